@@ -19,10 +19,19 @@ const teardown: Runtime.Teardown = (exit, onExit) => {
 /** Nobody reads spans, and to make them costs a request a quarter of its time. */
 const untraced = Layer.merge(Layer.succeed(References.TracerEnabled, false), Layer.succeed(HttpClient.TracerDisabledWhen, () => true))
 
-const surroundings = Layer.mergeAll(TerminalCapabilities.layer, CliConfig.layer({ builtIns }), CliOutput.layerPresenter(presenter), untraced).pipe(Layer.provideMerge(NodeServices.layer))
+const surroundings = Layer.mergeAll(
+  TerminalCapabilities.layer,
+  CliConfig.layer({ builtIns }),
+  CliOutput.layerPresenter(presenter),
+  untraced
+).pipe(Layer.provideMerge(NodeServices.layer))
 
 Stdio.Stdio.use(({ args }) => Effect.flatMap(args, commandLine(programVersion))).pipe(
-  Effect.tapCause((cause) => Cause.hasInterruptsOnly(cause) || isPrinted(Cause.squash(cause)) ? Effect.void : Console.error(lastSentence(cause, process.env.AGENT_JOB_DEBUG !== undefined))),
+  Effect.tapCause((cause) =>
+    Cause.hasInterruptsOnly(cause) || isPrinted(Cause.squash(cause))
+      ? Effect.void
+      : Console.error(lastSentence(cause, process.env.AGENT_JOB_DEBUG !== undefined))
+  ),
   Effect.provide(surroundings),
   NodeRuntime.runMain({ teardown, disableErrorReporting: true })
 )

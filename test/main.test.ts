@@ -1,7 +1,7 @@
 import { describe, expect, it } from "@effect/vitest"
 import { Deferred, Effect, Schedule } from "effect"
-import { createServer } from "node:http"
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs"
+import { createServer } from "node:http"
 import { createServer as createTcpServer } from "node:net"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
@@ -15,9 +15,15 @@ const environmentOf = (url: string, token = userToken) => ({ AGENT_JOB_URL: url,
 const answering = (status: number, body: string) =>
   Effect.map(
     Effect.acquireRelease(
-      Effect.promise(() => new Promise<ReturnType<typeof createServer>>((resolve) => {
-        const server = createServer((_, response) => response.writeHead(status, { "content-type": "text/html" }).end(body)).listen(0, "127.0.0.1", () => resolve(server))
-      })),
+      Effect.promise(() =>
+        new Promise<ReturnType<typeof createServer>>((resolve) => {
+          const server = createServer((_, response) => response.writeHead(status, { "content-type": "text/html" }).end(body)).listen(
+            0,
+            "127.0.0.1",
+            () => resolve(server)
+          )
+        })
+      ),
       (server) => Effect.promise(() => new Promise((resolve) => server.close(resolve)))
     ),
     (server) => {
@@ -65,20 +71,33 @@ describe("the program's end", () => {
       yield* playing(url, { plan: { log: ["Error: Unsupported argument\n"], result: failed("tofu ended with exit code 1.") } })
       const { code, error, out } = yield* run(["run", "examples/quickstart"], environmentOf(url))
       expect([code, out.includes("Error: Unsupported argument\n")]).toEqual([1, true])
-      expect(error.replace(/run-\w+/u, "RUN")).toBe("error: The plan of RUN failed: tofu ended with exit code 1.\nExitCode: The engine ended with an error; its log says which.\n")
+      expect(error.replace(/run-\w+/u, "RUN")).toBe(
+        "error: The plan of RUN failed: tofu ended with exit code 1.\nExitCode: The engine ended with an error; its log says which.\n"
+      )
     }))
 
   it.live("is 2 for what is typed wrong", () =>
-    Effect.map(run(["rnu"]), ({ code, error, out }) => expect([code, error, out]).toEqual([2, "error: There is no command \"rnu\"; did you mean \"run\"?\nSee: agent-job --help\n", ""])))
+    Effect.map(
+      run(["rnu"]),
+      ({ code, error, out }) =>
+        expect([code, error, out]).toEqual([2, "error: There is no command \"rnu\"; did you mean \"run\"?\nSee: agent-job --help\n", ""])
+    ))
 
   it.live("is 3 for what is not there", () =>
     Effect.gen(function*() {
       const url = yield* Effect.flatMap(directory, serve)
       for (const args of [["get", "run-nope"], ["cancel", "run-nope"]]) {
         const { code, error } = yield* run(args, environmentOf(url))
-        expect([args[0], code, error]).toEqual([args[0], 3, `error: There is no run run-nope on ${url}; \`agent-job get runs\` lists what there is.\n`])
+        expect([args[0], code, error]).toEqual([
+          args[0],
+          3,
+          `error: There is no run run-nope on ${url}; \`agent-job get runs\` lists what there is.\n`
+        ])
       }
-      expect(yield* run(["logs"], environmentOf(url))).toMatchObject({ code: 3, error: "error: There is no run yet; start one with: agent-job run DIR\n" })
+      expect(yield* run(["logs"], environmentOf(url))).toMatchObject({
+        code: 3,
+        error: "error: There is no run yet; start one with: agent-job run DIR\n"
+      })
     }))
 
   it.live("is 4 for something else that answers", () =>
@@ -86,7 +105,10 @@ describe("the program's end", () => {
       const other = yield* answering(200, "<html>Welcome to nginx!</html>")
       const broken = yield* answering(502, "<html>Bad gateway</html>")
       expect(yield* run(["get"], environmentOf(other))).toMatchObject({
-        code: 4, error: expect.stringMatching(/^error: Cannot reach the agent-job server at http:\S+ \(what answers there is no agent-job server of this version\); check/u)
+        code: 4,
+        error: expect.stringMatching(
+          /^error: Cannot reach the agent-job server at http:\S+ \(what answers there is no agent-job server of this version\); check/u
+        )
       })
       expect(yield* run(["get"], environmentOf(broken))).toMatchObject({ code: 4, error: expect.stringContaining("(it answers 502);") })
     }))
@@ -95,10 +117,16 @@ describe("the program's end", () => {
     Effect.gen(function*() {
       const url = yield* Effect.flatMap(directory, serve)
       const refused = yield* run(["run", "examples/quickstart"], environmentOf(url, "a-wrong-token-0123"))
-      expect([refused.code, refused.error]).toEqual([5, `error: The agent-job server at ${url} refuses the token; set AGENT_JOB_TOKEN or --token-file to a user token of that server.\n`])
+      expect([refused.code, refused.error]).toEqual([
+        5,
+        `error: The agent-job server at ${url} refuses the token; set AGENT_JOB_TOKEN or --token-file to a user token of that server.\n`
+      ])
       expect(refused.out + refused.error).not.toContain("a-wrong-token-0123")
       const missing = yield* run(["get"], { AGENT_JOB_URL: url })
-      expect([missing.code, missing.error]).toEqual([5, `error: The agent-job server at ${url} wants a token and none was given; set AGENT_JOB_TOKEN or --token-file.\n`])
+      expect([missing.code, missing.error]).toEqual([
+        5,
+        `error: The agent-job server at ${url} wants a token and none was given; set AGENT_JOB_TOKEN or --token-file.\n`
+      ])
     }))
 
   it.live("is 6 for a run that is cancelled by Ctrl-C, once its state is safe", () =>
@@ -127,7 +155,10 @@ describe("the program's end", () => {
       yield* program.until("Ctrl-C again")
       program.child.kill("SIGINT")
       const { code, out } = yield* program.ended
-      expect([code, out.trimEnd().split("\n").at(-1)?.replace(/^ *[\d.]+s */u, "")]).toEqual([130, `Left ${id} to the server; look after it with: agent-job logs -f ${id}`])
+      expect([code, out.trimEnd().split("\n").at(-1)?.replace(/^ *[\d.]+s */u, "")]).toEqual([
+        130,
+        `Left ${id} to the server; look after it with: agent-job logs -f ${id}`
+      ])
       expect((yield* person(url).view(id)).cancelAsked).toBe(true)
     }))
 
@@ -136,7 +167,11 @@ describe("the program's end", () => {
       const url = yield* Effect.flatMap(directory, serve)
       yield* playing(url, { plan: { log: [`${"a line of the log\n".repeat(20_000)}`], result: succeeded({ hasChanges: false }) } })
       yield* run(["run", "examples/quickstart"], environmentOf(url))
-      const { ended } = yield* start("bash", ["-c", `set -o pipefail; "${process.execPath}" src/main.ts logs | head -n 1`], environmentOf(url))
+      const { ended } = yield* start(
+        "bash",
+        ["-c", `set -o pipefail; "${process.execPath}" src/main.ts logs | head -n 1`],
+        environmentOf(url)
+      )
       expect(yield* ended).toEqual({ code: 0, out: "a line of the log\n", error: "" })
     }))
 })
@@ -146,7 +181,13 @@ describe("on a terminal", () => {
   const atTheQuestion = Effect.fnUntraced(function*(answer: string) {
     const url = yield* Effect.flatMap(directory, serve)
     yield* playing(url, quickstart)
-    const program = yield* start("script", ["--quiet", "--return", "--command", `"${process.execPath}" src/main.ts run examples/quickstart --workspace demo`, "/dev/null"], { ...environmentOf(url), TERM: "xterm" })
+    const program = yield* start("script", [
+      "--quiet",
+      "--return",
+      "--command",
+      `"${process.execPath}" src/main.ts run examples/quickstart --workspace demo`,
+      "/dev/null"
+    ], { ...environmentOf(url), TERM: "xterm" })
     yield* program.until(/Only "yes" applies them\.[^]*> /u)
     program.child.stdin?.write(answer)
     return { url, ...(yield* program.ended) }
@@ -186,10 +227,27 @@ describe("the server as a command", () => {
     }),
     (made) => Effect.sync(() => rmSync(made, { recursive: true }))
   )
-  const flags = (made: string, port: number) => ["server", "--data-dir", join(made, "data"), "--user-token-file", join(made, "user"), "--pool-token-file", join(made, "pool"), "--port", String(port)]
+  const flags = (
+    made: string,
+    port: number
+  ) => [
+    "server",
+    "--data-dir",
+    join(made, "data"),
+    "--user-token-file",
+    join(made, "user"),
+    "--pool-token-file",
+    join(made, "pool"),
+    "--port",
+    String(port)
+  ]
 
   const taken = Effect.acquireRelease(
-    Effect.promise(() => new Promise<ReturnType<typeof createTcpServer>>((resolve) => { const server = createTcpServer().listen(0, "0.0.0.0", () => resolve(server)) })),
+    Effect.promise(() =>
+      new Promise<ReturnType<typeof createTcpServer>>((resolve) => {
+        const server = createTcpServer().listen(0, "0.0.0.0", () => resolve(server))
+      })
+    ),
     (server) => Effect.promise(() => new Promise((resolve) => server.close(resolve)))
   )
   const portOf = (server: ReturnType<typeof createTcpServer>) => {
@@ -204,7 +262,10 @@ describe("the server as a command", () => {
       const port = yield* freePort
       const program = yield* agentJob(flags(made, port))
       const url = `http://127.0.0.1:${port}`
-      yield* Effect.tryPromise(() => fetch(url)).pipe(Effect.retry({ schedule: Schedule.spaced("20 millis") }), Effect.timeoutOrElse({ duration: "30 seconds", orElse: () => Effect.die(new Error(`nobody listens: ${program.out()}`)) }))
+      yield* Effect.tryPromise(() => fetch(url)).pipe(
+        Effect.retry({ schedule: Schedule.spaced("20 millis") }),
+        Effect.timeoutOrElse({ duration: "30 seconds", orElse: () => Effect.die(new Error(`nobody listens: ${program.out()}`)) })
+      )
       expect(yield* run(["get"], environmentOf(url))).toMatchObject({ code: 0, out: "No runs yet; start one with: agent-job run DIR\n" })
       program.child.kill("SIGTERM")
       const { code, error } = yield* program.ended
@@ -217,23 +278,32 @@ describe("the server as a command", () => {
       const port = portOf(yield* taken)
       const { code, error, out } = yield* run(flags(made, port))
       expect([code, error]).toEqual([1, ""])
-      expect(JSON.parse(out)).toMatchObject({ level: "FATAL", message: `Port ${port} is in use; stop what listens there or choose another one with --port.` })
+      expect(JSON.parse(out)).toMatchObject({
+        level: "FATAL",
+        message: `Port ${port} is in use; stop what listens there or choose another one with --port.`
+      })
     }))
 
   it.live("says in one JSON line that a token file is missing", () =>
     Effect.gen(function*() {
       const made = yield* tokens
       const { code, out } = yield* run([...flags(made, 0).slice(0, -4), "--pool-token-file", "/nope"])
-      expect([code, JSON.parse(out).level, JSON.parse(out).message]).toEqual([2, "FATAL", expect.stringContaining("The pool token file /nope cannot be read")])
+      expect([code, JSON.parse(out).level, JSON.parse(out).message]).toEqual([
+        2,
+        "FATAL",
+        expect.stringContaining("The pool token file /nope cannot be read")
+      ])
     }))
 })
 
 describe("what a command loads", () => {
-  const hook = `data:text/javascript,${encodeURIComponent(`
+  const hook = `data:text/javascript,${
+    encodeURIComponent(`
     import { registerHooks } from "node:module"
     const seen = []
     registerHooks({ load: (url, context, next) => { seen.push(url); return next(url, context) } })
-    process.on("exit", () => process.stderr.write(seen.join("\\n")))`)}`
+    process.on("exit", () => process.stderr.write(seen.join("\\n")))`)
+  }`
 
   it.live("is neither a server, a controller, a worker nor an HTTP client, unless it is one", () =>
     Effect.gen(function*() {
@@ -242,6 +312,8 @@ describe("what a command loads", () => {
       const loaded = error.split("\n")
       expect(code).toBe(0)
       expect(loaded.length).toBeGreaterThan(20)
-      expect(loaded.filter((url) => /\/src\/(?:server|controller|worker|kubernetes|core)\/(?!manifest\/places)|node_modules\/(?:undici|yaml|@kubernetes)\//u.test(url))).toEqual([])
+      expect(loaded.filter((url) =>
+        /\/src\/(?:server|controller|worker|kubernetes|core)\/(?!manifest\/places)|node_modules\/(?:undici|yaml|@kubernetes)\//u.test(url)
+      )).toEqual([])
     }))
 })

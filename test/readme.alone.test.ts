@@ -1,10 +1,13 @@
 // The commands of the README are run, and what it shows of their output is what they print; … stands for anything, alone on a line for any lines.
-import { afterAll, describe, expect, it } from "vitest"
 import { execFileSync, spawnSync } from "node:child_process"
 import { readFileSync } from "node:fs"
 import { stripVTControlCharacters } from "node:util"
+import { afterAll, describe, expect, it } from "vitest"
 
-interface Shown { readonly command: string; readonly output: ReadonlyArray<string> }
+interface Shown {
+  readonly command: string
+  readonly output: ReadonlyArray<string>
+}
 
 /** Engine steps in a log begin with "$ " as well; only these are commands of the reader. */
 const isCommand = (line: string): boolean => /^\$ (?:agent-job|kubectl) /u.test(line)
@@ -18,7 +21,13 @@ const shownIn = (block: string): ReadonlyArray<Shown> =>
 
 const blocks = [...readFileSync("README.md", "utf8").matchAll(/```console\n([\s\S]*?)```/gu)].map(([, block]) => shownIn(block ?? ""))
 
-const pattern = (line: string): RegExp => new RegExp(`^${line.split("…").map((part) => part.trim().replace(/[.*+?^${}()|[\]\\]/gu, "\\$&").replace(/\s+/gu, "\\s+")).join("[\\s\\S]*?")}\\s*$`, "u")
+const pattern = (line: string): RegExp =>
+  new RegExp(
+    `^${
+      line.split("…").map((part) => part.trim().replace(/[.*+?^${}()|[\]\\]/gu, "\\$&").replace(/\s+/gu, "\\s+")).join("[\\s\\S]*?")
+    }\\s*$`,
+    "u"
+  )
 
 /** The first shown line that the output does not have at its place; "" when all are there, in this order. */
 const missing = (shown: ReadonlyArray<string>, printed: ReadonlyArray<string>): string => {
@@ -37,14 +46,25 @@ const missing = (shown: ReadonlyArray<string>, printed: ReadonlyArray<string>): 
   return anywhere || printed.slice(at).every((line) => line.trim() === "") ? "" : printed[at] ?? ""
 }
 
-const environment = { ...process.env, KUBECONFIG: process.env.TEST_KUBECONFIG ?? process.env.KUBECONFIG, PATH: `${process.cwd()}/bin:${process.env.PATH}`, NO_COLOR: "1" }
+const environment = {
+  ...process.env,
+  KUBECONFIG: process.env.TEST_KUBECONFIG ?? process.env.KUBECONFIG,
+  PATH: `${process.cwd()}/bin:${process.env.PATH}`,
+  NO_COLOR: "1"
+}
 const run = (command: string): ReadonlyArray<string> => {
-  const { stderr, stdout } = spawnSync("bash", ["-c", `${command} 2>&1`], { env: environment, encoding: "utf8", maxBuffer: 64 << 20, timeout: 120_000 })
+  const { stderr, stdout } = spawnSync("bash", ["-c", `${command} 2>&1`], {
+    env: environment,
+    encoding: "utf8",
+    maxBuffer: 64 << 20,
+    timeout: 120_000
+  })
   return stripVTControlCharacters(`${stdout}${stderr}`).trimEnd().split("\n")
 }
 
 describe("the README", () => {
-  const forget = (): void => void execFileSync("kubectl", ["-n", "agent-job-tasks", "delete", "atask", "sample-plan", "--ignore-not-found"], { env: environment })
+  const forget = (): void =>
+    void execFileSync("kubectl", ["-n", "agent-job-tasks", "delete", "atask", "sample-plan", "--ignore-not-found"], { env: environment })
   forget()
   afterAll(forget)
 

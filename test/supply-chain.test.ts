@@ -4,8 +4,16 @@ import { globSync, readFileSync } from "node:fs"
 import { parseAllDocuments } from "yaml"
 
 const read = (file: string) => readFileSync(file, "utf8")
-const manifest = JSON.parse(read("package.json")) as Readonly<Record<"dependencies" | "devDependencies" | "optionalDependencies", Readonly<Record<string, string>>>>
-const locked = Object.entries((JSON.parse(read("package-lock.json")) as { readonly packages: Readonly<Record<string, { readonly integrity?: string; readonly hasInstallScript?: boolean; readonly license?: string }>> }).packages)
+const manifest = JSON.parse(read("package.json")) as Readonly<
+  Record<"dependencies" | "devDependencies" | "optionalDependencies", Readonly<Record<string, string>>>
+>
+const locked = Object.entries(
+  (JSON.parse(read("package-lock.json")) as {
+    readonly packages: Readonly<
+      Record<string, { readonly integrity?: string; readonly hasInstallScript?: boolean; readonly license?: string }>
+    >
+  }).packages
+)
   .filter(([name]) => name !== "")
 
 interface Container {
@@ -16,8 +24,11 @@ interface Container {
 
 /** All the containers in some object. */
 const containersIn = (node: unknown): ReadonlyArray<Container> =>
-  typeof node !== "object" || node === null ? [] : Object.entries(node).flatMap(([key, value]: [string, unknown]) =>
-    key === "containers" || key === "initContainers" ? value as ReadonlyArray<Container> : containersIn(value))
+  typeof node !== "object" || node === null
+    ? []
+    : Object.entries(node).flatMap(([key, value]: [string, unknown]) =>
+      key === "containers" || key === "initContainers" ? value as ReadonlyArray<Container> : containersIn(value)
+    )
 
 describe("packages", () => {
   it("are asked for in one version each", () => {
@@ -30,7 +41,11 @@ describe("packages", () => {
     expect(read("scripts/packages")).toContain("npm ci --ignore-scripts")
   })
   it("have licences that let us ship them", () => {
-    expect([...new Set(locked.map(([, { license }]) => license))].filter((license) => !/^\(?(?:MIT|ISC|0BSD|Unlicense|PSF-2\.0|MPL-2\.0|Apache-2\.0|BSD-[23]-Clause)\b/u.test(license ?? ""))).toEqual([])
+    expect(
+      [...new Set(locked.map(([, { license }]) => license))].filter((license) =>
+        !/^\(?(?:MIT|ISC|0BSD|Unlicense|PSF-2\.0|MPL-2\.0|Apache-2\.0|BSD-[23]-Clause)\b/u.test(license ?? "")
+      )
+    ).toEqual([])
   })
 })
 
@@ -41,13 +56,25 @@ describe("the image of agent-job", () => {
     expect(lines.filter((line) => /^(?:RUN|ENTRYPOINT|CMD) /u.test(line) && !/^[A-Z]+ \["\//u.test(line))).toEqual([])
     expect(read("images/minimal-rootfs")).toMatch(/apt-get download -qq libc6 libgcc-s1 libstdc\+\+6 ca-certificates /u)
   })
-  it.each(globSync("images/agent-job*.Containerfile"))("%s ends as somebody who is not root", (file) =>
-    expect(read(file).split("\n").filter((line) => line.startsWith("USER ")).at(-1)).toMatch(/^USER [1-9]\d{3}:[1-9]\d{3}$/u))
+  it.each(globSync("images/agent-job*.Containerfile"))(
+    "%s ends as somebody who is not root",
+    (file) => expect(read(file).split("\n").filter((line) => line.startsWith("USER ")).at(-1)).toMatch(/^USER [1-9]\d{3}:[1-9]\d{3}$/u)
+  )
   it("is run as not root, with nothing to write to, no capability and no way to more", () => {
-    const ours = ["install", "install-full", "job"].flatMap((golden) => parseAllDocuments(read(`test/golden/${golden}.yaml`)).flatMap((document) => containersIn(document.toJS()))).filter(({ image }) => image.startsWith("scalr/agent:"))
+    const ours = ["install", "install-full", "job"].flatMap((golden) =>
+      parseAllDocuments(read(`test/golden/${golden}.yaml`)).flatMap((document) => containersIn(document.toJS()))
+    ).filter(({ image }) => image.startsWith("scalr/agent:"))
     expect(ours.length).toBeGreaterThanOrEqual(4)
     for (const { name, securityContext } of ours) {
-      expect([name, securityContext]).toEqual([name, expect.objectContaining({ runAsNonRoot: true, readOnlyRootFilesystem: true, allowPrivilegeEscalation: false, capabilities: { drop: ["ALL"] } })])
+      expect([name, securityContext]).toEqual([
+        name,
+        expect.objectContaining({
+          runAsNonRoot: true,
+          readOnlyRootFilesystem: true,
+          allowPrivilegeEscalation: false,
+          capabilities: { drop: ["ALL"] }
+        })
+      ])
     }
   })
 })

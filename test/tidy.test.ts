@@ -33,8 +33,11 @@ const localImports = (file: string): ReadonlyArray<string> =>
 describe("the source", () => {
   it("imports only downwards", () => {
     const wrong = files.flatMap((file) =>
-      localImports(file).filter((target) => target.startsWith("src/") && folderOf(target) !== folderOf(file) && !below[folderOf(file)]?.includes(folderOf(target)))
-        .map((target) => `${file} imports ${target}`))
+      localImports(file).filter((target) =>
+        target.startsWith("src/") && folderOf(target) !== folderOf(file) && !below[folderOf(file)]?.includes(folderOf(target))
+      )
+        .map((target) => `${file} imports ${target}`)
+    )
     expect(wrong).toEqual([])
   })
 
@@ -47,7 +50,8 @@ describe("the source", () => {
   })
 
   it("has no cycle of value imports", () => {
-    const values = (file: string) => [...read(file).matchAll(/^import (?!type)[^"]*"(\.[^"]+)"/gmu)].map(([, target]) => normalize(join(dirname(file), target ?? "")))
+    const values = (file: string) =>
+      [...read(file).matchAll(/^import (?!type)[^"]*"(\.[^"]+)"/gmu)].map(([, target]) => normalize(join(dirname(file), target ?? "")))
     const done = new Set<string>()
     const cycles: Array<string> = []
     const walk = (file: string, path: ReadonlyArray<string>): void => {
@@ -67,8 +71,10 @@ describe("the source", () => {
 
   it("names only modules that exist in its headers", () => {
     const named = (file: string) =>
-      [...read(file).split("\n").filter((line) => line.startsWith("//")).slice(0, 3).join(" ")
-        .matchAll(/\b((?:schema|core|kubernetes|queue|http|controller|server|worker|cli|generate|test)\/[a-z-]+(?:\/[a-z-]+)*)/gu)].map(([, name]) => name ?? "")
+      [
+        ...read(file).split("\n").filter((line) => line.startsWith("//")).slice(0, 3).join(" ")
+          .matchAll(/\b((?:schema|core|kubernetes|queue|http|controller|server|worker|cli|generate|test)\/[a-z-]+(?:\/[a-z-]+)*)/gu)
+      ].map(([, name]) => name ?? "")
     const exists = (name: string): boolean => globSync([`src/${name}`, `src/${name}.*`, name, `${name}.*`]).length > 0
     expect(files.flatMap((file) => named(file).filter((name) => !exists(name)).map((name) => `${file} names ${name}`))).toEqual([])
   })
@@ -78,8 +84,15 @@ describe("the source", () => {
     const uses = new Map(files.map((file) => [file, localImports(file)] as const))
     const leads = (from: string, to: string, seen = new Set<string>()): boolean =>
       (uses.get(from) ?? []).some((next) => next === to || (!seen.has(next) && leads(next, to, seen.add(next))))
-    const users = (file: string) => (/\b(?:Used|Run|Fed|Read) by (.*?)(?:;|\.(?: |$)|$)/u.exec(header(file))?.[1] ?? "").match(/\b[a-z]+(?:\/[a-z-]+)+/gu) ?? []
-    expect(files.flatMap((file) => users(file).map((name) => `src/${name}.ts`).filter((user) => uses.has(user) && !leads(user, file)).map((user) => `${file} is not used by ${user}`))).toEqual([])
+    const users = (file: string) =>
+      (/\b(?:Used|Run|Fed|Read) by (.*?)(?:;|\.(?: |$)|$)/u.exec(header(file))?.[1] ?? "").match(/\b[a-z]+(?:\/[a-z-]+)+/gu) ?? []
+    expect(
+      files.flatMap((file) =>
+        users(file).map((name) => `src/${name}.ts`).filter((user) => uses.has(user) && !leads(user, file)).map((user) =>
+          `${file} is not used by ${user}`
+        )
+      )
+    ).toEqual([])
   })
 
   it("has no escape from its types", () => {
@@ -94,13 +107,16 @@ describe("the source", () => {
 describe("what is left over", () => {
   const marks = new RegExp(`\\b(?:${["TO" + "DO", "FIX" + "ME", "XX" + "X", "HA" + "CK"].join("|")})\\b`, "u")
   it("is nothing: no marks for later", () => expect(lines(marks, [...files, ...tests])).toEqual([]))
-  it("is no test that is switched off", () => expect(lines(/\b(?:it|test|describe)\.(?:skip|only|todo|fails)\b/u, tests.filter((_) => _ !== "test/tidy.test.ts"))).toEqual([]))
+  it("is no test that is switched off", () =>
+    expect(lines(/\b(?:it|test|describe)\.(?:skip|only|todo|fails)\b/u, tests.filter((_) => _ !== "test/tidy.test.ts"))).toEqual([]))
 })
 
 describe("ARCHITECTURE.md", () => {
   const text = read("ARCHITECTURE.md")
   it("names only what exists", () => {
-    const paths = [...text.matchAll(/`((?:src|test|docs|kustomize|schemas|images|scripts|examples)(?:\/[^`*]*)?)`/gu)].map(([, path]) => path ?? "")
+    const paths = [...text.matchAll(/`((?:src|test|docs|kustomize|schemas|images|scripts|examples)(?:\/[^`*]*)?)`/gu)].map(([, path]) =>
+      path ?? ""
+    )
     expect(paths.filter((path) => !existsSync(path))).toEqual([])
   })
   it("has a word on every folder of src", () => {

@@ -47,8 +47,9 @@ const agentJob = Command.make("agent-job").pipe(
 )
 
 /** The program, given its arguments. */
-export const commandLine = (version: string) => Effect.fnUntraced(function*(args: ReadonlyArray<string>) {
-  const problem = misread(args, Completions.fromCommand(agentJob))
-  if (problem !== undefined) return yield* new BadInput({ message: problem })
-  return yield* Command.runWith(agentJob, { version })(args)
-})
+export const commandLine = (version: string) =>
+  Effect.fnUntraced(function*(args: ReadonlyArray<string>) {
+    const problem = misread(args, Completions.fromCommand(agentJob))
+    if (problem !== undefined) return yield* new BadInput({ message: problem })
+    return yield* Command.runWith(agentJob, { version })(args)
+  })

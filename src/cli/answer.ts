@@ -14,11 +14,18 @@ export const outputFlag = Flag.Literals("output", ["table", "json", "yaml"]).pip
 export type Format = "table" | "json" | "yaml"
 
 /** `lines` for a person, `document` for a program. */
-export interface Answer { readonly document: unknown; readonly lines: ReadonlyArray<string> }
+export interface Answer {
+  readonly document: unknown
+  readonly lines: ReadonlyArray<string>
+}
 
 export const print = (format: Format, { document, lines }: Answer) =>
   lazily(async () => {
     const { Screen } = await import("./screen.ts")
-    const text = format === "table" ? lines.join("\n") : format === "json" ? JSON.stringify(document, null, 2) : (await import("yaml")).stringify(document)
+    const text = format === "table"
+      ? lines.join("\n")
+      : format === "json"
+      ? JSON.stringify(document, null, 2)
+      : (await import("yaml")).stringify(document)
     return Effect.flatMap(Screen, ({ result }) => result(text)).pipe(Effect.provide(Screen.layer({ colours: false, forProgram: true })))
   })

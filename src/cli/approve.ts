@@ -17,28 +17,44 @@ const seal = Flag.String("seal").pipe(
 )
 
 const known = (run: string) =>
-  isRunId(run) ? Effect.void : Effect.fail(new BadInput({ message: `${JSON.stringify(run)} is not the id of a run; \`agent-job get runs\` lists them.` }))
+  isRunId(run)
+    ? Effect.void
+    : Effect.fail(new BadInput({ message: `${JSON.stringify(run)} is not the id of a run; \`agent-job get runs\` lists them.` }))
 
 const approveRun = Effect.fn("approve")(function*(given: Command.Command.Config.Infer<typeof flags & { readonly seal: typeof seal }>) {
   const { run: id } = given
   const seen = Option.getOrUndefined(given.seal)
   yield* known(id)
-  if (seen !== undefined && !/^[0-9a-f]{12,64}$/u.test(seen)) return yield* new BadInput({ message: `${JSON.stringify(seen)} is not the beginning of a seal; give the 12 characters or more that were shown with the plan.` })
-  yield* withServer(given, forPeople, Effect.fnUntraced(function*({ screen, server }) {
-    const { approved } = yield* Effect.promise(() => import("./summary.ts"))
-    const run = yield* server.run(id)
-    if (seen !== undefined && run.planSha256 !== undefined && !run.planSha256.startsWith(seen)) {
-      return yield* new Failed({ message: `${id} has the plan with the seal ${run.planSha256}, which does not begin with ${seen}; look at it again: agent-job logs ${id}` })
-    }
-    yield* server.approve(id, run.planSha256)
-    yield* screen.line(approved(run))
-  }))
+  if (seen !== undefined && !/^[0-9a-f]{12,64}$/u.test(seen)) {
+    return yield* new BadInput({
+      message: `${JSON.stringify(seen)} is not the beginning of a seal; give the 12 characters or more that were shown with the plan.`
+    })
+  }
+  yield* withServer(
+    given,
+    forPeople,
+    Effect.fnUntraced(function*({ screen, server }) {
+      const { approved } = yield* Effect.promise(() => import("./summary.ts"))
+      const run = yield* server.run(id)
+      if (seen !== undefined && run.planSha256 !== undefined && !run.planSha256.startsWith(seen)) {
+        return yield* new Failed({
+          message:
+            `${id} has the plan with the seal ${run.planSha256}, which does not begin with ${seen}; look at it again: agent-job logs ${id}`
+        })
+      }
+      yield* server.approve(id, run.planSha256)
+      yield* screen.line(approved(run))
+    })
+  )
 })
 
 const discardRun = Effect.fn("discard")(function*(given: Command.Command.Config.Infer<typeof flags>) {
   yield* known(given.run)
-  yield* withServer(given, forPeople, ({ screen, server }) =>
-    Effect.andThen(server.act(given.run, "discard"), screen.line(`${given.run} is discarded; nothing was changed.`)))
+  yield* withServer(
+    given,
+    forPeople,
+    ({ screen, server }) => Effect.andThen(server.act(given.run, "discard"), screen.line(`${given.run} is discarded; nothing was changed.`))
+  )
 })
 
 export const approve = Command.make("approve", { ...flags, seal }, approveRun).pipe(

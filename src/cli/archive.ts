@@ -29,11 +29,20 @@ const configuration = /\.(?:tf|tofu)(?:\.json)?$/u
 
 const problemOf = (error: unknown): string => {
   const code = error instanceof Error && "code" in error ? error.code : undefined
-  return code === "EACCES" || code === "EPERM" ? "permission denied" : code === "ENOENT" ? "it vanished while it was read" : error instanceof Error ? error.message : String(error)
+  return code === "EACCES" || code === "EPERM"
+    ? "permission denied"
+    : code === "ENOENT"
+    ? "it vanished while it was read"
+    : error instanceof Error
+    ? error.message
+    : String(error)
 }
 
 const reading = <A>(path: string, read: () => Promise<A>) =>
-  Effect.tryPromise({ try: read, catch: (error) => new BadInput({ message: `Cannot read ${path}: ${problemOf(error)}; correct that, or name it in .terraformignore.` }) })
+  Effect.tryPromise({
+    try: read,
+    catch: (error) => new BadInput({ message: `Cannot read ${path}: ${problemOf(error)}; correct that, or name it in .terraformignore.` })
+  })
 
 /** Whether a link's target, taken from where the link is, stays under the root. */
 export const staysInside = (path: string, target: string): boolean => {
@@ -42,7 +51,9 @@ export const staysInside = (path: string, target: string): boolean => {
 }
 
 const leadsOut = (path: string, target: string) =>
-  new BadInput({ message: `${path} is a link to ${target}, outside of the directory; put a copy in its place, or name it in .terraformignore.` })
+  new BadInput({
+    message: `${path} is a link to ${target}, outside of the directory; put a copy in its place, or name it in .terraformignore.`
+  })
 
 /** A target that exists must also be inside once every link on the way is followed. */
 const checkLink = Effect.fnUntraced(function*(root: string, path: string, target: string) {
@@ -68,7 +79,9 @@ const entriesOf = (root: string, rules: IgnoreRules, directory = ""): Effect.Eff
         yield* checkLink(root, path, target)
         return [{ type: "link", path, target }] satisfies ReadonlyArray<Entry>
       }
-      if (!entry.isFile()) return yield* new BadInput({ message: `${path} is neither a file, a directory nor a link; name it in .terraformignore.` })
+      if (!entry.isFile()) {
+        return yield* new BadInput({ message: `${path} is neither a file, a directory nor a link; name it in .terraformignore.` })
+      }
       const { mode, size } = yield* reading(path, () => lstat(join(root, path)))
       return [{ type: "file", path, mode: mode & 0o100 ? 0o755 : 0o644, sizeBytes: size }] satisfies ReadonlyArray<Entry>
     }))
@@ -77,15 +90,20 @@ const entriesOf = (root: string, rules: IgnoreRules, directory = ""): Effect.Eff
 
 const tarEntry = Effect.fnUntraced(function*(root: string, entry: Entry) {
   switch (entry.type) {
-    case "directory": return Tar.directory(entry.path)
-    case "link": return Tar.symlink(entry.path, entry.target)
-    case "file": return Tar.file(entry.path, yield* reading(entry.path, () => readFile(join(root, entry.path))), { mode: entry.mode })
+    case "directory":
+      return Tar.directory(entry.path)
+    case "link":
+      return Tar.symlink(entry.path, entry.target)
+    case "file":
+      return Tar.file(entry.path, yield* reading(entry.path, () => readFile(join(root, entry.path))), { mode: entry.mode })
   }
 })
 
 const tooLarge = (directory: string) =>
   new BadInput({
-    message: `${directory} is more than ${maxArchiveBytes / 1024 / 1024} MB even when compressed; name what a run does not need in .terraformignore, beginning with downloads and build outputs.`
+    message: `${directory} is more than ${
+      maxArchiveBytes / 1024 / 1024
+    } MB even when compressed; name what a run does not need in .terraformignore, beginning with downloads and build outputs.`
   })
 
 /** gzip as the other clients of this API do it: fast, for a network that is faster than a compressor. */
@@ -99,42 +117,54 @@ const compressed = (directory: string, tar: Stream.Stream<Uint8Array, BadInput |
       size += chunk.length
     })
     const write = (bytes: Uint8Array) => Effect.callback<void>((resume) => void gzip.write(bytes, () => resume(Effect.void)))
-    yield* Stream.runForEach(tar, (bytes) => Effect.andThen(write(bytes), () => size > maxArchiveBytes ? Effect.fail(tooLarge(directory)) : Effect.void))
+    yield* Stream.runForEach(tar, (bytes) =>
+      Effect.andThen(write(bytes), () => size > maxArchiveBytes ? Effect.fail(tooLarge(directory)) : Effect.void))
     yield* Effect.callback<void>((resume) => {
-      gzip.once("end", () => resume(Effect.void))
+      gzip.once("end", () =>
+        resume(Effect.void))
       gzip.end()
     })
     return Buffer.concat(chunks)
   })
 
 const noConfiguration = (directory: string) =>
-  new BadInput({ message: `There is no configuration in ${directory}: no file there ends in .tf or .tofu; name the directory that has them.` })
+  new BadInput({
+    message: `There is no configuration in ${directory}: no file there ends in .tf or .tofu; name the directory that has them.`
+  })
 
 const rootOf = (directory: string) =>
   Effect.tryPromise({
     try: async () => ({ root: await realpath(directory), is: await stat(directory) }),
-    catch: (error) => new BadInput({
-      message: error instanceof Error && "code" in error && error.code === "ENOENT"
-        ? `There is no directory ${directory}; name the one that has the configuration.`
-        : `Cannot read ${directory}: ${problemOf(error)}; name a directory that you may read.`
-    })
+    catch: (error) =>
+      new BadInput({
+        message: error instanceof Error && "code" in error && error.code === "ENOENT"
+          ? `There is no directory ${directory}; name the one that has the configuration.`
+          : `Cannot read ${directory}: ${problemOf(error)}; name a directory that you may read.`
+      })
   })
 
 /** Fails when the directory is none, has no configuration, holds something that cannot travel, or is too large. */
 export const archiveOf = Effect.fn("archiveOf")(function*(directory: string) {
   const { is, root } = yield* rootOf(directory)
-  if (!is.isDirectory()) return yield* new BadInput({ message: `${directory} is not a directory; name the one that has the configuration.` })
+  if (!is.isDirectory()) {
+    return yield* new BadInput({ message: `${directory} is not a directory; name the one that has the configuration.` })
+  }
   const ignore = yield* Effect.orElseSucceed(Effect.tryPromise(() => readFile(join(root, ".terraformignore"), "utf8")), () => "")
   const entries = yield* entriesOf(root, ignoreRules(ignore))
   const files = entries.filter((entry) => entry.type === "file")
   if (!files.some(({ path }) => !path.includes("/") && configuration.test(path))) return yield* noConfiguration(directory)
   const tar = Stream.fromIterable(entries).pipe(Stream.mapEffect((entry) => tarEntry(root, entry)), Stream.pipeThroughChannel(Tar.encode()))
   const bytes = yield* compressed(directory, tar).pipe(
-    Effect.catchTag("TarError", ({ message }) => Effect.fail(new BadInput({ message: `Cannot archive ${directory}: ${message}; rename that entry, or name it in .terraformignore.` })))
+    Effect.catchTag(
+      "TarError",
+      ({ message }) =>
+        Effect.fail(
+          new BadInput({ message: `Cannot archive ${directory}: ${message}; rename that entry, or name it in .terraformignore.` })
+        )
+    )
   )
   return { bytes, files: files.length, contentBytes: files.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0) } satisfies Archive
 })
 
 /** The name of the directory, wherever it was named from. */
 export const nameOfDirectory = (directory: string): string => basename(resolve(directory))
-

@@ -15,7 +15,10 @@ import { componentBeside } from "./overlay-files.ts"
 const reading = <A>(folder: string, read: () => A): Effect.Effect<A, BadInput> =>
   Effect.try({
     try: read,
-    catch: (error) => new BadInput({ message: `Cannot read the kustomization in ${shown(folder)} (${wordsOf(error)}); correct that, or name another base with --base.` })
+    catch: (error) =>
+      new BadInput({
+        message: `Cannot read the kustomization in ${shown(folder)} (${wordsOf(error)}); correct that, or name another base with --base.`
+      })
   })
 
 const List = Schema.optionalKey(Schema.NullOr(Schema.Array(Schema.String)))
@@ -30,9 +33,13 @@ const listedIn = (text: string): ReadonlyArray<string> =>
     onSome: (lists) => Object.values(lists).flatMap((list) => list ?? [])
   })
 
-const closesByName = (reference: string): boolean => /^[^?]*\/(components\/restricted-egress|kustomize\/overlays\/production)\/?(\?|$)/u.test(reference)
+const closesByName = (reference: string): boolean =>
+  /^[^?]*\/(components\/restricted-egress|kustomize\/overlays\/production)\/?(\?|$)/u.test(reference)
 
-/** Whether it, or what it is made of, closes all egress; `seen` are the folders above it and before. Where links lead is where kustomize goes on from. */
+/**
+ * Whether it, or what it is made of, closes all egress; `seen` are the folders above it and before. Where links lead is where kustomize
+ * goes on from.
+ */
 const closes = (reference: string, from: string, seen = new Set<string>()): Effect.Effect<boolean, BadInput> =>
   Effect.gen(function*() {
     const folder = resolve(from, reference)

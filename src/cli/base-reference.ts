@@ -12,10 +12,15 @@ import { pathFlag } from "./settings.ts"
 export const baseFlag = Flag.String("base").pipe(
   Flag.withMetavar("REF"),
   Flag.optional,
-  Flag.withDescription("The base: a directory, or a remote one with its version (https://HOST/OWNER/agent-job//kustomize/base?ref=TAG); by default that of the checkout this runs from.")
+  Flag.withDescription(
+    "The base: a directory, or a remote one with its version (https://HOST/OWNER/agent-job//kustomize/base?ref=TAG); by default that of the checkout this runs from."
+  )
 )
 
-export const outFlag = pathFlag("out").pipe(Flag.withMetavar("DIR"), Flag.withDescription("The directory to write; new, empty, or with an overlay that was written before."))
+export const outFlag = pathFlag("out").pipe(
+  Flag.withMetavar("DIR"),
+  Flag.withDescription("The directory to write; new, empty, or with an overlay that was written before.")
+)
 
 /** A directory as whoever typed it would say it again. */
 export const shown = (path: string): string => {
@@ -29,12 +34,14 @@ const example = "https://HOST/OWNER/agent-job//kustomize/base?ref=v0.1.0"
 const isFile = (path: string): boolean => statSync(path, { throwIfNoEntry: false })?.isFile() === true
 
 /** The file that makes a folder one for kustomize. Throws where nobody may look. */
-export const kustomizationIn = (folder: string): string | undefined => ["kustomization.yaml", "kustomization.yml", "Kustomization"].map((name) => join(folder, name)).find(isFile)
+export const kustomizationIn = (folder: string): string | undefined =>
+  ["kustomization.yaml", "kustomization.yml", "Kustomization"].map((name) => join(folder, name)).find(isFile)
 
 const isBase = (path: string): boolean => Option.exists(Option.liftThrowable(kustomizationIn)(path), Predicate.isNotUndefined)
 
 /** Above the sources, or above the bundle. */
-const ofCheckout = (): string | undefined => ["..", "../.."].map((up) => join(dirname(fileURLToPath(import.meta.url)), up, "kustomize", "base")).find(isBase)
+const ofCheckout = (): string | undefined =>
+  ["..", "../.."].map((up) => join(dirname(fileURLToPath(import.meta.url)), up, "kustomize", "base")).find(isBase)
 
 export const isRemote = (base: string): boolean => /^[a-z+]+:\/\/|^git@|\?ref=/u.test(base)
 
@@ -55,11 +62,25 @@ export const baseReference = (base: Option.Option<string>, out: string): Effect.
     if (given !== undefined && isRemote(given)) {
       return /\?(.*&)?ref=[^&]+/u.test(given)
         ? Effect.succeed({ reference: given, chosen: true })
-        : Effect.fail(new BadInput({ message: `--base ${given} names no version, so that it may be another one tomorrow; add one, such as ?ref=v0.1.0.` }))
+        : Effect.fail(
+          new BadInput({
+            message: `--base ${given} names no version, so that it may be another one tomorrow; add one, such as ?ref=v0.1.0.`
+          })
+        )
     }
     const path = given === undefined ? ofCheckout() : resolve(given)
-    if (path === undefined) return Effect.fail(new BadInput({ message: `This program runs from no checkout that has kustomize/base; name the base with --base: a directory, or ${example}.` }))
+    if (path === undefined) {
+      return Effect.fail(
+        new BadInput({
+          message: `This program runs from no checkout that has kustomize/base; name the base with --base: a directory, or ${example}.`
+        })
+      )
+    }
     return isBase(path)
       ? Effect.succeed({ reference: relative(placeOf(resolve(out)), path), chosen: given !== undefined })
-      : Effect.fail(new BadInput({ message: `There is no kustomization.yaml that can be read in ${given}; name the base with --base: a directory, or ${example}.` }))
+      : Effect.fail(
+        new BadInput({
+          message: `There is no kustomization.yaml that can be read in ${given}; name the base with --base: a directory, or ${example}.`
+        })
+      )
   })

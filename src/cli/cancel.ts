@@ -10,32 +10,53 @@ import { forPeople, withServer } from "./with-server.ts"
 
 const flags = {
   name: Argument.String("RUN|TASK").pipe(Argument.withDescription("A run's id, or the name of an AgentTask.")),
-  force: toggle("force", "End a run that its cancel does not end, since its AgentTask is gone; what an apply may have changed is in doubt then."),
+  force: toggle(
+    "force",
+    "End a run that its cancel does not end, since its AgentTask is gone; what an apply may have changed is in doubt then."
+  ),
   ...serverFlags,
   ...clusterFlags
 }
 
 const told = (run: string, force: boolean) =>
-  force ? `${run} is ended; see what is known of it with: agent-job get ${run}` : `${run} is asked to stop; see how it ends with: agent-job get ${run}`
+  force
+    ? `${run} is ended; see what is known of it with: agent-job get ${run}`
+    : `${run} is asked to stop; see how it ends with: agent-job get ${run}`
 
-export const cancel = Command.make("cancel", flags, Effect.fn("cancel")(function*(given) {
-  const { force, name } = given
-  if (isRunId(name)) {
-    return yield* withServer(given, forPeople, Effect.fnUntraced(function*({ screen, server }) {
-      const { final, status } = yield* server.run(name)
-      const { inWords } = yield* Effect.promise(() => import("../core/run-machine.ts"))
-      if (final && !force) return yield* new Failed({ message: `${name} is ${inWords(status)} already; there is nothing to cancel.` })
-      yield* server.act(name, force ? "force-cancel" : "cancel")
-      yield* screen.line(told(name, force))
-    }))
-  }
-  if (!isTaskName(name)) return yield* new BadInput({ message: `${JSON.stringify(name)} is neither a run's id nor the name of an AgentTask.` })
-  if (force) return yield* new BadInput({ message: `--force ends a run whose AgentTask is gone; ${name} is an AgentTask, which ends in order when it is cancelled.` })
-  return yield* lazily(async () => {
-    const [{ cancelTask, cluster }, { Screen }] = await Promise.all([import("./tasks.ts"), import("./screen.ts")])
-    return cancelTask(given, name).pipe(Effect.provide(cluster(given)), Effect.provide(Screen.layer(forPeople)))
+export const cancel = Command.make(
+  "cancel",
+  flags,
+  Effect.fn("cancel")(function*(given) {
+    const { force, name } = given
+    if (isRunId(name)) {
+      return yield* withServer(
+        given,
+        forPeople,
+        Effect.fnUntraced(function*({ screen, server }) {
+          const { final, status } = yield* server.run(name)
+          const { inWords } = yield* Effect.promise(() => import("../core/run-machine.ts"))
+          if (final && !force) return yield* new Failed({ message: `${name} is ${inWords(status)} already; there is nothing to cancel.` })
+          yield* server.act(name, force ? "force-cancel" : "cancel")
+          yield* screen.line(told(name, force))
+        })
+      )
+    }
+    if (!isTaskName(name)) {
+      return yield* new BadInput({ message: `${JSON.stringify(name)} is neither a run's id nor the name of an AgentTask.` })
+    }
+    if (force) {
+      return yield* new BadInput({
+        message: `--force ends a run whose AgentTask is gone; ${name} is an AgentTask, which ends in order when it is cancelled.`
+      })
+    }
+    return yield* lazily(async () => {
+      const [{ cancelTask, cluster }, { Screen }] = await Promise.all([import("./tasks.ts"), import("./screen.ts")])
+      return cancelTask(given, name).pipe(Effect.provide(cluster(given)), Effect.provide(Screen.layer(forPeople)))
+    })
   })
-})).pipe(
+).pipe(
   Command.withDescription("Stop a run or an AgentTask; what it has done by then is saved in its state."),
-  Command.withExamples([{ command: "agent-job cancel run-k3v9x2" }, { command: "agent-job cancel run-k3v9x2 --force" }, { command: "agent-job cancel plan --namespace agent-job-tasks" }])
+  Command.withExamples([{ command: "agent-job cancel run-k3v9x2" }, { command: "agent-job cancel run-k3v9x2 --force" }, {
+    command: "agent-job cancel plan --namespace agent-job-tasks"
+  }])
 )

@@ -8,7 +8,12 @@ import { lazily } from "./lazily.ts"
 import { loaded, unusable, valuesFlag } from "./values-flag.ts"
 
 const flags = {
-  key: Argument.String("key").pipe(Argument.withDefault(""), Argument.withDescription("A key such as task.worker.image.tag, or a part of the values such as task; without one, everything that a file sets.")),
+  key: Argument.String("key").pipe(
+    Argument.withDefault(""),
+    Argument.withDescription(
+      "A key such as task.worker.image.tag, or a part of the values such as task; without one, everything that a file sets."
+    )
+  ),
   values: valuesFlag,
   output: outputFlag
 }
@@ -26,13 +31,15 @@ export const explain = Command.make("explain", flags, ({ key: asked, output, val
       const key = yield* Effect.mapError(Effect.fromResult(findKey(asked)), (message) => new BadInput({ message }))
       const explained = (path: typeof key.path) => explainKey(layers, values, { path, node: {} }, appVersion)
       const whole = explainKey(layers, values, key, appVersion)
-      return yield* print(output, isBranch(valueAt(values, key.path)) ? branchAnswer(whole, setBelow(layers, key.path).map(explained)) : leafAnswer(whole))
+      return yield* print(
+        output,
+        isBranch(valueAt(values, key.path)) ? branchAnswer(whole, setBelow(layers, key.path).map(explained)) : leafAnswer(whole)
+      )
     })
-  })
-).pipe(
-  Command.withDescription("Say where a value comes from: the file and line that set it, what that overrode, and what it comes to."),
-  Command.withExamples([
-    { command: "agent-job config explain -f values.yaml task.worker.image.tag", description: "One value" },
-    { command: "agent-job config explain -f base.yaml -f values.yaml task", description: "What the files set there" }
-  ])
-)
+  })).pipe(
+    Command.withDescription("Say where a value comes from: the file and line that set it, what that overrode, and what it comes to."),
+    Command.withExamples([
+      { command: "agent-job config explain -f values.yaml task.worker.image.tag", description: "One value" },
+      { command: "agent-job config explain -f base.yaml -f values.yaml task", description: "What the files set there" }
+    ])
+  )

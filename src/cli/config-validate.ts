@@ -12,23 +12,36 @@ const counted = (count: number, what: string): string => `${count} ${what}${coun
 const good = (layers: ReadonlyArray<Layer>, keys: (layer: Layer) => number): Answer => ({
   document: { valid: true, files: layers.map(({ name }) => name), faults: [] },
   lines: [
-    ...(layers.length === 0 ? ["No file is given, so that the defaults hold."] : layers.map((layer) => `${layer.name}: ${counted(keys(layer), "key")}`)),
+    ...(layers.length === 0
+      ? ["No file is given, so that the defaults hold."]
+      : layers.map((layer) => `${layer.name}: ${counted(keys(layer), "key")}`)),
     "All good: every key is known and has a value that it may have, and none contradicts another. What is inside affinity, sidecars and volumes, which are as in a Pod, the API server checks."
   ]
 })
 
 /** For a program the document comes first; the sentence and the exit code are the same. */
 const bad = (format: Format, wrong: Wrong) =>
-  Effect.andThen(format === "table" ? Effect.void : print(format, { document: { valid: false, files: wrong.files, faults: wrong.faults.map(({ place, ...fault }) => ({ ...fault, ...place })) }, lines: [] }), unusable(wrong))
+  Effect.andThen(
+    format === "table"
+      ? Effect.void
+      : print(format, {
+        document: { valid: false, files: wrong.files, faults: wrong.faults.map(({ place, ...fault }) => ({ ...fault, ...place })) },
+        lines: []
+      }),
+    unusable(wrong)
+  )
 
-export const validate = Command.make("validate", { values: valuesFlag, output: outputFlag }, ({ output, values: paths }) =>
-  lazily(async () => {
-    const { leaves } = await import("../schema/layers.ts")
-    return Effect.matchEffect(loaded(paths), {
-      onFailure: (wrong) => bad(output, wrong),
-      onSuccess: ({ layers }) => print(output, good(layers, ({ tree }) => leaves(tree).length))
+export const validate = Command.make(
+  "validate",
+  { values: valuesFlag, output: outputFlag },
+  ({ output, values: paths }) =>
+    lazily(async () => {
+      const { leaves } = await import("../schema/layers.ts")
+      return Effect.matchEffect(loaded(paths), {
+        onFailure: (wrong) => bad(output, wrong),
+        onSuccess: ({ layers }) => print(output, good(layers, ({ tree }) => leaves(tree).length))
+      })
     })
-  })
 ).pipe(
   Command.withDescription("Check values files: everything that is wrong at once, each with its file, line and column."),
   Command.withExamples([{ command: "agent-job config validate -f base.yaml -f values.yaml" }])

@@ -9,12 +9,29 @@ import { serve } from "./serve.ts"
 import { portFlag } from "./settings.ts"
 
 const flags = {
-  values: Flag.Path("values").pipe(Flag.withAlias("f"), Flag.withMetavar("PATH"), Flag.withDescription("The values file (YAML), or a directory of them: its *.yaml are laid over each other by name, values.yaml last.")),
-  name: Flag.String("name").pipe(Flag.withMetavar("NAME"), Flag.withDefault("agent-job"), Flag.withDescription("The name of this installation.")),
-  namespace: Flag.String("namespace").pipe(Flag.withAlias("n"), Flag.withMetavar("NAME"), Flag.withDefault("agent-job"), Flag.withDescription("The namespace of this installation.")),
-  healthPort: portFlag("health-port").pipe(Flag.withDefault(controllerHealthPort), Flag.withDescription("Serves /healthz, /readyz and /metrics.")),
+  values: Flag.Path("values").pipe(
+    Flag.withAlias("f"),
+    Flag.withMetavar("PATH"),
+    Flag.withDescription("The values file (YAML), or a directory of them: its *.yaml are laid over each other by name, values.yaml last.")
+  ),
+  name: Flag.String("name").pipe(
+    Flag.withMetavar("NAME"),
+    Flag.withDefault("agent-job"),
+    Flag.withDescription("The name of this installation.")
+  ),
+  namespace: Flag.String("namespace").pipe(
+    Flag.withAlias("n"),
+    Flag.withMetavar("NAME"),
+    Flag.withDefault("agent-job"),
+    Flag.withDescription("The namespace of this installation.")
+  ),
+  healthPort: portFlag("health-port").pipe(
+    Flag.withDefault(controllerHealthPort),
+    Flag.withDescription("Serves /healthz, /readyz and /metrics.")
+  ),
   poolTokenFile: Flag.Path("pool-token-file").pipe(
-    Flag.withMetavar("FILE"), Flag.withDefault(`${place.poolToken}/token`),
+    Flag.withMetavar("FILE"),
+    Flag.withDefault(`${place.poolToken}/token`),
     Flag.withDescription("The pool token, read anew for every request; wanted only when the values name a server.")
   )
 }
@@ -22,6 +39,12 @@ const flags = {
 /** Unique to this process: in a Pod its name, else the host and the process. */
 const identity = Effect.map(Effect.option(Config.String("POD_NAME")), Option.getOrElse(() => `${hostname()}-${process.pid}`))
 
-export const controller = Command.make("controller", flags, (given) =>
-  serve(Effect.flatMap(identity, (identity) => lazily(async () => (await import("../controller/controller.ts")).controller({ ...given, identity }))))
+export const controller = Command.make(
+  "controller",
+  flags,
+  (given) =>
+    serve(
+      Effect.flatMap(identity, (identity) =>
+        lazily(async () => (await import("../controller/controller.ts")).controller({ ...given, identity })))
+    )
 ).pipe(Command.withDescription("Watch AgentTasks and run each as a Job."))

@@ -2,9 +2,9 @@
 // Invariant: what it makes is gone when it ends, however it ends; a Pod whose doctor vanished ends by its deadline.
 // Used by examination.
 import { DateTime, Effect, Option, Random, Schedule, Schema, type Scope } from "effect"
+import { metadataTargets, type NetworkFindings } from "../core/doctor.ts"
 import { proven, unproven } from "../core/isolation.ts"
 import { listenerPort, type Probe, probePod, probePolicies } from "../core/manifest/probe.ts"
-import { metadataTargets, type NetworkFindings } from "../core/doctor.ts"
 import type { ResolvedConfig } from "../core/resolve.ts"
 import { Kubernetes } from "../kubernetes/client.ts"
 import type { KubernetesError } from "../kubernetes/errors.ts"
@@ -28,10 +28,14 @@ type ProbePod = typeof ProbePod.Type
 const probePods = decoding(pods, ProbePod)
 
 /** Made now, and deleted with the scope. */
-const forNow = <O extends Writable & { readonly metadata: Place }>(kind: Kind<unknown>, object: O): Effect.Effect<Place, KubernetesError, Kubernetes | Scope.Scope> =>
+const forNow = <O extends Writable & { readonly metadata: Place }>(
+  kind: Kind<unknown>,
+  object: O
+): Effect.Effect<Place, KubernetesError, Kubernetes | Scope.Scope> =>
   Effect.gen(function*() {
     const kubernetes = yield* Kubernetes
-    yield* Effect.acquireRelease(kubernetes.create(kind, object), () => Effect.ignore(kubernetes.delete(kind, object.metadata, { gracePeriodSeconds: 0 })))
+    yield* Effect.acquireRelease(kubernetes.create(kind, object), () =>
+      Effect.ignore(kubernetes.delete(kind, object.metadata, { gracePeriodSeconds: 0 })))
     return object.metadata
   })
 
@@ -45,32 +49,47 @@ const once = (place: Place, wanted: (pod: ProbePod) => boolean): Effect.Effect<O
   )
 
 const isOver = ({ status }: ProbePod): boolean => status?.phase === "Succeeded" || status?.phase === "Failed"
-const listens = ({ status }: ProbePod): boolean => isOver({ status: status ?? {} }) || (status?.phase === "Running" && (status.podIPs ?? []).length > 0)
+const listens = ({ status }: ProbePod): boolean =>
+  isOver({ status: status ?? {} }) || (status?.phase === "Running" && (status.podIPs ?? []).length > 0)
 
 const decodeFindings = Schema.decodeUnknownOption(Findings)
 
-const lastWords = ({ status }: ProbePod): Option.Option<ReadonlyArray<Finding>> => decodeFindings(status?.containerStatuses?.[0]?.state?.terminated?.message)
+const lastWords = ({ status }: ProbePod): Option.Option<ReadonlyArray<Finding>> =>
+  decodeFindings(status?.containerStatuses?.[0]?.state?.terminated?.message)
 
-/** Writes down on the leader's Lease whether the isolation is proven, where a controller that wants it proven looks. Without a Lease none ever ran. */
+/**
+ * Writes down on the leader's Lease whether the isolation is proven, where a controller that wants it proven looks. Without a Lease none
+ * ever ran.
+ */
 export const keepProof = Effect.fn("doctor.keepProof")(function*(config: ResolvedConfig, isProof: boolean) {
   const now = DateTime.formatIso(yield* DateTime.now)
-  yield* markLeader(config, (annotations) => isProof ? proven(annotations, config, now) : unproven(annotations)).pipe(Effect.catchTag("NotFound", () => Effect.void))
+  yield* markLeader(config, (annotations) => isProof ? proven(annotations, config, now) : unproven(annotations)).pipe(
+    Effect.catchTag("NotFound", () => Effect.void)
+  )
 })
 
 /** `apiServer`: what a worker has to reach. None where nothing could be started to connect to. */
-export const examineNetwork = Effect.fn("doctor.network")(function*(config: ResolvedConfig, apiServer: ReadonlyArray<ProbeTarget>): Effect.fn.Return<Option.Option<NetworkFindings>, KubernetesError, Kubernetes | Scope.Scope> {
-  const id = (yield* Random.nextIntBetween(36 ** 4, 36 ** 5)).toString(36)
-  for (const policy of probePolicies(config, id)) yield* forNow(networkPolicies, policy)
-  const start = (probe: Probe, targets: ReadonlyArray<ProbeTarget>) => forNow(pods, probePod(config, id, probe, targets))
-  const listening = yield* Effect.flatMap(start("listener", []), (place) => once(place, listens))
-  const listener = Option.match(listening, { onNone: () => [], onSome: ({ status }) => (status?.podIPs ?? []).map(({ ip }) => ({ address: ip, port: listenerPort })) })
-  if (listener.length === 0) return Option.none()
-  const told = (probe: Probe, targets: ReadonlyArray<ProbeTarget>) =>
-    Effect.map(Effect.flatMap(start(probe, targets), (place) => once(place, isOver)), Option.flatMap(lastWords))
-  const findings = yield* Effect.all({
-    open: told("open", listener),
-    closed: told("closed", listener),
-    task: told("task", [...listener, ...metadataTargets, ...apiServer])
-  }, { concurrency: "unbounded" })
-  return Option.some({ listener, findings })
-})
+export const examineNetwork = Effect.fn("doctor.network")(
+  function*(
+    config: ResolvedConfig,
+    apiServer: ReadonlyArray<ProbeTarget>
+  ): Effect.fn.Return<Option.Option<NetworkFindings>, KubernetesError, Kubernetes | Scope.Scope> {
+    const id = (yield* Random.nextIntBetween(36 ** 4, 36 ** 5)).toString(36)
+    for (const policy of probePolicies(config, id)) yield* forNow(networkPolicies, policy)
+    const start = (probe: Probe, targets: ReadonlyArray<ProbeTarget>) => forNow(pods, probePod(config, id, probe, targets))
+    const listening = yield* Effect.flatMap(start("listener", []), (place) => once(place, listens))
+    const listener = Option.match(listening, {
+      onNone: () => [],
+      onSome: ({ status }) => (status?.podIPs ?? []).map(({ ip }) => ({ address: ip, port: listenerPort }))
+    })
+    if (listener.length === 0) return Option.none()
+    const told = (probe: Probe, targets: ReadonlyArray<ProbeTarget>) =>
+      Effect.map(Effect.flatMap(start(probe, targets), (place) => once(place, isOver)), Option.flatMap(lastWords))
+    const findings = yield* Effect.all({
+      open: told("open", listener),
+      closed: told("closed", listener),
+      task: told("task", [...listener, ...metadataTargets, ...apiServer])
+    }, { concurrency: "unbounded" })
+    return Option.some({ listener, findings })
+  }
+)

@@ -7,5 +7,10 @@ import type { KubernetesError } from "../kubernetes/errors.ts"
 
 type Checks = ReadonlyArray<Check>
 
-export const orUnknown = (name: string) => <R>(look: Effect.Effect<Checks, KubernetesError, R>): Effect.Effect<Checks, KubernetesError, R> =>
-  Effect.catchTag(look, ["Forbidden", "Malformed", "Rejected", "Invalid", "NotFound", "Conflict"], ({ message }) => Effect.succeed<Checks>([{ name, outcome: "unknown", message }]))
+export const orUnknown =
+  (name: string) => <R>(look: Effect.Effect<Checks, KubernetesError, R>): Effect.Effect<Checks, KubernetesError, R> =>
+    Effect.catchTag(
+      look,
+      ["Forbidden", "Malformed", "Rejected", "Invalid", "NotFound", "Conflict"],
+      ({ message }) => Effect.succeed<Checks>([{ name, outcome: "unknown", message }])
+    )

@@ -17,17 +17,27 @@ const flags = {
   output: outputFlag
 }
 
-export const doctor = Command.make("doctor", flags, Effect.fn("doctor")(function*(given) {
-  const answer = yield* lazily(async () => {
-    const [{ examine }, { cluster }] = await Promise.all([import("./examination.ts"), import("./tasks.ts")])
-    return Effect.provide(examine(given), cluster(given))
+export const doctor = Command.make(
+  "doctor",
+  flags,
+  Effect.fn("doctor")(function*(given) {
+    const answer = yield* lazily(async () => {
+      const [{ examine }, { cluster }] = await Promise.all([import("./examination.ts"), import("./tasks.ts")])
+      return Effect.provide(examine(given), cluster(given))
+    })
+    yield* print(given.output, answer)
+    const { checks } = answer.document
+    const failed = checks.filter(({ outcome }) => outcome === "failed")
+    if (failed.length > 0) {
+      return yield* new Failed({
+        message: `${failed.length} of ${checks.length} checks failed: ${failed.map(({ name }) => name).join(", ")}.`
+      })
+    }
   })
-  yield* print(given.output, answer)
-  const { checks } = answer.document
-  const failed = checks.filter(({ outcome }) => outcome === "failed")
-  if (failed.length > 0) return yield* new Failed({ message: `${failed.length} of ${checks.length} checks failed: ${failed.map(({ name }) => name).join(", ")}.` })
-})).pipe(
-  Command.withDescription("Examine an installation in its cluster: what is installed, who may do what, and what the network really enforces."),
+).pipe(
+  Command.withDescription(
+    "Examine an installation in its cluster: what is installed, who may do what, and what the network really enforces."
+  ),
   Command.withExamples([
     { command: "agent-job doctor", description: "The installation in namespace agent-job" },
     { command: "agent-job doctor -f values.yaml -o json", description: "The one that these values describe, for programs" }

@@ -11,24 +11,38 @@ const flags = {
   wait: toggle("wait", "Wait until no apply or destroy runs any more."),
   undo: toggle("undo", "End it: what waits starts."),
   name: installationFlags.name,
-  controllerNamespace: Flag.String("controller-namespace").pipe(Flag.withMetavar("NAME"), Flag.withDefault("agent-job"), Flag.withDescription("Where the controller is; agent-job by default.")),
+  controllerNamespace: Flag.String("controller-namespace").pipe(
+    Flag.withMetavar("NAME"),
+    Flag.withDefault("agent-job"),
+    Flag.withDescription("Where the controller is; agent-job by default.")
+  ),
   namespace: Flag.String("namespace").pipe(
-    Flag.withAlias("n"), Flag.withMetavar("NAME"), Flag.optional,
+    Flag.withAlias("n"),
+    Flag.withMetavar("NAME"),
+    Flag.optional,
     Flag.withDescription("Where the AgentTasks are; by default where the values of the installation say.")
   ),
   output: outputFlag,
   context: clusterFlags.context
 }
 
-export const drain = Command.make("drain", flags, Effect.fn("drain")(function*(given) {
-  if (given.wait && given.undo) return yield* new BadInput({ message: "--wait and --undo exclude each other; give one of them." })
-  const answer = yield* lazily(async () => {
-    const [{ cluster }, { drain, undo }, { Screen }] = await Promise.all([import("./tasks.ts"), import("./draining.ts"), import("./screen.ts")])
-    const work = given.undo ? undo(given) : drain(given, given.namespace, given.wait)
-    return work.pipe(Effect.provide(cluster(given)), Effect.provide(Screen.layer({ colours: true, forProgram: true })))
+export const drain = Command.make(
+  "drain",
+  flags,
+  Effect.fn("drain")(function*(given) {
+    if (given.wait && given.undo) return yield* new BadInput({ message: "--wait and --undo exclude each other; give one of them." })
+    const answer = yield* lazily(async () => {
+      const [{ cluster }, { drain, undo }, { Screen }] = await Promise.all([
+        import("./tasks.ts"),
+        import("./draining.ts"),
+        import("./screen.ts")
+      ])
+      const work = given.undo ? undo(given) : drain(given, given.namespace, given.wait)
+      return work.pipe(Effect.provide(cluster(given)), Effect.provide(Screen.layer({ colours: true, forProgram: true })))
+    })
+    return yield* print(given.output, answer)
   })
-  return yield* print(given.output, answer)
-})).pipe(
+).pipe(
   Command.withDescription("Let nothing new start in a cluster, before nodes or agent-job are upgraded; what runs goes on."),
   Command.withExamples([
     { command: "agent-job drain --wait", description: "Return once no apply or destroy runs" },

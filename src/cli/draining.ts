@@ -26,21 +26,37 @@ export interface Installation {
 const controllerOf = ({ controllerNamespace, name }: Installation) => ({ name, namespace: controllerNamespace })
 
 const neverRan = ({ controllerNamespace, name }: Installation) =>
-  new NothingThere({ message: `There is no Lease ${controllerNamespace}/${leaderLeaseName({ name })}, so no controller ever ran there; say which is meant with --name and --controller-namespace.` })
+  new NothingThere({
+    message: `There is no Lease ${controllerNamespace}/${
+      leaderLeaseName({ name })
+    }, so no controller ever ran there; say which is meant with --name and --controller-namespace.`
+  })
 
-const leaseOf = (installation: Installation) => Effect.catchTag(leaderLease(controllerOf(installation)), "NotFound", () => Effect.fail(neverRan(installation)))
+const leaseOf = (installation: Installation) =>
+  Effect.catchTag(leaderLease(controllerOf(installation)), "NotFound", () => Effect.fail(neverRan(installation)))
 
 const mark = (installation: Installation, change: Parameters<typeof markLeader>[1]) =>
   Effect.catchTag(markLeader(controllerOf(installation), change), "NotFound", () => Effect.fail(neverRan(installation)))
 
-/** Of the tasks: what was typed, or what the controller has. One that is not there has no Jobs either, which is not to be taken for quiet. */
+/**
+ * Of the tasks: what was typed, or what the controller has. One that is not there has no Jobs either, which is not to be taken for quiet.
+ */
 const namespaceOf = Effect.fnUntraced(function*({ controllerNamespace, name }: Installation, given: Option.Option<string>) {
   const instead = "give --name and --controller-namespace of the installation, or with --namespace where its tasks are"
   const namespace = Option.isSome(given)
     ? given.value
-    : resolve(yield* installedValues(name, controllerNamespace, instead), { name, namespace: controllerNamespace, version: appVersion }).taskNamespace
+    : resolve(yield* installedValues(name, controllerNamespace, instead), { name, namespace: controllerNamespace, version: appVersion })
+      .taskNamespace
   yield* Effect.flatMap(Kubernetes, (kubernetes) => kubernetes.get(namespaces, { name: namespace })).pipe(
-    Effect.catchTag("NotFound", () => Effect.fail(new NothingThere({ message: `There is no namespace ${namespace}, so no task runs there; say with --namespace where the tasks are.` })))
+    Effect.catchTag(
+      "NotFound",
+      () =>
+        Effect.fail(
+          new NothingThere({
+            message: `There is no namespace ${namespace}, so no task runs there; say with --namespace where the tasks are.`
+          })
+        )
+    )
   )
   return namespace
 })
@@ -56,9 +72,14 @@ const answer = Effect.fnUntraced(function*(installation: Installation) {
     Effect.repeat({ until: (lease) => isAnswered(annotationsOf(lease)), schedule: Schedule.spaced("500 millis") }),
     Effect.timeoutOrElse({
       duration: patience,
-      orElse: () => Effect.fail(new Failed({
-        message: `The controller has not answered for ${Duration.toSeconds(patience)} seconds; it will as soon as one leads and no Job is on its way that it or the one before it had decided on, see kubectl -n ${installation.controllerNamespace} get pods.`
-      }))
+      orElse: () =>
+        Effect.fail(
+          new Failed({
+            message: `The controller has not answered for ${
+              Duration.toSeconds(patience)
+            } seconds; it will as soon as one leads and no Job is on its way that it or the one before it had decided on, see kubectl -n ${installation.controllerNamespace} get pods.`
+          })
+        )
     })
   )
 })
@@ -73,7 +94,12 @@ interface Running {
 const runningOf = ({ metadata: { creationTimestamp, labels = {} }, status }: Job): ReadonlyArray<Running> =>
   status?.conditions?.some(({ status, type }) => status === "True" && (type === "Complete" || type === "Failed")) === true
     ? []
-    : [{ task: labels[taskLabel] ?? "", workspace: labels["scalr.io/workspace"] ?? "", stage: labels[stageLabel] ?? "", since: creationTimestamp }]
+    : [{
+      task: labels[taskLabel] ?? "",
+      workspace: labels["scalr.io/workspace"] ?? "",
+      stage: labels[stageLabel] ?? "",
+      since: creationTimestamp
+    }]
 
 const decodeJob = Schema.decodeUnknownResult(Job)
 
@@ -107,7 +133,9 @@ const listed = (all: ReadonlyArray<Running>, now: number): ReadonlyArray<string>
 const told = (all: ReadonlyArray<Running>, now: number): ReadonlyArray<string> => {
   const plans = all.length - changes(all).length
   return [
-    ...(all.length === 0 ? ["Nothing runs."] : [`Still running: ${changes(all).length} that change something, ${plans} that plan.`, ...listed(all, now)]),
+    ...(all.length === 0
+      ? ["Nothing runs."]
+      : [`Still running: ${changes(all).length} that change something, ${plans} that plan.`, ...listed(all, now)]),
     ...(plans === 0 ? [] : ["A plan may be evicted; it is planned again."])
   ]
 }
@@ -122,7 +150,11 @@ export const drain = Effect.fn("drain")(function*(installation: Installation, gi
   const since = Option.getOrElse(drainedSince(annotationsOf(lease)), () => now)
   return {
     document: { drained: true, since, running: all },
-    lines: [`Drained since ${since}: nothing new starts in ${namespace}.`, ...told(all, yield* Clock.currentTimeMillis), "To end this: agent-job drain --undo"]
+    lines: [
+      `Drained since ${since}: nothing new starts in ${namespace}.`,
+      ...told(all, yield* Clock.currentTimeMillis),
+      "To end this: agent-job drain --undo"
+    ]
   } satisfies Answer
 })
 

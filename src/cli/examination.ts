@@ -31,7 +31,9 @@ const examineTraffic = Effect.fnUntraced(function*(config: ResolvedConfig) {
 })
 
 export const examine = Effect.fn("examine")(function*({ name, namespace, noPods, values }: Examination) {
-  const given = yield* values.length > 0 ? givenValues(values) : installedValues(name, namespace, "give --name and --namespace of the installation, or its values with --values")
+  const given = yield* values.length > 0
+    ? givenValues(values)
+    : installedValues(name, namespace, "give --name and --namespace of the installation, or its values with --values")
   const config = resolve(given, { name, namespace, version: appVersion })
   const checks = [...yield* examineObjects(config), ...noPods ? [] : yield* examineTraffic(config).pipe(orUnknown(networkPolicies))]
   return {

@@ -35,7 +35,10 @@ const saidDocument = ({ file, place, ...said }: Said) => ({ layer: file ?? "defa
 
 const documentOf = ({ effective, history, ...rest }: Explanation) => ({
   ...rest,
-  ...(effective !== undefined && { effective: { value: effective.value, from: effective.from.map(({ by, key }) => ({ key, ...(by !== undefined && saidDocument(by)) })) } }),
+  ...(effective !== undefined &&
+    {
+      effective: { value: effective.value, from: effective.from.map(({ by, key }) => ({ key, ...(by !== undefined && saidDocument(by)) })) }
+    }),
   history: history.map(saidDocument)
 })
 
@@ -49,7 +52,12 @@ export const leafAnswer = (explanation: Explanation): Answer => {
     lines: [
       heading(explanation),
       "",
-      ...(history.length === 0 ? ["It is not set, and has no default."] : table(["VALUE", "SET BY", "STATE"], history.map((said, index) => [shownValue(said.value), shownPlace(said), states[index] ?? ""]))),
+      ...(history.length === 0
+        ? ["It is not set, and has no default."]
+        : table(
+          ["VALUE", "SET BY", "STATE"],
+          history.map((said, index) => [shownValue(said.value), shownPlace(said), states[index] ?? ""])
+        )),
       ...comesTo(explanation)
     ]
   }
@@ -60,10 +68,18 @@ export const branchAnswer = (whole: Explanation, keys: ReadonlyArray<Explanation
   const { description, key } = whole
   const rows = keys.flatMap(({ history: [said], key }) => said === undefined ? [] : [[key, shownValue(said.value), shownPlace(said)]])
   return {
-    document: { ...documentOf({ ...whole, history: [] }), ...(key === "" && { key: undefined }), history: undefined, value: undefined, keys: keys.map(documentOf) },
+    document: {
+      ...documentOf({ ...whole, history: [] }),
+      ...(key === "" && { key: undefined }),
+      history: undefined,
+      value: undefined,
+      keys: keys.map(documentOf)
+    },
     lines: [
       ...(description === undefined ? [] : [heading(whole), ""]),
-      ...(rows.length === 0 ? [`No file sets anything${key === "" ? "" : ` in ${key}`}; docs/values.md has the defaults.`] : table(["KEY", "VALUE", "SET BY"], rows)),
+      ...(rows.length === 0
+        ? [`No file sets anything${key === "" ? "" : ` in ${key}`}; docs/values.md has the defaults.`]
+        : table(["KEY", "VALUE", "SET BY"], rows)),
       ...comesTo(whole)
     ]
   }

@@ -97,12 +97,16 @@ export const isPrinted = (error: unknown): boolean => CliError.isCliError(error)
 /** An error as one sentence; only the environment's errors do not come as one. */
 export const sentenceOf = (error: unknown): string => {
   const said = error instanceof Error ? error.message : String(error)
-  return tagOf(error) === "ConfigError" ? `The environment cannot be used: ${said.replace(/\s+/gu, " ").replace(/^(?:\w+Error\()+|\)+$/gu, "")}; correct that variable.` : said
+  return tagOf(error) === "ConfigError"
+    ? `The environment cannot be used: ${said.replace(/\s+/gu, " ").replace(/^(?:\w+Error\()+|\)+$/gu, "")}; correct that variable.`
+    : said
 }
 
 /** What ends a command, for a person. A defect is a mistake of ours, so with AGENT_JOB_DEBUG its trace is shown. */
 export const lastSentence = (cause: Cause.Cause<unknown>, debug: boolean): string => {
   const error = Cause.squash(cause)
   if (Option.isSome(Cause.findErrorOption(cause))) return `error: ${sentenceOf(error)}`
-  return debug ? `error: ${Cause.pretty(cause)}` : `error: This should not happen: ${sentenceOf(error)}; please report it, with what AGENT_JOB_DEBUG=1 adds to this.`
+  return debug
+    ? `error: ${Cause.pretty(cause)}`
+    : `error: This should not happen: ${sentenceOf(error)}; please report it, with what AGENT_JOB_DEBUG=1 adds to this.`
 }

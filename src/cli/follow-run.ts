@@ -3,10 +3,10 @@
 // Used by run and logs.
 import { Clock, Duration, Effect, Schedule } from "effect"
 import type { RunView } from "../schema/run.ts"
-import { logText, type LogText } from "./log-text.ts"
+import { type LogText, logText } from "./log-text.ts"
 import { Screen } from "./screen.ts"
 import { ServerClient, type ServerFailure } from "./server-client.ts"
-import { stageOf, stepIsOver, type Step, waiting } from "./summary.ts"
+import { stageOf, type Step, stepIsOver, waiting } from "./summary.ts"
 
 /** How far the log of a step has been shown. */
 export interface Followed {
@@ -23,8 +23,14 @@ export interface Followed {
 }
 
 /** An apply's log has three lines in front that stock clients expect and throw away. */
-export const follow = (step: Step, colours: boolean, heading?: string): Followed =>
-  ({ step, text: logText(colours, step === "apply" ? 3 : 0), offset: 0, heading, begun: false, run: undefined })
+export const follow = (step: Step, colours: boolean, heading?: string): Followed => ({
+  step,
+  text: logText(colours, step === "apply" ? 3 : 0),
+  offset: 0,
+  heading,
+  begun: false,
+  run: undefined
+})
 
 /** How long the server may keep a question about the log, and how soon to ask again one that does not keep it. */
 const waitSeconds = 1
@@ -63,26 +69,28 @@ export const showLog = Effect.fnUntraced(function*(followed: Followed, logUrl: s
 })
 
 /** Follows a step to its end; gives the run as it is then. */
-export const followStep = Effect.fn("followStep")(function*(runId: string, followed: Followed): Effect.fn.Return<RunView, ServerFailure, Screen | ServerClient> {
-  const screen = yield* Screen
-  const server = yield* ServerClient
-  const { step, text } = followed
-  let overSince: number | undefined
-  while (true) {
-    const run = yield* patiently(server.run(runId))
-    followed.run = run
-    const stage = stageOf(run, step)
-    const over = stepIsOver(run, step)
-    if (!over && !followed.begun) yield* screen.status(waiting(run, step))
-    const grew = stage !== undefined && (yield* showLog(followed, stage.logUrl, over ? 0 : waitSeconds))
-    if (over) {
-      const now = yield* Clock.currentTimeMillis
-      overSince ??= now
-      if (text.ended() || stage === undefined || now - overSince >= Duration.toMillis(graceForEnd)) {
-        yield* screen.text(text.rest())
-        return run
+export const followStep = Effect.fn("followStep")(
+  function*(runId: string, followed: Followed): Effect.fn.Return<RunView, ServerFailure, Screen | ServerClient> {
+    const screen = yield* Screen
+    const server = yield* ServerClient
+    const { step, text } = followed
+    let overSince: number | undefined
+    while (true) {
+      const run = yield* patiently(server.run(runId))
+      followed.run = run
+      const stage = stageOf(run, step)
+      const over = stepIsOver(run, step)
+      if (!over && !followed.begun) yield* screen.status(waiting(run, step))
+      const grew = stage !== undefined && (yield* showLog(followed, stage.logUrl, over ? 0 : waitSeconds))
+      if (over) {
+        const now = yield* Clock.currentTimeMillis
+        overSince ??= now
+        if (text.ended() || stage === undefined || now - overSince >= Duration.toMillis(graceForEnd)) {
+          yield* screen.text(text.rest())
+          return run
+        }
       }
+      if (!grew) yield* Effect.sleep(pause)
     }
-    if (!grew) yield* Effect.sleep(pause)
   }
-})
+)

@@ -6,36 +6,59 @@ import { type Answer, outputFlag, print } from "./answer.ts"
 import { BadInput } from "./failure.ts"
 import { lazily } from "./lazily.ts"
 import { isRunId, isTaskName } from "./run-or-task.ts"
-import { clusterFlags, type ClusterFlags, serverFlags, type ServerFlags } from "./settings.ts"
+import { type ClusterFlags, clusterFlags, type ServerFlags, serverFlags } from "./settings.ts"
 import { forPrograms, withServer } from "./with-server.ts"
 
 const flags = {
-  what: Argument.String("what").pipe(Argument.withDefault("runs"), Argument.withDescription("runs or workspaces (of the server), tasks (AgentTasks of the cluster), audit (who changed what on the server), a run's id, or a task's name.")),
-  workspace: Flag.String("workspace").pipe(Flag.withAlias("w"), Flag.withMetavar("NAME"), Flag.optional, Flag.withDescription("Only runs of this workspace.")),
+  what: Argument.String("what").pipe(
+    Argument.withDefault("runs"),
+    Argument.withDescription(
+      "runs or workspaces (of the server), tasks (AgentTasks of the cluster), audit (who changed what on the server), a run's id, or a task's name."
+    )
+  ),
+  workspace: Flag.String("workspace").pipe(
+    Flag.withAlias("w"),
+    Flag.withMetavar("NAME"),
+    Flag.optional,
+    Flag.withDescription("Only runs of this workspace.")
+  ),
   output: outputFlag,
   ...serverFlags,
   ...clusterFlags
 }
 
 const fromServer = (given: ServerFlags, what: string, workspace: Option.Option<string>) =>
-  withServer(given, forPrograms, Effect.fnUntraced(function*({ server }) {
-    const { auditTable, runDetails, runTable, workspaceTable } = yield* Effect.promise(() => import("./rows.ts"))
-    if (what === "audit") {
-      const entries = yield* server.audit
-      return { document: { entries }, lines: entries.length === 0 ? ["Nobody has changed anything yet."] : auditTable(entries) } satisfies Answer
-    }
-    const now = yield* Clock.currentTimeMillis
-    if (what === "workspaces") {
-      const workspaces = yield* server.workspaces
-      return { document: { workspaces }, lines: workspaces.length === 0 ? ["No workspaces yet; the first run of one makes it."] : workspaceTable(workspaces, now) } satisfies Answer
-    }
-    if (isRunId(what)) {
-      const run = yield* server.run(what)
-      return { document: run, lines: runDetails(run, now) } satisfies Answer
-    }
-    const runs = yield* server.runs(workspace)
-    return { document: { runs }, lines: runs.length === 0 ? ["No runs yet; start one with: agent-job run DIR"] : runTable(runs, now) } satisfies Answer
-  }))
+  withServer(
+    given,
+    forPrograms,
+    Effect.fnUntraced(function*({ server }) {
+      const { auditTable, runDetails, runTable, workspaceTable } = yield* Effect.promise(() => import("./rows.ts"))
+      if (what === "audit") {
+        const entries = yield* server.audit
+        return {
+          document: { entries },
+          lines: entries.length === 0 ? ["Nobody has changed anything yet."] : auditTable(entries)
+        } satisfies Answer
+      }
+      const now = yield* Clock.currentTimeMillis
+      if (what === "workspaces") {
+        const workspaces = yield* server.workspaces
+        return {
+          document: { workspaces },
+          lines: workspaces.length === 0 ? ["No workspaces yet; the first run of one makes it."] : workspaceTable(workspaces, now)
+        } satisfies Answer
+      }
+      if (isRunId(what)) {
+        const run = yield* server.run(what)
+        return { document: run, lines: runDetails(run, now) } satisfies Answer
+      }
+      const runs = yield* server.runs(workspace)
+      return {
+        document: { runs },
+        lines: runs.length === 0 ? ["No runs yet; start one with: agent-job run DIR"] : runTable(runs, now)
+      } satisfies Answer
+    })
+  )
 
 const fromCluster = (given: ClusterFlags, what: string) =>
   lazily(async () => {
@@ -47,20 +70,34 @@ const fromCluster = (given: ClusterFlags, what: string) =>
         return { document: object, lines: taskTable([task], now) } satisfies Answer
       }
       const { objects, tasks } = yield* listTasks(given)
-      const lines = objects.length === 0 ? [yield* lazily(async () => (await import("./no-tasks.ts")).noTasks(given.namespace))] : taskTable(tasks, now)
+      const lines = objects.length === 0
+        ? [yield* lazily(async () => (await import("./no-tasks.ts")).noTasks(given.namespace))]
+        : taskTable(tasks, now)
       return { document: { apiVersion: "v1", kind: "List", items: objects }, lines } satisfies Answer
     }).pipe(Effect.provide(cluster(given)))
   })
 
 const ofServer = ["runs", "workspaces", "audit"]
 
-export const get = Command.make("get", flags, Effect.fn("get")(function*(given) {
-  const what = ["run", "workspace", "task"].includes(given.what) ? `${given.what}s` : given.what
-  if (!ofServer.includes(what) && !isTaskName(what)) return yield* new BadInput({ message: `${JSON.stringify(what)} is neither "runs", "workspaces", "tasks", "audit", a run's id nor the name of an AgentTask.` })
-  if (what !== "runs" && Option.isSome(given.workspace)) return yield* new BadInput({ message: `--workspace is for the list of runs; it chooses nothing of ${what}.` })
-  const answer = yield* ofServer.includes(what) || isRunId(what) ? fromServer(given, what, given.workspace) : fromCluster(given, what)
-  return yield* print(given.output, answer)
-})).pipe(
+export const get = Command.make(
+  "get",
+  flags,
+  Effect.fn("get")(function*(given) {
+    const what = ["run", "workspace", "task"].includes(given.what) ? `${given.what}s` : given.what
+    if (!ofServer.includes(what) && !isTaskName(what)) {
+      return yield* new BadInput({
+        message: `${JSON.stringify(what)} is neither "runs", "workspaces", "tasks", "audit", a run's id nor the name of an AgentTask.`
+      })
+    }
+    if (what !== "runs" && Option.isSome(given.workspace)) {
+      return yield* new BadInput({
+        message: `--workspace is for the list of runs; it chooses nothing of ${what}.`
+      })
+    }
+    const answer = yield* ofServer.includes(what) || isRunId(what) ? fromServer(given, what, given.workspace) : fromCluster(given, what)
+    return yield* print(given.output, answer)
+  })
+).pipe(
   Command.withDescription("List runs, workspaces, AgentTasks or who changed what, or look at one: its status, its changes, why it waits."),
   Command.withExamples([
     { command: "agent-job get runs --workspace demo" },

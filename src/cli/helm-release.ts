@@ -29,7 +29,9 @@ const unpacked = async (secret: KubernetesObject): Promise<HelmPayload> => {
 
 /** Charts write keys twice; Helm took the last. Documents of comments alone are none. */
 const objectsOf = (manifest: string): ReadonlyArray<HelmObject> =>
-  parseAllDocuments(manifest, { uniqueKeys: false }).flatMap((document) => Option.toArray(Schema.decodeUnknownOption(HelmObject)(document.toJS())))
+  parseAllDocuments(manifest, { uniqueKeys: false }).flatMap((document) =>
+    Option.toArray(Schema.decodeUnknownOption(HelmObject)(document.toJS()))
+  )
 
 const releaseOf = ({ chart, config, manifest, name, namespace, version }: HelmPayload): HelmRelease => ({
   name,
@@ -45,7 +47,8 @@ const labelOf = ({ metadata }: KubernetesObject, label: string): string => metad
 const revisionOf = (secret: KubernetesObject): number => Number(labelOf(secret, "version"))
 
 /** Of other releases nothing but their labels is of use. */
-const trimmed = (name: string) => (secret: KubernetesObject): KubernetesObject => labelOf(secret, "name") === name ? secret : { metadata: secret.metadata }
+const trimmed = (name: string) => (secret: KubernetesObject): KubernetesObject =>
+  labelOf(secret, "name") === name ? secret : { metadata: secret.metadata }
 
 const list = (values: ReadonlyArray<string>): string => [...new Set(values)].sort().join(", ")
 
@@ -54,22 +57,33 @@ const missing = (all: ReadonlyArray<KubernetesObject>, namespace: string, name: 
   const revisions = all.filter((_) => labelOf(_, "name") === name)
   if (revisions.length > 0) {
     const states = revisions.map((_) => `revision ${labelOf(_, "version")} is ${labelOf(_, "status")}`).join(", ")
-    return new BadInput({ message: `The Helm release ${namespace}/${name} is not deployed (${states}); bring it in order with helm rollback or helm upgrade, then try again.` })
+    return new BadInput({
+      message:
+        `The Helm release ${namespace}/${name} is not deployed (${states}); bring it in order with helm rollback or helm upgrade, then try again.`
+    })
   }
   return new NothingThere({
     message: all.length === 0
       ? `There is no Helm release in namespace ${namespace}; name its namespace with --namespace (helm list -A shows them all).`
-      : `There is no Helm release ${name} in namespace ${namespace}, but there is ${list(all.map((_) => labelOf(_, "name")))}; name it with --release, or another namespace with --namespace.`
+      : `There is no Helm release ${name} in namespace ${namespace}, but there is ${
+        list(all.map((_) => labelOf(_, "name")))
+      }; name it with --release, or another namespace with --namespace.`
   })
 }
 
 const notAllowed = (namespace: string, name: string) =>
   new NotAllowed({
-    message: `You may not list Secrets in namespace ${namespace}, where Helm keeps its releases; ask for get and list on secrets there, or let somebody who has them run helm -n ${namespace} get values ${name} >values.yaml, and give that to agent-job overlay --values.`
+    message:
+      `You may not list Secrets in namespace ${namespace}, where Helm keeps its releases; ask for get and list on secrets there, or let somebody who has them run helm -n ${namespace} get values ${name} >values.yaml, and give that to agent-job overlay --values.`
   })
 
 const broken = (namespace: string, secret: KubernetesObject) =>
-  new BadInput({ message: `The Secret ${namespace}/${secret.metadata.name} holds no Helm release that can be read; see whether helm -n ${namespace} get values ${labelOf(secret, "name")} can.` })
+  new BadInput({
+    message:
+      `The Secret ${namespace}/${secret.metadata.name} holds no Helm release that can be read; see whether helm -n ${namespace} get values ${
+        labelOf(secret, "name")
+      } can.`
+  })
 
 /** The newest deployed revision of a release of the chart agent-job. */
 export const helmRelease = Effect.fn("helmRelease")(function*(namespace: string, name: string) {
@@ -79,10 +93,17 @@ export const helmRelease = Effect.fn("helmRelease")(function*(namespace: string,
     Stream.runCollect,
     Effect.catchTag("Forbidden", () => Effect.fail(notAllowed(namespace, name)))
   )
-  const [newest] = all.filter((_) => labelOf(_, "name") === name && labelOf(_, "status") === "deployed").sort((a, b) => revisionOf(b) - revisionOf(a))
+  const [newest] = all.filter((_) => labelOf(_, "name") === name && labelOf(_, "status") === "deployed").sort((a, b) =>
+    revisionOf(b) - revisionOf(a)
+  )
   if (newest === undefined) return yield* missing(all, namespace, name)
   const payload = yield* Effect.tryPromise({ try: () => unpacked(newest), catch: () => broken(namespace, newest) })
   const { name: chart, version } = payload.chart.metadata
-  if (chart !== "agent-job") return yield* new BadInput({ message: `The Helm release ${namespace}/${name} is of the chart ${chart} ${version}; only releases of the chart agent-job can be moved.` })
+  if (chart !== "agent-job") {
+    return yield* new BadInput({
+      message:
+        `The Helm release ${namespace}/${name} is of the chart ${chart} ${version}; only releases of the chart agent-job can be moved.`
+    })
+  }
   return releaseOf(payload)
 })

@@ -1,16 +1,18 @@
 // How help and mistakes in what was typed are shown: help on stdout with its commands before its flags, a mistake as one sentence on stderr.
 // Used by main.
 import { Console, Effect, Option } from "effect"
-import { CliOutput, GlobalFlag, type CliError, type HelpDoc, TerminalCapabilities } from "effect/cli"
+import { type CliError, CliOutput, GlobalFlag, type HelpDoc, TerminalCapabilities } from "effect/cli"
 import { columns } from "./table.ts"
 
 /** --wizard and --log-level stay out: nothing here needs a wizard, and services read LOG_LEVEL. */
 export const builtIns = [GlobalFlag.Help, GlobalFlag.Version, GlobalFlag.Completions]
 
-const suggestion = (words: ReadonlyArray<string>) => words.length === 0 ? "" : `; did you mean ${words.map((word) => JSON.stringify(word)).join(" or ")}?`
+const suggestion = (words: ReadonlyArray<string>) =>
+  words.length === 0 ? "" : `; did you mean ${words.map((word) => JSON.stringify(word)).join(" or ")}?`
 
 /** What a value must be, in the words of its schema. */
-const allowed = (expected: string) => expected.replace("Schema validation failed: ", "").replace(/^Expected /u, "it must be ").replace(/\s*\nExpected /gu, ", and ")
+const allowed = (expected: string) =>
+  expected.replace("Schema validation failed: ", "").replace(/^Expected /u, "it must be ").replace(/\s*\nExpected /gu, ", and ")
 
 const invalid = ({ expected, kind, option, value }: CliError.InvalidValue): string => {
   if (value === "") return `--${option} needs a value (${allowed(expected)})`
@@ -24,7 +26,9 @@ const isValuesFile = (word: string) => /\.ya?ml$/u.test(word)
 const tooMany = (words: ReadonlyArray<string>, flags: HelpDoc.HelpDoc["flags"]): string => {
   const files = flags.some(({ name }) => name === "values") && words.every(isValuesFile) ? words : []
   return [
-    `${words.map((word) => JSON.stringify(word)).join(" and ")} ${words.length === 1 ? "is one argument" : `are ${words.length} arguments`} too many`,
+    `${words.map((word) => JSON.stringify(word)).join(" and ")} ${
+      words.length === 1 ? "is one argument" : `are ${words.length} arguments`
+    } too many`,
     ...(files.length === 0 ? [] : [`did you mean ${files.map((file) => `-f ${file}`).join(" ")}?`])
   ].join("; ")
 }
@@ -32,13 +36,20 @@ const tooMany = (words: ReadonlyArray<string>, flags: HelpDoc.HelpDoc["flags"]):
 /** A mistake in one sentence. */
 const mistake = (error: CliError.NonShowHelpErrors, flags: HelpDoc.HelpDoc["flags"]): string => {
   switch (error._tag) {
-    case "UnknownSubcommand": return `There is no command ${JSON.stringify(error.subcommand)}${suggestion(error.suggestions)}`
-    case "UnrecognizedOption": return `There is no flag ${error.option}${suggestion(error.suggestions)}`
-    case "MissingArgument": return `${error.argument} is missing`
-    case "MissingOption": return `--${error.option} is missing`
-    case "UnexpectedArgument": return tooMany(error.arguments, flags)
-    case "InvalidValue": return invalid(error)
-    default: return error.message
+    case "UnknownSubcommand":
+      return `There is no command ${JSON.stringify(error.subcommand)}${suggestion(error.suggestions)}`
+    case "UnrecognizedOption":
+      return `There is no flag ${error.option}${suggestion(error.suggestions)}`
+    case "MissingArgument":
+      return `${error.argument} is missing`
+    case "MissingOption":
+      return `--${error.option} is missing`
+    case "UnexpectedArgument":
+      return tooMany(error.arguments, flags)
+    case "InvalidValue":
+      return invalid(error)
+    default:
+      return error.message
   }
 }
 
@@ -55,7 +66,9 @@ const formatted = ({ globalFlags = [], ...doc }: HelpDoc.HelpDoc, colors: boolea
   })
   const isRoot = doc.commandPath === undefined || doc.commandPath.length < 2
   if (!isRoot || globalFlags.length === 0) return own
-  const rows = globalFlags.map(({ aliases, description, name }) => [`  ${[`--${name}`, ...aliases].join(", ")}`, withoutChoices(Option.getOrElse(description, () => ""))])
+  const rows = globalFlags.map((
+    { aliases, description, name }
+  ) => [`  ${[`--${name}`, ...aliases].join(", ")}`, withoutChoices(Option.getOrElse(description, () => ""))])
   const heading = "FLAGS OF EVERY COMMAND"
   return [own, "", colors ? `\u001b[1m${heading}\u001b[0m` : heading, ...columns(rows, "    ")].join("\n")
 }
@@ -65,12 +78,14 @@ const seeHelp = (path: ReadonlyArray<string>) => `See: ${path.join(" ")} --help`
 export const presenter: CliOutput.Presenter = {
   present: Effect.fnUntraced(function*(event) {
     switch (event._tag) {
-      case "Help": return yield* Console.log(formatted(event.helpDoc, (yield* TerminalCapabilities.TerminalCapabilities).canColor))
+      case "Help":
+        return yield* Console.log(formatted(event.helpDoc, (yield* TerminalCapabilities.TerminalCapabilities).canColor))
       case "InvalidInvocation": {
         yield* Effect.forEach(event.errors, (error) => Console.error(`error: ${mistake(error, event.helpDoc.flags)}`))
         return yield* Console.error(seeHelp(event.commandPath))
       }
-      case "Version": return yield* Console.log(`${event.name} ${event.version}`)
+      case "Version":
+        return yield* Console.log(`${event.name} ${event.version}`)
     }
   })
 }

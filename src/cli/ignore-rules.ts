@@ -8,19 +8,28 @@ export interface IgnoreRules {
   readonly prunes: (directory: string) => boolean
 }
 
-interface Rule { readonly pattern: RegExp; readonly negated: boolean; readonly directoriesOnly: boolean }
+interface Rule {
+  readonly pattern: RegExp
+  readonly negated: boolean
+  readonly directoriesOnly: boolean
+}
 
 const escaped = (text: string) => text.replace(/[.+^${}()|[\]\\/]/gu, "\\$&")
 
 /** "**" crosses directories, "*" and "?" do not, "[a-z]" and "[!a-z]" are one character. */
 const expression = (glob: string): string =>
   (glob.match(/\*\*\/|\/\*\*$|\*+|\?|\[!?\]?[^\]]*\]|\\.|./gu) ?? []).map((part) =>
-    part === "**/" ? "(?:.*/)?"
-    : part === "/**" ? "/.*"
-    : part.startsWith("*") ? "[^/]*"
-    : part === "?" ? "[^/]"
-    : part.startsWith("[") && part.length > 2 ? `[${part.slice(1, -1).replace(/^!/u, "^").replace(/[\\[\]&~]/gu, "\\$&")}]`
-    : escaped(part.startsWith("\\") && part.length > 1 ? part.slice(1) : part)
+    part === "**/"
+      ? "(?:.*/)?"
+      : part === "/**"
+      ? "/.*"
+      : part.startsWith("*")
+      ? "[^/]*"
+      : part === "?"
+      ? "[^/]"
+      : part.startsWith("[") && part.length > 2
+      ? `[${part.slice(1, -1).replace(/^!/u, "^").replace(/[\\[\]&~]/gu, "\\$&")}]`
+      : escaped(part.startsWith("\\") && part.length > 1 ? part.slice(1) : part)
   ).join("")
 
 const rule = (line: string): Rule => {
@@ -42,15 +51,20 @@ const alwaysOut = (path: string): boolean => {
 
 const withParents = (path: string): ReadonlyArray<string> => path.split("/").map((_, index, parts) => parts.slice(0, index + 1).join("/"))
 
-/** `text` is the content of .terraformignore, empty when there is none. The last rule that matches a path or a directory above it decides. */
+/**
+ * `text` is the content of .terraformignore, empty when there is none. The last rule that matches a path or a directory above it decides.
+ */
 export const ignoreRules = (text: string): IgnoreRules => {
-  const rules = text.split(/\r?\n/u).map((line) => line.trim()).filter((line) => line !== "" && line !== "/" && line !== "!" && !line.startsWith("#")).map(rule)
+  const rules = text.split(/\r?\n/u).map((line) => line.trim()).filter((line) =>
+    line !== "" && line !== "/" && line !== "!" && !line.startsWith("#")
+  ).map(rule)
   const wantsAgain = rules.some(({ negated }) => negated)
   const excludes = (path: string, isDirectory: boolean): boolean => {
     if (alwaysOut(path)) return true
     const parents = withParents(path)
     return rules.findLast(({ directoriesOnly, pattern }) =>
-      parents.some((parent) => pattern.test(parent) && (!directoriesOnly || isDirectory || parent !== path)))?.negated === false
+      parents.some((parent) => pattern.test(parent) && (!directoriesOnly || isDirectory || parent !== path))
+    )?.negated === false
   }
   return { excludes, prunes: (directory) => alwaysOut(directory) || (!wantsAgain && excludes(directory, true)) }
 }

@@ -15,7 +15,13 @@ export const installedValues = Effect.fnUntraced(function*(name: string, namespa
   const kubernetes = yield* Kubernetes
   const { data } = yield* kubernetes.get(decoding(configMaps, Data), place).pipe(Effect.catchTags({
     NotFound: () => Effect.fail(new BadInput({ message: `There is no ConfigMap ${namespace}/${place.name}; ${otherwise}.` })),
-    Forbidden: () => Effect.fail(new NotAllowed({ message: `You may not get ConfigMap ${namespace}/${place.name}, which has the values of the installation; ask for that, or ${otherwise}.` }))
+    Forbidden: () =>
+      Effect.fail(
+        new NotAllowed({
+          message:
+            `You may not get ConfigMap ${namespace}/${place.name}, which has the values of the installation; ask for that, or ${otherwise}.`
+        })
+      )
   }))
   return yield* Effect.matchEffect(valuesIn(data), { onFailure: unusable, onSuccess: ({ values }) => Effect.succeed(values) })
 })

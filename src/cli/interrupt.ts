@@ -22,9 +22,12 @@ const nextSignal = Effect.callback<void>((resume) => {
 
 const endOf = ({ id, status }: RunView) => {
   switch (status) {
-    case "canceled": return { text: `${id} is cancelled.`, code: exitCode.cancelled }
-    case "errored": return { text: `${id} failed before it could be cancelled.`, code: exitCode.failed }
-    default: return { text: `${id} was faster than the cancel: it is ${inWords(status)}.`, code: interrupted }
+    case "canceled":
+      return { text: `${id} is cancelled.`, code: exitCode.cancelled }
+    case "errored":
+      return { text: `${id} failed before it could be cancelled.`, code: exitCode.failed }
+    default:
+      return { text: `${id} was faster than the cancel: it is ${inWords(status)}.`, code: interrupted }
   }
 }
 
@@ -64,7 +67,9 @@ export const onInterrupt = Effect.fn("onInterrupt")(function*(runId: string, fol
     process.exitCode = interrupted
     return
   }
-  const end = yield* Effect.exit(Effect.raceFirst(Effect.interruptible(cancelAndWait(runId, followed, report)), Effect.interruptible(left(runId, followed, report))))
+  const end = yield* Effect.exit(
+    Effect.raceFirst(Effect.interruptible(cancelAndWait(runId, followed, report)), Effect.interruptible(left(runId, followed, report)))
+  )
   process.exitCode = Exit.isSuccess(end) ? end.value : exitCode.unreachable
   if (Exit.isSuccess(end)) return
   yield* screen.step(`Cannot cancel ${runId}; try again with: agent-job cancel ${runId}`)

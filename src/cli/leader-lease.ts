@@ -18,7 +18,8 @@ type Annotations = Readonly<Record<string, string>>
 export const annotationsOf = ({ metadata: { annotations = {} } }: KubernetesObject): Annotations => annotations
 
 /** `NotFound` where no controller ever ran. */
-export const leaderLease = ({ name, namespace }: Controller) => Effect.flatMap(Kubernetes, (kubernetes) => kubernetes.get(leases, { namespace, name: leaderLeaseName({ name }) }))
+export const leaderLease = ({ name, namespace }: Controller) =>
+  Effect.flatMap(Kubernetes, (kubernetes) => kubernetes.get(leases, { namespace, name: leaderLeaseName({ name }) }))
 
 export const markLeader = (controller: Controller, change: (annotations: Annotations) => Annotations) =>
   Effect.gen(function*() {

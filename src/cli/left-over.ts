@@ -7,9 +7,15 @@ import type { StageEffects } from "../schema/effects.ts"
 const named = (heading: string, count: number, lines: ReadonlyArray<string>): ReadonlyArray<string> =>
   count === 0 ? [] : [heading, ...lines.map((line) => `  ${line}`), ...(count > lines.length ? [`  and ${count - lines.length} more`] : [])]
 
-export const leftOver = ({ incomplete, unknown, unknownCount, unsaved, unsavedCount, unseen = [], unseenCount = 0 }: StageEffects): ReadonlyArray<string> => [
+export const leftOver = (
+  { incomplete, unknown, unknownCount, unsaved, unsavedCount, unseen = [], unseenCount = 0 }: StageEffects
+): ReadonlyArray<string> => [
   ...named("Made, but not in the state:", unsavedCount, unsaved.map(effectName)),
-  ...named("Begun, with an end that nobody saw; look whether it is there:", unknownCount, unknown.map((effect) => `${effectName(effect)} (${effect.action})`)),
+  ...named(
+    "Begun, with an end that nobody saw; look whether it is there:",
+    unknownCount,
+    unknown.map((effect) => `${effectName(effect)} (${effect.action})`)
+  ),
   ...named("Planned, and nobody saw whether it was made; look whether it is there:", unseenCount, unseen.map(effectName)),
   ...(incomplete === true ? ["The journal of this stage was full, so there may be more."] : [])
 ]

@@ -15,9 +15,11 @@ export interface LogText {
   readonly rest: () => string
 }
 
-// A control sequence (ESC [ … letter), a string command (ESC ] … BEL or ESC \ and its kin), a two-character escape, or a lone control character.
+// A control sequence (ESC [ … letter), a string command (ESC ] … BEL or ESC \ and its kin), a two-character escape, or a lone control
+// character.
 // oxlint-disable-next-line no-control-regex
-const escapes = /\u001b\[[0-?]*[ -/]*[@-~]|\u001b[\]PX^_][^\u0007\u001b]*(?:\u0007|\u001b\\)|\u001b[ -/]*[0-Z\\-~]|[\u0000-\u0008\u000b\u000c\u000e-\u001f\u007f\u0080-\u009f]/gu
+const escapes =
+  /\u001b\[[0-?]*[ -/]*[@-~]|\u001b[\]PX^_][^\u0007\u001b]*(?:\u0007|\u001b\\)|\u001b[ -/]*[0-Z\\-~]|[\u0000-\u0008\u000b\u000c\u000e-\u001f\u007f\u0080-\u009f]/gu
 // oxlint-disable-next-line no-control-regex
 const colour = /^\u001b\[[0-9;:]*m$/u
 // An escape sequence that may go on in the next chunk.

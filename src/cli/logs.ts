@@ -9,29 +9,55 @@ import { clusterFlags, noColor, serverFlags, toggle } from "./settings.ts"
 import { forPeople, withServer } from "./with-server.ts"
 
 const flags = {
-  name: Argument.String("RUN|TASK").pipe(Argument.optional, Argument.withDescription("A run's id or the name of an AgentTask; by default the newest run.")),
-  workspace: Flag.String("workspace").pipe(Flag.withAlias("w"), Flag.withMetavar("NAME"), Flag.optional, Flag.withDescription("The newest run of this workspace.")),
-  stage: Flag.Literals("stage", ["plan", "apply"]).pipe(Flag.withMetavar("plan|apply"), Flag.optional, Flag.withDescription("Only this stage of the run; destroying is an apply.")),
+  name: Argument.String("RUN|TASK").pipe(
+    Argument.optional,
+    Argument.withDescription("A run's id or the name of an AgentTask; by default the newest run.")
+  ),
+  workspace: Flag.String("workspace").pipe(
+    Flag.withAlias("w"),
+    Flag.withMetavar("NAME"),
+    Flag.optional,
+    Flag.withDescription("The newest run of this workspace.")
+  ),
+  stage: Flag.Literals("stage", ["plan", "apply"]).pipe(
+    Flag.withMetavar("plan|apply"),
+    Flag.optional,
+    Flag.withDescription("Only this stage of the run; destroying is an apply.")
+  ),
   follow: toggle("follow", "Stay until it ends.").pipe(Flag.withAlias("f")),
   noColor,
   ...serverFlags,
   ...clusterFlags
 }
 
-export const logs = Command.make("logs", flags, Effect.fn("logs")(function*(given) {
-  const { follow, name, noColor, stage, workspace } = given
-  if (Option.isSome(name) && !isRunId(name.value)) {
-    const task = name.value
-    if (!isTaskName(task)) return yield* new BadInput({ message: `${JSON.stringify(task)} is neither a run's id nor the name of an AgentTask.` })
-    if (Option.isSome(stage) || Option.isSome(workspace)) return yield* new BadInput({ message: "--stage and --workspace are for runs; an AgentTask is one stage already." })
-    return yield* lazily(async () => {
-      const [{ cluster, showTaskLog }, { Screen }] = await Promise.all([import("./tasks.ts"), import("./screen.ts")])
-      return showTaskLog(given, task, follow).pipe(Effect.provide(cluster(given)), Effect.provide(Screen.layer({ ...forPeople, colours: !noColor })))
-    })
-  }
-  return yield* withServer(given, { ...forPeople, colours: !noColor }, () =>
-    lazily(async () => (await import("./run-log.ts")).showRunLog({ run: name, workspace, step: stage, follow })))
-})).pipe(
+export const logs = Command.make(
+  "logs",
+  flags,
+  Effect.fn("logs")(function*(given) {
+    const { follow, name, noColor, stage, workspace } = given
+    if (Option.isSome(name) && !isRunId(name.value)) {
+      const task = name.value
+      if (!isTaskName(task)) {
+        return yield* new BadInput({ message: `${JSON.stringify(task)} is neither a run's id nor the name of an AgentTask.` })
+      }
+      if (Option.isSome(stage) || Option.isSome(workspace)) {
+        return yield* new BadInput({ message: "--stage and --workspace are for runs; an AgentTask is one stage already." })
+      }
+      return yield* lazily(async () => {
+        const [{ cluster, showTaskLog }, { Screen }] = await Promise.all([import("./tasks.ts"), import("./screen.ts")])
+        return showTaskLog(given, task, follow).pipe(
+          Effect.provide(cluster(given)),
+          Effect.provide(Screen.layer({ ...forPeople, colours: !noColor }))
+        )
+      })
+    }
+    return yield* withServer(
+      given,
+      { ...forPeople, colours: !noColor },
+      () => lazily(async () => (await import("./run-log.ts")).showRunLog({ run: name, workspace, step: stage, follow }))
+    )
+  })
+).pipe(
   Command.withDescription("Print the log of a run or an AgentTask, as it grows with -f."),
   Command.withExamples([
     { command: "agent-job logs --workspace demo", description: "The newest run of a workspace" },

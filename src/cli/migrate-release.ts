@@ -23,10 +23,19 @@ export interface MigrateOptions {
 }
 
 const image = (flag: string, given: Option.Option<string>): Effect.Effect<Image, BadInput> => {
-  if (Option.isNone(given)) return Effect.fail(new BadInput({ message: "No image of the chart can run here, since its agent is another program; build both images with make image, and name them with --image and --runner-image." }))
+  if (Option.isNone(given)) {
+    return Effect.fail(
+      new BadInput({
+        message:
+          "No image of the chart can run here, since its agent is another program; build both images with make image, and name them with --image and --runner-image."
+      })
+    )
+  }
   const named = imageOf(given.value)
   return named === undefined
-    ? Effect.fail(new BadInput({ message: `--${flag} ${given.value} is no image with its tag; write it like registry.example.com/agent-job:0.1.0.` }))
+    ? Effect.fail(
+      new BadInput({ message: `--${flag} ${given.value} is no image with its tag; write it like registry.example.com/agent-job:0.1.0.` })
+    )
     : Effect.succeed(named)
 }
 
@@ -38,21 +47,26 @@ const unusable = (place: string, problems: ReadonlyArray<string>) =>
     ].join("\n")
   })
 
-export const migrateRelease = Effect.fn("migrateRelease")(function*({ base, namespace, out, release: name, url, ...given }: MigrateOptions) {
-  const chosen: Chosen = {
-    image: yield* image("image", given.image),
-    runnerImage: yield* image("runner-image", given.runnerImage),
-    ...(Option.isSome(url) && { url: url.value })
+export const migrateRelease = Effect.fn("migrateRelease")(
+  function*({ base, namespace, out, release: name, url, ...given }: MigrateOptions) {
+    const chosen: Chosen = {
+      image: yield* image("image", given.image),
+      runnerImage: yield* image("runner-image", given.runnerImage),
+      ...(Option.isSome(url) && { url: url.value })
+    }
+    const kubernetes = yield* Kubernetes
+    const { line, text } = yield* Screen
+    const release = yield* helmRelease(Option.getOrElse(namespace, () => kubernetes.namespace), name)
+    const moved = yield* Effect.mapError(
+      Effect.fromResult(move(release, chosen)),
+      (problems) => unusable(`${release.namespace}/${name}`, problems)
+    )
+    const page = report(moved, shown(out))
+    const more = { "MIGRATION.md": `<!-- ${pageMark} -->\n${page}` }
+    const { hints } = yield* writeOverlay({ values: moved.values, name, namespace: release.namespace, base, out, more })
+    yield* text(page)
+    yield* line("")
+    yield* line(`Wrote ${shown(out)}, with this as MIGRATION.md.`)
+    yield* Effect.forEach(hints, (hint) => line(hint))
   }
-  const kubernetes = yield* Kubernetes
-  const { line, text } = yield* Screen
-  const release = yield* helmRelease(Option.getOrElse(namespace, () => kubernetes.namespace), name)
-  const moved = yield* Effect.mapError(Effect.fromResult(move(release, chosen)), (problems) => unusable(`${release.namespace}/${name}`, problems))
-  const page = report(moved, shown(out))
-  const more = { "MIGRATION.md": `<!-- ${pageMark} -->\n${page}` }
-  const { hints } = yield* writeOverlay({ values: moved.values, name, namespace: release.namespace, base, out, more })
-  yield* text(page)
-  yield* line("")
-  yield* line(`Wrote ${shown(out)}, with this as MIGRATION.md.`)
-  yield* Effect.forEach(hints, (hint) => line(hint))
-})
+)

@@ -9,24 +9,55 @@ import { clusterFlags } from "./settings.ts"
 
 const flags = {
   release: Flag.String("release").pipe(Flag.withMetavar("NAME"), Flag.withDescription("The Helm release.")),
-  namespace: Flag.String("namespace").pipe(Flag.withAlias("n"), Flag.withMetavar("NAME"), Flag.optional, Flag.withDescription("Its namespace; by default that of the context, as for helm.")),
-  image: Flag.String("image").pipe(Flag.withMetavar("NAME:TAG"), Flag.optional, Flag.withDescription("The image of controller and worker, as make image printed it; the chart's agent is another program.")),
-  runnerImage: Flag.String("runner-image").pipe(Flag.withMetavar("NAME:TAG"), Flag.optional, Flag.withDescription("The image of the runner, with /bin/sh and your engine.")),
-  url: Flag.String("url").pipe(Flag.withMetavar("URL"), Flag.optional, Flag.withDescription("The agent-job server that gives work from now on; by default agent.url of the release.")),
+  namespace: Flag.String("namespace").pipe(
+    Flag.withAlias("n"),
+    Flag.withMetavar("NAME"),
+    Flag.optional,
+    Flag.withDescription("Its namespace; by default that of the context, as for helm.")
+  ),
+  image: Flag.String("image").pipe(
+    Flag.withMetavar("NAME:TAG"),
+    Flag.optional,
+    Flag.withDescription("The image of controller and worker, as make image printed it; the chart's agent is another program.")
+  ),
+  runnerImage: Flag.String("runner-image").pipe(
+    Flag.withMetavar("NAME:TAG"),
+    Flag.optional,
+    Flag.withDescription("The image of the runner, with /bin/sh and your engine.")
+  ),
+  url: Flag.String("url").pipe(
+    Flag.withMetavar("URL"),
+    Flag.optional,
+    Flag.withDescription("The agent-job server that gives work from now on; by default agent.url of the release.")
+  ),
   out: outFlag,
   base: baseFlag,
   context: clusterFlags.context
 }
 
-export const migrate = Command.make("migrate", flags, Effect.fn("migrate")(function*(given) {
-  const base = yield* baseReference(given.base, given.out)
-  return yield* lazily(async () => {
-    const [{ migrateRelease }, { cluster }, { Screen }] = await Promise.all([import("./migrate-release.ts"), import("./tasks.ts"), import("./screen.ts")])
-    return migrateRelease({ ...given, base }).pipe(Effect.provide(cluster(given)), Effect.provide(Screen.layer({ colours: false, forProgram: false })))
+export const migrate = Command.make(
+  "migrate",
+  flags,
+  Effect.fn("migrate")(function*(given) {
+    const base = yield* baseReference(given.base, given.out)
+    return yield* lazily(async () => {
+      const [{ migrateRelease }, { cluster }, { Screen }] = await Promise.all([
+        import("./migrate-release.ts"),
+        import("./tasks.ts"),
+        import("./screen.ts")
+      ])
+      return migrateRelease({ ...given, base }).pipe(
+        Effect.provide(cluster(given)),
+        Effect.provide(Screen.layer({ colours: false, forProgram: false }))
+      )
+    })
   })
-})).pipe(
-  Command.withDescription("Move a release of the Helm chart to an overlay: write it, say what changes, and how to hand over without losing a queued run."),
+).pipe(
+  Command.withDescription(
+    "Move a release of the Helm chart to an overlay: write it, say what changes, and how to hand over without losing a queued run."
+  ),
   Command.withExamples([{
-    command: "agent-job migrate --release scalr-agent --namespace scalr --image registry.example.com/agent-job:0.1.0 --runner-image registry.example.com/agent-job-runner:0.1.0 --out overlays/scalr"
+    command:
+      "agent-job migrate --release scalr-agent --namespace scalr --image registry.example.com/agent-job:0.1.0 --runner-image registry.example.com/agent-job-runner:0.1.0 --out overlays/scalr"
   }])
 )

@@ -18,7 +18,9 @@ const taskNamespace = installedValues(installation.name, installation.namespace,
 
 const elsewhere = (namespace: string, found: Option.Option<string>): string => {
   if (Option.isNone(found)) return "; list those of another one with --namespace."
-  return found.value === namespace ? "." : `; the installation in namespace ${installation.namespace} has its tasks in another one: agent-job get tasks --namespace ${found.value}`
+  return found.value === namespace
+    ? "."
+    : `; the installation in namespace ${installation.namespace} has its tasks in another one: agent-job get tasks --namespace ${found.value}`
 }
 
 /** Fails when there is no such namespace. */

@@ -8,7 +8,10 @@ type Described = Completions.CommandDescriptor
 
 const global = ["help", "version", "completions"]
 
-interface Meant { readonly command: Described; readonly path: ReadonlyArray<string> }
+interface Meant {
+  readonly command: Described
+  readonly path: ReadonlyArray<string>
+}
 
 /** The command that words which are none of a flag name. */
 const meantBy = (words: ReadonlyArray<string>, command: Described, path: ReadonlyArray<string> = [command.name]): Meant => {
@@ -34,9 +37,13 @@ export const misread = (args: ReadonlyArray<string>, program: Described): string
     const [, word] = /^-([a-z][a-z0-9-]+)(?:=.*)?$/isu.exec(arg) ?? []
     if (word !== undefined && ![...word].every((letter) => letters.includes(letter))) {
       const meant = guesses(command, word)
-      return `There is no flag -${word}; ${meant.length === 0 ? `${path.join(" ")} --help lists those there are.` : `did you mean ${meant.join(" or ")}?`}`
+      return `There is no flag -${word}; ${
+        meant.length === 0 ? `${path.join(" ")} --help lists those there are.` : `did you mean ${meant.join(" or ")}?`
+      }`
     }
-    if (path.length > 1 && /^(?:-v|--(?:no-)?version)(?:=.*)?$/su.test(arg)) return `${arg} is no flag of ${path.join(" ")}; agent-job --version prints the version.`
+    if (path.length > 1 && /^(?:-v|--(?:no-)?version)(?:=.*)?$/su.test(arg)) {
+      return `${arg} is no flag of ${path.join(" ")}; agent-job --version prints the version.`
+    }
   }
   return undefined
 }

@@ -31,7 +31,11 @@ export const componentBeside = (base: string, name: string): string | undefined 
 
 const unlessEmpty = <A>(key: string, list: ReadonlyArray<A>): object => list.length === 0 ? {} : { [key]: list }
 
-const kustomization = ({ components, from, identity }: Overlay, base: string, files: { readonly patches: Files; readonly resources: Files }): object => ({
+const kustomization = (
+  { components, from, identity }: Overlay,
+  base: string,
+  files: { readonly patches: Files; readonly resources: Files }
+): object => ({
   apiVersion: "kustomize.config.k8s.io/v1beta1",
   kind: "Kustomization",
   resources: [base, ...Object.keys(files.resources)],
@@ -54,6 +58,13 @@ const inOneLine = (data: object): string => {
 /** `again`: the command that writes it anew. */
 export const overlayFiles = (overlay: Overlay, base: string, again: string): Files => {
   const files = { patches: filesOf("patch-", overlay.patches, overlay.from), resources: filesOf("", overlay.resources, overlay.to) }
-  const all: Files = { "kustomization.yaml": inOneLine(kustomization(overlay, base, files)), "values.yaml": overlay.values, ...files.resources, ...files.patches }
-  return Object.fromEntries(Object.entries(all).map(([path, content]) => [path, `# ${mark}; change values.yaml and write it anew: ${again}\n${content}`]))
+  const all: Files = {
+    "kustomization.yaml": inOneLine(kustomization(overlay, base, files)),
+    "values.yaml": overlay.values,
+    ...files.resources,
+    ...files.patches
+  }
+  return Object.fromEntries(
+    Object.entries(all).map(([path, content]) => [path, `# ${mark}; change values.yaml and write it anew: ${again}\n${content}`])
+  )
 }

@@ -8,7 +8,10 @@ import { wordsOf } from "../controller/values-files.ts"
 import { BadInput } from "./failure.ts"
 import { type Files, mark, pageMark } from "./overlay-files.ts"
 
-interface Present { readonly name: string; readonly of: "overlay" | "page" | "others" }
+interface Present {
+  readonly name: string
+  readonly of: "overlay" | "page" | "others"
+}
 
 const author = async (path: string): Promise<Present["of"]> => {
   const [first = ""] = (await readFile(path, "utf8").catch(() => "")).split("\n")
@@ -50,13 +53,23 @@ const put = async (folder: string, files: Files, stale: ReadonlyArray<string>): 
 /** Refuses a folder with files that are not from here, unless an overlay of ours is among them. */
 export const writeFolder = Effect.fn("writeFolder")(function*(folder: string, files: Files) {
   const attempt = <A>(work: () => Promise<A>) =>
-    Effect.tryPromise({ try: work, catch: (error) => new BadInput({ message: `Cannot write the overlay to ${folder} (${wordsOf(error)}); it is as it was. Name another directory with --out.` }) })
+    Effect.tryPromise({
+      try: work,
+      catch: (error) =>
+        new BadInput({
+          message: `Cannot write the overlay to ${folder} (${wordsOf(error)}); it is as it was. Name another directory with --out.`
+        })
+    })
   const there = yield* attempt(() => present(folder))
   const of = (author: Present["of"]) => there.filter((_) => _.of === author).map(({ name }) => name)
   const [own, foreign] = [of("overlay"), of("others")]
   const inTheWay = own.includes("kustomization.yaml") ? foreign.filter((name) => name in files) : foreign
   if (inTheWay.length > 0) {
-    return yield* new BadInput({ message: `${folder} has files that agent-job overlay did not write (${inTheWay.slice(0, 3).join(", ")}${inTheWay.length > 3 ? ", …" : ""}); name another directory with --out, or take them away.` })
+    return yield* new BadInput({
+      message: `${folder} has files that agent-job overlay did not write (${inTheWay.slice(0, 3).join(", ")}${
+        inTheWay.length > 3 ? ", …" : ""
+      }); name another directory with --out, or take them away.`
+    })
   }
   yield* attempt(() => put(folder, files, own.filter((name) => !(name in files))))
 })

@@ -16,25 +16,46 @@ const flags = {
   withoutCrd: toggle("without-crd", "Leave the CustomResourceDefinition to another installation, or to kustomize/crd.")
 }
 
-export const overlay = Command.make("overlay", flags, Effect.fn("overlay")(function*({ name, namespace, out, ...given }) {
-  const base = yield* baseReference(given.base, out)
-  const values = yield* givenValues(given.values)
-  return yield* lazily(async () => {
-    const [{ writeOverlay }, { Screen }] = await Promise.all([import("./write-overlay.ts"), import("./screen.ts")])
-    return Effect.gen(function*() {
-      const { line } = yield* Screen
-      const { files, hints, namespaces, secret } = yield* writeOverlay({ values, name, namespace, base, out, withoutCrd: given.withoutCrd })
-      yield* line(`Wrote ${shown(out)}: ${files.join(", ")}`)
-      if (secret !== undefined) yield* line(`The token is in none of them. Make its Secret, with the token on standard input: kubectl -n ${namespace} create secret generic ${secret.name} --from-file=${secret.key}=/dev/stdin`)
-      const first = [`namespace ${namespaces.join(" and ")}`, ...(given.withoutCrd ? ["the CustomResourceDefinition of the newest installation (kustomize/crd)"] : [])]
-      yield* line(`Install it, once there is ${first.join(" and ")}, with: kubectl apply --server-side -k ${shown(out)}`)
-      yield* Effect.forEach(hints, (hint) => line(hint))
-    }).pipe(Effect.provide(Screen.layer({ colours: true, forProgram: false })))
+export const overlay = Command.make(
+  "overlay",
+  flags,
+  Effect.fn("overlay")(function*({ name, namespace, out, ...given }) {
+    const base = yield* baseReference(given.base, out)
+    const values = yield* givenValues(given.values)
+    return yield* lazily(async () => {
+      const [{ writeOverlay }, { Screen }] = await Promise.all([import("./write-overlay.ts"), import("./screen.ts")])
+      return Effect.gen(function*() {
+        const { line } = yield* Screen
+        const { files, hints, namespaces, secret } = yield* writeOverlay({
+          values,
+          name,
+          namespace,
+          base,
+          out,
+          withoutCrd: given.withoutCrd
+        })
+        yield* line(`Wrote ${shown(out)}: ${files.join(", ")}`)
+        if (secret !== undefined) {
+          yield* line(
+            `The token is in none of them. Make its Secret, with the token on standard input: kubectl -n ${namespace} create secret generic ${secret.name} --from-file=${secret.key}=/dev/stdin`
+          )
+        }
+        const first = [
+          `namespace ${namespaces.join(" and ")}`,
+          ...(given.withoutCrd ? ["the CustomResourceDefinition of the newest installation (kustomize/crd)"] : [])
+        ]
+        yield* line(`Install it, once there is ${first.join(" and ")}, with: kubectl apply --server-side -k ${shown(out)}`)
+        yield* Effect.forEach(hints, (hint) => line(hint))
+      }).pipe(Effect.provide(Screen.layer({ colours: true, forProgram: false })))
+    })
   })
-})).pipe(
+).pipe(
   Command.withDescription("Write values files as a Kustomize overlay."),
   Command.withExamples([
     { command: "agent-job overlay -f values.yaml --out overlays/mine", description: "Beside a checkout" },
-    { command: "agent-job overlay -f values.yaml --out mine --base https://git.example.com/tools/agent-job//kustomize/base?ref=v0.1.0", description: "With a pinned remote base" }
+    {
+      command: "agent-job overlay -f values.yaml --out mine --base https://git.example.com/tools/agent-job//kustomize/base?ref=v0.1.0",
+      description: "With a pinned remote base"
+    }
   ])
 )

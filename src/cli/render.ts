@@ -11,23 +11,37 @@ import { givenValues, unusable, valuesFlag } from "./values-flag.ts"
 
 const flags = {
   values: valuesFlag,
-  task: inputFlag("task").pipe(Flag.withMetavar("FILE"), Flag.optional, Flag.withDescription("An AgentTask (YAML), to see its Job too; of a file with several objects, the one AgentTask.")),
+  task: inputFlag("task").pipe(
+    Flag.withMetavar("FILE"),
+    Flag.optional,
+    Flag.withDescription("An AgentTask (YAML), to see its Job too; of a file with several objects, the one AgentTask.")
+  ),
   ...installationFlags,
-  output: Flag.Literals("output", ["yaml", "json"]).pipe(Flag.withAlias("o"), Flag.withDefault("yaml"), Flag.withDescription("yaml: one document an object; json: one List."))
+  output: Flag.Literals("output", ["yaml", "json"]).pipe(
+    Flag.withAlias("o"),
+    Flag.withDefault("yaml"),
+    Flag.withDescription("yaml: one document an object; json: one List.")
+  )
 }
 
 const readTask = (file: string, namespace: string): Effect.Effect<ReadonlyArray<AgentTask>, BadInput> =>
   lazily(async () => {
     const [{ readTexts }, { located }, { parseTaskFile }, { onlyOfKind, yamlLayer }, { agentTaskResource }] = await Promise.all([
-      import("../controller/values-files.ts"), import("../schema/explain.ts"), import("../schema/task-file.ts"), import("../schema/yaml-layer.ts"), import("../schema/names.ts")
+      import("../controller/values-files.ts"),
+      import("../schema/explain.ts"),
+      import("../schema/task-file.ts"),
+      import("../schema/yaml-layer.ts"),
+      import("../schema/names.ts")
     ])
-    const taskIn = (file: string, text: string) => Result.gen(function*() {
-      const own = yield* Result.mapError(onlyOfKind(text, agentTaskResource.kind), (message) => [{ file, message }])
-      const layer = yield* yamlLayer(file, own)
-      return yield* Result.mapError(parseTaskFile(namespace)(layer.tree), (mistakes) => located([layer], mistakes))
-    })
-    return Effect.flatMap(readTexts([file]), (texts) => Effect.forEach(texts, ({ file, text }) =>
-      Effect.mapError(Effect.fromResult(taskIn(file, text)), (faults) => ({ files: [file], faults })))).pipe(Effect.catch(unusable))
+    const taskIn = (file: string, text: string) =>
+      Result.gen(function*() {
+        const own = yield* Result.mapError(onlyOfKind(text, agentTaskResource.kind), (message) => [{ file, message }])
+        const layer = yield* yamlLayer(file, own)
+        return yield* Result.mapError(parseTaskFile(namespace)(layer.tree), (mistakes) => located([layer], mistakes))
+      })
+    return Effect.flatMap(readTexts([file]), (texts) =>
+      Effect.forEach(texts, ({ file, text }) =>
+        Effect.mapError(Effect.fromResult(taskIn(file, text)), (faults) => ({ files: [file], faults })))).pipe(Effect.catch(unusable))
   })
 
 const print = (output: "yaml" | "json", objects: ReadonlyArray<object>) =>
@@ -52,11 +66,10 @@ export const render = Command.make("render", flags, ({ name, namespace, output, 
       const tasks = yield* Option.match(task, { onNone: () => Effect.succeed([]), onSome: (file) => readTask(file, config.taskNamespace) })
       yield* print(output, [...install(config), ...tasks.map((task) => job(task, config, task.spec.stage === "plan" ? 0 : 1))])
     })
-  })
-).pipe(
-  Command.withDescription("Print every object of an installation, without a cluster."),
-  Command.withExamples([
-    { command: "agent-job render -f values.yaml | kubectl diff -f -", description: "What these values would change" },
-    { command: "agent-job render -f values.yaml --task task.yaml -o json", description: "With the Job of a task" }
-  ])
-)
+  })).pipe(
+    Command.withDescription("Print every object of an installation, without a cluster."),
+    Command.withExamples([
+      { command: "agent-job render -f values.yaml | kubectl diff -f -", description: "What these values would change" },
+      { command: "agent-job render -f values.yaml --task task.yaml -o json", description: "With the Job of a task" }
+    ])
+  )

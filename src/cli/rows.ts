@@ -6,14 +6,17 @@ import type { AgentTask } from "../schema/agent-task.ts"
 import type { AuditEntry } from "../schema/audit.ts"
 import type { RunView, StageView } from "../schema/run.ts"
 import { age, elapsed } from "./elapsed.ts"
+import { leftOver } from "./left-over.ts"
 import type { WorkspaceRow, WorkspaceVariable } from "./server-client.ts"
 import { shortChanges } from "./summary.ts"
-import { leftOver } from "./left-over.ts"
 import { fit, table } from "./table.ts"
 
 const widestReason = 60
 
-/** Why it waits, or why it ended as it did; in one cell. A state in doubt, also that which a run left as it ended, is told by what settles it. */
+/**
+ * Why it waits, or why it ended as it did; in one cell. A state in doubt, also that which a run left as it ended, is told by what settles
+ * it.
+ */
 const reasonOf = ({ failure, inDoubt, queue, stages, status, workspace }: RunView): string => {
   if (status === "planned") return "waits for a decision"
   if (queue?.reason === "StateRescuePending" || inDoubt === true) return `agent-job state rescue ${workspace}`
@@ -21,44 +24,81 @@ const reasonOf = ({ failure, inDoubt, queue, stages, status, workspace }: RunVie
 }
 
 export const runTable = (runs: ReadonlyArray<RunView>, now: number): ReadonlyArray<string> =>
-  table(["RUN", "WORKSPACE", "STATUS", "CHANGES", "AGE", "REASON"], runs.map((run) => [run.id, run.workspace, run.status, shortChanges(run.changes), age(run.createdAt, now), reasonOf(run)]))
+  table(
+    ["RUN", "WORKSPACE", "STATUS", "CHANGES", "AGE", "REASON"],
+    runs.map((run) => [run.id, run.workspace, run.status, shortChanges(run.changes), age(run.createdAt, now), reasonOf(run)])
+  )
 
 const lasted = ({ finishedAt, startedAt }: StageView, now: number): string =>
   startedAt === undefined ? "" : elapsed((finishedAt === undefined ? now : Date.parse(finishedAt)) - Date.parse(startedAt))
 
 /** One run: what it is, then its stages. */
 export const runDetails = (run: RunView, now: number): ReadonlyArray<string> => [
-  `${run.id}   workspace ${run.workspace}   ${run.status}${run.cancelAsked && !run.final ? ", to be cancelled" : ""}   ${age(run.createdAt, now)} ago`,
-  ...(run.changes === undefined ? [] : [`Changes: ${run.changes.add} to add, ${run.changes.change} to change, ${run.changes.destroy} to destroy`]),
+  `${run.id}   workspace ${run.workspace}   ${run.status}${run.cancelAsked && !run.final ? ", to be cancelled" : ""}   ${
+    age(run.createdAt, now)
+  } ago`,
+  ...(run.changes === undefined
+    ? []
+    : [`Changes: ${run.changes.add} to add, ${run.changes.change} to change, ${run.changes.destroy} to destroy`]),
   ...(run.planSha256 === undefined ? [] : [`Seal: ${run.planSha256}`]),
   ...(run.approval === undefined ? [] : [`Approved: by ${run.approval.by}, ${age(run.approval.at, now)} ago`]),
-  ...(run.cancelAsked && !run.final ? [`Stops: once its state is safe; only if its AgentTask is gone (agent-job get tasks), end it with: agent-job cancel ${run.id} --force`] : []),
+  ...(run.cancelAsked && !run.final
+    ? [
+      `Stops: once its state is safe; only if its AgentTask is gone (agent-job get tasks), end it with: agent-job cancel ${run.id} --force`
+    ]
+    : []),
   ...(run.queue === undefined ? [] : [`Waits: ${run.queue.message}`]),
   ...(run.failure === undefined ? [] : [`Failed: ${run.failure}`]),
-  ...(run.inDoubt === true && run.failure?.includes(rescueAdvice(run.workspace)) !== true ? [`In doubt: what it left; ${rescueAdvice(run.workspace)}`] : []),
+  ...(run.inDoubt === true && run.failure?.includes(rescueAdvice(run.workspace)) !== true
+    ? [`In doubt: what it left; ${rescueAdvice(run.workspace)}`]
+    : []),
   ...(run.removedAt === undefined ? [] : [`Its archive and logs were removed ${age(run.removedAt, now)} ago, as it is old.`]),
-  ...(run.stages.length === 0 ? [] : ["", ...table(
-    ["STAGE", "STATUS", "CONTROLLER", "TOOK", "REASON"],
-    run.stages.map((stage) => [stage.attempt === 1 ? stage.stage : `${stage.stage} ${stage.attempt}`, stage.status, stage.agent ?? "", lasted(stage, now), stage.result?.reason ?? stage.reason ?? ""])
-  )]),
+  ...(run.stages.length === 0 ? [] : [
+    "",
+    ...table(
+      ["STAGE", "STATUS", "CONTROLLER", "TOOK", "REASON"],
+      run.stages.map((
+        stage
+      ) => [
+        stage.attempt === 1 ? stage.stage : `${stage.stage} ${stage.attempt}`,
+        stage.status,
+        stage.agent ?? "",
+        lasted(stage, now),
+        stage.result?.reason ?? stage.reason ?? ""
+      ])
+    )
+  ]),
   ...run.stages.flatMap(({ effects }) => effects === undefined ? [] : ["", ...leftOver(effects)])
 ]
 
 /** Whose token it was, and what was done with it. */
 export const auditTable = (entries: ReadonlyArray<AuditEntry>): ReadonlyArray<string> =>
-  table(["AT", "WHO", "ACTION", "OBJECT", "REQUEST"], entries.map(({ action, at, kind, name, object, requestId }) => [at, `${kind} ${name}`, action, object, requestId]))
+  table(
+    ["AT", "WHO", "ACTION", "OBJECT", "REQUEST"],
+    entries.map(({ action, at, kind, name, object, requestId }) => [at, `${kind} ${name}`, action, object, requestId])
+  )
 
 export const workspaceTable = (workspaces: ReadonlyArray<WorkspaceRow>, now: number): ReadonlyArray<string> =>
   table(["WORKSPACE", "RUN", "AGE"], workspaces.map(({ createdAt, name, run }) => [name, run ?? "", age(createdAt, now)]))
 
 /** On one line, whatever is in it. */
-const valueCell = ({ value }: WorkspaceVariable): string => value === null ? "(sensitive)" : fit(/^[^\p{Cc}]*$/u.test(value) ? value : JSON.stringify(value), widestReason)
+const valueCell = ({ value }: WorkspaceVariable): string =>
+  value === null ? "(sensitive)" : fit(/^[^\p{Cc}]*$/u.test(value) ? value : JSON.stringify(value), widestReason)
 
 export const variableTable = (variables: ReadonlyArray<WorkspaceVariable>): ReadonlyArray<string> =>
   table(["NAME", "KIND", "VALUE"], variables.map((variable) => [variable.key, variable.category, valueCell(variable)]))
 
 /** The columns of kubectl. */
 export const taskTable = (tasks: ReadonlyArray<AgentTask>, now: number): ReadonlyArray<string> =>
-  table(["NAME", "WORKSPACE", "STAGE", "PHASE", "CHANGES", "REASON", "AGE"], tasks.map(({ metadata, spec, status }) => [
-    metadata.name, spec.workspace, spec.stage, status.phase ?? "", status.changes ?? "", status.reason ?? "", age(metadata.creationTimestamp, now)
-  ]))
+  table(
+    ["NAME", "WORKSPACE", "STAGE", "PHASE", "CHANGES", "REASON", "AGE"],
+    tasks.map(({ metadata, spec, status }) => [
+      metadata.name,
+      spec.workspace,
+      spec.stage,
+      status.phase ?? "",
+      status.changes ?? "",
+      status.reason ?? "",
+      age(metadata.creationTimestamp, now)
+    ])
+  )

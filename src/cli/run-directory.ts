@@ -28,7 +28,11 @@ export interface RunRequest {
 }
 
 /** What `-o json` prints, also of a run that failed or was interrupted. */
-interface Report { readonly run: RunView; readonly outputs: ReadonlyArray<Output>; readonly stateSerial: number | null }
+interface Report {
+  readonly run: RunView
+  readonly outputs: ReadonlyArray<Output>
+  readonly stateSerial: number | null
+}
 
 /** Uploads the directory and starts a run of it. */
 const start = Effect.fn("start")(function*({ autoApprove, destroy, directory, engine, planOnly, variables, workspace }: RunRequest) {
@@ -41,13 +45,24 @@ const start = Effect.fn("start")(function*({ autoApprove, destroy, directory, en
   if (created) yield* screen.step(`Made the workspace ${workspace}`)
   yield* screen.status(`Uploading ${size(archive.bytes.length)}`)
   const configurationVersionId = yield* server.upload(workspaceId, archive.bytes, { speculative: planOnly })
-  const runId = yield* server.createRun({ workspaceId, configurationVersionId, destroy, autoApply: autoApprove, planOnly, engine, variables: variables.map(({ key, value }) => ({ key, value: expressionOf(value) })) })
+  const runId = yield* server.createRun({
+    workspaceId,
+    configurationVersionId,
+    destroy,
+    autoApply: autoApprove,
+    planOnly,
+    engine,
+    variables: variables.map(({ key, value }) => ({ key, value: expressionOf(value) }))
+  })
   yield* screen.step(`Started ${runId} in workspace ${workspace}`)
   return { runId, workspaceId }
 })
 
 /** What is followed now, and whether a person is asked meanwhile: for an interrupt. */
-interface Progress { followed: Followed; asked: boolean }
+interface Progress {
+  followed: Followed
+  asked: boolean
+}
 
 /** Plan, decision, apply. */
 const through = Effect.fn("through")(function*(runId: string, progress: Progress) {
@@ -73,7 +88,10 @@ const outputsOf = Effect.fnUntraced(function*({ planOnly, status }: RunView, wor
   const server = yield* ServerClient
   const settled = status === "applied" || (status === "planned_and_finished" && !planOnly)
   return settled
-    ? { outputs: yield* patiently(server.outputs(workspaceId)), stateSerial: Option.getOrNull(yield* patiently(server.stateSerial(workspaceId))) }
+    ? {
+      outputs: yield* patiently(server.outputs(workspaceId)),
+      stateSerial: Option.getOrNull(yield* patiently(server.stateSerial(workspaceId)))
+    }
     : noOutputs
 })
 
@@ -105,15 +123,21 @@ export const runDirectory = Effect.fn("runDirectory")(function*(request: RunRequ
   const { runId, workspaceId } = yield* start(request)
   const progress: Progress = { followed: follow("plan", screen.colours, "Planning"), asked: false }
   const known = (run: RunView | undefined) =>
-    run === undefined || !request.json ? Effect.void : outputsOf(run, workspaceId).pipe(Effect.orElseSucceed(() => noOutputs), Effect.flatMap((more) => print({ run, ...more })))
+    run === undefined || !request.json
+      ? Effect.void
+      : outputsOf(run, workspaceId).pipe(Effect.orElseSucceed(() => noOutputs), Effect.flatMap((more) => print({ run, ...more })))
   const run = yield* through(runId, progress).pipe(Effect.onInterrupt(() => onInterrupt(runId, progress.followed, progress.asked, known)))
   const report: Report = { run, ...(yield* outputsOf(run, workspaceId)) }
   if (request.json) yield* print(report)
   else yield* tell(report, request.directory)
   switch (run.status) {
-    case "errored": return yield* new Failed({ message: failure(run, run.timestamps.confirmed === undefined ? "plan" : "apply") })
-    case "canceled": return yield* new Cancelled({ message: `${run.id} was cancelled.` })
-    case "discarded": return yield* new Cancelled({ message: `${run.id} was discarded; nothing was changed.` })
-    default: return
+    case "errored":
+      return yield* new Failed({ message: failure(run, run.timestamps.confirmed === undefined ? "plan" : "apply") })
+    case "canceled":
+      return yield* new Cancelled({ message: `${run.id} was cancelled.` })
+    case "discarded":
+      return yield* new Cancelled({ message: `${run.id} was discarded; nothing was changed.` })
+    default:
+      return
   }
 })

@@ -33,11 +33,16 @@ const decided = Effect.fnUntraced(function*(run: RunView) {
   const server = yield* ServerClient
   if (run.status !== "planned") return run
   yield* screen.status(`${run.id} waits for a decision: agent-job approve ${run.id}, or agent-job discard ${run.id}`)
-  return yield* patiently(server.run(run.id)).pipe(Effect.repeat({ while: ({ status }) => status === "planned", schedule: Schedule.spaced(lookEvery) }))
+  return yield* patiently(server.run(run.id)).pipe(
+    Effect.repeat({ while: ({ status }) => status === "planned", schedule: Schedule.spaced(lookEvery) })
+  )
 })
 
 /** What was looked at, and whether there was anything to show. */
-interface Shown { readonly run: RunView; readonly any: boolean }
+interface Shown {
+  readonly run: RunView
+  readonly any: boolean
+}
 
 const followAll = Effect.fnUntraced(function*(run: RunView, steps: ReadonlyArray<Step>) {
   const screen = yield* Screen
@@ -74,8 +79,17 @@ export const showRunLog = Effect.fn("showRunLog")(function*({ follow, run: id, s
   const { any, run } = yield* follow ? followAll(asked, steps) : showAll(asked, steps)
   if (any) return
   if (run.final) {
-    const why = run.removedAt === undefined ? `nothing was written to it, and the run is ${inWords(run.status)}` : "it was removed, as the run is old"
-    return yield* new Failed({ message: `${run.id} has no ${Option.match(step, { onNone: () => "", onSome: (step) => `${step} ` })}log: ${why}; see agent-job get ${run.id}.` })
+    const why = run.removedAt === undefined
+      ? `nothing was written to it, and the run is ${inWords(run.status)}`
+      : "it was removed, as the run is old"
+    return yield* new Failed({
+      message: `${run.id} has no ${
+        Option.match(step, {
+          onNone: () => "",
+          onSome: (step) => `${step} `
+        })
+      }log: ${why}; see agent-job get ${run.id}.`
+    })
   }
   yield* screen.line(`${run.id} has no ${Option.getOrElse(step, () => "plan")} log yet. ${waiting(run, "plan")}`)
 })

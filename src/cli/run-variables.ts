@@ -4,7 +4,10 @@
 import { Result } from "effect"
 
 /** Whether the value is text or an HCL expression is for core/hcl to say. */
-export interface GivenVariable { readonly key: string; readonly value: string }
+export interface GivenVariable {
+  readonly key: string
+  readonly value: string
+}
 
 const name = /^[A-Za-z_][-A-Za-z0-9_]*$/u
 

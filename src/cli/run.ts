@@ -13,24 +13,32 @@ import { withServer } from "./with-server.ts"
 const flags = {
   directory: Argument.String("DIR").pipe(Argument.withDescription("The directory with the configuration.")),
   workspace: Flag.String("workspace").pipe(
-    Flag.withAlias("w"), Flag.withMetavar("NAME"), Flag.optional,
+    Flag.withAlias("w"),
+    Flag.withMetavar("NAME"),
+    Flag.optional,
     Flag.withDescription("Where state and variables are kept; made when it is missing. By default the directory's name.")
   ),
   autoApprove: toggle("auto-approve", "Apply without asking."),
   destroy: toggle("destroy", "Plan to destroy everything in the workspace."),
   planOnly: toggle("plan-only", "Only show what would change."),
   engine: Flag.Literals("engine", ["tofu", "terraform"]).pipe(
-    Flag.withMetavar("tofu|terraform"), Flag.optional,
+    Flag.withMetavar("tofu|terraform"),
+    Flag.optional,
     Flag.withDescription("The engine, and no other; by default tofu, or terraform where the runner's image has no tofu.")
   ),
   variables: Flag.String("var").pipe(
     Flag.withMetavar("key=value"),
-    Flag.filterMap((given) => Result.getSuccess(givenVariable(given)), (given) => Result.match(givenVariable(given), { onFailure: (problem) => problem, onSuccess: () => "" })),
+    Flag.filterMap(
+      (given) => Result.getSuccess(givenVariable(given)),
+      (given) => Result.match(givenVariable(given), { onFailure: (problem) => problem, onSuccess: () => "" })
+    ),
     Flag.atLeast(0),
     Flag.withDescription("Set an input variable, once for each. A value that begins with [, { or \" is an HCL expression.")
   ),
   output: Flag.Literals("output", ["text", "json"]).pipe(
-    Flag.withAlias("o"), Flag.withMetavar("text|json"), Flag.withDefault("text"),
+    Flag.withAlias("o"),
+    Flag.withMetavar("text|json"),
+    Flag.withDefault("text"),
     Flag.withDescription("json: one document on stdout at the end, everything else on stderr.")
   ),
   noColor,
@@ -43,22 +51,49 @@ const isName = Schema.is(WorkspaceName)
 const workspaceOf = Effect.fnUntraced(function*(given: Option.Option<string>, directory: string) {
   if (Option.isSome(given)) {
     if (isName(given.value)) return given.value
-    return yield* new BadInput({ message: `${JSON.stringify(given.value)} cannot be the name of a workspace; use letters, digits, "-" and "_", beginning with a letter or digit, at most 90.` })
+    return yield* new BadInput({
+      message: `${
+        JSON.stringify(given.value)
+      } cannot be the name of a workspace; use letters, digits, "-" and "_", beginning with a letter or digit, at most 90.`
+    })
   }
   const { nameOfDirectory } = yield* Effect.promise(() => import("./archive.ts"))
   const name = nameOfDirectory(directory)
   if (isName(name)) return name
-  return yield* new BadInput({ message: `The name of the directory, ${JSON.stringify(name)}, cannot be the name of a workspace; give one with --workspace.` })
+  return yield* new BadInput({
+    message: `The name of the directory, ${JSON.stringify(name)}, cannot be the name of a workspace; give one with --workspace.`
+  })
 })
 
-export const run = Command.make("run", flags, Effect.fn("run")(function*(given) {
-  const { autoApprove, destroy, directory, engine, noColor, output, planOnly, variables } = given
-  if (planOnly && autoApprove) return yield* new BadInput({ message: "--plan-only and --auto-approve exclude each other; give one of them." })
-  const workspace = yield* workspaceOf(given.workspace, directory)
-  const json = output === "json"
-  return yield* withServer(given, { colours: !noColor, forProgram: json }, () =>
-    lazily(async () => (await import("./run-directory.ts")).runDirectory({ directory, workspace, autoApprove, destroy, planOnly, engine, variables, json })))
-})).pipe(
+export const run = Command.make(
+  "run",
+  flags,
+  Effect.fn("run")(function*(given) {
+    const { autoApprove, destroy, directory, engine, noColor, output, planOnly, variables } = given
+    if (planOnly && autoApprove) {
+      return yield* new BadInput({ message: "--plan-only and --auto-approve exclude each other; give one of them." })
+    }
+    const workspace = yield* workspaceOf(given.workspace, directory)
+    const json = output === "json"
+    return yield* withServer(
+      given,
+      { colours: !noColor, forProgram: json },
+      () =>
+        lazily(async () =>
+          (await import("./run-directory.ts")).runDirectory({
+            directory,
+            workspace,
+            autoApprove,
+            destroy,
+            planOnly,
+            engine,
+            variables,
+            json
+          })
+        )
+    )
+  })
+).pipe(
   Command.withShortDescription("Plan a directory, ask, and apply that very plan."),
   Command.withDescription([
     "Uploads DIR to the server and plans it in a Pod of its own; shows the log as it grows and asks before it applies that very plan, in another Pod.",

@@ -43,7 +43,9 @@ const eraseLine = "\r\u001b[2K"
 /** A reader that went away (`| head`) ends the command; what it did on the server goes on. */
 const cannotTell = (error: NodeJS.ErrnoException) => {
   if (error.code === "EPIPE") process.exit(0)
-  if (process.stderr.writable) process.stderr.write(`error: Cannot write what was asked for (${error.message}); make room there, or send it elsewhere.\n`)
+  if (process.stderr.writable) {
+    process.stderr.write(`error: Cannot write what was asked for (${error.message}); make room there, or send it elsewhere.\n`)
+  }
   process.exit(exitCode.failed)
 }
 
@@ -54,73 +56,77 @@ const watchOutput = Effect.sync(() => {
   }
 })
 
-const make = Effect.fnUntraced(function*({ colours: wanted, forProgram }: ScreenOptions): Effect.fn.Return<Screen["Service"], never, Terminal.Terminal | Scope.Scope> {
-  const terminal = yield* Terminal.Terminal
-  const capabilities = yield* TerminalCapabilities.TerminalCapabilities
-  const began = yield* Clock.currentTimeMillis
-  const out = forProgram ? process.stderr : process.stdout
-  const colours = wanted && capabilities.canColor && (!forProgram || process.stderr.isTTY)
-  const inPlace = out.isTTY && process.env.TERM !== "dumb"
-  let shown: Option.Option<string> = Option.none()
-  let since = began // when what is shown was said first
-  let printed: string | undefined // where nothing can be changed in place
-  let atLineStart = true
-  let turn = 0
+const make = Effect.fnUntraced(
+  function*({ colours: wanted, forProgram }: ScreenOptions): Effect.fn.Return<Screen["Service"], never, Terminal.Terminal | Scope.Scope> {
+    const terminal = yield* Terminal.Terminal
+    const capabilities = yield* TerminalCapabilities.TerminalCapabilities
+    const began = yield* Clock.currentTimeMillis
+    const out = forProgram ? process.stderr : process.stdout
+    const colours = wanted && capabilities.canColor && (!forProgram || process.stderr.isTTY)
+    const inPlace = out.isTTY && process.env.TERM !== "dumb"
+    let shown: Option.Option<string> = Option.none()
+    let since = began // when what is shown was said first
+    let printed: string | undefined // where nothing can be changed in place
+    let atLineStart = true
+    let turn = 0
 
-  yield* watchOutput
-  yield* Effect.addFinalizer(() => Effect.sync(clear))
+    yield* watchOutput
+    yield* Effect.addFinalizer(() => Effect.sync(clear))
 
-  const write = (text: string) => void out.write(text)
-  const clear = () => {
-    if (inPlace && Option.isSome(shown)) write(eraseLine)
-    shown = Option.none()
-  }
-  const paint = (text: string, style: Style) => colours && style !== "plain" ? `\u001b[${codes[style]}m${text}\u001b[0m` : text
-  const newLine = () => atLineStart ? "" : "\n"
-  const text = (text: string) => Effect.sync(() => {
-    if (text === "") return
-    clear()
-    write(text)
-    atLineStart = text.endsWith("\n")
-  })
-  const line = (content: string, style: Style = "plain") => Effect.suspend(() => text(`${newLine()}${paint(content, style)}\n`))
-  const time = Effect.map(Clock.currentTimeMillis, (now) => elapsed(now - began).padStart(6))
+    const write = (text: string) => void out.write(text)
+    const clear = () => {
+      if (inPlace && Option.isSome(shown)) write(eraseLine)
+      shown = Option.none()
+    }
+    const paint = (text: string, style: Style) => colours && style !== "plain" ? `\u001b[${codes[style]}m${text}\u001b[0m` : text
+    const newLine = () => atLineStart ? "" : "\n"
+    const text = (text: string) =>
+      Effect.sync(() => {
+        if (text === "") return
+        clear()
+        write(text)
+        atLineStart = text.endsWith("\n")
+      })
+    const line = (content: string, style: Style = "plain") => Effect.suspend(() => text(`${newLine()}${paint(content, style)}\n`))
+    const time = Effect.map(Clock.currentTimeMillis, (now) => elapsed(now - began).padStart(6))
 
-  const draw = Effect.map(time, (time) => {
-    if (!inPlace || !Option.isSome(shown)) return
-    turn = (turn + 1) % spinner.length
-    const width = (out.columns || 80) - 1
-    write(`${eraseLine}${paint(time, "faint")}  ${spinner[turn]} ${fit(shown.value, width - time.length - 4)}`)
-  })
-  if (inPlace) yield* draw.pipe(Effect.repeat(Schedule.spaced("100 millis")), Effect.forkScoped)
-
-  return Screen.of({
-    colours,
-    interactive: capabilities.canPrompt,
-    step: (content) => Effect.flatMap(time, (time) => text(`${newLine()}${paint(time, "faint")}  ${content}\n`)),
-    status: Effect.fnUntraced(function*(content) {
-      const now = yield* Clock.currentTimeMillis
-      if (!Option.contains(shown, content)) {
-        if (inPlace && !atLineStart) yield* text("\n")
-        shown = Option.some(content)
-        since = now
-      }
-      if (inPlace) yield* draw
-      else if (printed !== content && now - since >= settledAfter) {
-        write(`${newLine()}${yield* time}  ${content}\n`)
-        printed = content
-        atLineStart = true
-      }
-    }),
-    line,
-    text,
-    result: (content) => Effect.andThen(Effect.sync(clear), Effect.sync(() => void process.stdout.write(content.endsWith("\n") ? content : `${content}\n`))),
-    ask: Effect.fnUntraced(function*(question) {
-      yield* line("")
-      yield* text(`${paint(question, "bold")}\n  > `)
-      const typed = yield* Effect.option(terminal.readLine)
-      atLineStart = Option.isSome(typed) // the terminal has echoed the end of the line
-      return typed
+    const draw = Effect.map(time, (time) => {
+      if (!inPlace || !Option.isSome(shown)) return
+      turn = (turn + 1) % spinner.length
+      const width = (out.columns || 80) - 1
+      write(`${eraseLine}${paint(time, "faint")}  ${spinner[turn]} ${fit(shown.value, width - time.length - 4)}`)
     })
-  })
-})
+    if (inPlace) yield* draw.pipe(Effect.repeat(Schedule.spaced("100 millis")), Effect.forkScoped)
+
+    return Screen.of({
+      colours,
+      interactive: capabilities.canPrompt,
+      step: (content) => Effect.flatMap(time, (time) => text(`${newLine()}${paint(time, "faint")}  ${content}\n`)),
+      status: Effect.fnUntraced(function*(content) {
+        const now = yield* Clock.currentTimeMillis
+        if (!Option.contains(shown, content)) {
+          if (inPlace && !atLineStart) yield* text("\n")
+          shown = Option.some(content)
+          since = now
+        }
+        if (inPlace) yield* draw
+        else if (printed !== content && now - since >= settledAfter) {
+          write(`${newLine()}${yield* time}  ${content}\n`)
+          printed = content
+          atLineStart = true
+        }
+      }),
+      line,
+      text,
+      result: (content) =>
+        Effect.andThen(Effect.sync(clear), Effect.sync(() => void process.stdout.write(content.endsWith("\n") ? content : `${content}\n`))),
+      ask: Effect.fnUntraced(function*(question) {
+        yield* line("")
+        yield* text(`${paint(question, "bold")}\n  > `)
+        const typed = yield* Effect.option(terminal.readLine)
+        atLineStart = Option.isSome(typed) // the terminal has echoed the end of the line
+        return typed
+      })
+    })
+  }
+)

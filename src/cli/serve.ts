@@ -4,19 +4,30 @@ import { Cause, Config, Effect, Layer, Logger, Option, References } from "effect
 import { AlreadyLogged, exitCodeOf, sentenceOf } from "./failure.ts"
 
 /** The variable of the Helm chart's agent, which its users have in their values. */
-const debug = Config.String("SCALR_AGENT_DEBUG").pipe(Config.map((text) => ["", "0", "false", "no", "off"].includes(text.toLowerCase()) ? undefined : "Debug" as const), Config.withDefault(undefined))
+const debug = Config.String("SCALR_AGENT_DEBUG").pipe(
+  Config.map((text) => ["", "0", "false", "no", "off"].includes(text.toLowerCase()) ? undefined : "Debug" as const),
+  Config.withDefault(undefined)
+)
 
-const asked = Effect.all([Config.option(Config.LogLevel("LOG_LEVEL")), debug]).pipe(Effect.map(([given, debug]) => Option.orElse(given, () => Option.fromUndefinedOr(debug))))
+const asked = Effect.all([Config.option(Config.LogLevel("LOG_LEVEL")), debug]).pipe(
+  Effect.map(([given, debug]) => Option.orElse(given, () => Option.fromUndefinedOr(debug)))
+)
 
-const level = Layer.unwrap(Effect.map(asked, Option.match({
-  onNone: () => Layer.empty,
-  onSome: (level) => Layer.succeed(References.MinimumLogLevel, level)
-})))
+const level = Layer.unwrap(Effect.map(
+  asked,
+  Option.match({
+    onNone: () => Layer.empty,
+    onSome: (level) => Layer.succeed(References.MinimumLogLevel, level)
+  })
+))
 
 /** A failure is one line without a stack trace; a defect keeps it, since only that says where the mistake is. */
 const lastWords = (cause: Cause.Cause<unknown>): Effect.Effect<never, AlreadyLogged> => {
   const error = Cause.squash(cause)
-  const said = Option.match(Cause.findErrorOption(cause), { onNone: () => Effect.logFatal(cause), onSome: () => Effect.logFatal(sentenceOf(error)) })
+  const said = Option.match(Cause.findErrorOption(cause), {
+    onNone: () => Effect.logFatal(cause),
+    onSome: () => Effect.logFatal(sentenceOf(error))
+  })
   const code = exitCodeOf(error)
   // Also for a program that came to its own end after a SIGTERM, as the worker does: then the exit is an interrupt.
   const ended = Effect.suspend(() => {
@@ -28,7 +39,10 @@ const lastWords = (cause: Cause.Cause<unknown>): Effect.Effect<never, AlreadyLog
 
 const unread = (): void => {}
 
-/** What a service does matters more than who reads its log: when that reader goes away (EPIPE), it goes on unread. For good, since a stream tells of a failure only after the write. */
+/**
+ * What a service does matters more than who reads its log: when that reader goes away (EPIPE), it goes on unread. For good, since a stream
+ * tells of a failure only after the write.
+ */
 const outliveReaders = Effect.sync(() => {
   for (const stream of [process.stdout, process.stderr]) {
     if (!stream.listeners("error").includes(unread)) stream.on("error", unread)
@@ -38,6 +52,10 @@ const outliveReaders = Effect.sync(() => {
 export const serve = <A, E, R>(program: Effect.Effect<A, E, R>) =>
   Effect.andThen(outliveReaders, program).pipe(
     Effect.catchCause((cause) => Cause.hasInterruptsOnly(cause) ? Effect.interrupt : lastWords(cause)),
-    Effect.onInterrupt(() => Effect.sync(() => { process.exitCode ??= 0 })), // how Kubernetes says goodbye
+    Effect.onInterrupt(() =>
+      Effect.sync(() => {
+        process.exitCode ??= 0
+      })
+    ), // how Kubernetes says goodbye
     Effect.provide(Layer.merge(Logger.layer([Logger.consoleJson]), level))
   )

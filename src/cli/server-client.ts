@@ -25,21 +25,32 @@ export interface NewRun {
   readonly variables: ReadonlyArray<{ readonly key: string; readonly value: string }>
 }
 
-const document = <F extends Schema.Struct.Fields>(attributes: F) => Schema.Struct({ data: Schema.Struct({ id: Schema.String, attributes: Schema.Struct(attributes) }) })
+const document = <F extends Schema.Struct.Fields>(attributes: F) =>
+  Schema.Struct({ data: Schema.Struct({ id: Schema.String, attributes: Schema.Struct(attributes) }) })
 
 const Identified = document({})
 const ConfigurationVersion = document({ "upload-url": Schema.String })
 const StateVersion = document({ serial: Schema.Int })
 const Output = Schema.Struct({ attributes: Schema.Struct({ name: Schema.String, sensitive: Schema.Boolean, value: Schema.Unknown }) })
 export type Output = typeof Output.Type["attributes"]
-const WorkspaceList = Schema.Struct({ data: Schema.Array(Schema.Struct({
-  attributes: Schema.Struct({ name: Schema.String, locked: Schema.Boolean, "created-at": Schema.String }),
-  relationships: Schema.Struct({ "current-run": Schema.Struct({ data: Schema.NullOr(Schema.Struct({ id: Schema.String })) }) })
-})) })
-const VariableList = Schema.Struct({ data: Schema.Array(Schema.Struct({
-  id: Schema.String,
-  attributes: Schema.Struct({ key: Schema.String, value: Schema.NullOr(Schema.String), category: Schema.Literals(["terraform", "env"]), hcl: Schema.Boolean, sensitive: Schema.Boolean })
-})) })
+const WorkspaceList = Schema.Struct({
+  data: Schema.Array(Schema.Struct({
+    attributes: Schema.Struct({ name: Schema.String, locked: Schema.Boolean, "created-at": Schema.String }),
+    relationships: Schema.Struct({ "current-run": Schema.Struct({ data: Schema.NullOr(Schema.Struct({ id: Schema.String })) }) })
+  }))
+})
+const VariableList = Schema.Struct({
+  data: Schema.Array(Schema.Struct({
+    id: Schema.String,
+    attributes: Schema.Struct({
+      key: Schema.String,
+      value: Schema.NullOr(Schema.String),
+      category: Schema.Literals(["terraform", "env"]),
+      hcl: Schema.Boolean,
+      sensitive: Schema.Boolean
+    })
+  }))
+})
 
 export interface WorkspaceRow {
   readonly name: string
@@ -53,7 +64,9 @@ export type WorkspaceVariable = typeof VariableList.Type["data"][number]["attrib
 
 /** JSON:API errors of the TFE paths, or the problem of our own. */
 const Refusal = Schema.Union([
-  Schema.Struct({ errors: Schema.NonEmptyArray(Schema.Struct({ title: Schema.optionalKey(Schema.String), detail: Schema.optionalKey(Schema.String) })) }),
+  Schema.Struct({
+    errors: Schema.NonEmptyArray(Schema.Struct({ title: Schema.optionalKey(Schema.String), detail: Schema.optionalKey(Schema.String) }))
+  }),
   Schema.Struct({ message: Schema.String })
 ])
 
@@ -73,7 +86,11 @@ export class ServerClient extends Context.Service<ServerClient, {
   readonly setVariable: (workspaceId: string, variable: Omit<WorkspaceVariable, "id">) => Effect.Effect<void, ServerFailure>
   readonly deleteVariable: (workspaceId: string, id: string) => Effect.Effect<void, ServerFailure>
   /** Uploads an archive (tar.gz); gives the id of the configuration version. */
-  readonly upload: (workspaceId: string, archive: Uint8Array, options: { readonly speculative: boolean }) => Effect.Effect<string, ServerFailure>
+  readonly upload: (
+    workspaceId: string,
+    archive: Uint8Array,
+    options: { readonly speculative: boolean }
+  ) => Effect.Effect<string, ServerFailure>
   readonly createRun: (run: NewRun) => Effect.Effect<string, ServerFailure>
   readonly run: (id: string) => Effect.Effect<RunView, ServerFailure>
   /** Newest first, 100 at most. */
@@ -84,7 +101,10 @@ export class ServerClient extends Context.Service<ServerClient, {
   readonly act: (id: string, action: "discard" | "cancel" | "force-cancel") => Effect.Effect<void, ServerFailure>
   /** The plan with this seal and no other; a run of an older server has none. */
   readonly approve: (id: string, seal: Sha256 | undefined) => Effect.Effect<void, ServerFailure>
-  /** The bytes that a stage's log has from `offset`, as many as come at once; waits up to `waitSeconds` for the first, and gives none when there is none. */
+  /**
+   * The bytes that a stage's log has from `offset`, as many as come at once; waits up to `waitSeconds` for the first, and gives none when
+   * there is none.
+   */
   readonly log: (logUrl: string, offset: number, waitSeconds: number) => Effect.Effect<Uint8Array, ServerFailure>
   /** Of the workspace's state; none before there is one. */
   readonly outputs: (workspaceId: string) => Effect.Effect<ReadonlyArray<Output>, ServerFailure>
@@ -106,11 +126,15 @@ export class ServerClient extends Context.Service<ServerClient, {
   static readonly layer = (connection: Connection): Layer.Layer<ServerClient, BadInput> =>
     Layer.effect(ServerClient, Effect.map(HttpClient.HttpClient, (http) => make(connection, http))).pipe(
       Layer.provide(toAnybody({ connections: 16 })),
-      Layer.catchTag("ProxyUnusable", (error) => Layer.effect(ServerClient, Effect.fail(new BadInput({ message: error.sayingTo("correct or unset that variable") }))))
+      Layer.catchTag(
+        "ProxyUnusable",
+        (error) => Layer.effect(ServerClient, Effect.fail(new BadInput({ message: error.sayingTo("correct or unset that variable") })))
+      )
     )
 }
 
-const notTrusted = "its certificate is from an authority that is not trusted here; set NODE_EXTRA_CA_CERTS=ca.pem to the certificate of that authority"
+const notTrusted =
+  "its certificate is from an authority that is not trusted here; set NODE_EXTRA_CA_CERTS=ca.pem to the certificate of that authority"
 const noTls = "it does not speak TLS; is it http://?"
 
 const words: Readonly<Record<string, string>> = {
@@ -136,7 +160,9 @@ const words: Readonly<Record<string, string>> = {
 /** The innermost cause in plain words, on one line. */
 const reasonOf = (error: unknown): string => {
   if (HttpClientError.isHttpClientError(error)) return reasonOf(error.reason)
-  if (Predicate.hasProperty(error, "code") && typeof error.code === "string" && words[error.code] !== undefined) return words[error.code] ?? ""
+  if (Predicate.hasProperty(error, "code") && typeof error.code === "string" && words[error.code] !== undefined) {
+    return words[error.code] ?? ""
+  }
   if (Predicate.hasProperty(error, "cause") && error.cause !== undefined) return reasonOf(error.cause)
   return (error instanceof Error && error.message !== "" ? error.message : String(error)).trim().replace(/\s+/gu, " ")
 }
@@ -159,17 +185,30 @@ const make = ({ token, url }: Connection, http: HttpClient.HttpClient): ServerCl
     if (status === 401 || status === 403) return new TokenRefused({ url, given: Option.isSome(token) })
     const said = saidBy(text)
     // Whatever stands before a server that is away for a moment answers 404 as well, but not in its words.
-    if (status === 404 && said !== undefined) return new NothingThere({ message: `There is no ${thing} on ${url}; \`agent-job get runs\` lists what there is.` })
-    if (status === 404 || status === 429 || status >= 500) return new ServerUnreachable({ url, detail: `it answers ${status}${said === undefined ? "" : `: ${said}`}` })
-    return new ServerRefused({ status, message: said ?? `The server at ${url} refused the request with ${status}; check that it has the same version as this program.` })
+    if (status === 404 && said !== undefined) {
+      return new NothingThere({ message: `There is no ${thing} on ${url}; \`agent-job get runs\` lists what there is.` })
+    }
+    if (status === 404 || status === 429 || status >= 500) {
+      return new ServerUnreachable({ url, detail: `it answers ${status}${said === undefined ? "" : `: ${said}`}` })
+    }
+    return new ServerRefused({
+      status,
+      message: said ?? `The server at ${url} refused the request with ${status}; check that it has the same version as this program.`
+    })
   }
 
-  const send = (request: Request.HttpClientRequest, thing: string, timeout = callTimeout): Effect.Effect<HttpClientResponse.HttpClientResponse, ServerFailure> =>
+  const send = (
+    request: Request.HttpClientRequest,
+    thing: string,
+    timeout = callTimeout
+  ): Effect.Effect<HttpClientResponse.HttpClientResponse, ServerFailure> =>
     http.execute(request).pipe(
       Effect.mapError(unreachable),
-      Effect.flatMap((response) => response.status < 400
-        ? Effect.succeed(response)
-        : Effect.flatMap(Effect.orElseSucceed(response.text, () => ""), (text) => Effect.fail(refused(response.status, text, thing)))),
+      Effect.flatMap((response) =>
+        response.status < 400
+          ? Effect.succeed(response)
+          : Effect.flatMap(Effect.orElseSucceed(response.text, () => ""), (text) => Effect.fail(refused(response.status, text, thing)))
+      ),
       Effect.timeoutOrElse({ duration: timeout, orElse: () => Effect.fail(unreachable(`no answer in ${Duration.format(timeout)}`)) })
     )
 
@@ -177,19 +216,38 @@ const make = ({ token, url }: Connection, http: HttpClient.HttpClient): ServerCl
     const local = request.pipe(Request.prependUrl(url), Request.accept("application/vnd.api+json, application/json"))
     return Option.match(token, { onNone: () => local, onSome: (token) => Request.bearerToken(local, Redacted.value(token)) })
   }
-  const decoded = <S extends Schema.ConstraintDecoder<unknown>>(schema: S, request: Request.HttpClientRequest, thing: string): Effect.Effect<S["Type"], ServerFailure> =>
+  const decoded = <S extends Schema.ConstraintDecoder<unknown>>(
+    schema: S,
+    request: Request.HttpClientRequest,
+    thing: string
+  ): Effect.Effect<S["Type"], ServerFailure> =>
     send(authorised(request), thing).pipe(
       Effect.flatMap((response) => Effect.mapError(response.text, unreachable)),
-      Effect.flatMap((answer) => Effect.mapError(Schema.decodeUnknownEffect(Schema.fromJsonString(schema))(answer), () =>
-        new ServerUnreachable({ url, detail: "what answers there is no agent-job server of this version" })))
+      Effect.flatMap((answer) =>
+        Effect.mapError(Schema.decodeUnknownEffect(Schema.fromJsonString(schema))(answer), () =>
+          new ServerUnreachable({ url, detail: "what answers there is no agent-job server of this version" }))
+      )
     )
-  const jsonApi = (request: Request.HttpClientRequest, data: object) => Request.bodyText(request, JSON.stringify({ data }), "application/vnd.api+json")
+  const jsonApi = (request: Request.HttpClientRequest, data: object) =>
+    Request.bodyText(request, JSON.stringify({ data }), "application/vnd.api+json")
   const json = (request: Request.HttpClientRequest, body: object) => Request.bodyText(request, JSON.stringify(body), "application/json")
-  const workspace = (name: string) => Effect.map(decoded(Identified, Request.get(tfePath.workspace(organization, name)), `workspace ${name}`), ({ data: { id } }) => ({ id }))
-  const ask = (id: string, action: Parameters<typeof tfePath.action>[1], body: object) => Effect.asVoid(send(authorised(json(Request.post(tfePath.action(id, action)), body)), `run ${id}`))
+  const workspace = (name: string) =>
+    Effect.map(decoded(Identified, Request.get(tfePath.workspace(organization, name)), `workspace ${name}`), ({ data: { id } }) => ({ id }))
+  const ask = (id: string, action: Parameters<typeof tfePath.action>[1], body: object) =>
+    Effect.asVoid(send(authorised(json(Request.post(tfePath.action(id, action)), body)), `run ${id}`))
   /** What else there is, the state tells. */
   const noEvidence = (workspace: string, id: string) => <A>(ask: Effect.Effect<A, ServerFailure>): Effect.Effect<A, ServerFailure> =>
-    Effect.catchTag(ask, "NothingThere", () => Effect.fail(new NothingThere({ message: `There is no evidence ${id} of workspace ${workspace} on ${url}; \`agent-job state show ${workspace}\` lists what there is.` })))
+    Effect.catchTag(
+      ask,
+      "NothingThere",
+      () =>
+        Effect.fail(
+          new NothingThere({
+            message:
+              `There is no evidence ${id} of workspace ${workspace} on ${url}; \`agent-job state show ${workspace}\` lists what there is.`
+          })
+        )
+    )
   const related = (type: string, id: string) => ({ data: { type, id } })
 
   return ServerClient.of({
@@ -198,35 +256,71 @@ const make = ({ token, url }: Connection, http: HttpClient.HttpClient): ServerCl
       const get = Effect.map(workspace(name), ({ id }) => ({ id, created: false }))
       const create = jsonApi(Request.post(tfePath.workspaces(organization)), { type: "workspaces", attributes: { name } })
       return yield* get.pipe(
-        Effect.catchTag("NothingThere", () => decoded(Identified, create, "organization").pipe(
-          Effect.map(({ data }) => ({ id: data.id, created: true })),
-          // Somebody else may have made it in between.
-          Effect.catchTag("ServerRefused", (refusal) => Effect.catchTag(get, "NothingThere", () => Effect.fail(refusal)))
-        ))
+        Effect.catchTag("NothingThere", () =>
+          decoded(Identified, create, "organization").pipe(
+            Effect.map(({ data }) => ({ id: data.id, created: true })),
+            // Somebody else may have made it in between.
+            Effect.catchTag("ServerRefused", (refusal) => Effect.catchTag(get, "NothingThere", () => Effect.fail(refusal)))
+          ))
       )
     }),
     workspace,
-    workspaces: Effect.map(decoded(WorkspaceList, Request.get(tfePath.workspaces(organization)), "organization"), ({ data }) =>
-      data.map(({ attributes: { "created-at": createdAt, name }, relationships }) => ({ name, run: relationships["current-run"].data?.id ?? null, createdAt }))),
+    workspaces: Effect.map(
+      decoded(WorkspaceList, Request.get(tfePath.workspaces(organization)), "organization"),
+      ({ data }) =>
+        data.map(({ attributes: { "created-at": createdAt, name }, relationships }) => ({
+          name,
+          run: relationships["current-run"].data?.id ?? null,
+          createdAt
+        }))
+    ),
     variables: (workspaceId) =>
-      Effect.map(decoded(VariableList, Request.get(tfePath.variables(workspaceId)), "workspace"), ({ data }) => data.map(({ attributes, id }) => ({ id, ...attributes }))),
-    setVariable: (workspaceId, attributes) => Effect.asVoid(send(authorised(jsonApi(Request.post(tfePath.variables(workspaceId)), { type: "vars", attributes })), "workspace")),
+      Effect.map(
+        decoded(VariableList, Request.get(tfePath.variables(workspaceId)), "workspace"),
+        ({ data }) => data.map(({ attributes, id }) => ({ id, ...attributes }))
+      ),
+    setVariable: (workspaceId, attributes) =>
+      Effect.asVoid(send(authorised(jsonApi(Request.post(tfePath.variables(workspaceId)), { type: "vars", attributes })), "workspace")),
     deleteVariable: (workspaceId, id) => Effect.asVoid(send(authorised(Request.delete(tfePath.variable(workspaceId, id))), "variable")),
     upload: Effect.fn("ServerClient.upload")(function*(workspaceId, archive, { speculative }) {
-      const request = jsonApi(Request.post(tfePath.configurationVersions(workspaceId)), { type: "configuration-versions", attributes: { speculative, "auto-queue-runs": false } })
+      const request = jsonApi(Request.post(tfePath.configurationVersions(workspaceId)), {
+        type: "configuration-versions",
+        attributes: { speculative, "auto-queue-runs": false }
+      })
       const { data } = yield* decoded(ConfigurationVersion, request, "workspace")
-      yield* send(Request.put(here(data.attributes["upload-url"])).pipe(Request.bodyUint8Array(archive, "application/octet-stream")), "upload", uploadTimeout)
+      yield* send(
+        Request.put(here(data.attributes["upload-url"])).pipe(Request.bodyUint8Array(archive, "application/octet-stream")),
+        "upload",
+        uploadTimeout
+      )
       return data.id
     }),
     createRun: ({ autoApply, configurationVersionId, destroy, engine, planOnly, variables, workspaceId }) =>
-      decoded(Identified, jsonApi(Request.post(tfePath.runs), {
-        type: "runs",
-        attributes: { "is-destroy": destroy, "auto-apply": autoApply, "plan-only": planOnly, variables, ...(Option.isSome(engine) && { engine: { name: engine.value } }) },
-        relationships: { workspace: related("workspaces", workspaceId), "configuration-version": related("configuration-versions", configurationVersionId) }
-      }), "workspace").pipe(Effect.map(({ data }) => data.id)),
+      decoded(
+        Identified,
+        jsonApi(Request.post(tfePath.runs), {
+          type: "runs",
+          attributes: {
+            "is-destroy": destroy,
+            "auto-apply": autoApply,
+            "plan-only": planOnly,
+            variables,
+            ...(Option.isSome(engine) && { engine: { name: engine.value } })
+          },
+          relationships: {
+            workspace: related("workspaces", workspaceId),
+            "configuration-version": related("configuration-versions", configurationVersionId)
+          }
+        }),
+        "workspace"
+      ).pipe(Effect.map(({ data }) => data.id)),
     run: (id) => decoded(RunView, Request.get(runPath.run(id)), `run ${id}`),
     runs: (workspace) =>
-      decoded(RunList, Request.get(runPath.list, { urlParams: Option.match(workspace, { onNone: () => ({}), onSome: (workspace) => ({ workspace }) }) }), "such workspace").pipe(
+      decoded(
+        RunList,
+        Request.get(runPath.list, { urlParams: Option.match(workspace, { onNone: () => ({}), onSome: (workspace) => ({ workspace }) }) }),
+        "such workspace"
+      ).pipe(
         Effect.map(({ runs }) => runs)
       ),
     audit: Effect.map(decoded(AuditList, Request.get(auditPath), "audit trail"), ({ entries }) => entries),
@@ -254,12 +348,17 @@ const make = ({ token, url }: Connection, http: HttpClient.HttpClient): ServerCl
         noEvidence(workspace, id)
       ),
     bringEvidence: (workspace, bytes) =>
-      decoded(StateView, Request.post(statePath.bring(workspace)).pipe(Request.bodyUint8Array(bytes, "application/octet-stream")), `workspace ${workspace}`),
+      decoded(
+        StateView,
+        Request.post(statePath.bring(workspace)).pipe(Request.bodyUint8Array(bytes, "application/octet-stream")),
+        `workspace ${workspace}`
+      ),
     settleRescue: (workspace, decision) => {
       const settled = decoded(StateView, json(Request.post(statePath.rescue(workspace)), decision), `workspace ${workspace}`)
       return decision.use === undefined ? settled : settled.pipe(noEvidence(workspace, decision.use))
     },
     importMissing: (workspace) => decoded(ImportStarted, Request.post(statePath.import(workspace)), `workspace ${workspace}`),
-    forceUnlock: (workspace, by, lock) => decoded(StateView, json(Request.post(statePath.unlock(workspace)), { by, lock }), `workspace ${workspace}`)
+    forceUnlock: (workspace, by, lock) =>
+      decoded(StateView, json(Request.post(statePath.unlock(workspace)), { by, lock }), `workspace ${workspace}`)
   })
 }

@@ -10,12 +10,23 @@ import { checkedUrl, portFlag } from "./settings.ts"
 const file = (name: string, description: string) => Flag.Path(name).pipe(Flag.withMetavar("FILE"), Flag.withDescription(description))
 
 const keep = (what: keyof typeof keptByDefault, description: string) =>
-  Flag.Int(`keep-${what}`).pipe(Flag.withSchema(Schema.Int.check(Schema.isGreaterThanOrEqualTo(0))), Flag.withDefault(keptByDefault[what]), Flag.withDescription(description))
+  Flag.Int(`keep-${what}`).pipe(
+    Flag.withSchema(Schema.Int.check(Schema.isGreaterThanOrEqualTo(0))),
+    Flag.withDefault(keptByDefault[what]),
+    Flag.withDescription(description)
+  )
 
 const flags = {
   port: portFlag("port").pipe(Flag.withDefault(8080), Flag.withDescription("Where to listen.")),
-  dataDir: Flag.Path("data-dir").pipe(Flag.withMetavar("DIR"), Flag.withDescription("For the database and the archives; made when it is missing.")),
-  publicUrl: Flag.String("public-url").pipe(Flag.withMetavar("URL"), Flag.optional, Flag.withDescription("How clients reach it; by default as each request says.")),
+  dataDir: Flag.Path("data-dir").pipe(
+    Flag.withMetavar("DIR"),
+    Flag.withDescription("For the database and the archives; made when it is missing.")
+  ),
+  publicUrl: Flag.String("public-url").pipe(
+    Flag.withMetavar("URL"),
+    Flag.optional,
+    Flag.withDescription("How clients reach it; by default as each request says.")
+  ),
   userTokenFile: file("user-token-file", "Tokens of people, one a line."),
   poolTokenFile: file("pool-token-file", "Tokens of controllers, one a line."),
   days: keep("days", "Archives, logs and states that are older may go, if there are enough newer ones; 0 keeps all."),
@@ -23,10 +34,14 @@ const flags = {
   states: keep("states", "So many states of each workspace stay, however old; 0 keeps all.")
 }
 
-export const server = Command.make("server", flags, Effect.fn("server")(function*({ days, publicUrl, runs, states, ...given }) {
-  const address = Option.isSome(publicUrl) ? { publicUrl: yield* checkedUrl(publicUrl.value) } : {}
-  return yield* serve(lazily(async () => {
-    const { Server } = await import("../server/server.ts")
-    return Layer.launch(Server({ ...given, ...address, keep: { days, runs, states } }))
-  }))
-})).pipe(Command.withDescription("Serve runs, logs and state to people and controllers."))
+export const server = Command.make(
+  "server",
+  flags,
+  Effect.fn("server")(function*({ days, publicUrl, runs, states, ...given }) {
+    const address = Option.isSome(publicUrl) ? { publicUrl: yield* checkedUrl(publicUrl.value) } : {}
+    return yield* serve(lazily(async () => {
+      const { Server } = await import("../server/server.ts")
+      return Layer.launch(Server({ ...given, ...address, keep: { days, runs, states } }))
+    }))
+  })
+).pipe(Command.withDescription("Serve runs, logs and state to people and controllers."))

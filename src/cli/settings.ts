@@ -8,7 +8,8 @@ import { ObjectName } from "../schema/names.ts"
 import { Namespace } from "../schema/value.ts"
 import { BadInput } from "./failure.ts"
 
-export const toggle = (name: string, description: string) => Flag.Boolean(name).pipe(Flag.withDefault(false), Flag.withoutNegation, Flag.withDescription(description))
+export const toggle = (name: string, description: string) =>
+  Flag.Boolean(name).pipe(Flag.withDefault(false), Flag.withoutNegation, Flag.withDescription(description))
 
 const Given = Schema.String.check(Schema.isMinLength(1, { expected: "a path; an empty one would be the directory this runs in" }))
 
@@ -16,13 +17,21 @@ const Given = Schema.String.check(Schema.isMinLength(1, { expected: "a path; an 
 export const pathFlag = (name: string) => Flag.String(name).pipe(Flag.withSchema(Given), Flag.map((given) => resolve(given)))
 
 /** Of a file to read; as for kubectl and helm, `-` is standard input. */
-export const inputFlag = (name: string) => Flag.String(name).pipe(Flag.withSchema(Given), Flag.map((given) => given === "-" ? "/dev/stdin" : resolve(given)))
+export const inputFlag = (name: string) =>
+  Flag.String(name).pipe(Flag.withSchema(Given), Flag.map((given) => given === "-" ? "/dev/stdin" : resolve(given)))
 
 /** 0 takes a free one. */
-export const portFlag = (name: string) => Flag.Int(name).pipe(Flag.withSchema(Schema.Int.check(Schema.isBetween({ minimum: 0, maximum: 65_535 }, { expected: "a port, 0 to 65535" }))))
+export const portFlag = (name: string) =>
+  Flag.Int(name).pipe(
+    Flag.withSchema(Schema.Int.check(Schema.isBetween({ minimum: 0, maximum: 65_535 }, { expected: "a port, 0 to 65535" })))
+  )
 
 export const serverFlags = {
-  url: Flag.String("url").pipe(Flag.withMetavar("URL"), Flag.optional, Flag.withDescription("The server; by default what AGENT_JOB_URL says.")),
+  url: Flag.String("url").pipe(
+    Flag.withMetavar("URL"),
+    Flag.optional,
+    Flag.withDescription("The server; by default what AGENT_JOB_URL says.")
+  ),
   tokenFile: Flag.Path("token-file", { pathType: "either" }).pipe(
     Flag.withMetavar("FILE"),
     Flag.optional,
@@ -34,7 +43,11 @@ export const serverFlags = {
 export const usualTaskNamespace = "agent-job-tasks"
 
 export const clusterFlags = {
-  context: Flag.String("context").pipe(Flag.withMetavar("NAME"), Flag.optional, Flag.withDescription("A context of the kubeconfig (KUBECONFIG); by default the current one.")),
+  context: Flag.String("context").pipe(
+    Flag.withMetavar("NAME"),
+    Flag.optional,
+    Flag.withDescription("A context of the kubeconfig (KUBECONFIG); by default the current one.")
+  ),
   namespace: Flag.String("namespace").pipe(
     Flag.withAlias("n"),
     Flag.withMetavar("NAME"),
@@ -45,14 +58,31 @@ export const clusterFlags = {
 
 /** Which installation is meant, where no cluster is asked. */
 export const installationFlags = {
-  name: Flag.String("name").pipe(Flag.withSchema(ObjectName), Flag.withMetavar("NAME"), Flag.withDefault("agent-job"), Flag.withDescription("The name of the installation.")),
-  namespace: Flag.String("namespace").pipe(Flag.withSchema(Namespace), Flag.withAlias("n"), Flag.withMetavar("NAME"), Flag.withDefault("agent-job"), Flag.withDescription("Its namespace."))
+  name: Flag.String("name").pipe(
+    Flag.withSchema(ObjectName),
+    Flag.withMetavar("NAME"),
+    Flag.withDefault("agent-job"),
+    Flag.withDescription("The name of the installation.")
+  ),
+  namespace: Flag.String("namespace").pipe(
+    Flag.withSchema(Namespace),
+    Flag.withAlias("n"),
+    Flag.withMetavar("NAME"),
+    Flag.withDefault("agent-job"),
+    Flag.withDescription("Its namespace.")
+  )
 }
 
 export const noColor = toggle("no-color", "No colours; NO_COLOR=1 does the same.")
 
-export interface ServerFlags { readonly url: Option.Option<string>; readonly tokenFile: Option.Option<string> }
-export interface ClusterFlags { readonly context: Option.Option<string>; readonly namespace: string }
+export interface ServerFlags {
+  readonly url: Option.Option<string>
+  readonly tokenFile: Option.Option<string>
+}
+export interface ClusterFlags {
+  readonly context: Option.Option<string>
+  readonly namespace: string
+}
 
 export interface Connection {
   /** Without a slash at its end. */
@@ -63,7 +93,9 @@ export interface Connection {
 export const checkedUrl = (given: string) =>
   URL.canParse(given) && /^https?:$/u.test(new URL(given).protocol)
     ? Effect.succeed(given.replace(/\/+$/u, ""))
-    : Effect.fail(new BadInput({ message: `${JSON.stringify(given)} is not the address of a server; write it like http://127.0.0.1:8080.` }))
+    : Effect.fail(
+      new BadInput({ message: `${JSON.stringify(given)} is not the address of a server; write it like http://127.0.0.1:8080.` })
+    )
 
 const noServer = new BadInput({
   message: "No server is named; set AGENT_JOB_URL or --url, such as http://127.0.0.1:8080 (after `make run`: eval \"$(make -s env)\")."
@@ -89,7 +121,9 @@ export const connection = Effect.fn("connection")(function*({ tokenFile, url }: 
   const token = Option.isSome(tokenFile) ? Option.some(yield* tokenOf(tokenFile.value)) : environment.token
   if (Option.exists(token, isUnusable)) {
     const place = Option.match(tokenFile, { onNone: () => "AGENT_JOB_TOKEN", onSome: (path) => `The token file ${path}` })
-    return yield* new BadInput({ message: `${place} has a line break or another character that no token can have; let it have the token alone.` })
+    return yield* new BadInput({
+      message: `${place} has a line break or another character that no token can have; let it have the token alone.`
+    })
   }
   return { url: yield* checkedUrl(given.value), token } satisfies Connection
 })

@@ -9,27 +9,41 @@ import { size } from "./summary.ts"
 import { table } from "./table.ts"
 
 const stored = ({ version }: StateView, now: number): string =>
-  version === undefined ? "State: none yet" : `State: serial ${version.serial}, ${size(version.sizeBytes)}, ${age(version.createdAt, now)} old${version.runId === undefined ? "" : `, of ${version.runId}`}   lineage ${version.lineage}`
+  version === undefined
+    ? "State: none yet"
+    : `State: serial ${version.serial}, ${size(version.sizeBytes)}, ${age(version.createdAt, now)} old${
+      version.runId === undefined ? "" : `, of ${version.runId}`
+    }   lineage ${version.lineage}`
 
 const locked = ({ lock }: StateView): string => {
   if (lock === undefined) return "Lock: free"
   const holder = lock.stage === undefined ? "a person" : `${lock.stage}${lock.agent === undefined ? "" : ` of agent ${lock.agent}`}`
-  return `Lock: ${lock.id}, held by ${holder}${lock.who === undefined ? "" : ` (${lock.who})`}${lock.created === undefined ? "" : ` since ${lock.created}`}`
+  return `Lock: ${lock.id}, held by ${holder}${lock.who === undefined ? "" : ` (${lock.who})`}${
+    lock.created === undefined ? "" : ` since ${lock.created}`
+  }`
 }
 
 const refused = ({ evidence }: StateView, now: number): ReadonlyArray<string> =>
-  evidence.length === 0 ? [] : ["", ...table(
-    ["EVIDENCE", "SERIAL", "SIZE", "AGE", "OF", "LINEAGE"],
-    evidence.map(({ id, lineage, receivedAt, serial, sizeBytes, stage }) => [id, String(serial), size(sizeBytes), age(receivedAt, now), stage, lineage])
-  )]
+  evidence.length === 0 ? [] : [
+    "",
+    ...table(
+      ["EVIDENCE", "SERIAL", "SIZE", "AGE", "OF", "LINEAGE"],
+      evidence.map((
+        { id, lineage, receivedAt, serial, sizeBytes, stage }
+      ) => [id, String(serial), size(sizeBytes), age(receivedAt, now), stage, lineage])
+    )
+  ]
 
-const settlement = ({ how, message, settledAt, settledBy }: RescueView): string => `Settled: ${message}; ${how} (${settledBy}, ${settledAt})`
+const settlement = ({ how, message, settledAt, settledBy }: RescueView): string =>
+  `Settled: ${message}; ${how} (${settledBy}, ${settledAt})`
 
 export const stateLines = (state: StateView, now: number): ReadonlyArray<string> => [
   `workspace ${state.workspace}   epoch ${state.epoch}`,
   stored(state, now),
   locked(state),
-  ...state.forcedUnlocks.map(({ forcedAt, forcedBy, holder, lockId }) => `Unlocked by force: ${lockId} of ${holder} (${forcedBy}, ${forcedAt})`),
+  ...state.forcedUnlocks.map(({ forcedAt, forcedBy, holder, lockId }) =>
+    `Unlocked by force: ${lockId} of ${holder} (${forcedBy}, ${forcedAt})`
+  ),
   ...state.settled.map(settlement),
   ...state.pending.map(({ message, openedAt }) => `In doubt: ${message} (${age(openedAt, now)} ago)`),
   ...refused(state, now)
@@ -45,9 +59,14 @@ export const importLines = ({ addresses, runId }: ImportStarted): ReadonlyArray<
   `  agent-job discard ${runId}   changes nothing`
 ]
 
-/** The refused state with the highest serial, in the stored one's line, of the stages in doubt alone: of another one, newer states may have been stored since. */
+/**
+ * The refused state with the highest serial, in the stored one's line, of the stages in doubt alone: of another one, newer states may have
+ * been stored since.
+ */
 const offered = ({ evidence, pending, version }: StateView) =>
-  evidence.filter(({ lineage, stage }) => (version === undefined || version.lineage === lineage) && pending.some((rescue) => rescue.stage === stage)).toSorted((one, other) => other.serial - one.serial)[0]
+  evidence.filter(({ lineage, stage }) =>
+    (version === undefined || version.lineage === lineage) && pending.some((rescue) => rescue.stage === stage)
+  ).toSorted((one, other) => other.serial - one.serial)[0]
 
 /** What the stored state is, if it may be newer than that refused one: of a run that went on beside the doubt, of a person, or imported. */
 const newerThan = ({ receivedAt, serial }: StateView["evidence"][number], { version }: StateView) =>
@@ -62,8 +81,14 @@ export const rescueLines = (state: StateView, now: number): ReadonlyArray<string
   const use = offered(state)
   const newer = use === undefined ? undefined : newerThan(use, state)
   const seen = `--seen ${seenIn(state)}`
-  const effect = newer === undefined ? "a refused state becomes the next version" : `puts a refused state over the stored one, which may be newer (${newer}), and undoes what only that has`
-  const useIt = use === undefined ? [] : [`  ${rescue} --use ${use.id} ${seen}   ${effect}; to look into it first: agent-job state show ${state.workspace} --evidence ${use.id}`]
+  const effect = newer === undefined
+    ? "a refused state becomes the next version"
+    : `puts a refused state over the stored one, which may be newer (${newer}), and undoes what only that has`
+  const useIt = use === undefined
+    ? []
+    : [
+      `  ${rescue} --use ${use.id} ${seen}   ${effect}; to look into it first: agent-job state show ${state.workspace} --evidence ${use.id}`
+    ]
   return [
     ...stateLines(state, now),
     ...state.pending.flatMap(({ effects }) => effects === undefined ? [] : ["", ...leftOver(effects)]),

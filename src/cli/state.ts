@@ -8,7 +8,7 @@ import type { StateView } from "../schema/state.ts"
 import { outputFlag, print } from "./answer.ts"
 import { BadInput, Failed, NothingThere } from "./failure.ts"
 import { readSeen, seenIn } from "./seen.ts"
-import { inputFlag, pathFlag, serverFlags, type ServerFlags, toggle } from "./settings.ts"
+import { inputFlag, pathFlag, type ServerFlags, serverFlags, toggle } from "./settings.ts"
 import { forPrograms, type WithServer, withServer } from "./with-server.ts"
 
 const workspace = Argument.String("WORKSPACE").pipe(Argument.withDescription("The name of the workspace."))
@@ -22,99 +22,195 @@ type Client = WithServer["server"]
 type Rows = typeof import("./state-rows.ts")
 
 /** Asks the server, and prints what it says in the form for it. */
-const answering = <A extends object, E>(given: Given, ask: (client: Client) => Effect.Effect<A, E>, form: (rows: Rows) => (said: A, now: number) => ReadonlyArray<string>) =>
-  withServer(given, forPrograms, Effect.fnUntraced(function*({ server }) {
-    const rows = yield* Effect.promise(() => import("./state-rows.ts"))
-    const document = yield* ask(server)
-    yield* print(given.output, { document, lines: form(rows)(document, yield* Clock.currentTimeMillis) })
-  }))
+const answering = <A extends object, E>(
+  given: Given,
+  ask: (client: Client) => Effect.Effect<A, E>,
+  form: (rows: Rows) => (said: A, now: number) => ReadonlyArray<string>
+) =>
+  withServer(
+    given,
+    forPrograms,
+    Effect.fnUntraced(function*({ server }) {
+      const rows = yield* Effect.promise(() => import("./state-rows.ts"))
+      const document = yield* ask(server)
+      yield* print(given.output, { document, lines: form(rows)(document, yield* Clock.currentTimeMillis) })
+    })
+  )
 const asState = ({ stateLines }: Rows) => stateLines
 const asRescue = ({ rescueLines }: Rows) => rescueLines
 
-const show = Command.make("show", {
-  ...common,
-  evidence: Flag.String("evidence").pipe(Flag.withMetavar("EVIDENCE"), Flag.optional, Flag.withDescription("Print this refused state as it is, secrets included."))
-}, Effect.fn("state show")(function*(given) {
-  const { evidence } = given
-  if (Option.isNone(evidence)) return yield* answering(given, (client) => client.state(given.workspace), asState)
-  return yield* withServer(given, forPrograms, ({ screen, server }) =>
-    Effect.flatMap(server.evidence(given.workspace, evidence.value), (bytes) => screen.result(new TextDecoder().decode(bytes))))
-})).pipe(
+const show = Command.make(
+  "show",
+  {
+    ...common,
+    evidence: Flag.String("evidence").pipe(
+      Flag.withMetavar("EVIDENCE"),
+      Flag.optional,
+      Flag.withDescription("Print this refused state as it is, secrets included.")
+    )
+  },
+  Effect.fn("state show")(function*(given) {
+    const { evidence } = given
+    if (Option.isNone(evidence)) return yield* answering(given, (client) => client.state(given.workspace), asState)
+    return yield* withServer(
+      given,
+      forPrograms,
+      ({ screen, server }) =>
+        Effect.flatMap(server.evidence(given.workspace, evidence.value), (bytes) => screen.result(new TextDecoder().decode(bytes)))
+    )
+  })
+).pipe(
   Command.withDescription("Show what is stored, who has the lock, which states were refused, and what waits to be settled."),
-  Command.withExamples([{ command: "agent-job state show demo" }, { command: "agent-job state show demo --evidence ev-k3v9x2 >refused.tfstate" }])
+  Command.withExamples([{ command: "agent-job state show demo" }, {
+    command: "agent-job state show demo --evidence ev-k3v9x2 >refused.tfstate"
+  }])
 )
 
 /** The file is new: nobody's import blocks are written over. */
 const writingImports = (given: Omit<Given, "output">, file: string) =>
-  withServer(given, forPrograms, Effect.fnUntraced(function*({ screen, server }) {
-    const { importBlocks } = yield* Effect.promise(() => import("../core/import-blocks.ts"))
-    const { pending, workspace } = yield* server.state(given.workspace)
-    const blocks = pending.flatMap(({ effects }) => effects === undefined ? [] : [importBlocks(effects)]).join("\n")
-    if (blocks === "") return yield* new NothingThere({ message: `Nothing that was made is missing in the state of ${workspace}, so there is nothing to import.` })
-    yield* Effect.try({
-      try: () => writeFileSync(file, blocks, { flag: "wx" }),
-      catch: (cause) => new BadInput({ message: `${file} cannot be written (${cause instanceof Error ? cause.message : cause}); choose a new file in a directory that you may write to.` })
+  withServer(
+    given,
+    forPrograms,
+    Effect.fnUntraced(function*({ screen, server }) {
+      const { importBlocks } = yield* Effect.promise(() => import("../core/import-blocks.ts"))
+      const { pending, workspace } = yield* server.state(given.workspace)
+      const blocks = pending.flatMap(({ effects }) => effects === undefined ? [] : [importBlocks(effects)]).join("\n")
+      if (blocks === "") {
+        return yield* new NothingThere({
+          message: `Nothing that was made is missing in the state of ${workspace}, so there is nothing to import.`
+        })
+      }
+      yield* Effect.try({
+        try: () => writeFileSync(file, blocks, { flag: "wx" }),
+        catch: (cause) =>
+          new BadInput({
+            message: `${file} cannot be written (${
+              cause instanceof Error ? cause.message : cause
+            }); choose a new file in a directory that you may write to.`
+          })
+      })
+      yield* screen.result(
+        `Wrote ${file}. Put it into the configuration, settle with: agent-job state rescue ${workspace} --keep, and run the configuration before anything else does.\n`
+      )
     })
-    yield* screen.result(`Wrote ${file}. Put it into the configuration, settle with: agent-job state rescue ${workspace} --keep, and run the configuration before anything else does.\n`)
-  }))
+  )
 
 const bringing = Effect.fnUntraced(function*(given: Given, path: string) {
   const bytes = yield* Effect.try({
     try: () => readFileSync(path),
-    catch: (cause) => new BadInput({ message: `${path} cannot be read (${cause instanceof Error ? cause.message : cause}); name the file of a state that you may read.` })
+    catch: (cause) =>
+      new BadInput({
+        message: `${path} cannot be read (${cause instanceof Error ? cause.message : cause}); name the file of a state that you may read.`
+      })
   })
   yield* answering(given, (client) => client.bringEvidence(given.workspace, bytes), asRescue)
 })
 
-const rescue = Command.make("rescue", {
-  ...common,
-  use: Flag.String("use").pipe(Flag.withMetavar("EVIDENCE"), Flag.optional, Flag.withDescription("Make this refused state the next version.")),
-  keep: toggle("keep", "Go on with the stored state as it is."),
-  seen: Flag.String("seen").pipe(Flag.withMetavar("IDS"), Flag.optional, Flag.withDescription("With --use and --keep: only if nothing was left in doubt, and no state was stored or refused, since the look that printed this.")),
-  import: toggle("import", "Plan a run that imports what was made and is not in the state; you approve it like any other."),
-  file: inputFlag("file").pipe(Flag.withMetavar("FILE"), Flag.optional, Flag.withDescription("Bring a state that was kept elsewhere as evidence; nothing is settled.")),
-  importBlocks: pathFlag("import-blocks").pipe(Flag.withMetavar("FILE"), Flag.optional, Flag.withDescription("Write import blocks for what was made and is not in the state; nothing is settled."))
-}, Effect.fn("state rescue")(function*(given) {
-  if ([given.keep, given.import, Option.isSome(given.use), Option.isSome(given.file), Option.isSome(given.importBlocks)].filter((wanted) => wanted).length > 1) {
-    return yield* new BadInput({ message: "--use, --keep, --file, --import and --import-blocks exclude each other; give one of them." })
-  }
-  if (Option.isSome(given.seen) && !given.keep && Option.isNone(given.use)) return yield* new BadInput({ message: "--seen goes with --use or --keep, of which it says what was looked at before; add one of them." })
-  if (Option.isSome(given.importBlocks)) return yield* writingImports(given, given.importBlocks.value)
-  if (Option.isSome(given.file)) return yield* bringing(given, given.file.value)
-  if (given.import) return yield* answering(given, (client) => client.importMissing(given.workspace), ({ importLines }) => importLines)
-  if (!given.keep && Option.isNone(given.use)) return yield* answering(given, (client) => client.state(given.workspace), asRescue)
-  const by = yield* me
-  const { use } = given
-  return yield* answering(given, Effect.fnUntraced(function*(client: Client) {
-    const seen = Option.isSome(given.seen) ? given.seen.value : seenIn(yield* client.state(given.workspace))
-    return yield* client.settleRescue(given.workspace, { by, ...(Option.isSome(use) && { use: use.value }), ...readSeen(seen) })
-  }), ({ rescueLines, stateLines }) => (state, now) => (state.pending.length === 0 ? stateLines : rescueLines)(state, now))
-})).pipe(
+const rescue = Command.make(
+  "rescue",
+  {
+    ...common,
+    use: Flag.String("use").pipe(
+      Flag.withMetavar("EVIDENCE"),
+      Flag.optional,
+      Flag.withDescription("Make this refused state the next version.")
+    ),
+    keep: toggle("keep", "Go on with the stored state as it is."),
+    seen: Flag.String("seen").pipe(
+      Flag.withMetavar("IDS"),
+      Flag.optional,
+      Flag.withDescription(
+        "With --use and --keep: only if nothing was left in doubt, and no state was stored or refused, since the look that printed this."
+      )
+    ),
+    import: toggle("import", "Plan a run that imports what was made and is not in the state; you approve it like any other."),
+    file: inputFlag("file").pipe(
+      Flag.withMetavar("FILE"),
+      Flag.optional,
+      Flag.withDescription("Bring a state that was kept elsewhere as evidence; nothing is settled.")
+    ),
+    importBlocks: pathFlag("import-blocks").pipe(
+      Flag.withMetavar("FILE"),
+      Flag.optional,
+      Flag.withDescription("Write import blocks for what was made and is not in the state; nothing is settled.")
+    )
+  },
+  Effect.fn("state rescue")(function*(given) {
+    if (
+      [given.keep, given.import, Option.isSome(given.use), Option.isSome(given.file), Option.isSome(given.importBlocks)].filter((wanted) =>
+        wanted
+      ).length > 1
+    ) {
+      return yield* new BadInput({ message: "--use, --keep, --file, --import and --import-blocks exclude each other; give one of them." })
+    }
+    if (Option.isSome(given.seen) && !given.keep && Option.isNone(given.use)) {
+      return yield* new BadInput({
+        message: "--seen goes with --use or --keep, of which it says what was looked at before; add one of them."
+      })
+    }
+    if (Option.isSome(given.importBlocks)) return yield* writingImports(given, given.importBlocks.value)
+    if (Option.isSome(given.file)) return yield* bringing(given, given.file.value)
+    if (given.import) return yield* answering(given, (client) => client.importMissing(given.workspace), ({ importLines }) => importLines)
+    if (!given.keep && Option.isNone(given.use)) return yield* answering(given, (client) => client.state(given.workspace), asRescue)
+    const by = yield* me
+    const { use } = given
+    return yield* answering(
+      given,
+      Effect.fnUntraced(function*(client: Client) {
+        const seen = Option.isSome(given.seen) ? given.seen.value : seenIn(yield* client.state(given.workspace))
+        return yield* client.settleRescue(given.workspace, { by, ...(Option.isSome(use) && { use: use.value }), ...readSeen(seen) })
+      }),
+      ({ rescueLines, stateLines }) => (state, now) => (state.pending.length === 0 ? stateLines : rescueLines)(state, now)
+    )
+  })
+).pipe(
   Command.withDescription("Show what left the state in doubt, or settle it, so that the workspace goes on."),
-  Command.withExamples([{ command: "agent-job state rescue demo" }, { command: "agent-job state rescue demo --use ev-k3v9x2" }, { command: "agent-job state rescue demo --import" }, { command: "agent-job state rescue demo --keep" }])
+  Command.withExamples([{ command: "agent-job state rescue demo" }, { command: "agent-job state rescue demo --use ev-k3v9x2" }, {
+    command: "agent-job state rescue demo --import"
+  }, { command: "agent-job state rescue demo --keep" }])
 )
 
 /** An older server opens whatever lock there is, and tells so. What is newer than the look has its epoch or a later one. */
 const openedAlone = (lock: string, by: string, epochBefore: number) => ({ forcedUnlocks, workspace }: StateView) => {
   const other = forcedUnlocks.find(({ epoch, forcedBy, lockId }) => epoch >= epochBefore && lockId !== lock && forcedBy.endsWith(by))
-  return other === undefined ? Effect.void : Effect.fail(new Failed({
-    message: `The lock ${other.lockId} of ${other.holder} was opened, and not ${lock}: a server that is older than this program opens whatever lock there is. What its holder writes from now on is kept as evidence, see \`agent-job state show ${workspace}\`; upgrade the server.`
-  }))
+  return other === undefined ? Effect.void : Effect.fail(
+    new Failed({
+      message:
+        `The lock ${other.lockId} of ${other.holder} was opened, and not ${lock}: a server that is older than this program opens whatever lock there is. What its holder writes from now on is kept as evidence, see \`agent-job state show ${workspace}\`; upgrade the server.`
+    })
+  )
 }
 
-const unlock = Command.make("unlock", {
-  ...common,
-  force: toggle("force", "Open the lock though its holder may still be at work."),
-  lock: Flag.String("lock").pipe(Flag.withMetavar("LOCK"), Flag.optional, Flag.withDescription("Only this lock, by the id that `state show` says; without it, whichever there is now."))
-}, Effect.fn("state unlock")(function*(given) {
-  if (!given.force) return yield* new BadInput({ message: `Who holds the lock may still write; look with \`agent-job state show ${given.workspace}\`, and say --force --lock LOCK when its holder is surely gone.` })
-  const by = yield* me
-  return yield* answering(given, Effect.fnUntraced(function*(client: Client) {
-    const now = yield* client.state(given.workspace)
-    const lock = Option.isSome(given.lock) ? given.lock.value : now.lock?.id
-    return lock === undefined ? now : yield* Effect.tap(client.forceUnlock(given.workspace, by, lock), openedAlone(lock, by, now.epoch))
-  }), asState)
-})).pipe(
+const unlock = Command.make(
+  "unlock",
+  {
+    ...common,
+    force: toggle("force", "Open the lock though its holder may still be at work."),
+    lock: Flag.String("lock").pipe(
+      Flag.withMetavar("LOCK"),
+      Flag.optional,
+      Flag.withDescription("Only this lock, by the id that `state show` says; without it, whichever there is now.")
+    )
+  },
+  Effect.fn("state unlock")(function*(given) {
+    if (!given.force) {
+      return yield* new BadInput({
+        message:
+          `Who holds the lock may still write; look with \`agent-job state show ${given.workspace}\`, and say --force --lock LOCK when its holder is surely gone.`
+      })
+    }
+    const by = yield* me
+    return yield* answering(
+      given,
+      Effect.fnUntraced(function*(client: Client) {
+        const now = yield* client.state(given.workspace)
+        const lock = Option.isSome(given.lock) ? given.lock.value : now.lock?.id
+        return lock === undefined ? now : yield* Effect.tap(client.forceUnlock(given.workspace, by, lock), openedAlone(lock, by, now.epoch))
+      }),
+      asState
+    )
+  })
+).pipe(
   Command.withDescription("Open the lock of a state by force: what its holder writes from then on is refused, and kept as evidence."),
   Command.withExamples([{ command: "agent-job state unlock demo --force --lock 6d1f0c3a-…" }])
 )

@@ -13,20 +13,24 @@ export type Step = "plan" | "apply"
 const shortSealLength = 12
 
 /** The newest attempt of a step; applying a plan to destroy is an apply as well. */
-export const stageOf = ({ stages }: RunView, step: Step): StageView | undefined => stages.findLast(({ stage }) => (stage === "plan") === (step === "plan"))
+export const stageOf = ({ stages }: RunView, step: Step): StageView | undefined =>
+  stages.findLast(({ stage }) => (stage === "plan") === (step === "plan"))
 
 export const stepIsOver = ({ status }: RunView, step: Step): boolean =>
   step === "plan" ? status !== "pending" && status !== "planning" : status !== "confirmed" && status !== "applying"
 
 /** "+1 ~2 -0", for a column. */
-export const shortChanges = (changes: Changes | undefined): string => changes === undefined ? "" : `+${changes.add} ~${changes.change} -${changes.destroy}`
+export const shortChanges = (changes: Changes | undefined): string =>
+  changes === undefined ? "" : `+${changes.add} ~${changes.change} -${changes.destroy}`
 
 const nothing = (changes: Changes) => changes.add + changes.change + changes.destroy === 0
 
 export const planSummary = ({ changes, hasChanges, workspace }: RunView): string => {
   if (hasChanges === false) return `No changes: ${workspace} is as its configuration says.`
   if (changes === undefined) return "Planned."
-  return nothing(changes) ? "Plan: nothing to add, change or destroy, but the state or the outputs change." : `Plan: ${changes.add} to add, ${changes.change} to change, ${changes.destroy} to destroy.`
+  return nothing(changes)
+    ? "Plan: nothing to add, change or destroy, but the state or the outputs change."
+    : `Plan: ${changes.add} to add, ${changes.change} to change, ${changes.destroy} to destroy.`
 }
 
 export const applySummary = (run: RunView): string => {
@@ -56,12 +60,17 @@ export const failure = (run: RunView, step: Step): string => {
 export const waiting = (run: RunView, step: Step): string => {
   const stage = stageOf(run, step)
   if (run.cancelAsked) return "Stopping"
-  if (run.queue !== undefined) return `${unpointed(run.queue.message)}${run.queue.position > 1 ? ` (number ${run.queue.position} in line)` : ""}`
+  if (run.queue !== undefined) {
+    return `${unpointed(run.queue.message)}${run.queue.position > 1 ? ` (number ${run.queue.position} in line)` : ""}`
+  }
   if (stage?.message !== undefined && stage.status !== "running") return unpointed(stage.message)
   switch (stage?.status) {
-    case "running": return step === "plan" ? "Planning" : "Applying"
-    case "offered": return `A controller has taken the ${step}; its Pod starts`
-    default: return `Waiting for a controller to take the ${step}`
+    case "running":
+      return step === "plan" ? "Planning" : "Applying"
+    case "offered":
+      return `A controller has taken the ${step}; its Pod starts`
+    default:
+      return `Waiting for a controller to take the ${step}`
   }
 }
 
@@ -71,11 +80,15 @@ const value = (output: unknown): string => {
 }
 
 /** Lines of "name = value"; what is sensitive stays hidden. */
-export const outputLines = (outputs: ReadonlyArray<{ readonly name: string; readonly sensitive: boolean; readonly value: unknown }>): ReadonlyArray<string> => {
+export const outputLines = (
+  outputs: ReadonlyArray<{ readonly name: string; readonly sensitive: boolean; readonly value: unknown }>
+): ReadonlyArray<string> => {
   const names = columns(outputs.map(({ name }) => [name, ""]), " ")
   const width = Math.max(...outputs.map(({ name }) => name.length))
   return outputs.flatMap((output, index) =>
-    `  ${(names[index] ?? output.name).padEnd(width)} = ${output.sensitive ? "(sensitive)" : value(output.value).replaceAll("\n", "\n  ")}`.split("\n"))
+    `  ${(names[index] ?? output.name).padEnd(width)} = ${output.sensitive ? "(sensitive)" : value(output.value).replaceAll("\n", "\n  ")}`
+      .split("\n")
+  )
 }
 
 /** "3.1 kB": sizes as people read them. */
@@ -83,16 +96,21 @@ export const size = (bytes: number): string =>
   bytes < 1000 ? `${bytes} B` : bytes < 1_000_000 ? `${(bytes / 1000).toFixed(1)} kB` : `${(bytes / 1_000_000).toFixed(1)} MB`
 
 /** Enough of a seal to tell plans apart, as it is shown and typed. */
-const shortSeal = ({ planSha256 }: RunView, before: string, after = ""): string => planSha256 === undefined ? "" : `${before}${planSha256.slice(0, shortSealLength)}${after}`
+const shortSeal = ({ planSha256 }: RunView, before: string, after = ""): string =>
+  planSha256 === undefined ? "" : `${before}${planSha256.slice(0, shortSealLength)}${after}`
 
 export const question = (run: RunView): string => {
   const which = `${run.workspace}${shortSeal(run, " (seal ", ")")}`
-  return run.destroy ? `Destroy all of this in ${which}? Only "yes" destroys it.` : `Apply these changes to ${which}? Only "yes" applies them.`
+  return run.destroy
+    ? `Destroy all of this in ${which}? Only "yes" destroys it.`
+    : `Apply these changes to ${which}? Only "yes" applies them.`
 }
 
-export const approved = (run: RunView): string => `${run.id} is approved${shortSeal(run, " with the seal ")} and applies its plan; follow it with: agent-job logs -f ${run.id}`
+export const approved = (run: RunView): string =>
+  `${run.id} is approved${shortSeal(run, " with the seal ")} and applies its plan; follow it with: agent-job logs -f ${run.id}`
 
-const commands = (rows: ReadonlyArray<readonly [command: string, what: string]>) => columns(rows.map(([command, what]) => [`  ${command}`, what]), "   ")
+const commands = (rows: ReadonlyArray<readonly [command: string, what: string]>) =>
+  columns(rows.map(([command, what]) => [`  ${command}`, what]), "   ")
 
 /** For a run that waits for a decision. */
 export const approvalHint = (run: RunView): ReadonlyArray<string> => [
@@ -108,8 +126,15 @@ export const nextSteps = (run: RunView, directory: string): ReadonlyArray<string
   const again = `agent-job run ${directory} --workspace ${run.workspace}`
   const look = [`agent-job get ${run.id}`, "what happened, stage by stage"] as const
   switch (run.status) {
-    case "applied": return commands(run.destroy ? [[again, "make it all again"], look] : [[again, "run again after a change"], [`${again} --destroy`, "remove it all"], look])
-    case "planned_and_finished": return commands(run.planOnly && run.hasChanges === true ? [[again, "plan again, and apply"], look] : [look])
-    default: return []
+    case "applied":
+      return commands(
+        run.destroy
+          ? [[again, "make it all again"], look]
+          : [[again, "run again after a change"], [`${again} --destroy`, "remove it all"], look]
+      )
+    case "planned_and_finished":
+      return commands(run.planOnly && run.hasChanges === true ? [[again, "plan again, and apply"], look] : [look])
+    default:
+      return []
   }
 }

@@ -17,28 +17,46 @@ import type { ClusterFlags } from "./settings.ts"
 const kind = decoding(agentTasks, AgentTask)
 
 /** The Kubernetes client for the context that was asked for. */
-export const cluster = ({ context }: Pick<ClusterFlags, "context">) => Kubernetes.layer(discover({ context: Option.getOrUndefined(context) }))
+export const cluster = ({ context }: Pick<ClusterFlags, "context">) =>
+  Kubernetes.layer(discover({ context: Option.getOrUndefined(context) }))
 
 const notKnown = ({ context }: ClusterFlags) =>
-  new NothingThere({ message: `AgentTasks are not known in the cluster of ${Option.match(context, { onNone: () => "the current context", onSome: (name) => `context ${name}` })}: agent-job is not installed there; install it, or name another cluster with --context.` })
+  new NothingThere({
+    message: `AgentTasks are not known in the cluster of ${
+      Option.match(context, {
+        onNone: () => "the current context",
+        onSome: (name) => `context ${name}`
+      })
+    }: agent-job is not installed there; install it, or name another cluster with --context.`
+  })
 
 /** An API server that has no AgentTasks at all answers 404 to everything about them, without a reason in it. */
 const missing = (at: ClusterFlags, name: string) => ({ reason }: NotFound) =>
-  Effect.fail(reason === "NotFound"
-    ? new NothingThere({ message: `There is no AgentTask ${name} in namespace ${at.namespace}; \`agent-job get tasks -n ${at.namespace}\` lists them.` })
-    : notKnown(at))
+  Effect.fail(
+    reason === "NotFound"
+      ? new NothingThere({
+        message: `There is no AgentTask ${name} in namespace ${at.namespace}; \`agent-job get tasks -n ${at.namespace}\` lists them.`
+      })
+      : notKnown(at)
+  )
 
 /** All tasks of a namespace as the API server has them, and those that are decoded. */
 export const listTasks = Effect.fn("listTasks")(function*(at: ClusterFlags) {
   const kubernetes = yield* Kubernetes
-  const objects: ReadonlyArray<KubernetesObject> = yield* Stream.runCollect(kubernetes.listAll(agentTasks, { namespace: at.namespace })).pipe(
-    Effect.catchTag("NotFound", () => Effect.fail(notKnown(at)))
-  )
-  return { objects, tasks: objects.map((object) => Schema.decodeUnknownResult(AgentTask)(object)).filter(Result.isSuccess).map(({ success }) => success) }
+  const objects: ReadonlyArray<KubernetesObject> = yield* Stream.runCollect(kubernetes.listAll(agentTasks, { namespace: at.namespace }))
+    .pipe(
+      Effect.catchTag("NotFound", () => Effect.fail(notKnown(at)))
+    )
+  return {
+    objects,
+    tasks: objects.map((object) => Schema.decodeUnknownResult(AgentTask)(object)).filter(Result.isSuccess).map(({ success }) => success)
+  }
 })
 
 const decoded = (at: ClusterFlags, name: string) =>
-  Effect.flatMap(Kubernetes, (kubernetes) => kubernetes.get(kind, { namespace: at.namespace, name })).pipe(Effect.catchTag("NotFound", missing(at, name)))
+  Effect.flatMap(Kubernetes, (kubernetes) => kubernetes.get(kind, { namespace: at.namespace, name })).pipe(
+    Effect.catchTag("NotFound", missing(at, name))
+  )
 
 /** One task, as the API server has it and decoded. */
 export const getTask = Effect.fn("getTask")(function*(at: ClusterFlags, name: string) {
@@ -52,14 +70,17 @@ export const cancelTask = Effect.fn("cancelTask")(function*(at: ClusterFlags, na
   const screen = yield* Screen
   const { namespace } = at
   const task = yield* decoded(at, name)
-  if (isOver(task.status.phase)) return yield* new Failed({ message: `AgentTask ${name} is ${task.status.phase} already; there is nothing to cancel.` })
+  if (isOver(task.status.phase)) {
+    return yield* new Failed({ message: `AgentTask ${name} is ${task.status.phase} already; there is nothing to cancel.` })
+  }
   yield* kubernetes.apply(agentTasks, { metadata: { name, namespace, uid: task.metadata.uid }, spec: { cancel: true } })
   yield* screen.line(`AgentTask ${name} is asked to stop; see how it ends with: agent-job get ${name} --namespace ${namespace}`)
 })
 
 const lookEvery = Duration.seconds(1)
 
-const phaseAndWhy = ({ status }: AgentTask) => [status.phase ?? "Pending", status.message ?? status.reason].filter((part) => part !== undefined).join(": ")
+const phaseAndWhy = ({ status }: AgentTask) =>
+  [status.phase ?? "Pending", status.message ?? status.reason].filter((part) => part !== undefined).join(": ")
 
 /** The task once its worker has a log, or at its end. */
 const withLog = Effect.fnUntraced(function*(at: ClusterFlags, name: string, follow: boolean) {
@@ -78,13 +99,26 @@ export const showTaskLog = Effect.fn("showTaskLog")(function*(at: ClusterFlags, 
   const { namespace } = at
   const task = yield* withLog(at, name, follow)
   const { pod } = task.status
-  if (pod === undefined || task.status.claim === undefined) return yield* new Failed({ message: `AgentTask ${name} has no log, since nothing ran for it (${phaseAndWhy(task)}); see kubectl -n ${namespace} describe atask ${name}.` })
+  if (pod === undefined || task.status.claim === undefined) {
+    return yield* new Failed({
+      message: `AgentTask ${name} has no log, since nothing ran for it (${
+        phaseAndWhy(task)
+      }); see kubectl -n ${namespace} describe atask ${name}.`
+    })
+  }
   const text = logText(screen.colours)
   yield* kubernetes.logs({ namespace, name: pod.name }, { container: "worker", follow }).pipe(
     Stream.runForEach((bytes) => screen.text(text.push(bytes))),
-    Effect.catchTag("NotFound", () => Effect.fail(new Failed({
-      message: `The Pod ${pod.name} of AgentTask ${name} is gone, and its log with it; ${task.spec.pool === undefined ? "run the task again under another name" : `the server still has it: agent-job logs ${task.spec.pool.runId}`}.`
-    })))
+    Effect.catchTag("NotFound", () =>
+      Effect.fail(
+        new Failed({
+          message: `The Pod ${pod.name} of AgentTask ${name} is gone, and its log with it; ${
+            task.spec.pool === undefined
+              ? "run the task again under another name"
+              : `the server still has it: agent-job logs ${task.spec.pool.runId}`
+          }.`
+        })
+      ))
   )
   yield* screen.text(text.rest())
 })

@@ -21,7 +21,9 @@ export const valuesFlag = inputFlag("values").pipe(
   Flag.withMetavar("FILE"),
   Flag.map(asTyped),
   Flag.atLeast(0),
-  Flag.withDescription("A values file (YAML), a directory of them, or - for standard input; more than one are laid over each other, the last on top. Without one, the defaults.")
+  Flag.withDescription(
+    "A values file (YAML), a directory of them, or - for standard input; more than one are laid over each other, the last on top. Without one, the defaults."
+  )
 )
 
 export interface Wrong {
@@ -33,11 +35,17 @@ export interface Wrong {
 export const unusable = ({ faults, files }: Wrong): Effect.Effect<never, BadInput> =>
   lazily(async () => {
     const { told } = await import("../schema/explain.ts")
-    return Effect.fail(new BadInput({ message: `${files.join(", ")} cannot be used; correct this and try again:\n${faults.map((_) => `  ${told(_)}`).join("\n")}` }))
+    return Effect.fail(
+      new BadInput({
+        message: `${files.join(", ")} cannot be used; correct this and try again:\n${faults.map((_) => `  ${told(_)}`).join("\n")}`
+      })
+    )
   })
 
 /** What they come to, and what it is made of; or everything that is wrong with its file, line and column. */
-export const loaded = (paths: ReadonlyArray<string>): Effect.Effect<{ readonly layers: ReadonlyArray<Layer>; readonly values: Values }, Wrong> =>
+export const loaded = (
+  paths: ReadonlyArray<string>
+): Effect.Effect<{ readonly layers: ReadonlyArray<Layer>; readonly values: Values }, Wrong> =>
   lazily(async () => (await import("../controller/values-files.ts")).loadValues(paths))
 
 export const givenValues = (paths: ReadonlyArray<string>): Effect.Effect<Values, BadInput> =>

@@ -18,14 +18,23 @@ const env = toggle("env", "Of the environment of its stages, as providers read i
 const categoryOf = (given: { readonly env: boolean }) => given.env ? "env" : "terraform"
 const called = { env: "environment variable", terraform: "input variable" } as const
 
-const list = Command.make("list", { workspace, output: outputFlag, ...serverFlags }, (given) =>
-  withServer(given, forPrograms, Effect.fnUntraced(function*({ server }) {
-    const { variableTable } = yield* Effect.promise(() => import("./rows.ts"))
-    const { id } = yield* server.workspace(given.workspace)
-    const variables = yield* server.variables(id)
-    const lines = variables.length === 0 ? [`No variables yet; set one with: agent-job vars set ${given.workspace} NAME`] : variableTable(variables)
-    yield* print(given.output, { document: { workspace: given.workspace, variables }, lines })
-  }))
+const list = Command.make(
+  "list",
+  { workspace, output: outputFlag, ...serverFlags },
+  (given) =>
+    withServer(
+      given,
+      forPrograms,
+      Effect.fnUntraced(function*({ server }) {
+        const { variableTable } = yield* Effect.promise(() => import("./rows.ts"))
+        const { id } = yield* server.workspace(given.workspace)
+        const variables = yield* server.variables(id)
+        const lines = variables.length === 0
+          ? [`No variables yet; set one with: agent-job vars set ${given.workspace} NAME`]
+          : variableTable(variables)
+        yield* print(given.output, { document: { workspace: given.workspace, variables }, lines })
+      })
+    )
 ).pipe(
   Command.withDescription("List the variables of a workspace; a sensitive value is never shown."),
   Command.withExamples([{ command: "agent-job vars list demo" }, { command: "agent-job vars list demo -o json" }])
@@ -35,36 +44,76 @@ const list = Command.make("list", { workspace, output: outputFlag, ...serverFlag
 const valueFor = Effect.fnUntraced(function*(name: string, file: Option.Option<string>) {
   const from = Option.filter(file, (path) => path !== "/dev/stdin")
   if (Option.isNone(from) && process.stdin.isTTY) {
-    return yield* new BadInput({ message: `The value of ${name} comes from standard input or a file: pipe it into this command, or name its file with --from-file.` })
+    return yield* new BadInput({
+      message: `The value of ${name} comes from standard input or a file: pipe it into this command, or name its file with --from-file.`
+    })
   }
   const read = yield* Effect.tryPromise({
     try: () => Option.match(from, { onNone: () => text(process.stdin), onSome: (path) => readFile(path, "utf8") }),
-    catch: (cause) => new BadInput({ message: `The value of ${name} cannot be read (${cause instanceof Error ? cause.message : cause}); name a file that you may read, or pipe the value into this command.` })
+    catch: (cause) =>
+      new BadInput({
+        message: `The value of ${name} cannot be read (${
+          cause instanceof Error ? cause.message : cause
+        }); name a file that you may read, or pipe the value into this command.`
+      })
   })
   const value = read.replace(/\r?\n$/u, "")
-  return value === "" ? yield* new BadInput({ message: `The value of ${name} is empty, so nothing was set; see what is piped into this command, or to take the variable away use: agent-job vars delete` }) : value
+  return value === ""
+    ? yield* new BadInput({
+      message:
+        `The value of ${name} is empty, so nothing was set; see what is piped into this command, or to take the variable away use: agent-job vars delete`
+    })
+    : value
 })
 
-const set = Command.make("set", {
-  workspace, variable, env,
-  sensitive: toggle("sensitive", "Never show it again, and keep it out of logs; one that is sensitive stays so."),
-  hcl: toggle("hcl", "The value is an HCL expression, not a text."),
-  fromFile: inputFlag("from-file").pipe(Flag.withMetavar("FILE"), Flag.optional, Flag.withDescription("Where the value is; by default standard input.")),
-  ...serverFlags
-}, Effect.fn("vars set")(function*(given) {
-  const name = given.variable
-  const category = categoryOf(given)
-  if (!isVariableName(name)) return yield* new BadInput({ message: `${JSON.stringify(name)} cannot be the name of a variable; use letters, digits, "-" and "_", beginning with a letter or "_".` })
-  if (given.env && (given.hcl || name.includes("-"))) return yield* new BadInput({ message: `An environment variable is a text, and its name has letters, digits and "_" only; ${given.hcl ? "leave --hcl out" : `${name} has a "-"`}.` })
-  const value = yield* valueFor(name, given.fromFile)
-  yield* withServer(given, forPrograms, Effect.fnUntraced(function*({ screen, server }) {
-    const { id } = yield* server.ensureWorkspace(given.workspace)
-    const before = (yield* server.variables(id)).find((variable) => variable.key === name && variable.category === category)
-    const sensitive = given.sensitive || before?.sensitive === true
-    yield* server.setVariable(id, { key: name, value, category, hcl: given.hcl, sensitive })
-    yield* screen.result(`Set the ${sensitive ? "sensitive " : ""}${called[category]} ${name} of ${given.workspace}; runs that begin from now on get it.`)
-  }))
-})).pipe(
+const set = Command.make(
+  "set",
+  {
+    workspace,
+    variable,
+    env,
+    sensitive: toggle("sensitive", "Never show it again, and keep it out of logs; one that is sensitive stays so."),
+    hcl: toggle("hcl", "The value is an HCL expression, not a text."),
+    fromFile: inputFlag("from-file").pipe(
+      Flag.withMetavar("FILE"),
+      Flag.optional,
+      Flag.withDescription("Where the value is; by default standard input.")
+    ),
+    ...serverFlags
+  },
+  Effect.fn("vars set")(function*(given) {
+    const name = given.variable
+    const category = categoryOf(given)
+    if (!isVariableName(name)) {
+      return yield* new BadInput({
+        message: `${
+          JSON.stringify(name)
+        } cannot be the name of a variable; use letters, digits, "-" and "_", beginning with a letter or "_".`
+      })
+    }
+    if (given.env && (given.hcl || name.includes("-"))) {
+      return yield* new BadInput({
+        message: `An environment variable is a text, and its name has letters, digits and "_" only; ${
+          given.hcl ? "leave --hcl out" : `${name} has a "-"`
+        }.`
+      })
+    }
+    const value = yield* valueFor(name, given.fromFile)
+    yield* withServer(
+      given,
+      forPrograms,
+      Effect.fnUntraced(function*({ screen, server }) {
+        const { id } = yield* server.ensureWorkspace(given.workspace)
+        const before = (yield* server.variables(id)).find((variable) => variable.key === name && variable.category === category)
+        const sensitive = given.sensitive || before?.sensitive === true
+        yield* server.setVariable(id, { key: name, value, category, hcl: given.hcl, sensitive })
+        yield* screen.result(
+          `Set the ${sensitive ? "sensitive " : ""}${called[category]} ${name} of ${given.workspace}; runs that begin from now on get it.`
+        )
+      })
+    )
+  })
+).pipe(
   Command.withDescription([
     "Set a variable of a workspace to what comes from standard input or a file, less one newline at its end; makes the workspace when it is missing.",
     "  A run's own --var wins over it. A plan that waits for its approval was made with the value before, so its apply is refused."
@@ -76,23 +125,38 @@ const set = Command.make("set", {
   ])
 )
 
-const remove = Command.make("delete", { workspace, variable, env, ...serverFlags }, (given) =>
-  withServer(given, forPrograms, Effect.fnUntraced(function*({ screen, server }) {
-    const category = categoryOf(given)
-    const { id } = yield* server.workspace(given.workspace)
-    const found = (yield* server.variables(id)).find((variable) => variable.key === given.variable && variable.category === category)
-    if (found === undefined) {
-      return yield* new NothingThere({ message: `There is no ${called[category]} ${given.variable} in workspace ${given.workspace}; \`agent-job vars list ${given.workspace}\` lists what there is, and --env is for those of the environment.` })
-    }
-    yield* server.deleteVariable(id, found.id)
-    yield* screen.result(`Deleted the ${called[category]} ${given.variable} of ${given.workspace}.`)
-  }))
+const remove = Command.make(
+  "delete",
+  { workspace, variable, env, ...serverFlags },
+  (given) =>
+    withServer(
+      given,
+      forPrograms,
+      Effect.fnUntraced(function*({ screen, server }) {
+        const category = categoryOf(given)
+        const { id } = yield* server.workspace(given.workspace)
+        const found = (yield* server.variables(id)).find((variable) => variable.key === given.variable && variable.category === category)
+        if (found === undefined) {
+          return yield* new NothingThere({
+            message: `There is no ${
+              called[category]
+            } ${given.variable} in workspace ${given.workspace}; \`agent-job vars list ${given.workspace}\` lists what there is, and --env is for those of the environment.`
+          })
+        }
+        yield* server.deleteVariable(id, found.id)
+        yield* screen.result(`Deleted the ${called[category]} ${given.variable} of ${given.workspace}.`)
+      })
+    )
 ).pipe(
   Command.withDescription("Take a variable away from a workspace."),
-  Command.withExamples([{ command: "agent-job vars delete demo region" }, { command: "agent-job vars delete demo AWS_SECRET_ACCESS_KEY --env" }])
+  Command.withExamples([{ command: "agent-job vars delete demo region" }, {
+    command: "agent-job vars delete demo AWS_SECRET_ACCESS_KEY --env"
+  }])
 )
 
 export const vars = Command.make("vars").pipe(
-  Command.withDescription("Set what every run of a workspace gets: input variables, and the credentials and other environment of its stages."),
+  Command.withDescription(
+    "Set what every run of a workspace gets: input variables, and the credentials and other environment of its stages."
+  ),
   Command.withSubcommands([list, set, remove])
 )

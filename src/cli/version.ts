@@ -7,10 +7,18 @@ import manifest from "../../package.json" with { type: "json" }
 
 export const programVersion = manifest.version
 
-const flags = { output: Flag.Literals("output", ["text", "json"]).pipe(Flag.withMetavar("text|json"), Flag.withAlias("o"), Flag.withDefault("text"), Flag.withDescription("How to print it.")) }
+const flags = {
+  output: Flag.Literals("output", ["text", "json"]).pipe(
+    Flag.withMetavar("text|json"),
+    Flag.withAlias("o"),
+    Flag.withDefault("text"),
+    Flag.withDescription("How to print it.")
+  )
+}
 
 export const version = Command.make("version", flags, ({ output }) =>
-  Console.log(output === "json"
-    ? JSON.stringify({ version: programVersion, node: process.versions.node, platform: `${process.platform}/${process.arch}` })
-    : `agent-job ${programVersion} (Node ${process.versions.node}, ${process.platform}/${process.arch})`)
-).pipe(Command.withDescription("Print the version."))
+  Console.log(
+    output === "json"
+      ? JSON.stringify({ version: programVersion, node: process.versions.node, platform: `${process.platform}/${process.arch}` })
+      : `agent-job ${programVersion} (Node ${process.versions.node}, ${process.platform}/${process.arch})`
+  )).pipe(Command.withDescription("Print the version."))

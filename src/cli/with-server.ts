@@ -9,14 +9,18 @@ import { connection, type ServerFlags } from "./settings.ts"
 export const forPeople: ScreenOptions = { colours: true, forProgram: false }
 export const forPrograms: ScreenOptions = { colours: false, forProgram: true }
 
-export interface WithServer { readonly screen: Screen["Service"]; readonly server: ServerClient["Service"] }
+export interface WithServer {
+  readonly screen: Screen["Service"]
+  readonly server: ServerClient["Service"]
+}
 
 /** Both are there for parts of the work that ask for them as services, too. */
 export const withServer = <A, E, R>(given: ServerFlags, options: ScreenOptions, work: (_: WithServer) => Effect.Effect<A, E, R>) =>
-  Effect.flatMap(connection(given), (at) => lazily(async () => {
-    const [{ Screen }, { ServerClient }] = await Promise.all([import("./screen.ts"), import("./server-client.ts")])
-    return Effect.flatMap(Effect.all({ screen: Screen, server: ServerClient }), work).pipe(
-      Effect.provide(ServerClient.layer(at)),
-      Effect.provide(Screen.layer(options))
-    )
-  }))
+  Effect.flatMap(connection(given), (at) =>
+    lazily(async () => {
+      const [{ Screen }, { ServerClient }] = await Promise.all([import("./screen.ts"), import("./server-client.ts")])
+      return Effect.flatMap(Effect.all({ screen: Screen, server: ServerClient }), work).pipe(
+        Effect.provide(ServerClient.layer(at)),
+        Effect.provide(Screen.layer(options))
+      )
+    }))

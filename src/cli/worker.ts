@@ -6,23 +6,40 @@ import { place } from "../core/manifest/places.ts"
 import { lazily } from "./lazily.ts"
 import { serve } from "./serve.ts"
 
-export const worker = Command.make("worker", {}, () => 
+export const worker = Command.make("worker", {}, () =>
   serve(lazily(async () => {
-    const [{ worker }, { Kubernetes }, { inCluster }] = await Promise.all([import("../worker/worker.ts"), import("../kubernetes/client.ts"), import("../kubernetes/credentials.ts")])
+    const [{ worker }, { Kubernetes }, { inCluster }] = await Promise.all([
+      import("../worker/worker.ts"),
+      import("../kubernetes/client.ts"),
+      import("../kubernetes/credentials.ts")
+    ])
     return Effect.provide(worker, Kubernetes.layer(inCluster()))
-  }))
-).pipe(
-  Command.withDescription("Claim and run the task of this Pod.")
+  }))).pipe(
+    Command.withDescription("Claim and run the task of this Pod.")
+  )
+
+export const install = Command.make("install", {
+  dataDir: Argument.Path("DIR").pipe(Argument.withDescription("The volume shared with the runner."))
+}, ({ dataDir }) => serve(lazily(async () => (await import("../worker/install.ts")).install(dataDir)))).pipe(
+  Command.withDescription("Put the runner's exec loop on the shared volume.")
 )
 
-export const install = Command.make("install", { dataDir: Argument.Path("DIR").pipe(Argument.withDescription("The volume shared with the runner.")) }, ({ dataDir }) =>
-  serve(lazily(async () => (await import("../worker/install.ts")).install(dataDir)))
-).pipe(Command.withDescription("Put the runner's exec loop on the shared volume."))
-
 const probes = {
-  port: Flag.Int("listen").pipe(Flag.withMetavar("PORT"), Flag.optional, Flag.withDescription("Take connections there, instead of making some.")),
-  pool: Flag.String("pool").pipe(Flag.withMetavar("URL"), Flag.optional, Flag.withDescription("Ask this server as a controller does, and take no work.")),
-  tokenFile: Flag.Path("token-file").pipe(Flag.withMetavar("FILE"), Flag.withDefault(`${place.poolToken}/token`), Flag.withDescription("The pool token for --pool."))
+  port: Flag.Int("listen").pipe(
+    Flag.withMetavar("PORT"),
+    Flag.optional,
+    Flag.withDescription("Take connections there, instead of making some.")
+  ),
+  pool: Flag.String("pool").pipe(
+    Flag.withMetavar("URL"),
+    Flag.optional,
+    Flag.withDescription("Ask this server as a controller does, and take no work.")
+  ),
+  tokenFile: Flag.Path("token-file").pipe(
+    Flag.withMetavar("FILE"),
+    Flag.withDefault(`${place.poolToken}/token`),
+    Flag.withDescription("The pool token for --pool.")
+  )
 }
 
 const connections = (port: Option.Option<number>) =>
@@ -33,6 +50,10 @@ const connections = (port: Option.Option<number>) =>
 
 const askPool = (url: string, tokenFile: string) => lazily(async () => (await import("../controller/pool.ts")).askPool(url, tokenFile))
 
-export const probe = Command.make("probe", probes, Effect.fn("probe")(function*({ pool, port, tokenFile }) {
-  yield* Option.isSome(pool) ? serve(askPool(pool.value, tokenFile)) : serve(connections(port))
-})).pipe(Command.withDescription("Try the connections that agent-job doctor or a move from the Helm chart ask about."))
+export const probe = Command.make(
+  "probe",
+  probes,
+  Effect.fn("probe")(function*({ pool, port, tokenFile }) {
+    yield* Option.isSome(pool) ? serve(askPool(pool.value, tokenFile)) : serve(connections(port))
+  })
+).pipe(Command.withDescription("Try the connections that agent-job doctor or a move from the Helm chart ask about."))

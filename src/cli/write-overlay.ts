@@ -22,11 +22,15 @@ export interface Wanted {
 }
 
 const again = ({ base, namespace, withoutCrd }: Wanted, name: string): string =>
-  `agent-job overlay --values values.yaml --name ${name} --namespace ${namespace}${base.chosen ? ` --base '${base.reference}'` : ""}${withoutCrd === true ? " --without-crd" : ""} --out .`
+  `agent-job overlay --values values.yaml --name ${name} --namespace ${namespace}${base.chosen ? ` --base '${base.reference}'` : ""}${
+    withoutCrd === true ? " --without-crd" : ""
+  } --out .`
 
 /** For who looks after tasks, where the commands would look elsewhere. */
 const whereTasksAre = (namespace: string): ReadonlyArray<string> =>
-  namespace === usualTaskNamespace ? [] : [`Its AgentTasks are in namespace ${namespace}; get, logs and cancel find them with --namespace ${namespace}.`]
+  namespace === usualTaskNamespace
+    ? []
+    : [`Its AgentTasks are in namespace ${namespace}; get, logs and cancel find them with --namespace ${namespace}.`]
 
 /** What was written, where its objects go, and the Secret that is missing because the values carry the token itself. */
 export const writeOverlay = Effect.fn("writeOverlay")(function*(wanted: Wanted) {
@@ -35,5 +39,10 @@ export const writeOverlay = Effect.fn("writeOverlay")(function*(wanted: Wanted) 
   const files = { ...overlayFiles(made, base.reference, again(wanted, made.to.config.name)), ...more }
   yield* writeFolder(out, files)
   const { namespace: ofController, taskNamespace } = made.to.config
-  return { files: Object.keys(files), namespaces: [...new Set([ofController, taskNamespace])], secret: missingSecret(made), hints: whereTasksAre(taskNamespace) }
+  return {
+    files: Object.keys(files),
+    namespaces: [...new Set([ofController, taskNamespace])],
+    secret: missingSecret(made),
+    hints: whereTasksAre(taskNamespace)
+  }
 })

@@ -23,12 +23,18 @@ export interface Cache {
   readonly created: (taskUid: string, job: JobSeen) => void
   /** The API server was asked for this Job and does not have it: if we made it, and no informer has told of it, none will. */
   readonly missed: (taskUid: string, jobUid: string) => void
-  /** A look at all Jobs begins; what this gives is for its end: the tasks whose Job we had made by then and that is not among them, so it is gone though nobody saw it. */
+  /**
+   * A look at all Jobs begins; what this gives is for its end: the tasks whose Job we had made by then and that is not among them, so it is
+   * gone though nobody saw it.
+   */
   readonly lookAtJobs: () => () => ReadonlyArray<string>
 }
 
 /** What belongs to a task. */
-interface Owned<Seen> { readonly taskUid: string; readonly seen: Seen }
+interface Owned<Seen> {
+  readonly taskUid: string
+  readonly seen: Seen
+}
 
 /** Two levels, task → object: what belongs to a task, by the key of its object. */
 const byTask = <Seen>() => {
@@ -83,7 +89,10 @@ export const make = (): Cache => {
     pods: pods.of,
 
     setTask: (key, task) => {
-      const gone = Option.filter(Option.fromUndefinedOr(tasks.get(key)), (before) => !Option.exists(task, ({ metadata }) => metadata.uid === before.metadata.uid))
+      const gone = Option.filter(
+        Option.fromUndefinedOr(tasks.get(key)),
+        (before) => !Option.exists(task, ({ metadata }) => metadata.uid === before.metadata.uid)
+      )
       Option.map(gone, ({ metadata: { uid } }) => {
         keys.delete(uid)
         fresh.delete(uid)

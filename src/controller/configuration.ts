@@ -2,8 +2,8 @@
 // Invariant: it is always whole; files that are wrong change nothing but a warning and a metric, until good ones take their place.
 // Used by controller/controller and all that works by the values.
 import { Cause, Context, Deferred, Effect, Layer, Metric, Ref, Result, Stream, SubscriptionRef } from "effect"
-import { type Release, type ResolvedConfig, resolve } from "../core/resolve.ts"
 import { reload } from "../core/reload.ts"
+import { type Release, resolve, type ResolvedConfig } from "../core/resolve.ts"
 import { shown, told } from "../schema/explain.ts"
 import { difference, leaves } from "../schema/layers.ts"
 import { appVersion } from "../schema/values.ts"
@@ -28,9 +28,12 @@ export class Configuration extends Context.Service<Configuration, {
   static readonly layer = (settings: Settings): Layer.Layer<Configuration, ValuesInvalid> => Layer.effect(Configuration, make(settings))
 }
 
-const valid = Metric.gauge("agent_job_config_valid", { description: "1 while the values files can be used; 0 while the controller goes on with those that it had before." })
+const valid = Metric.gauge("agent_job_config_valid", {
+  description: "1 while the values files can be used; 0 while the controller goes on with those that it had before."
+})
 
-const load = ({ path, release }: Settings) => Effect.map(loadValues([path]), ({ values }) => resolve(values, { ...release, version: appVersion }))
+const load = ({ path, release }: Settings) =>
+  Effect.map(loadValues([path]), ({ values }) => resolve(values, { ...release, version: appVersion }))
 
 const changedKeys = (running: ResolvedConfig, wanted: ResolvedConfig): ReadonlyArray<string> =>
   leaves(difference(running.controllerValues, wanted.controllerValues)).map(({ path }) => shown(path))
@@ -45,7 +48,9 @@ const make = Effect.fnUntraced(function*(settings: Settings) {
     const problems = faults.map(told)
     const wrong = problems.join("; ")
     yield* Metric.update(valid, 0)
-    if ((yield* Ref.getAndSet(warnedOf, wrong)) !== wrong) yield* Effect.logWarning("the new values cannot be used, so those from before still hold; correct the file", { problems })
+    if ((yield* Ref.getAndSet(warnedOf, wrong)) !== wrong) {
+      yield* Effect.logWarning("the new values cannot be used, so those from before still hold; correct the file", { problems })
+    }
   })
 
   const take = Effect.fnUntraced(function*(wanted: ResolvedConfig) {
@@ -66,10 +71,21 @@ const make = Effect.fnUntraced(function*(settings: Settings) {
 
   /** A mistake of ours in one look must not end all later ones unseen. */
   const unexpected = (cause: Cause.Cause<never>) =>
-    Cause.hasInterruptsOnly(cause) ? Effect.failCause(cause) : Effect.andThen(Metric.update(valid, 0), Effect.logError("the new values could not be taken over, so those from before still hold", cause))
+    Cause.hasInterruptsOnly(cause)
+      ? Effect.failCause(cause)
+      : Effect.andThen(
+        Metric.update(valid, 0),
+        Effect.logError("the new values could not be taken over, so those from before still hold", cause)
+      )
 
-  const again = Effect.flatMap(Effect.result(load(settings)), Result.match({ onFailure: refuse, onSuccess: take })).pipe(Effect.catchCause(unexpected))
+  const again = Effect.flatMap(Effect.result(load(settings)), Result.match({ onFailure: refuse, onSuccess: take })).pipe(
+    Effect.catchCause(unexpected)
+  )
   yield* Effect.forkScoped(Stream.runForEach(settings.ticks, () => again))
 
-  return Configuration.of({ current: SubscriptionRef.get(holds), changes: SubscriptionRef.changes(holds), outdated: Deferred.await(outdated) })
+  return Configuration.of({
+    current: SubscriptionRef.get(holds),
+    changes: SubscriptionRef.changes(holds),
+    outdated: Deferred.await(outdated)
+  })
 })

@@ -42,7 +42,9 @@ const takeOver = ({ policy }: ResolvedConfig, parts: Pick<Parts, "sink" | "world
   Effect.andThen(Effect.sync(() => parts.world.setPolicy(policy)), lookAtAll(parts))
 
 /** Keeps to what the Lease says about draining, and says so there; and to what it says about isolation, for the values of the moment. */
-export const heed = ({ current, drained, sink, world }: Pick<Parts, "drained" | "sink" | "world"> & { readonly current: Effect.Effect<ResolvedConfig> }) =>
+export const heed = (
+  { current, drained, sink, world }: Pick<Parts, "drained" | "sink" | "world"> & { readonly current: Effect.Effect<ResolvedConfig> }
+) =>
   Effect.fnUntraced(function*(annotations: Readonly<Record<string, string>>, formerAtWork: boolean) {
     const since = drainedSince(annotations)
     const is = Option.isSome(since)
@@ -57,22 +59,33 @@ export const heed = ({ current, drained, sink, world }: Pick<Parts, "drained" | 
     return answered(annotations, formerAtWork || world.launching())
   })
 
-const run = Effect.fnUntraced(function*({ healthPort, identity }: Pick<ControllerOptions, "healthPort" | "identity">, config: ResolvedConfig, world: World.World) {
-  const sink = yield* Ref.make<(key: string) => Effect.Effect<void>>(() => Effect.void)
-  const drained = yield* SubscriptionRef.make(false)
-  const synced = yield* Deferred.make<void>()
-  const { stale, synced: inStep } = yield* mirror(world, config.taskNamespace, (key) => Effect.flatMap(Ref.get(sink), (add) => add(key)))
-  const ready = Effect.flatMap(Deferred.isDone(synced), (done) => done ? stale : Effect.succeed(["the first list of tasks, Jobs and Pods"]))
-  yield* Layer.build(Health(healthPort, ready))
-  yield* inStep
-  yield* Deferred.succeed(synced, undefined)
-  const { changes, current } = yield* Configuration
-  yield* Effect.forkScoped(Stream.runForEach(changes, (config) => takeOver(config, { sink, world })))
-  yield* Effect.logInfo("ready", { tasks: [...world.tasks()].length })
-  const election = yield* Election.make({ namespace: config.namespace, name: leaderLeaseName(config), identity, aftermath: formerLeadMillis, heed: heed({ current, drained, sink, world }) })
-  const lead = Effect.scoped(whileLeader({ world, config, identity, sink, drained }))
-  return yield* election.lead(Effect.provide(lead, Reconciler.layer(world))) // one for each lead: of what goes between two, no pass of ours would forget
-})
+const run = Effect.fnUntraced(
+  function*({ healthPort, identity }: Pick<ControllerOptions, "healthPort" | "identity">, config: ResolvedConfig, world: World.World) {
+    const sink = yield* Ref.make<(key: string) => Effect.Effect<void>>(() => Effect.void)
+    const drained = yield* SubscriptionRef.make(false)
+    const synced = yield* Deferred.make<void>()
+    const { stale, synced: inStep } = yield* mirror(world, config.taskNamespace, (key) => Effect.flatMap(Ref.get(sink), (add) => add(key)))
+    const ready = Effect.flatMap(
+      Deferred.isDone(synced),
+      (done) => done ? stale : Effect.succeed(["the first list of tasks, Jobs and Pods"])
+    )
+    yield* Layer.build(Health(healthPort, ready))
+    yield* inStep
+    yield* Deferred.succeed(synced, undefined)
+    const { changes, current } = yield* Configuration
+    yield* Effect.forkScoped(Stream.runForEach(changes, (config) => takeOver(config, { sink, world })))
+    yield* Effect.logInfo("ready", { tasks: [...world.tasks()].length })
+    const election = yield* Election.make({
+      namespace: config.namespace,
+      name: leaderLeaseName(config),
+      identity,
+      aftermath: formerLeadMillis,
+      heed: heed({ current, drained, sink, world })
+    })
+    const lead = Effect.scoped(whileLeader({ world, config, identity, sink, drained }))
+    return yield* election.lead(Effect.provide(lead, Reconciler.layer(world))) // one for each lead: of what goes between two, no pass of ours would forget
+  }
+)
 
 const withConfiguration = Effect.fnUntraced(function*(options: Omit<ControllerOptions, "values">) {
   const { current, outdated } = yield* Configuration
@@ -87,8 +100,13 @@ const withConfiguration = Effect.fnUntraced(function*(options: Omit<ControllerOp
   return yield* Effect.raceFirst(working, outdated)
 })
 
-/** Runs until interrupted, or until its values ask for another process. Fails with what keeps it from starting: the values, the credentials, or the health port. */
+/**
+ * Runs until interrupted, or until its values ask for another process. Fails with what keeps it from starting: the values, the credentials,
+ * or the health port.
+ */
 export const controller = ({ values, ...options }: ControllerOptions) => {
   const { name, namespace } = options
-  return withConfiguration(options).pipe(Effect.provide(Configuration.layer({ path: values, release: { name, namespace }, ticks: valuesWatch(values) })))
+  return withConfiguration(options).pipe(
+    Effect.provide(Configuration.layer({ path: values, release: { name, namespace }, ticks: valuesWatch(values) }))
+  )
 }

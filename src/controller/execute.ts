@@ -74,37 +74,63 @@ const microTime = (now: string): string => `${now.slice(0, 19)}.000000Z`
 const longestNote = 1024
 /** Of the 253 characters of a name, what leaves room for a fingerprint of up to seven. */
 const mostOfName = 245
-const eventName = ({ metadata: { name } }: AgentTask, suffix: string): string => `${name.slice(0, mostOfName).replace(/[-.]+$/u, "")}.${suffix}`
+const eventName = ({ metadata: { name } }: AgentTask, suffix: string): string =>
+  `${name.slice(0, mostOfName).replace(/[-.]+$/u, "")}.${suffix}`
 
 const placeOf = ({ metadata: { name, namespace } }: AgentTask) => ({ name, namespace })
 
-/** Asks the worker of a pool's task to stop; forced, since we made the task. Guarded by the uid, so that a later one of the same name is not meant. */
-export const cancelTask = (kubernetes: Kubernetes["Service"], { metadata: { name, namespace, uid } }: { readonly metadata: Place & { readonly uid: string } }) =>
-  kubernetes.apply(agentTasks, { metadata: { name, namespace, uid }, spec: { cancel: true } })
+/**
+ * Asks the worker of a pool's task to stop; forced, since we made the task. Guarded by the uid, so that a later one of the same name is not
+ * meant.
+ */
+export const cancelTask = (
+  kubernetes: Kubernetes["Service"],
+  { metadata: { name, namespace, uid } }: { readonly metadata: Place & { readonly uid: string } }
+) => kubernetes.apply(agentTasks, { metadata: { name, namespace, uid }, spec: { cancel: true } })
 
-const refusal = (kind: Refusal["kind"], message: string, atLeastMillis = 0): Refusal => ({ kind, message, againInMillis: Math.max(askAgainMillis, atLeastMillis) })
+const refusal = (kind: Refusal["kind"], message: string, atLeastMillis = 0): Refusal => ({
+  kind,
+  message,
+  againInMillis: Math.max(askAgainMillis, atLeastMillis)
+})
 
 /** What to create cannot be missing: these are codes that a webhook denies with, or its namespace is what is not there. */
-const asDenied = ({ code, detail, object, reason, verb }: NotFound | Gone): Refusal => refusal("Refused", new Rejected({ verb, object, code, reason, detail }).message)
+const asDenied = ({ code, detail, object, reason, verb }: NotFound | Gone): Refusal =>
+  refusal("Refused", new Rejected({ verb, object, code, reason, detail }).message)
 
 /** Without its delay, which would be other words each time. */
 const asOverload = ({ object, retryAfter, verb }: TooManyRequests): Refusal =>
-  refusal("Refused", `Cannot ${verb} ${object}: the API server is overloaded; it is asked again when it allows that.`, Duration.toMillis(retryAfter))
+  refusal(
+    "Refused",
+    `Cannot ${verb} ${object}: the API server is overloaded; it is asked again when it allows that.`,
+    Duration.toMillis(retryAfter)
+  )
 
-/** Who owns an object that has our name: ourselves (the answer to an earlier create was lost), a former task of this name, another whose name gives the same, or a stranger. */
+/**
+ * Who owns an object that has our name: ourselves (the answer to an earlier create was lost), a former task of this name, another whose
+ * name gives the same, or a stranger.
+ */
 const refusalBy = (kind: Kind<unknown>["kind"], found: KubernetesObject, task: AgentTask): Option.Option<Refusal> => {
   const owner = found.metadata.ownerReferences?.find(({ controller }) => controller === true)
   const named = `${kind} ${found.metadata.name}`
   if (owner?.uid === task.metadata.uid) return Option.none()
-  if (owner?.kind !== agentTasks.kind) return Option.some(refusal("NameTaken", `${named} exists, but no AgentTask made it; delete it, or rename the task.`))
-  return Option.some(refusal("NameHeld", owner.name === task.metadata.name
-    ? `${named} of a former task of this name is still there; it is made again when that one is gone.`
-    : `${named} is of AgentTask ${owner.name}, whose name gives the same; rename one of the two tasks, or wait until that ${kind} is gone.`))
+  if (owner?.kind !== agentTasks.kind) {
+    return Option.some(refusal("NameTaken", `${named} exists, but no AgentTask made it; delete it, or rename the task.`))
+  }
+  return Option.some(refusal(
+    "NameHeld",
+    owner.name === task.metadata.name
+      ? `${named} of a former task of this name is still there; it is made again when that one is gone.`
+      : `${named} is of AgentTask ${owner.name}, whose name gives the same; rename one of the two tasks, or wait until that ${kind} is gone.`
+  ))
 }
 
 /** It names the task as its owner, as anybody can write, but is not what would have been made. */
 const impostor = (kind: Kind<unknown>["kind"], found: KubernetesObject, { metadata: { name } }: AgentTask): Refusal =>
-  refusal("NameTaken", `${kind} ${found.metadata.name} says that it is of AgentTask ${name}, but is not what that one makes; see who made it, and delete it.`)
+  refusal(
+    "NameTaken",
+    `${kind} ${found.metadata.name} says that it is of AgentTask ${name}, but is not what that one makes; see who made it, and delete it.`
+  )
 
 /** What a refusal to create means, where it means anything but an error to try again. */
 const refusalOf = (error: KubernetesError): Option.Option<Refusal> => {
@@ -116,19 +142,27 @@ const refusalOf = (error: KubernetesError): Option.Option<Refusal> => {
   return error._tag === "Invalid" ? Option.some(refusal("Denied", error.message)) : Option.none()
 }
 
-const refusalOr = (error: KubernetesError): Refused | KubernetesError => Option.match(refusalOf(error), { onNone: () => error, onSome: (refusal) => new Refused(refusal) })
+const refusalOr = (error: KubernetesError): Refused | KubernetesError =>
+  Option.match(refusalOf(error), { onNone: () => error, onSome: (refusal) => new Refused(refusal) })
 
-/** A Lease that is gone, or that somebody else made or took, is looked at again; one that may not be written keeps its task from starting as much as a Job that may not be made. */
-const leaseRefusalOr = (error: KubernetesError): Refused | KubernetesError => error._tag === "NotFound" || error._tag === "Gone" || error._tag === "Invalid" ? error : refusalOr(error)
+/**
+ * A Lease that is gone, or that somebody else made or took, is looked at again; one that may not be written keeps its task from starting as
+ * much as a Job that may not be made.
+ */
+const leaseRefusalOr = (error: KubernetesError): Refused | KubernetesError =>
+  error._tag === "NotFound" || error._tag === "Gone" || error._tag === "Invalid" ? error : refusalOr(error)
 
 /** It answered that it failed, which says nothing of what it did. */
-const orUnsure = <E extends Refused | KubernetesError>(error: E): E | Unsure => error._tag === "Unreachable" && error.answered === true ? new Unsure({ because: error }) : error
+const orUnsure = <E extends Refused | KubernetesError>(error: E): E | Unsure =>
+  error._tag === "Unreachable" && error.answered === true ? new Unsure({ because: error }) : error
 
 const make = Effect.fnUntraced(function*({ identity }: Settings) {
   const kubernetes = yield* Kubernetes
   const pool = yield* Effect.serviceOption(Pool)
-  const withPool = <E>(use: (pool: Pool["Service"]) => Effect.Effect<void, PoolError | E>, otherwise: Effect.Effect<void, PoolError> = Effect.void) =>
-    Option.match(pool, { onNone: () => otherwise, onSome: use })
+  const withPool = <E>(
+    use: (pool: Pool["Service"]) => Effect.Effect<void, PoolError | E>,
+    otherwise: Effect.Effect<void, PoolError> = Effect.void
+  ) => Option.match(pool, { onNone: () => otherwise, onSome: use })
 
   /** What keeps words on waits from it need not keep a result, which it has more time to take. */
   const words = makeBreaker({ restMillis, askMillis: Duration.toMillis(waitLimit) })
@@ -145,22 +179,48 @@ const make = Effect.fnUntraced(function*({ identity }: Settings) {
       const heard = Effect.sync(() => results.answered())
       yield* pool.report(assignment, Option.some(metadata.uid), result, from).pipe(
         Effect.catchIf(isUnknown, ({ url }) => Effect.fail(new PoolChanged({ url, from, ...advice }))),
-        Effect.timeoutOrElse({ duration: reportLimit, orElse: () => Effect.fail(new PoolUnreachable({ url: from, detail: `no answer in ${Duration.format(reportLimit)}` })) }),
+        Effect.timeoutOrElse({
+          duration: reportLimit,
+          orElse: () => Effect.fail(new PoolUnreachable({ url: from, detail: `no answer in ${Duration.format(reportLimit)}` }))
+        }),
         Effect.tap(heard),
-        Effect.tapError(({ _tag }) => _tag !== "PoolUnreachable" ? heard : Effect.map(monotonicMillis, (at) => at - askedAt < slowMillis ? results.answered() : results.silent(at)))
+        Effect.tapError(({ _tag }) =>
+          _tag !== "PoolUnreachable"
+            ? heard
+            : Effect.map(monotonicMillis, (at) => at - askedAt < slowMillis ? results.answered() : results.silent(at))
+        )
       )
     })
     return withPool(tell, Effect.fail(new PoolMissing({ url: from, ...advice })))
   }
 
-  /** Makes an object that the task owns, under its derived name; one that is there and that the task owns was made by an earlier try, whose answer was lost, if it is the same. */
-  const makeOwned = <O extends Writable & { readonly metadata: Place }>(kind: Kind<KubernetesObject>, task: AgentTask, object: O, isSame: (found: KubernetesObject) => boolean = () => true): Effect.Effect<KubernetesObject, Refused | KubernetesError> =>
-    kubernetes.create(kind, object).pipe(Effect.catch((error): Effect.Effect<KubernetesObject, Refused | KubernetesError> =>
-      error._tag !== "AlreadyExists" ? Effect.fail(refusalOr(error)) : Effect.flatMap(kubernetes.get(kind, object.metadata), (found) =>
-        Option.match(Option.orElse(refusalBy(kind.kind, found, task), () => isSame(found) ? Option.none() : Option.some(impostor(kind.kind, found, task))), {
-          onSome: (refusal) => Effect.fail(new Refused(refusal)),
-          onNone: () => Effect.as(Effect.logInfo("it was made by an earlier try", error), found)
-        }))))
+  /**
+   * Makes an object that the task owns, under its derived name; one that is there and that the task owns was made by an earlier try, whose
+   * answer was lost, if it is the same.
+   */
+  const makeOwned = <O extends Writable & { readonly metadata: Place }>(
+    kind: Kind<KubernetesObject>,
+    task: AgentTask,
+    object: O,
+    isSame: (found: KubernetesObject) => boolean = () => true
+  ): Effect.Effect<KubernetesObject, Refused | KubernetesError> =>
+    kubernetes.create(kind, object).pipe(
+      Effect.catch((error): Effect.Effect<KubernetesObject, Refused | KubernetesError> =>
+        error._tag !== "AlreadyExists"
+          ? Effect.fail(refusalOr(error))
+          : Effect.flatMap(kubernetes.get(kind, object.metadata), (found) =>
+            Option.match(
+              Option.orElse(
+                refusalBy(kind.kind, found, task),
+                () => isSame(found) ? Option.none() : Option.some(impostor(kind.kind, found, task))
+              ),
+              {
+                onSome: (refusal) => Effect.fail(new Refused(refusal)),
+                onNone: () => Effect.as(Effect.logInfo("it was made by an earlier try", error), found)
+              }
+            ))
+      )
+    )
 
   const createJob = (task: AgentTask, config: ResolvedConfig, epoch: number) => {
     const wanted = job(task, config, epoch)
@@ -171,13 +231,26 @@ const make = Effect.fnUntraced(function*({ identity }: Settings) {
     )
   }
 
-  /** Another task of ours: none of the labels and annotations that a GitOps tool knows its own objects by. The values of its variables are read now, since no cache has them. */
+  /**
+   * Another task of ours: none of the labels and annotations that a GitOps tool knows its own objects by. The values of its variables are
+   * read now, since no cache has them.
+   */
   const createTask = (task: AgentTask, name: string, cached: AgentTaskSpec) =>
     Effect.flatMap(kubernetes.get(tasks, placeOf(task)), (stored): Effect.Effect<unknown, Refused | KubernetesError> => {
       if (stored.metadata.uid !== task.metadata.uid) return Effect.void // another has its name; the status that was to name the attempt is refused too
       const spec = withTextsOf(stored.spec, cached)
-      const metadata = { name, namespace: task.metadata.namespace, labels: managedByUs, ownerReferences: [{ ...ownerReference(task), controller: true }] }
-      return makeOwned(agentTasks, task, { metadata, spec }, (found) => Option.exists(Result.getSuccess(tasks.decode(found)), (of) => doesTheSame(of.spec, spec)))
+      const metadata = {
+        name,
+        namespace: task.metadata.namespace,
+        labels: managedByUs,
+        ownerReferences: [{ ...ownerReference(task), controller: true }]
+      }
+      return makeOwned(
+        agentTasks,
+        task,
+        { metadata, spec },
+        (found) => Option.exists(Result.getSuccess(tasks.decode(found)), (of) => doesTheSame(of.spec, spec))
+      )
     })
 
   const takeWorkspace = (task: AgentTask, { epoch, from }: Extract<Action, { readonly _tag: "TakeWorkspace" }>, now: string) => {
@@ -195,23 +268,42 @@ const make = Effect.fnUntraced(function*({ identity }: Settings) {
       : kubernetes.create(leases, lease)
   }
 
-  const notHeard = (why: string) => Effect.logWarning(why).pipe(Effect.andThen(monotonicMillis), Effect.map((at) => words.silent(at)), Effect.as(false))
+  const notHeard = (why: string) =>
+    Effect.logWarning(why).pipe(Effect.andThen(monotonicMillis), Effect.map((at) => words.silent(at)), Effect.as(false))
   const heard = Effect.sync(() => words.answered())
 
-  const reportWait = Effect.fnUntraced(function*(task: AgentTask, { assignment, message, reason }: Extract<Word, { readonly _tag: "ReportWait" }>) {
-    if (words.waitMillis(yield* monotonicMillis) > 0) return false
-    return yield* withPool((pool) => pool.wait(assignment, Option.some(task.metadata.uid), reason, message)).pipe(
-      Effect.andThen(heard),
-      Effect.as(true),
-      Effect.timeoutOrElse({ duration: waitLimit, orElse: () => notHeard(`The pool has not answered in ${Duration.format(waitLimit)}, so it may not know why AgentTask ${keyOf(task.metadata)} waits; check the server and the network between.`) }),
-      Effect.catch((error) => isNo(error) ? Effect.as(Effect.andThen(heard, Effect.logWarning(error.message)), true) : notHeard(error.message))
-    )
-  })
+  const reportWait = Effect.fnUntraced(
+    function*(task: AgentTask, { assignment, message, reason }: Extract<Word, { readonly _tag: "ReportWait" }>) {
+      if (words.waitMillis(yield* monotonicMillis) > 0) return false
+      return yield* withPool((pool) => pool.wait(assignment, Option.some(task.metadata.uid), reason, message)).pipe(
+        Effect.andThen(heard),
+        Effect.as(true),
+        Effect.timeoutOrElse({
+          duration: waitLimit,
+          orElse: () =>
+            notHeard(
+              `The pool has not answered in ${Duration.format(waitLimit)}, so it may not know why AgentTask ${
+                keyOf(task.metadata)
+              } waits; check the server and the network between.`
+            )
+        }),
+        Effect.catch((error) =>
+          isNo(error) ? Effect.as(Effect.andThen(heard, Effect.logWarning(error.message)), true) : notHeard(error.message)
+        )
+      )
+    }
+  )
 
   const emit = (task: AgentTask, { message, reason, type }: Extract<Word, { readonly _tag: "Emit" }>, now: string) =>
     kubernetes.create(events, {
       metadata: { name: eventName(task, fingerprint(`${task.metadata.uid} ${reason} ${message}`)), namespace: task.metadata.namespace },
-      regarding: { apiVersion: agentTasks.apiVersion, kind: agentTasks.kind, ...placeOf(task), uid: task.metadata.uid, resourceVersion: task.metadata.resourceVersion },
+      regarding: {
+        apiVersion: agentTasks.apiVersion,
+        kind: agentTasks.kind,
+        ...placeOf(task),
+        uid: task.metadata.uid,
+        resourceVersion: task.metadata.resourceVersion
+      },
       reportingController: "scalr.io/agent-job",
       reportingInstance: identity,
       action: "Reconcile",
@@ -222,8 +314,15 @@ const make = Effect.fnUntraced(function*({ identity }: Settings) {
     }).pipe(Effect.catchTag("AlreadyExists", () => Effect.void), Effect.catch((error) => Effect.logWarning(error.message)), Effect.as(true))
 
   const release = (task: AgentTask) =>
-    Effect.flatMap(kubernetes.get(agentTasks, placeOf(task)), (found) =>
-      found.metadata.uid !== task.metadata.uid ? Effect.void : kubernetes.update(agentTasks, { ...found, metadata: { ...found.metadata, finalizers: (found.metadata.finalizers ?? []).filter((_) => _ !== poolFinalizer) } })
+    Effect.flatMap(
+      kubernetes.get(agentTasks, placeOf(task)),
+      (found) =>
+        found.metadata.uid !== task.metadata.uid
+          ? Effect.void
+          : kubernetes.update(agentTasks, {
+            ...found,
+            metadata: { ...found.metadata, finalizers: (found.metadata.finalizers ?? []).filter((_) => _ !== poolFinalizer) }
+          })
     )
 
   /** Of an action that makes no Job, */
@@ -235,14 +334,21 @@ const make = Effect.fnUntraced(function*({ identity }: Settings) {
   const deletion = (task: AgentTask, { name, uid }: Extract<Action, { readonly _tag: "DeleteJob" }>) =>
     kubernetes.delete(jobs, { name, namespace: task.metadata.namespace }, { uid })
 
-  /** Nobody can claim a task that is over. Of another the cache may lag behind a claim, which keeps the Job; its event brings the task back. */
+  /**
+   * Nobody can claim a task that is over. Of another the cache may lag behind a claim, which keeps the Job; its event brings the task back.
+   */
   const deleteJob = (task: AgentTask, action: Extract<Action, { readonly _tag: "DeleteJob" }>) =>
-    isOver(task.status.phase) ? deletion(task, action) : Effect.flatMap(kubernetes.get(tasks, placeOf(task)), ({ metadata, status }) =>
-      metadata.uid === task.metadata.uid && status.claim === undefined ? deletion(task, action) : Effect.logInfo("its Job stays, since a Pod of it has taken the task meanwhile"))
+    isOver(task.status.phase)
+      ? deletion(task, action)
+      : Effect.flatMap(kubernetes.get(tasks, placeOf(task)), ({ metadata, status }) =>
+        metadata.uid === task.metadata.uid && status.claim === undefined
+          ? deletion(task, action)
+          : Effect.logInfo("its Job stays, since a Pod of it has taken the task meanwhile"))
 
   const execute = (task: AgentTask, { config, now }: Pass) =>
     Action.$match({
-      TakeWorkspace: (action): Effect.Effect<Option.Option<JobSeen>, Failure> => done(Effect.mapError(takeWorkspace(task, action, now), (error) => orUnsure(leaseRefusalOr(error)))),
+      TakeWorkspace: (action): Effect.Effect<Option.Option<JobSeen>, Failure> =>
+        done(Effect.mapError(takeWorkspace(task, action, now), (error) => orUnsure(leaseRefusalOr(error)))),
       CreateJob: ({ epoch }) => createJob(task, config, epoch),
       DeleteJob: (action) => gone(deleteJob(task, action)),
       CreateTask: ({ name, spec }) => done(createTask(task, name, spec)),

@@ -9,7 +9,9 @@ import { createServer } from "node:http"
 
 class HealthPortUnusable extends Data.TaggedError("HealthPortUnusable")<{ readonly port: number; readonly cause: unknown }> {
   override get message() {
-    const because = this.cause instanceof Error && "code" in this.cause && this.cause.code === "EADDRINUSE" ? "another program listens there" : String(this.cause)
+    const because = this.cause instanceof Error && "code" in this.cause && this.cause.code === "EADDRINUSE"
+      ? "another program listens there"
+      : String(this.cause)
     return `Cannot serve health on port ${this.port} (${because}); give another one with --health-port.`
   }
 }
@@ -19,8 +21,15 @@ export const Health = (port: number, ready: Effect.Effect<ReadonlyArray<string>>
   Layer.mergeAll(
     PrometheusMetrics.layerHttp(),
     HttpRouter.add("GET", "/healthz", HttpServerResponse.text("ok")),
-    HttpRouter.add("GET", "/readyz", Effect.map(ready, (missing) =>
-      missing.length === 0 ? HttpServerResponse.text("ok") : HttpServerResponse.text(`waits for ${missing.join(", ")}`, { status: 503 })))
+    HttpRouter.add(
+      "GET",
+      "/readyz",
+      Effect.map(
+        ready,
+        (missing) =>
+          missing.length === 0 ? HttpServerResponse.text("ok") : HttpServerResponse.text(`waits for ${missing.join(", ")}`, { status: 503 })
+      )
+    )
   ).pipe(
     (routes) => HttpRouter.serve(routes, { disableLogger: true, disableListenLog: true }),
     Layer.provide(NodeHttpServer.layer(createServer, { port, gracefulShutdownTimeout: "1 second" })),

@@ -5,8 +5,17 @@ import { Option } from "effect"
 import type { JobSeen, Observed } from "../core/observed.ts"
 import { waitsForQuota } from "../core/pod-trouble.ts"
 
-/** A Job's uid, when a pass first saw it, since when its Pod starts or, from then on, the Job goes, and when the last Pod was made that a pass saw of it, by the API server's clock. */
-interface KnownJob { readonly job: string; readonly at: number; readonly startsAt: number | undefined; readonly goes: boolean; readonly lastPodMadeAt: Option.Option<string> }
+/**
+ * A Job's uid, when a pass first saw it, since when its Pod starts or, from then on, the Job goes, and when the last Pod was made that a
+ * pass saw of it, by the API server's clock.
+ */
+interface KnownJob {
+  readonly job: string
+  readonly at: number
+  readonly startsAt: number | undefined
+  readonly goes: boolean
+  readonly lastPodMadeAt: Option.Option<string>
+}
 
 export const jobAges = () => {
   const known = new Map<string, KnownJob>() // by the task's uid
@@ -21,7 +30,8 @@ export const jobAges = () => {
       const seen = of(taskUid, job)
       return seen === undefined || (Option.exists(job, ({ deleting }) => deleting) && !seen.goes) ? 0 : at - (seen.startsAt ?? at)
     },
-    lastPodMadeAt: (taskUid: string, job: Option.Option<JobSeen>): Option.Option<string> => of(taskUid, job)?.lastPodMadeAt ?? Option.none(),
+    lastPodMadeAt: (taskUid: string, job: Option.Option<JobSeen>): Option.Option<string> =>
+      of(taskUid, job)?.lastPodMadeAt ?? Option.none(),
     looked: (taskUid: string, observed: Pick<Observed, "job" | "pod" | "warning">, at: number): void => {
       const { job, pod } = observed
       const before = of(taskUid, job)

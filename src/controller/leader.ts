@@ -5,8 +5,8 @@ import { Duration, Effect, Metric, Option, Ref, type SubscriptionRef } from "eff
 import type { ResolvedConfig } from "../core/resolve.ts"
 import { makeBackoff } from "../queue/backoff.ts"
 import * as KeyedQueue from "../queue/keyed-queue.ts"
-import { Pool } from "./pool.ts"
 import { poolIntake } from "./pool-intake.ts"
+import { Pool } from "./pool.ts"
 import { Reconciler } from "./reconcile.ts"
 import type { World } from "./world.ts"
 
@@ -37,12 +37,20 @@ export const whileLeader = Effect.fnUntraced(function*({ config, drained, identi
   let isCutOff = false
   yield* Effect.addFinalizer(() => isCutOff ? Effect.sleep(requestLimit) : Effect.void) // the last: whoever leads next may take all that was asked for to be there
   const queue = yield* KeyedQueue.make({ concurrency, work, backoff: makeBackoff(Duration.seconds(1), longestBackoff) })
-  yield* Effect.addFinalizer(() => Ref.set(sink, () => Effect.void).pipe( // what changes from now on is for the next lead, which looks at all
-    Effect.andThen(queue.drain),
-    Effect.timeoutOrElse({ duration: drainLimit, orElse: () => Effect.sync(() => { isCutOff = world.launching() }) }),
-    Effect.andThen(Metric.update(depth, 0)),
-    Effect.andThen(Metric.update(leader, 0))
-  ))
+  yield* Effect.addFinalizer(() =>
+    Ref.set(sink, () => Effect.void).pipe( // what changes from now on is for the next lead, which looks at all
+      Effect.andThen(queue.drain),
+      Effect.timeoutOrElse({
+        duration: drainLimit,
+        orElse: () =>
+          Effect.sync(() => {
+            isCutOff = world.launching()
+          })
+      }),
+      Effect.andThen(Metric.update(depth, 0)),
+      Effect.andThen(Metric.update(leader, 0))
+    )
+  )
   yield* Metric.update(leader, 1)
   yield* Ref.set(sink, (key) => Effect.andThen(queue.add(key), Effect.flatMap(queue.depth, ({ waiting }) => Metric.update(depth, waiting))))
   world.untell(Option.none()) // another that led meanwhile may have said something else

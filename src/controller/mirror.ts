@@ -25,7 +25,8 @@ export const mirror = Effect.fnUntraced(function*(
   namespace: string,
   enqueue: (key: string) => Effect.Effect<void>
 ): Effect.fn.Return<Mirror, never, Kubernetes | Scope.Scope> {
-  const enqueueOwner = (uid: Option.Option<string>) => Option.match(Option.flatMap(uid, world.keyOf), { onNone: () => Effect.void, onSome: enqueue })
+  const enqueueOwner = (uid: Option.Option<string>) =>
+    Option.match(Option.flatMap(uid, world.keyOf), { onNone: () => Effect.void, onSome: enqueue })
 
   const taskChanged = (key: string, task: Option.Option<AgentTask>) =>
     Effect.suspend(() => {
@@ -35,7 +36,10 @@ export const mirror = Effect.fnUntraced(function*(
       const gaveWay = Option.exists(task, waitsForSource) && !Option.exists(before, waitsForSource)
       const becameHistory = Option.exists(before, (_) => !mayExpire(_)) ? Option.filter(task, mayExpire) : Option.none()
       const follower = Option.flatMap(Option.orElse(task, () => before), attemptOf)
-      const others = [...ended || gaveWay ? world.waiting() : [], ...Option.toArray(becameHistory).flatMap(({ spec }) => world.pastHistory(spec.workspace))]
+      const others = [
+        ...ended || gaveWay ? world.waiting() : [],
+        ...Option.toArray(becameHistory).flatMap(({ spec }) => world.pastHistory(spec.workspace))
+      ]
       return Effect.all([enqueue(key), enqueueOwner(follower), Effect.forEach(others, enqueue, { discard: true })], { discard: true })
     })
 
@@ -45,13 +49,27 @@ export const mirror = Effect.fnUntraced(function*(
     return Effect.suspend(() => Effect.forEach(over(), (uid) => enqueueOwner(Option.some(uid)), { discard: true }))
   }
   const ours = { namespace, labelSelector: taskSelector }
-  const ourJobs = yield* Informer.make({ ...ours, kind: jobs, project: (object) => Result.getOrThrow(projectJob(object)), changed: (key, job) => Effect.suspend(() => enqueueOwner(world.setJob(key, job))), look: lookAtJobs })
-  const ourPods = yield* Informer.make({ ...ours, kind: pods, project: (object) => Result.getOrThrow(projectPod(object)), changed: (key, pod) => Effect.suspend(() => enqueueOwner(world.setPod(key, pod))) })
+  const ourJobs = yield* Informer.make({
+    ...ours,
+    kind: jobs,
+    project: (object) => Result.getOrThrow(projectJob(object)),
+    changed: (key, job) => Effect.suspend(() => enqueueOwner(world.setJob(key, job))),
+    look: lookAtJobs
+  })
+  const ourPods = yield* Informer.make({
+    ...ours,
+    kind: pods,
+    project: (object) => Result.getOrThrow(projectPod(object)),
+    changed: (key, pod) => Effect.suspend(() => enqueueOwner(world.setPod(key, pod)))
+  })
   const all: ReadonlyArray<readonly [string, Informer.Informer]> = [["tasks", tasks], ["Jobs", ourJobs], ["Pods", ourPods]]
   return {
     synced: Effect.forEach(all, ([, { synced }]) => synced, { discard: true }),
     stale: Effect.map(
-      Effect.filter(all, ([, { silence }]) => Effect.map(silence, (_) => Duration.isGreaterThan(_, Duration.times(Informer.longestWatch, 2)))),
+      Effect.filter(
+        all,
+        ([, { silence }]) => Effect.map(silence, (_) => Duration.isGreaterThan(_, Duration.times(Informer.longestWatch, 2)))
+      ),
       (silent) => silent.map(([name]) => name)
     )
   }

@@ -2,12 +2,12 @@
 // An absence that leads to an end or a take-over is always asked of the API server itself.
 // Called by controller/reconcile.
 import { Array, Data, Effect, Option, Order, Schema } from "effect"
-import { attemptOf, follows } from "../core/follow.ts"
 import { isUnpinned, sourceSeen } from "../core/flux-source.ts"
-import { Holder, type JobSeen, type Observed, type PodSeen, SourceSeen, type Warning } from "../core/observed.ts"
-import { taskUidLabel } from "../core/manifest/labels.ts"
-import { isPodOver, startTrouble } from "../core/pod-trouble.ts"
+import { attemptOf, follows } from "../core/follow.ts"
 import { jobName } from "../core/job-name.ts"
+import { taskUidLabel } from "../core/manifest/labels.ts"
+import { Holder, type JobSeen, type Observed, type PodSeen, SourceSeen, type Warning } from "../core/observed.ts"
+import { isPodOver, startTrouble } from "../core/pod-trouble.ts"
 import { millisSince } from "../core/situation.ts"
 import { isCalledOff, isOver } from "../core/status.ts"
 import type { TaskPolicy } from "../core/task-policy.ts"
@@ -23,7 +23,13 @@ import { jobSeen, podSeen, projectPod } from "./project.ts"
 import type { World } from "./world.ts"
 
 /** A task as far as a Lease asks for it, which may be one that this version cannot read. */
-const holders = decoding(agentTasks, Schema.Struct({ metadata: Schema.Struct({ uid: Schema.String }), status: Schema.optionalKey(Schema.Struct({ phase: Schema.optionalKey(Schema.String) })) }))
+const holders = decoding(
+  agentTasks,
+  Schema.Struct({
+    metadata: Schema.Struct({ uid: Schema.String }),
+    status: Schema.optionalKey(Schema.Struct({ phase: Schema.optionalKey(Schema.String) }))
+  })
+)
 const workspaceLeases = decoding(leases, WorkspaceLease)
 /** On a workspace's Lease: the name of the task that holds it. */
 export const holderAnnotation = "scalr.io/holder"
@@ -40,7 +46,10 @@ export class Behind extends Data.TaggedError("Behind")<{ readonly object: string
 
 type Read<A, E = never> = Effect.Effect<A, KubernetesError | E, Kubernetes>
 
-/** The Pod of the claim, or of its Job's the newest of those that may still take it, else of all; of several that belong to one Job, at most one holds the claim. */
+/**
+ * The Pod of the claim, or of its Job's the newest of those that may still take it, else of all; of several that belong to one Job, at most
+ * one holds the claim.
+ */
 const podOf = (task: AgentTask, job: Option.Option<JobSeen>, seen: ReadonlyArray<PodSeen>): Option.Option<PodSeen> => {
   const claim = task.status.claim
   if (claim !== undefined) return Option.fromUndefinedOr(seen.find(({ uid }) => uid === claim.podUid))
@@ -49,19 +58,27 @@ const podOf = (task: AgentTask, job: Option.Option<JobSeen>, seen: ReadonlyArray
   return Option.fromUndefinedOr(byAge.findLast((pod) => !isPodOver(pod) && !pod.deleting) ?? byAge.at(-1))
 }
 
-const podsOf = Effect.fnUntraced(function*({ metadata: { namespace } }: AgentTask, { uid }: JobSeen): Effect.fn.Return<ReadonlyArray<PodSeen>, KubernetesError, Kubernetes> {
-  const { items } = yield* (yield* Kubernetes).list(pods, { namespace, labelSelector: `${jobUidLabel}=${uid}` })
-  return Array.getSuccesses(items.map(projectPod)).map(({ seen }) => seen)
-})
+const podsOf = Effect.fnUntraced(
+  function*(
+    { metadata: { namespace } }: AgentTask,
+    { uid }: JobSeen
+  ): Effect.fn.Return<ReadonlyArray<PodSeen>, KubernetesError, Kubernetes> {
+    const { items } = yield* (yield* Kubernetes).list(pods, { namespace, labelSelector: `${jobUidLabel}=${uid}` })
+    return Array.getSuccesses(items.map(projectPod)).map(({ seen }) => seen)
+  }
+)
 
 const livePod = (task: AgentTask): Read<Option.Option<PodSeen>> => {
   const { claim, pod } = task.status
   if (claim === undefined || pod === undefined) return Effect.succeedNone
-  return Effect.map(find(decoding(pods, Pod), { namespace: task.metadata.namespace, name: pod.name }), (found) =>
-    Option.filter(Option.map(found, podSeen), ({ uid }) => uid === claim.podUid))
+  return Effect.map(
+    find(decoding(pods, Pod), { namespace: task.metadata.namespace, name: pod.name }),
+    (found) => Option.filter(Option.map(found, podSeen), ({ uid }) => uid === claim.podUid)
+  )
 }
 
-const jobNamed = (place: { readonly namespace: string; readonly name: string }): Read<Option.Option<JobSeen>> => Effect.map(find(decoding(jobs, Job), place), Option.map(jobSeen))
+const jobNamed = (place: { readonly namespace: string; readonly name: string }): Read<Option.Option<JobSeen>> =>
+  Effect.map(find(decoding(jobs, Job), place), Option.map(jobSeen))
 
 /** One of its name that is another's is none: the API server says so when it is asked to make it. */
 const liveJob = ({ metadata, status }: AgentTask, { basename }: TaskPolicy): Read<Option.Option<JobSeen>> => {
@@ -72,30 +89,46 @@ const liveJob = ({ metadata, status }: AgentTask, { basename }: TaskPolicy): Rea
 /** The Job of the cache as it is now. That it is gone is told to the world, which may never hear of it otherwise. */
 const stillThere = (world: World, task: AgentTask, { name, uid }: JobSeen): Read<JobSeen, Behind> => {
   const place = { namespace: task.metadata.namespace, name }
-  return Effect.flatMap(jobNamed(place), (found) => Option.match(Option.filter(found, (_) => _.uid === uid), {
-    onNone: () => Effect.andThen(Effect.sync(() => world.missed(task.metadata.uid, uid)), new Behind({ object: `Job ${keyOf(place)}` })),
-    onSome: Effect.succeed
-  }))
+  return Effect.flatMap(jobNamed(place), (found) =>
+    Option.match(Option.filter(found, (_) => _.uid === uid), {
+      onNone: () => Effect.andThen(Effect.sync(() => world.missed(task.metadata.uid, uid)), new Behind({ object: `Job ${keyOf(place)}` })),
+      onSome: Effect.succeed
+    }))
 }
 
 /** A Job of it went: with its task, perhaps, or with a claim or an end that is not heard of yet. */
 const upToDate = ({ metadata: { name, namespace, resourceVersion, uid } }: AgentTask): Read<void, Behind> =>
-  Effect.flatMap(find(agentTasks, { namespace, name }), (found) =>
-    Option.exists(found, ({ metadata }) => metadata.uid === uid && metadata.resourceVersion === resourceVersion) ? Effect.void : Effect.fail(new Behind({ object: `AgentTask ${keyOf({ namespace, name })}` })))
+  Effect.flatMap(
+    find(agentTasks, { namespace, name }),
+    (found) =>
+      Option.exists(found, ({ metadata }) => metadata.uid === uid && metadata.resourceVersion === resourceVersion)
+        ? Effect.void
+        : Effect.fail(new Behind({ object: `AgentTask ${keyOf({ namespace, name })}` }))
+  )
 
 const hasPods = Effect.fnUntraced(function*(namespace: string, taskUid: string): Effect.fn.Return<boolean, KubernetesError, Kubernetes> {
   const { items } = yield* (yield* Kubernetes).list(pods, { namespace, labelSelector: `${taskUidLabel}=${taskUid}`, limit: 1 })
   return items.length > 0
 })
 
-/** The name of the task of a Lease, unless it is over or nothing of it is left: a task that the cache lacks is looked up, and so are its Pods. */
-const aliveOf = Effect.fnUntraced(function*(world: World, namespace: string, uid: string, name: string): Effect.fn.Return<Option.Option<string>, KubernetesError, Kubernetes> {
-  const cached = world.taskByUid(uid)
-  if (Option.isSome(cached)) return isOver(cached.value.status.phase) ? Option.none() : Option.some(cached.value.metadata.name)
-  const live = name === "" ? Option.none() : yield* find(holders, { namespace, name })
-  if (Option.isSome(live) && live.value.metadata.uid === uid) return isOver(live.value.status?.phase) ? Option.none() : Option.some(name)
-  return (yield* hasPods(namespace, uid)) ? Option.some(name) : Option.none()
-})
+/**
+ * The name of the task of a Lease, unless it is over or nothing of it is left: a task that the cache lacks is looked up, and so are its
+ * Pods.
+ */
+const aliveOf = Effect.fnUntraced(
+  function*(
+    world: World,
+    namespace: string,
+    uid: string,
+    name: string
+  ): Effect.fn.Return<Option.Option<string>, KubernetesError, Kubernetes> {
+    const cached = world.taskByUid(uid)
+    if (Option.isSome(cached)) return isOver(cached.value.status.phase) ? Option.none() : Option.some(cached.value.metadata.name)
+    const live = name === "" ? Option.none() : yield* find(holders, { namespace, name })
+    if (Option.isSome(live) && live.value.metadata.uid === uid) return isOver(live.value.status?.phase) ? Option.none() : Option.some(name)
+    return (yield* hasPods(namespace, uid)) ? Option.some(name) : Option.none()
+  }
+)
 
 /** The world is told who it is: a task whose turn comes after the holder's is not asked again. */
 const holder = Effect.fnUntraced(function*(world: World, task: AgentTask): Effect.fn.Return<Holder, KubernetesError, Kubernetes> {
@@ -108,7 +141,9 @@ const holder = Effect.fnUntraced(function*(world: World, task: AgentTask): Effec
   }
   const { metadata, spec } = lease.value
   const holder = spec?.holderIdentity ?? ""
-  const alive = holder === "" || holder === uid ? Option.none() : yield* aliveOf(world, namespace, holder, metadata.annotations?.[holderAnnotation] ?? "")
+  const alive = holder === "" || holder === uid
+    ? Option.none()
+    : yield* aliveOf(world, namespace, holder, metadata.annotations?.[holderAnnotation] ?? "")
   const found = holderOf({ holder, transitions: spec?.leaseTransitions ?? 0, resourceVersion: metadata.resourceVersion }, uid, alive)
   world.heldBy(workspace, found._tag === "Over" ? Option.none() : Option.some(holder))
   return found
@@ -124,7 +159,8 @@ const source = ({ metadata: { namespace }, spec: { source: { fluxSource } } }: A
     )
 
 const decodeWarning = Schema.decodeUnknownOption(WarningEvent)
-const lastSeen = ({ deprecatedLastTimestamp, eventTime, series }: WarningEvent): string => series?.lastObservedTime ?? deprecatedLastTimestamp ?? eventTime ?? ""
+const lastSeen = ({ deprecatedLastTimestamp, eventTime, series }: WarningEvent): string =>
+  series?.lastObservedTime ?? deprecatedLastTimestamp ?? eventTime ?? ""
 
 /** A start that takes this long without a word is asked about. */
 const silentMillis = 5_000
@@ -140,12 +176,18 @@ const warningAbout = Effect.fnUntraced(function*(
   if (ageMillis < silentMillis || Option.exists(pod, (_) => Option.isSome(startTrouble(_)) || _.phase === "Running")) return Option.none()
   const uid = Option.match(pod, { onNone: () => job.uid, onSome: (_) => _.uid })
   const { items } = yield* (yield* Kubernetes).list(events, { namespace, fieldSelector: `regarding.uid=${uid},type=Warning`, limit: 50 })
-  const isOld = (warning: WarningEvent) => Option.isNone(pod) && Option.exists(lastPodMadeAt, (madeAt) => Date.parse(lastSeen(warning)) <= Date.parse(madeAt))
-  const newest = items.flatMap((item) => Option.toArray(decodeWarning(item))).filter((_) => !isOld(_)).sort((a, b) => lastSeen(a) < lastSeen(b) ? 1 : -1)[0]
+  const isOld = (warning: WarningEvent) =>
+    Option.isNone(pod) && Option.exists(lastPodMadeAt, (madeAt) => Date.parse(lastSeen(warning)) <= Date.parse(madeAt))
+  const newest = items.flatMap((item) =>
+    Option.toArray(decodeWarning(item))
+  ).filter((_) => !isOld(_)).sort((a, b) => lastSeen(a) < lastSeen(b) ? 1 : -1)[0]
   return Option.map(Option.fromUndefinedOr(newest), ({ note, reason }) => ({ reason: reason ?? "", message: note ?? "" }))
 })
 
-/** Also one that waits for another of its workspace, which has not begun, may hold it, since an earlier try of its own: then the other waits for it, and its turn has come. */
+/**
+ * Also one that waits for another of its workspace, which has not begun, may hold it, since an earlier try of its own: then the other waits
+ * for it, and its turn has come.
+ */
 const mayHold = (world: World, task: AgentTask): boolean => {
   const { metadata: { namespace }, spec: { stage, workspace } } = task
   const turn = world.turn(task)
@@ -169,55 +211,92 @@ export interface Asked {
   readonly warning: Option.Option<Warning>
 }
 
-const nothing: Asked = { live: false, job: Option.none(), pods: Option.none(), holder: Holder.NotAsked(), source: SourceSeen.NotAsked(), warning: Option.none() }
+const nothing: Asked = {
+  live: false,
+  job: Option.none(),
+  pods: Option.none(),
+  holder: Holder.NotAsked(),
+  source: SourceSeen.NotAsked(),
+  warning: Option.none()
+}
 
 /** What is said about a Job and its Pod, by events alone; an old Job is known to be so by either clock. */
 const warningOf = (world: World, task: AgentTask, job: JobSeen, now: string, at: number) => {
   const [{ uid }, seen] = [task.metadata, Option.some(job)]
-  return warningAbout(task, job, podOf(task, seen, world.pods(uid)), world.lastPodMadeAt(uid, seen), Math.max(millisSince(job.createdAt, now), world.jobKnownMillis(uid, seen, at)))
+  return warningAbout(
+    task,
+    job,
+    podOf(task, seen, world.pods(uid)),
+    world.lastPodMadeAt(uid, seen),
+    Math.max(millisSince(job.createdAt, now), world.jobKnownMillis(uid, seen, at))
+  )
 }
 
-/** What the API server itself has of the Job that the cache has, and of its Pods, last, since one may come at any time; of one that is gone, how it ended is still known. */
-export const askLive = Effect.fn("observe.askLive")(function*(world: World, task: AgentTask, cached: JobSeen, { warning }: Asked): Effect.fn.Return<Asked, KubernetesError | Behind, Kubernetes> {
-  const job = Option.some(yield* stillThere(world, task, cached))
-  const live = yield* podsOf(task, cached)
-  const before = world.pods(task.metadata.uid)
-  const pods = [...live, ...before.filter((pod) => isPodOver(pod) && !live.some(({ uid }) => uid === pod.uid))]
-  const uidOf = (seen: ReadonlyArray<PodSeen>) => Option.getOrUndefined(podOf(task, job, seen))?.uid
-  return { ...nothing, live: true, job, pods: Option.some(pods), warning: uidOf(pods) === uidOf(before) ? warning : Option.none() } // it was about that Pod, or that there is none
-})
+/**
+ * What the API server itself has of the Job that the cache has, and of its Pods, last, since one may come at any time; of one that is gone,
+ * how it ended is still known.
+ */
+export const askLive = Effect.fn("observe.askLive")(
+  function*(
+    world: World,
+    task: AgentTask,
+    cached: JobSeen,
+    { warning }: Asked
+  ): Effect.fn.Return<Asked, KubernetesError | Behind, Kubernetes> {
+    const job = Option.some(yield* stillThere(world, task, cached))
+    const live = yield* podsOf(task, cached)
+    const before = world.pods(task.metadata.uid)
+    const pods = [...live, ...before.filter((pod) => isPodOver(pod) && !live.some(({ uid }) => uid === pod.uid))]
+    const uidOf = (seen: ReadonlyArray<PodSeen>) => Option.getOrUndefined(podOf(task, job, seen))?.uid
+    return { ...nothing, live: true, job, pods: Option.some(pods), warning: uidOf(pods) === uidOf(before) ? warning : Option.none() } // it was about that Pod, or that there is none
+  }
+)
 
 /** `at` is of a monotonic clock. */
-export const ask = Effect.fn("observe.ask")(function*(world: World, task: AgentTask, policy: TaskPolicy, now: string, at: number): Effect.fn.Return<Asked, KubernetesError | Behind, Kubernetes> {
-  const { metadata: { uid }, status } = task
-  if (isOver(status.phase)) return follows(task) ? { ...nothing, source: yield* source(task) } : nothing
-  if (status.claim !== undefined) return Option.isSome(podOf(task, Option.none(), world.pods(uid))) ? nothing : { ...nothing, pods: Option.some(Option.toArray(yield* livePod(task))) }
-  if (isCalledOff(task)) return nothing
-  const job = world.job(uid)
-  if (Option.isSome(job)) {
-    const warning = yield* warningOf(world, task, job.value, now, at)
-    return Option.isSome(world.job(uid)) ? { ...nothing, warning } : yield* ask(world, task, policy, now, at) // it went meanwhile
+export const ask = Effect.fn("observe.ask")(
+  function*(
+    world: World,
+    task: AgentTask,
+    policy: TaskPolicy,
+    now: string,
+    at: number
+  ): Effect.fn.Return<Asked, KubernetesError | Behind, Kubernetes> {
+    const { metadata: { uid }, status } = task
+    if (isOver(status.phase)) return follows(task) ? { ...nothing, source: yield* source(task) } : nothing
+    if (status.claim !== undefined) {
+      return Option.isSome(podOf(task, Option.none(), world.pods(uid)))
+        ? nothing
+        : { ...nothing, pods: Option.some(Option.toArray(yield* livePod(task))) }
+    }
+    if (isCalledOff(task)) return nothing
+    const job = world.job(uid)
+    if (Option.isSome(job)) {
+      const warning = yield* warningOf(world, task, job.value, now, at)
+      return Option.isSome(world.job(uid)) ? { ...nothing, warning } : yield* ask(world, task, policy, now, at) // it went meanwhile
+    }
+    if (world.hadJob(uid)) yield* upToDate(task)
+    if (status.launches !== undefined || world.hadJob(uid) || world.isReserved(uid)) {
+      const live = yield* liveJob(task, policy)
+      if (Option.isSome(live)) return { ...nothing, job: live }
+      world.giveBack(uid) // taken by an earlier pass, of which nothing came
+    }
+    if (world.isRefused(uid)) return nothing
+    const held = mayHold(world, task) ? { ...nothing, holder: yield* holder(world, task) } : nothing
+    return world.turn(task)._tag === "Admitted" && isUnpinned(task) ? { ...held, source: yield* source(task) } : held
   }
-  if (world.hadJob(uid)) yield* upToDate(task)
-  if (status.launches !== undefined || world.hadJob(uid) || world.isReserved(uid)) {
-    const live = yield* liveJob(task, policy)
-    if (Option.isSome(live)) return { ...nothing, job: live }
-    world.giveBack(uid) // taken by an earlier pass, of which nothing came
-  }
-  if (world.isRefused(uid)) return nothing
-  const held = mayHold(world, task) ? { ...nothing, holder: yield* holder(world, task) } : nothing
-  return world.turn(task)._tag === "Admitted" && isUnpinned(task) ? { ...held, source: yield* source(task) } : held
-})
+)
 
 /** Another Job, or one of which the cache has heard more meanwhile. */
-const isFurther = ({ deleting, state, uid }: JobSeen, asked: Option.Option<JobSeen>): boolean => !Option.exists(asked, (_) => _.uid === uid) || deleting || state !== "active"
+const isFurther = ({ deleting, state, uid }: JobSeen, asked: Option.Option<JobSeen>): boolean =>
+  !Option.exists(asked, (_) => _.uid === uid) || deleting || state !== "active"
 
 /** `at` is of a monotonic clock. */
 export const observe = (world: World, task: AgentTask, asked: Asked, at: number): Observed => {
   const { metadata: { namespace, uid }, status } = task
-  const attempt = (name: string | undefined) => Option.flatMap(Option.fromUndefinedOr(name), (name) => world.task(keyOf({ namespace, name }))).pipe(
-    Option.filter((found) => found.metadata.uid === uid || Option.contains(attemptOf(found), uid)) // another may have got the name of one that was deleted
-  )
+  const attempt = (name: string | undefined) =>
+    Option.flatMap(Option.fromUndefinedOr(name), (name) => world.task(keyOf({ namespace, name }))).pipe(
+      Option.filter((found) => found.metadata.uid === uid || Option.contains(attemptOf(found), uid)) // another may have got the name of one that was deleted
+    )
   const cached = world.job(uid)
   const job = Option.orElse(Option.filter(cached, (job) => isFurther(job, asked.job)), () => asked.job)
   const pod = podOf(task, job, Option.getOrElse(asked.pods, () => world.pods(uid)))

@@ -57,22 +57,39 @@ const persist = Effect.fnUntraced(function*({ namespace, url }: Intake, assignme
   const name = taskName(assignment)
   const object = { metadata: { name, namespace, labels: managedByUs, finalizers: [poolFinalizer] }, spec: specOf(assignment, url) }
   return yield* kubernetes.create(tasks, object).pipe(
-    Effect.catchTag("AlreadyExists", () => Effect.flatMap(kubernetes.get(tasks, { name, namespace }), (task) =>
-      carriesOut(task.spec, assignment) ? Effect.succeed(task) : new Strangers({ object: `AgentTask ${name}`, is: "does something else" })))
+    Effect.catchTag(
+      "AlreadyExists",
+      () =>
+        Effect.flatMap(kubernetes.get(tasks, { name, namespace }), (task) =>
+          carriesOut(task.spec, assignment)
+            ? Effect.succeed(task)
+            : new Strangers({ object: `AgentTask ${name}`, is: "does something else" }))
+    )
   )
 })
 
-/** The token may be a new one when the assignment is offered again. Secrets are not read here, so whose it is that is there is for the API server to see. */
+/**
+ * The token may be a new one when the assignment is offered again. Secrets are not read here, so whose it is that is there is for the API
+ * server to see.
+ */
 const keepToken = Effect.fnUntraced(function*(task: AgentTask, token: string) {
   const kubernetes = yield* Kubernetes
   const { namespace, uid } = task.metadata
   const place = { name: tokenSecretName(task.metadata.name), namespace }
   const data = { token: Buffer.from(token).toString("base64") }
   const stranger = new Strangers({ object: `Secret ${place.name}`, is: "not of its task" })
-  const renewed = kubernetes.patch(secrets, place, [{ op: "test", path: "/metadata/ownerReferences/0/uid", value: uid }, { op: "add", path: "/data", value: data }]).pipe(
+  const renewed = kubernetes.patch(secrets, place, [{ op: "test", path: "/metadata/ownerReferences/0/uid", value: uid }, {
+    op: "add",
+    path: "/data",
+    value: data
+  }]).pipe(
     Effect.catchTag("Invalid", () => Effect.andThen(cancelTask(kubernetes, task), Effect.fail(stranger))) // it must not run with whatever is in there
   )
-  yield* kubernetes.create(secrets, { metadata: { ...place, labels: managedByUs, ownerReferences: [ownerReference(task)] }, type: "Opaque", data }).pipe(
+  yield* kubernetes.create(secrets, {
+    metadata: { ...place, labels: managedByUs, ownerReferences: [ownerReference(task)] },
+    type: "Opaque",
+    data
+  }).pipe(
     Effect.catchTag("AlreadyExists", () => renewed)
   )
 })
@@ -85,25 +102,41 @@ const refuse = Effect.fnUntraced(function*(id: string, reason: FailureReason, me
 /** So that whoever waits for the run knows why nobody has it. Best effort: the assignment is offered again, and then told of again. */
 const tellWhy = Effect.fnUntraced(function*(id: string, message: string) {
   const pool = yield* Pool
-  yield* Effect.catch(pool.wait(id, Option.none(), "Refused", message.slice(0, longestMessage)), (error) => Effect.logWarning(error.message))
+  yield* Effect.catch(
+    pool.wait(id, Option.none(), "Refused", message.slice(0, longestMessage)),
+    (error) => Effect.logWarning(error.message)
+  )
 })
 
-/** A pool that asks for the stage of a task that is over has forgotten its end, as one from a backup has; what `plan` has reported once it does not report again. */
+/**
+ * A pool that asks for the stage of a task that is over has forgotten its end, as one from a backup has; what `plan` has reported once it
+ * does not report again.
+ */
 const remind = Effect.fnUntraced(function*(id: string, { metadata, status }: AgentTask) {
   const pool = yield* Pool
   yield* pool.report(id, Option.some(metadata.uid), resultOf(status, yield* now))
 })
 
-/** A pool that offers a stage forgets why it waits: of a task that has said so already, that is to be said again, whether the acknowledgement arrived or not. */
-const sayAgain = ({ look, world }: Intake, { metadata }: AgentTask) => Effect.suspend(() => {
-  if (Option.isNone(world.told(metadata.uid))) return Effect.void
-  world.untell(Option.some(metadata.uid))
-  return look(keyOf(metadata))
-})
+/**
+ * A pool that offers a stage forgets why it waits: of a task that has said so already, that is to be said again, whether the
+ * acknowledgement arrived or not.
+ */
+const sayAgain = ({ look, world }: Intake, { metadata }: AgentTask) =>
+  Effect.suspend(() => {
+    if (Option.isNone(world.told(metadata.uid))) return Effect.void
+    world.untell(Option.some(metadata.uid))
+    return look(keyOf(metadata))
+  })
 
 const accept = Effect.fn("PoolIntake.accept")(function*(intake: Intake, assignment: Assignment) {
   const { id, planSha256, stage, taskToken } = assignment
-  if (!isRunnable(assignment)) return yield* refuse(id, "InvalidConfiguration", `A ${stage} stage ${planSha256 === undefined ? "needs an approved plan" : "cannot be given a plan"}; nothing was run.`)
+  if (!isRunnable(assignment)) {
+    return yield* refuse(
+      id,
+      "InvalidConfiguration",
+      `A ${stage} stage ${planSha256 === undefined ? "needs an approved plan" : "cannot be given a plan"}; nothing was run.`
+    )
+  }
   const pool = yield* Pool
   const kept = Effect.tap(persist(intake, assignment), (task) => keepToken(task, taskToken))
   const task = yield* Effect.tapError(kept, (error) => error._tag === "Strangers" ? Effect.void : tellWhy(id, error.message))
@@ -113,11 +146,17 @@ const accept = Effect.fn("PoolIntake.accept")(function*(intake: Intake, assignme
 
 /** One assignment that fails is offered again; it must not keep the others waiting. */
 const acceptAll = (intake: Intake, assignments: ReadonlyArray<Assignment>) =>
-  Effect.forEach(assignments, (assignment) =>
-    Effect.catch(accept(intake, assignment), ({ message }) => Effect.logWarning(message).pipe(Effect.annotateLogs({ assignment: assignment.id }))), { concurrency: 8, discard: true })
+  Effect.forEach(
+    assignments,
+    (assignment) =>
+      Effect.catch(accept(intake, assignment), ({ message }) =>
+        Effect.logWarning(message).pipe(Effect.annotateLogs({ assignment: assignment.id }))),
+    { concurrency: 8, discard: true }
+  )
 
 /** Of a pool alone: nothing that Git or a person has waiting here, for whatever it waits, keeps runs from being taken. */
-const waitingOfPool = ({ world }: Intake): number => world.waiting().filter((key) => Option.exists(world.task(key), ({ spec }) => spec.pool !== undefined)).length
+const waitingOfPool = ({ world }: Intake): number =>
+  world.waiting().filter((key) => Option.exists(world.task(key), ({ spec }) => spec.pool !== undefined)).length
 
 const room = (intake: Intake) =>
   Effect.gen(function*() {
@@ -125,7 +164,8 @@ const room = (intake: Intake) =>
     return policy.limits.total + backlog - waitingOfPool(intake)
   })
 
-const untilDrained = ({ drained }: Intake, wanted: boolean) => Stream.runHead(Stream.filter(SubscriptionRef.changes(drained), (is) => is === wanted))
+const untilDrained = ({ drained }: Intake, wanted: boolean) =>
+  Stream.runHead(Stream.filter(SubscriptionRef.changes(drained), (is) => is === wanted))
 
 const take = Effect.fnUntraced(function*(intake: Intake) {
   yield* untilDrained(intake, false)
@@ -144,19 +184,28 @@ const cancel = Effect.fn("PoolIntake.cancel")(function*({ namespace }: Intake, i
   if (Option.isNone(name)) return
   const found = Option.filter(yield* find(tasks, { namespace, name: name.value }), ({ spec }) => isOf(spec, id))
   if (Option.isSome(found)) return yield* isOver(found.value.status.phase) ? remind(id, found.value) : cancelTask(kubernetes, found.value)
-  yield* pool.report(id, Option.none(), { outcome: "cancelled", reason: "Cancelled", message: "Cancelled before it started; nothing was run.", finishedAt: yield* now })
+  yield* pool.report(id, Option.none(), {
+    outcome: "cancelled",
+    reason: "Cancelled",
+    message: "Cancelled before it started; nothing was run.",
+    finishedAt: yield* now
+  })
 })
 
 /** How far the feed of cancellations was followed, and those of it that could not be carried out yet. */
-interface Followed { readonly after: number; readonly failed: ReadonlyArray<string> }
+interface Followed {
+  readonly after: number
+  readonly failed: ReadonlyArray<string>
+}
 
 /** The next cancellations, and those that failed once more: one that fails again must not keep the others waiting. */
 const followCancellations = Effect.fnUntraced(function*(intake: Intake, { after, failed }: Followed) {
   const pool = yield* Pool
   const { ids, next } = yield* pool.cancellations(after, failed.length === 0 ? waitSeconds : retrySeconds)
-  const fails = (id: string) => Effect.as(cancel(intake, id), false).pipe(
-    Effect.catch(({ message }) => Effect.logWarning(message).pipe(Effect.annotateLogs({ assignment: id }), Effect.as(true)))
-  )
+  const fails = (id: string) =>
+    Effect.as(cancel(intake, id), false).pipe(
+      Effect.catch(({ message }) => Effect.logWarning(message).pipe(Effect.annotateLogs({ assignment: id }), Effect.as(true)))
+    )
   return { after: next, failed: yield* Effect.filter(new Set([...failed, ...ids]), fails, { concurrency: 8 }) }
 })
 
@@ -167,6 +216,9 @@ const persistently = <A, E extends { readonly message: string }, R>(step: Effect
 /** Takes assignments and cancellations until interrupted. */
 export const poolIntake = Effect.fnUntraced(function*(intake: Intake) {
   const followed = yield* Ref.make<Followed>({ after: 0, failed: [] })
-  const cancellations = Ref.get(followed).pipe(Effect.flatMap((before) => persistently(followCancellations(intake, before))), Effect.flatMap((next) => Ref.set(followed, next)))
+  const cancellations = Ref.get(followed).pipe(
+    Effect.flatMap((before) => persistently(followCancellations(intake, before))),
+    Effect.flatMap((next) => Ref.set(followed, next))
+  )
   return yield* Effect.all([Effect.forever(persistently(take(intake))), Effect.forever(cancellations)], { concurrency: 2, discard: true })
 })

@@ -33,14 +33,18 @@ export class PoolRefused extends Data.TaggedError("PoolRefused")<{
 }
 
 /** The values name no pool any more, so nobody can be told of a task that is from one. */
-export class PoolMissing extends Data.TaggedError("PoolMissing")<{ readonly url: string; readonly task: string; readonly finalizer: string }> {
+export class PoolMissing
+  extends Data.TaggedError("PoolMissing")<{ readonly url: string; readonly task: string; readonly finalizer: string }>
+{
   override get message() {
     return `The values name no pool, so the one at ${this.url} is not told how AgentTask ${this.task} ended; set agent.url again, or remove the finalizer ${this.finalizer} from the task if nobody asks for its run any more.`
   }
 }
 
 /** The values name another pool than the task is from, so that one's not knowing the stage says nothing of it. */
-export class PoolChanged extends Data.TaggedError("PoolChanged")<{ readonly url: string; readonly from: string; readonly task: string; readonly finalizer: string }> {
+export class PoolChanged extends Data.TaggedError("PoolChanged")<
+  { readonly url: string; readonly from: string; readonly task: string; readonly finalizer: string }
+> {
   override get message() {
     return `The pool at ${this.url} does not know the stage of AgentTask ${this.task}, which is of the pool at ${this.from}; set agent.url to that one again, or remove the finalizer ${this.finalizer} from the task if nobody asks for its run any more.`
   }
@@ -50,26 +54,34 @@ export type PoolError = PoolUnreachable | PoolRefused | PoolMissing | PoolChange
 export class Pool extends Context.Service<Pool, {
   /** Waits up to `waitSeconds` for work; an empty list is a normal answer. */
   readonly acquire: (agent: string, waitSeconds: number, max: number) => Effect.Effect<ReadonlyArray<Assignment>, PoolError>
-  /** Refused with the word `taken` when another agent was faster, `rescue-pending` when the state that it would change is in doubt by now. */
+  /**
+   * Refused with the word `taken` when another agent was faster, `rescue-pending` when the state that it would change is in doubt by now.
+   */
   readonly acknowledge: (id: string, taskUid: string) => Effect.Effect<void, PoolError>
   readonly cancellations: (after: number, waitSeconds: number) => Effect.Effect<typeof CancellationsResponse.Type, PoolError>
-  /** Of the AgentTask with this UID, or of no task. The pool keeps the first result of a stage; that it has one, has the stage elsewhere or not at all, counts as told; not at all only if the stage is `from` this very pool, as without one. */
+  /**
+   * Of the AgentTask with this UID, or of no task. The pool keeps the first result of a stage; that it has one, has the stage elsewhere or
+   * not at all, counts as told; not at all only if the stage is `from` this very pool, as without one.
+   */
   readonly report: (id: string, taskUid: Option.Option<string>, result: StageResult, from?: string) => Effect.Effect<void, PoolError>
   /** Of the AgentTask with this UID, or of none while none could be made. */
   readonly wait: (id: string, taskUid: Option.Option<string>, reason: Reason, message: string) => Effect.Effect<void, PoolError>
 }>()("agent-job/controller/Pool") {
-  static readonly layer = (url: string, tokenFile: string) => Layer.effect(Pool, make(url, tokenFile)).pipe(
-    Layer.provide(toServer({ connections: 16 }))
-  )
+  static readonly layer = (url: string, tokenFile: string) =>
+    Layer.effect(Pool, make(url, tokenFile)).pipe(
+      Layer.provide(toServer({ connections: 16 }))
+    )
 }
 
-const isRefusedAs = (error: PoolError, ...words: ReadonlyArray<Word>): boolean => error._tag === "PoolRefused" && isOneOf(error.word, ...words)
+const isRefusedAs = (error: PoolError, ...words: ReadonlyArray<Word>): boolean =>
+  error._tag === "PoolRefused" && isOneOf(error.word, ...words)
 
 /** The pool knows no such stage. */
 export const isUnknown = (error: PoolError): boolean => isRefusedAs(error, "not-found")
 
 /** The server's own word that it will not have this, which the same again cannot change; a token may get right. */
-export const isNo = (error: PoolError): boolean => error._tag === "PoolRefused" && error.word !== "" && error.status !== 401 && error.status !== 403
+export const isNo = (error: PoolError): boolean =>
+  error._tag === "PoolRefused" && error.word !== "" && error.status !== 401 && error.status !== 403
 
 /** The pool will never take a result of this one for the stage, which is `from` the pool of that URL. */
 export const isSettled = (error: PoolError, from: string): boolean =>
@@ -82,7 +94,9 @@ const make = Effect.fnUntraced(function*(url: string, tokenFile: string) {
   const unreachable = (cause: unknown) => new PoolUnreachable({ url, detail: cause instanceof Error ? cause.message : String(cause) })
 
   /** Read anew for each call: the kubelet replaces the file when the Secret changes. */
-  const token = Effect.tryPromise({ try: () => readFile(tokenFile, "utf8"), catch: unreachable }).pipe(Effect.map((text) => Redacted.make(text.trim())))
+  const token = Effect.tryPromise({ try: () => readFile(tokenFile, "utf8"), catch: unreachable }).pipe(
+    Effect.map((text) => Redacted.make(text.trim()))
+  )
 
   const post = (path: string, body: unknown, waitSeconds = 0): Effect.Effect<HttpClientResponse.HttpClientResponse, PoolError> =>
     Effect.gen(function*() {
@@ -100,8 +114,14 @@ const make = Effect.fnUntraced(function*(url: string, tokenFile: string) {
       return yield* new PoolRefused({ url, status: response.status, word, detail })
     }).pipe(Effect.timeoutOrElse({ duration: (waitSeconds + 15) * 1000, orElse: () => Effect.fail(unreachable("no answer in time")) }))
 
-  const told = (path: string, body: unknown) => Effect.flatMap(post(path, body), (response) => Effect.mapError(Effect.asVoid(response.text), unreachable))
-  const asked = <S extends Schema.ConstraintDecoder<unknown>>(path: string, body: unknown, waitSeconds: number, schema: S): Effect.Effect<S["Type"], PoolError> =>
+  const told = (path: string, body: unknown) =>
+    Effect.flatMap(post(path, body), (response) => Effect.mapError(Effect.asVoid(response.text), unreachable))
+  const asked = <S extends Schema.ConstraintDecoder<unknown>>(
+    path: string,
+    body: unknown,
+    waitSeconds: number,
+    schema: S
+  ): Effect.Effect<S["Type"], PoolError> =>
     post(path, body, waitSeconds).pipe(
       Effect.flatMap((response) => Effect.mapError(response.json, unreachable)),
       Effect.flatMap((json) => Effect.mapError(Effect.fromResult(Schema.decodeUnknownResult(schema)(json)), unreachable))
@@ -113,10 +133,17 @@ const make = Effect.fnUntraced(function*(url: string, tokenFile: string) {
     acknowledge: (id, taskUid) => told(poolPath.acknowledge(id), { taskUid }),
     cancellations: (after, waitSeconds) => asked(poolPath.cancellations, { after, waitSeconds }, waitSeconds, CancellationsResponse),
     report: (id, taskUid, result, from = url) =>
-      told(poolPath.result(id) + Option.match(taskUid, { onNone: () => "", onSome: (uid) => `?taskUid=${encodeURIComponent(uid)}` }), result).pipe(
-        Effect.catchIf((error) => isSettled(error, from), (error) => Effect.logInfo("the pool has another result, gave the stage to another agent, or does not know it", error))
+      told(
+        poolPath.result(id) + Option.match(taskUid, { onNone: () => "", onSome: (uid) => `?taskUid=${encodeURIComponent(uid)}` }),
+        result
+      ).pipe(
+        Effect.catchIf(
+          (error) => isSettled(error, from),
+          (error) => Effect.logInfo("the pool has another result, gave the stage to another agent, or does not know it", error)
+        )
       ),
-    wait: (id, taskUid, reason, message) => told(poolPath.wait(id), { ...(Option.isSome(taskUid) && { taskUid: taskUid.value }), reason, message })
+    wait: (id, taskUid, reason, message) =>
+      told(poolPath.wait(id), { ...(Option.isSome(taskUid) && { taskUid: taskUid.value }), reason, message })
   })
 })
 

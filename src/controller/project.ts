@@ -47,7 +47,8 @@ const containerSeen = ({ lastState, state }: ContainerStatus): ContainerSeen => 
 }
 
 export const podSeen = ({ metadata, spec, status }: Pod): PodSeen => {
-  const find = (name: string) => Option.fromUndefinedOr([...status?.containerStatuses ?? [], ...status?.initContainerStatuses ?? []].find((_) => _.name === name))
+  const find = (name: string) =>
+    Option.fromUndefinedOr([...status?.containerStatuses ?? [], ...status?.initContainerStatuses ?? []].find((_) => _.name === name))
   const has = (type: string, value: string) => status?.conditions?.some((_) => _.type === type && _.status === value) === true
   const unschedulable = status?.conditions?.find((_) => _.type === "PodScheduled" && _.status === "False")
   const disruption = status?.conditions?.find((_) => _.type === "DisruptionTarget" && _.status === "True")
@@ -85,7 +86,10 @@ export const projectTask = (object: unknown): AgentTask => {
 
 const taskUidOf = ({ labels }: Job["metadata"]): string => labels?.[taskUidLabel] ?? ""
 
-export interface Projected<Seen> { readonly taskUid: string; readonly seen: Seen }
+export interface Projected<Seen> {
+  readonly taskUid: string
+  readonly seen: Seen
+}
 
 export const projectJob = (object: unknown): Result.Result<Projected<JobSeen>, Schema.SchemaError> =>
   Result.map(decodeJob(object), (job) => ({ taskUid: taskUidOf(job.metadata), seen: jobSeen(job) }))

@@ -4,16 +4,16 @@
 import { Context, DateTime, Duration, Effect, Equal, Layer, Metric, Option } from "effect"
 import type { Word } from "../core/action.ts"
 import type { JobSeen, Observed, Refusal } from "../core/observed.ts"
-import { plan, type Plan } from "../core/plan.ts"
+import { type Plan, plan } from "../core/plan.ts"
 import { Kubernetes } from "../kubernetes/client.ts"
 import type { KubernetesError } from "../kubernetes/errors.ts"
 import { monotonicMillis } from "../kubernetes/lease.ts"
 import { keyOf } from "../kubernetes/object.ts"
-import type { AgentTask, AgentTaskStatus } from "../schema/agent-task.ts"
 import { makeBackoff } from "../queue/backoff.ts"
+import type { AgentTask, AgentTaskStatus } from "../schema/agent-task.ts"
 import { Configuration } from "./configuration.ts"
 import { Executor, type Pass, type PoolSilent, type Refused, type Unsure } from "./execute.ts"
-import { ask, askLive, type Asked, type Behind, observe } from "./observe.ts"
+import { ask, type Asked, askLive, type Behind, observe } from "./observe.ts"
 import type { PoolError } from "./pool.ts"
 import type { World } from "./world.ts"
 
@@ -30,13 +30,19 @@ export class Reconciler extends Context.Service<Reconciler, {
 const afterConflict = Duration.millis(200)
 /** It was not, twice: a cache is behind, and may be so for minutes. */
 const whileBehind = Duration.seconds(5)
-/** Something that was there is gone: the task itself, which the cache will say soon, or a Job or Lease of others, which no event of ours says. */
+/**
+ * Something that was there is gone: the task itself, which the cache will say soon, or a Job or Lease of others, which no event of ours
+ * says.
+ */
 const afterLoss = Duration.seconds(1)
 
 /** For a pool that did not hear why a task waits. */
 const untilHeard = Duration.seconds(30)
 
-const passes = Metric.counter("agent_job_reconcile_total", { description: "Passes over a task, by the situation it was found in.", incremental: true })
+const passes = Metric.counter("agent_job_reconcile_total", {
+  description: "Passes over a task, by the situation it was found in.",
+  incremental: true
+})
 
 const make = Effect.fnUntraced(function*(world: World) {
   const configuration = yield* Configuration
@@ -46,19 +52,24 @@ const make = Effect.fnUntraced(function*(world: World) {
   const look = (task: AgentTask, { config, now }: Pass) =>
     Effect.flatMap(monotonicMillis, (at) => Effect.provideService(ask(world, task, config.policy, now, at), Kubernetes, kubernetes))
 
-  const lookLive = (task: AgentTask, job: JobSeen, asked: Asked) => Effect.provideService(askLive(world, task, job, asked), Kubernetes, kubernetes)
+  const lookLive = (task: AgentTask, job: JobSeen, asked: Asked) =>
+    Effect.provideService(askLive(world, task, job, asked), Kubernetes, kubernetes)
 
   /** Nothing on a task that went meanwhile. What is decided `maybe` is not to be carried out. */
-  const decide = (task: AgentTask, asked: Asked, { config, now }: Pass) => Effect.map(monotonicMillis, (at) => {
-    if (Option.isNone(world.taskByUid(task.metadata.uid))) return Option.none()
-    const observed = observe(world, task, asked, at)
-    const decision = plan(config.policy, observed, now)
-    world.looked(observed, at)
-    if (decision.actions.some(({ _tag }) => _tag === "CreateJob")) world.reserve(task.metadata.uid)
-    return Option.some({ observed, decision, maybe: decision.live && !asked.live })
-  })
+  const decide = (task: AgentTask, asked: Asked, { config, now }: Pass) =>
+    Effect.map(monotonicMillis, (at) => {
+      if (Option.isNone(world.taskByUid(task.metadata.uid))) return Option.none()
+      const observed = observe(world, task, asked, at)
+      const decision = plan(config.policy, observed, now)
+      world.looked(observed, at)
+      if (decision.actions.some(({ _tag }) => _tag === "CreateJob")) world.reserve(task.metadata.uid)
+      return Option.some({ observed, decision, maybe: decision.live && !asked.live })
+    })
 
-  /** By key: the version that a status of ours took the place of. As long as the caches still have it, the event of that write is on its way. */
+  /**
+   * By key: the version that a status of ours took the place of. As long as the caches still have it, the event of that write is on its
+   * way.
+   */
   const replaced = new Map<string, string>()
 
   /** By key: the version that a write last met a conflict with, or that a cache was last found behind at. */
@@ -81,22 +92,28 @@ const make = Effect.fnUntraced(function*(world: World) {
 
   /** With the UID of a Job that was just made, by which it is known for counted. */
   const settle = (task: AgentTask, { requeueAfterMillis, status: planned }: Plan, made: Option.Option<JobSeen>) => {
-    const status = Option.isSome(made) && planned.launches !== undefined ? { ...planned, job: { name: made.value.name, uid: made.value.uid } } : planned
+    const status = Option.isSome(made) && planned.launches !== undefined
+      ? { ...planned, job: { name: made.value.name, uid: made.value.uid } }
+      : planned
     return (Equal.equals(status, task.status) ? Effect.void : write(task, status)).pipe(
       Effect.as(Option.map(requeueAfterMillis, Duration.millis))
     )
   }
 
-  const say = (task: AgentTask, word: Word, pass: Pass) => Effect.tap(executor.say(task, word, pass), (heard) => Effect.sync(() => {
-    if (heard && word._tag === "ReportWait") world.tell(task.metadata.uid, word)
-  }))
+  const say = (task: AgentTask, word: Word, pass: Pass) =>
+    Effect.tap(executor.say(task, word, pass), (heard) =>
+      Effect.sync(() => {
+        if (heard && word._tag === "ReportWait") world.tell(task.metadata.uid, word)
+      }))
 
   const carryOut = Effect.fnUntraced(function*(observed: Observed, decision: Plan, pass: Pass) {
     const made = yield* executor.all(observed.task, decision.actions, pass)
     Option.map(made, (job) => world.created(observed.task.metadata.uid, job))
     const again = yield* settle(observed.task, decision, made)
     const heard = yield* Effect.forEach(decision.words, (word) => say(observed.task, word, pass))
-    return heard.every((_) => _) ? again : Option.some(Option.match(again, { onNone: () => untilHeard, onSome: (delay) => Duration.min(delay, untilHeard) }))
+    return heard.every((_) => _)
+      ? again
+      : Option.some(Option.match(again, { onNone: () => untilHeard, onSome: (delay) => Duration.min(delay, untilHeard) }))
   })
 
   /** It is kept until its time is over: whatever brings the task back, such as the event of the status that tells of it, asks no sooner. */
@@ -106,7 +123,10 @@ const make = Effect.fnUntraced(function*(world: World) {
   const refused = (task: AgentTask, asked: Asked, pass: Pass, refusal: Refusal) =>
     refuse(task, refusal).pipe(
       Effect.andThen(decide(task, asked, pass)),
-      Effect.flatMap(Option.match({ onNone: () => Effect.succeedNone, onSome: ({ decision, maybe, observed }) => maybe ? Effect.succeedSome(Duration.zero) : carryOut(observed, decision, pass) }))
+      Effect.flatMap(Option.match({
+        onNone: () => Effect.succeedNone,
+        onSome: ({ decision, maybe, observed }) => maybe ? Effect.succeedSome(Duration.zero) : carryOut(observed, decision, pass)
+      }))
     )
 
   /** The Job may be there: its slot stays taken until a look says that it is not. */
@@ -114,27 +134,39 @@ const make = Effect.fnUntraced(function*(world: World) {
     look(task, pass).pipe(
       Effect.catch((error) => Effect.as(Effect.logWarning(error.message), asked)),
       Effect.tap(() => Effect.logWarning(message)),
-      Effect.flatMap((asked) => refused(task, asked, pass, { kind: "Refused", message, againInMillis: Duration.toMillis(backoff.failed(keyOf(task.metadata)).delay) }))
+      Effect.flatMap((asked) =>
+        refused(task, asked, pass, {
+          kind: "Refused",
+          message,
+          againInMillis: Duration.toMillis(backoff.failed(keyOf(task.metadata)).delay)
+        })
+      )
     )
 
-  const once = Effect.fnUntraced(function*(task: AgentTask): Effect.fn.Return<Option.Option<Duration.Duration>, Failure | PoolSilent | Refused | Behind> {
-    const now = DateTime.formatIso(yield* DateTime.now)
-    const pass: Pass = { config: yield* configuration.current, now }
-    world.mayAsk(task.metadata.uid, yield* monotonicMillis)
-    const asked = yield* look(task, pass)
-    const first = yield* decide(task, asked, pass)
-    const job = Option.flatMap(Option.filter(first, ({ maybe }) => maybe), ({ observed }) => observed.job)
-    const decided = Option.isNone(job) ? first : yield* Effect.flatMap(lookLive(task, job.value, asked), (live) => decide(task, live, pass))
-    if (Option.isNone(decided)) return Option.none()
-    const { decision, observed } = decided.value
-    yield* Metric.update(Metric.withAttributes(passes, { situation: decision.situation }), 1)
-    return yield* carryOut(observed, decision, pass).pipe(
-      Effect.tapError(({ _tag }) => _tag === "Unreachable" || _tag === "Unsure" ? Effect.void : Effect.sync(() => world.giveBack(task.metadata.uid))), // not while the Job may be there after all
-      Effect.catchTag("Refused", (refusal) => refused(task, asked, pass, refusal)),
-      Effect.catchTag("Unsure", (answer) => unsure(task, asked, pass, answer)),
-      Effect.catchTag("Unsure", ({ because }) => Effect.fail(because)) // of what was decided upon a refusal, which makes no Job
-    )
-  })
+  const once = Effect.fnUntraced(
+    function*(task: AgentTask): Effect.fn.Return<Option.Option<Duration.Duration>, Failure | PoolSilent | Refused | Behind> {
+      const now = DateTime.formatIso(yield* DateTime.now)
+      const pass: Pass = { config: yield* configuration.current, now }
+      world.mayAsk(task.metadata.uid, yield* monotonicMillis)
+      const asked = yield* look(task, pass)
+      const first = yield* decide(task, asked, pass)
+      const job = Option.flatMap(Option.filter(first, ({ maybe }) => maybe), ({ observed }) => observed.job)
+      const decided = Option.isNone(job)
+        ? first
+        : yield* Effect.flatMap(lookLive(task, job.value, asked), (live) => decide(task, live, pass))
+      if (Option.isNone(decided)) return Option.none()
+      const { decision, observed } = decided.value
+      yield* Metric.update(Metric.withAttributes(passes, { situation: decision.situation }), 1)
+      return yield* carryOut(observed, decision, pass).pipe(
+        Effect.tapError(({ _tag }) =>
+          _tag === "Unreachable" || _tag === "Unsure" ? Effect.void : Effect.sync(() => world.giveBack(task.metadata.uid))
+        ), // not while the Job may be there after all
+        Effect.catchTag("Refused", (refusal) => refused(task, asked, pass, refusal)),
+        Effect.catchTag("Unsure", (answer) => unsure(task, asked, pass, answer)),
+        Effect.catchTag("Unsure", ({ because }) => Effect.fail(because)) // of what was decided upon a refusal, which makes no Job
+      )
+    }
+  )
 
   return Reconciler.of({
     reconcile: Effect.fn("Reconciler.reconcile")(function*(key) {
@@ -150,10 +182,11 @@ const make = Effect.fnUntraced(function*(world: World) {
       if (Option.isSome(world.job(uid))) backoff.ended(key)
       return yield* once(task.value).pipe(
         Effect.catchTag(["Conflict", "AlreadyExists"], () => Effect.sync(() => Option.some(metConflict(key, task.value)))),
-        Effect.catchTag("Behind", ({ message }) => Effect.suspend(() => {
-          const pause = metConflict(key, task.value)
-          return Effect.as(pause === whileBehind ? Effect.logInfo(message) : Effect.void, Option.some(pause))
-        })),
+        Effect.catchTag("Behind", ({ message }) =>
+          Effect.suspend(() => {
+            const pause = metConflict(key, task.value)
+            return Effect.as(pause === whileBehind ? Effect.logInfo(message) : Effect.void, Option.some(pause))
+          })),
         Effect.catchTag("NotFound", () => Effect.succeedSome(afterLoss)),
         Effect.catchTag("PoolSilent", ({ againInMillis }) => Effect.succeedSome(Duration.millis(againInMillis))),
         Effect.catchTag("Refused", ({ message }) => Effect.logWarning(message).pipe(Effect.as(Option.some(Duration.seconds(10))))),

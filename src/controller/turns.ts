@@ -19,7 +19,9 @@ export interface Turns {
   readonly turn: (task: AgentTask) => Turn
   /** Keys of the tasks that have no Job yet: when a slot or workspace gets free, it is their turn to be looked at. */
   readonly waiting: () => ReadonlyArray<string>
-  /** Keys of those that were told to wait and whose turn has come since, because a pass gave a slot or a workspace back; each is named once. */
+  /**
+   * Keys of those that were told to wait and whose turn has come since, because a pass gave a slot or a workspace back; each is named once.
+   */
   readonly calledUp: () => ReadonlyArray<string>
   /** Whether it is known who has the workspace's Lease, or that nobody has. */
   readonly knowsHolder: (workspace: WorkspaceName) => boolean
@@ -77,7 +79,8 @@ export const make = (cache: Pick<Cache, "job" | "keyOf" | "task" | "taskByUid" |
   }
 
   /** One whose Job was cleared away is as if it had never begun, and so is one whose Job was asked for and is not there. */
-  const hasBegun = ({ metadata: { uid }, status: { phase } }: AgentTask): boolean => phase === "Running" || isOfNewerVersion(phase) || Option.isSome(cache.job(uid))
+  const hasBegun = ({ metadata: { uid }, status: { phase } }: AgentTask): boolean =>
+    phase === "Running" || isOfNewerVersion(phase) || Option.isSome(cache.job(uid))
   /** Between two launches it keeps its slot, unless it was told to wait: the phase does not go back for that. */
   const isBetweenLaunches = ({ status: { phase, queue } }: AgentTask): boolean => phase === "Starting" && queue === undefined
   const occupies = (task: AgentTask): boolean => isBetweenLaunches(task) || reserved.has(task.metadata.uid) || hasBegun(task)
@@ -98,7 +101,17 @@ export const make = (cache: Pick<Cache, "job" | "keyOf" | "task" | "taskByUid" |
     const { metadata: { creationTimestamp, name, uid }, spec: { stage, workspace } } = task
     const has = occupies(task)
     const holder = holders.get(workspace)
-    return { uid, name, workspace, stage, createdAt: creationTimestamp, occupies: has, holds: holder === uid, refused: !has && isPassedOver(uid), shutOut: !has && stage !== "plan" && isOutside(holder) }
+    return {
+      uid,
+      name,
+      workspace,
+      stage,
+      createdAt: creationTimestamp,
+      occupies: has,
+      holds: holder === uid,
+      refused: !has && isPassedOver(uid),
+      shutOut: !has && stage !== "plan" && isOutside(holder)
+    }
   }
   const isOpen = (task: AgentTask): boolean =>
     !isOver(task.status.phase) && (!isCalledOff(task) || isOfNewerVersion(task.status.phase)) && (!waitsForSource(task) || occupies(task))

@@ -10,7 +10,9 @@ import type { Layer } from "../schema/layers.ts"
 import { parseLayers, type Values } from "../schema/values.ts"
 import { yamlLayer } from "../schema/yaml-layer.ts"
 
-export class ValuesInvalid extends Data.TaggedError("ValuesInvalid")<{ readonly files: ReadonlyArray<string>; readonly faults: ReadonlyArray<Fault> }> {
+export class ValuesInvalid
+  extends Data.TaggedError("ValuesInvalid")<{ readonly files: ReadonlyArray<string>; readonly faults: ReadonlyArray<Fault> }>
+{
   override readonly [Runtime.errorExitCode] = 2
   override get message() {
     return `The values in ${this.files.join(", ")} cannot be used; correct them and start again: ${this.faults.map(told).join("; ")}`
@@ -37,37 +39,60 @@ const readDirectory = async (directory: string): Promise<ReadonlyArray<ValuesTex
 const standardInput = "/dev/stdin"
 
 const read = async (path: string): Promise<ReadonlyArray<ValuesText>> =>
-  path === standardInput ? [{ file: path, text: await textOf(process.stdin) }] :
-  (await stat(path)).isDirectory() ? readDirectory(path) : [{ file: path, text: await readFile(path, "utf8") }]
+  path === standardInput
+    ? [{ file: path, text: await textOf(process.stdin) }]
+    : (await stat(path)).isDirectory()
+    ? readDirectory(path)
+    : [{ file: path, text: await readFile(path, "utf8") }]
 
 /** Of a file that cannot be read or written: Node's words without its code, its call and the path. */
-export const wordsOf = (error: unknown): string => error instanceof Error ? error.message.replace(/^E[A-Z]+: (.*?),? \w+ '.*'$/u, "$1") : String(error)
+export const wordsOf = (error: unknown): string =>
+  error instanceof Error ? error.message.replace(/^E[A-Z]+: (.*?),? \w+ '.*'$/u, "$1") : String(error)
 
 /** The texts of all files that the paths mean, in the order in which they are laid over each other. */
 export const readTexts = (paths: ReadonlyArray<string>): Effect.Effect<ReadonlyArray<ValuesText>, ValuesInvalid> =>
   Effect.tryPromise({
     try: async () => (await Promise.all(paths.map(read))).flat(),
-    catch: (error) => new ValuesInvalid({ files: paths, faults: [{ file: paths.join(", "), message: `cannot be read: ${wordsOf(error)}` }] })
+    catch: (error) =>
+      new ValuesInvalid({ files: paths, faults: [{ file: paths.join(", "), message: `cannot be read: ${wordsOf(error)}` }] })
   })
 
 const layersOf = (texts: ReadonlyArray<ValuesText>): Effect.Effect<ReadonlyArray<Layer>, ValuesInvalid> => {
   const read = texts.map(({ file, text }) => yamlLayer(file, text))
   const faults = read.flatMap(Result.match({ onFailure: (_) => _, onSuccess: () => [] }))
-  return faults.length > 0 ? Effect.fail(new ValuesInvalid({ files: texts.map(({ file }) => file), faults })) : Effect.succeed(read.filter(Result.isSuccess).map(({ success }) => success))
+  return faults.length > 0
+    ? Effect.fail(new ValuesInvalid({ files: texts.map(({ file }) => file), faults }))
+    : Effect.succeed(read.filter(Result.isSuccess).map(({ success }) => success))
 }
 
-export const loadLayers = (paths: ReadonlyArray<string>): Effect.Effect<ReadonlyArray<Layer>, ValuesInvalid> => Effect.flatMap(readTexts(paths), layersOf)
+export const loadLayers = (paths: ReadonlyArray<string>): Effect.Effect<ReadonlyArray<Layer>, ValuesInvalid> =>
+  Effect.flatMap(readTexts(paths), layersOf)
 
-export interface Loaded { readonly layers: ReadonlyArray<Layer>; readonly values: Values }
+export interface Loaded {
+  readonly layers: ReadonlyArray<Layer>
+  readonly values: Values
+}
 
 const valuesOf = (layers: ReadonlyArray<Layer>): Effect.Effect<Loaded, ValuesInvalid> =>
   Effect.fromResult(parseLayers(layers)).pipe(
-    Effect.mapBoth({ onSuccess: (values) => ({ layers, values }), onFailure: (faults) => new ValuesInvalid({ files: layers.map(({ name }) => name), faults }) })
+    Effect.mapBoth({
+      onSuccess: (values) => ({ layers, values }),
+      onFailure: (faults) => new ValuesInvalid({ files: layers.map(({ name }) => name), faults })
+    })
   )
 
 /** What the paths come to, and the layers that it is made of. */
-export const loadValues = (paths: ReadonlyArray<string>): Effect.Effect<Loaded, ValuesInvalid> => Effect.flatMap(loadLayers(paths), valuesOf)
+export const loadValues = (paths: ReadonlyArray<string>): Effect.Effect<Loaded, ValuesInvalid> =>
+  Effect.flatMap(loadLayers(paths), valuesOf)
 
 /** The same of files by their names, as a ConfigMap has them. */
 export const valuesIn = (files: Readonly<Record<string, string>>): Effect.Effect<Loaded, ValuesInvalid> =>
-  Effect.flatMap(layersOf(Object.entries(files).filter(([file]) => file.endsWith(".yaml")).sort(([a], [b]) => inOrder(a, b)).map(([file, text]) => ({ file, text }))), valuesOf)
+  Effect.flatMap(
+    layersOf(
+      Object.entries(files).filter(([file]) => file.endsWith(".yaml")).sort(([a], [b]) => inOrder(a, b)).map(([file, text]) => ({
+        file,
+        text
+      }))
+    ),
+    valuesOf
+  )

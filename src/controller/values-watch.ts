@@ -11,9 +11,14 @@ const directoryOf = (path: string): string => statSync(path).isDirectory() ? pat
 const events = (path: string): Stream.Stream<void> =>
   Stream.callback<void>((queue) =>
     Effect.acquireRelease(
-      Effect.sync((): FSWatcher => watch(directoryOf(path), () => Queue.offerUnsafe(queue, undefined)).on("error", () => Queue.endUnsafe(queue))),
+      Effect.sync((): FSWatcher =>
+        watch(directoryOf(path), () => Queue.offerUnsafe(queue, undefined)).on("error", () => Queue.endUnsafe(queue))
+      ),
       (watcher) => Effect.sync(() => watcher.close())
-    )).pipe(Stream.catchCause((cause) => Stream.drain(Stream.fromEffect(Effect.logDebug("the values cannot be watched, so they are read every minute", cause)))))
+    )
+  ).pipe(Stream.catchCause((cause) =>
+    Stream.drain(Stream.fromEffect(Effect.logDebug("the values cannot be watched, so they are read every minute", cause)))
+  ))
 
 export const valuesWatch = (path: string): Stream.Stream<void> =>
   Stream.merge(events(path), Stream.tick("1 minute")).pipe(Stream.debounce("200 millis"))

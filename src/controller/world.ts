@@ -26,7 +26,10 @@ export interface World extends Cache.Cache, Turns.Turns {
 
   /** Limits and history by which turns are given from now on. */
   readonly setPolicy: (policy: TaskPolicy) => void
-  /** What a pass over the task saw, at this monotonic time: whether it was told to wait for its turn, its Job, and whether that has a Pod or waits for a quota. */
+  /**
+   * What a pass over the task saw, at this monotonic time: whether it was told to wait for its turn, its Job, and whether that has a Pod or
+   * waits for a quota.
+   */
   readonly looked: (observed: Pick<Observed, "task" | "turn" | "job" | "pod" | "warning">, at: number) => void
   /** The pool has taken it, or never will. */
   readonly tell: (taskUid: string, told: Told) => void

@@ -8,7 +8,10 @@ import type { StageResult } from "../schema/stage-result.ts"
 import type { Holder } from "./observed.ts"
 
 export type Action = Data.TaggedEnum<{
-  /** Takes the workspace's Lease for this task: creates it, or takes it over from the version seen. The epoch counts how often it has changed hands. */
+  /**
+   * Takes the workspace's Lease for this task: creates it, or takes it over from the version seen. The epoch counts how often it has
+   * changed hands.
+   */
   TakeWorkspace: { readonly from: Holder; readonly epoch: number }
   /** In that epoch of its workspace; 0 for a plan, which takes none. */
   CreateJob: { readonly epoch: number }

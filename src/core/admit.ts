@@ -19,7 +19,9 @@ export interface Candidate {
   readonly holds: boolean
   /** The API server does not make its Job for now, for what is its own alone, so that others go first. */
   readonly refused: boolean
-  /** It would change a workspace whose Lease one has that is none of these, such as a task that is gone and whose Pod is on a silent node. */
+  /**
+   * It would change a workspace whose Lease one has that is none of these, such as a task that is gone and whose Pod is on a silent node.
+   */
   readonly shutOut: boolean
 }
 
@@ -32,7 +34,10 @@ const byRefusal = (a: Candidate, b: Candidate): number => Number(goesLast(a)) - 
 /** Within one workspace. */
 const byRank = (a: Candidate, b: Candidate): number => Number(b.holds) - Number(a.holds) || byRefusal(a, b) || byAge(a, b)
 
-/** The order of the queue: each workspace's first, then each one's second …, counting what already runs; among equals the oldest; at the end those that were refused, or are shut out. */
+/**
+ * The order of the queue: each workspace's first, then each one's second …, counting what already runs; among equals the oldest; at the end
+ * those that were refused, or are shut out.
+ */
 const inTurn = (waiting: ReadonlyArray<Candidate>, running: ReadonlyMap<string, number>): ReadonlyArray<Candidate> => {
   const seen = new Map(running)
   return [...waiting].sort(byRank).map((task) => {
@@ -81,11 +86,14 @@ export const admit = (tasks: ReadonlyArray<Candidate>, limits: TaskPolicy["limit
       take(task)
       continue
     }
-    turns.set(task.uid, Turn.Waiting({
-      reason: holder === undefined ? "ConcurrencyLimit" : "WorkspaceBusy",
-      position: shownPosition(++position),
-      blockedBy: Option.fromUndefinedOr(holder)
-    }))
+    turns.set(
+      task.uid,
+      Turn.Waiting({
+        reason: holder === undefined ? "ConcurrencyLimit" : "WorkspaceBusy",
+        position: shownPosition(++position),
+        blockedBy: Option.fromUndefinedOr(holder)
+      })
+    )
     if (mutates(task.stage) && holder === undefined) changing.set(task.workspace, task.name) // the next one waits for this one
   }
   return turns

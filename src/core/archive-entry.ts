@@ -43,21 +43,32 @@ const parse = (path: string): ReadonlyArray<string> | string => {
  * from wherever a link of that name leads.
  */
 const linkTrouble = (target: string, depth: number): Option.Option<string> => {
-  if (target === "" || target.startsWith("/") || /[\u0000-\u001f\u007f\\]/u.test(target) || size(target) > pathLimits.path) return Option.some("a link to an absolute or impossible path")
+  if (target === "" || target.startsWith("/") || /[\u0000-\u001f\u007f\\]/u.test(target) || size(target) > pathLimits.path) {
+    return Option.some("a link to an absolute or impossible path")
+  }
   const names = target.split("/").filter((name) => name !== "" && name !== ".")
   const up = names.findIndex((name) => name !== "..")
   const climbs = up === -1 ? names.length : up
   return climbs > depth || names.slice(climbs).includes("..") ? Option.some("a link that leads outside the archive") : Option.none()
 }
 
-const kinds: Readonly<Record<string, string>> = { Hardlink: "a hard link", CharDevice: "a device", BlockDevice: "a device", Fifo: "a named pipe" }
+const kinds: Readonly<Record<string, string>> = {
+  Hardlink: "a hard link",
+  CharDevice: "a device",
+  BlockDevice: "a device",
+  Fifo: "a named pipe"
+}
 
 export const entryAction = ({ linkTarget = "", mode, path, type }: EntryHeader): EntryAction => {
   const segments = parse(path)
   if (typeof segments === "string") return EntryAction.Refuse({ why: segments })
   if (type === "Directory") return segments.length === 0 ? EntryAction.Skip() : EntryAction.MakeFolder({ segments })
   if (segments.length === 0) return EntryAction.Refuse({ why: "which has no name" })
-  if (type === "File") return path.endsWith("/") ? EntryAction.Refuse({ why: "a file with the name of a directory" }) : EntryAction.WriteFile({ segments, executable: (mode & 0o100) !== 0 })
+  if (type === "File") {
+    return path.endsWith("/")
+      ? EntryAction.Refuse({ why: "a file with the name of a directory" })
+      : EntryAction.WriteFile({ segments, executable: (mode & 0o100) !== 0 })
+  }
   if (type === "Symlink") {
     return Option.match(linkTrouble(linkTarget, segments.length - 1), {
       onNone: () => EntryAction.MakeLink({ segments, target: linkTarget }),

@@ -26,6 +26,8 @@ export const cliConfiguration = ({ filesystem, network }: ProviderMirrors, token
     ...direct([...filesystem, ...network].map(({ include }) => include))
   ]
   const hosts = new Set(network.map(mirrorHost))
-  const credentials = [...tokens].filter(([host]) => hosts.has(host)).flatMap(([host, token]) => block(`credentials ${JSON.stringify(host)}`, { token }))
+  const credentials = [...tokens].filter(([host]) => hosts.has(host)).flatMap(([host, token]) =>
+    block(`credentials ${JSON.stringify(host)}`, { token })
+  )
   return ["provider_installation {", ...methods.map((line) => `  ${line}`), "}", ...credentials, ""].join("\n")
 }

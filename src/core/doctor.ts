@@ -26,17 +26,30 @@ export interface NetworkFindings {
   readonly findings: Readonly<Record<Exclude<Probe, "listener">, Option.Option<ReadonlyArray<Finding>>>>
 }
 
-const isOneOf = (targets: ReadonlyArray<ProbeTarget>) => ({ address, port }: ProbeTarget): boolean => targets.some((_) => _.address === address && _.port === port)
+const isOneOf = (targets: ReadonlyArray<ProbeTarget>) => ({ address, port }: ProbeTarget): boolean =>
+  targets.some((_) => _.address === address && _.port === port)
 
 export const networkPolicies = "network policies are enforced"
 const metadataServices = "metadata services are closed to tasks"
 
 const enforcement = ({ findings: { closed, open }, listener }: NetworkFindings): Check => {
   const say = check(networkPolicies)
-  if (Option.isNone(open) || Option.isNone(closed)) return say("unknown", "a probe did not tell what it reached; see its events while it runs, and try again")
+  if (Option.isNone(open) || Option.isNone(closed)) {
+    return say("unknown", "a probe did not tell what it reached; see its events while it runs, and try again")
+  }
   const [free, held] = [open.value, closed.value].map((all) => all.filter(isOneOf(listener)))
-  if (held?.some(({ last }) => last)) return say("failed", "a Pod that a policy closes reaches another Pod: this network takes NetworkPolicies and does not hold to them; install one that does")
-  if (!free?.some(({ last }) => last)) return say("unknown", "a Pod that a policy opens does not reach another Pod either, so that a closed one does not proves nothing; look for policies of the network beside those of Kubernetes")
+  if (held?.some(({ last }) => last)) {
+    return say(
+      "failed",
+      "a Pod that a policy closes reaches another Pod: this network takes NetworkPolicies and does not hold to them; install one that does"
+    )
+  }
+  if (!free?.some(({ last }) => last)) {
+    return say(
+      "unknown",
+      "a Pod that a policy opens does not reach another Pod either, so that a closed one does not proves nothing; look for policies of the network beside those of Kubernetes"
+    )
+  }
   return held?.some(({ first }) => first)
     ? say("warning", "they are, but a Pod reached another one before its policy was in force; a task has such a moment too")
     : say("ok", "of two Pods alike, the one that a policy closes reaches nothing")
@@ -53,37 +66,82 @@ const metadata = (config: ResolvedConfig, found: ReadonlyArray<Finding>, enforce
   const say = check(metadataServices)
   const by = closing(config, isClosedElsewhere)
   const open = found.filter(isOneOf(metadataTargets)).filter(({ last }) => last)
-  if (open.length > 0) return say("failed", `a task's Pod reaches ${listed(open)}, where a node's own credentials may be; give restrictMetadataService: true, or component restricted-egress`)
-  if (by === "a policy that is not there") return say("failed", `no policy closes all egress of ${config.taskNamespace}, though task.networkPolicy.closedElsewhere is true; apply component restricted-egress, or take the value back`)
-  if (by === "a policy that the values do not know") return say("warning", "nobody answered there, and a policy closes all egress, but nobody would notice if that went; give task.networkPolicy.closedElsewhere: true, as component restricted-egress does")
-  if (by === "nobody") return say("warning", "nobody answered there, but no policy of this installation says so; give restrictMetadataService: true, or component restricted-egress")
-  return enforced ? say("ok", "nobody answered, a policy says so, and policies are enforced") : say("unknown", "nobody answered, but it is not proven that policies are enforced")
+  if (open.length > 0) {
+    return say(
+      "failed",
+      `a task's Pod reaches ${
+        listed(open)
+      }, where a node's own credentials may be; give restrictMetadataService: true, or component restricted-egress`
+    )
+  }
+  if (by === "a policy that is not there") {
+    return say(
+      "failed",
+      `no policy closes all egress of ${config.taskNamespace}, though task.networkPolicy.closedElsewhere is true; apply component restricted-egress, or take the value back`
+    )
+  }
+  if (by === "a policy that the values do not know") {
+    return say(
+      "warning",
+      "nobody answered there, and a policy closes all egress, but nobody would notice if that went; give task.networkPolicy.closedElsewhere: true, as component restricted-egress does"
+    )
+  }
+  if (by === "nobody") {
+    return say(
+      "warning",
+      "nobody answered there, but no policy of this installation says so; give restrictMetadataService: true, or component restricted-egress"
+    )
+  }
+  return enforced
+    ? say("ok", "nobody answered, a policy says so, and policies are enforced")
+    : say("unknown", "nobody answered, but it is not proven that policies are enforced")
 }
 
-const otherPods = ({ taskNetwork: { denyPods } }: ResolvedConfig, found: ReadonlyArray<Finding>, { listener }: NetworkFindings, enforced: boolean): Check => {
+const otherPods = (
+  { taskNetwork: { denyPods } }: ResolvedConfig,
+  found: ReadonlyArray<Finding>,
+  { listener }: NetworkFindings,
+  enforced: boolean
+): Check => {
   const say = check("other Pods are closed to tasks")
   const reached = found.filter(isOneOf(listener)).some(({ last }) => last)
-  if (!denyPods) return reached ? say("warning", "a task's Pod reaches any other Pod; give task.networkPolicy.denyPods: true to close that") : say("ok", "a task's Pod does not reach a Pod that listens")
+  if (!denyPods) {
+    return reached
+      ? say("warning", "a task's Pod reaches any other Pod; give task.networkPolicy.denyPods: true to close that")
+      : say("ok", "a task's Pod does not reach a Pod that listens")
+  }
   if (reached) return say("failed", "a task's Pod reaches another Pod, though task.networkPolicy.denyPods is true")
-  return enforced ? say("ok", "a task's Pod does not reach a Pod that listens, and policies are enforced") : say("unknown", "a task's Pod does not reach a Pod that listens, but it is not proven that policies are enforced")
+  return enforced
+    ? say("ok", "a task's Pod does not reach a Pod that listens, and policies are enforced")
+    : say("unknown", "a task's Pod does not reach a Pod that listens, but it is not proven that policies are enforced")
 }
 
 const needed = (found: ReadonlyArray<Finding>, targets: ReadonlyArray<ProbeTarget>): Check => {
   const say = check("tasks reach what they need")
   const missed = found.filter(isOneOf(targets)).filter(({ last }) => !last)
-  return missed.length === 0 ? say("ok", "the API server, by its name") : say("failed", `a task's Pod does not reach ${listed(missed)}; a worker could not claim its task, so open DNS and the API server`)
+  return missed.length === 0
+    ? say("ok", "the API server, by its name")
+    : say("failed", `a task's Pod does not reach ${listed(missed)}; a worker could not claim its task, so open DNS and the API server`)
 }
 
 /** Of all that the network was asked: it holds to policies, and nothing that they deny was reached. */
 export const provesIsolation = (checks: ReadonlyArray<Check>): boolean =>
-  [networkPolicies, metadataServices].every((name) => checks.some((_) => _.name === name && _.outcome === "ok")) && checks.every(({ outcome }) => outcome === "ok" || outcome === "warning")
+  [networkPolicies, metadataServices].every((name) => checks.some((_) => _.name === name && _.outcome === "ok")) &&
+  checks.every(({ outcome }) => outcome === "ok" || outcome === "warning")
 
 /** The cluster made none of the Pods that connect. */
 export const nothingStarted = ({ taskNamespace }: ResolvedConfig): Check =>
   check(networkPolicies)("unknown", `no Pod could be started in ${taskNamespace} to connect to; see kubectl -n ${taskNamespace} get events`)
 
-/** `apiServer`: what a worker has to reach. `isClosedElsewhere`: a policy that is none of the values' closes all egress of the namespace. */
-export const networkChecks = (config: ResolvedConfig, found: NetworkFindings, apiServer: ReadonlyArray<ProbeTarget>, isClosedElsewhere: boolean): ReadonlyArray<Check> => {
+/**
+ * `apiServer`: what a worker has to reach. `isClosedElsewhere`: a policy that is none of the values' closes all egress of the namespace.
+ */
+export const networkChecks = (
+  config: ResolvedConfig,
+  found: NetworkFindings,
+  apiServer: ReadonlyArray<ProbeTarget>,
+  isClosedElsewhere: boolean
+): ReadonlyArray<Check> => {
   const enforced = enforcement(found)
   const proven = enforced.outcome === "ok"
   return [
@@ -99,7 +157,9 @@ export const podSecurity = (namespace: string, labels: Readonly<Record<string, s
   const level = labels["pod-security.kubernetes.io/enforce"] ?? "privileged"
   return check("Pod Security of the tasks' namespace")(
     level === "restricted" ? "ok" : "warning",
-    level === "restricted" ? "restricted is enforced" : `${level} is enforced; label namespace ${namespace} with pod-security.kubernetes.io/enforce=restricted unless values of yours need more`
+    level === "restricted"
+      ? "restricted is enforced"
+      : `${level} is enforced; label namespace ${namespace} with pod-security.kubernetes.io/enforce=restricted unless values of yours need more`
   )
 }
 
@@ -108,29 +168,46 @@ export const definition = (found: Option.Option<{ readonly differs: boolean }>):
   const say = check("the CustomResourceDefinition")
   return Option.match(found, {
     onNone: () => say("failed", "atasks.scalr.io is not there; apply kustomize/crd"),
-    onSome: ({ differs }) => differs ? say("failed", "atasks.scalr.io is of another version than this program; apply the kustomize/crd that belongs to it") : say("ok", "is of this program's version")
+    onSome: ({ differs }) =>
+      differs
+        ? say("failed", "atasks.scalr.io is of another version than this program; apply the kustomize/crd that belongs to it")
+        : say("ok", "is of this program's version")
   })
 }
 
 /** `missing`, `weaker`: policies and bindings by kind and name. */
 export const admission = (config: ResolvedConfig, missing: ReadonlyArray<string>, weaker: ReadonlyArray<string>): Check => {
   const say = check("admission policies")
-  if (config.admissionPolicies === undefined) return say("warning", "are not asked for; give admissionPolicies.enabled: true, or component admission")
+  if (config.admissionPolicies === undefined) {
+    return say("warning", "are not asked for; give admissionPolicies.enabled: true, or component admission")
+  }
   if (missing.length > 0) return say("failed", `${missing.join(", ")} are not there; apply component admission`)
-  return weaker.length > 0 ? say("failed", `${weaker.join(", ")} say something else than these values; apply the installation again`) : say("ok", "are there, and say what these values say")
+  return weaker.length > 0
+    ? say("failed", `${weaker.join(", ")} say something else than these values; apply the installation again`)
+    : say("ok", "are there, and say what these values say")
 }
 
 /** `lacking`: granted by no role though it should be; `excess`: granted though it must not be; both in words. */
 export const rights = (account: string, lacking: ReadonlyArray<string>, excess: ReadonlyArray<string>): Check => {
   const say = check(`what ${account} may do`)
-  if (excess.length > 0) return say("failed", `it may ${excess.join(", ")}, which nothing here grants; find the role that does, and take it away`)
-  return lacking.length > 0 ? say("failed", `it may not ${lacking.join(", ")}; apply the roles again`) : say("ok", "as docs/rbac.md has it, and neither get Secrets nor run commands in Pods")
+  if (excess.length > 0) {
+    return say("failed", `it may ${excess.join(", ")}, which nothing here grants; find the role that does, and take it away`)
+  }
+  return lacking.length > 0
+    ? say("failed", `it may not ${lacking.join(", ")}; apply the roles again`)
+    : say("ok", "as docs/rbac.md has it, and neither get Secrets nor run commands in Pods")
 }
 
 /** `nodes`: those that run Pods of ours, and how many of them can give Pods users of their own. */
 export const userNamespaces = (asked: boolean, nodes: number, able: number): Check => {
   const say = check("user namespaces")
   const share = `${able} of ${nodes} nodes have them`
-  if (able === nodes && nodes > 0) return asked ? say("ok", share) : say("warning", `${share}, and tasks do not use them; give task.userNamespaces: true`)
-  return asked ? say("failed", `${share}, and task.userNamespaces is true: Pods do not start on the others`) : say("ok", `${share}; tasks do without`)
+  if (able === nodes && nodes > 0) {
+    return asked
+      ? say("ok", share)
+      : say("warning", `${share}, and tasks do not use them; give task.userNamespaces: true`)
+  }
+  return asked
+    ? say("failed", `${share}, and task.userNamespaces is true: Pods do not start on the others`)
+    : say("ok", `${share}; tasks do without`)
 }

@@ -18,7 +18,10 @@ export const drained = (annotations: Annotations, now: string): Annotations => (
 
 export const undrained = (annotations: Annotations): Annotations => Record.remove(annotations, asked)
 
-/** How long one that led before may still make a Job, if it did not give the lead back: its passes end within 20 s of the end of its lead, and their requests within 30 s. One that gives it back has waited for both. */
+/**
+ * How long one that led before may still make a Job, if it did not give the lead back: its passes end within 20 s of the end of its lead,
+ * and their requests within 30 s. One that gives it back has waited for both.
+ */
 export const formerLeadMillis = 60_000
 
 /** The controller's answer to what is asked; to a drain not while a Job is on its way that was decided on before. */

@@ -24,7 +24,9 @@ const sentences = (...parts: ReadonlyArray<readonly [says: string, named: Readon
   parts.filter(([, , count]) => count > 0).map(([says, named, count]) => `${says}: ${list(named, count)}.`).join(" ")
 
 /** Empty when there is nothing to say. */
-export const effectsMessage = ({ incomplete, unknown, unknownCount, unsaved, unsavedCount, unseen = [], unseenCount = 0 }: StageEffects): string =>
+export const effectsMessage = (
+  { incomplete, unknown, unknownCount, unsaved, unsavedCount, unseen = [], unseenCount = 0 }: StageEffects
+): string =>
   [
     sentences(
       ["Made, but not in the state", unsaved.map(effectName), unsavedCount],

@@ -32,7 +32,8 @@ const told = (kind: Told["kind"], action: EffectAction, address: string, idKey =
   kind,
   action,
   address: writtenAddress(address),
-  ...(idKey !== "" && id !== "" && !control.test(idKey + id) && idKey.length <= longestIdentity.idKey && id.length <= longestIdentity.id && { idKey, id })
+  ...(idKey !== "" && id !== "" && !control.test(idKey + id) && idKey.length <= longestIdentity.idKey && id.length <= longestIdentity.id &&
+    { idKey, id })
 })
 
 /** A line of the machine-readable UI (`-json-into` of OpenTofu). */
@@ -48,9 +49,12 @@ const beginning = new RegExp(`^${address}: (Creating|Modifying|Destroying)\\.\\.
 const ending = new RegExp(`^${address}: (Creation|Modifications|Destruction) complete after [0-9hms.]+${identity}`, "u")
 
 const actions: Readonly<Record<string, EffectAction>> = {
-  Creating: "create", Creation: "create",
-  Modifying: "update", Modifications: "update",
-  Destroying: "delete", Destruction: "delete"
+  Creating: "create",
+  Creation: "create",
+  Modifying: "update",
+  Modifications: "update",
+  Destroying: "delete",
+  Destruction: "delete"
 }
 
 /** A line of what engines print for people, which is all that Terraform tells. A failure has no line there. */
@@ -60,5 +64,7 @@ export const fromLog = (line: string): Option.Option<Told> => {
   const begun = beginning.exec(plain)
   const [, addr, word, idKey, id] = begun ?? ending.exec(plain) ?? []
   const action = actions[word ?? ""]
-  return addr === undefined || action === undefined ? Option.none() : Option.some(told(begun === null ? "done" : "started", action, addr, idKey, id))
+  return addr === undefined || action === undefined
+    ? Option.none()
+    : Option.some(told(begun === null ? "done" : "started", action, addr, idKey, id))
 }

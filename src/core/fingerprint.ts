@@ -12,5 +12,8 @@ const hash = (text: string): number => {
 /** In base 36, at most seven characters. */
 export const fingerprint = (text: string): string => hash(text).toString(36)
 
-/** Milliseconds below a second, the same for a text each time. Kubernetes' times are whole seconds: what is due at one of them together is spread over the next. */
+/**
+ * Milliseconds below a second, the same for a text each time. Kubernetes' times are whole seconds: what is due at one of them together is
+ * spread over the next.
+ */
 export const spreadMillis = (text: string): number => hash(text) % 1000

@@ -24,8 +24,12 @@ export const sourceSeen = ({ kind, name }: FluxSource, found: Option.Option<Flux
   if (Option.isNone(found)) return notReady(`There is no ${named} in the namespace of the task; make it, or correct source.fluxSource.`)
   const { metadata, status } = found.value
   const ready = status?.conditions?.find(({ type }) => type === "Ready")
-  if (ready !== undefined && ready.status !== "True") return notReady(sentence(`${named} is not ready: ${ready.message ?? ready.reason ?? "Flux does not say why"}`))
-  if (ready === undefined || (status?.observedGeneration ?? 0) < (metadata.generation ?? 1)) return notReady(`Flux has not looked at ${named} yet.`)
+  if (ready !== undefined && ready.status !== "True") {
+    return notReady(sentence(`${named} is not ready: ${ready.message ?? ready.reason ?? "Flux does not say why"}`))
+  }
+  if (ready === undefined || (status?.observedGeneration ?? 0) < (metadata.generation ?? 1)) {
+    return notReady(`Flux has not looked at ${named} yet.`)
+  }
   if (status?.artifact === undefined) return notReady(`${named} has no artifact yet.`)
   const { digest = "", revision, url } = status.artifact
   const artifact = decodeArtifact({ revision, url, sha256: digest.replace(/^sha256:/u, "") })

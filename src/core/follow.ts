@@ -16,11 +16,15 @@ const lookMillis = 30_000
 
 /** Makes attempts for new artifacts of its source, from its own end on. A cancel ends that too. */
 export const follows = ({ metadata, spec, status }: AgentTask): boolean =>
-  isOver(status.phase) && (spec.source.fluxSource?.onChange ?? "none") !== "none" && spec.cancel !== true && metadata.deletionTimestamp === undefined
+  isOver(status.phase) && (spec.source.fluxSource?.onChange ?? "none") !== "none" && spec.cancel !== true &&
+  metadata.deletionTimestamp === undefined
 
 /** The task that this one is an attempt of. */
 export const attemptOf = ({ metadata: { ownerReferences = [] } }: AgentTask): Option.Option<Uid> =>
-  Option.map(Option.fromUndefinedOr(ownerReferences.find(({ controller, kind }) => controller === true && kind === agentTaskResource.kind)), ({ uid }) => uid)
+  Option.map(
+    Option.fromUndefinedOr(ownerReferences.find(({ controller, kind }) => controller === true && kind === agentTaskResource.kind)),
+    ({ uid }) => uid
+  )
 
 /** Of the 253 characters of a name: an attempt leaves so many that its apply never cuts off its number. */
 const mostOf = { attempt: 230, apply: 245 }
@@ -34,7 +38,8 @@ export const isAttemptOf = (follower: AgentTask, task: AgentTask): boolean => {
   const { metadata: { name, uid }, spec, status: { latest } } = follower
   const attempt = task.spec.attempt ?? 1
   const plan = attempt === (spec.attempt ?? 1) ? name : attemptName(name, attempt) // the first is the task itself
-  return Option.contains(attemptOf(task), uid) && attempt <= (latest?.attempt ?? 0) && task.metadata.name === (task.spec.stage === "plan" ? plan : applyName(plan))
+  return Option.contains(attemptOf(task), uid) && attempt <= (latest?.attempt ?? 0) &&
+    task.metadata.name === (task.spec.stage === "plan" ? plan : applyName(plan))
 }
 
 /** The newest attempt: the task itself until another was made, and none when that one was deleted. */
@@ -51,10 +56,16 @@ const hasNew = (observed: Observed): boolean => observed.source._tag === "Ready"
 
 /** In how many milliseconds the newest attempt, which was disrupted, is to be made again; none when it is not. */
 const againInMillis = ({ now, observed }: Situation): Option.Option<number> =>
-  Option.flatMap(newest(observed), ({ metadata, spec: { stage }, status: { finishedAt, phase, reason } }) =>
-    phase !== "Failed" || reason === undefined
-      ? Option.none()
-      : Option.map(planAgainAfterMillis(stage, { outcome: "failed", reason }, observed.task.status.latest?.again ?? 0), (delay) => delay - millisSince(finishedAt ?? metadata.creationTimestamp, now)))
+  Option.flatMap(
+    newest(observed),
+    ({ metadata, spec: { stage }, status: { finishedAt, phase, reason } }) =>
+      phase !== "Failed" || reason === undefined
+        ? Option.none()
+        : Option.map(
+          planAgainAfterMillis(stage, { outcome: "failed", reason }, observed.task.status.latest?.again ?? 0),
+          (delay) => delay - millisSince(finishedAt ?? metadata.creationTimestamp, now)
+        )
+  )
 
 /** The newest attempt, if it kept a plan that has changes and that nobody has applied yet. */
 const toApply = (observed: Observed): Option.Option<{ readonly plan: AgentTask; readonly spec: AgentTaskSpec }> =>
@@ -63,8 +74,12 @@ const toApply = (observed: Observed): Option.Option<{ readonly plan: AgentTask; 
     : Option.none()
 
 /** Applies what a task has planned and kept, in the same directory. */
-const applySpec = ({ spec: { cancel: _cancel, options: _options, savePlan, source, workingDirectory, ...spec }, status: { result } }: AgentTask): Option.Option<AgentTaskSpec> => {
-  if (savePlan === undefined || result?.outcome !== "succeeded" || result.planDigest === undefined || result.hasChanges !== true) return Option.none()
+const applySpec = (
+  { spec: { cancel: _cancel, options: _options, savePlan, source, workingDirectory, ...spec }, status: { result } }: AgentTask
+): Option.Option<AgentTaskSpec> => {
+  if (savePlan === undefined || result?.outcome !== "succeeded" || result.planDigest === undefined || result.hasChanges !== true) {
+    return Option.none()
+  }
   const directory = [source.fluxSource?.path, workingDirectory].filter((path) => path !== undefined).join("/")
   return Option.some({
     ...spec,
@@ -79,8 +94,11 @@ type Holds = (situation: Situation) => boolean
 export const following = {
   refused: ({ observed: { refusal, task } }) => follows(task) && Option.isSome(refusal),
   newArtifact: ({ observed }) => follows(observed.task) && isFree(observed) && hasNew(observed),
-  planned: ({ observed }) => follows(observed.task) && isFree(observed) && observed.source._tag === "Ready" && Option.isSome(toApply(observed)),
-  disrupted: (_) => follows(_.observed.task) && isFree(_.observed) && _.observed.source._tag === "Ready" && Option.exists(againInMillis(_), (millis) => millis <= 0),
+  planned: ({ observed }) =>
+    follows(observed.task) && isFree(observed) && observed.source._tag === "Ready" && Option.isSome(toApply(observed)),
+  disrupted: (_) =>
+    follows(_.observed.task) && isFree(_.observed) && _.observed.source._tag === "Ready" &&
+    Option.exists(againInMillis(_), (millis) => millis <= 0),
   atRest: ({ observed: { task } }) => follows(task)
 } satisfies Readonly<Record<string, Holds>>
 
@@ -115,20 +133,26 @@ export const applyPlan: Respond = (_) =>
 
 export const tellRefusal: Respond = (_) => {
   const { refusal, task } = _.observed
-  return later(Option.match(refusal, {
-    onNone: () => unchanged(_),
-    onSome: ({ kind, message }) => ({
-      ...unchanged(_),
-      words: [Word.Emit({ type: "Warning", reason: kind, message })],
-      status: unattempted(task, { reason: kind, message, stalled: isForGood(kind) }, _.now)
-    })
-  }), lookMillis)
+  return later(
+    Option.match(refusal, {
+      onNone: () => unchanged(_),
+      onSome: ({ kind, message }) => ({
+        ...unchanged(_),
+        words: [Word.Emit({ type: "Warning", reason: kind, message })],
+        status: unattempted(task, { reason: kind, message, stalled: isForGood(kind) }, _.now)
+      })
+    }),
+    lookMillis
+  )
 }
 
 /** The conditions are those of the newest attempt or of its apply, so that who waits for this task waits for what the source has now. */
 export const reflect: Respond = (_) => {
   const { task } = _.observed
   const spokenOf = Option.filter(Option.orElse(_.observed.latestApply, () => newest(_.observed)), (of) => of !== task)
-  const status = Option.match(spokenOf, { onNone: () => task.status.latest === undefined ? ownAgain(task, _.now) : acknowledged(task.status, task.metadata.generation), onSome: (of) => reflected(task, of, _.now) })
+  const status = Option.match(spokenOf, {
+    onNone: () => task.status.latest === undefined ? ownAgain(task, _.now) : acknowledged(task.status, task.metadata.generation),
+    onSome: (of) => reflected(task, of, _.now)
+  })
   return later({ ...unchanged(_), status }, Math.min(lookMillis, ...Option.toArray(againInMillis(_)).filter((millis) => millis > 0)))
 }

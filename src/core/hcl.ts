@@ -14,13 +14,27 @@ export const variablesFileName = "zzz_agent_job.auto.tfvars"
 /** Merged after every other override file, so that it wins. */
 export const backendFileName = "zzzz_agent_job_override.tf"
 
-const escapes: Readonly<Record<string, string>> = { "\\": "\\\\", '"': '\\"', "\n": "\\n", "\r": "\\r", "\t": "\\t", "${": "$${", "%{": "%%{" }
+const escapes: Readonly<Record<string, string>> = {
+  "\\": "\\\\",
+  "\"": "\\\"",
+  "\n": "\\n",
+  "\r": "\\r",
+  "\t": "\\t",
+  "${": "$${",
+  "%{": "%%{"
+}
 
 /** An HCL string literal of exactly this text. */
 export const quoted = (text: string): string =>
-  `"${text.replace(/[\\"\n\r\t]|[$%]\{|[\u0000-\u001f\u007f]/gu, (found) => escapes[found] ?? `\\u${found.charCodeAt(0).toString(16).padStart(4, "0")}`)}"`
+  `"${
+    text.replace(/[\\"\n\r\t]|[$%]\{|[\u0000-\u001f\u007f]/gu, (found) =>
+      escapes[found] ?? `\\u${found.charCodeAt(0).toString(16).padStart(4, "0")}`)
+  }"`
 
-/** A value that was typed: one that begins with `[`, `{` or `"` is an HCL expression; anything else is text, which the engine converts to the variable's type. */
+/**
+ * A value that was typed: one that begins with `[`, `{` or `"` is an HCL expression; anything else is text, which the engine converts to
+ * the variable's type.
+ */
 export const expressionOf = (typed: string): string => /^\s*[[{"]/u.test(typed) ? typed : quoted(typed)
 
 /** The content of the variables file; of two values for one name the later one counts. */

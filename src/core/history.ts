@@ -7,7 +7,10 @@ import type { Uid } from "../schema/names.ts"
 import { attemptOf, isAttemptOf } from "./follow.ts"
 import { isOver } from "./status.ts"
 
-/** Later ones sort after; those of one moment by name. By the API server's clock: an end is by that of its node, which may be ahead and fill the history with what is long past. */
+/**
+ * Later ones sort after; those of one moment by name. By the API server's clock: an end is by that of its node, which may be ahead and fill
+ * the history with what is long past.
+ */
 const place = ({ metadata: { creationTimestamp, name } }: AgentTask): string => `${creationTimestamp} ${name}`
 
 /** Nobody waits for it any more, and nobody would make it again. */
@@ -16,21 +19,35 @@ export const mayExpire = (task: AgentTask): boolean =>
 
 const placeOf = (namespace: string, name: string): string => `${namespace}/${name}`
 
-/** The newest attempts and their applies: the plan of one may be still to be applied, and the conditions of the task that they were made for speak of them. */
+/**
+ * The newest attempts and their applies: the plan of one may be still to be applied, and the conditions of the task that they were made for
+ * speak of them.
+ */
 const newestAttempts = (tasks: ReadonlyArray<AgentTask>): ReadonlySet<string> =>
-  new Set(tasks.flatMap(({ metadata: { namespace }, status: { latest } }) =>
-    latest === undefined ? [] : [latest.name, latest.apply].filter((name) => name !== undefined).map((name) => placeOf(namespace, name))
-  ))
+  new Set(
+    tasks.flatMap(({ metadata: { namespace }, status: { latest } }) =>
+      latest === undefined ? [] : [latest.name, latest.apply].filter((name) => name !== undefined).map((name) => placeOf(namespace, name))
+    )
+  )
 
-/** Which of the tasks were made for a pool, or by one of the tasks as its attempts: who only says so takes no place from these, and stays. */
+/**
+ * Which of the tasks were made for a pool, or by one of the tasks as its attempts: who only says so takes no place from these, and stays.
+ */
 const madeHere = (tasks: ReadonlyArray<AgentTask>): (task: AgentTask) => boolean => {
   const followers = new Map(tasks.filter(({ status }) => status.latest !== undefined).map((task) => [task.metadata.uid, task]))
-  return (task) => task.spec.pool !== undefined || Option.exists(Option.flatMap(attemptOf(task), (uid) => Option.fromUndefinedOr(followers.get(uid))), (follower) => isAttemptOf(follower, task))
+  return (task) =>
+    task.spec.pool !== undefined ||
+    Option.exists(
+      Option.flatMap(attemptOf(task), (uid) => Option.fromUndefinedOr(followers.get(uid))),
+      (follower) => isAttemptOf(follower, task)
+    )
 }
 
 /** Of one workspace's tasks the uids of those that may go: not needed any more, and made before the newest `limit`. */
 export const expired = (tasks: ReadonlyArray<AgentTask>, limit: number): ReadonlySet<Uid> => {
   const newest = newestAttempts(tasks)
-  const finished = tasks.filter(mayExpire).filter(madeHere(tasks)).filter(({ metadata }) => !newest.has(placeOf(metadata.namespace, metadata.name)))
+  const finished = tasks.filter(mayExpire).filter(madeHere(tasks)).filter(({ metadata }) =>
+    !newest.has(placeOf(metadata.namespace, metadata.name))
+  )
   return new Set(finished.sort((a, b) => place(b) < place(a) ? -1 : 1).slice(limit).map(({ metadata }) => metadata.uid))
 }

@@ -14,13 +14,19 @@ export const importable = (unsaved: ReadonlyArray<Effected>): ReadonlyArray<Effe
   unsaved.filter((effect) => isImportable(effect) && effect.address.length <= targetLimits.length).slice(0, targetLimits.count)
 
 /** An HCL file. Ids are what the engine identifies things by; a few providers want another form of them, which their pages say. */
-export const importBlocks = ({ unknown, unknownCount, unsaved, unsavedCount, unseen = [], unseenCount = 0 }: Omit<StageEffects, "incomplete">): string => [
-  ...unsaved.map((effect) =>
-    effect.id === undefined || !isImportable(effect)
-      ? `# ${effectName(effect)} was made, but no id of it is known: look for it, and import or remove it by hand.\n`
-      : `import {\n  to = ${effect.address}\n  id = ${quoted(effect.id)}\n}\n`),
-  ...(unsavedCount > unsaved.length ? [`# ${unsavedCount - unsaved.length} more were made, which are not listed.\n`] : []),
-  ...[...unknown.filter(({ action }) => action === "create"), ...unseen].map((effect) => `# ${effectName(effect)} may have been made: look for it, and import or remove it by hand.\n`),
-  ...(unseenCount > unseen.length ? [`# ${unseenCount - unseen.length} more may have been made, which are not listed.\n`] : []),
-  ...(unknownCount > unknown.length ? [`# ${unknownCount - unknown.length} more were begun, which are not listed.\n`] : [])
-].join("\n")
+export const importBlocks = (
+  { unknown, unknownCount, unsaved, unsavedCount, unseen = [], unseenCount = 0 }: Omit<StageEffects, "incomplete">
+): string =>
+  [
+    ...unsaved.map((effect) =>
+      effect.id === undefined || !isImportable(effect)
+        ? `# ${effectName(effect)} was made, but no id of it is known: look for it, and import or remove it by hand.\n`
+        : `import {\n  to = ${effect.address}\n  id = ${quoted(effect.id)}\n}\n`
+    ),
+    ...(unsavedCount > unsaved.length ? [`# ${unsavedCount - unsaved.length} more were made, which are not listed.\n`] : []),
+    ...[...unknown.filter(({ action }) => action === "create"), ...unseen].map((effect) =>
+      `# ${effectName(effect)} may have been made: look for it, and import or remove it by hand.\n`
+    ),
+    ...(unseenCount > unseen.length ? [`# ${unseenCount - unseen.length} more may have been made, which are not listed.\n`] : []),
+    ...(unknownCount > unknown.length ? [`# ${unknownCount - unknown.length} more were begun, which are not listed.\n`] : [])
+  ].join("\n")

@@ -4,7 +4,9 @@
 import { isTree, type Tree, valueAt } from "../schema/layers.ts"
 import { get } from "./tree-path.ts"
 
-/** How a key meets those that it falls back to: empty, it is theirs; empty, it is theirs as a whole; or their entries stand under its own. */
+/**
+ * How a key meets those that it falls back to: empty, it is theirs; empty, it is theirs as a whole; or their entries stand under its own.
+ */
 type Manner = "field" | "whole" | "entries"
 
 interface Inheritance {

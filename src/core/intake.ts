@@ -6,13 +6,17 @@ import type { AgentTaskSpec, Stage } from "../schema/agent-task.ts"
 import { type Assignment, assignmentId } from "../schema/pool-api.ts"
 import { doesTheSame } from "./task-spec.ts"
 
-const nameOf = (runId: string, stage: string, attempt: number): string => attempt === 1 ? `${runId}-${stage}` : `${runId}-${stage}-${attempt}`
+const nameOf = (runId: string, stage: string, attempt: number): string =>
+  attempt === 1 ? `${runId}-${stage}` : `${runId}-${stage}-${attempt}`
 
 export const taskName = ({ attempt, runId, stage }: Assignment): string => nameOf(runId, stage, attempt)
 
 /** The task that an assignment's id, `<run>.<stage>.<attempt>`, stands for; none for anything else. */
 export const taskNameOfId = (id: string): Option.Option<string> =>
-  Option.map(Option.fromNullishOr(/^(run-[a-z0-9]+)\.(plan|apply|destroy)\.(\d+)$/u.exec(id)), ([, runId, stage, attempt]) => nameOf(runId ?? "", stage ?? "", Number(attempt)))
+  Option.map(
+    Option.fromNullishOr(/^(run-[a-z0-9]+)\.(plan|apply|destroy)\.(\d+)$/u.exec(id)),
+    ([, runId, stage, attempt]) => nameOf(runId ?? "", stage ?? "", Number(attempt))
+  )
 
 export const tokenSecretName = (task: string): string => `${task}-token`
 
@@ -40,8 +44,12 @@ export const specOf = (assignment: Assignment, url: string): AgentTaskSpec => {
   }
 }
 
-/** Whether a task of the derived name carries out this very assignment: a name alone can be anybody's. The pool may have got another URL. */
-export const carriesOut = (spec: AgentTaskSpec, assignment: Assignment): boolean => doesTheSame(spec, specOf(assignment, spec.pool?.url ?? ""))
+/**
+ * Whether a task of the derived name carries out this very assignment: a name alone can be anybody's. The pool may have got another URL.
+ */
+export const carriesOut = (spec: AgentTaskSpec, assignment: Assignment): boolean =>
+  doesTheSame(spec, specOf(assignment, spec.pool?.url ?? ""))
 
 /** Whether a task is of the stage that an assignment's id means. */
-export const isOf = ({ attempt = 1, pool, stage }: AgentTaskSpec, id: string): boolean => pool !== undefined && assignmentId(pool.runId, stage, attempt) === id
+export const isOf = ({ attempt = 1, pool, stage }: AgentTaskSpec, id: string): boolean =>
+  pool !== undefined && assignmentId(pool.runId, stage, attempt) === id

@@ -13,7 +13,9 @@ const cut = (name: string): string => {
 /** Up to this many characters, and without dots, a task's name gives `<basename>-<task>`, which an admission policy works out too. */
 export const longestPlainTaskName = (basename: string): number => limit - basename.length - 1
 
-/** `<basename>-<task>`; the basename goes first when that is too long, then the task's end. Dots become dashes: Pods' host names have none. */
+/**
+ * `<basename>-<task>`; the basename goes first when that is too long, then the task's end. Dots become dashes: Pods' host names have none.
+ */
 export const jobName = (basename: string, taskName: string): string => {
   const task = taskName.includes(".") ? `${taskName.replaceAll(".", "-")}-${fingerprint(taskName)}` : taskName
   const whole = `${basename}-${task}`

@@ -24,10 +24,15 @@ const untold: Told = { kind: "full", action: "create", address: "" }
 export const plannedEntries = (creations: Option.Option<ReadonlyArray<Creation>>): ReadonlyArray<Told> =>
   Option.match(creations, {
     onNone: () => [untold],
-    onSome: (known) => known.flatMap(({ address: planned, replaces }): ReadonlyArray<Told> => {
-      const address = writtenAddress(planned)
-      return [...(replaces ? [{ kind: "planned", action: "delete", address } as const] : []), { kind: "planned", action: "create", address }]
-    })
+    onSome: (known) =>
+      known.flatMap(({ address: planned, replaces }): ReadonlyArray<Told> => {
+        const address = writtenAddress(planned)
+        return [...(replaces ? [{ kind: "planned", action: "delete", address } as const] : []), {
+          kind: "planned",
+          action: "create",
+          address
+        }]
+      })
   })
 
 /** What the engine said that it was done with; what was only begun does not count. */

@@ -14,5 +14,7 @@ const size = (text: string): number => new TextEncoder().encode(text).length
 export const lastWords = (result: StageResult): string => {
   const text = encode(result)
   const excess = size(text) - lastWordsBytes
-  return excess <= 0 ? text : lastWords({ ...result, message: shortened(result.message, Math.max(1, result.message.length - Math.ceil(excess / 6) - 1)) })
+  return excess <= 0
+    ? text
+    : lastWords({ ...result, message: shortened(result.message, Math.max(1, result.message.length - Math.ceil(excess / 6) - 1)) })
 }

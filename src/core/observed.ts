@@ -59,7 +59,10 @@ export interface PodSeen {
   readonly lastWords: Option.Option<StageResult>
 }
 
-/** May the task start now, as `admit` decided it together with all others: an apply or destroy with its workspace in hand, else it may look who has that. */
+/**
+ * May the task start now, as `admit` decided it together with all others: an apply or destroy with its workspace in hand, else it may look
+ * who has that.
+ */
 export type Turn = Data.TaggedEnum<{
   Admitted: {}
   Waiting: { readonly reason: WaitReason; readonly position: number; readonly blockedBy: Option.Option<string> }
@@ -116,7 +119,10 @@ export interface Observed {
   readonly job: Option.Option<JobSeen>
   /** One of its Jobs is gone, of which perhaps nothing was said: a start that goes well is told by the claim alone. */
   readonly hadJob: boolean
-  /** For how long this process has known its Job, by a clock that nobody sets: when it was made is by the API server's, which may be far from ours. */
+  /**
+   * For how long this process has known its Job, by a clock that nobody sets: when it was made is by the API server's, which may be far
+   * from ours.
+   */
   readonly jobKnownMillis: number
   /** For how long its Pod may have been starting, by that clock: not while a quota leaves no room for it. */
   readonly startingMillis: number

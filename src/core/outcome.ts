@@ -34,11 +34,15 @@ const longestSummary = 300
 // What the log says is the runner's own choice, so each pattern here looks at no place of it twice.
 
 /** The lines of a log without colours, and without the bars that the engine draws beside an error. */
-const plainLines = (log: string): ReadonlyArray<string> => plainText(log).split("\n").map((line) => line.replace(/^[\s│╷|]+/u, "").trimEnd())
+const plainLines = (log: string): ReadonlyArray<string> =>
+  plainText(log).split("\n").map((line) => line.replace(/^[\s│╷|]+/u, "").trimEnd())
 
 /** The engine's own summary of its last error, from the end of its log. */
 export const errorSummary = (log: string): Option.Option<string> => {
-  const found = plainLines(log).findLast((line) => line.startsWith("Error: "))?.slice("Error: ".length).trim().replace(/(?<![.:])[.:]+$/u, "")
+  const found = plainLines(log).findLast((line) => line.startsWith("Error: "))?.slice("Error: ".length).trim().replace(
+    /(?<![.:])[.:]+$/u,
+    ""
+  )
   return Option.map(Option.fromUndefinedOr(found), (summary) => shortened(summary, longestSummary))
 }
 
@@ -66,8 +70,14 @@ const providerIn = (text: string): string => {
 const initFailure = (engine: string, log: string): Omit<Failure, "exitCode"> => {
   const text = plainLines(log).filter((line) => line !== "").join(" ")
   return providerTrouble.some((pattern) => pattern.test(text))
-    ? { reason: "ProviderMissing", message: `${engine} init cannot install ${providerIn(text)}; put it in the runner's mirror, or let the Pod reach its registry.` }
-    : { reason: "InvalidConfiguration", message: `${engine} init failed${because(log)}; correct the configuration, the log has the details.` }
+    ? {
+      reason: "ProviderMissing",
+      message: `${engine} init cannot install ${providerIn(text)}; put it in the runner's mirror, or let the Pod reach its registry.`
+    }
+    : {
+      reason: "InvalidConfiguration",
+      message: `${engine} init failed${because(log)}; correct the configuration, the log has the details.`
+    }
 }
 
 const outOfMemory = (what: string, next: string): Failure => ({
@@ -76,27 +86,50 @@ const outOfMemory = (what: string, next: string): Failure => ({
 })
 
 /** Why a command that ended is a failure; nothing if it is none. `log` is the end of what it printed, secrets taken out. */
-export const commandFailure = (engine: string, { args, mutates, subcommand }: StageCommand, end: CommandEnd, log: string): Option.Option<Failure> => {
+export const commandFailure = (
+  engine: string,
+  { args, mutates, subcommand }: StageCommand,
+  end: CommandEnd,
+  log: string
+): Option.Option<Failure> => {
   const name = `${engine} ${subcommand}`
   const next = mutates ? " Look at the state before the next run." : ""
   switch (end._tag) {
     case "Exited": {
       if (end.code === 0) return Option.none()
       if (diskTrouble.test(log)) {
-        return Option.some({ reason: "DiskFull", message: `The Pod's volume was full when ${name} wrote to it; raise persistence.emptyDir.sizeLimit.${next}`, exitCode: end.code })
+        return Option.some({
+          reason: "DiskFull",
+          message: `The Pod's volume was full when ${name} wrote to it; raise persistence.emptyDir.sizeLimit.${next}`,
+          exitCode: end.code
+        })
       }
       if (end.code === 128 + 9) return Option.some({ ...outOfMemory(`${name} was killed`, next), exitCode: end.code })
       if (subcommand === "init") return Option.some({ ...initFailure(engine, log), exitCode: end.code })
-      return Option.some({ reason: "ExitCode", message: `${name} failed with exit code ${end.code}${because(log)}; the log has the details.`, exitCode: end.code })
+      return Option.some({
+        reason: "ExitCode",
+        message: `${name} failed with exit code ${end.code}${because(log)}; the log has the details.`,
+        exitCode: end.code
+      })
     }
     case "ProgramMissing":
       return Option.some({ reason: "EngineMissing", message: `The runner image has no ${engine} in its PATH; use an image that has it.` })
     case "NotStarted":
-      return Option.some({ reason: "InvalidConfiguration", message: `The runner could not start ${engine} ${args[0] ?? subcommand} (exit code ${end.code} of its shell); check that its user may enter the data volume, and the log.` })
+      return Option.some({
+        reason: "InvalidConfiguration",
+        message: `The runner could not start ${engine} ${
+          args[0] ?? subcommand
+        } (exit code ${end.code} of its shell); check that its user may enter the data volume, and the log.`
+      })
     case "Aborted":
       return Option.some(outOfMemory(`The runner's container was ended during ${name}`, next))
     case "Unending":
-      return Option.some({ reason: "Lost", message: `${name} did not end even when it was killed.${mutates ? " Look at the state before the next run." : " Nothing was changed."}` })
+      return Option.some({
+        reason: "Lost",
+        message: `${name} did not end even when it was killed.${
+          mutates ? " Look at the state before the next run." : " Nothing was changed."
+        }`
+      })
   }
 }
 
@@ -128,4 +161,5 @@ const stopEffect = (during: Option.Option<Interrupted>): string =>
   })
 
 /** What is said of a stage that was stopped; `during` is the command that was interrupted, if one ran. */
-export const stopMessage = (cause: StopCause, during: Option.Option<Interrupted>): string => stopped[cause] + stopEffect(during) + (remedy[cause] ?? "")
+export const stopMessage = (cause: StopCause, during: Option.Option<Interrupted>): string =>
+  stopped[cause] + stopEffect(during) + (remedy[cause] ?? "")

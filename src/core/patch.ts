@@ -67,7 +67,10 @@ const elementsPatch = (field: Keyed, from: Elements, to: Elements): ReadonlyArra
     const patch = inside.get(key)
     return { [mergeKeys[field]]: key, ...(isTree(patch) && patch) }
   }
-  return [...named.map(patchOf), ...[...from.keys()].filter((key) => !to.has(key)).map((key) => ({ [mergeKeys[field]]: key, $patch: "delete" }))]
+  return [
+    ...named.map(patchOf),
+    ...[...from.keys()].filter((key) => !to.has(key)).map((key) => ({ [mergeKeys[field]]: key, $patch: "delete" }))
+  ]
 }
 
 /** A patch puts the elements that it names first, in its order. So it names the first of `to`, until the rest follows by itself. */
@@ -86,7 +89,11 @@ interface KubernetesObject {
 }
 
 /** What a patch finds its object by. */
-const target = ({ apiVersion, kind, metadata: { name, namespace } = {} }: KubernetesObject) => ({ apiVersion, kind, metadata: { name, ...(namespace !== undefined && { namespace }) } })
+const target = ({ apiVersion, kind, metadata: { name, namespace } = {} }: KubernetesObject) => ({
+  apiVersion,
+  kind,
+  metadata: { name, ...(namespace !== undefined && { namespace }) }
+})
 
 const same = (a: KubernetesObject) => (b: KubernetesObject): boolean => Equal.equals(target(a), target(b))
 

@@ -18,5 +18,11 @@ const isDisruption = (reason: string): boolean => hadToGo(reason) || reason === 
 export const delayMillis = (again: number): number => 5_000 * 4 ** (Math.min(again, mostAgain) - 1)
 
 /** How long to wait before a stage is planned again that was made again `times` times already; none when it is not. */
-export const planAgainAfterMillis = (stage: Stage, { outcome, reason }: Pick<ToldResult, "outcome" | "reason">, times: number): Option.Option<number> =>
-  stage === "plan" && outcome === "failed" && isDisruption(reason) && times < mostAgain ? Option.some(delayMillis(times + 1)) : Option.none()
+export const planAgainAfterMillis = (
+  stage: Stage,
+  { outcome, reason }: Pick<ToldResult, "outcome" | "reason">,
+  times: number
+): Option.Option<number> =>
+  stage === "plan" && outcome === "failed" && isDisruption(reason) && times < mostAgain
+    ? Option.some(delayMillis(times + 1))
+    : Option.none()

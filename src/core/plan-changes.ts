@@ -8,14 +8,26 @@ import { jsonExcess } from "./json-depth.ts"
 const change = Schema.Struct({ actions: Schema.Array(Schema.String), importing: Schema.optionalKey(Schema.Unknown) })
 
 const PlanJson = Schema.Struct({
-  resource_changes: Schema.optionalKey(Schema.Array(Schema.Struct({ address: Schema.optionalKey(Schema.String), mode: Schema.optionalKey(Schema.String), previous_address: Schema.optionalKey(Schema.String), change }))),
+  resource_changes: Schema.optionalKey(
+    Schema.Array(
+      Schema.Struct({
+        address: Schema.optionalKey(Schema.String),
+        mode: Schema.optionalKey(Schema.String),
+        previous_address: Schema.optionalKey(Schema.String),
+        change
+      })
+    )
+  ),
   resource_drift: Schema.optionalKey(Schema.Array(Schema.Struct({ address: Schema.optionalKey(Schema.String), change }))),
   output_changes: Schema.optionalKey(Schema.Record(Schema.String, change)),
   applyable: Schema.optionalKey(Schema.Boolean)
 })
 const decode = Schema.decodeUnknownOption(Schema.fromJsonString(PlanJson))
 
-/** The runner wrote it: 32 MiB of empty objects would take more than a GiB of the worker's memory, and all of its time. That of ten thousand resources has fewer. */
+/**
+ * The runner wrote it: 32 MiB of empty objects would take more than a GiB of the worker's memory, and all of its time. That of ten thousand
+ * resources has fewer.
+ */
 const parsable = { levels: 500, values: 2_000_000 }
 const isParsable = (json: string): boolean => jsonExcess(parsable, new TextEncoder().encode(json)) === undefined
 
@@ -34,8 +46,9 @@ export interface PlannedChanges {
 }
 
 /** It changes the state alone: a thing is imported, or has moved. OpenTofu says so nowhere else. */
-const isTakenOver = ({ change: { importing }, previous_address: before }: { readonly change: typeof change.Type; readonly previous_address?: string }): boolean =>
-  before !== undefined || (importing !== undefined && importing !== null)
+const isTakenOver = (
+  { change: { importing }, previous_address: before }: { readonly change: typeof change.Type; readonly previous_address?: string }
+): boolean => before !== undefined || (importing !== undefined && importing !== null)
 
 const does = ({ actions }: typeof change.Type): boolean => actions.some((action) => action !== "no-op" && action !== "read")
 
@@ -44,12 +57,18 @@ export const plannedChanges = (json: string, refreshOnly: boolean): Option.Optio
   Option.map(isParsable(json) ? decode(json) : Option.none(), (plan) => {
     const managed = (plan.resource_changes ?? []).filter(({ mode }) => mode !== "data")
     const resources = managed.map((_) => _.change)
-    const left = new Set([...plan.resource_changes ?? [], ...plan.resource_drift ?? []].flatMap(({ address, change: { actions } }) => actions.includes("delete") || actions.includes("forget") ? [address] : []))
+    const left = new Set(
+      [...plan.resource_changes ?? [], ...plan.resource_drift ?? []].flatMap(({ address, change: { actions } }) =>
+        actions.includes("delete") || actions.includes("forget") ? [address] : []
+      )
+    )
     const count = (action: string) => resources.filter(({ actions }) => actions.includes(action)).length
     const others = [...Object.values(plan.output_changes ?? {}), ...(refreshOnly ? plan.resource_drift ?? [] : []).map((_) => _.change)]
     return {
       changes: { add: count("create"), change: count("update"), destroy: count("delete") },
-      creations: managed.flatMap(({ address, change: { actions } }) => address !== undefined && actions.includes("create") ? [{ address, replaces: left.has(address) }] : []),
+      creations: managed.flatMap(({ address, change: { actions } }) =>
+        address !== undefined && actions.includes("create") ? [{ address, replaces: left.has(address) }] : []
+      ),
       hasChanges: plan.applyable ?? (managed.some(isTakenOver) || [...resources, ...others].some(does))
     }
   })

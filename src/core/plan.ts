@@ -11,7 +11,10 @@ import type { TaskPolicy } from "./task-policy.ts"
 export interface Plan extends respond.Response {
   /** Which row it was, for logs and metrics. */
   readonly situation: string
-  /** It ends a launch, deletes its Job or counts it: to be carried out only if it was decided upon what the API server itself has of Job and Pods. */
+  /**
+   * It ends a launch, deletes its Job or counts it: to be carried out only if it was decided upon what the API server itself has of Job and
+   * Pods.
+   */
   readonly live: boolean
 }
 
@@ -25,48 +28,222 @@ interface Row {
 
 export const rows: ReadonlyArray<Row> = [
   // nobody here knows what it is
-  { situation: "in a phase of a newer version", means: "leave it alone; it keeps its slot and its workspace", holds: holds.ofNewerVersion, respond: respond.keep },
+  {
+    situation: "in a phase of a newer version",
+    means: "leave it alone; it keeps its slot and its workspace",
+    holds: holds.ofNewerVersion,
+    respond: respond.keep
+  },
   // it is over
-  { situation: "over, but its Job goes on", means: "delete the Job: nobody can claim the task any more; one whose worker gave a result has 90 s to end by itself", holds: holds.leftover, respond: respond.deleteJob },
-  { situation: "over, and the pool does not know", means: "report the result until the pool confirms it", holds: holds.unreported, respond: respond.report },
+  {
+    situation: "over, but its Job goes on",
+    means: "delete the Job: nobody can claim the task any more; one whose worker gave a result has 90 s to end by itself",
+    holds: holds.leftover,
+    respond: respond.deleteJob
+  },
+  {
+    situation: "over, and the pool does not know",
+    means: "report the result until the pool confirms it",
+    holds: holds.unreported,
+    respond: respond.report
+  },
   { situation: "over, deleted and reported", means: "let the object go", holds: holds.releasable, respond: respond.release },
-  { situation: "over, and past the history limit", means: "delete the task; only those of a pool and attempts at a new revision, Git keeps its own", holds: holds.expired, respond: respond.deleteTask },
-  { situation: "over, and its next attempt was refused", means: "say why, and try again; a stranger's task of that name is never adopted", holds: following.refused, respond: follow.tellRefusal },
-  { situation: "over, and its source has a new artifact", means: "make the next attempt, a task of its own, once the newest is over", holds: following.newArtifact, respond: follow.makeAttempt },
-  { situation: "over, and its newest plan is to be applied", means: "make the task that applies that very plan, as long as the source has nothing newer", holds: following.planned, respond: follow.applyPlan },
-  { situation: "over, and its newest plan was disrupted", means: "make it again as the next attempt, three times at most, each later than the last", holds: following.disrupted, respond: follow.planAgain },
-  { situation: "over, and it follows its source", means: "look at the source from time to time; the conditions are those of the newest attempt", holds: following.atRest, respond: follow.reflect },
+  {
+    situation: "over, and past the history limit",
+    means: "delete the task; only those of a pool and attempts at a new revision, Git keeps its own",
+    holds: holds.expired,
+    respond: respond.deleteTask
+  },
+  {
+    situation: "over, and its next attempt was refused",
+    means: "say why, and try again; a stranger's task of that name is never adopted",
+    holds: following.refused,
+    respond: follow.tellRefusal
+  },
+  {
+    situation: "over, and its source has a new artifact",
+    means: "make the next attempt, a task of its own, once the newest is over",
+    holds: following.newArtifact,
+    respond: follow.makeAttempt
+  },
+  {
+    situation: "over, and its newest plan is to be applied",
+    means: "make the task that applies that very plan, as long as the source has nothing newer",
+    holds: following.planned,
+    respond: follow.applyPlan
+  },
+  {
+    situation: "over, and its newest plan was disrupted",
+    means: "make it again as the next attempt, three times at most, each later than the last",
+    holds: following.disrupted,
+    respond: follow.planAgain
+  },
+  {
+    situation: "over, and it follows its source",
+    means: "look at the source from time to time; the conditions are those of the newest attempt",
+    holds: following.atRest,
+    respond: follow.reflect
+  },
   { situation: "over", means: "keep it as it is, for ever", holds: holds.final, respond: respond.keepOver },
   // somebody wants it away
-  { situation: "deleted, not cancelled yet", means: "cancel it first, so that its stage ends in order", holds: holds.deletedUncancelled, respond: respond.cancel },
+  {
+    situation: "deleted, not cancelled yet",
+    means: "cancel it first, so that its stage ends in order",
+    holds: holds.deletedUncancelled,
+    respond: respond.cancel
+  },
   // the worker has it
-  { situation: "claimed, and the worker left its last words", means: "take the result from the termination message", holds: holds.lastWords, respond: respond.finishWithLastWords },
-  { situation: "claimed, and the worker is over without a result", means: "fail as lost and say why; never start it again", holds: holds.lost, respond: respond.finishLost },
-  { situation: "claimed, and its node does not answer", means: "wait for evidence, keep the workspace, say so", holds: holds.unreachable, respond: respond.stall },
-  { situation: "claimed, and its newest state is not saved", means: "leave it to the worker, which says so itself and takes it back", holds: holds.unsaved, respond: respond.keep },
-  { situation: "claimed, and to be cancelled", means: "the worker interrupts the engine once and saves the state", holds: holds.stopping, respond: respond.showStopping },
-  { situation: "claimed", means: "leave it to the worker, which stops in order when Kubernetes removes Job and Pod of a deleted task", holds: holds.running, respond: respond.showRunning },
+  {
+    situation: "claimed, and the worker left its last words",
+    means: "take the result from the termination message",
+    holds: holds.lastWords,
+    respond: respond.finishWithLastWords
+  },
+  {
+    situation: "claimed, and the worker is over without a result",
+    means: "fail as lost and say why; never start it again",
+    holds: holds.lost,
+    respond: respond.finishLost
+  },
+  {
+    situation: "claimed, and its node does not answer",
+    means: "wait for evidence, keep the workspace, say so",
+    holds: holds.unreachable,
+    respond: respond.stall
+  },
+  {
+    situation: "claimed, and its newest state is not saved",
+    means: "leave it to the worker, which says so itself and takes it back",
+    holds: holds.unsaved,
+    respond: respond.keep
+  },
+  {
+    situation: "claimed, and to be cancelled",
+    means: "the worker interrupts the engine once and saves the state",
+    holds: holds.stopping,
+    respond: respond.showStopping
+  },
+  {
+    situation: "claimed",
+    means: "leave it to the worker, which stops in order when Kubernetes removes Job and Pod of a deleted task",
+    holds: holds.running,
+    respond: respond.showRunning
+  },
   // nobody has it
-  { situation: "cancelled or deleted before the claim", means: "end it; it never starts, and a finalizer that keeps it keeps nothing from others", holds: holds.calledOff, respond: respond.finishCalledOff },
-  { situation: "the API server refused its Job for good", means: "fail with the server's words", holds: holds.refusedForGood, respond: respond.finishRefused },
+  {
+    situation: "cancelled or deleted before the claim",
+    means: "end it; it never starts, and a finalizer that keeps it keeps nothing from others",
+    holds: holds.calledOff,
+    respond: respond.finishCalledOff
+  },
+  {
+    situation: "the API server refused its Job for good",
+    means: "fail with the server's words",
+    holds: holds.refusedForGood,
+    respond: respond.finishRefused
+  },
   { situation: "a stranger's Job has its name", means: "fail; never adopt it", holds: holds.foreignJob, respond: respond.finishNameTaken },
-  { situation: "its Job is deleted, and does not go", means: "fail after the time that a start has, and say what keeps it: a Pod, or somebody's finalizer", holds: holds.stuck, respond: respond.finishStuck, live: true },
-  { situation: "its Job is to make way for another launch, and has no Pod any more", means: "clear it away when that is due, and say nothing else of it", holds: holds.clearedAway, respond: respond.clearAway, live: true },
-  { situation: "its Job has waited for a quota for a minute", means: "delete it and, once it is gone, make it anew, which is no further launch: its deadline runs, and its stage may need all of it", holds: holds.quotaOutlasted, respond: respond.makeAnew, live: true },
-  { situation: "its Job ended before the claim", means: "clear it away for another launch within the limit, 5, 20 and then 80 s after the one before, else fail with the Pod's reason; one that was evicted, or whose Pod is gone and a quota leaves no room for another, may have three more", holds: holds.launchFailed, respond: respond.clearAwayOrFail, live: true },
-  { situation: "its Pod cannot start, ever", means: "fail at once", holds: holds.cannotStart, respond: respond.finishNotStarted, live: true },
-  { situation: "its Pod did not start in time", means: "fail with the last word of the kubelet", holds: holds.startOverdue, respond: respond.finishNotStarted, live: true },
-  { situation: "its Job is not as it was told of last", means: "count it if it is another, and go on as with every Job that is there", holds: holds.toldOtherwise, respond: respond.showStarting, live: true },
-  { situation: "its Job is there", means: "wait for the claim and show what the Pod waits for", holds: holds.starting, respond: respond.showStarting },
-  { situation: "its last Job vanished before the claim", means: "fail; below the limit it is launched again like a new task", holds: holds.launchesSpent, respond: respond.finishVanished },
-  { situation: "the API server refused its Job for now", means: "queue it with the server's words, and ask again after a pause, whatever happens meanwhile", holds: holds.refusedForNow, respond: respond.queueRefused },
+  {
+    situation: "its Job is deleted, and does not go",
+    means: "fail after the time that a start has, and say what keeps it: a Pod, or somebody's finalizer",
+    holds: holds.stuck,
+    respond: respond.finishStuck,
+    live: true
+  },
+  {
+    situation: "its Job is to make way for another launch, and has no Pod any more",
+    means: "clear it away when that is due, and say nothing else of it",
+    holds: holds.clearedAway,
+    respond: respond.clearAway,
+    live: true
+  },
+  {
+    situation: "its Job has waited for a quota for a minute",
+    means: "delete it and, once it is gone, make it anew, which is no further launch: its deadline runs, and its stage may need all of it",
+    holds: holds.quotaOutlasted,
+    respond: respond.makeAnew,
+    live: true
+  },
+  {
+    situation: "its Job ended before the claim",
+    means:
+      "clear it away for another launch within the limit, 5, 20 and then 80 s after the one before, else fail with the Pod's reason; one that was evicted, or whose Pod is gone and a quota leaves no room for another, may have three more",
+    holds: holds.launchFailed,
+    respond: respond.clearAwayOrFail,
+    live: true
+  },
+  {
+    situation: "its Pod cannot start, ever",
+    means: "fail at once",
+    holds: holds.cannotStart,
+    respond: respond.finishNotStarted,
+    live: true
+  },
+  {
+    situation: "its Pod did not start in time",
+    means: "fail with the last word of the kubelet",
+    holds: holds.startOverdue,
+    respond: respond.finishNotStarted,
+    live: true
+  },
+  {
+    situation: "its Job is not as it was told of last",
+    means: "count it if it is another, and go on as with every Job that is there",
+    holds: holds.toldOtherwise,
+    respond: respond.showStarting,
+    live: true
+  },
+  {
+    situation: "its Job is there",
+    means: "wait for the claim and show what the Pod waits for",
+    holds: holds.starting,
+    respond: respond.showStarting
+  },
+  {
+    situation: "its last Job vanished before the claim",
+    means: "fail; below the limit it is launched again like a new task",
+    holds: holds.launchesSpent,
+    respond: respond.finishVanished
+  },
+  {
+    situation: "the API server refused its Job for now",
+    means: "queue it with the server's words, and ask again after a pause, whatever happens meanwhile",
+    holds: holds.refusedForNow,
+    respond: respond.queueRefused
+  },
   { situation: "not its turn", means: "queue it and say behind whom", holds: holds.waiting, respond: respond.queue },
-  { situation: "another task holds the workspace", means: "queue it and say which", holds: holds.workspaceTaken, respond: respond.queueBehindHolder },
+  {
+    situation: "another task holds the workspace",
+    means: "queue it and say which",
+    holds: holds.workspaceTaken,
+    respond: respond.queueBehindHolder
+  },
   { situation: "its source was not asked yet", means: "look again at once", holds: holds.sourceUnasked, respond: respond.askSource },
-  { situation: "its source has nothing to run", means: "queue it with what the source lacks; it takes no turn from others", holds: holds.sourceNotReady, respond: respond.waitForSource },
-  { situation: "its source has another artifact than it knows", means: "write down which artifact it runs; once claimed, that stays", holds: holds.outdated, respond: respond.pin },
-  { situation: "its Job's name is to be written down", means: "write down what the Job will be called where that does not follow from its own name, or was written under other values, so that the API server knows its Pod by the name", holds: holds.jobUnnamed, respond: respond.nameJob },
-  { situation: "its turn, and the workspace is free", means: "take the workspace, then make the Job", holds: holds.workspaceFree, respond: respond.takeAndLaunch }
+  {
+    situation: "its source has nothing to run",
+    means: "queue it with what the source lacks; it takes no turn from others",
+    holds: holds.sourceNotReady,
+    respond: respond.waitForSource
+  },
+  {
+    situation: "its source has another artifact than it knows",
+    means: "write down which artifact it runs; once claimed, that stays",
+    holds: holds.outdated,
+    respond: respond.pin
+  },
+  {
+    situation: "its Job's name is to be written down",
+    means:
+      "write down what the Job will be called where that does not follow from its own name, or was written under other values, so that the API server knows its Pod by the name",
+    holds: holds.jobUnnamed,
+    respond: respond.nameJob
+  },
+  {
+    situation: "its turn, and the workspace is free",
+    means: "take the workspace, then make the Job",
+    holds: holds.workspaceFree,
+    respond: respond.takeAndLaunch
+  }
 ]
 
 /** No row holds: it may start. */

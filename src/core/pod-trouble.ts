@@ -28,7 +28,9 @@ const troubleOf = ([name, seen]: readonly [string, ContainerSeen]): ReadonlyArra
     if (imageNevers.has(seen.reason)) return [{ reason: "ImagePull", message: say("cannot have its image"), final: true }]
     if (imageWaits.has(seen.reason)) return [{ reason: "ImagePull", message: say("waits for its image"), final: false }]
     if (configurationWaits.has(seen.reason)) return [{ reason: "InvalidConfiguration", message: say("cannot be made"), final: false }]
-    if (seen.reason === "CrashLoopBackOff") return [{ reason: "InvalidConfiguration", message: say("ends as soon as it starts"), final: false }]
+    if (seen.reason === "CrashLoopBackOff") {
+      return [{ reason: "InvalidConfiguration", message: say("ends as soon as it starts"), final: false }]
+    }
   }
   if (name === "install" && seen.state === "terminated" && !Option.contains(seen.exitCode, 0)) {
     return [{ reason: "InvalidConfiguration", message: say("failed"), final: true }]
@@ -45,7 +47,11 @@ export const startTrouble = (pod: PodSeen): Option.Option<Trouble> =>
 /** What a warning says that neither Job nor Pod does: the Pod cannot be made, or one of its volumes is missing. */
 const warningTrouble = ({ message, reason }: Warning): Option.Option<Trouble> => {
   if (reason === "FailedCreate") {
-    return Option.some({ reason: message.includes("exceeded quota") ? "QuotaExceeded" : "Refused", message: `Kubernetes cannot make the Pod: ${message}`, final: false })
+    return Option.some({
+      reason: message.includes("exceeded quota") ? "QuotaExceeded" : "Refused",
+      message: `Kubernetes cannot make the Pod: ${message}`,
+      final: false
+    })
   }
   return reason === "FailedMount" || reason === "FailedAttachVolume"
     ? Option.some({ reason: "InvalidConfiguration", message: `A volume of the Pod cannot be mounted: ${message}`, final: false })
@@ -64,7 +70,10 @@ export const waitsForQuota = (observed: Pick<Observed, "pod" | "warning">): bool
 export const isPodOver = (pod: PodSeen): boolean =>
   pod.phase === "Failed" || pod.phase === "Succeeded" || Option.exists(pod.worker, (_) => _.state === "terminated")
 
-/** Not even the engine runs any more. A worker that died leaves it to the runner, which interrupts it and lives on for as long as the grace allows. */
+/**
+ * Not even the engine runs any more. A worker that died leaves it to the runner, which interrupts it and lives on for as long as the grace
+ * allows.
+ */
 export const isEngineOver = (pod: PodSeen): boolean =>
   pod.phase === "Failed" || pod.phase === "Succeeded" || (isPodOver(pod) && !Option.exists(pod.runner, (_) => _.state === "running"))
 
@@ -72,16 +81,25 @@ const wasOutOfMemory = (seen: Option.Option<ContainerSeen>): boolean =>
   Option.exists(seen, (_) => _.reason === "OOMKilled" || _.lastReason === "OOMKilled")
 
 /** Why a stage ended without a result, from what is left of its Pod and Job. */
-export const endOf = (pod: Option.Option<PodSeen>, job: Option.Option<JobSeen>): { readonly reason: FailureReason; readonly message: string } => {
-  if (Option.exists(job, (_) => _.reason === "DeadlineExceeded")) return { reason: "DeadlineExceeded", message: "The Job ran past its deadline and was ended by Kubernetes." }
+export const endOf = (
+  pod: Option.Option<PodSeen>,
+  job: Option.Option<JobSeen>
+): { readonly reason: FailureReason; readonly message: string } => {
+  if (Option.exists(job, (_) => _.reason === "DeadlineExceeded")) {
+    return { reason: "DeadlineExceeded", message: "The Job ran past its deadline and was ended by Kubernetes." }
+  }
   if (Option.isNone(pod)) return { reason: "NodeLost", message: "The Pod is gone and left no result." }
   const { deleting, disruption, message, name, node, reason, runner, worker } = pod.value
   if (reason === "Evicted" || reason === "Preempting" || reason === "Shutdown" || reason === "Terminated") {
     return { reason: "Evicted", message: `Pod ${name} was evicted from node ${node}: ${message || reason}` }
   }
   if (reason === "NodeLost") return { reason: "NodeLost", message: `Node ${node} was lost with Pod ${name}.` }
-  if (wasOutOfMemory(worker)) return { reason: "OutOfMemory", message: `The worker of Pod ${name} ran out of memory; raise task.worker.resources.limits.memory.` }
-  if (wasOutOfMemory(runner)) return { reason: "OutOfMemory", message: `The runner of Pod ${name} ran out of memory; raise task.runner.resources.limits.memory.` }
+  if (wasOutOfMemory(worker)) {
+    return { reason: "OutOfMemory", message: `The worker of Pod ${name} ran out of memory; raise task.worker.resources.limits.memory.` }
+  }
+  if (wasOutOfMemory(runner)) {
+    return { reason: "OutOfMemory", message: `The runner of Pod ${name} ran out of memory; raise task.runner.resources.limits.memory.` }
+  }
   if (disruption !== "") return { reason: "Evicted", message: `Pod ${name} had to leave node ${node}: ${disruption}` }
   if (deleting) return { reason: "Evicted", message: `Pod ${name} was deleted.` }
   const code = Option.match(Option.flatMap(worker, (_) => _.exitCode), { onNone: () => "", onSome: (_) => ` with exit code ${_}` })

@@ -36,7 +36,9 @@ export const findKey = (text: string): Result.Result<Key, string> => {
     const entry = part(node, "additionalProperties")
     if (typeof key === "string" && entry !== undefined) return Result.succeed({ path: [...path, text.slice(index)], node: entry })
     const next = typeof key === "number" ? list : known.includes(key) ? part(node, "properties", key) : undefined
-    if (next === undefined && (node["additionalProperties"] === false || list !== undefined || isSingle(node))) return Result.fail(list === undefined ? notKnown(shown([...path, key]), path, known, text) : noItem(shown([...path, key]), path, key))
+    if (next === undefined && (node["additionalProperties"] === false || list !== undefined || isSingle(node))) {
+      return Result.fail(list === undefined ? notKnown(shown([...path, key]), path, known, text) : noItem(shown([...path, key]), path, key))
+    }
     node = next ?? {}
     path.push(key)
   }
@@ -45,17 +47,25 @@ export const findKey = (text: string): Result.Result<Key, string> => {
 
 /** One value, with nothing in it. */
 const isSingle = ({ anyOf, type }: Node): boolean =>
-  Array.isArray(anyOf) ? anyOf.every((_: unknown) => isTree(_) && isSingle(_)) : typeof type === "string" && type !== "object" && type !== "array"
+  Array.isArray(anyOf)
+    ? anyOf.every((_: unknown) => isTree(_) && isSingle(_))
+    : typeof type === "string" && type !== "object" && type !== "array"
 
 const noItem = (asked: string, list: Path, key: string | number): string =>
-  `There is no key ${asked}; ${shown(list)} is a list, and ${shown([...list, /^\d+$/u.test(String(key)) ? Number(key) : 0])} is an item of it.`
+  `There is no key ${asked}; ${shown(list)} is a list, and ${
+    shown([...list, /^\d+$/u.test(String(key)) ? Number(key) : 0])
+  } is an item of it.`
 
 const notKnown = (asked: string, around: Path, known: ReadonlyArray<string>, text: string): string => {
   const guess = nearest(asked.split(".").at(-1) ?? "", known)
   if (guess !== undefined) return `There is no key ${asked}; did you mean ${shown([...around, guess])}?`
   const ending = valueKeys().map(({ key }) => key).filter((key) => key.endsWith(`.${text}`))
   if (ending.length > 0) return `There is no key ${asked}; the whole name is one of ${ending.join(", ")}.`
-  return `There is no key ${asked}; ${known.length === 0 ? `${shown(around)} has no keys` : `known ${around.length === 0 ? "at the top" : `in ${shown(around)}`} are ${known.join(", ")}`}.`
+  return `There is no key ${asked}; ${
+    known.length === 0
+      ? `${shown(around)} has no keys`
+      : `known ${around.length === 0 ? "at the top" : `in ${shown(around)}`} are ${known.join(", ")}`
+  }.`
 }
 
 const secrets = ["agent.token", "agent.auth.token"]
@@ -69,7 +79,9 @@ export const history = (layers: ReadonlyArray<Layer>, path: Path): ReadonlyArray
   const given = layers.flatMap(({ name: file, place, tree }): ReadonlyArray<Said> => {
     const said = saying(tree, path)
     if (said.says === "nothing") return []
-    if (said.says === "instead") return [{ file, place: place(said.at), value: withoutSecrets(said.at, valueAt(tree, said.at)), instead: shown(said.at) }]
+    if (said.says === "instead") {
+      return [{ file, place: place(said.at), value: withoutSecrets(said.at, valueAt(tree, said.at)), instead: shown(said.at) }]
+    }
     return [{ file, place: place(path), value: withoutSecrets(path, said.value) }]
   })
   const fallback = valueAt(defaultValues, path)
@@ -106,7 +118,8 @@ export const explainKey = (layers: ReadonlyArray<Layer>, values: Values, { node,
     ...(typeof node["description"] === "string" && { description: node["description"] }),
     ...(value !== undefined && { value: withoutSecrets(path, value) }),
     history: history(layers, path),
-    ...(comesTo !== undefined && { effective: { value: withoutSecrets(path, comesTo.value), from: comesTo.from.map((key) => sourceOf(layers, key)) } })
+    ...(comesTo !== undefined &&
+      { effective: { value: withoutSecrets(path, comesTo.value), from: comesTo.from.map((key) => sourceOf(layers, key)) } })
   }
 }
 

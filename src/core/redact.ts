@@ -24,16 +24,22 @@ const base64 = (bytes: Uint8Array, encode: (bytes: Uint8Array) => string): Reado
     return text.slice(Math.ceil((shift * 8) / 6), Math.floor((shifted.length * 8) / 6))
   })
 
-const percent = (text: string): string => [...encoder.encode(text)].map((byte) =>
-  /[A-Za-z0-9_.~-]/u.test(String.fromCharCode(byte)) ? String.fromCharCode(byte) : `%${byte.toString(16).toUpperCase().padStart(2, "0")}`).join("")
+const percent = (text: string): string =>
+  [...encoder.encode(text)].map((byte) =>
+    /[A-Za-z0-9_.~-]/u.test(String.fromCharCode(byte)) ? String.fromCharCode(byte) : `%${byte.toString(16).toUpperCase().padStart(2, "0")}`
+  ).join("")
 
 const lowercasePercent = (text: string): string => text.replace(/%[0-9A-F]{2}/gu, (found) => found.toLowerCase())
 
 const json = (text: string): string => JSON.stringify(text).slice(1, -1)
-const jsonForHtml = (text: string): string => json(text).replace(/[<>&\u2028\u2029]/gu, (found) => `\\u${found.charCodeAt(0).toString(16).padStart(4, "0")}`)
+const jsonForHtml = (text: string): string =>
+  json(text).replace(/[<>&\u2028\u2029]/gu, (found) => `\\u${found.charCodeAt(0).toString(16).padStart(4, "0")}`)
 /** As Python writes it. */
 const jsonInAscii = (text: string): string =>
-  json(text).replace(/[^\u0000-\u007f]/gu, (found) => found.split("").map((unit) => `\\u${unit.charCodeAt(0).toString(16).padStart(4, "0")}`).join(""))
+  json(text).replace(
+    /[^\u0000-\u007f]/gu,
+    (found) => found.split("").map((unit) => `\\u${unit.charCodeAt(0).toString(16).padStart(4, "0")}`).join("")
+  )
 const hcl = (text: string): string => json(text).replaceAll("${", "$${").replaceAll("%{", "%%{")
 
 const lines = (secret: string): ReadonlyArray<string> =>
@@ -48,19 +54,23 @@ export const forms = (secret: string): ReadonlyArray<string> => {
   const inLines = lines(secret)
   const texts = [secret, secret.trim(), ...inLines]
   const documents = texts.flatMap((text) => [json(text), jsonForHtml(text), jsonInAscii(text)])
-  return [...new Set([
-    ...texts.flatMap((text) => [text, hcl(text)]),
-    ...documents,
-    ...documents.map(json), // a document within a document
-    percent(secret),
-    lowercasePercent(percent(secret)),
-    percent(secret).replaceAll("%20", "+"),
-    encodeURIComponent(secret.toWellFormed()),
-    Hex.encode(bytes),
-    Hex.encode(bytes).toUpperCase(),
-    ...wrapped(Base64.encode(bytes).replaceAll("=", "")),
-    ...[bytes, ...inLines.map((line) => encoder.encode(line))].flatMap((part) => [...base64(part, Base64.encode), ...base64(part, Base64Url.encode)])
-  ])].filter((form) => form.length >= shortestSecret)
+  return [
+    ...new Set([
+      ...texts.flatMap((text) => [text, hcl(text)]),
+      ...documents,
+      ...documents.map(json), // a document within a document
+      percent(secret),
+      lowercasePercent(percent(secret)),
+      percent(secret).replaceAll("%20", "+"),
+      encodeURIComponent(secret.toWellFormed()),
+      Hex.encode(bytes),
+      Hex.encode(bytes).toUpperCase(),
+      ...wrapped(Base64.encode(bytes).replaceAll("=", "")),
+      ...[bytes, ...inLines.map((line) => encoder.encode(line))].flatMap((
+        part
+      ) => [...base64(part, Base64.encode), ...base64(part, Base64Url.encode)])
+    ])
+  ].filter((form) => form.length >= shortestSecret)
 }
 
 const pieces = (form: Uint8Array): ReadonlyArray<Uint8Array> =>

@@ -9,7 +9,15 @@ import { overrides, type Values } from "../schema/values.ts"
 import { canonical } from "./canonical.ts"
 import { fingerprint } from "./fingerprint.ts"
 import { type ContainerConfig, containers, type TaskContainerConfig } from "./resolve/containers.ts"
-import { type ClientCertificateConfig, clientCertificateOf, mirrorsOf, type TaskNetworkConfig, taskNetworkOf, type TrustConfig, trustOf } from "./resolve/network.ts"
+import {
+  type ClientCertificateConfig,
+  clientCertificateOf,
+  mirrorsOf,
+  type TaskNetworkConfig,
+  taskNetworkOf,
+  type TrustConfig,
+  trustOf
+} from "./resolve/network.ts"
 import { text } from "./resolve/plain.ts"
 import { type PodConfig, podConfig } from "./resolve/pods.ts"
 import { type CacheConfig, cacheOf } from "./resolve/storage.ts"
@@ -98,7 +106,11 @@ export interface ResolvedConfig {
   /** Of controller and worker, never of the runner. */
   readonly clientCertificate?: ClientCertificateConfig
   /** What AgentTasks may name, by patterns; absent: no policies. */
-  readonly admissionPolicies?: { readonly secrets: ReadonlyArray<string>; readonly configMaps: ReadonlyArray<string>; readonly persistentVolumeClaims: ReadonlyArray<string> }
+  readonly admissionPolicies?: {
+    readonly secrets: ReadonlyArray<string>
+    readonly configMaps: ReadonlyArray<string>
+    readonly persistentVolumeClaims: ReadonlyArray<string>
+  }
   readonly restrictMetadataService: boolean
   readonly taskNetwork: TaskNetworkConfig
   readonly controller: ControllerConfig
@@ -121,7 +133,10 @@ const tokenOf = ({ auth, token, tokenExistingSecret: existing }: Values["agent"]
   return existing.name === "" ? undefined : { secret: { name: existing.name, key: existing.key } }
 }
 
-const accountOf = ({ annotations, automountToken, create, labels, name: given }: Values["serviceAccount"], name: string): AccountConfig => ({
+const accountOf = (
+  { annotations, automountToken, create, labels, name: given }: Values["serviceAccount"],
+  name: string
+): AccountConfig => ({
   name: given || (create ? name : "default"),
   create,
   automountToken,
@@ -183,7 +198,8 @@ const forJobs = (values: Values, name: string, ofTask: Pick<TaskConfig, "runner"
   }
 }
 
-const admissionPoliciesOf = ({ admissionPolicies: { enabled, ...allowed } }: Values): Pick<ResolvedConfig, "admissionPolicies"> => enabled ? { admissionPolicies: allowed } : {}
+const admissionPoliciesOf = ({ admissionPolicies: { enabled, ...allowed } }: Values): Pick<ResolvedConfig, "admissionPolicies"> =>
+  enabled ? { admissionPolicies: allowed } : {}
 
 export const resolve = (values: Values, { name: release, namespace, version }: Release): ResolvedConfig => {
   const name = fullName(values, release)

@@ -12,7 +12,22 @@ import { askAgainMillis, isForGood } from "./observed.ts"
 import { delayMillis, hadToGo } from "./plan-again.ts"
 import { endOf, isPodOver, type Trouble, troubleOfStart, waitsForQuota } from "./pod-trouble.ts"
 import { sentence, shortened } from "./sentence.ts"
-import { isCounted, isGivenUp, isMadeAnew, jobGoesOn, launchedAgain, launchesOf, madeAnew, millisSince, millisSinceEnd, mostLaunches, patienceMillis, podWent, quotaPatienceMillis, type Situation } from "./situation.ts"
+import {
+  isCounted,
+  isGivenUp,
+  isMadeAnew,
+  jobGoesOn,
+  launchedAgain,
+  launchesOf,
+  madeAnew,
+  millisSince,
+  millisSinceEnd,
+  mostLaunches,
+  patienceMillis,
+  podWent,
+  quotaPatienceMillis,
+  type Situation
+} from "./situation.ts"
 import { acknowledged, advance, finished, fitting, running } from "./status.ts"
 import { resultOf } from "./task-result.ts"
 import { epochOf, nextEpoch } from "./workspace-lease.ts"
@@ -66,7 +81,8 @@ const wordsToPool = (situation: Situation, { message, reason }: Pick<News, "mess
   return isTold ? [] : Option.toArray(assignmentOf(situation)).map((assignment) => Word.ReportWait({ assignment, ...news }))
 }
 
-const sameNews = ({ observed: { task: { status } } }: Situation, { message, reason }: News): boolean => status.reason === reason && status.message === fitting(message)
+const sameNews = ({ observed: { task: { status } } }: Situation, { message, reason }: News): boolean =>
+  status.reason === reason && status.message === fitting(message)
 
 /** A status of a task under way, which the pool hears as well. */
 const tell = (situation: Situation, news: News, actions: ReadonlyArray<Action> = []): Response => ({
@@ -75,7 +91,10 @@ const tell = (situation: Situation, news: News, actions: ReadonlyArray<Action> =
   words: wordsToPool(situation, news)
 })
 
-export const later = (response: Response, millis: number): Response => ({ ...response, requeueAfterMillis: Option.some(Math.max(millis, 0)) })
+export const later = (response: Response, millis: number): Response => ({
+  ...response,
+  requeueAfterMillis: Option.some(Math.max(millis, 0))
+})
 
 const end = (situation: Situation, phase: "Failed" | "Cancelled", reason: FailureReason | "Cancelled", message: string): Response => ({
   ...unchanged(situation),
@@ -94,10 +113,22 @@ export const keepOver: Respond = (_) => {
 }
 
 export const deleteJob: Respond = (_) =>
-  unchanged(_, Option.match(_.observed.job, { onNone: () => [], onSome: ({ deleting, name, uid }) => deleting ? [] : [Action.DeleteJob({ name, uid })] }))
+  unchanged(
+    _,
+    Option.match(_.observed.job, {
+      onNone: () => [],
+      onSome: ({ deleting, name, uid }) => deleting ? [] : [Action.DeleteJob({ name, uid })]
+    })
+  )
 
 export const report: Respond = (_) => ({
-  ...unchanged(_, Option.match(assignmentOf(_), { onNone: () => [], onSome: (assignment) => [Action.ReportResult({ assignment, result: resultOf(_.observed.task.status, _.now) })] })),
+  ...unchanged(
+    _,
+    Option.match(assignmentOf(_), {
+      onNone: () => [],
+      onSome: (assignment) => [Action.ReportResult({ assignment, result: resultOf(_.observed.task.status, _.now) })]
+    })
+  ),
   status: { ..._.observed.task.status, reportedAt: _.now }
 })
 
@@ -128,7 +159,9 @@ export const stall: Respond = (_) =>
   tell(_, {
     phase: "Running",
     reason: "NodeUnreachable",
-    message: `Node ${Option.match(_.observed.pod, { onNone: () => "", onSome: ({ node }) => node })} does not answer; the stage may still run there, so nothing is repeated until it answers or is removed.`,
+    message: `Node ${
+      Option.match(_.observed.pod, { onNone: () => "", onSome: ({ node }) => node })
+    } does not answer; the stage may still run there, so nothing is repeated until it answers or is removed.`,
     stalled: true
   })
 
@@ -155,7 +188,7 @@ export const finishRefused: Respond = (_) =>
 /** Nothing was said of it yet. */
 const isFresh = ({ observed: { task: { status: { phase = "Pending" } } } }: Situation): boolean => phase === "Pending"
 
-const ourJob = ({ observed: { task } , policy }: Situation): string => jobName(policy.basename, task.metadata.name)
+const ourJob = ({ observed: { task }, policy }: Situation): string => jobName(policy.basename, task.metadata.name)
 
 const jobMade = (_: Situation): News => ({ phase: "Starting", reason: "JobCreated", message: `Job ${ourJob(_)} is made; its Pod starts.` })
 
@@ -167,7 +200,15 @@ const launched = (_: Situation, response: Response): Response => {
   const launches = launchesOf(_)
   if (Option.isNone(job)) return response
   const { configHash, name, uid } = job.value
-  return { ...response, status: { ...response.status, job: { name, uid }, launches: isJobCounted(_) ? launches : launches + 1, configHash: configHash || _.policy.configHash } }
+  return {
+    ...response,
+    status: {
+      ...response.status,
+      job: { name, uid },
+      launches: isJobCounted(_) ? launches : launches + 1,
+      configHash: configHash || _.policy.configHash
+    }
+  }
 }
 
 export const finishNameTaken: Respond = (_) =>
@@ -206,7 +247,10 @@ export const finishStuck: Respond = (_) => {
     onNone: () => "a finalizer keeps it; remove what is in its metadata.finalizers",
     onSome: ({ name, node }) => `its Pod ${name} does not go; look at ${node === "" ? "it" : `node ${node}`}`
   })
-  return launched(_, end(_, "Failed", "StartupTimeout", `Job ${name} was deleted, and ${because}, and run the task again. Nothing was run.`))
+  return launched(
+    _,
+    end(_, "Failed", "StartupTimeout", `Job ${name} was deleted, and ${because}, and run the task again. Nothing was run.`)
+  )
 }
 
 const isReason = Schema.is(Reason)
@@ -238,7 +282,10 @@ export const clearAwayOrFail: Respond = (_) => {
 
 /** What a start waits for, or that nothing is known to keep it. */
 const startNews = (_: Situation): News =>
-  Option.match(troubleOfStart(_.observed), { onNone: () => jobMade(_), onSome: ({ message, reason }) => ({ phase: "Starting", reason, message }) })
+  Option.match(troubleOfStart(_.observed), {
+    onNone: () => jobMade(_),
+    onSome: ({ message, reason }) => ({ phase: "Starting", reason, message })
+  })
 
 /** Said first as well, with its launch taken back; to the pool it is no news. */
 export const makeAnew: Respond = (_) => {
@@ -249,14 +296,23 @@ export const makeAnew: Respond = (_) => {
   return later({ ...unchanged(_), status: { ...status, launches: (status.launches ?? 1) - 1 } }, 0)
 }
 
-const saysQuota = ({ observed: { task: { status: { phase, reason } } } }: Situation): boolean => phase === "Starting" && reason === "QuotaExceeded"
+const saysQuota = ({ observed: { task: { status: { phase, reason } } } }: Situation): boolean =>
+  phase === "Starting" && reason === "QuotaExceeded"
 
-export const finishVanished: Respond = (_) => end(_, "Failed", "Lost", "Its Job is gone, and the worker had not taken the task: it was deleted, or it ended and its time to live was over. Nothing was run.")
+export const finishVanished: Respond = (_) =>
+  end(
+    _,
+    "Failed",
+    "Lost",
+    "Its Job is gone, and the worker had not taken the task: it was deleted, or it ended and its time to live was over. Nothing was run."
+  )
 
 export const showStarting: Respond = (_) => {
   const age = jobAgeMillis(_)
   const quiet = isFresh(_) ? quietMillis : saysQuota(_) ? lookAgainMillis : 0
-  if (age < quiet && Option.isNone(troubleOfStart(_.observed))) return later(unchanged(_), Math.min(quiet - age, quiet) + spreadMillis(_.observed.task.metadata.uid))
+  if (age < quiet && Option.isNone(troubleOfStart(_.observed))) {
+    return later(unchanged(_), Math.min(quiet - age, quiet) + spreadMillis(_.observed.task.metadata.uid))
+  }
   const { jobKnownMillis, startingMillis } = _.observed
   const left = waitsForQuota(_.observed) ? quotaPatienceMillis - jobKnownMillis : _.policy.startupTimeoutSeconds * 1000 - startingMillis
   const again = lookAgainAfter(age)
@@ -276,8 +332,17 @@ export const queue: Respond = (_) => {
   const { turn } = _.observed
   if (turn._tag === "Admitted") return unchanged(_)
   const blockedBy = Option.getOrUndefined(turn.blockedBy)
-  if (turn.reason === "IsolationUnproven") return waitFor(_, "IsolationUnproven", "Nothing starts before the isolation of tasks is proven for the present values; run agent-job doctor.", turn.position)
-  if (turn.reason === "Draining") return waitFor(_, "Draining", "Nothing new starts while the cluster is drained; agent-job drain --undo ends that.", turn.position)
+  if (turn.reason === "IsolationUnproven") {
+    return waitFor(
+      _,
+      "IsolationUnproven",
+      "Nothing starts before the isolation of tasks is proven for the present values; run agent-job doctor.",
+      turn.position
+    )
+  }
+  if (turn.reason === "Draining") {
+    return waitFor(_, "Draining", "Nothing new starts while the cluster is drained; agent-job drain --undo ends that.", turn.position)
+  }
   const message = turn.reason === "WorkspaceBusy"
     ? `Waits for ${blockedBy}, which may change workspace ${_.observed.task.spec.workspace}.`
     : `Number ${ordinal(turn.position)} in the queue: as many tasks run as the limits allow.`
@@ -321,7 +386,9 @@ export const nameJob: Respond = (_) => {
 /** A first launch needs no status of its own: the Job's name is derived, so it is found again without one. */
 const launchIn = (_: Situation, epoch: number, before: ReadonlyArray<Action> = []): Response => {
   const { message = "" } = _.observed.task.status
-  const news: News = isMadeAnew(_.observed.task) ? { phase: "Starting", reason: "QuotaExceeded", message: message.slice(madeAnew.length) } : jobMade(_) // most likely it still waits
+  const news: News = isMadeAnew(_.observed.task)
+    ? { phase: "Starting", reason: "QuotaExceeded", message: message.slice(madeAnew.length) }
+    : jobMade(_) // most likely it still waits
   const response = tell(_, news, [...before, Action.CreateJob({ epoch })])
   if (isFresh(_) && launchesOf(_) === 0) return later({ ...response, status: _.observed.task.status }, quietMillis)
   return later(

@@ -14,7 +14,8 @@ interface RunEnd {
 
 type Planned = Pick<RunState, "planOnly" | "planSha256">
 
-const isItsPlan = ({ planSha256 }: Planned, { planDigest }: StageResult): boolean => planSha256 !== null && (planDigest ?? planSha256) === planSha256
+const isItsPlan = ({ planSha256 }: Planned, { planDigest }: StageResult): boolean =>
+  planSha256 !== null && (planDigest ?? planSha256) === planSha256
 
 /** A number is enough to go on with: without one, a plan that succeeded is taken to change something, so that a person looks. */
 const planned = (run: Planned, result: StageResult): RunEnd => {
@@ -29,8 +30,11 @@ const planned = (run: Planned, result: StageResult): RunEnd => {
 /** `doubted`: what is said of the state at the end of a failure. */
 export const runEnd = (step: Step, run: Planned, result: StageResult, doubted: string): RunEnd => {
   switch (result.outcome) {
-    case "cancelled": return { event: RunEvent.Stopped({ step }) }
-    case "failed": return { event: RunEvent.Failed({ step }), failure: result.message + doubted }
-    case "succeeded": return step === "plan" ? planned(run, result) : { event: RunEvent.Applied() }
+    case "cancelled":
+      return { event: RunEvent.Stopped({ step }) }
+    case "failed":
+      return { event: RunEvent.Failed({ step }), failure: result.message + doubted }
+    case "succeeded":
+      return step === "plan" ? planned(run, result) : { event: RunEvent.Applied() }
   }
 }

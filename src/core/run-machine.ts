@@ -20,7 +20,10 @@ export const inWords = (status: RunStatus): string => status.replaceAll("_", " "
 
 export type Step = "plan" | "apply"
 
-/** The last three are a person's wishes, the others an agent's words. `Disrupted`: the plan ended through no fault of its own, and is to be made again. */
+/**
+ * The last three are a person's wishes, the others an agent's words. `Disrupted`: the plan ended through no fault of its own, and is to be
+ * made again.
+ */
 export type RunEvent = Data.TaggedEnum<{
   Started: { readonly step: Step }
   Planned: { readonly hasChanges: boolean }
@@ -55,7 +58,10 @@ export interface Row {
 
 const to = (status: RunStatus) => (run: RunState): Move => Move.Moved({ status, cancelAsked: run.cancelAsked })
 const ofAnother = ({ planSha256 }: RunState): Move =>
-  Move.Refused({ error: "other-seal", message: `has the plan with the seal ${planSha256}, which is not the one that was approved; look at it again` })
+  Move.Refused({
+    error: "other-seal",
+    message: `has the plan with the seal ${planSha256}, which is not the one that was approved; look at it again`
+  })
 const stay = (): Move => Move.Unchanged()
 
 const byPerson = (event: RunEvent) => event._tag === "Confirm" || event._tag === "Discard" || event._tag === "Cancel"
@@ -65,30 +71,67 @@ const applyIsDue = (run: RunState) => isIn(run, "confirmed", "applying")
 const isDue = (run: RunState, step: Step) => step === "plan" ? planIsDue(run) : applyIsDue(run)
 const planned = (run: RunState, event: RunEvent) => event._tag === "Planned" && planIsDue(run)
 
-const isOfAnother = (run: RunState, event: RunEvent) => event._tag === "Confirm" && event.seal !== undefined && run.planSha256 !== null && event.seal !== run.planSha256
+const isOfAnother = (run: RunState, event: RunEvent) =>
+  event._tag === "Confirm" && event.seal !== undefined && run.planSha256 !== null && event.seal !== run.planSha256
 
 /** The first row that holds decides. An agent may answer before its start was noticed, so `pending` and `confirmed` take results too. */
 export const rows: ReadonlyArray<Row> = [
   { situation: "confirmed is a plan that it has not", holds: isOfAnother, to: ofAnother },
-  { situation: "confirmed again", holds: (run, event) => event._tag === "Confirm" && isIn(run, "confirmed", "applying", "applied"), to: stay },
+  {
+    situation: "confirmed again",
+    holds: (run, event) => event._tag === "Confirm" && isIn(run, "confirmed", "applying", "applied"),
+    to: stay
+  },
   { situation: "discarded again", holds: (run, event) => event._tag === "Discard" && isIn(run, "discarded"), to: stay },
   { situation: "cancelled again", holds: (run, event) => event._tag === "Cancel" && (run.cancelAsked || isIn(run, "canceled")), to: stay },
   { situation: "over, whatever an agent says", holds: (run, event) => isFinal(run.status) && !byPerson(event), to: stay },
-  { situation: "an agent has the plan", holds: (run, event) => event._tag === "Started" && event.step === "plan" && isIn(run, "pending"), to: to("planning") },
-  { situation: "an agent has the apply", holds: (run, event) => event._tag === "Started" && event.step === "apply" && isIn(run, "confirmed"), to: to("applying") },
+  {
+    situation: "an agent has the plan",
+    holds: (run, event) => event._tag === "Started" && event.step === "plan" && isIn(run, "pending"),
+    to: to("planning")
+  },
+  {
+    situation: "an agent has the apply",
+    holds: (run, event) => event._tag === "Started" && event.step === "apply" && isIn(run, "confirmed"),
+    to: to("applying")
+  },
   { situation: "planned, but to be cancelled", holds: (run, event) => planned(run, event) && run.cancelAsked, to: to("canceled") },
-  { situation: "planned, only a plan was asked for", holds: (run, event) => planned(run, event) && run.planOnly, to: to("planned_and_finished") },
-  { situation: "planned, nothing to change", holds: (run, event) => planned(run, event) && event._tag === "Planned" && !event.hasChanges, to: to("planned_and_finished") },
+  {
+    situation: "planned, only a plan was asked for",
+    holds: (run, event) => planned(run, event) && run.planOnly,
+    to: to("planned_and_finished")
+  },
+  {
+    situation: "planned, nothing to change",
+    holds: (run, event) => planned(run, event) && event._tag === "Planned" && !event.hasChanges,
+    to: to("planned_and_finished")
+  },
   { situation: "planned, applies by itself", holds: (run, event) => planned(run, event) && run.autoApply, to: to("confirmed") },
   { situation: "planned, waits for a person", holds: planned, to: to("planned") },
   { situation: "applied", holds: (run, event) => event._tag === "Applied" && applyIsDue(run), to: to("applied") },
   { situation: "the stage failed", holds: (run, event) => event._tag === "Failed" && isDue(run, event.step), to: to("errored") },
-  { situation: "its plan was disrupted, but is to be cancelled", holds: (run, event) => event._tag === "Disrupted" && planIsDue(run) && run.cancelAsked, to: to("canceled") },
-  { situation: "its plan was disrupted, and waits to be made again", holds: (run, event) => event._tag === "Disrupted" && isIn(run, "planning"), to: to("pending") },
+  {
+    situation: "its plan was disrupted, but is to be cancelled",
+    holds: (run, event) => event._tag === "Disrupted" && planIsDue(run) && run.cancelAsked,
+    to: to("canceled")
+  },
+  {
+    situation: "its plan was disrupted, and waits to be made again",
+    holds: (run, event) => event._tag === "Disrupted" && isIn(run, "planning"),
+    to: to("pending")
+  },
   { situation: "the stage was stopped", holds: (run, event) => event._tag === "Stopped" && isDue(run, event.step), to: to("canceled") },
   { situation: "a person confirms", holds: (run, event) => event._tag === "Confirm" && isIn(run, "planned"), to: to("confirmed") },
-  { situation: "a person discards", holds: (run, event) => event._tag === "Discard" && isIn(run, "pending", "planned"), to: to("discarded") },
-  { situation: "cancelled while no agent has it", holds: (run, event) => event._tag === "Cancel" && isIn(run, "pending", "planned", "confirmed"), to: to("canceled") },
+  {
+    situation: "a person discards",
+    holds: (run, event) => event._tag === "Discard" && isIn(run, "pending", "planned"),
+    to: to("discarded")
+  },
+  {
+    situation: "cancelled while no agent has it",
+    holds: (run, event) => event._tag === "Cancel" && isIn(run, "pending", "planned", "confirmed"),
+    to: to("canceled")
+  },
   {
     situation: "cancelled while an agent works",
     holds: (run, event) => event._tag === "Cancel" && isIn(run, "planning", "applying"),
@@ -97,7 +140,12 @@ export const rows: ReadonlyArray<Row> = [
 ]
 
 const refusal = (run: RunState, event: RunEvent): Move =>
-  Move.Refused({ error: "wrong-moment", message: `is ${inWords(run.status)} and cannot be ${event._tag === "Confirm" ? "applied" : event._tag === "Discard" ? "discarded" : "cancelled"}` })
+  Move.Refused({
+    error: "wrong-moment",
+    message: `is ${inWords(run.status)} and cannot be ${
+      event._tag === "Confirm" ? "applied" : event._tag === "Discard" ? "discarded" : "cancelled"
+    }`
+  })
 
 /** What `event` does to a run. An agent's word is never refused, only without effect; a person's wish at the wrong moment is refused. */
 export const move = (run: RunState, event: RunEvent): Move =>

@@ -22,15 +22,20 @@ type Words = Option.Option<string>
 const others = (what: string, sealed: Seal["variables"], now: Seal["variables"]): Words => {
   const names = changedNames(sealed, now)
   const more = names.length - mostNames
-  return names.length === 0 ? Option.none() : Option.some(`other ${what} (${names.slice(0, mostNames).join(", ")}${more > 0 ? ` and ${more} more` : ""})`)
+  return names.length === 0
+    ? Option.none()
+    : Option.some(`other ${what} (${names.slice(0, mostNames).join(", ")}${more > 0 ? ` and ${more} more` : ""})`)
 }
 
-const another = (what: string, sealed: string | null, now: string | null): Words => sealed === now ? Option.none() : Option.some(`another ${what}`)
-const shown = (what: string, sealed: string, now: string): Words => Option.map(another(what, sealed, now), (words) => `${words} (${sealed}, now ${now})`)
+const another = (what: string, sealed: string | null, now: string | null): Words =>
+  sealed === now ? Option.none() : Option.some(`another ${what}`)
+const shown = (what: string, sealed: string, now: string): Words =>
+  Option.map(another(what, sealed, now), (words) => `${words} (${sealed}, now ${now})`)
 
 const placed = (directory: string): string => directory === "" ? "the archive's root" : directory
 const engineWords = ({ name, version }: Seal["engine"]): string => `${name} ${version}`
-const stateWords = (state: Seal["state"]): string => state === "none" ? "none" : state === "engine" ? "kept by the engine's backend" : `serial ${state.serial}`
+const stateWords = (state: Seal["state"]): string =>
+  state === "none" ? "none" : state === "engine" ? "kept by the engine's backend" : `serial ${state.serial}`
 
 const anotherState = (sealed: Seal["state"], now: Seal["state"]): Words =>
   typeof sealed === "object" && typeof now === "object" && sealed.lineage !== now.lineage
@@ -49,9 +54,12 @@ const parts: { readonly [_ in Exclude<keyof Seal, "version">]: (sealed: Seal, no
 }
 
 /** What the plan was made with that is not so now; nothing if all is the same. */
-export const differences = (sealed: Seal, now: Seal): ReadonlyArray<string> => Object.values(parts).flatMap((wordsOf) => Option.toArray(wordsOf(sealed, now)))
+export const differences = (sealed: Seal, now: Seal): ReadonlyArray<string> =>
+  Object.values(parts).flatMap((wordsOf) => Option.toArray(wordsOf(sealed, now)))
 
-const listed = (words: ReadonlyArray<string>): string => words.length < 2 ? words.join("") : `${words.slice(0, -1).join(", ")} and ${words.at(-1)}`
+const listed = (words: ReadonlyArray<string>): string =>
+  words.length < 2 ? words.join("") : `${words.slice(0, -1).join(", ")} and ${words.at(-1)}`
 
 /** Why the plan is not applied. */
-export const brokenSeal = (different: ReadonlyArray<string>): string => `The saved plan was made with ${listed(different)} than this apply would get; plan again.`
+export const brokenSeal = (different: ReadonlyArray<string>): string =>
+  `The saved plan was made with ${listed(different)} than this apply would get; plan again.`

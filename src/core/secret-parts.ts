@@ -12,8 +12,30 @@ export const mostParts = 1000
  * They are in ids and lines of every resource: hidden, they would make a log unreadable and what was made impossible to import.
  */
 const openNothing = new Set([
-  "type", "kind", "engine", "name", "region", "location", "zone", "host", "hostname", "user", "username", "email", "clientemail", "database", "dbname", "dbinstanceidentifier", "dbclusteridentifier",
-  "project", "projectid", "quotaprojectid", "universedomain", "accountid", "subscriptionid", "tenantid"
+  "type",
+  "kind",
+  "engine",
+  "name",
+  "region",
+  "location",
+  "zone",
+  "host",
+  "hostname",
+  "user",
+  "username",
+  "email",
+  "clientemail",
+  "database",
+  "dbname",
+  "dbinstanceidentifier",
+  "dbclusteridentifier",
+  "project",
+  "projectid",
+  "quotaprojectid",
+  "universedomain",
+  "accountid",
+  "subscriptionid",
+  "tenantid"
 ])
 
 interface Text {
@@ -25,7 +47,10 @@ interface Text {
 // Each takes all to the end where its own end is missing, so that no place is looked at twice.
 const blank = String.raw`(?:#|\/\/)[^\n]*|\/\*(?:[^*]|\*(?!\/))*(?:\*\/)?|\s+`
 const heredoc = String.raw`<<-?([\w-]+)[^\n]*\n([^]*?)(?:^[ \t]*\1[ \t]*\r?$|$(?![^]))`
-const token = new RegExp(`${blank}|${heredoc}|"((?:[^"\\\\]+|\\\\[^])*)"?|([\\p{ID_Start}_][\\p{ID_Continue}-]*)|(\\d[\\d.]*(?:[eE][+-]?\\d+)?)|==|[^]`, "gmu")
+const token = new RegExp(
+  `${blank}|${heredoc}|"((?:[^"\\\\]+|\\\\[^])*)"?|([\\p{ID_Start}_][\\p{ID_Continue}-]*)|(\\d[\\d.]*(?:[eE][+-]?\\d+)?)|==|[^]`,
+  "gmu"
+)
 
 const escapes: Readonly<Record<string, string>> = { n: "\n", r: "\r", t: "\t" }
 const template = (text: string): string => text.replaceAll("$${", "${").replaceAll("%%{", "%{")
@@ -35,7 +60,10 @@ const unquoted = (literal: string): string =>
     return Number.isNaN(code) ? escapes[letter] ?? letter : code <= 0x10ffff ? String.fromCodePoint(code) : ""
   }))
 
-/** The string literals and the numbers, as they are written, of an HCL expression, but no key. JSON is read in the same way, but for what stands in a literal. */
+/**
+ * The string literals and the numbers, as they are written, of an HCL expression, but no key. JSON is read in the same way, but for what
+ * stands in a literal.
+ */
 const textsOf = (expression: string, read: (literal: string) => string): ReadonlyArray<Text> => {
   const tokens = [...expression.matchAll(token)].flatMap(([all, , body, literal, name, number]) => {
     const text = body === undefined ? literal === undefined ? number : read(literal) : template(body)
@@ -51,13 +79,15 @@ const textsOf = (expression: string, read: (literal: string) => string): Readonl
 
 const decode = Schema.decodeUnknownOption(Schema.fromJsonString(Schema.Unknown))
 const decodeText = Schema.decodeUnknownOption(Schema.fromJsonString(Schema.String))
-const unescaped = (literal: string): string => literal.includes("\\") ? Option.getOrElse(decodeText(`"${literal}"`), () => literal) : literal
+const unescaped = (literal: string): string =>
+  literal.includes("\\") ? Option.getOrElse(decodeText(`"${literal}"`), () => literal) : literal
 
 /** Those of a JSON object or array, however deep it is; none of any other text. */
 const inJson = (document: string): ReadonlyArray<Text> =>
   /^\s*[{[]/u.test(document) && Option.isSome(decode(document)) ? textsOf(document, unescaped) : []
 
-const isPart = ({ key, text }: Text): boolean => text.trim().length >= shortestPart && !openNothing.has(key.replaceAll(/[_-]/gu, "").toLowerCase())
+const isPart = ({ key, text }: Text): boolean =>
+  text.trim().length >= shortestPart && !openNothing.has(key.replaceAll(/[_-]/gu, "").toLowerCase())
 
 export interface Parts {
   readonly parts: ReadonlyArray<string>
@@ -65,7 +95,9 @@ export interface Parts {
   readonly isCut: boolean
 }
 
-/** What the value has inside: as JSON whatever it is declared as, and also as HCL if it is that. A document within a document is opened too. */
+/**
+ * What the value has inside: as JSON whatever it is declared as, and also as HCL if it is that. A document within a document is opened too.
+ */
 export const secretParts = (value: string, hcl: boolean): Parts => {
   const parts = new Set<string>()
   const documents = [...inJson(value), ...(hcl ? textsOf(value, unquoted) : [])]

@@ -30,8 +30,12 @@ export const millisSinceEnd = ({ now, observed: { task: { metadata, status } } }
 
 const isWait = Schema.is(WaitReason)
 
-/** Jobs that may be made for a task that nobody claims: some more where the last one had to go, which was no fault of its own, or waits for its next since then. */
-export const mostLaunches = ({ policy }: Situation, why: string | undefined): number => policy.maxLaunches + (hadToGo(why) || isWait(why) ? mostAgain : 0)
+/**
+ * Jobs that may be made for a task that nobody claims: some more where the last one had to go, which was no fault of its own, or waits for
+ * its next since then.
+ */
+export const mostLaunches = ({ policy }: Situation, why: string | undefined): number =>
+  policy.maxLaunches + (hadToGo(why) || isWait(why) ? mostAgain : 0)
 
 type Holds = (situation: Situation) => boolean
 
@@ -42,24 +46,35 @@ const isClaimed: Holds = ({ observed: { task } }) => task.status.claim !== undef
 const jobThere: Holds = ({ observed: { job } }) => Option.isSome(job)
 const foreignJob: Holds = ({ observed: { job, task } }) => Option.exists(job, ({ owner }) => !Option.contains(owner, task.metadata.uid))
 /** Its own: a stranger's is none of ours to delete, nor to wait for. */
-export const jobGoesOn: Holds = (_) => !foreignJob(_) && Option.exists(_.observed.job, ({ deleting, state }) => state === "active" && !deleting)
+export const jobGoesOn: Holds = (_) =>
+  !foreignJob(_) && Option.exists(_.observed.job, ({ deleting, state }) => state === "active" && !deleting)
 const jobDeleting: Holds = ({ observed: { job } }) => Option.exists(job, ({ deleting }) => deleting)
 const jobEnded: Holds = ({ observed: { job } }) => Option.exists(job, (_) => _.state !== "active")
 const podOver: Holds = ({ observed: { pod } }) => Option.exists(pod, isPodOver)
 /** It left before it had the claim, and Kubernetes makes another Pod of its Job, if there is not one already. */
-const makesWay: Holds = (_) => jobGoesOn(_) && Option.exists(_.observed.pod, ({ worker }) => Option.contains(Option.flatMap(worker, ({ exitCode }) => exitCode), claimLostExitCode))
-/** And a quota keeps Kubernetes from making another. That one may have begun to start, so this was a launch, and no Job that only waited. */
+const makesWay: Holds = (_) =>
+  jobGoesOn(_) &&
+  Option.exists(_.observed.pod, ({ worker }) => Option.contains(Option.flatMap(worker, ({ exitCode }) => exitCode), claimLostExitCode))
+/**
+ * And a quota keeps Kubernetes from making another. That one may have begun to start, so this was a launch, and no Job that only waited.
+ */
 export const podWent: Holds = (_) => jobGoesOn(_) && _.observed.hadPod && Option.isNone(_.observed.pod) && waitsForQuota(_.observed)
 const mutates: Holds = ({ observed: { task } }) => task.spec.stage !== "plan"
 
-/** For how long a Job may wait for a quota: its deadline runs meanwhile, and what is left after more than that may not be enough for its stage. */
+/**
+ * For how long a Job may wait for a quota: its deadline runs meanwhile, and what is left after more than that may not be enough for its
+ * stage.
+ */
 export const quotaPatienceMillis = 60_000
 /** How the message begins from when its Job is given up for that, and its launch taken back, until there is another Job. */
 export const madeAnew = "Its Job is made anew. "
 export const isMadeAnew = ({ status }: AgentTask): boolean => status.message?.startsWith(madeAnew) === true
 /** It is this Job that goes: one that was made since has its minute before it. */
 export const isGivenUp = (task: AgentTask, job: JobSeen): boolean => isMadeAnew(task) && task.status.job?.uid === job.uid
-/** Whether `launches` has this Job in it: not the first one before the first word on it, one whose maker ended before it could say so, and one that was given up and goes on. */
+/**
+ * Whether `launches` has this Job in it: not the first one before the first word on it, one whose maker ended before it could say so, and
+ * one that was given up and goes on.
+ */
 export const isCounted = (task: AgentTask, { uid }: JobSeen): boolean => {
   const { job, launches = 0 } = task.status
   return launches > 0 && !isMadeAnew(task) && (job?.uid ?? uid) === uid
@@ -73,10 +88,12 @@ const isClearedAway: Holds = (_) => isSaidToGo(_) && Option.isNone(_.observed.po
 /** Those that are told of; one, if a Job went before a word was said on it. */
 export const launchesOf = ({ observed: { hadJob, task } }: Situation): number => task.status.launches ?? (hadJob ? 1 : 0)
 /** Of a Job that still waits for a quota. */
-const isOutOfPatience = (task: AgentTask, job: JobSeen, knownMillis: number): boolean => isGivenUp(task, job) || knownMillis >= quotaPatienceMillis
+const isOutOfPatience = (task: AgentTask, job: JobSeen, knownMillis: number): boolean =>
+  isGivenUp(task, job) || knownMillis >= quotaPatienceMillis
 
 /** Whatever our clock says: the whole time a start may take has been seen to go by. */
-const overdue = ({ observed: { job, startingMillis }, policy }: Situation, moreMillis = 0): boolean => Option.isSome(job) && startingMillis >= policy.startupTimeoutSeconds * 1000 + moreMillis
+const overdue = ({ observed: { job, startingMillis }, policy }: Situation, moreMillis = 0): boolean =>
+  Option.isSome(job) && startingMillis >= policy.startupTimeoutSeconds * 1000 + moreMillis
 
 export const holds = {
   ofNewerVersion: ({ observed: { task } }) => isOfNewerVersion(task.status.phase),
@@ -99,20 +116,29 @@ export const holds = {
   clearedAway: (_) => isClearedAway(_) && (jobDeleting(_) || !overdue(_, delayMillis(_.observed.task.status.launches ?? 1))), // it cannot be deleted
   quotaOutlasted: (_) => {
     const { hadPod, job, jobKnownMillis, task } = _.observed
-    return Option.exists(job, (job) => job.deleting ? isGivenUp(task, job) : !hadPod && jobGoesOn(_) && waitsForQuota(_.observed) && isOutOfPatience(task, job, jobKnownMillis))
+    return Option.exists(
+      job,
+      (job) =>
+        job.deleting
+          ? isGivenUp(task, job)
+          : !hadPod && jobGoesOn(_) && waitsForQuota(_.observed) && isOutOfPatience(task, job, jobKnownMillis)
+    )
   },
   launchFailed: (_) => jobThere(_) && (jobEnded(_) || podWent(_) || (podOver(_) && !makesWay(_))),
   launchesSpent: (_) => Option.isNone(_.observed.job) && launchesOf(_) >= mostLaunches(_, _.observed.task.status.reason),
   cannotStart: (_) => jobThere(_) && Option.exists(troubleOfStart(_.observed), ({ final }) => final),
   startOverdue: (_) => overdue(_) && !waitsForQuota(_.observed),
-  toldOtherwise: (_) => isSaidToGo(_) || (_.observed.task.status.job?.uid !== undefined && Option.exists(_.observed.job, (job) => !isCounted(_.observed.task, job))),
+  toldOtherwise: (_) =>
+    isSaidToGo(_) ||
+    (_.observed.task.status.job?.uid !== undefined && Option.exists(_.observed.job, (job) => !isCounted(_.observed.task, job))),
   starting: jobThere,
   refusedForNow: ({ observed: { refusal } }) => Option.isSome(refusal),
   waiting: ({ observed: { turn } }) => turn._tag === "Waiting",
   workspaceTaken: (_) => mutates(_) && _.observed.holder._tag === "Taken",
   sourceUnasked: ({ observed: { source, task } }) => source._tag === "NotAsked" && isUnpinned(task),
   sourceNotReady: ({ observed: { source } }) => source._tag === "NotReady",
-  outdated: ({ observed: { source, task } }) => source._tag === "Ready" && isUnpinned(task) && (!Equal.equals(task.status.source, source.artifact) || waitsForSource(task)),
+  outdated: ({ observed: { source, task } }) =>
+    source._tag === "Ready" && isUnpinned(task) && (!Equal.equals(task.status.source, source.artifact) || waitsForSource(task)),
   jobUnnamed: ({ observed: { task: { metadata: { name }, status: { job, launches = 0 } } }, policy: { basename } }) =>
     job === undefined ? !isPlain(basename, name) : launches === 0 && job.uid === undefined && job.name !== jobName(basename, name),
   workspaceFree: (_) => mutates(_) && _.observed.holder._tag !== "Mine"

@@ -32,8 +32,12 @@ export interface StageSpec {
 export const eventsDescriptor = 7
 const eventsPath = `/dev/fd/${eventsDescriptor}`
 
-const printed = (subcommand: StageCommand["subcommand"], args: ReadonlyArray<string>): StageCommand =>
-  ({ subcommand, args: [subcommand, ...args], output: "printed", mutates: false })
+const printed = (subcommand: StageCommand["subcommand"], args: ReadonlyArray<string>): StageCommand => ({
+  subcommand,
+  args: [subcommand, ...args],
+  output: "printed",
+  mutates: false
+})
 
 /** With a saved plan the providers are those of its lock file, which stays as it was sealed. */
 const init = (savedPlan: boolean) => printed("init", ["-input=false", ...(savedPlan ? ["-lockfile=readonly"] : [])])
@@ -52,7 +56,11 @@ const plan = (options?: PlanOptions) => printed("plan", ["-input=false", "-lock=
 
 const apply = ({ events = false, options, savedPlan, stage }: StageSpec): StageCommand => {
   const what = savedPlan ? [savedPlanName] : ["-auto-approve", ...planFlags(stage === "destroy" ? { ...options, destroy: true } : options)]
-  return { ...printed("apply", ["-input=false", ...(events ? [`-json-into=${eventsPath}`] : []), ...what]), mutates: true, tells: events ? "events" : "log" }
+  return {
+    ...printed("apply", ["-input=false", ...(events ? [`-json-into=${eventsPath}`] : []), ...what]),
+    mutates: true,
+    tells: events ? "events" : "log"
+  }
 }
 
 /** Whether the engine can tell its events beside what it prints: OpenTofu since 1.12. */

@@ -24,8 +24,11 @@ interface Account {
   closed: boolean
 }
 
-const effected = ({ action, address, id, idKey }: JournalEntry): Effected =>
-  ({ action, address, ...(idKey !== undefined && id !== undefined && { idKey, id }) })
+const effected = ({ action, address, id, idKey }: JournalEntry): Effected => ({
+  action,
+  address,
+  ...(idKey !== undefined && id !== undefined && { idKey, id })
+})
 
 const account = (journal: ReadonlyArray<JournalEntry>): Account => {
   const { creations, made, open, ...rest }: Account = { made: new Map(), open: new Map(), creations: new Set(), full: false, closed: false }
@@ -51,11 +54,23 @@ const account = (journal: ReadonlyArray<JournalEntry>): Account => {
 /** Of what was to be made, that whose beginning nobody told. What takes another's place has its address in the state before it is there. */
 const unseenOf = (planned: ReadonlyArray<JournalEntry>, creations: ReadonlySet<string>, state: StateObjects): ReadonlyArray<Effected> => {
   const replaced = new Set(planned.filter(({ action }) => action === "delete").map(({ address }) => address))
-  return planned.filter(({ action, address, kind }) => kind === "planned" && action === "create" && !creations.has(address) && (replaced.has(address) || !hasObject(state, address, undefined, undefined))).map(effected)
+  return planned.filter(({ action, address, kind }) =>
+    kind === "planned" && action === "create" && !creations.has(address) &&
+    (replaced.has(address) || !hasObject(state, address, undefined, undefined))
+  ).map(effected)
 }
 
-/** `state`: what is stored, nothing if there is none; `limit`: how many are named of each kind; `planned`: what the stage was to make, if nobody may have seen it. */
-export const stageEffects = (journal: ReadonlyArray<JournalEntry>, state: StateObjects, inOrder: boolean, limit: number = namedLimit.run, planned: ReadonlyArray<JournalEntry> = []): StageEffects => {
+/**
+ * `state`: what is stored, nothing if there is none; `limit`: how many are named of each kind; `planned`: what the stage was to make, if
+ * nobody may have seen it.
+ */
+export const stageEffects = (
+  journal: ReadonlyArray<JournalEntry>,
+  state: StateObjects,
+  inOrder: boolean,
+  limit: number = namedLimit.run,
+  planned: ReadonlyArray<JournalEntry> = []
+): StageEffects => {
   const { closed, creations, full, made, open } = account(journal)
   const unsaved = [...made.values()].filter(({ address, id, idKey }) => !hasObject(state, address, idKey, id))
   const unknown = inOrder ? [] : [...open.values()].filter(({ effect, failed }) => !failed || !hasTainted(state, effect.address))

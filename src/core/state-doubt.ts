@@ -32,7 +32,12 @@ export const rows: ReadonlyArray<Row> = [
     opens: true,
     because: "the state lacks what the engine wrote last"
   },
-  { situation: "success", holds: ({ result }) => result.outcome === "succeeded", opens: false, because: "the engine ended in order and its last state is confirmed" },
+  {
+    situation: "success",
+    holds: ({ result }) => result.outcome === "succeeded",
+    opens: false,
+    because: "the engine ended in order and its last state is confirmed"
+  },
   {
     situation: "its journal names what the state does not have",
     holds: ({ unsavedEffects }) => unsavedEffects,
@@ -57,7 +62,12 @@ export const rows: ReadonlyArray<Row> = [
     opens: true,
     because: "what it changed since could not be saved"
   },
-  { situation: "anything else", holds: () => true, opens: false, because: "it had not begun to change anything, or gave the lock back with its last state saved" }
+  {
+    situation: "anything else",
+    holds: () => true,
+    opens: false,
+    because: "it had not begun to change anything, or gave the lock back with its last state saved"
+  }
 ]
 
 /** Why the state is in doubt, in the words of the row that says so; nothing if it is not. */

@@ -9,7 +9,8 @@ interface StateHead {
 
 const headBytes = 1024
 /** As the engines begin a state. A serial anywhere else may be another one. */
-const beginning = /^\s*\{\s*(?:"(?:version|terraform_version)"\s*:\s*(?:\d+|"[^"\\]*")\s*,\s*)*"serial"\s*:\s*(?<serial>\d{1,15})\s*,\s*"lineage"\s*:\s*"(?<lineage>[^"\\]*)"/u
+const beginning =
+  /^\s*\{\s*(?:"(?:version|terraform_version)"\s*:\s*(?:\d+|"[^"\\]*")\s*,\s*)*"serial"\s*:\s*(?<serial>\d{1,15})\s*,\s*"lineage"\s*:\s*"(?<lineage>[^"\\]*)"/u
 
 const blanks = new Set([0x20, 0x09, 0x0a, 0x0d])
 const isNoBlank = (byte: number): boolean => !blanks.has(byte)

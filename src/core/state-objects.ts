@@ -23,7 +23,10 @@ export const isEncrypted = (text: string): boolean => Option.isSome(decodeEncryp
 /** Every object at an address, as JSON has it: the current one, and those that wait to be destroyed. */
 export type StateObjects = ReadonlyMap<string, ReadonlyArray<unknown>>
 
-/** As it ends the address; nothing of what is no instance. Read without a schema, which takes five times as long: a hostile engine may write a million of them, and the server looks at them while all others wait. */
+/**
+ * As it ends the address; nothing of what is no instance. Read without a schema, which takes five times as long: a hostile engine may write
+ * a million of them, and the server looks at them while all others wait.
+ */
 const indexOf = (instance: unknown): string | undefined => {
   if (!Predicate.isObject(instance)) return undefined
   const key = Predicate.hasProperty(instance, "index_key") ? instance.index_key : null
@@ -50,7 +53,9 @@ export const stateObjects = (text: string): StateObjects => {
 /** Is there an object at the address with that id? Without an id the address has to do. */
 export const hasObject = (objects: StateObjects, address: string, idKey: string | undefined, id: string | undefined): boolean =>
   (objects.get(address) ?? []).some((object) =>
-    idKey === undefined || id === undefined || (Predicate.hasProperty(object, "attributes") && Predicate.hasProperty(object.attributes, idKey) && object.attributes[idKey] === id))
+    idKey === undefined || id === undefined ||
+    (Predicate.hasProperty(object, "attributes") && Predicate.hasProperty(object.attributes, idKey) && object.attributes[idKey] === id)
+  )
 
 /** Is there what a failed creation left? The engine marks it. */
 export const hasTainted = (objects: StateObjects, address: string): boolean =>

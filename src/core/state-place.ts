@@ -23,28 +23,44 @@ const isBelow = (path: string, directory: string): boolean => path === directory
 const outlives = (path: unknown, mounts: ReadonlyArray<string>): boolean =>
   typeof path === "string" && !path.split("/").includes("..") && mounts.some((mount) => isBelow(path, mount))
 
-/** Why nothing may be changed; `mounts` are where the task's claims are, and `note` is the content of `terraform.tfstate` in the engine's data directory, which is not there without a backend. */
+/**
+ * Why nothing may be changed; `mounts` are where the task's claims are, and `note` is the content of `terraform.tfstate` in the engine's
+ * data directory, which is not there without a backend.
+ */
 export const stateTrouble = (note: Option.Option<string>, mounts: ReadonlyArray<string>): Option.Option<string> => {
   const backend = backendIn(note)
   if (backend === undefined) return Option.some(`The configuration has no backend for its state, ${remedy}`)
   if (backend.type === "inmem") return Option.some(`The backend inmem keeps the state in memory, ${remedy}`)
   if (backend.type !== "local" || outlives(backend.config?.["path"], mounts)) return Option.none()
-  return Option.some(`The backend local keeps the state in the Pod's own files, ${remedy} A path on a claim of spec.jobTemplate.volumeClaims is such a backend.`)
+  return Option.some(
+    `The backend local keeps the state in the Pod's own files, ${remedy} A path on a claim of spec.jobTemplate.volumeClaims is such a backend.`
+  )
 }
 
 /** What the environment of the command says, and the configuration would say over it. */
 const addresses = ["address", "lock_address", "unlock_address"]
 
-/** What would go where instead; nothing when state and lock go through the environment of the command, which no configuration can know beforehand. */
+/**
+ * What would go where instead; nothing when state and lock go through the environment of the command, which no configuration can know
+ * beforehand.
+ */
 const elsewhere = (note: Option.Option<string>): string | undefined => {
   const backend = backendIn(note)
   if (backend === undefined) return "The state would go to no backend"
   if (backend.type !== "http") return `The state would go to the backend ${backend.type}`
   const own = addresses.find((key) => (backend.config?.[key] ?? undefined) !== undefined)
-  return own === undefined ? undefined : `The ${own === "address" ? "state" : "lock of the state"} would go to another ${own} of the backend http`
+  return own === undefined
+    ? undefined
+    : `The ${own === "address" ? "state" : "lock of the state"} would go to another ${own} of the backend http`
 }
 
-/** Why nothing of a pool may be planned or changed: an override file that is read after ours, or takes its place, wins over it, and so does what is said to `init`. */
+/**
+ * Why nothing of a pool may be planned or changed: an override file that is read after ours, or takes its place, wins over it, and so does
+ * what is said to `init`.
+ */
 export const poolStateTrouble = (note: Option.Option<string>): Option.Option<string> =>
-  Option.map(Option.fromUndefinedOr(elsewhere(note)), (found) =>
-    `${found} instead of the pool's server; take the backend or cloud block out of the override file that wins over ${backendFileName} (its name sorts after that, or is ${overtaking}), and any -backend out of TF_CLI_ARGS_init.`)
+  Option.map(
+    Option.fromUndefinedOr(elsewhere(note)),
+    (found) =>
+      `${found} instead of the pool's server; take the backend or cloud block out of the override file that wins over ${backendFileName} (its name sorts after that, or is ${overtaking}), and any -backend out of TF_CLI_ARGS_init.`
+  )

@@ -14,7 +14,10 @@ const isPhase = Schema.is(Phase)
 /** A phase that this version does not know: whether such a task is over, or runs, is for a newer one to say. */
 export const isOfNewerVersion = (phase: string | undefined): boolean => phase !== undefined && !isPhase(phase)
 
-/** Cancelled or deleted before the claim, so that no worker takes it any more: its Job may go, and its slot. Somebody's finalizer may keep what is deleted. */
+/**
+ * Cancelled or deleted before the claim, so that no worker takes it any more: its Job may go, and its slot. Somebody's finalizer may keep
+ * what is deleted.
+ */
 export const isCalledOff = ({ metadata, spec, status }: AgentTask): boolean =>
   status.claim === undefined && (spec.cancel === true || metadata.deletionTimestamp !== undefined)
 
@@ -70,7 +73,10 @@ const duration = (from: string, to: string): string => {
   return seconds < 3600 ? `${Math.floor(seconds / 60)}m${seconds % 60}s` : `${Math.floor(seconds / 3600)}h${Math.floor(seconds / 60) % 60}m`
 }
 
-/** The status after a step. The phase never goes back: a step that would is taken as news about the present one. A final one takes no news, and one of a newer version none but the end. */
+/**
+ * The status after a step. The phase never goes back: a step that would is taken as news about the present one. A final one takes no news,
+ * and one of a newer version none but the end.
+ */
 export const advance = (status: AgentTaskStatus, given: Step): AgentTaskStatus => {
   if (isOver(status.phase) || (isOfNewerVersion(status.phase) && !isOver(given.phase))) return status
   const step = { ...given, message: fitting(given.message) }
@@ -95,7 +101,11 @@ export const acknowledged = (status: AgentTaskStatus, generation: number): Agent
   isOver(status.phase) && status.observedGeneration !== generation ? { ...status, observedGeneration: generation } : status
 
 /** What its conditions say from now on of a task that is over; the rest of its status stays. */
-const saying = ({ metadata: { generation }, status }: AgentTask, told: Pick<Told, "message" | "phase" | "reason" | "stalled">, now: string): AgentTaskStatus => {
+const saying = (
+  { metadata: { generation }, status }: AgentTask,
+  told: Pick<Told, "message" | "phase" | "reason" | "stalled">,
+  now: string
+): AgentTaskStatus => {
   const step: Told = { ...told, generation, now }
   const says = kstatus(step.phase, step.stalled === true)
   return { ...status, observedGeneration: generation, conditions: types.map((type) => condition(status, step, type, says[type])) }
@@ -109,7 +119,11 @@ export const reflected = (task: AgentTask, of: AgentTask, now: string): AgentTas
 }
 
 /** The same, while that attempt cannot be made, whose conditions these would be; `stalled` where a person is needed. */
-export const unattempted = (task: AgentTask, { message, reason, stalled }: Pick<Step, "message" | "reason"> & { readonly stalled: boolean }, now: string): AgentTaskStatus =>
+export const unattempted = (
+  task: AgentTask,
+  { message, reason, stalled }: Pick<Step, "message" | "reason"> & { readonly stalled: boolean },
+  now: string
+): AgentTaskStatus =>
   saying(task, { phase: "Pending", reason, message: fitting(`Its next attempt cannot be made. ${message}`), stalled }, now)
 
 /** The same, once nothing keeps the first such attempt from being made: its conditions are its own again. */
@@ -127,14 +141,20 @@ export interface Launch {
 }
 
 /** What is said of a task while its worker runs it. */
-export const running = ({ name, node }: Pick<NonNullable<AgentTaskStatus["pod"]>, "name" | "node">): Pick<Step, "phase" | "reason" | "message"> =>
-  ({ phase: "Running", reason: "Claimed", message: `Runs in Pod ${name} on ${node ?? "its node"}.` })
+export const running = (
+  { name, node }: Pick<NonNullable<AgentTaskStatus["pod"]>, "name" | "node">
+): Pick<Step, "phase" | "reason" | "message"> => ({
+  phase: "Running",
+  reason: "Claimed",
+  message: `Runs in Pod ${name} on ${node ?? "its node"}.`
+})
 
 /** Said by the worker, since the pool's server, which is told of all else, is what it waits for. */
 export const unsaved: Pick<Step, "phase" | "reason" | "message"> = {
   phase: "Running",
   reason: "StateUnsaved",
-  message: "The pool's server has not taken the newest state yet, what was made last, or the lock. The worker keeps it and goes on trying; do not delete its Pod."
+  message:
+    "The pool's server has not taken the newest state yet, what was made last, or the lock. The worker keeps it and goes on trying; do not delete its Pod."
 }
 
 /** The status that takes a task: written by the worker against the resourceVersion it read, and only if `claim` was absent. */
@@ -157,7 +177,13 @@ const phaseOf: Readonly<Record<StageResult["outcome"], Phase>> = { succeeded: "S
 
 /** The status that ends a task with the worker's own result. `reported`: the pool has confirmed it. */
 export const finished = (status: AgentTaskStatus, result: StageResult, generation: number, reported: boolean): AgentTaskStatus => ({
-  ...advance(status, { phase: phaseOf[result.outcome], reason: result.reason, message: result.message, generation, now: result.finishedAt }),
+  ...advance(status, {
+    phase: phaseOf[result.outcome],
+    reason: result.reason,
+    message: result.message,
+    generation,
+    now: result.finishedAt
+  }),
   result,
   ...(result.changes !== undefined && { changes: `+${result.changes.add} ~${result.changes.change} -${result.changes.destroy}` }),
   ...(reported && { reportedAt: result.finishedAt })

@@ -11,12 +11,17 @@ const isReason = Schema.is(Reason)
 /** In the place of a reason that a newer version wrote. */
 const plainReason: Readonly<Record<StageResult["outcome"], Reason>> = { succeeded: "Completed", failed: "ExitCode", cancelled: "Cancelled" }
 
-export const plainly = (result: ToldResult): StageResult => ({ ...result, reason: isReason(result.reason) ? result.reason : plainReason[result.outcome] })
+export const plainly = (result: ToldResult): StageResult => ({
+  ...result,
+  reason: isReason(result.reason) ? result.reason : plainReason[result.outcome]
+})
 
 export const resultOf = (status: AgentTaskStatus, now: string): StageResult =>
-  plainly(status.result ?? {
-    outcome: status.phase === "Cancelled" ? "cancelled" : "failed",
-    reason: status.reason ?? "Lost",
-    message: shortened(status.message ?? "", longestMessage),
-    finishedAt: status.finishedAt ?? now
-  })
+  plainly(
+    status.result ?? {
+      outcome: status.phase === "Cancelled" ? "cancelled" : "failed",
+      reason: status.reason ?? "Lost",
+      message: shortened(status.message ?? "", longestMessage),
+      finishedAt: status.finishedAt ?? now
+    }
+  )

@@ -17,7 +17,10 @@ export const withoutTexts = (spec: AgentTaskSpec): AgentTaskSpec => {
   }
 }
 
-/** Of a spec that was made from a cached one, what is to be stored: with the texts of the spec that the cached one is of. No inline files are among these, since nothing is made of a task that has some. */
+/**
+ * Of a spec that was made from a cached one, what is to be stored: with the texts of the spec that the cached one is of. No inline files
+ * are among these, since nothing is made of a task that has some.
+ */
 export const withTextsOf = ({ backend, variables }: AgentTaskSpec, spec: AgentTaskSpec): AgentTaskSpec => ({
   ...spec,
   ...(variables !== undefined && { variables }),
@@ -25,4 +28,5 @@ export const withTextsOf = ({ backend, variables }: AgentTaskSpec, spec: AgentTa
 })
 
 /** Whether a task that is there does what one would do that is wanted, as both are stored: a cancel changes nothing of what it is. */
-export const doesTheSame = ({ cancel: _is, ...found }: AgentTaskSpec, { cancel: _was, ...wanted }: AgentTaskSpec): boolean => Equal.equals(found, wanted)
+export const doesTheSame = ({ cancel: _is, ...found }: AgentTaskSpec, { cancel: _was, ...wanted }: AgentTaskSpec): boolean =>
+  Equal.equals(found, wanted)

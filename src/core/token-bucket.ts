@@ -17,8 +17,10 @@ export interface Bucket {
 export const fullBucket = ({ burst }: Rate, at: number): Bucket => ({ left: burst, at })
 
 /** A clock that went back fills nothing. */
-const filled = (bucket: Bucket, { burst, perSecond }: Rate, now: number): Bucket =>
-  ({ left: Math.min(burst, bucket.left + (Math.max(0, now - bucket.at) / 1000) * perSecond), at: now })
+const filled = (bucket: Bucket, { burst, perSecond }: Rate, now: number): Bucket => ({
+  left: Math.min(burst, bucket.left + (Math.max(0, now - bucket.at) / 1000) * perSecond),
+  at: now
+})
 
 /** Nothing is known of it any more that a new one would not know too. */
 export const isFull = (bucket: Bucket, rate: Rate, now: number): boolean => filled(bucket, rate, now).left >= rate.burst

@@ -16,9 +16,13 @@ export interface LeaseSeen {
   readonly resourceVersion: string
 }
 
-/** Who holds it, from the point of view of the task `self`; `alive`: the name of its holder, unless that is over or gone with all its Pods. */
+/**
+ * Who holds it, from the point of view of the task `self`; `alive`: the name of its holder, unless that is over or gone with all its Pods.
+ */
 export const holderOf = ({ holder, resourceVersion, transitions }: LeaseSeen, self: Uid, alive: Option.Option<string>): Holder =>
-  holder === self ? Holder.Mine({ epoch: transitions }) : Option.match(alive, { onNone: () => Holder.Over({ resourceVersion, epoch: transitions }), onSome: (by) => Holder.Taken({ by }) })
+  holder === self
+    ? Holder.Mine({ epoch: transitions })
+    : Option.match(alive, { onNone: () => Holder.Over({ resourceVersion, epoch: transitions }), onSome: (by) => Holder.Taken({ by }) })
 
 /** Of who has the workspace already; a plan has none. */
 export const epochOf = (holder: Holder): number => holder._tag === "Mine" ? holder.epoch : 0

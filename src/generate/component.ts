@@ -35,30 +35,44 @@ export interface Component {
   /** Patches for objects of other components, where they are used. */
   readonly ifThere?: ReadonlyArray<ObjectPatch>
   /** Further ConfigMaps, as kustomize generates them from `files`. */
-  readonly configMaps?: ReadonlyArray<{ readonly name: string; readonly namespace: string; readonly files: ReadonlyArray<string>; readonly options: object }>
+  readonly configMaps?: ReadonlyArray<
+    { readonly name: string; readonly namespace: string; readonly files: ReadonlyArray<string>; readonly options: object }
+  >
   /** Further files, by their names. */
   readonly files?: Readonly<Record<string, string>>
 }
 
 /** Without their values, which the layers are. */
-const installed = (config: ResolvedConfig) => install(config).filter(({ kind, metadata }) => kind !== "ConfigMap" || metadata?.name !== configMapName(config))
+const installed = (config: ResolvedConfig) =>
+  install(config).filter(({ kind, metadata }) => kind !== "ConfigMap" || metadata?.name !== configMapName(config))
 
 const generators = ({ configMaps = [], layer, name }: Component, config: ResolvedConfig): ReadonlyArray<object> => [
-  ...(layer === undefined ? [] : [{ name: configMapName(config), namespace: config.namespace, behavior: "merge", files: [`${name}.yaml`] }]),
+  ...(layer === undefined
+    ? []
+    : [{ name: configMapName(config), namespace: config.namespace, behavior: "merge", files: [`${name}.yaml`] }]),
   ...configMaps
 ]
 
 const comments = ({ adapt, does, inputs = [], name, objects }: Component): ReadonlyArray<string> => [
   does,
-  ...(inputs.length === 0 ? [] : [`Whoever uses it generates the ConfigMap agent-job-${name} with ${inputs.map(({ example, literal }) => `${literal}=${example}`).join(" and ")}, as their own values; it is never applied.`]),
+  ...(inputs.length === 0
+    ? []
+    : [
+      `Whoever uses it generates the ConfigMap agent-job-${name} with ${
+        inputs.map(({ example, literal }) => `${literal}=${example}`).join(" and ")
+      }, as their own values; it is never applied.`
+    ]),
   ...adapt,
-  ...(objects === undefined ? [] : ["What it brings is for an installation under the shipped names; for others see \"Other names\" in kustomize/README.md."])
+  ...(objects === undefined
+    ? []
+    : ["What it brings is for an installation under the shipped names; for others see \"Other names\" in kustomize/README.md."])
 ]
 
 /** By a target: kustomize does not miss the object of such a patch. */
 const targeted = (patch: ObjectPatch): object => ({ target: { kind: patch.kind, name: patch.metadata.name }, patch: manifestYaml(patch) })
 
-const filled = (lists: Readonly<Record<string, ReadonlyArray<unknown>>>): object => Object.fromEntries(Object.entries(lists).filter(([, list]) => list.length > 0))
+const filled = (lists: Readonly<Record<string, ReadonlyArray<unknown>>>): object =>
+  Object.fromEntries(Object.entries(lists).filter(([, list]) => list.length > 0))
 
 export const componentFiles = (component: Component): ReadonlyArray<GeneratedFile> => {
   const { files = {}, ifThere = [], layer, name, objects } = component

@@ -19,7 +19,8 @@ import { installationOf } from "./installation.ts"
 
 const admission: Component = {
   name: "admission",
-  does: "Lets the API server hold tasks to what they are for: a task's token writes the claim and the result of its own AgentTask and nothing else, only Jobs of the controller run as the tasks' account, in our shape, only kubelets get tokens of it, and the controller is shown no Secret but the tokens of tasks.",
+  does:
+    "Lets the API server hold tasks to what they are for: a task's token writes the claim and the result of its own AgentTask and nothing else, only Jobs of the controller run as the tasks' account, in our shape, only kubelets get tokens of it, and the controller is shown no Secret but the tokens of tasks.",
   adapt: [
     "Needs Kubernetes 1.30, and rights over ValidatingAdmissionPolicies, which have no namespace.",
     "A directory of the node (hostPath) or a privileged container in values of your own is refused until the policies know it: write such values with `agent-job overlay`. `admissionPolicies.secrets` and its neighbours bound what an AgentTask may name."
@@ -30,13 +31,16 @@ const admission: Component = {
 const caBundle: Component = {
   name: "ca-bundle",
   does: "Trusts authorities of your own, beside those of the images, in controller, worker and runner.",
-  adapt: ["Needs a ConfigMap agent-job-ca-bundle with certificates in PEM under its key `ca-bundle.crt`, in both namespaces, as trust-manager makes it."],
+  adapt: [
+    "Needs a ConfigMap agent-job-ca-bundle with certificates in PEM under its key `ca-bundle.crt`, in both namespaces, as trust-manager makes it."
+  ],
   layer: componentLayers["ca-bundle"]
 }
 
 const ha: Component = {
   name: "ha",
-  does: "Two controllers, on different nodes and zones where there are some; one leads, the other stands by, and a drain leaves one of them.",
+  does:
+    "Two controllers, on different nodes and zones where there are some; one leads, the other stands by, and a drain leaves one of them.",
   adapt: ["A stage runs on without any controller, so this is for runs to start during a drain, not for runs to survive it."],
   layer: componentLayers.ha
 }
@@ -61,23 +65,33 @@ const noIngress: Component = {
 const moreAllowed = (layer: Tree): ObjectPatch => {
   const config = installationOf(merge(componentLayers.admission, layer))
   const { metadata, spec } = policyObject(config, podPolicy(config))
-  return { apiVersion: "admissionregistration.k8s.io/v1", kind: "ValidatingAdmissionPolicy", metadata: { name: metadata?.name ?? "" }, spec: { variables: spec?.variables } }
+  return {
+    apiVersion: "admissionregistration.k8s.io/v1",
+    kind: "ValidatingAdmissionPolicy",
+    metadata: { name: metadata?.name ?? "" },
+    spec: { variables: spec?.variables }
+  }
 }
 
 const nodeCache: Component = {
   name: "node-cache",
-  does: "Mounts a directory of each node, which the Pods of all tasks there share, as the place of a cache of providers and engines, which is empty yet, and of states that the server did not take, encrypted.",
+  does:
+    "Mounts a directory of each node, which the Pods of all tasks there share, as the place of a cache of providers and engines, which is empty yet, and of states that the server did not take, encrypted.",
   adapt: [
     "Needs the directory /var/cache/agent-job on every node, writable by user 1001. Not beside persistence, in whose place it comes.",
     "Pod Security refuses hostPath below privileged, so the tasks' namespace becomes that; the Pods stay as they are otherwise."
   ],
   layer: componentLayers["node-cache"],
-  ifThere: [{ apiVersion: "v1", kind: "Namespace", metadata: { name: "agent-job-tasks", labels: privileged } }, moreAllowed(componentLayers["node-cache"])]
+  ifThere: [
+    { apiVersion: "v1", kind: "Namespace", metadata: { name: "agent-job-tasks", labels: privileged } },
+    moreAllowed(componentLayers["node-cache"])
+  ]
 }
 
 const persistence: Component = {
   name: "persistence",
-  does: "Mounts one volume that the Pods of all tasks share, as the place of a cache of providers and engines, which is empty yet, and of states that the server did not take, encrypted.",
+  does:
+    "Mounts one volume that the Pods of all tasks share, as the place of a cache of providers and engines, which is empty yet, and of states that the server did not take, encrypted.",
   adapt: [
     "Needs a storage class with ReadWriteMany; where that is not the default one, patch the PersistentVolumeClaim agent-job-cache. A cluster of one node may do with ReadWriteOnce.",
     "When this leaves Git, Flux and Argo CD leave the claim, since it may have the only copy of a state: see docs/state.md before you delete it."
@@ -87,14 +101,19 @@ const persistence: Component = {
 
 const restrictMetadata: Component = {
   name: "restrict-metadata",
-  does: "Keeps controller and tasks from the metadata services of clouds, where a node's own credentials are, and from link-local addresses, but for DNS.",
-  adapt: ["Needs a network that enforces NetworkPolicies. Not beside restricted-egress, which closes this and more.", "Where tasks have a cloud identity of their own on EKS or GKE, say so in `task.networkPolicy.cloudIdentity`."],
+  does:
+    "Keeps controller and tasks from the metadata services of clouds, where a node's own credentials are, and from link-local addresses, but for DNS.",
+  adapt: [
+    "Needs a network that enforces NetworkPolicies. Not beside restricted-egress, which closes this and more.",
+    "Where tasks have a cloud identity of their own on EKS or GKE, say so in `task.networkPolicy.cloudIdentity`."
+  ],
   layer: componentLayers["restrict-metadata"]
 }
 
 const separateUsers: Component = {
   name: "separate-users",
-  does: "Runs the runner as another user than the worker, so that the modes of files on the volume that they share keep the one from those of the other.",
+  does:
+    "Runs the runner as another user than the worker, so that the modes of files on the volume that they share keep the one from those of the other.",
   adapt: ["A state on a claim that was written before, by user 1001, must be writable for its group (`chmod -R g+w`)."],
   layer: componentLayers["separate-users"]
 }
@@ -102,7 +121,9 @@ const separateUsers: Component = {
 const serverItself: Component = {
   name: "server",
   does: "The server itself: it takes runs, keeps logs and states on a volume, and gives work to the controller.",
-  adapt: ["Needs two Secrets in namespace agent-job, each with a key `token`: agent-job-user-token and agent-job-pool-token. Back its volume up."],
+  adapt: [
+    "Needs two Secrets in namespace agent-job, each with a key `token`: agent-job-user-token and agent-job-pool-token. Back its volume up."
+  ],
   objects: server
 }
 
@@ -115,10 +136,30 @@ const withoutCrd: Component = {
   ifThere: [{ apiVersion: "apiextensions.k8s.io/v1", kind: "CustomResourceDefinition", metadata: { name: crdName }, $patch: "delete" }]
 }
 
-export const components: ReadonlyArray<Component> =
-  [admission, caBundle, ha, monitoring, mtls, namespaces, noIngress, nodeCache, persistence, pool, proxy, quota, restrictMetadata, restrictedEgress, separateUsers, serverItself, withoutCrd]
+export const components: ReadonlyArray<Component> = [
+  admission,
+  caBundle,
+  ha,
+  monitoring,
+  mtls,
+  namespaces,
+  noIngress,
+  nodeCache,
+  persistence,
+  pool,
+  proxy,
+  quota,
+  restrictMetadata,
+  restrictedEgress,
+  separateUsers,
+  serverItself,
+  withoutCrd
+]
 
 const inputsOf = ({ inputs = [] }: Component): string => inputs.map(({ literal }) => `\`${literal}\``).join(", ")
 
 export const componentsTable = (): ReadonlyArray<string> =>
-  table(["Component", "What it does", "Inputs", "What it needs, and what to make your own"], components.map((component) => [`\`${component.name}\``, component.does, inputsOf(component), component.adapt.join(" ")]))
+  table(
+    ["Component", "What it does", "Inputs", "What it needs, and what to make your own"],
+    components.map((component) => [`\`${component.name}\``, component.does, inputsOf(component), component.adapt.join(" ")])
+  )

@@ -15,13 +15,18 @@ export interface Input {
 
 /** Between the quotes of the layer's text, counted from its beginning. */
 const inLayer = (config: ResolvedConfig, file: string, text: string, example: string): ReadonlyArray<object> =>
-  text.split(`"`).flatMap((piece, index) => piece !== example ? [] : [{
-    select: { kind: "ConfigMap", name: configMapName(config), namespace: config.namespace },
-    fieldPaths: [`data.${file.replaceAll(".", "\\.")}`],
-    options: { delimiter: `"`, index }
-  }])
+  text.split(`"`).flatMap((piece, index) =>
+    piece !== example ? [] : [{
+      select: { kind: "ConfigMap", name: configMapName(config), namespace: config.namespace },
+      fieldPaths: [`data.${file.replaceAll(".", "\\.")}`],
+      options: { delimiter: `"`, index }
+    }]
+  )
 
-export const replacements = (config: ResolvedConfig, of: { readonly name: string; readonly layer?: Tree; readonly inputs?: ReadonlyArray<Input> }): ReadonlyArray<object> =>
+export const replacements = (
+  config: ResolvedConfig,
+  of: { readonly name: string; readonly layer?: Tree; readonly inputs?: ReadonlyArray<Input> }
+): ReadonlyArray<object> =>
   (of.inputs ?? []).map(({ elsewhere = [], example, literal }) => ({
     source: { kind: "ConfigMap", name: `${config.name}-${of.name}`, fieldPath: `data.${literal}` },
     targets: [...inLayer(config, `${of.name}.yaml`, layerText(of.layer ?? {}), example), ...elsewhere]

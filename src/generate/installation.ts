@@ -3,8 +3,9 @@
 // Used by the generators beside it.
 import { Result } from "effect"
 import { baseLayer, shippedRelease } from "../core/overlay/shipped.ts"
-import { type ResolvedConfig, resolve } from "../core/resolve.ts"
+import { resolve, type ResolvedConfig } from "../core/resolve.ts"
 import { merge, type Tree } from "../schema/layers.ts"
 import { parseValues } from "../schema/values.ts"
 
-export const installationOf = (layer: Tree): ResolvedConfig => resolve(Result.getOrThrow(parseValues(merge(baseLayer, layer))), shippedRelease)
+export const installationOf = (layer: Tree): ResolvedConfig =>
+  resolve(Result.getOrThrow(parseValues(merge(baseLayer, layer))), shippedRelease)

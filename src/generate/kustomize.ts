@@ -18,10 +18,19 @@ const layerFile = "base.yaml"
 const base = (): ReadonlyArray<GeneratedFile> => {
   const config = installationOf({})
   const { metadata } = configMap(config)
-  const generator = { name: metadata?.name, namespace: metadata?.namespace, files: [layerFile], options: { disableNameSuffixHash: true, labels: metadata?.labels } }
+  const generator = {
+    name: metadata?.name,
+    namespace: metadata?.namespace,
+    files: [layerFile],
+    options: { disableNameSuffixHash: true, labels: metadata?.labels }
+  }
   const files = objectFiles(install(config).filter(({ kind }) => kind !== "ConfigMap" && kind !== "CustomResourceDefinition"))
   return [
-    yamlFile("kustomize/base/kustomization.yaml", { ...kustomization, resources: ["../crd", ...files.map(({ file }) => file)], configMapGenerator: [generator] }),
+    yamlFile("kustomize/base/kustomization.yaml", {
+      ...kustomization,
+      resources: ["../crd", ...files.map(({ file }) => file)],
+      configMapGenerator: [generator]
+    }),
     { path: `kustomize/base/${layerFile}`, content: `# ${mark}\n${valuesFile(config)}` },
     ...files.map(({ file, object }) => yamlFile(`kustomize/base/${file}`, object))
   ]

@@ -22,7 +22,9 @@ const within = (path: string, name: string, lines: ReadonlyArray<string>): Reado
   return [{ path, content: `${text.slice(0, from)}${begin}\n${lines.join("\n")}\n${text.slice(to)}` }]
 }
 
-const readmes = (): ReadonlyArray<GeneratedFile> => [...within("README.md", "values", valuesTable()), ...within("kustomize/README.md", "components", componentsTable())]
+const readmes = (): ReadonlyArray<
+  GeneratedFile
+> => [...within("README.md", "values", valuesTable()), ...within("kustomize/README.md", "components", componentsTable())]
 
 /** Generated once, by a generator that is no more. */
 const abandoned = (files: ReadonlyArray<GeneratedFile>): ReadonlyArray<string> =>

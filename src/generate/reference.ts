@@ -7,8 +7,8 @@ import { rows as doubts } from "../core/state-doubt.ts"
 import { schemaId } from "../schema/names.ts"
 import { reasons } from "../schema/reason.ts"
 import { openApi } from "../server/open-api.ts"
-import { installationOf } from "./installation.ts"
 import { type GeneratedFile, jsonFile, markdownFile, table } from "./file.ts"
+import { installationOf } from "./installation.ts"
 
 const reasonsFile = (): GeneratedFile =>
   markdownFile("docs/reasons.md", [
@@ -37,13 +37,19 @@ const decisionsFile = (): GeneratedFile =>
     "If none fits, the task starts. What is marked with * ends a launch, deletes its Job or counts it: that is decided once more upon what the API server itself has of Job and Pods, since each",
     "watch may be behind.",
     "",
-    ...table(["When it is", "the controller will"], rows.map(({ live, means, situation }) => [`${situation}${live === true ? " *" : ""}`, means])),
+    ...table(
+      ["When it is", "the controller will"],
+      rows.map(({ live, means, situation }) => [`${situation}${live === true ? " *" : ""}`, means])
+    ),
     "",
     "# When the end of a stage leaves the state in doubt",
     "",
     "The server reads this table from the top when a stage ends. If the first row that fits opens a rescue, the workspace waits for a person: [state.md](state.md).",
     "",
-    ...table(["When it is", "A rescue", "because"], doubts.map(({ because, opens, situation }) => [situation, opens ? "opens" : "no", because]))
+    ...table(
+      ["When it is", "A rescue", "because"],
+      doubts.map(({ because, opens, situation }) => [situation, opens ? "opens" : "no", because])
+    )
   ])
 
 const rbacFile = (): GeneratedFile =>
@@ -54,14 +60,20 @@ const rbacFile = (): GeneratedFile =>
     "or runs commands in them; the server speaks to no Kubernetes at all, and the runner has no token. The namespaces are those of `kustomize/base`. What a role cannot say, such as",
     "\"its own task\" or \"the Secrets that it made\", the policies of the component `admission` do ([ADR 0015](adr/0015-let-the-api-server-hold-tasks-to-their-own-objects.md)).",
     "",
-    ...table(["Who", "In namespace", "May", "What", "Why"], grants(installationOf({})).flatMap(({ namespace, rights, to }) =>
-      rights.map(({ apiGroup, names = [], resources, verbs, why }) => [
-        `\`${to.name}\``,
-        `\`${namespace}\``,
-        verbs.join(", "),
-        `${resources.map((_) => `\`${_}\``).join(", ")}${apiGroup === "" ? "" : ` of ${apiGroup}`}${names.map((_) => `, only \`${_}\``).join("")}`,
-        why
-      ])))
+    ...table(
+      ["Who", "In namespace", "May", "What", "Why"],
+      grants(installationOf({})).flatMap(({ namespace, rights, to }) =>
+        rights.map(({ apiGroup, names = [], resources, verbs, why }) => [
+          `\`${to.name}\``,
+          `\`${namespace}\``,
+          verbs.join(", "),
+          `${resources.map((_) => `\`${_}\``).join(", ")}${apiGroup === "" ? "" : ` of ${apiGroup}`}${
+            names.map((_) => `, only \`${_}\``).join("")
+          }`,
+          why
+        ])
+      )
+    )
   ])
 
 const isObject = (input: unknown): input is object => typeof input === "object" && input !== null

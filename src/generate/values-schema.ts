@@ -5,7 +5,10 @@ import { valueKeys, valuesFileDocument } from "../schema/values-document.ts"
 import { type GeneratedFile, jsonFile, markdownFile, table } from "./file.ts"
 
 export const valuesTable = (): ReadonlyArray<string> =>
-  table(["Key", "Default", "What it does"], valueKeys().map(({ description, fallback, key }) => [`\`${key}\``, `\`${JSON.stringify(fallback)}\``, description]))
+  table(
+    ["Key", "Default", "What it does"],
+    valueKeys().map(({ description, fallback, key }) => [`\`${key}\``, `\`${JSON.stringify(fallback)}\``, description])
+  )
 
 const inheritance = [
   "# Values",

@@ -2,13 +2,13 @@
 // Invariant: loopback is never asked through a proxy, a proxy never sees the client certificate, and nothing speaks HTTP/2 (see kubernetes/client).
 // Used by controller/pool, worker/platform, worker/archive-url and cli/server-client; the Kubernetes API is always asked directly.
 import { Dispatcher, layerUndiciNoDispatcher } from "@effect/platform-node/NodeHttpClient"
+import type * as Undici from "@effect/platform-node/Undici"
 import { Config, Data, Effect, Layer } from "effect"
 import type { HttpClient } from "effect/http"
 import { lookup, type LookupAddress, type LookupOptions } from "node:dns"
 import { readFileSync } from "node:fs"
 import type { LookupFunction } from "node:net"
 import { join } from "node:path"
-import type * as Undici from "@effect/platform-node/Undici"
 
 export interface ConnectionOptions {
   /** To one server, at most. */
@@ -24,7 +24,9 @@ interface Certificate {
 
 /** By the environment's word there is a proxy, but not by what it is. That stays unsaid, since a password may be in it. */
 export class ProxyUnusable extends Data.TaggedError("ProxyUnusable")<{ readonly variable: string }> {
-  override get message() { return this.sayingTo("correct it in global.proxy, or in what global.extraEnv and global.extraEnvFrom name") }
+  override get message() {
+    return this.sayingTo("correct it in global.proxy, or in what global.extraEnv and global.extraEnvFrom name")
+  }
   /** The same to whoever corrects it elsewhere than an installation's values. */
   sayingTo(remedy: string) {
     return `The proxy in ${this.variable} (or ${this.variable.toLowerCase()}) cannot be used, since it is no URL such as http://proxy.example.com:3128; ${remedy}, and write a % of its password as %25.`
@@ -64,16 +66,21 @@ const renewing = (open: Open, directory: string, plain: Undici.Dispatcher): Undi
 /** What a request fails with whose server has a forbidden address. */
 export const forbiddenAddress = "it has an address that is never asked"
 
-type Resolve = (name: string, options: LookupOptions & { readonly all: true }, answer: (error: Error | null, addresses: ReadonlyArray<LookupAddress>) => void) => void
+type Resolve = (
+  name: string,
+  options: LookupOptions & { readonly all: true },
+  answer: (error: Error | null, addresses: ReadonlyArray<LookupAddress>) => void
+) => void
 
 /** Looks a name up once, and gives no address of it if one is forbidden: what was checked is what is connected to. */
-export const lookupBut = (isForbidden: (address: string) => boolean, resolve: Resolve = lookup): LookupFunction => (name, options, answer) =>
-  resolve(name, { ...options, all: true }, (error, addresses) => {
-    const [first] = addresses ?? []
-    if (error !== null || first === undefined) return answer(error ?? new Error("there is no host of that name"), "")
-    if (addresses.some(({ address }) => isForbidden(address))) return answer(new Error(forbiddenAddress), "")
-    return options.all === true ? answer(null, [...addresses]) : answer(null, first.address, first.family)
-  })
+export const lookupBut =
+  (isForbidden: (address: string) => boolean, resolve: Resolve = lookup): LookupFunction => (name, options, answer) =>
+    resolve(name, { ...options, all: true }, (error, addresses) => {
+      const [first] = addresses ?? []
+      if (error !== null || first === undefined) return answer(error ?? new Error("there is no host of that name"), "")
+      if (addresses.some(({ address }) => isForbidden(address))) return answer(new Error(forbiddenAddress), "")
+      return options.all === true ? answer(null, [...addresses]) : answer(null, first.address, first.family)
+    })
 
 const dispatcher = ({ connections, lookup }: ConnectionOptions, certificates: Config.Config<string>) =>
   Effect.gen(function*() {
@@ -85,7 +92,13 @@ const dispatcher = ({ connections, lookup }: ConnectionOptions, certificates: Co
     }
     const opened: Array<Undici.Dispatcher> = []
     const open: Open = (certificate) => {
-      const made = new EnvHttpProxyAgent({ connections, ...settings, allowH2: false, connect: { ...certificate, ...(lookup !== undefined && { lookup }) }, ...(certificate !== undefined && { requestTls: { ...certificate } }) })
+      const made = new EnvHttpProxyAgent({
+        connections,
+        ...settings,
+        allowH2: false,
+        connect: { ...certificate, ...(lookup !== undefined && { lookup }) },
+        ...(certificate !== undefined && { requestTls: { ...certificate } })
+      })
       opened.push(made)
       return made
     }
@@ -99,5 +112,9 @@ const connections = (options: ConnectionOptions, certificates: Config.Config<str
 /** To anybody. */
 export const toAnybody = (options: ConnectionOptions) => connections(options, Config.succeed(""))
 
-/** To the server that gives work, which may ask for a client certificate: tls.crt and tls.key in the directory that AGENT_JOB_CLIENT_CERTIFICATE_DIR names. */
-export const toServer = (options: ConnectionOptions) => connections(options, Config.withDefault(Config.String("AGENT_JOB_CLIENT_CERTIFICATE_DIR"), ""))
+/**
+ * To the server that gives work, which may ask for a client certificate: tls.crt and tls.key in the directory that
+ * AGENT_JOB_CLIENT_CERTIFICATE_DIR names.
+ */
+export const toServer = (options: ConnectionOptions) =>
+  connections(options, Config.withDefault(Config.String("AGENT_JOB_CLIENT_CERTIFICATE_DIR"), ""))

@@ -3,7 +3,22 @@
 // Used by client.ts.
 import { Duration, Effect, Option, Result, Schema, SchemaIssue } from "effect"
 import { Headers } from "effect/http"
-import { type Call, type Cause, type KubernetesError, AlreadyExists, Conflict, Forbidden, Gone, Invalid, Malformed, NotFound, Rejected, TooManyRequests, Unauthorized, Unreachable } from "./errors.ts"
+import {
+  AlreadyExists,
+  type Call,
+  type Cause,
+  Conflict,
+  Forbidden,
+  Gone,
+  Invalid,
+  type KubernetesError,
+  Malformed,
+  NotFound,
+  Rejected,
+  TooManyRequests,
+  Unauthorized,
+  Unreachable
+} from "./errors.ts"
 import type { Kind } from "./kinds.ts"
 import { isObject, type KubernetesObject, type Page, type WatchEvent } from "./object.ts"
 
@@ -19,24 +34,34 @@ const decodeStatus = Schema.decodeUnknownOption(Schema.fromJsonString(Status))
 
 /** The object of the UID in the request is gone, or its name belongs to another one: three answers of which no code says so alone. */
 const otherUid = (code: number, message: string, causes: ReadonlyArray<Cause>): boolean =>
-  code === 409 ? /uid mismatch|UID in (?:the )?precondition/u.test(message)
-  : code === 422 && causes.some(({ field, message }) => field === "metadata.uid" && message.includes("immutable"))
+  code === 409
+    ? /uid mismatch|UID in (?:the )?precondition/u.test(message)
+    : code === 422 && causes.some(({ field, message }) => field === "metadata.uid" && message.includes("immutable"))
 
 const errorOf = (call: Call, code: number, status: typeof Status.Type, retryAfter: Option.Option<Duration.Duration>): KubernetesError => {
   const causes = (status.details?.causes ?? []).filter(({ field }) => field !== "<nil>") // "rules were not checked": names no field
   const refusal = { ...call, code, reason: status.reason || "Unknown", detail: status.message || `HTTP ${code}` }
   if (otherUid(code, status.message, causes)) return new NotFound(refusal)
   switch (code) {
-    case 401: return new Unauthorized(refusal)
-    case 403: return new Forbidden(refusal)
-    case 404: return new NotFound(refusal)
-    case 409: return status.reason === "AlreadyExists" ? new AlreadyExists(refusal) : new Conflict(refusal)
-    case 410: return new Gone(refusal)
-    case 422: return new Invalid({ ...refusal, causes })
-    case 429: return new TooManyRequests({ ...refusal, retryAfter: Option.getOrElse(retryAfter, () => Duration.seconds(1)) })
+    case 401:
+      return new Unauthorized(refusal)
+    case 403:
+      return new Forbidden(refusal)
+    case 404:
+      return new NotFound(refusal)
+    case 409:
+      return status.reason === "AlreadyExists" ? new AlreadyExists(refusal) : new Conflict(refusal)
+    case 410:
+      return new Gone(refusal)
+    case 422:
+      return new Invalid({ ...refusal, causes })
+    case 429:
+      return new TooManyRequests({ ...refusal, retryAfter: Option.getOrElse(retryAfter, () => Duration.seconds(1)) })
   }
   if (code === 503 && Option.isSome(retryAfter)) return new TooManyRequests({ ...refusal, retryAfter: retryAfter.value })
-  return code < 500 ? new Rejected(refusal) : new Unreachable({ ...call, detail: `HTTP ${code} ${refusal.reason}: ${refusal.detail}`, answered: status.reason !== "" })
+  return code < 500
+    ? new Rejected(refusal)
+    : new Unreachable({ ...call, detail: `HTTP ${code} ${refusal.reason}: ${refusal.detail}`, answered: status.reason !== "" })
 }
 
 /** The error of a response with status 400 or above; `now` (Unix milliseconds) is for a Retry-After that is a date. */
@@ -69,13 +94,19 @@ const decodeList = Schema.decodeUnknownResult(ListAnswer)
 
 export const pageOf = (call: Call, answer: unknown): Result.Result<Page, Malformed> =>
   decodeList(answer).pipe(
-    Result.map(({ items, metadata }) => ({ items: items ?? [], resourceVersion: metadata.resourceVersion, continue: metadata.continue || undefined })),
+    Result.map(({ items, metadata }) => ({
+      items: items ?? [],
+      resourceVersion: metadata.resourceVersion,
+      continue: metadata.continue || undefined
+    })),
     Result.mapError(({ issue }) => malformed(call, fieldsOf(issue)))
   )
 
 /** On the bookmark that ends the objects which a watch began with. */
 const initialEventsEnd = "k8s.io/initial-events-end"
-const bookmark = Schema.Struct({ metadata: Schema.Struct({ resourceVersion: Schema.String, annotations: Schema.optionalKey(Schema.Struct({ [initialEventsEnd]: text })) }) })
+const bookmark = Schema.Struct({
+  metadata: Schema.Struct({ resourceVersion: Schema.String, annotations: Schema.optionalKey(Schema.Struct({ [initialEventsEnd]: text })) })
+})
 
 const Line = Schema.Union([
   Schema.Struct({ type: Schema.Literals(["ADDED", "MODIFIED", "DELETED"]), object }),
@@ -90,11 +121,13 @@ export const watchEventOf = (call: Call, line: unknown): Result.Result<WatchEven
   if (Result.isFailure(decoded)) return Result.fail(malformed(call, fieldsOf(decoded.failure.issue)))
   const event = decoded.success
   switch (event.type) {
-    case "ERROR": return Result.fail(errorOf(call, event.object.code, event.object, Option.none()))
+    case "ERROR":
+      return Result.fail(errorOf(call, event.object.code, event.object, Option.none()))
     case "BOOKMARK": {
       const { annotations, resourceVersion } = event.object.metadata
       return Result.succeed({ type: event.type, resourceVersion, whole: annotations?.[initialEventsEnd] === "true" })
     }
-    default: return Result.succeed(event)
+    default:
+      return Result.succeed(event)
   }
 }

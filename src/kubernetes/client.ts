@@ -19,9 +19,16 @@ export interface Selection {
 }
 
 /** Refuses the write when the object is another one (UID) or a newer one (resource version). */
-export interface Guard { readonly uid?: string | undefined; readonly resourceVersion?: string | undefined }
+export interface Guard {
+  readonly uid?: string | undefined
+  readonly resourceVersion?: string | undefined
+}
 
-export interface PatchStep { readonly op: "test" | "add"; readonly path: string; readonly value: unknown }
+export interface PatchStep {
+  readonly op: "test" | "add"
+  readonly path: string
+  readonly value: unknown
+}
 
 export interface LogOptions {
   readonly container?: string | undefined
@@ -40,19 +47,31 @@ export class Kubernetes extends Context.Service<Kubernetes, {
   readonly namespace: string
   readonly get: <A>(kind: Kind<A>, place: Place) => Effect.Effect<A, KubernetesError>
   /** One page, of at most 500 objects unless `limit` says otherwise. `Gone` when `continue` is too old: start anew. */
-  readonly list: (kind: Kind<unknown>, selection?: Selection & { readonly limit?: number; readonly continue?: string | undefined }) => Effect.Effect<Page, KubernetesError>
+  readonly list: (
+    kind: Kind<unknown>,
+    selection?: Selection & { readonly limit?: number; readonly continue?: string | undefined }
+  ) => Effect.Effect<Page, KubernetesError>
   /** All objects, page by page; never more than one page in memory. */
-  readonly listAll: (kind: Kind<unknown>, selection?: Selection & { readonly limit?: number }) => Stream.Stream<KubernetesObject, KubernetesError>
+  readonly listAll: (
+    kind: Kind<unknown>,
+    selection?: Selection & { readonly limit?: number }
+  ) => Stream.Stream<KubernetesObject, KubernetesError>
   /**
-   * One connection, with bookmarks. Without a version it begins with all objects, as ADDED, and a bookmark that says `whole`; `Invalid` from servers
-   * that cannot (before 1.32, or without their feature WatchList). Ends when the server closes it; fails on an ERROR event, with `Gone` when the version is too old.
+   * One connection, with bookmarks. Without a version it begins with all objects, as ADDED, and a bookmark that says `whole`; `Invalid`
+   * from servers
+   * that cannot (before 1.32, or without their feature WatchList). Ends when the server closes it; fails on an ERROR event, with `Gone`
+   * when the version is too old.
    */
-  readonly watch: (kind: Kind<unknown>, options: Selection & { readonly resourceVersion: string | undefined; readonly timeoutSeconds?: number }) => Stream.Stream<WatchEvent, KubernetesError>
+  readonly watch: (
+    kind: Kind<unknown>,
+    options: Selection & { readonly resourceVersion: string | undefined; readonly timeoutSeconds?: number }
+  ) => Stream.Stream<WatchEvent, KubernetesError>
   /** `AlreadyExists` when the name is taken, perhaps by an earlier try whose answer was lost: compare the owner. */
   readonly create: <A, O extends Writable>(kind: Kind<A>, object: O) => Effect.Effect<A, KubernetesError>
   /**
    * Server-side apply as field manager `agent-job`; it creates what does not exist. With `metadata.uid` in the object it never creates:
-   * `NotFound` when the object of that UID is gone. With a resource version it changes no newer object: `Conflict`; but it creates one that is gone.
+   * `NotFound` when the object of that UID is gone. With a resource version it changes no newer object: `Conflict`; but it creates one that
+   * is gone.
    * Fields that other managers own are taken over.
    */
   readonly apply: <A, O extends Writable>(kind: Kind<A>, object: O) => Effect.Effect<A, KubernetesError>
@@ -63,22 +82,40 @@ export class Kubernetes extends Context.Service<Kubernetes, {
   /** JSON patch: all of it, or nothing and `Invalid` when a `test` does not hold, which guards a write of what one may not read. */
   readonly patch: <A>(kind: Kind<A>, place: Place, steps: ReadonlyArray<PatchStep>) => Effect.Effect<A, KubernetesError>
   /** Asks a question that is put as an object and never stored, such as a SubjectAccessReview; gives the answer as it is. */
-  readonly review: (kind: Kind<unknown>, question: { readonly metadata?: { readonly namespace?: string }; readonly spec: object }) => Effect.Effect<unknown, KubernetesError>
-  /** Succeeds when the deletion was accepted; finalizers may keep the object for a while, and what it owns goes after it. `NotFound` when it, or the one of that UID, is gone. */
-  readonly delete: (kind: Kind<unknown>, place: Place, options?: Guard & { readonly gracePeriodSeconds?: number }) => Effect.Effect<void, KubernetesError>
+  readonly review: (
+    kind: Kind<unknown>,
+    question: { readonly metadata?: { readonly namespace?: string }; readonly spec: object }
+  ) => Effect.Effect<unknown, KubernetesError>
+  /**
+   * Succeeds when the deletion was accepted; finalizers may keep the object for a while, and what it owns goes after it. `NotFound` when
+   * it, or the one of that UID, is gone.
+   */
+  readonly delete: (
+    kind: Kind<unknown>,
+    place: Place,
+    options?: Guard & { readonly gracePeriodSeconds?: number }
+  ) => Effect.Effect<void, KubernetesError>
   /** The log of a Pod's container, as bytes: empty while the Pod has no node, `Rejected` (400) while the container waits to start. */
   readonly logs: (pod: Place, options?: LogOptions) => Stream.Stream<Uint8Array, KubernetesError>
 }>()("agent-job/kubernetes/Kubernetes") {
   static readonly layer = <E, R>(credentials: Effect.Effect<Credentials, E, R>): Layer.Layer<Kubernetes, E, R> =>
-    Layer.effect(Kubernetes, Effect.gen(function*() {
-      const found = yield* credentials
-      const http = yield* HttpClient.HttpClient.pipe(Effect.provide(yield* Layer.build(connections(found))))
-      return make(found, http)
-    }))
+    Layer.effect(
+      Kubernetes,
+      Effect.gen(function*() {
+        const found = yield* credentials
+        const http = yield* HttpClient.HttpClient.pipe(Effect.provide(yield* Layer.build(connections(found))))
+        return make(found, http)
+      })
+    )
 }
 
-interface Target { readonly namespace?: string | undefined; readonly name?: string | undefined }
-interface Versioned { readonly metadata: { readonly resourceVersion: string } }
+interface Target {
+  readonly namespace?: string | undefined
+  readonly name?: string | undefined
+}
+interface Versioned {
+  readonly metadata: { readonly resourceVersion: string }
+}
 
 const fieldManager = "agent-job"
 /** A field that the API server does not know is refused, as with `apply`: by default it would drop it and go on. */
@@ -88,8 +125,10 @@ const callTimeout = Duration.seconds(30)
 const longestWait = Duration.seconds(5)
 
 /**
- * Node's own HTTP/1.1, `fresh`, or all clients of the program would be one and the same, certificates included. Never HTTP/2: where a stop gives up a
- * request, Node 24 may loop in nghttp2 for ever (Http2Session::SendPendingData) and take all the memory there is. Not undici: its parser is WebAssembly, 16 MiB of it.
+ * Node's own HTTP/1.1, `fresh`, or all clients of the program would be one and the same, certificates included. Never HTTP/2: where a stop
+ * gives up a
+ * request, Node 24 may loop in nghttp2 for ever (Http2Session::SendPendingData) and take all the memory there is. Not undici: its parser is
+ * WebAssembly, 16 MiB of it.
  */
 const connections = ({ tls }: Credentials) =>
   Layer.fresh(layerNodeHttpNoAgent.pipe(Layer.provide(layerAgentOptions({ ...tls, keepAlive: true, maxSockets: 32 }))))
@@ -115,7 +154,8 @@ const many = (verb: Verb, { plural }: Kind<unknown>, { namespace }: Selection): 
   object: namespace === undefined ? `${plural} in all namespaces` : `${plural} in ${namespace}`
 })
 
-const json = (request: Request.HttpClientRequest, body: object, type = "application/json") => Request.bodyText(request, JSON.stringify(body), type)
+const json = (request: Request.HttpClientRequest, body: object, type = "application/json") =>
+  Request.bodyText(request, JSON.stringify(body), type)
 
 /** The innermost reason, such as ECONNREFUSED: what wraps it says only that a request failed. */
 const reasonOf = (error: unknown): string => {
@@ -132,12 +172,20 @@ const make = (credentials: Credentials, http: HttpClient.HttpClient) => {
   const once = (request: Request.HttpClientRequest, call: Call): Effect.Effect<HttpClientResponse.HttpClientResponse, KubernetesError> =>
     credentials.headers.pipe(
       Effect.mapError(({ message }) => new Unauthorized({ ...call, code: 401, reason: "Unauthorized", detail: message })),
-      Effect.flatMap((headers) => http.execute(request.pipe(Request.prependUrl(`${credentials.server}/`), Request.setHeaders(headers))).pipe(Effect.mapError(unreachable(call)))),
-      Effect.flatMap((response) => response.status < 400 ? Effect.succeed(response) : response.text.pipe(
-        Effect.orElseSucceed(() => ""),
-        Effect.zip(Clock.currentTimeMillis),
-        Effect.flatMap(([text, now]) => Effect.fail(refusal(call, response.status, text, Headers.get(response.headers, "retry-after"), now)))
-      ))
+      Effect.flatMap((headers) =>
+        http.execute(request.pipe(Request.prependUrl(`${credentials.server}/`), Request.setHeaders(headers))).pipe(
+          Effect.mapError(unreachable(call))
+        )
+      ),
+      Effect.flatMap((response) =>
+        response.status < 400 ? Effect.succeed(response) : response.text.pipe(
+          Effect.orElseSucceed(() => ""),
+          Effect.zip(Clock.currentTimeMillis),
+          Effect.flatMap(([text, now]) =>
+            Effect.fail(refusal(call, response.status, text, Headers.get(response.headers, "retry-after"), now))
+          )
+        )
+      )
     )
 
   /** Once more with new credentials after a 401: nothing was done, so that is safe for every verb. */
@@ -148,10 +196,18 @@ const make = (credentials: Credentials, http: HttpClient.HttpClient) => {
   const waitBefore = (error: KubernetesError, idempotent: boolean, failures: number): Duration.Duration | undefined => {
     const backoff = Duration.millis(100 * 4 ** (failures - 1))
     if (failures > 2) return undefined
-    if (error._tag === "TooManyRequests") return Duration.isLessThanOrEqualTo(error.retryAfter, longestWait) ? Duration.max(error.retryAfter, backoff) : undefined
+    if (error._tag === "TooManyRequests") {
+      return Duration.isLessThanOrEqualTo(error.retryAfter, longestWait)
+        ? Duration.max(error.retryAfter, backoff)
+        : undefined
+    }
     return error._tag === "Unreachable" && idempotent ? backoff : undefined
   }
-  const persistently = <A>(attempt: Effect.Effect<A, KubernetesError>, idempotent: boolean, failures = 1): Effect.Effect<A, KubernetesError> =>
+  const persistently = <A>(
+    attempt: Effect.Effect<A, KubernetesError>,
+    idempotent: boolean,
+    failures = 1
+  ): Effect.Effect<A, KubernetesError> =>
     Effect.catch(attempt, (error) => {
       const wait = waitBefore(error, idempotent, failures)
       if (wait === undefined) return Effect.fail(error)
@@ -161,14 +217,26 @@ const make = (credentials: Credentials, http: HttpClient.HttpClient) => {
       )
     })
 
-  const unary = (request: Request.HttpClientRequest, call: Call, { idempotent }: { readonly idempotent: boolean }): Effect.Effect<unknown, KubernetesError> =>
+  const unary = (
+    request: Request.HttpClientRequest,
+    call: Call,
+    { idempotent }: { readonly idempotent: boolean }
+  ): Effect.Effect<unknown, KubernetesError> =>
     send(request, call).pipe(
       Effect.flatMap((response) => Effect.mapError(response.json, unreachable(call))),
-      Effect.timeoutOrElse({ duration: callTimeout, orElse: () => Effect.fail(unreachable(call)(`no answer in ${Duration.format(callTimeout)}`)) }),
+      Effect.timeoutOrElse({
+        duration: callTimeout,
+        orElse: () => Effect.fail(unreachable(call)(`no answer in ${Duration.format(callTimeout)}`))
+      }),
       (attempt) => persistently(attempt, idempotent)
     )
 
-  const single = <A>(kind: Kind<A>, request: Request.HttpClientRequest, call: Call, options: { readonly idempotent: boolean }): Effect.Effect<A, KubernetesError> =>
+  const single = <A>(
+    kind: Kind<A>,
+    request: Request.HttpClientRequest,
+    call: Call,
+    options: { readonly idempotent: boolean }
+  ): Effect.Effect<A, KubernetesError> =>
     Effect.flatMap(unary(request, call, options), (answer) => Effect.fromResult(objectOf(kind, call, answer)))
 
   const list: Kubernetes["Service"]["list"] = (kind, { namespace, limit = pageLimit, ...query } = {}) => {
@@ -178,7 +246,10 @@ const make = (credentials: Credentials, http: HttpClient.HttpClient) => {
     )
   }
 
-  const whole = <O extends Writable>({ apiVersion, kind }: Kind<unknown>, object: O): O & { readonly apiVersion: string; readonly kind: string } => ({ ...object, apiVersion, kind })
+  const whole = <O extends Writable>(
+    { apiVersion, kind }: Kind<unknown>,
+    object: O
+  ): O & { readonly apiVersion: string; readonly kind: string } => ({ ...object, apiVersion, kind })
   const stream = (request: Request.HttpClientRequest, call: Call) =>
     Stream.unwrap(Effect.map(send(request, call), (response) => Stream.mapError(response.stream, unreachable(call))))
 
@@ -187,41 +258,82 @@ const make = (credentials: Credentials, http: HttpClient.HttpClient) => {
     get: (kind, place) => single(kind, Request.get(pathOf(kind, place)), one("get", kind, place), { idempotent: true }),
     list,
     listAll: (kind, selection = {}) =>
-      Stream.paginate<string, KubernetesObject, KubernetesError>("", (page) =>
-        Effect.map(list(kind, { ...selection, continue: page || undefined }), (found) => [found.items, Option.fromNullishOr(found.continue)])),
+      Stream.paginate<string, KubernetesObject, KubernetesError>(
+        "",
+        (page) =>
+          Effect.map(
+            list(kind, { ...selection, continue: page || undefined }),
+            (found) => [found.items, Option.fromNullishOr(found.continue)]
+          )
+      ),
     watch: (kind, { namespace, ...query }) => {
       const call = many("watch", kind, { namespace })
       const initial = query.resourceVersion === undefined ? { sendInitialEvents: true, resourceVersionMatch: "NotOlderThan" } : {}
-      const request = Request.get(pathOf(kind, { namespace }), { urlParams: { ...query, ...initial, watch: true, allowWatchBookmarks: true } })
-      return Stream.unwrap(Effect.map(send(Request.accept(request, acceptFor(kind.watched)), call), ({ headers, stream }) =>
-        watchEvents(stream, Option.getOrUndefined(Headers.get(headers, "content-type")), kind.watched).pipe(
-          Stream.mapError(unreachable(call)), // the connection broke
-          Stream.mapArrayEffect((events) => Effect.forEach(events, (event) => Effect.fromResult(watchEventOf(call, event)))) // one that is wrong ends the watch, and those beside it come again
-        )))
+      const request = Request.get(pathOf(kind, { namespace }), {
+        urlParams: { ...query, ...initial, watch: true, allowWatchBookmarks: true }
+      })
+      return Stream.unwrap(
+        Effect.map(
+          send(Request.accept(request, acceptFor(kind.watched)), call),
+          ({ headers, stream }) =>
+            watchEvents(stream, Option.getOrUndefined(Headers.get(headers, "content-type")), kind.watched).pipe(
+              Stream.mapError(unreachable(call)), // the connection broke
+              Stream.mapArrayEffect((events) => Effect.forEach(events, (event) => Effect.fromResult(watchEventOf(call, event)))) // one that is wrong ends the watch, and those beside it come again
+            )
+        )
+      )
     },
     create: (kind, object) => {
       const call = one("create", kind, object.metadata)
-      return single(kind, json(Request.post(pathOf(kind, { namespace: object.metadata.namespace }), { urlParams: write }), whole(kind, object)), call, { idempotent: false })
+      return single(
+        kind,
+        json(Request.post(pathOf(kind, { namespace: object.metadata.namespace }), { urlParams: write }), whole(kind, object)),
+        call,
+        { idempotent: false }
+      )
     },
     apply: (kind, object) => {
       const request = Request.patch(pathOf(kind, object.metadata), { urlParams: { fieldManager, force: true } })
-      return single(kind, json(request, whole(kind, object), "application/apply-patch+yaml"), one("apply", kind, object.metadata), { idempotent: object.metadata.uid !== undefined })
+      return single(kind, json(request, whole(kind, object), "application/apply-patch+yaml"), one("apply", kind, object.metadata), {
+        idempotent: object.metadata.uid !== undefined
+      })
     },
     update: (kind, object) =>
-      single(kind, json(Request.put(pathOf(kind, object.metadata), { urlParams: write }), whole(kind, object)), one("update", kind, object.metadata), { idempotent: false }),
+      single(
+        kind,
+        json(Request.put(pathOf(kind, object.metadata), { urlParams: write }), whole(kind, object)),
+        one("update", kind, object.metadata),
+        { idempotent: false }
+      ),
     updateStatus: (kind, object) =>
-      single(kind, json(Request.put(pathOf(kind, object.metadata, "status"), { urlParams: write }), whole(kind, object)), one("update the status of", kind, object.metadata), { idempotent: false }),
+      single(
+        kind,
+        json(Request.put(pathOf(kind, object.metadata, "status"), { urlParams: write }), whole(kind, object)),
+        one("update the status of", kind, object.metadata),
+        { idempotent: false }
+      ),
     patch: (kind, place, steps) =>
-      single(kind, json(Request.patch(pathOf(kind, place), { urlParams: write }), steps, "application/json-patch+json"), one("patch", kind, place), { idempotent: false }),
+      single(
+        kind,
+        json(Request.patch(pathOf(kind, place), { urlParams: write }), steps, "application/json-patch+json"),
+        one("patch", kind, place),
+        { idempotent: false }
+      ),
     review: (kind, question) => {
       const body = { ...question, apiVersion: kind.apiVersion, kind: kind.kind }
-      return unary(json(Request.post(pathOf(kind, { namespace: question.metadata?.namespace })), body), { verb: "create", object: kind.kind }, { idempotent: true })
+      return unary(json(Request.post(pathOf(kind, { namespace: question.metadata?.namespace })), body), {
+        verb: "create",
+        object: kind.kind
+      }, { idempotent: true })
     },
     delete: (kind, place, { gracePeriodSeconds, ...guard } = {}) => {
       const preconditions = guard.uid === undefined && guard.resourceVersion === undefined ? undefined : guard
       const body = { apiVersion: "v1", kind: "DeleteOptions", propagationPolicy: "Background", gracePeriodSeconds, preconditions }
-      return Effect.asVoid(unary(json(Request.delete(pathOf(kind, place)), body), one("delete", kind, place), { idempotent: preconditions !== undefined }))
+      return Effect.asVoid(
+        unary(json(Request.delete(pathOf(kind, place)), body), one("delete", kind, place), { idempotent: preconditions !== undefined })
+      )
     },
-    logs: (pod, options = {}) => stream(Request.get(pathOf(pods, pod, "log"), { urlParams: { ...options } }), one("read the logs of", pods, pod))
+    logs: (pod, options = {}) =>
+      stream(Request.get(pathOf(pods, pod, "log"), { urlParams: { ...options } }), one("read the logs of", pods, pod))
   })
 }

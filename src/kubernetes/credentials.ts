@@ -50,21 +50,36 @@ const bearer = (path: string) =>
   read(path, "mount a service account token there").pipe(Effect.map((token) => ({ authorization: `Bearer ${token.trim()}` })))
 
 /**
- * Credentials of the Pod this runs in. `directory` holds `ca.crt`, `token` and, optionally, `namespace`; by default where the kubelet mounts
+ * Credentials of the Pod this runs in. `directory` holds `ca.crt`, `token` and, optionally, `namespace`; by default where the kubelet
+ * mounts
  * the service account, and anywhere else for a projected volume. Reads KUBERNETES_SERVICE_HOST and KUBERNETES_SERVICE_PORT.
  */
 export const inCluster = Effect.fn("Credentials.inCluster")(function*(
   options: { readonly directory?: string | undefined } = {}
 ): Effect.fn.Return<Credentials, NoCredentials> {
   const directory = options.directory ?? mounted
-  const { host, port } = yield* Config.all({ host: Config.String("KUBERNETES_SERVICE_HOST"), port: Config.String("KUBERNETES_SERVICE_PORT") }).pipe(
-    Effect.mapError(() => new NoCredentials({ problem: "KUBERNETES_SERVICE_HOST and KUBERNETES_SERVICE_PORT are not both set", next: "run this in a Pod, or give a kubeconfig" }))
+  const { host, port } = yield* Config.all({
+    host: Config.String("KUBERNETES_SERVICE_HOST"),
+    port: Config.String("KUBERNETES_SERVICE_PORT")
+  }).pipe(
+    Effect.mapError(() =>
+      new NoCredentials({
+        problem: "KUBERNETES_SERVICE_HOST and KUBERNETES_SERVICE_PORT are not both set",
+        next: "run this in a Pod, or give a kubeconfig"
+      })
+    )
   )
   const ca = yield* read(join(directory, "ca.crt"), "mount a service account there")
   const namespace = yield* read(join(directory, "namespace"), "").pipe(Effect.orElseSucceed(() => "default"))
   const [headers, refresh] = yield* forAMinute(bearer(join(directory, "token")))
   yield* headers
-  return { server: `https://${host.includes(":") ? `[${host}]` : host}:${port}`, namespace: namespace.trim(), tls: { ca }, headers, refresh }
+  return {
+    server: `https://${host.includes(":") ? `[${host}]` : host}:${port}`,
+    namespace: namespace.trim(),
+    tls: { ca },
+    headers,
+    refresh
+  }
 })
 
 export interface KubeconfigOptions {
@@ -83,7 +98,9 @@ const kubeconfigFiles = Effect.fnUntraced(function*(path: string | undefined) {
 })
 
 const Users = Schema.Struct({
-  users: Schema.Array(Schema.Struct({ name: Schema.String, user: Schema.NullOr(Schema.Struct({ tokenFile: Schema.optionalKey(Schema.String) })) }))
+  users: Schema.Array(
+    Schema.Struct({ name: Schema.String, user: Schema.NullOr(Schema.Struct({ tokenFile: Schema.optionalKey(Schema.String) })) })
+  )
 })
 const decodeUsers = Schema.decodeUnknownOption(Users)
 
@@ -98,12 +115,21 @@ const tokenFileOf = async (text: string, wanted: string): Promise<string | undef
 /** Loads and merges the files that exist, as kubectl does; the first one that names a thing wins. */
 const load = Effect.fnUntraced(function*({ path, context }: KubeconfigOptions) {
   const { files: wanted, named } = yield* kubeconfigFiles(path)
-  const texts = yield* Effect.forEach(wanted, (file) => Effect.option(Effect.tryPromise(async () => ({ file, text: await readFile(file, "utf8") }))))
+  const texts = yield* Effect.forEach(
+    wanted,
+    (file) => Effect.option(Effect.tryPromise(async () => ({ file, text: await readFile(file, "utf8") })))
+  )
   const found = texts.flatMap(Option.toArray)
   if (found.length === 0) {
     return yield* named
-      ? new KubeconfigUnusable({ problem: `No kubeconfig can be read at ${wanted.join(" or ")}`, next: "name one that is there with KUBECONFIG" })
-      : new NoCredentials({ problem: `There is no Kubernetes cluster to talk to: no kubeconfig can be read at ${wanted.join(" or ")}`, next: "set KUBECONFIG to one, or run this in a Pod" })
+      ? new KubeconfigUnusable({
+        problem: `No kubeconfig can be read at ${wanted.join(" or ")}`,
+        next: "name one that is there with KUBECONFIG"
+      })
+      : new NoCredentials({
+        problem: `There is no Kubernetes cluster to talk to: no kubeconfig can be read at ${wanted.join(" or ")}`,
+        next: "set KUBECONFIG to one, or run this in a Pod"
+      })
   }
   return yield* Effect.tryPromise({
     try: async () => {
@@ -126,7 +152,11 @@ const load = Effect.fnUntraced(function*({ path, context }: KubeconfigOptions) {
       }
       return { config, tokenFile: undefined }
     },
-    catch: (error) => new KubeconfigUnusable({ problem: `Cannot understand the kubeconfig ${wanted.join(", ")}: ${problem(error)}`, next: "check it with `kubectl config view`" })
+    catch: (error) =>
+      new KubeconfigUnusable({
+        problem: `Cannot understand the kubeconfig ${wanted.join(", ")}: ${problem(error)}`,
+        next: "check it with `kubectl config view`"
+      })
   })
 })
 
@@ -138,14 +168,20 @@ const login = (config: Effect.Success<ReturnType<typeof load>>["config"]) =>
       await config.applyToHTTPSOptions(options)
       return options
     },
-    catch: (error) => new NoCredentials({ problem: `Cannot log in with the context ${config.currentContext}: ${problem(error)}`, next: "run the login command of your cluster's provider" })
+    catch: (error) =>
+      new NoCredentials({
+        problem: `Cannot log in with the context ${config.currentContext}: ${problem(error)}`,
+        next: "run the login command of your cluster's provider"
+      })
   })
 
 const headersOf = ({ headers }: RequestOptions): Readonly<Record<string, string>> =>
   Object.fromEntries(Object.entries(headers ?? {}).map(([name, value]) => [name.toLowerCase(), String(value).trim()]))
 
 const tlsOf = ({ ca, cert, key, servername, rejectUnauthorized }: RequestOptions & { readonly servername?: string | undefined }): Tls =>
-  Object.fromEntries(Object.entries({ ca, cert, key, servername, rejectUnauthorized }).filter(([, value]) => value !== undefined && value !== null))
+  Object.fromEntries(
+    Object.entries({ ca, cert, key, servername, rejectUnauthorized }).filter(([, value]) => value !== undefined && value !== null)
+  )
 
 /**
  * Credentials of a kubeconfig context: token, token file, client certificate, or exec plugin (TLS material of a plugin is read once).
@@ -159,14 +195,25 @@ export const fromKubeconfig = Effect.fn("Credentials.fromKubeconfig")(function*(
   const cluster = config.getCurrentCluster()
   const known = config.getContexts().map(({ name }) => name).join(", ") || "none"
   if (cluster === null) {
-    return yield* new KubeconfigUnusable(config.currentContext
-      ? { problem: `The kubeconfig has no usable context ${config.currentContext} (it has: ${known})`, next: "name one of them" }
-      : { problem: `The kubeconfig has no current context (it has: ${known})`, next: "name one of them, or run `kubectl config use-context`" })
+    return yield* new KubeconfigUnusable(
+      config.currentContext
+        ? { problem: `The kubeconfig has no usable context ${config.currentContext} (it has: ${known})`, next: "name one of them" }
+        : {
+          problem: `The kubeconfig has no current context (it has: ${known})`,
+          next: "name one of them, or run `kubectl config use-context`"
+        }
+    )
   }
   if (cluster.proxyUrl) {
-    return yield* new KubeconfigUnusable({ problem: `The cluster of context ${config.currentContext} is behind proxy-url, which is not supported`, next: "use a context that reaches it directly" })
+    return yield* new KubeconfigUnusable({
+      problem: `The cluster of context ${config.currentContext} is behind proxy-url, which is not supported`,
+      next: "use a context that reaches it directly"
+    })
   }
-  const at = { server: cluster.server.replace(/\/+$/u, ""), namespace: config.getContextObject(config.currentContext)?.namespace ?? "default" }
+  const at = {
+    server: cluster.server.replace(/\/+$/u, ""),
+    namespace: config.getContextObject(config.currentContext)?.namespace ?? "default"
+  }
   if (/^http:/iu.test(at.server)) return { ...at, tls: {}, headers: Effect.succeed({}), refresh: Effect.void }
   let current = config
   const [headers, forget] = yield* forAMinute(
@@ -180,7 +227,9 @@ export const fromKubeconfig = Effect.fn("Credentials.fromKubeconfig")(function*(
     headers,
     // The files may hold new credentials by now; those that cannot be read leave the old ones in place.
     refresh: load(options).pipe(
-      Effect.map((next) => { current = next.config }),
+      Effect.map((next) => {
+        current = next.config
+      }),
       Effect.ignore,
       Effect.andThen(forget)
     )
@@ -192,6 +241,7 @@ export const discover = Effect.fn("Credentials.discover")(function*(
   options: KubeconfigOptions & { readonly directory?: string | undefined } = {}
 ): Effect.fn.Return<Credentials, NoCredentials | KubeconfigUnusable> {
   const inPod = yield* Config.String("KUBERNETES_SERVICE_HOST").pipe(Effect.option)
-  const asked = options.path !== undefined || options.context !== undefined || Option.isSome(yield* Config.String("KUBECONFIG").pipe(Effect.option))
+  const asked = options.path !== undefined || options.context !== undefined ||
+    Option.isSome(yield* Config.String("KUBECONFIG").pipe(Effect.option))
   return yield* Option.isSome(inPod) && !asked ? inCluster(options) : fromKubeconfig(options)
 })

@@ -5,16 +5,36 @@ import { Data, Duration } from "effect"
 
 /** Completes "Cannot … Job team/name". */
 export type Verb =
-  | "get" | "list" | "watch" | "create" | "apply" | "update" | "update the status of" | "patch" | "delete" | "read the logs of"
+  | "get"
+  | "list"
+  | "watch"
+  | "create"
+  | "apply"
+  | "update"
+  | "update the status of"
+  | "patch"
+  | "delete"
+  | "read the logs of"
 
 /** What was attempted: the verb, and the object as a person would name it ("Job team/name", "Pods in team"). */
-export interface Call { readonly verb: Verb; readonly object: string }
+export interface Call {
+  readonly verb: Verb
+  readonly object: string
+}
 
 /** A refusal by the API server: its HTTP code, its machine-readable reason ("AlreadyExists"), and its own words. */
-export interface Refusal extends Call { readonly code: number; readonly reason: string; readonly detail: string }
+export interface Refusal extends Call {
+  readonly code: number
+  readonly reason: string
+  readonly detail: string
+}
 
 /** One field the API server complains about: path ("spec.source"), reason ("FieldValueInvalid"), and its own words. */
-export interface Cause { readonly field: string; readonly reason: string; readonly message: string }
+export interface Cause {
+  readonly field: string
+  readonly reason: string
+  readonly message: string
+}
 
 const cannot = ({ verb, object }: Call, because: string, next: string) => `Cannot ${verb} ${object}: ${because}; ${next}.`
 
@@ -26,41 +46,61 @@ const brief = (text: string): string => {
 
 /** 404, and every answer to a write guarded by a UID that means: the object with this UID is gone. */
 export class NotFound extends Data.TaggedError("NotFound")<Refusal> {
-  override get message() { return cannot(this, `it is not there (${brief(this.detail)})`, "check its name and namespace, or treat it as deleted") }
+  override get message() {
+    return cannot(this, `it is not there (${brief(this.detail)})`, "check its name and namespace, or treat it as deleted")
+  }
 }
 
 /** 409 for a create: the name is taken, perhaps by an earlier try of the same create. */
 export class AlreadyExists extends Data.TaggedError("AlreadyExists")<Refusal> {
-  override get message() { return cannot(this, "one of this name exists already", "read the existing one and compare its owner, or choose another name") }
+  override get message() {
+    return cannot(this, "one of this name exists already", "read the existing one and compare its owner, or choose another name")
+  }
 }
 
 /** 409 otherwise: the object changed since it was read. */
 export class Conflict extends Data.TaggedError("Conflict")<Refusal> {
-  override get message() { return cannot(this, brief(this.detail), "read it again and decide anew instead of sending the same write again") }
+  override get message() {
+    return cannot(this, brief(this.detail), "read it again and decide anew instead of sending the same write again")
+  }
 }
 
 /** 410, as a response or inside a watch: the resource version or page asked for is no longer kept. */
 export class Gone extends Data.TaggedError("Gone")<Refusal> {
-  override get message() { return cannot(this, "the resource version asked for is no longer kept", "list again and go on from there") }
+  override get message() {
+    return cannot(this, "the resource version asked for is no longer kept", "list again and go on from there")
+  }
 }
 
 /** 429, or 503 with a Retry-After: nothing was done, the same request may be sent again after the delay. */
 export class TooManyRequests extends Data.TaggedError("TooManyRequests")<Refusal & { readonly retryAfter: Duration.Duration }> {
-  override get message() { return cannot(this, "the API server is overloaded", `try again in ${Duration.format(this.retryAfter)}`) }
+  override get message() {
+    return cannot(this, "the API server is overloaded", `try again in ${Duration.format(this.retryAfter)}`)
+  }
 }
 
 /** 403: RBAC, a quota, or an admission policy says no. */
 export class Forbidden extends Data.TaggedError("Forbidden")<Refusal> {
   /** A ResourceQuota refused it: room may come by itself, so trying again later makes sense. */
-  get exceedsQuota(): boolean { return this.detail.includes("exceeded quota") }
+  get exceedsQuota(): boolean {
+    return this.detail.includes("exceeded quota")
+  }
   override get message() {
-    return cannot(this, brief(this.detail), this.exceedsQuota ? "free room in the ResourceQuota, or raise it" : "grant it to this identity (Role and RoleBinding), or ask who set the policy")
+    return cannot(
+      this,
+      brief(this.detail),
+      this.exceedsQuota
+        ? "free room in the ResourceQuota, or raise it"
+        : "grant it to this identity (Role and RoleBinding), or ask who set the policy"
+    )
   }
 }
 
 /** 401, also after the credentials were read anew. */
 export class Unauthorized extends Data.TaggedError("Unauthorized")<Refusal> {
-  override get message() { return cannot(this, `the API server does not accept the credentials (${brief(this.detail)})`, "log in again, or renew the token") }
+  override get message() {
+    return cannot(this, `the API server does not accept the credentials (${brief(this.detail)})`, "log in again, or renew the token")
+  }
 }
 
 /** 422: the object breaks its schema or a validation rule; `causes` names the fields. */
@@ -73,12 +113,22 @@ export class Invalid extends Data.TaggedError("Invalid")<Refusal & { readonly ca
 
 /** Any other 4xx, such as 400 for the logs of a container that has not started. */
 export class Rejected extends Data.TaggedError("Rejected")<Refusal> {
-  /** It could not read the object, such as a quantity in it that is none, so the same again is never taken. A webhook's words, which may say anything, begin otherwise. */
-  get isUnreadable(): boolean { return this.code === 400 && /^\S+ in version "[^"]*" cannot be handled as an? /u.test(this.detail) }
-  override get message() { return cannot(this, `the API server answered ${this.code} ${this.reason} (${brief(this.detail)})`, "correct the request") }
+  /**
+   * It could not read the object, such as a quantity in it that is none, so the same again is never taken. A webhook's words, which may say
+   * anything, begin otherwise.
+   */
+  get isUnreadable(): boolean {
+    return this.code === 400 && /^\S+ in version "[^"]*" cannot be handled as an? /u.test(this.detail)
+  }
+  override get message() {
+    return cannot(this, `the API server answered ${this.code} ${this.reason} (${brief(this.detail)})`, "correct the request")
+  }
 }
 
-/** No answer, a broken one, or a 5xx: a write may or may not have happened, so read before writing again. `answered`: the detail is the API server's own words. */
+/**
+ * No answer, a broken one, or a 5xx: a write may or may not have happened, so read before writing again. `answered`: the detail is the API
+ * server's own words.
+ */
 export class Unreachable extends Data.TaggedError("Unreachable")<Call & { readonly detail: string; readonly answered?: boolean }> {
   override get message() {
     return this.answered === true
@@ -89,20 +139,43 @@ export class Unreachable extends Data.TaggedError("Unreachable")<Call & { readon
 
 /** The API server answered, but not with an object of the expected shape; the values themselves are left out. */
 export class Malformed extends Data.TaggedError("Malformed")<Call & { readonly detail: string }> {
-  override get message() { return cannot(this, `the answer has an unexpected shape (${brief(this.detail)})`, "check that the installed CRD and this program have the same version") }
+  override get message() {
+    return cannot(
+      this,
+      `the answer has an unexpected shape (${brief(this.detail)})`,
+      "check that the installed CRD and this program have the same version"
+    )
+  }
 }
 
 export type KubernetesError =
-  | NotFound | AlreadyExists | Conflict | Gone | TooManyRequests | Forbidden | Unauthorized | Invalid | Rejected | Unreachable | Malformed
+  | NotFound
+  | AlreadyExists
+  | Conflict
+  | Gone
+  | TooManyRequests
+  | Forbidden
+  | Unauthorized
+  | Invalid
+  | Rejected
+  | Unreachable
+  | Malformed
 
-interface Problem { readonly problem: string; readonly next: string }
+interface Problem {
+  readonly problem: string
+  readonly next: string
+}
 
 /** There is no cluster to talk to, or no way to log in to it; found before any request is sent. */
 export class NoCredentials extends Data.TaggedError("NoCredentials")<Problem> {
-  override get message() { return `${brief(this.problem)}; ${this.next}.` }
+  override get message() {
+    return `${brief(this.problem)}; ${this.next}.`
+  }
 }
 
 /** The kubeconfig or the context that was named cannot be used as it is. */
 export class KubeconfigUnusable extends Data.TaggedError("KubeconfigUnusable")<Problem> {
-  override get message() { return `${brief(this.problem)}; ${this.next}.` }
+  override get message() {
+    return `${brief(this.problem)}; ${this.next}.`
+  }
 }

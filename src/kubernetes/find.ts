@@ -7,4 +7,7 @@ import type { Kind } from "./kinds.ts"
 import type { Place } from "./object.ts"
 
 export const find = <A>(kind: Kind<A>, place: Place): Effect.Effect<Option.Option<A>, KubernetesError, Kubernetes> =>
-  Effect.flatMap(Kubernetes, (kubernetes) => kubernetes.get(kind, place)).pipe(Effect.map(Option.some), Effect.catchTag("NotFound", () => Effect.succeedNone))
+  Effect.flatMap(Kubernetes, (kubernetes) => kubernetes.get(kind, place)).pipe(
+    Effect.map(Option.some),
+    Effect.catchTag("NotFound", () => Effect.succeedNone)
+  )

@@ -18,9 +18,15 @@ export interface Options<A> extends Selection {
   readonly kind: Kind<unknown>
   /** Keeps only what is read later, as a plain object of fixed shape. An object it throws on is logged and left out. */
   readonly project: (object: KubernetesObject) => A
-  /** Called once for each key that was added, changed, deleted or left the selection, and for every key at each resync; with what is there now. */
+  /**
+   * Called once for each key that was added, changed, deleted or left the selection, and for every key at each resync; with what is there
+   * now.
+   */
   readonly changed: (key: string, seen: Option.Option<A>) => Effect.Effect<void>
-  /** Called when a whole look begins. What it gives is done when the look is over: what was there at the beginning, and is not among the objects then, is gone. */
+  /**
+   * Called when a whole look begins. What it gives is done when the look is over: what was there at the beginning, and is not among the
+   * objects then, is gone.
+   */
   readonly look?: () => Effect.Effect<void>
   /** How often every key counts as changed, against a bug that lost one. Default: 10 minutes. */
   readonly resync?: Duration.Input
@@ -32,17 +38,22 @@ const graceSeconds = 30
 /** Nanoseconds; a watch that lasted this long was worth its connection, even if nothing happened. */
 const usefulWatch = 10_000_000_000n
 const betweenWatches = Duration.millis(100)
-/** Objects that are whole in memory at once: a Pod is 9 KB as text and twice that when parsed, and a heap that has grown stays so for long. */
+/**
+ * Objects that are whole in memory at once: a Pod is 9 KB as text and twice that when parsed, and a heap that has grown stays so for long.
+ */
 const pageLimit = 50
 const longestBackoff = Duration.seconds(30)
 
-/** How far it is: nothing is known; in a look at all there is, with what was named since it began; or at a version, where a watch goes on. */
+/**
+ * How far it is: nothing is known; in a look at all there is, with what was named since it began; or at a version, where a watch goes on.
+ */
 type Position =
   | { readonly _tag: "Nothing" }
   | { readonly _tag: "Looking"; readonly named: Set<string>; readonly afterLook: Effect.Effect<void> }
   | { readonly _tag: "At"; readonly version: string }
 
-const backoff = (failures: number): Duration.Duration => Duration.min(Duration.millis(500 * 2 ** Math.min(failures - 1, 10)), longestBackoff)
+const backoff = (failures: number): Duration.Duration =>
+  Duration.min(Duration.millis(500 * 2 ** Math.min(failures - 1, 10)), longestBackoff)
 
 const pauseAfter = (error: Option.Option<KubernetesError>, failures: number): Duration.Duration => {
   const usual = failures === 0 ? betweenWatches : backoff(failures)
@@ -63,9 +74,13 @@ export const make = Effect.fnUntraced(function*<A>(
   /** Watches and lists in a row that brought nothing. */
   let failures = 0
   let heardAt = yield* Clock.monotonicTimeNanos
-  const heard = Effect.map(Clock.monotonicTimeNanos, (now) => { heardAt = now })
+  const heard = Effect.map(Clock.monotonicTimeNanos, (now) => {
+    heardAt = now
+  })
 
-  const moveTo = (next: Position): void => { position = next }
+  const moveTo = (next: Position): void => {
+    position = next
+  }
   const beginLook = (): void => moveTo({ _tag: "Looking", named: new Set(), afterLook: look() })
   /** Where to watch from; undefined: from nothing. */
   const version = (): string | undefined => position._tag === "At" ? position.version : undefined
@@ -85,7 +100,10 @@ export const make = Effect.fnUntraced(function*<A>(
         return changed(key, Option.some(seen))
       } catch (error) {
         objects.delete(key)
-        return Effect.logError("cannot use an object, so it is left out", error).pipe(Effect.annotateLogs({ key }), Effect.andThen(changed(key, Option.none())))
+        return Effect.logError("cannot use an object, so it is left out", error).pipe(
+          Effect.annotateLogs({ key }),
+          Effect.andThen(changed(key, Option.none()))
+        )
       }
     })
 
@@ -103,7 +121,10 @@ export const make = Effect.fnUntraced(function*<A>(
       moveTo({ _tag: "At", version: resourceVersion })
       if (before._tag !== "Looking") return Effect.void
       const gone = [...versions.keys()].filter((key) => !before.named.has(key))
-      return Effect.andThen(Effect.forEach(gone, remove, { discard: true }), Effect.andThen(before.afterLook, Deferred.succeed(synced, undefined)))
+      return Effect.andThen(
+        Effect.forEach(gone, remove, { discard: true }),
+        Effect.andThen(before.afterLook, Deferred.succeed(synced, undefined))
+      )
     })
 
   /** Page by page, so that never more than one page of whole objects is in memory. */
@@ -125,14 +146,21 @@ export const make = Effect.fnUntraced(function*<A>(
     Effect.suspend(() => {
       failures = 0
       if (event.type === "BOOKMARK" && event.whole) return whole(event.resourceVersion)
-      if (position._tag === "At") moveTo({ _tag: "At", version: event.type === "BOOKMARK" ? event.resourceVersion : event.object.metadata.resourceVersion })
-      if (event.type === "BOOKMARK") return Effect.void
+      if (position._tag === "At") {
+        moveTo({ _tag: "At", version: event.type === "BOOKMARK" ? event.resourceVersion : event.object.metadata.resourceVersion })
+      }
+      if (event.type === "BOOKMARK") {
+        return Effect.void
+      }
       const key = keyOf(event.object.metadata)
       name(key)
       return event.type === "DELETED" ? remove(key) : store(event.object)
     })
 
-  /** One connection, until the server ends it. One that ends soon with nothing leaves the failure counted, or it would be opened again and again. */
+  /**
+   * One connection, until the server ends it. One that ends soon with nothing leaves the failure counted, or it would be opened again and
+   * again.
+   */
   const watch = Effect.gen(function*() {
     if (position._tag !== "At") beginLook()
     const timeoutSeconds = yield* Random.nextIntBetween(240, 300)
@@ -140,7 +168,10 @@ export const make = Effect.fnUntraced(function*<A>(
     yield* kubernetes.watch(kind, { ...selection, resourceVersion: version(), timeoutSeconds }).pipe(
       Stream.runForEachArray((events) => Effect.andThen(heard, Effect.forEach(events, observe, { discard: true }))),
       Effect.andThen(heard),
-      Effect.timeoutOrElse({ duration: Duration.seconds(timeoutSeconds + graceSeconds), orElse: () => Effect.logWarning("a watch stalled") }),
+      Effect.timeoutOrElse({
+        duration: Duration.seconds(timeoutSeconds + graceSeconds),
+        orElse: () => Effect.logWarning("a watch stalled")
+      }),
       Effect.ensuring(Effect.map(Clock.monotonicTimeNanos, (now) => {
         if (now - openedAt >= usefulWatch) failures = 0
       }))
@@ -150,7 +181,10 @@ export const make = Effect.fnUntraced(function*<A>(
   const failed = (cause: Cause.Cause<KubernetesError>) => {
     const error = Cause.findErrorOption(cause)
     if (Option.isSome(error) && error.value._tag === "Gone") moveTo({ _tag: "Nothing" })
-    return Effect.logWarning("an informer lost its connection and tries again", Option.match(error, { onNone: () => Cause.pretty(cause), onSome: ({ message }) => message })).pipe(
+    return Effect.logWarning(
+      "an informer lost its connection and tries again",
+      Option.match(error, { onNone: () => Cause.pretty(cause), onSome: ({ message }) => message })
+    ).pipe(
       Effect.as(error)
     )
   }
@@ -160,7 +194,15 @@ export const make = Effect.fnUntraced(function*<A>(
   })
   const follow = Effect.suspend(() => {
     failures++ // until the watch brings something
-    return streams ? watch.pipe(Effect.catchTag("Invalid", () => Effect.andThen(Effect.sync(() => { streams = false }), listThenWatch))) : listThenWatch
+    return streams
+      ? watch.pipe(Effect.catchTag("Invalid", () =>
+        Effect.andThen(
+          Effect.sync(() => {
+            streams = false
+          }),
+          listThenWatch
+        )))
+      : listThenWatch
   })
   const round = follow.pipe(Effect.as(Option.none<KubernetesError>()), Effect.catchCause(failed))
 
@@ -171,7 +213,9 @@ export const make = Effect.fnUntraced(function*<A>(
     Effect.annotateLogs({ kind: kind.plural }),
     Effect.forkScoped
   )
-  yield* Effect.suspend(() => Effect.forEach([...versions.keys()], (key) => changed(key, Option.fromUndefinedOr(objects.get(key))), { discard: true })).pipe(
+  yield* Effect.suspend(() =>
+    Effect.forEach([...versions.keys()], (key) => changed(key, Option.fromUndefinedOr(objects.get(key))), { discard: true })
+  ).pipe(
     Effect.delay(resync),
     Effect.forever,
     Effect.forkScoped

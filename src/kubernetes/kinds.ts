@@ -25,7 +25,9 @@ export const decoding = <S extends Schema.ConstraintDecoder<unknown>>(kind: Kind
 })
 
 export const agentTasks = kind(agentTaskResource.apiVersion, agentTaskResource.kind, agentTaskResource.plural)
-const conditions = (number: number): Fields => ({ [number]: messages("conditions", { 1: text("type"), 2: text("status"), 5: text("reason"), 6: text("message") }) })
+const conditions = (number: number): Fields => ({
+  [number]: messages("conditions", { 1: text("type"), 2: text("status"), 5: text("reason"), 6: text("message") })
+})
 const containerState: Fields = {
   1: message("waiting", { 1: text("reason"), 2: text("message") }),
   2: message("running", { 1: time("startedAt") }),
@@ -40,7 +42,14 @@ export const pods: Kind = {
   watched: {
     1: metadata,
     2: message("spec", { 10: text("nodeName") }),
-    3: message("status", { 1: text("phase"), ...conditions(2), 3: text("message"), 4: text("reason"), 8: messages("containerStatuses", containerStatus), 10: messages("initContainerStatuses", containerStatus) })
+    3: message("status", {
+      1: text("phase"),
+      ...conditions(2),
+      3: text("message"),
+      4: text("reason"),
+      8: messages("containerStatuses", containerStatus),
+      10: messages("initContainerStatuses", containerStatus)
+    })
   }
 }
 export const leases = kind("coordination.k8s.io/v1", "Lease", "leases")
@@ -53,7 +62,11 @@ export const nodes = kind("v1", "Node", "nodes")
 export const definitions = kind("apiextensions.k8s.io/v1", "CustomResourceDefinition", "customresourcedefinitions")
 export const admissionPolicyKinds = {
   ValidatingAdmissionPolicy: kind("admissionregistration.k8s.io/v1", "ValidatingAdmissionPolicy", "validatingadmissionpolicies"),
-  ValidatingAdmissionPolicyBinding: kind("admissionregistration.k8s.io/v1", "ValidatingAdmissionPolicyBinding", "validatingadmissionpolicybindings")
+  ValidatingAdmissionPolicyBinding: kind(
+    "admissionregistration.k8s.io/v1",
+    "ValidatingAdmissionPolicyBinding",
+    "validatingadmissionpolicybindings"
+  )
 } as const
 export const accessReviews = kind("authorization.k8s.io/v1", "SubjectAccessReview", "subjectaccessreviews")
 export const serviceAccounts = kind("v1", "ServiceAccount", "serviceaccounts")

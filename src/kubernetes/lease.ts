@@ -20,7 +20,10 @@ export interface Options {
   readonly retryPeriod?: Duration.Input
   /** For how long one that did not give the Lease back may still be at work after another took it. Default: not at all. */
   readonly aftermath?: Duration.Input
-  /** Told the Lease's annotations before each write of ours, as the newest that we know, and whether one that led before may still be at work; gives what they shall be. */
+  /**
+   * Told the Lease's annotations before each write of ours, as the newest that we know, and whether one that led before may still be at
+   * work; gives what they shall be.
+   */
   readonly heed?: (annotations: Annotations, formerAtWork: boolean) => Effect.Effect<Annotations>
 }
 
@@ -28,8 +31,10 @@ type Annotations = Readonly<Record<string, string>>
 
 export interface Election {
   /**
-   * Waits until it leads and then runs `whileLeader`, whose end ends the lead and gives the lease back; while one that led before may still be at work
-   * it is left to run out, so that the next one hears of that. When renewal fails in time it interrupts `whileLeader`, stands in line again, and runs it
+   * Waits until it leads and then runs `whileLeader`, whose end ends the lead and gives the lease back; while one that led before may still
+   * be at work
+   * it is left to run out, so that the next one hears of that. When renewal fails in time it interrupts `whileLeader`, stands in line
+   * again, and runs it
    * anew. Renewal goes on until `whileLeader` and its finalizers are through.
    */
   readonly lead: <A, E, R>(whileLeader: Effect.Effect<A, E, R>) => Effect.Effect<A, E, R>
@@ -47,11 +52,16 @@ const decodeSpec = Schema.decodeUnknownOption(Spec)
 const specOf = (lease: KubernetesObject): Spec => Option.getOrElse(decodeSpec(lease["spec"]), () => ({}))
 
 /** The Lease as we last wrote it, and the monotonic milliseconds just before that write: others may take over `leaseDuration` after it. */
-interface Held { readonly lease: KubernetesObject; readonly renewedAt: number }
+interface Held {
+  readonly lease: KubernetesObject
+  readonly renewedAt: number
+}
 
 /** Another one leads now, or the Lease was deleted, or no renewal succeeded in time. */
 class LeaseLost extends Data.TaggedError("LeaseLost")<{ readonly because: string }> {
-  override get message() { return this.because }
+  override get message() {
+    return this.because
+  }
 }
 
 export const monotonicMillis = Effect.map(Clock.monotonicTimeNanos, (nanos) => Number(nanos) / 1e6)
@@ -61,7 +71,16 @@ const microTime = Effect.map(Clock.currentTimeMillis, (millis) => new Date(milli
 const releaseLimit = Duration.seconds(3)
 
 export const make = Effect.fnUntraced(function*(
-  { namespace, name, identity, leaseDuration = "15 seconds", renewDeadline = "10 seconds", retryPeriod = "2 seconds", aftermath = 0, heed = Effect.succeed }: Options
+  {
+    namespace,
+    name,
+    identity,
+    leaseDuration = "15 seconds",
+    renewDeadline = "10 seconds",
+    retryPeriod = "2 seconds",
+    aftermath = 0,
+    heed = Effect.succeed
+  }: Options
 ): Effect.fn.Return<Election, never, Kubernetes> {
   const kubernetes = yield* Kubernetes
   const leaseDurationSeconds = Math.ceil(Duration.toSeconds(leaseDuration))
@@ -81,13 +100,17 @@ export const make = Effect.fnUntraced(function*(
   const write = Effect.fnUntraced(function*(send: (spec: Spec) => Effect.Effect<KubernetesObject, KubernetesError>, spec: Spec) {
     const renewedAt = yield* monotonicMillis
     asked = true
-    return { lease: yield* send({ ...spec, holderIdentity: identity, leaseDurationSeconds, renewTime: yield* microTime }), renewedAt } satisfies Held
+    return {
+      lease: yield* send({ ...spec, holderIdentity: identity, leaseDurationSeconds, renewTime: yield* microTime }),
+      renewedAt
+    } satisfies Held
   })
   const create = (spec: Spec) => kubernetes.create(leases, { metadata: { namespace, name }, spec })
-  const replace = (lease: KubernetesObject) => Effect.fnUntraced(function*(spec: Spec) {
-    const annotations = yield* heed(lease.metadata.annotations ?? {}, yield* formerAtWork)
-    return yield* kubernetes.update(leases, { ...lease, metadata: { ...lease.metadata, annotations }, spec })
-  })
+  const replace = (lease: KubernetesObject) =>
+    Effect.fnUntraced(function*(spec: Spec) {
+      const annotations = yield* heed(lease.metadata.annotations ?? {}, yield* formerAtWork)
+      return yield* kubernetes.update(leases, { ...lease, metadata: { ...lease.metadata, annotations }, spec })
+    })
   const isMine = (lease: KubernetesObject) => specOf(lease).holderIdentity === identity
 
   /** Whether another one holds the lease: for its whole duration after we last saw it change. */
@@ -118,16 +141,24 @@ export const make = Effect.fnUntraced(function*(
     Effect.catch((error) => Effect.as(Effect.logWarning("cannot look at the lease", error.message), Option.none<Held>()))
   )
 
-  const acquire: Effect.Effect<Held> = Effect.flatMap(tryAcquire, Option.match({
-    onSome: Effect.succeed,
-    onNone: () => Random.nextBetween(1, 1.2).pipe(
-      Effect.flatMap((jitter) => Effect.sleep(Duration.times(Duration.fromInputUnsafe(retryPeriod), jitter))),
-      Effect.andThen(Effect.suspend(() => acquire))
-    )
-  }))
+  const acquire: Effect.Effect<Held> = Effect.flatMap(
+    tryAcquire,
+    Option.match({
+      onSome: Effect.succeed,
+      onNone: () =>
+        Random.nextBetween(1, 1.2).pipe(
+          Effect.flatMap((jitter) => Effect.sleep(Duration.times(Duration.fromInputUnsafe(retryPeriod), jitter))),
+          Effect.andThen(Effect.suspend(() => acquire))
+        )
+    })
+  )
 
   /** After a conflict the Lease is still ours if only its labels changed, or if the answer to our own write was lost. */
-  const reread = Effect.flatMap(get, (lease) => isMine(lease) ? Effect.succeed(lease) : Effect.fail(new LeaseLost({ because: `${specOf(lease).holderIdentity} holds it now` })))
+  const reread = Effect.flatMap(
+    get,
+    (lease) =>
+      isMine(lease) ? Effect.succeed(lease) : Effect.fail(new LeaseLost({ because: `${specOf(lease).holderIdentity} holds it now` }))
+  )
 
   /** Tries until one renewal succeeds, at most until the deadline after the last one. */
   const renew = Effect.fnUntraced(function*({ lease, renewedAt }: Held) {
@@ -145,7 +176,11 @@ export const make = Effect.fnUntraced(function*(
   /** Gives the lease back at once, so that a standby need not wait until it runs out; does nothing to the lease of another. */
   const release = (held: Held | undefined) => {
     const free = (newest: KubernetesObject) =>
-      Effect.flatMap(microTime, (renewTime) => kubernetes.update(leases, { ...newest, spec: { ...specOf(newest), holderIdentity: "", leaseDurationSeconds: 1, renewTime } }))
+      Effect.flatMap(
+        microTime,
+        (renewTime) =>
+          kubernetes.update(leases, { ...newest, spec: { ...specOf(newest), holderIdentity: "", leaseDurationSeconds: 1, renewTime } })
+      )
     const found = Effect.flatMap(reread, free) // the answer to the last write did not arrive
     return (held === undefined ? found : Effect.catchTag(free(held.lease), "Conflict", () => found)).pipe(
       Effect.catchTag("LeaseLost", () => Effect.void),
@@ -156,20 +191,24 @@ export const make = Effect.fnUntraced(function*(
 
   /** One lead: None when the lease was lost. Its finalizers run in the order: `whileLeader`'s own, the end of renewal, the release. */
   const term = <A, E, R>(whileLeader: Effect.Effect<A, E, R>) =>
-    Effect.scopedWith((scope) => Effect.gen(function*() {
-      let current: Held | undefined
-      yield* Scope.addFinalizer(scope, Effect.flatMap(formerAtWork, (is) => asked && !is ? release(current) : Effect.void)) // also of one that was stopped before it heard that it leads
-      let newest = current = yield* acquire
-      yield* Effect.logInfo("leads")
-      const renewals = yield* Effect.suspend(() => renew(newest)).pipe(
-        Effect.map((next) => { newest = current = next }),
-        Effect.delay(retryPeriod),
-        Effect.forever,
-        Effect.catchTag("LeaseLost", ({ message }) => Effect.logError("lost the lease", message)),
-        Effect.forkIn(scope)
-      )
-      return yield* Effect.raceFirst(Effect.map(whileLeader, Option.some), Effect.as(Fiber.await(renewals), Option.none<A>()))
-    }))
+    Effect.scopedWith((scope) =>
+      Effect.gen(function*() {
+        let current: Held | undefined
+        yield* Scope.addFinalizer(scope, Effect.flatMap(formerAtWork, (is) => asked && !is ? release(current) : Effect.void)) // also of one that was stopped before it heard that it leads
+        let newest = current = yield* acquire
+        yield* Effect.logInfo("leads")
+        const renewals = yield* Effect.suspend(() => renew(newest)).pipe(
+          Effect.map((next) => {
+            newest = current = next
+          }),
+          Effect.delay(retryPeriod),
+          Effect.forever,
+          Effect.catchTag("LeaseLost", ({ message }) => Effect.logError("lost the lease", message)),
+          Effect.forkIn(scope)
+        )
+        return yield* Effect.raceFirst(Effect.map(whileLeader, Option.some), Effect.as(Fiber.await(renewals), Option.none<A>()))
+      })
+    )
 
   const lead = <A, E, R>(whileLeader: Effect.Effect<A, E, R>): Effect.Effect<A, E, R> =>
     Effect.logInfo("stands in line to lead").pipe(

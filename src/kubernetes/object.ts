@@ -61,12 +61,17 @@ export type WatchEvent =
   | { readonly type: "BOOKMARK"; readonly resourceVersion: string; readonly whole: boolean }
 
 /** One object; no namespace for a cluster-scoped kind. */
-export interface Place { readonly namespace?: string | undefined; readonly name: string }
+export interface Place {
+  readonly namespace?: string | undefined
+  readonly name: string
+}
 
 /** The name of an object within its kind: "namespace/name", or "/name" without a namespace. */
 export const keyOf = ({ name, namespace }: Place): string => `${namespace ?? ""}/${name}`
 
 /** Whether a decoded JSON value is a stored object: a name, a UID and a resource version. */
 export const isObject = (value: unknown): value is KubernetesObject =>
-  Predicate.hasProperty(value, "metadata") && ["name", "uid", "resourceVersion"].every((field) =>
-    Predicate.hasProperty(value.metadata, field) && typeof value.metadata[field] === "string")
+  Predicate.hasProperty(value, "metadata") &&
+  ["name", "uid", "resourceVersion"].every((field) =>
+    Predicate.hasProperty(value.metadata, field) && typeof value.metadata[field] === "string"
+  )

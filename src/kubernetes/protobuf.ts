@@ -35,7 +35,10 @@ const messageOf = (fields: Fields) => (reader: BinaryReader): Record<string, unk
 }
 
 const list = (before: unknown, value: unknown) => Array.isArray(before) ? [...before, value] : [value]
-const record = (before: unknown, value: unknown) => ({ ...(typeof before === "object" ? before : {}), ...(typeof value === "object" ? value : {}) })
+const record = (before: unknown, value: unknown) => ({
+  ...(typeof before === "object" ? before : {}),
+  ...(typeof value === "object" ? value : {})
+})
 
 export const text = (name: string): Field => ({ name, read: (reader) => reader.string() })
 export const int = (name: string): Field => ({ name, read: (reader) => Number(reader.int64()) })
@@ -74,7 +77,14 @@ export const metadata = message("metadata", {
   9: time("deletionTimestamp"),
   11: strings("labels"),
   12: strings("annotations"),
-  13: messages("ownerReferences", { 1: text("kind"), 3: text("name"), 4: text("uid"), 5: text("apiVersion"), 6: flag("controller"), 7: flag("blockOwnerDeletion") })
+  13: messages("ownerReferences", {
+    1: text("kind"),
+    3: text("name"),
+    4: text("uid"),
+    5: text("apiVersion"),
+    6: flag("controller"),
+    7: flag("blockOwnerDeletion")
+  })
 })
 
 const status: Fields = {
@@ -98,7 +108,9 @@ const whole = (bytes: Uint8Array, fields: Fields): Record<string, unknown> => fi
 export const watchEvent = (frame: Uint8Array, fields: Fields): { readonly type: unknown; readonly object: unknown } => {
   const outer = whole(frame, event)
   const enveloped = rawOf(outer)
-  if (Buffer.from(enveloped.subarray(0, magic.length)).toString("latin1") !== magic) throw new Error("an object of the watch is not Kubernetes' protobuf")
+  if (Buffer.from(enveloped.subarray(0, magic.length)).toString("latin1") !== magic) {
+    throw new Error("an object of the watch is not Kubernetes' protobuf")
+  }
   const bytes = rawOf(whole(enveloped.subarray(magic.length), unknown))
   const { type } = outer
   return { type, object: whole(bytes, type === "ERROR" ? status : fields) }

@@ -11,7 +11,8 @@ const longestEvent = 16 * 1024 * 1024
 const protobufType = "application/vnd.kubernetes.protobuf"
 
 /** What to ask for: a server that does not know protobuf for the kind answers with JSON. */
-export const acceptFor = (fields: Fields | undefined): string => fields === undefined ? "application/json" : `${protobufType};stream=watch, application/json`
+export const acceptFor = (fields: Fields | undefined): string =>
+  fields === undefined ? "application/json" : `${protobufType};stream=watch, application/json`
 
 const tooLong = () => new Error("an event has no end")
 
@@ -56,5 +57,9 @@ const frames = <E>(bytes: Stream.Stream<Uint8Array, E>, fields: Fields): Stream.
     }))
 
 /** The events as JSON has them, unchecked. An `Error` says what is wrong with the bytes. */
-export const watchEvents = <E>(bytes: Stream.Stream<Uint8Array, E>, contentType: string | undefined, fields: Fields | undefined): Stream.Stream<unknown, E | Error> =>
+export const watchEvents = <E>(
+  bytes: Stream.Stream<Uint8Array, E>,
+  contentType: string | undefined,
+  fields: Fields | undefined
+): Stream.Stream<unknown, E | Error> =>
   fields !== undefined && contentType?.startsWith(protobufType) === true ? frames(bytes, fields) : lines(bytes)

@@ -15,7 +15,11 @@ export interface KeyedQueue<K extends string> {
   readonly drain: Effect.Effect<void>
 }
 
-export interface Depth { readonly waiting: number; readonly delayed: number; readonly running: number }
+export interface Depth {
+  readonly waiting: number
+  readonly delayed: number
+  readonly running: number
+}
 
 export interface Options<K extends string, E, R> {
   readonly concurrency: number

@@ -14,14 +14,19 @@ export type Stage = typeof Stage.Type
 
 export const Engine = Schema.Struct({
   name: Schema.Literals(["tofu", "terraform"]),
-  version: Schema.optionalKey(Schema.String.check(Schema.isMaxLength(32)).annotate({ description: "Must be what the runner image has; absent: whatever it has." }))
+  version: Schema.optionalKey(
+    Schema.String.check(Schema.isMaxLength(32)).annotate({ description: "Must be what the runner image has; absent: whatever it has." })
+  )
 })
 export type Engine = typeof Engine.Type
 
 /** Seconds a stage may take whose task does not say. */
 export const defaultTimeoutSeconds = 3600
 
-const values = { value: Schema.optionalKey(text(65_536)), valueFrom: Schema.optionalKey(Schema.Struct({ secretKeyRef: Schema.Struct({ name: ObjectName, key: ObjectKey }) })) }
+const values = {
+  value: Schema.optionalKey(text(65_536)),
+  valueFrom: Schema.optionalKey(Schema.Struct({ secretKeyRef: Schema.Struct({ name: ObjectName, key: ObjectKey }) }))
+}
 
 export const VariableName = text(253).check(Schema.isPattern(/^[A-Za-z_][-A-Za-z0-9_]*$/u, { expected: "a variable's name" }))
 
@@ -30,7 +35,11 @@ export const Variable = Schema.Struct({
   ...values,
   sensitive: Schema.optionalKey(Schema.Boolean.annotate({ description: "Kept out of every log and message." })),
   hcl: Schema.optionalKey(Schema.Boolean.annotate({ description: "The value is an HCL expression, not a text." })),
-  category: Schema.optionalKey(Schema.Literals(["terraform", "env"]).annotate({ description: "terraform: an input variable (the default); env: the engine's environment." }))
+  category: Schema.optionalKey(
+    Schema.Literals(["terraform", "env"]).annotate({
+      description: "terraform: an input variable (the default); env: the engine's environment."
+    })
+  )
 }).check(exactlyOneOf(values))
 export type Variable = typeof Variable.Type
 
@@ -60,8 +69,12 @@ export const JobTemplate = Schema.Struct({
   annotations: labels,
   labels,
   volumeClaims: Schema.optionalKey(
-    Schema.Array(Schema.Struct({ claimName: ObjectName, mountPath: text(512).check(Schema.isPattern(/^\/[^:]*$/u, { expected: "an absolute path" })) }))
-      .check(Schema.isMaxLength(4)).annotate({ description: "PersistentVolumeClaims mounted in the runner, for example to hold a local state." })
+    Schema.Array(
+      Schema.Struct({ claimName: ObjectName, mountPath: text(512).check(Schema.isPattern(/^\/[^:]*$/u, { expected: "an absolute path" })) })
+    )
+      .check(Schema.isMaxLength(4)).annotate({
+        description: "PersistentVolumeClaims mounted in the runner, for example to hold a local state."
+      })
   )
 })
 export type JobTemplate = typeof JobTemplate.Type
@@ -70,22 +83,33 @@ const once = (...keys: ReadonlyArray<string>) =>
   keys.map((key) => `has(self.${key}) == has(oldSelf.${key}) && (!has(self.${key}) || self.${key} == oldSelf.${key})`).join(" && ")
 
 export const AgentTaskSpec = Schema.Struct({
-  workspace: WorkspaceName.annotate({ description: "One apply or destroy at a time runs in it; free places go first to the workspace with the fewest running tasks." }),
+  workspace: WorkspaceName.annotate({
+    description: "One apply or destroy at a time runs in it; free places go first to the workspace with the fewest running tasks."
+  }),
   stage: Stage.annotate({ description: "plan shows what would change; apply and destroy change it." }),
   attempt: Schema.optionalKey(Schema.Int.check(Schema.isBetween({ minimum: 1, maximum: 1_000_000 }))),
   engine: Schema.optionalKey(Engine.annotate({ description: "Absent: tofu, or terraform where the runner image has no tofu." })),
   source: Schema.Struct(sources).check(exactlyOneOf(sources)).annotate({ description: "Where the configuration comes from; exactly one." }),
   workingDirectory: Schema.optionalKey(text(512).annotate({ description: "Below the root of the source." })),
   options: Schema.optionalKey(PlanOptions),
-  plan: Schema.optionalKey(Schema.Struct({ sha256: Sha256 }).annotate({ description: "The approved saved plan; apply and destroy run it and nothing else." })),
-  savePlan: Schema.optionalKey(SavePlan.annotate({ description: "Keeps the plan for source.savedPlan of a later task; status.result.planDigest names it." })),
+  plan: Schema.optionalKey(
+    Schema.Struct({ sha256: Sha256 }).annotate({ description: "The approved saved plan; apply and destroy run it and nothing else." })
+  ),
+  savePlan: Schema.optionalKey(
+    SavePlan.annotate({ description: "Keeps the plan for source.savedPlan of a later task; status.result.planDigest names it." })
+  ),
   variables: Schema.optionalKey(Schema.Array(Variable).check(Schema.isMaxLength(128))),
   backend: Schema.optionalKey(
-    Schema.Struct({ type: text(64), config: Schema.optionalKey(Schema.Record(Schema.String, text(4096)).check(Schema.isMaxProperties(32))) })
+    Schema.Struct({
+      type: text(64),
+      config: Schema.optionalKey(Schema.Record(Schema.String, text(4096)).check(Schema.isMaxProperties(32)))
+    })
       .annotate({ description: "Replaces the backend of the configuration." })
   ),
   timeoutSeconds: Schema.optionalKey(
-    Schema.Int.check(Schema.isBetween({ minimum: 1, maximum: 604_800 })).annotate({ description: `From the claim to the one interrupt of the engine; ${defaultTimeoutSeconds} if absent.` })
+    Schema.Int.check(Schema.isBetween({ minimum: 1, maximum: 604_800 })).annotate({
+      description: `From the claim to the one interrupt of the engine; ${defaultTimeoutSeconds} if absent.`
+    })
   ),
   cancel: Schema.optionalKey(Schema.Boolean.annotate({ description: "true stops the task; there is no way back." })),
   jobTemplate: Schema.optionalKey(JobTemplate),
@@ -93,7 +117,19 @@ export const AgentTaskSpec = Schema.Struct({
 }).annotate(transitions(
   [
     `self.workspace == oldSelf.workspace && self.stage == oldSelf.stage && self.source == oldSelf.source && ${
-      once("attempt", "engine", "workingDirectory", "options", "plan", "savePlan", "variables", "backend", "timeoutSeconds", "jobTemplate", "pool")
+      once(
+        "attempt",
+        "engine",
+        "workingDirectory",
+        "options",
+        "plan",
+        "savePlan",
+        "variables",
+        "backend",
+        "timeoutSeconds",
+        "jobTemplate",
+        "pool"
+      )
     }`,
     "spec is immutable but for cancel; make a new AgentTask instead"
   ],
@@ -122,17 +158,20 @@ export const AgentTaskSpec = Schema.Struct({
   cel(
     "!has(self.source.savedPlan) || (self.stage != 'plan' && !has(self.options))",
     "source.savedPlan is for an apply or destroy without options of its own",
-    (spec: { readonly stage: Stage; readonly source: object; readonly options?: unknown }) => !("savedPlan" in spec.source) || (spec.stage !== "plan" && spec.options === undefined)
+    (spec: { readonly stage: Stage; readonly source: object; readonly options?: unknown }) =>
+      !("savedPlan" in spec.source) || (spec.stage !== "plan" && spec.options === undefined)
   ),
   cel(
     "!has(self.source.fluxSource) || !has(self.source.fluxSource.onChange) || self.source.fluxSource.onChange != 'planAndApply' || has(self.savePlan)",
     "onChange: planAndApply needs savePlan, where its apply finds the plan",
-    (spec: { readonly source: { readonly fluxSource?: FluxSource }; readonly savePlan?: unknown }) => spec.source.fluxSource?.onChange !== "planAndApply" || spec.savePlan !== undefined
+    (spec: { readonly source: { readonly fluxSource?: FluxSource }; readonly savePlan?: unknown }) =>
+      spec.source.fluxSource?.onChange !== "planAndApply" || spec.savePlan !== undefined
   ),
   cel(
     "!has(self.source.fluxSource) || !has(self.source.fluxSource.onChange) || self.source.fluxSource.onChange == 'none' || self.stage == 'plan'",
     "source.fluxSource.onChange is for a plan, which new attempts are made after",
-    (spec: { readonly stage: Stage; readonly source: { readonly fluxSource?: FluxSource } }) => (spec.source.fluxSource?.onChange ?? "none") === "none" || spec.stage === "plan"
+    (spec: { readonly stage: Stage; readonly source: { readonly fluxSource?: FluxSource } }) =>
+      (spec.source.fluxSource?.onChange ?? "none") === "none" || spec.stage === "plan"
   )
 )
 export type AgentTaskSpec = typeof AgentTaskSpec.Type
@@ -164,14 +203,18 @@ const Latest = Schema.Struct({
   attempt: Schema.Int,
   name: Schema.String.annotate({ description: "Of its AgentTask." }),
   sha256: Sha256.annotate({ description: "Of the artifact that it was made for." }),
-  again: Schema.optionalKey(Schema.Int.annotate({ description: "How often the artifact was planned again, since a plan of it was disrupted." })),
+  again: Schema.optionalKey(
+    Schema.Int.annotate({ description: "How often the artifact was planned again, since a plan of it was disrupted." })
+  ),
   apply: Schema.optionalKey(Schema.String.annotate({ description: "The AgentTask that applies its plan." }))
 }).annotate({ description: "The newest attempt at a source that is followed." })
 
 /** Of a status' message, in characters. */
 export const longestStatusMessage = 4096
 
-const Waiting = Schema.Struct({ position: Schema.Int, reason: Reason, blockedBy: Schema.optionalKey(Schema.String) }).annotate({ description: "Why it waits, and behind whom." })
+const Waiting = Schema.Struct({ position: Schema.Int, reason: Reason, blockedBy: Schema.optionalKey(Schema.String) }).annotate({
+  description: "Why it waits, and behind whom."
+})
 
 /** As the CRD has it: what the API server takes. */
 export const WritableStatus = Schema.Struct({
@@ -180,7 +223,10 @@ export const WritableStatus = Schema.Struct({
   reason: Schema.optionalKey(Reason),
   message: Schema.optionalKey(text(longestStatusMessage)),
   conditions: Schema.optionalKey(
-    Schema.Array(Condition).check(Schema.isMaxLength(8)).annotate({ "x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["type"] })
+    Schema.Array(Condition).check(Schema.isMaxLength(8)).annotate({
+      "x-kubernetes-list-type": "map",
+      "x-kubernetes-list-map-keys": ["type"]
+    })
   ),
   queue: Schema.optionalKey(Waiting),
   job: Schema.optionalKey(Schema.Struct({ name: Schema.String, uid: Schema.optionalKey(Uid) })),
@@ -198,7 +244,10 @@ export const WritableStatus = Schema.Struct({
   configHash: Schema.optionalKey(Schema.String.annotate({ description: "Hash of the configuration that the Job was built from." }))
 })
 
-/** A phase or reason that only a newer version knows stays as it is: after a way back to this one its tasks must not vanish, nor a result change. What is written says one of the lists. */
+/**
+ * A phase or reason that only a newer version knows stays as it is: after a way back to this one its tasks must not vanish, nor a result
+ * change. What is written says one of the lists.
+ */
 const AgentTaskStatus = Schema.Struct({
   ...WritableStatus.fields,
   phase: Schema.optionalKey(Schema.String),
@@ -216,16 +265,22 @@ const is = (field: string) => `has(self.status) && has(self.status.${field})`
 export const agentTaskTransitions = transitions(
   [`!(${was("claim")}) || (${is("claim")} && self.status.claim == oldSelf.status.claim)`, "status.claim is written once"],
   [
-    `!(${was("claim")}) || ((${is("source")}) == (${was("source")}) && (!(${was("source")}) || self.status.source == oldSelf.status.source))`,
+    `!(${was("claim")}) || ((${is("source")}) == (${was("source")}) && (!(${
+      was("source")
+    }) || self.status.source == oldSelf.status.source))`,
     "status.source stays as the worker found it"
   ],
   [`!(${was("result")}) || (${is("result")} && self.status.result == oldSelf.status.result)`, "status.result is written once"],
   [
-    `!(${was("phase")}) || (${is("phase")} && (self.status.phase == oldSelf.status.phase || (${rank}[oldSelf.status.phase] < 4 && ${rank}[self.status.phase] > ${rank}[oldSelf.status.phase])))`,
+    `!(${was("phase")}) || (${
+      is("phase")
+    } && (self.status.phase == oldSelf.status.phase || (${rank}[oldSelf.status.phase] < 4 && ${rank}[self.status.phase] > ${rank}[oldSelf.status.phase])))`,
     "status.phase only moves forward, and a final one stays"
   ],
   [
-    `!(${is("claim")}) || ${was("claim")} || (!(has(self.spec.cancel) && self.spec.cancel) && ${was("phase")} && oldSelf.status.phase in ['Pending', 'Queued', 'Starting'])`,
+    `!(${is("claim")}) || ${was("claim")} || (!(has(self.spec.cancel) && self.spec.cancel) && ${
+      was("phase")
+    } && oldSelf.status.phase in ['Pending', 'Queued', 'Starting'])`,
     "a task is claimed only while it starts and is not cancelled"
   ]
 )
@@ -240,7 +295,9 @@ export const AgentTask = Schema.Struct({
     generation: Schema.Int.pipe(Schema.withDecodingDefaultKey(Effect.succeed(1))),
     creationTimestamp: Timestamp,
     deletionTimestamp: Schema.optionalKey(Timestamp),
-    ownerReferences: Schema.optionalKey(Schema.Array(Schema.Struct({ kind: Schema.String, uid: Uid, controller: Schema.optionalKey(Schema.Boolean) })))
+    ownerReferences: Schema.optionalKey(
+      Schema.Array(Schema.Struct({ kind: Schema.String, uid: Uid, controller: Schema.optionalKey(Schema.Boolean) }))
+    )
   }),
   spec: AgentTaskSpec,
   status: AgentTaskStatus.pipe(Schema.withDecodingDefaultKey(Effect.succeed({})))

@@ -7,9 +7,16 @@ import { Timestamp } from "./names.ts"
 export const AuditEntry = Schema.Struct({
   seq: Schema.Int.annotate({ description: "Counts all entries; a gap means that one was taken out." }),
   at: Timestamp,
-  kind: Schema.Literals(["user", "pool", "task", "link"]).annotate({ description: "The token that was shown: a person's, a controller's, that of one stage; or the secret in an upload's address." }),
-  name: Schema.String.annotate({ description: "Who has the token, as its file says, or the beginning of its SHA-256; the stage of a task's token." }),
-  action: Schema.String.annotate({ description: "The method and the path's pattern; \"(broken off)\" after it, if whoever asked did not wait for the answer, or the server stopped before it: it may have been done." }),
+  kind: Schema.Literals(["user", "pool", "task", "link"]).annotate({
+    description: "The token that was shown: a person's, a controller's, that of one stage; or the secret in an upload's address."
+  }),
+  name: Schema.String.annotate({
+    description: "Who has the token, as its file says, or the beginning of its SHA-256; the stage of a task's token."
+  }),
+  action: Schema.String.annotate({
+    description:
+      "The method and the path's pattern; \"(broken off)\" after it, if whoever asked did not wait for the answer, or the server stopped before it: it may have been done."
+  }),
   object: Schema.String.annotate({ description: "The id or name in the path, or of what was made; empty if there is none." }),
   requestId: Schema.String.annotate({ description: "As the answer's header x-request-id had it." })
 })

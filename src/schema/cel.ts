@@ -7,7 +7,10 @@ import { Schema } from "effect"
 export const cel = <T>(rule: string, message: string, holds: (value: T) => boolean) =>
   Schema.makeFilter<T>(holds, { message, toJsonSchema: () => ({ "x-kubernetes-validations": [{ rule, message }] }) })
 
-/** Rules that an API server alone checks: they speak of the object before the change, or are younger than objects that are stored and must still be read. */
+/**
+ * Rules that an API server alone checks: they speak of the object before the change, or are younger than objects that are stored and must
+ * still be read.
+ */
 export const transitions = (...rules: ReadonlyArray<readonly [rule: string, message: string]>) => ({
   "x-kubernetes-validations": rules.map(([rule, message]) => ({ rule, message }))
 })

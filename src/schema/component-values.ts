@@ -13,7 +13,11 @@ export const image = (of: string, repository: string, pullPolicy: "IfNotPresent"
       pullPolicy,
       `When the node pulls the image of ${of}: Always, IfNotPresent or Never${pullPolicy === "" ? "; empty: agent.image.pullPolicy" : ""}.`
     ),
-    repository: value(repository === "" ? optional(Repository) : Repository, repository, `Image of ${of}, without its tag${repository === "" ? "; empty: agent.image.repository" : ""}.`),
+    repository: value(
+      repository === "" ? optional(Repository) : Repository,
+      repository,
+      `Image of ${of}, without its tag${repository === "" ? "; empty: agent.image.repository" : ""}.`
+    ),
     tag: value(
       optional(Tag),
       "",
@@ -37,7 +41,11 @@ export const securityContext = (of: string, readOnlyRootFilesystem: boolean) =>
 const podSecurityContext = (of: string) =>
   section({
     fsGroup: value(pod.UserId, 1001, `Group that the volumes of ${of} belong to.`),
-    fsGroupChangePolicy: value(Schema.Literals(["OnRootMismatch", "Always"]), "OnRootMismatch", `When a volume's files are given to that group: Always, or OnRootMismatch.`),
+    fsGroupChangePolicy: value(
+      Schema.Literals(["OnRootMismatch", "Always"]),
+      "OnRootMismatch",
+      `When a volume's files are given to that group: Always, or OnRootMismatch.`
+    ),
     runAsGroup: value(pod.UserId, 1001, `Group id in ${of}, unless a container has its own.`),
     runAsNonRoot: value(Schema.Boolean, true, `Refuses root in ${of}, unless a container says otherwise.`),
     runAsUser: value(pod.UserId, 1001, `User id in ${of}, unless a container has its own.`),
@@ -60,7 +68,11 @@ export const environment = (of: string, over: string) => ({
 export const scheduling = (of: string) => ({
   affinity: value(pod.Affinity, {}, `Which nodes and neighbours ${of} wants.`),
   dnsConfig: value(pod.DnsConfig, {}, `Name servers, search domains and resolver options of ${of}, beside what dnsPolicy gives.`),
-  dnsPolicy: value(optional(pod.DnsPolicy), "", `Where ${of} gets name servers from: ClusterFirst, Default (the node's) or None (dnsConfig alone); empty: ClusterFirst.`),
+  dnsPolicy: value(
+    optional(pod.DnsPolicy),
+    "",
+    `Where ${of} gets name servers from: ClusterFirst, Default (the node's) or None (dnsConfig alone); empty: ClusterFirst.`
+  ),
   hostAliases: value(pod.HostAliases, [], `Lines of /etc/hosts of ${of}, each as ip and hostnames.`),
   nodeSelector: value(pod.Labels, {}, `Labels that the node of ${of} must have.`),
   podAnnotations: value(pod.Annotations, {}, `Annotations of ${of}; they go before global.podAnnotations.`),
@@ -69,7 +81,11 @@ export const scheduling = (of: string) => ({
   priorityClassName: value(optional(ObjectName), "", `Priority class of ${of}, which must exist.`),
   terminationGracePeriodSeconds: value(whole, 360, `Seconds that ${of} gets to end in order before it is killed.`),
   tolerations: value(pod.Tolerations, [], `Taints of nodes that ${of} accepts.`),
-  topologySpreadConstraints: value(pod.TopologySpread, [], `How ${of} is spread over nodes and zones; a constraint without labelSelector counts Pods of its own kind.`)
+  topologySpreadConstraints: value(
+    pod.TopologySpread,
+    [],
+    `How ${of} is spread over nodes and zones; a constraint without labelSelector counts Pods of its own kind.`
+  )
 })
 
 /** A container whose image and security context fall back to those of the agent. */
@@ -79,4 +95,3 @@ export const agentContainer = (of: string, resources: pod.Resources) => ({
   resources: value(pod.Resources, resources, `CPU and memory of ${of}.`),
   securityContext: value(pod.SecurityContext, {}, `Security context of ${of}; empty: agent.securityContext, else it stands alone.`)
 })
-

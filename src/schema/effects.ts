@@ -25,7 +25,8 @@ export type EffectAction = typeof EffectAction.Type
 export const JournalEntry = Schema.Struct({
   number: Schema.Int.check(Schema.isBetween({ minimum: 1, maximum: journalLimit })),
   kind: Schema.Literals(["planned", "started", "done", "failed", "closed", "full"]).annotate({
-    description: "planned: of a plan stage, an apply will do so. closed: the engine is gone, and that is all it told. full: the journal ends here, though the stage went on."
+    description:
+      "planned: of a plan stage, an apply will do so. closed: the engine is gone, and that is all it told. full: the journal ends here, though the stage went on."
   }),
   action: EffectAction,
   ...identity
@@ -33,7 +34,9 @@ export const JournalEntry = Schema.Struct({
 export type JournalEntry = typeof JournalEntry.Type
 
 /** `POST /api/task/v1/effects`: entries in order, without a gap; repeating what is stored is success. */
-export const JournalRequest = Schema.Struct({ entries: Schema.Array(JournalEntry).check(Schema.isMinLength(1), Schema.isMaxLength(journalBatch)) })
+export const JournalRequest = Schema.Struct({
+  entries: Schema.Array(JournalEntry).check(Schema.isMinLength(1), Schema.isMaxLength(journalBatch))
+})
 
 /** The last number that is stored; also the answer of a 409 to entries that do not follow it. */
 export const JournalPosition = Schema.Struct({ number: Schema.Int })

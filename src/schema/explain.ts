@@ -22,7 +22,10 @@ const distance = (a: string, b: string): number => {
 /** Whether one is the other cut short: `timeout` for `timeoutSeconds`. */
 const isStart = (a: string, b: string): boolean => Math.min(a.length, b.length) > 2 && (a.startsWith(b) || b.startsWith(a))
 
-/** The known word that was most likely meant, if any is near: a third of its letters may differ, two in a short one, or its end may be missing. */
+/**
+ * The known word that was most likely meant, if any is near: a third of its letters may differ, two in a short one, or its end may be
+ * missing.
+ */
 export const nearest = (word: string, known: ReadonlyArray<string>): string | undefined => {
   const near = (name: string): ReadonlyArray<{ readonly name: string; readonly letters: number }> => {
     const [a, b] = [word.toLowerCase(), name.toLowerCase()]
@@ -63,21 +66,32 @@ const explain = (issue: SchemaIssue.Issue, path: Path = []): ReadonlyArray<Mista
     case "UnexpectedKey":
       return [stranger(path, keysOf(issue.ast))]
     default:
-      return standard(issue).issues.map((_) => ({ path: [...path, ...(_.path ?? []).map((_) => typeof _ === "object" ? _.key : _)], message: _.message }))
+      return standard(issue).issues.map((_) => ({
+        path: [...path, ...(_.path ?? []).map((_) => typeof _ === "object" ? _.key : _)],
+        message: _.message
+      }))
   }
 }
 
 /** What a value must be is told once, by the first rule that it breaks. */
 const once = (mistakes: ReadonlyArray<Mistake>): ReadonlyArray<Mistake> =>
-  [...new Map(mistakes.toReversed().map((mistake) => [mistake.message.startsWith("must be ") ? shown(mistake.path) : line(mistake), mistake])).values()].toReversed()
+  [...new Map(
+    mistakes.toReversed().map((mistake) => [mistake.message.startsWith("must be ") ? shown(mistake.path) : line(mistake), mistake])
+  ).values()].toReversed()
 
 /** Closedness belongs to the decoder, not to the schema. */
 const strict: SchemaAST.ParseOptions = { onExcessProperty: "error", errors: "all" }
 
 /** Decodes, or gives every mistake. */
-export const parse = <S extends Schema.ConstraintDecoder<unknown>>(schema: S): (input: unknown) => Result.Result<S["Type"], ReadonlyArray<Mistake>> => {
+export const parse = <S extends Schema.ConstraintDecoder<unknown>>(
+  schema: S
+): (input: unknown) => Result.Result<S["Type"], ReadonlyArray<Mistake>> => {
   const decode = Schema.decodeUnknownResult(schema, strict)
-  return (input) => Result.mapError(decode(input), ({ issue }) => once(explain(issue).map(({ message, path }) => ({ path, message: inWords(message, valueAt(input, path)) }))))
+  return (input) =>
+    Result.mapError(
+      decode(input),
+      ({ issue }) => once(explain(issue).map(({ message, path }) => ({ path, message: inWords(message, valueAt(input, path)) })))
+    )
 }
 
 /** Annotation of a rule for a map: the pattern of its keys. */
@@ -93,7 +107,9 @@ export const unknownIn = (schema: Schema.Top) => (path: Path): ReadonlyArray<Mis
     if (ast._tag !== "Objects") return []
     const field = ast.propertySignatures.find((_) => _.name === name)?.type
     const entry = ast.indexSignatures[0]?.type
-    if (field === undefined && (entry === undefined || !mayBeKey(ast, String(name)))) return [stranger(path.slice(0, depth + 1), keysOf(ast))]
+    if (field === undefined && (entry === undefined || !mayBeKey(ast, String(name)))) {
+      return [stranger(path.slice(0, depth + 1), keysOf(ast))]
+    }
     ast = field ?? entry ?? ast
   }
   return []
@@ -122,4 +138,5 @@ export const located = (layers: ReadonlyArray<Layer>, mistakes: ReadonlyArray<Mi
     return { index, fault: { file: name, ...(place !== undefined && { place }), path: shown(path), message } }
   }).sort((a, b) => a.index - b.index || before(a.fault, b.fault)).map(({ fault }) => fault)
 
-const before = ({ place: a }: Fault, { place: b }: Fault): number => a === undefined || b === undefined ? 0 : a.line - b.line || a.column - b.column
+const before = ({ place: a }: Fault, { place: b }: Fault): number =>
+  a === undefined || b === undefined ? 0 : a.line - b.line || a.column - b.column

@@ -53,7 +53,11 @@ export type Pod = typeof Pod.Type
 
 /** A workspace's Lease; the annotation names the holder for people and for a look-up by name. */
 export const WorkspaceLease = Schema.Struct({
-  metadata: Schema.Struct({ name: Schema.String, resourceVersion: Schema.String, annotations: maybe(Schema.Record(Schema.String, Schema.String)) }),
+  metadata: Schema.Struct({
+    name: Schema.String,
+    resourceVersion: Schema.String,
+    annotations: maybe(Schema.Record(Schema.String, Schema.String))
+  }),
   spec: maybe(Schema.Struct({ holderIdentity: maybe(Schema.String), leaseTransitions: maybe(Schema.Int) }))
 })
 export type WorkspaceLease = typeof WorkspaceLease.Type

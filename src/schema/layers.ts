@@ -69,7 +69,10 @@ const child = (node: unknown, key: PropertyKey): { readonly value: unknown } | u
 /** What is there, if anything. */
 export const valueAt = (node: unknown, path: Path): unknown => path.reduce<unknown>((inner, key) => child(inner, key)?.value, node)
 
-/** What one layer does to a key: sets it, hides what layers below say of it (by a list, a single value or null on the way there), or leaves it as it is. */
+/**
+ * What one layer does to a key: sets it, hides what layers below say of it (by a list, a single value or null on the way there), or leaves
+ * it as it is.
+ */
 export type Saying =
   | { readonly says: "this"; readonly value: unknown }
   | { readonly says: "instead"; readonly at: Path }
@@ -88,7 +91,10 @@ export const saying = (tree: Tree, path: Path): Saying => {
 }
 
 /** The layer that is answerable for a key, and where: who set it, who hid it, or else who set what is around it. */
-export const answerable = (layers: ReadonlyArray<Layer>, path: Path): { readonly index: number; readonly name: string; readonly place?: Place } => {
+export const answerable = (
+  layers: ReadonlyArray<Layer>,
+  path: Path
+): { readonly index: number; readonly name: string; readonly place?: Place } => {
   for (let depth = path.length; depth >= 0; depth--) {
     const key = path.slice(0, depth)
     const index = layers.findLastIndex(({ tree }) => saying(tree, key).says !== "nothing")

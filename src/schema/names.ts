@@ -4,7 +4,13 @@
 import { Schema } from "effect"
 
 /** What an AgentTask is called in the Kubernetes API. */
-export const agentTaskResource = { group: "scalr.io", version: "v1", apiVersion: "scalr.io/v1", kind: "AgentTask", plural: "atasks" } as const
+export const agentTaskResource = {
+  group: "scalr.io",
+  version: "v1",
+  apiVersion: "scalr.io/v1",
+  kind: "AgentTask",
+  plural: "atasks"
+} as const
 
 /** Where a schema of ours is known by: its file in `schemas`, under a name that stays. */
 export const schemaId = (name: string): string => `https://scalr.io/agent-job/schemas/${name}.schema.json`

@@ -8,12 +8,19 @@ import { optional, section, value } from "./value.ts"
 
 const text = (pattern: RegExp, expected: string) => Schema.String.check(Schema.isPattern(pattern, { expected }))
 
-const ProxyUrl = text(/^https?:\/\/[^\s/@]+\/?$/u, "a proxy's URL such as http://proxy.example.com:3128, without user and password (those belong in a Secret: see global.extraEnvFrom)")
+const ProxyUrl = text(
+  /^https?:\/\/[^\s/@]+\/?$/u,
+  "a proxy's URL such as http://proxy.example.com:3128, without user and password (those belong in a Secret: see global.extraEnvFrom)"
+)
 
 export const proxy = section({
   enabled: value(Schema.Boolean, true, "False leaves the proxies below unused."),
   httpProxy: value(optional(ProxyUrl), "", "Proxy for http:// addresses, in every container as HTTP_PROXY and http_proxy; extraEnv wins."),
-  httpsProxy: value(optional(ProxyUrl), "", "Proxy for https:// addresses, in every container as HTTPS_PROXY and https_proxy; extraEnv wins."),
+  httpsProxy: value(
+    optional(ProxyUrl),
+    "",
+    "Proxy for https:// addresses, in every container as HTTPS_PROXY and https_proxy; extraEnv wins."
+  ),
   noProxy: value(
     Schema.String,
     "",
@@ -29,7 +36,11 @@ const Certificates = text(
 const bundleIn = (kind: string) =>
   section({
     key: value(ObjectKey, "ca-bundle.crt", `Key of the certificates in that ${kind}.`),
-    name: value(optional(ObjectName), "", `A ${kind} with certificates as in global.tls.caBundle, in the namespaces of controller and tasks.`)
+    name: value(
+      optional(ObjectName),
+      "",
+      `A ${kind} with certificates as in global.tls.caBundle, in the namespaces of controller and tasks.`
+    )
   })
 
 export const tls = section({
@@ -50,8 +61,14 @@ export const tls = section({
     )
   })
 }).check(Schema.makeFilter(({ caBundle, caBundleConfigMap, caBundleSecret }) => {
-  const given = [caBundle !== "" && "caBundle", caBundleConfigMap.name !== "" && "caBundleConfigMap", caBundleSecret.name !== "" && "caBundleSecret"].filter((_) => _ !== false)
-  return given.length > 1 ? { path: [given[0] ?? ""], issue: `is given, and ${given.slice(1).join(" and ")} too; give one of them` } : undefined
+  const given = [
+    caBundle !== "" && "caBundle",
+    caBundleConfigMap.name !== "" && "caBundleConfigMap",
+    caBundleSecret.name !== "" && "caBundleSecret"
+  ].filter((_) => _ !== false)
+  return given.length > 1
+    ? { path: [given[0] ?? ""], issue: `is given, and ${given.slice(1).join(" and ")} too; give one of them` }
+    : undefined
 }))
 
 export const mirrors = {
@@ -72,7 +89,12 @@ export const mirrorContradictions = (all: ReadonlyArray<NetworkMirror>) =>
   all.flatMap((mirror, index) => {
     const first = all.find((_) => mirrorHost(_) === mirrorHost(mirror))
     const same = first?.tokenSecret?.name === mirror.tokenSecret?.name && first?.tokenSecret?.key === mirror.tokenSecret?.key
-    return same ? [] : [{ path: ["providerNetworkMirrors", index, "tokenSecret"], issue: `differs from that of another mirror of ${mirrorHost(mirror)}; give both the same` }]
+    return same
+      ? []
+      : [{
+        path: ["providerNetworkMirrors", index, "tokenSecret"],
+        issue: `differs from that of another mirror of ${mirrorHost(mirror)}; give both the same`
+      }]
   })
 
 export const taskNetworkPolicy = section({

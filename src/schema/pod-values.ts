@@ -15,17 +15,26 @@ const list = <S extends Schema.Constraint>(item: S) => Schema.mutable(Schema.Arr
 /** As a quantity in Kubernetes: 500m, 2, 1.5, 512Mi, 20Gi, 1e3. */
 export const Quantity = Schema.Union([
   Schema.Finite.check(Schema.isGreaterThanOrEqualTo(0)),
-  Schema.String.check(Schema.isPattern(/^(\d+\.?\d*|\.\d+)([numkMGTPE]|[KMGTPE]i|[eE][+-]?\d+)?$/u, { expected: "a quantity such as 500m, 2, 512Mi or 20Gi" }))
+  Schema.String.check(
+    Schema.isPattern(/^(\d+\.?\d*|\.\d+)([numkMGTPE]|[KMGTPE]i|[eE][+-]?\d+)?$/u, { expected: "a quantity such as 500m, 2, 512Mi or 20Gi" })
+  )
 ])
 export type Quantity = typeof Quantity.Type
 
 const quantities = Schema.Record(Schema.String, Quantity)
-export const Resources = Schema.Struct({ limits: maybe(quantities), requests: maybe(quantities), claims: maybe(list(Schema.Struct({ name: Schema.String, request: text }))) })
+export const Resources = Schema.Struct({
+  limits: maybe(quantities),
+  requests: maybe(quantities),
+  claims: maybe(list(Schema.Struct({ name: Schema.String, request: text })))
+})
 export type Resources = typeof Resources.Type
 
 export const Capabilities = Schema.Struct({ add: maybe(list(Schema.String)), drop: maybe(list(Schema.String)) })
 export const SeLinuxOptions = Schema.Struct({ user: text, role: text, type: text, level: text })
-export const SeccompProfile = Schema.Struct({ type: Schema.Literals(["RuntimeDefault", "Localhost", "Unconfined"]), localhostProfile: text })
+export const SeccompProfile = Schema.Struct({
+  type: Schema.Literals(["RuntimeDefault", "Localhost", "Unconfined"]),
+  localhostProfile: text
+})
 export const UserId = whole
 const Sysctl = Schema.Struct({ name: Schema.String, value: Schema.String })
 
@@ -56,7 +65,15 @@ export const Tolerations = list(Toleration)
 
 const LabelSelector = Schema.Struct({
   matchLabels: maybe(Schema.Record(Schema.String, Schema.String)),
-  matchExpressions: maybe(list(Schema.Struct({ key: Schema.String, operator: Schema.Literals(["In", "NotIn", "Exists", "DoesNotExist"]), values: maybe(list(Schema.String)) })))
+  matchExpressions: maybe(
+    list(
+      Schema.Struct({
+        key: Schema.String,
+        operator: Schema.Literals(["In", "NotIn", "Exists", "DoesNotExist"]),
+        values: maybe(list(Schema.String))
+      })
+    )
+  )
 })
 const NodePolicy = maybe(Schema.Literals(["Honor", "Ignore"]))
 const SpreadConstraint = Schema.Struct({
@@ -84,10 +101,18 @@ const VolumeMount = Schema.Struct({
 export const VolumeMounts = list(VolumeMount)
 
 /** Names of objects, each as it is or as the beginning of names with a `*` after it. */
-export const NamePatterns = list(Schema.String.check(Schema.isPattern(/^([a-z0-9][-a-z0-9.]*)?\*$|^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$/u, { expected: "a name, or the beginning of names and *" })))
+export const NamePatterns = list(
+  Schema.String.check(
+    Schema.isPattern(/^([a-z0-9][-a-z0-9.]*)?\*$|^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$/u, {
+      expected: "a name, or the beginning of names and *"
+    })
+  )
+)
 
 export const PullSecrets = list(Schema.Struct({ name: ObjectName }))
-const isAddress = Schema.isPattern(/^((25[0-5]|2[0-4]\d|1?\d?\d)(\.(25[0-5]|2[0-4]\d|1?\d?\d)){3}|(?=.*:.*:)[0-9a-fA-F:.]{2,45})$/u, { expected: "an IP address" })
+const isAddress = Schema.isPattern(/^((25[0-5]|2[0-4]\d|1?\d?\d)(\.(25[0-5]|2[0-4]\d|1?\d?\d)){3}|(?=.*:.*:)[0-9a-fA-F:.]{2,45})$/u, {
+  expected: "an IP address"
+})
 const Address = Schema.String.check(isAddress)
 
 export const HostAliases = list(Schema.Struct({ ip: Address, hostnames: list(ObjectName) }))
@@ -99,7 +124,10 @@ export const DnsConfig = Schema.Struct({
 })
 
 /** A number of Pods, or a share of them such as 50%. */
-export const CountOrPercent = Schema.Union([whole, Schema.String.check(Schema.isPattern(/^(100|\d?\d)%$/u, { expected: "a number, or a percentage such as 50%" }))])
+export const CountOrPercent = Schema.Union([
+  whole,
+  Schema.String.check(Schema.isPattern(/^(100|\d?\d)%$/u, { expected: "a number, or a percentage such as 50%" }))
+])
 
 export const SupplementalGroups = list(UserId)
 export const Sysctls = list(Sysctl)
@@ -109,7 +137,9 @@ const isNamed = (input: unknown): boolean => Predicate.isObject(input) && typeof
 
 /** As Kubernetes says, and JSON already; of what it is, editors know what is looked at here. */
 const asInPod = <A>(what: string, isIt: (input: unknown) => input is A, json: { readonly type: "object" }) =>
-  Schema.declare<A>(isIt, { expected: what, toCodecJson: () => undefined }).check(Schema.makeFilter(() => undefined, { toJsonSchema: () => json })) // nothing more to check
+  Schema.declare<A>(isIt, { expected: what, toCodecJson: () => undefined }).check(
+    Schema.makeFilter(() => undefined, { toJsonSchema: () => json })
+  ) // nothing more to check
 const named = { type: "object" as const, properties: { name: { type: "string" } }, required: ["name"] }
 
 export const Affinity = asInPod("an affinity as in a Pod", (input): input is V1Affinity => Predicate.isObject(input), { type: "object" })
@@ -128,14 +158,20 @@ const keysLike = <V>(keys: RegExp, problem: (key: string) => string | undefined)
   )
 
 const qualifiedName = /^([a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*\/)?[A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?$/u
-const badKey = (key: string): string | undefined => qualifiedName.test(key) ? undefined : `the key must be a name like example.com/purpose, up to 63 letters, digits, '-', '_' or '.' after the '/'`
+const badKey = (key: string): string | undefined =>
+  qualifiedName.test(key)
+    ? undefined
+    : `the key must be a name like example.com/purpose, up to 63 letters, digits, '-', '_' or '.' after the '/'`
 
 const labelValue = /^([A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?)?$/u
 
 /** A valid label value, the empty one included. */
 export const isLabelValue = (value: string): boolean => labelValue.test(value)
 
-const labels = Schema.Record(Schema.String, Schema.String.check(Schema.isPattern(labelValue, { expected: "a label's value: up to 63 letters, digits, '-', '_' or '.'" })))
+const labels = Schema.Record(
+  Schema.String,
+  Schema.String.check(Schema.isPattern(labelValue, { expected: "a label's value: up to 63 letters, digits, '-', '_' or '.'" }))
+)
 export const Annotations = Schema.Record(Schema.String, Schema.String).check(keysLike(qualifiedName, badKey))
 export const Labels = labels.check(keysLike(qualifiedName, badKey))
 
@@ -144,23 +180,31 @@ const ours = /^(scalr\.io\/.*|app\.kubernetes\.io\/(name|instance|component|mana
 
 /** Labels that objects of ours get beside ours. */
 export const OwnLabels = labels.check(
-  keysLike(new RegExp(`^(?!${ours.source.slice(1)})${qualifiedName.source.slice(1)}`, "u"), (key) =>
-    ours.test(key) ? "is a label that agent-job itself sets and selects by; choose another key" : badKey(key))
+  keysLike(
+    new RegExp(`^(?!${ours.source.slice(1)})${qualifiedName.source.slice(1)}`, "u"),
+    (key) => ours.test(key) ? "is a label that agent-job itself sets and selects by; choose another key" : badKey(key)
+  )
 )
 
 const variableName = /^[-._a-zA-Z][-._a-zA-Z0-9]*$/u
 
 /** Variables by name. Numbers and booleans are taken as they are written. */
 export const Environment = Schema.Record(Schema.String, Schema.Union([Schema.String, Schema.Finite, Schema.Boolean])).check(
-  keysLike(variableName, (key) => variableName.test(key) ? undefined : "a variable's name has letters, digits, '_', '-' or '.', and no digit first")
+  keysLike(
+    variableName,
+    (key) => variableName.test(key) ? undefined : "a variable's name has letters, digits, '_', '-' or '.', and no digit first"
+  )
 )
 export type Environment = typeof Environment.Type
 
 /** Exactly one of the keys. */
 const either = <K extends string>(...keys: readonly [K, K]) =>
-  Schema.makeFilter<{ readonly [_ in K]?: unknown }>((given) => (given[keys[0]] === undefined) === (given[keys[1]] === undefined) ? `needs ${keys.join(" or ")}, one of them` : undefined, {
-    toJsonSchema: () => ({ oneOf: keys.map((key) => ({ required: [key] })) })
-  })
+  Schema.makeFilter<{ readonly [_ in K]?: unknown }>(
+    (given) => (given[keys[0]] === undefined) === (given[keys[1]] === undefined) ? `needs ${keys.join(" or ")}, one of them` : undefined,
+    {
+      toJsonSchema: () => ({ oneOf: keys.map((key) => ({ required: [key] })) })
+    }
+  )
 
 const SourceRef = Schema.Struct({ name: ObjectName, optional: maybe(Schema.Boolean) })
 export const EnvironmentSources = list(

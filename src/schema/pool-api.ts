@@ -34,14 +34,24 @@ export const AcquireRequest = Schema.Struct({
 export const AcquireResponse = Schema.Struct({ assignments: Schema.Array(Assignment) })
 
 /** `POST /api/pool/v1/cancellations`: ids to cancel after the cursor; long poll as above. Cursor 0 gives all that still matter. */
-export const CancellationsRequest = Schema.Struct({ after: Schema.Int, waitSeconds: Schema.Int.check(Schema.isBetween({ minimum: 0, maximum: 60 })) })
+export const CancellationsRequest = Schema.Struct({
+  after: Schema.Int,
+  waitSeconds: Schema.Int.check(Schema.isBetween({ minimum: 0, maximum: 60 }))
+})
 export const CancellationsResponse = Schema.Struct({ ids: Schema.Array(Schema.String), next: Schema.Int })
 
-/** `POST /api/pool/v1/assignments/:id/acknowledge`: the stage belongs to this AgentTask from now on. Refused with 409 and the word `rescue-pending` when it would change a state that is in doubt by now. */
+/**
+ * `POST /api/pool/v1/assignments/:id/acknowledge`: the stage belongs to this AgentTask from now on. Refused with 409 and the word
+ * `rescue-pending` when it would change a state that is in doubt by now.
+ */
 export const AcknowledgeRequest = Schema.Struct({ taskUid: Uid })
 
 /** `POST /api/pool/v1/assignments/:id/wait` */
-export const WaitRequest = Schema.Struct({ taskUid: Schema.optionalKey(Uid.annotate({ description: "None while no AgentTask could be made of it." })), reason: Schema.String, message: Schema.String }).annotate({
+export const WaitRequest = Schema.Struct({
+  taskUid: Schema.optionalKey(Uid.annotate({ description: "None while no AgentTask could be made of it." })),
+  reason: Schema.String,
+  message: Schema.String
+}).annotate({
   description: "Why the stage has not started yet, shown with the run."
 })
 
@@ -51,6 +61,9 @@ export const poolPath = {
   cancellations: "/api/pool/v1/cancellations",
   acknowledge: (id: string) => `/api/pool/v1/assignments/${encodeURIComponent(id)}/acknowledge`,
   wait: (id: string) => `/api/pool/v1/assignments/${encodeURIComponent(id)}/wait`,
-  /** Takes a StageResult, with the AgentTask's UID as `?taskUid=`; without one, from whoever made no task, only while the stage belongs to none. */
+  /**
+   * Takes a StageResult, with the AgentTask's UID as `?taskUid=`; without one, from whoever made no task, only while the stage belongs to
+   * none.
+   */
   result: (id: string) => `/api/pool/v1/assignments/${encodeURIComponent(id)}/result`
 } as const

@@ -12,12 +12,19 @@ const Pattern = text(
   /^(\*\/\*\/\*|([-A-Za-z0-9.]+(:\d+)?\/)?([-\w]+\/([-\w]+|\*)|\*\/\*))$/u,
   "a provider such as hashicorp/aws, or a pattern such as hashicorp/*, example.com/*/* or */*"
 )
-const include = value(Schema.mutable(Schema.Array(Pattern)), [], "Providers that come from this mirror and from nowhere else; none: all of them.")
+const include = value(
+  Schema.mutable(Schema.Array(Pattern)),
+  [],
+  "Providers that come from this mirror and from nowhere else; none: all of them."
+)
 
 export const FilesystemMirror = Schema.Struct({ path: text(/^\/[-\w.~/ ]*$/u, "an absolute path of letters, digits and -_.~"), include })
 
 export const NetworkMirror = Schema.Struct({
-  url: text(/^https:\/\/[-A-Za-z0-9.]+(:\d+)?(\/[-\w.~%!&()+,;=:]*)*$/u, "a mirror's URL that begins with https://, without user and password"),
+  url: text(
+    /^https:\/\/[-A-Za-z0-9.]+(:\d+)?(\/[-\w.~%!&()+,;=:]*)*$/u,
+    "a mirror's URL that begins with https://, without user and password"
+  ),
   include,
   tokenSecret: Schema.optionalKey(Schema.Struct({ name: ObjectName, key: value(ObjectKey, "token", "Key of the token in that Secret.") }))
 })

@@ -12,8 +12,10 @@ export const reasons = {
   QuotaExceeded: "A ResourceQuota refused the Job; raise the quota or wait for other Jobs to end.",
   Refused: "The API server does not take the Job for now; the message is its answer.",
   SourceNotReady: "Flux has no artifact of the task's source yet; the message says what it waits for.",
-  StateRescuePending: "An earlier stage left the state in doubt, so nothing of the workspace starts, and an apply that had not begun ends; settle it with agent-job state rescue.",
-  IsolationUnproven: "Nothing starts before the isolation of tasks is proven for the present values; run agent-job doctor, and mend what it finds.",
+  StateRescuePending:
+    "An earlier stage left the state in doubt, so nothing of the workspace starts, and an apply that had not begun ends; settle it with agent-job state rescue.",
+  IsolationUnproven:
+    "Nothing starts before the isolation of tasks is proven for the present values; run agent-job doctor, and mend what it finds.",
   Draining: "The cluster is drained, so nothing new starts; agent-job drain --undo ends that.",
   NameHeld: "A Job of the same name, of a former task or of one whose name gives the same, is still there.",
   // while it starts and runs
@@ -21,7 +23,8 @@ export const reasons = {
   Unschedulable: "No node can take the Pod; look at the message for what is missing.",
   Claimed: "The worker has taken the task and runs it.",
   NodeUnreachable: "The node does not answer, so the stage may still run there; it is not repeated until that is ruled out.",
-  StateUnsaved: "The pool's server has not taken the state that the engine wrote, the last words on what it made, or its lock; the worker keeps it and goes on trying, and the stage waits for that.",
+  StateUnsaved:
+    "The pool's server has not taken the state that the engine wrote, the last words on what it made, or its lock; the worker keeps it and goes on trying, and the stage waits for that.",
   Stopping: "A cancel was asked for; the engine was interrupted once and is given time to save its state.",
   // how it ended
   Completed: "The stage ended with success.",
@@ -37,10 +40,12 @@ export const reasons = {
   DeadlineExceeded: "The stage ran longer than spec.timeoutSeconds or task.job.activeDeadlineSeconds lets it, and was interrupted.",
   OutOfMemory: "A container used more memory than its limit, or came near to it and was stopped in order; raise the limit.",
   DiskFull: "A volume is full, and the message says which: of the Pod's own, raise persistence.emptyDir.sizeLimit; make a claim larger.",
-  Evicted: "The Pod was evicted, deleted, or had to leave its node; the message says whether anything was run. A plan is made again, an apply or destroy that had begun never is.",
+  Evicted:
+    "The Pod was evicted, deleted, or had to leave its node; the message says whether anything was run. A plan is made again, an apply or destroy that had begun never is.",
   NodeLost: "The node is gone, and the stage with it.",
   PoolUnreachable: "The server did not answer in time; check agent.url and the network.",
-  TokenRefused: "The server refused the token of this stage: it is over, or another task has it; see agent-job get RUN, and start a new run if you still need one.",
+  TokenRefused:
+    "The server refused the token of this stage: it is over, or another task has it; see agent-job get RUN, and start a new run if you still need one.",
   StateNotSaved: "The engine ended, but the server has not confirmed the state; the message says where a copy is.",
   NameTaken: "The name of the Job or the task is taken by an object that is not ours; delete that object, or use another name.",
   Denied: "The API server refused the Job for good; the message is its answer.",
@@ -53,9 +58,27 @@ export const Reason = Schema.Literals(Object.keys(reasons) as ReadonlyArray<Reas
 /** Reasons with which a task may end as Failed. */
 export type FailureReason = Exclude<
   Reason,
-  WaitReason | "Accepted" | "JobCreated" | "Unschedulable" | "Claimed" | "NodeUnreachable" | "StateUnsaved" | "Stopping" | "Completed" | "Cancelled"
+  | WaitReason
+  | "Accepted"
+  | "JobCreated"
+  | "Unschedulable"
+  | "Claimed"
+  | "NodeUnreachable"
+  | "StateUnsaved"
+  | "Stopping"
+  | "Completed"
+  | "Cancelled"
 >
 
 /** Reasons for which a task may wait. */
-export const WaitReason = Schema.Literals(["WorkspaceBusy", "ConcurrencyLimit", "QuotaExceeded", "Refused", "SourceNotReady", "NameHeld", "Draining", "IsolationUnproven"])
+export const WaitReason = Schema.Literals([
+  "WorkspaceBusy",
+  "ConcurrencyLimit",
+  "QuotaExceeded",
+  "Refused",
+  "SourceNotReady",
+  "NameHeld",
+  "Draining",
+  "IsolationUnproven"
+])
 export type WaitReason = typeof WaitReason.Type

@@ -9,8 +9,16 @@ import { Changes, StageResult } from "./stage-result.ts"
 
 /** The words of the TFE API. The last five are final. */
 export const RunStatus = Schema.Literals([
-  "pending", "planning", "planned", "confirmed", "applying",
-  "applied", "planned_and_finished", "errored", "canceled", "discarded"
+  "pending",
+  "planning",
+  "planned",
+  "confirmed",
+  "applying",
+  "applied",
+  "planned_and_finished",
+  "errored",
+  "canceled",
+  "discarded"
 ])
 export type RunStatus = typeof RunStatus.Type
 
@@ -61,7 +69,9 @@ export const RunView = Schema.Struct({
   destroy: Schema.Boolean,
   engine: Schema.optionalKey(Engine),
   archiveSha256: Sha256,
-  planSha256: Schema.optionalKey(Sha256.annotate({ description: "The seal: of the saved plan and all that it was made with; what an approval names." })),
+  planSha256: Schema.optionalKey(
+    Sha256.annotate({ description: "The seal: of the saved plan and all that it was made with; what an approval names." })
+  ),
   approval: Schema.optionalKey(Approval),
   hasChanges: Schema.optionalKey(Schema.Boolean),
   changes: Schema.optionalKey(Changes),

@@ -19,7 +19,9 @@ export const Seal = Schema.Struct({
   environment: digests.annotate({ description: "Of the engine's environment variables, by name: HMAC-SHA-256." }),
   lockFile: Schema.NullOr(Sha256).annotate({ description: "Of the providers; null: there is none." }),
   plan: Sha256.annotate({ description: "Of the engine's own file." }),
-  state: Schema.Union([StateMark, Schema.Literals(["none", "engine"])]).annotate({ description: "engine: kept by a backend of the engine, which compares the state itself." }),
+  state: Schema.Union([StateMark, Schema.Literals(["none", "engine"])]).annotate({
+    description: "engine: kept by a backend of the engine, which compares the state itself."
+  }),
   variables: digests.annotate({ description: "Of input variables, by name: HMAC-SHA-256." })
 })
 export type Seal = typeof Seal.Type

@@ -13,7 +13,12 @@ export const FluxSource = Schema.Struct({
   kind: Schema.Literals(["GitRepository", "OCIRepository", "Bucket"]),
   name: ObjectName.annotate({ description: "In the namespace of the task." }),
   path: Schema.optionalKey(text(512).annotate({ description: "Directory of the artifact that counts as the root of the source." })),
-  onChange: Schema.optionalKey(OnChange.annotate({ description: "plan: a new artifact makes a new attempt, a task of its own; planAndApply: and what it plans is applied; none if absent." }))
+  onChange: Schema.optionalKey(
+    OnChange.annotate({
+      description:
+        "plan: a new artifact makes a new attempt, a task of its own; planAndApply: and what it plans is applied; none if absent."
+    })
+  )
 })
 export type FluxSource = typeof FluxSource.Type
 
@@ -29,15 +34,29 @@ const SavedPlan = Schema.Struct({ claimName, sha256: Sha256.annotate({ descripti
 
 export const sources = {
   inline: Schema.optionalKey(
-    Schema.Record(Schema.String, text(262_144)).check(Schema.isMaxProperties(64)).annotate({ description: "File name to content; for small configurations." })
+    Schema.Record(Schema.String, text(262_144)).check(Schema.isMaxProperties(64)).annotate({
+      description: "File name to content; for small configurations."
+    })
   ),
   archive: Schema.optionalKey(
-    Schema.Struct({ url: text(2048), sha256: Sha256 }).annotate({ description: "A tar.gz of the configuration, checked against its digest before it is unpacked." })
+    Schema.Struct({ url: text(2048), sha256: Sha256 }).annotate({
+      description: "A tar.gz of the configuration, checked against its digest before it is unpacked."
+    })
   ),
-  configMap: Schema.optionalKey(Schema.Struct({ name: ObjectName }).annotate({ description: "A ConfigMap of the same namespace; each key is a file." })),
-  fluxSource: Schema.optionalKey(FluxSource.annotate({ description: "The artifact of a source of Flux when the Job is made; checked against its digest before it is unpacked." })),
+  configMap: Schema.optionalKey(
+    Schema.Struct({ name: ObjectName }).annotate({ description: "A ConfigMap of the same namespace; each key is a file." })
+  ),
+  fluxSource: Schema.optionalKey(
+    FluxSource.annotate({
+      description: "The artifact of a source of Flux when the Job is made; checked against its digest before it is unpacked."
+    })
+  ),
   savedPlan: Schema.optionalKey(
-    SavedPlan.annotate({ description: "What savePlan kept: an approved plan, its lock file and its configuration; it is applied, and nothing else." })
+    SavedPlan.annotate({
+      description: "What savePlan kept: an approved plan, its lock file and its configuration; it is applied, and nothing else."
+    })
   ),
-  pool: Schema.optionalKey(Schema.Struct({ archiveSha256: Sha256 }).annotate({ description: "The pool gives the archive to the holder of the task's token." }))
+  pool: Schema.optionalKey(
+    Schema.Struct({ archiveSha256: Sha256 }).annotate({ description: "The pool gives the archive to the holder of the task's token." })
+  )
 }

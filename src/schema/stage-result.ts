@@ -20,7 +20,9 @@ export const StageResult = Schema.Struct({
   outcome: Schema.Literals(["succeeded", "failed", "cancelled"]),
   reason: Reason,
   message: Schema.String.check(Schema.isMaxLength(longestMessage)).annotate({ description: "One sentence for a person." }),
-  exitCode: Schema.optionalKey(Schema.Int.check(Schema.isBetween({ minimum: 0, maximum: 255 })).annotate({ description: "Of the engine." })),
+  exitCode: Schema.optionalKey(
+    Schema.Int.check(Schema.isBetween({ minimum: 0, maximum: 255 })).annotate({ description: "Of the engine." })
+  ),
   changes: Schema.optionalKey(Changes),
   hasChanges: Schema.optionalKey(Schema.Boolean.annotate({ description: "Plan only: there is something to apply, outputs included." })),
   planDigest: Schema.optionalKey(Sha256.annotate({ description: "SHA-256 of the saved plan that was stored." })),

@@ -21,7 +21,9 @@ export const RescueView = Schema.Struct({
   stage: Schema.String.annotate({ description: "The assignment whose end left the state in doubt." }),
   reason: Reason,
   message: Schema.String,
-  effects: Schema.optionalKey(StageEffects.annotate({ description: "Pending only: what the stage made that the state, as it is now, does not have." })),
+  effects: Schema.optionalKey(
+    StageEffects.annotate({ description: "Pending only: what the stage made that the state, as it is now, does not have." })
+  ),
   openedAt: Timestamp,
   settledAt: Schema.optionalKey(Timestamp),
   settledBy: Schema.optionalKey(Schema.String),
@@ -46,28 +48,41 @@ export const StateView = Schema.Struct({
   pending: Schema.Array(RescueView).annotate({ description: "While there is one, no stage of the workspace starts." }),
   settled: Schema.Array(RescueView).annotate({ description: "Newest first, 20 at most." }),
   evidence: Schema.Array(EvidenceView).annotate({ description: "Newest first." }),
-  forcedUnlocks: Schema.Array(Schema.Struct({ lockId: Schema.String, holder: Schema.String, epoch: Schema.Int, forcedBy: Schema.String, forcedAt: Timestamp })).annotate({ description: "Newest first, 20 at most." })
+  forcedUnlocks: Schema.Array(
+    Schema.Struct({ lockId: Schema.String, holder: Schema.String, epoch: Schema.Int, forcedBy: Schema.String, forcedAt: Timestamp })
+  ).annotate({ description: "Newest first, 20 at most." })
 })
 export type StateView = typeof StateView.Type
 
 /** Who does it, as the client says; shown beside what was done. */
 const By = Schema.String.check(Schema.isMinLength(1), Schema.isMaxLength(200))
 
-/** `POST …/state/rescue` settles what is pending: all of it with the stored state as it is, or that of a stage with its refused state as the next version. Refused if anything came since the person looked. */
+/**
+ * `POST …/state/rescue` settles what is pending: all of it with the stored state as it is, or that of a stage with its refused state as the
+ * next version. Refused if anything came since the person looked.
+ */
 export const SettleRescue = Schema.Struct({
   by: By,
   use: Schema.optionalKey(Schema.String.annotate({ description: "The id of the evidence; none: the stored state stays." })),
   pending: Schema.Array(Schema.String).annotate({ description: "The ids of all rescues that were pending when the person looked." }),
-  evidence: Schema.optionalKey(Schema.String.annotate({ description: "The id of the newest evidence that there was then; none: there was none." })),
+  evidence: Schema.optionalKey(
+    Schema.String.annotate({ description: "The id of the newest evidence that there was then; none: there was none." })
+  ),
   version: Schema.optionalKey(Schema.String.annotate({ description: "The id of the version that was stored then; none: there was none." }))
 })
 export type SettleRescue = typeof SettleRescue.Type
 
 /** `POST …/state/unlock` opens this lock and no other; it is success when there is none any more. */
-export const ForceUnlock = Schema.Struct({ by: By, lock: Schema.String.annotate({ description: "The id of the lock that the person saw." }) })
+export const ForceUnlock = Schema.Struct({
+  by: By,
+  lock: Schema.String.annotate({ description: "The id of the lock that the person saw." })
+})
 
 /** `POST …/state/import` starts a run that imports what is missing: its plan waits for a person. */
-export const ImportStarted = Schema.Struct({ runId: RunId, addresses: Schema.Array(Schema.String).annotate({ description: "What it imports." }) })
+export const ImportStarted = Schema.Struct({
+  runId: RunId,
+  addresses: Schema.Array(Schema.String).annotate({ description: "What it imports." })
+})
 export type ImportStarted = typeof ImportStarted.Type
 
 const place = (workspace: string) => `/api/agent-job/v1/workspaces/${encodeURIComponent(workspace)}/state`

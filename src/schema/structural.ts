@@ -32,15 +32,29 @@ const bound = (all: ReadonlyArray<Node>, keyword: "minimum" | "maximum", sharpes
 /** Folds `allOf`, since its branches may not carry types, and refuses unions, references and tuples. */
 const structural = ({ allOf, ...self }: Node, path: string): Structural => {
   const all = [self, ...nodes(allOf)]
-  const { $ref, additionalProperties, anyOf, items, maximum: _maximum, minimum: _minimum, not, properties, "x-kubernetes-validations": _rules, ...rest }: Node = Object.assign({}, ...all)
-  if ($ref !== undefined || anyOf !== undefined || Array.isArray(items)) throw new Error(`${path} is not structural: ${JSON.stringify(self)}`)
+  const {
+    $ref,
+    additionalProperties,
+    anyOf,
+    items,
+    maximum: _maximum,
+    minimum: _minimum,
+    not,
+    properties,
+    "x-kubernetes-validations": _rules,
+    ...rest
+  }: Node = Object.assign({}, ...all)
+  if ($ref !== undefined || anyOf !== undefined || Array.isArray(items)) {
+    throw new Error(`${path} is not structural: ${JSON.stringify(self)}`)
+  }
   const rules = all.flatMap((_) => nodes(_["x-kubernetes-validations"]))
   return {
     ...(not !== undefined && { type: "object" }), // Struct({}) is "anything but null"
     ...rest,
     ...bound(all, "minimum", Math.max),
     ...bound(all, "maximum", Math.min),
-    ...(rules.length > 0 && { "x-kubernetes-validations": rules.map(({ message, rule }) => ({ rule: String(rule), message: String(message) })) }),
+    ...(rules.length > 0 &&
+      { "x-kubernetes-validations": rules.map(({ message, rule }) => ({ rule: String(rule), message: String(message) })) }),
     ...(isNode(items) && { items: structural(items, `${path}[]`) }),
     ...(isNode(properties) && {
       properties: Object.fromEntries(Object.entries(properties).map(([key, _]) => [key, structural(isNode(_) ? _ : {}, `${path}.${key}`)]))

@@ -29,8 +29,12 @@ export const TaskDetails = Schema.Struct({
   options: Schema.optionalKey(PlanOptions),
   variables: Schema.Array(Variable),
   state: Schema.optionalKey(StateMark.annotate({ description: "The workspace's newest, at this moment; absent: there is none." })),
-  sealKey: Schema.String.check(Schema.isPattern(/^[0-9a-f]{64}$/u)).annotate({ description: "Of the digests of variables in the plan's seal: 256 bits in hex, the same for all stages of the run." }),
-  keptStateKey: Schema.String.check(Schema.isPattern(/^[0-9a-f]{64}$/u)).annotate({ description: "Of a state that is kept outside of the Pod: 256 bits in hex, of this stage alone." })
+  sealKey: Schema.String.check(Schema.isPattern(/^[0-9a-f]{64}$/u)).annotate({
+    description: "Of the digests of variables in the plan's seal: 256 bits in hex, the same for all stages of the run."
+  }),
+  keptStateKey: Schema.String.check(Schema.isPattern(/^[0-9a-f]{64}$/u)).annotate({
+    description: "Of a state that is kept outside of the Pod: 256 bits in hex, of this stage alone."
+  })
 })
 export type TaskDetails = typeof TaskDetails.Type
 
@@ -69,8 +73,10 @@ export const taskPath = {
 } as const
 
 /**
- * A state that could not be saved, as it is kept where others could read it: this line, and AES-256-GCM of the state with the stage's key and the line as additional data,
- * as initialization vector (12 bytes), tag (16) and the encrypted bytes. `POST /api/task/v1/kept-state` takes it from the worker of any stage, since only the stage it is of can have made it.
+ * A state that could not be saved, as it is kept where others could read it: this line, and AES-256-GCM of the state with the stage's key
+ * and the line as additional data,
+ * as initialization vector (12 bytes), tag (16) and the encrypted bytes. `POST /api/task/v1/kept-state` takes it from the worker of any
+ * stage, since only the stage it is of can have made it.
  */
 export const keptStateLine = (stage: string): string => `agent-job-state/1 ${stage}\n`
 

@@ -6,7 +6,9 @@ import { type AgentTask, AgentTaskSpec } from "./agent-task.ts"
 import { type Mistake, parse } from "./explain.ts"
 import { agentTaskResource, ObjectName, Uid } from "./names.ts"
 
-const Metadata = Schema.StructWithRest(Schema.Struct({ name: ObjectName, namespace: Schema.optionalKey(ObjectName) }), [Schema.Record(Schema.String, Schema.Json)])
+const Metadata = Schema.StructWithRest(Schema.Struct({ name: ObjectName, namespace: Schema.optionalKey(ObjectName) }), [
+  Schema.Record(Schema.String, Schema.Json)
+])
 
 const TaskFile = Schema.Struct({
   apiVersion: Schema.Literal(agentTaskResource.apiVersion),

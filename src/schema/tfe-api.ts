@@ -7,7 +7,9 @@ import { Sha256, WorkspaceName } from "./names.ts"
 
 const maybe = <S extends Schema.Top>(schema: S) => Schema.optionalKey(Schema.NullOr(schema))
 const request = <A extends Schema.Struct.Fields, R extends Schema.Struct.Fields>(attributes: A, relationships: R) =>
-  Schema.Struct({ data: Schema.Struct({ attributes: Schema.Struct(attributes), relationships: Schema.optionalKey(Schema.Struct(relationships)) }) })
+  Schema.Struct({
+    data: Schema.Struct({ attributes: Schema.Struct(attributes), relationships: Schema.optionalKey(Schema.Struct(relationships)) })
+  })
 const text = (maxLength: number) => Schema.String.check(Schema.isMaxLength(maxLength))
 /** As narrow as the AgentTask that it becomes part of. */
 const variableName = text(253).check(Schema.isPattern(/^[A-Za-z_][-A-Za-z0-9_]*$/u, { expected: "a variable's name" }))
@@ -24,7 +26,10 @@ export const UpdateWorkspace = request(workspaceSettings, {})
 
 export const CreateConfigurationVersion = request({ speculative: maybe(Schema.Boolean) }, {})
 
-const RunVariable = Schema.Struct({ key: variableName, value: text(65_536).annotate({ description: "An HCL expression: a text comes in quotes." }) })
+const RunVariable = Schema.Struct({
+  key: variableName,
+  value: text(65_536).annotate({ description: "An HCL expression: a text comes in quotes." })
+})
 
 export const CreateRun = request({
   message: maybe(text(4096)),
@@ -37,12 +42,16 @@ export const CreateRun = request({
   "target-addrs": maybe(addresses),
   "replace-addrs": maybe(addresses),
   variables: maybe(Schema.Array(RunVariable).check(Schema.isMaxLength(128))),
-  engine: maybe(Engine.annotate({ description: "Ours, not in the TFE API; absent: tofu, or terraform where the runner image has no tofu." }))
+  engine: maybe(
+    Engine.annotate({ description: "Ours, not in the TFE API; absent: tofu, or terraform where the runner image has no tofu." })
+  )
 }, { workspace: to, "configuration-version": Schema.optionalKey(to) })
 export type CreateRun = typeof CreateRun.Type
 
 /** Stock clients send a comment, or nothing at all. */
-export const ApplyRun = Schema.Struct({ seal: maybe(Sha256.annotate({ description: "Ours, not in the TFE API: of the plan that is approved; another one is refused with 409." })) })
+export const ApplyRun = Schema.Struct({
+  seal: maybe(Sha256.annotate({ description: "Ours, not in the TFE API: of the plan that is approved; another one is refused with 409." }))
+})
 
 export const CreateVariable = request({
   key: variableName,
@@ -59,11 +68,13 @@ export const organization = "default"
 export const tfePath = {
   discovery: "/.well-known/terraform.json",
   workspaces: (organization: string) => `/api/v2/organizations/${encodeURIComponent(organization)}/workspaces`,
-  workspace: (organization: string, name: string) => `/api/v2/organizations/${encodeURIComponent(organization)}/workspaces/${encodeURIComponent(name)}`,
+  workspace: (organization: string, name: string) =>
+    `/api/v2/organizations/${encodeURIComponent(organization)}/workspaces/${encodeURIComponent(name)}`,
   configurationVersions: (workspaceId: string) => `/api/v2/workspaces/${encodeURIComponent(workspaceId)}/configuration-versions`,
   variables: (workspaceId: string) => `/api/v2/workspaces/${encodeURIComponent(workspaceId)}/vars`,
   variable: (workspaceId: string, id: string) => `/api/v2/workspaces/${encodeURIComponent(workspaceId)}/vars/${encodeURIComponent(id)}`,
   runs: "/api/v2/runs",
-  action: (id: string, action: "apply" | "discard" | "cancel" | "force-cancel") => `/api/v2/runs/${encodeURIComponent(id)}/actions/${action}`,
+  action: (id: string, action: "apply" | "discard" | "cancel" | "force-cancel") =>
+    `/api/v2/runs/${encodeURIComponent(id)}/actions/${action}`,
   outputs: (workspaceId: string) => `/api/v2/workspaces/${encodeURIComponent(workspaceId)}/current-state-version-outputs`
 } as const

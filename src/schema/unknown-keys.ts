@@ -11,7 +11,10 @@ export interface UnknownKey {
   readonly nearest?: string
 }
 
-interface Split { readonly known: Tree; readonly unknown: ReadonlyArray<UnknownKey> }
+interface Split {
+  readonly known: Tree
+  readonly unknown: ReadonlyArray<UnknownKey>
+}
 
 const split = (ast: SchemaAST.AST, tree: Tree, path: string): Split => {
   if (ast._tag !== "Objects" || ast.indexSignatures.length > 0) return { known: tree, unknown: [] }
@@ -27,6 +30,9 @@ const split = (ast: SchemaAST.AST, tree: Tree, path: string): Split => {
   return { known, unknown }
 }
 
-const withNearest = (key: string, guess: string | undefined, path: string): UnknownKey => ({ key, ...(guess !== undefined && { nearest: `${path}${guess}` }) })
+const withNearest = (key: string, guess: string | undefined, path: string): UnknownKey => ({
+  key,
+  ...(guess !== undefined && { nearest: `${path}${guess}` })
+})
 
 export const unknownKeys = (schema: Schema.Top, tree: Tree): Split => split(schema.ast, tree, "")

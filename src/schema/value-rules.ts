@@ -8,50 +8,77 @@ import type { Sections } from "./value-sections.ts"
 
 const containersOfOurs = ["install", "runner", "worker"]
 /** In the Pod of one task or another; the last are those that a task names itself. */
-const volumesOfOurs = /^(data|private|tmp|api-token|task-token|plans|source|cache|agent-job-ca-bundle|agent-job-client-certificate|claim-\d+)$/u
+const volumesOfOurs =
+  /^(data|private|tmp|api-token|task-token|plans|source|cache|agent-job-ca-bundle|agent-job-client-certificate|claim-\d+)$/u
 /** Those that hold nothing of the worker's alone. */
 const volumesForAll = ["data", "cache"]
 
 const serverNeedsToken: Rule = ({ agent: { auth, token, tokenExistingSecret, url } }) => [
-  url !== "" && token === "" && auth.token === "" && tokenExistingSecret.name === "" && { path: ["agent", "url"], issue: "needs a token: give agent.token or agent.tokenExistingSecret.name" }
+  url !== "" && token === "" && auth.token === "" && tokenExistingSecret.name === "" &&
+  { path: ["agent", "url"], issue: "needs a token: give agent.token or agent.tokenExistingSecret.name" }
 ]
 
 const volumesAreNew: Rule = ({ task: { extraVolumes } }) =>
-  extraVolumes.map(({ name }, index) => volumesOfOurs.test(name) && { path: ["task", "extraVolumes", index], issue: `"${name}" is the name of a volume of ours; choose another` })
+  extraVolumes.map(({ name }, index) =>
+    volumesOfOurs.test(name) &&
+    { path: ["task", "extraVolumes", index], issue: `"${name}" is the name of a volume of ours; choose another` }
+  )
 
 const containersAreNew: Rule = ({ task: { sidecars } }) =>
-  sidecars.map(({ name }, index) => containersOfOurs.includes(name) && { path: ["task", "sidecars", index], issue: `"${name}" is the name of a container of ours; choose another` })
+  sidecars.map(({ name }, index) =>
+    containersOfOurs.includes(name) &&
+    { path: ["task", "sidecars", index], issue: `"${name}" is the name of a container of ours; choose another` }
+  )
 
 const mountsHaveVolumes: Rule = ({ persistence: { enabled, hostPath }, task }) => {
   const ours = volumesForAll.filter((name) => name !== "cache" || enabled || hostPath.path !== "")
   const names = [...task.extraVolumes.map(({ name }) => name), ...ours]
   return (["worker", "runner"] as const).flatMap((part) =>
     task[part].extraVolumeMounts.map(({ name }, index) =>
-      !names.includes(name) && { path: ["task", part, "extraVolumeMounts", index, "name"], issue: `there is no volume "${name}" to mount; give it in task.extraVolumes` }))
+      !names.includes(name) &&
+      {
+        path: ["task", part, "extraVolumeMounts", index, "name"],
+        issue: `there is no volume "${name}" to mount; give it in task.extraVolumes`
+      }
+    )
+  )
 }
 
 const failureRulesHaveContainers: Rule = ({ task: { job: { podFailurePolicy: { rules } }, sidecars } }) => {
   const names = [...containersOfOurs, ...sidecars.map(({ name }) => name)]
   return rules.map(({ onExitCodes: { containerName } = {} }, index) =>
     containerName !== undefined && !names.includes(containerName) &&
-    { path: ["task", "job", "podFailurePolicy", "rules", index, "onExitCodes", "containerName"], issue: `"${containerName}" is no container of a task's Pod; it has ${names.join(", ")}` })
+    {
+      path: ["task", "job", "podFailurePolicy", "rules", index, "onExitCodes", "containerName"],
+      issue: `"${containerName}" is no container of a task's Pod; it has ${names.join(", ")}`
+    }
+  )
 }
 
 /** Seconds of a Job beside its stage: its start, its orderly end, and what both may take longer, such as a minute for a quota. */
-export const secondsBesideStage = ({ startupTimeoutSeconds, terminationGracePeriodSeconds }: Pick<Sections["task"], "startupTimeoutSeconds" | "terminationGracePeriodSeconds">): number =>
-  startupTimeoutSeconds + terminationGracePeriodSeconds + 120
+export const secondsBesideStage = (
+  { startupTimeoutSeconds, terminationGracePeriodSeconds }: Pick<
+    Sections["task"],
+    "startupTimeoutSeconds" | "terminationGracePeriodSeconds"
+  >
+): number => startupTimeoutSeconds + terminationGracePeriodSeconds + 120
 
 const deadlineLeavesTime: Rule = ({ task }) => {
   const least = secondsBesideStage(task) + 60
   return [
     task.job.activeDeadlineSeconds > 0 && task.job.activeDeadlineSeconds < least &&
-    { path: ["task", "job", "activeDeadlineSeconds"], issue: `leaves no minute for a stage: start and end take up to ${secondsBesideStage(task)} seconds; give at least ${least}, or 0` }
+    {
+      path: ["task", "job", "activeDeadlineSeconds"],
+      issue: `leaves no minute for a stage: start and end take up to ${secondsBesideStage(task)} seconds; give at least ${least}, or 0`
+    }
   ]
 }
 
 const namesAreServed: Rule = (values) =>
   (["controller", "task"] as const).map((part) =>
-    values[part].dnsPolicy === "None" && (values[part].dnsConfig.nameservers ?? []).length === 0 && { path: [part, "dnsConfig"], issue: `needs nameservers, since ${part}.dnsPolicy is None` })
+    values[part].dnsPolicy === "None" && (values[part].dnsConfig.nameservers ?? []).length === 0 &&
+    { path: [part, "dnsConfig"], issue: `needs nameservers, since ${part}.dnsPolicy is None` }
+  )
 
 /** As Kubernetes has it. */
 const privilegedMayEscalate: Rule = ({ agent, controller, task }) => {
@@ -62,7 +89,9 @@ const privilegedMayEscalate: Rule = ({ agent, controller, task }) => {
     { path: ["task", "runner", "securityContext"], context: task.runner.securityContext }
   ]
   return contexts.map(({ context, path }) =>
-    context.privileged === true && context.allowPrivilegeEscalation === false && { path: [...path, "privileged"], issue: `needs ${path.join(".")}.allowPrivilegeEscalation: true too` })
+    context.privileged === true && context.allowPrivilegeEscalation === false &&
+    { path: [...path, "privileged"], issue: `needs ${path.join(".")}.allowPrivilegeEscalation: true too` }
+  )
 }
 
 /** Compared to the ninth digit. A limit that is given alone meets the request of the defaults. */
@@ -76,25 +105,47 @@ const requestsFitLimits: Rule = ({ controller, task }) => {
     Object.entries(limits).map(([name, limit]) => {
       const request = requests[name]
       return request !== undefined && amountOf(request) > amountOf(limit) * (1 + 1e-9) &&
-        { path: [...path, "limits", name], issue: `${limit} is less than the request of ${request}; lower ${[...path, "requests", name].join(".")} too` }
-    }))
+        {
+          path: [...path, "limits", name],
+          issue: `${limit} is less than the request of ${request}; lower ${[...path, "requests", name].join(".")} too`
+        }
+    })
+  )
 }
 
 const cliConfigFile = "TF_CLI_CONFIG_FILE"
 
 const oneCliConfiguration: Rule = ({ agent: { providerFilesystemMirrors, providerNetworkMirrors }, global, task: { runner } }) => [
   providerFilesystemMirrors.length + providerNetworkMirrors.length > 0 && cliConfigFile in { ...global.extraEnv, ...runner.extraEnv } &&
-  { path: cliConfigFile in runner.extraEnv ? ["task", "runner", "extraEnv", cliConfigFile] : ["global", "extraEnv", cliConfigFile], issue: "is given, and agent has provider mirrors, which are such a file too; give one of them" }
+  {
+    path: cliConfigFile in runner.extraEnv ? ["task", "runner", "extraEnv", cliConfigFile] : ["global", "extraEnv", cliConfigFile],
+    issue: "is given, and agent has provider mirrors, which are such a file too; give one of them"
+  }
 ]
 
 /** A policy that allows is one that denies all else. */
 const identityIsOpenedInAWall: Rule = ({ restrictMetadataService, task: { networkPolicy: { cloudIdentity, denyPods } } }) => [
-  cloudIdentity !== "" && !restrictMetadataService && !denyPods && { path: ["task", "networkPolicy", "cloudIdentity"], issue: "is open already; give it with restrictMetadataService or task.networkPolicy.denyPods, which close it" }
+  cloudIdentity !== "" && !restrictMetadataService && !denyPods &&
+  {
+    path: ["task", "networkPolicy", "cloudIdentity"],
+    issue: "is open already; give it with restrictMetadataService or task.networkPolicy.denyPods, which close it"
+  }
 ]
 
 const rules = [
-  serverNeedsToken, volumesAreNew, containersAreNew, mountsHaveVolumes, failureRulesHaveContainers, deadlineLeavesTime, namesAreServed, privilegedMayEscalate, requestsFitLimits, oneCliConfiguration, identityIsOpenedInAWall,
+  serverNeedsToken,
+  volumesAreNew,
+  containersAreNew,
+  mountsHaveVolumes,
+  failureRulesHaveContainers,
+  deadlineLeavesTime,
+  namesAreServed,
+  privilegedMayEscalate,
+  requestsFitLimits,
+  oneCliConfiguration,
+  identityIsOpenedInAWall,
   ...podRules
 ]
 
-export const contradictions = (values: Sections): ReadonlyArray<Contradiction> => rules.flatMap((rule) => rule(values)).filter((_) => _ !== false)
+export const contradictions = (values: Sections): ReadonlyArray<Contradiction> =>
+  rules.flatMap((rule) => rule(values)).filter((_) => _ !== false)

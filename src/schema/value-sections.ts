@@ -22,8 +22,12 @@ const agent = section({
   }),
   url: value(optional(Url), "", "URL of the server that gives work; empty: only AgentTasks that others make are run.")
 }).check(Schema.makeFilter(({ auth, providerNetworkMirrors, token, tokenExistingSecret }) => [
-  ...(token !== "" && auth.token !== "" && token !== auth.token ? [{ path: ["auth", "token"], issue: "differs from agent.token; give the token once" }] : []),
-  ...((token !== "" || auth.token !== "") && tokenExistingSecret.name !== "" ? [{ path: ["token"], issue: "is given, and agent.tokenExistingSecret.name too; give one of them" }] : []),
+  ...(token !== "" && auth.token !== "" && token !== auth.token
+    ? [{ path: ["auth", "token"], issue: "differs from agent.token; give the token once" }]
+    : []),
+  ...((token !== "" || auth.token !== "") && tokenExistingSecret.name !== ""
+    ? [{ path: ["token"], issue: "is given, and agent.tokenExistingSecret.name too; give one of them" }]
+    : []),
   ...mirrorContradictions(providerNetworkMirrors)
 ]))
 
@@ -35,18 +39,28 @@ const controller = section({
     minAvailable: value(pod.CountOrPercent, 1, "Pods of the controller that a drain must leave, as a number or a percentage.")
   }),
   replicas: value(whole, 1, "Pods of the controller: one leads, the others stand by; 0 pauses everything that has not begun.")
-}).check(Schema.makeFilter(({ podDisruptionBudget: { enabled, minAvailable }, replicas }) =>
-  enabled && typeof minAvailable === "number" && minAvailable >= replicas
-    ? { path: ["podDisruptionBudget", "minAvailable"], issue: `is ${minAvailable} of ${replicas}, so that no node with a controller could ever be drained; give fewer, or more controller.replicas` }
-    : undefined
-))
+}).check(
+  Schema.makeFilter(({ podDisruptionBudget: { enabled, minAvailable }, replicas }) =>
+    enabled && typeof minAvailable === "number" && minAvailable >= replicas
+      ? {
+        path: ["podDisruptionBudget", "minAvailable"],
+        issue:
+          `is ${minAvailable} of ${replicas}, so that no node with a controller could ever be drained; give fewer, or more controller.replicas`
+      }
+      : undefined
+  )
+)
 
 const task = section({
   ...scheduling("a task's Pod"),
   extraVolumes: value(Schema.mutable(Schema.Array(pod.Volume)), [], "Further volumes of the Pods of tasks."),
   historyPerWorkspace: value(whole, 20, "Finished AgentTasks of a pool, and of attempts at new revisions, that are kept in one workspace."),
   job: section({
-    activeDeadlineSeconds: value(whole, 0, "Seconds that a Job may live, start and orderly end included; it shortens the timeout of tasks that ask for more; 0: as long as its task's timeout needs, and an hour more to save a state while the server is away."),
+    activeDeadlineSeconds: value(
+      whole,
+      0,
+      "Seconds that a Job may live, start and orderly end included; it shortens the timeout of tasks that ask for more; 0: as long as its task's timeout needs, and an hour more to save a state while the server is away."
+    ),
     backoffLimit: value(whole, 0, "How often a Job that failed to start may be tried again; a stage that has begun is never repeated."),
     podFailurePolicy: section({
       rules: value(
@@ -63,7 +77,11 @@ const task = section({
     perWorkspace: value(atLeastOne, 10, "Tasks of one workspace that may run at once; an apply or destroy excludes others anyway."),
     total: value(atLeastOne, 50, "Tasks that may run at once.")
   }),
-  namespace: value(optional(Namespace), "", "Namespace of the tasks, their Jobs and Pods; empty: the controller's. Of one installation alone: a controller runs every AgentTask that it finds there."),
+  namespace: value(
+    optional(Namespace),
+    "",
+    "Namespace of the tasks, their Jobs and Pods; empty: the controller's. Of one installation alone: a controller runs every AgentTask that it finds there."
+  ),
   networkPolicy: taskNetworkPolicy,
   requireProvenIsolation: value(
     Schema.Boolean,
@@ -74,13 +92,25 @@ const task = section({
     ...environment("the runner", "global.extraEnv"),
     extraVolumeMounts: value(pod.VolumeMounts, [], "Further mounts of the runner."),
     image: image("the runner", "scalr/agent-runner", "IfNotPresent"),
-    resources: value(pod.Resources, { limits: { cpu: "4000m", memory: "2048Mi" }, requests: { cpu: "500m", memory: "512Mi" } }, "CPU and memory of the runner."),
+    resources: value(
+      pod.Resources,
+      { limits: { cpu: "4000m", memory: "2048Mi" }, requests: { cpu: "500m", memory: "512Mi" } },
+      "CPU and memory of the runner."
+    ),
     securityContext: securityContext("the runner", false)
   }),
   runtimeClassName: value(optional(ObjectName), "", "Runtime class of the Pods of tasks, such as one with a sandbox; it must exist."),
-  sidecars: value(Schema.mutable(Schema.Array(pod.Container)), [], "Further containers of the Pods of tasks; they start before the runner and end after the worker."),
+  sidecars: value(
+    Schema.mutable(Schema.Array(pod.Container)),
+    [],
+    "Further containers of the Pods of tasks; they start before the runner and end after the worker."
+  ),
   startupTimeoutSeconds: value(atLeastOne, 180, "Seconds that a Job may take until its worker takes the task."),
-  userNamespaces: value(Schema.Boolean, false, "Gives the Pods of tasks users of their own, so that none of theirs is one of the node (hostUsers: false); the nodes must be able to."),
+  userNamespaces: value(
+    Schema.Boolean,
+    false,
+    "Gives the Pods of tasks users of their own, so that none of theirs is one of the node (hostUsers: false); the nodes must be able to."
+  ),
   worker: section({
     ...agentContainer("the worker", { limits: { cpu: "2000m", memory: "1024Mi" }, requests: { cpu: "250m", memory: "256Mi" } }),
     extraVolumeMounts: value(pod.VolumeMounts, [], "Further mounts of the worker.")
@@ -88,15 +118,25 @@ const task = section({
 })
 
 const persistence = section({
-  emptyDir: section({ sizeLimit: value(pod.Quantity, "20Gi", "Size of the volume that worker and runner share; a Pod that uses more is evicted.") }),
-  enabled: value(Schema.Boolean, false, "Mounts a PersistentVolumeClaim that the Pods of tasks share, as the place of a cache of providers and engines, which is empty yet, and of states that could not be saved, encrypted (docs/state.md)."),
+  emptyDir: section({
+    sizeLimit: value(pod.Quantity, "20Gi", "Size of the volume that worker and runner share; a Pod that uses more is evicted.")
+  }),
+  enabled: value(
+    Schema.Boolean,
+    false,
+    "Mounts a PersistentVolumeClaim that the Pods of tasks share, as the place of a cache of providers and engines, which is empty yet, and of states that could not be saved, encrypted (docs/state.md)."
+  ),
   hostPath: section({
     path: value(
       optional(Path),
       "",
       "Directory of each node that the Pods of tasks there share as the place of their cache, instead of a claim; user 1001 must be able to write it, and Pod Security baseline and restricted refuse it."
     ),
-    type: value(optional(Schema.Literals(["Directory", "DirectoryOrCreate"])), "Directory", "Directory: it must be there; DirectoryOrCreate: made for root where it is not; empty: not looked at.")
+    type: value(
+      optional(Schema.Literals(["Directory", "DirectoryOrCreate"])),
+      "Directory",
+      "Directory: it must be there; DirectoryOrCreate: made for root where it is not; empty: not looked at."
+    )
   }),
   persistentVolumeClaim: section({
     accessMode: value(
@@ -116,16 +156,32 @@ const persistence = section({
 })
 
 const serviceAccount = section({
-  annotations: value(pod.Annotations, {}, "Annotations of the controller's service account and of the tasks' one, such as a cloud identity."),
-  automountToken: value(Schema.Boolean, true, "Lets Kubernetes mount a token in the controller's Pod; without it the Pod mounts only the one it needs."),
+  annotations: value(
+    pod.Annotations,
+    {},
+    "Annotations of the controller's service account and of the tasks' one, such as a cloud identity."
+  ),
+  automountToken: value(
+    Schema.Boolean,
+    true,
+    "Lets Kubernetes mount a token in the controller's Pod; without it the Pod mounts only the one it needs."
+  ),
   create: value(Schema.Boolean, true, "Makes the controller's service account; else it must exist."),
   labels: value(pod.Labels, {}, "Labels of the service account."),
   name: value(optional(ObjectName), "", "Name of the controller's service account; empty: the full name, or \"default\" if none is made."),
-  tokenTTL: value(Schema.Int.check(Schema.isInt32(), Schema.isGreaterThanOrEqualTo(600)), 3600, "Life of the mounted tokens of the Kubernetes API in seconds; they are renewed before.")
+  tokenTTL: value(
+    Schema.Int.check(Schema.isInt32(), Schema.isGreaterThanOrEqualTo(600)),
+    3600,
+    "Life of the mounted tokens of the Kubernetes API in seconds; they are renewed before."
+  )
 })
 
 const allowed = (what: string) =>
-  value(pod.NamePatterns, ["*"], `${what} of the tasks' namespace that an AgentTask may name, each by its name or by the beginning of names and *.`)
+  value(
+    pod.NamePatterns,
+    ["*"],
+    `${what} of the tasks' namespace that an AgentTask may name, each by its name or by the beginning of names and *.`
+  )
 
 const admissionPolicies = section({
   configMaps: allowed("ConfigMaps"),
@@ -136,15 +192,25 @@ const admissionPolicies = section({
   ),
   persistentVolumeClaims: allowed("PersistentVolumeClaims"),
   secrets: allowed("Secrets")
-}).check(Schema.makeFilter(({ enabled, ...lists }) =>
-  enabled ? [] : Object.entries(lists).flatMap(([key, patterns]) => patterns.includes("*") ? [] : [{ path: [key], issue: "needs admissionPolicies.enabled: true, which holds tasks to it" }])
-))
+}).check(
+  Schema.makeFilter(({ enabled, ...lists }) =>
+    enabled
+      ? []
+      : Object.entries(lists).flatMap(([key, patterns]) =>
+        patterns.includes("*") ? [] : [{ path: [key], issue: "needs admissionPolicies.enabled: true, which holds tasks to it" }]
+      )
+  )
+)
 
 export const Sections = section({
   admissionPolicies,
   agent,
   controller,
-  fullnameOverride: value(optional(ObjectName), "", "Full name of all objects, instead of one made from the release's; cut at 40 characters."),
+  fullnameOverride: value(
+    optional(ObjectName),
+    "",
+    "Full name of all objects, instead of one made from the release's; cut at 40 characters."
+  ),
   global: section({
     annotations: value(pod.Annotations, {}, "Annotations of every object but the CustomResourceDefinition, which installations share."),
     ...environment("every container", ""),
@@ -158,7 +224,11 @@ export const Sections = section({
   }),
   nameOverride: value(optional(ObjectName), "", "Put after the release's name in the names of all objects."),
   persistence,
-  restrictMetadataService: value(Schema.Boolean, false, "Keeps the Pods of controller and tasks from the metadata services of clouds, 169.254.169.254 and others, and from link-local addresses, but for DNS, by a NetworkPolicy."),
+  restrictMetadataService: value(
+    Schema.Boolean,
+    false,
+    "Keeps the Pods of controller and tasks from the metadata services of clouds, 169.254.169.254 and others, and from link-local addresses, but for DNS, by a NetworkPolicy."
+  ),
   serviceAccount,
   task
 })

@@ -9,7 +9,8 @@ export const value = <S extends Schema.Top>(schema: S, fallback: S["Encoded"], d
 
 /** Keys that all have defaults of their own, so that none of it need be given. */
 export const section = <F extends Schema.Struct.Fields>(fields: F) => withDefaults(Schema.Struct(fields))
-const withDefaults = <S extends Schema.Top & { readonly Encoded: object }>(schema: S) => Schema.withDecodingDefaultKey<S>(Effect.succeed({}))(schema)
+const withDefaults = <S extends Schema.Top & { readonly Encoded: object }>(schema: S) =>
+  Schema.withDecodingDefaultKey<S>(Effect.succeed({}))(schema)
 
 /** The empty text means that nothing is said. */
 export const optional = <S extends Schema.Schema<string>>(schema: S) => Schema.Union([Schema.Literal(""), schema])

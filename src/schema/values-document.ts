@@ -14,10 +14,12 @@ export const part = (node: Node, keyword: "additionalProperties" | "items" | "pr
 }
 
 const nodes = (node: Node, keyword: "anyOf"): ReadonlyArray<Node> => Array.isArray(node[keyword]) ? node[keyword].filter(isTree) : []
-const texts = (node: Node, keyword: "required"): ReadonlyArray<string> => Array.isArray(node[keyword]) ? node[keyword].filter((_) => typeof _ === "string") : []
+const texts = (node: Node, keyword: "required"): ReadonlyArray<string> =>
+  Array.isArray(node[keyword]) ? node[keyword].filter((_) => typeof _ === "string") : []
 
 /** The values themselves, whole. */
-export const valuesDocument = (): Node => Schema.toJsonSchemaDocument(Values, { onExcessProperty: "error", referencePolicy: () => undefined }).schema
+export const valuesDocument = (): Node =>
+  Schema.toJsonSchemaDocument(Values, { onExcessProperty: "error", referencePolicy: () => undefined }).schema
 
 const orNull = (node: Node): Node => {
   if ("anyOf" in node) return { ...node, anyOf: [...nodes(node, "anyOf"), { type: "null" }] }
@@ -29,13 +31,18 @@ const orNull = (node: Node): Node => {
 const over = (node: Node, below: unknown): Node => {
   const required = texts(node, "required")
   const properties = isTree(node["properties"]) ? node["properties"] : {}
-  const within = (key: string, inner: Node): Node => over(inner, "default" in inner ? inner["default"] : isTree(below) ? below[key] : undefined)
+  const within = (key: string, inner: Node): Node =>
+    over(inner, "default" in inner ? inner["default"] : isTree(below) ? below[key] : undefined)
   const missing = required.filter((key) => !(isTree(below) && Object.hasOwn(below, key)))
   const { required: _, ...rest } = node
   return {
     ...rest,
     ...(isTree(node["properties"]) && {
-      properties: Object.fromEntries(Object.entries(properties).map(([key, inner]) => [key, isTree(inner) ? (required.includes(key) ? within(key, inner) : orNull(within(key, inner))) : inner]))
+      properties: Object.fromEntries(
+        Object.entries(properties).map((
+          [key, inner]
+        ) => [key, isTree(inner) ? (required.includes(key) ? within(key, inner) : orNull(within(key, inner))) : inner])
+      )
     }),
     ...(missing.length > 0 && { required: missing }),
     ...(isTree(node["additionalProperties"]) && { additionalProperties: orNull(over(node["additionalProperties"], undefined)) })

@@ -23,7 +23,9 @@ const takenAway = (tree: Tree) => leaves(tree).filter(({ value }) => value === n
 const decodeOver = (trees: ReadonlyArray<Tree>): Result.Result<Values, ReadonlyArray<Mistake>> => {
   const strangers = trees.flatMap(takenAway).flatMap(unknownIn(Values))
   const decoded = decode(trees.reduce(merge, defaultValues))
-  return strangers.length === 0 ? decoded : Result.fail([...strangers, ...Result.match(decoded, { onFailure: (_) => _, onSuccess: () => [] })])
+  return strangers.length === 0
+    ? decoded
+    : Result.fail([...strangers, ...Result.match(decoded, { onFailure: (_) => _, onSuccess: () => [] })])
 }
 
 /** The values of a file, over the defaults. Fails with a line for every problem; an empty file (null) gives the defaults. */

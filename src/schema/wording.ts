@@ -2,11 +2,19 @@
 // Invariant: of the value itself nothing is repeated but a yes or no in place of true or false, so that no secret gets into a message.
 // Used by schema/explain.ts.
 
-const kinds: Readonly<Record<string, string>> = { boolean: "true or false", number: "a number", string: "a text", array: "a list", object: "a map of keys", null: "null" }
+const kinds: Readonly<Record<string, string>> = {
+  boolean: "true or false",
+  number: "a number",
+  string: "a text",
+  array: "a list",
+  object: "a map of keys",
+  null: "null"
+}
 
 const kindOf = (given: unknown): string => given === null ? "null" : Array.isArray(given) ? "array" : typeof given
 
-const alternatives = (words: ReadonlyArray<string>): string => words.length < 2 ? words.join("") : `${words.slice(0, -1).join(", ")} or ${words.at(-1)}`
+const alternatives = (words: ReadonlyArray<string>): string =>
+  words.length < 2 ? words.join("") : `${words.slice(0, -1).join(", ")} or ${words.at(-1)}`
 
 /** Booleans of YAML 1.1, which Helm reads as such. */
 const isYesOrNo = (given: unknown): given is string => typeof given === "string" && /^(?:y|yes|on|n|no|off|true|false)$/iu.test(given)
@@ -16,7 +24,9 @@ const instead = (wanted: ReadonlyArray<string>, given: unknown): string => {
   if (wanted.includes("boolean") && isYesOrNo(given)) return `, not the text ${JSON.stringify(given)}`
   const kind = kindOf(given)
   if (wanted.join() === "string" && (kind === "number" || kind === "boolean")) return `, not ${kinds[kind]}; put it in quotes`
-  if (wanted.includes("number") && typeof given === "string" && given.trim() !== "" && Number.isFinite(Number(given))) return ", not a text; leave the quotes out"
+  if (wanted.includes("number") && typeof given === "string" && given.trim() !== "" && Number.isFinite(Number(given))) {
+    return ", not a text; leave the quotes out"
+  }
   return kind in kinds ? `, not ${kinds[kind]}` : ""
 }
 

@@ -2,7 +2,20 @@
 // Invariant: what is no plain map of keys, given once each, is no layer; every fault of the text is told with its place.
 // Used by controller/values-files and cli/render.
 import { Result } from "effect"
-import { type Document, isAlias, isMap, isNode, isScalar, isSeq, LineCounter, parseAllDocuments, parseDocument, type ScalarTag, visit, type YAMLError } from "yaml"
+import {
+  type Document,
+  isAlias,
+  isMap,
+  isNode,
+  isScalar,
+  isSeq,
+  LineCounter,
+  parseAllDocuments,
+  parseDocument,
+  type ScalarTag,
+  visit,
+  type YAMLError
+} from "yaml"
 import type { Fault } from "./explain.ts"
 import { isTree, type Layer, type Path, type Place, type Tree } from "./layers.ts"
 
@@ -29,10 +42,15 @@ const sentence = ({ code, message }: YAMLError): string => {
   if (code === "DUPLICATE_KEY") return "this key is given twice; keep one"
   if (code === "TAG_RESOLVE_FAILED") return `${/!\S*/u.exec(message)?.[0] ?? "this"} is a tag that means nothing here; leave it out`
   if (message.startsWith("Maximum call stack")) return "is nested too deeply"
-  return code === "MULTIPLE_DOCS" ? "another document begins here; a file has one" : (message.split("\n")[0] ?? message).replace(/ at line \d+, column \d+:?$/u, "")
+  return code === "MULTIPLE_DOCS"
+    ? "another document begins here; a file has one"
+    : (message.split("\n")[0] ?? message).replace(/ at line \d+, column \d+:?$/u, "")
 }
 
-/** The text with only its document of that kind, or the first that is no YAML, and every line where it was. Fails when there are several documents, and not one such. */
+/**
+ * The text with only its document of that kind, or the first that is no YAML, and every line where it was. Fails when there are several
+ * documents, and not one such.
+ */
 export const onlyOfKind = (text: string, kind: string): Result.Result<string, string> => {
   const documents = parseAllDocuments(text)
   if (!Array.isArray(documents) || documents.length < 2) return Result.succeed(text)
@@ -40,13 +58,20 @@ export const onlyOfKind = (text: string, kind: string): Result.Result<string, st
   const found = broken === undefined ? documents.filter((document) => isMap(document.contents) && document.get("kind") === kind) : [broken]
   const [only, another] = found
   if (only === undefined) return Result.fail(`none of its ${documents.length} documents has kind ${kind}; name a file that has one`)
-  if (another !== undefined) return Result.fail(`${found.length} of its ${documents.length} documents have kind ${kind}; name a file that has one`)
+  if (another !== undefined) {
+    return Result.fail(`${found.length} of its ${documents.length} documents have kind ${kind}; name a file that has one`)
+  }
   const [begin, , end] = only.range
   return Result.succeed(text.slice(0, begin).replace(/[^\n]/gu, " ") + text.slice(begin, end))
 }
 
 /** As Helm and kubectl read it: the file mode 0400 is 256. */
-const octal: ScalarTag = { tag: "tag:yaml.org,2002:int", default: true, test: /^[-+]?0[0-7]+$/u, resolve: (text) => Number.parseInt(text, 8) }
+const octal: ScalarTag = {
+  tag: "tag:yaml.org,2002:int",
+  default: true,
+  test: /^[-+]?0[0-7]+$/u,
+  resolve: (text) => Number.parseInt(text, 8)
+}
 
 interface Spot {
   readonly offset: number
@@ -58,18 +83,24 @@ const surprises = (document: Document.Parsed): ReadonlyArray<Spot> => {
   const found: Array<Spot> = []
   visit(document, {
     Alias: (_, node) => {
-      if (node.resolve(document) === undefined) found.push({ offset: startOf(node) ?? 0, message: `*${node.source} names no anchor before it; write &${node.source} there` })
+      if (node.resolve(document) === undefined) {
+        found.push({ offset: startOf(node) ?? 0, message: `*${node.source} names no anchor before it; write &${node.source} there` })
+      }
     },
     Scalar: (_, { range, source = "", value }) => {
-      if (typeof value === "number" && /^[-+]?0\d*[89]/u.test(source)) found.push({ offset: range?.[0] ?? 0, message: `${source} is no octal number; put it in quotes, or leave the zeros out` })
-      else if (Number.isInteger(value) && !Number.isSafeInteger(value) && /^[-+]?\d+$/u.test(source)) found.push({ offset: range?.[0] ?? 0, message: `${source} is too long for a number; put it in quotes if it is a text` })
+      if (typeof value === "number" && /^[-+]?0\d*[89]/u.test(source)) {
+        found.push({ offset: range?.[0] ?? 0, message: `${source} is no octal number; put it in quotes, or leave the zeros out` })
+      } else if (Number.isInteger(value) && !Number.isSafeInteger(value) && /^[-+]?\d+$/u.test(source)) {
+        found.push({ offset: range?.[0] ?? 0, message: `${source} is too long for a number; put it in quotes if it is a text` })
+      }
     }
   })
   return found
 }
 
 /** What goes wrong in a line goes on in it. */
-const firstOfLine = (faults: ReadonlyArray<Fault>): ReadonlyArray<Fault> => faults.filter(({ place }, index) => faults.findIndex((_) => _.place?.line === place?.line) === index)
+const firstOfLine = (faults: ReadonlyArray<Fault>): ReadonlyArray<Fault> =>
+  faults.filter(({ place }, index) => faults.findIndex((_) => _.place?.line === place?.line) === index)
 
 /** Fails with every fault of the text; an empty one is an empty layer. */
 export const yamlLayer = (file: string, text: string): Result.Result<Layer, ReadonlyArray<Fault>> => {
@@ -80,13 +111,19 @@ export const yamlLayer = (file: string, text: string): Result.Result<Layer, Read
     return { line: Math.max(line, 1), column: Math.max(col, 1) }
   }
   const layer = (tree: Tree): Layer => ({ name: file, tree, place: (path) => placeAt(offsetOf(document, path)) })
-  const faults = (spots: ReadonlyArray<Spot>) => Result.fail(firstOfLine(spots.map(({ message, offset }) => ({ file, place: placeAt(offset), message }))))
+  const faults = (spots: ReadonlyArray<Spot>) =>
+    Result.fail(firstOfLine(spots.map(({ message, offset }) => ({ file, place: placeAt(offset), message }))))
   const wrong = [...document.errors, ...document.warnings]
   if (wrong.length > 0) return faults(wrong.map((error) => ({ offset: error.pos[0], message: sentence(error) })))
   const surprising = surprises(document)
   if (surprising.length > 0) return faults(surprising)
-  const data = Result.try({ try: (): unknown => document.toJS(), catch: () => "its aliases unfold to too much; write out what they stand for" })
+  const data = Result.try({
+    try: (): unknown => document.toJS(),
+    catch: () => "its aliases unfold to too much; write out what they stand for"
+  })
   if (Result.isFailure(data)) return Result.fail([{ file, message: data.failure }])
   if (data.success === null) return Result.succeed(layer({}))
-  return isTree(data.success) ? Result.succeed(layer(data.success)) : Result.fail([{ file, place: placeAt(offsetOf(document, [])), message: "must be a map of keys" }])
+  return isTree(data.success)
+    ? Result.succeed(layer(data.success))
+    : Result.fail([{ file, place: placeAt(offsetOf(document, [])), message: "must be a map of keys" }])
 }

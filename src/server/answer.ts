@@ -2,7 +2,7 @@
 // Invariant: no failure leaves without a form, and none says what a request held or what the server is made of.
 // Used by all routes.
 import { Cause, Effect, Schema, SchemaIssue, type Scope, Stream } from "effect"
-import { HttpRouter, HttpServerResponse, type HttpServerError, type HttpServerRequest } from "effect/http"
+import { HttpRouter, type HttpServerError, type HttpServerRequest, HttpServerResponse } from "effect/http"
 import type { SqlError } from "effect/sql"
 import { isDeeperThan } from "../core/json-depth.ts"
 import { taskHeader } from "../schema/task-api.ts"
@@ -22,10 +22,16 @@ const toRefused = (failure: Failure): Effect.Effect<Refused> => {
     case "SqlError":
       return Effect.as(
         Effect.logError("the database failed", failure),
-        new Refused({ status: 503, error: "storage", message: "The server cannot use its database now, so nothing was stored; check its log and its disk, and repeat." })
+        new Refused({
+          status: 503,
+          error: "storage",
+          message: "The server cannot use its database now, so nothing was stored; check its log and its disk, and repeat."
+        })
       )
     case "HttpServerError":
-      return Effect.succeed(new Refused({ status: 400, error: "bad-request", message: "The request broke off or is malformed; send it again." }))
+      return Effect.succeed(
+        new Refused({ status: 400, error: "bad-request", message: "The request broke off or is malformed; send it again." })
+      )
   }
 }
 
@@ -36,7 +42,10 @@ const headersOf = ({ retryAfterSeconds, status }: Refused): Readonly<Record<stri
 
 /** The form of our own APIs (schema/problem). */
 export const problem = (refused: Refused) =>
-  HttpServerResponse.jsonUnsafe({ ...refused.details, error: refused.error, message: refused.message }, { status: refused.status, headers: headersOf(refused) })
+  HttpServerResponse.jsonUnsafe({ ...refused.details, error: refused.error, message: refused.message }, {
+    status: refused.status,
+    headers: headersOf(refused)
+  })
 
 /** The form of the TFE API; clients show the title, then the detail. */
 export const jsonApiErrors = (refused: Refused) =>
@@ -52,14 +61,22 @@ export type Handler = (request: HttpServerRequest.HttpServerRequest, params: Par
 /** A mistake of ours. What a decoder says of a row may hold its values, so of those only the place is logged. */
 const mistake = (cause: Cause.Cause<unknown>, requestId: string): Effect.Effect<Refused> => {
   const error = Cause.squash(cause)
-  const said = Schema.isSchemaError(error) ? new Error("a stored row does not decode", { cause: error.stack?.replace(error.message, "") }) : cause
+  const said = Schema.isSchemaError(error)
+    ? new Error("a stored row does not decode", { cause: error.stack?.replace(error.message, "") })
+    : cause
   return Effect.as(
     Effect.logError("a request ended in a mistake of this program", { requestId }, said),
-    new Refused({ status: 500, error: "internal", message: `The server made a mistake; look for the request ${requestId} in its log, and report it.` })
+    new Refused({
+      status: 500,
+      error: "internal",
+      message: `The server made a mistake; look for the request ${requestId} in its log, and report it.`
+    })
   )
 }
 
-/** Makes the routes of one API: the handler gets the request, the path's parameters and the request's id, its failures get the API's form. */
+/**
+ * Makes the routes of one API: the handler gets the request, the path's parameters and the request's id, its failures get the API's form.
+ */
 export const routesWith = (form: typeof problem) => (method: Method, path: HttpRouter.PathInput, handler: Handler) =>
   HttpRouter.route(method, path, (request) =>
     Effect.gen(function*() {
@@ -119,11 +136,18 @@ export const countOf = (request: HttpServerRequest.HttpServerRequest, name: stri
 
 /** A blob as the body, with its length and digest. */
 export const blobAnswer = (blobs: Blobs["Service"], sha256: string, contentType = "application/octet-stream"): Answer =>
-  Effect.map(blobs.sizeBytes(sha256), (contentLength) =>
-    HttpServerResponse.stream(blobs.stream(sha256), { contentType, contentLength, headers: { [taskHeader.digest]: sha256 } }))
+  Effect.map(
+    blobs.sizeBytes(sha256),
+    (contentLength) =>
+      HttpServerResponse.stream(blobs.stream(sha256), { contentType, contentLength, headers: { [taskHeader.digest]: sha256 } })
+  )
 
-/** The same of a state, which is given whole or not at all: it is looked through first, and then sent from the disk, as fast as its client takes it. */
-export const stateAnswer = (blobs: Blobs["Service"], { sha256 }: { readonly sha256: string }): Answer => Effect.andThen(blobs.check(sha256), blobAnswer(blobs, sha256, "application/json"))
+/**
+ * The same of a state, which is given whole or not at all: it is looked through first, and then sent from the disk, as fast as its client
+ * takes it.
+ */
+export const stateAnswer = (blobs: Blobs["Service"], { sha256 }: { readonly sha256: string }): Answer =>
+  Effect.andThen(blobs.check(sha256), blobAnswer(blobs, sha256, "application/json"))
 
 /** Yes, and nothing more to say. */
 export const noContent = HttpServerResponse.empty({ status: 204 })

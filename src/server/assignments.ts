@@ -39,7 +39,10 @@ const ofTask = (stage: StageRow, taskUid: Option.Option<string>) =>
 
 /** An agent counts as connected for this long after it last asked; a long poll takes up to 60 s. */
 const connectedMillis = 90_000
-/** For so long an agent that was away hears of what ended without its word. Not for ever: where no task is left that could have the last word, each agent hears of it at each start. */
+/**
+ * For so long an agent that was away hears of what ended without its word. Not for ever: where no task is left that could have the last
+ * word, each agent hears of it at each start.
+ */
 const awayMillis = 30 * 24 * 3600 * 1000
 
 const make = Effect.gen(function*() {
@@ -63,7 +66,9 @@ const make = Effect.gen(function*() {
 
   /** Nothing of one that is open no more: others may have come since it was looked up. */
   const offer = Effect.fnUntraced(function*(stage: StageRow, agent: string) {
-    const offered = yield* sql`UPDATE stages SET ${sql.update({ agent, offeredAt: yield* now, waitReason: null, waitMessage: null })}, offers = offers + 1 WHERE id = ${stage.id} AND ${isOpen} RETURNING id`
+    const offered = yield* sql`UPDATE stages SET ${
+      sql.update({ agent, offeredAt: yield* now, waitReason: null, waitMessage: null })
+    }, offers = offers + 1 WHERE id = ${stage.id} AND ${isOpen} RETURNING id`
     if (offered.length === 0) return []
     const taskToken = yield* newTaskToken
     yield* sql`INSERT INTO taskTokens ${sql.insert({ hash: tokenHash(taskToken), stageId: stage.id })}`
@@ -91,15 +96,22 @@ const make = Effect.gen(function*() {
       const open = yield* rows(Row)(sql`SELECT * FROM stages WHERE ${isOpen} ORDER BY seq`)
       const due = open.filter((stage) => dueAt(stage, agent, at) <= at).slice(0, max)
       if (due.length === 0) {
-        return { found: Option.none<ReadonlyArray<Assignment>>(), ...(open.length > 0 && { againAt: Math.min(...open.map((stage) => dueAt(stage, agent, at))) }) }
+        return {
+          found: Option.none<ReadonlyArray<Assignment>>(),
+          ...(open.length > 0 && { againAt: Math.min(...open.map((stage) => dueAt(stage, agent, at))) })
+        }
       }
       const assignments = (yield* sql.withTransaction(Effect.forEach(due, (stage) => offer(stage, agent)))).flat()
-      return assignments.length === 0 ? { found: Option.none<ReadonlyArray<Assignment>>(), againAt: at } : { found: Option.some<ReadonlyArray<Assignment>>(assignments) }
+      return assignments.length === 0
+        ? { found: Option.none<ReadonlyArray<Assignment>>(), againAt: at }
+        : { found: Option.some<ReadonlyArray<Assignment>>(assignments) }
     })
 
   const acquire = Effect.fn("Assignments.acquire")(function*(agent: string, waitSeconds: number, max: number) {
     const seenAt = yield* now
-    yield* sql`INSERT INTO agents ${sql.insert({ name: agent, firstSeenAt: seenAt, seenAt })} ON CONFLICT (name) DO UPDATE SET seenAt = excluded.seenAt`
+    yield* sql`INSERT INTO agents ${
+      sql.insert({ name: agent, firstSeenAt: seenAt, seenAt })
+    } ON CONFLICT (name) DO UPDATE SET seenAt = excluded.seenAt`
     return Option.getOrElse(yield* commits.await("assignments", waitSeconds, look(agent, max)), () => [])
   })
 
@@ -107,10 +119,16 @@ const make = Effect.gen(function*() {
   const withoutDoubt = Effect.fnUntraced(function*({ id, runId, stage }: StageRow) {
     if (stage === "plan" || (yield* sql`SELECT id FROM stages WHERE id = ${id} AND ${inDoubt}`).length === 0) return
     const { workspace } = yield* runs.get(runId)
-    return yield* conflict("rescue-pending", `An earlier stage left the state of ${workspace} in doubt, so nothing was applied; settle it with \`agent-job state rescue ${workspace}\`, then start the run again.`)
+    return yield* conflict(
+      "rescue-pending",
+      `An earlier stage left the state of ${workspace} in doubt, so nothing was applied; settle it with \`agent-job state rescue ${workspace}\`, then start the run again.`
+    )
   })
 
-  /** Final, and may be repeated by the same task; for a stage that is over it is success too, the feed of cancellations says the rest, also where another agent, which made no task, has had the last word. */
+  /**
+   * Final, and may be repeated by the same task; for a stage that is over it is success too, the feed of cancellations says the rest, also
+   * where another agent, which made no task, has had the last word.
+   */
   const acknowledge = Effect.fn("Assignments.acknowledge")((id: string, taskUid: string) =>
     sql.withTransaction(Effect.gen(function*() {
       const before = yield* stages.get(id)
@@ -120,23 +138,36 @@ const make = Effect.gen(function*() {
       yield* withoutDoubt(stage)
       yield* sql`UPDATE stages SET acknowledgedAt = ${yield* now} WHERE id = ${id}`
       yield* runs.step(stage.runId, RunEvent.Started({ step: stepOf(stage.stage) }))
-    })))
+    }))
+  )
 
   const wait = Effect.fn("Assignments.wait")(function*(id: string, taskUid: Option.Option<string>, reason: string, message: string) {
     yield* ofTask(yield* stages.get(id), taskUid)
-    yield* sql`UPDATE stages SET ${sql.update({ waitReason: reason, waitMessage: message })} WHERE id = ${id} AND startedAt IS NULL AND endedAt IS NULL`
+    yield* sql`UPDATE stages SET ${
+      sql.update({ waitReason: reason, waitMessage: message })
+    } WHERE id = ${id} AND startedAt IS NULL AND endedAt IS NULL`
   })
 
-  /** Those after the cursor that are not over, or not by their agent's word, which may have been away: of these what runs all the same is to be stopped. A cursor past the last number is of the time before a restore, and maybe of a clock that was ahead, so that the next number would not come up to it: then it is all of them. */
+  /**
+   * Those after the cursor that are not over, or not by their agent's word, which may have been away: of these what runs all the same is to
+   * be stopped. A cursor past the last number is of the time before a restore, and maybe of a clock that was ahead, so that the next number
+   * would not come up to it: then it is all of them.
+   */
   const cancellations = Effect.fn("Assignments.cancellations")(function*(after: number, waitSeconds: number) {
     const Cancelled = Schema.Struct({ id: Schema.String, cancelSeq: Schema.Int })
     const [last] = yield* rows(Schema.Struct({ seq: Schema.Int }))(sql`SELECT COALESCE(MAX(cancelSeq), 0) AS seq FROM stages`)
     const from = after > (last?.seq ?? 0) ? 0 : after
     const old = DateTime.formatIso(DateTime.makeUnsafe((yield* Clock.currentTimeMillis) - awayMillis))
-    const found = yield* commits.await("cancellations", waitSeconds, Effect.map(
-      rows(Cancelled)(sql`SELECT id, cancelSeq FROM stages WHERE cancelSeq > ${from} AND (endedAt IS NULL OR (endedAt > ${old} AND (result IS NULL OR forced = 1))) ORDER BY cancelSeq`),
-      (cancelled) => ({ found: cancelled.length === 0 ? Option.none<ReadonlyArray<typeof Cancelled.Type>>() : Option.some(cancelled) })
-    ))
+    const found = yield* commits.await(
+      "cancellations",
+      waitSeconds,
+      Effect.map(
+        rows(Cancelled)(
+          sql`SELECT id, cancelSeq FROM stages WHERE cancelSeq > ${from} AND (endedAt IS NULL OR (endedAt > ${old} AND (result IS NULL OR forced = 1))) ORDER BY cancelSeq`
+        ),
+        (cancelled) => ({ found: cancelled.length === 0 ? Option.none<ReadonlyArray<typeof Cancelled.Type>>() : Option.some(cancelled) })
+      )
+    )
     const cancelled = Option.getOrElse(found, () => [])
     return { ids: cancelled.map(({ id }) => id), next: cancelled.at(-1)?.cancelSeq ?? from }
   })
@@ -146,12 +177,18 @@ const make = Effect.gen(function*() {
     sql.withTransaction(Effect.gen(function*() {
       const stage = yield* take(id, taskUid)
       if (stage.result !== null) {
-        return yield* Equal.equals(stage.result, result) ? Effect.void : conflict("result-exists", `The stage ${id} has another result already; it is kept.`)
+        return yield* Equal.equals(stage.result, result)
+          ? Effect.void
+          : conflict("result-exists", `The stage ${id} has another result already; it is kept.`)
       }
       yield* ends.conclude(stage, result)
-    })))
+    }))
+  )
 
-  /** Its worker has come, which says that the assignment arrived, whatever became of the acknowledgement. From here on a doubt does not stop it. */
+  /**
+   * Its worker has come, which says that the assignment arrived, whatever became of the acknowledgement. From here on a doubt does not stop
+   * it.
+   */
   const begin = (id: string, taskUid: string) =>
     sql.withTransaction(Effect.gen(function*() {
       yield* acknowledge(id, taskUid)
@@ -164,7 +201,9 @@ const make = Effect.gen(function*() {
 
   /** The stage of a token, which begins with the first use of it. */
   const byToken = Effect.fn("Assignments.byToken")(function*(token: string, taskUid: Option.Option<string>) {
-    const stage = yield* row(Row)(sql`SELECT stages.* FROM taskTokens JOIN stages ON stages.id = taskTokens.stageId WHERE taskTokens.hash = ${tokenHash(token)}`)
+    const stage = yield* row(Row)(
+      sql`SELECT stages.* FROM taskTokens JOIN stages ON stages.id = taskTokens.stageId WHERE taskTokens.hash = ${tokenHash(token)}`
+    )
     if (stage === undefined) return
     if (stage.endedAt !== null || stage.startedAt !== null) return yield* ofTask(stage, taskUid) // begun before tasks had to name themselves: goes on
     if (Option.isNone(taskUid)) return yield* invalid(`A request of a task names its AgentTask's UID in the header ${taskHeader.taskUid}.`)
@@ -174,7 +213,9 @@ const make = Effect.gen(function*() {
   /** Since when an agent asks no more; nothing of one that has asked lately. */
   const silentSince = Effect.fn("Assignments.silentSince")(function*(agent: string) {
     const lately = DateTime.formatIso(DateTime.makeUnsafe((yield* Clock.currentTimeMillis) - connectedMillis))
-    const silent = yield* row(Schema.Struct({ seenAt: Schema.String }))(sql`SELECT seenAt FROM agents WHERE name = ${agent} AND seenAt <= ${lately}`)
+    const silent = yield* row(Schema.Struct({ seenAt: Schema.String }))(
+      sql`SELECT seenAt FROM agents WHERE name = ${agent} AND seenAt <= ${lately}`
+    )
     return silent?.seenAt
   })
 

@@ -21,7 +21,10 @@ export interface Asked {
   readonly requestId: string
 }
 
-/** They change nothing that is asked about later, and come all the time: looking for work, and the log and the journal of a stage, which are kept themselves. */
+/**
+ * They change nothing that is asked about later, and come all the time: looking for work, and the log and the journal of a stage, which are
+ * kept themselves.
+ */
 const unkept: ReadonlySet<string> = new Set([poolPath.acquire, poolPath.cancellations, taskPath.log, taskPath.effects])
 
 /** Whether the change was made is not known then, so the trail must not lack it. */
@@ -38,35 +41,51 @@ const objectOf = ({ params }: Asked, answer?: HttpServerResponse.HttpServerRespo
 const unrecorded = (entry: Omit<AuditEntry, "seq">, failure: SqlError.SqlError): Effect.Effect<never, Refused> =>
   Effect.andThen(
     Effect.logError("a change was made, and its entry in the audit trail was not stored", entry, failure),
-    Effect.fail(new Refused({
-      status: 500, error: "unrecorded",
-      message: "The change was made, but its entry in the audit trail could not be stored; check the server's log and its disk, and look at what is there before you repeat it."
-    }))
+    Effect.fail(
+      new Refused({
+        status: 500,
+        error: "unrecorded",
+        message:
+          "The change was made, but its entry in the audit trail could not be stored; check the server's log and its disk, and look at what is there before you repeat it."
+      })
+    )
   )
 
 const make = Effect.gen(function*() {
   const sql = yield* SqlClient.SqlClient
 
   /**
-   * The answer of a route; that of a write is given once its entry is stored. What was not done is a failure, and has none, but for a state that was kept all the same.
+   * The answer of a route; that of a write is given once its entry is stored. What was not done is a failure, and has none, but for a state
+   * that was kept all the same.
    * A write that its caller broke off, or that this server's own stop did, is in the trail with that: it may have been done.
    */
-  const kept = <R>(asked: Asked, answer: Effect.Effect<HttpServerResponse.HttpServerResponse, Failure, R>): Effect.Effect<HttpServerResponse.HttpServerResponse, Failure, R> =>
+  const kept = <R>(
+    asked: Asked,
+    answer: Effect.Effect<HttpServerResponse.HttpServerResponse, Failure, R>
+  ): Effect.Effect<HttpServerResponse.HttpServerResponse, Failure, R> =>
     asked.method === "GET" || unkept.has(asked.path)
       ? answer
-      : Effect.uninterruptibleMask((restore) => restore(answer).pipe(
-        Effect.onInterrupt(() => Effect.ignore(append(asked, objectOf(asked), brokenOff))),
-        Effect.tapError((failure) => failure._tag === "Refused" && failure.details?.kept === true ? append(asked, objectOf(asked), asEvidence) : Effect.void),
-        Effect.tap((given) => append(asked, objectOf(asked, given)))
-      ))
+      : Effect.uninterruptibleMask((restore) =>
+        restore(answer).pipe(
+          Effect.onInterrupt(() => Effect.ignore(append(asked, objectOf(asked), brokenOff))),
+          Effect.tapError((failure) =>
+            failure._tag === "Refused" && failure.details?.kept === true ? append(asked, objectOf(asked), asEvidence) : Effect.void
+          ),
+          Effect.tap((given) => append(asked, objectOf(asked, given)))
+        )
+      )
 
-  const append = Effect.fnUntraced(function*({ by, method, path, requestId }: Asked, object: string, end = ""): Effect.fn.Return<void, Refused> {
-    const entry = { at: yield* now, kind: by.kind, name: by.name, action: `${method} ${path}${end}`, object, requestId }
-    yield* Effect.catch(sql`INSERT INTO audit ${sql.insert(entry)}`, (failure) => unrecorded(entry, failure))
-  })
+  const append = Effect.fnUntraced(
+    function*({ by, method, path, requestId }: Asked, object: string, end = ""): Effect.fn.Return<void, Refused> {
+      const entry = { at: yield* now, kind: by.kind, name: by.name, action: `${method} ${path}${end}`, object, requestId }
+      yield* Effect.catch(sql`INSERT INTO audit ${sql.insert(entry)}`, (failure) => unrecorded(entry, failure))
+    }
+  )
 
   const newest = (before: Option.Option<number>, limit: number) =>
-    rows(AuditEntry)(sql`SELECT * FROM audit WHERE seq < ${Option.getOrElse(before, () => Number.MAX_SAFE_INTEGER)} ORDER BY seq DESC LIMIT ${limit}`)
+    rows(AuditEntry)(
+      sql`SELECT * FROM audit WHERE seq < ${Option.getOrElse(before, () => Number.MAX_SAFE_INTEGER)} ORDER BY seq DESC LIMIT ${limit}`
+    )
 
   return { kept, newest }
 })

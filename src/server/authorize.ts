@@ -22,7 +22,11 @@ export const routesOf = <A>(who: Who<A>, form: Form) =>
     const audit = yield* Audit
     const limits = yield* Limits
     const route = routesWith(form)
-    return (method: Parameters<typeof route>[0], path: Parameters<typeof route>[1], handler: (request: Request, params: Params, known: A) => Answer) =>
+    return (
+      method: Parameters<typeof route>[0],
+      path: Parameters<typeof route>[1],
+      handler: (request: Request, params: Params, known: A) => Answer
+    ) =>
       route(method, path, (request, params, requestId) =>
         Effect.gen(function*() {
           const nobody = limits.admit(Option.none(), request)
@@ -40,8 +44,10 @@ export const routesOf = <A>(who: Who<A>, form: Form) =>
 
 /** Routes for the holder of a user's or a pool's token, who is told to the handler. */
 export const routesFor = (kind: "user" | "pool", form: Form) =>
-  Effect.flatMap(Tokens, (tokens) =>
-    routesOf((token) => Effect.succeed(Option.map(tokens.holderOf(kind, token), (caller) => [caller, caller] as const)), form))
+  Effect.flatMap(
+    Tokens,
+    (tokens) => routesOf((token) => Effect.succeed(Option.map(tokens.holderOf(kind, token), (caller) => [caller, caller] as const)), form)
+  )
 
 /** Routes whose address is the permission: its last part is the secret that `opens` what the part before names. */
 export const linkRoutes = (form: Form) =>

@@ -26,11 +26,16 @@ interface Limits {
 }
 
 export class Blobs extends Context.Service<Blobs, {
-  /** Goes with the scope unless it is stored. Fails with 413 past the limit, 409 on another digest than expected, 503 when the disk is full. */
+  /**
+   * Goes with the scope unless it is stored. Fails with 413 past the limit, 409 on another digest than expected, 503 when the disk is full.
+   */
   readonly receive: <E>(bytes: Stream.Stream<Uint8Array, E>, limits: Limits) => Effect.Effect<Received, E | Refused, Scope.Scope>
   /** How it begins. */
   readonly head: (received: Received, bytes: number) => Effect.Effect<Uint8Array, Refused>
-  /** At once, in the transaction whose row names it and after what may refuse it, so that a refusal leaves no file. Puts right one that is damaged. */
+  /**
+   * At once, in the transaction whose row names it and after what may refuse it, so that a refusal leaves no file. Puts right one that is
+   * damaged.
+   */
   readonly store: (received: Received) => Effect.Effect<void, Refused>
   readonly stream: (sha256: string) => Stream.Stream<Uint8Array, Refused>
   readonly sizeBytes: (sha256: string) => Effect.Effect<number, Refused>
@@ -75,7 +80,10 @@ export const syncDirectory = (directory: string) => {
   }
 }
 
-/** As many as a state may well have, since a full disk still takes an empty file; random, as a file system may store zeros in no room at all. */
+/**
+ * As many as a state may well have, since a full disk still takes an empty file; random, as a file system may store zeros in no room at
+ * all.
+ */
 const probeBytes = randomBytes(1024 * 1024)
 
 const isDigest = Schema.is(Sha256)
@@ -86,7 +94,12 @@ const make = Effect.fnUntraced(function*(directory: string) {
   const path = (sha256: string) => join(directory, Sha256.make(sha256))
   yield* Effect.tryPromise({
     try: () => mkdir(directory, { recursive: true, mode: 0o700 }),
-    catch: (cause) => new ServerError({ message: `The directory ${directory} cannot be used (${cause instanceof Error ? cause.message : cause}); check its permissions and the disk.` })
+    catch: (cause) =>
+      new ServerError({
+        message: `The directory ${directory} cannot be used (${
+          cause instanceof Error ? cause.message : cause
+        }); check its permissions and the disk.`
+      })
   })
 
   const fill = <E>(handle: FileHandle, bytes: Stream.Stream<Uint8Array, E>, { expected, limitBytes }: Limits) =>
@@ -128,7 +141,13 @@ const make = Effect.fnUntraced(function*(directory: string) {
   const sameDigest = (sha256: string, hash: Hash) =>
     hash.digest("hex") === sha256
       ? Effect.void
-      : Effect.fail(new Refused({ status: 503, error: "damaged", message: `The stored file ${sha256} is damaged and is not given out; restore it from a backup.` }))
+      : Effect.fail(
+        new Refused({
+          status: 503,
+          error: "damaged",
+          message: `The stored file ${sha256} is damaged and is not given out; restore it from a backup.`
+        })
+      )
 
   const read = Effect.fn("Blobs.read")(function*(sha256: string) {
     const bytes = yield* onDisk(() => readFile(path(sha256)))
@@ -143,30 +162,35 @@ const make = Effect.fnUntraced(function*(directory: string) {
   })
 
   /** Anybody may ask for it without a token, so the disk hears of it but now and then. */
-  const probe = yield* sharedVerdict(onDisk(async () => {
-    const file = join(directory, `${unfinished}-${randomUUID()}`)
-    try {
-      await writeFile(file, probeBytes, { flag: "wx", mode: 0o600, flush: true })
-    } finally {
-      await rm(file, { force: true })
-    }
-  }), Duration.seconds(5))
+  const probe = yield* sharedVerdict(
+    onDisk(async () => {
+      const file = join(directory, `${unfinished}-${randomUUID()}`)
+      try {
+        await writeFile(file, probeBytes, { flag: "wx", mode: 0o600, flush: true })
+      } finally {
+        await rm(file, { force: true })
+      }
+    }),
+    Duration.seconds(5)
+  )
 
   return Blobs.of({
     receive,
-    head: ({ aside }, bytes) => onDisk(async () => {
-      const handle = await open(aside, "r")
-      try {
-        const { buffer, bytesRead } = await handle.read(new Uint8Array(bytes), 0, bytes, 0)
-        return buffer.subarray(0, bytesRead)
-      } finally {
-        await handle.close()
-      }
-    }),
-    store: ({ aside, sha256 }) => atOnce(() => {
-      renameSync(aside, path(sha256))
-      syncDirectory(directory)
-    }),
+    head: ({ aside }, bytes) =>
+      onDisk(async () => {
+        const handle = await open(aside, "r")
+        try {
+          const { buffer, bytesRead } = await handle.read(new Uint8Array(bytes), 0, bytes, 0)
+          return buffer.subarray(0, bytesRead)
+        } finally {
+          await handle.close()
+        }
+      }),
+    store: ({ aside, sha256 }) =>
+      atOnce(() => {
+        renameSync(aside, path(sha256))
+        syncDirectory(directory)
+      }),
     stream,
     sizeBytes: (sha256) => Effect.map(onDisk(() => stat(path(sha256))), ({ size }) => size),
     check,
@@ -177,10 +201,11 @@ const make = Effect.fnUntraced(function*(directory: string) {
       Stream.map(({ name }) => name),
       Stream.filter(isDigest)
     ),
-    about: (sha256) => Effect.map(
-      atOnce(() => Option.fromUndefinedOr(statSync(path(sha256), { throwIfNoEntry: false }))),
-      Option.map(({ mtimeMs, size }) => ({ storedAt: mtimeMs, sizeBytes: size }))
-    ),
+    about: (sha256) =>
+      Effect.map(
+        atOnce(() => Option.fromUndefinedOr(statSync(path(sha256), { throwIfNoEntry: false }))),
+        Option.map(({ mtimeMs, size }) => ({ storedAt: mtimeMs, sizeBytes: size }))
+      ),
     probe
   })
 })

@@ -19,23 +19,33 @@ interface Room {
   readonly arrival: Readonly<Record<"small" | "large", Duration.Duration>>
 }
 
-/** A quarter of the memory that the server has (core/manifest/server), since what is parsed, one state at a time, takes most of the rest. */
+/**
+ * A quarter of the memory that the server has (core/manifest/server), since what is parsed, one state at a time, takes most of the rest.
+ */
 export const BodyRoom = Context.Reference<Room>("agent-job/server/BodyRoom", {
   defaultValue: () => ({
-    smallUpTo: 4 * mebibyte, small: 32 * mebibyte, large: 96 * mebibyte,
-    wait: Duration.seconds(30), arrival: { small: Duration.seconds(30), large: Duration.minutes(5) }
+    smallUpTo: 4 * mebibyte,
+    small: 32 * mebibyte,
+    large: 96 * mebibyte,
+    wait: Duration.seconds(30),
+    arrival: { small: Duration.seconds(30), large: Duration.minutes(5) }
   })
 })
 
 const retryAfterSeconds = 5
 const busy = new Refused({
-  status: 503, error: "busy", retryAfterSeconds,
+  status: 503,
+  error: "busy",
+  retryAfterSeconds,
   message: `The server holds as many states in memory as it may, and none of them was done in time; repeat it in ${retryAfterSeconds} s.`
 })
 
-const tooSlow = (arrival: Duration.Duration) => new Refused({
-  status: 408, error: "request-timeout", message: `The state did not arrive in ${Duration.format(arrival)}, and others wait for its room; send it again, and faster.`
-})
+const tooSlow = (arrival: Duration.Duration) =>
+  new Refused({
+    status: 408,
+    error: "request-timeout",
+    message: `The state did not arrive in ${Duration.format(arrival)}, and others wait for its room; send it again, and faster.`
+  })
 
 /** What it says of its length, or else the most that it may have. */
 const sizeOf = (request: HttpServerRequest.HttpServerRequest, limitBytes: number): number => {
@@ -59,28 +69,44 @@ const readWhole = (request: HttpServerRequest.HttpServerRequest, sizeBytes: numb
 export class Bodies extends Context.Service<Bodies, {
   /** What `use` does with so many bytes that it reads from the disk. 503 when there is no room for them in time. */
   readonly room: <A, E>(sizeBytes: number, use: Effect.Effect<A, E>) => Effect.Effect<A, E | Refused>
-  /** What `use` does with the whole body, which has its room until then. 413 past the limit, 503 when there is no room for it in time, 408 when it does not arrive in time. */
-  readonly whole: <A, E>(request: HttpServerRequest.HttpServerRequest, limitBytes: number, use: (bytes: Uint8Array) => Effect.Effect<A, E>) => Effect.Effect<A, E | Failure>
+  /**
+   * What `use` does with the whole body, which has its room until then. 413 past the limit, 503 when there is no room for it in time, 408
+   * when it does not arrive in time.
+   */
+  readonly whole: <A, E>(
+    request: HttpServerRequest.HttpServerRequest,
+    limitBytes: number,
+    use: (bytes: Uint8Array) => Effect.Effect<A, E>
+  ) => Effect.Effect<A, E | Failure>
 }>()("agent-job/server/Bodies") {
-  static readonly layer = Layer.effect(Bodies, Effect.map(BodyRoom, ({ arrival, large, small, smallUpTo, wait }) => {
-    const ofSmall = { room: Semaphore.makeUnsafe(small), within: arrival.small }
-    const ofLarge = { room: Semaphore.makeUnsafe(large), within: arrival.large }
+  static readonly layer = Layer.effect(
+    Bodies,
+    Effect.map(BodyRoom, ({ arrival, large, small, smallUpTo, wait }) => {
+      const ofSmall = { room: Semaphore.makeUnsafe(small), within: arrival.small }
+      const ofLarge = { room: Semaphore.makeUnsafe(large), within: arrival.large }
 
-    /** Until the scope ends; gives the time that it has to arrive. */
-    const take = Effect.fnUntraced(function*(sizeBytes: number) {
-      const { room, within } = sizeBytes <= smallUpTo ? ofSmall : ofLarge
-      yield* room.takeScoped(sizeBytes).pipe(Effect.timeoutOrElse({ duration: wait, orElse: () => Effect.fail(busy) }))
-      return within
-    })
+      /** Until the scope ends; gives the time that it has to arrive. */
+      const take = Effect.fnUntraced(function*(sizeBytes: number) {
+        const { room, within } = sizeBytes <= smallUpTo ? ofSmall : ofLarge
+        yield* room.takeScoped(sizeBytes).pipe(Effect.timeoutOrElse({ duration: wait, orElse: () => Effect.fail(busy) }))
+        return within
+      })
 
-    return Bodies.of({
-      room: (sizeBytes, use) => Effect.scoped(Effect.andThen(take(sizeBytes), use)),
-      whole: (request, limitBytes, use) => Effect.scoped(Effect.gen(function*() {
-        const sizeBytes = sizeOf(request, limitBytes)
-        if (!(sizeBytes <= limitBytes)) return yield* tooLarge(limitBytes)
-        const within = yield* take(sizeBytes)
-        return yield* use(yield* readWhole(request, sizeBytes).pipe(Effect.timeoutOrElse({ duration: within, orElse: () => Effect.fail(tooSlow(within)) })))
-      }))
+      return Bodies.of({
+        room: (sizeBytes, use) => Effect.scoped(Effect.andThen(take(sizeBytes), use)),
+        whole: (request, limitBytes, use) =>
+          Effect.scoped(Effect.gen(function*() {
+            const sizeBytes = sizeOf(request, limitBytes)
+            if (!(sizeBytes <= limitBytes)) return yield* tooLarge(limitBytes)
+            const within = yield* take(sizeBytes)
+            return yield* use(
+              yield* readWhole(request, sizeBytes).pipe(Effect.timeoutOrElse({
+                duration: within,
+                orElse: () => Effect.fail(tooSlow(within))
+              }))
+            )
+          }))
+      })
     })
-  }))
+  )
 }

@@ -14,67 +14,98 @@ export interface Look<A> {
   readonly againAt?: number | undefined
 }
 
-/** Polls that wait at once, at most: each holds a connection and little more. An agent has two, who follows a log one; so that those who follow logs never take an agent's, they are counted apart. */
-export const Waiters = Context.Reference<Readonly<Record<"agents" | "logs", number>>>("agent-job/server/Waiters", { defaultValue: () => ({ agents: 2000, logs: 1000 }) })
+/**
+ * Polls that wait at once, at most: each holds a connection and little more. An agent has two, who follows a log one; so that those who
+ * follow logs never take an agent's, they are counted apart.
+ */
+export const Waiters = Context.Reference<Readonly<Record<"agents" | "logs", number>>>("agent-job/server/Waiters", {
+  defaultValue: () => ({ agents: 2000, logs: 1000 })
+})
 
 /** By a clock that nobody sets: one that is set back would leave every poll in flight that much longer. */
 const elapsedMillis = Effect.map(Clock.monotonicTimeNanos, (nanos) => Number(nanos / 1_000_000n))
 
-const tooMany = new Refused({ status: 429, error: "too-many-waiting", message: "Too many requests wait for news here; repeat it in 5 s.", retryAfterSeconds: 5 })
+const tooMany = new Refused({
+  status: 429,
+  error: "too-many-waiting",
+  message: "Too many requests wait for news here; repeat it in 5 s.",
+  retryAfterSeconds: 5
+})
 
 export class Commits extends Context.Service<Commits, {
   /** In a transaction: wakes the topic's waiters once it is committed. */
   readonly news: (topic: Topic) => Effect.Effect<void>
   /** Looks until something is found; nothing when `waitSeconds` are over or the server stops; 429 when too many wait already. */
-  readonly await: <A, E, R>(topic: Topic, waitSeconds: number, look: Effect.Effect<Look<A>, E, R>) => Effect.Effect<Option.Option<A>, E | Refused, R>
+  readonly await: <A, E, R>(
+    topic: Topic,
+    waitSeconds: number,
+    look: Effect.Effect<Look<A>, E, R>
+  ) => Effect.Effect<Option.Option<A>, E | Refused, R>
   /** Answers all waiters, now and later, with nothing. */
   readonly stop: Effect.Effect<void>
   readonly stopped: Effect.Effect<boolean>
 }>()("agent-job/server/Commits") {
-  static readonly layer = Layer.effect(Commits, Effect.gen(function*() {
-    const sql = yield* SqlClient.SqlClient
-    /** One of each that waits, or is about to: open once there is news. */
-    const latches = new Map<Topic, Set<Latch.Latch>>()
-    const atMost = yield* Waiters
-    let stopped = false
-    const waiting = { agents: 0, logs: 0 }
+  static readonly layer = Layer.effect(
+    Commits,
+    Effect.gen(function*() {
+      const sql = yield* SqlClient.SqlClient
+      /** One of each that waits, or is about to: open once there is news. */
+      const latches = new Map<Topic, Set<Latch.Latch>>()
+      const atMost = yield* Waiters
+      let stopped = false
+      const waiting = { agents: 0, logs: 0 }
 
-    const wake = (topic: Topic) => Effect.sync(() => latches.get(topic)?.forEach((latch) => latch.openUnsafe()))
+      const wake = (topic: Topic) => Effect.sync(() => latches.get(topic)?.forEach((latch) => latch.openUnsafe()))
 
-    const join = (topic: Topic) => Effect.sync(() => {
-      const latch = Latch.makeUnsafe()
-      latches.set(topic, (latches.get(topic) ?? new Set()).add(latch))
-      return latch
-    })
-    const leave = (topic: Topic, latch: Latch.Latch) => Effect.sync(() => {
-      const others = latches.get(topic)
-      others?.delete(latch)
-      if (others?.size === 0) latches.delete(topic)
-    })
+      const join = (topic: Topic) =>
+        Effect.sync(() => {
+          const latch = Latch.makeUnsafe()
+          latches.set(topic, (latches.get(topic) ?? new Set()).add(latch))
+          return latch
+        })
+      const leave = (topic: Topic, latch: Latch.Latch) =>
+        Effect.sync(() => {
+          const others = latches.get(topic)
+          others?.delete(latch)
+          if (others?.size === 0) latches.delete(topic)
+        })
 
-    const lookUntilFound = <A, E, R>(who: keyof typeof waiting, latch: Latch.Latch, waitSeconds: number, look: Effect.Effect<Look<A>, E, R>): Effect.Effect<Option.Option<A>, E | Refused, R> =>
-      Effect.gen(function*() {
-        const deadline = (yield* elapsedMillis) + waitSeconds * 1000
-        while (true) {
-          yield* latch.close
-          const { againAt, found } = yield* look
-          const left = deadline - (yield* elapsedMillis)
-          if (Option.isSome(found) || stopped || left <= 0) return found
-          if (waiting[who] >= atMost[who]) return yield* tooMany
-          const untilAgain = againAt === undefined ? left : againAt - (yield* Clock.currentTimeMillis)
-          waiting[who]++
-          yield* Effect.timeoutOption(latch.await, Math.max(1, Math.min(left, untilAgain))).pipe(Effect.ensuring(Effect.sync(() => waiting[who]--)))
-        }
+      const lookUntilFound = <A, E, R>(
+        who: keyof typeof waiting,
+        latch: Latch.Latch,
+        waitSeconds: number,
+        look: Effect.Effect<Look<A>, E, R>
+      ): Effect.Effect<Option.Option<A>, E | Refused, R> =>
+        Effect.gen(function*() {
+          const deadline = (yield* elapsedMillis) + waitSeconds * 1000
+          while (true) {
+            yield* latch.close
+            const { againAt, found } = yield* look
+            const left = deadline - (yield* elapsedMillis)
+            if (Option.isSome(found) || stopped || left <= 0) return found
+            if (waiting[who] >= atMost[who]) return yield* tooMany
+            const untilAgain = againAt === undefined ? left : againAt - (yield* Clock.currentTimeMillis)
+            waiting[who]++
+            yield* Effect.timeoutOption(latch.await, Math.max(1, Math.min(left, untilAgain))).pipe(
+              Effect.ensuring(Effect.sync(() => waiting[who]--))
+            )
+          }
+        })
+
+      return Commits.of({
+        news: (topic) => sql.afterCommit(wake(topic)),
+        await: (topic, waitSeconds, look) =>
+          Effect.acquireUseRelease(
+            join(topic),
+            (latch) => lookUntilFound(topic === "assignments" || topic === "cancellations" ? "agents" : "logs", latch, waitSeconds, look),
+            (latch) => leave(topic, latch)
+          ),
+        stop: Effect.suspend(() => {
+          stopped = true
+          return Effect.forEach([...latches.keys()], wake, { discard: true })
+        }),
+        stopped: Effect.sync(() => stopped)
       })
-
-    return Commits.of({
-      news: (topic) => sql.afterCommit(wake(topic)),
-      await: (topic, waitSeconds, look) => Effect.acquireUseRelease(join(topic), (latch) => lookUntilFound(topic === "assignments" || topic === "cancellations" ? "agents" : "logs", latch, waitSeconds, look), (latch) => leave(topic, latch)),
-      stop: Effect.suspend(() => {
-        stopped = true
-        return Effect.forEach([...latches.keys()], wake, { discard: true })
-      }),
-      stopped: Effect.sync(() => stopped)
     })
-  }))
+  )
 }

@@ -3,7 +3,7 @@
 // Used by the TFE routes; runs keep the digest.
 import { Context, Deferred, Effect, Layer, Schema, type Stream } from "effect"
 import { SqlClient } from "effect/sql"
-import { gunzip, constants } from "node:zlib"
+import { constants, gunzip } from "node:zlib"
 import { Sha256, Timestamp } from "../schema/names.ts"
 import { archiveLimitBytes } from "../schema/task-api.ts"
 import { Blobs } from "./blobs.ts"
@@ -40,15 +40,17 @@ const isTarHeader = (block: Uint8Array): boolean => {
 }
 
 const another = conflict("already-uploaded", "This configuration version has another archive already; create a new version.")
-const replaced = conflict("another-upload", "Another upload of this configuration version has begun, so this one was ended; if both are yours, create a version for each.")
+const replaced = conflict(
+  "another-upload",
+  "Another upload of this configuration version has begun, so this one was ended; if both are yours, create a version for each."
+)
 
 const make = Effect.gen(function*() {
   const sql = yield* SqlClient.SqlClient
   const blobs = yield* Blobs
   const one = row(ConfigurationVersion)
 
-  const get = (id: string) =>
-    Effect.flatMap(one(sql`SELECT * FROM configurationVersions WHERE id = ${id}`), orNotFound)
+  const get = (id: string) => Effect.flatMap(one(sql`SELECT * FROM configurationVersions WHERE id = ${id}`), orNotFound)
 
   const create = Effect.fn("Configurations.create")(function*(workspaceId: string, speculative: boolean) {
     const id = yield* newId("cv")
@@ -59,7 +61,9 @@ const make = Effect.gen(function*() {
 
   /** The newest uploaded one that may be applied. */
   const latest = (workspaceId: string) =>
-    one(sql`SELECT * FROM configurationVersions WHERE workspaceId = ${workspaceId} AND status = 'uploaded' AND speculative = 0 ORDER BY seq DESC LIMIT 1`)
+    one(
+      sql`SELECT * FROM configurationVersions WHERE workspaceId = ${workspaceId} AND status = 'uploaded' AND speculative = 0 ORDER BY seq DESC LIMIT 1`
+    )
 
   /** Ended by the next of the same version, so that its link takes the room of one archive, and one whose sender is gone holds up none. */
   const uploads = new Map<string, Deferred.Deferred<never, Refused>>()
@@ -69,7 +73,9 @@ const make = Effect.gen(function*() {
       const before = uploads.get(id)
       uploads.set(id, ended)
       if (before !== undefined) yield* Deferred.fail(before, replaced)
-      return yield* Effect.raceFirst(receive, Deferred.await(ended)).pipe(Effect.ensuring(Effect.sync(() => uploads.get(id) === ended && uploads.delete(id))))
+      return yield* Effect.raceFirst(receive, Deferred.await(ended)).pipe(
+        Effect.ensuring(Effect.sync(() => uploads.get(id) === ended && uploads.delete(id)))
+      )
     })
 
   /** `saidBytes`: how long it is, if that is known before. */
@@ -81,12 +87,16 @@ const make = Effect.gen(function*() {
     const usable = yield* looksLikeArchive(yield* blobs.head(received, 64 * 1024))
     const kept = usable ? { sha256, sizeBytes } : { sha256: null, sizeBytes: null }
     yield* sql.withTransaction(Effect.gen(function*() {
-      const taken = yield* sql`UPDATE configurationVersions SET ${sql.update({ status: usable ? "uploaded" : "errored", ...kept, uploadedAt: yield* now, removedAt: null })}
+      const taken = yield* sql`UPDATE configurationVersions SET ${
+        sql.update({ status: usable ? "uploaded" : "errored", ...kept, uploadedAt: yield* now, removedAt: null })
+      }
         WHERE id = ${id} AND (status <> 'uploaded' OR sha256 = ${sha256}) RETURNING id` // decided here, since another upload may have come meanwhile
       if (taken.length === 0) return yield* another
       if (usable) yield* blobs.store(received)
     }))
-    if (!usable) return yield* invalid("The body is not a gzipped tar archive; upload what `tar -cz` makes of the configuration's directory.")
+    if (!usable) {
+      return yield* invalid("The body is not a gzipped tar archive; upload what `tar -cz` makes of the configuration's directory.")
+    }
   }, Effect.scoped)
 
   return { get, create, latest, upload }

@@ -29,8 +29,12 @@ const connect = (db: DatabaseSync): SqlConnection.Connection => {
     return known
   }
   const run = (sql: string, params: ReadonlyArray<unknown>, cached = true) =>
-    Effect.try({ try: () => (cached ? statement(sql) : db.prepare(sql)).all(...params.map(bind)), catch: (cause) => failure(cause, "execute") })
-  const values = (sql: string, params: ReadonlyArray<unknown>) => Effect.map(run(sql, params), (rows) => rows.map((row) => Object.values(row)))
+    Effect.try({
+      try: () => (cached ? statement(sql) : db.prepare(sql)).all(...params.map(bind)),
+      catch: (cause) => failure(cause, "execute")
+    })
+  const values = (sql: string, params: ReadonlyArray<unknown>) =>
+    Effect.map(run(sql, params), (rows) => rows.map((row) => Object.values(row)))
   return {
     execute: (sql, params, transform) => Effect.map(run(sql, params), (rows) => transform?.(rows) ?? rows),
     executeRaw: run,
@@ -54,7 +58,11 @@ const make = Effect.fnUntraced(function*(file: string) {
     (opened) => Effect.sync(() => opened.close())
   )
   return yield* SqlClient.make({
-    ...SqlClient.makeSqliteAcquirers({ connection: Effect.succeed(connect(db)), semaphore: yield* Semaphore.make(1), isTransaction: () => db.isTransaction }),
+    ...SqlClient.makeSqliteAcquirers({
+      connection: Effect.succeed(connect(db)),
+      semaphore: yield* Semaphore.make(1),
+      isTransaction: () => db.isTransaction
+    }),
     compiler: Statement.makeCompilerSqlite(),
     driver: "node:sqlite",
     beginTransaction: "BEGIN IMMEDIATE", // a deferred one can fail half way
@@ -78,15 +86,20 @@ const isNotNewer = Effect.fnUntraced(function*(file: string) {
   const known = Math.max(...(yield* migrations).map(([id]) => id))
   const newest = yield* row(Schema.Struct({ id: Schema.Int }))(sql`SELECT max(migration_id) AS id FROM effect_sql_migrations`)
   if (newest !== undefined && newest.id > known) {
-    return yield* new ServerError({ message: `The database ${file} is of a newer version of agent-job (schema ${newest.id}, this one knows ${known}); start that version again, or restore a copy from before the upgrade.` })
+    return yield* new ServerError({
+      message:
+        `The database ${file} is of a newer version of agent-job (schema ${newest.id}, this one knows ${known}); start that version again, or restore a copy from before the upgrade.`
+    })
   }
 })
 
 /** A migrated database: nothing built on it can see another schema. */
 export const layerDatabase = (file: string): Layer.Layer<SqlClient.SqlClient, ServerError> =>
-  Layer.effectDiscard(Effect.andThen(Migrator.make({})({ loader: migrations }), isNotNewer(file)).pipe(
-    Effect.mapError((cause) => cause instanceof ServerError ? cause : cannotOpen(file, cause))
-  )).pipe(
+  Layer.effectDiscard(
+    Effect.andThen(Migrator.make({})({ loader: migrations }), isNotNewer(file)).pipe(
+      Effect.mapError((cause) => cause instanceof ServerError ? cause : cannotOpen(file, cause))
+    )
+  ).pipe(
     Layer.provideMerge(Layer.effect(SqlClient.SqlClient, make(file))),
     Layer.provide(Reactivity.layer)
   )
@@ -101,5 +114,6 @@ export const rows = <S extends Schema.ConstraintDecoder<unknown>>(schema: S) => 
 /** The first row, if there is one. */
 export const row = <S extends Schema.ConstraintDecoder<unknown>>(schema: S) => {
   const all = rows(schema)
-  return <E>(statement: Effect.Effect<ReadonlyArray<unknown>, E>): Effect.Effect<S["Type"] | undefined, E> => Effect.map(all(statement), ([first]) => first)
+  return <E>(statement: Effect.Effect<ReadonlyArray<unknown>, E>): Effect.Effect<S["Type"] | undefined, E> =>
+    Effect.map(all(statement), ([first]) => first)
 }

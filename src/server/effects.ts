@@ -21,21 +21,40 @@ const make = Effect.gen(function*() {
   const states = yield* StateVersions
 
   const last = (stageId: string) =>
-    Effect.map(row(Schema.Struct({ number: Schema.Int }))(sql`SELECT COALESCE(MAX(number), 0) AS number FROM effects WHERE stageId = ${stageId}`), (found) => found?.number ?? 0)
+    Effect.map(
+      row(Schema.Struct({ number: Schema.Int }))(sql`SELECT COALESCE(MAX(number), 0) AS number FROM effects WHERE stageId = ${stageId}`),
+      (found) => found?.number ?? 0
+    )
 
-  /** Gives the last number that is stored, and how many are new. What is stored already may be sent again; a gap is refused with the true end. */
+  /**
+   * Gives the last number that is stored, and how many are new. What is stored already may be sent again; a gap is refused with the true
+   * end.
+   */
   const append = Effect.fn("Effects.append")((stageId: string, entries: ReadonlyArray<JournalEntry>) =>
     sql.withTransaction(Effect.gen(function*() {
       const first = entries[0]?.number ?? 0
-      if (entries.some(({ number }, at) => number !== first + at)) return yield* invalid("The entries of a journal follow each other without a gap.")
+      if (entries.some(({ number }, at) => number !== first + at)) {
+        return yield* invalid("The entries of a journal follow each other without a gap.")
+      }
       const stored = yield* last(stageId)
-      if (first > stored + 1) return yield* conflict("journal-gap", `The journal ends with ${stored}, not before ${first}; go on from there.`, { number: stored })
+      if (first > stored + 1) {
+        return yield* conflict("journal-gap", `The journal ends with ${stored}, not before ${first}; go on from there.`, { number: stored })
+      }
       const fresh = entries.slice(stored + 1 - first)
-      yield* Effect.forEach(fresh, (entry) => sql`INSERT INTO effects ${sql.insert({ stageId, number: entry.number, entry: JSON.stringify(entry) })}`, { discard: true })
+      yield* Effect.forEach(
+        fresh,
+        (entry) => sql`INSERT INTO effects ${sql.insert({ stageId, number: entry.number, entry: JSON.stringify(entry) })}`,
+        { discard: true }
+      )
       return { number: stored + fresh.length, added: fresh.length }
-    })))
+    }))
+  )
 
-  const journal = (stageId: string) => Effect.map(rows(Stored)(sql`SELECT entry FROM effects WHERE stageId = ${stageId} ORDER BY number`), (found) => found.map(({ entry }) => entry))
+  const journal = (stageId: string) =>
+    Effect.map(
+      rows(Stored)(sql`SELECT entry FROM effects WHERE stageId = ${stageId} ORDER BY number`),
+      (found) => found.map(({ entry }) => entry)
+    )
 
   /** The state as it is stored; of one that is damaged nothing is believed. */
   const state = (workspaceId: string) =>
@@ -48,17 +67,29 @@ const make = Effect.gen(function*() {
 
   /** What the last plan of the run wants to be made. */
   const planned = (runId: string) =>
-    Effect.flatMap(row(Schema.Struct({ id: Schema.String }))(sql`SELECT id FROM stages WHERE runId = ${runId} AND stage = 'plan' ORDER BY seq DESC LIMIT 1`), (plan) => plan === undefined ? Effect.succeed([]) : journal(plan.id))
+    Effect.flatMap(
+      row(Schema.Struct({ id: Schema.String }))(
+        sql`SELECT id FROM stages WHERE runId = ${runId} AND stage = 'plan' ORDER BY seq DESC LIMIT 1`
+      ),
+      (plan) => plan === undefined ? Effect.succeed([]) : journal(plan.id)
+    )
 
-  /** What the state, as it is now, lacks of what a stage that did not succeed has made, or may have made; nothing where it has all. An encrypted one has what an end in order says. */
-  const missing = Effect.fn("Effects.missing")(function*(stageId: string, workspaceId: string, result: StageResult, wanted: ReadonlyArray<JournalEntry>, limit: number) {
-    const entries = yield* journal(stageId)
-    if (entries.length + wanted.length === 0) return undefined
-    const [text, inOrder] = [yield* state(workspaceId), endedInOrder(result)]
-    if (inOrder && isEncrypted(text)) return undefined
-    const effects = stageEffects(entries, stateObjects(text), inOrder, limit, wanted)
-    return effects.unsavedCount + effects.unknownCount + (effects.unseenCount ?? 0) === 0 && effects.incomplete === undefined ? undefined : effects
-  })
+  /**
+   * What the state, as it is now, lacks of what a stage that did not succeed has made, or may have made; nothing where it has all. An
+   * encrypted one has what an end in order says.
+   */
+  const missing = Effect.fn("Effects.missing")(
+    function*(stageId: string, workspaceId: string, result: StageResult, wanted: ReadonlyArray<JournalEntry>, limit: number) {
+      const entries = yield* journal(stageId)
+      if (entries.length + wanted.length === 0) return undefined
+      const [text, inOrder] = [yield* state(workspaceId), endedInOrder(result)]
+      if (inOrder && isEncrypted(text)) return undefined
+      const effects = stageEffects(entries, stateObjects(text), inOrder, limit, wanted)
+      return effects.unsavedCount + effects.unknownCount + (effects.unseenCount ?? 0) === 0 && effects.incomplete === undefined
+        ? undefined
+        : effects
+    }
+  )
 
   /** The same of the stage of a rescue, by now. */
   const missingFor = Effect.fnUntraced(function*({ stageId, workspaceId }: Pick<Rescue, "stageId" | "workspaceId">) {
@@ -67,7 +98,8 @@ const make = Effect.gen(function*() {
   })
 
   /** What its plan wants is no matter any more. */
-  const forgetPlanned = (runId: string) => Effect.asVoid(sql`DELETE FROM effects WHERE stageId IN (SELECT id FROM stages WHERE runId = ${runId} AND stage = 'plan')`)
+  const forgetPlanned = (runId: string) =>
+    Effect.asVoid(sql`DELETE FROM effects WHERE stageId IN (SELECT id FROM stages WHERE runId = ${runId} AND stage = 'plan')`)
 
   /** The same when the stage ends, for its view. */
   const account = Effect.fn("Effects.account")(function*({ id, runId, stage }: StageRow, workspaceId: string, result: StageResult) {

@@ -37,10 +37,12 @@ const make = Effect.gen(function*() {
   const blobs = yield* Blobs
   const { removeUnnamed } = yield* NamedBlobs
 
-  const find = (workspaceId: string, id: string) => row(KeptState)(sql`SELECT * FROM evidence WHERE workspaceId = ${workspaceId} AND id = ${id}`)
+  const find = (workspaceId: string, id: string) =>
+    row(KeptState)(sql`SELECT * FROM evidence WHERE workspaceId = ${workspaceId} AND id = ${id}`)
   /** Newest first. */
   const list = (workspaceId: string) => rows(KeptState)(sql`SELECT * FROM evidence WHERE workspaceId = ${workspaceId} ORDER BY seq DESC`)
-  const ofStage = (stageId: string, sha256: string) => row(KeptState)(sql`SELECT * FROM evidence WHERE stageId = ${stageId} AND sha256 = ${sha256}`)
+  const ofStage = (stageId: string, sha256: string) =>
+    row(KeptState)(sql`SELECT * FROM evidence WHERE stageId = ${stageId} AND sha256 = ${sha256}`)
 
   /** One is kept however large it is. */
   const prune = Effect.fnUntraced(function*({ stageId, workspaceId }: Pick<KeptState, "stageId" | "workspaceId">) {

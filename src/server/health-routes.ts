@@ -20,7 +20,8 @@ const Since = Schema.Struct({ at: Timestamp })
 
 const atWork: ReadonlyArray<RunStatus> = ["planning", "applying"]
 /** A clock that was set back makes none younger than new. */
-const ageSeconds = (since: string | undefined, now: number) => since === undefined ? 0 : Math.max(0, Math.floor((now - Date.parse(since)) / 1000))
+const ageSeconds = (since: string | undefined, now: number) =>
+  since === undefined ? 0 : Math.max(0, Math.floor((now - Date.parse(since)) / 1000))
 const gauge = (name: string, help: string, value: number) => [`# HELP ${name} ${help}`, `# TYPE ${name} gauge`, `${name} ${value}`]
 
 export const healthRoutes = HttpRouter.addAll(Effect.gen(function*() {
@@ -45,17 +46,29 @@ export const healthRoutes = HttpRouter.addAll(Effect.gen(function*() {
       Effect.gen(function*() {
         const counts = yield* rows(Count)(sql`SELECT status, count(*) AS n FROM runs GROUP BY status`)
         const doubts = yield* rows(Total)(sql`SELECT count(*) AS n FROM rescues WHERE settledAt IS NULL`)
-        const since = yield* rows(Since)(sql`SELECT json_extract(timestamps, '$.' || status) AS at FROM runs WHERE ${sql.in("status", atWork)} ORDER BY at LIMIT 1`)
+        const since = yield* rows(Since)(
+          sql`SELECT json_extract(timestamps, '$.' || status) AS at FROM runs WHERE ${sql.in("status", atWork)} ORDER BY at LIMIT 1`
+        )
         const free = yield* Effect.option(Effect.tryPromise(() => statfs(dataDir)))
         const lines = [
           "# HELP agent_job_server_runs Runs by status.",
           "# TYPE agent_job_server_runs gauge",
-          ...RunStatus.literals.map((status) => `agent_job_server_runs{status="${status}"} ${counts.find((count) => count.status === status)?.n ?? 0}`),
-          ...gauge("agent_job_server_oldest_run_at_work_seconds", "Since the run that has been at work for the longest began to plan or to apply; 0 if none is.", ageSeconds(since[0]?.at, yield* Clock.currentTimeMillis)),
+          ...RunStatus.literals.map((status) =>
+            `agent_job_server_runs{status="${status}"} ${counts.find((count) => count.status === status)?.n ?? 0}`
+          ),
+          ...gauge(
+            "agent_job_server_oldest_run_at_work_seconds",
+            "Since the run that has been at work for the longest began to plan or to apply; 0 if none is.",
+            ageSeconds(since[0]?.at, yield* Clock.currentTimeMillis)
+          ),
           ...gauge("agent_job_server_states_in_doubt", "States that wait for a person, and their workspaces with them.", doubts[0]?.n ?? 0),
           ...gauge("agent_job_server_agents", "Agents that asked for work in the last 90 seconds.", yield* assignments.connected),
           ...gauge("agent_job_server_resident_bytes", "Memory of the process.", process.memoryUsage.rss()),
-          ...Option.match(free, { onNone: () => [], onSome: ({ bavail, bsize }) => gauge("agent_job_server_disk_free_bytes", "Room that is left for the data directory.", bavail * bsize) })
+          ...Option.match(free, {
+            onNone: () => [],
+            onSome: ({ bavail, bsize }) =>
+              gauge("agent_job_server_disk_free_bytes", "Room that is left for the data directory.", bavail * bsize)
+          })
         ]
         return HttpServerResponse.text(`${lines.join("\n")}\n`, { contentType: "text/plain; version=0.0.4; charset=utf-8" })
       })),

@@ -8,7 +8,9 @@ import { RunId } from "../schema/names.ts"
 const alphabet = "abcdefghijkmnpqrstuvwxyz23456789"
 
 /** Where ids and tokens come from: the system's own, but in a simulation, which has to do the same again. */
-export const RandomBytes = Context.Reference<(size: number) => Uint8Array>("agent-job/server/RandomBytes", { defaultValue: () => randomBytes })
+export const RandomBytes = Context.Reference<(size: number) => Uint8Array>("agent-job/server/RandomBytes", {
+  defaultValue: () => randomBytes
+})
 
 const random = Effect.map(RandomBytes, (bytes) => Array.from(bytes(16), (byte) => alphabet[byte % alphabet.length]).join(""))
 

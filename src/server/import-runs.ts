@@ -21,7 +21,10 @@ import { Stages } from "./stages.ts"
 import { Workspaces } from "./workspaces.ts"
 
 const fileName = "agent-job-import.tf"
-/** The two empty blocks that end an archive. Nothing is told of what comes before them: a long path, or one that is not ASCII, has an entry of its own. */
+/**
+ * The two empty blocks that end an archive. Nothing is told of what comes before them: a long path, or one that is not ASCII, has an entry
+ * of its own.
+ */
 const endBytes = 2 * 512
 
 /** One file as the beginning of a tar.gz: a member of gzip without the end of the archive, so that another archive may follow. */
@@ -60,7 +63,9 @@ const make = Effect.gen(function*() {
   /** There is one import at a time in a workspace. */
   const noneRuns = Effect.fnUntraced(function*(pending: ReadonlyArray<Rescue>) {
     const open = (yield* Effect.forEach(pending, ({ id }) => runs.ofRescue(id))).flat().find(({ status }) => !isFinal(status))
-    if (open !== undefined) return yield* conflict("import-runs", `The run ${open.id} imports already; look at it with: agent-job get ${open.id}`)
+    if (open !== undefined) {
+      return yield* conflict("import-runs", `The run ${open.id} imports already; look at it with: agent-job get ${open.id}`)
+    }
   })
 
   /** What began before the doubt came goes on; an import beside it would be a second apply of the workspace. */
@@ -68,17 +73,30 @@ const make = Effect.gen(function*() {
     const AtWork = Schema.Struct({ runId: RunId })
     const other = yield* row(AtWork)(sql`SELECT runs.id AS runId FROM runs JOIN stages ON stages.runId = runs.id
       WHERE runs.workspaceId = ${workspaceId} AND stages.stage <> 'plan' AND stages.startedAt IS NOT NULL AND stages.endedAt IS NULL LIMIT 1`)
-    if (other !== undefined) return yield* conflict("wrong-moment", `The run ${other.runId} still changes what the state is of, so nothing can be imported before its end; look at it with: agent-job get ${other.runId}`)
+    if (other !== undefined) {
+      return yield* conflict(
+        "wrong-moment",
+        `The run ${other.runId} still changes what the state is of, so nothing can be imported before its end; look at it with: agent-job get ${other.runId}`
+      )
+    }
   })
 
   /** Of a run that is emptied nobody knows what it made. */
   const noneRemoved = Effect.fnUntraced(function*(pending: ReadonlyArray<Rescue>) {
     const of = yield* Effect.forEach(pending, ({ stageId }) => Effect.flatMap(stages.get(stageId), ({ runId }) => runs.get(runId)))
     const removed = of.find(({ removedAt }) => removedAt !== null)
-    if (removed !== undefined) return yield* conflict("configuration-removed", `The configuration of ${removed.id} and what it made are gone, as it is old; import by hand what is missing, and then settle with --keep.`)
+    if (removed !== undefined) {
+      return yield* conflict(
+        "configuration-removed",
+        `The configuration of ${removed.id} and what it made are gone, as it is old; import by hand what is missing, and then settle with --keep.`
+      )
+    }
   })
 
-  /** For the oldest rescue that something can be imported for: the first of what is missing, as many as a plan may be narrowed to; the rest comes with the next one. */
+  /**
+   * For the oldest rescue that something can be imported for: the first of what is missing, as many as a plan may be narrowed to; the rest
+   * comes with the next one.
+   */
   const start = Effect.fn("ImportRuns.start")(function*(name: string) {
     const workspace = yield* workspaces.find(name)
     const pending = workspace === undefined ? [] : yield* rescues.pending(workspace.id)
@@ -86,7 +104,9 @@ const make = Effect.gen(function*() {
     yield* noneRuns(pending)
     const next = (yield* Effect.forEach(pending, foundFor)).find(({ found }) => found.length > 0)
     if (next === undefined) yield* noneRemoved(pending)
-    if (next === undefined) return yield* conflict("nothing-to-import", `Nothing with an id that can be imported is missing in the state of ${name}.`)
+    if (next === undefined) {
+      return yield* conflict("nothing-to-import", `Nothing with an id that can be imported is missing in the state of ${name}.`)
+    }
     const { found, rescue } = next
     const before = yield* runs.get((yield* stages.get(rescue.stageId)).runId)
     const archive = yield* archiveWith(before.configurationVersionId, workspace.workingDirectory, found)

@@ -47,11 +47,18 @@ const make = Effect.gen(function*() {
   const keyOf = (stage: string) => tokens.secretOf(`kept state ${stage}`)
 
   /** What is dropped is refused, so that whoever has a copy keeps it. */
-  const leave = Effect.fnUntraced(function*(stageId: string, workspaceId: string, state: { readonly bytes: Uint8Array; readonly why: string }) {
-    const { as, sentence } = yield* states.leave(stageId, workspaceId, state)
-    if (as === "nothing") return yield* conflict("not-kept", `The server has nothing of this state of ${stageId}, so its copy is to stay where it is. ${sentence}`)
-    return { workspaceId, stored: as === "stored" ? sentence : undefined }
-  })
+  const leave = Effect.fnUntraced(
+    function*(stageId: string, workspaceId: string, state: { readonly bytes: Uint8Array; readonly why: string }) {
+      const { as, sentence } = yield* states.leave(stageId, workspaceId, state)
+      if (as === "nothing") {
+        return yield* conflict(
+          "not-kept",
+          `The server has nothing of this state of ${stageId}, so its copy is to stay where it is. ${sentence}`
+        )
+      }
+      return { workspaceId, stored: as === "stored" ? sentence : undefined }
+    }
+  )
 
   /** What was stored, or kept as evidence before, is success. Gives the workspace, and what is said of one that was stored. */
   const take = Effect.fn("KeptStates.take")(function*(bytes: Uint8Array) {
@@ -67,7 +74,12 @@ const make = Effect.gen(function*() {
   /** Of the stage that is in doubt, since nothing in it says whose it is. */
   const takePlain = Effect.fnUntraced(function*({ id, name }: Workspace, bytes: Uint8Array, by: string) {
     const [pending] = yield* rescues.pending(id)
-    if (pending === undefined) return yield* conflict("nothing-pending", `Nothing of ${name} waits to be settled, so no state is taken; see: agent-job state show ${name}`)
+    if (pending === undefined) {
+      return yield* conflict(
+        "nothing-pending",
+        `Nothing of ${name} waits to be settled, so no state is taken; see: agent-job state show ${name}`
+      )
+    }
     return yield* leave(pending.stageId, id, { bytes, why: `It is a file that ${by} brought.` })
   })
 
@@ -75,7 +87,9 @@ const make = Effect.gen(function*() {
   const bring = Effect.fn("KeptStates.bring")(function*(name: string, bytes: Uint8Array, by: string) {
     const workspace = yield* workspaces.named(name)
     const { stored, workspaceId } = yield* stageIn(bytes) === undefined ? takePlain(workspace, bytes, by) : take(bytes)
-    if (workspaceId !== workspace.id) return yield* conflict("other-workspace", `This kept state is of another workspace than ${name}; it is kept there.`)
+    if (workspaceId !== workspace.id) {
+      return yield* conflict("other-workspace", `This kept state is of another workspace than ${name}; it is kept there.`)
+    }
     if (stored !== undefined) return yield* conflict("stored-before", `Nothing was taken of this state of ${name}. ${stored}`)
   })
 

@@ -19,7 +19,10 @@ export const Rates = Context.Reference<Readonly<Record<Caller["kind"] | "address
   })
 })
 
-/** Requests of one caller that are not answered yet, polls among them: each may hold a piece of a log or of a file until its client takes it. All agents of a pool have one token, with two polls each. */
+/**
+ * Requests of one caller that are not answered yet, polls among them: each may hold a piece of a log or of a file until its client takes
+ * it. All agents of a pool have one token, with two polls each.
+ */
 export const AtOnce = Context.Reference<Readonly<Record<Caller["kind"], number>>>("agent-job/server/AtOnce", {
   defaultValue: () => ({ user: 500, pool: 4000, task: 50, link: 50 })
 })
@@ -37,58 +40,69 @@ export class Limits extends Context.Service<Limits, {
   /** A place among what the caller asks at once, until the scope ends and its client has the answer; 429 when there is none. */
   readonly place: (caller: Caller, request: HttpServerRequest.HttpServerRequest) => Effect.Effect<void, Refused, Scope.Scope>
 }>()("agent-job/server/Limits") {
-  static readonly layer = Layer.effect(Limits, Effect.gen(function*() {
-    const atOnce = yield* AtOnce
-    const places = new Map<string, number>()
-    const rates = yield* Rates
-    const buckets = new Map<string, { readonly bucket: Bucket; readonly rate: Rate }>()
+  static readonly layer = Layer.effect(
+    Limits,
+    Effect.gen(function*() {
+      const atOnce = yield* AtOnce
+      const places = new Map<string, number>()
+      const rates = yield* Rates
+      const buckets = new Map<string, { readonly bucket: Bucket; readonly rate: Rate }>()
 
-    /** From the longest unused on, until one still matters. */
-    const forget = (now: number) => {
-      for (const [key, { bucket, rate }] of buckets) {
-        if (buckets.size <= rememberedBuckets && !isFull(bucket, rate, now)) return
-        buckets.delete(key)
+      /** From the longest unused on, until one still matters. */
+      const forget = (now: number) => {
+        for (const [key, { bucket, rate }] of buckets) {
+          if (buckets.size <= rememberedBuckets && !isFull(bucket, rate, now)) return
+          buckets.delete(key)
+        }
       }
-    }
 
-    const leave = (key: string): void => {
-      const left = (places.get(key) ?? 1) - 1
-      if (left === 0) places.delete(key)
-      else places.set(key, left)
-    }
+      const leave = (key: string): void => {
+        const left = (places.get(key) ?? 1) - 1
+        if (left === 0) places.delete(key)
+        else places.set(key, left)
+      }
 
-    return Limits.of({
-      place: Effect.fnUntraced(function*({ kind, name }, request) {
-        const response = NodeHttpServerRequest.toServerResponse(request)
-        const key = `${kind} ${name}`
-        const taken = places.get(key) ?? 0
-        if (taken >= atOnce[kind]) {
-          return yield* new Refused({
-            status: 429, error: "too-many-requests", retryAfterSeconds,
-            message: `There are ${taken} requests of this ${named[kind]} that are not answered yet; repeat it in ${retryAfterSeconds} s.`
-          })
-        }
-        yield* Effect.acquireRelease(Effect.sync(() => places.set(key, (places.get(key) ?? 0) + 1)), () => Effect.sync(() => {
-          if (response.writableFinished || response.destroyed) leave(key)
-          else response.once("close", () => leave(key)) // a small answer ends its scope before the socket has taken it
-        }))
-      }),
-      admit: Effect.fnUntraced(function*(caller, request) {
-        const now = yield* Clock.currentTimeMillis
-        const { kind, name } = Option.getOrElse(caller, () => ({ kind: "address", name: Option.getOrElse(request.remoteAddress, () => "") } as const))
-        const key = `${kind} ${name}`
-        const rate = rates[kind]
-        const { bucket, waitSeconds } = take(buckets.get(key)?.bucket ?? fullBucket(rate, now), rate, now)
-        buckets.delete(key) // so that the map's order is that of the last requests
-        buckets.set(key, { bucket, rate })
-        forget(now)
-        if (waitSeconds > 0) {
-          return yield* new Refused({
-            status: 429, error: "too-many-requests", retryAfterSeconds: waitSeconds,
-            message: `There are too many requests of this ${named[kind]}; repeat it in ${waitSeconds} s.`
-          })
-        }
+      return Limits.of({
+        place: Effect.fnUntraced(function*({ kind, name }, request) {
+          const response = NodeHttpServerRequest.toServerResponse(request)
+          const key = `${kind} ${name}`
+          const taken = places.get(key) ?? 0
+          if (taken >= atOnce[kind]) {
+            return yield* new Refused({
+              status: 429,
+              error: "too-many-requests",
+              retryAfterSeconds,
+              message: `There are ${taken} requests of this ${named[kind]} that are not answered yet; repeat it in ${retryAfterSeconds} s.`
+            })
+          }
+          yield* Effect.acquireRelease(Effect.sync(() => places.set(key, (places.get(key) ?? 0) + 1)), () =>
+            Effect.sync(() => {
+              if (response.writableFinished || response.destroyed) leave(key)
+              else response.once("close", () => leave(key)) // a small answer ends its scope before the socket has taken it
+            }))
+        }),
+        admit: Effect.fnUntraced(function*(caller, request) {
+          const now = yield* Clock.currentTimeMillis
+          const { kind, name } = Option.getOrElse(
+            caller,
+            () => ({ kind: "address", name: Option.getOrElse(request.remoteAddress, () => "") } as const)
+          )
+          const key = `${kind} ${name}`
+          const rate = rates[kind]
+          const { bucket, waitSeconds } = take(buckets.get(key)?.bucket ?? fullBucket(rate, now), rate, now)
+          buckets.delete(key) // so that the map's order is that of the last requests
+          buckets.set(key, { bucket, rate })
+          forget(now)
+          if (waitSeconds > 0) {
+            return yield* new Refused({
+              status: 429,
+              error: "too-many-requests",
+              retryAfterSeconds: waitSeconds,
+              message: `There are too many requests of this ${named[kind]}; repeat it in ${waitSeconds} s.`
+            })
+          }
+        })
       })
     })
-  }))
+  )
 }

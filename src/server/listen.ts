@@ -24,7 +24,10 @@ export const Connections = Context.Reference<Readonly<Record<"atOnce" | "ofOneAd
   defaultValue: () => ({ atOnce: 4096, ofOneAddress: 3072 })
 })
 
-/** Requests of one connection that wait for the answer to the one before. One may come while we have yet to learn that its client has the whole answer; who sends more asks without reading. */
+/**
+ * Requests of one connection that wait for the answer to the one before. One may come while we have yet to learn that its client has the
+ * whole answer; who sends more asks without reading.
+ */
 const waitingOfConnection = 4
 
 /** There is nothing here for a browser to load, frame, guess or keep. */
@@ -37,7 +40,11 @@ const guards: Readonly<Record<string, string>> = {
 }
 
 const words: Readonly<Record<string, readonly [number, string, string]>> = {
-  HPE_HEADER_OVERFLOW: [431, "Request Header Fields Too Large", `The headers and the address have more than ${headerLimitBytes} bytes; make them smaller.`],
+  HPE_HEADER_OVERFLOW: [
+    431,
+    "Request Header Fields Too Large",
+    `The headers and the address have more than ${headerLimitBytes} bytes; make them smaller.`
+  ],
   ERR_HTTP_REQUEST_TIMEOUT: [408, "Request Timeout", "The request did not arrive in time; send it again, and faster."]
 }
 
@@ -47,7 +54,10 @@ const refuse = (error: Error & { readonly code?: string }, socket: Duplex): void
   if (!socket.writable) return void socket.destroy()
   const body = JSON.stringify({ error: phrase.toLowerCase().replaceAll(" ", "-"), message })
   const headers = { ...guards, "content-type": "application/json", "content-length": String(Buffer.byteLength(body)), connection: "close" }
-  socket.end(`HTTP/1.1 ${status} ${phrase}\r\n${Object.entries(headers).map(([name, value]) => `${name}: ${value}\r\n`).join("")}\r\n${body}`, () => socket.destroy()) // who goes on sending holds nothing
+  socket.end(
+    `HTTP/1.1 ${status} ${phrase}\r\n${Object.entries(headers).map(([name, value]) => `${name}: ${value}\r\n`).join("")}\r\n${body}`,
+    () => socket.destroy()
+  ) // who goes on sending holds nothing
 }
 
 /** Closes what one address opens beyond its share, before it costs anything. */
@@ -67,7 +77,13 @@ const shareConnections = (server: Server, ofOneAddress: number): void => {
 }
 
 const makeServer = ({ atOnce, ofOneAddress }: typeof Connections.Service): Server => {
-  const server = createServer({ keepAliveTimeout: 65_000, headersTimeout, requestTimeout, connectionsCheckingInterval: 2000, maxHeaderSize: headerLimitBytes })
+  const server = createServer({
+    keepAliveTimeout: 65_000,
+    headersTimeout,
+    requestTimeout,
+    connectionsCheckingInterval: 2000,
+    maxHeaderSize: headerLimitBytes
+  })
   server.maxConnections = atOnce
   server.setTimeout(silentConnection)
   server.on("clientError", refuse)
@@ -87,7 +103,10 @@ const next = (turn: Turns) => {
   turn.waiting.shift()?.()
 }
 
-/** Of one connection one request after the other, so that it holds one answer at a time. False for those whose connection is closed meanwhile, by us if it asks too much ahead. */
+/**
+ * Of one connection one request after the other, so that it holds one answer at a time. False for those whose connection is closed
+ * meanwhile, by us if it asks too much ahead.
+ */
 const inTurn = Effect.fnUntraced(function*(request: HttpServerRequest.HttpServerRequest) {
   const { socket } = NodeHttpServerRequest.toIncomingMessage(request)
   const turn = turns.get(socket) ?? { busy: false, waiting: [] }
@@ -115,7 +134,15 @@ export const guarded = HttpRouter.middleware((handler) =>
     const request = yield* HttpServerRequest.HttpServerRequest
     if (!(yield* inTurn(request))) return toNobody
     const { url } = request
-    if (url.length > urlLimit) return formOf(url)(new Refused({ status: 414, error: "address-too-long", message: `The address has more than ${urlLimit} characters; make it shorter.` }))
+    if (url.length > urlLimit) {
+      return formOf(url)(
+        new Refused({
+          status: 414,
+          error: "address-too-long",
+          message: `The address has more than ${urlLimit} characters; make it shorter.`
+        })
+      )
+    }
     return yield* handler
   }).pipe(
     Effect.catchIf(isNoRoute, () => Effect.map(HttpServerRequest.HttpServerRequest, ({ url }) => formOf(url)(notFound()))),
@@ -123,11 +150,16 @@ export const guarded = HttpRouter.middleware((handler) =>
   ), { global: true })
 
 export const listen = (port: number) =>
-  Layer.unwrap(Effect.map(Connections, (limits) => NodeHttpServer.layer(() => makeServer(limits), { port, gracefulShutdownTimeout: Duration.seconds(2) }))).pipe(
+  Layer.unwrap(
+    Effect.map(Connections, (limits) =>
+      NodeHttpServer.layer(() => makeServer(limits), { port, gracefulShutdownTimeout: Duration.seconds(2) }))
+  ).pipe(
     Layer.catchTag("ServeError", ({ cause }) =>
-      Layer.effectContext(Effect.fail(new ServerError({
-        message: cause instanceof Error && "code" in cause && cause.code === "EADDRINUSE"
-          ? `Port ${port} is in use; stop what listens there or choose another one with --port.`
-          : `The server cannot listen on port ${port} (${cause instanceof Error ? cause.message : cause}).`
-      }))))
+      Layer.effectContext(Effect.fail(
+        new ServerError({
+          message: cause instanceof Error && "code" in cause && cause.code === "EADDRINUSE"
+            ? `Port ${port} is in use; stop what listens there or choose another one with --port.`
+            : `The server cannot listen on port ${port} (${cause instanceof Error ? cause.message : cause}).`
+        })
+      )))
   )

@@ -3,11 +3,11 @@
 // Used by the task API (append) and by whoever follows a log.
 import { Context, Effect, Layer, Option, Schema } from "effect"
 import { SqlClient } from "effect/sql"
+import { isFinal } from "../core/run-machine.ts"
 import { Commits } from "./commits.ts"
 import { rows } from "./database.ts"
 import { runOfStep, stepId } from "./ids.ts"
 import { conflict, Refused, unauthorized } from "./refused.ts"
-import { isFinal } from "../core/run-machine.ts"
 import { type Run, Runs } from "./runs.ts"
 import { type StageRow, Stages, stepOf, stepStatus } from "./stages.ts"
 
@@ -17,7 +17,9 @@ const logLimitBytes = 64 * 1024 * 1024
 /** Of what comes after: an error is mostly at the end. */
 const tailLimitBytes = 256 * 1024
 
-const notice = new TextEncoder().encode("\n[The log is longer than 64 MiB; of the rest only the end is kept, and shown when the stage is over.]\n")
+const notice = new TextEncoder().encode(
+  "\n[The log is longer than 64 MiB; of the rest only the end is kept, and shown when the stage is over.]\n"
+)
 
 /** Stock clients want 0x02 before a log and 0x03 after it, and drop the first three lines of an apply's. */
 const opening = (run: Run, step: "plan" | "apply"): Uint8Array =>
@@ -25,10 +27,17 @@ const opening = (run: Run, step: "plan" | "apply"): Uint8Array =>
 
 const closing = new Uint8Array([3])
 
-const again = ({ result }: StageRow, { attempt }: StageRow): Uint8Array => new TextEncoder().encode(`\n[${result?.reason ?? "Lost"}: planned again, attempt ${attempt}]\n\n`)
+const again = ({ result }: StageRow, { attempt }: StageRow): Uint8Array =>
+  new TextEncoder().encode(`\n[${result?.reason ?? "Lost"}: planned again, attempt ${attempt}]\n\n`)
 
 const removed = (id: string, at: string) =>
-  new Refused({ status: 410, error: "removed", message: `The log of ${id} was removed on ${at.slice(0, 10)}, as it was old; the server's --keep-days and --keep-runs say how long logs are kept.` })
+  new Refused({
+    status: 410,
+    error: "removed",
+    message: `The log of ${id} was removed on ${
+      at.slice(0, 10)
+    }, as it was old; the server's --keep-days and --keep-runs say how long logs are kept.`
+  })
 
 const nothing = new Uint8Array(0)
 
@@ -77,7 +86,9 @@ const make = Effect.gen(function*() {
     sql.withTransaction(Effect.gen(function*() {
       const stage = yield* stages.get(stageId)
       if (stage.endedAt !== null) return yield* unauthorized() // it ended while the piece came, and readers have gone on from its end
-      if (offset > stage.logEnd) return yield* conflict("log-gap", `The log ends at ${stage.logEnd}, not at ${offset}; go on from there.`, { offset: stage.logEnd })
+      if (offset > stage.logEnd) {
+        return yield* conflict("log-gap", `The log ends at ${stage.logEnd}, not at ${offset}; go on from there.`, { offset: stage.logEnd })
+      }
       const fresh = bytes.subarray(stage.logEnd - offset)
       if (fresh.byteLength === 0) return stage.logEnd
       const logEnd = stage.logEnd + fresh.byteLength
@@ -89,9 +100,13 @@ const make = Effect.gen(function*() {
       yield* sql`UPDATE stages SET ${sql.update({ logEnd, logStored: stage.logStored + stored.byteLength })} WHERE id = ${stageId}`
       yield* commits.news(`logs ${stage.runId}`)
       return logEnd
-    })))
+    }))
+  )
 
-  /** The framed log of a run's step, of which no more is read than asked for, since a piece may have megabytes: what there is from `offset` on, and whether the log ends with it. */
+  /**
+   * The framed log of a run's step, of which no more is read than asked for, since a piece may have megabytes: what there is from `offset`
+   * on, and whether the log ends with it.
+   */
   const look = Effect.fnUntraced(function*(run: Run, step: "plan" | "apply", offset: number, limit: number) {
     const attempts = (yield* stages.ofRun(run.id)).filter((candidate) => stepOf(candidate.stage) === step)
     const last = attempts.at(-1)
@@ -100,29 +115,51 @@ const make = Effect.gen(function*() {
     const head = opening(run, step)
     const ended = over ? attempts : attempts.slice(0, -1)
     const tails = yield* tailsOf(ended.map(({ id }) => id))
-    const parts = partsOf(head, attempts, new Map(tails.flatMap(({ bytes, stageId }) => ended.filter(({ id }) => id === stageId).map((stage) => [stageId, tailOf(stage, bytes)] as const))))
+    const parts = partsOf(
+      head,
+      attempts,
+      new Map(
+        tails.flatMap(({ bytes, stageId }) =>
+          ended.filter(({ id }) => id === stageId).map((stage) => [stageId, tailOf(stage, bytes)] as const)
+        )
+      )
+    )
     const chunks = yield* Effect.forEach(parts, ({ stage, start }) =>
       Effect.map(
-        rows(Chunk)(sql`SELECT MAX(position, ${offset - start}) AS position, substr(bytes, MAX(0, ${offset - start} - position) + 1, ${limit}) AS bytes FROM logChunks WHERE stageId = ${stage.id}
+        rows(Chunk)(
+          sql`SELECT MAX(position, ${offset - start}) AS position, substr(bytes, MAX(0, ${
+            offset - start
+          } - position) + 1, ${limit}) AS bytes FROM logChunks WHERE stageId = ${stage.id}
           AND position >= (SELECT COALESCE(MAX(position), 0) FROM logChunks WHERE stageId = ${stage.id} AND position <= ${offset - start})
-          AND position + length(bytes) > ${offset - start} AND position < ${offset + limit - start} ORDER BY position`),
+          AND position + length(bytes) > ${offset - start} AND position < ${offset + limit - start} ORDER BY position`
+        ),
         (found) => found.map(({ bytes, position }) => ({ at: start + position, bytes }))
       ))
-    return cut([
-      ...(parts.length === 0 ? [{ at: 0, bytes: head }] : parts.flatMap(({ heading, tail }, index) => [heading, ...chunks[index] ?? [], tail])),
-      ...(over ? [{ at: parts.at(-1)?.end ?? head.byteLength, bytes: closing }] : [])
-    ], offset, limit)
+    return cut(
+      [
+        ...(parts.length === 0
+          ? [{ at: 0, bytes: head }]
+          : parts.flatMap(({ heading, tail }, index) => [heading, ...chunks[index] ?? [], tail])),
+        ...(over ? [{ at: parts.at(-1)?.end ?? head.byteLength, bytes: closing }] : [])
+      ],
+      offset,
+      limit
+    )
   })
 
   /** Waits up to `waitSeconds` for something to read. `id` is a plan's or an apply's. */
   const read = Effect.fn("Logs.read")(function*(id: string, offset: number, limit: number, waitSeconds: number) {
     const runId = runOfStep(id)
-    const found = yield* commits.await(`logs ${runId}`, waitSeconds, Effect.gen(function*() {
-      const run = yield* runs.get(runId)
-      if (run.removedAt !== null) return yield* removed(run.id, run.removedAt)
-      const bytes = yield* look(run, id === stepId(runId, "plan") ? "plan" : "apply", offset, limit)
-      return { found: bytes.byteLength === 0 ? Option.none<Uint8Array>() : Option.some(bytes) }
-    }))
+    const found = yield* commits.await(
+      `logs ${runId}`,
+      waitSeconds,
+      Effect.gen(function*() {
+        const run = yield* runs.get(runId)
+        if (run.removedAt !== null) return yield* removed(run.id, run.removedAt)
+        const bytes = yield* look(run, id === stepId(runId, "plan") ? "plan" : "apply", offset, limit)
+        return { found: bytes.byteLength === 0 ? Option.none<Uint8Array>() : Option.some(bytes) }
+      })
+    )
     return Option.getOrElse(found, () => new Uint8Array(0))
   })
 

@@ -93,8 +93,14 @@ export const migrations = Migrator.fromRecord({
   "0008_import_runs": statements(`ALTER TABLE runs ADD COLUMN rescueId TEXT REFERENCES rescues (id)`),
   /** Of a log that is longer than what is kept: its end. */
   "0009_log_tails": statements(`CREATE TABLE logTails (stageId TEXT PRIMARY KEY REFERENCES stages (id), bytes BLOB NOT NULL) STRICT`),
-  /** Of a state that later ones of the same stage took the place of: since when its body is gone, while its digest still tells that it was stored. */
-  "0010_superseded_states": statements(`ALTER TABLE stateVersions ADD COLUMN supersededAt TEXT`, `CREATE INDEX stateVersionsByWorkspace ON stateVersions (workspaceId, epoch, seq)`),
+  /**
+   * Of a state that later ones of the same stage took the place of: since when its body is gone, while its digest still tells that it was
+   * stored.
+   */
+  "0010_superseded_states": statements(
+    `ALTER TABLE stateVersions ADD COLUMN supersededAt TEXT`,
+    `CREATE INDEX stateVersionsByWorkspace ON stateVersions (workspaceId, epoch, seq)`
+  ),
   /** So that nothing reads a table that grows from end to end; a test asks of each statement. */
   "0011_indexes": statements(
     `CREATE INDEX runsByStatus ON runs (status, seq)`,
@@ -124,7 +130,9 @@ export const migrations = Migrator.fromRecord({
   /** Of a stage that a person ended, or an agent without its task: who has the task has not, and may not know of it. */
   "0014_forced_ends": statements(`ALTER TABLE stages ADD COLUMN forced INTEGER NOT NULL DEFAULT 0`),
   /** Files that no row names: since when, and when that was seen last. */
-  "0015_unnamed": statements(`CREATE TABLE unnamed (sha256 TEXT PRIMARY KEY, since TEXT NOT NULL, seenAt TEXT NOT NULL) STRICT, WITHOUT ROWID`),
+  "0015_unnamed": statements(
+    `CREATE TABLE unnamed (sha256 TEXT PRIMARY KEY, since TEXT NOT NULL, seenAt TEXT NOT NULL) STRICT, WITHOUT ROWID`
+  ),
   /** The turn of a workspace: runsByStatus has what is pending in all of them. */
   "0016_runs_pending": statements(`CREATE INDEX runsPending ON runs (workspaceId, seq) WHERE status = 'pending'`),
   /** One that went may be uploaded again long after it was made. */

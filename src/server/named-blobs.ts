@@ -22,22 +22,32 @@ const make = Effect.gen(function*() {
   const blobs = yield* Blobs
   /** Its plan is for its apply alone. */
   const isAtWork = sql.literal(`status NOT IN (${finalStatuses.map((status) => `'${status}'`).join(", ")})`)
-  const names = sql`SELECT sha256 FROM configurationVersions WHERE sha256 IS NOT NULL AND removedAt IS NULL UNION ALL SELECT archiveSha256 FROM runs WHERE removedAt IS NULL
+  const names =
+    sql`SELECT sha256 FROM configurationVersions WHERE sha256 IS NOT NULL AND removedAt IS NULL UNION ALL SELECT archiveSha256 FROM runs WHERE removedAt IS NULL
     UNION ALL SELECT planSha256 FROM runs WHERE planSha256 IS NOT NULL AND ${isAtWork} UNION ALL SELECT sha256 FROM stateVersions WHERE supersededAt IS NULL UNION ALL SELECT sha256 FROM evidence`
 
   const isNamed = (sha256: string) => Effect.map(sql`SELECT 1 FROM (${names}) WHERE sha256 = ${sha256} LIMIT 1`, ({ length }) => length > 0)
 
   /** Those that a row still names, or names again, stay. What cannot be removed now is so by a later sweep. */
   const removeUnnamed = (gone: ReadonlyArray<Named>) =>
-    Effect.forEach(gone, ({ sha256 }) => sql.withTransaction(Effect.flatMap(isNamed(sha256), (named) => named ? Effect.void : blobs.remove(sha256))), { discard: true }).pipe(
+    Effect.forEach(
+      gone,
+      ({ sha256 }) => sql.withTransaction(Effect.flatMap(isNamed(sha256), (named) => named ? Effect.void : blobs.remove(sha256))),
+      { discard: true }
+    ).pipe(
       Effect.catch(({ message }) => Effect.logWarning("what nothing names any more stays on the disk for now", message))
     )
 
-  /** Since when no sweep has seen it named. A gap begins it anew: the database was away, and may be a copy that knows of no row that has named the file since. So does a clock that was ahead, or it would never be over. */
+  /**
+   * Since when no sweep has seen it named. A gap begins it anew: the database was away, and may be a copy that knows of no row that has
+   * named the file since. So does a clock that was ahead, or it would never be over.
+   */
   const unnamedSince = Effect.fnUntraced(function*(sha256: string, at: number) {
     const seenAt = isoOf(at)
     const known = yield* row(Schema.Struct({ since: Timestamp }))(sql`INSERT INTO unnamed ${sql.insert({ sha256, since: seenAt, seenAt })}
-      ON CONFLICT (sha256) DO UPDATE SET since = iif(seenAt < ${isoOf(at - gapMillis)} OR since > excluded.since, excluded.since, since), seenAt = excluded.seenAt RETURNING since`)
+      ON CONFLICT (sha256) DO UPDATE SET since = iif(seenAt < ${
+      isoOf(at - gapMillis)
+    } OR since > excluded.since, excluded.since, since), seenAt = excluded.seenAt RETURNING since`)
     return known === undefined ? at : Date.parse(known.since)
   })
 
@@ -45,15 +55,18 @@ const make = Effect.gen(function*() {
   const sweep = Effect.fn("NamedBlobs.sweep")(function*(unnamedForMillis: number) {
     const at = yield* Clock.currentTimeMillis
     let [files, bytes] = [0, 0]
-    yield* Stream.runForEach(blobs.all, Effect.fnUntraced(function*(sha256) {
-      if (yield* isNamed(sha256)) return
-      const found = yield* blobs.about(sha256)
-      if (Option.isNone(found)) return
-      const since = Math.max(yield* unnamedSince(sha256, at), found.value.storedAt)
-      if (since <= at - unnamedForMillis) return yield* removeUnnamed([{ sha256 }])
-      files++
-      bytes += found.value.sizeBytes
-    }))
+    yield* Stream.runForEach(
+      blobs.all,
+      Effect.fnUntraced(function*(sha256) {
+        if (yield* isNamed(sha256)) return
+        const found = yield* blobs.about(sha256)
+        if (Option.isNone(found)) return
+        const since = Math.max(yield* unnamedSince(sha256, at), found.value.storedAt)
+        if (since <= at - unnamedForMillis) return yield* removeUnnamed([{ sha256 }])
+        files++
+        bytes += found.value.sizeBytes
+      })
+    )
     yield* sql`DELETE FROM unnamed WHERE seenAt <> ${isoOf(at)}` // named or gone
     return { files, bytes }
   })

@@ -6,18 +6,32 @@ import { HttpApi, HttpApiEndpoint, HttpApiGroup, HttpApiMiddleware, HttpApiSchem
 import { AuditList, auditPath } from "../schema/audit.ts"
 import { JournalPosition, JournalRequest } from "../schema/effects.ts"
 import { Uid } from "../schema/names.ts"
-import { AcknowledgeRequest, AcquireRequest, AcquireResponse, CancellationsRequest, CancellationsResponse, poolPath, WaitRequest } from "../schema/pool-api.ts"
+import {
+  AcknowledgeRequest,
+  AcquireRequest,
+  AcquireResponse,
+  CancellationsRequest,
+  CancellationsResponse,
+  poolPath,
+  WaitRequest
+} from "../schema/pool-api.ts"
 import { Problem } from "../schema/problem.ts"
 import { RunList, runPath, RunView } from "../schema/run.ts"
 import { StageResult } from "../schema/stage-result.ts"
 import { ForceUnlock, ImportStarted, SettleRescue, StateView } from "../schema/state.ts"
-import { LockGranted, LockInfo, LogPosition, taskHeader, TaskDetails, taskPath } from "../schema/task-api.ts"
+import { LockGranted, LockInfo, LogPosition, TaskDetails, taskHeader, taskPath } from "../schema/task-api.ts"
 
 const bearer = (description: string) => HttpApiSecurity.bearer.pipe(HttpApiSecurity.annotate(OpenApi.Description, description))
 
-class UserToken extends HttpApiMiddleware.Service<UserToken>()("UserToken", { security: { user: bearer("A token of the user token file; also taken as the password of basic authentication.") } }) {}
-class PoolToken extends HttpApiMiddleware.Service<PoolToken>()("PoolToken", { security: { pool: bearer("A token of the pool token file.") } }) {}
-class TaskToken extends HttpApiMiddleware.Service<TaskToken>()("TaskToken", { security: { task: bearer("The token of one assignment; over with the stage's result, but for a state that is left as evidence.") } }) {}
+class UserToken extends HttpApiMiddleware.Service<UserToken>()("UserToken", {
+  security: { user: bearer("A token of the user token file; also taken as the password of basic authentication.") }
+}) {}
+class PoolToken
+  extends HttpApiMiddleware.Service<PoolToken>()("PoolToken", { security: { pool: bearer("A token of the pool token file.") } })
+{}
+class TaskToken extends HttpApiMiddleware.Service<TaskToken>()("TaskToken", {
+  security: { task: bearer("The token of one assignment; over with the stage's result, but for a state that is left as evidence.") }
+}) {}
 
 const refusals = [400, 401, 404, 408, 409, 413, 414, 422, 423, 429, 500, 503].map((status) => Problem.pipe(HttpApiSchema.status(status)))
 const bytes = HttpApiSchema.StreamUint8Array()
@@ -28,34 +42,79 @@ const taskUid = { [taskHeader.taskUid]: Uid }
 
 const pool = HttpApiGroup.make("pool").add(
   HttpApiEndpoint.post("acquire", poolPath.acquire, { payload: AcquireRequest, success: AcquireResponse, error: refusals }),
-  HttpApiEndpoint.post("cancellations", poolPath.cancellations, { payload: CancellationsRequest, success: CancellationsResponse, error: refusals }),
-  HttpApiEndpoint.post("acknowledge", "/api/pool/v1/assignments/:id/acknowledge", { params: id, payload: AcknowledgeRequest, success: done, error: refusals }),
+  HttpApiEndpoint.post("cancellations", poolPath.cancellations, {
+    payload: CancellationsRequest,
+    success: CancellationsResponse,
+    error: refusals
+  }),
+  HttpApiEndpoint.post("acknowledge", "/api/pool/v1/assignments/:id/acknowledge", {
+    params: id,
+    payload: AcknowledgeRequest,
+    success: done,
+    error: refusals
+  }),
   HttpApiEndpoint.post("wait", "/api/pool/v1/assignments/:id/wait", { params: id, payload: WaitRequest, success: done, error: refusals }),
-  HttpApiEndpoint.post("result", "/api/pool/v1/assignments/:id/result", { params: id, query: { taskUid: Schema.optionalKey(Uid) }, payload: StageResult, success: done, error: refusals })
+  HttpApiEndpoint.post("result", "/api/pool/v1/assignments/:id/result", {
+    params: id,
+    query: { taskUid: Schema.optionalKey(Uid) },
+    payload: StageResult,
+    success: done,
+    error: refusals
+  })
 ).middleware(PoolToken)
 
 const task = HttpApiGroup.make("task").add(
   HttpApiEndpoint.get("assignment", taskPath.assignment, { headers: taskUid, success: TaskDetails, error: refusals }),
   HttpApiEndpoint.get("archive", taskPath.archive, { headers: taskUid, success: bytes, error: refusals }),
   HttpApiEndpoint.get("plan", taskPath.plan, { headers: taskUid, success: bytes, error: refusals }),
-  HttpApiEndpoint.put("savePlan", taskPath.plan, { headers: { ...taskUid, [taskHeader.digest]: Schema.String }, payload: bytes, success: done, error: refusals }),
-  HttpApiEndpoint.post("appendLog", taskPath.log, { headers: taskUid, query: { offset: Schema.optionalKey(Schema.FiniteFromString) }, payload: bytes, success: LogPosition, error: refusals }),
-  HttpApiEndpoint.post("appendEffects", taskPath.effects, { headers: taskUid, payload: JournalRequest, success: JournalPosition, error: refusals }),
+  HttpApiEndpoint.put("savePlan", taskPath.plan, {
+    headers: { ...taskUid, [taskHeader.digest]: Schema.String },
+    payload: bytes,
+    success: done,
+    error: refusals
+  }),
+  HttpApiEndpoint.post("appendLog", taskPath.log, {
+    headers: taskUid,
+    query: { offset: Schema.optionalKey(Schema.FiniteFromString) },
+    payload: bytes,
+    success: LogPosition,
+    error: refusals
+  }),
+  HttpApiEndpoint.post("appendEffects", taskPath.effects, {
+    headers: taskUid,
+    payload: JournalRequest,
+    success: JournalPosition,
+    error: refusals
+  }),
   HttpApiEndpoint.post("taskResult", taskPath.result, { headers: taskUid, payload: StageResult, success: done, error: refusals }),
   HttpApiEndpoint.get("readState", taskPath.state, { headers: taskUid, success: bytes, error: refusals }),
   HttpApiEndpoint.post("writeState", taskPath.state, {
-    headers: { ...taskUid, ...digest, [taskHeader.lockId]: Schema.String, [taskHeader.lockEpoch]: Schema.String }, payload: bytes, success: done, error: refusals
+    headers: { ...taskUid, ...digest, [taskHeader.lockId]: Schema.String, [taskHeader.lockEpoch]: Schema.String },
+    payload: bytes,
+    success: done,
+    error: refusals
   }),
   HttpApiEndpoint.post("takeKeptState", taskPath.keptState, { headers: taskUid, payload: bytes, success: done, error: refusals }),
   HttpApiEndpoint.post("lockState", taskPath.lock, { headers: taskUid, payload: LockInfo, success: LockGranted, error: refusals }),
-  HttpApiEndpoint.post("unlockState", taskPath.unlock, { headers: taskUid, payload: LockInfo, success: HttpApiSchema.Empty(200), error: refusals })
+  HttpApiEndpoint.post("unlockState", taskPath.unlock, {
+    headers: taskUid,
+    payload: LockInfo,
+    success: HttpApiSchema.Empty(200),
+    error: refusals
+  })
 ).middleware(TaskToken)
 
 const stateAddress = "/api/state/v1/workspaces/:name"
 const name = { name: Schema.String }
 const state = HttpApiGroup.make("state").add(
   HttpApiEndpoint.get("readWorkspaceState", stateAddress, { params: name, success: bytes, error: refusals }),
-  HttpApiEndpoint.post("writeWorkspaceState", stateAddress, { params: name, query: { ID: Schema.String }, payload: bytes, success: done, error: refusals }),
+  HttpApiEndpoint.post("writeWorkspaceState", stateAddress, {
+    params: name,
+    query: { ID: Schema.String },
+    payload: bytes,
+    success: done,
+    error: refusals
+  }),
   HttpApiEndpoint.put("lockWorkspaceState", stateAddress, { params: name, payload: LockInfo, success: LockGranted, error: refusals }),
   HttpApiEndpoint.make("DELETE")("unlockWorkspaceState", stateAddress, { params: name, success: HttpApiSchema.Empty(200), error: refusals })
 ).middleware(UserToken)
@@ -65,18 +124,33 @@ const rescue = HttpApiGroup.make("rescue").add(
   HttpApiEndpoint.get("getState", statePlace, { params: name, success: StateView, error: refusals }),
   HttpApiEndpoint.get("readEvidence", `${statePlace}/evidence/:id`, { params: { ...name, ...id }, success: bytes, error: refusals }),
   HttpApiEndpoint.post("bringEvidence", `${statePlace}/evidence`, { params: name, payload: bytes, success: StateView, error: refusals }),
-  HttpApiEndpoint.post("settleRescue", `${statePlace}/rescue`, { params: name, payload: SettleRescue, success: StateView, error: refusals }),
+  HttpApiEndpoint.post("settleRescue", `${statePlace}/rescue`, {
+    params: name,
+    payload: SettleRescue,
+    success: StateView,
+    error: refusals
+  }),
   HttpApiEndpoint.post("importMissing", `${statePlace}/import`, { params: name, success: ImportStarted, error: refusals }),
   HttpApiEndpoint.post("forceUnlock", `${statePlace}/unlock`, { params: name, payload: ForceUnlock, success: StateView, error: refusals })
 ).middleware(UserToken)
 
 const runs = HttpApiGroup.make("runs").add(
-  HttpApiEndpoint.get("listRuns", runPath.list, { query: { workspace: Schema.optionalKey(Schema.String) }, success: RunList, error: refusals }),
-  HttpApiEndpoint.get("listAudit", auditPath, { query: { before: Schema.optionalKey(Schema.FiniteFromString) }, success: AuditList, error: refusals }),
+  HttpApiEndpoint.get("listRuns", runPath.list, {
+    query: { workspace: Schema.optionalKey(Schema.String) },
+    success: RunList,
+    error: refusals
+  }),
+  HttpApiEndpoint.get("listAudit", auditPath, {
+    query: { before: Schema.optionalKey(Schema.FiniteFromString) },
+    success: AuditList,
+    error: refusals
+  }),
   HttpApiEndpoint.get("getRun", "/api/agent-job/v1/runs/:id", { params: id, success: RunView, error: refusals })
 ).middleware(UserToken)
 
-const api = HttpApi.make("agent-job").add(pool, task, state, rescue, runs).annotateMerge(OpenApi.annotations({ title: "agent-job server", version: "1" }))
+const api = HttpApi.make("agent-job").add(pool, task, state, rescue, runs).annotateMerge(
+  OpenApi.annotations({ title: "agent-job server", version: "1" })
+)
 
 /** The document, OpenAPI 3.1. */
 export const openApi = (): unknown => OpenApi.fromApi(api)

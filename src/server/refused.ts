@@ -15,17 +15,21 @@ export class Refused extends Data.TaggedError("Refused")<{
 }> {}
 
 /** The same for all that is not there and all that one may not know of. */
-export const notFound = () => new Refused({ status: 404, error: "not-found", message: "There is nothing here; check the address and the id in it." })
+export const notFound = () =>
+  new Refused({ status: 404, error: "not-found", message: "There is nothing here; check the address and the id in it." })
 
 /** What was looked for, if it is there. */
-export const orNotFound = <A>(found: A | undefined): Effect.Effect<A, Refused> => found === undefined ? Effect.fail(notFound()) : Effect.succeed(found)
+export const orNotFound = <A>(found: A | undefined): Effect.Effect<A, Refused> =>
+  found === undefined ? Effect.fail(notFound()) : Effect.succeed(found)
 
 /** The same for every wrong or missing token. */
-export const unauthorized = () => new Refused({ status: 401, error: "unauthorized", message: "The token is missing, wrong or over; send a valid one as a bearer token." })
+export const unauthorized = () =>
+  new Refused({ status: 401, error: "unauthorized", message: "The token is missing, wrong or over; send a valid one as a bearer token." })
 
 export const conflict = (error: Word, message: string, details?: Readonly<Record<string, unknown>>) =>
   new Refused({ status: 409, error, message, ...(details !== undefined && { details }) })
 
 export const invalid = (message: string) => new Refused({ status: 422, error: "invalid", message })
 
-export const tooLarge = (limitBytes: number) => new Refused({ status: 413, error: "too-large", message: `The body has more than ${limitBytes} bytes; make it smaller.` })
+export const tooLarge = (limitBytes: number) =>
+  new Refused({ status: 413, error: "too-large", message: `The body has more than ${limitBytes} bytes; make it smaller.` })

@@ -33,7 +33,8 @@ interface Doubt {
 }
 
 /** There is nothing for a person to do. */
-export const nothingPending = (name: string) => conflict("nothing-pending", `Nothing of ${name} waits to be settled; see: agent-job state show ${name}`)
+export const nothingPending = (name: string) =>
+  conflict("nothing-pending", `Nothing of ${name} waits to be settled; see: agent-job state show ${name}`)
 
 const make = Effect.gen(function*() {
   const sql = yield* SqlClient.SqlClient
@@ -42,7 +43,8 @@ const make = Effect.gen(function*() {
   /** Newest first. */
   const list = (workspaceId: string) => rows(Rescue)(sql`SELECT * FROM rescues WHERE workspaceId = ${workspaceId} ORDER BY seq DESC`)
   /** Oldest first. */
-  const pending = (workspaceId: string) => rows(Rescue)(sql`SELECT * FROM rescues WHERE workspaceId = ${workspaceId} AND settledAt IS NULL ORDER BY seq`)
+  const pending = (workspaceId: string) =>
+    rows(Rescue)(sql`SELECT * FROM rescues WHERE workspaceId = ${workspaceId} AND settledAt IS NULL ORDER BY seq`)
   const ofStage = (stageId: string) => row(Rescue)(sql`SELECT * FROM rescues WHERE stageId = ${stageId} ORDER BY seq DESC LIMIT 1`)
 
   /** One that is open for the stage stays as it is. */
@@ -55,7 +57,9 @@ const make = Effect.gen(function*() {
 
   /** Once; the stages that waited for it are offered from then on. */
   const settle = Effect.fn("Rescues.settle")(function*(id: string, settledBy: string, how: string) {
-    const settled = yield* sql`UPDATE rescues SET ${sql.update({ settledAt: yield* now, settledBy, how })} WHERE id = ${id} AND settledAt IS NULL RETURNING id`
+    const settled = yield* sql`UPDATE rescues SET ${
+      sql.update({ settledAt: yield* now, settledBy, how })
+    } WHERE id = ${id} AND settledAt IS NULL RETURNING id`
     if (settled.length === 0) return yield* conflict("settled", "Somebody else has settled this rescue meanwhile; look at it again.")
     yield* commits.news("assignments")
   })

@@ -22,8 +22,12 @@ const make = Effect.gen(function*() {
   const { keep } = yield* Settings
   const workspaces = yield* Workspaces
 
-  /** A run that is over since before `old`, of which no stage may come back or was withdrawn lately, no rescue is open or young, and nothing holds its workspace or state. */
-  const isPast = (old: string) => sql`removedAt IS NULL AND ${sql.in("status", finalStatuses)} AND json_extract(timestamps, '$.' || status) < ${old}
+  /**
+   * A run that is over since before `old`, of which no stage may come back or was withdrawn lately, no rescue is open or young, and nothing
+   * holds its workspace or state.
+   */
+  const isPast = (old: string) =>
+    sql`removedAt IS NULL AND ${sql.in("status", finalStatuses)} AND json_extract(timestamps, '$.' || status) < ${old}
     AND NOT EXISTS (SELECT 1 FROM stages WHERE runId = runs.id AND (endedAt IS NULL OR (offeredAt IS NOT NULL AND result IS NULL AND endedAt >= ${old})))
     AND NOT EXISTS (SELECT 1 FROM stages JOIN rescues ON rescues.stageId = stages.id WHERE runId = runs.id AND (settledAt IS NULL OR settledAt >= ${old}))
     AND NOT EXISTS (SELECT 1 FROM rescues WHERE id = runs.rescueId AND settledAt IS NULL)
@@ -36,7 +40,11 @@ const make = Effect.gen(function*() {
   /** Gives the digests that the run no longer needs; nothing if it came to be needed since it was looked up. */
   const empty = (id: string, old: string) =>
     sql.withTransaction(Effect.gen(function*() {
-      const emptied = yield* rows(Gone)(sql`UPDATE runs SET removedAt = ${yield* now}, variables = '[]' WHERE id = ${id} AND ${isPast(old)} RETURNING archiveSha256 AS sha256`)
+      const emptied = yield* rows(Gone)(
+        sql`UPDATE runs SET removedAt = ${yield* now}, variables = '[]' WHERE id = ${id} AND ${
+          isPast(old)
+        } RETURNING archiveSha256 AS sha256`
+      )
       if (emptied.length === 0) return []
       const ofRun = sql`stageId IN (SELECT id FROM stages WHERE runId = ${id})`
       for (const table of ["taskTokens", "logChunks", "logTails", "effects"]) yield* sql`DELETE FROM ${sql(table)} WHERE ${ofRun}`
@@ -72,7 +80,14 @@ const make = Effect.gen(function*() {
     const states = keep.states === 0 ? [] : yield* letStatesGo(workspaceId, old, most)
     yield* removeUnnamed([...configurations, ...states])
     const count = runs.length + configurations.length + states.length
-    if (count > 0) yield* Effect.logInfo("what is old was removed", { workspace: name, runs: runs.length, configurations: configurations.length, states: states.length })
+    if (count > 0) {
+      yield* Effect.logInfo("what is old was removed", {
+        workspace: name,
+        runs: runs.length,
+        configurations: configurations.length,
+        states: states.length
+      })
+    }
     return count
   })
 

@@ -63,8 +63,12 @@ export const makeRunViews = Effect.gen(function*() {
     }
     const waits = run.rescueId === null && (open.acknowledgedAt === null || open.stage !== "plan")
     const [rescue] = waits ? yield* rescues.pending(run.workspaceId) : []
-    if (rescue !== undefined) return { position: 1, reason: "StateRescuePending", message: `${rescue.message}; ${rescueAdvice(run.workspace)}` }
-    if (open.waitMessage !== null) return { position: 1, ...(open.waitReason !== null && { reason: open.waitReason }), message: open.waitMessage }
+    if (rescue !== undefined) {
+      return { position: 1, reason: "StateRescuePending", message: `${rescue.message}; ${rescueAdvice(run.workspace)}` }
+    }
+    if (open.waitMessage !== null) {
+      return { position: 1, ...(open.waitReason !== null && { reason: open.waitReason }), message: open.waitMessage }
+    }
     if (open.acknowledgedAt !== null) {
       const since = open.agent === null ? undefined : yield* assignments.silentSince(open.agent)
       const has = `The agent ${open.agent} has it`

@@ -70,7 +70,9 @@ export interface RunFacts {
   readonly approvedBy?: string
 }
 
-const approvalOf = ({ planSha256 }: Run, by = "auto-apply", at: string) => ({ approval: planSha256 === null ? null : JSON.stringify({ by, seal: planSha256, at } satisfies Approval) })
+const approvalOf = ({ planSha256 }: Run, by = "auto-apply", at: string) => ({
+  approval: planSha256 === null ? null : JSON.stringify({ by, seal: planSha256, at } satisfies Approval)
+})
 
 const make = Effect.gen(function*() {
   const sql = yield* SqlClient.SqlClient
@@ -92,9 +94,13 @@ const make = Effect.gen(function*() {
   const ofRescue = (rescueId: string) => rows(Run)(sql`${all} WHERE runs.rescueId = ${rescueId} ORDER BY runs.seq`)
   const newest = (limit: number) => rows(Run)(sql`${all} ORDER BY runs.seq DESC LIMIT ${limit}`)
   /** Oldest first, of all workspaces. */
-  const withStatus = (statuses: ReadonlyArray<RunStatus>) => rows(Run)(sql`${all} WHERE ${sql.in("runs.status", statuses)} ORDER BY runs.seq`)
+  const withStatus = (statuses: ReadonlyArray<RunStatus>) =>
+    rows(Run)(sql`${all} WHERE ${sql.in("runs.status", statuses)} ORDER BY runs.seq`)
 
-  /** How many runs of its workspace go before it, the holder not counted; none before one that has begun, or that does not wait for the workspace. */
+  /**
+   * How many runs of its workspace go before it, the holder not counted; none before one that has begun, or that does not wait for the
+   * workspace.
+   */
   const pendingBefore = (run: Run) =>
     run.status !== "pending" || run.planOnly || run.rescueId !== null ? Effect.succeed(0) : Effect.map(
       rows(Schema.Struct({ n: Schema.Int }))(
@@ -119,7 +125,11 @@ const make = Effect.gen(function*() {
     const id = yield* newRunId
     const createdAt = yield* now
     const made = {
-      ...asked, id, createdAt, status: "pending", cancelAsked: false,
+      ...asked,
+      id,
+      createdAt,
+      status: "pending",
+      cancelAsked: false,
       engine: engine === undefined ? null : JSON.stringify(engine),
       options: JSON.stringify(options),
       variables: JSON.stringify(variables),
@@ -158,15 +168,17 @@ const make = Effect.gen(function*() {
       if (next._tag === "Refused") return yield* conflict(next.error, `The run ${run.id} ${next.message}.`)
       if (next._tag === "Unchanged") return run
       const at = yield* now
-      yield* sql`UPDATE runs SET ${sql.update({
-        status: next.status,
-        cancelAsked: next.cancelAsked,
-        timestamps: JSON.stringify(next.status === run.status ? run.timestamps : { ...run.timestamps, [next.status]: at }),
-        ...(facts.hasChanges !== undefined && { hasChanges: facts.hasChanges }),
-        ...(facts.changes !== undefined && { changes: JSON.stringify(facts.changes) }),
-        ...(facts.failure !== undefined && { failure: facts.failure }),
-        ...(next.status === "confirmed" && approvalOf(run, facts.approvedBy, at))
-      })} WHERE id = ${run.id}`
+      yield* sql`UPDATE runs SET ${
+        sql.update({
+          status: next.status,
+          cancelAsked: next.cancelAsked,
+          timestamps: JSON.stringify(next.status === run.status ? run.timestamps : { ...run.timestamps, [next.status]: at }),
+          ...(facts.hasChanges !== undefined && { hasChanges: facts.hasChanges }),
+          ...(facts.changes !== undefined && { changes: JSON.stringify(facts.changes) }),
+          ...(facts.failure !== undefined && { failure: facts.failure }),
+          ...(next.status === "confirmed" && approvalOf(run, facts.approvedBy, at))
+        })
+      } WHERE id = ${run.id}`
       yield* commits.news(`logs ${run.id}`)
       if (next.status === "confirmed") yield* stages.create(run.id, run.destroy ? "destroy" : "apply")
       if (isFinal(next.status)) yield* end(run)
@@ -181,15 +193,31 @@ const make = Effect.gen(function*() {
       const { endedAt } = yield* stages.get(stageId)
       if (endedAt !== null) return yield* unauthorized()
       const { planSha256 } = yield* get(id)
-      if (planSha256 !== null && planSha256 !== received.sha256) return yield* conflict("plan-exists", `The run ${id} has another saved plan already; it is kept.`)
+      if (planSha256 !== null && planSha256 !== received.sha256) {
+        return yield* conflict("plan-exists", `The run ${id} has another saved plan already; it is kept.`)
+      }
       yield* sql`UPDATE runs SET planSha256 = ${received.sha256} WHERE id = ${id}`
       yield* blobs.store(received)
-    })))
+    }))
+  )
 
   /** What an attempt stored that came to no result is nobody's plan. */
   const forgetPlan = (run: Run) => Effect.andThen(sql`UPDATE runs SET planSha256 = NULL WHERE id = ${run.id}`, letPlanGo(run))
 
-  return { find, get, list, newest, ofRescue, withStatus, pendingBefore, create, step, savePlan, forgetPlan, workspaceOf: (run: Run) => workspaces.get(run.workspaceId) }
+  return {
+    find,
+    get,
+    list,
+    newest,
+    ofRescue,
+    withStatus,
+    pendingBefore,
+    create,
+    step,
+    savePlan,
+    forgetPlan,
+    workspaceOf: (run: Run) => workspaces.get(run.workspaceId)
+  }
 })
 
 export class Runs extends Context.Service<Runs>()("agent-job/server/Runs", { make }) {

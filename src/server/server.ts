@@ -17,8 +17,8 @@ import { Effects } from "./effects.ts"
 import { Evidence } from "./evidence.ts"
 import { healthRoutes } from "./health-routes.ts"
 import { ImportRuns } from "./import-runs.ts"
-import { Limits } from "./limits.ts"
 import { KeptStates } from "./kept-states.ts"
+import { Limits } from "./limits.ts"
 import { guarded, listen } from "./listen.ts"
 import { Logs } from "./logs.ts"
 import { NamedBlobs } from "./named-blobs.ts"
@@ -29,8 +29,8 @@ import { runRoutes } from "./run-routes.ts"
 import { Runs } from "./runs.ts"
 import { type OptionsUnusable, ServerError, type ServerOptions, Settings } from "./settings.ts"
 import { StageEnds } from "./stage-ends.ts"
-import { Stages } from "./stages.ts"
 import { StageStates } from "./stage-states.ts"
+import { Stages } from "./stages.ts"
 import { StateRescue } from "./state-rescue.ts"
 import { stateRoutes } from "./state-routes.ts"
 import { StateVersions } from "./state-versions.ts"
@@ -45,12 +45,27 @@ import { workspaceRoutes } from "./workspace-routes.ts"
 import { Workspaces } from "./workspaces.ts"
 
 /** Each route says itself which token it takes; a test has a table of all of them. */
-export const routes = Layer.mergeAll(healthRoutes, poolRoutes, taskRoutes, stateRoutes, workspaceRoutes, runRoutes, tfeWorkspaceRoutes, tfeRunRoutes, tfeStateRoutes)
+export const routes = Layer.mergeAll(
+  healthRoutes,
+  poolRoutes,
+  taskRoutes,
+  stateRoutes,
+  workspaceRoutes,
+  runRoutes,
+  tfeWorkspaceRoutes,
+  tfeRunRoutes,
+  tfeStateRoutes
+)
 
 const dataDirectory = (directory: string) =>
   Layer.effectDiscard(Effect.tryPromise({
     try: () => mkdir(directory, { recursive: true, mode: 0o700 }),
-    catch: (cause) => new ServerError({ message: `The data directory ${directory} cannot be made (${cause instanceof Error ? cause.message : cause}); choose another one or make it writable.` })
+    catch: (cause) =>
+      new ServerError({
+        message: `The data directory ${directory} cannot be made (${
+          cause instanceof Error ? cause.message : cause
+        }); choose another one or make it writable.`
+      })
   }))
 
 /** Everything that is stored, from the bottom up. */
@@ -68,7 +83,9 @@ export const stores = (options: ServerOptions) =>
     Layer.provideMerge(Tokens.layer(options)), // after the database, which one process has alone: so there is one that makes the key
     Layer.provideMerge(layerDatabase(join(options.dataDir, "agent-job.sqlite"))),
     Layer.provideMerge(Blobs.layer(join(options.dataDir, "blobs"))),
-    Layer.provideMerge(Layer.succeed(Settings, { dataDir: options.dataDir, publicUrl: options.publicUrl, keep: options.keep ?? keptByDefault })),
+    Layer.provideMerge(
+      Layer.succeed(Settings, { dataDir: options.dataDir, publicUrl: options.publicUrl, keep: options.keep ?? keptByDefault })
+    ),
     Layer.provideMerge(dataDirectory(options.dataDir))
   )
 
@@ -83,6 +100,8 @@ export const ServerWithAddress = (options: ServerOptions): Layer.Layer<HttpServe
 
 /** The whole server, for as long as the layer lives. */
 export const Server = (options: ServerOptions): Layer.Layer<never, OptionsUnusable | ServerError> =>
-  Layer.effectDiscard(HttpServer.addressFormattedWith((address) => Effect.logInfo("the server listens", { address, dataDir: options.dataDir }))).pipe(
+  Layer.effectDiscard(
+    HttpServer.addressFormattedWith((address) => Effect.logInfo("the server listens", { address, dataDir: options.dataDir }))
+  ).pipe(
     Layer.provide(ServerWithAddress(options))
   )

@@ -10,25 +10,31 @@ interface Verdict<E> {
 }
 
 /** The question runs in the scope where this is made, which waits for its end. */
-export const sharedVerdict = Effect.fnUntraced(function*<E>(ask: Effect.Effect<void, E>, fresh: Duration.Duration): Effect.fn.Return<Effect.Effect<void, E>, never, Scope.Scope> {
-  const scope = yield* Effect.scope
-  let last: Verdict<E> | undefined
+export const sharedVerdict = Effect.fnUntraced(
+  function*<E>(ask: Effect.Effect<void, E>, fresh: Duration.Duration): Effect.fn.Return<Effect.Effect<void, E>, never, Scope.Scope> {
+    const scope = yield* Effect.scope
+    let last: Verdict<E> | undefined
 
-  const latest = Effect.uninterruptible(Effect.flatMap(Clock.monotonicTimeNanos, (now) => {
-    if (last !== undefined && (last.endedAt === undefined || Duration.isLessThan(Duration.nanos(now - last.endedAt), fresh))) return Effect.succeed(last)
-    const verdict: Verdict<E> = { said: Deferred.makeUnsafe() }
-    last = verdict
-    return ask.pipe(
-      Effect.exit,
-      Effect.flatMap((exit) => Effect.flatMap(Clock.monotonicTimeNanos, (endedAt) => {
-        verdict.endedAt = endedAt
-        return Deferred.done(verdict.said, exit)
-      })),
-      Effect.uninterruptible,
-      Effect.forkIn(scope),
-      Effect.as(verdict)
-    )
-  }))
+    const latest = Effect.uninterruptible(Effect.flatMap(Clock.monotonicTimeNanos, (now) => {
+      if (last !== undefined && (last.endedAt === undefined || Duration.isLessThan(Duration.nanos(now - last.endedAt), fresh))) {
+        return Effect.succeed(last)
+      }
+      const verdict: Verdict<E> = { said: Deferred.makeUnsafe() }
+      last = verdict
+      return ask.pipe(
+        Effect.exit,
+        Effect.flatMap((exit) =>
+          Effect.flatMap(Clock.monotonicTimeNanos, (endedAt) => {
+            verdict.endedAt = endedAt
+            return Deferred.done(verdict.said, exit)
+          })
+        ),
+        Effect.uninterruptible,
+        Effect.forkIn(scope),
+        Effect.as(verdict)
+      )
+    }))
 
-  return Effect.flatMap(latest, ({ said }) => Deferred.await(said))
-})
+    return Effect.flatMap(latest, ({ said }) => Deferred.await(said))
+  }
+)

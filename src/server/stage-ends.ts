@@ -31,24 +31,42 @@ const make = Effect.gen(function*() {
   const states = yield* StateVersions
 
   /** Opens a rescue when the end leaves the state in doubt; gives what the run's failure says of it. */
-  const doubt = Effect.fnUntraced(function*(ended: StageRow, { id, workspace, workspaceId }: Run, result: StageResult, standing: Pick<StageEnd, "lock" | "refusedState">) {
-    const { id: stageId, stage } = ended
-    const unsaved = yield* effects.account(ended, workspaceId, result)
-    const because = doubtOf({ stage, result, unsavedEffects: unsaved !== undefined && needRescue(unsaved), ...standing })
-    if (because === undefined) return ""
-    const message = `The ${stage} of ${id} ended with ${result.reason}: ${because}`
-    yield* rescues.open({ workspaceId, stageId, reason: result.reason, message: unsaved === undefined ? message : `${message} (${effectsMessage(unsaved).replace(/\.$/u, "")})` })
-    return ` The state is in doubt; ${rescueAdvice(workspace)}`
-  })
+  const doubt = Effect.fnUntraced(
+    function*(
+      ended: StageRow,
+      { id, workspace, workspaceId }: Run,
+      result: StageResult,
+      standing: Pick<StageEnd, "lock" | "refusedState">
+    ) {
+      const { id: stageId, stage } = ended
+      const unsaved = yield* effects.account(ended, workspaceId, result)
+      const because = doubtOf({ stage, result, unsavedEffects: unsaved !== undefined && needRescue(unsaved), ...standing })
+      if (because === undefined) return ""
+      const message = `The ${stage} of ${id} ended with ${result.reason}: ${because}`
+      yield* rescues.open({
+        workspaceId,
+        stageId,
+        reason: result.reason,
+        message: unsaved === undefined ? message : `${message} (${effectsMessage(unsaved).replace(/\.$/u, "")})`
+      })
+      return ` The state is in doubt; ${rescueAdvice(workspace)}`
+    }
+  )
 
-  /** What the worker heard of its engine. Of a stage that is over by now, what it adds is shown, and in doubt though an earlier doubt was settled. Gives the last number. */
+  /**
+   * What the worker heard of its engine. Of a stage that is over by now, what it adds is shown, and in doubt though an earlier doubt was
+   * settled. Gives the last number.
+   */
   const journal = Effect.fn("StageEnds.journal")((id: string, entries: ReadonlyArray<JournalEntry>) =>
     sql.withTransaction(Effect.gen(function*() {
       const { added, number } = yield* effects.append(id, entries)
       const stage = yield* stages.get(id) // it may have ended while the entries were on the way
-      if (stage.stage !== "plan" && stage.result !== null && added > 0) yield* doubt(stage, yield* runs.get(stage.runId), stage.result, yield* states.standing(id))
+      if (stage.stage !== "plan" && stage.result !== null && added > 0) {
+        yield* doubt(stage, yield* runs.get(stage.runId), stage.result, yield* states.standing(id))
+      }
       return number
-    })))
+    }))
+  )
 
   /** The run has its next attempt with the end of the last one, unless somebody wanted it to end anyway. */
   const planAgain = Effect.fnUntraced(function*(stage: StageRow, { message, reason }: StageResult, afterMillis: number) {
@@ -62,7 +80,10 @@ const make = Effect.gen(function*() {
     })
   })
 
-  /** What was missing is in the state now: that settles the rescue, unless something is left that only a person can look for, or a refused state of the stage may have more. */
+  /**
+   * What was missing is in the state now: that settles the rescue, unless something is left that only a person can look for, or a refused
+   * state of the stage may have more.
+   */
   const settleImported = Effect.fnUntraced(function*({ id, workspaceId }: Run, rescueId: string) {
     const rescue = (yield* rescues.pending(workspaceId)).find((one) => one.id === rescueId)
     if (rescue === undefined) return
@@ -74,11 +95,13 @@ const make = Effect.gen(function*() {
   /** Ends the stage's token and the lock it may hold, and gives its run what follows. */
   const conclude = Effect.fnUntraced(function*(stage: StageRow, result: StageResult) {
     const at = yield* now
-    yield* sql`UPDATE stages SET ${sql.update({
-      result: JSON.stringify(result),
-      endedAt: stage.endedAt ?? at,
-      ...(stage.endedAt === null && { acknowledgedAt: stage.acknowledgedAt ?? at })
-    })} WHERE id = ${stage.id}`
+    yield* sql`UPDATE stages SET ${
+      sql.update({
+        result: JSON.stringify(result),
+        endedAt: stage.endedAt ?? at,
+        ...(stage.endedAt === null && { acknowledgedAt: stage.acknowledgedAt ?? at })
+      })
+    } WHERE id = ${stage.id}`
     const run = yield* runs.get(stage.runId)
     const standing = yield* states.standing(stage.id)
     if (stage.stage !== "plan" && standing.lock === "none") yield* effects.forgetPlanned(run.id) // then it made nothing, seen or unseen, or ended in order
@@ -93,7 +116,8 @@ const make = Effect.gen(function*() {
   })
 
   /**
-   * At a person's word, of a run whose cancel was asked and never carried out, as when its AgentTask is gone: its stage ends as lost, and what it may have changed is in doubt.
+   * At a person's word, of a run whose cancel was asked and never carried out, as when its AgentTask is gone: its stage ends as lost, and
+   * what it may have changed is in doubt.
    * A worker that lives all the same stores nothing from then on: its states become evidence. Of a run that is over it is success.
    */
   const forceCancel = Effect.fn("StageEnds.forceCancel")((runId: string, by: string) =>
@@ -107,7 +131,8 @@ const make = Effect.gen(function*() {
       const message = `${by} ended it by force, since its cancel was not carried out; whether it has run to its end, nobody saw.`
       yield* conclude(stage, { outcome: "failed", reason: "Lost", message, finishedAt: yield* now })
       yield* sql`UPDATE stages SET forced = 1 WHERE id = ${stage.id}`
-    })))
+    }))
+  )
 
   return { conclude, forceCancel, journal }
 })

@@ -27,7 +27,8 @@ const make = Effect.gen(function*() {
   const workspaceOf = ({ runId }: StageRow) => Effect.map(runs.get(runId), ({ workspaceId }) => workspaceId)
 
   /** Whether it may still send a state. */
-  const mayPush = ({ endedAt, id }: StageRow) => endedAt === null ? Effect.succeed(true) : Effect.map(rescues.ofStage(id), (rescue) => rescue !== undefined)
+  const mayPush = ({ endedAt, id }: StageRow) =>
+    endedAt === null ? Effect.succeed(true) : Effect.map(rescues.ofStage(id), (rescue) => rescue !== undefined)
 
   const current = Effect.fn("StageStates.current")(function*(stage: StageRow) {
     const version = yield* states.current(yield* workspaceOf(stage))
@@ -38,7 +39,12 @@ const make = Effect.gen(function*() {
   const push = Effect.fn("StageStates.push")(function*(stage: StageRow, { bytes, epoch, lockId, sha256 }: Pushed) {
     const workspaceId = yield* workspaceOf(stage)
     if (stage.endedAt === null) {
-      return yield* states.accept(workspaceId, { bytes, sha256, lockId, by: { holder: stage.id, epoch: Option.getOrElse(epoch, () => -1), runId: stage.runId } })
+      return yield* states.accept(workspaceId, {
+        bytes,
+        sha256,
+        lockId,
+        by: { holder: stage.id, epoch: Option.getOrElse(epoch, () => -1), runId: stage.runId }
+      })
     }
     const why = `The stage ${stage.id} is over, so its state is not stored.`
     const left = yield* states.leave(stage.id, workspaceId, { bytes, sha256, why })
@@ -46,8 +52,10 @@ const make = Effect.gen(function*() {
   })
 
   /** Gives the epoch. */
-  const lock = (stage: StageRow, info: LockInfo) => Effect.flatMap(workspaceOf(stage), (workspaceId) => states.lock(workspaceId, info, stage.id))
-  const unlock = (stage: StageRow, { ID }: LockInfo) => Effect.flatMap(workspaceOf(stage), (workspaceId) => states.unlock(workspaceId, ID, { stage: stage.id }))
+  const lock = (stage: StageRow, info: LockInfo) =>
+    Effect.flatMap(workspaceOf(stage), (workspaceId) => states.lock(workspaceId, info, stage.id))
+  const unlock = (stage: StageRow, { ID }: LockInfo) =>
+    Effect.flatMap(workspaceOf(stage), (workspaceId) => states.unlock(workspaceId, ID, { stage: stage.id }))
 
   return { mayPush, current, push, lock, unlock }
 })

@@ -41,7 +41,13 @@ export const stepOf = (stage: Stage): "plan" | "apply" => stage === "plan" ? "pl
 
 /** The state of a stage in the words of the TFE API, which its clients wait on. */
 export const stepStatus = (stage: StageRow): "pending" | "running" | "finished" | "errored" | "canceled" => {
-  if (stage.result !== null) return stage.result.outcome === "succeeded" ? "finished" : stage.result.outcome === "failed" ? "errored" : "canceled"
+  if (stage.result !== null) {
+    return stage.result.outcome === "succeeded"
+      ? "finished"
+      : stage.result.outcome === "failed"
+      ? "errored"
+      : "canceled"
+  }
   if (stage.endedAt !== null) return "canceled"
   return stage.acknowledgedAt === null ? "pending" : "running"
 }
@@ -55,17 +61,24 @@ const make = Effect.gen(function*() {
   const ofRun = (runId: string) => rows(StageRow)(sql`SELECT * FROM stages WHERE runId = ${runId} ORDER BY seq`)
 
   const create = Effect.fn("Stages.create")(function*(runId: RunId, stage: Stage, attempt = 1) {
-    yield* sql`INSERT INTO stages (id, seq, runId, stage, attempt) SELECT ${assignmentId(runId, stage, attempt)}, COALESCE(MAX(seq), 0) + 1, ${runId}, ${stage}, ${attempt} FROM stages`
+    yield* sql`INSERT INTO stages (id, seq, runId, stage, attempt) SELECT ${
+      assignmentId(runId, stage, attempt)
+    }, COALESCE(MAX(seq), 0) + 1, ${runId}, ${stage}, ${attempt} FROM stages`
     yield* commits.news("assignments")
   })
 
   /** The next attempt at a stage that is over, for which there is to be a reason. */
-  const createAgain = Effect.fn("Stages.createAgain")(function*({ attempt, runId, stage }: StageRow, again: Pick<StageRow, "notBefore" | "waitMessage" | "waitReason">) {
-    yield* create(runId, stage, attempt + 1)
-    yield* sql`UPDATE stages SET ${sql.update({ ...again })} WHERE id = ${assignmentId(runId, stage, attempt + 1)}`
-  })
+  const createAgain = Effect.fn("Stages.createAgain")(
+    function*({ attempt, runId, stage }: StageRow, again: Pick<StageRow, "notBefore" | "waitMessage" | "waitReason">) {
+      yield* create(runId, stage, attempt + 1)
+      yield* sql`UPDATE stages SET ${sql.update({ ...again })} WHERE id = ${assignmentId(runId, stage, attempt + 1)}`
+    }
+  )
 
-  /** The next on the feed of cancellations. The number is the time, since a copy that is restored would else give again what the agents' cursors are past. */
+  /**
+   * The next on the feed of cancellations. The number is the time, since a copy that is restored would else give again what the agents'
+   * cursors are past.
+   */
   const nextCancelSeq = Effect.map(Clock.currentTimeMillis, (at) => sql`(SELECT MAX(COALESCE(MAX(cancelSeq), 0) + 1, ${at}) FROM stages)`)
 
   /** Puts the run's stages that an agent may have on the feed of cancellations. */

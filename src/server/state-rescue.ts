@@ -43,7 +43,8 @@ const make = Effect.gen(function*() {
       ...(Who !== undefined && { who: Who }),
       ...(Operation !== undefined && { operation: Operation }),
       ...(Created !== undefined && { created: Created }),
-      ...(stage !== undefined && { stage: stage.id, ...(stage.agent !== null && { agent: stage.agent }), ...(stage.taskUid !== null && { taskUid: stage.taskUid }) })
+      ...(stage !== undefined &&
+        { stage: stage.id, ...(stage.agent !== null && { agent: stage.agent }), ...(stage.taskUid !== null && { taskUid: stage.taskUid }) })
     }
   })
 
@@ -55,47 +56,86 @@ const make = Effect.gen(function*() {
   })
 
   const rescuesOf = (workspaceId: string) =>
-    Effect.flatMap(rescues.list(workspaceId), Effect.forEach(Effect.fnUntraced(function*(rescue) {
-      const { how, id, message, openedAt, reason, settledAt, settledBy, stageId } = rescue
-      const left = settledAt === null ? yield* effects.missingFor(rescue) : undefined
-      return {
-        id, stage: stageId, reason, message, openedAt,
-        ...(left !== undefined && { effects: left }),
-        ...(settledAt !== null && { settledAt }), ...(settledBy !== null && { settledBy }), ...(how !== null && { how })
-      }
-    })))
+    Effect.flatMap(
+      rescues.list(workspaceId),
+      Effect.forEach(Effect.fnUntraced(function*(rescue) {
+        const { how, id, message, openedAt, reason, settledAt, settledBy, stageId } = rescue
+        const left = settledAt === null ? yield* effects.missingFor(rescue) : undefined
+        return {
+          id,
+          stage: stageId,
+          reason,
+          message,
+          openedAt,
+          ...(left !== undefined && { effects: left }),
+          ...(settledAt !== null && { settledAt }),
+          ...(settledBy !== null && { settledBy }),
+          ...(how !== null && { how })
+        }
+      }))
+    )
 
-  const view = Effect.fn("StateRescue.view")(function*(name: string): Effect.fn.Return<StateView, Effect.Error<ReturnType<typeof workspaces.named>>> {
-    const workspace = yield* workspaces.named(name)
-    const [version, lock, all] = [yield* versionOf(workspace.id), yield* lockOf(workspace), yield* rescuesOf(workspace.id)]
-    return {
-      workspace: workspace.name,
-      ...(version !== undefined && { version }),
-      epoch: workspace.epoch,
-      ...(lock !== undefined && { lock }),
-      pending: all.filter(({ settledAt }) => settledAt === undefined),
-      settled: all.filter(({ settledAt }) => settledAt !== undefined).slice(0, shownAtMost),
-      evidence: (yield* evidence.list(workspace.id)).map(({ id, lineage, receivedAt, serial, sha256, sizeBytes, stageId, why }) => ({ id, stage: stageId, serial, lineage, sha256, sizeBytes, why, receivedAt })),
-      forcedUnlocks: (yield* states.forcedUnlocks(workspace.id, shownAtMost)).map(({ lockInfo, ...forced }) => ({ lockId: lockInfo.ID, ...forced }))
+  const view = Effect.fn("StateRescue.view")(
+    function*(name: string): Effect.fn.Return<StateView, Effect.Error<ReturnType<typeof workspaces.named>>> {
+      const workspace = yield* workspaces.named(name)
+      const [version, lock, all] = [yield* versionOf(workspace.id), yield* lockOf(workspace), yield* rescuesOf(workspace.id)]
+      return {
+        workspace: workspace.name,
+        ...(version !== undefined && { version }),
+        epoch: workspace.epoch,
+        ...(lock !== undefined && { lock }),
+        pending: all.filter(({ settledAt }) => settledAt === undefined),
+        settled: all.filter(({ settledAt }) => settledAt !== undefined).slice(0, shownAtMost),
+        evidence: (yield* evidence.list(workspace.id)).map(({ id, lineage, receivedAt, serial, sha256, sizeBytes, stageId, why }) => ({
+          id,
+          stage: stageId,
+          serial,
+          lineage,
+          sha256,
+          sizeBytes,
+          why,
+          receivedAt
+        })),
+        forcedUnlocks: (yield* states.forcedUnlocks(workspace.id, shownAtMost)).map(({ lockInfo, ...forced }) => ({
+          lockId: lockInfo.ID,
+          ...forced
+        }))
+      }
     }
-  })
+  )
 
   const refused = Effect.fn("StateRescue.refused")(function*(name: string, id: string) {
     return yield* kept((yield* workspaces.named(name)).id, id)
   })
 
-  /** What is pending, if it, the evidence and the stored state are what the person saw who decides: a run that began before the doubt came may store newer ones. */
+  /**
+   * What is pending, if it, the evidence and the stored state are what the person saw who decides: a run that began before the doubt came
+   * may store newer ones.
+   */
   const asSeen = Effect.fnUntraced(function*({ id: workspaceId, name }: Workspace, seen: Seen) {
-    const [pending, refused, stored] = [yield* rescues.pending(workspaceId), yield* evidence.list(workspaceId), yield* states.current(workspaceId)]
+    const [pending, refused, stored] = [
+      yield* rescues.pending(workspaceId),
+      yield* evidence.list(workspaceId),
+      yield* states.current(workspaceId)
+    ]
     if (pending.length === 0) return yield* nothingPending(name)
     const newest = refused.findIndex(({ id }) => id === seen.evidence)
     const changes = [
       ...pending.filter(({ id }) => !seen.pending.includes(id)).map(({ stageId }) => `what ${stageId} left in doubt is new`),
       ...refused.slice(0, newest === -1 ? undefined : newest).map(({ id, stageId }) => `the state ${id} of ${stageId} is new`),
       ...seen.pending.filter((id) => pending.every((one) => one.id !== id)).map((id) => `${id} is settled`),
-      ...(stored?.id === seen.version ? [] : [stored === undefined ? "the stored state is gone" : `the stored state is another, ${stored.id} with the serial ${stored.serial}`])
+      ...(stored?.id === seen.version
+        ? []
+        : [
+          stored === undefined ? "the stored state is gone" : `the stored state is another, ${stored.id} with the serial ${stored.serial}`
+        ])
     ]
-    if (changes.length > 0) return yield* conflict("changed", `Since you looked at ${name}, ${changes.join(", ")}, so nothing was settled now; look again with: agent-job state rescue ${name}`)
+    if (changes.length > 0) {
+      return yield* conflict(
+        "changed",
+        `Since you looked at ${name}, ${changes.join(", ")}, so nothing was settled now; look again with: agent-job state rescue ${name}`
+      )
+    }
     return pending
   })
 
@@ -103,7 +143,10 @@ const make = Effect.gen(function*() {
   const following = Effect.fnUntraced(function*({ id: workspaceId, name }: Workspace, pending: ReadonlyArray<Rescue>, state: KeptState) {
     const { id, serial, stageId } = state
     if (!pending.some((rescue) => rescue.stageId === stageId)) {
-      return yield* conflict("not-in-doubt", `The state ${id} is of ${stageId}, of which nothing waits to be settled, so newer ones may have been stored since; see what waits with: agent-job state rescue ${name}`)
+      return yield* conflict(
+        "not-in-doubt",
+        `The state ${id} is of ${stageId}, of which nothing waits to be settled, so newer ones may have been stored since; see what waits with: agent-job state rescue ${name}`
+      )
     }
     const { runId } = yield* stages.get(stageId)
     const bytes = yield* evidence.read(state)
@@ -113,28 +156,56 @@ const make = Effect.gen(function*() {
     if (before === undefined || serial > before.serial) return { bytes, runId, serial, stageId }
     const raised = before.serial + 1
     const text = withSerial(new TextDecoder().decode(bytes), raised)
-    if (Option.isNone(text)) return yield* invalid(`The state ${id} is not written as the engines write one, so its serial cannot be raised; push it by hand under a lock, then settle with --keep.`)
+    if (Option.isNone(text)) {
+      return yield* invalid(
+        `The state ${id} is not written as the engines write one, so its serial cannot be raised; push it by hand under a lock, then settle with --keep.`
+      )
+    }
     return { bytes: new TextEncoder().encode(text.value), runId, serial: raised, stageId }
   })
 
-  /** What was to be imported for a rescue that is settled now is not wanted any more. An import that is applying may be at work, and no other apply may begin beside it. */
+  /**
+   * What was to be imported for a rescue that is settled now is not wanted any more. An import that is applying may be at work, and no
+   * other apply may begin beside it.
+   */
   const endImports = Effect.fnUntraced(function*({ id, stageId }: Rescue) {
     const open = (yield* runs.ofRescue(id)).filter(({ status }) => !isFinal(status))
     const applying = open.find(({ status }) => status === "applying")
-    if (applying !== undefined) return yield* conflict("import-runs", `The run ${applying.id} applies what it imports for ${stageId}, so nothing was settled; wait for its end, or stop it with: agent-job cancel ${applying.id}`)
+    if (applying !== undefined) {
+      return yield* conflict(
+        "import-runs",
+        `The run ${applying.id} applies what it imports for ${stageId}, so nothing was settled; wait for its end, or stop it with: agent-job cancel ${applying.id}`
+      )
+    }
     yield* Effect.forEach(open, (run) => runs.step(run.id, RunEvent.Cancel()), { discard: true })
   })
 
-  /** Everything that is pending, with the stored state as it is; or what one stage left, with its refused state `use` as the next version. */
+  /**
+   * Everything that is pending, with the stored state as it is; or what one stage left, with its refused state `use` as the next version.
+   */
   const settle = Effect.fn("StateRescue.settle")(function*(name: string, by: string, { use, ...seen }: Seen & Pick<SettleRescue, "use">) {
     const workspace = yield* workspaces.named(name)
     const settled = (how: string, isMeant: (rescue: Rescue) => boolean) =>
-      Effect.flatMap(asSeen(workspace, seen), (pending) => Effect.forEach(pending.filter(isMeant), (rescue) => Effect.andThen(endImports(rescue), rescues.settle(rescue.id, by, how)), { discard: true }))
+      Effect.flatMap(
+        asSeen(workspace, seen),
+        (pending) =>
+          Effect.forEach(pending.filter(isMeant), (rescue) => Effect.andThen(endImports(rescue), rescues.settle(rescue.id, by, how)), {
+            discard: true
+          })
+      )
     if (use === undefined) return yield* sql.withTransaction(settled("the stored state is kept", () => true))
     const pending = yield* asSeen(workspace, seen)
     const state = yield* kept(workspace.id, use)
-    yield* bodies.room(state.sizeBytes, Effect.flatMap(following(workspace, pending, state), ({ bytes, runId, serial, stageId }) =>
-      states.adopt(workspace.id, bytes, runId, settled(`${use} is the state now, with the serial ${serial}`, (rescue) => rescue.stageId === stageId))))
+    yield* bodies.room(
+      state.sizeBytes,
+      Effect.flatMap(following(workspace, pending, state), ({ bytes, runId, serial, stageId }) =>
+        states.adopt(
+          workspace.id,
+          bytes,
+          runId,
+          settled(`${use} is the state now, with the serial ${serial}`, (rescue) => rescue.stageId === stageId)
+        ))
+    )
   })
 
   /** Where there is no lock, nothing is to be done. */

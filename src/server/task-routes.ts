@@ -7,7 +7,16 @@ import type { SqlError } from "effect/sql"
 import { JournalRequest } from "../schema/effects.ts"
 import { Uid } from "../schema/names.ts"
 import { StageResult } from "../schema/stage-result.ts"
-import { keptStateLimitBytes, LockInfo, lockLimitBytes, planLimitBytes, stateLimitBytes, taskHeader, taskPath, type TaskDetails } from "../schema/task-api.ts"
+import {
+  keptStateLimitBytes,
+  LockInfo,
+  lockLimitBytes,
+  planLimitBytes,
+  stateLimitBytes,
+  type TaskDetails,
+  taskHeader,
+  taskPath
+} from "../schema/task-api.ts"
 import { type Answer, blobAnswer, bytesOf, countOf, jsonOf, noContent, problem, stateAnswer, unlocked } from "./answer.ts"
 import { Assignments } from "./assignments.ts"
 import { routesOf } from "./authorize.ts"
@@ -46,18 +55,22 @@ export const taskRoutes = HttpRouter.addAll(Effect.gen(function*() {
   const variables = yield* Variables
 
   const taskUidOf = (request: HttpServerRequest.HttpServerRequest) => decodeUid(request.headers[taskHeader.taskUid])
-  const stageOf = (isGood: (stage: StageRow) => Effect.Effect<boolean, SqlError.SqlError>) => Effect.fnUntraced(function*(token: string, request: HttpServerRequest.HttpServerRequest) {
-    const stage = yield* assignments.byToken(token, taskUidOf(request))
-    return stage !== undefined && (yield* isGood(stage)) ? Option.some([{ kind: "task", name: stage.id }, stage] as const) : Option.none()
-  })
+  const stageOf = (isGood: (stage: StageRow) => Effect.Effect<boolean, SqlError.SqlError>) =>
+    Effect.fnUntraced(function*(token: string, request: HttpServerRequest.HttpServerRequest) {
+      const stage = yield* assignments.byToken(token, taskUidOf(request))
+      return stage !== undefined && (yield* isGood(stage)) ? Option.some([{ kind: "task", name: stage.id }, stage] as const) : Option.none()
+    })
 
   const routeOfStage = yield* routesOf(stageOf(({ endedAt }) => Effect.succeed(endedAt === null)), problem)
   const routeOfResult = yield* routesOf(stageOf(({ endedAt, result }) => Effect.succeed(endedAt === null || result !== null)), problem)
   const routeOfState = yield* routesOf(stageOf(states.mayPush), problem)
 
   /** For the holder of the token of a stage that is not over, with its run. */
-  const task = (method: "GET" | "POST" | "PUT", path: HttpRouter.PathInput, handler: (request: HttpServerRequest.HttpServerRequest, stage: StageRow, run: Run) => Answer) =>
-    routeOfStage(method, path, (request, _, stage) => Effect.flatMap(runs.get(stage.runId), (run) => handler(request, stage, run)))
+  const task = (
+    method: "GET" | "POST" | "PUT",
+    path: HttpRouter.PathInput,
+    handler: (request: HttpServerRequest.HttpServerRequest, stage: StageRow, run: Run) => Answer
+  ) => routeOfStage(method, path, (request, _, stage) => Effect.flatMap(runs.get(stage.runId), (run) => handler(request, stage, run)))
 
   const details = (stage: StageRow, run: Run) =>
     Effect.gen(function*() {
@@ -83,8 +96,14 @@ export const taskRoutes = HttpRouter.addAll(Effect.gen(function*() {
   return [
     task("GET", taskPath.assignment, (_, stage, run) => details(stage, run)),
     task("GET", taskPath.archive, (_, __, run) => blobAnswer(blobs, run.archiveSha256)),
-    task("GET", taskPath.plan, (_, __, run) =>
-      run.planSha256 === null ? Effect.fail(new Refused({ status: 404, error: "no-plan", message: "The run has no saved plan." })) : blobAnswer(blobs, run.planSha256)),
+    task(
+      "GET",
+      taskPath.plan,
+      (_, __, run) =>
+        run.planSha256 === null
+          ? Effect.fail(new Refused({ status: 404, error: "no-plan", message: "The run has no saved plan." }))
+          : blobAnswer(blobs, run.planSha256)
+    ),
     task("PUT", taskPath.plan, (request, stage, run) =>
       Effect.gen(function*() {
         if (stage.stage !== "plan") return yield* conflict("wrong-stage", "Only the plan stage stores a saved plan.")
@@ -102,7 +121,12 @@ export const taskRoutes = HttpRouter.addAll(Effect.gen(function*() {
       Effect.gen(function*() {
         const { entries } = yield* journalRequest(request)
         const isPlan = stage.stage === "plan"
-        if (entries.some(({ kind }) => kind !== "full" && (kind === "planned") !== isPlan)) return yield* conflict("wrong-stage", isPlan ? "A plan stage only says what is planned." : "Only a plan stage says what is planned.")
+        if (entries.some(({ kind }) => kind !== "full" && (kind === "planned") !== isPlan)) {
+          return yield* conflict(
+            "wrong-stage",
+            isPlan ? "A plan stage only says what is planned." : "Only a plan stage says what is planned."
+          )
+        }
         return HttpServerResponse.jsonUnsafe({ number: yield* stageEnds.journal(stage.id, entries) })
       })),
     routeOfStage("GET", taskPath.state, (_, __, stage) => Effect.flatMap(states.current(stage), (version) => stateAnswer(blobs, version))),
@@ -113,11 +137,12 @@ export const taskRoutes = HttpRouter.addAll(Effect.gen(function*() {
         yield* bodies.whole(request, stateLimitBytes, (bytes) => states.push(stage, { bytes, sha256, lockId, epoch: epochOf(epoch) }))
         return noContent
       })),
-    task("POST", taskPath.keptState, (request) =>
-      Effect.as(bodies.whole(request, keptStateLimitBytes, keptStates.take), noContent)),
+    task("POST", taskPath.keptState, (request) => Effect.as(bodies.whole(request, keptStateLimitBytes, keptStates.take), noContent)),
     routeOfStage("POST", taskPath.lock, (request, _, stage) =>
       Effect.gen(function*() {
-        if (stage.stage === "plan") return yield* conflict("wrong-stage", "A plan stage takes no lock, since it writes no state; plan with -lock=false.")
+        if (stage.stage === "plan") {
+          return yield* conflict("wrong-stage", "A plan stage takes no lock, since it writes no state; plan with -lock=false.")
+        }
         return HttpServerResponse.jsonUnsafe({ epoch: yield* states.lock(stage, yield* lockInfo(request)) })
       })),
     routeOfStage("POST", taskPath.unlock, (request, _, stage) =>

@@ -16,7 +16,15 @@ const relation = (type: string, id: string | null) => ({ data: id === null ? nul
 export const entitlements = {
   id: organization,
   type: "entitlement-sets",
-  attributes: { operations: true, "state-storage": true, "cost-estimation": false, sentinel: false, "private-module-registry": false, teams: false, "vcs-integrations": false }
+  attributes: {
+    operations: true,
+    "state-storage": true,
+    "cost-estimation": false,
+    sentinel: false,
+    "private-module-registry": false,
+    teams: false,
+    "vcs-integrations": false
+  }
 }
 
 /** `holder`: its current run. A holder still pending does not count as a lock: clients would call that a manual one. */
@@ -36,8 +44,18 @@ export const workspaceDocument = (workspace: Workspace, holder: Run | undefined)
     "tag-names": [],
     "vcs-repo": null,
     permissions: {
-      "can-update": true, "can-destroy": false, "can-queue-run": true, "can-queue-apply": true, "can-queue-destroy": true,
-      "can-read-settings": true, "can-read-variable": true, "can-update-variable": true, "can-lock": true, "can-unlock": true, "can-force-unlock": true, "can-force-delete": false
+      "can-update": true,
+      "can-destroy": false,
+      "can-queue-run": true,
+      "can-queue-apply": true,
+      "can-queue-destroy": true,
+      "can-read-settings": true,
+      "can-read-variable": true,
+      "can-update-variable": true,
+      "can-lock": true,
+      "can-unlock": true,
+      "can-force-unlock": true,
+      "can-force-delete": false
     }
   },
   relationships: { organization: relation("organizations", organization), "current-run": relation("runs", workspace.currentRunId) }
@@ -56,7 +74,8 @@ export const configurationVersionDocument = (version: ConfigurationVersion, uplo
   }
 })
 
-const timestampsOf = ({ timestamps }: Run) => Object.fromEntries(Object.entries(timestamps).map(([status, at]) => [`${status.replaceAll("_", "-")}-at`, at]))
+const timestampsOf = ({ timestamps }: Run) =>
+  Object.fromEntries(Object.entries(timestamps).map(([status, at]) => [`${status.replaceAll("_", "-")}-at`, at]))
 
 /** `position`: how many runs are before this one; clients print it as what they wait for. */
 export const runDocument = (run: Run, position: number) => {
@@ -80,7 +99,12 @@ export const runDocument = (run: Run, position: number) => {
       "position-in-queue": position,
       "created-at": run.createdAt,
       "status-timestamps": timestampsOf(run),
-      actions: { "is-cancelable": may.cancel, "is-confirmable": may.confirm, "is-discardable": may.discard, "is-force-cancelable": may.forceCancel },
+      actions: {
+        "is-cancelable": may.cancel,
+        "is-confirmable": may.confirm,
+        "is-discardable": may.discard,
+        "is-force-cancelable": may.forceCancel
+      },
       permissions: { "can-apply": true, "can-cancel": true, "can-discard": true, "can-force-cancel": true, "can-force-execute": false }
     },
     relationships: {

@@ -19,7 +19,10 @@ export const made = (address: string, data: { readonly id: string }) =>
   HttpServerResponse.jsonUnsafe({ data }, { status: 201, contentType, headers: { location: `${address}/${data.id}` } })
 
 /** One page of a list; without paging it is all there is. */
-export const documents = (data: ReadonlyArray<unknown>, page?: { readonly number: number; readonly size: number; readonly more: boolean }) =>
+export const documents = (
+  data: ReadonlyArray<unknown>,
+  page?: { readonly number: number; readonly size: number; readonly more: boolean }
+) =>
   HttpServerResponse.jsonUnsafe({
     data,
     meta: {

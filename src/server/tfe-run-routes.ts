@@ -4,8 +4,8 @@
 import { Effect } from "effect"
 import { HttpRouter, HttpServerResponse } from "effect/http"
 import { RunEvent } from "../core/run-machine.ts"
-import { ApplyRun, CreateConfigurationVersion, CreateRun, organization } from "../schema/tfe-api.ts"
 import type { PlanOptions } from "../schema/agent-task.ts"
+import { ApplyRun, CreateConfigurationVersion, CreateRun, organization } from "../schema/tfe-api.ts"
 import { countOf, jsonApiErrors, jsonOf, noContent, queryOf } from "./answer.ts"
 import { linkRoutes } from "./authorize.ts"
 import { Configurations } from "./configurations.ts"
@@ -16,8 +16,8 @@ import { invalid } from "./refused.ts"
 import { type Run, Runs } from "./runs.ts"
 import { StageEnds } from "./stage-ends.ts"
 import { Stages } from "./stages.ts"
-import { document, documents, made, makeTfe } from "./tfe-envelope.ts"
 import { configurationVersionDocument, runDocument, stepDocument, workspaceDocument } from "./tfe-documents.ts"
+import { document, documents, made, makeTfe } from "./tfe-envelope.ts"
 import { Tokens } from "./tokens.ts"
 import { Workspaces } from "./workspaces.ts"
 
@@ -90,7 +90,8 @@ export const tfeRunRoutes = HttpRouter.addAll(Effect.gen(function*() {
   })
 
   const accepted = HttpServerResponse.empty({ status: 202 })
-  const action = (name: "discard" | "cancel", event: RunEvent) => route("POST", `/api/v2/runs/:id/actions/${name}`, (_, { id = "" }) => Effect.as(runs.step(id, event), accepted))
+  const action = (name: "discard" | "cancel", event: RunEvent) =>
+    route("POST", `/api/v2/runs/:id/actions/${name}`, (_, { id = "" }) => Effect.as(runs.step(id, event), accepted))
 
   return [
     route("POST", "/api/v2/workspaces/:id/configuration-versions", (request, { id = "" }) =>
@@ -100,13 +101,21 @@ export const tfeRunRoutes = HttpRouter.addAll(Effect.gen(function*() {
         const version = yield* configurations.create(workspace.id, attributes.speculative === true)
         return made("/api/v2/configuration-versions", configurationVersionDocument(version, uploadUrl(tokens, base(request), version.id)))
       })),
-    route("GET", "/api/v2/configuration-versions/:id", (_, { id = "" }) => Effect.map(configurations.get(id), (version) => document(configurationVersionDocument(version)))),
+    route(
+      "GET",
+      "/api/v2/configuration-versions/:id",
+      (_, { id = "" }) => Effect.map(configurations.get(id), (version) => document(configurationVersionDocument(version)))
+    ),
     linked("PUT", "/api/v2/uploads/:id/:secret", isUploadSecret, (request, { id = "" }) => {
       const said = request.headers["content-length"]
       return Effect.as(configurations.upload(id, request.stream, said === undefined ? undefined : Number(said)), noContent)
     }),
 
-    route("POST", "/api/v2/runs", (request) => Effect.map(Effect.flatMap(Effect.flatMap(createRun(request), create), shown), (shape) => made("/api/v2/runs", shape))),
+    route(
+      "POST",
+      "/api/v2/runs",
+      (request) => Effect.map(Effect.flatMap(Effect.flatMap(createRun(request), create), shown), (shape) => made("/api/v2/runs", shape))
+    ),
     route("GET", "/api/v2/runs/:id", (request, { id = "" }) =>
       Effect.gen(function*() {
         const run = yield* runs.get(id)
@@ -131,7 +140,11 @@ export const tfeRunRoutes = HttpRouter.addAll(Effect.gen(function*() {
         yield* member(params)
         const pending = yield* runs.withStatus(["pending"])
         const running = yield* runs.withStatus(["planning", "applying"])
-        return document({ id: organization, type: "organization-capacity", attributes: { pending: pending.length, running: running.length } })
+        return document({
+          id: organization,
+          type: "organization-capacity",
+          attributes: { pending: pending.length, running: running.length }
+        })
       })),
     route("GET", "/api/v2/runs/:id/run-events", (_, { id = "" }) => Effect.as(runs.get(id), documents([]))),
     route("POST", "/api/v2/runs/:id/actions/apply", (request, { id = "" }, { name }) =>
@@ -142,7 +155,11 @@ export const tfeRunRoutes = HttpRouter.addAll(Effect.gen(function*() {
       })),
     action("discard", RunEvent.Discard()),
     action("cancel", RunEvent.Cancel()),
-    route("POST", "/api/v2/runs/:id/actions/force-cancel", (_, { id = "" }, { name }) => Effect.as(stageEnds.forceCancel(id, name), accepted)),
+    route(
+      "POST",
+      "/api/v2/runs/:id/actions/force-cancel",
+      (_, { id = "" }, { name }) => Effect.as(stageEnds.forceCancel(id, name), accepted)
+    ),
 
     route("GET", "/api/v2/plans/:id", (request, { id = "" }) => Effect.map(step("plan", id, base(request)), (shape) => document(shape))),
     route("GET", "/api/v2/applies/:id", (request, { id = "" }) => Effect.map(step("apply", id, base(request)), (shape) => document(shape))),

@@ -8,8 +8,8 @@ import { Blobs } from "./blobs.ts"
 import { Bodies } from "./bodies.ts"
 import { notFound, orNotFound } from "./refused.ts"
 import { State, type StateVersion, StateVersions } from "./state-versions.ts"
-import { document, documents, makeTfe } from "./tfe-envelope.ts"
 import { outputDocument, parseOutputId, stateVersionDocument } from "./tfe-documents.ts"
+import { document, documents, makeTfe } from "./tfe-envelope.ts"
 import { Workspaces } from "./workspaces.ts"
 
 const decode = Schema.decodeUnknownEffect(Schema.fromJsonString(State))
@@ -23,13 +23,20 @@ export const tfeStateRoutes = HttpRouter.addAll(Effect.gen(function*() {
 
   const outputsOf = (version: StateVersion) =>
     Effect.gen(function*() {
-      const state = yield* bodies.room(version.sizeBytes, Effect.flatMap(states.read(version), (bytes) => Effect.orDie(decode(new TextDecoder().decode(bytes))))) // it was decoded when it was accepted
+      const state = yield* bodies.room(
+        version.sizeBytes,
+        Effect.flatMap(states.read(version), (bytes) => Effect.orDie(decode(new TextDecoder().decode(bytes))))
+      ) // it was decoded when it was accepted
       return state.outputs ?? {}
     })
 
   return [
-    route("GET", "/api/v2/workspaces/:id/current-state-version", (request, { id = "" }) =>
-      Effect.map(Effect.flatMap(states.current(id), orNotFound), (version) => document(stateVersionDocument(version, base(request))))),
+    route(
+      "GET",
+      "/api/v2/workspaces/:id/current-state-version",
+      (request, { id = "" }) =>
+        Effect.map(Effect.flatMap(states.current(id), orNotFound), (version) => document(stateVersionDocument(version, base(request))))
+    ),
     route("GET", "/api/v2/workspaces/:id/current-state-version-outputs", (_, { id = "" }) =>
       Effect.gen(function*() {
         const workspace = yield* workspaces.get(id)
@@ -44,9 +51,16 @@ export const tfeStateRoutes = HttpRouter.addAll(Effect.gen(function*() {
         const output = Object.entries(yield* outputsOf(version)).find(([name]) => name === parsed?.name)
         return output === undefined ? yield* notFound() : document(outputDocument(version, ...output, true))
       })),
-    route("GET", "/api/v2/state-versions/:id", (request, { id = "" }) =>
-      Effect.map(Effect.flatMap(states.find(id), orNotFound), (version) => document(stateVersionDocument(version, base(request))))),
-    route("GET", "/api/v2/state-versions/:id/download", (_, { id = "" }) =>
-      Effect.flatMap(Effect.flatMap(states.find(id), orNotFound), (version) => stateAnswer(blobs, version)))
+    route(
+      "GET",
+      "/api/v2/state-versions/:id",
+      (request, { id = "" }) =>
+        Effect.map(Effect.flatMap(states.find(id), orNotFound), (version) => document(stateVersionDocument(version, base(request))))
+    ),
+    route(
+      "GET",
+      "/api/v2/state-versions/:id/download",
+      (_, { id = "" }) => Effect.flatMap(Effect.flatMap(states.find(id), orNotFound), (version) => stateAnswer(blobs, version))
+    )
   ]
 }))

@@ -7,10 +7,10 @@ import { jsonApiErrors, jsonOf, noContent, queryOf } from "./answer.ts"
 import { openRoutes } from "./authorize.ts"
 import { notFound } from "./refused.ts"
 import { Runs } from "./runs.ts"
-import { document, documents, made, makeTfe } from "./tfe-envelope.ts"
 import { entitlements, variableDocument, workspaceDocument } from "./tfe-documents.ts"
+import { document, documents, made, makeTfe } from "./tfe-envelope.ts"
 import { Variables } from "./variables.ts"
-import { type Workspace, type WorkspaceSettings, Workspaces } from "./workspaces.ts"
+import { type Workspace, Workspaces, type WorkspaceSettings } from "./workspaces.ts"
 
 const createWorkspace = jsonOf(CreateWorkspace)
 const updateWorkspace = jsonOf(UpdateWorkspace)
@@ -36,12 +36,19 @@ export const tfeWorkspaceRoutes = HttpRouter.addAll(Effect.gen(function*() {
   const open = yield* openRoutes(jsonApiErrors)
 
   const shown = (workspace: Workspace) =>
-    Effect.map(workspace.currentRunId === null ? Effect.succeed(undefined) : runs.find(workspace.currentRunId), (holder) => workspaceDocument(workspace, holder))
+    Effect.map(
+      workspace.currentRunId === null ? Effect.succeed(undefined) : runs.find(workspace.currentRunId),
+      (holder) => workspaceDocument(workspace, holder)
+    )
 
   return [
     open("GET", tfePath.discovery, () => Effect.succeed(HttpServerResponse.jsonUnsafe(services))),
     route("GET", "/api/v2/ping", () => Effect.succeed(HttpServerResponse.empty({ status: 204, headers: { "TFP-API-Version": "2.6" } }))),
-    route("GET", "/api/v2/account/details", () => Effect.succeed(document({ id: "user-default", type: "users", attributes: { username: "user" } }))),
+    route(
+      "GET",
+      "/api/v2/account/details",
+      () => Effect.succeed(document({ id: "user-default", type: "users", attributes: { username: "user" } }))
+    ),
     route("GET", "/api/v2/organizations/:organization/entitlement-set", (_, params) => Effect.as(member(params), document(entitlements))),
     route("GET", "/api/v2/organizations/:organization/workspaces", (request, params) =>
       Effect.gen(function*() {
@@ -61,7 +68,11 @@ export const tfeWorkspaceRoutes = HttpRouter.addAll(Effect.gen(function*() {
         yield* member(params)
         return document(yield* Effect.flatMap(workspaces.named(params.name ?? ""), shown))
       })),
-    route("GET", "/api/v2/workspaces/:id", (_, { id = "" }) => Effect.map(Effect.flatMap(workspaces.get(id), shown), (shape) => document(shape))),
+    route(
+      "GET",
+      "/api/v2/workspaces/:id",
+      (_, { id = "" }) => Effect.map(Effect.flatMap(workspaces.get(id), shown), (shape) => document(shape))
+    ),
     route("PATCH", "/api/v2/workspaces/:id", (request, { id = "" }) =>
       Effect.gen(function*() {
         yield* workspaces.get(id)
@@ -78,11 +89,21 @@ export const tfeWorkspaceRoutes = HttpRouter.addAll(Effect.gen(function*() {
         const { id: workspaceId } = yield* workspaces.get(id)
         const { data: { attributes: { category, description, hcl, key, sensitive, value } } } = yield* createVariable(request)
         const stored = yield* variables.set({
-          workspaceId, key, value: value ?? "", description: description ?? "", category: category ?? "terraform", hcl: hcl ?? false, sensitive: sensitive ?? false
+          workspaceId,
+          key,
+          value: value ?? "",
+          description: description ?? "",
+          category: category ?? "terraform",
+          hcl: hcl ?? false,
+          sensitive: sensitive ?? false
         })
         return made(`/api/v2/workspaces/${workspaceId}/vars`, variableDocument(stored))
       })),
-    route("DELETE", "/api/v2/workspaces/:id/vars/:variable", (_, { id = "", variable = "" }) =>
-      Effect.flatMap(variables.remove(id, variable), (removed) => removed ? Effect.succeed(noContent) : Effect.fail(notFound())))
+    route(
+      "DELETE",
+      "/api/v2/workspaces/:id/vars/:variable",
+      (_, { id = "", variable = "" }) =>
+        Effect.flatMap(variables.remove(id, variable), (removed) => removed ? Effect.succeed(noContent) : Effect.fail(notFound()))
+    )
   ]
 }))

@@ -17,7 +17,9 @@ export const tokenHash = (token: string): string => sha256(token).toString("hex"
 /** 256 random bits; the prefix lets secret scanners know it. */
 export const newTaskToken = Effect.map(RandomBytes, (bytes) => `ajt_${Buffer.from(bytes(32)).toString("base64url")}`)
 
-/** The token of an Authorization header: bearer, or the password of basic authentication, which is all that a stock `http` backend can send. */
+/**
+ * The token of an Authorization header: bearer, or the password of basic authentication, which is all that a stock `http` backend can send.
+ */
 export const tokenOf = (authorization: string | undefined): Option.Option<string> => {
   const [scheme, value] = authorization?.trim().split(/ +/u, 2) ?? []
   if (value === undefined) return Option.none()
@@ -30,7 +32,10 @@ export const tokenOf = (authorization: string | undefined): Option.Option<string
 /** Who asks, by the token or the link that was shown; never the secret itself. */
 export interface Caller {
   readonly kind: "user" | "pool" | "task" | "link"
-  /** What the token file says after the token, or the first 8 hex digits of the token's SHA-256; of a task's token its stage, of a link what it opens. */
+  /**
+   * What the token file says after the token, or the first 8 hex digits of the token's SHA-256; of a task's token its stage, of a link what
+   * it opens.
+   */
   readonly name: string
 }
 
@@ -41,19 +46,26 @@ export class Tokens extends Context.Service<Tokens, {
   readonly secretOf: (subject: string) => string
   readonly isSecretOf: (subject: string, secret: string) => boolean
 }>()("agent-job/server/Tokens") {
-  static readonly layer = (options: ServerOptions) => Layer.effect(Tokens, Effect.gen(function*() {
-    const known = { user: yield* tokensIn(options.userTokenFile, "user"), pool: yield* tokensIn(options.poolTokenFile, "pool") }
-    if (known.user.some(({ hash }) => known.pool.some((pool) => pool.hash.equals(hash)))) {
-      return yield* new OptionsUnusable({ message: `A token is in ${options.userTokenFile} and in ${options.poolTokenFile}, so who has it would be a person and a controller at once; give each file tokens of its own.` })
-    }
-    const key = yield* pathKey(join(options.dataDir, "path.key"))
-    const secretOf = (subject: string) => createHmac("sha256", key).update(subject).digest("hex")
-    return Tokens.of({
-      holderOf: (kind, token) => Option.map(oneOf(known[kind], token), ({ name }) => ({ kind, name })),
-      secretOf,
-      isSecretOf: (subject, secret) => timingSafeEqual(sha256(secretOf(subject)), sha256(secret))
-    })
-  }))
+  static readonly layer = (options: ServerOptions) =>
+    Layer.effect(
+      Tokens,
+      Effect.gen(function*() {
+        const known = { user: yield* tokensIn(options.userTokenFile, "user"), pool: yield* tokensIn(options.poolTokenFile, "pool") }
+        if (known.user.some(({ hash }) => known.pool.some((pool) => pool.hash.equals(hash)))) {
+          return yield* new OptionsUnusable({
+            message:
+              `A token is in ${options.userTokenFile} and in ${options.poolTokenFile}, so who has it would be a person and a controller at once; give each file tokens of its own.`
+          })
+        }
+        const key = yield* pathKey(join(options.dataDir, "path.key"))
+        const secretOf = (subject: string) => createHmac("sha256", key).update(subject).digest("hex")
+        return Tokens.of({
+          holderOf: (kind, token) => Option.map(oneOf(known[kind], token), ({ name }) => ({ kind, name })),
+          secretOf,
+          isSecretOf: (subject, secret) => timingSafeEqual(sha256(secretOf(subject)), sha256(secret))
+        })
+      })
+    )
 }
 
 /** Looks at all of them, so that the time says nothing about which one was near. */
@@ -77,12 +89,22 @@ const knownOf = (line: string): Known => {
 const tokensIn = (file: string, whose: string) =>
   Effect.tryPromise({
     try: () => readFile(file, "utf8"),
-    catch: (cause) => new OptionsUnusable({ message: `The ${whose} token file ${file} cannot be read (${isMissing(cause) ? "it is not there" : wordsOf(cause)}); create it, one token a line.` })
+    catch: (cause) =>
+      new OptionsUnusable({
+        message: `The ${whose} token file ${file} cannot be read (${
+          isMissing(cause) ? "it is not there" : wordsOf(cause)
+        }); create it, one token a line.`
+      })
   }).pipe(
     Effect.map((text) => text.split("\n").map((line) => line.trim()).filter((line) => line !== "" && !line.startsWith("#"))),
     Effect.flatMap((tokens) =>
       tokens.length === 0 || tokens.some((line) => (line.split(/\s/u)[0] ?? "").length < 16)
-        ? Effect.fail(new OptionsUnusable({ message: `The ${whose} token file ${file} must hold at least one token, each of 16 characters or more; write a random one into it.` }))
+        ? Effect.fail(
+          new OptionsUnusable({
+            message:
+              `The ${whose} token file ${file} must hold at least one token, each of 16 characters or more; write a random one into it.`
+          })
+        )
         : Effect.succeed(tokens.map(knownOf))
     )
   )
@@ -106,15 +128,22 @@ const newKey = async (file: string) => {
 /** Made once; who has it can read logs and upload archives, so it is as secret as the database. */
 const pathKey = Effect.fnUntraced(function*(file: string) {
   const key = yield* Effect.tryPromise({
-    try: () => readFile(file).catch((cause: unknown) => {
-      if (isMissing(cause)) return newKey(file)
-      throw cause
-    }),
-    catch: (cause) => new ServerError({ message: `The key ${file} can neither be read nor made (${cause instanceof Error ? cause.message : cause}); check the data directory's permissions.` })
+    try: () =>
+      readFile(file).catch((cause: unknown) => {
+        if (isMissing(cause)) return newKey(file)
+        throw cause
+      }),
+    catch: (cause) =>
+      new ServerError({
+        message: `The key ${file} can neither be read nor made (${
+          cause instanceof Error ? cause.message : cause
+        }); check the data directory's permissions.`
+      })
   })
   if (key.byteLength === keyBytes) return key
   return yield* new ServerError({
-    message: `The key ${file} has ${key.byteLength} bytes and not ${keyBytes}, so what is made with it can be guessed; restore it from a backup, or remove it and a new one is made: `
+    message:
+      `The key ${file} has ${key.byteLength} bytes and not ${keyBytes}, so what is made with it can be guessed; restore it from a backup, or remove it and a new one is made: `
       + "then links to logs and uploads, approvals of plans that wait, and states that stages have kept on shared volumes are void."
   })
 })

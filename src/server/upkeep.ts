@@ -9,15 +9,34 @@ import { Retention } from "./retention.ts"
 const unnamedFor = Duration.days(30)
 
 /** What failed is tried again the next time. */
-const undisturbed = <A, E, R>(what: Effect.Effect<A, E, R>, otherwise: A, failed = "the data directory could not be tidied up, which is tried again later") =>
-  Effect.catchCause(what, (cause) => Cause.hasInterruptsOnly(cause) ? Effect.interrupt : Effect.as(Effect.logWarning(failed, cause), otherwise))
+const undisturbed = <A, E, R>(
+  what: Effect.Effect<A, E, R>,
+  otherwise: A,
+  failed = "the data directory could not be tidied up, which is tried again later"
+) =>
+  Effect.catchCause(
+    what,
+    (cause) => Cause.hasInterruptsOnly(cause) ? Effect.interrupt : Effect.as(Effect.logWarning(failed, cause), otherwise)
+  )
 
-const endImports = Effect.flatMap(ImportRuns, ({ endSettled }) => undisturbed(endSettled, undefined, "the imports of settled rescues could not be ended, which is tried again with the next start"))
+const endImports = Effect.flatMap(
+  ImportRuns,
+  ({ endSettled }) =>
+    undisturbed(endSettled, undefined, "the imports of settled rescues could not be ended, which is tried again with the next start")
+)
 
-const sweep = undisturbed(Effect.gen(function*() {
-  const { files, bytes } = yield* (yield* NamedBlobs).sweep(Duration.toMillis(unnamedFor))
-  if (files > 0) yield* Effect.logInfo("files in blobs/ that no record names stay for 30 days; after a restore they may be newer states, see docs/state.md", { files, bytes })
-}), undefined)
+const sweep = undisturbed(
+  Effect.gen(function*() {
+    const { files, bytes } = yield* (yield* NamedBlobs).sweep(Duration.toMillis(unnamedFor))
+    if (files > 0) {
+      yield* Effect.logInfo(
+        "files in blobs/ that no record names stay for 30 days; after a restore they may be newer states, see docs/state.md",
+        { files, bytes }
+      )
+    }
+  }),
+  undefined
+)
 
 const retain = Effect.flatMap(Retention, ({ pass }) => undisturbed(pass(), false)).pipe(
   Effect.repeat({ while: (more) => more, schedule: Schedule.spaced("1 minute") })

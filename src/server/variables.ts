@@ -34,7 +34,8 @@ export const variablesOf = (workspace: ReadonlyArray<WorkspaceVariable>, run: Re
 const make = Effect.gen(function*() {
   const sql = yield* SqlClient.SqlClient
 
-  const list = (workspaceId: string) => rows(WorkspaceVariable)(sql`SELECT * FROM variables WHERE workspaceId = ${workspaceId} ORDER BY key, category`)
+  const list = (workspaceId: string) =>
+    rows(WorkspaceVariable)(sql`SELECT * FROM variables WHERE workspaceId = ${workspaceId} ORDER BY key, category`)
 
   /** One of a name and category there is; setting it again replaces it. */
   const set = Effect.fn("Variables.set")(function*(variable: Omit<WorkspaceVariable, "id">) {

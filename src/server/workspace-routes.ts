@@ -19,10 +19,13 @@ const place = "/api/agent-job/v1/workspaces/:name/state"
 /** An older command line leaves out what the person saw. */
 const decisionOf = <S extends Schema.ConstraintDecoder<unknown>>(schema: S) => {
   const decode = jsonOf(schema)
-  return (request: HttpServerRequest.HttpServerRequest) => Effect.mapError(decode(request), (failure) =>
-    failure._tag === "Refused" && failure.error === "invalid"
-      ? invalid(`${failure.message} If a command line sent it, that is older than the server and cannot say what was seen; use one of the server's version.`)
-      : failure)
+  return (request: HttpServerRequest.HttpServerRequest) =>
+    Effect.mapError(decode(request), (failure) =>
+      failure._tag === "Refused" && failure.error === "invalid"
+        ? invalid(
+          `${failure.message} If a command line sent it, that is older than the server and cannot say what was seen; use one of the server's version.`
+        )
+        : failure)
 }
 const decision = decisionOf(SettleRescue)
 const unlock = decisionOf(ForceUnlock)
@@ -41,7 +44,11 @@ export const workspaceRoutes = HttpRouter.addAll(Effect.gen(function*() {
 
   return [
     route("GET", place, (_, { name = "" }) => shown(name)),
-    route("GET", `${place}/evidence/:id`, (_, { id = "", name = "" }) => Effect.flatMap(state.refused(name, id), (kept) => stateAnswer(blobs, kept))),
+    route(
+      "GET",
+      `${place}/evidence/:id`,
+      (_, { id = "", name = "" }) => Effect.flatMap(state.refused(name, id), (kept) => stateAnswer(blobs, kept))
+    ),
     route("POST", `${place}/evidence`, (request, { name = "" }, caller) =>
       Effect.gen(function*() {
         yield* bodies.whole(request, keptStateLimitBytes, (bytes) => keptStates.bring(name, bytes, caller.name))
@@ -53,8 +60,15 @@ export const workspaceRoutes = HttpRouter.addAll(Effect.gen(function*() {
         yield* state.settle(name, who(caller, by), decided)
         return yield* shown(name)
       })),
-    route("POST", `${place}/import`, (_, { name = "" }) =>
-      Effect.map(imports.start(name), ({ id, options }) => HttpServerResponse.jsonUnsafe({ runId: id, addresses: options.targets ?? [] } satisfies ImportStarted))),
+    route(
+      "POST",
+      `${place}/import`,
+      (_, { name = "" }) =>
+        Effect.map(
+          imports.start(name),
+          ({ id, options }) => HttpServerResponse.jsonUnsafe({ runId: id, addresses: options.targets ?? [] } satisfies ImportStarted)
+        )
+    ),
     route("POST", `${place}/unlock`, (request, { name = "" }, caller) =>
       Effect.gen(function*() {
         const { by, lock } = yield* unlock(request)

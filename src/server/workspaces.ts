@@ -45,7 +45,15 @@ const make = Effect.gen(function*() {
   /** The workspace of that name; made with the settings when there is none, else as it is. */
   const ensure = Effect.fn("Workspaces.ensure")(function*(name: WorkspaceName, settings: Partial<WorkspaceSettings> = {}) {
     const id = yield* newId("ws")
-    const made = { id, name, createdAt: yield* now, autoApply: false, terraformVersion: "latest", workingDirectory: "", ...(yield* checked(settings)) }
+    const made = {
+      id,
+      name,
+      createdAt: yield* now,
+      autoApply: false,
+      terraformVersion: "latest",
+      workingDirectory: "",
+      ...(yield* checked(settings))
+    }
     yield* sql`INSERT INTO workspaces ${sql.insert(made)} ON CONFLICT (name) DO NOTHING`
     return yield* named(name)
   })
@@ -60,7 +68,8 @@ const make = Effect.gen(function*() {
 })
 
 const checked = (settings: Partial<WorkspaceSettings>) =>
-  settings.workingDirectory !== undefined && (settings.workingDirectory.startsWith("/") || settings.workingDirectory.split("/").includes(".."))
+  settings.workingDirectory !== undefined &&
+    (settings.workingDirectory.startsWith("/") || settings.workingDirectory.split("/").includes(".."))
     ? Effect.fail(invalid("The working directory must be a path below the root of the configuration, without '..'."))
     : Effect.succeed(settings)
 

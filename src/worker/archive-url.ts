@@ -20,24 +20,34 @@ const silence = "30 seconds"
 const allInAll = "10 minutes"
 
 /** Addresses that are never asked; a test of this file has its servers on loopback. */
-export const Forbidden = Context.Reference<(address: string) => boolean>("agent-job/worker/Forbidden", { defaultValue: () => isForbiddenAddress })
+export const Forbidden = Context.Reference<(address: string) => boolean>("agent-job/worker/Forbidden", {
+  defaultValue: () => isForbiddenAddress
+})
 
 class NotNow extends Data.TaggedError("NotNow")<{ readonly failure: StageFailed }> {}
 
 const place = ({ host, pathname, protocol }: URL) => `${protocol}//${host}${pathname}`
 
-const unfetched = (url: URL) => (why: string) => invalid(`The archive cannot be fetched from ${place(url)} (${why}); check the URL of the source and the network.`)
+const unfetched = (url: URL) => (why: string) =>
+  invalid(`The archive cannot be fetched from ${place(url)} (${why}); check the URL of the source and the network.`)
 const notNow = (url: URL) => (why: string) => new NotNow({ failure: unfetched(url)(why) })
 
 /** A host that is an address itself is not looked up. */
-const addressIn = ({ hostname }: URL): string | undefined => /^\[.*\]$|^[\d.]+$/u.test(hostname) ? hostname.replace(/^\[|\]$/gu, "") : undefined
+const addressIn = ({ hostname }: URL): string | undefined =>
+  /^\[.*\]$|^[\d.]+$/u.test(hostname) ? hostname.replace(/^\[|\]$/gu, "") : undefined
 
 /** The URL, if we may ask it: http or https, without user and password, and not of a forbidden address. */
 export const archiveUrl = Effect.fnUntraced(function*(text: string, base?: URL): Effect.fn.Return<URL, StageFailed> {
   const url = URL.canParse(text, base?.href) ? new URL(text, base) : undefined
-  if (url === undefined || (url.protocol !== "https:" && url.protocol !== "http:")) return yield* invalid("The URL of the source is not an http or https URL; correct it.")
-  if (url.username !== "" || url.password !== "") return yield* invalid(`The URL of the source has a user or password in it (${place(url)}); use one that needs none.`)
-  if (base?.protocol === "https:" && url.protocol === "http:") return yield* invalid(`${place(base)} redirects from https to http; use another URL for the source.`)
+  if (url === undefined || (url.protocol !== "https:" && url.protocol !== "http:")) {
+    return yield* invalid("The URL of the source is not an http or https URL; correct it.")
+  }
+  if (url.username !== "" || url.password !== "") {
+    return yield* invalid(`The URL of the source has a user or password in it (${place(url)}); use one that needs none.`)
+  }
+  if (base?.protocol === "https:" && url.protocol === "http:") {
+    return yield* invalid(`${place(base)} redirects from https to http; use another URL for the source.`)
+  }
   const address = addressIn(url)
   if (address !== undefined && (yield* Forbidden)(address)) return yield* unfetched(url)(forbiddenAddress)
   return url
@@ -61,23 +71,27 @@ const ask = (url: URL, left: number): Effect.Effect<HttpClientResponse.HttpClien
   })
 
 /** Into `file`, checked against `sha256`; tried for a minute while there is no answer. */
-export const fetchArchive = Effect.fn("Archive.fetch")(function*(text: string, sha256: string, file: string): Effect.fn.Return<void, StageFailed> {
-  const url = yield* archiveUrl(text)
-  const later = notNow(url)
-  const once = ask(url, redirects).pipe(
-    Effect.flatMap((response) => save(
-      response.stream.pipe(
-        Stream.mapError((error) => later(causeOf(error))),
-        Stream.timeoutOrElse({ duration: silence, orElse: () => Stream.fail(later(`nothing more in ${silence}`)) })
+export const fetchArchive = Effect.fn("Archive.fetch")(
+  function*(text: string, sha256: string, file: string): Effect.fn.Return<void, StageFailed> {
+    const url = yield* archiveUrl(text)
+    const later = notNow(url)
+    const once = ask(url, redirects).pipe(
+      Effect.flatMap((response) =>
+        save(
+          response.stream.pipe(
+            Stream.mapError((error) => later(causeOf(error))),
+            Stream.timeoutOrElse({ duration: silence, orElse: () => Stream.fail(later(`nothing more in ${silence}`)) })
+          ),
+          file,
+          { what: "the configuration archive", sha256, limitBytes: archiveLimitBytes }
+        )
       ),
-      file,
-      { what: "the configuration archive", sha256, limitBytes: archiveLimitBytes }
-    )),
-    Effect.timeoutOrElse({ duration: allInAll, orElse: () => Effect.fail(later(`not all of it in ${allInAll}`).failure) })
-  )
-  yield* askAgain(once, { while: ({ _tag }) => _tag === "NotNow", first: "500 millis", spaced: "30 seconds", limit: "1 minute" }).pipe(
-    Effect.catchTag("NotNow", ({ failure }) => Effect.fail(failure)),
-    Effect.provide(toAnybody({ connections: 1, lookup: lookupBut(yield* Forbidden) })),
-    Effect.catchTag("ProxyUnusable", ({ message }) => Effect.fail(invalid(message)))
-  )
-})
+      Effect.timeoutOrElse({ duration: allInAll, orElse: () => Effect.fail(later(`not all of it in ${allInAll}`).failure) })
+    )
+    yield* askAgain(once, { while: ({ _tag }) => _tag === "NotNow", first: "500 millis", spaced: "30 seconds", limit: "1 minute" }).pipe(
+      Effect.catchTag("NotNow", ({ failure }) => Effect.fail(failure)),
+      Effect.provide(toAnybody({ connections: 1, lookup: lookupBut(yield* Forbidden) })),
+      Effect.catchTag("ProxyUnusable", ({ message }) => Effect.fail(invalid(message)))
+    )
+  }
+)

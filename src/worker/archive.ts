@@ -1,11 +1,11 @@
 // Unpacks a configuration archive, a tar.gz that nobody vouches for, below an open directory.
 // Always holds: nothing comes to lie outside that directory, and what is written and read stays within the limits.
 // Used by worker/own-backing.ts and worker/pool-backing.ts, after the archive's digest was found right.
+import { Effect, Stream } from "effect"
+import { Tar } from "effect/encoding"
 import { closeSync, createReadStream, statSync } from "node:fs"
 import { pipeline } from "node:stream"
 import { createGunzip } from "node:zlib"
-import { Effect, Stream } from "effect"
-import { Tar } from "effect/encoding"
 import { EntryAction, entryAction } from "../core/archive-entry.ts"
 import { shortened } from "../core/sentence.ts"
 import { createFile, makeFolder, makeLink, type Segments, writeAll } from "./folder.ts"
@@ -48,7 +48,11 @@ const readTrouble = (cause: unknown): StageFailed => {
 }
 
 const tarTrouble = (error: Tar.TarError): StageFailed =>
-  error.kind === "Truncated" ? refused("is cut off; make it again") : error.kind === "Unsupported" ? refused("holds a sparse file; make it with plain tar -czf") : notAnArchive()
+  error.kind === "Truncated"
+    ? refused("is cut off; make it again")
+    : error.kind === "Unsupported"
+    ? refused("holds a sparse file; make it with plain tar -czf")
+    : notAnArchive()
 
 /** The bytes of the tar archive, as long as they are within the limits. */
 const unpacked = (file: string, limits: ArchiveLimits): Stream.Stream<Uint8Array, StageFailed> =>
@@ -61,27 +65,39 @@ const unpacked = (file: string, limits: ArchiveLimits): Stream.Stream<Uint8Array
       Stream.mapEffect(({ chunk, sum }) =>
         sum <= allowed
           ? Effect.succeed(chunk)
-          : Effect.fail(refused(sum > limits.bytes ? `unpacks to more than ${limits.bytes / 1024 ** 2} MiB; leave out what is not configuration` : `unpacks to more than ${limits.ratio} times its size; leave out what is not configuration`)))
+          : Effect.fail(refused(
+            sum > limits.bytes
+              ? `unpacks to more than ${limits.bytes / 1024 ** 2} MiB; leave out what is not configuration`
+              : `unpacks to more than ${limits.ratio} times its size; leave out what is not configuration`
+          ))
+      )
     )
   })
 
-const writeFile = (root: number, segments: Segments, executable: boolean, body: Tar.Entry<StageFailed | Tar.TarError>["body"], trouble: (cause: unknown) => StageFailed) =>
+const writeFile = (
+  root: number,
+  segments: Segments,
+  executable: boolean,
+  body: Tar.Entry<StageFailed | Tar.TarError>["body"],
+  trouble: (cause: unknown) => StageFailed
+) =>
   Effect.acquireUseRelease(
     Effect.try({ try: () => createFile(root, segments, { executable, replace: false }), catch: trouble }),
     (fd) => Stream.runForEach(body, (chunk) => Effect.try({ try: () => writeAll(fd, chunk), catch: trouble })),
     (fd) => Effect.sync(() => closeSync(fd))
   )
 
-const unpackEntry = (root: number) => ({ body, header }: Tar.Entry<StageFailed | Tar.TarError>): Effect.Effect<void, StageFailed | Tar.TarError> => {
-  const trouble = entryTrouble(header.path)
-  return EntryAction.$match(entryAction(header), {
-    WriteFile: ({ executable, segments }) => writeFile(root, segments, executable, body, trouble),
-    MakeFolder: ({ segments }) => Effect.try({ try: () => makeFolder(root, segments), catch: trouble }),
-    MakeLink: ({ segments, target }) => Effect.try({ try: () => makeLink(root, segments, target), catch: trouble }),
-    Skip: () => Effect.void,
-    Refuse: ({ why }) => Effect.fail(refused(`holds ${named(header.path)}, ${why}; remove it`))
-  })
-}
+const unpackEntry =
+  (root: number) => ({ body, header }: Tar.Entry<StageFailed | Tar.TarError>): Effect.Effect<void, StageFailed | Tar.TarError> => {
+    const trouble = entryTrouble(header.path)
+    return EntryAction.$match(entryAction(header), {
+      WriteFile: ({ executable, segments }) => writeFile(root, segments, executable, body, trouble),
+      MakeFolder: ({ segments }) => Effect.try({ try: () => makeFolder(root, segments), catch: trouble }),
+      MakeLink: ({ segments, target }) => Effect.try({ try: () => makeLink(root, segments, target), catch: trouble }),
+      Skip: () => Effect.void,
+      Refuse: ({ why }) => Effect.fail(refused(`holds ${named(header.path)}, ${why}; remove it`))
+    })
+  }
 
 /** Unpacks the file below the directory `root` is open at. Fails with InvalidArchive, or DiskFull; what was written until then stays. */
 export const unpack = Effect.fn("Archive.unpack")((file: string, root: number, limits: ArchiveLimits = archiveLimits) =>
@@ -93,4 +109,5 @@ export const unpack = Effect.fn("Archive.unpack")((file: string, root: number, l
         : Effect.as(unpackEntry(root)(entry), count + 1)),
     Effect.catchTag("TarError", (error) => Effect.fail(tarTrouble(error))),
     Effect.flatMap((count) => count === 0 ? Effect.fail(refused("is empty")) : Effect.void)
-  ))
+  )
+)

@@ -8,8 +8,11 @@ import { invalid } from "./stage-failed.ts"
 const limitBytes = 1024 * 1024
 
 /** Fails with what `trouble` finds in it; there is none without a backend. */
-export const heedNote = Effect.fnUntraced(function*(engineDirectory: string, trouble: (note: Option.Option<string>) => Option.Option<string>) {
-  const found = yield* Effect.flatMap(openFolder(engineDirectory), (directory) => readFile(directory, ["terraform.tfstate"], limitBytes))
-  const told = trouble(Option.map(found, (bytes) => new TextDecoder().decode(bytes)))
-  if (Option.isSome(told)) return yield* invalid(told.value)
-}, Effect.scoped)
+export const heedNote = Effect.fnUntraced(
+  function*(engineDirectory: string, trouble: (note: Option.Option<string>) => Option.Option<string>) {
+    const found = yield* Effect.flatMap(openFolder(engineDirectory), (directory) => readFile(directory, ["terraform.tfstate"], limitBytes))
+    const told = trouble(Option.map(found, (bytes) => new TextDecoder().decode(bytes)))
+    if (Option.isSome(told)) return yield* invalid(told.value)
+  },
+  Effect.scoped
+)

@@ -48,11 +48,19 @@ export interface Backing {
   readonly bringPlan: Option.Option<(place: Provisioned) => Effect.Effect<Seal, StageFailed, Settings>>
   /** What a command gets beside the environment of all. */
   readonly openFor: (command: StageCommand) => Effect.Effect<CommandEnv, StageFailed, Scope.Scope>
-  /** After `init` and before any other command; `engineDirectory` is the engine's own (TF_DATA_DIR). Fails when the state would have no place that outlives the Pod, or another than the pool's. */
+  /**
+   * After `init` and before any other command; `engineDirectory` is the engine's own (TF_DATA_DIR). Fails when the state would have no
+   * place that outlives the Pod, or another than the pool's.
+   */
   readonly mayRun: (command: StageCommand, engineDirectory: string) => Effect.Effect<void, StageFailed>
-  /** After a command that changes something, however it ended: whether it wrote a state. The last one is saved by then; fails if it is not. */
+  /**
+   * After a command that changes something, however it ended: whether it wrote a state. The last one is saved by then; fails if it is not.
+   */
   readonly settleState: (place: Provisioned) => Effect.Effect<"unwritten" | "saved", StageFailed, Log>
-  /** After that, when no word of what the engine made is on its way any more: gives back the lock of the state, if the engine did and its last state is saved. */
+  /**
+   * After that, when no word of what the engine made is on its way any more: gives back the lock of the state, if the engine did and its
+   * last state is saved.
+   */
   readonly giveStateBack: Effect.Effect<void>
   /** While this takes long, the AgentTask says that the server has not got all of the stage, and no more once it has succeeded. */
   readonly saidDuring: <A, E, R>(wait: Effect.Effect<A, E, R>) => Effect.Effect<A, E, R>

@@ -56,32 +56,49 @@ const mayChange = ({ _tag }: KubernetesError): boolean =>
   _tag === "Conflict" || _tag === "Unreachable" || _tag === "TooManyRequests" || _tag === "Invalid" || _tag === "Unauthorized"
 
 /** The task with the claim in it. */
-export const claimTask = Effect.fn("Claim.take")(function*(): Effect.fn.Return<{ readonly task: AgentTask; readonly claim: Claim }, ClaimLost | KubernetesError, Kubernetes | Settings | Stop> {
-  const kubernetes = yield* Kubernetes
-  const stop = yield* Stop
-  const { epoch, job, namespace, pod, task: name, taskUid } = yield* Settings
-  const claimant: Claimant = { podUid: pod.uid, nonce: crypto.randomUUID() }
-  const lost = (why: string) => new ClaimLost({ task: name, why })
+export const claimTask = Effect.fn("Claim.take")(
+  function*(): Effect.fn.Return<
+    { readonly task: AgentTask; readonly claim: Claim },
+    ClaimLost | KubernetesError,
+    Kubernetes | Settings | Stop
+  > {
+    const kubernetes = yield* Kubernetes
+    const stop = yield* Stop
+    const { epoch, job, namespace, pod, task: name, taskUid } = yield* Settings
+    const claimant: Claimant = { podUid: pod.uid, nonce: crypto.randomUUID() }
+    const lost = (why: string) => new ClaimLost({ task: name, why })
 
-  const unlessStopped = Effect.flatMap(stop.now, Option.match({ onNone: () => Effect.void, onSome: () => lost("has to wait for another Pod, since this one leaves its node") }))
-  /** From then on the task may be this process's, whatever came of the answer: that is looked at before anything is given up. */
-  let hasWritten = false
-
-  const attempt = Effect.gen(function*() {
-    if (!hasWritten) yield* unlessStopped
-    const task = yield* kubernetes.get(taskKind, { namespace, name }).pipe(
-      Effect.catchTag("NotFound", () => Effect.fail(lost("does not exist any more")))
+    const unlessStopped = Effect.flatMap(
+      stop.now,
+      Option.match({ onNone: () => Effect.void, onSome: () => lost("has to wait for another Pod, since this one leaves its node") })
     )
-    if (Option.isSome(taskUid) && taskUid.value !== task.metadata.uid) return yield* lost("is not the one this Pod was made for")
-    const stands = standing(task, claimant)
-    if (stands._tag === "Lost") return yield* lost(stands.why)
-    if (stands._tag === "Mine") return { task, claim: stands.claim }
-    yield* unlessStopped
-    hasWritten = true
-    const claim: Claim = { podUid: Uid.make(pod.uid), nonce: claimant.nonce, epoch, at: yield* now }
-    const { metadata, status } = task
-    const taken = yield* writeTaskStatus(task, claimed(status, claim, { job: job.name, configHash: job.configHash, pod: pod.name, node: pod.node }, metadata.generation))
-    return { task: taken, claim }
-  })
-  return yield* askAgain(attempt, { while: (error) => error._tag !== "ClaimLost" && mayChange(error), first: "50 millis", spaced: "2 seconds", limit: "1 minute" })
-})
+    /** From then on the task may be this process's, whatever came of the answer: that is looked at before anything is given up. */
+    let hasWritten = false
+
+    const attempt = Effect.gen(function*() {
+      if (!hasWritten) yield* unlessStopped
+      const task = yield* kubernetes.get(taskKind, { namespace, name }).pipe(
+        Effect.catchTag("NotFound", () => Effect.fail(lost("does not exist any more")))
+      )
+      if (Option.isSome(taskUid) && taskUid.value !== task.metadata.uid) return yield* lost("is not the one this Pod was made for")
+      const stands = standing(task, claimant)
+      if (stands._tag === "Lost") return yield* lost(stands.why)
+      if (stands._tag === "Mine") return { task, claim: stands.claim }
+      yield* unlessStopped
+      hasWritten = true
+      const claim: Claim = { podUid: Uid.make(pod.uid), nonce: claimant.nonce, epoch, at: yield* now }
+      const { metadata, status } = task
+      const taken = yield* writeTaskStatus(
+        task,
+        claimed(status, claim, { job: job.name, configHash: job.configHash, pod: pod.name, node: pod.node }, metadata.generation)
+      )
+      return { task: taken, claim }
+    })
+    return yield* askAgain(attempt, {
+      while: (error) => error._tag !== "ClaimLost" && mayChange(error),
+      first: "50 millis",
+      spaced: "2 seconds",
+      limit: "1 minute"
+    })
+  }
+)

@@ -16,7 +16,8 @@ export interface Command {
 }
 
 // Names that bash or dash refuses, or gives a value of its own.
-const shellName = /^(?:_|BASH.*|DIRSTACK|EPOCHREALTIME|EPOCHSECONDS|EUID|FUNCNAME|GROUPS|HISTCMD|LINENO|OPTIND|PPID|RANDOM|SECONDS|SHELLOPTS|SHLVL|SRANDOM|UID)$/u
+const shellName =
+  /^(?:_|BASH.*|DIRSTACK|EPOCHREALTIME|EPOCHSECONDS|EUID|FUNCNAME|GROUPS|HISTCMD|LINENO|OPTIND|PPID|RANDOM|SECONDS|SHELLOPTS|SHLVL|SRANDOM|UID)$/u
 const identifier = /^[A-Za-z_][A-Za-z0-9_]*$/u
 
 const quote = (value: string) => `'${value.replaceAll("'", `'\\''`)}'`
@@ -27,10 +28,14 @@ const refusal = ({ argv: [program, ...args], cwd, env }: Command) => {
   const badName = Object.keys(env).find((name) => !identifier.test(name))
   const shellsOwn = Object.keys(env).find((name) => shellName.test(name))
   const badValue = Object.entries(env).find(([, value]) => hasNul(value))?.[0]
-  if (badName !== undefined) return `The environment variable ${JSON.stringify(badName)} cannot be set; use only letters, digits and underscores in its name`
+  if (badName !== undefined) {
+    return `The environment variable ${JSON.stringify(badName)} cannot be set; use only letters, digits and underscores in its name`
+  }
   if (shellsOwn !== undefined) return `The environment variable ${shellsOwn} belongs to the runner's shell; choose another name`
   if (badValue !== undefined) return `The environment variable ${badValue} has a NUL byte in its value; remove it`
-  if (program === "" || program.startsWith("-") || hasNul(program)) return `${JSON.stringify(program)} is not the name of a program; give a path or a name in PATH`
+  if (program === "" || program.startsWith("-") || hasNul(program)) {
+    return `${JSON.stringify(program)} is not the name of a program; give a path or a name in PATH`
+  }
   if (args.some(hasNul)) return `An argument of ${program} has a NUL byte in it; remove it`
   if (!cwd.startsWith("/") || hasNul(cwd)) return `${JSON.stringify(cwd)} is not an absolute path; give one to run ${program} in`
   return undefined

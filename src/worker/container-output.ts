@@ -13,19 +13,29 @@ export type Write = (bytes: Uint8Array, taken: () => void) => void
 export const printTo = (write: Write): (bytes: Uint8Array) => Effect.Effect<void> => {
   let stalled = false
   let dropped = 0
-  const put = (bytes: Uint8Array) => Effect.callback<void>((resume) => write(bytes, () => {
-    stalled = false
-    resume(Effect.void)
-  })).pipe(Effect.timeoutOrElse({ duration: patience, orElse: () => Effect.sync(() => { stalled = true }) }))
-  return (bytes) => Effect.suspend(() => {
-    if (stalled) {
-      dropped += bytes.length
-      return Effect.void
-    }
-    const missing = dropped > 0 ? gapMark(dropped, "nobody took this output in time") : new Uint8Array()
-    dropped = 0
-    return put(Buffer.concat([missing, bytes]))
-  })
+  const put = (bytes: Uint8Array) =>
+    Effect.callback<void>((resume) =>
+      write(bytes, () => {
+        stalled = false
+        resume(Effect.void)
+      })
+    ).pipe(Effect.timeoutOrElse({
+      duration: patience,
+      orElse: () =>
+        Effect.sync(() => {
+          stalled = true
+        })
+    }))
+  return (bytes) =>
+    Effect.suspend(() => {
+      if (stalled) {
+        dropped += bytes.length
+        return Effect.void
+      }
+      const missing = dropped > 0 ? gapMark(dropped, "nobody took this output in time") : new Uint8Array()
+      dropped = 0
+      return put(Buffer.concat([missing, bytes]))
+    })
 }
 
 /** A pipe in its container, which Node writes to without waiting. */

@@ -1,9 +1,9 @@
 // Bytes from the network into a file, counted and digested on the way.
 // Always holds: success means that the file has the wanted SHA-256; nobody opens it before.
 // Used by worker/platform and worker/archive-url.
+import { Effect, Stream } from "effect"
 import { createHash } from "node:crypto"
 import { closeSync, openSync } from "node:fs"
-import { Effect, Stream } from "effect"
 import { writeAll } from "./folder.ts"
 import { fileTrouble, StageFailed } from "./stage-failed.ts"
 
@@ -15,7 +15,11 @@ export interface Wanted {
 }
 
 /** Writes the stream to a new file. Fails with DigestMismatch, InvalidArchive when it is too large, or DiskFull. */
-export const save = <E, R>(stream: Stream.Stream<Uint8Array, E, R>, file: string, { limitBytes, sha256, what }: Wanted): Effect.Effect<void, E | StageFailed, R> =>
+export const save = <E, R>(
+  stream: Stream.Stream<Uint8Array, E, R>,
+  file: string,
+  { limitBytes, sha256, what }: Wanted
+): Effect.Effect<void, E | StageFailed, R> =>
   Effect.acquireUseRelease(
     Effect.try({ try: () => openSync(file, "w", 0o600), catch: fileTrouble(what) }),
     Effect.fnUntraced(function*(fd: number) {
@@ -23,13 +27,23 @@ export const save = <E, R>(stream: Stream.Stream<Uint8Array, E, R>, file: string
       let size = 0
       yield* Stream.runForEach(stream, (chunk) => {
         size += chunk.length
-        if (size > limitBytes) return Effect.fail(new StageFailed({ reason: "InvalidArchive", message: `The download of ${what} has more than ${limitBytes / 1024 ** 2} MiB; make it smaller.` }))
+        if (size > limitBytes) {
+          return Effect.fail(
+            new StageFailed({
+              reason: "InvalidArchive",
+              message: `The download of ${what} has more than ${limitBytes / 1024 ** 2} MiB; make it smaller.`
+            })
+          )
+        }
         hash.update(chunk)
         return Effect.try({ try: () => writeAll(fd, chunk), catch: fileTrouble(what) })
       })
       const found = hash.digest("hex")
       if (found !== sha256) {
-        return yield* new StageFailed({ reason: "DigestMismatch", message: `The SHA-256 of ${what} is ${found}, not ${sha256}; nothing was started, so make a new run from what you want to be run.` })
+        return yield* new StageFailed({
+          reason: "DigestMismatch",
+          message: `The SHA-256 of ${what} is ${found}, not ${sha256}; nothing was started, so make a new run from what you want to be run.`
+        })
       }
     }),
     (fd) => Effect.sync(() => closeSync(fd))

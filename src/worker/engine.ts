@@ -3,7 +3,7 @@
 // Used by worker/stage.ts.
 import { Context, Data, Effect, Fiber, Layer, Option, Ref, Stream } from "effect"
 import { linesOf, noLine } from "../core/lines.ts"
-import { commandFailure, type CommandEnd, type Interrupted, type StopCause } from "../core/outcome.ts"
+import { type CommandEnd, commandFailure, type Interrupted, type StopCause } from "../core/outcome.ts"
 import type { StageCommand } from "../core/stage-commands.ts"
 import type { Seal } from "../schema/seal.ts"
 import { ExecLoop, type ExecLoopError, type Output, type Running } from "./exec-loop.ts"
@@ -47,84 +47,109 @@ export class Engine extends Context.Service<Engine, {
    * Runs the command to its end. Fails when it fails, or was stopped and did not end with 0.
    * Gives what it printed on stdout, if that is captured and not larger than `captureBytes`.
    */
-  readonly run: (workplace: Workplace, command: StageCommand, extra?: CommandEnv, listen?: Listen) => Effect.Effect<Option.Option<string>, StageFailed | StageStopped>
+  readonly run: (
+    workplace: Workplace,
+    command: StageCommand,
+    extra?: CommandEnv,
+    listen?: Listen
+  ) => Effect.Effect<Option.Option<string>, StageFailed | StageStopped>
   /** The engine of that name, or else the first of `engines` that the image has; its version is from its own JSON. */
-  readonly find: (name: Option.Option<EngineName>, place: Omit<Workplace, "engine">) => Effect.Effect<Seal["engine"], StageFailed | StageStopped>
+  readonly find: (
+    name: Option.Option<EngineName>,
+    place: Omit<Workplace, "engine">
+  ) => Effect.Effect<Seal["engine"], StageFailed | StageStopped>
 }>()("agent-job/worker/Engine") {
-  static readonly layer = Layer.effect(Engine, Effect.gen(function*() {
-    const execLoop = yield* ExecLoop
-    const stop = yield* Stop
-    const log = yield* Log
+  static readonly layer = Layer.effect(
+    Engine,
+    Effect.gen(function*() {
+      const execLoop = yield* ExecLoop
+      const stop = yield* Stop
+      const log = yield* Log
 
-    /** What a stop does to a running command, one signal after another; `forced` once the interrupt was not enough. */
-    const signals = Effect.fnUntraced(function*(running: Running, forced: Ref.Ref<boolean>) {
-      yield* stop.asked
-      let past = 0
-      for (const { afterMillis, name } of stop.plan.signals) {
-        yield* Effect.sleep(afterMillis - past)
-        past = afterMillis
-        yield* Ref.set(forced, name !== "INT")
-        yield* running.signal(name)
-      }
-      yield* Effect.sleep(stop.plan.giveUpAfterMillis - past)
-    })
-
-    const started = (workplace: Workplace, { args, tells }: StageCommand, extra: CommandEnv) =>
-      execLoop.run({ argv: [workplace.engine, ...args], env: { ...workplace.env, ...extra.env }, cwd: workplace.directory, events: tells === "events" }).pipe(
-        Effect.mapError(execLoopFailure),
-        Effect.raceFirst(Effect.flatMap(stop.asked, (cause) => Effect.fail(new StageStopped({ cause, during: Option.none() }))))
-      )
-
-    const perform = Effect.fnUntraced(function*(workplace: Workplace, command: StageCommand, extra: CommandEnv, listen: Listen) {
-      const running = yield* started(workplace, command, extra)
-      const capture = new Capture(command.output === "captured")
-      const forced = yield* Ref.make(false)
-      const heard = inLines(listen)
-      const shown = Stream.filter(running.output, (part) => {
-        if (command.tells === "log" && part.stream === "stdout") heard(part.bytes)
-        return !capture.keeps(part)
+      /** What a stop does to a running command, one signal after another; `forced` once the interrupt was not enough. */
+      const signals = Effect.fnUntraced(function*(running: Running, forced: Ref.Ref<boolean>) {
+        yield* stop.asked
+        let past = 0
+        for (const { afterMillis, name } of stop.plan.signals) {
+          yield* Effect.sleep(afterMillis - past)
+          past = afterMillis
+          yield* Ref.set(forced, name !== "INT")
+          yield* running.signal(name)
+        }
+        yield* Effect.sleep(stop.plan.giveUpAfterMillis - past)
       })
-      const output = yield* Effect.forkChild(log.show(shown, extra.secrets))
-      const events = yield* Effect.forkChild(Stream.runForEach(running.events, (bytes) => Effect.sync(() => heard(bytes))))
-      const end: CommandEnd = yield* Effect.raceFirst(running.ended, Effect.as(signals(running, forced), { _tag: "Unending" } as const))
-      if (end._tag === "Unending") return { end, killed: true, log: "", captured: Option.none<string>() }
-      yield* Fiber.join(events)
-      return { end, killed: yield* Ref.get(forced), log: yield* Fiber.join(output), captured: capture.text() }
-    }, Effect.scoped)
 
-    const run: Engine["Service"]["run"] = Effect.fn("Engine.run")(function*(workplace, command, extra = noCommandEnv, listen = () => {}) {
-      const before = yield* stop.now
-      if (Option.isSome(before)) return yield* new StageStopped({ cause: before.value, during: Option.none() })
-      if (command.output === "printed") yield* log.line(`\n\u001b[1m$ ${workplace.engine} ${command.subcommand}\u001b[0m`)
-      const { captured, end, killed, log: printed } = yield* perform(workplace, command, extra, listen)
-      const failure = commandFailure(workplace.engine, command, end, printed)
-      if (Option.isNone(failure)) return captured
-      const cause = yield* stop.now
-      if (Option.isNone(cause) || end._tag === "Aborted" || end._tag === "Unending") return yield* new StageFailed(failure.value)
-      const { exitCode } = failure.value
-      const byKernel = exitCode === 128 + 9
-      const byForce = killed || byKernel
-      const during = Option.some({ name: `${workplace.engine} ${command.subcommand}`, mutates: command.mutates, killed: byForce })
-      // One that was forced may exit with 1 as if it had ended by itself, its lock given back, and never have written what it was making: no such code is told.
-      const isTold = exitCode !== undefined && (!byForce || exitCode > 128)
-      return yield* new StageStopped({ cause: cause.value, during, ...(isTold && { exitCode }) })
+      const started = (workplace: Workplace, { args, tells }: StageCommand, extra: CommandEnv) =>
+        execLoop.run({
+          argv: [workplace.engine, ...args],
+          env: { ...workplace.env, ...extra.env },
+          cwd: workplace.directory,
+          events: tells === "events"
+        }).pipe(
+          Effect.mapError(execLoopFailure),
+          Effect.raceFirst(Effect.flatMap(stop.asked, (cause) => Effect.fail(new StageStopped({ cause, during: Option.none() }))))
+        )
+
+      const perform = Effect.fnUntraced(function*(workplace: Workplace, command: StageCommand, extra: CommandEnv, listen: Listen) {
+        const running = yield* started(workplace, command, extra)
+        const capture = new Capture(command.output === "captured")
+        const forced = yield* Ref.make(false)
+        const heard = inLines(listen)
+        const shown = Stream.filter(running.output, (part) => {
+          if (command.tells === "log" && part.stream === "stdout") heard(part.bytes)
+          return !capture.keeps(part)
+        })
+        const output = yield* Effect.forkChild(log.show(shown, extra.secrets))
+        const events = yield* Effect.forkChild(Stream.runForEach(running.events, (bytes) => Effect.sync(() => heard(bytes))))
+        const end: CommandEnd = yield* Effect.raceFirst(running.ended, Effect.as(signals(running, forced), { _tag: "Unending" } as const))
+        if (end._tag === "Unending") return { end, killed: true, log: "", captured: Option.none<string>() }
+        yield* Fiber.join(events)
+        return { end, killed: yield* Ref.get(forced), log: yield* Fiber.join(output), captured: capture.text() }
+      }, Effect.scoped)
+
+      const run: Engine["Service"]["run"] = Effect.fn("Engine.run")(function*(workplace, command, extra = noCommandEnv, listen = () => {}) {
+        const before = yield* stop.now
+        if (Option.isSome(before)) return yield* new StageStopped({ cause: before.value, during: Option.none() })
+        if (command.output === "printed") yield* log.line(`\n\u001b[1m$ ${workplace.engine} ${command.subcommand}\u001b[0m`)
+        const { captured, end, killed, log: printed } = yield* perform(workplace, command, extra, listen)
+        const failure = commandFailure(workplace.engine, command, end, printed)
+        if (Option.isNone(failure)) return captured
+        const cause = yield* stop.now
+        if (Option.isNone(cause) || end._tag === "Aborted" || end._tag === "Unending") return yield* new StageFailed(failure.value)
+        const { exitCode } = failure.value
+        const byKernel = exitCode === 128 + 9
+        const byForce = killed || byKernel
+        const during = Option.some({ name: `${workplace.engine} ${command.subcommand}`, mutates: command.mutates, killed: byForce })
+        // One that was forced may exit with 1 as if it had ended by itself, its lock given back, and never have written what it was making:
+        // no such code is told.
+        const isTold = exitCode !== undefined && (!byForce || exitCode > 128)
+        return yield* new StageStopped({ cause: cause.value, during, ...(isTold && { exitCode }) })
+      })
+
+      const named = Effect.fnUntraced(function*(name: EngineName, place: Omit<Workplace, "engine">) {
+        const captured = yield* run({ ...place, engine: name }, versionCommand)
+        return { name, version: yield* versionOf(name, captured) }
+      })
+
+      const first = Effect.fnUntraced(function*(place: Omit<Workplace, "engine">) {
+        const captured = yield* run({ ...place, engine: "/bin/sh" }, firstVersionCommand)
+        const said = Option.getOrElse(captured, () => "")
+        const name = engines.find((name) => said.startsWith(`${name}\n`))
+        if (name === undefined) {
+          return yield* new StageFailed({
+            reason: "EngineMissing",
+            message: `The runner image has neither ${engines.join(" nor ")} in its PATH; use an image that has one of them.`
+          })
+        }
+        return { name, version: yield* versionOf(name, captured) }
+      })
+
+      return Engine.of({
+        run,
+        find: (name, place) => Option.match(name, { onNone: () => first(place), onSome: (name) => named(name, place) })
+      })
     })
-
-    const named = Effect.fnUntraced(function*(name: EngineName, place: Omit<Workplace, "engine">) {
-      const captured = yield* run({ ...place, engine: name }, versionCommand)
-      return { name, version: yield* versionOf(name, captured) }
-    })
-
-    const first = Effect.fnUntraced(function*(place: Omit<Workplace, "engine">) {
-      const captured = yield* run({ ...place, engine: "/bin/sh" }, firstVersionCommand)
-      const said = Option.getOrElse(captured, () => "")
-      const name = engines.find((name) => said.startsWith(`${name}\n`))
-      if (name === undefined) return yield* new StageFailed({ reason: "EngineMissing", message: `The runner image has neither ${engines.join(" nor ")} in its PATH; use an image that has one of them.` })
-      return { name, version: yield* versionOf(name, captured) }
-    })
-
-    return Engine.of({ run, find: (name, place) => Option.match(name, { onNone: () => first(place), onSome: (name) => named(name, place) }) })
-  }))
+  )
 }
 
 type EngineName = Seal["engine"]["name"]
@@ -132,17 +157,24 @@ const engines: ReadonlyArray<EngineName> = ["tofu", "terraform"]
 
 const versionCommand: StageCommand = { subcommand: "version", args: ["version", "-json"], output: "captured", mutates: false }
 /** Says which one it is and becomes it, so that the runner is asked once; says nothing when there is none. */
-const firstVersionCommand: StageCommand = { ...versionCommand, args: ["-c", `for engine in ${engines.join(" ")}; do if command -v $engine >/dev/null; then echo $engine; exec $engine version -json; fi; done`] }
+const firstVersionCommand: StageCommand = {
+  ...versionCommand,
+  args: [
+    "-c",
+    `for engine in ${engines.join(" ")}; do if command -v $engine >/dev/null; then echo $engine; exec $engine version -json; fi; done`
+  ]
+}
 
 const versionOf = (engine: string, captured: Option.Option<string>): Effect.Effect<string, StageFailed> => {
   const found = Option.flatMap(captured, (text) => Option.fromNullishOr(/"terraform_version"\s*:\s*"([^"]{1,64})"/u.exec(text)?.[1]))
-  return Effect.mapError(Effect.fromOption(found), () =>
-    invalid(`The program ${engine} of the runner image does not say its version; use an image with OpenTofu or Terraform.`))
+  return Effect.mapError(
+    Effect.fromOption(found),
+    () => invalid(`The program ${engine} of the runner image does not say its version; use an image with OpenTofu or Terraform.`)
+  )
 }
 
 /** The runner cannot be given commands. */
-export const execLoopFailure = (error: ExecLoopError): StageFailed =>
-  invalid(`${error.message}.`)
+export const execLoopFailure = (error: ExecLoopError): StageFailed => invalid(`${error.message}.`)
 
 /** Chunks in, lines out. */
 const inLines = (listen: Listen) => {

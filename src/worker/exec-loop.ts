@@ -1,9 +1,9 @@
 // Runs commands in the runner's container, through named pipes and directories on the volume that both mount; the other side is src/runner/exec-loop.sh.
 // Always holds: a command starts at most once, and what the runner writes can end, delay or fill the output of its own commands, nothing else.
 // Used by worker/engine.ts; started by worker/stage.ts.
+import { Context, Data, Deferred, type Duration, Effect, Layer, Schedule, type Scope, Stream } from "effect"
 import { randomUUID } from "node:crypto"
 import { closeSync, constants, fchmodSync, mkdirSync, openSync, renameSync, unlinkSync, watch, writeFileSync } from "node:fs"
-import { Context, Data, Deferred, type Duration, Effect, Layer, Schedule, type Scope, Stream } from "effect"
 import { type Command, commandScript } from "./command-script.ts"
 import { attempt, type FifoReader, type FileUnusable, inside, isFifo, openDirectory, readFifo, writeFifo } from "./fifo.ts"
 
@@ -125,7 +125,10 @@ const connect = Effect.fnUntraced(function*({ directory, linger = "2 seconds", o
     })
   )
 
-  /** Puts the command where the loop finds it, complete from the first moment. Gives its open directory, which stays the same when it is moved. */
+  /**
+   * Puts the command where the loop finds it, complete from the first moment. Gives its open directory, which stays the same when it is
+   * moved.
+   */
   const publish = Effect.fnUntraced(function*(id: string, script: string) {
     const hidden = inside(commands, `.${id}`)
     yield* attempt("commands", () => mkdirSync(hidden))
@@ -141,33 +144,43 @@ const connect = Effect.fnUntraced(function*({ directory, linger = "2 seconds", o
   })
 
   /** True when the loop has not taken the command, and now never will. */
-  const withdraw = (id: string) =>
-    Effect.isSuccess(attempt(id, () => renameSync(inside(commands, id), inside(commands, `.${id}`))))
+  const withdraw = (id: string) => Effect.isSuccess(attempt(id, () => renameSync(inside(commands, id), inside(commands, `.${id}`))))
 
   /** Stays with a command until the loop is done with it, whether or not somebody still wants it. */
-  const attend = Effect.fnUntraced(function*(id: string, entry: Entry, script: string, pipes: ReadonlyArray<string>, opened: Deferred.Deferred<ReadonlyArray<FifoReader>, ExecLoopError>) {
-    const folder = yield* publish(id, script)
-    if (!(yield* Deferred.await(entry.taken))) return yield* Deferred.succeed(opened, [])
-    const outputs = yield* Effect.forEach(pipes, (name) => readFifo(inside(folder, name)))
-    yield* Deferred.succeed(opened, outputs)
+  const attend = Effect.fnUntraced(
+    function*(
+      id: string,
+      entry: Entry,
+      script: string,
+      pipes: ReadonlyArray<string>,
+      opened: Deferred.Deferred<ReadonlyArray<FifoReader>, ExecLoopError>
+    ) {
+      const folder = yield* publish(id, script)
+      if (!(yield* Deferred.await(entry.taken))) return yield* Deferred.succeed(opened, [])
+      const outputs = yield* Effect.forEach(pipes, (name) => readFifo(inside(folder, name)))
+      yield* Deferred.succeed(opened, outputs)
 
-    yield* Effect.raceFirst(Deferred.await(entry.started), Deferred.await(entry.left))
-    outputs.forEach((output) => output.endWithWriters())
-    yield* forget(folder)
-    yield* Effect.raceFirst(Deferred.await(entry.ended), Deferred.await(entry.left))
-    if (!Deferred.isDoneUnsafe(entry.ended)) {
-      outputs.forEach((output) => output.discard())
-      yield* send(`INT ${id}`)
-      yield* Deferred.await(entry.ended)
+      yield* Effect.raceFirst(Deferred.await(entry.started), Deferred.await(entry.left))
+      outputs.forEach((output) => output.endWithWriters())
+      yield* forget(folder)
+      yield* Effect.raceFirst(Deferred.await(entry.ended), Deferred.await(entry.left))
+      if (!Deferred.isDoneUnsafe(entry.ended)) {
+        outputs.forEach((output) => output.discard())
+        yield* send(`INT ${id}`)
+        yield* Deferred.await(entry.ended)
+      }
+      yield* Effect.raceFirst(Effect.sleep(linger), Deferred.await(entry.left))
+      outputs.forEach((output) => output.cut())
+      return yield* Deferred.await(entry.left)
     }
-    yield* Effect.raceFirst(Effect.sleep(linger), Deferred.await(entry.left))
-    outputs.forEach((output) => output.cut())
-    return yield* Deferred.await(entry.left)
-  })
+  )
 
   const run = Effect.fn("ExecLoop.run")(function*(command: Command) {
     const id = `${String(++count).padStart(6, "0")}-${randomUUID()}` // the loop goes by the order of names
-    const script = yield* Effect.mapError(Effect.fromResult(commandScript(id, command)), (detail) => new ExecLoopError({ reason: "InvalidCommand", detail }))
+    const script = yield* Effect.mapError(
+      Effect.fromResult(commandScript(id, command)),
+      (detail) => new ExecLoopError({ reason: "InvalidCommand", detail })
+    )
     const entry = newEntry()
     const opened = Deferred.makeUnsafe<ReadonlyArray<FifoReader>, ExecLoopError>()
     entries.set(id, entry)
@@ -228,7 +241,10 @@ const writeScript = (path: string, script: string) => {
 /** Removes the script, which has the secrets of the environment in it. A shell that has it open reads on. */
 const forget = (folder: number) => Effect.ignore(attempt("command", () => unlinkSync(inside(folder, "command"))))
 
-/** Waits for the named pipe at `path`. The look once a second serves nodes that have no inotify instance left, or a kernel that loses an event. */
+/**
+ * Waits for the named pipe at `path`. The look once a second serves nodes that have no inotify instance left, or a kernel that loses an
+ * event.
+ */
 const fifoAppears = (directory: string, path: string) => {
   const seen = Effect.repeat(Effect.sync(() => isFifo(path)), { until: (there) => there, schedule: Schedule.spaced("1 second") })
   const told = Effect.acquireUseRelease(

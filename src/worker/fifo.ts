@@ -1,10 +1,10 @@
 // Named pipes and directories on a volume that others write too: opened without following a link, read by the event loop alone.
 // Always holds: no call here waits for the other side or occupies a thread, and a reader holds one chunk at most that nobody asked for.
 // Used by worker/exec-loop.ts.
+import { Data, Effect, type Scope, Stream } from "effect"
 import { closeSync, constants, fstatSync, lstatSync, openSync, readSync, writeSync } from "node:fs"
 import { Socket } from "node:net"
 import { basename } from "node:path"
-import { Data, Effect, type Scope, Stream } from "effect"
 
 const { O_DIRECTORY, O_NOFOLLOW, O_NONBLOCK, O_RDONLY, O_RDWR, O_WRONLY } = constants
 const chunkBytes = 64 * 1024
@@ -20,11 +20,15 @@ export class FileUnusable extends Data.TaggedError("FileUnusable")<{ readonly pa
 /** The path of `name` in an open directory. It leads there whatever happens to the path that the directory was opened by. */
 export const inside = (directory: number, name: string) => `/proc/self/fd/${directory}/${name}`
 
-/** File system calls that return at once. A failure names the last part of `path`, since `inside` makes the rest of it meaningless to people. */
+/**
+ * File system calls that return at once. A failure names the last part of `path`, since `inside` makes the rest of it meaningless to
+ * people.
+ */
 export const attempt = <A>(path: string, call: () => A) =>
   Effect.try({
     try: call,
-    catch: (cause) => new FileUnusable({ path: basename(path), why: String(cause instanceof Error ? cause.message : cause).replace(/, .*/su, "") })
+    catch: (cause) =>
+      new FileUnusable({ path: basename(path), why: String(cause instanceof Error ? cause.message : cause).replace(/, .*/su, "") })
   })
 
 /** A descriptor that the caller closes. `O_NONBLOCK`, so that neither a missing other side nor a device can hold us up. */
@@ -44,19 +48,23 @@ export const openDirectory = (path: string) =>
   )
 
 /**
- * Writes short lines to the named pipe at `path` until the scope closes. A line is dropped when the pipe is full, since then nobody reads and
+ * Writes short lines to the named pipe at `path` until the scope closes. A line is dropped when the pipe is full, since then nobody reads
+ * and
  * there is nothing to wait for. The pipe is opened for reading too, so that a write never fails for want of a reader.
  */
-export const writeFifo = Effect.fnUntraced(function*(path: string): Effect.fn.Return<(line: string) => Effect.Effect<void>, FileUnusable, Scope.Scope> {
-  let fd: number | undefined = yield* attempt(path, () => openWithoutLinks(path, O_RDWR, "named pipe"))
-  yield* Effect.addFinalizer(() =>
-    Effect.sync(() => {
-      if (fd !== undefined) closeSync(fd)
-      fd = undefined // the number may mean another file from now on
-    })
-  )
-  return (line) => Effect.ignore(attempt(path, () => fd === undefined ? 0 : writeSync(fd, `${line}\n`)))
-}, Effect.uninterruptible)
+export const writeFifo = Effect.fnUntraced(
+  function*(path: string): Effect.fn.Return<(line: string) => Effect.Effect<void>, FileUnusable, Scope.Scope> {
+    let fd: number | undefined = yield* attempt(path, () => openWithoutLinks(path, O_RDWR, "named pipe"))
+    yield* Effect.addFinalizer(() =>
+      Effect.sync(() => {
+        if (fd !== undefined) closeSync(fd)
+        fd = undefined // the number may mean another file from now on
+      })
+    )
+    return (line) => Effect.ignore(attempt(path, () => fd === undefined ? 0 : writeSync(fd, `${line}\n`)))
+  },
+  Effect.uninterruptible
+)
 
 export const isFifo = (path: string) => {
   try {
@@ -67,7 +75,9 @@ export const isFifo = (path: string) => {
 }
 
 export interface FifoReader {
-  /** What is written, in order, until the last writer is gone or `cut`. For one consumer; when that leaves early, what follows is discarded. */
+  /**
+   * What is written, in order, until the last writer is gone or `cut`. For one consumer; when that leaves early, what follows is discarded.
+   */
   readonly chunks: Stream.Stream<Uint8Array>
   /** Until this is called there need be no writer for the input to go on. */
   readonly endWithWriters: () => void

@@ -1,8 +1,20 @@
 // Directories on a volume that others write too: entered step by step from an open descriptor, so that no link is ever followed.
 // Always holds: a path given here leads nowhere outside the directory it starts in, whatever the runner does meanwhile.
 // Used by worker/provision, worker/archive and whatever else writes or reads beside the runner.
-import { closeSync, constants, fchmodSync, fstatSync, mkdirSync, openSync, readSync, renameSync, symlinkSync, unlinkSync, writeSync } from "node:fs"
 import { Effect, Option } from "effect"
+import {
+  closeSync,
+  constants,
+  fchmodSync,
+  fstatSync,
+  mkdirSync,
+  openSync,
+  readSync,
+  renameSync,
+  symlinkSync,
+  unlinkSync,
+  writeSync
+} from "node:fs"
 import { inside } from "./fifo.ts"
 import { fileTrouble, type StageFailed } from "./stage-failed.ts"
 
@@ -65,7 +77,11 @@ const inParent = <A>(root: number, segments: Segments, use: (path: string) => A)
 export const makeFolder = (root: number, segments: Segments): void => enter(root, segments, true, () => undefined)
 
 /** Opens a file to write, making it and the directories above it; `replace` takes one that is there, but never a link. */
-export const createFile = (root: number, segments: Segments, options: { readonly executable: boolean; readonly replace: boolean }): number =>
+export const createFile = (
+  root: number,
+  segments: Segments,
+  options: { readonly executable: boolean; readonly replace: boolean }
+): number =>
   inParent(root, segments, (path) => {
     const fd = openSync(path, O_WRONLY | O_CREAT | O_NOFOLLOW | O_NONBLOCK | (options.replace ? O_TRUNC : O_EXCL))
     fchmodSync(fd, fileMode[options.executable ? "executable" : "plain"])
@@ -77,7 +93,8 @@ export const writeAll = (fd: number, bytes: Uint8Array): void => {
 }
 
 /** A symbolic link; where it leads is the caller's care. */
-export const makeLink = (root: number, segments: Segments, target: string): void => inParent(root, segments, (path) => symlinkSync(target, path))
+export const makeLink = (root: number, segments: Segments, target: string): void =>
+  inParent(root, segments, (path) => symlinkSync(target, path))
 
 /** Descriptor of a directory, closed with the scope. */
 export const openFolder = (path: string) =>
@@ -103,12 +120,18 @@ export const writeFile = (root: number, segments: Segments, content: string | Ui
   })
 
 /** Not there, or a link where a file or directory should be. */
-const isMissing = (error: unknown): boolean => error instanceof Error && "code" in error && (error.code === "ENOENT" || error.code === "ENOTDIR" || error.code === "ELOOP")
+const isMissing = (error: unknown): boolean =>
+  error instanceof Error && "code" in error && (error.code === "ENOENT" || error.code === "ENOTDIR" || error.code === "ELOOP")
 
 /** A regular file open to read, and its size; nothing if there is none, or another kind of thing. The caller closes it. */
 const openRegular = (root: number, segments: Segments): Option.Option<{ readonly fd: number; readonly size: number }> => {
   try {
-    const fd = enter(root, segments.slice(0, -1), false, (directory) => openSync(inside(directory, segments.at(-1) ?? ""), O_RDONLY | O_NOFOLLOW | O_NONBLOCK))
+    const fd = enter(
+      root,
+      segments.slice(0, -1),
+      false,
+      (directory) => openSync(inside(directory, segments.at(-1) ?? ""), O_RDONLY | O_NOFOLLOW | O_NONBLOCK)
+    )
     const stat = fstatSync(fd)
     if (stat.isFile()) return Option.some({ fd, size: stat.size })
     closeSync(fd)

@@ -1,15 +1,16 @@
 // Puts the exec loop on the volume that the runner shares, before the runner's container starts it.
 // Always holds: the file appears complete; the directory admits the runner's user by its group.
 // Run by the Pod's init container as `agent-job install <directory>`.
+import { Effect } from "effect"
 import { chmodSync, copyFileSync, existsSync, mkdirSync, renameSync } from "node:fs"
 import { join } from "node:path"
-import { Effect } from "effect"
 import { fileTrouble, type StageFailed } from "./stage-failed.ts"
 
 const script = "exec-loop.sh"
 
 /** Beside the bundle, or where the sources have it. */
-const found = (): string => [join(import.meta.dirname, script), join(import.meta.dirname, "..", "runner", script)].find(existsSync) ?? script
+const found = (): string =>
+  [join(import.meta.dirname, script), join(import.meta.dirname, "..", "runner", script)].find(existsSync) ?? script
 
 /** Copies the exec loop to `exec` below the directory. */
 export const install = (dataDirectory: string): Effect.Effect<void, StageFailed> =>

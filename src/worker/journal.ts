@@ -18,7 +18,10 @@ export interface Journal {
   readonly flush: (limit: Duration.Input) => Effect.Effect<boolean>
 }
 
-/** The first of several goes at once, since with the node everything is gone that was not sent; what comes within this time then goes together. */
+/**
+ * The first of several goes at once, since with the node everything is gone that was not sent; what comes within this time then goes
+ * together.
+ */
 const pause = Duration.millis(20)
 
 type Redacting = Pick<Log["Service"], "redact" | "redactKey">
@@ -27,27 +30,33 @@ type Redacting = Pick<Log["Service"], "redact" | "redactKey">
 const key = /"(?:[^"\\]|\\.)*"?/gu
 
 /**
- * By its address a thing is found in the state. All of that but keys is as the configuration says it, so no secret comes in there, though a word may be the same.
+ * By its address a thing is found in the state. All of that but keys is as the configuration says it, so no secret comes in there, though a
+ * word may be the same.
  * An id with a secret in it identifies nothing once that is taken out, so it is left out.
  */
-const withoutSecrets = ({ address, id, idKey, ...what }: Told, { redact, redactKey }: Redacting): Told =>
-  ({ ...what, address: address.replace(key, redactKey), ...(idKey !== undefined && id !== undefined && redact(id) === id && { idKey, id }) })
+const withoutSecrets = ({ address, id, idKey, ...what }: Told, { redact, redactKey }: Redacting): Told => ({
+  ...what,
+  address: address.replace(key, redactKey),
+  ...(idKey !== undefined && id !== undefined && redact(id) === id && { idKey, id })
+})
 
 /** Sends until the scope closes. */
-export const makeJournal = Effect.fnUntraced(function*(redacting: Redacting, send: Option.Option<SendEffects>): Effect.fn.Return<Journal, never, Scope.Scope> {
-  const entries: Array<JournalEntry> = []
-  const sending = yield* Option.match(send, { onNone: () => Effect.succeed(toNobody), onSome: (send) => sendingOf(entries, send) })
-  return {
-    add: (told) => {
-      const entry = nextEntry(entries.length, withoutSecrets(told, redacting))
-      if (Option.isNone(entry)) return
-      entries.push(entry.value)
-      sending.wake()
-    },
-    entries: () => entries,
-    flush: sending.flush
+export const makeJournal = Effect.fnUntraced(
+  function*(redacting: Redacting, send: Option.Option<SendEffects>): Effect.fn.Return<Journal, never, Scope.Scope> {
+    const entries: Array<JournalEntry> = []
+    const sending = yield* Option.match(send, { onNone: () => Effect.succeed(toNobody), onSome: (send) => sendingOf(entries, send) })
+    return {
+      add: (told) => {
+        const entry = nextEntry(entries.length, withoutSecrets(told, redacting))
+        if (Option.isNone(entry)) return
+        entries.push(entry.value)
+        sending.wake()
+      },
+      entries: () => entries,
+      flush: sending.flush
+    }
   }
-})
+)
 
 /** Entries stay after they are stored: a server that was put back to an older copy asks for them again. */
 const sendingOf = (entries: ReadonlyArray<JournalEntry>, send: SendEffects) => {
@@ -55,12 +64,19 @@ const sendingOf = (entries: ReadonlyArray<JournalEntry>, send: SendEffects) => {
   const once = Effect.matchEffect(Effect.suspend(() => send(entries.slice(stored, stored + journalBatch))), {
     onFailure: ({ message }) => Effect.as(Effect.logDebug("effects not taken", message), "failed" as const),
     onSuccess: Received.$match({
-      Refused: () => Effect.as(Effect.logWarning("The pool's server takes no journal of what the stage makes; what an engine that is killed has made is then named in its result alone."), "refused" as const),
-      StoredUpTo: ({ end }) => Effect.sync(() => {
-        const isTaken = end > stored // else it told of a gap
-        stored = Math.max(0, Math.min(end, entries.length))
-        return isTaken ? "taken" : "failed"
-      })
+      Refused: () =>
+        Effect.as(
+          Effect.logWarning(
+            "The pool's server takes no journal of what the stage makes; what an engine that is killed has made is then named in its result alone."
+          ),
+          "refused" as const
+        ),
+      StoredUpTo: ({ end }) =>
+        Effect.sync(() => {
+          const isTaken = end > stored // else it told of a gap
+          stored = Math.max(0, Math.min(end, entries.length))
+          return isTaken ? "taken" : "failed"
+        })
     })
   })
   return startSending({ once, isLeft: () => stored < entries.length, pause })

@@ -1,10 +1,21 @@
 // Plans that are kept on a claim between their stages, for tasks without a pool: one file each, named by its digest, in a folder for each workspace.
 // Always holds: a name is only there once all its bytes are on the disk; what is taken is a file of its own, and checked against the digest before any of it is used.
 // Used by worker/own-backing.ts.
-import { randomBytes } from "node:crypto"
-import { copyFileSync, createReadStream, existsSync, linkSync, mkdirSync, readdirSync, rmSync, statSync, utimesSync, writeFileSync } from "node:fs"
-import { join } from "node:path"
 import { Clock, Effect, Option, Stream } from "effect"
+import { randomBytes } from "node:crypto"
+import {
+  copyFileSync,
+  createReadStream,
+  existsSync,
+  linkSync,
+  mkdirSync,
+  readdirSync,
+  rmSync,
+  statSync,
+  utimesSync,
+  writeFileSync
+} from "node:fs"
+import { join } from "node:path"
 import type { Sha256, WorkspaceName } from "../schema/names.ts"
 import type { Seal } from "../schema/seal.ts"
 import { archiveLimitBytes, planLimitBytes } from "../schema/task-api.ts"
@@ -40,10 +51,16 @@ const trouble = volumeTrouble("the claim of the plan", "make it larger, or remov
 
 const claimOf = Effect.gen(function*() {
   const { plansDirectory } = yield* Settings
-  return yield* Effect.mapError(Effect.fromOption(plansDirectory), () => invalid("The Pod has no mount for the claim of the plan; let the controller make it anew."))
+  return yield* Effect.mapError(
+    Effect.fromOption(plansDirectory),
+    () => invalid("The Pod has no mount for the claim of the plan; let the controller make it anew.")
+  )
 })
 
-/** Descriptor of the claim, to read from. Nobody but workers should write there, but nothing keeps another task from mounting the claim in its runner. */
+/**
+ * Descriptor of the claim, to read from. Nobody but workers should write there, but nothing keeps another task from mounting the claim in
+ * its runner.
+ */
 const openClaim = Effect.flatMap(claimOf, openFolder)
 
 /** The folder of the workspace, made if it is missing; its path is that of an open descriptor, so no link in its place leads elsewhere. */
@@ -65,7 +82,10 @@ const takeAway = (path: string): void => {
 /** What a worker writes beside a plan, or beside the key. */
 const isAside = (name: string): boolean => name.endsWith(`${suffix}${asideSuffix}`) || name.startsWith(`.${keyName}.`)
 
-/** Takes away what is too old, so that there is room for one more; gives when the newest was kept. Other Pods keep and prune in the same folder at the same time, and the storage may have things of its own there. */
+/**
+ * Takes away what is too old, so that there is room for one more; gives when the newest was kept. Other Pods keep and prune in the same
+ * folder at the same time, and the storage may have things of its own there.
+ */
 const makeRoom = (folder: string, now: number): number => {
   const found = readdirSync(folder).flatMap((name) => {
     const path = join(folder, name)
@@ -112,7 +132,11 @@ export const sealingKey = Effect.fn("KeptPlan.key")(function*(workspace: Workspa
   }
   const key = Option.isSome(found) ? found : yield* read
   if (Option.isSome(key) && key.value.length === keyBytes) return key.value
-  return yield* new StageFailed({ reason: "DigestMismatch", message: `The claim has no key ${workspace}/${keyName} any more, which the variables of its plans were sealed with; remove what is left of it and plan again.` })
+  return yield* new StageFailed({
+    reason: "DigestMismatch",
+    message:
+      `The claim has no key ${workspace}/${keyName} any more, which the variables of its plans were sealed with; remove what is left of it and plan again.`
+  })
 }, Effect.scoped)
 
 /** Packs what the engine planned, together with the archive that it was planned from; gives the digest that an approval names. */
@@ -132,10 +156,16 @@ export const bringPlannedSource = (workspace: WorkspaceName, sha256: Sha256) =>
   Effect.fn("KeptPlan.source")(function*(root: number) {
     const { privateDirectory } = yield* Settings
     const kept = yield* openFile(yield* openClaim, [workspace, `${sha256}${suffix}`])
-    if (Option.isNone(kept)) return yield* invalid(`The claim has no plan ${sha256} of workspace ${workspace}; plan again, and approve that plan.`)
+    if (Option.isNone(kept)) {
+      return yield* invalid(`The claim has no plan ${sha256} of workspace ${workspace}; plan again, and approve that plan.`)
+    }
     const [file, archive] = [join(privateDirectory, planFile), join(privateDirectory, archiveFile)]
     // Opened once more by its descriptor, so that the stream closes its own.
-    yield* save(Stream.fromAsyncIterable(createReadStream(`/proc/self/fd/${kept.value.fd}`), trouble), file, { what: "the saved plan", sha256, limitBytes })
+    yield* save(Stream.fromAsyncIterable(createReadStream(`/proc/self/fd/${kept.value.fd}`), trouble), file, {
+      what: "the saved plan",
+      sha256,
+      limitBytes
+    })
     yield* unpackConfiguration(file, archive)
     yield* unpack(archive, root)
   }, Effect.scoped)

@@ -1,9 +1,9 @@
 // The copy of a state that the server has not acknowledged yet, in a file of the worker's own volume.
 // Always holds: the file is whole and on the disk when the write succeeds, or is the one before it.
 // Used by worker/state-delivery.ts; worker/pool-backing.ts names the file.
+import { Effect } from "effect"
 import { rmSync } from "node:fs"
 import { join } from "node:path"
-import { Effect } from "effect"
 import { fileTrouble, type StageFailed } from "./stage-failed.ts"
 import { storeWhole } from "./whole-file.ts"
 
@@ -14,4 +14,6 @@ export const keepCopy = (privateDirectory: string, bytes: Uint8Array): Effect.Ef
 
 /** Best effort: a copy too many does no harm. */
 export const removeCopy = (privateDirectory: string): Effect.Effect<void> =>
-  Effect.ignore(Effect.try({ try: () => rmSync(keptStateFile(privateDirectory), { force: true }), catch: fileTrouble("a copy of the state") }))
+  Effect.ignore(
+    Effect.try({ try: () => rmSync(keptStateFile(privateDirectory), { force: true }), catch: fileTrouble("a copy of the state") })
+  )

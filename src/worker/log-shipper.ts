@@ -16,7 +16,10 @@ export class Log extends Context.Service<Log, {
   readonly line: (text: string) => Effect.Effect<void>
   /** Takes the secrets out of a message. */
   readonly redact: (text: string) => string
-  /** The same for a key of a resource, by which it is found in the state: only whole secrets, since a word inside a document is easily such a key too. */
+  /**
+   * The same for a key of a resource, by which it is found in the state: only whole secrets, since a word inside a document is easily such
+   * a key too.
+   */
   readonly redactKey: (key: string) => string
   /** Waits until the server has everything, at most this long. */
   readonly flush: (limit: Duration.Input) => Effect.Effect<void>
@@ -45,7 +48,10 @@ const smallBytes = 4096
 export const gapMark = (bytes: number, why: string): Uint8Array => Buffer.from(`\n[${bytes} bytes of the log are missing here: ${why}]\n`)
 
 const make = Effect.fnUntraced(function*({ parts, print, secrets, ship }: Options): Effect.fn.Return<Log["Service"], never, Scope.Scope> {
-  const shipping = yield* Option.match(ship, { onNone: () => Effect.succeed<Shipping>({ add: () => {}, flush: () => Effect.void }), onSome: startShipping })
+  const shipping = yield* Option.match(ship, {
+    onNone: () => Effect.succeed<Shipping>({ add: () => {}, flush: () => Effect.void }),
+    onSome: startShipping
+  })
 
   const emit = (bytes: Uint8Array) =>
     bytes.length === 0 ? Effect.void : Effect.suspend(() => {
@@ -163,12 +169,15 @@ const startShipping = Effect.fnUntraced(function*(ship: Ship): Effect.fn.Return<
       onFailure: ({ message }) => Effect.as(Effect.logDebug("log not taken", message), "failed" as const),
       onSuccess: Received.$match({
         Refused: () => Effect.succeed("refused" as const),
-        StoredUpTo: ({ end }) => Effect.sync(() => {
-          const stored = end - offset
-          piece = stored < 0 ? Buffer.concat([gapMark(-stored, "the server has lost them"), piece]) : piece.subarray(Math.min(stored, piece.length))
-          offset = end
-          return stored > 0 ? "taken" : "failed"
-        })
+        StoredUpTo: ({ end }) =>
+          Effect.sync(() => {
+            const stored = end - offset
+            piece = stored < 0
+              ? Buffer.concat([gapMark(-stored, "the server has lost them"), piece])
+              : piece.subarray(Math.min(stored, piece.length))
+            offset = end
+            return stored > 0 ? "taken" : "failed"
+          })
       })
     })
   )

@@ -1,8 +1,8 @@
 // What a stage without a pool has behind it: its configuration from the cluster, a URL or a kept plan, and its state where its backend says.
 // Always holds: nothing that changes something begins before its backend is known to outlive the Pod; of a source of Flux only what was written down is run.
 // Used by worker/worker.ts.
-import { join } from "node:path"
 import { Effect, Option } from "effect"
+import { join } from "node:path"
 import { stateTrouble } from "../core/state-place.ts"
 import type { AgentTask, AgentTaskSpec } from "../schema/agent-task.ts"
 import type { Artifact } from "../schema/source.ts"
@@ -16,7 +16,10 @@ import { Settings } from "./settings.ts"
 import { invalid, type StageFailed } from "./stage-failed.ts"
 
 /** The archive of the task's own source; of a source of Flux it is the one that was written down before the Job was made. */
-const archiveOf = ({ archive, fluxSource }: AgentTaskSpec["source"], pinned: Artifact | undefined): Effect.Effect<Option.Option<Pick<Artifact, "url" | "sha256">>, StageFailed> =>
+const archiveOf = (
+  { archive, fluxSource }: AgentTaskSpec["source"],
+  pinned: Artifact | undefined
+): Effect.Effect<Option.Option<Pick<Artifact, "url" | "sha256">>, StageFailed> =>
   fluxSource !== undefined && pinned === undefined
     ? Effect.fail(invalid("status.source is missing, which says what of source.fluxSource to run; make a new AgentTask."))
     : Effect.succeed(Option.fromUndefinedOr(fluxSource === undefined ? archive : pinned))
@@ -29,30 +32,39 @@ const fetchSource = ({ sha256, url }: Pick<Artifact, "url" | "sha256">) =>
     yield* unpack(file, root)
   })
 
-export const ownBacking = Effect.fnUntraced(function*({ spec, status }: Pick<AgentTask, "spec" | "status">): Effect.fn.Return<Backing, StageFailed> {
-  const { jobTemplate, plan, savePlan, source, stage, workspace } = spec
-  if (plan !== undefined) return yield* invalid("spec.plan needs spec.pool, which keeps the saved plan; a plan that is kept on a claim is source.savedPlan.")
-  const planClaim = (savePlan ?? source.savedPlan)?.claimName
-  if (jobTemplate?.volumeClaims?.some(({ claimName }) => claimName === planClaim) === true) { // made before the CRD refused it
-    return yield* invalid(`spec.jobTemplate.volumeClaims names ${planClaim}, the claim of the plan, which is for the worker alone; make a task that names another one.`)
+export const ownBacking = Effect.fnUntraced(
+  function*({ spec, status }: Pick<AgentTask, "spec" | "status">): Effect.fn.Return<Backing, StageFailed> {
+    const { jobTemplate, plan, savePlan, source, stage, workspace } = spec
+    if (plan !== undefined) {
+      return yield* invalid("spec.plan needs spec.pool, which keeps the saved plan; a plan that is kept on a claim is source.savedPlan.")
+    }
+    const planClaim = (savePlan ?? source.savedPlan)?.claimName
+    if (jobTemplate?.volumeClaims?.some(({ claimName }) => claimName === planClaim) === true) { // made before the CRD refused it
+      return yield* invalid(
+        `spec.jobTemplate.volumeClaims names ${planClaim}, the claim of the plan, which is for the worker alone; make a task that names another one.`
+      )
+    }
+    const archive = yield* archiveOf(source, status.source)
+    const savedPlan = Option.fromUndefinedOr(source.savedPlan)
+    const mounts = (jobTemplate?.volumeClaims ?? []).map(({ mountPath }) => mountPath)
+    return {
+      variables: [],
+      secrets: [],
+      ship: Option.none(),
+      sendEffects: Option.none(),
+      storedState: Effect.succeedNone,
+      bringSource: Option.orElse(
+        Option.map(savedPlan, ({ sha256 }) => bringPlannedSource(workspace, sha256)),
+        () => Option.map(archive, fetchSource)
+      ),
+      sealing: { key: sealingKey(workspace, stage === "plan"), state: Effect.succeed("engine") },
+      bringPlan: Option.map(savedPlan, () => bringKeptPlan),
+      openFor: () => Effect.succeed(noCommandEnv),
+      mayRun: ({ mutates }, engineDirectory) => mutates ? heedNote(engineDirectory, (note) => stateTrouble(note, mounts)) : Effect.void, // a plan alone needs no place for a state
+      settleState: () => Effect.succeed("unwritten"),
+      giveStateBack: Effect.void,
+      saidDuring: (wait) => wait,
+      keepPlan: Option.map(Option.fromUndefinedOr(savePlan), () => keepPlan(workspace))
+    }
   }
-  const archive = yield* archiveOf(source, status.source)
-  const savedPlan = Option.fromUndefinedOr(source.savedPlan)
-  const mounts = (jobTemplate?.volumeClaims ?? []).map(({ mountPath }) => mountPath)
-  return {
-    variables: [],
-    secrets: [],
-    ship: Option.none(),
-    sendEffects: Option.none(),
-    storedState: Effect.succeedNone,
-    bringSource: Option.orElse(Option.map(savedPlan, ({ sha256 }) => bringPlannedSource(workspace, sha256)), () => Option.map(archive, fetchSource)),
-    sealing: { key: sealingKey(workspace, stage === "plan"), state: Effect.succeed("engine") },
-    bringPlan: Option.map(savedPlan, () => bringKeptPlan),
-    openFor: () => Effect.succeed(noCommandEnv),
-    mayRun: ({ mutates }, engineDirectory) => mutates ? heedNote(engineDirectory, (note) => stateTrouble(note, mounts)) : Effect.void, // a plan alone needs no place for a state
-    settleState: () => Effect.succeed("unwritten"),
-    giveStateBack: Effect.void,
-    saidDuring: (wait) => wait,
-    keepPlan: Option.map(Option.fromUndefinedOr(savePlan), () => keepPlan(workspace))
-  }
-})
+)

@@ -11,12 +11,17 @@ export interface Patience<E> {
   readonly limit: Duration.Input
 }
 
-export const askAgain = <A, E, R>(ask: Effect.Effect<A, E, R>, { first, limit, spaced, while: mayHelp }: Patience<E>): Effect.Effect<A, E, R> =>
+export const askAgain = <A, E, R>(
+  ask: Effect.Effect<A, E, R>,
+  { first, limit, spaced, while: mayHelp }: Patience<E>
+): Effect.Effect<A, E, R> =>
   Effect.flatMap(Clock.monotonicTimeNanos, (since) =>
     Effect.retry(ask, {
       while: mayHelp,
       schedule: Schedule.min([Schedule.exponential(first), Schedule.spaced(spaced)]).pipe(
         Schedule.jittered,
-        Schedule.while(() => Effect.map(Clock.monotonicTimeNanos, (now) => Duration.isLessThan(Duration.nanos(now - since), Duration.fromInputUnsafe(limit))))
+        Schedule.while(() =>
+          Effect.map(Clock.monotonicTimeNanos, (now) => Duration.isLessThan(Duration.nanos(now - since), Duration.fromInputUnsafe(limit)))
+        )
       )
     }))

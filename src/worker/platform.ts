@@ -1,15 +1,24 @@
 // The task API of the pool's server, as the worker calls it with the token of its stage.
 // Always holds: the token goes to the server's own address and nowhere else, and is read anew for every request.
 // Used by worker/worker, worker/pool-backing, worker/state-delivery and worker/state-gateway.
-import { createHash } from "node:crypto"
-import { createReadStream, readFileSync, statSync } from "node:fs"
 import { Context, Data, Duration, Effect, Layer, Option, Predicate, Schema, Stream } from "effect"
 import { HttpBody, HttpClient, HttpClientError, HttpClientRequest as Request, type HttpClientResponse } from "effect/http"
+import { createHash } from "node:crypto"
+import { createReadStream, readFileSync, statSync } from "node:fs"
 import { toServer } from "../http/connections.ts"
 import { type JournalEntry, JournalPosition, JournalRequest } from "../schema/effects.ts"
 import { isOneOf, Problem } from "../schema/problem.ts"
 import { StageResult } from "../schema/stage-result.ts"
-import { archiveLimitBytes, type LockInfo, LockGranted, LogPosition, planLimitBytes, taskHeader, taskPath, TaskDetails } from "../schema/task-api.ts"
+import {
+  archiveLimitBytes,
+  LockGranted,
+  type LockInfo,
+  LogPosition,
+  planLimitBytes,
+  TaskDetails,
+  taskHeader,
+  taskPath
+} from "../schema/task-api.ts"
 import { save } from "./download.ts"
 import { askAgain } from "./patience.ts"
 import { Received } from "./sending.ts"
@@ -23,7 +32,9 @@ export class NoAnswer extends Data.TaggedError("NoAnswer")<{
   readonly isSaid?: boolean
 }> {
   override get message() {
-    return this.isSaid === true ? this.detail : `The pool's server gives no answer (${this.detail}); check agent.url in the values, and the network.`
+    return this.isSaid === true
+      ? this.detail
+      : `The pool's server gives no answer (${this.detail}); check agent.url in the values, and the network.`
   }
 }
 
@@ -69,10 +80,11 @@ export class Platform extends Context.Service<Platform, {
   readonly patiently: <A, E extends { readonly _tag: string; readonly message: string }>(ask: Effect.Effect<A, E>) => Effect.Effect<A, E>
 }>()("agent-job/worker/Platform") {
   /** For the server at `url`, `https:` or `http:`, in the name of the AgentTask with this UID. */
-  static readonly layer = (url: string, taskUid: string) => Layer.effect(Platform, make(url, taskUid)).pipe(
-    Layer.provide(toServer({ connections: 16 })),
-    Layer.catchTag("ProxyUnusable", ({ message }) => Layer.effect(Platform, Effect.fail(invalid(message))))
-  )
+  static readonly layer = (url: string, taskUid: string) =>
+    Layer.effect(Platform, make(url, taskUid)).pipe(
+      Layer.provide(toServer({ connections: 16 })),
+      Layer.catchTag("ProxyUnusable", ({ message }) => Layer.effect(Platform, Effect.fail(invalid(message))))
+    )
 }
 
 /** The innermost reason of a failed request, such as ECONNREFUSED: what wraps it says only that it failed. */
@@ -107,7 +119,8 @@ export const refusalOf = (status: number, text: string): PlatformError => {
 }
 
 /** The server's word for programs; nothing if it says none. */
-export const wordOf = ({ body }: Declined): string | undefined => Predicate.hasProperty(body, "error") && typeof body.error === "string" ? body.error : undefined
+export const wordOf = ({ body }: Declined): string | undefined =>
+  Predicate.hasProperty(body, "error") && typeof body.error === "string" ? body.error : undefined
 
 /** What a refusal means for a stage that cannot go on without the answer. */
 const stageFailure = (error: PlatformError): StageFailed => {
@@ -117,65 +130,120 @@ const stageFailure = (error: PlatformError): StageFailed => {
     case "TokenRefused":
       return new StageFailed({ reason: "TokenRefused", message: error.message })
     case "Declined":
-      return wordOf(error) === "rescue-pending" ? new StageFailed({ reason: "StateRescuePending", message: error.message }) : invalid(`The pool's server does not give what the stage needs: ${error.message}`)
+      return wordOf(error) === "rescue-pending"
+        ? new StageFailed({ reason: "StateRescuePending", message: error.message })
+        : invalid(`The pool's server does not give what the stage needs: ${error.message}`)
   }
 }
 
 const make = Effect.fnUntraced(function*(url: string, taskUid: string) {
   const { poolPatience, tokenFile } = yield* Settings
-  const path = yield* Effect.mapError(Effect.fromOption(tokenFile), () => invalid("The Pod has no token of the pool; let the controller make it anew."))
+  const path = yield* Effect.mapError(
+    Effect.fromOption(tokenFile),
+    () => invalid("The Pod has no token of the pool; let the controller make it anew.")
+  )
   const base = URL.canParse(url) && /^https?:$/u.test(new URL(url).protocol) ? url.replace(/\/+$/u, "") : undefined
   if (base === undefined) return yield* invalid("pool.url is not an http or https URL; correct it.")
   const http = yield* HttpClient.HttpClient
 
   /** Read for each request: the kubelet replaces the file when the Secret changes. */
-  const token = Effect.try({ try: () => readFileSync(path, "utf8").trim(), catch: (cause) => new NoAnswer({ detail: `the token in ${path} cannot be read: ${causeOf(cause)}` }) })
+  const token = Effect.try({
+    try: () => readFileSync(path, "utf8").trim(),
+    catch: (cause) => new NoAnswer({ detail: `the token in ${path} cannot be read: ${causeOf(cause)}` })
+  })
 
   const once = (request: Request.HttpClientRequest, yes: 200 | 204): Effect.Effect<HttpClientResponse.HttpClientResponse, PlatformError> =>
     token.pipe(
-      Effect.flatMap((secret) => http.execute(request.pipe(Request.prependUrl(base), Request.bearerToken(secret), Request.setHeader(taskHeader.taskUid, taskUid)))),
+      Effect.flatMap((secret) =>
+        http.execute(request.pipe(Request.prependUrl(base), Request.bearerToken(secret), Request.setHeader(taskHeader.taskUid, taskUid)))
+      ),
       Effect.mapError((error) => error._tag === "NoAnswer" ? error : new NoAnswer({ detail: causeOf(error) })),
-      Effect.flatMap((response) => response.status === yes ? Effect.succeed(response) : response.text.pipe(
-        Effect.orElseSucceed(() => ""),
-        Effect.flatMap((text) => Effect.fail(refusalOf(response.status, text)))
-      ))
+      Effect.flatMap((response) =>
+        response.status === yes ? Effect.succeed(response) : response.text.pipe(
+          Effect.orElseSucceed(() => ""),
+          Effect.flatMap((text) => Effect.fail(refusalOf(response.status, text)))
+        )
+      )
     )
-  /** Once more after a 401: the token may just have been replaced. `yes`: the one status with which the server agrees; another success is of something before it. */
-  const send = (request: Request.HttpClientRequest, yes: 200 | 204) => Effect.catchTag(once(request, yes), "TokenRefused", () => Effect.delay(once(request, yes), "1 second"))
+  /**
+   * Once more after a 401: the token may just have been replaced. `yes`: the one status with which the server agrees; another success is of
+   * something before it.
+   */
+  const send = (request: Request.HttpClientRequest, yes: 200 | 204) =>
+    Effect.catchTag(once(request, yes), "TokenRefused", () => Effect.delay(once(request, yes), "1 second"))
   /** For bytes, which the server never sends without their digest. */
-  const get = (path: string) => Effect.flatMap(send(Request.get(path), 200), (response) => digestOf(response) === undefined ? Effect.fail(notOurs("200")) : Effect.succeed(response))
+  const get = (path: string) =>
+    Effect.flatMap(
+      send(Request.get(path), 200),
+      (response) => digestOf(response) === undefined ? Effect.fail(notOurs("200")) : Effect.succeed(response)
+    )
 
   const within = <A, E>(limit: Duration.Duration, effect: Effect.Effect<A, E | PlatformError>) =>
-    Effect.timeoutOrElse(effect, { duration: limit, orElse: () => Effect.fail(new NoAnswer({ detail: `not in ${Duration.format(limit)}` })) })
+    Effect.timeoutOrElse(effect, {
+      duration: limit,
+      orElse: () => Effect.fail(new NoAnswer({ detail: `not in ${Duration.format(limit)}` }))
+    })
 
-  const read = <A, E>(response: Effect.Effect<HttpClientResponse.HttpClientResponse, PlatformError>, body: (response: HttpClientResponse.HttpClientResponse) => Effect.Effect<A, E>, limit = smallBodyTimeout): Effect.Effect<A, PlatformError> =>
-    within(limit, Effect.flatMap(response, (response) => Effect.mapError(body(response), (error) => new NoAnswer({ detail: causeOf(error) }))))
-  const text = (request: Request.HttpClientRequest, yes: 200 | 204, limit = smallBodyTimeout) => read(send(request, yes), (response) => response.text, limit)
-  const json = <S extends Schema.ConstraintDecoder<unknown>>(request: Request.HttpClientRequest, schema: S): Effect.Effect<S["Type"], PlatformError> =>
-    Effect.flatMap(text(request, 200), (text) =>
-      Effect.mapError(Schema.decodeUnknownEffect(Schema.fromJsonString(schema))(text), () => new NoAnswer({ detail: "it answers what this version of agent-job does not understand; if it is the server, give both the same version" })))
+  const read = <A, E>(
+    response: Effect.Effect<HttpClientResponse.HttpClientResponse, PlatformError>,
+    body: (response: HttpClientResponse.HttpClientResponse) => Effect.Effect<A, E>,
+    limit = smallBodyTimeout
+  ): Effect.Effect<A, PlatformError> =>
+    within(
+      limit,
+      Effect.flatMap(response, (response) => Effect.mapError(body(response), (error) => new NoAnswer({ detail: causeOf(error) })))
+    )
+  const text = (request: Request.HttpClientRequest, yes: 200 | 204, limit = smallBodyTimeout) =>
+    read(send(request, yes), (response) => response.text, limit)
+  const json = <S extends Schema.ConstraintDecoder<unknown>>(
+    request: Request.HttpClientRequest,
+    schema: S
+  ): Effect.Effect<S["Type"], PlatformError> =>
+    Effect.flatMap(
+      text(request, 200),
+      (text) =>
+        Effect.mapError(Schema.decodeUnknownEffect(Schema.fromJsonString(schema))(text), () =>
+          new NoAnswer({
+            detail: "it answers what this version of agent-job does not understand; if it is the server, give both the same version"
+          }))
+    )
   const done = (request: Request.HttpClientRequest, limit = smallBodyTimeout) => Effect.asVoid(text(request, 204, limit))
 
   /** To what grows at the server, which says where its copy ends: also when it is not where this begins. Another no is its last. */
-  const append = <S extends Schema.ConstraintDecoder<unknown>>(request: Request.HttpClientRequest, position: S, endOf: (position: S["Type"]) => number) => {
+  const append = <S extends Schema.ConstraintDecoder<unknown>>(
+    request: Request.HttpClientRequest,
+    position: S,
+    endOf: (position: S["Type"]) => number
+  ) => {
     const storedUpTo = (position: S["Type"]): Received => Received.StoredUpTo({ end: endOf(position) })
     const decode = Schema.decodeUnknownOption(position)
     return json(request, position).pipe(
       Effect.map(storedUpTo),
       Effect.catchTags({
-        Declined: ({ body, status }) => Effect.succeed(Option.match(status === 409 ? decode(body) : Option.none(), { onNone: Received.Refused, onSome: storedUpTo })),
+        Declined: ({ body, status }) =>
+          Effect.succeed(Option.match(status === 409 ? decode(body) : Option.none(), { onNone: Received.Refused, onSome: storedUpTo })),
         TokenRefused: () => Effect.succeed<Received>(Received.Refused())
       })
     )
   }
 
   const patiently: Platform["Service"]["patiently"] = (ask) =>
-    askAgain(Effect.tapError(ask, (error) => Effect.logDebug(error.message)), { while: ({ _tag }) => _tag === "NoAnswer", first: "200 millis", spaced: "5 seconds", limit: poolPatience })
+    askAgain(Effect.tapError(ask, (error) => Effect.logDebug(error.message)), {
+      while: ({ _tag }) => _tag === "NoAnswer",
+      first: "200 millis",
+      spaced: "5 seconds",
+      limit: poolPatience
+    })
 
   const download: Platform["Service"]["download"] = (what, file, sha256) => {
-    const [name, limitBytes] = what === "archive" ? ["the configuration archive", archiveLimitBytes] as const : ["the saved plan", planLimitBytes] as const
+    const [name, limitBytes] = what === "archive"
+      ? ["the configuration archive", archiveLimitBytes] as const
+      : ["the saved plan", planLimitBytes] as const
     const failed = (error: PlatformError | StageFailed) => error._tag === "StageFailed" ? error : stageFailure(error)
-    const body = Effect.map(get(taskPath[what]), (response) => Stream.mapError(response.stream, (error) => new NoAnswer({ detail: causeOf(error) })))
+    const body = Effect.map(
+      get(taskPath[what]),
+      (response) => Stream.mapError(response.stream, (error) => new NoAnswer({ detail: causeOf(error) }))
+    )
     const attempt = within(largeBodyTimeout, save(Stream.unwrap(body), file, { what: name, sha256, limitBytes }))
     return Effect.mapError(patiently(attempt), failed)
   }
@@ -186,18 +254,48 @@ const make = Effect.fnUntraced(function*(url: string, taskUid: string) {
     download,
     storePlan: (file, sha256) =>
       Effect.suspend(() => {
-        const body = HttpBody.stream(Stream.suspend(() => Stream.fromAsyncIterable(createReadStream(file), fileTrouble("the saved plan"))), "application/octet-stream", statSync(file).size) // read anew each time it is sent
-        return patiently(done(Request.put(taskPath.plan).pipe(Request.setHeader(taskHeader.digest, sha256), Request.setBody(body)), largeBodyTimeout))
+        const body = HttpBody.stream(
+          Stream.suspend(() => Stream.fromAsyncIterable(createReadStream(file), fileTrouble("the saved plan"))),
+          "application/octet-stream",
+          statSync(file).size
+        ) // read anew each time it is sent
+        return patiently(
+          done(Request.put(taskPath.plan).pipe(Request.setHeader(taskHeader.digest, sha256), Request.setBody(body)), largeBodyTimeout)
+        )
       }).pipe(Effect.mapError(stageFailure)),
-    appendLog: (offset, bytes) => append(Request.post(taskPath.log, { urlParams: { offset } }).pipe(Request.bodyUint8Array(bytes)), LogPosition, ({ offset }) => offset),
-    appendEffects: (entries) => append(Request.bodyText(Request.post(taskPath.effects), encodeEntries({ entries }), "application/json"), JournalPosition, ({ number }) => number),
+    appendLog: (offset, bytes) =>
+      append(
+        Request.post(taskPath.log, { urlParams: { offset } }).pipe(Request.bodyUint8Array(bytes)),
+        LogPosition,
+        ({ offset }) => offset
+      ),
+    appendEffects: (entries) =>
+      append(
+        Request.bodyText(Request.post(taskPath.effects), encodeEntries({ entries }), "application/json"),
+        JournalPosition,
+        ({ number }) => number
+      ),
     tellResult: (result) => done(Request.bodyText(Request.post(taskPath.result), encodeResult(result), "application/json")),
-    state: read(get(taskPath.state), (response) => Effect.map(response.arrayBuffer, (buffer) => ({ bytes: new Uint8Array(buffer), digest: digestOf(response) })), largeBodyTimeout).pipe(
-      Effect.flatMap(({ bytes, digest }) => sha256(bytes) === digest ? Effect.succeedSome(bytes) : Effect.fail(notOurs("a state of another digest than it says"))),
-      Effect.catchTag("Declined", (error): Effect.Effect<Option.Option<never>, PlatformError> =>
-        error.status !== 404 ? Effect.fail(error) : isOneOf(wordOf(error), "no-state") ? Effect.succeedNone : Effect.fail(new NoAnswer({ detail: "it answers 404" })))
+    state: read(
+      get(taskPath.state),
+      (response) => Effect.map(response.arrayBuffer, (buffer) => ({ bytes: new Uint8Array(buffer), digest: digestOf(response) })),
+      largeBodyTimeout
+    ).pipe(
+      Effect.flatMap(({ bytes, digest }) =>
+        sha256(bytes) === digest ? Effect.succeedSome(bytes) : Effect.fail(notOurs("a state of another digest than it says"))
+      ),
+      Effect.catchTag(
+        "Declined",
+        (error): Effect.Effect<Option.Option<never>, PlatformError> =>
+          error.status !== 404
+            ? Effect.fail(error)
+            : isOneOf(wordOf(error), "no-state")
+            ? Effect.succeedNone
+            : Effect.fail(new NoAnswer({ detail: "it answers 404" }))
+      )
     ),
-    takeKeptState: (bytes) => done(Request.post(taskPath.keptState).pipe(Request.bodyUint8Array(bytes, "application/octet-stream")), largeBodyTimeout),
+    takeKeptState: (bytes) =>
+      done(Request.post(taskPath.keptState).pipe(Request.bodyUint8Array(bytes, "application/octet-stream")), largeBodyTimeout),
     pushState: (bytes, sha256, { epoch, id }) =>
       done(
         Request.post(taskPath.state).pipe(
@@ -206,9 +304,16 @@ const make = Effect.fnUntraced(function*(url: string, taskUid: string) {
         ),
         largeBodyTimeout
       ),
-    lockState: (info) => Effect.map(json(Request.bodyText(Request.post(taskPath.lock), JSON.stringify(info), "application/json"), LockGranted), ({ epoch }) => ({ id: info.ID, epoch })),
+    lockState: (info) =>
+      Effect.map(
+        json(Request.bodyText(Request.post(taskPath.lock), JSON.stringify(info), "application/json"), LockGranted),
+        ({ epoch }) => ({ id: info.ID, epoch })
+      ),
     unlockState: (info) =>
-      Effect.flatMap(text(Request.bodyText(Request.post(taskPath.unlock), JSON.stringify(info), "application/json"), 200), (said) => said === "" ? Effect.void : Effect.fail(notOurs("200"))),
+      Effect.flatMap(
+        text(Request.bodyText(Request.post(taskPath.unlock), JSON.stringify(info), "application/json"), 200),
+        (said) => said === "" ? Effect.void : Effect.fail(notOurs("200"))
+      ),
     patiently
   })
 })

@@ -1,8 +1,8 @@
 // What a stage of a pool has behind it: archive, variables and saved plan by the task's token, and its state through the gateway.
 // Always holds: an apply runs the approved plan or nothing; its state goes nowhere but through the gateway; what the engine wrote last is confirmed, or the result says it is not.
 // Used by worker/worker.ts.
-import { join } from "node:path"
 import { Clock, Duration, Effect, Option, Result } from "effect"
+import { join } from "node:path"
 import { poolStateTrouble } from "../core/state-place.ts"
 import type { AgentTaskSpec } from "../schema/agent-task.ts"
 import type { Seal } from "../schema/seal.ts"
@@ -41,25 +41,45 @@ export const poolBacking = Effect.fnUntraced(function*({ plan, source, stage }: 
   const { unsavedDuring } = yield* TaskStatus
   const { namespace, pod, privateDirectory, statePatience } = yield* Settings
   const { tooLate } = yield* Stop
-  if (stage !== "plan" && plan === undefined) return yield* refuse(`spec.plan is missing: the ${stage} of a pool's run applies the plan that was approved, and only that; plan again.`)
+  if (stage !== "plan" && plan === undefined) {
+    return yield* refuse(
+      `spec.plan is missing: the ${stage} of a pool's run applies the plan that was approved, and only that; plan again.`
+    )
+  }
   const begun = yield* platform.details
   yield* carryKeptStates
 
   const notSaved = (message: string) => new StageFailed({ reason: "StateNotSaved", message })
-  const inFile = (where: string, why: string) => notSaved(`The last state is in ${where} of Pod ${pod.name} on node ${pod.node}; save it before the Pod is deleted. The pool's server has not confirmed it (${why})`)
-  /** In the best place that has it: what the worker could not keep may be where the engine left it, and a file of the worker's is then an older one. */
+  const inFile = (where: string, why: string) =>
+    notSaved(
+      `The last state is in ${where} of Pod ${pod.name} on node ${pod.node}; save it before the Pod is deleted. The pool's server has not confirmed it (${why})`
+    )
+  /**
+   * In the best place that has it: what the worker could not keep may be where the engine left it, and a file of the worker's is then an
+   * older one.
+   */
   const whereabouts = ({ shared, unkept, why }: Unsaved, errored: Option.Option<string>) => {
-    if (Option.isSome(shared)) return notSaved(`The last state is kept, encrypted, as ${shared.value} in the volume that tasks share; the next stage that runs takes it to the server, which has not confirmed it (${why})`)
+    if (Option.isSome(shared)) {
+      return notSaved(
+        `The last state is kept, encrypted, as ${shared.value} in the volume that tasks share; the next stage that runs takes it to the server, which has not confirmed it (${why})`
+      )
+    }
     if (Option.isNone(unkept)) return inFile(keptStateFile(privateDirectory), why)
     if (Option.isSome(errored)) return inFile(errored.value, why)
-    return notSaved(`The last state could be kept nowhere (${unkept.value}), so look for what the stage made before the next run; ${keptStateFile(privateDirectory)} of Pod ${pod.name} on node ${pod.node} is an older one, if it is there. The pool's server has not confirmed the last (${why})`)
+    return notSaved(
+      `The last state could be kept nowhere (${unkept.value}), so look for what the stage made before the next run; ${
+        keptStateFile(privateDirectory)
+      } of Pod ${pod.name} on node ${pod.node} is an older one, if it is there. The pool's server has not confirmed the last (${why})`
+    )
   }
   /** One that no server takes is saved by somebody's hand or not at all, so its Pod stays for as long as for a server that is away. */
   const byHand = Effect.fnUntraced(function*(file: string, why: string, since: bigint) {
     const { line } = yield* Log
     const left = Duration.subtract(statePatience, Duration.nanos((yield* Clock.monotonicTimeNanos) - since))
     const staysFor = Duration.format(Duration.seconds(Math.max(0, Math.round(Duration.toSeconds(left)))))
-    yield* line(`The engine left its last state in ${file}, which the pool's server does not get (${why}) The Pod stays for ${staysFor}, so save it now, and then cancel the run: kubectl -n ${namespace} exec ${pod.name} -c runner -- cat ${file} >${erroredState}`)
+    yield* line(
+      `The engine left its last state in ${file}, which the pool's server does not get (${why}) The Pod stays for ${staysFor}, so save it now, and then cancel the run: kubectl -n ${namespace} exec ${pod.name} -c runner -- cat ${file} >${erroredState}`
+    )
     yield* unsavedDuring(Effect.andThen(Effect.raceFirst(Effect.sleep(left), tooLate), inFile(file, why)))
   })
   const settleState = Effect.fnUntraced(function*({ directory, path, root }: Provisioned) {
@@ -71,7 +91,9 @@ export const poolBacking = Effect.fnUntraced(function*({ plan, source, stage }: 
     const settled = yield* delivery.settle(left) // what the engine pushed before is not to wait for a file that cannot be read
     if (Result.isFailure(read)) yield* byHand(errored, read.failure.message, since)
     if (settled._tag === "Unsaved") return yield* whereabouts(settled, Option.as(left, errored))
-    if (Option.isNone(left) && Option.isSome(yield* Effect.scoped(openFile(root, file)))) yield* byHand(errored, `it has more than ${stateLimitBytes / 1024 ** 2} MiB.`, since)
+    if (Option.isNone(left) && Option.isSome(yield* Effect.scoped(openFile(root, file)))) {
+      yield* byHand(errored, `it has more than ${stateLimitBytes / 1024 ** 2} MiB.`, since)
+    }
     return settled._tag === "Saved" ? "saved" : "unwritten"
   })
 
@@ -83,22 +105,24 @@ export const poolBacking = Effect.fnUntraced(function*({ plan, source, stage }: 
     storedState: Effect.option(platform.patiently(platform.state)).pipe(
       Effect.map(Option.map(Option.match({ onNone: () => "", onSome: (bytes) => new TextDecoder().decode(bytes) })))
     ),
-    bringSource: Option.map(Option.fromUndefinedOr(source.pool), ({ archiveSha256 }) => Effect.fnUntraced(function*(root: number) {
-      const file = join(privateDirectory, archiveFile)
-      yield* platform.download("archive", file, archiveSha256)
-      yield* unpack(file, root)
-    })),
+    bringSource: Option.map(Option.fromUndefinedOr(source.pool), ({ archiveSha256 }) =>
+      Effect.fnUntraced(function*(root: number) {
+        const file = join(privateDirectory, archiveFile)
+        yield* platform.download("archive", file, archiveSha256)
+        yield* unpack(file, root)
+      })),
     sealing: {
       key: Effect.succeed(Buffer.from(begun.sealKey, "hex")),
       state: stage === "plan" ? Effect.succeed(markOf(begun)) : Effect.map(platform.details, markOf) // a plan made from a later one than it says is refused, not applied
     },
-    bringPlan: Option.map(Option.fromUndefinedOr(plan), ({ sha256 }) => Effect.fnUntraced(function*({ directory, root }: Provisioned) {
-      const file = join(privateDirectory, planFile)
-      yield* platform.download("plan", file, sha256)
-      const seal = yield* unpackPlan(file, root, directory)
-      yield* removeFile(root, [...directory, erroredState]) // one that came with the configuration is no state of this stage
-      return seal
-    })),
+    bringPlan: Option.map(Option.fromUndefinedOr(plan), ({ sha256 }) =>
+      Effect.fnUntraced(function*({ directory, root }: Provisioned) {
+        const file = join(privateDirectory, planFile)
+        yield* platform.download("plan", file, sha256)
+        const seal = yield* unpackPlan(file, root, directory)
+        yield* removeFile(root, [...directory, erroredState]) // one that came with the configuration is no state of this stage
+        return seal
+      })),
     openFor: ({ mutates }) => Effect.provideService(openGateway(mutates), StateDelivery, delivery),
     mayRun: (_, engineDirectory) => heedNote(engineDirectory, poolStateTrouble), // before a plan too, so that nobody approves one whose apply is refused
     settleState,

@@ -1,9 +1,9 @@
 // What runs in the Pods of the doctor: one listens, the others try to connect and say in their last words whom they reached.
 // Invariant: nothing is sent; a connection that is made is all that is asked.
 // Run by the command `agent-job probe`.
+import { Config, Effect, Schema } from "effect"
 import { writeFileSync } from "node:fs"
 import { connect, createServer } from "node:net"
-import { Config, Effect, Schema } from "effect"
 import { Findings, type ProbeTarget, Targets } from "../schema/probe.ts"
 
 /** Takes connections and closes them, until it is ended. */
@@ -40,5 +40,8 @@ export const tryTargets = Effect.gen(function*() {
   let last = first
   for (let turn = 1; turn < rounds; turn++) last = yield* Effect.andThen(Effect.sleep("1 second"), round)
   const findings = targets.map((target, index) => ({ ...target, first: first[index] ?? false, last: last[index] ?? false }))
-  yield* Effect.flatMap(Effect.orDie(Schema.encodeEffect(Findings)(findings)), (text) => Effect.sync(() => writeFileSync(terminationLog, text)))
+  yield* Effect.flatMap(
+    Effect.orDie(Schema.encodeEffect(Findings)(findings)),
+    (text) => Effect.sync(() => writeFileSync(terminationLog, text))
+  )
 })

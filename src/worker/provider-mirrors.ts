@@ -1,8 +1,8 @@
 // Gives the engine the mirrors of the values, with their tokens, while it fetches providers.
 // Always holds: the file with the tokens is there for `init` alone, so that no provider's code can read it; what a task itself says goes before it.
 // Used by worker/stage.ts.
-import { join } from "node:path"
 import { Effect, Option, Redacted, Schema } from "effect"
+import { join } from "node:path"
 import { cliConfiguration, isToken } from "../core/cli-configuration.ts"
 import { mirrorHost, type NetworkMirror, ProviderMirrors } from "../schema/provider-mirrors.ts"
 import type { Backing } from "./backing.ts"
@@ -21,9 +21,14 @@ const tokenOf = (mirror: NetworkMirror, index: number) =>
   Effect.gen(function*() {
     if (mirror.tokenSecret === undefined) return []
     const { key, name } = mirror.tokenSecret
-    const token = yield* Effect.mapError(mirrorToken(index), () => invalid(`The Pod has no token for the mirror ${mirror.url}; check the key ${key} of the Secret ${name}.`))
+    const token = yield* Effect.mapError(mirrorToken(index), () =>
+      invalid(`The Pod has no token for the mirror ${mirror.url}; check the key ${key} of the Secret ${name}.`))
     const text = Redacted.value(token).trim()
-    return isToken(text) ? [[mirrorHost(mirror), text] as const] : yield* invalid(`The key ${key} of the Secret ${name} has no token for the mirror ${mirror.url}; a token is letters, digits and -._~+/= only.`)
+    return isToken(text)
+      ? [[mirrorHost(mirror), text] as const]
+      : yield* invalid(
+        `The key ${key} of the Secret ${name} has no token for the mirror ${mirror.url}; a token is letters, digits and -._~+/= only.`
+      )
   })
 
 /** `directory`: an absolute path, shared with the runner. `env`: what the engine gets anyway. */
@@ -33,11 +38,17 @@ export const providerMirrors = Effect.fnUntraced(function*(
 ): Effect.fn.Return<Pick<Backing, "openFor">, StageFailed, Settings> {
   const { mirrors } = yield* Settings
   if (Option.isNone(mirrors) || variable in env) return { openFor: () => Effect.succeed(noCommandEnv) }
-  const given = yield* Effect.mapError(decode(mirrors.value), () => invalid("The mirrors of the Pod cannot be read; let the controller make it anew."))
+  const given = yield* Effect.mapError(
+    decode(mirrors.value),
+    () => invalid("The mirrors of the Pod cannot be read; let the controller make it anew.")
+  )
   const tokens = (yield* Effect.forEach(given.network, tokenOf)).flat()
   const open = Effect.gen(function*() {
     const folder = yield* openFolder(directory)
-    yield* Effect.acquireRelease(writeFile(folder, [fileName], cliConfiguration(given, new Map(tokens))), () => Effect.ignore(removeFile(folder, [fileName])))
+    yield* Effect.acquireRelease(
+      writeFile(folder, [fileName], cliConfiguration(given, new Map(tokens))),
+      () => Effect.ignore(removeFile(folder, [fileName]))
+    )
     return { env: { [variable]: join(directory, fileName) }, secrets: tokens.map(([, token]) => token) }
   })
   return { openFor: ({ subcommand }) => subcommand === "init" ? open : Effect.succeed(noCommandEnv) }

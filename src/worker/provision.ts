@@ -1,9 +1,9 @@
 // Puts the configuration into the working directory: its files, the values of its variables, the backend, and for an apply the saved plan.
 // Always holds: nothing is unpacked whose digest is not the approved one, and nothing is written outside the directory.
 // Used by worker/stage.ts.
+import { Effect, Option } from "effect"
 import { readdirSync, readFileSync, statSync } from "node:fs"
 import { join } from "node:path"
-import { Effect, Option } from "effect"
 import { backendFile, backendFileName, variablesFile, variablesFileName } from "../core/hcl.ts"
 import type { AgentTaskSpec } from "../schema/agent-task.ts"
 import type { Backing, Provisioned } from "./backing.ts"
@@ -13,41 +13,62 @@ import { fileTrouble, invalid, type StageFailed } from "./stage-failed.ts"
 import type { Variables } from "./variables.ts"
 
 const pathIn = (what: string, path: string): Effect.Effect<Segments, StageFailed> =>
-  Effect.mapError(Effect.fromOption(segmentsOf(path)), () => invalid(`${what} ${JSON.stringify(path)} leads outside the configuration; give a relative path without "..".`))
+  Effect.mapError(
+    Effect.fromOption(segmentsOf(path)),
+    () => invalid(`${what} ${JSON.stringify(path)} leads outside the configuration; give a relative path without "..".`)
+  )
 
 const writeAllFiles = (root: number, files: Readonly<Record<string, string | Uint8Array>>): Effect.Effect<void, StageFailed> =>
-  Effect.forEach(Object.entries(files), ([name, content]) => Effect.flatMap(pathIn("The file name", name), (path) => writeFile(root, path, content)), { discard: true })
+  Effect.forEach(
+    Object.entries(files),
+    ([name, content]) => Effect.flatMap(pathIn("The file name", name), (path) => writeFile(root, path, content)),
+    { discard: true }
+  )
 
 /** The keys of a mounted ConfigMap. The kubelet makes each a link into a directory of its own, whose name begins with two dots. */
 const readMounted = Effect.fnUntraced(function*() {
   const { sourceDirectory } = yield* Settings
-  const directory = yield* Effect.mapError(Effect.fromOption(sourceDirectory), () => invalid("The Pod has no mount for the ConfigMap of the source; let the controller make it anew."))
+  const directory = yield* Effect.mapError(
+    Effect.fromOption(sourceDirectory),
+    () => invalid("The Pod has no mount for the ConfigMap of the source; let the controller make it anew.")
+  )
   return yield* Effect.try({
-    try: () => Object.fromEntries(
-      readdirSync(directory).filter((name) => !name.startsWith("..") && statSync(join(directory, name)).isFile()).map((name) => [name, readFileSync(join(directory, name))])
-    ),
+    try: () =>
+      Object.fromEntries(
+        readdirSync(directory).filter((name) => !name.startsWith("..") && statSync(join(directory, name)).isFile()).map((
+          name
+        ) => [name, readFileSync(join(directory, name))])
+      ),
     catch: fileTrouble("the mounted ConfigMap")
   })
 })
 
 /** `bringSource` brings the configuration of a pool or a URL. */
-export const provision = Effect.fn("Provision.source")(function*(spec: AgentTaskSpec, variables: Variables, bringSource: Backing["bringSource"]) {
-  const { dataDirectory } = yield* Settings
-  const path = join(dataDirectory, "work")
-  yield* newFolder(path)
-  const root = yield* openFolder(path)
-  if (spec.source.inline !== undefined) yield* writeAllFiles(root, spec.source.inline)
-  if (spec.source.configMap !== undefined) yield* writeAllFiles(root, yield* readMounted())
-  if (Option.isSome(bringSource)) yield* bringSource.value(root)
+export const provision = Effect.fn("Provision.source")(
+  function*(spec: AgentTaskSpec, variables: Variables, bringSource: Backing["bringSource"]) {
+    const { dataDirectory } = yield* Settings
+    const path = join(dataDirectory, "work")
+    yield* newFolder(path)
+    const root = yield* openFolder(path)
+    if (spec.source.inline !== undefined) yield* writeAllFiles(root, spec.source.inline)
+    if (spec.source.configMap !== undefined) yield* writeAllFiles(root, yield* readMounted())
+    if (Option.isSome(bringSource)) yield* bringSource.value(root)
 
-  const base = yield* pathIn("source.fluxSource.path", spec.source.fluxSource?.path ?? "")
-  const directory = [...base, ...yield* pathIn("workingDirectory", spec.workingDirectory ?? "")]
-  if (!isFolder(root, directory)) return yield* invalid(`The source has no directory ${directory.join("/")}; correct ${base.length > 0 ? "source.fluxSource.path or " : ""}workingDirectory.`)
-  if (variables.inputs.length > 0) yield* writeFile(root, [...directory, variablesFileName], variablesFile(variables.inputs))
-  const backend = backendOf(spec)
-  if (Option.isSome(backend)) yield* writeFile(root, [...directory, backendFileName], backend.value)
-  return { root, directory, path: join(path, ...directory) } satisfies Provisioned
-})
+    const base = yield* pathIn("source.fluxSource.path", spec.source.fluxSource?.path ?? "")
+    const directory = [...base, ...yield* pathIn("workingDirectory", spec.workingDirectory ?? "")]
+    if (!isFolder(root, directory)) {
+      return yield* invalid(
+        `The source has no directory ${directory.join("/")}; correct ${
+          base.length > 0 ? "source.fluxSource.path or " : ""
+        }workingDirectory.`
+      )
+    }
+    if (variables.inputs.length > 0) yield* writeFile(root, [...directory, variablesFileName], variablesFile(variables.inputs))
+    const backend = backendOf(spec)
+    if (Option.isSome(backend)) yield* writeFile(root, [...directory, backendFileName], backend.value)
+    return { root, directory, path: join(path, ...directory) } satisfies Provisioned
+  }
+)
 
 /** The state of a pool's workspace goes through the worker; what the gateway's address is, the environment says. */
 const backendOf = ({ backend, pool }: AgentTaskSpec): Option.Option<string> => {

@@ -1,8 +1,8 @@
 // The three roads of a result: the container's last words, the pool, and the status of the AgentTask.
 // Always holds: each goes its way whatever becomes of the others; no result is replaced, and none given to a task that this worker has not claimed.
 // Used by worker/worker.ts, last of all.
-import { writeFileSync } from "node:fs"
 import { Cause, type Duration, Effect, Equal, Option } from "effect"
+import { writeFileSync } from "node:fs"
 import { lastWords } from "../core/last-words.ts"
 import { finished } from "../core/status.ts"
 import { Kubernetes } from "../kubernetes/client.ts"
@@ -32,22 +32,40 @@ const writeStatus = Effect.fnUntraced(function*(claim: Claim, result: StageResul
     const task = yield* kubernetes.get(taskKind, { namespace, name })
     const { metadata, status } = task
     if (status.claim?.nonce !== claim.nonce) {
-      return yield* Effect.logError(`AgentTask ${name} is another one by now, of the same name; the result of the one before is not written to it.`)
+      return yield* Effect.logError(
+        `AgentTask ${name} is another one by now, of the same name; the result of the one before is not written to it.`
+      )
     }
     if (status.result !== undefined) {
-      if (!Equal.equals(status.result, result)) yield* Effect.logError(`AgentTask ${name} has another result already; this one is not written.`)
+      if (!Equal.equals(status.result, result)) {
+        yield* Effect.logError(`AgentTask ${name} has another result already; this one is not written.`)
+      }
       return
     }
     yield* writeTaskStatus(task, finished(status, result, metadata.generation, reported))
   })
-  yield* askAgain(attempt, { while: ({ _tag }) => _tag !== "NotFound" && _tag !== "Forbidden" && _tag !== "Malformed", first: "100 millis", spaced: "5 seconds", limit: "2 minutes" })
+  yield* askAgain(attempt, {
+    while: ({ _tag }) => _tag !== "NotFound" && _tag !== "Forbidden" && _tag !== "Malformed",
+    first: "100 millis",
+    spaced: "5 seconds",
+    limit: "2 minutes"
+  })
 })
 
 /** Logs what goes wrong, a defect with its trace, so that nothing here keeps the others from their way. */
-const onItsOwn = <E extends { readonly message: string }, R>(road: string, effect: Effect.Effect<void, E, R>): Effect.Effect<boolean, never, R> =>
+const onItsOwn = <E extends { readonly message: string }, R>(
+  road: string,
+  effect: Effect.Effect<void, E, R>
+): Effect.Effect<boolean, never, R> =>
   Effect.matchCauseEffect(effect, {
     onFailure: (cause) =>
-      Effect.as(Effect.logError(`The result could not be given to ${road}`, Option.match(Cause.findErrorOption(cause), { onNone: () => cause, onSome: ({ message }) => message })), false),
+      Effect.as(
+        Effect.logError(
+          `The result could not be given to ${road}`,
+          Option.match(Cause.findErrorOption(cause), { onNone: () => cause, onSome: ({ message }) => message })
+        ),
+        false
+      ),
     onSuccess: () => Effect.succeed(true)
   })
 

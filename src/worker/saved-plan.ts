@@ -1,11 +1,11 @@
 // A saved plan as it is kept between its stages: a tar of its seal, the plan, the lock file it was made with, and without a pool its configuration too.
 // Always holds: only these names are ever put into it or taken out of it, and its digest is of the very bytes that are kept.
 // Used by worker/pool-backing.ts and worker/kept-plan.ts: packed after a plan, unpacked before its apply.
+import { Effect, Option, Schema, Stream } from "effect"
+import { Tar } from "effect/encoding"
 import { createHash } from "node:crypto"
 import { closeSync, createReadStream, fstatSync, openSync, rmSync } from "node:fs"
 import { join } from "node:path"
-import { Effect, Option, Schema, Stream } from "effect"
-import { Tar } from "effect/encoding"
 import { sealText } from "../core/seal.ts"
 import { lockFileName, savedPlanName } from "../core/stage-commands.ts"
 import { Sha256 } from "../schema/names.ts"
@@ -50,30 +50,43 @@ const notPacked = (why: string) => invalid(`The engine's saved plan cannot be st
 
 /** An archive that we fetched and checked ourselves, in the worker's own directory. */
 const ownEntry = (path: string) =>
-  Effect.acquireRelease(Effect.try({ try: () => openSync(path, "r"), catch: fileTrouble("the configuration archive") }), (fd) => Effect.sync(() => closeSync(fd))).pipe(
+  Effect.acquireRelease(
+    Effect.try({ try: () => openSync(path, "r"), catch: fileTrouble("the configuration archive") }),
+    (fd) => Effect.sync(() => closeSync(fd))
+  ).pipe(
     Effect.map((fd) => {
       const { size } = fstatSync(fd)
       return Tar.fileStream(configurationName, size, contentOf(fd, size))
     })
   )
 
-/** Packs what the engine left in the directory into `file` with its seal, and with the archive at `configuration` if one is given; gives the digest. */
-export const packPlan = Effect.fn("SavedPlan.pack")(function*(root: number, directory: Segments, file: string, seal: Seal, configuration: Option.Option<string> = Option.none()) {
-  const plan = yield* entry(root, directory, savedPlanName)
-  if (Option.isNone(plan)) return yield* notPacked("there is none")
-  const lock = yield* entry(root, directory, lockFileName)
-  const archive = Option.isSome(configuration) ? [yield* ownEntry(configuration.value)] : []
-  const entries = [Tar.file(sealName, sealText(seal)), plan.value, ...Option.toArray(lock)]
-  const bytes = entries.reduce((sum, { header }) => sum + header.size, 0)
-  if (bytes > planLimitBytes - tarBytes) return yield* notPacked(`with its lock file it has more than ${planLimitBytes / 1024 ** 2} MiB`)
-  return yield* Stream.fromIterable([...entries, ...archive]).pipe(
-    Stream.pipeThroughChannel(Tar.encode()),
-    writeTo(file),
-    Effect.catchTag("TarError", () => Effect.fail(notPacked("it changed while it was read")))
-  )
-}, Effect.scoped)
+/**
+ * Packs what the engine left in the directory into `file` with its seal, and with the archive at `configuration` if one is given; gives the
+ * digest.
+ */
+export const packPlan = Effect.fn("SavedPlan.pack")(
+  function*(root: number, directory: Segments, file: string, seal: Seal, configuration: Option.Option<string> = Option.none()) {
+    const plan = yield* entry(root, directory, savedPlanName)
+    if (Option.isNone(plan)) return yield* notPacked("there is none")
+    const lock = yield* entry(root, directory, lockFileName)
+    const archive = Option.isSome(configuration) ? [yield* ownEntry(configuration.value)] : []
+    const entries = [Tar.file(sealName, sealText(seal)), plan.value, ...Option.toArray(lock)]
+    const bytes = entries.reduce((sum, { header }) => sum + header.size, 0)
+    if (bytes > planLimitBytes - tarBytes) return yield* notPacked(`with its lock file it has more than ${planLimitBytes / 1024 ** 2} MiB`)
+    return yield* Stream.fromIterable([...entries, ...archive]).pipe(
+      Stream.pipeThroughChannel(Tar.encode()),
+      writeTo(file),
+      Effect.catchTag("TarError", () => Effect.fail(notPacked("it changed while it was read")))
+    )
+  },
+  Effect.scoped
+)
 
-const notAPlan = () => new StageFailed({ reason: "DigestMismatch", message: "The saved plan is not one that this program made; plan again and approve that plan." })
+const notAPlan = () =>
+  new StageFailed({
+    reason: "DigestMismatch",
+    message: "The saved plan is not one that this program made; plan again and approve that plan."
+  })
 
 /** What becomes of an entry: a descriptor that it is written to, nothing, or a refusal of the whole. */
 type Take = (name: string) => "skip" | "refuse" | (() => number)
@@ -97,22 +110,32 @@ const take = (file: string, of: Take) =>
 
 const decodeSeal = Schema.decodeUnknownOption(Schema.fromJsonString(Seal))
 
-const noSeal = () => new StageFailed({ reason: "DigestMismatch", message: "The saved plan has no seal of this version, so nothing says what it was made with; plan again and approve that plan." })
+const noSeal = () =>
+  new StageFailed({
+    reason: "DigestMismatch",
+    message: "The saved plan has no seal of this version, so nothing says what it was made with; plan again and approve that plan."
+  })
 
 /** Puts the plan and its lock file into the directory; gives the seal that says what they were made with. */
-export const unpackPlan = Effect.fn("SavedPlan.unpack")(function*(file: string, root: number, directory: Segments, configuration: "refuse" | "skip" = "refuse") {
-  const { privateDirectory } = yield* Settings
-  const sealFile = join(privateDirectory, sealName)
-  rmSync(sealFile, { force: true })
-  yield* take(file, (name) => {
-    if (name === configurationName) return configuration
-    if (name === sealName) return () => openSync(sealFile, "w", 0o600)
-    return name === savedPlanName || name === lockFileName ? () => createFile(root, [...directory, name], { executable: false, replace: true }) : "refuse"
-  })
-  const found = yield* readFile(yield* openFolder(privateDirectory), [sealName], sealLimitBytes)
-  return yield* Effect.mapError(Effect.fromOption(Option.flatMap(found, (bytes) => decodeSeal(new TextDecoder().decode(bytes)))), noSeal)
-}, Effect.scoped)
+export const unpackPlan = Effect.fn("SavedPlan.unpack")(
+  function*(file: string, root: number, directory: Segments, configuration: "refuse" | "skip" = "refuse") {
+    const { privateDirectory } = yield* Settings
+    const sealFile = join(privateDirectory, sealName)
+    rmSync(sealFile, { force: true })
+    yield* take(file, (name) => {
+      if (name === configurationName) return configuration
+      if (name === sealName) return () => openSync(sealFile, "w", 0o600)
+      return name === savedPlanName || name === lockFileName
+        ? () => createFile(root, [...directory, name], { executable: false, replace: true })
+        : "refuse"
+    })
+    const found = yield* readFile(yield* openFolder(privateDirectory), [sealName], sealLimitBytes)
+    return yield* Effect.mapError(Effect.fromOption(Option.flatMap(found, (bytes) => decodeSeal(new TextDecoder().decode(bytes)))), noSeal)
+  },
+  Effect.scoped
+)
 
 /** Puts the archive of the configuration into `archive`. */
 export const unpackConfiguration = Effect.fn("SavedPlan.configuration")((file: string, archive: string) =>
-  take(file, (name) => name === configurationName ? () => openSync(archive, "w", 0o600) : "skip"))
+  take(file, (name) => name === configurationName ? () => openSync(archive, "w", 0o600) : "skip")
+)

@@ -1,8 +1,8 @@
 // What an apply would run, part by part: taken when a plan is kept, and again before it is applied, which wants every part as it was.
 // Always holds: nothing of a variable's value can be learnt from it without the key, which neither runner nor package ever has.
 // Used by worker/stage.ts.
-import { createHash, createHmac } from "node:crypto"
 import { Effect, Option } from "effect"
+import { createHash, createHmac } from "node:crypto"
 import { brokenSeal, differences } from "../core/seal.ts"
 import { lockFileName, savedPlanName } from "../core/stage-commands.ts"
 import { Sha256 } from "../schema/names.ts"
@@ -20,7 +20,9 @@ const digestOf = Effect.fnUntraced(function*(root: number, path: Segments, limit
   const found = yield* openFile(root, path)
   if (Option.isNone(found)) return Option.none<Sha256>()
   const { fd, size } = found.value
-  if (size > limitBytes) return yield* invalid(`The file ${name} has more than ${limitBytes / 1024 ** 2} MiB, so its plan cannot be kept; make it smaller.`)
+  if (size > limitBytes) {
+    return yield* invalid(`The file ${name} has more than ${limitBytes / 1024 ** 2} MiB, so its plan cannot be kept; make it smaller.`)
+  }
   return yield* Effect.try({
     try: () => {
       const hash = createHash("sha256")
@@ -35,25 +37,29 @@ const needed = (found: Option.Option<Sha256>, what: string) =>
   Effect.mapError(Effect.fromOption(found), () => invalid(`There is no ${what}, which a saved plan is nothing without; plan again.`))
 
 /** Name, kind and value together, so that equal values do not look equal. */
-const keyed = (key: Uint8Array, ...parts: ReadonlyArray<string | boolean>): Sha256 => Sha256.make(createHmac("sha256", key).update(JSON.stringify(parts)).digest("hex"))
+const keyed = (key: Uint8Array, ...parts: ReadonlyArray<string | boolean>): Sha256 =>
+  Sha256.make(createHmac("sha256", key).update(JSON.stringify(parts)).digest("hex"))
 
 /** The seal of what the directory and the task have now. */
-export const sealOf = Effect.fn("Seal.of")(function*({ directory, root }: Provisioned, engine: Seal["engine"], { env, inputs }: Variables, sealing: Sealing) {
-  const { privateDirectory } = yield* Settings
-  const archives = yield* openFolder(privateDirectory)
-  const key = yield* sealing.key
-  return {
-    version: 1,
-    configuration: yield* needed(yield* digestOf(archives, [archiveFile], archiveLimitBytes), "configuration archive"),
-    directory: directory.join("/"),
-    engine,
-    environment: Object.fromEntries(Object.entries(env).map(([name, value]) => [name, keyed(key, "env", name, value)])),
-    lockFile: Option.getOrNull(yield* digestOf(root, [...directory, lockFileName], planLimitBytes)),
-    plan: yield* needed(yield* digestOf(root, [...directory, savedPlanName], planLimitBytes), "plan file of the engine"),
-    state: yield* sealing.state,
-    variables: Object.fromEntries(inputs.map(({ hcl, name, value }) => [name, keyed(key, "terraform", name, hcl, value)]))
-  } satisfies Seal
-}, Effect.scoped)
+export const sealOf = Effect.fn("Seal.of")(
+  function*({ directory, root }: Provisioned, engine: Seal["engine"], { env, inputs }: Variables, sealing: Sealing) {
+    const { privateDirectory } = yield* Settings
+    const archives = yield* openFolder(privateDirectory)
+    const key = yield* sealing.key
+    return {
+      version: 1,
+      configuration: yield* needed(yield* digestOf(archives, [archiveFile], archiveLimitBytes), "configuration archive"),
+      directory: directory.join("/"),
+      engine,
+      environment: Object.fromEntries(Object.entries(env).map(([name, value]) => [name, keyed(key, "env", name, value)])),
+      lockFile: Option.getOrNull(yield* digestOf(root, [...directory, lockFileName], planLimitBytes)),
+      plan: yield* needed(yield* digestOf(root, [...directory, savedPlanName], planLimitBytes), "plan file of the engine"),
+      state: yield* sealing.state,
+      variables: Object.fromEntries(inputs.map(({ hcl, name, value }) => [name, keyed(key, "terraform", name, hcl, value)]))
+    } satisfies Seal
+  },
+  Effect.scoped
+)
 
 /** Fails with DigestMismatch, in words for each part that is not as it was sealed. */
 export const unbroken = (sealed: Seal, now: Seal): Effect.Effect<void, StageFailed> => {

@@ -45,7 +45,10 @@ export const startSending = Effect.fnUntraced(function*({ isLeft, once, pause }:
 
   const loop = Effect.gen(function*() {
     yield* work.await
-    const sent = yield* Effect.catchDefect(once, (defect) => Effect.as(Effect.logError("What a stage sends was not sent, by a mistake", defect), "failed" as const))
+    const sent = yield* Effect.catchDefect(
+      once,
+      (defect) => Effect.as(Effect.logError("What a stage sends was not sent, by a mistake", defect), "failed" as const)
+    )
     failures = sent === "failed" ? failures + 1 : 0
     isRefused = sent === "refused"
     if (isRefused || !isLeft()) {

@@ -40,32 +40,35 @@ export class Settings extends Context.Service<Settings, {
   readonly statePatience: Duration.Duration
   readonly runnerPatience: Duration.Duration
 }>()("agent-job/worker/Settings") {
-  static readonly layer = Layer.effect(Settings, Config.all({
-    namespace: Config.String("AGENT_JOB_NAMESPACE"),
-    task: Config.String("AGENT_JOB_TASK"),
-    taskUid: Config.option(Config.String("AGENT_JOB_TASK_UID")),
-    job: Config.all({ name: Config.String("AGENT_JOB_JOB"), configHash: Config.String("AGENT_JOB_CONFIG_HASH") }),
-    pod: Config.all({
-      name: Config.String("AGENT_JOB_POD_NAME"),
-      uid: Config.String("AGENT_JOB_POD_UID"),
-      node: Config.String("AGENT_JOB_NODE")
-    }),
-    epoch: Config.Int("AGENT_JOB_EPOCH").pipe(Config.withDefault(0)),
-    dataDirectory: Config.String("AGENT_JOB_DATA_DIR"),
-    privateDirectory: Config.String("AGENT_JOB_PRIVATE_DIR"),
-    tokenFile: Config.option(Config.String("AGENT_JOB_TOKEN_FILE")),
-    sourceDirectory: Config.option(Config.String("AGENT_JOB_SOURCE_DIR")),
-    plansDirectory: Config.option(Config.String("AGENT_JOB_PLANS_DIR")),
-    cacheDirectory: Config.option(Config.String("AGENT_JOB_CACHE_DIR")),
-    graceSeconds: Config.Int("AGENT_JOB_GRACE_SECONDS").pipe(Config.withDefault(30)),
-    timeoutLimitSeconds: Config.option(Config.Int("AGENT_JOB_TIMEOUT_LIMIT_SECONDS")),
-    mirrors: Config.option(Config.String("AGENT_JOB_PROVIDER_MIRRORS")),
-    terminationLog: Config.String("AGENT_JOB_TERMINATION_LOG").pipe(Config.withDefault("/dev/termination-log")),
-    readyPort: Config.Int("AGENT_JOB_READY_PORT").pipe(Config.withDefault(workerHealthPort)),
-    poolPatience: Config.Duration("AGENT_JOB_POOL_PATIENCE").pipe(Config.withDefault(Duration.minutes(5))),
-    statePatience: Config.Duration("AGENT_JOB_STATE_PATIENCE").pipe(Config.withDefault(Duration.seconds(statePatienceSeconds))),
-    runnerPatience: Config.Duration("AGENT_JOB_RUNNER_PATIENCE").pipe(Config.withDefault(Duration.minutes(1)))
-  }))
+  static readonly layer = Layer.effect(
+    Settings,
+    Config.all({
+      namespace: Config.String("AGENT_JOB_NAMESPACE"),
+      task: Config.String("AGENT_JOB_TASK"),
+      taskUid: Config.option(Config.String("AGENT_JOB_TASK_UID")),
+      job: Config.all({ name: Config.String("AGENT_JOB_JOB"), configHash: Config.String("AGENT_JOB_CONFIG_HASH") }),
+      pod: Config.all({
+        name: Config.String("AGENT_JOB_POD_NAME"),
+        uid: Config.String("AGENT_JOB_POD_UID"),
+        node: Config.String("AGENT_JOB_NODE")
+      }),
+      epoch: Config.Int("AGENT_JOB_EPOCH").pipe(Config.withDefault(0)),
+      dataDirectory: Config.String("AGENT_JOB_DATA_DIR"),
+      privateDirectory: Config.String("AGENT_JOB_PRIVATE_DIR"),
+      tokenFile: Config.option(Config.String("AGENT_JOB_TOKEN_FILE")),
+      sourceDirectory: Config.option(Config.String("AGENT_JOB_SOURCE_DIR")),
+      plansDirectory: Config.option(Config.String("AGENT_JOB_PLANS_DIR")),
+      cacheDirectory: Config.option(Config.String("AGENT_JOB_CACHE_DIR")),
+      graceSeconds: Config.Int("AGENT_JOB_GRACE_SECONDS").pipe(Config.withDefault(30)),
+      timeoutLimitSeconds: Config.option(Config.Int("AGENT_JOB_TIMEOUT_LIMIT_SECONDS")),
+      mirrors: Config.option(Config.String("AGENT_JOB_PROVIDER_MIRRORS")),
+      terminationLog: Config.String("AGENT_JOB_TERMINATION_LOG").pipe(Config.withDefault("/dev/termination-log")),
+      readyPort: Config.Int("AGENT_JOB_READY_PORT").pipe(Config.withDefault(workerHealthPort)),
+      poolPatience: Config.Duration("AGENT_JOB_POOL_PATIENCE").pipe(Config.withDefault(Duration.minutes(5))),
+      statePatience: Config.Duration("AGENT_JOB_STATE_PATIENCE").pipe(Config.withDefault(Duration.seconds(statePatienceSeconds))),
+      runnerPatience: Config.Duration("AGENT_JOB_RUNNER_PATIENCE").pipe(Config.withDefault(Duration.minutes(1)))
+    })
+  )
 }
 
 /** The value that the kubelet resolved for the variable at this place of the spec; fails if the Pod has none for it. */

@@ -1,10 +1,10 @@
 // Unsaved states on the volume that the Pods of tasks share, so that they outlive theirs; the worker of whichever stage comes next takes them to the server.
 // Always holds: encrypted with a key that only the stage and the server have, since the runners may read that volume; gone only when the server has it.
 // Used by worker/state-delivery.ts (keeps) and worker/pool-backing.ts (carries).
+import { Clock, Duration, Effect, Option, Random } from "effect"
 import { createCipheriv, randomBytes } from "node:crypto"
 import { existsSync, lstatSync, mkdirSync, readdirSync, rmSync } from "node:fs"
 import { join } from "node:path"
-import { Clock, Duration, Effect, Option, Random } from "effect"
 import { isOneOf } from "../schema/problem.ts"
 import { keptStateLimitBytes, keptStateLine } from "../schema/task-api.ts"
 import { openFolder, readFile, removeFile, renameFile } from "./folder.ts"
@@ -14,7 +14,10 @@ import { volumeTrouble } from "./stage-failed.ts"
 import { asideSuffix, storeWhole } from "./whole-file.ts"
 
 const suffix = ".state"
-/** What is added to the name of one that the server refuses for its size or shape, or as it has later ones of that stage: it would do so for ever, at the cost of the others. */
+/**
+ * What is added to the name of one that the server refuses for its size or shape, or as it has later ones of that stage: it would do so for
+ * ever, at the cost of the others.
+ */
 const refusedSuffix = ".refused"
 /** What one stage carries for others before it begins; what is refused costs no other its turn. */
 const carriedAtOnce = 20
@@ -54,18 +57,19 @@ export const sharedCopy = Effect.gen(function*() {
       kept = undefined
     }
     return {
-      keep: (bytes) => Effect.try({
-        try: () => {
-          // Each in a file of its own: who has just carried one to the server removes that one, and not the next that came meanwhile.
-          const file = join(folder, `${encodeURIComponent(id)}.${randomBytes(6).toString("hex")}${suffix}`)
-          mkdirSync(folder, { recursive: true })
-          storeWhole(file, sealed(id, Buffer.from(keptStateKey, "hex"), bytes))
-          forget()
-          kept = file
-          return file
-        },
-        catch: trouble
-      }),
+      keep: (bytes) =>
+        Effect.try({
+          try: () => {
+            // Each in a file of its own: who has just carried one to the server removes that one, and not the next that came meanwhile.
+            const file = join(folder, `${encodeURIComponent(id)}.${randomBytes(6).toString("hex")}${suffix}`)
+            mkdirSync(folder, { recursive: true })
+            storeWhole(file, sealed(id, Buffer.from(keptStateKey, "hex"), bytes))
+            forget()
+            kept = file
+            return file
+          },
+          catch: trouble
+        }),
       remove: Effect.ignore(Effect.try({ try: forget, catch: trouble }))
     }
   })
@@ -74,14 +78,25 @@ export const sharedCopy = Effect.gen(function*() {
 const isFinal = (error: PlatformError): boolean => error._tag === "Declined" && isOneOf(wordOf(error), "invalid", "not-kept", "too-large")
 
 /** Whether the server has it now. */
-const carry = Effect.fnUntraced(function*(root: number, name: string) {
-  const { takeKeptState } = yield* Platform
-  const kept = yield* readFile(root, [name], keptStateLimitBytes)
-  if (Option.isNone(kept)) return false
-  yield* Effect.tapError(takeKeptState(kept.value), (error) => isFinal(error) ? renameFile(root, name, `${name}${refusedSuffix}`) : Effect.void)
-  yield* removeFile(root, [name])
-  return true
-}, (effect, _, name) => Effect.catch(effect, ({ message }) => Effect.as(Effect.logWarning(`The server does not have the kept state ${name}, which stays on the volume`, message), false)))
+const carry = Effect.fnUntraced(
+  function*(root: number, name: string) {
+    const { takeKeptState } = yield* Platform
+    const kept = yield* readFile(root, [name], keptStateLimitBytes)
+    if (Option.isNone(kept)) return false
+    yield* Effect.tapError(
+      takeKeptState(kept.value),
+      (error) => isFinal(error) ? renameFile(root, name, `${name}${refusedSuffix}`) : Effect.void
+    )
+    yield* removeFile(root, [name])
+    return true
+  },
+  (effect, _, name) =>
+    Effect.catch(
+      effect,
+      ({ message }) =>
+        Effect.as(Effect.logWarning(`The server does not have the kept state ${name}, which stays on the volume`, message), false)
+    )
+)
 
 /** Such as one of a worker that was killed while it wrote. */
 const removeHalfDone = Effect.fnUntraced(function*(folder: string, root: number, names: ReadonlyArray<string>) {
@@ -92,7 +107,10 @@ const removeHalfDone = Effect.fnUntraced(function*(folder: string, root: number,
   }
 }, Effect.catch(({ message }) => Effect.logWarning("What was left half done among the kept states stays", message)))
 
-/** Takes to the server what other stages had to leave, in no order, so that none is always last. Never fails, and begins with none when its time is over, so that the stage comes to its own work. */
+/**
+ * Takes to the server what other stages had to leave, in no order, so that none is always last. Never fails, and begins with none when its
+ * time is over, so that the stage comes to its own work.
+ */
 export const carryKeptStates = Effect.gen(function*() {
   const { cacheDirectory } = yield* Settings
   const folder = Option.map(cacheDirectory, folderOf)

@@ -17,7 +17,8 @@ export const invalid = (message: string) => new StageFailed({ reason: "InvalidCo
 export const codeOf = (cause: unknown): string => Predicate.hasProperty(cause, "code") && typeof cause.code === "string" ? cause.code : ""
 
 const isFull = (cause: unknown): boolean =>
-  codeOf(cause) === "ENOSPC" || codeOf(cause) === "EDQUOT" || (Predicate.hasProperty(cause, "cause") && cause.cause !== undefined && isFull(cause.cause))
+  codeOf(cause) === "ENOSPC" || codeOf(cause) === "EDQUOT" ||
+  (Predicate.hasProperty(cause, "cause") && cause.cause !== undefined && isFull(cause.cause))
 
 const unusable = (what: string, cause: unknown): StageFailed =>
   invalid(`The worker cannot use ${what} (${codeOf(cause) || "unexpected file"}); check the volumes of the Pod and who owns them.`)
@@ -26,7 +27,9 @@ const full = (message: string) => new StageFailed({ reason: "DiskFull", message 
 
 /** A file that cannot be written or read: the disk is full, or the Pod is not as it should be. `what` is named as a person would. */
 export const fileTrouble = (what: string) => (cause: unknown): StageFailed =>
-  isFull(cause) ? full(`The Pod's volume was full when the worker wrote ${what}; raise persistence.emptyDir.sizeLimit.`) : unusable(what, cause)
+  isFull(cause)
+    ? full(`The Pod's volume was full when the worker wrote ${what}; raise persistence.emptyDir.sizeLimit.`)
+    : unusable(what, cause)
 
 /** The same on a volume that is not the Pod's own; `remedy` is what helps when that is full. */
 export const volumeTrouble = (volume: string, remedy: string) => (cause: unknown): StageFailed =>

@@ -1,8 +1,8 @@
 // One stage from its claim to its result: provision, the engine's commands in order, and what all of it came to.
 // Always holds: whatever goes wrong ends as a result with a reason of the closed list; `succeeded` needs every command to end with 0.
 // Used by worker/worker.ts.
-import { join } from "node:path"
 import { type Cause, Context, Duration, Effect, Exit, Fiber, Layer, Option, Ref, type Scope } from "effect"
+import { join } from "node:path"
 import { effectsMessage, madeMessage, withLeft } from "../core/effects-message.ts"
 import { fromEvent, fromLog } from "../core/engine-events.ts"
 import { changesOf, closing, plannedEntries } from "../core/journal.ts"
@@ -19,8 +19,8 @@ import { Engine, execLoopFailure, StageStopped, type Workplace } from "./engine.
 import { ExecLoop } from "./exec-loop.ts"
 import { type Journal, makeJournal } from "./journal.ts"
 import { Log } from "./log-shipper.ts"
-import { makeEngineFolders, provision } from "./provision.ts"
 import { providerMirrors } from "./provider-mirrors.ts"
+import { makeEngineFolders, provision } from "./provision.ts"
 import { sealOf, unbroken } from "./seal.ts"
 import { Settings } from "./settings.ts"
 import { invalid, StageFailed } from "./stage-failed.ts"
@@ -46,16 +46,26 @@ export interface Ended {
 
 /** Never fails, though `backing` may, as when the pool does not answer. The log goes on until the scope closes. */
 export const runStage = Effect.fn("Stage.run")(
-  function*<R>(spec: AgentTaskSpec, backing: Effect.Effect<Backing, StageFailed, R>): Effect.fn.Return<Ended, StageFailed | StageStopped, R | Stop | Settings | Scope.Scope> {
+  function*<R>(
+    spec: AgentTaskSpec,
+    backing: Effect.Effect<Backing, StageFailed, R>
+  ): Effect.fn.Return<Ended, StageFailed | StageStopped, R | Stop | Settings | Scope.Scope> {
     const behind = yield* untilStopped(backing)
     const variables = yield* variablesOf(spec.variables ?? [], behind.variables)
     const { dataDirectory, runnerPatience } = yield* Settings
     const { because } = yield* Stop
     const facts = yield* Ref.make<Facts>({})
-    const logging = yield* Layer.build(Log.layer({ secrets: [...variables.secrets, ...behind.secrets], parts: variables.parts, ship: behind.ship, print: printed }))
+    const logging = yield* Layer.build(
+      Log.layer({ secrets: [...variables.secrets, ...behind.secrets], parts: variables.parts, ship: behind.ship, print: printed })
+    )
     const log = Context.get(logging, Log)
     const outcome = yield* stage(spec, behind, variables, facts).pipe(
-      Effect.provide(Layer.provide(Engine.layer, ExecLoop.layer({ directory: join(dataDirectory, "exec"), startDeadline: runnerPatience, onCrowded: because("OutOfMemory") }))),
+      Effect.provide(
+        Layer.provide(
+          Engine.layer,
+          ExecLoop.layer({ directory: join(dataDirectory, "exec"), startDeadline: runnerPatience, onCrowded: because("OutOfMemory") })
+        )
+      ),
       Effect.catchTag("ExecLoopError", (error) => Effect.fail(execLoopFailure(error))),
       Effect.provide(logging),
       orItsFailure
@@ -65,7 +75,11 @@ export const runStage = Effect.fn("Stage.run")(
     if (outcome.outcome !== "succeeded") yield* log.line(`\n\u001b[1m${message}\u001b[0m`)
     return { outcome: { ...outcome, ...known, message }, flushLog: log.flush }
   },
-  (effect) => Effect.catchCause(effect, (cause) => Effect.map(orItsFailure(Effect.failCause(cause)), (outcome): Ended => ({ outcome, flushLog: () => Effect.void })))
+  (effect) =>
+    Effect.catchCause(
+      effect,
+      (cause) => Effect.map(orItsFailure(Effect.failCause(cause)), (outcome): Ended => ({ outcome, flushLog: () => Effect.void }))
+    )
 )
 
 const stage = Effect.fnUntraced(function*(spec: AgentTaskSpec, backing: Backing, variables: Variables, facts: Ref.Ref<Facts>) {
@@ -80,16 +94,26 @@ const stage = Effect.fnUntraced(function*(spec: AgentTaskSpec, backing: Backing,
     TF_INPUT: "0",
     CHECKPOINT_DISABLE: "1"
   }
-  const [{ name, version }, { approved, place }] = yield* Effect.all([engine.find(Option.fromUndefinedOr(spec.engine?.name), { directory: folders.home, env }), untilStopped(bring(spec, variables, backing))], { concurrency: 2 })
+  const [{ name, version }, { approved, place }] = yield* Effect.all([
+    engine.find(Option.fromUndefinedOr(spec.engine?.name), { directory: folders.home, env }),
+    untilStopped(bring(spec, variables, backing))
+  ], { concurrency: 2 })
   yield* introduce(spec, name, version, variables.shown)
   const sealNow = sealOf(place, { name, version }, variables, backing.sealing)
-  const asApproved = untilStopped(Option.match(approved, { onNone: () => Effect.void, onSome: (sealed) => Effect.flatMap(sealNow, (now) => unbroken(sealed, now)) }))
+  const asApproved = untilStopped(
+    Option.match(approved, { onNone: () => Effect.void, onSome: (sealed) => Effect.flatMap(sealNow, (now) => unbroken(sealed, now)) })
+  )
   yield* asApproved
 
   const mirrors = yield* providerMirrors(folders.temporary, env)
   const workplace: Workplace = { engine: name, directory: place.path, env }
   const journal = yield* makeJournal(yield* Log, backing.sendEffects)
-  const commands = stageCommands({ stage: spec.stage, options: spec.options, savedPlan: Option.isSome(approved), events: tellsEvents(name, version) })
+  const commands = stageCommands({
+    stage: spec.stage,
+    options: spec.options,
+    savedPlan: Option.isSome(approved),
+    events: tellsEvents(name, version)
+  })
   for (const command of commands) {
     if (command.subcommand !== "init") yield* backing.mayRun(command, folders.data)
     if (command.mutates) yield* asApproved // again: init had the directory, and somebody else the state
@@ -98,7 +122,10 @@ const stage = Effect.fnUntraced(function*(spec: AgentTaskSpec, backing: Backing,
     const captured = yield* done
     if (command.subcommand === "show") {
       const planned = plannedOf(spec, captured)
-      yield* Ref.update(facts, (_) => ({ ..._, ...Option.match(planned, { onNone: () => ({}), onSome: ({ changes, hasChanges }) => ({ changes, hasChanges }) }) }))
+      yield* Ref.update(
+        facts,
+        (_) => ({ ..._, ...Option.match(planned, { onNone: () => ({}), onSome: ({ changes, hasChanges }) => ({ changes, hasChanges }) }) })
+      )
       yield* untilStopped(tellPlanned(Option.map(planned, ({ creations }) => creations), journal, Option.isSome(backing.sendEffects)))
     }
   }
@@ -110,14 +137,23 @@ const stage = Effect.fnUntraced(function*(spec: AgentTaskSpec, backing: Backing,
   return { outcome: "succeeded", reason: "Completed", message: `${name} ${spec.stage} ended with success.`, exitCode: 0 } satisfies Outcome
 }, Effect.scoped)
 
-/** So that the server knows what an apply was to make, should its worker vanish with what it saw. Best effort: a plan is worth having without. */
-export const tellPlanned = Effect.fnUntraced(function*(creations: Option.Option<ReadonlyArray<Creation>>, journal: Journal, hasServer: boolean) {
-  const { poolPatience } = yield* Settings
-  if (Option.isNone(creations)) yield* (yield* Log).line("What this plan changes is not counted: its JSON is larger than the worker reads, or of a form that it does not know. Split the workspace, or look at the plan above.")
-  if (!hasServer) return
-  for (const told of plannedEntries(creations)) journal.add(told)
-  yield* journal.flush(poolPatience)
-})
+/**
+ * So that the server knows what an apply was to make, should its worker vanish with what it saw. Best effort: a plan is worth having
+ * without.
+ */
+export const tellPlanned = Effect.fnUntraced(
+  function*(creations: Option.Option<ReadonlyArray<Creation>>, journal: Journal, hasServer: boolean) {
+    const { poolPatience } = yield* Settings
+    if (Option.isNone(creations)) {
+      yield* (yield* Log).line(
+        "What this plan changes is not counted: its JSON is larger than the worker reads, or of a form that it does not know. Split the workspace, or look at the plan above."
+      )
+    }
+    if (!hasServer) return
+    for (const told of plannedEntries(creations)) journal.add(told)
+    yield* journal.flush(poolPatience)
+  }
+)
 
 /** The configuration and, for an apply of one, the approved plan with its seal. */
 const bring = Effect.fnUntraced(function*(spec: AgentTaskSpec, variables: Variables, { bringPlan, bringSource }: Backing) {
@@ -133,64 +169,106 @@ const introduce = Effect.fnUntraced(function*(spec: AgentTaskSpec, name: string,
   yield* line(`Engine: ${name} ${version}`)
   yield* line(`Workspace: ${spec.workspace}, ${spec.stage}`)
   const limited = Option.filter(timeoutLimitSeconds, (seconds) => seconds < (spec.timeoutSeconds ?? defaultTimeoutSeconds))
-  if (Option.isSome(limited)) yield* line(`Timeout: ${limited.value} seconds, since task.job.activeDeadlineSeconds lets no stage take longer`)
+  if (Option.isSome(limited)) {
+    yield* line(`Timeout: ${limited.value} seconds, since task.job.activeDeadlineSeconds lets no stage take longer`)
+  }
   yield* Effect.forEach(shown, line, { discard: true })
   const wanted = spec.engine?.version
   if (wanted !== undefined && wanted !== version) {
-    return yield* invalid(`The runner image has ${name} ${version}, but the task asks for ${wanted}; use another image or leave engine.version out.`)
+    return yield* invalid(
+      `The runner image has ${name} ${version}, but the task asks for ${wanted}; use another image or leave engine.version out.`
+    )
   }
 })
 
 /** One command with what is opened for it, and for no longer than it runs. Gives what it printed, if that was captured. */
-const perform = Effect.fnUntraced(function*(workplace: Workplace, command: StageCommand, openers: ReadonlyArray<Pick<Backing, "openFor">>, journal: Journal) {
-  const engine = yield* Engine
-  const opened = yield* Effect.forEach(openers, ({ openFor }) => openFor(command))
-  const env = Object.fromEntries(opened.flatMap(({ env }) => Object.entries(env)))
-  const told = command.tells === "events" ? fromEvent : fromLog
-  return yield* engine.run(workplace, command, { env, secrets: opened.flatMap(({ secrets }) => secrets) }, (line) => Option.map(told(line), journal.add))
-}, Effect.scoped)
+const perform = Effect.fnUntraced(
+  function*(workplace: Workplace, command: StageCommand, openers: ReadonlyArray<Pick<Backing, "openFor">>, journal: Journal) {
+    const engine = yield* Engine
+    const opened = yield* Effect.forEach(openers, ({ openFor }) => openFor(command))
+    const env = Object.fromEntries(opened.flatMap(({ env }) => Object.entries(env)))
+    const told = command.tells === "events" ? fromEvent : fromLog
+    return yield* engine.run(workplace, command, {
+      env,
+      secrets: opened.flatMap(({ secrets }) => secrets)
+    }, (line) => Option.map(told(line), journal.add))
+  },
+  Effect.scoped
+)
 
 const tellAfter = Duration.seconds(20)
 
 /** The engine is gone, and the server has not taken something of it: whoever reads the log is told why nothing happens. */
 const telling = <A, E, R>(what: string, wait: Effect.Effect<A, E, R>, within?: Duration.Duration) =>
-  Effect.raceFirst(wait, Effect.gen(function*() {
-    const { line } = yield* Log
-    const { statePatience } = yield* Settings
-    yield* Effect.sleep(tellAfter)
-    yield* line(`The engine has ended, but the pool's server has not taken ${what}. The worker goes on trying, for ${Duration.format(within ?? statePatience)} at most.`)
-    return yield* Effect.never
-  }))
-
-/** The AgentTask says that it takes long, and goes on saying so until the result unless it came to `true`, and the state is saved: no other wait takes back the word on that. */
-const said = Effect.fnUntraced(function*<R>({ saidDuring }: Pick<Backing, "saidDuring">, facts: Ref.Ref<Facts>, wait: Effect.Effect<boolean, never, R>) {
-  const { statePushed } = yield* Ref.get(facts)
-  return yield* Effect.catch(saidDuring(Effect.filterOrFail(wait, (isDone) => isDone && statePushed !== false, (isDone) => isDone)), Effect.succeed)
-})
+  Effect.raceFirst(
+    wait,
+    Effect.gen(function*() {
+      const { line } = yield* Log
+      const { statePatience } = yield* Settings
+      yield* Effect.sleep(tellAfter)
+      yield* line(
+        `The engine has ended, but the pool's server has not taken ${what}. The worker goes on trying, for ${
+          Duration.format(within ?? statePatience)
+        } at most.`
+      )
+      return yield* Effect.never
+    })
+  )
 
 /**
- * After a command that changes something: its state is saved, and what it made that the state has not got is written down. The lock is given back when nothing more has to be told:
+ * The AgentTask says that it takes long, and goes on saying so until the result unless it came to `true`, and the state is saved: no other
+ * wait takes back the word on that.
+ */
+const said = Effect.fnUntraced(
+  function*<R>({ saidDuring }: Pick<Backing, "saidDuring">, facts: Ref.Ref<Facts>, wait: Effect.Effect<boolean, never, R>) {
+    const { statePushed } = yield* Ref.get(facts)
+    return yield* Effect.catch(
+      saidDuring(Effect.filterOrFail(wait, (isDone) => isDone && statePushed !== false, (isDone) => isDone)),
+      Effect.succeed
+    )
+  }
+)
+
+/**
+ * After a command that changes something: its state is saved, and what it made that the state has not got is written down. The lock is
+ * given back when nothing more has to be told:
  * a stage that ends with it held is one whose journal and plan the server compares with the state.
  */
-export const settle = Effect.fnUntraced(function*(backing: Pick<Backing, "settleState" | "storedState" | "giveStateBack" | "saidDuring">, place: Provisioned, done: Done, journal: Journal, facts: Ref.Ref<Facts>) {
-  const { poolPatience, statePatience } = yield* Settings
-  /** Once it is given up there is nothing in the Pod that the lock needs. */
-  const givingBack = (patience: Duration.Duration) => said(backing, facts, Effect.as(Effect.timeoutOption(telling("the lock of its state back", backing.giveStateBack, patience), patience), true))
-  yield* Ref.update(facts, (_) => ({ ..._, changes: changesOf(journal.entries()) }))
-  const arriving = yield* Effect.forkChild(journal.flush(statePatience)) // in the same time: the Pod is not to stay for twice that
-  const settled = yield* Effect.exit(Effect.mapError(telling("its last state", backing.settleState(place)), withExitCodeOf(done)))
-  const known = Exit.isFailure(settled) ? { statePushed: false } : settled.value === "saved" ? { statePushed: true } : {}
-  yield* Ref.update(facts, (_) => ({ ..._, ...known }))
-  const inOrder = endedInOrder({ ...exitCodeOfDone(done), ...known })
-  if (inOrder) yield* givingBack(Exit.isSuccess(done) ? poolPatience : statePatience) // success opens it by itself at the server
-  if (Exit.isFailure(done) || Exit.isFailure(settled)) {
-    const isTold = yield* accountFor(backing, done, inOrder, Fiber.join(arriving), journal, facts)
-    if (!inOrder && isTold) yield* givingBack(statePatience)
+export const settle = Effect.fnUntraced(
+  function*(
+    backing: Pick<Backing, "settleState" | "storedState" | "giveStateBack" | "saidDuring">,
+    place: Provisioned,
+    done: Done,
+    journal: Journal,
+    facts: Ref.Ref<Facts>
+  ) {
+    const { poolPatience, statePatience } = yield* Settings
+    /** Once it is given up there is nothing in the Pod that the lock needs. */
+    const givingBack = (patience: Duration.Duration) =>
+      said(
+        backing,
+        facts,
+        Effect.as(Effect.timeoutOption(telling("the lock of its state back", backing.giveStateBack, patience), patience), true)
+      )
+    yield* Ref.update(facts, (_) => ({ ..._, changes: changesOf(journal.entries()) }))
+    const arriving = yield* Effect.forkChild(journal.flush(statePatience)) // in the same time: the Pod is not to stay for twice that
+    const settled = yield* Effect.exit(Effect.mapError(telling("its last state", backing.settleState(place)), withExitCodeOf(done)))
+    const known = Exit.isFailure(settled) ? { statePushed: false } : settled.value === "saved" ? { statePushed: true } : {}
+    yield* Ref.update(facts, (_) => ({ ..._, ...known }))
+    const inOrder = endedInOrder({ ...exitCodeOfDone(done), ...known })
+    if (inOrder) yield* givingBack(Exit.isSuccess(done) ? poolPatience : statePatience) // success opens it by itself at the server
+    if (Exit.isFailure(done) || Exit.isFailure(settled)) {
+      const isTold = yield* accountFor(backing, done, inOrder, Fiber.join(arriving), journal, facts)
+      if (!inOrder && isTold) yield* givingBack(statePatience)
+    }
+    yield* settled
   }
-  yield* settled
-})
+)
 
-/** That nothing more will come: by itself, since a server that does not know the word refuses all that it came with. An engine that could not be ended may go on. Gives whether the server knows it. */
+/**
+ * That nothing more will come: by itself, since a server that does not know the word refuses all that it came with. An engine that could
+ * not be ended may go on. Gives whether the server knows it.
+ */
 const close = Effect.fnUntraced(function*(done: Done, journal: Journal) {
   const { poolPatience } = yield* Settings
   if (Option.exists(Exit.findErrorOption(done), (error) => error._tag === "StageFailed" && error.reason === "Lost")) return false
@@ -198,48 +276,83 @@ const close = Effect.fnUntraced(function*(done: Done, journal: Journal) {
   return yield* journal.flush(poolPatience)
 })
 
-/** Waits for the journal to arrive, since with the Pod it is gone; gives whether it has, to its end. Nothing here changes how the stage ends. */
-const accountFor = Effect.fnUntraced(function*(backing: Pick<Backing, "storedState" | "saidDuring">, done: Done, inOrder: boolean, arriving: Effect.Effect<boolean>, journal: Journal, facts: Ref.Ref<Facts>) {
-  const { tooLate } = yield* Stop
-  const toItsEnd = Effect.flatMap(arriving, (arrived) => inOrder ? Effect.succeed(arrived) : Effect.map(close(done, journal), (closed) => arrived && closed))
-  const arrived = said(backing, facts, telling("the last words on what it made", Effect.raceFirst(toItsEnd, Effect.as(tooLate, false))))
-  if (journal.entries().length === 0) return yield* arrived
-  const [state, isTold] = yield* Effect.all([Effect.raceFirst(backing.storedState, Effect.as(tooLate, Option.none<string>())), arrived], { concurrency: 2 })
-  const left = Option.match(Option.filter(state, (text) => !isEncrypted(text)), {
-    onNone: () => inOrder ? "" : madeMessage(journal.entries()),
-    onSome: (text) => effectsMessage(stageEffects(journal.entries(), stateObjects(text), inOrder))
-  })
-  yield* Ref.update(facts, (_) => ({ ..._, left }))
-  return isTold
-})
+/**
+ * Waits for the journal to arrive, since with the Pod it is gone; gives whether it has, to its end. Nothing here changes how the stage
+ * ends.
+ */
+const accountFor = Effect.fnUntraced(
+  function*(
+    backing: Pick<Backing, "storedState" | "saidDuring">,
+    done: Done,
+    inOrder: boolean,
+    arriving: Effect.Effect<boolean>,
+    journal: Journal,
+    facts: Ref.Ref<Facts>
+  ) {
+    const { tooLate } = yield* Stop
+    const toItsEnd = Effect.flatMap(
+      arriving,
+      (arrived) => inOrder ? Effect.succeed(arrived) : Effect.map(close(done, journal), (closed) => arrived && closed)
+    )
+    const arrived = said(backing, facts, telling("the last words on what it made", Effect.raceFirst(toItsEnd, Effect.as(tooLate, false))))
+    if (journal.entries().length === 0) {
+      return yield* arrived
+    }
+    const [state, isTold] = yield* Effect.all([Effect.raceFirst(backing.storedState, Effect.as(tooLate, Option.none<string>())), arrived], {
+      concurrency: 2
+    })
+    const left = Option.match(Option.filter(state, (text) => !isEncrypted(text)), {
+      onNone: () => inOrder ? "" : madeMessage(journal.entries()),
+      onSome: (text) => effectsMessage(stageEffects(journal.entries(), stateObjects(text), inOrder))
+    })
+    yield* Ref.update(facts, (_) => ({ ..._, left }))
+    return isTold
+  }
+)
 
 /** That the state is not saved is worse than what the engine ended with, but does not make it unknown. */
 const withExitCodeOf = (done: Done) => (failure: StageFailed): StageFailed =>
   new StageFailed({ reason: failure.reason, message: failure.message, ...exitCodeOfDone(done) })
 
-const plannedOf = (spec: AgentTaskSpec, captured: Option.Option<string>) => Option.flatMap(captured, (json) => plannedChanges(json, spec.options?.refreshOnly === true))
+const plannedOf = (spec: AgentTaskSpec, captured: Option.Option<string>) =>
+  Option.flatMap(captured, (json) => plannedChanges(json, spec.options?.refreshOnly === true))
 
 /** Ends the effect when the stage has to stop. */
 const untilStopped = <A, E, R>(effect: Effect.Effect<A, E, R>) =>
-  Effect.flatMap(Stop, ({ asked }) => Effect.raceFirst(effect, Effect.flatMap(asked, (cause) => Effect.fail(new StageStopped({ cause, during: Option.none() })))))
+  Effect.flatMap(
+    Stop,
+    ({ asked }) =>
+      Effect.raceFirst(effect, Effect.flatMap(asked, (cause) => Effect.fail(new StageStopped({ cause, during: Option.none() }))))
+  )
 
 const exitCodeOf = ({ exitCode }: { readonly exitCode?: number }) => exitCode === undefined ? {} : { exitCode }
 
-const exitCodeOfDone = (done: Done) => Exit.isSuccess(done) ? { exitCode: 0 } : Option.match(Exit.findErrorOption(done), { onNone: () => ({}), onSome: exitCodeOf })
+const exitCodeOfDone = (done: Done) =>
+  Exit.isSuccess(done) ? { exitCode: 0 } : Option.match(Exit.findErrorOption(done), { onNone: () => ({}), onSome: exitCodeOf })
 
 const orItsFailure = <R>(effect: Effect.Effect<Outcome, StageFailed | StageStopped, R>): Effect.Effect<Outcome, never, R> =>
   effect.pipe(
     Effect.catchTags({
-      StageFailed: (failure) => Effect.succeed<Outcome>({ outcome: "failed", reason: failure.reason, message: failure.message, ...exitCodeOf(failure) }),
-      StageStopped: (stop) => Effect.succeed<Outcome>({ outcome: stop.cause === "Cancelled" ? "cancelled" : "failed", reason: stop.cause, message: stopMessage(stop.cause, stop.during), ...exitCodeOf(stop) })
+      StageFailed: (failure) =>
+        Effect.succeed<Outcome>({ outcome: "failed", reason: failure.reason, message: failure.message, ...exitCodeOf(failure) }),
+      StageStopped: (stop) =>
+        Effect.succeed<Outcome>({
+          outcome: stop.cause === "Cancelled" ? "cancelled" : "failed",
+          reason: stop.cause,
+          message: stopMessage(stop.cause, stop.during),
+          ...exitCodeOf(stop)
+        })
     }),
     Effect.catchCause(unexpected)
   )
 
 /** A mistake of ours: all that is known is that nothing more will come. */
 const unexpected = (cause: Cause.Cause<unknown>): Effect.Effect<Outcome> =>
-  Effect.as(Effect.logError("The stage ended unexpectedly", cause), {
-    outcome: "failed",
-    reason: "Lost",
-    message: "The worker met an error that it does not know; look at its log, and at the state before the next run."
-  } satisfies Outcome)
+  Effect.as(
+    Effect.logError("The stage ended unexpectedly", cause),
+    {
+      outcome: "failed",
+      reason: "Lost",
+      message: "The worker met an error that it does not know; look at its log, and at the state before the next run."
+    } satisfies Outcome
+  )

@@ -1,14 +1,14 @@
 // What the worker knows of the state while a stage runs: the lock, and which state the server has not acknowledged yet. Used by state-gateway and pool-backing.
 // Always holds: states go one after another under the lock they were made under; the lock is given back only when the engine did so, or never heard of it, and none is left over,
 // since a stage that ends with it is known to the server as one whose state is in doubt.
-import { randomUUID } from "node:crypto"
 import { Clock, Context, Data, Duration, Effect, Layer, Option, Schema, Semaphore } from "effect"
+import { randomUUID } from "node:crypto"
 import { KeptRefusal, type LockInfo } from "../schema/task-api.ts"
 import { keepCopy, removeCopy } from "./kept-state.ts"
 import { askAgain } from "./patience.ts"
-import { sharedCopy, type SharedCopy } from "./shared-state.ts"
 import { Declined, NoAnswer, Platform, type PlatformError, sha256, type StateLock } from "./platform.ts"
 import { Settings } from "./settings.ts"
+import { type SharedCopy, sharedCopy } from "./shared-state.ts"
 import { Stop } from "./stop.ts"
 import { TaskStatus } from "./task-status.ts"
 
@@ -27,7 +27,10 @@ export class StateDelivery extends Context.Service<StateDelivery, {
   readonly lock: (info: LockInfo) => Effect.Effect<void, PlatformError>
   /** Succeeds when the server has it, however long it takes while the engine waits. If that hangs up, `settle` goes on with it. */
   readonly push: (bytes: Uint8Array) => Effect.Effect<void, PlatformError>
-  /** Takes note of it. The server gets its lock back by `giveBack`, when the engine is gone, since only then is it known that no state is left over. */
+  /**
+   * Takes note of it. The server gets its lock back by `giveBack`, when the engine is gone, since only then is it known that no state is
+   * left over.
+   */
   readonly unlock: (info: LockInfo) => Effect.Effect<void, PlatformError>
   /** Sends what is not confirmed, or the state that the engine left in a file of its own. */
   readonly settle: (left: Option.Option<Uint8Array>) => Effect.Effect<Settled>
@@ -75,7 +78,11 @@ const make = Effect.fnUntraced(function*(): Effect.fn.Return<StateDelivery["Serv
 
   const inGrace = <A>(ask: Effect.Effect<A, PlatformError>): Effect.Effect<A, PlatformError> =>
     Effect.raceFirst(ask, Effect.andThen(tooLate, Effect.fail(new NoAnswer({ detail: "not before the end of the grace period" }))))
-  const again = <A>(ask: Effect.Effect<A, PlatformError>, mayHelp: (error: PlatformError) => boolean, limit: Duration.Duration): Effect.Effect<A, PlatformError> =>
+  const again = <A>(
+    ask: Effect.Effect<A, PlatformError>,
+    mayHelp: (error: PlatformError) => boolean,
+    limit: Duration.Duration
+  ): Effect.Effect<A, PlatformError> =>
     Effect.tapError(ask, (error) => Effect.logWarning("The pool's server has not got the state yet, or its lock", error.message)).pipe(
       (told) => askAgain(told, { while: mayHelp, first: "200 millis", spaced: "5 seconds", limit }),
       inGrace
@@ -84,7 +91,10 @@ const make = Effect.fnUntraced(function*(): Effect.fn.Return<StateDelivery["Serv
   const stubbornly = <A>(ask: Effect.Effect<A, PlatformError>) => again(ask, ({ _tag }) => _tag !== "Declined", Duration.infinity)
   /** The same when the engine is gone: a refusal stays one, and the Pod is not to stay for ever, whatever is asked one after another. */
   const patiently = <A>(ask: Effect.Effect<A, PlatformError>) =>
-    Effect.flatMap(Clock.monotonicTimeNanos, (now) => again(ask, ({ _tag }) => _tag === "NoAnswer", Duration.subtract(statePatience, Duration.nanos(now - goneAt))))
+    Effect.flatMap(
+      Clock.monotonicTimeNanos,
+      (now) => again(ask, ({ _tag }) => _tag === "NoAnswer", Duration.subtract(statePatience, Duration.nanos(now - goneAt)))
+    )
   /** While the engine waits for what it can do nothing without. */
   const shortly = <A>(ask: Effect.Effect<A, PlatformError>) => inGrace(platform.patiently(ask))
 
@@ -94,10 +104,11 @@ const make = Effect.fnUntraced(function*(): Effect.fn.Return<StateDelivery["Serv
     if (Option.isNone(copy) || shared?.digest === digest || evidence === digest) return
     shared = { digest, file: yield* copy.value.keep(bytes) }
   }, Effect.catch((error) => Effect.logWarning(error.message)))
-  const notTaken = (bytes: Uint8Array, error: PlatformError) => Effect.suspend(() => {
-    if (isEvidence(error)) evidence = sha256(bytes)
-    return share(bytes)
-  })
+  const notTaken = (bytes: Uint8Array, error: PlatformError) =>
+    Effect.suspend(() => {
+      if (isEvidence(error)) evidence = sha256(bytes)
+      return share(bytes)
+    })
   const unshare = Effect.suspend(() => {
     if (Option.isNone(copy) || shared === undefined) return Effect.void
     shared = undefined
@@ -109,11 +120,12 @@ const make = Effect.fnUntraced(function*(): Effect.fn.Return<StateDelivery["Serv
   }
 
   /** Nothing comes between the server's yes and this, not even an end of the stage. */
-  const confirm = (bytes: Uint8Array, digest: string, under: LockInfo) => Effect.sync(() => {
-    unconfirmed = undefined
-    confirmed = digest
-    learn(under, Option.some(bytes))
-  })
+  const confirm = (bytes: Uint8Array, digest: string, under: LockInfo) =>
+    Effect.sync(() => {
+      unconfirmed = undefined
+      confirmed = digest
+      learn(under, Option.some(bytes))
+    })
 
   const deliver = (bytes: Uint8Array, ask: (push: Effect.Effect<void, PlatformError>) => Effect.Effect<void, PlatformError>) =>
     Effect.gen(function*() {
@@ -131,13 +143,22 @@ const make = Effect.fnUntraced(function*(): Effect.fn.Return<StateDelivery["Serv
 
   /** At its end the server opens the lock of a stage that succeeded; with that of any other it calls the state in doubt. */
   const giveBack = (ask: typeof patiently) =>
-    Effect.suspend(() => held === undefined ? Effect.void : Effect.tap(ask(platform.unlockState(held.info)), Effect.sync(() => { held = undefined }))).pipe(
+    Effect.suspend(() =>
+      held === undefined ? Effect.void : Effect.tap(
+        ask(platform.unlockState(held.info)),
+        Effect.sync(() => {
+          held = undefined
+        })
+      )
+    ).pipe(
       Effect.catch((error) => Effect.logWarning("The lock of the state was not given back", error.message))
     )
 
   const sharing = Effect.provide(sharedCopy, yield* Effect.context<Platform | Settings>())
 
-  const forgetAsked = () => { if (held?.lock === undefined) held = undefined }
+  const forgetAsked = () => {
+    if (held?.lock === undefined) held = undefined
+  }
 
   /** Whatever ends it before the engine has its answer leaves a lock that is over: nothing was changed under it. */
   const lock = (info: LockInfo, ask: typeof patiently) =>
@@ -152,7 +173,9 @@ const make = Effect.fnUntraced(function*(): Effect.fn.Return<StateDelivery["Serv
     })
 
   /** That it may be given back when no state is left over. */
-  const note = () => { if (held !== undefined) held = { ...held, isOver: true } }
+  const note = () => {
+    if (held !== undefined) held = { ...held, isOver: true }
+  }
 
   /** Unsaved all that time, also when it has its lock. */
   const rescue = Effect.fnUntraced(function*(bytes: Uint8Array) {
@@ -166,7 +189,10 @@ const make = Effect.fnUntraced(function*(): Effect.fn.Return<StateDelivery["Serv
 
   /** There may have been no time to ask even once. */
   const leave = Effect.fnUntraced(function*(bytes: Uint8Array, why: string) {
-    const unkept = yield* Effect.match(keepCopy(privateDirectory, bytes), { onFailure: ({ message }) => Option.some(message), onSuccess: () => Option.none<string>() })
+    const unkept = yield* Effect.match(keepCopy(privateDirectory, bytes), {
+      onFailure: ({ message }) => Option.some(message),
+      onSuccess: () => Option.none<string>()
+    })
     yield* share(bytes)
     return Settled.Unsaved({ why, unkept, shared: shared?.digest === sha256(bytes) ? Option.some(shared.file) : Option.none() })
   })
@@ -180,22 +206,38 @@ const make = Effect.fnUntraced(function*(): Effect.fn.Return<StateDelivery["Serv
       return Effect.catch(rescue(wanted), ({ message }) => leave(wanted, message))
     })
 
-  /** The engine reads once more before it writes. When the server is away it gets what is known, so that its new state comes here, where it is kept, and not to its own end. */
+  /**
+   * The engine reads once more before it writes. When the server is away it gets what is known, so that its new state comes here, where it
+   * is kept, and not to its own end.
+   */
   const readUnder = ({ info, known }: Held) =>
-    Effect.tap(known === undefined
-      ? stubbornly(platform.state)
-      : platform.state.pipe(
-        Effect.timeoutOrElse({ duration: answerPatience, orElse: () => Effect.succeed(known) }),
-        Effect.catch((error) => error._tag === "Declined" ? Effect.fail(error) : Effect.succeed(known))
-      ), (newest) => Effect.sync(() => learn(info, newest)))
+    Effect.tap(
+      known === undefined
+        ? stubbornly(platform.state)
+        : platform.state.pipe(
+          Effect.timeoutOrElse({ duration: answerPatience, orElse: () => Effect.succeed(known) }),
+          Effect.catch((error) => error._tag === "Declined" ? Effect.fail(error) : Effect.succeed(known))
+        ),
+      (newest) => Effect.sync(() => learn(info, newest))
+    )
 
   return StateDelivery.of({
-    read: Effect.interruptible(reading.withPermit(Effect.suspend(() => held?.lock === undefined ? platform.patiently(platform.state) : readUnder(held)))),
+    read: Effect.interruptible(
+      reading.withPermit(Effect.suspend(() => held?.lock === undefined ? platform.patiently(platform.state) : readUnder(held)))
+    ),
     lock: (info) => Effect.interruptible(inTurn.withPermit(lock(info, shortly))),
     push: (bytes) => inTurn.withPermit(deliver(bytes, (push) => unsavedDuring(stubbornly(push)))),
-    unlock: ({ ID }) => inTurn.withPermit(Effect.suspend(() =>
-      held?.info.ID === ID ? Effect.sync(note) : Effect.fail(new Declined({ status: 409, message: "This command does not hold that lock.", body: undefined })))),
+    unlock: ({ ID }) =>
+      inTurn.withPermit(
+        Effect.suspend(() =>
+          held?.info.ID === ID
+            ? Effect.sync(note)
+            : Effect.fail(new Declined({ status: 409, message: "This command does not hold that lock.", body: undefined }))
+        )
+      ),
     settle: (left) => inTurn.withPermit(settle(left)),
-    giveBack: inTurn.withPermit(Effect.suspend(() => held?.isOver === true && unconfirmed === undefined ? giveBack(patiently) : Effect.void))
+    giveBack: inTurn.withPermit(
+      Effect.suspend(() => held?.isOver === true && unconfirmed === undefined ? giveBack(patiently) : Effect.void)
+    )
   })
 })

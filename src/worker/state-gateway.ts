@@ -2,10 +2,10 @@
 // Always holds: whoever has not this command's address and password gets nothing, and a state is acknowledged only after the server did.
 // Used by worker/pool-backing.ts.
 import * as NodeHttpServer from "@effect/platform-node/NodeHttpServer"
-import { randomBytes, timingSafeEqual } from "node:crypto"
-import { createServer, type Server } from "node:http"
 import { Effect, Option, Schema, Semaphore, Stream } from "effect"
 import { type HttpServerError, HttpServerRequest, HttpServerResponse } from "effect/http"
+import { randomBytes, timingSafeEqual } from "node:crypto"
+import { createServer, type Server } from "node:http"
 import { LockInfo, lockLimitBytes, stateLimitBytes } from "../schema/task-api.ts"
 import type { CommandEnv } from "./engine.ts"
 import { openSockets } from "./open-sockets.ts"
@@ -21,24 +21,36 @@ const equal = (a: string, b: string): boolean => {
   return left.length === right.length && timingSafeEqual(left, right)
 }
 
-/** An engine has one, and perhaps one that it has hung up. Each may have a whole state on its way, and the worker has the memory for these. */
+/**
+ * An engine has one, and perhaps one that it has hung up. Each may have a whole state on its way, and the worker has the memory for these.
+ */
 const mostConnections = 4
 
 /** For the head of a request. An engine connects when it has something to ask, and whoever only holds a connection keeps it from one. */
 const headerMillis = 5000
 
-/** From an engine that has its state ready this is a copy in memory, so also on a busy node a minute is long. One that is refused leaves the state in a file, which is settled. */
+/**
+ * From an engine that has its state ready this is a copy in memory, so also on a busy node a minute is long. One that is refused leaves the
+ * state in a file, which is settled.
+ */
 const bodyPatience = "1 minute"
 
 class TooLarge extends Schema.TaggedError<TooLarge>()("TooLarge", {}) {}
 class TooSlow extends Schema.TaggedError<TooSlow>()("TooSlow", {}) {}
 
-const bodyOf = (request: HttpServerRequest.HttpServerRequest, limit: number): Effect.Effect<Uint8Array, TooLarge | TooSlow | HttpServerError.HttpServerError> =>
-  Stream.runFoldEffect(request.stream, (): { readonly size: number; readonly chunks: Array<Uint8Array> } => ({ size: 0, chunks: [] }), ({ chunks, size }, chunk) => {
-    if (size + chunk.length > limit) return Effect.fail(new TooLarge())
-    chunks.push(chunk)
-    return Effect.succeed({ size: size + chunk.length, chunks })
-  }).pipe(
+const bodyOf = (
+  request: HttpServerRequest.HttpServerRequest,
+  limit: number
+): Effect.Effect<Uint8Array, TooLarge | TooSlow | HttpServerError.HttpServerError> =>
+  Stream.runFoldEffect(
+    request.stream,
+    (): { readonly size: number; readonly chunks: Array<Uint8Array> } => ({ size: 0, chunks: [] }),
+    ({ chunks, size }, chunk) => {
+      if (size + chunk.length > limit) return Effect.fail(new TooLarge())
+      chunks.push(chunk)
+      return Effect.succeed({ size: size + chunk.length, chunks })
+    }
+  ).pipe(
     Effect.map(({ chunks }) => Buffer.concat(chunks)),
     Effect.timeoutOrElse({ duration: bodyPatience, orElse: () => Effect.fail(new TooSlow()) })
   )
@@ -52,36 +64,41 @@ const refusal = (error: PlatformError) =>
     ? error.body === undefined ? text(error.status, error.message) : HttpServerResponse.jsonUnsafe(error.body, { status: error.status })
     : text(503, error.message)
 
-const answer = Effect.fnUntraced(function*(request: HttpServerRequest.HttpServerRequest, place: string, writable: boolean, inTurn: Semaphore.Semaphore) {
-  const delivery = yield* StateDelivery
-  const lockInfo = Effect.flatMap(bodyOf(request, lockLimitBytes), (bytes) => decodeLock(new TextDecoder().decode(bytes)))
-  const { pathname } = new URL(request.url, "http://127.0.0.1")
-  switch (`${request.method} ${pathname.startsWith(place) ? pathname.slice(place.length) : "elsewhere"}`) {
-    case "GET ":
-      return Option.match(yield* delivery.read, {
-        onNone: () => HttpServerResponse.empty({ status: 404 }),
-        onSome: (bytes) => HttpServerResponse.uint8Array(bytes, { contentType: "application/json" })
-      })
-    case "POST ":
-      if (!writable) break
-      yield* inTurn.withPermit(Effect.flatMap(bodyOf(request, stateLimitBytes), delivery.push)) // else each would be in memory while it waits
-      return HttpServerResponse.empty({ status: 200 })
-    case "POST /lock":
-      if (!writable) break
-      yield* delivery.lock(yield* lockInfo)
-      return HttpServerResponse.empty({ status: 200 })
-    case "POST /unlock":
-      if (!writable) break
-      yield* delivery.unlock(yield* lockInfo)
-      return HttpServerResponse.empty({ status: 200 })
+const answer = Effect.fnUntraced(
+  function*(request: HttpServerRequest.HttpServerRequest, place: string, writable: boolean, inTurn: Semaphore.Semaphore) {
+    const delivery = yield* StateDelivery
+    const lockInfo = Effect.flatMap(bodyOf(request, lockLimitBytes), (bytes) => decodeLock(new TextDecoder().decode(bytes)))
+    const { pathname } = new URL(request.url, "http://127.0.0.1")
+    switch (`${request.method} ${pathname.startsWith(place) ? pathname.slice(place.length) : "elsewhere"}`) {
+      case "GET ":
+        return Option.match(yield* delivery.read, {
+          onNone: () => HttpServerResponse.empty({ status: 404 }),
+          onSome: (bytes) => HttpServerResponse.uint8Array(bytes, { contentType: "application/json" })
+        })
+      case "POST ":
+        if (!writable) break
+        yield* inTurn.withPermit(Effect.flatMap(bodyOf(request, stateLimitBytes), delivery.push)) // else each would be in memory while it waits
+        return HttpServerResponse.empty({ status: 200 })
+      case "POST /lock":
+        if (!writable) break
+        yield* delivery.lock(yield* lockInfo)
+        return HttpServerResponse.empty({ status: 200 })
+      case "POST /unlock":
+        if (!writable) break
+        yield* delivery.unlock(yield* lockInfo)
+        return HttpServerResponse.empty({ status: 200 })
+    }
+    return text(405, "This command may not do that with the state.")
   }
-  return text(405, "This command may not do that with the state.")
-})
+)
 
 /** For what an engine that is gone has still sent. */
 const lastWords = "1 second"
 
-/** A request cannot be broken off while its body comes or its answer goes, so whoever stops half-way would hold up the stage's end; nor does the server know a connection any more that asked for another protocol. */
+/**
+ * A request cannot be broken off while its body comes or its answer goes, so whoever stops half-way would hold up the stage's end; nor does
+ * the server know a connection any more that asked for another protocol.
+ */
 const closing = (server: Server) => {
   const open = openSockets(server)
   const closed = Effect.callback<void>((resume) => void server.close(() => resume(Effect.void)))
@@ -102,23 +119,27 @@ export const openGateway = Effect.fn("StateGateway.open")(function*(writable: bo
   listener.maxRequestsPerSocket = 1 // all that one connection sends at once would be answered at once, each answer a state that waits in memory to be read
   const close = closing(listener)
   const server = yield* NodeHttpServer.make(() => listener, { port: 0, host: "127.0.0.1", disablePreemptiveShutdown: true }).pipe(
-    Effect.mapError(() => invalid("The worker cannot listen on 127.0.0.1 for the engine's state; the Pod's network needs a loopback address."))
+    Effect.mapError(() =>
+      invalid("The worker cannot listen on 127.0.0.1 for the engine's state; the Pod's network needs a loopback address.")
+    )
   )
-  yield* server.serve(Effect.gen(function*() {
-    const request = yield* HttpServerRequest.HttpServerRequest
-    if (!equal(request.headers.authorization ?? "", expected)) return text(401, "This is the state of another command.")
-    return yield* answer(request, place, writable, inTurn)
-  }).pipe(
-    Effect.catchTags({
-      NoAnswer: (error) => Effect.succeed(refusal(error)),
-      TokenRefused: (error) => Effect.succeed(refusal(error)),
-      Declined: (error) => Effect.succeed(refusal(error)),
-      TooLarge: () => Effect.succeed(text(413, `A state may have ${stateLimitBytes / 1024 ** 2} MiB at most.`)),
-      TooSlow: () => Effect.succeed(text(408, `The request did not come whole in ${bodyPatience}.`)),
-      SchemaError: () => Effect.succeed(text(400, "This is no lock.")),
-      HttpServerError: () => Effect.succeed(text(400, "The request broke off."))
-    })
-  ))
+  yield* server.serve(
+    Effect.gen(function*() {
+      const request = yield* HttpServerRequest.HttpServerRequest
+      if (!equal(request.headers.authorization ?? "", expected)) return text(401, "This is the state of another command.")
+      return yield* answer(request, place, writable, inTurn)
+    }).pipe(
+      Effect.catchTags({
+        NoAnswer: (error) => Effect.succeed(refusal(error)),
+        TokenRefused: (error) => Effect.succeed(refusal(error)),
+        Declined: (error) => Effect.succeed(refusal(error)),
+        TooLarge: () => Effect.succeed(text(413, `A state may have ${stateLimitBytes / 1024 ** 2} MiB at most.`)),
+        TooSlow: () => Effect.succeed(text(408, `The request did not come whole in ${bodyPatience}.`)),
+        SchemaError: () => Effect.succeed(text(400, "This is no lock.")),
+        HttpServerError: () => Effect.succeed(text(400, "The request broke off."))
+      })
+    )
+  )
   yield* Effect.addFinalizer(() => close) // before the server's own, which waits for its requests
   if (server.address._tag === "UnixPathAddress") return yield* Effect.die(new Error("not a TCP address"))
   const address = `http://127.0.0.1:${server.address.port}${place}`

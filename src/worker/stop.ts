@@ -30,31 +30,34 @@ export class Stop extends Context.Service<Stop, {
   static readonly layer = Layer.effect(Stop, Effect.suspend(() => listen(sigtermOfProcess)))
 }
 
-const listen = Effect.fnUntraced(function*(sigterm: Effect.Effect<void>): Effect.fn.Return<Stop["Service"], never, Kubernetes | Settings | Scope.Scope> {
-  const { graceSeconds } = yield* Settings
-  const context = yield* Effect.context<Kubernetes | Settings>()
-  const scope = yield* Effect.scope
-  const plan = signalPlan(graceSeconds)
-  const first = Deferred.makeUnsafe<StopCause>()
-  const leaving = Deferred.makeUnsafe<void>()
-  const tooLate = Deferred.makeUnsafe<void>()
-  const because = (cause: StopCause) => Effect.asVoid(Deferred.succeed(first, cause))
-  const fork = (effect: Effect.Effect<unknown>) => Effect.forkIn(effect, scope, { startImmediately: true })
-  const bySomebody = (cause: StopCause) => because(cause).pipe(Effect.andThen(Effect.sleep(plan.giveUpAfterMillis)), Effect.andThen(Deferred.succeed(tooLate, undefined)))
-  yield* fork(sigterm.pipe(Effect.andThen(Deferred.succeed(leaving, undefined)), Effect.andThen(bySomebody("Evicted"))))
-  return Stop.of({
-    asked: Deferred.await(first),
-    now: Effect.suspend(() => Deferred.isDoneUnsafe(first) ? Effect.asSome(Deferred.await(first)) : Effect.succeedNone),
-    plan,
-    tooLate: Deferred.await(tooLate),
-    isLeaving: Effect.sync(() => Deferred.isDoneUnsafe(leaving)),
-    because,
-    begin: Effect.fnUntraced(function*(timeout) {
-      yield* fork(Effect.andThen(Effect.provide(cancelled, context), bySomebody("Cancelled")))
-      yield* fork(Effect.andThen(Effect.sleep(timeout), because("DeadlineExceeded")))
+const listen = Effect.fnUntraced(
+  function*(sigterm: Effect.Effect<void>): Effect.fn.Return<Stop["Service"], never, Kubernetes | Settings | Scope.Scope> {
+    const { graceSeconds } = yield* Settings
+    const context = yield* Effect.context<Kubernetes | Settings>()
+    const scope = yield* Effect.scope
+    const plan = signalPlan(graceSeconds)
+    const first = Deferred.makeUnsafe<StopCause>()
+    const leaving = Deferred.makeUnsafe<void>()
+    const tooLate = Deferred.makeUnsafe<void>()
+    const because = (cause: StopCause) => Effect.asVoid(Deferred.succeed(first, cause))
+    const fork = (effect: Effect.Effect<unknown>) => Effect.forkIn(effect, scope, { startImmediately: true })
+    const bySomebody = (cause: StopCause) =>
+      because(cause).pipe(Effect.andThen(Effect.sleep(plan.giveUpAfterMillis)), Effect.andThen(Deferred.succeed(tooLate, undefined)))
+    yield* fork(sigterm.pipe(Effect.andThen(Deferred.succeed(leaving, undefined)), Effect.andThen(bySomebody("Evicted"))))
+    return Stop.of({
+      asked: Deferred.await(first),
+      now: Effect.suspend(() => Deferred.isDoneUnsafe(first) ? Effect.asSome(Deferred.await(first)) : Effect.succeedNone),
+      plan,
+      tooLate: Deferred.await(tooLate),
+      isLeaving: Effect.sync(() => Deferred.isDoneUnsafe(leaving)),
+      because,
+      begin: Effect.fnUntraced(function*(timeout) {
+        yield* fork(Effect.andThen(Effect.provide(cancelled, context), bySomebody("Cancelled")))
+        yield* fork(Effect.andThen(Effect.sleep(timeout), because("DeadlineExceeded")))
+      })
     })
-  })
-})
+  }
+)
 
 /** Node would end the process at once if nobody listened. */
 const sigtermOfProcess = Effect.callback<void>((resume) => {
@@ -63,7 +66,8 @@ const sigtermOfProcess = Effect.callback<void>((resume) => {
   return Effect.sync(() => process.removeListener("SIGTERM", hear))
 })
 
-const isCancel = ({ spec }: KubernetesObject): boolean => typeof spec === "object" && spec !== null && "cancel" in spec && spec.cancel === true
+const isCancel = ({ spec }: KubernetesObject): boolean =>
+  typeof spec === "object" && spec !== null && "cancel" in spec && spec.cancel === true
 
 /** True when the AgentTask is cancelled; false when there is no more to be learned from this watch. */
 const look = Effect.gen(function*() {
@@ -71,7 +75,12 @@ const look = Effect.gen(function*() {
   const { namespace, task: name } = yield* Settings
   const { metadata, spec } = yield* kubernetes.get(taskKind, { namespace, name })
   if (spec.cancel === true) return true
-  const seen = yield* kubernetes.watch(taskKind, { namespace, fieldSelector: `metadata.name=${name}`, resourceVersion: metadata.resourceVersion, timeoutSeconds: 240 }).pipe(
+  const seen = yield* kubernetes.watch(taskKind, {
+    namespace,
+    fieldSelector: `metadata.name=${name}`,
+    resourceVersion: metadata.resourceVersion,
+    timeoutSeconds: 240
+  }).pipe(
     Stream.filter((event) => event.type !== "BOOKMARK" && isCancel(event.object)),
     Stream.runHead,
     Effect.timeoutOrElse({ duration: "270 seconds", orElse: () => Effect.succeedNone }) // a connection may be dead without a word

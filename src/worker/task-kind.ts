@@ -10,8 +10,9 @@ export const taskKind = decoding(agentTasks, AgentTask)
 
 /** Gives the task as it is then. */
 export const writeTaskStatus = ({ metadata: { name, namespace, resourceVersion, uid }, spec }: AgentTask, status: AgentTaskStatus) =>
-  Effect.flatMap(Kubernetes, (kubernetes) => kubernetes.updateStatus(taskKind, {
-    metadata: { name, namespace, uid, resourceVersion },
-    spec, // ignored, but the object has to be a valid one
-    status
-  }))
+  Effect.flatMap(Kubernetes, (kubernetes) =>
+    kubernetes.updateStatus(taskKind, {
+      metadata: { name, namespace, uid, resourceVersion },
+      spec, // ignored, but the object has to be a valid one
+      status
+    }))

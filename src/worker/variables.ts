@@ -41,18 +41,29 @@ const ofPool = (variables: ReadonlyArray<Variable>): ReadonlyArray<Valued> =>
   variables.map((variable) => ({ variable, value: variable.value ?? "", secret: variable.sensitive === true }))
 
 /** All of them; one of the task itself wins over one of the pool. */
-export const variablesOf = Effect.fnUntraced(function*(spec: ReadonlyArray<Variable>, pool: ReadonlyArray<Variable>): Effect.fn.Return<Variables, StageFailed> {
-  const all = [...ofPool(pool), ...(yield* ofSpec(spec))]
-  const forEngine = all.filter(({ variable }) => variable.category !== "env")
-  const secrets = all.filter(({ secret }) => secret).map((valued) => ({ ...valued, inside: secretParts(valued.value, valued.variable.hcl === true) }))
-  return {
-    inputs: forEngine.map(({ value, variable }) => ({ name: variable.name, value, hcl: variable.hcl === true })),
-    env: Object.fromEntries(all.filter(({ variable }) => variable.category === "env").map(({ value, variable }) => [variable.name, value])),
-    secrets: secrets.map(({ value }) => value),
-    parts: secrets.flatMap(({ inside }) => inside.parts),
-    shown: secrets.flatMap(({ inside, value, variable: { name } }) => [
-      ...(value.length < shortestSecret && value !== "" ? [`The value of ${name} is too short to be kept out of this log.`] : []),
-      ...(inside.isCut ? [`The value of ${name} has more than ${mostParts} texts inside; those after them are kept out of this log only together with what is around them.`] : [])
-    ])
+export const variablesOf = Effect.fnUntraced(
+  function*(spec: ReadonlyArray<Variable>, pool: ReadonlyArray<Variable>): Effect.fn.Return<Variables, StageFailed> {
+    const all = [...ofPool(pool), ...(yield* ofSpec(spec))]
+    const forEngine = all.filter(({ variable }) => variable.category !== "env")
+    const secrets = all.filter(({ secret }) => secret).map((valued) => ({
+      ...valued,
+      inside: secretParts(valued.value, valued.variable.hcl === true)
+    }))
+    return {
+      inputs: forEngine.map(({ value, variable }) => ({ name: variable.name, value, hcl: variable.hcl === true })),
+      env: Object.fromEntries(
+        all.filter(({ variable }) => variable.category === "env").map(({ value, variable }) => [variable.name, value])
+      ),
+      secrets: secrets.map(({ value }) => value),
+      parts: secrets.flatMap(({ inside }) => inside.parts),
+      shown: secrets.flatMap(({ inside, value, variable: { name } }) => [
+        ...(value.length < shortestSecret && value !== "" ? [`The value of ${name} is too short to be kept out of this log.`] : []),
+        ...(inside.isCut
+          ? [
+            `The value of ${name} has more than ${mostParts} texts inside; those after them are kept out of this log only together with what is around them.`
+          ]
+          : [])
+      ])
+    }
   }
-})
+)

@@ -12,8 +12,8 @@ import { poolBacking } from "./pool-backing.ts"
 import { serveReadiness } from "./readiness.ts"
 import { report, type TellPool } from "./report.ts"
 import { Settings } from "./settings.ts"
-import { runStage } from "./stage.ts"
 import type { StageFailed } from "./stage-failed.ts"
+import { runStage } from "./stage.ts"
 import { StateDelivery } from "./state-delivery.ts"
 import { Stop } from "./stop.ts"
 import { TaskStatus } from "./task-status.ts"
@@ -39,28 +39,44 @@ const claimed = Effect.gen(function*() {
 
 /** A pool that cannot even be asked, whatever the cause, is a failure of the stage like any other, but the pool does not hear of it. */
 const ofPool = Effect.fnUntraced(function*(claim: Claim, spec: AgentTaskSpec, url: string, taskUid: string) {
-  const parts = yield* Effect.exit(Layer.build(StateDelivery.layer.pipe(Layer.provideMerge(TaskStatus.layer(claim)), Layer.provideMerge(Platform.layer(url, taskUid)))))
+  const parts = yield* Effect.exit(
+    Layer.build(StateDelivery.layer.pipe(Layer.provideMerge(TaskStatus.layer(claim)), Layer.provideMerge(Platform.layer(url, taskUid))))
+  )
   if (Exit.isFailure(parts)) return yield* finish(claim, spec, Effect.failCause(parts.cause), Option.none())
   const { patiently, tellResult } = Context.get(parts.value, Platform)
   yield* Effect.provide(finish(claim, spec, poolBacking(spec), Option.some((result) => patiently(tellResult(result)))), parts.value)
 })
 
-const finish = Effect.fnUntraced(function*<R>(claim: Claim, spec: AgentTaskSpec, backing: Effect.Effect<Backing, StageFailed, R>, tellPool: Option.Option<TellPool>) {
-  const { flushLog, outcome } = yield* runStage(spec, backing)
-  const result: StageResult = { ...outcome, finishedAt: DateTime.formatIso(yield* DateTime.now) }
-  yield* report(claim, result, { flushLog, tellPool })
-  if (result.outcome !== "succeeded") return yield* new StageUnsuccessful({ result })
-})
+const finish = Effect.fnUntraced(
+  function*<R>(claim: Claim, spec: AgentTaskSpec, backing: Effect.Effect<Backing, StageFailed, R>, tellPool: Option.Option<TellPool>) {
+    const { flushLog, outcome } = yield* runStage(spec, backing)
+    const result: StageResult = { ...outcome, finishedAt: DateTime.formatIso(yield* DateTime.now) }
+    yield* report(claim, result, { flushLog, tellPool })
+    if (result.outcome !== "succeeded") return yield* new StageUnsuccessful({ result })
+  }
+)
 
-/** SIGTERM interrupts the program, but a stage ends in order: it hears of the signal itself. Its exit code is left for who is interrupted. */
+/**
+ * SIGTERM interrupts the program, but a stage ends in order: it hears of the signal itself. Its exit code is left for who is interrupted.
+ */
 const heedless = <A, E, R>(effect: Effect.Effect<A, E, R>): Effect.Effect<A, E, R> =>
   Effect.suspend(() => {
     let code = 0
     const ended = Effect.flatMap(Effect.forkDetach(effect), Fiber.await).pipe(
-      Effect.tap((exit) => Effect.sync(() => { code = Exit.isSuccess(exit) ? 0 : Runtime.getErrorExitCode(Cause.squash(exit.cause)) }))
+      Effect.tap((exit) =>
+        Effect.sync(() => {
+          code = Exit.isSuccess(exit) ? 0 : Runtime.getErrorExitCode(Cause.squash(exit.cause))
+        })
+      )
     )
-    return Effect.flatten(Effect.uninterruptible(ended)).pipe(Effect.onInterrupt(() => Effect.sync(() => { process.exitCode = code })))
+    return Effect.flatten(Effect.uninterruptible(ended)).pipe(Effect.onInterrupt(() =>
+      Effect.sync(() => {
+        process.exitCode = code
+      })
+    ))
   })
 
-/** Fails with `ClaimLost` (exit code 75) when another process has the task, and with `StageUnsuccessful` (1) when the stage did not succeed. */
+/**
+ * Fails with `ClaimLost` (exit code 75) when another process has the task, and with `StageUnsuccessful` (1) when the stage did not succeed.
+ */
 export const worker = heedless(Effect.scoped(Effect.provide(claimed, Layer.provideMerge(Stop.layer, Settings.layer))))

@@ -12,7 +12,15 @@ interface Kubeconfig {
 
 /** What is read here of any object. */
 export interface Seen {
-  readonly metadata: { readonly name: string; readonly namespace: string; readonly uid: string; readonly resourceVersion: string; readonly generation: number; readonly creationTimestamp: string; readonly labels?: Readonly<Record<string, string>> }
+  readonly metadata: {
+    readonly name: string
+    readonly namespace: string
+    readonly uid: string
+    readonly resourceVersion: string
+    readonly generation: number
+    readonly creationTimestamp: string
+    readonly labels?: Readonly<Record<string, string>>
+  }
   readonly status?: { readonly phase?: string; readonly conditions?: ReadonlyArray<{ readonly type: string; readonly status: string }> }
 }
 
@@ -70,7 +78,9 @@ export const openApi = (kubeconfig: string): Api => {
       new Promise((resolve, reject) => {
         const stream = watches.request({ ":path": `${path}?watch=1&resourceVersion=${resourceVersion}` })
         stream.setEncoding("utf8").on("data", received).on("error", reject).on("response", () => resolve())
-        stream.on("end", () => { if (!watches.destroyed) void open() }) // the server ends a watch that it finds slow
+        stream.on("end", () => {
+          if (!watches.destroyed) void open()
+        }) // the server ends a watch that it finds slow
       })
     await open()
   }

@@ -29,8 +29,16 @@ export const auditPolicy = (user: string) => ({
 
 export const writesIn = (auditLog: string): ReadonlyArray<Write> =>
   readFileSync(auditLog, "utf8").split("\n").filter((line) => line !== "").map((line) => {
-    const { objectRef: { name = "", namespace = "", resource = "", subresource } = {}, requestReceivedTimestamp, responseStatus, verb }: Event = JSON.parse(line)
-    return { verb, resource: subresource === undefined ? resource : `${resource}/${subresource}`, namespace, name, code: responseStatus?.code ?? 0, at: Date.parse(requestReceivedTimestamp) }
+    const { objectRef: { name = "", namespace = "", resource = "", subresource } = {}, requestReceivedTimestamp, responseStatus, verb }:
+      Event = JSON.parse(line)
+    return {
+      verb,
+      resource: subresource === undefined ? resource : `${resource}/${subresource}`,
+      namespace,
+      name,
+      code: responseStatus?.code ?? 0,
+      at: Date.parse(requestReceivedTimestamp)
+    }
   })
 
 /** Like "300 create jobs, 300 update atasks/status". */

@@ -31,7 +31,9 @@ export interface Options {
   readonly portOffset?: number
 }
 
-export const startControlPlane = ({ audit, auditPolicy: policyOf = auditPolicy(controllerUser), directory, flags = "", jobController, portOffset = 17_000, state }: Options): ControlPlane => {
+export const startControlPlane = (
+  { audit, auditPolicy: policyOf = auditPolicy(controllerUser), directory, flags = "", jobController, portOffset = 17_000, state }: Options
+): ControlPlane => {
   const [policy, auditLog] = [join(directory, "audit-policy.json"), join(directory, "audit.log")]
   const env = {
     ...process.env,
@@ -41,7 +43,8 @@ export const startControlPlane = ({ audit, auditPolicy: policyOf = auditPolicy(c
     CLUSTER_APISERVER_FLAGS: `${flags} ${audit ? `--audit-policy-file=${policy} --audit-log-path=${auditLog}` : ""}`,
     CLUSTER_CONTROLLER_MANAGER_FLAGS: jobController ? "" : "--controllers=*,-job-controller"
   }
-  const cluster = (script: string, ...args: ReadonlyArray<string>) => void execFileSync(join("test/cluster", script), args, { env, stdio: ["ignore", "ignore", "inherit"] })
+  const cluster = (script: string, ...args: ReadonlyArray<string>) =>
+    void execFileSync(join("test/cluster", script), args, { env, stdio: ["ignore", "ignore", "inherit"] })
   cluster("down") // what an interrupted run may have left
   rmSync(auditLog, { force: true })
   writeFileSync(policy, JSON.stringify(policyOf))

@@ -40,7 +40,11 @@ const compileOnce = (directory: string) => node(directory, join(directory, "main
 const latency = (rate: number, ours: Latencies, relay: Latencies, other: string): ReadonlyArray<Figure> => [
   { what: `AgentTask to Job at ${rate}/s, p50`, unit: "ms", values: [ours.p50], floor: { what: "relay", values: [relay.p50] } },
   {
-    what: `AgentTask to Job at ${rate}/s, p99`, unit: "ms", budget: 50, values: [ours.p99], floor: { what: "relay", values: [relay.p99] },
+    what: `AgentTask to Job at ${rate}/s, p99`,
+    unit: "ms",
+    budget: 50,
+    values: [ours.p99],
+    floor: { what: "relay", values: [relay.p99] },
     note: `Longest ${ours.longest.toFixed(0)} ms, of the relay ${relay.longest.toFixed(0)} ms. ${other}`
   }
 ]
@@ -69,14 +73,19 @@ export const latencyFigures = async ({ directory, say, state }: Surroundings): P
 }
 
 /** Starts it that often, one after another; gives the last one, still running. */
-const startOften = async (place: Place, scene: Scene): Promise<{ readonly figure: Pick<Figure, "values" | "note">; readonly last: Controller }> => {
+const startOften = async (
+  place: Place,
+  scene: Scene
+): Promise<{ readonly figure: Pick<Figure, "values" | "note">; readonly last: Controller }> => {
   const values: Array<number> = []
   const cpu: Array<number> = []
   for (;;) {
     const controller = await startController(place, scene)
     values.push(controller.readyMillis)
     cpu.push(controller.readyCpuMillis)
-    if (values.length === starts) return { figure: { values, note: `CPU time until then: ${Math.min(...cpu)} to ${Math.max(...cpu)} ms.` }, last: controller }
+    if (values.length === starts) {
+      return { figure: { values, note: `CPU time until then: ${Math.min(...cpu)} to ${Math.max(...cpu)} ms.` }, last: controller }
+    }
     await controller[Symbol.asyncDispose]()
   }
 }
@@ -89,22 +98,44 @@ const memory = (when: string, { peak, resident }: Memory): ReadonlyArray<Figure>
 /** What the controller wrote while there was nothing to do, its own leader Lease apart. */
 const quiet = (when: string, writes: ReadonlyArray<Write>): Figure => {
   const { lead = [], other = [] } = Object.groupBy(writes, ({ namespace }) => namespace === installation.namespace ? "lead" : "other")
-  return { what: `writes after a restart, ${when}`, unit: "writes", budget: 0, values: [other.length], note: `In ${quietSeconds} s: ${summary(other)}; for its lead: ${summary(lead)}.` }
+  return {
+    what: `writes after a restart, ${when}`,
+    unit: "writes",
+    budget: 0,
+    values: [other.length],
+    note: `In ${quietSeconds} s: ${summary(other)}; for its lead: ${summary(lead)}.`
+  }
 }
 
 const writesOfLives = async (api: Api, place: Place, scene: Scene, auditLog: string): Promise<ReadonlyArray<Figure>> => {
-  const specs = ["plan", "apply"].flatMap((stage) => Array.from({ length: lives }, (_, index) => [`${stage}-${index}`, { stage, workspace: `${stage}-${index}` }] as const))
+  const specs = ["plan", "apply"].flatMap((stage) =>
+    Array.from({ length: lives }, (_, index) => [`${stage}-${index}`, { stage, workspace: `${stage}-${index}` }] as const)
+  )
   await using _ = await startController(place, scene)
   await liveThrough(api, scene, new Map(specs))
   await sleep(2000) // whatever it may still want to write
   const writes = writesIn(auditLog).filter(({ namespace }) => namespace === scene.namespace)
-  const { apply = [], plan = [] } = Object.groupBy(writes, ({ name, resource }) => /plan-\d/u.test(name) && resource !== "leases" ? "plan" : "apply")
-  return [{ what: "a plan", all: plan }, { what: "an apply", all: apply }].map(({ all, what }) =>
-    ({ what: `writes of the controller for ${what}`, unit: "writes", budget: 3, values: [all.length / lives], note: `Of ${lives}: ${summary(all)}.` }))
+  const { apply = [], plan = [] } = Object.groupBy(
+    writes,
+    ({ name, resource }) => /plan-\d/u.test(name) && resource !== "leases" ? "plan" : "apply"
+  )
+  return [{ what: "a plan", all: plan }, { what: "an apply", all: apply }].map(({ all, what }) => ({
+    what: `writes of the controller for ${what}`,
+    unit: "writes",
+    budget: 3,
+    values: [all.length / lives],
+    note: `Of ${lives}: ${summary(all)}.`
+  }))
 }
 
 /** Start, memory and writes of a controller that finds these tasks. */
-const restarted = async (place: Place, scene: Scene, what: string, auditLog: string, fresh: ReadonlyArray<number>): Promise<ReadonlyArray<Figure>> => {
+const restarted = async (
+  place: Place,
+  scene: Scene,
+  what: string,
+  auditLog: string,
+  fresh: ReadonlyArray<number>
+): Promise<ReadonlyArray<Figure>> => {
   const from = Date.now()
   const { figure, last } = await startOften(place, scene)
   await using controller = last
@@ -120,7 +151,12 @@ const restarted = async (place: Place, scene: Scene, what: string, auditLog: str
 export const controllerFigures = async ({ directory, say, state }: Surroundings): Promise<ReadonlyArray<Figure>> => {
   using plane = startControlPlane({ directory, state, jobController: true, audit: true })
   using api = openApi(plane.kubeconfig)
-  const [empty, life, starting, over] = makeScenes(directory, plane.kubeconfig, ["bench-empty", "bench-life", "bench-starting", "bench-finished"])
+  const [empty, life, starting, over] = makeScenes(directory, plane.kubeconfig, [
+    "bench-empty",
+    "bench-life",
+    "bench-starting",
+    "bench-finished"
+  ])
   if (!empty || !life || !starting || !over) throw new Error("A scene is missing")
   const place = { directory, kubeconfig: controllerKubeconfig(directory, plane.kubeconfig) }
   compileOnce(directory)
@@ -129,7 +165,13 @@ export const controllerFigures = async ({ directory, say, state }: Surroundings)
   say("start of the controller, without tasks")
   const bare = Array.from({ length: starts }, () => node(directory, "--eval", "0"))
   const { figure, last } = await startOften(place, empty)
-  figures.push({ what: "ready after start, without tasks", unit: "ms", budget: 500, ...figure, floor: { what: "node --eval 0", values: bare } })
+  figures.push({
+    what: "ready after start, without tasks",
+    unit: "ms",
+    budget: 500,
+    ...figure,
+    floor: { what: "node --eval 0", values: bare }
+  })
   figures.push({ what: "controller resident, without tasks", unit: "MiB", values: [last.memory().resident] })
   await last[Symbol.asyncDispose]()
 

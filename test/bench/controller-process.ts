@@ -25,7 +25,10 @@ export interface Controller extends AsyncDisposable {
   readonly memory: () => Memory
 }
 
-export interface Memory { readonly resident: number; readonly peak: number }
+export interface Memory {
+  readonly resident: number
+  readonly peak: number
+}
 
 const pollEvery = 10
 const deadlineMillis = 30_000
@@ -33,7 +36,9 @@ const deadlineMillis = 30_000
 /** The ENV line of the image, with the compile cache elsewhere. */
 export const imageEnvironment = (directory: string): Readonly<Record<string, string>> => {
   const line = readFileSync("images/agent-job.Containerfile", "utf8").split("\n").find((_) => _.startsWith("ENV ")) ?? ""
-  const given = Object.fromEntries([...line.matchAll(/(\w+)=(?:"([^"]*)"|(\S+))/gu)].map(([, name = "", quoted, plain]) => [name, quoted ?? plain ?? ""]))
+  const given = Object.fromEntries(
+    [...line.matchAll(/(\w+)=(?:"([^"]*)"|(\S+))/gu)].map(([, name = "", quoted, plain]) => [name, quoted ?? plain ?? ""])
+  )
   return { ...given, NODE_COMPILE_CACHE: join(directory, "compile-cache") }
 }
 
@@ -55,7 +60,9 @@ const asked = (port: number, path: string) =>
     }).on("error", () => resolve(""))
   })
 
-/** Node sizes its heap by the memory limit of its container, which this process lacks: told, it is the one that it would choose in its Pod. */
+/**
+ * Node sizes its heap by the memory limit of its container, which this process lacks: told, it is the one that it would choose in its Pod.
+ */
 const heapFlags = ({ config }: Scene): ReadonlyArray<string> => {
   const limit = /^(\d+)Mi$/u.exec(config.controller.container.resources.limits?.["memory"] ?? "")?.[1]
   return limit === undefined ? [] : [`--max-old-space-size=${limit}`]
@@ -89,7 +96,17 @@ export const startController = async ({ directory, kubeconfig }: Place, scene: S
   const port = await freePort()
   const log = openSync(join(directory, `controller-${namespace}.log`), "a")
   const program = [...heapFlags(scene), join(directory, "main.cjs"), "controller"]
-  const args = [...program, "--values", valuesFile, "--name", installation.name, "--namespace", installation.namespace, "--health-port", String(port)]
+  const args = [
+    ...program,
+    "--values",
+    valuesFile,
+    "--name",
+    installation.name,
+    "--namespace",
+    installation.namespace,
+    "--health-port",
+    String(port)
+  ]
   const env = { PATH: process.env["PATH"], HOME: directory, KUBECONFIG: kubeconfig, ...imageEnvironment(directory) }
   const startedAt = performance.now()
   const child = spawn(process.execPath, args, { env, stdio: ["ignore", log, log] })
@@ -100,7 +117,9 @@ export const startController = async ({ directory, kubeconfig }: Place, scene: S
   child.once("exit", () => process.off("exit", kill))
   const becomes = async (what: string, holds: (port: number) => Promise<boolean>) => {
     while (!(await holds(port))) {
-      if (child.exitCode !== null || performance.now() - startedAt > deadlineMillis) throw new Error(`The controller did not ${what}; see controller-${namespace}.log`)
+      if (child.exitCode !== null || performance.now() - startedAt > deadlineMillis) {
+        throw new Error(`The controller did not ${what}; see controller-${namespace}.log`)
+      }
       await sleep(pollEvery)
     }
     return performance.now() - startedAt

@@ -21,7 +21,8 @@ export interface Figure extends Samples {
 const inOrder = (values: ReadonlyArray<number>) => values.toSorted((a, b) => a - b)
 
 /** The value below which this share of all is; of none, NaN. */
-export const quantile = (values: ReadonlyArray<number>, share: number): number => inOrder(values)[Math.min(values.length - 1, Math.ceil(values.length * share) - 1)] ?? NaN
+export const quantile = (values: ReadonlyArray<number>, share: number): number =>
+  inOrder(values)[Math.min(values.length - 1, Math.ceil(values.length * share) - 1)] ?? NaN
 export const median = (values: ReadonlyArray<number>): number => quantile(values, 0.5)
 
 const shown = (value: number): string => value >= 100 || Number.isInteger(value) ? value.toFixed(0) : value.toFixed(value < 10 ? 2 : 1)
@@ -63,6 +64,7 @@ const aligned = (rows: ReadonlyArray<ReadonlyArray<string>>): string => {
 
 export const table = (figures: ReadonlyArray<Figure>): string => {
   const notes = figures.filter(({ note }) => note !== undefined)
-  const numbered = (figure: Figure) => figure.note === undefined ? figure : { ...figure, what: `${figure.what} (${notes.indexOf(figure) + 1})` }
+  const numbered = (figure: Figure) =>
+    figure.note === undefined ? figure : { ...figure, what: `${figure.what} (${notes.indexOf(figure) + 1})` }
   return [aligned([head, ...figures.map(numbered).map(row)]), "", ...notes.map(({ note }, index) => `${index + 1}. ${note}`)].join("\n")
 }

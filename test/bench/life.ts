@@ -14,13 +14,20 @@ type Task = AgentTask & { readonly status?: AgentTaskStatus }
 
 const retryMillis = 20
 const now = () => new Date().toISOString()
-const result = (): StageResult => ({ outcome: "succeeded", reason: "Completed", message: "tofu plan ended with success.", exitCode: 0, changes: { add: 1, change: 0, destroy: 0 }, finishedAt: now() })
+const result = (): StageResult => ({
+  outcome: "succeeded",
+  reason: "Completed",
+  message: "tofu plan ended with success.",
+  exitCode: 0,
+  changes: { add: 1, change: 0, destroy: 0 },
+  finishedAt: now()
+})
 const claimBy = (podUid: string) => ({ podUid: Uid.make(podUid), nonce: "00000000-0000-4000-8000-000000000000", epoch: 0, at: now() })
 
 /** One try after another: the controller writes the same status, and a claim has to wait for its word that the task starts. */
 const writeStatus = async (api: Api, namespace: string, name: string, next: (task: Task) => AgentTaskStatus): Promise<void> => {
   const path = `${tasksOf(namespace)}/${name}`
-  for (let left = 10; ; left--) {
+  for (let left = 10;; left--) {
     const task = await api.call<Task>("GET", path)
     try {
       return void (await api.call("PUT", `${path}/status`, { ...task, status: next(task) }))
@@ -32,16 +39,40 @@ const writeStatus = async (api: Api, namespace: string, name: string, next: (tas
 }
 
 const begin = (api: Api, namespace: string, name: string) =>
-  writeStatus(api, namespace, name, ({ metadata, status }) => advance(status, { phase: "Starting", reason: "JobCreated", message: "Its Pod starts.", generation: metadata.generation, now: now() }))
+  writeStatus(
+    api,
+    namespace,
+    name,
+    ({ metadata, status }) =>
+      advance(status, { phase: "Starting", reason: "JobCreated", message: "Its Pod starts.", generation: metadata.generation, now: now() })
+  )
 const claim = (api: Api, namespace: string, name: string, pod: Pick<Seen["metadata"], "name" | "uid">) =>
-  writeStatus(api, namespace, name, ({ metadata, status }) => claimed(status, claimBy(pod.uid), { job: `agent-job-${name}`, configHash: "none", pod: pod.name, node: "node-1" }, metadata.generation))
+  writeStatus(
+    api,
+    namespace,
+    name,
+    ({ metadata, status }) =>
+      claimed(
+        status,
+        claimBy(pod.uid),
+        { job: `agent-job-${name}`, configHash: "none", pod: pod.name, node: "node-1" },
+        metadata.generation
+      )
+  )
 const finish = (api: Api, namespace: string, name: string) =>
   writeStatus(api, namespace, name, ({ metadata, status }) => finished(status, result(), metadata.generation, false))
 
 /** What a kubelet says of a Pod whose containers are all in one state. */
 const podStatus = (phase: string, state: object, ready: boolean) => {
   const container = (name: string) => ({ name, image: "image", imageID: "", ready, restartCount: 0, state })
-  return { status: { phase, conditions: [{ type: "Ready", status: ready ? "True" : "False" }], initContainerStatuses: [container("runner")], containerStatuses: [container("worker")] } }
+  return {
+    status: {
+      phase,
+      conditions: [{ type: "Ready", status: ready ? "True" : "False" }],
+      initContainerStatuses: [container("runner")],
+      containerStatuses: [container("worker")]
+    }
+  }
 }
 
 const live = async (api: Api, namespace: string, { metadata: pod }: Seen): Promise<void> => {
@@ -90,7 +121,10 @@ export const makeFinished = (api: Api, { namespace }: Scene, count: number): Pro
     await finish(api, namespace, name)
   })
 
-/** Tasks whose Pods wait for a node, made while a controller runs; ready when all Pods are there and the controller has said that each starts. */
+/**
+ * Tasks whose Pods wait for a node, made while a controller runs; ready when all Pods are there and the controller has said that each
+ * starts.
+ */
 export const makeStarting = async (api: Api, { namespace }: Scene, count: number): Promise<void> => {
   const [pods, told] = [new Set<string>(), new Set<string>()]
   await api.watch(podsOf(namespace), (_, { metadata: { name } }) => void pods.add(name))

@@ -32,7 +32,13 @@ const surroundings = () => ({ directory: given("BENCH_DIRECTORY"), state: given(
 const parts: Readonly<Record<string, () => Promise<ReadonlyArray<Figure>>>> = {
   latency: () => latencyFigures(surroundings()),
   controller: () => controllerFigures(surroundings()),
-  worker: () => workerFigures({ kubeconfig: given("KUBECONFIG"), containerdSocket: given("BENCH_CONTAINERD"), runnerImage: given("BENCH_RUNNER_IMAGE"), say }),
+  worker: () =>
+    workerFigures({
+      kubeconfig: given("KUBECONFIG"),
+      containerdSocket: given("BENCH_CONTAINERD"),
+      runnerImage: given("BENCH_RUNNER_IMAGE"),
+      say
+    }),
   redact: async () => redactFigures(say),
   run: async () => secondRun(say),
   image: async () => imageSize(),
@@ -42,9 +48,14 @@ const parts: Readonly<Record<string, () => Promise<ReadonlyArray<Figure>>>> = {
 
 const commit = () => execFileSync("git", ["describe", "--always", "--dirty"], { encoding: "utf8" }).trim()
 
-const document = (figures: ReadonlyArray<Figure>) => `# Benchmarks
+const document = (figures: ReadonlyArray<Figure>) =>
+  `# Benchmarks
 
-Measured by \`make bench\`, which writes this anew: ${new Date().toISOString().slice(0, 10)}, commit ${commit()}, in ${seconds()} s on ${cpus().length} cores (${cpus()[0]?.model.trim()}) with ${Math.round(totalmem() / 2 ** 30)} GiB of memory.
+Measured by \`make bench\`, which writes this anew: ${
+    new Date().toISOString().slice(0, 10)
+  }, commit ${commit()}, in ${seconds()} s on ${cpus().length} cores (${cpus()[0]?.model.trim()}) with ${
+    Math.round(totalmem() / 2 ** 30)
+  } GiB of memory.
 
 - Repeated figures are min / median / max, judged by the median. A ratio is to the floor: what the same machine took in the same run for what nobody can save.
 - The controller is the bundled program in a process of its own, with its image's environment and the heap that Node chooses in its Pod, against a

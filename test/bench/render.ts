@@ -1,14 +1,14 @@
 // How long it takes to print an installation: the bundled program beside `helm template` of a chart with the very same objects.
 // The chart is the least that Helm can be asked for: its templates are finished text, but for the release's name and namespace.
 // Used by main.ts.
+import { Result } from "effect"
 import { execFileSync } from "node:child_process"
 import { mkdirSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
 import { job } from "../../src/core/manifest/job.ts"
 import { resolve } from "../../src/core/resolve.ts"
-import { appVersion, defaultValues } from "../../src/schema/values.ts"
 import { parseTaskFile } from "../../src/schema/task-file.ts"
-import { Result } from "effect"
+import { appVersion, defaultValues } from "../../src/schema/values.ts"
 import { imageEnvironment } from "./controller-process.ts"
 import type { Figure } from "./figure.ts"
 import { installation } from "./scene.ts"
@@ -29,22 +29,32 @@ const writeChart = (folder: string, objects: string): void => {
   mkdirSync(join(folder, "templates"), { recursive: true })
   writeFileSync(join(folder, "Chart.yaml"), "apiVersion: v2\nname: agent-job\nversion: 1.0.0\n")
   writeFileSync(join(folder, "values.yaml"), JSON.stringify(defaultValues))
-  writeFileSync(join(folder, "templates/all.yaml"), objects.replaceAll(`namespace: ${installation.namespace}\n`, "namespace: {{ .Release.Namespace }}\n"))
+  writeFileSync(
+    join(folder, "templates/all.yaml"),
+    objects.replaceAll(`namespace: ${installation.namespace}\n`, "namespace: {{ .Release.Namespace }}\n")
+  )
 }
 
-const task = Result.getOrThrow(parseTaskFile("tasks")({
-  apiVersion: "scalr.io/v1",
-  kind: "AgentTask",
-  metadata: { name: "demo-plan" },
-  spec: { workspace: "demo", stage: "plan", source: { inline: { "main.tf": "" } } }
-}))
+const task = Result.getOrThrow(
+  parseTaskFile("tasks")({
+    apiVersion: "scalr.io/v1",
+    kind: "AgentTask",
+    metadata: { name: "demo-plan" },
+    spec: { workspace: "demo", stage: "plan", source: { inline: { "main.tf": "" } } }
+  })
+)
 
 /** The Job of one task, as text, in a process that has done so before. */
 const warmJob = (): Figure => {
   const config = resolve(defaultValues, { ...installation, version: appVersion })
   const once = () => JSON.stringify(job(task, config, 0))
   for (let index = 0; index < warm; index++) once()
-  return { what: "the Job of a task, rendered warm", unit: "ms", budget: 0.2, values: Array.from({ length: warm }, () => milliseconds(once)) }
+  return {
+    what: "the Job of a task, rendered warm",
+    unit: "ms",
+    budget: 0.2,
+    values: Array.from({ length: warm }, () => milliseconds(once))
+  }
 }
 
 export const renderFigures = (directory: string, say: (what: string) => void): ReadonlyArray<Figure> => {

@@ -1,10 +1,10 @@
 // Namespaces for tasks on a control plane of our own, each for one measurement, with the accounts and roles of a real installation.
 // Invariant: the controller speaks as its own service account, with its own rights, so that the audit log tells its calls from all others.
 // Used by main.ts and whoever starts a controller.
+import { Result } from "effect"
 import { execFileSync } from "node:child_process"
 import { writeFileSync } from "node:fs"
 import { join } from "node:path"
-import { Result } from "effect"
 import { crd } from "../../src/core/manifest/crd.ts"
 import { rbac } from "../../src/core/manifest/rbac.ts"
 import { controllerAccount, taskAccount } from "../../src/core/manifest/service-account.ts"
@@ -24,7 +24,9 @@ export interface Scene {
 }
 
 /** No limit and no timeout of ours may be what is measured. */
-const valuesFor = (namespace: string) => ({ task: { namespace, limits: { total: 100_000, perWorkspace: 100_000 }, startupTimeoutSeconds: 36_000 } })
+const valuesFor = (namespace: string) => ({
+  task: { namespace, limits: { total: 100_000, perWorkspace: 100_000 }, startupTimeoutSeconds: 36_000 }
+})
 
 const sceneOf = (directory: string, namespace: string): Scene => {
   const values = valuesFor(namespace)
@@ -41,9 +43,17 @@ const namespace = (name: string) => ({ apiVersion: "v1", kind: "Namespace", meta
 /** Makes them all; files are left in the directory. */
 export const makeScenes = (directory: string, kubeconfig: string, names: ReadonlyArray<string>): ReadonlyArray<Scene> => {
   const scenes = names.map((name) => sceneOf(directory, name))
-  const objects = [crd(), namespace(installation.namespace), ...scenes.flatMap((scene) => [namespace(scene.namespace), taskAccount(scene.config), ...rbac(scene.config)])]
+  const objects = [
+    crd(),
+    namespace(installation.namespace),
+    ...scenes.flatMap((scene) => [namespace(scene.namespace), taskAccount(scene.config), ...rbac(scene.config)])
+  ]
   const accounts = scenes.slice(0, 1).flatMap(({ config }) => controllerAccount(config))
-  kubectl(kubeconfig, ["apply", "--server-side", "-f", "-"], [...objects, ...accounts].map((object) => JSON.stringify(object)).join("\n---\n"))
+  kubectl(
+    kubeconfig,
+    ["apply", "--server-side", "-f", "-"],
+    [...objects, ...accounts].map((object) => JSON.stringify(object)).join("\n---\n")
+  )
   kubectl(kubeconfig, ["wait", "--for=condition=Established", "--timeout=30s", "crd/atasks.scalr.io"])
   return scenes
 }
@@ -53,7 +63,11 @@ export const controllerKubeconfig = (directory: string, kubeconfig: string): str
   const file = join(directory, "controller.kubeconfig")
   const token = kubectl(kubeconfig, ["-n", installation.namespace, "create", "token", installation.name, "--duration=2h"])
   const [{ cluster }] = JSON.parse(kubectl(kubeconfig, ["config", "view", "--raw", "-o", "jsonpath={.clusters}"]))
-  const named = { clusters: [{ name: "own", cluster }], users: [{ name: "own", user: { token } }], contexts: [{ name: "own", context: { cluster: "own", user: "own" } }] }
+  const named = {
+    clusters: [{ name: "own", cluster }],
+    users: [{ name: "own", user: { token } }],
+    contexts: [{ name: "own", context: { cluster: "own", user: "own" } }]
+  }
   writeFileSync(file, JSON.stringify({ apiVersion: "v1", kind: "Config", "current-context": "own", ...named }), { mode: 0o600 })
   return file
 }

@@ -30,7 +30,14 @@ export const taskNamed = (name: string, spec: object = {}) => ({
 /** The body of a Job as the controller makes it, owner left out: that one would have to be known. */
 const readyMadeJob = ({ config, namespace }: Scene): string => {
   const task: AgentTask = {
-    metadata: { name: placeholder, namespace, uid: Uid.make("00000000-0000-4000-8000-000000000000"), resourceVersion: "1", generation: 1, creationTimestamp: "2026-01-01T00:00:00Z" },
+    metadata: {
+      name: placeholder,
+      namespace,
+      uid: Uid.make("00000000-0000-4000-8000-000000000000"),
+      resourceVersion: "1",
+      generation: 1,
+      creationTimestamp: "2026-01-01T00:00:00Z"
+    },
     spec: { workspace: WorkspaceName.make("bench"), stage: "plan", source: { inline: {} } },
     status: { observedGeneration: -1 }
   }
@@ -55,10 +62,19 @@ export const watchJobs = async (api: Api, { namespace }: Scene): Promise<Readonl
   return seenAt
 }
 
-export interface Load { readonly rate: number; readonly seconds: number; readonly prefix: string }
+export interface Load {
+  readonly rate: number
+  readonly seconds: number
+  readonly prefix: string
+}
 
 /** `jobsSeen` is of this scene. */
-export const measureLatency = async (api: Api, { namespace }: Scene, jobsSeen: ReadonlyMap<string, number>, { prefix, rate, seconds }: Load): Promise<Latencies> => {
+export const measureLatency = async (
+  api: Api,
+  { namespace }: Scene,
+  jobsSeen: ReadonlyMap<string, number>,
+  { prefix, rate, seconds }: Load
+): Promise<Latencies> => {
   const repliedAt = new Map<string, number>()
   const began = performance.now()
   const names = Array.from({ length: rate * seconds }, (_, index) => `${prefix}-${index}`)
@@ -68,7 +84,11 @@ export const measureLatency = async (api: Api, { namespace }: Scene, jobsSeen: R
     posts.push(api.call("POST", tasksOf(namespace), taskNamed(name)).then(() => void repliedAt.set(name, performance.now())))
   }
   await Promise.all(posts)
-  await until(`A Job for each of ${names.length} tasks`, () => names.filter((name) => !jobsSeen.has(name)), (missing) => missing.length === 0)
+  await until(
+    `A Job for each of ${names.length} tasks`,
+    () => names.filter((name) => !jobsSeen.has(name)),
+    (missing) => missing.length === 0
+  )
   const all = names.map((name) => (jobsSeen.get(name) ?? NaN) - (repliedAt.get(name) ?? NaN))
   return { p50: quantile(all, 0.5), p99: quantile(all, 0.99), longest: Math.max(...all) }
 }

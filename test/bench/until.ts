@@ -5,7 +5,12 @@ import { setTimeout as sleep } from "node:timers/promises"
 const everyMillis = 20
 
 /** Looks until what it sees is as wanted, and gives that; fails with what was waited for. */
-export const until = async <A>(what: string, look: () => A | Promise<A>, wanted: (seen: A) => boolean, limitMillis = 60_000): Promise<A> => {
+export const until = async <A>(
+  what: string,
+  look: () => A | Promise<A>,
+  wanted: (seen: A) => boolean,
+  limitMillis = 60_000
+): Promise<A> => {
   const deadline = performance.now() + limitMillis
   for (;;) {
     const seen = await look()

@@ -20,10 +20,14 @@ const namespace = "agent-job-tasks"
 const rounds = 7
 const configuration = "output \"greeting\" {\n  value = \"hello\"\n}\n"
 
-interface Line { readonly at: number; readonly text: string }
+interface Line {
+  readonly at: number
+  readonly text: string
+}
 
 /** RFC 3339 with nanoseconds, of which a Date keeps three digits; milliseconds. */
-const instant = (time: string): number => Date.parse(time.replace(/(\.\d{3})\d*/u, "$1")) + Number(`0.${/\.\d{3}(\d*)/u.exec(time)?.[1] ?? "0"}`)
+const instant = (time: string): number =>
+  Date.parse(time.replace(/(\.\d{3})\d*/u, "$1")) + Number(`0.${/\.\d{3}(\d*)/u.exec(time)?.[1] ?? "0"}`)
 
 const logOf = async (api: Api, pod: string, container: string): Promise<ReadonlyArray<Line>> => {
   const text = await api.text(`${podsOf(namespace)}/${pod}/log?container=${container}&timestamps=true`)
@@ -46,18 +50,30 @@ const watchStarts = async (socket: string): Promise<Disposable & { readonly at: 
 }
 
 interface Pod extends Seen {
-  readonly status: { readonly phase?: string; readonly containerStatuses?: ReadonlyArray<{ readonly name: string; readonly containerID?: string }>; readonly initContainerStatuses?: ReadonlyArray<{ readonly name: string; readonly containerID?: string }> }
+  readonly status: {
+    readonly phase?: string
+    readonly containerStatuses?: ReadonlyArray<{ readonly name: string; readonly containerID?: string }>
+    readonly initContainerStatuses?: ReadonlyArray<{ readonly name: string; readonly containerID?: string }>
+  }
 }
 interface Task extends Seen {
   readonly status: { readonly phase?: string; readonly claim?: { readonly at: string }; readonly pod?: { readonly name: string } }
 }
 
 /** Milliseconds from the start of the worker's container on; `pod` is from the POST of the task to that start. */
-interface Start { readonly pod: number; readonly claim: number; readonly provision: number; readonly init: number; readonly all: number }
+interface Start {
+  readonly pod: number
+  readonly claim: number
+  readonly provision: number
+  readonly init: number
+  readonly all: number
+}
 
 const after = (lines: ReadonlyArray<Line>, found: (text: string) => boolean): Line => {
   const line = lines[lines.findIndex(({ text }) => found(text)) + 1]
-  if (line === undefined) throw new Error(`The log of the worker has not the line that was looked for: ${lines.map(({ text }) => text).join("\n")}`)
+  if (line === undefined) {
+    throw new Error(`The log of the worker has not the line that was looked for: ${lines.map(({ text }) => text).join("\n")}`)
+  }
   return line
 }
 const isInit = (text: string) => text.includes("$ tofu init")
@@ -67,7 +83,11 @@ const measureStart = async (api: Api, starts: ReadonlyMap<string, number>, name:
   const spec = { workspace: "bench", stage: "plan", source: { inline: { "main.tf": configuration } } }
   const posted = Date.now()
   await api.call("POST", tasksOf(namespace), { apiVersion: "scalr.io/v1", kind: "AgentTask", metadata: { name }, spec })
-  const task = await until(`The end of ${name}`, () => api.call<Task>("GET", path), ({ status: { phase = "" } }) => ["Succeeded", "Failed", "Cancelled"].includes(phase))
+  const task = await until(
+    `The end of ${name}`,
+    () => api.call<Task>("GET", path),
+    ({ status: { phase = "" } }) => ["Succeeded", "Failed", "Cancelled"].includes(phase)
+  )
   const { claim, phase, pod } = task.status
   if (phase !== "Succeeded" || claim === undefined || pod === undefined) throw new Error(`${name} ended as ${phase}`)
   const { status: { containerStatuses = [] } } = await api.call<Pod>("GET", `${podsOf(namespace)}/${pod.name}`)
@@ -85,17 +105,39 @@ const script = `mkdir /tmp/w && cd /tmp/w && printf '%s' "$MAIN" >main.tf
 for round in $(seq ${rounds}); do rm -rf .terraform*; echo version; tofu version -json >/dev/null; echo init; tofu init -input=false; done`
 
 /** The engine alone in the runner's image: milliseconds of `tofu version`, and of `tofu init` to its first line. */
-const measureEngine = async (api: Api, image: string): Promise<{ readonly version: ReadonlyArray<number>; readonly init: ReadonlyArray<number> }> => {
+const measureEngine = async (
+  api: Api,
+  image: string
+): Promise<{ readonly version: ReadonlyArray<number>; readonly init: ReadonlyArray<number> }> => {
   const name = `bench-engine-${Date.now()}`
-  const securityContext = { allowPrivilegeEscalation: false, capabilities: { drop: ["ALL"] }, runAsNonRoot: true, runAsUser: 1001, seccompProfile: { type: "RuntimeDefault" } }
-  const environment = [{ name: "MAIN", value: configuration }, { name: "CHECKPOINT_DISABLE", value: "1" }, { name: "TF_IN_AUTOMATION", value: "1" }]
+  const securityContext = {
+    allowPrivilegeEscalation: false,
+    capabilities: { drop: ["ALL"] },
+    runAsNonRoot: true,
+    runAsUser: 1001,
+    seccompProfile: { type: "RuntimeDefault" }
+  }
+  const environment = [{ name: "MAIN", value: configuration }, { name: "CHECKPOINT_DISABLE", value: "1" }, {
+    name: "TF_IN_AUTOMATION",
+    value: "1"
+  }]
   const container = { name: "engine", image, command: ["/bin/sh", "-c", script], env: environment, securityContext }
-  await api.call("POST", podsOf(namespace), { apiVersion: "v1", kind: "Pod", metadata: { name }, spec: { restartPolicy: "Never", automountServiceAccountToken: false, containers: [container] } })
+  await api.call("POST", podsOf(namespace), {
+    apiVersion: "v1",
+    kind: "Pod",
+    metadata: { name },
+    spec: { restartPolicy: "Never", automountServiceAccountToken: false, containers: [container] }
+  })
   const path = `${podsOf(namespace)}/${name}`
-  await until("The end of the engine's Pod", () => api.call<Pod>("GET", path), ({ status: { phase = "" } }) => ["Succeeded", "Failed"].includes(phase))
+  await until(
+    "The end of the engine's Pod",
+    () => api.call<Pod>("GET", path),
+    ({ status: { phase = "" } }) => ["Succeeded", "Failed"].includes(phase)
+  )
   const lines = await logOf(api, name, "engine")
   await api.call("DELETE", path)
-  const following = (text: string) => lines.flatMap((line, index) => line.text === text ? [(lines[index + 1]?.at ?? NaN) - line.at] : []).slice(1) // the first warms up
+  const following = (text: string) =>
+    lines.flatMap((line, index) => line.text === text ? [(lines[index + 1]?.at ?? NaN) - line.at] : []).slice(1) // the first warms up
   return { version: following("version"), init: following("init") }
 }
 
@@ -116,12 +158,25 @@ export const workerFigures = async ({ containerdSocket, kubeconfig, runnerImage,
   const own = median(engine.init)
   return [
     {
-      what: "worker start to the first line of tofu, its own time left out", unit: "ms", budget: 1500, values: part((_) => _.all - own),
+      what: "worker start to the first line of tofu, its own time left out",
+      unit: "ms",
+      budget: 1500,
+      values: part((_) => _.all - own),
       note: `Left out: the ${own.toFixed(0)} ms that tofu init alone takes to its first line.`
     },
     { what: "– of it: Node, settings, to the claim", unit: "ms", values: part((_) => _.claim) },
-    { what: "– of it: claim, exec loop, files, tofu version", unit: "ms", values: part((_) => _.provision), floor: milliseconds("tofu version", engine.version) },
-    { what: "– then tofu init to its first line", unit: "ms", values: part((_) => _.init), floor: milliseconds("tofu init alone", engine.init) },
+    {
+      what: "– of it: claim, exec loop, files, tofu version",
+      unit: "ms",
+      values: part((_) => _.provision),
+      floor: milliseconds("tofu version", engine.version)
+    },
+    {
+      what: "– then tofu init to its first line",
+      unit: "ms",
+      values: part((_) => _.init),
+      floor: milliseconds("tofu init alone", engine.init)
+    },
     { what: "AgentTask to the start of the worker's container", unit: "ms", values: part((_) => _.pod) }
   ]
 }

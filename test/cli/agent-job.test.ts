@@ -14,7 +14,10 @@ describe("what is typed wrong", () => {
     { args: ["cancl"], said: "error: There is no command \"cancl\"; did you mean \"cancel\"?\nSee: agent-job --help" },
     { args: ["frobnicate"], said: "error: There is no command \"frobnicate\"\nSee: agent-job --help" },
     { args: ["run"], said: "error: DIR is missing\nSee: agent-job run --help" },
-    { args: ["run", ".", "--auto-aprove"], said: "error: There is no flag --auto-aprove; did you mean \"--auto-approve\"?\nSee: agent-job run --help" },
+    {
+      args: ["run", ".", "--auto-aprove"],
+      said: "error: There is no flag --auto-aprove; did you mean \"--auto-approve\"?\nSee: agent-job run --help"
+    },
     { args: ["run", ".", "-var", "a=b", "--auto-approve"], said: "error: There is no flag -var; did you mean --var?" },
     { args: ["run", ".", "-var=a=b"], said: "error: There is no flag -var; did you mean --var?" },
     { args: ["run", ".", "-auto-approve"], said: "error: There is no flag -auto-approve; did you mean --auto-approve?" },
@@ -28,43 +31,124 @@ describe("what is typed wrong", () => {
     { args: ["run", ".", "-o", "xml"], said: "error: --output cannot be \"xml\": \"text\" | \"json\"\nSee: agent-job run --help" },
     { args: ["run", "a", "b"], said: "error: \"b\" is one argument too many\nSee: agent-job run --help" },
     { args: ["run", "a", "b", "c"], said: "error: \"b\" and \"c\" are 2 arguments too many\nSee: agent-job run --help" },
-    { args: ["render", "ok.yaml"], said: "error: \"ok.yaml\" is one argument too many; did you mean -f ok.yaml?\nSee: agent-job render --help" },
-    { args: ["config", "validate", "a.yaml", "b.yml"], said: "error: \"a.yaml\" and \"b.yml\" are 2 arguments too many; did you mean -f a.yaml -f b.yml?\nSee: agent-job config validate --help" },
+    {
+      args: ["render", "ok.yaml"],
+      said: "error: \"ok.yaml\" is one argument too many; did you mean -f ok.yaml?\nSee: agent-job render --help"
+    },
+    {
+      args: ["config", "validate", "a.yaml", "b.yml"],
+      said:
+        "error: \"a.yaml\" and \"b.yml\" are 2 arguments too many; did you mean -f a.yaml -f b.yml?\nSee: agent-job config validate --help"
+    },
     { args: ["render", "ok"], said: "error: \"ok\" is one argument too many\nSee: agent-job render --help" },
-    { args: ["run", ".", "--plan-only", "--auto-approve"], said: "error: --plan-only and --auto-approve exclude each other; give one of them." },
-    { args: ["run", ".", "--url", "localhost:8080"], said: "error: \"localhost:8080\" is not the address of a server; write it like http://127.0.0.1:8080." },
-    { args: ["run", "."], said: "error: No server is named; set AGENT_JOB_URL or --url, such as http://127.0.0.1:8080 (after `make run`: eval \"$(make -s env)\")." },
-    { args: ["run", ".", "--url", nobody, "--workspace", "a b"], said: "error: \"a b\" cannot be the name of a workspace; use letters, digits, \"-\" and \"_\", beginning with a letter or digit, at most 90." },
-    { args: ["run", "/", "--url", nobody], said: "error: The name of the directory, \"\", cannot be the name of a workspace; give one with --workspace." },
-    { args: ["run", ".", "--url", nobody, "--token-file", "/nope"], said: "error: Cannot read the token file /nope; check its name and that you may read it." },
+    {
+      args: ["run", ".", "--plan-only", "--auto-approve"],
+      said: "error: --plan-only and --auto-approve exclude each other; give one of them."
+    },
+    {
+      args: ["run", ".", "--url", "localhost:8080"],
+      said: "error: \"localhost:8080\" is not the address of a server; write it like http://127.0.0.1:8080."
+    },
+    {
+      args: ["run", "."],
+      said:
+        "error: No server is named; set AGENT_JOB_URL or --url, such as http://127.0.0.1:8080 (after `make run`: eval \"$(make -s env)\")."
+    },
+    {
+      args: ["run", ".", "--url", nobody, "--workspace", "a b"],
+      said:
+        "error: \"a b\" cannot be the name of a workspace; use letters, digits, \"-\" and \"_\", beginning with a letter or digit, at most 90."
+    },
+    {
+      args: ["run", "/", "--url", nobody],
+      said: "error: The name of the directory, \"\", cannot be the name of a workspace; give one with --workspace."
+    },
+    {
+      args: ["run", ".", "--url", nobody, "--token-file", "/nope"],
+      said: "error: Cannot read the token file /nope; check its name and that you may read it."
+    },
     { args: ["run", "nope", "--url", nobody], said: "error: There is no directory nope; name the one that has the configuration." },
-    { args: ["run", "docs", "--url", nobody], said: "error: There is no configuration in docs: no file there ends in .tf or .tofu; name the directory that has them." },
-    { args: ["get", "Rubbish!"], said: "error: \"Rubbish!\" is neither \"runs\", \"workspaces\", \"tasks\", \"audit\", a run's id nor the name of an AgentTask." },
-    { args: ["get", "audit", "-w", "demo", "--url", nobody], said: "error: --workspace is for the list of runs; it chooses nothing of audit." },
+    {
+      args: ["run", "docs", "--url", nobody],
+      said: "error: There is no configuration in docs: no file there ends in .tf or .tofu; name the directory that has them."
+    },
+    {
+      args: ["get", "Rubbish!"],
+      said: "error: \"Rubbish!\" is neither \"runs\", \"workspaces\", \"tasks\", \"audit\", a run's id nor the name of an AgentTask."
+    },
+    {
+      args: ["get", "audit", "-w", "demo", "--url", nobody],
+      said: "error: --workspace is for the list of runs; it chooses nothing of audit."
+    },
     { args: ["get", "task", "-w", "demo"], said: "error: --workspace is for the list of runs; it chooses nothing of tasks." },
-    { args: ["get", "run-a1", "-w", "demo", "--url", nobody], said: "error: --workspace is for the list of runs; it chooses nothing of run-a1." },
+    {
+      args: ["get", "run-a1", "-w", "demo", "--url", nobody],
+      said: "error: --workspace is for the list of runs; it chooses nothing of run-a1."
+    },
     { args: ["logs", "Rubbish!"], said: "error: \"Rubbish!\" is neither a run's id nor the name of an AgentTask." },
-    { args: ["logs", "a-task", "--stage", "plan"], said: "error: --stage and --workspace are for runs; an AgentTask is one stage already." },
+    {
+      args: ["logs", "a-task", "--stage", "plan"],
+      said: "error: --stage and --workspace are for runs; an AgentTask is one stage already."
+    },
     { args: ["cancel"], said: "error: RUN|TASK is missing\nSee: agent-job cancel --help" },
-    { args: ["cancel", "a-task", "--force"], said: "error: --force ends a run whose AgentTask is gone; a-task is an AgentTask, which ends in order when it is cancelled." },
+    {
+      args: ["cancel", "a-task", "--force"],
+      said: "error: --force ends a run whose AgentTask is gone; a-task is an AgentTask, which ends in order when it is cancelled."
+    },
     { args: ["cancel", "Rubbish!"], said: "error: \"Rubbish!\" is neither a run's id nor the name of an AgentTask." },
     { args: ["approve", "a-task", "--url", nobody], said: "error: \"a-task\" is not the id of a run; `agent-job get runs` lists them." },
-    { args: ["state", "rescue", "demo", "--keep", "--use", "ev-1"], said: "error: --use, --keep, --file, --import and --import-blocks exclude each other; give one of them." },
-    { args: ["state", "unlock", "demo"], said: "error: Who holds the lock may still write; look with `agent-job state show demo`, and say --force --lock LOCK when its holder is surely gone." },
+    {
+      args: ["state", "rescue", "demo", "--keep", "--use", "ev-1"],
+      said: "error: --use, --keep, --file, --import and --import-blocks exclude each other; give one of them."
+    },
+    {
+      args: ["state", "unlock", "demo"],
+      said:
+        "error: Who holds the lock may still write; look with `agent-job state show demo`, and say --force --lock LOCK when its holder is surely gone."
+    },
     { args: ["state", "show"], said: "error: WORKSPACE is missing\nSee: agent-job state show --help" },
-    { args: ["vars", "set", "demo", "9x"], said: "error: \"9x\" cannot be the name of a variable; use letters, digits, \"-\" and \"_\", beginning with a letter or \"_\"." },
-    { args: ["vars", "set", "demo", "a-b", "--env"], said: "error: An environment variable is a text, and its name has letters, digits and \"_\" only; a-b has a \"-\"." },
-    { args: ["vars", "set", "demo", "region", "--from-file", "/nope"], said: "error: The value of region cannot be read (ENOENT: no such file or directory, open '/nope'); name a file that you may read, or pipe the value into this command." },
-    { args: ["render", "--name", "Blue"], said: "error: --name cannot be \"Blue\": it must be a lowercase DNS name\nSee: agent-job render --help" },
+    {
+      args: ["vars", "set", "demo", "9x"],
+      said: "error: \"9x\" cannot be the name of a variable; use letters, digits, \"-\" and \"_\", beginning with a letter or \"_\"."
+    },
+    {
+      args: ["vars", "set", "demo", "a-b", "--env"],
+      said: "error: An environment variable is a text, and its name has letters, digits and \"_\" only; a-b has a \"-\"."
+    },
+    {
+      args: ["vars", "set", "demo", "region", "--from-file", "/nope"],
+      said:
+        "error: The value of region cannot be read (ENOENT: no such file or directory, open '/nope'); name a file that you may read, or pipe the value into this command."
+    },
+    {
+      args: ["render", "--name", "Blue"],
+      said: "error: --name cannot be \"Blue\": it must be a lowercase DNS name\nSee: agent-job render --help"
+    },
     { args: ["render", "--name", ""], said: "error: --name needs a value (it must be a lowercase DNS name)\nSee: agent-job render --help" },
-    { args: ["render", "--name", "a", "--name", "b"], said: "error: --name is given more than once; give it once\nSee: agent-job render --help" },
-    { args: ["render", "--values", ""], said: "error: --values needs a value (it must be a path; an empty one would be the directory this runs in)\nSee: agent-job render --help" },
+    {
+      args: ["render", "--name", "a", "--name", "b"],
+      said: "error: --name is given more than once; give it once\nSee: agent-job render --help"
+    },
+    {
+      args: ["render", "--values", ""],
+      said:
+        "error: --values needs a value (it must be a path; an empty one would be the directory this runs in)\nSee: agent-job render --help"
+    },
     { args: ["overlay"], said: "error: --out is missing\nSee: agent-job overlay --help" },
     { args: ["migrate", "--out", "x"], said: "error: --release is missing\nSee: agent-job migrate --help" },
     { args: ["server"], said: "error: --data-dir is missing\nSee: agent-job server --help" },
-    { args: ["server", "--data-dir", "d", "--user-token-file", "u", "--pool-token-file", "p", "--port", "99999"], said: "error: --port cannot be \"99999\": it must be a port, 0 to 65535\nSee: agent-job server --help" },
-    { args: ["server", "--data-dir", "d", "--user-token-file", "u", "--pool-token-file", "p", "--public-url", "foo"], said: "error: \"foo\" is not the address of a server; write it like http://127.0.0.1:8080." },
-    { args: ["controller", "--values", "v.yaml", "--health-port", "x"], said: "error: --health-port cannot be \"x\": it must be a string representing a finite number\nSee: agent-job controller --help" }
+    {
+      args: ["server", "--data-dir", "d", "--user-token-file", "u", "--pool-token-file", "p", "--port", "99999"],
+      said: "error: --port cannot be \"99999\": it must be a port, 0 to 65535\nSee: agent-job server --help"
+    },
+    {
+      args: ["server", "--data-dir", "d", "--user-token-file", "u", "--pool-token-file", "p", "--public-url", "foo"],
+      said: "error: \"foo\" is not the address of a server; write it like http://127.0.0.1:8080."
+    },
+    {
+      args: ["controller", "--values", "v.yaml", "--health-port", "x"],
+      said: "error: --health-port cannot be \"x\": it must be a string representing a finite number\nSee: agent-job controller --help"
+    }
   ])("$args is told in a sentence, with exit code 2", ({ args, said }) =>
     Effect.gen(function*() {
       const answer = yield* typed({}, ...args)
@@ -79,8 +163,16 @@ describe("an approval", () => {
       const id = yield* person(url).start("demo")
       yield* planWith(url)
       const approve = (...seal: ReadonlyArray<string>) => typed({ AGENT_JOB_URL: url, AGENT_JOB_TOKEN: userToken }, "approve", id, ...seal)
-      expect(yield* approve("--seal", "me")).toMatchObject({ code: 2, said: "error: \"me\" is not the beginning of a seal; give the 12 characters or more that were shown with the plan." })
-      expect(yield* approve("--seal", "0123456789ab")).toMatchObject({ code: 1, said: `error: ${id} has the plan with the seal ${sha256("the plan")}, which does not begin with 0123456789ab; look at it again: agent-job logs ${id}` })
+      expect(yield* approve("--seal", "me")).toMatchObject({
+        code: 2,
+        said: "error: \"me\" is not the beginning of a seal; give the 12 characters or more that were shown with the plan."
+      })
+      expect(yield* approve("--seal", "0123456789ab")).toMatchObject({
+        code: 1,
+        said: `error: ${id} has the plan with the seal ${
+          sha256("the plan")
+        }, which does not begin with 0123456789ab; look at it again: agent-job logs ${id}`
+      })
       expect((yield* person(url).view(id)).status).toBe("planned")
       const shown = sha256("the plan").slice(0, 12)
       expect(yield* approve("--seal", shown)).toMatchObject({ code: 0, said: "" })
@@ -91,22 +183,48 @@ describe("an approval", () => {
 describe("a token with a line break", () => {
   it.effect("is told by where it is from, and not shown", () =>
     Effect.gen(function*() {
-      const directory = yield* Effect.acquireRelease(Effect.sync(() => mkdtempSync(join(tmpdir(), "token-"))), (made) => Effect.sync(() => rmSync(made, { recursive: true })))
+      const directory = yield* Effect.acquireRelease(Effect.sync(() => mkdtempSync(join(tmpdir(), "token-"))), (made) =>
+        Effect.sync(() => rmSync(made, { recursive: true })))
       const file = join(directory, "token")
       writeFileSync(file, "hun\nter2\n")
       const says = "has a line break or another character that no token can have; let it have the token alone."
-      expect(yield* typed({ AGENT_JOB_URL: nobody, AGENT_JOB_TOKEN: "hun\nter2" }, "get", "runs")).toEqual({ code: 2, out: "", said: `error: AGENT_JOB_TOKEN ${says}` })
-      expect(yield* typed({ AGENT_JOB_URL: nobody }, "get", "runs", "--token-file", file)).toEqual({ code: 2, out: "", said: `error: The token file ${file} ${says}` })
+      expect(yield* typed({ AGENT_JOB_URL: nobody, AGENT_JOB_TOKEN: "hun\nter2" }, "get", "runs")).toEqual({
+        code: 2,
+        out: "",
+        said: `error: AGENT_JOB_TOKEN ${says}`
+      })
+      expect(yield* typed({ AGENT_JOB_URL: nobody }, "get", "runs", "--token-file", file)).toEqual({
+        code: 2,
+        out: "",
+        said: `error: The token file ${file} ${says}`
+      })
     }))
 })
 
 describe("an unreachable", () => {
   it.effect("server is exit code 4, whatever is asked of it", () =>
     Effect.gen(function*() {
-      for (const args of [["run", "examples/quickstart"], ["get", "runs"], ["get", "workspaces"], ["get", "run-a1"], ["logs", "run-a1"], ["cancel", "run-a1"], ["approve", "run-a1"], ["discard", "run-a1"], ["vars", "list", "demo"], ["vars", "delete", "demo", "x"], ["state", "show", "demo"], ["state", "rescue", "demo", "--keep"], ["state", "unlock", "demo", "--force"]]) {
+      for (
+        const args of [
+          ["run", "examples/quickstart"],
+          ["get", "runs"],
+          ["get", "workspaces"],
+          ["get", "run-a1"],
+          ["logs", "run-a1"],
+          ["cancel", "run-a1"],
+          ["approve", "run-a1"],
+          ["discard", "run-a1"],
+          ["vars", "list", "demo"],
+          ["vars", "delete", "demo", "x"],
+          ["state", "show", "demo"],
+          ["state", "rescue", "demo", "--keep"],
+          ["state", "unlock", "demo", "--force"]
+        ]
+      ) {
         const answer = yield* typed({ AGENT_JOB_URL: nobody }, ...args)
         expect([args.join(" "), answer.code, answer.said]).toEqual([
-          args.join(" "), 4,
+          args.join(" "),
+          4,
           `error: Cannot reach the agent-job server at ${nobody} (connection refused); check that it runs and that AGENT_JOB_URL or --url is right.`
         ])
       }
@@ -116,16 +234,31 @@ describe("an unreachable", () => {
     Effect.gen(function*() {
       const directory = mkdtempSync(join(tmpdir(), "kubeconfig-"))
       const kubeconfig = join(directory, "config")
-      writeFileSync(kubeconfig, JSON.stringify({
-        apiVersion: "v1", kind: "Config", "current-context": "here",
-        clusters: [{ name: "c", cluster: { server: "https://127.0.0.1:1" } }], users: [{ name: "u", user: { token: "t" } }], contexts: [{ name: "here", context: { cluster: "c", user: "u" } }]
-      }))
+      writeFileSync(
+        kubeconfig,
+        JSON.stringify({
+          apiVersion: "v1",
+          kind: "Config",
+          "current-context": "here",
+          clusters: [{ name: "c", cluster: { server: "https://127.0.0.1:1" } }],
+          users: [{ name: "u", user: { token: "t" } }],
+          contexts: [{ name: "here", context: { cluster: "c", user: "u" } }]
+        })
+      )
       for (const args of [["get", "tasks"], ["get", "a-task"], ["logs", "a-task"], ["cancel", "a-task"]]) {
         const answer = yield* typed({ KUBECONFIG: kubeconfig }, ...args)
-        expect([answer.code, answer.said]).toEqual([4, expect.stringMatching(/^error: Cannot (?:get|list) .*: the API server gave no usable answer \(https:\/\/127\.0\.0\.1:1: .*ECONNREFUSED.*\); check that the cluster is up and reachable\.$/u)])
+        expect([answer.code, answer.said]).toEqual([
+          4,
+          expect.stringMatching(
+            /^error: Cannot (?:get|list) .*: the API server gave no usable answer \(https:\/\/127\.0\.0\.1:1: .*ECONNREFUSED.*\); check that the cluster is up and reachable\.$/u
+          )
+        ])
       }
       const none = yield* typed({ KUBECONFIG: join(directory, "nope") }, "get", "tasks")
-      expect([none.code, none.said]).toEqual([2, `error: No kubeconfig can be read at ${join(directory, "nope")}; name one that is there with KUBECONFIG.`])
+      expect([none.code, none.said]).toEqual([
+        2,
+        `error: No kubeconfig can be read at ${join(directory, "nope")}; name one that is there with KUBECONFIG.`
+      ])
       const other = yield* typed({ KUBECONFIG: kubeconfig }, "get", "tasks", "--context", "there")
       expect([other.code, other.said]).toEqual([2, "error: The kubeconfig has no usable context there (it has: here); name one of them."])
       rmSync(directory, { recursive: true })
@@ -144,8 +277,18 @@ describe("help", () => {
         "  Start with:  agent-job run DIR --workspace NAME"
       ])
       const headings = out.split("\n").filter((line) => /^[A-Z][A-Z' ]+:?$/u.test(line))
-      expect(headings).toEqual(["DESCRIPTION", "USAGE", "RUNS:", "INSTALLATION:", "INSIDE A TASK'S POD:", "EXAMPLES", "FLAGS OF EVERY COMMAND"])
-      expect(out).toContain("Exit codes: 0 success, 1 the run failed, 2 bad input, 3 nothing there, 4 server or cluster unreachable, 5 token refused, 6 cancelled or discarded.")
+      expect(headings).toEqual([
+        "DESCRIPTION",
+        "USAGE",
+        "RUNS:",
+        "INSTALLATION:",
+        "INSIDE A TASK'S POD:",
+        "EXAMPLES",
+        "FLAGS OF EVERY COMMAND"
+      ])
+      expect(out).toContain(
+        "Exit codes: 0 success, 1 the run failed, 2 bad input, 3 nothing there, 4 server or cluster unreachable, 5 token refused, 6 cancelled or discarded."
+      )
     }))
   it.effect("of a command shows its own flags only", () =>
     Effect.gen(function*() {
@@ -173,7 +316,11 @@ describe("docs/cli.md", () => {
 describe("the version", () => {
   it.effect("is that of package.json, with the Node it runs on", () =>
     Effect.gen(function*() {
-      expect(JSON.parse((yield* typed({}, "version", "-o", "json")).out)).toEqual({ version: "0.1.0", node: process.versions.node, platform: `${process.platform}/${process.arch}` })
+      expect(JSON.parse((yield* typed({}, "version", "-o", "json")).out)).toEqual({
+        version: "0.1.0",
+        node: process.versions.node,
+        platform: `${process.platform}/${process.arch}`
+      })
     }))
   it.effect.each(["--version", "-v"])("is short with %s", (flag) =>
     Effect.gen(function*() {

@@ -25,14 +25,17 @@ const directoryWith = (files: Readonly<Record<string, string>>) =>
 const unpacked = (bytes: Uint8Array) =>
   Stream.succeed(new Uint8Array(gunzipSync(bytes))).pipe(
     Stream.pipeThroughChannel(Tar.decode()),
-    Stream.mapEffect(({ body, header }) => Effect.map(Stream.mkUint8Array(body), (content) => ({ ...header, content: new TextDecoder().decode(content) }))),
+    Stream.mapEffect(({ body, header }) =>
+      Effect.map(Stream.mkUint8Array(body), (content) => ({ ...header, content: new TextDecoder().decode(content) }))
+    ),
     Stream.runCollect
   )
 
-const pathsOf = (directory: string) => Effect.gen(function*() {
-  const { bytes } = yield* archiveOf(directory)
-  return (yield* unpacked(bytes)).map(({ path, type }) => type === "Directory" ? `${path.replace(/\/$/u, "")}/` : path)
-})
+const pathsOf = (directory: string) =>
+  Effect.gen(function*() {
+    const { bytes } = yield* archiveOf(directory)
+    return (yield* unpacked(bytes)).map(({ path, type }) => type === "Directory" ? `${path.replace(/\/$/u, "")}/` : path)
+  })
 
 const refusal = (directory: string) => Effect.map(Effect.flip(archiveOf(directory)), ({ message }) => message.replaceAll(directory, "DIR"))
 
@@ -41,13 +44,23 @@ const main = { "main.tf": "output \"m\" { value = 1 }\n" }
 describe("the archive of a directory", () => {
   it.effect("has files, directories and their content, relative and in order", () =>
     Effect.gen(function*() {
-      const directory = yield* directoryWith({ ...main, "modules/card/main.tf": "# card\n", "a.tfvars": "x = 1\n", ".terraform.lock.hcl": "# locked\n" })
+      const directory = yield* directoryWith({
+        ...main,
+        "modules/card/main.tf": "# card\n",
+        "a.tfvars": "x = 1\n",
+        ".terraform.lock.hcl": "# locked\n"
+      })
       mkdirSync(join(directory, "empty"))
       const archive = yield* archiveOf(directory)
       const entries = yield* unpacked(archive.bytes)
       expect(entries.map(({ path, type }) => [path.replace(/\/$/u, ""), type])).toEqual([
-        [".terraform.lock.hcl", "File"], ["a.tfvars", "File"], ["empty", "Directory"], ["main.tf", "File"],
-        ["modules", "Directory"], ["modules/card", "Directory"], ["modules/card/main.tf", "File"]
+        [".terraform.lock.hcl", "File"],
+        ["a.tfvars", "File"],
+        ["empty", "Directory"],
+        ["main.tf", "File"],
+        ["modules", "Directory"],
+        ["modules/card", "Directory"],
+        ["modules/card/main.tf", "File"]
       ])
       expect(entries.find(({ path }) => path === "modules/card/main.tf")?.content).toBe("# card\n")
       expect({ files: archive.files, contentBytes: archive.contentBytes }).toEqual({ files: 4, contentBytes: 25 + 7 + 6 + 9 })
@@ -72,10 +85,25 @@ describe("the archive of a directory", () => {
   it.effect("leaves out .git, .terraform but for its modules, and what .terraformignore names", () =>
     Effect.gen(function*() {
       const directory = yield* directoryWith({
-        ...main, ".git/HEAD": "", ".terraform/providers/p": "", ".terraform/modules/m/main.tf": "", "sub/.git/HEAD": "",
-        "big/data.bin": "", "big/keep.tf": "", ".terraformignore": "big/\n!big/keep.tf\n"
+        ...main,
+        ".git/HEAD": "",
+        ".terraform/providers/p": "",
+        ".terraform/modules/m/main.tf": "",
+        "sub/.git/HEAD": "",
+        "big/data.bin": "",
+        "big/keep.tf": "",
+        ".terraformignore": "big/\n!big/keep.tf\n"
       })
-      expect(yield* pathsOf(directory)).toEqual([".terraform/", ".terraform/modules/", ".terraform/modules/m/", ".terraform/modules/m/main.tf", ".terraformignore", "big/keep.tf", "main.tf", "sub/"])
+      expect(yield* pathsOf(directory)).toEqual([
+        ".terraform/",
+        ".terraform/modules/",
+        ".terraform/modules/m/",
+        ".terraform/modules/m/main.tf",
+        ".terraformignore",
+        "big/keep.tf",
+        "main.tf",
+        "sub/"
+      ])
     }))
 
   it.effect("has names longer than a tar header holds, and unusual ones", () =>
@@ -94,7 +122,9 @@ describe("the archive of a directory", () => {
       symlinkSync("gone.tf", join(directory, "dangling.tf"))
       const entries = yield* unpacked((yield* archiveOf(directory)).bytes)
       expect(entries.filter(({ type }) => type === "Symlink").map(({ linkTarget, path }) => [path, linkTarget])).toEqual([
-        ["a", "modules/a"], ["dangling.tf", "gone.tf"], ["modules/a/up.tf", "../../main.tf"]
+        ["a", "modules/a"],
+        ["dangling.tf", "gone.tf"],
+        ["modules/a/up.tf", "../../main.tf"]
       ])
     }))
 
@@ -115,7 +145,9 @@ describe("what cannot be archived", () => {
     Effect.gen(function*() {
       const directory = yield* directoryWith(main)
       symlinkSync(target, join(directory, "odd.tf"))
-      expect(yield* refusal(directory)).toBe(`odd.tf is a link to ${target}, outside of the directory; put a copy in its place, or name it in .terraformignore.`)
+      expect(yield* refusal(directory)).toBe(
+        `odd.tf is a link to ${target}, outside of the directory; put a copy in its place, or name it in .terraformignore.`
+      )
     }))
 
   it.effect("is a link that leads out by way of another link", () =>
@@ -126,7 +158,9 @@ describe("what cannot be archived", () => {
       // By its letters it ends in in/deep; followed, one level above the directory.
       const target = `in/deep/up/../${basename(elsewhere)}/secret.tf`
       symlinkSync(target, join(directory, "odd.tf"))
-      expect(yield* refusal(directory)).toBe(`odd.tf is a link to ${target}, outside of the directory; put a copy in its place, or name it in .terraformignore.`)
+      expect(yield* refusal(directory)).toBe(
+        `odd.tf is a link to ${target}, outside of the directory; put a copy in its place, or name it in .terraformignore.`
+      )
     }))
 
   it.effect("can be named in .terraformignore", () =>
@@ -140,7 +174,11 @@ describe("what cannot be archived", () => {
     Effect.gen(function*() {
       const directory = yield* directoryWith(main)
       yield* Effect.acquireRelease(
-        Effect.promise(() => new Promise<ReturnType<typeof createServer>>((resolve) => { const server = createServer().listen(join(directory, "s"), () => resolve(server)) })),
+        Effect.promise(() =>
+          new Promise<ReturnType<typeof createServer>>((resolve) => {
+            const server = createServer().listen(join(directory, "s"), () => resolve(server))
+          })
+        ),
         (server) => Effect.promise(() => new Promise((resolve) => server.close(resolve)))
       )
       expect(yield* refusal(directory)).toBe("s is neither a file, a directory nor a link; name it in .terraformignore.")
@@ -149,7 +187,9 @@ describe("what cannot be archived", () => {
   it.effect("is a directory without a configuration", () =>
     Effect.gen(function*() {
       const directory = yield* directoryWith({ "README.md": "", "sub/main.tf": "" })
-      expect(yield* refusal(directory)).toBe("There is no configuration in DIR: no file there ends in .tf or .tofu; name the directory that has them.")
+      expect(yield* refusal(directory)).toBe(
+        "There is no configuration in DIR: no file there ends in .tf or .tofu; name the directory that has them."
+      )
     }))
 
   it.effect("is a directory that is not there, or a file", () =>
@@ -167,7 +207,13 @@ describe("what cannot be archived", () => {
 
 describe("a link's target", () => {
   it.each([
-    ["a/b.tf", "c.tf", true], ["a/b.tf", "../c.tf", true], ["a/b.tf", "../../c.tf", false], ["b.tf", "..", false], ["b.tf", "..c", true], ["b.tf", "/a", false], ["a/b", "..", true]
+    ["a/b.tf", "c.tf", true],
+    ["a/b.tf", "../c.tf", true],
+    ["a/b.tf", "../../c.tf", false],
+    ["b.tf", "..", false],
+    ["b.tf", "..c", true],
+    ["b.tf", "/a", false],
+    ["a/b", "..", true]
   ])("of %s, %s, stays inside: %s", (path, target, inside) => expect(staysInside(path, target)).toBe(inside))
 })
 

@@ -7,7 +7,9 @@ import { dirname, join } from "node:path"
 import { contentsOf } from "../../src/cli/base-contents.ts"
 
 let folder = ""
-beforeEach(() => { folder = mkdtempSync(join(tmpdir(), "base-")) })
+beforeEach(() => {
+  folder = mkdtempSync(join(tmpdir(), "base-"))
+})
 afterEach(() => rmSync(folder, { recursive: true }))
 
 const elsewhere = "https://git.example.com/agent-job//kustomize"
@@ -30,8 +32,10 @@ const contents = (reference: string, files: ByPath, links: ByPath, out = "out") 
   return contentsOf({ reference, chosen: true }, join(folder, out))
 }
 
-const isClosed = (reference: string, files: ByPath = {}, links: ByPath = {}): boolean => Effect.runSync(contents(reference, files, links)).closed
-const refusal = (reference: string, files: ByPath, links: ByPath): string => Effect.runSync(Effect.flip(contents(reference, files, links))).message
+const isClosed = (reference: string, files: ByPath = {}, links: ByPath = {}): boolean =>
+  Effect.runSync(contents(reference, files, links)).closed
+const refusal = (reference: string, files: ByPath, links: ByPath): string =>
+  Effect.runSync(Effect.flip(contents(reference, files, links))).message
 
 describe("a base elsewhere", () => {
   it.each([
@@ -47,28 +51,71 @@ describe("a base elsewhere", () => {
 
 describe("a base on this machine", () => {
   it.each<{ given: string; closed: boolean; files: ByPath }>([
-    { given: "names the component", closed: true, files: { "mine/kustomization.yaml": listing(`${elsewhere}/components/restricted-egress?ref=v0.1.0`) } },
-    { given: "names another", closed: false, files: { "mine/kustomization.yaml": listing(`${elsewhere}/components/restrict-metadata?ref=v0.1.0`) } },
-    { given: "names it in a comment", closed: false, files: { "mine/kustomization.yaml": `components:\n# - ${elsewhere}/components/restricted-egress?ref=v0.1.0\n` } },
-    { given: "is over the overlay for production", closed: true, files: { "mine/kustomization.yaml": `resources: ["${elsewhere}/overlays/production?ref=v0.1.0"]` } },
+    {
+      given: "names the component",
+      closed: true,
+      files: { "mine/kustomization.yaml": listing(`${elsewhere}/components/restricted-egress?ref=v0.1.0`) }
+    },
+    {
+      given: "names another",
+      closed: false,
+      files: { "mine/kustomization.yaml": listing(`${elsewhere}/components/restrict-metadata?ref=v0.1.0`) }
+    },
+    {
+      given: "names it in a comment",
+      closed: false,
+      files: { "mine/kustomization.yaml": `components:\n# - ${elsewhere}/components/restricted-egress?ref=v0.1.0\n` }
+    },
+    {
+      given: "is over the overlay for production",
+      closed: true,
+      files: { "mine/kustomization.yaml": `resources: ["${elsewhere}/overlays/production?ref=v0.1.0"]` }
+    },
     {
       given: "is over another that names a copy of it",
       closed: true,
-      files: { "mine/kustomization.yaml": "resources: [../team]", "team/kustomization.yml": listing("../components/restricted-egress"), "components/restricted-egress/kustomization.yaml": "" }
+      files: {
+        "mine/kustomization.yaml": "resources: [../team]",
+        "team/kustomization.yml": listing("../components/restricted-egress"),
+        "components/restricted-egress/kustomization.yaml": ""
+      }
     },
     {
       given: "has a component that names one beside it",
       closed: true,
-      files: { "mine/kustomization.yaml": listing("../components/all"), "components/all/Kustomization": listing("../restricted-egress"), "components/restricted-egress/kustomization.yaml": "" }
+      files: {
+        "mine/kustomization.yaml": listing("../components/all"),
+        "components/all/Kustomization": listing("../restricted-egress"),
+        "components/restricted-egress/kustomization.yaml": ""
+      }
     },
-    { given: "is over one for production that does not", closed: false, files: { "mine/kustomization.yaml": "resources: [../kustomize/overlays/production]", "kustomize/overlays/production/kustomization.yaml": listing() } },
-    { given: "is over one that is over itself", closed: false, files: { "mine/kustomization.yaml": "resources: [../team]", "team/kustomization.yaml": "resources: [../mine, .]" } },
+    {
+      given: "is over one for production that does not",
+      closed: false,
+      files: {
+        "mine/kustomization.yaml": "resources: [../kustomize/overlays/production]",
+        "kustomize/overlays/production/kustomization.yaml": listing()
+      }
+    },
+    {
+      given: "is over one that is over itself",
+      closed: false,
+      files: { "mine/kustomization.yaml": "resources: [../team]", "team/kustomization.yaml": "resources: [../mine, .]" }
+    },
     {
       given: "lists a folder with a folder of the name of a kustomization beside the file",
       closed: true,
-      files: { "mine/kustomization.yaml": "resources: [../team]", "team/kustomization.yaml/a.md": "", "team/Kustomization": listing(`${elsewhere}/components/restricted-egress?ref=v0.1.0`) }
+      files: {
+        "mine/kustomization.yaml": "resources: [../team]",
+        "team/kustomization.yaml/a.md": "",
+        "team/Kustomization": listing(`${elsewhere}/components/restricted-egress?ref=v0.1.0`)
+      }
     },
-    { given: "lists a folder with only a folder of that name", closed: false, files: { "mine/kustomization.yaml": "resources: [../team]", "team/Kustomization/a.md": "" } },
+    {
+      given: "lists a folder with only a folder of that name",
+      closed: false,
+      files: { "mine/kustomization.yaml": "resources: [../team]", "team/Kustomization/a.md": "" }
+    },
     { given: "lists files", closed: false, files: { "mine/kustomization.yaml": "resources: [a.yaml, missing.yaml]", "mine/a.yaml": "" } },
     { given: "is none that kustomize would take", closed: false, files: { "mine/kustomization.yaml": "resources: [" } }
   ])("closes all egress, $closed, where it $given", ({ closed, files }) => expect(isClosed("../mine", files)).toBe(closed))
@@ -80,16 +127,30 @@ describe("a base behind a link", () => {
     {
       given: "lists what is beside the place where the link leads",
       closed: true,
-      files: { "real/mine/kustomization.yaml": "resources: [../team]", "real/team/kustomization.yaml": listing("../../kustomize/components/restricted-egress"), ...egress },
+      files: {
+        "real/mine/kustomization.yaml": "resources: [../team]",
+        "real/team/kustomization.yaml": listing("../../kustomize/components/restricted-egress"),
+        ...egress
+      },
       links: { mine: "real/mine" }
     },
     {
       given: "has a namesake of that beside the link",
       closed: false,
-      files: { "real/mine/kustomization.yaml": "resources: [../team]", "real/team/kustomization.yaml": listing(), "team/kustomization.yaml": listing("../kustomize/components/restricted-egress"), ...egress },
+      files: {
+        "real/mine/kustomization.yaml": "resources: [../team]",
+        "real/team/kustomization.yaml": listing(),
+        "team/kustomization.yaml": listing("../kustomize/components/restricted-egress"),
+        ...egress
+      },
       links: { mine: "real/mine" }
     },
-    { given: "lists a link to the component", closed: true, files: { "mine/kustomization.yaml": listing("../closed"), ...egress }, links: { closed: "kustomize/components/restricted-egress" } },
+    {
+      given: "lists a link to the component",
+      closed: true,
+      files: { "mine/kustomization.yaml": listing("../closed"), ...egress },
+      links: { closed: "kustomize/components/restricted-egress" }
+    },
     {
       given: "lists the component in a folder that is a link",
       closed: true,
@@ -106,7 +167,13 @@ describe("a base behind a link", () => {
 
 describe("a base that cannot be read", () => {
   it.each<{ given: string; at: string; why: string; files: ByPath; links: ByPath }>([
-    { given: "its own kustomization leads to itself", at: "mine", why: "too many symbolic links encountered", files: {}, links: { "mine/kustomization.yaml": "kustomization.yaml" } },
+    {
+      given: "its own kustomization leads to itself",
+      at: "mine",
+      why: "too many symbolic links encountered",
+      files: {},
+      links: { "mine/kustomization.yaml": "kustomization.yaml" }
+    },
     {
       given: "that of what it lists leads to itself",
       at: "team",
@@ -114,10 +181,22 @@ describe("a base that cannot be read", () => {
       files: { "mine/kustomization.yaml": "resources: [../team]" },
       links: { "team/kustomization.yaml": "kustomization.yaml" }
     },
-    { given: "that of what it lists is there but gives nothing", at: "team", why: "EIO: i/o error, read", files: { "mine/kustomization.yaml": "resources: [../team]" }, links: { "team/kustomization.yml": "/proc/self/mem" } }
-  ])("is refused, with the place and what to do, where $given", ({ at, why, files, links }) =>
-    expect(refusal("../mine", files, links)).toBe(`Cannot read the kustomization in ${join(folder, at)} (${why}); correct that, or name another base with --base.`))
+    {
+      given: "that of what it lists is there but gives nothing",
+      at: "team",
+      why: "EIO: i/o error, read",
+      files: { "mine/kustomization.yaml": "resources: [../team]" },
+      links: { "team/kustomization.yml": "/proc/self/mem" }
+    }
+  ])(
+    "is refused, with the place and what to do, where $given",
+    ({ at, why, files, links }) =>
+      expect(refusal("../mine", files, links)).toBe(
+        `Cannot read the kustomization in ${join(folder, at)} (${why}); correct that, or name another base with --base.`
+      )
+  )
 
   it("is refused as well for a component beside it", () =>
-    expect(refusal("../base", { "base/kustomization.yaml": "" }, { "components/persistence/kustomization.yaml": "kustomization.yaml" })).toContain(join(folder, "components/persistence")))
+    expect(refusal("../base", { "base/kustomization.yaml": "" }, { "components/persistence/kustomization.yaml": "kustomization.yaml" }))
+      .toContain(join(folder, "components/persistence")))
 })

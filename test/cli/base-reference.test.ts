@@ -7,7 +7,9 @@ import { join, resolve } from "node:path"
 import { baseReference } from "../../src/cli/base-reference.ts"
 
 let folder = ""
-beforeEach(() => { folder = mkdtempSync(join(tmpdir(), "base-")) })
+beforeEach(() => {
+  folder = mkdtempSync(join(tmpdir(), "base-"))
+})
 afterEach(() => rmSync(folder, { recursive: true }))
 
 /** For an overlay beside it. */
@@ -16,12 +18,18 @@ const reference = (out = "out") => baseReference(Option.some(join(folder, "mine"
 /** Each makes what it is called by at this path. */
 const made = {
   "a file": (path: string) => writeFileSync(path, ""),
-  "a link to a file": (path: string) => { writeFileSync(join(folder, "file"), ""); symlinkSync(join(folder, "file"), path) },
+  "a link to a file": (path: string) => {
+    writeFileSync(join(folder, "file"), "")
+    symlinkSync(join(folder, "file"), path)
+  },
   "a folder": (path: string) => mkdirSync(path),
   "a link to itself": (path: string) => symlinkSync(path, path)
 }
 
-interface Case { readonly what: keyof typeof made; readonly name: string }
+interface Case {
+  readonly what: keyof typeof made
+  readonly name: string
+}
 
 const put = ({ what, name }: Case): void => {
   mkdirSync(join(folder, "mine"))
@@ -56,7 +64,9 @@ describe("a directory as base", () => {
     put(given)
     expect(Effect.runSync(Effect.flip(reference()))).toMatchObject({
       _tag: "BadInput",
-      message: `There is no kustomization.yaml that can be read in ${join(folder, "mine")}; name the base with --base: a directory, or https://HOST/OWNER/agent-job//kustomize/base?ref=v0.1.0.`
+      message: `There is no kustomization.yaml that can be read in ${
+        join(folder, "mine")
+      }; name the base with --base: a directory, or https://HOST/OWNER/agent-job//kustomize/base?ref=v0.1.0.`
     })
   })
 })

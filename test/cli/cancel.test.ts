@@ -9,10 +9,23 @@ it.live("a run that its cancel does not end says what does, and is ended by forc
     const agentJob = (...args: ReadonlyArray<string>) => ran({ AGENT_JOB_URL: url, AGENT_JOB_TOKEN: userToken }, ...args)
     const id = yield* person(url).start("demo")
     yield* agent(url).take
-    expect(yield* agentJob("cancel", id, "--force")).toMatchObject({ out: "", error: `error: The run ${id} is planning, and nobody has asked it to stop; ask first: agent-job cancel ${id}\n` })
-    expect(yield* agentJob("cancel", id)).toMatchObject({ code: 0, out: `${id} is asked to stop; see how it ends with: agent-job get ${id}\n` })
+    expect(yield* agentJob("cancel", id, "--force")).toMatchObject({
+      out: "",
+      error: `error: The run ${id} is planning, and nobody has asked it to stop; ask first: agent-job cancel ${id}\n`
+    })
+    expect(yield* agentJob("cancel", id)).toMatchObject({
+      code: 0,
+      out: `${id} is asked to stop; see how it ends with: agent-job get ${id}\n`
+    })
     expect((yield* agentJob("get", id)).out).toContain(`agent-job cancel ${id} --force`)
-    expect(yield* agentJob("cancel", id, "--force")).toMatchObject({ code: 0, out: `${id} is ended; see what is known of it with: agent-job get ${id}\n` })
+    expect(yield* agentJob("cancel", id, "--force")).toMatchObject({
+      code: 0,
+      out: `${id} is ended; see what is known of it with: agent-job get ${id}\n`
+    })
     expect((yield* person(url).view(id)).status).toBe("canceled")
-    expect(yield* agentJob("cancel", id)).toEqual({ code: 1, out: "", error: `error: ${id} is canceled already; there is nothing to cancel.\n` })
+    expect(yield* agentJob("cancel", id)).toEqual({
+      code: 1,
+      out: "",
+      error: `error: ${id} is canceled already; there is nothing to cancel.\n`
+    })
   }))

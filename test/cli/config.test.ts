@@ -13,35 +13,51 @@ const file = (name: string, text: string): string => {
   writeFileSync(join(directory, name), text)
   return join(directory, name)
 }
-const base = file("base.yaml", "agent:\n  image: { tag: \"1.2\" }\n  token: s3cret\ntask:\n  worker:\n    extraEnv: { A: worker }\ncontroller:\n  resources: { limits: { cpu: 2 } }\n")
-const top = file("values.yaml", "agent:\n  image:\n    tag: \"1.3\"\nglobal: { extraEnv: { B: all } }\ncontroller:\n  resources:\n    limits: null\n")
-const bad = file("bad.yaml", "agent:\n  imag: {}\n  dataDir: data\ntask:\n  limits:\n    total: 0\n  runner:\n    image: { pullPolicy: Sometimes }\n")
+const base = file(
+  "base.yaml",
+  "agent:\n  image: { tag: \"1.2\" }\n  token: s3cret\ntask:\n  worker:\n    extraEnv: { A: worker }\ncontroller:\n  resources: { limits: { cpu: 2 } }\n"
+)
+const top = file(
+  "values.yaml",
+  "agent:\n  image:\n    tag: \"1.3\"\nglobal: { extraEnv: { B: all } }\ncontroller:\n  resources:\n    limits: null\n"
+)
+const bad = file(
+  "bad.yaml",
+  "agent:\n  imag: {}\n  dataDir: data\ntask:\n  limits:\n    total: 0\n  runner:\n    image: { pullPolicy: Sometimes }\n"
+)
 const late = file("late.yaml", "task:\n  runner:\n    resources:\n      requests:\n        cpu: 9\n")
 
 /** Without the directory, whose length is also in the width of columns. */
 const plain = (text: string): string => text.replaceAll(`${directory}/`, "").replaceAll(/(?<=\S) {2,}/gu, "   ")
-const config = (...args: ReadonlyArray<string>) => Effect.map(ran({}, "config", ...args), ({ code, error, out }) => ({ code, out: plain(out), error: plain(error) }))
+const config = (...args: ReadonlyArray<string>) =>
+  Effect.map(ran({}, "config", ...args), ({ code, error, out }) => ({ code, out: plain(out), error: plain(error) }))
 const explained = (...args: ReadonlyArray<string>) => config("explain", "-f", base, "-f", top, ...args)
 
 describe("agent-job config explain", () => {
   it.effect("says the value, where it is set, and what that overrode", () =>
     Effect.gen(function*() {
-      expect(yield* explained("agent.image.tag")).toEqual({ code: 0, error: "", out: [
-        "agent.image.tag: Tag of the image of controller and worker; empty: the chart's application version.",
-        "",
-        "VALUE   SET BY   STATE",
-        `"1.3"   values.yaml:3:5   holds`,
-        `"1.2"   base.yaml:2:12   overridden`,
-        `""   the defaults   overridden`,
-        "",
-        `In effect: "1.3".`,
-        ""
-      ].join("\n") })
+      expect(yield* explained("agent.image.tag")).toEqual({
+        code: 0,
+        error: "",
+        out: [
+          "agent.image.tag: Tag of the image of controller and worker; empty: the chart's application version.",
+          "",
+          "VALUE   SET BY   STATE",
+          `"1.3"   values.yaml:3:5   holds`,
+          `"1.2"   base.yaml:2:12   overridden`,
+          `""   the defaults   overridden`,
+          "",
+          `In effect: "1.3".`,
+          ""
+        ].join("\n")
+      })
     }))
   it.effect("says which key is in effect instead of an empty one", () =>
     Effect.gen(function*() {
       expect((yield* explained("task.worker.image.tag")).out).toContain(`\nIn effect: "1.3", from agent.image.tag (values.yaml:3:5).\n`)
-      expect((yield* explained("task.worker.extraEnv")).out).toContain(`\nIn effect: {"B":"all","A":"worker"}, from task.worker.extraEnv (base.yaml:6:5) over global.extraEnv (values.yaml:4:11).\n`)
+      expect((yield* explained("task.worker.extraEnv")).out).toContain(
+        `\nIn effect: {"B":"all","A":"worker"}, from task.worker.extraEnv (base.yaml:6:5) over global.extraEnv (values.yaml:4:11).\n`
+      )
     }))
   it.effect("says that a key around it takes it away", () =>
     Effect.gen(function*() {
@@ -79,27 +95,41 @@ describe("agent-job config explain", () => {
         description: expect.stringContaining("Tag"),
         value: "1.3",
         effective: { value: "1.3", from: [{ key: "agent.image.tag", layer: "values.yaml", line: 3, column: 5, value: "1.3" }] },
-        history: [{ layer: "values.yaml", line: 3, column: 5, value: "1.3" }, { layer: "base.yaml", line: 2, column: 12, value: "1.2" }, { layer: "defaults", value: "" }]
+        history: [{ layer: "values.yaml", line: 3, column: 5, value: "1.3" }, { layer: "base.yaml", line: 2, column: 12, value: "1.2" }, {
+          layer: "defaults",
+          value: ""
+        }]
       })
-      expect(parse((yield* explained("task", "-o", "yaml")).out)).toMatchObject({ key: "task", keys: [{ key: "task.worker.extraEnv.A", value: "worker" }] })
+      expect(parse((yield* explained("task", "-o", "yaml")).out)).toMatchObject({
+        key: "task",
+        keys: [{ key: "task.worker.extraEnv.A", value: "worker" }]
+      })
     }))
   it.effect("names the nearest key for one that is none, with exit code 2", () =>
     Effect.gen(function*() {
-      expect(yield* explained("task.worker.imag")).toEqual({ code: 2, out: "", error: "error: There is no key task.worker.imag; did you mean task.worker.image?\n" })
+      expect(yield* explained("task.worker.imag")).toEqual({
+        code: 2,
+        out: "",
+        error: "error: There is no key task.worker.imag; did you mean task.worker.image?\n"
+      })
     }))
 })
 
 describe("agent-job config validate", () => {
   it.effect("lists everything that is wrong at once, each with file, line and column, and exits with 2", () =>
     Effect.gen(function*() {
-      expect(yield* config("validate", "-f", base, "-f", bad)).toEqual({ code: 2, out: "", error: [
-        "error: base.yaml, bad.yaml cannot be used; correct this and try again:",
-        `  bad.yaml:2:3 agent.imag: unknown key, did you mean "image"?`,
-        "  bad.yaml:3:3 agent.dataDir: must be an absolute path",
-        "  bad.yaml:6:5 task.limits.total: must be a value greater than or equal to 1",
-        `  bad.yaml:8:14 task.runner.image.pullPolicy: must be "Always", "IfNotPresent" or "Never"`,
-        ""
-      ].join("\n") })
+      expect(yield* config("validate", "-f", base, "-f", bad)).toEqual({
+        code: 2,
+        out: "",
+        error: [
+          "error: base.yaml, bad.yaml cannot be used; correct this and try again:",
+          `  bad.yaml:2:3 agent.imag: unknown key, did you mean "image"?`,
+          "  bad.yaml:3:3 agent.dataDir: must be an absolute path",
+          "  bad.yaml:6:5 task.limits.total: must be a value greater than or equal to 1",
+          `  bad.yaml:8:14 task.runner.image.pullPolicy: must be "Always", "IfNotPresent" or "Never"`,
+          ""
+        ].join("\n")
+      })
     }))
   it.effect("tells what Kubernetes would refuse only later, for programs too", () =>
     Effect.gen(function*() {
@@ -107,7 +137,13 @@ describe("agent-job config validate", () => {
       expect([code, JSON.parse(out)]).toEqual([2, {
         valid: false,
         files: ["late.yaml"],
-        faults: [{ file: "late.yaml", line: 3, column: 5, path: "task.runner.resources.limits.cpu", message: "4000m is less than the request of 9; lower task.runner.resources.requests.cpu too" }]
+        faults: [{
+          file: "late.yaml",
+          line: 3,
+          column: 5,
+          path: "task.runner.resources.limits.cpu",
+          message: "4000m is less than the request of 9; lower task.runner.resources.requests.cpu too"
+        }]
       }])
       expect(error).toContain("late.yaml:3:5 task.runner.resources.limits.cpu: 4000m is less than the request of 9")
     }))
@@ -116,11 +152,14 @@ describe("agent-job config validate", () => {
       expect(yield* config("validate", "-f", base, "-f", top)).toEqual({
         code: 0,
         error: "",
-        out: "base.yaml: 4 keys\nvalues.yaml: 3 keys\nAll good: every key is known and has a value that it may have, and none contradicts another. What is inside affinity, sidecars and volumes, which are as in a Pod, the API server checks.\n"
+        out:
+          "base.yaml: 4 keys\nvalues.yaml: 3 keys\nAll good: every key is known and has a value that it may have, and none contradicts another. What is inside affinity, sidecars and volumes, which are as in a Pod, the API server checks.\n"
       })
     }))
   it.effect("names a file that is not there", () =>
     Effect.gen(function*() {
-      expect((yield* config("validate", "-f", join(directory, "nope.yaml"))).error).toContain("nope.yaml cannot be read: no such file or directory")
+      expect((yield* config("validate", "-f", join(directory, "nope.yaml"))).error).toContain(
+        "nope.yaml cannot be read: no such file or directory"
+      )
     }))
 })

@@ -19,15 +19,28 @@ const environment = { KUBECONFIG: process.env.KUBECONFIG ?? "" }
 const examinedIn = Effect.fnUntraced(function*(environment: Record<string, string>, ...args: ReadonlyArray<string>) {
   const { config } = yield* Installation
   const { code, error, out } = yield* run(["doctor", "--namespace", config.namespace, "-o", "json", ...args], environment)
-  const checks: ReadonlyArray<{ readonly name: string; readonly outcome: string; readonly message: string }> = out === "" ? [] : JSON.parse(out).checks
-  return { code, error, outcomes: Object.fromEntries(checks.map(({ name, outcome }) => [name, outcome])), messages: checks.map(({ message }) => message).join("\n") }
+  const checks: ReadonlyArray<{ readonly name: string; readonly outcome: string; readonly message: string }> = out === ""
+    ? []
+    : JSON.parse(out).checks
+  return {
+    code,
+    error,
+    outcomes: Object.fromEntries(checks.map(({ name, outcome }) => [name, outcome])),
+    messages: checks.map(({ message }) => message).join("\n")
+  }
 })
 
 const examined = examinedIn(environment, "--no-pods")
 
 /** As kubectl sees it: there are nodes, and the usual runtime of each can give Pods users of their own. */
 const allNodesHaveUsers = Effect.map(
-  Effect.promise(() => kubectl(["get", "nodes", "--output=jsonpath={range .items[*]}{.metadata.name} {.status.runtimeHandlers[?(@.name==\"\")].features.userNamespaces}{\"\\n\"}{end}"])),
+  Effect.promise(() =>
+    kubectl([
+      "get",
+      "nodes",
+      "--output=jsonpath={range .items[*]}{.metadata.name} {.status.runtimeHandlers[?(@.name==\"\")].features.userNamespaces}{\"\\n\"}{end}"
+    ])
+  ),
   (lines) => lines.trim() !== "" && lines.trim().split("\n").every((line) => line.endsWith(" true"))
 )
 
@@ -44,8 +57,19 @@ const kubelet = Effect.fnUntraced(function*(reaches: (probe: string, target: Tar
   const over = (pod: KubernetesObject) => ({
     phase: "Succeeded",
     containerStatuses: [{
-      name: "probe", image: "i", imageID: "i", ready: false, restartCount: 0,
-      state: { terminated: { exitCode: 0, message: JSON.stringify(environmentOf(pod).map((target) => ({ ...target, first: reaches(probeOf(pod), target), last: reaches(probeOf(pod), target) }))) } }
+      name: "probe",
+      image: "i",
+      imageID: "i",
+      ready: false,
+      restartCount: 0,
+      state: {
+        terminated: {
+          exitCode: 0,
+          message: JSON.stringify(
+            environmentOf(pod).map((target) => ({ ...target, first: reaches(probeOf(pod), target), last: reaches(probeOf(pod), target) }))
+          )
+        }
+      }
     }]
   })
   const turn = Effect.gen(function*() {
@@ -61,7 +85,10 @@ const kubelet = Effect.fnUntraced(function*(reaches: (probe: string, target: Tar
 const apiServer = [{ address: "kubernetes.default.svc", port: 443 }]
 const isListener = ({ port }: { readonly port: number }) => port === 8083
 
-layer(installation({ admissionPolicies: { enabled: true }, restrictMetadataService: true }), { timeout: 60_000, excludeTestServices: true })("the doctor", (it) => {
+layer(installation({ admissionPolicies: { enabled: true }, restrictMetadataService: true }), {
+  timeout: 60_000,
+  excludeTestServices: true
+})("the doctor", (it) => {
   it.effect("finds nothing wrong with an installation that was just made", () =>
     Effect.gen(function*() {
       const { config } = yield* Installation
@@ -82,7 +109,14 @@ layer(installation({ admissionPolicies: { enabled: true }, restrictMetadataServi
     Effect.gen(function*() {
       const { config: { namespace, taskNamespace } } = yield* Installation
       yield* made("delete", "validatingadmissionpolicybinding", `agent-job-task-pod.${taskNamespace}`)
-      yield* made("patch", "validatingadmissionpolicy", `agent-job-task-status.${taskNamespace}`, "--type=merge", "-p", JSON.stringify({ spec: { failurePolicy: "Ignore" } }))
+      yield* made(
+        "patch",
+        "validatingadmissionpolicy",
+        `agent-job-task-status.${taskNamespace}`,
+        "--type=merge",
+        "-p",
+        JSON.stringify({ spec: { failurePolicy: "Ignore" } })
+      )
       const { code, error, outcomes } = yield* examined
       expect([code, outcomes["admission policies"]]).toEqual([1, "failed"])
       expect(error).toMatch(/^error: 1 of 6 checks failed: admission policies\.$/mu)
@@ -90,14 +124,22 @@ layer(installation({ admissionPolicies: { enabled: true }, restrictMetadataServi
       yield* made("create", "rolebinding", "-n", taskNamespace, "too-much", "--role=too-much", `--serviceaccount=${namespace}:agent-job`)
       yield* made("delete", "rolebinding", "-n", taskNamespace, "agent-job-task")
       const again = yield* examined
-      expect(again.outcomes).toMatchObject({ [`what ${namespace}/agent-job may do`]: "failed", [`what ${taskNamespace}/agent-job-task may do`]: "failed" })
+      expect(again.outcomes).toMatchObject({
+        [`what ${namespace}/agent-job may do`]: "failed",
+        [`what ${taskNamespace}/agent-job-task may do`]: "failed"
+      })
       expect(again.messages).toContain(`it may get secrets in ${taskNamespace}`)
-      expect(again.messages).toContain(`it may not get atasks in ${taskNamespace}, watch atasks in ${taskNamespace}, update atasks/status in ${taskNamespace}`)
+      expect(again.messages).toContain(
+        `it may not get atasks in ${taskNamespace}, watch atasks in ${taskNamespace}, update atasks/status in ${taskNamespace}`
+      )
     }))
 
   it.effect("needs to be told where the installation is", () =>
     Effect.gen(function*() {
-      expect(yield* run(["doctor", "--namespace", "nowhere", "--no-pods"], environment)).toMatchObject({ code: 2, error: expect.stringContaining("There is no ConfigMap nowhere/agent-job-config") })
+      expect(yield* run(["doctor", "--namespace", "nowhere", "--no-pods"], environment)).toMatchObject({
+        code: 2,
+        error: expect.stringContaining("There is no ConfigMap nowhere/agent-job-config")
+      })
     }))
 
   describe("of somebody who may not do it all", () => {
@@ -108,10 +150,16 @@ layer(installation({ admissionPolicies: { enabled: true }, restrictMetadataServi
       yield* made("create", "role", "-n", namespace, "examiner", "--verb=get", "--resource=configmaps")
       yield* made("create", "rolebinding", "-n", namespace, "examiner", "--role=examiner", `--serviceaccount=${namespace}:examiner`)
       const { clusters } = JSON.parse(yield* made("config", "view", "--minify", "--raw", "-o", "json"))
-      const folder = yield* Effect.acquireRelease(Effect.sync(() => mkdtempSync(join(tmpdir(), "doctor-"))), (_) => Effect.sync(() => rmSync(_, { recursive: true })))
+      const folder = yield* Effect.acquireRelease(
+        Effect.sync(() => mkdtempSync(join(tmpdir(), "doctor-"))),
+        (_) => Effect.sync(() => rmSync(_, { recursive: true }))
+      )
       const user = { name: "examiner", user: { token: yield* tokenOf(namespace, "examiner") } }
       const context = { name: "examiner", context: { cluster: clusters[0].name, user: "examiner" } }
-      writeFileSync(join(folder, "kubeconfig"), JSON.stringify({ apiVersion: "v1", kind: "Config", clusters, users: [user], contexts: [context], "current-context": "examiner" }))
+      writeFileSync(
+        join(folder, "kubeconfig"),
+        JSON.stringify({ apiVersion: "v1", kind: "Config", clusters, users: [user], contexts: [context], "current-context": "examiner" })
+      )
       return { KUBECONFIG: join(folder, "kubeconfig") }
     })
 
@@ -121,36 +169,68 @@ layer(installation({ admissionPolicies: { enabled: true }, restrictMetadataServi
         const environment = yield* examiner
         const barred = yield* examinedIn(environment)
         expect([barred.code, barred.error]).toEqual([0, ""])
-        expect(barred.outcomes).toMatchObject({ "the CustomResourceDefinition": "unknown", "user namespaces": "unknown", "network policies are enforced": "unknown" })
+        expect(barred.outcomes).toMatchObject({
+          "the CustomResourceDefinition": "unknown",
+          "user namespaces": "unknown",
+          "network policies are enforced": "unknown"
+        })
         expect(barred.messages).toMatch(/^Cannot list networkpolicies in .*is forbidden.*; grant it to this identity/mu)
 
-        yield* made("create", "role", "-n", taskNamespace, "prober", "--verb=get,list,create,delete", "--resource=pods,networkpolicies.networking.k8s.io")
+        yield* made(
+          "create",
+          "role",
+          "-n",
+          taskNamespace,
+          "prober",
+          "--verb=get,list,create,delete",
+          "--resource=pods,networkpolicies.networking.k8s.io"
+        )
         yield* made("create", "rolebinding", "-n", taskNamespace, "prober", "--role=prober", `--serviceaccount=${namespace}:examiner`)
         yield* kubelet((probe, target) => target.port === 443 || (isListener(target) && probe !== "closed"))
         const unmarked = yield* examinedIn(environment)
         expect([unmarked.code, unmarked.error]).toEqual([0, ""])
-        expect(unmarked.outcomes).toMatchObject({ "network policies are enforced": "ok", "metadata services are closed to tasks": "ok", "the proof of isolation": "unknown" })
+        expect(unmarked.outcomes).toMatchObject({
+          "network policies are enforced": "ok",
+          "metadata services are closed to tasks": "ok",
+          "the proof of isolation": "unknown"
+        })
         expect(unmarked.messages).toMatch(/^Cannot get Lease .*is forbidden/mu)
       }).pipe(Effect.scoped), 60_000)
   })
 
   describe("and its Pods", () => {
-    it.effect("tell a network that enforces policies from one that only takes them, and leave nothing behind", () =>
-      Effect.gen(function*() {
-        const { config } = yield* Installation
-        const kubernetes = yield* Kubernetes
-        const examine = (reaches: (probe: string, target: Targets[number]) => boolean) =>
-          Effect.gen(function*() {
-            yield* kubelet(reaches)
-            const found = yield* Effect.scoped(examineNetwork(config, apiServer))
-            return Option.match(found, { onNone: () => [], onSome: (_) => networkChecks(config, _, apiServer, false).map(({ outcome }) => outcome) })
-          }).pipe(Effect.scoped)
-        expect(yield* examine((probe, target) => target.port === 443 || (isListener(target) && probe !== "closed"))).toEqual(["ok", "ok", "warning", "ok"])
-        expect(yield* examine((_, target) => target.port === 443 || isListener(target))).toEqual(["failed", "unknown", "warning", "ok"])
-        const { taskNamespace: namespace } = config
-        expect((yield* kubernetes.list(networkPolicies, { namespace, labelSelector: "scalr.io/doctor" })).items).toEqual([])
-        expect((yield* kubernetes.list(pods, { namespace, labelSelector: "scalr.io/doctor" })).items.filter(({ metadata }) => metadata.deletionTimestamp === undefined)).toEqual([])
-      }), 60_000)
+    it.effect(
+      "tell a network that enforces policies from one that only takes them, and leave nothing behind",
+      () =>
+        Effect.gen(function*() {
+          const { config } = yield* Installation
+          const kubernetes = yield* Kubernetes
+          const examine = (reaches: (probe: string, target: Targets[number]) => boolean) =>
+            Effect.gen(function*() {
+              yield* kubelet(reaches)
+              const found = yield* Effect.scoped(examineNetwork(config, apiServer))
+              return Option.match(found, {
+                onNone: () => [],
+                onSome: (_) => networkChecks(config, _, apiServer, false).map(({ outcome }) => outcome)
+              })
+            }).pipe(Effect.scoped)
+          expect(yield* examine((probe, target) => target.port === 443 || (isListener(target) && probe !== "closed"))).toEqual([
+            "ok",
+            "ok",
+            "warning",
+            "ok"
+          ])
+          expect(yield* examine((_, target) => target.port === 443 || isListener(target))).toEqual(["failed", "unknown", "warning", "ok"])
+          const { taskNamespace: namespace } = config
+          expect((yield* kubernetes.list(networkPolicies, { namespace, labelSelector: "scalr.io/doctor" })).items).toEqual([])
+          expect(
+            (yield* kubernetes.list(pods, { namespace, labelSelector: "scalr.io/doctor" })).items.filter(({ metadata }) =>
+              metadata.deletionTimestamp === undefined
+            )
+          ).toEqual([])
+        }),
+      60_000
+    )
 
     it.effect("are taken where Pod Security is restricted, and one of them is selected as a task is", () =>
       Effect.gen(function*() {
@@ -158,8 +238,14 @@ layer(installation({ admissionPolicies: { enabled: true }, restrictMetadataServi
         const kubernetes = yield* Kubernetes
         yield* kubelet((_, target) => isListener(target))
         yield* Effect.forkScoped(Effect.scoped(examineNetwork(config, apiServer)))
-        const { items } = yield* kubernetes.list(pods, { namespace: config.taskNamespace, labelSelector: "scalr.io/probe=task" }).pipe(Effect.repeat({ until: ({ items }) => items.length > 0, schedule: Schedule.spaced("50 millis") }))
-        expect(items[0]?.metadata.labels).toMatchObject({ "app.kubernetes.io/name": "agent-job", "app.kubernetes.io/instance": "agent-job", "app.kubernetes.io/component": "task" })
+        const { items } = yield* kubernetes.list(pods, { namespace: config.taskNamespace, labelSelector: "scalr.io/probe=task" }).pipe(
+          Effect.repeat({ until: ({ items }) => items.length > 0, schedule: Schedule.spaced("50 millis") })
+        )
+        expect(items[0]?.metadata.labels).toMatchObject({
+          "app.kubernetes.io/name": "agent-job",
+          "app.kubernetes.io/instance": "agent-job",
+          "app.kubernetes.io/component": "task"
+        })
       }).pipe(Effect.scoped), 60_000)
   })
 })

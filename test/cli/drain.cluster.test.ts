@@ -17,13 +17,20 @@ const drain = Effect.fnUntraced(function*(...flags: ReadonlyArray<string>) {
   return ["drain", "--controller-namespace", namespace, "--namespace", namespace, ...flags]
 })
 const metrics = (port: number) => Effect.promise(async () => (await fetch(`http://127.0.0.1:${port}/metrics`)).text())
-const isDraining = { phase: "Queued", reason: "Draining", message: "Nothing new starts while the cluster is drained; agent-job drain --undo ends that." }
+const isDraining = {
+  phase: "Queued",
+  reason: "Draining",
+  message: "Nothing new starts while the cluster is drained; agent-job drain --undo ends that."
+}
 
 layer(TaskCluster, { excludeTestServices: true, timeout: "60 seconds" })("agent-job drain", (it) => {
   it.effect("without a controller is exit code 3", () =>
     Effect.gen(function*() {
       const { code, error } = yield* run(yield* drain(), environment)
-      expect([code, error]).toEqual([3, expect.stringContaining("so no controller ever ran there; say which is meant with --name and --controller-namespace.")])
+      expect([code, error]).toEqual([
+        3,
+        expect.stringContaining("so no controller ever ran there; say which is meant with --name and --controller-namespace.")
+      ])
     }))
 
   it.effect("lets nothing begin, over a restart of the controller, until it is ended; what has begun goes on", () =>
@@ -33,7 +40,12 @@ layer(TaskCluster, { excludeTestServices: true, timeout: "60 seconds" })("agent-
         yield* createTask("before", { stage: "apply" })
         yield* untilLaunched("before")
         const { code, out } = yield* run(yield* drain(), environment)
-        expect([code, out]).toEqual([0, expect.stringMatching(/^Drained since .*: nothing new starts in .*\.\nStill running: 1 that change something, 0 that plan\.\n {2}before {3}demo {3}apply {3}\d+s\nTo end this: agent-job drain --undo\n$/u)])
+        expect([code, out]).toEqual([
+          0,
+          expect.stringMatching(
+            /^Drained since .*: nothing new starts in .*\.\nStill running: 1 that change something, 0 that plan\.\n {2}before {3}demo {3}apply {3}\d+s\nTo end this: agent-job drain --undo\n$/u
+          )
+        ])
         yield* createTask("during", { workspace: WorkspaceName.make("other") })
         expect(yield* untilStatus("during", ({ phase }) => phase === "Queued")).toMatchObject(isDraining)
         expect(yield* metrics(healthPort)).toMatch(/^agent_job_draining(?:\{.*\})? 1$/mu)
@@ -62,7 +74,8 @@ layer(TaskCluster, { excludeTestServices: true, timeout: "60 seconds" })("agent-
       yield* untilLaunched("planning")
       const waiting = yield* agentJob(yield* drain("--wait"), environment)
       yield* waiting.until(/Waits for .*changing \(destroy\)/u)
-      yield* Effect.forEach((yield* jobNames).filter((name) => !name.includes("planning")), (name) => Effect.flatMap(Kubernetes, (kubernetes) => kubernetes.delete(jobs, { name, namespace })), { discard: true })
+      yield* Effect.forEach((yield* jobNames).filter((name) => !name.includes("planning")), (name) =>
+        Effect.flatMap(Kubernetes, (kubernetes) => kubernetes.delete(jobs, { name, namespace })), { discard: true })
       const { code, out } = yield* waiting.ended
       expect(code).toBe(0)
       expect(out).toContain("Still running: 0 that change something,")
@@ -76,11 +89,17 @@ layer(TaskCluster, { excludeTestServices: true, timeout: "60 seconds" })("agent-
       yield* runController()
       const kubernetes = yield* Kubernetes
       const config = { metadata: { name: "agent-job-config", namespace }, data: { "values.yaml": "task: { namespace: \"\" }" } }
-      yield* Effect.acquireRelease(kubernetes.create(configMaps, config), () => Effect.ignore(kubernetes.delete(configMaps, config.metadata)))
+      yield* Effect.acquireRelease(
+        kubernetes.create(configMaps, config),
+        () => Effect.ignore(kubernetes.delete(configMaps, config.metadata))
+      )
       yield* createTask("beside", { stage: "apply", workspace: WorkspaceName.make("beside") })
       yield* untilLaunched("beside")
       const { code, out } = yield* run(["drain", "--controller-namespace", namespace], environment)
-      expect([code, out]).toEqual([0, expect.stringMatching(new RegExp(`nothing new starts in ${namespace}\\.\n[^]* beside +beside +apply `, "u"))])
+      expect([code, out]).toEqual([
+        0,
+        expect.stringMatching(new RegExp(`nothing new starts in ${namespace}\\.\n[^]* beside +beside +apply `, "u"))
+      ])
       yield* run(yield* drain("--undo"), environment)
     }).pipe(Effect.scoped))
 
@@ -89,8 +108,17 @@ layer(TaskCluster, { excludeTestServices: true, timeout: "60 seconds" })("agent-
       const { namespace } = yield* Tasks
       yield* runController()
       const here = ["drain", "--controller-namespace", namespace]
-      expect(yield* run(here, environment)).toMatchObject({ code: 2, out: "", error: `error: There is no ConfigMap ${namespace}/agent-job-config; give --name and --controller-namespace of the installation, or with --namespace where its tasks are.\n` })
-      expect(yield* run([...here, "-n", "nowhere"], environment)).toMatchObject({ code: 3, out: "", error: "error: There is no namespace nowhere, so no task runs there; say with --namespace where the tasks are.\n" })
+      expect(yield* run(here, environment)).toMatchObject({
+        code: 2,
+        out: "",
+        error:
+          `error: There is no ConfigMap ${namespace}/agent-job-config; give --name and --controller-namespace of the installation, or with --namespace where its tasks are.\n`
+      })
+      expect(yield* run([...here, "-n", "nowhere"], environment)).toMatchObject({
+        code: 3,
+        out: "",
+        error: "error: There is no namespace nowhere, so no task runs there; say with --namespace where the tasks are.\n"
+      })
       expect(drainedSince(annotationsOf(yield* leaderLease({ name: "agent-job", namespace })))).toEqual(Option.none())
       expect(yield* run([...here, "--undo"], environment)).toMatchObject({ code: 0 })
     }).pipe(Effect.scoped))
@@ -99,7 +127,10 @@ layer(TaskCluster, { excludeTestServices: true, timeout: "60 seconds" })("agent-
     Effect.gen(function*() {
       const made = yield* directory
       const url = yield* serve(made)
-      yield* runController({ values: { agent: { url, tokenExistingSecret: { name: "pool-token" } } }, poolTokenFile: join(made, "pool.token") })
+      yield* runController({
+        values: { agent: { url, tokenExistingSecret: { name: "pool-token" } } },
+        poolTokenFile: join(made, "pool.token")
+      })
       const taken = yield* person(url).start("taken")
       yield* untilLaunched(`${taken}-plan`) // so it asks for more by now
       yield* run(yield* drain(), environment)

@@ -3,7 +3,14 @@ import { age, elapsed } from "../../src/cli/elapsed.ts"
 
 describe("elapsed", () => {
   it.each([
-    [0, "0.0s"], [349, "0.3s"], [59_940, "59.9s"], [59_960, "1m00s"], [65_000, "1m05s"], [3_599_000, "59m59s"], [3_720_000, "1h02m"], [-5, "0.0s"]
+    [0, "0.0s"],
+    [349, "0.3s"],
+    [59_940, "59.9s"],
+    [59_960, "1m00s"],
+    [65_000, "1m05s"],
+    [3_599_000, "59m59s"],
+    [3_720_000, "1h02m"],
+    [-5, "0.0s"]
   ])("says %d milliseconds as %s", (milliseconds, said) => expect(elapsed(milliseconds)).toBe(said))
 })
 

@@ -16,7 +16,10 @@ export interface Part {
   readonly until?: Deferred.Deferred<void>
 }
 
-export interface Play { readonly plan: Part; readonly apply?: Part }
+export interface Play {
+  readonly plan: Part
+  readonly apply?: Part
+}
 
 const plan = "a saved plan"
 
@@ -47,24 +50,32 @@ const isCancelled = (url: string, id: string) => Effect.map(agent(url).cancellat
 const untilCancelled = (url: string, id: string): Effect.Effect<"cancelled"> =>
   Effect.flatMap(isCancelled(url, id), (yes) => yes ? Effect.succeed("cancelled" as const) : untilCancelled(url, id))
 
-const push = (url: string, assignment: Assignment, { outputs, serial }: NonNullable<Part["state"]>) => Effect.gen(function*() {
-  const at = worker(url, assignment)
-  const { json } = yield* at.lock("lock-1")
-  yield* at.pushState({ version: 4, terraform_version: "1.12.6", serial, lineage: "a-lineage", outputs, resources: [] }, "lock-1", json.epoch)
-  yield* at.unlock("lock-1")
-})
+const push = (url: string, assignment: Assignment, { outputs, serial }: NonNullable<Part["state"]>) =>
+  Effect.gen(function*() {
+    const at = worker(url, assignment)
+    const { json } = yield* at.lock("lock-1")
+    yield* at.pushState(
+      { version: 4, terraform_version: "1.12.6", serial, lineage: "a-lineage", outputs, resources: [] },
+      "lock-1",
+      json.epoch
+    )
+    yield* at.unlock("lock-1")
+  })
 
 const act = Effect.fnUntraced(function*(url: string, assignment: Assignment, { log, result, state, until }: Part) {
   const at = worker(url, assignment)
   yield* at.as("GET", "/api/task/v1/assignment")
   let offset = 0
-  const say = (text: string) => Effect.suspend(() => {
-    const from = offset
-    offset += Buffer.byteLength(text)
-    return at.log(from, text)
-  })
+  const say = (text: string) =>
+    Effect.suspend(() => {
+      const from = offset
+      offset += Buffer.byteLength(text)
+      return at.log(from, text)
+    })
   yield* Effect.forEach(log.slice(0, -1), say)
-  const ended = until === undefined ? "went on" : yield* Effect.raceFirst(Effect.as(Deferred.await(until), "went on" as const), untilCancelled(url, assignment.id))
+  const ended = until === undefined
+    ? "went on"
+    : yield* Effect.raceFirst(Effect.as(Deferred.await(until), "went on" as const), untilCancelled(url, assignment.id))
   if (ended === "cancelled") {
     yield* say("Interrupted, the state is saved.\n")
     yield* at.result(cancelled)

@@ -16,7 +16,8 @@ export interface Release {
 }
 
 /** Of chart 0.5.59: its labels have a key twice, and names are literals. */
-const firstManifest = ({ name, namespace }: Release): string => `---
+const firstManifest = ({ name, namespace }: Release): string =>
+  `---
 # Source: agent-job/templates/serviceaccount.yaml
 apiVersion: v1
 kind: ServiceAccount
@@ -63,13 +64,28 @@ metadata:
 const packed = (payload: unknown): string => Buffer.from(gzipSync(JSON.stringify(payload)).toString("base64")).toString("base64")
 
 const payloadOf = (release: Release): object => {
-  const { chart, config = null, crds = [], defaults = {}, manifest = firstManifest(release), name, namespace, status = "deployed", version = 1 } = release
+  const {
+    chart,
+    config = null,
+    crds = [],
+    defaults = {},
+    manifest = firstManifest(release),
+    name,
+    namespace,
+    status = "deployed",
+    version = 1
+  } = release
   return {
     name,
     namespace,
     version,
     info: { status },
-    chart: { metadata: { name: "agent-job", version: "0.5.59", appVersion: "0.54.0", ...chart }, values: defaults, templates: [], files: crds.map((crd, index) => ({ name: `crds/${index}.yaml`, data: Buffer.from(crd).toString("base64") })) },
+    chart: {
+      metadata: { name: "agent-job", version: "0.5.59", appVersion: "0.54.0", ...chart },
+      values: defaults,
+      templates: [],
+      files: crds.map((crd, index) => ({ name: `crds/${index}.yaml`, data: Buffer.from(crd).toString("base64") }))
+    },
     config,
     manifest
   }
@@ -82,7 +98,11 @@ export const releaseSecret = (of: Release, release = packed(payloadOf(of))) => {
     apiVersion: "v1",
     kind: "Secret",
     type: "helm.sh/release.v1",
-    metadata: { name: `sh.helm.release.v1.${name}.v${version}`, namespace, labels: { owner: "helm", name, status, version: String(version) } },
+    metadata: {
+      name: `sh.helm.release.v1.${name}.v${version}`,
+      namespace,
+      labels: { owner: "helm", name, status, version: String(version) }
+    },
     data: { release }
   }
 }

@@ -5,13 +5,22 @@ const none = { unsaved: [], unsavedCount: 0, unknown: [], unknownCount: 0 }
 
 describe("what a stage left", () => {
   it("is named, with how many more there are", () =>
-    expect(leftOver({ ...none, unsaved: [{ action: "create", address: "time_sleep.a", idKey: "id", id: "1" }], unsavedCount: 5, unknown: [{ action: "delete", address: "time_sleep.b" }], unknownCount: 1 })).toEqual([
+    expect(
+      leftOver({
+        ...none,
+        unsaved: [{ action: "create", address: "time_sleep.a", idKey: "id", id: "1" }],
+        unsavedCount: 5,
+        unknown: [{ action: "delete", address: "time_sleep.b" }],
+        unknownCount: 1
+      })
+    ).toEqual([
       "Made, but not in the state:",
       "  time_sleep.a [id=1]",
       "  and 4 more",
       "Begun, with an end that nobody saw; look whether it is there:",
       "  time_sleep.b (delete)"
     ]))
-  it("may be more than the journal could hold", () => expect(leftOver({ ...none, incomplete: true })).toEqual(["The journal of this stage was full, so there may be more."]))
+  it("may be more than the journal could hold", () =>
+    expect(leftOver({ ...none, incomplete: true })).toEqual(["The journal of this stage was full, so there may be more."]))
   it("is nothing of a stage whose state has it all", () => expect(leftOver(none)).toEqual([]))
 })

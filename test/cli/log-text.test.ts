@@ -46,7 +46,10 @@ describe("the text of a log", () => {
   })
 
   const pieces = Schema.Array(Schema.Literals(["é", "日本", "\x1b[31m", "\x1b[0m", "plain", "\n", "\x1b]0;t\x07", "🙂", "\x1b[2K"]))
-  it.prop("is the same however the bytes are cut", [Arbitrary.schema(pieces), Arbitrary.schema(Schema.Array(Schema.Int.check(Schema.isBetween({ minimum: 1, maximum: 7 }))))], ([words, sizes]) => {
+  it.prop("is the same however the bytes are cut", [
+    Arbitrary.schema(pieces),
+    Arbitrary.schema(Schema.Array(Schema.Int.check(Schema.isBetween({ minimum: 1, maximum: 7 }))))
+  ], ([words, sizes]) => {
     const whole = bytes(words.join(""))
     const cut: Array<Uint8Array> = []
     let at = 0

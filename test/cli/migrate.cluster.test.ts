@@ -20,23 +20,41 @@ const folder = mkdtempSync(join(tmpdir(), "migrate-"))
 process.env["KUBECACHEDIR"] = join(folder, "kubectl") // it remembers definitions for ten minutes, and those of these tests are gone by then
 const kubeconfig = process.env["KUBECONFIG"] ?? ""
 
-const config = { agent: { auth: { token: "hunter2" }, url: "https://example.com" }, task: { job: { backoffLimit: 2 }, runner: { extraEnv: { DB_PASSWORD: "hunter2", REGION: "eu" } } } }
+const config = {
+  agent: { auth: { token: "hunter2" }, url: "https://example.com" },
+  task: { job: { backoffLimit: 2 }, runner: { extraEnv: { DB_PASSWORD: "hunter2", REGION: "eu" } } }
+}
 
 /** What the chart has of AgentTask, in a group of a test. */
-const definitionIn = (group: string): string => JSON.stringify({
-  apiVersion: "apiextensions.k8s.io/v1",
-  kind: "CustomResourceDefinition",
-  metadata: { name: `atasks.${group}` },
-  spec: {
-    group,
-    scope: "Namespaced",
-    names: { kind: "AgentTask", plural: "atasks", singular: "atask", shortNames: ["at"] },
-    versions: [{
-      name: "v1", served: true, storage: true, subresources: { status: {} },
-      schema: { openAPIV3Schema: { type: "object", properties: { spec: { type: "object", required: ["jobTemplate"], properties: { jobTemplate: { type: "object", "x-kubernetes-preserve-unknown-fields": true } } } } } }
-    }]
-  }
-})
+const definitionIn = (group: string): string =>
+  JSON.stringify({
+    apiVersion: "apiextensions.k8s.io/v1",
+    kind: "CustomResourceDefinition",
+    metadata: { name: `atasks.${group}` },
+    spec: {
+      group,
+      scope: "Namespaced",
+      names: { kind: "AgentTask", plural: "atasks", singular: "atask", shortNames: ["at"] },
+      versions: [{
+        name: "v1",
+        served: true,
+        storage: true,
+        subresources: { status: {} },
+        schema: {
+          openAPIV3Schema: {
+            type: "object",
+            properties: {
+              spec: {
+                type: "object",
+                required: ["jobTemplate"],
+                properties: { jobTemplate: { type: "object", "x-kubernetes-preserve-unknown-fields": true } }
+              }
+            }
+          }
+        }
+      }]
+    }
+  })
 const keptGroup = `kept${suffix}.test.agent-job.io`
 const blue: Release = { name: "blue", namespace, config, crds: [definitionIn(keptGroup)] }
 
@@ -46,12 +64,37 @@ const oldController = {
   apiVersion: "apps/v1",
   kind: "Deployment",
   metadata: { name: "scalr-agent-controller", namespace },
-  spec: { selector: { matchLabels: labels }, template: { metadata: { labels }, spec: { nodeSelector: { "test/nowhere": "true" }, containers: [{ name: "controller", image: "none" }] } } }
+  spec: {
+    selector: { matchLabels: labels },
+    template: {
+      metadata: { labels },
+      spec: { nodeSelector: { "test/nowhere": "true" }, containers: [{ name: "controller", image: "none" }] }
+    }
+  }
 }
 
 /** What the new controller has made of a run, or somebody put into Git. */
-const task = (name: string, ofPool: boolean) => ({ apiVersion: "scalr.io/v1", kind: "AgentTask", metadata: { name, namespace }, spec: { workspace: name, stage: "plan", ...ofPool ? { pool: { url: "https://example.com", runId: "run-0123456789abcdef", tokenSecret: { name } }, source: { pool: { archiveSha256: "0".repeat(64) } } } : { source: { inline: { "main.tf": "" } } } } })
-const claimed = { status: { phase: "Succeeded", claim: { podUid: "5f0c2c4e-0000-4000-8000-000000000000", nonce: "n", epoch: 0, at: "2026-01-01T00:00:00Z" } } }
+const task = (name: string, ofPool: boolean) => ({
+  apiVersion: "scalr.io/v1",
+  kind: "AgentTask",
+  metadata: { name, namespace },
+  spec: {
+    workspace: name,
+    stage: "plan",
+    ...ofPool
+      ? {
+        pool: { url: "https://example.com", runId: "run-0123456789abcdef", tokenSecret: { name } },
+        source: { pool: { archiveSha256: "0".repeat(64) } }
+      }
+      : { source: { inline: { "main.tf": "" } } }
+  }
+})
+const claimed = {
+  status: {
+    phase: "Succeeded",
+    claim: { podUid: "5f0c2c4e-0000-4000-8000-000000000000", nonce: "n", epoch: 0, at: "2026-01-01T00:00:00Z" }
+  }
+}
 
 const store = (of: Release, data?: string) => kubectl(["create", "-f", "-"], JSON.stringify(releaseSecret(of, data)))
 const images = ["--image", "registry.example.com/agent-job:0.1.0", "--runner-image", "registry.example.com/agent-job-runner:0.1.0"]
@@ -60,10 +103,17 @@ const migrate = (release: string, environment = { KUBECONFIG: kubeconfig }, out 
 
 /** Of a page, the commands of one of its sections, as they are written. */
 const commandsOf = (out: string, heading: RegExp): string =>
-  readFileSync(join(folder, out, "MIGRATION.md"), "utf8").split(/^(?=##)/mu).filter((_) => heading.test(_)).join("").split("\n").filter((line) => line.startsWith("    ")).map((line) => line.slice(4)).join("\n")
+  readFileSync(join(folder, out, "MIGRATION.md"), "utf8").split(/^(?=##)/mu).filter((_) => heading.test(_)).join("").split("\n").filter((
+    line
+  ) => line.startsWith("    ")).map((line) => line.slice(4)).join("\n")
 /** What is not there: helm, a controller to drain, a node that makes Pods run, and registries. */
-const stubs = ["helm() { echo helm \"$@\"; }", "agent-job() { echo agent-job \"$@\"; }", "kubectl() { case \" $* \" in *\" rollout \"*) ;; *\" run \"*) command kubectl \"${@/#--[ar][tm]*/--dry-run=server}\" ;; *) command kubectl \"$@\" ;; esac; }"]
-const typed = async (commands: string) => (await promisify(execFile)("bash", ["-c", ["set -eo pipefail", ...stubs, commands].join("\n")])).stdout.trim().split("\n")
+const stubs = [
+  "helm() { echo helm \"$@\"; }",
+  "agent-job() { echo agent-job \"$@\"; }",
+  "kubectl() { case \" $* \" in *\" rollout \"*) ;; *\" run \"*) command kubectl \"${@/#--[ar][tm]*/--dry-run=server}\" ;; *) command kubectl \"$@\" ;; esac; }"
+]
+const typed = async (commands: string) =>
+  (await promisify(execFile)("bash", ["-c", ["set -eo pipefail", ...stubs, commands].join("\n")])).stdout.trim().split("\n")
 
 beforeAll(async () => {
   await kubectl(["create", "namespace", namespace])
@@ -82,7 +132,8 @@ afterAll(async () => {
   await kubectl(["delete", "--ignore-not-found", "--wait=false", "crd", `atasks.${keptGroup}`])
 })
 
-const filesOf = (path: string): Readonly<Record<string, string>> => Object.fromEntries(readdirSync(path).map((name) => [name, readFileSync(join(path, name), "utf8")]))
+const filesOf = (path: string): Readonly<Record<string, string>> =>
+  Object.fromEntries(readdirSync(path).map((name) => [name, readFileSync(join(path, name), "utf8")]))
 
 describe("a release of the chart", () => {
   it.live("becomes an overlay with the values of its newest deployed revision, and without its secrets", () =>
@@ -93,8 +144,20 @@ describe("a release of the chart", () => {
       const files = filesOf(join(folder, "blue"))
       expect(Object.keys(files)).toEqual(expect.arrayContaining(["MIGRATION.md", "kustomization.yaml", "values.yaml"]))
       expect(parse(files["values.yaml"] ?? "")).toEqual({
-        agent: { image: { repository: "registry.example.com/agent-job", tag: "0.1.0" }, tokenExistingSecret: { name: "blue-token" }, url: "https://example.com" },
-        task: { job: { backoffLimit: 2 }, namespace: "", runner: { image: { repository: "registry.example.com/agent-job-runner", tag: "0.1.0" }, extraEnv: { REGION: "eu" }, extraEnvFrom: [{ secretRef: { name: "blue-runner-env" } }] } }
+        agent: {
+          image: { repository: "registry.example.com/agent-job", tag: "0.1.0" },
+          tokenExistingSecret: { name: "blue-token" },
+          url: "https://example.com"
+        },
+        task: {
+          job: { backoffLimit: 2 },
+          namespace: "",
+          runner: {
+            image: { repository: "registry.example.com/agent-job-runner", tag: "0.1.0" },
+            extraEnv: { REGION: "eu" },
+            extraEnvFrom: [{ secretRef: { name: "blue-runner-env" } }]
+          }
+        }
       })
       expect(out + JSON.stringify(files)).not.toContain("hunter2")
       const objects = yield* Effect.promise(() => build(join(folder, "blue")))
@@ -109,24 +172,47 @@ describe("a release of the chart", () => {
       const out = join(folder, "anew")
       yield* migrate("blue", undefined, out)
       const page = readFileSync(join(out, "MIGRATION.md"), "utf8")
-      expect(yield* run(["overlay", "--values", join(out, "values.yaml"), "--name", "blue", "--namespace", namespace, "--out", out])).toMatchObject({ code: 0, error: "" })
+      expect(yield* run(["overlay", "--values", join(out, "values.yaml"), "--name", "blue", "--namespace", namespace, "--out", out]))
+        .toMatchObject({ code: 0, error: "" })
       expect(readFileSync(join(out, "MIGRATION.md"), "utf8")).toBe(page)
       expect(yield* migrate("blue", undefined, out, [...images, "--url", "https://ours.example.com"])).toMatchObject({ code: 0, error: "" })
       expect(readFileSync(join(out, "MIGRATION.md"), "utf8")).toContain("asks the server at https://ours.example.com")
     }))
 
   it.live.each([
-    { chosen: [], says: "No image of the chart can run here, since its agent is another program; build both images with make image, and name them with --image and --runner-image." },
-    { chosen: images.slice(0, 2), says: "No image of the chart can run here, since its agent is another program; build both images with make image, and name them with --image and --runner-image." },
-    { chosen: ["--image", "registry.example.com:5000/agent-job", ...images.slice(2)], says: "--image registry.example.com:5000/agent-job is no image with its tag; write it like registry.example.com/agent-job:0.1.0." }
-  ])("is not moved without images that can run here: $chosen", ({ chosen, says }) =>
-    Effect.map(migrate("blue", undefined, undefined, chosen), (answer) => expect(answer).toEqual({ code: 2, out: "", error: `error: ${says}\n` })))
+    {
+      chosen: [],
+      says:
+        "No image of the chart can run here, since its agent is another program; build both images with make image, and name them with --image and --runner-image."
+    },
+    {
+      chosen: images.slice(0, 2),
+      says:
+        "No image of the chart can run here, since its agent is another program; build both images with make image, and name them with --image and --runner-image."
+    },
+    {
+      chosen: ["--image", "registry.example.com:5000/agent-job", ...images.slice(2)],
+      says: "--image registry.example.com:5000/agent-job is no image with its tag; write it like registry.example.com/agent-job:0.1.0."
+    }
+  ])(
+    "is not moved without images that can run here: $chosen",
+    ({ chosen, says }) =>
+      Effect.map(
+        migrate("blue", undefined, undefined, chosen),
+        (answer) => expect(answer).toEqual({ code: 2, out: "", error: `error: ${says}\n` })
+      )
+  )
 
   it.live("hands its secrets over by a pipe that shows none of them", () =>
     Effect.gen(function*() {
       yield* migrate("blue", undefined, join(folder, "again"))
-      expect(yield* Effect.promise(() => typed(commandsOf("again", /^### 1\./u)))).toEqual(["secret/blue-token serverside-applied", "secret/blue-runner-env serverside-applied"])
-      const secret = JSON.parse(yield* Effect.promise(() => kubectl(["-n", namespace, "get", "secret", "blue-token", "-o", "json"]))) as { readonly data: object }
+      expect(yield* Effect.promise(() => typed(commandsOf("again", /^### 1\./u)))).toEqual([
+        "secret/blue-token serverside-applied",
+        "secret/blue-runner-env serverside-applied"
+      ])
+      const secret = JSON.parse(yield* Effect.promise(() => kubectl(["-n", namespace, "get", "secret", "blue-token", "-o", "json"]))) as {
+        readonly data: object
+      }
       expect(secret.data).toEqual({ token: Buffer.from("hunter2").toString("base64") })
     }))
 
@@ -135,21 +221,43 @@ describe("a release of the chart", () => {
       yield* migrate("blue", undefined, join(folder, "elsewhere"), [...images, "--url", "https://ours.example.com"])
       writeFileSync(join(folder, "pool.token"), "theirs")
       const make = commandsOf("elsewhere", /^### \d\. Make the Secret `blue-token`/u)
-      expect(yield* Effect.promise(() => typed([`cd ${folder}`, make, make].join("\n")))).toEqual(["secret/blue-token serverside-applied", "secret/blue-token serverside-applied"])
-      expect(yield* Effect.promise(() => kubectl(["-n", namespace, "get", "secret", "blue-token", "-o", "jsonpath={.data}"]))).toBe(JSON.stringify({ token: Buffer.from("theirs").toString("base64") }))
+      expect(yield* Effect.promise(() => typed([`cd ${folder}`, make, make].join("\n")))).toEqual([
+        "secret/blue-token serverside-applied",
+        "secret/blue-token serverside-applied"
+      ])
+      expect(yield* Effect.promise(() => kubectl(["-n", namespace, "get", "secret", "blue-token", "-o", "jsonpath={.data}"]))).toBe(
+        JSON.stringify({ token: Buffer.from("theirs").toString("base64") })
+      )
     }))
 
   it.live("is handed over by the commands of its page, as they are written; only helm and a node are not there", () =>
     Effect.gen(function*() {
       yield* Effect.promise(() => kubectl(["apply", "--server-side", "--force-conflicts", "-f", "kustomize/crd/crd.yaml"]))
       yield* Effect.promise(() => kubectl(["create", "-f", "-"], JSON.stringify(oldController)))
-      yield* Effect.promise(() => kubectl(["-n", namespace, "wait", "--for=create", "--timeout=30s", "pod", "-l", "app.kubernetes.io/instance=blue"]))
+      yield* Effect.promise(() =>
+        kubectl(["-n", namespace, "wait", "--for=create", "--timeout=30s", "pod", "-l", "app.kubernetes.io/instance=blue"])
+      )
       yield* migrate("blue", undefined, join(folder, "handed"))
       const told = yield* Effect.promise(() => typed(commandsOf("handed", /^### \d/u)))
-      const marks = ["secret/blue-token serverside-applied", "pod/blue-trial created (server dry run)", "pod/blue-trial-runner created (server dry run)", "deployment.apps/scalr-agent-controller scaled", "customresourcedefinition.apiextensions.k8s.io/atasks.scalr.io serverside-applied", "deployment.apps/blue-controller serverside-applied", `helm -n ${namespace} uninstall blue --keep-history --wait`]
+      const marks = [
+        "secret/blue-token serverside-applied",
+        "pod/blue-trial created (server dry run)",
+        "pod/blue-trial-runner created (server dry run)",
+        "deployment.apps/scalr-agent-controller scaled",
+        "customresourcedefinition.apiextensions.k8s.io/atasks.scalr.io serverside-applied",
+        "deployment.apps/blue-controller serverside-applied",
+        `helm -n ${namespace} uninstall blue --keep-history --wait`
+      ]
       expect(told.filter((line) => marks.includes(line))).toEqual(marks)
-      yield* Effect.promise(() => kubectl(["create", "-f", "-"], [task("waits", true), task("over", true), task("of-git", false)].map((_) => JSON.stringify(_)).join("\n")))
-      yield* Effect.promise(() => kubectl(["-n", namespace, "patch", "atasks.scalr.io/over", "--subresource=status", "--type=merge", "-p", JSON.stringify(claimed)]))
+      yield* Effect.promise(() =>
+        kubectl(
+          ["create", "-f", "-"],
+          [task("waits", true), task("over", true), task("of-git", false)].map((_) => JSON.stringify(_)).join("\n")
+        )
+      )
+      yield* Effect.promise(() =>
+        kubectl(["-n", namespace, "patch", "atasks.scalr.io/over", "--subresource=status", "--type=merge", "-p", JSON.stringify(claimed)])
+      )
       expect(yield* Effect.promise(() => typed(commandsOf("handed", /^### (From the new|To the release)/u)))).toEqual([
         `agent-job drain --name blue --controller-namespace ${namespace} --namespace ${namespace}`,
         `agenttask.scalr.io "waits" deleted from ${namespace} namespace`,
@@ -161,13 +269,40 @@ describe("a release of the chart", () => {
     }))
 
   it.live.each([
-    { release: "nope", code: 3, says: () => `There is no Helm release nope in namespace ${namespace}, but there is blue, broken, nginx, pending, wrong; name it with --release, or another namespace with --namespace.` },
-    { release: "pending", code: 2, says: () => `The Helm release ${namespace}/pending is not deployed (revision 1 is pending-install); bring it in order with helm rollback or helm upgrade, then try again.` },
-    { release: "nginx", code: 2, says: () => `The Helm release ${namespace}/nginx is of the chart nginx 1.2.3; only releases of the chart agent-job can be moved.` },
-    { release: "broken", code: 2, says: () => `The Secret ${namespace}/sh.helm.release.v1.broken.v1 holds no Helm release that can be read; see whether helm -n ${namespace} get values broken can.` },
-    { release: "wrong", code: 2, says: () => `The values of the Helm release ${namespace}/wrong cannot be used here; correct them in the release, or in a file (helm get values -o yaml) for agent-job overlay:\n  agent.dataDir: must be an absolute path` }
-  ])("that cannot be moved is refused in a sentence: $release", ({ code, release, says }) =>
-    Effect.map(migrate(release), (answer) => expect(answer).toEqual({ code, out: "", error: `error: ${says()}\n` })))
+    {
+      release: "nope",
+      code: 3,
+      says: () =>
+        `There is no Helm release nope in namespace ${namespace}, but there is blue, broken, nginx, pending, wrong; name it with --release, or another namespace with --namespace.`
+    },
+    {
+      release: "pending",
+      code: 2,
+      says: () =>
+        `The Helm release ${namespace}/pending is not deployed (revision 1 is pending-install); bring it in order with helm rollback or helm upgrade, then try again.`
+    },
+    {
+      release: "nginx",
+      code: 2,
+      says: () => `The Helm release ${namespace}/nginx is of the chart nginx 1.2.3; only releases of the chart agent-job can be moved.`
+    },
+    {
+      release: "broken",
+      code: 2,
+      says: () =>
+        `The Secret ${namespace}/sh.helm.release.v1.broken.v1 holds no Helm release that can be read; see whether helm -n ${namespace} get values broken can.`
+    },
+    {
+      release: "wrong",
+      code: 2,
+      says: () =>
+        `The values of the Helm release ${namespace}/wrong cannot be used here; correct them in the release, or in a file (helm get values -o yaml) for agent-job overlay:\n  agent.dataDir: must be an absolute path`
+    }
+  ])(
+    "that cannot be moved is refused in a sentence: $release",
+    ({ code, release, says }) =>
+      Effect.map(migrate(release), (answer) => expect(answer).toEqual({ code, out: "", error: `error: ${says()}\n` }))
+  )
 
   it.live("whose Secrets one may not list is refused with what to ask for", () =>
     Effect.gen(function*() {
@@ -178,7 +313,8 @@ describe("a release of the chart", () => {
       expect(yield* migrate("blue", { KUBECONFIG: file })).toEqual({
         code: 5,
         out: "",
-        error: `error: You may not list Secrets in namespace ${namespace}, where Helm keeps its releases; ask for get and list on secrets there, or let somebody who has them run helm -n ${namespace} get values blue >values.yaml, and give that to agent-job overlay --values.\n`
+        error:
+          `error: You may not list Secrets in namespace ${namespace}, where Helm keeps its releases; ask for get and list on secrets there, or let somebody who has them run helm -n ${namespace} get values blue >values.yaml, and give that to agent-job overlay --values.\n`
       })
     }))
 })
@@ -187,8 +323,18 @@ describe("the CustomResourceDefinition of chart 0.5.59", () => {
   const group = `t${suffix}.test.agent-job.io`
   const theirs = definitionIn(group)
   const { metadata: { labels }, spec } = crd()
-  const ours = JSON.stringify({ apiVersion: "apiextensions.k8s.io/v1", kind: "CustomResourceDefinition", metadata: { name: `atasks.${group}`, labels }, spec: { ...spec, group } })
-  const template = JSON.stringify({ apiVersion: `${group}/v1`, kind: "AgentTask", metadata: { name: "scalr-agent-task", namespace }, spec: { jobTemplate: { spec: { backoffLimit: 7 } } } })
+  const ours = JSON.stringify({
+    apiVersion: "apiextensions.k8s.io/v1",
+    kind: "CustomResourceDefinition",
+    metadata: { name: `atasks.${group}`, labels },
+    spec: { ...spec, group }
+  })
+  const template = JSON.stringify({
+    apiVersion: `${group}/v1`,
+    kind: "AgentTask",
+    metadata: { name: "scalr-agent-task", namespace },
+    spec: { jobTemplate: { spec: { backoffLimit: 7 } } }
+  })
   afterAll(() => kubectl(["delete", "crd", `atasks.${group}`, "--wait=false"]))
 
   it("is taken over by force alone and given back by force, and what the chart made of it can still be removed", async () => {
@@ -199,7 +345,14 @@ describe("the CustomResourceDefinition of chart 0.5.59", () => {
     expect(await kubectl(["apply", "--server-side", "--force-conflicts", "-f", "-"], ours)).toContain("serverside-applied")
     // The way back: what the chart stored is whole again as soon as its own definition is.
     await kubectl(["apply", "--server-side", "--force-conflicts", "-f", "-"], theirs)
-    await kubectl(["wait", "-n", namespace, "--for=jsonpath={.spec.jobTemplate.spec.backoffLimit}=7", "--timeout=30s", `atasks.${group}/scalr-agent-task`])
+    await kubectl([
+      "wait",
+      "-n",
+      namespace,
+      "--for=jsonpath={.spec.jobTemplate.spec.backoffLimit}=7",
+      "--timeout=30s",
+      `atasks.${group}/scalr-agent-task`
+    ])
     await kubectl(["apply", "--server-side", "--force-conflicts", "-f", "-"], ours)
     await kubectl(["delete", "-n", namespace, `atasks.${group}`, "scalr-agent-task", "--timeout=30s"])
   })

@@ -12,9 +12,12 @@ const program = Completions.fromCommand(Command.make("agent-job").pipe(Command.w
 const typed = (line: string) => misread(line.split(" "), program)
 
 describe("a word with one dash", () => {
-  it.each(["logs -f -w demo", "logs -fw demo", "logs -w=demo", "logs --var a=-b", "logs -1", "logs -", "logs -- -var a", "-v", "logs -h"])("is no mistake in %j", (line) => {
-    expect(typed(line)).toBeUndefined()
-  })
+  it.each(["logs -f -w demo", "logs -fw demo", "logs -w=demo", "logs --var a=-b", "logs -1", "logs -", "logs -- -var a", "-v", "logs -h"])(
+    "is no mistake in %j",
+    (line) => {
+      expect(typed(line)).toBeUndefined()
+    }
+  )
   it.each([
     ["logs -var a=b", "There is no flag -var; did you mean --var?"],
     ["logs --follow -var=a", "There is no flag -var; did you mean --var?"],

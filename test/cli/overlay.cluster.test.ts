@@ -7,20 +7,27 @@ import { join, relative, resolve as absolute } from "node:path"
 import { overlayFiles } from "../../src/cli/overlay-files.ts"
 import { install } from "../../src/core/manifest/install.ts"
 import { overlay } from "../../src/core/overlay/overlay.ts"
-import { type ResolvedConfig, resolve } from "../../src/core/resolve.ts"
+import { resolve, type ResolvedConfig } from "../../src/core/resolve.ts"
 import type { Tree } from "../../src/schema/layers.ts"
 import { parseLayers, parseValues } from "../../src/schema/values.ts"
 import { yamlLayer } from "../../src/schema/yaml-layer.ts"
 import { configIn, fileOf, places, rowsAt } from "../core/manifest/some-values.ts"
 import { build, type Built, idOf, meaningOf } from "../kustomize/build.ts"
 
-interface Installation { readonly name: string; readonly namespace: string }
+interface Installation {
+  readonly name: string
+  readonly namespace: string
+}
 
 /** What kustomize makes of the overlay for a values file. */
 const built = async (file: Tree, of: Installation, withoutCrd = false): Promise<ReadonlyArray<Built>> => {
   const folder = await realpath(await mkdtemp(join(tmpdir(), "agent-job-overlay-")))
   try {
-    const files = overlayFiles(overlay(Result.getOrThrow(parseValues(file)), { ...of, version: "0.54.0" }, { withoutCrd }), relative(folder, absolute("kustomize/base")), "")
+    const files = overlayFiles(
+      overlay(Result.getOrThrow(parseValues(file)), { ...of, version: "0.54.0" }, { withoutCrd }),
+      relative(folder, absolute("kustomize/base")),
+      ""
+    )
     await Promise.all(Object.entries(files).map(([path, content]) => writeFile(join(folder, path), content)))
     return await build(folder)
   } finally {
@@ -28,16 +35,23 @@ const built = async (file: Tree, of: Installation, withoutCrd = false): Promise<
   }
 }
 
-const configOf = (values: Tree, of: Installation): ResolvedConfig => resolve(Result.getOrThrow(parseValues(values)), { ...of, version: "0.54.0" })
+const configOf = (values: Tree, of: Installation): ResolvedConfig =>
+  resolve(Result.getOrThrow(parseValues(values)), { ...of, version: "0.54.0" })
 
-const isConfig = ({ name }: ResolvedConfig) => ({ kind, metadata }: Built): boolean => kind === "ConfigMap" && metadata.name === `${name}-config`
+const isConfig = ({ name }: ResolvedConfig) => ({ kind, metadata }: Built): boolean =>
+  kind === "ConfigMap" && metadata.name === `${name}-config`
 
 /** The ConfigMap by what the controller reads in it; a Secret with a token is nobody's to write down. */
 const told = (objects: ReadonlyArray<object>, config: ResolvedConfig): unknown => {
   const all = objects.map((_) => JSON.parse(JSON.stringify(_)) as Built)
   const { data, ...rest } = all.find(isConfig(config)) ?? { data: {} }
-  const layers = Object.entries(data as Readonly<Record<string, string>>).sort(([a], [b]) => a < b ? -1 : 1).map(([name, text]) => Result.getOrThrow(yamlLayer(name, text)))
-  return { ...meaningOf(all.filter((_) => _.kind !== "Secret" && !isConfig(config)(_))), config: [rest, Result.getOrThrow(parseLayers(layers))] }
+  const layers = Object.entries(data as Readonly<Record<string, string>>).sort(([a], [b]) => a < b ? -1 : 1).map(([name, text]) =>
+    Result.getOrThrow(yamlLayer(name, text))
+  )
+  return {
+    ...meaningOf(all.filter((_) => _.kind !== "Secret" && !isConfig(config)(_))),
+    config: [rest, Result.getOrThrow(parseLayers(layers))]
+  }
 }
 
 const equal = async (file: Tree, of: Installation): Promise<void> => {
@@ -50,16 +64,26 @@ const equal = async (file: Tree, of: Installation): Promise<void> => {
 const valuesFiles = places.pipe(Arbitrary.map((chosen) => fileOf(rowsAt(chosen))), Arbitrary.filter((file) => configIn(file) !== undefined))
 
 const ours: Installation = { name: "agent-job", namespace: "agent-job" }
-const Installations = Schema.Struct({ name: Schema.Literals(["agent-job", "scalr", "a", "agent-job-task"]), namespace: Schema.Literals(["agent-job", "agent-job-tasks", "scalr"]) })
+const Installations = Schema.Struct({
+  name: Schema.Literals(["agent-job", "scalr", "a", "agent-job-task"]),
+  namespace: Schema.Literals(["agent-job", "agent-job-tasks", "scalr"])
+})
 
 describe("an overlay", () => {
   // Two at a time: kustomize is what takes the time.
-  it.effect.prop("builds what the same values render, whatever they are and whatever the installation is called", [valuesFiles, Installations, valuesFiles, Installations], ([file, of, other, ofOther]) =>
-    Effect.promise(() => Promise.all([equal(file, of), equal(other, ofOther)])), { arbitrary: { runs: 50 }, timeout: 300_000 })
+  it.effect.prop(
+    "builds what the same values render, whatever they are and whatever the installation is called",
+    [valuesFiles, Installations, valuesFiles, Installations],
+    ([file, of, other, ofOther]) => Effect.promise(() => Promise.all([equal(file, of), equal(other, ofOther)])),
+    { arbitrary: { runs: 50 }, timeout: 300_000 }
+  )
 
   it("has all but the definition of AgentTask where that is another installation's", async () => {
     const isDefinition = ({ kind }: Pick<Built, "kind">) => kind === "CustomResourceDefinition"
-    const [alone, all] = [await built({}, { name: "blue", namespace: "green" }, true), await built({}, { name: "blue", namespace: "green" })]
+    const [alone, all] = [
+      await built({}, { name: "blue", namespace: "green" }, true),
+      await built({}, { name: "blue", namespace: "green" })
+    ]
     expect(alone).toEqual(all.filter((_) => !isDefinition(_)))
     expect(all.filter(isDefinition)).toHaveLength(1)
   })
@@ -67,9 +91,24 @@ describe("an overlay", () => {
   it.each<{ given: string; file: Tree; of?: Installation }>([
     { given: "the defaults", file: {} },
     { given: "tasks where the base has them", file: { task: { namespace: "agent-job-tasks" } } },
-    { given: "everything the components say", file: { persistence: { enabled: true }, restrictMetadataService: true, task: { namespace: "agent-job-tasks" } } },
-    { given: "both namespaces the other way round", file: { task: { namespace: "agent-job" } }, of: { name: "x", namespace: "agent-job-tasks" } },
-    { given: "an account called as that of the base's tasks", file: { serviceAccount: { name: "agent-job-task" } }, of: { name: "x", namespace: "x" } },
-    { given: "an account that is not made", file: { serviceAccount: { create: false, name: "agent-job" } }, of: { name: "x", namespace: "x" } }
+    {
+      given: "everything the components say",
+      file: { persistence: { enabled: true }, restrictMetadataService: true, task: { namespace: "agent-job-tasks" } }
+    },
+    {
+      given: "both namespaces the other way round",
+      file: { task: { namespace: "agent-job" } },
+      of: { name: "x", namespace: "agent-job-tasks" }
+    },
+    {
+      given: "an account called as that of the base's tasks",
+      file: { serviceAccount: { name: "agent-job-task" } },
+      of: { name: "x", namespace: "x" }
+    },
+    {
+      given: "an account that is not made",
+      file: { serviceAccount: { create: false, name: "agent-job" } },
+      of: { name: "x", namespace: "x" }
+    }
   ])("builds what is rendered of $given", ({ file, of = ours }) => equal(file, of))
 })

@@ -7,7 +7,9 @@ import { parse } from "yaml"
 import { ran } from "./typed.ts"
 
 let folder = ""
-beforeEach(() => { folder = mkdtempSync(join(tmpdir(), "overlay-")) })
+beforeEach(() => {
+  folder = mkdtempSync(join(tmpdir(), "overlay-"))
+})
 afterEach(() => rmSync(folder, { recursive: true }))
 
 const out = () => join(folder, "out")
@@ -20,7 +22,11 @@ const overlay = (values: object, ...args: ReadonlyArray<string>) => {
 describe("agent-job overlay", () => {
   it.live("writes a kustomization over the base of the checkout, and the values beside it", () =>
     Effect.gen(function*() {
-      const { code, error, out: said } = yield* overlay({ agent: { token: "hunter2", url: "https://example.com" }, task: { namespace: "agent-job-tasks" } }, "--namespace", "agent-job")
+      const { code, error, out: said } = yield* overlay(
+        { agent: { token: "hunter2", url: "https://example.com" }, task: { namespace: "agent-job-tasks" } },
+        "--namespace",
+        "agent-job"
+      )
       expect([code, error]).toEqual([0, ""])
       expect(said).toBe([
         `Wrote ${out()}: kustomization.yaml, values.yaml, patch-deployment.yaml`,
@@ -40,7 +46,9 @@ describe("agent-job overlay", () => {
 
   it.live("names the namespace of the tasks where the commands for them would look elsewhere", () =>
     Effect.gen(function*() {
-      expect((yield* overlay({}, "--namespace", "green")).out.split("\n").at(-2)).toBe("Its AgentTasks are in namespace green; get, logs and cancel find them with --namespace green.")
+      expect((yield* overlay({}, "--namespace", "green")).out.split("\n").at(-2)).toBe(
+        "Its AgentTasks are in namespace green; get, logs and cancel find them with --namespace green."
+      )
     }))
 
   it.live("takes a pinned remote base, with its components", () =>
@@ -55,8 +63,14 @@ describe("agent-job overlay", () => {
   it.live("leaves the definition of AgentTask to another installation where it is asked to, and says so in the command that writes it anew", () =>
     Effect.gen(function*() {
       const { out: said } = yield* overlay({}, "--name", "blue", "--namespace", "green", "--without-crd")
-      expect(said).toContain("once there is namespace green and the CustomResourceDefinition of the newest installation (kustomize/crd), with: kubectl apply")
-      expect(parse(read("patch-custom-resource-definition.yaml"))).toMatchObject({ $patch: "delete", kind: "CustomResourceDefinition", metadata: { name: "atasks.scalr.io" } })
+      expect(said).toContain(
+        "once there is namespace green and the CustomResourceDefinition of the newest installation (kustomize/crd), with: kubectl apply"
+      )
+      expect(parse(read("patch-custom-resource-definition.yaml"))).toMatchObject({
+        $patch: "delete",
+        kind: "CustomResourceDefinition",
+        metadata: { name: "atasks.scalr.io" }
+      })
       expect(read("values.yaml").split("\n")[0]).toMatch(/ --without-crd --out \.$/u)
     }))
 
@@ -76,7 +90,10 @@ describe("agent-job overlay", () => {
       mkdirSync(out())
       writeFileSync(join(out(), "kustomization.yaml"), "resources: []\n")
       const { code, error } = yield* overlay({})
-      expect([code, error]).toEqual([2, `error: ${out()} has files that agent-job overlay did not write (kustomization.yaml); name another directory with --out, or take them away.\n`])
+      expect([code, error]).toEqual([
+        2,
+        `error: ${out()} has files that agent-job overlay did not write (kustomization.yaml); name another directory with --out, or take them away.\n`
+      ])
       expect(readdirSync(out()).map(read)).toEqual(["resources: []\n"])
     }))
 
@@ -89,7 +106,10 @@ describe("agent-job overlay", () => {
       writeFileSync(out(), "a file")
       const target = resolve(folder, place)
       const { code, error } = yield* ran({}, "overlay", "--out", target)
-      expect([code, error]).toEqual([2, `error: Cannot write the overlay to ${target} (${why}); it is as it was. Name another directory with --out.\n`])
+      expect([code, error]).toEqual([
+        2,
+        `error: Cannot write the overlay to ${target} (${why}); it is as it was. Name another directory with --out.\n`
+      ])
       expect(readFileSync(out(), "utf8")).toBe("a file")
     }))
 
@@ -100,9 +120,20 @@ describe("agent-job overlay", () => {
     }))
 
   it.live.each([
-    { args: ["--base", "https://git.example.com/agent-job//kustomize/base"], says: "--base https://git.example.com/agent-job//kustomize/base names no version, so that it may be another one tomorrow; add one, such as ?ref=v0.1.0." },
-    { args: ["--base", "docs"], says: "There is no kustomization.yaml that can be read in docs; name the base with --base: a directory, or https://HOST/OWNER/agent-job//kustomize/base?ref=v0.1.0." }
-  ])("refuses $args", ({ args, says }) => Effect.map(overlay({}, ...args), ({ code, error }) => expect([code, error]).toEqual([2, `error: ${says}\n`])))
+    {
+      args: ["--base", "https://git.example.com/agent-job//kustomize/base"],
+      says:
+        "--base https://git.example.com/agent-job//kustomize/base names no version, so that it may be another one tomorrow; add one, such as ?ref=v0.1.0."
+    },
+    {
+      args: ["--base", "docs"],
+      says:
+        "There is no kustomization.yaml that can be read in docs; name the base with --base: a directory, or https://HOST/OWNER/agent-job//kustomize/base?ref=v0.1.0."
+    }
+  ])(
+    "refuses $args",
+    ({ args, says }) => Effect.map(overlay({}, ...args), ({ code, error }) => expect([code, error]).toEqual([2, `error: ${says}\n`]))
+  )
 
   it.live("refuses a base that lists what cannot be read, and writes nothing", () =>
     Effect.gen(function*() {
@@ -110,7 +141,12 @@ describe("agent-job overlay", () => {
       writeFileSync(join(folder, "base/kustomization.yaml"), "resources: [../team]")
       symlinkSync("kustomization.yaml", join(folder, "team/kustomization.yaml"))
       const { code, error } = yield* overlay({}, "--base", join(folder, "base"))
-      expect([code, error]).toEqual([2, `error: Cannot read the kustomization in ${join(folder, "team")} (too many symbolic links encountered); correct that, or name another base with --base.\n`])
+      expect([code, error]).toEqual([
+        2,
+        `error: Cannot read the kustomization in ${
+          join(folder, "team")
+        } (too many symbolic links encountered); correct that, or name another base with --base.\n`
+      ])
       expect(readdirSync(folder)).not.toContain("out")
     }))
 })

@@ -4,7 +4,11 @@ import { Effect, Schedule, type Scope } from "effect"
 import { type ChildProcess, spawn } from "node:child_process"
 import { join } from "node:path"
 
-export interface Ended { readonly code: number | null; readonly out: string; readonly error: string }
+export interface Ended {
+  readonly code: number | null
+  readonly out: string
+  readonly error: string
+}
 
 export interface Program {
   readonly child: ChildProcess
@@ -18,19 +22,34 @@ export interface Program {
 const root = new URL("../..", import.meta.url).pathname
 
 /** Starts a command in the repository's root; it is killed with the scope. Nothing of our own environment but PATH and HOME gets in. */
-export const start = (command: string, args: ReadonlyArray<string>, environment: Record<string, string> = {}): Effect.Effect<Program, never, Scope.Scope> =>
+export const start = (
+  command: string,
+  args: ReadonlyArray<string>,
+  environment: Record<string, string> = {}
+): Effect.Effect<Program, never, Scope.Scope> =>
   Effect.acquireRelease(
     Effect.sync(() => {
-      const child = spawn(command, args, { cwd: root, stdio: "pipe", env: { PATH: process.env.PATH, HOME: process.env.HOME, NODE_COMPILE_CACHE: join(root, ".cache/compile"), ...environment } })
+      const child = spawn(command, args, {
+        cwd: root,
+        stdio: "pipe",
+        env: { PATH: process.env.PATH, HOME: process.env.HOME, NODE_COMPILE_CACHE: join(root, ".cache/compile"), ...environment }
+      })
       let out = ""
       let error = ""
-      child.stdout.setEncoding("utf8").on("data", (text: string) => { out += text })
-      child.stderr.setEncoding("utf8").on("data", (text: string) => { error += text })
+      child.stdout.setEncoding("utf8").on("data", (text: string) => {
+        out += text
+      })
+      child.stderr.setEncoding("utf8").on("data", (text: string) => {
+        error += text
+      })
       const ended = new Promise<Ended>((resolve) => child.once("close", (code) => resolve({ code, out, error })))
       const until = (part: string | RegExp) =>
         Effect.sync(() => typeof part === "string" ? (out + error).includes(part) : part.test(out + error)).pipe(
           Effect.repeat({ until: (seen) => seen, schedule: Schedule.spaced("10 millis") }),
-          Effect.timeoutOrElse({ duration: "30 seconds", orElse: () => Effect.die(new Error(`never said: ${part}\nstdout: ${out}\nstderr: ${error}`)) }),
+          Effect.timeoutOrElse({
+            duration: "30 seconds",
+            orElse: () => Effect.die(new Error(`never said: ${part}\nstdout: ${out}\nstderr: ${error}`))
+          }),
           Effect.asVoid
         )
       return { child, out: () => out, error: () => error, until, ended: Effect.promise(() => ended) }
@@ -42,4 +61,5 @@ export const agentJob = (args: ReadonlyArray<string>, environment: Record<string
   start(process.execPath, ["--disable-warning=ExperimentalWarning", "src/main.ts", ...args], environment)
 
 /** Starts it, and waits for its end. */
-export const run = (args: ReadonlyArray<string>, environment: Record<string, string> = {}) => Effect.flatMap(agentJob(args, environment), ({ ended }) => ended)
+export const run = (args: ReadonlyArray<string>, environment: Record<string, string> = {}) =>
+  Effect.flatMap(agentJob(args, environment), ({ ended }) => ended)

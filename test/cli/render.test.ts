@@ -7,7 +7,10 @@ import { parseAllDocuments } from "yaml"
 import { agentJob, start } from "./program.ts"
 import { ran } from "./typed.ts"
 
-interface Rendered { readonly kind: string; readonly metadata: { readonly name: string; readonly namespace?: string } }
+interface Rendered {
+  readonly kind: string
+  readonly metadata: { readonly name: string; readonly namespace?: string }
+}
 
 const directory = mkdtempSync(join(tmpdir(), "render-"))
 afterAll(() => rmSync(directory, { recursive: true }))
@@ -18,9 +21,11 @@ const render = (args: ReadonlyArray<string>, input = "") => {
   writeFileSync(file, input)
   return ran({}, "render", ...args)
 }
-const listOf = (text: string) => JSON.parse(text) as { readonly apiVersion: string; readonly kind: string; readonly items: ReadonlyArray<Rendered> }
+const listOf = (text: string) =>
+  JSON.parse(text) as { readonly apiVersion: string; readonly kind: string; readonly items: ReadonlyArray<Rendered> }
 
-const task = (source: string) => `apiVersion: scalr.io/v1\nkind: AgentTask\nmetadata: { name: demo }\nspec: { workspace: demo, stage: plan, source: ${source} }\n`
+const task = (source: string) =>
+  `apiVersion: scalr.io/v1\nkind: AgentTask\nmetadata: { name: demo }\nspec: { workspace: demo, stage: plan, source: ${source} }\n`
 
 describe("agent-job render", () => {
   it.live("prints everything an installation consists of, without values or a cluster", () =>
@@ -29,7 +34,20 @@ describe("agent-job render", () => {
       expect([code, error]).toEqual([0, ""])
       const { apiVersion, items, kind } = listOf(out)
       expect([apiVersion, kind]).toEqual(["v1", "List"])
-      expect(items.map((_) => _.kind)).toEqual(["CustomResourceDefinition", "ServiceAccount", "ServiceAccount", "Role", "RoleBinding", "Role", "RoleBinding", "Role", "RoleBinding", "ConfigMap", "PodDisruptionBudget", "Deployment"])
+      expect(items.map((_) => _.kind)).toEqual([
+        "CustomResourceDefinition",
+        "ServiceAccount",
+        "ServiceAccount",
+        "Role",
+        "RoleBinding",
+        "Role",
+        "RoleBinding",
+        "Role",
+        "RoleBinding",
+        "ConfigMap",
+        "PodDisruptionBudget",
+        "Deployment"
+      ])
     }))
 
   it.live("prints the same as YAML, an object a document", () =>
@@ -40,23 +58,30 @@ describe("agent-job render", () => {
 
   it.live("adds the Job of a task, in the tasks' namespace", () =>
     Effect.gen(function*() {
-      const { out } = yield* render(["--task", file, "--name", "blue", "-n", "somewhere", "-o", "json"], task("{ inline: { main.tf: '' } }"))
+      const { out } = yield* render(
+        ["--task", file, "--name", "blue", "-n", "somewhere", "-o", "json"],
+        task("{ inline: { main.tf: '' } }")
+      )
       expect(listOf(out).items.at(-1)).toMatchObject({ kind: "Job", metadata: { name: "blue-demo", namespace: "somewhere" } })
     }))
 
-  it.live.each(["apply", "destroy"])("takes the one AgentTask of a file with other objects, such as the sample %s", (stage) =>
-    Effect.gen(function*() {
-      const { error, out } = yield* render(["--task", `kustomize/samples/${stage}.yaml`, "-o", "json"])
-      expect(error).toBe("")
-      expect(listOf(out).items.at(-1)).toMatchObject({ kind: "Job", metadata: { name: `agent-job-sample-${stage}` } })
-    }))
+  it.live.each(["apply", "destroy"])(
+    "takes the one AgentTask of a file with other objects, such as the sample %s",
+    (stage) =>
+      Effect.gen(function*() {
+        const { error, out } = yield* render(["--task", `kustomize/samples/${stage}.yaml`, "-o", "json"])
+        expect(error).toBe("")
+        expect(listOf(out).items.at(-1)).toMatchObject({ kind: "Job", metadata: { name: `agent-job-sample-${stage}` } })
+      })
+  )
 
   it.live("lays the values of several files over each other, the last on top", () =>
     Effect.gen(function*() {
       const below = join(directory, "below.yaml")
       writeFileSync(below, "agent: { image: { repository: example.com/agent, tag: '1' } }")
-      const controller = listOf((yield* render(["--values", below, "--values", file, "-o", "json"], "agent: { image: { tag: '2' } }")).out).items.at(-1)
-      expect(JSON.stringify(controller)).toContain('"image":"example.com/agent:2"')
+      const controller = listOf((yield* render(["--values", below, "--values", file, "-o", "json"], "agent: { image: { tag: '2' } }")).out)
+        .items.at(-1)
+      expect(JSON.stringify(controller)).toContain("\"image\":\"example.com/agent:2\"")
     }))
 
   it.live("reads values from standard input", () =>
@@ -67,17 +92,47 @@ describe("agent-job render", () => {
         return yield* ended
       })
       expect((yield* piped("agent: { image: { tag: '2' } }")).out).toContain("image: scalr/agent:2")
-      expect((yield* piped("agnt: {}")).error).toContain('/dev/stdin:1:1 agnt: unknown key, did you mean "agent"?')
+      expect((yield* piped("agnt: {}")).error).toContain("/dev/stdin:1:1 agnt: unknown key, did you mean \"agent\"?")
     }))
 
   it.live.each([
-    { given: "an unknown key", flag: "--values", input: "task: { job: { backofLimit: 1 } }", says: `${file}:1:16 task.job.backofLimit: unknown key, did you mean "backoffLimit"?` },
+    {
+      given: "an unknown key",
+      flag: "--values",
+      input: "task: { job: { backofLimit: 1 } }",
+      says: `${file}:1:16 task.job.backofLimit: unknown key, did you mean "backoffLimit"?`
+    },
     { given: "a file that is no YAML", flag: "--values", input: "a: [", says: `${file}:1:5 ` },
-    { given: "a task with two sources", flag: "--task", input: task("{ inline: {}, configMap: { name: a } }"), says: "spec.source: exactly one of inline, archive, configMap, fluxSource, savedPlan, pool is required" },
-    { given: "a task with an unknown key", flag: "--task", input: task("{ inline: {} }, timeout: 5"), says: `spec.timeout: unknown key, did you mean "timeoutSeconds"?` },
-    { given: "two tasks", flag: "--task", input: `${task("{ inline: {} }")}---\n${task("{ inline: {} }")}`, says: `${file} 2 of its 2 documents have kind AgentTask; name a file that has one` },
-    { given: "objects without a task", flag: "--task", input: "kind: Pod\n---\nkind: Job\n", says: `${file} none of its 2 documents has kind AgentTask; name a file that has one` },
-    { given: "a mistake in the second document", flag: "--task", input: `kind: Pod\n---\n${task("{ inline: {} }, timeout: 5")}`, says: `${file}:6:63 spec.timeout: unknown key` },
+    {
+      given: "a task with two sources",
+      flag: "--task",
+      input: task("{ inline: {}, configMap: { name: a } }"),
+      says: "spec.source: exactly one of inline, archive, configMap, fluxSource, savedPlan, pool is required"
+    },
+    {
+      given: "a task with an unknown key",
+      flag: "--task",
+      input: task("{ inline: {} }, timeout: 5"),
+      says: `spec.timeout: unknown key, did you mean "timeoutSeconds"?`
+    },
+    {
+      given: "two tasks",
+      flag: "--task",
+      input: `${task("{ inline: {} }")}---\n${task("{ inline: {} }")}`,
+      says: `${file} 2 of its 2 documents have kind AgentTask; name a file that has one`
+    },
+    {
+      given: "objects without a task",
+      flag: "--task",
+      input: "kind: Pod\n---\nkind: Job\n",
+      says: `${file} none of its 2 documents has kind AgentTask; name a file that has one`
+    },
+    {
+      given: "a mistake in the second document",
+      flag: "--task",
+      input: `kind: Pod\n---\n${task("{ inline: {} }, timeout: 5")}`,
+      says: `${file}:6:63 spec.timeout: unknown key`
+    },
     { given: "another kind than a task", flag: "--task", input: "kind: Pod", says: "kind: must be \"AgentTask\"" }
   ])("refuses $given, says what to change, and prints no object", ({ flag, input, says }) =>
     Effect.gen(function*() {
@@ -88,7 +143,12 @@ describe("agent-job render", () => {
 
   it.live.each([
     { given: "a reader that goes away", to: "| true", ends: 0, says: "" },
-    { given: "a device that is full", to: "> /dev/full", ends: 1, says: "error: Cannot write what was asked for (ENOSPC: no space left on device, write); make room there, or send it elsewhere.\n" }
+    {
+      given: "a device that is full",
+      to: "> /dev/full",
+      ends: 1,
+      says: "error: Cannot write what was asked for (ENOSPC: no space left on device, write); make room there, or send it elsewhere.\n"
+    }
   ])("ends with no more than a sentence for $given", ({ ends, says, to }) =>
     Effect.gen(function*() {
       const { ended } = yield* start("bash", ["-c", `set -o pipefail; "${process.execPath}" src/main.ts render ${to}`])

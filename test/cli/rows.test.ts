@@ -22,8 +22,24 @@ describe("the table of runs", () => {
 describe("the table of who changed what", () => {
   it("says whose token it was, and what was done with it", () =>
     expect(auditTable([
-      { seq: 2, at: "2026-01-31T12:00:00.000Z", kind: "user", name: "Ada", action: "POST /api/v2/runs/:id/actions/apply", object: "run-a1", requestId: "req-2" },
-      { seq: 1, at: "2026-01-31T11:59:59.000Z", kind: "task", name: "run-a1.plan.1", action: "PUT /api/task/v1/plan", object: "", requestId: "req-1" }
+      {
+        seq: 2,
+        at: "2026-01-31T12:00:00.000Z",
+        kind: "user",
+        name: "Ada",
+        action: "POST /api/v2/runs/:id/actions/apply",
+        object: "run-a1",
+        requestId: "req-2"
+      },
+      {
+        seq: 1,
+        at: "2026-01-31T11:59:59.000Z",
+        kind: "task",
+        name: "run-a1.plan.1",
+        action: "PUT /api/task/v1/plan",
+        object: "",
+        requestId: "req-1"
+      }
     ])).toEqual([
       "AT                         WHO                  ACTION                                OBJECT   REQUEST",
       "2026-01-31T12:00:00.000Z   user Ada             POST /api/v2/runs/:id/actions/apply   run-a1   req-2",
@@ -33,7 +49,10 @@ describe("the table of who changed what", () => {
 
 describe("a run that waits for a state in doubt", () =>
   it("names the command that shows and settles it, however long the reason is", () => {
-    const [, row] = runTable([{ ...pending, queue: { position: 1, reason: "StateRescuePending", message: `The apply of run-b2 ended with Lost: ${"long ".repeat(20)}` } }], now)
+    const [, row] = runTable([{
+      ...pending,
+      queue: { position: 1, reason: "StateRescuePending", message: `The apply of run-b2 ended with Lost: ${"long ".repeat(20)}` }
+    }], now)
     expect(row).toMatch(/ agent-job state rescue demo$/u)
   }))
 
@@ -69,27 +88,42 @@ describe("one run", () => {
   })
   it("is told with its seal, and who approved that", () => {
     const planSha256 = Sha256.make("0123456789abcdef".repeat(4))
-    expect(runDetails({ ...sealed, approval: { by: "user-1f2e3d4c", seal: planSha256, at: "2026-01-31T11:59:00Z" } }, now).slice(2, 4)).toEqual([`Seal: ${planSha256}`, "Approved: by user-1f2e3d4c, 1m ago"])
+    expect(runDetails({ ...sealed, approval: { by: "user-1f2e3d4c", seal: planSha256, at: "2026-01-31T11:59:00Z" } }, now).slice(2, 4))
+      .toEqual([`Seal: ${planSha256}`, "Approved: by user-1f2e3d4c, 1m ago"])
   })
-  it("is told with why it waits", () => expect(runDetails(pending, now)).toEqual(["run-a1   workspace demo   pending   2m ago", "Waits: The run run-b2 holds the workspace and is applying."]))
+  it("is told with why it waits", () =>
+    expect(runDetails(pending, now)).toEqual([
+      "run-a1   workspace demo   pending   2m ago",
+      "Waits: The run run-b2 holds the workspace and is applying."
+    ]))
   it("is told with what a stage left in the world", () =>
-    expect(runDetails({ ...failed, stages: failed.stages.map((stage) => ({ ...stage, effects: { unsaved: [{ action: "create" as const, address: "a.b" }], unsavedCount: 1, unknown: [], unknownCount: 0 } })) }, now).slice(-3))
+    expect(
+      runDetails({
+        ...failed,
+        stages: failed.stages.map((stage) => ({
+          ...stage,
+          effects: { unsaved: [{ action: "create" as const, address: "a.b" }], unsavedCount: 1, unknown: [], unknownCount: 0 }
+        }))
+      }, now).slice(-3)
+    )
       .toEqual(["", "Made, but not in the state:", "  a.b"]))
   it("is told with why it failed", () => expect(runDetails(failed, now)[1]).toBe("Failed: tofu ended with exit code 1."))
   it("is told with what settles the state that it left in doubt, unless its failure says so", () => {
     const advice = "In doubt: what it left; look at it and settle it with: agent-job state rescue demo"
     expect(runDetails(run({ status: "canceled", final: true, inDoubt: true }), now)[1]).toBe(advice)
     expect(runDetails({ ...failed, inDoubt: true }, now)[2]).toBe(advice)
-    expect(runDetails({ ...failed, inDoubt: true, failure: `The worker is gone. The state is in doubt; ${rescueAdvice("demo")}` }, now)).not.toContain(advice)
+    expect(runDetails({ ...failed, inDoubt: true, failure: `The worker is gone. The state is in doubt; ${rescueAdvice("demo")}` }, now)).not
+      .toContain(advice)
   })
 })
 
 describe("the table of AgentTasks", () => {
-  const task = (name: string, status: object) => Schema.decodeUnknownSync(AgentTask)({
-    metadata: { name, namespace: "n", uid: name, resourceVersion: "1", creationTimestamp: "2026-01-31T11:00:00Z" },
-    spec: { workspace: "demo", stage: "plan", source: { inline: { "main.tf": "" } } },
-    status
-  })
+  const task = (name: string, status: object) =>
+    Schema.decodeUnknownSync(AgentTask)({
+      metadata: { name, namespace: "n", uid: name, resourceVersion: "1", creationTimestamp: "2026-01-31T11:00:00Z" },
+      spec: { workspace: "demo", stage: "plan", source: { inline: { "main.tf": "" } } },
+      status
+    })
   it("has the columns of kubectl", () =>
     expect(taskTable([
       task("a", {}),

@@ -2,8 +2,8 @@ import { describe, expect, it } from "@effect/vitest"
 import { Deferred, Effect, Exit, Fiber, Layer, Option, Redacted, Scope } from "effect"
 import { HttpServer } from "effect/http"
 import { archiveOf } from "../../src/cli/archive.ts"
-import { type RunRequest, runDirectory } from "../../src/cli/run-directory.ts"
 import { ServerUnreachable } from "../../src/cli/failure.ts"
+import { runDirectory, type RunRequest } from "../../src/cli/run-directory.ts"
 import { ServerClient, type ServerFailure } from "../../src/cli/server-client.ts"
 import { ServerWithAddress } from "../../src/server/server.ts"
 import { agent, directory, failed, optionsIn, person, serve, sha256, succeeded, userToken, worker } from "../server/live-server.ts"
@@ -13,7 +13,15 @@ import { answers, silence, toldScreen } from "./told-screen.ts"
 const example = "examples/quickstart"
 
 const request = (more: Partial<RunRequest> = {}): RunRequest => ({
-  directory: example, workspace: "demo", autoApprove: false, destroy: false, planOnly: false, engine: Option.none(), variables: [], json: false, ...more
+  directory: example,
+  workspace: "demo",
+  autoApprove: false,
+  destroy: false,
+  planOnly: false,
+  engine: Option.none(),
+  variables: [],
+  json: false,
+  ...more
 })
 
 const client = (url: string) => ServerClient.layer({ url, token: Option.some(Redacted.make(userToken)) })
@@ -21,37 +29,51 @@ const client = (url: string) => ServerClient.layer({ url, token: Option.some(Red
 /** The server does what it is asked, and of the first time the answer is lost. */
 const answerLost = <Asked extends ReadonlyArray<unknown>, A>(url: string, ask: (...asked: Asked) => Effect.Effect<A, ServerFailure>) => {
   let times = 0
-  return (...asked: Asked) => Effect.tap(ask(...asked), () => times++ === 0 ? Effect.fail(new ServerUnreachable({ url, detail: "the connection was closed" })) : Effect.void)
+  return (...asked: Asked) =>
+    Effect.tap(
+      ask(...asked),
+      () => times++ === 0 ? Effect.fail(new ServerUnreachable({ url, detail: "the connection was closed" })) : Effect.void
+    )
 }
 
 /** Of a server that goes away at the decision and at the end. */
 const losing = (url: string) =>
-  Layer.effect(ServerClient, Effect.map(ServerClient, (server) => ServerClient.of({
-    ...server,
-    approve: answerLost(url, server.approve),
-    act: answerLost(url, server.act),
-    outputs: answerLost(url, server.outputs),
-    stateSerial: answerLost(url, server.stateSerial)
-  }))).pipe(Layer.provide(client(url)))
+  Layer.effect(
+    ServerClient,
+    Effect.map(ServerClient, (server) =>
+      ServerClient.of({
+        ...server,
+        approve: answerLost(url, server.approve),
+        act: answerLost(url, server.act),
+        outputs: answerLost(url, server.outputs),
+        stateSerial: answerLost(url, server.stateSerial)
+      }))
+  ).pipe(Layer.provide(client(url)))
 
 /** A client that asks some things in its own way. */
 const asking = (otherwise: (server: ServerClient["Service"], url: string) => Partial<ServerClient["Service"]>) => (url: string) =>
-  Layer.effect(ServerClient, Effect.map(ServerClient, (server) => ServerClient.of({ ...server, ...otherwise(server, url) }))).pipe(Layer.provide(client(url)))
+  Layer.effect(ServerClient, Effect.map(ServerClient, (server) => ServerClient.of({ ...server, ...otherwise(server, url) }))).pipe(
+    Layer.provide(client(url))
+  )
 
 /** Runs the example against a real server whose agent plays `play`. */
-const running = Effect.fnUntraced(function*(screen: ReturnType<typeof toldScreen>, asked: RunRequest, play: Play = quickstart, clientOf: typeof client = client) {
-  const url = yield* Effect.flatMap(directory, serve)
-  yield* playing(url, play)
-  return { url, run: runDirectory(asked).pipe(Effect.provide(clientOf(url)), Effect.provide(screen.layer)) }
-})
+const running = Effect.fnUntraced(
+  function*(screen: ReturnType<typeof toldScreen>, asked: RunRequest, play: Play = quickstart, clientOf: typeof client = client) {
+    const url = yield* Effect.flatMap(directory, serve)
+    yield* playing(url, play)
+    return { url, run: runDirectory(asked).pipe(Effect.provide(clientOf(url)), Effect.provide(screen.layer)) }
+  }
+)
 
-const runId = (screen: ReturnType<typeof toldScreen>) => /run-[a-z0-9]+/u.exec(screen.of("step").find((text) => text.startsWith("Started")) ?? "")?.[0] ?? ""
+const runId = (screen: ReturnType<typeof toldScreen>) =>
+  /run-[a-z0-9]+/u.exec(screen.of("step").find((text) => text.startsWith("Started")) ?? "")?.[0] ?? ""
 
 /** As long as any other run's id. */
 const anyRun = `run-${"0".repeat(16)}`
 
 /** What is new for each run made the same. */
-const settled = (screen: ReturnType<typeof toldScreen>) => screen.transcript().replaceAll(/run-[a-z0-9]{16}/gu, anyRun).replace(/\d+ files, [\d.]+ kB/u, "N files, SIZE")
+const settled = (screen: ReturnType<typeof toldScreen>) =>
+  screen.transcript().replaceAll(/run-[a-z0-9]{16}/gu, anyRun).replace(/\d+ files, [\d.]+ kB/u, "N files, SIZE")
 
 describe("a run", () => {
   it.live("with --auto-approve is told from the archive to the outputs", () =>
@@ -103,7 +125,10 @@ describe("a run", () => {
   it.live("uploads the directory as it is, and its variables as expressions", () =>
     Effect.gen(function*() {
       const screen = toldScreen()
-      const { run, url } = yield* running(screen, request({ planOnly: true, variables: [{ key: "greeting", value: "good\tbye" }, { key: "zones", value: "[\"a\"]" }] }))
+      const { run, url } = yield* running(
+        screen,
+        request({ planOnly: true, variables: [{ key: "greeting", value: "good\tbye" }, { key: "zones", value: "[\"a\"]" }] })
+      )
       yield* run
       const view = yield* person(url).view(runId(screen))
       const { json } = yield* person(url).as("GET", `/api/v2/runs/${view.id}`)
@@ -140,7 +165,9 @@ describe("a run", () => {
   it.live("that changes nothing ends without a question", () =>
     Effect.gen(function*() {
       const screen = toldScreen(answers("yes"))
-      const { run } = yield* running(screen, request(), { plan: { log: ["No changes.\n"], result: succeeded({ changes: { add: 0, change: 0, destroy: 0 }, hasChanges: false }) } })
+      const { run } = yield* running(screen, request(), {
+        plan: { log: ["No changes.\n"], result: succeeded({ changes: { add: 0, change: 0, destroy: 0 }, hasChanges: false }) }
+      })
       yield* run
       expect(screen.of("ask")).toEqual([])
       expect(screen.transcript()).toContain("No changes: demo is as its configuration says.")
@@ -149,17 +176,24 @@ describe("a run", () => {
   it.live("that fails says why, and fails", () =>
     Effect.gen(function*() {
       const screen = toldScreen()
-      const { run } = yield* running(screen, request(), { plan: { log: ["Error: Unsupported argument\n"], result: failed("The engine ended with exit code 1.") } })
+      const { run } = yield* running(screen, request(), {
+        plan: { log: ["Error: Unsupported argument\n"], result: failed("The engine ended with exit code 1.") }
+      })
       const error = yield* Effect.flip(run)
       expect(error).toMatchObject({ _tag: "Failed" })
-      expect(error.message.replace(/run-\w+/u, "RUN")).toBe("The plan of RUN failed: The engine ended with exit code 1.\nExitCode: The engine ended with an error; its log says which.")
+      expect(error.message.replace(/run-\w+/u, "RUN")).toBe(
+        "The plan of RUN failed: The engine ended with exit code 1.\nExitCode: The engine ended with an error; its log says which."
+      )
       expect(screen.transcript()).toContain("Error: Unsupported argument\n")
     }))
 
   it.live("whose apply fails says so of the apply", () =>
     Effect.gen(function*() {
       const screen = toldScreen()
-      const { run } = yield* running(screen, request({ autoApprove: true }), { plan: quickstart.plan, apply: { log: ["Error: no\n"], result: failed("tofu ended with exit code 1.") } })
+      const { run } = yield* running(screen, request({ autoApprove: true }), {
+        plan: quickstart.plan,
+        apply: { log: ["Error: no\n"], result: failed("tofu ended with exit code 1.") }
+      })
       expect((yield* Effect.flip(run)).message).toContain("The apply of run-")
     }))
 
@@ -182,11 +216,15 @@ describe("a run", () => {
     Effect.gen(function*() {
       const made = yield* directory
       const first = yield* Scope.make()
-      const { address } = yield* HttpServer.HttpServer.pipe(Effect.provide(yield* Layer.buildWithScope(ServerWithAddress(optionsIn(made)), first)))
+      const { address } = yield* HttpServer.HttpServer.pipe(
+        Effect.provide(yield* Layer.buildWithScope(ServerWithAddress(optionsIn(made)), first))
+      )
       if (address._tag === "UnixPathAddress") throw new Error("not a TCP address")
       const { port } = address
       const screen = toldScreen()
-      const fiber = yield* Effect.forkChild(runDirectory(request({ planOnly: true })).pipe(Effect.provide(client(`http://127.0.0.1:${port}`)), Effect.provide(screen.layer)))
+      const fiber = yield* Effect.forkChild(
+        runDirectory(request({ planOnly: true })).pipe(Effect.provide(client(`http://127.0.0.1:${port}`)), Effect.provide(screen.layer))
+      )
       yield* screen.until("Started run-")
       yield* Scope.close(first, Exit.void)
       yield* screen.until("The server does not answer (connection refused); trying again")
@@ -203,7 +241,8 @@ describe("the answer of a server that goes away just then is waited for", () => 
       const screen = toldScreen(answers("yes"))
       const { run } = yield* running(screen, request(), quickstart, losing)
       yield* run
-      expect(screen.of("status").filter((text) => text === "The server does not answer (the connection was closed); trying again")).toHaveLength(3)
+      expect(screen.of("status").filter((text) => text === "The server does not answer (the connection was closed); trying again"))
+        .toHaveLength(3)
       expect(screen.transcript()).toContain("Applied: 3 added, 0 changed, 0 destroyed. The state is at serial 7.")
       expect(screen.transcript()).toContain("cards      = ")
     }))
@@ -221,7 +260,9 @@ describe("the question", () => {
       const screen = toldScreen(answers(" yes "))
       const { run, url } = yield* running(screen, request())
       yield* run
-      expect(screen.of("ask")).toEqual([expect.stringMatching(/^Apply these changes to demo \(seal [0-9a-f]{12}\)\? Only "yes" applies them\.$/u)])
+      expect(screen.of("ask")).toEqual([
+        expect.stringMatching(/^Apply these changes to demo \(seal [0-9a-f]{12}\)\? Only "yes" applies them\.$/u)
+      ])
       expect((yield* person(url).view(runId(screen))).status).toBe("applied")
     }))
 
@@ -258,10 +299,15 @@ describe("the question", () => {
     Effect.gen(function*() {
       let [away, missed] = [false, 0]
       const missing = (url: string) =>
-        Layer.effect(ServerClient, Effect.map(ServerClient, (server) => ServerClient.of({
-          ...server,
-          run: (id) => Effect.suspend(() => away ? Effect.fail(new ServerUnreachable({ url, detail: `asked ${++missed} times` })) : server.run(id))
-        }))).pipe(Layer.provide(client(url)))
+        Layer.effect(
+          ServerClient,
+          Effect.map(ServerClient, (server) =>
+            ServerClient.of({
+              ...server,
+              run: (id) =>
+                Effect.suspend(() => away ? Effect.fail(new ServerUnreachable({ url, detail: `asked ${++missed} times` })) : server.run(id))
+            }))
+        ).pipe(Layer.provide(client(url)))
       const screen = toldScreen(Effect.never)
       const { run, url } = yield* running(screen, request(), quickstart, missing)
       const fiber = yield* Effect.forkChild(run)
@@ -279,12 +325,17 @@ describe("the question", () => {
       const screen = toldScreen(answers("no"))
       const { run } = yield* running(screen, request({ destroy: true }))
       yield* Effect.flip(run)
-      expect(screen.of("ask")).toEqual([expect.stringMatching(/^Destroy all of this in demo \(seal [0-9a-f]{12}\)\? Only "yes" destroys it\.$/u)])
+      expect(screen.of("ask")).toEqual([
+        expect.stringMatching(/^Destroy all of this in demo \(seal [0-9a-f]{12}\)\? Only "yes" destroys it\.$/u)
+      ])
     }))
 })
 
 describe("an interrupt", () => {
-  const exitCode = Effect.acquireRelease(Effect.sync(() => process.exitCode), (before) => Effect.sync(() => { process.exitCode = before }))
+  const exitCode = Effect.acquireRelease(Effect.sync(() => process.exitCode), (before) =>
+    Effect.sync(() => {
+      process.exitCode = before
+    }))
 
   it.live("while it plans cancels the run and waits for its end", () =>
     Effect.gen(function*() {
@@ -297,7 +348,10 @@ describe("an interrupt", () => {
       yield* Fiber.interrupt(fiber)
       const id = runId(screen)
       expect(screen.transcript()).toContain("Interrupted, the state is saved.\n")
-      expect(screen.of("step").slice(-2)).toEqual([`Cancelling ${id}; it ends once its state is safe. Ctrl-C again leaves it to the server.`, `${id} is cancelled.`])
+      expect(screen.of("step").slice(-2)).toEqual([
+        `Cancelling ${id}; it ends once its state is safe. Ctrl-C again leaves it to the server.`,
+        `${id} is cancelled.`
+      ])
       expect((yield* person(url).view(id)).status).toBe("canceled")
       expect(process.exitCode).toBe(6)
       expect(screen.of("result")).toEqual([])
@@ -312,7 +366,11 @@ describe("an interrupt", () => {
       const fiber = yield* Effect.forkChild(run)
       yield* screen.until("Initializing…")
       yield* Fiber.interrupt(fiber)
-      expect(screen.of("result").map((text) => JSON.parse(text))).toEqual([{ run: expect.objectContaining({ id: runId(screen), status: "canceled" }), outputs: [], stateSerial: null }])
+      expect(screen.of("result").map((text) => JSON.parse(text))).toEqual([{
+        run: expect.objectContaining({ id: runId(screen), status: "canceled" }),
+        outputs: [],
+        stateSerial: null
+      }])
     }))
 
   it.live("while it applies keeps the log going until the state is safe", () =>
@@ -320,7 +378,10 @@ describe("an interrupt", () => {
       yield* exitCode
       const until = yield* Deferred.make<void>()
       const screen = toldScreen()
-      const { run, url } = yield* running(screen, request({ autoApprove: true }), { plan: quickstart.plan, apply: { ...quickstart.apply!, until } })
+      const { run, url } = yield* running(screen, request({ autoApprove: true }), {
+        plan: quickstart.plan,
+        apply: { ...quickstart.apply!, until }
+      })
       const fiber = yield* Effect.forkChild(run)
       yield* screen.until("card.ada: Creating...")
       yield* Fiber.interrupt(fiber)
@@ -334,7 +395,10 @@ describe("an interrupt", () => {
       yield* exitCode
       const until = yield* Deferred.make<void>()
       const screen = toldScreen(answers("yes"))
-      const deaf = asking((server, url) => ({ approve: (id, seal) => Effect.andThen(server.approve(id, seal), Effect.fail(new ServerUnreachable({ url, detail: "the connection was closed" }))) }))
+      const deaf = asking((server, url) => ({
+        approve: (id, seal) =>
+          Effect.andThen(server.approve(id, seal), Effect.fail(new ServerUnreachable({ url, detail: "the connection was closed" })))
+      }))
       const { run, url } = yield* running(screen, request(), { plan: quickstart.plan, apply: { ...quickstart.apply!, until } }, deaf)
       const fiber = yield* Effect.forkChild(run)
       yield* screen.until("trying again")
@@ -367,12 +431,16 @@ describe("an interrupt", () => {
       const until = yield* Deferred.make<void>()
       const screen = toldScreen()
       const late = asking((server) => ({
-        act: (id, action) => Deferred.succeed(until, undefined).pipe(
-          Effect.andThen(Effect.repeat(server.run(id), { until: ({ final }) => final })),
-          Effect.andThen(server.act(id, action))
-        )
+        act: (id, action) =>
+          Deferred.succeed(until, undefined).pipe(
+            Effect.andThen(Effect.repeat(server.run(id), { until: ({ final }) => final })),
+            Effect.andThen(server.act(id, action))
+          )
       }))
-      const { run } = yield* running(screen, request({ autoApprove: true, json: true }), { plan: quickstart.plan, apply: { ...quickstart.apply!, until } }, late)
+      const { run } = yield* running(screen, request({ autoApprove: true, json: true }), {
+        plan: quickstart.plan,
+        apply: { ...quickstart.apply!, until }
+      }, late)
       const fiber = yield* Effect.forkChild(run)
       yield* screen.until("card.ada: Creating...")
       yield* Fiber.interrupt(fiber)
@@ -388,7 +456,9 @@ describe("an interrupt", () => {
       const screen = toldScreen()
       const url = yield* Effect.flatMap(directory, serve)
       // An agent that took the plan and does not hear of the cancel.
-      const fiber = yield* Effect.forkChild(runDirectory(request({ json: true })).pipe(Effect.provide(client(url)), Effect.provide(screen.layer)))
+      const fiber = yield* Effect.forkChild(
+        runDirectory(request({ json: true })).pipe(Effect.provide(client(url)), Effect.provide(screen.layer))
+      )
       yield* screen.until("Started run-")
       const taken = yield* agent(url).take
       yield* worker(url, taken).log(0, "busy\n")
@@ -413,7 +483,9 @@ describe("an interrupt", () => {
       const id = runId(screen)
       expect((yield* person(url).view(id)).status).toBe("planned")
       expect(screen.of("result").map((text) => JSON.parse(text))).toMatchObject([{ run: { id, status: "planned" } }])
-      expect(screen.of("step").at(-1)).toBe(`${id} stays planned and keeps its workspace: agent-job approve ${id}, or agent-job discard ${id}`)
+      expect(screen.of("step").at(-1)).toBe(
+        `${id} stays planned and keeps its workspace: agent-job approve ${id}, or agent-job discard ${id}`
+      )
       expect(process.exitCode).toBe(130)
     }))
 })

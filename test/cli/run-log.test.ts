@@ -6,10 +6,19 @@ import { directory, person, serve, userToken } from "../server/live-server.ts"
 import { green, playing, quickstart } from "./fake-agent.ts"
 import { toldScreen } from "./told-screen.ts"
 
-const asked = (more: Partial<LogRequest> = {}): LogRequest => ({ run: Option.none(), workspace: Option.none(), step: Option.none(), follow: false, ...more })
+const asked = (more: Partial<LogRequest> = {}): LogRequest => ({
+  run: Option.none(),
+  workspace: Option.none(),
+  step: Option.none(),
+  follow: false,
+  ...more
+})
 
 const logOf = (url: string, screen: ReturnType<typeof toldScreen>, request: LogRequest) =>
-  showRunLog(request).pipe(Effect.provide(ServerClient.layer({ url, token: Option.some(Redacted.make(userToken)) })), Effect.provide(screen.layer))
+  showRunLog(request).pipe(
+    Effect.provide(ServerClient.layer({ url, token: Option.some(Redacted.make(userToken)) })),
+    Effect.provide(screen.layer)
+  )
 
 const until = (url: string, id: string, status: string) => Effect.repeat(person(url).view(id), { until: (run) => run.status === status })
 
@@ -36,7 +45,9 @@ describe("the log of a run", () => {
       yield* playing(url, quickstart)
       yield* until(url, yield* person(url).start("one", { "plan-only": true }), "planned_and_finished")
       const screen = toldScreen()
-      expect((yield* Effect.flip(logOf(url, screen, asked({ workspace: Option.some("two") })))).message).toContain("There is no such workspace on ")
+      expect((yield* Effect.flip(logOf(url, screen, asked({ workspace: Option.some("two") })))).message).toContain(
+        "There is no such workspace on "
+      )
       yield* logOf(url, screen, asked({ workspace: Option.some("one") }))
       expect(screen.transcript()).toBe(plan)
     }))
@@ -51,15 +62,21 @@ describe("the log of a run", () => {
       expect(screen.transcript()).toBe(`${second} has no plan log yet. The run ${first} holds the workspace and is pending\n`)
     }))
 
-  it.live.each([false, true])("of a run that ended before anything ran is missed in a sentence (followed: %s)", (follow) =>
-    Effect.gen(function*() {
-      const url = yield* Effect.flatMap(directory, serve)
-      const id = yield* person(url).start("demo")
-      yield* person(url).act(id, "cancel")
-      const screen = toldScreen()
-      expect(yield* Effect.flip(logOf(url, screen, asked({ follow })))).toMatchObject({ _tag: "Failed", message: `${id} has no log: nothing was written to it, and the run is canceled; see agent-job get ${id}.` })
-      expect(screen.transcript()).toBe("")
-    }))
+  it.live.each([false, true])(
+    "of a run that ended before anything ran is missed in a sentence (followed: %s)",
+    (follow) =>
+      Effect.gen(function*() {
+        const url = yield* Effect.flatMap(directory, serve)
+        const id = yield* person(url).start("demo")
+        yield* person(url).act(id, "cancel")
+        const screen = toldScreen()
+        expect(yield* Effect.flip(logOf(url, screen, asked({ follow })))).toMatchObject({
+          _tag: "Failed",
+          message: `${id} has no log: nothing was written to it, and the run is canceled; see agent-job get ${id}.`
+        })
+        expect(screen.transcript()).toBe("")
+      })
+  )
 
   it.live("of an apply that never was is missed in a sentence", () =>
     Effect.gen(function*() {
@@ -67,7 +84,9 @@ describe("the log of a run", () => {
       yield* playing(url, quickstart)
       const id = yield* person(url).start("demo", { "plan-only": true })
       yield* until(url, id, "planned_and_finished")
-      expect((yield* Effect.flip(logOf(url, toldScreen(), asked({ step: Option.some("apply") })))).message).toBe(`${id} has no apply log: nothing was written to it, and the run is planned and finished; see agent-job get ${id}.`)
+      expect((yield* Effect.flip(logOf(url, toldScreen(), asked({ step: Option.some("apply") })))).message).toBe(
+        `${id} has no apply log: nothing was written to it, and the run is planned and finished; see agent-job get ${id}.`
+      )
     }))
 
   it.live("followed goes on through the decision to the end", () =>

@@ -20,12 +20,20 @@ export const run = (more: Partial<RunView>): RunView => ({
 })
 
 export const stage = (more: Partial<StageView>): StageView => ({
-  id: "run-a1.plan.1", stage: "plan", attempt: 1, status: "waiting", logUrl: "http://server/log", ...more
+  id: "run-a1.plan.1",
+  stage: "plan",
+  attempt: 1,
+  status: "waiting",
+  logUrl: "http://server/log",
+  ...more
 })
 
 const finishedAt = "2026-01-31T11:59:30Z"
 
-export const pending = run({ status: "pending", queue: { position: 1, blockedBy: RunId.make("run-b2"), message: "The run run-b2 holds the workspace and is applying." } })
+export const pending = run({
+  status: "pending",
+  queue: { position: 1, blockedBy: RunId.make("run-b2"), message: "The run run-b2 holds the workspace and is applying." }
+})
 
 export const planned = run({
   status: "planned",
@@ -44,8 +52,18 @@ export const applied = run({
   stages: [
     ...planned.stages,
     stage({
-      stage: "apply", status: "finished", agent: "agent-1", startedAt: "2026-01-31T11:59:20Z", finishedAt,
-      result: { outcome: "succeeded", reason: "Completed", message: "The stage ended with success.", changes: { add: 1, change: 0, destroy: 0 }, finishedAt }
+      stage: "apply",
+      status: "finished",
+      agent: "agent-1",
+      startedAt: "2026-01-31T11:59:20Z",
+      finishedAt,
+      result: {
+        outcome: "succeeded",
+        reason: "Completed",
+        message: "The stage ended with success.",
+        changes: { add: 1, change: 0, destroy: 0 },
+        finishedAt
+      }
     })
   ]
 })
@@ -54,5 +72,12 @@ export const failed = run({
   status: "errored",
   final: true,
   failure: "tofu ended with exit code 1.",
-  stages: [stage({ status: "errored", startedAt: "2026-01-31T11:59:00Z", finishedAt, result: { outcome: "failed", reason: "ExitCode", message: "tofu ended with exit code 1.", exitCode: 1, finishedAt } })]
+  stages: [
+    stage({
+      status: "errored",
+      startedAt: "2026-01-31T11:59:00Z",
+      finishedAt,
+      result: { outcome: "failed", reason: "ExitCode", message: "tofu ended with exit code 1.", exitCode: 1, finishedAt }
+    })
+  ]
 })

@@ -31,7 +31,9 @@ await Effect.runPromise(serve(Effect.andThen(Effect.repeat(talk, { times: 20 }),
 
 it.live("goes on to its end when the reader of its log goes away", () =>
   Effect.promise(async () => {
-    const child = spawn(process.execPath, ["--input-type=module", "--disable-warning=ExperimentalWarning", "--eval", talker], { stdio: ["ignore", "pipe", "pipe"] })
+    const child = spawn(process.execPath, ["--input-type=module", "--disable-warning=ExperimentalWarning", "--eval", talker], {
+      stdio: ["ignore", "pipe", "pipe"]
+    })
     child.stdout.once("data", () => child.stdout.destroy())
     expect(await text(child.stderr)).toBe("came to its end")
     expect(child.exitCode ?? await new Promise((resolve) => child.on("exit", resolve))).toBe(0)

@@ -9,7 +9,11 @@ import { ScriptedServer } from "../kubernetes/scripted-server.ts"
 import { agent, directory, person, planWith, serve, userToken } from "../server/live-server.ts"
 
 /** Lives as long as the test. */
-const at = (url: string) => Effect.map(Layer.build(ServerClient.layer({ url, token: Option.some(Redacted.make(userToken)) })), (built) => Context.get(built, ServerClient))
+const at = (url: string) =>
+  Effect.map(
+    Layer.build(ServerClient.layer({ url, token: Option.some(Redacted.make(userToken)) })),
+    (built) => Context.get(built, ServerClient)
+  )
 const environment = (variables: Record<string, string>) => ConfigProvider.layer(ConfigProvider.fromUnknown(variables))
 const document = (id: string, attributes: object = {}) => ({ data: { id, type: "x", attributes } })
 const refusal = (status: number, detail: string) => ({ status, body: { errors: [{ status: String(status), title: "no", detail }] } })
@@ -27,7 +31,11 @@ describe("the client of the server", () => {
       const client = yield* at(url)
       expect(yield* client.audit).toEqual([])
       const { id } = yield* client.ensureWorkspace("demo")
-      expect(yield* client.audit).toMatchObject([{ kind: "user", action: "POST /api/v2/organizations/:organization/workspaces", object: id }])
+      expect(yield* client.audit).toMatchObject([{
+        kind: "user",
+        action: "POST /api/v2/organizations/:organization/workspaces",
+        object: id
+      }])
     }))
 
   it.live("takes a server that is asked too often for one that is away", () =>
@@ -44,7 +52,9 @@ describe("the client of the server", () => {
       expect(yield* client.ensureWorkspace("demo")).toEqual({ id: "ws-1", created: false })
       expect(yield* client.ensureWorkspace("demo")).toEqual({ id: "ws-2", created: true })
       expect(server.asked.map(({ method, url }) => `${method} ${url}`)).toEqual([
-        "GET /api/v2/organizations/default/workspaces/demo", "GET /api/v2/organizations/default/workspaces/demo", "POST /api/v2/organizations/default/workspaces"
+        "GET /api/v2/organizations/default/workspaces/demo",
+        "GET /api/v2/organizations/default/workspaces/demo",
+        "POST /api/v2/organizations/default/workspaces"
       ])
       expect(server.asked[2]?.headers["content-type"]).toBe("application/vnd.api+json")
     }))
@@ -71,7 +81,11 @@ describe("the client of the server", () => {
       yield* client.log("https://inside.cluster.local/api/v2/logs/plan-1/secret", 7, 1)
       const [, upload, log] = server.asked
       expect([upload?.method, upload?.url, upload?.body, upload?.headers["content-type"], upload?.headers["content-length"]]).toEqual([
-        "PUT", "/api/v2/uploads/cv-1/secret", "\u0001\u0002\u0003", "application/octet-stream", "3"
+        "PUT",
+        "/api/v2/uploads/cv-1/secret",
+        "\u0001\u0002\u0003",
+        "application/octet-stream",
+        "3"
       ])
       expect(log?.url).toBe("/api/v2/logs/plan-1/secret?limit=65536&offset=7&wait=1")
       expect(server.asked.map(({ headers }) => headers.authorization)).toEqual([`Bearer ${userToken}`, undefined, undefined])
@@ -92,7 +106,9 @@ describe("the client of the server", () => {
       server.script.push(answer)
       const error = yield* Effect.flip(client.run("run-a1"))
       expect([error._tag, exitCodeOf(error), error.message.includes(userToken)]).toEqual([tag, code, false])
-      if (tag === "ServerUnreachable" && typeof answer === "object" && answer.status === 503) expect(error.message).toContain("it answers 503: The disk is full.")
+      if (tag === "ServerUnreachable" && typeof answer === "object" && answer.status === 503) {
+        expect(error.message).toContain("it answers 503: The disk is full.")
+      }
     }))
 
   it.live("says in words that an https address is of a server without TLS", () =>
@@ -100,7 +116,9 @@ describe("the client of the server", () => {
       const { url } = yield* scripted
       const https = url.replace("http:", "https:")
       const error = yield* Effect.flip(Effect.flatMap(at(https), (client) => client.run("run-a1")))
-      expect(error.message).toBe(`Cannot reach the agent-job server at ${https} (it does not speak TLS; is it http://?); check that it runs and that AGENT_JOB_URL or --url is right.`)
+      expect(error.message).toBe(
+        `Cannot reach the agent-job server at ${https} (it does not speak TLS; is it http://?); check that it runs and that AGENT_JOB_URL or --url is right.`
+      )
     }))
 
   it.live("says how to trust the authority of a certificate", () =>
@@ -108,7 +126,9 @@ describe("the client of the server", () => {
       const place = yield* directory
       const port = yield* listening(createSecure(authority(place).sign("localhost", "DNS:localhost")))
       const error = yield* Effect.flip(Effect.flatMap(at(`https://localhost:${port}`), (client) => client.run("run-a1")))
-      expect(error.message).toContain("(its certificate is from an authority that is not trusted here; set NODE_EXTRA_CA_CERTS=ca.pem to the certificate of that authority)")
+      expect(error.message).toContain(
+        "(its certificate is from an authority that is not trusted here; set NODE_EXTRA_CA_CERTS=ca.pem to the certificate of that authority)"
+      )
     }))
 
   it.live("asks through the proxy of the environment", () =>
@@ -124,7 +144,12 @@ describe("the client of the server", () => {
   it.effect("says which variable has a proxy that is no URL", () =>
     Effect.gen(function*() {
       const error = yield* Effect.flip(Effect.provide(at("http://server.example.test"), environment({ HTTPS_PROXY: "10.0.0.1:3128" })))
-      expect([exitCodeOf(error), error.message]).toEqual([2, expect.stringMatching(/^The proxy in HTTPS_PROXY \(or https_proxy\) cannot be used, since it is no URL such as .*; correct or unset that variable,/u)])
+      expect([exitCodeOf(error), error.message]).toEqual([
+        2,
+        expect.stringMatching(
+          /^The proxy in HTTPS_PROXY \(or https_proxy\) cannot be used, since it is no URL such as .*; correct or unset that variable,/u
+        )
+      ])
     }))
 
   it.live("repeats the server's words when a decision comes at the wrong moment", () =>

@@ -12,8 +12,23 @@ const doubted: StateView = {
   version: { id: "sv-1", serial: 7, lineage: "l-1", sha256, sizeBytes: 48_100, runId: "run-a1" as never, createdAt: at },
   lock: { id: "lock-1", who: "me@here", created: "2026-01-31T11:59:00Z", stage: "run-b2.apply.1", agent: "agent-1" },
   forcedUnlocks: [{ lockId: "lock-0", holder: "run-a1.apply.1", epoch: 2, forcedBy: "me@here", forcedAt: at }],
-  settled: [{ id: "res-0", stage: "run-z.apply.1", reason: "Lost", message: "The apply of run-z ended with Lost: so", openedAt: at, settledAt: at, settledBy: "me@here", how: "the stored state is kept" }],
-  pending: [{ id: "res-1", stage: "run-a1.apply.1", reason: "NodeLost", message: "The apply of run-a1 ended with NodeLost: so", openedAt: at }],
+  settled: [{
+    id: "res-0",
+    stage: "run-z.apply.1",
+    reason: "Lost",
+    message: "The apply of run-z ended with Lost: so",
+    openedAt: at,
+    settledAt: at,
+    settledBy: "me@here",
+    how: "the stored state is kept"
+  }],
+  pending: [{
+    id: "res-1",
+    stage: "run-a1.apply.1",
+    reason: "NodeLost",
+    message: "The apply of run-a1 ended with NodeLost: so",
+    openedAt: at
+  }],
   evidence: [{ id: "ev-1", stage: "run-a1.apply.1", serial: 9, lineage: "l-1", sha256, sizeBytes: 900, why: "late", receivedAt: at }]
 }
 
@@ -44,27 +59,44 @@ describe("what waits to be settled", () => {
       "  agent-job state rescue demo --keep --seen res-1,ev-1,sv-1   the stored state stays as it is; what is missing in it, import or remove by hand"
     ])
     const [refused] = doubted.evidence
-    const evidence = [{ ...refused!, id: "ev-4", stage: "run-z.apply.1", serial: 20 }, { ...refused!, id: "ev-3", serial: 8 }, { ...refused!, id: "ev-2", serial: 10 }, refused!]
-    expect(rescueLines({ ...doubted, evidence }, now).filter((line) => line.includes("--use"))).toEqual([expect.stringContaining(" --use ev-2 ")])
-    expect(rescueLines({ ...doubted, evidence: evidence.slice(0, 1) }, now).filter((line) => line.includes("--use"))).toEqual([])
-    const effects = { unsaved: [{ action: "create", address: "t.a", idKey: "id", id: "1" }], unsavedCount: 1, unknown: [], unknownCount: 0 } as const
-    expect(rescueLines({ ...doubted, evidence: [], pending: doubted.pending.map((rescue) => ({ ...rescue, effects })) }, now).slice(-7)).toEqual([
-      "Made, but not in the state:",
-      "  t.a [id=1]",
-      "",
-      "No stage of the workspace starts before this is settled:",
-      "  agent-job state rescue demo --import   plans a run that imports what was made and is not in the state, which you then approve",
-      "  agent-job state rescue demo --import-blocks FILE   writes the import blocks instead",
-      "  agent-job state rescue demo --keep --seen res-1,sv-1   the stored state stays as it is; what is missing in it, import or remove by hand"
+    const evidence = [{ ...refused!, id: "ev-4", stage: "run-z.apply.1", serial: 20 }, { ...refused!, id: "ev-3", serial: 8 }, {
+      ...refused!,
+      id: "ev-2",
+      serial: 10
+    }, refused!]
+    expect(rescueLines({ ...doubted, evidence }, now).filter((line) => line.includes("--use"))).toEqual([
+      expect.stringContaining(" --use ev-2 ")
     ])
-    expect(rescueLines({ ...doubted, evidence: [] }, now).slice(-2).map((line) => line.split("   ")[0])).toEqual(["No stage of the workspace starts before this is settled:", "  agent-job state rescue demo --keep --seen res-1,sv-1"])
+    expect(rescueLines({ ...doubted, evidence: evidence.slice(0, 1) }, now).filter((line) => line.includes("--use"))).toEqual([])
+    const effects = {
+      unsaved: [{ action: "create", address: "t.a", idKey: "id", id: "1" }],
+      unsavedCount: 1,
+      unknown: [],
+      unknownCount: 0
+    } as const
+    expect(rescueLines({ ...doubted, evidence: [], pending: doubted.pending.map((rescue) => ({ ...rescue, effects })) }, now).slice(-7))
+      .toEqual([
+        "Made, but not in the state:",
+        "  t.a [id=1]",
+        "",
+        "No stage of the workspace starts before this is settled:",
+        "  agent-job state rescue demo --import   plans a run that imports what was made and is not in the state, which you then approve",
+        "  agent-job state rescue demo --import-blocks FILE   writes the import blocks instead",
+        "  agent-job state rescue demo --keep --seen res-1,sv-1   the stored state stays as it is; what is missing in it, import or remove by hand"
+      ])
+    expect(rescueLines({ ...doubted, evidence: [] }, now).slice(-2).map((line) => line.split("   ")[0])).toEqual([
+      "No stage of the workspace starts before this is settled:",
+      "  agent-job state rescue demo --keep --seen res-1,sv-1"
+    ])
   })
 })
 
 describe("a refused state", () => {
   const [refused] = doubted.evidence
   const offers = (version: object, evidence: object = {}) =>
-    rescueLines({ ...doubted, version: { ...doubted.version!, ...version }, evidence: [{ ...refused!, ...evidence }] }, now).filter((line) => line.includes("--use") || line.includes("--keep")).map((line) => line.trim())
+    rescueLines({ ...doubted, version: { ...doubted.version!, ...version }, evidence: [{ ...refused!, ...evidence }] }, now).filter((
+      line
+    ) => line.includes("--use") || line.includes("--keep")).map((line) => line.trim())
 
   it.each([
     { given: "the stored serial is higher", version: { serial: 10 } },
@@ -73,7 +105,9 @@ describe("a refused state", () => {
   ])("is offered last, and for what it undoes, when $given", ({ version }) =>
     expect(offers(version)).toEqual([
       expect.stringContaining(" --keep "),
-      `agent-job state rescue demo --use ev-1 --seen res-1,ev-1,sv-1   puts a refused state over the stored one, which may be newer (serial ${version.serial ?? 7}, of run-a1), and undoes what only that has; to look into it first: agent-job state show demo --evidence ev-1`
+      `agent-job state rescue demo --use ev-1 --seen res-1,ev-1,sv-1   puts a refused state over the stored one, which may be newer (serial ${
+        version.serial ?? 7
+      }, of run-a1), and undoes what only that has; to look into it first: agent-job state show demo --evidence ev-1`
     ]))
 })
 
@@ -94,5 +128,9 @@ describe("a refused state of another lineage than the stored one", () => {
 
 describe("a run that imports", () => {
   it("is told with what it imports and what to do with it", () =>
-    expect(importLines({ runId: RunId.make("run-c3"), addresses: ["t.a", "t.b"] }).slice(0, 3)).toEqual(["run-c3 plans the import of:", "  t.a", "  t.b"]))
+    expect(importLines({ runId: RunId.make("run-c3"), addresses: ["t.a", "t.b"] }).slice(0, 3)).toEqual([
+      "run-c3 plans the import of:",
+      "  t.a",
+      "  t.b"
+    ]))
 })

@@ -12,7 +12,10 @@ it.live("a state in doubt is shown, looked into and settled, for a person and fo
   Effect.gen(function*() {
     const url = yield* Effect.flatMap(directory, serve)
     const agentJob = (...args: ReadonlyArray<string>) => ran({ AGENT_JOB_URL: url, AGENT_JOB_TOKEN: userToken }, "state", ...args)
-    expect(yield* agentJob("show", "demo")).toMatchObject({ code: 3, error: `error: There is no workspace demo on ${url}; \`agent-job get runs\` lists what there is.\n` })
+    expect(yield* agentJob("show", "demo")).toMatchObject({
+      code: 3,
+      error: `error: There is no workspace demo on ${url}; \`agent-job get runs\` lists what there is.\n`
+    })
 
     yield* person(url).start("demo", { "auto-apply": true })
     yield* planWith(url)
@@ -21,9 +24,17 @@ it.live("a state in doubt is shown, looked into and settled, for a person and fo
     yield* applier.lock("a")
     const refused = "{\"version\":4,\"serial\":3,\"lineage\":\"l\"}"
     yield* applier.as("POST", taskPath.state, refused, { [taskHeader.lockId]: "b", [taskHeader.lockEpoch]: "1" })
-    expect((yield* agentJob("rescue", "demo", "--keep")).error).toBe("error: Nothing of demo waits to be settled; see: agent-job state show demo\n")
-    expect(yield* agentJob("unlock", "demo", "--force", "--lock", "b")).toMatchObject({ code: 1, error: expect.stringContaining("The state of demo has another lock by now, a of") })
-    expect(yield* agentJob("unlock", "demo", "--force")).toMatchObject({ code: 0, out: expect.stringContaining(`Lock: free\nUnlocked by force: a of ${apply.id} (`) })
+    expect((yield* agentJob("rescue", "demo", "--keep")).error).toBe(
+      "error: Nothing of demo waits to be settled; see: agent-job state show demo\n"
+    )
+    expect(yield* agentJob("unlock", "demo", "--force", "--lock", "b")).toMatchObject({
+      code: 1,
+      error: expect.stringContaining("The state of demo has another lock by now, a of")
+    })
+    expect(yield* agentJob("unlock", "demo", "--force")).toMatchObject({
+      code: 0,
+      out: expect.stringContaining(`Lock: free\nUnlocked by force: a of ${apply.id} (`)
+    })
     yield* agent(url).report(apply.id, { ...failed(), reason: "NodeLost" })
 
     const shown = yield* agentJob("rescue", "demo")
@@ -31,25 +42,65 @@ it.live("a state in doubt is shown, looked into and settled, for a person and fo
     const [id] = /ev-\w+/u.exec(shown.out) ?? []
     expect(shown.out).toContain(`agent-job state rescue demo --use ${id}`)
     expect((yield* agentJob("show", "demo", "--evidence", String(id))).out).toBe(`${refused}\n`)
-    expect(yield* agentJob("show", "demo", "--evidence", "ev-none")).toMatchObject({ code: 3, error: `error: There is no evidence ev-none of workspace demo on ${url}; \`agent-job state show demo\` lists what there is.\n` })
+    expect(yield* agentJob("show", "demo", "--evidence", "ev-none")).toMatchObject({
+      code: 3,
+      error: `error: There is no evidence ev-none of workspace demo on ${url}; \`agent-job state show demo\` lists what there is.\n`
+    })
     const brought = join(yield* directory, "brought.tfstate")
     writeFileSync(brought, "{\"version\":4,\"serial\":2,\"lineage\":\"other\"}")
     expect(yield* agentJob("rescue", "demo", "--file", brought)).toMatchObject({ code: 0, out: expect.stringMatching(/ev-\w+ +2 +/u) })
-    expect(yield* agentJob("rescue", "demo", "--file", "/nope", "-o", "json")).toMatchObject({ code: 2, out: "", error: expect.stringContaining("/nope cannot be read") })
+    expect(yield* agentJob("rescue", "demo", "--file", "/nope", "-o", "json")).toMatchObject({
+      code: 2,
+      out: "",
+      error: expect.stringContaining("/nope cannot be read")
+    })
     const [, seen = ""] = /--keep --seen (\S+)/u.exec(shown.out) ?? []
-    expect(yield* agentJob("rescue", "demo", "--keep", "--seen", seen)).toMatchObject({ code: 1, error: expect.stringMatching(/^error: Since you looked at demo, the state ev-\w+ of \S+ is new, so nothing was settled now/u) })
-    expect(yield* agentJob("rescue", "demo", "--seen", seen)).toMatchObject({ code: 2, error: expect.stringContaining("--seen goes with --use or --keep") })
+    expect(yield* agentJob("rescue", "demo", "--keep", "--seen", seen)).toMatchObject({
+      code: 1,
+      error: expect.stringMatching(/^error: Since you looked at demo, the state ev-\w+ of \S+ is new, so nothing was settled now/u)
+    })
+    expect(yield* agentJob("rescue", "demo", "--seen", seen)).toMatchObject({
+      code: 2,
+      error: expect.stringContaining("--seen goes with --use or --keep")
+    })
     const used = yield* agentJob("rescue", "demo", "--use", String(id), "-o", "json")
-    expect(JSON.parse(used.out)).toMatchObject({ workspace: "demo", version: { serial: 3, lineage: "l" }, pending: [], settled: [{ reason: "NodeLost", settledBy: expect.stringContaining("@") }] })
+    expect(JSON.parse(used.out)).toMatchObject({
+      workspace: "demo",
+      version: { serial: 3, lineage: "l" },
+      pending: [],
+      settled: [{ reason: "NodeLost", settledBy: expect.stringContaining("@") }]
+    })
   }))
 
 it.live("a server that is older and opens whatever lock there is does not pass for one that opened the lock that was named", () =>
   Effect.gen(function*() {
     const { server, url } = yield* ScriptedServer.make
-    const before = { workspace: "demo", epoch: 2, pending: [], settled: [], evidence: [], forcedUnlocks: [{ lockId: "old", holder: "run-z.apply.1", epoch: 1, forcedBy: "user, me", forcedAt: "2026-01-31T11:00:00.000Z" }] }
-    const opened = (lockId: string) => ({ ...before, epoch: 3, forcedUnlocks: [{ lockId, holder: "run-b2.apply.1", epoch: 2, forcedBy: `0401305f, ${userInfo().username}@${hostname()}`, forcedAt: "2026-01-31T12:00:00.000Z" }, ...before.forcedUnlocks] })
+    const before = {
+      workspace: "demo",
+      epoch: 2,
+      pending: [],
+      settled: [],
+      evidence: [],
+      forcedUnlocks: [{ lockId: "old", holder: "run-z.apply.1", epoch: 1, forcedBy: "user, me", forcedAt: "2026-01-31T11:00:00.000Z" }]
+    }
+    const opened = (lockId: string) => ({
+      ...before,
+      epoch: 3,
+      forcedUnlocks: [{
+        lockId,
+        holder: "run-b2.apply.1",
+        epoch: 2,
+        forcedBy: `0401305f, ${userInfo().username}@${hostname()}`,
+        forcedAt: "2026-01-31T12:00:00.000Z"
+      }, ...before.forcedUnlocks]
+    })
     const unlock = ran({ AGENT_JOB_URL: url, AGENT_JOB_TOKEN: userToken }, "state", "unlock", "demo", "--force", "--lock", "a")
     server.script.push({ body: before }, { body: opened("b") }, { body: before }, { body: opened("a") })
-    expect(yield* unlock).toMatchObject({ code: 1, out: "", error: "error: The lock b of run-b2.apply.1 was opened, and not a: a server that is older than this program opens whatever lock there is. What its holder writes from now on is kept as evidence, see `agent-job state show demo`; upgrade the server.\n" })
+    expect(yield* unlock).toMatchObject({
+      code: 1,
+      out: "",
+      error:
+        "error: The lock b of run-b2.apply.1 was opened, and not a: a server that is older than this program opens whatever lock there is. What its holder writes from now on is kept as evidence, see `agent-job state show demo`; upgrade the server.\n"
+    })
     expect(yield* unlock).toMatchObject({ code: 0, out: expect.stringContaining("Unlocked by force: a of run-b2.apply.1") })
   }))

@@ -1,18 +1,36 @@
 import { describe, expect, it } from "@effect/vitest"
-import { applySummary, approvalHint, approved, failure, nextSteps, outputLines, planSummary, question, shortChanges, size, stageOf, stepIsOver, waiting } from "../../src/cli/summary.ts"
+import {
+  applySummary,
+  approvalHint,
+  approved,
+  failure,
+  nextSteps,
+  outputLines,
+  planSummary,
+  question,
+  shortChanges,
+  size,
+  stageOf,
+  stepIsOver,
+  waiting
+} from "../../src/cli/summary.ts"
 import { applied, failed, pending, planned, run, sealed, stage } from "./run-views.ts"
 
 describe("the summary of a plan", () => {
   it.each([
     [planned, "Plan: 1 to add, 2 to change, 3 to destroy."],
     [run({ hasChanges: false, changes: { add: 0, change: 0, destroy: 0 } }), "No changes: demo is as its configuration says."],
-    [run({ hasChanges: true, changes: { add: 0, change: 0, destroy: 0 } }), "Plan: nothing to add, change or destroy, but the state or the outputs change."],
+    [
+      run({ hasChanges: true, changes: { add: 0, change: 0, destroy: 0 } }),
+      "Plan: nothing to add, change or destroy, but the state or the outputs change."
+    ],
     [run({}), "Planned."]
   ])("%# comes from its numbers", (view, said) => expect(planSummary(view)).toBe(said))
 })
 
 describe("the summary of an apply", () => {
-  it("counts what the apply did, not what was planned", () => expect(applySummary(applied)).toBe("Applied: 1 added, 0 changed, 0 destroyed."))
+  it("counts what the apply did, not what was planned", () =>
+    expect(applySummary(applied)).toBe("Applied: 1 added, 0 changed, 0 destroyed."))
   it("falls back on the plan's numbers", () => expect(applySummary(planned)).toBe("Applied: 1 added, 2 changed, 3 destroyed."))
 })
 
@@ -23,18 +41,43 @@ describe("why a run failed", () => {
       "ExitCode: The engine ended with an error; its log says which."
     ].join("\n")))
   it("is told once when both say the same", () =>
-    expect(failure(run({ stages: [stage({ reason: "NodeLost", message: "The node is gone, and the stage with it." })] }), "plan")).toBe("The plan of run-a1 failed: The node is gone, and the stage with it."))
+    expect(failure(run({ stages: [stage({ reason: "NodeLost", message: "The node is gone, and the stage with it." })] }), "plan")).toBe(
+      "The plan of run-a1 failed: The node is gone, and the stage with it."
+    ))
   it("names what it left in the world", () =>
-    expect(failure(run({ stages: [stage({ message: "It is gone.", effects: { unsaved: [{ action: "create", address: "a.b" }], unsavedCount: 1, unknown: [], unknownCount: 0 } })] }), "plan")).toContain("\nMade, but not in the state:\n  a.b"))
-  it("is told by the run when no stage knows", () => expect(failure(run({ failure: "The server lost the archive" }), "apply")).toBe("The apply of run-a1 failed: The server lost the archive."))
+    expect(
+      failure(
+        run({
+          stages: [
+            stage({
+              message: "It is gone.",
+              effects: { unsaved: [{ action: "create", address: "a.b" }], unsavedCount: 1, unknown: [], unknownCount: 0 }
+            })
+          ]
+        }),
+        "plan"
+      )
+    ).toContain("\nMade, but not in the state:\n  a.b"))
+  it("is told by the run when no stage knows", () =>
+    expect(failure(run({ failure: "The server lost the archive" }), "apply")).toBe(
+      "The apply of run-a1 failed: The server lost the archive."
+    ))
   it("may be unknown", () => expect(failure(run({}), "apply")).toBe("The apply of run-a1 failed."))
 })
 
 describe("why a run waits", () => {
   it.each([
     ["the queue says it", pending, "The run run-b2 holds the workspace and is applying"],
-    ["its place in it", run({ queue: { position: 3, message: "The run run-b2 holds the workspace." } }), "The run run-b2 holds the workspace (number 3 in line)"],
-    ["its Pod's trouble", run({ stages: [stage({ status: "offered", message: "ImagePull: the image nope:1 could not be pulled" })] }), "ImagePull: the image nope:1 could not be pulled"],
+    [
+      "its place in it",
+      run({ queue: { position: 3, message: "The run run-b2 holds the workspace." } }),
+      "The run run-b2 holds the workspace (number 3 in line)"
+    ],
+    [
+      "its Pod's trouble",
+      run({ stages: [stage({ status: "offered", message: "ImagePull: the image nope:1 could not be pulled" })] }),
+      "ImagePull: the image nope:1 could not be pulled"
+    ],
     ["it begins", run({ stages: [stage({ status: "running" })] }), "Planning"],
     ["nobody took it", run({ stages: [stage({})] }), "Waiting for a controller to take the plan"],
     ["it stops", run({ cancelAsked: true }), "Stopping"]
@@ -43,8 +86,19 @@ describe("why a run waits", () => {
 
 describe("a step", () => {
   it("is over when the run has left it", () => {
-    expect((["pending", "planning", "planned", "confirmed", "applying", "applied", "errored", "canceled"] as const).map((status) => [stepIsOver(run({ status }), "plan"), stepIsOver(run({ status }), "apply")])).toEqual([
-      [false, true], [false, true], [true, true], [true, false], [true, false], [true, true], [true, true], [true, true]
+    expect(
+      (["pending", "planning", "planned", "confirmed", "applying", "applied", "errored", "canceled"] as const).map((
+        status
+      ) => [stepIsOver(run({ status }), "plan"), stepIsOver(run({ status }), "apply")])
+    ).toEqual([
+      [false, true],
+      [false, true],
+      [true, true],
+      [true, false],
+      [true, false],
+      [true, true],
+      [true, true],
+      [true, true]
     ])
   })
   it("has the newest stage of its kind, and destroying is applying", () => {
@@ -81,8 +135,12 @@ describe("what to do next", () => {
       "  agent-job run infra --workspace demo --destroy   remove it all",
       "  agent-job get run-a1                             what happened, stage by stage"
     ]))
-  it("after a destroy is to make it again", () => expect(nextSteps({ ...applied, destroy: true }, "infra")[0]).toBe("  agent-job run infra --workspace demo   make it all again"))
-  it("after a plan only is to apply", () => expect(nextSteps(run({ status: "planned_and_finished", planOnly: true, hasChanges: true }), ".")[0]).toContain("agent-job run . --workspace demo"))
+  it("after a destroy is to make it again", () =>
+    expect(nextSteps({ ...applied, destroy: true }, "infra")[0]).toBe("  agent-job run infra --workspace demo   make it all again"))
+  it("after a plan only is to apply", () =>
+    expect(nextSteps(run({ status: "planned_and_finished", planOnly: true, hasChanges: true }), ".")[0]).toContain(
+      "agent-job run . --workspace demo"
+    ))
   it("is nothing after a failure", () => expect(nextSteps(failed, ".")).toEqual([]))
   it("for a plan that waits is to decide", () =>
     expect(approvalHint(planned)).toEqual([
@@ -93,7 +151,9 @@ describe("what to do next", () => {
   it("for a plan with a seal is to name it", () => {
     expect(approvalHint(sealed)[1]).toBe("  agent-job approve run-a1 --seal 0123456789ab   apply this very plan")
     expect(question(sealed)).toBe("Apply these changes to demo (seal 0123456789ab)? Only \"yes\" applies them.")
-    expect(approved(sealed)).toBe("run-a1 is approved with the seal 0123456789ab and applies its plan; follow it with: agent-job logs -f run-a1")
+    expect(approved(sealed)).toBe(
+      "run-a1 is approved with the seal 0123456789ab and applies its plan; follow it with: agent-job logs -f run-a1"
+    )
   })
   it("is asked in one sentence", () => {
     expect(question(planned)).toBe("Apply these changes to demo? Only \"yes\" applies them.")
@@ -102,7 +162,10 @@ describe("what to do next", () => {
 })
 
 describe("numbers", () => {
-  it.each([[0, "0 B"], [999, "999 B"], [1300, "1.3 kB"], [2_500_000, "2.5 MB"]])("%d bytes are %s", (bytes, said) => expect(size(bytes)).toBe(said))
+  it.each([[0, "0 B"], [999, "999 B"], [1300, "1.3 kB"], [2_500_000, "2.5 MB"]])(
+    "%d bytes are %s",
+    (bytes, said) => expect(size(bytes)).toBe(said)
+  )
   it("of changes are short in a column", () => {
     expect(shortChanges({ add: 1, change: 2, destroy: 3 })).toBe("+1 ~2 -3")
     expect(shortChanges(undefined)).toBe("")

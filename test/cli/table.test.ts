@@ -15,6 +15,8 @@ describe("a table", () => {
 })
 
 describe("a text that is fitted", () => {
-  it.each([["short", 5, "short"], ["longer", 5, "long…"], ["日本語", 5, "日本…"], ["日本語", 4, "日…"], ["", 3, ""]])("%s into %d cells is %s", (text, width, fitted) =>
-    expect(fit(text, width)).toBe(fitted))
+  it.each([["short", 5, "short"], ["longer", 5, "long…"], ["日本語", 5, "日本…"], ["日本語", 4, "日…"], ["", 3, ""]])(
+    "%s into %d cells is %s",
+    (text, width, fitted) => expect(fit(text, width)).toBe(fitted)
+  )
 })

@@ -13,7 +13,10 @@ layer(TaskCluster, { excludeTestServices: true })("AgentTasks on the command lin
     Effect.gen(function*() {
       const { namespace } = yield* Tasks
       const inNamespace = ["--namespace", namespace]
-      expect(yield* run(["get", "tasks", ...inNamespace], environment)).toMatchObject({ code: 0, out: expect.stringMatching(new RegExp(`^No AgentTasks in namespace ${namespace}[.;]`, "u")) })
+      expect(yield* run(["get", "tasks", ...inNamespace], environment)).toMatchObject({
+        code: 0,
+        out: expect.stringMatching(new RegExp(`^No AgentTasks in namespace ${namespace}[.;]`, "u"))
+      })
       yield* createTask("one")
       const { out } = yield* run(["get", "tasks", ...inNamespace], environment)
       expect(out.replace(/\d+s$/mu, "AGE")).toBe([
@@ -21,9 +24,19 @@ layer(TaskCluster, { excludeTestServices: true })("AgentTasks on the command lin
         "one    demo        plan    Pending   -         -        AGE",
         ""
       ].join("\n"))
-      expect(JSON.parse((yield* run(["get", "one", "-o", "json", ...inNamespace], environment)).out)).toMatchObject({ kind: "AgentTask", metadata: { name: "one" }, spec: { workspace: "demo" } })
-      expect((yield* run(["get", "tasks", "-o", "yaml", ...inNamespace], environment)).out).toMatch(/^apiVersion: v1\nkind: List\nitems:\n/u)
-      expect(yield* run(["cancel", "one", ...inNamespace], environment)).toEqual({ code: 0, out: "AgentTask one is asked to stop; see how it ends with: agent-job get one --namespace " + namespace + "\n", error: "" })
+      expect(JSON.parse((yield* run(["get", "one", "-o", "json", ...inNamespace], environment)).out)).toMatchObject({
+        kind: "AgentTask",
+        metadata: { name: "one" },
+        spec: { workspace: "demo" }
+      })
+      expect((yield* run(["get", "tasks", "-o", "yaml", ...inNamespace], environment)).out).toMatch(
+        /^apiVersion: v1\nkind: List\nitems:\n/u
+      )
+      expect(yield* run(["cancel", "one", ...inNamespace], environment)).toEqual({
+        code: 0,
+        out: "AgentTask one is asked to stop; see how it ends with: agent-job get one --namespace " + namespace + "\n",
+        error: ""
+      })
       expect((yield* getTask("one")).spec.cancel).toBe(true)
     }))
 
@@ -32,7 +45,11 @@ layer(TaskCluster, { excludeTestServices: true })("AgentTasks on the command lin
       const { namespace } = yield* Tasks
       for (const command of ["get", "logs", "cancel"]) {
         const { code, error } = yield* run([command, "nope", "--namespace", namespace], environment)
-        expect([command, code, error]).toEqual([command, 3, `error: There is no AgentTask nope in namespace ${namespace}; \`agent-job get tasks -n ${namespace}\` lists them.\n`])
+        expect([command, code, error]).toEqual([
+          command,
+          3,
+          `error: There is no AgentTask nope in namespace ${namespace}; \`agent-job get tasks -n ${namespace}\` lists them.\n`
+        ])
       }
     }))
 
@@ -41,7 +58,10 @@ layer(TaskCluster, { excludeTestServices: true })("AgentTasks on the command lin
       const { namespace } = yield* Tasks
       yield* createTask("two")
       const { code, error } = yield* run(["logs", "two", "--namespace", namespace], environment)
-      expect([code, error]).toEqual([1, `error: AgentTask two has no log, since nothing ran for it (Pending); see kubectl -n ${namespace} describe atask two.\n`])
+      expect([code, error]).toEqual([
+        1,
+        `error: AgentTask two has no log, since nothing ran for it (Pending); see kubectl -n ${namespace} describe atask two.\n`
+      ])
       yield* runController()
       const screen = toldScreen()
       const following = yield* Effect.forkChild(Effect.flip(showTaskLog(at(namespace), "two", true).pipe(Effect.provide(screen.layer))))

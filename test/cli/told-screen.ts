@@ -3,7 +3,10 @@
 import { Effect, Layer, Option, Schedule } from "effect"
 import { Screen } from "../../src/cli/screen.ts"
 
-export interface Told { readonly kind: "step" | "status" | "line" | "text" | "result" | "ask"; readonly text: string }
+export interface Told {
+  readonly kind: "step" | "status" | "line" | "text" | "result" | "ask"
+  readonly text: string
+}
 
 /** `answer`: undefined when nobody is there to be asked. */
 export const toldScreen = (answer?: Effect.Effect<Option.Option<string>>) => {
@@ -19,18 +22,24 @@ export const toldScreen = (answer?: Effect.Effect<Option.Option<string>>) => {
     until: (part: string) =>
       Effect.sync(() => told.some(({ text }) => text.includes(part))).pipe(
         Effect.repeat({ until: (seen) => seen, schedule: Schedule.spaced("10 millis") }),
-        Effect.timeoutOrElse({ duration: "20 seconds", orElse: () => Effect.die(new Error(`never told: ${part}\ntold: ${JSON.stringify(told, null, 1)}`)) })
+        Effect.timeoutOrElse({
+          duration: "20 seconds",
+          orElse: () => Effect.die(new Error(`never told: ${part}\ntold: ${JSON.stringify(told, null, 1)}`))
+        })
       ),
-    layer: Layer.succeed(Screen, Screen.of({
-      colours: true,
-      interactive: answer !== undefined,
-      step: tell("step"),
-      status: tell("status"),
-      line: tell("line"),
-      text: tell("text"),
-      result: tell("result"),
-      ask: (question) => Effect.andThen(tell("ask")(question), answer ?? Effect.succeed(Option.none()))
-    }))
+    layer: Layer.succeed(
+      Screen,
+      Screen.of({
+        colours: true,
+        interactive: answer !== undefined,
+        step: tell("step"),
+        status: tell("status"),
+        line: tell("line"),
+        text: tell("text"),
+        result: tell("result"),
+        ask: (question) => Effect.andThen(tell("ask")(question), answer ?? Effect.succeed(Option.none()))
+      })
+    )
   }
 }
 

@@ -13,15 +13,23 @@ import { builtIns, presenter } from "../../src/cli/help.ts"
 export const typed = (environment: Record<string, string>, ...args: ReadonlyArray<string>) =>
   Effect.gen(function*() {
     const exit = yield* Effect.exit(commandLine("1.2.3")(args))
-    const error = exit._tag === "Failure" ? exit.cause.reasons.map((reason) => reason._tag === "Fail" ? reason.error : reason)[0] : undefined
+    const error = exit._tag === "Failure"
+      ? exit.cause.reasons.map((reason) => reason._tag === "Fail" ? reason.error : reason)[0]
+      : undefined
     return {
       code: exit._tag === "Success" ? 0 : exitCodeOf(error),
-      said: [...(yield* TestConsole.errorLines), ...(error instanceof Error && error.message !== "Help requested" ? [`error: ${error.message}`] : [])].join("\n"),
+      said: [
+        ...(yield* TestConsole.errorLines),
+        ...(error instanceof Error && error.message !== "Help requested" ? [`error: ${error.message}`] : [])
+      ].join("\n"),
       out: (yield* TestConsole.logLines).join("\n")
     }
   }).pipe(
     Effect.provide(Layer.mergeAll(
-      NodeServices.layer, CliConfig.layer({ builtIns }), CliOutput.layerPresenter(presenter), TestConsole.layer,
+      NodeServices.layer,
+      CliConfig.layer({ builtIns }),
+      CliOutput.layerPresenter(presenter),
+      TestConsole.layer,
       ConfigProvider.layer(ConfigProvider.fromUnknown(environment))
     ))
   )
@@ -39,4 +47,7 @@ export const printed = <A, E, R>(command: Effect.Effect<A, E, R>) => Effect.map(
 
 /** Runs the command line in this process, and gives what `run` of program.ts gives of a process: that costs a second or more. */
 export const ran = (environment: Record<string, string>, ...args: ReadonlyArray<string>) =>
-  Effect.map(printing(typed(environment, ...args)), ({ text, value: { code, said } }) => ({ code, out: text, error: said === "" ? "" : `${said}\n` }))
+  Effect.map(
+    printing(typed(environment, ...args)),
+    ({ text, value: { code, said } }) => ({ code, out: text, error: said === "" ? "" : `${said}\n` })
+  )

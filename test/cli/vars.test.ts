@@ -9,11 +9,12 @@ import { ran } from "./typed.ts"
 const environmentOf = (url: string) => ({ AGENT_JOB_URL: url, AGENT_JOB_TOKEN: userToken })
 
 /** The command at a server, as a process with this on its standard input. */
-const piped = (url: string) => Effect.fnUntraced(function*(value: string, ...args: ReadonlyArray<string>) {
-  const program = yield* agentJob(args, environmentOf(url))
-  program.child.stdin?.end(value)
-  return yield* program.ended
-})
+const piped = (url: string) =>
+  Effect.fnUntraced(function*(value: string, ...args: ReadonlyArray<string>) {
+    const program = yield* agentJob(args, environmentOf(url))
+    program.child.stdin?.end(value)
+    return yield* program.ended
+  })
 
 describe("the variables of a workspace", () => {
   it.live("are set from standard input or a file, and what is sensitive stays so", () =>
@@ -21,14 +22,29 @@ describe("the variables of a workspace", () => {
       const made = yield* directory
       const url = yield* serve(made)
       const typed = piped(url)
-      expect(yield* typed("eu\n", "vars", "set", "demo", "region")).toEqual({ code: 0, out: "Set the input variable region of demo; runs that begin from now on get it.\n", error: "" })
+      expect(yield* typed("eu\n", "vars", "set", "demo", "region")).toEqual({
+        code: 0,
+        out: "Set the input variable region of demo; runs that begin from now on get it.\n",
+        error: ""
+      })
       expect(yield* typed("s3cret-one", "vars", "set", "demo", "TOKEN", "--env", "--sensitive")).toMatchObject({ code: 0 })
       const file = join(made, "key.json")
       writeFileSync(file, "{\n}\n\n")
-      expect(yield* ran(environmentOf(url), "vars", "set", "demo", "TOKEN", "--env", "--from-file", file)).toMatchObject({ code: 0, out: expect.stringMatching(/^Set the sensitive environment variable TOKEN of demo;/u) })
-      expect(yield* typed("", "vars", "set", "demo", "empty")).toMatchObject({ code: 2, error: expect.stringContaining("The value of empty is empty, so nothing was set") })
+      expect(yield* ran(environmentOf(url), "vars", "set", "demo", "TOKEN", "--env", "--from-file", file)).toMatchObject({
+        code: 0,
+        out: expect.stringMatching(/^Set the sensitive environment variable TOKEN of demo;/u)
+      })
+      expect(yield* typed("", "vars", "set", "demo", "empty")).toMatchObject({
+        code: 2,
+        error: expect.stringContaining("The value of empty is empty, so nothing was set")
+      })
       const { json } = yield* person(url).as("GET", `/api/v2/workspaces/${yield* person(url).workspace("demo")}/vars`)
-      expect(json.data.map((_: { readonly attributes: object }) => _.attributes)).toMatchObject([{ key: "TOKEN", category: "env", sensitive: true, value: null }, { key: "region", category: "terraform", sensitive: false, value: "eu" }])
+      expect(json.data.map((_: { readonly attributes: object }) => _.attributes)).toMatchObject([{
+        key: "TOKEN",
+        category: "env",
+        sensitive: true,
+        value: null
+      }, { key: "region", category: "terraform", sensitive: false, value: "eu" }])
     }))
 
   it.live("are listed without what is sensitive, and deleted by name and kind", () =>
@@ -47,10 +63,19 @@ describe("the variables of a workspace", () => {
         "region   terraform   eu",
         ""
       ])
-      expect(yield* vars("delete", "demo", "TOKEN")).toMatchObject({ code: 3, error: expect.stringContaining("There is no input variable TOKEN in workspace demo;") })
-      expect(yield* vars("delete", "demo", "TOKEN", "--env")).toMatchObject({ code: 0, out: "Deleted the environment variable TOKEN of demo.\n" })
+      expect(yield* vars("delete", "demo", "TOKEN")).toMatchObject({
+        code: 3,
+        error: expect.stringContaining("There is no input variable TOKEN in workspace demo;")
+      })
+      expect(yield* vars("delete", "demo", "TOKEN", "--env")).toMatchObject({
+        code: 0,
+        out: "Deleted the environment variable TOKEN of demo.\n"
+      })
       const { out } = yield* vars("list", "demo", "-o", "json")
-      expect(JSON.parse(out)).toMatchObject({ workspace: "demo", variables: [{ key: "key", value: "a\nb" }, { key: "region", value: "eu" }] })
+      expect(JSON.parse(out)).toMatchObject({
+        workspace: "demo",
+        variables: [{ key: "key", value: "a\nb" }, { key: "region", value: "eu" }]
+      })
     }))
 })
 

@@ -21,11 +21,23 @@ beforeAll(() => {
 })
 afterAll(() => rmSync(place, { recursive: true, force: true }))
 
-interface Told { readonly status: number | null; readonly error: string }
+interface Told {
+  readonly status: number | null
+  readonly error: string
+}
 
-const start = async (script: string, given: { readonly path?: string; readonly offset?: number; readonly user?: number }): Promise<Told> => {
+const start = async (
+  script: string,
+  given: { readonly path?: string; readonly offset?: number; readonly user?: number }
+): Promise<Told> => {
   const child = spawn("bash", [join(place, script), ...(given.offset === undefined ? [] : ["--control-plane"])], {
-    env: { PATH: given.path ?? process.env.PATH, HOME: place, CLUSTER_CACHE: join(place, "cache"), CLUSTER_STATE: state, CLUSTER_PORT_OFFSET: String(given.offset ?? 0) },
+    env: {
+      PATH: given.path ?? process.env.PATH,
+      HOME: place,
+      CLUSTER_CACHE: join(place, "cache"),
+      CLUSTER_STATE: state,
+      CLUSTER_PORT_OFFSET: String(given.offset ?? 0)
+    },
     stdio: ["ignore", "ignore", "pipe"],
     ...(given.user === undefined ? {} : { uid: given.user, gid: given.user })
   })
@@ -65,7 +77,9 @@ describe("starting the embedded cluster", () => {
   })
 
   it("says how much disk is missing, and where", async () => {
-    const path = programs("full", { df: "printf 'Filesystem 1024-blocks Used Available Capacity Mounted on\\n/dev/sda 9999999 9999999 1000 100%% /\\n'" })
+    const path = programs("full", {
+      df: "printf 'Filesystem 1024-blocks Used Available Capacity Mounted on\\n/dev/sda 9999999 9999999 1000 100%% /\\n'"
+    })
     const { error, status } = await start("up", { offset: 20_000, path })
     assert.strictEqual(status, 1)
     assert.match(error, /^error: the cluster needs 2 GiB free in .*, and its disk has 0 GiB: make room there\n$/u)

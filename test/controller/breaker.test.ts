@@ -24,7 +24,11 @@ it.each<{ given: string; happened: ReadonlyArray<Happened>; gets: ReadonlyArray<
   { given: "that it answers who asked", happened: [[0, "silent"], 30, 30, [30.02, "answered"], 31, 31], gets: [0, 1, 0, 0] },
   { given: "that it is still silent", happened: [[0, "silent"], 30, [45, "silent"], 45, 75], gets: [0, 30, 0] },
   { given: "nothing of who asked", happened: [[0, "silent"], 30, 45, 45], gets: [0, 0, 1] },
-  { given: "of two who asked before, the one that it answers last", happened: [0, 0, [15, "silent"], [16, "answered"], 17], gets: [0, 0, 0] }
+  {
+    given: "of two who asked before, the one that it answers last",
+    happened: [0, 0, [15, "silent"], [16, "answered"], 17],
+    gets: [0, 0, 0]
+  }
 ])("one of whom is known $given", ({ gets, happened }) => {
   expect(waits(happened)).toEqual(gets)
 })

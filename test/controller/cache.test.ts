@@ -33,7 +33,10 @@ describe("the cache", () => {
     cache.setJob("tasks/job-1", Option.some(job(1)))
     for (const index of [0, 1]) cache.missed(`uid-${index}`, job(index).seen.uid)
     cache.missed("uid-2", "former")
-    expect([0, 1, 2].map((index) => [Option.isSome(cache.job(`uid-${index}`)), cache.hadJob(`uid-${index}`)])).toEqual([[false, true], [true, false], [true, false]])
+    expect([0, 1, 2].map((index) => [Option.isSome(cache.job(`uid-${index}`)), cache.hadJob(`uid-${index}`)])).toEqual([[false, true], [
+      true,
+      false
+    ], [true, false]])
   })
 
   it("forgets everything of a task that was deleted and made again under its name", () => {

@@ -11,12 +11,16 @@ afterAll(() => rmSync(root, { recursive: true }))
 const release = { name: "agent-job", namespace: "ours" }
 
 /** One that follows a file of its own, and reads it again when the test says so; it breaks where it logs `fails`. */
-const started = Effect.fnUntraced(function*(text: string, fails = ""): Effect.fn.Return<{
-  readonly configuration: Configuration["Service"]
-  readonly becomes: (text: string) => Effect.Effect<void>
-  readonly logged: ReadonlyArray<string>
-  readonly valid: Effect.Effect<number | bigint | undefined>
-}, unknown, Scope.Scope> {
+const started = Effect.fnUntraced(function*(text: string, fails = ""): Effect.fn.Return<
+  {
+    readonly configuration: Configuration["Service"]
+    readonly becomes: (text: string) => Effect.Effect<void>
+    readonly logged: ReadonlyArray<string>
+    readonly valid: Effect.Effect<number | bigint | undefined>
+  },
+  unknown,
+  Scope.Scope
+> {
   const path = join(mkdtempSync(join(root, "a")), "values.yaml")
   writeFileSync(path, text)
   const ticks = yield* Queue.unbounded<Deferred.Deferred<void>>()
@@ -34,13 +38,17 @@ const started = Effect.fnUntraced(function*(text: string, fails = ""): Effect.fn
     return [undefined] as const
   })))
   const built = yield* Layer.build(Configuration.layer({ path, release, ticks: each }).pipe(Layer.provide(logger)))
-  const becomes = (text: string) => Effect.gen(function*() {
-    writeFileSync(path, text)
-    const over = yield* Deferred.make<void>()
-    yield* Queue.offer(ticks, over)
-    yield* Deferred.await(over)
-  })
-  const valid = Effect.map(Metric.snapshot, (all) => all.flatMap((_) => _.type === "Gauge" && _.id === "agent_job_config_valid" ? [_.state.value] : [])[0])
+  const becomes = (text: string) =>
+    Effect.gen(function*() {
+      writeFileSync(path, text)
+      const over = yield* Deferred.make<void>()
+      yield* Queue.offer(ticks, over)
+      yield* Deferred.await(over)
+    })
+  const valid = Effect.map(
+    Metric.snapshot,
+    (all) => all.flatMap((_) => _.type === "Gauge" && _.id === "agent_job_config_valid" ? [_.state.value] : [])[0]
+  )
   return { configuration: Context.get(built, Configuration), becomes, logged, valid }
 })
 const total = ({ current }: Configuration["Service"]) => Effect.map(current, ({ policy }) => policy.limits.total)
@@ -57,7 +65,15 @@ describe("the configuration", () => {
     Effect.gen(function*() {
       const error = yield* Effect.flip(started("task: {limts: {}, job: {backoffLimit: -1}}\nagnt: {}\n"))
       const message = error instanceof Error ? error.message : ""
-      for (const part of ["values.yaml:1:8 task.limts", "\"limits\"", "values.yaml:1:25 task.job.backoffLimit", "values.yaml:2:1 agnt", "\"agent\""]) expect(message).toContain(part)
+      for (
+        const part of [
+          "values.yaml:1:8 task.limts",
+          "\"limits\"",
+          "values.yaml:1:25 task.job.backoffLimit",
+          "values.yaml:2:1 agnt",
+          "\"agent\""
+        ]
+      ) expect(message).toContain(part)
       expect(Runtime.getErrorExitCode(error)).toBe(2)
     }).pipe(Effect.scoped))
 

@@ -1,11 +1,25 @@
 // The controller against a real API server: what it makes of AgentTasks, and what it leaves alone.
 import { expect, layer } from "@effect/vitest"
 import { Effect } from "effect"
+import { leaseName } from "../../src/core/workspace-lease.ts"
 import { Kubernetes } from "../../src/kubernetes/client.ts"
 import { agentTasks, jobs, type Kind, leases, serviceAccounts } from "../../src/kubernetes/kinds.ts"
-import { leaseName } from "../../src/core/workspace-lease.ts"
 import { WorkspaceName } from "../../src/schema/names.ts"
-import { claim, claimWithoutPod, createTask, finish, found, getTask, jobNames, runController, TaskCluster, Tasks, until, untilLaunched, untilStatus } from "./task-cluster.ts"
+import {
+  claim,
+  claimWithoutPod,
+  createTask,
+  finish,
+  found,
+  getTask,
+  jobNames,
+  runController,
+  TaskCluster,
+  Tasks,
+  until,
+  untilLaunched,
+  untilStatus
+} from "./task-cluster.ts"
 
 const quotas: Kind = { ...jobs, apiVersion: "v1", kind: "ResourceQuota", plural: "resourcequotas" }
 const isPhase = (phase: string) => (status: { readonly phase?: string | undefined }): boolean => status.phase === phase
@@ -31,7 +45,10 @@ layer(TaskCluster, { excludeTestServices: true, timeout: "60 seconds" })("the co
       yield* createTask("first", workspace("a"))
       yield* untilLaunched("first")
       yield* createTask("second", workspace("b"))
-      expect(yield* untilStatus("second", isPhase("Queued"))).toMatchObject({ reason: "ConcurrencyLimit", queue: { position: 1, reason: "ConcurrencyLimit" } })
+      expect(yield* untilStatus("second", isPhase("Queued"))).toMatchObject({
+        reason: "ConcurrencyLimit",
+        queue: { position: 1, reason: "ConcurrencyLimit" }
+      })
       expect(yield* jobNames).not.toContain("agent-job-second")
       yield* claim("first")
       yield* finish("first")
@@ -97,7 +114,8 @@ layer(TaskCluster, { excludeTestServices: true, timeout: "60 seconds" })("the co
       const { namespace } = yield* Tasks
       const kubernetes = yield* Kubernetes
       yield* kubernetes.create(quotas, { metadata: { name: "no-jobs", namespace }, spec: { hard: { "count/jobs.batch": "0" } } })
-      yield* until("the quota", kubernetes.get(quotas, { name: "no-jobs", namespace }), (quota) => JSON.stringify(quota["status"] ?? "").includes("used"))
+      yield* until("the quota", kubernetes.get(quotas, { name: "no-jobs", namespace }), (quota) =>
+        JSON.stringify(quota["status"] ?? "").includes("used"))
       yield* runController()
       yield* createTask("too-many")
       const status = yield* untilStatus("too-many", isPhase("Queued"))
@@ -113,10 +131,12 @@ layer(TaskCluster, { excludeTestServices: true, timeout: "60 seconds" })("the co
       const kubernetes = yield* Kubernetes
       yield* kubernetes.create(serviceAccounts, { metadata: { name: "agent-job-task", namespace } })
       yield* kubernetes.create(quotas, { metadata: { name: "no-pods", namespace }, spec: { hard: { pods: "0" } } })
-      yield* until("the quota", kubernetes.get(quotas, { name: "no-pods", namespace }), (quota) => JSON.stringify(quota["status"] ?? "").includes("used"))
+      yield* until("the quota", kubernetes.get(quotas, { name: "no-pods", namespace }), (quota) =>
+        JSON.stringify(quota["status"] ?? "").includes("used"))
       yield* runController()
       yield* createTask("podless")
-      const status = yield* untilStatus("podless", ({ reason }) => reason === "QuotaExceeded")
+      const status = yield* untilStatus("podless", ({ reason }) =>
+        reason === "QuotaExceeded")
       expect(status).toMatchObject({ phase: "Starting" })
       expect(status.message).toContain("no-pods")
       yield* kubernetes.delete(quotas, { name: "no-pods", namespace })
@@ -133,7 +153,11 @@ layer(TaskCluster, { excludeTestServices: true, timeout: "60 seconds" })("the co
   it.effect("ends a task whose Job the API server cannot read, with the server's words, and gives its workspace to the next", () =>
     Effect.gen(function*() {
       yield* runController()
-      yield* createTask("unreadable", { stage: "apply", ...workspace("unread"), jobTemplate: { runner: { resources: { limits: { memory: "2 GB" } } } } })
+      yield* createTask("unreadable", {
+        stage: "apply",
+        ...workspace("unread"),
+        jobTemplate: { runner: { resources: { limits: { memory: "2 GB" } } } }
+      })
       const status = yield* untilStatus("unreadable", isPhase("Failed"))
       expect(status).toMatchObject({ reason: "Denied", message: expect.stringContaining("quantities must match") })
       yield* createTask("readable", { stage: "apply", ...workspace("unread") })
@@ -144,7 +168,9 @@ layer(TaskCluster, { excludeTestServices: true, timeout: "60 seconds" })("the co
     Effect.gen(function*() {
       const { namespace } = yield* Tasks
       const kubernetes = yield* Kubernetes
-      const template = { spec: { restartPolicy: "Never", nodeSelector: { "test/nowhere": "true" }, containers: [{ name: "c", image: "none" }] } }
+      const template = {
+        spec: { restartPolicy: "Never", nodeSelector: { "test/nowhere": "true" }, containers: [{ name: "c", image: "none" }] }
+      }
       yield* kubernetes.create(jobs, { metadata: { name: "agent-job-foreign", namespace }, spec: { template } })
       yield* runController()
       yield* createTask("foreign")
@@ -185,7 +211,9 @@ layer(TaskCluster, { excludeTestServices: true, timeout: "60 seconds" })("the co
         yield* untilLaunched("underway")
         yield* claim("underway")
       }))
-      const versions = Effect.all([getTask("settled"), getTask("underway")]).pipe(Effect.map((_) => _.map(({ metadata }) => metadata.resourceVersion)))
+      const versions = Effect.all([getTask("settled"), getTask("underway")]).pipe(
+        Effect.map((_) => _.map(({ metadata }) => metadata.resourceVersion))
+      )
       const before = yield* versions
       yield* runController({ identity: "after" })
       yield* createTask("marker")
@@ -204,6 +232,9 @@ layer(TaskCluster, { excludeTestServices: true, timeout: "60 seconds" })("the co
       yield* runController({ identity: "three" })
       yield* createTask("replica-three")
       yield* untilLaunched("replica-three")
-      expect((yield* jobNames).filter((_) => _.startsWith("agent-job-replica"))).toEqual(["agent-job-replica-one", "agent-job-replica-three"])
+      expect((yield* jobNames).filter((_) => _.startsWith("agent-job-replica"))).toEqual([
+        "agent-job-replica-one",
+        "agent-job-replica-three"
+      ])
     }).pipe(Effect.scoped))
 })

@@ -1,6 +1,7 @@
 // What others write on our objects, and we on theirs: server-side apply and status writes touch the controller's own fields and no others.
 import { expect, layer } from "@effect/vitest"
 import { Effect } from "effect"
+import { join } from "node:path"
 import { leaseName } from "../../src/core/workspace-lease.ts"
 import { Kubernetes } from "../../src/kubernetes/client.ts"
 import { agentTasks, jobs, type Kind, leases, secrets } from "../../src/kubernetes/kinds.ts"
@@ -8,7 +9,6 @@ import type { KubernetesObject } from "../../src/kubernetes/object.ts"
 import { WorkspaceName } from "../../src/schema/names.ts"
 import { kubectl } from "../kustomize/api-server.ts"
 import { directory, person, serve } from "../server/live-server.ts"
-import { join } from "node:path"
 import { claim, createTask, finish, getTask, runController, TaskCluster, Tasks, until, untilLaunched, untilStatus } from "./task-cluster.ts"
 
 const somebody = "--field-manager=somebody"
@@ -22,10 +22,13 @@ const applyAsSomebody = Effect.fnUntraced(function*(kind: Kind, name: string, ob
 
 const mark = Effect.fnUntraced(function*(kind: Kind, name: string) {
   const { namespace } = yield* Tasks
-  for (const verb of ["label", "annotate"]) yield* Effect.promise(() => kubectl([verb, somebody, "-n", namespace, `${kind.plural}/${name}`, "example.com/team=network"]))
+  for (const verb of ["label", "annotate"]) {
+    yield* Effect.promise(() => kubectl([verb, somebody, "-n", namespace, `${kind.plural}/${name}`, "example.com/team=network"]))
+  }
 })
 
-const isMarked = ({ metadata: { annotations, labels } }: Pick<KubernetesObject, "metadata">) => [labels, annotations].map((_) => _?.["example.com/team"])
+const isMarked = ({ metadata: { annotations, labels } }: Pick<KubernetesObject, "metadata">) =>
+  [labels, annotations].map((_) => _?.["example.com/team"])
 const marked = ["network", "network"]
 
 const read = Effect.fnUntraced(function*(kind: Kind, name: string) {
@@ -40,7 +43,10 @@ interface Managed {
 
 /** The top-level fields that `agent-job` owns, each with what is below it in metadata and spec. */
 const ours = ({ metadata }: KubernetesObject) =>
-  (metadata.managedFields as ReadonlyArray<Managed>).filter(({ manager }) => manager === "agent-job").map(({ fieldsV1, subresource }) => ({ subresource, fields: Object.keys(fieldsV1) }))
+  (metadata.managedFields as ReadonlyArray<Managed>).filter(({ manager }) => manager === "agent-job").map(({ fieldsV1, subresource }) => ({
+    subresource,
+    fields: Object.keys(fieldsV1)
+  }))
 
 layer(TaskCluster, { excludeTestServices: true, timeout: "60 seconds" })("the controller", (it) => {
   it.effect("owns the status of a task from Git, and no other field of it, whatever becomes of the task", () =>
@@ -86,7 +92,10 @@ layer(TaskCluster, { excludeTestServices: true, timeout: "60 seconds" })("the co
       const made = yield* directory
       const url = yield* serve(made)
       const people = person(url)
-      yield* runController({ values: { agent: { url, tokenExistingSecret: { name: "pool-token" } } }, poolTokenFile: join(made, "pool.token") })
+      yield* runController({
+        values: { agent: { url, tokenExistingSecret: { name: "pool-token" } } },
+        poolTokenFile: join(made, "pool.token")
+      })
       const run = yield* people.start("owned")
       const [task, secret] = [`${run}-plan`, `${run}-plan-token`]
       yield* untilLaunched(task)

@@ -18,21 +18,38 @@ export const installFluxKinds = Effect.gen(function*() {
     yield* kubernetes.create(definitions, {
       metadata: { name: `${plural}.${group}` },
       spec: {
-        group, scope: "Namespaced", names: { kind, plural, singular: kind.toLowerCase() },
-        versions: [{ name: "v1", served: true, storage: true, subresources: { status: {} }, schema: { openAPIV3Schema: { type: "object", properties: { spec: anything, status: anything } } } }]
+        group,
+        scope: "Namespaced",
+        names: { kind, plural, singular: kind.toLowerCase() },
+        versions: [{
+          name: "v1",
+          served: true,
+          storage: true,
+          subresources: { status: {} },
+          schema: { openAPIV3Schema: { type: "object", properties: { spec: anything, status: anything } } }
+        }]
       }
     }).pipe(Effect.catchTag("AlreadyExists", () => Effect.void))
   }
-  yield* Effect.forEach(Object.values(fluxSources), (kind) => Effect.retry(kubernetes.list(kind, {}), { times: 100, schedule: Schedule.spaced("100 millis") }))
+  yield* Effect.forEach(
+    Object.values(fluxSources),
+    (kind) => Effect.retry(kubernetes.list(kind, {}), { times: 100, schedule: Schedule.spaced("100 millis") })
+  )
 })
 
 const at = "2026-01-01T00:00:00Z"
-const ready = (status: string, reason: string, message: string) => ({ observedGeneration: 1, conditions: [{ type: "Ready", status, reason, message, lastTransitionTime: at }] })
+const ready = (status: string, reason: string, message: string) => ({
+  observedGeneration: 1,
+  conditions: [{ type: "Ready", status, reason, message, lastTransitionTime: at }]
+})
 
 const repository = (name: string) => Effect.map(Tasks, ({ namespace }) => ({ name, namespace }))
 
 export const createRepository = Effect.fnUntraced(function*(name: string) {
-  return yield* (yield* Kubernetes).create(fluxSources.GitRepository, { metadata: yield* repository(name), spec: { interval: "1h", url: "https://example.com/infra.git" } })
+  return yield* (yield* Kubernetes).create(fluxSources.GitRepository, {
+    metadata: yield* repository(name),
+    spec: { interval: "1h", url: "https://example.com/infra.git" }
+  })
 })
 
 export const digestOf = (revision: string): string => createHash("sha256").update(revision).digest("hex")
@@ -41,7 +58,13 @@ export const digestOf = (revision: string): string => createHash("sha256").updat
 export const serve = Effect.fnUntraced(function*(name: string, revision: string, content = revision) {
   yield* tellStatus(fluxSources.GitRepository, yield* repository(name), {
     ...ready("True", "Succeeded", `stored artifact for revision '${revision}'`),
-    artifact: { revision, url: `http://source-controller/${content}.tar.gz`, digest: `sha256:${digestOf(content)}`, path: `${content}.tar.gz`, lastUpdateTime: at }
+    artifact: {
+      revision,
+      url: `http://source-controller/${content}.tar.gz`,
+      digest: `sha256:${digestOf(content)}`,
+      path: `${content}.tar.gz`,
+      lastUpdateTime: at
+    }
   })
 })
 

@@ -11,11 +11,28 @@ import type { OnChange } from "../../src/schema/source.ts"
 import type { StageResult } from "../../src/schema/stage-result.ts"
 import { parseTaskFile } from "../../src/schema/task-file.ts"
 import { createRepository, digestOf, fail, installFluxKinds, serve } from "./flux-cluster.ts"
-import { claim, claimWithoutPod, createTask, finish, getTask, jobNames, runController, TaskCluster, Tasks, until, untilLaunched, untilStatus } from "./task-cluster.ts"
+import {
+  claim,
+  claimWithoutPod,
+  createTask,
+  finish,
+  getTask,
+  jobNames,
+  runController,
+  TaskCluster,
+  Tasks,
+  until,
+  untilLaunched,
+  untilStatus
+} from "./task-cluster.ts"
 
 const isPhase = (phase: string) => (status: { readonly phase?: string | undefined }): boolean => status.phase === phase
-const from = (name: string, onChange?: OnChange) => ({ workspace: WorkspaceName.make(name), source: { fluxSource: { kind: "GitRepository" as const, name, ...(onChange !== undefined && { onChange }) } } })
-const says = (words: string) => ({ message, reason }: AgentTaskStatus): boolean => reason === "SourceNotReady" && message?.includes(words) === true
+const from = (name: string, onChange?: OnChange) => ({
+  workspace: WorkspaceName.make(name),
+  source: { fluxSource: { kind: "GitRepository" as const, name, ...(onChange !== undefined && { onChange }) } }
+})
+const says = (words: string) => ({ message, reason }: AgentTaskStatus): boolean =>
+  reason === "SourceNotReady" && message?.includes(words) === true
 
 /** A change to a task makes the controller look at its source at once. */
 let looks = 0
@@ -31,7 +48,9 @@ const namesOf = Effect.fnUntraced(function*(prefix: string) {
 
 const warnings = Effect.fnUntraced(function*(name: string) {
   const { items } = yield* (yield* Kubernetes).list(events, { namespace: (yield* Tasks).namespace, fieldSelector: "type=Warning" })
-  return items.filter(({ regarding }) => Predicate.hasProperty(regarding, "name") && regarding.name === name).map(({ note }) => String(note))
+  return items.filter(({ regarding }) => Predicate.hasProperty(regarding, "name") && regarding.name === name).map(({ note }) =>
+    String(note)
+  )
 })
 
 /** The controller has looked at the task since the call. */
@@ -152,10 +171,17 @@ layer(TaskCluster, { excludeTestServices: true, timeout: "90 seconds" })("a task
         expect(spec).toMatchObject({ stage: "plan", attempt: 3, source: { fluxSource: { kind: "GitRepository", name: "followed" } } })
         expect(spec.source.fluxSource).not.toHaveProperty("onChange")
         expect(status.source?.revision).toBe("main@sha1:c")
-        expect(metadata.ownerReferences).toMatchObject([{ kind: "AgentTask", controller: true, uid: (yield* getTask("followed")).metadata.uid }])
+        expect(metadata.ownerReferences).toMatchObject([{
+          kind: "AgentTask",
+          controller: true,
+          uid: (yield* getTask("followed")).metadata.uid
+        }])
         const names = yield* namesOf("followed-")
         expect(names.filter((name) => !name.includes("after"))).toEqual(["followed-2", "followed-3"])
-        const { conditions, phase } = yield* untilStatus("followed", ({ conditions }) => conditions?.some(({ message }) => message.startsWith("followed-3: ")) === true)
+        const { conditions, phase } = yield* untilStatus(
+          "followed",
+          ({ conditions }) => conditions?.some(({ message }) => message.startsWith("followed-3: ")) === true
+        )
         expect(phase).toBe("Succeeded")
         expect(conditions?.map(({ status, type }) => `${type}=${status}`)).toEqual(["Ready=True", "Reconciling=False", "Stalled=False"])
       }))
@@ -172,7 +198,11 @@ layer(TaskCluster, { excludeTestServices: true, timeout: "90 seconds" })("a task
       yield* createTask("applied", { ...from("applied", "planAndApply"), savePlan: { claimName: "plans" } })
       yield* ran("applied", planned)
       yield* launched("applied-apply")
-      expect((yield* getTask("applied-apply")).spec).toEqual({ workspace: "applied", stage: "apply", source: { savedPlan: { claimName: "plans", sha256: planDigest } } })
+      expect((yield* getTask("applied-apply")).spec).toEqual({
+        workspace: "applied",
+        stage: "apply",
+        source: { savedPlan: { claimName: "plans", sha256: planDigest } }
+      })
       yield* serve("applied", "main@sha1:b")
       yield* looked("applied")
       const tasks = Effect.map(namesOf("applied"), (names) => names.filter((name) => !name.includes("after")))
@@ -213,7 +243,10 @@ layer(TaskCluster, { excludeTestServices: true, timeout: "90 seconds" })("a task
       yield* ran("named")
       yield* serve("named", "main@sha1:b")
       yield* looked("named")
-      yield* until("the warning", warnings("named"), (notes) => notes.some((note) => note.includes("AgentTask named-2 exists, but no AgentTask made it")))
+      yield* until("the warning", warnings("named"), (notes) =>
+        notes.some((note) =>
+          note.includes("AgentTask named-2 exists, but no AgentTask made it")
+        ))
       expect((yield* getTask("named")).status.latest).toBeUndefined()
     }).pipe(Effect.scoped))
 })

@@ -14,10 +14,11 @@ const takenPort = Effect.acquireRelease(
   ({ close }) => Effect.sync(close)
 )
 const freePort = Effect.map(Effect.scoped(takenPort), ({ port }) => port)
-const get = (port: number, path: string) => Effect.promise(async () => {
-  const answer = await fetch(`http://127.0.0.1:${port}${path}`)
-  return { status: answer.status, text: await answer.text() }
-})
+const get = (port: number, path: string) =>
+  Effect.promise(async () => {
+    const answer = await fetch(`http://127.0.0.1:${port}${path}`)
+    return { status: answer.status, text: await answer.text() }
+  })
 
 it.live("answers for the process, for its caches, and with its figures", () =>
   Effect.gen(function*() {

@@ -5,7 +5,11 @@ import { keepProof } from "../../src/cli/doctor-network.ts"
 import { configOf } from "../core/configs.ts"
 import { createTask, getTask, jobNames, runController, TaskCluster, Tasks, until, untilLaunched, untilStatus } from "./task-cluster.ts"
 
-const waits = { phase: "Queued", reason: "IsolationUnproven", message: "Nothing starts before the isolation of tasks is proven for the present values; run agent-job doctor." }
+const waits = {
+  phase: "Queued",
+  reason: "IsolationUnproven",
+  message: "Nothing starts before the isolation of tasks is proven for the present values; run agent-job doctor."
+}
 
 /** So that it is never a limit that a task waits for. */
 const roomy = { total: 1000, perWorkspace: 1000 }
@@ -16,30 +20,41 @@ const untilHeldBack = (prefix: string) => {
   const next = Effect.gen(function*() {
     const name = `${prefix}-${made++}`
     yield* createTask(name)
-    const [{ status }] = yield* until(`what becomes of ${name}`, Effect.all([getTask(name), jobNames]), ([task, names]) => task.status.phase !== undefined || names.includes(`agent-job-${name}`))
+    const [{ status }] = yield* until(
+      `what becomes of ${name}`,
+      Effect.all([getTask(name), jobNames]),
+      ([task, names]) => task.status.phase !== undefined || names.includes(`agent-job-${name}`)
+    )
     return { name, status }
   })
   return Effect.map(until("a task that waits for a proof", next, ({ status }) => status.reason === waits.reason), ({ name }) => name)
 }
 
 layer(TaskCluster, { excludeTestServices: true, timeout: "60 seconds" })("a controller that wants isolation proven", (it) => {
-  it.effect("starts nothing before the proof, what waits after it, and nothing once other values make another one necessary", () =>
-    Effect.gen(function*() {
-      const { namespace } = yield* Tasks
-      const config = (task: object = {}) => configOf({ restrictMetadataService: true, task: { limits: roomy, ...task } }, { namespace })
-      const { change } = yield* runController({ values: { restrictMetadataService: true }, task: { requireProvenIsolation: true, limits: roomy } })
-      yield* createTask("before")
-      expect(yield* untilStatus("before", ({ phase }) => phase === "Queued")).toMatchObject(waits)
-      expect(yield* jobNames).toEqual([])
-      yield* keepProof(config(), true)
-      yield* untilLaunched("before")
-      yield* keepProof(config(), false)
-      const between = yield* untilHeldBack("between")
-      yield* keepProof(config(), true)
-      yield* untilLaunched(between)
-      yield* change({ requireProvenIsolation: true, networkPolicy: { denyPods: true } })
-      const after = yield* untilHeldBack("after")
-      yield* keepProof(config({ networkPolicy: { denyPods: true } }), true)
-      yield* untilLaunched(after)
-    }).pipe(Effect.scoped), 60_000)
+  it.effect(
+    "starts nothing before the proof, what waits after it, and nothing once other values make another one necessary",
+    () =>
+      Effect.gen(function*() {
+        const { namespace } = yield* Tasks
+        const config = (task: object = {}) => configOf({ restrictMetadataService: true, task: { limits: roomy, ...task } }, { namespace })
+        const { change } = yield* runController({
+          values: { restrictMetadataService: true },
+          task: { requireProvenIsolation: true, limits: roomy }
+        })
+        yield* createTask("before")
+        expect(yield* untilStatus("before", ({ phase }) => phase === "Queued")).toMatchObject(waits)
+        expect(yield* jobNames).toEqual([])
+        yield* keepProof(config(), true)
+        yield* untilLaunched("before")
+        yield* keepProof(config(), false)
+        const between = yield* untilHeldBack("between")
+        yield* keepProof(config(), true)
+        yield* untilLaunched(between)
+        yield* change({ requireProvenIsolation: true, networkPolicy: { denyPods: true } })
+        const after = yield* untilHeldBack("after")
+        yield* keepProof(config({ networkPolicy: { denyPods: true } }), true)
+        yield* untilLaunched(after)
+      }).pipe(Effect.scoped),
+    60_000
+  )
 })

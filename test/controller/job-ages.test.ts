@@ -18,7 +18,14 @@ describe("the ages of Jobs", () => {
       ages.looked("uid-0", { ...nothing, job: seen ?? Option.none() }, at)
       return known
     }
-    expect([look(first, 1_000), look(first, 4_000), look(second, 5_000), look(second, 9_000), look(Option.none(), 9_000), look(second, 9_500)]).toEqual([0, 3_000, 0, 4_000, 0, 0])
+    expect([
+      look(first, 1_000),
+      look(first, 4_000),
+      look(second, 5_000),
+      look(second, 9_000),
+      look(Option.none(), 9_000),
+      look(second, 9_500)
+    ]).toEqual([0, 3_000, 0, 4_000, 0, 0])
   })
 
   it("counts the time of a start from the first look that finds no quota in its way, and anew if that is in its way once more", () => {
@@ -30,7 +37,15 @@ describe("the ages of Jobs", () => {
       ages.looked("uid-0", { ...nothing, job: seen, warning }, at)
       return millis
     }
-    expect([look(nothing.warning, 0), look(quota, 5_000), look(quota, 200_000), look(nothing.warning, 250_000), look(nothing.warning, 260_000), look(quota, 270_000), look(nothing.warning, 280_000)])
+    expect([
+      look(nothing.warning, 0),
+      look(quota, 5_000),
+      look(quota, 200_000),
+      look(nothing.warning, 250_000),
+      look(nothing.warning, 260_000),
+      look(quota, 270_000),
+      look(nothing.warning, 280_000)
+    ])
       .toEqual([[0, 0], [5_000, 5_000], [200_000, 0], [250_000, 0], [260_000, 10_000], [270_000, 20_000], [280_000, 0]])
   })
 
@@ -42,7 +57,12 @@ describe("the ages of Jobs", () => {
       ages.looked("uid-0", { ...nothing, job: seen ?? Option.none(), pod }, 0)
       return Option.isSome(ages.lastPodMadeAt("uid-0", seen ?? Option.none()))
     }
-    expect([look(first, Option.none()), look(first, pod), look(first, Option.none()), look(second, Option.none())]).toEqual([false, true, true, false])
+    expect([look(first, Option.none()), look(first, pod), look(first, Option.none()), look(second, Option.none())]).toEqual([
+      false,
+      true,
+      true,
+      false
+    ])
   })
 
   it("counts the time that a Job takes to go, whatever it waited for before", () => {
@@ -64,6 +84,7 @@ describe("the ages of Jobs", () => {
       ages.looked("uid-0", { ...nothing, job: going(deleting) }, at)
       return millis
     }
-    expect([look(false, 0), look(false, 200_000), look(true, 200_000), look(false, 205_000), look(true, 205_000), look(true, 380_000)]).toEqual([0, 200_000, 0, 5_000, 5_000, 180_000])
+    expect([look(false, 0), look(false, 200_000), look(true, 200_000), look(false, 205_000), look(true, 205_000), look(true, 380_000)])
+      .toEqual([0, 200_000, 0, 5_000, 5_000, 180_000])
   })
 })

@@ -16,7 +16,10 @@ import { plainSeed, policy, worldOf } from "../core/worlds.ts"
 const heard = () => Effect.succeed(true)
 const gauge = (name: string) => Effect.map(Metric.snapshot, (all) => all.find(({ id }) => id === name)?.state)
 
-const configuration = Layer.succeed(Configuration, Configuration.of({ current: Effect.succeed(configOf()), changes: Stream.never, outdated: Effect.never }))
+const configuration = Layer.succeed(
+  Configuration,
+  Configuration.of({ current: Effect.succeed(configOf()), changes: Stream.never, outdated: Effect.never })
+)
 
 it.effect("ends a lead with an empty queue, which takes in nothing more", () =>
   Effect.gen(function*() {
@@ -46,10 +49,16 @@ it.effect("keeps the lead until the request for a Job is over whose pass it did 
     const { task } = worldOf(plainSeed)
     world.setTask("tasks/task", Option.some(task))
     const executor = Executor.of({ say: heard, all: () => Effect.never, writeStatus: () => Effect.succeed("2") })
-    const parts = Reconciler.layer(world).pipe(Layer.provide(Layer.succeed(Executor, executor)), Layer.provideMerge(configuration), Layer.provideMerge(Layer.mock(Kubernetes, { namespace: "tasks" })))
+    const parts = Reconciler.layer(world).pipe(
+      Layer.provide(Layer.succeed(Executor, executor)),
+      Layer.provideMerge(configuration),
+      Layer.provideMerge(Layer.mock(Kubernetes, { namespace: "tasks" }))
+    )
     const sink = yield* Ref.make<(key: string) => Effect.Effect<void>>(() => Effect.void)
     const drained = yield* SubscriptionRef.make(false)
-    const lead = yield* Effect.forkChild(Effect.scoped(whileLeader({ world, config: configOf(), identity: "test", sink, drained })).pipe(Effect.provide(parts)))
+    const lead = yield* Effect.forkChild(
+      Effect.scoped(whileLeader({ world, config: configOf(), identity: "test", sink, drained })).pipe(Effect.provide(parts))
+    )
     yield* TestClock.adjust("1 second")
     const end = yield* Effect.forkChild(Fiber.interrupt(lead))
     yield* TestClock.adjust("49 seconds")
@@ -65,16 +74,23 @@ it.effect("says its words on a wait again in its next lead, since another may ha
     const { task } = worldOf({ ...plainSeed, life: "queued", pool: true })
     world.setTask("tasks/task", Option.some(task))
     const told: Array<boolean> = []
-    const reconcile = () => Effect.sync(() => {
-      told.push(Option.isSome(world.told(task.metadata.uid)))
-      world.tell(task.metadata.uid, { reason: "ConcurrencyLimit", message: "Number 1 in the queue." })
-      return Option.some(Duration.seconds(1))
-    })
+    const reconcile = () =>
+      Effect.sync(() => {
+        told.push(Option.isSome(world.told(task.metadata.uid)))
+        world.tell(task.metadata.uid, { reason: "ConcurrencyLimit", message: "Number 1 in the queue." })
+        return Option.some(Duration.seconds(1))
+      })
     const sink = yield* Ref.make<(key: string) => Effect.Effect<void>>(() => Effect.void)
     const drained = yield* SubscriptionRef.make(false)
-    const parts = Layer.mergeAll(Layer.succeed(Reconciler, Reconciler.of({ reconcile })), configuration, Layer.mock(Kubernetes, { namespace: "tasks" }))
+    const parts = Layer.mergeAll(
+      Layer.succeed(Reconciler, Reconciler.of({ reconcile })),
+      configuration,
+      Layer.mock(Kubernetes, { namespace: "tasks" })
+    )
     for (const _ of ["first", "second"]) {
-      const lead = yield* Effect.forkChild(Effect.scoped(whileLeader({ world, config: configOf(), identity: "test", sink, drained })).pipe(Effect.provide(parts)))
+      const lead = yield* Effect.forkChild(
+        Effect.scoped(whileLeader({ world, config: configOf(), identity: "test", sink, drained })).pipe(Effect.provide(parts))
+      )
       yield* TestClock.adjust("1500 millis")
       yield* Fiber.interrupt(lead)
     }
@@ -88,7 +104,11 @@ it.effect("calls up who was told to wait for a slot that is given back, though n
     const refusal = new Refused({ kind: "Refused", message: "no", againInMillis: 10_000 })
     const asked: Array<string> = []
     const all: Executor["Service"]["all"] = ({ metadata: { name } }, actions) =>
-      Effect.suspend(() => actions.some(Action.$is("CreateJob")) && asked.push(name) > 0 && name === "first" ? Effect.andThen(Effect.sleep("1 second"), Effect.fail(refusal)) : Effect.succeedNone)
+      Effect.suspend(() =>
+        actions.some(Action.$is("CreateJob")) && asked.push(name) > 0 && name === "first"
+          ? Effect.andThen(Effect.sleep("1 second"), Effect.fail(refusal))
+          : Effect.succeedNone
+      )
     for (const name of ["first", "second"]) {
       world.setTask(`tasks/${name}`, Option.some({ ...task, metadata: { ...task.metadata, name, uid: Uid.make(name) } }))
     }
@@ -99,7 +119,11 @@ it.effect("calls up who was told to wait for a slot that is given back, though n
       Layer.provideMerge(Layer.mock(Kubernetes, { namespace: "tasks" }))
     )
     const sink = yield* Ref.make<(key: string) => Effect.Effect<void>>(() => Effect.void)
-    yield* Effect.forkScoped(whileLeader({ world, config: configOf(), identity: "test", sink, drained: yield* SubscriptionRef.make(false) }).pipe(Effect.provide(parts)))
+    yield* Effect.forkScoped(
+      whileLeader({ world, config: configOf(), identity: "test", sink, drained: yield* SubscriptionRef.make(false) }).pipe(
+        Effect.provide(parts)
+      )
+    )
     yield* TestClock.adjust("999 millis")
     expect(asked).toEqual(["first"])
     yield* TestClock.adjust("1 millis")

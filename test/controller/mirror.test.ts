@@ -21,14 +21,25 @@ describe("the task that waits for its turn", () => {
     { given: "is over", events: [event("MODIFIED", "first", "4", { life: "failed" })] },
     { given: "is gone", events: [event("DELETED", "first", "4", fromFlux)] },
     { given: "waits for its source from now on", events: [event("MODIFIED", "first", "4", { ...fromFlux, waitsForSource: true })] },
-    { given: "goes on waiting for its source", events: [event("MODIFIED", "first", "4", { ...fromFlux, waitsForSource: true }), event("MODIFIED", "first", "5", { ...fromFlux, waitsForSource: true })] },
+    {
+      given: "goes on waiting for its source",
+      events: [
+        event("MODIFIED", "first", "4", { ...fromFlux, waitsForSource: true }),
+        event("MODIFIED", "first", "5", { ...fromFlux, waitsForSource: true })
+      ]
+    },
     { given: "has news of no account to others", events: [event("MODIFIED", "first", "4", fromFlux)], woken: 0 }
   ])("is looked at once when the one before it frees its turn, and else not: it $given", ({ events, woken = 1 }) =>
     Effect.gen(function*() {
       const queue = yield* Queue.unbounded<WatchEvent>()
-      const kubernetes = Layer.mock(Kubernetes, { namespace: "tasks", watch: ({ plural }) => plural === agentTasks.plural ? Stream.fromQueue(queue) : Stream.concat(Stream.make(whole), Stream.never) })
+      const kubernetes = Layer.mock(Kubernetes, {
+        namespace: "tasks",
+        watch: ({ plural }) => plural === agentTasks.plural ? Stream.fromQueue(queue) : Stream.concat(Stream.make(whole), Stream.never)
+      })
       const looks: Array<string> = []
-      const { synced } = yield* mirror(make(policy), "tasks", (key) => Effect.sync(() => void looks.push(key))).pipe(Effect.provide(kubernetes))
+      const { synced } = yield* mirror(make(policy), "tasks", (key) => Effect.sync(() => void looks.push(key))).pipe(
+        Effect.provide(kubernetes)
+      )
       yield* Queue.offerAll(queue, [event("ADDED", "first", "1", fromFlux), event("ADDED", "second", "2", {}), whole])
       yield* synced
       looks.length = 0

@@ -6,7 +6,10 @@ import { plainSeed, worldOf } from "../core/worlds.ts"
 
 export const task = (index: number, life: "new" | "succeeded" = "new"): AgentTask => {
   const { task } = worldOf({ ...plainSeed, life })
-  return { ...task, metadata: { ...task.metadata, name: `task-${index}`, uid: Uid.make(`uid-${index}`), creationTimestamp: `2026-01-01T00:00:0${index}Z` } }
+  return {
+    ...task,
+    metadata: { ...task.metadata, name: `task-${index}`, uid: Uid.make(`uid-${index}`), creationTimestamp: `2026-01-01T00:00:0${index}Z` }
+  }
 }
 export const key = (index: number): string => `tasks/task-${index}`
 export const job = (index: number) => {

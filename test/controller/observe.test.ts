@@ -36,18 +36,25 @@ const knowing = ({ job, pod, task }: Pick<Observed, "job" | "task"> & Partial<Pi
 }
 
 /** What a pass decides upon, which asks the API server itself before it ends, deletes or counts a Job. */
-const looked = Effect.fnUntraced(function*(_: Kubernetes["Service"], world: World, task: AgentTask, { at = 0, now = noon, of = policy } = {}) {
-  const asked = yield* ask(world, task, of, now, at)
-  const first = observe(world, task, asked, at)
-  if (!plan(of, first, now).live) return first
-  const [job] = Option.toArray(first.job)
-  return job === undefined ? first : observe(world, task, yield* askLive(world, task, job, asked), at)
-}, (effect, kubernetes) => Effect.provideService(effect, Kubernetes, kubernetes))
+const looked = Effect.fnUntraced(
+  function*(_: Kubernetes["Service"], world: World, task: AgentTask, { at = 0, now = noon, of = policy } = {}) {
+    const asked = yield* ask(world, task, of, now, at)
+    const first = observe(world, task, asked, at)
+    if (!plan(of, first, now).live) return first
+    const [job] = Option.toArray(first.job)
+    return job === undefined ? first : observe(world, task, yield* askLive(world, task, job, asked), at)
+  },
+  (effect, kubernetes) => Effect.provideService(effect, Kubernetes, kubernetes)
+)
 
 describe("the Pod of a claim", () => {
   const withPod = (uid: string) => {
     const cluster = instantCluster()
-    cluster.server.plant(pods, { metadata: { name: "pod", namespace: "tasks", uid, resourceVersion: "", creationTimestamp: noon }, spec: { containers: [] }, status: { phase: "Running" } })
+    cluster.server.plant(pods, {
+      metadata: { name: "pod", namespace: "tasks", uid, resourceVersion: "", creationTimestamp: noon },
+      spec: { containers: [] },
+      status: { phase: "Running" }
+    })
     return cluster
   }
 
@@ -72,9 +79,22 @@ describe("the Pod of a task that nobody claimed", () => {
     world.setJob("tasks/agent-job-task", Option.map(job, (seen) => ({ taskUid, seen })))
     for (const [at, given] of names.entries()) {
       const [phase, createdAt, owner = "job-uid"] = typeof given === "string" ? [given, noon] : given
-      world.setPod(`tasks/pod-${at}`, Option.map(pod, (seen) => ({ taskUid, seen: { ...seen, name: `pod-${at}`, owner: Option.some(Uid.make(owner)), phase, createdAt } })))
+      world.setPod(
+        `tasks/pod-${at}`,
+        Option.map(
+          pod,
+          (seen) => ({ taskUid, seen: { ...seen, name: `pod-${at}`, owner: Option.some(Uid.make(owner)), phase, createdAt } })
+        )
+      )
     }
-    const nothing = { live: false, job: Option.none(), pods: Option.none(), holder: Holder.NotAsked(), source: SourceSeen.NotAsked(), warning: Option.none() }
+    const nothing = {
+      live: false,
+      job: Option.none(),
+      pods: Option.none(),
+      holder: Holder.NotAsked(),
+      source: SourceSeen.NotAsked(),
+      warning: Option.none()
+    }
     return Option.map(observe(world, task, nothing, 0).pod, ({ name }) => name)
   }
 
@@ -95,49 +115,87 @@ describe("the Pod of a task that nobody claimed", () => {
 })
 
 describe("a Job that says nothing", () => {
-  it.effect.each([{ clock: "an hour behind", off: -3600 }, { clock: "right", off: 0 }])("is asked about once it has been known for a while, by a clock that is $clock", ({ off }) =>
-    Effect.gen(function*() {
-      const { kubernetes } = instantCluster()
-      const { job, task } = worldOf({ ...plainSeed, job: "active" })
-      const world = make(policy)
-      world.setTask("tasks/task", Option.some(task))
-      world.setJob("tasks/agent-job-task", Option.map(job, (seen) => ({ taskUid: task.metadata.uid, seen: { ...seen, createdAt: before(off) } })))
-      let asked = 0
-      const list: typeof kubernetes.list = (...of) => Effect.andThen(Effect.sync(() => void asked++), kubernetes.list(...of))
-      const look = (at: number) => ask(world, task, policy, noon, at).pipe(Effect.provideService(Kubernetes, { ...kubernetes, list }))
-      yield* look(1_000)
-      world.looked({ task, job: world.job(task.metadata.uid), pod: Option.none(), warning: Option.none(), turn: world.turn(task) }, 1_000)
-      yield* look(5_999)
-      expect(asked).toBe(0)
-      yield* look(6_000)
-      expect(asked).toBe(1)
-    }))
+  it.effect.each([{ clock: "an hour behind", off: -3600 }, { clock: "right", off: 0 }])(
+    "is asked about once it has been known for a while, by a clock that is $clock",
+    ({ off }) =>
+      Effect.gen(function*() {
+        const { kubernetes } = instantCluster()
+        const { job, task } = worldOf({ ...plainSeed, job: "active" })
+        const world = make(policy)
+        world.setTask("tasks/task", Option.some(task))
+        world.setJob(
+          "tasks/agent-job-task",
+          Option.map(job, (seen) => ({ taskUid: task.metadata.uid, seen: { ...seen, createdAt: before(off) } }))
+        )
+        let asked = 0
+        const list: typeof kubernetes.list = (...of) => Effect.andThen(Effect.sync(() => void asked++), kubernetes.list(...of))
+        const look = (at: number) => ask(world, task, policy, noon, at).pipe(Effect.provideService(Kubernetes, { ...kubernetes, list }))
+        yield* look(1_000)
+        world.looked({ task, job: world.job(task.metadata.uid), pod: Option.none(), warning: Option.none(), turn: world.turn(task) }, 1_000)
+        yield* look(5_999)
+        expect(asked).toBe(0)
+        yield* look(6_000)
+        expect(asked).toBe(1)
+      })
+  )
 })
 
 describe("a quota that keeps a Job from its Pod", () => {
   const patient = { life: "quota", knownMillis: quotaPatienceMillis } as const
-  const look = Effect.fnUntraced(function*({ hadPod = false, knownMillis, life, refusedAt = noon }: { readonly life: Seed["life"]; readonly knownMillis: number; readonly hadPod?: boolean; readonly refusedAt?: string }, podOfJob?: string) {
-    const { kubernetes, server } = instantCluster()
-    const { job, pod, task } = worldOf({ ...plainSeed, life, job: "active", pod: hadPod ? "Pending" : "none" })
-    const { world } = knowing({ job, task })
-    world.looked({ task, job, pod, warning: Option.none(), turn: world.turn(task) }, 0)
-    plantJob(server)
-    server.plant(events, { metadata: { name: "refused", namespace: "tasks", uid: "event", resourceVersion: "" }, regarding: { uid: "job-uid" }, type: "Warning", reason: "FailedCreate", note: "exceeded quota: pods", deprecatedLastTimestamp: refusedAt })
-    if (podOfJob !== undefined) plantPod(server, { phase: "Pending" }, podOfJob)
-    return plan(policy, yield* looked(kubernetes, world, task, { at: knownMillis, now: before(-60) }), before(-60)).situation
-  })
+  const look = Effect.fnUntraced(
+    function*(
+      { hadPod = false, knownMillis, life, refusedAt = noon }: {
+        readonly life: Seed["life"]
+        readonly knownMillis: number
+        readonly hadPod?: boolean
+        readonly refusedAt?: string
+      },
+      podOfJob?: string
+    ) {
+      const { kubernetes, server } = instantCluster()
+      const { job, pod, task } = worldOf({ ...plainSeed, life, job: "active", pod: hadPod ? "Pending" : "none" })
+      const { world } = knowing({ job, task })
+      world.looked({ task, job, pod, warning: Option.none(), turn: world.turn(task) }, 0)
+      plantJob(server)
+      server.plant(events, {
+        metadata: { name: "refused", namespace: "tasks", uid: "event", resourceVersion: "" },
+        regarding: { uid: "job-uid" },
+        type: "Warning",
+        reason: "FailedCreate",
+        note: "exceeded quota: pods",
+        deprecatedLastTimestamp: refusedAt
+      })
+      if (podOfJob !== undefined) plantPod(server, { phase: "Pending" }, podOfJob)
+      return plan(policy, yield* looked(kubernetes, world, task, { at: knownMillis, now: before(-60) }), before(-60)).situation
+    }
+  )
 
   const givenUp = "its Job has waited for a quota for a minute"
   it.effect("has it given up", () => Effect.map(look(patient), (situation) => expect(situation).toBe(givenUp)))
-  it.effect("has it given up though a Pod of a former Job is still on its way out", () => Effect.map(look(patient, "former-uid"), (situation) => expect(situation).toBe(givenUp)))
-  it.effect("is over once its Pod is there, though its event is on the way", () => Effect.map(look(patient, "job-uid"), (situation) => expect(situation).toBe("its Job is there")))
-  it.effect("is over once another Pod is there, for a Job that had one before", () => Effect.map(look({ life: "quota", knownMillis: 10_000, hadPod: true }, "job-uid"), (situation) => expect(situation).toBe("its Job is there")))
+  it.effect("has it given up though a Pod of a former Job is still on its way out", () =>
+    Effect.map(look(patient, "former-uid"), (situation) => expect(situation).toBe(givenUp)))
+  it.effect("is over once its Pod is there, though its event is on the way", () =>
+    Effect.map(look(patient, "job-uid"), (situation) => expect(situation).toBe("its Job is there")))
+  it.effect("is over once another Pod is there, for a Job that had one before", () =>
+    Effect.map(
+      look({ life: "quota", knownMillis: 10_000, hadPod: true }, "job-uid"),
+      (situation) => expect(situation).toBe("its Job is there")
+    ))
   it.effect("has the launch made again, for a Job that had a Pod before", () =>
-    Effect.map(look({ life: "quota", knownMillis: 10_000, hadPod: true, refusedAt: before(-1) }), (situation) => expect(situation).toBe("its Job ended before the claim")))
+    Effect.map(
+      look({ life: "quota", knownMillis: 10_000, hadPod: true, refusedAt: before(-1) }),
+      (situation) => expect(situation).toBe("its Job ended before the claim")
+    ))
   it.effect("is over for a Job that had a Pod since, which is gone: Kubernetes makes another in a moment", () =>
-    Effect.map(look({ life: "starting", knownMillis: 10_000, hadPod: true, refusedAt: before(1) }), (situation) => expect(situation).toBe("its Job is there")))
+    Effect.map(
+      look({ life: "starting", knownMillis: 10_000, hadPod: true, refusedAt: before(1) }),
+      (situation) => expect(situation).toBe("its Job is there")
+    ))
   it.effect("is over for a Job that another controller gave up, which this one has hardly seen", () =>
-    Effect.map(look({ life: "outlasted", knownMillis: 0 }, "job-uid"), (situation) => expect(situation).toBe("its Job is not as it was told of last")))
+    Effect.map(
+      look({ life: "outlasted", knownMillis: 0 }, "job-uid"),
+      (situation) => expect(situation).toBe("its Job is not as it was told of last")
+    ))
 })
 
 describe("a Job of which it is said that it goes", () => {
@@ -149,26 +207,43 @@ describe("a Job of which it is said that it goes", () => {
   ]
   it.effect.each([
     { given: "since it was given up for a quota, and has a Pod", life: "outlasted" as const, knows: true },
-    { given: "since it was given up for a quota, and has a Pod of which the cache does not know", life: "outlasted" as const, knows: false },
+    {
+      given: "since it was given up for a quota, and has a Pod of which the cache does not know",
+      life: "outlasted" as const,
+      knows: false
+    },
     { given: "since its Pod was evicted, which is gone by now", life: "evicted" as const, knows: false }
-  ].flatMap((given) => lives.map((live) => ({ ...given, ...live }))))("$is: $given", ({ answer, knows, life, live }) =>
-    Effect.gen(function*() {
-      const { kubernetes, server } = instantCluster()
-      const { job, pod, task } = worldOf({ ...plainSeed, life, job: "active", pod: "Pending" })
-      const { world } = knowing({ job, task, ...(knows && { pod }) })
-      if (life !== "evicted") plantPod(server, { phase: "Pending" })
-      server.plant(events, { metadata: { name: "refused", namespace: "tasks", uid: "event", resourceVersion: "" }, regarding: { uid: "job-uid" }, type: "Warning", reason: "FailedCreate", note: "exceeded quota: pods" })
-      if (live !== undefined) plantJob(server, live)
-      const deleting = yield* looked(kubernetes, world, task, { now: before(-60) }).pipe(
-        Effect.map(({ job }) => Option.exists(job, (seen) => seen.deleting)),
-        Effect.catchTag("Behind", ({ _tag }) => Effect.succeed(_tag))
-      )
-      expect(deleting).toBe(answer)
-    }))
+  ].flatMap((given) => lives.map((live) => ({ ...given, ...live }))))(
+    "$is: $given",
+    ({ answer, knows, life, live }) =>
+      Effect.gen(function*() {
+        const { kubernetes, server } = instantCluster()
+        const { job, pod, task } = worldOf({ ...plainSeed, life, job: "active", pod: "Pending" })
+        const { world } = knowing({ job, task, ...(knows && { pod }) })
+        if (life !== "evicted") plantPod(server, { phase: "Pending" })
+        server.plant(events, {
+          metadata: { name: "refused", namespace: "tasks", uid: "event", resourceVersion: "" },
+          regarding: { uid: "job-uid" },
+          type: "Warning",
+          reason: "FailedCreate",
+          note: "exceeded quota: pods"
+        })
+        if (live !== undefined) plantJob(server, live)
+        const deleting = yield* looked(kubernetes, world, task, { now: before(-60) }).pipe(
+          Effect.map(({ job }) => Option.exists(job, (seen) => seen.deleting)),
+          Effect.catchTag("Behind", ({ _tag }) => Effect.succeed(_tag))
+        )
+        expect(deleting).toBe(answer)
+      })
+  )
 })
 
 /** What is asked of this server for the task, all of which the caches know, its Job, and that it had one. */
-const askedOf = ({ kubernetes, server }: ReturnType<typeof instantCluster>, { hadJob, job, task }: Pick<Observed, "hadJob" | "job" | "task">, live: string | undefined) => {
+const askedOf = (
+  { kubernetes, server }: ReturnType<typeof instantCluster>,
+  { hadJob, job, task }: Pick<Observed, "hadJob" | "job" | "task">,
+  live: string | undefined
+) => {
   const { hear, world } = knowing({ job: hadJob ? worldOf({ ...plainSeed, job: "active" }).job : Option.none(), task })
   hear(job)
   if (live !== undefined) plantJob(server, { uid: live })
@@ -209,7 +284,16 @@ describe("a Job that goes while its task is looked at", () => {
       const { job, task } = worldOf({ ...plainSeed, life: "evicted", job: "active", jobAgeSeconds: 10 })
       const { hear, world } = knowing({ job, task })
       plantJob(server)
-      const live = yield* Effect.provideService(askLive(world, task, Option.getOrThrow(job), yield* Effect.provideService(ask(world, task, policy, noon, 0), Kubernetes, kubernetes)), Kubernetes, kubernetes)
+      const live = yield* Effect.provideService(
+        askLive(
+          world,
+          task,
+          Option.getOrThrow(job),
+          yield* Effect.provideService(ask(world, task, policy, noon, 0), Kubernetes, kubernetes)
+        ),
+        Kubernetes,
+        kubernetes
+      )
       hear(Option.map(job, (seen) => ({ ...seen, deleting: true })))
       expect(Option.map(observe(world, task, live, 0).job, ({ deleting }) => deleting)).toEqual(Option.some(true))
     }))
@@ -244,28 +328,49 @@ describe("a task that had a Job", () => {
       const seen = worldOf({ ...plainSeed, hadJob: true })
       if (live !== undefined) server.plant(agentTasks, { metadata: { name: "task", namespace: "tasks", uid: live, resourceVersion: "" } })
       const task = { ...seen.task, metadata: { ...seen.task.metadata, resourceVersion: known ?? String(server.revision) } }
-      const hadJob = yield* askedOf(cluster, { ...seen, task }, undefined).pipe(Effect.map((observed) => observed.hadJob), Effect.catchTag("Behind", ({ _tag }) => Effect.succeed(_tag)))
+      const hadJob = yield* askedOf(cluster, { ...seen, task }, undefined).pipe(
+        Effect.map((observed) => observed.hadJob),
+        Effect.catchTag("Behind", ({ _tag }) => Effect.succeed(_tag))
+      )
       expect(hadJob).toBe(behind ? "Behind" : true)
     }))
 })
 
 describe("a Job that has ended before the claim", () => {
   it.effect.each([
-    { given: "the cache still has it waiting", cached: "Pending" as const, live: { phase: "Failed", reason: "Evicted" }, reason: "Evicted" },
-    { given: "the cache still has it running", cached: "Running" as const, live: { phase: "Failed", reason: "Evicted" }, reason: "Evicted" },
-    { given: "the cache has not heard of it", cached: "none" as const, live: { phase: "Failed", containerStatuses: [{ name: "worker", state: { terminated: { exitCode: 1, reason: "Error" } } }] }, reason: "Lost" },
+    {
+      given: "the cache still has it waiting",
+      cached: "Pending" as const,
+      live: { phase: "Failed", reason: "Evicted" },
+      reason: "Evicted"
+    },
+    {
+      given: "the cache still has it running",
+      cached: "Running" as const,
+      live: { phase: "Failed", reason: "Evicted" },
+      reason: "Evicted"
+    },
+    {
+      given: "the cache has not heard of it",
+      cached: "none" as const,
+      live: { phase: "Failed", containerStatuses: [{ name: "worker", state: { terminated: { exitCode: 1, reason: "Error" } } }] },
+      reason: "Lost"
+    },
     { given: "it is gone, whatever the cache has of it", cached: "Running" as const, live: undefined, reason: "NodeLost" },
     { given: "it is gone, and the cache knows why", cached: "Evicted" as const, live: undefined, reason: "Evicted" }
-  ])("is ended for what its Pod says, of which the Pods' own watch may not have told yet: $given", ({ cached, live, reason }) =>
-    Effect.gen(function*() {
-      const { kubernetes, server } = instantCluster()
-      const { job, pod, task } = worldOf({ ...plainSeed, life: "starting", job: "failed", pod: cached })
-      const { world } = knowing({ job, pod, task })
-      plantJob(server, {}, { conditions: [{ type: "Failed", status: "True" }] })
-      if (live !== undefined) plantPod(server, live)
-      const observed = yield* looked(kubernetes, world, task)
-      expect(plan(policy, observed, noon).status.reason).toBe(reason)
-    }))
+  ])(
+    "is ended for what its Pod says, of which the Pods' own watch may not have told yet: $given",
+    ({ cached, live, reason }) =>
+      Effect.gen(function*() {
+        const { kubernetes, server } = instantCluster()
+        const { job, pod, task } = worldOf({ ...plainSeed, life: "starting", job: "failed", pod: cached })
+        const { world } = knowing({ job, pod, task })
+        plantJob(server, {}, { conditions: [{ type: "Failed", status: "True" }] })
+        if (live !== undefined) plantPod(server, live)
+        const observed = yield* looked(kubernetes, world, task)
+        expect(plan(policy, observed, noon).status.reason).toBe(reason)
+      })
+  )
 
   it.effect("decides nothing when no Pod says why, since the Job itself is gone", () =>
     Effect.gen(function*() {
@@ -277,14 +382,21 @@ describe("a Job that has ended before the claim", () => {
 })
 
 describe("a workspace whose holder is not in the cache", () => {
-  it.effect.each([{ phase: "Running", holder: Holder.Taken({ by: "former" }) }, { phase: "Failed", holder: Holder.Over({ resourceVersion: "101", epoch: 4 }) }])("is held by it until it is over: $phase", ({ holder, phase }) =>
+  it.effect.each([{ phase: "Running", holder: Holder.Taken({ by: "former" }) }, {
+    phase: "Failed",
+    holder: Holder.Over({ resourceVersion: "101", epoch: 4 })
+  }])("is held by it until it is over: $phase", ({ holder, phase }) =>
     Effect.gen(function*() {
       const cluster = instantCluster()
       cluster.server.create(leases, {
         metadata: { name: leaseName("demo"), namespace: "tasks", annotations: { [holderAnnotation]: "former" } },
         spec: { holderIdentity: "former-uid", leaseTransitions: 4 }
       })
-      cluster.server.plant(agentTasks, { metadata: { name: "former", namespace: "tasks", uid: "former-uid", resourceVersion: "", creationTimestamp: noon }, spec: { source: "of a newer version" }, status: { phase } })
+      cluster.server.plant(agentTasks, {
+        metadata: { name: "former", namespace: "tasks", uid: "former-uid", resourceVersion: "", creationTimestamp: noon },
+        spec: { source: "of a newer version" },
+        status: { phase }
+      })
       expect((yield* asked(cluster, { stage: "apply" })).holder).toEqual(holder)
     }))
 })
@@ -312,20 +424,42 @@ describe("the newest attempt at a source, and its apply", () => {
     const { latest, latestApply, task } = worldOf({ ...plainSeed, ...followed })
     const world = make(policy)
     for (const of of [...Option.toArray(latest), ...Option.toArray(latestApply)]) {
-      world.setTask(`tasks/${of.metadata.name}`, Option.some({ ...of, metadata: { ...of.metadata, ownerReferences: [{ kind: "AgentTask", uid: Uid.make(owner), controller: true }] } }))
+      world.setTask(
+        `tasks/${of.metadata.name}`,
+        Option.some({
+          ...of,
+          metadata: { ...of.metadata, ownerReferences: [{ kind: "AgentTask", uid: Uid.make(owner), controller: true }] }
+        })
+      )
     }
     world.setTask("tasks/task", Option.some(task))
-    const observed = observe(world, task, { live: false, job: Option.none(), pods: Option.none(), holder: Holder.NotAsked(), source: SourceSeen.NotAsked(), warning: Option.none() }, 0)
+    const observed = observe(world, task, {
+      live: false,
+      job: Option.none(),
+      pods: Option.none(),
+      holder: Holder.NotAsked(),
+      source: SourceSeen.NotAsked(),
+      warning: Option.none()
+    }, 0)
     return [observed.latest, observed.latestApply].map(Option.map(({ metadata }) => metadata.name))
   }
-  it("are tasks of those names that belong to the task", () => expect(seen("task-uid")).toEqual([Option.some("task-2"), Option.some("task-2-apply")]))
-  it("are none of those names that belong to another, or to nobody", () => expect(seen("other-uid")).toEqual([Option.none(), Option.none()]))
+  it("are tasks of those names that belong to the task", () =>
+    expect(seen("task-uid")).toEqual([Option.some("task-2"), Option.some("task-2-apply")]))
+  it("are none of those names that belong to another, or to nobody", () =>
+    expect(seen("other-uid")).toEqual([Option.none(), Option.none()]))
   it("may be the task itself, whose own plan is applied", () => {
     const { task } = worldOf({ ...plainSeed, ...followed })
     const world = make(policy)
     const first = { ...task, status: { ...task.status, latest: { attempt: 1, name: "task", sha256: Sha256.make("a".repeat(64)) } } }
     world.setTask("tasks/task", Option.some(first))
-    const { latest } = observe(world, first, { live: false, job: Option.none(), pods: Option.none(), holder: Holder.NotAsked(), source: SourceSeen.NotAsked(), warning: Option.none() }, 0)
+    const { latest } = observe(world, first, {
+      live: false,
+      job: Option.none(),
+      pods: Option.none(),
+      holder: Holder.NotAsked(),
+      source: SourceSeen.NotAsked(),
+      warning: Option.none()
+    }, 0)
     expect(latest).toEqual(Option.some(first))
   })
 })

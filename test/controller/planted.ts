@@ -1,15 +1,28 @@
 // What the API server has of a task's Job and of its Pod, as Kubernetes would have made them; anything of it may be given otherwise.
 // Used by the tests of what is asked of it.
 import { jobs, pods } from "../../src/kubernetes/kinds.ts"
-import type { ApiServer } from "../simulation/api-server.ts"
 import { noon } from "../core/worlds.ts"
+import type { ApiServer } from "../simulation/api-server.ts"
 
 const owner = (kind: string, name: string, uid: string) => [{ apiVersion: "v1", kind, name, uid, controller: true }]
 const ours = { namespace: "tasks", resourceVersion: "", creationTimestamp: noon }
 
 /** Of the task in the middle of test/core/worlds. */
 export const plantJob = (server: ApiServer, metadata: object = {}, status: object = {}): void =>
-  server.plant(jobs, { metadata: { name: "agent-job-task", uid: "job-uid", ownerReferences: owner("AgentTask", "task", "task-uid"), ...ours, ...metadata }, spec: {}, status })
+  server.plant(jobs, {
+    metadata: { name: "agent-job-task", uid: "job-uid", ownerReferences: owner("AgentTask", "task", "task-uid"), ...ours, ...metadata },
+    spec: {},
+    status
+  })
 
 export const plantPod = (server: ApiServer, status: object, jobUid = "job-uid"): void =>
-  server.plant(pods, { metadata: { name: "pod", uid: "pod-uid", labels: { "batch.kubernetes.io/controller-uid": jobUid }, ownerReferences: owner("Job", "agent-job-task", jobUid), ...ours }, status })
+  server.plant(pods, {
+    metadata: {
+      name: "pod",
+      uid: "pod-uid",
+      labels: { "batch.kubernetes.io/controller-uid": jobUid },
+      ownerReferences: owner("Job", "agent-job-task", jobUid),
+      ...ours
+    },
+    status
+  })

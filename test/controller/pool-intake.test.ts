@@ -3,8 +3,8 @@ import { expect, it } from "@effect/vitest"
 import { Effect, Fiber, Layer, Option, Schema, Stream, SubscriptionRef } from "effect"
 import { TestClock } from "effect/testing"
 import { Configuration } from "../../src/controller/configuration.ts"
-import { Pool, PoolUnreachable } from "../../src/controller/pool.ts"
 import { poolIntake } from "../../src/controller/pool-intake.ts"
+import { Pool, PoolUnreachable } from "../../src/controller/pool.ts"
 import { make } from "../../src/controller/world.ts"
 import { specOf, taskName } from "../../src/core/intake.ts"
 import { Kubernetes } from "../../src/kubernetes/client.ts"
@@ -17,7 +17,10 @@ import { configOf } from "../core/configs.ts"
 import { noon, plainSeed, policy, success, worldOf } from "../core/worlds.ts"
 import { instantCluster } from "./instant-cluster.ts"
 
-const configuration = Layer.succeed(Configuration, Configuration.of({ current: Effect.succeed(configOf()), changes: Stream.never, outdated: Effect.never }))
+const configuration = Layer.succeed(
+  Configuration,
+  Configuration.of({ current: Effect.succeed(configOf()), changes: Stream.never, outdated: Effect.never })
+)
 
 it.effect("carries out the cancellations after one that fails, and that one as soon as it can", () =>
   Effect.gen(function*() {
@@ -33,28 +36,60 @@ it.effect("carries out the cancellations after one that fails, and that one as s
         const ids = feed.slice(after, after + 2)
         return Effect.delay(Effect.succeed({ ids, next: after + ids.length }), ids.length === 0 ? waitSeconds * 1000 : 0)
       },
-      report: (id) => id === broken && !mended ? Effect.fail(new PoolUnreachable({ url: "http://pool", detail: "connection reset" })) : Effect.sync(() => void told.push(id))
+      report: (id) =>
+        id === broken && !mended
+          ? Effect.fail(new PoolUnreachable({ url: "http://pool", detail: "connection reset" }))
+          : Effect.sync(() => void told.push(id))
     })
-    const intake = { url: "http://pool", namespace: "tasks", identity: "test", world: make(policy), look: () => Effect.void, drained: yield* SubscriptionRef.make(false) }
-    const running = yield* Effect.forkChild(poolIntake(intake).pipe(Effect.provide([pool, configuration, Layer.succeed(Kubernetes, instantCluster().kubernetes)])))
+    const intake = {
+      url: "http://pool",
+      namespace: "tasks",
+      identity: "test",
+      world: make(policy),
+      look: () => Effect.void,
+      drained: yield* SubscriptionRef.make(false)
+    }
+    const running = yield* Effect.forkChild(
+      poolIntake(intake).pipe(Effect.provide([pool, configuration, Layer.succeed(Kubernetes, instantCluster().kubernetes)]))
+    )
     yield* TestClock.adjust("1 second")
     expect(told).toEqual(["run-b.plan.1", "run-c.plan.1"])
     mended = true
     yield* TestClock.adjust("1 minute")
     expect(told).toEqual(["run-b.plan.1", "run-c.plan.1", broken])
-    expect(asked.slice(0, 4)).toEqual([{ after: 0, waitSeconds: 30 }, { after: 2, waitSeconds: 5 }, { after: 3, waitSeconds: 5 }, { after: 3, waitSeconds: 30 }])
+    expect(asked.slice(0, 4)).toEqual([{ after: 0, waitSeconds: 30 }, { after: 2, waitSeconds: 5 }, { after: 3, waitSeconds: 5 }, {
+      after: 3,
+      waitSeconds: 30
+    }])
     yield* Fiber.interrupt(running)
   }))
 
-const assignment = Schema.decodeUnknownSync(Assignment)({ id: "run-1.plan.1", runId: "run-1", workspace: "demo", stage: "plan", attempt: 1, archiveSha256: "b".repeat(64), taskToken: "token" })
+const assignment = Schema.decodeUnknownSync(Assignment)({
+  id: "run-1.plan.1",
+  runId: "run-1",
+  workspace: "demo",
+  stage: "plan",
+  attempt: 1,
+  archiveSha256: "b".repeat(64),
+  taskToken: "token"
+})
 
 /** What the pool is told, in order, when it speaks of the assignment's stage, and its task has `status` already. */
 const toldOf = Effect.fnUntraced(function*(by: "an offer" | "a cancellation", status: AgentTaskStatus) {
   const { kubernetes, server } = instantCluster()
-  const [metadata, spec] = [{ name: taskName(assignment), namespace: "tasks", uid: "task-uid", resourceVersion: "", creationTimestamp: noon }, specOf(assignment, "http://pool")]
+  const [metadata, spec] = [{
+    name: taskName(assignment),
+    namespace: "tasks",
+    uid: "task-uid",
+    resourceVersion: "",
+    creationTimestamp: noon
+  }, specOf(assignment, "http://pool")]
   server.plant(agentTasks, { metadata, spec, status })
   const told: Array<unknown> = []
-  const once = <A>(first: A) => { let left = [first]; return Effect.suspend(() => left.length === 0 ? Effect.never : Effect.succeed(left.splice(0)[0] ?? first)) }
+  const once = <A>(first: A) => {
+    let left = [first]
+    return Effect.suspend(() => left.length === 0 ? Effect.never : Effect.succeed(left.splice(0)[0] ?? first))
+  }
   const offers = once([assignment])
   const feed = once({ ids: [assignment.id], next: 1 })
   const pool = Layer.mock(Pool, {
@@ -63,8 +98,17 @@ const toldOf = Effect.fnUntraced(function*(by: "an offer" | "a cancellation", st
     acknowledge: (id, taskUid) => Effect.sync(() => void told.push(["acknowledge", id, taskUid])),
     report: (id, taskUid, result) => Effect.sync(() => void told.push(["report", id, Option.getOrNull(taskUid), result]))
   })
-  const intake = { url: "http://pool", namespace: "tasks", identity: "test", world: make(policy), look: () => Effect.void, drained: yield* SubscriptionRef.make(false) }
-  const running = yield* Effect.forkChild(poolIntake(intake).pipe(Effect.provide([pool, configuration, Layer.succeed(Kubernetes, kubernetes)])))
+  const intake = {
+    url: "http://pool",
+    namespace: "tasks",
+    identity: "test",
+    world: make(policy),
+    look: () => Effect.void,
+    drained: yield* SubscriptionRef.make(false)
+  }
+  const running = yield* Effect.forkChild(
+    poolIntake(intake).pipe(Effect.provide([pool, configuration, Layer.succeed(Kubernetes, kubernetes)]))
+  )
   yield* TestClock.adjust("1 second")
   yield* Fiber.interrupt(running)
   return { told, cancelled: server.all(agentTasks).some(({ spec }) => JSON.stringify(spec).includes("\"cancel\":true")) }
@@ -92,9 +136,12 @@ it.effect("tells the pool why it cannot make a task of an offer, and goes on wit
     const other = Schema.decodeUnknownSync(Assignment)({ ...assignment, id: "run-2.plan.1", runId: "run-2" })
     const refusing = Kubernetes.of({
       ...kubernetes,
-      create: (kind, object) => object.metadata?.name === taskName(assignment)
-        ? Effect.fail(new Forbidden({ verb: "create", object: "AgentTask run-1-plan", code: 403, reason: "Forbidden", detail: "exceeded quota" }))
-        : kubernetes.create(kind, object)
+      create: (kind, object) =>
+        object.metadata?.name === taskName(assignment)
+          ? Effect.fail(
+            new Forbidden({ verb: "create", object: "AgentTask run-1-plan", code: 403, reason: "Forbidden", detail: "exceeded quota" })
+          )
+          : kubernetes.create(kind, object)
     })
     const told: Array<unknown> = []
     const offers = [[assignment, other]]
@@ -104,8 +151,17 @@ it.effect("tells the pool why it cannot make a task of an offer, and goes on wit
       acknowledge: (id) => Effect.sync(() => void told.push(["acknowledge", id])),
       wait: (id, taskUid, reason, message) => Effect.sync(() => void told.push(["wait", id, Option.getOrNull(taskUid), reason, message]))
     })
-    const intake = { url: "http://pool", namespace: "tasks", identity: "test", world: make(policy), look: () => Effect.void, drained: yield* SubscriptionRef.make(false) }
-    const running = yield* Effect.forkChild(poolIntake(intake).pipe(Effect.provide([pool, configuration, Layer.succeed(Kubernetes, refusing)])))
+    const intake = {
+      url: "http://pool",
+      namespace: "tasks",
+      identity: "test",
+      world: make(policy),
+      look: () => Effect.void,
+      drained: yield* SubscriptionRef.make(false)
+    }
+    const running = yield* Effect.forkChild(
+      poolIntake(intake).pipe(Effect.provide([pool, configuration, Layer.succeed(Kubernetes, refusing)]))
+    )
     yield* TestClock.adjust("1 second")
     yield* Fiber.interrupt(running)
     expect(told).toHaveLength(2)
@@ -113,39 +169,79 @@ it.effect("tells the pool why it cannot make a task of an offer, and goes on wit
     expect(told).toContainEqual(["acknowledge", other.id])
   }))
 
-it.effect.each([
-  { given: "of Git, for a source that is away", seed: { source: "notReady", waitsForSource: true }, takes: true },
-  { given: "of the pool, which are a backlog", seed: { pool: true }, takes: false }
-] as const)("takes runs while tasks wait $given: $takes", ({ seed, takes }) =>
+it.effect.each(
+  [
+    { given: "of Git, for a source that is away", seed: { source: "notReady", waitsForSource: true }, takes: true },
+    { given: "of the pool, which are a backlog", seed: { pool: true }, takes: false }
+  ] as const
+)("takes runs while tasks wait $given: $takes", ({ seed, takes }) =>
   Effect.gen(function*() {
     const world = make(policy)
     const { task } = worldOf({ ...plainSeed, life: "queued", ...seed })
-    for (let index = 0; index < configOf().policy.limits.total + 100; index++) world.setTask(`tasks/task-${index}`, Option.some({ ...task, metadata: { ...task.metadata, name: `task-${index}`, uid: Uid.make(`uid-${index}`) } }))
+    for (let index = 0; index < configOf().policy.limits.total + 100; index++) {
+      world.setTask(
+        `tasks/task-${index}`,
+        Option.some({ ...task, metadata: { ...task.metadata, name: `task-${index}`, uid: Uid.make(`uid-${index}`) } })
+      )
+    }
     let asked = false
-    const pool = Layer.mock(Pool, { acquire: () => Effect.andThen(Effect.sync(() => { asked = true }), Effect.never), cancellations: () => Effect.never })
-    const intake = { url: "http://pool", namespace: "tasks", identity: "test", world, look: () => Effect.void, drained: yield* SubscriptionRef.make(false) }
-    const running = yield* Effect.forkChild(poolIntake(intake).pipe(Effect.provide([pool, configuration, Layer.succeed(Kubernetes, instantCluster().kubernetes)])))
+    const pool = Layer.mock(Pool, {
+      acquire: () =>
+        Effect.andThen(
+          Effect.sync(() => {
+            asked = true
+          }),
+          Effect.never
+        ),
+      cancellations: () => Effect.never
+    })
+    const intake = {
+      url: "http://pool",
+      namespace: "tasks",
+      identity: "test",
+      world,
+      look: () => Effect.void,
+      drained: yield* SubscriptionRef.make(false)
+    }
+    const running = yield* Effect.forkChild(
+      poolIntake(intake).pipe(Effect.provide([pool, configuration, Layer.succeed(Kubernetes, instantCluster().kubernetes)]))
+    )
     yield* TestClock.adjust("1 second")
     yield* Fiber.interrupt(running)
     expect(asked).toBe(takes)
   }))
 
-it.effect.each([{ given: "arrives", acknowledge: Effect.void }, { given: "may be lost", acknowledge: Effect.fail(new PoolUnreachable({ url: "http://pool", detail: "connection reset" })) }])(
-  "has the words on a wait said again that an offer wiped, if the acknowledgement $given", ({ acknowledge }) =>
+it.effect.each([{ given: "arrives", acknowledge: Effect.void }, {
+  given: "may be lost",
+  acknowledge: Effect.fail(new PoolUnreachable({ url: "http://pool", detail: "connection reset" }))
+}])(
+  "has the words on a wait said again that an offer wiped, if the acknowledgement $given",
+  ({ acknowledge }) =>
     Effect.gen(function*() {
       const { kubernetes, server } = instantCluster()
       const { task } = worldOf({ ...plainSeed, life: "queued", pool: true })
       const world = make(policy)
-      server.plant(agentTasks, { metadata: { name: taskName(assignment), namespace: "tasks", uid: task.metadata.uid, resourceVersion: "", creationTimestamp: noon }, status: task.status, spec: specOf(assignment, "http://pool") })
+      server.plant(agentTasks, {
+        metadata: { name: taskName(assignment), namespace: "tasks", uid: task.metadata.uid, resourceVersion: "", creationTimestamp: noon },
+        status: task.status,
+        spec: specOf(assignment, "http://pool")
+      })
       world.setTask("tasks/run-1-plan", Option.some(task))
       world.tell(task.metadata.uid, { reason: "WorkspaceBusy", message: "Waits for other." })
       const offers = [[assignment]]
-      const pool = Layer.mock(Pool, { acquire: () => Effect.suspend(() => offers.length === 0 ? Effect.never : Effect.succeed(offers.splice(0)[0] ?? [])), cancellations: () => Effect.never, acknowledge: () => acknowledge })
+      const pool = Layer.mock(Pool, {
+        acquire: () => Effect.suspend(() => offers.length === 0 ? Effect.never : Effect.succeed(offers.splice(0)[0] ?? [])),
+        cancellations: () => Effect.never,
+        acknowledge: () => acknowledge
+      })
       const looks: Array<string> = []
       const look = (key: string) => Effect.sync(() => void looks.push(key))
       const intake = { url: "http://pool", namespace: "tasks", identity: "test", world, look, drained: yield* SubscriptionRef.make(false) }
-      const running = yield* Effect.forkChild(poolIntake(intake).pipe(Effect.provide([pool, configuration, Layer.succeed(Kubernetes, kubernetes)])))
+      const running = yield* Effect.forkChild(
+        poolIntake(intake).pipe(Effect.provide([pool, configuration, Layer.succeed(Kubernetes, kubernetes)]))
+      )
       yield* TestClock.adjust("1 second")
       yield* Fiber.interrupt(running)
       expect([world.told(task.metadata.uid), looks]).toEqual([Option.none(), ["tasks/run-1-plan"]])
-    }))
+    })
+)

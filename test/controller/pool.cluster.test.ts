@@ -7,7 +7,18 @@ import { agentTasks, secrets } from "../../src/kubernetes/kinds.ts"
 import { Sha256 } from "../../src/schema/names.ts"
 import { taskPath } from "../../src/schema/task-api.ts"
 import { directory, person, serve, sha256, succeeded, withChanges, worker } from "../server/live-server.ts"
-import { claimWithoutPod, createTask, found, getTask, runController, TaskCluster, Tasks, until, untilLaunched, untilStatus } from "./task-cluster.ts"
+import {
+  claimWithoutPod,
+  createTask,
+  found,
+  getTask,
+  runController,
+  TaskCluster,
+  Tasks,
+  until,
+  untilLaunched,
+  untilStatus
+} from "./task-cluster.ts"
 
 const planDigest = Sha256.make(sha256("the plan"))
 
@@ -52,7 +63,10 @@ layer(TaskCluster, { excludeTestServices: true, timeout: "60 seconds" })("the co
       yield* untilLaunched(`${run}-plan`)
       yield* until("the word on its wait", people.view(run), (view) => JSON.stringify(view).includes("JobCreated"))
       yield* claimWithoutPod(`${run}-plan`) // so it is lost at once
-      expect(yield* untilStatus(`${run}-plan`, ({ reportedAt }) => reportedAt !== undefined)).toMatchObject({ phase: "Failed", reason: "NodeLost" })
+      expect(yield* untilStatus(`${run}-plan`, ({ reportedAt }) => reportedAt !== undefined)).toMatchObject({
+        phase: "Failed",
+        reason: "NodeLost"
+      })
       expect(yield* people.view(run)).toMatchObject({ status: "pending", stages: [{ attempt: 1, reason: "NodeLost" }, { attempt: 2 }] })
       yield* untilLaunched(`${run}-plan-2`) // since a plan that was lost is planned again
     }).pipe(Effect.scoped))
@@ -117,7 +131,10 @@ layer(TaskCluster, { excludeTestServices: true, timeout: "60 seconds" })("the co
       for (const run of runs) {
         yield* untilLaunched(`${run}-plan`)
         const { metadata: { uid } } = yield* getTask(`${run}-plan`)
-        const asked = Effect.flatMap(taskToken(`${run}-plan`), (token) => worker(url, { taskToken: token }, uid).as("GET", taskPath.assignment))
+        const asked = Effect.flatMap(
+          taskToken(`${run}-plan`),
+          (token) => worker(url, { taskToken: token }, uid).as("GET", taskPath.assignment)
+        )
         yield* until("the token that was offered last", Effect.option(asked), Option.exists(({ status }) => status === 200))
       }
     }).pipe(Effect.scoped))

@@ -10,7 +10,8 @@ import { directory, failed, person, poolToken, serve, succeeded } from "../serve
 const uid = "uid-of-task"
 const ofTask = Option.some(uid)
 
-const clientOf = (url: string, tokenFile: string) => Effect.map(Layer.build(Pool.layer(url, tokenFile)), (built) => Context.get(built, Pool))
+const clientOf = (url: string, tokenFile: string) =>
+  Effect.map(Layer.build(Pool.layer(url, tokenFile)), (built) => Context.get(built, Pool))
 const setUp = Effect.gen(function*() {
   const made = yield* directory
   const url = yield* serve(made)
@@ -40,7 +41,11 @@ it.live("is refused a stage that another agent took, and counts what it has to s
     const id = `${run}.plan.1`
     yield* pool.acquire("agent", 5, 10)
     yield* pool.acknowledge(id, "uid-of-another")
-    expect(yield* Effect.flip(pool.acknowledge(id, uid))).toMatchObject({ _tag: "PoolRefused", word: "taken", message: expect.stringContaining("Another agent has the stage") })
+    expect(yield* Effect.flip(pool.acknowledge(id, uid))).toMatchObject({
+      _tag: "PoolRefused",
+      word: "taken",
+      message: expect.stringContaining("Another agent has the stage")
+    })
     expect(yield* Effect.flip(pool.wait(id, ofTask, "ImagePull", "It waits."))).toMatchObject({ word: "taken" })
     yield* pool.report(id, ofTask, failed())
     yield* pool.report(id, Option.none(), failed()) // a cancel, where there is no task
@@ -60,7 +65,9 @@ it.live("says why no task came to be for a stage, until it is offered again", ()
     yield* pool.acquire("agent", 5, 10)
     expect((yield* people.view(run)).queue?.message).toContain("offered")
     yield* pool.acknowledge(`${run}.plan.1`, uid)
-    expect(yield* Effect.flip(pool.wait(`${run}.plan.1`, Option.none(), "Refused", "The quota is used up."))).toMatchObject({ word: "taken" })
+    expect(yield* Effect.flip(pool.wait(`${run}.plan.1`, Option.none(), "Refused", "The quota is used up."))).toMatchObject({
+      word: "taken"
+    })
   }).pipe(Effect.scoped))
 
 it.live("reports for a stage that no task came to be for", () =>
@@ -84,7 +91,9 @@ it.live("names the Secret when the token is refused, and works once the file is 
     const { made, pool } = yield* setUp
     writeFileSync(join(made, "pool.token"), "some-other-token-0123")
     const error = yield* Effect.flip(pool.acquire("agent", 0, 1))
-    expect(error.message).toMatch(/^The pool at http\S+ refuses the token; put a valid pool token into the Secret that agent\.tokenExistingSecret names\.$/u)
+    expect(error.message).toMatch(
+      /^The pool at http\S+ refuses the token; put a valid pool token into the Secret that agent\.tokenExistingSecret names\.$/u
+    )
     expect(error.message).not.toContain("some-other")
     writeFileSync(join(made, "pool.token"), `${poolToken}\n`)
     yield* pool.acquire("agent", 0, 1)
@@ -94,10 +103,14 @@ it.live("does not take a result for told because something before the server kno
   Effect.gen(function*() {
     const made = yield* directory
     const proxy = createServer((_, response) => response.writeHead(404).end("default backend - 404"))
-    yield* Effect.acquireRelease(Effect.callback<void>((resume) => void proxy.listen(0, "127.0.0.1", () => resume(Effect.void))), () => Effect.sync(() => proxy.close()))
+    yield* Effect.acquireRelease(Effect.callback<void>((resume) => void proxy.listen(0, "127.0.0.1", () => resume(Effect.void))), () =>
+      Effect.sync(() => proxy.close()))
     const address = proxy.address()
     const pool = yield* clientOf(`http://127.0.0.1:${typeof address === "object" ? address?.port : ""}`, join(made, "pool.token"))
-    expect(yield* Effect.flip(pool.report("run-a.apply.1", ofTask, failed()))).toMatchObject({ _tag: "PoolRefused", message: expect.stringContaining("404: default backend") })
+    expect(yield* Effect.flip(pool.report("run-a.apply.1", ofTask, failed()))).toMatchObject({
+      _tag: "PoolRefused",
+      message: expect.stringContaining("404: default backend")
+    })
   }).pipe(Effect.scoped))
 
 it.live("says where it looked when the server is away or the token's file is missing", () =>
@@ -107,9 +120,15 @@ it.live("says where it looked when the server is away or the token's file is mis
     const url = yield* Scope.provide(serve(made), life)
     yield* Scope.close(life, yield* Effect.exit(Effect.void))
     const away = yield* clientOf(url, join(made, "pool.token"))
-    expect(yield* Effect.flip(away.acquire("agent", 0, 1))).toMatchObject({ _tag: "PoolUnreachable", message: expect.stringContaining(`${url} does not answer`) })
+    expect(yield* Effect.flip(away.acquire("agent", 0, 1))).toMatchObject({
+      _tag: "PoolUnreachable",
+      message: expect.stringContaining(`${url} does not answer`)
+    })
     const fileless = yield* clientOf(url, join(made, "none"))
-    expect(yield* Effect.flip(fileless.acquire("agent", 0, 1))).toMatchObject({ _tag: "PoolUnreachable", message: expect.stringContaining("none") })
+    expect(yield* Effect.flip(fileless.acquire("agent", 0, 1))).toMatchObject({
+      _tag: "PoolUnreachable",
+      message: expect.stringContaining("none")
+    })
   }).pipe(Effect.scoped))
 
 it.live("is asked once, for nothing, by whoever wants to know whether it would give work", () =>

@@ -4,49 +4,98 @@ import { Option, Result } from "effect"
 import { projectJob, projectPod, projectTask } from "../../src/controller/project.ts"
 
 const metadata = {
-  name: "pod", uid: "uid", resourceVersion: "1", creationTimestamp: "2026-01-01T00:00:00Z", labels: { "scalr.io/task-uid": "task" },
+  name: "pod",
+  uid: "uid",
+  resourceVersion: "1",
+  creationTimestamp: "2026-01-01T00:00:00Z",
+  labels: { "scalr.io/task-uid": "task" },
   ownerReferences: [{ kind: "AgentTask", uid: "task", controller: true }]
 }
 const result = { outcome: "failed", reason: "ExitCode", message: "It failed.", exitCode: 1, finishedAt: "2026-01-01T00:00:00Z" }
 const pod = (status: object) => Result.getOrThrow(projectPod({ metadata, spec: { nodeName: "node" }, status })).seen
-const worker = (message: string) => ({ containerStatuses: [{ name: "worker", state: { terminated: { exitCode: 1, reason: "Error", message } } }] })
+const worker = (message: string) => ({
+  containerStatuses: [{ name: "worker", state: { terminated: { exitCode: 1, reason: "Error", message } } }]
+})
 
 describe("projectPod", () => {
   it("finds the task by its label and the containers by their names, sidecars too", () => {
-    const projected = Result.getOrThrow(projectPod({ metadata, status: { initContainerStatuses: [{ name: "runner", state: { running: {} }, lastState: { terminated: { exitCode: 137, reason: "OOMKilled" } } }] } }))
+    const projected = Result.getOrThrow(
+      projectPod({
+        metadata,
+        status: {
+          initContainerStatuses: [{
+            name: "runner",
+            state: { running: {} },
+            lastState: { terminated: { exitCode: 137, reason: "OOMKilled" } }
+          }]
+        }
+      })
+    )
     expect(projected.taskUid).toBe("task")
     expect(projected.seen.runner).toMatchObject(Option.some({ state: "running", lastReason: "OOMKilled" }))
     expect(projected.seen.worker).toEqual(Option.none())
   })
   it.each([
-    { given: "a Pod that is ready", conditions: [{ type: "Ready", status: "True" }, { type: "ContainersReady", status: "True" }], answers: true },
-    { given: "a Pod that is not ready yet", conditions: [{ type: "Ready", status: "False" }, { type: "ContainersReady", status: "False" }], answers: true },
-    { given: "a Pod marked not ready though its containers were", conditions: [{ type: "Ready", status: "False" }, { type: "ContainersReady", status: "True" }], answers: false },
+    {
+      given: "a Pod that is ready",
+      conditions: [{ type: "Ready", status: "True" }, { type: "ContainersReady", status: "True" }],
+      answers: true
+    },
+    {
+      given: "a Pod that is not ready yet",
+      conditions: [{ type: "Ready", status: "False" }, { type: "ContainersReady", status: "False" }],
+      answers: true
+    },
+    {
+      given: "a Pod marked not ready though its containers were",
+      conditions: [{ type: "Ready", status: "False" }, { type: "ContainersReady", status: "True" }],
+      answers: false
+    },
     { given: "a Pod of which nobody knows", conditions: [{ type: "Ready", status: "Unknown" }], answers: false }
   ])("takes $given as a node that answers: $answers", ({ answers, conditions }) => expect(pod({ conditions }).nodeAnswers).toBe(answers))
   it("reads the worker's last words, and nothing into other words", () => {
     expect(pod(worker(JSON.stringify(result))).lastWords).toEqual(Option.some(result))
-    for (const words of ["", "panic", "{}", JSON.stringify({ ...result, outcome: "postponed" })]) expect(pod(worker(words)).lastWords).toEqual(Option.none())
+    for (const words of ["", "panic", "{}", JSON.stringify({ ...result, outcome: "postponed" })]) {
+      expect(pod(worker(words)).lastWords).toEqual(Option.none())
+    }
   })
   it.each([
     { outcome: "succeeded", reason: "Completed" },
     { outcome: "failed", reason: "ExitCode" },
     { outcome: "cancelled", reason: "Cancelled" }
-  ])("reads the last words of a newer worker, whose reason is not known here: $outcome", ({ outcome, reason }) =>
-    expect(pod(worker(JSON.stringify({ ...result, outcome, reason: "FromTomorrow" }))).lastWords).toEqual(Option.some({ ...result, outcome, reason })))
+  ])(
+    "reads the last words of a newer worker, whose reason is not known here: $outcome",
+    ({ outcome, reason }) =>
+      expect(pod(worker(JSON.stringify({ ...result, outcome, reason: "FromTomorrow" }))).lastWords).toEqual(
+        Option.some({ ...result, outcome, reason })
+      )
+  )
   it("knows the Job that made it", () => {
-    const ownedBy = (kind: string) => Result.getOrThrow(projectPod({ metadata: { ...metadata, ownerReferences: [{ kind, uid: "its-uid", controller: true }] } })).seen.owner
+    const ownedBy = (kind: string) =>
+      Result.getOrThrow(projectPod({ metadata: { ...metadata, ownerReferences: [{ kind, uid: "its-uid", controller: true }] } })).seen.owner
     expect([ownedBy("Job"), ownedBy("ReplicaSet")]).toEqual([Option.some("its-uid"), Option.none()])
   })
   it("fails on what is no Pod instead of guessing", () => expect(Result.isFailure(projectPod({ metadata: {} }))).toBe(true))
 })
 
 describe("projectTask", () => {
-  const task = (given: object) => projectTask({ metadata: { ...metadata, namespace: "tasks", generation: 1 }, spec: { workspace: "demo", stage: "plan", source: { configMap: { name: "a" } }, ...given } }).spec
+  const task = (given: object) =>
+    projectTask({
+      metadata: { ...metadata, namespace: "tasks", generation: 1 },
+      spec: { workspace: "demo", stage: "plan", source: { configMap: { name: "a" } }, ...given }
+    }).spec
   it("keeps no text that its worker alone reads: of inline files, variables and a backend's configuration", () => {
     const [long, secret] = ["x".repeat(60_000), { name: "token", valueFrom: { secretKeyRef: { name: "s", key: "k" } } }]
-    const given = { source: { inline: { "main.tf": long } }, variables: [{ name: "a", value: long, sensitive: true }, secret], backend: { type: "s3", config: { bucket: long.slice(0, 4096) } } }
-    expect(task(given)).toMatchObject({ source: { inline: {} }, variables: [{ name: "a", value: "", sensitive: true }, secret], backend: { type: "s3", config: {} } })
+    const given = {
+      source: { inline: { "main.tf": long } },
+      variables: [{ name: "a", value: long, sensitive: true }, secret],
+      backend: { type: "s3", config: { bucket: long.slice(0, 4096) } }
+    }
+    expect(task(given)).toMatchObject({
+      source: { inline: {} },
+      variables: [{ name: "a", value: "", sensitive: true }, secret],
+      backend: { type: "s3", config: {} }
+    })
     expect(JSON.stringify(task(given))).not.toContain("xx")
   })
   it("keeps all else as it is", () => {

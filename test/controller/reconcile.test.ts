@@ -24,7 +24,10 @@ import { before, noon, plainSeed, policy, worldOf } from "../core/worlds.ts"
 import { instantCluster } from "./instant-cluster.ts"
 import { plantJob, plantPod } from "./planted.ts"
 
-const configuration = Layer.succeed(Configuration, Configuration.of({ current: Effect.succeed(configOf()), changes: Stream.never, outdated: Effect.never }))
+const configuration = Layer.succeed(
+  Configuration,
+  Configuration.of({ current: Effect.succeed(configOf()), changes: Stream.never, outdated: Effect.never })
+)
 const heard = () => Effect.succeed(true)
 
 it.effect("looks again when a former task's Job vanished between its refusal and the look at it", () =>
@@ -33,8 +36,21 @@ it.effect("looks again when a former task's Job vanished between its refusal and
     const { task } = worldOf(plainSeed)
     world.setTask("tasks/task", Option.some(task))
     const gone = new NotFound({ verb: "get", object: "Job tasks/agent-job-task", code: 404, reason: "NotFound", detail: "gone" })
-    const executor = Layer.succeed(Executor, Executor.of({ say: heard, all: () => Effect.fail(gone), writeStatus: () => Effect.succeed("2") }))
-    const parts = yield* Layer.build(Reconciler.layer(world).pipe(Layer.provide(executor), Layer.provide(configuration), Layer.provide(Layer.mock(Kubernetes, { namespace: "tasks" }))))
+    const executor = Layer.succeed(
+      Executor,
+      Executor.of({
+        say: heard,
+        all: () => Effect.fail(gone),
+        writeStatus: () => Effect.succeed("2")
+      })
+    )
+    const parts = yield* Layer.build(
+      Reconciler.layer(world).pipe(
+        Layer.provide(executor),
+        Layer.provide(configuration),
+        Layer.provide(Layer.mock(Kubernetes, { namespace: "tasks" }))
+      )
+    )
     expect(Option.isSome(yield* Context.get(parts, Reconciler).reconcile("tasks/task"))).toBe(true)
     expect(world.waiting()).toEqual(["tasks/task"])
   }).pipe(Effect.scoped))
@@ -49,12 +65,19 @@ it.effect("answers a drain when no pass can make a Job any more, also one that h
     const asked = draining.drained({}, noon)
     const silence = new Unreachable({ verb: "create", object: "Job tasks/agent-job-task", detail: "no answer in 30s" })
     const made: Array<unknown> = []
-    const all: Executor["Service"]["all"] = (_, actions) => actions.length === 0 ? Effect.succeedNone : Effect.flatMap(answer(asked, false), (during) => {
-      made.push(...actions, draining.isAnswered(during))
-      return Effect.fail(silence)
-    })
+    const all: Executor["Service"]["all"] = (_, actions) =>
+      actions.length === 0 ? Effect.succeedNone : Effect.flatMap(answer(asked, false), (during) => {
+        made.push(...actions, draining.isAnswered(during))
+        return Effect.fail(silence)
+      })
     const executor = Layer.succeed(Executor, Executor.of({ say: heard, all, writeStatus: () => Effect.succeed("2") }))
-    const parts = yield* Layer.build(Reconciler.layer(world).pipe(Layer.provide(executor), Layer.provide(configuration), Layer.provide(Layer.succeed(Kubernetes, instantCluster().kubernetes))))
+    const parts = yield* Layer.build(
+      Reconciler.layer(world).pipe(
+        Layer.provide(executor),
+        Layer.provide(configuration),
+        Layer.provide(Layer.succeed(Kubernetes, instantCluster().kubernetes))
+      )
+    )
     const { reconcile } = Context.get(parts, Reconciler)
     expect(yield* Effect.flip(reconcile("tasks/task"))).toBe(silence)
     expect(made).toMatchObject([{ _tag: "CreateJob" }, false])
@@ -76,14 +99,22 @@ it.effect("decides nothing while the cache is behind its own status, and again o
   Effect.gen(function*() {
     const world = make(policy)
     const { task } = worldOf({ ...plainSeed, life: "queued" })
-    const at = (resourceVersion: string) => world.setTask("tasks/task", Option.some({ ...task, metadata: { ...task.metadata, resourceVersion } }))
+    const at = (resourceVersion: string) =>
+      world.setTask("tasks/task", Option.some({ ...task, metadata: { ...task.metadata, resourceVersion } }))
     let passes = 0
-    const all = () => Effect.sync(() => {
-      passes++
-      return Option.none()
-    })
+    const all = () =>
+      Effect.sync(() => {
+        passes++
+        return Option.none()
+      })
     const executor = Layer.succeed(Executor, Executor.of({ say: heard, all, writeStatus: () => Effect.succeed("2") }))
-    const parts = yield* Layer.build(Reconciler.layer(world).pipe(Layer.provide(executor), Layer.provide(configuration), Layer.provide(Layer.succeed(Kubernetes, instantCluster().kubernetes))))
+    const parts = yield* Layer.build(
+      Reconciler.layer(world).pipe(
+        Layer.provide(executor),
+        Layer.provide(configuration),
+        Layer.provide(Layer.succeed(Kubernetes, instantCluster().kubernetes))
+      )
+    )
     const { reconcile } = Context.get(parts, Reconciler)
     at("1")
     yield* reconcile("tasks/task")
@@ -94,35 +125,63 @@ it.effect("decides nothing while the cache is behind its own status, and again o
     expect(passes).toBe(2)
   }).pipe(Effect.scoped))
 
-it.effect.each([
-  { given: "that waited for its turn", life: "queued", goes: false, written: [{ launches: 1, job: { name: "agent-job-task", uid: "job-uid" } }] },
-  { given: "whose Job is heard to be gone before the answer that it was made", life: "queued", goes: true, written: [{ launches: 1, job: { name: "agent-job-task", uid: "job-uid" } }] },
-  { given: "that starts at once, to which no word is said", life: "new", goes: false, written: [] }
-] as const)("counts the Job that it made by its UID, of a task $given", ({ goes, life, written }) =>
+it.effect.each(
+  [
+    {
+      given: "that waited for its turn",
+      life: "queued",
+      goes: false,
+      written: [{ launches: 1, job: { name: "agent-job-task", uid: "job-uid" } }]
+    },
+    {
+      given: "whose Job is heard to be gone before the answer that it was made",
+      life: "queued",
+      goes: true,
+      written: [{ launches: 1, job: { name: "agent-job-task", uid: "job-uid" } }]
+    },
+    { given: "that starts at once, to which no word is said", life: "new", goes: false, written: [] }
+  ] as const
+)("counts the Job that it made by its UID, of a task $given", ({ goes, life, written }) =>
   Effect.gen(function*() {
     const world = make(policy)
     const { task } = worldOf({ ...plainSeed, life })
     world.setTask("tasks/task", Option.some(task))
     const statuses: Array<AgentTaskStatus> = []
     const made = Option.getOrThrow(worldOf({ ...plainSeed, job: "active" }).job)
-    const executor = Layer.succeed(Executor, Executor.of({
-      say: heard,
-      all: () => Effect.sync(() => {
-        if (goes) for (const seen of [Option.some(made), Option.none()]) world.setJob("tasks/agent-job-task", Option.map(seen, (seen) => ({ taskUid: task.metadata.uid, seen })))
-        return Option.some(made)
-      }),
-      writeStatus: (_, status) => Effect.sync(() => String(statuses.push(status) + 1))
-    }))
-    const parts = yield* Layer.build(Reconciler.layer(world).pipe(Layer.provide(executor), Layer.provide(configuration), Layer.provide(Layer.succeed(Kubernetes, instantCluster().kubernetes))))
+    const executor = Layer.succeed(
+      Executor,
+      Executor.of({
+        say: heard,
+        all: () =>
+          Effect.sync(() => {
+            if (goes) {
+              for (const seen of [Option.some(made), Option.none()]) {
+                world.setJob("tasks/agent-job-task", Option.map(seen, (seen) => ({ taskUid: task.metadata.uid, seen })))
+              }
+            }
+            return Option.some(made)
+          }),
+        writeStatus: (_, status) => Effect.sync(() => String(statuses.push(status) + 1))
+      })
+    )
+    const parts = yield* Layer.build(
+      Reconciler.layer(world).pipe(
+        Layer.provide(executor),
+        Layer.provide(configuration),
+        Layer.provide(Layer.succeed(Kubernetes, instantCluster().kubernetes))
+      )
+    )
     yield* Context.get(parts, Reconciler).reconcile("tasks/task")
     expect(statuses).toMatchObject(written)
   }).pipe(Effect.scoped))
 
-it.effect.each([
-  { given: "its Job is gone", live: "nothing", deleted: 0 },
-  { given: "its Job has a Pod again", live: "a Pod", deleted: 0 },
-  { given: "it is as they say", live: "the Job", deleted: 1 }
-] as const)("clears no launch away by what its caches have, whose watches may stand still: $given", ({ deleted, live }) =>
+it.effect.each(
+  [
+    { given: "its Job is gone", live: "nothing", deleted: 0 },
+    { given: "its Job has a Pod again", live: "a Pod", deleted: 0 },
+    { given: "it is as they say", live: "the Job", deleted: 1 }
+  ] as const
+)("clears no launch away by what its caches have, whose watches may stand still: $given", ({ deleted, live }) =>
   Effect.gen(function*() {
     const world = make(policy)
     const { job, task } = worldOf({ ...plainSeed, life: "evicted", job: "active", jobAgeSeconds: 10 })
@@ -133,12 +192,19 @@ it.effect.each([
     if (live !== "nothing") plantJob(server)
     if (live === "a Pod") plantPod(server, { phase: "Pending" })
     const deletions: Array<Action> = []
-    const all: Executor["Service"]["all"] = (_, actions) => Effect.sync(() => {
-      deletions.push(...actions.filter(Action.$is("DeleteJob")))
-      return Option.none()
-    })
+    const all: Executor["Service"]["all"] = (_, actions) =>
+      Effect.sync(() => {
+        deletions.push(...actions.filter(Action.$is("DeleteJob")))
+        return Option.none()
+      })
     const executor = Layer.succeed(Executor, Executor.of({ say: heard, all, writeStatus: () => Effect.succeed("2") }))
-    const parts = yield* Layer.build(Reconciler.layer(world).pipe(Layer.provide(executor), Layer.provide(configuration), Layer.provide(Layer.succeed(Kubernetes, kubernetes))))
+    const parts = yield* Layer.build(
+      Reconciler.layer(world).pipe(
+        Layer.provide(executor),
+        Layer.provide(configuration),
+        Layer.provide(Layer.succeed(Kubernetes, kubernetes))
+      )
+    )
     yield* TestClock.setTime(Date.parse(noon))
     const { reconcile } = Context.get(parts, Reconciler)
     yield* reconcile("tasks/task") // from here on the Job is known
@@ -152,13 +218,30 @@ it.effect("tells of a Job whose creation a webhook answers with 404, instead of 
     const { kubernetes, server } = instantCluster()
     const world = make(policy)
     const { task } = worldOf(plainSeed)
-    server.plant(agentTasks, { ...task, metadata: { name: "task", namespace: "tasks", uid: task.metadata.uid, resourceVersion: "", creationTimestamp: noon } })
+    server.plant(agentTasks, {
+      ...task,
+      metadata: { name: "task", namespace: "tasks", uid: task.metadata.uid, resourceVersion: "", creationTimestamp: noon }
+    })
     world.setTask("tasks/task", Option.some({ ...task, metadata: { ...task.metadata, resourceVersion: String(server.revision) } }))
-    const answers = new NotFound({ verb: "create", object: "Job tasks/agent-job-task", code: 404, reason: "NotFound", detail: "admission webhook \"check.example\" denied the request" })
+    const answers = new NotFound({
+      verb: "create",
+      object: "Job tasks/agent-job-task",
+      code: 404,
+      reason: "NotFound",
+      detail: "admission webhook \"check.example\" denied the request"
+    })
     const cluster = Layer.succeed(Kubernetes, { ...kubernetes, create: () => Effect.fail(answers) })
-    const parts = yield* Layer.build(Reconciler.layer(world).pipe(Layer.provide(Executor.layer({ identity: "test" })), Layer.provide(configuration), Layer.provide(cluster)))
+    const parts = yield* Layer.build(
+      Reconciler.layer(world).pipe(
+        Layer.provide(Executor.layer({ identity: "test" })),
+        Layer.provide(configuration),
+        Layer.provide(cluster)
+      )
+    )
     expect(yield* Context.get(parts, Reconciler).reconcile("tasks/task")).toEqual(Option.some(Duration.seconds(10)))
-    expect(server.all(agentTasks)).toMatchObject([{ status: { phase: "Queued", reason: "Refused", message: expect.stringContaining("check.example") } }])
+    expect(server.all(agentTasks)).toMatchObject([{
+      status: { phase: "Queued", reason: "Refused", message: expect.stringContaining("check.example") }
+    }])
   }).pipe(Effect.scoped))
 
 /** Passes over one task as the queue makes them; each status that is written comes back as the event of it. */
@@ -167,16 +250,30 @@ const driven = Effect.fnUntraced(function*(all: Executor["Service"]["all"], kube
   const { task } = worldOf(plainSeed)
   const written: Array<AgentTaskStatus> = []
   const back = yield* Queue.unbounded<AgentTask>()
-  const executor = Layer.succeed(Executor, Executor.of({
-    say: heard,
-    all,
-    writeStatus: ({ metadata }, status) => Effect.suspend(() => {
-      const resourceVersion = String(written.push(status) + 1)
-      return Effect.as(Queue.offer(back, { ...task, metadata: { ...metadata, resourceVersion }, status }), resourceVersion)
+  const executor = Layer.succeed(
+    Executor,
+    Executor.of({
+      say: heard,
+      all,
+      writeStatus: ({ metadata }, status) =>
+        Effect.suspend(() => {
+          const resourceVersion = String(written.push(status) + 1)
+          return Effect.as(Queue.offer(back, { ...task, metadata: { ...metadata, resourceVersion }, status }), resourceVersion)
+        })
     })
-  }))
-  const parts = yield* Layer.build(Reconciler.layer(world).pipe(Layer.provide(executor), Layer.provide(configuration), Layer.provide(Layer.succeed(Kubernetes, kubernetes))))
-  const { add } = yield* KeyedQueue.make({ concurrency: 1, work: Context.get(parts, Reconciler).reconcile, backoff: makeBackoff(Duration.seconds(1), Duration.minutes(5)) })
+  )
+  const parts = yield* Layer.build(
+    Reconciler.layer(world).pipe(
+      Layer.provide(executor),
+      Layer.provide(configuration),
+      Layer.provide(Layer.succeed(Kubernetes, kubernetes))
+    )
+  )
+  const { add } = yield* KeyedQueue.make({
+    concurrency: 1,
+    work: Context.get(parts, Reconciler).reconcile,
+    backoff: makeBackoff(Duration.seconds(1), Duration.minutes(5))
+  })
   const look = Effect.andThen(add("tasks/task"), TestClock.adjust(0))
   const event = (task: AgentTask) => Effect.andThen(Effect.sync(() => world.setTask("tasks/task", Option.some(task))), add("tasks/task"))
   yield* Effect.forkScoped(Effect.forever(Effect.flatMap(Queue.take(back), event)))
@@ -194,43 +291,79 @@ describe("a Job that the API server failed to make", () => {
     { given: "a look finds a stranger's", there: [[]], told: true, keeps: false },
     { given: "a look has no answer", there: undefined, told: true, keeps: true },
     { given: "a look finds it", there: [ownerReferences], told: false, keeps: true }
-  ])("is told with its words, and keeps the slot of its task only while it may be there: $given", ({ keeps, there, told }) =>
-    Effect.gen(function*() {
-      const { kubernetes, server } = instantCluster()
-      for (const ownerReferences of there ?? []) server.create(jobs, { metadata: { name: "agent-job-task", namespace: "tasks", ownerReferences }, spec: {} })
-      const silence = new Unreachable({ verb: "get", object: "Job tasks/agent-job-task", detail: "no answer in 30s" })
-      const because = new Unreachable({ verb: "create", object: "Job tasks/agent-job-task", detail: "HTTP 500 InternalError: failed calling webhook \"check.example\"", answered: true })
-      const all: Executor["Service"]["all"] = (_, actions) => actions.some(Action.$is("CreateJob")) ? Effect.fail(new Unsure({ because })) : Effect.succeedNone
-      const { look, world, written } = yield* driven(all, there === undefined ? { ...kubernetes, get: () => Effect.fail(silence) } : kubernetes)
-      expect(written).toMatchObject(told ? [{ phase: "Queued", reason: "Refused", message: expect.stringContaining("failed calling webhook \"check.example\"") }] : [])
-      yield* look
-      expect(written).toHaveLength(told ? 1 : 0) // it was said
-      expect(world.waiting()).toEqual(keeps ? [] : ["tasks/task"])
-      world.setJob("tasks/agent-job-task", Option.map(worldOf({ ...plainSeed, job: "active" }).job, (seen) => ({ taskUid: task.metadata.uid, seen }))) // it is heard of after all
-      yield* look
-      expect(world.waiting()).toEqual([])
-    }).pipe(Effect.scoped))
+  ])(
+    "is told with its words, and keeps the slot of its task only while it may be there: $given",
+    ({ keeps, there, told }) =>
+      Effect.gen(function*() {
+        const { kubernetes, server } = instantCluster()
+        for (const ownerReferences of there ?? []) {
+          server.create(jobs, { metadata: { name: "agent-job-task", namespace: "tasks", ownerReferences }, spec: {} })
+        }
+        const silence = new Unreachable({ verb: "get", object: "Job tasks/agent-job-task", detail: "no answer in 30s" })
+        const because = new Unreachable({
+          verb: "create",
+          object: "Job tasks/agent-job-task",
+          detail: "HTTP 500 InternalError: failed calling webhook \"check.example\"",
+          answered: true
+        })
+        const all: Executor["Service"]["all"] = (_, actions) =>
+          actions.some(Action.$is("CreateJob")) ? Effect.fail(new Unsure({ because })) : Effect.succeedNone
+        const { look, world, written } = yield* driven(
+          all,
+          there === undefined
+            ? { ...kubernetes, get: () => Effect.fail(silence) }
+            : kubernetes
+        )
+        expect(written).toMatchObject(
+          told ? [{ phase: "Queued", reason: "Refused", message: expect.stringContaining("failed calling webhook \"check.example\"") }] : []
+        )
+        yield* look
+        expect(written).toHaveLength(told ? 1 : 0) // it was said
+        expect(world.waiting()).toEqual(keeps ? [] : ["tasks/task"])
+        world.setJob(
+          "tasks/agent-job-task",
+          Option.map(worldOf({ ...plainSeed, job: "active" }).job, (seen) => ({ taskUid: task.metadata.uid, seen }))
+        ) // it is heard of after all
+        yield* look
+        expect(world.waiting()).toEqual([])
+      }).pipe(Effect.scoped)
+  )
 })
 
-it.effect.each<{ readonly given: string; readonly pauses: readonly [number, number]; readonly refusal: (words: string) => Refused | Unsure }>([
+it.effect.each<
+  { readonly given: string; readonly pauses: readonly [number, number]; readonly refusal: (words: string) => Refused | Unsure }
+>([
   { given: "refuses", pauses: [10_000, 10_000], refusal: (message) => new Refused({ kind: "Refused", message, againInMillis: 10_000 }) },
-  { given: "refuses for longer", pauses: [30_000, 30_000], refusal: (message) => new Refused({ kind: "Refused", message, againInMillis: 30_000 }) },
-  { given: "fails to make, ever more seldom", pauses: [1_000, 2_000], refusal: (detail) => new Unsure({ because: new Unreachable({ verb: "create", object: "Job tasks/agent-job-task", detail, answered: true }) }) }
-])("leaves a Job alone for a while that the API server $given, though its words differ each time", ({ pauses: [first, second], refusal }) =>
-  Effect.gen(function*() {
-    let asked = 0
-    const all: Executor["Service"]["all"] = (_, actions) => Effect.suspend(() => actions.some(Action.$is("CreateJob")) ? Effect.fail(refusal(`port ${++asked}`)) : Effect.succeedNone)
-    const { written } = yield* driven(all)
-    yield* TestClock.adjust(first - 1)
-    expect([asked, written.length]).toEqual([1, 1])
-    expect(written).toMatchObject([{ phase: "Queued", reason: "Refused", message: expect.stringContaining("port 1") }])
-    yield* TestClock.adjust(1)
-    expect([asked, written.length]).toEqual([2, 2])
-    yield* TestClock.adjust(second - 1)
-    expect([asked, written.length]).toEqual([2, 2])
-    yield* TestClock.adjust(1)
-    expect([asked, written.length]).toEqual([3, 3])
-  }).pipe(Effect.scoped))
+  {
+    given: "refuses for longer",
+    pauses: [30_000, 30_000],
+    refusal: (message) => new Refused({ kind: "Refused", message, againInMillis: 30_000 })
+  },
+  {
+    given: "fails to make, ever more seldom",
+    pauses: [1_000, 2_000],
+    refusal: (detail) =>
+      new Unsure({ because: new Unreachable({ verb: "create", object: "Job tasks/agent-job-task", detail, answered: true }) })
+  }
+])(
+  "leaves a Job alone for a while that the API server $given, though its words differ each time",
+  ({ pauses: [first, second], refusal }) =>
+    Effect.gen(function*() {
+      let asked = 0
+      const all: Executor["Service"]["all"] = (_, actions) =>
+        Effect.suspend(() => actions.some(Action.$is("CreateJob")) ? Effect.fail(refusal(`port ${++asked}`)) : Effect.succeedNone)
+      const { written } = yield* driven(all)
+      yield* TestClock.adjust(first - 1)
+      expect([asked, written.length]).toEqual([1, 1])
+      expect(written).toMatchObject([{ phase: "Queued", reason: "Refused", message: expect.stringContaining("port 1") }])
+      yield* TestClock.adjust(1)
+      expect([asked, written.length]).toEqual([2, 2])
+      yield* TestClock.adjust(second - 1)
+      expect([asked, written.length]).toEqual([2, 2])
+      yield* TestClock.adjust(1)
+      expect([asked, written.length]).toEqual([3, 3])
+    }).pipe(Effect.scoped)
+)
 
 it.effect.each([
   { given: "the cache stays behind", fresh: false, most: 14 },
@@ -240,17 +373,35 @@ it.effect.each([
     const world = make(policy)
     const { task } = worldOf({ ...plainSeed, life: "queued" })
     let written = 0
-    const seen = () => world.setTask("tasks/task", Option.some({ ...task, metadata: { ...task.metadata, resourceVersion: String(fresh ? written : 1) } }))
-    const conflict = new Conflict({ verb: "update the status of", object: "AgentTask tasks/task", code: 409, reason: "Conflict", detail: "the object has been modified" })
-    const writeStatus = () => Effect.suspend(() => {
-      written++
-      seen()
-      return Effect.fail(conflict)
+    const seen = () =>
+      world.setTask("tasks/task", Option.some({ ...task, metadata: { ...task.metadata, resourceVersion: String(fresh ? written : 1) } }))
+    const conflict = new Conflict({
+      verb: "update the status of",
+      object: "AgentTask tasks/task",
+      code: 409,
+      reason: "Conflict",
+      detail: "the object has been modified"
     })
+    const writeStatus = () =>
+      Effect.suspend(() => {
+        written++
+        seen()
+        return Effect.fail(conflict)
+      })
     const executor = Layer.succeed(Executor, Executor.of({ say: heard, all: () => Effect.succeedNone, writeStatus }))
-    const parts = yield* Layer.build(Reconciler.layer(world).pipe(Layer.provide(executor), Layer.provide(configuration), Layer.provide(Layer.succeed(Kubernetes, instantCluster().kubernetes))))
+    const parts = yield* Layer.build(
+      Reconciler.layer(world).pipe(
+        Layer.provide(executor),
+        Layer.provide(configuration),
+        Layer.provide(Layer.succeed(Kubernetes, instantCluster().kubernetes))
+      )
+    )
     seen()
-    const { add } = yield* KeyedQueue.make({ concurrency: 1, work: Context.get(parts, Reconciler).reconcile, backoff: makeBackoff(Duration.seconds(1), Duration.minutes(5)) })
+    const { add } = yield* KeyedQueue.make({
+      concurrency: 1,
+      work: Context.get(parts, Reconciler).reconcile,
+      backoff: makeBackoff(Duration.seconds(1), Duration.minutes(5))
+    })
     yield* add("tasks/task")
     yield* TestClock.adjust("1 minute")
     expect(written).toBeLessThanOrEqual(most)
@@ -262,12 +413,19 @@ it.effect("takes the slot in the step that decides, before anybody has seen the 
     const world = make({ ...policy, limits: { total: 1, perWorkspace: 1 } })
     const { task } = worldOf(plainSeed)
     const started: Array<string> = []
-    const all: Executor["Service"]["all"] = (task, actions) => Effect.sync(() => {
-      started.push(...actions.filter(Action.$is("CreateJob")).map(() => task.metadata.name))
-      return Option.none()
-    })
+    const all: Executor["Service"]["all"] = (task, actions) =>
+      Effect.sync(() => {
+        started.push(...actions.filter(Action.$is("CreateJob")).map(() => task.metadata.name))
+        return Option.none()
+      })
     const executor = Layer.succeed(Executor, Executor.of({ say: heard, all, writeStatus: () => Effect.succeed("2") }))
-    const parts = yield* Layer.build(Reconciler.layer(world).pipe(Layer.provide(executor), Layer.provide(configuration), Layer.provide(Layer.mock(Kubernetes, { namespace: "tasks" }))))
+    const parts = yield* Layer.build(
+      Reconciler.layer(world).pipe(
+        Layer.provide(executor),
+        Layer.provide(configuration),
+        Layer.provide(Layer.mock(Kubernetes, { namespace: "tasks" }))
+      )
+    )
     for (const [name, creationTimestamp] of [["one", before(60)], ["two", before(600)]] as const) { // the older one comes later, and would have gone first
       world.setTask(`tasks/${name}`, Option.some({ ...task, metadata: { ...task.metadata, name, uid: Uid.make(name), creationTimestamp } }))
       yield* Context.get(parts, Reconciler).reconcile(`tasks/${name}`)
@@ -304,13 +462,25 @@ const waiting = Effect.fnUntraced(function*(names: ReadonlyArray<string>, wait: 
   const around = Layer.mergeAll(Layer.mock(Pool, { wait }), configuration, Layer.succeed(Kubernetes, kubernetes))
   const executor = Executor.layer({ identity: "test" }).pipe(Layer.provide(around))
   const parts = yield* Layer.build(Reconciler.layer(world).pipe(Layer.provide(executor), Layer.provide(around)))
-  const { add } = yield* KeyedQueue.make({ concurrency: 1, work: Context.get(parts, Reconciler).reconcile, backoff: makeBackoff(Duration.seconds(1), Duration.minutes(5)) })
+  const { add } = yield* KeyedQueue.make({
+    concurrency: 1,
+    work: Context.get(parts, Reconciler).reconcile,
+    backoff: makeBackoff(Duration.seconds(1), Duration.minutes(5))
+  })
   for (const name of names) server.plant(agentTasks, { ...task, metadata: { name, namespace: "tasks", uid: name, resourceVersion: "" } })
   /** As the informer does: the newest of each task, and each is looked at. */
-  return Effect.andThen(Effect.suspend(() => Effect.forEach(server.all(agentTasks) as ReadonlyArray<unknown> as ReadonlyArray<AgentTask>, (_) => {
-    world.setTask(`tasks/${_.metadata.name}`, Option.some({ ...task, status: _.status ?? {}, metadata: { ...task.metadata, ..._.metadata } }))
-    return add(`tasks/${_.metadata.name}`)
-  })), TestClock.adjust(0))
+  return Effect.andThen(
+    Effect.suspend(() =>
+      Effect.forEach(server.all(agentTasks) as ReadonlyArray<unknown> as ReadonlyArray<AgentTask>, (_) => {
+        world.setTask(
+          `tasks/${_.metadata.name}`,
+          Option.some({ ...task, status: _.status ?? {}, metadata: { ...task.metadata, ..._.metadata } })
+        )
+        return add(`tasks/${_.metadata.name}`)
+      })
+    ),
+    TestClock.adjust(0)
+  )
 })
 
 const away = new PoolUnreachable({ url: "http://pool", detail: "connection refused" })
@@ -324,7 +494,10 @@ it.effect.each([
 ])("says its words on a wait once to $given, and again only if they may still be heard", ({ again, error }) =>
   Effect.gen(function*() {
     const said: Array<string> = []
-    const look = yield* waiting(["task"], (_, __, reason) => Effect.suspend(() => said.push(reason) === 1 ? Effect.fail(error) : Effect.void))
+    const look = yield* waiting(
+      ["task"],
+      (_, __, reason) => Effect.suspend(() => said.push(reason) === 1 ? Effect.fail(error) : Effect.void)
+    )
     yield* look
     yield* look
     yield* TestClock.adjust("29 seconds")
@@ -340,10 +513,11 @@ it.effect("asks a silent pool for one of all that wait, and tells it of each whe
   Effect.gen(function*() {
     const said: Array<string> = []
     let silent = true
-    const look = yield* waiting(["one", "two"], (_, uid) => Effect.suspend(() => {
-      said.push(Option.getOrThrow(uid))
-      return silent ? Effect.never : Effect.void
-    }))
+    const look = yield* waiting(["one", "two"], (_, uid) =>
+      Effect.suspend(() => {
+        said.push(Option.getOrThrow(uid))
+        return silent ? Effect.never : Effect.void
+      }))
     yield* look
     yield* TestClock.adjust("2 seconds")
     yield* look
@@ -359,14 +533,21 @@ it.effect("holds up nothing for a pool that swallows what it is told: one result
     const { kubernetes, server } = instantCluster()
     let silent = true
     const told: Array<string> = []
-    const pool = Layer.mock(Pool, { report: (_, uid) => Effect.suspend(() => {
-      told.push(Option.getOrThrow(uid))
-      return silent ? Effect.never : Effect.sleep("20 millis")
-    }) })
+    const pool = Layer.mock(Pool, {
+      report: (_, uid) =>
+        Effect.suspend(() => {
+          told.push(Option.getOrThrow(uid))
+          return silent ? Effect.never : Effect.sleep("20 millis")
+        })
+    })
     const around = Layer.mergeAll(pool, configuration, Layer.succeed(Kubernetes, kubernetes))
     const executor = Executor.layer({ identity: "test" }).pipe(Layer.provide(around))
     const parts = yield* Layer.build(Reconciler.layer(world).pipe(Layer.provide(executor), Layer.provide(around)))
-    const queue = yield* KeyedQueue.make({ concurrency: 2, work: Context.get(parts, Reconciler).reconcile, backoff: makeBackoff(Duration.seconds(1), Duration.minutes(5)) })
+    const queue = yield* KeyedQueue.make({
+      concurrency: 2,
+      work: Context.get(parts, Reconciler).reconcile,
+      backoff: makeBackoff(Duration.seconds(1), Duration.minutes(5))
+    })
     const { task: over } = worldOf({ ...plainSeed, life: "failed", pool: true })
     const { task: plain } = worldOf(plainSeed)
     const add = (task: AgentTask, name: string) => {
@@ -399,16 +580,25 @@ it.effect("tells a pool the next result however a word on a wait or another resu
   Effect.gen(function*() {
     const { kubernetes } = instantCluster()
     const told: Array<string> = []
-    const pool = Layer.mock(Pool, { wait: () => Effect.never, report: (id) => Effect.suspend((): Effect.Effect<void, PoolError> => {
-      told.push(id)
-      return id === "slow" ? Effect.sleep("10 seconds") : id === "away" ? Effect.fail(away) : Effect.fail(noToken)
-    }) })
+    const pool = Layer.mock(Pool, {
+      wait: () => Effect.never,
+      report: (id) =>
+        Effect.suspend((): Effect.Effect<void, PoolError> => {
+          told.push(id)
+          return id === "slow" ? Effect.sleep("10 seconds") : id === "away" ? Effect.fail(away) : Effect.fail(noToken)
+        })
+    })
     const around = Layer.mergeAll(pool, configuration, Layer.succeed(Kubernetes, kubernetes))
     const executor = Context.get(yield* Layer.build(Executor.layer({ identity: "test" }).pipe(Layer.provide(around))), Executor)
     const { task } = worldOf({ ...plainSeed, life: "failed", pool: true })
     const pass = { config: yield* Context.get(yield* Layer.build(configuration), Configuration).current, now: noon }
     const say = executor.say(task, Word.ReportWait({ assignment: "waits", reason: "ConcurrencyLimit", message: "It waits." }), pass)
-    const report = (assignment: string) => Effect.exit(executor.all(task, [Action.ReportResult({ assignment, result: { outcome: "failed", reason: "ExitCode", message: "It failed.", finishedAt: noon } })], pass))
+    const report = (assignment: string) =>
+      Effect.exit(
+        executor.all(task, [
+          Action.ReportResult({ assignment, result: { outcome: "failed", reason: "ExitCode", message: "It failed.", finishedAt: noon } })
+        ], pass)
+      )
     yield* Effect.forkChild(say)
     yield* TestClock.adjust("2 seconds")
     for (const id of ["away", "token", "slow", "last"]) {
@@ -419,25 +609,41 @@ it.effect("tells a pool the next result however a word on a wait or another resu
     expect(told).toEqual(["away", "token", "slow", "last"])
   }).pipe(Effect.scoped))
 
-it.effect.each(["looked up", "refused"] as const)("does nothing for a task that went while it was %s, and keeps nothing of it", (while_) =>
-  Effect.gen(function*() {
-    const world = make(policy)
-    const { task } = worldOf({ ...plainSeed, stage: "apply" })
-    const { uid } = task.metadata
-    const goes = Effect.sync(() => world.setTask("tasks/task", Option.none()))
-    const { kubernetes } = instantCluster()
-    const cluster = Layer.succeed(Kubernetes, while_ === "looked up" ? { ...kubernetes, get: (...of) => Effect.andThen(goes, kubernetes.get(...of)) } : kubernetes)
-    let tries = 0
-    const all: Executor["Service"]["all"] = () => Effect.suspend(() => {
-      tries++
-      return Effect.andThen(goes, Effect.fail(new Refused({ kind: "Refused", message: "no", againInMillis: 10_000 })))
-    })
-    const executor = Layer.succeed(Executor, Executor.of({ say: heard, all, writeStatus: () => Effect.succeed("2") }))
-    const parts = yield* Layer.build(Reconciler.layer(world).pipe(Layer.provide(executor), Layer.provide(configuration), Layer.provide(cluster)))
-    world.setTask("tasks/task", Option.some(task))
-    expect(yield* Context.get(parts, Reconciler).reconcile("tasks/task")).toEqual(Option.none())
-    expect([tries, world.isRefused(uid), world.isReserved(uid), world.launching()]).toEqual([while_ === "refused" ? 1 : 0, false, false, false])
-  }).pipe(Effect.scoped))
+it.effect.each(["looked up", "refused"] as const)(
+  "does nothing for a task that went while it was %s, and keeps nothing of it",
+  (while_) =>
+    Effect.gen(function*() {
+      const world = make(policy)
+      const { task } = worldOf({ ...plainSeed, stage: "apply" })
+      const { uid } = task.metadata
+      const goes = Effect.sync(() => world.setTask("tasks/task", Option.none()))
+      const { kubernetes } = instantCluster()
+      const cluster = Layer.succeed(
+        Kubernetes,
+        while_ === "looked up"
+          ? { ...kubernetes, get: (...of) => Effect.andThen(goes, kubernetes.get(...of)) }
+          : kubernetes
+      )
+      let tries = 0
+      const all: Executor["Service"]["all"] = () =>
+        Effect.suspend(() => {
+          tries++
+          return Effect.andThen(goes, Effect.fail(new Refused({ kind: "Refused", message: "no", againInMillis: 10_000 })))
+        })
+      const executor = Layer.succeed(Executor, Executor.of({ say: heard, all, writeStatus: () => Effect.succeed("2") }))
+      const parts = yield* Layer.build(
+        Reconciler.layer(world).pipe(Layer.provide(executor), Layer.provide(configuration), Layer.provide(cluster))
+      )
+      world.setTask("tasks/task", Option.some(task))
+      expect(yield* Context.get(parts, Reconciler).reconcile("tasks/task")).toEqual(Option.none())
+      expect([tries, world.isRefused(uid), world.isReserved(uid), world.launching()]).toEqual([
+        while_ === "refused" ? 1 : 0,
+        false,
+        false,
+        false
+      ])
+    }).pipe(Effect.scoped)
+)
 
 it.effect("lets the apply that holds the workspace start, though it has no Job and an older one waits, each of which would wait for the other", () =>
   Effect.gen(function*() {
@@ -445,15 +651,28 @@ it.effect("lets the apply that holds the workspace start, though it has no Job a
     const world = make(policy)
     const cluster = Layer.succeed(Kubernetes, kubernetes)
     const executor = Executor.layer({ identity: "test" })
-    const parts = yield* Layer.build(Reconciler.layer(world).pipe(Layer.provide(executor), Layer.provide(configuration), Layer.provide(cluster)))
+    const parts = yield* Layer.build(
+      Reconciler.layer(world).pipe(Layer.provide(executor), Layer.provide(configuration), Layer.provide(cluster))
+    )
     const { reconcile } = Context.get(parts, Reconciler)
     const { task } = worldOf({ ...plainSeed, stage: "apply" })
-    server.create(leases, { metadata: { name: leaseName("demo"), namespace: "tasks" }, spec: { holderIdentity: "holder", leaseTransitions: 1 } })
+    server.create(leases, {
+      metadata: { name: leaseName("demo"), namespace: "tasks" },
+      spec: { holderIdentity: "holder", leaseTransitions: 1 }
+    })
     for (const [name, creationTimestamp] of [["older", before(600)], ["holder", before(60)]] as const) {
       server.plant(agentTasks, { ...task, metadata: { name, namespace: "tasks", uid: name, resourceVersion: "", creationTimestamp } })
-      world.setTask(`tasks/${name}`, Option.some({ ...task, metadata: { ...task.metadata, name, uid: Uid.make(name), creationTimestamp, resourceVersion: String(server.revision) } }))
+      world.setTask(
+        `tasks/${name}`,
+        Option.some({
+          ...task,
+          metadata: { ...task.metadata, name, uid: Uid.make(name), creationTimestamp, resourceVersion: String(server.revision) }
+        })
+      )
     }
     for (const name of ["holder", "older", "holder"]) yield* reconcile(`tasks/${name}`)
     expect(server.all(jobs).map(({ metadata }) => metadata.name)).toEqual(["agent-job-holder"])
-    expect(server.all(agentTasks).find(({ metadata }) => metadata.name === "older")).toMatchObject({ status: { reason: "WorkspaceBusy", message: "Waits for holder, which may change workspace demo." } })
+    expect(server.all(agentTasks).find(({ metadata }) => metadata.name === "older")).toMatchObject({
+      status: { reason: "WorkspaceBusy", message: "Waits for holder, which may change workspace demo." }
+    })
   }).pipe(Effect.scoped))

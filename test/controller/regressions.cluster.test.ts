@@ -10,7 +10,10 @@ import { configOf } from "../core/configs.ts"
 import { policy } from "../core/worlds.ts"
 import { claimWithoutPod, createTask, finish, getTask, jobNames, TaskCluster } from "./task-cluster.ts"
 
-const configuration = Layer.succeed(Configuration, Configuration.of({ current: Effect.succeed(configOf()), changes: Stream.never, outdated: Effect.never }))
+const configuration = Layer.succeed(
+  Configuration,
+  Configuration.of({ current: Effect.succeed(configOf()), changes: Stream.never, outdated: Effect.never })
+)
 
 /** One pass of a controller whose caches have only this of the world. */
 const passOver = Effect.fnUntraced(function*(stale: AgentTask) {
@@ -30,21 +33,28 @@ const copies: ReadonlyArray<{ readonly seen: string; readonly status: AgentTaskS
   { seen: "running", status: undefined, jobs: 0 },
   // Nothing that the copy knows speaks against a start, and the claim does: such a Job's worker exits 75.
   { seen: "new", status: {}, jobs: 1 },
-  { seen: "queued", status: { phase: "Queued", reason: "QuotaExceeded", message: "Waits.", queue: { position: 1, reason: "QuotaExceeded" }, ...wasThere }, jobs: 1 }
+  {
+    seen: "queued",
+    status: { phase: "Queued", reason: "QuotaExceeded", message: "Waits.", queue: { position: 1, reason: "QuotaExceeded" }, ...wasThere },
+    jobs: 1
+  }
 ]
 
 layer(TaskCluster, { timeout: 60_000, excludeTestServices: true })("here not:", (it) => {
-  it.effect.each(copies)("a task was run again that had finished, but that a stale cache still showed as $seen", ({ jobs, seen, status }) =>
-    Effect.gen(function*() {
-      const name = `was-${seen}`
-      yield* createTask(name)
-      const running = yield* claimWithoutPod(name)
-      yield* finish(name)
-      const before = yield* getTask(name)
-      expect(before.status.phase).toBe("Succeeded")
-      yield* passOver(status === undefined ? running : { ...running, status })
-      expect(yield* getTask(name)).toEqual(before)
-      expect((yield* jobNames).filter((job) => job === `agent-job-${name}`)).toHaveLength(jobs)
-      expect(yield* Effect.flip(claimWithoutPod(name))).toMatchObject({ _tag: "Invalid" })
-    }))
+  it.effect.each(copies)(
+    "a task was run again that had finished, but that a stale cache still showed as $seen",
+    ({ jobs, seen, status }) =>
+      Effect.gen(function*() {
+        const name = `was-${seen}`
+        yield* createTask(name)
+        const running = yield* claimWithoutPod(name)
+        yield* finish(name)
+        const before = yield* getTask(name)
+        expect(before.status.phase).toBe("Succeeded")
+        yield* passOver(status === undefined ? running : { ...running, status })
+        expect(yield* getTask(name)).toEqual(before)
+        expect((yield* jobNames).filter((job) => job === `agent-job-${name}`)).toHaveLength(jobs)
+        expect(yield* Effect.flip(claimWithoutPod(name))).toMatchObject({ _tag: "Invalid" })
+      })
+  )
 })

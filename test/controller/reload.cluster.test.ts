@@ -18,7 +18,11 @@ const jobOf = Effect.fnUntraced(function*(task: string) {
 const hashOn = ({ metadata }: KubernetesObject) => metadata.annotations?.["scalr.io/config-hash"]
 
 const metric = (port: number, name: string) =>
-  Effect.promise(async () => (await (await fetch(`http://127.0.0.1:${port}/metrics`)).text()).split("\n").find((line) => line.startsWith(`${name} `) || line.startsWith(`${name}{`))?.split(" ").at(-1))
+  Effect.promise(async () =>
+    (await (await fetch(`http://127.0.0.1:${port}/metrics`)).text()).split("\n").find((line) =>
+      line.startsWith(`${name} `) || line.startsWith(`${name}{`)
+    )?.split(" ").at(-1)
+  )
 
 layer(TaskCluster, { excludeTestServices: true, timeout: "60 seconds" })("new values", (it) => {
   it.effect("are in the next Job without a restart, and the tasks and Jobs say which they were built from", () =>
@@ -78,8 +82,14 @@ layer(TaskCluster, { excludeTestServices: true, timeout: "60 seconds" })("new va
     Effect.gen(function*() {
       const { namespace } = yield* Tasks
       const { change, fiber } = yield* runController({ identity: "outdated" })
-      const holder = Effect.map(Effect.flatMap(Kubernetes, (_) => _.get(leases, { namespace, name: "agent-job-controller" })), (_) => JSON.stringify(_["spec"]))
-      yield* until("the lead", Effect.orElseSucceed(holder, () => ""), (_) => _.includes("\"outdated\""))
+      const holder = Effect.map(Effect.flatMap(Kubernetes, (_) => _.get(leases, { namespace, name: "agent-job-controller" })), (_) =>
+        JSON.stringify(_["spec"]))
+      yield* until(
+        "the lead",
+        Effect.orElseSucceed(holder, () =>
+          ""),
+        (_) => _.includes("\"outdated\"")
+      )
       yield* change({ namespace: "elsewhere" })
       expect(Exit.isSuccess(yield* Fiber.await(fiber))).toBe(true)
       expect(yield* holder).not.toContain("outdated")

@@ -31,7 +31,11 @@ const freePort = Effect.callback<number>((resume) => {
 const letGo = Effect.fnUntraced(function*(namespace: string) {
   const kubernetes = yield* Kubernetes
   const { items } = yield* kubernetes.list(agentTasks, { namespace })
-  yield* Effect.forEach(items, (task) => Effect.ignore(kubernetes.update(agentTasks, { ...task, metadata: { ...task.metadata, finalizers: [] } })), { discard: true })
+  yield* Effect.forEach(
+    items,
+    (task) => Effect.ignore(kubernetes.update(agentTasks, { ...task, metadata: { ...task.metadata, finalizers: [] } })),
+    { discard: true }
+  )
 })
 
 export const TaskCluster = Layer.effect(Tasks, Effect.map(servedNamespace("test-tasks", letGo), (namespace) => ({ namespace }))).pipe(
@@ -51,16 +55,35 @@ export const runController = Effect.fnUntraced(function*(
   options: { readonly values?: object; readonly identity?: string; readonly task?: object; readonly poolTokenFile?: string } = {}
 ): Effect.fn.Return<Running, never, Tasks | Scope.Scope> {
   const { namespace } = yield* Tasks
-  const directory = yield* Effect.acquireRelease(Effect.sync(() => mkdtempSync(join(tmpdir(), "controller-"))), (_) => Effect.sync(() => rmSync(_, { recursive: true })))
+  const directory = yield* Effect.acquireRelease(
+    Effect.sync(() => mkdtempSync(join(tmpdir(), "controller-"))),
+    (_) => Effect.sync(() => rmSync(_, { recursive: true }))
+  )
   const values = join(directory, "values.yaml")
-  const write = (task?: object) => writeFileSync(values, JSON.stringify({ ...options.values, task: { nodeSelector: { "test/nowhere": "true" }, ...options.task, ...task } }))
+  const write = (task?: object) =>
+    writeFileSync(
+      values,
+      JSON.stringify({ ...options.values, task: { nodeSelector: { "test/nowhere": "true" }, ...options.task, ...task } })
+    )
   write()
   const healthPort = yield* freePort
-  const fiber = yield* controller({ values, name: "agent-job", namespace, healthPort, identity: options.identity ?? "test", poolTokenFile: options.poolTokenFile ?? "/none" }).pipe(Effect.forkScoped)
+  const fiber = yield* controller({
+    values,
+    name: "agent-job",
+    namespace,
+    healthPort,
+    identity: options.identity ?? "test",
+    poolTokenFile: options.poolTokenFile ?? "/none"
+  }).pipe(Effect.forkScoped)
   return { healthPort, change: (task) => Effect.sync(() => write(task)), fiber }
 })
 
-const plainSpec = (spec: Partial<AgentTaskSpec> = {}): AgentTaskSpec => ({ workspace: WorkspaceName.make("demo"), stage: "plan", source: { inline: { "main.tf": "" } }, ...spec })
+const plainSpec = (spec: Partial<AgentTaskSpec> = {}): AgentTaskSpec => ({
+  workspace: WorkspaceName.make("demo"),
+  stage: "plan",
+  source: { inline: { "main.tf": "" } },
+  ...spec
+})
 
 export const createTask = Effect.fnUntraced(function*(name: string, spec: Partial<AgentTaskSpec> = {}) {
   const { namespace } = yield* Tasks
@@ -75,7 +98,10 @@ export const until = <A, E, R>(what: string, read: Effect.Effect<A, E, R>, wante
     let last: A | undefined
     return yield* Effect.map(read, (_) => (last = _)).pipe(
       Effect.repeat({ until: wanted, schedule: every }),
-      Effect.timeoutOrElse({ duration: "20 seconds", orElse: () => Effect.die(new Error(`${what} did not come about; last seen: ${JSON.stringify(last)}`)) })
+      Effect.timeoutOrElse({
+        duration: "20 seconds",
+        orElse: () => Effect.die(new Error(`${what} did not come about; last seen: ${JSON.stringify(last)}`))
+      })
     )
   })
 
@@ -85,7 +111,8 @@ export const getTask = Effect.fnUntraced(function*(name: string) {
 })
 
 /** It may not be made yet. */
-const onceThere = <A, E extends { readonly _tag: string }, R>(read: Effect.Effect<A, E, R>) => Effect.retry(read, { while: ({ _tag }) => _tag === "NotFound", schedule: every })
+const onceThere = <A, E extends { readonly _tag: string }, R>(read: Effect.Effect<A, E, R>) =>
+  Effect.retry(read, { while: ({ _tag }) => _tag === "NotFound", schedule: every })
 
 export const untilStatus = (name: string, wanted: (status: AgentTaskStatus) => boolean) =>
   Effect.map(until(`the status of ${name}`, onceThere(getTask(name)), ({ status }) => wanted(status)), ({ status }) => status)
@@ -100,7 +127,8 @@ export const jobNames = Effect.gen(function*() {
 export const untilLaunched = (name: string) => until(`the Job of ${name}`, jobNames, (names) => names.includes(`agent-job-${name}`))
 
 /** As a worker does when somebody else wrote the status meanwhile. */
-const readAgain = <A, E extends { readonly _tag: string }, R>(write: Effect.Effect<A, E, R>) => Effect.retry(write, { while: ({ _tag }) => _tag === "Conflict", times: 10 })
+const readAgain = <A, E extends { readonly _tag: string }, R>(write: Effect.Effect<A, E, R>) =>
+  Effect.retry(write, { while: ({ _tag }) => _tag === "Conflict", times: 10 })
 
 /** The Pod that the Job controller would make, for a node that does not exist; it only has to be there. */
 const makePod = Effect.fnUntraced(function*({ metadata: { name, namespace, uid } }: AgentTask) {
@@ -126,15 +154,28 @@ export const claimWithoutPod = (name: string) => claimBy(name, "nobody")
 const claimAs = Effect.fnUntraced(function*(name: string, podUid: string) {
   const { metadata, spec, status } = yield* getTask(name)
   const at = new Date().toISOString()
-  const next = claimed(status, { podUid: Uid.make(podUid), nonce: "nonce", epoch: 0, at }, { job: `agent-job-${name}`, configHash: "none", pod: `pod-of-${name}`, node: "node" }, metadata.generation)
+  const next = claimed(status, { podUid: Uid.make(podUid), nonce: "nonce", epoch: 0, at }, {
+    job: `agent-job-${name}`,
+    configHash: "none",
+    pod: `pod-of-${name}`,
+    node: "node"
+  }, metadata.generation)
   return yield* (yield* Kubernetes).updateStatus(tasks, { metadata, spec, status: next })
 })
 
 export const finish = (name: string, result: Partial<StageResult> = {}) => readAgain(finishOnce(name, result))
 const finishOnce = Effect.fnUntraced(function*(name: string, result: Partial<StageResult>) {
   const { metadata, spec, status } = yield* getTask(name)
-  const whole: StageResult = { outcome: "succeeded", reason: "Completed", message: "Done.", exitCode: 0, finishedAt: new Date().toISOString(), ...result }
+  const whole: StageResult = {
+    outcome: "succeeded",
+    reason: "Completed",
+    message: "Done.",
+    exitCode: 0,
+    finishedAt: new Date().toISOString(),
+    ...result
+  }
   return yield* (yield* Kubernetes).updateStatus(tasks, { metadata, spec, status: finished(status, whole, metadata.generation, false) })
 })
 
-export const found = <A, E extends { readonly _tag: string }, R>(effect: Effect.Effect<A, E, R>): Effect.Effect<boolean, never, R> => Effect.map(Effect.option(effect), Option.isSome)
+export const found = <A, E extends { readonly _tag: string }, R>(effect: Effect.Effect<A, E, R>): Effect.Effect<boolean, never, R> =>
+  Effect.map(Effect.option(effect), Option.isSome)

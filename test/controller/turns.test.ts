@@ -38,18 +38,21 @@ describe("turns", () => {
     expect(world.turn(task(1))._tag).toBe("Waiting")
   })
 
-  it.each([{ stage: "plan", waits: "ConcurrencyLimit" }, { stage: "apply", waits: "WorkspaceBusy" }] as const)("keeps neither slot nor workspace for a task that was deleted before its claim, whatever finalizer keeps it: $stage", ({ stage, waits }) => {
-    const world = make({ ...policy, limits: { total: 1, perWorkspace: 1 } })
-    const [first, second] = [0, 1].map((index): AgentTask => ({ ...task(index), spec: { ...task(index).spec, stage } }))
-    if (first === undefined || second === undefined) return expect.fail()
-    const deleted = { ...first, metadata: { ...first.metadata, deletionTimestamp: "2026-01-01T00:01:00Z" } }
-    for (const [index, each] of [first, second].entries()) world.setTask(key(index), Option.some(each))
-    expect(world.turn(second)).toMatchObject({ reason: waits })
-    world.setTask(key(0), Option.some(deleted))
-    expect(world.turn(second)._tag).toBe("Admitted")
-    world.setTask(key(0), Option.some({ ...deleted, status: worldOf({ ...plainSeed, life: "claimed" }).task.status })) // in time
-    expect(world.turn(second)).toMatchObject({ reason: waits })
-  })
+  it.each([{ stage: "plan", waits: "ConcurrencyLimit" }, { stage: "apply", waits: "WorkspaceBusy" }] as const)(
+    "keeps neither slot nor workspace for a task that was deleted before its claim, whatever finalizer keeps it: $stage",
+    ({ stage, waits }) => {
+      const world = make({ ...policy, limits: { total: 1, perWorkspace: 1 } })
+      const [first, second] = [0, 1].map((index): AgentTask => ({ ...task(index), spec: { ...task(index).spec, stage } }))
+      if (first === undefined || second === undefined) return expect.fail()
+      const deleted = { ...first, metadata: { ...first.metadata, deletionTimestamp: "2026-01-01T00:01:00Z" } }
+      for (const [index, each] of [first, second].entries()) world.setTask(key(index), Option.some(each))
+      expect(world.turn(second)).toMatchObject({ reason: waits })
+      world.setTask(key(0), Option.some(deleted))
+      expect(world.turn(second)._tag).toBe("Admitted")
+      world.setTask(key(0), Option.some({ ...deleted, status: worldOf({ ...plainSeed, life: "claimed" }).task.status })) // in time
+      expect(world.turn(second)).toMatchObject({ reason: waits })
+    }
+  )
 
   it("gives the slot back when the Job was refused, and when the task is over", () => {
     const world = make({ ...policy, limits: { total: 1, perWorkspace: 1 } })
@@ -125,21 +128,27 @@ describe("turns", () => {
 
   it.each([
     { given: "is gone, and whose Pod is on a silent node", holder: Option.none<AgentTask>() },
-    { given: "waits for its source", holder: Option.some(worldOf({ ...plainSeed, stage: "apply", life: "queued", source: "notReady", waitsForSource: true }).task) }
-  ])("takes no slot from others for an apply whose workspace one has that $given, and gives it its place again when that is over", ({ holder }) => {
-    const world = make({ ...policy, limits: { total: 1, perWorkspace: 1 } })
-    const apply: AgentTask = { ...task(0), spec: { ...task(0).spec, stage: "apply" } }
-    const plan: AgentTask = { ...task(1), spec: { ...task(1).spec, workspace: WorkspaceName.make("elsewhere") } }
-    for (const [index, each] of [apply, plan].entries()) world.setTask(key(index), Option.some(each))
-    if (Option.isSome(holder)) world.setTask("tasks/task", holder)
-    world.looked({ ...waits(1), task: plan, turn: world.turn(plan) }, 0)
-    const turns = () => [apply, plan].map((_) => world.turn(_)._tag)
-    expect(turns()).toEqual(["Admitted", "Waiting"])
-    world.heldBy(apply.spec.workspace, Option.some("task-uid"))
-    expect([turns(), world.calledUp()]).toEqual([["Admitted", "Admitted"], [key(1)]])
-    world.heldBy(apply.spec.workspace, Option.none())
-    expect(turns()).toEqual(["Admitted", "Waiting"])
-  })
+    {
+      given: "waits for its source",
+      holder: Option.some(worldOf({ ...plainSeed, stage: "apply", life: "queued", source: "notReady", waitsForSource: true }).task)
+    }
+  ])(
+    "takes no slot from others for an apply whose workspace one has that $given, and gives it its place again when that is over",
+    ({ holder }) => {
+      const world = make({ ...policy, limits: { total: 1, perWorkspace: 1 } })
+      const apply: AgentTask = { ...task(0), spec: { ...task(0).spec, stage: "apply" } }
+      const plan: AgentTask = { ...task(1), spec: { ...task(1).spec, workspace: WorkspaceName.make("elsewhere") } }
+      for (const [index, each] of [apply, plan].entries()) world.setTask(key(index), Option.some(each))
+      if (Option.isSome(holder)) world.setTask("tasks/task", holder)
+      world.looked({ ...waits(1), task: plan, turn: world.turn(plan) }, 0)
+      const turns = () => [apply, plan].map((_) => world.turn(_)._tag)
+      expect(turns()).toEqual(["Admitted", "Waiting"])
+      world.heldBy(apply.spec.workspace, Option.some("task-uid"))
+      expect([turns(), world.calledUp()]).toEqual([["Admitted", "Admitted"], [key(1)]])
+      world.heldBy(apply.spec.workspace, Option.none())
+      expect(turns()).toEqual(["Admitted", "Waiting"])
+    }
+  )
 
   it("gives turns by new limits from the moment they hold", () => {
     const world = make({ ...policy, limits: { total: 1, perWorkspace: 1 } })
@@ -155,7 +164,8 @@ describe("turns", () => {
     const evicted = { ...task(1), status: worldOf({ ...plainSeed, life: "evicted" }).task.status }
     for (const [index, each] of [task(0), evicted, task(2)].entries()) world.setTask(key(index), Option.some(each))
     world.setJob("tasks/job-2", Option.some(job(2)))
-    const turns = () => [task(0), evicted, task(2)].map((_) => world.turn(_)).map((turn) => turn._tag === "Waiting" ? turn.reason : turn._tag)
+    const turns = () =>
+      [task(0), evicted, task(2)].map((_) => world.turn(_)).map((turn) => turn._tag === "Waiting" ? turn.reason : turn._tag)
     world.setDrained(true)
     expect(turns()).toEqual(["Draining", "Draining", "Admitted"])
     world.setDrained(false)
@@ -175,7 +185,8 @@ describe("turns", () => {
   })
 
   it("holds back what has not begun until the isolation is proven, where the values want that", () => {
-    const reasons = (world: ReturnType<typeof make>) => [task(0), task(1)].map((_) => world.turn(_)).map((turn) => turn._tag === "Waiting" ? turn.reason : turn._tag)
+    const reasons = (world: ReturnType<typeof make>) =>
+      [task(0), task(1)].map((_) => world.turn(_)).map((turn) => turn._tag === "Waiting" ? turn.reason : turn._tag)
     const world = make({ ...policy, requireProvenIsolation: true })
     for (const index of [0, 1]) world.setTask(key(index), Option.some(task(index)))
     world.setJob("tasks/job-1", Option.some(job(1)))

@@ -4,8 +4,8 @@ import { Effect, Runtime } from "effect"
 import { mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
-import { told } from "../../src/schema/explain.ts"
 import { loadLayers, loadValues } from "../../src/controller/values-files.ts"
+import { told } from "../../src/schema/explain.ts"
 
 const root = mkdtempSync(join(tmpdir(), "values-files-"))
 afterAll(() => rmSync(root, { recursive: true }))
@@ -28,8 +28,16 @@ describe("values files", () => {
 
   it.effect("of a directory are its *.yaml by name, values.yaml last, and nothing else", () =>
     Effect.gen(function*() {
-      const place = directory({ "zoo.yaml": total(3), "values.yaml": total(2), "alpha.yaml": total(1), "README.md": "# no", "old.yml": total(9) })
-      expect((yield* loadLayers([place])).map(({ name }) => name)).toEqual(["alpha.yaml", "zoo.yaml", "values.yaml"].map((name) => join(place, name)))
+      const place = directory({
+        "zoo.yaml": total(3),
+        "values.yaml": total(2),
+        "alpha.yaml": total(1),
+        "README.md": "# no",
+        "old.yml": total(9)
+      })
+      expect((yield* loadLayers([place])).map(({ name }) => name)).toEqual(
+        ["alpha.yaml", "zoo.yaml", "values.yaml"].map((name) => join(place, name))
+      )
       expect((yield* loadValues([place])).values.task.limits.total).toBe(2)
     }))
 
@@ -46,7 +54,10 @@ describe("values files", () => {
 
   it.effect("tell every mistake at once, with the file that is answerable, and exit with 2", () =>
     Effect.gen(function*() {
-      const place = directory({ "a.yaml": "task:\n  limts: {}\n  job: { backoffLimit: 1 }\n", "values.yaml": "agnt: {}\ntask:\n  job:\n    backoffLimit: -1\n" })
+      const place = directory({
+        "a.yaml": "task:\n  limts: {}\n  job: { backoffLimit: 1 }\n",
+        "values.yaml": "agnt: {}\ntask:\n  job:\n    backoffLimit: -1\n"
+      })
       const error = yield* Effect.flip(loadValues([place]))
       expect(error.faults.map(told)).toEqual([
         `${place}/a.yaml:2:3 task.limts: unknown key, did you mean "limits"?`,
@@ -59,12 +70,18 @@ describe("values files", () => {
   it.effect("tell the faults of every text before anything is decoded", () =>
     Effect.gen(function*() {
       const place = directory({ "a.yaml": "a: [", "b.yaml": "- b", "values.yaml": "agnt: {}" })
-      expect((yield* Effect.flip(loadValues([place]))).faults.map(told)).toEqual([expect.stringContaining("a.yaml:1:5"), `${place}/b.yaml:1:1 must be a map of keys`])
+      expect((yield* Effect.flip(loadValues([place]))).faults.map(told)).toEqual([
+        expect.stringContaining("a.yaml:1:5"),
+        `${place}/b.yaml:1:1 must be a map of keys`
+      ])
     }))
 
-  it.effect.each([{ path: "/no/such/values.yaml" }, { path: join(root, "empty") }])("name what is not there: $path", ({ path }) =>
-    Effect.gen(function*() {
-      mkdirSync(join(root, "empty"), { recursive: true })
-      expect((yield* Effect.flip(loadValues([path]))).message).toContain(path)
-    }))
+  it.effect.each([{ path: "/no/such/values.yaml" }, { path: join(root, "empty") }])(
+    "name what is not there: $path",
+    ({ path }) =>
+      Effect.gen(function*() {
+        mkdirSync(join(root, "empty"), { recursive: true })
+        expect((yield* Effect.flip(loadValues([path]))).message).toContain(path)
+      })
+  )
 })

@@ -35,20 +35,24 @@ const edited = (): { readonly path: string; readonly change: () => void } => {
 }
 
 describe("a watch of values", () => {
-  it.live.each([{ given: "a mounted ConfigMap", make: mounted }, { given: "a file that is replaced", make: edited }])("ticks for $given, each time", ({ make }) =>
-    Effect.gen(function*() {
-      const { change, path } = make()
-      let ticks = 0
-      yield* Effect.forkScoped(Stream.runForEach(valuesWatch(path), () => Effect.sync(() => void ticks++)))
-      const more = (seen: number) => Effect.sync(() => ticks > seen).pipe(Effect.repeat({ until: (_) => _ }), Effect.timeout("30 seconds"))
-      yield* more(0) // the first, with which the watch is there
-      for (let changes = 1; changes <= 3; changes++) {
-        const seen = ticks
-        change()
-        yield* more(seen)
-      }
-      expect(ticks).toBeGreaterThan(3)
-    }).pipe(Effect.scoped))
+  it.live.each([{ given: "a mounted ConfigMap", make: mounted }, { given: "a file that is replaced", make: edited }])(
+    "ticks for $given, each time",
+    ({ make }) =>
+      Effect.gen(function*() {
+        const { change, path } = make()
+        let ticks = 0
+        yield* Effect.forkScoped(Stream.runForEach(valuesWatch(path), () => Effect.sync(() => void ticks++)))
+        const more = (seen: number) =>
+          Effect.sync(() => ticks > seen).pipe(Effect.repeat({ until: (_) => _ }), Effect.timeout("30 seconds"))
+        yield* more(0) // the first, with which the watch is there
+        for (let changes = 1; changes <= 3; changes++) {
+          const seen = ticks
+          change()
+          yield* more(seen)
+        }
+        expect(ticks).toBeGreaterThan(3)
+      }).pipe(Effect.scoped)
+  )
 
   it.effect("ticks every minute where nothing can be watched", () =>
     Effect.gen(function*() {

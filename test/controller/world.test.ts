@@ -36,7 +36,11 @@ describe("the world", () => {
     const world = make({ ...policy, historyPerWorkspace: 1 })
     const over = (index: number, workspace: string): AgentTask => {
       const { task: { spec, status } } = worldOf({ ...plainSeed, life: "succeeded", pool: true, reported: true })
-      return { ...task(index), spec: { ...spec, workspace: WorkspaceName.make(workspace) }, status: { ...status, reportedAt: `2026-01-01T00:00:0${index}Z` } }
+      return {
+        ...task(index),
+        spec: { ...spec, workspace: WorkspaceName.make(workspace) },
+        status: { ...status, reportedAt: `2026-01-01T00:00:0${index}Z` }
+      }
     }
     for (const [index, workspace] of [[0, "a"], [1, "b"], [2, "a"]] as const) world.setTask(key(index), Option.some(over(index, workspace)))
     expect([world.pastHistory(WorkspaceName.make("a")), world.pastHistory(WorkspaceName.make("b"))]).toEqual([[key(0)], []])
@@ -70,7 +74,12 @@ describe("the world", () => {
     world.refuse("uid-0", { kind: "Refused", message: "no", againInMillis: 10_000 }, 0)
     world.tell("uid-0", { reason: "Refused", message: "no" })
     world.looked({ task: task(0), turn: Turn.Admitted(), job: seen, pod: Option.none(), warning: Option.none() }, 0)
-    const remembers = () => [world.isReserved("uid-0"), world.isRefused("uid-0"), Option.isSome(world.told("uid-0")), world.jobKnownMillis("uid-0", seen, 1_000) > 0]
+    const remembers = () => [
+      world.isReserved("uid-0"),
+      world.isRefused("uid-0"),
+      Option.isSome(world.told("uid-0")),
+      world.jobKnownMillis("uid-0", seen, 1_000) > 0
+    ]
     expect(remembers()).toEqual([true, true, true, true])
     world.setTask(key(0), Option.some({ ...task(0), metadata: { ...task(0).metadata, uid: Uid.make("uid-again") } }))
     expect(remembers()).toEqual([false, false, false, false])

@@ -34,12 +34,21 @@ const isShutOut = (tasks: typeof Tasks.Type, index: number): boolean => {
 }
 
 const candidates = (tasks: typeof Tasks.Type): ReadonlyArray<Candidate> =>
-  tasks.map(({ second, ...task }, index) => ({ ...task, holds: task.holds && mayHold(tasks, index), shutOut: isShutOut(tasks, index), refused: task.refused && !task.occupies, uid: Uid.make(`uid-${index}`), name: `task-${index}`, createdAt: `2026-01-01T00:00:0${second}Z` }))
+  tasks.map(({ second, ...task }, index) => ({
+    ...task,
+    holds: task.holds && mayHold(tasks, index),
+    shutOut: isShutOut(tasks, index),
+    refused: task.refused && !task.occupies,
+    uid: Uid.make(`uid-${index}`),
+    name: `task-${index}`,
+    createdAt: `2026-01-01T00:00:0${second}Z`
+  }))
 
 const perWorkspace = (tasks: ReadonlyArray<Candidate>) => ["a", "b", "c"].map((workspace) => tasks.filter((_) => _.workspace === workspace))
 
 /** Only worlds that admission itself could have made: at most one change runs in a workspace. */
-const legal = (tasks: ReadonlyArray<Candidate>): boolean => perWorkspace(tasks.filter((_) => _.occupies)).every((own) => own.filter(changes).length <= 1)
+const legal = (tasks: ReadonlyArray<Candidate>): boolean =>
+  perWorkspace(tasks.filter((_) => _.occupies)).every((own) => own.filter(changes).length <= 1)
 
 describe("admit", () => {
   it.prop("never exceeds a limit by what it admits", [Tasks, Limits], ([seeds, limits]) => {
@@ -72,24 +81,38 @@ describe("admit", () => {
     const apply = { workspace: "a", stage: "apply", second: 0, occupies: false, holds: false, refused: false, shutOut: false } as const
     const plan = { workspace: "b", stage: "plan", second: 3, occupies: false, holds: false, refused: false, shutOut: false } as const
     const turns = admit(candidates([apply, plan, { ...apply, second: 2, holds: true }]), { total: 1, perWorkspace: 1 })
-    expect([...turns].map(([uid, turn]) => [uid, turn._tag === "Admitted" ? "starts" : turn.reason])).toEqual([["uid-2", "starts"], ["uid-1", "ConcurrencyLimit"], ["uid-0", "WorkspaceBusy"]])
+    expect([...turns].map(([uid, turn]) => [uid, turn._tag === "Admitted" ? "starts" : turn.reason])).toEqual([["uid-2", "starts"], [
+      "uid-1",
+      "ConcurrencyLimit"
+    ], ["uid-0", "WorkspaceBusy"]])
     expect(turns.get(Uid.make("uid-0"))).toMatchObject({ blockedBy: Option.some("task-2") })
   })
 
   it("lets who was refused go last, so that it takes no slot from others, but keeps its workspace if it holds that", () => {
     const plan = { workspace: "a", stage: "plan", second: 0, occupies: false, holds: false, refused: true, shutOut: false } as const
     const apply = { workspace: "b", stage: "apply", second: 1, occupies: false, holds: false, refused: false, shutOut: false } as const
-    const started = (...tasks: typeof Tasks.Type) => [...admit(candidates(tasks), { total: 1, perWorkspace: 1 })].flatMap(([uid, { _tag }]) => _tag === "Admitted" ? [uid] : [])
+    const started = (...tasks: typeof Tasks.Type) =>
+      [...admit(candidates(tasks), { total: 1, perWorkspace: 1 })].flatMap(([uid, { _tag }]) => _tag === "Admitted" ? [uid] : [])
     expect(started(plan, apply)).toEqual(["uid-1"])
     expect(started(plan)).toEqual(["uid-0"])
-    expect(started({ ...apply, holds: true, refused: true }, { ...apply, second: 0 }, { ...plan, second: 9, refused: false, shutOut: false })).toEqual(["uid-2"])
+    expect(
+      started({ ...apply, holds: true, refused: true }, { ...apply, second: 0 }, { ...plan, second: 9, refused: false, shutOut: false })
+    ).toEqual(["uid-2"])
   })
 
   it("lets the first that waits for a holder which is none of them look at the Lease, and takes no slot from others for that", () => {
     const plan = { workspace: "a", stage: "plan", second: 3, occupies: false, holds: false, refused: false, shutOut: false } as const
     const apply = { ...plan, stage: "apply", second: 0, shutOut: true } as const
-    const turns = admit(candidates([apply, { ...apply, second: 1 }, plan, { ...plan, workspace: "b", second: 2 }]), { total: 2, perWorkspace: 1 })
-    expect([...turns].map(([uid, turn]) => [uid, turn._tag === "Admitted" ? "goes on" : turn.reason])).toEqual([["uid-3", "goes on"], ["uid-2", "goes on"], ["uid-0", "goes on"], ["uid-1", "WorkspaceBusy"]])
+    const turns = admit(candidates([apply, { ...apply, second: 1 }, plan, { ...plan, workspace: "b", second: 2 }]), {
+      total: 2,
+      perWorkspace: 1
+    })
+    expect([...turns].map(([uid, turn]) => [uid, turn._tag === "Admitted" ? "goes on" : turn.reason])).toEqual([
+      ["uid-3", "goes on"],
+      ["uid-2", "goes on"],
+      ["uid-0", "goes on"],
+      ["uid-1", "WorkspaceBusy"]
+    ])
     expect(turns.get(Uid.make("uid-1"))).toMatchObject({ blockedBy: Option.some("task-0"), position: 1 })
   })
 
@@ -133,7 +156,10 @@ describe("admit", () => {
     expect(turns.filter(([, { _tag }]) => _tag === "Admitted").map(([uid]) => uid)).toEqual(["uid-0", "uid-2"])
   })
 
-  it.each([[1, 1], [4, 4], [5, 8], [9, 16], [100, 128]])("shows position %i as %i, so that a long queue is not a flood of writes", (position, shown) => {
-    expect(shownPosition(position)).toBe(shown)
-  })
+  it.each([[1, 1], [4, 4], [5, 8], [9, 16], [100, 128]])(
+    "shows position %i as %i, so that a long queue is not a flood of writes",
+    (position, shown) => {
+      expect(shownPosition(position)).toBe(shown)
+    }
+  )
 })

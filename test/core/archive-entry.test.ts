@@ -24,7 +24,9 @@ describe("entryAction", () => {
       const reached = normalize([...action.segments.slice(0, -1), action.target].join("/"))
       expect(reached.startsWith("/") || reached.split("/")[0] === "..").toBe(false)
       const names = action.target.split("/").filter((name) => name !== "" && name !== ".")
-      expect(names.lastIndexOf("..")).toBeLessThan(names.findIndex((name) => name !== "..") + (names.every((name) => name === "..") ? names.length + 1 : 0))
+      expect(names.lastIndexOf("..")).toBeLessThan(
+        names.findIndex((name) => name !== "..") + (names.every((name) => name === "..") ? names.length + 1 : 0)
+      )
     }
   })
   it.each([

@@ -6,7 +6,9 @@ const entries = Schema.UniqueArray(Schema.Struct({ key: Schema.String, value: Sc
 
 describe("the canonical text", () => {
   it("has its keys in order at every depth, and lists as they are", () =>
-    expect(canonical({ b: [{ d: 1, c: null }, "x"], a: { z: true, y: "" } })).toBe("{\"a\":{\"y\":\"\",\"z\":true},\"b\":[{\"c\":null,\"d\":1},\"x\"]}"))
+    expect(canonical({ b: [{ d: 1, c: null }, "x"], a: { z: true, y: "" } })).toBe(
+      "{\"a\":{\"y\":\"\",\"z\":true},\"b\":[{\"c\":null,\"d\":1},\"x\"]}"
+    ))
 
   it.prop("is the same in whatever order the keys were written, and means the same", [Arbitrary.schema(entries)], ([entries]) => {
     const unique = [...new Map(entries.map(({ key, value }) => [key, value]))]

@@ -36,10 +36,16 @@ describe("the engine's configuration file", () => {
   })
 
   it("has the token of a mirror's host, and of no other", () => {
-    const text = of({ providerNetworkMirrors: [{ url: "https://mirror.example.com:8443/a/" }] }, new Map([["mirror.example.com:8443", "abc"], ["other.example.com", "def"]]))
+    const text = of(
+      { providerNetworkMirrors: [{ url: "https://mirror.example.com:8443/a/" }] },
+      new Map([["mirror.example.com:8443", "abc"], ["other.example.com", "def"]])
+    )
     expect(text).toContain(`credentials "mirror.example.com:8443" {\n  token = "abc"\n}\n`)
     expect(text).not.toContain("def")
   })
 
-  it.each([["abc-._~+/9==", true], ["", false], ["a b", false], ['a"b', false], ["${a}", false], ["a\n", false]])("takes %j for a token: %s", (text, expected) => expect(isToken(text)).toBe(expected))
+  it.each([["abc-._~+/9==", true], ["", false], ["a b", false], ["a\"b", false], ["${a}", false], ["a\n", false]])(
+    "takes %j for a token: %s",
+    (text, expected) => expect(isToken(text)).toBe(expected)
+  )
 })

@@ -1,13 +1,14 @@
 // Configurations and tasks as the tests of resolve and of the builders want them.
 // Used by test/core/resolve.test.ts and test/core/manifest.
 import { Result, Schema } from "effect"
-import { type Release, type ResolvedConfig, resolve } from "../../src/core/resolve.ts"
+import { type Release, resolve, type ResolvedConfig } from "../../src/core/resolve.ts"
 import { AgentTask } from "../../src/schema/agent-task.ts"
 import { parseValues } from "../../src/schema/values.ts"
 
 const release: Release = { name: "agent-job", namespace: "agent-job", version: "1.2.3" }
 
-export const configOf = (values: object = {}, of: Partial<Release> = {}): ResolvedConfig => resolve(Result.getOrThrow(parseValues(values)), { ...release, ...of })
+export const configOf = (values: object = {}, of: Partial<Release> = {}): ResolvedConfig =>
+  resolve(Result.getOrThrow(parseValues(values)), { ...release, ...of })
 
 const decode = Schema.decodeUnknownSync(AgentTask)
 
@@ -31,7 +32,11 @@ export const fullTask = (): AgentTask =>
     source: { pool: { archiveSha256: "0".repeat(64) } },
     pool: { url: "https://example.com", runId: "run-1", tokenSecret: { name: "run-1-apply-token" } },
     plan: { sha256: "1".repeat(64) },
-    variables: [{ name: "region", value: "eu" }, { name: "password", valueFrom: { secretKeyRef: { name: "database", key: "password" } }, sensitive: true }],
+    variables: [{ name: "region", value: "eu" }, {
+      name: "password",
+      valueFrom: { secretKeyRef: { name: "database", key: "password" } },
+      sensitive: true
+    }],
     timeoutSeconds: 600,
     jobTemplate: {
       runner: { image: "example.com/tofu:1", resources: { limits: { memory: "4Gi" } } },

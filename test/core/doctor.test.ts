@@ -1,7 +1,17 @@
 // What an examination means: what was found, case by case, and the line that a person reads.
 import { describe, expect, it } from "@effect/vitest"
 import { Option } from "effect"
-import { admission, definition, metadataTargets, type NetworkFindings, networkChecks, podSecurity, provesIsolation, rights, userNamespaces } from "../../src/core/doctor.ts"
+import {
+  admission,
+  definition,
+  metadataTargets,
+  networkChecks,
+  type NetworkFindings,
+  podSecurity,
+  provesIsolation,
+  rights,
+  userNamespaces
+} from "../../src/core/doctor.ts"
 import type { Finding } from "../../src/schema/probe.ts"
 import { configOf } from "./configs.ts"
 
@@ -18,13 +28,18 @@ interface Seen {
 }
 
 const seen = ({ closed = both(false), metadata = false, needed = true, open = both(true), pods = true }: Seen = {}): NetworkFindings => {
-  const ofListener = (found: Partial<Finding> | "nothing") => found === "nothing" ? Option.none() : Option.some([{ ...listener, ...both(false), ...found }])
+  const ofListener = (found: Partial<Finding> | "nothing") =>
+    found === "nothing" ? Option.none() : Option.some([{ ...listener, ...both(false), ...found }])
   return {
     listener: [listener],
     findings: {
       open: ofListener(open),
       closed: ofListener(closed),
-      task: Option.some([{ ...listener, ...both(pods) }, ...metadataTargets.map((target) => ({ ...target, ...both(metadata && target.address === "169.254.169.254") })), ...apiServer.map((target) => ({ ...target, ...both(needed) }))])
+      task: Option.some([
+        { ...listener, ...both(pods) },
+        ...metadataTargets.map((target) => ({ ...target, ...both(metadata && target.address === "169.254.169.254") })),
+        ...apiServer.map((target) => ({ ...target, ...both(needed) }))
+      ])
     }
   }
 }
@@ -37,20 +52,66 @@ const outcomes = (values: object, found: NetworkFindings, closedElsewhere = fals
 describe("the network", () => {
   it.each<{ given: string; values?: object; seen?: Seen; elsewhere?: boolean; is: ReadonlyArray<string> }>([
     { given: "one that enforces, and metadata closed by the values", values: walled, is: ["ok", "ok", "warning", "ok"] },
-    { given: "one that enforces, and egress closed by a policy of the namespace that the values rest on", values: closed, elsewhere: true, is: ["ok", "ok", "warning", "ok"] },
-    { given: "one that enforces, and egress closed by a policy of the namespace that no value knows", elsewhere: true, is: ["ok", "warning", "warning", "ok"] },
+    {
+      given: "one that enforces, and egress closed by a policy of the namespace that the values rest on",
+      values: closed,
+      elsewhere: true,
+      is: ["ok", "ok", "warning", "ok"]
+    },
+    {
+      given: "one that enforces, and egress closed by a policy of the namespace that no value knows",
+      elsewhere: true,
+      is: ["ok", "warning", "warning", "ok"]
+    },
     { given: "one that enforces, and values that rest on a policy that is gone", values: closed, is: ["ok", "failed", "warning", "ok"] },
     { given: "one that enforces, and no policy", is: ["ok", "warning", "warning", "ok"] },
-    { given: "one that takes policies and does not hold to them", values: walled, seen: { closed: both(true) }, is: ["failed", "unknown", "warning", "ok"] },
-    { given: "one where nobody reaches anybody, whatever a policy says", values: walled, seen: { open: both(false) }, is: ["unknown", "unknown", "warning", "ok"] },
-    { given: "one whose policies come late", values: walled, seen: { closed: { first: true, last: false } }, is: ["warning", "unknown", "warning", "ok"] },
+    {
+      given: "one that takes policies and does not hold to them",
+      values: walled,
+      seen: { closed: both(true) },
+      is: ["failed", "unknown", "warning", "ok"]
+    },
+    {
+      given: "one where nobody reaches anybody, whatever a policy says",
+      values: walled,
+      seen: { open: both(false) },
+      is: ["unknown", "unknown", "warning", "ok"]
+    },
+    {
+      given: "one whose policies come late",
+      values: walled,
+      seen: { closed: { first: true, last: false } },
+      is: ["warning", "unknown", "warning", "ok"]
+    },
     { given: "a probe that did not tell", values: walled, seen: { closed: "nothing" }, is: ["unknown", "unknown", "warning", "ok"] },
-    { given: "metadata that answer, though policies are enforced", values: walled, seen: { metadata: true }, is: ["ok", "failed", "warning", "ok"] },
-    { given: "other Pods closed", values: { task: { networkPolicy: { denyPods: true } } }, seen: { pods: false }, is: ["ok", "ok", "ok", "ok"] },
-    { given: "other Pods that should be closed", values: { task: { networkPolicy: { denyPods: true } } }, is: ["ok", "ok", "failed", "ok"] },
-    { given: "other Pods that did not answer where nothing is enforced", values: { task: { networkPolicy: { denyPods: true } } }, seen: { pods: false, open: both(false) }, is: ["unknown", "unknown", "unknown", "ok"] },
+    {
+      given: "metadata that answer, though policies are enforced",
+      values: walled,
+      seen: { metadata: true },
+      is: ["ok", "failed", "warning", "ok"]
+    },
+    {
+      given: "other Pods closed",
+      values: { task: { networkPolicy: { denyPods: true } } },
+      seen: { pods: false },
+      is: ["ok", "ok", "ok", "ok"]
+    },
+    {
+      given: "other Pods that should be closed",
+      values: { task: { networkPolicy: { denyPods: true } } },
+      is: ["ok", "ok", "failed", "ok"]
+    },
+    {
+      given: "other Pods that did not answer where nothing is enforced",
+      values: { task: { networkPolicy: { denyPods: true } } },
+      seen: { pods: false, open: both(false) },
+      is: ["unknown", "unknown", "unknown", "ok"]
+    },
     { given: "an API server that a task does not reach", values: walled, seen: { needed: false }, is: ["ok", "ok", "warning", "failed"] }
-  ])("of $given is $is", ({ elsewhere = false, is, seen: what, values = {} }) => expect(outcomes(values, seen(what), elsewhere)).toEqual(is))
+  ])(
+    "of $given is $is",
+    ({ elsewhere = false, is, seen: what, values = {} }) => expect(outcomes(values, seen(what), elsewhere)).toEqual(is)
+  )
 
   it("is unknown where the probe of tasks did not tell", () => {
     const found = seen()
@@ -58,12 +119,15 @@ describe("the network", () => {
   })
 
   it("never counts as isolated because nobody answered", () => {
-    for (const what of [{ open: both(false) }, { closed: both(true) }, { open: "nothing" as const }, { closed: "nothing" as const }]) expect(outcomes(walled, seen(what))[1]).toBe("unknown")
+    for (const what of [{ open: both(false) }, { closed: both(true) }, { open: "nothing" as const }, { closed: "nothing" as const }]) {
+      expect(outcomes(walled, seen(what))[1]).toBe("unknown")
+    }
   })
 })
 
 describe("a proof of isolation", () => {
-  const proves = (values: object, what?: Seen, elsewhere = false) => provesIsolation(networkChecks(configOf(values), seen(what), apiServer, elsewhere))
+  const proves = (values: object, what?: Seen, elsewhere = false) =>
+    provesIsolation(networkChecks(configOf(values), seen(what), apiServer, elsewhere))
   it.each<{ given: string; values: object; seen?: Seen; elsewhere?: boolean; is: boolean }>([
     { given: "policies that are enforced, and metadata that they close", values: walled, is: true },
     { given: "no policy", values: {}, is: false },
@@ -83,8 +147,16 @@ describe("what is installed", () => {
     { given: "another version's definition", check: definition(Option.some({ differs: true })), is: "failed" },
     { given: "the definition", check: definition(Option.some({ differs: false })), is: "ok" },
     { given: "no policies, and none asked for", check: admission(configOf(), [], []), is: "warning" },
-    { given: "a policy that is missing", check: admission(configOf({ admissionPolicies: { enabled: true } }), ["ValidatingAdmissionPolicy a"], []), is: "failed" },
-    { given: "a policy that says something else", check: admission(configOf({ admissionPolicies: { enabled: true } }), [], ["ValidatingAdmissionPolicy a"]), is: "failed" },
+    {
+      given: "a policy that is missing",
+      check: admission(configOf({ admissionPolicies: { enabled: true } }), ["ValidatingAdmissionPolicy a"], []),
+      is: "failed"
+    },
+    {
+      given: "a policy that says something else",
+      check: admission(configOf({ admissionPolicies: { enabled: true } }), [], ["ValidatingAdmissionPolicy a"]),
+      is: "failed"
+    },
     { given: "a right that is missing", check: rights("a", ["get jobs"], []), is: "failed" },
     { given: "a right too many", check: rights("a", [], ["get secrets"]), is: "failed" },
     { given: "a namespace without a level", check: podSecurity("tasks", {}), is: "warning" },

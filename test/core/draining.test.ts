@@ -16,7 +16,8 @@ describe("a drain", () => {
     expect(answered(ended, false)).toEqual(foreign)
   })
 
-  it("that is asked for twice is the first one", () => expect(drained(answered(drained({}, noon), false), later)).toEqual(answered(drained({}, noon), false)))
+  it("that is asked for twice is the first one", () =>
+    expect(drained(answered(drained({}, noon), false), later)).toEqual(answered(drained({}, noon), false)))
   it("is not answered, and its end is, while a Job may still be made", () => {
     const asked = drained(foreign, noon)
     expect([answered(asked, true), answered(undrained(answered(asked, false)), true)]).toEqual([asked, foreign])

@@ -3,16 +3,36 @@ import { describe, expect, it } from "@effect/vitest"
 import { effectsMessage, madeMessage, withLeft } from "../../src/core/effects-message.ts"
 import type { Effected, JournalEntry, StageEffects } from "../../src/schema/effects.ts"
 
-const effect = (action: Effected["action"], address: string, id?: string): Effected => ({ action, address, ...(id !== undefined && { idKey: "id", id }) })
-const effects = (unsaved: ReadonlyArray<Effected>, unknown: ReadonlyArray<Effected>): StageEffects =>
-  ({ unsaved, unsavedCount: unsaved.length, unknown, unknownCount: unknown.length })
+const effect = (action: Effected["action"], address: string, id?: string): Effected => ({
+  action,
+  address,
+  ...(id !== undefined && { idKey: "id", id })
+})
+const effects = (unsaved: ReadonlyArray<Effected>, unknown: ReadonlyArray<Effected>): StageEffects => ({
+  unsaved,
+  unsavedCount: unsaved.length,
+  unknown,
+  unknownCount: unknown.length
+})
 
 describe("effectsMessage", () => {
   it.each([
     { given: "nothing", says: "", about: effects([], []) },
-    { given: "one of each", says: "Made, but not in the state: t.a [id=1]. Begun, with an end that nobody saw: t.b (create).", about: effects([effect("create", "t.a", "1")], [effect("create", "t.b")]) },
-    { given: "many", says: "Made, but not in the state: t.a0, t.a1, t.a2 and 7 more.", about: effects(Array.from({ length: 10 }, (_, at) => effect("create", `t.a${at}`)), []) },
-    { given: "what was planned, unseen", says: "Planned, and nobody saw whether it was made: t.a.", about: { ...effects([], []), unseen: [effect("create", "t.a")], unseenCount: 1 } },
+    {
+      given: "one of each",
+      says: "Made, but not in the state: t.a [id=1]. Begun, with an end that nobody saw: t.b (create).",
+      about: effects([effect("create", "t.a", "1")], [effect("create", "t.b")])
+    },
+    {
+      given: "many",
+      says: "Made, but not in the state: t.a0, t.a1, t.a2 and 7 more.",
+      about: effects(Array.from({ length: 10 }, (_, at) => effect("create", `t.a${at}`)), [])
+    },
+    {
+      given: "what was planned, unseen",
+      says: "Planned, and nobody saw whether it was made: t.a.",
+      about: { ...effects([], []), unseen: [effect("create", "t.a")], unseenCount: 1 }
+    },
     { given: "a full journal", says: "There may be more, since the journal was full.", about: { ...effects([], []), incomplete: true } }
   ])("says of $given: $says", ({ about, says }) => expect(effectsMessage(about)).toBe(says))
 
@@ -38,8 +58,17 @@ describe("withLeft", () => {
     { happened: 3000, left: 500, of: [1546, 500] },
     { happened: 3000, left: 1700, of: [1023, 1022] },
     { happened: 20, left: 1700, of: [20, 1700] }
-  ])("gives $happened characters of what happened and $left of what is left their room: $of", ({ happened, left, of: [first = 0, second = 0] }) =>
-    expect(withLeft("h".repeat(happened), "l".repeat(left))).toBe(`${"h".repeat(first)}${first < happened ? "…" : ""} ${"l".repeat(second)}${second < left ? "…" : ""}`.trim()))
+  ])(
+    "gives $happened characters of what happened and $left of what is left their room: $of",
+    ({ happened, left, of: [first = 0, second = 0] }) =>
+      expect(withLeft("h".repeat(happened), "l".repeat(left))).toBe(
+        `${"h".repeat(first)}${first < happened ? "…" : ""} ${"l".repeat(second)}${second < left ? "…" : ""}`.trim()
+      )
+  )
 
-  it("cuts no character in half", () => expect([1, 2].map((shift) => withLeft("h".repeat(shift) + "😀".repeat(2000), "😀".repeat(shift * 400)).isWellFormed())).toEqual([true, true]))
+  it("cuts no character in half", () =>
+    expect([1, 2].map((shift) => withLeft("h".repeat(shift) + "😀".repeat(2000), "😀".repeat(shift * 400)).isWellFormed())).toEqual([
+      true,
+      true
+    ]))
 })

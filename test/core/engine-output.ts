@@ -105,4 +105,3 @@ export const unsupportedArgument = [
   "\u001b[31m╵\u001b[0m\u001b[0m",
   ""
 ].join("\n")
-

@@ -14,7 +14,8 @@ const called = (name: string, seed: Seed): Observed => {
   const world = worldOf(seed)
   return { ...world, task: renamed(world.task, name) }
 }
-const made = (world: Observed): ReadonlyArray<string> => plan(policy, world, noon).actions.flatMap((action) => action._tag === "CreateTask" ? [action.name] : [])
+const made = (world: Observed): ReadonlyArray<string> =>
+  plan(policy, world, noon).actions.flatMap((action) => action._tag === "CreateTask" ? [action.name] : [])
 
 const attemptOf = (name: string): string => made(called(name, followed))[0] ?? ""
 const applyOf = (name: string, attempt: string): ReadonlyArray<string> => {
@@ -40,14 +41,22 @@ describe("an attempt at a new artifact", () => {
     const spentAfter = (again: number, seconds: number) => {
       const world = worldOf({ ...followed, source: "known", latest: "lost" })
       const latest = Option.map(world.latest, (task): AgentTask => ({ ...task, status: { ...task.status, finishedAt: before(seconds) } }))
-      const status = { ...world.task.status, latest: { attempt: 2 + again, name: "task-2", sha256: Sha256.make("a".repeat(64)), ...(again > 0 && { again }) } }
+      const status = {
+        ...world.task.status,
+        latest: { attempt: 2 + again, name: "task-2", sha256: Sha256.make("a".repeat(64)), ...(again > 0 && { again }) }
+      }
       return plan(policy, { ...world, latest, task: { ...world.task, status } }, noon)
     }
     for (const [again, seconds] of [5, 20, 80].entries()) {
       const early = spentAfter(again, seconds - 1)
       expect([early.actions, early.requeueAfterMillis]).toEqual([[], Option.some(1000)])
       const due = spentAfter(again, seconds)
-      expect([due.actions.map(({ _tag }) => _tag), due.status.latest]).toEqual([["CreateTask"], { attempt: 3 + again, name: `task-${3 + again}`, sha256: "a".repeat(64), again: again + 1 }])
+      expect([due.actions.map(({ _tag }) => _tag), due.status.latest]).toEqual([["CreateTask"], {
+        attempt: 3 + again,
+        name: `task-${3 + again}`,
+        sha256: "a".repeat(64),
+        again: again + 1
+      }])
     }
     expect(spentAfter(3, 3600).actions).toEqual([])
   })
@@ -58,19 +67,37 @@ describe("an attempt at a new artifact", () => {
     expect(made(world)).not.toEqual(applyOf(name, attemptOf(name)))
   })
 
-  it.each([{ refusal: "QuotaExceeded", stalled: false }, { refusal: "Refused", stalled: false }, { refusal: "Denied", stalled: true }, { refusal: "NameTaken", stalled: true }] as const)(
-    "that was refused is told with the reason, in the conditions of its task too ($refusal)", ({ refusal, stalled }) => {
+  it.each(
+    [{ refusal: "QuotaExceeded", stalled: false }, { refusal: "Refused", stalled: false }, { refusal: "Denied", stalled: true }, {
+      refusal: "NameTaken",
+      stalled: true
+    }] as const
+  )(
+    "that was refused is told with the reason, in the conditions of its task too ($refusal)",
+    ({ refusal, stalled }) => {
       const world = called("infra", { ...followed, refusal })
       const { status, words } = plan(policy, world, noon)
       expect(words).toMatchObject([{ _tag: "Emit", type: "Warning", reason: refusal }])
       const said = { reason: refusal, message: "Its next attempt cannot be made. the server's words" }
-      expect(status.conditions).toMatchObject([{ type: "Ready", status: "False", ...said }, { type: "Reconciling", status: stalled ? "False" : "True", ...said }, { type: "Stalled", status: stalled ? "True" : "False", ...said }])
+      expect(status.conditions).toMatchObject([{ type: "Ready", status: "False", ...said }, {
+        type: "Reconciling",
+        status: stalled ? "False" : "True",
+        ...said
+      }, { type: "Stalled", status: stalled ? "True" : "False", ...said }])
       expect(status).toMatchObject({ phase: "Succeeded", reason: "Completed" })
       expect(status.latest).toBe(undefined)
       expect(plan(policy, { ...world, task: { ...world.task, status } }, "2026-01-01T13:00:00.000Z").status).toEqual(status)
       const reverted = called("infra", { ...followed, source: "known", follows: "plan" })
-      const after = plan(policy, { ...reverted, task: { ...reverted.task, status: { ...reverted.task.status, message: "Done.", conditions: status.conditions ?? [] } } }, noon)
+      const after = plan(policy, {
+        ...reverted,
+        task: { ...reverted.task, status: { ...reverted.task.status, message: "Done.", conditions: status.conditions ?? [] } }
+      }, noon)
       const own = { reason: "Completed", message: "Done." }
-      expect(after.status.conditions).toMatchObject([{ type: "Ready", status: "True", ...own }, { type: "Reconciling", status: "False", ...own }, { type: "Stalled", status: "False", ...own }])
-    })
+      expect(after.status.conditions).toMatchObject([{ type: "Ready", status: "True", ...own }, {
+        type: "Reconciling",
+        status: "False",
+        ...own
+      }, { type: "Stalled", status: "False", ...own }])
+    }
+  )
 })

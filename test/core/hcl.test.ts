@@ -33,14 +33,20 @@ describe("expressionOf", () => {
 
 describe("variablesFile", () => {
   it("quotes plain values and leaves expressions as they are", () => {
-    expect(variablesFile([{ name: "region", value: "eu", hcl: false }, { name: "zones", value: `["a", "b"]`, hcl: true }])).toBe(`region = "eu"\nzones = ["a", "b"]\n`)
+    expect(variablesFile([{ name: "region", value: "eu", hcl: false }, { name: "zones", value: `["a", "b"]`, hcl: true }])).toBe(
+      `region = "eu"\nzones = ["a", "b"]\n`
+    )
   })
   it("has each name once, with the later value", () => {
-    expect(variablesFile([{ name: "a", value: "1", hcl: false }, { name: "b", value: "2", hcl: false }, { name: "a", value: "3", hcl: false }])).toBe(`a = "3"\nb = "2"\n`)
+    expect(
+      variablesFile([{ name: "a", value: "1", hcl: false }, { name: "b", value: "2", hcl: false }, { name: "a", value: "3", hcl: false }])
+    ).toBe(`a = "3"\nb = "2"\n`)
   })
 })
 
 describe("backendFile", () => {
-  it("is empty for a backend that the environment configures", () => expect(backendFile("http")).toBe(`terraform {\n  backend "http" {\n  }\n}\n`))
-  it("has the settings of the others", () => expect(backendFile("s3", { bucket: "b" })).toBe(`terraform {\n  backend "s3" {\n    bucket = "b"\n  }\n}\n`))
+  it("is empty for a backend that the environment configures", () =>
+    expect(backendFile("http")).toBe(`terraform {\n  backend "http" {\n  }\n}\n`))
+  it("has the settings of the others", () =>
+    expect(backendFile("s3", { bucket: "b" })).toBe(`terraform {\n  backend "s3" {\n    bucket = "b"\n  }\n}\n`))
 })

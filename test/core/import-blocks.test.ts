@@ -5,7 +5,8 @@ import { importable, importBlocks } from "../../src/core/import-blocks.ts"
 import type { Effected } from "../../src/schema/effects.ts"
 
 const made = (address: string, id?: string): Effected => ({ action: "create", address, ...(id !== undefined && { idKey: "id", id }) })
-const blocksOf = (unsaved: ReadonlyArray<Effected>, unknown: ReadonlyArray<Effected> = []) => importBlocks({ unsaved, unsavedCount: unsaved.length, unknown, unknownCount: unknown.length })
+const blocksOf = (unsaved: ReadonlyArray<Effected>, unknown: ReadonlyArray<Effected> = []) =>
+  importBlocks({ unsaved, unsavedCount: unsaved.length, unknown, unknownCount: unknown.length })
 
 describe("importBlocks", () => {
   it("have an address and an id each", () =>
@@ -22,8 +23,12 @@ describe("importBlocks", () => {
       "# t.a may have been made: look for it, and import or remove it by hand.\n",
       "# 2 more may have been made, which are not listed.\n"
     ].join("\n")))
-  it("say how many are not listed", () => expect(importBlocks({ unsaved: [], unsavedCount: 3, unknown: [], unknownCount: 0 })).toContain("# 3 more were made"))
-  it.each(["a.b }", "a.b\nresource", `a["\${file(1)}"].b`, "a.b # c", "", "file(\"x\")"])("take %j for no address", (address) => expect(blocksOf([made(address, "1")])).not.toContain("import {"))
+  it("say how many are not listed", () =>
+    expect(importBlocks({ unsaved: [], unsavedCount: 3, unknown: [], unknownCount: 0 })).toContain("# 3 more were made"))
+  it.each(["a.b }", "a.b\nresource", `a["\${file(1)}"].b`, "a.b # c", "", "file(\"x\")"])(
+    "take %j for no address",
+    (address) => expect(blocksOf([made(address, "1")])).not.toContain("import {")
+  )
 
   it.prop("have nothing that an id or an address could add to the configuration", [Schema.String, Schema.String], ([address, id]) => {
     const lines = blocksOf([made(address, id)]).split("\n").filter((line) => line !== "")
@@ -34,7 +39,9 @@ describe("importBlocks", () => {
 
 describe("importable", () => {
   it("is what has an id and an address, as many as one plan takes", () => {
-    expect(importable([made("t.a", "1"), made("t.b"), made("t.c }", "3"), made(`t.d["${"x".repeat(600)}"]`, "4")]).map(({ address }) => address)).toEqual(["t.a"])
+    expect(
+      importable([made("t.a", "1"), made("t.b"), made("t.c }", "3"), made(`t.d["${"x".repeat(600)}"]`, "4")]).map(({ address }) => address)
+    ).toEqual(["t.a"])
     expect(importable(Array.from({ length: 100 }, (_, at) => made(`t.a${at}`, "1")))).toHaveLength(64)
   })
 })

@@ -1,12 +1,12 @@
 // The table of what falls back to what says the same as resolve does, and has every key whose sentence promises it.
-import { Arbitrary, Schema } from "effect"
 import { describe, expect, it } from "@effect/vitest"
+import { Arbitrary, Schema } from "effect"
 import { Result } from "effect"
 import { effective, inheritances } from "../../src/core/inheritance.ts"
 import { resolve } from "../../src/core/resolve.ts"
 import { merge, type Tree } from "../../src/schema/layers.ts"
-import { parseValues, type Values } from "../../src/schema/values.ts"
 import { valueKeys } from "../../src/schema/values-document.ts"
+import { parseValues, type Values } from "../../src/schema/values.ts"
 
 const version = "1.2.3"
 const valuesOf = (file: Tree): Values => Result.getOrThrow(parseValues(file))
@@ -28,7 +28,9 @@ const samples: Readonly<Record<string, ReadonlyArray<unknown>>> = {
   labels: [{ a: "3", c: "3" }]
 }
 const keys = [...new Set(Object.entries(inheritances).flatMap(([key, { from }]) => [key, ...from]))]
-const nested = ([first = "", ...rest]: ReadonlyArray<string>, value: unknown): Tree => ({ [first]: rest.length === 0 ? value : nested(rest, value) })
+const nested = ([first = "", ...rest]: ReadonlyArray<string>, value: unknown): Tree => ({
+  [first]: rest.length === 0 ? value : nested(rest, value)
+})
 const Choice = Schema.Struct({ key: Schema.Literals(keys), sample: Schema.Int.check(Schema.isBetween({ minimum: 0, maximum: 5 })) })
 const fileOf = (choices: ReadonlyArray<typeof Choice.Type>): Tree =>
   choices.map(({ key, sample }) => {
@@ -47,7 +49,9 @@ describe("what falls back to what", () => {
       expect(container.env).toEqual(comesTo(values, `${part}.extraEnv`)?.value)
       if (part !== "task.runner") {
         expect(container.imagePullPolicy).toBe(comesTo(values, `${part}.image.pullPolicy`)?.value)
-        expect({ seLinuxOptions: {}, ...container.securityContext }).toEqual(Object.assign({ seLinuxOptions: {} }, comesTo(values, `${part}.securityContext`)?.value))
+        expect({ seLinuxOptions: {}, ...container.securityContext }).toEqual(
+          Object.assign({ seLinuxOptions: {} }, comesTo(values, `${part}.securityContext`)?.value)
+        )
       }
     }
     for (const [part, { pod }] of [["controller", controller], ["task", task]] as const) {
@@ -59,19 +63,65 @@ describe("what falls back to what", () => {
   })
 
   it("is told for every key whose sentence promises it, and for no other", () => {
-    const promised = valueKeys().filter(({ description }) => /empty: (agent\.|the chart)|, over \w+\.extraEnv|go before|^Token of the agent pool/u.test(description)).map(({ key }) => key)
-    expect(Object.keys(inheritances).filter((key) => (inheritances[key]?.from.length ?? 0) > 0 || key.endsWith(".tag")).sort()).toEqual(promised.sort())
+    const promised = valueKeys().filter(({ description }) =>
+      /empty: (agent\.|the chart)|, over \w+\.extraEnv|go before|^Token of the agent pool/u.test(description)
+    ).map(({ key }) => key)
+    expect(Object.keys(inheritances).filter((key) => (inheritances[key]?.from.length ?? 0) > 0 || key.endsWith(".tag")).sort()).toEqual(
+      promised.sort()
+    )
   })
 
   it.each([
-    { given: "an own tag", file: { task: { worker: { image: { tag: "2" } } } }, key: "task.worker.image.tag", value: "2", from: ["task.worker.image.tag"] },
-    { given: "the agent's tag", file: { agent: { image: { tag: "1" } } }, key: "task.worker.image.tag", value: "1", from: ["agent.image.tag"] },
+    {
+      given: "an own tag",
+      file: { task: { worker: { image: { tag: "2" } } } },
+      key: "task.worker.image.tag",
+      value: "2",
+      from: ["task.worker.image.tag"]
+    },
+    {
+      given: "the agent's tag",
+      file: { agent: { image: { tag: "1" } } },
+      key: "task.worker.image.tag",
+      value: "1",
+      from: ["agent.image.tag"]
+    },
     { given: "no tag", file: {}, key: "task.worker.image.tag", value: version, from: ["the chart's application version"] },
-    { given: "no tag of the runner, which stands alone", file: { agent: { image: { tag: "1" } } }, key: "task.runner.image.tag", value: version, from: ["the chart's application version"] },
-    { given: "a part of a whole that is another's", file: { agent: { securityContext: { runAsUser: 7 } } }, key: "controller.securityContext.runAsUser", value: 7, from: ["agent.securityContext"] },
-    { given: "a part that an own whole lacks", file: { controller: { securityContext: { runAsGroup: 1 } } }, key: "controller.securityContext.runAsUser", value: undefined, from: ["controller.securityContext"] },
-    { given: "the other spelling of the token", file: { agent: { auth: { token: "a" } } }, key: "agent.token", value: "a", from: ["agent.auth.token"] },
-    { given: "a variable of all", file: { global: { extraEnv: { A: "g" } } }, key: "task.runner.extraEnv.A", value: "g", from: ["global.extraEnv"] },
+    {
+      given: "no tag of the runner, which stands alone",
+      file: { agent: { image: { tag: "1" } } },
+      key: "task.runner.image.tag",
+      value: version,
+      from: ["the chart's application version"]
+    },
+    {
+      given: "a part of a whole that is another's",
+      file: { agent: { securityContext: { runAsUser: 7 } } },
+      key: "controller.securityContext.runAsUser",
+      value: 7,
+      from: ["agent.securityContext"]
+    },
+    {
+      given: "a part that an own whole lacks",
+      file: { controller: { securityContext: { runAsGroup: 1 } } },
+      key: "controller.securityContext.runAsUser",
+      value: undefined,
+      from: ["controller.securityContext"]
+    },
+    {
+      given: "the other spelling of the token",
+      file: { agent: { auth: { token: "a" } } },
+      key: "agent.token",
+      value: "a",
+      from: ["agent.auth.token"]
+    },
+    {
+      given: "a variable of all",
+      file: { global: { extraEnv: { A: "g" } } },
+      key: "task.runner.extraEnv.A",
+      value: "g",
+      from: ["global.extraEnv"]
+    },
     { given: "a variable that nobody sets", file: {}, key: "task.runner.extraEnv.A", value: undefined, from: [] }
   ])("gives for $given: $value", ({ file, from, key, value }) => expect(comesTo(valuesOf(file), key)).toEqual({ value, from }))
 

@@ -17,7 +17,11 @@ describe("a proof of isolation", () => {
   it("ends with the component that closed the network, and its layer of values", () => {
     const closed = { task: { networkPolicy: { closedElsewhere: true } } }
     const marked = proven({}, configOf(closed), noon)
-    expect([isProven(marked, configOf(closed)), isProven(marked, configOf()), isProven(marked, configOf(walled))]).toEqual([true, false, false])
+    expect([isProven(marked, configOf(closed)), isProven(marked, configOf()), isProven(marked, configOf(walled))]).toEqual([
+      true,
+      false,
+      false
+    ])
   })
 
   it("is what it was before the values could say that the network is closed elsewhere", () =>

@@ -27,13 +27,16 @@ describe("isDeeperThan", () => {
 
 /** All of them, an empty array or object twice. */
 const valuesIn = (value: unknown): number =>
-  typeof value === "object" && value !== null ? 1 + (Object.keys(value).length === 0 ? 1 : Object.values(value).reduce((sum: number, inner) => sum + valuesIn(inner), 0)) : 1
+  typeof value === "object" && value !== null
+    ? 1 + (Object.keys(value).length === 0 ? 1 : Object.values(value).reduce((sum: number, inner) => sum + valuesIn(inner), 0))
+    : 1
 
 describe("jsonExcess", () => {
   it.prop("counts the values of any JSON", [Schema.Json], ([value]) => {
     const values = valuesIn(value)
     const bytes = encode(JSON.stringify(value))
-    expect([jsonExcess({ levels: Infinity, values }, bytes), values > 1 && jsonExcess({ levels: Infinity, values: values - 1 }, bytes)]).toEqual([undefined, values > 1 && "values"])
+    expect([jsonExcess({ levels: Infinity, values }, bytes), values > 1 && jsonExcess({ levels: Infinity, values: values - 1 }, bytes)])
+      .toEqual([undefined, values > 1 && "values"])
   })
 
   it.each([
@@ -41,5 +44,8 @@ describe("jsonExcess", () => {
     { json: `[${"1,".repeat(98)}1]`, expected: undefined },
     { json: `{"a": "${",[{".repeat(100)}"}`, expected: undefined },
     { json: "[".repeat(65), expected: "levels" }
-  ])("of 64 levels and 100 values: $json", ({ expected, json }) => expect(jsonExcess({ levels: 64, values: 100 }, encode(json))).toBe(expected))
+  ])(
+    "of 64 levels and 100 values: $json",
+    ({ expected, json }) => expect(jsonExcess({ levels: 64, values: 100 }, encode(json))).toBe(expected)
+  )
 })

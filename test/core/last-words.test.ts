@@ -16,7 +16,16 @@ describe("lastWords", () => {
     expect(whole.startsWith(message.replace(/…$/u, ""))).toBe(true)
   })
   it("have no half of a character, which another program would not read back as the same", () => {
-    const cut = [0, 1].map((shift) => decode(lastWords({ outcome: "failed", reason: "ExitCode", message: "a".repeat(shift) + "😀".repeat(1023), finishedAt: "2026-01-01T00:00:00Z" })).message)
+    const cut = [0, 1].map((shift) =>
+      decode(
+        lastWords({
+          outcome: "failed",
+          reason: "ExitCode",
+          message: "a".repeat(shift) + "😀".repeat(1023),
+          finishedAt: "2026-01-01T00:00:00Z"
+        })
+      ).message
+    )
     expect(cut.map((message) => message.isWellFormed())).toEqual([true, true])
   })
 

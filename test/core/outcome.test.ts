@@ -13,23 +13,122 @@ const failureOf = (command: StageCommand | undefined, end: CommandEnd, log = "")
   command === undefined ? Option.none() : commandFailure("tofu", command, end, log)
 
 describe("commandFailure", () => {
-  it("is nothing for exit code 0, whatever was printed", () => expect(failureOf(plan, exited(0), printed.syntaxError)).toEqual(Option.none()))
+  it("is nothing for exit code 0, whatever was printed", () =>
+    expect(failureOf(plan, exited(0), printed.syntaxError)).toEqual(Option.none()))
 
   it.each([
-    { given: "a provider that is not in the mirror", command: init, end: exited(1), log: printed.providerNotInMirror, reason: "ProviderMissing", says: "the provider hashicorp/random;" },
-    { given: "a version of a provider that nobody has", command: init, end: exited(1), log: printed.providerVersionMissing, reason: "ProviderMissing", says: "the provider hashicorp/time;" },
-    { given: "a registry that cannot be reached", command: init, end: exited(1), log: printed.registryUnreachable, reason: "ProviderMissing", says: "the provider hashicorp/random;" },
-    { given: "a syntax error", command: init, end: exited(1), log: printed.syntaxError, reason: "InvalidConfiguration", says: "Unclosed configuration block" },
-    { given: "a module that is not there", command: init, end: exited(1), log: printed.moduleMissing, reason: "InvalidConfiguration", says: "Unreadable module directory" },
-    { given: "a plan with an argument that does not exist", command: plan, end: exited(1), log: printed.unsupportedArgument, reason: "ExitCode", says: "exit code 1: Unsupported argument;" },
-    { given: "an engine that says nothing", command: plan, end: exited(2), log: "", reason: "ExitCode", says: "tofu plan failed with exit code 2; the log" },
-    { given: "a full disk", command: plan, end: exited(1), log: "write plan.tfplan: no space left on device", reason: "DiskFull", says: "raise persistence.emptyDir.sizeLimit" },
-    { given: "a full disk in init", command: init, end: exited(1), log: `${printed.providerNotInMirror} no space left on device`, reason: "DiskFull", says: "tofu init" },
-    { given: "an engine that was killed", command: apply, end: exited(137), log: "", reason: "OutOfMemory", says: "Look at the state before the next run." },
-    { given: "no engine", command: init, end: { _tag: "ProgramMissing" } as const, log: "", reason: "EngineMissing", says: "has no tofu in its PATH" },
-    { given: "a runner that was started again", command: apply, end: { _tag: "Aborted" } as const, log: "", reason: "OutOfMemory", says: "The runner's container was ended during tofu apply" },
-    { given: "a runner that could not start it", command: init, end: { _tag: "NotStarted", code: 126 } as const, log: "", reason: "InvalidConfiguration", says: "could not start tofu init" },
-    { given: "a command that does not even die", command: apply, end: { _tag: "Unending" } as const, log: "", reason: "Lost", says: "did not end even when it was killed" }
+    {
+      given: "a provider that is not in the mirror",
+      command: init,
+      end: exited(1),
+      log: printed.providerNotInMirror,
+      reason: "ProviderMissing",
+      says: "the provider hashicorp/random;"
+    },
+    {
+      given: "a version of a provider that nobody has",
+      command: init,
+      end: exited(1),
+      log: printed.providerVersionMissing,
+      reason: "ProviderMissing",
+      says: "the provider hashicorp/time;"
+    },
+    {
+      given: "a registry that cannot be reached",
+      command: init,
+      end: exited(1),
+      log: printed.registryUnreachable,
+      reason: "ProviderMissing",
+      says: "the provider hashicorp/random;"
+    },
+    {
+      given: "a syntax error",
+      command: init,
+      end: exited(1),
+      log: printed.syntaxError,
+      reason: "InvalidConfiguration",
+      says: "Unclosed configuration block"
+    },
+    {
+      given: "a module that is not there",
+      command: init,
+      end: exited(1),
+      log: printed.moduleMissing,
+      reason: "InvalidConfiguration",
+      says: "Unreadable module directory"
+    },
+    {
+      given: "a plan with an argument that does not exist",
+      command: plan,
+      end: exited(1),
+      log: printed.unsupportedArgument,
+      reason: "ExitCode",
+      says: "exit code 1: Unsupported argument;"
+    },
+    {
+      given: "an engine that says nothing",
+      command: plan,
+      end: exited(2),
+      log: "",
+      reason: "ExitCode",
+      says: "tofu plan failed with exit code 2; the log"
+    },
+    {
+      given: "a full disk",
+      command: plan,
+      end: exited(1),
+      log: "write plan.tfplan: no space left on device",
+      reason: "DiskFull",
+      says: "raise persistence.emptyDir.sizeLimit"
+    },
+    {
+      given: "a full disk in init",
+      command: init,
+      end: exited(1),
+      log: `${printed.providerNotInMirror} no space left on device`,
+      reason: "DiskFull",
+      says: "tofu init"
+    },
+    {
+      given: "an engine that was killed",
+      command: apply,
+      end: exited(137),
+      log: "",
+      reason: "OutOfMemory",
+      says: "Look at the state before the next run."
+    },
+    {
+      given: "no engine",
+      command: init,
+      end: { _tag: "ProgramMissing" } as const,
+      log: "",
+      reason: "EngineMissing",
+      says: "has no tofu in its PATH"
+    },
+    {
+      given: "a runner that was started again",
+      command: apply,
+      end: { _tag: "Aborted" } as const,
+      log: "",
+      reason: "OutOfMemory",
+      says: "The runner's container was ended during tofu apply"
+    },
+    {
+      given: "a runner that could not start it",
+      command: init,
+      end: { _tag: "NotStarted", code: 126 } as const,
+      log: "",
+      reason: "InvalidConfiguration",
+      says: "could not start tofu init"
+    },
+    {
+      given: "a command that does not even die",
+      command: apply,
+      end: { _tag: "Unending" } as const,
+      log: "",
+      reason: "Lost",
+      says: "did not end even when it was killed"
+    }
   ])("is $reason for $given", ({ command, end, log, reason, says }) => {
     const failure = failureOf(command, end, log)
     expect(failure).toMatchObject(Option.some({ reason }))
@@ -38,23 +137,39 @@ describe("commandFailure", () => {
   })
 
   it("names the provider of the first error that names one", () =>
-    expect(failureOf(init, exited(1), "provider a/b\nError: Failed to install provider\n\n  Error while installing\n  provider hashicorp/aws v1\nError: provider c/d\n")).toMatchObject(Option.some({ message: expect.stringContaining("the provider hashicorp/aws;") })))
+    expect(
+      failureOf(
+        init,
+        exited(1),
+        "provider a/b\nError: Failed to install provider\n\n  Error while installing\n  provider hashicorp/aws v1\nError: provider c/d\n"
+      )
+    ).toMatchObject(Option.some({ message: expect.stringContaining("the provider hashicorp/aws;") })))
 
-  it.each(["\n", "│\n", " ", "\u2028", "Error: ", "Error: provider a", "provider registry "])("takes no longer for an end of the log full of %j", (filling) =>
-    expect(failureOf(init, exited(1), `Error: Failed to install provider\n${filling.repeat(65_536 / filling.length)}x`)).toMatchObject(Option.some({ reason: "ProviderMissing" })))
+  it.each(["\n", "│\n", " ", "\u2028", "Error: ", "Error: provider a", "provider registry "])(
+    "takes no longer for an end of the log full of %j",
+    (filling) =>
+      expect(failureOf(init, exited(1), `Error: Failed to install provider\n${filling.repeat(65_536 / filling.length)}x`)).toMatchObject(
+        Option.some({ reason: "ProviderMissing" })
+      )
+  )
 
   it("keeps the engine's exit code", () => expect(failureOf(plan, exited(3))).toMatchObject(Option.some({ exitCode: 3 })))
 })
 
 describe("errorSummary", () => {
-  it("is the engine's last error, without colours", () => expect(errorSummary(printed.moduleMissing)).toEqual(Option.some("Unreadable module directory")))
+  it("is the engine's last error, without colours", () =>
+    expect(errorSummary(printed.moduleMissing)).toEqual(Option.some("Unreadable module directory")))
   it("is nothing when no error was printed", () => expect(errorSummary("all is well\n")).toEqual(Option.none()))
   it("is not taken from the middle of a line", () => expect(errorSummary("message: Error: no\n")).toEqual(Option.none()))
   it("ends without the engine's own full stop", () => expect(errorSummary("│ Error:  it failed...: \n")).toEqual(Option.some("it failed")))
-  it.each(["\n", "│\n", "\u2028", "."])("takes no longer for an end of the log full of %j", (filling) =>
-    expect(errorSummary(`Error: it failed\n${filling.repeat(65_536 / filling.length)}x`)).toEqual(Option.some("it failed")))
-  it("takes no longer for dots before its end", () => expect(errorSummary(`Error: ${".".repeat(65_536)}x`)).toEqual(Option.some(`${".".repeat(299)}…`)))
-  it("is cut when it is very long", () => expect(Option.map(errorSummary(`Error: ${"x".repeat(5000)}\n`), (_) => _.length)).toEqual(Option.some(300)))
+  it.each(["\n", "│\n", "\u2028", "."])(
+    "takes no longer for an end of the log full of %j",
+    (filling) => expect(errorSummary(`Error: it failed\n${filling.repeat(65_536 / filling.length)}x`)).toEqual(Option.some("it failed"))
+  )
+  it("takes no longer for dots before its end", () =>
+    expect(errorSummary(`Error: ${".".repeat(65_536)}x`)).toEqual(Option.some(`${".".repeat(299)}…`)))
+  it("is cut when it is very long", () =>
+    expect(Option.map(errorSummary(`Error: ${"x".repeat(5000)}\n`), (_) => _.length)).toEqual(Option.some(300)))
 })
 
 describe("plainText", () => {
@@ -67,11 +182,31 @@ describe("plainText", () => {
 })
 
 describe("stopMessage", () => {
-  it.each([
-    { cause: "Cancelled", during: Option.none(), message: "The stage was cancelled; nothing was changed." },
-    { cause: "Evicted", during: Option.some({ name: "tofu plan", mutates: false, killed: true }), message: "The Pod had to leave its node during tofu plan; nothing was changed." },
-    { cause: "DeadlineExceeded", during: Option.some({ name: "tofu apply", mutates: true, killed: false }), message: "The stage ran longer than timeoutSeconds during tofu apply, which was interrupted; what it had made is in the state." },
-    { cause: "Cancelled", during: Option.some({ name: "tofu apply", mutates: true, killed: true }), message: "The stage was cancelled during tofu apply, which did not end in time and was killed. Look at the state before the next run." },
-    { cause: "OutOfMemory", during: Option.some({ name: "tofu plan", mutates: false, killed: false }), message: "The runner came to 80 % of its memory limit during tofu plan; nothing was changed. To go further, raise task.runner.resources.limits.memory." }
-  ] as const)("says $message", ({ cause, during, message }) => expect(stopMessage(cause, during)).toBe(message))
+  it.each(
+    [
+      { cause: "Cancelled", during: Option.none(), message: "The stage was cancelled; nothing was changed." },
+      {
+        cause: "Evicted",
+        during: Option.some({ name: "tofu plan", mutates: false, killed: true }),
+        message: "The Pod had to leave its node during tofu plan; nothing was changed."
+      },
+      {
+        cause: "DeadlineExceeded",
+        during: Option.some({ name: "tofu apply", mutates: true, killed: false }),
+        message: "The stage ran longer than timeoutSeconds during tofu apply, which was interrupted; what it had made is in the state."
+      },
+      {
+        cause: "Cancelled",
+        during: Option.some({ name: "tofu apply", mutates: true, killed: true }),
+        message:
+          "The stage was cancelled during tofu apply, which did not end in time and was killed. Look at the state before the next run."
+      },
+      {
+        cause: "OutOfMemory",
+        during: Option.some({ name: "tofu plan", mutates: false, killed: false }),
+        message:
+          "The runner came to 80 % of its memory limit during tofu plan; nothing was changed. To go further, raise task.runner.resources.limits.memory."
+      }
+    ] as const
+  )("says $message", ({ cause, during, message }) => expect(stopMessage(cause, during)).toBe(message))
 })

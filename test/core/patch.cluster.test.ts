@@ -1,10 +1,10 @@
 import { describe, expect, it } from "@effect/vitest"
 import { Effect, Schema } from "effect"
+import { install } from "../../src/core/manifest/install.ts"
 import { difference } from "../../src/core/patch.ts"
 import { isTree } from "../../src/schema/layers.ts"
+import { buildOf, type Built, meaningOf, unordered } from "../kustomize/build.ts"
 import { configOf } from "./configs.ts"
-import { install } from "../../src/core/manifest/install.ts"
-import { type Built, buildOf, meaningOf, unordered } from "../kustomize/build.ts"
 
 const few = <S extends Schema.Top>(schema: S) => Schema.Array(schema).check(Schema.isMaxLength(4))
 const maybe = Schema.optionalKey
@@ -64,12 +64,18 @@ const valid = (data: unknown, field = ""): unknown => {
     const elements = data.map((_) => valid(_) as Readonly<Record<string, unknown>>)
     return key === undefined ? elements : elements.filter((element, index) => elements.findIndex((_) => key(_) === key(element)) === index)
   }
-  return typeof data === "object" && data !== null ? Object.fromEntries(Object.entries(data).map(([name, value]) => [name, valid(value, name)])) : data
+  return typeof data === "object" && data !== null
+    ? Object.fromEntries(Object.entries(data).map(([name, value]) => [name, valid(value, name)]))
+    : data
 }
 
 /** What is there stays, unless it changes, and new elements come before and behind it. */
 const among = (before: unknown, after: unknown, field = ""): unknown => {
-  if (Array.isArray(before) && Array.isArray(after)) return keys[field] === undefined ? after : [...after.slice(0, 1), ...before, ...after.slice(1)]
+  if (Array.isArray(before) && Array.isArray(after)) {
+    return keys[field] === undefined
+      ? after
+      : [...after.slice(0, 1), ...before, ...after.slice(1)]
+  }
   if (!isTree(before) || !isTree(after)) return after
   return Object.fromEntries(Object.entries(after).map(([name, value]) => [name, among(before[name], value, name)]))
 }
@@ -87,15 +93,22 @@ const anchor: Built = { apiVersion: "v1", kind: "Namespace", metadata: { name: "
 const patched = async (from: ReadonlyArray<Built>, to: ReadonlyArray<Built>) => {
   const { added, patches } = difference(from, to)
   const files = { "from.yaml": [...from, anchor], ...(added.length > 0 && { "added.yaml": added }) }
-  const built = await buildOf(() => ({ resources: Object.keys(files), patches: patches.map((patch) => ({ patch: JSON.stringify(patch) })) }), files)
+  const built = await buildOf(
+    () => ({ resources: Object.keys(files), patches: patches.map((patch) => ({ patch: JSON.stringify(patch) })) }),
+    files
+  )
   return meaningOf(built.filter(({ kind }) => kind !== "Namespace"), unordered)
 }
 
 describe("the difference between objects", () => {
-  const Pairs = Schema.Array(Schema.Struct({ before: maybe(Workload), after: maybe(Workload), among: Schema.Boolean })).check(Schema.isMaxLength(30))
+  const Pairs = Schema.Array(Schema.Struct({ before: maybe(Workload), after: maybe(Workload), among: Schema.Boolean })).check(
+    Schema.isMaxLength(30)
+  )
   const sides = (pairs: typeof Pairs.Type) => ({
     before: pairs.flatMap(({ before }, index) => before === undefined ? [] : [workload(`w${index}`, before)]),
-    after: pairs.flatMap(({ after, among: mixed, before }, index) => after === undefined ? [] : [workload(`w${index}`, mixed ? among(before, after) as typeof after : after)])
+    after: pairs.flatMap(({ after, among: mixed, before }, index) =>
+      after === undefined ? [] : [workload(`w${index}`, mixed ? among(before, after) as typeof after : after)]
+    )
   })
 
   it.effect.prop("applied by kustomize, makes one into the other", [Pairs], ([pairs]) =>
@@ -107,7 +120,15 @@ describe("the difference between objects", () => {
   it.each([
     { agent: { token: "t", url: "https://example.com", extraEnv: { PATH_OF_A: "$(POD_NAME)", B: 1 } } },
     { persistence: { enabled: true }, restrictMetadataService: true, serviceAccount: { create: false, name: "theirs" } },
-    { controller: { nodeSelector: { a: "b" }, tolerations: [{ operator: "Exists" }], securityContext: { runAsUser: 7 }, resources: { limits: null } }, global: { imagePullSecrets: [{ name: "p" }] } }
+    {
+      controller: {
+        nodeSelector: { a: "b" },
+        tolerations: [{ operator: "Exists" }],
+        securityContext: { runAsUser: 7 },
+        resources: { limits: null }
+      },
+      global: { imagePullSecrets: [{ name: "p" }] }
+    }
   ])("of installations gives the one from the other, there and back: %j", async (values) => {
     const objects = (given: object) => JSON.parse(JSON.stringify(install(configOf(given)))) as ReadonlyArray<Built>
     expect(await patched(objects({}), objects(values))).toEqual(meaningOf(objects(values), unordered))

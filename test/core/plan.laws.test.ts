@@ -53,13 +53,17 @@ describe("plan", () => {
     if (isOver(worldOf(seed).task.status.phase) && seed.follows === "no") expect(requeueAfterMillis).toEqual(Option.none())
   })
 
-  it.prop("deletes no Job before the claim, nor ends the launch or counts one more, but upon what the API server itself has", [Seed], ([seed]) => {
-    const { job, task: { status } } = worldOf({ ...seed, cancel: false, deleted: false, refusal: "none" })
-    if (isOver(status.phase) || status.claim !== undefined || job._tag === "None" || seed.job === "foreign") return
-    const { actions, live, status: next } = decide({ ...seed, cancel: false, deleted: false, refusal: "none" })
-    const isCounted = status.job?.uid !== undefined && next.launches !== status.launches
-    if (actions.some(Action.$is("DeleteJob")) || isOver(next.phase) || isCounted) expect(live).toBe(true)
-  })
+  it.prop(
+    "deletes no Job before the claim, nor ends the launch or counts one more, but upon what the API server itself has",
+    [Seed],
+    ([seed]) => {
+      const { job, task: { status } } = worldOf({ ...seed, cancel: false, deleted: false, refusal: "none" })
+      if (isOver(status.phase) || status.claim !== undefined || job._tag === "None" || seed.job === "foreign") return
+      const { actions, live, status: next } = decide({ ...seed, cancel: false, deleted: false, refusal: "none" })
+      const isCounted = status.job?.uid !== undefined && next.launches !== status.launches
+      if (actions.some(Action.$is("DeleteJob")) || isOver(next.phase) || isCounted) expect(live).toBe(true)
+    }
+  )
 
   it.prop("never makes a Job while one is there, while it waits, or past the limit of launches", [Seed], ([seed]) => {
     if (!starts(seed)) return
@@ -71,11 +75,36 @@ describe("plan", () => {
   })
 
   it.prop("starts what may start, and nothing that one thing alone keeps from it", [Seed], ([seed]) => {
-    const ready: Seed = { ...seed, dotted: false, life: "new", launches: 0, deleted: false, cancel: false, job: "none", hadJob: false, pod: "none", turn: "admitted", holder: "free", refusal: "none", source: "none" }
+    const ready: Seed = {
+      ...seed,
+      dotted: false,
+      life: "new",
+      launches: 0,
+      deleted: false,
+      cancel: false,
+      job: "none",
+      hadJob: false,
+      pod: "none",
+      turn: "admitted",
+      holder: "free",
+      refusal: "none",
+      source: "none"
+    }
     expect(starts(ready)).toBe(true)
     const obstacles: ReadonlyArray<Partial<Seed>> = [
-      { cancel: true }, { deleted: true }, { turn: "busy" }, { turn: "limit" }, { stage: "apply", holder: "taken" }, { job: "active" }, { job: "foreign" },
-      { hadJob: true, maxLaunches: 1 }, { refusal: "Denied" }, { refusal: "QuotaExceeded" }, { life: "claimed" }, { life: "failed" }, { life: "starting", launches: 3, maxLaunches: 3 }
+      { cancel: true },
+      { deleted: true },
+      { turn: "busy" },
+      { turn: "limit" },
+      { stage: "apply", holder: "taken" },
+      { job: "active" },
+      { job: "foreign" },
+      { hadJob: true, maxLaunches: 1 },
+      { refusal: "Denied" },
+      { refusal: "QuotaExceeded" },
+      { life: "claimed" },
+      { life: "failed" },
+      { life: "starting", launches: 3, maxLaunches: 3 }
     ]
     expect(obstacles.filter((obstacle) => starts({ ...ready, ...obstacle }))).toEqual([])
   })
@@ -113,21 +142,31 @@ describe("plan", () => {
     if (status.claim !== undefined || isOver(status.phase)) expect(decide(seed).status.source).toEqual(status.source)
   })
 
-  it.prop("makes another task only when nothing of the newest attempt is alive: a plan for another artifact or in the place of one that was lost, or the apply of that very plan", [Seed], ([seed]) => {
-    const made = decide(seed).actions.filter(Action.$is("CreateTask"))
-    expect(made.length).toBeLessThanOrEqual(1)
-    for (const { spec } of made) {
-      const { source: seen, task: { spec: { source }, status } } = worldOf(seed)
-      expect(isOver(status.phase)).toBe(true)
-      const lost = seed.latest === "lost" || (seed.latest === "none" && seed.life === "lost")
-      const hasNew = seen._tag === "Ready" && seen.artifact.sha256 !== status.source?.sha256
-      if (spec.stage !== "plan" || !lost) expect({ source: seen._tag, hasNew }).toEqual({ source: "Ready", hasNew: spec.stage === "plan" })
-      expect(seed).toMatchObject({ cancel: false, deleted: false })
-      expect([seed.latest, seed.latest === "none" ? "none" : seed.latestApply]).not.toContain("alive")
-      if (spec.stage === "plan") expect(spec.source.fluxSource).toEqual({ kind: source.fluxSource?.kind, name: source.fluxSource?.name })
-      else expect({ follows: seed.follows, source: spec.source, options: spec.options }).toEqual({ follows: "planAndApply", source: { savedPlan: { claimName: "plans", sha256: "a".repeat(64) } }, options: undefined })
+  it.prop(
+    "makes another task only when nothing of the newest attempt is alive: a plan for another artifact or in the place of one that was lost, or the apply of that very plan",
+    [Seed],
+    ([seed]) => {
+      const made = decide(seed).actions.filter(Action.$is("CreateTask"))
+      expect(made.length).toBeLessThanOrEqual(1)
+      for (const { spec } of made) {
+        const { source: seen, task: { spec: { source }, status } } = worldOf(seed)
+        expect(isOver(status.phase)).toBe(true)
+        const lost = seed.latest === "lost" || (seed.latest === "none" && seed.life === "lost")
+        const hasNew = seen._tag === "Ready" && seen.artifact.sha256 !== status.source?.sha256
+        if (spec.stage !== "plan" || !lost) {
+          expect({ source: seen._tag, hasNew }).toEqual({ source: "Ready", hasNew: spec.stage === "plan" })
+        }
+        expect(seed).toMatchObject({ cancel: false, deleted: false })
+        expect([seed.latest, seed.latest === "none" ? "none" : seed.latestApply]).not.toContain("alive")
+        if (spec.stage === "plan") expect(spec.source.fluxSource).toEqual({ kind: source.fluxSource?.kind, name: source.fluxSource?.name })
+        else {expect({ follows: seed.follows, source: spec.source, options: spec.options }).toEqual({
+            follows: "planAndApply",
+            source: { savedPlan: { claimName: "plans", sha256: "a".repeat(64) } },
+            options: undefined
+          })}
+      }
     }
-  })
+  )
 
   it.prop("explains every wait: who is queued has a reason, a position and a sentence", [Seed], ([seed]) => {
     const { message, phase, queue, reason } = decide(seed).status

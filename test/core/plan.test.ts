@@ -17,114 +17,773 @@ interface Case {
 
 const cases: ReadonlyArray<Case> = [
   { given: "a new plan whose turn it is", seed: {}, situation: "its turn", actions: ["CreateJob"] },
-  { given: "a queued plan whose turn has come", seed: { life: "queued" }, situation: "its turn", actions: ["CreateJob"], phase: "Starting", reason: "JobCreated" },
-  { given: "a new apply in a free workspace", seed: { stage: "apply" }, situation: "its turn, and the workspace is free", actions: ["TakeWorkspace", "CreateJob"] },
+  {
+    given: "a queued plan whose turn has come",
+    seed: { life: "queued" },
+    situation: "its turn",
+    actions: ["CreateJob"],
+    phase: "Starting",
+    reason: "JobCreated"
+  },
+  {
+    given: "a new apply in a free workspace",
+    seed: { stage: "apply" },
+    situation: "its turn, and the workspace is free",
+    actions: ["TakeWorkspace", "CreateJob"]
+  },
   { given: "an apply that holds its workspace", seed: { stage: "apply", holder: "mine" }, situation: "its turn", actions: ["CreateJob"] },
-  { given: "an apply whose workspace another holds", seed: { stage: "apply", holder: "taken" }, situation: "another task holds the workspace", actions: [], phase: "Queued", reason: "WorkspaceBusy" },
-  { given: "a task behind another of its workspace", seed: { turn: "busy" }, situation: "not its turn", actions: [], phase: "Queued", reason: "WorkspaceBusy" },
-  { given: "a task over the limit, from a pool", seed: { turn: "limit", pool: true }, situation: "not its turn", actions: ["ReportWait"], phase: "Queued", reason: "ConcurrencyLimit" },
-  { given: "a task of a drained cluster, from a pool", seed: { turn: "drained", pool: true }, situation: "not its turn", actions: ["ReportWait"], phase: "Queued", reason: "Draining" },
-  { given: "a task whose isolation is not proven", seed: { turn: "unproven" }, situation: "not its turn", actions: [], phase: "Queued", reason: "IsolationUnproven" },
-  { given: "a task that was evicted before the claim from a drained cluster", seed: { turn: "drained", life: "evicted", launches: 1 }, situation: "not its turn", actions: [], phase: "Starting", reason: "Draining" },
-  { given: "a task whose turn came before its source was asked", seed: { source: "unasked" }, situation: "its source was not asked yet", actions: [] },
-  { given: "a source that is not ready", seed: { source: "notReady" }, situation: "its source has nothing to run", actions: [], phase: "Queued", reason: "SourceNotReady" },
-  { given: "a source with another artifact", seed: { source: "new" }, situation: "its source has another artifact than it knows", actions: [], phase: "Pending", reason: "Accepted" },
-  { given: "a source that is ready after all, whose turn is not known", seed: { life: "queued", source: "known", waitsForSource: true }, situation: "its source has another artifact than it knows", actions: [], phase: "Queued", reason: "Accepted" },
-  { given: "another artifact for a task that has been launched with the one it knows", seed: { life: "evicted", launches: 1, source: "new" }, situation: "its turn", actions: ["CreateJob"], phase: "Starting", reason: "JobCreated" },
-  { given: "a task whose name has a dot", seed: { dotted: true }, situation: "its Job's name is to be written down", actions: [], phase: "Pending", reason: "Accepted" },
-  { given: "a task whose name has a dot, once that is written down", seed: { dotted: true, life: "starting" }, situation: "its last Job vanished before the claim", actions: ["Emit"], phase: "Failed" },
+  {
+    given: "an apply whose workspace another holds",
+    seed: { stage: "apply", holder: "taken" },
+    situation: "another task holds the workspace",
+    actions: [],
+    phase: "Queued",
+    reason: "WorkspaceBusy"
+  },
+  {
+    given: "a task behind another of its workspace",
+    seed: { turn: "busy" },
+    situation: "not its turn",
+    actions: [],
+    phase: "Queued",
+    reason: "WorkspaceBusy"
+  },
+  {
+    given: "a task over the limit, from a pool",
+    seed: { turn: "limit", pool: true },
+    situation: "not its turn",
+    actions: ["ReportWait"],
+    phase: "Queued",
+    reason: "ConcurrencyLimit"
+  },
+  {
+    given: "a task of a drained cluster, from a pool",
+    seed: { turn: "drained", pool: true },
+    situation: "not its turn",
+    actions: ["ReportWait"],
+    phase: "Queued",
+    reason: "Draining"
+  },
+  {
+    given: "a task whose isolation is not proven",
+    seed: { turn: "unproven" },
+    situation: "not its turn",
+    actions: [],
+    phase: "Queued",
+    reason: "IsolationUnproven"
+  },
+  {
+    given: "a task that was evicted before the claim from a drained cluster",
+    seed: { turn: "drained", life: "evicted", launches: 1 },
+    situation: "not its turn",
+    actions: [],
+    phase: "Starting",
+    reason: "Draining"
+  },
+  {
+    given: "a task whose turn came before its source was asked",
+    seed: { source: "unasked" },
+    situation: "its source was not asked yet",
+    actions: []
+  },
+  {
+    given: "a source that is not ready",
+    seed: { source: "notReady" },
+    situation: "its source has nothing to run",
+    actions: [],
+    phase: "Queued",
+    reason: "SourceNotReady"
+  },
+  {
+    given: "a source with another artifact",
+    seed: { source: "new" },
+    situation: "its source has another artifact than it knows",
+    actions: [],
+    phase: "Pending",
+    reason: "Accepted"
+  },
+  {
+    given: "a source that is ready after all, whose turn is not known",
+    seed: { life: "queued", source: "known", waitsForSource: true },
+    situation: "its source has another artifact than it knows",
+    actions: [],
+    phase: "Queued",
+    reason: "Accepted"
+  },
+  {
+    given: "another artifact for a task that has been launched with the one it knows",
+    seed: { life: "evicted", launches: 1, source: "new" },
+    situation: "its turn",
+    actions: ["CreateJob"],
+    phase: "Starting",
+    reason: "JobCreated"
+  },
+  {
+    given: "a task whose name has a dot",
+    seed: { dotted: true },
+    situation: "its Job's name is to be written down",
+    actions: [],
+    phase: "Pending",
+    reason: "Accepted"
+  },
+  {
+    given: "a task whose name has a dot, once that is written down",
+    seed: { dotted: true, life: "starting" },
+    situation: "its last Job vanished before the claim",
+    actions: ["Emit"],
+    phase: "Failed"
+  },
   { given: "a source whose artifact is written down", seed: { source: "known" }, situation: "its turn", actions: ["CreateJob"] },
-  { given: "the same artifact under another URL, since Flux deletes the old one", seed: { source: "moved" }, situation: "its source has another artifact than it knows", actions: [], phase: "Pending", reason: "Accepted" },
-  { given: "the same artifact under another URL, after its end", seed: { life: "succeeded", source: "moved", follows: "plan" }, situation: "over, and it follows its source", actions: [], phase: "Succeeded" },
-  { given: "a task that follows its source, with a new artifact", seed: { life: "succeeded", source: "new", follows: "plan" }, situation: "over, and its source has a new artifact", actions: ["CreateTask"], phase: "Succeeded" },
-  { given: "a new artifact while the newest attempt is alive", seed: { life: "succeeded", source: "new", follows: "plan", latest: "alive" }, situation: "over, and it follows its source", actions: [], phase: "Succeeded" },
-  { given: "a new artifact after the newest attempt was deleted", seed: { life: "failed", source: "new", follows: "plan", latest: "gone" }, situation: "over, and its source has a new artifact", actions: ["CreateTask"], phase: "Failed" },
-  { given: "the same artifact after the newest attempt was deleted", seed: { life: "failed", source: "known", follows: "plan", latest: "gone" }, situation: "over, and it follows its source", actions: [], phase: "Failed" },
-  { given: "a plan that was lost, at an artifact that is still the newest", seed: { life: "lost", source: "known", follows: "planAndApply" }, situation: "over, and its newest plan was disrupted", actions: ["CreateTask"], phase: "Failed" },
-  { given: "a newer attempt that was lost", seed: { life: "succeeded", source: "known", follows: "plan", latest: "lost" }, situation: "over, and its newest plan was disrupted", actions: ["CreateTask"], phase: "Succeeded" },
-  { given: "a lost plan of a task that follows nothing", seed: { life: "lost", source: "known" }, situation: "over", actions: [], phase: "Failed" },
-  { given: "a plan with changes that is to be applied", seed: { life: "succeeded", source: "known", follows: "planAndApply" }, situation: "over, and its newest plan is to be applied", actions: ["CreateTask"], phase: "Succeeded" },
-  { given: "a plan of the newest attempt that is to be applied", seed: { life: "failed", source: "known", follows: "planAndApply", latest: "over" }, situation: "over, and its newest plan is to be applied", actions: ["CreateTask"], phase: "Failed" },
-  { given: "a plan that is old already", seed: { life: "succeeded", source: "new", follows: "planAndApply" }, situation: "over, and its source has a new artifact", actions: ["CreateTask"], phase: "Succeeded" },
-  { given: "a plan that was applied", seed: { life: "succeeded", source: "known", follows: "planAndApply", latest: "over", latestApply: "over" }, situation: "over, and it follows its source", actions: [], phase: "Succeeded" },
-  { given: "a new artifact while the last apply is alive", seed: { life: "succeeded", source: "new", follows: "planAndApply", latest: "over", latestApply: "alive" }, situation: "over, and it follows its source", actions: [], phase: "Succeeded" },
-  { given: "a stranger's task under the next attempt's name", seed: { life: "succeeded", source: "new", follows: "plan", refusal: "NameTaken" }, situation: "over, and its next attempt was refused", actions: ["Emit"], phase: "Succeeded" },
-  { given: "a new artifact for a task that was cancelled after its end", seed: { life: "succeeded", source: "new", follows: "plan", cancel: true }, situation: "over", actions: [], phase: "Succeeded" },
-  { given: "a new artifact for a task that does not follow its source", seed: { life: "succeeded", source: "new" }, situation: "over", actions: [], phase: "Succeeded" },
-  { given: "a Job that a quota refused", seed: { refusal: "QuotaExceeded" }, situation: "the API server refused its Job for now", actions: [], phase: "Queued", reason: "QuotaExceeded" },
-  { given: "a Job that policy refused for good", seed: { refusal: "Denied" }, situation: "the API server refused its Job for good", actions: ["Emit"], phase: "Failed", reason: "Denied" },
-  { given: "a stranger's Job under its name", seed: { job: "foreign" }, situation: "a stranger's Job has its name", actions: ["Emit"], phase: "Failed", reason: "NameTaken" },
-  { given: "a Job that was just made", seed: { life: "starting", job: "active" }, situation: "its Job is there", actions: [], phase: "Starting", reason: "JobCreated" },
+  {
+    given: "the same artifact under another URL, since Flux deletes the old one",
+    seed: { source: "moved" },
+    situation: "its source has another artifact than it knows",
+    actions: [],
+    phase: "Pending",
+    reason: "Accepted"
+  },
+  {
+    given: "the same artifact under another URL, after its end",
+    seed: { life: "succeeded", source: "moved", follows: "plan" },
+    situation: "over, and it follows its source",
+    actions: [],
+    phase: "Succeeded"
+  },
+  {
+    given: "a task that follows its source, with a new artifact",
+    seed: { life: "succeeded", source: "new", follows: "plan" },
+    situation: "over, and its source has a new artifact",
+    actions: ["CreateTask"],
+    phase: "Succeeded"
+  },
+  {
+    given: "a new artifact while the newest attempt is alive",
+    seed: { life: "succeeded", source: "new", follows: "plan", latest: "alive" },
+    situation: "over, and it follows its source",
+    actions: [],
+    phase: "Succeeded"
+  },
+  {
+    given: "a new artifact after the newest attempt was deleted",
+    seed: { life: "failed", source: "new", follows: "plan", latest: "gone" },
+    situation: "over, and its source has a new artifact",
+    actions: ["CreateTask"],
+    phase: "Failed"
+  },
+  {
+    given: "the same artifact after the newest attempt was deleted",
+    seed: { life: "failed", source: "known", follows: "plan", latest: "gone" },
+    situation: "over, and it follows its source",
+    actions: [],
+    phase: "Failed"
+  },
+  {
+    given: "a plan that was lost, at an artifact that is still the newest",
+    seed: { life: "lost", source: "known", follows: "planAndApply" },
+    situation: "over, and its newest plan was disrupted",
+    actions: ["CreateTask"],
+    phase: "Failed"
+  },
+  {
+    given: "a newer attempt that was lost",
+    seed: { life: "succeeded", source: "known", follows: "plan", latest: "lost" },
+    situation: "over, and its newest plan was disrupted",
+    actions: ["CreateTask"],
+    phase: "Succeeded"
+  },
+  {
+    given: "a lost plan of a task that follows nothing",
+    seed: { life: "lost", source: "known" },
+    situation: "over",
+    actions: [],
+    phase: "Failed"
+  },
+  {
+    given: "a plan with changes that is to be applied",
+    seed: { life: "succeeded", source: "known", follows: "planAndApply" },
+    situation: "over, and its newest plan is to be applied",
+    actions: ["CreateTask"],
+    phase: "Succeeded"
+  },
+  {
+    given: "a plan of the newest attempt that is to be applied",
+    seed: { life: "failed", source: "known", follows: "planAndApply", latest: "over" },
+    situation: "over, and its newest plan is to be applied",
+    actions: ["CreateTask"],
+    phase: "Failed"
+  },
+  {
+    given: "a plan that is old already",
+    seed: { life: "succeeded", source: "new", follows: "planAndApply" },
+    situation: "over, and its source has a new artifact",
+    actions: ["CreateTask"],
+    phase: "Succeeded"
+  },
+  {
+    given: "a plan that was applied",
+    seed: { life: "succeeded", source: "known", follows: "planAndApply", latest: "over", latestApply: "over" },
+    situation: "over, and it follows its source",
+    actions: [],
+    phase: "Succeeded"
+  },
+  {
+    given: "a new artifact while the last apply is alive",
+    seed: { life: "succeeded", source: "new", follows: "planAndApply", latest: "over", latestApply: "alive" },
+    situation: "over, and it follows its source",
+    actions: [],
+    phase: "Succeeded"
+  },
+  {
+    given: "a stranger's task under the next attempt's name",
+    seed: { life: "succeeded", source: "new", follows: "plan", refusal: "NameTaken" },
+    situation: "over, and its next attempt was refused",
+    actions: ["Emit"],
+    phase: "Succeeded"
+  },
+  {
+    given: "a new artifact for a task that was cancelled after its end",
+    seed: { life: "succeeded", source: "new", follows: "plan", cancel: true },
+    situation: "over",
+    actions: [],
+    phase: "Succeeded"
+  },
+  {
+    given: "a new artifact for a task that does not follow its source",
+    seed: { life: "succeeded", source: "new" },
+    situation: "over",
+    actions: [],
+    phase: "Succeeded"
+  },
+  {
+    given: "a Job that a quota refused",
+    seed: { refusal: "QuotaExceeded" },
+    situation: "the API server refused its Job for now",
+    actions: [],
+    phase: "Queued",
+    reason: "QuotaExceeded"
+  },
+  {
+    given: "a Job that policy refused for good",
+    seed: { refusal: "Denied" },
+    situation: "the API server refused its Job for good",
+    actions: ["Emit"],
+    phase: "Failed",
+    reason: "Denied"
+  },
+  {
+    given: "a stranger's Job under its name",
+    seed: { job: "foreign" },
+    situation: "a stranger's Job has its name",
+    actions: ["Emit"],
+    phase: "Failed",
+    reason: "NameTaken"
+  },
+  {
+    given: "a Job that was just made",
+    seed: { life: "starting", job: "active" },
+    situation: "its Job is there",
+    actions: [],
+    phase: "Starting",
+    reason: "JobCreated"
+  },
   { given: "a start that was told by nobody yet", seed: { job: "active" }, situation: "its Job is there", actions: [] },
-  { given: "a start that takes longer than most", seed: { job: "active", jobAgeSeconds: 10 }, situation: "its Job is there", actions: [], phase: "Starting", reason: "JobCreated" },
-  { given: "a fresh start in trouble", seed: { job: "active", pod: "Pending", worker: "ImagePullBackOff" }, situation: "its Job is there", actions: [], phase: "Starting", reason: "ImagePull" },
-  { given: "an image that does not come", seed: { life: "starting", job: "active", pod: "Pending", worker: "ImagePullBackOff" }, situation: "its Job is there", actions: [], phase: "Starting", reason: "ImagePull" },
-  { given: "an image that did not come in time", seed: { life: "starting", job: "active", jobAgeSeconds: 180, pod: "Pending", worker: "ImagePullBackOff" }, situation: "its Pod did not start in time", actions: ["Emit"], phase: "Failed", reason: "ImagePull" },
-  { given: "an image whose name is none", seed: { life: "starting", job: "active", pod: "Pending", worker: "InvalidImageName" }, situation: "its Pod cannot start, ever", actions: ["Emit"], phase: "Failed", reason: "ImagePull" },
-  { given: "a Secret that is missing, too long", seed: { life: "starting", job: "active", jobAgeSeconds: 180, pod: "Pending", worker: "CreateContainerConfigError" }, situation: "its Pod did not start in time", actions: ["Emit"], phase: "Failed", reason: "InvalidConfiguration" },
-  { given: "a Pod that no node can take, too long", seed: { life: "starting", job: "active", jobAgeSeconds: 180, pod: "unschedulable" }, situation: "its Pod did not start in time", actions: ["Emit"], phase: "Failed", reason: "StartupTimeout" },
-  { given: "a Pod that a quota refuses", seed: { life: "starting", job: "active", jobAgeSeconds: 10, warning: "quota" }, situation: "its Job is there", actions: [], phase: "Starting", reason: "QuotaExceeded" },
-  { given: "a Pod that a quota refuses for long", seed: { life: "starting", job: "active", jobAgeSeconds: 4000, warning: "quota" }, situation: "its Job has waited for a quota for a minute", actions: [], phase: "Starting", reason: "QuotaExceeded" },
-  { given: "a Job whose Pod is gone, and a quota refuses another", seed: { life: "starting", job: "active", jobAgeSeconds: 180, hadPod: true, warning: "quota" }, situation: "its Job ended before the claim", actions: [], phase: "Starting", reason: "Evicted" },
-  { given: "such a Job, with no more launches to go", seed: { life: "starting", launches: 4, job: "active", hadPod: true, warning: "quota" }, situation: "its Job ended before the claim", actions: ["Emit"], phase: "Failed", reason: "Evicted" },
-  { given: "a Job that was made anew while a quota refuses its Pod", seed: { life: "quota", job: "active" }, situation: "its Job is there", actions: [], phase: "Starting", reason: "QuotaExceeded" },
-  { given: "a Job that was given up for a quota, and has its Pod after all", seed: { life: "outlasted", job: "active", jobAgeSeconds: 10, pod: "Pending" }, situation: "its Job is not as it was told of last", actions: [], phase: "Starting", reason: "JobCreated" },
-  { given: "a Pod that policy refuses", seed: { life: "starting", job: "active", warning: "FailedCreate" }, situation: "its Job is there", actions: [], phase: "Starting", reason: "Refused" },
-  { given: "a Pod that policy refuses, too long", seed: { life: "starting", job: "active", jobAgeSeconds: 180, warning: "FailedCreate" }, situation: "its Pod did not start in time", actions: ["Emit"], phase: "Failed", reason: "Denied" },
-  { given: "a volume that is missing, too long", seed: { life: "starting", job: "active", jobAgeSeconds: 180, pod: "Pending", warning: "FailedMount" }, situation: "its Pod did not start in time", actions: ["Emit"], phase: "Failed", reason: "InvalidConfiguration" },
-  { given: "a worker out of memory before the claim", seed: { life: "starting", job: "failed", pod: "Failed", worker: "OOMKilled" }, situation: "its Job ended before the claim", actions: ["Emit"], phase: "Failed", reason: "OutOfMemory" },
-  { given: "a failed launch with one more to go", seed: { life: "starting", launches: 1, maxLaunches: 2, job: "failed", pod: "Evicted" }, situation: "its Job ended before the claim", actions: [], phase: "Starting", reason: "Evicted" },
-  { given: "a Pod that was evicted before the claim, with no more launches to go", seed: { life: "starting", launches: 1, job: "failed", pod: "Evicted" }, situation: "its Job ended before the claim", actions: [], phase: "Starting", reason: "Evicted" },
-  { given: "a Pod that was evicted while it waited for its image, before its Job noticed", seed: { life: "starting", launches: 1, job: "active", pod: "Evicted", worker: "ImagePullBackOff" }, situation: "its Job ended before the claim", actions: [], phase: "Starting", reason: "Evicted" },
-  { given: "a Pod that failed before the claim, before its Job noticed", seed: { life: "starting", launches: 1, job: "active", pod: "Failed", worker: "Error" }, situation: "its Job ended before the claim", actions: ["Emit"], phase: "Failed", reason: "Lost" },
-  { given: "a Pod that left before its claim, whose Job goes on", seed: { life: "starting", job: "active", pod: "Failed", worker: "ClaimLost" }, situation: "its Job is there", actions: [], phase: "Starting", reason: "JobCreated" },
-  { given: "a Pod that left before its claim, and its Job after it", seed: { life: "starting", job: "failed", pod: "Failed", worker: "ClaimLost" }, situation: "its Job ended before the claim", actions: ["Emit"], phase: "Failed", reason: "Lost" },
-  { given: "Pods that leave before their claim, for too long", seed: { life: "starting", job: "active", jobAgeSeconds: 180, pod: "Failed", worker: "ClaimLost" }, situation: "its Pod did not start in time", actions: ["Emit"], phase: "Failed", reason: "Lost" },
-  { given: "the Job of a Pod that was evicted before the claim, an apply as well", seed: { life: "evicted", stage: "apply", launches: 1, job: "failed", pod: "Evicted" }, situation: "its Job ended before the claim", actions: [], phase: "Starting", reason: "Evicted" },
-  { given: "a task whose Pod was evicted before the claim, and its Job cleared away", seed: { life: "evicted", stage: "apply", launches: 1, holder: "mine" }, situation: "its turn", actions: ["CreateJob"], phase: "Starting", reason: "JobCreated" },
-  { given: "a Pod that was evicted before the claim and is gone, before its Job is heard to be", seed: { life: "evicted", launches: 1, job: "active" }, situation: "its Job is to make way for another launch, and has no Pod any more", actions: [], phase: "Starting", reason: "Evicted" },
-  { given: "the Job of a Pod that was evicted and is gone, when the next launch is due", seed: { life: "evicted", launches: 1, job: "active", jobAgeSeconds: 10, warning: "quota" }, situation: "its Job is to make way for another launch, and has no Pod any more", actions: ["DeleteJob"], phase: "Starting", reason: "Evicted" },
-  { given: "a Pod that Kubernetes made of a Job which is said to go", seed: { life: "evicted", launches: 1, job: "active", jobAgeSeconds: 10, pod: "Pending" }, situation: "its Job is not as it was told of last", actions: [], phase: "Starting", reason: "JobCreated" },
-  { given: "a Job that is said to go, and cannot be deleted", seed: { life: "evicted", launches: 1, job: "active", jobAgeSeconds: 4000 }, situation: "its Pod did not start in time", actions: ["Emit"], phase: "Failed", reason: "StartupTimeout" },
-  { given: "such a Job that does not go in all the time a start may take", seed: { life: "evicted", launches: 1, job: "active", jobDeleting: true, jobAgeSeconds: 180 }, situation: "its Job is deleted, and does not go", actions: ["Emit"], phase: "Failed", reason: "StartupTimeout" },
-  { given: "a Pod that was evicted for the fourth time", seed: { life: "starting", launches: 4, job: "failed", pod: "Evicted" }, situation: "its Job ended before the claim", actions: ["Emit"], phase: "Failed", reason: "Evicted" },
-  { given: "a Job deleted before the claim, one more to go", seed: { life: "starting", launches: 1, maxLaunches: 2 }, situation: "its turn", actions: ["CreateJob"], phase: "Starting" },
-  { given: "a Job deleted before the claim, none to go", seed: { life: "starting", launches: 1 }, situation: "its last Job vanished before the claim", actions: ["Emit"], phase: "Failed", reason: "Lost" },
-  { given: "a Job that went before a word was said on it, one more to go", seed: { hadJob: true, maxLaunches: 2 }, situation: "its turn", actions: ["CreateJob"], phase: "Starting", reason: "JobCreated" },
-  { given: "a Job that went before a word was said on it, none to go", seed: { hadJob: true }, situation: "its last Job vanished before the claim", actions: ["Emit"], phase: "Failed", reason: "Lost" },
-  { given: "a cancel before the claim", seed: { life: "starting", job: "active", cancel: true }, situation: "cancelled or deleted before the claim", actions: ["Emit"], phase: "Cancelled", reason: "Cancelled" },
-  { given: "a deleted task that nobody has claimed, whatever keeps it", seed: { deleted: true }, situation: "cancelled or deleted before the claim", actions: ["Emit"], phase: "Cancelled", reason: "Cancelled" },
-  { given: "a deleted task whose Job starts", seed: { life: "starting", job: "active", deleted: true }, situation: "cancelled or deleted before the claim", actions: ["Emit"], phase: "Cancelled", reason: "Cancelled" },
-  { given: "a deleted task that was ended, whose Job still starts", seed: { life: "cancelled", job: "active", deleted: true }, situation: "over, but its Job goes on", actions: ["DeleteJob"], phase: "Cancelled" },
-  { given: "a cancelled task whose Job still starts", seed: { life: "cancelled", job: "active", cancel: true }, situation: "over, but its Job goes on", actions: ["DeleteJob"], phase: "Cancelled" },
-  { given: "a stranger's Job under the name of a task that is over", seed: { life: "failed", job: "foreign" }, situation: "over", actions: [], phase: "Failed" },
-  { given: "a result whose Job is about to end", seed: { life: "succeeded", job: "active" }, situation: "over", actions: [], phase: "Succeeded" },
-  { given: "a claimed task that runs", seed: { life: "claimed", job: "active", pod: "Running", worker: "running" }, situation: "claimed", actions: [], phase: "Running", reason: "Claimed" },
-  { given: "a deleted task without a pool that runs", seed: { life: "claimed", deleted: true, job: "active", pod: "Running", worker: "running" }, situation: "claimed", actions: [], phase: "Running", reason: "Claimed" },
-  { given: "a deleted task without a pool whose Pod is gone", seed: { life: "claimed", deleted: true }, situation: "claimed, and the worker is over without a result", actions: ["Emit"], phase: "Failed", reason: "NodeLost" },
-  { given: "a deleted task without a pool whose worker left a result in its termination message", seed: { life: "claimed", deleted: true, job: "complete", pod: "Succeeded", worker: "Completed", lastWords: true }, situation: "claimed, and the worker left its last words", actions: [], phase: "Succeeded", reason: "Completed" },
-  { given: "a cancel after the claim", seed: { life: "claimed", job: "active", pod: "Running", worker: "running", cancel: true }, situation: "claimed, and to be cancelled", actions: [], phase: "Running", reason: "Stopping" },
-  { given: "a claimed task whose newest state is not saved", seed: { life: "unsaved", job: "active", pod: "Running", worker: "running" }, situation: "claimed, and its newest state is not saved", actions: [], phase: "Running", reason: "StateUnsaved" },
-  { given: "a cancel while the newest state is not saved", seed: { life: "unsaved", job: "active", pod: "Running", worker: "running", cancel: true }, situation: "claimed, and its newest state is not saved", actions: [], phase: "Running", reason: "StateUnsaved" },
-  { given: "a claimed task on a silent node", seed: { life: "claimed", job: "active", pod: "silent", worker: "running" }, situation: "claimed, and its node does not answer", actions: [], phase: "Running", reason: "NodeUnreachable" },
-  { given: "a claimed task whose Pod is gone", seed: { life: "claimed" }, situation: "claimed, and the worker is over without a result", actions: ["Emit"], phase: "Failed", reason: "NodeLost" },
-  { given: "a claimed task whose Pod was evicted", seed: { life: "claimed", job: "failed", pod: "Evicted" }, situation: "claimed, and the worker is over without a result", actions: ["Emit"], phase: "Failed", reason: "Evicted" },
-  { given: "a worker that exits 0 without a result", seed: { life: "claimed", job: "complete", pod: "Succeeded", worker: "Completed" }, situation: "claimed, and the worker is over without a result", actions: ["Emit"], phase: "Failed", reason: "Lost" },
-  { given: "a worker that died while its runner still ends the engine", seed: { life: "claimed", stage: "apply", job: "active", pod: "Running", worker: "OOMKilled", runner: "running" }, situation: "claimed", actions: [], phase: "Running", reason: "Claimed" },
-  { given: "a worker that died, and its runner after it", seed: { life: "claimed", stage: "apply", job: "active", pod: "Running", worker: "OOMKilled", runner: "Completed" }, situation: "claimed, and the worker is over without a result", actions: ["Emit"], phase: "Failed", reason: "OutOfMemory" },
-  { given: "a result in the termination message only", seed: { life: "claimed", job: "complete", pod: "Succeeded", worker: "Completed", lastWords: true }, situation: "claimed, and the worker left its last words", actions: [], phase: "Succeeded", reason: "Completed" },
-  { given: "an end that the pool does not know", seed: { life: "failed", pool: true }, situation: "over, and the pool does not know", actions: ["ReportResult"], phase: "Failed" },
-  { given: "an end that the pool knows", seed: { life: "failed", pool: true, reported: true }, situation: "over", actions: [], phase: "Failed" },
-  { given: "a deleted task of a pool that runs", seed: { life: "claimed", pool: true, deleted: true, job: "active", pod: "Running", worker: "running" }, situation: "deleted, not cancelled yet", actions: ["Cancel"], phase: "Running" },
-  { given: "a deleted task of a pool that is over and told", seed: { life: "cancelled", pool: true, reported: true, deleted: true }, situation: "over, deleted and reported", actions: ["Release"], phase: "Cancelled" },
-  { given: "a finished task past the history limit", seed: { life: "succeeded", pool: true, reported: true, expired: true }, situation: "over, and past the history limit", actions: ["DeleteTask"], phase: "Succeeded" }
+  {
+    given: "a start that takes longer than most",
+    seed: { job: "active", jobAgeSeconds: 10 },
+    situation: "its Job is there",
+    actions: [],
+    phase: "Starting",
+    reason: "JobCreated"
+  },
+  {
+    given: "a fresh start in trouble",
+    seed: { job: "active", pod: "Pending", worker: "ImagePullBackOff" },
+    situation: "its Job is there",
+    actions: [],
+    phase: "Starting",
+    reason: "ImagePull"
+  },
+  {
+    given: "an image that does not come",
+    seed: { life: "starting", job: "active", pod: "Pending", worker: "ImagePullBackOff" },
+    situation: "its Job is there",
+    actions: [],
+    phase: "Starting",
+    reason: "ImagePull"
+  },
+  {
+    given: "an image that did not come in time",
+    seed: { life: "starting", job: "active", jobAgeSeconds: 180, pod: "Pending", worker: "ImagePullBackOff" },
+    situation: "its Pod did not start in time",
+    actions: ["Emit"],
+    phase: "Failed",
+    reason: "ImagePull"
+  },
+  {
+    given: "an image whose name is none",
+    seed: { life: "starting", job: "active", pod: "Pending", worker: "InvalidImageName" },
+    situation: "its Pod cannot start, ever",
+    actions: ["Emit"],
+    phase: "Failed",
+    reason: "ImagePull"
+  },
+  {
+    given: "a Secret that is missing, too long",
+    seed: { life: "starting", job: "active", jobAgeSeconds: 180, pod: "Pending", worker: "CreateContainerConfigError" },
+    situation: "its Pod did not start in time",
+    actions: ["Emit"],
+    phase: "Failed",
+    reason: "InvalidConfiguration"
+  },
+  {
+    given: "a Pod that no node can take, too long",
+    seed: { life: "starting", job: "active", jobAgeSeconds: 180, pod: "unschedulable" },
+    situation: "its Pod did not start in time",
+    actions: ["Emit"],
+    phase: "Failed",
+    reason: "StartupTimeout"
+  },
+  {
+    given: "a Pod that a quota refuses",
+    seed: { life: "starting", job: "active", jobAgeSeconds: 10, warning: "quota" },
+    situation: "its Job is there",
+    actions: [],
+    phase: "Starting",
+    reason: "QuotaExceeded"
+  },
+  {
+    given: "a Pod that a quota refuses for long",
+    seed: { life: "starting", job: "active", jobAgeSeconds: 4000, warning: "quota" },
+    situation: "its Job has waited for a quota for a minute",
+    actions: [],
+    phase: "Starting",
+    reason: "QuotaExceeded"
+  },
+  {
+    given: "a Job whose Pod is gone, and a quota refuses another",
+    seed: { life: "starting", job: "active", jobAgeSeconds: 180, hadPod: true, warning: "quota" },
+    situation: "its Job ended before the claim",
+    actions: [],
+    phase: "Starting",
+    reason: "Evicted"
+  },
+  {
+    given: "such a Job, with no more launches to go",
+    seed: { life: "starting", launches: 4, job: "active", hadPod: true, warning: "quota" },
+    situation: "its Job ended before the claim",
+    actions: ["Emit"],
+    phase: "Failed",
+    reason: "Evicted"
+  },
+  {
+    given: "a Job that was made anew while a quota refuses its Pod",
+    seed: { life: "quota", job: "active" },
+    situation: "its Job is there",
+    actions: [],
+    phase: "Starting",
+    reason: "QuotaExceeded"
+  },
+  {
+    given: "a Job that was given up for a quota, and has its Pod after all",
+    seed: { life: "outlasted", job: "active", jobAgeSeconds: 10, pod: "Pending" },
+    situation: "its Job is not as it was told of last",
+    actions: [],
+    phase: "Starting",
+    reason: "JobCreated"
+  },
+  {
+    given: "a Pod that policy refuses",
+    seed: { life: "starting", job: "active", warning: "FailedCreate" },
+    situation: "its Job is there",
+    actions: [],
+    phase: "Starting",
+    reason: "Refused"
+  },
+  {
+    given: "a Pod that policy refuses, too long",
+    seed: { life: "starting", job: "active", jobAgeSeconds: 180, warning: "FailedCreate" },
+    situation: "its Pod did not start in time",
+    actions: ["Emit"],
+    phase: "Failed",
+    reason: "Denied"
+  },
+  {
+    given: "a volume that is missing, too long",
+    seed: { life: "starting", job: "active", jobAgeSeconds: 180, pod: "Pending", warning: "FailedMount" },
+    situation: "its Pod did not start in time",
+    actions: ["Emit"],
+    phase: "Failed",
+    reason: "InvalidConfiguration"
+  },
+  {
+    given: "a worker out of memory before the claim",
+    seed: { life: "starting", job: "failed", pod: "Failed", worker: "OOMKilled" },
+    situation: "its Job ended before the claim",
+    actions: ["Emit"],
+    phase: "Failed",
+    reason: "OutOfMemory"
+  },
+  {
+    given: "a failed launch with one more to go",
+    seed: { life: "starting", launches: 1, maxLaunches: 2, job: "failed", pod: "Evicted" },
+    situation: "its Job ended before the claim",
+    actions: [],
+    phase: "Starting",
+    reason: "Evicted"
+  },
+  {
+    given: "a Pod that was evicted before the claim, with no more launches to go",
+    seed: { life: "starting", launches: 1, job: "failed", pod: "Evicted" },
+    situation: "its Job ended before the claim",
+    actions: [],
+    phase: "Starting",
+    reason: "Evicted"
+  },
+  {
+    given: "a Pod that was evicted while it waited for its image, before its Job noticed",
+    seed: { life: "starting", launches: 1, job: "active", pod: "Evicted", worker: "ImagePullBackOff" },
+    situation: "its Job ended before the claim",
+    actions: [],
+    phase: "Starting",
+    reason: "Evicted"
+  },
+  {
+    given: "a Pod that failed before the claim, before its Job noticed",
+    seed: { life: "starting", launches: 1, job: "active", pod: "Failed", worker: "Error" },
+    situation: "its Job ended before the claim",
+    actions: ["Emit"],
+    phase: "Failed",
+    reason: "Lost"
+  },
+  {
+    given: "a Pod that left before its claim, whose Job goes on",
+    seed: { life: "starting", job: "active", pod: "Failed", worker: "ClaimLost" },
+    situation: "its Job is there",
+    actions: [],
+    phase: "Starting",
+    reason: "JobCreated"
+  },
+  {
+    given: "a Pod that left before its claim, and its Job after it",
+    seed: { life: "starting", job: "failed", pod: "Failed", worker: "ClaimLost" },
+    situation: "its Job ended before the claim",
+    actions: ["Emit"],
+    phase: "Failed",
+    reason: "Lost"
+  },
+  {
+    given: "Pods that leave before their claim, for too long",
+    seed: { life: "starting", job: "active", jobAgeSeconds: 180, pod: "Failed", worker: "ClaimLost" },
+    situation: "its Pod did not start in time",
+    actions: ["Emit"],
+    phase: "Failed",
+    reason: "Lost"
+  },
+  {
+    given: "the Job of a Pod that was evicted before the claim, an apply as well",
+    seed: { life: "evicted", stage: "apply", launches: 1, job: "failed", pod: "Evicted" },
+    situation: "its Job ended before the claim",
+    actions: [],
+    phase: "Starting",
+    reason: "Evicted"
+  },
+  {
+    given: "a task whose Pod was evicted before the claim, and its Job cleared away",
+    seed: { life: "evicted", stage: "apply", launches: 1, holder: "mine" },
+    situation: "its turn",
+    actions: ["CreateJob"],
+    phase: "Starting",
+    reason: "JobCreated"
+  },
+  {
+    given: "a Pod that was evicted before the claim and is gone, before its Job is heard to be",
+    seed: { life: "evicted", launches: 1, job: "active" },
+    situation: "its Job is to make way for another launch, and has no Pod any more",
+    actions: [],
+    phase: "Starting",
+    reason: "Evicted"
+  },
+  {
+    given: "the Job of a Pod that was evicted and is gone, when the next launch is due",
+    seed: { life: "evicted", launches: 1, job: "active", jobAgeSeconds: 10, warning: "quota" },
+    situation: "its Job is to make way for another launch, and has no Pod any more",
+    actions: ["DeleteJob"],
+    phase: "Starting",
+    reason: "Evicted"
+  },
+  {
+    given: "a Pod that Kubernetes made of a Job which is said to go",
+    seed: { life: "evicted", launches: 1, job: "active", jobAgeSeconds: 10, pod: "Pending" },
+    situation: "its Job is not as it was told of last",
+    actions: [],
+    phase: "Starting",
+    reason: "JobCreated"
+  },
+  {
+    given: "a Job that is said to go, and cannot be deleted",
+    seed: { life: "evicted", launches: 1, job: "active", jobAgeSeconds: 4000 },
+    situation: "its Pod did not start in time",
+    actions: ["Emit"],
+    phase: "Failed",
+    reason: "StartupTimeout"
+  },
+  {
+    given: "such a Job that does not go in all the time a start may take",
+    seed: { life: "evicted", launches: 1, job: "active", jobDeleting: true, jobAgeSeconds: 180 },
+    situation: "its Job is deleted, and does not go",
+    actions: ["Emit"],
+    phase: "Failed",
+    reason: "StartupTimeout"
+  },
+  {
+    given: "a Pod that was evicted for the fourth time",
+    seed: { life: "starting", launches: 4, job: "failed", pod: "Evicted" },
+    situation: "its Job ended before the claim",
+    actions: ["Emit"],
+    phase: "Failed",
+    reason: "Evicted"
+  },
+  {
+    given: "a Job deleted before the claim, one more to go",
+    seed: { life: "starting", launches: 1, maxLaunches: 2 },
+    situation: "its turn",
+    actions: ["CreateJob"],
+    phase: "Starting"
+  },
+  {
+    given: "a Job deleted before the claim, none to go",
+    seed: { life: "starting", launches: 1 },
+    situation: "its last Job vanished before the claim",
+    actions: ["Emit"],
+    phase: "Failed",
+    reason: "Lost"
+  },
+  {
+    given: "a Job that went before a word was said on it, one more to go",
+    seed: { hadJob: true, maxLaunches: 2 },
+    situation: "its turn",
+    actions: ["CreateJob"],
+    phase: "Starting",
+    reason: "JobCreated"
+  },
+  {
+    given: "a Job that went before a word was said on it, none to go",
+    seed: { hadJob: true },
+    situation: "its last Job vanished before the claim",
+    actions: ["Emit"],
+    phase: "Failed",
+    reason: "Lost"
+  },
+  {
+    given: "a cancel before the claim",
+    seed: { life: "starting", job: "active", cancel: true },
+    situation: "cancelled or deleted before the claim",
+    actions: ["Emit"],
+    phase: "Cancelled",
+    reason: "Cancelled"
+  },
+  {
+    given: "a deleted task that nobody has claimed, whatever keeps it",
+    seed: { deleted: true },
+    situation: "cancelled or deleted before the claim",
+    actions: ["Emit"],
+    phase: "Cancelled",
+    reason: "Cancelled"
+  },
+  {
+    given: "a deleted task whose Job starts",
+    seed: { life: "starting", job: "active", deleted: true },
+    situation: "cancelled or deleted before the claim",
+    actions: ["Emit"],
+    phase: "Cancelled",
+    reason: "Cancelled"
+  },
+  {
+    given: "a deleted task that was ended, whose Job still starts",
+    seed: { life: "cancelled", job: "active", deleted: true },
+    situation: "over, but its Job goes on",
+    actions: ["DeleteJob"],
+    phase: "Cancelled"
+  },
+  {
+    given: "a cancelled task whose Job still starts",
+    seed: { life: "cancelled", job: "active", cancel: true },
+    situation: "over, but its Job goes on",
+    actions: ["DeleteJob"],
+    phase: "Cancelled"
+  },
+  {
+    given: "a stranger's Job under the name of a task that is over",
+    seed: { life: "failed", job: "foreign" },
+    situation: "over",
+    actions: [],
+    phase: "Failed"
+  },
+  {
+    given: "a result whose Job is about to end",
+    seed: { life: "succeeded", job: "active" },
+    situation: "over",
+    actions: [],
+    phase: "Succeeded"
+  },
+  {
+    given: "a claimed task that runs",
+    seed: { life: "claimed", job: "active", pod: "Running", worker: "running" },
+    situation: "claimed",
+    actions: [],
+    phase: "Running",
+    reason: "Claimed"
+  },
+  {
+    given: "a deleted task without a pool that runs",
+    seed: { life: "claimed", deleted: true, job: "active", pod: "Running", worker: "running" },
+    situation: "claimed",
+    actions: [],
+    phase: "Running",
+    reason: "Claimed"
+  },
+  {
+    given: "a deleted task without a pool whose Pod is gone",
+    seed: { life: "claimed", deleted: true },
+    situation: "claimed, and the worker is over without a result",
+    actions: ["Emit"],
+    phase: "Failed",
+    reason: "NodeLost"
+  },
+  {
+    given: "a deleted task without a pool whose worker left a result in its termination message",
+    seed: { life: "claimed", deleted: true, job: "complete", pod: "Succeeded", worker: "Completed", lastWords: true },
+    situation: "claimed, and the worker left its last words",
+    actions: [],
+    phase: "Succeeded",
+    reason: "Completed"
+  },
+  {
+    given: "a cancel after the claim",
+    seed: { life: "claimed", job: "active", pod: "Running", worker: "running", cancel: true },
+    situation: "claimed, and to be cancelled",
+    actions: [],
+    phase: "Running",
+    reason: "Stopping"
+  },
+  {
+    given: "a claimed task whose newest state is not saved",
+    seed: { life: "unsaved", job: "active", pod: "Running", worker: "running" },
+    situation: "claimed, and its newest state is not saved",
+    actions: [],
+    phase: "Running",
+    reason: "StateUnsaved"
+  },
+  {
+    given: "a cancel while the newest state is not saved",
+    seed: { life: "unsaved", job: "active", pod: "Running", worker: "running", cancel: true },
+    situation: "claimed, and its newest state is not saved",
+    actions: [],
+    phase: "Running",
+    reason: "StateUnsaved"
+  },
+  {
+    given: "a claimed task on a silent node",
+    seed: { life: "claimed", job: "active", pod: "silent", worker: "running" },
+    situation: "claimed, and its node does not answer",
+    actions: [],
+    phase: "Running",
+    reason: "NodeUnreachable"
+  },
+  {
+    given: "a claimed task whose Pod is gone",
+    seed: { life: "claimed" },
+    situation: "claimed, and the worker is over without a result",
+    actions: ["Emit"],
+    phase: "Failed",
+    reason: "NodeLost"
+  },
+  {
+    given: "a claimed task whose Pod was evicted",
+    seed: { life: "claimed", job: "failed", pod: "Evicted" },
+    situation: "claimed, and the worker is over without a result",
+    actions: ["Emit"],
+    phase: "Failed",
+    reason: "Evicted"
+  },
+  {
+    given: "a worker that exits 0 without a result",
+    seed: { life: "claimed", job: "complete", pod: "Succeeded", worker: "Completed" },
+    situation: "claimed, and the worker is over without a result",
+    actions: ["Emit"],
+    phase: "Failed",
+    reason: "Lost"
+  },
+  {
+    given: "a worker that died while its runner still ends the engine",
+    seed: { life: "claimed", stage: "apply", job: "active", pod: "Running", worker: "OOMKilled", runner: "running" },
+    situation: "claimed",
+    actions: [],
+    phase: "Running",
+    reason: "Claimed"
+  },
+  {
+    given: "a worker that died, and its runner after it",
+    seed: { life: "claimed", stage: "apply", job: "active", pod: "Running", worker: "OOMKilled", runner: "Completed" },
+    situation: "claimed, and the worker is over without a result",
+    actions: ["Emit"],
+    phase: "Failed",
+    reason: "OutOfMemory"
+  },
+  {
+    given: "a result in the termination message only",
+    seed: { life: "claimed", job: "complete", pod: "Succeeded", worker: "Completed", lastWords: true },
+    situation: "claimed, and the worker left its last words",
+    actions: [],
+    phase: "Succeeded",
+    reason: "Completed"
+  },
+  {
+    given: "an end that the pool does not know",
+    seed: { life: "failed", pool: true },
+    situation: "over, and the pool does not know",
+    actions: ["ReportResult"],
+    phase: "Failed"
+  },
+  {
+    given: "an end that the pool knows",
+    seed: { life: "failed", pool: true, reported: true },
+    situation: "over",
+    actions: [],
+    phase: "Failed"
+  },
+  {
+    given: "a deleted task of a pool that runs",
+    seed: { life: "claimed", pool: true, deleted: true, job: "active", pod: "Running", worker: "running" },
+    situation: "deleted, not cancelled yet",
+    actions: ["Cancel"],
+    phase: "Running"
+  },
+  {
+    given: "a deleted task of a pool that is over and told",
+    seed: { life: "cancelled", pool: true, reported: true, deleted: true },
+    situation: "over, deleted and reported",
+    actions: ["Release"],
+    phase: "Cancelled"
+  },
+  {
+    given: "a finished task past the history limit",
+    seed: { life: "succeeded", pool: true, reported: true, expired: true },
+    situation: "over, and past the history limit",
+    actions: ["DeleteTask"],
+    phase: "Succeeded"
+  }
 ]
 
 describe("plan", () => {
   it.each(cases)("answers $given", ({ actions, phase, reason, seed, situation }) => {
     const whole = { ...plainSeed, ...seed }
     const decision = plan(policyOf(whole), worldOf(whole), noon)
-    expect({ situation: decision.situation, actions: [...decision.actions, ...decision.words].map(({ _tag }) => _tag), phase: decision.status.phase }).toEqual({ situation, actions, phase })
+    expect({
+      situation: decision.situation,
+      actions: [...decision.actions, ...decision.words].map(({ _tag }) => _tag),
+      phase: decision.status.phase
+    }).toEqual({ situation, actions, phase })
     if (reason !== undefined) expect(decision.status.reason).toBe(reason)
   })
 
@@ -133,11 +792,13 @@ describe("plan", () => {
     expect(rows.map(({ situation }) => situation).filter((_) => !covered.has(_))).toEqual(["in a phase of a newer version"])
   })
 
-  it.each([
-    { jobAgeSeconds: 0, again: 5_000 },
-    { jobAgeSeconds: 10, again: 10_000 },
-    { jobAgeSeconds: 179, again: 1_000 } // when it is overdue
-  ] as const)("looks again at a start of $jobAgeSeconds s after $again ms", ({ again, jobAgeSeconds }) => {
+  it.each(
+    [
+      { jobAgeSeconds: 0, again: 5_000 },
+      { jobAgeSeconds: 10, again: 10_000 },
+      { jobAgeSeconds: 179, again: 1_000 } // when it is overdue
+    ] as const
+  )("looks again at a start of $jobAgeSeconds s after $again ms", ({ again, jobAgeSeconds }) => {
     const whole: Seed = { ...plainSeed, life: "starting", job: "active", jobAgeSeconds }
     expect(plan(policyOf(whole), worldOf(whole), noon).requeueAfterMillis).toEqual(Option.some(again))
   })
@@ -152,57 +813,122 @@ describe("plan", () => {
   it("tells of a start that takes longer than most, though its clock says that the Job is to be made in five minutes", () => {
     const whole: Seed = { ...plainSeed, job: "active" }
     const seen = { ...worldOf(whole), job: Option.map(worldOf(whole).job, (job) => ({ ...job, createdAt: before(-300) })) }
-    expect([0, 2_999, 3_000].map((jobKnownMillis) => plan(policyOf(whole), { ...seen, jobKnownMillis }, noon).status.phase)).toEqual([undefined, undefined, "Starting"])
+    expect([0, 2_999, 3_000].map((jobKnownMillis) => plan(policyOf(whole), { ...seen, jobKnownMillis }, noon).status.phase)).toEqual([
+      undefined,
+      undefined,
+      "Starting"
+    ])
   })
 
-  it.each([3600, -3600])("launches again when that is due by the time for which it has known the Job, by a clock that is %i s off", (off) => {
-    const whole: Seed = { ...plainSeed, life: "starting", launches: 2, maxLaunches: 3, job: "failed", pod: "Evicted" }
-    const failed = { ...worldOf(whole), job: Option.map(worldOf(whole).job, (job) => ({ ...job, createdAt: before(off) })) }
-    const told = perform(failed, plan(policyOf(whole), failed, noon))
-    expect(plan(policyOf(whole), { ...told, jobKnownMillis: 15_000 }, noon)).toMatchObject({ actions: [], requeueAfterMillis: Option.some(5_000) })
-    expect(plan(policyOf(whole), { ...told, jobKnownMillis: 20_000 }, noon)).toMatchObject({ actions: [{ _tag: "DeleteJob" }] })
-  })
+  it.each([3600, -3600])(
+    "launches again when that is due by the time for which it has known the Job, by a clock that is %i s off",
+    (off) => {
+      const whole: Seed = { ...plainSeed, life: "starting", launches: 2, maxLaunches: 3, job: "failed", pod: "Evicted" }
+      const failed = { ...worldOf(whole), job: Option.map(worldOf(whole).job, (job) => ({ ...job, createdAt: before(off) })) }
+      const told = perform(failed, plan(policyOf(whole), failed, noon))
+      expect(plan(policyOf(whole), { ...told, jobKnownMillis: 15_000 }, noon)).toMatchObject({
+        actions: [],
+        requeueAfterMillis: Option.some(5_000)
+      })
+      expect(plan(policyOf(whole), { ...told, jobKnownMillis: 20_000 }, noon)).toMatchObject({ actions: [{ _tag: "DeleteJob" }] })
+    }
+  )
 
-  it.each([
-    { given: "a cancel which came too late", seed: {}, situation: "over" },
-    { given: "a change that means nothing, while it follows its source", seed: { source: "known", follows: "plan" }, situation: "over, and it follows its source" }
-  ] as const)("says of a task that is over that it saw $given", ({ seed, situation }) => {
+  it.each(
+    [
+      { given: "a cancel which came too late", seed: {}, situation: "over" },
+      {
+        given: "a change that means nothing, while it follows its source",
+        seed: { source: "known", follows: "plan" },
+        situation: "over, and it follows its source"
+      }
+    ] as const
+  )("says of a task that is over that it saw $given", ({ seed, situation }) => {
     const whole: Seed = { ...plainSeed, life: "succeeded", ...seed }
     const world = worldOf(whole)
     const later = { ...world, task: { ...world.task, metadata: { ...world.task.metadata, generation: 7 } } }
-    expect(plan(policyOf(whole), later, noon)).toMatchObject({ situation, actions: [], status: { ...world.task.status, observedGeneration: 7 } })
+    expect(plan(policyOf(whole), later, noon)).toMatchObject({
+      situation,
+      actions: [],
+      status: { ...world.task.status, observedGeneration: 7 }
+    })
   })
 
   it.each([1, 4])("makes a Job anew that has waited for a quota for a minute, which is no further launch: of %i", (launches) => {
-    const whole: Seed = { ...plainSeed, life: "quota", stage: "apply", holder: "mine", job: "active", warning: "quota", jobAgeSeconds: 180, launches, maxLaunches: 1 }
+    const whole: Seed = {
+      ...plainSeed,
+      life: "quota",
+      stage: "apply",
+      holder: "mine",
+      job: "active",
+      warning: "quota",
+      jobAgeSeconds: 180,
+      launches,
+      maxLaunches: 1
+    }
     const waits = worldOf(whole)
     const givenUp = plan(policyOf(whole), waits, noon)
-    expect(givenUp).toMatchObject({ situation: "its Job has waited for a quota for a minute", actions: [], words: [], status: { reason: "QuotaExceeded", launches: launches - 1 } })
+    expect(givenUp).toMatchObject({
+      situation: "its Job has waited for a quota for a minute",
+      actions: [],
+      words: [],
+      status: { reason: "QuotaExceeded", launches: launches - 1 }
+    })
     const deleted = plan(policyOf(whole), { ...perform(waits, givenUp), jobKnownMillis: 0 }, noon)
     expect([deleted.actions.map(({ _tag }) => _tag), deleted.status]).toEqual([["DeleteJob"], givenUp.status])
     const made = plan(policyOf(whole), perform(perform(waits, givenUp), deleted), noon)
-    expect([made.actions.map(({ _tag }) => _tag), made.status.message, made.status.launches]).toEqual([["CreateJob"], waits.task.status.message, launches])
+    expect([made.actions.map(({ _tag }) => _tag), made.status.message, made.status.launches]).toEqual([
+      ["CreateJob"],
+      waits.task.status.message,
+      launches
+    ])
   })
 
-  it.each([
-    { given: "was refused meanwhile", status: { phase: "Queued", reason: "Refused", message: "a webhook does not answer" } },
-    { given: "is refused by a quota on Jobs", status: { phase: "Starting", reason: "QuotaExceeded", message: "exceeded quota: jobs" } }
-  ] as const)("counts a launch for each Job that is made, also for a task that $given", ({ status }) => {
+  it.each(
+    [
+      { given: "was refused meanwhile", status: { phase: "Queued", reason: "Refused", message: "a webhook does not answer" } },
+      { given: "is refused by a quota on Jobs", status: { phase: "Starting", reason: "QuotaExceeded", message: "exceeded quota: jobs" } }
+    ] as const
+  )("counts a launch for each Job that is made, also for a task that $given", ({ status }) => {
     const whole: Seed = { ...plainSeed, life: "outlasted", launches: 1, maxLaunches: 3 }
     const world = worldOf(whole)
-    const { actions, status: { launches } } = plan(policyOf(whole), { ...world, task: { ...world.task, status: { ...world.task.status, ...status } } }, noon)
+    const { actions, status: { launches } } = plan(policyOf(whole), {
+      ...world,
+      task: { ...world.task, status: { ...world.task.status, ...status } }
+    }, noon)
     expect([actions.map(({ _tag }) => _tag), launches]).toEqual([["CreateJob"], 2])
   })
 
   const outlasted: Seed = { ...plainSeed, life: "outlasted", job: "active", launches: 1, maxLaunches: 3, jobAgeSeconds: 10 }
-  it.each<{ readonly given: string; readonly seed: Partial<Seed>; readonly jobUid?: string; readonly deleting?: boolean; readonly launches: number; readonly actions: ReadonlyArray<string> }>([
+  it.each<
+    {
+      readonly given: string
+      readonly seed: Partial<Seed>
+      readonly jobUid?: string
+      readonly deleting?: boolean
+      readonly launches: number
+      readonly actions: ReadonlyArray<string>
+    }
+  >([
     { given: "that was given up, and got its Pod all the same", seed: { pod: "Pending" }, launches: 2, actions: [] },
     { given: "that was given up, and whose quota has room now", seed: {}, launches: 2, actions: [] },
     { given: "that was given up and fails", seed: { job: "failed", maxLaunches: 2 }, launches: 2, actions: [] },
     { given: "that was given up, and got its Pod while it goes", seed: { pod: "Pending" }, deleting: true, launches: 1, actions: [] },
     { given: "that was given up and waits on", seed: { warning: "quota" }, launches: 1, actions: ["DeleteJob"] },
-    { given: "that came after the one which was given up, though its maker ended before it could say so", seed: { warning: "quota" }, jobUid: "next", launches: 2, actions: [] },
-    { given: "that came after the one which was counted, though its maker ended before it could say so", seed: { life: "starting", warning: "quota" }, jobUid: "next", launches: 2, actions: [] },
+    {
+      given: "that came after the one which was given up, though its maker ended before it could say so",
+      seed: { warning: "quota" },
+      jobUid: "next",
+      launches: 2,
+      actions: []
+    },
+    {
+      given: "that came after the one which was counted, though its maker ended before it could say so",
+      seed: { life: "starting", warning: "quota" },
+      jobUid: "next",
+      launches: 2,
+      actions: []
+    },
     { given: "that is counted", seed: { life: "starting", warning: "quota" }, launches: 1, actions: [] }
   ])("counts each Job once: one $given", ({ actions, deleting = false, jobUid, launches, seed }) => {
     const whole: Seed = { ...outlasted, ...seed }
@@ -223,7 +949,12 @@ describe("plan", () => {
     const again = plan(policyOf(whole), { ...told, jobKnownMillis: 0 }, noon)
     expect([told.task.status.launches, Equal.equals(again.status, told.task.status)]).toEqual([1, true])
     const next = plan(policyOf(whole), { ...told, job: Option.map(told.job, (job) => ({ ...job, uid: Uid.make("next") })) }, noon)
-    expect([next.status.launches, next.status.job?.uid, next.status.message, next.actions]).toEqual([2, "next", told.task.status.message, []])
+    expect([next.status.launches, next.status.job?.uid, next.status.message, next.actions]).toEqual([
+      2,
+      "next",
+      told.task.status.message,
+      []
+    ])
   })
 
   it("leaves a status of an earlier release as it is, which names no UID of the Job that it counts", () => {
@@ -234,19 +965,32 @@ describe("plan", () => {
 
   it("names the Job that is there, though one of today's values would have another name", () => {
     const whole: Seed = { ...plainSeed, job: "active", jobAgeSeconds: 10 }
-    expect(plan({ ...policyOf(whole), basename: "renamed" }, worldOf(whole), noon).status.job).toEqual({ name: "agent-job-task", uid: "job-uid" })
+    expect(plan({ ...policyOf(whole), basename: "renamed" }, worldOf(whole), noon).status.job).toEqual({
+      name: "agent-job-task",
+      uid: "job-uid"
+    })
   })
 
-  it.each([
-    { given: "no Job was made", dotted: true, status: {}, situation: "its Job's name is to be written down" },
-    { given: "no Job was made, whose name follows from its own now", dotted: false, status: {}, situation: "its Job's name is to be written down" },
-    { given: "its last Job had that name", dotted: true, status: { phase: "Starting", launches: 1 }, situation: "its turn" }
-  ] as const)("writes down again what the Job will be called, where other values gave it another name: $given", ({ dotted, situation, status }) => {
+  it.each(
+    [
+      { given: "no Job was made", dotted: true, status: {}, situation: "its Job's name is to be written down" },
+      {
+        given: "no Job was made, whose name follows from its own now",
+        dotted: false,
+        status: {},
+        situation: "its Job's name is to be written down"
+      },
+      { given: "its last Job had that name", dotted: true, status: { phase: "Starting", launches: 1 }, situation: "its turn" }
+    ] as const
+  )("writes down again what the Job will be called, where other values gave it another name: $given", ({ dotted, situation, status }) => {
     const whole: Seed = { ...plainSeed, dotted, maxLaunches: 2 }
     const world = worldOf(whole)
     const former = { ...world, task: { ...world.task, status: { ...status, job: { name: "renamed-task" } } } }
     const decision = plan(policyOf(whole), former, noon)
-    expect([decision.situation, decision.status.job?.name]).toEqual([situation, jobName(policyOf(whole).basename, world.task.metadata.name)])
+    expect([decision.situation, decision.status.job?.name]).toEqual([
+      situation,
+      jobName(policyOf(whole).basename, world.task.metadata.name)
+    ])
     expect(plan(policyOf(whole), perform(former, decision), noon).situation).not.toBe("its Job's name is to be written down")
   })
 
@@ -256,7 +1000,9 @@ describe("plan", () => {
     const wordy = { ...world, pod: Option.map(world.pod, (pod) => ({ ...pod, message: "no ".repeat(5000) })) }
     const told = perform(wordy, plan(policyOf(whole), wordy, noon))
     expect(told.task.status.message).toMatch(/… It is launched again\.$/u)
-    expect(plan(policyOf(whole), { ...told, pod: Option.none() }, noon).situation).toBe("its Job is to make way for another launch, and has no Pod any more")
+    expect(plan(policyOf(whole), { ...told, pod: Option.none() }, noon).situation).toBe(
+      "its Job is to make way for another launch, and has no Pod any more"
+    )
   })
 
   it("takes no launch back, nor counts one, while the Job that was given up goes", () => {
@@ -265,8 +1011,14 @@ describe("plan", () => {
     expect(plan(policyOf(outlasted), going, noon)).toMatchObject({ actions: [], status: world.task.status })
     const stuck = { ...going, warning: Option.none(), pod: worldOf({ ...outlasted, pod: "Pending" }).pod, startingMillis: 4_000_000 } // by somebody's finalizer
     expect(plan(policyOf(outlasted), stuck, noon).status).toMatchObject({ phase: "Failed", reason: "StartupTimeout" })
-    expect(plan(policyOf(outlasted), { ...going, startingMillis: 179_999 }, noon)).toMatchObject({ status: world.task.status, requeueAfterMillis: Option.some(10_000) })
-    expect(plan(policyOf(outlasted), { ...going, startingMillis: 180_000 }, noon).status).toMatchObject({ phase: "Failed", reason: "StartupTimeout" }) // whose quota is still full
+    expect(plan(policyOf(outlasted), { ...going, startingMillis: 179_999 }, noon)).toMatchObject({
+      status: world.task.status,
+      requeueAfterMillis: Option.some(10_000)
+    })
+    expect(plan(policyOf(outlasted), { ...going, startingMillis: 180_000 }, noon).status).toMatchObject({
+      phase: "Failed",
+      reason: "StartupTimeout"
+    }) // whose quota is still full
   })
 
   it("looks at a Job that waits for a quota when the minute is over", () => {
@@ -301,23 +1053,44 @@ describe("plan", () => {
 
   it("counts a first launch that failed before it was told of", () => {
     const whole: Seed = { ...plainSeed, maxLaunches: 2, job: "failed", pod: "Evicted" }
-    expect(plan(policyOf(whole), worldOf(whole), noon).status).toMatchObject({ phase: "Starting", reason: "Evicted", launches: 1, job: { name: "agent-job-task" } })
+    expect(plan(policyOf(whole), worldOf(whole), noon).status).toMatchObject({
+      phase: "Starting",
+      reason: "Evicted",
+      launches: 1,
+      job: { name: "agent-job-task" }
+    })
   })
 
-  it.each([
-    { launches: 1, jobAgeSeconds: 0, again: 5_000 },
-    { launches: 1, jobAgeSeconds: 10, again: undefined },
-    { launches: 2, jobAgeSeconds: 10, again: 10_000 },
-    { launches: 3, jobAgeSeconds: 10, again: 70_000 },
-    { launches: 3, jobAgeSeconds: 179, again: undefined }
-  ] as const)("clears launch $launches that failed away for the next no sooner than it is due: $jobAgeSeconds s old, after $again ms", ({ again, jobAgeSeconds, launches }) => {
-    const whole: Seed = { ...plainSeed, life: "starting", launches, job: "failed", jobAgeSeconds, pod: "Evicted" }
-    const world = perform(worldOf(whole), plan(policyOf(whole), worldOf(whole), noon)) // it is said first
-    expect(plan(policyOf(whole), world, noon)).toMatchObject(again === undefined ? { actions: [{ _tag: "DeleteJob" }] } : { actions: [], requeueAfterMillis: Option.some(again) })
-  })
+  it.each(
+    [
+      { launches: 1, jobAgeSeconds: 0, again: 5_000 },
+      { launches: 1, jobAgeSeconds: 10, again: undefined },
+      { launches: 2, jobAgeSeconds: 10, again: 10_000 },
+      { launches: 3, jobAgeSeconds: 10, again: 70_000 },
+      { launches: 3, jobAgeSeconds: 179, again: undefined }
+    ] as const
+  )(
+    "clears launch $launches that failed away for the next no sooner than it is due: $jobAgeSeconds s old, after $again ms",
+    ({ again, jobAgeSeconds, launches }) => {
+      const whole: Seed = { ...plainSeed, life: "starting", launches, job: "failed", jobAgeSeconds, pod: "Evicted" }
+      const world = perform(worldOf(whole), plan(policyOf(whole), worldOf(whole), noon)) // it is said first
+      expect(plan(policyOf(whole), world, noon)).toMatchObject(
+        again === undefined ? { actions: [{ _tag: "DeleteJob" }] } : { actions: [], requeueAfterMillis: Option.some(again) }
+      )
+    }
+  )
 
   it("clears away for another launch also after words that are too long to be kept whole, and tells them once", () => {
-    const whole: Seed = { ...plainSeed, life: "starting", launches: 1, maxLaunches: 2, pool: true, job: "failed", jobAgeSeconds: 10, pod: "unschedulable" }
+    const whole: Seed = {
+      ...plainSeed,
+      life: "starting",
+      launches: 1,
+      maxLaunches: 2,
+      pool: true,
+      job: "failed",
+      jobAgeSeconds: 10,
+      pod: "unschedulable"
+    }
     const seen = worldOf(whole)
     const wordy = { ...seen, pod: Option.map(seen.pod, (pod) => ({ ...pod, unschedulable: "no ".repeat(5000) })) }
     const said = plan(policyOf(whole), wordy, noon)
@@ -331,39 +1104,74 @@ describe("plan", () => {
     const { actions, status, words } = plan(policyOf(whole), unheard, noon)
     expect([actions, status]).toEqual([[], unheard.task.status])
     expect(words).toMatchObject([{ _tag: "ReportWait", reason: "ConcurrencyLimit", message: status.message }])
-    expect(plan(policyOf(whole), perform(unheard, { situation: "", live: false, actions, status, words, requeueAfterMillis: Option.none() }), noon).words).toEqual([])
+    expect(
+      plan(
+        policyOf(whole),
+        perform(unheard, { situation: "", live: false, actions, status, words, requeueAfterMillis: Option.none() }),
+        noon
+      ).words
+    ).toEqual([])
   })
 
   it("tells the pool of a result whose reason only a newer version knows, in a reason that both know", () => {
     const whole: Seed = { ...plainSeed, life: "succeeded", pool: true }
     const seen = worldOf(whole)
-    const task = { ...seen.task, status: { ...seen.task.status, reason: "Moonstruck", result: { ...success, outcome: "failed" as const, reason: "Moonstruck", message: "It was the moon." } } }
+    const task = {
+      ...seen.task,
+      status: {
+        ...seen.task.status,
+        reason: "Moonstruck",
+        result: { ...success, outcome: "failed" as const, reason: "Moonstruck", message: "It was the moon." }
+      }
+    }
     const decision = plan(policyOf(whole), { ...seen, task }, noon)
-    expect(decision.actions).toMatchObject([{ _tag: "ReportResult", result: { outcome: "failed", reason: "ExitCode", message: "It was the moon." } }])
+    expect(decision.actions).toMatchObject([{
+      _tag: "ReportResult",
+      result: { outcome: "failed", reason: "ExitCode", message: "It was the moon." }
+    }])
     expect(decision.status.result).toBe(task.status.result)
   })
 
   it.each<Partial<Seed>>([
-    {}, { stage: "apply" }, { cancel: true }, { deleted: true, pool: true }, { life: "starting", job: "failed" }, { life: "claimed", stage: "apply" }, { life: "claimed", pod: "Failed", lastWords: true }
+    {},
+    { stage: "apply" },
+    { cancel: true },
+    { deleted: true, pool: true },
+    { life: "starting", job: "failed" },
+    { life: "claimed", stage: "apply" },
+    { life: "claimed", pod: "Failed", lastWords: true }
   ])("leaves a task in a phase that only a newer version knows alone: %j", (seed) => {
     const whole: Seed = { ...plainSeed, ...seed }
     const world = worldOf(whole)
     const status = { ...world.task.status, phase: "Moonlit" }
-    expect(plan(policyOf(whole), { ...world, task: { ...world.task, status } }, noon)).toEqual({ situation: "in a phase of a newer version", live: false, actions: [], status, words: [], requeueAfterMillis: Option.none() })
+    expect(plan(policyOf(whole), { ...world, task: { ...world.task, status } }, noon)).toEqual({
+      situation: "in a phase of a newer version",
+      live: false,
+      actions: [],
+      status,
+      words: [],
+      requeueAfterMillis: Option.none()
+    })
   })
 
   it("ends Kubernetes' words as a sentence before it goes on", () => {
     const whole: Seed = { ...plainSeed, life: "starting", job: "active", jobAgeSeconds: 180, pod: "unschedulable" }
-    expect(plan(policyOf(whole), worldOf(whole), noon).status.message).toBe("No node can take the Pod: 0/1 nodes are available. Nothing was run.")
+    expect(plan(policyOf(whole), worldOf(whole), noon).status.message).toBe(
+      "No node can take the Pod: 0/1 nodes are available. Nothing was run."
+    )
   })
 
   it("says of a Job that is gone no more than is known: a controller that was away may have missed its end", () => {
     const whole: Seed = { ...plainSeed, life: "starting", launches: 1 }
-    expect(plan(policyOf(whole), worldOf(whole), noon).status.message).toBe("Its Job is gone, and the worker had not taken the task: it was deleted, or it ended and its time to live was over. Nothing was run.")
+    expect(plan(policyOf(whole), worldOf(whole), noon).status.message).toBe(
+      "Its Job is gone, and the worker had not taken the task: it was deleted, or it ended and its time to live was over. Nothing was run."
+    )
   })
 
   it("says in the message of a lost apply what a person should look at", () => {
     const whole: Seed = { ...plainSeed, stage: "apply", life: "claimed" }
-    expect(plan(policyOf(whole), worldOf(whole), noon).status.message).toBe("The Pod is gone and left no result. Look at the state before the next run.")
+    expect(plan(policyOf(whole), worldOf(whole), noon).status.message).toBe(
+      "The Pod is gone and left no result. Look at the state before the next run."
+    )
   })
 })

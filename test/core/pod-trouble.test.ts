@@ -17,14 +17,56 @@ describe("startTrouble", () => {
     expect(startTrouble({ ...healthy, worker: waiting("PodInitializing"), runner: waiting("ContainerCreating") })).toEqual(Option.none())
   })
   it.each([
-    { given: "an image that does not exist", pod: { runner: waiting("ImagePullBackOff", "not found") }, reason: "ImagePull", final: false, says: "runner" },
-    { given: "an image whose name is none", pod: { worker: waiting("InvalidImageName") }, reason: "ImagePull", final: true, says: "worker" },
-    { given: "a Secret that is missing", pod: { worker: waiting("CreateContainerConfigError", "secret \"creds\" not found") }, reason: "InvalidConfiguration", final: false, says: "creds" },
-    { given: "a runner image without a shell", pod: { runner: container({ state: "terminated", reason: "StartError", lastReason: "StartError" }) }, reason: "InvalidConfiguration", final: false, says: "/bin/sh" },
-    { given: "a runner image without a shell that is about to be tried again", pod: { runner: container({ reason: "RunContainerError", lastReason: "StartError" }) }, reason: "InvalidConfiguration", final: false, says: "/bin/sh" },
-    { given: "a runner image without a shell that was tried often", pod: { runner: container({ reason: "CrashLoopBackOff", lastReason: "StartError" }) }, reason: "InvalidConfiguration", final: false, says: "/bin/sh" },
+    {
+      given: "an image that does not exist",
+      pod: { runner: waiting("ImagePullBackOff", "not found") },
+      reason: "ImagePull",
+      final: false,
+      says: "runner"
+    },
+    {
+      given: "an image whose name is none",
+      pod: { worker: waiting("InvalidImageName") },
+      reason: "ImagePull",
+      final: true,
+      says: "worker"
+    },
+    {
+      given: "a Secret that is missing",
+      pod: { worker: waiting("CreateContainerConfigError", "secret \"creds\" not found") },
+      reason: "InvalidConfiguration",
+      final: false,
+      says: "creds"
+    },
+    {
+      given: "a runner image without a shell",
+      pod: { runner: container({ state: "terminated", reason: "StartError", lastReason: "StartError" }) },
+      reason: "InvalidConfiguration",
+      final: false,
+      says: "/bin/sh"
+    },
+    {
+      given: "a runner image without a shell that is about to be tried again",
+      pod: { runner: container({ reason: "RunContainerError", lastReason: "StartError" }) },
+      reason: "InvalidConfiguration",
+      final: false,
+      says: "/bin/sh"
+    },
+    {
+      given: "a runner image without a shell that was tried often",
+      pod: { runner: container({ reason: "CrashLoopBackOff", lastReason: "StartError" }) },
+      reason: "InvalidConfiguration",
+      final: false,
+      says: "/bin/sh"
+    },
     { given: "an install that failed", pod: { install: ended("Error", 1) }, reason: "InvalidConfiguration", final: true, says: "install" },
-    { given: "no node for it", pod: { unschedulable: "0/1 nodes: insufficient memory" }, reason: "Unschedulable", final: false, says: "insufficient memory" }
+    {
+      given: "no node for it",
+      pod: { unschedulable: "0/1 nodes: insufficient memory" },
+      reason: "Unschedulable",
+      final: false,
+      says: "insufficient memory"
+    }
   ])("explains $given", ({ final, pod, reason, says }) => {
     const trouble = Option.getOrThrow(startTrouble({ ...healthy, ...pod }))
     expect(trouble).toMatchObject({ reason, final })
@@ -46,9 +88,17 @@ describe("endOf", () => {
     { given: "an eviction", pod: { reason: "Evicted", message: "low on memory" }, reason: "Evicted" },
     { given: "a drain of its node", pod: { disruption: "Eviction API: evicting", worker: ended("Error", 1) }, reason: "Evicted" },
     { given: "somebody who deleted it", pod: { deleting: true, worker: ended("Error", 1) }, reason: "Evicted" },
-    { given: "a worker out of memory on a Pod that is deleted", pod: { deleting: true, worker: ended("OOMKilled", 137) }, reason: "OutOfMemory" },
+    {
+      given: "a worker out of memory on a Pod that is deleted",
+      pod: { deleting: true, worker: ended("OOMKilled", 137) },
+      reason: "OutOfMemory"
+    },
     { given: "a worker out of memory", pod: { worker: ended("OOMKilled", 137) }, reason: "OutOfMemory" },
-    { given: "a runner out of memory in its former life", pod: { worker: ended("Error", 1), runner: container({ state: "running", lastReason: "OOMKilled" }) }, reason: "OutOfMemory" },
+    {
+      given: "a runner out of memory in its former life",
+      pod: { worker: ended("Error", 1), runner: container({ state: "running", lastReason: "OOMKilled" }) },
+      reason: "OutOfMemory"
+    },
     { given: "a worker that just ended", pod: { worker: ended("Completed", 0) }, reason: "Lost" }
   ])("blames $given on $reason", ({ pod, reason }) => expect(endOf(Option.some({ ...healthy, ...pod }), Option.none()).reason).toBe(reason))
   it("calls a Pod that is gone a lost node", () => expect(endOf(Option.none(), Option.none()).reason).toBe("NodeLost"))

@@ -1,6 +1,6 @@
 // The README of the Helm chart, held for values files of every kind: what is rendered has each fact that the model derives from the file.
-import type { V1Container, V1PodTemplateSpec } from "@kubernetes/client-node"
 import { describe, expect, it } from "@effect/vitest"
+import type { V1Container, V1PodTemplateSpec } from "@kubernetes/client-node"
 import { deployment } from "../../src/core/manifest/deployment.ts"
 import { job } from "../../src/core/manifest/job.ts"
 import { configOf, taskOf } from "./configs.ts"
@@ -39,9 +39,16 @@ const rendered = (file: File) => {
     controller: containerFacts("controller", controller),
     worker: containerFacts("worker", template),
     runner: containerFacts("runner", template),
-    controllerPod: { ...podFacts(controller), account: controller?.spec?.serviceAccountName, automount: controller?.spec?.automountServiceAccountToken },
+    controllerPod: {
+      ...podFacts(controller),
+      account: controller?.spec?.serviceAccountName,
+      automount: controller?.spec?.automountServiceAccountToken
+    },
     taskPod: podFacts(template),
-    job: { backoffLimit: "backoffLimit" in ofJob ? ofJob.backoffLimit : undefined, ttl: "ttlSecondsAfterFinished" in ofJob ? ofJob.ttlSecondsAfterFinished : undefined },
+    job: {
+      backoffLimit: "backoffLimit" in ofJob ? ofJob.backoffLimit : undefined,
+      ttl: "ttlSecondsAfterFinished" in ofJob ? ofJob.ttlSecondsAfterFinished : undefined
+    },
     dataDir: mount?.mountPath
   }
 }

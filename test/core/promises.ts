@@ -3,18 +3,47 @@
 import { Arbitrary, Schema } from "effect"
 
 type Texts = { readonly [name: string]: string | number | boolean | undefined }
-interface Image { readonly repository?: string; readonly tag?: string; readonly pullPolicy?: string }
-interface Context { readonly runAsUser?: number; readonly readOnlyRootFilesystem?: boolean }
-interface Resources { readonly limits?: { readonly cpu?: string }; readonly requests?: { readonly memory?: string } }
-interface Container { readonly image?: Image; readonly extraEnv?: Texts; readonly securityContext?: Context; readonly resources?: Resources }
-interface Pod { readonly podAnnotations?: Texts; readonly nodeSelector?: Texts; readonly terminationGracePeriodSeconds?: number; readonly podSecurityContext?: { readonly fsGroup?: number } }
+interface Image {
+  readonly repository?: string
+  readonly tag?: string
+  readonly pullPolicy?: string
+}
+interface Context {
+  readonly runAsUser?: number
+  readonly readOnlyRootFilesystem?: boolean
+}
+interface Resources {
+  readonly limits?: { readonly cpu?: string }
+  readonly requests?: { readonly memory?: string }
+}
+interface Container {
+  readonly image?: Image
+  readonly extraEnv?: Texts
+  readonly securityContext?: Context
+  readonly resources?: Resources
+}
+interface Pod {
+  readonly podAnnotations?: Texts
+  readonly nodeSelector?: Texts
+  readonly terminationGracePeriodSeconds?: number
+  readonly podSecurityContext?: { readonly fsGroup?: number }
+}
 
 export interface File {
   readonly fullnameOverride?: string
-  readonly global?: { readonly imageRegistry?: string; readonly extraEnv?: Texts; readonly podAnnotations?: Texts; readonly imagePullSecrets?: ReadonlyArray<{ readonly name: string }> }
+  readonly global?: {
+    readonly imageRegistry?: string
+    readonly extraEnv?: Texts
+    readonly podAnnotations?: Texts
+    readonly imagePullSecrets?: ReadonlyArray<{ readonly name: string }>
+  }
   readonly agent?: Omit<Container, "resources"> & { readonly dataDir?: string }
   readonly controller?: Container & Pod
-  readonly task?: Pod & { readonly worker?: Container; readonly runner?: Container; readonly job?: { readonly backoffLimit?: number; readonly ttlSecondsAfterFinished?: number } }
+  readonly task?: Pod & {
+    readonly worker?: Container
+    readonly runner?: Container
+    readonly job?: { readonly backoffLimit?: number; readonly ttlSecondsAfterFinished?: number }
+  }
   readonly serviceAccount?: { readonly create?: boolean; readonly name?: string; readonly automountToken?: boolean }
 }
 
@@ -43,26 +72,42 @@ export const files = Arbitrary.schema(Schema.Struct({
   }),
   agent: struct({ image, extraEnv: env("AGENT"), securityContext: context, dataDir: one("/data") }),
   controller: struct({ ...container("CONTROLLER"), ...pod("controller") }),
-  task: struct({ ...pod("task"), worker: struct(container("WORKER")), runner: struct(container("RUNNER")), job: struct({ backoffLimit: one(0, 2), ttlSecondsAfterFinished: one(0, 600) }) }),
+  task: struct({
+    ...pod("task"),
+    worker: struct(container("WORKER")),
+    runner: struct(container("RUNNER")),
+    job: struct({ backoffLimit: one(0, 2), ttlSecondsAfterFinished: one(0, 600) })
+  }),
   serviceAccount: struct({ create: one(true, false), name: one("mine"), automountToken: one(true, false) })
 }))
 
-const printed = (layers: ReadonlyArray<Texts | undefined>) => Object.fromEntries(layers.flatMap((layer) => Object.entries(layer ?? {}).map(([name, value]) => [name, String(value)])))
+const printed = (layers: ReadonlyArray<Texts | undefined>) =>
+  Object.fromEntries(layers.flatMap((layer) => Object.entries(layer ?? {}).map(([name, value]) => [name, String(value)])))
 
 /** "Inherits from agent.image if empty", field by field; the tag is the application's version at last. */
 const imageOf = (registry: string, version: string, ...nearest: ReadonlyArray<Image | undefined>) => {
   const field = (name: keyof Image, fallback: string) => nearest.map((_) => _?.[name]).find((_) => _ !== undefined) ?? fallback
-  return { image: `${registry === "" ? "" : `${registry}/`}${field("repository", "")}:${field("tag", version)}`, pullPolicy: field("pullPolicy", "IfNotPresent") }
+  return {
+    image: `${registry === "" ? "" : `${registry}/`}${field("repository", "")}:${field("tag", version)}`,
+    pullPolicy: field("pullPolicy", "IfNotPresent")
+  }
 }
 
 const isEmpty = (context: Context = {}) => Object.keys(context).length === 0
-const resourcesOf = (given: Resources | undefined, cpu: string, memory: string) => ({ cpu: given?.limits?.cpu ?? cpu, memory: given?.requests?.memory ?? memory })
+const resourcesOf = (given: Resources | undefined, cpu: string, memory: string) => ({
+  cpu: given?.limits?.cpu ?? cpu,
+  memory: given?.requests?.memory ?? memory
+})
 
 /** What must be found in the controller's Deployment and in a task's Job. `version`: of the application. `release`: its name. */
 export const facts = ({ agent, controller, fullnameOverride, global, serviceAccount, task }: File, version: string, release: string) => {
   const registry = global?.imageRegistry ?? ""
-  const ofAgent = { runAsUser: agent?.securityContext?.runAsUser ?? 1001, readOnlyRootFilesystem: agent?.securityContext?.readOnlyRootFilesystem ?? true }
-  const own = (given: Context | undefined) => isEmpty(given) ? ofAgent : { runAsUser: given?.runAsUser, readOnlyRootFilesystem: given?.readOnlyRootFilesystem }
+  const ofAgent = {
+    runAsUser: agent?.securityContext?.runAsUser ?? 1001,
+    readOnlyRootFilesystem: agent?.securityContext?.readOnlyRootFilesystem ?? true
+  }
+  const own = (given: Context | undefined) =>
+    isEmpty(given) ? ofAgent : { runAsUser: given?.runAsUser, readOnlyRootFilesystem: given?.readOnlyRootFilesystem }
   const agentsImage = { repository: "scalr/agent" }
   const podFacts = (given: Pod | undefined) => ({
     annotations: printed([global?.podAnnotations, given?.podAnnotations]),
@@ -88,10 +133,17 @@ export const facts = ({ agent, controller, fullnameOverride, global, serviceAcco
     runner: {
       ...imageOf(registry, version, task?.runner?.image, { repository: "scalr/agent-runner" }),
       env: printed([global?.extraEnv, task?.runner?.extraEnv]),
-      context: { runAsUser: task?.runner?.securityContext?.runAsUser ?? 1001, readOnlyRootFilesystem: task?.runner?.securityContext?.readOnlyRootFilesystem ?? false },
+      context: {
+        runAsUser: task?.runner?.securityContext?.runAsUser ?? 1001,
+        readOnlyRootFilesystem: task?.runner?.securityContext?.readOnlyRootFilesystem ?? false
+      },
       resources: resourcesOf(task?.runner?.resources, "4000m", "512Mi")
     },
-    controllerPod: { ...podFacts(controller), account: serviceAccount?.name ?? (serviceAccount?.create === false ? "default" : name), automount: serviceAccount?.automountToken ?? true },
+    controllerPod: {
+      ...podFacts(controller),
+      account: serviceAccount?.name ?? (serviceAccount?.create === false ? "default" : name),
+      automount: serviceAccount?.automountToken ?? true
+    },
     taskPod: podFacts(task),
     job: { backoffLimit: task?.job?.backoffLimit ?? 0, ttl: task?.job?.ttlSecondsAfterFinished ?? 60 },
     dataDir: agent?.dataDir ?? "/var/lib/scalr-agent"

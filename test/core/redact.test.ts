@@ -37,9 +37,29 @@ const slowly = (secrets: ReadonlyArray<string>, text: string): string => {
 }
 
 /** Letters and what terminals make of no letter; also what only looks like it. */
-const Coloured = Schema.Array(Schema.Literals(["a", "b", "aaaa", "aaab", "aaab", "\u001b[0m", "\u001b[31;1m", "\u001b[K", "\u001b", "[", "\u001b[", "\u001b[1;2;3;4;5;6;7;8;9;10;11;12m"])).check(Schema.isMaxLength(60))
+const Coloured = Schema.Array(
+  Schema.Literals([
+    "a",
+    "b",
+    "aaaa",
+    "aaab",
+    "aaab",
+    "\u001b[0m",
+    "\u001b[31;1m",
+    "\u001b[K",
+    "\u001b",
+    "[",
+    "\u001b[",
+    "\u001b[1;2;3;4;5;6;7;8;9;10;11;12m"
+  ])
+).check(Schema.isMaxLength(60))
 /** Each letter with at most a few colours before it. */
-const Painted = Schema.Array(Schema.Tuple([Schema.Array(Schema.Literals(["\u001b[0m", "\u001b[31;1m", "\u001b[K"])).check(Schema.isMaxLength(3)), Schema.Literals(["a", "b"])]))
+const Painted = Schema.Array(
+  Schema.Tuple([
+    Schema.Array(Schema.Literals(["\u001b[0m", "\u001b[31;1m", "\u001b[K"])).check(Schema.isMaxLength(3)),
+    Schema.Literals(["a", "b"])
+  ])
+)
 const paint = (letters: typeof Painted.Type) => letters.map(([colours, letter]) => colours.join("") + letter).join("")
 const unpainted = (text: string) => text.replaceAll(/\u001b\[[\d;]*[A-Za-z]/gu, "")
 
@@ -80,17 +100,25 @@ describe("redactor", () => {
     expect(inPieces([], bytes, cuts)).toBe(decode(bytes))
   })
 
-  it.prop("gives the same however coloured text is cut", [Schema.Array(Schema.Literals(["aaaa", "aaab", "abab"])).check(Schema.isMaxLength(2)), Coloured, Cuts], ([secrets, text, cuts]) => {
+  it.prop("gives the same however coloured text is cut", [
+    Schema.Array(Schema.Literals(["aaaa", "aaab", "abab"])).check(Schema.isMaxLength(2)),
+    Coloured,
+    Cuts
+  ], ([secrets, text, cuts]) => {
     const bytes = encode(text.join(""))
     expect(inPieces(secrets, bytes, cuts)).toBe(redactor(secrets).text(decode(bytes)))
   })
 
-  it.prop("takes out of coloured text what it takes out of plain text, and no colour outside of a secret", [Schema.Array(Secret), Painted], ([secrets, letters]) => {
-    const shown = redactor(secrets).text(paint(letters))
-    expect(unpainted(shown)).toBe(slowly(secrets, unpainted(paint(letters))))
-    expect(redactor([]).text(paint(letters))).toBe(paint(letters))
-    if (!shown.includes("***")) expect(shown).toBe(paint(letters))
-  })
+  it.prop(
+    "takes out of coloured text what it takes out of plain text, and no colour outside of a secret",
+    [Schema.Array(Secret), Painted],
+    ([secrets, letters]) => {
+      const shown = redactor(secrets).text(paint(letters))
+      expect(unpainted(shown)).toBe(slowly(secrets, unpainted(paint(letters))))
+      expect(redactor([]).text(paint(letters))).toBe(paint(letters))
+      if (!shown.includes("***")) expect(shown).toBe(paint(letters))
+    }
+  )
 
   it.prop("finds a secret that has colours itself", [Any, Any], ([part, text]) => {
     const secret = `${part.slice(0, 3)}\u001b[1m${part.slice(3)}`

@@ -39,19 +39,40 @@ describe("here not:", () => {
     for (const life of finals) {
       const over = worldOf({ ...seed, life })
       const { phase, reason, result } = plan(policyOf(seed), over, noon).status
-      expect({ phase, reason, result }).toEqual({ phase: over.task.status.phase, reason: over.task.status.reason, result: over.task.status.result })
+      expect({ phase, reason, result }).toEqual({
+        phase: over.task.status.phase,
+        reason: over.task.status.reason,
+        result: over.task.status.result
+      })
     }
   })
 
   it("a run went from cancelled to allocated: there is no way from one status to another but these", () => {
     const bits = [true, false]
-    const runs = RunStatus.literals.flatMap((status) => bits.flatMap((planOnly) => bits.flatMap((autoApply) => bits.map((cancelAsked): RunState => ({ status, planOnly, autoApply, cancelAsked, planSha256: null })))))
+    const runs = RunStatus.literals.flatMap((status) =>
+      bits.flatMap((planOnly) =>
+        bits.flatMap((autoApply) => bits.map((cancelAsked): RunState => ({ status, planOnly, autoApply, cancelAsked, planSha256: null })))
+      )
+    )
     const { Applied, Cancel, Confirm, Discard, Disrupted, Failed, Planned, Started, Stopped } = RunEvent
     const steps = (["plan", "apply"] as const).flatMap((step) => [Started({ step }), Failed({ step }), Stopped({ step })])
-    const events = [...steps, Planned({ hasChanges: true }), Planned({ hasChanges: false }), Applied(), Disrupted(), Confirm({}), Discard(), Cancel()]
+    const events = [
+      ...steps,
+      Planned({ hasChanges: true }),
+      Planned({ hasChanges: false }),
+      Applied(),
+      Disrupted(),
+      Confirm({}),
+      Discard(),
+      Cancel()
+    ]
     const ways = runs.flatMap((run) => events.map((event) => ({ run, next: move(run, event) })))
-    const taken = ways.flatMap(({ next, run }) => next._tag === "Moved" && next.status !== run.status ? [[run.status, next.status] as const] : [])
-    const to = Object.fromEntries(RunStatus.literals.map((from) => [from, [...new Set(taken.filter(([status]) => status === from).map(([, status]) => status))].sort()]))
+    const taken = ways.flatMap(({ next, run }) =>
+      next._tag === "Moved" && next.status !== run.status ? [[run.status, next.status] as const] : []
+    )
+    const to = Object.fromEntries(
+      RunStatus.literals.map((from) => [from, [...new Set(taken.filter(([status]) => status === from).map(([, status]) => status))].sort()])
+    )
     expect(to).toEqual({
       pending: ["canceled", "confirmed", "discarded", "errored", "planned", "planned_and_finished", "planning"],
       planning: ["canceled", "confirmed", "errored", "pending", "planned", "planned_and_finished"],

@@ -4,7 +4,10 @@ import { reload } from "../../src/core/reload.ts"
 import { configOf } from "./configs.ts"
 
 const before = { agent: { url: "https://a.example.com", tokenExistingSecret: { name: "token" } } }
-const after = (values: { readonly agent?: object; readonly [section: string]: object | string | boolean | undefined }) => ({ ...values, agent: { ...before.agent, ...values.agent } })
+const after = (values: { readonly agent?: object; readonly [section: string]: object | string | boolean | undefined }) => ({
+  ...values,
+  agent: { ...before.agent, ...values.agent }
+})
 
 describe("new values", () => {
   it.each([
@@ -35,5 +38,8 @@ describe("new values", () => {
     { given: "the controller's own Pod", values: { controller: { resources: { limits: { cpu: 2 } }, podAnnotations: { a: "b" } } } },
     { given: "the controller's service account", values: { serviceAccount: { annotations: { a: "b" } } } },
     { given: "the admission policies", values: { admissionPolicies: { enabled: true } } }
-  ])("change nothing in the process for $given", ({ values }) => expect(reload(configOf(before), configOf(after(values)))._tag).toBe("Keep"))
+  ])(
+    "change nothing in the process for $given",
+    ({ values }) => expect(reload(configOf(before), configOf(after(values)))._tag).toBe("Keep")
+  )
 })

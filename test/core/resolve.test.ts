@@ -12,7 +12,12 @@ describe("the name", () => {
     { given: "only a release", values: {}, release: "blue", expected: "blue" },
     { given: "nameOverride", values: { nameOverride: "pool" }, release: "blue", expected: "blue-pool" },
     { given: "nameOverride that the release has already", values: { nameOverride: "pool" }, release: "pool-1", expected: "pool-1" },
-    { given: "fullnameOverride", values: { fullnameOverride: "runs.example", nameOverride: "pool" }, release: "blue", expected: "runs.example" },
+    {
+      given: "fullnameOverride",
+      values: { fullnameOverride: "runs.example", nameOverride: "pool" },
+      release: "blue",
+      expected: "runs.example"
+    },
     { given: "a long release", values: {}, release: "q".repeat(60), expected: "q".repeat(40) },
     { given: "a cut that would end in a dash", values: {}, release: `${"q".repeat(39)}-x`, expected: "q".repeat(39) }
   ])("is made from $given", ({ expected, release, values }) => expect(configOf(values, { name: release }).name).toBe(expected))
@@ -30,15 +35,31 @@ describe("images", () => {
       worker: "example.com:5000/hub/scalr/agent:1.2.3",
       runner: "example.com:5000/hub/scalr/agent-runner:1.2.3"
     },
-    { given: "agent.image", values: { agent: { image: { repository: "a", tag: "2" } } }, controller: "a:2", worker: "a:2", runner: "scalr/agent-runner:1.2.3" },
+    {
+      given: "agent.image",
+      values: { agent: { image: { repository: "a", tag: "2" } } },
+      controller: "a:2",
+      worker: "a:2",
+      runner: "scalr/agent-runner:1.2.3"
+    },
     {
       given: "a tag of the worker, a repository of the controller",
-      values: { agent: { image: { repository: "a", tag: "2" } }, controller: { image: { repository: "c" } }, task: { worker: { image: { tag: "3" } } } },
+      values: {
+        agent: { image: { repository: "a", tag: "2" } },
+        controller: { image: { repository: "c" } },
+        task: { worker: { image: { tag: "3" } } }
+      },
       controller: "c:2",
       worker: "a:3",
       runner: "scalr/agent-runner:1.2.3"
     },
-    { given: "a digest", values: { task: { runner: { image: { tag: `1@sha256:${"a".repeat(64)}` } } } }, controller: "scalr/agent:1.2.3", worker: "scalr/agent:1.2.3", runner: `scalr/agent-runner:1@sha256:${"a".repeat(64)}` }
+    {
+      given: "a digest",
+      values: { task: { runner: { image: { tag: `1@sha256:${"a".repeat(64)}` } } } },
+      controller: "scalr/agent:1.2.3",
+      worker: "scalr/agent:1.2.3",
+      runner: `scalr/agent-runner:1@sha256:${"a".repeat(64)}`
+    }
   ])("come from $given", ({ controller, runner, values, worker }) => {
     const got = parts(values)
     expect([got.controller.image, got.worker.image, got.runner.image]).toEqual([controller, worker, runner])
@@ -46,13 +67,22 @@ describe("images", () => {
 
   it("are pulled as agent.image says, but for a container that says otherwise", () => {
     const got = parts({ agent: { image: { pullPolicy: "Always" } }, controller: { image: { pullPolicy: "Never" } } })
-    expect([got.controller.imagePullPolicy, got.worker.imagePullPolicy, got.runner.imagePullPolicy]).toEqual(["Never", "Always", "IfNotPresent"])
+    expect([got.controller.imagePullPolicy, got.worker.imagePullPolicy, got.runner.imagePullPolicy]).toEqual([
+      "Never",
+      "Always",
+      "IfNotPresent"
+    ])
   })
 })
 
 describe("the environment", () => {
   const env = (layer: string) => ({ extraEnv: { [layer]: "1", SHARED: layer } })
-  const values = { global: env("GLOBAL"), agent: env("AGENT"), controller: env("CONTROLLER"), task: { worker: env("WORKER"), runner: env("RUNNER") } }
+  const values = {
+    global: env("GLOBAL"),
+    agent: env("AGENT"),
+    controller: env("CONTROLLER"),
+    task: { worker: env("WORKER"), runner: env("RUNNER") }
+  }
 
   it("reaches global → agent → controller or worker, and global → runner; the later one wins", () => {
     const { controller, runner, worker } = parts(values)
@@ -66,7 +96,16 @@ describe("the environment", () => {
     expect([controller.env["SHARED"], worker.env["SHARED"], runner.env["SHARED"]]).toEqual(["AGENT", "AGENT", "GLOBAL"])
   })
 
-  it.each([[1, "1"], [1.5, "1.5"], [1_000_000, "1000000"], [86_400_000_000_000, "86400000000000"], [1e21, "1000000000000000000000"], [true, "true"], ["", ""], ["0.10", "0.10"]])(
+  it.each([
+    [1, "1"],
+    [1.5, "1.5"],
+    [1_000_000, "1000000"],
+    [86_400_000_000_000, "86400000000000"],
+    [1e21, "1000000000000000000000"],
+    [true, "true"],
+    ["", ""],
+    ["0.10", "0.10"]
+  ])(
     "has %j as %j",
     (given, expected) => expect(parts({ global: { extraEnv: { A: given } } }).runner.env).toEqual({ A: expected })
   )
@@ -76,21 +115,36 @@ describe("variables from objects", () => {
   const from = (name: string) => ({ extraEnvFrom: [{ configMapRef: { name } }] })
 
   it("reach the same containers as those by name, the nearer one last, so that it wins", () => {
-    const { controller, runner, worker } = parts({ global: from("global"), agent: from("agent"), controller: from("controller"), task: { worker: from("worker"), runner: from("runner") } })
+    const { controller, runner, worker } = parts({
+      global: from("global"),
+      agent: from("agent"),
+      controller: from("controller"),
+      task: { worker: from("worker"), runner: from("runner") }
+    })
     const names = ({ envFrom }: ContainerConfig) => envFrom.map(({ configMapRef }) => configMapRef?.name)
-    expect([names(controller), names(worker), names(runner)]).toEqual([["global", "agent", "controller"], ["global", "agent", "worker"], ["global", "runner"]])
+    expect([names(controller), names(worker), names(runner)]).toEqual([["global", "agent", "controller"], ["global", "agent", "worker"], [
+      "global",
+      "runner"
+    ]])
   })
 })
 
 describe("the proxy", () => {
-  const proxy = { httpProxy: "http://proxy.example.com:3128", httpsProxy: "http://proxy.example.com:3129", noProxy: "example.com, 10.0.0.0/8" }
+  const proxy = {
+    httpProxy: "http://proxy.example.com:3128",
+    httpsProxy: "http://proxy.example.com:3129",
+    noProxy: "example.com, 10.0.0.0/8"
+  }
   const direct = "example.com,10.0.0.0/8,localhost,127.0.0.1,::1,kubernetes.default.svc,.svc,.cluster.local,$(KUBERNETES_SERVICE_HOST)"
 
   it("is in every container, in both spellings, and never between it and the cluster", () => {
     const variables = {
-      HTTP_PROXY: proxy.httpProxy, http_proxy: proxy.httpProxy,
-      HTTPS_PROXY: proxy.httpsProxy, https_proxy: proxy.httpsProxy,
-      NO_PROXY: direct, no_proxy: direct
+      HTTP_PROXY: proxy.httpProxy,
+      http_proxy: proxy.httpProxy,
+      HTTPS_PROXY: proxy.httpsProxy,
+      https_proxy: proxy.httpsProxy,
+      NO_PROXY: direct,
+      no_proxy: direct
     }
     const { controller, runner, worker } = parts({ global: { proxy } })
     expect([controller.env, worker.env, runner.env]).toEqual([variables, variables, variables])
@@ -102,8 +156,15 @@ describe("the proxy", () => {
   ])("is not there with $given", ({ proxy }) => expect(parts({ global: { proxy } }).runner.env).toEqual({}))
 
   it("gives way to a variable of the values, whichever its spelling", () => {
-    const { env } = parts({ global: { proxy, extraEnv: { https_proxy: "http://other.example.com" } }, task: { runner: { extraEnv: { NO_PROXY: "*" } } } }).runner
-    expect(env).toEqual({ HTTP_PROXY: proxy.httpProxy, http_proxy: proxy.httpProxy, https_proxy: "http://other.example.com", NO_PROXY: "*" })
+    const { env } =
+      parts({ global: { proxy, extraEnv: { https_proxy: "http://other.example.com" } }, task: { runner: { extraEnv: { NO_PROXY: "*" } } } })
+        .runner
+    expect(env).toEqual({
+      HTTP_PROXY: proxy.httpProxy,
+      http_proxy: proxy.httpProxy,
+      https_proxy: "http://other.example.com",
+      NO_PROXY: "*"
+    })
   })
 
   it.each([
@@ -123,9 +184,21 @@ describe("certificates to trust", () => {
 
   it.each([
     { given: "nothing", tls: {}, trust: undefined },
-    { given: "the values", tls: { caBundle: bundle }, trust: { from: { kind: "ConfigMap", name: "agent-job-ca-bundle", key: "ca-bundle.crt" }, bundle } },
-    { given: "a ConfigMap", tls: { caBundleConfigMap: { name: "roots", key: "ca.pem" } }, trust: { from: { kind: "ConfigMap", name: "roots", key: "ca.pem" } } },
-    { given: "a Secret", tls: { caBundleSecret: { name: "roots" } }, trust: { from: { kind: "Secret", name: "roots", key: "ca-bundle.crt" } } }
+    {
+      given: "the values",
+      tls: { caBundle: bundle },
+      trust: { from: { kind: "ConfigMap", name: "agent-job-ca-bundle", key: "ca-bundle.crt" }, bundle }
+    },
+    {
+      given: "a ConfigMap",
+      tls: { caBundleConfigMap: { name: "roots", key: "ca.pem" } },
+      trust: { from: { kind: "ConfigMap", name: "roots", key: "ca.pem" } }
+    },
+    {
+      given: "a Secret",
+      tls: { caBundleSecret: { name: "roots" } },
+      trust: { from: { kind: "Secret", name: "roots", key: "ca-bundle.crt" } }
+    }
   ])("come from $given", ({ tls, trust }) => expect(configOf({ global: { tls } }).trust).toEqual(trust))
 
   it("are added to the roots: for Node by its variable, for Go by a directory beside those that it reads anyway", () => {
@@ -136,13 +209,18 @@ describe("certificates to trust", () => {
 
   it("change what Jobs are built from", () => {
     const hash = (tls: object) => configOf({ global: { tls } }).configHash
-    expect(new Set([hash({}), hash({ caBundle: bundle }), hash({ caBundle: bundle + bundle }), hash({ clientCertSecret: { name: "a" } })]).size).toBe(4)
+    expect(
+      new Set([hash({}), hash({ caBundle: bundle }), hash({ caBundle: bundle + bundle }), hash({ clientCertSecret: { name: "a" } })]).size
+    ).toBe(4)
   })
 })
 
 describe("security contexts", () => {
   it("of controller and worker are the agent's where they have none of their own, and stand alone where they have", () => {
-    const { controller, runner, worker } = parts({ agent: { securityContext: { runAsUser: 2000 } }, task: { worker: { securityContext: { runAsUser: 3000 } } } })
+    const { controller, runner, worker } = parts({
+      agent: { securityContext: { runAsUser: 2000 } },
+      task: { worker: { securityContext: { runAsUser: 3000 } } }
+    })
     expect(controller.securityContext).toMatchObject({ runAsUser: 2000, runAsNonRoot: true, readOnlyRootFilesystem: true })
     expect(worker.securityContext).toEqual({ runAsUser: 3000 })
     expect(runner.securityContext).toMatchObject({ runAsUser: 1001, readOnlyRootFilesystem: false })
@@ -151,14 +229,22 @@ describe("security contexts", () => {
 
 describe("labels of Pods", () => {
   it("are global, and the Pod's own over them", () => {
-    const { controller, task } = configOf({ global: { podLabels: { a: "global", b: "global" } }, controller: { podLabels: { a: "controller" } }, task: { podLabels: { b: "task" } } })
+    const { controller, task } = configOf({
+      global: { podLabels: { a: "global", b: "global" } },
+      controller: { podLabels: { a: "controller" } },
+      task: { podLabels: { b: "task" } }
+    })
     expect([controller.pod.labels, task.pod.labels]).toEqual([{ a: "controller", b: "global" }, { a: "global", b: "task" }])
   })
 })
 
 describe("annotations", () => {
   it("are global, and the Pod's own over them", () => {
-    const { controller, task } = configOf({ global: { podAnnotations: { a: "global", b: "global" } }, controller: { podAnnotations: { a: "controller" } }, task: { podAnnotations: { b: "task" } } })
+    const { controller, task } = configOf({
+      global: { podAnnotations: { a: "global", b: "global" } },
+      controller: { podAnnotations: { a: "controller" } },
+      task: { podAnnotations: { b: "task" } }
+    })
     expect([controller.pod.annotations, task.pod.annotations]).toEqual([{ a: "controller", b: "global" }, { a: "global", b: "task" }])
   })
 })
@@ -185,7 +271,11 @@ describe("the token", () => {
   })
 
   it("is not in what the controller is given to read, which resolves to the same", () => {
-    const config = configOf({ agent: { token: "very-secret", url: "https://example.com" }, nameOverride: "pool", task: { job: { backoffLimit: 2 } } })
+    const config = configOf({
+      agent: { token: "very-secret", url: "https://example.com" },
+      nameOverride: "pool",
+      task: { job: { backoffLimit: 2 } }
+    })
     expect(JSON.stringify(config.controllerValues)).not.toContain("very-secret")
     const again = configOf(config.controllerValues, { name: config.name })
     expect(again).toEqual({ ...config, token: { secret: { name: "agent-job-pool-token", key: "token" } } })
@@ -206,7 +296,10 @@ describe("the cache", () => {
   it.each([
     [{ enabled: false }, undefined],
     [{ enabled: true }, { ...made, claim: { name: "agent-job-cache", accessMode: "ReadWriteMany", storage: "20Gi" } }],
-    [{ enabled: true, persistentVolumeClaim: { claimName: "nfs", subPath: "/team/a/" } }, { volume: { persistentVolumeClaim: { claimName: "nfs" } }, subPath: "team/a" }],
+    [{ enabled: true, persistentVolumeClaim: { claimName: "nfs", subPath: "/team/a/" } }, {
+      volume: { persistentVolumeClaim: { claimName: "nfs" } },
+      subPath: "team/a"
+    }],
     [
       { enabled: true, persistentVolumeClaim: { storageClassName: "-", storage: "5G", accessMode: "ReadWriteOnce" } },
       { ...made, claim: { name: "agent-job-cache", accessMode: "ReadWriteOnce", storage: "5G", storageClassName: "" } }
@@ -219,7 +312,10 @@ describe("the cache", () => {
 describe("the policy", () => {
   it("has the limits, and one launch more than the retries", () => {
     expect(configOf({ task: { job: { backoffLimit: 2 }, limits: { total: 7 }, startupTimeoutSeconds: 60 } }).policy).toMatchObject({
-      limits: { total: 7, perWorkspace: 10 }, maxLaunches: 3, startupTimeoutSeconds: 60, historyPerWorkspace: 20
+      limits: { total: 7, perWorkspace: 10 },
+      maxLaunches: 3,
+      startupTimeoutSeconds: 60,
+      historyPerWorkspace: 20
     })
   })
 

@@ -1,6 +1,6 @@
 // The engine's commands of every stage, as they are typed.
 import { describe, expect, it } from "@effect/vitest"
-import { type StageSpec, stageCommands, tellsEvents } from "../../src/core/stage-commands.ts"
+import { stageCommands, type StageSpec, tellsEvents } from "../../src/core/stage-commands.ts"
 
 const typed = (spec: StageSpec): ReadonlyArray<string> => stageCommands(spec).map(({ args }) => args.join(" "))
 
@@ -13,30 +13,58 @@ const rows: ReadonlyArray<{ readonly given: string; readonly spec: StageSpec; re
   {
     given: "a plan of the destruction of two things without a refresh",
     spec: { stage: "plan", options: { destroy: true, refresh: false, targets: ["a.b", "module.c"] }, savedPlan: false },
-    commands: ["init -input=false", "plan -input=false -lock=false -out=plan.tfplan -destroy -refresh=false -target=a.b -target=module.c", "show -json plan.tfplan"]
+    commands: [
+      "init -input=false",
+      "plan -input=false -lock=false -out=plan.tfplan -destroy -refresh=false -target=a.b -target=module.c",
+      "show -json plan.tfplan"
+    ]
   },
   {
     given: "a plan that only refreshes",
     spec: { stage: "plan", options: { refreshOnly: true }, savedPlan: false },
     commands: ["init -input=false", "plan -input=false -lock=false -out=plan.tfplan -refresh-only", "show -json plan.tfplan"]
   },
-  { given: "an apply of a saved plan", spec: { stage: "apply", options: { targets: ["a.b"] }, savedPlan: true }, commands: ["init -input=false -lockfile=readonly", "apply -input=false plan.tfplan"] },
-  { given: "a destroy of a saved plan", spec: { stage: "destroy", savedPlan: true }, commands: ["init -input=false -lockfile=readonly", "apply -input=false plan.tfplan"] },
-  { given: "an apply without a pool", spec: { stage: "apply", options: { replace: ["a.b"] }, savedPlan: false }, commands: ["init -input=false", "apply -input=false -auto-approve -replace=a.b"] },
-  { given: "a destroy without a pool", spec: { stage: "destroy", savedPlan: false }, commands: ["init -input=false", "apply -input=false -auto-approve -destroy"] }
+  {
+    given: "an apply of a saved plan",
+    spec: { stage: "apply", options: { targets: ["a.b"] }, savedPlan: true },
+    commands: ["init -input=false -lockfile=readonly", "apply -input=false plan.tfplan"]
+  },
+  {
+    given: "a destroy of a saved plan",
+    spec: { stage: "destroy", savedPlan: true },
+    commands: ["init -input=false -lockfile=readonly", "apply -input=false plan.tfplan"]
+  },
+  {
+    given: "an apply without a pool",
+    spec: { stage: "apply", options: { replace: ["a.b"] }, savedPlan: false },
+    commands: ["init -input=false", "apply -input=false -auto-approve -replace=a.b"]
+  },
+  {
+    given: "a destroy without a pool",
+    spec: { stage: "destroy", savedPlan: false },
+    commands: ["init -input=false", "apply -input=false -auto-approve -destroy"]
+  }
 ]
 
 describe("stageCommands", () => {
   it.each(rows)("are, for $given, those that a person would type", ({ commands, spec }) => expect(typed(spec)).toEqual(commands))
 
   it("tell their events on a descriptor of their own when the engine can", () => {
-    expect(typed({ stage: "apply", savedPlan: true, events: true })).toEqual(["init -input=false -lockfile=readonly", "apply -input=false -json-into=/dev/fd/7 plan.tfplan"])
-    expect(typed({ stage: "destroy", savedPlan: false, events: true })[1]).toBe("apply -input=false -json-into=/dev/fd/7 -auto-approve -destroy")
+    expect(typed({ stage: "apply", savedPlan: true, events: true })).toEqual([
+      "init -input=false -lockfile=readonly",
+      "apply -input=false -json-into=/dev/fd/7 plan.tfplan"
+    ])
+    expect(typed({ stage: "destroy", savedPlan: false, events: true })[1]).toBe(
+      "apply -input=false -json-into=/dev/fd/7 -auto-approve -destroy"
+    )
   })
 
-  it.each([{ events: true, tells: "events" }, { events: false, tells: "log" }] as const)("tell what they do in the $tells", ({ events, tells }) => {
-    expect(stageCommands({ stage: "apply", savedPlan: true, events }).map((command) => command.tells)).toEqual([undefined, tells])
-  })
+  it.each([{ events: true, tells: "events" }, { events: false, tells: "log" }] as const)(
+    "tell what they do in the $tells",
+    ({ events, tells }) => {
+      expect(stageCommands({ stage: "apply", savedPlan: true, events }).map((command) => command.tells)).toEqual([undefined, tells])
+    }
+  )
 
   it("make no flag of what a user wrote", () => {
     const { args } = stageCommands({ stage: "plan", options: { targets: ["-destroy"] }, savedPlan: false })[1] ?? { args: [] }

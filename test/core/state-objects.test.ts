@@ -2,7 +2,13 @@
 import { describe, expect, it } from "@effect/vitest"
 import { hasObject, hasTainted, isEncrypted, stateObjects } from "../../src/core/state-objects.ts"
 
-const resource = (more: Record<string, unknown>) => ({ mode: "managed", type: "time_sleep", name: "a", instances: [{ attributes: { id: "1" } }], ...more })
+const resource = (more: Record<string, unknown>) => ({
+  mode: "managed",
+  type: "time_sleep",
+  name: "a",
+  instances: [{ attributes: { id: "1" } }],
+  ...more
+})
 const state = (...resources: ReadonlyArray<Record<string, unknown>>) => stateObjects(JSON.stringify({ version: 4, serial: 1, resources }))
 
 describe("stateObjects", () => {
@@ -26,7 +32,16 @@ describe("stateObjects", () => {
     expect(hasTainted(state(resource({ instances: [{ status: "tainted", attributes: { id: "1" } }] })), "time_sleep.a")).toBe(true)
     expect(hasTainted(state(resource({})), "time_sleep.a")).toBe(false)
   })
-  it.each(["", "null", "{}", `{"version":3,"modules":[]}`, `{"version":4,"resources":{}}`, ...["[]", "7", `{"index_key":{}}`].map((instance) => `{"version":4,"resources":[{"mode":"managed","type":"a","name":"b","instances":[{},${instance}]}]}`)])("has nothing of %s", (text) => expect(stateObjects(text).size).toBe(0))
+  it.each([
+    "",
+    "null",
+    "{}",
+    `{"version":3,"modules":[]}`,
+    `{"version":4,"resources":{}}`,
+    ...["[]", "7", `{"index_key":{}}`].map((instance) =>
+      `{"version":4,"resources":[{"mode":"managed","type":"a","name":"b","instances":[{},${instance}]}]}`
+    )
+  ])("has nothing of %s", (text) => expect(stateObjects(text).size).toBe(0))
   it.each([
     [`{"serial":1,"lineage":"l","meta":{},"encrypted_data":"krIj","encryption_version":"v0"}`, true],
     [`{"version":4,"serial":1,"lineage":"l","resources":[]}`, false],

@@ -15,7 +15,11 @@ describe("stateTrouble", () => {
     { given: "local in the data directory", found: note("local", { path: "/opt/data/work/x.tfstate" }), says: /backend local/u },
     { given: "local at a path that climbs", found: note("local", { path: "/state/../opt/data/x" }), says: /backend local/u },
     { given: "local at a path of the Pod that is no claim", found: note("local", { path: "/tmp/x.tfstate" }), says: /backend local/u },
-    { given: "local in a directory whose name only begins alike", found: note("local", { path: "/mnt/statement/x.tfstate" }), says: /backend local/u },
+    {
+      given: "local in a directory whose name only begins alike",
+      found: note("local", { path: "/mnt/statement/x.tfstate" }),
+      says: /backend local/u
+    },
     { given: "inmem", found: note("inmem"), says: /inmem/u }
   ])("refuses $given", ({ found, says }) => {
     const trouble = Option.getOrElse(stateTrouble(found, ["/mnt/state/"]), () => "nothing")
@@ -33,10 +37,26 @@ describe("poolStateTrouble", () => {
   it.each([
     { given: "local, as a later override file makes it", found: note("local", { path: null }), says: /to the backend local instead/u },
     { given: "cloud", found: note("cloud", null), says: /to the backend cloud instead/u },
-    { given: "http at an address of its own", found: note("http", { address: "http://user:secret@elsewhere.example/state" }), says: /^The state would go to another address of the backend http instead/u },
-    { given: "http with a lock of its own", found: note("http", { address: null, lock_address: "https://elsewhere.example/secret" }), says: /^The lock of the state would go to another lock_address of the backend http instead/u },
-    { given: "http with an unlock of its own", found: note("http", { address: null, lock_address: null, unlock_address: "https://elsewhere.example/secret" }), says: /^The lock of the state would go to another unlock_address of the backend http instead/u },
-    { given: "http with no lock", found: note("http", { lock_address: "" }), says: /^The lock of the state would go to another lock_address of the backend http instead/u },
+    {
+      given: "http at an address of its own",
+      found: note("http", { address: "http://user:secret@elsewhere.example/state" }),
+      says: /^The state would go to another address of the backend http instead/u
+    },
+    {
+      given: "http with a lock of its own",
+      found: note("http", { address: null, lock_address: "https://elsewhere.example/secret" }),
+      says: /^The lock of the state would go to another lock_address of the backend http instead/u
+    },
+    {
+      given: "http with an unlock of its own",
+      found: note("http", { address: null, lock_address: null, unlock_address: "https://elsewhere.example/secret" }),
+      says: /^The lock of the state would go to another unlock_address of the backend http instead/u
+    },
+    {
+      given: "http with no lock",
+      found: note("http", { lock_address: "" }),
+      says: /^The lock of the state would go to another lock_address of the backend http instead/u
+    },
     { given: "no backend", found: Option.none(), says: /to no backend instead/u },
     { given: "a note that cannot be read", found: Option.some("{"), says: /to no backend instead/u }
   ])("refuses $given, and says what to take out", ({ found, says }) => {
@@ -49,5 +69,8 @@ describe("poolStateTrouble", () => {
     { given: "no address", config: { address: null, lock_address: null, unlock_address: null, retry_max: null } },
     { given: "a setting that leads nowhere else", config: { address: null, retry_max: 5 } },
     { given: "nothing", config: null }
-  ])("lets http go on that says $given by itself, since the environment has the address", ({ config }) => expect(poolStateTrouble(note("http", config))).toEqual(Option.none()))
+  ])(
+    "lets http go on that says $given by itself, since the environment has the address",
+    ({ config }) => expect(poolStateTrouble(note("http", config))).toEqual(Option.none())
+  )
 })

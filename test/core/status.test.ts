@@ -2,7 +2,7 @@
 import { describe, expect, it } from "@effect/vitest"
 import { Schema } from "effect"
 import { advance, claimed, finished, mayFollow, reflected } from "../../src/core/status.ts"
-import { WritableStatus, Phase } from "../../src/schema/agent-task.ts"
+import { Phase, WritableStatus } from "../../src/schema/agent-task.ts"
 import { Uid } from "../../src/schema/names.ts"
 import { before, noon, plainSeed, success, worldOf } from "./worlds.ts"
 
@@ -10,8 +10,18 @@ const claim = { podUid: Uid.make("pod-uid"), nonce: "nonce", epoch: 0, at: befor
 const running = claimed({ phase: "Starting", launches: 1 }, claim, { job: "job", configHash: "c0ffee", pod: "pod", node: "node" }, 1)
 const says = (type: string) => running.conditions?.find((_) => _.type === type)?.status
 
-it.each([[undefined, 1], [0, 1], [1, 1], [3, 3]])("is of one launch at least once it is claimed, also of one that was taken back: of %s", (launches, said) =>
-  expect(claimed({ phase: "Starting", ...(launches !== undefined && { launches }) }, claim, { job: "job", configHash: "c0ffee", pod: "pod", node: "node" }, 1).launches).toBe(said))
+it.each([[undefined, 1], [0, 1], [1, 1], [3, 3]])(
+  "is of one launch at least once it is claimed, also of one that was taken back: of %s",
+  (launches, said) =>
+    expect(
+      claimed({ phase: "Starting", ...(launches !== undefined && { launches }) }, claim, {
+        job: "job",
+        configHash: "c0ffee",
+        pod: "pod",
+        node: "node"
+      }, 1).launches
+    ).toBe(said)
+)
 
 describe("advance", () => {
   it.prop("never goes back, whatever step it is given", [Phase, Phase], ([from, to]) => {
@@ -34,7 +44,10 @@ describe("advance", () => {
     expect(finished(odd, success, 1, false)).toMatchObject({ phase: "Succeeded", result: success })
   })
   const words = Schema.Array(Schema.Literals(["a", "é", "😀"])).check(Schema.isMaxLength(8))
-  it.prop("keeps of any words as much as the API server takes, also where those of another task are told", [words, Schema.Int.check(Schema.isBetween({ minimum: 0, maximum: 5000 }))], ([pattern, count]) => {
+  it.prop("keeps of any words as much as the API server takes, also where those of another task are told", [
+    words,
+    Schema.Int.check(Schema.isBetween({ minimum: 0, maximum: 5000 }))
+  ], ([pattern, count]) => {
     const message = pattern.join("").repeat(count)
     const status = advance({}, { phase: "Starting", reason: "ImagePull", message, generation: 1, now: noon })
     const told = reflected(worldOf({ ...plainSeed, life: "succeeded" }).task, { ...worldOf(plainSeed).task, status }, noon)
@@ -62,11 +75,13 @@ describe("claimed and finished", () => {
   it("sum the changes up for people", () => {
     expect(finished(running, { ...success, changes: { add: 2, change: 1, destroy: 0 } }, 1, false).changes).toBe("+2 ~1 -0")
   })
-  it.each([
-    { outcome: "succeeded", phase: "Succeeded", ready: "True", stalled: "False" },
-    { outcome: "failed", phase: "Failed", ready: "False", stalled: "True" },
-    { outcome: "cancelled", phase: "Cancelled", ready: "False", stalled: "True" }
-  ] as const)("end a $outcome stage as $phase, with its duration and the claim kept", ({ outcome, phase, ready, stalled }) => {
+  it.each(
+    [
+      { outcome: "succeeded", phase: "Succeeded", ready: "True", stalled: "False" },
+      { outcome: "failed", phase: "Failed", ready: "False", stalled: "True" },
+      { outcome: "cancelled", phase: "Cancelled", ready: "False", stalled: "True" }
+    ] as const
+  )("end a $outcome stage as $phase, with its duration and the claim kept", ({ outcome, phase, ready, stalled }) => {
     const status = finished(running, { ...success, outcome, finishedAt: noon }, 1, true)
     expect(status).toMatchObject({ phase, claim, reportedAt: noon, finishedAt: noon, duration: "1m0s" })
     expect(status.conditions?.find((_) => _.type === "Ready")?.status).toBe(ready)

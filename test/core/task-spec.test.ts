@@ -6,7 +6,14 @@ import { fullTask, taskOf } from "./configs.ts"
 const secret = { name: "token", valueFrom: { secretKeyRef: { name: "s", key: "k" } } }
 const specs = [
   { given: "all that there can be", spec: fullTask().spec },
-  { given: "variables and a backend", spec: taskOf({ source: { configMap: { name: "a" } }, variables: [{ name: "a", value: "1" }, secret], backend: { type: "s3", config: { bucket: "b" } } }).spec },
+  {
+    given: "variables and a backend",
+    spec: taskOf({
+      source: { configMap: { name: "a" } },
+      variables: [{ name: "a", value: "1" }, secret],
+      backend: { type: "s3", config: { bucket: "b" } }
+    }).spec
+  },
   { given: "neither", spec: taskOf({ source: { configMap: { name: "a" } } }).spec }
 ]
 

@@ -26,19 +26,25 @@ describe("take", () => {
     expect(granted).toBeLessThanOrEqual(burst + seconds * perSecond + 1e-6)
   })
 
-  it.prop("grants to who comes again when it was told, and refuses nobody who asks no more than the rate", [Positive, Positive, Pauses], ([perSecond, burst, pauses]) => {
-    const rate = { perSecond, burst }
-    for (const { bucket, now, waitSeconds } of grantedOf(rate, pauses)) {
-      if (waitSeconds > 0) expect(take(bucket, rate, now + waitSeconds * 1000).waitSeconds).toBe(0)
+  it.prop(
+    "grants to who comes again when it was told, and refuses nobody who asks no more than the rate",
+    [Positive, Positive, Pauses],
+    ([perSecond, burst, pauses]) => {
+      const rate = { perSecond, burst }
+      for (const { bucket, now, waitSeconds } of grantedOf(rate, pauses)) {
+        if (waitSeconds > 0) expect(take(bucket, rate, now + waitSeconds * 1000).waitSeconds).toBe(0)
+      }
+      expect(grantedOf(rate, pauses.map(() => 1000 / perSecond + 1)).every(({ waitSeconds }) => waitSeconds === 0)).toBe(true)
     }
-    expect(grantedOf(rate, pauses.map(() => 1000 / perSecond + 1)).every(({ waitSeconds }) => waitSeconds === 0)).toBe(true)
-  })
+  )
 
   it.each([
     { asked: 4, expected: [0, 0, 0, 1] },
     { asked: 5, expected: [0, 0, 0, 1, 1] }
   ])("of $asked at once grants three, with a burst of three", ({ asked, expected }) => {
-    expect(grantedOf({ perSecond: 2, burst: 3 }, Array.from({ length: asked }, () => 0)).map(({ waitSeconds }) => waitSeconds)).toEqual(expected)
+    expect(grantedOf({ perSecond: 2, burst: 3 }, Array.from({ length: asked }, () => 0)).map(({ waitSeconds }) => waitSeconds)).toEqual(
+      expected
+    )
   })
 
   it("is as good as new when it is full again", () => {

@@ -1,8 +1,8 @@
 // Who has a workspace: nobody loses it by time, and only what is over can be taken over.
 import { describe, expect, it } from "@effect/vitest"
 import { Option } from "effect"
-import { epochOf, holderOf, leaseName, nextEpoch } from "../../src/core/workspace-lease.ts"
 import { Holder } from "../../src/core/observed.ts"
+import { epochOf, holderOf, leaseName, nextEpoch } from "../../src/core/workspace-lease.ts"
 import { Uid } from "../../src/schema/names.ts"
 
 const self = Uid.make("self")
@@ -11,8 +11,18 @@ const lease = (holder: string) => ({ holder, transitions: 3, resourceVersion: "9
 describe("holderOf", () => {
   it.each([
     { given: "our own", holder: "self", alive: Option.none(), expected: Holder.Mine({ epoch: 3 }) },
-    { given: "one of nobody, or of a task that is over or gone with all its Pods", holder: "other", alive: Option.none(), expected: Holder.Over({ resourceVersion: "9", epoch: 3 }) },
-    { given: "one of a task that may still run", holder: "other", alive: Option.some("other-task"), expected: Holder.Taken({ by: "other-task" }) }
+    {
+      given: "one of nobody, or of a task that is over or gone with all its Pods",
+      holder: "other",
+      alive: Option.none(),
+      expected: Holder.Over({ resourceVersion: "9", epoch: 3 })
+    },
+    {
+      given: "one of a task that may still run",
+      holder: "other",
+      alive: Option.some("other-task"),
+      expected: Holder.Taken({ by: "other-task" })
+    }
   ])("answers $given", ({ alive, expected, holder }) => expect(holderOf(lease(holder), self, alive)).toEqual(expected))
 })
 

@@ -7,8 +7,8 @@ import { heldBack } from "../../src/core/draining.ts"
 import { waitsForProof } from "../../src/core/isolation.ts"
 import { Holder, type JobSeen, type Observed, type PodSeen, SourceSeen, Turn } from "../../src/core/observed.ts"
 import type { Plan } from "../../src/core/plan.ts"
-import type { TaskPolicy } from "../../src/core/task-policy.ts"
 import { isOver } from "../../src/core/status.ts"
+import type { TaskPolicy } from "../../src/core/task-policy.ts"
 import type { AgentTask, AgentTaskStatus } from "../../src/schema/agent-task.ts"
 import { RunId, Sha256, Uid, WorkspaceName } from "../../src/schema/names.ts"
 import type { WaitReason } from "../../src/schema/reason.ts"
@@ -28,7 +28,17 @@ export const policy: TaskPolicy = {
 }
 
 const small = Schema.Int.check(Schema.isBetween({ minimum: 0, maximum: 7 }))
-const containers = Schema.Literals(["none", "running", "ImagePullBackOff", "InvalidImageName", "CreateContainerConfigError", "Completed", "OOMKilled", "Error", "ClaimLost"])
+const containers = Schema.Literals([
+  "none",
+  "running",
+  "ImagePullBackOff",
+  "InvalidImageName",
+  "CreateContainerConfigError",
+  "Completed",
+  "OOMKilled",
+  "Error",
+  "ClaimLost"
+])
 
 export const Seed = Schema.Struct({
   stage: Schema.Literals(["plan", "apply", "destroy"]),
@@ -37,7 +47,20 @@ export const Seed = Schema.Struct({
   pool: Schema.Boolean,
   cancel: Schema.Boolean,
   deleted: Schema.Boolean,
-  life: Schema.Literals(["new", "queued", "starting", "evicted", "quota", "outlasted", "claimed", "unsaved", "succeeded", "failed", "cancelled", "lost"]),
+  life: Schema.Literals([
+    "new",
+    "queued",
+    "starting",
+    "evicted",
+    "quota",
+    "outlasted",
+    "claimed",
+    "unsaved",
+    "succeeded",
+    "failed",
+    "cancelled",
+    "lost"
+  ]),
   reported: Schema.Boolean,
   launches: small,
   maxLaunches: Schema.Literals([1, 2, 3]),
@@ -67,39 +90,111 @@ export const Seed = Schema.Struct({
 export type Seed = typeof Seed.Type
 
 export const plainSeed: Seed = {
-  stage: "plan", dotted: false, pool: false, cancel: false, deleted: false, life: "new", reported: false, launches: 0, maxLaunches: 1, job: "none", jobDeleting: false, hadJob: false,
-  jobAgeSeconds: 0, pod: "none", hadPod: false, worker: "none", runner: "none", lastWords: false, turn: "admitted", holder: "free", refusal: "none", warning: "none", expired: false,
-  source: "none", waitsForSource: false, follows: "no", latest: "none", latestApply: "none"
+  stage: "plan",
+  dotted: false,
+  pool: false,
+  cancel: false,
+  deleted: false,
+  life: "new",
+  reported: false,
+  launches: 0,
+  maxLaunches: 1,
+  job: "none",
+  jobDeleting: false,
+  hadJob: false,
+  jobAgeSeconds: 0,
+  pod: "none",
+  hadPod: false,
+  worker: "none",
+  runner: "none",
+  lastWords: false,
+  turn: "admitted",
+  holder: "free",
+  refusal: "none",
+  warning: "none",
+  expired: false,
+  source: "none",
+  waitsForSource: false,
+  follows: "no",
+  latest: "none",
+  latestApply: "none"
 }
 
 const uid = Uid.make("task-uid")
 export const success: StageResult = { outcome: "succeeded", reason: "Completed", message: "done", exitCode: 0, finishedAt: before(1) }
 
-const queuedFor = (reason: WaitReason): AgentTaskStatus => ({ phase: "Queued", reason, message: "It waits.", queue: { position: 1, reason } })
+const queuedFor = (reason: WaitReason): AgentTaskStatus => ({
+  phase: "Queued",
+  reason,
+  message: "It waits.",
+  queue: { position: 1, reason }
+})
 
 const quotaMessage = "Kubernetes cannot make the Pod: exceeded quota: pods"
 
 const statusOf = ({ launches, life, reported }: Seed): AgentTaskStatus => {
   const claim = { podUid: Uid.make("pod-uid"), nonce: "n", epoch: 1, at: before(60) }
   const reportedAt = { finishedAt: before(1), ...(reported && { reportedAt: noon }) }
-  const claimed = { claim, pod: { name: "pod", uid: claim.podUid, node: "node" }, job: { name: "agent-job-task" }, startedAt: claim.at, launches: Math.max(launches, 1) }
+  const claimed = {
+    claim,
+    pod: { name: "pod", uid: claim.podUid, node: "node" },
+    job: { name: "agent-job-task" },
+    startedAt: claim.at,
+    launches: Math.max(launches, 1)
+  }
   switch (life) {
-    case "new": return {}
-    case "queued": return { ...queuedFor("ConcurrencyLimit"), ...(launches > 0 && { launches }) }
-    case "starting": return { phase: "Starting", launches: Math.max(launches, 1), job: { name: "agent-job-task", uid: Uid.make("job-uid") } }
-    case "evicted": return { phase: "Starting", reason: "Evicted", message: "It is launched again.", launches: Math.max(launches, 1), job: { name: "agent-job-task", uid: Uid.make("job-uid") } }
-    case "quota": return { phase: "Starting", reason: "QuotaExceeded", message: quotaMessage, launches: Math.max(launches, 1), job: { name: "agent-job-task" }, configHash: policy.configHash }
-    case "outlasted": return { phase: "Starting", reason: "QuotaExceeded", message: `Its Job is made anew. ${quotaMessage}`, launches, job: { name: "agent-job-task", uid: Uid.make("job-uid") }, configHash: policy.configHash }
-    case "claimed": return { phase: "Running", reason: "Claimed", ...claimed }
-    case "unsaved": return { phase: "Running", reason: "StateUnsaved", ...claimed }
-    case "succeeded": return { phase: "Succeeded", reason: "Completed", ...claimed, result: success, ...reportedAt }
-    case "failed": return { phase: "Failed", reason: "ImagePull", message: "no image", ...reportedAt }
-    case "cancelled": return { phase: "Cancelled", reason: "Cancelled", ...reportedAt }
-    case "lost": return { phase: "Failed", reason: "Lost", ...claimed, ...reportedAt, finishedAt: before(6) }
+    case "new":
+      return {}
+    case "queued":
+      return { ...queuedFor("ConcurrencyLimit"), ...(launches > 0 && { launches }) }
+    case "starting":
+      return { phase: "Starting", launches: Math.max(launches, 1), job: { name: "agent-job-task", uid: Uid.make("job-uid") } }
+    case "evicted":
+      return {
+        phase: "Starting",
+        reason: "Evicted",
+        message: "It is launched again.",
+        launches: Math.max(launches, 1),
+        job: { name: "agent-job-task", uid: Uid.make("job-uid") }
+      }
+    case "quota":
+      return {
+        phase: "Starting",
+        reason: "QuotaExceeded",
+        message: quotaMessage,
+        launches: Math.max(launches, 1),
+        job: { name: "agent-job-task" },
+        configHash: policy.configHash
+      }
+    case "outlasted":
+      return {
+        phase: "Starting",
+        reason: "QuotaExceeded",
+        message: `Its Job is made anew. ${quotaMessage}`,
+        launches,
+        job: { name: "agent-job-task", uid: Uid.make("job-uid") },
+        configHash: policy.configHash
+      }
+    case "claimed":
+      return { phase: "Running", reason: "Claimed", ...claimed }
+    case "unsaved":
+      return { phase: "Running", reason: "StateUnsaved", ...claimed }
+    case "succeeded":
+      return { phase: "Succeeded", reason: "Completed", ...claimed, result: success, ...reportedAt }
+    case "failed":
+      return { phase: "Failed", reason: "ImagePull", message: "no image", ...reportedAt }
+    case "cancelled":
+      return { phase: "Cancelled", reason: "Cancelled", ...reportedAt }
+    case "lost":
+      return { phase: "Failed", reason: "Lost", ...claimed, ...reportedAt, finishedAt: before(6) }
   }
 }
 
-const artifactOf = (digit: string): Artifact => ({ revision: `main@sha1:${digit}`, url: `http://flux/${digit}.tar.gz`, sha256: Sha256.make(digit.repeat(64)) })
+const artifactOf = (digit: string): Artifact => ({
+  revision: `main@sha1:${digit}`,
+  url: `http://flux/${digit}.tar.gz`,
+  sha256: Sha256.make(digit.repeat(64))
+})
 const known = artifactOf("a")
 
 const fluxStatus = ({ latest, latestApply, life, source, waitsForSource }: Seed): AgentTaskStatus =>
@@ -107,17 +202,32 @@ const fluxStatus = ({ latest, latestApply, life, source, waitsForSource }: Seed)
     source: known,
     ...(life === "succeeded" && { result: { ...success, hasChanges: true, planDigest: known.sha256 } }),
     ...(waitsForSource && life === "queued" && queuedFor("SourceNotReady")),
-    ...(latest !== "none" && { latest: { attempt: 2, name: "task-2", sha256: known.sha256, ...(latestApply !== "none" && { apply: "task-2-apply" }) } })
+    ...(latest !== "none" &&
+      { latest: { attempt: 2, name: "task-2", sha256: known.sha256, ...(latestApply !== "none" && { apply: "task-2-apply" }) } })
   }
 
 const taskOf = (seed: Seed): AgentTask => ({
   metadata: {
-    name: seed.dotted ? "ta.sk" : "task", namespace: "tasks", uid, resourceVersion: "1", generation: 1, creationTimestamp: before(600), ...(seed.deleted && { deletionTimestamp: noon })
+    name: seed.dotted ? "ta.sk" : "task",
+    namespace: "tasks",
+    uid,
+    resourceVersion: "1",
+    generation: 1,
+    creationTimestamp: before(600),
+    ...(seed.deleted && { deletionTimestamp: noon })
   },
   spec: {
     workspace: WorkspaceName.make("demo"),
     stage: seed.stage,
-    source: seed.source === "none" ? { inline: { "main.tf": "" } } : { fluxSource: { kind: "GitRepository", name: "infra", ...(seed.follows !== "no" && seed.stage === "plan" && { onChange: seed.follows }) } },
+    source: seed.source === "none"
+      ? { inline: { "main.tf": "" } }
+      : {
+        fluxSource: {
+          kind: "GitRepository",
+          name: "infra",
+          ...(seed.follows !== "no" && seed.stage === "plan" && { onChange: seed.follows })
+        }
+      },
     ...(seed.follows === "planAndApply" && seed.stage === "plan" && { savePlan: { claimName: "plans" } }),
     ...(seed.cancel && { cancel: true }),
     ...(seed.pool && { pool: { url: "http://pool", runId: RunId.make("run-1"), tokenSecret: { name: "token" } } })
@@ -127,39 +237,75 @@ const taskOf = (seed: Seed): AgentTask => ({
 
 /** Another task, as far as the one in the middle has to know it. */
 const other = (name: string, { follows, source }: Seed, life: Seed["latest"]): Option.Option<AgentTask> => {
-  const { metadata, spec, status } = taskOf({ ...plainSeed, source, follows, life: life === "over" ? "succeeded" : life === "lost" ? "lost" : "queued" })
-  return source === "none" || life === "none" || life === "gone" ? Option.none() : Option.some({ metadata: { ...metadata, name, uid: Uid.make(`${name}-uid`) }, spec, status })
+  const { metadata, spec, status } = taskOf({
+    ...plainSeed,
+    source,
+    follows,
+    life: life === "over" ? "succeeded" : life === "lost" ? "lost" : "queued"
+  })
+  return source === "none" || life === "none" || life === "gone"
+    ? Option.none()
+    : Option.some({ metadata: { ...metadata, name, uid: Uid.make(`${name}-uid`) }, spec, status })
 }
 
 const sources: Readonly<Record<Seed["source"], SourceSeen>> = {
-  none: SourceSeen.NotAsked(), unasked: SourceSeen.NotAsked(), notReady: SourceSeen.NotReady({ message: "It is not ready." }),
-  new: SourceSeen.Ready({ artifact: artifactOf("b") }), known: SourceSeen.Ready({ artifact: known }),
+  none: SourceSeen.NotAsked(),
+  unasked: SourceSeen.NotAsked(),
+  notReady: SourceSeen.NotReady({ message: "It is not ready." }),
+  new: SourceSeen.Ready({ artifact: artifactOf("b") }),
+  known: SourceSeen.Ready({ artifact: known }),
   moved: SourceSeen.Ready({ artifact: { ...artifactOf("b"), sha256: known.sha256 } })
 }
 
 const job = ({ job, jobAgeSeconds, jobDeleting }: Seed): Option.Option<JobSeen> =>
   job === "none" ? Option.none() : Option.some({
-    name: "agent-job-task", uid: Uid.make("job-uid"), owner: job === "foreign" ? Option.none() : Option.some(uid), state: job === "foreign" ? "active" : job,
-    reason: "", message: "", deleting: jobDeleting, createdAt: before(jobAgeSeconds), configHash: policy.configHash
+    name: "agent-job-task",
+    uid: Uid.make("job-uid"),
+    owner: job === "foreign" ? Option.none() : Option.some(uid),
+    state: job === "foreign" ? "active" : job,
+    reason: "",
+    message: "",
+    deleting: jobDeleting,
+    createdAt: before(jobAgeSeconds),
+    configHash: policy.configHash
   })
 
 const container = (name: Seed["worker"]): PodSeen["worker"] => {
   const ended = name === "Completed" || name === "OOMKilled" || name === "Error" || name === "ClaimLost"
   return name === "none" ? Option.none() : Option.some({
-    state: ended ? "terminated" : name === "running" ? "running" : "waiting", reason: name === "running" ? "" : name === "ClaimLost" ? "Error" : name, message: "", lastReason: "",
+    state: ended ? "terminated" : name === "running" ? "running" : "waiting",
+    reason: name === "running" ? "" : name === "ClaimLost" ? "Error" : name,
+    message: "",
+    lastReason: "",
     exitCode: ended ? Option.some(name === "Completed" ? 0 : name === "ClaimLost" ? 75 : 137) : Option.none()
   })
 }
 
 const pod = ({ lastWords, pod, runner, worker }: Seed): Option.Option<PodSeen> =>
   pod === "none" ? Option.none() : Option.some({
-    name: "pod", uid: Uid.make("pod-uid"), owner: Option.some(Uid.make("job-uid")), createdAt: noon, node: "node", phase: pod === "silent" || pod === "Evicted" || pod === "unschedulable" ? pod === "Evicted" ? "Failed" : "Pending" : pod,
-    reason: pod === "Evicted" ? "Evicted" : "", message: "", deleting: false, disruption: "", nodeAnswers: pod !== "silent", unschedulable: pod === "unschedulable" ? "0/1 nodes are available" : "",
-    worker: container(worker), runner: container(runner), install: Option.none(), lastWords: lastWords && worker === "Completed" ? Option.some(success) : Option.none()
+    name: "pod",
+    uid: Uid.make("pod-uid"),
+    owner: Option.some(Uid.make("job-uid")),
+    createdAt: noon,
+    node: "node",
+    phase: pod === "silent" || pod === "Evicted" || pod === "unschedulable" ? pod === "Evicted" ? "Failed" : "Pending" : pod,
+    reason: pod === "Evicted" ? "Evicted" : "",
+    message: "",
+    deleting: false,
+    disruption: "",
+    nodeAnswers: pod !== "silent",
+    unschedulable: pod === "unschedulable" ? "0/1 nodes are available" : "",
+    worker: container(worker),
+    runner: container(runner),
+    install: Option.none(),
+    lastWords: lastWords && worker === "Completed" ? Option.some(success) : Option.none()
   })
 
 const holders: Readonly<Record<Seed["holder"], Holder>> = {
-  free: Holder.Free(), mine: Holder.Mine({ epoch: 1 }), over: Holder.Over({ resourceVersion: "7", epoch: 1 }), taken: Holder.Taken({ by: "other" })
+  free: Holder.Free(),
+  mine: Holder.Mine({ epoch: 1 }),
+  over: Holder.Over({ resourceVersion: "7", epoch: 1 }),
+  taken: Holder.Taken({ by: "other" })
 }
 
 export const policyOf = ({ maxLaunches }: Seed): TaskPolicy => ({ ...policy, maxLaunches })
@@ -172,30 +318,62 @@ export const worldOf = (seed: Seed): Observed => ({
   startingMillis: seed.job === "none" || (seed.warning === "quota" && seed.pod === "none") ? 0 : seed.jobAgeSeconds * 1000,
   pod: pod(seed),
   hadPod: seed.hadPod || seed.pod !== "none",
-  turn: seed.turn === "admitted" ? Turn.Admitted() : seed.turn === "drained" ? heldBack : seed.turn === "unproven" ? waitsForProof : Turn.Waiting({ reason: seed.turn === "busy" ? "WorkspaceBusy" : "ConcurrencyLimit", position: 1, blockedBy: seed.turn === "busy" ? Option.some("other") : Option.none() }),
+  turn: seed.turn === "admitted"
+    ? Turn.Admitted()
+    : seed.turn === "drained"
+    ? heldBack
+    : seed.turn === "unproven"
+    ? waitsForProof
+    : Turn.Waiting({
+      reason: seed.turn === "busy" ? "WorkspaceBusy" : "ConcurrencyLimit",
+      position: 1,
+      blockedBy: seed.turn === "busy" ? Option.some("other") : Option.none()
+    }),
   holder: seed.stage === "plan" ? Holder.NotAsked() : holders[seed.holder],
   source: sources[seed.source],
   latest: other("task-2", seed, seed.latest),
   latestApply: other("task-2-apply", seed, seed.latest === "none" ? "none" : seed.latestApply),
-  warning: seed.warning === "none" ? Option.none() : Option.some({ reason: seed.warning === "quota" ? "FailedCreate" : seed.warning, message: seed.warning === "quota" ? "exceeded quota: pods" : "the server's words" }),
-  refusal: seed.refusal === "none" ? Option.none() : Option.some({ kind: seed.refusal, message: "the server's words", againInMillis: 7_000 }),
+  warning: seed.warning === "none"
+    ? Option.none()
+    : Option.some({
+      reason: seed.warning === "quota" ? "FailedCreate" : seed.warning,
+      message: seed.warning === "quota" ? "exceeded quota: pods" : "the server's words"
+    }),
+  refusal: seed.refusal === "none"
+    ? Option.none()
+    : Option.some({ kind: seed.refusal, message: "the server's words", againInMillis: 7_000 }),
   told: Option.none(),
   expired: seed.expired
 })
 
 const after = (world: Observed, action: Action): Observed => {
   switch (action._tag) {
-    case "TakeWorkspace": return { ...world, holder: Holder.Mine({ epoch: 1 }) }
-    case "CreateJob": return { ...world, job: job({ ...plainSeed, job: "active" }), jobKnownMillis: 0, startingMillis: 0, pod: Option.none(), hadPod: false }
-    case "DeleteJob": return { ...world, job: Option.none(), hadJob: true, jobKnownMillis: 0, startingMillis: 0, pod: Option.none(), hadPod: false }
+    case "TakeWorkspace":
+      return { ...world, holder: Holder.Mine({ epoch: 1 }) }
+    case "CreateJob":
+      return {
+        ...world,
+        job: job({ ...plainSeed, job: "active" }),
+        jobKnownMillis: 0,
+        startingMillis: 0,
+        pod: Option.none(),
+        hadPod: false
+      }
+    case "DeleteJob":
+      return { ...world, job: Option.none(), hadJob: true, jobKnownMillis: 0, startingMillis: 0, pod: Option.none(), hadPod: false }
     case "CreateTask": {
       const made = Option.some({ ...world.task, spec: action.spec, metadata: { ...world.task.metadata, name: action.name }, status: {} })
-      return action.spec.stage === "plan" ? { ...world, latest: made, latestApply: Option.none() } : { ...world, latest: Option.orElse(world.latest, () => Option.some(world.task)), latestApply: made }
+      return action.spec.stage === "plan"
+        ? { ...world, latest: made, latestApply: Option.none() }
+        : { ...world, latest: Option.orElse(world.latest, () => Option.some(world.task)), latestApply: made }
     }
-    case "Cancel": return { ...world, task: { ...world.task, spec: { ...world.task.spec, cancel: true } } }
+    case "Cancel":
+      return { ...world, task: { ...world.task, spec: { ...world.task.spec, cancel: true } } }
     case "Release":
-    case "DeleteTask": return { ...world, task: { ...world.task, metadata: { ...world.task.metadata, deletionTimestamp: noon } }, expired: false }
-    case "ReportResult": return world
+    case "DeleteTask":
+      return { ...world, task: { ...world.task, metadata: { ...world.task.metadata, deletionTimestamp: noon } }, expired: false }
+    case "ReportResult":
+      return world
   }
 }
 

@@ -20,11 +20,24 @@ const base = "{}\n"
 
 it.each([
   { begin: "error: base.yaml, prod.yaml", args: ["config", "validate"], prod: "agent:\n  imag: {}\n\ntask:\n  limits:\n    total: 0\n" },
-  { begin: "task.worker.image.tag:", args: ["config", "explain"], key: "task.worker.image.tag", prod: "agent:\n  image:\n    tag: \"1.3\"\n" }
+  {
+    begin: "task.worker.image.tag:",
+    args: ["config", "explain"],
+    key: "task.worker.image.tag",
+    prod: "agent:\n  image:\n    tag: \"1.3\"\n"
+  }
 ])("shows what $args prints", ({ args, begin, key, prod }) => {
   writeFileSync(join(place, "base.yaml"), base)
   writeFileSync(join(place, "prod.yaml"), prod)
   const program = resolve("src/main.ts")
-  const { stderr, stdout } = spawnSync(process.execPath, [program, ...args, "-f", "base.yaml", "-f", "prod.yaml", ...(key === undefined ? [] : [key])], { cwd: place, encoding: "utf8", env: { PATH: process.env.PATH, NODE_COMPILE_CACHE: resolve(".cache/compile") } })
+  const { stderr, stdout } = spawnSync(process.execPath, [
+    program,
+    ...args,
+    "-f",
+    "base.yaml",
+    "-f",
+    "prod.yaml",
+    ...(key === undefined ? [] : [key])
+  ], { cwd: place, encoding: "utf8", env: { PATH: process.env.PATH, NODE_COMPILE_CACHE: resolve(".cache/compile") } })
   expect((stdout + stderr).trim()).toBe(shown(begin))
 })

@@ -9,11 +9,17 @@ const exists = (name: string): boolean => keys.some((key) => key === name || key
 
 /** `a.b`, `.c` is a.b and a.c. */
 const named = (cell: string): ReadonlyArray<string> =>
-  [...cell.matchAll(/`([^`]+)`/gu)].reduce<ReadonlyArray<string>>((all, [, name = ""]) => [...all, name.startsWith(".") ? `${all[0]?.replace(/\.[^.]+$/u, "")}${name}` : name], [])
+  [...cell.matchAll(/`([^`]+)`/gu)].reduce<ReadonlyArray<string>>(
+    (all, [, name = ""]) => [...all, name.startsWith(".") ? `${all[0]?.replace(/\.[^.]+$/u, "")}${name}` : name],
+    []
+  )
 
 const section = (title: string): string => page.split(/^## /mu).find((_) => _.startsWith(title)) ?? ""
 const rows = ["The keys of 0.5.59", "The keys of 0.6"].flatMap((title) =>
-  section(title).split("\n").filter((line) => line.startsWith("|") && !/^\| (?:-|Key of)/u.test(line)).map((line) => line.split("|").slice(1, 3).map((_) => _.trim())))
+  section(title).split("\n").filter((line) => line.startsWith("|") && !/^\| (?:-|Key of)/u.test(line)).map((line) =>
+    line.split("|").slice(1, 3).map((_) => _.trim())
+  )
+)
 
 describe("the page for those who come from the Helm chart", () => {
   it.each(rows)("is right about %s: %s", (theirs = "", ours = "") => {
@@ -25,7 +31,9 @@ describe("the page for those who come from the Helm chart", () => {
   })
 
   it("names other keys only where they exist", () => {
-    const others = named(section("What is different")).concat(named(page.slice(page.indexOf("Beyond the chart"), page.indexOf("## What the chart")))).filter((_) => /^(?:agent|controller|task|global|persistence)\.\w/u.test(_))
+    const others = named(section("What is different")).concat(
+      named(page.slice(page.indexOf("Beyond the chart"), page.indexOf("## What the chart")))
+    ).filter((_) => /^(?:agent|controller|task|global|persistence)\.\w/u.test(_))
     expect(others.filter((name) => !exists(name))).toEqual([])
   })
 })

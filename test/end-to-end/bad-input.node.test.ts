@@ -1,6 +1,6 @@
 // What cannot work ends soon, with the reason of the closed list and one sentence that says what to do; nothing of it runs.
-import { afterAll, assert, beforeAll, describe } from "vitest"
 import { createHash } from "node:crypto"
+import { afterAll, assert, beforeAll, describe } from "vitest"
 import { archiveOf } from "../server/live-server.ts"
 import { manifestOf, podLog, productNamespace, taskNamespace, tryKubectl, untilOver, untilTask } from "./cluster.ts"
 import { harmless, inline } from "./configurations.ts"
@@ -34,7 +34,12 @@ describe.concurrent("an AgentTask whose configuration", () => {
   })
 
   it("wants a provider that cannot be had is ProviderMissing", async ({ scene }) => {
-    const { status } = await untilOver(await scene.task({ stage: "plan", source: inline("terraform {\n  required_providers {\n    nowhere = { source = \"example/nowhere\" }\n  }\n}\n") }))
+    const { status } = await untilOver(
+      await scene.task({
+        stage: "plan",
+        source: inline("terraform {\n  required_providers {\n    nowhere = { source = \"example/nowhere\" }\n  }\n}\n")
+      })
+    )
     assert.deepInclude(status, {
       phase: "Failed",
       reason: "ProviderMissing",
@@ -47,7 +52,8 @@ describe.concurrent("an AgentTask whose configuration", () => {
     assert.deepInclude(task.status, {
       phase: "Failed",
       reason: "InvalidConfiguration",
-      message: "The configuration has no backend for its state, so it would be deleted with the Pod; give the configuration a backend, or set spec.backend."
+      message:
+        "The configuration has no backend for its state, so it would be deleted with the Pod; give the configuration a backend, or set spec.backend."
     })
     assert.notInclude(await podLog(task), "$ tofu apply")
   })
@@ -80,7 +86,10 @@ describe.concurrent("an AgentTask whose configuration", () => {
   it("is at a URL that has nothing says which", async ({ scene }) => {
     const { status } = await untilOver(await scene.task({ stage: "plan", source: archive("missing.tar.gz", good) }))
     assert.deepInclude(status, { phase: "Failed", reason: "InvalidConfiguration" })
-    assert.strictEqual(status.message, `The archive cannot be fetched from ${web.url("missing.tar.gz")} (it answers 404); check the URL of the source and the network.`)
+    assert.strictEqual(
+      status.message,
+      `The archive cannot be fetched from ${web.url("missing.tar.gz")} (it answers 404); check the URL of the source and the network.`
+    )
   })
 
   it("refers to a Secret that comes later starts once it is there", async ({ scene }) => {
@@ -88,18 +97,25 @@ describe.concurrent("an AgentTask whose configuration", () => {
     const variables = [{ name: "TF_VAR_password", category: "env", valueFrom: { secretKeyRef: { name: secret, key: "password" } } }]
     const name = await scene.task({ stage: "plan", source: harmless, variables })
     await untilTask(name, "waits for the Secret", ({ status }) => status.reason === "InvalidConfiguration")
-    await scene.create(`secret/${secret}`, JSON.stringify({ apiVersion: "v1", kind: "Secret", metadata: { name: secret }, stringData: { password: "open sesame" } }))
+    await scene.create(
+      `secret/${secret}`,
+      JSON.stringify({ apiVersion: "v1", kind: "Secret", metadata: { name: secret }, stringData: { password: "open sesame" } })
+    )
     const { status } = await untilOver(name)
     assert.deepInclude(status, { phase: "Succeeded", reason: "Completed" }, status.message)
   })
 
   it("finds the disk full is DiskFull", async ({ scene }) => {
     const { code, report: { run }, told } = await scene.run({
-      "main.tf": "resource \"terraform_data\" \"large\" {\n  provisioner \"local-exec\" {\n    command = \"echo large >/dev/full\"\n  }\n}\n"
+      "main.tf":
+        "resource \"terraform_data\" \"large\" {\n  provisioner \"local-exec\" {\n    command = \"echo large >/dev/full\"\n  }\n}\n"
     }, "--auto-approve")
     assert.strictEqual(code, 1)
     assert.strictEqual(run.stages[1]?.result?.reason, "DiskFull")
-    assert.strictEqual(run.failure, "The Pod's volume was full when tofu apply wrote to it; raise persistence.emptyDir.sizeLimit. Look at the state before the next run.")
+    assert.strictEqual(
+      run.failure,
+      "The Pod's volume was full when tofu apply wrote to it; raise persistence.emptyDir.sizeLimit. Look at the state before the next run."
+    )
     assert.include(told, run.failure ?? "")
   })
 })
@@ -107,7 +123,10 @@ describe.concurrent("an AgentTask whose configuration", () => {
 describe.concurrent("an AgentTask whose pool", () => {
   it("refuses its token is TokenRefused, and no command is started", async ({ scene }) => {
     const secret = `${scene.name}-token`
-    await scene.create(`secret/${secret}`, JSON.stringify({ apiVersion: "v1", kind: "Secret", metadata: { name: secret }, stringData: { token: "not-a-token" } }))
+    await scene.create(
+      `secret/${secret}`,
+      JSON.stringify({ apiVersion: "v1", kind: "Secret", metadata: { name: secret }, stringData: { token: "not-a-token" } })
+    )
     const spec = {
       workspace: scene.name,
       stage: "plan",
@@ -126,13 +145,20 @@ describe.concurrent("an AgentTask whose pool", () => {
 describe.concurrent("an AgentTask whose runner", () => {
   it("has no such engine is EngineMissing", async ({ scene }) => {
     const task = await untilOver(await scene.task({ stage: "plan", engine: { name: "terraform" }, source: harmless }))
-    assert.deepInclude(task.status, { phase: "Failed", reason: "EngineMissing", message: "The runner image has no terraform in its PATH; use an image that has it." })
+    assert.deepInclude(task.status, {
+      phase: "Failed",
+      reason: "EngineMissing",
+      message: "The runner image has no terraform in its PATH; use an image that has it."
+    })
   })
 
   it("has another version of the engine is InvalidConfiguration", async ({ scene }) => {
     const { status } = await untilOver(await scene.task({ stage: "plan", engine: { name: "tofu", version: "0.1.0" }, source: harmless }))
     assert.deepInclude(status, { phase: "Failed", reason: "InvalidConfiguration" })
-    assert.match(status.message ?? "", /^The runner image has tofu \d+\.\d+\.\d+, but the task asks for 0\.1\.0; use another image or leave engine\.version out\.$/u)
+    assert.match(
+      status.message ?? "",
+      /^The runner image has tofu \d+\.\d+\.\d+, but the task asks for 0\.1\.0; use another image or leave engine\.version out\.$/u
+    )
   })
 
   it("has too little memory is OutOfMemory", async ({ scene }) => {
@@ -144,7 +170,9 @@ describe.concurrent("an AgentTask whose runner", () => {
   })
 
   it("is an image with an impossible name is ImagePull at once", async ({ scene }) => {
-    const { status } = await untilOver(await scene.task({ stage: "plan", source: harmless, jobTemplate: { runner: { image: "Not A Name" } } }))
+    const { status } = await untilOver(
+      await scene.task({ stage: "plan", source: harmless, jobTemplate: { runner: { image: "Not A Name" } } })
+    )
     assert.deepInclude(status, { phase: "Failed", reason: "ImagePull" })
     assert.match(status.message ?? "", /^Container runner cannot have its image: .*Not A Name.* Nothing was run\.$/u)
   })
@@ -153,15 +181,34 @@ describe.concurrent("an AgentTask whose runner", () => {
 describe.concurrent("the API server refuses", () => {
   const { inline: files } = harmless
   const refused = [
-    { what: "two sources", spec: { source: { inline: files, configMap: { name: "other" } } }, says: "exactly one of inline, archive, configMap, fluxSource, savedPlan, pool" },
+    {
+      what: "two sources",
+      spec: { source: { inline: files, configMap: { name: "other" } } },
+      says: "exactly one of inline, archive, configMap, fluxSource, savedPlan, pool"
+    },
     { what: "no source", spec: { source: {} }, says: "exactly one of inline, archive, configMap, fluxSource, savedPlan, pool" },
-    { what: "a source of the pool without a pool", spec: { source: { pool: { archiveSha256: sha256(good) } } }, says: "source.pool and pool go together" },
-    { what: "a saved plan for a plan", spec: { source: { inline: files }, plan: { sha256: sha256(good) } }, says: "a plan stage makes a saved plan and cannot be given one" },
-    { what: "an unknown stage", spec: { stage: "taint", source: { inline: files } }, says: "supported values: \"plan\", \"apply\", \"destroy\"" }
+    {
+      what: "a source of the pool without a pool",
+      spec: { source: { pool: { archiveSha256: sha256(good) } } },
+      says: "source.pool and pool go together"
+    },
+    {
+      what: "a saved plan for a plan",
+      spec: { source: { inline: files }, plan: { sha256: sha256(good) } },
+      says: "a plan stage makes a saved plan and cannot be given one"
+    },
+    {
+      what: "an unknown stage",
+      spec: { stage: "taint", source: { inline: files } },
+      says: "supported values: \"plan\", \"apply\", \"destroy\""
+    }
   ]
   for (const { says, spec, what } of refused) {
     it(`an AgentTask with ${what}`, async ({ scene }) => {
-      const { code, stderr } = await tryKubectl(["create", "--filename=-"], manifestOf(`${scene.name}-refused`, { workspace: scene.name, stage: "plan", ...spec }))
+      const { code, stderr } = await tryKubectl(
+        ["create", "--filename=-"],
+        manifestOf(`${scene.name}-refused`, { workspace: scene.name, stage: "plan", ...spec })
+      )
       assert.strictEqual(code, 1)
       assert.include(stderr.toLowerCase(), says.toLowerCase())
     })
@@ -179,7 +226,10 @@ describe.concurrent("agent-job", () => {
   it("says of a server that is not there how to name it, with exit code 4", async () => {
     const { code, stderr } = await agentJob("get", "runs", "--url", "http://127.0.0.1:9")
     assert.strictEqual(code, 4)
-    assert.strictEqual(stderr, "error: Cannot reach the agent-job server at http://127.0.0.1:9 (connection refused); check that it runs and that AGENT_JOB_URL or --url is right.\n")
+    assert.strictEqual(
+      stderr,
+      "error: Cannot reach the agent-job server at http://127.0.0.1:9 (connection refused); check that it runs and that AGENT_JOB_URL or --url is right.\n"
+    )
   })
 
   it("says of a token that is refused where it comes from, with exit code 5", async ({ scene }) => {

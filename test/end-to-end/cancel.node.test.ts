@@ -72,7 +72,11 @@ describe.concurrent("a cancel", () => {
     assert.include(stderr, `error: ${id} was cancelled.`)
     const run = await untilFinal(id)
     assert.strictEqual(run.status, "canceled")
-    assert.deepInclude(run.stages[0]?.result, { outcome: "cancelled", reason: "Cancelled", message: "The stage was cancelled during tofu init; nothing was changed." })
+    assert.deepInclude(run.stages[0]?.result, {
+      outcome: "cancelled",
+      reason: "Cancelled",
+      message: "The stage was cancelled during tofu init; nothing was changed."
+    })
     assert.strictEqual(run.stages.length, 1)
     const again = await agentJob("cancel", id)
     assert.deepInclude(again, { code: 1, stderr: `error: ${id} is canceled already; there is nothing to cancel.\n` })
@@ -87,7 +91,10 @@ describe.concurrent("a cancel", () => {
     await untilTask(name, "waits for a node", ({ status }) => status.reason === "Unschedulable")
     const asked = await agentJob("cancel", name)
     assert.strictEqual(asked.code, 0)
-    assert.strictEqual(asked.stdout, `AgentTask ${name} is asked to stop; see how it ends with: agent-job get ${name} --namespace agent-job-tasks\n`)
+    assert.strictEqual(
+      asked.stdout,
+      `AgentTask ${name} is asked to stop; see how it ends with: agent-job get ${name} --namespace agent-job-tasks\n`
+    )
     const { metadata, status } = await untilOver(name)
     assert.deepInclude(status, { phase: "Cancelled", reason: "Cancelled", message: "Cancelled before it started; nothing was run." })
     assert.isUndefined(status.claim)
@@ -100,11 +107,23 @@ describe.concurrent("a cancel", () => {
   it("of a task with kubectl alone stops its stage in order", async ({ scene }) => {
     const name = await scene.task({ stage: "plan", source: { inline: endlessPlan() } })
     const running = await untilTask(name, "runs", ({ status }) => status.phase === "Running")
-    const log = scene.start("kubectl", "--namespace", running.metadata.namespace, "logs", "--follow", running.status.pod?.name ?? "", "--container=worker")
+    const log = scene.start(
+      "kubectl",
+      "--namespace",
+      running.metadata.namespace,
+      "logs",
+      "--follow",
+      running.status.pod?.name ?? "",
+      "--container=worker"
+    )
     await log.says("Downloading http://")
     await kubectl(["patch", "atask", name, "--type=merge", "--patch", "{\"spec\":{\"cancel\":true}}"])
     const { status } = await untilOver(name)
-    assert.deepInclude(status, { phase: "Cancelled", reason: "Cancelled", message: "The stage was cancelled during tofu init; nothing was changed." })
+    assert.deepInclude(status, {
+      phase: "Cancelled",
+      reason: "Cancelled",
+      message: "The stage was cancelled during tofu init; nothing was changed."
+    })
     const back = await tryKubectl(["patch", "atask", name, "--type=merge", "--patch", "{\"spec\":{\"cancel\":false}}"])
     assert.strictEqual(back.code, 1)
     assert.include(back.stderr, "a cancel cannot be taken back")
@@ -114,7 +133,11 @@ describe.concurrent("a cancel", () => {
 describe.concurrent("a stage", () => {
   it("that runs longer than it may is stopped as DeadlineExceeded", async ({ scene }) => {
     const { status } = await untilOver(await scene.task({ stage: "plan", timeoutSeconds: 5, source: { inline: endlessPlan() } }))
-    assert.deepInclude(status, { phase: "Failed", reason: "DeadlineExceeded", message: "The stage ran longer than timeoutSeconds during tofu init; nothing was changed." })
+    assert.deepInclude(status, {
+      phase: "Failed",
+      reason: "DeadlineExceeded",
+      message: "The stage ran longer than timeoutSeconds during tofu init; nothing was changed."
+    })
   })
 
   it("whose Pod is deleted while it applies is interrupted once, keeps its state and fails as Evicted", async ({ scene }) => {

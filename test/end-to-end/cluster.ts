@@ -29,13 +29,19 @@ export const manifestOf = (name: string, spec: TaskSpec): string =>
 
 const decodeTask = Schema.decodeUnknownSync(AgentTask)
 
-export const taskOf = async (name: string): Promise<AgentTask> => decodeTask(JSON.parse(await kubectl(["get", "atask", name, "--output=json"])))
+export const taskOf = async (name: string): Promise<AgentTask> =>
+  decodeTask(JSON.parse(await kubectl(["get", "atask", name, "--output=json"])))
 
 const WatchEvent = Schema.fromJsonString(Schema.Struct({ type: Schema.String, object: Schema.Unknown }))
 const decodeEvent = Schema.decodeUnknownSync(WatchEvent)
 
 /** Follows what `args` select from now on until `seen` gives something for an object; `gone` once it was deleted. */
-export const follow = async <A>(what: string, args: ReadonlyArray<string>, seen: (object: unknown, gone: boolean) => A | undefined, seconds = 90): Promise<A> => {
+export const follow = async <A>(
+  what: string,
+  args: ReadonlyArray<string>,
+  seen: (object: unknown, gone: boolean) => A | undefined,
+  seconds = 90
+): Promise<A> => {
   const watch = new Process("kubectl", ["--namespace", taskNamespace, "get", ...args, "--watch", "--output-watch-events", "--output=json"])
   let taken = 0
   try {
@@ -53,7 +59,8 @@ export const follow = async <A>(what: string, args: ReadonlyArray<string>, seen:
   }
 }
 
-const told = ({ status: { message, phase, reason } }: AgentTask) => `${phase ?? "no phase"}, ${reason ?? "no reason"}, ${message ?? "no message"}`
+const told = ({ status: { message, phase, reason } }: AgentTask) =>
+  `${phase ?? "no phase"}, ${reason ?? "no reason"}, ${message ?? "no message"}`
 
 /** The task once it is as `wanted`, though it need not be there yet; fails at once when it ends in another way. */
 export const untilTask = async (name: string, what: string, wanted: (task: AgentTask) => boolean, seconds = 90): Promise<AgentTask> => {
@@ -70,7 +77,9 @@ export const untilTask = async (name: string, what: string, wanted: (task: Agent
   return found
 }
 
-export const untilOver = (name: string, seconds?: number): Promise<AgentTask> => untilTask(name, "is over", ({ status }) => isOver(status.phase), seconds)
+export const untilOver = (name: string, seconds?: number): Promise<AgentTask> =>
+  untilTask(name, "is over", ({ status }) => isOver(status.phase), seconds)
 
 /** The log of the worker of a task, from its Pod, without colours. */
-export const podLog = async (task: AgentTask): Promise<string> => plainText(await kubectl(["logs", task.status.pod?.name ?? "", "--container=worker"]))
+export const podLog = async (task: AgentTask): Promise<string> =>
+  plainText(await kubectl(["logs", task.status.pod?.name ?? "", "--container=worker"]))

@@ -4,7 +4,9 @@ import { assert } from "vitest"
 import { kubectl } from "./cluster.ts"
 import { agentJob, it } from "./product.ts"
 
-const Diagnosis = Schema.Struct({ checks: Schema.Array(Schema.Struct({ name: Schema.String, outcome: Schema.String, message: Schema.String })) })
+const Diagnosis = Schema.Struct({
+  checks: Schema.Array(Schema.Struct({ name: Schema.String, outcome: Schema.String, message: Schema.String }))
+})
 const decodeDiagnosis = Schema.decodeUnknownSync(Schema.fromJsonString(Diagnosis))
 
 it("the doctor proves that the network holds to its policies, says what is open, and leaves nothing behind", async () => {
@@ -12,7 +14,10 @@ it("the doctor proves that the network holds to its policies, says what is open,
   assert.strictEqual(code, 0, stderr)
   const found = Object.fromEntries(decodeDiagnosis(stdout).checks.map(({ message, name, outcome }) => [name, `${outcome}: ${message}`]))
   assert.strictEqual(found["network policies are enforced"], "ok: of two Pods alike, the one that a policy closes reaches nothing")
-  assert.match(found["metadata services are closed to tasks"] ?? "", /^warning: nobody answered there, but no policy of this installation says so;/u)
+  assert.match(
+    found["metadata services are closed to tasks"] ?? "",
+    /^warning: nobody answered there, but no policy of this installation says so;/u
+  )
   assert.match(found["other Pods are closed to tasks"] ?? "", /^warning: a task's Pod reaches any other Pod;/u)
   assert.strictEqual(found["tasks reach what they need"], "ok: the API server, by its name")
   await kubectl(["wait", "--for=delete", "pods,networkpolicies", "--selector=scalr.io/doctor", "--timeout=20s"])

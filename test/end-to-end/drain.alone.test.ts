@@ -9,7 +9,14 @@ import { resourcesOf, untilFinal, untilRun } from "./server.ts"
 import { changeValues } from "./values.ts"
 import { startWeb, type Web } from "./web.ts"
 
-const Pods = Schema.Struct({ items: Schema.Array(Schema.Struct({ metadata: Schema.Struct({ name: Schema.String }), spec: Schema.Struct({ nodeName: Schema.optionalKey(Schema.String) }) })) })
+const Pods = Schema.Struct({
+  items: Schema.Array(
+    Schema.Struct({
+      metadata: Schema.Struct({ name: Schema.String }),
+      spec: Schema.Struct({ nodeName: Schema.optionalKey(Schema.String) })
+    })
+  )
+})
 const decodePods = Schema.decodeUnknownSync(Schema.fromJsonString(Pods))
 
 let web: Web
@@ -29,7 +36,9 @@ const evictionOf = (name: string) => JSON.stringify({ apiVersion: "policy/v1", k
 
 /** What the node still has of tasks. */
 const tasksOnNode = async () =>
-  decodePods(await kubectl(["get", "pods", "--selector=app.kubernetes.io/component=task", `--field-selector=spec.nodeName=${node}`, "--output=json"])).items.map(({ metadata }) => metadata.name)
+  decodePods(
+    await kubectl(["get", "pods", "--selector=app.kubernetes.io/component=task", `--field-selector=spec.nodeName=${node}`, "--output=json"])
+  ).items.map(({ metadata }) => metadata.name)
 
 describe("kubectl drain", () => {
   it("takes a plan, which is planned again, and waits for an apply, which succeeds; then the node has no task", async ({ scene }) => {
@@ -43,7 +52,11 @@ describe("kubectl drain", () => {
     const drain = scene.start("kubectl", "drain", node, onlyTasks, "--ignore-daemonsets", "--delete-emptydir-data", "--timeout=150s")
     await drain.says("Cannot evict pod as it would violate the pod's disruption budget")
     const again = await untilRun(plan.id, "is planned again", ({ stages }) => stages.length === 2)
-    assert.deepInclude(again.stages[0]?.result, { outcome: "failed", reason: "Evicted", message: "The Pod had to leave its node during tofu init; nothing was changed." })
+    assert.deepInclude(again.stages[0]?.result, {
+      outcome: "failed",
+      reason: "Evicted",
+      message: "The Pod had to leave its node during tofu init; nothing was changed."
+    })
     assert.deepInclude(again.stages[1], { stage: "plan", attempt: 2 })
 
     const { code, stdout } = await apply.command.ended
@@ -82,7 +95,10 @@ describe("agent-job drain", () => {
     await drain.says(`Waits for ${id}-apply`)
     const name = await scene.task({ workspace: `${scene.name}-other`, stage: "plan", source: harmless })
     const { status } = await untilTask(name, "is held back", ({ status }) => status.phase === "Queued")
-    assert.deepInclude(status, { reason: "Draining", message: "Nothing new starts while the cluster is drained; agent-job drain --undo ends that." })
+    assert.deepInclude(status, {
+      reason: "Draining",
+      message: "Nothing new starts while the cluster is drained; agent-job drain --undo ends that."
+    })
     assert.include((await agentJob("get", "tasks")).stdout, "Draining")
 
     const { code, stdout } = await drain.ended
@@ -102,21 +118,28 @@ describe("an apply that comes near to the memory of its runner", () => {
   const greedy = "i=0; while [ $i -lt 600 ]; do head -c 1000000 /dev/zero; sleep 0.02; i=$((i+1)); done | tail -c 600000000 >/dev/null"
 
   it("is interrupted once, keeps its state and says OutOfMemory", async ({ scene }) => {
-    const restore = await changeValues({ task: { runner: { resources: { limits: { memory: "400Mi" }, requests: { cpu: "50m", memory: "64Mi" } } } } })
+    const restore = await changeValues({
+      task: { runner: { resources: { limits: { memory: "400Mi" }, requests: { cpu: "50m", memory: "64Mi" } } } }
+    })
     try {
-      const { command, id } = await scene.startRun({
-        "main.tf": `
+      const { command, id } = await scene.startRun(
+        {
+          "main.tf": `
 resource "terraform_data" "first" { input = "made" }
 resource "terraform_data" "greedy" {
   depends_on = [terraform_data.first]
   provisioner "local-exec" { command = ${JSON.stringify(greedy)} }
 }
 `
-      }, "--auto-approve", "--no-color")
+        },
+        "--auto-approve",
+        "--no-color"
+      )
       const { code, stdout } = await command.ended
       assert.strictEqual(code, 1)
       assert.strictEqual(stdout.split("Interrupt received.").length - 1, 1, stdout)
-      const message = "The runner came to 80 % of its memory limit during tofu apply, which was interrupted; what it had made is in the state. To go further, raise task.runner.resources.limits.memory."
+      const message =
+        "The runner came to 80 % of its memory limit during tofu apply, which was interrupted; what it had made is in the state. To go further, raise task.runner.resources.limits.memory."
       assert.deepInclude((await untilFinal(id)).stages[1]?.result, { outcome: "failed", reason: "OutOfMemory", message, statePushed: true })
       assert.include(await resourcesOf(scene.name), "terraform_data.first")
     } finally {

@@ -7,7 +7,10 @@ import { kubectl, untilTask } from "./cluster.ts"
 import { agentJob, type Files, it } from "./product.ts"
 import { resourcesOf, stateOf, untilFinal, untilRun } from "./server.ts"
 
-/** One after the other, each two seconds, so that some are made before and some after the engine has pushed its state, which it does after 20. */
+/**
+ * One after the other, each two seconds, so that some are made before and some after the engine has pushed its state, which it does after
+ * 20.
+ */
 const steps = 24
 const staircase: Files = {
   "main.tf": Array.from({ length: steps }, (_, at) => `
@@ -22,11 +25,19 @@ resource "terraform_data" "made${at}" {
 
 /** Address to id. */
 const really = (log: string): ReadonlyMap<string, string> =>
-  new Map([...plainText(log).matchAll(/^(terraform_data\.made\d+) \(local-exec\): made ([0-9a-f-]{36})$/gmu)].map(([, address = "", id = ""]) => [address, id]))
+  new Map(
+    [...plainText(log).matchAll(/^(terraform_data\.made\d+) \(local-exec\): made ([0-9a-f-]{36})$/gmu)].map((
+      [, address = "", id = ""]
+    ) => [address, id])
+  )
 
 const idsIn = async (workspace: string): Promise<ReadonlySet<string>> => {
   const state = await stateOf(workspace).catch(() => undefined) // it may have none yet
-  return new Set((state?.resources ?? []).flatMap(({ instances }) => instances).map((instance) => (instance as { attributes: { id: string } }).attributes.id))
+  return new Set(
+    (state?.resources ?? []).flatMap(({ instances }) => instances).map((instance) =>
+      (instance as { attributes: { id: string } }).attributes.id
+    )
+  )
 }
 
 /** Everything that was made is in the state, or named; gives how many would have been forgotten. */
@@ -36,40 +47,54 @@ const assertNothingForgotten = async (workspace: string, run: RunView, log: stri
   const missing = [...made].filter(([, id]) => !saved.has(id))
   for (const [address, id] of missing) {
     const isNamed = unsaved.some((effect) => effect.id === id) || unknown.some((effect) => effect.address === address)
-    assert.isTrue(isNamed, `${address} [id=${id}] is neither in the state nor named; saved: ${saved.size}, named: ${unsaved.length} and ${unknown.length}`)
+    assert.isTrue(
+      isNamed,
+      `${address} [id=${id}] is neither in the state nor named; saved: ${saved.size}, named: ${unsaved.length} and ${unknown.length}`
+    )
   }
   for (const { id = "" } of unsaved) assert.isFalse(saved.has(id), `${id} is named, though it is in the state`)
-  console.log(`${made.size} made, ${saved.size} in the state, ${missing.length} would have been forgotten: ${unsaved.length} named with their id, ${unknown.length} with an end that nobody saw`)
+  console.log(
+    `${made.size} made, ${saved.size} in the state, ${missing.length} would have been forgotten: ${unsaved.length} named with their id, ${unknown.length} with an end that nobody saw`
+  )
   return missing.length
 }
 
-const signalEngine = (signal: string) => `for p in /proc/[0-9]*; do [ "$(cat $p/comm 2>/dev/null)" = tofu ] && kill -${signal} \${p#/proc/}; done; true`
+const signalEngine = (signal: string) =>
+  `for p in /proc/[0-9]*; do [ "$(cat $p/comm 2>/dev/null)" = tofu ] && kill -${signal} \${p#/proc/}; done; true`
 const inRunner = (pod: string, script: string) => kubectl(["exec", pod, "--container=runner", "--", "/bin/sh", "-c", script])
 
 describe.concurrent("an apply that dies", () => {
-  it.for([{ made: 5, pushed: false }, { made: 13, pushed: true }])("forgets nothing when its engine is killed after $made resources", async ({ made, pushed }, { scene }) => {
-    const { command, id } = await scene.startRun(staircase, "--auto-approve", "--no-color")
-    await command.until(`${made} are made`, ({ text }) => really(text).size >= made ? true : undefined)
-    const { status } = await untilTask(`${id}-apply`, "has a Pod", (task) => task.status.pod !== undefined)
-    await inRunner(status.pod?.name ?? "", signalEngine("KILL"))
-    const { code, stderr, stdout } = await command.ended
-    assert.strictEqual(code, 1)
-    const run = await untilFinal(id)
-    assert.strictEqual((await idsIn(scene.name)).size > 0, pushed)
-    assert.isAbove(await assertNothingForgotten(scene.name, run, stdout), 0)
-    assert.include(stderr + stdout, "Made, but not in the state:")
-    assert.match(run.stages.at(-1)?.result?.message ?? "", /Made, but not in the state: terraform_data\.made\d+ \[id=/u)
-    const rescue = await agentJob("state", "rescue", scene.name)
-    assert.include(rescue.stdout, "Made, but not in the state:")
+  it.for([{ made: 5, pushed: false }, { made: 13, pushed: true }])(
+    "forgets nothing when its engine is killed after $made resources",
+    async ({ made, pushed }, { scene }) => {
+      const { command, id } = await scene.startRun(staircase, "--auto-approve", "--no-color")
+      await command.until(`${made} are made`, ({ text }) => really(text).size >= made ? true : undefined)
+      const { status } = await untilTask(`${id}-apply`, "has a Pod", (task) => task.status.pod !== undefined)
+      await inRunner(status.pod?.name ?? "", signalEngine("KILL"))
+      const { code, stderr, stdout } = await command.ended
+      assert.strictEqual(code, 1)
+      const run = await untilFinal(id)
+      assert.strictEqual((await idsIn(scene.name)).size > 0, pushed)
+      assert.isAbove(await assertNothingForgotten(scene.name, run, stdout), 0)
+      assert.include(stderr + stdout, "Made, but not in the state:")
+      assert.match(run.stages.at(-1)?.result?.message ?? "", /Made, but not in the state: terraform_data\.made\d+ \[id=/u)
+      const rescue = await agentJob("state", "rescue", scene.name)
+      assert.include(rescue.stdout, "Made, but not in the state:")
 
-    const { runId } = JSON.parse((await agentJob("state", "rescue", scene.name, "--import", "-o", "json")).stdout)
-    const planned = await untilRun(runId, "is planned", ({ status }) => status === "planned")
-    assert.deepStrictEqual(planned.changes, { add: 0, change: 0, destroy: 0 })
-    assert.strictEqual((await agentJob("approve", runId)).code, 0)
-    assert.strictEqual((await untilFinal(runId)).status, "applied")
-    const saved = await idsIn(scene.name)
-    for (const { id: missing = "" } of run.stages.at(-1)?.effects?.unsaved ?? []) assert.isTrue(saved.has(missing), `${missing} is imported`)
-  })
+      const { runId } = JSON.parse((await agentJob("state", "rescue", scene.name, "--import", "-o", "json")).stdout)
+      const planned = await untilRun(runId, "is planned", ({ status }) => status === "planned")
+      assert.deepStrictEqual(planned.changes, { add: 0, change: 0, destroy: 0 })
+      assert.strictEqual((await agentJob("approve", runId)).code, 0)
+      assert.strictEqual((await untilFinal(runId)).status, "applied")
+      const saved = await idsIn(scene.name)
+      for (const { id: missing = "" } of run.stages.at(-1)?.effects?.unsaved ?? []) {
+        assert.isTrue(
+          saved.has(missing),
+          `${missing} is imported`
+        )
+      }
+    }
+  )
 
   it("forgets nothing when its Pod is gone with the worker in it", async ({ scene }) => {
     const { command, id } = await scene.startRun(staircase, "--auto-approve", "--no-color")
@@ -82,7 +107,10 @@ describe.concurrent("an apply that dies", () => {
     await assertNothingForgotten(scene.name, run, stdout)
     assert.include(stderr + stdout, "Made, but not in the state:")
     const { unknown = [], unsaved = [], unseen = [] } = run.stages.at(-1)?.effects ?? {}
-    const accounted = new Set([...await resourcesOf(scene.name).catch(() => []), ...[...unsaved, ...unknown, ...unseen].map(({ address }) => address)])
+    const accounted = new Set([
+      ...await resourcesOf(scene.name).catch(() => []),
+      ...[...unsaved, ...unknown, ...unseen].map(({ address }) => address)
+    ])
     assert.strictEqual(accounted.size, steps, "all that was planned is in the state or named")
     assert.isAbove(unseen.length, 10)
   })

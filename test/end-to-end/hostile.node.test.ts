@@ -30,7 +30,10 @@ ls -la /var/run/secrets/kubernetes.io/serviceaccount 2>&1 | head -1
 describe.concurrent("a hostile runner", () => {
   it("that floods its log faster than anybody takes it loses the middle, with a word where, keeps its end, and goes on", async ({ scene }) => {
     // Past the engine, which takes a minute for as much: its own output is a pipe that its children may open.
-    const { code, report: { run } } = await scene.run(harmful(`head -c ${megabytes}000000 /dev/zero | tr '\\0' x >/proc/$PPID/fd/1; echo; echo the last words | tr a-z A-Z\n`), "--auto-approve")
+    const { code, report: { run } } = await scene.run(
+      harmful(`head -c ${megabytes}000000 /dev/zero | tr '\\0' x >/proc/$PPID/fd/1; echo; echo the last words | tr a-z A-Z\n`),
+      "--auto-approve"
+    )
     assert.strictEqual(code, 0, run.failure)
     const { stdout } = await agentJob("logs", run.id, "--stage", "apply")
     assert.isBelow(stdout.length, 64 * 1024 * 1024 + 100_000)
@@ -40,7 +43,12 @@ describe.concurrent("a hostile runner", () => {
   })
 
   it("that leaves processes behind which heed no signal does not outlive its stage", async ({ scene }) => {
-    const { code, report: { run } } = await scene.run(harmful(`for n in $(seq 200); do (trap '' TERM INT HUP; exec setsid sleep 900) >/dev/null 2>&1 & done; sleep 1; echo "there are $(grep -l sleep /proc/[0-9]*/comm | wc -l) of them"\n`), "--auto-approve")
+    const { code, report: { run } } = await scene.run(
+      harmful(
+        `for n in $(seq 200); do (trap '' TERM INT HUP; exec setsid sleep 900) >/dev/null 2>&1 & done; sleep 1; echo "there are $(grep -l sleep /proc/[0-9]*/comm | wc -l) of them"\n`
+      ),
+      "--auto-approve"
+    )
     assert.strictEqual(code, 0, run.failure)
     const [, count] = /there are (\d+) of them/u.exec((await agentJob("logs", run.id, "--stage", "apply")).stdout) ?? []
     assert.isAtLeast(Number(count), 200)
@@ -49,7 +57,12 @@ describe.concurrent("a hostile runner", () => {
   })
 
   it("that writes to the terminal of whoever reads its log writes only text", async ({ scene }) => {
-    const { code, report: { run } } = await scene.run(harmful(`printf '\\033]0;a title\\007\\033[2J\\033]8;;https://example.com\\007li''nk\\033]8;;\\007 \\033[31mred\\033[0m \\r\\033[8mhidden\\n' | tee /proc/$PPID/fd/1\n`), "--auto-approve")
+    const { code, report: { run } } = await scene.run(
+      harmful(
+        `printf '\\033]0;a title\\007\\033[2J\\033]8;;https://example.com\\007li''nk\\033]8;;\\007 \\033[31mred\\033[0m \\r\\033[8mhidden\\n' | tee /proc/$PPID/fd/1\n`
+      ),
+      "--auto-approve"
+    )
     assert.strictEqual(code, 0, run.failure)
     const { stdout } = await agentJob("logs", run.id, "--stage", "apply")
     assert.isAtLeast(stdout.split("link").length, 3) // through the engine, and past it
@@ -62,7 +75,9 @@ describe.concurrent("a hostile runner", () => {
     assert.strictEqual(code, 0, run.failure)
     const { stdout } = await agentJob("logs", run.id, "--stage", "apply", "--no-color")
     const answers = new Map([...stdout.matchAll(/(\S+) answers (.*)/gu)].map(([, whom = "", what = ""]) => [whom, what]))
-    for (const whom of ["server-runs", "server-stage", "kubernetes"]) assert.match(answers.get(whom) ?? "", /requires auth|invalid auth/u, whom)
+    for (const whom of ["server-runs", "server-stage", "kubernetes"]) {
+      assert.match(answers.get(whom) ?? "", /requires auth|invalid auth/u, whom)
+    }
     assert.match(answers.get("metadata") ?? "", /refused|timeout|timed out|no route|unreachable|Terminated/iu)
     const ports = [...answers].filter(([whom]) => whom.startsWith("port-"))
     assert.isNotEmpty(ports)
@@ -71,12 +86,15 @@ describe.concurrent("a hostile runner", () => {
   })
 
   it("that leaves links, pipes and forged files where the worker reads harms only its own run", async ({ scene }) => {
-    const { report: { run } } = await scene.run(harmful(`
+    const { report: { run } } = await scene.run(
+      harmful(`
 cd "\${TF_DATA_DIR:-.terraform}/.." 2>/dev/null || cd .
 for name in errored.tfstate terraform.tfstate .terraform.lock.hcl plan.tfplan journal effects state; do rm -rf "$name"; case "$name" in plan.tfplan | journal) mkfifo "$name" ;; *) ln -s /proc/self/environ "$name" ;; esac; done
 for pipe in $(find / -xdev -type p 2>/dev/null); do for n in 1 2 3; do (printf 'exit %s 0\\nboot x\\n\\377\\376garbage\\n' "$n" >"$pipe" & sleep 0.1; kill $! 2>/dev/null); done; done
 echo "there are $(ls -l | grep -c '^l') links and $(ls -l | grep -c '^p') pipes"
-`), "--auto-approve")
+`),
+      "--auto-approve"
+    )
     assert.match((await agentJob("logs", run.id, "--stage", "apply")).stdout, /there are [4-9] links and [2-9] pipes/u)
     const task = await taskOf(`${run.id}-apply`)
     assert.notMatch(JSON.stringify(task.status) + await podLog(task), /AGENT_JOB_TOKEN|ajt_[\w-]{20}/u)

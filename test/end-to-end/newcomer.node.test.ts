@@ -1,17 +1,24 @@
 // What `make run` tells a newcomer to type, typed: the environment, and the first commands.
-import { assert, describe, it } from "vitest"
 import { fileURLToPath } from "node:url"
+import { assert, describe, it } from "vitest"
 import { run } from "./process.ts"
 
 const root = fileURLToPath(new URL("../..", import.meta.url))
 
 /** In a shell of its own that has evaluated `make -s env`, and nothing that these tests were given. */
 const typed = (commands: string) =>
-  run("bash", ["-euo", "pipefail", "-c", `cd '${root}'; unset AGENT_JOB_URL AGENT_JOB_TOKEN KUBECONFIG; eval "$(make -s env)"; ${commands}`])
+  run("bash", [
+    "-euo",
+    "pipefail",
+    "-c",
+    `cd '${root}'; unset AGENT_JOB_URL AGENT_JOB_TOKEN KUBECONFIG; eval "$(make -s env)"; ${commands}`
+  ])
 
 describe.concurrent("a newcomer", () => {
   it("reaches the server and the cluster with what `make env` prints", async () => {
-    const { code, stderr, stdout } = await typed("agent-job get runs >/dev/null; kubectl get atasks --all-namespaces --output=name >/dev/null; tofu version; printf '%s\\n' \"$AGENT_JOB_URL\"")
+    const { code, stderr, stdout } = await typed(
+      "agent-job get runs >/dev/null; kubectl get atasks --all-namespaces --output=name >/dev/null; tofu version; printf '%s\\n' \"$AGENT_JOB_URL\""
+    )
     assert.strictEqual(code, 0, stderr)
     assert.match(stdout, /^OpenTofu v/mu)
     assert.include(stdout, process.env["AGENT_JOB_URL"] ?? "nothing")
@@ -25,6 +32,8 @@ describe.concurrent("a newcomer", () => {
 
   it("is told every command by agent-job alone", async () => {
     const { stdout } = await typed("agent-job --help")
-    for (const command of ["run", "get", "logs", "approve", "discard", "cancel", "render", "server", "controller", "version"]) assert.match(stdout, new RegExp(`^\\s+${command}\\b`, "mu"))
+    for (const command of ["run", "get", "logs", "approve", "discard", "cancel", "render", "server", "controller", "version"]) {
+      assert.match(stdout, new RegExp(`^\\s+${command}\\b`, "mu"))
+    }
   })
 })

@@ -23,7 +23,8 @@ const Pod = Schema.Struct({
 })
 const decodePod = Schema.decodeUnknownSync(Pod)
 
-const isReady = ({ status: { conditions = [] } }: typeof Pod.Type) => conditions.some(({ status, type }) => type === "Ready" && status === "True")
+const isReady = ({ status: { conditions = [] } }: typeof Pod.Type) =>
+  conditions.some(({ status, type }) => type === "Ready" && status === "True")
 const workerOf = ({ status: { containerStatuses = [] } }: typeof Pod.Type) => containerStatuses.find(({ name }) => name === "worker")
 
 /** A run in the middle of its apply, and the task of that. */
@@ -33,7 +34,16 @@ const applying = async (scene: Scene, seconds: number) => {
   return { ...started, task: await taskOf(`${started.id}-apply`) }
 }
 
-const Job = Schema.Struct({ metadata: Schema.Struct({ ownerReferences: Schema.Array(Schema.Unknown) }), spec: Schema.Struct({ podFailurePolicy: Schema.Unknown, template: Schema.Struct({ metadata: Schema.Struct({ labels: Schema.Record(Schema.String, Schema.String) }), spec: Schema.Record(Schema.String, Schema.Unknown) }) }) })
+const Job = Schema.Struct({
+  metadata: Schema.Struct({ ownerReferences: Schema.Array(Schema.Unknown) }),
+  spec: Schema.Struct({
+    podFailurePolicy: Schema.Unknown,
+    template: Schema.Struct({
+      metadata: Schema.Struct({ labels: Schema.Record(Schema.String, Schema.String) }),
+      spec: Schema.Record(Schema.String, Schema.Unknown)
+    })
+  })
+})
 const decodeJob = Schema.decodeUnknownSync(Schema.fromJsonString(Job))
 
 /** Who makes Jobs here: nobody else may run anything as the tasks' account. */
@@ -42,7 +52,9 @@ const controller = "system:serviceaccount:agent-job:agent-job"
 /** A second Job with the Pod of the first, as a mistake or a stale controller would make it. */
 const copyOf = (json: string, name: string) => {
   const { metadata: { ownerReferences }, spec: { podFailurePolicy, template: { metadata: { labels }, spec } } } = decodeJob(json)
-  const own = Object.fromEntries(Object.entries(labels).filter(([label]) => !label.includes("controller-uid") && !label.includes("job-name")))
+  const own = Object.fromEntries(
+    Object.entries(labels).filter(([label]) => !label.includes("controller-uid") && !label.includes("job-name"))
+  )
   return JSON.stringify({
     apiVersion: "batch/v1",
     kind: "Job",
@@ -56,7 +68,12 @@ describe.concurrent("the Pod of a stage", () => {
     const { task: { status: { pod } } } = await applying(scene, 300)
     const name = pod?.name ?? ""
     for (const namespace of ["agent-job-tasks", productNamespace]) {
-      const label = await kubectl(["get", "namespace", namespace, "--output=jsonpath={.metadata.labels.pod-security\\.kubernetes\\.io/enforce}"])
+      const label = await kubectl([
+        "get",
+        "namespace",
+        namespace,
+        "--output=jsonpath={.metadata.labels.pod-security\\.kubernetes\\.io/enforce}"
+      ])
       assert.strictEqual(label, "restricted")
     }
 
@@ -74,7 +91,9 @@ describe.concurrent("the Pod of a stage", () => {
     assert.strictEqual((await inRunner("id -u")).stdout.trim(), "1001")
 
     const seen = decodePod(JSON.parse(await kubectl(["get", "pod", name, "--output=json"])))
-    const withToken = [...seen.spec.initContainers, ...seen.spec.containers].filter(({ volumeMounts }) => volumeMounts.some(({ mountPath }) => /serviceaccount|agent-job\/token/u.test(mountPath)))
+    const withToken = [...seen.spec.initContainers, ...seen.spec.containers].filter(({ volumeMounts }) =>
+      volumeMounts.some(({ mountPath }) => /serviceaccount|agent-job\/token/u.test(mountPath))
+    )
     assert.deepStrictEqual(withToken.map((container) => container.name), ["worker"])
     await kubectl(["wait", "--for=condition=Ready", `pod/${name}`, "--timeout=30s"])
   })
@@ -83,7 +102,10 @@ describe.concurrent("the Pod of a stage", () => {
     const { command, id, task } = await applying(scene, 20)
     const copy = `${scene.name}-copy`
     const manifest = copyOf(await kubectl(["get", "job", task.status.job?.name ?? "", "--output=json"]), copy)
-    assert.include((await tryKubectl(["create", "--filename=-"], manifest)).stderr, "only the controller makes a Job with the account of tasks")
+    assert.include(
+      (await tryKubectl(["create", "--filename=-"], manifest)).stderr,
+      "only the controller makes a Job with the account of tasks"
+    )
     await scene.create(`job/${copy}`, manifest, controller)
     const second = await follow("the second Pod is over", ["pods", `--selector=batch.kubernetes.io/job-name=${copy}`], (object) => {
       const pod = decodePod(object)

@@ -16,7 +16,8 @@ export interface StartOptions {
 }
 
 /** A deadline that passed, told with what was seen last. */
-export const overdue = (what: string, seconds: number, seen: string) => new Error(`${what} did not come about in ${seconds} s; seen last: ${seen}`)
+export const overdue = (what: string, seconds: number, seen: string) =>
+  new Error(`${what} did not come about in ${seconds} s; seen last: ${seen}`)
 
 /** Looks again and again until there is something to see. */
 export const eventually = async <A>(what: string, look: () => A | undefined, { everyMillis = 20, seconds = 30 } = {}): Promise<A> => {
@@ -76,7 +77,15 @@ export class Process {
         try {
           const found = seen(this)
           if (found !== undefined) settle(() => resolve(found))
-          else if (this.isOver) settle(() => reject(new Error(`the process ended (${this.child.exitCode ?? this.child.signalCode}) before ${what}; it said: ${this.text.slice(-4000)}`)))
+          else if (this.isOver) {
+            settle(() =>
+              reject(
+                new Error(
+                  `the process ended (${this.child.exitCode ?? this.child.signalCode}) before ${what}; it said: ${this.text.slice(-4000)}`
+                )
+              )
+            )
+          }
         } catch (error) {
           settle(() => reject(error))
         }

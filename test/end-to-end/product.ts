@@ -1,13 +1,13 @@
 // What each end-to-end test has for itself: a workspace, a folder, the CLI as a process, and tasks; all it made is gone with it.
 // The product is outside, in the cluster that TEST_KUBECONFIG names; scripts/test puts it there.
 // Used by the tests of this folder.
-import { test } from "vitest"
 import { Schema } from "effect"
 import { randomBytes } from "node:crypto"
 import { mkdir, mkdtemp, rm, writeFile } from "node:fs/promises"
 import { tmpdir } from "node:os"
 import { dirname, join } from "node:path"
 import { fileURLToPath } from "node:url"
+import { test } from "vitest"
 import { RunView } from "../../src/schema/run.ts"
 import { kubectl, manifestOf, type TaskSpec, tryKubectl } from "./cluster.ts"
 import { type Ended, Process, run } from "./process.ts"
@@ -109,7 +109,9 @@ export class Scene {
     const runs = await runsOf(this.name).catch(() => [])
     await Promise.all(runs.filter(({ final }) => !final).map(({ id }) => agentJob("cancel", id)))
     const tasks = runs.flatMap(({ stages }) => stages.map(({ id }) => `atask/${id.replace(/\.1$/u, "").replaceAll(".", "-")}`))
-    if (tasks.length + this.objects.length > 0) await tryKubectl(["delete", "--ignore-not-found", "--wait=false", ...this.objects, ...tasks])
+    if (tasks.length + this.objects.length > 0) {
+      await tryKubectl(["delete", "--ignore-not-found", "--wait=false", ...this.objects, ...tasks])
+    }
     await rm(this.folder, { recursive: true, force: true })
   }
 }

@@ -17,7 +17,10 @@ describe.concurrent("a run", () => {
     assert.include(waits, "planned")
     const approved = await agentJob("approve", id)
     assert.strictEqual(approved.code, 0)
-    assert.match(approved.stdout, new RegExp(`^${id} is approved with the seal [0-9a-f]{12} and applies its plan; follow it with: agent-job logs -f ${id}\n$`, "u"))
+    assert.match(
+      approved.stdout,
+      new RegExp(`^${id} is approved with the seal [0-9a-f]{12} and applies its plan; follow it with: agent-job logs -f ${id}\n$`, "u")
+    )
     const followed = await agentJob("logs", "-f", id, "--no-color")
     assert.strictEqual(followed.code, 0)
     assert.include(followed.stdout, "Plan: 2 to add, 0 to change, 0 to destroy.")

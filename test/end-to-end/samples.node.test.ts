@@ -1,6 +1,6 @@
 // kustomize/samples on a real node, without the server: each ends in the phase, reason and columns that its first line promises.
-import { afterAll, assert, beforeAll, describe, it } from "vitest"
 import { fileURLToPath } from "node:url"
+import { afterAll, assert, beforeAll, describe, it } from "vitest"
 import { kubectl, podLog, taskOf, untilOver } from "./cluster.ts"
 import { agentJob } from "./product.ts"
 
@@ -34,9 +34,20 @@ describe.concurrent("a sample", () => {
   it("plan ends as Succeeded and shows what would change", async () => {
     const task = await ended("plan")
     assert.deepInclude(task.status, { phase: "Succeeded", reason: "Completed", message: "tofu plan ended with success." })
-    assert.deepStrictEqual(task.status.conditions?.map(({ status, type }) => `${type}=${status}`), ["Ready=True", "Reconciling=False", "Stalled=False"])
+    assert.deepStrictEqual(task.status.conditions?.map(({ status, type }) => `${type}=${status}`), [
+      "Ready=True",
+      "Reconciling=False",
+      "Stalled=False"
+    ])
     const { AGE, ...columns } = await columnsOf("plan")
-    assert.deepStrictEqual(columns, { NAME: "sample-plan", WORKSPACE: "sample", STAGE: "plan", PHASE: "Succeeded", CHANGES: "+1 ~0 -0", REASON: "Completed" })
+    assert.deepStrictEqual(columns, {
+      NAME: "sample-plan",
+      WORKSPACE: "sample",
+      STAGE: "plan",
+      PHASE: "Succeeded",
+      CHANGES: "+1 ~0 -0",
+      REASON: "Completed"
+    })
     assert.match(AGE ?? "", /^\d+[smh]/u)
     const wide = await columnsOf("plan", "--output=wide")
     assert.strictEqual(wide["JOB"], "agent-job-sample-plan")
@@ -62,7 +73,11 @@ describe.concurrent("a sample", () => {
 
   it("failing ends as Failed with the engine's own words", async () => {
     const task = await ended("failing")
-    assert.deepInclude(task.status, { phase: "Failed", reason: "ExitCode", message: "tofu plan failed with exit code 1: Invalid value for variable; the log has the details." })
+    assert.deepInclude(task.status, {
+      phase: "Failed",
+      reason: "ExitCode",
+      message: "tofu plan failed with exit code 1: Invalid value for variable; the log has the details."
+    })
     assert.deepInclude(task.status.result, { outcome: "failed", exitCode: 1 })
     assert.deepInclude(await columnsOf("failing"), { PHASE: "Failed", REASON: "ExitCode", CHANGES: "" })
     assert.include(await podLog(task), "The size must be greater than zero.")
@@ -75,6 +90,9 @@ describe.concurrent("a sample", () => {
     assert.deepInclude(await columnsOf("cancelled"), { PHASE: "Cancelled", REASON: "Cancelled" })
     const log = await agentJob("logs", "sample-cancelled")
     assert.strictEqual(log.code, 1)
-    assert.include(log.stderr, "error: AgentTask sample-cancelled has no log, since nothing ran for it (Cancelled: Cancelled before it started; nothing was run.)")
+    assert.include(
+      log.stderr,
+      "error: AgentTask sample-cancelled has no log, since nothing ran for it (Cancelled: Cancelled before it started; nothing was run.)"
+    )
   })
 })

@@ -14,7 +14,10 @@ export const required = (name: string): string => {
 
 const ask = async (path: string): Promise<Response> => {
   const url = path.startsWith("http") ? path : required("AGENT_JOB_URL") + path
-  const response = await fetch(url, { headers: { authorization: `Bearer ${required("AGENT_JOB_TOKEN")}` }, signal: AbortSignal.timeout(30_000) })
+  const response = await fetch(url, {
+    headers: { authorization: `Bearer ${required("AGENT_JOB_TOKEN")}` },
+    signal: AbortSignal.timeout(30_000)
+  })
   if (!response.ok) throw new Error(`GET ${path} answers ${response.status}: ${await response.text()}`)
   return response
 }
@@ -25,7 +28,9 @@ const document = <S extends Schema.ConstraintDecoder<unknown>>(schema: S) => {
 }
 
 const Identified = document(Schema.Struct({ data: Schema.Struct({ id: Schema.String }) }))
-const StateVersion = document(Schema.Struct({ data: Schema.Struct({ attributes: Schema.Struct({ serial: Schema.Int, "hosted-state-download-url": Schema.String }) }) }))
+const StateVersion = document(
+  Schema.Struct({ data: Schema.Struct({ attributes: Schema.Struct({ serial: Schema.Int, "hosted-state-download-url": Schema.String }) }) })
+)
 const State = document(Schema.Struct({
   serial: Schema.Int,
   resources: Schema.Array(Schema.Struct({ type: Schema.String, name: Schema.String, instances: Schema.Array(Schema.Unknown) })),
@@ -37,12 +42,19 @@ const list = document(RunList)
 export const runOf = (id: string): Promise<RunView> => view(runPath.run(id))
 
 /** Newest first. */
-export const runsOf = async (workspace: string): Promise<ReadonlyArray<RunView>> => (await list(`${runPath.list}?workspace=${workspace}`)).runs
+export const runsOf = async (workspace: string): Promise<ReadonlyArray<RunView>> =>
+  (await list(`${runPath.list}?workspace=${workspace}`)).runs
 
 const pause = (millis: number) => new Promise((resolve) => setTimeout(resolve, millis))
 
 /** Asks again, also while the server does not answer, until what it says is as `wanted`, which else says what was seen. */
-const untilSeen = async <A>(what: string, seconds: number, read: () => Promise<A>, wanted: (seen: A) => true | string, everyMillis = 200): Promise<A> => {
+const untilSeen = async <A>(
+  what: string,
+  seconds: number,
+  read: () => Promise<A>,
+  wanted: (seen: A) => true | string,
+  everyMillis = 200
+): Promise<A> => {
   const deadline = Date.now() + seconds * 1000
   let last = "nothing"
   while (Date.now() < deadline) {
@@ -58,10 +70,17 @@ const untilSeen = async <A>(what: string, seconds: number, read: () => Promise<A
 }
 
 /** Completes when the server answers. */
-export const untilServed = async (seconds = 90): Promise<void> => void await untilSeen("the server answers", seconds, () => ask(runPath.list), () => true)
+export const untilServed = async (seconds = 90): Promise<void> =>
+  void await untilSeen("the server answers", seconds, () => ask(runPath.list), () => true)
 
 /** The run once it is as `wanted`. Fails at once when the run ends in another way. */
-export const untilRun = (id: string, what: string, wanted: (run: RunView) => boolean, seconds = 90, everyMillis?: number): Promise<RunView> =>
+export const untilRun = (
+  id: string,
+  what: string,
+  wanted: (run: RunView) => boolean,
+  seconds = 90,
+  everyMillis?: number
+): Promise<RunView> =>
   untilSeen(`${id}: ${what}`, seconds, () => runOf(id), (run) => {
     if (wanted(run)) return true
     const last = `${run.status}, ${run.queue?.message ?? run.failure ?? "nothing said"}`

@@ -19,7 +19,11 @@ afterAll(() => restore())
 describe.concurrent("an AgentTask whose Pod", () => {
   it("waits for an image says which, and ends as ImagePull", async ({ scene }) => {
     const name = await scene.task({ stage: "plan", source: harmless, jobTemplate: { runner: { image: "registry.invalid/none:1" } } })
-    const { status: { message } } = await untilTask(name, "waits for its image", ({ status }) => status.phase === "Starting" && status.reason === "ImagePull")
+    const { status: { message } } = await untilTask(
+      name,
+      "waits for its image",
+      ({ status }) => status.phase === "Starting" && status.reason === "ImagePull"
+    )
     assert.match(message ?? "", /^Container runner waits for its image: .*registry\.invalid\/none:1/u)
     const { status } = await untilOver(name)
     assert.deepInclude(status, { phase: "Failed", reason: "ImagePull" })
@@ -30,7 +34,11 @@ describe.concurrent("an AgentTask whose Pod", () => {
   it("refers to a Secret that is not there says so, and ends as InvalidConfiguration", async ({ scene }) => {
     const variables = [{ name: "password", valueFrom: { secretKeyRef: { name: `${scene.name}-none`, key: "password" } } }]
     const name = await scene.task({ stage: "plan", source: harmless, variables })
-    const { status: { message } } = await untilTask(name, "waits for the Secret", ({ status }) => status.phase === "Starting" && status.reason === "InvalidConfiguration")
+    const { status: { message } } = await untilTask(
+      name,
+      "waits for the Secret",
+      ({ status }) => status.phase === "Starting" && status.reason === "InvalidConfiguration"
+    )
     assert.strictEqual(message, `Container worker cannot be made: secret "${scene.name}-none" not found`)
     const { status } = await untilOver(name)
     assert.deepInclude(status, { phase: "Failed", reason: "InvalidConfiguration", message: `${message}. Nothing was run.` })
@@ -38,7 +46,11 @@ describe.concurrent("an AgentTask whose Pod", () => {
 
   it("has its configuration in a ConfigMap that is not there says so, and ends as InvalidConfiguration", async ({ scene }) => {
     const name = await scene.task({ stage: "plan", source: { configMap: { name: `${scene.name}-none` } } })
-    const { status: { message } } = await untilTask(name, "waits for the ConfigMap", ({ status }) => status.phase === "Starting" && status.reason === "InvalidConfiguration")
+    const { status: { message } } = await untilTask(
+      name,
+      "waits for the ConfigMap",
+      ({ status }) => status.phase === "Starting" && status.reason === "InvalidConfiguration"
+    )
     assert.include(message, `configmap "${scene.name}-none" not found`)
     const { status } = await untilOver(name)
     assert.deepInclude(status, { phase: "Failed", reason: "InvalidConfiguration" })
@@ -76,7 +88,10 @@ resource "terraform_data" "large" {
     assert.strictEqual(code, 1)
     const result = run.stages[1]?.result
     assert.deepInclude(result, { outcome: "failed", reason: "Evicted", statePushed: true }, run.failure)
-    assert.match(run.failure ?? "", /^The Pod had to leave its node during tofu apply, which was interrupted; what it had made is in the state\.$/u)
+    assert.match(
+      run.failure ?? "",
+      /^The Pod had to leave its node during tofu apply, which was interrupted; what it had made is in the state\.$/u
+    )
     assert.include(told, run.failure ?? "")
     assert.include(await resourcesOf(scene.name), "terraform_data.first")
   })

@@ -11,18 +11,33 @@ const inProduct = (args: ReadonlyArray<string>, input?: string) => kubectl(["--n
 
 /** Waits until the one controller left is the new one. */
 const mount = async (volume: unknown) => {
-  await inProduct(["patch", deployment, "--type=strategic", "--patch", JSON.stringify({ spec: { template: { spec: { volumes: [volume] } } } })])
+  await inProduct([
+    "patch",
+    deployment,
+    "--type=strategic",
+    "--patch",
+    JSON.stringify({ spec: { template: { spec: { volumes: [volume] } } } })
+  ])
   await inProduct(["rollout", "status", deployment, "--timeout=90s"])
 }
 
 /** Restarts the controller with these values over its own; gives what restores it. */
 export const changeValues = async (change: Tree): Promise<() => Promise<void>> => {
-  const config = await inProduct(["get", deployment, "--output=jsonpath={.spec.template.spec.volumes[?(@.name==\"config\")].configMap.name}"])
+  const config = await inProduct([
+    "get",
+    deployment,
+    "--output=jsonpath={.spec.template.spec.volumes[?(@.name==\"config\")].configMap.name}"
+  ])
   const layers: unknown = JSON.parse(await inProduct(["get", "configmap", config, "--output=jsonpath={.data}"]))
   if (!isTree(layers)) throw new Error(`the ConfigMap ${config} has no values`)
   const own: unknown = parse(String(layers["values.yaml"] ?? "{}"))
   const name = `${config}-e2e`
-  const object = { apiVersion: "v1", kind: "ConfigMap", metadata: { name }, data: { ...layers, "values.yaml": stringify(merge(isTree(own) ? own : {}, change)) } }
+  const object = {
+    apiVersion: "v1",
+    kind: "ConfigMap",
+    metadata: { name },
+    data: { ...layers, "values.yaml": stringify(merge(isTree(own) ? own : {}, change)) }
+  }
   await inProduct(["apply", "--filename=-"], JSON.stringify(object))
   await mount({ name: "config", configMap: { name } })
   return async () => {

@@ -44,13 +44,17 @@ const podOf = (name: string) => ({
 })
 
 const addressOf = (object: unknown): string | undefined => {
-  const { status: { conditions = [], podIP } } = object as { status: { podIP?: string; conditions?: ReadonlyArray<{ type: string; status: string }> } }
+  const { status: { conditions = [], podIP } } = object as {
+    status: { podIP?: string; conditions?: ReadonlyArray<{ type: string; status: string }> }
+  }
   return conditions.some(({ status, type }) => type === "Ready" && status === "True") ? podIP : undefined
 }
 
 export const startWeb = async (files: Readonly<Record<string, Uint8Array>> = {}): Promise<Web> => {
   const name = `e2e-web-${randomBytes(4).toString("hex")}`
-  const binaryData = Object.fromEntries(Object.entries({ empty: new Uint8Array(), ...files }).map(([key, bytes]) => [key, Buffer.from(bytes).toString("base64")]))
+  const binaryData = Object.fromEntries(
+    Object.entries({ empty: new Uint8Array(), ...files }).map(([key, bytes]) => [key, Buffer.from(bytes).toString("base64")])
+  )
   const configMap = { apiVersion: "v1", kind: "ConfigMap", metadata: { name, namespace: taskNamespace }, binaryData }
   const end = async () => {
     await tryKubectl(["delete", "--ignore-not-found", "--wait=false", `pod/${name}`, `configmap/${name}`])

@@ -8,13 +8,18 @@ const rows = Object.entries({ ...faults, ...mistakes })
 
 /** Titles of this folder that begin with numbers, by number. */
 const numbered = globSync("test/faults/*.test.ts").flatMap((file) =>
-  [...read(file).matchAll(/\(\s*"((?:[FR]\d+ )+)/gu)].flatMap(([, numbers]) => (numbers ?? "").trim().split(" ").map((number) => ({ file, number }))))
+  [...read(file).matchAll(/\(\s*"((?:[FR]\d+ )+)/gu)].flatMap(([, numbers]) =>
+    (numbers ?? "").trim().split(" ").map((number) => ({ file, number }))
+  )
+)
 
 const named = ({ shownBy = {} }: Row) => Object.entries(shownBy).flatMap(([file, titles]) => titles.map((title) => ({ file, title })))
 
 describe("the catalogue of faults", () => {
-  it("has a row for each number from F1 to F24", () => expect(Object.keys(faults)).toEqual(Array.from({ length: 24 }, (_, at) => `F${at + 1}`)))
-  it("has a row for every number that a title begins with", () => expect(numbered.filter(({ number }) => rows.every(([known]) => known !== number))).toEqual([]))
+  it("has a row for each number from F1 to F24", () =>
+    expect(Object.keys(faults)).toEqual(Array.from({ length: 24 }, (_, at) => `F${at + 1}`)))
+  it("has a row for every number that a title begins with", () =>
+    expect(numbered.filter(({ number }) => rows.every(([known]) => known !== number))).toEqual([]))
   it.each(rows)("%s is shown by tests that are there", (number, row) => {
     expect(named(row).filter(({ file, title }) => !read(file).includes(title))).toEqual([])
     expect(named(row).length + numbered.filter((_) => _.number === number).length).toBeGreaterThan(0)

@@ -2,8 +2,8 @@
 import { expect, layer } from "@effect/vitest"
 import { Duration, Effect, Fiber, type Scope } from "effect"
 import { TestClock } from "effect/testing"
-import { fromKubeconfig } from "../../src/kubernetes/credentials.ts"
 import { Kubernetes } from "../../src/kubernetes/client.ts"
+import { fromKubeconfig } from "../../src/kubernetes/credentials.ts"
 import { type Informer, longestWatch, make } from "../../src/kubernetes/informer.ts"
 import { configMaps } from "../../src/kubernetes/kinds.ts"
 import { Cluster, RealCluster } from "../kubernetes/real-cluster.ts"
@@ -11,29 +11,39 @@ import { tell } from "../kubernetes/told-objects.ts"
 import { type FaultyApi, faultyApi } from "./faulty-api.ts"
 import type { Fault } from "./rule.ts"
 
-interface Mirrored { readonly informer: Informer; readonly changed: Array<string>; readonly objects: ReadonlyMap<string, string> }
+interface Mirrored {
+  readonly informer: Informer
+  readonly changed: Array<string>
+  readonly objects: ReadonlyMap<string, string>
+}
 
 /** A mirror, through the proxy, of the ConfigMaps that have this label. */
-const mirrorOf = Effect.fnUntraced(function*({ client }: FaultyApi, label: string): Effect.fn.Return<Mirrored, never, Cluster | Scope.Scope> {
-  const { namespace } = yield* Cluster
-  const changed: Array<string> = []
-  const objects = new Map<string, string>()
-  const informer = yield* make({
-    kind: configMaps,
-    namespace,
-    labelSelector: label,
-    project: ({ data }) => JSON.stringify(data),
-    changed: (key, seen) => Effect.sync(() => {
-      changed.push(key.split("/")[1] ?? "")
-      tell(objects, key, seen)
-    })
-  }).pipe(Effect.provideService(Kubernetes, client))
-  return { informer, changed, objects }
-})
+const mirrorOf = Effect.fnUntraced(
+  function*({ client }: FaultyApi, label: string): Effect.fn.Return<Mirrored, never, Cluster | Scope.Scope> {
+    const { namespace } = yield* Cluster
+    const changed: Array<string> = []
+    const objects = new Map<string, string>()
+    const informer = yield* make({
+      kind: configMaps,
+      namespace,
+      labelSelector: label,
+      project: ({ data }) => JSON.stringify(data),
+      changed: (key, seen) =>
+        Effect.sync(() => {
+          changed.push(key.split("/")[1] ?? "")
+          tell(objects, key, seen)
+        })
+    }).pipe(Effect.provideService(Kubernetes, client))
+    return { informer, changed, objects }
+  }
+)
 
 const put = Effect.fnUntraced(function*(label: string, name: string, value: string) {
   const { namespace } = yield* Cluster
-  yield* (yield* Kubernetes).apply(configMaps, { metadata: { namespace, name: `${label}-${name}`, labels: { [label]: "" } }, data: { value } })
+  yield* (yield* Kubernetes).apply(configMaps, {
+    metadata: { namespace, name: `${label}-${name}`, labels: { [label]: "" } },
+    data: { value }
+  })
 })
 const remove = Effect.fnUntraced(function*(label: string, name: string) {
   const { namespace } = yield* Cluster
@@ -41,19 +51,25 @@ const remove = Effect.fnUntraced(function*(label: string, name: string) {
 })
 
 /** In real time, whatever clock the code under test has. */
-const until = (what: string, holds: () => boolean) => Effect.promise(() => expect.poll(holds, { message: what, interval: 10, timeout: 20_000 }).toBe(true))
+const until = (what: string, holds: () => boolean) =>
+  Effect.promise(() => expect.poll(holds, { message: what, interval: 10, timeout: 20_000 }).toBe(true))
 
 /** What the mirror has, by name without the label. */
-const shown = ({ objects }: Mirrored, label: string) => Object.fromEntries([...objects].map(([key, data]) => [key.split("/")[1]?.slice(label.length + 1), JSON.parse(data).value]))
+const shown = ({ objects }: Mirrored, label: string) =>
+  Object.fromEntries([...objects].map(([key, data]) => [key.split("/")[1]?.slice(label.length + 1), JSON.parse(data).value]))
 const mirrors = (mirrored: Mirrored, label: string, expected: Record<string, string>) =>
-  until("the mirror", () => JSON.stringify(Object.entries(shown(mirrored, label)).sort()) === JSON.stringify(Object.entries(expected).sort()))
+  until(
+    "the mirror",
+    () => JSON.stringify(Object.entries(shown(mirrored, label)).sort()) === JSON.stringify(Object.entries(expected).sort())
+  )
 
 layer(RealCluster, { excludeTestServices: true, timeout: "60 seconds" })("a client", (it) => {
   it.effect("F2 obeys Retry-After with every verb, and is carried out once", () =>
     Effect.gen(function*() {
       const { namespace, things } = yield* Cluster
       const api = yield* faultyApi()
-      const made = (name: string) => Effect.flatMap(Kubernetes, (_) => _.create(things, { metadata: { namespace, name }, spec: { size: 1 } }))
+      const made = (name: string) =>
+        Effect.flatMap(Kubernetes, (_) => _.create(things, { metadata: { namespace, name }, spec: { size: 1 } }))
       const { client } = api
       const place = (name: string) => ({ namespace, name })
       const verbs = {
@@ -66,7 +82,12 @@ layer(RealCluster, { excludeTestServices: true, timeout: "60 seconds" })("a clie
         patch: Effect.flatMap(made("patch"), () => client.patch(things, place("patch"), [{ op: "add", path: "/spec/size", value: 2 }])),
         delete: Effect.flatMap(made("delete"), () => client.delete(things, place("delete")))
       }
-      yield* api.rules(...Object.keys(verbs).map((name) => ({ match: name === "list" ? { verb: "list" as const } : { name }, fault: { does: "status", code: 429, headers: { "retry-after": "1" } } as const })))
+      yield* api.rules(
+        ...Object.keys(verbs).map((name) => ({
+          match: name === "list" ? { verb: "list" as const } : { name },
+          fault: { does: "status", code: 429, headers: { "retry-after": "1" } } as const
+        }))
+      )
       yield* Effect.all(verbs, { concurrency: "unbounded" })
       for (const verb of Object.keys(verbs)) {
         const [first, second, ...more] = api.seen.filter((_) => verb === "list" ? _.verb === "list" : _.name === verb)
@@ -79,11 +100,14 @@ layer(RealCluster, { excludeTestServices: true, timeout: "60 seconds" })("a clie
       const { namespace, things } = yield* Cluster
       const api = yield* faultyApi()
       yield* api.down
-      expect((yield* Effect.flip(api.client.create(things, { metadata: { namespace, name: "nobody" }, spec: { size: 1 } }))).message).toMatch(/gave no usable answer \(https:\/\/127\.0\.0\.1:\d+: connect ECONNREFUSED/u)
+      expect((yield* Effect.flip(api.client.create(things, { metadata: { namespace, name: "nobody" }, spec: { size: 1 } }))).message)
+        .toMatch(/gave no usable answer \(https:\/\/127\.0\.0\.1:\d+: connect ECONNREFUSED/u)
       yield* api.up
       const { headers, tls } = yield* fromKubeconfig()
       const stranger = Kubernetes.layer(Effect.succeed({ server: api.url, namespace, tls, headers, refresh: Effect.void }))
-      const refused = yield* Effect.flip(Effect.flatMap(Kubernetes, (_) => _.get(things, { namespace, name: "nobody" })).pipe(Effect.provide(stranger)))
+      const refused = yield* Effect.flip(
+        Effect.flatMap(Kubernetes, (_) => _.get(things, { namespace, name: "nobody" })).pipe(Effect.provide(stranger))
+      )
       expect(refused.message).toMatch(/gave no usable answer .*certificate/u)
       expect(api.seen).toEqual([])
     }).pipe(Effect.scoped))
@@ -95,7 +119,8 @@ layer(RealCluster, { excludeTestServices: true, timeout: "60 seconds" })("a clie
       const { client } = api
       const lose = (name: string) => api.rules({ match: { name }, fault: { does: "dropAfter" } })
       const sent = (name: string) => api.seen.filter((_) => _.name === name).length
-      const tag = <A, E extends { readonly _tag: string }>(effect: Effect.Effect<A, E>) => Effect.map(Effect.result(effect), (_) => _._tag === "Failure" ? _.failure._tag : "done")
+      const tag = <A, E extends { readonly _tag: string }>(effect: Effect.Effect<A, E>) =>
+        Effect.map(Effect.result(effect), (_) => _._tag === "Failure" ? _.failure._tag : "done")
       const thing = (name: string) => ({ metadata: { namespace, name }, spec: { size: 1 } })
 
       yield* lose("created")
@@ -106,7 +131,10 @@ layer(RealCluster, { excludeTestServices: true, timeout: "60 seconds" })("a clie
       expect([yield* tag(client.update(things, { ...there, spec: { size: 2 } })), sent("created") - before]).toEqual(["Unreachable", 1])
       yield* lose("created")
       const { metadata: { uid } } = there
-      expect([yield* tag(client.apply(things, { metadata: { namespace, name: "created", uid }, spec: { size: 4 } })), sent("created") - before]).toEqual(["done", 3])
+      expect([
+        yield* tag(client.apply(things, { metadata: { namespace, name: "created", uid }, spec: { size: 4 } })),
+        sent("created") - before
+      ]).toEqual(["done", 3])
       yield* lose("created")
       expect(yield* tag(client.delete(things, { namespace, name: "created" }, { uid }))).toBe("NotFound") // the first one did it
     }).pipe(Effect.scoped))
@@ -116,7 +144,10 @@ layer(RealCluster, { excludeTestServices: true, timeout: "60 seconds" })("a clie
       const { namespace } = yield* Cluster
       yield* put("torn", "one", "1")
       const api = yield* faultyApi()
-      yield* api.rules({ match: { verb: "list" }, fault: { does: "truncate", bytes: 40 } }, { match: { verb: "get" }, fault: { does: "stall", bytes: 40 } })
+      yield* api.rules({ match: { verb: "list" }, fault: { does: "truncate", bytes: 40 } }, {
+        match: { verb: "get" },
+        fault: { does: "stall", bytes: 40 }
+      })
       expect((yield* api.client.list(configMaps, { namespace, labelSelector: "torn" })).items).toHaveLength(1)
       expect(api.seen).toHaveLength(2)
     }).pipe(Effect.scoped))
@@ -141,8 +172,20 @@ layer(RealCluster, { excludeTestServices: true, timeout: "60 seconds" })("an inf
 
   it.effect.each<{ how: string; faults: ReadonlyArray<Fault> }>([
     { how: "break off at any byte", faults: [700, 1, 1500, 33, 2222, 900, 4000, 5].map((bytes) => ({ does: "truncate", bytes })) },
-    { how: "end with an ERROR event 410", faults: [{ does: "truncate", bytes: 900 }, { does: "gone", as: "event" }, { does: "truncate", bytes: 5000 }, { does: "gone", as: "event" }] },
-    { how: "are refused with HTTP 410", faults: [{ does: "truncate", bytes: 900 }, { does: "gone", as: "answer" }, { does: "truncate", bytes: 5000 }, { does: "gone", as: "answer" }] },
+    {
+      how: "end with an ERROR event 410",
+      faults: [{ does: "truncate", bytes: 900 }, { does: "gone", as: "event" }, { does: "truncate", bytes: 5000 }, {
+        does: "gone",
+        as: "event"
+      }]
+    },
+    {
+      how: "are refused with HTTP 410",
+      faults: [{ does: "truncate", bytes: 900 }, { does: "gone", as: "answer" }, { does: "truncate", bytes: 5000 }, {
+        does: "gone",
+        as: "answer"
+      }]
+    },
     { how: "come in drops", faults: Array.from({ length: 8 }, () => ({ does: "drip", bytes: 100, everyMillis: 1 })) },
     { how: "bring everything three times", faults: Array.from({ length: 8 }, () => ({ does: "replay", times: 3 })) }
   ])("F4 F7 skips nothing, deletions too, when its watches $how", ({ faults, how }) =>
@@ -178,7 +221,14 @@ layer(RealCluster, { excludeTestServices: true, timeout: "60 seconds" })("an inf
       const mirrored = yield* mirrorOf(api, "paged")
       yield* mirrors(mirrored, "paged", expected)
       yield* until("the watch after the list", () => api.seen.length === 6)
-      expect(api.seen.map(({ fault, verb }) => `${verb} ${fault}`)).toEqual(["watch status", "list pass", "list gone", "list pass", "list pass", "watch pass"])
+      expect(api.seen.map(({ fault, verb }) => `${verb} ${fault}`)).toEqual([
+        "watch status",
+        "list pass",
+        "list gone",
+        "list pass",
+        "list pass",
+        "watch pass"
+      ])
     }).pipe(Effect.scoped))
 
   it.effect("F5 notices a watch that stalls with its connection open, within its limit, and misses nothing of that time", () =>
@@ -190,7 +240,9 @@ layer(RealCluster, { excludeTestServices: true, timeout: "60 seconds" })("an inf
       yield* api.rules({ match: { verb: "watch" }, fault: { does: "stall", bytes: 0 } })
       yield* api.down
       yield* api.up
-      const clock = yield* Effect.forkChild(Effect.forever(Effect.andThen(TestClock.adjust("1 second"), Effect.promise(() => new Promise((resolve) => setTimeout(resolve, 2))))))
+      const clock = yield* Effect.forkChild(
+        Effect.forever(Effect.andThen(TestClock.adjust("1 second"), Effect.promise(() => new Promise((resolve) => setTimeout(resolve, 2)))))
+      )
       yield* until("the stalled watch", () => api.seen.length === 2)
       yield* Fiber.interrupt(clock)
       yield* put("stalled", "two", "2").pipe(Effect.andThen(remove("stalled", "one")))

@@ -38,7 +38,8 @@ const main = process.env.CONTROLLER_PROGRAM ?? fileURLToPath(new URL("../../src/
 const asInItsPod = ["--disable-warning=ExperimentalWarning", "--max-old-space-size=128", "--max-semi-space-size=2"]
 const measured = ["--expose-gc", "--import", new URL("live-heap.ts", import.meta.url).href]
 
-const alive = (child: ChildProcess | undefined): child is ChildProcess => child !== undefined && child.exitCode === null && child.signalCode === null
+const alive = (child: ChildProcess | undefined): child is ChildProcess =>
+  child !== undefined && child.exitCode === null && child.signalCode === null
 
 const end = async (child: ChildProcess | undefined): Promise<void> => {
   if (!alive(child)) return
@@ -48,10 +49,13 @@ const end = async (child: ChildProcess | undefined): Promise<void> => {
 }
 
 /** Not started yet; gone with the scope. */
-export const controllerProgram = ({ identity = "program", kubeconfig, poolTokenFile = "/none", values = {} }: Options): Effect.Effect<Program, never, Tasks | Scope.Scope> =>
+export const controllerProgram = (
+  { identity = "program", kubeconfig, poolTokenFile = "/none", values = {} }: Options
+): Effect.Effect<Program, never, Tasks | Scope.Scope> =>
   Effect.gen(function*() {
     const { namespace } = yield* Tasks
-    const place = yield* Effect.acquireRelease(Effect.sync(() => mkdtempSync(join(tmpdir(), "controller-"))), (made) => Effect.sync(() => rmSync(made, { recursive: true })))
+    const place = yield* Effect.acquireRelease(Effect.sync(() => mkdtempSync(join(tmpdir(), "controller-"))), (made) =>
+      Effect.sync(() => rmSync(made, { recursive: true })))
     const [valuesFile, logFile, heapFile] = [join(place, "values.yaml"), join(place, "log"), join(place, "heap")]
     writeFileSync(logFile, "")
     writeFileSync(heapFile, "")
@@ -59,14 +63,34 @@ export const controllerProgram = ({ identity = "program", kubeconfig, poolTokenF
     let child: ChildProcess | undefined
     const start = () => {
       const log = openSync(logFile, "a")
-      const args = ["controller", "--values", valuesFile, "--namespace", namespace, "--health-port", "0", "--pool-token-file", poolTokenFile]
+      const args = [
+        "controller",
+        "--values",
+        valuesFile,
+        "--namespace",
+        namespace,
+        "--health-port",
+        "0",
+        "--pool-token-file",
+        poolTokenFile
+      ]
       child = spawn(process.execPath, [...asInItsPod, ...measured, main, ...args], {
-        env: { PATH: process.env.PATH, HOME: place, MALLOC_ARENA_MAX: "2", KUBECONFIG: kubeconfig, POD_NAME: identity, NODE_COMPILE_CACHE: join(tmpdir(), "controller-compile-cache"), LIVE_HEAP_FILE: heapFile },
+        env: {
+          PATH: process.env.PATH,
+          HOME: place,
+          MALLOC_ARENA_MAX: "2",
+          KUBECONFIG: kubeconfig,
+          POD_NAME: identity,
+          NODE_COMPILE_CACHE: join(tmpdir(), "controller-compile-cache"),
+          LIVE_HEAP_FILE: heapFile
+        },
         stdio: ["ignore", log, log]
       })
       closeSync(log)
     }
-    yield* Effect.addFinalizer(() => Effect.promise(() => end(child)))
+    yield* Effect.addFinalizer(() =>
+      Effect.promise(() => end(child))
+    )
     const heaps = () => readFileSync(heapFile, "utf8").trim().split("\n").filter((line) => line !== "")
     const liveMebibytes = Effect.suspend(() => {
       const before = heaps().length
@@ -85,7 +109,8 @@ export const controllerProgram = ({ identity = "program", kubeconfig, poolTokenF
         if (alive(child)) await once(child, "exit")
       }),
       isRunning: () => alive(child),
-      residentMebibytes: () => alive(child) ? Number(/^VmRSS:\s+(\d+) kB/mu.exec(readFileSync(`/proc/${child.pid}/status`, "utf8"))?.[1]) / 1024 : 0,
+      residentMebibytes: () =>
+        alive(child) ? Number(/^VmRSS:\s+(\d+) kB/mu.exec(readFileSync(`/proc/${child.pid}/status`, "utf8"))?.[1]) / 1024 : 0,
       liveMebibytes,
       leads: () => readFileSync(logFile, "utf8").split("\"message\":\"leads\"").length - 1
     }

@@ -5,7 +5,20 @@ import { leaseName } from "../../src/core/workspace-lease.ts"
 import { Kubernetes } from "../../src/kubernetes/client.ts"
 import { agentTasks, jobs, leases } from "../../src/kubernetes/kinds.ts"
 import { WorkspaceName } from "../../src/schema/names.ts"
-import { claim, createTask, finish, found, getTask, jobNames, runController, TaskCluster, Tasks, until, untilLaunched, untilStatus } from "../controller/task-cluster.ts"
+import {
+  claim,
+  createTask,
+  finish,
+  found,
+  getTask,
+  jobNames,
+  runController,
+  TaskCluster,
+  Tasks,
+  until,
+  untilLaunched,
+  untilStatus
+} from "../controller/task-cluster.ts"
 import { type FaultyApi, faultyApi } from "./faulty-api.ts"
 import type { Fault, Match, Rule } from "./rule.ts"
 
@@ -25,7 +38,8 @@ const isPhase = (phase: string) => (status: { readonly phase?: string | undefine
 const jobOf = (task: string): Match => ({ verb: "create", resource: "jobs", name: `agent-job-${task}` })
 
 /** How often a Job of the task was made, by whatever came through the proxy. */
-const made = ({ seen }: FaultyApi, task: string): number => seen.filter((_) => _.verb === "create" && _.resource === "jobs" && _.name === `agent-job-${task}` && _.code === 201).length
+const made = ({ seen }: FaultyApi, task: string): number =>
+  seen.filter((_) => _.verb === "create" && _.resource === "jobs" && _.name === `agent-job-${task}` && _.code === 201).length
 
 /** A task from its creation to its end, with a hand in the worker's place; what it came to. */
 const launchApply = (name: string) => Effect.andThen(createTask(name, apply(name)), untilLaunched(name))
@@ -57,29 +71,41 @@ const cancelled = { message: "Cancelled before it started; nothing was run.", ph
 const status = { resource: agentTasks.plural, subresource: "status" }
 
 layer(TaskCluster, { excludeTestServices: true, timeout: "60 seconds" })("the controller", (it) => {
-  it.effect.each([0, 1])("F1 reads again and decides anew when somebody else was faster at status write %i, and never sends a body twice", (after) =>
-    Effect.gen(function*() {
-      const name = `conflict-${after}`
-      const { api } = yield* controllerWith([{ match: { ...status, verb: "update", name }, after, times: 3, fault: { does: "meddle" } }], { task: { limits: { total: 1 } } })
-      yield* createTask(`before-${name}`)
-      yield* untilLaunched(`before-${name}`)
-      const { metadata: { uid } } = yield* createTask(name)
-      if (after > 0) yield* untilStatus(name, isPhase("Queued"))
-      const { namespace } = yield* Tasks
-      yield* (yield* Kubernetes).apply(agentTasks, { metadata: { name, namespace, uid }, spec: { cancel: true } })
-      yield* untilStatus(name, isPhase("Cancelled"))
-      const writes = api.seen.filter((_) => _.subresource === "status" && _.name === name)
-      expect(writes.filter(({ code }) => code === 409).length).toBe(3)
-      expect(new Set(writes.map(({ body }) => JSON.parse(body).metadata.resourceVersion)).size).toBe(writes.length)
-      yield* claim(`before-${name}`)
-      yield* finish(`before-${name}`)
-    }).pipe(Effect.scoped))
+  it.effect.each([0, 1])(
+    "F1 reads again and decides anew when somebody else was faster at status write %i, and never sends a body twice",
+    (after) =>
+      Effect.gen(function*() {
+        const name = `conflict-${after}`
+        const { api } = yield* controllerWith(
+          [{ match: { ...status, verb: "update", name }, after, times: 3, fault: { does: "meddle" } }],
+          { task: { limits: { total: 1 } } }
+        )
+        yield* createTask(`before-${name}`)
+        yield* untilLaunched(`before-${name}`)
+        const { metadata: { uid } } = yield* createTask(name)
+        if (after > 0) yield* untilStatus(name, isPhase("Queued"))
+        const { namespace } = yield* Tasks
+        yield* (yield* Kubernetes).apply(agentTasks, { metadata: { name, namespace, uid }, spec: { cancel: true } })
+        yield* untilStatus(name, isPhase("Cancelled"))
+        const writes = api.seen.filter((_) => _.subresource === "status" && _.name === name)
+        expect(writes.filter(({ code }) => code === 409).length).toBe(3)
+        expect(new Set(writes.map(({ body }) => JSON.parse(body).metadata.resourceVersion)).size).toBe(writes.length)
+        yield* claim(`before-${name}`)
+        yield* finish(`before-${name}`)
+      }).pipe(Effect.scoped)
+  )
 
   it.effect("F1 ends a task whose Job the API server calls invalid, with the server's words", () =>
     Effect.gen(function*() {
-      const { api } = yield* controllerWith([{ match: jobOf("invalid"), fault: { does: "status", code: 422, reason: "Invalid", message: "spec.template: no such thing" } }])
+      const { api } = yield* controllerWith([{
+        match: jobOf("invalid"),
+        fault: { does: "status", code: 422, reason: "Invalid", message: "spec.template: no such thing" }
+      }])
       yield* createTask("invalid", apply("invalid"))
-      expect((yield* untilStatus("invalid", isPhase("Failed")))).toMatchObject({ reason: "Denied", message: expect.stringContaining("no such thing") })
+      expect(yield* untilStatus("invalid", isPhase("Failed"))).toMatchObject({
+        reason: "Denied",
+        message: expect.stringContaining("no such thing")
+      })
       expect(made(api, "invalid")).toBe(0)
     }).pipe(Effect.scoped))
 
@@ -99,9 +125,16 @@ layer(TaskCluster, { excludeTestServices: true, timeout: "60 seconds" })("the co
       const { metadata: { uid } } = yield* createTask("again")
       expect(yield* untilStatus("again", isPhase("Queued"))).toMatchObject({ reason: "NameHeld" })
       yield* kubernetes.apply(jobs, { metadata: { ...place, uid: former.metadata.uid, finalizers: [] } })
-      const isFormer = Effect.match(kubernetes.get(jobs, place), { onFailure: () => false, onSuccess: ({ metadata }) => metadata.uid === former.metadata.uid })
+      const isFormer = Effect.match(kubernetes.get(jobs, place), {
+        onFailure: () => false,
+        onSuccess: ({ metadata }) => metadata.uid === former.metadata.uid
+      })
       yield* until("the former task's Job is gone", isFormer, (there) => !there) // Kubernetes takes its time, and the controller asks every ten seconds
-      const next = yield* until("its own Job", Effect.orElseSucceed(kubernetes.get(jobs, place), () => former), ({ metadata }) => metadata.uid !== former.metadata.uid)
+      const next = yield* until(
+        "its own Job",
+        Effect.orElseSucceed(kubernetes.get(jobs, place), () => former),
+        ({ metadata }) => metadata.uid !== former.metadata.uid
+      )
       expect(next.metadata.ownerReferences).toMatchObject([{ uid }])
       expect(made(api, "again")).toBe(2)
     }).pipe(Effect.scoped))
@@ -124,7 +157,9 @@ layer(TaskCluster, { excludeTestServices: true, timeout: "60 seconds" })("the co
   it.effect("F2 waits as long as the API server asks, with 429 or 503, before it makes the Job", () =>
     Effect.gen(function*() {
       const names = [429, 503].map((code) => ({ code, name: `throttled-${code}` }))
-      const { api } = yield* controllerWith(names.map(({ code, name }) => ({ match: jobOf(name), fault: { does: "status", code, headers: { "retry-after": "1" } } })))
+      const { api } = yield* controllerWith(
+        names.map(({ code, name }) => ({ match: jobOf(name), fault: { does: "status", code, headers: { "retry-after": "1" } } }))
+      )
       yield* Effect.forEach(names, ({ name }) => Effect.map(wholeApply(name), (end) => expect(end).toEqual(ended)), { concurrency: 2 })
       for (const { name } of names) {
         const [first, second, ...more] = api.seen.filter((_) => _.verb === "create" && _.name === `agent-job-${name}`)
@@ -148,7 +183,8 @@ layer(TaskCluster, { excludeTestServices: true, timeout: "60 seconds" })("the co
       yield* until("all Jobs", jobNames, (names) => names.filter((_) => _.includes("meanwhile")).length === 20)
       const asked = api.seen.slice(before)
       expect(asked.filter(({ verb }) => verb === "watch").length).toBeLessThanOrEqual(2 * 3)
-      expect(asked.filter(({ name, resource, verb }) => verb === "create" && resource === "jobs" && name?.includes("meanwhile")).length).toBe(20) // tasks of the tests before are in this namespace, too
+      expect(asked.filter(({ name, resource, verb }) => verb === "create" && resource === "jobs" && name?.includes("meanwhile")).length)
+        .toBe(20) // tasks of the tests before are in this namespace, too
       expect(yield* untilStatus("through-outage", isPhase("Succeeded"))).toMatchObject({ reason: "Completed", launches: 1 })
     }).pipe(Effect.scoped))
 
@@ -159,16 +195,20 @@ layer(TaskCluster, { excludeTestServices: true, timeout: "60 seconds" })("the co
     "deleted-job": (task) => ({ verb: "delete", resource: "jobs", name: `agent-job-${task}` }),
     event: () => ({ verb: "create", resource: "events" })
   }
-  it.effect.each<{ fault: Fault }>([{ fault: { does: "dropBefore" } }, { fault: { does: "dropAfter" } }, { fault: { does: "truncate", bytes: 20 } }])(
+  it.effect.each<{ fault: Fault }>([{ fault: { does: "dropBefore" } }, { fault: { does: "dropAfter" } }, {
+    fault: { does: "truncate", bytes: 20 }
+  }])(
     "F3 comes to the same end, with one Job, when $fault meets any of its writes",
     ({ fault }) =>
       Effect.gen(function*() {
         const tasks = Object.entries(requests).map(([what, match]) => ({ name: `${what}-${fault.does.toLowerCase()}`, match }))
         const { api } = yield* controllerWith(tasks.map(({ match, name }) => ({ match: match(name), fault })))
-        const ends = yield* Effect.forEach(tasks, ({ name }) => name.includes("lease") ? wholeApply(name) : wholeCancel(name), { concurrency: "unbounded" })
+        const ends = yield* Effect.forEach(tasks, ({ name }) => name.includes("lease") ? wholeApply(name) : wholeCancel(name), {
+          concurrency: "unbounded"
+        })
         expect(ends).toEqual(tasks.map(({ name }) => name.includes("lease") ? ended : cancelled))
         yield* Effect.sleep("2 seconds")
-          yield* until("all faults", Effect.sync(api.spent), (_) => _)
+        yield* until("all faults", Effect.sync(api.spent), (_) => _)
         expect(tasks.map(({ name }) => made(api, name))).toEqual(tasks.map(() => 1))
       }).pipe(Effect.scoped)
   )
@@ -207,7 +247,11 @@ layer(TaskCluster, { excludeTestServices: true, timeout: "60 seconds" })("the co
         { match: { resource, verb: "watch", path: "resourceVersion=" }, fault: { does: "replay", times: 1, lateMillis: 2000 } }
       ])
       const { api } = yield* controllerWith(stale, { identity: "after" })
-      const answers = Effect.sync(() => api.seen.filter((_) => _.verb === "create" && ["agent-job-old-news", "agent-job-old-start"].includes(_.name)).map(({ code }) => code))
+      const answers = Effect.sync(() =>
+        api.seen.filter((_) => _.verb === "create" && ["agent-job-old-news", "agent-job-old-start"].includes(_.name)).map(({ code }) =>
+          code
+        )
+      )
       expect(yield* until("what it does by the old view", answers, (codes) => codes.filter((_) => _ !== 0).length >= 2)).toEqual([409, 409])
       yield* createTask("new-start", apply("new-start"))
       yield* untilLaunched("new-start") // by then it has caught up
@@ -220,7 +264,11 @@ layer(TaskCluster, { excludeTestServices: true, timeout: "60 seconds" })("the co
 
   it.effect("F7 comes to the same end when every event comes three times, and Jobs and Pods late", () =>
     Effect.gen(function*() {
-      const late = (resource: string, lateMillis: number): Rule => ({ match: { verb: "watch", resource }, times: Infinity, fault: { does: "replay", times: 3, lateMillis } })
+      const late = (resource: string, lateMillis: number): Rule => ({
+        match: { verb: "watch", resource },
+        times: Infinity,
+        fault: { does: "replay", times: 3, lateMillis }
+      })
       const { api } = yield* controllerWith([late(agentTasks.plural, 0), late("jobs", 300), late("pods", 100)])
       expect(yield* wholeApply("repeated")).toEqual(ended)
       expect(yield* wholeCancel("repeated-cancel")).toEqual(cancelled)
@@ -233,7 +281,9 @@ layer(TaskCluster, { excludeTestServices: true, timeout: "60 seconds" })("the co
       const kubernetes = yield* Kubernetes
       const lead = { namespace, name: "agent-job-controller" }
       const holder = Effect.map(Effect.option(kubernetes.get(leases, lead)), (_) => JSON.stringify(_))
-      const slow = yield* controllerWith([{ match: { verb: "create", resource: "jobs" }, fault: { does: "delay", millis: 7000 } }], { identity: "slow" })
+      const slow = yield* controllerWith([{ match: { verb: "create", resource: "jobs" }, fault: { does: "delay", millis: 7000 } }], {
+        identity: "slow"
+      })
       yield* until("the lead", holder, (_) => _.includes("\"slow\""))
       yield* createTask("two-leaders", apply("two-leaders"))
       yield* until("the Job's creation", Effect.sync(() => slow.api.seen), (seen) => seen.some(({ fault }) => fault === "delay"))
@@ -245,7 +295,11 @@ layer(TaskCluster, { excludeTestServices: true, timeout: "60 seconds" })("the co
       yield* claim("two-leaders")
       yield* finish("two-leaders")
       yield* untilStatus("two-leaders", isPhase("Succeeded"))
-      yield* until("the late creation", Effect.sync(() => slow.api.seen.filter(({ fault }) => fault === "delay")), (_) => _.every(({ code }) => code !== 0))
+      yield* until(
+        "the late creation",
+        Effect.sync(() => slow.api.seen.filter(({ fault }) => fault === "delay")),
+        (_) => _.every(({ code }) => code !== 0)
+      )
       expect(made(slow.api, "two-leaders") + made(fast.api, "two-leaders")).toBe(1)
     }).pipe(Effect.scoped))
 
@@ -258,7 +312,13 @@ layer(TaskCluster, { excludeTestServices: true, timeout: "60 seconds" })("the co
         namespace: "unable to create new content in namespace because it is being terminated"
       }
       const tasks = Object.entries(words).map(([what, message]) => ({ name: `refused-by-${what}`, message }))
-      const { api } = yield* controllerWith(tasks.map(({ message, name }) => ({ match: jobOf(name), times: Infinity, fault: { does: "status", code: 403, reason: "Forbidden", message } })))
+      const { api } = yield* controllerWith(
+        tasks.map(({ message, name }) => ({
+          match: jobOf(name),
+          times: Infinity,
+          fault: { does: "status", code: 403, reason: "Forbidden", message }
+        }))
+      )
       for (const { message, name } of tasks) {
         const { metadata: { uid } } = yield* createTask(name, apply(name))
         expect(yield* untilStatus(name, isPhase("Queued"))).toMatchObject({ reason: "Refused", message: expect.stringContaining(message) })
@@ -271,7 +331,10 @@ layer(TaskCluster, { excludeTestServices: true, timeout: "60 seconds" })("the co
 
   it.effect("F16 goes on when a webhook that does not answer makes the API server fail", () =>
     Effect.gen(function*() {
-      const { api } = yield* controllerWith([{ match: { verb: "create", resource: "jobs" }, fault: { does: "status", code: 500, reason: "InternalError", message: "failed calling webhook: context deadline exceeded" } }])
+      const { api } = yield* controllerWith([{
+        match: { verb: "create", resource: "jobs" },
+        fault: { does: "status", code: 500, reason: "InternalError", message: "failed calling webhook: context deadline exceeded" }
+      }])
       expect(yield* wholeApply("slow-webhook")).toEqual(ended)
       expect(made(api, "slow-webhook")).toBe(1)
     }).pipe(Effect.scoped))
@@ -306,7 +369,10 @@ layer(TaskCluster, { excludeTestServices: true, timeout: "60 seconds" })("the co
       yield* claim("leaseless-1")
       yield* (yield* Kubernetes).delete(leases, { namespace, name: leaseName("leaseless") })
       yield* createTask("leaseless-2", apply("leaseless"))
-      expect(yield* untilStatus("leaseless-2", isPhase("Queued"))).toMatchObject({ reason: "WorkspaceBusy", queue: { blockedBy: "leaseless-1" } })
+      expect(yield* untilStatus("leaseless-2", isPhase("Queued"))).toMatchObject({
+        reason: "WorkspaceBusy",
+        queue: { blockedBy: "leaseless-1" }
+      })
       yield* finish("leaseless-1")
       yield* untilLaunched("leaseless-2")
       expect(made(api, "leaseless-2")).toBe(1)

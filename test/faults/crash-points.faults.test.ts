@@ -9,9 +9,20 @@ import { Kubernetes } from "../../src/kubernetes/client.ts"
 import type { KubernetesError } from "../../src/kubernetes/errors.ts"
 import { agentTasks, jobs, leases } from "../../src/kubernetes/kinds.ts"
 import { WorkspaceName } from "../../src/schema/names.ts"
-import { claim, createTask, finish, found, getTask, TaskCluster, Tasks, until, untilLaunched, untilStatus } from "../controller/task-cluster.ts"
-import { directory, person, poolToken, serve } from "../server/live-server.ts"
+import {
+  claim,
+  createTask,
+  finish,
+  found,
+  getTask,
+  TaskCluster,
+  Tasks,
+  until,
+  untilLaunched,
+  untilStatus
+} from "../controller/task-cluster.ts"
 import { writeReport } from "../scorecard/report.ts"
+import { directory, person, poolToken, serve } from "../server/live-server.ts"
 import { controllerProgram } from "./controller-process.ts"
 import { faultyApi } from "./faulty-api.ts"
 import { faultProxy } from "./proxy.ts"
@@ -81,7 +92,9 @@ layer(TaskCluster, { excludeTestServices: true, timeout: "60 seconds" })("a cont
           for (const does of ["dropBefore", "dropAfter"] as const) {
             const name = `${base}-${at}-${does === "dropBefore" ? "before" : "after"}`
             const { resource = "", subresource = "", verb = "other" } = clean[at] ?? {}
-            const earlier = clean.slice(0, at).filter((_) => _.verb === verb && _.resource === resource && _.subresource === subresource).length
+            const earlier = clean.slice(0, at).filter((_) =>
+              _.verb === verb && _.resource === resource && _.subresource === subresource
+            ).length
             const rule: Rule = { match: { verb, resource, subresource, path: `/${resource}` }, after: earlier, fault: { does } }
             let kills = 0
             api.onDrop = () => {
@@ -91,46 +104,74 @@ layer(TaskCluster, { excludeTestServices: true, timeout: "60 seconds" })("a cont
             if (!program.isRunning()) yield* program.start
             yield* leads
             yield* api.rules(rule)
-            const again = yield* Effect.forkChild(Effect.repeat(Effect.suspend(() => program.isRunning() ? Effect.void : program.start), Schedule.spaced("100 millis")))
+            const again = yield* Effect.forkChild(
+              Effect.repeat(Effect.suspend(() => program.isRunning() ? Effect.void : program.start), Schedule.spaced("100 millis"))
+            )
             const end = yield* Effect.exit(life(name))
             yield* Fiber.interrupt(again)
-            const made = api.seen.filter((_) => _.verb === "create" && _.resource === "jobs" && _.name === `agent-job-${name}` && _.code === 201).length
+            const made = api.seen.filter((_) =>
+              _.verb === "create" && _.resource === "jobs" && _.name === `agent-job-${name}` && _.code === 201
+            ).length
             outcomes.push({ name, kills, made, end: Exit.isSuccess(end) ? end.value : Cause.pretty(end.cause) })
           }
         }
-        const failed = outcomes.filter(({ name }) => name.startsWith(base)).filter(({ end, kills, made }) => kills !== 1 || made !== 1 || !Equal.equals(end, ends))
+        const failed = outcomes.filter(({ name }) => name.startsWith(base)).filter(({ end, kills, made }) =>
+          kills !== 1 || made !== 1 || !Equal.equals(end, ends)
+        )
         failures += failed.length
         expect(failed).toEqual([])
       }).pipe(Effect.scoped),
     600_000
   )
 
-  it.effect("I3 F9 in a burst of 200 assignments loses none that it acknowledged, and makes one task of each", () =>
-    Effect.gen(function*() {
-      const made = yield* directory
-      expect(readFileSync(join(made, "pool.token"), "utf8")).toBe(poolToken)
-      const url = yield* serve(made)
-      const pool = yield* faultProxy({ upstream: { url } })
-      const api = yield* faultyApi()
-      const values = { agent: { url: pool.url, tokenExistingSecret: { name: "pool-token" } }, task: { nodeSelector: { "test/nowhere": "true" }, limits: { total: 200 } } }
-      const program = yield* controllerProgram({ kubeconfig: api.kubeconfig, values, poolTokenFile: join(made, "pool.token") })
-      const runs = yield* Effect.forEach(Array.from({ length: 200 }, (_, at) => `burst-${at}`), (name) => person(url).start(name, { "plan-only": true }), { concurrency: 8 })
-      const acknowledged = () => pool.seen.flatMap(({ code, path }) => /assignments\/([^/]+)\/acknowledge/u.exec(path)?.[1] !== undefined && code === 204 ? [decodeURIComponent(/assignments\/([^/]+)/u.exec(path)?.[1] ?? "")] : [])
-      for (const count of [1, 20, 60, 120, 170]) {
+  it.effect(
+    "I3 F9 in a burst of 200 assignments loses none that it acknowledged, and makes one task of each",
+    () =>
+      Effect.gen(function*() {
+        const made = yield* directory
+        expect(readFileSync(join(made, "pool.token"), "utf8")).toBe(poolToken)
+        const url = yield* serve(made)
+        const pool = yield* faultProxy({ upstream: { url } })
+        const api = yield* faultyApi()
+        const values = {
+          agent: { url: pool.url, tokenExistingSecret: { name: "pool-token" } },
+          task: { nodeSelector: { "test/nowhere": "true" }, limits: { total: 200 } }
+        }
+        const program = yield* controllerProgram({ kubeconfig: api.kubeconfig, values, poolTokenFile: join(made, "pool.token") })
+        const runs = yield* Effect.forEach(
+          Array.from({ length: 200 }, (_, at) => `burst-${at}`),
+          (name) => person(url).start(name, { "plan-only": true }),
+          { concurrency: 8 }
+        )
+        const acknowledged = () =>
+          pool.seen.flatMap(({ code, path }) =>
+            /assignments\/([^/]+)\/acknowledge/u.exec(path)?.[1] !== undefined && code === 204
+              ? [decodeURIComponent(/assignments\/([^/]+)/u.exec(path)?.[1] ?? "")]
+              : []
+          )
+        for (const count of [1, 20, 60, 120, 170]) {
+          yield* program.start
+          yield* until(`${count} acknowledgements`, Effect.sync(acknowledged), (_) => new Set(_).size >= count)
+          program.signal("SIGKILL")
+          yield* program.ended
+          const known = [...new Set(acknowledged())]
+          yield* Effect.forEach(known, (id) => getTask(id.replace(/\.1$/u, "").replaceAll(".", "-")), { concurrency: 16 })
+        }
         yield* program.start
-        yield* until(`${count} acknowledgements`, Effect.sync(acknowledged), (_) => new Set(_).size >= count)
-        program.signal("SIGKILL")
-        yield* program.ended
-        const known = [...new Set(acknowledged())]
-        yield* Effect.forEach(known, (id) => getTask(id.replace(/\.1$/u, "").replaceAll(".", "-")), { concurrency: 16 })
-      }
-      yield* program.start
-      const { namespace } = yield* Tasks
-      const tasks = Effect.flatMap(Kubernetes, (_) => _.list(agentTasks, { namespace })).pipe(Effect.map(({ items }) => items.map(({ metadata }) => metadata.name).filter((_) => _.startsWith("run-"))))
-      const all = yield* until("all of them", tasks, ({ length }) => length >= 200) // who was killed may not have heard that its acknowledgement arrived
-      expect([...all].sort()).toEqual(runs.map((run) => `${run}-plan`).sort())
-      yield* until("all their Jobs", Effect.flatMap(Kubernetes, (_) => _.list(jobs, { namespace })), ({ items }) => items.filter(({ metadata }) => metadata.name.includes("-run-")).length === 200)
-      const creations = api.seen.filter((_) => _.verb === "create" && _.resource === "jobs" && _.code === 201 && _.name.includes("-run-"))
-      expect(new Set(creations.map(({ name }) => name)).size).toBe(creations.length)
-    }).pipe(Effect.scoped), 120_000)
+        const { namespace } = yield* Tasks
+        const tasks = Effect.flatMap(Kubernetes, (_) => _.list(agentTasks, { namespace })).pipe(
+          Effect.map(({ items }) => items.map(({ metadata }) => metadata.name).filter((_) => _.startsWith("run-")))
+        )
+        const all = yield* until("all of them", tasks, ({ length }) => length >= 200) // who was killed may not have heard that its acknowledgement arrived
+        expect([...all].sort()).toEqual(runs.map((run) => `${run}-plan`).sort())
+        yield* until(
+          "all their Jobs",
+          Effect.flatMap(Kubernetes, (_) => _.list(jobs, { namespace })),
+          ({ items }) => items.filter(({ metadata }) => metadata.name.includes("-run-")).length === 200
+        )
+        const creations = api.seen.filter((_) => _.verb === "create" && _.resource === "jobs" && _.code === 201 && _.name.includes("-run-"))
+        expect(new Set(creations.map(({ name }) => name)).size).toBe(creations.length)
+      }).pipe(Effect.scoped),
+    120_000
+  )
 })

@@ -28,19 +28,45 @@ const write = Effect.fnUntraced(function*(name: string, status: object) {
 
 /** What the worker and then its kubelet say once it holds the claim. */
 const claims = (task: string, { name, uid }: { readonly name: string; readonly uid: string }) =>
-  Effect.andThen(claimBy(task, uid), write(name, {
-    phase: "Running",
-    startTime: new Date().toISOString(),
-    conditions: [{ type: "Ready", status: "True" }, { type: "ContainersReady", status: "True" }],
-    containerStatuses: [{ name: "worker", ready: true, started: true, restartCount: 0, image: "i", imageID: "i", state: { running: { startedAt: new Date().toISOString() } } }]
-  }))
+  Effect.andThen(
+    claimBy(task, uid),
+    write(name, {
+      phase: "Running",
+      startTime: new Date().toISOString(),
+      conditions: [{ type: "Ready", status: "True" }, { type: "ContainersReady", status: "True" }],
+      containerStatuses: [{
+        name: "worker",
+        ready: true,
+        started: true,
+        restartCount: 0,
+        image: "i",
+        imageID: "i",
+        state: { running: { startedAt: new Date().toISOString() } }
+      }]
+    })
+  )
 
 /** As the kubelet says it of a worker that lost the claim. */
 const loses = (name: string, exitCode: number) =>
   write(name, {
     phase: exitCode === 0 ? "Succeeded" : "Failed",
     startTime: new Date().toISOString(),
-    containerStatuses: [{ name: "worker", ready: false, restartCount: 0, image: "i", imageID: "i", state: { terminated: { exitCode, reason: "Error", startedAt: new Date().toISOString(), finishedAt: new Date().toISOString(), containerID: "c://1" } } }]
+    containerStatuses: [{
+      name: "worker",
+      ready: false,
+      restartCount: 0,
+      image: "i",
+      imageID: "i",
+      state: {
+        terminated: {
+          exitCode,
+          reason: "Error",
+          startedAt: new Date().toISOString(),
+          finishedAt: new Date().toISOString(),
+          containerID: "c://1"
+        }
+      }
+    }]
   })
 
 /** One more of the same, owned by the same Job. */
@@ -68,8 +94,13 @@ layer(TaskCluster, { excludeTestServices: true, timeout: "60 seconds" })("a Job 
       const { metadata } = yield* onlyPod("twins")
       yield* claims("twins", metadata)
       yield* duplicate("twins")
-      const left = yield* until("the end of the second", owned("twins"), (_) => _.filter(({ metadata }) => metadata.deletionTimestamp === undefined).length === 1)
-      expect(left.filter(({ metadata }) => metadata.deletionTimestamp === undefined).map(({ metadata }) => metadata.uid)).toEqual([metadata.uid])
+      const left = yield* until("the end of the second", owned("twins"), (_) =>
+        _.filter(({ metadata }) =>
+          metadata.deletionTimestamp === undefined
+        ).length === 1)
+      expect(left.filter(({ metadata }) => metadata.deletionTimestamp === undefined).map(({ metadata }) => metadata.uid)).toEqual([
+        metadata.uid
+      ])
       expect(yield* jobOf("twins")).not.toContain("Failed")
     }).pipe(Effect.scoped))
 

@@ -21,7 +21,10 @@ export interface FaultyApi extends FaultProxy {
 
 export const faultyApi = (options: Pick<Options, "seed" | "keepsBodies"> = {}): Effect.Effect<FaultyApi, never, Scope.Scope> =>
   Effect.gen(function*() {
-    const place = yield* Effect.acquireRelease(Effect.sync(() => mkdtempSync(join(tmpdir(), "faults-"))), (made) => Effect.sync(() => rmSync(made, { recursive: true })))
+    const place = yield* Effect.acquireRelease(
+      Effect.sync(() => mkdtempSync(join(tmpdir(), "faults-"))),
+      (made) => Effect.sync(() => rmSync(made, { recursive: true }))
+    )
     const { server, tls: { ca, cert, key }, ...credentials } = yield* Effect.orDie(fromKubeconfig())
     const headers = yield* Effect.orDie(credentials.headers)
     const authorityOfProxy = authority(place)
@@ -31,14 +34,21 @@ export const faultyApi = (options: Pick<Options, "seed" | "keepsBodies"> = {}): 
       ...options
     })
     const kubeconfig = join(place, "kubeconfig")
-    writeFileSync(kubeconfig, JSON.stringify({
-      apiVersion: "v1",
-      kind: "Config",
-      clusters: [{ name: "faulty", cluster: { server: proxy.url, "certificate-authority": authorityOfProxy.file } }],
-      users: [{ name: "nobody", user: {} }],
-      contexts: [{ name: "faulty", context: { cluster: "faulty", user: "nobody" } }],
-      "current-context": "faulty"
-    }))
+    writeFileSync(
+      kubeconfig,
+      JSON.stringify({
+        apiVersion: "v1",
+        kind: "Config",
+        clusters: [{ name: "faulty", cluster: { server: proxy.url, "certificate-authority": authorityOfProxy.file } }],
+        users: [{ name: "nobody", user: {} }],
+        contexts: [{ name: "faulty", context: { cluster: "faulty", user: "nobody" } }],
+        "current-context": "faulty"
+      })
+    )
     const context = yield* Effect.orDie(Layer.build(Kubernetes.layer(fromKubeconfig({ path: kubeconfig }))))
-    return Object.assign(proxy, { kubeconfig, client: Context.get(context, Kubernetes), found: ConfigProvider.layer(ConfigProvider.fromUnknown({ KUBECONFIG: kubeconfig })) })
+    return Object.assign(proxy, {
+      kubeconfig,
+      client: Context.get(context, Kubernetes),
+      found: ConfigProvider.layer(ConfigProvider.fromUnknown({ KUBECONFIG: kubeconfig }))
+    })
   })

@@ -19,51 +19,90 @@ import { Tasks } from "../controller/task-cluster.ts"
 import { tellStatus } from "../kubernetes/tell-status.ts"
 
 /** Where the worker's own requests go. */
-export interface Ways { readonly client: Kubernetes["Service"]; readonly pool: string }
-
-class NoToken extends Data.TaggedError("NoToken")<{ readonly task: string }> {
-  override get message() { return `The Secret of ${this.task} is not there.` }
+export interface Ways {
+  readonly client: Kubernetes["Service"]
+  readonly pool: string
 }
 
-const stop = Stop.of({ asked: Effect.never, now: Effect.succeed(Option.none()), plan: signalPlan(30), tooLate: Effect.never, because: () => Effect.void, isLeaving: Effect.succeed(false), begin: () => Effect.void })
-
-/** Of one Pod: the claim, the token, the result on its roads, and what the kubelet says at the end. */
-const liveThrough = Effect.fnUntraced(function*(pod: string, podUid: string, task: string, place: string, claims: Array<string>, { client, pool }: Ways) {
-  const { namespace } = yield* Tasks
-  const kubernetes = yield* Kubernetes
-  const tokenFile = join(place, pod)
-  const env = {
-    AGENT_JOB_NAMESPACE: namespace, AGENT_JOB_TASK: task, AGENT_JOB_JOB: `agent-job-${task}`, AGENT_JOB_CONFIG_HASH: "none", AGENT_JOB_POD_NAME: pod, AGENT_JOB_POD_UID: podUid,
-    AGENT_JOB_NODE: "node", AGENT_JOB_DATA_DIR: place, AGENT_JOB_PRIVATE_DIR: place, AGENT_JOB_TERMINATION_LOG: join(place, "termination-log"), AGENT_JOB_TOKEN_FILE: tokenFile, AGENT_JOB_POOL_PATIENCE: "1 minute"
+class NoToken extends Data.TaggedError("NoToken")<{ readonly task: string }> {
+  override get message() {
+    return `The Secret of ${this.task} is not there.`
   }
-  const settings = Layer.orDie(Settings.layer).pipe(Layer.provide(ConfigProvider.layer(ConfigProvider.fromUnknown(env))))
-  const worker = Layer.mergeAll(settings, Layer.succeed(Stop, stop), Layer.succeed(Kubernetes, client))
-  const code = yield* Effect.gen(function*() {
-    const claimed = yield* Effect.result(claimTask())
-    if (claimed._tag === "Failure") return 75
-    const { claim, task: { metadata } } = claimed.success
-    claims.push(task)
-    const { data } = yield* kubernetes.get(secrets, { namespace, name: `${task}-token` }).pipe(
-      Effect.mapError(() => new NoToken({ task })),
-      Effect.retry({ times: 300, schedule: Schedule.spaced("200 millis") }) // as the kubelet waits for it
-    )
-    writeFileSync(tokenFile, Buffer.from(String(Object(data).token), "base64"))
-    const platform = Context.get(yield* Layer.build(Layer.provide(Platform.layer(pool, metadata.uid), settings)), Platform)
-    const result: StageResult = { outcome: "succeeded", reason: "Completed", message: "Done.", exitCode: 0, hasChanges: false, finishedAt: new Date().toISOString() }
-    yield* report(claim, result, { flushLog: () => Effect.void, tellPool: Option.some((result) => platform.patiently(platform.tellResult(result))) })
-    rmSync(tokenFile, { force: true })
-    return 0
-  }).pipe(Effect.scoped, Effect.provide(worker))
-  const at = new Date().toISOString()
-  const terminated = { exitCode: code, reason: code === 0 ? "Completed" : "Error", startedAt: at, finishedAt: at, containerID: "c://1" }
-  yield* tellStatus(pods, { namespace, name: pod }, {
-    phase: code === 0 ? "Succeeded" : "Failed",
-    startTime: at,
-    containerStatuses: [{ name: "worker", ready: false, restartCount: 0, image: "i", imageID: "i", state: { terminated } }]
-  }).pipe(Effect.catchTag("NotFound", () => Effect.void))
+}
+
+const stop = Stop.of({
+  asked: Effect.never,
+  now: Effect.succeed(Option.none()),
+  plan: signalPlan(30),
+  tooLate: Effect.never,
+  because: () => Effect.void,
+  isLeaving: Effect.succeed(false),
+  begin: () => Effect.void
 })
 
-interface Seen { readonly name: string; readonly uid: string; readonly task: string }
+/** Of one Pod: the claim, the token, the result on its roads, and what the kubelet says at the end. */
+const liveThrough = Effect.fnUntraced(
+  function*(pod: string, podUid: string, task: string, place: string, claims: Array<string>, { client, pool }: Ways) {
+    const { namespace } = yield* Tasks
+    const kubernetes = yield* Kubernetes
+    const tokenFile = join(place, pod)
+    const env = {
+      AGENT_JOB_NAMESPACE: namespace,
+      AGENT_JOB_TASK: task,
+      AGENT_JOB_JOB: `agent-job-${task}`,
+      AGENT_JOB_CONFIG_HASH: "none",
+      AGENT_JOB_POD_NAME: pod,
+      AGENT_JOB_POD_UID: podUid,
+      AGENT_JOB_NODE: "node",
+      AGENT_JOB_DATA_DIR: place,
+      AGENT_JOB_PRIVATE_DIR: place,
+      AGENT_JOB_TERMINATION_LOG: join(place, "termination-log"),
+      AGENT_JOB_TOKEN_FILE: tokenFile,
+      AGENT_JOB_POOL_PATIENCE: "1 minute"
+    }
+    const settings = Layer.orDie(Settings.layer).pipe(Layer.provide(ConfigProvider.layer(ConfigProvider.fromUnknown(env))))
+    const worker = Layer.mergeAll(settings, Layer.succeed(Stop, stop), Layer.succeed(Kubernetes, client))
+    const code = yield* Effect.gen(function*() {
+      const claimed = yield* Effect.result(claimTask())
+      if (claimed._tag === "Failure") return 75
+      const { claim, task: { metadata } } = claimed.success
+      claims.push(task)
+      const { data } = yield* kubernetes.get(secrets, { namespace, name: `${task}-token` }).pipe(
+        Effect.mapError(() => new NoToken({ task })),
+        Effect.retry({ times: 300, schedule: Schedule.spaced("200 millis") }) // as the kubelet waits for it
+      )
+      writeFileSync(tokenFile, Buffer.from(String(Object(data).token), "base64"))
+      const platform = Context.get(yield* Layer.build(Layer.provide(Platform.layer(pool, metadata.uid), settings)), Platform)
+      const result: StageResult = {
+        outcome: "succeeded",
+        reason: "Completed",
+        message: "Done.",
+        exitCode: 0,
+        hasChanges: false,
+        finishedAt: new Date().toISOString()
+      }
+      yield* report(claim, result, {
+        flushLog: () => Effect.void,
+        tellPool: Option.some((result) => platform.patiently(platform.tellResult(result)))
+      })
+      rmSync(tokenFile, { force: true })
+      return 0
+    }).pipe(Effect.scoped, Effect.provide(worker))
+    const at = new Date().toISOString()
+    const terminated = { exitCode: code, reason: code === 0 ? "Completed" : "Error", startedAt: at, finishedAt: at, containerID: "c://1" }
+    yield* tellStatus(pods, { namespace, name: pod }, {
+      phase: code === 0 ? "Succeeded" : "Failed",
+      startTime: at,
+      containerStatuses: [{ name: "worker", ready: false, restartCount: 0, image: "i", imageID: "i", state: { terminated } }]
+    }).pipe(Effect.catchTag("NotFound", () => Effect.void))
+  }
+)
+
+interface Seen {
+  readonly name: string
+  readonly uid: string
+  readonly task: string
+}
 
 export interface Hands {
   /** The task of each claim that was had. */
@@ -77,7 +116,8 @@ export const podHands = (ways: Ways): Effect.Effect<Hands, never, Tasks | Kubern
   Effect.gen(function*() {
     const { namespace } = yield* Tasks
     const kubernetes = yield* Kubernetes
-    const place = yield* Effect.acquireRelease(Effect.sync(() => mkdtempSync(join(tmpdir(), "hands-"))), (made) => Effect.sync(() => rmSync(made, { recursive: true, force: true })))
+    const place = yield* Effect.acquireRelease(Effect.sync(() => mkdtempSync(join(tmpdir(), "hands-"))), (made) =>
+      Effect.sync(() => rmSync(made, { recursive: true, force: true })))
     yield* Effect.orDie(kubernetes.apply(serviceAccounts, { metadata: { namespace, name: "agent-job-task" } }))
     const begun = new Set<string>()
     const claims: Array<string> = []
@@ -87,15 +127,21 @@ export const podHands = (ways: Ways): Effect.Effect<Hands, never, Tasks | Kubern
       kind: pods,
       namespace,
       project: ({ metadata: { labels, name, uid } }): Seen => ({ name, uid, task: labels?.["scalr.io/task"] ?? "" }),
-      changed: (_, found) => Effect.suspend(() => {
-        const seen = Option.getOrUndefined(found)
-        if (seen === undefined || begun.has(seen.uid)) return Effect.void
-        begun.add(seen.uid)
-        return Effect.asVoid(Queue.offer(waiting, seen))
-      })
+      changed: (_, found) =>
+        Effect.suspend(() => {
+          const seen = Option.getOrUndefined(found)
+          if (seen === undefined || begun.has(seen.uid)) {
+            return Effect.void
+          }
+          begun.add(seen.uid)
+          return Effect.asVoid(Queue.offer(waiting, seen))
+        })
     })
     const one = Effect.flatMap(Queue.take(waiting), ({ name, task, uid }) =>
-      Effect.catchCause(liveThrough(name, uid, task, place, claims, ways), (cause) => Effect.sync(() => void trouble.push(`${name}: ${String(cause)}`))))
+      Effect.catchCause(liveThrough(name, uid, task, place, claims, ways), (cause) =>
+        Effect.sync(() =>
+          void trouble.push(`${name}: ${String(cause)}`)
+        )))
     yield* Effect.forever(one).pipe(Effect.replicateEffect(16, { concurrency: 16, discard: true }), Effect.forkScoped)
     return { claims, trouble }
   })

@@ -19,18 +19,31 @@ layer(TaskCluster, { excludeTestServices: true, timeout: "60 seconds" })("the co
         const pool = yield* faultProxy({ upstream: { url } })
         const api = yield* faultyApi()
         yield* pool.rules(...["/acquire", "/acknowledge", "/wait", "/result"].map((path) => ({ match: { path }, times: 2, fault })))
-        yield* api.rules({ match: { verb: "create", resource: agentTasks.plural }, times: 2, fault }, { match: { verb: "create", resource: "secrets" }, times: 2, fault })
+        yield* api.rules({ match: { verb: "create", resource: agentTasks.plural }, times: 2, fault }, {
+          match: { verb: "create", resource: "secrets" },
+          times: 2,
+          fault
+        })
         const values = { agent: { url: pool.url, tokenExistingSecret: { name: "pool-token" } } }
         yield* runController({ values, poolTokenFile: join(made, "pool.token") }).pipe(Effect.provide(api.found))
         const people = person(url)
         const runs = yield* Effect.forEach(Array.from({ length: 5 }, (_, at) => `${fault.does}-${at}`), (name) => people.start(name))
-        yield* Effect.forEach(runs, (run) => untilLaunched(`${run}-plan`).pipe(Effect.andThen(claim(`${run}-plan`)), Effect.andThen(finish(`${run}-plan`, { outcome: "failed", reason: "ExitCode", exitCode: 1 }))), { concurrency: "unbounded" })
-        yield* Effect.forEach(runs, (run) => untilStatus(`${run}-plan`, ({ reportedAt }) => reportedAt !== undefined), { concurrency: "unbounded" })
-        for (const run of runs) yield* until("the run's end", people.view(run), ({ status }) => status === "errored")
+        yield* Effect.forEach(runs, (run) =>
+          untilLaunched(`${run}-plan`).pipe(
+            Effect.andThen(claim(`${run}-plan`)),
+            Effect.andThen(finish(`${run}-plan`, { outcome: "failed", reason: "ExitCode", exitCode: 1 }))
+          ), { concurrency: "unbounded" })
+        yield* Effect.forEach(runs, (run) => untilStatus(`${run}-plan`, ({ reportedAt }) => reportedAt !== undefined), {
+          concurrency: "unbounded"
+        })
+        for (const run of runs) {
+          yield* until("the run's end", people.view(run), ({ status }) => status === "errored")
+        }
         const met = pool.seen.filter((_) => _.fault === fault.does).map(({ path }) => path)
         for (const path of ["/acquire", "/acknowledge", "/result"]) expect(met.filter((_) => _.includes(path)), path).not.toEqual([])
         expect(api.spent()).toBe(true)
-        const created = (resource: string) => api.seen.filter((_) => _.verb === "create" && _.resource === resource && _.code === 201).map(({ name }) => name).sort()
+        const created = (resource: string) =>
+          api.seen.filter((_) => _.verb === "create" && _.resource === resource && _.code === 201).map(({ name }) => name).sort()
         expect(created(agentTasks.plural)).toEqual(runs.map((run) => `${run}-plan`).sort())
         expect(created("jobs")).toEqual(runs.map((run) => `agent-job-${run}-plan`).sort())
       }).pipe(Effect.scoped)

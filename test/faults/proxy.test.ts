@@ -34,7 +34,12 @@ describe("a request", () => {
     ["GET", path, { verb: "get", resource: "jobs", namespace: "team", name: "demo", subresource: "" }],
     ["GET", "/api/v1/namespaces/team/pods?watch=true&x=1", { verb: "watch", resource: "pods", namespace: "team", name: "" }],
     ["GET", "/api/v1/namespaces/team/pods?watch=false", { verb: "list" }],
-    ["PUT", "/apis/scalr.io/v1/namespaces/team/atasks/demo/status", { verb: "update", resource: "atasks", name: "demo", subresource: "status" }],
+    ["PUT", "/apis/scalr.io/v1/namespaces/team/atasks/demo/status", {
+      verb: "update",
+      resource: "atasks",
+      name: "demo",
+      subresource: "status"
+    }],
     ["DELETE", "/api/v1/namespaces/team", { verb: "delete", resource: "namespaces", namespace: "", name: "team" }],
     ["POST", "/api/pool/v1/acquire", { verb: "other", resource: "/api/pool/v1/acquire", method: "POST" }]
   ])("%s %s is understood", (method, path, expected) => expect(askedOf(method, path)).toMatchObject(expected))
@@ -48,7 +53,13 @@ describe("a rule", () => {
     return Array.from({ length: count }, () => faultOf(asked).does)
   }
   it("lets some pass, holds for some, and then leaves it to the next", () =>
-    expect(faults(5, { match: { verb: "get" }, after: 1, times: 2, fault: { does: "dropAfter" } }, { match: {}, after: 1, fault: { does: "dropBefore" } })).toEqual(["pass", "dropAfter", "dropAfter", "dropBefore", "pass"]))
+    expect(
+      faults(5, { match: { verb: "get" }, after: 1, times: 2, fault: { does: "dropAfter" } }, {
+        match: {},
+        after: 1,
+        fault: { does: "dropBefore" }
+      })
+    ).toEqual(["pass", "dropAfter", "dropAfter", "dropBefore", "pass"]))
   it("meets a share by its seed, the same each time", () => {
     const [first, second] = [1, 2].map(() => faults(1000, { match: {}, times: Infinity, share: 0.05, fault: { does: "dropBefore" } }))
     expect(first).toEqual(second)

@@ -2,7 +2,15 @@
 // It makes up no state: every answer it lets through is the upstream's, every refusal of its own is told in `seen`.
 // Used by the tests of this folder.
 import { Effect, type Scope } from "effect"
-import { Agent as HttpAgent, createServer as createPlain, type IncomingMessage, request as plainRequest, type RequestOptions, type Server, type ServerResponse } from "node:http"
+import {
+  Agent as HttpAgent,
+  createServer as createPlain,
+  type IncomingMessage,
+  request as plainRequest,
+  type RequestOptions,
+  type Server,
+  type ServerResponse
+} from "node:http"
 import { Agent as TlsAgent, createServer as createTls, request as tlsRequest } from "node:https"
 import type { AddressInfo, Socket } from "node:net"
 import { setTimeout as sleep } from "node:timers/promises"
@@ -50,11 +58,13 @@ export interface Options {
   readonly keepsBodies?: boolean
 }
 
-const statusBody = (code: number, reason: string, message: string): string => JSON.stringify({ kind: "Status", apiVersion: "v1", metadata: {}, status: "Failure", code, reason, message })
+const statusBody = (code: number, reason: string, message: string): string =>
+  JSON.stringify({ kind: "Status", apiVersion: "v1", metadata: {}, status: "Failure", code, reason, message })
 const goneBody = statusBody(410, "Expired", "The resourceVersion is too old.")
 
 const hopByHop = ["connection", "keep-alive", "transfer-encoding", "host"]
-const without = (names: ReadonlyArray<string>, headers: IncomingMessage["headers"]) => Object.fromEntries(Object.entries(headers).filter(([name]) => !names.includes(name)))
+const without = (names: ReadonlyArray<string>, headers: IncomingMessage["headers"]) =>
+  Object.fromEntries(Object.entries(headers).filter(([name]) => !names.includes(name)))
 
 class Proxy {
   readonly seen: Array<Seen> = []
@@ -72,8 +82,11 @@ class Proxy {
     this.script = script(options.seed ?? 1)
     const { ca, cert, key, url } = options.upstream
     this.upstream = url
-    this.#agent = url.startsWith("https:") ? new TlsAgent({ ...(ca && { ca }), ...(cert && { cert }), ...(key && { key }), keepAlive: true }) : new HttpAgent({ keepAlive: true })
-    const answer = (request: IncomingMessage, response: ServerResponse) => void this.#answer(request, response).catch(() => response.destroy())
+    this.#agent = url.startsWith("https:")
+      ? new TlsAgent({ ...(ca && { ca }), ...(cert && { cert }), ...(key && { key }), keepAlive: true })
+      : new HttpAgent({ keepAlive: true })
+    const answer = (request: IncomingMessage, response: ServerResponse) =>
+      void this.#answer(request, response).catch(() => response.destroy())
     this.#server = options.tls === undefined ? createPlain(answer) : createTls(options.tls, answer)
     for (const event of ["connection", "secureConnection"]) {
       this.#server.on(event, (socket: Socket) => {
@@ -107,20 +120,46 @@ class Proxy {
     const body = Buffer.concat(pieces)
     const asked = askedOf(request.method ?? "", request.url ?? "", body.toString("utf8"))
     const fault = this.script.faultOf(asked)
-    const seen: Seen = { ...asked, atMillis: performance.now(), fault: fault.does, body: this.#options.keepsBodies === false ? "" : body.toString("utf8"), code: 0 }
+    const seen: Seen = {
+      ...asked,
+      atMillis: performance.now(),
+      fault: fault.does,
+      body: this.#options.keepsBodies === false ? "" : body.toString("utf8"),
+      code: 0
+    }
     this.seen.push(seen)
     switch (fault.does) {
-      case "dropBefore": return this.#drop(asked, response)
-      case "status": return refuse(response, fault.code, statusBody(fault.code, fault.reason ?? "", fault.message ?? "made up by the fault proxy"), fault.headers)
-      case "gone": return fault.as === "answer" ? refuse(response, 410, goneBody) : void response.writeHead(200, { "content-type": "application/json" }).end(`${JSON.stringify({ type: "ERROR", object: JSON.parse(goneBody) })}\n`)
-      case "delay": await sleep(fault.millis); break
-      case "meddle": await this.#meddle(asked); break
+      case "dropBefore":
+        return this.#drop(asked, response)
+      case "status":
+        return refuse(
+          response,
+          fault.code,
+          statusBody(fault.code, fault.reason ?? "", fault.message ?? "made up by the fault proxy"),
+          fault.headers
+        )
+      case "gone":
+        return fault.as === "answer"
+          ? refuse(response, 410, goneBody)
+          : void response.writeHead(200, { "content-type": "application/json" }).end(
+            `${JSON.stringify({ type: "ERROR", object: JSON.parse(goneBody) })}\n`
+          )
+      case "delay":
+        await sleep(fault.millis)
+        break
+      case "meddle":
+        await this.#meddle(asked)
+        break
       case "stale":
-        if (asked.path.includes("sendInitialEvents")) return refuse(response, 422, statusBody(422, "Invalid", "sendInitialEvents is forbidden"))
+        if (asked.path.includes("sendInitialEvents")) {
+          return refuse(response, 422, statusBody(422, "Invalid", "sendInitialEvents is forbidden"))
+        }
         break
     }
     if (response.destroyed) return
-    const path = fault.does === "stale" && asked.verb === "list" ? `${asked.path}&resourceVersion=${fault.resourceVersion}&resourceVersionMatch=Exact` : asked.path
+    const path = fault.does === "stale" && asked.verb === "list"
+      ? `${asked.path}&resourceVersion=${fault.resourceVersion}&resourceVersionMatch=Exact`
+      : asked.path
     const sent = this.#send(request.method ?? "", path, without(hopByHop, request.headers), body)
     response.on("close", () => sent.destroy())
     const answer = await answerOf(sent)
@@ -141,7 +180,14 @@ class Proxy {
 
   #send(method: string, path: string, headers: RequestOptions["headers"], body: Buffer | string) {
     const { hostname, port, protocol } = new URL(this.upstream)
-    const options: RequestOptions = { method, hostname, port, path, headers: { ...this.#options.upstream.headers, ...headers }, agent: this.#agent }
+    const options: RequestOptions = {
+      method,
+      hostname,
+      port,
+      path,
+      headers: { ...this.#options.upstream.headers, ...headers },
+      agent: this.#agent
+    }
     const sent = (protocol === "https:" ? tlsRequest : plainRequest)(options)
     sent.on("error", () => {})
     return sent.end(body)
@@ -150,13 +196,17 @@ class Proxy {
   async #meddle({ path, subresource }: Asked): Promise<void> {
     const object = new URL(path, "http://any").pathname.replace(new RegExp(`/${subresource || "$"}$`, "u"), "")
     const patch = JSON.stringify({ metadata: { annotations: { "test/meddled": String(performance.now()) } } })
-    const answer = await answerOf(this.#send("PATCH", object, { "content-type": "application/merge-patch+json", "content-length": Buffer.byteLength(patch) }, patch))
+    const answer = await answerOf(
+      this.#send("PATCH", object, { "content-type": "application/merge-patch+json", "content-length": Buffer.byteLength(patch) }, patch)
+    )
     await answer.resume().toArray()
   }
 }
 
 const answerOf = (sent: ReturnType<typeof plainRequest>) =>
-  new Promise<IncomingMessage>((resolve, reject) => sent.on("response", resolve).on("error", reject).on("close", () => reject(new Error("closed"))))
+  new Promise<IncomingMessage>((resolve, reject) =>
+    sent.on("response", resolve).on("error", reject).on("close", () => reject(new Error("closed")))
+  )
 
 const refuse = (response: ServerResponse, code: number, body: string, headers: Readonly<Record<string, string>> = {}): void =>
   void response.writeHead(code, { "content-type": "application/json", ...headers }).end(body)
@@ -209,14 +259,20 @@ const eventsIn = (bytes: Buffer, isProtobuf: boolean): { readonly events: Readon
 /** The type of an event is at its beginning, whatever it is written in. */
 const isBookmark = (event: Buffer): boolean => event.subarray(0, 32).includes("BOOKMARK")
 
-const replay = async (answer: IncomingMessage, response: ServerResponse, { lateMillis = 0, times }: Extract<Fault, { readonly does: "replay" }>): Promise<void> => {
+const replay = async (
+  answer: IncomingMessage,
+  response: ServerResponse,
+  { lateMillis = 0, times }: Extract<Fault, { readonly does: "replay" }>
+): Promise<void> => {
   const isProtobuf = answer.headers["content-type"]?.includes("protobuf") === true
   const later = (write: () => void) => void setTimeout(write, lateMillis) // in their order, since all wait alike
   let open: Buffer = Buffer.alloc(0)
   for await (const piece of answer as AsyncIterable<Buffer>) {
     const { events, left } = eventsIn(Buffer.concat([open, piece]), isProtobuf)
     open = left
-    for (const event of events) later(() => void response.write(isBookmark(event) ? event : Buffer.concat(Array<Buffer>(times).fill(event))))
+    for (const event of events) {
+      later(() => void response.write(isBookmark(event) ? event : Buffer.concat(Array<Buffer>(times).fill(event))))
+    }
   }
   later(() => response.end())
 }
@@ -231,10 +287,17 @@ export const faultProxy = (options: Options): Effect.Effect<FaultProxy, never, S
       seen: proxy.seen,
       rules: (...rules) => Effect.sync(() => proxy.script.replace(rules)),
       spent: proxy.script.isOver,
-      set onDrop(told) { proxy.onDrop = told },
-      get onDrop() { return proxy.onDrop },
+      set onDrop(told) {
+        proxy.onDrop = told
+      },
+      get onDrop() {
+        return proxy.onDrop
+      },
       down: Effect.promise(() => proxy.hangUp()),
       up: Effect.asVoid(Effect.promise(() => proxy.listen())),
-      leadTo: (url) => Effect.sync(() => { proxy.upstream = url })
+      leadTo: (url) =>
+        Effect.sync(() => {
+          proxy.upstream = url
+        })
     }
   })

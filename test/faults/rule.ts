@@ -27,7 +27,13 @@ export interface Match {
 
 export type Fault =
   | { readonly does: "pass" }
-  | { readonly does: "status"; readonly code: number; readonly reason?: string; readonly message?: string; readonly headers?: Readonly<Record<string, string>> }
+  | {
+    readonly does: "status"
+    readonly code: number
+    readonly reason?: string
+    readonly message?: string
+    readonly headers?: Readonly<Record<string, string>>
+  }
   /** The page or version asked for is no longer kept: as an answer, or as the first event of a watch. */
   | { readonly does: "gone"; readonly as: "answer" | "event" }
   | { readonly does: "delay"; readonly millis: number }
@@ -66,12 +72,18 @@ const objectPath = (segments: ReadonlyArray<string>): ReadonlyArray<string> | un
 
 const verbOf = (method: string, named: boolean, watches: boolean): Asked["verb"] => {
   switch (method) {
-    case "GET": return named ? "get" : watches ? "watch" : "list"
-    case "POST": return "create"
-    case "PUT": return "update"
-    case "PATCH": return "patch"
-    case "DELETE": return "delete"
-    default: return "other"
+    case "GET":
+      return named ? "get" : watches ? "watch" : "list"
+    case "POST":
+      return "create"
+    case "PUT":
+      return "update"
+    case "PATCH":
+      return "patch"
+    case "DELETE":
+      return "delete"
+    default:
+      return "other"
   }
 }
 
@@ -88,8 +100,18 @@ export const askedOf = (method: string, path: string, body = ""): Asked => {
   const url = new URL(path, "http://any")
   const found = objectPath(url.pathname.split("/").slice(1).map(decodeURIComponent))
   if (found === undefined) return { verb: "other", method, path, resource: url.pathname, subresource: "", namespace: "", name: "" }
-  const [namespace, [resource = "", name = "", subresource = ""]] = found[0] === "namespaces" && found.length > 2 ? [found[1] ?? "", found.slice(2)] : ["", found]
-  return { verb: verbOf(method, name !== "", url.searchParams.get("watch") === "true"), method, path, resource, subresource, namespace, name: name || (method === "POST" ? nameIn(body) : "") }
+  const [namespace, [resource = "", name = "", subresource = ""]] = found[0] === "namespaces" && found.length > 2
+    ? [found[1] ?? "", found.slice(2)]
+    : ["", found]
+  return {
+    verb: verbOf(method, name !== "", url.searchParams.get("watch") === "true"),
+    method,
+    path,
+    resource,
+    subresource,
+    namespace,
+    name: name || (method === "POST" ? nameIn(body) : "")
+  }
 }
 
 const meets = (asked: Asked, { path, verb, ...exact }: Match): boolean =>

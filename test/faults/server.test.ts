@@ -32,12 +32,29 @@ const applying = (url: string): Effect.Effect<Worker, never, Scope.Scope> =>
     yield* planWith(url)
     const { taskToken } = yield* agent(url).take
     const proxy = yield* faultProxy({ upstream: { url } })
-    const place = yield* Effect.acquireRelease(Effect.sync(() => mkdtempSync(join(tmpdir(), "faults-"))), (made) => Effect.sync(() => rmSync(made, { recursive: true })))
+    const place = yield* Effect.acquireRelease(Effect.sync(() => mkdtempSync(join(tmpdir(), "faults-"))), (made) =>
+      Effect.sync(() => rmSync(made, { recursive: true })))
     const tokenFile = join(place, "token")
     writeFileSync(tokenFile, taskToken)
-    const stop = Layer.succeed(Stop, Stop.of({ asked: Effect.never, now: Effect.succeed(Option.none()), plan: signalPlan(30), tooLate: Effect.never, because: () => Effect.void, isLeaving: Effect.succeed(false), begin: () => Effect.void }))
+    const stop = Layer.succeed(
+      Stop,
+      Stop.of({
+        asked: Effect.never,
+        now: Effect.succeed(Option.none()),
+        plan: signalPlan(30),
+        tooLate: Effect.never,
+        because: () =>
+          Effect.void,
+        isLeaving: Effect.succeed(false),
+        begin: () => Effect.void
+      })
+    )
     const settings = Layer.orDie(podSettings(place, place, { AGENT_JOB_TOKEN_FILE: tokenFile, AGENT_JOB_POOL_PATIENCE: "20 seconds" }))
-    const parts = StateDelivery.layer.pipe(Layer.provide(noTaskStatus), Layer.provideMerge(Layer.orDie(Platform.layer(proxy.url, taskUid))), Layer.provide(Layer.merge(settings, stop)))
+    const parts = StateDelivery.layer.pipe(
+      Layer.provide(noTaskStatus),
+      Layer.provideMerge(Layer.orDie(Platform.layer(proxy.url, taskUid))),
+      Layer.provide(Layer.merge(settings, stop))
+    )
     return { proxy, url, run, parts: Layer.fresh(parts) }
   })
 
@@ -85,25 +102,37 @@ const requests: ReadonlyArray<Match> = [
   { resource: taskPath.result }
 ]
 const faults: ReadonlyArray<Fault> = [
-  { does: "dropBefore" }, { does: "dropAfter" }, { does: "truncate", bytes: 0 }, { does: "delay", millis: 300 },
-  { does: "status", code: 500 }, { does: "status", code: 429, headers: { "retry-after": "1" } }, { does: "status", code: 502 }
+  { does: "dropBefore" },
+  { does: "dropAfter" },
+  { does: "truncate", bytes: 0 },
+  { does: "delay", millis: 300 },
+  { does: "status", code: 500 },
+  { does: "status", code: 429, headers: { "retry-after": "1" } },
+  { does: "status", code: 502 }
 ]
 
 describe.concurrent("a worker and its server", () => {
-  it.live.each(faults.map((fault) => ({ fault })))("F20 F3 lose nothing and double nothing when $fault meets each kind of request twice", ({ fault }) =>
-    Effect.gen(function*() {
-      const { parts, proxy, run, url } = yield* Effect.flatMap(Effect.flatMap(directory, serve), applying)
-      yield* proxy.rules(...requests.map((match) => ({ match, times: 2, fault })))
-      expect(yield* Effect.provide(wholeStage(), parts)).toEqual({ _tag: "Saved" })
-      expect(yield* kept(url, run)).toEqual(whole)
-      for (const { method, resource } of requests) expect(proxy.seen.some((_) => _.fault === fault.does && _.resource === resource && _.method === (method ?? "POST"))).toBe(true)
-    }).pipe(Effect.scoped), 30_000)
+  it.live.each(faults.map((fault) => ({ fault })))(
+    "F20 F3 lose nothing and double nothing when $fault meets each kind of request twice",
+    ({ fault }) =>
+      Effect.gen(function*() {
+        const { parts, proxy, run, url } = yield* Effect.flatMap(Effect.flatMap(directory, serve), applying)
+        yield* proxy.rules(...requests.map((match) => ({ match, times: 2, fault })))
+        expect(yield* Effect.provide(wholeStage(), parts)).toEqual({ _tag: "Saved" })
+        expect(yield* kept(url, run)).toEqual(whole)
+        for (const { method, resource } of requests) {
+          expect(proxy.seen.some((_) => _.fault === fault.does && _.resource === resource && _.method === (method ?? "POST"))).toBe(true)
+        }
+      }).pipe(Effect.scoped),
+    30_000
+  )
 
   it.live("F20 wait out a partition in the middle, and answers that come drop by drop", () =>
     Effect.gen(function*() {
       const { parts, proxy, run, url } = yield* Effect.flatMap(Effect.flatMap(directory, serve), applying)
       yield* proxy.rules({ match: {}, times: Infinity, fault: { does: "drip", bytes: 1, everyMillis: 1 } })
-      const partition = (at: number) => at === 3 ? Effect.andThen(proxy.down, Effect.forkDetach(Effect.delay(proxy.up, "2 seconds"))) : Effect.void
+      const partition = (at: number) =>
+        at === 3 ? Effect.andThen(proxy.down, Effect.forkDetach(Effect.delay(proxy.up, "2 seconds"))) : Effect.void
       yield* Effect.provide(wholeStage((at) => Effect.asVoid(partition(at))), parts)
       expect(yield* kept(url, run)).toEqual(whole)
     }).pipe(Effect.scoped), 30_000)
@@ -119,7 +148,8 @@ describe.concurrent("a worker and its server", () => {
         now = (yield* Scope.provide(started(made), scope)).url
         yield* proxy.leadTo(now)
       })
-      const kill = (at: number) => at !== 3 ? Effect.void : Effect.andThen(Effect.promise(() => ended(child, "SIGKILL")), Effect.asVoid(Effect.forkDetach(restart)))
+      const kill = (at: number) =>
+        at !== 3 ? Effect.void : Effect.andThen(Effect.promise(() => ended(child, "SIGKILL")), Effect.asVoid(Effect.forkDetach(restart)))
       yield* Effect.provide(wholeStage(kill), parts)
       expect(yield* kept(now, run)).toEqual(whole)
     }).pipe(Effect.scoped), 30_000)

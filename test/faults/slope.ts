@@ -7,6 +7,8 @@ type Point = readonly [at: number, value: number]
 export const slope = (points: ReadonlyArray<Point>): number => {
   const step = Math.max(1, Math.ceil(points.length / 500))
   const some = points.filter((_, index) => index % step === 0)
-  const slopes = some.flatMap(([x, y], index) => some.slice(index + 1).flatMap(([later, value]) => later > x ? [(value - y) / (later - x)] : [])).sort((a, b) => a - b)
+  const slopes = some.flatMap(([x, y], index) =>
+    some.slice(index + 1).flatMap(([later, value]) => later > x ? [(value - y) / (later - x)] : [])
+  ).sort((a, b) => a - b)
   return slopes[Math.floor(slopes.length / 2)] ?? 0
 }

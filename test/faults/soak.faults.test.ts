@@ -8,8 +8,8 @@ import { Kubernetes } from "../../src/kubernetes/client.ts"
 import { jobs, leases } from "../../src/kubernetes/kinds.ts"
 import { Rates } from "../../src/server/limits.ts"
 import { TaskCluster, Tasks } from "../controller/task-cluster.ts"
-import { archiveOf, directory, person, serve } from "../server/live-server.ts"
 import { writeReport } from "../scorecard/report.ts"
+import { archiveOf, directory, person, serve } from "../server/live-server.ts"
 import { controllerProgram } from "./controller-process.ts"
 import { faultyApi } from "./faulty-api.ts"
 import { podHands } from "./pod-hands.ts"
@@ -28,13 +28,20 @@ const writes = ["create", "update", "patch", "delete"] as const
 const part = (match: Rule["match"], share: number, fault: Fault): Rule => ({ match, share, times: Infinity, fault })
 /** Of single requests one in twenty; of watches, which live long, one in three is cut. */
 const apiFaults: ReadonlyArray<Rule> = [
-  ...([{ does: "dropBefore" }, { does: "dropAfter" }, { does: "status", code: 500 }, { does: "status", code: 429, headers: { "retry-after": "1" } }] as const)
+  ...([{ does: "dropBefore" }, { does: "dropAfter" }, { does: "status", code: 500 }, {
+    does: "status",
+    code: 429,
+    headers: { "retry-after": "1" }
+  }] as const)
     .map((fault) => part({ verb: [...writes, "get", "list"] }, 0.0125, fault)),
   part({ verb: "watch" }, 0.3, { does: "truncate", bytes: 200_000 }),
   part({ verb: "watch" }, 0.05, { does: "gone", as: "event" }),
   part({ verb: "watch" }, 0.05, { does: "status", code: 503 })
 ]
-const poolFaults: ReadonlyArray<Rule> = ([{ does: "dropBefore" }, { does: "dropAfter" }, { does: "truncate", bytes: 5 }, { does: "status", code: 502 }] as const).map((fault) => part({}, 0.0125, fault))
+const poolFaults: ReadonlyArray<Rule> =
+  ([{ does: "dropBefore" }, { does: "dropAfter" }, { does: "truncate", bytes: 5 }, { does: "status", code: 502 }] as const).map((fault) =>
+    part({}, 0.0125, fault)
+  )
 
 /** This program looks at thousands of runs each second, and has the server wait for it. */
 const unlimited: Rate = { perSecond: 100_000, burst: 100_000 }
@@ -42,91 +49,135 @@ const unlimited: Rate = { perSecond: 100_000, burst: 100_000 }
 const ended = ["planned_and_finished", "errored", "canceled", "discarded", "applied"]
 
 layer(TaskCluster, { excludeTestServices: true, timeout: "60 seconds" })("a soak", (it) => {
-  it.effect(`F2 F3 F4 F9 of ${tasks} runs, one answer in twenty faulty and the controller killed whenever it has led for ${killEverySeconds} s, loses and doubles none`, () =>
-    Effect.gen(function*() {
-      const began = Date.now()
-      const { namespace } = yield* Tasks
-      const kubernetes = yield* Kubernetes
-      const made = yield* directory
-      const url = yield* Effect.provideService(serve(made), Rates, { user: unlimited, pool: unlimited, task: unlimited, link: unlimited, address: unlimited })
-      const api = yield* faultyApi({ seed, keepsBodies: false })
-      const pool = yield* faultProxy({ upstream: { url }, seed, keepsBodies: false })
-      const { claims, trouble } = yield* podHands({ client: api.client, pool: pool.url })
-      const values = {
-        agent: { url: pool.url, tokenExistingSecret: { name: "pool-token" } },
-        task: { historyPerWorkspace: 5, nodeSelector: { "test/nowhere": "true" }, job: { ttlSecondsAfterFinished: 5 }, limits: { total: 100, perWorkspace: 100 } }
-      }
-      const program = yield* controllerProgram({ kubeconfig: api.kubeconfig, values, poolTokenFile: join(made, "pool.token") })
-      yield* api.rules(...apiFaults)
-      yield* pool.rules(...poolFaults)
-      const me = person(url)
-      const ids = yield* Effect.forEach(Array.from({ length: workspaces }, (_, at) => `soak-${at}`), (name) => Effect.tap(me.workspace(name), (id) => me.upload(id, archiveOf({ "main.tf": "" }))), { concurrency: 4 })
-      const half = Math.ceil(tasks / 2)
-      const start = (count: number) => Effect.forEach(Array.from({ length: count }, (_, at) => ids[at % workspaces] ?? ""), (id) => Effect.map(me.run(id, { "plan-only": true }), ({ json }) => String(json.data.id)), { concurrency: 4 })
+  it.effect(
+    `F2 F3 F4 F9 of ${tasks} runs, one answer in twenty faulty and the controller killed whenever it has led for ${killEverySeconds} s, loses and doubles none`,
+    () =>
+      Effect.gen(function*() {
+        const began = Date.now()
+        const { namespace } = yield* Tasks
+        const kubernetes = yield* Kubernetes
+        const made = yield* directory
+        const url = yield* Effect.provideService(serve(made), Rates, {
+          user: unlimited,
+          pool: unlimited,
+          task: unlimited,
+          link: unlimited,
+          address: unlimited
+        })
+        const api = yield* faultyApi({ seed, keepsBodies: false })
+        const pool = yield* faultProxy({ upstream: { url }, seed, keepsBodies: false })
+        const { claims, trouble } = yield* podHands({ client: api.client, pool: pool.url })
+        const values = {
+          agent: { url: pool.url, tokenExistingSecret: { name: "pool-token" } },
+          task: {
+            historyPerWorkspace: 5,
+            nodeSelector: { "test/nowhere": "true" },
+            job: { ttlSecondsAfterFinished: 5 },
+            limits: { total: 100, perWorkspace: 100 }
+          }
+        }
+        const program = yield* controllerProgram({ kubeconfig: api.kubeconfig, values, poolTokenFile: join(made, "pool.token") })
+        yield* api.rules(...apiFaults)
+        yield* pool.rules(...poolFaults)
+        const me = person(url)
+        const ids = yield* Effect.forEach(Array.from({ length: workspaces }, (_, at) => `soak-${at}`), (name) =>
+          Effect.tap(me.workspace(name), (id) => me.upload(id, archiveOf({ "main.tf": "" }))), { concurrency: 4 })
+        const half = Math.ceil(tasks / 2)
+        const start = (count: number) =>
+          Effect.forEach(
+            Array.from({ length: count }, (_, at) =>
+              ids[at % workspaces] ?? ""),
+            (id) =>
+              Effect.map(me.run(id, { "plan-only": true }), ({ json }) => String(json.data.id)),
+            { concurrency: 4 }
+          )
 
-      const states = new Map<string, string>()
-      const done = () => [...states.values()].filter((_) => ended.includes(_)).length
-      const look = (runs: ReadonlyArray<string>) => Effect.forEach(runs.filter((run) => !ended.includes(states.get(run) ?? "")), (run) => Effect.map(me.view(run), ({ status }) => states.set(run, status)), { concurrency: 8, discard: true })
-      const allEnd = (runs: ReadonlyArray<string>) => look(runs).pipe(
-        Effect.repeat({ until: () => runs.every((run) => ended.includes(states.get(run) ?? "")), schedule: Schedule.spaced("1 second") }),
-        Effect.timeoutOption(`${patienceSeconds} seconds`)
-      )
+        const states = new Map<string, string>()
+        const done = () => [...states.values()].filter((_) => ended.includes(_)).length
+        const look = (runs: ReadonlyArray<string>) =>
+          Effect.forEach(
+            runs.filter((run) => !ended.includes(states.get(run) ?? "")),
+            (run) => Effect.map(me.view(run), ({ status }) => states.set(run, status)),
+            { concurrency: 8, discard: true }
+          )
+        const allEnd = (runs: ReadonlyArray<string>) =>
+          look(runs).pipe(
+            Effect.repeat({
+              until: () => runs.every((run) => ended.includes(states.get(run) ?? "")),
+              schedule: Schedule.spaced("1 second")
+            }),
+            Effect.timeoutOption(`${patienceSeconds} seconds`)
+          )
 
-      let kills = 0
-      yield* program.start
-      const kill = Effect.sync(() => {
-        program.signal("SIGKILL")
-        kills = program.leads()
-      }).pipe(Effect.andThen(program.ended), Effect.andThen(program.start), Effect.uninterruptible)
-      const killing = yield* Effect.suspend(() => Effect.repeat(Effect.sleep("100 millis"), { until: () => program.leads() > kills })).pipe(
-        Effect.andThen(Effect.sleep(`${killEverySeconds} seconds`)),
-        Effect.andThen(kill),
-        Effect.forever,
-        Effect.forkChild
-      )
-      const first = yield* start(half)
-      yield* allEnd(first)
-      yield* Fiber.interrupt(killing)
+        let kills = 0
+        yield* program.start
+        const kill = Effect.sync(() => {
+          program.signal("SIGKILL")
+          kills = program.leads()
+        }).pipe(Effect.andThen(program.ended), Effect.andThen(program.start), Effect.uninterruptible)
+        const killing = yield* Effect.suspend(() => Effect.repeat(Effect.sleep("100 millis"), { until: () => program.leads() > kills }))
+          .pipe(
+            Effect.andThen(Effect.sleep(`${killEverySeconds} seconds`)),
+            Effect.andThen(kill),
+            Effect.forever,
+            Effect.forkChild
+          )
+        const first = yield* start(half)
+        yield* allEnd(first)
+        yield* Fiber.interrupt(killing)
 
-      yield* Effect.repeat(Effect.sleep("100 millis"), { until: () => program.leads() > kills })
-      // From here on as many finished tasks are kept as ever are.
-      const memory: Array<{ readonly tasks: number; readonly resident: number; readonly live: number }> = []
-      const measuring = yield* Effect.map(program.liveMebibytes, (live) => void memory.push({ tasks: done(), resident: program.residentMebibytes(), live })).pipe(Effect.repeat(Schedule.spaced("5 seconds")), Effect.forkChild)
-      const second = yield* start(tasks - half)
-      yield* allEnd(second)
-      yield* Fiber.interrupt(measuring)
-      const runs = [...first, ...second]
-      const seconds = (Date.now() - began) / 1000
-      yield* api.rules()
-      yield* pool.rules()
-      const leftJobs = yield* Effect.map(kubernetes.list(jobs, { namespace }), ({ items }) => items.length).pipe(Effect.repeat({ until: (count) => count === 0, schedule: Schedule.spaced("1 second") }), Effect.timeoutOption("60 seconds"))
+        yield* Effect.repeat(Effect.sleep("100 millis"), { until: () => program.leads() > kills })
+        // From here on as many finished tasks are kept as ever are.
+        const memory: Array<{ readonly tasks: number; readonly resident: number; readonly live: number }> = []
+        const measuring = yield* Effect.map(
+          program.liveMebibytes,
+          (live) => void memory.push({ tasks: done(), resident: program.residentMebibytes(), live })
+        ).pipe(Effect.repeat(Schedule.spaced("5 seconds")), Effect.forkChild)
+        const second = yield* start(tasks - half)
+        yield* allEnd(second)
+        yield* Fiber.interrupt(measuring)
+        const runs = [...first, ...second]
+        const seconds = (Date.now() - began) / 1000
+        yield* api.rules()
+        yield* pool.rules()
+        const leftJobs = yield* Effect.map(kubernetes.list(jobs, { namespace }), ({ items }) => items.length).pipe(
+          Effect.repeat({ until: (count) => count === 0, schedule: Schedule.spaced("1 second") }),
+          Effect.timeoutOption("60 seconds")
+        )
 
-      const creations = api.seen.filter((_) => _.verb === "create" && _.resource === "jobs" && _.code === 201).map(({ name }) => name)
-      const isFaulty = ({ fault }: { readonly fault: string }) => fault !== "pass"
-      const unary = ({ verb }: Asked) => verb !== "watch"
-      const share = (seen: ReadonlyArray<Asked & { readonly fault: string }>) => seen.filter(isFaulty).length / seen.length
-      const warm = memory.slice(Math.floor(memory.length / 4))
-      const perThousand = (of: "resident" | "live") => Number((1000 * slope(warm.map((at) => [at.tasks, at[of]]))).toFixed(2))
-      const figures = {
-        tasks: runs.length,
-        kills,
-        requests: api.seen.length + pool.seen.length,
-        faultyPerThousand: Math.round(1000 * share([...api.seen.filter(unary), ...pool.seen])),
-        watchesCut: api.seen.filter((_) => _.verb === "watch" && isFaulty(_)).length,
-        lost: runs.filter((run) => states.get(run) === "errored" || states.get(run) === "canceled").length,
-        stuck: runs.filter((run) => !ended.includes(states.get(run) ?? "")).length,
-        doubled: creations.length - new Set(creations).size + claims.length - new Set(claims).size,
-        jobsLeft: leftJobs._tag === "Some" ? 0 : 1,
-        residentMebibytes: Math.round(Math.max(...memory.map(({ resident }) => resident))),
-        residentSlope: perThousand("resident"),
-        liveMebibytes: Number(memory.at(-1)?.live.toFixed(1)),
-        liveSlope: perThousand("live"),
-        seconds: Math.round(seconds)
-      }
-      console.log(JSON.stringify({ ...figures, trouble: trouble.slice(0, 20) }, null, 2))
-      if (tasks >= 5000) writeReport("soak", { command: "make faults", seed, figures })
-      expect({ lost: figures.lost, stuck: figures.stuck, doubled: figures.doubled, jobsLeft: figures.jobsLeft }).toEqual({ lost: 0, stuck: 0, doubled: 0, jobsLeft: 0 })
-      expect(figures.faultyPerThousand).toBeGreaterThan(30)
-      yield* kubernetes.get(leases, { namespace, name: "agent-job-controller" }) // one still leads
-    }).pipe(Effect.scoped), 1000 * (600 + 2 * patienceSeconds))
+        const creations = api.seen.filter((_) => _.verb === "create" && _.resource === "jobs" && _.code === 201).map(({ name }) => name)
+        const isFaulty = ({ fault }: { readonly fault: string }) => fault !== "pass"
+        const unary = ({ verb }: Asked) => verb !== "watch"
+        const share = (seen: ReadonlyArray<Asked & { readonly fault: string }>) => seen.filter(isFaulty).length / seen.length
+        const warm = memory.slice(Math.floor(memory.length / 4))
+        const perThousand = (of: "resident" | "live") => Number((1000 * slope(warm.map((at) => [at.tasks, at[of]]))).toFixed(2))
+        const figures = {
+          tasks: runs.length,
+          kills,
+          requests: api.seen.length + pool.seen.length,
+          faultyPerThousand: Math.round(1000 * share([...api.seen.filter(unary), ...pool.seen])),
+          watchesCut: api.seen.filter((_) => _.verb === "watch" && isFaulty(_)).length,
+          lost: runs.filter((run) => states.get(run) === "errored" || states.get(run) === "canceled").length,
+          stuck: runs.filter((run) => !ended.includes(states.get(run) ?? "")).length,
+          doubled: creations.length - new Set(creations).size + claims.length - new Set(claims).size,
+          jobsLeft: leftJobs._tag === "Some" ? 0 : 1,
+          residentMebibytes: Math.round(Math.max(...memory.map(({ resident }) => resident))),
+          residentSlope: perThousand("resident"),
+          liveMebibytes: Number(memory.at(-1)?.live.toFixed(1)),
+          liveSlope: perThousand("live"),
+          seconds: Math.round(seconds)
+        }
+        console.log(JSON.stringify({ ...figures, trouble: trouble.slice(0, 20) }, null, 2))
+        if (tasks >= 5000) writeReport("soak", { command: "make faults", seed, figures })
+        expect({ lost: figures.lost, stuck: figures.stuck, doubled: figures.doubled, jobsLeft: figures.jobsLeft }).toEqual({
+          lost: 0,
+          stuck: 0,
+          doubled: 0,
+          jobsLeft: 0
+        })
+        expect(figures.faultyPerThousand).toBeGreaterThan(30)
+        yield* kubernetes.get(leases, { namespace, name: "agent-job-controller" }) // one still leads
+      }).pipe(Effect.scoped),
+    1000 * (600 + 2 * patienceSeconds)
+  )
 })

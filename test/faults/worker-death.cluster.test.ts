@@ -18,7 +18,8 @@ import type { Rule } from "./rule.ts"
 const program = fileURLToPath(new URL("./worker-program.ts", import.meta.url))
 
 /** Counts each start of a plan by a line. */
-const engine = (counter: string) => `#!/bin/sh
+const engine = (counter: string) =>
+  `#!/bin/sh
 case $1 in
 version) echo '{"terraform_version": "9.9.9"}' ;;
 plan) echo started >>${counter}; sleep 1; echo plan >plan.tfplan ;;
@@ -39,37 +40,73 @@ interface Death {
 
 const deaths: ReadonlyArray<Death> = [
   { when: "before its claim arrives", rule: { match: claimOf, fault: { does: "dropBefore" } }, starts: 1, again: 0, phase: "Succeeded" },
-  { when: "after its claim, before it hears of it", rule: { match: claimOf, fault: { does: "dropAfter" } }, starts: 0, again: 75, phase: "Running" },
+  {
+    when: "after its claim, before it hears of it",
+    rule: { match: claimOf, fault: { does: "dropAfter" } },
+    starts: 0,
+    again: 75,
+    phase: "Running"
+  },
   { when: "while its engine runs", starts: 1, again: 75, phase: "Running" },
-  { when: "before its result arrives", rule: { match: claimOf, after: 1, fault: { does: "dropBefore" } }, starts: 1, again: 75, phase: "Running" },
-  { when: "after its result, before it hears of it", rule: { match: claimOf, after: 1, fault: { does: "dropAfter" } }, starts: 1, again: 75, phase: "Succeeded" }
+  {
+    when: "before its result arrives",
+    rule: { match: claimOf, after: 1, fault: { does: "dropBefore" } },
+    starts: 1,
+    again: 75,
+    phase: "Running"
+  },
+  {
+    when: "after its result, before it hears of it",
+    rule: { match: claimOf, after: 1, fault: { does: "dropAfter" } },
+    starts: 1,
+    again: 75,
+    phase: "Succeeded"
+  }
 ]
 
 layer(TaskCluster, { excludeTestServices: true, timeout: "60 seconds" })("a worker that is killed", (it) => {
-  it.effect.each(deaths.map((death, at) => ({ ...death, at })))("F18 $when runs its engine $starts times, and exits with $again when its container is started again", ({ again, at, phase, rule, starts }) =>
-    Effect.gen(function*() {
-      const { namespace } = yield* Tasks
-      const api = yield* faultyApi()
-      const name = `dies-${at}`
-      yield* createTask(name)
-      const outside = yield* Effect.acquireRelease(Effect.sync(() => mkdtempSync(join(tmpdir(), "faults-"))), (made) => Effect.sync(() => rmSync(made, { recursive: true })))
-      const counter = join(outside, "starts")
-      const count = () => existsSync(counter) ? readFileSync(counter, "utf8").split("\n").length - 1 : 0
-      const here = yield* pod({ tofu: engine(counter) })
-      const env = podEnvironment(here.dataDirectory, here.privateDirectory, { AGENT_JOB_NAMESPACE: namespace, AGENT_JOB_TASK: name, AGENT_JOB_TERMINATION_LOG: join(here.privateDirectory, "termination-log"), AGENT_JOB_READY_PORT: "0", KUBECONFIG: api.kubeconfig })
-      let child: ChildProcess | undefined
-      const run = Effect.promise(async () => {
-        child = spawn(process.execPath, ["--disable-warning=ExperimentalWarning", program, JSON.stringify(env)], { env: { PATH: process.env.PATH }, stdio: "ignore" })
-        await once(child, "exit")
-        return child.exitCode ?? child.signalCode
-      })
-      const kill = () => void child?.kill("SIGKILL")
-      api.onDrop = kill
-      if (rule !== undefined) yield* api.rules(rule)
-      else yield* Effect.forkChild(Effect.andThen(Effect.repeat(Effect.sleep("20 millis"), { until: () => count() > 0 }), Effect.sync(kill)))
-      expect(yield* run).toBe("SIGKILL")
-      yield* api.rules()
-      expect(yield* run).toBe(again)
-      expect([count(), (yield* getTask(name)).status.phase]).toEqual([starts, phase])
-    }).pipe(Effect.scoped), 60_000)
+  it.effect.each(deaths.map((death, at) => ({ ...death, at })))(
+    "F18 $when runs its engine $starts times, and exits with $again when its container is started again",
+    ({ again, at, phase, rule, starts }) =>
+      Effect.gen(function*() {
+        const { namespace } = yield* Tasks
+        const api = yield* faultyApi()
+        const name = `dies-${at}`
+        yield* createTask(name)
+        const outside = yield* Effect.acquireRelease(Effect.sync(() => mkdtempSync(join(tmpdir(), "faults-"))), (made) =>
+          Effect.sync(() => rmSync(made, { recursive: true })))
+        const counter = join(outside, "starts")
+        const count = () =>
+          existsSync(counter) ? readFileSync(counter, "utf8").split("\n").length - 1 : 0
+        const here = yield* pod({ tofu: engine(counter) })
+        const env = podEnvironment(here.dataDirectory, here.privateDirectory, {
+          AGENT_JOB_NAMESPACE: namespace,
+          AGENT_JOB_TASK: name,
+          AGENT_JOB_TERMINATION_LOG: join(here.privateDirectory, "termination-log"),
+          AGENT_JOB_READY_PORT: "0",
+          KUBECONFIG: api.kubeconfig
+        })
+        let child: ChildProcess | undefined
+        const run = Effect.promise(async () => {
+          child = spawn(process.execPath, ["--disable-warning=ExperimentalWarning", program, JSON.stringify(env)], {
+            env: { PATH: process.env.PATH },
+            stdio: "ignore"
+          })
+          await once(child, "exit")
+          return child.exitCode ?? child.signalCode
+        })
+        const kill = () => void child?.kill("SIGKILL")
+        api.onDrop = kill
+        if (rule !== undefined) yield* api.rules(rule)
+        else {yield* Effect.forkChild(Effect.andThen(
+            Effect.repeat(Effect.sleep("20 millis"), { until: () => count() > 0 }),
+            Effect.sync(kill)
+          ))}
+        expect(yield* run).toBe("SIGKILL")
+        yield* api.rules()
+        expect(yield* run).toBe(again)
+        expect([count(), (yield* getTask(name)).status.phase]).toEqual([starts, phase])
+      }).pipe(Effect.scoped),
+    60_000
+  )
 })

@@ -19,8 +19,27 @@ const grow = (chance: Chance, folder: string, outside: string, depth: number): v
     const path = join(folder, name)
     const kind = chance.below(depth > 2 ? 3 : 5)
     if (kind === 0) writeFileSync(path, "the runner's")
-    else if (kind <= 2) symlinkSync(chance.one([outside, join(outside, "token"), "../../outside", "../outside/token", "../../../outside/token", ".", "..", name, "a", "b/c", "/", "/proc/self/fd/0", "/dev/zero", "x".repeat(200)]), path)
-    else {
+    else if (kind <= 2) {
+      symlinkSync(
+        chance.one([
+          outside,
+          join(outside, "token"),
+          "../../outside",
+          "../outside/token",
+          "../../../outside/token",
+          ".",
+          "..",
+          name,
+          "a",
+          "b/c",
+          "/",
+          "/proc/self/fd/0",
+          "/dev/zero",
+          "x".repeat(200)
+        ]),
+        path
+      )
+    } else {
       mkdirSync(path)
       grow(chance, path, outside, depth + 1)
     }
@@ -48,10 +67,14 @@ describe("a tree of links", () => {
             yield* Effect.ignore(writeFile(root, segments, "written"))
             if (chance.often(0.3)) yield* Effect.ignore(removeFile(root, segments))
           }
-          return found.map((bytes) => bytes._tag === "Some" && bytes.value._tag === "Some" ? Buffer.from(bytes.value.value).toString() : "").join()
+          return found.map((bytes) => bytes._tag === "Some" && bytes.value._tag === "Some" ? Buffer.from(bytes.value.value).toString() : "")
+            .join()
         }))
         const left = readdirSync(outside)
-        if (read.includes(secret) || left.length !== 1 || readFileSync(join(outside, "token"), "utf8") !== secret || !lstatSync(join(outside, "token")).isFile()) crashes.push(`tree ${tree}: it holds ${left.join()}`)
+        if (
+          read.includes(secret) || left.length !== 1 || readFileSync(join(outside, "token"), "utf8") !== secret ||
+          !lstatSync(join(outside, "token")).isFile()
+        ) crashes.push(`tree ${tree}: it holds ${left.join()}`)
         rmSync(place, { recursive: true })
       }
       tell("folders", seed, { of: "decoderInputs", inputs: trees, failures: crashes.length })

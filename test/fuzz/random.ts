@@ -45,12 +45,65 @@ export class Chance {
 
 /** Texts that programs have stumbled over; the first is none. */
 export const hostileTexts: ReadonlyArray<string> = [
-  "", " ", ".", "..", "../../etc/passwd", "%2e%2e%2f", "%00", "%", "%zz", "a".repeat(300), "a".repeat(5000), "__proto__", "constructor", "toString", "null", "undefined", "NaN", "-1", "0", "1e309", "9007199254740993",
-  "'; DROP TABLE runs; --", "\" OR 1=1", "${jndi:ldap://x}", "{{7*7}}", "<script>alert(1)</script>", "\r\nset-cookie: a=b", "\u0000", "\u001b[2J", "\ud800", "𝒳", "é", "e\u0301", "\u202e", "\ufeff", "run-", "run-x.plan.1", "[", "{\"a\":", "true"
+  "",
+  " ",
+  ".",
+  "..",
+  "../../etc/passwd",
+  "%2e%2e%2f",
+  "%00",
+  "%",
+  "%zz",
+  "a".repeat(300),
+  "a".repeat(5000),
+  "__proto__",
+  "constructor",
+  "toString",
+  "null",
+  "undefined",
+  "NaN",
+  "-1",
+  "0",
+  "1e309",
+  "9007199254740993",
+  "'; DROP TABLE runs; --",
+  "\" OR 1=1",
+  "${jndi:ldap://x}",
+  "{{7*7}}",
+  "<script>alert(1)</script>",
+  "\r\nset-cookie: a=b",
+  "\u0000",
+  "\u001b[2J",
+  "\ud800",
+  "𝒳",
+  "é",
+  "e\u0301",
+  "\u202e",
+  "\ufeff",
+  "run-",
+  "run-x.plan.1",
+  "[",
+  "{\"a\":",
+  "true"
 ]
 
 const hostile: ReadonlyArray<Json> = [
-  null, true, false, 0, -1, 1.5, 1e308, -1e308, 2 ** 53, 2 ** 31, [], {}, [[]], { "": "" }, JSON.parse("{\"__proto__\":{\"a\":1}}"), ...hostileTexts
+  null,
+  true,
+  false,
+  0,
+  -1,
+  1.5,
+  1e308,
+  -1e308,
+  2 ** 53,
+  2 ** 31,
+  [],
+  {},
+  [[]],
+  { "": "" },
+  JSON.parse("{\"__proto__\":{\"a\":1}}"),
+  ...hostileTexts
 ]
 
 const text = (chance: Chance, { pattern }: JsonSchema): string => {
@@ -63,7 +116,9 @@ const text = (chance: Chance, { pattern }: JsonSchema): string => {
 
 /** A value that the schema most likely allows. */
 export const valid = (chance: Chance, schema: JsonSchema, names: ReadonlyArray<string> = []): Json => {
-  if (schema.allOf?.[0] !== undefined) return valid(chance, Object.assign({}, schema, ...schema.allOf, { allOf: undefined }) as JsonSchema, names)
+  if (schema.allOf?.[0] !== undefined) {
+    return valid(chance, Object.assign({}, schema, ...schema.allOf, { allOf: undefined }) as JsonSchema, names)
+  }
   if (schema.enum !== undefined) return chance.one(schema.enum)
   if (schema.anyOf !== undefined) return valid(chance, chance.one(schema.anyOf), names)
   switch (schema.type) {
@@ -79,9 +134,11 @@ export const valid = (chance: Chance, schema: JsonSchema, names: ReadonlyArray<s
     case "array":
       return Array.from({ length: chance.below(3) }, () => valid(chance, schema.items ?? {}, names))
     case "object":
-      return Object.fromEntries(Object.entries(schema.properties ?? {})
-        .filter(([key]) => schema.required?.includes(key) === true || chance.often(0.5))
-        .map(([key, property]) => [key, key === "waitSeconds" ? 0 : valid(chance, property, names)]))
+      return Object.fromEntries(
+        Object.entries(schema.properties ?? {})
+          .filter(([key]) => schema.required?.includes(key) === true || chance.often(0.5))
+          .map(([key, property]) => [key, key === "waitSeconds" ? 0 : valid(chance, property, names)])
+      )
     default:
       return chance.one(hostile)
   }
@@ -90,9 +147,17 @@ export const valid = (chance: Chance, schema: JsonSchema, names: ReadonlyArray<s
 /** The value with one place of it changed, taken out, or added to. */
 export const damaged = (chance: Chance, value: Json): Json => {
   if (typeof value !== "object" || value === null || chance.often(0.2)) return chance.one(hostile)
-  if (Array.isArray(value)) return value.length === 0 || chance.often(0.3) ? [...value, chance.one(hostile)] : value.with(chance.below(value.length), damaged(chance, value[0] as Json)) as ReadonlyArray<Json>
+  if (Array.isArray(value)) {
+    return value.length === 0 || chance.often(0.3)
+      ? [...value, chance.one(hostile)]
+      : value.with(chance.below(value.length), damaged(chance, value[0] as Json)) as ReadonlyArray<Json>
+  }
   const entries = Object.entries(value as { readonly [key: string]: Json })
   if (entries.length === 0 || chance.often(0.2)) return { ...value, [chance.one(hostileTexts)]: chance.one(hostile) }
   const at = chance.below(entries.length)
-  return Object.fromEntries(chance.often(0.3) ? entries.toSpliced(at, 1) : entries.map(([key, inner], index) => [key, index === at ? damaged(chance, inner) : inner]))
+  return Object.fromEntries(
+    chance.often(0.3)
+      ? entries.toSpliced(at, 1)
+      : entries.map(([key, inner], index) => [key, index === at ? damaged(chance, inner) : inner])
+  )
 }

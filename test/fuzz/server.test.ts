@@ -6,13 +6,27 @@ import { Effect, Option, Schema } from "effect"
 import { once } from "node:events"
 import { Agent, type IncomingMessage, request as call } from "node:http"
 import { Problem } from "../../src/schema/problem.ts"
-import { type RunView, runPath } from "../../src/schema/run.ts"
+import { runPath, type RunView } from "../../src/schema/run.ts"
 import { statePath } from "../../src/schema/state.ts"
 import { taskHeader, taskPath } from "../../src/schema/task-api.ts"
 import { CreateConfigurationVersion, CreateRun, CreateVariable, CreateWorkspace, UpdateWorkspace } from "../../src/schema/tfe-api.ts"
 import { Rates } from "../../src/server/limits.ts"
 import { openApi } from "../../src/server/open-api.ts"
-import { agent, archiveOf, ask, directory, failed, person, planWith, poolToken, serve, sha256, taskUid, userToken, worker } from "../server/live-server.ts"
+import {
+  agent,
+  archiveOf,
+  ask,
+  directory,
+  failed,
+  person,
+  planWith,
+  poolToken,
+  serve,
+  sha256,
+  taskUid,
+  userToken,
+  worker
+} from "../server/live-server.ts"
 import { tell } from "./figures.ts"
 import { Chance, damaged, hostileTexts, type JsonSchema, valid } from "./random.ts"
 
@@ -36,25 +50,37 @@ interface Operation {
 
 interface OpenApi {
   readonly components: object
-  readonly paths: Readonly<Record<string, Readonly<Record<string, {
-    readonly security: ReadonlyArray<Partial<Record<Kind, unknown>>>
-    readonly parameters: ReadonlyArray<{ readonly name: string; readonly in: string }>
-    readonly requestBody?: { readonly content: Readonly<Record<string, { readonly schema: JsonSchema }>> }
-    readonly responses: Readonly<Record<string, { readonly content?: Readonly<Record<string, { readonly schema: object }>> }>>
-  }>>>>
+  readonly paths: Readonly<
+    Record<
+      string,
+      Readonly<
+        Record<string, {
+          readonly security: ReadonlyArray<Partial<Record<Kind, unknown>>>
+          readonly parameters: ReadonlyArray<{ readonly name: string; readonly in: string }>
+          readonly requestBody?: { readonly content: Readonly<Record<string, { readonly schema: JsonSchema }>> }
+          readonly responses: Readonly<Record<string, { readonly content?: Readonly<Record<string, { readonly schema: object }>> }>>
+        }>
+      >
+    >
+  >
 }
 const described = openApi() as OpenApi
 
-const ours: ReadonlyArray<Operation> = Object.entries(described.paths).flatMap(([path, methods]) => Object.entries(methods).map(([method, operation]) => ({
-  method: method.toUpperCase(),
-  path,
-  kind: Object.keys(operation.security[0] ?? {})[0] as Kind,
-  body: operation.requestBody === undefined ? undefined : operation.requestBody.content["application/json"]?.schema ?? "bytes" as const,
-  query: operation.parameters.filter((parameter) => parameter.in === "query").map(({ name }) => name),
-  answers: Object.fromEntries(Object.entries(operation.responses).map(([status, { content }]) => [status, content?.["application/json"]?.schema]))
-})))
+const ours: ReadonlyArray<Operation> = Object.entries(described.paths).flatMap(([path, methods]) =>
+  Object.entries(methods).map(([method, operation]) => ({
+    method: method.toUpperCase(),
+    path,
+    kind: Object.keys(operation.security[0] ?? {})[0] as Kind,
+    body: operation.requestBody === undefined ? undefined : operation.requestBody.content["application/json"]?.schema ?? "bytes" as const,
+    query: operation.parameters.filter((parameter) => parameter.in === "query").map(({ name }) => name),
+    answers: Object.fromEntries(
+      Object.entries(operation.responses).map(([status, { content }]) => [status, content?.["application/json"]?.schema])
+    )
+  }))
+)
 
-const jsonSchema = (schema: Schema.Top): JsonSchema => Schema.toJsonSchemaDocument(schema, { referencePolicy: () => undefined }).schema as JsonSchema
+const jsonSchema = (schema: Schema.Top): JsonSchema =>
+  Schema.toJsonSchemaDocument(schema, { referencePolicy: () => undefined }).schema as JsonSchema
 const bodies: Readonly<Record<string, JsonSchema | "bytes">> = {
   "POST /api/v2/organizations/{organization}/workspaces": jsonSchema(CreateWorkspace),
   "PATCH /api/v2/workspaces/{id}": jsonSchema(UpdateWorkspace),
@@ -67,15 +93,47 @@ const bodies: Readonly<Record<string, JsonSchema | "bytes">> = {
   "POST /api/v2/runs/{id}/actions/cancel": {}
 }
 const reads = [
-  "/healthz", "/readyz", "/metrics", "/.well-known/terraform.json", "/api/v2/ping", "/api/v2/account/details", "/api/v2/organizations/{organization}/entitlement-set",
-  "/api/v2/organizations/{organization}/workspaces", "/api/v2/organizations/{organization}/workspaces/{name}", "/api/v2/workspaces/{id}", "/api/v2/workspaces/{id}/vars", "/api/v2/configuration-versions/{id}",
-  "/api/v2/runs/{id}", "/api/v2/workspaces/{id}/runs", "/api/v2/organizations/{organization}/runs/queue", "/api/v2/organizations/{organization}/capacity", "/api/v2/runs/{id}/run-events", "/api/v2/plans/{id}",
-  "/api/v2/applies/{id}", "/api/v2/logs/{id}/{secret}", "/api/v2/workspaces/{id}/current-state-version", "/api/v2/workspaces/{id}/current-state-version-outputs", "/api/v2/state-version-outputs/{id}",
-  "/api/v2/state-versions/{id}", "/api/v2/state-versions/{id}/download"
+  "/healthz",
+  "/readyz",
+  "/metrics",
+  "/.well-known/terraform.json",
+  "/api/v2/ping",
+  "/api/v2/account/details",
+  "/api/v2/organizations/{organization}/entitlement-set",
+  "/api/v2/organizations/{organization}/workspaces",
+  "/api/v2/organizations/{organization}/workspaces/{name}",
+  "/api/v2/workspaces/{id}",
+  "/api/v2/workspaces/{id}/vars",
+  "/api/v2/configuration-versions/{id}",
+  "/api/v2/runs/{id}",
+  "/api/v2/workspaces/{id}/runs",
+  "/api/v2/organizations/{organization}/runs/queue",
+  "/api/v2/organizations/{organization}/capacity",
+  "/api/v2/runs/{id}/run-events",
+  "/api/v2/plans/{id}",
+  "/api/v2/applies/{id}",
+  "/api/v2/logs/{id}/{secret}",
+  "/api/v2/workspaces/{id}/current-state-version",
+  "/api/v2/workspaces/{id}/current-state-version-outputs",
+  "/api/v2/state-version-outputs/{id}",
+  "/api/v2/state-versions/{id}",
+  "/api/v2/state-versions/{id}/download"
 ]
 const theirs: ReadonlyArray<Operation> = [
-  ...Object.entries(bodies).map(([row, body]): Operation => ({ method: row.split(" ")[0] ?? "", path: row.split(" ")[1] ?? "", kind: "user", body, query: [] })),
-  ...reads.map((path): Operation => ({ method: "GET", path, kind: "user", body: undefined, query: ["page[number]", "page[size]", "search[name]", "include", "offset", "limit"] }))
+  ...Object.entries(bodies).map(([row, body]): Operation => ({
+    method: row.split(" ")[0] ?? "",
+    path: row.split(" ")[1] ?? "",
+    kind: "user",
+    body,
+    query: []
+  })),
+  ...reads.map((path): Operation => ({
+    method: "GET",
+    path,
+    kind: "user",
+    body: undefined,
+    query: ["page[number]", "page[size]", "search[name]", "include", "offset", "limit"]
+  }))
 ]
 const operations = [...ours, ...theirs]
 
@@ -95,14 +153,18 @@ const makeDoubt = Effect.fnUntraced(function*(url: string, name: string) {
   const applier = worker(url, apply)
   const { epoch } = (yield* applier.lock("lock")).json
   const identity = { action: "create", address: "time_sleep.a" }
-  yield* applier.as("POST", taskPath.effects, { entries: [{ number: 1, kind: "started", ...identity }, { number: 2, kind: "done", ...identity, idKey: "id", id: "1" }] })
+  yield* applier.as("POST", taskPath.effects, {
+    entries: [{ number: 1, kind: "started", ...identity }, { number: 2, kind: "done", ...identity, idKey: "id", id: "1" }]
+  })
   yield* applier.pushState({ version: 4, serial: 1, lineage: "l" }, "another lock", epoch)
   yield* agent(url).report(apply.id, { ...failed("The worker ended without a result."), reason: "Lost" })
   const { evidence } = (yield* person(url).as("GET", statePath.state(name))).json
   return [name, String(evidence[0].id)]
 })
 
-/** A run that waits for a decision, one that applies, one that plans, one that left its state in doubt; with all the ids that lead to them. */
+/**
+ * A run that waits for a decision, one that applies, one that plans, one that left its state in doubt; with all the ids that lead to them.
+ */
 const makeScene = Effect.fnUntraced(function*(url: string, turn: number) {
   const me = person(url)
   const [applying, planned, planning] = [`applying${turn}`, `planned${turn}`, `planning${turn}`]
@@ -117,16 +179,40 @@ const makeScene = Effect.fnUntraced(function*(url: string, turn: number) {
   const waiting = yield* me.start(planned)
   yield* planWith(url)
   const open = yield* me.start(planning)
-  const documents = yield* Effect.forEach([`/api/v2/organizations/default/workspaces/${applying}`, `/api/v2/runs/${waiting}`], (path) => ask(url + path, userToken))
+  const documents = yield* Effect.forEach(
+    [`/api/v2/organizations/default/workspaces/${applying}`, `/api/v2/runs/${waiting}`],
+    (path) => ask(url + path, userToken)
+  )
   const workspaceId: string = documents[0]?.json.data.id
   const state = (yield* ask(`${url}/api/v2/workspaces/${workspaceId}/current-state-version`, userToken)).json.data
   const output = (yield* ask(`${url}/api/v2/workspaces/${workspaceId}/current-state-version-outputs`, userToken)).json.data[0]
   const upload = yield* me.upload(workspaceId, archiveOf({ "main.tf": "" }))
   const view = yield* me.view(waiting)
-  const links = [...view.stages.map(({ logUrl }) => logUrl), upload.uploadUrl].map((secretUrl) => new URL(secretUrl).pathname.split("/").slice(-2).join("/"))
+  const links = [...view.stages.map(({ logUrl }) => logUrl), upload.uploadUrl].map((secretUrl) =>
+    new URL(secretUrl).pathname.split("/").slice(-2).join("/")
+  )
   return {
     ids: [
-      applying, planned, planning, ...doubted, apply.runId, waiting, open, apply.id, over.id, `${waiting}.plan.1`, `${open}.plan.1`, workspaceId, String(state.id), output.id, upload.id, "default", "lock", String(epoch), taskUid, ...links.flatMap((link) => link.split("/"))
+      applying,
+      planned,
+      planning,
+      ...doubted,
+      apply.runId,
+      waiting,
+      open,
+      apply.id,
+      over.id,
+      `${waiting}.plan.1`,
+      `${open}.plan.1`,
+      workspaceId,
+      String(state.id),
+      output.id,
+      upload.id,
+      "default",
+      "lock",
+      String(epoch),
+      taskUid,
+      ...links.flatMap((link) => link.split("/"))
     ].map(String),
     links,
     tokens: { user: userToken, pool: poolToken, task: apply.taskToken, over: over.taskToken }
@@ -136,8 +222,12 @@ const makeScene = Effect.fnUntraced(function*(url: string, turn: number) {
 /** What the requests left open would be taken for the next scene's; each end may start the run behind it. */
 const endAll = (url: string) =>
   Effect.gen(function*() {
-    const open = (yield* ask(`${url}${runPath.list}`, userToken)).json.runs.filter(({ cancelAsked, final }: RunView) => !final && !cancelAsked)
-    for (const { id } of open as ReadonlyArray<RunView>) yield* Effect.andThen(person(url).act(id, "cancel"), person(url).act(id, "discard"))
+    const open = (yield* ask(`${url}${runPath.list}`, userToken)).json.runs.filter(({ cancelAsked, final }: RunView) =>
+      !final && !cancelAsked
+    )
+    for (const { id } of open as ReadonlyArray<RunView>) {
+      yield* Effect.andThen(person(url).act(id, "cancel"), person(url).act(id, "discard"))
+    }
     return open.length
   }).pipe(Effect.repeat({ until: (left) => left === 0, times: 20 }))
 
@@ -150,13 +240,25 @@ interface Sent {
 }
 
 const segment = (chance: Chance, { ids }: Scene): string =>
-  chance.often(0.75) ? encodeURIComponent(chance.one(ids)) : chance.often(0.5) ? encodeURIComponent(chance.one(hostileTexts.slice(1)).toWellFormed()) : chance.one(["%zz", "%", "..", "%2e%2e", "a%00b", "%ff", "a?b", "*"])
+  chance.often(0.75)
+    ? encodeURIComponent(chance.one(ids))
+    : chance.often(0.5)
+    ? encodeURIComponent(chance.one(hostileTexts.slice(1)).toWellFormed())
+    : chance.one(["%zz", "%", "..", "%2e%2e", "a%00b", "%ff", "a?b", "*"])
 
 /** How an id begins that belongs behind this part of a path. */
 const fittingIds: Readonly<Record<string, RegExp>> = {
-  runs: /^run-[a-z0-9]+$/u, assignments: /\.(?:plan|apply)\.1$/u, plans: /^plan-/u, applies: /^apply-/u, "configuration-versions": /^cv-/u, "state-versions": /^sv-[a-z0-9]+$/u, evidence: /^ev-/u, "state-version-outputs": /^wsout-/u
+  runs: /^run-[a-z0-9]+$/u,
+  assignments: /\.(?:plan|apply)\.1$/u,
+  plans: /^plan-/u,
+  applies: /^apply-/u,
+  "configuration-versions": /^cv-/u,
+  "state-versions": /^sv-[a-z0-9]+$/u,
+  evidence: /^ev-/u,
+  "state-version-outputs": /^wsout-/u
 }
-const fitting = (before: string, name: string): RegExp => before === "workspaces" ? name === "{name}" ? /^(?:applying|planned|planning|doubted)\d/u : /^ws-/u : fittingIds[before] ?? /./u
+const fitting = (before: string, name: string): RegExp =>
+  before === "workspaces" ? name === "{name}" ? /^(?:applying|planned|planning|doubted)\d/u : /^ws-/u : fittingIds[before] ?? /./u
 
 const pathOf = (chance: Chance, scene: Scene, { path }: Operation): string => {
   if (path.endsWith("/{id}/{secret}") && chance.often(0.5)) return path.replace("{id}/{secret}", chance.one(scene.links))
@@ -166,18 +268,34 @@ const pathOf = (chance: Chance, scene: Scene, { path }: Operation): string => {
   })
 }
 
-const runOf = (ids: ReadonlyArray<string>) => ({ data: { attributes: { message: "a run", "plan-only": true }, relationships: { workspace: { data: { id: ids.find((id) => id.startsWith("ws-")) ?? "" } } } } })
+const runOf = (ids: ReadonlyArray<string>) => ({
+  data: {
+    attributes: { message: "a run", "plan-only": true },
+    relationships: { workspace: { data: { id: ids.find((id) => id.startsWith("ws-")) ?? "" } } }
+  }
+})
 
 const bodyOf = (chance: Chance, { ids }: Scene, operation: Operation): Buffer | undefined => {
   const { body } = operation
   if (chance.often(0.05)) return undefined
   if (body === undefined) return chance.often(0.9) ? undefined : Buffer.from("{}")
   if (chance.often(0.08)) return Buffer.from(Array.from({ length: chance.below(200) }, () => chance.below(256)))
-  if (chance.often(0.005)) return Buffer.from(chance.one(["[".repeat(100_000), "{\"a\":".repeat(50_000), `"${"x".repeat(1_200_000)}"`, `[${"0,".repeat(100_000)}0]`]))
+  if (chance.often(0.005)) {
+    return Buffer.from(
+      chance.one(["[".repeat(100_000), "{\"a\":".repeat(50_000), `"${"x".repeat(1_200_000)}"`, `[${"0,".repeat(100_000)}0]`])
+    )
+  }
   if (body === "bytes") {
     return chance.one([
-      Buffer.from(JSON.stringify({ version: 4, serial: chance.below(5), lineage: "l", outputs: { o: { value: "v", type: "string" } } })), Buffer.from(archiveOf({ [chance.one(hostileTexts).slice(0, 90)]: "x" })), Buffer.from(chance.one(hostileTexts)), Buffer.from("the plan"),
-      Buffer.from(JSON.stringify(damaged(chance, { version: 4, serial: 1, lineage: "l", outputs: { o: { value: { a: [1] }, type: "string", sensitive: true } } })))
+      Buffer.from(JSON.stringify({ version: 4, serial: chance.below(5), lineage: "l", outputs: { o: { value: "v", type: "string" } } })),
+      Buffer.from(archiveOf({ [chance.one(hostileTexts).slice(0, 90)]: "x" })),
+      Buffer.from(chance.one(hostileTexts)),
+      Buffer.from("the plan"),
+      Buffer.from(
+        JSON.stringify(
+          damaged(chance, { version: 4, serial: 1, lineage: "l", outputs: { o: { value: { a: [1] }, type: "string", sensitive: true } } })
+        )
+      )
     ])
   }
   const value = operation.path === "/api/v2/runs" && chance.often(0.5) ? runOf(ids) : valid(chance, body, ids)
@@ -195,7 +313,9 @@ const requestOf = (chance: Chance, scene: Scene): Sent => {
     .map((name) => `${encodeURIComponent(name)}=${name === "wait" ? 0 : chance.often(0.5) ? chance.below(300) : segment(chance, scene)}`)
   const body = bodyOf(chance, scene, operation)
   const token = chance.often(0.8) ? operation.kind : chance.one(["user", "pool", "task", "over"] as const)
-  const authorization = token === undefined || chance.often(0.05) ? chance.one(["Bearer", "Basic !!!", "Digest a", "Bearer a b c", `Basic ${Buffer.from(`:${userToken}`).toString("base64")}`]) : `Bearer ${scene.tokens[token]}`
+  const authorization = token === undefined || chance.often(0.05)
+    ? chance.one(["Bearer", "Basic !!!", "Digest a", "Bearer a b c", `Basic ${Buffer.from(`:${userToken}`).toString("base64")}`])
+    : `Bearer ${scene.tokens[token]}`
   const headerText = () => chance.one(scene.ids.concat("0", "-1", "x", "1e3", "")).replaceAll(/[^\x20-\x7e]/gu, "?")
   return {
     operation,
@@ -207,8 +327,12 @@ const requestOf = (chance: Chance, scene: Scene): Sent => {
       ...(chance.often(0.6) && { [taskHeader.digest]: chance.often(0.8) ? sha256(body ?? "") : headerText() }),
       ...(chance.often(0.6) && { [taskHeader.lockId]: chance.often(0.8) ? "lock" : headerText() }),
       ...(chance.often(0.6) && { [taskHeader.lockEpoch]: chance.often(0.8) ? "1" : headerText() }),
-      ...(chance.often(0.3) && { "content-type": chance.one(["application/json", "text/plain", "multipart/form-data; boundary=x", "application/vnd.api+json", ""]) }),
-      ...(chance.often(0.05) && { "x-forwarded-proto": chance.one(["https", "javascript", "\t"]), host: chance.one(["a", "evil.example:99999", "[::1]", ""]) })
+      ...(chance.often(0.3) &&
+        {
+          "content-type": chance.one(["application/json", "text/plain", "multipart/form-data; boundary=x", "application/vnd.api+json", ""])
+        }),
+      ...(chance.often(0.05) &&
+        { "x-forwarded-proto": chance.one(["https", "javascript", "\t"]), host: chance.one(["a", "evil.example:99999", "[::1]", ""]) })
     },
     body
   }
@@ -223,7 +347,13 @@ interface Got {
 const sendTo = (url: string) => {
   const connections = new Agent({ keepAlive: true, maxSockets: 8 })
   return async ({ body, headers, method, path }: Sent): Promise<Got> => {
-    const sent = call(url, { agent: connections, path: path.replaceAll(/[^\x21-\x7e]/gu, "?"), method, headers: { ...headers, ...(body !== undefined && { "content-length": String(body.byteLength) }) }, signal: AbortSignal.timeout(longestAnswerMillis) })
+    const sent = call(url, {
+      agent: connections,
+      path: path.replaceAll(/[^\x21-\x7e]/gu, "?"),
+      method,
+      headers: { ...headers, ...(body !== undefined && { "content-length": String(body.byteLength) }) },
+      signal: AbortSignal.timeout(longestAnswerMillis)
+    })
     sent.end(body)
     const [response] = await once(sent, "response") as [IncomingMessage]
     response.setEncoding("latin1")
@@ -235,9 +365,20 @@ const ajv = new Ajv2020({ strict: false })
 ajv.addFormat("binary", true)
 const decodes = (schema: Schema.ConstraintDecoder<unknown>) => (text: string) => Option.isSome(Schema.decodeUnknownOption(schema)(text))
 const isProblem = decodes(Schema.fromJsonString(Problem))
-const isErrors = decodes(Schema.fromJsonString(Schema.Struct({ errors: Schema.NonEmptyArray(Schema.Struct({ status: Schema.String, title: Schema.String, detail: Schema.String })) })))
-const validators = new Map(ours.flatMap(({ answers, method, path }) => Object.entries(answers ?? {}).flatMap(([status, schema]) =>
-  schema === undefined || status.startsWith("4") || status.startsWith("5") ? [] : [[`${method} ${path} ${status}`, ajv.compile({ ...schema, components: described.components })] as const])))
+const isErrors = decodes(
+  Schema.fromJsonString(
+    Schema.Struct({ errors: Schema.NonEmptyArray(Schema.Struct({ status: Schema.String, title: Schema.String, detail: Schema.String })) })
+  )
+)
+const validators = new Map(
+  ours.flatMap(({ answers, method, path }) =>
+    Object.entries(answers ?? {}).flatMap(([status, schema]) =>
+      schema === undefined || status.startsWith("4") || status.startsWith("5")
+        ? []
+        : [[`${method} ${path} ${status}`, ajv.compile({ ...schema, components: described.components })] as const]
+    )
+  )
+)
 
 /** What is wrong with an answer; nothing if it is fine. */
 const troubleWith = ({ method, operation, path }: Sent, { headers, status, text }: Got): string | undefined => {
@@ -250,38 +391,56 @@ const troubleWith = ({ method, operation, path }: Sent, { headers, status, text 
   if (operation.answers === undefined) return undefined
   if (!(String(status) in operation.answers)) return `its status is not described for ${path}`
   const fits = validators.get(`${operation.method} ${operation.path} ${status}`)
-  return fits === undefined || fits(JSON.parse(Buffer.from(text, "latin1").toString("utf8"))) ? undefined : `it is not as described: ${ajv.errorsText(fits.errors)}`
+  return fits === undefined || fits(JSON.parse(Buffer.from(text, "latin1").toString("utf8")))
+    ? undefined
+    : `it is not as described: ${ajv.errorsText(fits.errors)}`
 }
 
-const told = ({ body, headers, method, path }: Sent) => `${method} ${path} ${JSON.stringify(headers)} ${body === undefined ? "" : JSON.stringify(body.toString("utf8").slice(0, 300))}`
+const told = ({ body, headers, method, path }: Sent) =>
+  `${method} ${path} ${JSON.stringify(headers)} ${body === undefined ? "" : JSON.stringify(body.toString("utf8").slice(0, 300))}`
 
 const unlimited = { perSecond: 1e6, burst: 1e6 }
 
 describe("the server", () => {
   it.live(`answers ${requests} requests of every kind as it says it does`, () =>
     Effect.gen(function*() {
-      const url = yield* Effect.flatMap(directory, serve).pipe(Effect.provideService(Rates, { user: unlimited, pool: unlimited, task: unlimited, link: unlimited, address: unlimited }))
+      const url = yield* Effect.flatMap(directory, serve).pipe(
+        Effect.provideService(Rates, { user: unlimited, pool: unlimited, task: unlimited, link: unlimited, address: unlimited })
+      )
       const send = sendTo(url)
       const chance = new Chance(seed)
       const statuses = new Map<number, number>()
       const reached = new Set<string>()
       const crashes: Array<string> = []
-      const one = (scene: Scene) => Effect.promise(async () => {
-        const request = requestOf(chance, scene)
-        const answer = await send(request).catch((error: unknown) => error instanceof Error ? error : new Error("no answer"))
-        if (answer instanceof Error) return void crashes.push(`no answer (${answer.message}): ${told(request)}`)
-        statuses.set(answer.status, (statuses.get(answer.status) ?? 0) + 1)
-        if (answer.status < 300) reached.add(`${request.operation.method} ${request.operation.path}`)
-        const trouble = troubleWith(request, answer)
-        if (trouble !== undefined) crashes.push(`${trouble}: ${answer.status} ${answer.text.slice(0, 200)}\n  to ${told(request)}`)
-      })
+      const one = (scene: Scene) =>
+        Effect.promise(async () => {
+          const request = requestOf(chance, scene)
+          const answer = await send(request).catch((error: unknown) => error instanceof Error ? error : new Error("no answer"))
+          if (answer instanceof Error) return void crashes.push(`no answer (${answer.message}): ${told(request)}`)
+          statuses.set(answer.status, (statuses.get(answer.status) ?? 0) + 1)
+          if (answer.status < 300) reached.add(`${request.operation.method} ${request.operation.path}`)
+          const trouble = troubleWith(request, answer)
+          if (trouble !== undefined) crashes.push(`${trouble}: ${answer.status} ${answer.text.slice(0, 200)}\n  to ${told(request)}`)
+        })
       for (let done = 0, turn = 0; done < requests; done += sceneEvery, turn++) {
         const scene = yield* makeScene(url, turn)
-        yield* Effect.forEach(Array.from({ length: Math.min(sceneEvery, requests - done) }), () => one(scene), { concurrency: 8, discard: true })
+        yield* Effect.forEach(Array.from({ length: Math.min(sceneEvery, requests - done) }), () => one(scene), {
+          concurrency: 8,
+          discard: true
+        })
         yield* endAll(url)
       }
-      tell("the server", seed, { of: "requests", inputs: requests, failures: crashes.length }, `; ${[...statuses].sort(([a], [b]) => a - b).map(([status, count]) => `${count} × ${status}`).join(", ")}`)
-      console.log(`never with success: ${operations.map(({ method, path }) => `${method} ${path}`).filter((row) => !reached.has(row)).join(", ") || "none"}`)
+      tell(
+        "the server",
+        seed,
+        { of: "requests", inputs: requests, failures: crashes.length },
+        `; ${[...statuses].sort(([a], [b]) => a - b).map(([status, count]) => `${count} × ${status}`).join(", ")}`
+      )
+      console.log(`never with success: ${
+        operations.map(({ method, path }) => `${method} ${path}`).filter((row) =>
+          !reached.has(row)
+        ).join(", ") || "none"
+      }`)
       expect(crashes).toEqual([])
       expect((yield* ask(`${url}/readyz`, undefined)).status).toBe(200)
       expect(reached.size).toBeGreaterThan(operations.length * 0.8)

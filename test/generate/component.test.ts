@@ -4,8 +4,13 @@ import { type Component, componentFiles } from "../../src/generate/component.ts"
 import { components } from "../../src/generate/components.ts"
 
 const filesOf = (component: Omit<Component, "name" | "does" | "adapt">) =>
-  Object.fromEntries(componentFiles({ name: "mine", does: "Does it.", adapt: ["Needs that."], ...component }).map(({ content, path }) => [path.replace("kustomize/components/mine/", ""), content]))
-const kustomizationOf = (component: Omit<Component, "name" | "does" | "adapt">) => parse(filesOf(component)["kustomization.yaml"] ?? "") as Readonly<Record<string, unknown>>
+  Object.fromEntries(
+    componentFiles({ name: "mine", does: "Does it.", adapt: ["Needs that."], ...component }).map((
+      { content, path }
+    ) => [path.replace("kustomize/components/mine/", ""), content])
+  )
+const kustomizationOf = (component: Omit<Component, "name" | "does" | "adapt">) =>
+  parse(filesOf(component)["kustomization.yaml"] ?? "") as Readonly<Record<string, unknown>>
 
 describe("a component", () => {
   it("says first what it does and what it needs", () => {
@@ -25,7 +30,12 @@ describe("a component", () => {
   it("changes and adds the objects that its layer is about, and no others", () => {
     const files = filesOf({ layer: { controller: { replicas: 3, podDisruptionBudget: { enabled: true } } } })
     expect(Object.keys(files).sort()).toEqual(["kustomization.yaml", "mine.yaml", "patch-deployment.yaml", "pod-disruption-budget.yaml"])
-    expect(parse(files["patch-deployment.yaml"] ?? "")).toEqual({ apiVersion: "apps/v1", kind: "Deployment", metadata: { name: "agent-job-controller", namespace: "agent-job" }, spec: { replicas: 3 } })
+    expect(parse(files["patch-deployment.yaml"] ?? "")).toEqual({
+      apiVersion: "apps/v1",
+      kind: "Deployment",
+      metadata: { name: "agent-job-controller", namespace: "agent-job" },
+      spec: { replicas: 3 }
+    })
   })
 
   it("has a file for each object, told apart by what sets it apart", () => {
@@ -35,12 +45,24 @@ describe("a component", () => {
       { kind: "NetworkPolicy", metadata: { name: "agent-job-c", namespace: "agent-job" } },
       { kind: "NetworkPolicy", metadata: { name: "agent-job-c", namespace: "agent-job-tasks" } }
     ]
-    expect(kustomizationOf({ objects })["resources"]).toEqual(["role-a.yaml", "role-b.yaml", "network-policy.yaml", "network-policy-tasks.yaml"])
+    expect(kustomizationOf({ objects })["resources"]).toEqual([
+      "role-a.yaml",
+      "role-b.yaml",
+      "network-policy.yaml",
+      "network-policy-tasks.yaml"
+    ])
   })
 
   it("puts each input wherever its example stands", () => {
-    const component = { layer: { global: { proxy: { httpProxy: "http://a", httpsProxy: "http://a", noProxy: "b" } } }, inputs: [{ literal: "url", example: "http://a" }, { literal: "direct", example: "b", elsewhere: [{ select: { kind: "X" } }] }] }
-    const at = (index: number) => ({ select: { kind: "ConfigMap", name: "agent-job-config", namespace: "agent-job" }, fieldPaths: ["data.mine\\.yaml"], options: { delimiter: `"`, index } })
+    const component = {
+      layer: { global: { proxy: { httpProxy: "http://a", httpsProxy: "http://a", noProxy: "b" } } },
+      inputs: [{ literal: "url", example: "http://a" }, { literal: "direct", example: "b", elsewhere: [{ select: { kind: "X" } }] }]
+    }
+    const at = (index: number) => ({
+      select: { kind: "ConfigMap", name: "agent-job-config", namespace: "agent-job" },
+      fieldPaths: ["data.mine\\.yaml"],
+      options: { delimiter: `"`, index }
+    })
     expect(kustomizationOf(component)["replacements"]).toEqual([
       { source: { kind: "ConfigMap", name: "agent-job-mine", fieldPath: "data.url" }, targets: [at(1), at(3)] },
       { source: { kind: "ConfigMap", name: "agent-job-mine", fieldPath: "data.direct" }, targets: [at(5), { select: { kind: "X" } }] }
@@ -48,15 +70,23 @@ describe("a component", () => {
   })
 
   it("patches the object of another one by a target, which need not be there", () => {
-    expect(kustomizationOf({ ifThere: [{ apiVersion: "v1", kind: "Namespace", metadata: { name: "theirs" }, $patch: "delete" }] })["patches"]).toEqual([
-      { target: { kind: "Namespace", name: "theirs" }, patch: "apiVersion: v1\nkind: Namespace\nmetadata:\n  name: theirs\n$patch: delete\n" }
+    expect(
+      kustomizationOf({ ifThere: [{ apiVersion: "v1", kind: "Namespace", metadata: { name: "theirs" }, $patch: "delete" }] })["patches"]
+    ).toEqual([
+      {
+        target: { kind: "Namespace", name: "theirs" },
+        patch: "apiVersion: v1\nkind: Namespace\nmetadata:\n  name: theirs\n$patch: delete\n"
+      }
     ])
   })
 })
 
 describe("the components", () => {
-  it.each(components)("$name: has an example of each input in its layer, and says in sentences what it does and needs", ({ adapt, does, inputs = [], layer }) => {
-    for (const { example } of inputs) expect(JSON.stringify(layer)).toContain(JSON.stringify(example))
-    for (const text of [does, ...adapt]) expect(text).toMatch(/^[A-Z].*\.$/u)
-  })
+  it.each(components)(
+    "$name: has an example of each input in its layer, and says in sentences what it does and needs",
+    ({ adapt, does, inputs = [], layer }) => {
+      for (const { example } of inputs) expect(JSON.stringify(layer)).toContain(JSON.stringify(example))
+      for (const text of [does, ...adapt]) expect(text).toMatch(/^[A-Z].*\.$/u)
+    }
+  )
 })

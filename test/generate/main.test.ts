@@ -11,9 +11,15 @@ const files = [...kustomize(), ...valuesFiles(), ...referenceFiles()]
 const check = () => spawnSync(process.execPath, ["src/generate/main.ts", "--check"], { encoding: "utf8" })
 
 describe("generated files", () => {
-  it.each(files)("$path is up to date", ({ content, path }) => expect(readFileSync(path, "utf8") === content, "run 'make generate'").toBe(true))
+  it.each(files)(
+    "$path is up to date",
+    ({ content, path }) => expect(readFileSync(path, "utf8") === content, "run 'make generate'").toBe(true)
+  )
 
-  it.each(files)("$path says at its beginning that it is generated", ({ content }) => expect(content.split("\n").slice(0, 2).join("\n")).toContain(mark))
+  it.each(files)(
+    "$path says at its beginning that it is generated",
+    ({ content }) => expect(content.split("\n").slice(0, 2).join("\n")).toContain(mark)
+  )
 
   it("that nothing makes any more are found", () => {
     const left = "docs/no-longer-made.md"
@@ -29,10 +35,13 @@ describe("generated files", () => {
 
 describe("YAML", () => {
   it("quotes what an older parser would not read as text", () => {
-    expect(manifestYaml({ a: "yes", b: "0755", c: "12:30:00", d: "on", e: "1_000", f: "~", g: "plain" })).toBe(`a: "yes"\nb: "0755"\nc: "12:30:00"\nd: "on"\ne: "1_000"\nf: "~"\ng: plain\n`)
+    expect(manifestYaml({ a: "yes", b: "0755", c: "12:30:00", d: "on", e: "1_000", f: "~", g: "plain" })).toBe(
+      `a: "yes"\nb: "0755"\nc: "12:30:00"\nd: "on"\ne: "1_000"\nf: "~"\ng: plain\n`
+    )
   })
 })
 
 describe("a table", () => {
-  it("keeps a cell on one line and in its column", () => expect(table(["a", "b"], [["1|2", "x\ny"]])).toEqual(["| a | b |", "| --- | --- |", "| 1\\|2 | x y |"]))
+  it("keeps a cell on one line and in its column", () =>
+    expect(table(["a", "b"], [["1|2", "x\ny"]])).toEqual(["| a | b |", "| --- | --- |", "| 1\\|2 | x y |"]))
 })

@@ -32,7 +32,10 @@ layer(RealFluxWithAlerts, { excludeTestServices: true, timeout: "60 seconds" })(
       yield* publish
       yield* until("the alert", Effect.sync(() => [...told]), (_) => _.length > 0)
       const [alert = ""] = told
-      expect(JSON.parse(alert)).toMatchObject({ channel: "infrastructure", attachments: [{ author_name: `kustomization/agent-job.${fluxNamespace}`, text: expect.stringContaining("missing.yaml") }] })
+      expect(JSON.parse(alert)).toMatchObject({
+        channel: "infrastructure",
+        attachments: [{ author_name: `kustomization/agent-job.${fluxNamespace}`, text: expect.stringContaining("missing.yaml") }]
+      })
       expect(told.filter((_) => !_.includes("missing.yaml"))).toEqual([])
     }))
 })

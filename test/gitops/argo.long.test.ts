@@ -1,17 +1,30 @@
 // The folder kustomize/argo-cd in the hands of the real Argo CD: a whole installation and its tasks, from the first sync to the removal.
 import { expect, layer } from "@effect/vitest"
 import { Effect } from "effect"
-import { parse, stringify } from "yaml"
 import { readFileSync } from "node:fs"
+import { parse, stringify } from "yaml"
 import { Kubernetes } from "../../src/kubernetes/client.ts"
 import { agentTasks, jobs, namespaces, serviceAccounts } from "../../src/kubernetes/kinds.ts"
 import { applications, Argo, becomes, RealArgo, refresh, told } from "./argo.ts"
-import { at, controllerPlace, crdName, definitions, deployments, isThere, kubectl, productNamespace, refused, statefulSets, until } from "./cluster.ts"
+import {
+  at,
+  controllerPlace,
+  crdName,
+  definitions,
+  deployments,
+  isThere,
+  kubectl,
+  productNamespace,
+  refused,
+  statefulSets,
+  until
+} from "./cluster.ts"
 import { bring, end, run, statuses, task, taskNamespace } from "./tasks.ts"
 
 const application = "agent-job"
 const root = "installation/kustomization.yaml"
-const tasksOf = (...files: ReadonlyArray<string>): string => stringify({ resources: ["../kustomize/argo-cd/standalone", "../kustomize/argo-cd/samples", ...files] })
+const tasksOf = (...files: ReadonlyArray<string>): string =>
+  stringify({ resources: ["../kustomize/argo-cd/standalone", "../kustomize/argo-cd/samples", ...files] })
 const applyOf = (name: string): string =>
   stringify({
     apiVersion: "scalr.io/v1",
@@ -56,13 +69,24 @@ layer(RealArgo, { excludeTestServices: true, timeout: "120 seconds" })("Argo CD"
   it.effect("heals what was changed by hand", () =>
     Effect.gen(function*() {
       kubectl(["-n", productNamespace, "scale", "deployment/agent-job-controller", "--replicas=0"])
-      yield* until("the replicas", Effect.flatMap(Kubernetes, (_) => _.get(deployments, controllerPlace)), (_) => at(_, "spec", "replicas") === 1)
+      yield* until(
+        "the replicas",
+        Effect.flatMap(Kubernetes, (_) => _.get(deployments, controllerPlace)),
+        (_) => at(_, "spec", "replicas") === 1
+      )
     }))
 
   it.effect("leaves to an autoscaler what it has decided", () =>
     Effect.gen(function*() {
       const { commit, write } = yield* Argo
-      kubectl(["-n", productNamespace, "patch", "deployment/agent-job-controller", "--field-manager=kube-controller-manager", '--patch={"spec":{"replicas":2}}'])
+      kubectl([
+        "-n",
+        productNamespace,
+        "patch",
+        "deployment/agent-job-controller",
+        "--field-manager=kube-controller-manager",
+        "--patch={\"spec\":{\"replicas\":2}}"
+      ])
       write("installation/failing.yaml", applyOf("failing-again"))
       const revision = commit()
       refresh(application)
@@ -86,7 +110,14 @@ layer(RealArgo, { excludeTestServices: true, timeout: "120 seconds" })("Argo CD"
       const revision = commit()
       refresh(application)
       yield* until("the commit", told(application), ({ sync }) => sync?.revision === revision)
-      yield* until("the refusal", Effect.map((yield* Kubernetes).get(applications, { name: application, namespace: "argocd" }), (_) => JSON.stringify(at(_, "status", "operationState") ?? "")), (_) => _.includes("its apply of workspace migration is running"))
+      yield* until(
+        "the refusal",
+        Effect.map(
+          (yield* Kubernetes).get(applications, { name: application, namespace: "argocd" }),
+          (_) => JSON.stringify(at(_, "status", "operationState") ?? "")
+        ),
+        (_) => _.includes("its apply of workspace migration is running")
+      )
       expect((yield* task("migration")).metadata.deletionTimestamp).toBeUndefined()
       expect(yield* isThere(jobs, "agent-job-migration", taskNamespace)).toBe(true)
       yield* end("migration")
@@ -100,7 +131,10 @@ layer(RealArgo, { excludeTestServices: true, timeout: "120 seconds" })("Argo CD"
       write(root, tasksOf("missing.yaml"))
       commit()
       refresh(application)
-      yield* until("the report", told(application), ({ conditions }) => conditions?.some(({ message }) => message.includes("missing.yaml")) === true)
+      yield* until("the report", told(application), ({ conditions }) =>
+        conditions?.some(({ message }) =>
+          message.includes("missing.yaml")
+        ) === true)
       expect(yield* isThere(deployments, controllerPlace.name, productNamespace)).toBe(true)
       write(root, tasksOf())
       const revision = commit()
@@ -122,18 +156,27 @@ layer(RealArgo, { excludeTestServices: true, timeout: "120 seconds" })("Argo CD"
       expect(yield* isThere(statefulSets, "agent-job-server", productNamespace)).toBe(false)
       expect(yield* isThere(definitions, crdName)).toBe(true)
       expect((yield* task("of-somebody")).status.phase).toBe("Succeeded")
-      for (const name of [productNamespace, taskNamespace]) expect((yield* kubernetes.get(namespaces, { name })).metadata.deletionTimestamp).toBeUndefined()
+      for (const name of [productNamespace, taskNamespace]) {
+        expect((yield* kubernetes.get(namespaces, { name })).metadata.deletionTimestamp).toBeUndefined()
+      }
     }))
 
   it.effect("installs it on each cluster with the label of an ApplicationSet, and leaves it there when the label goes", () =>
     Effect.gen(function*() {
       const { url } = yield* Argo
-      kubectl(["apply", "-f", "-"], stringify({
-        apiVersion: "v1",
-        kind: "Secret",
-        metadata: { name: "edge", namespace: "argocd", labels: { "argocd.argoproj.io/secret-type": "cluster", "agent-job": "standalone" } },
-        stringData: { name: "arn:aws:eks:eu-west-1:111122223333:cluster/Edge", server: "https://kubernetes.default.svc", config: "{}" }
-      }))
+      kubectl(
+        ["apply", "-f", "-"],
+        stringify({
+          apiVersion: "v1",
+          kind: "Secret",
+          metadata: {
+            name: "edge",
+            namespace: "argocd",
+            labels: { "argocd.argoproj.io/secret-type": "cluster", "agent-job": "standalone" }
+          },
+          stringData: { name: "arn:aws:eks:eu-west-1:111122223333:cluster/Edge", server: "https://kubernetes.default.svc", config: "{}" }
+        })
+      )
       const given = parse(readFileSync("kustomize/argo-cd/application-set.yaml", "utf8"))
       given.spec.template.spec.source.repoURL = url
       kubectl(["apply", "--server-side", "--validate=strict", "-f", "-"], stringify(given))

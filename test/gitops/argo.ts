@@ -53,7 +53,10 @@ const settings = Effect.gen(function*() {
     project
   ]
   writeFileSync(join(directory, "argo-cd.yaml"), objects.map((_) => stringify(_)).join("---\n"))
-  writeFileSync(join(directory, "kustomization.yaml"), stringify({ resources: ["argo-cd.yaml"], components: [relative(directory, "kustomize/argo-cd/settings")] }))
+  writeFileSync(
+    join(directory, "kustomization.yaml"),
+    stringify({ resources: ["argo-cd.yaml"], components: [relative(directory, "kustomize/argo-cd/settings")] })
+  )
   kubectl(["apply", "--server-side", "-k", directory])
 })
 
@@ -75,14 +78,39 @@ const runArgo = Effect.gen(function*() {
   }
   const [libraries = ""] = globSync(`${cache}/redis/usr/lib/*-linux-gnu`)
   const redisArgs = ["--bind", "127.0.0.1", "--port", String(redis), "--save", "", "--appendonly", "no"]
-  yield* serve({ command: `${cache}/redis/usr/bin/redis-server`, args: redisArgs, env: { LD_LIBRARY_PATH: libraries }, ready: accepts(redis) })
-  const repositoryArgs = ["--address=127.0.0.1", `--port=${repository}`, "--metrics-address=127.0.0.1", `--metrics-port=${repositoryMetrics}`]
-  yield* argocd("argocd-repo-server", [...repositoryArgs, `--redis=127.0.0.1:${redis}`, "--disable-tls", "--client-ca-path="], environment, accepts(repository))
+  yield* serve({
+    command: `${cache}/redis/usr/bin/redis-server`,
+    args: redisArgs,
+    env: { LD_LIBRARY_PATH: libraries },
+    ready: accepts(redis)
+  })
+  const repositoryArgs = [
+    "--address=127.0.0.1",
+    `--port=${repository}`,
+    "--metrics-address=127.0.0.1",
+    `--metrics-port=${repositoryMetrics}`
+  ]
+  yield* argocd(
+    "argocd-repo-server",
+    [...repositoryArgs, `--redis=127.0.0.1:${redis}`, "--disable-tls", "--client-ca-path="],
+    environment,
+    accepts(repository)
+  )
   const resync = ["--app-resync=5", "--app-resync-jitter=0", "--persist-resource-health"]
   const servers = [`--redis=127.0.0.1:${redis}`, `--repo-server=127.0.0.1:${repository}`, "--repo-server-plaintext"]
   const healthy = answers(`http://127.0.0.1:${metrics}/healthz`)
-  yield* argocd("argocd-application-controller", [`--namespace=${argoNamespace}`, `--metrics-port=${metrics}`, ...servers, ...resync], environment, healthy)
-  const setArgs = [`--namespace=${argoNamespace}`, `--metrics-addr=127.0.0.1:${setMetrics}`, `--probe-addr=127.0.0.1:${setProbe}`, `--webhook-addr=127.0.0.1:${setWebhook}`]
+  yield* argocd(
+    "argocd-application-controller",
+    [`--namespace=${argoNamespace}`, `--metrics-port=${metrics}`, ...servers, ...resync],
+    environment,
+    healthy
+  )
+  const setArgs = [
+    `--namespace=${argoNamespace}`,
+    `--metrics-addr=127.0.0.1:${setMetrics}`,
+    `--probe-addr=127.0.0.1:${setProbe}`,
+    `--webhook-addr=127.0.0.1:${setWebhook}`
+  ]
   const setServers = [`--argocd-repo-server=127.0.0.1:${repository}`, "--repo-server-plaintext"]
   yield* argocd("argocd-applicationset-controller", [...setArgs, ...setServers], environment, accepts(setMetrics))
 })
@@ -107,20 +135,32 @@ const repository = Effect.gen(function*() {
   }
 })
 
-export const RealArgo = Layer.effect(Argo, Effect.gen(function*() {
-  installDefinitions(join(cache, "definitions/argocd"))
-  yield* settings
-  yield* runArgo
-  const context = yield* Effect.context<Kubernetes | Scope.Scope>()
-  return { ...yield* repository, letPodsRun: Effect.provide(runPods, context) }
-})).pipe(Layer.provideMerge(Kubernetes.layer(fromKubeconfig())), Layer.orDie)
+export const RealArgo = Layer.effect(
+  Argo,
+  Effect.gen(function*() {
+    installDefinitions(join(cache, "definitions/argocd"))
+    yield* settings
+    yield* runArgo
+    const context = yield* Effect.context<Kubernetes | Scope.Scope>()
+    return { ...yield* repository, letPodsRun: Effect.provide(runPods, context) }
+  })
+).pipe(Layer.provideMerge(Kubernetes.layer(fromKubeconfig())), Layer.orDie)
 
 const Health = Schema.Struct({ status: Schema.optionalKey(Schema.String), message: Schema.optionalKey(Schema.String) })
 const Told = Schema.Struct({
   sync: Schema.optionalKey(Schema.Struct({ status: Schema.String, revision: Schema.optionalKey(Schema.String) })),
   health: Schema.optionalKey(Health),
   conditions: Schema.optionalKey(Schema.Array(Schema.Struct({ type: Schema.String, message: Schema.String }))),
-  resources: Schema.optionalKey(Schema.Array(Schema.Struct({ kind: Schema.String, name: Schema.String, status: Schema.optionalKey(Schema.String), health: Schema.optionalKey(Health) })))
+  resources: Schema.optionalKey(
+    Schema.Array(
+      Schema.Struct({
+        kind: Schema.String,
+        name: Schema.String,
+        status: Schema.optionalKey(Schema.String),
+        health: Schema.optionalKey(Health)
+      })
+    )
+  )
 })
 
 /** What Argo CD says of an Application. */
@@ -131,7 +171,12 @@ export const told = Effect.fnUntraced(function*(name: string) {
 
 /** Waits until it is so: of the commit, when one is given. */
 export const becomes = (name: string, sync: string, health: string, commit?: string) =>
-  until(`${name} becoming ${sync} and ${health}`, told(name), (_) => _.sync?.status === sync && _.health?.status === health && (commit === undefined || _.sync.revision === commit))
+  until(
+    `${name} becoming ${sync} and ${health}`,
+    told(name),
+    (_) => _.sync?.status === sync && _.health?.status === health && (commit === undefined || _.sync.revision === commit)
+  )
 
 /** Asks it to look now, rather than within five seconds. */
-export const refresh = (name: string): void => void kubectl(["-n", argoNamespace, "annotate", "--overwrite", `application/${name}`, "argocd.argoproj.io/refresh=normal"])
+export const refresh = (name: string): void =>
+  void kubectl(["-n", argoNamespace, "annotate", "--overwrite", `application/${name}`, "argocd.argoproj.io/refresh=normal"])

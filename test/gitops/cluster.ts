@@ -10,18 +10,26 @@ const apps = { ...namespaces, apiVersion: "apps/v1" }
 export const deployments: Kind = { ...apps, kind: "Deployment", plural: "deployments" }
 export const statefulSets: Kind = { ...apps, kind: "StatefulSet", plural: "statefulsets" }
 export const roleBindings: Kind = { ...namespaces, apiVersion: "rbac.authorization.k8s.io/v1", kind: "RoleBinding", plural: "rolebindings" }
-export const definitions: Kind = { ...namespaces, apiVersion: "apiextensions.k8s.io/v1", kind: "CustomResourceDefinition", plural: "customresourcedefinitions" }
+export const definitions: Kind = {
+  ...namespaces,
+  apiVersion: "apiextensions.k8s.io/v1",
+  kind: "CustomResourceDefinition",
+  plural: "customresourcedefinitions"
+}
 
 export const crdName = "atasks.scalr.io"
 export const productNamespace = "agent-job"
 export const controllerPlace = { name: "agent-job-controller", namespace: productNamespace }
 
-export const kubectl = (args: ReadonlyArray<string>, input = ""): string => execFileSync("kubectl", args, { encoding: "utf8", input, maxBuffer: 2 ** 26, stdio: ["pipe", "pipe", "pipe"] })
+export const kubectl = (args: ReadonlyArray<string>, input = ""): string =>
+  execFileSync("kubectl", args, { encoding: "utf8", input, maxBuffer: 2 ** 26, stdio: ["pipe", "pipe", "pipe"] })
 
 /** CRDs, until they are served. One without any condition yet cannot be waited for by a condition. */
 export const installDefinitions = (path: string): void => {
   kubectl(["apply", "--server-side", "--force-conflicts", "-f", path])
-  for (const state of ["jsonpath={.status.conditions}", "condition=Established"]) kubectl(["wait", `--for=${state}`, "--timeout=30s", "-f", path])
+  for (const state of ["jsonpath={.status.conditions}", "condition=Established"]) {
+    kubectl(["wait", `--for=${state}`, "--timeout=30s", "-f", path])
+  }
 }
 
 /** What the API server says to a command that it should refuse. */
@@ -39,7 +47,11 @@ export const runPods = Effect.gen(function*() {
   const conditions = [{ type: "Ready", status: "True", lastTransitionTime: "2026-01-01T00:00:00Z" }]
   const look = Effect.gen(function*() {
     const { items } = yield* kubernetes.list(pods, { namespace: "agent-job", fieldSelector: "status.phase=Pending" })
-    yield* Effect.forEach(items, ({ metadata: { name } }) => tellStatus(pods, { name, namespace: "agent-job" }, { phase: "Running", conditions }), { discard: true })
+    yield* Effect.forEach(
+      items,
+      ({ metadata: { name } }) => tellStatus(pods, { name, namespace: "agent-job" }, { phase: "Running", conditions }),
+      { discard: true }
+    )
   })
   yield* Effect.ignore(look).pipe(Effect.repeat(Schedule.spaced("200 millis")), Effect.forkScoped)
 })
@@ -49,13 +61,21 @@ export const until = <A, E, R>(what: string, read: Effect.Effect<A, E, R>, wante
   let last: A | undefined
   return Effect.map(read, (_) => (last = _)).pipe(
     Effect.repeat({ until: wanted, schedule: Schedule.spaced("100 millis") }),
-    Effect.timeoutOrElse({ duration: "60 seconds", orElse: () => Effect.die(new Error(`${what} did not come about; last seen: ${JSON.stringify(last)}`)) })
+    Effect.timeoutOrElse({
+      duration: "60 seconds",
+      orElse: () => Effect.die(new Error(`${what} did not come about; last seen: ${JSON.stringify(last)}`))
+    })
   )
 }
 
-export const isThere = Effect.fnUntraced(function*(kind: Kind, name: string, namespace?: string): Effect.fn.Return<boolean, never, Kubernetes> {
-  return yield* (yield* Kubernetes).get(kind, { name, ...(namespace !== undefined && { namespace }) }).pipe(Effect.as(true), Effect.orElseSucceed(() => false))
-})
+export const isThere = Effect.fnUntraced(
+  function*(kind: Kind, name: string, namespace?: string): Effect.fn.Return<boolean, never, Kubernetes> {
+    return yield* (yield* Kubernetes).get(kind, { name, ...(namespace !== undefined && { namespace }) }).pipe(
+      Effect.as(true),
+      Effect.orElseSucceed(() => false)
+    )
+  }
+)
 
 /** The value at a path of an object, or undefined. */
 export const at = (object: unknown, ...path: ReadonlyArray<string | number>): unknown =>

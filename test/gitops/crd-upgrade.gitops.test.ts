@@ -17,7 +17,9 @@ const remove = (): void => {
 const FirstVersion = Layer.effectDiscard(Effect.gen(function*() {
   remove()
   installDefinitions("test/gitops/crd-v0.yaml")
-  yield* (yield* Kubernetes).create(namespaces, { metadata: { name: taskNamespace } }).pipe(Effect.catchTag("AlreadyExists", () => Effect.void))
+  yield* (yield* Kubernetes).create(namespaces, { metadata: { name: taskNamespace } }).pipe(
+    Effect.catchTag("AlreadyExists", () => Effect.void)
+  )
   yield* Effect.addFinalizer(() => Effect.sync(remove))
 })).pipe(Layer.provideMerge(Kubernetes.layer(fromKubeconfig())), Layer.orDie)
 
@@ -35,10 +37,18 @@ const rich = {
     workingDirectory: "infrastructure",
     options: { targets: ["a.b"], refresh: false },
     plan: { sha256: "1".repeat(64) },
-    variables: [{ name: "region", value: "eu", category: "env" }, { name: "password", valueFrom: { secretKeyRef: { name: "s", key: "k" } }, sensitive: true, hcl: true }],
+    variables: [{ name: "region", value: "eu", category: "env" }, {
+      name: "password",
+      valueFrom: { secretKeyRef: { name: "s", key: "k" } },
+      sensitive: true,
+      hcl: true
+    }],
     backend: { type: "local", config: { path: "/state" } },
     timeoutSeconds: 60,
-    jobTemplate: { runner: { image: "example.com/tofu:1", resources: { limits: { memory: "4Gi" } } }, volumeClaims: [{ claimName: "state", mountPath: "/state" }] }
+    jobTemplate: {
+      runner: { image: "example.com/tofu:1", resources: { limits: { memory: "4Gi" } } },
+      volumeClaims: [{ claimName: "state", mountPath: "/state" }]
+    }
   }
 }
 
@@ -50,7 +60,11 @@ const written = (more: object): string => {
 layer(FirstVersion, { excludeTestServices: true, timeout: "60 seconds" })("an upgrade of the CRD", (it) => {
   it.effect("keeps every object as it was, lets what runs end, and makes the old ones none the harder to change", () =>
     Effect.gen(function*() {
-      const raw = (name: string) => Effect.map(Effect.flatMap(Kubernetes, (_) => _.get(agentTasks, { name, namespace: taskNamespace })), ({ metadata: { generation, uid }, spec, status }) => ({ generation, uid, spec, status }))
+      const raw = (name: string) =>
+        Effect.map(
+          Effect.flatMap(Kubernetes, (_) => _.get(agentTasks, { name, namespace: taskNamespace })),
+          ({ metadata: { generation, uid }, spec, status }) => ({ generation, uid, spec, status })
+        )
       kubectl(["create", "--validate=strict", "-f", "-"], JSON.stringify(rich))
       yield* createTask("upgrade-waits")
       yield* createTask("upgrade-over")
@@ -70,7 +84,7 @@ layer(FirstVersion, { excludeTestServices: true, timeout: "60 seconds" })("an up
 
   it.effect("has one stored version, so that nothing must be converted or migrated", () =>
     Effect.sync(() => {
-      expect(kubectl(["get", "crd", "atasks.scalr.io", "--output=jsonpath={.status.storedVersions}"])).toBe('["v1"]')
+      expect(kubectl(["get", "crd", "atasks.scalr.io", "--output=jsonpath={.status.storedVersions}"])).toBe("[\"v1\"]")
     }))
 })
 
@@ -78,15 +92,21 @@ layer(FirstVersion, { excludeTestServices: true, timeout: "60 seconds" })("a fie
   it.effect("is refused to kubectl, to server-side apply as Flux and Argo CD do it, and to agent-job itself, by its name", () =>
     Effect.gen(function*() {
       const { status: _, ...spec } = { ...rich.spec, unheard: 1, status: undefined }
-      expect(refused(["create", "-f", "-"], written({ unheard: 1 }))).toContain('unknown field "spec.unheard"')
-      const applied = yield* (yield* Kubernetes).apply(agentTasks, { metadata: { name: "unknown", namespace: taskNamespace }, spec }).pipe(Effect.flip)
+      expect(refused(["create", "-f", "-"], written({ unheard: 1 }))).toContain("unknown field \"spec.unheard\"")
+      const applied = yield* (yield* Kubernetes).apply(agentTasks, { metadata: { name: "unknown", namespace: taskNamespace }, spec }).pipe(
+        Effect.flip
+      )
       expect(applied.message).toContain(".spec.unheard: field not declared in schema")
-      const created = yield* (yield* Kubernetes).create(agentTasks, { metadata: { name: "unknown", namespace: taskNamespace }, spec }).pipe(Effect.flip)
-      expect(created.message).toContain('unknown field "spec.unheard"')
+      const created = yield* (yield* Kubernetes).create(agentTasks, { metadata: { name: "unknown", namespace: taskNamespace }, spec }).pipe(
+        Effect.flip
+      )
+      expect(created.message).toContain("unknown field \"spec.unheard\"")
     }))
 
   it.effect("is dropped only for who asks for less than strict validation, and the API server warns", () =>
     Effect.sync(() => {
-      expect(JSON.parse(kubectl(["create", "-f", "-", "--output=json", "--validate=warn"], written({ unheard: 1 })))).toMatchObject({ spec: rich.spec })
+      expect(JSON.parse(kubectl(["create", "-f", "-", "--output=json", "--validate=warn"], written({ unheard: 1 })))).toMatchObject({
+        spec: rich.spec
+      })
     }))
 })

@@ -10,8 +10,11 @@ const at = (tree: unknown, ...path: ReadonlyArray<string>): unknown => path.redu
 const texts = (input: unknown): ReadonlyArray<string> => (Array.isArray(input) ? input : []).map(String)
 
 const folders = globSync("{flux,kustomize/argo-cd,kustomize/guard}/**/kustomization.yaml").sort()
-const ofFlux = globSync("flux/clusters/**/*.yaml").flatMap(documents).filter(({ apiVersion }) => String(apiVersion).startsWith("kustomize.toolkit.fluxcd.io/"))
-const settings = (cluster: string): ReadonlyArray<string> => Object.keys(Object(at(documents(`flux/clusters/${cluster}/settings.yaml`)[0], "data")))
+const ofFlux = globSync("flux/clusters/**/*.yaml").flatMap(documents).filter(({ apiVersion }) =>
+  String(apiVersion).startsWith("kustomize.toolkit.fluxcd.io/")
+)
+const settings = (cluster: string): ReadonlyArray<string> =>
+  Object.keys(Object(at(documents(`flux/clusters/${cluster}/settings.yaml`)[0], "data")))
 
 describe("each kustomization", () => {
   it.each(folders)("%s uses only what lies beside it", (file) => {
@@ -21,10 +24,13 @@ describe("each kustomization", () => {
 })
 
 describe("each Kustomization of Flux", () => {
-  it.each(ofFlux.map((_) => ({ name: at(_, "metadata", "name"), spec: Object(_["spec"]) })))("$name says what it would else be surprised by, and where its files are", ({ spec }) => {
-    expect(Object.keys(spec)).toEqual(expect.arrayContaining(["interval", "retryInterval", "timeout", "prune", "path", "sourceRef"]))
-    expect(existsSync(join(spec.path, "kustomization.yaml"))).toBe(true)
-  })
+  it.each(ofFlux.map((_) => ({ name: at(_, "metadata", "name"), spec: Object(_["spec"]) })))(
+    "$name says what it would else be surprised by, and where its files are",
+    ({ spec }) => {
+      expect(Object.keys(spec)).toEqual(expect.arrayContaining(["interval", "retryInterval", "timeout", "prune", "path", "sourceRef"]))
+      expect(existsSync(join(spec.path, "kustomization.yaml"))).toBe(true)
+    }
+  )
 
   it("removes nothing that leaves Git where the CRD is", () => {
     expect(ofFlux.filter((_) => at(_, "spec", "prune") === false).map((_) => at(_, "metadata", "name"))).toEqual(["agent-job-crds"])
@@ -34,7 +40,9 @@ describe("each Kustomization of Flux", () => {
     { cluster: "staging", folders: ["flux/samples", "flux/platform/standalone", "flux/platform/settings"] },
     { cluster: "production", folders: ["flux/platform/production", "flux/platform/settings"] }
   ])("finds each of its variables in the settings of $cluster, or has a default", ({ cluster, folders }) => {
-    const text = folders.flatMap((folder) => globSync(`${folder}/*.yaml`)).map((file) => readFileSync(file, "utf8").replaceAll(/^\s*#.*$/gmu, "")).join("\n")
+    const text = folders.flatMap((folder) => globSync(`${folder}/*.yaml`)).map((file) =>
+      readFileSync(file, "utf8").replaceAll(/^\s*#.*$/gmu, "")
+    ).join("\n")
     const wanted = [...text.matchAll(/(?<!\$)\$\{(\w+)\}/gu)].map(([, name]) => name ?? "")
     expect(wanted.filter((name) => !settings(cluster).includes(name))).toEqual([])
   })
@@ -48,6 +56,8 @@ describe("Argo CD", () => {
   })
 
   it("names the Application of a cluster by what is fit for a name, since `argocd cluster add` takes that of a context, an ARN say", () => {
-    expect(at(documents("kustomize/argo-cd/application-set.yaml")[0], "spec", "template", "metadata", "name")).toBe("agent-job-{{ .nameNormalized }}")
+    expect(at(documents("kustomize/argo-cd/application-set.yaml")[0], "spec", "template", "metadata", "name")).toBe(
+      "agent-job-{{ .nameNormalized }}"
+    )
   })
 })

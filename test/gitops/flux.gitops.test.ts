@@ -3,7 +3,20 @@ import { expect, layer } from "@effect/vitest"
 import { Effect } from "effect"
 import { Kubernetes } from "../../src/kubernetes/client.ts"
 import { agentTasks, configMaps, jobs, namespaces, serviceAccounts } from "../../src/kubernetes/kinds.ts"
-import { at, controllerPlace, crdName, definitions, deployments, isThere, kubectl, productNamespace, refused, roleBindings, statefulSets, until } from "./cluster.ts"
+import {
+  at,
+  controllerPlace,
+  crdName,
+  definitions,
+  deployments,
+  isThere,
+  kubectl,
+  productNamespace,
+  refused,
+  roleBindings,
+  statefulSets,
+  until
+} from "./cluster.ts"
 import { becomes, Flux, fluxNamespace, kustomizations, RealFlux, reconcile } from "./flux.ts"
 import { bring, createTask, end, run, statuses, task, taskNamespace } from "./tasks.ts"
 
@@ -12,12 +25,18 @@ const deployment = Effect.gen(function*() {
 })
 const image = Effect.map(deployment, (_) => String(at(_, "spec", "template", "spec", "containers", 0, "image")))
 
-const suspend = (name: string, suspended: boolean) => kubectl(["-n", fluxNamespace, "patch", `kustomization/${name}`, "--type=merge", `--patch={"spec":{"suspend":${suspended}}}`])
+const suspend = (name: string, suspended: boolean) =>
+  kubectl(["-n", fluxNamespace, "patch", `kustomization/${name}`, "--type=merge", `--patch={"spec":{"suspend":${suspended}}}`])
 
 const sample = "flux/samples/greeting.yaml"
 const samplesKustomization = "flux/samples/kustomization.yaml"
 const applyOf = (name: string): string =>
-  JSON.stringify({ apiVersion: "scalr.io/v1", kind: "AgentTask", metadata: { name, namespace: taskNamespace }, spec: { workspace: name, stage: "apply", source: { inline: { "main.tf": "" } } } })
+  JSON.stringify({
+    apiVersion: "scalr.io/v1",
+    kind: "AgentTask",
+    metadata: { name, namespace: taskNamespace },
+    spec: { workspace: name, stage: "apply", source: { inline: { "main.tf": "" } } }
+  })
 
 layer(RealFlux, { excludeTestServices: true, timeout: "60 seconds" })("flux", (it) => {
   it.effect("installs in order: the CRD, the platform, the samples, each once the one before is healthy", () =>
@@ -38,7 +57,7 @@ layer(RealFlux, { excludeTestServices: true, timeout: "60 seconds" })("flux", (i
     Effect.gen(function*() {
       const { spec } = yield* task("greeting-1")
       expect(spec.variables).toEqual([{ name: "cluster", value: "staging" }])
-      expect(spec.source.inline?.["main.tf"]).toContain('"hello, ${var.cluster}"')
+      expect(spec.source.inline?.["main.tf"]).toContain("\"hello, ${var.cluster}\"")
       expect(yield* image).toBe("registry.example.com/you/agent-job:0.1.0")
     }))
 
@@ -58,7 +77,9 @@ layer(RealFlux, { excludeTestServices: true, timeout: "60 seconds" })("flux", (i
       write(file, read(file).replace(`image_tag: "0.1.0"`, `image_tag: "9.9.9"\n  tasks_total: "7"`))
       bootstrap("flux/clusters/staging")
       yield* until("the other version", image, (_) => _ === "registry.example.com/you/agent-job:9.9.9")
-      expect(at(yield* (yield* Kubernetes).get(configMaps, { name: "agent-job-config", namespace: productNamespace }), "data", "settings.yaml")).toContain("total: 7")
+      expect(
+        at(yield* (yield* Kubernetes).get(configMaps, { name: "agent-job-config", namespace: productNamespace }), "data", "settings.yaml")
+      ).toContain("total: 7")
       yield* becomes("agent-job", "ReconciliationSucceeded")
     }))
 
@@ -98,7 +119,10 @@ layer(RealFlux, { excludeTestServices: true, timeout: "60 seconds" })("flux", (i
       const [crd, deploymentFile] = ["kustomize/crd/crd.yaml", "kustomize/base/deployment.yaml"]
       const older = { crd: read(crd), deployment: read(deploymentFile) }
       const newerCrd = older.crd.replace("annotations:", "annotations:\n    release: newer")
-      const crdIsNewer = Effect.map(Effect.flatMap(Kubernetes, (_) => _.get(definitions, { name: crdName })), (_) => at(_, "metadata", "annotations", "release") === "newer")
+      const crdIsNewer = Effect.map(
+        Effect.flatMap(Kubernetes, (_) => _.get(definitions, { name: crdName })),
+        (_) => at(_, "metadata", "annotations", "release") === "newer"
+      )
       const isNewer = Effect.map(deployment, (_) => at(_, "metadata", "annotations", "release") === "newer")
       write(crd, newerCrd)
       write(deploymentFile, older.deployment.replace("metadata:", "metadata:\n  annotations:\n    release: newer"))
@@ -138,7 +162,9 @@ layer(RealFlux, { excludeTestServices: true, timeout: "60 seconds" })("flux", (i
       const { publish, read, write } = yield* Flux
       write(samplesKustomization, read(samplesKustomization).replace("\n  - migration.yaml", ""))
       yield* publish
-      expect((yield* becomes("agent-job-samples", "PruneFailed")).message).toContain("its apply of workspace migration-1 is running: wait until it is over, or cancel it first")
+      expect((yield* becomes("agent-job-samples", "PruneFailed")).message).toContain(
+        "its apply of workspace migration-1 is running: wait until it is over, or cancel it first"
+      )
       expect((yield* task("migration-1")).metadata.deletionTimestamp).toBeUndefined()
       expect(yield* isThere(jobs, "agent-job-migration-1", taskNamespace)).toBe(true)
       yield* end("migration-1")
@@ -152,10 +178,16 @@ layer(RealFlux, { excludeTestServices: true, timeout: "60 seconds" })("flux", (i
       const { bootstrap, publish } = yield* Flux
       yield* createTask("of-the-server", "apply")
       yield* run("of-the-server")
-      yield* until("the guard", Effect.sync(() => refused(["delete", "namespace", taskNamespace, "--dry-run=server"])), (_) => _.includes("of-the-server")) // it knows the CRD within half a minute
+      yield* until(
+        "the guard",
+        Effect.sync(() => refused(["delete", "namespace", taskNamespace, "--dry-run=server"])),
+        (_) => _.includes("of-the-server")
+      ) // it knows the CRD within half a minute
       bootstrap("flux/clusters/production")
       const revision = yield* publish
-      expect((yield* becomes("agent-job", "PruneFailed")).message).toContain("the apply of AgentTask of-the-server in namespace agent-job-tasks is running and needs it: wait until that is over")
+      expect((yield* becomes("agent-job", "PruneFailed")).message).toContain(
+        "the apply of AgentTask of-the-server in namespace agent-job-tasks is running and needs it: wait until that is over"
+      )
       expect(yield* isThere(statefulSets, "agent-job-server", productNamespace)).toBe(true)
       yield* end("of-the-server")
       reconcile("agent-job")
@@ -179,14 +211,19 @@ layer(RealFlux, { excludeTestServices: true, timeout: "60 seconds" })("flux", (i
       yield* until("the removal", isThere(kustomizations, "agent-job", fluxNamespace), (there) => !there)
       expect(yield* isThere(serviceAccounts, "agent-job-task", taskNamespace)).toBe(false)
       expect((yield* task("of-somebody")).status.phase).toBe("Succeeded")
-      for (const name of [productNamespace, taskNamespace]) expect((yield* kubernetes.get(namespaces, { name })).metadata.deletionTimestamp).toBeUndefined()
+      for (const name of [productNamespace, taskNamespace]) {
+        expect((yield* kubernetes.get(namespaces, { name })).metadata.deletionTimestamp).toBeUndefined()
+      }
     }))
 
   it.effect("never removes the CRD: not with its Kustomization, not with one that has everything, and by hand only for who insists", () =>
     Effect.gen(function*() {
       const kubernetes = yield* Kubernetes
       const { spec } = yield* kubernetes.get(kustomizations, { name: "agent-job-crds", namespace: fluxNamespace })
-      yield* kubernetes.create(kustomizations, { metadata: { name: "everything", namespace: fluxNamespace }, spec: { ...(spec as object), path: "./kustomize/base", prune: true, wait: false } })
+      yield* kubernetes.create(kustomizations, {
+        metadata: { name: "everything", namespace: fluxNamespace },
+        spec: { ...(spec as object), path: "./kustomize/base", prune: true, wait: false }
+      })
       yield* becomes("everything", "ReconciliationSucceeded")
       for (const name of ["everything", "agent-job-crds"]) {
         yield* kubernetes.delete(kustomizations, { name, namespace: fluxNamespace })

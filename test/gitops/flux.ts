@@ -22,7 +22,12 @@ const sources: ReadonlyArray<Kind> = [
   { ...source, kind: "GitRepository", plural: "gitrepositories" },
   { ...source, kind: "OCIRepository", plural: "ocirepositories" }
 ]
-export const kustomizations: Kind = { ...namespaces, apiVersion: "kustomize.toolkit.fluxcd.io/v1", kind: "Kustomization", plural: "kustomizations" }
+export const kustomizations: Kind = {
+  ...namespaces,
+  apiVersion: "kustomize.toolkit.fluxcd.io/v1",
+  kind: "Kustomization",
+  plural: "kustomizations"
+}
 
 /** What a team has in Git, and may change there. */
 export interface Checkout {
@@ -50,39 +55,56 @@ const archiveServer = Effect.gen(function*() {
   return { archives, url }
 })
 
-const checkout = (hasAlerts: boolean) => Effect.gen(function*() {
-  const kubernetes = yield* Kubernetes
-  const directory = yield* folder("checkout")
-  for (const name of ["flux", "kustomize"]) cpSync(name, join(directory, name), { recursive: true })
-  const { archives, url } = yield* archiveServer
+const checkout = (hasAlerts: boolean) =>
+  Effect.gen(function*() {
+    const kubernetes = yield* Kubernetes
+    const directory = yield* folder("checkout")
+    for (const name of ["flux", "kustomize"]) cpSync(name, join(directory, name), { recursive: true })
+    const { archives, url } = yield* archiveServer
 
-  const publish = Effect.gen(function*() {
-    const { archive, revision } = pack(directory)
-    const path = `/${revision.slice(-40)}.tar.gz`
-    archives.set(path, archive)
-    const now = new Date().toISOString()
-    const artifact = { path: path.slice(1), url: url + path, revision, digest: `sha256:${createHash("sha256").update(archive).digest("hex")}`, size: archive.length, lastUpdateTime: now }
-    const ready = { type: "Ready", status: "True", reason: "Succeeded", message: `stored artifact for revision '${revision}'`, lastTransitionTime: now }
-    for (const kind of sources) {
-      const { items } = yield* kubernetes.list(kind, { namespace: fluxNamespace })
-      for (const { metadata: { generation, name } } of items) {
-        const status = { observedGeneration: generation, artifact, conditions: [{ ...ready, observedGeneration: generation }] }
-        yield* tellStatus(kind, { name, namespace: fluxNamespace }, status)
+    const publish = Effect.gen(function*() {
+      const { archive, revision } = pack(directory)
+      const path = `/${revision.slice(-40)}.tar.gz`
+      archives.set(path, archive)
+      const now = new Date().toISOString()
+      const artifact = {
+        path: path.slice(1),
+        url: url + path,
+        revision,
+        digest: `sha256:${createHash("sha256").update(archive).digest("hex")}`,
+        size: archive.length,
+        lastUpdateTime: now
       }
-    }
-    return revision
-  }).pipe(Effect.provideService(Kubernetes, kubernetes), Effect.orDie)
+      const ready = {
+        type: "Ready",
+        status: "True",
+        reason: "Succeeded",
+        message: `stored artifact for revision '${revision}'`,
+        lastTransitionTime: now
+      }
+      for (const kind of sources) {
+        const { items } = yield* kubernetes.list(kind, { namespace: fluxNamespace })
+        for (const { metadata: { generation, name } } of items) {
+          const status = { observedGeneration: generation, artifact, conditions: [{ ...ready, observedGeneration: generation }] }
+          yield* tellStatus(kind, { name, namespace: fluxNamespace }, status)
+        }
+      }
+      return revision
+    }).pipe(Effect.provideService(Kubernetes, kubernetes), Effect.orDie)
 
-  return Flux.of({
-    read: (path) => readFileSync(join(directory, path), "utf8"),
-    write: (path, text) => writeFileSync(join(directory, path), text),
-    publish,
-    bootstrap: (path) => {
-      const documents = execFileSync("kustomize", ["build", join(directory, path)], { encoding: "utf8" }).split(/^---$/mu)
-      kubectl(["apply", "--server-side", "--validate=strict", "-f", "-"], documents.filter((_) => hasAlerts || !_.includes("apiVersion: notification.toolkit.fluxcd.io/")).join("---\n"))
-    }
+    return Flux.of({
+      read: (path) => readFileSync(join(directory, path), "utf8"),
+      write: (path, text) => writeFileSync(join(directory, path), text),
+      publish,
+      bootstrap: (path) => {
+        const documents = execFileSync("kustomize", ["build", join(directory, path)], { encoding: "utf8" }).split(/^---$/mu)
+        kubectl(
+          ["apply", "--server-side", "--validate=strict", "-f", "-"],
+          documents.filter((_) => hasAlerts || !_.includes("apiVersion: notification.toolkit.fluxcd.io/")).join("---\n")
+        )
+      }
+    })
   })
-})
 
 const definitionsOf = (name: string): string => join(process.env["GITOPS_CACHE"] ?? "", "definitions", name)
 
@@ -91,8 +113,20 @@ const runController = Effect.fnUntraced(function*(events: string) {
   installDefinitions(definitionsOf("flux"))
   const health = `127.0.0.1:${yield* freePort}`
   const gates = "--feature-gates=CancelHealthCheckOnNewRevision=true" // as flux/README.md tells a team to
-  const args = ["--no-remote-bases", "--metrics-addr=0", `--health-addr=${health}`, `--events-addr=${events}`, "--requeue-dependency=1s", gates]
-  yield* serve({ command: "kustomize-controller", args, env: { RUNTIME_NAMESPACE: fluxNamespace }, ready: answers(`http://${health}/readyz`) })
+  const args = [
+    "--no-remote-bases",
+    "--metrics-addr=0",
+    `--health-addr=${health}`,
+    `--events-addr=${events}`,
+    "--requeue-dependency=1s",
+    gates
+  ]
+  yield* serve({
+    command: "kustomize-controller",
+    args,
+    env: { RUNTIME_NAMESPACE: fluxNamespace },
+    ready: answers(`http://${health}/readyz`)
+  })
 })
 
 /** Gives the address that takes events. */
@@ -100,7 +134,12 @@ const runNotifications = Effect.gen(function*() {
   installDefinitions(definitionsOf("notification"))
   const [events, health, receiver] = [yield* freePort, yield* freePort, yield* freePort].map((port) => `127.0.0.1:${port}`)
   const args = ["--metrics-addr=0", `--events-addr=${events}`, `--health-addr=${health}`, `--receiverAddr=${receiver}`]
-  yield* serve({ command: "notification-controller", args, env: { RUNTIME_NAMESPACE: fluxNamespace }, ready: answers(`http://${health}/readyz`) })
+  yield* serve({
+    command: "notification-controller",
+    args,
+    env: { RUNTIME_NAMESPACE: fluxNamespace },
+    ready: answers(`http://${health}/readyz`)
+  })
   return `http://${events}/`
 })
 
@@ -111,26 +150,37 @@ const cleanUp = Effect.gen(function*() {
   for (const { metadata: { name } } of items) yield* kubernetes.delete(kustomizations, { name, namespace: fluxNamespace })
 })
 
-const realFlux = (hasAlerts: boolean) => Layer.effect(Flux, Effect.gen(function*() {
-  yield* runController(hasAlerts ? yield* runNotifications : "")
-  yield* runPods
-  kubectl(["create", "namespace", fluxNamespace])
-  return yield* Effect.acquireRelease(checkout(hasAlerts), () => Effect.ignore(cleanUp))
-})).pipe(Layer.provideMerge(Kubernetes.layer(fromKubeconfig())), Layer.orDie)
+const realFlux = (hasAlerts: boolean) =>
+  Layer.effect(
+    Flux,
+    Effect.gen(function*() {
+      yield* runController(hasAlerts ? yield* runNotifications : "")
+      yield* runPods
+      kubectl(["create", "namespace", fluxNamespace])
+      return yield* Effect.acquireRelease(checkout(hasAlerts), () => Effect.ignore(cleanUp))
+    })
+  ).pipe(Layer.provideMerge(Kubernetes.layer(fromKubeconfig())), Layer.orDie)
 
 export const RealFlux = realFlux(false)
 export const RealFluxWithAlerts = realFlux(true)
 
 const Told = Schema.Struct({
   status: Schema.Struct({
-    conditions: Schema.optionalKey(Schema.Array(Schema.Struct({ type: Schema.String, status: Schema.String, reason: Schema.String, message: Schema.String }))),
+    conditions: Schema.optionalKey(
+      Schema.Array(Schema.Struct({ type: Schema.String, status: Schema.String, reason: Schema.String, message: Schema.String }))
+    ),
     lastAppliedRevision: Schema.optionalKey(Schema.String),
     lastAttemptedRevision: Schema.optionalKey(Schema.String),
     lastHandledReconcileAt: Schema.optionalKey(Schema.String)
   })
 })
 
-interface Ready { readonly ready: string; readonly reason: string; readonly message: string; readonly applied: string | undefined }
+interface Ready {
+  readonly ready: string
+  readonly reason: string
+  readonly message: string
+  readonly applied: string | undefined
+}
 
 const readyOf = (object: KubernetesObject): Ready => {
   const { conditions, lastAppliedRevision } = Schema.decodeUnknownSync(Told)({ status: {}, ...object }).status
@@ -144,7 +194,8 @@ const kustomization = Effect.fnUntraced(function*(name: string) {
 
 /**
  * Waits until Flux says this of a Kustomization: of the revision, when one is given.
- * Flux writes conditions first and the rest of its status by a second request: a Kustomization that goes between the two leaves all that it applied.
+ * Flux writes conditions first and the rest of its status by a second request: a Kustomization that goes between the two leaves all that it
+ * applied.
  */
 export const becomes = (name: string, reason: string, applied?: string) =>
   until(`${name} becoming ${reason}`, Effect.map(kustomization(name), readyOf), (seen) => {
@@ -153,4 +204,12 @@ export const becomes = (name: string, reason: string, applied?: string) =>
   })
 
 /** As `flux reconcile kustomization` does: asks for it now. Patches are merged, annotations too. */
-export const reconcile = (name: string): void => void kubectl(["-n", fluxNamespace, "annotate", "--overwrite", `kustomization/${name}`, `reconcile.fluxcd.io/requestedAt=${new Date().toISOString()}`])
+export const reconcile = (name: string): void =>
+  void kubectl([
+    "-n",
+    fluxNamespace,
+    "annotate",
+    "--overwrite",
+    `kustomization/${name}`,
+    `reconcile.fluxcd.io/requestedAt=${new Date().toISOString()}`
+  ])

@@ -15,7 +15,13 @@ const ofTasks = "teal-tasks"
 const guard = (): string => {
   const folder = mkdtempSync(join(tmpdir(), "agent-job-guard-"))
   const patch = `[{ "op": "replace", "path": "/spec/paramRef/namespace", "value": "${ofTasks}" }]`
-  writeFileSync(join(folder, "kustomization.yaml"), JSON.stringify({ resources: [relative(folder, "kustomize/guard")], patches: [{ target: { kind: "ValidatingAdmissionPolicyBinding", name: "agent-job-installation-in-use" }, patch }] }))
+  writeFileSync(
+    join(folder, "kustomization.yaml"),
+    JSON.stringify({
+      resources: [relative(folder, "kustomize/guard")],
+      patches: [{ target: { kind: "ValidatingAdmissionPolicyBinding", name: "agent-job-installation-in-use" }, patch }]
+    })
+  )
   try {
     return execFileSync("kustomize", ["build", folder], { encoding: "utf8" })
   } finally {
@@ -31,10 +37,27 @@ const namespaces = [
 
 /** The worker of a task in that namespace claims it, by the writes that it would make. */
 const run = (name: string): void => {
-  kubectl(["create", "-f", "-"], JSON.stringify({ apiVersion: "scalr.io/v1", kind: "AgentTask", metadata: { name, namespace: ofTasks }, spec: { workspace: name, stage: "apply", source: { inline: { "main.tf": "" } } } }))
+  kubectl(
+    ["create", "-f", "-"],
+    JSON.stringify({
+      apiVersion: "scalr.io/v1",
+      kind: "AgentTask",
+      metadata: { name, namespace: ofTasks },
+      spec: { workspace: name, stage: "apply", source: { inline: { "main.tf": "" } } }
+    })
+  )
   for (const step of statuses.Running) {
     const { status } = JSON.parse(kubectl(["-n", ofTasks, "get", "atask", name, "-o", "json"])) as { readonly status: AgentTaskStatus }
-    kubectl(["-n", ofTasks, "patch", "atask", name, "--subresource=status", "--type=merge", `--patch=${JSON.stringify({ status: step(status) })}`])
+    kubectl([
+      "-n",
+      ofTasks,
+      "patch",
+      "atask",
+      name,
+      "--subresource=status",
+      "--type=merge",
+      `--patch=${JSON.stringify({ status: step(status) })}`
+    ])
   }
 }
 
@@ -52,7 +75,13 @@ layer(Guarded, { excludeTestServices: true, timeout: "60 seconds" })("the guard 
 
   it.effect("keeps the namespace of the tasks while an apply runs there, and that which is labelled as of agent-job", () =>
     Effect.gen(function*() {
-      for (const name of [ofTasks, "teal"]) yield* until(`the guard of ${name}`, deletion(name), (_) => _.includes("the apply of AgentTask of-teal in namespace teal-tasks is running and needs it"))
+      for (const name of [ofTasks, "teal"]) {
+        yield* until(
+          `the guard of ${name}`,
+          deletion(name),
+          (_) => _.includes("the apply of AgentTask of-teal in namespace teal-tasks is running and needs it")
+        )
+      }
     }))
 
   it.effect("lets every other namespace go", () => Effect.map(deletion("teal-other"), (_) => expect(_).toMatch(/^not refused/u)))

@@ -10,14 +10,21 @@ import { bring, createTask, statuses, taskNamespace } from "./tasks.ts"
 
 const Cluster = Layer.effectDiscard(Effect.gen(function*() {
   installDefinitions("kustomize/crd/crd.yaml")
-  yield* (yield* Kubernetes).create(namespaces, { metadata: { name: taskNamespace } }).pipe(Effect.catchTag("AlreadyExists", () => Effect.void))
+  yield* (yield* Kubernetes).create(namespaces, { metadata: { name: taskNamespace } }).pipe(
+    Effect.catchTag("AlreadyExists", () => Effect.void)
+  )
 })).pipe(Layer.provideMerge(Kubernetes.layer(fromKubeconfig())), Layer.orDie)
 
 /** What kubectl prints, and so what both tools read. */
 const stored = (name: string): string => kubectl(["-n", taskNamespace, "get", "atask", name, "--output=json"])
-const asked = (program: string, args: ReadonlyArray<string>, object: string): string => execFileSync(program, args, { encoding: "utf8", input: object }).split("\t", 1)[0] ?? ""
+const asked = (program: string, args: ReadonlyArray<string>, object: string): string =>
+  execFileSync(program, args, { encoding: "utf8", input: object }).split("\t", 1)[0] ?? ""
 
-interface Case { readonly phase: keyof typeof statuses; readonly flux: "Current" | "InProgress" | "Failed"; readonly argo: "Healthy" | "Progressing" | "Degraded" }
+interface Case {
+  readonly phase: keyof typeof statuses
+  readonly flux: "Current" | "InProgress" | "Failed"
+  readonly argo: "Healthy" | "Progressing" | "Degraded"
+}
 
 const cases: ReadonlyArray<Case> = [
   { phase: "none", flux: "InProgress", argo: "Progressing" },
@@ -37,7 +44,10 @@ layer(Cluster, { excludeTestServices: true, timeout: "60 seconds" })("the health
       const name = `health-${phase.toLowerCase()}`
       yield* createTask(name)
       yield* bring(name, ...statuses[phase])
-      expect({ flux: asked("kstatus", [], stored(name)), argo: asked("lua-health", ["kustomize/argo-cd/settings/agent-task-health.lua"], stored(name)) }).toEqual({ flux, argo })
+      expect({
+        flux: asked("kstatus", [], stored(name)),
+        argo: asked("lua-health", ["kustomize/argo-cd/settings/agent-task-health.lua"], stored(name))
+      }).toEqual({ flux, argo })
     }))
 
   it.effect("is there from the first moment: the API server itself says that nobody has seen it", () =>
@@ -50,6 +60,8 @@ layer(Cluster, { excludeTestServices: true, timeout: "60 seconds" })("the health
     Effect.gen(function*() {
       yield* createTask("health-waited")
       yield* bring("health-waited", ...statuses.Succeeded)
-      expect(kubectl(["-n", taskNamespace, "wait", "--for=condition=Ready", "atask/health-waited", "--timeout=10s"])).toContain("condition met")
+      expect(kubectl(["-n", taskNamespace, "wait", "--for=condition=Ready", "atask/health-waited", "--timeout=10s"])).toContain(
+        "condition met"
+      )
     }))
 })

@@ -9,7 +9,16 @@ import { installDefinitions, kubectl } from "./cluster.ts"
 import { writeSchemas } from "./schemas.ts"
 
 const overlays = ["standalone", "agent", "production"].map((name) => `kustomize/overlays/${name}`)
-const folders = [...overlays, "kustomize/crd", "kustomize/guard", "kustomize/argo-cd/standalone", "kustomize/argo-cd/samples", "flux/platform/crds", "flux/clusters/staging", "flux/clusters/production"]
+const folders = [
+  ...overlays,
+  "kustomize/crd",
+  "kustomize/guard",
+  "kustomize/argo-cd/standalone",
+  "kustomize/argo-cd/samples",
+  "flux/platform/crds",
+  "flux/clusters/staging",
+  "flux/clusters/production"
+]
 
 const directory = mkdtempSync(join(tmpdir(), "schemas-"))
 let schemas = ""
@@ -17,7 +26,9 @@ let schemas = ""
 beforeAll(() => {
   const definitions = `${process.env["GITOPS_CACHE"]}/definitions`
   installDefinitions("kustomize/crd/crd.yaml")
-  for (const path of [`${definitions}/flux`, `${definitions}/notification`, `${definitions}/argocd`, "test/kustomize/prometheus-crds.yaml"]) installDefinitions(path)
+  for (
+    const path of [`${definitions}/flux`, `${definitions}/notification`, `${definitions}/argocd`, "test/kustomize/prometheus-crds.yaml"]
+  ) installDefinitions(path)
   schemas = writeSchemas(JSON.parse(kubectl(["get", "--raw", "/openapi/v2"])), directory)
 })
 afterAll(() => rmSync(directory, { recursive: true }))
@@ -37,7 +48,10 @@ describe("kubeconform", () => {
   })
 
   it("would find one that is misspelt", () => {
-    expect(kubeconform(built("kustomize/overlays/standalone").replace("replicas:", "replica:"))).toMatchObject({ status: 1, text: expect.stringContaining("additional properties 'replica' not allowed") })
+    expect(kubeconform(built("kustomize/overlays/standalone").replace("replicas:", "replica:"))).toMatchObject({
+      status: 1,
+      text: expect.stringContaining("additional properties 'replica' not allowed")
+    })
   })
 })
 
@@ -52,7 +66,12 @@ const notAsked = {
 
 describe("kube-score", () => {
   it.each(overlays)("finds nothing critical in %s", (folder) => {
-    const { status, text } = said("kube-score", ["score", "--output-format=ci", ...Object.keys(notAsked).map((_) => `--ignore-test=${_}`), "-"], built(folder))
+    const { status, text } = said("kube-score", [
+      "score",
+      "--output-format=ci",
+      ...Object.keys(notAsked).map((_) => `--ignore-test=${_}`),
+      "-"
+    ], built(folder))
     expect(text.split("\n").filter((_) => _.startsWith("[CRITICAL]"))).toEqual([])
     expect(status).toBe(0)
   })
@@ -66,13 +85,21 @@ const accepted = {
   CKV_K8S_43: "an installation pins digests with images: of its overlay, or in the values",
   CKV2_K8S_6: "the policy of tasks selects by label, and a component: not every cluster's network has policies"
 }
-interface Finding { readonly id: string; readonly why: string; readonly resource: string }
+interface Finding {
+  readonly id: string
+  readonly why: string
+  readonly resource: string
+}
 const checkov = (manifests: string): ReadonlyArray<Finding> => {
   const file = join(directory, "checked.yaml")
   writeFileSync(file, manifests)
   const { text } = said("checkov", ["--framework=kubernetes", "--output=json", "--quiet", "--skip-download", `--file=${file}`])
   const { results } = JSON.parse(text)
-  return results.failed_checks.map(({ check_id: id, check_name: why, resource }: Readonly<Record<string, string>>) => ({ id, why, resource }))
+  return results.failed_checks.map(({ check_id: id, check_name: why, resource }: Readonly<Record<string, string>>) => ({
+    id,
+    why,
+    resource
+  }))
 }
 const jobOfSample = (): string => {
   const { items } = JSON.parse(said("bin/agent-job", ["render", "--task", "kustomize/samples/plan.yaml", "--output", "json"]).text)
@@ -80,7 +107,10 @@ const jobOfSample = (): string => {
 }
 
 describe("checkov", () => {
-  const found = [...overlays.map((folder) => ({ name: basename(folder), manifests: () => built(folder) })), { name: "a task's Job", manifests: jobOfSample }]
+  const found = [...overlays.map((folder) => ({ name: basename(folder), manifests: () => built(folder) })), {
+    name: "a task's Job",
+    manifests: jobOfSample
+  }]
 
   it.each(found)("finds nothing in $name that is not accepted here", ({ manifests }) => {
     expect(checkov(manifests()).filter(({ id }) => !(id in accepted))).toEqual([])
@@ -89,12 +119,19 @@ describe("checkov", () => {
   it("would find a container that may gain privileges, and finds each thing that is accepted", () => {
     const all = found.flatMap(({ manifests }) => checkov(manifests()).map(({ id }) => id))
     expect(new Set(all)).toEqual(new Set(Object.keys(accepted)))
-    expect(checkov(built("kustomize/overlays/agent").replaceAll("allowPrivilegeEscalation: false", "allowPrivilegeEscalation: true")).map(({ id }) => id)).toContain("CKV_K8S_20")
+    expect(
+      checkov(built("kustomize/overlays/agent").replaceAll("allowPrivilegeEscalation: false", "allowPrivilegeEscalation: true")).map((
+        { id }
+      ) => id)
+    ).toContain("CKV_K8S_20")
   })
 })
 
 describe("promtool", () => {
   it("takes the rules of the component monitoring, and finds nothing to say of them", () => {
-    expect(said("promtool", ["check", "rules", "--lint=all", "--lint-fatal", "kustomize/components/monitoring/rules.yaml"])).toMatchObject({ status: 0, text: expect.stringContaining("SUCCESS") })
+    expect(said("promtool", ["check", "rules", "--lint=all", "--lint-fatal", "kustomize/components/monitoring/rules.yaml"])).toMatchObject({
+      status: 0,
+      text: expect.stringContaining("SUCCESS")
+    })
   })
 })

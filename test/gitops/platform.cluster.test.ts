@@ -3,7 +3,7 @@ import { describe, expect, it } from "@effect/vitest"
 import { readFileSync } from "node:fs"
 import { join } from "node:path"
 import { parse } from "yaml"
-import { type Built, build, buildOf } from "../kustomize/build.ts"
+import { build, buildOf, type Built } from "../kustomize/build.ts"
 import { configOf } from "../kustomize/installed-config.ts"
 import { type Settings, substitute } from "./substitute.ts"
 
@@ -12,20 +12,50 @@ const settingsOf = (cluster: string): Settings => (yaml(`flux/clusters/${cluster
 
 /** Of the Pods that are installed as they are. */
 const images = (objects: ReadonlyArray<Built>): ReadonlyArray<string> =>
-  objects.flatMap(({ kind, spec }) => kind === "Deployment" || kind === "StatefulSet" ? (spec as { readonly template: { readonly spec: { readonly containers: ReadonlyArray<{ readonly image: string }> } } }).template.spec.containers : []).map(({ image }) => image)
+  objects.flatMap(({ kind, spec }) =>
+    kind === "Deployment" || kind === "StatefulSet"
+      ? (spec as { readonly template: { readonly spec: { readonly containers: ReadonlyArray<{ readonly image: string }> } } }).template.spec
+        .containers
+      : []
+  ).map(({ image }) => image)
 
-const mine: Settings = { cluster_name: "mine", image: "registry.example.com/you/agent-job", image_tag: "00123", runner_image: "mirror.example.com/runner", runner_image_tag: "1e3", server_url: "https://server.example.com", tasks_total: "7" }
+const mine: Settings = {
+  cluster_name: "mine",
+  image: "registry.example.com/you/agent-job",
+  image_tag: "00123",
+  runner_image: "mirror.example.com/runner",
+  runner_image_tag: "1e3",
+  server_url: "https://server.example.com",
+  tasks_total: "7"
+}
 
 /** The platform with what README.md#install has people put beside its overlay. */
 const withReadme = async (platform: string): Promise<ReadonlyArray<Built>> => {
-  const [, kustomization = "", values = ""] = /# mine\/kustomization\.yaml\n([^]*?)\n\n {4}# mine\/values\.yaml\n([^]*?)\n\n/u.exec(readFileSync("README.md", "utf8")) ?? []
+  const [, kustomization = "", values = ""] =
+    /# mine\/kustomization\.yaml\n([^]*?)\n\n {4}# mine\/values\.yaml\n([^]*?)\n\n/u.exec(readFileSync("README.md", "utf8")) ?? []
   const folder = `flux/platform/${platform}`
-  const { components, resources, ...rest } = yaml(`${folder}/kustomization.yaml`) as { readonly components: ReadonlyArray<string>; readonly resources: ReadonlyArray<string> }
+  const { components, resources, ...rest } = yaml(`${folder}/kustomization.yaml`) as {
+    readonly components: ReadonlyArray<string>
+    readonly resources: ReadonlyArray<string>
+  }
   const { configMapGenerator, images } = parse(kustomization) as Readonly<Record<string, unknown>>
-  return buildOf((at) => ({ ...rest, images, configMapGenerator, resources: resources.map((_) => at(join(folder, _))), components: components.map((_) => at(join(folder, _))) }), { "values.yaml": [parse(values) as object] })
+  return buildOf(
+    (at) => ({
+      ...rest,
+      images,
+      configMapGenerator,
+      resources: resources.map((_) => at(join(folder, _))),
+      components: components.map((_) => at(join(folder, _)))
+    }),
+    { "values.yaml": [parse(values) as object] }
+  )
 }
 
-describe.each([{ platform: "standalone", cluster: "staging", programs: 2 }, { platform: "production", cluster: "production", programs: 1 }])("the platform $platform", ({ cluster, platform, programs }) => {
+describe.each([{ platform: "standalone", cluster: "staging", programs: 2 }, {
+  platform: "production",
+  cluster: "production",
+  programs: 1
+}])("the platform $platform", ({ cluster, platform, programs }) => {
   it("has everything that it asks for in the settings of its cluster", async () => {
     const objects = (await build(`flux/platform/${platform}`)).map(substitute(settingsOf(cluster)))
     expect(configOf(objects).task.worker.image).toBe(images(objects)[0])
@@ -35,7 +65,11 @@ describe.each([{ platform: "standalone", cluster: "staging", programs: 2 }, { pl
     const objects = (await build(`flux/platform/${platform}`)).map(substitute(mine))
     expect(images(objects)).toEqual(Array.from({ length: programs }, () => "registry.example.com/you/agent-job:00123"))
     const { policy, task } = configOf(objects)
-    expect([task.worker.image, task.runner.image, policy.limits.total]).toEqual(["registry.example.com/you/agent-job:00123", "mirror.example.com/runner:1e3", 7])
+    expect([task.worker.image, task.runner.image, policy.limits.total]).toEqual([
+      "registry.example.com/you/agent-job:00123",
+      "mirror.example.com/runner:1e3",
+      7
+    ])
   })
 
   it("is refused by Flux where no image is named, rather than run one that is not ours", async () => {
@@ -48,7 +82,10 @@ describe.each([{ platform: "standalone", cluster: "staging", programs: 2 }, { pl
 describe("a values.yaml of a team", () => {
   it("beside a platform, as the README shows it, lies on top of the settings", async () => {
     const { task: { runner, worker } } = configOf((await withReadme("standalone")).map(substitute(mine)))
-    expect([worker.image, runner.image]).toEqual(["registry.example.com/you/agent-job:TAG", "registry.example.com/you/agent-job-runner:TAG-OF-THE-RUNNER"])
+    expect([worker.image, runner.image]).toEqual([
+      "registry.example.com/you/agent-job:TAG",
+      "registry.example.com/you/agent-job-runner:TAG-OF-THE-RUNNER"
+    ])
   })
 })
 

@@ -10,11 +10,19 @@ import { type AddressInfo, connect, createServer } from "node:net"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 
-const offline = { HTTP_PROXY: "http://127.0.0.1:1", HTTPS_PROXY: "http://127.0.0.1:1", NO_PROXY: "127.0.0.1,localhost", GIT_ALLOW_PROTOCOL: "file" }
+const offline = {
+  HTTP_PROXY: "http://127.0.0.1:1",
+  HTTPS_PROXY: "http://127.0.0.1:1",
+  NO_PROXY: "127.0.0.1,localhost",
+  GIT_ALLOW_PROTOCOL: "file"
+}
 
 /** A folder that is gone when the scope is. */
 export const folder = (name: string): Effect.Effect<string, never, Scope.Scope> =>
-  Effect.acquireRelease(Effect.sync(() => mkdtempSync(join(tmpdir(), `${name}-`))), (_) => Effect.sync(() => rmSync(_, { recursive: true, force: true })))
+  Effect.acquireRelease(
+    Effect.sync(() => mkdtempSync(join(tmpdir(), `${name}-`))),
+    (_) => Effect.sync(() => rmSync(_, { recursive: true, force: true }))
+  )
 
 export interface Program {
   readonly command: string
@@ -62,15 +70,19 @@ export const serve = Effect.fnUntraced(function*({ args, command, env, ready }: 
       process.once("exit", () => child.kill("SIGKILL"))
       return child
     }),
-    (child) => Effect.promise(async () => {
-      if (child.exitCode !== null || child.signalCode !== null) return
-      child.kill("SIGKILL")
-      await once(child, "exit")
-    })
+    (child) =>
+      Effect.promise(async () => {
+        if (child.exitCode !== null || child.signalCode !== null) return
+        child.kill("SIGKILL")
+        await once(child, "exit")
+      })
   )
   yield* ready.pipe(
     Effect.repeat({ until: (serves) => serves || child.exitCode !== null, schedule: Schedule.spaced("50 millis") }),
     Effect.timeoutOrElse({ duration: "60 seconds", orElse: () => Effect.succeed(false) }),
-    Effect.filterOrElse((serves) => serves && child.exitCode === null, () => Effect.die(new Error(`${command} does not serve: ${readFileSync(logFile, "utf8").slice(-2000)}`)))
+    Effect.filterOrElse(
+      (serves) => serves && child.exitCode === null,
+      () => Effect.die(new Error(`${command} does not serve: ${readFileSync(logFile, "utf8").slice(-2000)}`))
+    )
   )
 })

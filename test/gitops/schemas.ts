@@ -28,7 +28,8 @@ const strict = (schema: unknown): unknown => {
   }
 }
 
-const references = (schema: unknown): ReadonlyArray<string> => [...JSON.stringify(schema).matchAll(/"#\/definitions\/([^"]+)"/gu)].map(([, name = ""]) => name)
+const references = (schema: unknown): ReadonlyArray<string> =>
+  [...JSON.stringify(schema).matchAll(/"#\/definitions\/([^"]+)"/gu)].map(([, name = ""]) => name)
 
 /** What a schema leads to, itself left out. */
 const needed = (all: Node, schema: unknown, seen = new Set<string>()): ReadonlySet<string> => {
@@ -39,7 +40,9 @@ const needed = (all: Node, schema: unknown, seen = new Set<string>()): ReadonlyS
 /** A file for each kind; gives the template of their names, as kubeconform takes it. */
 export const writeSchemas = (openApi: unknown, directory: string): string => {
   const definitions = isNode(openApi) && isNode(openApi["definitions"]) ? openApi["definitions"] : {}
-  const all = Object.fromEntries(Object.entries(definitions).map(([name, schema]) => [name, either.test(name) ? { type: ["string", "number", "null"] } : strict(schema)]))
+  const all = Object.fromEntries(
+    Object.entries(definitions).map(([name, schema]) => [name, either.test(name) ? { type: ["string", "number", "null"] } : strict(schema)])
+  )
   for (const [name, definition] of Object.entries(definitions)) {
     const kinds = isNode(definition) ? definition["x-kubernetes-group-version-kind"] : undefined
     const [of, ...others] = Array.isArray(kinds) ? kinds : []
@@ -47,7 +50,10 @@ export const writeSchemas = (openApi: unknown, directory: string): string => {
     const schema = all[name]
     const { group, kind, version } = of
     const file = `${group === "" ? version : group}_${version}_${String(kind).toLowerCase()}.json` // to kubeconform, what has no group is of the group v1
-    writeFileSync(join(directory, file), JSON.stringify({ ...(isNode(schema) && schema), definitions: Object.fromEntries([...needed(all, schema)].map((_) => [_, all[_]])) }))
+    writeFileSync(
+      join(directory, file),
+      JSON.stringify({ ...(isNode(schema) && schema), definitions: Object.fromEntries([...needed(all, schema)].map((_) => [_, all[_]])) })
+    )
   }
   return join(directory, "{{.Group}}_{{.ResourceAPIVersion}}_{{.ResourceKind}}.json")
 }

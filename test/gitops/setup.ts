@@ -5,7 +5,8 @@ import type { TestProject } from "vitest/node"
 
 export default ({ config }: TestProject): () => void => {
   const env = { ...process.env, ...config.env }
-  const cluster = (script: string, ...args: ReadonlyArray<string>): void => void execFileSync(`test/cluster/${script}`, args, { env, stdio: ["ignore", "ignore", "inherit"] })
+  const cluster = (script: string, ...args: ReadonlyArray<string>): void =>
+    void execFileSync(`test/cluster/${script}`, args, { env, stdio: ["ignore", "ignore", "inherit"] })
   cluster("down") // what an interrupted run may have left
   cluster("up", "--control-plane")
   return () => cluster("down")

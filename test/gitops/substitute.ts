@@ -7,12 +7,16 @@ import type { Built } from "../kustomize/build.ts"
 
 export type Settings = Readonly<Record<string, string>>
 
-const disabled = (object: Built): boolean => Object.entries(object.metadata.annotations ?? {}).some(([name, value]) => name === "kustomize.toolkit.fluxcd.io/substitute" && value === "disabled")
+const disabled = (object: Built): boolean =>
+  Object.entries(object.metadata.annotations ?? {}).some(([name, value]) =>
+    name === "kustomize.toolkit.fluxcd.io/substitute" && value === "disabled"
+  )
 
-export const substitute = (settings: Settings) => (object: Built): Built => disabled(object) ? object : parse(
-  manifestYaml(object).replaceAll(/\$(\$\{)|\$\{(\w+)(?::=([^}]*))?\}/gu, (_, escaped?: string, name = "", otherwise?: string) => {
-    const value = escaped ?? settings[name] ?? otherwise
-    if (value === undefined) throw new Error(`variable not set (strict mode): "${name}" in ${object.kind} ${object.metadata.name}`)
-    return value
-  })
-) as Built
+export const substitute = (settings: Settings) => (object: Built): Built =>
+  disabled(object) ? object : parse(
+    manifestYaml(object).replaceAll(/\$(\$\{)|\$\{(\w+)(?::=([^}]*))?\}/gu, (_, escaped?: string, name = "", otherwise?: string) => {
+      const value = escaped ?? settings[name] ?? otherwise
+      if (value === undefined) throw new Error(`variable not set (strict mode): "${name}" in ${object.kind} ${object.metadata.name}`)
+      return value
+    })
+  ) as Built

@@ -16,10 +16,13 @@ const launch = { job: "job-1", pod: "pod-1", node: "node-1", configHash: "0" }
 
 type Step = (status: AgentTaskStatus) => AgentTaskStatus
 
-const waits = (phase: Phase, reason: "Accepted" | "WorkspaceBusy" | "JobCreated"): Step => (status) => advance(status, { phase, reason, message: "It waits.", generation: 1, now })
+const waits = (phase: Phase, reason: "Accepted" | "WorkspaceBusy" | "JobCreated"): Step => (status) =>
+  advance(status, { phase, reason, message: "It waits.", generation: 1, now })
 const claim: Step = (status) => claimed(status, { podUid: Uid.make("pod-uid"), nonce: "nonce", epoch: 0, at: now }, launch, 1)
-const lose: Step = (status) => advance(status, { phase: "Running", reason: "NodeUnreachable", message: "Its node does not answer.", generation: 1, now, stalled: true })
-const finish = (result: Omit<StageResult, "message" | "finishedAt">): Step => (status) => finished(status, { ...result, message: "Done.", finishedAt: "2026-01-31T12:01:00Z" }, 1, false)
+const lose: Step = (status) =>
+  advance(status, { phase: "Running", reason: "NodeUnreachable", message: "Its node does not answer.", generation: 1, now, stalled: true })
+const finish = (result: Omit<StageResult, "message" | "finishedAt">): Step => (status) =>
+  finished(status, { ...result, message: "Done.", finishedAt: "2026-01-31T12:01:00Z" }, 1, false)
 const succeed = finish({ outcome: "succeeded", reason: "Completed", exitCode: 0 })
 
 const running = [waits("Starting", "JobCreated"), claim]
@@ -60,7 +63,11 @@ export const run = Effect.fnUntraced(function*(name: string) {
   const { metadata: { uid } } = yield* task(name)
   yield* bring(name, ...statuses.Running)
   yield* (yield* Kubernetes).create(jobs, {
-    metadata: { name: `agent-job-${name}`, namespace: taskNamespace, ownerReferences: [{ apiVersion: "scalr.io/v1", kind: "AgentTask", name, uid, controller: true }] },
+    metadata: {
+      name: `agent-job-${name}`,
+      namespace: taskNamespace,
+      ownerReferences: [{ apiVersion: "scalr.io/v1", kind: "AgentTask", name, uid, controller: true }]
+    },
     spec: { template: { spec: { restartPolicy: "Never", containers: [{ name: "worker", image: "none" }] } } }
   })
 })

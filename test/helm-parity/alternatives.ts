@@ -7,13 +7,37 @@ type Made = (choices: Choices, key: string) => unknown
 
 const oneOf = (...all: Some): Made => ({ oneOf }) => oneOf(all)
 const someOf = (...all: Some): Made => ({ someOf }) => someOf(all)
-const texts = ["plain", "", "1e3", "010", "yes", " spaced ", "a=b, c: d", "two\nlines\n", "Grüße", "#none", "{{ .Values }}", "\"quoted\"", "~"] as const
+const texts = [
+  "plain",
+  "",
+  "1e3",
+  "010",
+  "yes",
+  " spaced ",
+  "a=b, c: d",
+  "two\nlines\n",
+  "Grüße",
+  "#none",
+  "{{ .Values }}",
+  "\"quoted\"",
+  "~"
+] as const
 
 /** Some that others give too, and one that only this component gives. */
 const map = (shared: readonly [string, ...ReadonlyArray<string>], values: Some): Made => ({ oneOf, someOf }, key) =>
   Object.fromEntries([...someOf(shared), `only-${key.split(".").slice(0, -1).join("-")}`].map((name) => [name, oneOf(values)]))
 
-const variables = map(["TF_LOG", "REGION", "SCALR_AGENT_DEBUG", "TF_VAR_size"], [...texts, 0, 7, -1, 1.5, 1_000_000, 86_400_000, true, false])
+const variables = map(["TF_LOG", "REGION", "SCALR_AGENT_DEBUG", "TF_VAR_size"], [
+  ...texts,
+  0,
+  7,
+  -1,
+  1.5,
+  1_000_000,
+  86_400_000,
+  true,
+  false
+])
 const annotations = map(["example.com/team", "prometheus.io/scrape", "purpose"], texts)
 const labelled = map(["example.com/pool", "kubernetes.io/os", "disk"], ["linux", "fast_1.0", "true", "08", "a".repeat(63)])
 const tags = oneOf("1.2.3", "v0.60.0-rc.1", "latest", "008")
@@ -23,7 +47,11 @@ const profiles = oneOf({ type: "Unconfined" }, { type: "Localhost", localhostPro
 const seLinux = oneOf({ level: "s0:c1,c2" }, { user: "system_u", role: "system_r", type: "container_t" })
 const quantities = oneOf("1Gi", "0.5Ti", "64G", "5e9", "1500Mi")
 const grace = oneOf(0, 30, 1200)
-const contexts = oneOf({ runAsUser: 2000 }, { privileged: true, allowPrivilegeEscalation: true }, { runAsUser: 0, runAsNonRoot: false, capabilities: { add: ["CHOWN"], drop: ["ALL"] } }, { readOnlyRootFilesystem: false, seccompProfile: { type: "Unconfined" } })
+const contexts = oneOf({ runAsUser: 2000 }, { privileged: true, allowPrivilegeEscalation: true }, {
+  runAsUser: 0,
+  runAsNonRoot: false,
+  capabilities: { add: ["CHOWN"], drop: ["ALL"] }
+}, { readOnlyRootFilesystem: false, seccompProfile: { type: "Unconfined" } })
 const resources = oneOf(
   { limits: { cpu: "8", memory: "16Gi" } },
   { limits: { cpu: null, memory: "6G" }, requests: { cpu: "0.05" } },
@@ -31,21 +59,50 @@ const resources = oneOf(
   { limits: null },
   { limits: { cpu: 9.5, "ephemeral-storage": "2e9" }, requests: { cpu: "75m", "ephemeral-storage": "1Gi" } }
 )
-const tolerations = someOf({ operator: "Exists" }, { key: "example.com/spot", operator: "Equal", value: "true", effect: "NoSchedule" }, { key: "slow", effect: "NoExecute", operator: "Exists", tolerationSeconds: 30 }, { key: "plain", value: "v" })
+const tolerations = someOf({ operator: "Exists" }, { key: "example.com/spot", operator: "Equal", value: "true", effect: "NoSchedule" }, {
+  key: "slow",
+  effect: "NoExecute",
+  operator: "Exists",
+  tolerationSeconds: 30
+}, { key: "plain", value: "v" })
 const affinities = oneOf(
-  { nodeAffinity: { requiredDuringSchedulingIgnoredDuringExecution: { nodeSelectorTerms: [{ matchExpressions: [{ key: "example.com/cores", operator: "Gt", values: ["8"] }] }] } } },
-  { podAntiAffinity: { preferredDuringSchedulingIgnoredDuringExecution: [{ weight: 7, podAffinityTerm: { topologyKey: "kubernetes.io/hostname", labelSelector: { matchLabels: { app: "agent" } } } }] } }
+  {
+    nodeAffinity: {
+      requiredDuringSchedulingIgnoredDuringExecution: {
+        nodeSelectorTerms: [{ matchExpressions: [{ key: "example.com/cores", operator: "Gt", values: ["8"] }] }]
+      }
+    }
+  },
+  {
+    podAntiAffinity: {
+      preferredDuringSchedulingIgnoredDuringExecution: [{
+        weight: 7,
+        podAffinityTerm: { topologyKey: "kubernetes.io/hostname", labelSelector: { matchLabels: { app: "agent" } } }
+      }]
+    }
+  }
 )
 const mountable = [
   { name: "certificates", secret: { secretName: "certificates" } },
   { name: "modules", persistentVolumeClaim: { claimName: "modules", readOnly: true } },
   { name: "scratch", emptyDir: { medium: "Memory", sizeLimit: "64Mi" } },
-  { name: "identity", projected: { sources: [{ configMap: { name: "identity" } }, { serviceAccountToken: { path: "token", audience: "vault" } }] } }
+  {
+    name: "identity",
+    projected: { sources: [{ configMap: { name: "identity" } }, { serviceAccountToken: { path: "token", audience: "vault" } }] }
+  }
 ] as const
 const mounts: Made = ({ oneOf, someOf }, key) =>
-  someOf(mountable).map(({ name }) => ({ name, mountPath: `/mnt/${key.split(".")[1]}/${name}`, ...oneOf([{ readOnly: false }, { readOnly: true }, { subPath: "a b/c" }]) }))
+  someOf(mountable).map(({ name }) => ({
+    name,
+    mountPath: `/mnt/${key.split(".")[1]}/${name}`,
+    ...oneOf([{ readOnly: false }, { readOnly: true }, { subPath: "a b/c" }])
+  }))
 
-const image = (key: string, ...policies: Some): Readonly<Record<string, Made>> => ({ [`${key}.pullPolicy`]: oneOf(...policies), [`${key}.repository`]: repositories, [`${key}.tag`]: tags })
+const image = (key: string, ...policies: Some): Readonly<Record<string, Made>> => ({
+  [`${key}.pullPolicy`]: oneOf(...policies),
+  [`${key}.repository`]: repositories,
+  [`${key}.tag`]: tags
+})
 
 const containerContext = (key: string, readOnly: boolean): Readonly<Record<string, Made>> => ({
   [`${key}.allowPrivilegeEscalation`]: oneOf(true),
@@ -76,7 +133,11 @@ const pod = (key: string): Readonly<Record<string, Made>> => ({
   [`${key}.tolerations`]: tolerations
 })
 
-const container = (key: string): Readonly<Record<string, Made>> => ({ [`${key}.extraEnv`]: variables, ...image(`${key}.image`, "Always", "Never"), [`${key}.resources`]: resources })
+const container = (key: string): Readonly<Record<string, Made>> => ({
+  [`${key}.extraEnv`]: variables,
+  ...image(`${key}.image`, "Always", "Never"),
+  [`${key}.resources`]: resources
+})
 
 /** What each key of the chart may say beside its default. */
 export const alternatives: Readonly<Record<string, Made>> = {
@@ -112,14 +173,27 @@ export const alternatives: Readonly<Record<string, Made>> = {
   "serviceAccount.name": oneOf("runner-account", "sa.1"),
   "serviceAccount.tokenTTL": oneOf(600, 7200, 86400),
   ...pod("task"),
-  "task.extraVolumes": ({ someOf }) => [...mountable, ...someOf([{ name: "settings", configMap: { name: "settings" } }, { name: "socket", hostPath: { path: "/run/agent", type: "Directory" } }])],
+  "task.extraVolumes": (
+    { someOf }
+  ) => [
+    ...mountable,
+    ...someOf([{ name: "settings", configMap: { name: "settings" } }, {
+      name: "socket",
+      hostPath: { path: "/run/agent", type: "Directory" }
+    }])
+  ],
   "task.job.backoffLimit": oneOf(1, 6),
   "task.job.ttlSecondsAfterFinished": oneOf(0, 86400),
   ...container("task.runner"),
   ...containerContext("task.runner.securityContext", false),
   ...image("task.runner.image", "Always", "Never"),
   "task.runner.extraVolumeMounts": mounts,
-  "task.sidecars": someOf({ name: "proxy", image: "example.com/proxy:2", args: ["--port", "8080"] }, { name: "logs", image: "logs", env: [{ name: "LEVEL", value: "on" }], resources: { limits: { memory: "32Mi" } } }),
+  "task.sidecars": someOf({ name: "proxy", image: "example.com/proxy:2", args: ["--port", "8080"] }, {
+    name: "logs",
+    image: "logs",
+    env: [{ name: "LEVEL", value: "on" }],
+    resources: { limits: { memory: "32Mi" } }
+  }),
   ...container("task.worker"),
   "task.worker.securityContext": contexts,
   "task.worker.extraVolumeMounts": mounts

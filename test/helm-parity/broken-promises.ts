@@ -12,11 +12,14 @@ const promises: Readonly<Record<string, (values: ChartValues) => boolean>> = {
   "a task's Pod is restricted too": ({ restrictMetadataService }) => restrictMetadataService,
   "IPv6 stays open": ({ restrictMetadataService }) => restrictMetadataService,
   "the token is put into a Secret": ({ agent }) => agent.token !== "",
-  "the component's annotation wins": ({ controller, global, task }) => differs(global.podAnnotations, controller.podAnnotations) || differs(global.podAnnotations, task.podAnnotations),
+  "the component's annotation wins": ({ controller, global, task }) =>
+    differs(global.podAnnotations, controller.podAnnotations) || differs(global.podAnnotations, task.podAnnotations),
   "global variables reach every container": ({ global }) => some(global.extraEnv),
-  "a big number is written out": ({ agent, controller, global, task }) => [agent, controller, global, task.worker, task.runner].some(({ extraEnv }) => hasBigNumber(extraEnv)),
+  "a big number is written out": ({ agent, controller, global, task }) =>
+    [agent, controller, global, task.worker, task.runner].some(({ extraEnv }) => hasBigNumber(extraEnv)),
   "further volumes are mounted": ({ task }) => task.extraVolumes.length > 0,
-  "a dash is no storage class": ({ persistence: { enabled, persistentVolumeClaim: { claimName, storageClassName } } }) => enabled && claimName === "" && storageClassName === "-",
+  "a dash is no storage class": ({ persistence: { enabled, persistentVolumeClaim: { claimName, storageClassName } } }) =>
+    enabled && claimName === "" && storageClassName === "-",
   "a claim is made": ({ persistence: { enabled, persistentVolumeClaim: { claimName } } }) => enabled && claimName === "",
   "worker and runner share a volume": () => true,
   "the service account has the labels": ({ serviceAccount: { create, labels } }) => create && some(labels),
@@ -29,5 +32,10 @@ const longName = "a long release name is cut"
 
 export const allBroken: ReadonlyArray<string> = [...Object.keys(promises), longName]
 
-export const brokenByChart = (values: ChartValues, release: string): ReadonlyArray<string> =>
-  [...Object.entries(promises).flatMap(([promise, holds]) => holds(values) ? [promise] : []), ...release.length > 53 ? [longName] : []]
+export const brokenByChart = (
+  values: ChartValues,
+  release: string
+): ReadonlyArray<string> => [
+  ...Object.entries(promises).flatMap(([promise, holds]) => holds(values) ? [promise] : []),
+  ...release.length > 53 ? [longName] : []
+]

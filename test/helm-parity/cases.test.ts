@@ -4,9 +4,9 @@ import { Arbitrary, Result, Schema } from "effect"
 import { readdirSync, readFileSync } from "node:fs"
 import { join } from "node:path"
 import { parse, stringify } from "yaml"
-import { chartKeys, ourKeys } from "../schema/value-keys.ts"
-import { effects } from "../core/manifest/value-effects.ts"
 import { treeOf } from "../core/manifest/changes.ts"
+import { effects } from "../core/manifest/value-effects.ts"
+import { chartKeys, ourKeys } from "../schema/value-keys.ts"
 import { allBroken } from "./broken-promises.ts"
 import { fileOf, isTree, type Tree } from "./chart-values.ts"
 import { choices } from "./choices.ts"
@@ -21,22 +21,37 @@ import { rendered } from "./rendered.ts"
 
 const folders = (kind: "cases" | "refused") => readdirSync(join(import.meta.dirname, kind)).sort()
 const read = (...path: ReadonlyArray<string>): string => readFileSync(join(import.meta.dirname, ...path), "utf8")
-const acceptedCases = folders("cases").map((folder) => ({ folder, text: read("cases", folder, "values.yaml"), fact: JSON.parse(read("cases", folder, "expected.json")) as Accepted }))
-const refusedCases = folders("refused").map((folder) => ({ folder, text: read("refused", folder, "values.yaml"), fact: JSON.parse(read("refused", folder, "refused.json")) as Refused }))
+const acceptedCases = folders("cases").map((folder) => ({
+  folder,
+  text: read("cases", folder, "values.yaml"),
+  fact: JSON.parse(read("cases", folder, "expected.json")) as Accepted
+}))
+const refusedCases = folders("refused").map((folder) => ({
+  folder,
+  text: read("refused", folder, "values.yaml"),
+  fact: JSON.parse(read("refused", folder, "refused.json")) as Refused
+}))
 
 /** The facts that do not hold. */
 const broken = (facts: Facts, objects: Objects) => compare(facts, objects).filter(({ holds }) => !holds)
 const names = (said: string, path: string): boolean => new RegExp(`(?<![\\w.])${path.replaceAll(".", "\\.")}(?!\\w)`, "u").test(said)
 
 /** What is said of a file that is refused. */
-const saidOf = (text: string, release: { readonly name: string; readonly namespace: string }): string => Result.match(rendered(text, release), { onFailure: (said) => said, onSuccess: () => "nothing" })
+const saidOf = (text: string, release: { readonly name: string; readonly namespace: string }): string =>
+  Result.match(rendered(text, release), { onFailure: (said) => said, onSuccess: () => "nothing" })
 
 const Seed = Arbitrary.schema(Schema.Int.check(Schema.isBetween({ minimum: 0, maximum: 2 ** 31 })))
 
 describe("a committed case", () => {
-  it.each(acceptedCases)("$folder holds", ({ fact, text }) => expect(broken(fact.expected, Result.getOrThrow(rendered(text, fact)))).toEqual([]))
+  it.each(acceptedCases)(
+    "$folder holds",
+    ({ fact, text }) => expect(broken(fact.expected, Result.getOrThrow(rendered(text, fact)))).toEqual([])
+  )
 
-  it("has the facts that the model finds in its values", () => expect(acceptedCases.map(({ fact, text }) => factsOf(parse(text) as Tree, fact))).toEqual(acceptedCases.map(({ fact }) => fact.expected)))
+  it("has the facts that the model finds in its values", () =>
+    expect(acceptedCases.map(({ fact, text }) => factsOf(parse(text) as Tree, fact))).toEqual(
+      acceptedCases.map(({ fact }) => fact.expected)
+    ))
 
   it.each(refusedCases)("$folder is refused, and the key is named", ({ fact, text }) => {
     const said = saidOf(text, fact)
@@ -44,7 +59,8 @@ describe("a committed case", () => {
     for (const word of fact.mentions ?? []) expect(said).toContain(word)
   })
 
-  it("is there for every promise that the chart breaks", () => expect(allBroken.filter((promise) => !acceptedCases.some(({ fact }) => fact.brokenByChart.includes(promise)))).toEqual([]))
+  it("is there for every promise that the chart breaks", () =>
+    expect(allBroken.filter((promise) => !acceptedCases.some(({ fact }) => fact.brokenByChart.includes(promise)))).toEqual([]))
 })
 
 /** Where both say something, the first. */
@@ -66,7 +82,10 @@ describe("a generated case", () => {
     const [file, release] = [generatedFile(made), generatedRelease(made)]
     const [key, value, , beside = {}] = newer[made.below(newer.length)] ?? ["controller.replicas", 2, ""]
     const text = stringify(made.oneIn(2) ? file : together(together(file, beside), treeOf(key, value)))
-    const failed = Result.match(rendered(text, release), { onFailure: (said) => [said], onSuccess: (objects) => broken(factsOf(file, release), objects) })
+    const failed = Result.match(rendered(text, release), {
+      onFailure: (said) => [said],
+      onSuccess: (objects) => broken(factsOf(file, release), objects)
+    })
     expect(failed, text).toEqual([])
   }, { arbitrary: { runs: 300 } })
 
@@ -99,7 +118,9 @@ describe("the comparison", () => {
   })
 
   it("has no fact that none of these breaks", () => {
-    const facts = acceptedCases.flatMap(({ fact, text }) => compare(fact.expected, Result.getOrThrow(rendered(text, fact))).map(({ fact }) => kind(fact)))
+    const facts = acceptedCases.flatMap(({ fact, text }) =>
+      compare(fact.expected, Result.getOrThrow(rendered(text, fact))).map(({ fact }) => kind(fact))
+    )
     expect([...new Set(facts)].filter((fact) => !kinds.includes(fact))).toEqual([])
   })
 })

@@ -1,7 +1,16 @@
 // The values of the chart as its promises speak of them: their types, their defaults, and a file laid over these as Helm does it.
 // Invariant: nothing of the product is asked, so that the model stays independent of it.
 // Used by the other files here.
-import type { V1Affinity, V1Container, V1PodSecurityContext, V1ResourceRequirements, V1SecurityContext, V1Toleration, V1Volume, V1VolumeMount } from "@kubernetes/client-node"
+import type {
+  V1Affinity,
+  V1Container,
+  V1PodSecurityContext,
+  V1ResourceRequirements,
+  V1SecurityContext,
+  V1Toleration,
+  V1Volume,
+  V1VolumeMount
+} from "@kubernetes/client-node"
 import { chartKeys } from "../schema/value-keys.ts"
 import type { Texts } from "./facts.ts"
 
@@ -41,15 +50,33 @@ export interface ChartValues {
   }
   readonly controller: ContainerValues & PodValues
   readonly fullnameOverride: string
-  readonly global: { readonly extraEnv: Variables; readonly imagePullSecrets: ReadonlyArray<{ readonly name: string }>; readonly imageRegistry: string; readonly podAnnotations: Texts }
+  readonly global: {
+    readonly extraEnv: Variables
+    readonly imagePullSecrets: ReadonlyArray<{ readonly name: string }>
+    readonly imageRegistry: string
+    readonly podAnnotations: Texts
+  }
   readonly nameOverride: string
   readonly persistence: {
     readonly emptyDir: { readonly sizeLimit: string }
     readonly enabled: boolean
-    readonly persistentVolumeClaim: { readonly accessMode: string; readonly claimName: string; readonly storage: string; readonly storageClassName: string; readonly subPath: string }
+    readonly persistentVolumeClaim: {
+      readonly accessMode: string
+      readonly claimName: string
+      readonly storage: string
+      readonly storageClassName: string
+      readonly subPath: string
+    }
   }
   readonly restrictMetadataService: boolean
-  readonly serviceAccount: { readonly annotations: Texts; readonly automountToken: boolean; readonly create: boolean; readonly labels: Texts; readonly name: string; readonly tokenTTL: number }
+  readonly serviceAccount: {
+    readonly annotations: Texts
+    readonly automountToken: boolean
+    readonly create: boolean
+    readonly labels: Texts
+    readonly name: string
+    readonly tokenTTL: number
+  }
   readonly task: PodValues & {
     readonly extraVolumes: ReadonlyArray<V1Volume>
     readonly job: { readonly backoffLimit: number; readonly ttlSecondsAfterFinished: number }

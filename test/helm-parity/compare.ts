@@ -4,7 +4,21 @@
 import type { V1Container, V1PodTemplateSpec, V1Volume, V1VolumeMount } from "@kubernetes/client-node"
 import { isDeepStrictEqual } from "node:util"
 import type { ContainerFacts, Facts, Name, PodFacts, TaskContainerFacts, Texts } from "./facts.ts"
-import { type Connection, containerOf, containersOf, controllerIn, dataOf, environmentOf, mountsTokenByItself, named, type Objects, ofKind, reaches, secretsOf, taskIn } from "./objects.ts"
+import {
+  type Connection,
+  containerOf,
+  containersOf,
+  controllerIn,
+  dataOf,
+  environmentOf,
+  mountsTokenByItself,
+  named,
+  type Objects,
+  ofKind,
+  reaches,
+  secretsOf,
+  taskIn
+} from "./objects.ts"
 import { inForce, inForceWithin, isWithin, sameAmount, tolerationsSaid } from "./same.ts"
 
 export interface Check {
@@ -16,21 +30,35 @@ export interface Check {
 type Checks = ReadonlyArray<Check>
 
 const check = (fact: string, holds: boolean, expected: unknown, rendered: unknown): Check => ({ fact, holds, expected, rendered })
-const equal = (fact: string, expected: unknown, rendered: unknown): Check => check(fact, isDeepStrictEqual(expected, rendered), expected, rendered)
-const amount = (fact: string, expected: unknown, rendered: unknown): Check => check(fact, sameAmount(expected, rendered), expected, rendered)
-const eachKey = (fact: string, a: object, b: object, one: (fact: string, key: string) => Check): Checks => [...new Set([...Object.keys(a), ...Object.keys(b)])].map((key) => one(`${fact}.${key}`, key))
+const equal = (fact: string, expected: unknown, rendered: unknown): Check =>
+  check(fact, isDeepStrictEqual(expected, rendered), expected, rendered)
+const amount = (fact: string, expected: unknown, rendered: unknown): Check =>
+  check(fact, sameAmount(expected, rendered), expected, rendered)
+const eachKey = (fact: string, a: object, b: object, one: (fact: string, key: string) => Check): Checks =>
+  [...new Set([...Object.keys(a), ...Object.keys(b)])].map((key) => one(`${fact}.${key}`, key))
 
 const dnsName = /^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$/u
 const name = (fact: string, expected: Name, rendered = ""): Check =>
   typeof expected === "string"
     ? equal(fact, expected, rendered)
-    : check(fact, rendered.length <= 63 && dnsName.test(rendered) && rendered.startsWith(expected.startsWith) && rendered.includes(expected.contains ?? ""), expected, rendered)
+    : check(
+      fact,
+      rendered.length <= 63 && dnsName.test(rendered) && rendered.startsWith(expected.startsWith) &&
+        rendered.includes(expected.contains ?? ""),
+      expected,
+      rendered
+    )
 
 /** Marks that a program may put on its own objects. */
-const ownMark = /^([a-z0-9.-]+\.)?scalr\.io\/|^checksum\/|^kubectl\.kubernetes\.io\/default-|^cluster-autoscaler\.kubernetes\.io\/safe-to-evict|^karpenter\.sh\/do-not-/u
+const ownMark =
+  /^([a-z0-9.-]+\.)?scalr\.io\/|^checksum\/|^kubectl\.kubernetes\.io\/default-|^cluster-autoscaler\.kubernetes\.io\/safe-to-evict|^karpenter\.sh\/do-not-/u
 const annotations = (fact: string, expected: Texts, absent: ReadonlyArray<string>, rendered: Texts = {}): Checks => [
   ...Object.entries(expected).map(([key, value]) => equal(`${fact}.${key}`, value, rendered[key])),
-  equal(`${fact} (no others)`, [], Object.keys(rendered).filter((key) => !(key in expected) && (absent.includes(key) || !ownMark.test(key))))
+  equal(
+    `${fact} (no others)`,
+    [],
+    Object.keys(rendered).filter((key) => !(key in expected) && (absent.includes(key) || !ownMark.test(key)))
+  )
 ]
 
 const container = (fact: string, facts: ContainerFacts, template: V1PodTemplateSpec | undefined, found: V1Container): Checks => {
@@ -42,9 +70,24 @@ const container = (fact: string, facts: ContainerFacts, template: V1PodTemplateS
     equal(`${fact}.pullPolicy`, facts.pullPolicy, found.imagePullPolicy),
     ...Object.entries(facts.env).map(([key, value]) => equal(`${fact}.env.${key}`, value, env[key])),
     equal(`${fact}.env (none of another)`, [], facts.envAbsent.filter((key) => key in env)),
-    ...eachKey(`${fact}.resources.limits`, facts.resources.limits ?? {}, limits, (fact, key) => amount(fact, facts.resources.limits?.[key], limits[key])),
-    ...eachKey(`${fact}.resources.requests`, facts.resources.requests ?? {}, requests, (fact, key) => amount(fact, facts.resources.requests?.[key], requests[key])),
-    ...eachKey(`${fact}.securityContext`, inForce(facts.securityContext), security, (fact, key) => equal(fact, inForce(facts.securityContext)[key], security[key]))
+    ...eachKey(
+      `${fact}.resources.limits`,
+      facts.resources.limits ?? {},
+      limits,
+      (fact, key) => amount(fact, facts.resources.limits?.[key], limits[key])
+    ),
+    ...eachKey(
+      `${fact}.resources.requests`,
+      facts.resources.requests ?? {},
+      requests,
+      (fact, key) => amount(fact, facts.resources.requests?.[key], requests[key])
+    ),
+    ...eachKey(
+      `${fact}.securityContext`,
+      inForce(facts.securityContext),
+      security,
+      (fact, key) => equal(fact, inForce(facts.securityContext)[key], security[key])
+    )
   ]
 }
 
@@ -69,19 +112,36 @@ const controller = ({ controller: facts }: Facts, objects: Objects): Checks => {
     name("controller.name", facts.name, deployment?.metadata?.name),
     name("controller.serviceAccountName", facts.serviceAccountName, template?.spec?.serviceAccountName ?? "default"),
     equal("controller.automount", facts.automount, mountsTokenByItself(objects, template?.spec)),
-    check("controller.dataDirMount", (found.volumeMounts ?? []).some(({ mountPath, readOnly }) => mountPath === facts.dataDirMount && readOnly !== true), facts.dataDirMount, found.volumeMounts),
+    check(
+      "controller.dataDirMount",
+      (found.volumeMounts ?? []).some(({ mountPath, readOnly }) => mountPath === facts.dataDirMount && readOnly !== true),
+      facts.dataDirMount,
+      found.volumeMounts
+    ),
     ...facts.url === undefined ? [] : [check("controller.url", told.includes(facts.url), facts.url, "nowhere")]
   ]
 }
 
-const called = <A extends { readonly name: string }>(all: ReadonlyArray<A>, name: string | undefined): A | undefined => all.find((one) => one.name === name)
+const called = <A extends { readonly name: string }>(all: ReadonlyArray<A>, name: string | undefined): A | undefined =>
+  all.find((one) => one.name === name)
 
 const mounts = (fact: string, facts: TaskContainerFacts, { volumeMounts = [] }: V1Container): Checks => [
-  ...facts.extraVolumeMounts.map((mount) => check(`${fact}.extraVolumeMounts.${mount.mountPath}`, isWithin([mount], volumeMounts), mount, volumeMounts)),
-  equal(`${fact}.extraVolumeMounts (none of the other)`, [], facts.extraVolumeMountsAbsent.filter(({ mountPath }) => volumeMounts.some((mount) => mount.mountPath === mountPath)))
+  ...facts.extraVolumeMounts.map((mount) =>
+    check(`${fact}.extraVolumeMounts.${mount.mountPath}`, isWithin([mount], volumeMounts), mount, volumeMounts)
+  ),
+  equal(
+    `${fact}.extraVolumeMounts (none of the other)`,
+    [],
+    facts.extraVolumeMountsAbsent.filter(({ mountPath }) => volumeMounts.some((mount) => mount.mountPath === mountPath))
+  )
 ]
 
-const data = ({ job: { data: facts, extraVolumes } }: Facts, all: ReadonlyArray<V1Volume>, worker: ReadonlyArray<V1VolumeMount>, runner: ReadonlyArray<V1VolumeMount>): Checks => {
+const data = (
+  { job: { data: facts, extraVolumes } }: Facts,
+  all: ReadonlyArray<V1Volume>,
+  worker: ReadonlyArray<V1VolumeMount>,
+  runner: ReadonlyArray<V1VolumeMount>
+): Checks => {
   const volumes = all.filter((volume) => called(extraVolumes, volume.name) === undefined)
   const root = worker.find(({ mountPath, readOnly }) => mountPath === facts.mountPath && readOnly !== true)
   const claims = volumes.filter(({ persistentVolumeClaim }) => persistentVolumeClaim !== undefined)
@@ -91,14 +151,26 @@ const data = ({ job: { data: facts, extraVolumes } }: Facts, all: ReadonlyArray<
     check("job.data.sharedWithRunner", runner.some((mount) => mount.name === root?.name), facts.sharedWithRunner, runner),
     equal("job.data.kind", facts.kind === "emptyDir" ? 0 : 1, claims.length)
   ]
-  if (facts.kind === "emptyDir") return [...shared, amount("job.data.sizeLimit", facts.sizeLimit, called(volumes, root?.name)?.emptyDir?.sizeLimit)]
+  if (facts.kind === "emptyDir") {
+    return [...shared, amount("job.data.sizeLimit", facts.sizeLimit, called(volumes, root?.name)?.emptyDir?.sizeLimit)]
+  }
   const paths = [...worker, ...runner].filter(isClaim).map(({ subPath = "" }) => subPath)
   return [
     ...shared,
     name("job.data.claimName", facts.claimName, claims[0]?.persistentVolumeClaim?.claimName),
-    check("job.data.claimMountedBelow", worker.some(isClaim) && worker.filter(isClaim).every(({ mountPath }) => `${mountPath}/`.startsWith(`${facts.mountPath}/`)), facts.mountPath, worker),
+    check(
+      "job.data.claimMountedBelow",
+      worker.some(isClaim) && worker.filter(isClaim).every(({ mountPath }) => `${mountPath}/`.startsWith(`${facts.mountPath}/`)),
+      facts.mountPath,
+      worker
+    ),
     equal("job.data.runnerMountsClaim", facts.runnerMountsClaim, runner.some(isClaim)),
-    check("job.data.subPath", paths.every((path) => facts.subPath === "" ? !path.startsWith("/") : `${path}/`.startsWith(`${facts.subPath}/`)), facts.subPath, paths)
+    check(
+      "job.data.subPath",
+      paths.every((path) => facts.subPath === "" ? !path.startsWith("/") : `${path}/`.startsWith(`${facts.subPath}/`)),
+      facts.subPath,
+      paths
+    )
   ]
 }
 
@@ -108,8 +180,11 @@ const task = (facts: Facts, objects: Objects): Checks => {
   const volumes = template?.spec?.volumes ?? []
   const [worker, runner] = ["worker", "runner"].map((part) => containerOf(template?.spec, part) ?? { name: "" })
   const { job } = facts
-  const tokens = (of: V1Container = { name: "" }) => (of.volumeMounts ?? []).flatMap((mount) => called(volumes, mount.name)?.projected?.sources ?? [])
-    .flatMap(({ serviceAccountToken: token }) => token === undefined || token.audience !== undefined ? [] : [token.expirationSeconds ?? 3600])
+  const tokens = (of: V1Container = { name: "" }) =>
+    (of.volumeMounts ?? []).flatMap((mount) => called(volumes, mount.name)?.projected?.sources ?? [])
+      .flatMap(({ serviceAccountToken: token }) =>
+        token === undefined || token.audience !== undefined ? [] : [token.expirationSeconds ?? 3600]
+      )
   return [
     ...pod("job", job, template),
     equal("job.backoffLimit", job.backoffLimit, found?.spec?.backoffLimit),
@@ -122,7 +197,9 @@ const task = (facts: Facts, objects: Objects): Checks => {
       ...mounts("job.runner", job.runner, runner),
       ...data(facts, volumes, worker.volumeMounts ?? [], runner.volumeMounts ?? [])
     ],
-    ...job.sidecars.map((sidecar) => check(`job.sidecars.${sidecar.name}`, isWithin([sidecar], containersOf(template?.spec)), sidecar, containersOf(template?.spec))),
+    ...job.sidecars.map((sidecar) =>
+      check(`job.sidecars.${sidecar.name}`, isWithin([sidecar], containersOf(template?.spec)), sidecar, containersOf(template?.spec))
+    ),
     ...job.extraVolumes.map((volume) => check(`job.extraVolumes.${volume.name}`, isWithin([volume], volumes), volume, volumes)),
     equal("job.tokenTTL", [job.tokenTTL], [...new Set(tokens(worker))]),
     equal("job.runnerHasApiToken", job.runnerHasApiToken, mountsTokenByItself(objects, template?.spec) || tokens(runner).length > 0)
@@ -152,25 +229,44 @@ const token = ({ tokenSecret: facts }: Facts, objects: Objects): Checks => {
       equal("tokenSecret.notRendered", undefined, named(secrets, facts.name)?.metadata?.name)
     ]
   }
-  const values = read.flatMap((_) => Object.entries(dataOf(named(secrets, _.name) ?? {})).flatMap(([key, value]) => (_.key ?? key) === key ? [value] : []))
-  const others = objects.filter(({ kind }) => kind !== "Secret").filter((object) => JSON.stringify(object).includes(JSON.stringify(facts.value).slice(1, -1)))
-  return [check("tokenSecret.value", values.includes(facts.value), facts.value, values), equal("tokenSecret.onlyInSecrets", [], others.map(({ kind }) => kind))]
+  const values = read.flatMap((_) =>
+    Object.entries(dataOf(named(secrets, _.name) ?? {})).flatMap(([key, value]) => (_.key ?? key) === key ? [value] : [])
+  )
+  const others = objects.filter(({ kind }) => kind !== "Secret").filter((object) =>
+    JSON.stringify(object).includes(JSON.stringify(facts.value).slice(1, -1))
+  )
+  return [
+    check("tokenSecret.value", values.includes(facts.value), facts.value, values),
+    equal("tokenSecret.onlyInSecrets", [], others.map(({ kind }) => kind))
+  ]
 }
 
 const open: ReadonlyArray<Connection> = [
-  { address: "9.9.9.9", port: 443, protocol: "TCP" }, { address: "10.1.0.1", port: 6443, protocol: "TCP" }, { address: "192.168.7.7", port: 53, protocol: "UDP" },
-  { address: "2001:db8::7", port: 443, protocol: "TCP" }, { address: "fd00:7::a", port: 53, protocol: "UDP" }
+  { address: "9.9.9.9", port: 443, protocol: "TCP" },
+  { address: "10.1.0.1", port: 6443, protocol: "TCP" },
+  { address: "192.168.7.7", port: 53, protocol: "UDP" },
+  { address: "2001:db8::7", port: 443, protocol: "TCP" },
+  { address: "fd00:7::a", port: 53, protocol: "UDP" }
 ]
 
 const network = ({ networkPolicy: facts }: Facts, objects: Objects): Checks =>
-  ([["controller", controllerIn(objects)?.spec?.template], ["task", taskIn(objects)?.spec?.template]] as const).flatMap(([part, template]) => [
-    ...facts.deniedCIDRs.map((cidr) => equal(`networkPolicy.appliesTo.${part}`, !facts.appliesTo[part], [80, 443].some((port) => reaches(objects, template, { address: cidr.replace(/\/32$/u, ""), port, protocol: "TCP" })))),
+  ([["controller", controllerIn(objects)?.spec?.template], ["task", taskIn(objects)?.spec?.template]] as const).flatMap((
+    [part, template]
+  ) => [
+    ...facts.deniedCIDRs.map((cidr) =>
+      equal(
+        `networkPolicy.appliesTo.${part}`,
+        !facts.appliesTo[part],
+        [80, 443].some((port) => reaches(objects, template, { address: cidr.replace(/\/32$/u, ""), port, protocol: "TCP" }))
+      )
+    ),
     equal(`networkPolicy.otherEgress.${part}`, [], open.filter((connection) => !reaches(objects, template, connection)))
   ])
 
 const claim = ({ job: { extraVolumes }, persistentVolumeClaim: facts }: Facts, objects: Objects): Checks => {
   const [found] = ofKind(objects, "PersistentVolumeClaim")
-  const used = (taskIn(objects)?.spec?.template.spec?.volumes ?? []).filter((volume) => called(extraVolumes, volume.name) === undefined).map(({ persistentVolumeClaim }) => persistentVolumeClaim?.claimName)
+  const used = (taskIn(objects)?.spec?.template.spec?.volumes ?? []).filter((volume) => called(extraVolumes, volume.name) === undefined)
+    .map(({ persistentVolumeClaim }) => persistentVolumeClaim?.claimName)
   return [
     equal("persistentVolumeClaim.present", facts.present, found !== undefined),
     ...!facts.present ? [] : [
@@ -189,7 +285,11 @@ export const compare = (facts: Facts, objects: Objects): Checks => {
   const identities = objects.map(({ kind, metadata }) => `${kind}/${metadata.namespace}/${metadata.name}`)
   return [
     ...[controller, task, account, token, network, claim].flatMap((part) => part(facts, objects)),
-    equal("namespace", [], objects.filter(({ kind, metadata }) => namespaced.includes(kind) && metadata.namespace !== facts.namespace).map(({ kind }) => kind)),
+    equal(
+      "namespace",
+      [],
+      objects.filter(({ kind, metadata }) => namespaced.includes(kind) && metadata.namespace !== facts.namespace).map(({ kind }) => kind)
+    ),
     equal("objects (each once)", [], identities.filter((identity, index) => identities.indexOf(identity) !== index))
   ]
 }

@@ -1,6 +1,15 @@
 // What must be found in the rendered objects of one values file: the shape of a case's expected.json, and of its refused.json.
 // Used by the model that works it out, the comparer that looks for it, and the generator that writes it down.
-import type { V1Affinity, V1Container, V1PodSecurityContext, V1ResourceRequirements, V1SecurityContext, V1Toleration, V1Volume, V1VolumeMount } from "@kubernetes/client-node"
+import type {
+  V1Affinity,
+  V1Container,
+  V1PodSecurityContext,
+  V1ResourceRequirements,
+  V1SecurityContext,
+  V1Toleration,
+  V1Volume,
+  V1VolumeMount
+} from "@kubernetes/client-node"
 
 export type Texts = Readonly<Record<string, string>>
 
@@ -49,7 +58,12 @@ export interface ControllerFacts extends ContainerFacts, PodFacts {
 /** The volume that worker and runner share; with a claim, where in it. */
 export type DataFacts =
   & { readonly mountPath: string; readonly sharedWithRunner: true }
-  & ({ readonly kind: "emptyDir"; readonly sizeLimit: string } | { readonly kind: "persistentVolumeClaim"; readonly claimName: Name; readonly subPath: string; readonly runnerMountsClaim: true })
+  & ({ readonly kind: "emptyDir"; readonly sizeLimit: string } | {
+    readonly kind: "persistentVolumeClaim"
+    readonly claimName: Name
+    readonly subPath: string
+    readonly runnerMountsClaim: true
+  })
 
 export interface JobFacts extends PodFacts {
   readonly backoffLimit: number
@@ -67,12 +81,27 @@ export interface Facts {
   readonly namespace: string
   readonly controller: ControllerFacts
   readonly job: JobFacts
-  readonly serviceAccount: { readonly create: false } | { readonly create: true; readonly name: Name; readonly annotations: Texts; readonly labels: Texts }
+  readonly serviceAccount: { readonly create: false } | {
+    readonly create: true
+    readonly name: Name
+    readonly annotations: Texts
+    readonly labels: Texts
+  }
   readonly tokenSecret: { readonly value: string } | { readonly name: string; readonly key: string }
-  readonly networkPolicy: { readonly present: boolean; readonly deniedCIDRs: ReadonlyArray<string>; readonly appliesTo: { readonly controller: boolean; readonly task: boolean } }
+  readonly networkPolicy: {
+    readonly present: boolean
+    readonly deniedCIDRs: ReadonlyArray<string>
+    readonly appliesTo: { readonly controller: boolean; readonly task: boolean }
+  }
   readonly persistentVolumeClaim:
     | { readonly present: false }
-    | { readonly present: true; readonly name: Name; readonly accessModes: ReadonlyArray<string>; readonly storage: string; readonly storageClassName: string | null }
+    | {
+      readonly present: true
+      readonly name: Name
+      readonly accessModes: ReadonlyArray<string>
+      readonly storage: string
+      readonly storageClassName: string | null
+    }
 }
 
 /** `expected.json`. */

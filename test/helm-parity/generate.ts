@@ -14,7 +14,11 @@ import { refusable } from "./refusals.ts"
 
 const count = { accepted: 24, refused: 12 }
 const seed = Number(process.argv[2])
-if (!Number.isSafeInteger(seed)) throw new Error(`The seed must be a whole number, not ${process.argv[2] ?? "nothing"}; give one, as in: node test/helm-parity/generate.ts 7`)
+if (!Number.isSafeInteger(seed)) {
+  throw new Error(
+    `The seed must be a whole number, not ${process.argv[2] ?? "nothing"}; give one, as in: node test/helm-parity/generate.ts 7`
+  )
+}
 
 /** Keys of which one wins over another: the first cases have each of these together. */
 const layers: ReadonlyArray<ReadonlyArray<string>> = [
@@ -24,12 +28,20 @@ const layers: ReadonlyArray<ReadonlyArray<string>> = [
   ["agent.securityContext.runAsUser", "controller.securityContext", "task.worker.securityContext"]
 ]
 
-const write = (folder: string, number: number, about: string, file: Tree, facts: { readonly accepted: Accepted } | { readonly refused: Refused }): void => {
+const write = (
+  folder: string,
+  number: number,
+  about: string,
+  file: Tree,
+  facts: { readonly accepted: Accepted } | { readonly refused: Refused }
+): void => {
   const words = about.replaceAll(/(?<=[a-z])[A-Z]/gu, "-$&").toLowerCase().replace(/[^a-z0-9]+/gu, "-")
   const path = join(import.meta.dirname, folder, `${String(number + 1).padStart(3, "0")}-${words}`)
   mkdirSync(path, { recursive: true })
   writeFileSync(join(path, "values.yaml"), stringify(file, { version: "1.1" })) // as Helm reads it: yes is no text
-  for (const [kind, fact] of Object.entries(facts)) writeFileSync(join(path, kind === "accepted" ? "expected.json" : "refused.json"), `${JSON.stringify(fact, null, 2)}\n`)
+  for (const [kind, fact] of Object.entries(facts)) {
+    writeFileSync(join(path, kind === "accepted" ? "expected.json" : "refused.json"), `${JSON.stringify(fact, null, 2)}\n`)
+  }
 }
 
 for (const folder of ["cases", "refused"]) rmSync(join(import.meta.dirname, folder), { recursive: true, force: true })
@@ -38,7 +50,12 @@ for (let number = 0; number < count.accepted; number++) {
   const made = choices(seed + number)
   const must = [...new Set([...keys.filter((_, index) => index % count.accepted === number), ...layers[number] ?? []])]
   const [file, release] = [generatedFile(made, must), generatedRelease(made)]
-  const accepted: Accepted = { about: must.join(", "), ...release, expected: factsOf(file, release), brokenByChart: brokenByChart(chartValues(file), release.name) }
+  const accepted: Accepted = {
+    about: must.join(", "),
+    ...release,
+    expected: factsOf(file, release),
+    brokenByChart: brokenByChart(chartValues(file), release.name)
+  }
   write("cases", number, must[0] ?? "", file, { accepted })
 }
 

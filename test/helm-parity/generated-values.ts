@@ -2,7 +2,7 @@
 // Invariant: no file contradicts itself, every key in it means something there, and a pool token is always given.
 // Used by refusals.ts, generate.ts and cases.test.ts.
 import { alternatives } from "./alternatives.ts"
-import { type Tree, fileOf } from "./chart-values.ts"
+import { fileOf, type Tree } from "./chart-values.ts"
 import type { Choices } from "./choices.ts"
 
 export const keys: ReadonlyArray<string> = Object.keys(alternatives)
@@ -52,12 +52,17 @@ const fitting = (wanted: ReadonlyArray<string>): ReadonlySet<string> => {
 
 /** By key: those that must be there, and each other once in so many times. */
 export const generatedGiven = (choices: Choices, must: ReadonlyArray<string>, othersOnceIn: number): Tree => {
-  const chosen = fitting([...must, ...keys.filter((key) => !must.includes(key) && choices.oneIn(othersOnceIn)), choices.oneOf(["agent.token", "agent.tokenExistingSecret.name"])])
+  const chosen = fitting([
+    ...must,
+    ...keys.filter((key) => !must.includes(key) && choices.oneIn(othersOnceIn)),
+    choices.oneOf(["agent.token", "agent.tokenExistingSecret.name"])
+  ])
   const withToken = chosen.has("agent.token") || chosen.has("agent.tokenExistingSecret.name") ? chosen : [...chosen, "agent.token"]
   return Object.fromEntries([...withToken].sort().map((key) => [key, alternatives[key]?.(choices, key)]))
 }
 
-export const generatedFile = (choices: Choices, must: ReadonlyArray<string> = [], othersOnceIn = 6): Tree => fileOf(generatedGiven(choices, must, othersOnceIn))
+export const generatedFile = (choices: Choices, must: ReadonlyArray<string> = [], othersOnceIn = 6): Tree =>
+  fileOf(generatedGiven(choices, must, othersOnceIn))
 
 export const generatedRelease = ({ oneOf }: Choices): { readonly name: string; readonly namespace: string } => ({
   name: oneOf(["scalr-agent", "blue", "team.a", "x", "agents-of-the-platform-team-in-the-region-of-frankfurt-am-main"]),

@@ -2,7 +2,15 @@
 // Invariant: written from the promises alone; nothing of the product is asked but what the chart's defaults are.
 // Used by generate.ts and cases.test.ts.
 import type { V1PodSecurityContext, V1SecurityContext } from "@kubernetes/client-node"
-import { chartValues, type ChartValues, type ContainerValues, type Image, type PodValues, type Tree, type Variables } from "./chart-values.ts"
+import {
+  type ChartValues,
+  chartValues,
+  type ContainerValues,
+  type Image,
+  type PodValues,
+  type Tree,
+  type Variables
+} from "./chart-values.ts"
 import type { ContainerFacts, DataFacts, Facts, MadeName, PodFacts, TaskContainerFacts, Texts } from "./facts.ts"
 
 const applicationVersion = "0.54.0"
@@ -16,8 +24,10 @@ const variablesOf = ({ agent, controller, global, task }: ChartValues) => ({
 })
 type Part = keyof ReturnType<typeof variablesOf>
 
-const together = (layers: ReadonlyArray<Variables>): Texts => Object.fromEntries(layers.flatMap(Object.entries).map(([name, value]) => [name, String(value)]))
-const without = (all: ReadonlyArray<string>, own: ReadonlyArray<string>): ReadonlyArray<string> => [...new Set(all)].filter((name) => !own.includes(name)).sort()
+const together = (layers: ReadonlyArray<Variables>): Texts =>
+  Object.fromEntries(layers.flatMap(Object.entries).map(([name, value]) => [name, String(value)]))
+const without = (all: ReadonlyArray<string>, own: ReadonlyArray<string>): ReadonlyArray<string> =>
+  [...new Set(all)].filter((name) => !own.includes(name)).sort()
 
 const environment = (values: ChartValues, part: Part): Pick<ContainerFacts, "env" | "envAbsent"> => {
   const layers = variablesOf(values)
@@ -25,7 +35,11 @@ const environment = (values: ChartValues, part: Part): Pick<ContainerFacts, "env
   return { env, envAbsent: without(Object.values(layers).flat().flatMap(Object.keys), Object.keys(env)) }
 }
 
-const image = ({ global: { imageRegistry } }: ChartValues, own: Image, inherited: Image = own): Pick<ContainerFacts, "image" | "pullPolicy"> => {
+const image = (
+  { global: { imageRegistry } }: ChartValues,
+  own: Image,
+  inherited: Image = own
+): Pick<ContainerFacts, "image" | "pullPolicy"> => {
   const name = `${own.repository || inherited.repository}:${own.tag || inherited.tag || applicationVersion}`
   return { image: imageRegistry === "" ? name : `${imageRegistry}/${name}`, pullPolicy: own.pullPolicy || inherited.pullPolicy }
 }
@@ -39,7 +53,12 @@ const applied = (own: V1SecurityContext, pod: V1PodSecurityContext): V1SecurityC
   ...Object.fromEntries(Object.entries(own).filter(([, value]) => says(value)))
 })
 
-const ofAgent = (values: ChartValues, part: "controller" | "worker", own: ContainerValues, { podSecurityContext }: PodValues): ContainerFacts => ({
+const ofAgent = (
+  values: ChartValues,
+  part: "controller" | "worker",
+  own: ContainerValues,
+  { podSecurityContext }: PodValues
+): ContainerFacts => ({
   ...image(values, own.image, values.agent.image),
   ...environment(values, part),
   resources: own.resources,
@@ -47,7 +66,10 @@ const ofAgent = (values: ChartValues, part: "controller" | "worker", own: Contai
 })
 
 /** Of one of the two containers; the other's mounts are not its own. */
-const mounts = ({ task }: ChartValues, part: "runner" | "worker"): Pick<TaskContainerFacts, "extraVolumeMounts" | "extraVolumeMountsAbsent"> => {
+const mounts = (
+  { task }: ChartValues,
+  part: "runner" | "worker"
+): Pick<TaskContainerFacts, "extraVolumeMounts" | "extraVolumeMountsAbsent"> => {
   const [own, others] = [task[part].extraVolumeMounts, task[part === "runner" ? "worker" : "runner"].extraVolumeMounts]
   const isOwn = (other: typeof own[number]) => own.some(({ mountPath, name }) => name === other.name && mountPath === other.mountPath)
   return { extraVolumeMounts: own, extraVolumeMountsAbsent: others.filter((other) => !isOwn(other)) }
@@ -77,7 +99,10 @@ const madeName = ({ fullnameOverride, nameOverride }: ChartValues, release: stri
   }
 }
 
-const data = ({ agent, persistence: { emptyDir, enabled, persistentVolumeClaim: { claimName, subPath } } }: ChartValues, name: MadeName): DataFacts => ({
+const data = (
+  { agent, persistence: { emptyDir, enabled, persistentVolumeClaim: { claimName, subPath } } }: ChartValues,
+  name: MadeName
+): DataFacts => ({
   mountPath: agent.dataDir,
   sharedWithRunner: true,
   ...(enabled
@@ -85,9 +110,18 @@ const data = ({ agent, persistence: { emptyDir, enabled, persistentVolumeClaim: 
     : { kind: "emptyDir", sizeLimit: emptyDir.sizeLimit })
 })
 
-const claim = ({ persistence: { enabled, persistentVolumeClaim: { accessMode, claimName, storage, storageClassName } } }: ChartValues, name: MadeName): Facts["persistentVolumeClaim"] =>
+const claim = (
+  { persistence: { enabled, persistentVolumeClaim: { accessMode, claimName, storage, storageClassName } } }: ChartValues,
+  name: MadeName
+): Facts["persistentVolumeClaim"] =>
   enabled && claimName === ""
-    ? { present: true, name, accessModes: [accessMode], storage, storageClassName: storageClassName === "" ? null : storageClassName === "-" ? "" : storageClassName }
+    ? {
+      present: true,
+      name,
+      accessModes: [accessMode],
+      storage,
+      storageClassName: storageClassName === "" ? null : storageClassName === "-" ? "" : storageClassName
+    }
     : { present: false }
 
 const account = ({ serviceAccount: { annotations, create, labels, name: given } }: ChartValues, name: MadeName): Facts["serviceAccount"] =>

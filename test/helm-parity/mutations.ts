@@ -8,7 +8,9 @@ type Node = unknown
 /** Of lists, the item with this name or place. */
 const put = (node: Node, [key, ...rest]: ReadonlyArray<string>, value: unknown): Node => {
   if (key === undefined) return value
-  if (Array.isArray(node)) return node.map((item: Node, index) => String(index) === key || (isTree(item) && item["name"] === key) ? put(item, rest, value) : item)
+  if (Array.isArray(node)) {
+    return node.map((item: Node, index) => String(index) === key || (isTree(item) && item["name"] === key) ? put(item, rest, value) : item)
+  }
   return { ...isTree(node) ? node : {}, [key]: put(isTree(node) ? node[key] : undefined, rest, value) }
 }
 
@@ -53,12 +55,23 @@ const ofMounts = (part: "runner" | "worker", path: string): ReadonlyArray<Mutati
   const [volumes, mount] = [[{ name: "v", emptyDir: {} }], [{ name: "v", mountPath: "/v" }]]
   const other = part === "runner" ? "worker" : "runner"
   return [
-    wrong(`job.${part}.extraVolumeMounts.`, "Job", `${path}/volumeMounts`, [{ name: "v", mountPath: "/w" }], { "task.extraVolumes": volumes, [`task.${part}.extraVolumeMounts`]: mount }),
-    wrong(`job.${part}.extraVolumeMounts (none of the other)`, "Job", `${path}/volumeMounts`, mount, { "task.extraVolumes": volumes, [`task.${other}.extraVolumeMounts`]: mount })
+    wrong(`job.${part}.extraVolumeMounts.`, "Job", `${path}/volumeMounts`, [{ name: "v", mountPath: "/w" }], {
+      "task.extraVolumes": volumes,
+      [`task.${part}.extraVolumeMounts`]: mount
+    }),
+    wrong(`job.${part}.extraVolumeMounts (none of the other)`, "Job", `${path}/volumeMounts`, mount, {
+      "task.extraVolumes": volumes,
+      [`task.${other}.extraVolumeMounts`]: mount
+    })
   ]
 }
 
-const [pod, worker, runner, controller] = ["spec/template/spec", "spec/template/spec/containers/worker", "spec/template/spec/initContainers/runner", "spec/template/spec/containers/controller"]
+const [pod, worker, runner, controller] = [
+  "spec/template/spec",
+  "spec/template/spec/containers/worker",
+  "spec/template/spec/initContainers/runner",
+  "spec/template/spec/containers/controller"
+]
 const persistent = { "persistence.enabled": true }
 const existing = { "agent.token": "", "agent.tokenExistingSecret.name": "s" }
 const policy = { restrictMetadataService: true }
@@ -87,26 +100,48 @@ export const mutations: ReadonlyArray<Mutation> = [
   wrong("job.data.claimName", "Job", `${pod}/volumes/cache/persistentVolumeClaim/claimName`, "other", persistent),
   wrong("job.data.claimMountedBelow", "Job", `${worker}/volumeMounts`, [{ name: "cache", mountPath: "/cache" }], persistent),
   wrong("job.data.runnerMountsClaim", "Job", `${runner}/volumeMounts`, [], persistent),
-  wrong("job.data.subPath", "Job", `${worker}/volumeMounts`, [{ name: "cache", mountPath: "/cache", subPath: "b" }], { ...persistent, "persistence.persistentVolumeClaim.subPath": "a" }),
+  wrong("job.data.subPath", "Job", `${worker}/volumeMounts`, [{ name: "cache", mountPath: "/cache", subPath: "b" }], {
+    ...persistent,
+    "persistence.persistentVolumeClaim.subPath": "a"
+  }),
   wrong("job.sidecars", "Job", `${pod}/initContainers/s/image`, "other:1", { "task.sidecars": [{ name: "s", image: "s:1" }] }),
-  wrong("job.extraVolumes", "Job", `${pod}/volumes`, [{ name: "v", hostPath: { path: "/" } }], { "task.extraVolumes": [{ name: "v", emptyDir: {} }] }),
-  wrong("job.tokenTTL", "Job", `${pod}/volumes`, [{ name: "api-token", projected: { sources: [{ serviceAccountToken: { path: "token", expirationSeconds: 9 } }] } }]),
+  wrong("job.extraVolumes", "Job", `${pod}/volumes`, [{ name: "v", hostPath: { path: "/" } }], {
+    "task.extraVolumes": [{ name: "v", emptyDir: {} }]
+  }),
+  wrong("job.tokenTTL", "Job", `${pod}/volumes`, [{
+    name: "api-token",
+    projected: { sources: [{ serviceAccountToken: { path: "token", expirationSeconds: 9 } }] }
+  }]),
   wrong("job.runnerHasApiToken", "Job", `${pod}/automountServiceAccountToken`, true),
-  { breaks: "serviceAccount.create", what: "no ServiceAccount is made", change: (objects) => objects.filter(({ kind }) => kind !== "ServiceAccount") },
+  {
+    breaks: "serviceAccount.create",
+    what: "no ServiceAccount is made",
+    change: (objects) => objects.filter(({ kind }) => kind !== "ServiceAccount")
+  },
   wrong("serviceAccount.name", "ServiceAccount", "metadata/name", "other", { "serviceAccount.name": "mine" }),
   wrong("serviceAccount.annotations.", "ServiceAccount", "metadata/annotations/a", "2", { "serviceAccount.annotations": { a: "1" } }),
   wrong("serviceAccount.annotations (no others)", "ServiceAccount", "metadata/annotations/a", "1"),
   wrong("serviceAccount.labels", "ServiceAccount", "metadata/labels", {}, { "serviceAccount.labels": { a: "1" } }),
   wrong("tokenSecret.name", "Deployment", `${pod}/volumes`, [], existing),
   wrong("tokenSecret.key", "Deployment", `${pod}/volumes`, [], existing),
-  { breaks: "tokenSecret.notRendered", what: "the existing Secret is made", given: existing, change: (objects) => [...objects, { kind: "Secret", metadata: { name: "s", namespace: "runs" } }] },
+  {
+    breaks: "tokenSecret.notRendered",
+    what: "the existing Secret is made",
+    given: existing,
+    change: (objects) => [...objects, { kind: "Secret", metadata: { name: "s", namespace: "runs" } }]
+  },
   wrong("tokenSecret.value", "Secret", "stringData", {}),
   wrong("tokenSecret.onlyInSecrets", "Job", "metadata/annotations/token", "secret-7f3a"),
   wrong("networkPolicy.appliesTo.controller", "Deployment", "spec/template/metadata/labels", {}, policy),
   wrong("networkPolicy.appliesTo.task", "Job", "spec/template/metadata/labels", {}, policy),
   wrong("networkPolicy.otherEgress.controller", "NetworkPolicy", "spec/egress", [{ to: [{ ipBlock: { cidr: "0.0.0.0/0" } }] }], policy),
   wrong("networkPolicy.otherEgress.task", "NetworkPolicy", "spec/egress", [], policy),
-  { breaks: "persistentVolumeClaim.present", what: "no claim is made", given: persistent, change: (objects) => objects.filter(({ kind }) => kind !== "PersistentVolumeClaim") },
+  {
+    breaks: "persistentVolumeClaim.present",
+    what: "no claim is made",
+    given: persistent,
+    change: (objects) => objects.filter(({ kind }) => kind !== "PersistentVolumeClaim")
+  },
   wrong("persistentVolumeClaim.usedByJob", "Job", `${pod}/volumes`, [], persistent),
   wrong("persistentVolumeClaim.name", "PersistentVolumeClaim", "metadata/name", "other", persistent),
   wrong("persistentVolumeClaim.accessModes", "PersistentVolumeClaim", "spec/accessModes", ["ReadWriteOnce"], persistent),

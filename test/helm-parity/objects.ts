@@ -1,7 +1,18 @@
 // Where in the rendered objects the facts are: the controller, the task, what their containers get, and what they may reach.
 // Used by compare.ts.
 import type {
-  V1ConfigMap, V1Container, V1Deployment, V1Job, V1NetworkPolicy, V1NetworkPolicyPort, V1ObjectMeta, V1PersistentVolumeClaim, V1PodSpec, V1PodTemplateSpec, V1Secret, V1ServiceAccount
+  V1ConfigMap,
+  V1Container,
+  V1Deployment,
+  V1Job,
+  V1NetworkPolicy,
+  V1NetworkPolicyPort,
+  V1ObjectMeta,
+  V1PersistentVolumeClaim,
+  V1PodSpec,
+  V1PodTemplateSpec,
+  V1Secret,
+  V1ServiceAccount
 } from "@kubernetes/client-node"
 import { BlockList, isIPv6 } from "node:net"
 
@@ -21,18 +32,26 @@ export interface KubernetesObject {
 export type Objects = ReadonlyArray<KubernetesObject>
 
 /** A kind is all that tells what an object is. */
-export const ofKind = <K extends keyof Kinds>(objects: Objects, kind: K): ReadonlyArray<Kinds[K]> => objects.filter((object) => object.kind === kind) as ReadonlyArray<Kinds[K]>
-export const named = <A extends { readonly metadata?: V1ObjectMeta }>(all: ReadonlyArray<A>, name: string | undefined): A | undefined => all.find(({ metadata }) => metadata?.name === name)
+export const ofKind = <K extends keyof Kinds>(objects: Objects, kind: K): ReadonlyArray<Kinds[K]> =>
+  objects.filter((object) => object.kind === kind) as ReadonlyArray<Kinds[K]>
+export const named = <A extends { readonly metadata?: V1ObjectMeta }>(all: ReadonlyArray<A>, name: string | undefined): A | undefined =>
+  all.find(({ metadata }) => metadata?.name === name)
 
 const component = "app.kubernetes.io/component"
-export const controllerIn = (objects: Objects): V1Deployment | undefined => ofKind(objects, "Deployment").find(({ metadata }) => metadata?.labels?.[component] === "controller")
-export const taskIn = (objects: Objects): V1Job | undefined => ofKind(objects, "Job").find(({ spec }) => containerOf(spec?.template.spec, "worker") !== undefined)
+export const controllerIn = (objects: Objects): V1Deployment | undefined =>
+  ofKind(objects, "Deployment").find(({ metadata }) => metadata?.labels?.[component] === "controller")
+export const taskIn = (objects: Objects): V1Job | undefined =>
+  ofKind(objects, "Job").find(({ spec }) => containerOf(spec?.template.spec, "worker") !== undefined)
 
-export const containersOf = (pod: V1PodSpec | undefined): ReadonlyArray<V1Container> => [...pod?.containers ?? [], ...pod?.initContainers ?? []]
-export const containerOf = (pod: V1PodSpec | undefined, name: string): V1Container | undefined => containersOf(pod).find((container) => container.name === name)
+export const containersOf = (
+  pod: V1PodSpec | undefined
+): ReadonlyArray<V1Container> => [...pod?.containers ?? [], ...pod?.initContainers ?? []]
+export const containerOf = (pod: V1PodSpec | undefined, name: string): V1Container | undefined =>
+  containersOf(pod).find((container) => container.name === name)
 
 /** As text, the last of a name; those from elsewhere as nothing that a values file could say. */
-export const environmentOf = ({ env = [] }: V1Container): Readonly<Record<string, unknown>> => Object.fromEntries(env.map(({ name, value, valueFrom }) => [name, valueFrom ?? value ?? ""]))
+export const environmentOf = ({ env = [] }: V1Container): Readonly<Record<string, unknown>> =>
+  Object.fromEntries(env.map(({ name, value, valueFrom }) => [name, valueFrom ?? value ?? ""]))
 
 /** What a Secret says, by key. */
 export const dataOf = ({ data = {}, stringData = {} }: V1Secret): Readonly<Record<string, string>> => ({
@@ -41,25 +60,36 @@ export const dataOf = ({ data = {}, stringData = {} }: V1Secret): Readonly<Recor
 })
 
 /** The keys of Secrets that a container gets, as variables or in mounted volumes; without a key: all of them. */
-export const secretsOf = (pod: V1PodSpec | undefined, { env = [], volumeMounts = [] }: V1Container): ReadonlyArray<{ readonly name: string | undefined; readonly key?: string }> => {
+export const secretsOf = (
+  pod: V1PodSpec | undefined,
+  { env = [], volumeMounts = [] }: V1Container
+): ReadonlyArray<{ readonly name: string | undefined; readonly key?: string }> => {
   const mounted = (pod?.volumes ?? []).filter(({ name }) => volumeMounts.some((mount) => mount.name === name))
   const sources = mounted.flatMap(({ projected, secret }) => [
     ...secret === undefined ? [] : [{ name: secret.secretName, items: secret.items }],
-    ...(projected?.sources ?? []).flatMap((source) => source.secret === undefined ? [] : [{ name: source.secret.name, items: source.secret.items }])
+    ...(projected?.sources ?? []).flatMap((source) =>
+      source.secret === undefined ? [] : [{ name: source.secret.name, items: source.secret.items }]
+    )
   ])
   return [
-    ...env.flatMap(({ valueFrom }) => valueFrom?.secretKeyRef === undefined ? [] : [{ name: valueFrom.secretKeyRef.name, key: valueFrom.secretKeyRef.key }]),
+    ...env.flatMap(({ valueFrom }) =>
+      valueFrom?.secretKeyRef === undefined ? [] : [{ name: valueFrom.secretKeyRef.name, key: valueFrom.secretKeyRef.key }]
+    ),
     ...sources.flatMap(({ items, name }) => items === undefined ? [{ name }] : items.map(({ key }) => ({ name, key })))
   ]
 }
 
 /** The Pod's word, else its account's. */
 export const mountsTokenByItself = (objects: Objects, pod: V1PodSpec | undefined): boolean =>
-  pod?.automountServiceAccountToken ?? named(ofKind(objects, "ServiceAccount"), pod?.serviceAccountName ?? "default")?.automountServiceAccountToken ?? true
+  pod?.automountServiceAccountToken ??
+    named(ofKind(objects, "ServiceAccount"), pod?.serviceAccountName ?? "default")?.automountServiceAccountToken ?? true
 
 type Labels = Readonly<Record<string, string>>
 
-const selects = ({ matchExpressions = [], matchLabels = {} }: NonNullable<V1NetworkPolicy["spec"]>["podSelector"] = {}, labels: Labels): boolean =>
+const selects = (
+  { matchExpressions = [], matchLabels = {} }: NonNullable<V1NetworkPolicy["spec"]>["podSelector"] = {},
+  labels: Labels
+): boolean =>
   Object.entries(matchLabels).every(([key, value]) => labels[key] === value) &&
   matchExpressions.every(({ key, operator, values = [] }) => {
     const value = labels[key]
@@ -92,6 +122,9 @@ export const reaches = (objects: Objects, template: V1PodTemplateSpec | undefine
     .filter(({ podSelector, policyTypes = [] }) => policyTypes.includes("Egress") && selects(podSelector, template?.metadata?.labels ?? {}))
   const isIn = ({ cidr, except = [] }: { readonly cidr: string; readonly except?: ReadonlyArray<string> }) =>
     contains(cidr, connection.address) && !except.some((hole) => contains(hole, connection.address))
-  return policies.length === 0 || policies.flatMap(({ egress = [] }) => egress).some(({ ports = [], to = [] }) =>
-    (ports.length === 0 || ports.some(opens(connection))) && (to.length === 0 || to.some(({ ipBlock }) => ipBlock !== undefined && isIn(ipBlock))))
+  return policies.length === 0 ||
+    policies.flatMap(({ egress = [] }) => egress).some(({ ports = [], to = [] }) =>
+      (ports.length === 0 || ports.some(opens(connection))) &&
+      (to.length === 0 || to.some(({ ipBlock }) => ipBlock !== undefined && isIn(ipBlock)))
+    )
 }

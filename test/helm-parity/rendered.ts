@@ -14,7 +14,10 @@ import type { KubernetesObject } from "./objects.ts"
 const taskFile = Result.getOrThrow(yamlLayer("task.yaml", readFileSync(`${import.meta.dirname}/task.yaml`, "utf8"))).tree
 
 /** The objects, or what is said to whoever wrote the file. */
-export const rendered = (text: string, release: { readonly name: string; readonly namespace: string }): Result.Result<ReadonlyArray<KubernetesObject>, string> =>
+export const rendered = (
+  text: string,
+  release: { readonly name: string; readonly namespace: string }
+): Result.Result<ReadonlyArray<KubernetesObject>, string> =>
   yamlLayer("values.yaml", text).pipe(
     Result.flatMap((layer) => parseLayers([layer])),
     Result.mapError((faults: ReadonlyArray<Fault>) => faults.map(told).join("\n")),

@@ -4,7 +4,23 @@ import type { V1Container, V1PodSecurityContext, V1PodSpec, V1SecurityContext, V
 import { isDeepStrictEqual } from "node:util"
 import { isTree, type Tree } from "./chart-values.ts"
 
-const factors: Readonly<Record<string, number>> = { n: 1e-9, u: 1e-6, m: 1e-3, k: 1e3, M: 1e6, G: 1e9, T: 1e12, P: 1e15, E: 1e18, Ki: 2 ** 10, Mi: 2 ** 20, Gi: 2 ** 30, Ti: 2 ** 40, Pi: 2 ** 50, Ei: 2 ** 60 }
+const factors: Readonly<Record<string, number>> = {
+  n: 1e-9,
+  u: 1e-6,
+  m: 1e-3,
+  k: 1e3,
+  M: 1e6,
+  G: 1e9,
+  T: 1e12,
+  P: 1e15,
+  E: 1e18,
+  Ki: 2 ** 10,
+  Mi: 2 ** 20,
+  Gi: 2 ** 30,
+  Ti: 2 ** 40,
+  Pi: 2 ** 50,
+  Ei: 2 ** 60
+}
 
 const amount = (quantity: unknown): number => {
   const [, digits, suffix = ""] = /^([0-9.]+(?:[eE][-+]?\d+)?)([a-zA-Z]*)$/u.exec(String(quantity)) ?? []
@@ -19,17 +35,25 @@ export const isWithin = (want: unknown, have: unknown): boolean => {
   if (isTree(want)) return isTree(have) && Object.entries(want).every(([key, value]) => isWithin(value, have[key]))
   if (!Array.isArray(want)) return isDeepStrictEqual(want, have)
   if (!Array.isArray(have)) return false
-  if (want.every((item) => isTree(item) && ("name" in item || "mountPath" in item))) return want.every((item) => have.some((other) => isWithin(item, other)))
+  if (want.every((item) => isTree(item) && ("name" in item || "mountPath" in item))) {
+    return want.every((item) => have.some((other) => isWithin(item, other)))
+  }
   return want.length === have.length && want.every((item, index) => isWithin(item, have[index]))
 }
 
 /** Without what says nothing: empty maps and lists. */
-const said = (context: object): Tree => Object.fromEntries(Object.entries(context).filter(([, value]) => value !== undefined && !(typeof value === "object" && Object.keys(value as object).length === 0)))
+const said = (context: object): Tree =>
+  Object.fromEntries(
+    Object.entries(context).filter(([, value]) =>
+      value !== undefined && !(typeof value === "object" && Object.keys(value as object).length === 0)
+    )
+  )
 
 /** What Kubernetes takes where a security context does not say. */
 const unsaid: Tree = { privileged: false, readOnlyRootFilesystem: false, runAsNonRoot: false, fsGroupChangePolicy: "Always" }
 
-export const inForce = (context: V1PodSecurityContext | V1SecurityContext = {}): Tree => Object.fromEntries(Object.entries(said(context)).filter(([key, value]) => unsaid[key] !== value))
+export const inForce = (context: V1PodSecurityContext | V1SecurityContext = {}): Tree =>
+  Object.fromEntries(Object.entries(said(context)).filter(([key, value]) => unsaid[key] !== value))
 
 const inherited = ["runAsGroup", "runAsNonRoot", "runAsUser", "seLinuxOptions", "seccompProfile"]
 
@@ -39,4 +63,6 @@ export const inForceWithin = ({ securityContext: pod = {} }: V1PodSpec, { securi
 
 /** In one order and spelling. */
 export const tolerationsSaid = (all: ReadonlyArray<V1Toleration> = []): ReadonlyArray<string> =>
-  all.map(({ operator, ...rest }) => JSON.stringify(Object.entries({ ...rest, ...(operator !== "Equal" && operator !== undefined && { operator }) }).sort())).sort()
+  all.map(({ operator, ...rest }) =>
+    JSON.stringify(Object.entries({ ...rest, ...(operator !== "Equal" && operator !== undefined && { operator }) }).sort())
+  ).sort()

@@ -31,7 +31,27 @@ export const authority = (place: string): Authority => {
       const directory = join(place, subject)
       mkdirSync(directory)
       const [certFile, keyFile] = [join(directory, "tls.crt"), join(directory, "tls.key")]
-      openssl("req", "-x509", ...curve, "-CA", file, "-CAkey", key, "-keyout", keyFile, "-out", certFile, "-subj", `/CN=${subject}`, "-days", "2", "-addext", `subjectAltName=${alternativeNames}`, "-addext", "basicConstraints=critical,CA:FALSE")
+      openssl(
+        "req",
+        "-x509",
+        ...curve,
+        "-CA",
+        file,
+        "-CAkey",
+        key,
+        "-keyout",
+        keyFile,
+        "-out",
+        certFile,
+        "-subj",
+        `/CN=${subject}`,
+        "-days",
+        "2",
+        "-addext",
+        `subjectAltName=${alternativeNames}`,
+        "-addext",
+        "basicConstraints=critical,CA:FALSE"
+      )
       return { directory, cert: readFileSync(certFile, "utf8"), key: readFileSync(keyFile, "utf8") }
     }
   }

@@ -34,7 +34,13 @@ const plain = Effect.suspend(() => listening(createPlain((_, answer) => void ans
 /** Answers with the subject of the client's certificate. */
 const secure = (requestCert = false) =>
   Effect.suspend(() =>
-    listening(createSecure({ ...identity, ca: ca.cert, requestCert, rejectUnauthorized: requestCert }, ({ socket }, answer) => void answer.end(requestCert ? String((socket as TLSSocket).getPeerCertificate().subject.CN) : "secure"))))
+    listening(
+      createSecure(
+        { ...identity, ca: ca.cert, requestCert, rejectUnauthorized: requestCert },
+        ({ socket }, answer) => void answer.end(requestCert ? String((socket as TLSSocket).getPeerCertificate().subject.CN) : "secure")
+      )
+    )
+  )
 
 const ask = (url: string, env: Record<string, string>, connections: typeof toServer | typeof toAnybody = toServer) =>
   Effect.flatMap(HttpClient.HttpClient, (http) => Effect.flatMap(http.get(url), ({ text }) => text)).pipe(
@@ -69,11 +75,16 @@ describe("a proxy of the environment", () => {
       expect(causeOf(error)).toBe("ECONNREFUSED")
     }).pipe(Effect.scoped))
 
-  it.live.each([toServer, toAnybody])("that is none is an error which says where, and not what, it is", (connections) =>
-    Effect.gen(function*() {
-      const error = yield* Effect.flip(ask(`https://${host}`, { HTTP_PROXY: "http://127.0.0.1:1", HTTPS_PROXY: "user:s3cret@127.0.0.1:1" }, connections))
-      expect([error._tag, error.message]).toEqual(["ProxyUnusable", expect.stringMatching(/^The proxy in HTTPS_PROXY (?!.*s3cret)/u)])
-    }))
+  it.live.each([toServer, toAnybody])(
+    "that is none is an error which says where, and not what, it is",
+    (connections) =>
+      Effect.gen(function*() {
+        const error = yield* Effect.flip(
+          ask(`https://${host}`, { HTTP_PROXY: "http://127.0.0.1:1", HTTPS_PROXY: "user:s3cret@127.0.0.1:1" }, connections)
+        )
+        expect([error._tag, error.message]).toEqual(["ProxyUnusable", expect.stringMatching(/^The proxy in HTTPS_PROXY (?!.*s3cret)/u)])
+      })
+  )
 })
 
 describe("a client certificate", () => {
@@ -100,7 +111,10 @@ describe("a client certificate", () => {
         const before = [yield* answer, yield* answer]
         show(second)
         return [...before, yield* answer]
-      }).pipe(Effect.provide(toServer({ connections: 2 })), Effect.provide(ConfigProvider.layer(ConfigProvider.fromUnknown({ AGENT_JOB_CLIENT_CERTIFICATE_DIR: mounted }))))
+      }).pipe(
+        Effect.provide(toServer({ connections: 2 })),
+        Effect.provide(ConfigProvider.layer(ConfigProvider.fromUnknown({ AGENT_JOB_CLIENT_CERTIFICATE_DIR: mounted })))
+      )
       expect(answers).toEqual(["first", "first", "second"])
     }).pipe(Effect.scoped))
 })
@@ -108,7 +122,10 @@ describe("a client certificate", () => {
 /** The program that a container runs, with the variables that the values give it. */
 const inContainer = (url: string, env: Readonly<Record<string, string>>) =>
   Effect.callback<string>((resume) => {
-    const child = spawn(process.execPath, [new URL("./ask.ts", import.meta.url).pathname, url], { env: { PATH: process.env.PATH ?? "", ...env }, stdio: ["ignore", "pipe", "inherit"] })
+    const child = spawn(process.execPath, [new URL("./ask.ts", import.meta.url).pathname, url], {
+      env: { PATH: process.env.PATH ?? "", ...env },
+      stdio: ["ignore", "pipe", "inherit"]
+    })
     let out = ""
     child.stdout.on("data", (chunk: Buffer) => void (out += chunk.toString()))
     child.on("close", () => resume(Effect.succeed(out.trim())))
@@ -124,7 +141,9 @@ describe("the variables that the values give", () => {
       const mounted = { ...env, NODE_EXTRA_CA_CERTS: ca.file, AGENT_JOB_CLIENT_CERTIFICATE_DIR: first.directory } // where the Pod has them
       expect(yield* inContainer(`https://${host}:${port}/`, mounted)).toBe("first")
       expect(yield* inContainer(`https://server.agent-job.svc:${port}/`, mounted)).toContain("ENOTFOUND") // of the cluster: not by the proxy
-      expect(yield* inContainer(`https://${host}:${port}/`, { ...mounted, NODE_EXTRA_CA_CERTS: "" })).toMatch(/UNABLE_TO_GET_ISSUER|UNABLE_TO_VERIFY|SELF_SIGNED/u)
+      expect(yield* inContainer(`https://${host}:${port}/`, { ...mounted, NODE_EXTRA_CA_CERTS: "" })).toMatch(
+        /UNABLE_TO_GET_ISSUER|UNABLE_TO_VERIFY|SELF_SIGNED/u
+      )
       expect(proxy.asked).toEqual(Array(2).fill(`CONNECT ${host}:${port}`))
     }).pipe(Effect.scoped))
 })

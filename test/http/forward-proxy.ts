@@ -7,11 +7,14 @@ import { type AddressInfo, connect } from "node:net"
 
 export const listening = (server: Server | SecureServer) =>
   Effect.acquireRelease(
-    Effect.callback<number>((resume) => void server.listen(0, "127.0.0.1", () => resume(Effect.succeed((server.address() as AddressInfo).port)))),
-    () => Effect.sync(() => {
-      server.closeAllConnections()
-      server.close()
-    })
+    Effect.callback<number>((resume) =>
+      void server.listen(0, "127.0.0.1", () => resume(Effect.succeed((server.address() as AddressInfo).port)))
+    ),
+    () =>
+      Effect.sync(() => {
+        server.closeAllConnections()
+        server.close()
+      })
   )
 
 export interface ForwardProxy {
@@ -25,10 +28,12 @@ export const forwardProxy: Effect.Effect<ForwardProxy, never, Scope.Scope> = Eff
   const server = createServer((incoming, answer) => {
     const { pathname, port } = new URL(incoming.url ?? "")
     asked.push(`${incoming.method} ${incoming.url}`)
-    incoming.pipe(request({ host: "127.0.0.1", port, path: pathname, method: incoming.method ?? "GET", headers: incoming.headers }, (response) => {
-      answer.writeHead(response.statusCode ?? 502, response.headers)
-      response.pipe(answer)
-    }))
+    incoming.pipe(
+      request({ host: "127.0.0.1", port, path: pathname, method: incoming.method ?? "GET", headers: incoming.headers }, (response) => {
+        answer.writeHead(response.statusCode ?? 502, response.headers)
+        response.pipe(answer)
+      })
+    )
   })
   server.on("connect", (incoming, client) => {
     asked.push(`CONNECT ${incoming.url}`)

@@ -6,13 +6,30 @@ export const moments = ["queued", "starting", "planning", "plan saved", "applyin
 export type Moment = typeof moments[number]
 
 export const targets = [
-  "controller", "server", "worker", "worker out of memory", "exec loop", "engine", "runner out of memory", "disk full", "kubelet", "containerd", "kube-apiserver", "etcd",
-  "Pod evicted", "Pod deleted", "Pod deleted by force", "Job deleted", "AgentTask deleted", "network of the Pod"
+  "controller",
+  "server",
+  "worker",
+  "worker out of memory",
+  "exec loop",
+  "engine",
+  "runner out of memory",
+  "disk full",
+  "kubelet",
+  "containerd",
+  "kube-apiserver",
+  "etcd",
+  "Pod evicted",
+  "Pod deleted",
+  "Pod deleted by force",
+  "Job deleted",
+  "AgentTask deleted",
+  "network of the Pod"
 ] as const
 export type Target = typeof targets[number]
 
 /**
- * What may come of it. `applied`: as if nothing had happened, a plan being made again at most. `in order`: stopped with one interrupt, the state saved.
+ * What may come of it. `applied`: as if nothing had happened, a plan being made again at most. `in order`: stopped with one interrupt, the
+ * state saved.
  * `named`: ended abruptly, and the result says so and names what the state lacks. Several: which of them depends on what was faster.
  */
 export type Outcome = "applied" | "in order" | "named"
@@ -39,15 +56,28 @@ const outcomesOf = (target: Target, moment: Moment): ReadonlyArray<Outcome> => {
   if (outlived.includes(target)) return ["applied"]
   if (moment === "reporting") return ["applied"] // the result is written: whoever dies now changes nothing
   switch (target) {
-    case "network of the Pod": return ["applied", "in order"] // what the configuration itself asks for over the network may fail
-    case "disk full": return ["applied", "in order"] // what the engine itself has to write fails
-    case "Pod evicted": return ["applied"] // a plan is made again, and nobody may evict an apply
-    case "worker out of memory": return moment === "applying" ? ["named"] : ["named", "applied"]
-    case "worker": case "Pod deleted by force": return isPlan(moment) || moment === "starting" ? ["applied"] : moment === "state pushed" ? ["named", "applied"] : ["named"]
-    case "exec loop": case "engine": case "runner out of memory": return isPlan(moment) ? ["named", "applied"] : moment === "starting" ? ["applied"] : ["named", "applied"]
-    case "Pod deleted": case "Job deleted": return isPlan(moment) || moment === "starting" ? ["applied"] : ["in order", "applied"]
-    case "AgentTask deleted": return moment === "plan saved" ? ["in order", "applied"] : moment === "state pushed" ? ["in order", "applied"] : ["in order"]
-    default: return ["applied"]
+    case "network of the Pod":
+      return ["applied", "in order"] // what the configuration itself asks for over the network may fail
+    case "disk full":
+      return ["applied", "in order"] // what the engine itself has to write fails
+    case "Pod evicted":
+      return ["applied"] // a plan is made again, and nobody may evict an apply
+    case "worker out of memory":
+      return moment === "applying" ? ["named"] : ["named", "applied"]
+    case "worker":
+    case "Pod deleted by force":
+      return isPlan(moment) || moment === "starting" ? ["applied"] : moment === "state pushed" ? ["named", "applied"] : ["named"]
+    case "exec loop":
+    case "engine":
+    case "runner out of memory":
+      return isPlan(moment) ? ["named", "applied"] : moment === "starting" ? ["applied"] : ["named", "applied"]
+    case "Pod deleted":
+    case "Job deleted":
+      return isPlan(moment) || moment === "starting" ? ["applied"] : ["in order", "applied"]
+    case "AgentTask deleted":
+      return moment === "plan saved" ? ["in order", "applied"] : moment === "state pushed" ? ["in order", "applied"] : ["in order"]
+    default:
+      return ["applied"]
   }
 }
 
@@ -63,5 +93,9 @@ const impossible = (target: Target, moment: Moment): string | undefined => {
 
 const all = targets.flatMap((target) => moments.map((moment) => ({ target, moment, why: impossible(target, moment) })))
 
-export const cells: ReadonlyArray<Cell> = all.flatMap(({ moment, target, why }) => why === undefined ? [{ target, moment, outcomes: outcomesOf(target, moment) }] : [])
-export const impossibleCells: ReadonlyArray<Impossible> = all.flatMap(({ moment, target, why }) => why === undefined ? [] : [{ target, moment, why }])
+export const cells: ReadonlyArray<Cell> = all.flatMap(({ moment, target, why }) =>
+  why === undefined ? [{ target, moment, outcomes: outcomesOf(target, moment) }] : []
+)
+export const impossibleCells: ReadonlyArray<Impossible> = all.flatMap(({ moment, target, why }) =>
+  why === undefined ? [] : [{ target, moment, why }]
+)

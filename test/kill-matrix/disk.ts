@@ -15,7 +15,10 @@ const volumesOf = (pod: string): Promise<ReadonlyArray<string>> => {
   const place = join(pod, "volumes/kubernetes.io~empty-dir")
   const names = ["data", "private", "tmp"]
   const there = () => existsSync(place) && names.every((name) => readdirSync(place).includes(name))
-  return eventually(`the volumes in ${place}`, () => there() ? names.map((name) => join(place, name)) : undefined, { everyMillis: 2, seconds: 60 })
+  return eventually(`the volumes in ${place}`, () => there() ? names.map((name) => join(place, name)) : undefined, {
+    everyMillis: 2,
+    seconds: 60
+  })
 }
 
 /** As the kernel calls a tmpfs. */
@@ -51,7 +54,14 @@ export const smallDisk = async (pod: string): Promise<SmallDisk> => {
   const volumes = await volumesOf(pod)
   for (const directory of volumes) {
     const { gid, mode, uid: owner } = statSync(directory)
-    execFileSync("mount", ["-t", "tmpfs", "-o", `size=${sizeMebibytes}m,uid=${owner},gid=${gid},mode=${(mode & 0o7777).toString(8)}`, nameOfDisk, directory])
+    execFileSync("mount", [
+      "-t",
+      "tmpfs",
+      "-o",
+      `size=${sizeMebibytes}m,uid=${owner},gid=${gid},mode=${(mode & 0o7777).toString(8)}`,
+      nameOfDisk,
+      directory
+    ])
   }
   return {
     fill: () => volumes.forEach(fill),

@@ -20,10 +20,16 @@ const inProduct = (...args: ReadonlyArray<string>) => kubectl(["--namespace", pr
 
 /** A Pod whose container was killed is made anew: the next one would be started again later and later. */
 const untilReady = async () => {
-  const pods = await inProduct("get", "pods", "--output=jsonpath={range .items[*]}{.metadata.name} {.status.containerStatuses[0].restartCount}{\"\\n\"}{end}")
+  const pods = await inProduct(
+    "get",
+    "pods",
+    "--output=jsonpath={range .items[*]}{.metadata.name} {.status.containerStatuses[0].restartCount}{\"\\n\"}{end}"
+  )
   const restarted = pods.split("\n").flatMap((line) => /^(\S+) [1-9]/u.exec(line)?.[1] ?? [])
   if (restarted.length > 0) await inProduct("delete", "pod", ...restarted, "--grace-period=5")
-  for (const part of ["deployment/agent-job-controller", "statefulset/agent-job-server"]) await inProduct("rollout", "status", part, "--timeout=120s")
+  for (const part of ["deployment/agent-job-controller", "statefulset/agent-job-server"]) {
+    await inProduct("rollout", "status", part, "--timeout=120s")
+  }
   await untilServed() // one that was just killed counts as ready until its kubelet has looked
 }
 
@@ -36,7 +42,8 @@ beforeAll(async () => {
 })
 beforeEach(untilReady)
 
-const quantile = (sorted: ReadonlyArray<number>, q: number): number => sorted[Math.min(sorted.length - 1, Math.floor(q * sorted.length))] ?? 0
+const quantile = (sorted: ReadonlyArray<number>, q: number): number =>
+  sorted[Math.min(sorted.length - 1, Math.floor(q * sorted.length))] ?? 0
 
 const table = (): string => {
   const cell = (target: Cell["target"], moment: Cell["moment"]): string => {
@@ -46,7 +53,11 @@ const table = (): string => {
     if (begun.has(name)) return "**failed**"
     return impossibleCells.some((_) => nameOf(_) === name) ? "–" : "not run"
   }
-  return [["", ...moments], ["---", ...moments.map(() => "---")], ...targets.map((target) => [target, ...moments.map((moment) => cell(target, moment))])].map((row) => `| ${row.join(" | ")} |`).join("\n")
+  return [
+    ["", ...moments],
+    ["---", ...moments.map(() => "---")],
+    ...targets.map((target) => [target, ...moments.map((moment) => cell(target, moment))])
+  ].map((row) => `| ${row.join(" | ")} |`).join("\n")
 }
 
 afterAll(async () => {
@@ -67,7 +78,9 @@ afterAll(async () => {
       recoveryP99Seconds: quantile(seconds, 0.99)
     }
   })
-  writeFileSync("docs/kill-matrix.md", `# Kill matrix
+  writeFileSync(
+    "docs/kill-matrix.md",
+    `# Kill matrix
 
 Each part killed at each moment of a run, on the real node. Written by \`make kill-matrix\`; what may come of a cell is in test/kill-matrix/cells.ts.
 
@@ -76,7 +89,8 @@ Each part killed at each moment of a run, on the real node. Written by \`make ki
 - The seconds are from the kill to the end of the run. In each cell nothing was made twice, and the plan that followed had what was missing and nothing else.
 
 ${table()}
-`)
+`
+  )
 })
 
 describe("killed", () => {
@@ -93,8 +107,16 @@ describe("killed", () => {
       const after = await aftermath(run, scene, files, listener)
       const expected = cell.outcomes.includes(after.outcome) || (after.outcome === "in order" && cell.outcomes.includes("named")) // better than it has to be
       results.set(nameOf(cell), { ...after, seconds, expected })
-      process.stdout.write(`${String(results.size).padStart(3)}/${chosen.length}  ${nameOf(cell)}: ${after.outcome}${expected ? "" : " (!)"} after ${seconds.toFixed(0)} s ${run.failure ?? ""}\n`)
-      assert.deepStrictEqual({ doubled: after.doubled, lost: after.lost, troubles: after.troubles }, { doubled: [], lost: [], troubles: [] }, run.failure)
+      process.stdout.write(
+        `${String(results.size).padStart(3)}/${chosen.length}  ${nameOf(cell)}: ${after.outcome}${expected ? "" : " (!)"} after ${
+          seconds.toFixed(0)
+        } s ${run.failure ?? ""}\n`
+      )
+      assert.deepStrictEqual({ doubled: after.doubled, lost: after.lost, troubles: after.troubles }, {
+        doubled: [],
+        lost: [],
+        troubles: []
+      }, run.failure)
       assert(expected, `it came to "${after.outcome}" (${run.status}: ${run.failure ?? ""}), not to ${cell.outcomes.join(" or ")}`)
     })
   }

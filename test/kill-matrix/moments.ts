@@ -24,12 +24,19 @@ const untilLastWords = async (pod: string): Promise<void> => {
 export const reach = async (moment: Moment, id: string, listener: Listener, key: string): Promise<void> => {
   const task = taskAt(moment, id)
   switch (moment) {
-    case "queued": return
-    case "starting": return void await untilTask(task, "is there", () => true)
-    case "planning": return void await untilTask(task, "runs", ({ status }) => status.claim !== undefined)
-    case "plan saved": return void await untilRun(id, "has its plan saved", ({ planSha256 }) => planSha256 !== undefined, 90, 5) // the worker has little left to do
-    case "applying": return listener.until(key, "two")
-    case "state pushed": return listener.until(key, "five")
-    case "reporting": return untilLastWords(await podOf(task))
+    case "queued":
+      return
+    case "starting":
+      return void await untilTask(task, "is there", () => true)
+    case "planning":
+      return void await untilTask(task, "runs", ({ status }) => status.claim !== undefined)
+    case "plan saved":
+      return void await untilRun(id, "has its plan saved", ({ planSha256 }) => planSha256 !== undefined, 90, 5) // the worker has little left to do
+    case "applying":
+      return listener.until(key, "two")
+    case "state pushed":
+      return listener.until(key, "five")
+    case "reporting":
+      return untilLastWords(await podOf(task))
   }
 }

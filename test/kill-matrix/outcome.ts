@@ -14,7 +14,10 @@ const decodeState = Schema.decodeUnknownSync(Schema.fromJsonString(StateView))
 /** What the journal tells, and what is only known to have been planned. */
 const named = (stages: ReadonlyArray<StageView>) => {
   const effects = stages.flatMap((stage) => stage.effects ?? [])
-  return { told: effects.flatMap(({ unknown, unsaved }) => [...unsaved, ...unknown]).map(({ address }) => address), planned: effects.flatMap(({ unseen = [] }) => unseen).map(({ address }) => address) }
+  return {
+    told: effects.flatMap(({ unknown, unsaved }) => [...unsaved, ...unknown]).map(({ address }) => address),
+    planned: effects.flatMap(({ unseen = [] }) => unseen).map(({ address }) => address)
+  }
 }
 /** A worker that vanishes may take what its engine told in the last moment along. */
 const lastMoment = 1
@@ -29,7 +32,11 @@ const contradictions = async (run: RunView): Promise<ReadonlyArray<string>> => {
     const phase = status === "finished" || status === "errored" || status === "canceled" ? phaseOf[status] : undefined
     if (!there || phase === undefined) return []
     const task = await untilOver(name).catch((error: unknown) => String(error))
-    return typeof task === "string" ? [task] : task.status.phase === phase ? [] : [`${name} is ${task.status.phase}, but its stage ${status}`]
+    return typeof task === "string"
+      ? [task]
+      : task.status.phase === phase
+      ? []
+      : [`${name} is ${task.status.phase}, but its stage ${status}`]
   }))
   return told.flat()
 }
@@ -40,7 +47,9 @@ const isTainted = (instance: unknown): boolean => Schema.is(Instance)(instance) 
 /** What the state has, and of it what an interrupted engine says has to be made anew. */
 const stored = async (workspace: string) => {
   const { resources } = await stateOf(workspace).catch(() => ({ resources: [] }))
-  const all = resources.flatMap(({ instances, name, type }) => instances.map((instance) => ({ address: `${type}.${name}`, tainted: isTainted(instance) })))
+  const all = resources.flatMap(({ instances, name, type }) =>
+    instances.map((instance) => ({ address: `${type}.${name}`, tainted: isTainted(instance) }))
+  )
   return { addresses: all.map(({ address }) => address), tainted: all.filter(({ tainted }) => tainted).length }
 }
 
@@ -70,7 +79,11 @@ export const aftermath = async (run: RunView, scene: Scene, files: Files, listen
   const { changes } = next.report.run
   const wanted = { add: things.length - inState.length + tainted, change: 0, destroy: tainted }
   if (JSON.stringify(changes ?? { add: 0, change: 0, destroy: 0 }) !== JSON.stringify(wanted)) {
-    troubles.push(`the plan that follows has ${JSON.stringify(changes)} instead of ${JSON.stringify(wanted)} (${next.report.run.status}: ${next.report.run.failure ?? ""})`)
+    troubles.push(
+      `the plan that follows has ${JSON.stringify(changes)} instead of ${JSON.stringify(wanted)} (${next.report.run.status}: ${
+        next.report.run.failure ?? ""
+      })`
+    )
   }
   return {
     outcome: run.status === "applied" ? "applied" : unsaved.length === 0 && pending === 0 ? "in order" : "named",

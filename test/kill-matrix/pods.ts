@@ -8,7 +8,8 @@ const state = process.env.CLUSTER_STATE ?? "/var/lib/agent-job-cluster"
 const named = Schema.decodeUnknownSync(Schema.Struct({ metadata: Schema.Struct({ name: Schema.String }) }))
 
 /** The newest Pod of a task, once there is one. */
-export const podOf = (task: string): Promise<string> => follow(`a Pod of ${task}`, ["pods", `--selector=scalr.io/task=${task}`], (object) => named(object).metadata.name)
+export const podOf = (task: string): Promise<string> =>
+  follow(`a Pod of ${task}`, ["pods", `--selector=scalr.io/task=${task}`], (object) => named(object).metadata.name)
 
 export const directoryOf = async (pod: string): Promise<string> =>
   join(state, "kubelet/pods", (await kubectl(["get", "pod", pod, "--output=jsonpath={.metadata.uid}"])).trim())

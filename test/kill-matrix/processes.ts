@@ -19,7 +19,10 @@ const words = (text: string): ReadonlyArray<string> => text.split("\0").filter((
 
 /** Ids of the processes in the Pod's containers whose command line fits. */
 export const inPod = (pod: string, commandLine: RegExp): ReadonlyArray<number> =>
-  readdirSync("/proc").filter((pid) => /^\d+$/u.test(pid) && words(fileOf(pid, "environ")).includes(`HOSTNAME=${pod}`) && commandLine.test(words(fileOf(pid, "cmdline")).join(" "))).map(Number)
+  readdirSync("/proc").filter((pid) =>
+    /^\d+$/u.test(pid) && words(fileOf(pid, "environ")).includes(`HOSTNAME=${pod}`) &&
+    commandLine.test(words(fileOf(pid, "cmdline")).join(" "))
+  ).map(Number)
 
 /** At once; gives how many of them still lived. */
 export const kill = (pids: ReadonlyArray<number>): number => {
@@ -45,14 +48,20 @@ const memoryOf = (group: string, file: string) => join("/sys/fs/cgroup/memory", 
 /** How often the kernel has ended a process of the group for want of memory. */
 const kills = (group: string): number => Number(/^oom_kill (\d+)$/mu.exec(readFileSync(memoryOf(group, "memory.oom_control"), "utf8"))?.[1])
 
-/** Takes the memory of the container of these away until the kernel has killed one of them; fails if it did not. Its limit is lowered, or they would be over before. */
+/**
+ * Takes the memory of the container of these away until the kernel has killed one of them; fails if it did not. Its limit is lowered, or
+ * they would be over before.
+ */
 export const starve = async (pids: ReadonlyArray<number>): Promise<void> => {
   const [first] = pids
   const group = first === undefined ? undefined : /^\d+:memory:(.+)$/mu.exec(fileOf(String(first), "cgroup"))?.[1]
   if (group === undefined) throw new Error("There is no such process to starve, or no group of its memory")
   const before = kills(group)
   for (const pid of pids) writeFileSync(join("/proc", String(pid), "oom_score_adj"), "1000") // they go first
-  writeFileSync(memoryOf(group, "memory.limit_in_bytes"), String(Number(readFileSync(memoryOf(group, "memory.usage_in_bytes"), "utf8")) + 32 * 2 ** 20))
+  writeFileSync(
+    memoryOf(group, "memory.limit_in_bytes"),
+    String(Number(readFileSync(memoryOf(group, "memory.usage_in_bytes"), "utf8")) + 32 * 2 ** 20)
+  )
   const eater = spawn(process.execPath, ["--input-type=module", "--eval", glutton, memoryOf(group, "cgroup.procs")], { stdio: "ignore" })
   for (let waited = 0; waited < 20_000 && kills(group) === before && eater.exitCode === null; waited += 20) await sleep(20)
   eater.kill("SIGKILL")
@@ -67,7 +76,9 @@ export const killPart = (name: string): () => void => {
   const file = join(state, "processes", name)
   const [pid = ""] = readFileSync(file, "utf8").split(" ")
   const [program = "", ...args] = words(fileOf(pid, "cmdline"))
-  const env = Object.fromEntries(words(fileOf(pid, "environ")).map((word) => [word.slice(0, word.indexOf("=")), word.slice(word.indexOf("=") + 1)]))
+  const env = Object.fromEntries(
+    words(fileOf(pid, "environ")).map((word) => [word.slice(0, word.indexOf("=")), word.slice(word.indexOf("=") + 1)])
+  )
   const cwd = readlinkSync(join("/proc", pid, "cwd"))
   void kill([Number(pid)])
   return () => {

@@ -12,7 +12,15 @@ import { inPod, kill, killPart, starve } from "./processes.ts"
 const downSeconds = 4
 
 const productPod = async (component: string): Promise<string> =>
-  (await kubectl(["--namespace", productNamespace, "get", "pods", `--selector=app.kubernetes.io/component=${component}`, "--field-selector=status.phase=Running", "--output=jsonpath={.items[0].metadata.name}"])).trim()
+  (await kubectl([
+    "--namespace",
+    productNamespace,
+    "get",
+    "pods",
+    `--selector=app.kubernetes.io/component=${component}`,
+    "--field-selector=status.phase=Running",
+    "--output=jsonpath={.items[0].metadata.name}"
+  ])).trim()
 
 /** Those in the Pod, once there is one. */
 const running = (pod: string, commandLine: RegExp): Promise<ReadonlyArray<number>> =>
@@ -27,7 +35,10 @@ const killAll = (pids: ReadonlyArray<number>): void => {
 
 /** Whichever runs there first: a short command may end before it is killed, and the next one is as good. */
 const killRunning = async (pod: string, commandLine: RegExp): Promise<void> =>
-  void await eventually(`the death of a process ${String(commandLine)} in ${pod}`, () => kill(inPod(pod, commandLine)) > 0 ? true : undefined)
+  void await eventually(
+    `the death of a process ${String(commandLine)} in ${pod}`,
+    () => kill(inPod(pod, commandLine)) > 0 ? true : undefined
+  )
 
 /** It is away for a while, as when an operator restarts it. */
 const killAndRestart = async (part: string) => {
@@ -36,7 +47,9 @@ const killAndRestart = async (part: string) => {
   restart()
 }
 
-/** The node's end of the Pod's only link goes down, and up again. It is found by the Pod's address, and is never a link of the node itself. */
+/**
+ * The node's end of the Pod's only link goes down, and up again. It is found by the Pod's address, and is never a link of the node itself.
+ */
 const cutOff = async (pod: string) => {
   const address = (await kubectl(["get", "pod", pod, "--output=jsonpath={.status.podIP}"])).trim()
   const route = execFileSync("ip", ["route", "show", `${address}/32`], { encoding: "utf8" })
@@ -56,7 +69,10 @@ const evict = async (pod: string) => {
 const worker = /main\.cjs worker/u
 const engine = /(?:^|\/)tofu /u
 
-type PodTarget = Exclude<Target, "controller" | "server" | "kubelet" | "containerd" | "kube-apiserver" | "etcd" | "Job deleted" | "AgentTask deleted">
+type PodTarget = Exclude<
+  Target,
+  "controller" | "server" | "kubelet" | "containerd" | "kube-apiserver" | "etcd" | "Job deleted" | "AgentTask deleted"
+>
 
 /** Hits what was aimed at. Completes when it is up again, where it comes up by itself; fails if there is no process left to kill. */
 export type Blow = () => Promise<void> | void
@@ -71,30 +87,46 @@ const inItsPod = async (target: PodTarget, pod: string): Promise<Blow> => {
       const pids = await running(pod, /exec-loop/u)
       return () => killAll(pids)
     }
-    case "engine": return () => killRunning(pod, engine)
-    case "worker out of memory": return async () => starve(await running(pod, worker))
-    case "runner out of memory": return async () => starve(await running(pod, engine))
+    case "engine":
+      return () => killRunning(pod, engine)
+    case "worker out of memory":
+      return async () => starve(await running(pod, worker))
+    case "runner out of memory":
+      return async () => starve(await running(pod, engine))
     case "disk full": {
       const disk = await smallDisk(await directoryOf(pod))
       const [pid] = await running(pod, worker)
       if (!disk.isSeenBy(pid ?? 0)) throw new Error(`The containers of ${pod} were there before its small disk`)
       return disk.fill
     }
-    case "Pod evicted": return () => evict(pod)
-    case "Pod deleted": return async () => void await tryKubectl(["delete", "pod", pod, "--wait=false"])
-    case "Pod deleted by force": return async () => void await tryKubectl(["delete", "pod", pod, "--grace-period=0", "--force", "--wait=false"])
-    case "network of the Pod": return () => cutOff(pod)
+    case "Pod evicted":
+      return () => evict(pod)
+    case "Pod deleted":
+      return async () => void await tryKubectl(["delete", "pod", pod, "--wait=false"])
+    case "Pod deleted by force":
+      return async () => void await tryKubectl(["delete", "pod", pod, "--grace-period=0", "--force", "--wait=false"])
+    case "network of the Pod":
+      return () => cutOff(pod)
   }
 }
 
 /** Finds the target beforehand, since at some moments it ends within milliseconds. Begins as early as the run. */
 export const aim = async (target: Target, task: string): Promise<Blow> => {
   switch (target) {
-    case "controller": return async () => killRunning(await productPod("controller"), /controller/u)
-    case "server": return async () => killRunning(await productPod("server"), /server/u)
-    case "kubelet": case "containerd": case "kube-apiserver": case "etcd": return () => killAndRestart(target)
-    case "Job deleted": return async () => void await tryKubectl(["delete", "job", `--selector=scalr.io/task=${task}`, "--wait=false"])
-    case "AgentTask deleted": return async () => void await tryKubectl(["delete", "atask", task, "--wait=false"])
-    default: return inItsPod(target, await podOf(task))
+    case "controller":
+      return async () => killRunning(await productPod("controller"), /controller/u)
+    case "server":
+      return async () => killRunning(await productPod("server"), /server/u)
+    case "kubelet":
+    case "containerd":
+    case "kube-apiserver":
+    case "etcd":
+      return () => killAndRestart(target)
+    case "Job deleted":
+      return async () => void await tryKubectl(["delete", "job", `--selector=scalr.io/task=${task}`, "--wait=false"])
+    case "AgentTask deleted":
+      return async () => void await tryKubectl(["delete", "atask", task, "--wait=false"])
+    default:
+      return inItsPod(target, await podOf(task))
   }
 }

@@ -33,11 +33,13 @@ export const listen = async (): Promise<Listener> => {
   return {
     url: `http://${nodeAddress}:${port}`,
     made: (key) => counts.get(key) ?? new Map(),
-    until: (key, thing) => counts.get(key)?.has(thing) === true ? Promise.resolve() : new Promise((resolve) => waiting.set(`${key}/${thing}`, resolve)),
-    [Symbol.asyncDispose]: () => new Promise((resolve) => {
-      server.closeAllConnections()
-      server.close(() => resolve())
-    })
+    until: (key, thing) =>
+      counts.get(key)?.has(thing) === true ? Promise.resolve() : new Promise((resolve) => waiting.set(`${key}/${thing}`, resolve)),
+    [Symbol.asyncDispose]: () =>
+      new Promise((resolve) => {
+        server.closeAllConnections()
+        server.close(() => resolve())
+      })
   }
 }
 

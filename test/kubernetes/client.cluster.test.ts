@@ -30,7 +30,9 @@ layer(RealCluster, { excludeTestServices: true })("a real API server", (it) => {
     Effect.gen(function*() {
       const { at, kubernetes } = yield* setup
       yield* kubernetes.create(configMaps, { metadata: at("shared"), data: { key: "theirs" } })
-      expect(yield* kubernetes.apply(configMaps, { metadata: at("shared"), data: { key: "ours" } })).toMatchObject({ data: { key: "ours" } })
+      expect(yield* kubernetes.apply(configMaps, { metadata: at("shared"), data: { key: "ours" } })).toMatchObject({
+        data: { key: "ours" }
+      })
     }))
 
   it.effect("refuses every write that is meant for an object of another UID, and creates nothing", () =>
@@ -43,12 +45,14 @@ layer(RealCluster, { excludeTestServices: true })("a real API server", (it) => {
       expect((yield* Effect.flip(kubernetes.get(things, at("reborn"))))._tag).toBe("NotFound")
       const other = yield* kubernetes.create(things, { metadata: at("reborn"), spec: { size: 1 } })
       const stale = { metadata: { ...at("reborn"), uid: gone.metadata.uid, resourceVersion: other.metadata.resourceVersion } }
-      for (const write of [
-        kubernetes.apply(things, guarded),
-        kubernetes.update(things, stale),
-        kubernetes.updateStatus(things, { ...stale, status: { phase: "Lost" } }),
-        kubernetes.delete(things, at("reborn"), { uid: gone.metadata.uid })
-      ]) expect((yield* Effect.flip<unknown, { readonly _tag: string }, never>(write))._tag).toBe("NotFound")
+      for (
+        const write of [
+          kubernetes.apply(things, guarded),
+          kubernetes.update(things, stale),
+          kubernetes.updateStatus(things, { ...stale, status: { phase: "Lost" } }),
+          kubernetes.delete(things, at("reborn"), { uid: gone.metadata.uid })
+        ]
+      ) expect((yield* Effect.flip<unknown, { readonly _tag: string }, never>(write))._tag).toBe("NotFound")
       expect((yield* kubernetes.get(things, at("reborn"))).metadata).toEqual(other.metadata)
     }))
 
@@ -61,7 +65,8 @@ layer(RealCluster, { excludeTestServices: true })("a real API server", (it) => {
       expect((yield* Effect.flip(kubernetes.updateStatus(things, { ...made, status: { note: "second" } })))._tag).toBe("Conflict")
       expect((yield* Effect.flip(kubernetes.update(things, { ...made, spec: { size: 2 } })))._tag).toBe("Conflict")
       const { resourceVersion } = made.metadata
-      expect((yield* Effect.flip(kubernetes.apply(things, { metadata: { ...at("raced"), resourceVersion }, spec: { size: 2 } })))._tag).toBe("Conflict")
+      expect((yield* Effect.flip(kubernetes.apply(things, { metadata: { ...at("raced"), resourceVersion }, spec: { size: 2 } })))._tag)
+        .toBe("Conflict")
       expect((yield* Effect.flip(kubernetes.delete(things, at("raced"), { resourceVersion })))._tag).toBe("Conflict")
       expect((yield* kubernetes.get(things, at("raced")))["status"]).toEqual({ phase: "Running", note: "first" })
     }))
@@ -83,8 +88,15 @@ layer(RealCluster, { excludeTestServices: true })("a real API server", (it) => {
         headers: Effect.map(credentials.headers, (headers) => ({ ...headers, "impersonate-user": "nobody" }))
       }))
       const forbidden = yield* Effect.flip(nobody.get(pods, at("any")))
-      expect([forbidden._tag, forbidden.message]).toEqual(["Forbidden", expect.stringContaining(`Cannot get Pod ${namespace}/any: pods "any" is forbidden: User "nobody" cannot get`)])
-      const stranger = yield* clientWith(({ tls: { ca }, ...credentials }) => ({ ...credentials, tls: ca === undefined ? {} : { ca }, headers: Effect.succeed({ authorization: "Bearer unknown" }) }))
+      expect([forbidden._tag, forbidden.message]).toEqual([
+        "Forbidden",
+        expect.stringContaining(`Cannot get Pod ${namespace}/any: pods "any" is forbidden: User "nobody" cannot get`)
+      ])
+      const stranger = yield* clientWith(({ tls: { ca }, ...credentials }) => ({
+        ...credentials,
+        tls: ca === undefined ? {} : { ca },
+        headers: Effect.succeed({ authorization: "Bearer unknown" })
+      }))
       expect((yield* Effect.flip(stranger.get(pods, at("any"))))._tag).toBe("Unauthorized")
     }))
 
@@ -94,11 +106,20 @@ layer(RealCluster, { excludeTestServices: true })("a real API server", (it) => {
       yield* kubernetes.create(serviceAccounts, { metadata: at("tester") })
       yield* kubernetes.create(pods, {
         metadata: at("gated"),
-        spec: { serviceAccountName: "tester", schedulingGates: [{ name: "agent-job.io/test" }], containers: [{ name: "main", image: "none" }] }
+        spec: {
+          serviceAccountName: "tester",
+          schedulingGates: [{ name: "agent-job.io/test" }],
+          containers: [{ name: "main", image: "none" }]
+        }
       })
-      const log = (name: string, container: string) => Stream.mkString(Stream.decodeText(kubernetes.logs(at(name), { container, follow: true })))
+      const log = (name: string, container: string) =>
+        Stream.mkString(Stream.decodeText(kubernetes.logs(at(name), { container, follow: true })))
       expect((yield* Effect.flip(log("missing", "main")))._tag).toBe("NotFound")
-      expect(yield* Effect.flip(log("gated", "other"))).toMatchObject({ _tag: "Rejected", code: 400, detail: expect.stringContaining("container other is not valid") })
+      expect(yield* Effect.flip(log("gated", "other"))).toMatchObject({
+        _tag: "Rejected",
+        code: 400,
+        detail: expect.stringContaining("container other is not valid")
+      })
       expect(yield* log("gated", "main")).toBe("")
     }))
 
@@ -106,12 +127,16 @@ layer(RealCluster, { excludeTestServices: true })("a real API server", (it) => {
     Effect.gen(function*() {
       const { at, kubernetes, namespace } = yield* setup
       const names = ["p1", "p2", "p3", "p4", "p5"]
-      yield* Effect.forEach(names, (name) => kubernetes.create(configMaps, { metadata: { ...at(name), labels: { page: name === "p5" ? "no" : "yes" } } }))
+      yield* Effect.forEach(names, (name) =>
+        kubernetes.create(configMaps, { metadata: { ...at(name), labels: { page: name === "p5" ? "no" : "yes" } } }))
       const first = yield* kubernetes.list(configMaps, { namespace, labelSelector: "page", limit: 2 })
       expect(first.continue).toBeDefined()
       const all = yield* Stream.runCollect(kubernetes.listAll(configMaps, { namespace, labelSelector: "page", limit: 2 }))
-      expect(all.map(({ metadata }) => metadata.name)).toEqual(names)
-      expect((yield* kubernetes.list(configMaps, { namespace, labelSelector: "page=yes", fieldSelector: "metadata.name!=p1" })).items).toHaveLength(3)
+      expect(all.map(({ metadata }) =>
+        metadata.name
+      )).toEqual(names)
+      expect((yield* kubernetes.list(configMaps, { namespace, labelSelector: "page=yes", fieldSelector: "metadata.name!=p1" })).items)
+        .toHaveLength(3)
     }))
 
   it.effect("watches: changes in order, then a bookmark, then the end", () =>

@@ -8,10 +8,16 @@ import { agentTasks, configMaps, decoding, jobs, pods } from "../../src/kubernet
 import { type Answer, ScriptedServer } from "./scripted-server.ts"
 
 const at = { namespace: "team", name: "demo" }
-const stored = (name = "demo") => ({ metadata: { namespace: "team", name, uid: `uid-${name}`, resourceVersion: "7" }, data: { key: "value" } })
+const stored = (name = "demo") => ({
+  metadata: { namespace: "team", name, uid: `uid-${name}`, resourceVersion: "7" },
+  data: { key: "value" }
+})
 const found: Answer = { body: stored() }
-const status = (code: number, reason: string, more: object = {}, headers: Record<string, string> = {}): Answer =>
-  ({ status: code, headers, body: { kind: "Status", code, reason, message: `about ${reason}`, ...more } })
+const status = (code: number, reason: string, more: object = {}, headers: Record<string, string> = {}): Answer => ({
+  status: code,
+  headers,
+  body: { kind: "Status", code, reason, message: `about ${reason}`, ...more }
+})
 const lines = (...events: ReadonlyArray<unknown>): Answer => (response) => {
   response.writeHead(200, { "content-type": "application/json" }).end(events.map((event) => JSON.stringify(event) + "\n").join(""))
 }
@@ -25,7 +31,9 @@ const setup = Effect.gen(function*() {
     namespace: "team",
     tls: {},
     headers: Effect.sync(() => ({ authorization: `Bearer ${token}` })),
-    refresh: Effect.sync(() => { token = "second" })
+    refresh: Effect.sync(() => {
+      token = "second"
+    })
   }
   const kubernetes = Context.get(yield* Layer.build(Kubernetes.layer(Effect.succeed(credentials))), Kubernetes)
   return { kubernetes, server, url }
@@ -95,18 +103,58 @@ describe("a refusal", () => {
     { given: "404", answer: status(404, "NotFound"), tag: "NotFound", says: "not there" },
     { given: "409 for a taken name", answer: status(409, "AlreadyExists"), tag: "AlreadyExists", says: "exists already" },
     { given: "409 for a newer version", answer: status(409, "Conflict"), tag: "Conflict", says: "about Conflict; read it again" },
-    { given: "409 for a UID that is gone", answer: status(409, "Conflict", { message: "uid mismatch: …" }), tag: "NotFound", says: "not there" },
-    { given: "422 for a UID that is another's", answer: status(422, "Invalid", { details: { causes: uidCauses } }), tag: "NotFound", says: "not there" },
-    { given: "422", answer: status(422, "Invalid", { details: { causes } }), tag: "Invalid", says: "spec.source: exactly one is required; correct" },
+    {
+      given: "409 for a UID that is gone",
+      answer: status(409, "Conflict", { message: "uid mismatch: …" }),
+      tag: "NotFound",
+      says: "not there"
+    },
+    {
+      given: "422 for a UID that is another's",
+      answer: status(422, "Invalid", { details: { causes: uidCauses } }),
+      tag: "NotFound",
+      says: "not there"
+    },
+    {
+      given: "422",
+      answer: status(422, "Invalid", { details: { causes } }),
+      tag: "Invalid",
+      says: "spec.source: exactly one is required; correct"
+    },
     { given: "410", answer: status(410, "Expired"), tag: "Gone", says: "list again" },
     { given: "403 by RBAC", answer: status(403, "Forbidden"), tag: "Forbidden", says: "grant it" },
     { given: "403 by a quota", answer: status(403, "Forbidden", { message: "exceeded quota: pods" }), tag: "Forbidden", says: "free room" },
     { given: "405", answer: status(405, "MethodNotAllowed"), tag: "Rejected", says: "405 MethodNotAllowed" },
-    { given: "429 with a long delay", answer: status(429, "TooManyRequests", {}, { "retry-after": "30" }), tag: "TooManyRequests", says: "try again in 30s" },
-    { given: "503 with a long delay", answer: status(503, "ServiceUnavailable", {}, { "retry-after": "30" }), tag: "TooManyRequests", says: "try again in 30s" },
-    { given: "500", answer: status(500, "InternalError"), tag: "Unreachable", says: "the API server failed (HTTP 500 InternalError: about InternalError); see what its answer names" },
-    { given: "a page of a proxy", answer: { status: 502, body: "<html>" } satisfies Answer, tag: "Unreachable", says: "no usable answer (HTTP 502" },
-    { given: "an answer of another shape", answer: { body: { hello: 1 } } satisfies Answer, tag: "Malformed", says: "not a Kubernetes object" }
+    {
+      given: "429 with a long delay",
+      answer: status(429, "TooManyRequests", {}, { "retry-after": "30" }),
+      tag: "TooManyRequests",
+      says: "try again in 30s"
+    },
+    {
+      given: "503 with a long delay",
+      answer: status(503, "ServiceUnavailable", {}, { "retry-after": "30" }),
+      tag: "TooManyRequests",
+      says: "try again in 30s"
+    },
+    {
+      given: "500",
+      answer: status(500, "InternalError"),
+      tag: "Unreachable",
+      says: "the API server failed (HTTP 500 InternalError: about InternalError); see what its answer names"
+    },
+    {
+      given: "a page of a proxy",
+      answer: { status: 502, body: "<html>" } satisfies Answer,
+      tag: "Unreachable",
+      says: "no usable answer (HTTP 502"
+    },
+    {
+      given: "an answer of another shape",
+      answer: { body: { hello: 1 } } satisfies Answer,
+      tag: "Malformed",
+      says: "not a Kubernetes object"
+    }
   ])("is told apart: $given", ({ answer, says, tag }) =>
     Effect.gen(function*() {
       const { kubernetes, server } = yield* setup
@@ -154,7 +202,16 @@ describe("trying again", () => {
     Effect.gen(function*() {
       const { kubernetes, server } = yield* setup
       const versioned = { metadata: { ...at, resourceVersion: "7" } }
-      for (const write of [kubernetes.create(jobs, { metadata: at }), kubernetes.update(jobs, versioned), kubernetes.updateStatus(jobs, versioned), kubernetes.patch(jobs, at, []), kubernetes.apply(jobs, { metadata: at }), kubernetes.delete(jobs, at)]) {
+      for (
+        const write of [
+          kubernetes.create(jobs, { metadata: at }),
+          kubernetes.update(jobs, versioned),
+          kubernetes.updateStatus(jobs, versioned),
+          kubernetes.patch(jobs, at, []),
+          kubernetes.apply(jobs, { metadata: at }),
+          kubernetes.delete(jobs, at)
+        ]
+      ) {
         server.script.push("reset", found)
         expect((yield* Effect.flip<unknown, KubernetesError, never>(write))._tag).toBe("Unreachable")
         server.script.length = 0
@@ -211,7 +268,9 @@ describe("trying again", () => {
 })
 
 describe("a list", () => {
-  const page = (names: ReadonlyArray<string>, next?: string): Answer => ({ body: { metadata: { resourceVersion: "9", ...(next && { continue: next }) }, items: names.map(stored) } })
+  const page = (names: ReadonlyArray<string>, next?: string): Answer => ({
+    body: { metadata: { resourceVersion: "9", ...(next && { continue: next }) }, items: names.map(stored) }
+  })
 
   it.live("asks for page after page", () =>
     Effect.gen(function*() {
@@ -236,16 +295,26 @@ describe("a list", () => {
 })
 
 describe("a watch", () => {
-  const watch = (kubernetes: Kubernetes["Service"]) => kubernetes.watch(jobs, { namespace: "team", resourceVersion: "5", timeoutSeconds: 60 })
+  const watch = (kubernetes: Kubernetes["Service"]) =>
+    kubernetes.watch(jobs, { namespace: "team", resourceVersion: "5", timeoutSeconds: 60 })
 
   it.live("gives events and bookmarks, and ends when the server ends it", () =>
     Effect.gen(function*() {
       const { kubernetes, server } = yield* setup
-      server.script.push(lines({ type: "ADDED", object: stored() }, { type: "BOOKMARK", object: { metadata: { resourceVersion: "8" } } }, { type: "DELETED", object: stored() }))
+      server.script.push(
+        lines({ type: "ADDED", object: stored() }, { type: "BOOKMARK", object: { metadata: { resourceVersion: "8" } } }, {
+          type: "DELETED",
+          object: stored()
+        })
+      )
       expect(yield* Stream.runCollect(watch(kubernetes))).toEqual([
-        { type: "ADDED", object: stored() }, { type: "BOOKMARK", resourceVersion: "8", whole: false }, { type: "DELETED", object: stored() }
+        { type: "ADDED", object: stored() },
+        { type: "BOOKMARK", resourceVersion: "8", whole: false },
+        { type: "DELETED", object: stored() }
       ])
-      expect(server.asked[0]?.url).toBe("/apis/batch/v1/namespaces/team/jobs?resourceVersion=5&timeoutSeconds=60&watch=true&allowWatchBookmarks=true")
+      expect(server.asked[0]?.url).toBe(
+        "/apis/batch/v1/namespaces/team/jobs?resourceVersion=5&timeoutSeconds=60&watch=true&allowWatchBookmarks=true"
+      )
     }))
 
   it.live("without a version begins with everything, and says when that was all", () =>
@@ -254,10 +323,16 @@ describe("a watch", () => {
       const end = { type: "BOOKMARK", object: { metadata: { resourceVersion: "9", annotations: { "k8s.io/initial-events-end": "true" } } } }
       server.script.push(lines({ type: "ADDED", object: stored() }, end))
       expect(yield* Stream.runCollect(kubernetes.watch(jobs, { namespace: "team", resourceVersion: undefined }))).toEqual([
-        { type: "ADDED", object: stored() }, { type: "BOOKMARK", resourceVersion: "9", whole: true }
+        { type: "ADDED", object: stored() },
+        { type: "BOOKMARK", resourceVersion: "9", whole: true }
       ])
       const asked = new URL(server.asked[0]?.url ?? "", "http://localhost").searchParams
-      expect(Object.fromEntries(asked)).toEqual({ watch: "true", allowWatchBookmarks: "true", sendInitialEvents: "true", resourceVersionMatch: "NotOlderThan" })
+      expect(Object.fromEntries(asked)).toEqual({
+        watch: "true",
+        allowWatchBookmarks: "true",
+        sendInitialEvents: "true",
+        resourceVersionMatch: "NotOlderThan"
+      })
     }))
 
   it.live("fails on an ERROR event, as a response with that code would", () =>

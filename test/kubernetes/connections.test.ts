@@ -17,7 +17,10 @@ import { listening } from "../http/forward-proxy.ts"
 
 const job = JSON.stringify({ metadata: { name: "demo", namespace: "team", uid: "u", resourceVersion: "7" } })
 
-const place = Effect.acquireRelease(Effect.sync(() => mkdtempSync(join(tmpdir(), "api-server-"))), (made) => Effect.sync(() => rmSync(made, { recursive: true })))
+const place = Effect.acquireRelease(
+  Effect.sync(() => mkdtempSync(join(tmpdir(), "api-server-"))),
+  (made) => Effect.sync(() => rmSync(made, { recursive: true }))
+)
 
 it.live("speaks HTTP/1.1 to a server that would rather have HTTP/2, whose requests cannot be given up safely in Node", () =>
   Effect.gen(function*() {
@@ -27,10 +30,19 @@ it.live("speaks HTTP/1.1 to a server that would rather have HTTP/2, whose reques
       versions.push(httpVersion)
       response.writeHead(200).end(job)
     })
-    yield* Effect.acquireRelease(Effect.callback<void>((resume) => void server.listen(0, "127.0.0.1", () => resume(Effect.void))), () => Effect.sync(() => server.close()))
+    yield* Effect.acquireRelease(
+      Effect.callback<void>((resume) => void server.listen(0, "127.0.0.1", () => resume(Effect.void))),
+      () => Effect.sync(() => server.close())
+    )
     const address = server.address()
     const port = typeof address === "object" && address !== null ? address.port : 0
-    const credentials = { server: `https://127.0.0.1:${port}`, namespace: "team", tls: { ca: ca.cert }, headers: Effect.succeed({}), refresh: Effect.void }
+    const credentials = {
+      server: `https://127.0.0.1:${port}`,
+      namespace: "team",
+      tls: { ca: ca.cert },
+      headers: Effect.succeed({}),
+      refresh: Effect.void
+    }
     const kubernetes = Context.get(yield* Layer.build(Kubernetes.layer(Effect.succeed(credentials))), Kubernetes)
     yield* kubernetes.create(jobs, { metadata: { name: "demo", namespace: "team" } })
     expect(versions).toEqual(["1.1"])
@@ -46,7 +58,10 @@ it.live("uses a connection again, also when an answer comes before Node has look
       await bundle.write({ ...bundling.output, file: program })
     })
     let connections = 0
-    const server = createServer(ca.sign("api-server"), (request, response) => void request.resume().on("end", () => response.writeHead(201).end(job)))
+    const server = createServer(
+      ca.sign("api-server"),
+      (request, response) => void request.resume().on("end", () => response.writeHead(201).end(job))
+    )
     server.on("connection", () => void connections++)
     const env = { ...process.env, SERVER: `https://127.0.0.1:${yield* listening(server)}`, CA: ca.cert }
     yield* Effect.promise(() => promisify(execFile)(process.execPath, [program], { env }))

@@ -16,11 +16,17 @@ layer(RealCluster, { excludeTestServices: true })("a real API server", (it) => {
       const { namespace } = yield* Cluster
       const kubernetes = yield* Kubernetes
       yield* kubernetes.create(serviceAccounts, { metadata: { namespace, name: "mounted" } })
-      const secret = { metadata: { namespace, name: "token", annotations: { "kubernetes.io/service-account.name": "mounted" } }, type: "kubernetes.io/service-account-token" }
+      const secret = {
+        metadata: { namespace, name: "token", annotations: { "kubernetes.io/service-account.name": "mounted" } },
+        type: "kubernetes.io/service-account-token"
+      }
       yield* kubernetes.create(secrets, secret)
-      const { data } = yield* kubernetes.get(TokenSecret, { namespace, name: "token" }).pipe(Effect.retry({ times: 100, schedule: Schedule.spaced("100 millis") }))
+      const { data } = yield* kubernetes.get(TokenSecret, { namespace, name: "token" }).pipe(
+        Effect.retry({ times: 100, schedule: Schedule.spaced("100 millis") })
+      )
       const { server, tls } = yield* fromKubeconfig()
-      const directory = yield* Effect.acquireRelease(Effect.promise(() => mkdtemp(join(tmpdir(), "mounted-"))), (path) => Effect.promise(() => rm(path, { recursive: true })))
+      const directory = yield* Effect.acquireRelease(Effect.promise(() => mkdtemp(join(tmpdir(), "mounted-"))), (path) =>
+        Effect.promise(() => rm(path, { recursive: true })))
       yield* Effect.promise(async () => {
         await writeFile(join(directory, "ca.crt"), tls.ca ?? "")
         await writeFile(join(directory, "token"), Buffer.from(data.token, "base64"))
@@ -28,7 +34,10 @@ layer(RealCluster, { excludeTestServices: true })("a real API server", (it) => {
       })
       const { hostname, port } = new URL(server)
       const variables = ConfigProvider.fromUnknown({ KUBERNETES_SERVICE_HOST: hostname, KUBERNETES_SERVICE_PORT: port || "443" })
-      const mounted = Context.get(yield* Layer.build(Kubernetes.layer(Effect.provide(inCluster({ directory }), ConfigProvider.layer(variables)))), Kubernetes)
+      const mounted = Context.get(
+        yield* Layer.build(Kubernetes.layer(Effect.provide(inCluster({ directory }), ConfigProvider.layer(variables)))),
+        Kubernetes
+      )
       expect(mounted.namespace).toBe(namespace)
       const error = yield* Effect.flip(mounted.get(pods, { namespace, name: "any" }))
       expect([error._tag, error.message]).toEqual(["Forbidden", expect.stringContaining(`system:serviceaccount:${namespace}:mounted`)])

@@ -20,7 +20,13 @@ const write = (directory: string, name: string, text: string) => Effect.promise(
 const environment = (variables: Record<string, string>) => Effect.provide(ConfigProvider.layer(ConfigProvider.fromUnknown(variables)))
 const inPod = environment({ KUBERNETES_SERVICE_HOST: "10.0.0.1", KUBERNETES_SERVICE_PORT: "443" })
 
-const kubeconfig = ({ user = { token: "t" }, cluster = {}, current = "main" }: { readonly user?: object; readonly cluster?: object; readonly current?: string }) =>
+const kubeconfig = (
+  { user = { token: "t" }, cluster = {}, current = "main" }: {
+    readonly user?: object
+    readonly cluster?: object
+    readonly current?: string
+  }
+) =>
   JSON.stringify({
     apiVersion: "v1",
     kind: "Config",
@@ -82,7 +88,9 @@ describe("credentials in a Pod", () => {
   it.effect("say what is missing", () =>
     Effect.gen(function*() {
       const directory = yield* directoryWith({ "ca.crt": "PEM" })
-      expect((yield* inCluster({ directory }).pipe(inPod, Effect.flip)).message).toMatch(/^Cannot read \S+\/token: .*; mount a service account token there\.$/u)
+      expect((yield* inCluster({ directory }).pipe(inPod, Effect.flip)).message).toMatch(
+        /^Cannot read \S+\/token: .*; mount a service account token there\.$/u
+      )
       expect((yield* inCluster({ directory }).pipe(environment({}), Effect.flip)).message).toBe(
         "KUBERNETES_SERVICE_HOST and KUBERNETES_SERVICE_PORT are not both set; run this in a Pod, or give a kubeconfig."
       )
@@ -105,7 +113,12 @@ describe("credentials of a kubeconfig", () => {
         user: { "client-certificate-data": base64("CERTIFICATE"), "client-key-data": base64("KEY") },
         cluster: { "certificate-authority-data": base64("AUTHORITY"), "tls-server-name": "kubernetes" }
       }))
-      expect({ ...tls, ca: String(tls.ca), cert: String(tls.cert), key: String(tls.key) }).toEqual({ ca: "AUTHORITY", cert: "CERTIFICATE", key: "KEY", servername: "kubernetes" })
+      expect({ ...tls, ca: String(tls.ca), cert: String(tls.cert), key: String(tls.key) }).toEqual({
+        ca: "AUTHORITY",
+        cert: "CERTIFICATE",
+        key: "KEY",
+        servername: "kubernetes"
+      })
       expect(yield* headers).toEqual({})
     }))
 
@@ -132,7 +145,13 @@ echo "{\\"apiVersion\\":\\"client.authentication.k8s.io/v1\\",\\"kind\\":\\"Exec
 `
       const directory = yield* directoryWith({ plugin })
       yield* Effect.promise(() => chmod(join(directory, "plugin"), 0o755))
-      yield* write(directory, "config", kubeconfig({ user: { exec: { apiVersion: "client.authentication.k8s.io/v1", command: join(directory, "plugin"), interactiveMode: "Never" } } }))
+      yield* write(
+        directory,
+        "config",
+        kubeconfig({
+          user: { exec: { apiVersion: "client.authentication.k8s.io/v1", command: join(directory, "plugin"), interactiveMode: "Never" } }
+        })
+      )
       const { headers, refresh } = yield* fromKubeconfig({ path: join(directory, "config") })
       const first = yield* headers
       yield* TestClock.adjust("5 minutes")
@@ -143,14 +162,21 @@ echo "{\\"apiVersion\\":\\"client.authentication.k8s.io/v1\\",\\"kind\\":\\"Exec
 
   it.effect("are not sent over plain HTTP, as to kubectl proxy", () =>
     Effect.gen(function*() {
-      const { headers, server, tls } = yield* from(kubeconfig({ user: { token: "t0ken", "client-certificate": "/no/such/cert" }, cluster: { server: "http://127.0.0.1:8001/" } }))
+      const { headers, server, tls } = yield* from(
+        kubeconfig({ user: { token: "t0ken", "client-certificate": "/no/such/cert" }, cluster: { server: "http://127.0.0.1:8001/" } })
+      )
       expect([server, tls, yield* headers]).toEqual(["http://127.0.0.1:8001", {}, {}])
     }))
 
   it.effect("merge the files of KUBECONFIG that exist, the first one winning", () =>
     Effect.gen(function*() {
-      const directory = yield* directoryWith({ a: kubeconfig({ user: { token: "first" }, current: "" }), b: kubeconfig({ user: { token: "second" }, current: "other" }) })
-      const credentials = yield* discover().pipe(environment({ KUBECONFIG: ["a", "missing", "b"].map((file) => join(directory, file)).join(":") }))
+      const directory = yield* directoryWith({
+        a: kubeconfig({ user: { token: "first" }, current: "" }),
+        b: kubeconfig({ user: { token: "second" }, current: "other" })
+      })
+      const credentials = yield* discover().pipe(
+        environment({ KUBECONFIG: ["a", "missing", "b"].map((file) => join(directory, file)).join(":") })
+      )
       expect(credentials.server).toBe("https://there.example")
       expect(yield* credentials.headers).toEqual({ authorization: "Bearer first" })
     }))
@@ -163,13 +189,39 @@ echo "{\\"apiVersion\\":\\"client.authentication.k8s.io/v1\\",\\"kind\\":\\"Exec
     }).pipe(inPod))
 
   it.effect.each([
-    { given: "no such context", text: kubeconfig({}), context: "nope", tag: "KubeconfigUnusable", says: "has no usable context nope (it has: main, other); name one of them." },
-    { given: "no current context", text: kubeconfig({ current: "" }), tag: "KubeconfigUnusable", says: "The kubeconfig has no current context (it has: main, other)" },
+    {
+      given: "no such context",
+      text: kubeconfig({}),
+      context: "nope",
+      tag: "KubeconfigUnusable",
+      says: "has no usable context nope (it has: main, other); name one of them."
+    },
+    {
+      given: "no current context",
+      text: kubeconfig({ current: "" }),
+      tag: "KubeconfigUnusable",
+      says: "The kubeconfig has no current context (it has: main, other)"
+    },
     { given: "an empty file", text: "", tag: "KubeconfigUnusable", says: "the kubeconfig" },
     { given: "not YAML", text: "users: [", tag: "KubeconfigUnusable", says: "Cannot understand the kubeconfig" },
-    { given: "a proxy", text: kubeconfig({ cluster: { "proxy-url": "http://proxy" } }), tag: "KubeconfigUnusable", says: "behind proxy-url, which is not supported" },
-    { given: "a plugin that is not installed", text: kubeconfig({ user: { exec: { command: "/no/such/plugin" } } }), tag: "NoCredentials", says: "Cannot log in with the context main" },
-    { given: "a missing certificate", text: kubeconfig({ user: { "client-certificate": "/no/such/cert" } }), tag: "NoCredentials", says: "Cannot log in with the context main" }
+    {
+      given: "a proxy",
+      text: kubeconfig({ cluster: { "proxy-url": "http://proxy" } }),
+      tag: "KubeconfigUnusable",
+      says: "behind proxy-url, which is not supported"
+    },
+    {
+      given: "a plugin that is not installed",
+      text: kubeconfig({ user: { exec: { command: "/no/such/plugin" } } }),
+      tag: "NoCredentials",
+      says: "Cannot log in with the context main"
+    },
+    {
+      given: "a missing certificate",
+      text: kubeconfig({ user: { "client-certificate": "/no/such/cert" } }),
+      tag: "NoCredentials",
+      says: "Cannot log in with the context main"
+    }
   ])("say what is wrong with $given", ({ context, says, tag, text }) =>
     Effect.gen(function*() {
       const error = yield* Effect.flip(from(text, context === undefined ? {} : { context }))
@@ -187,6 +239,9 @@ echo "{\\"apiVersion\\":\\"client.authentication.k8s.io/v1\\",\\"kind\\":\\"Exec
   it.effect("say where they were looked for", () =>
     Effect.gen(function*() {
       const named = yield* discover().pipe(environment({ KUBECONFIG: "/no/such/file" }), Effect.flip)
-      expect([named._tag, named.message]).toEqual(["KubeconfigUnusable", "No kubeconfig can be read at /no/such/file; name one that is there with KUBECONFIG."])
+      expect([named._tag, named.message]).toEqual([
+        "KubeconfigUnusable",
+        "No kubeconfig can be read at /no/such/file; name one that is there with KUBECONFIG."
+      ])
     }))
 })

@@ -10,6 +10,9 @@ describe("the server's own words", () => {
     { words: "x".repeat(600), read: "x".repeat(600) },
     { words: "x".repeat(601), read: `${"x".repeat(600)}…` },
     { words: `${"x".repeat(599)}😀 and more`, read: `${"x".repeat(599)}…` } // not half of a character
-  ])("are one line of at most 600 letters: $words", ({ read, words }) =>
-    expect(said(words)).toBe(`Cannot create Job team/demo: the API server answered 400 BadRequest (${read}); correct the request.`))
+  ])(
+    "are one line of at most 600 letters: $words",
+    ({ read, words }) =>
+      expect(said(words)).toBe(`Cannot create Job team/demo: the API server answered 400 BadRequest (${read}); correct the request.`)
+  )
 })

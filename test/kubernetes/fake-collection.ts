@@ -10,7 +10,13 @@ const call = { verb: "watch", object: "jobs in team" } as const
 export const gone = new Gone({ ...call, code: 410, reason: "Expired", detail: "too old" })
 export const unreachable = new Unreachable({ ...call, detail: "connection reset" })
 
-const cannotStream = new Invalid({ ...call, code: 422, reason: "Invalid", detail: "sendInitialEvents is forbidden for watch unless the WatchList feature gate is enabled", causes: [] })
+const cannotStream = new Invalid({
+  ...call,
+  code: 422,
+  reason: "Invalid",
+  detail: "sendInitialEvents is forbidden for watch unless the WatchList feature gate is enabled",
+  causes: []
+})
 
 export class FakeCollection {
   readonly objects = new Map<string, KubernetesObject>()
@@ -37,7 +43,10 @@ export class FakeCollection {
     return Effect.suspend(() => {
       const type = this.objects.has(name) ? "MODIFIED" : "ADDED"
       const uid = this.objects.get(name)?.metadata.uid ?? `uid-${this.#version}`
-      const object = { metadata: { namespace: "team", name, uid, resourceVersion: String(++this.#version) }, spec: { large: "x".repeat(100) } }
+      const object = {
+        metadata: { namespace: "team", name, uid, resourceVersion: String(++this.#version) },
+        spec: { large: "x".repeat(100) }
+      }
       this.objects.set(name, object)
       return this.#emit({ type, object })
     })
@@ -47,7 +56,10 @@ export class FakeCollection {
       const object = this.objects.get(name)
       if (object === undefined) return Effect.void
       this.objects.delete(name)
-      return this.#emit({ type: "DELETED", object: { ...object, metadata: { ...object.metadata, resourceVersion: String(++this.#version) } } })
+      return this.#emit({
+        type: "DELETED",
+        object: { ...object, metadata: { ...object.metadata, resourceVersion: String(++this.#version) } }
+      })
     })
   }
   bookmark(whole = false): Effect.Effect<void> {
@@ -100,7 +112,10 @@ export class FakeCollection {
         if (failure !== undefined) return Stream.fail(failure)
         if (this.muted) return Stream.never
         const queue = yield* Queue.unbounded<WatchEvent, KubernetesError | Cause.Done>()
-        yield* Queue.offerAll(queue, resourceVersion === undefined ? this.#all() : this.#history.filter(({ version }) => version > Number(resourceVersion)))
+        yield* Queue.offerAll(
+          queue,
+          resourceVersion === undefined ? this.#all() : this.#history.filter(({ version }) => version > Number(resourceVersion))
+        )
         if (resourceVersion === undefined && this.breaksAfter !== undefined) {
           const broken = Stream.take(Stream.fromQueue(queue), this.breaksAfter)
           this.breaksAfter = undefined

@@ -6,8 +6,12 @@ import { AlreadyExists, Conflict, type KubernetesError, NotFound, Unreachable } 
 import type { Kind } from "../../src/kubernetes/kinds.ts"
 import type { KubernetesObject, Writable } from "../../src/kubernetes/object.ts"
 
-/** "lost": a write happens and its answer does not arrive; "unanswered": only writes do not end, though they happen; "hangs": no call ends. */
-export interface Connection { state: "works" | "refused" | "lost" | "unanswered" | "hangs" }
+/**
+ * "lost": a write happens and its answer does not arrive; "unanswered": only writes do not end, though they happen; "hangs": no call ends.
+ */
+export interface Connection {
+  state: "works" | "refused" | "lost" | "unanswered" | "hangs"
+}
 
 const refusal = { verb: "update", object: "Lease team/leader", code: 0, reason: "", detail: "" } as const
 const unreachable = new Unreachable({ verb: "update", object: "Lease team/leader", detail: "connection refused" })
@@ -17,37 +21,78 @@ export class FakeLease {
   #version = 0
 
   put(object: Writable): KubernetesObject {
-    this.lease = { ...object, metadata: { ...object.metadata, namespace: "team", name: "leader", uid: "u", resourceVersion: String(++this.#version) } }
+    this.lease = {
+      ...object,
+      metadata: { ...object.metadata, namespace: "team", name: "leader", uid: "u", resourceVersion: String(++this.#version) }
+    }
     return this.lease
   }
   /** Somebody else writes this spec, or these labels or annotations. */
-  edit({ annotations, labels, spec = this.lease?.["spec"] }: { readonly spec?: unknown; readonly labels?: Record<string, string>; readonly annotations?: Record<string, string> }): void {
-    const edited = { ...this.lease, metadata: { ...this.lease?.metadata, ...(labels && { labels }), ...(annotations && { annotations }) }, spec }
+  edit(
+    { annotations, labels, spec = this.lease?.["spec"] }: {
+      readonly spec?: unknown
+      readonly labels?: Record<string, string>
+      readonly annotations?: Record<string, string>
+    }
+  ): void {
+    const edited = {
+      ...this.lease,
+      metadata: { ...this.lease?.metadata, ...(labels && { labels }), ...(annotations && { annotations }) },
+      spec
+    }
     this.put(edited)
   }
 
   connect(connection: Connection) {
-    const over = (call: Effect.Effect<KubernetesObject, KubernetesError>, isWrite: boolean): Effect.Effect<KubernetesObject, KubernetesError> =>
+    const over = (
+      call: Effect.Effect<KubernetesObject, KubernetesError>,
+      isWrite: boolean
+    ): Effect.Effect<KubernetesObject, KubernetesError> =>
       Effect.suspend(() => {
         switch (connection.state) {
-          case "works": return call
-          case "refused": return Effect.fail(unreachable)
-          case "lost": return isWrite ? Effect.andThen(call, Effect.fail(unreachable)) : Effect.fail(unreachable)
-          case "unanswered": return isWrite ? Effect.andThen(call, Effect.never) : call
-          case "hangs": return Effect.never
+          case "works":
+            return call
+          case "refused":
+            return Effect.fail(unreachable)
+          case "lost":
+            return isWrite ? Effect.andThen(call, Effect.fail(unreachable)) : Effect.fail(unreachable)
+          case "unanswered":
+            return isWrite ? Effect.andThen(call, Effect.never) : call
+          case "hangs":
+            return Effect.never
         }
       })
-    const decoded = <A>(kind: Kind<A>, call: Effect.Effect<KubernetesObject, KubernetesError>) => Effect.flatMap(call, (object) => Effect.orDie(Effect.fromResult(kind.decode(object))))
+    const decoded = <A>(kind: Kind<A>, call: Effect.Effect<KubernetesObject, KubernetesError>) =>
+      Effect.flatMap(call, (object) => Effect.orDie(Effect.fromResult(kind.decode(object))))
     return Layer.mock(Kubernetes, {
       namespace: "team",
-      get: (kind) => decoded(kind, over(Effect.suspend(() => this.lease === undefined ? Effect.fail(new NotFound(refusal)) : Effect.succeed(this.lease)), false)),
-      create: (kind, object) => decoded(kind, over(Effect.suspend(() => this.lease === undefined ? Effect.succeed(this.put(object)) : Effect.fail(new AlreadyExists(refusal))), true)),
+      get: (kind) =>
+        decoded(
+          kind,
+          over(Effect.suspend(() => this.lease === undefined ? Effect.fail(new NotFound(refusal)) : Effect.succeed(this.lease)), false)
+        ),
+      create: (kind, object) =>
+        decoded(
+          kind,
+          over(
+            Effect.suspend(() => this.lease === undefined ? Effect.succeed(this.put(object)) : Effect.fail(new AlreadyExists(refusal))),
+            true
+          )
+        ),
       update: (kind, object) =>
-        decoded(kind, over(Effect.suspend((): Effect.Effect<KubernetesObject, KubernetesError> =>
-          this.lease === undefined ? Effect.fail(new NotFound(refusal))
-          : this.lease.metadata.resourceVersion === object.metadata.resourceVersion ? Effect.succeed(this.put(object))
-          : Effect.fail(new Conflict(refusal))
-        ), true))
+        decoded(
+          kind,
+          over(
+            Effect.suspend((): Effect.Effect<KubernetesObject, KubernetesError> =>
+              this.lease === undefined
+                ? Effect.fail(new NotFound(refusal))
+                : this.lease.metadata.resourceVersion === object.metadata.resourceVersion
+                ? Effect.succeed(this.put(object))
+                : Effect.fail(new Conflict(refusal))
+            ),
+            true
+          )
+        )
     })
   }
 }

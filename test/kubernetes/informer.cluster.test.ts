@@ -26,10 +26,11 @@ layer(RealCluster, { excludeTestServices: true })("an informer of a real API ser
         namespace,
         labelSelector: "mirrored",
         project: ({ data, metadata }) => ({ data, metadata }),
-        changed: (key, seen) => Effect.sync(() => {
-          changed.push(key)
-          tell(objects, key, seen)
-        })
+        changed: (key, seen) =>
+          Effect.sync(() => {
+            changed.push(key)
+            tell(objects, key, seen)
+          })
       })
       yield* informer.synced
       expect([...objects.keys()].sort()).toEqual([`${namespace}/one`, `${namespace}/two`])

@@ -7,7 +7,10 @@ import { jobs } from "../../src/kubernetes/kinds.ts"
 import { FakeCollection, gone, unreachable } from "./fake-collection.ts"
 import { tell } from "./told-objects.ts"
 
-interface Slim { readonly uid: string; readonly version: string }
+interface Slim {
+  readonly uid: string
+  readonly version: string
+}
 
 /** An informer of `collection`, with what it reported as changed, and what there is by its reports. */
 const informerOf = Effect.fnUntraced(function*(collection: FakeCollection, refused?: string) {
@@ -20,10 +23,11 @@ const informerOf = Effect.fnUntraced(function*(collection: FakeCollection, refus
       if (name === refused) throw new Error("cannot read this one")
       return { uid, version: resourceVersion }
     },
-    changed: (key, seen) => Effect.sync(() => {
-      changed.push(key)
-      tell(objects, key, seen)
-    })
+    changed: (key, seen) =>
+      Effect.sync(() => {
+        changed.push(key)
+        tell(objects, key, seen)
+      })
   }).pipe(Effect.provide(collection.layer))
   return { informer, changed, objects }
 })
@@ -173,7 +177,14 @@ describe("an informer", () => {
   it.effect("waits as long as an overloaded server asks", () =>
     Effect.gen(function*() {
       const { collection } = yield* setup
-      const overloaded = new TooManyRequests({ verb: "watch", object: "jobs", code: 429, reason: "TooManyRequests", detail: "", retryAfter: Duration.seconds(60) })
+      const overloaded = new TooManyRequests({
+        verb: "watch",
+        object: "jobs",
+        code: 429,
+        reason: "TooManyRequests",
+        detail: "",
+        retryAfter: Duration.seconds(60)
+      })
       collection.failures.push(overloaded)
       yield* collection.end(unreachable)
       yield* TestClock.adjust("5 seconds")
@@ -234,7 +245,10 @@ describe("an informer", () => {
     compact: Schema.Boolean,
     seconds: Schema.Literals([0, 0, 1, 60])
   })
-  it.effect.prop("ends with the same objects, and reports the last change of each, whatever happens to its connection", { steps: Schema.Array(Step), streams: Schema.Boolean }, ({ steps, streams }) =>
+  it.effect.prop("ends with the same objects, and reports the last change of each, whatever happens to its connection", {
+    steps: Schema.Array(Step),
+    streams: Schema.Boolean
+  }, ({ steps, streams }) =>
     Effect.gen(function*() {
       const collection = new FakeCollection()
       collection.streams = streams
@@ -244,10 +258,11 @@ describe("an informer", () => {
       yield* make<string>({
         kind: jobs,
         project: ({ metadata }) => metadata.resourceVersion,
-        changed: (key, seen) => Effect.sync(() => {
-          reported.set(key, collection.objects.get(key.slice(5))?.metadata.resourceVersion)
-          tell(objects, key, seen)
-        }),
+        changed: (key, seen) =>
+          Effect.sync(() => {
+            reported.set(key, collection.objects.get(key.slice(5))?.metadata.resourceVersion)
+            tell(objects, key, seen)
+          }),
         resync: "1 day"
       }).pipe(Effect.provide(collection.layer))
       for (const { change, compact, connection, name, seconds } of steps) {

@@ -21,12 +21,16 @@ layer(RealCluster, { excludeTestServices: true })("leader election in a real API
       yield* a.begun
       const b = yield* contender("b")
       const { metadata } = yield* kubernetes.get(leases, place)
-      const renewed = kubernetes.get(leases, place).pipe(Effect.repeat({ until: (lease) => lease.metadata.resourceVersion !== metadata.resourceVersion }))
+      const renewed = kubernetes.get(leases, place).pipe(
+        Effect.repeat({ until: (lease) => lease.metadata.resourceVersion !== metadata.resourceVersion })
+      )
       expect(yield* renewed).toMatchObject({ spec: { holderIdentity: "a", leaseTransitions: 0 } })
       expect(yield* b.leads).toBe(false)
       yield* a.stop
       yield* b.begun
-      expect(yield* kubernetes.get(leases, place)).toMatchObject({ spec: { holderIdentity: "b", leaseDurationSeconds: 15, leaseTransitions: 1 } })
+      expect(yield* kubernetes.get(leases, place)).toMatchObject({
+        spec: { holderIdentity: "b", leaseDurationSeconds: 15, leaseTransitions: 1 }
+      })
       yield* b.stop
     }))
 })

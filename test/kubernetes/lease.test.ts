@@ -7,22 +7,27 @@ import { type Connection, FakeLease } from "./fake-lease.ts"
 const seconds = Effect.map(Clock.currentTimeMillis, (now) => now / 1000)
 
 /** One process that leads for ever, or until it is stopped; `log` has when it began and ended to lead. */
-const contender = Effect.fnUntraced(function*(fake: FakeLease, identity: string, lastWords: Effect.Effect<void> = Effect.void, state: Connection["state"] = "works") {
-  const connection: Connection = { state }
-  const log: Array<string> = []
-  let leads = false
-  const election = yield* make({ namespace: "team", name: "leader", identity }).pipe(Effect.provide(fake.connect(connection)))
-  const say = (what: string) => Effect.map(seconds, (now) => void log.push(`${what}@${now}`))
-  const whileLeader = Effect.suspend(() => {
-    leads = true
-    return Effect.andThen(say("begins"), Effect.never)
-  }).pipe(Effect.ensuring(Effect.andThen(lastWords, Effect.suspend(() => {
-    leads = false
-    return say("ends")
-  }))))
-  const fiber = yield* Effect.forkChild(election.lead(whileLeader))
-  return { connection, election, log, leads: () => leads, stop: Fiber.interrupt(fiber) }
-})
+const contender = Effect.fnUntraced(
+  function*(fake: FakeLease, identity: string, lastWords: Effect.Effect<void> = Effect.void, state: Connection["state"] = "works") {
+    const connection: Connection = { state }
+    const log: Array<string> = []
+    let leads = false
+    const election = yield* make({ namespace: "team", name: "leader", identity }).pipe(Effect.provide(fake.connect(connection)))
+    const say = (what: string) => Effect.map(seconds, (now) => void log.push(`${what}@${now}`))
+    const whileLeader = Effect.suspend(() => {
+      leads = true
+      return Effect.andThen(say("begins"), Effect.never)
+    }).pipe(Effect.ensuring(Effect.andThen(
+      lastWords,
+      Effect.suspend(() => {
+        leads = false
+        return say("ends")
+      })
+    )))
+    const fiber = yield* Effect.forkChild(election.lead(whileLeader))
+    return { connection, election, log, leads: () => leads, stop: Fiber.interrupt(fiber) }
+  }
+)
 
 describe("leader election", () => {
   it.effect("takes a lease that does not exist, renews it, and gives it back at the end", () =>
@@ -33,7 +38,13 @@ describe("leader election", () => {
       expect(a.leads()).toBe(true)
       expect(fake.lease).toMatchObject({
         metadata: { namespace: "team", name: "leader" },
-        spec: { holderIdentity: "a", leaseDurationSeconds: 15, acquireTime: "1970-01-01T00:00:00.000000Z", renewTime: "1970-01-01T00:00:00.000000Z", leaseTransitions: 0 }
+        spec: {
+          holderIdentity: "a",
+          leaseDurationSeconds: 15,
+          acquireTime: "1970-01-01T00:00:00.000000Z",
+          renewTime: "1970-01-01T00:00:00.000000Z",
+          leaseTransitions: 0
+        }
       })
       yield* TestClock.adjust("1 minute")
       expect(fake.lease).toMatchObject({ spec: { acquireTime: "1970-01-01T00:00:00.000000Z", renewTime: "1970-01-01T00:01:00.000000Z" } })
@@ -47,11 +58,14 @@ describe("leader election", () => {
     Effect.gen(function*() {
       const fake = new FakeLease()
       const heard: Array<unknown> = []
-      const heed = (annotations: Readonly<Record<string, string>>) => Effect.sync(() => {
-        heard.push(annotations)
-        return { ...annotations, answer: annotations["question"] ?? "none" }
-      })
-      const election = yield* make({ namespace: "team", name: "leader", identity: "a", heed }).pipe(Effect.provide(fake.connect({ state: "works" })))
+      const heed = (annotations: Readonly<Record<string, string>>) =>
+        Effect.sync(() => {
+          heard.push(annotations)
+          return { ...annotations, answer: annotations["question"] ?? "none" }
+        })
+      const election = yield* make({ namespace: "team", name: "leader", identity: "a", heed }).pipe(
+        Effect.provide(fake.connect({ state: "works" }))
+      )
       yield* Effect.forkChild(election.lead(Effect.never))
       yield* TestClock.adjust("3 seconds")
       expect(fake.lease?.metadata.annotations).toEqual({ answer: "none" })
@@ -67,8 +81,11 @@ describe("leader election", () => {
       const fake = new FakeLease()
       fake.edit({ spec: { holderIdentity: "" }, annotations: { question: "why" } })
       const log: Array<string> = []
-      const heed = (annotations: Readonly<Record<string, string>>) => Effect.as(Effect.sync(() => log.push(annotations["question"] ?? "none")), annotations)
-      const election = yield* make({ namespace: "team", name: "leader", identity: "a", heed }).pipe(Effect.provide(fake.connect({ state: "works" })))
+      const heed = (annotations: Readonly<Record<string, string>>) =>
+        Effect.as(Effect.sync(() => log.push(annotations["question"] ?? "none")), annotations)
+      const election = yield* make({ namespace: "team", name: "leader", identity: "a", heed }).pipe(
+        Effect.provide(fake.connect({ state: "works" }))
+      )
       yield* election.lead(Effect.sync(() => log.push("leads")))
       expect(log).toEqual(["why", "leads"])
     }))
@@ -76,8 +93,11 @@ describe("leader election", () => {
   /** One that hears whether a former leader may still be at work, which that may be for five seconds. */
   const listener = Effect.fnUntraced(function*(fake: FakeLease, identity: string) {
     const heard: Array<boolean> = []
-    const heed = (annotations: Readonly<Record<string, string>>, formerAtWork: boolean) => Effect.as(Effect.sync(() => heard.push(formerAtWork)), annotations)
-    const election = yield* make({ namespace: "team", name: "leader", identity, aftermath: "5 seconds", heed }).pipe(Effect.provide(fake.connect({ state: "works" })))
+    const heed = (annotations: Readonly<Record<string, string>>, formerAtWork: boolean) =>
+      Effect.as(Effect.sync(() => heard.push(formerAtWork)), annotations)
+    const election = yield* make({ namespace: "team", name: "leader", identity, aftermath: "5 seconds", heed }).pipe(
+      Effect.provide(fake.connect({ state: "works" }))
+    )
     return { heard, lead: Effect.forkChild(election.lead(Effect.never)) }
   })
 
@@ -123,27 +143,35 @@ describe("leader election", () => {
   it.effect("ends with what it leads, and answers with its result", () =>
     Effect.gen(function*() {
       const fake = new FakeLease()
-      const election = yield* make({ namespace: "team", name: "leader", identity: "a" }).pipe(Effect.provide(fake.connect({ state: "works" })))
+      const election = yield* make({ namespace: "team", name: "leader", identity: "a" }).pipe(
+        Effect.provide(fake.connect({ state: "works" }))
+      )
       expect(yield* election.lead(Effect.succeed(42))).toBe(42)
       expect(yield* Effect.flip(election.lead(Effect.fail("no")))).toBe("no")
       expect(fake.lease).toMatchObject({ spec: { holderIdentity: "" } })
     }))
 
-  it.effect.each(["2001-01-01T00:00:00.000000Z", "2099-01-01T00:00:00.000000Z"])("waits a whole duration after it last saw a change, even if the holder's clock says %s", (renewTime) =>
-    Effect.gen(function*() {
-      const fake = new FakeLease()
-      const spec = { holderIdentity: "other", leaseDurationSeconds: 30, renewTime, leaseTransitions: 4 }
-      fake.edit({ spec })
-      const a = yield* contender(fake, "a")
-      yield* TestClock.adjust("20 seconds")
-      fake.edit({ spec: { ...spec, renewTime: "2050-01-01T00:00:00.000000Z" } })
-      yield* TestClock.adjust("30 seconds")
-      expect(a.leads()).toBe(false)
-      fake.edit({ labels: { touched: "by a person" } }) // no sign of life of the holder
-      yield* TestClock.adjust("5 seconds")
-      expect(a.leads()).toBe(true)
-      expect(fake.lease).toMatchObject({ metadata: { labels: { touched: "by a person" } }, spec: { holderIdentity: "a", leaseDurationSeconds: 15, leaseTransitions: 5 } })
-    }))
+  it.effect.each(["2001-01-01T00:00:00.000000Z", "2099-01-01T00:00:00.000000Z"])(
+    "waits a whole duration after it last saw a change, even if the holder's clock says %s",
+    (renewTime) =>
+      Effect.gen(function*() {
+        const fake = new FakeLease()
+        const spec = { holderIdentity: "other", leaseDurationSeconds: 30, renewTime, leaseTransitions: 4 }
+        fake.edit({ spec })
+        const a = yield* contender(fake, "a")
+        yield* TestClock.adjust("20 seconds")
+        fake.edit({ spec: { ...spec, renewTime: "2050-01-01T00:00:00.000000Z" } })
+        yield* TestClock.adjust("30 seconds")
+        expect(a.leads()).toBe(false)
+        fake.edit({ labels: { touched: "by a person" } }) // no sign of life of the holder
+        yield* TestClock.adjust("5 seconds")
+        expect(a.leads()).toBe(true)
+        expect(fake.lease).toMatchObject({
+          metadata: { labels: { touched: "by a person" } },
+          spec: { holderIdentity: "a", leaseDurationSeconds: 15, leaseTransitions: 5 }
+        })
+      })
+  )
 
   it.effect("goes on through a short outage, a lost answer, and a label that somebody sets", () =>
     Effect.gen(function*() {
@@ -162,25 +190,28 @@ describe("leader election", () => {
       expect(fake.lease?.metadata.labels).toEqual({ team: "infra" })
     }))
 
-  it.effect.each(["refused", "hangs", "lost"] as const)("stops before another may begin when its connection %s for long, and leads again later", (state) =>
-    Effect.gen(function*() {
-      const fake = new FakeLease()
-      const a = yield* contender(fake, "a")
-      yield* TestClock.adjust("3 seconds")
-      const b = yield* contender(fake, "b")
-      yield* TestClock.adjust("3 seconds")
-      a.connection.state = state
-      yield* TestClock.adjust("1 minute")
-      const [, ended] = a.log.map((entry) => Number(entry.split("@")[1]))
-      const [began] = b.log.map((entry) => Number(entry.split("@")[1]))
-      expect(ended).toBeLessThan(18)
-      expect(began).toBeGreaterThanOrEqual(19)
-      a.connection.state = "works"
-      yield* TestClock.adjust("1 minute")
-      yield* b.stop
-      yield* TestClock.adjust("5 seconds")
-      expect([a.leads(), b.leads()]).toEqual([true, false])
-    }))
+  it.effect.each(["refused", "hangs", "lost"] as const)(
+    "stops before another may begin when its connection %s for long, and leads again later",
+    (state) =>
+      Effect.gen(function*() {
+        const fake = new FakeLease()
+        const a = yield* contender(fake, "a")
+        yield* TestClock.adjust("3 seconds")
+        const b = yield* contender(fake, "b")
+        yield* TestClock.adjust("3 seconds")
+        a.connection.state = state
+        yield* TestClock.adjust("1 minute")
+        const [, ended] = a.log.map((entry) => Number(entry.split("@")[1]))
+        const [began] = b.log.map((entry) => Number(entry.split("@")[1]))
+        expect(ended).toBeLessThan(18)
+        expect(began).toBeGreaterThanOrEqual(19)
+        a.connection.state = "works"
+        yield* TestClock.adjust("1 minute")
+        yield* b.stop
+        yield* TestClock.adjust("5 seconds")
+        expect([a.leads(), b.leads()]).toEqual([true, false])
+      })
+  )
 
   it.effect("stops at once when another one holds the lease, and when it is deleted", () =>
     Effect.gen(function*() {
@@ -251,22 +282,26 @@ describe("leader election", () => {
     state: Schema.Literals(["works", "refused", "lost", "hangs"]),
     wait: Schema.Int.check(Schema.isBetween({ minimum: 0, maximum: 25 }))
   })
-  it.effect.prop("never has two leaders, and always one again once the connections work", { steps: Schema.Array(Step) }, ({ steps }) =>
-    Effect.gen(function*() {
-      const fake = new FakeLease()
-      const contenders = yield* Effect.forEach(["a", "b", "c"], (identity) => contender(fake, identity))
-      const leaders = () => contenders.filter(({ leads }) => leads()).length
-      for (const { state, wait, who } of steps) {
-        const chosen = contenders[who]
-        if (chosen !== undefined) chosen.connection.state = state
-        for (let second = 0; second < wait; second++) {
-          yield* TestClock.adjust(Duration.seconds(1))
-          expect(leaders()).toBeLessThanOrEqual(1)
+  it.effect.prop(
+    "never has two leaders, and always one again once the connections work",
+    { steps: Schema.Array(Step) },
+    ({ steps }) =>
+      Effect.gen(function*() {
+        const fake = new FakeLease()
+        const contenders = yield* Effect.forEach(["a", "b", "c"], (identity) => contender(fake, identity))
+        const leaders = () => contenders.filter(({ leads }) => leads()).length
+        for (const { state, wait, who } of steps) {
+          const chosen = contenders[who]
+          if (chosen !== undefined) chosen.connection.state = state
+          for (let second = 0; second < wait; second++) {
+            yield* TestClock.adjust(Duration.seconds(1))
+            expect(leaders()).toBeLessThanOrEqual(1)
+          }
         }
-      }
-      for (const { connection } of contenders) connection.state = "works"
-      yield* TestClock.adjust("40 seconds")
-      expect(leaders()).toBe(1)
-      yield* Effect.forEach(contenders, ({ stop }) => stop)
-    }).pipe(Effect.scoped, Effect.provide(TestClock.layer())))
+        for (const { connection } of contenders) connection.state = "works"
+        yield* TestClock.adjust("40 seconds")
+        expect(leaders()).toBe(1)
+        yield* Effect.forEach(contenders, ({ stop }) => stop)
+      }).pipe(Effect.scoped, Effect.provide(TestClock.layer()))
+  )
 })

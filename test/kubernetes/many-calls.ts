@@ -20,7 +20,10 @@ const busy = Effect.repeat(
 const calls = Effect.gen(function*() {
   const kubernetes = yield* Kubernetes
   yield* Effect.forkScoped(busy)
-  yield* Effect.forEach(Array.from({ length: 200 }), () => kubernetes.create(jobs, { metadata: { name: "demo", namespace: "team" } }), { concurrency: 4, discard: true })
+  yield* Effect.forEach(Array.from({ length: 200 }), () => kubernetes.create(jobs, { metadata: { name: "demo", namespace: "team" } }), {
+    concurrency: 4,
+    discard: true
+  })
 })
 
 NodeRuntime.runMain(Effect.scoped(Effect.provide(calls, Layer.fresh(Kubernetes.layer(Effect.succeed(credentials))))))

@@ -21,31 +21,34 @@ const openAPIV3Schema = {
   }
 }
 
-const cluster = Layer.effect(Cluster, Effect.gen(function*() {
-  const kubernetes = yield* Kubernetes
-  const suffix = randomBytes(4).toString("hex")
-  const namespace = `test-kubernetes-${suffix}`
-  const group = `t${suffix}.test.agent-job.io`
-  const things: Kind = { ...namespaces, apiVersion: `${group}/v1`, kind: "Thing", plural: "things" }
-  yield* Effect.acquireRelease(
-    kubernetes.create(namespaces, { metadata: { name: namespace } }),
-    () => Effect.ignore(kubernetes.delete(namespaces, { name: namespace }))
-  )
-  yield* Effect.acquireRelease(
-    kubernetes.create(definitions, {
-      metadata: { name: `things.${group}` },
-      spec: {
-        group,
-        scope: "Namespaced",
-        names: { kind: "Thing", plural: "things" },
-        versions: [{ name: "v1", served: true, storage: true, subresources: { status: {} }, schema: { openAPIV3Schema } }]
-      }
-    }),
-    () => Effect.ignore(kubernetes.delete(definitions, { name: `things.${group}` }))
-  )
-  yield* kubernetes.list(things, { namespace }).pipe(Effect.retry({ times: 100, schedule: Schedule.spaced("100 millis") })) // until it is served
-  return { namespace, things }
-}))
+const cluster = Layer.effect(
+  Cluster,
+  Effect.gen(function*() {
+    const kubernetes = yield* Kubernetes
+    const suffix = randomBytes(4).toString("hex")
+    const namespace = `test-kubernetes-${suffix}`
+    const group = `t${suffix}.test.agent-job.io`
+    const things: Kind = { ...namespaces, apiVersion: `${group}/v1`, kind: "Thing", plural: "things" }
+    yield* Effect.acquireRelease(
+      kubernetes.create(namespaces, { metadata: { name: namespace } }),
+      () => Effect.ignore(kubernetes.delete(namespaces, { name: namespace }))
+    )
+    yield* Effect.acquireRelease(
+      kubernetes.create(definitions, {
+        metadata: { name: `things.${group}` },
+        spec: {
+          group,
+          scope: "Namespaced",
+          names: { kind: "Thing", plural: "things" },
+          versions: [{ name: "v1", served: true, storage: true, subresources: { status: {} }, schema: { openAPIV3Schema } }]
+        }
+      }),
+      () => Effect.ignore(kubernetes.delete(definitions, { name: `things.${group}` }))
+    )
+    yield* kubernetes.list(things, { namespace }).pipe(Effect.retry({ times: 100, schedule: Schedule.spaced("100 millis") })) // until it is served
+    return { namespace, things }
+  })
+)
 
 /** A client with the credentials of KUBECONFIG, and what is its own in that cluster. */
 export const RealCluster = cluster.pipe(Layer.provideMerge(Kubernetes.layer(fromKubeconfig())), Layer.orDie)

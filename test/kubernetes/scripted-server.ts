@@ -29,10 +29,15 @@ export class ScriptedServer {
   readonly connections = new Set<unknown>()
   readonly #server = createServer((request, response) => void this.#answer(request, response))
 
-  static readonly make: Effect.Effect<{ readonly server: ScriptedServer; readonly url: string }, never, Scope.Scope> = Effect.gen(function*() {
-    const server = yield* Effect.acquireRelease(Effect.sync(() => new ScriptedServer()), (server) => Effect.promise(() => server.#close()))
-    return { server, url: yield* Effect.promise(() => server.#listen()) }
-  })
+  static readonly make: Effect.Effect<{ readonly server: ScriptedServer; readonly url: string }, never, Scope.Scope> = Effect.gen(
+    function*() {
+      const server = yield* Effect.acquireRelease(
+        Effect.sync(() => new ScriptedServer()),
+        (server) => Effect.promise(() => server.#close())
+      )
+      return { server, url: yield* Effect.promise(() => server.#listen()) }
+    }
+  )
 
   async #listen(): Promise<string> {
     this.#server.on("connection", (socket) => {
@@ -54,6 +59,8 @@ export class ScriptedServer {
     if (answer === "silence") return
     if (answer === "reset") return void request.socket.destroy()
     if (typeof answer === "function") return answer(response)
-    response.writeHead(answer.status ?? 200, { "content-type": "application/json", ...answer.headers }).end(JSON.stringify(answer.body ?? {}))
+    response.writeHead(answer.status ?? 200, { "content-type": "application/json", ...answer.headers }).end(
+      JSON.stringify(answer.body ?? {})
+    )
   }
 }

@@ -7,7 +7,9 @@ import type { Kind } from "../../src/kubernetes/kinds.ts"
 import type { Place } from "../../src/kubernetes/object.ts"
 
 export const tellStatus = (kind: Kind, place: Place, status: object) =>
-  Kubernetes.use((kubernetes) => kubernetes.get(kind, place).pipe(
-    Effect.flatMap((found) => kubernetes.updateStatus(kind, { ...found, status: { ...Object(found["status"]), ...status } })),
-    Effect.retry({ while: ({ _tag }) => _tag === "Conflict" })
-  ))
+  Kubernetes.use((kubernetes) =>
+    kubernetes.get(kind, place).pipe(
+      Effect.flatMap((found) => kubernetes.updateStatus(kind, { ...found, status: { ...Object(found["status"]), ...status } })),
+      Effect.retry({ while: ({ _tag }) => _tag === "Conflict" })
+    )
+  )

@@ -9,9 +9,18 @@ import { Cluster, RealCluster } from "./real-cluster.ts"
 
 /** Of metadata. */
 const unread = ["finalizers", "generateName", "deletionGracePeriodSeconds"]
-const template = { restartPolicy: "Never", containers: [{ name: "worker", image: "nowhere.invalid/worker" }], initContainers: [{ name: "runner", image: "nowhere.invalid/runner" }] }
+const template = {
+  restartPolicy: "Never",
+  containers: [{ name: "worker", image: "nowhere.invalid/worker" }],
+  initContainers: [{ name: "runner", image: "nowhere.invalid/runner" }]
+}
 const at = "2026-01-01T00:00:00Z"
-const condition = { type: "Ready", status: "False", reason: "ContainersNotReady", message: "containers with unready status: [worker] – ünïcödé" }
+const condition = {
+  type: "Ready",
+  status: "False",
+  reason: "ContainersNotReady",
+  message: "containers with unready status: [worker] – ünïcödé"
+}
 const container = { ready: false, restartCount: 1, image: "nowhere.invalid/worker", imageID: "" }
 const podStatus = {
   phase: "Failed",
@@ -39,14 +48,20 @@ layer(RealCluster, { excludeTestServices: true })("a watch in protobuf of a real
       const kubernetes = yield* Kubernetes
       const { apiVersion: _, kind: _kind, ...json } = yield* kubernetes.get(kind, place)
       const watched = (watchedKind: Kind) =>
-        kubernetes.watch(watchedKind, { namespace: place.namespace ?? "", resourceVersion: undefined, fieldSelector: `metadata.name=${place.name}` }).pipe(
+        kubernetes.watch(watchedKind, {
+          namespace: place.namespace ?? "",
+          resourceVersion: undefined,
+          fieldSelector: `metadata.name=${place.name}`
+        }).pipe(
           Stream.takeUntil((event) => event.type === "BOOKMARK" && event.whole),
           Stream.runCollect
         )
       const [inProtobuf] = yield* watched(kind)
       const { watched: _table, ...plain } = kind
       const [inJson] = yield* watched(plain)
-      if (inProtobuf === undefined || inProtobuf.type === "BOOKMARK" || inJson === undefined || inJson.type === "BOOKMARK") throw new Error("the object is not told of")
+      if (
+        inProtobuf === undefined || inProtobuf.type === "BOOKMARK" || inJson === undefined || inJson.type === "BOOKMARK"
+      ) throw new Error("the object is not told of")
       if (inProtobuf.object.metadata.resourceVersion !== json.metadata.resourceVersion) return yield* new Changed()
       const { managedFields, ...metadata } = json.metadata
       const decode = Schema.decodeUnknownResult(schema)
@@ -61,7 +76,10 @@ layer(RealCluster, { excludeTestServices: true })("a watch in protobuf of a real
       const { namespace } = yield* Cluster
       const kubernetes = yield* Kubernetes
       const place = { namespace, name: "told" }
-      yield* kubernetes.create(pods, { metadata: { ...place, labels: { team: "a", empty: "" }, annotations: { note: "x" } }, spec: { ...template, nodeName: "node-1" } })
+      yield* kubernetes.create(pods, {
+        metadata: { ...place, labels: { team: "a", empty: "" }, annotations: { note: "x" } },
+        spec: { ...template, nodeName: "node-1" }
+      })
       yield* Effect.flatMap(kubernetes.get(pods, place), (made) => kubernetes.updateStatus(pods, { ...made, status: podStatus })).pipe(
         Effect.retry({ while: ({ _tag }) => _tag === "Conflict", times: 20 }) // whoever looks after nodes may write between, since there is no such node
       )
@@ -73,9 +91,20 @@ layer(RealCluster, { excludeTestServices: true })("a watch in protobuf of a real
       const { namespace } = yield* Cluster
       const kubernetes = yield* Kubernetes
       const place = { namespace, name: "told" }
-      const owner = { apiVersion: "scalr.io/v1", kind: "AgentTask", name: "demo", uid: "00000000-0000-4000-8000-000000000000", controller: true }
+      const owner = {
+        apiVersion: "scalr.io/v1",
+        kind: "AgentTask",
+        name: "demo",
+        uid: "00000000-0000-4000-8000-000000000000",
+        controller: true
+      }
       yield* kubernetes.create(jobs, {
-        metadata: { ...place, annotations: { "scalr.io/config-hash": "abc" }, ownerReferences: [owner], finalizers: ["test.agent-job.io/keep"] },
+        metadata: {
+          ...place,
+          annotations: { "scalr.io/config-hash": "abc" },
+          ownerReferences: [owner],
+          finalizers: ["test.agent-job.io/keep"]
+        },
         spec: { suspend: true, template: { spec: template } }
       })
       yield* same(jobs, place, Job)

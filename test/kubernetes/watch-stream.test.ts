@@ -25,20 +25,40 @@ const frame = (type: string, object: Uint8Array): Buffer => {
   return Buffer.concat([length, body])
 }
 
-const meta = (name: string) => encoded(
-  [1, name], [3, "team"], [5, "uid-1"], [6, "7"], [7, 1], [8, encoded([1, 1_767_225_600])],
-  [11, encoded([1, "a"], [2, "b"])], [11, encoded([1, "empty"], [2, ""])], [13, encoded([1, "AgentTask"], [3, "demo"], [4, "u"], [6, 1], [7, 0])], [17, encoded([1, "somebody"])]
-)
-const job = (name: string) => encoded([1, meta(name)], [2, encoded([99, "a large template"])], [3, encoded([1, encoded([1, "Complete"], [2, "True"], [5, ""], [6, ""])], [4, 1])])
+const meta = (name: string) =>
+  encoded(
+    [1, name],
+    [3, "team"],
+    [5, "uid-1"],
+    [6, "7"],
+    [7, 1],
+    [8, encoded([1, 1_767_225_600])],
+    [11, encoded([1, "a"], [2, "b"])],
+    [11, encoded([1, "empty"], [2, ""])],
+    [13, encoded([1, "AgentTask"], [3, "demo"], [4, "u"], [6, 1], [7, 0])],
+    [17, encoded([1, "somebody"])]
+  )
+const job = (name: string) =>
+  encoded([1, meta(name)], [2, encoded([99, "a large template"])], [
+    3,
+    encoded([1, encoded([1, "Complete"], [2, "True"], [5, ""], [6, ""])], [4, 1])
+  ])
 const asJson = (name: string) => ({
   metadata: {
-    name, namespace: "team", uid: "uid-1", resourceVersion: "7", generation: 1, creationTimestamp: "2026-01-01T00:00:00Z",
-    labels: { a: "b", empty: "" }, ownerReferences: [{ kind: "AgentTask", name: "demo", uid: "u", controller: true }]
+    name,
+    namespace: "team",
+    uid: "uid-1",
+    resourceVersion: "7",
+    generation: 1,
+    creationTimestamp: "2026-01-01T00:00:00Z",
+    labels: { a: "b", empty: "" },
+    ownerReferences: [{ kind: "AgentTask", name: "demo", uid: "u", controller: true }]
   },
   status: { conditions: [{ type: "Complete", status: "True" }] }
 })
 
-const eventsOf = (bytes: ReadonlyArray<Uint8Array>) => Stream.runCollect(watchEvents(Stream.fromIterable(bytes), protobufType, jobs.watched))
+const eventsOf = (bytes: ReadonlyArray<Uint8Array>) =>
+  Stream.runCollect(watchEvents(Stream.fromIterable(bytes), protobufType, jobs.watched))
 
 describe("a watch in protobuf", () => {
   it.effect("gives what the JSON of the same object has, and skips what nobody reads", () =>
@@ -46,7 +66,10 @@ describe("a watch in protobuf", () => {
       expect(yield* eventsOf([frame("ADDED", job("demo"))])).toEqual([{ type: "ADDED", object: asJson("demo") }])
     }))
 
-  it.effect.prop("gives the same events wherever the bytes are cut", { names: Schema.Array(Schema.String.check(Schema.isMinLength(1), Schema.isMaxLength(40))).check(Schema.isMaxLength(5)), size: Schema.Int.check(Schema.isBetween({ minimum: 1, maximum: 300 })) }, ({ names, size }) =>
+  it.effect.prop("gives the same events wherever the bytes are cut", {
+    names: Schema.Array(Schema.String.check(Schema.isMinLength(1), Schema.isMaxLength(40))).check(Schema.isMaxLength(5)),
+    size: Schema.Int.check(Schema.isBetween({ minimum: 1, maximum: 300 }))
+  }, ({ names, size }) =>
     Effect.gen(function*() {
       const bytes = Buffer.concat(names.map((name) => frame("MODIFIED", job(name.toWellFormed()))))
       const chunks = Array.from({ length: Math.ceil(bytes.length / size) }, (_, index) => bytes.subarray(index * size, (index + 1) * size))
@@ -56,13 +79,16 @@ describe("a watch in protobuf", () => {
   it.effect("has an ERROR with the code and reason of its Status", () =>
     Effect.gen(function*() {
       const status = encoded([1, encoded()], [2, "Failure"], [3, "too old"], [4, "Expired"], [6, 410])
-      expect(yield* eventsOf([frame("ERROR", status)])).toEqual([{ type: "ERROR", object: { message: "too old", reason: "Expired", code: 410 } }])
+      expect(yield* eventsOf([frame("ERROR", status)])).toEqual([{
+        type: "ERROR",
+        object: { message: "too old", reason: "Expired", code: 410 }
+      }])
     }))
 
   it.effect("does not wait for an event that no object can be, and takes nothing that is no event", () =>
     Effect.gen(function*() {
       expect((yield* Effect.flip(eventsOf([Buffer.from([0x7f, 0, 0, 0])]))).message).toBe("an event has no end")
-      expect((yield* Effect.flip(eventsOf([Buffer.from([0, 0, 0, 3, 0xff, 0xff, 0xff])])))).toBeInstanceOf(Error)
+      expect(yield* Effect.flip(eventsOf([Buffer.from([0, 0, 0, 3, 0xff, 0xff, 0xff])]))).toBeInstanceOf(Error)
       expect((yield* Effect.flip(eventsOf([Buffer.from([0, 0, 0, 2, 0x0a, 0x00])]))).message).toContain("not Kubernetes' protobuf")
     }))
 
@@ -77,11 +103,17 @@ describe("a watch", () => {
     Effect.gen(function*() {
       const line = Buffer.from(`${JSON.stringify({ type: "ADDED", object: asJson("demo") })}\n`)
       for (const fields of [jobs.watched, undefined]) {
-        expect(yield* Stream.runCollect(watchEvents(Stream.make(line), "application/json", fields))).toEqual([{ type: "ADDED", object: asJson("demo") }])
+        expect(yield* Stream.runCollect(watchEvents(Stream.make(line), "application/json", fields))).toEqual([{
+          type: "ADDED",
+          object: asJson("demo")
+        }])
       }
     }))
 
   it("asks for protobuf only where there is a table of what to read", () => {
-    expect([acceptFor(jobs.watched), acceptFor(undefined)]).toEqual(["application/vnd.kubernetes.protobuf;stream=watch, application/json", "application/json"])
+    expect([acceptFor(jobs.watched), acceptFor(undefined)]).toEqual([
+      "application/vnd.kubernetes.protobuf;stream=watch, application/json",
+      "application/json"
+    ])
   })
 })

@@ -7,7 +7,8 @@ import type { Built } from "./build.ts"
 
 export const kubectl = (args: ReadonlyArray<string>, input = ""): Promise<string> =>
   new Promise((resolve, reject) => {
-    const child = execFile("kubectl", args, { encoding: "utf8", maxBuffer: 2 ** 24 }, (error, stdout, stderr) => error === null ? resolve(stdout) : reject(new Error(stderr || error.message)))
+    const child = execFile("kubectl", args, { encoding: "utf8", maxBuffer: 2 ** 24 }, (error, stdout, stderr) =>
+      error === null ? resolve(stdout) : reject(new Error(stderr || error.message)))
     child.stdin?.end(input)
   })
 
@@ -42,4 +43,9 @@ const lines = (text: string): ReadonlyArray<string> => text.trim().split("\n")
 
 /** A line for each object that it takes; fails with its words on the others. */
 export const dryRun = async (objects: ReadonlyArray<Built>): Promise<ReadonlyArray<string>> =>
-  lines(await kubectl(["apply", "--server-side", "--dry-run=server", "--validate=strict", "--force-conflicts", "-f", "-"], objects.map((_) => manifestYaml(inOurs(_))).join("---\n")))
+  lines(
+    await kubectl(
+      ["apply", "--server-side", "--dry-run=server", "--validate=strict", "--force-conflicts", "-f", "-"],
+      objects.map((_) => manifestYaml(inOurs(_))).join("---\n")
+    )
+  )

@@ -28,14 +28,20 @@ const objectOf = (text: string): Built => {
 
 export const objectsOf = (text: string): ReadonlyArray<Built> => text.split(/^---\n/mu).filter((_) => _.trim() !== "").map(objectOf)
 
-export const build = async (folder: string): Promise<ReadonlyArray<Built>> => objectsOf((await execute("kustomize", ["build", folder], { maxBuffer: 2 ** 24 })).stdout)
+export const build = async (folder: string): Promise<ReadonlyArray<Built>> =>
+  objectsOf((await execute("kustomize", ["build", folder], { maxBuffer: 2 ** 24 })).stdout)
 
 /** Of a kustomization that is in no checkout; `files` are written beside it. `at` gives it the way to a path of the checkout. */
-export const buildOf = async (kustomization: (at: (path: string) => string) => object, files: Readonly<Record<string, ReadonlyArray<object>>> = {}): Promise<ReadonlyArray<Built>> => {
+export const buildOf = async (
+  kustomization: (at: (path: string) => string) => object,
+  files: Readonly<Record<string, ReadonlyArray<object>>> = {}
+): Promise<ReadonlyArray<Built>> => {
   const folder = await realpath(await mkdtemp(join(tmpdir(), "agent-job-kustomize-")))
   try {
     const contents = { ...files, "kustomization.yaml": [kustomization((path) => relative(folder, resolve(path)))] }
-    await Promise.all(Object.entries(contents).map(([name, objects]) => writeFile(join(folder, name), objects.map(manifestYaml).join("---\n"))))
+    await Promise.all(
+      Object.entries(contents).map(([name, objects]) => writeFile(join(folder, name), objects.map(manifestYaml).join("---\n")))
+    )
     return await build(folder)
   } finally {
     await rm(folder, { recursive: true })
@@ -48,7 +54,9 @@ export const unordered: ReadonlyArray<string> = ["hostAliases", "imagePullSecret
 /** The order of variables says something where one refers to another. */
 const refers = (variables: ReadonlyArray<unknown>): boolean => {
   const text = JSON.stringify(variables)
-  return variables.some((variable) => typeof variable === "object" && variable !== null && "name" in variable && text.includes(`$(${variable.name})`))
+  return variables.some((variable) =>
+    typeof variable === "object" && variable !== null && "name" in variable && text.includes(`$(${variable.name})`)
+  )
 }
 const isEmpty = (value: unknown): boolean => typeof value === "object" && value !== null && Object.keys(value).length === 0
 
@@ -58,11 +66,19 @@ const meaning = (data: unknown, loose: ReadonlyArray<string>, field = ""): unkno
     return loose.includes(field) && !refers(elements) ? elements.sort((a, b) => JSON.stringify(a) < JSON.stringify(b) ? -1 : 1) : elements
   }
   if (typeof data !== "object" || data === null) return data
-  return Object.fromEntries(Object.entries(data).map(([name, value]) => [name, meaning(value, loose, name)] as const).filter(([, value]) => !isEmpty(value)).sort(([a], [b]) => a < b ? -1 : 1))
+  return Object.fromEntries(
+    Object.entries(data).map(([name, value]) => [name, meaning(value, loose, name)] as const).filter(([, value]) => !isEmpty(value)).sort((
+      [a],
+      [b]
+    ) => a < b ? -1 : 1)
+  )
 }
 
 export const idOf = ({ kind, metadata: { name, namespace = "" } }: Built): string => `${kind} ${namespace}/${name}`
 
 /** Each object by its identity, without what says nothing: the order of some lists, and what is empty. */
-export const meaningOf = (objects: ReadonlyArray<object>, loose: ReadonlyArray<string> = [...unordered, "env"]): Readonly<Record<string, unknown>> =>
+export const meaningOf = (
+  objects: ReadonlyArray<object>,
+  loose: ReadonlyArray<string> = [...unordered, "env"]
+): Readonly<Record<string, unknown>> =>
   Object.fromEntries(objects.map((_) => JSON.parse(JSON.stringify(_)) as Built).map((object) => [idOf(object), meaning(object, loose)]))

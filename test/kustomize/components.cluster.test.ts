@@ -10,7 +10,7 @@ import { installationOf } from "../../src/generate/installation.ts"
 import { merge, type Tree } from "../../src/schema/layers.ts"
 import { substitute } from "../gitops/substitute.ts"
 import { begin, dryRun, end } from "./api-server.ts"
-import { type Built, buildOf, idOf, meaningOf } from "./build.ts"
+import { buildOf, type Built, idOf, meaningOf } from "./build.ts"
 import { configId, configOf } from "./installed-config.ts"
 
 const names = components.map(({ name }) => name)
@@ -23,10 +23,15 @@ const inputs = components.flatMap(({ inputs = [], name }) =>
     name: `agent-job-${name}`,
     literals: inputs.map(({ example, literal }) => `${literal}=${example.replace("example", "mine")}`),
     options: { annotations: { "config.kubernetes.io/local-config": "true" } }
-  }])
+  }]
+)
 
 const over = (chosen: ReadonlyArray<string>): Promise<ReadonlyArray<Built>> =>
-  buildOf((at) => ({ resources: [at("kustomize/base")], configMapGenerator: inputs, components: chosen.map((name) => at(`kustomize/components/${name}`)) }))
+  buildOf((at) => ({
+    resources: [at("kustomize/base")],
+    configMapGenerator: inputs,
+    components: chosen.map((name) => at(`kustomize/components/${name}`))
+  }))
 
 const results = new Map<string, ReadonlyArray<Built> | Error>()
 
@@ -34,7 +39,12 @@ beforeAll(async () => {
   await begin()
   const left = [...combinations]
   const worker = async () => {
-    for (let chosen = left.pop(); chosen !== undefined; chosen = left.pop()) results.set(chosen.join(), await over(chosen).catch((error: Error) => error))
+    for (let chosen = left.pop(); chosen !== undefined; chosen = left.pop()) {
+      results.set(
+        chosen.join(),
+        await over(chosen).catch((error: Error) => error)
+      )
+    }
   }
   await Promise.all(cpus().map(worker))
 })
@@ -49,7 +59,13 @@ const builtOf = (chosen: ReadonlyArray<string>): ReadonlyArray<Built> => {
 /** As a component patches what another one brings. */
 const patched = (object: Built, patches: ReadonlyArray<ObjectPatch>): ReadonlyArray<Built> => {
   const found = patches.filter(({ kind, metadata }) => kind === object.kind && metadata.name === object.metadata.name)
-  return found.some(({ $patch }) => $patch === "delete") ? [] : [found.reduce<Tree>((below, { metadata: { labels = {} }, spec = {} }) => merge(below, { metadata: { labels }, spec }), { ...object }) as Built]
+  return found.some(({ $patch }) => $patch === "delete")
+    ? []
+    : [
+      found.reduce<Tree>((below, { metadata: { labels = {} }, spec = {} }) => merge(below, { metadata: { labels }, spec }), {
+        ...object
+      }) as Built
+    ]
 }
 
 /** What the values in the ConfigMap render, and what the components bring beside that. */
@@ -63,7 +79,11 @@ const expected = (chosen: ReadonlyArray<string>, config: ResolvedConfig): Readon
 /** Those that kustomize makes of plain files; the CustomResourceDefinition is the same in all of them, and large. */
 const plain = components.flatMap(({ configMaps = [] }) => configMaps.map(({ name }) => name))
 const toCompare = (objects: ReadonlyArray<Built>) =>
-  meaningOf(objects.filter((object) => idOf(object) !== configId && object.kind !== "CustomResourceDefinition" && !plain.includes(object.metadata.name)))
+  meaningOf(
+    objects.filter((object) =>
+      idOf(object) !== configId && object.kind !== "CustomResourceDefinition" && !plain.includes(object.metadata.name)
+    )
+  )
 
 describe("what its values render, and what its components bring, is built of", () => {
   it.each(combinations.map((chosen) => ({ of: ["the base", ...chosen].join(" and "), chosen })))("$of", ({ chosen }) => {
@@ -81,7 +101,9 @@ describe("Flux, which takes ${…} for a variable and refuses one without a valu
 
 describe("a real API server", () => {
   it("takes whatever is built, field for field", async () => {
-    const distinct = new Map([...results.values()].flatMap((_) => _ instanceof Error ? [] : _).map((object) => [JSON.stringify(object), object]))
+    const distinct = new Map(
+      [...results.values()].flatMap((_) => _ instanceof Error ? [] : _).map((object) => [JSON.stringify(object), object])
+    )
     const objects = [...distinct.values()].sort((a, b) => idOf(a) < idOf(b) ? -1 : 1)
     expect(await dryRun(objects)).toHaveLength(objects.length)
   })

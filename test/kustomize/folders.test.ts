@@ -14,17 +14,22 @@ interface Kustomization {
 const kustomizations = globSync("kustomize/**/kustomization.yaml").sort()
 const read = (file: string) => parse(readFileSync(file, "utf8")) as Kustomization
 const named = ({ components = [], configMapGenerator = [], patches = [], resources = [] }: Kustomization) =>
-  [...resources, ...components, ...patches.flatMap(({ path = [] }) => path), ...configMapGenerator.flatMap(({ files = [] }) => files)].map((_) => _.replace(/^.*=/u, ""))
+  [...resources, ...components, ...patches.flatMap(({ path = [] }) => path), ...configMapGenerator.flatMap(({ files = [] }) => files)].map((
+    _
+  ) => _.replace(/^.*=/u, ""))
 
 describe("a kustomization", () => {
   it.each(kustomizations)("%s names only what is in the checkout, never a URL", (file) => {
     expect(named(read(file)).filter((path) => !existsSync(join(dirname(file), path)))).toEqual([])
   })
 
-  it.each(kustomizations.filter((_) => /overlays|components/u.test(_)))("%s says at its beginning what it is for and what it needs", (file) => {
-    const comments = readFileSync(file, "utf8").split("\n").filter((line) => line.startsWith("# "))
-    expect(comments.length).toBeGreaterThanOrEqual(2)
-  })
+  it.each(kustomizations.filter((_) => /overlays|components/u.test(_)))(
+    "%s says at its beginning what it is for and what it needs",
+    (file) => {
+      const comments = readFileSync(file, "utf8").split("\n").filter((line) => line.startsWith("# "))
+      expect(comments.length).toBeGreaterThanOrEqual(2)
+    }
+  )
 
   it("has no YAML file beside it that nothing names", () => {
     const used = new Set([
@@ -45,7 +50,9 @@ describe("the components", () => {
 
 describe("the README", () => {
   it("links only to what is there", () => {
-    const links = [...readFileSync("kustomize/README.md", "utf8").matchAll(/\]\(([^)]+)\)/gu)].map(([, path = ""]) => join("kustomize", path))
+    const links = [...readFileSync("kustomize/README.md", "utf8").matchAll(/\]\(([^)]+)\)/gu)].map(([, path = ""]) =>
+      join("kustomize", path)
+    )
     expect(links.length).toBeGreaterThan(3)
     expect(links.filter((path) => !existsSync(path))).toEqual([])
   })

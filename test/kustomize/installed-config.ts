@@ -11,6 +11,8 @@ export const configId = "ConfigMap agent-job/agent-job-config"
 
 /** As the controller reads its ConfigMap: all of them valid, by name. */
 export const configOf = (objects: ReadonlyArray<Built>): ResolvedConfig => {
-  const layers = Object.entries(objects.find((_) => idOf(_) === configId)?.["data"] as Readonly<Record<string, string>>).sort(([a], [b]) => a < b ? -1 : 1)
+  const layers = Object.entries(objects.find((_) => idOf(_) === configId)?.["data"] as Readonly<Record<string, string>>).sort(([a], [b]) =>
+    a < b ? -1 : 1
+  )
   return resolve(Result.getOrThrow(parseLayers(layers.map(([name, text]) => Result.getOrThrow(yamlLayer(name, text))))), shippedRelease)
 }

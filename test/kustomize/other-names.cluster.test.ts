@@ -9,16 +9,39 @@ import { build, type Built } from "./build.ts"
 const folder = realpathSync(mkdtempSync(join(tmpdir(), "agent-job-names-")))
 afterAll(() => rmSync(folder, { recursive: true }))
 
-const shown = (title: string): string => new RegExp(`\`\`\`yaml\\n# ${title}\\n([^]*?)\`\`\``, "u").exec(readFileSync("kustomize/README.md", "utf8"))?.[1] ?? ""
+const shown = (title: string): string =>
+  new RegExp(`\`\`\`yaml\\n# ${title}\\n([^]*?)\`\`\``, "u").exec(readFileSync("kustomize/README.md", "utf8"))?.[1] ?? ""
 const base = join(folder, "base")
 let objects: ReadonlyArray<Built> = []
 
 beforeAll(async () => {
   mkdirSync(base)
-  writeFileSync(join(base, "kustomization.yaml"), shown("kustomization.yaml of a base for other names").replaceAll(/https:\/\/git\.example\.com\/agent-job\/\/(\S+)\?ref=\S+/gu, (_, path: string) => relative(base, resolve(path))))
+  writeFileSync(
+    join(base, "kustomization.yaml"),
+    shown("kustomization.yaml of a base for other names").replaceAll(
+      /https:\/\/git\.example\.com\/agent-job\/\/(\S+)\?ref=\S+/gu,
+      (_, path: string) => relative(base, resolve(path))
+    )
+  )
   writeFileSync(join(folder, "values.yaml"), shown("values.yaml for other names"))
-  writeFileSync(join(folder, "walls.yaml"), "{ restrictMetadataService: true, task: { networkPolicy: { denyIngress: true, denyPods: true } } }\n") // for which there are components beside the base of the checkout, and none here
-  const flags = ["--values", join(folder, "values.yaml"), "--values", join(folder, "walls.yaml"), "--name", "scalr-agent", "--namespace", "scalr", "--base", base, "--out", join(folder, "scalr")]
+  writeFileSync(
+    join(folder, "walls.yaml"),
+    "{ restrictMetadataService: true, task: { networkPolicy: { denyIngress: true, denyPods: true } } }\n"
+  ) // for which there are components beside the base of the checkout, and none here
+  const flags = [
+    "--values",
+    join(folder, "values.yaml"),
+    "--values",
+    join(folder, "walls.yaml"),
+    "--name",
+    "scalr-agent",
+    "--namespace",
+    "scalr",
+    "--base",
+    base,
+    "--out",
+    join(folder, "scalr")
+  ]
   execFileSync(process.execPath, ["src/main.ts", "overlay", ...flags])
   objects = await build(join(folder, "scalr"))
 })
@@ -44,12 +67,18 @@ describe("components beneath an overlay with other names", () => {
   })
 
   it("share nothing with another installation but the definition of AgentTask", () => {
-    expect(objects.filter(({ metadata }) => metadata.namespace === undefined && /agent-job|atasks/u.test(metadata.name)).map(({ kind }) => kind)).toEqual(["CustomResourceDefinition"])
+    expect(
+      objects.filter(({ metadata }) => metadata.namespace === undefined && /agent-job|atasks/u.test(metadata.name)).map(({ kind }) => kind)
+    ).toEqual(["CustomResourceDefinition"])
   })
 
   it("find the Pods of its controller", () => {
-    const labels = ofKind("Deployment").map(({ spec }) => (spec as { readonly template: { readonly metadata: { readonly labels: object } } }).template.metadata.labels)
-    const selected = ofKind("PodMonitor").map(({ spec }) => (spec as { readonly selector: { readonly matchLabels: object } }).selector.matchLabels)
+    const labels = ofKind("Deployment").map(({ spec }) =>
+      (spec as { readonly template: { readonly metadata: { readonly labels: object } } }).template.metadata.labels
+    )
+    const selected = ofKind("PodMonitor").map(({ spec }) =>
+      (spec as { readonly selector: { readonly matchLabels: object } }).selector.matchLabels
+    )
     expect(labels).toMatchObject(selected)
   })
 })

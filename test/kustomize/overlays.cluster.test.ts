@@ -1,11 +1,11 @@
 import { afterAll, beforeAll, describe, expect, it } from "@effect/vitest"
 import { globSync, readFileSync } from "node:fs"
 import { parse } from "yaml"
-import { job } from "../../src/core/manifest/job.ts"
 import { manifestYaml } from "../../src/cli/manifest-yaml.ts"
+import { job } from "../../src/core/manifest/job.ts"
 import { configOf, taskOf } from "../core/configs.ts"
 import { begin, dryRun, end, kubectl, namespaces } from "./api-server.ts"
-import { build, type Built, buildOf, objectsOf } from "./build.ts"
+import { build, buildOf, type Built, objectsOf } from "./build.ts"
 
 beforeAll(begin)
 afterAll(end)
@@ -25,7 +25,10 @@ describe("kustomize", () => {
   })
 
   it("has the sample git-approval, which a real API server takes but for what Flux alone knows", async () => {
-    const objects = [...await build("kustomize/samples/git-approval"), ...objectsOf(readFileSync("kustomize/samples/git-approval/approval.yaml", "utf8"))]
+    const objects = [
+      ...await build("kustomize/samples/git-approval"),
+      ...objectsOf(readFileSync("kustomize/samples/git-approval/approval.yaml", "utf8"))
+    ]
     const ours = objects.filter(({ kind, metadata: { namespace } }) => namespace === "agent-job-tasks" && kind !== "GitRepository")
     expect(ours.map(({ kind }) => kind).sort()).toEqual(["AgentTask", "AgentTask", "PersistentVolumeClaim", "PersistentVolumeClaim"])
     expect(await dryRun(ours)).toHaveLength(ours.length)
@@ -35,20 +38,35 @@ describe("kustomize", () => {
 describe("an overlay", () => {
   it.each(overlays)("%s holds its Pods to Pod Security restricted", async (path) => {
     const labels = (await build(path)).filter(({ kind }) => kind === "Namespace").map(({ metadata }) => metadata)
-    expect(labels).toEqual(["agent-job", "agent-job-tasks"].map((name) => ({ name, labels: expect.objectContaining({ "pod-security.kubernetes.io/enforce": "restricted" }) })))
+    expect(labels).toEqual(
+      ["agent-job", "agent-job-tasks"].map((name) => ({
+        name,
+        labels: expect.objectContaining({ "pod-security.kubernetes.io/enforce": "restricted" })
+      }))
+    )
   })
 
   it("makes Pods that a namespace with Pod Security restricted lets in", async () => {
     const workloads = (await build("kustomize/overlays/standalone")).filter(({ kind }) => kind === "Deployment" || kind === "StatefulSet")
-    const templates = [...workloads, job(taskOf(), configOf(), 0)].map((_) => (_ as { readonly spec: { readonly template: { readonly metadata: object; readonly spec: object } } }).spec.template)
+    const templates = [...workloads, job(taskOf(), configOf(), 0)].map((_) =>
+      (_ as { readonly spec: { readonly template: { readonly metadata: object; readonly spec: object } } }).spec.template
+    )
     const pods = templates.map(({ metadata, spec }, index) => ({
       apiVersion: "v1",
       kind: "Pod",
       metadata: { ...metadata, name: `pod-${index}`, namespace: namespaces[0] },
       // The claim of a StatefulSet is made for its Pods; the accounts are not there in a dry run.
-      spec: { ...spec, serviceAccountName: "default", ...(index === 1 && { volumes: [...(spec as { readonly volumes: ReadonlyArray<object> }).volumes, { name: "data", emptyDir: {} }] }) }
+      spec: {
+        ...spec,
+        serviceAccountName: "default",
+        ...(index === 1 && { volumes: [...(spec as { readonly volumes: ReadonlyArray<object> }).volumes, { name: "data", emptyDir: {} }] })
+      }
     }))
-    expect((await kubectl(["create", "--dry-run=server", "--validate=strict", "-f", "-"], pods.map(manifestYaml).join("---\n"))).trim().split("\n")).toHaveLength(3)
+    expect(
+      (await kubectl(["create", "--dry-run=server", "--validate=strict", "-f", "-"], pods.map(manifestYaml).join("---\n"))).trim().split(
+        "\n"
+      )
+    ).toHaveLength(3)
   })
 
   it("gets a user's values as the layer on top, under a name that stays", async () => {
@@ -57,7 +75,10 @@ describe("an overlay", () => {
       configMapGenerator: [{ name: "agent-job-config", namespace: "agent-job", behavior: "merge", files: ["values.yaml"] }]
     }), { "values.yaml": [{ task: { limits: { total: 3 } } }] })
     expect(configMap(objects)?.metadata.name).toBe("agent-job-config")
-    expect(layers(objects)).toEqual({ ...layers(await build("kustomize/overlays/agent")) as object, "values.yaml": "task:\n  limits:\n    total: 3\n" })
+    expect(layers(objects)).toEqual({
+      ...layers(await build("kustomize/overlays/agent")) as object,
+      "values.yaml": "task:\n  limits:\n    total: 3\n"
+    })
   })
 
   it.each(overlays)("%s leaves the definition of AgentTask to others by a component, and is the same otherwise", async (overlay) => {
@@ -65,10 +86,16 @@ describe("an overlay", () => {
     expect(objects).toEqual((await build(overlay)).filter(({ kind }) => kind !== "CustomResourceDefinition"))
   })
 
-  it.each(["kustomize/base", "flux/platform/crds", "kustomize/argo-cd/standalone"])("does not take the definition of AgentTask, and all tasks, out of the cluster when it leaves Git: %s", async (folder) => {
-    const [definition] = (await build(folder)).filter(({ kind }) => kind === "CustomResourceDefinition")
-    expect(definition?.metadata.annotations).toMatchObject({ "argocd.argoproj.io/sync-options": "Prune=false,Delete=false", "kustomize.toolkit.fluxcd.io/prune": "disabled" })
-  })
+  it.each(["kustomize/base", "flux/platform/crds", "kustomize/argo-cd/standalone"])(
+    "does not take the definition of AgentTask, and all tasks, out of the cluster when it leaves Git: %s",
+    async (folder) => {
+      const [definition] = (await build(folder)).filter(({ kind }) => kind === "CustomResourceDefinition")
+      expect(definition?.metadata.annotations).toMatchObject({
+        "argocd.argoproj.io/sync-options": "Prune=false,Delete=false",
+        "kustomize.toolkit.fluxcd.io/prune": "disabled"
+      })
+    }
+  )
 
   it.each(["flux/platform/standalone", "flux/platform/production"])("%s leaves it to flux/platform/crds", async (folder) => {
     expect((await build(folder)).filter(({ kind }) => kind === "CustomResourceDefinition")).toEqual([])
@@ -82,18 +109,28 @@ describe("an overlay", () => {
     }))
     const [text] = objects.filter(({ kind }) => kind === "Deployment").map((_) => JSON.stringify(_))
     expect(text).toContain(`"secretName":"other"`)
-    expect(layers(objects)).toEqual(expect.objectContaining({ "pool.yaml": expect.stringMatching(/url: "https:\/\/other.example.com"\n[^]*name: "other"/u) }))
+    expect(layers(objects)).toEqual(
+      expect.objectContaining({ "pool.yaml": expect.stringMatching(/url: "https:\/\/other.example.com"\n[^]*name: "other"/u) })
+    )
   })
 })
 
 describe("the README", () => {
   const readme = readFileSync("kustomize/README.md", "utf8")
-  const blocks = [...readme.matchAll(/```yaml\n# (\S+)(.*)\n([^]*?)```/gu)].map(([, file = "", about = "", text = ""]) => ({ file, about, text }))
+  const blocks = [...readme.matchAll(/```yaml\n# (\S+)(.*)\n([^]*?)```/gu)].map(([, file = "", about = "", text = ""]) => ({
+    file,
+    about,
+    text
+  }))
   const values = blocks.find(({ file }) => file === "values.yaml")?.text ?? ""
 
-  it.each(blocks.filter(({ file }) => file === "kustomization.yaml"))("shows a kustomization$about that builds, and is taken by a real API server", async ({ text }) => {
-    const here = (at: (path: string) => string) => parse(text.replaceAll(/https:\/\/git\.example\.com\/agent-job\/\/(\S+)\?ref=\S+/gu, (_, path: string) => at(path))) as object
-    const objects = await buildOf(here, { "values.yaml": [parse(values) as object] })
-    expect(await dryRun(objects)).toHaveLength(objects.length)
-  })
+  it.each(blocks.filter(({ file }) => file === "kustomization.yaml"))(
+    "shows a kustomization$about that builds, and is taken by a real API server",
+    async ({ text }) => {
+      const here = (at: (path: string) => string) =>
+        parse(text.replaceAll(/https:\/\/git\.example\.com\/agent-job\/\/(\S+)\?ref=\S+/gu, (_, path: string) => at(path))) as object
+      const objects = await buildOf(here, { "values.yaml": [parse(values) as object] })
+      expect(await dryRun(objects)).toHaveLength(objects.length)
+    }
+  )
 })

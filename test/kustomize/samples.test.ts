@@ -5,7 +5,8 @@ import { basename } from "node:path"
 import { parseAllDocuments } from "yaml"
 import { parseTaskFile } from "../../src/schema/task-file.ts"
 
-const documents = (file: string): ReadonlyArray<{ readonly kind?: string }> => parseAllDocuments(readFileSync(file, "utf8")).map((_) => _.toJS() as { readonly kind?: string })
+const documents = (file: string): ReadonlyArray<{ readonly kind?: string }> =>
+  parseAllDocuments(readFileSync(file, "utf8")).map((_) => _.toJS() as { readonly kind?: string })
 const samples = globSync("kustomize/samples/*.yaml").sort()
 
 describe("the samples", () => {

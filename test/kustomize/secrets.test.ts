@@ -13,11 +13,21 @@ const inGit = globSync("kustomize/**/*.yaml").sort()
 const readme = read("kustomize/README.md")
 
 /** The Secrets that what is installed by the overlays mounts. */
-const mounted = [...new Set(["pool/patch-deployment", "server/stateful-set"].flatMap((file) => [...read(`kustomize/components/${file}.yaml`).matchAll(/secretName: (\S+)/gu)].map(([, name = ""]) => name)))].sort()
+const mounted = [
+  ...new Set(
+    ["pool/patch-deployment", "server/stateful-set"].flatMap((file) =>
+      [...read(`kustomize/components/${file}.yaml`).matchAll(/secretName: (\S+)/gu)].map(([, name = ""]) => name)
+    )
+  )
+].sort()
 
 describe("Secrets", () => {
   it("are in no folder here", () => {
-    expect(inGit.filter((file) => parseAllDocuments(read(file)).some((document) => (document.toJS() as { readonly kind?: string } | null)?.kind === "Secret"))).toEqual([])
+    expect(
+      inGit.filter((file) =>
+        parseAllDocuments(read(file)).some((document) => (document.toJS() as { readonly kind?: string } | null)?.kind === "Secret")
+      )
+    ).toEqual([])
   })
 
   it("that the overlays mount are those that the README tells of", () => {
@@ -42,17 +52,27 @@ describe("Secrets", () => {
   })
 
   it("are encrypted by SOPS where the README says to put them, and nothing but their data", () => {
-    const [rule] = (parse(read("kustomize/samples/secrets/sops-rules.yaml")) as { readonly creation_rules: ReadonlyArray<{ readonly path_regex: string; readonly encrypted_regex: string }> }).creation_rules
+    const [rule] = (parse(read("kustomize/samples/secrets/sops-rules.yaml")) as {
+      readonly creation_rules: ReadonlyArray<{ readonly path_regex: string; readonly encrypted_regex: string }>
+    }).creation_rules
     const path = /(\S+\.yaml)\n +sops encrypt/u.exec(readme)?.[1] ?? ""
     expect(path.replace(">", "")).toMatch(new RegExp(rule?.path_regex ?? "$^", "u"))
-    for (const [key, encrypted] of [["data", true], ["stringData", true], ["metadata", false]] as const) expect(new RegExp(rule?.encrypted_regex ?? "", "u").test(key)).toBe(encrypted)
+    for (const [key, encrypted] of [["data", true], ["stringData", true], ["metadata", false]] as const) {
+      expect(new RegExp(rule?.encrypted_regex ?? "", "u").test(key)).toBe(encrypted)
+    }
   })
 })
 
 describe("the values in the README", () => {
   it("are valid", () => {
-    const blocks = [...readme.matchAll(/```yaml\n# values\.yaml\n([^]*?)```/gu)].map(([, text = ""]) => parse(text) as { readonly [key: string]: unknown })
+    const blocks = [...readme.matchAll(/```yaml\n# values\.yaml\n([^]*?)```/gu)].map(([, text = ""]) =>
+      parse(text) as { readonly [key: string]: unknown }
+    )
     const pool = { agent: { tokenExistingSecret: { name: "agent-job-pool-token" } } }
-    expect(blocks.map((tree) => parseLayers([pool, tree].map((tree) => ({ name: "values.yaml", tree, place: () => ({ line: 1, column: 1 }) })))._tag)).toEqual(["Success"])
+    expect(
+      blocks.map((tree) =>
+        parseLayers([pool, tree].map((tree) => ({ name: "values.yaml", tree, place: () => ({ line: 1, column: 1 }) })))._tag
+      )
+    ).toEqual(["Success"])
   })
 })

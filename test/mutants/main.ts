@@ -10,18 +10,40 @@ import { type Mutant, mutants } from "./mutants.ts"
 
 const copy = mkdtempSync(join(tmpdir(), "mutants-"))
 process.once("exit", () => rmSync(copy, { recursive: true, force: true }))
-for (const path of execFileSync("git", ["ls-files", "-z", "--cached", "--others", "--exclude-standard"], { encoding: "utf8" }).split("\0").filter((_) => _ !== "" && existsSync(_))) cpSync(path, join(copy, path))
+for (
+  const path of execFileSync("git", ["ls-files", "-z", "--cached", "--others", "--exclude-standard"], { encoding: "utf8" }).split("\0")
+    .filter((_) => _ !== "" && existsSync(_))
+) cpSync(path, join(copy, path))
 symlinkSync(resolve("node_modules"), join(copy, "node_modules"))
 
 type Verdict = "caught" | "survived" | "out of date" | "no verdict"
 
-/** Whether a test of the file fails, if it comes to its end. One seed for all, and few schedules: what those do not find has a test of its own. */
+/**
+ * Whether a test of the file fails, if it comes to its end. One seed for all, and few schedules: what those do not find has a test of its
+ * own.
+ */
 const run = (test: string): "passed" | "failed" | "no verdict" => {
   const report = join(copy, "report.json")
   rmSync(report, { force: true })
-  spawnSync("node_modules/.bin/vitest", ["run", "--project", "unit", `test/${test}`, "--bail", "1", "--reporter", "json", "--outputFile", report], {
+  spawnSync("node_modules/.bin/vitest", [
+    "run",
+    "--project",
+    "unit",
+    `test/${test}`,
+    "--bail",
+    "1",
+    "--reporter",
+    "json",
+    "--outputFile",
+    report
+  ], {
     cwd: copy,
-    env: { ...process.env, PROPERTY_SEED: "1", SIMULATION_SCHEDULES: process.env["SIMULATION_SCHEDULES"] ?? "400", SIMULATION_SHORTEN: "no" },
+    env: {
+      ...process.env,
+      PROPERTY_SEED: "1",
+      SIMULATION_SCHEDULES: process.env["SIMULATION_SCHEDULES"] ?? "400",
+      SIMULATION_SHORTEN: "no"
+    },
     timeout: 300_000
   })
   if (!existsSync(report)) return "no verdict"
@@ -39,7 +61,9 @@ const caught = ({ file, from, test, to }: Mutant): Verdict => {
   return end === "failed" ? "caught" : end === "passed" ? "survived" : end
 }
 
-const chosen = mutants.filter(({ name, test }) => process.argv.length < 3 || process.argv.slice(2).some((part) => name.includes(part) || test.includes(part)))
+const chosen = mutants.filter(({ name, test }) =>
+  process.argv.length < 3 || process.argv.slice(2).some((part) => name.includes(part) || test.includes(part))
+)
 const unsound = [...new Set(chosen.map(({ test }) => test))].filter((test) => run(test) !== "passed")
 if (unsound.length > 0) throw new Error(`These tests do not pass without any bug: ${unsound.join(", ")}; correct them first.`)
 
@@ -53,13 +77,22 @@ console.log(`${judged.length - missed.length} of ${judged.length} caught`)
 
 if (chosen.length === mutants.length) {
   writeReport("mutants", { command: "make mutants", seed: 1, figures: { planted: judged.length, survived: missed.length } })
-  writeFileSync("docs/mutants.md", `# Mutants
+  writeFileSync(
+    "docs/mutants.md",
+    `# Mutants
 
-Deliberate bugs of one line, planted one at a time, and the fast test that has to catch each. Written by \`make mutants\`: ${judged.length - missed.length} of ${judged.length} caught.
+Deliberate bugs of one line, planted one at a time, and the fast test that has to catch each. Written by \`make mutants\`: ${
+      judged.length - missed.length
+    } of ${judged.length} caught.
 
 | bug | in | caught by |
 | --- | --- | --- |
-${judged.map(({ file, name, test, verdict }) => `| ${name} | \`${file}\` | ${verdict === "caught" ? `\`test/${test}\`` : `**${verdict}**`} |`).join("\n")}
-`)
+${
+      judged.map(({ file, name, test, verdict }) =>
+        `| ${name} | \`${file}\` | ${verdict === "caught" ? `\`test/${test}\`` : `**${verdict}**`} |`
+      ).join("\n")
+    }
+`
+  )
 }
 process.exitCode = missed.length === 0 ? 0 : 1

@@ -1,9 +1,22 @@
 // What the exec loop promises when one of the two sides dies, and what it costs when neither does.
 import { assert, describe, it } from "@effect/vitest"
-import { spawn } from "node:child_process"
-import { closeSync, constants, existsSync, mkdirSync, openSync, readdirSync, readFileSync, readSync, renameSync, statSync, writeFileSync, writeSync } from "node:fs"
-import { join } from "node:path"
 import { Effect, Fiber, Stream } from "effect"
+import { spawn } from "node:child_process"
+import {
+  closeSync,
+  constants,
+  existsSync,
+  mkdirSync,
+  openSync,
+  readdirSync,
+  readFileSync,
+  readSync,
+  renameSync,
+  statSync,
+  writeFileSync,
+  writeSync
+} from "node:fs"
+import { join } from "node:path"
 import { Ended } from "../../src/worker/exec-loop.ts"
 import { client, collect, eventually, execute, type Place, place, session, shellCommand, shells, startLoop } from "./session.ts"
 
@@ -13,7 +26,9 @@ const lines = (path: string) => existsSync(path) ? readFileSync(path, "utf8").sp
 /** A worker in a process of its own that runs `text`; killed when it has passed on the first output. */
 const workerThatDies = (at: Place, text: string, interrupt = "") =>
   Effect.callback<void>((resume) => {
-    const worker = spawn(process.execPath, [join(import.meta.dirname, "dying-worker.ts"), at.directory, text, interrupt], { stdio: ["ignore", "pipe", "inherit"] })
+    const worker = spawn(process.execPath, [join(import.meta.dirname, "dying-worker.ts"), at.directory, text, interrupt], {
+      stdio: ["ignore", "pipe", "inherit"]
+    })
     let written = ""
     worker.stdout.on("data", (bytes) => {
       written += String(bytes)
@@ -49,8 +64,11 @@ const rawWorker = (directory: string) => {
 }
 
 const switches = (pid: number) =>
-  readFileSync(`/proc/${pid}/status`, "utf8").split("\n").filter((line) => line.includes("ctxt_switches")).map((line) => Number(line.split("\t")[1])).reduce((sum, count) => sum + count, 0)
-const children = (pid: number) => readFileSync(`/proc/${pid}/task/${pid}/children`, "utf8").trim().split(" ").filter((child) => child !== "").map(Number)
+  readFileSync(`/proc/${pid}/status`, "utf8").split("\n").filter((line) => line.includes("ctxt_switches")).map((line) =>
+    Number(line.split("\t")[1])
+  ).reduce((sum, count) => sum + count, 0)
+const children = (pid: number) =>
+  readFileSync(`/proc/${pid}/task/${pid}/children`, "utf8").trim().split(" ").filter((child) => child !== "").map(Number)
 
 /** True of a process that sleeps and is a shell, not the mv before. */
 const shellAsleep = (pid: number) => {
@@ -80,7 +98,10 @@ describe.each(shells)("exec loop under %s", (shell) => {
           loop.signal("SIGTERM")
           writeFileSync(join(at.scratch, "gate"), "go on\n")
         })
-        return yield* collect({ ...running, output: Stream.tap(running.output, ({ bytes }) => String(Buffer.from(bytes)) === "ready\n" ? terminate : Effect.void) })
+        return yield* collect({
+          ...running,
+          output: Stream.tap(running.output, ({ bytes }) => String(Buffer.from(bytes)) === "ready\n" ? terminate : Effect.void)
+        })
       }))
       assert.strictEqual(result.stdout.toString(), "ready\ndone\n")
       assert.deepStrictEqual(result.ended, Ended.Exited({ code: 4 }))
@@ -123,7 +144,10 @@ describe.each(shells)("exec loop under %s", (shell) => {
     Effect.gen(function*() {
       const at = yield* place(shell)
       const loop = yield* startLoop(at)
-      yield* workerThatDies(at, `trap 'head -c 300000 /dev/zero; echo INT >>"${at.scratch}/stopped"; exit' INT; echo ready; while :; do echo busy; done`)
+      yield* workerThatDies(
+        at,
+        `trap 'head -c 300000 /dev/zero; echo INT >>"${at.scratch}/stopped"; exit' INT; echo ready; while :; do echo busy; done`
+      )
       yield* eventually(() => existsSync(join(at.directory, "gone")))
       yield* eventually(() => readdirSync(join(at.directory, "ended")).length === 1)
       assert.deepStrictEqual(lines(join(at.scratch, "stopped")), ["INT"])

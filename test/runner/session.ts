@@ -1,11 +1,11 @@
 // One exec loop in a directory of its own, under a given shell, and the real client on it.
 // Always holds: when the scope closes, neither the loop nor a command of its is left.
 // Used by the tests of src/runner/exec-loop.sh and of src/worker/exec-loop.ts.
+import { type Duration, Effect, Layer, Schedule, Stream } from "effect"
 import { type ChildProcess, spawn } from "node:child_process"
 import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, symlinkSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { delimiter, join } from "node:path"
-import { type Duration, Effect, Layer, Schedule, Stream } from "effect"
 import type { Command } from "../../src/worker/command-script.ts"
 import { ExecLoop, type Running } from "../../src/worker/exec-loop.ts"
 
@@ -17,7 +17,9 @@ export type Shell = typeof shells[number]
 
 const find = (program: string) => {
   const found = (process.env.PATH ?? "").split(delimiter).find((folder) => isThere(folder, program))
-  if (found === undefined) throw new Error(`these tests need ${program}; install the Debian package ${program === "busybox" ? "busybox-static" : program}`)
+  if (found === undefined) {
+    throw new Error(`these tests need ${program}; install the Debian package ${program === "busybox" ? "busybox-static" : program}`)
+  }
   return join(found, program)
 }
 const isThere = (folder: string, name: string) => {
@@ -79,9 +81,15 @@ export const cgroupOf = ({ scratch }: Pick<Place, "scratch">) => join(scratch, "
 export const startLoop = ({ directory, scratch, sh }: Place, path = process.env.PATH) =>
   Effect.acquireRelease(
     Effect.sync((): Loop => {
-      const child: ChildProcess = spawn(sh, [script, directory, sh, cgroupOf({ scratch })], { stdio: "ignore", detached: true, env: { PATH: path } })
+      const child: ChildProcess = spawn(sh, [script, directory, sh, cgroupOf({ scratch })], {
+        stdio: "ignore",
+        detached: true,
+        env: { PATH: path }
+      })
       const pid = child.pid ?? 0
-      const ended = new Promise<readonly [number | null, NodeJS.Signals | null]>((resolve) => child.on("exit", (code, signal) => resolve([code, signal])))
+      const ended = new Promise<readonly [number | null, NodeJS.Signals | null]>((resolve) =>
+        child.on("exit", (code, signal) => resolve([code, signal]))
+      )
       const exit = Effect.promise(() => ended)
       return {
         pid,
@@ -100,12 +108,16 @@ export const startLoop = ({ directory, scratch, sh }: Place, path = process.env.
 /** The processes of the commands that the loop has taken and not seen end. */
 export const runningPids = (directory: string) =>
   isThere(directory, "taken")
-    ? readdirSync(join(directory, "taken")).flatMap((id) => isThere(join(directory, "taken", id), "pid") ? [Number(readFileSync(join(directory, "taken", id, "pid"), "utf8"))] : [])
+    ? readdirSync(join(directory, "taken")).flatMap((id) =>
+      isThere(join(directory, "taken", id), "pid") ? [Number(readFileSync(join(directory, "taken", id, "pid"), "utf8"))] : []
+    )
     : []
 
 /** With a time to linger that no test outlives, so that nothing passes only because of it. */
 export const client = ({ directory }: Place, linger: Duration.Input = "1 hour", onCrowded: Effect.Effect<unknown> = Effect.void) =>
-  Layer.build(ExecLoop.layer({ directory, startDeadline: "10 seconds", linger, onCrowded })).pipe(Effect.flatMap((context) => Effect.provide(ExecLoop, context)))
+  Layer.build(ExecLoop.layer({ directory, startDeadline: "10 seconds", linger, onCrowded })).pipe(
+    Effect.flatMap((context) => Effect.provide(ExecLoop, context))
+  )
 
 /** A loop and its client. */
 export const session = Effect.fnUntraced(function*(shell: Shell, path?: string) {
@@ -117,7 +129,8 @@ export const session = Effect.fnUntraced(function*(shell: Shell, path?: string) 
 /** All that a command wrote, and how it ended. */
 export const collect = Effect.fnUntraced(function*(running: Running) {
   const output = yield* Stream.runCollect(running.output)
-  const written = (stream: "stdout" | "stderr") => Buffer.concat(output.filter((chunk) => chunk.stream === stream).map(({ bytes }) => bytes))
+  const written = (stream: "stdout" | "stderr") =>
+    Buffer.concat(output.filter((chunk) => chunk.stream === stream).map(({ bytes }) => bytes))
   return { ended: yield* running.ended, stdout: written("stdout"), stderr: written("stderr") }
 })
 

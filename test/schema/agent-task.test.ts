@@ -18,20 +18,32 @@ describe("a text of an AgentTask", () => {
 describe("a phase and a reason that only a newer version knows", () => {
   const at = "2026-01-01T00:00:00Z"
   const status = {
-    phase: "Moonlit", reason: "Moonstruck", queue: { position: 1, reason: "Moonrise" },
+    phase: "Moonlit",
+    reason: "Moonstruck",
+    queue: { position: 1, reason: "Moonrise" },
     result: { outcome: "failed", reason: "Moonstruck", message: "It was the moon.", finishedAt: at }
   } as const
-  const task = { metadata: { name: "task", namespace: "tasks", uid: "uid", resourceVersion: "1", creationTimestamp: at }, spec: { workspace: "demo", stage: "plan", source: { inline: {} } }, status }
+  const task = {
+    metadata: { name: "task", namespace: "tasks", uid: "uid", resourceVersion: "1", creationTimestamp: at },
+    spec: { workspace: "demo", stage: "plan", source: { inline: {} } },
+    status
+  }
 
-  it("are read as they are, so that no task vanishes on the way back to this one", () => expect(Schema.decodeUnknownSync(AgentTask)(task).status).toEqual(status))
-  it.each([{ phase: "Moonlit" }, { reason: "Moonstruck" }])("are not in the lists that the API server keeps to: %j", (status) => expect(Schema.is(WritableStatus)(status)).toBe(false))
+  it("are read as they are, so that no task vanishes on the way back to this one", () =>
+    expect(Schema.decodeUnknownSync(AgentTask)(task).status).toEqual(status))
+  it.each([{ phase: "Moonlit" }, { reason: "Moonstruck" }])(
+    "are not in the lists that the API server keeps to: %j",
+    (status) => expect(Schema.is(WritableStatus)(status)).toBe(false)
+  )
 })
 
 describe("the claim of a plan", () =>
   it("is read also where a runner mounts it, since an earlier CRD took that, and a task that is stored must not vanish", () =>
-    expect(Schema.is(AgentTaskSpec)({
-      workspace: "demo",
-      stage: "apply",
-      source: { savedPlan: { claimName: "plans", sha256: "a".repeat(64) } },
-      jobTemplate: { volumeClaims: [{ claimName: "plans", mountPath: "/more" }] }
-    })).toBe(true)))
+    expect(
+      Schema.is(AgentTaskSpec)({
+        workspace: "demo",
+        stage: "apply",
+        source: { savedPlan: { claimName: "plans", sha256: "a".repeat(64) } },
+        jobTemplate: { volumeClaims: [{ claimName: "plans", mountPath: "/more" }] }
+      })
+    ).toBe(true)))

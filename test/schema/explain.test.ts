@@ -1,5 +1,5 @@
-import { Result, Schema } from "effect"
 import { describe, expect, it } from "@effect/vitest"
+import { Result, Schema } from "effect"
 import { line, nearest, parse } from "../../src/schema/explain.ts"
 
 describe("nearest", () => {
@@ -10,7 +10,10 @@ describe("nearest", () => {
     ["ttlSeconds", "ttlSecondsAfterFinished"],
     ["tt", undefined],
     ["zzz", undefined]
-  ])("finds for %s %s", (word, expected) => expect(nearest(word, ["backoffLimit", "controller", "image", "ttlSecondsAfterFinished"])).toBe(expected))
+  ])(
+    "finds for %s %s",
+    (word, expected) => expect(nearest(word, ["backoffLimit", "controller", "image", "ttlSecondsAfterFinished"])).toBe(expected)
+  )
 })
 
 describe("parse", () => {

@@ -1,6 +1,6 @@
 // How values in layers are laid over each other, and which layer is answerable for what comes of it.
-import { Arbitrary, Schema } from "effect"
 import { describe, expect, it } from "@effect/vitest"
+import { Arbitrary, Schema } from "effect"
 import { answerable, difference, type Layer, merge, saying, type Tree } from "../../src/schema/layers.ts"
 
 /** Small, with few keys, so that layers meet. */
@@ -11,7 +11,9 @@ const AnyTree = Schema.Record(Key, Schema.Union([Leaf, Map1, Schema.Record(Key, 
 const WithNull = Schema.Record(Key, Schema.Union([Leaf, Schema.Null, Schema.Record(Key, Schema.Union([Leaf, Schema.Null, Map1]))]))
 
 const leaves = (node: unknown, path: ReadonlyArray<string> = []): ReadonlyArray<readonly [path: ReadonlyArray<string>, value: unknown]> =>
-  typeof node === "object" && node !== null && !Array.isArray(node) ? Object.entries(node).flatMap(([key, value]) => leaves(value, [...path, key])) : [[path, node]]
+  typeof node === "object" && node !== null && !Array.isArray(node)
+    ? Object.entries(node).flatMap(([key, value]) => leaves(value, [...path, key]))
+    : [[path, node]]
 
 const layer = (name: string, tree: Tree): Layer => ({ name, tree, place: (path) => ({ line: path.length + 1, column: 1 }) })
 
@@ -24,14 +26,18 @@ describe("merge", () => {
     { given: "null, which takes away", below: { a: { b: 1, c: 2 }, d: 1 }, above: { a: { b: null }, d: null }, gives: { a: { c: 2 } } }
   ])("lays $given", ({ above, below, gives }) => expect(merge(below, above)).toEqual(gives))
 
-  it.prop("lets the later layer win wherever it sets something", [Arbitrary.schema(AnyTree), Arbitrary.schema(WithNull)], ([below, above]) => {
-    const both = merge(below, above)
-    for (const [path, value] of leaves(above)) {
-      const said = saying(both, path)
-      if (value === null) expect(said.says).not.toBe("this")
-      else expect(said).toEqual({ says: "this", value })
+  it.prop(
+    "lets the later layer win wherever it sets something",
+    [Arbitrary.schema(AnyTree), Arbitrary.schema(WithNull)],
+    ([below, above]) => {
+      const both = merge(below, above)
+      for (const [path, value] of leaves(above)) {
+        const said = saying(both, path)
+        if (value === null) expect(said.says).not.toBe("this")
+        else expect(said).toEqual({ says: "this", value })
+      }
     }
-  })
+  )
 
   it.prop("undoes what difference finds", [Arbitrary.schema(AnyTree), Arbitrary.schema(AnyTree)], ([below, above]) => {
     expect(merge(below, difference(below, above))).toEqual(above)

@@ -20,12 +20,18 @@ layer(TaskCluster, { excludeTestServices: true, timeout: "60 seconds" })("a Job"
     const config = resolve(values, { name: "agent-job", namespace, version: "1" })
     const { metadata, spec } = job(taskOf({}, { name, namespace }), config, 0)
     const { ownerReferences: _, ...rest } = metadata ?? {}
-    return yield* (yield* Kubernetes).create(jobs, { metadata: { ...rest, name: metadata?.name ?? name, namespace }, spec: { ...spec, suspend: true } })
+    return yield* (yield* Kubernetes).create(jobs, {
+      metadata: { ...rest, name: metadata?.name ?? name, namespace },
+      spec: { ...spec, suspend: true }
+    })
   })
 
-  it.effect.each(cases.map((_, index) => ({ ..._, index })))("is refused for $given", ({ index, late, right, wrong }) =>
-    Effect.gen(function*() {
-      yield* create(right, `right-${index}`)
-      if (late !== true) expect((yield* Effect.flip(create(wrong, `wrong-${index}`)))._tag).toBe("Invalid")
-    }))
+  it.effect.each(cases.map((_, index) => ({ ..._, index })))(
+    "is refused for $given",
+    ({ index, late, right, wrong }) =>
+      Effect.gen(function*() {
+        yield* create(right, `right-${index}`)
+        if (late !== true) expect((yield* Effect.flip(create(wrong, `wrong-${index}`)))._tag).toBe("Invalid")
+      })
+  )
 })

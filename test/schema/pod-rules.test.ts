@@ -1,6 +1,6 @@
 // What Kubernetes would refuse of every Pod is told of the values already, with the key.
-import { Result } from "effect"
 import { describe, expect, it } from "@effect/vitest"
+import { Result } from "effect"
 import { parseValues } from "../../src/schema/values.ts"
 import { cases } from "./pod-rules.ts"
 
@@ -13,7 +13,14 @@ describe("what Kubernetes would refuse", () => {
   })
   it("is nothing in the defaults", () => expect(problems({})).toEqual([]))
   it("is told once where two containers inherit it, at the key that they inherit", () =>
-    expect(problems({ agent: { securityContext: { privileged: true } } })).toEqual([expect.stringMatching(/^agent\.securityContext\.privileged: /u)]))
-  it.each([{ given: "1e3", limit: "1k" }, { given: "1000m", limit: 1 }, { given: "1Ki", limit: 1024 }, { given: "0.5Gi", limit: "512Mi" }, { given: "1500u", limit: "1.5m" }])("counts $given as no more than $limit", ({ given, limit }) =>
-    expect(problems({ controller: { resources: { requests: { x: given }, limits: { x: limit } } } })).toEqual([]))
+    expect(problems({ agent: { securityContext: { privileged: true } } })).toEqual([
+      expect.stringMatching(/^agent\.securityContext\.privileged: /u)
+    ]))
+  it.each([{ given: "1e3", limit: "1k" }, { given: "1000m", limit: 1 }, { given: "1Ki", limit: 1024 }, { given: "0.5Gi", limit: "512Mi" }, {
+    given: "1500u",
+    limit: "1.5m"
+  }])(
+    "counts $given as no more than $limit",
+    ({ given, limit }) => expect(problems({ controller: { resources: { requests: { x: given }, limits: { x: limit } } } })).toEqual([])
+  )
 })

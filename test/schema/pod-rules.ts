@@ -14,15 +14,71 @@ const task = (given: object) => ({ task: given })
 const runner = (given: object) => task({ runner: given })
 
 export const cases: ReadonlyArray<Case> = [
-  { given: "more asked for than the limit", wrong: runner({ resources: { requests: { cpu: "4001m" } } }), says: "task.runner.resources.limits.cpu: 4000m is less than the request of 4001m", right: runner({ resources: { requests: { cpu: 4 } } }) },
-  { given: "more memory asked for, in other units", wrong: runner({ resources: { requests: { memory: "3G" } } }), says: "task.runner.resources.limits.memory", right: runner({ resources: { requests: { memory: "2147483648" } } }) },
-  { given: "all privileges without escalation", wrong: runner({ securityContext: { privileged: true } }), says: "task.runner.securityContext.privileged: needs", right: runner({ securityContext: { privileged: true, allowPrivilegeEscalation: true } }) },
-  { given: "root where none may be", wrong: runner({ securityContext: { runAsUser: 0 } }), says: "task.runner.securityContext.runAsUser: is root", right: runner({ securityContext: { runAsUser: 0, runAsNonRoot: false } }), late: true },
-  { given: "a mount of no volume", wrong: runner({ extraVolumeMounts: [{ name: "a", mountPath: "/a" }] }), says: `task.runner.extraVolumeMounts[0].name: there is no volume "a"`, right: task({ runner: { extraVolumeMounts: [{ name: "a", mountPath: "/a" }] }, extraVolumes: [{ name: "a", emptyDir: {} }] }) },
-  { given: "two mounts at one place", wrong: runner({ extraVolumeMounts: [{ name: "data", mountPath: "/a" }, { name: "data", mountPath: "/a" }] }), says: `task.runner.extraVolumeMounts[1].mountPath: a mount at "/a" is there already`, right: runner({ extraVolumeMounts: [{ name: "data", mountPath: "/a" }, { name: "data", mountPath: "/b" }] }) },
-  { given: "two volumes of one name", wrong: task({ extraVolumes: [{ name: "a", emptyDir: {} }, { name: "a", emptyDir: {} }] }), says: `task.extraVolumes[1].name: a volume "a" is there already`, right: task({ extraVolumes: [{ name: "a", emptyDir: {} }, { name: "b", emptyDir: {} }] }) },
-  { given: "two sidecars of one name", wrong: task({ sidecars: [{ name: "a", image: "a" }, { name: "a", image: "b" }] }), says: `task.sidecars[1].name: a container "a" is there already`, right: task({ sidecars: [{ name: "a", image: "a" }, { name: "b", image: "b" }] }) },
-  { given: "a taint of any value, with a value", wrong: task({ tolerations: [{ key: "a", operator: "Exists", value: "b" }] }), says: "task.tolerations[0].value: must be empty", right: task({ tolerations: [{ key: "a", operator: "Exists" }] }) },
-  { given: "no taint's name", wrong: task({ tolerations: [{ value: "b" }] }), says: "task.tolerations[0]: needs a key", right: task({ tolerations: [{ operator: "Exists" }] }) },
-  { given: "seconds of a taint that evicts nobody", wrong: task({ tolerations: [{ key: "a", tolerationSeconds: 1 }] }), says: "task.tolerations[0].tolerationSeconds: needs", right: task({ tolerations: [{ key: "a", effect: "NoExecute", tolerationSeconds: 1 }] }) }
+  {
+    given: "more asked for than the limit",
+    wrong: runner({ resources: { requests: { cpu: "4001m" } } }),
+    says: "task.runner.resources.limits.cpu: 4000m is less than the request of 4001m",
+    right: runner({ resources: { requests: { cpu: 4 } } })
+  },
+  {
+    given: "more memory asked for, in other units",
+    wrong: runner({ resources: { requests: { memory: "3G" } } }),
+    says: "task.runner.resources.limits.memory",
+    right: runner({ resources: { requests: { memory: "2147483648" } } })
+  },
+  {
+    given: "all privileges without escalation",
+    wrong: runner({ securityContext: { privileged: true } }),
+    says: "task.runner.securityContext.privileged: needs",
+    right: runner({ securityContext: { privileged: true, allowPrivilegeEscalation: true } })
+  },
+  {
+    given: "root where none may be",
+    wrong: runner({ securityContext: { runAsUser: 0 } }),
+    says: "task.runner.securityContext.runAsUser: is root",
+    right: runner({ securityContext: { runAsUser: 0, runAsNonRoot: false } }),
+    late: true
+  },
+  {
+    given: "a mount of no volume",
+    wrong: runner({ extraVolumeMounts: [{ name: "a", mountPath: "/a" }] }),
+    says: `task.runner.extraVolumeMounts[0].name: there is no volume "a"`,
+    right: task({ runner: { extraVolumeMounts: [{ name: "a", mountPath: "/a" }] }, extraVolumes: [{ name: "a", emptyDir: {} }] })
+  },
+  {
+    given: "two mounts at one place",
+    wrong: runner({ extraVolumeMounts: [{ name: "data", mountPath: "/a" }, { name: "data", mountPath: "/a" }] }),
+    says: `task.runner.extraVolumeMounts[1].mountPath: a mount at "/a" is there already`,
+    right: runner({ extraVolumeMounts: [{ name: "data", mountPath: "/a" }, { name: "data", mountPath: "/b" }] })
+  },
+  {
+    given: "two volumes of one name",
+    wrong: task({ extraVolumes: [{ name: "a", emptyDir: {} }, { name: "a", emptyDir: {} }] }),
+    says: `task.extraVolumes[1].name: a volume "a" is there already`,
+    right: task({ extraVolumes: [{ name: "a", emptyDir: {} }, { name: "b", emptyDir: {} }] })
+  },
+  {
+    given: "two sidecars of one name",
+    wrong: task({ sidecars: [{ name: "a", image: "a" }, { name: "a", image: "b" }] }),
+    says: `task.sidecars[1].name: a container "a" is there already`,
+    right: task({ sidecars: [{ name: "a", image: "a" }, { name: "b", image: "b" }] })
+  },
+  {
+    given: "a taint of any value, with a value",
+    wrong: task({ tolerations: [{ key: "a", operator: "Exists", value: "b" }] }),
+    says: "task.tolerations[0].value: must be empty",
+    right: task({ tolerations: [{ key: "a", operator: "Exists" }] })
+  },
+  {
+    given: "no taint's name",
+    wrong: task({ tolerations: [{ value: "b" }] }),
+    says: "task.tolerations[0]: needs a key",
+    right: task({ tolerations: [{ operator: "Exists" }] })
+  },
+  {
+    given: "seconds of a taint that evicts nobody",
+    wrong: task({ tolerations: [{ key: "a", tolerationSeconds: 1 }] }),
+    says: "task.tolerations[0].tolerationSeconds: needs",
+    right: task({ tolerations: [{ key: "a", effect: "NoExecute", tolerationSeconds: 1 }] })
+  }
 ]

@@ -1,5 +1,5 @@
-import { Schema } from "effect"
 import { describe, expect, it } from "@effect/vitest"
+import { Schema } from "effect"
 import { crd } from "../../src/core/manifest/crd.ts"
 import { cel, exactlyOneOf } from "../../src/schema/cel.ts"
 import { structuralSchema } from "../../src/schema/structural.ts"
@@ -7,11 +7,13 @@ import { structuralSchema } from "../../src/schema/structural.ts"
 describe("the structural schema", () => {
   it("folds what has been checked into one node, and keeps rules, descriptions and patterns", () => {
     const rule = cel<{ readonly size: number }>("self.size != 3", "three is taken", ({ size }) => size !== 3)
-    expect(structuralSchema(Schema.Struct({
-      size: Schema.Int.check(Schema.isGreaterThanOrEqualTo(0), Schema.isLessThanOrEqualTo(9)).annotate({ description: "How big." }),
-      name: Schema.optionalKey(Schema.String.check(Schema.isPattern(/^a/u), Schema.isMaxLength(3))),
-      labels: Schema.optionalKey(Schema.Record(Schema.String, Schema.String.check(Schema.isMaxLength(5))))
-    }).check(rule))).toEqual({
+    expect(structuralSchema(
+      Schema.Struct({
+        size: Schema.Int.check(Schema.isGreaterThanOrEqualTo(0), Schema.isLessThanOrEqualTo(9)).annotate({ description: "How big." }),
+        name: Schema.optionalKey(Schema.String.check(Schema.isPattern(/^a/u), Schema.isMaxLength(3))),
+        labels: Schema.optionalKey(Schema.Record(Schema.String, Schema.String.check(Schema.isMaxLength(5))))
+      }).check(rule)
+    )).toEqual({
       type: "object",
       properties: {
         size: { type: "integer", minimum: 0, maximum: 9, description: "How big." },
@@ -31,7 +33,9 @@ describe("the structural schema", () => {
   })
 
   it("refuses what a CRD cannot say", () => {
-    expect(() => structuralSchema(Schema.Struct({ a: Schema.Union([Schema.Struct({ b: Schema.String }), Schema.Int]) }))).toThrow("the schema.a is not structural")
+    expect(() => structuralSchema(Schema.Struct({ a: Schema.Union([Schema.Struct({ b: Schema.String }), Schema.Int]) }))).toThrow(
+      "the schema.a is not structural"
+    )
   })
 })
 

@@ -1,14 +1,18 @@
-import { Arbitrary, Result, Schema } from "effect"
 import { describe, expect, it } from "@effect/vitest"
-import { defaultValues, overrides, parseValues } from "../../src/schema/values.ts"
+import { Arbitrary, Result, Schema } from "effect"
 import { valueKeys } from "../../src/schema/values-document.ts"
+import { defaultValues, overrides, parseValues } from "../../src/schema/values.ts"
 import { chartKeys, ourKeys } from "./value-keys.ts"
 
 const at = (tree: unknown, key: string): unknown =>
-  key.split(".").reduce<unknown>((inner, part) => typeof inner === "object" && inner !== null ? Object.entries(inner).find(([name]) => name === part)?.[1] : undefined, tree)
+  key.split(".").reduce<unknown>(
+    (inner, part) => typeof inner === "object" && inner !== null ? Object.entries(inner).find(([name]) => name === part)?.[1] : undefined,
+    tree
+  )
 
 /** `{ a: { b: value } }` of "a.b". */
-const tree = (key: string, value: unknown): object => key.split(".").reduceRight<unknown>((inner, part) => ({ [part]: inner }), value) as object
+const tree = (key: string, value: unknown): object =>
+  key.split(".").reduceRight<unknown>((inner, part) => ({ [part]: inner }), value) as object
 
 const certificate = "-----BEGIN CERTIFICATE-----\nMIIB\n-----END CERTIFICATE-----\n"
 
@@ -35,13 +39,19 @@ describe("the values", () => {
       agent: { securityContext: { runAsUser: 2000, capabilities: { add: ["CHOWN"] } } },
       task: { runner: { resources: { limits: { cpu: 8 } } }, tolerations: [{ key: "a", operator: "Exists" }] }
     })
-    expect(values.agent.securityContext).toEqual({ ...defaultValues.agent.securityContext, runAsUser: 2000, capabilities: { add: ["CHOWN"], drop: ["ALL"] } })
+    expect(values.agent.securityContext).toEqual({
+      ...defaultValues.agent.securityContext,
+      runAsUser: 2000,
+      capabilities: { add: ["CHOWN"], drop: ["ALL"] }
+    })
     expect(values.task.runner.resources).toEqual({ limits: { cpu: 8, memory: "2048Mi" }, requests: { cpu: "500m", memory: "512Mi" } })
     expect(values.task.tolerations).toEqual([{ key: "a", operator: "Exists" }])
   })
 
   it("lose a key that is null", () => {
-    expect(parsed({ controller: { resources: { limits: null } } }).controller.resources).toEqual({ requests: { cpu: "100m", memory: "128Mi" } })
+    expect(parsed({ controller: { resources: { limits: null } } }).controller.resources).toEqual({
+      requests: { cpu: "100m", memory: "128Mi" }
+    })
   })
 
   it("take numbers and booleans as variables", () => {
@@ -92,7 +102,11 @@ describe("the values", () => {
     ["global.labels", { "scalr.io/task": "a" }, "is a label that agent-job itself sets"],
     ["task.podLabels", { "app.kubernetes.io/instance": "a" }, "is a label that agent-job itself sets"],
     ["task.jobLabels", { "bad key": "a" }, "the key must be a name like"],
-    ["controller.extraEnvFrom", [{ configMapRef: { name: "a" }, secretRef: { name: "b" } }], "needs configMapRef or secretRef, one of them"],
+    [
+      "controller.extraEnvFrom",
+      [{ configMapRef: { name: "a" }, secretRef: { name: "b" } }],
+      "needs configMapRef or secretRef, one of them"
+    ],
     ["controller.extraEnvFrom", [{ prefix: "A_" }], "needs configMapRef or secretRef, one of them"],
     ["controller.topologySpreadConstraints", [{ maxSkew: 0, topologyKey: "zone", whenUnsatisfiable: "DoNotSchedule" }], "[0].maxSkew"],
     ["task.hostAliases", [{ ip: "10.0.0.256", hostnames: ["a"] }], "an IP address"],
@@ -101,18 +115,38 @@ describe("the values", () => {
     ["controller.podDisruptionBudget.minAvailable", "half", "must be "],
     ["task.job.activeDeadlineSeconds", 719, "leaves no minute for a stage: start and end take up to 660 seconds; give at least 720, or 0"],
     ["task.job.podFailurePolicy.rules", [{ action: "Ignore", onExitCodes: { operator: "In", values: [1] } }], `must be "FailJob"`],
-    ["task.job.podFailurePolicy.rules", [{ action: "FailJob", onExitCodes: { containerName: "engine", operator: "In", values: [1] } }], `"engine" is no container of a task's Pod; it has install, runner, worker`],
+    [
+      "task.job.podFailurePolicy.rules",
+      [{ action: "FailJob", onExitCodes: { containerName: "engine", operator: "In", values: [1] } }],
+      `"engine" is no container of a task's Pod; it has install, runner, worker`
+    ],
     ["agent.providerNetworkMirrors", [{ url: "http://mirror.example.com/" }], "begins with https://"],
     ["agent.providerNetworkMirrors", [{ url: "https://a:b@mirror.example.com/" }], "without user and password"],
-    ["agent.providerNetworkMirrors", [{ url: "https://a.example.com/x/", tokenSecret: { name: "s" } }, { url: "https://a.example.com/y/" }], "[1].tokenSecret: differs from that of another mirror of a.example.com"],
+    [
+      "agent.providerNetworkMirrors",
+      [{ url: "https://a.example.com/x/", tokenSecret: { name: "s" } }, { url: "https://a.example.com/y/" }],
+      "[1].tokenSecret: differs from that of another mirror of a.example.com"
+    ],
     ["agent.providerNetworkMirrors", [{ url: "https://a.example.com/", include: ["hashicorp"] }], "include[0]"],
     ["agent.providerFilesystemMirrors", [{ path: "mirror" }], "an absolute path"],
-    ["task.runner.extraVolumeMounts", [{ name: "api-token", mountPath: "/token" }], `[0].name: there is no volume "api-token" to mount; give it in task.extraVolumes`],
+    [
+      "task.runner.extraVolumeMounts",
+      [{ name: "api-token", mountPath: "/token" }],
+      `[0].name: there is no volume "api-token" to mount; give it in task.extraVolumes`
+    ],
     ["task.worker.extraVolumeMounts", [{ name: "cache", mountPath: "/cache" }], `there is no volume "cache" to mount`],
-    ["task.worker.securityContext", { privileged: true, allowPrivilegeEscalation: false }, "privileged: needs task.worker.securityContext.allowPrivilegeEscalation: true too"],
+    [
+      "task.worker.securityContext",
+      { privileged: true, allowPrivilegeEscalation: false },
+      "privileged: needs task.worker.securityContext.allowPrivilegeEscalation: true too"
+    ],
     ["agent.securityContext.privileged", true, "needs agent.securityContext.allowPrivilegeEscalation: true too"],
     ["task.runner.securityContext.runAsUser", 2 ** 31, "must be "],
-    ["task.runner.resources.limits.memory", "256Mi", "256Mi is less than the request of 512Mi; lower task.runner.resources.requests.memory too"],
+    [
+      "task.runner.resources.limits.memory",
+      "256Mi",
+      "256Mi is less than the request of 512Mi; lower task.runner.resources.requests.memory too"
+    ],
     ["controller.resources.limits.cpu", 0.05, "0.05 is less than the request of 100m"],
     ["persistence.hostPath.type", "Socket", "must be "],
     ["fullnameOverride", "Blue", "must be a lowercase DNS name"],
@@ -125,9 +159,15 @@ describe("the values", () => {
   })
 
   it("refuse a token that is given twice, and a server without one", () => {
-    expect(problems({ agent: { token: "a", tokenExistingSecret: { name: "b" } } })).toEqual(["agent.token: is given, and agent.tokenExistingSecret.name too; give one of them"])
-    expect(problems({ agent: { token: "a", auth: { token: "b" } } })).toEqual(["agent.auth.token: differs from agent.token; give the token once"])
-    expect(problems({ agent: { url: "https://example.com" } })).toEqual(["agent.url: needs a token: give agent.token or agent.tokenExistingSecret.name"])
+    expect(problems({ agent: { token: "a", tokenExistingSecret: { name: "b" } } })).toEqual([
+      "agent.token: is given, and agent.tokenExistingSecret.name too; give one of them"
+    ])
+    expect(problems({ agent: { token: "a", auth: { token: "b" } } })).toEqual([
+      "agent.auth.token: differs from agent.token; give the token once"
+    ])
+    expect(problems({ agent: { url: "https://example.com" } })).toEqual([
+      "agent.url: needs a token: give agent.token or agent.tokenExistingSecret.name"
+    ])
     expect(problems({ agent: { auth: { token: "a" }, url: "https://example.com" } })).toEqual([])
   })
 
@@ -135,7 +175,9 @@ describe("the values", () => {
     const agent = { providerFilesystemMirrors: [{ path: "/mirror" }] }
     const told = "is given, and agent has provider mirrors, which are such a file too; give one of them"
     expect(problems({ agent, global: { extraEnv: { TF_CLI_CONFIG_FILE: "/a" } } })).toEqual([`global.extraEnv.TF_CLI_CONFIG_FILE: ${told}`])
-    expect(problems({ agent, task: { runner: { extraEnv: { TF_CLI_CONFIG_FILE: "/a" } } } })).toEqual([`task.runner.extraEnv.TF_CLI_CONFIG_FILE: ${told}`])
+    expect(problems({ agent, task: { runner: { extraEnv: { TF_CLI_CONFIG_FILE: "/a" } } } })).toEqual([
+      `task.runner.extraEnv.TF_CLI_CONFIG_FILE: ${told}`
+    ])
   })
 
   it("refuse what is no map at all", () => expect(problems(["agent"])).toEqual(["the file: must be a map of keys, such as agent or task"]))
@@ -149,8 +191,10 @@ describe("the values", () => {
     { global: { imagePullSecrets: [{ name: "a" }] } }
   ].map((_) => JSON.stringify(_))))
   it.prop("are given again by the shortest file that says how they differ", [Arbitrary.schema(Some)], ([files]) => {
-    const values = files.map((file) => JSON.parse(file) as unknown).reduce<typeof defaultValues>((below, file) =>
-      Result.getOrThrow(parseValues({ ...overrides(below), ...file as object })), defaultValues)
+    const values = files.map((file) => JSON.parse(file) as unknown).reduce<typeof defaultValues>(
+      (below, file) => Result.getOrThrow(parseValues({ ...overrides(below), ...file as object })),
+      defaultValues
+    )
     expect(parsed(overrides(values))).toEqual(values)
   })
 

@@ -1,13 +1,14 @@
 // `make scorecard`: the promises as figures, printed and kept in docs/reliability.md and docs/scorecard.json, from what the long tests left in docs/reports.
 // Run from the root of the checkout. It measures nothing and judges only: what was not run says so.
-import { existsSync, readFileSync, writeFileSync } from "node:fs"
 import { Schema } from "effect"
+import { existsSync, readFileSync, writeFileSync } from "node:fs"
 import { Report, reportFile } from "./report.ts"
 import { type Row, rows } from "./rows.ts"
 
 const decode = Schema.decodeUnknownSync(Schema.fromJsonString(Report))
 
-const reportOf = (name: string): Report | undefined => existsSync(reportFile(name)) ? decode(readFileSync(reportFile(name), "utf8")) : undefined
+const reportOf = (name: string): Report | undefined =>
+  existsSync(reportFile(name)) ? decode(readFileSync(reportFile(name), "utf8")) : undefined
 
 const isMet = ({ target }: Row, value: number): boolean => "atLeast" in target ? value >= target.atLeast : value <= target.atMost
 
@@ -17,24 +18,49 @@ const judged = (row: Row) => {
   const { command, name, target } = row
   return report === undefined || value === undefined
     ? { name, value: null, target, met: null, command }
-    : { name, value, target, met: isMet(row, value), ...(report.seed !== undefined && { seed: report.seed }), commit: report.commit, date: report.date, machine: report.machine, command: report.command }
+    : {
+      name,
+      value,
+      target,
+      met: isMet(row, value),
+      ...(report.seed !== undefined && { seed: report.seed }),
+      commit: report.commit,
+      date: report.date,
+      machine: report.machine,
+      command: report.command
+    }
 }
 
 const number = (value: number): string => Number.isInteger(value) ? value.toLocaleString("en-US") : value.toFixed(2)
-const wanted = ({ target }: Row): string => "atLeast" in target ? `≥ ${number(target.atLeast)}` : target.atMost === 0 ? "0" : `≤ ${number(target.atMost)}`
+const wanted = ({ target }: Row): string =>
+  "atLeast" in target ? `≥ ${number(target.atLeast)}` : target.atMost === 0 ? "0" : `≤ ${number(target.atMost)}`
 
 const cells = rows.map((row): ReadonlyArray<string> => {
   const { met, value, ...rest } = judged(row)
   if (value === null) return [row.name, wanted(row), "not run", "", `\`${row.command}\``, "", ""]
-  return [row.name, wanted(row), number(value), met ? "yes" : "**no**", `\`${rest.command}\``, "seed" in rest ? String(rest.seed) : "", "commit" in rest ? rest.commit : ""]
+  return [
+    row.name,
+    wanted(row),
+    number(value),
+    met ? "yes" : "**no**",
+    `\`${rest.command}\``,
+    "seed" in rest ? String(rest.seed) : "",
+    "commit" in rest ? rest.commit : ""
+  ]
 })
 
 const line = (parts: ReadonlyArray<string>) => `| ${parts.join(" | ")} |`
-const table = [line(["figure", "target", "value", "met", "again with", "seed", "commit"]), line(Array.from({ length: 7 }, () => "---")), ...cells.map(line)].join("\n")
+const table = [
+  line(["figure", "target", "value", "met", "again with", "seed", "commit"]),
+  line(Array.from({ length: 7 }, () => "---")),
+  ...cells.map(line)
+].join("\n")
 
 writeFileSync("docs/scorecard.json", `${JSON.stringify(rows.map(judged), null, 2)}\n`)
 const page = "docs/reliability.md"
 const [before = "", , after] = readFileSync(page, "utf8").split(/(?<=<!-- figures: generated -->\n)|(?=<!-- \/figures -->)/u)
-if (after === undefined) throw new Error(`${page} has no place for the figures; put <!-- figures: generated --> and <!-- /figures --> on lines of their own.`)
+if (after === undefined) {
+  throw new Error(`${page} has no place for the figures; put <!-- figures: generated --> and <!-- /figures --> on lines of their own.`)
+}
 writeFileSync(page, `${before}${table}\n${after}`)
 console.log(table)

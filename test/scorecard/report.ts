@@ -1,11 +1,11 @@
 // What a long test leaves of a run: its figures, and with what they can be had again. One file a test, in docs/reports.
 // Invariant: a figure without its seed, commit and command is no figure.
 // Written by the long tests (soak, mutants, kill matrix …), read by main.ts.
+import { Schema } from "effect"
 import { execFileSync } from "node:child_process"
 import { mkdirSync, writeFileSync } from "node:fs"
 import { cpus } from "node:os"
 import { dirname, join } from "node:path"
-import { Schema } from "effect"
 
 export const Report = Schema.Struct({
   date: Schema.String,
@@ -21,10 +21,14 @@ export const reportFile = (name: string): string => join("docs/reports", `${name
 
 const git = (...args: ReadonlyArray<string>): string => execFileSync("git", args, { encoding: "utf8" }).trim()
 /** Of the checkout that this runs in; a change that is not committed is said, but for what these reports write themselves. */
-const commit = (): string => `${git("describe", "--always")}${git("status", "--porcelain", "--untracked-files=no", "--", ".", ":!docs") === "" ? "" : "-dirty"}`
+const commit = (): string =>
+  `${git("describe", "--always")}${git("status", "--porcelain", "--untracked-files=no", "--", ".", ":!docs") === "" ? "" : "-dirty"}`
 
 /** From the root of the checkout. */
-export const writeReport = (name: string, { command, figures, seed }: Pick<Report, "command" | "figures"> & { readonly seed?: number }): void => {
+export const writeReport = (
+  name: string,
+  { command, figures, seed }: Pick<Report, "command" | "figures"> & { readonly seed?: number }
+): void => {
   const file = reportFile(name)
   const report: Report = {
     date: new Date().toISOString().slice(0, 10),

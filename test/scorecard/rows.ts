@@ -18,24 +18,78 @@ export const rows: ReadonlyArray<Row> = [
   { name: "schedules of the model run", report: "simulation", figure: "schedules", target: atLeast(1_000_000), command: "make soak" },
   { name: "invariants broken in them", report: "simulation", figure: "violations", target: none, command: "make soak" },
   { name: "crash points enumerated", report: "simulation", figure: "crashPoints", target: atLeast(1), command: "make soak" },
-  { name: "crash points that ended otherwise than the clean run", report: "simulation", figure: "crashPointsFailed", target: none, command: "make soak" },
+  {
+    name: "crash points that ended otherwise than the clean run",
+    report: "simulation",
+    figure: "crashPointsFailed",
+    target: none,
+    command: "make soak"
+  },
   { name: "mutants planted", report: "mutants", figure: "planted", target: atLeast(40), command: "make mutants" },
   { name: "mutants that no test caught", report: "mutants", figure: "survived", target: none, command: "make mutants" },
   { name: "cells of the kill matrix run", report: "kill-matrix", figure: "cells", target: atLeast(97), command: "make kill-matrix" },
-  { name: "cells that ended otherwise than written down", report: "kill-matrix", figure: "unexpected", target: none, command: "make kill-matrix" },
+  {
+    name: "cells that ended otherwise than written down",
+    report: "kill-matrix",
+    figure: "unexpected",
+    target: none,
+    command: "make kill-matrix"
+  },
   { name: "states lost in the kill matrix", report: "kill-matrix", figure: "lostStates", target: none, command: "make kill-matrix" },
   { name: "effects doubled in the kill matrix", report: "kill-matrix", figure: "doubled", target: none, command: "make kill-matrix" },
-  { name: "seconds from a kill to the end of the run, p50", report: "kill-matrix", figure: "recoveryP50Seconds", target: { atMost: 60 }, command: "make kill-matrix" },
-  { name: "seconds from a kill to the end of the run, p99", report: "kill-matrix", figure: "recoveryP99Seconds", target: { atMost: 300 }, command: "make kill-matrix" },
-  { name: "tasks of the soak, one answer in twenty faulty", report: "soak", figure: "tasks", target: atLeast(5000), command: "make faults" },
+  {
+    name: "seconds from a kill to the end of the run, p50",
+    report: "kill-matrix",
+    figure: "recoveryP50Seconds",
+    target: { atMost: 60 },
+    command: "make kill-matrix"
+  },
+  {
+    name: "seconds from a kill to the end of the run, p99",
+    report: "kill-matrix",
+    figure: "recoveryP99Seconds",
+    target: { atMost: 300 },
+    command: "make kill-matrix"
+  },
+  {
+    name: "tasks of the soak, one answer in twenty faulty",
+    report: "soak",
+    figure: "tasks",
+    target: atLeast(5000),
+    command: "make faults"
+  },
   { name: "tasks lost in it", report: "soak", figure: "lost", target: none, command: "make faults" },
   { name: "stages run twice in it", report: "soak", figure: "doubled", target: none, command: "make faults" },
   { name: "tasks stuck at its end", report: "soak", figure: "stuck", target: none, command: "make faults" },
-  { name: "slope of the controller's resident memory in it, MiB per 1,000 tasks", report: "soak", figure: "residentSlope", target: { atMost: 1 }, command: "make faults" },
-  { name: "slope of what lives of it after a collection, MiB per 1,000 tasks", report: "soak", figure: "liveSlope", target: { atMost: 1 }, command: "make faults" },
-  { name: "writes of the controller it was killed at", report: "crash-points", figure: "killed", target: atLeast(1), command: "make faults" },
+  {
+    name: "slope of the controller's resident memory in it, MiB per 1,000 tasks",
+    report: "soak",
+    figure: "residentSlope",
+    target: { atMost: 1 },
+    command: "make faults"
+  },
+  {
+    name: "slope of what lives of it after a collection, MiB per 1,000 tasks",
+    report: "soak",
+    figure: "liveSlope",
+    target: { atMost: 1 },
+    command: "make faults"
+  },
+  {
+    name: "writes of the controller it was killed at",
+    report: "crash-points",
+    figure: "killed",
+    target: atLeast(1),
+    command: "make faults"
+  },
   { name: "of them, ended otherwise than the clean run", report: "crash-points", figure: "failed", target: none, command: "make faults" },
   { name: "fuzz inputs: requests to the server", report: "fuzz", figure: "requests", target: atLeast(50_000), command: "make fuzz" },
-  { name: "fuzz inputs: archives, protocol, engine output, values, tasks", report: "fuzz", figure: "decoderInputs", target: atLeast(50_000), command: "make fuzz" },
+  {
+    name: "fuzz inputs: archives, protocol, engine output, values, tasks",
+    report: "fuzz",
+    figure: "decoderInputs",
+    target: atLeast(50_000),
+    command: "make fuzz"
+  },
   { name: "crashes and broken promises in them", report: "fuzz", figure: "failures", target: none, command: "make fuzz" }
 ]

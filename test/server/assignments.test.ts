@@ -14,7 +14,20 @@ import { Rescues } from "../../src/server/rescues.ts"
 import { Runs } from "../../src/server/runs.ts"
 import { stores } from "../../src/server/server.ts"
 import { Workspaces } from "../../src/server/workspaces.ts"
-import { agent, cancelled, directory, evicted, failed, optionsIn, person, planWith, serve, succeeded, withChanges, worker } from "./live-server.ts"
+import {
+  agent,
+  cancelled,
+  directory,
+  evicted,
+  failed,
+  optionsIn,
+  person,
+  planWith,
+  serve,
+  succeeded,
+  withChanges,
+  worker
+} from "./live-server.ts"
 
 const server = Effect.flatMap(directory, serve)
 
@@ -27,10 +40,22 @@ interface Offering {
 const offering = Effect.gen(function*() {
   const { id: workspaceId } = yield* Effect.flatMap(Workspaces, (workspaces) => workspaces.ensure(WorkspaceName.make("demo")))
   const version = yield* Effect.flatMap(Configurations, (configurations) => configurations.create(workspaceId, false))
-  const { sha256: archiveSha256 } = yield* Effect.flatMap(Blobs, (blobs) => Effect.scoped(Effect.tap(blobs.receive(Stream.empty, { limitBytes: 0 }), blobs.store)))
+  const { sha256: archiveSha256 } = yield* Effect.flatMap(
+    Blobs,
+    (blobs) => Effect.scoped(Effect.tap(blobs.receive(Stream.empty, { limitBytes: 0 }), blobs.store))
+  )
   const runs = yield* Runs
   const { id } = yield* runs.create({
-    workspaceId, configurationVersionId: version.id, archiveSha256, planOnly: false, autoApply: false, destroy: false, message: "", engine: undefined, options: {}, variables: []
+    workspaceId,
+    configurationVersionId: version.id,
+    archiveSha256,
+    planOnly: false,
+    autoApply: false,
+    destroy: false,
+    message: "",
+    engine: undefined,
+    options: {},
+    variables: []
   })
   return { id, stageId: `${id}.plan.1`, workspaceId } satisfies Offering
 })
@@ -149,7 +174,10 @@ describe("an assignment", () => {
       const id = yield* person(url).start("demo")
       const plan = yield* agent(url).take
       yield* agent(url).wait(plan.id, "ConcurrencyLimit", "5 of 5 tasks run.")
-      expect(yield* person(url).view(id)).toMatchObject({ queue: { message: "5 of 5 tasks run." }, stages: [{ reason: "ConcurrencyLimit", status: "offered" }] })
+      expect(yield* person(url).view(id)).toMatchObject({
+        queue: { message: "5 of 5 tasks run." },
+        stages: [{ reason: "ConcurrencyLimit", status: "offered" }]
+      })
       yield* worker(url, plan).as("GET", taskPath.assignment)
       const view = yield* person(url).view(id)
       expect([view.queue, view.stages[0]?.status]).toEqual([undefined, "running"])
@@ -181,13 +209,21 @@ describe("an assignment", () => {
         "The agent old-pod has it, but has not asked for work since 1970-01-01T00:00:00.000Z; another agent has, which starts the Pod if it took its place; if this stays, check that the controller of old-pod runs and reaches the server."
       )
       yield* TestClock.adjust("2 minutes")
-      expect((yield* person(url).view(id)).queue?.message).toContain("The agent old-pod has it, but has not asked for work since 1970-01-01T00:00:00.000Z; if this stays,")
+      expect((yield* person(url).view(id)).queue?.message).toContain(
+        "The agent old-pod has it, but has not asked for work since 1970-01-01T00:00:00.000Z; if this stays,"
+      )
     }))
 
   it.live("is unknown when no run made it", () =>
     Effect.gen(function*() {
       const url = yield* server
-      for (const answer of [yield* agent(url).acknowledge("run-x.plan.1"), yield* agent(url).report("run-x.plan.1", failed()), yield* agent(url).wait("run-x.plan.1", "a", "b")]) {
+      for (
+        const answer of [
+          yield* agent(url).acknowledge("run-x.plan.1"),
+          yield* agent(url).report("run-x.plan.1", failed()),
+          yield* agent(url).wait("run-x.plan.1", "a", "b")
+        ]
+      ) {
         expect(answer.status).toBe(404)
       }
     }))
@@ -195,7 +231,8 @@ describe("an assignment", () => {
   it.live.each<{ readonly given: string; readonly meanwhile: (made: Offering) => Effect.Effect<unknown, unknown, Runs | Rescues> }>([
     { given: "it was withdrawn", meanwhile: ({ id }) => Effect.flatMap(Runs, (runs) => runs.step(id, RunEvent.Cancel())) },
     {
-      given: "a rescue of its workspace was opened", meanwhile: ({ stageId, workspaceId }) =>
+      given: "a rescue of its workspace was opened",
+      meanwhile: ({ stageId, workspaceId }) =>
         Effect.flatMap(Rescues, (rescues) => rescues.open({ workspaceId, stageId, reason: "StateNotSaved", message: "in doubt" }))
     }
   ])("is not offered when $given while an agent was asking", ({ meanwhile }) =>
@@ -206,13 +243,16 @@ describe("an assignment", () => {
       const asked = yield* Effect.provideService(acquire("agent-1", 0, 10), Statement.CurrentTransformer, (statement) =>
         Effect.as(statement.compile()[0].startsWith("UPDATE stages SET \"agent\"") ? Effect.orDie(changed) : Effect.void, statement))
       expect(asked).toEqual([])
-    }).pipe(Effect.provide(Layer.unwrap(Effect.map(directory, (made) => stores(optionsIn(made)))))))
+    }).pipe(Effect.provide(Layer.unwrap(Effect.map(directory, (made) =>
+      stores(optionsIn(made)))))))
 
   it.live("is never given to two of many agents at once", () =>
     Effect.gen(function*() {
       const url = yield* server
       const workspaceIds = yield* Effect.forEach(["a", "b", "c", "d", "e", "f"], (name) => person(url).start(name))
-      const given = yield* Effect.all(Array.from({ length: 12 }, (_, n) => agent(url, `agent-${n}`).acquire(0, 1)), { concurrency: "unbounded" })
+      const given = yield* Effect.all(Array.from({ length: 12 }, (_, n) => agent(url, `agent-${n}`).acquire(0, 1)), {
+        concurrency: "unbounded"
+      })
       expect(given.flat().map((_) => _.runId).sort()).toEqual([...workspaceIds].sort())
     }))
 })
@@ -232,7 +272,10 @@ describe("a stage that two agents were offered", () => {
     expect(second.id).toBe(first.id)
     return { url, run, id: first.id, one, two, first: worker(url, first, "uid-of-one"), second: worker(url, second, "uid-of-two") }
   })
-  const taken = expect.objectContaining({ status: 409, json: { error: "taken", message: expect.stringContaining("Another agent has the stage") } })
+  const taken = expect.objectContaining({
+    status: 409,
+    json: { error: "taken", message: expect.stringContaining("Another agent has the stage") }
+  })
 
   it.effect("belongs to whose acknowledgement came first: the other can neither fetch, lock, wait nor end it", () =>
     Effect.gen(function*() {
@@ -240,7 +283,9 @@ describe("a stage that two agents were offered", () => {
       expect((yield* two.acknowledge(id)).status).toBe(204)
       expect(yield* one.acknowledge(id)).toEqual(taken)
       expect((yield* two.acknowledge(id)).status).toBe(204)
-      for (const path of [taskPath.assignment, taskPath.archive, taskPath.plan, taskPath.state]) expect(yield* first.as("GET", path)).toEqual(taken)
+      for (const path of [taskPath.assignment, taskPath.archive, taskPath.plan, taskPath.state]) {
+        expect(yield* first.as("GET", path)).toEqual(taken)
+      }
       expect((yield* second.as("GET", taskPath.plan)).text).toBe("the plan")
       expect(yield* first.lock("one")).toEqual(taken)
       const { json: { epoch } } = yield* second.lock("two")
@@ -269,7 +314,12 @@ describe("a stage that two agents were offered", () => {
   it.effect("belongs to exactly one of two that acknowledge and start at the same moment", () =>
     Effect.gen(function*() {
       const { first, id, one, second, two } = yield* offeredTwice
-      const answers = yield* Effect.all([one.acknowledge(id), first.as("GET", taskPath.assignment), second.as("GET", taskPath.assignment), two.acknowledge(id)], { concurrency: "unbounded" })
+      const answers = yield* Effect.all([
+        one.acknowledge(id),
+        first.as("GET", taskPath.assignment),
+        second.as("GET", taskPath.assignment),
+        two.acknowledge(id)
+      ], { concurrency: "unbounded" })
       const [byOne, startedByOne, startedByTwo, byTwo] = answers.map(({ status }) => status < 300)
       expect([startedByOne, startedByTwo]).toEqual([byOne, byTwo])
       expect(byOne).not.toBe(byTwo)

@@ -8,7 +8,20 @@ import { DatabaseSync } from "node:sqlite"
 import { AuditList, auditPath } from "../../src/schema/audit.ts"
 import { poolPath } from "../../src/schema/pool-api.ts"
 import { tfePath } from "../../src/schema/tfe-api.ts"
-import { agent, ask, directory, failed, person, planWith, poolToken, serve, succeeded, userToken, withChanges, worker } from "./live-server.ts"
+import {
+  agent,
+  ask,
+  directory,
+  failed,
+  person,
+  planWith,
+  poolToken,
+  serve,
+  succeeded,
+  userToken,
+  withChanges,
+  worker
+} from "./live-server.ts"
 
 const trail = (url: string, query = "") =>
   Effect.map(ask(`${url}${auditPath}${query}`, userToken), ({ json }) => Schema.decodeUnknownSync(AuditList)(json).entries)
@@ -86,16 +99,23 @@ describe("the audit trail", () => {
       const before = (yield* trail(url)).length
       expect((yield* worker(url, apply).pushState({ version: 4, serial: 1, lineage: "l" }, "a", 1)).status).toBe(409)
       const entries = yield* trail(url)
-      expect([entries.length, entries[0]?.name, entries[0]?.action]).toEqual([before + 1, apply.id, "POST /api/task/v1/state (kept as evidence)"])
+      expect([entries.length, entries[0]?.name, entries[0]?.action]).toEqual([
+        before + 1,
+        apply.id,
+        "POST /api/task/v1/state (kept as evidence)"
+      ])
     }))
 
   it.live("has what was broken off in its midst, since nobody heard whether it was done", () =>
     Effect.gen(function*() {
       const url = yield* server
       const id = yield* person(url).workspace("demo")
-      const { attributes } = (yield* person(url).as("POST", tfePath.configurationVersions(id), { data: { type: "configuration-versions", attributes: {} } })).json.data
+      const { attributes } =
+        (yield* person(url).as("POST", tfePath.configurationVersions(id), { data: { type: "configuration-versions", attributes: {} } }))
+          .json.data
       yield* halfOf("PUT", attributes["upload-url"])
-      const entries = yield* Effect.repeat(trail(url), { until: (entries) => entries.length === 3, schedule: Schedule.spaced("10 millis") }).pipe(Effect.timeout("30 seconds"))
+      const entries = yield* Effect.repeat(trail(url), { until: (entries) => entries.length === 3, schedule: Schedule.spaced("10 millis") })
+        .pipe(Effect.timeout("30 seconds"))
       expect(entries[0]?.action).toBe("PUT /api/v2/uploads/:id/:secret (broken off)")
     }))
 
@@ -112,7 +132,9 @@ describe("the audit trail", () => {
       const made = yield* directory
       const url = yield* serve(made)
       const id = yield* person(url).workspace("demo")
-      yield* person(url).as("POST", `/api/v2/workspaces/${id}/vars`, { data: { attributes: { key: "password", value: "hunter2-hunter2", sensitive: true } } })
+      yield* person(url).as("POST", `/api/v2/workspaces/${id}/vars`, {
+        data: { attributes: { key: "password", value: "hunter2-hunter2", sensitive: true } }
+      })
       yield* person(url).start("demo")
       const { taskToken } = yield* planWith(url)
       const text = JSON.stringify(yield* trail(url))
@@ -128,7 +150,10 @@ describe("the audit trail", () => {
       database.close()
       const url = yield* serve(made)
       const answer = yield* ask(url + tfePath.workspaces("default"), userToken, "POST", { data: { attributes: { name: "demo" } } })
-      expect([answer.status, answer.json.errors[0].detail]).toEqual([500, expect.stringMatching(/^The change was made, but its entry in the audit trail could not be stored;/u)])
+      expect([answer.status, answer.json.errors[0].detail]).toEqual([
+        500,
+        expect.stringMatching(/^The change was made, but its entry in the audit trail could not be stored;/u)
+      ])
       expect((yield* ask(`${url}${tfePath.workspaces("default")}/demo`, userToken)).status).toBe(200)
     }))
 
@@ -140,7 +165,9 @@ describe("the audit trail", () => {
       yield* person(url).workspace("demo")
       yield* Scope.close(scope, Exit.void)
       const database = new DatabaseSync(join(made, "data", "agent-job.sqlite"))
-      for (const statement of ["UPDATE audit SET name = 'nobody'", "DELETE FROM audit"]) expect(() => database.exec(statement)).toThrow("only added to")
+      for (const statement of ["UPDATE audit SET name = 'nobody'", "DELETE FROM audit"]) {
+        expect(() => database.exec(statement)).toThrow("only added to")
+      }
       database.close()
     }))
 })

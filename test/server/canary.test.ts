@@ -14,8 +14,18 @@ const songs = [canary, Buffer.from(canary).toString("base64").slice(0, -4), Buff
 const sings = (text: string, secrets: ReadonlyArray<string> = songs) => secrets.filter((secret) => text.includes(secret))
 
 const gets = (run: string, workspace: string) => [
-  "/metrics", "/readyz", "/api/agent-job/v1/audit", "/api/agent-job/v1/runs", `/api/agent-job/v1/runs/${run}`, `/api/v2/runs/${run}?include=workspace,plan,apply`, `/api/v2/workspaces/${workspace}`, `/api/v2/workspaces/${workspace}/vars`,
-  `/api/v2/workspaces/${workspace}/runs`, `/api/v2/workspaces/${workspace}/current-state-version`, `/api/v2/workspaces/${workspace}/current-state-version-outputs`, "/api/v2/organizations/default/workspaces"
+  "/metrics",
+  "/readyz",
+  "/api/agent-job/v1/audit",
+  "/api/agent-job/v1/runs",
+  `/api/agent-job/v1/runs/${run}`,
+  `/api/v2/runs/${run}?include=workspace,plan,apply`,
+  `/api/v2/workspaces/${workspace}`,
+  `/api/v2/workspaces/${workspace}/vars`,
+  `/api/v2/workspaces/${workspace}/runs`,
+  `/api/v2/workspaces/${workspace}/current-state-version`,
+  `/api/v2/workspaces/${workspace}/current-state-version-outputs`,
+  "/api/v2/organizations/default/workspaces"
 ]
 
 describe("a sensitive variable", () =>
@@ -28,16 +38,32 @@ describe("a sensitive variable", () =>
       const me = person(url)
       const workspace = yield* me.workspace("demo")
       const told: Array<string> = []
-      const keep = <A extends { readonly text: string; readonly headers: Headers }>(answer: A) => (told.push(answer.text, JSON.stringify([...answer.headers])), answer)
-      keep(yield* me.as("POST", `/api/v2/workspaces/${workspace}/vars`, { data: { attributes: { key: "password", value: canary, sensitive: true, description: "" } } }))
-      keep(yield* me.as("POST", `/api/v2/workspaces/${workspace}/vars`, { data: { attributes: { key: `${canary} !`, value: canary, sensitive: true } } })) // a key that is none is refused
+      const keep = <A extends { readonly text: string; readonly headers: Headers }>(
+        answer: A
+      ) => (told.push(answer.text, JSON.stringify([...answer.headers])), answer)
+      keep(
+        yield* me.as("POST", `/api/v2/workspaces/${workspace}/vars`, {
+          data: { attributes: { key: "password", value: canary, sensitive: true, description: "" } }
+        })
+      )
+      keep(
+        yield* me.as("POST", `/api/v2/workspaces/${workspace}/vars`, {
+          data: { attributes: { key: `${canary} !`, value: canary, sensitive: true } }
+        })
+      ) // a key that is none is refused
       const run = yield* me.start("demo", { "auto-apply": true })
       const plan = yield* planWith(url)
       const apply = yield* agent(url).take
       const applier = worker(url, apply)
       expect(sings((yield* applier.as("GET", taskPath.assignment)).text)).toContain(canary)
       const { epoch } = (yield* applier.lock("a")).json
-      keep(yield* applier.pushState({ version: 4, serial: 1, lineage: "l", outputs: { password: { value: canary, type: "string", sensitive: true } } }, "a", epoch))
+      keep(
+        yield* applier.pushState(
+          { version: 4, serial: 1, lineage: "l", outputs: { password: { value: canary, type: "string", sensitive: true } } },
+          "a",
+          epoch
+        )
+      )
       keep(yield* applier.log(0, "password = ***\n"))
       keep(yield* applier.result(succeeded({ ...withChanges, statePushed: true })))
       keep(yield* ask(`${url}/api/v2/runs`, userToken, "POST", `{"data": {"attributes": {"message": ["${canary}"]}}}`))
@@ -51,7 +77,16 @@ describe("a sensitive variable", () =>
       const data = join(made, "data")
       const database = new DatabaseSync(join(data, "agent-job.sqlite"), { readOnly: true })
       const tables = database.prepare("SELECT name FROM sqlite_master WHERE type = 'table'").all().map(({ name }) => String(name))
-      const found = (secrets: ReadonlyArray<string>) => tables.filter((name) => sings(JSON.stringify(database.prepare(`SELECT * FROM ${name}`).all(), (_, value) => value instanceof Uint8Array ? Buffer.from(value).toString("latin1") : value), secrets).length > 0)
+      const found = (secrets: ReadonlyArray<string>) =>
+        tables.filter((name) =>
+          sings(
+            JSON.stringify(
+              database.prepare(`SELECT * FROM ${name}`).all(),
+              (_, value) => value instanceof Uint8Array ? Buffer.from(value).toString("latin1") : value
+            ),
+            secrets
+          ).length > 0
+        )
       expect([found(songs), found([plan.taskToken, apply.taskToken, poolToken, userToken])]).toEqual([["variables"], []])
       database.close()
       // The state has it, as the engine wrote it; what else is kept as a file has not.

@@ -1,7 +1,7 @@
 import { describe, expect, it } from "@effect/vitest"
 import { Clock, Deferred, Effect, Fiber, Layer, Option } from "effect"
-import { TestClock } from "effect/testing"
 import { SqlClient } from "effect/sql"
+import { TestClock } from "effect/testing"
 import { Commits } from "../../src/server/commits.ts"
 import { layerDatabase } from "../../src/server/database.ts"
 
@@ -10,10 +10,19 @@ const polling = Effect.fnUntraced(function*(topic: Parameters<Commits["Service"]
   let looks = 0
   let there = false
   const commits = yield* Commits
-  const poll = yield* Effect.forkChild(commits.await(topic, 60, Effect.sync(() => ({ found: there ? Option.some(++looks) : (looks++, Option.none<number>()) }))))
+  const poll = yield* Effect.forkChild(
+    commits.await(topic, 60, Effect.sync(() => ({ found: there ? Option.some(++looks) : (looks++, Option.none<number>()) })))
+  )
   const looked = (times: number) => Effect.repeat(Effect.yieldNow, { until: () => looks >= times })
   yield* looked(1)
-  return { poll, looked, looks: () => looks, find: () => { there = true } }
+  return {
+    poll,
+    looked,
+    looks: () => looks,
+    find: () => {
+      there = true
+    }
+  }
 })
 
 const committed = (topic: Parameters<Commits["Service"]["news"]>[0]) =>
@@ -64,7 +73,12 @@ describe("a long poll", () => {
     Effect.gen(function*() {
       const clock = yield* Clock.Clock
       let step = 0
-      const stepped: Clock.Clock = { ...clock, sleep: clock.sleep.bind(clock), currentTimeMillis: Effect.map(clock.currentTimeMillis, (millis) => millis + step), currentTimeMillisUnsafe: () => clock.currentTimeMillisUnsafe() + step }
+      const stepped: Clock.Clock = {
+        ...clock,
+        sleep: clock.sleep.bind(clock),
+        currentTimeMillis: Effect.map(clock.currentTimeMillis, (millis) => millis + step),
+        currentTimeMillisUnsafe: () => clock.currentTimeMillisUnsafe() + step
+      }
       const { poll } = yield* Effect.provideService(polling("assignments"), Clock.Clock, stepped)
       step = -600_000
       yield* committed("assignments")

@@ -12,17 +12,21 @@ const server = Effect.flatMap(directory, serve)
 
 /** An upload of so many bytes that stops in the middle; tells the status of the answer once there is one. */
 const halfSent = (link: string, bytes: number) =>
-  Effect.acquireRelease(Effect.sync(() => {
-    let status: number | undefined
-    const sent = request(link, { method: "PUT", headers: { "content-length": bytes } })
-    sent.on("response", (response) => (status = response.resume().statusCode))
-    sent.on("error", () => undefined) // it was hung up
-    sent.write(Buffer.alloc(bytes / 2))
-    return { sent, status: () => status }
-  }), ({ sent }) => Effect.sync(() => sent.destroy()))
-const until = (holds: () => boolean) => Effect.promise(async () => {
-  while (!holds()) await new Promise((next) => setTimeout(next, 10))
-})
+  Effect.acquireRelease(
+    Effect.sync(() => {
+      let status: number | undefined
+      const sent = request(link, { method: "PUT", headers: { "content-length": bytes } })
+      sent.on("response", (response) => (status = response.resume().statusCode))
+      sent.on("error", () => undefined) // it was hung up
+      sent.write(Buffer.alloc(bytes / 2))
+      return { sent, status: () => status }
+    }),
+    ({ sent }) => Effect.sync(() => sent.destroy())
+  )
+const until = (holds: () => boolean) =>
+  Effect.promise(async () => {
+    while (!holds()) await new Promise((next) => setTimeout(next, 10))
+  })
 
 describe("an upload", () => {
   it.live("is taken once; the same archive again is success, another one is refused", () =>
@@ -31,7 +35,9 @@ describe("an upload", () => {
       const me = person(url)
       const archive = archiveOf({ "main.tf": "" })
       const version = yield* me.upload(yield* me.workspace("demo"), archive)
-      expect((yield* me.as("GET", `/api/v2/configuration-versions/${version.id}`)).json.data.attributes).toMatchObject({ status: "uploaded" })
+      expect((yield* me.as("GET", `/api/v2/configuration-versions/${version.id}`)).json.data.attributes).toMatchObject({
+        status: "uploaded"
+      })
       expect((yield* ask(version.uploadUrl, undefined, "PUT", archive)).status).toBe(204)
       expect((yield* ask(version.uploadUrl, undefined, "PUT", archiveOf({ "other.tf": "" }))).status).toBe(409)
     }))
@@ -40,7 +46,9 @@ describe("an upload", () => {
     Effect.gen(function*() {
       const url = yield* server
       const me = person(url)
-      const made = yield* me.as("POST", tfePath.configurationVersions(yield* me.workspace("demo")), { data: { type: "configuration-versions", attributes: {} } })
+      const made = yield* me.as("POST", tfePath.configurationVersions(yield* me.workspace("demo")), {
+        data: { type: "configuration-versions", attributes: {} }
+      })
       const put = (name: string) => ask(made.json.data.attributes["upload-url"], undefined, "PUT", archiveOf({ [name]: "" }))
       const answers = yield* Effect.all([put("one.tf"), put("two.tf")], { concurrency: 2 })
       expect(answers.map(({ status }) => status).sort()).toEqual([204, 409])
@@ -51,7 +59,9 @@ describe("an upload", () => {
       const dir = yield* directory
       const url = yield* serve(dir)
       const me = person(url)
-      const made = yield* me.as("POST", tfePath.configurationVersions(yield* me.workspace("demo")), { data: { type: "configuration-versions", attributes: {} } })
+      const made = yield* me.as("POST", tfePath.configurationVersions(yield* me.workspace("demo")), {
+        data: { type: "configuration-versions", attributes: {} }
+      })
       const link: string = made.json.data.attributes["upload-url"]
       const aside = () => readdirSync(join(dir, "data", "blobs")).filter((name) => name.startsWith("new-")).length
       const stopped: Array<Effect.Success<ReturnType<typeof halfSent>>> = []
@@ -77,7 +87,15 @@ describe("an upload", () => {
       const url = yield* server
       const me = person(url)
       const workspaceId = yield* me.workspace("demo")
-      for (const bad of [new Uint8Array(0), Buffer.from("not an archive"), gzipSync("not a tar"), gzipSync(Buffer.alloc(2000, "x")), archiveOf({ a: "b" }).subarray(0, 20)]) {
+      for (
+        const bad of [
+          new Uint8Array(0),
+          Buffer.from("not an archive"),
+          gzipSync("not a tar"),
+          gzipSync(Buffer.alloc(2000, "x")),
+          archiveOf({ a: "b" }).subarray(0, 20)
+        ]
+      ) {
         const version = yield* me.upload(workspaceId, bad)
         expect([version.status, version.answer.json.errors[0].detail]).toEqual([422, expect.stringContaining("not a gzipped tar archive")])
         expect((yield* me.as("GET", `/api/v2/configuration-versions/${version.id}`)).json.data.attributes.status).toBe("errored")
@@ -97,7 +115,9 @@ describe("an upload", () => {
     Effect.gen(function*() {
       const url = yield* server
       const workspaceId = yield* person(url).workspace("demo")
-      const made = yield* ask(url + tfePath.configurationVersions(workspaceId), userToken, "POST", { data: { attributes: {} } }, { "x-forwarded-proto": "https" })
+      const made = yield* ask(url + tfePath.configurationVersions(workspaceId), userToken, "POST", { data: { attributes: {} } }, {
+        "x-forwarded-proto": "https"
+      })
       expect(made.json.data.attributes["upload-url"]).toMatch(new RegExp(`^${url.replace("http:", "https:")}/api/v2/uploads/cv-`, "u"))
     }))
 })
@@ -116,7 +136,11 @@ describe("a saved plan", () =>
       expect((yield* planner.savePlan("the plan")).status).toBe(204)
       expect((yield* planner.savePlan("another")).json.error).toBe("plan-exists")
       const read = yield* planner.as("GET", taskPath.plan)
-      expect([read.text, read.headers.get(taskHeader.digest), read.headers.get("content-length")]).toEqual(["the plan", sha256("the plan"), "8"])
+      expect([read.text, read.headers.get(taskHeader.digest), read.headers.get("content-length")]).toEqual([
+        "the plan",
+        sha256("the plan"),
+        "8"
+      ])
     })))
 
 describe("a body that was stored before it was refused", () =>
@@ -148,7 +172,8 @@ describe("the same bytes", () =>
       const planner = worker(url, yield* agent(url).take)
       yield* planner.savePlan("the plan")
       const workspaceId = yield* me.workspace("demo")
-      const atOnce = <A, E, R>(send: (index: number) => Effect.Effect<A, E, R>) => Effect.all(Array.from({ length: 40 }, (_, index) => send(index)), { concurrency: 8 })
+      const atOnce = <A, E, R>(send: (index: number) => Effect.Effect<A, E, R>) =>
+        Effect.all(Array.from({ length: 40 }, (_, index) => send(index)), { concurrency: 8 })
       const uploads = yield* atOnce(() => me.upload(workspaceId, Buffer.from("not an archive")))
       const plans = yield* atOnce(() => planner.savePlan("another"))
       expect([...new Set(uploads.map(({ status }) => status)), ...new Set(plans.map(({ status }) => status))]).toEqual([422, 409])
@@ -160,10 +185,13 @@ describe("a request that is not as expected", () =>
       const url = yield* server
       const me = person(url)
       const workspaceId = yield* me.workspace("demo")
-      const bad = yield* me.as("POST", `/api/v2/workspaces/${workspaceId}/vars`, { data: { attributes: { key: "k", value: ["s3cret"], sensitive: true } } })
+      const bad = yield* me.as("POST", `/api/v2/workspaces/${workspaceId}/vars`, {
+        data: { attributes: { key: "k", value: ["s3cret"], sensitive: true } }
+      })
       expect([bad.status, bad.json.errors[0].detail]).toEqual([422, expect.stringContaining("data.attributes.value")])
       expect(bad.text).not.toContain("s3cret")
-      expect((yield* me.as("POST", tfePath.workspaces("default"), { data: { attributes: { name: "a/b" } } })).json.errors[0].detail).toContain("letters, digits")
+      expect((yield* me.as("POST", tfePath.workspaces("default"), { data: { attributes: { name: "a/b" } } })).json.errors[0].detail)
+        .toContain("letters, digits")
       expect((yield* me.as("POST", tfePath.runs, "{ half")).status).toBe(422)
       expect((yield* me.as("POST", tfePath.runs, "")).status).toBe(422)
       expect((yield* agent(url).post("/api/pool/v1/acquire", { agent: "a", waitSeconds: 61, max: 1 })).status).toBe(422)
@@ -189,7 +217,8 @@ describe("a workspace", () => {
       const me = person(yield* server)
       const [one, other] = [yield* me.workspace("one"), yield* me.workspace("other")]
       const { json } = yield* me.as("POST", `/api/v2/workspaces/${one}/vars`, { data: { attributes: { key: "region", value: "eu" } } })
-      const remove = (workspaceId: string) => Effect.map(me.as("DELETE", `/api/v2/workspaces/${workspaceId}/vars/${json.data.id}`), ({ status }) => status)
+      const remove = (workspaceId: string) =>
+        Effect.map(me.as("DELETE", `/api/v2/workspaces/${workspaceId}/vars/${json.data.id}`), ({ status }) => status)
       expect([yield* remove(other), yield* remove(one), yield* remove(one)]).toEqual([404, 204, 404])
       expect((yield* me.as("GET", `/api/v2/workspaces/${one}/vars`)).json.data).toEqual([])
     }))
@@ -198,15 +227,32 @@ describe("a workspace", () => {
     Effect.gen(function*() {
       const url = yield* server
       const me = person(url)
-      expect((yield* ask(`${url}/.well-known/terraform.json`, undefined)).json).toMatchObject({ "tfe.v2": "/api/v2/", "tfe.v2.1": "/api/v2/" })
+      expect((yield* ask(`${url}/.well-known/terraform.json`, undefined)).json).toMatchObject({
+        "tfe.v2": "/api/v2/",
+        "tfe.v2.1": "/api/v2/"
+      })
       expect((yield* me.as("GET", "/api/v2/ping")).headers.get("tfp-api-version")).toBe("2.6")
       expect((yield* me.as("GET", "/api/v2/organizations/default/entitlement-set")).json.data.attributes.operations).toBe(true)
       expect((yield* me.as("GET", tfePath.workspace("default", "demo"))).status).toBe(404)
       const workspaceId = yield* me.workspace("demo", { "working-directory": "live", "auto-apply": true })
-      expect((yield* me.as("PATCH", `/api/v2/workspaces/${workspaceId}`, { data: { attributes: { "terraform-version": "1.12.6" } } })).status).toBe(200)
+      expect(
+        (yield* me.as("PATCH", `/api/v2/workspaces/${workspaceId}`, { data: { attributes: { "terraform-version": "1.12.6" } } })).status
+      ).toBe(200)
       const shown = (yield* me.as("GET", tfePath.workspace("default", "demo"))).json.data
-      expect(shown).toMatchObject({ id: workspaceId, attributes: { "execution-mode": "remote", "working-directory": "live", "auto-apply": true, "terraform-version": "1.12.6", permissions: { "can-queue-run": true } }, relationships: { "current-run": { data: null } } })
-      expect((yield* me.as("PATCH", `/api/v2/workspaces/${workspaceId}`, { data: { attributes: { "working-directory": "../up" } } })).status).toBe(422)
+      expect(shown).toMatchObject({
+        id: workspaceId,
+        attributes: {
+          "execution-mode": "remote",
+          "working-directory": "live",
+          "auto-apply": true,
+          "terraform-version": "1.12.6",
+          permissions: { "can-queue-run": true }
+        },
+        relationships: { "current-run": { data: null } }
+      })
+      expect(
+        (yield* me.as("PATCH", `/api/v2/workspaces/${workspaceId}`, { data: { attributes: { "working-directory": "../up" } } })).status
+      ).toBe(422)
       expect((yield* me.as("GET", `/api/v2/workspaces/${workspaceId}/current-state-version`)).status).toBe(404)
       expect((yield* me.as("GET", `/api/v2/workspaces/${workspaceId}/current-state-version-outputs`)).json.data).toEqual([])
     }))

@@ -90,7 +90,13 @@ describe("a state that is half sent", () =>
       const body = JSON.stringify(state(2))
       const half = request(url + taskPath.state, {
         method: "POST",
-        headers: { authorization: `Bearer ${apply.taskToken}`, [taskHeader.taskUid]: taskUid, [taskHeader.lockId]: "a", [taskHeader.lockEpoch]: String(epoch), "content-length": body.length }
+        headers: {
+          authorization: `Bearer ${apply.taskToken}`,
+          [taskHeader.taskUid]: taskUid,
+          [taskHeader.lockId]: "a",
+          [taskHeader.lockEpoch]: String(epoch),
+          "content-length": body.length
+        }
       })
       const answer = new Promise((resolve) => half.on("response", () => resolve("answered")).on("error", () => resolve("broken")))
       yield* Effect.promise(() => new Promise<void>((resolve) => void half.write(body.slice(0, 15_000), () => resolve())))
@@ -115,7 +121,12 @@ describe("a full disk", () => {
       const { epoch } = (yield* applier.lock("a")).json
       expect((yield* applier.pushState(state(1), "a", epoch)).status).toBe(204)
       const large = { ...state(2), resources: [{ filler: "x".repeat(1_200_000) }] }
-      for (const id of ["a", "a stranger's"]) expect((yield* applier.pushState(large, id, epoch)).json).toMatchObject({ error: "storage", message: expect.stringContaining("disk is full") })
+      for (const id of ["a", "a stranger's"]) {
+        expect((yield* applier.pushState(large, id, epoch)).json).toMatchObject({
+          error: "storage",
+          message: expect.stringContaining("disk is full")
+        })
+      }
       expect((yield* ask(`${url}/api/state/v1/workspaces/demo`, userToken)).json).toEqual(state(1))
       expect((yield* person(url).as("GET", statePath.state("demo"))).json.evidence).toEqual([])
       yield* Effect.promise(() => ended(child, "SIGTERM"))
@@ -154,7 +165,8 @@ describe("a full disk", () => {
       expect([refusal.status, refusal.json.error]).toEqual([503, "storage"])
       expect(end).toBeGreaterThan(0)
       const logUrl = (yield* me.view(id)).stages[0]!.logUrl
-      expect([(yield* ask(`${logUrl}?offset=${end}`, undefined)).text.length, (yield* ask(`${logUrl}?offset=${end + 1}`, undefined)).text]).toEqual([1, ""])
+      expect([(yield* ask(`${logUrl}?offset=${end}`, undefined)).text.length, (yield* ask(`${logUrl}?offset=${end + 1}`, undefined)).text])
+        .toEqual([1, ""])
       expect((yield* ask(`${url}/healthz`, undefined)).status).toBe(200)
 
       expect(yield* Effect.promise(() => ended(child, "SIGTERM"))).toBe(0)
@@ -171,8 +183,15 @@ describe("what is stored once", () =>
       const version = yield* me.upload(yield* me.workspace("demo"), archiveOf({ a: "b" }))
       const controller = new AbortController()
       const broken = fetch(version.uploadUrl, {
-        method: "PUT", signal: controller.signal, duplex: "half",
-        body: new ReadableStream({ pull: (stream) => { stream.enqueue(randomBytes(1000)); controller.abort() } })
+        method: "PUT",
+        signal: controller.signal,
+        duplex: "half",
+        body: new ReadableStream({
+          pull: (stream) => {
+            stream.enqueue(randomBytes(1000))
+            controller.abort()
+          }
+        })
       } as RequestInit).then(() => "answered", () => "broken")
       expect(yield* Effect.promise(() => broken)).toBe("broken")
       expect((yield* ask(version.uploadUrl, undefined, "PUT", archiveOf({ a: "b" }))).status).toBe(204)

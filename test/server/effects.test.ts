@@ -1,24 +1,46 @@
 // The journals of stages at the server: appended in order and once, and held against the state when the stage ends, whoever says that it did.
 import { describe, expect, it } from "@effect/vitest"
 import { Effect } from "effect"
+import { readFileSync, writeFileSync } from "node:fs"
+import { join } from "node:path"
 import type { JournalEntry } from "../../src/schema/effects.ts"
 import type { Assignment } from "../../src/schema/pool-api.ts"
 import type { StageResult } from "../../src/schema/stage-result.ts"
-import { readFileSync, writeFileSync } from "node:fs"
-import { join } from "node:path"
 import { taskHeader, taskPath } from "../../src/schema/task-api.ts"
 import { unpack } from "../../src/worker/archive.ts"
 import { openFolder } from "../../src/worker/folder.ts"
 import { agent, directory, failed, onTheWay, person, planWith, serve, succeeded, taskUid, withChanges, worker } from "./live-server.ts"
 
 const lost: StageResult = { outcome: "failed", reason: "NodeLost", message: "The node is gone.", finishedAt: "2026-01-31T12:00:00Z" }
-const killed: StageResult = { outcome: "failed", reason: "OutOfMemory", message: "The engine was killed.", exitCode: 137, statePushed: true, finishedAt: "2026-01-31T12:00:00Z" }
+const killed: StageResult = {
+  outcome: "failed",
+  reason: "OutOfMemory",
+  message: "The engine was killed.",
+  exitCode: 137,
+  statePushed: true,
+  finishedAt: "2026-01-31T12:00:00Z"
+}
 
-const entry = (number: number, kind: JournalEntry["kind"], address: string, id?: string): JournalEntry =>
-  ({ number, kind, action: "create", address, ...(id !== undefined && { idKey: "id", id }) })
-const made = [entry(1, "started", "time_sleep.a"), entry(2, "done", "time_sleep.a", "1"), entry(3, "started", "time_sleep.b"), entry(4, "done", "time_sleep.b", "2"), entry(5, "started", "time_sleep.c")]
-const stateWith = (...objects: ReadonlyArray<readonly [name: string, id: string]>) =>
-  ({ version: 4, serial: 1, lineage: "l", resources: objects.map(([name, id]) => ({ mode: "managed", type: "time_sleep", name, instances: [{ attributes: { id } }] })) })
+const entry = (number: number, kind: JournalEntry["kind"], address: string, id?: string): JournalEntry => ({
+  number,
+  kind,
+  action: "create",
+  address,
+  ...(id !== undefined && { idKey: "id", id })
+})
+const made = [
+  entry(1, "started", "time_sleep.a"),
+  entry(2, "done", "time_sleep.a", "1"),
+  entry(3, "started", "time_sleep.b"),
+  entry(4, "done", "time_sleep.b", "2"),
+  entry(5, "started", "time_sleep.c")
+]
+const stateWith = (...objects: ReadonlyArray<readonly [name: string, id: string]>) => ({
+  version: 4,
+  serial: 1,
+  lineage: "l",
+  resources: objects.map(([name, id]) => ({ mode: "managed", type: "time_sleep", name, instances: [{ attributes: { id } }] }))
+})
 
 const planned = ["a", "b", "c"].map((name, at) => entry(at + 1, "planned", `time_sleep.${name}`))
 
@@ -72,7 +94,10 @@ describe("the journal of a stage", () => {
       const url = yield* Effect.flatMap(directory, serve)
       yield* person(url).start("demo", { "auto-apply": true })
       const plan = yield* agent(url).take
-      expect(yield* worker(url, plan).as("POST", taskPath.effects, { entries: made })).toMatchObject({ status: 409, json: { error: "wrong-stage" } })
+      expect(yield* worker(url, plan).as("POST", taskPath.effects, { entries: made })).toMatchObject({
+        status: 409,
+        json: { error: "wrong-stage" }
+      })
       expect((yield* person(url).as("POST", taskPath.effects, { entries: made })).status).toBe(401)
       yield* worker(url, plan).result(failed())
       expect((yield* worker(url, plan).as("POST", taskPath.effects, { entries: made })).status).toBe(401)
@@ -103,12 +128,16 @@ describe("the end of a stage", () => {
       yield* applier.pushState(stateWith(["a", "1"]), "a", 1)
       yield* agent(url).report(apply.id, lost)
       expect(yield* effects).toEqual({
-        unsaved: [{ action: "create", address: "time_sleep.b", idKey: "id", id: "2" }], unsavedCount: 1,
-        unknown: [{ action: "create", address: "time_sleep.c" }], unknownCount: 1
+        unsaved: [{ action: "create", address: "time_sleep.b", idKey: "id", id: "2" }],
+        unsavedCount: 1,
+        unknown: [{ action: "create", address: "time_sleep.c" }],
+        unknownCount: 1
       })
       const waiting = yield* person(url).view(yield* person(url).start("demo"))
       expect(waiting.queue).toMatchObject({ reason: "StateRescuePending" })
-      expect(waiting.queue?.message).toContain("Made, but not in the state: time_sleep.b [id=2]. Begun, with an end that nobody saw: time_sleep.c (create)); look at it")
+      expect(waiting.queue?.message).toContain(
+        "Made, but not in the state: time_sleep.b [id=2]. Begun, with an end that nobody saw: time_sleep.c (create)); look at it"
+      )
       expect((yield* person(url).view(id)).failure).toContain("agent-job state rescue demo")
     }))
 
@@ -246,15 +275,17 @@ describe("what a plan wants to be made", () => {
 
 describe("the import of what is missing", () => {
   /** A workspace whose apply was lost after these entries, with another run in line. */
-  const doubted = (entries: ReadonlyArray<JournalEntry>) => Effect.gen(function*() {
-    const { append, applier, apply, id, url } = yield* applying
-    yield* append(...entries)
-    yield* applier.pushState(stateWith(["a", "1"]), "a", 1)
-    yield* agent(url).report(apply.id, lost)
-    const waiting = yield* person(url).start("demo")
-    return { url, id, applier, waiting, import: person(url).as("POST", "/api/agent-job/v1/workspaces/demo/state/import") }
-  })
-  const pending = (url: string) => Effect.map(person(url).as("GET", "/api/agent-job/v1/workspaces/demo/state"), ({ json }): ReadonlyArray<unknown> => json.pending)
+  const doubted = (entries: ReadonlyArray<JournalEntry>) =>
+    Effect.gen(function*() {
+      const { append, applier, apply, id, url } = yield* applying
+      yield* append(...entries)
+      yield* applier.pushState(stateWith(["a", "1"]), "a", 1)
+      yield* agent(url).report(apply.id, lost)
+      const waiting = yield* person(url).start("demo")
+      return { url, id, applier, waiting, import: person(url).as("POST", "/api/agent-job/v1/workspaces/demo/state/import") }
+    })
+  const pending = (url: string) =>
+    Effect.map(person(url).as("GET", "/api/agent-job/v1/workspaces/demo/state"), ({ json }): ReadonlyArray<unknown> => json.pending)
   /** The import, planned and approved, up to its end with this state. */
   const imported = Effect.fnUntraced(function*(url: string, runId: string, ...objects: ReadonlyArray<readonly [string, string]>) {
     const plan = yield* planWith(url)
@@ -272,7 +303,9 @@ describe("the import of what is missing", () => {
   const unpacked = Effect.fnUntraced(function*(url: string, { taskToken }: Pick<Assignment, "taskToken">) {
     const folder = yield* directory
     const archive = yield* Effect.promise(async () => {
-      const response = await fetch(`${url}${taskPath.archive}`, { headers: { authorization: `Bearer ${taskToken}`, [taskHeader.taskUid]: taskUid } })
+      const response = await fetch(`${url}${taskPath.archive}`, {
+        headers: { authorization: `Bearer ${taskToken}`, [taskHeader.taskUid]: taskUid }
+      })
       return response.arrayBuffer()
     })
     writeFileSync(join(folder, "archive"), Buffer.from(archive))
@@ -295,16 +328,23 @@ describe("the import of what is missing", () => {
       expect((yield* person(url).view(json.runId)).queue?.reason).toBeUndefined()
     }))
 
-  it.live.each(["environments/prod/", "münchen", "long".repeat(40)])("has its blocks in the working directory %s", (workingDirectory) =>
-    Effect.gen(function*() {
-      const { import: start, url } = yield* doubted(made)
-      const id = yield* person(url).workspace("demo")
-      expect((yield* person(url).as("PATCH", `/api/v2/workspaces/${id}`, { data: { type: "workspaces", attributes: { "working-directory": workingDirectory } } })).status).toBe(200)
-      yield* start
-      const folder = yield* unpacked(url, yield* agent(url).take)
-      expect(readFileSync(join(folder, workingDirectory, "agent-job-import.tf"), "utf8")).toContain("to = time_sleep.b")
-      expect(readFileSync(join(folder, "main.tf"), "utf8")).toBe("output \"m\" { value = 1 }")
-    }))
+  it.live.each(["environments/prod/", "münchen", "long".repeat(40)])(
+    "has its blocks in the working directory %s",
+    (workingDirectory) =>
+      Effect.gen(function*() {
+        const { import: start, url } = yield* doubted(made)
+        const id = yield* person(url).workspace("demo")
+        expect(
+          (yield* person(url).as("PATCH", `/api/v2/workspaces/${id}`, {
+            data: { type: "workspaces", attributes: { "working-directory": workingDirectory } }
+          })).status
+        ).toBe(200)
+        yield* start
+        const folder = yield* unpacked(url, yield* agent(url).take)
+        expect(readFileSync(join(folder, workingDirectory, "agent-job-import.tf"), "utf8")).toContain("to = time_sleep.b")
+        expect(readFileSync(join(folder, "main.tf"), "utf8")).toBe("output \"m\" { value = 1 }")
+      })
+  )
 
   it.live("settles the rescue once nothing is missing any more, and the workspace goes on", () =>
     Effect.gen(function*() {
@@ -337,7 +377,9 @@ describe("the import of what is missing", () => {
       const { applier, import: start, url } = yield* doubted(made.slice(0, 4))
       yield* applier.pushState({ ...stateWith(["a", "1"], ["b", "2"]), serial: 9 }, "a", 1)
       expect((yield* person(url).settle("demo")).json.pending).toEqual([])
-      yield* applier.as("POST", taskPath.effects, { entries: [entry(5, "started", "time_sleep.c"), entry(6, "done", "time_sleep.c", "3"), entry(7, "closed", "")] }) // the worker that was lost comes back
+      yield* applier.as("POST", taskPath.effects, {
+        entries: [entry(5, "started", "time_sleep.c"), entry(6, "done", "time_sleep.c", "3"), entry(7, "closed", "")]
+      }) // the worker that was lost comes back
       yield* imported(url, (yield* start).json.runId, ["a", "1"], ["b", "2"], ["c", "3"])
       expect(yield* pending(url)).toEqual([])
     }))
@@ -364,7 +406,10 @@ describe("the import of what is missing", () => {
       yield* planWith(url)
       yield* person(url).act(runId, "apply")
       const { id } = yield* agent(url).take
-      expect(yield* person(url).settle("demo")).toMatchObject({ status: 409, json: { error: "import-runs", message: expect.stringContaining(`or stop it with: agent-job cancel ${runId}`) } })
+      expect(yield* person(url).settle("demo")).toMatchObject({
+        status: 409,
+        json: { error: "import-runs", message: expect.stringContaining(`or stop it with: agent-job cancel ${runId}`) }
+      })
       expect(yield* agent(url).acquire()).toEqual([])
       yield* person(url).act(runId, "cancel")
       yield* agent(url).report(id, { ...failed(), outcome: "cancelled", reason: "Cancelled" })
@@ -382,7 +427,10 @@ describe("the import of what is missing", () => {
       yield* applier.lock("b")
       yield* append(...made.slice(0, 2)) // the worker that was lost comes back
       const start = person(url).as("POST", "/api/agent-job/v1/workspaces/demo/state/import")
-      expect(yield* start).toMatchObject({ status: 409, json: { error: "wrong-moment", message: expect.stringContaining(`The run ${second} still changes`) } })
+      expect(yield* start).toMatchObject({
+        status: 409,
+        json: { error: "wrong-moment", message: expect.stringContaining(`The run ${second} still changes`) }
+      })
       yield* applier.unlock("b")
       yield* applier.result(succeeded({ ...withChanges, statePushed: true }))
       expect((yield* start).status).toBe(200)
@@ -401,7 +449,10 @@ describe("the import of what is missing", () => {
       yield* agent(url).report(second.id, lost)
       yield* append(...made.slice(2, 4)) // the worker that was lost comes back
       expect(yield* pending(url)).toHaveLength(2)
-      expect((yield* person(url).as("POST", "/api/agent-job/v1/workspaces/demo/state/import")).json.addresses).toEqual(["time_sleep.a", "time_sleep.b"])
+      expect((yield* person(url).as("POST", "/api/agent-job/v1/workspaces/demo/state/import")).json.addresses).toEqual([
+        "time_sleep.a",
+        "time_sleep.b"
+      ])
     }))
 
   it.live("is refused a second time while it runs, and where there is nothing to import", () =>
@@ -413,7 +464,10 @@ describe("the import of what is missing", () => {
       const both = yield* Effect.all([start, start], { concurrency: "unbounded" })
       expect(both.map(({ status }) => status).sort()).toEqual([200, 409])
       const calm = yield* Effect.flatMap(directory, serve)
-      expect(yield* person(calm).as("POST", "/api/agent-job/v1/workspaces/none/state/import")).toMatchObject({ status: 409, json: { error: "nothing-pending" } })
+      expect(yield* person(calm).as("POST", "/api/agent-job/v1/workspaces/none/state/import")).toMatchObject({
+        status: 409,
+        json: { error: "nothing-pending" }
+      })
       const unknown = yield* doubted([entry(1, "started", "time_sleep.c")])
       expect(yield* unknown.import).toMatchObject({ status: 409, json: { error: "nothing-to-import" } })
     }))

@@ -6,7 +6,8 @@ import { agent, ask, cancelled, directory, person, planWith, poolToken, serve, w
 
 const server = Effect.flatMap(directory, serve)
 const state = (serial: number) => ({ version: 4, serial, lineage: "l", outputs: {}, resources: [] })
-const actionsOf = (url: string, id: string) => Effect.map(person(url).as("GET", `/api/v2/runs/${id}`), ({ json }) => json.data.attributes.actions)
+const actionsOf = (url: string, id: string) =>
+  Effect.map(person(url).as("GET", `/api/v2/runs/${id}`), ({ json }) => json.data.attributes.actions)
 
 /** A run in its apply stage, whose AgentTask is gone: its cancel was asked, and the controller has found nothing to cancel. */
 const abandoned = Effect.gen(function*() {
@@ -31,10 +32,18 @@ describe("the end by force", () => {
       expect((yield* actionsOf(url, id))["is-force-cancelable"]).toBe(true)
       expect((yield* person(url).act(id, "force-cancel")).status).toBe(202)
       const ended = yield* person(url).view(id)
-      expect(ended).toMatchObject({ status: "errored", final: true, failure: expect.stringMatching(/^[0-9a-f]{8} ended it by force, .* agent-job state rescue demo$/u) })
+      expect(ended).toMatchObject({
+        status: "errored",
+        final: true,
+        failure: expect.stringMatching(/^[0-9a-f]{8} ended it by force, .* agent-job state rescue demo$/u)
+      })
       expect(ended.stages.at(-1)?.result).toMatchObject({ outcome: "failed", reason: "Lost" })
       expect((yield* person(url).as("GET", statePath.state("demo"))).json).toMatchObject({ pending: [{ stage: apply.id, reason: "Lost" }] })
-      expect((yield* person(url).as("GET", "/api/agent-job/v1/audit")).json.entries[0]).toMatchObject({ kind: "user", action: "POST /api/v2/runs/:id/actions/force-cancel", object: id })
+      expect((yield* person(url).as("GET", "/api/agent-job/v1/audit")).json.entries[0]).toMatchObject({
+        kind: "user",
+        action: "POST /api/v2/runs/:id/actions/force-cancel",
+        object: id
+      })
       expect(yield* agent(url).acquire()).toEqual([])
       yield* person(url).settle("demo")
       expect((yield* agent(url).take).runId).toBe(next)
@@ -45,7 +54,10 @@ describe("the end by force", () => {
       const { applier, apply, epoch, id, url } = yield* abandoned
       yield* person(url).act(id, "force-cancel")
       expect((yield* applier.pushState(state(2), "a", epoch)).json.error).toBe("stage-over")
-      expect((yield* person(url).as("GET", statePath.state("demo"))).json).toMatchObject({ version: { serial: 1 }, evidence: [{ stage: apply.id, serial: 2 }] })
+      expect((yield* person(url).as("GET", statePath.state("demo"))).json).toMatchObject({
+        version: { serial: 1 },
+        evidence: [{ stage: apply.id, serial: 2 }]
+      })
       expect((yield* applier.result(cancelled)).json.error).toBe("result-exists")
     }))
 
@@ -55,7 +67,9 @@ describe("the end by force", () => {
       yield* person(url).act(id, "force-cancel")
       yield* TestClock.adjust("29 days")
       expect((yield* agent(url).cancellations()).ids).toEqual([apply.id])
-      for (const answer of [yield* agent(url).report(apply.id, cancelled), yield* agent(url).reportTaskless(apply.id, cancelled)]) expect(answer.status).toBe(409)
+      for (const answer of [yield* agent(url).report(apply.id, cancelled), yield* agent(url).reportTaskless(apply.id, cancelled)]) {
+        expect(answer.status).toBe(409)
+      }
       expect((yield* person(url).view(id)).status).toBe("errored")
       yield* TestClock.adjust("1 day")
       expect((yield* agent(url).cancellations()).ids).toEqual([])
@@ -89,13 +103,18 @@ describe("the end by force", () => {
       const id = yield* person(url).start("demo")
       yield* agent(url).take
       const early = yield* person(url).act(id, "force-cancel")
-      expect([early.status, early.json.errors[0].detail]).toEqual([409, `The run ${id} is planning, and nobody has asked it to stop; ask first: agent-job cancel ${id}`])
+      expect([early.status, early.json.errors[0].detail]).toEqual([
+        409,
+        `The run ${id} is planning, and nobody has asked it to stop; ask first: agent-job cancel ${id}`
+      ])
       expect(yield* person(url).view(id)).toMatchObject({ status: "planning" })
       expect((yield* actionsOf(url, id))["is-force-cancelable"]).toBe(false)
       const other = yield* person(url).start("other")
       yield* planWith(url)
       yield* person(url).act(other, "discard")
-      expect((yield* person(url).act(other, "force-cancel")).json.errors[0].detail).toBe(`The run ${other} is discarded, and there is nothing to end.`)
+      expect((yield* person(url).act(other, "force-cancel")).json.errors[0].detail).toBe(
+        `The run ${other} is discarded, and there is nothing to end.`
+      )
       expect((yield* person(url).act("run-none", "force-cancel")).status).toBe(404)
       expect((yield* ask(`${url}/api/v2/runs/${id}/actions/force-cancel`, poolToken, "POST", {})).status).toBe(401)
     }))

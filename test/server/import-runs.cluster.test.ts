@@ -12,7 +12,9 @@ import { agent, directory, person, serve } from "./live-server.ts"
 
 const taskUid = "task-uid" // as the fake has it
 
-const State = Schema.Struct({ resources: Schema.Array(Schema.Struct({ instances: Schema.Array(Schema.Struct({ attributes: Schema.Struct({ id: Schema.String }) })) })) })
+const State = Schema.Struct({
+  resources: Schema.Array(Schema.Struct({ instances: Schema.Array(Schema.Struct({ attributes: Schema.Struct({ id: Schema.String }) })) }))
+})
 const decodeState = Schema.decodeUnknownSync(State)
 
 /** Each made thing writes its id to a file outside; the last one takes its time. */
@@ -47,20 +49,22 @@ it.live("a killed apply is imported by a run of its own, and nothing is made a s
     const [me, ours] = [person(url), agent(url, "agent-1", taskUid)]
     const outside = join((yield* pod()).claim, "outside")
     const workspaceId = yield* me.workspace("demo")
-    const started = (seconds: number) => Effect.gen(function*() {
-      yield* me.upload(workspaceId, tarGz({ "main.tf": configuration(outside, seconds) }))
-      return String((yield* me.run(workspaceId)).json.data.id)
-    })
+    const started = (seconds: number) =>
+      Effect.gen(function*() {
+        yield* me.upload(workspaceId, tarGz({ "main.tf": configuration(outside, seconds) }))
+        return String((yield* me.run(workspaceId)).json.data.id)
+      })
     /** The next stage, to its end. */
     const next = Effect.scoped(Effect.gen(function*() {
       const { ended, log } = yield* stage(url, yield* ours.take)
       const status = yield* ended
       expect(status.reason, log()).toBe("Completed")
     }))
-    const approved = (id: string) => Effect.gen(function*() {
-      yield* next
-      expect((yield* me.act(id, "apply")).status).toBe(202)
-    })
+    const approved = (id: string) =>
+      Effect.gen(function*() {
+        yield* next
+        expect((yield* me.act(id, "apply")).status).toBe(202)
+      })
 
     const run = yield* started(60)
     yield* approved(run)

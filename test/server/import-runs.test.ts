@@ -18,13 +18,32 @@ const ways = {
   confirmed: [RunEvent.Planned({ hasChanges: true }), RunEvent.Confirm({})]
 } as const
 
-/** An import that is so far, of a rescue of its own, which is settled beside it, as versions did that left their imports alone, or waits. */
+/**
+ * An import that is so far, of a rescue of its own, which is settled beside it, as versions did that left their imports alone, or waits.
+ */
 const importing = Effect.fnUntraced(function*(status: keyof typeof ways, isSettled: boolean) {
-  const [blobs, configurations, rescues, runs, workspaces] = [yield* Blobs, yield* Configurations, yield* Rescues, yield* Runs, yield* Workspaces]
+  const [blobs, configurations, rescues, runs, workspaces] = [
+    yield* Blobs,
+    yield* Configurations,
+    yield* Rescues,
+    yield* Runs,
+    yield* Workspaces
+  ]
   const { id: workspaceId } = yield* workspaces.ensure(WorkspaceName.make(`${status}${isSettled ? "-settled" : ""}`))
   const { id: configurationVersionId } = yield* configurations.create(workspaceId, false)
   const { sha256: archiveSha256 } = yield* Effect.scoped(Effect.tap(blobs.receive(Stream.empty, { limitBytes: 0 }), blobs.store))
-  const made = { workspaceId, configurationVersionId, archiveSha256, planOnly: false, autoApply: false, destroy: false, message: "", engine: undefined, options: {}, variables: [] }
+  const made = {
+    workspaceId,
+    configurationVersionId,
+    archiveSha256,
+    planOnly: false,
+    autoApply: false,
+    destroy: false,
+    message: "",
+    engine: undefined,
+    options: {},
+    variables: []
+  }
   const lost = yield* runs.create(made)
   yield* rescues.open({ workspaceId, stageId: `${lost.id}.plan.1`, reason: "Lost", message: "lost" })
   const rescueId = (yield* rescues.pending(workspaceId))[0]?.id ?? expect.fail("it is open")
@@ -37,15 +56,25 @@ const importing = Effect.fnUntraced(function*(status: keyof typeof ways, isSettl
 it.live("the imports of rescues that are settled end with the start of the server, since no agent is offered them any more; those of others go on", () =>
   Effect.gen(function*() {
     const made = yield* directory
-    const { ended, planning, waiting } = yield* Effect.scoped(Effect.flatMap(Layer.build(stores(optionsIn(made))), (context) =>
-      Effect.provide(Effect.all({
-        ended: Effect.forEach(["pending", "planned", "confirmed"] as const, (status) => importing(status, true)),
-        planning: importing("planning", true),
-        waiting: importing("confirmed", false)
-      }), context)))
+    const { ended, planning, waiting } = yield* Effect.scoped(
+      Effect.flatMap(Layer.build(stores(optionsIn(made))), (context) =>
+        Effect.provide(
+          Effect.all({
+            ended: Effect.forEach(["pending", "planned", "confirmed"] as const, (status) => importing(status, true)),
+            planning: importing("planning", true),
+            waiting: importing("confirmed", false)
+          }),
+          context
+        ))
+    )
     const url = yield* serve(made)
-    const endedAs = (id: string) => Effect.repeat(person(url).view(id), { until: ({ final }) => final }).pipe(Effect.timeout("30 seconds"), Effect.map(({ status }) => status))
+    const endedAs = (id: string) =>
+      Effect.repeat(person(url).view(id), { until: ({ final }) => final }).pipe(
+        Effect.timeout("30 seconds"),
+        Effect.map(({ status }) => status)
+      )
     expect(yield* Effect.forEach(ended, endedAs)).toEqual(["canceled", "canceled", "canceled"])
-    expect(yield* Effect.repeat(person(url).view(planning), { until: ({ cancelAsked }) => cancelAsked }).pipe(Effect.timeout("30 seconds"))).toMatchObject({ status: "planning" }) // its agent ends it
+    expect(yield* Effect.repeat(person(url).view(planning), { until: ({ cancelAsked }) => cancelAsked }).pipe(Effect.timeout("30 seconds")))
+      .toMatchObject({ status: "planning" }) // its agent ends it
     expect((yield* agent(url).acquire()).map(({ runId }) => runId)).toContain(waiting)
   }))

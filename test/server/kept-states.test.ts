@@ -35,7 +35,12 @@ describe("a kept state", () => {
       const { apply, carry, key, looked, lose } = yield* applying
       yield* lose
       for (const _ of [1, 2]) expect((yield* carry(sealed(apply.id, key, bytes(7)))).status).toBe(204)
-      expect((yield* looked).evidence).toMatchObject([{ stage: apply.id, serial: 7, lineage: "l", why: expect.stringContaining("kept outside of its Pod") }])
+      expect((yield* looked).evidence).toMatchObject([{
+        stage: apply.id,
+        serial: 7,
+        lineage: "l",
+        why: expect.stringContaining("kept outside of its Pod")
+      }])
       expect((yield* looked).version.serial).toBe(1)
     }))
 
@@ -56,7 +61,12 @@ describe("a kept state", () => {
       yield* lose
       expect((yield* carry(sealed(apply.id, key, deep(7)))).status).toBe(204)
       expect((yield* carry(sealed(apply.id, key, Buffer.from("[".repeat(600))))).status).toBe(422)
-      expect((yield* looked).evidence).toMatchObject([{ stage: apply.id, serial: 7, lineage: "l", why: expect.stringMatching(/kept outside of its Pod\. The state is nested more than 500 levels deep\.$/u) }])
+      expect((yield* looked).evidence).toMatchObject([{
+        stage: apply.id,
+        serial: 7,
+        lineage: "l",
+        why: expect.stringMatching(/kept outside of its Pod\. The state is nested more than 500 levels deep\.$/u)
+      }])
     }))
 
   it.live("is left where it is when the server keeps nothing of it, since it has eight of higher serials", () =>
@@ -64,7 +74,8 @@ describe("a kept state", () => {
       const { apply, bring, carry, key, looked, lose } = yield* applying
       yield* lose
       for (let serial = 10; serial < 18; serial++) yield* carry(sealed(apply.id, key, bytes(serial)))
-      const message = `The server has nothing of this state of ${apply.id}, so its copy is to stay where it is. It is not kept, since states of higher serials are.`
+      const message =
+        `The server has nothing of this state of ${apply.id}, so its copy is to stay where it is. It is not kept, since states of higher serials are.`
       for (const refused of [carry(sealed(apply.id, key, bytes(7))), bring(sealed(apply.id, key, bytes(7))), bring(bytes(7))]) {
         expect(yield* refused).toMatchObject({ status: 409, json: { error: "not-kept", message } })
       }
@@ -79,11 +90,36 @@ describe("a kept state", () => {
     }))
 
   it.live.each([
-    { given: "with a byte that is another", spoil: (kept: Buffer) => { kept[kept.length - 1]! ^= 1 } },
-    { given: "with another tag", spoil: (kept: Buffer) => { kept[kept.indexOf("\n") + 14]! ^= 1 } },
-    { given: "in the name of another stage", spoil: (kept: Buffer) => { kept.write("2", kept.indexOf("\n") - 1) } },
-    { given: "that is no kept state", spoil: (kept: Buffer) => { kept.write("X") } },
-    { given: "that is cut short", spoil: (kept: Buffer) => { kept.fill(0, kept.indexOf("\n") + 1) } }
+    {
+      given: "with a byte that is another",
+      spoil: (kept: Buffer) => {
+        kept[kept.length - 1]! ^= 1
+      }
+    },
+    {
+      given: "with another tag",
+      spoil: (kept: Buffer) => {
+        kept[kept.indexOf("\n") + 14]! ^= 1
+      }
+    },
+    {
+      given: "in the name of another stage",
+      spoil: (kept: Buffer) => {
+        kept.write("2", kept.indexOf("\n") - 1)
+      }
+    },
+    {
+      given: "that is no kept state",
+      spoil: (kept: Buffer) => {
+        kept.write("X")
+      }
+    },
+    {
+      given: "that is cut short",
+      spoil: (kept: Buffer) => {
+        kept.fill(0, kept.indexOf("\n") + 1)
+      }
+    }
   ])("is refused $given", ({ spoil }) =>
     Effect.gen(function*() {
       const { apply, carry, key, looked, lose } = yield* applying
@@ -110,10 +146,19 @@ describe("a file that a person brings", () => {
       expect((yield* bring(bytes(8))).json.error).toBe("nothing-pending")
       yield* lose
       expect((yield* bring(sealed(apply.id, key, bytes(7)))).json.evidence).toMatchObject([{ serial: 7 }])
-      expect((yield* bring(bytes(8))).json.evidence).toMatchObject([{ serial: 8, stage: apply.id, why: expect.stringContaining("brought") }, { serial: 7 }])
+      expect((yield* bring(bytes(8))).json.evidence).toMatchObject([
+        { serial: 8, stage: apply.id, why: expect.stringContaining("brought") },
+        { serial: 7 }
+      ])
       expect((yield* bring(Buffer.from("no state"))).status).toBe(422)
-      expect((yield* bring(deep(6))).json.evidence[0]).toMatchObject({ serial: 6, why: expect.stringMatching(/brought\. The state is nested/u) })
-      const stored = { status: 409, json: { error: "stored-before", message: "Nothing was taken of this state of demo. It was stored before, with the serial 1." } }
+      expect((yield* bring(deep(6))).json.evidence[0]).toMatchObject({
+        serial: 6,
+        why: expect.stringMatching(/brought\. The state is nested/u)
+      })
+      const stored = {
+        status: 409,
+        json: { error: "stored-before", message: "Nothing was taken of this state of demo. It was stored before, with the serial 1." }
+      }
       expect([yield* bring(bytes(1)), yield* bring(sealed(apply.id, key, bytes(1)))]).toMatchObject([stored, stored])
       expect((yield* bring(bytes(8), "none")).status).toBe(404)
       expect((yield* bring(sealed(apply.id, key, bytes(9)), "other")).json.error).toBe("other-workspace")

@@ -39,7 +39,9 @@ describe("a limit of requests", () => {
       expect(Number(own.headers.get("retry-after"))).toBe(10)
       expect(own.json).toEqual({ error: "too-many-requests", message: "There are too many requests of this token; repeat it in 10 s." })
       expect(tfe.json.errors[0]).toMatchObject({ status: "429" })
-      expect(yield* statuses(10, agent(url).post("/api/pool/v1/acquire", { agent: "a", waitSeconds: 0, max: 1 }))).toEqual(Array.from({ length: 10 }, () => 200))
+      expect(yield* statuses(10, agent(url).post("/api/pool/v1/acquire", { agent: "a", waitSeconds: 0, max: 1 }))).toEqual(
+        Array.from({ length: 10 }, () => 200)
+      )
     }))
 
   it.live("of an address without a valid token touches nobody with one, and not health", () =>
@@ -66,7 +68,8 @@ describe("a limit of requests", () => {
   it.live("of strangers is not that of those who were given a link, and each link has its own", () =>
     Effect.gen(function*() {
       const url = yield* withRates({ address: few, link: few })
-      const logOf = (workspace: string) => Effect.map(Effect.flatMap(person(url).start(workspace), person(url).view), ({ stages }) => stages[0]!.logUrl)
+      const logOf = (workspace: string) =>
+        Effect.map(Effect.flatMap(person(url).start(workspace), person(url).view), ({ stages }) => stages[0]!.logUrl)
       const [log, next] = [yield* logOf("demo"), yield* logOf("other")]
       expect(yield* statuses(4, ask(log.replace(/.$/u, "!"), undefined))).toEqual([404, 404, 404, 429])
       expect(yield* statuses(4, ask(log, undefined))).toEqual([200, 200, 200, 429])
@@ -81,7 +84,9 @@ describe("a limit of requests", () => {
       let offset = 0
       const line = Effect.suspend(() => worker(url, assignment).log(offset++, "."))
       expect(new Set(yield* statuses(300, line))).toEqual(new Set([200]))
-      expect(new Set(yield* statuses(200, agent(url).post("/api/pool/v1/acquire", { agent: "a", waitSeconds: 0, max: 1 })))).toEqual(new Set([200]))
+      expect(new Set(yield* statuses(200, agent(url).post("/api/pool/v1/acquire", { agent: "a", waitSeconds: 0, max: 1 })))).toEqual(
+        new Set([200])
+      )
     }))
 })
 
@@ -89,7 +94,8 @@ describe("a limit of what one caller asks at once", () => {
   it.live("refuses the one too many of a link, and not those of another or of a token", () =>
     Effect.gen(function*() {
       const url = yield* server.pipe(Effect.provideService(AtOnce, { user: 1, pool: 1, task: 1, link: 2 }))
-      const logOf = (workspace: string) => Effect.map(Effect.flatMap(person(url).start(workspace), person(url).view), ({ stages }) => stages[0]!.logUrl)
+      const logOf = (workspace: string) =>
+        Effect.map(Effect.flatMap(person(url).start(workspace), person(url).view), ({ stages }) => stages[0]!.logUrl)
       const [log, other] = [yield* logOf("demo"), yield* logOf("other")]
       const [stage] = yield* agent(url).acquire(0, 1)
       if (stage === undefined) throw new Error("expected an assignment")
@@ -112,32 +118,45 @@ describe("a limit of what one caller asks at once", () => {
       const { epoch } = (yield* lock("l")).json
       const state = { version: 4, serial: 1, lineage: "l", fill: "x".repeat(30 * 1024 * 1024) }
       expect((yield* pushState(state, "l", epoch)).status).toBe(204)
-      const asked = call(url + taskPath.state, { headers: { authorization: `Bearer ${apply.taskToken}`, [taskHeader.taskUid]: taskUid } }).end()
+      const asked = call(url + taskPath.state, { headers: { authorization: `Bearer ${apply.taskToken}`, [taskHeader.taskUid]: taskUid } })
+        .end()
       const [response]: Array<IncomingMessage> = yield* Effect.promise(() => once(asked, "response"))
       expect((yield* worker(url, apply).as("GET", taskPath.assignment)).status).toBe(429)
       const taken = yield* Effect.promise(() => response!.toArray())
       expect(sha256(Buffer.concat(taken))).toBe(response!.headers[taskHeader.digest])
-      yield* Effect.repeat(worker(url, apply).as("GET", taskPath.assignment), { until: ({ status }) => status === 200 }).pipe(Effect.timeout("30 seconds"))
+      yield* Effect.repeat(worker(url, apply).as("GET", taskPath.assignment), { until: ({ status }) => status === 200 }).pipe(
+        Effect.timeout("30 seconds")
+      )
     }))
 })
 
 describe("a limit of what one caller asks at once, of small answers,", () =>
-  it.live("counts a piece of a log as long as it lies in memory, since its client reads nothing, and then no more", () =>
-    Effect.gen(function*() {
-      const url = yield* server.pipe(Effect.provideService(AtOnce, { user: 500, pool: 500, task: 500, link: 1 }))
-      const { stages: [stage] } = yield* Effect.flatMap(person(url).start("demo"), person(url).view)
-      const log = stage?.logUrl ?? ""
-      yield* worker(url, yield* agent(url).take).log(0, "x".repeat(64 * 1024))
-      const unread = yield* Effect.acquireRelease(Effect.sync(() => connect({ host: "127.0.0.1", port: Number(new URL(url).port), noDelay: true }).on("error", () => undefined).pause()), (socket) => Effect.sync(() => socket.destroy()))
-      // The network's buffers hold some megabytes before the server has to; several requests that come together would be too much asked ahead.
-      for (let refusedInARow = 0; refusedInARow < 30;) {
-        const { status } = yield* ask(log, undefined)
-        refusedInARow = status === 429 ? refusedInARow + 1 : 0
-        if (status === 200) unread.write(`GET ${new URL(log).pathname} HTTP/1.1\r\nhost: a\r\n\r\n`)
-      }
-      unread.resume()
-      yield* Effect.repeat(ask(log, undefined), { until: ({ status }) => status === 200 }).pipe(Effect.timeout("30 seconds"))
-    }), 60_000))
+  it.live(
+    "counts a piece of a log as long as it lies in memory, since its client reads nothing, and then no more",
+    () =>
+      Effect.gen(function*() {
+        const url = yield* server.pipe(Effect.provideService(AtOnce, { user: 500, pool: 500, task: 500, link: 1 }))
+        const { stages: [stage] } = yield* Effect.flatMap(person(url).start("demo"), person(url).view)
+        const log = stage?.logUrl ?? ""
+        yield* worker(url, yield* agent(url).take).log(0, "x".repeat(64 * 1024))
+        const unread = yield* Effect.acquireRelease(
+          Effect.sync(() =>
+            connect({ host: "127.0.0.1", port: Number(new URL(url).port), noDelay: true }).on("error", () => undefined).pause()
+          ),
+          (socket) => Effect.sync(() => socket.destroy())
+        )
+        // The network's buffers hold some megabytes before the server has to; several requests that come together would be too much asked
+        // ahead.
+        for (let refusedInARow = 0; refusedInARow < 30;) {
+          const { status } = yield* ask(log, undefined)
+          refusedInARow = status === 429 ? refusedInARow + 1 : 0
+          if (status === 200) unread.write(`GET ${new URL(log).pathname} HTTP/1.1\r\nhost: a\r\n\r\n`)
+        }
+        unread.resume()
+        yield* Effect.repeat(ask(log, undefined), { until: ({ status }) => status === 200 }).pipe(Effect.timeout("30 seconds"))
+      }),
+    60_000
+  ))
 
 describe("a limit of waiting polls", () => {
   it.live("refuses the one too many and takes it when another is over", () =>
@@ -195,7 +214,10 @@ describe("a body", () => {
     Effect.gen(function*() {
       const url = yield* server
       const address = `${url}/api/state/v1/workspaces/demo`
-      const state = (levels: number) => `{"version":4,"serial":${levels},"lineage":"l","outputs":{"o":{"type":"string","value":${"[".repeat(levels - 3)}${"]".repeat(levels - 3)}}}}`
+      const state = (levels: number) =>
+        `{"version":4,"serial":${levels},"lineage":"l","outputs":{"o":{"type":"string","value":${"[".repeat(levels - 3)}${
+          "]".repeat(levels - 3)
+        }}}}`
       yield* ask(address, userToken, "PUT", { ID: "a" })
       expect((yield* ask(`${address}?ID=a`, userToken, "POST", state(500))).status).toBe(204)
       expect((yield* ask(`${address}?ID=a`, userToken, "POST", state(501))).status).toBe(422)
@@ -208,41 +230,64 @@ describe("a body", () => {
 describe("states that come at once", () => {
   const mebibyte = 1024 * 1024
   const slowly = { small: Duration.minutes(1), large: Duration.minutes(1) }
-  const room = (wait: Duration.Duration, arrival = slowly) => ({ smallUpTo: mebibyte, small: 2 * mebibyte, large: 40 * mebibyte, wait, arrival })
+  const room = (wait: Duration.Duration, arrival = slowly) => ({
+    smallUpTo: mebibyte,
+    small: 2 * mebibyte,
+    large: 40 * mebibyte,
+    wait,
+    arrival
+  })
   const stateOf = (url: string) => `${url}/api/state/v1/workspaces/demo`
 
   /** A push of 16 MiB that stops before its last byte; a socket takes but a few MiB of what nobody reads. */
   const stopping = (url: string) =>
-    Effect.acquireRelease(Effect.sync(() => {
-      const sent = call(`${stateOf(url)}?ID=a`, { method: "POST", headers: { authorization: `Bearer ${userToken}`, "content-length": 16 * mebibyte } })
-      const answered = once(sent, "response").then(([response]: Array<IncomingMessage>) => response?.resume(), () => undefined)
-      sent.on("error", () => undefined) // of one that was hung up
-      sent.write(Buffer.alloc(16 * mebibyte - 1, " "))
-      return { sent, answered, isRead: () => sent.writableLength === 0 }
-    }), ({ sent }) => Effect.sync(() => sent.destroy()))
+    Effect.acquireRelease(
+      Effect.sync(() => {
+        const sent = call(`${stateOf(url)}?ID=a`, {
+          method: "POST",
+          headers: { authorization: `Bearer ${userToken}`, "content-length": 16 * mebibyte }
+        })
+        const answered = once(sent, "response").then(([response]: Array<IncomingMessage>) => response?.resume(), () => undefined)
+        sent.on("error", () => undefined) // of one that was hung up
+        sent.write(Buffer.alloc(16 * mebibyte - 1, " "))
+        return { sent, answered, isRead: () => sent.writableLength === 0 }
+      }),
+      ({ sent }) => Effect.sync(() => sent.destroy())
+    )
 
   /** A push of so many bytes of which one comes now and then. */
   const trickle = (url: string, bytes: number) =>
-    Effect.acquireRelease(Effect.sync(() => {
-      const sent = call(`${stateOf(url)}?ID=a`, { method: "POST", headers: { authorization: `Bearer ${userToken}`, "content-length": bytes } })
-      let written = 0
-      const trickling = setInterval(() => {
-        sent.write(" ")
-        written++
-      }, 50)
-      const answered = once(sent, "response").then(
-        async ([response]: Array<IncomingMessage>) => ({ status: response?.statusCode, text: (await response?.setEncoding("utf8").toArray() ?? []).join("") }),
-        () => ({ status: undefined, text: "{}" })
-      )
-      sent.on("error", () => undefined) // of one that was hung up
-      return { sent, trickling, told: Effect.promise(() => answered), hasBegun: () => written > 3 }
-    }), ({ sent, trickling }) => Effect.sync(() => {
-      clearInterval(trickling)
-      sent.destroy()
-    }))
-  const until = (done: () => boolean) => Effect.promise(async () => {
-    while (!done()) await new Promise((next) => setTimeout(next, 20))
-  })
+    Effect.acquireRelease(
+      Effect.sync(() => {
+        const sent = call(`${stateOf(url)}?ID=a`, {
+          method: "POST",
+          headers: { authorization: `Bearer ${userToken}`, "content-length": bytes }
+        })
+        let written = 0
+        const trickling = setInterval(() => {
+          sent.write(" ")
+          written++
+        }, 50)
+        const answered = once(sent, "response").then(
+          async ([response]: Array<IncomingMessage>) => ({
+            status: response?.statusCode,
+            text: (await response?.setEncoding("utf8").toArray() ?? []).join("")
+          }),
+          () => ({ status: undefined, text: "{}" })
+        )
+        sent.on("error", () => undefined) // of one that was hung up
+        return { sent, trickling, told: Effect.promise(() => answered), hasBegun: () => written > 3 }
+      }),
+      ({ sent, trickling }) =>
+        Effect.sync(() => {
+          clearInterval(trickling)
+          sent.destroy()
+        })
+    )
+  const until = (done: () => boolean) =>
+    Effect.promise(async () => {
+      while (!done()) await new Promise((next) => setTimeout(next, 20))
+    })
 
   it.live("are read only as there is room for them, a small one has its own, and who hangs up leaves theirs", () =>
     Effect.gen(function*() {
@@ -270,28 +315,52 @@ describe("states that come at once", () => {
       expect((yield* ask(`${stateOf(url)}?ID=a`, userToken, "POST", Buffer.alloc(65 * mebibyte))).status).toBe(413)
     }))
 
-  it.live.each([
-    { size: "a small one", bytes: 2 * mebibyte, small: "500 millis", large: "1 minute" },
-    { size: "a large one", bytes: 3 * mebibyte, small: "1 minute", large: "500 millis" }
-  ] as const)("and do not arrive in time leave their room to others, which for $size is a time of its own", ({ bytes, large, small }) =>
-    Effect.gen(function*() {
-      const arrival = { small: Duration.fromInputUnsafe(small), large: Duration.fromInputUnsafe(large) }
-      const limits = { smallUpTo: 2 * mebibyte, small: 2 * mebibyte, large: 3 * mebibyte, wait: Duration.seconds(20), arrival }
-      const url = yield* server.pipe(Effect.provideService(BodyRoom, limits))
-      yield* ask(stateOf(url), userToken, "PUT", { ID: "a" })
-      const trickling = yield* trickle(url, bytes)
-      yield* until(() => trickling.hasBegun())
-      const whole = JSON.stringify({ version: 4, serial: 1, lineage: "l" }).padEnd(bytes)
-      expect((yield* ask(`${stateOf(url)}?ID=a`, userToken, "POST", whole)).status).toBe(204)
-      const told = yield* trickling.told
-      expect([told.status, JSON.parse(told.text).error]).toEqual([408, "request-timeout"])
-    }))
+  it.live.each(
+    [
+      { size: "a small one", bytes: 2 * mebibyte, small: "500 millis", large: "1 minute" },
+      { size: "a large one", bytes: 3 * mebibyte, small: "1 minute", large: "500 millis" }
+    ] as const
+  )(
+    "and do not arrive in time leave their room to others, which for $size is a time of its own",
+    ({ bytes, large, small }) =>
+      Effect.gen(function*() {
+        const arrival = { small: Duration.fromInputUnsafe(small), large: Duration.fromInputUnsafe(large) }
+        const limits = { smallUpTo: 2 * mebibyte, small: 2 * mebibyte, large: 3 * mebibyte, wait: Duration.seconds(20), arrival }
+        const url = yield* server.pipe(Effect.provideService(BodyRoom, limits))
+        yield* ask(stateOf(url), userToken, "PUT", { ID: "a" })
+        const trickling = yield* trickle(url, bytes)
+        yield* until(() => trickling.hasBegun())
+        const whole = JSON.stringify({ version: 4, serial: 1, lineage: "l" }).padEnd(bytes)
+        expect((yield* ask(`${stateOf(url)}?ID=a`, userToken, "POST", whole)).status).toBe(204)
+        const told = yield* trickling.told
+        expect([told.status, JSON.parse(told.text).error]).toEqual([408, "request-timeout"])
+      })
+  )
 })
 
 describe("an address", () => {
   const climbing = [
-    "..", "../..", "..%2f..%2fetc%2fpasswd", "%2e%2e%2f%2e%2e%2fetc%2fpasswd", "..%5c..%5cetc", "%252e%252e%252f", "....//", "/etc/passwd", "%2fetc%2fpasswd", "demo%00", "demo%0d%0aset-cookie:%20a=b",
-    "a".repeat(91), ".", "-demo", "demo/../demo", "C:%5c", "%c0%ae%c0%ae%2f", "%ff", "agent-job.sqlite", "../path.key", "blobs"
+    "..",
+    "../..",
+    "..%2f..%2fetc%2fpasswd",
+    "%2e%2e%2f%2e%2e%2fetc%2fpasswd",
+    "..%5c..%5cetc",
+    "%252e%252e%252f",
+    "....//",
+    "/etc/passwd",
+    "%2fetc%2fpasswd",
+    "demo%00",
+    "demo%0d%0aset-cookie:%20a=b",
+    "a".repeat(91),
+    ".",
+    "-demo",
+    "demo/../demo",
+    "C:%5c",
+    "%c0%ae%c0%ae%2f",
+    "%ff",
+    "agent-job.sqlite",
+    "../path.key",
+    "blobs"
   ]
 
   /** As it is written; fetch would tidy it up. */
@@ -307,7 +376,14 @@ describe("an address", () => {
   it.live("leads to nothing but what it names, and makes nothing, however it climbs", () =>
     Effect.gen(function*() {
       const url = yield* server
-      const paths = climbing.flatMap((name) => [`/api/state/v1/workspaces/${name}`, `/api/v2/runs/${name}`, `/api/v2/state-versions/${name}/download`, `/api/v2/organizations/default/workspaces/${name}`])
+      const paths = climbing.flatMap((
+        name
+      ) => [
+        `/api/state/v1/workspaces/${name}`,
+        `/api/v2/runs/${name}`,
+        `/api/v2/state-versions/${name}/download`,
+        `/api/v2/organizations/default/workspaces/${name}`
+      ])
       for (const path of paths) {
         expect([path, yield* raw(url, path)]).toEqual([path, { status: 404, text: expect.stringMatching(/not.found/u) }])
       }
@@ -321,7 +397,10 @@ describe("an address", () => {
   it.live("of an upload stores nothing outside, whatever names are in the archive: it is not unpacked here", () =>
     Effect.gen(function*() {
       const url = yield* server
-      const { status } = yield* person(url).upload(yield* person(url).workspace("demo"), archiveOf({ "../../escaped": "x", "/absolute": "x" }))
+      const { status } = yield* person(url).upload(
+        yield* person(url).workspace("demo"),
+        archiveOf({ "../../escaped": "x", "/absolute": "x" })
+      )
       expect(status).toBe(204)
     }))
 })

@@ -23,13 +23,14 @@ const opened = (url: string, localAddress: string) =>
 
 /** What comes back until the server closes. */
 const said = (url: string, sent: string) =>
-  Effect.scoped(Effect.flatMap(opened(url, "127.0.0.1"), (socket) => Effect.promise(async () => {
-    let text = ""
-    socket.on("data", (chunk) => (text += String(chunk)))
-    socket.write(sent)
-    if (!socket.closed) await once(socket, "close")
-    return text
-  })))
+  Effect.scoped(Effect.flatMap(opened(url, "127.0.0.1"), (socket) =>
+    Effect.promise(async () => {
+      let text = ""
+      socket.on("data", (chunk) => (text += String(chunk)))
+      socket.write(sent)
+      if (!socket.closed) await once(socket, "close")
+      return text
+    })))
 
 const guards = {
   "content-security-policy": "default-src 'none'; frame-ancestors 'none'",
@@ -44,7 +45,19 @@ describe("every answer", () => {
     Effect.gen(function*() {
       const url = yield* server
       yield* person(url).workspace("demo")
-      for (const path of ["/healthz", "/metrics", "/nowhere", "/%zz", "/api/v2/ping", "/api/v2/nowhere", "/api/v2/organizations/default/workspaces/demo", "/api/agent-job/v1/runs", "/.well-known/terraform.json"]) {
+      for (
+        const path of [
+          "/healthz",
+          "/metrics",
+          "/nowhere",
+          "/%zz",
+          "/api/v2/ping",
+          "/api/v2/nowhere",
+          "/api/v2/organizations/default/workspaces/demo",
+          "/api/agent-job/v1/runs",
+          "/.well-known/terraform.json"
+        ]
+      ) {
         for (const token of [undefined, userToken]) {
           const { headers } = yield* ask(url + path, token)
           expect([path, Object.fromEntries(headers)]).toEqual([path, expect.objectContaining(guards)])
@@ -57,7 +70,11 @@ describe("every answer", () => {
     { given: "no HTTP", sent: "hello\r\n\r\n", status: 400 },
     { given: "a broken header", sent: "GET / HTTP/1.1\r\nhost: a\r\nbroken\r\n\r\n", status: 400 },
     { given: "two lengths", sent: "POST / HTTP/1.1\r\nhost: a\r\ncontent-length: 1\r\ncontent-length: 2\r\n\r\nab", status: 400 },
-    { given: "a length and chunks", sent: "POST / HTTP/1.1\r\nhost: a\r\ncontent-length: 3\r\ntransfer-encoding: chunked\r\n\r\n0\r\n\r\n", status: 400 },
+    {
+      given: "a length and chunks",
+      sent: "POST / HTTP/1.1\r\nhost: a\r\ncontent-length: 3\r\ntransfer-encoding: chunked\r\n\r\n0\r\n\r\n",
+      status: 400
+    },
     { given: "too long headers", sent: `GET / HTTP/1.1\r\nhost: a\r\nx: ${"x".repeat(16_500)}\r\n\r\n`, status: 431 }
   ])("to $given is $status in the usual form", ({ sent, status }) =>
     Effect.gen(function*() {
@@ -94,12 +111,16 @@ describe("connections", () =>
 
 describe("a connection on which more is asked before the answer is there", () => {
   const get = (path: string) => `GET ${path} HTTP/1.1\r\nhost: a\r\n\r\n`
-  const logOf = (url: string) => Effect.map(Effect.flatMap(person(url).start("demo"), person(url).view), ({ stages }) => new URL(stages[0]!.logUrl).pathname)
+  const logOf = (url: string) =>
+    Effect.map(Effect.flatMap(person(url).start("demo"), person(url).view), ({ stages }) => new URL(stages[0]!.logUrl).pathname)
 
   it.live("gets one answer after the other, in order", () =>
     Effect.gen(function*() {
       const url = yield* server
-      const text = yield* said(url, `${get("/healthz")}${get("/nowhere")}${get("/healthz").replace("\r\n\r\n", "\r\nconnection: close\r\n\r\n")}`)
+      const text = yield* said(
+        url,
+        `${get("/healthz")}${get("/nowhere")}${get("/healthz").replace("\r\n\r\n", "\r\nconnection: close\r\n\r\n")}`
+      )
       expect(text.match(/HTTP\/1\.1 \d+/gu)).toEqual(["HTTP/1.1 200", "HTTP/1.1 404", "HTTP/1.1 200"])
     }))
 
@@ -110,7 +131,8 @@ describe("a connection on which more is asked before the answer is there", () =>
       const assignment = yield* agent(url).take
       const later = ask(`${url}/api/v2/organizations/default/workspaces/later`, userToken)
       const body = JSON.stringify({ data: { attributes: { name: "later" } } })
-      const make = `POST /api/v2/organizations/default/workspaces HTTP/1.1\r\nhost: a\r\nauthorization: Bearer ${userToken}\r\ncontent-length: ${body.length}\r\n\r\n${body}`
+      const make =
+        `POST /api/v2/organizations/default/workspaces HTTP/1.1\r\nhost: a\r\nauthorization: Bearer ${userToken}\r\ncontent-length: ${body.length}\r\n\r\n${body}`
       const socket = yield* opened(url, "127.0.0.1")
       socket.write(get(`${log}?offset=1&wait=60`) + make)
       for (let look = 0; look < 20; look++) expect((yield* later).status).toBe(404)
@@ -135,7 +157,13 @@ describe("clients that send slowly", () =>
       const slow = yield* Effect.forEach(Array.from({ length: 700 }), () => opened(url, "127.0.0.2"), { concurrency: 50 })
       const dripping: Array<Socket> = slow.filter((socket) => !socket.closed)
       expect(dripping.length).toBe(700) // a cluster's workers behind one gateway are no fewer
-      for (const [at, socket] of dripping.entries()) socket.write(at % 2 === 0 ? "GET /healthz HTTP/1.1\r\nhost: a\r\nx-slow: " : `POST /api/v2/runs HTTP/1.1\r\nhost: a\r\nauthorization: Bearer ${userToken}\r\ncontent-length: 1000\r\n\r\n{`)
+      for (const [at, socket] of dripping.entries()) {
+        socket.write(
+          at % 2 === 0
+            ? "GET /healthz HTTP/1.1\r\nhost: a\r\nx-slow: "
+            : `POST /api/v2/runs HTTP/1.1\r\nhost: a\r\nauthorization: Bearer ${userToken}\r\ncontent-length: 1000\r\n\r\n{`
+        )
+      }
       const drip = setInterval(() => dripping.forEach((socket) => socket.writable && socket.write("x")), 500)
       yield* Effect.addFinalizer(() => Effect.sync(() => clearInterval(drip)))
       let answered = 0
@@ -146,6 +174,8 @@ describe("clients that send slowly", () =>
       }
       expect(answered).toBeGreaterThan(1) // while all 700 were still at it
       yield* Effect.promise(async () => {
-        while (dripping.filter((socket, at) => at % 2 === 0 && !socket.closed).length > 0) await new Promise((done) => setTimeout(done, 100))
+        while (dripping.filter((socket, at) => at % 2 === 0 && !socket.closed).length > 0) {
+          await new Promise((done) => setTimeout(done, 100))
+        }
       })
     }), 60_000))

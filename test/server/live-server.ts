@@ -8,15 +8,15 @@ import { request } from "node:http"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { gzipSync } from "node:zlib"
-import { AcquireResponse, type Assignment, CancellationsResponse, poolPath } from "../../src/schema/pool-api.ts"
-import { type RunView, RunView as RunViewSchema, runPath } from "../../src/schema/run.ts"
 import type { JournalEntry } from "../../src/schema/effects.ts"
+import { keptByDefault } from "../../src/schema/keep.ts"
+import { AcquireResponse, type Assignment, CancellationsResponse, poolPath } from "../../src/schema/pool-api.ts"
+import { runPath, type RunView, RunView as RunViewSchema } from "../../src/schema/run.ts"
 import type { StageResult } from "../../src/schema/stage-result.ts"
 import { statePath } from "../../src/schema/state.ts"
 import { taskHeader, taskPath } from "../../src/schema/task-api.ts"
 import { tfePath } from "../../src/schema/tfe-api.ts"
 import { ServerWithAddress } from "../../src/server/server.ts"
-import { keptByDefault } from "../../src/schema/keep.ts"
 
 export const userToken = "user-token-0123456789"
 export const poolToken = "pool-token-0123456789"
@@ -34,7 +34,12 @@ export const directory = Effect.acquireRelease(
   (made) => Effect.sync(() => rmSync(made, { recursive: true }))
 )
 
-export const optionsIn = (made: string) => ({ port: 0, dataDir: join(made, "data"), userTokenFile: join(made, "user.token"), poolTokenFile: join(made, "pool.token") })
+export const optionsIn = (made: string) => ({
+  port: 0,
+  dataDir: join(made, "data"),
+  userTokenFile: join(made, "user.token"),
+  poolTokenFile: join(made, "pool.token")
+})
 
 /** Serves for as long as the scope lives; gives the URL. */
 export const serve = (made: string, keep = keptByDefault) =>
@@ -74,12 +79,18 @@ export const ask = (url: string, token: string | undefined, method = "GET", body
   })
 
 export const person = (url: string) => {
-  const as = (method: string, path: string, body?: unknown, headers?: Record<string, string>) => ask(path.startsWith("http") ? path : url + path, userToken, method, body, headers)
+  const as = (method: string, path: string, body?: unknown, headers?: Record<string, string>) =>
+    ask(path.startsWith("http") ? path : url + path, userToken, method, body, headers)
   const workspace = (name: string, settings: Record<string, unknown> = {}) =>
-    Effect.map(as("POST", tfePath.workspaces("default"), { data: { type: "workspaces", attributes: { name, ...settings } } }), ({ json }): string => json.data.id)
+    Effect.map(
+      as("POST", tfePath.workspaces("default"), { data: { type: "workspaces", attributes: { name, ...settings } } }),
+      ({ json }): string => json.data.id
+    )
   const upload = (workspaceId: string, archive: Uint8Array, speculative = false) =>
     Effect.gen(function*() {
-      const made = yield* as("POST", tfePath.configurationVersions(workspaceId), { data: { type: "configuration-versions", attributes: { speculative } } })
+      const made = yield* as("POST", tfePath.configurationVersions(workspaceId), {
+        data: { type: "configuration-versions", attributes: { speculative } }
+      })
       const { id, attributes } = made.json.data
       const stored = yield* ask(attributes["upload-url"], undefined, "PUT", archive)
       return { id: String(id), uploadUrl: String(attributes["upload-url"]), status: stored.status, answer: stored }
@@ -103,12 +114,22 @@ export const person = (url: string) => {
       const made = yield* run(workspaceId, attributes)
       return String(made.json.data.id)
     })
-  const view = (id: string): Effect.Effect<RunView> => Effect.map(as("GET", runPath.run(id)), ({ json }) => Schema.decodeUnknownSync(RunViewSchema)(json))
+  const view = (id: string): Effect.Effect<RunView> =>
+    Effect.map(as("GET", runPath.run(id)), ({ json }) => Schema.decodeUnknownSync(RunViewSchema)(json))
   const state = (name: string) => Effect.map(as("GET", statePath.state(name)), ({ json }) => json)
   /** Settles what there is now. */
   const settle = (name: string, more: object = {}) =>
-    Effect.flatMap(state(name), ({ evidence, pending, version }) =>
-      as("POST", statePath.rescue(name), { by: "me@here", pending: pending.map(({ id }: { id: string }) => id), evidence: evidence[0]?.id, version: version?.id, ...more }))
+    Effect.flatMap(
+      state(name),
+      ({ evidence, pending, version }) =>
+        as("POST", statePath.rescue(name), {
+          by: "me@here",
+          pending: pending.map(({ id }: { id: string }) => id),
+          evidence: evidence[0]?.id,
+          version: version?.id,
+          ...more
+        })
+    )
   const act = (id: string, action: Parameters<typeof tfePath.action>[1]) => as("POST", tfePath.action(id, action), {})
   return { as, workspace, upload, run, start, view, state, settle, act }
 }
@@ -119,7 +140,10 @@ export const taskUid = "task-uid-1"
 export const agent = (url: string, name = "agent-1", uid = taskUid) => {
   const post = (path: string, body: unknown) => ask(url + path, poolToken, "POST", body)
   const acquire = (waitSeconds = 0, max = 10) =>
-    Effect.map(post(poolPath.acquire, { agent: name, waitSeconds, max }), ({ json }) => Schema.decodeUnknownSync(AcquireResponse)(json).assignments)
+    Effect.map(
+      post(poolPath.acquire, { agent: name, waitSeconds, max }),
+      ({ json }) => Schema.decodeUnknownSync(AcquireResponse)(json).assignments
+    )
   const acknowledge = (id: string) => post(poolPath.acknowledge(id), { taskUid: uid })
   const wait = (id: string, reason: string, message: string) => post(poolPath.wait(id), { taskUid: uid, reason, message })
   const report = (id: string, result: StageResult) => post(`${poolPath.result(id)}?taskUid=${uid}`, result)
@@ -130,7 +154,9 @@ export const agent = (url: string, name = "agent-1", uid = taskUid) => {
   /** The one assignment there should be, acknowledged. */
   const take = Effect.gen(function*() {
     const [assignment, ...others] = yield* acquire()
-    if (assignment === undefined || others.length > 0) throw new Error(`expected one assignment, got ${others.length + Number(assignment !== undefined)}`)
+    if (assignment === undefined || others.length > 0) {
+      throw new Error(`expected one assignment, got ${others.length + Number(assignment !== undefined)}`)
+    }
     yield* acknowledge(assignment.id)
     return assignment
   })
@@ -138,7 +164,8 @@ export const agent = (url: string, name = "agent-1", uid = taskUid) => {
 }
 
 export const worker = (url: string, { taskToken }: Pick<Assignment, "taskToken">, uid = taskUid) => {
-  const as = (method: string, path: string, body?: unknown, headers?: Record<string, string>) => ask(url + path, taskToken, method, body, { [taskHeader.taskUid]: uid, ...headers })
+  const as = (method: string, path: string, body?: unknown, headers?: Record<string, string>) =>
+    ask(url + path, taskToken, method, body, { [taskHeader.taskUid]: uid, ...headers })
   return {
     as,
     log: (offset: number, text: string) => as("POST", `${taskPath.log}?offset=${offset}`, text),
@@ -146,17 +173,29 @@ export const worker = (url: string, { taskToken }: Pick<Assignment, "taskToken">
     lock: (ID: string) => as("POST", taskPath.lock, { ID, Who: "worker", Operation: "OperationTypeApply" }),
     unlock: (ID: string) => as("POST", taskPath.unlock, { ID }),
     pushState: (state: unknown, lockId: string, epoch: number) =>
-      as("POST", taskPath.state, JSON.stringify(state), { [taskHeader.lockId]: lockId, [taskHeader.lockEpoch]: String(epoch), [taskHeader.digest]: sha256(JSON.stringify(state)) }),
+      as("POST", taskPath.state, JSON.stringify(state), {
+        [taskHeader.lockId]: lockId,
+        [taskHeader.lockEpoch]: String(epoch),
+        [taskHeader.digest]: sha256(JSON.stringify(state))
+      }),
     result: (result: StageResult) => as("POST", taskPath.result, result)
   }
 }
 
-/** The first request of a stage, on its way: its token was looked at, and of its body one byte has come. Gives what sends the others and awaits the status. */
+/**
+ * The first request of a stage, on its way: its token was looked at, and of its body one byte has come. Gives what sends the others and
+ * awaits the status.
+ */
 export const onTheWay = Effect.fnUntraced(function*(url: string, { runId, taskToken }: Assignment, path: string, body: string) {
-  const sent = request(url + path, { method: "POST", headers: { authorization: `Bearer ${taskToken}`, [taskHeader.taskUid]: taskUid, "content-length": Buffer.byteLength(body) } })
+  const sent = request(url + path, {
+    method: "POST",
+    headers: { authorization: `Bearer ${taskToken}`, [taskHeader.taskUid]: taskUid, "content-length": Buffer.byteLength(body) }
+  })
   const status = new Promise<number | undefined>((resolve) => sent.on("response", (response) => resolve(response.statusCode)))
   sent.write(body.slice(0, 1))
-  yield* Effect.repeat(person(url).view(runId), { until: ({ stages }) => stages.at(-1)?.status === "running" }).pipe(Effect.timeout("30 seconds"))
+  yield* Effect.repeat(person(url).view(runId), { until: ({ stages }) => stages.at(-1)?.status === "running" }).pipe(
+    Effect.timeout("30 seconds")
+  )
   return Effect.promise(() => {
     sent.end(body.slice(1))
     return status
@@ -164,11 +203,32 @@ export const onTheWay = Effect.fnUntraced(function*(url: string, { runId, taskTo
 })
 
 export const succeeded = (more: Partial<StageResult> = {}): StageResult => ({
-  outcome: "succeeded", reason: "Completed", message: "The stage ended with success.", exitCode: 0, finishedAt: "2026-01-31T12:00:00Z", ...more
+  outcome: "succeeded",
+  reason: "Completed",
+  message: "The stage ended with success.",
+  exitCode: 0,
+  finishedAt: "2026-01-31T12:00:00Z",
+  ...more
 })
-export const failed = (message = "The engine ended with exit code 1."): StageResult => ({ outcome: "failed", reason: "ExitCode", message, exitCode: 1, finishedAt: "2026-01-31T12:00:00Z" })
-export const evicted: StageResult = { outcome: "failed", reason: "Evicted", message: "The Pod had to leave its node during tofu plan; nothing was changed.", finishedAt: "2026-01-31T12:00:00Z" }
-export const cancelled: StageResult = { outcome: "cancelled", reason: "Cancelled", message: "The task was cancelled.", finishedAt: "2026-01-31T12:00:00Z" }
+export const failed = (message = "The engine ended with exit code 1."): StageResult => ({
+  outcome: "failed",
+  reason: "ExitCode",
+  message,
+  exitCode: 1,
+  finishedAt: "2026-01-31T12:00:00Z"
+})
+export const evicted: StageResult = {
+  outcome: "failed",
+  reason: "Evicted",
+  message: "The Pod had to leave its node during tofu plan; nothing was changed.",
+  finishedAt: "2026-01-31T12:00:00Z"
+}
+export const cancelled: StageResult = {
+  outcome: "cancelled",
+  reason: "Cancelled",
+  message: "The task was cancelled.",
+  finishedAt: "2026-01-31T12:00:00Z"
+}
 export const withChanges = { changes: { add: 1, change: 0, destroy: 0 }, hasChanges: true }
 
 /** A gzipped tar of files, as plain as tar can be. */
@@ -188,7 +248,12 @@ export const archiveOf = (files: Readonly<Record<string, string>>): Uint8Array =
 }
 
 /** The current run of the worker until its plan is stored and reported. */
-export const planWith = (url: string, plan = "the plan", result: StageResult = succeeded(withChanges), planned: ReadonlyArray<JournalEntry> = []) =>
+export const planWith = (
+  url: string,
+  plan = "the plan",
+  result: StageResult = succeeded(withChanges),
+  planned: ReadonlyArray<JournalEntry> = []
+) =>
   Effect.gen(function*() {
     const assignment = yield* agent(url).take
     if (planned.length > 0) yield* worker(url, assignment).as("POST", taskPath.effects, { entries: planned })

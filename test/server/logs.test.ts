@@ -44,16 +44,19 @@ describe("a log", () => {
   it.live.each([
     { end: "to be planned again", result: evicted, after: "\n[Evicted: planned again, attempt 2]\n\n" },
     { end: "for good", result: succeeded({ hasChanges: false }), after: "\x03" }
-  ])("takes no piece that was on the way when its stage ended $end, so that positions stay what they are", ({ after, result }) =>
-    Effect.gen(function*() {
-      const url = yield* Effect.flatMap(directory, serve)
-      const id = yield* person(url).start("demo", { "plan-only": true })
-      const plan = yield* agent(url).take
-      const late = yield* onTheWay(url, plan, `${taskPath.log}?offset=0`, "late\n")
-      yield* agent(url).report(plan.id, result)
-      expect(yield* late).toBe(401)
-      expect((yield* ask((yield* person(url).view(id)).stages[0]!.logUrl, undefined)).text).toBe(`\x02${after}`)
-    }))
+  ])(
+    "takes no piece that was on the way when its stage ended $end, so that positions stay what they are",
+    ({ after, result }) =>
+      Effect.gen(function*() {
+        const url = yield* Effect.flatMap(directory, serve)
+        const id = yield* person(url).start("demo", { "plan-only": true })
+        const plan = yield* agent(url).take
+        const late = yield* onTheWay(url, plan, `${taskPath.log}?offset=0`, "late\n")
+        yield* agent(url).report(plan.id, result)
+        expect(yield* late).toBe(401)
+        expect((yield* ask((yield* person(url).view(id)).stages[0]!.logUrl, undefined)).text).toBe(`\x02${after}`)
+      })
+  )
 
   it.live("counts bytes, not characters", () =>
     Effect.gen(function*() {

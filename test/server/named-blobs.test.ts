@@ -23,7 +23,18 @@ const waitingRun = Effect.gen(function*() {
   yield* configurations.upload(version.id, Stream.succeed(archiveOf({ a: "b" })))
   const { sha256 } = yield* configurations.get(version.id)
   const archiveSha256 = sha256 ?? expect.fail("it was uploaded")
-  const run = yield* (yield* Runs).create({ workspaceId, configurationVersionId: version.id, archiveSha256, planOnly: false, autoApply: false, destroy: false, message: "", engine: undefined, options: {}, variables: [] })
+  const run = yield* (yield* Runs).create({
+    workspaceId,
+    configurationVersionId: version.id,
+    archiveSha256,
+    planOnly: false,
+    autoApply: false,
+    destroy: false,
+    message: "",
+    engine: undefined,
+    options: {},
+    variables: []
+  })
   const [stage] = yield* (yield* Stages).ofRun(run.id)
   return { run, stageId: stage?.id ?? expect.fail("it has a stage"), archiveSha256 }
 })

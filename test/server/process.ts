@@ -12,7 +12,9 @@ export const started = (made: string, fileKilobytes?: number) =>
   Effect.gen(function*() {
     const limit = fileKilobytes === undefined ? "" : `ulimit -f ${fileKilobytes}; `
     const child = yield* Effect.acquireRelease(
-      Effect.sync(() => spawn("bash", ["-c", `${limit}exec "$0" "$@"`, process.execPath, program, made], { stdio: ["ignore", "pipe", "inherit"] })),
+      Effect.sync(() =>
+        spawn("bash", ["-c", `${limit}exec "$0" "$@"`, process.execPath, program, made], { stdio: ["ignore", "pipe", "inherit"] })
+      ),
       (running) => Effect.promise(() => ended(running, "SIGKILL"))
     )
     const [line] = yield* Effect.promise(() => once(child.stdout, "data"))

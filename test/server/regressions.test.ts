@@ -9,14 +9,32 @@ const server = Effect.flatMap(directory, serve)
 const evicted: StageResult = { ...failed("The Pod had to leave its node during tofu plan; nothing was changed."), reason: "Evicted" }
 
 /** Everything that a run can come to, from its start on. */
-const ends: ReadonlyArray<{ readonly end: string; readonly reach: (url: string, id: string) => Effect.Effect<unknown>; readonly settings?: object }> = [
-  { end: "applied", settings: { "auto-apply": true }, reach: (url) => Effect.andThen(planWith(url), applying(url, succeeded({ statePushed: true }))) },
+const ends: ReadonlyArray<
+  { readonly end: string; readonly reach: (url: string, id: string) => Effect.Effect<unknown>; readonly settings?: object }
+> = [
+  {
+    end: "applied",
+    settings: { "auto-apply": true },
+    reach: (url) => Effect.andThen(planWith(url), applying(url, succeeded({ statePushed: true })))
+  },
   { end: "errored", settings: {}, reach: (url) => Effect.flatMap(agent(url).take, ({ id }) => agent(url).report(id, failed())) },
-  { end: "errored", settings: { "auto-apply": true }, reach: (url) => Effect.andThen(planWith(url), applying(url, { ...failed(), statePushed: true })) },
-  { end: "planned_and_finished", settings: { "auto-apply": true }, reach: (url) => planWith(url, "nothing", succeeded({ hasChanges: false })) },
+  {
+    end: "errored",
+    settings: { "auto-apply": true },
+    reach: (url) => Effect.andThen(planWith(url), applying(url, { ...failed(), statePushed: true }))
+  },
+  {
+    end: "planned_and_finished",
+    settings: { "auto-apply": true },
+    reach: (url) => planWith(url, "nothing", succeeded({ hasChanges: false }))
+  },
   { end: "discarded", reach: (url, id) => Effect.andThen(planWith(url), person(url).act(id, "discard")) },
   { end: "canceled", reach: (url, id) => person(url).act(id, "cancel") },
-  { end: "canceled", reach: (url, id) => Effect.flatMap(agent(url).take, (plan) => Effect.andThen(person(url).act(id, "cancel"), agent(url).report(plan.id, cancelled))) },
+  {
+    end: "canceled",
+    reach: (url, id) =>
+      Effect.flatMap(agent(url).take, (plan) => Effect.andThen(person(url).act(id, "cancel"), agent(url).report(plan.id, cancelled)))
+  },
   { end: "canceled", reach: (url, id) => Effect.andThen(planWith(url), person(url).act(id, "cancel")) }
 ]
 
@@ -33,7 +51,10 @@ describe("here not:", () => {
   it.live("agents raced for one stage, and two of them ran it", () =>
     Effect.gen(function*() {
       const url = yield* server
-      const { id } = yield* Effect.andThen(person(url).start("demo"), Effect.map(agent(url).acquire(), ([plan]) => ({ id: plan?.id ?? "" })))
+      const { id } = yield* Effect.andThen(
+        person(url).start("demo"),
+        Effect.map(agent(url).acquire(), ([plan]) => ({ id: plan?.id ?? "" }))
+      )
       const agents = Array.from({ length: 64 }, (_, at) => agent(url, `agent-${at}`, `task-${at}`))
       const answers = yield* Effect.all(agents.map(({ acknowledge }) => acknowledge(id)), { concurrency: "unbounded" })
       expect(answers.map(({ status }) => status).sort()).toEqual([204, ...Array(63).fill(409)])
@@ -50,7 +71,10 @@ describe("here not:", () => {
         const bodies = [succeeded(withChanges), failed(`Round ${round}.`)]
         const reports = Array.from({ length: 16 }, (_, at) => {
           const body = bodies[at % 2] ?? failed()
-          return Effect.map(at % 4 < 2 ? worker(url, plan).result(body) : agent(url).report(plan.id, body), ({ status }) => ({ body, status }))
+          return Effect.map(
+            at % 4 < 2 ? worker(url, plan).result(body) : agent(url).report(plan.id, body),
+            ({ status }) => ({ body, status })
+          )
         })
         const answers = yield* Effect.all(reports, { concurrency: "unbounded" })
         const kept = (yield* person(url).view(id)).stages[0]?.result
@@ -102,18 +126,21 @@ describe("here not:", () => {
       expect(yield* agent(url).acquire()).toHaveLength(1)
     }))
 
-  it.live.each(ends)("a run ended as $end and kept its workspace, or the lock of its state", ({ end, reach, settings = {} }) =>
-    Effect.gen(function*() {
-      const url = yield* server
-      const id = yield* person(url).start("demo", { ...settings })
-      yield* reach(url, id)
-      expect(yield* person(url).view(id)).toMatchObject({ status: end, final: true })
-      const address = `${url}/api/state/v1/workspaces/demo`
-      expect((yield* person(url).as("PUT", address, { ID: "person" })).status).toBe(200)
-      yield* person(url).as("DELETE", address, { ID: "person" })
-      const next = yield* person(url).start("demo")
-      expect((yield* agent(url).take).runId).toBe(next)
-    }))
+  it.live.each(ends)(
+    "a run ended as $end and kept its workspace, or the lock of its state",
+    ({ end, reach, settings = {} }) =>
+      Effect.gen(function*() {
+        const url = yield* server
+        const id = yield* person(url).start("demo", { ...settings })
+        yield* reach(url, id)
+        expect(yield* person(url).view(id)).toMatchObject({ status: end, final: true })
+        const address = `${url}/api/state/v1/workspaces/demo`
+        expect((yield* person(url).as("PUT", address, { ID: "person" })).status).toBe(200)
+        yield* person(url).as("DELETE", address, { ID: "person" })
+        const next = yield* person(url).start("demo")
+        expect((yield* agent(url).take).runId).toBe(next)
+      })
+  )
 
   it.live("the result, plan or log of another attempt was taken for this one's", () =>
     Effect.gen(function*() {
@@ -132,10 +159,17 @@ describe("here not:", () => {
       yield* worker(url, second).savePlan("of the second")
       yield* worker(url, second).result(succeeded(withChanges))
       const run = yield* person(url).view(id)
-      expect(run).toMatchObject({ status: "planned", planSha256: sha256("of the second"), stages: [{ attempt: 1, result: evicted }, { attempt: 2, result: { outcome: "succeeded" } }] })
+      expect(run).toMatchObject({
+        status: "planned",
+        planSha256: sha256("of the second"),
+        stages: [{ attempt: 1, result: evicted }, { attempt: 2, result: { outcome: "succeeded" } }]
+      })
       expect((yield* person(url).as("POST", `/api/v2/runs/${id}/actions/apply`, { seal: sha256("of the first") })).status).toBe(409)
       expect((yield* person(url).as("POST", `/api/v2/runs/${id}/actions/apply`, { seal: sha256("of the second") })).status).toBe(202)
       const apply = yield* agent(url).take
-      expect([apply.planSha256, (yield* worker(url, apply).as("GET", "/api/task/v1/plan")).text]).toEqual([sha256("of the second"), "of the second"])
+      expect([apply.planSha256, (yield* worker(url, apply).as("GET", "/api/task/v1/plan")).text]).toEqual([
+        sha256("of the second"),
+        "of the second"
+      ])
     }))
 })

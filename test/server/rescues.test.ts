@@ -7,7 +7,21 @@ import type { Assignment } from "../../src/schema/pool-api.ts"
 import { statePath, type StateView } from "../../src/schema/state.ts"
 import { taskPath } from "../../src/schema/task-api.ts"
 import { BodyRoom } from "../../src/server/bodies.ts"
-import { agent, ask, directory, failed, onTheWay, person, planWith, poolToken, serve, succeeded, userToken, withChanges, worker } from "./live-server.ts"
+import {
+  agent,
+  ask,
+  directory,
+  failed,
+  onTheWay,
+  person,
+  planWith,
+  poolToken,
+  serve,
+  succeeded,
+  userToken,
+  withChanges,
+  worker
+} from "./live-server.ts"
 
 const state = (serial: number, lineage = "l", more: object = {}) => ({ version: 4, serial, lineage, outputs: {}, resources: [], ...more })
 const address = (url: string) => `${url}/api/state/v1/workspaces/demo`
@@ -31,7 +45,11 @@ const applyingIn = (made: string) => applyingWith(made, () => Effect.void)
 const applying = Effect.flatMap(directory, applyingIn)
 
 /** With a body of a state on the way, that goes on with `arrive`, which gives the status. */
-const arriving = (body: object) => Effect.flatMap(directory, (made) => applyingWith(made, (url, apply) => Effect.orDie(onTheWay(url, apply, taskPath.state, JSON.stringify(body)))))
+const arriving = (body: object) =>
+  Effect.flatMap(
+    directory,
+    (made) => applyingWith(made, (url, apply) => Effect.orDie(onTheWay(url, apply, taskPath.state, JSON.stringify(body))))
+  )
 
 /** The next run in its apply stage, which holds the lock `b`. */
 const nextApply = Effect.fnUntraced(function*(url: string) {
@@ -92,14 +110,21 @@ describe("a rescue", () => {
       yield* agent(url).report(apply.id, lost)
       const next = yield* person(url).start("demo")
       const waiting = yield* Effect.forkChild(agent(url, "waiting").acquire(60))
-      yield* Effect.repeat(ask(`${url}/metrics`, undefined), { until: ({ text }) => text.includes("agent_job_server_agents 2") }).pipe(Effect.timeout("30 seconds"))
+      yield* Effect.repeat(ask(`${url}/metrics`, undefined), { until: ({ text }) => text.includes("agent_job_server_agents 2") }).pipe(
+        Effect.timeout("30 seconds")
+      )
       const settled = yield* settle({})
       expect([settled.status, settled.json.pending]).toEqual([200, []])
       expect((yield* Effect.timeout(Fiber.join(waiting), "20 seconds")).map(({ runId }) => runId)).toEqual([next])
       expect((yield* settle({})).status).toBe(409)
       expect((yield* person(url).view(id)).inDoubt).toBeUndefined()
       const before = yield* looked
-      expect(before.settled).toMatchObject([{ stage: apply.id, reason: "Lost", settledBy: expect.stringMatching(/^[0-9a-f]{8}, me@here$/u), how: "the stored state is kept" }])
+      expect(before.settled).toMatchObject([{
+        stage: apply.id,
+        reason: "Lost",
+        settledBy: expect.stringMatching(/^[0-9a-f]{8}, me@here$/u),
+        how: "the stored state is kept"
+      }])
       expect(before.version.serial).toBe(1)
       yield* Scope.close(scope, Exit.void)
       const after = yield* serve(made)
@@ -109,9 +134,18 @@ describe("a rescue", () => {
 
 describe("what a person decides", () => {
   /** Of what there is now, as it is said when it has become something else. */
-  const seen = ({ evidence, pending, version }: Pick<StateView, "evidence" | "pending" | "version">) =>
-    ({ pending: pending.map(({ id }) => id), evidence: evidence[0]?.id, version: version?.id })
-  const changed = (what: string) => ({ status: 409, json: { error: "changed", message: `Since you looked at demo, ${what}, so nothing was settled now; look again with: agent-job state rescue demo` } })
+  const seen = ({ evidence, pending, version }: Pick<StateView, "evidence" | "pending" | "version">) => ({
+    pending: pending.map(({ id }) => id),
+    evidence: evidence[0]?.id,
+    version: version?.id
+  })
+  const changed = (what: string) => ({
+    status: 409,
+    json: {
+      error: "changed",
+      message: `Since you looked at demo, ${what}, so nothing was settled now; look again with: agent-job state rescue demo`
+    }
+  })
 
   it.live("passes over no state that came since the look, neither the first nor a newer one, and settles nothing then", () =>
     Effect.gen(function*() {
@@ -136,7 +170,10 @@ describe("what a person decides", () => {
       expect(yield* settle(first)).toMatchObject(changed(`what ${second.id} left in doubt is new, ${first.pending[0]} is settled`))
       yield* applier.pushState(state(9), "a", 1)
       const { evidence: [{ id }], pending: [again] } = yield* looked
-      expect([again.stage, (yield* settle({ use: id })).json]).toMatchObject([apply.id, { version: { serial: 9 }, pending: [{ stage: second.id }] }])
+      expect([again.stage, (yield* settle({ use: id })).json]).toMatchObject([apply.id, {
+        version: { serial: 9 },
+        pending: [{ stage: second.id }]
+      }])
       expect((yield* settle({})).json.pending).toEqual([])
     }))
 
@@ -160,7 +197,9 @@ describe("what a person decides", () => {
       yield* ask(`${address(url)}?ID=mine`, userToken, "POST", state(10))
       yield* ask(address(url), userToken, "DELETE", { ID: "mine" })
       const { pending, version } = yield* looked
-      expect(yield* settle({ ...seen(between), use: between.evidence[0].id })).toMatchObject(changed(`the stored state is another, ${version.id} with the serial 10`))
+      expect(yield* settle({ ...seen(between), use: between.evidence[0].id })).toMatchObject(
+        changed(`the stored state is another, ${version.id} with the serial 10`)
+      )
       expect([version.serial, pending.length, (yield* settle({})).json.pending]).toEqual([10, 1, []])
     }))
 
@@ -168,14 +207,22 @@ describe("what a person decides", () => {
     Effect.gen(function*() {
       const { url } = yield* doubted
       for (const [path, missing] of [[statePath.rescue("demo"), "pending"], [statePath.unlock("demo"), "lock"]] as const) {
-        const message = `The request is not as expected at ${missing}: Missing key. If a command line sent it, that is older than the server and cannot say what was seen; use one of the server's version.`
+        const message =
+          `The request is not as expected at ${missing}: Missing key. If a command line sent it, that is older than the server and cannot say what was seen; use one of the server's version.`
         expect(yield* person(url).as("POST", path, { by: "me@here" })).toMatchObject({ status: 422, json: { error: "invalid", message } })
       }
     }))
 })
 
 describe("an apply that was offered before its workspace came into doubt", () => {
-  const pending = { status: 409, json: { error: "rescue-pending", message: "An earlier stage left the state of demo in doubt, so nothing was applied; settle it with `agent-job state rescue demo`, then start the run again." } }
+  const pending = {
+    status: 409,
+    json: {
+      error: "rescue-pending",
+      message:
+        "An earlier stage left the state of demo in doubt, so nothing was applied; settle it with `agent-job state rescue demo`, then start the run again."
+    }
+  }
 
   it.live("neither begins nor is acknowledged, and ends its run with the reason; a plan may begin", () =>
     Effect.gen(function*() {
@@ -207,7 +254,9 @@ describe("an apply that was offered before its workspace came into doubt", () =>
       yield* agent(url).wait(apply.id, "ConcurrencyLimit", "5 of 5 tasks run.")
       yield* applier.pushState(state(9), "a", 1) // of the worker that was cut off
       expect(yield* person(url).view(next)).toMatchObject({ status: "applying", queue: { reason: "StateRescuePending" } })
-      for (const answer of [yield* worker(url, apply).as("GET", taskPath.assignment), yield* worker(url, apply).lock("b")]) expect(answer).toMatchObject(pending)
+      for (const answer of [yield* worker(url, apply).as("GET", taskPath.assignment), yield* worker(url, apply).lock("b")]) {
+        expect(answer).toMatchObject(pending)
+      }
       expect((yield* agent(url).acknowledge(apply.id)).status).toBe(204)
       yield* agent(url).report(apply.id, { ...failed(pending.json.message), reason: "StateRescuePending" })
       expect(yield* person(url).view(next)).toMatchObject({ status: "errored", failure: pending.json.message })
@@ -245,14 +294,23 @@ describe("a state that is refused to a stage", () => {
 
   it.live("is given from the disk, however many are read, and waits for room in memory where it is used", () =>
     Effect.gen(function*() {
-      const full = { smallUpTo: 0, small: 0, large: 300, wait: Duration.millis(100), arrival: { small: Duration.minutes(1), large: Duration.minutes(1) } }
+      const full = {
+        smallUpTo: 0,
+        small: 0,
+        large: 300,
+        wait: Duration.millis(100),
+        arrival: { small: Duration.minutes(1), large: Duration.minutes(1) }
+      }
       const { apply, applier, looked, settle, url } = yield* applying.pipe(Effect.provideService(BodyRoom, full))
       const large = JSON.stringify(state(2)).padEnd(299)
       yield* applier.as("POST", taskPath.state, large, { "x-lock-id": "stranger", "x-lock-epoch": "1" })
       yield* applier.unlock("a")
       yield* agent(url).report(apply.id, failed())
       const { evidence: [{ id }] } = yield* looked
-      const arriving = call(`${address(url)}?ID=a`, { method: "POST", headers: { authorization: `Bearer ${userToken}`, "content-length": 10 } })
+      const arriving = call(`${address(url)}?ID=a`, {
+        method: "POST",
+        headers: { authorization: `Bearer ${userToken}`, "content-length": 10 }
+      })
       arriving.on("error", () => undefined) // it is hung up
       yield* Effect.acquireRelease(Effect.sync(() => arriving.flushHeaders()), () => Effect.sync(() => arriving.destroy()))
       yield* Effect.repeat(settle({ use: id }), { until: ({ status }) => status === 503 })
@@ -286,7 +344,11 @@ describe("a state that is refused to a stage", () => {
       expect((yield* push("[".repeat(600))).json).toEqual({ error: "invalid", message: why })
       const { evidence, version } = yield* looked
       expect(evidence).toMatchObject([{ stage: apply.id, serial: 9, lineage: "l", sizeBytes: deep.length, why }])
-      expect([refused.status, refused.json, version.serial]).toEqual([422, { error: "invalid", message: `${why} It is kept as ${evidence[0].id}.`, kept: true }, 1])
+      expect([refused.status, refused.json, version.serial]).toEqual([422, {
+        error: "invalid",
+        message: `${why} It is kept as ${evidence[0].id}.`,
+        kept: true
+      }, 1])
       expect((yield* ask(url + statePath.evidence("demo", evidence[0].id), userToken)).text).toBe(deep)
       yield* applier.unlock("a")
       yield* agent(url).report(apply.id, failed())
@@ -334,7 +396,8 @@ describe("a state that is refused to a stage", () => {
       yield* worker(url, second).pushState(state(2), "b", 2)
       yield* agent(url).report(second.id, lost)
       const [{ id }] = (yield* looked).evidence
-      const message = `The state ${id} is of ${apply.id}, of which nothing waits to be settled, so newer ones may have been stored since; see what waits with: agent-job state rescue demo`
+      const message =
+        `The state ${id} is of ${apply.id}, of which nothing waits to be settled, so newer ones may have been stored since; see what waits with: agent-job state rescue demo`
       expect(yield* settle({ use: id })).toMatchObject({ status: 409, json: { error: "not-in-doubt", message } })
       expect(yield* looked).toMatchObject({ version: { serial: 2 }, pending: [{ stage: second.id }] })
     }))
@@ -362,7 +425,9 @@ describe("a stage that is over", () => {
       expect([late.status, late.json.error, late.json.kept]).toEqual([409, "stage-over", true])
       expect((yield* looked).evidence).toMatchObject([{ serial: 9 }])
       expect((yield* looked).version.serial).toBe(1)
-      for (const path of [taskPath.assignment, taskPath.archive, taskPath.plan, taskPath.state]) expect((yield* applier.as("GET", path)).status).toBe(401)
+      for (const path of [taskPath.assignment, taskPath.archive, taskPath.plan, taskPath.state]) {
+        expect((yield* applier.as("GET", path)).status).toBe(401)
+      }
       expect((yield* applier.lock("a")).status).toBe(401)
       expect((yield* applier.log(0, "late")).status).toBe(401)
     }))
@@ -379,7 +444,10 @@ describe("a stage that is over", () => {
       const { applier, looked, settle, url } = yield* doubted
       yield* settle({})
       yield* applier.pushState(state(9), "a", 1)
-      expect((yield* looked).pending).toMatchObject([{ reason: "StateNotSaved", message: expect.stringContaining("sent a state after its end") }])
+      expect((yield* looked).pending).toMatchObject([{
+        reason: "StateNotSaved",
+        message: expect.stringContaining("sent a state after its end")
+      }])
       yield* person(url).start("demo")
       expect(yield* agent(url).acquire()).toEqual([])
       yield* settle({})
@@ -393,7 +461,11 @@ describe("a stage that is over", () => {
       yield* agent(url).report(apply.id, lost)
       yield* settle({})
       expect(yield* arrive).toBe(409)
-      expect(yield* looked).toMatchObject({ version: { serial: 1 }, evidence: [{ serial: 9, stage: apply.id }], pending: [{ reason: "StateNotSaved", stage: apply.id }] })
+      expect(yield* looked).toMatchObject({
+        version: { serial: 1 },
+        evidence: [{ serial: 9, stage: apply.id }],
+        pending: [{ reason: "StateNotSaved", stage: apply.id }]
+      })
       yield* person(url).start("demo")
       expect(yield* agent(url).acquire()).toEqual([])
       expect((yield* applier.pushState(state(9), "a", 1)).status).toBe(409)
@@ -427,7 +499,10 @@ describe("a lock that is opened by force", () => {
       const { apply, applier, looked, url } = yield* applying
       expect((yield* looked).lock).toMatchObject({ id: "a", who: "worker", stage: apply.id, agent: "agent-1", taskUid: "task-uid-1" })
       const unlocked = yield* person(url).as("POST", statePath.unlock("demo"), { by: "me@here", lock: "a" })
-      expect(unlocked.json).toMatchObject({ epoch: 2, forcedUnlocks: [{ lockId: "a", holder: apply.id, epoch: 1, forcedBy: expect.stringContaining("me@here") }] })
+      expect(unlocked.json).toMatchObject({
+        epoch: 2,
+        forcedUnlocks: [{ lockId: "a", holder: apply.id, epoch: 1, forcedBy: expect.stringContaining("me@here") }]
+      })
       expect(unlocked.json.lock).toBeUndefined()
       expect((yield* applier.pushState(state(2), "a", 1)).status).toBe(409)
       expect((yield* applier.lock("again")).json.error).toBe("fenced")
@@ -450,7 +525,8 @@ describe("a lock that is opened by force", () => {
       yield* applier.unlock("a")
       yield* applier.lock("b")
       const unlocked = yield* person(url).as("POST", statePath.unlock("demo"), { by: "me@here", lock: "a" })
-      const message = `The state of demo has another lock by now, b of ${apply.id}, which was not opened; look again with: agent-job state show demo`
+      const message =
+        `The state of demo has another lock by now, b of ${apply.id}, which was not opened; look again with: agent-job state show demo`
       expect([unlocked.status, unlocked.json]).toEqual([409, { error: "changed", message }])
       expect(yield* looked).toMatchObject({ epoch: 2, lock: { id: "b" }, forcedUnlocks: [] })
       expect((yield* applier.pushState(state(2), "b", 2)).status).toBe(204)

@@ -1,7 +1,21 @@
 import { describe, expect, it } from "@effect/vitest"
 import { Effect } from "effect"
 import { taskPath } from "../../src/schema/task-api.ts"
-import { agent, archiveOf, cancelled, directory, failed, person, planWith, type Resource, serve, sha256, succeeded, withChanges, worker } from "./live-server.ts"
+import {
+  agent,
+  archiveOf,
+  cancelled,
+  directory,
+  failed,
+  person,
+  planWith,
+  type Resource,
+  serve,
+  sha256,
+  succeeded,
+  withChanges,
+  worker
+} from "./live-server.ts"
 
 const server = Effect.flatMap(directory, serve)
 
@@ -13,14 +27,26 @@ describe("a second run of a workspace", () => {
       const first = yield* me.start("demo")
       const second = yield* me.start("demo")
       const third = yield* me.start("demo")
-      expect((yield* me.view(second)).queue).toEqual({ position: 1, blockedBy: first, message: `The run ${first} holds the workspace and is pending.` })
+      expect((yield* me.view(second)).queue).toEqual({
+        position: 1,
+        blockedBy: first,
+        message: `The run ${first} holds the workspace and is pending.`
+      })
       yield* planWith(url)
       expect(yield* agent(url).acquire()).toEqual([])
-      expect((yield* me.view(second)).queue).toEqual({ position: 1, blockedBy: first, message: `The run ${first} holds the workspace and waits for somebody to apply or discard it.` })
+      expect((yield* me.view(second)).queue).toEqual({
+        position: 1,
+        blockedBy: first,
+        message: `The run ${first} holds the workspace and waits for somebody to apply or discard it.`
+      })
       expect((yield* me.view(third)).queue).toMatchObject({ position: 2, blockedBy: first })
       const workspace = (yield* me.as("GET", "/api/v2/organizations/default/workspaces/demo")).json.data
       expect([workspace.attributes.locked, workspace.relationships["current-run"].data.id]).toEqual([true, first])
-      expect((yield* me.as("GET", "/api/v2/organizations/default/runs/queue")).json.data.map((_: Resource) => [_.id, _.attributes["position-in-queue"]])).toEqual([[second, 0], [third, 1]])
+      expect(
+        (yield* me.as("GET", "/api/v2/organizations/default/runs/queue")).json.data.map((
+          _: Resource
+        ) => [_.id, _.attributes["position-in-queue"]])
+      ).toEqual([[second, 0], [third, 1]])
       yield* me.act(first, "discard")
       expect((yield* agent(url).take).runId).toBe(second)
     }))
@@ -30,7 +56,12 @@ describe("a second run of a workspace", () => {
       const url = yield* server
       const me = person(url)
       yield* me.start("other")
-      const runs = [yield* me.start("demo"), yield* me.start("demo"), yield* me.start("demo"), yield* me.start("demo", { "plan-only": true })]
+      const runs = [
+        yield* me.start("demo"),
+        yield* me.start("demo"),
+        yield* me.start("demo"),
+        yield* me.start("demo", { "plan-only": true })
+      ]
       const positionOf = ({ attributes }: Resource) => attributes["position-in-queue"]
       const page = (yield* me.as("GET", `/api/v2/workspaces/${yield* me.workspace("demo")}/runs`)).json.data
       expect(page.map((_: Resource) => [_.id, positionOf(_)]).reverse()).toEqual([[runs[0], 0], [runs[1], 0], [runs[2], 1], [runs[3], 0]])
@@ -173,9 +204,13 @@ describe("a run", () => {
         detail: `The run ${id} has the plan with the seal ${sha256("the plan")}, which is not the one that was approved; look at it again.`
       }])
       expect((yield* approve({ seal: "0123456789ab" })).status).toBe(422)
-      expect((yield* me.view(id))).toMatchObject({ status: "planned", planSha256: sha256("the plan") })
+      expect(yield* me.view(id)).toMatchObject({ status: "planned", planSha256: sha256("the plan") })
       expect((yield* approve({ comment: "as stock clients say", seal: sha256("the plan") })).status).toBe(202)
-      expect((yield* me.view(id)).approval).toEqual({ by: expect.stringMatching(/^[0-9a-f]{8}$/u), seal: sha256("the plan"), at: expect.stringMatching(/Z$/u) })
+      expect((yield* me.view(id)).approval).toEqual({
+        by: expect.stringMatching(/^[0-9a-f]{8}$/u),
+        seal: sha256("the plan"),
+        at: expect.stringMatching(/Z$/u)
+      })
       expect((yield* approve({ seal: sha256("another plan") })).status).toBe(409)
       expect((yield* approve({ seal: sha256("the plan") })).status).toBe(202)
     }))
@@ -224,7 +259,13 @@ describe("a run", () => {
       const me = person(url)
       const id = yield* me.start("demo", { "is-destroy": true, refresh: false, "replace-addrs": ["a.b"], message: "why" })
       const { data, included } = (yield* me.as("GET", `/api/v2/runs/${id}?include=workspace,plan,task_stages,unheard_of`)).json
-      expect(data.attributes).toMatchObject({ "is-destroy": true, refresh: false, "replace-addrs": ["a.b"], message: "why", actions: { "is-cancelable": true, "is-confirmable": false } })
+      expect(data.attributes).toMatchObject({
+        "is-destroy": true,
+        refresh: false,
+        "replace-addrs": ["a.b"],
+        message: "why",
+        actions: { "is-cancelable": true, "is-confirmable": false }
+      })
       expect(included.map((_: Resource) => _.type)).toEqual(["workspaces", "plans"])
       expect(data.attributes["created-at"]).toMatch(/Z$/u)
       expect((yield* me.as("GET", `/api/v2/runs/${id}/run-events`)).json.data).toEqual([])
@@ -236,10 +277,16 @@ describe("a run", () => {
       const me = person(url)
       const ids = [yield* me.start("demo"), yield* me.start("demo"), yield* me.start("demo")]
       const workspaceId = yield* me.workspace("demo")
-      const page = (n: number) => Effect.map(me.as("GET", `/api/v2/workspaces/${workspaceId}/runs?page[number]=${n}&page[size]=2`), ({ json }) => [json.data.map((_: Resource) => _.id), json.meta.pagination["next-page"]])
+      const page = (n: number) =>
+        Effect.map(
+          me.as("GET", `/api/v2/workspaces/${workspaceId}/runs?page[number]=${n}&page[size]=2`),
+          ({ json }) => [json.data.map((_: Resource) => _.id), json.meta.pagination["next-page"]]
+        )
       expect(yield* page(1)).toEqual([[ids[2], ids[1]], 2])
       expect(yield* page(2)).toEqual([[ids[0]], null])
-      expect((yield* me.as("GET", "/api/agent-job/v1/runs?workspace=demo")).json.runs.map((_: Resource) => _.id)).toEqual([...ids].reverse())
+      expect((yield* me.as("GET", "/api/agent-job/v1/runs?workspace=demo")).json.runs.map((_: Resource) => _.id)).toEqual(
+        [...ids].reverse()
+      )
       expect((yield* me.as("GET", "/api/agent-job/v1/runs?workspace=none")).status).toBe(404)
     }))
 })

@@ -6,14 +6,16 @@ import type { StageResult } from "../../src/schema/stage-result.ts"
 import { taskPath } from "../../src/schema/task-api.ts"
 import { agent, directory, evicted, failed, person, planWith, serve, sha256, succeeded, worker } from "./live-server.ts"
 
-const planned = Effect.fnUntraced(function*(attributes: Record<string, unknown> = {}, plan = succeeded({ changes: { add: 1, change: 0, destroy: 0 }, hasChanges: true })) {
-  const made = yield* directory
-  const url = yield* serve(made)
-  const id = yield* person(url).start("demo", attributes)
-  yield* planWith(url, "the plan", plan)
-  const isStored = () => readdirSync(join(made, "data", "blobs")).includes(sha256("the plan"))
-  return { url, id, me: person(url), isStored }
-})
+const planned = Effect.fnUntraced(
+  function*(attributes: Record<string, unknown> = {}, plan = succeeded({ changes: { add: 1, change: 0, destroy: 0 }, hasChanges: true })) {
+    const made = yield* directory
+    const url = yield* serve(made)
+    const id = yield* person(url).start("demo", attributes)
+    yield* planWith(url, "the plan", plan)
+    const isStored = () => readdirSync(join(made, "data", "blobs")).includes(sha256("the plan"))
+    return { url, id, me: person(url), isStored }
+  }
+)
 
 const appliedWith = (result: StageResult) => (url: string, id: string) =>
   Effect.gen(function*() {

@@ -9,11 +9,26 @@ import { stores } from "../../src/server/server.ts"
 import { agent, archiveOf, ask, directory, failed, optionsIn, person, planWith, serve, worker } from "./live-server.ts"
 
 /** They have a row for each run, stage, state or word of them, and in a year there are a hundred thousand. */
-const growing = ["runs", "stages", "configurationVersions", "stateVersions", "taskTokens", "logChunks", "logTails", "effects", "evidence", "rescues"]
+const growing = [
+  "runs",
+  "stages",
+  "configurationVersions",
+  "stateVersions",
+  "taskTokens",
+  "logChunks",
+  "logTails",
+  "effects",
+  "evidence",
+  "rescues"
+]
 
-/** The stages that nobody has taken, the rescues that wait; what is read in the order of an index and not to its end; what is counted in an index alone. */
+/**
+ * The stages that nobody has taken, the rescues that wait; what is read in the order of an index and not to its end; what is counted in an
+ * index alone.
+ */
 const isBounded = (step: string, text: string) =>
-  /(?:stagesToOffer|rescuesPending)$/u.test(step) || (step.includes(" INDEX ") && /\bLIMIT\b|^SELECT status, count\(\*\) AS n FROM runs GROUP BY status$/u.test(text))
+  /(?:stagesToOffer|rescuesPending)$/u.test(step) ||
+  (step.includes(" INDEX ") && /\bLIMIT\b|^SELECT status, count\(\*\) AS n FROM runs GROUP BY status$/u.test(text))
 
 const state = (serial: number) => ({ version: 4, serial, lineage: "l", outputs: {}, resources: [] })
 
@@ -37,7 +52,18 @@ const used = Effect.fnUntraced(function*(url: string) {
   const { runId } = yield* agent(url).take
   yield* me.act(runId, "cancel")
   yield* agent(url).cancellations()
-  for (const path of [runPath.list, `${runPath.list}?workspace=demo`, `/api/v2/runs/${id}`, `/api/v2/workspaces/${workspaceId}/runs`, "/api/v2/organizations/default/runs/queue", "/api/v2/organizations/default/capacity", statePath.state("demo"), "/metrics"]) {
+  for (
+    const path of [
+      runPath.list,
+      `${runPath.list}?workspace=demo`,
+      `/api/v2/runs/${id}`,
+      `/api/v2/workspaces/${workspaceId}/runs`,
+      "/api/v2/organizations/default/runs/queue",
+      "/api/v2/organizations/default/capacity",
+      statePath.state("demo"),
+      "/metrics"
+    ]
+  ) {
     expect((yield* me.as("GET", path)).status).toBe(200)
   }
   expect((yield* ask((yield* me.view(id)).stages[1]!.logUrl, undefined)).status).toBe(200)
@@ -47,25 +73,43 @@ it.live("nothing that the server is asked makes it read a table that grows from 
   Effect.gen(function*() {
     const said = new Set<string>()
     const made = yield* directory
-    const listening = Effect.provideService(Statement.CurrentTransformer, (statement) => Effect.sync(() => {
-      said.add(statement.compile()[0])
-      return statement
-    }))
+    const listening = Effect.provideService(Statement.CurrentTransformer, (statement) =>
+      Effect.sync(() => {
+        said.add(statement.compile()[0])
+        return statement
+      }))
     const scope = yield* Scope.make()
     const url = yield* serve(made).pipe(listening, Scope.provide(scope))
     yield* used(url)
     yield* Scope.close(scope, Exit.void)
-    yield* Effect.scoped(Effect.flatMap(Layer.build(stores({ ...optionsIn(made), keep: { days: 1e-9, runs: 1, states: 1 } })), (context) =>
-      Effect.flatMap(Retention, (retention) => retention.pass()).pipe(Effect.provide(context), listening)))
+    yield* Effect.scoped(
+      Effect.flatMap(
+        Layer.build(stores({ ...optionsIn(made), keep: { days: 1e-9, runs: 1, states: 1 } })),
+        (context) => Effect.flatMap(Retention, (retention) => retention.pass()).pipe(Effect.provide(context), listening)
+      )
+    )
     const sql = yield* Effect.provide(SqlClient.SqlClient, yield* Layer.build(layerDatabase(":memory:")))
-    const statements = [...said].filter((text) => /^\s*(SELECT|INSERT|UPDATE|DELETE)/u.test(text) && !text.includes("effect_sql_migrations"))
+    const statements = [...said].filter((text) =>
+      /^\s*(SELECT|INSERT|UPDATE|DELETE)/u.test(text) && !text.includes("effect_sql_migrations")
+    )
     expect(statements.filter((text) => text.startsWith("UPDATE") && text.includes("removedAt = ?"))).toHaveLength(2)
     const waiting = statements.filter((text) => text.includes("runs.workspaceId = ?") && text.includes("status = 'pending'"))
     expect(waiting).toHaveLength(2)
-    const scans = yield* Effect.forEach(statements, (text) => Effect.map(sql.unsafe<{ readonly detail: string }>(`EXPLAIN QUERY PLAN ${text}`), (steps) =>
-      steps.flatMap(({ detail }) => growing.includes(/^SCAN (\w+)/u.exec(detail)?.[1] ?? "") && !isBounded(detail, text) ? [`${detail}: ${text}`] : [])))
+    const scans = yield* Effect.forEach(
+      statements,
+      (text) =>
+        Effect.map(
+          sql.unsafe<{ readonly detail: string }>(`EXPLAIN QUERY PLAN ${text}`),
+          (steps) =>
+            steps.flatMap(({ detail }) =>
+              growing.includes(/^SCAN (\w+)/u.exec(detail)?.[1] ?? "") && !isBounded(detail, text) ? [`${detail}: ${text}`] : []
+            )
+        )
+    )
     expect(scans.flat()).toEqual([])
     for (const text of waiting) {
-      expect((yield* sql.unsafe<{ readonly detail: string }>(`EXPLAIN QUERY PLAN ${text}`)).map(({ detail }) => detail)).toContainEqual(expect.stringContaining("runsPending"))
+      expect((yield* sql.unsafe<{ readonly detail: string }>(`EXPLAIN QUERY PLAN ${text}`)).map(({ detail }) => detail)).toContainEqual(
+        expect.stringContaining("runsPending")
+      )
     }
   }))

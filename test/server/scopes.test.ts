@@ -85,13 +85,17 @@ const table: Readonly<Record<string, Opens>> = {
 /** The routes as the server's own layers add them. */
 const registered = Effect.gen(function*() {
   const found: Array<string> = []
-  const recorder = Layer.effect(HttpRouter.HttpRouter, Effect.map(HttpRouter.make, (router) => HttpRouter.HttpRouter.of({
-    ...router,
-    addAll: (added) => {
-      found.push(...added.map(({ method, path }) => `${method} ${path}`))
-      return router.addAll(added)
-    }
-  })))
+  const recorder = Layer.effect(
+    HttpRouter.HttpRouter,
+    Effect.map(HttpRouter.make, (router) =>
+      HttpRouter.HttpRouter.of({
+        ...router,
+        addAll: (added) => {
+          found.push(...added.map(({ method, path }) => `${method} ${path}`))
+          return router.addAll(added)
+        }
+      }))
+  )
   yield* Layer.build(routes.pipe(Layer.provide(recorder), Layer.provide(stores(optionsIn(yield* directory)))))
   return found
 })
@@ -103,7 +107,9 @@ const address = (row: string) => {
 
 /** The table is about tokens, not about how often they are used. */
 const unlimited = { perSecond: 1e6, burst: 1e6 }
-const server = Effect.flatMap(directory, serve).pipe(Effect.provideService(Rates, { user: unlimited, pool: unlimited, task: unlimited, link: unlimited, address: unlimited }))
+const server = Effect.flatMap(directory, serve).pipe(
+  Effect.provideService(Rates, { user: unlimited, pool: unlimited, task: unlimited, link: unlimited, address: unlimited })
+)
 
 describe("the table of scopes", () => {
   it.effect("has a row for every route of the server, and no other", () =>
@@ -113,8 +119,11 @@ describe("the table of scopes", () => {
 
   it("has a row for every operation of the OpenAPI document, with the token that it names", () => {
     const { paths } = openApi() as { readonly paths: Record<string, Record<string, { readonly security: ReadonlyArray<object> }>> }
-    const told = Object.entries(paths).flatMap(([path, methods]) => Object.entries(methods).map(([method, { security }]) =>
-      [`${method.toUpperCase()} ${path.replaceAll(/\{(\w+)\}/gu, ":$1")}`, Object.keys(security[0] ?? {})[0]]))
+    const told = Object.entries(paths).flatMap(([path, methods]) =>
+      Object.entries(methods).map((
+        [method, { security }]
+      ) => [`${method.toUpperCase()} ${path.replaceAll(/\{(\w+)\}/gu, ":$1")}`, Object.keys(security[0] ?? {})[0]])
+    )
     const ours = Object.entries(table).filter(([row, opens]) => ["user", "pool", "task"].includes(opens) && !row.includes("/api/v2/"))
     expect(Object.fromEntries(told)).toEqual(Object.fromEntries(ours))
   })
@@ -151,13 +160,18 @@ describe("the table of scopes", () => {
         const { method, path } = address(row)
         for (const [given, kind, authorization] of tokens) {
           if (row === "POST /api/task/v1/result" && given === "an ended stage's") continue // may say that same result again
-          const headers = { ...(authorization !== "" && { authorization }), [taskHeader.taskUid]: given === "an ended stage's" ? taskUid : given }
+          const headers = {
+            ...(authorization !== "" && { authorization }),
+            [taskHeader.taskUid]: given === "an ended stage's" ? taskUid : given
+          }
           const answer = yield* ask(url + path, undefined, method, method === "GET" ? undefined : {}, headers)
           const may = opens === kind || opens === "anybody" || opens === "link"
           cells++
           if (may === (answer.status === 401)) wrong.push(`${row} with ${given} token: ${answer.status}`)
           if (opens === "link" && answer.status !== 404) wrong.push(`${row} without its secret: ${answer.status}`)
-          if (answer.status === 401) refusals.add(`${row.includes("/api/v2/") ? "tfe" : "own"} ${answer.headers.get("www-authenticate")} ${answer.text}`)
+          if (answer.status === 401) {
+            refusals.add(`${row.includes("/api/v2/") ? "tfe" : "own"} ${answer.headers.get("www-authenticate")} ${answer.text}`)
+          }
         }
       }
       expect(wrong).toEqual([])
@@ -171,7 +185,8 @@ describe("the table of scopes", () => {
       yield* person(url).start("demo")
       yield* person(url).start("other")
       const [one, two] = yield* agent(url).acquire()
-      const asked = (token: string | undefined, path: string) => ask(url + path, token, "GET", undefined, { [taskHeader.taskUid]: `task of ${token}` })
+      const asked = (token: string | undefined, path: string) =>
+        ask(url + path, token, "GET", undefined, { [taskHeader.taskUid]: `task of ${token}` })
       const details = yield* Effect.forEach([one, two], (stage) => asked(stage?.taskToken, taskPath.assignment))
       expect(details.map(({ json }) => json.id)).toEqual([one?.id, two?.id])
       expect((yield* ask(`${url}/api/pool/v1/assignments/${two?.id}/result?taskUid=x`, one?.taskToken, "POST", {})).status).toBe(401)

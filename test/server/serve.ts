@@ -5,7 +5,9 @@ import { HttpServer } from "effect/http"
 import { ServerWithAddress } from "../../src/server/server.ts"
 import { optionsIn } from "./live-server.ts"
 
-const program = Layer.effectDiscard(HttpServer.addressFormattedWith(Console.log)).pipe(Layer.provide(ServerWithAddress(optionsIn(process.argv[2] ?? "."))))
+const program = Layer.effectDiscard(HttpServer.addressFormattedWith(Console.log)).pipe(
+  Layer.provide(ServerWithAddress(optionsIn(process.argv[2] ?? ".")))
+)
 
 const teardown: Runtime.Teardown = (exit, onExit) =>
   Exit.isFailure(exit) && Cause.hasInterruptsOnly(exit.cause) ? onExit(0) : Runtime.defaultTeardown(exit, onExit)

@@ -1,15 +1,31 @@
 import { describe, expect, it } from "@effect/vitest"
 import { Effect, Exit, Layer, Scope } from "effect"
 import { TestClock } from "effect/testing"
-import { mkdirSync, readFileSync, readdirSync, rmSync, writeFileSync } from "node:fs"
+import { mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs"
 import { createServer } from "node:http"
 import { connect } from "node:net"
 import { join } from "node:path"
 import { Server } from "../../src/server/server.ts"
-import { agent, archiveOf, ask, directory, failed, optionsIn, person, planWith, poolToken, serve, succeeded, userToken, withChanges, worker } from "./live-server.ts"
+import {
+  agent,
+  archiveOf,
+  ask,
+  directory,
+  failed,
+  optionsIn,
+  person,
+  planWith,
+  poolToken,
+  serve,
+  succeeded,
+  userToken,
+  withChanges,
+  worker
+} from "./live-server.ts"
 import { ended, started } from "./process.ts"
 
-const starting = (options: Parameters<typeof Server>[0]) => Effect.map(Effect.flip(Effect.scoped(Layer.build(Server(options)))), ({ message }) => message)
+const starting = (options: Parameters<typeof Server>[0]) =>
+  Effect.map(Effect.flip(Effect.scoped(Layer.build(Server(options)))), ({ message }) => message)
 
 describe("a restart on the same files", () => {
   it.live("keeps runs, logs, saved plans, states, locks, tokens and what an agent has acknowledged", () =>
@@ -33,7 +49,10 @@ describe("a restart on the same files", () => {
       const after = yield* serve(made)
       const moved = (url: string) => url.replace(before, after)
       const later = worker(after, apply)
-      expect(yield* person(after).view(id)).toEqual({ ...view, stages: view.stages.map((stage) => ({ ...stage, logUrl: moved(stage.logUrl) })) })
+      expect(yield* person(after).view(id)).toEqual({
+        ...view,
+        stages: view.stages.map((stage) => ({ ...stage, logUrl: moved(stage.logUrl) }))
+      })
       expect((yield* ask(moved(logUrl), undefined)).text).toContain("Applying…\n")
       expect((yield* later.as("GET", "/api/task/v1/plan")).text).toBe("the plan")
       expect(yield* agent(after).acquire()).toEqual([])
@@ -69,7 +88,9 @@ describe("the data directory", () => {
       const { uploadUrl } = yield* person(url).upload(yield* person(url).workspace("demo"), archiveOf({}))
       yield* Scope.close(scope, Exit.void)
       const data = join(made, "data")
-      const files = readdirSync(data, { recursive: true, withFileTypes: true }).filter((entry) => entry.isFile()).map((entry) => join(entry.parentPath, entry.name))
+      const files = readdirSync(data, { recursive: true, withFileTypes: true }).filter((entry) => entry.isFile()).map((entry) =>
+        join(entry.parentPath, entry.name)
+      )
       expect(files.some((file) => file.endsWith("agent-job.sqlite"))).toBe(true)
       for (const secret of [userToken, poolToken, plan.taskToken, apply.taskToken, uploadUrl.split("/").at(-1)!]) {
         expect(files.filter((file) => readFileSync(file).includes(secret))).toEqual([])
@@ -89,21 +110,29 @@ describe("a start that cannot be", () => {
       )
       const address = taken.address()
       const port = typeof address === "object" ? address?.port ?? 0 : 0
-      expect(yield* starting({ ...optionsIn(yield* directory), port })).toBe(`Port ${port} is in use; stop what listens there or choose another one with --port.`)
+      expect(yield* starting({ ...optionsIn(yield* directory), port })).toBe(
+        `Port ${port} is in use; stop what listens there or choose another one with --port.`
+      )
     }))
 
   it.live("names the token file that is missing, empty or too weak", () =>
     Effect.gen(function*() {
       const made = yield* directory
-      expect(yield* starting({ ...optionsIn(made), userTokenFile: join(made, "none") })).toContain(`The user token file ${join(made, "none")} cannot be read`)
+      expect(yield* starting({ ...optionsIn(made), userTokenFile: join(made, "none") })).toContain(
+        `The user token file ${join(made, "none")} cannot be read`
+      )
       writeFileSync(join(made, "pool.token"), "\n# nothing\n")
       expect(yield* starting(optionsIn(made))).toContain("must hold at least one token")
       writeFileSync(join(made, "pool.token"), "short")
       expect(yield* starting(optionsIn(made))).toContain("16 characters or more")
     }))
 
-  it.live.each([{ where: "in this process", first: serve }, { where: "in another process", first: (made: string) => Effect.map(started(made), ({ url }) => url) }])(
-    "refuses a database that another server has open $where, and does not disturb that one", ({ first }) =>
+  it.live.each([{ where: "in this process", first: serve }, {
+    where: "in another process",
+    first: (made: string) => Effect.map(started(made), ({ url }) => url)
+  }])(
+    "refuses a database that another server has open $where, and does not disturb that one",
+    ({ first }) =>
       Effect.gen(function*() {
         const made = yield* directory
         const url = yield* first(made)
@@ -112,7 +141,8 @@ describe("a start that cannot be", () => {
         expect(said).toMatch(/^Another process has the database \S+ open; stop it, or give this server a data directory of its own\.$/u)
         expect((yield* ask(`${url}/readyz`, undefined)).status).toBe(200)
         expect((yield* agent(url).take).runId).toBe(id)
-      }))
+      })
+  )
 
   it.live("refuses a file that is no database, and a data directory that is a file", () =>
     Effect.gen(function*() {
@@ -195,7 +225,8 @@ describe("health", () => {
   it.effect("says how much room is left, how many states are in doubt, and for how long the oldest run has been at work", () =>
     Effect.gen(function*() {
       const url = yield* Effect.flatMap(directory, serve)
-      const figure = (name: string) => Effect.map(ask(`${url}/metrics`, undefined), ({ text }) => new RegExp(`^agent_job_server_${name} (\\d+)$`, "mu").exec(text)?.[1])
+      const figure = (name: string) =>
+        Effect.map(ask(`${url}/metrics`, undefined), ({ text }) => new RegExp(`^agent_job_server_${name} (\\d+)$`, "mu").exec(text)?.[1])
       expect(Number(yield* figure("disk_free_bytes"))).toBeGreaterThan(1024 * 1024)
       yield* person(url).start("demo", { "auto-apply": true })
       expect(yield* figure("oldest_run_at_work_seconds")).toBe("0")

@@ -18,7 +18,10 @@ describe("a plan that was disrupted", () => {
         expect(plan).toMatchObject({ id: `${id}.plan.${index + 1}`, attempt: index + 1 })
         yield* agent(url).report(plan.id, evicted)
         yield* agent(url).report(plan.id, evicted)
-        const message = `The Pod had to leave its node during tofu plan; nothing was changed. It is planned again ${seconds} seconds later, as attempt ${index + 2}.`
+        const message =
+          `The Pod had to leave its node during tofu plan; nothing was changed. It is planned again ${seconds} seconds later, as attempt ${
+            index + 2
+          }.`
         expect(yield* person(url).view(id)).toMatchObject({ status: "pending", queue: { position: 1, message } })
         yield* TestClock.adjust(`${seconds - 1} seconds`)
         expect(yield* agent(url).acquire()).toEqual([])
@@ -57,7 +60,10 @@ describe("a plan that was disrupted", () => {
       const url = yield* server
       const id = yield* person(url).start("demo")
       const first = yield* agent(url).take
-      const late = request(url + taskPath.plan, { method: "PUT", headers: { authorization: `Bearer ${first.taskToken}`, [taskHeader.taskUid]: taskUid, [taskHeader.digest]: sha256("late") } })
+      const late = request(url + taskPath.plan, {
+        method: "PUT",
+        headers: { authorization: `Bearer ${first.taskToken}`, [taskHeader.taskUid]: taskUid, [taskHeader.digest]: sha256("late") }
+      })
       const answered = once(late, "response")
       late.write("la")
       while ((yield* person(url).view(id)).stages[0]?.status !== "running") yield* Effect.sleep("10 millis") // its token was good

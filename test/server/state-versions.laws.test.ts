@@ -17,10 +17,11 @@ import { sha256 } from "./live-server.ts"
 const blobs = Layer.sync(Blobs, () => {
   const files = new Map<string, Uint8Array>()
   return Blobs.of({
-    receive: (bytes) => Effect.map(Stream.runCollect(bytes), (chunks) => {
-      const whole = Buffer.concat(chunks)
-      return { sha256: Sha256.make(sha256(whole)), sizeBytes: whole.length, aside: whole.toString("latin1") }
-    }),
+    receive: (bytes) =>
+      Effect.map(Stream.runCollect(bytes), (chunks) => {
+        const whole = Buffer.concat(chunks)
+        return { sha256: Sha256.make(sha256(whole)), sizeBytes: whole.length, aside: whole.toString("latin1") }
+      }),
     store: (received) => Effect.sync(() => void files.set(received.sha256, Buffer.from(received.aside, "latin1"))),
     read: (name) => Effect.fromOption(Option.fromUndefinedOr(files.get(name))).pipe(Effect.orDie),
     remove: (name) => Effect.sync(() => void files.delete(name)),
@@ -79,101 +80,147 @@ const pushed = (model: Model, by: Who, { epoch, id, lineage, serial, text }: Pus
 
 describe("the epoch machine", () => {
   layer(stores)((it) => {
-    it.effect.prop("takes a state only under the current lock and epoch, never lets the serial fall, loses nothing it acknowledged and keeps what it refused", { steps: Steps }, ({ steps }) =>
-      Effect.gen(function*() {
-        const sql = yield* SqlClient.SqlClient
-        const [evidence, states, workspaces] = [yield* Evidence, yield* StateVersions, yield* Workspaces]
-        const n = count++
-        const { id: workspaceId } = yield* workspaces.ensure(WorkspaceName.make(`w${n}`))
-        const runId = RunId.make(`run-${n}`)
-        const stageOf = (by: Who) => ({ id: `run-${n}.${by}`, stage: "apply", runId })
-        const at = "2026-01-31T12:00:00Z"
-        yield* sql`INSERT INTO configurationVersions ${sql.insert({ id: `cv-${n}`, seq: n, workspaceId, speculative: 0, status: "uploaded", createdAt: at })}`
-        yield* sql`INSERT INTO runs ${sql.insert({ id: runId, seq: n, workspaceId, configurationVersionId: `cv-${n}`, archiveSha256: "", status: "applying", planOnly: 0, autoApply: 0, cancelAsked: 0, destroy: 0, message: "", options: "{}", variables: "[]", createdAt: at, timestamps: "{}" })}`
-        for (const [k, by] of (["one", "two"] as const).entries()) yield* sql`INSERT INTO stages ${sql.insert({ id: stageOf(by).id, seq: 2 * n + k, runId, stage: "apply", attempt: k + 1 })}`
+    it.effect.prop(
+      "takes a state only under the current lock and epoch, never lets the serial fall, loses nothing it acknowledged and keeps what it refused",
+      { steps: Steps },
+      ({ steps }) =>
+        Effect.gen(function*() {
+          const sql = yield* SqlClient.SqlClient
+          const [evidence, states, workspaces] = [yield* Evidence, yield* StateVersions, yield* Workspaces]
+          const n = count++
+          const { id: workspaceId } = yield* workspaces.ensure(WorkspaceName.make(`w${n}`))
+          const runId = RunId.make(`run-${n}`)
+          const stageOf = (by: Who) => ({ id: `run-${n}.${by}`, stage: "apply", runId })
+          const at = "2026-01-31T12:00:00Z"
+          yield* sql`INSERT INTO configurationVersions ${
+            sql.insert({ id: `cv-${n}`, seq: n, workspaceId, speculative: 0, status: "uploaded", createdAt: at })
+          }`
+          yield* sql`INSERT INTO runs ${
+            sql.insert({
+              id: runId,
+              seq: n,
+              workspaceId,
+              configurationVersionId: `cv-${n}`,
+              archiveSha256: "",
+              status: "applying",
+              planOnly: 0,
+              autoApply: 0,
+              cancelAsked: 0,
+              destroy: 0,
+              message: "",
+              options: "{}",
+              variables: "[]",
+              createdAt: at,
+              timestamps: "{}"
+            })
+          }`
+          for (const [k, by] of (["one", "two"] as const).entries()) {
+            yield* sql`INSERT INTO stages ${sql.insert({ id: stageOf(by).id, seq: 2 * n + k, runId, stage: "apply", attempt: k + 1 })}`
+          }
 
-        const model: Model = { epoch: 0, lock: undefined, stored: undefined, fenced: new Set(), ended: new Set() }
-        const last = new Map<Who, Push>()
-        const push = (by: Who, given: Push) => {
-          const bytes = new TextEncoder().encode(given.text)
-          const stage = stageOf(by)
-          if (model.ended.has(by)) return states.leave(stage.id, workspaceId, { bytes, why: "late" })
-          return states.accept(workspaceId, { bytes, sha256: undefined, lockId: String(given.id), by: { holder: stage.id, epoch: given.epoch, runId } })
-        }
-        const send = Effect.fnUntraced(function*(by: Who, given: Push) {
-          last.set(by, given)
-          const everStored = (yield* sql`SELECT id FROM stateVersions WHERE workspaceId = ${workspaceId} AND serial = ${given.serial} AND lineage = ${given.lineage}`).length > 0
-          const answer = yield* Effect.exit(push(by, given))
-          const isKept = answer._tag === "Failure" || (answer.value !== undefined && answer.value.as !== "stored")
-          if (model.ended.has(by)) { // nothing of it is ever stored; at most it is told that it was
-            if (!isKept) expect(everStored).toBe(true)
-          } else {
-            expect([by, given, answer._tag === "Success"]).toEqual([by, given, pushed(model, by, given)])
-            if (answer._tag === "Success") model.stored = given
+          const model: Model = { epoch: 0, lock: undefined, stored: undefined, fenced: new Set(), ended: new Set() }
+          const last = new Map<Who, Push>()
+          const push = (by: Who, given: Push) => {
+            const bytes = new TextEncoder().encode(given.text)
+            const stage = stageOf(by)
+            if (model.ended.has(by)) return states.leave(stage.id, workspaceId, { bytes, why: "late" })
+            return states.accept(workspaceId, {
+              bytes,
+              sha256: undefined,
+              lockId: String(given.id),
+              by: { holder: stage.id, epoch: given.epoch, runId }
+            })
           }
-          if (isKept) {
-            const kept = yield* evidence.ofStage(stageOf(by).id, sha256(given.text))
-            if (kept === undefined) expect((yield* evidence.list(workspaceId)).filter(({ stageId }) => stageId === stageOf(by).id)).toHaveLength(8)
-          }
-        })
+          const send = Effect.fnUntraced(function*(by: Who, given: Push) {
+            last.set(by, given)
+            const everStored =
+              (yield* sql`SELECT id FROM stateVersions WHERE workspaceId = ${workspaceId} AND serial = ${given.serial} AND lineage = ${given.lineage}`)
+                .length > 0
+            const answer = yield* Effect.exit(push(by, given))
+            const isKept = answer._tag === "Failure" || (answer.value !== undefined && answer.value.as !== "stored")
+            if (model.ended.has(by)) { // nothing of it is ever stored; at most it is told that it was
+              if (!isKept) expect(everStored).toBe(true)
+            } else {
+              expect([by, given, answer._tag === "Success"]).toEqual([by, given, pushed(model, by, given)])
+              if (answer._tag === "Success") model.stored = given
+            }
+            if (isKept) {
+              const kept = yield* evidence.ofStage(stageOf(by).id, sha256(given.text))
+              if (kept === undefined) {
+                expect((yield* evidence.list(workspaceId)).filter(({ stageId }) => stageId === stageOf(by).id)).toHaveLength(8)
+              }
+            }
+          })
 
-        for (const step of steps) {
-          switch (step._tag) {
-            case "Lock": {
-              const { lock } = model
-              const isFree = lock === undefined && !model.fenced.has(step.who)
-              const isAgain = lock?.who === step.who && lock.id === step.id && !model.fenced.has(step.who)
-              const answer = yield* Effect.exit(states.lock(workspaceId, { ID: String(step.id) }, stageOf(step.who).id))
-              expect(answer._tag === "Success").toBe(!model.ended.has(step.who) && (isFree || isAgain))
-              if (answer._tag === "Success" && isFree) [model.epoch, model.lock] = [model.epoch + 1, { who: step.who, id: step.id }]
-              if (answer._tag === "Success") expect(answer.value).toBe(model.epoch)
-              break
+          for (const step of steps) {
+            switch (step._tag) {
+              case "Lock": {
+                const { lock } = model
+                const isFree = lock === undefined && !model.fenced.has(step.who)
+                const isAgain = lock?.who === step.who && lock.id === step.id && !model.fenced.has(step.who)
+                const answer = yield* Effect.exit(states.lock(workspaceId, { ID: String(step.id) }, stageOf(step.who).id))
+                expect(answer._tag === "Success").toBe(!model.ended.has(step.who) && (isFree || isAgain))
+                if (answer._tag === "Success" && isFree) [model.epoch, model.lock] = [model.epoch + 1, { who: step.who, id: step.id }]
+                if (answer._tag === "Success") expect(answer.value).toBe(model.epoch)
+                break
+              }
+              case "Unlock": {
+                const { lock } = model
+                const answer = yield* Effect.exit(states.unlock(workspaceId, String(step.id), { stage: stageOf(step.who).id }))
+                const isOwn = lock?.who === step.who && lock.id === step.id
+                expect(answer._tag === "Success").toBe(lock === undefined || isOwn)
+                if (isOwn) model.lock = undefined
+                break
+              }
+              case "Push": {
+                const serial = Math.max(0, (model.stored?.serial ?? 1) + step.serialStep)
+                const [id, epoch, lineage] = [
+                  step.flaw === 0 ? -1 : model.lock?.id ?? 0,
+                  step.flaw === 1 ? model.epoch - 1 : model.epoch,
+                  step.otherLine === 0 ? "m" : "l"
+                ]
+                yield* send(step.who, { id, epoch, serial, lineage, text: JSON.stringify({ serial, lineage, content: step.content }) })
+                break
+              }
+              case "PushAgain": {
+                const again = last.get(step.who)
+                if (again !== undefined) yield* send(step.who, again)
+                break
+              }
+              case "ForceUnlock": {
+                if (step.dice > 0) break
+                const answer = yield* Effect.exit(states.forceUnlock(workspaceId, String(step.id), "somebody"))
+                expect(answer._tag === "Success").toBe(model.lock === undefined || model.lock.id === step.id)
+                if (model.lock?.id !== step.id) break
+                model.fenced.add(model.lock.who)
+                ;[model.epoch, model.lock] = [model.epoch + 1, undefined]
+                break
+              }
+              case "End": {
+                if (step.dice > 0) break
+                yield* sql`UPDATE stages SET endedAt = ${at} WHERE id = ${stageOf(step.who).id}`
+                yield* states.release(stageOf(step.who).id)
+                if (model.lock?.who === step.who) model.lock = undefined
+                model.ended.add(step.who)
+              }
             }
-            case "Unlock": {
-              const { lock } = model
-              const answer = yield* Effect.exit(states.unlock(workspaceId, String(step.id), { stage: stageOf(step.who).id }))
-              const isOwn = lock?.who === step.who && lock.id === step.id
-              expect(answer._tag === "Success").toBe(lock === undefined || isOwn)
-              if (isOwn) model.lock = undefined
-              break
-            }
-            case "Push": {
-              const serial = Math.max(0, (model.stored?.serial ?? 1) + step.serialStep)
-              const [id, epoch, lineage] = [step.flaw === 0 ? -1 : model.lock?.id ?? 0, step.flaw === 1 ? model.epoch - 1 : model.epoch, step.otherLine === 0 ? "m" : "l"]
-              yield* send(step.who, { id, epoch, serial, lineage, text: JSON.stringify({ serial, lineage, content: step.content }) })
-              break
-            }
-            case "PushAgain": {
-              const again = last.get(step.who)
-              if (again !== undefined) yield* send(step.who, again)
-              break
-            }
-            case "ForceUnlock": {
-              if (step.dice > 0) break
-              const answer = yield* Effect.exit(states.forceUnlock(workspaceId, String(step.id), "somebody"))
-              expect(answer._tag === "Success").toBe(model.lock === undefined || model.lock.id === step.id)
-              if (model.lock?.id !== step.id) break
-              model.fenced.add(model.lock.who)
-              ;[model.epoch, model.lock] = [model.epoch + 1, undefined]
-              break
-            }
-            case "End": {
-              if (step.dice > 0) break
-              yield* sql`UPDATE stages SET endedAt = ${at} WHERE id = ${stageOf(step.who).id}`
-              yield* states.release(stageOf(step.who).id)
-              if (model.lock?.who === step.who) model.lock = undefined
-              model.ended.add(step.who)
-            }
+            const current = yield* states.current(workspaceId)
+            const text = current === undefined ? undefined : new TextDecoder().decode(yield* states.read(current))
+            expect([(yield* workspaces.get(workspaceId)).epoch, current?.serial, text]).toEqual([
+              model.epoch,
+              model.stored?.serial,
+              model.stored?.text
+            ])
           }
-          const current = yield* states.current(workspaceId)
-          const text = current === undefined ? undefined : new TextDecoder().decode(yield* states.read(current))
-          expect([(yield* workspaces.get(workspaceId)).epoch, current?.serial, text]).toEqual([model.epoch, model.stored?.serial, model.stored?.text])
-        }
-        const versions = yield* sql<{ serial: number; lineage: string }>`SELECT serial, lineage FROM stateVersions WHERE workspaceId = ${workspaceId} ORDER BY seq`
-        for (const [k, { lineage, serial }] of versions.slice(1).entries()) {
-          expect(serial).toBeGreaterThan(versions[k]!.serial)
-          expect(lineage).toBe(versions[k]!.lineage)
-        }
-      }), 180_000)
+          const versions = yield* sql<
+            { serial: number; lineage: string }
+          >`SELECT serial, lineage FROM stateVersions WHERE workspaceId = ${workspaceId} ORDER BY seq`
+          for (const [k, { lineage, serial }] of versions.slice(1).entries()) {
+            expect(serial).toBeGreaterThan(versions[k]!.serial)
+            expect(lineage).toBe(versions[k]!.lineage)
+          }
+        }),
+      180_000
+    )
   })
 })

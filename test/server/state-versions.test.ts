@@ -5,7 +5,21 @@ import { join } from "node:path"
 import { statePath } from "../../src/schema/state.ts"
 import { taskHeader, taskPath } from "../../src/schema/task-api.ts"
 import { sealed } from "../../src/worker/shared-state.ts"
-import { agent, ask, directory, failed, onTheWay, person, planWith, serve, sha256, succeeded, userToken, withChanges, worker } from "./live-server.ts"
+import {
+  agent,
+  ask,
+  directory,
+  failed,
+  onTheWay,
+  person,
+  planWith,
+  serve,
+  sha256,
+  succeeded,
+  userToken,
+  withChanges,
+  worker
+} from "./live-server.ts"
 
 const state = (serial: number, lineage = "l-1", more: object = {}) => ({ version: 4, serial, lineage, outputs: {}, resources: [], ...more })
 
@@ -37,7 +51,8 @@ describe("a state of a stage", () => {
     Effect.gen(function*() {
       const { applier } = yield* applying()
       const { epoch } = (yield* applier.lock("a")).json
-      const push = (body: unknown) => Effect.map(applier.pushState(body, "a", epoch), ({ json, status }) => json === undefined ? status : json.error)
+      const push = (body: unknown) =>
+        Effect.map(applier.pushState(body, "a", epoch), ({ json, status }) => json === undefined ? status : json.error)
       expect(yield* push(state(5))).toBe(204)
       expect(yield* push(state(5))).toBe(204)
       expect(yield* push(state(5, "l-1", { resources: [1] }))).toBe("old-serial")
@@ -51,9 +66,16 @@ describe("a state of a stage", () => {
     Effect.gen(function*() {
       const { applier } = yield* applying()
       const { epoch } = (yield* applier.lock("a")).json
-      const push = (serial: number) => Effect.map(applier.pushState(state(serial), "a", epoch), ({ json, status }) => json === undefined ? status : [status, json.message])
+      const push = (serial: number) =>
+        Effect.map(applier.pushState(state(serial), "a", epoch), ({ json, status }) => json === undefined ? status : [status, json.message])
       const highest = 2 ** 52
-      const refused = (serial: number, above: number) => [422, `The state has the serial ${serial}; above ${above} none is taken, so that others can follow it. Push it with a lower one.`]
+      const refused = (
+        serial: number,
+        above: number
+      ) => [
+        422,
+        `The state has the serial ${serial}; above ${above} none is taken, so that others can follow it. Push it with a lower one.`
+      ]
       expect(yield* push(Number.MAX_SAFE_INTEGER)).toEqual(refused(Number.MAX_SAFE_INTEGER, highest))
       expect(yield* push(highest)).toBe(204)
       expect(yield* push(highest + 1)).toBe(204)
@@ -127,7 +149,11 @@ describe("a state of a stage", () => {
 
 describe("the states of one stage", () => {
   const pushed = (from: number, to: number, { applier }: Effect.Success<ReturnType<typeof applying>>, epoch: number, lineage = "l-1") =>
-    Effect.forEach(Array.from({ length: to - from + 1 }, (_, at) => from + at), (serial) => Effect.map(applier.pushState(state(serial, lineage), "a", epoch), ({ status }) => expect(status).toBe(204)), { discard: true })
+    Effect.forEach(
+      Array.from({ length: to - from + 1 }, (_, at) => from + at),
+      (serial) => Effect.map(applier.pushState(state(serial, lineage), "a", epoch), ({ status }) => expect(status).toBe(204)),
+      { discard: true }
+    )
   const storedOf = (made: string, serials: ReadonlyArray<number>, lineage = "l-1") => {
     const files = new Set(readdirSync(join(made, "data", "blobs")))
     return serials.filter((serial) => files.has(sha256(JSON.stringify(state(serial, lineage)))))
@@ -158,7 +184,8 @@ describe("the states of one stage", () => {
     Effect.gen(function*() {
       const made = yield* directory
       const address = `${yield* serve(made)}/api/state/v1/workspaces/demo`
-      const push = (serial: number, lock: string) => Effect.map(ask(`${address}?ID=${lock}`, userToken, "POST", state(serial)), ({ status }) => expect(status).toBe(204))
+      const push = (serial: number, lock: string) =>
+        Effect.map(ask(`${address}?ID=${lock}`, userToken, "POST", state(serial)), ({ status }) => expect(status).toBe(204))
       for (const [lock, serials] of [["a", [1, 2, 3, 4, 5, 6]], ["b", [7, 8]]] as const) {
         yield* ask(address, userToken, "PUT", { ID: lock })
         for (const serial of serials) yield* push(serial, lock)
@@ -184,7 +211,8 @@ describe("the states of one stage", () => {
       yield* pushed(1, 7, run, 1)
       yield* run.applier.unlock("a")
       yield* run.applier.result(succeeded({ ...withChanges, statePushed: true }))
-      const bring = (serial: number) => person(run.url).as("POST", statePath.bring("demo"), sealed(run.apply.id, key, Buffer.from(JSON.stringify(state(serial)))))
+      const bring = (serial: number) =>
+        person(run.url).as("POST", statePath.bring("demo"), sealed(run.apply.id, key, Buffer.from(JSON.stringify(state(serial)))))
       const pending = Effect.map(person(run.url).as("GET", statePath.state("demo")), ({ json }) => json.pending.length)
       expect([(yield* bring(1)).status, yield* pending]).toEqual([409, 0])
       expect([(yield* bring(8)).status, yield* pending]).toEqual([200, 1])

@@ -21,7 +21,8 @@ const remembered = (made: string) => {
   return database.prepare("SELECT * FROM unnamed").all()
 }
 /** As if all files had been stored then. */
-const storedOn = (made: string, days: number) => filesIn(made).forEach((name) => utimesSync(join(blobsIn(made), name), days * day / 1000, days * day / 1000))
+const storedOn = (made: string, days: number) =>
+  filesIn(made).forEach((name) => utimesSync(join(blobsIn(made), name), days * day / 1000, days * day / 1000))
 
 /** With a run in its apply that has saved the state 2, and a state and a body that were refused. */
 const left = Effect.fnUntraced(function*(made: string) {
@@ -69,7 +70,11 @@ describe("the sweep", () => {
     }))
 
   it.effect.each([
-    { given: "the server was away, and may have come back with a copy of its database", meanwhile: () => undefined, days: [100, ...daily(104, 130)] },
+    {
+      given: "the server was away, and may have come back with a copy of its database",
+      meanwhile: () => undefined,
+      days: [100, ...daily(104, 130)]
+    },
     { given: "it was stored again", meanwhile: (made: string) => storedOn(made, 115), days: daily(100, 130) }
   ])("counts anew when $given", ({ days, meanwhile }) =>
     Effect.gen(function*() {
@@ -107,12 +112,13 @@ describe("the sweep", () => {
       storedOn(made, 60)
       yield* sweptOn(made, daily(100, 129))
       const asked = new Set<unknown>()
-      const goes = Effect.provideService(Statement.CurrentTransformer, (statement) => Effect.sync(() => {
-        const digests = statement.compile()[1].filter((value) => names.includes(String(value)))
-        digests.forEach((digest) => asked.add(digest))
-        if (asked.size === 2) digests.forEach((digest) => rmSync(join(blobsIn(made), String(digest)), { force: true }))
-        return statement
-      }))
+      const goes = Effect.provideService(Statement.CurrentTransformer, (statement) =>
+        Effect.sync(() => {
+          const digests = statement.compile()[1].filter((value) => names.includes(String(value)))
+          digests.forEach((digest) => asked.add(digest))
+          if (asked.size === 2) digests.forEach((digest) => rmSync(join(blobsIn(made), String(digest)), { force: true }))
+          return statement
+        }))
       expect(yield* goes(sweptOn(made, [130]))).toEqual({ files: 0, bytes: 0 })
       expect(filesIn(made)).toEqual([])
     }))
@@ -121,7 +127,10 @@ describe("the sweep", () => {
 describe("after a copy of the database was put back beside the living files", () => {
   it.effect.each([
     { given: "that the copy never heard of", before: () => undefined },
-    { given: "that the copy knows as unnamed, since it was stored then as well", before: (made: string) => writeFileSync(join(blobsIn(made), sha256(bytesOf(3))), bytesOf(3)) }
+    {
+      given: "that the copy knows as unnamed, since it was stored then as well",
+      before: (made: string) => writeFileSync(join(blobsIn(made), sha256(bytesOf(3))), bytesOf(3))
+    }
   ])("a state $given is still there after any time, and can be brought", ({ before }) =>
     Effect.gen(function*() {
       const made = yield* directory

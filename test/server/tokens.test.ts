@@ -18,7 +18,9 @@ describe("a token", () => {
       const url = yield* server
       yield* person(url).start("demo")
       const plan = yield* planWith(url)
-      for (const path of [taskPath.assignment, taskPath.archive, taskPath.plan, taskPath.state]) expect((yield* worker(url, plan).as("GET", path)).status).toBe(401)
+      for (const path of [taskPath.assignment, taskPath.archive, taskPath.plan, taskPath.state]) {
+        expect((yield* worker(url, plan).as("GET", path)).status).toBe(401)
+      }
       expect((yield* worker(url, plan).log(0, "late")).status).toBe(401)
       expect((yield* worker(url, plan).lock("late")).status).toBe(401)
     }))
@@ -26,8 +28,15 @@ describe("a token", () => {
   it.live("does not tell what exists: unknown ids, paths and organizations give the same 404", () =>
     Effect.gen(function*() {
       const url = yield* server
-      const own = yield* Effect.forEach([runPath.run("run-none"), "/api/state/v1/workspaces/none", "/nowhere"], (path) => ask(url + path, userToken))
-      const tfe = yield* Effect.forEach(["/api/v2/runs/run-none", "/api/v2/organizations/other/entitlement-set", "/api/v2/no-such-thing", "/api/v2/workspaces/ws-none"], (path) => ask(url + path, userToken))
+      const own = yield* Effect.forEach([runPath.run("run-none"), "/api/state/v1/workspaces/none", "/nowhere"], (path) =>
+        ask(url + path, userToken))
+      const tfe = yield* Effect.forEach([
+        "/api/v2/runs/run-none",
+        "/api/v2/organizations/other/entitlement-set",
+        "/api/v2/no-such-thing",
+        "/api/v2/workspaces/ws-none"
+      ], (path) =>
+        ask(url + path, userToken))
       const unknown = yield* agent(url).post(poolPath.acknowledge("run-none.plan.1"), { taskUid: "uid" })
       expect(new Set([...own, unknown].map(({ status, text }) => `${status} ${text}`)).size).toBe(1)
       expect(new Set(tfe.map(({ status, text }) => `${status} ${text}`)).size).toBe(1)
@@ -55,16 +64,34 @@ describe("a token file", () => {
     })
 
   it.live("that is missing is told without the system's own words", () =>
-    Effect.map(refused({}), ({ error, made }) =>
-      expect([exitCodeOf(error), error.message]).toEqual([2, `The pool token file ${made}/pool.token cannot be read (it is not there); create it, one token a line.`])))
+    Effect.map(
+      refused({}),
+      ({ error, made }) =>
+        expect([exitCodeOf(error), error.message]).toEqual([
+          2,
+          `The pool token file ${made}/pool.token cannot be read (it is not there); create it, one token a line.`
+        ])
+    ))
 
   it.live("has a token at least", () =>
-    Effect.map(refused({ "pool.token": "# nobody yet\n" }), ({ error, made }) =>
-      expect([exitCodeOf(error), error.message]).toEqual([2, expect.stringContaining(`The pool token file ${made}/pool.token must hold at least one token`)])))
+    Effect.map(
+      refused({ "pool.token": "# nobody yet\n" }),
+      ({ error, made }) =>
+        expect([exitCodeOf(error), error.message]).toEqual([
+          2,
+          expect.stringContaining(`The pool token file ${made}/pool.token must hold at least one token`)
+        ])
+    ))
 
   it.live("has no token of the other one, which would open what is kept apart", () =>
-    Effect.map(refused({ "pool.token": `${poolToken}\n${userToken} the same again\n` }), ({ error, made }) =>
-      expect([exitCodeOf(error), error.message]).toEqual([2, `A token is in ${made}/user.token and in ${made}/pool.token, so who has it would be a person and a controller at once; give each file tokens of its own.`])))
+    Effect.map(
+      refused({ "pool.token": `${poolToken}\n${userToken} the same again\n` }),
+      ({ error, made }) =>
+        expect([exitCodeOf(error), error.message]).toEqual([
+          2,
+          `A token is in ${made}/user.token and in ${made}/pool.token, so who has it would be a person and a controller at once; give each file tokens of its own.`
+        ])
+    ))
 })
 
 describe("the key of links and seals", () => {
@@ -80,7 +107,12 @@ describe("the key of links and seals", () => {
     Effect.gen(function*() {
       const made = yield* left({ "path.key": "x".repeat(length) })
       const { message } = yield* Effect.flip(Effect.scoped(Layer.build(ServerWithAddress(optionsIn(made)))))
-      expect(message).toMatch(new RegExp(`^The key \\S+/path\\.key has ${length} bytes and not 32, .+ restore it from a backup, or remove it .+ are void\\.$`, "u"))
+      expect(message).toMatch(
+        new RegExp(
+          `^The key \\S+/path\\.key has ${length} bytes and not 32, .+ restore it from a backup, or remove it .+ are void\\.$`,
+          "u"
+        )
+      )
     }))
 
   it.live("is made whole, and once, though the first start was cut short while it made it", () =>

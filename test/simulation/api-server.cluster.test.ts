@@ -14,7 +14,10 @@ import { same } from "./same.ts"
 
 class Place extends Context.Service<Place, { readonly namespace: string }>()("test/Place") {}
 
-const Real = Layer.effect(Place, Effect.map(servedNamespace("test-model"), (namespace) => ({ namespace }))).pipe(Layer.provideMerge(Kubernetes.layer(fromKubeconfig())), Layer.orDie)
+const Real = Layer.effect(Place, Effect.map(servedNamespace("test-model"), (namespace) => ({ namespace }))).pipe(
+  Layer.provideMerge(Kubernetes.layer(fromKubeconfig())),
+  Layer.orDie
+)
 
 const at = "2026-01-31T12:00:00Z"
 const inline = { inline: { "main.tf": "" } }
@@ -31,13 +34,27 @@ const claim = { podUid: "a", nonce: "n", epoch: 0, at }
 const result = { outcome: "succeeded", reason: "Completed", message: "ok", finishedAt: at }
 const source = { revision: "main@sha1:a", url: "http://flux/a.tar.gz", sha256: "a".repeat(64) }
 const statuses = [
-  { phase: "Queued", reason: "WorkspaceBusy" }, { phase: "Starting" }, { phase: "Starting", source }, { phase: "Running", claim }, { phase: "Running", claim, source },
-  { phase: "Running", claim: { ...claim, nonce: "m" } }, { phase: "Running" }, { phase: "Succeeded", claim, result }, { phase: "Failed", result: { ...result, message: "other" } },
-  { phase: "Failed" }, {}, { phase: "Pending", reason: "Whatever" }, { phase: "Nothing" }
+  { phase: "Queued", reason: "WorkspaceBusy" },
+  { phase: "Starting" },
+  { phase: "Starting", source },
+  { phase: "Running", claim },
+  { phase: "Running", claim, source },
+  { phase: "Running", claim: { ...claim, nonce: "m" } },
+  { phase: "Running" },
+  { phase: "Succeeded", claim, result },
+  { phase: "Failed", result: { ...result, message: "other" } },
+  { phase: "Failed" },
+  {},
+  { phase: "Pending", reason: "Whatever" },
+  { phase: "Nothing" }
 ] as const
 
 /** One API server, as the script sees it: what it last read of each name. */
-interface Side { readonly kubernetes: Kubernetes["Service"]; readonly namespace: string; readonly seen: Map<string, Array<KubernetesObject>> }
+interface Side {
+  readonly kubernetes: Kubernetes["Service"]
+  readonly namespace: string
+  readonly seen: Map<string, Array<KubernetesObject>>
+}
 interface Request {
   readonly verb: "create" | "create kept" | "status" | "spec" | "let go" | "apply" | "delete" | "get" | "lease" | "lease apply"
   readonly name: string
@@ -46,7 +63,20 @@ interface Request {
   readonly guard: "newest" | "older" | "other" | "none"
 }
 
-const verbs: ReadonlyArray<Request["verb"]> = ["create", "create kept", "status", "status", "status", "spec", "let go", "apply", "delete", "get", "lease", "lease apply"] as ReadonlyArray<Request["verb"]>
+const verbs: ReadonlyArray<Request["verb"]> = [
+  "create",
+  "create kept",
+  "status",
+  "status",
+  "status",
+  "spec",
+  "let go",
+  "apply",
+  "delete",
+  "get",
+  "lease",
+  "lease apply"
+] as ReadonlyArray<Request["verb"]>
 const guards: ReadonlyArray<Request["guard"]> = ["newest", "newest", "newest", "older", "other", "none"]
 
 const script = (seed: number): ReadonlyArray<Request> => {
@@ -57,28 +87,59 @@ const script = (seed: number): ReadonlyArray<Request> => {
     if (chosen === undefined) throw new Error("nothing to choose from")
     return chosen
   }
-  return Array.from({ length: 25 }, () => ({ verb: one(verbs), name: `s${seed}-${one(["a", "b"])}`, nth: Math.floor(random() * 100), guard: one(guards) }))
+  return Array.from(
+    { length: 25 },
+    () => ({ verb: one(verbs), name: `s${seed}-${one(["a", "b"])}`, nth: Math.floor(random() * 100), guard: one(guards) })
+  )
 }
 
-const send = ({ kubernetes, namespace, seen }: Side, { guard, name, nth, verb }: Request): Effect.Effect<KubernetesObject | void, KubernetesError> => {
+const send = (
+  { kubernetes, namespace, seen }: Side,
+  { guard, name, nth, verb }: Request
+): Effect.Effect<KubernetesObject | void, KubernetesError> => {
   const known = seen.get(`${verb.startsWith("lease") ? "Lease" : "AgentTask"}/${name}`) ?? []
   const newest = known.at(-1)
-  const of = guard === "older" ? known.findLast((_) => !same([_["spec"], _["status"]], [newest?.["spec"], newest?.["status"]])) ?? newest : newest
+  const of = guard === "older"
+    ? known.findLast((_) => !same([_["spec"], _["status"]], [newest?.["spec"], newest?.["status"]])) ?? newest
+    : newest
   const place = { name, namespace }
   const uid = guard === "none" ? {} : { uid: guard === "other" ? "0a1b2c3d-0000-4000-8000-000000000001" : of?.metadata.uid ?? "none" }
   const resourceVersion = of?.metadata.resourceVersion ?? "1"
   const spec = specs[nth % specs.length]
   switch (verb) {
-    case "create": return kubernetes.create(agentTasks, { metadata: place, spec: specs[nth % 9] ?? specs[0] })
-    case "create kept": return kubernetes.create(agentTasks, { metadata: { ...place, finalizers: ["scalr.io/report"] }, spec: specs[0] })
-    case "status": return kubernetes.updateStatus(agentTasks, { metadata: { ...place, ...uid, resourceVersion }, spec: of?.["spec"] ?? specs[0], status: statuses[nth % statuses.length] })
-    case "spec": return kubernetes.update(agentTasks, { metadata: { ...place, ...uid, resourceVersion, finalizers: of?.metadata.finalizers ?? [] }, spec: nth % 2 === 0 ? { ...specs[0], cancel: true } : spec })
-    case "let go": return kubernetes.update(agentTasks, { metadata: { ...place, ...uid, resourceVersion, finalizers: [] }, spec: of?.["spec"] ?? specs[0] })
-    case "apply": return kubernetes.apply(agentTasks, { metadata: { ...place, ...uid }, spec: { cancel: true } })
-    case "delete": return kubernetes.delete(agentTasks, place, guard === "older" ? { resourceVersion } : uid)
-    case "get": return kubernetes.get(agentTasks, place)
-    case "lease": return kubernetes.create(leases, { metadata: place, spec: { holderIdentity: String(nth % 3), leaseTransitions: 1 } })
-    case "lease apply": return kubernetes.apply(leases, { metadata: { ...place, ...(guard !== "none" && { resourceVersion }) }, spec: { holderIdentity: String(nth % 3), leaseTransitions: nth } })
+    case "create":
+      return kubernetes.create(agentTasks, { metadata: place, spec: specs[nth % 9] ?? specs[0] })
+    case "create kept":
+      return kubernetes.create(agentTasks, { metadata: { ...place, finalizers: ["scalr.io/report"] }, spec: specs[0] })
+    case "status":
+      return kubernetes.updateStatus(agentTasks, {
+        metadata: { ...place, ...uid, resourceVersion },
+        spec: of?.["spec"] ?? specs[0],
+        status: statuses[nth % statuses.length]
+      })
+    case "spec":
+      return kubernetes.update(agentTasks, {
+        metadata: { ...place, ...uid, resourceVersion, finalizers: of?.metadata.finalizers ?? [] },
+        spec: nth % 2 === 0 ? { ...specs[0], cancel: true } : spec
+      })
+    case "let go":
+      return kubernetes.update(agentTasks, {
+        metadata: { ...place, ...uid, resourceVersion, finalizers: [] },
+        spec: of?.["spec"] ?? specs[0]
+      })
+    case "apply":
+      return kubernetes.apply(agentTasks, { metadata: { ...place, ...uid }, spec: { cancel: true } })
+    case "delete":
+      return kubernetes.delete(agentTasks, place, guard === "older" ? { resourceVersion } : uid)
+    case "get":
+      return kubernetes.get(agentTasks, place)
+    case "lease":
+      return kubernetes.create(leases, { metadata: place, spec: { holderIdentity: String(nth % 3), leaseTransitions: 1 } })
+    case "lease apply":
+      return kubernetes.apply(leases, {
+        metadata: { ...place, ...(guard !== "none" && { resourceVersion }) },
+        spec: { holderIdentity: String(nth % 3), leaseTransitions: nth }
+      })
   }
 }
 
@@ -86,7 +147,10 @@ const send = ({ kubernetes, namespace, seen }: Side, { guard, name, nth, verb }:
 const comparable = (verb: Request["verb"], object: KubernetesObject, before: KubernetesObject | undefined) => {
   const { metadata: { deletionTimestamp, finalizers = [], generation, name, resourceVersion, uid }, spec, status } = object
   return {
-    name, spec, status, finalizers,
+    name,
+    spec,
+    status,
+    finalizers,
     ...(object.kind === "AgentTask" && { generation }),
     deleting: deletionTimestamp !== undefined,
     sameObject: before?.metadata.uid === uid,
@@ -123,7 +187,10 @@ layer(Real, { excludeTestServices: true })("a real API server and the model", (i
           const server = new ApiServer(() => Date.now())
           const model = clientOf(server, { ask: (_, answer) => Effect.suspend(() => answer("none")) }).kubernetes
           const requests = script(seed)
-          const [really, modelled] = [yield* play({ kubernetes, namespace, seen: new Map() }, requests), yield* play({ kubernetes: model, namespace, seen: new Map() }, requests)]
+          const [really, modelled] = [
+            yield* play({ kubernetes, namespace, seen: new Map() }, requests),
+            yield* play({ kubernetes: model, namespace, seen: new Map() }, requests)
+          ]
           for (const [at, answer] of really.entries()) expect(modelled[at], `script ${seed}, request ${at}`).toEqual(answer)
         }
       }), 300_000)

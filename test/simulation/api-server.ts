@@ -18,7 +18,12 @@ export interface Change {
 
 export type Answer =
   | { readonly code: 200 | 201; readonly object: KubernetesObject }
-  | { readonly code: 403 | 404 | 409 | 422; readonly reason: string; readonly message: string; readonly causes?: ReadonlyArray<{ readonly field: string; readonly reason: string; readonly message: string }> }
+  | {
+    readonly code: 403 | 404 | 409 | 422
+    readonly reason: string
+    readonly message: string
+    readonly causes?: ReadonlyArray<{ readonly field: string; readonly reason: string; readonly message: string }>
+  }
 
 type Fields = Readonly<Record<string, unknown>>
 
@@ -50,10 +55,22 @@ const merged = (before: unknown, given: unknown): unknown => {
 /** As what goes over a wire: no undefined, nothing shared. */
 const plain = <T>(value: T): T => JSON.parse(JSON.stringify(value))
 
-const conflict = (kind: Kind<unknown>, { name }: Place, message: string): Answer => ({ code: 409, reason: "Conflict", message: `Operation cannot be fulfilled on ${kind.plural} "${name}": ${message}` })
-const notFound = (kind: Kind<unknown>, { name }: Place): Answer => ({ code: 404, reason: "NotFound", message: `${kind.plural} "${name}" not found` })
-const invalid = (kind: Kind<unknown>, problems: ReadonlyArray<string>, field = "spec"): Answer =>
-  ({ code: 422, reason: "Invalid", message: `${kind.kind} is invalid: ${problems.join(", ")}`, causes: problems.map((message) => ({ field, reason: "FieldValueInvalid", message })) })
+const conflict = (kind: Kind<unknown>, { name }: Place, message: string): Answer => ({
+  code: 409,
+  reason: "Conflict",
+  message: `Operation cannot be fulfilled on ${kind.plural} "${name}": ${message}`
+})
+const notFound = (kind: Kind<unknown>, { name }: Place): Answer => ({
+  code: 404,
+  reason: "NotFound",
+  message: `${kind.plural} "${name}" not found`
+})
+const invalid = (kind: Kind<unknown>, problems: ReadonlyArray<string>, field = "spec"): Answer => ({
+  code: 422,
+  reason: "Invalid",
+  message: `${kind.kind} is invalid: ${problems.join(", ")}`,
+  causes: problems.map((message) => ({ field, reason: "FieldValueInvalid", message }))
+})
 
 const modified = "the object has been modified; please apply your changes to the latest version and try again"
 
@@ -118,22 +135,39 @@ export class ApiServer {
   create(kind: Kind<unknown>, given: Written): Answer {
     const { metadata, status: _, ...rest } = plain<Written>(given)
     const place = { name: metadata.name ?? "", namespace: metadata.namespace }
-    if (metadata.resourceVersion !== undefined) return { code: 422, reason: "Invalid", message: "resourceVersion should not be set on objects to be created" }
+    if (metadata.resourceVersion !== undefined) {
+      return { code: 422, reason: "Invalid", message: "resourceVersion should not be set on objects to be created" }
+    }
     if (kind.plural === jobs.plural && this.refuses !== "nothing") {
-      return { code: 403, reason: "Forbidden", message: this.refuses === "quota" ? `jobs "${place.name}" is forbidden: exceeded quota: jobs` : `jobs "${place.name}" is forbidden: a policy says no` }
+      return {
+        code: 403,
+        reason: "Forbidden",
+        message: this.refuses === "quota"
+          ? `jobs "${place.name}" is forbidden: exceeded quota: jobs`
+          : `jobs "${place.name}" is forbidden: a policy says no`
+      }
     }
     const isTask = kind.plural === agentTasks.plural
     const object: KubernetesObject = {
       ...rest,
       apiVersion: kind.apiVersion,
       kind: kind.kind,
-      metadata: { ...metadata, name: place.name, uid: uidOf(this.revision + 1), resourceVersion: "", generation: 1, creationTimestamp: this.time },
+      metadata: {
+        ...metadata,
+        name: place.name,
+        uid: uidOf(this.revision + 1),
+        resourceVersion: "",
+        generation: 1,
+        creationTimestamp: this.time
+      },
       ...(isTask && { status: untouched }),
       ...(kind.plural === pods.plural && { status: { phase: "Pending" } })
     } as KubernetesObject
     const problems = isTask ? checkTask(object, undefined) : []
     if (problems.length > 0) return invalid(kind, problems)
-    if (this.find(kind, place) !== undefined) return { code: 409, reason: "AlreadyExists", message: `${kind.plural} "${place.name}" already exists` }
+    if (this.find(kind, place) !== undefined) {
+      return { code: 409, reason: "AlreadyExists", message: `${kind.plural} "${place.name}" already exists` }
+    }
     return { code: 201, object: this.#commit(kind, "ADDED", object) }
   }
 
@@ -156,7 +190,9 @@ export class ApiServer {
     const { name = "", namespace, resourceVersion, uid } = given.metadata
     const before = this.find(kind, { name, namespace })
     if (before === undefined) return notFound(kind, { name })
-    if (uid !== undefined && uid !== before.metadata.uid) return conflict(kind, { name }, `Precondition failed: UID in precondition: ${uid}, UID in object meta: ${before.metadata.uid}`)
+    if (uid !== undefined && uid !== before.metadata.uid) {
+      return conflict(kind, { name }, `Precondition failed: UID in precondition: ${uid}, UID in object meta: ${before.metadata.uid}`)
+    }
     if (resourceVersion !== undefined && resourceVersion !== before.metadata.resourceVersion) return conflict(kind, { name }, modified)
     return this.#store(kind, before, next(before))
   }
@@ -181,12 +217,19 @@ export class ApiServer {
     const { name = "", namespace, resourceVersion, uid } = given.metadata
     const before = this.find(kind, { name, namespace })
     if (before === undefined) {
-      if (uid !== undefined) return conflict(kind, { name }, `uid mismatch: the provided object specified uid ${uid}, and no existing object was found`)
+      if (uid !== undefined) {
+        return conflict(kind, { name }, `uid mismatch: the provided object specified uid ${uid}, and no existing object was found`)
+      }
       const { resourceVersion: _, ...metadata } = given.metadata
       return this.create(kind, { ...given, metadata })
     }
     if (uid !== undefined && uid !== before.metadata.uid) {
-      return { code: 422, reason: "Invalid", message: "metadata.uid: Invalid value: field is immutable", causes: [{ field: "metadata.uid", reason: "FieldValueInvalid", message: "field is immutable" }] }
+      return {
+        code: 422,
+        reason: "Invalid",
+        message: "metadata.uid: Invalid value: field is immutable",
+        causes: [{ field: "metadata.uid", reason: "FieldValueInvalid", message: "field is immutable" }]
+      }
     }
     if (resourceVersion !== undefined && resourceVersion !== before.metadata.resourceVersion) return conflict(kind, { name }, modified)
     const { resourceVersion: _, ...metadata } = given.metadata
@@ -194,11 +237,17 @@ export class ApiServer {
   }
 
   /** A JSON patch of tests and of fields that are put in; nothing is changed if a test fails. */
-  patch(kind: Kind<unknown>, place: Place, operations: ReadonlyArray<{ readonly op: string; readonly path: string; readonly value?: unknown }>): Answer {
+  patch(
+    kind: Kind<unknown>,
+    place: Place,
+    operations: ReadonlyArray<{ readonly op: string; readonly path: string; readonly value?: unknown }>
+  ): Answer {
     const before = this.find(kind, place)
     if (before === undefined) return notFound(kind, place)
     const at = (path: string) => path.split("/").slice(1).reduce<unknown>((found, key) => (found as Fields | undefined)?.[key], before)
-    if (operations.some(({ op, path, value }) => op === "test" && !same(at(path), value))) return { code: 422, reason: "Invalid", message: "the server rejected our request due to an error in our request" }
+    if (operations.some(({ op, path, value }) => op === "test" && !same(at(path), value))) {
+      return { code: 422, reason: "Invalid", message: "the server rejected our request due to an error in our request" }
+    }
     const put = operations.flatMap(({ op, path, value }) => op === "add" ? [[path.slice(1), plain(value)]] : [])
     return this.#store(kind, before, { ...before, ...Object.fromEntries(put) } as KubernetesObject)
   }
@@ -207,15 +256,28 @@ export class ApiServer {
   remove(kind: Kind<unknown>, place: Place, { resourceVersion, uid }: Guard = {}): Answer {
     const before = this.find(kind, place)
     if (before === undefined) return notFound(kind, place)
-    if (uid !== undefined && uid !== before.metadata.uid) return conflict(kind, place, `Precondition failed: UID in precondition: ${uid}, UID in object meta: ${before.metadata.uid}`)
+    if (uid !== undefined && uid !== before.metadata.uid) {
+      return conflict(kind, place, `Precondition failed: UID in precondition: ${uid}, UID in object meta: ${before.metadata.uid}`)
+    }
     if (resourceVersion !== undefined && resourceVersion !== before.metadata.resourceVersion) return conflict(kind, place, modified)
     if ((before.metadata.finalizers ?? []).length === 0) return { code: 200, object: this.#commit(kind, "DELETED", before) }
     if (before.metadata.deletionTimestamp !== undefined) return { code: 200, object: before }
     const { metadata } = before
-    return { code: 200, object: this.#commit(kind, "MODIFIED", { ...before, metadata: { ...metadata, generation: Number(metadata.generation ?? 1) + 1, deletionTimestamp: this.time } }) }
+    return {
+      code: 200,
+      object: this.#commit(kind, "MODIFIED", {
+        ...before,
+        metadata: { ...metadata, generation: Number(metadata.generation ?? 1) + 1, deletionTimestamp: this.time }
+      })
+    }
   }
 }
 
 const withoutGiven = ({ annotations: _a, finalizers: _f, labels: _l, ...rest }: KubernetesObject["metadata"]) => rest
 /** What is empty is not stored. */
-const present = (fields: Fields): Fields => Object.fromEntries(Object.entries(fields).filter(([, value]) => isFields(value) || Array.isArray(value) ? Object.keys(value).length > 0 : value !== undefined))
+const present = (fields: Fields): Fields =>
+  Object.fromEntries(
+    Object.entries(fields).filter(([, value]) =>
+      isFields(value) || Array.isArray(value) ? Object.keys(value).length > 0 : value !== undefined
+    )
+  )

@@ -12,7 +12,8 @@ const tokens = (text: string): Array<string> => text.match(/'[^']*'|"[^"]*"|\d+|
 /** What the evaluation of an expression without a value comes to; it spreads through everything but `has`, `||` and `&&`. */
 const error = Symbol("error")
 
-const member = (value: unknown, name: PropertyKey): unknown => Predicate.hasProperty(value, name) && value[name] !== undefined ? value[name] : error
+const member = (value: unknown, name: PropertyKey): unknown =>
+  Predicate.hasProperty(value, name) && value[name] !== undefined ? value[name] : error
 
 const methods: Readonly<Record<string, (on: unknown, apply: (each: unknown) => unknown) => unknown>> = {
   size: (on) => Array.isArray(on) || typeof on === "string" ? on.length : Object.keys(on ?? {}).length,
@@ -22,7 +23,13 @@ const methods: Readonly<Record<string, (on: unknown, apply: (each: unknown) => u
 }
 
 const numeric = (operator: string) => (a: unknown, b: unknown): boolean =>
-  operator === "<" ? Number(a) < Number(b) : operator === ">" ? Number(a) > Number(b) : operator === "<=" ? Number(a) <= Number(b) : Number(a) >= Number(b)
+  operator === "<"
+    ? Number(a) < Number(b)
+    : operator === ">"
+    ? Number(a) > Number(b)
+    : operator === "<="
+    ? Number(a) <= Number(b)
+    : Number(a) >= Number(b)
 
 const within = (value: unknown, all: unknown): boolean =>
   Array.isArray(all) ? all.some((each) => same(each, value)) : Predicate.hasProperty(all, String(value))

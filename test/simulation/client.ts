@@ -18,7 +18,13 @@ export class Watch {
   readonly #queue: Queue.Queue<WatchEvent, KubernetesError | Cause.Done>
   #next: number
 
-  constructor(server: ApiServer, plural: string, selection: Selection, queue: Queue.Queue<WatchEvent, KubernetesError | Cause.Done>, next: number) {
+  constructor(
+    server: ApiServer,
+    plural: string,
+    selection: Selection,
+    queue: Queue.Queue<WatchEvent, KubernetesError | Cause.Done>,
+    next: number
+  ) {
     this.plural = plural
     this.#server = server
     this.#selection = selection
@@ -61,34 +67,76 @@ export interface Client {
 }
 
 /** `reaches`: false while the network, or its token, is cut off. */
-export const clientOf = (server: ApiServer, process: Pick<Process, "ask">, reaches: () => true | "cut off" | "token revoked" = () => true): Client => {
+export const clientOf = (
+  server: ApiServer,
+  process: Pick<Process, "ask">,
+  reaches: () => true | "cut off" | "token revoked" = () => true
+): Client => {
   const watches = new Set<Watch>()
-  const objectName = ({ kind }: Kind<unknown>, { name, namespace }: { readonly name?: string | undefined; readonly namespace?: string | undefined }) => `${kind} ${namespace ?? ""}/${name ?? ""}`
+  const objectName = (
+    { kind }: Kind<unknown>,
+    { name, namespace }: { readonly name?: string | undefined; readonly namespace?: string | undefined }
+  ) => `${kind} ${namespace ?? ""}/${name ?? ""}`
   const unreachable = (call: Call, detail: string) => new Unreachable({ ...call, detail })
 
   const answered = (call: Call, answer: Answer) =>
-    "object" in answer ? Effect.succeed(answer.object)
-    : Effect.fail(refusal(call, answer.code, JSON.stringify({ code: answer.code, reason: answer.reason, message: answer.message, details: { causes: answer.causes ?? [] } }), Option.none(), 0))
+    "object" in answer
+      ? Effect.succeed(answer.object)
+      : Effect.fail(
+        refusal(
+          call,
+          answer.code,
+          JSON.stringify({ code: answer.code, reason: answer.reason, message: answer.message, details: { causes: answer.causes ?? [] } }),
+          Option.none(),
+          0
+        )
+      )
 
   const guarded = <A>(call: Call, fault: Fault, perform: () => Effect.Effect<A, KubernetesError>): Effect.Effect<A, KubernetesError> => {
     const reached = reaches()
     if (reached === "cut off" || fault === "not sent") return Effect.fail(unreachable(call, "connection refused"))
     if (reached === "token revoked") return Effect.fail(refusal(call, 401, "", Option.none(), 0))
-    if (fault === "too many requests") return Effect.fail(new TooManyRequests({ ...call, code: 429, reason: "TooManyRequests", detail: "", retryAfter: Duration.seconds(1) }))
-    if (fault === "conflict" && call.verb !== "get" && call.verb !== "list" && call.verb !== "create") return Effect.fail(new Conflict({ ...call, code: 409, reason: "Conflict", detail: "the object has been modified" }))
+    if (fault === "too many requests") {
+      return Effect.fail(
+        new TooManyRequests({ ...call, code: 429, reason: "TooManyRequests", detail: "", retryAfter: Duration.seconds(1) })
+      )
+    }
+    if (fault === "conflict" && call.verb !== "get" && call.verb !== "list" && call.verb !== "create") {
+      return Effect.fail(new Conflict({ ...call, code: 409, reason: "Conflict", detail: "the object has been modified" }))
+    }
     const done = perform()
     return fault === "lost answer" ? Effect.fail(unreachable(call, "connection reset")) : done
   }
 
-  const ask = <A>(verb: Verb, object: string, perform: (call: Call) => Effect.Effect<A, KubernetesError>): Effect.Effect<A, KubernetesError> => {
+  const ask = <A>(
+    verb: Verb,
+    object: string,
+    perform: (call: Call) => Effect.Effect<A, KubernetesError>
+  ): Effect.Effect<A, KubernetesError> => {
     const call = { verb, object }
     return process.ask(`${verb} ${object}`, (fault) => guarded(call, fault, () => perform(call)))
   }
-  const one = <A>(verb: Verb, kind: Kind<A>, place: { readonly name?: string | undefined; readonly namespace?: string | undefined }, perform: () => Answer) =>
-    ask(verb, objectName(kind, place), (call) => Effect.flatMap(answered(call, perform()), (object) => Effect.fromResult(objectOf(kind, call, object))))
+  const one = <A>(
+    verb: Verb,
+    kind: Kind<A>,
+    place: { readonly name?: string | undefined; readonly namespace?: string | undefined },
+    perform: () => Answer
+  ) =>
+    ask(
+      verb,
+      objectName(kind, place),
+      (call) => Effect.flatMap(answered(call, perform()), (object) => Effect.fromResult(objectOf(kind, call, object)))
+    )
 
-  const open = (kind: Kind<unknown>, selection: Selection, from: string | undefined, call: Call): Effect.Effect<Stream.Stream<WatchEvent, KubernetesError>, KubernetesError> => {
-    if (from !== undefined && Number(from) < server.compacted) return Effect.fail(refusal(call, 410, JSON.stringify({ code: 410, reason: "Expired", message: "too old" }), Option.none(), 0))
+  const open = (
+    kind: Kind<unknown>,
+    selection: Selection,
+    from: string | undefined,
+    call: Call
+  ): Effect.Effect<Stream.Stream<WatchEvent, KubernetesError>, KubernetesError> => {
+    if (from !== undefined && Number(from) < server.compacted) {
+      return Effect.fail(refusal(call, 410, JSON.stringify({ code: 410, reason: "Expired", message: "too old" }), Option.none(), 0))
+    }
     return Effect.map(Queue.unbounded<WatchEvent, KubernetesError | Cause.Done>(), (queue) => {
       const next = from === undefined ? server.history.length : server.history.findIndex(({ revision }) => revision > Number(from))
       const watch = new Watch(server, kind.plural, selection, queue, next < 0 ? server.history.length : next)
@@ -101,13 +149,20 @@ export const clientOf = (server: ApiServer, process: Pick<Process, "ask">, reach
     })
   }
 
-  const unused = (method: string) => () => { throw new Error(`the simulation has no ${method}`) }
+  const unused = (method: string) => () => {
+    throw new Error(`the simulation has no ${method}`)
+  }
   return {
     watches,
     kubernetes: Kubernetes.of({
       namespace: "tasks",
       get: (kind, place) => one("get", kind, place, () => server.get(kind, place)),
-      list: (kind, selection = {}) => ask("list", kind.plural, () => Effect.succeed({ items: server.all(kind, selection), resourceVersion: String(server.revision), continue: undefined })),
+      list: (kind, selection = {}) =>
+        ask(
+          "list",
+          kind.plural,
+          () => Effect.succeed({ items: server.all(kind, selection), resourceVersion: String(server.revision), continue: undefined })
+        ),
       listAll: unused("listAll"),
       watch: (kind, options) => Stream.unwrap(ask("watch", kind.plural, (call) => open(kind, options, options.resourceVersion, call))),
       create: (kind, object) => one("create", kind, object.metadata, () => server.create(kind, object)),
@@ -115,7 +170,8 @@ export const clientOf = (server: ApiServer, process: Pick<Process, "ask">, reach
       update: (kind, object) => one("update", kind, object.metadata, () => server.update(kind, object)),
       updateStatus: (kind, object) => one("update the status of", kind, object.metadata, () => server.updateStatus(kind, object)),
       patch: (kind, place, operations) => one("patch", kind, place, () => server.patch(kind, place, operations)),
-      delete: (kind, place: Place, { resourceVersion, uid } = {}) => Effect.asVoid(one("delete", kind, place, () => server.remove(kind, place, { uid, resourceVersion }))),
+      delete: (kind, place: Place, { resourceVersion, uid } = {}) =>
+        Effect.asVoid(one("delete", kind, place, () => server.remove(kind, place, { uid, resourceVersion }))),
       logs: unused("logs"),
       review: unused("review")
     })

@@ -19,7 +19,9 @@ const jobCounts = "batch.kubernetes.io/job-tracking"
 export interface Parts {
   readonly server: ApiServer
   readonly now: () => number
-  readonly start: (pod: { readonly uid: string; readonly name: string; readonly env: Readonly<Record<string, string>>; readonly node: string }) => Container
+  readonly start: (
+    pod: { readonly uid: string; readonly name: string; readonly env: Readonly<Record<string, string>>; readonly node: string }
+  ) => Container
   readonly engineOf: (podUid: string) => Engine | undefined
 }
 
@@ -39,11 +41,14 @@ interface Counted {
 }
 
 const isOver = ({ status }: Pod): boolean => status.phase === "Failed" || status.phase === "Succeeded"
-const isFinished = ({ status }: Job): boolean => status?.conditions?.some(({ status, type }) => status === "True" && (type === "Complete" || type === "Failed")) === true
-const ownerOf = ({ metadata }: KubernetesObject): string | undefined => metadata.ownerReferences?.find(({ controller }) => controller === true)?.uid
+const isFinished = ({ status }: Job): boolean =>
+  status?.conditions?.some(({ status, type }) => status === "True" && (type === "Complete" || type === "Failed")) === true
+const ownerOf = ({ metadata }: KubernetesObject): string | undefined =>
+  metadata.ownerReferences?.find(({ controller }) => controller === true)?.uid
 const isReady = ({ status }: Pod): boolean => status.conditions?.some(({ status, type }) => type === "Ready" && status === "True") === true
 
-const workerExit = ({ status }: Pod): number | undefined => status.containerStatuses?.find(({ name }) => name === "worker")?.state?.terminated?.exitCode
+const workerExit = ({ status }: Pod): number | undefined =>
+  status.containerStatuses?.find(({ name }) => name === "worker")?.state?.terminated?.exitCode
 
 /** As the Job controller matches: a container without an exit code, or with 0, matches no rule of exit codes. */
 const ruleMatches = (pod: Pod, { onExitCodes, onPodConditions }: V1PodFailurePolicyRule): boolean => {
@@ -51,7 +56,9 @@ const ruleMatches = (pod: Pod, { onExitCodes, onPodConditions }: V1PodFailurePol
     const code = onExitCodes.containerName === undefined || onExitCodes.containerName === "worker" ? workerExit(pod) : undefined
     return code !== undefined && code !== 0 && onExitCodes.values.includes(code) === (onExitCodes.operator === "In")
   }
-  return onPodConditions?.some((wanted) => pod.status.conditions?.some(({ status, type }) => type === wanted.type && status === (wanted.status ?? "True"))) === true
+  return onPodConditions?.some((wanted) =>
+    pod.status.conditions?.some(({ status, type }) => type === wanted.type && status === (wanted.status ?? "True"))
+  ) === true
 }
 
 export class Cluster {
@@ -88,14 +95,30 @@ export class Cluster {
   }
   #strip(kind: Kind<unknown>, object: KubernetesObject, finalizer: string): void {
     const { finalizers = [] } = object.metadata
-    if (finalizers.includes(finalizer)) this.#write(kind, object, { metadata: { name: object.metadata.name, namespace: object.metadata.namespace, labels: object.metadata.labels, finalizers: finalizers.filter((_) => _ !== finalizer) } })
+    if (finalizers.includes(finalizer)) {
+      this.#write(kind, object, {
+        metadata: {
+          name: object.metadata.name,
+          namespace: object.metadata.namespace,
+          labels: object.metadata.labels,
+          finalizers: finalizers.filter((_) => _ !== finalizer)
+        }
+      })
+    }
   }
 
   // ── Job controller ──
 
   #tellOfFullQuota({ metadata: { name, namespace, uid } }: Job): void {
     const note = `Error creating: pods "${name}-" is forbidden: exceeded quota: pods`
-    const event = { metadata: { name: `${name}.${this.#names++}`, namespace }, regarding: { kind: "Job", uid }, type: "Warning", reason: "FailedCreate", note, eventTime: this.#server.time }
+    const event = {
+      metadata: { name: `${name}.${this.#names++}`, namespace },
+      regarding: { kind: "Job", uid },
+      type: "Warning",
+      reason: "FailedCreate",
+      note,
+      eventTime: this.#server.time
+    }
     this.#server.create(events, event)
   }
 
@@ -109,11 +132,17 @@ export class Cluster {
         ownerReferences: [{ apiVersion: "batch/v1", kind: "Job", name: job.metadata.name, uid: job.metadata.uid, controller: true }],
         finalizers: [jobCounts]
       },
-      spec: { terminationGracePeriodSeconds: spec?.terminationGracePeriodSeconds, containers: spec?.containers.map(({ env, name }) => ({ name, env })), volumes: spec?.volumes }
+      spec: {
+        terminationGracePeriodSeconds: spec?.terminationGracePeriodSeconds,
+        containers: spec?.containers.map(({ env, name }) => ({ name, env })),
+        volumes: spec?.volumes
+      }
     })
   }
   #finish(job: Job, type: "Complete" | "Failed", reason: string): void {
-    this.#write(jobs, job, { status: { conditions: [{ type, status: "True", reason, message: `The Job is ${type}.` }], completionTime: this.#server.time } }, "status")
+    this.#write(jobs, job, {
+      status: { conditions: [{ type, status: "True", reason, message: `The Job is ${type}.` }], completionTime: this.#server.time }
+    }, "status")
     for (const pod of this.#podsOf(job)) if (!isOver(pod)) this.deletePod(pod)
   }
   #podsOf(job: Job): ReadonlyArray<Pod> {
@@ -141,7 +170,9 @@ export class Cluster {
     const active = all.filter((pod) => !isOver(pod))
     if (counted.failed.size > backoffLimit) return this.#finish(now as Job, "Failed", "BackoffLimitExceeded")
     if (counted.succeeded.size > 0) return this.#finish(now as Job, "Complete", "CompletionsReached")
-    if (this.#parts.now() - Date.parse(String(job.metadata.creationTimestamp)) > activeDeadlineSeconds * 1000) return this.#finish(now as Job, "Failed", "DeadlineExceeded")
+    if (this.#parts.now() - Date.parse(String(job.metadata.creationTimestamp)) > activeDeadlineSeconds * 1000) {
+      return this.#finish(now as Job, "Failed", "DeadlineExceeded")
+    }
     const staying = active.filter(({ metadata }) => metadata.deletionTimestamp === undefined)
     if ((podReplacementPolicy === "Failed" ? active : staying).length === 0 || extra) {
       if (!extra && this.#parts.now() < counted.waitsUntil) return
@@ -156,7 +187,9 @@ export class Cluster {
   /** Of Jobs that ended a while ago. */
   expireJob(job: Job): void {
     const ended = job.status?.completionTime
-    if (isFinished(job) && this.#parts.now() - Date.parse(String(ended)) >= (job.spec.ttlSecondsAfterFinished ?? Infinity) * 1000) this.#server.remove(jobs, job.metadata)
+    if (isFinished(job) && this.#parts.now() - Date.parse(String(ended)) >= (job.spec.ttlSecondsAfterFinished ?? Infinity) * 1000) {
+      this.#server.remove(jobs, job.metadata)
+    }
   }
 
   // ── Pods and their nodes ──
@@ -166,10 +199,24 @@ export class Cluster {
   }
   schedule(pod: Pod, node: string): void {
     if (pod.spec.nodeName !== undefined || pod.metadata.deletionTimestamp !== undefined) return
-    this.#write(pods, pod, { metadata: { name: pod.metadata.name, namespace: pod.metadata.namespace, labels: pod.metadata.labels, finalizers: [...pod.metadata.finalizers ?? [], kubeletHas] }, spec: { ...pod.spec, nodeName: node }, status: { phase: "Pending", conditions: [{ type: "PodScheduled", status: "True" }] } })
+    this.#write(pods, pod, {
+      metadata: {
+        name: pod.metadata.name,
+        namespace: pod.metadata.namespace,
+        labels: pod.metadata.labels,
+        finalizers: [...pod.metadata.finalizers ?? [], kubeletHas]
+      },
+      spec: { ...pod.spec, nodeName: node },
+      status: { phase: "Pending", conditions: [{ type: "PodScheduled", status: "True" }] }
+    })
   }
   cannotSchedule(pod: Pod): void {
-    if (pod.spec.nodeName === undefined) this.#setStatus(pod, { phase: "Pending", conditions: [{ type: "PodScheduled", status: "False", reason: "Unschedulable", message: "0/2 nodes are available" }] })
+    if (pod.spec.nodeName === undefined) {
+      this.#setStatus(pod, {
+        phase: "Pending",
+        conditions: [{ type: "PodScheduled", status: "False", reason: "Unschedulable", message: "0/2 nodes are available" }]
+      })
+    }
   }
 
   #nodeOf(pod: Pod): Node | undefined {
@@ -181,21 +228,49 @@ export class Cluster {
 
   /** A volume of a Secret is made when that is there; no container starts before. */
   #wantsSecret({ metadata: { namespace }, spec: { volumes = [] } }: Pod): boolean {
-    return volumes.some(({ secret }) => secret?.secretName !== undefined && secret.optional !== true && this.#server.find(secrets, { name: secret.secretName, namespace }) === undefined)
+    return volumes.some(({ secret }) =>
+      secret?.secretName !== undefined && secret.optional !== true &&
+      this.#server.find(secrets, { name: secret.secretName, namespace }) === undefined
+    )
   }
   /** The kubelet starts the worker; once more for the same Pod if it forgot that it had. */
   startContainer(pod: Pod, again = false): void {
     const node = this.#nodeOf(pod)
     if (node?.reachable !== true || node.lost || pod.metadata.deletionTimestamp !== undefined || isOver(pod)) return
     if (this.containers.has(pod.metadata.uid) !== again || this.#wantsSecret(pod)) return
-    const env = Object.fromEntries((pod.spec.containers.find(({ name }) => name === "worker")?.env ?? []).map(({ name, value, valueFrom }) =>
-      [name, value ?? ({ "metadata.namespace": pod.metadata.namespace, "metadata.name": pod.metadata.name, "metadata.uid": pod.metadata.uid, "spec.nodeName": pod.spec.nodeName } as Record<string, string | undefined>)[valueFrom?.fieldRef?.fieldPath ?? ""] ?? ""]))
-    this.containers.set(pod.metadata.uid, [...this.containers.get(pod.metadata.uid) ?? [], this.#parts.start({ uid: pod.metadata.uid, name: pod.metadata.name, env, node: pod.spec.nodeName ?? "" })])
+    const env = Object.fromEntries(
+      (pod.spec.containers.find(({ name }) => name === "worker")?.env ?? []).map((
+        { name, value, valueFrom }
+      ) => [
+        name,
+        value ??
+          ({
+            "metadata.namespace": pod.metadata.namespace,
+            "metadata.name": pod.metadata.name,
+            "metadata.uid": pod.metadata.uid,
+            "spec.nodeName": pod.spec.nodeName
+          } as Record<string, string | undefined>)[valueFrom?.fieldRef?.fieldPath ?? ""] ?? ""
+      ])
+    )
+    this.containers.set(pod.metadata.uid, [
+      ...this.containers.get(pod.metadata.uid) ?? [],
+      this.#parts.start({ uid: pod.metadata.uid, name: pod.metadata.name, env, node: pod.spec.nodeName ?? "" })
+    ])
     this.report(pod.metadata)
   }
   cannotStart(pod: Pod, reason: string): void {
     if (pod.spec.nodeName === undefined || this.containers.has(pod.metadata.uid) || this.#nodeOf(pod)?.reachable !== true) return
-    this.#setStatus(pod, { phase: "Pending", containerStatuses: [{ name: "worker", state: { waiting: { reason, message: "the registry says no" } }, image: "", imageID: "", ready: false, restartCount: 0 }] })
+    this.#setStatus(pod, {
+      phase: "Pending",
+      containerStatuses: [{
+        name: "worker",
+        state: { waiting: { reason, message: "the registry says no" } },
+        image: "",
+        imageID: "",
+        ready: false,
+        restartCount: 0
+      }]
+    })
   }
 
   /** The worker is killed; its runner, and the engine in it, goes on until it is stopped. */
@@ -212,7 +287,7 @@ export class Cluster {
   /** SIGTERM to a Pod that is deleted; the second time its grace is over. */
   terminate(pod: Pod, graceOver: boolean): void {
     if (pod.metadata.deletionTimestamp === undefined || this.#nodeOf(pod)?.reachable === false) return
-    if (!graceOver) for (const container of this.#running(pod)) container.sigterm()
+    if (!graceOver) { for (const container of this.#running(pod)) container.sigterm() }
     else this.#killAll(pod)
   }
   #killAll(pod: Pod): void {
@@ -223,7 +298,12 @@ export class Cluster {
   evict(pod: Pod): void {
     if (this.#nodeOf(pod)?.reachable !== true || isOver(pod)) return
     this.#killAll(pod)
-    this.#setStatus(pod, { phase: "Failed", reason: "Evicted", message: "The node was low on resource: memory.", conditions: [{ type: "DisruptionTarget", status: "True" }] })
+    this.#setStatus(pod, {
+      phase: "Failed",
+      reason: "Evicted",
+      message: "The node was low on resource: memory.",
+      conditions: [{ type: "DisruptionTarget", status: "True" }]
+    })
     this.#letGo(pod)
   }
   #letGo({ metadata }: Pick<Pod, "metadata">): void {
@@ -244,13 +324,23 @@ export class Cluster {
       const winner = starts.find(({ exitCode }) => exitCode !== claimLostExitCode) ?? last
       const code = running ? undefined : winner.exitCode ?? killed // by whatever
       const words = code === undefined || code === claimLostExitCode ? "" : winner.lastWords()
-      const terminated = code === undefined ? undefined : { exitCode: code, reason: code === 0 ? "Completed" : code === killed ? "OOMKilled" : "Error", message: words }
+      const terminated = code === undefined
+        ? undefined
+        : { exitCode: code, reason: code === 0 ? "Completed" : code === killed ? "OOMKilled" : "Error", message: words }
       const runnerRuns = engine?.running === true
       const rest = { image: "", imageID: "", restartCount: 0 }
       this.#setStatus(pod, {
         phase: code === undefined || runnerRuns ? "Running" : code === 0 ? "Succeeded" : "Failed",
-        conditions: [{ type: "PodScheduled", status: "True" }, { type: "Ready", status: running && starts.some(({ ready }) => ready) ? "True" : "False" }],
-        initContainerStatuses: [{ ...rest, name: "runner", ready: true, state: runnerRuns || running ? { running: {} } : { terminated: { exitCode: 0, reason: "Completed" } } }],
+        conditions: [{ type: "PodScheduled", status: "True" }, {
+          type: "Ready",
+          status: running && starts.some(({ ready }) => ready) ? "True" : "False"
+        }],
+        initContainerStatuses: [{
+          ...rest,
+          name: "runner",
+          ready: true,
+          state: runnerRuns || running ? { running: {} } : { terminated: { exitCode: 0, reason: "Completed" } }
+        }],
         containerStatuses: [{ ...rest, name: "worker", ready: running, state: terminated === undefined ? { running: {} } : { terminated } }]
       })
     }

@@ -41,13 +41,17 @@ export const startController = ({ config, name, pool, seed, server, skew, thread
     Layer.provide(Executor.layer({ identity: name })),
     Layer.provideMerge(Option.match(pool, { onNone: () => Layer.empty, onSome: (of) => Layer.succeed(Pool, of(process)) })),
     Layer.provideMerge(Layer.succeed(Kubernetes, kubernetes)),
-    Layer.provideMerge(Layer.succeed(Configuration, Configuration.of({ current: Effect.succeed(config), changes: Stream.never, outdated: Effect.never })))
+    Layer.provideMerge(
+      Layer.succeed(Configuration, Configuration.of({ current: Effect.succeed(config), changes: Stream.never, outdated: Effect.never }))
+    )
   )
-  process.run(Effect.gen(function*() {
-    const sink = yield* Ref.make<(key: string) => Effect.Effect<void>>(() => Effect.void)
-    const { synced } = yield* mirror(world, config.taskNamespace, (key) => Effect.flatMap(Ref.get(sink), (add) => add(key)))
-    yield* synced
-    yield* Effect.scoped(whileLeader({ world, config, identity: name, sink, drained: yield* SubscriptionRef.make(false) }))
-  }).pipe(Effect.scoped, Effect.provide(parts)))
+  process.run(
+    Effect.gen(function*() {
+      const sink = yield* Ref.make<(key: string) => Effect.Effect<void>>(() => Effect.void)
+      const { synced } = yield* mirror(world, config.taskNamespace, (key) => Effect.flatMap(Ref.get(sink), (add) => add(key)))
+      yield* synced
+      yield* Effect.scoped(whileLeader({ world, config, identity: name, sink, drained: yield* SubscriptionRef.make(false) }))
+    }).pipe(Effect.scoped, Effect.provide(parts))
+  )
   return { process, watches, world }
 }

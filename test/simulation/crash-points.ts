@@ -25,24 +25,50 @@ export const scenarios = {
   "a cancel in an apply": {
     seed: 0,
     begin: (_) => _.create(0),
-    beside: (_) => { if (runningEngines(_).length > 0) _.cancel(0) },
+    beside: (_) => {
+      if (runningEngines(_).length > 0) _.cancel(0)
+    },
     enginesEnd: (_) => runningEngines(_).some(({ interrupts }) => interrupts > 0)
   },
-  "a cancel before the claim": { seed: 0, begin: (_) => _.create(0), beside: (_) => { if (_.cluster.jobs.length > 0) _.cancel(0) } },
-  "a launch that fails": { seed: 0, begin: (_) => _.create(0), containersStart: false, beside: (_) => { for (const pod of _.cluster.pods) _.cluster.cannotStart(pod, "InvalidImageName") } },
+  "a cancel before the claim": {
+    seed: 0,
+    begin: (_) => _.create(0),
+    beside: (_) => {
+      if (_.cluster.jobs.length > 0) _.cancel(0)
+    }
+  },
+  "a launch that fails": {
+    seed: 0,
+    begin: (_) => _.create(0),
+    containersStart: false,
+    beside: (_) => {
+      for (const pod of _.cluster.pods) _.cluster.cannotStart(pod, "InvalidImageName")
+    }
+  },
   "a launch that fails, and another": {
     seed: 1,
     begin: (_) => _.create(0),
-    beside: (_) => { for (const pod of _.cluster.pods) if (pod.metadata.name.endsWith("aaaa0")) _.cluster.evict(pod) }
+    beside: (_) => {
+      for (const pod of _.cluster.pods) if (pod.metadata.name.endsWith("aaaa0")) _.cluster.evict(pod)
+    }
   },
-  "two applies to one workspace": { seed: 0, begin: (_) => { _.create(0); _.create(1) } },
+  "two applies to one workspace": {
+    seed: 0,
+    begin: (_) => {
+      _.create(0)
+      _.create(1)
+    }
+  },
   "a run of the pool": { seed: 0, withPool: true, begin: (_) => _.startRun(0, 3) }
 } satisfies Readonly<Record<string, Scenario>>
 export type ScenarioName = keyof typeof scenarios
 
 const modes: ReadonlyArray<Fault> = ["killed before", "killed after", "lost answer", "not sent"]
 
-interface Crash { readonly at: number; readonly mode: Fault }
+interface Crash {
+  readonly at: number
+  readonly mode: Fault
+}
 interface End {
   /** Requests that were made in all. */
   readonly requests: number
@@ -75,7 +101,8 @@ const play = (scenario: Scenario, crash?: Crash): End => {
   stayAtRest(simulation)
   simulation.pool?.close()
   const tasks = simulation.tasks.map(({ metadata: { name, uid }, status: { phase, reason } }) =>
-    `${name}: ${phase}/${reason}, ${simulation.truth.engines.filter(({ task }) => task.metadata.uid === uid).length} starts`).join("; ")
+    `${name}: ${phase}/${reason}, ${simulation.truth.engines.filter(({ task }) => task.metadata.uid === uid).length} starts`
+  ).join("; ")
   return { requests, tasks, struck }
 }
 
@@ -90,7 +117,9 @@ export const crashEverywhere = (name: ScenarioName): { readonly points: number; 
       const where = `${name}, ${mode} request ${at}`
       try {
         const { struck, tasks } = play(scenarios[name], { at, mode })
-        if (tasks !== clean.tasks && (struck === "controller" || !/Failed\/(?:Lost|OutOfMemory|StartupTimeout)/u.test(tasks))) wrong.push(`${where}: ${tasks}; else ${clean.tasks}`)
+        if (tasks !== clean.tasks && (struck === "controller" || !/Failed\/(?:Lost|OutOfMemory|StartupTimeout)/u.test(tasks))) {
+          wrong.push(`${where}: ${tasks}; else ${clean.tasks}`)
+        }
       } catch (error) {
         if (!(error instanceof Violation)) throw error
         wrong.push(`${where}: ${error.message}`)

@@ -8,8 +8,7 @@ import { rule } from "./cel.ts"
 /** What is wrong, in the API server's words as far as they are matched anywhere; nothing when it may be stored. */
 export type Check = (value: unknown, old: unknown) => ReadonlyArray<string>
 
-const typeOf = (value: unknown): string =>
-  Array.isArray(value) ? "array" : Number.isInteger(value) ? "integer" : typeof value
+const typeOf = (value: unknown): string => Array.isArray(value) ? "array" : Number.isInteger(value) ? "integer" : typeof value
 
 const limits = (schema: Structural, path: string): Check => {
   const { enum: allowed, maxLength, maximum, minLength, minimum, pattern } = schema
@@ -27,27 +26,43 @@ const limits = (schema: Structural, path: string): Check => {
 /** Made once for a schema. */
 export const checkOf = (schema: Structural, path = ""): Check => {
   const { additionalProperties, items, properties = {}, required = [], type } = schema
-  const rules = (schema["x-kubernetes-validations"] ?? []).map(({ message, rule: text }) => ({ message, holds: rule(text), transition: text.includes("oldSelf") }))
+  const rules = (schema["x-kubernetes-validations"] ?? []).map(({ message, rule: text }) => ({
+    message,
+    holds: rule(text),
+    transition: text.includes("oldSelf")
+  }))
   const fields = Object.entries(properties).map(([key, field]) => [key, checkOf(field, path === "" ? key : `${path}.${key}`)] as const)
   const known = new Map(fields)
-  const each = items !== undefined ? checkOf(items, `${path}[]`) : additionalProperties !== undefined ? checkOf(additionalProperties, `${path}.*`) : undefined
+  const each = items !== undefined
+    ? checkOf(items, `${path}[]`)
+    : additionalProperties !== undefined
+    ? checkOf(additionalProperties, `${path}.*`)
+    : undefined
   const within = limits(schema, path)
   return (value, old) => {
-    if (value === old) return rules.some(({ transition }) => transition) ? rules.filter(({ holds, transition }) => transition && !holds({ self: value, oldSelf: old })).map(({ message }) => message) : []
+    if (value === old) {
+      return rules.some(({ transition }) => transition)
+        ? rules.filter(({ holds, transition }) => transition && !holds({ self: value, oldSelf: old })).map(({ message }) => message)
+        : []
+    }
     const actual = typeOf(value)
     if (type !== undefined && actual !== type && !(type === "number" && actual === "integer")) return [`${path}: must be of type ${type}`]
     const problems = [...within(value, old)]
     if (Predicate.isObject(value)) {
       for (const key of required) if (!(key in value)) problems.push(`${path}.${key}: Required value`)
-      for (const [key, check] of fields) if (Predicate.hasProperty(value, key)) problems.push(...check(value[key], Predicate.hasProperty(old, key) ? old[key] : undefined))
+      for (const [key, check] of fields) {
+        if (Predicate.hasProperty(value, key)) problems.push(...check(value[key], Predicate.hasProperty(old, key) ? old[key] : undefined))
+      }
       for (const [key, inner] of Object.entries(value)) {
         if (known.has(key) || (path === "" && key === "metadata")) continue
         if (each !== undefined) problems.push(...each(inner, Predicate.hasProperty(old, key) ? old[key] : undefined))
         else if (fields.length > 0 && path !== "metadata") problems.push(`unknown field "${path}.${key}"`)
       }
     }
-    if (Array.isArray(value) && each !== undefined) for (const item of value) problems.push(...each(item, undefined))
+    if (Array.isArray(value) && each !== undefined) { for (const item of value) problems.push(...each(item, undefined)) }
     if (problems.length > 0) return problems // rules are not asked of what has not the right shape
-    return rules.filter(({ holds, transition }) => (!transition || old !== undefined) && !holds({ self: value, oldSelf: old })).map(({ message }) => message)
+    return rules.filter(({ holds, transition }) => (!transition || old !== undefined) && !holds({ self: value, oldSelf: old })).map((
+      { message }
+    ) => message)
   }
 }

@@ -16,7 +16,18 @@ const digestOf = (bytes: Uint8Array): string => createHash("sha256").update(byte
 
 const unused = () => Effect.die(new Error("the simulated worker has its own way for this"))
 const platformOf = (states: StatesOfStage, patiently: Platform["Service"]["patiently"]) =>
-  Layer.succeed(Platform, { ...states, patiently, secrets: Effect.succeed([]), details: unused(), download: unused, storePlan: unused, appendLog: unused, appendEffects: unused, tellResult: unused, takeKeptState: unused })
+  Layer.succeed(Platform, {
+    ...states,
+    patiently,
+    secrets: Effect.succeed([]),
+    details: unused(),
+    download: unused,
+    storePlan: unused,
+    appendLog: unused,
+    appendEffects: unused,
+    tellResult: unused,
+    takeKeptState: unused
+  })
 
 interface Life {
   /** Its work is done, with this exit code. */
@@ -33,8 +44,12 @@ const live = Effect.fnUntraced(function*(engine: Engine, { done, ended }: Life, 
   const push = (state: State) => {
     const bytes = bytesOf(state)
     return Effect.match(delivery.push(bytes), {
-      onFailure: () => { left = Option.some(bytes) },
-      onSuccess: () => { engine.acknowledged.set(digestOf(bytes), epoch()) }
+      onFailure: () => {
+        left = Option.some(bytes)
+      },
+      onSuccess: () => {
+        engine.acknowledged.set(digestOf(bytes), epoch())
+      }
     })
   }
   const work = Effect.gen(function*() {
@@ -59,6 +74,12 @@ const live = Effect.fnUntraced(function*(engine: Engine, { done, ended }: Life, 
 export const liveWithState = (engine: Engine, life: Life, states: StatesOfStage, patiently: Platform["Service"]["patiently"]) =>
   Effect.suspend(() => {
     let epoch = 0
-    const lockState: StatesOfStage["lockState"] = (info) => Effect.tap(states.lockState(info), (lock) => Effect.sync(() => { epoch = lock.epoch }))
-    return live(engine, life, () => epoch).pipe(Effect.provide(StateDelivery.layer.pipe(Layer.provide(platformOf({ ...states, lockState }, patiently)))))
+    const lockState: StatesOfStage["lockState"] = (info) =>
+      Effect.tap(states.lockState(info), (lock) =>
+        Effect.sync(() => {
+          epoch = lock.epoch
+        }))
+    return live(engine, life, () => epoch).pipe(
+      Effect.provide(StateDelivery.layer.pipe(Layer.provide(platformOf({ ...states, lockState }, patiently))))
+    )
   })

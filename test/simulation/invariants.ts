@@ -51,20 +51,43 @@ const judgeTask = (simulation: Simulation, { before, object, type }: Change): vo
   demand((to.launches ?? 0) <= made, "I17", () => `${named} says ${to.launches} launches, but ${made} Jobs were made for it`)
   if (to.phase === "Failed" && to.claim === undefined && !isOver(from.phase)) {
     const had = [...simulation.launched.get(metadata.uid) ?? []].filter((job) => !simulation.takenAway.has(job)).length
-    demand((to.launches ?? 0) >= had, "I17", () => `${named} failed after ${to.launches} launches, it says, but ${had} Jobs of it had a Pod`)
+    demand(
+      (to.launches ?? 0) >= had,
+      "I17",
+      () => `${named} failed after ${to.launches} launches, it says, but ${had} Jobs of it had a Pod`
+    )
   }
-  if (to.claim !== undefined && from.claim === undefined) demand(spec.cancel !== true && metadata.deletionTimestamp === undefined, "I6", () => `${named} was claimed after its cancel or deletion`)
+  if (to.claim !== undefined && from.claim === undefined) {
+    demand(
+      spec.cancel !== true && metadata.deletionTimestamp === undefined,
+      "I6",
+      () => `${named} was claimed after its cancel or deletion`
+    )
+  }
   if (to.phase === "Succeeded") {
     const known = truth.results.get(metadata.uid)
-    demand(to.claim !== undefined && to.result?.outcome === "succeeded" && to.result.exitCode === 0 && same(to.result, known), "I7", () => `${named} is Succeeded, but its worker says ${JSON.stringify(known)}`)
-    if (spec.stage !== "plan") demand(isSaved(simulation, object as unknown as AgentTask), "I7", () => `${named} is Succeeded without a confirmed state`)
+    demand(
+      to.claim !== undefined && to.result?.outcome === "succeeded" && to.result.exitCode === 0 && same(to.result, known),
+      "I7",
+      () => `${named} is Succeeded, but its worker says ${JSON.stringify(known)}`
+    )
+    if (spec.stage !== "plan") {
+      demand(isSaved(simulation, object as unknown as AgentTask), "I7", () => `${named} is Succeeded without a confirmed state`)
+    }
   }
   if (to.phase === "Queued") {
-    demand(to.queue !== undefined && to.queue.position >= 1 && to.reason === to.queue.reason && (to.message ?? "").length > 5, "I11", () => `${named} waits without a word`)
+    demand(
+      to.queue !== undefined && to.queue.position >= 1 && to.reason === to.queue.reason && (to.message ?? "").length > 5,
+      "I11",
+      () => `${named} waits without a word`
+    )
   }
 }
 
-/** A task starts no oftener than it may, whatever its status says of that: by the Jobs of it that had a Pod. One that is gone starts nothing: its Jobs go as soon as they are made. */
+/**
+ * A task starts no oftener than it may, whatever its status says of that: by the Jobs of it that had a Pod. One that is gone starts
+ * nothing: its Jobs go as soon as they are made.
+ */
 const judgePod = ({ config, launched, tasks }: Simulation, { before, object: { metadata } }: Change): void => {
   const task = metadata.labels?.[taskUidLabel]
   if (before !== undefined || task === undefined || !tasks.some(({ metadata: { uid } }) => uid === task)) return
@@ -88,7 +111,11 @@ const leaseOf = ({ spec }: Change["object"]) => spec as { readonly holderIdentit
 
 const judgeLease = (before: Change["object"], after: Change["object"]): void => {
   const [from, to] = [leaseOf(before), leaseOf(after)]
-  demand(from.holderIdentity === to.holderIdentity || to.leaseTransitions > from.leaseTransitions, "I4", () => `${after.metadata.name} went to another task in the same epoch`)
+  demand(
+    from.holderIdentity === to.holderIdentity || to.leaseTransitions > from.leaseTransitions,
+    "I4",
+    () => `${after.metadata.name} went to another task in the same epoch`
+  )
 }
 
 const judgeTruth = ({ truth: { engines } }: Simulation): void => {
@@ -99,12 +126,19 @@ const judgeTruth = ({ truth: { engines } }: Simulation): void => {
     started.add(metadata.uid)
     demand(interrupts <= 1, "I16", () => `the engine of ${metadata.name} got ${interrupts} interrupts`)
     if (!running || spec.stage === "plan") continue
-    demand(!changing.has(spec.workspace), "I2", () => `${metadata.name} and ${changing.get(spec.workspace)} change workspace ${spec.workspace} at once`)
+    demand(
+      !changing.has(spec.workspace),
+      "I2",
+      () => `${metadata.name} and ${changing.get(spec.workspace)} change workspace ${spec.workspace} at once`
+    )
     changing.set(spec.workspace, metadata.name)
   }
 }
 
-/** Slots are derived from objects, so one controller alone never gives more than there are. Who was cancelled or deleted before the claim never runs. */
+/**
+ * Slots are derived from objects, so one controller alone never gives more than there are. Who was cancelled or deleted before the claim
+ * never runs.
+ */
 const judgeLimits = ({ cluster, config: { policy: { limits } }, crowded, tasks }: Simulation): void => {
   if (crowded) return
   const open = new Set<string>(tasks.filter((task) => !isOver(task.status.phase) && !isCalledOff(task)).map(({ metadata }) => metadata.uid))
@@ -112,7 +146,9 @@ const judgeLimits = ({ cluster, config: { policy: { limits } }, crowded, tasks }
   demand(live.length <= limits.total, "I10", () => `${live.length} tasks have Jobs, but ${limits.total} may run`)
 }
 
-/** Who waits for nobody while no Job is there: neither called off nor claimed, and what holds its workspace neither runs nor has a Pod left. */
+/**
+ * Who waits for nobody while no Job is there: neither called off nor claimed, and what holds its workspace neither runs nor has a Pod left.
+ */
 export const waitForNobody = ({ cluster, server, tasks }: Simulation): ReadonlyArray<AgentTask> => {
   if (server.refuses !== "nothing" || cluster.jobs.some(({ spec }) => spec.template !== undefined)) return []
   const busy = new Set<string | undefined>([
@@ -120,10 +156,14 @@ export const waitForNobody = ({ cluster, server, tasks }: Simulation): ReadonlyA
     ...cluster.pods.map(({ metadata }) => metadata.labels?.[taskUidLabel])
   ])
   const held = new Set(server.all(leases).filter((lease) => busy.has(leaseOf(lease).holderIdentity)).map(({ metadata }) => metadata.name))
-  return tasks.filter((task) => !isOver(task.status.phase) && !isCalledOff(task) && !busy.has(task.metadata.uid) && (task.spec.stage === "plan" || !held.has(leaseName(task.spec.workspace))))
+  return tasks.filter((task) =>
+    !isOver(task.status.phase) && !isCalledOff(task) && !busy.has(task.metadata.uid) &&
+    (task.spec.stage === "plan" || !held.has(leaseName(task.spec.workspace)))
+  )
 }
 
-const stageOf = ({ task: { spec } }: Engine): string => spec.pool === undefined ? "" : assignmentId(spec.pool.runId, spec.stage, spec.attempt ?? 1)
+const stageOf = ({ task: { spec } }: Engine): string =>
+  spec.pool === undefined ? "" : assignmentId(spec.pool.runId, spec.stage, spec.attempt ?? 1)
 const digestsOf = (states: PoolServer["states"]): ReadonlySet<string> => new Set(states.map(({ sha256 }) => sha256))
 
 /** What the pool has of a stage is what its one task did, once. A stage that an agent took is on its way, or has a result. */
@@ -133,10 +173,21 @@ const judgeStages = ({ server, truth }: Simulation, pool: PoolServer, stored: Re
   for (const { acknowledgedAt, id, result, taskUid } of stages) {
     const before = pool.results.get(id)
     demand(before === undefined || same(before, result), "I5", () => `the result of ${id} changed`)
-    if (result === null) demand(acknowledgedAt === null || taskUid === null || there.has(taskUid), "I3", () => `${id} was acknowledged for a task that is not there`)
-    else {
+    if (result === null) {
+      demand(
+        acknowledgedAt === null || taskUid === null || there.has(taskUid),
+        "I3",
+        () => `${id} was acknowledged for a task that is not there`
+      )
+    } else {
       pool.results.set(id, result)
-      if (result.outcome === "succeeded") demand(same(result, truth.results.get(taskUid ?? "")), "I7", () => `the pool has a success for ${id} that its worker does not know of`)
+      if (result.outcome === "succeeded") {
+        demand(
+          same(result, truth.results.get(taskUid ?? "")),
+          "I7",
+          () => `the pool has a success for ${id} that its worker does not know of`
+        )
+      }
     }
   }
   const started = new Set<string>()
@@ -148,7 +199,9 @@ const judgeStages = ({ server, truth }: Simulation, pool: PoolServer, stored: Re
   }
   for (const { id, status } of pool.runs) {
     if (status !== "applied") continue
-    const applied = truth.engines.filter(({ exitCode, lastState, task: { spec } }) => spec.pool?.runId === id && spec.stage !== "plan" && exitCode === 0 && lastState !== undefined && stored.has(lastState))
+    const applied = truth.engines.filter(({ exitCode, lastState, task: { spec } }) =>
+      spec.pool?.runId === id && spec.stage !== "plan" && exitCode === 0 && lastState !== undefined && stored.has(lastState)
+    )
     demand(applied.length === 1, "I7", () => `the run ${id} is applied, but ${applied.length} engines did so`)
   }
 }
@@ -161,24 +214,48 @@ const judgeBeginnings = ({ truth: { engines } }: Simulation, pool: PoolServer, s
     pool.begun.add(engine)
     for (const before of making.slice(0, making.indexOf(engine))) {
       if (before.task.spec.workspace !== engine.task.spec.workspace || stored.has(before.lastState ?? "")) continue
-      demand(pool.doubts.get(stageOf(before)) === "settled", "I4", () => `${stageOf(engine)} began, though what ${stageOf(before)} made is in no state, and nobody has looked`)
+      demand(
+        pool.doubts.get(stageOf(before)) === "settled",
+        "I4",
+        () => `${stageOf(engine)} began, though what ${stageOf(before)} made is in no state, and nobody has looked`
+      )
     }
   }
 }
 
-/** A workspace has one line of states: of one lineage, each under the lock of one run, serials rising. What an engine was told is stored stays so, under its own lock. */
+/**
+ * A workspace has one line of states: of one lineage, each under the lock of one run, serials rising. What an engine was told is stored
+ * stays so, under its own lock.
+ */
 const judgeStates = ({ truth }: Simulation, states: PoolServer["states"]): void => {
   for (const line of Map.groupBy(states, ({ workspaceId }) => workspaceId).values()) {
     line.slice(1).forEach((state, index) => {
       const { [index]: before } = line
       if (before === undefined) return
-      demand(state.lineage === before.lineage && state.serial > before.serial, "I4", () => `a state of serial ${state.serial} followed one of ${before.serial}`)
-      demand(state.epoch > before.epoch || state.runId === before.runId, "I4", () => `${state.runId} and ${before.runId} wrote states under one lock`)
+      demand(
+        state.lineage === before.lineage && state.serial > before.serial,
+        "I4",
+        () => `a state of serial ${state.serial} followed one of ${before.serial}`
+      )
+      demand(
+        state.epoch > before.epoch || state.runId === before.runId,
+        "I4",
+        () => `${state.runId} and ${before.runId} wrote states under one lock`
+      )
     })
   }
   const epochs = new Map<string, number>(states.map(({ epoch, sha256 }) => [sha256, epoch]))
   for (const { acknowledged, task: { metadata } } of truth.engines) {
-    for (const [state, epoch] of acknowledged) demand(epochs.get(state) === epoch, "I4", () => `a state of ${metadata.name} was acknowledged under epoch ${epoch}, and is ${epochs.has(state) ? `stored under ${epochs.get(state)}` : "not stored"}`)
+    for (const [state, epoch] of acknowledged) {
+      demand(
+        epochs.get(state) === epoch,
+        "I4",
+        () =>
+          `a state of ${metadata.name} was acknowledged under epoch ${epoch}, and is ${
+            epochs.has(state) ? `stored under ${epochs.get(state)}` : "not stored"
+          }`
+      )
+    }
   }
 }
 
@@ -210,7 +287,11 @@ export const judge = (simulation: Simulation, from: number): number => {
     if (change.kind === jobs.plural) judgeJob(simulation, change)
     if (change.kind === pods.plural) judgePod(simulation, change)
     if (change.kind === jobs.plural && change.before !== undefined) {
-      demand((change.before.metadata.ownerReferences ?? []).length > 0, "I13", () => `the stranger's Job ${change.object.metadata.name} was touched`)
+      demand(
+        (change.before.metadata.ownerReferences ?? []).length > 0,
+        "I13",
+        () => `the stranger's Job ${change.object.metadata.name} was touched`
+      )
     }
     if (change.kind === leases.plural && change.before !== undefined) judgeLease(change.before, change.object)
   }

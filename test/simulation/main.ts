@@ -19,8 +19,11 @@ const seed = Number(values.seed)
 const soak = async (schedules: number): Promise<number> => {
   const began = performance.now()
   const every = availableParallelism()
-  const threads = Array.from({ length: every }, (_, nth) =>
-    new Worker(new URL("./soak-thread.ts", import.meta.url), { workerData: { first: seed + nth, end: seed + schedules, every } }))
+  const threads = Array.from(
+    { length: every },
+    (_, nth) =>
+      new Worker(new URL("./soak-thread.ts", import.meta.url), { workerData: { first: seed + nth, end: seed + schedules, every } })
+  )
   let run = 0
   let failed = 0
   const hear = (failure: string): void => {
@@ -28,7 +31,7 @@ const soak = async (schedules: number): Promise<number> => {
     if (failure !== "") {
       failed++
       console.log(failure)
-      if (failed >= 10) for (const thread of threads) void thread.terminate()
+      if (failed >= 10) { for (const thread of threads) void thread.terminate() }
     }
     if (run % 10_000 === 0) console.log(`${run} schedules, ${failed} failed`)
   }
@@ -38,7 +41,17 @@ const soak = async (schedules: number): Promise<number> => {
   const crashes = Object.keys(scenarios).map((name) => crashEverywhere(name as ScenarioName))
   const wrong = crashes.flatMap((_) => _.wrong)
   for (const _ of wrong) console.log(_)
-  writeReport("simulation", { command: `make soak SEED=${seed} SCHEDULES=${schedules}`, seed, figures: { schedules: run, violations: failed, schedulesPerSecond: Math.round(run / seconds), crashPoints: crashes.reduce((sum, { points }) => sum + points, 0), crashPointsFailed: wrong.length } })
+  writeReport("simulation", {
+    command: `make soak SEED=${seed} SCHEDULES=${schedules}`,
+    seed,
+    figures: {
+      schedules: run,
+      violations: failed,
+      schedulesPerSecond: Math.round(run / seconds),
+      crashPoints: crashes.reduce((sum, { points }) => sum + points, 0),
+      crashPointsFailed: wrong.length
+    }
+  })
   console.log(`${run} schedules from seed ${seed} in ${Math.round(seconds)} s, ${failed} of them broke an invariant`)
   return failed
 }

@@ -14,7 +14,11 @@ export interface Wait {
   readonly answer: (fault: Fault) => void
 }
 
-interface Sleeper { readonly process: Process; readonly at: number; readonly wake: () => void }
+interface Sleeper {
+  readonly process: Process
+  readonly at: number
+  readonly wake: () => void
+}
 
 /** Small and good enough; the same numbers everywhere. */
 export const randomOf = (seed: number) => {
@@ -65,7 +69,10 @@ export class OneThread {
   pass(millis: number): void {
     const until = this.elapsed + millis
     for (;;) {
-      const next = this.#sleepers.reduce<Sleeper | undefined>((first, _) => _.at <= until && (first === undefined || _.at < first.at) ? _ : first, undefined)
+      const next = this.#sleepers.reduce<Sleeper | undefined>(
+        (first, _) => _.at <= until && (first === undefined || _.at < first.at) ? _ : first,
+        undefined
+      )
       if (next === undefined) break
       this.elapsed = Math.max(this.elapsed, next.at)
       this.wake(next)
@@ -128,7 +135,11 @@ export class Process {
 
   /** Something that comes from outside, if it comes while this process still runs. */
   hear<A>(register: (tell: (value: A) => void) => void): Effect.Effect<A> {
-    return Effect.callback<A>((resume) => register((value) => { if (this.alive) resume(Effect.succeed(value)) }))
+    return Effect.callback<A>((resume) =>
+      register((value) => {
+        if (this.alive) resume(Effect.succeed(value))
+      })
+    )
   }
 
   /** A request, which a step will answer. */

@@ -22,8 +22,8 @@ import { NamedBlobs } from "../../src/server/named-blobs.ts"
 import { conflict, Refused, unauthorized } from "../../src/server/refused.ts"
 import { Rescues } from "../../src/server/rescues.ts"
 import { Runs } from "../../src/server/runs.ts"
-import { StageStates } from "../../src/server/stage-states.ts"
 import { StageEnds } from "../../src/server/stage-ends.ts"
+import { StageStates } from "../../src/server/stage-states.ts"
 import { type StageRow, Stages } from "../../src/server/stages.ts"
 import { StateRescue } from "../../src/server/state-rescue.ts"
 import { StateVersions } from "../../src/server/state-versions.ts"
@@ -42,20 +42,28 @@ export const planSha256 = Sha256.make("c".repeat(64))
 
 const unused = () => Effect.die(new Error("the simulation has no such file"))
 /** The directory of files, which outlives a crash. What is aside is the body itself. */
-const blobsIn = (files: Map<string, Uint8Array>) => Layer.succeed(Blobs, {
-  receive: (stream, { expected }) => Effect.flatMap(Stream.runCollect(stream), (chunks) => {
-    const bytes = Buffer.concat(chunks)
-    const sha256 = Sha256.make(createHash("sha256").update(bytes).digest("hex"))
-    if (expected !== undefined && expected !== sha256) return Effect.fail(conflict("digest-mismatch", "another digest"))
-    return Effect.succeed({ sha256, sizeBytes: bytes.length, aside: bytes.toString("latin1") })
-  }),
-  store: ({ aside, sha256 }) => Effect.sync(() => void files.set(sha256, Buffer.from(aside, "latin1"))),
-  read: (sha256) => Effect.suspend(() => Effect.succeed(files.get(sha256) ?? new Uint8Array())),
-  remove: (sha256) => Effect.sync(() => void files.delete(sha256)),
-  stream: () => { throw new Error("the simulation streams no file") },
-  about: () => Effect.succeed(Option.some({ storedAt: 0, sizeBytes: 0 })),
-  head: unused, check: unused, sizeBytes: unused, all: Stream.empty, probe: Effect.void
-})
+const blobsIn = (files: Map<string, Uint8Array>) =>
+  Layer.succeed(Blobs, {
+    receive: (stream, { expected }) =>
+      Effect.flatMap(Stream.runCollect(stream), (chunks) => {
+        const bytes = Buffer.concat(chunks)
+        const sha256 = Sha256.make(createHash("sha256").update(bytes).digest("hex"))
+        if (expected !== undefined && expected !== sha256) return Effect.fail(conflict("digest-mismatch", "another digest"))
+        return Effect.succeed({ sha256, sizeBytes: bytes.length, aside: bytes.toString("latin1") })
+      }),
+    store: ({ aside, sha256 }) => Effect.sync(() => void files.set(sha256, Buffer.from(aside, "latin1"))),
+    read: (sha256) => Effect.suspend(() => Effect.succeed(files.get(sha256) ?? new Uint8Array())),
+    remove: (sha256) => Effect.sync(() => void files.delete(sha256)),
+    stream: () => {
+      throw new Error("the simulation streams no file")
+    },
+    about: () => Effect.succeed(Option.some({ storedAt: 0, sizeBytes: 0 })),
+    head: unused,
+    check: unused,
+    sizeBytes: unused,
+    all: Stream.empty,
+    probe: Effect.void
+  })
 
 const stores = Layer.mergeAll(Assignments.layer, StageStates.layer, StateRescue.layer).pipe(
   Layer.provideMerge(StageEnds.layer),
@@ -78,7 +86,14 @@ const StoredStage = Schema.Struct({
   result: Schema.NullOr(Schema.fromJsonString(StageResult))
 })
 const StoredRun = Schema.Struct({ id: Schema.String, status: RunStatus })
-const StoredState = Schema.Struct({ workspaceId: Schema.String, runId: Schema.NullOr(Schema.String), serial: Schema.Int, lineage: Schema.String, sha256: Sha256, epoch: Schema.Int })
+const StoredState = Schema.Struct({
+  workspaceId: Schema.String,
+  runId: Schema.NullOr(Schema.String),
+  serial: Schema.Int,
+  lineage: Schema.String,
+  sha256: Sha256,
+  epoch: Schema.Int
+})
 const Doubt = Schema.Struct({ stageId: Schema.String, settledAt: Schema.NullOr(Schema.String) })
 
 /** What a worker asks the server of its state. */
@@ -87,7 +102,9 @@ export type StatesOfStage = Pick<Platform["Service"], "state" | "lockState" | "u
 const byHand = { ID: "by hand", Operation: "state push", Who: "a person" }
 
 /** A request that the server works on, and whoever waits for its end. */
-interface Open { readonly reset: () => void }
+interface Open {
+  readonly reset: () => void
+}
 
 export class PoolServer {
   /** By stage, as it was first seen: for the invariants. */
@@ -121,7 +138,9 @@ export class PoolServer {
   /** What needs to wait for nobody. */
   #now<A, E>(process: Process, effect: Effect.Effect<A, E>): A {
     let exit: Exit.Exit<A, E> | undefined
-    process.run(Effect.map(Effect.exit(Effect.provideService(effect, RandomBytes, this.#random)), (_) => { exit = _ }))
+    process.run(Effect.map(Effect.exit(Effect.provideService(effect, RandomBytes, this.#random)), (_) => {
+      exit = _
+    }))
     if (exit === undefined) throw new Error("the pool's server waits where it must not")
     if (Exit.isFailure(exit)) throw Cause.squash(exit.cause)
     return exit.value
@@ -130,7 +149,10 @@ export class PoolServer {
   start(): void {
     if (this.#process?.alive === true) return
     this.#process = new Process(this.#thread, "pool", 0)
-    this.#stores = this.#now(this.#process, Layer.buildWithScope(Layer.provide(stores, blobsIn(this.#files)), this.#scope).pipe(Effect.provide(this.#sql)))
+    this.#stores = this.#now(
+      this.#process,
+      Layer.buildWithScope(Layer.provide(stores, blobsIn(this.#files)), this.#scope).pipe(Effect.provide(this.#sql))
+    )
   }
   crash(): void {
     this.#process?.kill()
@@ -143,7 +165,10 @@ export class PoolServer {
     if (this.#process?.alive === true) this.#now(this.#process, this.#provided(storing))
   }
   /** What is stored, whether the server is there or not. */
-  #stored<S extends Schema.ConstraintDecoder<unknown>>(schema: S, query: (sql: SqlClient.SqlClient) => Effect.Effect<ReadonlyArray<unknown>, unknown>): ReadonlyArray<S["Type"]> {
+  #stored<S extends Schema.ConstraintDecoder<unknown>>(
+    schema: S,
+    query: (sql: SqlClient.SqlClient) => Effect.Effect<ReadonlyArray<unknown>, unknown>
+  ): ReadonlyArray<S["Type"]> {
     return this.#now(this.#disk, Effect.flatMap(SqlClient.SqlClient, (sql) => rows(schema)(query(sql))).pipe(Effect.provide(this.#sql)))
   }
   #provided<A, E>(storing: Storing<A, E>): Effect.Effect<A, E> {
@@ -179,16 +204,25 @@ export class PoolServer {
 
   forAgent(process: Process): Pool["Service"] {
     const unreachable = (detail: string) => new PoolUnreachable({ url, detail })
-    const refused = (error: unknown): PoolError => error instanceof Refused
-      ? error.status === 429 || error.status >= 500 ? unreachable(String(error.status)) : new PoolRefused({ url, status: error.status, word: error.error, detail: error.message })
-      : error instanceof PoolUnreachable ? error : unreachable(String(error))
-    const ask = <A>(what: string, storing: Storing<A>, poll = false) => process.ask(what, (fault) => Effect.mapError(this.#request(fault, storing, unreachable), refused), poll)
+    const refused = (error: unknown): PoolError =>
+      error instanceof Refused
+        ? error.status === 429 || error.status >= 500
+          ? unreachable(String(error.status))
+          : new PoolRefused({ url, status: error.status, word: error.error, detail: error.message })
+        : error instanceof PoolUnreachable
+        ? error
+        : unreachable(String(error))
+    const ask = <A>(what: string, storing: Storing<A>, poll = false) =>
+      process.ask(what, (fault) => Effect.mapError(this.#request(fault, storing, unreachable), refused), poll)
     const assignments = <A>(use: (_: Assignments["Service"]) => Effect.Effect<A, unknown>): Storing<A> => Effect.flatMap(Assignments, use)
     return Pool.of({
       acquire: (agent, waitSeconds, max) => ask("acquire", assignments((_) => _.acquire(agent, waitSeconds, max)), true),
       acknowledge: (id, taskUid) => ask(`acknowledge ${id}`, assignments((_) => _.acknowledge(id, taskUid))),
       cancellations: (after, waitSeconds) => ask("cancellations", assignments((_) => _.cancellations(after, waitSeconds)), true),
-      report: (id, taskUid, result, from = url) => ask(`report ${id}`, assignments((_) => _.end(id, taskUid, result))).pipe(Effect.catchIf((error) => isSettled(error, from), () => Effect.void)),
+      report: (id, taskUid, result, from = url) =>
+        ask(`report ${id}`, assignments((_) => _.end(id, taskUid, result))).pipe(
+          Effect.catchIf((error) => isSettled(error, from), () => Effect.void)
+        ),
       wait: (id, taskUid, reason, message) => ask(`wait ${id}`, assignments((_) => _.wait(id, taskUid, reason, message)))
     })
   }
@@ -196,30 +230,55 @@ export class PoolServer {
   /** As the task API lets a worker in: by the token of its stage, in the name of its task. */
   forWorker(process: Process, token: string, taskUid: string, reaches: () => boolean) {
     const unreachable = (detail: string) => new NoAnswer({ detail })
-    const said = (error: unknown): PlatformError => error instanceof Refused ? refusalOf(error.status, JSON.stringify({ ...error.details, error: error.error, message: error.message })) : unreachable(String(error))
+    const said = (error: unknown): PlatformError =>
+      error instanceof Refused
+        ? refusalOf(error.status, JSON.stringify({ ...error.details, error: error.error, message: error.message }))
+        : unreachable(String(error))
     const ask = <A>(what: string, storing: Storing<A>): Effect.Effect<A, PlatformError> =>
       process.ask(what, (fault) => Effect.mapError(this.#request(reaches() ? fault : "not sent", storing, unreachable), said))
     const stageThat = (isHeard: (stage: StageRow) => Storing<boolean>): Storing<StageRow> =>
       Effect.flatMap(Assignments, (_) => _.byToken(token, Option.some(taskUid))).pipe(
-        Effect.flatMap((stage) => stage === undefined ? Effect.fail(unauthorized()) : Effect.flatMap(isHeard(stage), (heard) => heard ? Effect.succeed(stage) : Effect.fail(unauthorized())))
+        Effect.flatMap((stage) =>
+          stage === undefined
+            ? Effect.fail(unauthorized())
+            : Effect.flatMap(isHeard(stage), (heard) => heard ? Effect.succeed(stage) : Effect.fail(unauthorized()))
+        )
       )
     const open = stageThat(({ endedAt }) => Effect.succeed(endedAt === null))
-    const states = <A>(use: (_: StageStates["Service"], stage: StageRow) => Effect.Effect<A, unknown>): Storing<A> => Effect.flatMap(open, (stage) => Effect.flatMap(StageStates, (_) => use(_, stage)))
+    const states = <A>(use: (_: StageStates["Service"], stage: StageRow) => Effect.Effect<A, unknown>): Storing<A> =>
+      Effect.flatMap(open, (stage) => Effect.flatMap(StageStates, (_) => use(_, stage)))
     const mayPush = stageThat((stage) => Effect.flatMap(StageStates, (_) => _.mayPush(stage)))
     return {
       details: ask("the assignment", Effect.asVoid(open)),
-      storePlan: ask("the saved plan", Effect.flatMap(open, (found) => Effect.flatMap(Runs, (runs) => runs.savePlan(found.runId, found.id, { sha256: planSha256, sizeBytes: 0, aside: "" })))),
-      result: (result: StageResult) => ask("the result", Effect.flatMap(stageThat(({ endedAt, result }) => Effect.succeed(endedAt === null || result !== null)), (found) =>
-        Effect.flatMap(Assignments, (_) => _.end(found.id, Option.some(taskUid), result)))),
+      storePlan: ask(
+        "the saved plan",
+        Effect.flatMap(
+          open,
+          (found) => Effect.flatMap(Runs, (runs) => runs.savePlan(found.runId, found.id, { sha256: planSha256, sizeBytes: 0, aside: "" }))
+        )
+      ),
+      result: (result: StageResult) =>
+        ask(
+          "the result",
+          Effect.flatMap(stageThat(({ endedAt, result }) => Effect.succeed(endedAt === null || result !== null)), (found) =>
+            Effect.flatMap(Assignments, (_) => _.end(found.id, Option.some(taskUid), result)))
+        ),
       states: {
-        state: ask("the state", Effect.flatMap(states((_, stage) => _.current(stage)), (version) => Effect.flatMap(StateVersions, (_) => _.read(version)))).pipe(
+        state: ask(
+          "the state",
+          Effect.flatMap(states((_, stage) => _.current(stage)), (version) => Effect.flatMap(StateVersions, (_) => _.read(version)))
+        ).pipe(
           Effect.map(Option.some),
           Effect.catchTag("Declined", (error) => error.status === 404 ? Effect.succeedNone : Effect.fail(error))
         ),
         lockState: (info) => ask("the lock", Effect.map(states((_, stage) => _.lock(stage, info)), (epoch) => ({ id: info.ID, epoch }))),
         unlockState: (info) => ask("the end of the lock", states((_, stage) => _.unlock(stage, info))),
         pushState: (bytes, sha256, { epoch, id }) =>
-          ask("a new state", Effect.flatMap(mayPush, (stage) => Effect.flatMap(StageStates, (_) => _.push(stage, { bytes, sha256, lockId: id, epoch: Option.some(epoch) }))))
+          ask(
+            "a new state",
+            Effect.flatMap(mayPush, (stage) =>
+              Effect.flatMap(StageStates, (_) => _.push(stage, { bytes, sha256, lockId: id, epoch: Option.some(epoch) })))
+          )
       } satisfies StatesOfStage
     }
   }
@@ -233,7 +292,18 @@ export class PoolServer {
       const configurationVersionId = `cv-${workspace}`
       yield* sql`INSERT INTO configurationVersions (id, seq, workspaceId, speculative, status, sha256, createdAt) 
         SELECT ${configurationVersionId}, COALESCE(MAX(seq), 0) + 1, ${workspaceId}, 0, 'uploaded', ${archiveSha256}, '2026-01-01T00:00:00Z' FROM configurationVersions WHERE true ON CONFLICT DO NOTHING`
-      yield* runs.create({ workspaceId, configurationVersionId, archiveSha256, planOnly, autoApply: true, destroy, message: "", engine: undefined, options: {}, variables: [] })
+      yield* runs.create({
+        workspaceId,
+        configurationVersionId,
+        archiveSha256,
+        planOnly,
+        autoApply: true,
+        destroy,
+        message: "",
+        engine: undefined,
+        options: {},
+        variables: []
+      })
     }))
   }
   cancelRun(nth: number): void {
@@ -244,31 +314,37 @@ export class PoolServer {
   settleAll(): void {
     this.#do(Effect.gen(function*() {
       const [rescues, workspaces] = [yield* Rescues, yield* Workspaces]
-      for (const { id } of yield* workspaces.list) for (const rescue of yield* rescues.pending(id)) yield* rescues.settle(rescue.id, "a person", "looked at")
+      for (const { id } of yield* workspaces.list) {
+        for (const rescue of yield* rescues.pending(id)) yield* rescues.settle(rescue.id, "a person", "looked at")
+      }
     }))
   }
 
   /** Somebody opens the lock of a workspace, whoever has it, and takes it. */
   lockByForce(workspace: string): void {
-    this.#do(Effect.gen(function*() {
-      const [rescue, states, workspaces] = [yield* StateRescue, yield* StateVersions, yield* Workspaces]
-      const { id, lockInfo } = yield* workspaces.named(workspace)
-      if (lockInfo !== null) yield* rescue.unlock(workspace, "a person", lockInfo.ID)
-      yield* states.lock(id, byHand, "person")
-    }).pipe(Effect.ignore))
+    this.#do(
+      Effect.gen(function*() {
+        const [rescue, states, workspaces] = [yield* StateRescue, yield* StateVersions, yield* Workspaces]
+        const { id, lockInfo } = yield* workspaces.named(workspace)
+        if (lockInfo !== null) yield* rescue.unlock(workspace, "a person", lockInfo.ID)
+        yield* states.lock(id, byHand, "person")
+      }).pipe(Effect.ignore)
+    )
   }
   /** Whoever took it writes a state, if there is one to follow, and gives it back. */
   writeByHand(workspace: string): void {
-    this.#do(Effect.gen(function*() {
-      const [states, workspaces] = [yield* StateVersions, yield* Workspaces]
-      const { id } = yield* workspaces.named(workspace)
-      const before = yield* states.current(id)
-      if (before !== undefined) {
-        const bytes = Buffer.from(JSON.stringify({ serial: before.serial + 1, lineage: before.lineage, by: byHand.ID }))
-        yield* states.accept(id, { bytes, sha256: undefined, lockId: byHand.ID, by: undefined })
-      }
-      yield* states.unlock(id, byHand.ID, { person: "a person" })
-    }).pipe(Effect.ignore))
+    this.#do(
+      Effect.gen(function*() {
+        const [states, workspaces] = [yield* StateVersions, yield* Workspaces]
+        const { id } = yield* workspaces.named(workspace)
+        const before = yield* states.current(id)
+        if (before !== undefined) {
+          const bytes = Buffer.from(JSON.stringify({ serial: before.serial + 1, lineage: before.lineage, by: byHand.ID }))
+          yield* states.accept(id, { bytes, sha256: undefined, lockId: byHand.ID, by: undefined })
+        }
+        yield* states.unlock(id, byHand.ID, { person: "a person" })
+      }).pipe(Effect.ignore)
+    )
   }
 
   get stages(): ReadonlyArray<typeof StoredStage.Type> {
@@ -279,11 +355,18 @@ export class PoolServer {
   }
   /** Oldest first. */
   get states(): ReadonlyArray<typeof StoredState.Type> {
-    return this.#stored(StoredState, (sql) => sql`SELECT workspaceId, runId, serial, lineage, sha256, epoch FROM stateVersions ORDER BY seq`)
+    return this.#stored(
+      StoredState,
+      (sql) => sql`SELECT workspaceId, runId, serial, lineage, sha256, epoch FROM stateVersions ORDER BY seq`
+    )
   }
   /** Stages that a rescue was opened for, and whether somebody has settled the last one. */
   get doubts(): ReadonlyMap<string, "open" | "settled"> {
-    return new Map(this.#stored(Doubt, (sql) => sql`SELECT stageId, settledAt FROM rescues ORDER BY seq`).map(({ settledAt, stageId }) => [stageId, settledAt === null ? "open" : "settled"]))
+    return new Map(
+      this.#stored(Doubt, (sql) => sql`SELECT stageId, settledAt FROM rescues ORDER BY seq`).map((
+        { settledAt, stageId }
+      ) => [stageId, settledAt === null ? "open" : "settled"])
+    )
   }
   get isOver(): boolean {
     return this.runs.every(({ status }) => isFinal(status))

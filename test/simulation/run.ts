@@ -12,7 +12,10 @@ export interface Failure {
   readonly violation: Violation
 }
 
-/** Each so many-th schedule has a pool, and takes as long as eight without. A prime, so that such ones meet everything else that goes by the seed. */
+/**
+ * Each so many-th schedule has a pool, and takes as long as eight without. A prime, so that such ones meet everything else that goes by the
+ * seed.
+ */
 const poolEvery = 17
 const hasPool = (seed: number): boolean => seed % poolEvery === 0
 const longestRounds = 600
@@ -24,7 +27,14 @@ const comeToStart = (simulation: Simulation, judged: number): number => {
   let from = judged
   let still = 0
   for (let round = 0; waitForNobody(simulation).length > 0; round++) {
-    if (still >= longestSilence || round >= longestRounds) throw new Violation("I12", `no Job is there, and nobody starts of ${waitForNobody(simulation).map(({ metadata, status }) => `${metadata.name}, which says: ${status.message}`).join("; ")}`)
+    if (still >= longestSilence || round >= longestRounds) {
+      throw new Violation(
+        "I12",
+        `no Job is there, and nobody starts of ${
+          waitForNobody(simulation).map(({ metadata, status }) => `${metadata.name}, which says: ${status.message}`).join("; ")
+        }`
+      )
+    }
     simulation.keepControlled()
     const moved = simulation.round({ enginesEnd: false })
     from = judge(simulation, from)
@@ -52,10 +62,15 @@ export const comeToRest = (simulation: Simulation, judged: number): number => {
     }
     simulation.thread.pass(Math.min(Math.max(simulation.thread.untilWake, 0), 30_000))
   }
-  const open = simulation.tasks.filter(({ status }) => !isOver(status.phase)).map(({ metadata, status }) => `${metadata.name} is ${status.phase}: ${status.message}`)
+  const open = simulation.tasks.filter(({ status }) => !isOver(status.phase)).map(({ metadata, status }) =>
+    `${metadata.name} is ${status.phase}: ${status.message}`
+  )
   const runs = simulation.pool?.runs.map(({ id, status }) => `${id} is ${status}`) ?? []
   const left = [...simulation.cluster.jobs, ...simulation.cluster.pods].map(({ metadata }) => metadata.name)
-  throw new Violation("I12", `not at rest after ${longestRounds} rounds; ${[...open, ...runs, `left: ${left.slice(0, 5).join(", ")}`].join("; ")}`)
+  throw new Violation(
+    "I12",
+    `not at rest after ${longestRounds} rounds; ${[...open, ...runs, `left: ${left.slice(0, 5).join(", ")}`].join("; ")}`
+  )
 }
 
 /** Nothing is left to do, for what runs and for one that starts anew. */
@@ -63,7 +78,9 @@ export const stayAtRest = (simulation: Simulation): void => {
   const { revision } = simulation.server
   const quiet = (what: string, minutes: number) => {
     for (let round = 0; round < minutes; round++) if (!simulation.round({ enginesEnd: true })) simulation.thread.pass(60_000)
-    if (simulation.server.revision !== revision) throw new Violation("I9", `${what} wrote ${JSON.stringify(simulation.server.history.at(-1)?.object)}`.slice(0, 800))
+    if (simulation.server.revision !== revision) {
+      throw new Violation("I9", `${what} wrote ${JSON.stringify(simulation.server.history.at(-1)?.object)}`.slice(0, 800))
+    }
   }
   quiet("a controller with nothing to do", 11) // each key counts as changed every ten
   for (const name of simulation.controllers.keys()) simulation.crash(name)
@@ -123,4 +140,8 @@ export const runSeed = (seed: number): Failure | undefined => {
 }
 
 export const told = ({ seed, steps, violation }: Failure): string =>
-  [`${violation.message}`, `make replay SEED=${seed}`, ...steps.map((step) => `  ${step.do} nth=${step.nth} by=${step.by}${step.fault === "none" ? "" : ` fault=${step.fault}`}`)].join("\n")
+  [
+    `${violation.message}`,
+    `make replay SEED=${seed}`,
+    ...steps.map((step) => `  ${step.do} nth=${step.nth} by=${step.by}${step.fault === "none" ? "" : ` fault=${step.fault}`}`)
+  ].join("\n")

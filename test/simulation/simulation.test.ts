@@ -34,39 +34,72 @@ describe("the simulation", () => {
 describe("what a schedule once found", () => {
   it("a worker gives its result to no later task of the same name", () =>
     expect(runSteps(2712, [
-      go("a controller starts"), go("create a task"), ...goesWell(9), go("delete a task"), go("create a task")
+      go("a controller starts"),
+      go("create a task"),
+      ...goesWell(9),
+      go("delete a task"),
+      go("create a task")
     ])).toBeUndefined())
 
   it("a Job that was made and deleted before any cache saw it is not taken to be there", () =>
     expect(runSteps(352737, [
-      go("a controller starts"), go("all goes well for a while"), go("create a task", 4), go("all goes well for a while"), go("time goes by", 0, 5), go("time goes by", 0, 5),
-      go("a watch is too old", 7), go("answer a controller"), go("events reach a controller", 3, 2), go("events reach a controller"), go("answer a controller"), go("cancel a task")
+      go("a controller starts"),
+      go("all goes well for a while"),
+      go("create a task", 4),
+      go("all goes well for a while"),
+      go("time goes by", 0, 5),
+      go("time goes by", 0, 5),
+      go("a watch is too old", 7),
+      go("answer a controller"),
+      go("events reach a controller", 3, 2),
+      go("events reach a controller"),
+      go("answer a controller"),
+      go("cancel a task")
     ])).toBeUndefined())
 
   it("a Job that a controller sees go before it says a word on it is in the count of its launches", () =>
     expect(runSteps(505410, [
-      go("a controller starts"), go("create a task", 4), ...goesWell(2), go("a worker is killed"), go("a kubelet reports"), go("a controller crashes"), go("the Job controller looks"), go("time goes by", 0, 5)
+      go("a controller starts"),
+      go("create a task", 4),
+      ...goesWell(2),
+      go("a worker is killed"),
+      go("a kubelet reports"),
+      go("a controller crashes"),
+      go("the Job controller looks"),
+      go("time goes by", 0, 5)
     ])).toBeUndefined())
 })
 
 describe("what chance seldom comes to", () => {
   it("the Pods of a task that is gone still hold its workspace", () =>
     expect(runSteps(0, [
-      go("a controller starts"), go("create a task"), ...goesWell(8), go("delete a task"), go("create a task", 1), ...goesWell(14)
+      go("a controller starts"),
+      go("create a task"),
+      ...goesWell(8),
+      go("delete a task"),
+      go("create a task", 1),
+      ...goesWell(14)
     ])).toBeUndefined())
 
-  it.each([{ when: "before it starts", rounds: 0, phase: "Cancelled" }, { when: "while its Pod starts", rounds: 1, phase: "Cancelled" }, { when: "while it runs", rounds: 12, phase: "Succeeded" }])("a task that is deleted $when, and kept by somebody's finalizer, comes to its end and lets the next one start", ({ phase, rounds }) => {
-    const simulation = new Simulation(0)
-    simulation.start("a")
-    for (let round = 0; round < 3; round++) simulation.round({ enginesEnd: false })
-    simulation.create(0)
-    simulation.keepTask(0)
-    for (let round = 0; round < rounds; round++) simulation.round({ enginesEnd: false })
-    simulation.deleteTask(0)
-    simulation.create(1)
-    comeToRest(simulation, 0)
-    expect(simulation.tasks.map(({ status }) => status.phase)).toEqual([phase, "Succeeded"])
-  })
+  it.each([{ when: "before it starts", rounds: 0, phase: "Cancelled" }, { when: "while its Pod starts", rounds: 1, phase: "Cancelled" }, {
+    when: "while it runs",
+    rounds: 12,
+    phase: "Succeeded"
+  }])(
+    "a task that is deleted $when, and kept by somebody's finalizer, comes to its end and lets the next one start",
+    ({ phase, rounds }) => {
+      const simulation = new Simulation(0)
+      simulation.start("a")
+      for (let round = 0; round < 3; round++) simulation.round({ enginesEnd: false })
+      simulation.create(0)
+      simulation.keepTask(0)
+      for (let round = 0; round < rounds; round++) simulation.round({ enginesEnd: false })
+      simulation.deleteTask(0)
+      simulation.create(1)
+      comeToRest(simulation, 0)
+      expect(simulation.tasks.map(({ status }) => status.phase)).toEqual([phase, "Succeeded"])
+    }
+  )
 
   it("an apply that waits for a workspace whose holder is gone, with its Pod on a silent node, takes no slot from others and says whom it waits for", () => {
     const simulation = new Simulation(0) // three slots
@@ -83,8 +116,15 @@ describe("what chance seldom comes to", () => {
     goOn(4)
     for (const template of [2, 3, 4]) simulation.create(template)
     goOn(8)
-    expect(simulation.tasks.map(({ metadata: { name }, status: { message } }) => [name, message])).toContainEqual(["task-1", "Waits for task-0, which holds workspace one."])
-    expect(simulation.cluster.jobs.map(({ metadata }) => metadata.name).sort()).toEqual(["agent-job-task-2", "agent-job-task-3", "agent-job-task-4"])
+    expect(simulation.tasks.map(({ metadata: { name }, status: { message } }) => [name, message])).toContainEqual([
+      "task-1",
+      "Waits for task-0, which holds workspace one."
+    ])
+    expect(simulation.cluster.jobs.map(({ metadata }) => metadata.name).sort()).toEqual([
+      "agent-job-task-2",
+      "agent-job-task-3",
+      "agent-job-task-4"
+    ])
     comeToRest(simulation, 0)
     expect(simulation.tasks.map(({ status }) => status.phase)).toEqual(["Succeeded", "Succeeded", "Succeeded", "Succeeded"])
   })
@@ -92,10 +132,20 @@ describe("what chance seldom comes to", () => {
   it("a stranger's Job of the derived name stays as it is", () =>
     expect(runSteps(0, [go("a stranger's Job"), go("create a task"), go("a controller starts"), ...goesWell(8)])).toBeUndefined())
 
-  it.each([[0, 1], [1, 0]])("an apply that took its workspace and got no Job does not wait for another, which waits for it: tasks %i and %i", (first, second) =>
-    expect(runSteps(0, [
-      go("a controller starts"), go("a quota is full"), go("create a task", first), ...goesWell(2), go("create a task", second), ...goesWell(8), go("time goes by", 0, 3), ...goesWell(4)
-    ])).toBeUndefined())
+  it.each([[0, 1], [1, 0]])(
+    "an apply that took its workspace and got no Job does not wait for another, which waits for it: tasks %i and %i",
+    (first, second) =>
+      expect(runSteps(0, [
+        go("a controller starts"),
+        go("a quota is full"),
+        go("create a task", first),
+        ...goesWell(2),
+        go("create a task", second),
+        ...goesWell(8),
+        go("time goes by", 0, 3),
+        ...goesWell(4)
+      ])).toBeUndefined()
+  )
 
   it.each([3600, -3600])("a controller whose clock is %i s off ends no start", (off) => {
     const simulation = new Simulation(0)
@@ -132,7 +182,9 @@ describe("what chance seldom comes to", () => {
     const watch = simulation.watchesOf("a").find(({ plural }) => plural === "jobs")
     if (watch !== undefined) watch.deliver = () => undefined
     comeToWait(simulation, 240)
-    expect([cluster.jobs, cluster.pods, simulation.tasks]).toMatchObject([[], [], [{ status: { phase: "Starting", reason: "Evicted", launches: 1 } }]])
+    expect([cluster.jobs, cluster.pods, simulation.tasks]).toMatchObject([[], [], [{
+      status: { phase: "Starting", reason: "Evicted", launches: 1 }
+    }]])
     watch?.end()
     comeToRest(simulation, 0)
     expect(simulation.tasks).toMatchObject([{ status: { phase: "Succeeded", launches: 2 } }])

@@ -2,8 +2,8 @@
 // Always holds: nothing moves but by a call of one of these methods, and every one of them may be called at any time.
 // Driven by test/simulation/steps, judged by test/simulation/invariants.
 import { Option } from "effect"
-import { isOver } from "../../src/core/status.ts"
 import type { ResolvedConfig } from "../../src/core/resolve.ts"
+import { isOver } from "../../src/core/status.ts"
 import { agentTasks, jobs } from "../../src/kubernetes/kinds.ts"
 import type { Place } from "../../src/kubernetes/object.ts"
 import type { AgentTask } from "../../src/schema/agent-task.ts"
@@ -19,7 +19,17 @@ export type ControllerName = "a" | "b"
 
 /** Small limits, so that tasks meet; one configuration a number of launches. A start may take less than a wait for a quota does. */
 const configs: ReadonlyArray<ResolvedConfig> = [0, 1, 2].map((backoffLimit) =>
-  configOf({ agent: { url: "http://pool", tokenExistingSecret: { name: "pool" } }, task: { historyPerWorkspace: 1, limits: { total: 3, perWorkspace: 2 }, startupTimeoutSeconds: 120 - 40 * backoffLimit, terminationGracePeriodSeconds: 60, job: { backoffLimit } } }))
+  configOf({
+    agent: { url: "http://pool", tokenExistingSecret: { name: "pool" } },
+    task: {
+      historyPerWorkspace: 1,
+      limits: { total: 3, perWorkspace: 2 },
+      startupTimeoutSeconds: 120 - 40 * backoffLimit,
+      terminationGracePeriodSeconds: 60,
+      job: { backoffLimit }
+    }
+  })
+)
 
 const templates = [
   { workspace: "one", stage: "apply" },
@@ -83,7 +93,9 @@ export class Simulation {
   }
 
   get tasks(): ReadonlyArray<AgentTask> {
-    return this.server.all(agentTasks).filter(({ metadata }) => metadata.uid !== "garbage") as ReadonlyArray<unknown> as ReadonlyArray<AgentTask>
+    return this.server.all(agentTasks).filter(({ metadata }) => metadata.uid !== "garbage") as ReadonlyArray<unknown> as ReadonlyArray<
+      AgentTask
+    >
   }
 
   // ── controllers ──
@@ -92,7 +104,18 @@ export class Simulation {
     if (this.controllers.get(name)?.process.alive === true) return
     if ([...this.controllers.values()].some(({ process }) => process.alive)) this.crowded = true
     this.leads++
-    this.controllers.set(name, startController({ thread: this.thread, server: this.server, config: this.config, name, seed: this.#seed++, skew, pool: Option.map(Option.fromUndefinedOr(this.pool), (pool) => (process: Process) => pool.forAgent(process)) }))
+    this.controllers.set(
+      name,
+      startController({
+        thread: this.thread,
+        server: this.server,
+        config: this.config,
+        name,
+        seed: this.#seed++,
+        skew,
+        pool: Option.map(Option.fromUndefinedOr(this.pool), (pool) => (process: Process) => pool.forAgent(process))
+      })
+    )
   }
   crash(name: ControllerName): void {
     this.controllers.get(name)?.process.kill()
@@ -120,11 +143,19 @@ export class Simulation {
 
   create(template: number): void {
     const { stage, workspace } = templates[template % templates.length] ?? templates[0]
-    this.server.create(agentTasks, { metadata: { name: `task-${template}`, namespace: this.config.taskNamespace }, spec: { workspace, stage, source: { inline: { "main.tf": "" } } } })
+    this.server.create(agentTasks, {
+      metadata: { name: `task-${template}`, namespace: this.config.taskNamespace },
+      spec: { workspace, stage, source: { inline: { "main.tf": "" } } }
+    })
   }
   cancel(nth: number): void {
     const task = this.tasks[nth % this.tasks.length]
-    if (task !== undefined) this.server.apply(agentTasks, { metadata: { name: task.metadata.name, namespace: task.metadata.namespace, uid: task.metadata.uid }, spec: { cancel: true } })
+    if (task !== undefined) {
+      this.server.apply(agentTasks, {
+        metadata: { name: task.metadata.name, namespace: task.metadata.namespace, uid: task.metadata.uid },
+        spec: { cancel: true }
+      })
+    }
   }
   deleteJob(job: Place & { readonly uid: string }): void {
     this.takenAway.add(job.uid)
@@ -155,7 +186,10 @@ export class Simulation {
     this.server.create(jobs, { metadata: { name: `agent-job-task-${template}`, namespace: this.config.taskNamespace }, spec: {} })
   }
   garbage(): void {
-    this.server.plant(agentTasks, { metadata: { name: "garbage", namespace: this.config.taskNamespace, uid: "garbage", resourceVersion: "" }, spec: { workspace: 7 } })
+    this.server.plant(agentTasks, {
+      metadata: { name: "garbage", namespace: this.config.taskNamespace, uid: "garbage", resourceVersion: "" },
+      spec: { workspace: 7 }
+    })
   }
 
   // ── what goes by itself when nothing fails ──
@@ -184,7 +218,7 @@ export class Simulation {
       if (containersStart) cluster.startContainer(pod)
       if (pod.status?.containerStatuses?.some(({ state }) => state?.terminated !== undefined) === true) cluster.stopRunner(pod)
     }
-    if (enginesEnd) for (const engine of this.truth.engines) engine.end(0)
+    if (enginesEnd) { for (const engine of this.truth.engines) engine.end(0) }
     this.thread.settle()
     for (const pod of cluster.pods) cluster.report(pod.metadata)
     for (const job of cluster.jobs) cluster.expireJob(job)

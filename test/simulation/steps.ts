@@ -1,10 +1,9 @@
 // The steps of a schedule: named, each possible at any time and without effect where there is nothing to do.
 // So every list of steps is a schedule, and one that fails is made shorter by leaving steps out.
 // Made from a seed here, carried out by test/simulation/run.
+import { Gone, Unreachable } from "../../src/kubernetes/errors.ts"
 import { type Fault, randomOf } from "./one-thread.ts"
 import type { ControllerName, Simulation } from "./simulation.ts"
-import { Gone, Unreachable } from "../../src/kubernetes/errors.ts"
-
 
 export interface Step {
   readonly do: Verb
@@ -35,14 +34,16 @@ const ofWatch = (act: (watch: ReturnType<Simulation["watchesOf"]>[number], step:
   const watch = pick(simulation.watchesOf(who(step)), step.nth)
   if (watch !== undefined) act(watch, step)
 }
-const ofPod = (act: (simulation: Simulation, pod: Simulation["cluster"]["pods"][number], step: Step) => void): Perform => (simulation, step) => {
-  const pod = pick(simulation.cluster.pods, step.nth)
-  if (pod !== undefined) act(simulation, pod, step)
-}
-const ofJob = (act: (simulation: Simulation, job: Simulation["cluster"]["jobs"][number], step: Step) => void): Perform => (simulation, step) => {
-  const job = pick(simulation.cluster.jobs.filter(({ spec }) => spec.template !== undefined), step.nth)
-  if (job !== undefined) act(simulation, job, step)
-}
+const ofPod =
+  (act: (simulation: Simulation, pod: Simulation["cluster"]["pods"][number], step: Step) => void): Perform => (simulation, step) => {
+    const pod = pick(simulation.cluster.pods, step.nth)
+    if (pod !== undefined) act(simulation, pod, step)
+  }
+const ofJob =
+  (act: (simulation: Simulation, job: Simulation["cluster"]["jobs"][number], step: Step) => void): Perform => (simulation, step) => {
+    const job = pick(simulation.cluster.jobs.filter(({ spec }) => spec.template !== undefined), step.nth)
+    if (job !== undefined) act(simulation, job, step)
+  }
 const node = ({ by }: Step): string => `node-${by % 2}`
 
 const table = {
@@ -50,7 +51,14 @@ const table = {
   "create a task": { weight: 6, perform: (_, { nth }) => _.create(nth) },
   "cancel a task": { weight: 2, trouble: true, perform: (_, { nth }) => _.cancel(nth) },
   "delete a task": { weight: 1, trouble: true, perform: (_, { nth }) => _.deleteTask(nth) },
-  "delete a task that a finalizer keeps": { weight: 1, trouble: true, perform: (_, { nth }) => { _.keepTask(nth); _.deleteTask(nth) } },
+  "delete a task that a finalizer keeps": {
+    weight: 1,
+    trouble: true,
+    perform: (_, { nth }) => {
+      _.keepTask(nth)
+      _.deleteTask(nth)
+    }
+  },
   "delete a Job": { weight: 1, trouble: true, perform: ofJob((_, job) => _.deleteJob(job.metadata)) },
   "delete a Pod": { weight: 1, trouble: true, perform: ofPod((_, pod) => _.cluster.deletePod(pod)) },
   "start a run": { weight: 3, perform: (_, { by, nth }) => _.startRun(nth, by) },
@@ -60,11 +68,39 @@ const table = {
   "a state is written by hand": { weight: 0.5, trouble: true, perform: (_, { nth }) => _.writeByHand(nth) },
   "a stranger's Job": { weight: 0.3, trouble: true, perform: (_, { nth }) => _.strangersJob(nth) },
   "garbage in the store": { weight: 0.1, trouble: true, perform: (_) => _.garbage() },
-  "a quota is full": { weight: 0.5, trouble: true, perform: (_) => { _.server.refuses = "quota" } },
-  "a quota on Pods is full": { weight: 0.5, trouble: true, perform: (_) => { _.cluster.hasRoomForPods = false } },
-  "there is room for Pods": { weight: 1, perform: (_) => { _.cluster.hasRoomForPods = true } },
-  "a policy refuses": { weight: 0.2, trouble: true, perform: (_) => { _.server.refuses = "policy" } },
-  "Jobs are taken": { weight: 1, perform: (_) => { _.server.refuses = "nothing" } },
+  "a quota is full": {
+    weight: 0.5,
+    trouble: true,
+    perform: (_) => {
+      _.server.refuses = "quota"
+    }
+  },
+  "a quota on Pods is full": {
+    weight: 0.5,
+    trouble: true,
+    perform: (_) => {
+      _.cluster.hasRoomForPods = false
+    }
+  },
+  "there is room for Pods": {
+    weight: 1,
+    perform: (_) => {
+      _.cluster.hasRoomForPods = true
+    }
+  },
+  "a policy refuses": {
+    weight: 0.2,
+    trouble: true,
+    perform: (_) => {
+      _.server.refuses = "policy"
+    }
+  },
+  "Jobs are taken": {
+    weight: 1,
+    perform: (_) => {
+      _.server.refuses = "nothing"
+    }
+  },
   // controllers
   "answer a controller": { weight: 40, perform: (_, step) => _.answerController(who(step), step.nth, step.fault) },
   "events reach a controller": { weight: 25, perform: ofWatch((watch, { by }) => watch.deliver(1 + by)) },
@@ -85,7 +121,11 @@ const table = {
   "no node for a Pod": { weight: 0.5, trouble: true, perform: ofPod((_, pod) => _.cluster.cannotSchedule(pod)) },
   "a container starts": { weight: 8, perform: ofPod((_, pod) => _.cluster.startContainer(pod)) },
   "a container starts again": { weight: 1, trouble: true, perform: ofPod((_, pod) => _.cluster.startContainer(pod, true)) },
-  "no image for a Pod": { weight: 0.5, trouble: true, perform: ofPod((_, pod, { by }) => _.cluster.cannotStart(pod, by % 2 === 0 ? "ImagePullBackOff" : "InvalidImageName")) },
+  "no image for a Pod": {
+    weight: 0.5,
+    trouble: true,
+    perform: ofPod((_, pod, { by }) => _.cluster.cannotStart(pod, by % 2 === 0 ? "ImagePullBackOff" : "InvalidImageName"))
+  },
   "a kubelet reports": { weight: 10, perform: ofPod((_, pod) => _.cluster.report(pod.metadata)) },
   "a worker is killed": { weight: 1, trouble: true, perform: ofPod((_, pod) => _.cluster.killWorker(pod)) },
   "a runner is stopped": { weight: 2, perform: ofPod((_, pod) => _.cluster.stopRunner(pod)) },
@@ -100,13 +140,21 @@ const table = {
   // workers
   "answer a worker": { weight: 20, perform: (_, step) => _.answerWorker(step.nth, step.fault) },
   "events reach a worker": { weight: 3, perform: (_, { nth }) => pick(_.watchesOfWorkers, nth)?.deliver(Infinity) },
-  "an engine ends": { weight: 4, perform: (_, { by, nth }) => pick(_.truth.engines.filter(({ running }) => running), nth)?.end(by % 4 === 3 ? 1 : 0) },
+  "an engine ends": {
+    weight: 4,
+    perform: (_, { by, nth }) => pick(_.truth.engines.filter(({ running }) => running), nth)?.end(by % 4 === 3 ? 1 : 0)
+  },
   // the pool's server
   "the server crashes": { weight: 1, trouble: true, perform: (_) => _.pool?.crash() },
   "the server starts": { weight: 3, perform: (_) => _.pool?.start() },
   // time
   "time goes by": { weight: 8, perform: (_, { by }) => _.thread.pass(times[by] ?? 1_000) },
-  "all goes well for a while": { weight: 6, perform: (_) => { _.round({ enginesEnd: false }) } }
+  "all goes well for a while": {
+    weight: 6,
+    perform: (_) => {
+      _.round({ enginesEnd: false })
+    }
+  }
 } satisfies Readonly<Record<string, Row>>
 
 export type Verb = keyof typeof table
@@ -118,14 +166,29 @@ export const perform = (simulation: Simulation, step: Step): void => {
   simulation.thread.settle()
 }
 
-const faults: ReadonlyArray<Fault> = ["lost answer", "lost answer", "not sent", "conflict", "too many requests", "killed before", "killed after"]
+const faults: ReadonlyArray<Fault> = [
+  "lost answer",
+  "lost answer",
+  "not sent",
+  "conflict",
+  "too many requests",
+  "killed before",
+  "killed after"
+]
 
 const step = (verb: Verb, by = 0): Step => ({ do: verb, nth: 0, by, fault: "none" })
 const calm = (rounds: number): ReadonlyArray<Step> => Array.from({ length: rounds }, () => step("all goes well for a while"))
-/** A run whose plan went well, and whose apply is about as far as that, with another one behind it: chance alone seldom brings them so far. */
-const underWay = (rounds: number): ReadonlyArray<Step> => [step("start a run", 3), step("start a run", 3), ...calm(7), step("an engine ends"), ...calm(rounds)]
+/**
+ * A run whose plan went well, and whose apply is about as far as that, with another one behind it: chance alone seldom brings them so far.
+ */
+const underWay = (
+  rounds: number
+): ReadonlyArray<Step> => [step("start a run", 3), step("start a run", 3), ...calm(7), step("an engine ends"), ...calm(rounds)]
 
-/** Of one seed: up to a hundred steps with few tasks, free of a random half of all trouble, so that rare troubles meet without the others in the way. */
+/**
+ * Of one seed: up to a hundred steps with few tasks, free of a random half of all trouble, so that rare troubles meet without the others in
+ * the way.
+ */
 export const schedule = (seed: number, { withPool = false } = {}): ReadonlyArray<Step> => {
   const random = randomOf(seed)
   const length = 20 + Math.floor(random() ** 2 * 80)
@@ -141,10 +204,16 @@ export const schedule = (seed: number, { withPool = false } = {}): ReadonlyArray
     for (const [verb, { weight }] of mine) if ((left -= weight) < 0) return verb
     return "time goes by"
   }
-  const begin = [step("a controller starts"), ...withPool && random() < 0.7 ? [...underWay(below(10)), ...random() < 0.3 ? [step("a state is locked by force")] : []] : []]
-  return [...begin, ...Array.from({ length }, (): Step => {
-    const verb = draw()
-    const nth = verb === "create a task" ? (offset + below(tasks)) % 5 : below(8)
-    return { do: verb, nth, by: below(8), fault: random() < faultRate ? myFaults[below(myFaults.length)] ?? "none" : "none" }
-  })]
+  const begin = [
+    step("a controller starts"),
+    ...withPool && random() < 0.7 ? [...underWay(below(10)), ...random() < 0.3 ? [step("a state is locked by force")] : []] : []
+  ]
+  return [
+    ...begin,
+    ...Array.from({ length }, (): Step => {
+      const verb = draw()
+      const nth = verb === "create a task" ? (offset + below(tasks)) % 5 : below(8)
+      return { do: verb, nth, by: below(8), fault: random() < faultRate ? myFaults[below(myFaults.length)] ?? "none" : "none" }
+    })
+  ]
 }

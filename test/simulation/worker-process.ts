@@ -11,18 +11,18 @@ import { Kubernetes } from "../../src/kubernetes/client.ts"
 import { secrets } from "../../src/kubernetes/kinds.ts"
 import type { AgentTask } from "../../src/schema/agent-task.ts"
 import type { StageResult } from "../../src/schema/stage-result.ts"
-import type { PlatformError } from "../../src/worker/platform.ts"
 import { claimTask } from "../../src/worker/claim.ts"
+import type { PlatformError } from "../../src/worker/platform.ts"
 import { report, type TellPool } from "../../src/worker/report.ts"
 import { Settings } from "../../src/worker/settings.ts"
 import { Stop } from "../../src/worker/stop.ts"
 import { TaskStatus } from "../../src/worker/task-status.ts"
 import type { ApiServer } from "./api-server.ts"
-import { planSha256, type PoolServer, type StatesOfStage } from "./pool-server.ts"
 import { clientOf, type Watch } from "./client.ts"
-import { Engine } from "./engine.ts"
 import { liveWithState } from "./engine-state.ts"
+import { Engine } from "./engine.ts"
 import { type OneThread, Process } from "./one-thread.ts"
+import { planSha256, type PoolServer, type StatesOfStage } from "./pool-server.ts"
 
 /** What really happened, whatever anybody wrote down. */
 export interface Truth {
@@ -56,15 +56,31 @@ interface Ended {
 const resultOf = (task: AgentTask, { code, stored }: Ended, stopped: StopCause | undefined): Omit<StageResult, "finishedAt"> => {
   const saved = Option.getOrElse(stored, () => true)
   const state = task.spec.stage === "plan" || Option.isNone(stored) ? {} : { statePushed: saved }
-  if (!saved && task.spec.stage === "plan") return { outcome: "failed", reason: "PoolUnreachable", message: "The pool has not got the plan.", exitCode: code }
-  if (!saved) return { outcome: "failed", reason: "StateNotSaved", message: "The server has not confirmed the state.", exitCode: code, ...state }
-  if (stopped !== undefined) return { outcome: stopped === "Cancelled" ? "cancelled" : "failed", reason: stopped, message: "The stage was stopped.", ...state }
+  if (!saved && task.spec.stage === "plan") {
+    return { outcome: "failed", reason: "PoolUnreachable", message: "The pool has not got the plan.", exitCode: code }
+  }
+  if (!saved) {
+    return { outcome: "failed", reason: "StateNotSaved", message: "The server has not confirmed the state.", exitCode: code, ...state }
+  }
+  if (stopped !== undefined) {
+    return { outcome: stopped === "Cancelled" ? "cancelled" : "failed", reason: stopped, message: "The stage was stopped.", ...state }
+  }
   if (code !== 0) return { outcome: "failed", reason: "ExitCode", message: "The engine failed.", exitCode: code, ...state }
-  return { outcome: "succeeded", reason: "Completed", message: "Done.", exitCode: 0, ...(task.spec.stage === "plan" ? { hasChanges: true, planDigest: planSha256 } : state) }
+  return {
+    outcome: "succeeded",
+    reason: "Completed",
+    message: "Done.",
+    exitCode: 0,
+    ...(task.spec.stage === "plan" ? { hasChanges: true, planDigest: planSha256 } : state)
+  }
 }
 
 /** The pool does not let it begin. */
-const refused: Omit<StageResult, "finishedAt"> = { outcome: "failed", reason: "TokenRefused", message: "The pool does not know this stage." }
+const refused: Omit<StageResult, "finishedAt"> = {
+  outcome: "failed",
+  reason: "TokenRefused",
+  message: "The pool does not know this stage."
+}
 
 export interface Start {
   readonly thread: OneThread
@@ -84,11 +100,20 @@ interface Backing {
   readonly tellPool: Option.Option<TellPool>
 }
 
-const ownBacking: Backing = { mayBegin: Effect.succeed(true), storePlan: Effect.succeed(true), states: Option.none(), tellPool: Option.none() }
+const ownBacking: Backing = {
+  mayBegin: Effect.succeed(true),
+  storePlan: Effect.succeed(true),
+  states: Option.none(),
+  tellPool: Option.none()
+}
 
 /** Asks again while there is no answer, as the product's does. */
-const patience = Schedule.min([Schedule.exponential("200 millis"), Schedule.spaced("5 seconds")]).pipe(Schedule.jittered, Schedule.while(({ elapsed }) => elapsed < 300_000))
-const patiently = <A, E extends { readonly _tag: string }>(ask: Effect.Effect<A, E>) => Effect.retry(ask, { while: ({ _tag }) => _tag === "NoAnswer", schedule: patience })
+const patience = Schedule.min([Schedule.exponential("200 millis"), Schedule.spaced("5 seconds")]).pipe(
+  Schedule.jittered,
+  Schedule.while(({ elapsed }) => elapsed < 300_000)
+)
+const patiently = <A, E extends { readonly _tag: string }>(ask: Effect.Effect<A, E>) =>
+  Effect.retry(ask, { while: ({ _tag }) => _tag === "NoAnswer", schedule: patience })
 
 export const startWorker = ({ pod, pool, reaches, seed, server, thread, truth }: Start): Container => {
   const process = new Process(thread, pod.uid, seed)
@@ -105,12 +130,15 @@ export const startWorker = ({ pod, pool, reaches, seed, server, thread, truth }:
     const secret = server.find(secrets, { name: spec.pool.tokenSecret.name, namespace: metadata.namespace })
     const { token = "" } = (secret?.["data"] ?? {}) as { readonly token?: string }
     const asked = pool.value.forWorker(process, Buffer.from(token, "base64").toString(), metadata.uid, () => reaches() !== "cut off")
-    const succeeds = (ask: Effect.Effect<void, PlatformError>) => Effect.match(patiently(ask), { onFailure: () => false, onSuccess: () => true })
+    const succeeds = (ask: Effect.Effect<void, PlatformError>) =>
+      Effect.match(patiently(ask), { onFailure: () => false, onSuccess: () => true })
     return {
       mayBegin: succeeds(asked.details),
       storePlan: succeeds(asked.storePlan),
       states: Option.some(asked.states),
-      tellPool: Option.some((result) => Effect.mapError(patiently(asked.result(result)), () => new Error("The pool does not take the result.")))
+      tellPool: Option.some((result) =>
+        Effect.mapError(patiently(asked.result(result)), () => new Error("The pool does not take the result."))
+      )
     }
   }
 
@@ -128,22 +156,27 @@ export const startWorker = ({ pod, pool, reaches, seed, server, thread, truth }:
     if (task.spec.stage !== "plan" && Option.isSome(states)) {
       engine.writesState = true
       const done = process.hear<number>((tell) => engine.onDone(tell))
-      return Effect.map(liveWithState(engine, { done, ended }, states.value, patiently), ({ code, statePushed }): Ended => ({ code, stored: statePushed }))
+      return Effect.map(
+        liveWithState(engine, { done, ended }, states.value, patiently),
+        ({ code, statePushed }): Ended => ({ code, stored: statePushed })
+      )
     }
-    return Effect.flatMap(ended, (code) => Effect.map(
-      task.spec.stage !== "plan" ? save(task) : code === 0 && !stopped() ? storePlan : Effect.succeed(true),
-      (stored): Ended => ({ code, stored: Option.some(stored) })
-    ))
+    return Effect.flatMap(ended, (code) =>
+      Effect.map(
+        task.spec.stage !== "plan" ? save(task) : code === 0 && !stopped() ? storePlan : Effect.succeed(true),
+        (stored): Ended => ({ code, stored: Option.some(stored) })
+      ))
   }
 
   const runEngine = Effect.fnUntraced(function*(task: AgentTask, asked: Effect.Effect<StopCause>, backing: Backing) {
     const engine = new Engine(task, pod.uid)
     truth.engines.push(engine)
     let stopped: StopCause | undefined
-    const stopping = yield* Effect.forkChild(Effect.tap(asked, (cause) => Effect.sync(() => {
-      stopped = cause
-      engine.interrupts++
-    })))
+    const stopping = yield* Effect.forkChild(Effect.tap(asked, (cause) =>
+      Effect.sync(() => {
+        stopped = cause
+        engine.interrupts++
+      })))
     const end = yield* untilEnd(task, engine, backing, () => stopped !== undefined)
     yield* Fiber.interrupt(stopping)
     return resultOf(task, end, stopped)
@@ -163,13 +196,32 @@ export const startWorker = ({ pod, pool, reaches, seed, server, thread, truth }:
   }).pipe(
     Effect.provide(Stop.layerOn(signal)),
     Effect.provide(Settings.layer),
-    Effect.provide(Layer.mergeAll(Layer.succeed(Kubernetes, kubernetes), ConfigProvider.layer(ConfigProvider.fromUnknown({ ...pod.env, AGENT_JOB_TERMINATION_LOG: terminationLog, AGENT_JOB_PRIVATE_DIR: join(directory, "missing") })))),
+    Effect.provide(
+      Layer.mergeAll(
+        Layer.succeed(Kubernetes, kubernetes),
+        ConfigProvider.layer(
+          ConfigProvider.fromUnknown({
+            ...pod.env,
+            AGENT_JOB_TERMINATION_LOG: terminationLog,
+            AGENT_JOB_PRIVATE_DIR: join(directory, "missing")
+          })
+        )
+      )
+    ),
     Effect.scoped,
     Effect.exit,
-    Effect.map((exit) => Exit.isSuccess(exit) ? exit.value : Option.exists(Cause.findErrorOption(exit.cause), ({ _tag }) => _tag === "ClaimLost") ? claimLostExitCode : 1),
-    Effect.tap((code) => Effect.sync(() => {
-      container.exitCode = code
-    }))
+    Effect.map((exit) =>
+      Exit.isSuccess(exit)
+        ? exit.value
+        : Option.exists(Cause.findErrorOption(exit.cause), ({ _tag }) => _tag === "ClaimLost")
+        ? claimLostExitCode
+        : 1
+    ),
+    Effect.tap((code) =>
+      Effect.sync(() => {
+        container.exitCode = code
+      })
+    )
   )
   const container: Container = {
     process,

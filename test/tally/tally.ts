@@ -7,7 +7,9 @@ export interface Report {
     readonly name: string
     readonly status: string
     readonly message: string
-    readonly assertionResults: ReadonlyArray<{ readonly fullName: string; readonly status: string; readonly failureMessages: ReadonlyArray<string> | null }>
+    readonly assertionResults: ReadonlyArray<
+      { readonly fullName: string; readonly status: string; readonly failureMessages: ReadonlyArray<string> | null }
+    >
   }>
 }
 
@@ -15,12 +17,14 @@ const firstLine = (text: string): string => text.split("\n", 1)[0] ?? ""
 
 /** A file that failed before its first test counts as one failed test. `root` is the checkout that the files' names are told from. */
 export const tally = (reports: ReadonlyArray<Report>, root: string): ReadonlyArray<string> => {
-  const failures = reports.flatMap(({ testResults }) => testResults.flatMap((file) => {
-    const path = relative(root, file.name)
-    const failed = file.assertionResults.filter(({ status }) => status === "failed")
-    if (failed.length === 0 && file.status === "failed") return [`${path}: ${firstLine(file.message)}`]
-    return failed.map(({ fullName, failureMessages }) => `${path} > ${fullName}: ${firstLine(failureMessages?.[0] ?? "")}`)
-  }))
+  const failures = reports.flatMap(({ testResults }) =>
+    testResults.flatMap((file) => {
+      const path = relative(root, file.name)
+      const failed = file.assertionResults.filter(({ status }) => status === "failed")
+      if (failed.length === 0 && file.status === "failed") return [`${path}: ${firstLine(file.message)}`]
+      return failed.map(({ fullName, failureMessages }) => `${path} > ${fullName}: ${firstLine(failureMessages?.[0] ?? "")}`)
+    })
+  )
   const passed = reports.reduce((sum, { numPassedTests }) => sum + numPassedTests, 0)
   return [...failures.map((failure) => `failed: ${failure}`), `${passed} passed, ${failures.length} failed`]
 }

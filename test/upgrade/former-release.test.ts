@@ -26,7 +26,14 @@ const names = decoded.map(({ metadata }) => metadata.name)
 
 const alone = worldOf(plainSeed)
 const runningPod: PodSeen = { ...Option.getOrThrow(worldOf({ ...plainSeed, pod: "Running", worker: "running", runner: "running" }).pod) }
-const seen = (task: AgentTask, more: Partial<Observed> = {}): Observed => ({ ...alone, task, turn: Turn.Admitted(), holder: Holder.NotAsked(), source: SourceSeen.NotAsked(), ...more })
+const seen = (task: AgentTask, more: Partial<Observed> = {}): Observed => ({
+  ...alone,
+  task,
+  turn: Turn.Admitted(),
+  holder: Holder.NotAsked(),
+  source: SourceSeen.NotAsked(),
+  ...more
+})
 const decide = (observed: Observed) => {
   const { actions, situation, status } = plan(policy, observed, "2026-01-31T13:00:00.000Z")
   return { situation, actions: actions.map(({ _tag }) => _tag), isQuiet: Equal.equals(status, observed.task.status), status }
@@ -45,39 +52,76 @@ describe("an AgentTask of an earlier release", () => {
     { name: "planned", situation: "over", actions: [] },
     { name: "applied-untold", situation: "over, and the pool does not know", actions: ["ReportResult"] },
     { name: "failed", situation: "over", actions: [] }
-  ])("goes on as it would have ($name)", ({ actions, name, situation }) => expect(decide(seen(taskOf(name)))).toMatchObject({ situation, actions }))
+  ])(
+    "goes on as it would have ($name)",
+    ({ actions, name, situation }) => expect(decide(seen(taskOf(name)))).toMatchObject({ situation, actions })
+  )
 
   it("that starts is left to its Job, and that runs to its worker: nothing is made, ended or written", () => {
     const [running, starting] = [taskOf("running"), taskOf("starting")]
-    const started = decide(seen(starting, { job: Option.some({ ...job.seen, name: "agent-job-starting", owner: Option.some(starting.metadata.uid), createdAt: "2026-01-31T12:59:50.000Z" }) }))
+    const started = decide(
+      seen(starting, {
+        job: Option.some({
+          ...job.seen,
+          name: "agent-job-starting",
+          owner: Option.some(starting.metadata.uid),
+          createdAt: "2026-01-31T12:59:50.000Z"
+        })
+      })
+    )
     expect(started).toMatchObject({ situation: "its Job is there", actions: [], isQuiet: true })
-    const goesOn = seen(running, { job: Option.some(job.seen), pod: Option.some({ ...runningPod, uid: running.status.claim?.podUid ?? runningPod.uid }) })
+    const goesOn = seen(running, {
+      job: Option.some(job.seen),
+      pod: Option.some({ ...runningPod, uid: running.status.claim?.podUid ?? runningPod.uid })
+    })
     expect(decide(goesOn)).toMatchObject({ situation: "claimed", actions: [], isQuiet: true })
   })
 
   it("ends with the last words of its worker", () => {
     const pod = projectPod({
       metadata: { name: "p", uid: "pod-uid", resourceVersion: "1", creationTimestamp: "2026-01-31T12:00:00Z" },
-      status: { phase: "Succeeded", containerStatuses: [{ name: "worker", state: { terminated: { exitCode: 0, message: left.lastWords } } }] }
+      status: {
+        phase: "Succeeded",
+        containerStatuses: [{ name: "worker", state: { terminated: { exitCode: 0, message: left.lastWords } } }]
+      }
     })
     const { status } = decide(seen(taskOf("running"), { job: Option.some(job.seen), pod: Option.some(Result.getOrThrow(pod).seen) }))
-    expect(status).toMatchObject({ phase: "Succeeded", changes: "+3 ~0 -1", result: Schema.decodeUnknownSync(Schema.fromJsonString(StageResult))(left.lastWords) })
+    expect(status).toMatchObject({
+      phase: "Succeeded",
+      changes: "+3 ~0 -1",
+      result: Schema.decodeUnknownSync(Schema.fromJsonString(StageResult))(left.lastWords)
+    })
   })
 })
 
 describe("a Job of an earlier release", () => {
   it("is known as that of its task, whatever it was built from", () => {
-    expect(job).toMatchObject({ taskUid: taskOf("running").metadata.uid, seen: { owner: Option.some(taskOf("running").metadata.uid), state: "active", configHash: expect.stringMatching(/./u) } })
+    expect(job).toMatchObject({
+      taskUid: taskOf("running").metadata.uid,
+      seen: { owner: Option.some(taskOf("running").metadata.uid), state: "active", configHash: expect.stringMatching(/./u) }
+    })
   })
 
   it.effect("tells a worker of this release all that it wants to know", () =>
     Effect.gen(function*() {
       const Env = Schema.Array(Schema.Struct({ name: Schema.String, value: Schema.optionalKey(Schema.String) }))
-      const Job = Schema.Struct({ spec: Schema.Struct({ template: Schema.Struct({ spec: Schema.Struct({ containers: Schema.Array(Schema.Struct({ name: Schema.String, env: Env })) }) }) }) })
+      const Job = Schema.Struct({
+        spec: Schema.Struct({
+          template: Schema.Struct({ spec: Schema.Struct({ containers: Schema.Array(Schema.Struct({ name: Schema.String, env: Env })) }) })
+        })
+      })
       const [container] = Schema.decodeUnknownSync(Job)(left.job).spec.template.spec.containers
       const environment = Object.fromEntries((container?.env ?? []).map(({ name, value }) => [name, value ?? "from-the-pod"]))
-      const settings = yield* Effect.provide(Settings, Settings.layer).pipe(Effect.provide(ConfigProvider.layer(ConfigProvider.fromUnknown(environment))))
-      expect(settings).toMatchObject({ task: "running", epoch: 1, graceSeconds: 360, dataDirectory: "/var/lib/scalr-agent", tokenFile: Option.some("/var/run/agent-job/token/token") })
+      const settings = yield* Effect.provide(Settings, Settings.layer).pipe(
+        Effect.provide(ConfigProvider.layer(ConfigProvider.fromUnknown(environment)))
+      )
+      expect(settings).toMatchObject({
+        task: "running",
+        epoch: 1,
+        graceSeconds: 360,
+        dataDirectory: "/var/lib/scalr-agent",
+        tokenFile: Option.some("/var/run/agent-job/token/token")
+      })
     }))
 })
 
@@ -88,7 +132,9 @@ describe("a server's database of an earlier release", () => {
   /** What was there before the server was started anew. */
   const before = Effect.map(directory, (made) => {
     mkdirSync(join(made, "data", "blobs"), { recursive: true })
-    for (const blob of ["the plan", archiveOf({ "main.tf": "output \"m\" { value = 1 }" })]) writeFileSync(join(made, "data", "blobs", sha256(blob)), blob)
+    for (const blob of ["the plan", archiveOf({ "main.tf": "output \"m\" { value = 1 }" })]) {
+      writeFileSync(join(made, "data", "blobs", sha256(blob)), blob)
+    }
     const db = new DatabaseSync(join(made, "data", "agent-job.sqlite"))
     db.exec(readFileSync(join(folder, "database.sql"), "utf8"))
     db.prepare("UPDATE taskTokens SET hash = ? WHERE stageId = ?").run(tokenHash(token), `${planning}.plan.1`)
@@ -100,7 +146,11 @@ describe("a server's database of an earlier release", () => {
     Effect.gen(function*() {
       const url = yield* serve(yield* before)
       const me = person(url)
-      expect(yield* Effect.forEach([planned, planning, waiting], (id) => Effect.map(me.view(id), ({ status }) => status))).toEqual(["planned", "planning", "pending"])
+      expect(yield* Effect.forEach([planned, planning, waiting], (id) => Effect.map(me.view(id), ({ status }) => status))).toEqual([
+        "planned",
+        "planning",
+        "pending"
+      ])
 
       yield* me.act(planned, "apply")
       const apply = yield* agent(url).take

@@ -1,8 +1,20 @@
 // Archives that nobody vouches for: the good ones arrive whole, the hostile ones leave nothing outside the directory and end at a limit.
 import { describe, expect, it } from "@effect/vitest"
-import { Effect, Exit, Option, Cause, type Scope, Stream } from "effect"
+import { Cause, Effect, Exit, Option, type Scope, Stream } from "effect"
 import { Tar } from "effect/encoding"
-import { createWriteStream, existsSync, lstatSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, readlinkSync, rmSync, statSync, writeFileSync } from "node:fs"
+import {
+  createWriteStream,
+  existsSync,
+  lstatSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  readlinkSync,
+  rmSync,
+  statSync,
+  writeFileSync
+} from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { Readable } from "node:stream"
@@ -30,7 +42,10 @@ const place: Effect.Effect<Place, never, Scope.Scope> = Effect.acquireRelease(
 )
 
 const tar = (...entries: ReadonlyArray<Tar.Entry>) =>
-  Effect.runSync(Effect.map(Stream.runCollect(Stream.fromIterable(entries).pipe(Stream.pipeThroughChannel(Tar.encode()))), (chunks) => Buffer.concat(chunks)))
+  Effect.runSync(
+    Effect.map(Stream.runCollect(Stream.fromIterable(entries).pipe(Stream.pipeThroughChannel(Tar.encode()))), (chunks) =>
+      Buffer.concat(chunks))
+  )
 
 /** A header of any kind, checksum included; the library writes only good ones. */
 const raw = (name: string, typeflag: string, { link = "", mode = 0o644, size = 0 } = {}): Buffer => {
@@ -47,10 +62,13 @@ const raw = (name: string, typeflag: string, { link = "", mode = 0o644, size = 0
   block.write(`${block.reduce((sum, byte) => sum + byte, 0).toString(8).padStart(6, "0")}\0 `, 148)
   return block
 }
-const body = (content: string): Buffer => Buffer.concat([Buffer.from(content), Buffer.alloc((512 - (Buffer.byteLength(content) % 512)) % 512)])
+const body = (content: string): Buffer =>
+  Buffer.concat([Buffer.from(content), Buffer.alloc((512 - (Buffer.byteLength(content) % 512)) % 512)])
 const end = Buffer.alloc(1024)
 const pax = (record: string): Buffer => {
-  const line = ((length) => `${length} ${record}\n`)(String(record.length + 2 + String(record.length + 4).length).length + record.length + 2)
+  const line = ((length) => `${length} ${record}\n`)(
+    String(record.length + 2 + String(record.length + 4).length).length + record.length + 2
+  )
   return Buffer.concat([raw("pax", "x", { size: line.length }), body(line)])
 }
 
@@ -72,17 +90,37 @@ const hostile: ReadonlyArray<{ readonly given: string; readonly archive: () => U
   { given: "a path that climbs out from within", archive: () => tar(Tar.file("a/../../victim", "x")), says: /leads outside/u },
   { given: "a directory that climbs out", archive: () => tar(Tar.directory("../made")), says: /leads outside/u },
   { given: "an absolute path", archive: () => tar(Tar.file("/tmp/victim", "x")), says: /absolute/u },
-  { given: "an absolute path in a PAX header", archive: () => Buffer.concat([pax("path=/tmp/victim"), raw("innocent", "0"), end]), says: /absolute|not a tar/u },
+  {
+    given: "an absolute path in a PAX header",
+    archive: () => Buffer.concat([pax("path=/tmp/victim"), raw("innocent", "0"), end]),
+    says: /absolute|not a tar/u
+  },
   { given: "a drive letter", archive: () => tar(Tar.file("C:/victim", "x")), says: /absolute/u },
   { given: "a backslash", archive: () => tar(Tar.file("..\\victim", "x")), says: /backslash/u },
   { given: "a newline in a name", archive: () => tar(Tar.file("a\nb", "x")), says: /control character/u },
   { given: "a link to an absolute path", archive: () => tar(Tar.symlink("a", "/etc/passwd")), says: /a link to an absolute/u },
   { given: "a link out of the root", archive: () => tar(Tar.symlink("a", "../victim")), says: /link that leads outside/u },
   { given: "a link out of the root from below", archive: () => tar(Tar.symlink("a/b", "../../victim")), says: /link that leads outside/u },
-  { given: "a link that climbs after a name", archive: () => tar(Tar.symlink("p/q/z", "../../t"), Tar.symlink("a", "p/q/z/../../victim")), says: /link that leads outside/u },
-  { given: "a file below a link", archive: () => tar(Tar.directory("d"), Tar.symlink("a", "d"), Tar.file("a/x", "x")), says: /below a file or link/u },
-  { given: "a directory below a link", archive: () => tar(Tar.directory("d"), Tar.symlink("a", "d"), Tar.directory("a/x")), says: /below a file or link/u },
-  { given: "a file written over a link", archive: () => tar(Tar.file("d", "d"), Tar.symlink("a", "d"), Tar.file("a", "x")), says: /there twice/u },
+  {
+    given: "a link that climbs after a name",
+    archive: () => tar(Tar.symlink("p/q/z", "../../t"), Tar.symlink("a", "p/q/z/../../victim")),
+    says: /link that leads outside/u
+  },
+  {
+    given: "a file below a link",
+    archive: () => tar(Tar.directory("d"), Tar.symlink("a", "d"), Tar.file("a/x", "x")),
+    says: /below a file or link/u
+  },
+  {
+    given: "a directory below a link",
+    archive: () => tar(Tar.directory("d"), Tar.symlink("a", "d"), Tar.directory("a/x")),
+    says: /below a file or link/u
+  },
+  {
+    given: "a file written over a link",
+    archive: () => tar(Tar.file("d", "d"), Tar.symlink("a", "d"), Tar.file("a", "x")),
+    says: /there twice/u
+  },
   { given: "a link written over a file", archive: () => tar(Tar.file("a", "x"), Tar.symlink("a", "b")), says: /there twice/u },
   { given: "a file that is there twice", archive: () => tar(Tar.file("a", "x"), Tar.file("a", "y")), says: /there twice/u },
   { given: "a file below a file", archive: () => tar(Tar.file("a", "x"), Tar.file("a/b", "y")), says: /below a file/u },
@@ -95,7 +133,15 @@ const hostile: ReadonlyArray<{ readonly given: string; readonly archive: () => U
   { given: "a name without end", archive: () => tar(Tar.file("x".repeat(300), "x")), says: /too long/u },
   { given: "a path without end", archive: () => tar(Tar.file(`${"d/".repeat(600)}x`, "x")), says: /too long|too deep/u },
   { given: "a path too deep", archive: () => tar(Tar.file(`${deep}/x`, "x")), says: /too deep/u },
-  { given: "a wrong checksum", archive: () => { const bytes = tar(Tar.file("a", "x")); bytes[0] = 0x62; return bytes }, says: /not a tar archive/u },
+  {
+    given: "a wrong checksum",
+    archive: () => {
+      const bytes = tar(Tar.file("a", "x"))
+      bytes[0] = 0x62
+      return bytes
+    },
+    says: /not a tar archive/u
+  },
   { given: "an end in the middle of a file", archive: () => tar(Tar.file("a", "x".repeat(5000))).subarray(0, 2048), says: /cut off/u },
   { given: "nothing", archive: () => tar(), says: /is empty/u },
   { given: "text instead of entries", archive: () => Buffer.from("resource {}\n".repeat(100)), says: /not a tar archive/u }
@@ -154,13 +200,15 @@ describe("unpack", () => {
       const zeros = Buffer.alloc(1024 * 1024)
       // gzip members may follow one another, so one packed MiB of zeros again and again is a packed 10 GiB of them.
       const member = gzipSync(zeros)
-      yield* Effect.promise(() => pipeline(
-        Readable.from((function*() {
-          yield gzipSync(raw("zeros", "0", { size: 0o77777777777 }))
-          for (let at = 0; at < size; at += zeros.length) yield member
-        })()),
-        createWriteStream(here.archive)
-      ))
+      yield* Effect.promise(() =>
+        pipeline(
+          Readable.from((function*() {
+            yield gzipSync(raw("zeros", "0", { size: 0o77777777777 }))
+            for (let at = 0; at < size; at += zeros.length) yield member
+          })()),
+          createWriteStream(here.archive)
+        )
+      )
       const root = yield* openFolder(here.root)
       const exit = yield* Effect.exit(unpack(here.archive, root))
       expect(failureOf(exit)).toMatchObject({ reason: "InvalidArchive", message: expect.stringMatching(/unpacks to more than/u) })
@@ -170,14 +218,16 @@ describe("unpack", () => {
   it.live("ends a small bomb at the ratio", () =>
     Effect.gen(function*() {
       const here = yield* place
-      yield* Effect.promise(() => pipeline(
-        Readable.from((function*() {
-          yield raw("zeros", "0", { size: 200 * 1024 ** 2 })
-          for (let at = 0; at < 200; at++) yield Buffer.alloc(1024 ** 2)
-        })()),
-        createGzip({ level: 9 }),
-        createWriteStream(here.archive)
-      ))
+      yield* Effect.promise(() =>
+        pipeline(
+          Readable.from((function*() {
+            yield raw("zeros", "0", { size: 200 * 1024 ** 2 })
+            for (let at = 0; at < 200; at++) yield Buffer.alloc(1024 ** 2)
+          })()),
+          createGzip({ level: 9 }),
+          createWriteStream(here.archive)
+        )
+      )
       const root = yield* openFolder(here.root)
       const exit = yield* Effect.exit(unpack(here.archive, root))
       expect(failureOf(exit)?.message).toMatch(/100 times its size/u)

@@ -13,11 +13,29 @@ import { type FakeKubernetes, fakeKubernetes } from "./fake-kubernetes.ts"
 const spec = { workspace: "demo", stage: "plan", source: { inline: {} } }
 const claim = (podUid: string) => ({ podUid: Uid.make(podUid), nonce: "another", epoch: 0, at: "2026-01-01T00:00:00Z" })
 
-const claiming = (kubernetes: FakeKubernetes, { env = {}, pod = "pod-uid", stopsAt = Infinity }: { readonly env?: Record<string, string>; readonly pod?: string; readonly stopsAt?: number } = {}) =>
+const claiming = (
+  kubernetes: FakeKubernetes,
+  { env = {}, pod = "pod-uid", stopsAt = Infinity }: {
+    readonly env?: Record<string, string>
+    readonly pod?: string
+    readonly stopsAt?: number
+  } = {}
+) =>
   claimTask().pipe(
     Effect.provide(Layer.mergeAll(
       kubernetes.layer,
-      Layer.succeed(Stop, Stop.of({ asked: Effect.never, now: Effect.map(Clock.currentTimeMillis, (at) => at < stopsAt ? Option.none() : Option.some("Evicted")), plan: signalPlan(30), tooLate: Effect.never, because: () => Effect.void, isLeaving: Effect.succeed(false), begin: () => Effect.void })),
+      Layer.succeed(
+        Stop,
+        Stop.of({
+          asked: Effect.never,
+          now: Effect.map(Clock.currentTimeMillis, (at) => at < stopsAt ? Option.none() : Option.some("Evicted")),
+          plan: signalPlan(30),
+          tooLate: Effect.never,
+          because: () => Effect.void,
+          isLeaving: Effect.succeed(false),
+          begin: () => Effect.void
+        })
+      ),
       Settings.layer.pipe(Layer.provide(ConfigProvider.layer(ConfigProvider.fromUnknown({
         AGENT_JOB_NAMESPACE: "tasks",
         AGENT_JOB_TASK: "demo",
@@ -43,7 +61,8 @@ const soon = <A, E>(effect: Effect.Effect<A, E>) =>
     return yield* Fiber.join(fiber)
   })
 
-const errorOf = <A, E>(exit: Exit.Exit<A, E>): E | undefined => Exit.isFailure(exit) ? Option.getOrUndefined(Cause.findErrorOption(exit.cause)) : undefined
+const errorOf = <A, E>(exit: Exit.Exit<A, E>): E | undefined =>
+  Exit.isFailure(exit) ? Option.getOrUndefined(Cause.findErrorOption(exit.cause)) : undefined
 
 describe("the claim", () => {
   it.effect("is written with the Pod, a nonce and the epoch, and makes the task Running", () =>
@@ -62,13 +81,23 @@ describe("the claim", () => {
       })
     }))
 
-  it.effect.each([
-    { given: "another Pod has it", status: { phase: "Running", claim: claim("other-pod") }, says: /Pod with UID other-pod/u },
-    { given: "an earlier start of this container has it", status: { phase: "Running", claim: claim("pod-uid") }, says: /earlier start of this container/u },
-    { given: "it is over", status: { phase: "Failed" }, says: /is over \(Failed\)/u },
-    { given: "it is in a phase that only a newer version knows", status: { phase: "Moonlit" }, says: /is in the phase Moonlit of a newer version/u },
-    { given: "it is cancelled", status: { phase: "Starting" }, more: { cancel: true }, says: /is cancelled/u }
-  ] satisfies ReadonlyArray<{ given: string; status: AgentTaskStatus; more?: object; says: RegExp }>)("is lost when $given, without a write and with exit code 75", ({ more, says, status }) =>
+  it.effect.each(
+    [
+      { given: "another Pod has it", status: { phase: "Running", claim: claim("other-pod") }, says: /Pod with UID other-pod/u },
+      {
+        given: "an earlier start of this container has it",
+        status: { phase: "Running", claim: claim("pod-uid") },
+        says: /earlier start of this container/u
+      },
+      { given: "it is over", status: { phase: "Failed" }, says: /is over \(Failed\)/u },
+      {
+        given: "it is in a phase that only a newer version knows",
+        status: { phase: "Moonlit" },
+        says: /is in the phase Moonlit of a newer version/u
+      },
+      { given: "it is cancelled", status: { phase: "Starting" }, more: { cancel: true }, says: /is cancelled/u }
+    ] satisfies ReadonlyArray<{ given: string; status: AgentTaskStatus; more?: object; says: RegExp }>
+  )("is lost when $given, without a write and with exit code 75", ({ more, says, status }) =>
     Effect.gen(function*() {
       const kubernetes = fakeKubernetes({ ...spec, ...more }, status)
       const error = errorOf(yield* claiming(kubernetes))
@@ -85,10 +114,12 @@ describe("the claim", () => {
       expect(kubernetes.writes()).toBe(0)
     }))
 
-  it.effect.each([
-    { given: "is had", write: "lose answer", tag: undefined, writes: 1 },
-    { given: "is lost", write: "drop", tag: "ClaimLost", writes: 0 }
-  ] as const)("$given by a Pod that has to go after its write had no answer ($write)", ({ tag, write, writes }) =>
+  it.effect.each(
+    [
+      { given: "is had", write: "lose answer", tag: undefined, writes: 1 },
+      { given: "is lost", write: "drop", tag: "ClaimLost", writes: 0 }
+    ] as const
+  )("$given by a Pod that has to go after its write had no answer ($write)", ({ tag, write, writes }) =>
     Effect.gen(function*() {
       const kubernetes = fakeKubernetes(spec)
       kubernetes.disturb(write)
@@ -130,7 +161,9 @@ describe("the claim", () => {
     Effect.gen(function*() {
       const kubernetes = fakeKubernetes(spec)
       kubernetes.disturb("lose answer", "drop", "conflict", "lose answer")
-      const exits = yield* soon(Effect.all(Array.from({ length: 20 }, (_, at) => claiming(kubernetes, { pod: `pod-${at}` })), { concurrency: "unbounded" }))
+      const exits = yield* soon(
+        Effect.all(Array.from({ length: 20 }, (_, at) => claiming(kubernetes, { pod: `pod-${at}` })), { concurrency: "unbounded" })
+      )
       expect(exits.filter(Exit.isSuccess)).toHaveLength(1)
       expect(exits.filter((exit) => errorOf(exit)?._tag === "ClaimLost")).toHaveLength(19)
       expect(kubernetes.writes()).toBe(1)

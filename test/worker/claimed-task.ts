@@ -14,7 +14,9 @@ const spec = { workspace: "demo", stage: "apply", source: { inline: {} } }
 
 export const claimedTask = Effect.fnUntraced(function*(before: AgentTaskStatus = claimed) {
   const kubernetes = fakeKubernetes(spec, before)
-  const context = yield* Layer.build(TaskStatus.layer(claim).pipe(Layer.provide(Layer.merge(kubernetes.layer, podSettings("/none", "/none")))))
+  const context = yield* Layer.build(
+    TaskStatus.layer(claim).pipe(Layer.provide(Layer.merge(kubernetes.layer, podSettings("/none", "/none"))))
+  )
   const { unsavedDuring } = Context.get(context, TaskStatus)
   return { kubernetes, status: () => kubernetes.task().status, unsavedDuring }
 })

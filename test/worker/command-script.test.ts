@@ -1,9 +1,9 @@
 // A command's script against the shells that read it: what comes out is what went in.
 import { assert, describe, it } from "@effect/vitest"
+import { Effect, Result, Schema } from "effect"
 import { spawnSync } from "node:child_process"
 import { writeFileSync } from "node:fs"
 import { join } from "node:path"
-import { Effect, Result, Schema } from "effect"
 import { type Command, commandScript } from "../../src/worker/command-script.ts"
 import { type Place, place, shells } from "../runner/session.ts"
 
@@ -25,7 +25,30 @@ const received = ({ scratch, sh }: Place, { args, env }: Values) => {
 
 const awkward = [
   "",
-  " ", "'", "''", `"`, "\\", "\\'", "$HOME", "$(id)", "`id`", "a\nb\n\n", "\n", "\r\n", "\t", "-n", "--", "-", "*", "~", "#", "!", "&;|<>(){}[]?", "é ü 漢字 🚀", "\u0081\u0088\u007f\u0001", "x".repeat(100_000)
+  " ",
+  "'",
+  "''",
+  `"`,
+  "\\",
+  "\\'",
+  "$HOME",
+  "$(id)",
+  "`id`",
+  "a\nb\n\n",
+  "\n",
+  "\r\n",
+  "\t",
+  "-n",
+  "--",
+  "-",
+  "*",
+  "~",
+  "#",
+  "!",
+  "&;|<>(){}[]?",
+  "é ü 漢字 🚀",
+  "\u0081\u0088\u007f\u0001",
+  "x".repeat(100_000)
 ]
 
 describe.each(shells)("a command's script under %s", (shell) => {
@@ -61,8 +84,16 @@ describe("a command", () => {
     { given: "an empty name", command: { ...good, env: { "": "secret" } }, says: /"" cannot be set/u },
     { given: "a name of the shell's own", command: { ...good, env: { UID: "secret" } }, says: /UID belongs to the runner's shell/u },
     { given: "a value with a NUL byte", command: { ...good, env: { KEY: "secret\0" } }, says: /KEY has a NUL byte/u },
-    { given: "an argument with a NUL byte", command: { ...good, argv: ["tofu", "secret\0"] as const }, says: /argument of tofu has a NUL byte/u },
-    { given: "a program that looks like an option", command: { ...good, argv: ["-a"] as const }, says: /"-a" is not the name of a program/u },
+    {
+      given: "an argument with a NUL byte",
+      command: { ...good, argv: ["tofu", "secret\0"] as const },
+      says: /argument of tofu has a NUL byte/u
+    },
+    {
+      given: "a program that looks like an option",
+      command: { ...good, argv: ["-a"] as const },
+      says: /"-a" is not the name of a program/u
+    },
     { given: "a relative directory", command: { ...good, cwd: "work" }, says: /"work" is not an absolute path/u }
   ])("is refused for $given, and no value is told", ({ command, says }) => {
     const refused = Result.getFailure(commandScript("1", command))

@@ -50,12 +50,15 @@ describe("the worker's own output", () => {
     Effect.gen(function*() {
       const { bytes } = pipe()
       let shipped = ""
-      const ship = (_: number, piece: Uint8Array) => Effect.sync(() => {
-        shipped += Buffer.from(piece).toString("utf8")
-        return { _tag: "StoredUpTo", end: shipped.length } as const
-      })
+      const ship = (_: number, piece: Uint8Array) =>
+        Effect.sync(() => {
+          shipped += Buffer.from(piece).toString("utf8")
+          return { _tag: "StoredUpTo", end: shipped.length } as const
+        })
       const { show } = Context.get(yield* Layer.build(Log.layer({ secrets: [], parts: [], ship: Option.some(ship), print: bytes })), Log)
-      const shown = yield* Effect.forkChild(show(Stream.range(1, 100).pipe(Stream.map((at) => ({ stream: "stdout" as const, bytes: Buffer.from(`${at}\n`) }))), []))
+      const shown = yield* Effect.forkChild(
+        show(Stream.range(1, 100).pipe(Stream.map((at) => ({ stream: "stdout" as const, bytes: Buffer.from(`${at}\n`) }))), [])
+      )
       yield* TestClock.adjust("30 seconds")
       const all = Array.from({ length: 100 }, (_, at) => `${at + 1}\n`).join("")
       expect([yield* Fiber.join(shown), shipped]).toEqual([all, all])

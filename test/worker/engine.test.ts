@@ -1,11 +1,11 @@
 // Which engine a stage gets, and what a stop makes of a command that does not end when it is asked to: no word says that its state is safe.
 import { describe, expect, it } from "@effect/vitest"
 import { Deferred, Effect, Fiber, Layer, Option, Stream } from "effect"
+import { TestClock } from "effect/testing"
 import { spawnSync } from "node:child_process"
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
-import { TestClock } from "effect/testing"
 import type { StopCause } from "../../src/core/outcome.ts"
 import { signalPlan } from "../../src/core/signal-plan.ts"
 import type { StageCommand } from "../../src/core/stage-commands.ts"
@@ -14,28 +14,50 @@ import { Ended, ExecLoop, type Signal } from "../../src/worker/exec-loop.ts"
 import { Log } from "../../src/worker/log-shipper.ts"
 import { Stop } from "../../src/worker/stop.ts"
 
-const neverStopped = Stop.of({ asked: Effect.never, now: Effect.succeedNone, plan: signalPlan(120), tooLate: Effect.never, isLeaving: Effect.succeed(false), because: () => Effect.void, begin: () => Effect.void })
+const neverStopped = Stop.of({
+  asked: Effect.never,
+  now: Effect.succeedNone,
+  plan: signalPlan(120),
+  tooLate: Effect.never,
+  isLeaving: Effect.succeed(false),
+  because: () => Effect.void,
+  begin: () => Effect.void
+})
 
 /** Looks for an engine in an image that has these programs, each with the version it tells. */
 const found = (name: "tofu" | "terraform" | undefined, image: Readonly<Record<string, string>>) =>
   Effect.gen(function*() {
-    const place = yield* Effect.acquireRelease(Effect.sync(() => mkdtempSync(join(tmpdir(), "agent-job-image-"))), (made) => Effect.sync(() => rmSync(made, { recursive: true })))
+    const place = yield* Effect.acquireRelease(Effect.sync(() => mkdtempSync(join(tmpdir(), "agent-job-image-"))), (made) =>
+      Effect.sync(() => rmSync(made, { recursive: true })))
     for (const [program, version] of Object.entries(image)) {
       writeFileSync(join(place, program), `#!/bin/sh\necho '{\n  "terraform_version": "${version}"\n}'\n`, { mode: 0o755 })
     }
     const execLoop = ExecLoop.of({
-      run: ({ argv: [program, ...args] }) => Effect.sync(() => {
-        const { error, status, stdout } = spawnSync(program, args, { env: { PATH: place } })
-        return {
-          output: Stream.make({ stream: "stdout" as const, bytes: stdout ?? new Uint8Array() }),
-          events: Stream.empty,
-          ended: Effect.succeed(error === undefined ? Ended.Exited({ code: status ?? 1 }) : Ended.ProgramMissing()),
-          signal: () => Effect.void
-        }
-      })
+      run: ({ argv: [program, ...args] }) =>
+        Effect.sync(() => {
+          const { error, status, stdout } = spawnSync(program, args, { env: { PATH: place } })
+          return {
+            output: Stream.make({ stream: "stdout" as const, bytes: stdout ?? new Uint8Array() }),
+            events: Stream.empty,
+            ended: Effect.succeed(error === undefined ? Ended.Exited({ code: status ?? 1 }) : Ended.ProgramMissing()),
+            signal: () =>
+              Effect.void
+          }
+        })
     })
-    const parts = Layer.mergeAll(Layer.succeed(ExecLoop, execLoop), Layer.succeed(Stop, neverStopped), Log.layer({ secrets: [], parts: [], ship: Option.none(), print: () => Effect.void }))
-    return yield* Effect.flatMap(Engine, (engine) => engine.find(Option.fromUndefinedOr(name), { directory: "/", env: {} })).pipe(Effect.provide(Layer.provide(Engine.layer, parts)))
+    const parts = Layer.mergeAll(
+      Layer.succeed(ExecLoop, execLoop),
+      Layer.succeed(Stop, neverStopped),
+      Log.layer({
+        secrets: [],
+        parts: [],
+        ship: Option.none(),
+        print: () => Effect.void
+      })
+    )
+    return yield* Effect.flatMap(Engine, (engine) => engine.find(Option.fromUndefinedOr(name), { directory: "/", env: {} })).pipe(
+      Effect.provide(Layer.provide(Engine.layer, parts))
+    )
   })
 
 describe("the engine of a stage", () => {
@@ -47,14 +69,19 @@ describe("the engine of a stage", () => {
     { asked: undefined, image: terraform, gives: { name: "terraform", version: "1.9.8" } },
     { asked: "terraform" as const, image: both, gives: { name: "terraform", version: "1.9.8" } },
     { asked: "tofu" as const, image: both, gives: { name: "tofu", version: "1.12.6" } }
-  ])("is $gives.name where $asked is named and the image has $image", ({ asked, gives, image }) =>
-    Effect.map(found(asked, image), (engine) => expect(engine).toEqual(gives)))
+  ])(
+    "is $gives.name where $asked is named and the image has $image",
+    ({ asked, gives, image }) => Effect.map(found(asked, image), (engine) => expect(engine).toEqual(gives))
+  )
 
   it.effect.each([
     { asked: "tofu" as const, image: terraform, says: "The runner image has no tofu in its PATH; use an image that has it." },
     { asked: undefined, image: {}, says: "The runner image has neither tofu nor terraform in its PATH; use an image that has one of them." }
-  ])("is missing, and never another one, where $asked is named and the image has $image", ({ asked, image, says }) =>
-    Effect.map(Effect.flip(found(asked, image)), (failure) => expect(failure).toMatchObject({ reason: "EngineMissing", message: says })))
+  ])(
+    "is missing, and never another one, where $asked is named and the image has $image",
+    ({ asked, image, says }) =>
+      Effect.map(Effect.flip(found(asked, image)), (failure) => expect(failure).toMatchObject({ reason: "EngineMissing", message: says }))
+  )
 })
 
 const apply: StageCommand = { subcommand: "apply", args: ["apply"], output: "printed", mutates: true }
@@ -66,12 +93,13 @@ const cancelled = (endsAt: Signal | "never", code: number) =>
     const asked = Deferred.makeUnsafe<StopCause>()
     const ended = Deferred.makeUnsafe<Ended>()
     const execLoop = ExecLoop.of({
-      run: () => Effect.succeed({
-        output: Stream.empty,
-        events: Stream.empty,
-        ended: Effect.andThen(Deferred.succeed(asked, "Cancelled"), Deferred.await(ended)),
-        signal: (name) => name === endsAt ? Effect.asVoid(Deferred.succeed(ended, Ended.Exited({ code }))) : Effect.void
-      })
+      run: () =>
+        Effect.succeed({
+          output: Stream.empty,
+          events: Stream.empty,
+          ended: Effect.andThen(Deferred.succeed(asked, "Cancelled"), Deferred.await(ended)),
+          signal: (name) => name === endsAt ? Effect.asVoid(Deferred.succeed(ended, Ended.Exited({ code }))) : Effect.void
+        })
     })
     const stop = Stop.of({
       asked: Deferred.await(asked),
@@ -82,8 +110,19 @@ const cancelled = (endsAt: Signal | "never", code: number) =>
       because: () => Effect.void,
       begin: () => Effect.void
     })
-    const parts = Layer.mergeAll(Layer.succeed(ExecLoop, execLoop), Layer.succeed(Stop, stop), Log.layer({ secrets: [], parts: [], ship: Option.none(), print: () => Effect.void }))
-    const run = Effect.flatMap(Engine, (engine) => engine.run({ engine: "tofu", directory: "/", env: {} }, apply)).pipe(Effect.provide(Layer.provide(Engine.layer, parts)))
+    const parts = Layer.mergeAll(
+      Layer.succeed(ExecLoop, execLoop),
+      Layer.succeed(Stop, stop),
+      Log.layer({
+        secrets: [],
+        parts: [],
+        ship: Option.none(),
+        print: () => Effect.void
+      })
+    )
+    const run = Effect.flatMap(Engine, (engine) => engine.run({ engine: "tofu", directory: "/", env: {} }, apply)).pipe(
+      Effect.provide(Layer.provide(Engine.layer, parts))
+    )
     const fiber = yield* Effect.forkChild(Effect.flip(run))
     yield* TestClock.adjust("3 minutes")
     return yield* Fiber.join(fiber)
@@ -91,13 +130,22 @@ const cancelled = (endsAt: Signal | "never", code: number) =>
 
 describe("an apply that is cancelled", () => {
   it.effect("was interrupted when that was enough", () =>
-    Effect.map(cancelled("INT", 1), (end) => expect(end).toMatchObject({ _tag: "StageStopped", exitCode: 1, during: Option.some({ killed: false }) })))
+    Effect.map(
+      cancelled("INT", 1),
+      (end) => expect(end).toMatchObject({ _tag: "StageStopped", exitCode: 1, during: Option.some({ killed: false }) })
+    ))
 
   it.effect("was killed when the kernel did it after the interrupt", () =>
     Effect.map(cancelled("INT", 137), (end) => expect(end).toMatchObject({ _tag: "StageStopped", during: Option.some({ killed: true }) })))
 
-  it.effect.each([["TERM", 143], ["KILL", 137]] as const)("was killed when only %s ended it", ([signal, code]) =>
-    Effect.map(cancelled(signal, code), (end) => expect(end).toMatchObject({ _tag: "StageStopped", exitCode: code, during: Option.some({ killed: true }) })))
+  it.effect.each([["TERM", 143], ["KILL", 137]] as const)(
+    "was killed when only %s ended it",
+    ([signal, code]) =>
+      Effect.map(
+        cancelled(signal, code),
+        (end) => expect(end).toMatchObject({ _tag: "StageStopped", exitCode: code, during: Option.some({ killed: true }) })
+      )
+  )
 
   it.effect("was killed, too, when it answers SIGTERM with the exit code of an error, which is no word on what it has saved", () =>
     Effect.map(cancelled("TERM", 1), (end) => {

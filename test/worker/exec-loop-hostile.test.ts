@@ -1,26 +1,43 @@
 // The client against a runner that answers wrongly, too much, late, or not at all.
 import { assert, describe, it } from "@effect/vitest"
+import { Effect, Layer, Stream } from "effect"
 import { spawn } from "node:child_process"
 import { readdirSync, readFileSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
 import { setFlagsFromString } from "node:v8"
 import { runInNewContext } from "node:vm"
-import { Effect, Layer, Stream } from "effect"
 import { Ended, ExecLoop } from "../../src/worker/exec-loop.ts"
-import { client, collect, eventually, execute, onlyPrograms, type Place, place, runningPids, session, shellCommand, startLoop } from "../runner/session.ts"
+import {
+  client,
+  collect,
+  eventually,
+  execute,
+  onlyPrograms,
+  type Place,
+  place,
+  runningPids,
+  session,
+  shellCommand,
+  startLoop
+} from "../runner/session.ts"
 
-/** A loop that prepares everything as the real one does, boots with `boot`, and answers the first command, `$id`, with the given shell text. */
+/**
+ * A loop that prepares everything as the real one does, boots with `boot`, and answers the first command, `$id`, with the given shell text.
+ */
 const falseLoop = ({ directory }: Place, { answer = "", boot = "echo boot false-loop >&4", prepare = "" }) =>
   Effect.acquireRelease(
     Effect.sync(() => {
       const child = spawn(
         "bash", // with dollar quotes, for bytes that are no text
-        ["-c", `mkdir commands taken; mkfifo requests signals; ${prepare}
+        [
+          "-c",
+          `mkdir commands taken; mkfifo requests signals; ${prepare}
           mkfifo replies.new; mv replies.new replies; exec 3<>requests 4<>replies; ${boot}
           while read -r _ id <&3; do
             mv "commands/$id" taken/; cd "taken/$id"; ${answer}
             cd ../..
-          done`],
+          done`
+        ],
         { cwd: directory, stdio: "ignore", detached: true }
       )
       return child.pid ?? 0
@@ -29,7 +46,8 @@ const falseLoop = ({ directory }: Place, { answer = "", boot = "echo boot false-
   )
 
 const command = { argv: ["true"], env: {}, cwd: "/" } as const
-const wellBehaved = `mkfifo stdout stderr; echo "taken $id" >&4; exec 5>stdout 6>stderr; echo "started $id" >&4; echo out >&5; exec 5>&- 6>&-; echo "exit $id 3" >&4`
+const wellBehaved =
+  `mkfifo stdout stderr; echo "taken $id" >&4; exec 5>stdout 6>stderr; echo "started $id" >&4; echo out >&5; exec 5>&- 6>&-; echo "exit $id 3" >&4`
 
 const withEvents = { ...command, events: true }
 
@@ -43,7 +61,11 @@ const retainedMegabytes = () => {
 
 describe("exec loop client", () => {
   it.live.each([
-    { given: "no directory", prepare: (at: Place) => ({ ...at, directory: join(at.directory, "none") }), says: /none cannot be used \(ENOENT/u },
+    {
+      given: "no directory",
+      prepare: (at: Place) => ({ ...at, directory: join(at.directory, "none") }),
+      says: /none cannot be used \(ENOENT/u
+    },
     { given: "a directory without a loop", prepare: (at: Place) => at, says: /No exec loop answers in/u }
   ])("says that the runner is not ready, given $given", ({ prepare, says }) =>
     Effect.gen(function*() {
@@ -55,9 +77,17 @@ describe("exec loop client", () => {
     }))
 
   it.live.each([
-    { given: "a symbolic link for a pipe", prepare: "rm requests; mkfifo other; ln -s other requests", says: /requests cannot be used \(ELOOP/u },
+    {
+      given: "a symbolic link for a pipe",
+      prepare: "rm requests; mkfifo other; ln -s other requests",
+      says: /requests cannot be used \(ELOOP/u
+    },
     { given: "a regular file for a pipe", prepare: "rm signals; touch signals", says: /signals cannot be used \(it is not a named pipe/u },
-    { given: "a symbolic link for a directory", prepare: "mv commands other; ln -s other commands", says: /commands cannot be used \(ENOTDIR/u }
+    {
+      given: "a symbolic link for a directory",
+      prepare: "mv commands other; ln -s other commands",
+      says: /commands cannot be used \(ENOTDIR/u
+    }
   ])("refuses a runner with $given", ({ prepare, says }) =>
     Effect.gen(function*() {
       const at = yield* place("dash")
@@ -109,7 +139,10 @@ describe("exec loop client", () => {
   it.live("kills the command whose outputs it refused, so that the next can run", () =>
     Effect.gen(function*() {
       const at = yield* place("dash")
-      yield* falseLoop(at, { answer: `echo "taken $id" >&4; read -r line <../../signals; echo "$line" >"${at.scratch}/told.new"; mv "${at.scratch}/told.new" "${at.scratch}/told"` })
+      yield* falseLoop(at, {
+        answer:
+          `echo "taken $id" >&4; read -r line <../../signals; echo "$line" >"${at.scratch}/told.new"; mv "${at.scratch}/told.new" "${at.scratch}/told"`
+      })
       yield* Effect.flip(Effect.flatMap(client(at), ({ run }) => run(command)))
       yield* eventually(() => readdirSync(at.scratch).includes("told"))
       assert.match(readFileSync(join(at.scratch, "told"), "utf8"), /^KILL 000001-/u)
@@ -118,15 +151,23 @@ describe("exec loop client", () => {
   it.live("follows the directory that it wrote, not what stands in its place", () =>
     Effect.gen(function*() {
       const at = yield* place("dash")
-      yield* falseLoop(at, { answer: `${wellBehaved.replace("exec 5>stdout", `mv "../$id" ../elsewhere; ln -s /etc "../$id"; exec 5>stdout`)}` })
+      yield* falseLoop(at, {
+        answer: `${wellBehaved.replace("exec 5>stdout", `mv "../$id" ../elsewhere; ln -s /etc "../$id"; exec 5>stdout`)}`
+      })
       const { ended, stdout } = yield* Effect.flatMap(client(at), (execLoop) => execute(execLoop, command))
       assert.deepStrictEqual([ended, stdout.toString()], [Ended.Exited({ code: 3 }), "out\n"])
     }))
 
   it.live.each([
     { given: "lines of no meaning", noise: `printf 'hello\\n\\n \\nexit\\ntaken\\nboot\\nexit '"$id"'\\nstarted\\n'` },
-    { given: "impossible exit codes", noise: `printf 'exit %s 256\\nexit %s 999\\nexit %s -1\\nexit %s 1x\\nexit %s 1 2\\n' $id $id $id $id $id` },
-    { given: "commands that nobody asked for", noise: `printf 'taken other\\nstarted other\\nexit other 0\\naborted other\\nexit ../x 0\\n'` },
+    {
+      given: "impossible exit codes",
+      noise: `printf 'exit %s 256\\nexit %s 999\\nexit %s -1\\nexit %s 1x\\nexit %s 1 2\\n' $id $id $id $id $id`
+    },
+    {
+      given: "commands that nobody asked for",
+      noise: `printf 'taken other\\nstarted other\\nexit other 0\\naborted other\\nexit ../x 0\\n'`
+    },
     { given: "bytes that are no text", noise: `printf '\\377\\376\\000\\300\\200\\nexit \\377 1\\n\\n'` },
     { given: "a line of a megabyte", noise: `head -c 1048576 /dev/zero; echo` },
     { given: "a long line that ends like an answer", noise: `head -c 70000 /dev/zero | tr '\\0' ' '; echo "exit $id 0"` },
@@ -143,7 +184,11 @@ describe("exec loop client", () => {
     Effect.gen(function*() {
       const at = yield* place("dash")
       const programs = onlyPrograms(at, ["sh", "mkdir", "mv", "true"])
-      writeFileSync(join(programs, "mkfifo"), `#!/bin/sh\ncase "$*" in *taken*) exit 1 ;; esac\nPATH=${process.env.PATH} exec mkfifo "$@"\n`, { mode: 0o755 })
+      writeFileSync(
+        join(programs, "mkfifo"),
+        `#!/bin/sh\ncase "$*" in *taken*) exit 1 ;; esac\nPATH=${process.env.PATH} exec mkfifo "$@"\n`,
+        { mode: 0o755 }
+      )
       yield* startLoop(at, programs)
       const { ended } = yield* Effect.flatMap(client(at), (execLoop) => execute(execLoop, command))
       assert.deepStrictEqual(ended, Ended.NotStarted({ code: 1 }))
@@ -155,7 +200,10 @@ describe("exec loop client", () => {
       const before = retainedMegabytes()
       let most = 0
       const flood = `head -c 200000000 /dev/zero >"$1"; yes "taken 1" | head -c 100000000 >"$1"; echo >"$1"`
-      const measured = Effect.sync(() => void (most = Math.max(most, retainedMegabytes()))).pipe(Effect.andThen(Effect.sleep("200 millis")), Effect.forever)
+      const measured = Effect.sync(() => void (most = Math.max(most, retainedMegabytes()))).pipe(
+        Effect.andThen(Effect.sleep("200 millis")),
+        Effect.forever
+      )
       const { ended } = yield* Effect.raceFirst(execute(execLoop, shellCommand(at, flood, join(at.directory, "replies"))), measured)
       assert.deepStrictEqual(ended, Ended.Exited({ code: 0 }))
       assert.isAbove(most, 0)
@@ -217,7 +265,9 @@ describe("exec loop client", () => {
       yield* startLoop(at)
       yield* Effect.scoped(Effect.gen(function*() {
         const execLoop = yield* client(at)
-        const running = yield* execLoop.run(shellCommand(at, "trap 'echo INT >stopped; exit' INT; echo ready; while :; do sleep 0.02; done"))
+        const running = yield* execLoop.run(
+          shellCommand(at, "trap 'echo INT >stopped; exit' INT; echo ready; while :; do sleep 0.02; done")
+        )
         yield* Stream.runHead(running.output)
       }))
       yield* eventually(() => readdirSync(at.scratch).includes("stopped"))

@@ -1,15 +1,29 @@
 // The two sides of the exec loop against each other: the real script, under each shell that runner images have, and the real client.
 import { assert, describe, it } from "@effect/vitest"
-import { createHash } from "node:crypto"
-import { existsSync, mkdirSync, readFileSync, readdirSync, writeFileSync } from "node:fs"
-import { join } from "node:path"
 import { Effect, Fiber, Stream } from "effect"
+import { createHash } from "node:crypto"
+import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs"
+import { join } from "node:path"
 import { Ended, type Running } from "../../src/worker/exec-loop.ts"
-import { cgroupOf, client, collect, eventually, execute, onlyPrograms, place, session, shellCommand, shells, startLoop } from "../runner/session.ts"
+import {
+  cgroupOf,
+  client,
+  collect,
+  eventually,
+  execute,
+  onlyPrograms,
+  place,
+  session,
+  shellCommand,
+  shells,
+  startLoop
+} from "../runner/session.ts"
 
 /** Does `effect` when the command writes `text`. */
-const when = (running: Running, replies: Readonly<Record<string, Effect.Effect<void>>>) =>
-  ({ ...running, output: Stream.tap(running.output, ({ bytes }) => replies[Buffer.from(bytes).toString().trim()] ?? Effect.void) })
+const when = (running: Running, replies: Readonly<Record<string, Effect.Effect<void>>>) => ({
+  ...running,
+  output: Stream.tap(running.output, ({ bytes }) => replies[Buffer.from(bytes).toString().trim()] ?? Effect.void)
+})
 
 describe.each(shells)("exec loop under %s", (shell) => {
   it.live("tells exit codes as they are", () =>
@@ -36,26 +50,33 @@ describe.each(shells)("exec loop under %s", (shell) => {
   it.live.each([
     { version: 1, folder: "memory", limit: "memory.limit_in_bytes", anonymous: "rss" },
     { version: 2, folder: "", limit: "memory.max", anonymous: "anon" }
-  ])("tells once that a command came to 80 % of the container's memory, of which cached files are no part (cgroup $version)", ({ anonymous, folder, limit }) =>
-    Effect.gen(function*() {
-      const at = yield* place(shell)
-      const memory = (bytes: number) => writeFileSync(join(cgroupOf(at), folder, "memory.stat"), `${anonymous} ${bytes}\nfile 3900000000\nkernel 1000\nshmem 1000000000\npgfault 77\n`)
-      mkdirSync(join(cgroupOf(at), folder), { recursive: true })
-      writeFileSync(join(cgroupOf(at), folder, limit), "4000000000\n")
-      memory(2_199_999_990)
-      yield* startLoop(at)
-      let told = 0
-      const execLoop = yield* client(at, "1 hour", Effect.sync(() => void told++))
-      const running = yield* execLoop.run(shellCommand(at, "trap 'exit 3' INT; echo begun; while :; do sleep 0.05; done"))
-      const ended = yield* Effect.forkChild(collect(running))
-      yield* Effect.sleep("2.5 seconds") // a window in which it looks more than once
-      assert.strictEqual(told, 0)
-      memory(2_200_000_000)
-      yield* eventually(() => told === 1)
-      yield* running.signal("INT")
-      assert.deepStrictEqual((yield* Fiber.join(ended)).ended, Ended.Exited({ code: 3 }))
-      assert.strictEqual(told, 1)
-    }).pipe(Effect.scoped))
+  ])(
+    "tells once that a command came to 80 % of the container's memory, of which cached files are no part (cgroup $version)",
+    ({ anonymous, folder, limit }) =>
+      Effect.gen(function*() {
+        const at = yield* place(shell)
+        const memory = (bytes: number) =>
+          writeFileSync(
+            join(cgroupOf(at), folder, "memory.stat"),
+            `${anonymous} ${bytes}\nfile 3900000000\nkernel 1000\nshmem 1000000000\npgfault 77\n`
+          )
+        mkdirSync(join(cgroupOf(at), folder), { recursive: true })
+        writeFileSync(join(cgroupOf(at), folder, limit), "4000000000\n")
+        memory(2_199_999_990)
+        yield* startLoop(at)
+        let told = 0
+        const execLoop = yield* client(at, "1 hour", Effect.sync(() => void told++))
+        const running = yield* execLoop.run(shellCommand(at, "trap 'exit 3' INT; echo begun; while :; do sleep 0.05; done"))
+        const ended = yield* Effect.forkChild(collect(running))
+        yield* Effect.sleep("2.5 seconds") // a window in which it looks more than once
+        assert.strictEqual(told, 0)
+        memory(2_200_000_000)
+        yield* eventually(() => told === 1)
+        yield* running.signal("INT")
+        assert.deepStrictEqual((yield* Fiber.join(ended)).ended, Ended.Exited({ code: 3 }))
+        assert.strictEqual(told, 1)
+      }).pipe(Effect.scoped)
+  )
 
   it.live.each(["max", "none"])("watches no memory where there is no limit (%s)", (limit) =>
     Effect.gen(function*() {
@@ -72,7 +93,10 @@ describe.each(shells)("exec loop under %s", (shell) => {
   it.live("keeps stdout and stderr apart, and each in order", () =>
     Effect.gen(function*() {
       const { execLoop, ...at } = yield* session(shell)
-      const { stderr, stdout } = yield* execute(execLoop, shellCommand(at, "i=0; while [ $i -lt 500 ]; do echo o$i; echo e$i >&2; i=$((i+1)); done"))
+      const { stderr, stdout } = yield* execute(
+        execLoop,
+        shellCommand(at, "i=0; while [ $i -lt 500 ]; do echo o$i; echo e$i >&2; i=$((i+1)); done")
+      )
       const lines = (letter: string) => Array.from({ length: 500 }, (_, i) => `${letter}${i}\n`).join("")
       assert.strictEqual(stdout.toString(), lines("o"))
       assert.strictEqual(stderr.toString(), lines("e"))
@@ -81,7 +105,10 @@ describe.each(shells)("exec loop under %s", (shell) => {
   it.live("carries 10 MB of any bytes unchanged", () =>
     Effect.gen(function*() {
       const { execLoop, ...at } = yield* session(shell)
-      const { ended, stderr, stdout } = yield* execute(execLoop, shellCommand(at, "head -c 10000000 /dev/urandom | tee copy; md5sum copy >&2"))
+      const { ended, stderr, stdout } = yield* execute(
+        execLoop,
+        shellCommand(at, "head -c 10000000 /dev/urandom | tee copy; md5sum copy >&2")
+      )
       assert.deepStrictEqual(ended, Ended.Exited({ code: 0 }))
       assert.strictEqual(stdout.length, 10_000_000)
       assert.strictEqual(createHash("md5").update(stdout).digest("hex"), stderr.toString().slice(0, 32))
@@ -99,7 +126,10 @@ describe.each(shells)("exec loop under %s", (shell) => {
     Effect.gen(function*() {
       const { execLoop, ...at } = yield* session(shell)
       const [output, events] = yield* Effect.scoped(Effect.gen(function*() {
-        const running = yield* execLoop.run({ ...shellCommand(at, "echo said; echo one >>/dev/fd/7; (echo two) >&7; head -c 1000000 /dev/zero >/dev/fd/7"), events: true })
+        const running = yield* execLoop.run({
+          ...shellCommand(at, "echo said; echo one >>/dev/fd/7; (echo two) >&7; head -c 1000000 /dev/zero >/dev/fd/7"),
+          events: true
+        })
         return yield* Effect.all([Stream.runCollect(running.output), Stream.runCollect(running.events)], { concurrency: 2 })
       }))
       assert.strictEqual(Buffer.concat(output.map(({ bytes }) => bytes)).toString(), "said\n")
@@ -136,7 +166,12 @@ describe.each(shells)("exec loop under %s", (shell) => {
       const { stdout } = yield* execute(execLoop, { ...shellCommand(at, "echo $SECRET"), env: { SECRET: "hunter2" } })
       assert.strictEqual(stdout.toString(), "hunter2\n")
       yield* eventually(() => readdirSync(join(directory, "ended")).length === 1)
-      assert.deepStrictEqual(readdirSync(join(directory, "ended", readdirSync(join(directory, "ended"))[0] ?? "")).sort(), ["events", "pid", "stderr", "stdout"])
+      assert.deepStrictEqual(readdirSync(join(directory, "ended", readdirSync(join(directory, "ended"))[0] ?? "")).sort(), [
+        "events",
+        "pid",
+        "stderr",
+        "stdout"
+      ])
     }))
 
   it.live("runs one command after another, in the order that they came", () =>
@@ -148,7 +183,10 @@ describe.each(shells)("exec loop under %s", (shell) => {
         { concurrency: "unbounded" }
       )
       assert.strictEqual(results.length, 4)
-      assert.strictEqual(readFileSync(join(at.scratch, "order"), "utf8"), ["a", "b", "c", "d"].map((name) => `start ${name}\nend ${name}\n`).join(""))
+      assert.strictEqual(
+        readFileSync(join(at.scratch, "order"), "utf8"),
+        ["a", "b", "c", "d"].map((name) => `start ${name}\nend ${name}\n`).join("")
+      )
     }))
 
   it.live("delivers INT once to the whole group, however often it is asked for", () =>
@@ -164,7 +202,9 @@ describe.each(shells)("exec loop under %s", (shell) => {
         ))
         // The TERM comes after the second INT, so what would have come of that is before it.
         const again = Effect.andThen(running.signal("INT"), running.signal("TERM"))
-        return yield* collect(when(running, { ready: running.signal("INT"), next: again, "parent INT\nnext": again, "child INT\nparent INT\nnext": again }))
+        return yield* collect(
+          when(running, { ready: running.signal("INT"), next: again, "parent INT\nnext": again, "child INT\nparent INT\nnext": again })
+        )
       }))
       assert.strictEqual(result.stdout.toString(), "ready\nchild INT\nparent INT\nnext\nTERM\n")
       assert.deepStrictEqual(result.ended, Ended.Exited({ code: 9 }))
@@ -187,7 +227,9 @@ describe.each(shells)("exec loop under %s", (shell) => {
       yield* startLoop(at, onlyPrograms(at, ["sh", "mkdir", "mkfifo", "mv"]))
       const execLoop = yield* client(at)
       const { ended, stdout } = yield* Effect.scoped(Effect.gen(function*() {
-        const running = yield* execLoop.run(shellCommand(at, "trap 'echo INT' INT; trap 'echo TERM; exit 9' TERM; echo ready; while :; do :; done"))
+        const running = yield* execLoop.run(
+          shellCommand(at, "trap 'echo INT' INT; trap 'echo TERM; exit 9' TERM; echo ready; while :; do :; done")
+        )
         return yield* collect(when(running, { ready: running.signal("INT"), INT: running.signal("TERM") }))
       }))
       assert.strictEqual(stdout.toString(), "ready\nINT\nTERM\n")
@@ -198,7 +240,9 @@ describe.each(shells)("exec loop under %s", (shell) => {
     Effect.gen(function*() {
       const { execLoop, ...at } = yield* session(shell)
       yield* Effect.scoped(Effect.gen(function*() {
-        const running = yield* execLoop.run(shellCommand(at, "trap 'head -c 1000000 /dev/zero; echo saved >saved; exit' INT; echo ready; while :; do sleep 0.02; done"))
+        const running = yield* execLoop.run(
+          shellCommand(at, "trap 'head -c 1000000 /dev/zero; echo saved >saved; exit' INT; echo ready; while :; do sleep 0.02; done")
+        )
         yield* Stream.runHead(running.output)
       }))
       const next = yield* execute(execLoop, shellCommand(at, "cat saved"))

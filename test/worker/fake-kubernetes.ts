@@ -18,7 +18,10 @@ type Disturbance = "lose answer" | "drop" | "conflict" | "hold" | "mistake"
 export interface FakeKubernetes {
   readonly layer: Layer.Layer<Kubernetes>
   readonly task: () => Stored
-  /** What the server does next to the next write of a status; in order, one a write. One that is held has no answer, and comes with `land`; a mistake is one of the client, not of the server. */
+  /**
+   * What the server does next to the next write of a status; in order, one a write. One that is held has no answer, and comes with `land`;
+   * a mistake is one of the client, not of the server.
+   */
   readonly disturb: (...next: ReadonlyArray<Disturbance>) => void
   /** What is held is taken now, unless the task has changed meanwhile. */
   readonly land: Effect.Effect<void>
@@ -33,7 +36,14 @@ const call = { verb: "update the status of", object: "AgentTask demo" } as const
 
 export const fakeKubernetes = (spec: Record<string, unknown>, status: AgentTaskStatus = { phase: "Starting" }): FakeKubernetes => {
   let task: Stored = {
-    metadata: { name: "demo", namespace: "tasks", uid: "task-uid", resourceVersion: "1", generation: 1, creationTimestamp: "2026-01-01T00:00:00Z" },
+    metadata: {
+      name: "demo",
+      namespace: "tasks",
+      uid: "task-uid",
+      resourceVersion: "1",
+      generation: 1,
+      creationTimestamp: "2026-01-01T00:00:00Z"
+    },
     spec,
     status
   }
@@ -45,7 +55,11 @@ export const fakeKubernetes = (spec: Record<string, unknown>, status: AgentTaskS
 
   const change: FakeKubernetes["change"] = (next) =>
     Effect.suspend(() => {
-      task = { ...task, ...next(task), metadata: { ...task.metadata, ...next(task).metadata, resourceVersion: String(Number(task.metadata.resourceVersion) + 1) } }
+      task = {
+        ...task,
+        ...next(task),
+        metadata: { ...task.metadata, ...next(task).metadata, resourceVersion: String(Number(task.metadata.resourceVersion) + 1) }
+      }
       return PubSub.publish(changes, { type: "MODIFIED", object: task })
     }).pipe(Effect.asVoid)
 
@@ -72,7 +86,8 @@ export const fakeKubernetes = (spec: Record<string, unknown>, status: AgentTaskS
       if (object.metadata.resourceVersion !== task.metadata.resourceVersion) {
         return yield* new Conflict({ ...call, code: 409, reason: "Conflict", detail: "the object has been modified" })
       }
-      const rewritten = (task.status.claim !== undefined && JSON.stringify(next.claim) !== JSON.stringify(task.status.claim)) || task.status.result !== undefined
+      const rewritten = (task.status.claim !== undefined && JSON.stringify(next.claim) !== JSON.stringify(task.status.claim)) ||
+        task.status.result !== undefined
       if (rewritten) return yield* new Invalid({ ...call, code: 422, reason: "Invalid", detail: "written once", causes: [] })
       yield* take(next)
       if (disturbance === "lose answer") return yield* new Unreachable({ ...call, detail: "connection reset" })
@@ -83,11 +98,16 @@ export const fakeKubernetes = (spec: Record<string, unknown>, status: AgentTaskS
   return {
     layer: Layer.mock(Kubernetes, {
       namespace: "tasks",
-      get: (kind) => Effect.suspend(() => gone() ? Effect.fail(new NotFound({ ...call, code: 404, reason: "NotFound", detail: "gone" })) : decode(kind)),
+      get: (kind) =>
+        Effect.suspend(() => gone() ? Effect.fail(new NotFound({ ...call, code: 404, reason: "NotFound", detail: "gone" })) : decode(kind)),
       updateStatus,
       watch: (_, { resourceVersion }) =>
         Stream.concat(
-          Stream.suspend(() => Number(task.metadata.resourceVersion) > Number(resourceVersion) ? Stream.succeed<WatchEvent>({ type: "MODIFIED", object: task }) : Stream.empty),
+          Stream.suspend(() =>
+            Number(task.metadata.resourceVersion) > Number(resourceVersion)
+              ? Stream.succeed<WatchEvent>({ type: "MODIFIED", object: task })
+              : Stream.empty
+          ),
           Stream.fromPubSub(changes)
         )
     }),
@@ -96,7 +116,9 @@ export const fakeKubernetes = (spec: Record<string, unknown>, status: AgentTaskS
     land: Effect.suspend(() => held),
     slow: (duration) => {
       takes = duration
-      return () => { takes = undefined }
+      return () => {
+        takes = undefined
+      }
     },
     change,
     cancel: change(({ spec: before }) => ({ spec: { ...before, cancel: true } })),

@@ -2,17 +2,20 @@
 // Keeps every request's outcome, so that a test can say what really reached it.
 // Used by the tests of the worker's pool side.
 import { Effect, type Scope } from "effect"
+import { Stream } from "effect"
+import { Tar } from "effect/encoding"
 import { createHash } from "node:crypto"
 import { createServer, type IncomingMessage, type ServerResponse } from "node:http"
 import type { AddressInfo } from "node:net"
-import { Tar } from "effect/encoding"
-import { Stream } from "effect"
 import { gzipSync } from "node:zlib"
 import type { Variable } from "../../src/schema/agent-task.ts"
 import type { JournalEntry } from "../../src/schema/effects.ts"
 import { taskHeader } from "../../src/schema/task-api.ts"
 
-/** What happens to the next request of a kind: "lose answer" does it and then breaks the connection, "not ours" is the 404 of a proxy, "a page" and "a document" its success with something of its own. */
+/**
+ * What happens to the next request of a kind: "lose answer" does it and then breaks the connection, "not ours" is the 404 of a proxy, "a
+ * page" and "a document" its success with something of its own.
+ */
 export type Fault = "break" | "lose answer" | "not ours" | "a page" | "a document" | 401 | 404 | 409 | 500 | Refusal
 
 /** What the server says. */
@@ -57,7 +60,13 @@ export const sha256 = (bytes: Uint8Array): string => createHash("sha256").update
 
 /** A tar.gz of these files. */
 export const tarGz = (files: Readonly<Record<string, string>>): Uint8Array =>
-  gzipSync(Buffer.concat(Effect.runSync(Stream.runCollect(Stream.fromIterable(Object.entries(files).map(([name, content]) => Tar.file(name, content))).pipe(Stream.pipeThroughChannel(Tar.encode()))))))
+  gzipSync(
+    Buffer.concat(Effect.runSync(Stream.runCollect(
+      Stream.fromIterable(Object.entries(files).map(([name, content]) => Tar.file(name, content))).pipe(
+        Stream.pipeThroughChannel(Tar.encode())
+      )
+    )))
+  )
 
 const markOf = (state: Uint8Array | undefined) => {
   if (state === undefined) return {}
@@ -97,7 +106,17 @@ export const taskApi: Effect.Effect<TaskApi, never, Scope.Scope> = Effect.gen(fu
     const body = await read(request)
     switch (name) {
       case "GET /assignment":
-        return [200, { id: "run-a.plan.1", runId: "run-a", workspace: "demo", stage: "plan", archiveSha256: sha256(api.archive), variables: api.variables, sealKey: "5".repeat(64), keptStateKey: "7".repeat(64), ...markOf(api.state) }]
+        return [200, {
+          id: "run-a.plan.1",
+          runId: "run-a",
+          workspace: "demo",
+          stage: "plan",
+          archiveSha256: sha256(api.archive),
+          variables: api.variables,
+          sealKey: "5".repeat(64),
+          keptStateKey: "7".repeat(64),
+          ...markOf(api.state)
+        }]
       case "GET /archive":
         return [200, api.archive]
       case "GET /plan":
@@ -127,7 +146,10 @@ export const taskApi: Effect.Effect<TaskApi, never, Scope.Scope> = Effect.gen(fu
         return [204]
       case "POST /state": {
         const state = JSON.parse(body.toString("utf8"))
-        if (api.lock === undefined || api.lock.ID !== request.headers[taskHeader.lockId] || String(api.epoch) !== request.headers[taskHeader.lockEpoch]) return kept(locked())
+        if (
+          api.lock === undefined || api.lock.ID !== request.headers[taskHeader.lockId] ||
+          String(api.epoch) !== request.headers[taskHeader.lockEpoch]
+        ) return kept(locked())
         if (sha256(body) !== request.headers[taskHeader.digest]) return [422, { error: "digest", message: "The digest differs." }]
         const last = api.serials.at(-1) ?? -1
         if (api.state !== undefined && sha256(body) === sha256(api.state)) return [204]
@@ -164,12 +186,18 @@ export const taskApi: Effect.Effect<TaskApi, never, Scope.Scope> = Effect.gen(fu
     if (fault === "not ours") return void response.writeHead(404).end("<h1>Not Found</h1>")
     if (fault === "a page") return void response.writeHead(200, { "content-type": "text/html" }).end("<h1>Back soon</h1>")
     if (fault === "a document") return void response.writeHead(200, { "content-type": "application/json" }).end(`{"status":"maintenance"}`)
-    if (typeof fault === "number") return void response.writeHead(fault).end(JSON.stringify({ error: "fault", message: `Refused with ${fault}.` }))
-    if (typeof fault === "object") return void response.writeHead(fault.status).end(JSON.stringify({ ...fault, message: `Refused as ${fault.error}.` }))
+    if (typeof fault === "number") {
+      return void response.writeHead(fault).end(JSON.stringify({ error: "fault", message: `Refused with ${fault}.` }))
+    }
+    if (typeof fault === "object") {
+      return void response.writeHead(fault.status).end(JSON.stringify({ ...fault, message: `Refused as ${fault.error}.` }))
+    }
     const [status, body = ""] = refusal(request) ?? await answer(name, request, url)
     if (fault === "lose answer") return void request.socket.destroy()
     api.requests.push(`${name} ${status}`)
-    response.writeHead(status, body instanceof Uint8Array ? { [taskHeader.digest]: sha256(body) } : {}).end(body instanceof Uint8Array ? body : body === "" ? "" : JSON.stringify(body))
+    response.writeHead(status, body instanceof Uint8Array ? { [taskHeader.digest]: sha256(body) } : {}).end(
+      body instanceof Uint8Array ? body : body === "" ? "" : JSON.stringify(body)
+    )
   }
 
   const server = createServer((request, response) => {

@@ -8,7 +8,10 @@ import { join } from "node:path"
 import { createFile, isFolder, newFolder, openFolder, readFile, segmentsOf, writeFile } from "../../src/worker/folder.ts"
 
 const place: Effect.Effect<{ readonly directory: string; readonly root: number }, never, Scope.Scope> = Effect.gen(function*() {
-  const directory = yield* Effect.acquireRelease(Effect.sync(() => mkdtempSync(join(tmpdir(), "agent-job-folder-"))), (made) => Effect.sync(() => rmSync(made, { recursive: true })))
+  const directory = yield* Effect.acquireRelease(
+    Effect.sync(() => mkdtempSync(join(tmpdir(), "agent-job-folder-"))),
+    (made) => Effect.sync(() => rmSync(made, { recursive: true }))
+  )
   mkdirSync(join(directory, "root"))
   mkdirSync(join(directory, "secrets"))
   writeFileSync(join(directory, "secrets/token"), "secret")

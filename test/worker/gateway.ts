@@ -2,8 +2,8 @@
 // Used by state-gateway.test.ts and state-gateway.hostile.test.ts.
 import { Effect, Layer, Option, type Scope } from "effect"
 import { join } from "node:path"
-import { openGateway } from "../../src/worker/state-gateway.ts"
 import { StateDelivery } from "../../src/worker/state-delivery.ts"
+import { openGateway } from "../../src/worker/state-gateway.ts"
 import { type PoolParts, poolParts } from "./pool-parts.ts"
 
 export type Env = Readonly<Record<string, string>>
@@ -13,10 +13,14 @@ export const state = (serial: number) => JSON.stringify({ version: 4, serial, li
 /** One request as the engine's `http` backend makes it. */
 export const ask = (env: Env, what: "read" | "write" | "lock" | "unlock", body?: string, authorization?: string) =>
   Effect.promise(async (signal) => {
-    const url = { read: env.TF_HTTP_ADDRESS, write: env.TF_HTTP_ADDRESS, lock: env.TF_HTTP_LOCK_ADDRESS, unlock: env.TF_HTTP_UNLOCK_ADDRESS }[what] ?? ""
+    const url =
+      { read: env.TF_HTTP_ADDRESS, write: env.TF_HTTP_ADDRESS, lock: env.TF_HTTP_LOCK_ADDRESS, unlock: env.TF_HTTP_UNLOCK_ADDRESS }[what] ??
+        ""
     const response = await fetch(url, {
       method: what === "read" ? "GET" : "POST",
-      headers: { authorization: authorization ?? `Basic ${Buffer.from(`${env.TF_HTTP_USERNAME}:${env.TF_HTTP_PASSWORD}`).toString("base64")}` },
+      headers: {
+        authorization: authorization ?? `Basic ${Buffer.from(`${env.TF_HTTP_USERNAME}:${env.TF_HTTP_PASSWORD}`).toString("base64")}`
+      },
       ...(body !== undefined && { body }),
       signal
     })
@@ -30,10 +34,16 @@ export const kept = ({ privateDirectory }: PoolParts) => join(privateDirectory, 
 export const until = (holds: () => boolean) => Effect.repeat(Effect.sleep("10 millis"), { until: holds }).pipe(Effect.timeout("30 seconds"))
 
 /** As after an engine that ended in order. */
-export const settle = (left = Option.none<Uint8Array>()) => Effect.flatMap(StateDelivery, (delivery) => Effect.tap(delivery.settle(left), delivery.giveBack))
+export const settle = (left = Option.none<Uint8Array>()) =>
+  Effect.flatMap(StateDelivery, (delivery) => Effect.tap(delivery.settle(left), delivery.giveBack))
 
 /** With the gateway of one writing command open. */
-export const withGateway = <A, E>(use: (env: Env, parts: PoolParts) => Effect.Effect<A, E, StateDelivery | Scope.Scope>, writable = true, statePatience?: string, patience = "300 millis") =>
+export const withGateway = <A, E>(
+  use: (env: Env, parts: PoolParts) => Effect.Effect<A, E, StateDelivery | Scope.Scope>,
+  writable = true,
+  statePatience?: string,
+  patience = "300 millis"
+) =>
   Effect.gen(function*() {
     const parts = yield* poolParts(patience, statePatience)
     const context = yield* Layer.build(parts.layer)

@@ -6,7 +6,10 @@ import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { install } from "../../src/worker/install.ts"
 
-const place = Effect.acquireRelease(Effect.sync(() => mkdtempSync(join(tmpdir(), "agent-job-install-"))), (made) => Effect.sync(() => rmSync(made, { recursive: true })))
+const place = Effect.acquireRelease(
+  Effect.sync(() => mkdtempSync(join(tmpdir(), "agent-job-install-"))),
+  (made) => Effect.sync(() => rmSync(made, { recursive: true }))
+)
 
 describe("install", () => {
   it.effect("puts the exec loop where the runner's command looks for it, readable for its group", () =>

@@ -9,7 +9,8 @@ import { addresses, applying, inline, planned, providers, ran } from "./whole-st
 
 describe("the journal of an apply", () => {
   /** Made one after another, each at once, with a word to a file outside of the engine; and then one that takes a minute. */
-  const chain = (outside: string) => `${providers}
+  const chain = (outside: string) =>
+    `${providers}
 resource "terraform_data" "made" {
   for_each = toset(["a", "b", "c \\"d\\""])
   provisioner "local-exec" {
@@ -39,11 +40,16 @@ resource "time_sleep" "last" {
       const { result } = kubernetes.task().status
       expect(result, log()).toMatchObject({ outcome: "failed", reason: "OutOfMemory", changes: { add: 3, change: 0, destroy: 0 } })
       for (const id of made) expect(result?.message).toContain(`[id=${id}]`)
-      expect(result?.message).toMatch(/Made, but not in the state: terraform_data\.made.*Begun, with an end that nobody saw: time_sleep\.last \(create\)\.$/u)
+      expect(result?.message).toMatch(
+        /Made, but not in the state: terraform_data\.made.*Begun, with an end that nobody saw: time_sleep\.last \(create\)\.$/u
+      )
       expect(api.journal.filter(({ kind }) => kind === "done").map(({ id }) => id).sort()).toEqual([...made].sort())
       expect(api.journal.slice(-2)).toMatchObject([{ kind: "started", address: "time_sleep.last" }, { kind: "closed" }])
       expect(api.planned.map(({ action, address, kind }) => `${kind} ${action} ${address}`).sort()).toEqual([
-        "planned create terraform_data.made[\"a\"]", "planned create terraform_data.made[\"b\"]", "planned create terraform_data.made[\"c \\\"d\\\"\"]", "planned create time_sleep.last"
+        "planned create terraform_data.made[\"a\"]",
+        "planned create terraform_data.made[\"b\"]",
+        "planned create terraform_data.made[\"c \\\"d\\\"\"]",
+        "planned create time_sleep.last"
       ])
       expect(numbers(api)).toEqual(api.journal.map((_, at) => at + 1))
     }))
@@ -59,10 +65,15 @@ resource "time_sleep" "last" {
       yield* logged("time_sleep.last: Creating...")
       expect(api.journal.some(({ address }) => address === "time_sleep.last")).toBe(false)
       up()
-      yield* Effect.repeat(Effect.sleep("20 millis"), { until: () => api.journal.some(({ address }) => address === "time_sleep.last") }).pipe(Effect.timeout("30 seconds"))
+      yield* Effect.repeat(Effect.sleep("20 millis"), { until: () => api.journal.some(({ address }) => address === "time_sleep.last") })
+        .pipe(Effect.timeout("30 seconds"))
       expect(kubernetes.task().status.phase).toBe("Running")
       yield* Fiber.join(running)
-      expect(kubernetes.task().status.result, log()).toMatchObject({ outcome: "succeeded", message: "tofu apply ended with success.", changes: { add: 4, change: 0, destroy: 0 } })
+      expect(kubernetes.task().status.result, log()).toMatchObject({
+        outcome: "succeeded",
+        message: "tofu apply ended with success.",
+        changes: { add: 4, change: 0, destroy: 0 }
+      })
       expect(numbers(api)).toEqual([1, 2, 3, 4, 5, 6, 7, 8])
     }))
 
@@ -75,7 +86,11 @@ resource "time_sleep" "last" {
       yield* logged("time_sleep.last: Creating...")
       yield* kubernetes.cancel
       yield* Fiber.join(running)
-      expect(kubernetes.task().status.result).toMatchObject({ outcome: "cancelled", statePushed: true, message: expect.stringMatching(/what it had made is in the state\.$/u) })
+      expect(kubernetes.task().status.result).toMatchObject({
+        outcome: "cancelled",
+        statePushed: true,
+        message: expect.stringMatching(/what it had made is in the state\.$/u)
+      })
       expect(addresses(api)).toContain("terraform_data.made")
     }))
 
@@ -83,7 +98,10 @@ resource "time_sleep" "last" {
     Effect.gen(function*() {
       const here = yield* pod()
       const outside = join(here.claim, "outside")
-      const kubernetes = inline("apply", { "main.tf": chain(outside) }, { backend: { type: "local", config: { path: join(here.claim, "demo.tfstate") } }, jobTemplate: { volumeClaims: [{ claimName: "state", mountPath: here.claim }] } })
+      const kubernetes = inline("apply", { "main.tf": chain(outside) }, {
+        backend: { type: "local", config: { path: join(here.claim, "demo.tfstate") } },
+        jobTemplate: { volumeClaims: [{ claimName: "state", mountPath: here.claim }] }
+      })
       const running = yield* Effect.forkChild(here.run(kubernetes))
       yield* here.logged("time_sleep.last: Creating...")
       yield* here.killEngine
@@ -104,13 +122,29 @@ esac
 `
   })
   it.live.each([
-    { given: "a line of 30 MB among its events", apply: "head -c 30000000 /dev/zero >/dev/fd/7; echo >/dev/fd/7; event a.b 1 >/dev/fd/7; exit 1", add: 1 },
-    { given: "no JSON, and half of one", apply: "{ echo apply_complete; echo '{\"type\":\"apply_complete\"'; event a.b 1; event a.c 2 | head -c 30; } >/dev/fd/7; exit 1", add: 1 },
+    {
+      given: "a line of 30 MB among its events",
+      apply: "head -c 30000000 /dev/zero >/dev/fd/7; echo >/dev/fd/7; event a.b 1 >/dev/fd/7; exit 1",
+      add: 1
+    },
+    {
+      given: "no JSON, and half of one",
+      apply: "{ echo apply_complete; echo '{\"type\":\"apply_complete\"'; event a.b 1; event a.c 2 | head -c 30; } >/dev/fd/7; exit 1",
+      add: 1
+    },
     { given: "events that it never opens", apply: "exec 7>&-; exit 1", add: 0 },
-    { given: "events that a process keeps open which it left behind", apply: "event a.b 1 >/dev/fd/7; (trap '' INT TERM HUP; exec sleep 20) & exit 1", add: 1 }
+    {
+      given: "events that a process keeps open which it left behind",
+      apply: "event a.b 1 >/dev/fd/7; (trap '' INT TERM HUP; exec sleep 20) & exit 1",
+      add: 1
+    }
   ])("ends its stage with $given", ({ add, apply }) =>
     Effect.gen(function*() {
       const { log, status } = yield* ran(inline("apply", {}), hostile(apply))
-      expect(status, log()).toMatchObject({ phase: "Failed", reason: "ExitCode", result: { exitCode: 1, changes: { add, change: 0, destroy: 0 } } })
+      expect(status, log()).toMatchObject({
+        phase: "Failed",
+        reason: "ExitCode",
+        result: { exitCode: 1, changes: { add, change: 0, destroy: 0 } }
+      })
     }))
 })

@@ -11,14 +11,25 @@ import { Log } from "../../src/worker/log-shipper.ts"
 import type { Received } from "../../src/worker/sending.ts"
 import { variablesOf } from "../../src/worker/variables.ts"
 
-const made = (address: string, id?: string): Told => ({ kind: "done", action: "create", address, ...(id !== undefined && { idKey: "id", id }) })
+const made = (address: string, id?: string): Told => ({
+  kind: "done",
+  action: "create",
+  address,
+  ...(id !== undefined && { idKey: "id", id })
+})
 
 /** As the engine writes it. */
 const stateOf = JSON.stringify({
   version: 4,
   resources: [
     { mode: "managed", type: "aws_db_instance", name: "postgres", instances: [{ attributes: {} }] },
-    { module: "module.app-owner", mode: "managed", type: "aws_db_instance", name: "main", instances: [{ index_key: "postgres", attributes: {} }] }
+    {
+      module: "module.app-owner",
+      mode: "managed",
+      type: "aws_db_instance",
+      name: "main",
+      instances: [{ index_key: "postgres", attributes: {} }]
+    }
   ]
 })
 
@@ -127,15 +138,29 @@ describe("the journal", () => {
       yield* TestClock.adjust("100 millis")
       journal.add(made(`a.b["hunter2 cut off`))
       yield* TestClock.adjust("100 millis")
-      expect(stored).toEqual([{ number: 1, ...made(`a.b["***"]`, "i-1") }, { number: 2, ...made("a.c") }, { number: 3, ...made(`a.b["*** cut off`) }])
+      expect(stored).toEqual([{ number: 1, ...made(`a.b["***"]`, "i-1") }, { number: 2, ...made("a.c") }, {
+        number: 3,
+        ...made(`a.b["*** cut off`)
+      }])
     }))
 
   it.effect("names a thing as the state does, whatever words a secret is of, or has inside; the log shows none of these", () =>
     Effect.gen(function*() {
       const printed: Array<string> = []
       const secret = (name: string, value: string) => ({ name, value, sensitive: true })
-      const { parts, secrets } = yield* variablesOf([secret("user", "app-owner"), secret("db", `{"driver":"postgres","password":"hunter2!"}`)], [])
-      const log = Context.get(yield* Layer.build(Log.layer({ secrets, parts, ship: Option.none(), print: (bytes) => Effect.sync(() => void printed.push(Buffer.from(bytes).toString("utf8"))) })), Log)
+      const { parts, secrets } = yield* variablesOf([
+        secret("user", "app-owner"),
+        secret("db", `{"driver":"postgres","password":"hunter2!"}`)
+      ], [])
+      const log = Context.get(
+        yield* Layer.build(Log.layer({
+          secrets,
+          parts,
+          ship: Option.none(),
+          print: (bytes) => Effect.sync(() => void printed.push(Buffer.from(bytes).toString("utf8")))
+        })),
+        Log
+      )
       const journal = yield* makeJournal(log, Option.none())
       const addresses = ["aws_db_instance.postgres", `module.app-owner.aws_db_instance.main["postgres"]`]
       for (const address of addresses) {
@@ -144,6 +169,8 @@ describe("the journal", () => {
       }
       expect(journal.entries().map(({ address }) => address)).toEqual(addresses)
       expect(stageEffects(journal.entries(), stateObjects(stateOf), true).unsavedCount).toBe(0)
-      expect(printed.join("")).toBe(`aws_db_instance.***: *** logs in with ***\nmodule.***.aws_db_instance.main["***"]: *** logs in with ***\n`)
+      expect(printed.join("")).toBe(
+        `aws_db_instance.***: *** logs in with ***\nmodule.***.aws_db_instance.main["***"]: *** logs in with ***\n`
+      )
     }).pipe(Effect.provide(ConfigProvider.layer(ConfigProvider.fromUnknown({})))))
 })

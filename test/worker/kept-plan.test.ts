@@ -1,9 +1,20 @@
 // Plans on a claim, from the Pod that made one to the Pod that applies it: whole, with its configuration, or not at all.
 import { describe, expect, it } from "@effect/vitest"
-import { execFileSync } from "node:child_process"
 import { Effect, type Scope } from "effect"
 import { TestClock } from "effect/testing"
-import { appendFileSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, symlinkSync, utimesSync, writeFileSync } from "node:fs"
+import { execFileSync } from "node:child_process"
+import {
+  appendFileSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  symlinkSync,
+  utimesSync,
+  writeFileSync
+} from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { Sha256, WorkspaceName } from "../../src/schema/names.ts"
@@ -16,7 +27,10 @@ import { seal } from "./seals.ts"
 
 const workspace = WorkspaceName.make("demo")
 const directoryOf = (name: string) =>
-  Effect.acquireRelease(Effect.sync(() => mkdtempSync(join(tmpdir(), `agent-job-${name}-`))), (made) => Effect.sync(() => rmSync(made, { recursive: true })))
+  Effect.acquireRelease(
+    Effect.sync(() => mkdtempSync(join(tmpdir(), `agent-job-${name}-`))),
+    (made) => Effect.sync(() => rmSync(made, { recursive: true }))
+  )
 
 /** Directories of a Pod that mounts the claim. */
 const podWith = Effect.fnUntraced(function*(claim: string) {
@@ -36,14 +50,22 @@ const planned = Effect.fnUntraced(function*(claim: string, content = "plan") {
   return yield* Effect.provide(keepPlan(workspace)({ root: pod.root, directory: [] }, seal()), pod.settings)
 })
 
-const applied = Effect.fnUntraced(function*(claim: string, sha256: Sha256): Effect.fn.Return<ReadonlyArray<string>, StageFailed, Scope.Scope> {
-  const { root, settings, work } = yield* podWith(claim)
-  yield* bringPlannedSource(workspace, sha256)(root).pipe(Effect.andThen(bringKeptPlan({ root, directory: [] })), Effect.provide(settings))
-  return readdirSync(work).sort().map((name) => `${name}: ${readFileSync(join(work, name), "utf8")}`)
-})
+const applied = Effect.fnUntraced(
+  function*(claim: string, sha256: Sha256): Effect.fn.Return<ReadonlyArray<string>, StageFailed, Scope.Scope> {
+    const { root, settings, work } = yield* podWith(claim)
+    yield* bringPlannedSource(workspace, sha256)(root).pipe(
+      Effect.andThen(bringKeptPlan({ root, directory: [] })),
+      Effect.provide(settings)
+    )
+    return readdirSync(work).sort().map((name) => `${name}: ${readFileSync(join(work, name), "utf8")}`)
+  }
+)
 
 const keyOn = (claim: string, mayMake: boolean) =>
-  Effect.flatMap(podWith(claim), ({ settings }) => Effect.map(Effect.provide(sealingKey(workspace, mayMake), settings), (key) => Buffer.from(key).toString("hex")))
+  Effect.flatMap(
+    podWith(claim),
+    ({ settings }) => Effect.map(Effect.provide(sealingKey(workspace, mayMake), settings), (key) => Buffer.from(key).toString("hex"))
+  )
 
 describe("the key that variables are sealed with", () => {
   it.effect("is made by the first plan, and the same for all Pods", () =>
@@ -59,7 +81,10 @@ describe("the key that variables are sealed with", () => {
   it.effect("is never made anew by an apply", () =>
     Effect.gen(function*() {
       const claim = yield* directoryOf("claim")
-      expect(yield* Effect.flip(keyOn(claim, false))).toMatchObject({ reason: "DigestMismatch", message: expect.stringContaining("has no key demo/seal.key any more") })
+      expect(yield* Effect.flip(keyOn(claim, false))).toMatchObject({
+        reason: "DigestMismatch",
+        message: expect.stringContaining("has no key demo/seal.key any more")
+      })
       expect(readdirSync(claim)).toEqual([])
     }))
 })
@@ -78,7 +103,12 @@ describe("a claim that a runner has written to", () => {
       writeFileSync(elsewhere, "k".repeat(32))
       mkdirSync(join(claim, "demo"))
       plant(join(claim, "demo/seal.key"), elsewhere)
-      for (const mayMake of [true, false]) expect(yield* Effect.flip(keyOn(claim, mayMake))).toMatchObject({ reason: "DigestMismatch", message: expect.stringContaining("has no key demo/seal.key any more") })
+      for (const mayMake of [true, false]) {
+        expect(yield* Effect.flip(keyOn(claim, mayMake))).toMatchObject({
+          reason: "DigestMismatch",
+          message: expect.stringContaining("has no key demo/seal.key any more")
+        })
+      }
     }))
 
   it.effect.each(plantings)("holds up no worker by $kind in the place of a plan", ({ plant }) =>
@@ -86,7 +116,10 @@ describe("a claim that a runner has written to", () => {
       const [claim, digest] = [yield* directoryOf("claim"), Sha256.make("b".repeat(64))]
       mkdirSync(join(claim, "demo"))
       plant(join(claim, "demo", `${digest}.tar`), "/etc/hostname")
-      expect(yield* Effect.flip(applied(claim, digest))).toMatchObject({ reason: "InvalidConfiguration", message: expect.stringContaining(`has no plan ${digest}`) })
+      expect(yield* Effect.flip(applied(claim, digest))).toMatchObject({
+        reason: "InvalidConfiguration",
+        message: expect.stringContaining(`has no plan ${digest}`)
+      })
     }))
 
   it.effect("leads no worker elsewhere by a link in the place of the folder", () =>
@@ -113,7 +146,10 @@ describe("a kept plan", () => {
       const claim = yield* directoryOf("claim")
       const digest = yield* planned(claim)
       appendFileSync(join(claim, "demo", `${digest}.tar`), "x")
-      expect(yield* Effect.flip(applied(claim, digest))).toMatchObject({ reason: "DigestMismatch", message: expect.stringContaining(digest) })
+      expect(yield* Effect.flip(applied(claim, digest))).toMatchObject({
+        reason: "DigestMismatch",
+        message: expect.stringContaining(digest)
+      })
     }))
 
   it.effect("is missed with a sentence that says what to do", () =>

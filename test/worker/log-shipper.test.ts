@@ -18,18 +18,31 @@ const server = () => {
       const answer = answers.shift()
       if (answer === "no answer") return Effect.fail({ message: "down" })
       if (typeof answer === "object") return Effect.succeed(answer)
-      if (offset <= stored.length) stored = Buffer.concat([stored.subarray(0, Math.max(offset, stored.length)), bytes.subarray(stored.length - offset)])
-      if (answer === "lost answer") return Effect.fail({ message: "reset" })
+      if (offset <= stored.length) {
+        stored = Buffer.concat([stored.subarray(0, Math.max(offset, stored.length)), bytes.subarray(stored.length - offset)])
+      }
+      if (answer === "lost answer") {
+        return Effect.fail({ message: "reset" })
+      }
       pieces.push(bytes.length)
       return Effect.succeed({ _tag: "StoredUpTo", end: stored.length })
     })
-  return { ship, answers, pieces, text: () => stored.toString("utf8"), truncate: (length: number) => void (stored = stored.subarray(0, length)) }
+  return {
+    ship,
+    answers,
+    pieces,
+    text: () => stored.toString("utf8"),
+    truncate: (length: number) => void (stored = stored.subarray(0, length))
+  }
 }
 
 const logTo = (ship: Option.Option<Ship>, secrets: ReadonlyArray<string> = []) => {
   const printed: Array<string> = []
   const print = (bytes: Uint8Array) => Effect.sync(() => void printed.push(Buffer.from(bytes).toString("utf8")))
-  return Effect.map(Layer.build(Log.layer({ secrets, parts: [], ship, print })), (context) => ({ log: Layer.succeedContext(context), printed }))
+  return Effect.map(
+    Layer.build(Log.layer({ secrets, parts: [], ship, print })),
+    (context) => ({ log: Layer.succeedContext(context), printed })
+  )
 }
 const using = <A>(log: Layer.Layer<Log>, use: (log: Log["Service"]) => Effect.Effect<A>) => Effect.provide(Effect.flatMap(Log, use), log)
 
@@ -37,7 +50,8 @@ describe("the log", () => {
   it.effect("is printed as it comes, without its secrets, and gives its end", () =>
     Effect.gen(function*() {
       const { log, printed } = yield* logTo(Option.none(), ["hunter2!"])
-      const tail = yield* using(log, ({ show }) => show(Stream.make(out("user root pass hun"), out("warning\n", "stderr"), out("ter2! and gate-word\n")), ["gate-word"]))
+      const tail = yield* using(log, ({ show }) =>
+        show(Stream.make(out("user root pass hun"), out("warning\n", "stderr"), out("ter2! and gate-word\n")), ["gate-word"]))
       expect(printed.join("")).toBe("user root pass warning\n*** and ***\n")
       expect(tail).toBe(printed.join(""))
     }))
@@ -45,12 +59,15 @@ describe("the log", () => {
   it.effect("keeps no more than its end", () =>
     Effect.gen(function*() {
       const { log } = yield* logTo(Option.none())
-      const tail = yield* using(log, ({ show }) => show(Stream.range(1, 1000).pipe(Stream.map((n) => out(`${String(n).padStart(200)}\n`))), []))
+      const tail = yield* using(log, ({ show }) =>
+        show(Stream.range(1, 1000).pipe(Stream.map((n) => out(`${String(n).padStart(200)}\n`))), []))
       expect(tail).toHaveLength(64 * 1024)
       expect(tail).toMatch(/ 1000\n$/u)
     }))
 
-  it.effect.prop("has the same end, whatever the pieces are that it comes in", [Schema.Array(Schema.Int.check(Schema.isBetween({ minimum: 1, maximum: 150_000 }))).check(Schema.isMaxLength(8))], ([sizes]) =>
+  it.effect.prop("has the same end, whatever the pieces are that it comes in", [
+    Schema.Array(Schema.Int.check(Schema.isBetween({ minimum: 1, maximum: 150_000 }))).check(Schema.isMaxLength(8))
+  ], ([sizes]) =>
     Effect.gen(function*() {
       const { log } = yield* logTo(Option.none())
       const text = Array.from({ length: sizes.reduce((sum, size) => sum + size, 0) }, (_, at) => String.fromCharCode(97 + at % 25)).join("")

@@ -15,7 +15,15 @@ const zipped = (name: string, content: Buffer): Buffer => {
   sizes.writeUInt32LE(content.length, 8)
   const common = Buffer.concat([Buffer.from([20, 0, 0, 0, 0, 0, 0, 0, 33, 0]), sizes, Buffer.from([name.length, 0, 0, 0])])
   const local = Buffer.concat([Buffer.from("PK\x03\x04", "latin1"), common, Buffer.from(name), content])
-  const entry = Buffer.concat([Buffer.from("PK\x01\x02", "latin1"), Buffer.from([20, 3]), common, Buffer.alloc(6), Buffer.from([0, 0, 0xed, 0x81]), Buffer.alloc(4), Buffer.from(name)])
+  const entry = Buffer.concat([
+    Buffer.from("PK\x01\x02", "latin1"),
+    Buffer.from([20, 3]),
+    common,
+    Buffer.alloc(6),
+    Buffer.from([0, 0, 0xed, 0x81]),
+    Buffer.alloc(4),
+    Buffer.from(name)
+  ])
   const end = Buffer.alloc(22)
   end.write("PK\x05\x06", "latin1")
   end.writeUInt16LE(1, 8)
@@ -39,7 +47,8 @@ export const mirrorServer = Effect.fnUntraced(function*(identity: Signed, token:
     if (url.endsWith(".json") && headers.authorization !== `Bearer ${token}`) return void answer.writeHead(401).end()
     asked.push(url)
     const file = files.get(url)
-    answer.writeHead(file === undefined ? 404 : 200, { "content-type": url.endsWith(".json") ? "application/json" : "application/zip" }).end(file)
+    answer.writeHead(file === undefined ? 404 : 200, { "content-type": url.endsWith(".json") ? "application/json" : "application/zip" })
+      .end(file)
   }))
   return { url: `https://localhost:${port}/mirror/`, asked }
 })

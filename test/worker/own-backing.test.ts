@@ -1,7 +1,7 @@
 // A task without a pool and the artifact of its Flux source: fetched from where the status says, and only with the digest that it says.
 import { describe, expect, it } from "@effect/vitest"
 import { Effect, Option } from "effect"
-import { mkdirSync, mkdtempSync, readFileSync, readdirSync, rmSync } from "node:fs"
+import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs"
 import { createServer } from "node:http"
 import type { AddressInfo } from "node:net"
 import { tmpdir } from "node:os"
@@ -18,8 +18,14 @@ const archive = tarGz({ "main.tf": "# from Flux" })
 
 const sourceController = Effect.acquireRelease(
   Effect.callback<{ readonly url: string; readonly close: () => void }>((resume) => {
-    const server = createServer((_, response) => void response.end(archive)).listen(0, "127.0.0.1", () =>
-      resume(Effect.succeed({ url: `http://127.0.0.1:${(server.address() as AddressInfo).port}/a.tar.gz`, close: () => void server.close() })))
+    const server = createServer((_, response) => void response.end(archive)).listen(
+      0,
+      "127.0.0.1",
+      () =>
+        resume(
+          Effect.succeed({ url: `http://127.0.0.1:${(server.address() as AddressInfo).port}/a.tar.gz`, close: () => void server.close() })
+        )
+    )
   }),
   ({ close }) => Effect.sync(close)
 )
@@ -33,7 +39,10 @@ const pinned = (url: string, digest: string) => task({ source: { revision: "main
 
 /** Brings the source into a directory of its own; gives the failure, and what is in the directory. */
 const brought = Effect.fnUntraced(function*(of: Pick<AgentTask, "spec" | "status">) {
-  const directory = yield* Effect.acquireRelease(Effect.sync(() => mkdtempSync(join(tmpdir(), "agent-job-backing-"))), (made) => Effect.sync(() => rmSync(made, { recursive: true })))
+  const directory = yield* Effect.acquireRelease(
+    Effect.sync(() => mkdtempSync(join(tmpdir(), "agent-job-backing-"))),
+    (made) => Effect.sync(() => rmSync(made, { recursive: true }))
+  )
   for (const name of ["work", "private"]) mkdirSync(join(directory, name))
   const settings = podSettings(directory, join(directory, "private"))
   const bring = Effect.gen(function*() {
@@ -43,7 +52,11 @@ const brought = Effect.fnUntraced(function*(of: Pick<AgentTask, "spec" | "status
     return undefined
   })
   const failure = yield* bring.pipe(Effect.catch(Effect.succeed), Effect.provide(settings), Effect.provideService(Forbidden, () => false))
-  return { failure, names: readdirSync(join(directory, "work")), read: (name: string) => readFileSync(join(directory, "work", name), "utf8") }
+  return {
+    failure,
+    names: readdirSync(join(directory, "work")),
+    read: (name: string) => readFileSync(join(directory, "work", name), "utf8")
+  }
 })
 
 describe("a task whose source Flux keeps", () => {
@@ -63,18 +76,33 @@ describe("a task whose source Flux keeps", () => {
 
   it.live("gets nothing when the status does not say what", () =>
     Effect.gen(function*() {
-      expect(yield* brought(task({}))).toMatchObject({ failure: { reason: "InvalidConfiguration", message: expect.stringContaining("status.source is missing") } })
+      expect(yield* brought(task({}))).toMatchObject({
+        failure: { reason: "InvalidConfiguration", message: expect.stringContaining("status.source is missing") }
+      })
     }))
 })
 
 describe("a task whose runner mounts the claim of its plan, as an earlier CRD took it", () => {
   const jobTemplate = { volumeClaims: [{ claimName: "plans", mountPath: "/more" }] }
   it.live.each<{ given: string; spec: Pick<AgentTask["spec"], "stage" | "source" | "savePlan"> }>([
-    { given: "a plan that is kept", spec: { stage: "plan", source: { archive: { url: "https://example.com/a.tar.gz", sha256: Sha256.make("a".repeat(64)) } }, savePlan: { claimName: "plans" } } },
-    { given: "an apply of it", spec: { stage: "apply", source: { savedPlan: { claimName: "plans", sha256: Sha256.make("a".repeat(64)) } } } }
+    {
+      given: "a plan that is kept",
+      spec: {
+        stage: "plan",
+        source: { archive: { url: "https://example.com/a.tar.gz", sha256: Sha256.make("a".repeat(64)) } },
+        savePlan: { claimName: "plans" }
+      }
+    },
+    {
+      given: "an apply of it",
+      spec: { stage: "apply", source: { savedPlan: { claimName: "plans", sha256: Sha256.make("a".repeat(64)) } } }
+    }
   ])("is refused: $given", ({ spec }) =>
     Effect.gen(function*() {
       expect(yield* brought({ spec: { workspace: WorkspaceName.make("demo"), ...spec, jobTemplate }, status: {} }))
-        .toMatchObject({ failure: { reason: "InvalidConfiguration", message: expect.stringContaining("names plans, the claim of the plan") }, names: [] })
+        .toMatchObject({
+          failure: { reason: "InvalidConfiguration", message: expect.stringContaining("names plans, the claim of the plan") },
+          names: []
+        })
     }))
 })

@@ -7,7 +7,10 @@ import { askAgain } from "../../src/worker/patience.ts"
 const counted = (limit: "1 minute" | "1 hour", mayHelp = true) => {
   let asked = 0
   const ask = Effect.suspend(() => Effect.fail(++asked))
-  return { asked: () => asked, asking: Effect.exit(askAgain(ask, { while: () => mayHelp, first: "200 millis", spaced: "5 seconds", limit })) }
+  return {
+    asked: () => asked,
+    asking: Effect.exit(askAgain(ask, { while: () => mayHelp, first: "200 millis", spaced: "5 seconds", limit }))
+  }
 }
 
 describe("who does not answer", () => {
@@ -37,7 +40,12 @@ describe("who does not answer", () => {
       const { asked, asking } = counted("1 minute")
       const clock = yield* Clock.Clock
       let step = 0
-      const stepped: Clock.Clock = { ...clock, sleep: clock.sleep.bind(clock), currentTimeMillis: Effect.map(clock.currentTimeMillis, (millis) => millis + step), currentTimeMillisUnsafe: () => clock.currentTimeMillisUnsafe() + step }
+      const stepped: Clock.Clock = {
+        ...clock,
+        sleep: clock.sleep.bind(clock),
+        currentTimeMillis: Effect.map(clock.currentTimeMillis, (millis) => millis + step),
+        currentTimeMillisUnsafe: () => clock.currentTimeMillisUnsafe() + step
+      }
       const fiber = yield* Effect.forkChild(Effect.provideService(asking, Clock.Clock, stepped))
       yield* TestClock.adjust("1 second")
       step = 3_600_000

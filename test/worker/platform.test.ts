@@ -10,7 +10,10 @@ import { Settings } from "../../src/worker/settings.ts"
 import { sha256 } from "./fake-task-api.ts"
 import { type PoolParts, poolParts, taskUid } from "./pool-parts.ts"
 
-const withPlatform = <A, E>(use: (platform: Platform["Service"], parts: PoolParts) => Effect.Effect<A, E, Settings>, patience = "1 second") =>
+const withPlatform = <A, E>(
+  use: (platform: Platform["Service"], parts: PoolParts) => Effect.Effect<A, E, Settings>,
+  patience = "1 second"
+) =>
   Effect.gen(function*() {
     const parts = yield* poolParts(patience)
     const context = yield* Layer.build(parts.layer)
@@ -21,11 +24,14 @@ const result = { outcome: "succeeded", reason: "Completed", message: "Done.", fi
 
 describe("the platform", () => {
   it.live("gives the details of the stage, asked again while nobody answers", () =>
-    withPlatform(Effect.fnUntraced(function*({ details }, { api }) {
-      api.variables = [{ name: "region", value: "eu", sensitive: true }]
-      api.fault("GET /assignment", "not ours", 500, "lose answer")
-      expect((yield* details).variables).toEqual(api.variables)
-    }), "1 minute"))
+    withPlatform(
+      Effect.fnUntraced(function*({ details }, { api }) {
+        api.variables = [{ name: "region", value: "eu", sensitive: true }]
+        api.fault("GET /assignment", "not ours", 500, "lose answer")
+        expect((yield* details).variables).toEqual(api.variables)
+      }),
+      "1 minute"
+    ))
 
   it.live("gives up with PoolUnreachable after its patience", () =>
     withPlatform(Effect.fnUntraced(function*({ details }, { api }) {
@@ -97,7 +103,10 @@ describe("the platform", () => {
       const before = api.requests.length
       expect(yield* Effect.flip(download("archive", file, sha256(Buffer.from("other"))))).toMatchObject({ reason: "DigestMismatch" })
       expect(api.requests.length).toBe(before + 1)
-      expect(yield* Effect.flip(download("plan", file, sha256(Buffer.from("x"))))).toMatchObject({ reason: "InvalidConfiguration", message: expect.stringContaining("The run has no saved plan.") })
+      expect(yield* Effect.flip(download("plan", file, sha256(Buffer.from("x"))))).toMatchObject({
+        reason: "InvalidConfiguration",
+        message: expect.stringContaining("The run has no saved plan.")
+      })
     })))
 
   it.live("stores a plan whose answer was lost", () =>
@@ -109,37 +118,43 @@ describe("the platform", () => {
       expect(api.plan).toEqual(readFileSync(file))
     })))
 
-  it.live.each(["a page", "a document"] as const)("takes %s of something before the server for no answer, whatever was asked", (fault) =>
-    withPlatform(Effect.fnUntraced(function*(platform, { api }) {
-      const lock = yield* platform.lockState({ ID: "a" })
-      const state = Buffer.from(`{"serial":1}`)
-      const asked = {
-        "POST /state": platform.pushState(state, sha256(state), lock),
-        "GET /state": platform.state,
-        "POST /kept-state": platform.takeKeptState(state),
-        "POST /state/lock": platform.lockState({ ID: "a" }),
-        "POST /state/unlock": platform.unlockState({ ID: "a" }),
-        "POST /log": platform.appendLog(0, Buffer.from("one")),
-        "POST /effects": platform.appendEffects([{ number: 1, kind: "done", action: "create", address: "a.b" }]),
-        "POST /result": platform.tellResult(result)
-      }
-      for (const [request, ask] of Object.entries(asked)) {
-        api.fault(request, fault)
-        expect([request, (yield* Effect.flip(Effect.asVoid<unknown, PlatformError, never>(ask)))._tag]).toEqual([request, "NoAnswer"])
-      }
-      expect([api.state, api.results, api.log.length]).toEqual([undefined, [], 0])
-    })))
+  it.live.each(["a page", "a document"] as const)(
+    "takes %s of something before the server for no answer, whatever was asked",
+    (fault) =>
+      withPlatform(Effect.fnUntraced(function*(platform, { api }) {
+        const lock = yield* platform.lockState({ ID: "a" })
+        const state = Buffer.from(`{"serial":1}`)
+        const asked = {
+          "POST /state": platform.pushState(state, sha256(state), lock),
+          "GET /state": platform.state,
+          "POST /kept-state": platform.takeKeptState(state),
+          "POST /state/lock": platform.lockState({ ID: "a" }),
+          "POST /state/unlock": platform.unlockState({ ID: "a" }),
+          "POST /log": platform.appendLog(0, Buffer.from("one")),
+          "POST /effects": platform.appendEffects([{ number: 1, kind: "done", action: "create", address: "a.b" }]),
+          "POST /result": platform.tellResult(result)
+        }
+        for (const [request, ask] of Object.entries(asked)) {
+          api.fault(request, fault)
+          expect([request, (yield* Effect.flip(Effect.asVoid<unknown, PlatformError, never>(ask)))._tag]).toEqual([request, "NoAnswer"])
+        }
+        expect([api.state, api.results, api.log.length]).toEqual([undefined, [], 0])
+      }))
+  )
 
-  it.live.each(["a page", "a document"] as const)("asks again after %s of something before the server", (fault) =>
-    withPlatform(Effect.fnUntraced(function*({ details, download, storePlan }, { api, privateDirectory }) {
-      const file = join(privateDirectory, "archive")
-      api.archive = Buffer.alloc(300_000, 5)
-      for (const request of ["GET /assignment", "GET /archive", "PUT /plan"]) api.fault(request, fault)
-      expect((yield* details).id).toBe("run-a.plan.1")
-      yield* download("archive", file, sha256(api.archive))
-      yield* storePlan(file, sha256(api.archive))
-      expect([readFileSync(file), api.plan]).toEqual([api.archive, api.archive])
-    })))
+  it.live.each(["a page", "a document"] as const)(
+    "asks again after %s of something before the server",
+    (fault) =>
+      withPlatform(Effect.fnUntraced(function*({ details, download, storePlan }, { api, privateDirectory }) {
+        const file = join(privateDirectory, "archive")
+        api.archive = Buffer.alloc(300_000, 5)
+        for (const request of ["GET /assignment", "GET /archive", "PUT /plan"]) api.fault(request, fault)
+        expect((yield* details).id).toBe("run-a.plan.1")
+        yield* download("archive", file, sha256(api.archive))
+        yield* storePlan(file, sha256(api.archive))
+        expect([readFileSync(file), api.plan]).toEqual([api.archive, api.archive])
+      }))
+  )
 
   it.live("says that both want the same version when the answer stays one that it does not understand", () =>
     withPlatform(Effect.fnUntraced(function*({ details }, { api }) {
@@ -190,15 +205,23 @@ describe("the platform", () => {
           const platform = yield* Platform
           expect(yield* Effect.flip(platform.details)).toMatchObject({ reason: "PoolUnreachable", message: expect.stringContaining("307") })
           expect(settings.namespace).toBe("tasks")
-        }).pipe(Effect.provide(Layer.provide(Layer.orDie(Platform.layer(`http://127.0.0.1:${here}`, taskUid)), layer))))
+        }).pipe(Effect.provide(Layer.provide(Layer.orDie(Platform.layer(`http://127.0.0.1:${here}`, taskUid)), layer)))
+      )
       expect([asked.length > 0, asked.filter((request) => !request.startsWith(`127.0.0.1:${here} Bearer`))]).toEqual([true, []])
     }))
 
-  it.effect.each(["ftp://example.com", "no url", ""])("refuses %s as a server", (url) =>
-    withPlatform((_, { layer }) =>
-      Effect.gen(function*() {
-        expect(yield* Effect.flip(Layer.build(Platform.layer(url, taskUid)).pipe(Effect.provide(layer), Effect.scoped))).toMatchObject({ reason: "InvalidConfiguration", message: expect.stringContaining("pool.url") })
-      })))
+  it.effect.each(["ftp://example.com", "no url", ""])(
+    "refuses %s as a server",
+    (url) =>
+      withPlatform((_, { layer }) =>
+        Effect.gen(function*() {
+          expect(yield* Effect.flip(Layer.build(Platform.layer(url, taskUid)).pipe(Effect.provide(layer), Effect.scoped))).toMatchObject({
+            reason: "InvalidConfiguration",
+            message: expect.stringContaining("pool.url")
+          })
+        })
+      )
+  )
 })
 
 describe("what an answer means", () => {
@@ -219,8 +242,23 @@ describe("what an answer means", () => {
   ])("$given: $tag", ({ status, tag, text }) => expect(refusalOf(status, text)._tag).toBe(tag))
 
   it.each([
-    { given: "a server whose disk is full", status: 503, text: JSON.stringify({ error: "storage", message: "The disk is full." }), says: "The disk is full." },
-    { given: "too many requests", status: 429, text: JSON.stringify({ error: "too-many-requests", message: "Repeat it in 3 s." }), says: "Repeat it in 3 s." },
-    { given: "a proxy without a server", status: 502, text: "<html>", says: "The pool's server gives no answer (it answers 502); check agent.url in the values, and the network." }
+    {
+      given: "a server whose disk is full",
+      status: 503,
+      text: JSON.stringify({ error: "storage", message: "The disk is full." }),
+      says: "The disk is full."
+    },
+    {
+      given: "too many requests",
+      status: 429,
+      text: JSON.stringify({ error: "too-many-requests", message: "Repeat it in 3 s." }),
+      says: "Repeat it in 3 s."
+    },
+    {
+      given: "a proxy without a server",
+      status: 502,
+      text: "<html>",
+      says: "The pool's server gives no answer (it answers 502); check agent.url in the values, and the network."
+    }
   ])("$given is told as: $says", ({ says, status, text }) => expect(refusalOf(status, text).message).toBe(says))
 })

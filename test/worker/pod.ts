@@ -48,62 +48,77 @@ const runnerImage = (place: string, programs: Readonly<Record<string, string>>):
 }
 
 /** `programs` of the runner's image, as scripts by name; a `tofu` among them is instead of the real one. */
-export const pod = (programs: Readonly<Record<string, string>> = {}): Effect.Effect<Pod, never, Scope.Scope> => Effect.gen(function*() {
-  const place = yield* Effect.acquireRelease(
-    Effect.sync(() => mkdtempSync(join(tmpdir(), "agent-job-pod-"))),
-    (made) => Effect.sync(() => rmSync(made, { recursive: true, force: true }))
-  )
-  const [dataDirectory, privateDirectory, claim] = [join(place, "data"), join(place, "private"), join(place, "claim")]
-  for (const directory of [dataDirectory, privateDirectory, claim]) mkdirSync(directory)
-  chmodSync(place, 0o755)
-  yield* Effect.orDie(install(dataDirectory))
-  const env = runnerImage(place, programs)
-  const start = () => spawn("/bin/sh", [join(dataDirectory, "exec/exec-loop.sh"), join(dataDirectory, "exec")], { env, stdio: "ignore", detached: true })
-  let runner: ChildProcess | undefined
-  const end = () => {
-    if (runner?.pid === undefined || runner.exitCode !== null) return
-    for (const group of groupsBelow(runner.pid)) killGroup(group)
-  }
-  yield* Effect.acquireRelease(Effect.sync(() => void (runner = start())), () => Effect.sync(end))
-  const printed: Array<string> = []
-  yield* Effect.acquireRelease(
-    Effect.sync(() => {
-      const write = process.stdout.write
-      const capture = (chunk: string | Uint8Array, done?: unknown) => {
-        printed.push(Buffer.from(chunk).toString("utf8"))
-        if (typeof done === "function") queueMicrotask(() => done())
-        return true
-      }
-      process.stdout.write = capture as typeof write
-      return write
-    }),
-    (write) => Effect.sync(() => void (process.stdout.write = write))
-  )
-  const terminationLog = join(place, "termination-log")
-  const run: Pod["run"] = (kubernetes, more = {}) =>
-    worker.pipe(
-      Effect.provide(kubernetes.layer),
-      Effect.provide(ConfigProvider.layer(ConfigProvider.fromUnknown(podEnvironment(dataDirectory, privateDirectory, { AGENT_JOB_TERMINATION_LOG: terminationLog, AGENT_JOB_READY_PORT: "0", ...more })))),
-      Effect.exit
+export const pod = (programs: Readonly<Record<string, string>> = {}): Effect.Effect<Pod, never, Scope.Scope> =>
+  Effect.gen(function*() {
+    const place = yield* Effect.acquireRelease(
+      Effect.sync(() => mkdtempSync(join(tmpdir(), "agent-job-pod-"))),
+      (made) => Effect.sync(() => rmSync(made, { recursive: true, force: true }))
     )
-  const log = () => printed.join("")
-  return {
-    dataDirectory,
-    privateDirectory,
-    claim,
-    log,
-    logged: (text) => Effect.orDie(Effect.asVoid(Effect.repeat(Effect.sleep("10 millis"), { until: () => log().includes(text) }).pipe(Effect.timeout("30 seconds")))),
-    lastWords: () => JSON.parse(readFileSync(terminationLog, "utf8")),
-    restartRunner: Effect.sync(() => {
-      end()
-      runner = start()
-    }),
-    killEngine: Effect.sync(() => {
-      for (const group of groupsBelow(runner?.pid ?? 0)) if (group !== runner?.pid && isEngine(group)) killGroup(group)
-    }),
-    run
-  }
-})
+    const [dataDirectory, privateDirectory, claim] = [join(place, "data"), join(place, "private"), join(place, "claim")]
+    for (const directory of [dataDirectory, privateDirectory, claim]) mkdirSync(directory)
+    chmodSync(place, 0o755)
+    yield* Effect.orDie(install(dataDirectory))
+    const env = runnerImage(place, programs)
+    const start = () =>
+      spawn("/bin/sh", [join(dataDirectory, "exec/exec-loop.sh"), join(dataDirectory, "exec")], { env, stdio: "ignore", detached: true })
+    let runner: ChildProcess | undefined
+    const end = () => {
+      if (runner?.pid === undefined || runner.exitCode !== null) return
+      for (const group of groupsBelow(runner.pid)) killGroup(group)
+    }
+    yield* Effect.acquireRelease(Effect.sync(() => void (runner = start())), () => Effect.sync(end))
+    const printed: Array<string> = []
+    yield* Effect.acquireRelease(
+      Effect.sync(() => {
+        const write = process.stdout.write
+        const capture = (chunk: string | Uint8Array, done?: unknown) => {
+          printed.push(Buffer.from(chunk).toString("utf8"))
+          if (typeof done === "function") queueMicrotask(() => done())
+          return true
+        }
+        process.stdout.write = capture as typeof write
+        return write
+      }),
+      (write) => Effect.sync(() => void (process.stdout.write = write))
+    )
+    const terminationLog = join(place, "termination-log")
+    const run: Pod["run"] = (kubernetes, more = {}) =>
+      worker.pipe(
+        Effect.provide(kubernetes.layer),
+        Effect.provide(
+          ConfigProvider.layer(
+            ConfigProvider.fromUnknown(
+              podEnvironment(dataDirectory, privateDirectory, {
+                AGENT_JOB_TERMINATION_LOG: terminationLog,
+                AGENT_JOB_READY_PORT: "0",
+                ...more
+              })
+            )
+          )
+        ),
+        Effect.exit
+      )
+    const log = () => printed.join("")
+    return {
+      dataDirectory,
+      privateDirectory,
+      claim,
+      log,
+      logged: (text) =>
+        Effect.orDie(
+          Effect.asVoid(Effect.repeat(Effect.sleep("10 millis"), { until: () => log().includes(text) }).pipe(Effect.timeout("30 seconds")))
+        ),
+      lastWords: () => JSON.parse(readFileSync(terminationLog, "utf8")),
+      restartRunner: Effect.sync(() => {
+        end()
+        runner = start()
+      }),
+      killEngine: Effect.sync(() => {
+        for (const group of groupsBelow(runner?.pid ?? 0)) if (group !== runner?.pid && isEngine(group)) killGroup(group)
+      }),
+      run
+    }
+  })
 
 const isEngine = (pid: number): boolean => {
   try {

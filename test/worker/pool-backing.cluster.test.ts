@@ -19,11 +19,18 @@ describe("a stage of a pool", () => {
       expect(api.results).toEqual([result])
       expect(text(api.log)).toContain("time_static.now")
       expect(text(api.log)).not.toContain("top-secret-region")
-      expect(api.requests.filter((request) => request.includes("/state"))).toEqual(api.requests.filter((request) => request.startsWith("GET /state ")))
+      expect(api.requests.filter((request) => request.includes("/state"))).toEqual(
+        api.requests.filter((request) => request.startsWith("GET /state "))
+      )
 
       api.log = new Uint8Array()
       const applied = yield* ran(poolTask(api, "apply", { plan: { sha256: result?.planDigest } }), {}, (here) => token(here, api))
-      expect(applied.status.result, applied.log()).toMatchObject({ outcome: "succeeded", statePushed: true, exitCode: 0, changes: { add: 1, change: 0, destroy: 0 } })
+      expect(applied.status.result, applied.log()).toMatchObject({
+        outcome: "succeeded",
+        statePushed: true,
+        exitCode: 0,
+        changes: { add: 1, change: 0, destroy: 0 }
+      })
       expect(JSON.parse(text(api.state)).outputs.region.value).toBe("top-secret-region")
       expect(api.lock).toBeUndefined()
       expect(text(api.log)).not.toContain("top-secret-region")
@@ -34,7 +41,11 @@ describe("a stage of a pool", () => {
       const api = yield* taskApi
       api.archive = tarGz({ "main.tf": main })
       const { log, status } = yield* ran(poolTask(api, "apply"), {}, (here) => token(here, api))
-      expect(status).toMatchObject({ phase: "Failed", reason: "InvalidConfiguration", message: expect.stringContaining("spec.plan is missing") })
+      expect(status).toMatchObject({
+        phase: "Failed",
+        reason: "InvalidConfiguration",
+        message: expect.stringContaining("spec.plan is missing")
+      })
       expect(log()).toBe("")
     }))
 
@@ -49,7 +60,11 @@ describe("a stage of a pool", () => {
       api.archive = tarGz({ "main.tf": `resource "terraform_data" "a" {}\n`, ...files })
       const variables = Object.entries(env).map(([name, value]) => ({ name, value, category: "env" }))
       const { log, status } = yield* ran(poolTask(api, "plan", { variables }), {}, (here) => token(here, api))
-      expect(status, log()).toMatchObject({ phase: "Failed", reason: "InvalidConfiguration", message: expect.stringContaining(`The state would go to ${found} instead of the pool's server`) })
+      expect(status, log()).toMatchObject({
+        phase: "Failed",
+        reason: "InvalidConfiguration",
+        message: expect.stringContaining(`The state would go to ${found} instead of the pool's server`)
+      })
       expect([log().includes("$ tofu plan"), api.plan]).toEqual([false, undefined])
     }))
 
@@ -57,7 +72,11 @@ describe("a stage of a pool", () => {
     Effect.gen(function*() {
       const api = yield* taskApi
       const cloud = `terraform {\n  cloud {\n    organization = "o"\n    workspaces {\n      name = "w"\n    }\n  }\n}\n`
-      const digest = yield* planned(api, { "main.tf": `resource "terraform_data" "a" {}\n`, "backend.tf": cloud, "backend_override.tf": own })
+      const digest = yield* planned(api, {
+        "main.tf": `resource "terraform_data" "a" {}\n`,
+        "backend.tf": cloud,
+        "backend_override.tf": own
+      })
       const { log, status } = yield* ran(poolTask(api, "apply", { plan: { sha256: digest } }), {}, (here) => token(here, api))
       expect(status.result, log()).toMatchObject({ outcome: "succeeded", statePushed: true })
       expect(addresses(api)).toEqual(["terraform_data.a"])

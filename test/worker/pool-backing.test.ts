@@ -10,18 +10,31 @@ import { openFolder } from "../../src/worker/folder.ts"
 import { Log } from "../../src/worker/log-shipper.ts"
 import { poolBacking } from "../../src/worker/pool-backing.ts"
 import { StateDelivery } from "../../src/worker/state-delivery.ts"
-import { sha256, type TaskApi, tarGz } from "./fake-task-api.ts"
+import { sha256, tarGz, type TaskApi } from "./fake-task-api.ts"
 import { poolParts } from "./pool-parts.ts"
 import { seal } from "./seals.ts"
 
 const state = (serial: number) => JSON.stringify({ version: 4, serial, lineage: "one", resources: [] })
-const savedPlan = Buffer.concat(Effect.runSync(Stream.runCollect(Stream.make(Tar.file("seal.json", sealText(seal())), Tar.file("plan.tfplan", "the plan")).pipe(Stream.pipeThroughChannel(Tar.encode())))))
+const savedPlan = Buffer.concat(
+  Effect.runSync(
+    Stream.runCollect(
+      Stream.make(Tar.file("seal.json", sealText(seal())), Tar.file("plan.tfplan", "the plan")).pipe(
+        Stream.pipeThroughChannel(Tar.encode())
+      )
+    )
+  )
+)
 
 /** An apply that is about to start, from an archive of these files. */
 const applying = Effect.fnUntraced(function*(files: Readonly<Record<string, string>>, statePatience = "1 second") {
   const { api, endGrace, isUnsaved, layer, privateDirectory } = yield* poolParts("300 millis", statePatience)
   const told: Array<string> = []
-  const log = Log.layer({ secrets: [], parts: [], ship: Option.none(), print: (bytes) => Effect.sync(() => void told.push(Buffer.from(bytes).toString("utf8"))) })
+  const log = Log.layer({
+    secrets: [],
+    parts: [],
+    ship: Option.none(),
+    print: (bytes) => Effect.sync(() => void told.push(Buffer.from(bytes).toString("utf8")))
+  })
   api.archive = tarGz(files)
   api.plan = savedPlan
   const path = join(privateDirectory, "work")
@@ -39,27 +52,48 @@ const applying = Effect.fnUntraced(function*(files: Readonly<Record<string, stri
     yield* Option.getOrThrow(backing.bringSource)(place.root)
     yield* Option.getOrThrow(backing.bringPlan)(place)
     const settleIn = (...directory: ReadonlyArray<string>) => Effect.provide(backing.settleState({ ...place, directory }), log)
-    return { api, endGrace, isUnsaved, told, path, privateDirectory, delivery: Context.get(context, StateDelivery), mayRun: backing.mayRun, settle: settleIn(), settleIn }
+    return {
+      api,
+      endGrace,
+      isUnsaved,
+      told,
+      path,
+      privateDirectory,
+      delivery: Context.get(context, StateDelivery),
+      mayRun: backing.mayRun,
+      settle: settleIn(),
+      settleIn
+    }
   }).pipe(Effect.provide(context))
 })
 
 /** A push that the engine does not wait for to its end. */
 const hungUp = Effect.fnUntraced(function*(delivery: StateDelivery["Service"], api: TaskApi, pushed: string) {
   let isAsked = false
-  api.onRequest = () => { isAsked = true }
+  api.onRequest = () => {
+    isAsked = true
+  }
   const pushing = yield* Effect.forkChild(delivery.push(Buffer.from(pushed)))
   yield* Effect.repeat(Effect.sleep("10 millis"), { until: () => isAsked }).pipe(Effect.timeout("30 seconds"))
   yield* Fiber.interrupt(pushing)
 })
 
 describe("the backend that the engine was initialised with", () => {
-  it.live.each([["local", "plan"], ["local", "apply"]] as const)("lets nothing be run when it is %s: %s", ([type, subcommand]) =>
-    Effect.gen(function*() {
-      const { mayRun, path } = yield* applying({ "main.tf": "" })
-      writeFileSync(join(path, "terraform.tfstate"), JSON.stringify({ backend: { type, config: { path: null } } }))
-      const refused = yield* Effect.flip(mayRun({ subcommand, args: [subcommand], output: "printed", mutates: subcommand === "apply" }, path))
-      expect([refused.reason, refused.message]).toEqual(["InvalidConfiguration", expect.stringContaining("The state would go to the backend local")])
-    }))
+  it.live.each([["local", "plan"], ["local", "apply"]] as const)(
+    "lets nothing be run when it is %s: %s",
+    ([type, subcommand]) =>
+      Effect.gen(function*() {
+        const { mayRun, path } = yield* applying({ "main.tf": "" })
+        writeFileSync(join(path, "terraform.tfstate"), JSON.stringify({ backend: { type, config: { path: null } } }))
+        const refused = yield* Effect.flip(
+          mayRun({ subcommand, args: [subcommand], output: "printed", mutates: subcommand === "apply" }, path)
+        )
+        expect([refused.reason, refused.message]).toEqual([
+          "InvalidConfiguration",
+          expect.stringContaining("The state would go to the backend local")
+        ])
+      })
+  )
 })
 
 describe("the state that the engine left", () => {
@@ -84,7 +118,10 @@ describe("the state that the engine left", () => {
       writeFileSync(join(path, "errored.tfstate"), state(3))
       truncateSync(join(path, "errored.tfstate"), 64 * 1024 ** 2 + 1)
       const { message, reason } = yield* Effect.flip(settle)
-      expect([reason, message]).toEqual(["StateNotSaved", expect.stringMatching(new RegExp(`^The last state is in ${path}/errored.tfstate of Pod demo-abcde .* more than 64 MiB`, "u"))])
+      expect([reason, message]).toEqual([
+        "StateNotSaved",
+        expect.stringMatching(new RegExp(`^The last state is in ${path}/errored.tfstate of Pod demo-abcde .* more than 64 MiB`, "u"))
+      ])
     }))
 
   it.live("holds up what was pushed before no longer, when it cannot be read", () =>
@@ -99,10 +136,12 @@ describe("the state that the engine left", () => {
       expect(api.serials).toEqual([1])
     }))
 
-  it.live.each([
-    ["is too large to be sent", false, "it has more than 64 MiB."],
-    ["cannot be read", true, "The worker cannot use"]
-  ] as const)("keeps its Pod when it %s, until somebody who has saved it cancels the run", ([, unreadable, why]) =>
+  it.live.each(
+    [
+      ["is too large to be sent", false, "it has more than 64 MiB."],
+      ["cannot be read", true, "The worker cannot use"]
+    ] as const
+  )("keeps its Pod when it %s, until somebody who has saved it cancels the run", ([, unreadable, why]) =>
     Effect.gen(function*() {
       const { endGrace, isUnsaved, path, settleIn, told } = yield* applying({ "main.tf": "" }, "1 hour")
       const directory = unreadable ? ["x".repeat(300)] : []
@@ -114,7 +153,9 @@ describe("the state that the engine left", () => {
       const settling = yield* Effect.forkChild(settleIn(...directory))
       yield* Effect.repeat(Effect.sleep("10 millis"), { until: () => told.length > 0 && isUnsaved() }).pipe(Effect.timeout("30 seconds"))
       expect(told.join("")).toContain(`The engine left its last state in ${file}, which the pool's server does not get (${why}`)
-      expect(told.join("")).toContain(`The Pod stays for 1h, so save it now, and then cancel the run: kubectl -n tasks exec demo-abcde -c runner -- cat ${file} >errored.tfstate`)
+      expect(told.join("")).toContain(
+        `The Pod stays for 1h, so save it now, and then cancel the run: kubectl -n tasks exec demo-abcde -c runner -- cat ${file} >errored.tfstate`
+      )
       expect(settling.pollUnsafe()).toBeUndefined()
       yield* endGrace
       expect((yield* Effect.flip(Fiber.join(settling))).reason).toBe("StateNotSaved")
@@ -124,12 +165,24 @@ describe("the state that the engine left", () => {
 describe("a last state that the server has not taken", () => {
   const full = (directory: string) => mkdirSync(join(directory, "unsaved.tfstate.new"))
   const copy = "unsaved.tfstate of Pod demo-abcde on node node-1"
-  it.live.each([
-    ["on the shared volume, where there is one", { shared: true, room: false, left: true }, "kept, encrypted, as ", copy],
-    ["in the worker's copy", { shared: false, room: true, left: true }, `The last state is in AT/${copy}; save it`, "errored"],
-    ["where the engine left it, when the worker had no room", { shared: false, room: false, left: true }, "The last state is in AT/work/errored.tfstate of Pod", copy],
-    ["nowhere, when the engine left none either", { shared: false, room: false, left: false }, `could be kept nowhere (The worker cannot use a copy of the state (ERR_FS_EISDIR); check the volumes of the Pod and who owns them.), so look for what the stage made before the next run; AT/${copy} is an older one`, "save it"]
-  ] as const)("is said to be %s", ([, { left, room, shared }, said, unsaid]) =>
+  it.live.each(
+    [
+      ["on the shared volume, where there is one", { shared: true, room: false, left: true }, "kept, encrypted, as ", copy],
+      ["in the worker's copy", { shared: false, room: true, left: true }, `The last state is in AT/${copy}; save it`, "errored"],
+      [
+        "where the engine left it, when the worker had no room",
+        { shared: false, room: false, left: true },
+        "The last state is in AT/work/errored.tfstate of Pod",
+        copy
+      ],
+      [
+        "nowhere, when the engine left none either",
+        { shared: false, room: false, left: false },
+        `could be kept nowhere (The worker cannot use a copy of the state (ERR_FS_EISDIR); check the volumes of the Pod and who owns them.), so look for what the stage made before the next run; AT/${copy} is an older one`,
+        "save it"
+      ]
+    ] as const
+  )("is said to be %s", ([, { left, room, shared }, said, unsaid]) =>
     Effect.gen(function*() {
       const { api, delivery, path, privateDirectory, settle } = yield* applying({ "main.tf": "" })
       if (!shared) writeFileSync(join(privateDirectory, "cache"), "")

@@ -40,20 +40,42 @@ export const poolParts = (patience = "2 seconds", statePatience = "10 seconds"):
     const tokenFile = join(privateDirectory, "token")
     writeFileSync(tokenFile, api.token)
     let isUnsaved = false
-    const mark = (now: boolean) => Effect.sync(() => { isUnsaved = now })
+    const mark = (now: boolean) =>
+      Effect.sync(() => {
+        isUnsaved = now
+      })
     const taskStatus = Layer.succeed(TaskStatus, { unsavedDuring: (work) => Effect.andThen(mark(true), Effect.tap(work, mark(false))) })
     const tooLate = Deferred.makeUnsafe<void>()
-    const stop = Layer.succeed(Stop, Stop.of({
-      asked: Effect.never,
-      now: Effect.succeed(Option.none()),
-      plan: signalPlan(30),
-      tooLate: Deferred.await(tooLate),
-      isLeaving: Effect.succeed(false),
-      because: () => Effect.void,
-      begin: () => Effect.void
-    }))
-    const settings = podSettings(privateDirectory, privateDirectory, { AGENT_JOB_TOKEN_FILE: tokenFile, AGENT_JOB_POOL_PATIENCE: patience, AGENT_JOB_STATE_PATIENCE: statePatience, AGENT_JOB_CACHE_DIR: join(privateDirectory, "cache") })
+    const stop = Layer.succeed(
+      Stop,
+      Stop.of({
+        asked: Effect.never,
+        now: Effect.succeed(Option.none()),
+        plan: signalPlan(30),
+        tooLate: Deferred.await(tooLate),
+        isLeaving: Effect.succeed(false),
+        because: () => Effect.void,
+        begin: () => Effect.void
+      })
+    )
+    const settings = podSettings(privateDirectory, privateDirectory, {
+      AGENT_JOB_TOKEN_FILE: tokenFile,
+      AGENT_JOB_POOL_PATIENCE: patience,
+      AGENT_JOB_STATE_PATIENCE: statePatience,
+      AGENT_JOB_CACHE_DIR: join(privateDirectory, "cache")
+    })
     const base = Layer.merge(Layer.orDie(settings), stop)
-    const layer = StateDelivery.layer.pipe(Layer.provideMerge(taskStatus), Layer.provideMerge(Layer.orDie(Platform.layer(api.url, taskUid))), Layer.provideMerge(base))
-    return { api, privateDirectory, tokenFile, isUnsaved: () => isUnsaved, endGrace: Effect.asVoid(Deferred.succeed(tooLate, undefined)), layer }
+    const layer = StateDelivery.layer.pipe(
+      Layer.provideMerge(taskStatus),
+      Layer.provideMerge(Layer.orDie(Platform.layer(api.url, taskUid))),
+      Layer.provideMerge(base)
+    )
+    return {
+      api,
+      privateDirectory,
+      tokenFile,
+      isUnsaved: () => isUnsaved,
+      endGrace: Effect.asVoid(Deferred.succeed(tooLate, undefined)),
+      layer
+    }
   })

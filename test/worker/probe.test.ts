@@ -20,7 +20,14 @@ it.live("tells which targets it reached, at first and in the end", () =>
     const terminationLog = join(mkdtempSync(join(tmpdir(), "probe-")), "log")
     yield* Effect.forkScoped(listen(open))
     const targets = [open, shut, late].map((port) => ({ address: "127.0.0.1", port }))
-    const trying = yield* Effect.forkScoped(Effect.provide(tryTargets, ConfigProvider.layer(ConfigProvider.fromUnknown({ AGENT_JOB_PROBE_TARGETS: JSON.stringify(targets), AGENT_JOB_TERMINATION_LOG: terminationLog }))))
+    const trying = yield* Effect.forkScoped(
+      Effect.provide(
+        tryTargets,
+        ConfigProvider.layer(
+          ConfigProvider.fromUnknown({ AGENT_JOB_PROBE_TARGETS: JSON.stringify(targets), AGENT_JOB_TERMINATION_LOG: terminationLog })
+        )
+      )
+    )
     yield* Effect.forkScoped(Effect.andThen(Effect.sleep("1500 millis"), listen(late)))
     yield* Fiber.join(trying)
     expect(JSON.parse(readFileSync(terminationLog, "utf8"))).toEqual([

@@ -30,19 +30,33 @@ const mounted = (place: string, certificate: string): string => {
 }
 
 describe("a stage with a mirror of the values", () => {
-  it.live.each([{ given: "its token", good: true }, { given: "a wrong one", good: false }])("fetches its provider there with $given, or says so", ({ good }) =>
-    Effect.gen(function*() {
-      const here = yield* pod()
-      const ca = authority(here.claim)
-      const mirror = yield* mirrorServer(ca.sign("mirror"), token, find("terraform-provider-time"))
-      const { env, mirrors } = { ...configOf({ agent: { providerNetworkMirrors: [{ url: mirror.url, tokenSecret: { name: "mirror" } }] } }).task, ...configOf({ global: { tls: { caBundle: ca.cert } } }).task.runner }
-      const trusted = env.SSL_CERT_DIR?.replace("/var/run/agent-job/ca-bundle", mounted(here.claim, ca.cert)) ?? ""
-      const task = fakeKubernetes({ workspace: "demo", stage: "plan", source: { inline: { "main.tf": main } }, variables: [{ name: "SSL_CERT_DIR", value: trusted, category: "env" }] })
-      yield* here.run(task, { AGENT_JOB_PROVIDER_MIRRORS: JSON.stringify(mirrors), AGENT_JOB_MIRROR_TOKEN_0: good ? token : "another-token" })
-      expect(task.task().status.reason, here.log()).toBe(good ? "Completed" : "ProviderMissing")
-      expect(mirror.asked.map((_) => _.split("/").at(-1))).toEqual(good ? ["index.json", "0.14.2.json", "time.zip"] : [])
-      if (!good) expect(here.log()).toContain("rejected")
-      expect(here.log()).not.toMatch(/very-secret-token|another-token/u)
-      expect(readdirSync(join(here.dataDirectory, "tmp"))).not.toContain("mirrors.tfrc")
-    }).pipe(Effect.scoped))
+  it.live.each([{ given: "its token", good: true }, { given: "a wrong one", good: false }])(
+    "fetches its provider there with $given, or says so",
+    ({ good }) =>
+      Effect.gen(function*() {
+        const here = yield* pod()
+        const ca = authority(here.claim)
+        const mirror = yield* mirrorServer(ca.sign("mirror"), token, find("terraform-provider-time"))
+        const { env, mirrors } = {
+          ...configOf({ agent: { providerNetworkMirrors: [{ url: mirror.url, tokenSecret: { name: "mirror" } }] } }).task,
+          ...configOf({ global: { tls: { caBundle: ca.cert } } }).task.runner
+        }
+        const trusted = env.SSL_CERT_DIR?.replace("/var/run/agent-job/ca-bundle", mounted(here.claim, ca.cert)) ?? ""
+        const task = fakeKubernetes({
+          workspace: "demo",
+          stage: "plan",
+          source: { inline: { "main.tf": main } },
+          variables: [{ name: "SSL_CERT_DIR", value: trusted, category: "env" }]
+        })
+        yield* here.run(task, {
+          AGENT_JOB_PROVIDER_MIRRORS: JSON.stringify(mirrors),
+          AGENT_JOB_MIRROR_TOKEN_0: good ? token : "another-token"
+        })
+        expect(task.task().status.reason, here.log()).toBe(good ? "Completed" : "ProviderMissing")
+        expect(mirror.asked.map((_) => _.split("/").at(-1))).toEqual(good ? ["index.json", "0.14.2.json", "time.zip"] : [])
+        if (!good) expect(here.log()).toContain("rejected")
+        expect(here.log()).not.toMatch(/very-secret-token|another-token/u)
+        expect(readdirSync(join(here.dataDirectory, "tmp"))).not.toContain("mirrors.tfrc")
+      }).pipe(Effect.scoped)
+  )
 })

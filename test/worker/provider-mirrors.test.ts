@@ -11,11 +11,28 @@ import { Settings } from "../../src/worker/settings.ts"
 const init: StageCommand = { subcommand: "init", args: ["init"], output: "printed", mutates: false }
 const mirror = { url: "https://mirror.example.com/", include: ["hashicorp/*"] }
 const withToken = { ...mirror, tokenSecret: { name: "mirror", key: "token" } }
-const pod = { AGENT_JOB_NAMESPACE: "tasks", AGENT_JOB_TASK: "demo", AGENT_JOB_JOB: "agent-job-demo", AGENT_JOB_CONFIG_HASH: "c0ffee", AGENT_JOB_POD_NAME: "a", AGENT_JOB_POD_UID: "b", AGENT_JOB_NODE: "c", AGENT_JOB_DATA_DIR: "/d", AGENT_JOB_PRIVATE_DIR: "/p" }
+const pod = {
+  AGENT_JOB_NAMESPACE: "tasks",
+  AGENT_JOB_TASK: "demo",
+  AGENT_JOB_JOB: "agent-job-demo",
+  AGENT_JOB_CONFIG_HASH: "c0ffee",
+  AGENT_JOB_POD_NAME: "a",
+  AGENT_JOB_POD_UID: "b",
+  AGENT_JOB_NODE: "c",
+  AGENT_JOB_DATA_DIR: "/d",
+  AGENT_JOB_PRIVATE_DIR: "/p"
+}
 
-const place = Effect.acquireRelease(Effect.sync(() => mkdtempSync(join(tmpdir(), "agent-job-mirrors-"))), (made) => Effect.sync(() => rmSync(made, { recursive: true })))
+const place = Effect.acquireRelease(
+  Effect.sync(() => mkdtempSync(join(tmpdir(), "agent-job-mirrors-"))),
+  (made) => Effect.sync(() => rmSync(made, { recursive: true }))
+)
 
-const opening = (directory: string, mirrors: ReadonlyArray<object>, { env = {}, token }: { readonly env?: Record<string, string>; readonly token?: string } = {}) =>
+const opening = (
+  directory: string,
+  mirrors: ReadonlyArray<object>,
+  { env = {}, token }: { readonly env?: Record<string, string>; readonly token?: string } = {}
+) =>
   providerMirrors(directory, env).pipe(
     Effect.provide(Layer.orDie(Settings.layer)),
     Effect.provide(ConfigProvider.layer(ConfigProvider.fromUnknown({
@@ -51,8 +68,17 @@ describe("the mirrors of providers", () => {
     }))
 
   it.effect.each([
-    { given: "a token that is not there", token: {}, says: "The Pod has no token for the mirror https://mirror.example.com/; check the key token of the Secret mirror." },
-    { given: "what is no token", token: { token: 'a"b' }, says: "The key token of the Secret mirror has no token for the mirror https://mirror.example.com/; a token is letters, digits and -._~+/= only." }
+    {
+      given: "a token that is not there",
+      token: {},
+      says: "The Pod has no token for the mirror https://mirror.example.com/; check the key token of the Secret mirror."
+    },
+    {
+      given: "what is no token",
+      token: { token: "a\"b" },
+      says:
+        "The key token of the Secret mirror has no token for the mirror https://mirror.example.com/; a token is letters, digits and -._~+/= only."
+    }
   ])("refuse $given, and do not show it", ({ says, token }) =>
     Effect.gen(function*() {
       expect(yield* Effect.flip(opening("/nowhere", [withToken], token))).toMatchObject({ reason: "InvalidConfiguration", message: says })

@@ -4,8 +4,8 @@ import { ConfigProvider, Effect, Layer, Option } from "effect"
 import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
-import { RunId, WorkspaceName } from "../../src/schema/names.ts"
 import type { AgentTaskSpec } from "../../src/schema/agent-task.ts"
+import { RunId, WorkspaceName } from "../../src/schema/names.ts"
 import type { Backing } from "../../src/worker/backing.ts"
 import { writeFile } from "../../src/worker/folder.ts"
 import { provision } from "../../src/worker/provision.ts"
@@ -14,7 +14,12 @@ import type { StageFailed } from "../../src/worker/stage-failed.ts"
 import { variablesOf } from "../../src/worker/variables.ts"
 import { podEnvironment } from "./pod-settings.ts"
 
-const spec = (more: Partial<AgentTaskSpec>): AgentTaskSpec => ({ workspace: WorkspaceName.make("demo"), stage: "plan", source: { inline: { "main.tf": "# main" } }, ...more })
+const spec = (more: Partial<AgentTaskSpec>): AgentTaskSpec => ({
+  workspace: WorkspaceName.make("demo"),
+  stage: "plan",
+  source: { inline: { "main.tf": "# main" } },
+  ...more
+})
 
 /** Provisions into a directory of its own, and gives what is in it. */
 const provisioned = (task: AgentTaskSpec, { bring = Option.none(), env = {}, prepare = () => {} }: {
@@ -23,15 +28,31 @@ const provisioned = (task: AgentTaskSpec, { bring = Option.none(), env = {}, pre
   readonly prepare?: (directory: string) => void
 } = {}) =>
   Effect.gen(function*() {
-    const directory = yield* Effect.acquireRelease(Effect.sync(() => mkdtempSync(join(tmpdir(), "agent-job-provision-"))), (made) => Effect.sync(() => rmSync(made, { recursive: true })))
-    for (const name of ["data", "private", "source"]) mkdirSync(join(directory, name))
+    const directory = yield* Effect.acquireRelease(Effect.sync(() => mkdtempSync(join(tmpdir(), "agent-job-provision-"))), (made) =>
+      Effect.sync(() => rmSync(made, { recursive: true })))
+    for (const name of ["data", "private", "source"]) {
+      mkdirSync(join(directory, name))
+    }
     prepare(directory)
-    const environment = ConfigProvider.layer(ConfigProvider.fromUnknown(podEnvironment(join(directory, "data"), join(directory, "private"), { AGENT_JOB_SOURCE_DIR: join(directory, "source"), ...env })))
+    const environment = ConfigProvider.layer(
+      ConfigProvider.fromUnknown(
+        podEnvironment(join(directory, "data"), join(directory, "private"), { AGENT_JOB_SOURCE_DIR: join(directory, "source"), ...env })
+      )
+    )
     return yield* Effect.gen(function*() {
       const variables = yield* variablesOf(task.variables ?? [], [])
-      const result: Effect.Success<ReturnType<typeof provision>> | StageFailed = yield* Effect.catch(provision(task, variables, bring), Effect.succeed)
+      const result: Effect.Success<ReturnType<typeof provision>> | StageFailed = yield* Effect.catch(
+        provision(task, variables, bring),
+        Effect.succeed
+      )
       const work = join(directory, "data/work")
-      return { result, variables, read: (name: string) => readFileSync(join(work, name), "utf8"), names: () => readdirSync(work).sort() }
+      return {
+        result,
+        variables,
+        read: (name: string) =>
+          readFileSync(join(work, name), "utf8"),
+        names: () => readdirSync(work).sort()
+      }
     }).pipe(Effect.provide(Layer.provideMerge(Layer.orDie(Settings.layer), environment)))
   })
 
@@ -43,11 +64,14 @@ describe("provision", () => {
       expect(read("modules/net/main.tf")).toBe("# net")
     }))
 
-  it.effect.each([{ name: "../main.tf" }, { name: "/etc/passwd" }, { name: "a/../../b" }])("refuses the file name $name", ({ name }) =>
-    Effect.gen(function*() {
-      const { result } = yield* provisioned(spec({ source: { inline: { [name]: "x" } } }))
-      expect(result).toMatchObject({ reason: "InvalidConfiguration", message: expect.stringContaining(name) })
-    }))
+  it.effect.each([{ name: "../main.tf" }, { name: "/etc/passwd" }, { name: "a/../../b" }])(
+    "refuses the file name $name",
+    ({ name }) =>
+      Effect.gen(function*() {
+        const { result } = yield* provisioned(spec({ source: { inline: { [name]: "x" } } }))
+        expect(result).toMatchObject({ reason: "InvalidConfiguration", message: expect.stringContaining(name) })
+      })
+  )
 
   it.effect("takes the keys of a mounted ConfigMap, which the kubelet makes as links", () =>
     Effect.gen(function*() {
@@ -78,9 +102,14 @@ describe("provision", () => {
   it.effect("counts the path of a source of Flux as its root", () =>
     Effect.gen(function*() {
       const files: Backing["bringSource"] = Option.some((root) => writeFile(root, ["teams", "net", "live", "main.tf"], "# main"))
-      const from = (path: string) => provisioned(spec({ source: { fluxSource: { kind: "GitRepository", name: "infra", path } }, workingDirectory: "live" }), { bring: files })
+      const from = (path: string) =>
+        provisioned(spec({ source: { fluxSource: { kind: "GitRepository", name: "infra", path } }, workingDirectory: "live" }), {
+          bring: files
+        })
       expect((yield* from("./teams/net")).result).toMatchObject({ directory: ["teams", "net", "live"] })
-      expect((yield* from("teams")).result).toMatchObject({ message: "The source has no directory teams/live; correct source.fluxSource.path or workingDirectory." })
+      expect((yield* from("teams")).result).toMatchObject({
+        message: "The source has no directory teams/live; correct source.fluxSource.path or workingDirectory."
+      })
       expect((yield* from("../teams")).result).toMatchObject({ message: expect.stringContaining("source.fluxSource.path") })
     }))
 
@@ -96,7 +125,16 @@ describe("provision", () => {
 
   it.effect("treats what is inside a secret as one too", () =>
     Effect.gen(function*() {
-      const { variables } = yield* provisioned(spec({ variables: [{ name: "tokens", value: `["first-token"]`, hcl: true, sensitive: true }, { name: "CLOUD", value: `{"key":"cloud-key"}`, category: "env", sensitive: true }, { name: "names", value: `["a name"]`, hcl: true }] }))
+      const { variables } = yield* provisioned(
+        spec({
+          variables: [{ name: "tokens", value: `["first-token"]`, hcl: true, sensitive: true }, {
+            name: "CLOUD",
+            value: `{"key":"cloud-key"}`,
+            category: "env",
+            sensitive: true
+          }, { name: "names", value: `["a name"]`, hcl: true }]
+        })
+      )
       expect(variables).toMatchObject({ secrets: [`["first-token"]`, `{"key":"cloud-key"}`], parts: ["first-token", "cloud-key"] })
     }))
 
@@ -105,18 +143,30 @@ describe("provision", () => {
       const value = JSON.stringify(Array.from({ length: 1001 }, (_, at) => `token-${at}`))
       const { variables } = yield* provisioned(spec({ variables: [{ name: "tokens", value, sensitive: true }] }))
       expect(variables.parts).toHaveLength(1000)
-      expect(variables.shown).toEqual(["The value of tokens has more than 1000 texts inside; those after them are kept out of this log only together with what is around them."])
+      expect(variables.shown).toEqual([
+        "The value of tokens has more than 1000 texts inside; those after them are kept out of this log only together with what is around them."
+      ])
     }))
 
   it.effect("takes the values of Secrets from the Pod, and treats them as secret", () =>
     Effect.gen(function*() {
       const reference = { secretKeyRef: { name: "creds", key: "token" } }
       const { read, variables } = yield* provisioned(
-        spec({ variables: [{ name: "plain", value: "p" }, { name: "token", valueFrom: reference }, { name: "TOKEN", valueFrom: reference, category: "env" }, { name: "pin", value: "123", sensitive: true }] }),
+        spec({
+          variables: [{ name: "plain", value: "p" }, { name: "token", valueFrom: reference }, {
+            name: "TOKEN",
+            valueFrom: reference,
+            category: "env"
+          }, { name: "pin", value: "123", sensitive: true }]
+        }),
         { env: { AGENT_JOB_VARIABLE_1: "from-secret", AGENT_JOB_VARIABLE_2: "also-from-secret" } }
       )
       expect(variables).toEqual({
-        inputs: [{ name: "plain", value: "p", hcl: false }, { name: "token", value: "from-secret", hcl: false }, { name: "pin", value: "123", hcl: false }],
+        inputs: [{ name: "plain", value: "p", hcl: false }, { name: "token", value: "from-secret", hcl: false }, {
+          name: "pin",
+          value: "123",
+          hcl: false
+        }],
         env: { TOKEN: "also-from-secret" },
         secrets: ["from-secret", "also-from-secret", "123"],
         parts: [],
@@ -127,7 +177,9 @@ describe("provision", () => {
 
   it.effect("fails when the Pod has no value for a reference", () =>
     Effect.gen(function*() {
-      const error = yield* Effect.flip(provisioned(spec({ variables: [{ name: "token", valueFrom: { secretKeyRef: { name: "creds", key: "token" } } }] })))
+      const error = yield* Effect.flip(
+        provisioned(spec({ variables: [{ name: "token", valueFrom: { secretKeyRef: { name: "creds", key: "token" } } }] }))
+      )
       expect(error).toMatchObject({ reason: "InvalidConfiguration", message: expect.stringContaining("token") })
     }))
 
@@ -140,14 +192,19 @@ describe("provision", () => {
   it.effect("writes an empty http backend for a pool, whatever the archive has there", () =>
     Effect.gen(function*() {
       const { read } = yield* provisioned(
-        spec({ source: { inline: { "zzzz_agent_job_override.tf": "# of the archive" } }, pool: { url: "http://127.0.0.1:1", runId: RunId.make("run-a"), tokenSecret: { name: "t" } } })
+        spec({
+          source: { inline: { "zzzz_agent_job_override.tf": "# of the archive" } },
+          pool: { url: "http://127.0.0.1:1", runId: RunId.make("run-a"), tokenSecret: { name: "t" } }
+        })
       )
       expect(read("zzzz_agent_job_override.tf")).toBe(`terraform {\n  backend "http" {\n  }\n}\n`)
     }))
 
   it.effect("refuses a working directory that somebody has prepared", () =>
     Effect.gen(function*() {
-      const { result } = yield* provisioned(spec({}), { prepare: (directory) => symlinkSync(join(directory, "private"), join(directory, "data/work")) })
+      const { result } = yield* provisioned(spec({}), {
+        prepare: (directory) => symlinkSync(join(directory, "private"), join(directory, "data/work"))
+      })
       expect(result).toMatchObject({ reason: "InvalidConfiguration" })
     }))
 })

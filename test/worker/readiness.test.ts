@@ -16,13 +16,16 @@ const freePort = Effect.callback<number>((resume) => {
 const status = (port: number, path = "/readyz") => Effect.promise(async () => (await fetch(`http://127.0.0.1:${port}${path}`)).status)
 
 /** A connection with half a request on it; `closed` completes when the other side has had enough. */
-const half = (port: number, head = "GET /readyz HTTP/1.1\r\n") => Effect.callback<{ readonly socket: Socket; readonly closed: Effect.Effect<void>; readonly said: () => string }>((resume) => {
-  let said = ""
-  const socket = connect(port, "127.0.0.1")
-  const closed = new Promise<void>((done) => void socket.on("error", () => {}).once("close", () => done()))
-  socket.on("data", (bytes) => { said += bytes.toString() })
-  socket.write(head, () => resume(Effect.succeed({ socket, closed: Effect.promise(() => closed), said: () => said })))
-})
+const half = (port: number, head = "GET /readyz HTTP/1.1\r\n") =>
+  Effect.callback<{ readonly socket: Socket; readonly closed: Effect.Effect<void>; readonly said: () => string }>((resume) => {
+    let said = ""
+    const socket = connect(port, "127.0.0.1")
+    const closed = new Promise<void>((done) => void socket.on("error", () => {}).once("close", () => done()))
+    socket.on("data", (bytes) => {
+      said += bytes.toString()
+    })
+    socket.write(head, () => resume(Effect.succeed({ socket, closed: Effect.promise(() => closed), said: () => said })))
+  })
 
 describe("readiness", () => {
   it.live("is answered with yes only after the claim", () =>

@@ -15,7 +15,13 @@ import { Stop } from "../../src/worker/stop.ts"
 import { type FakeKubernetes, fakeKubernetes } from "./fake-kubernetes.ts"
 import { podSettings } from "./pod-settings.ts"
 
-const result: StageResult = { outcome: "succeeded", reason: "Completed", message: "tofu plan ended with success.", exitCode: 0, finishedAt: "2026-01-01T00:01:00Z" }
+const result: StageResult = {
+  outcome: "succeeded",
+  reason: "Completed",
+  message: "tofu plan ended with success.",
+  exitCode: 0,
+  finishedAt: "2026-01-01T00:01:00Z"
+}
 const claim: Claim = { podUid: Uid.make("pod-uid"), nonce: "nonce", epoch: 0, at: "2026-01-01T00:00:00Z" }
 const running = { phase: "Running", startedAt: claim.at, claim } as const
 const spec = { workspace: "demo", stage: "plan", source: { inline: {} } }
@@ -23,18 +29,37 @@ const spec = { workspace: "demo", stage: "plan", source: { inline: {} } }
 interface World {
   readonly kubernetes: FakeKubernetes
   readonly lastWords: () => unknown
-  readonly send: (tellPool: Option.Option<TellPool>, how?: { readonly terminationLog?: string; readonly stopped?: StopCause; readonly flushLog?: Effect.Effect<void> }) => Effect.Effect<void>
+  readonly send: (
+    tellPool: Option.Option<TellPool>,
+    how?: { readonly terminationLog?: string; readonly stopped?: StopCause; readonly flushLog?: Effect.Effect<void> }
+  ) => Effect.Effect<void>
 }
 
 const world = (status: Parameters<typeof fakeKubernetes>[1] = running): Effect.Effect<World, never, Scope.Scope> =>
   Effect.gen(function*() {
-    const directory = yield* Effect.acquireRelease(Effect.sync(() => mkdtempSync(join(tmpdir(), "agent-job-report-"))), (made) => Effect.sync(() => rmSync(made, { recursive: true })))
+    const directory = yield* Effect.acquireRelease(Effect.sync(() => mkdtempSync(join(tmpdir(), "agent-job-report-"))), (made) =>
+      Effect.sync(() => rmSync(made, { recursive: true })))
     const kubernetes = fakeKubernetes(spec, status)
     const file = join(directory, "termination-log")
     const send: World["send"] = (tellPool, { flushLog = Effect.void, stopped, terminationLog = file } = {}) =>
-      report(claim, result, { flushLog: () => flushLog, tellPool }).pipe(Effect.provide(Layer.mergeAll(
+      report(claim, result, {
+        flushLog: () =>
+          flushLog,
+        tellPool
+      }).pipe(Effect.provide(Layer.mergeAll(
         kubernetes.layer,
-        Layer.succeed(Stop, Stop.of({ asked: Effect.never, now: Effect.succeed(Option.fromUndefinedOr(stopped)), plan: signalPlan(30), tooLate: Effect.never, because: () => Effect.void, isLeaving: Effect.succeed(stopped === "Evicted"), begin: () => Effect.void })),
+        Layer.succeed(
+          Stop,
+          Stop.of({
+            asked: Effect.never,
+            now: Effect.succeed(Option.fromUndefinedOr(stopped)),
+            plan: signalPlan(30),
+            tooLate: Effect.never,
+            because: () => Effect.void,
+            isLeaving: Effect.succeed(stopped === "Evicted"),
+            begin: () => Effect.void
+          })
+        ),
         podSettings(directory, directory, { AGENT_JOB_TERMINATION_LOG: terminationLog })
       )))
     return { kubernetes, lastWords: () => JSON.parse(readFileSync(file, "utf8")), send }
@@ -126,14 +151,22 @@ describe("the report", () => {
       expect(order).toEqual(["log", "result"])
     }))
 
-  it.effect.each(["Cancelled", "DeadlineExceeded", "Evicted"] as const)("waits for the log before it writes the status of a stage that was stopped (%s), since the controller tells the pool what it reads there", (stopped) =>
-    Effect.gen(function*() {
-      const { kubernetes, send } = yield* world()
-      let before: ToldResult | undefined = result
-      yield* send(Option.some(() => Effect.void), { stopped, flushLog: Effect.sync(() => { before = kubernetes.task().status.result }) })
-      expect(before).toBeUndefined()
-      expect(kubernetes.task().status.result).toEqual(result)
-    }))
+  it.effect.each(["Cancelled", "DeadlineExceeded", "Evicted"] as const)(
+    "waits for the log before it writes the status of a stage that was stopped (%s), since the controller tells the pool what it reads there",
+    (stopped) =>
+      Effect.gen(function*() {
+        const { kubernetes, send } = yield* world()
+        let before: ToldResult | undefined = result
+        yield* send(Option.some(() => Effect.void), {
+          stopped,
+          flushLog: Effect.sync(() => {
+            before = kubernetes.task().status.result
+          })
+        })
+        expect(before).toBeUndefined()
+        expect(kubernetes.task().status.result).toEqual(result)
+      })
+  )
 
   it.effect("says in the status of a cancelled stage that the pool knows", () =>
     Effect.gen(function*() {

@@ -1,14 +1,25 @@
 // The saved plan between two Pods: what one packs, the other has.
 import { describe, expect, it } from "@effect/vitest"
-import { Effect, Stream, type Scope } from "effect"
+import { Effect, type Scope, Stream } from "effect"
 import { Tar } from "effect/encoding"
 import { createHash } from "node:crypto"
-import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, symlinkSync, truncateSync, writeFileSync } from "node:fs"
+import {
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  symlinkSync,
+  truncateSync,
+  writeFileSync
+} from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { openFolder } from "../../src/worker/folder.ts"
-import { StageFailed } from "../../src/worker/stage-failed.ts"
 import { packPlan, unpackPlan } from "../../src/worker/saved-plan.ts"
+import { StageFailed } from "../../src/worker/stage-failed.ts"
 import { podSettings } from "./pod-settings.ts"
 import { seal } from "./seals.ts"
 
@@ -25,7 +36,10 @@ const packed = Effect.fnUntraced(function*(directory: string) {
   return yield* packPlan(yield* openFolder(join(directory, "one")), ["sub"], join(directory, "plan.tar"), seal())
 })
 const unpacked = Effect.fnUntraced(function*(directory: string) {
-  return yield* Effect.provide(unpackPlan(join(directory, "plan.tar"), yield* openFolder(join(directory, "other")), ["sub"]), podSettings(directory, join(directory, "private")))
+  return yield* Effect.provide(
+    unpackPlan(join(directory, "plan.tar"), yield* openFolder(join(directory, "other")), ["sub"]),
+    podSettings(directory, join(directory, "private"))
+  )
 })
 
 describe("a saved plan", () => {
@@ -70,7 +84,10 @@ describe("a saved plan", () => {
         writeFileSync(join(directory, "one/sub", name), "")
         truncateSync(join(directory, "one/sub", name), size) // a hole, so the runner needs no space for it
       }
-      expect(yield* Effect.flip(packed(directory))).toMatchObject({ reason: "InvalidConfiguration", message: expect.stringContaining("256 MiB") })
+      expect(yield* Effect.flip(packed(directory))).toMatchObject({
+        reason: "InvalidConfiguration",
+        message: expect.stringContaining("256 MiB")
+      })
       expect(existsSync(join(directory, "plan.tar"))).toBe(false)
     }))
 
@@ -95,10 +112,12 @@ describe("a saved plan", () => {
       const chunks = yield* Stream.runCollect(Stream.fromIterable(entries).pipe(Stream.pipeThroughChannel(Tar.encode())))
       writeFileSync(join(directory, "plan.tar"), Buffer.concat(chunks))
       writeFileSync(join(directory, "private/seal.json"), JSON.stringify(seal())) // of a former plan
-      expect(yield* Effect.flip(unpacked(directory))).toEqual(new StageFailed({
-        reason: "DigestMismatch",
-        message: "The saved plan has no seal of this version, so nothing says what it was made with; plan again and approve that plan."
-      }))
+      expect(yield* Effect.flip(unpacked(directory))).toEqual(
+        new StageFailed({
+          reason: "DigestMismatch",
+          message: "The saved plan has no seal of this version, so nothing says what it was made with; plan again and approve that plan."
+        })
+      )
     }))
 
   it.effect.each([

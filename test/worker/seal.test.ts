@@ -10,19 +10,31 @@ import { sealOf, unbroken } from "../../src/worker/seal.ts"
 import type { Variables } from "../../src/worker/variables.ts"
 import { podSettings } from "./pod-settings.ts"
 
-const variables: Variables = { inputs: [{ name: "region", value: "eu", hcl: false }, { name: "db_password", value: "hunter2", hcl: false }], env: { TOKEN: "hunter2" }, secrets: ["hunter2"], parts: [], shown: [] }
+const variables: Variables = {
+  inputs: [{ name: "region", value: "eu", hcl: false }, { name: "db_password", value: "hunter2", hcl: false }],
+  env: { TOKEN: "hunter2" },
+  secrets: ["hunter2"],
+  parts: [],
+  shown: []
+}
 const key = Buffer.alloc(32, 1)
 
 /** A directory after its plan. */
 const planned = Effect.gen(function*() {
-  const place = yield* Effect.acquireRelease(Effect.sync(() => mkdtempSync(join(tmpdir(), "agent-job-seal-"))), (made) => Effect.sync(() => rmSync(made, { recursive: true })))
+  const place = yield* Effect.acquireRelease(
+    Effect.sync(() => mkdtempSync(join(tmpdir(), "agent-job-seal-"))),
+    (made) => Effect.sync(() => rmSync(made, { recursive: true }))
+  )
   for (const name of ["work/live", "private"]) mkdirSync(join(place, name), { recursive: true })
   writeFileSync(join(place, "private/configuration.tar.gz"), "archive")
   writeFileSync(join(place, "work/live/plan.tfplan"), "plan")
   writeFileSync(join(place, "work/live/.terraform.lock.hcl"), "lock")
   const root = yield* openFolder(join(place, "work"))
   const sealed = (more: Partial<Variables> = {}, sealingKey: Uint8Array = key) =>
-    sealOf({ root, directory: ["live"], path: join(place, "work/live") }, { name: "tofu", version: "1.12.6" }, { ...variables, ...more }, { key: Effect.succeed(sealingKey), state: Effect.succeed({ lineage: "one", serial: 4 }) })
+    sealOf({ root, directory: ["live"], path: join(place, "work/live") }, { name: "tofu", version: "1.12.6" }, { ...variables, ...more }, {
+      key: Effect.succeed(sealingKey),
+      state: Effect.succeed({ lineage: "one", serial: 4 })
+    })
       .pipe(Effect.provide(podSettings(place, join(place, "private"))))
   return { place, sealed }
 })
@@ -46,7 +58,10 @@ describe("the seal of a directory", () => {
       const { place, sealed } = yield* planned
       const first = yield* sealed()
       writeFileSync(join(place, file), "plan!")
-      expect(yield* Effect.flip(unbroken(first, yield* sealed()))).toMatchObject({ reason: "DigestMismatch", message: `The saved plan was made with ${words} than this apply would get; plan again.` })
+      expect(yield* Effect.flip(unbroken(first, yield* sealed()))).toMatchObject({
+        reason: "DigestMismatch",
+        message: `The saved plan was made with ${words} than this apply would get; plan again.`
+      })
     }))
 
   it.effect("is broken by a lock file that came or went, or became a link", () =>
@@ -56,20 +71,25 @@ describe("the seal of a directory", () => {
       rmSync(join(place, "work/live/.terraform.lock.hcl"))
       expect((yield* sealed()).lockFile).toBe(null)
       symlinkSync(join(place, "private/configuration.tar.gz"), join(place, "work/live/.terraform.lock.hcl"))
-      expect(yield* Effect.flip(unbroken(first, yield* sealed()))).toMatchObject({ message: expect.stringContaining("another provider lock file") })
+      expect(yield* Effect.flip(unbroken(first, yield* sealed()))).toMatchObject({
+        message: expect.stringContaining("another provider lock file")
+      })
     }))
 
   it.effect("is broken by another value, kind or place of a variable", () =>
     Effect.gen(function*() {
       const { sealed } = yield* planned
       const first = yield* sealed()
-      const broken = (more: Partial<Variables>) => Effect.flatMap(sealed(more), (now) => Effect.map(Effect.flip(unbroken(first, now)), ({ message }) => message))
+      const broken = (more: Partial<Variables>) =>
+        Effect.flatMap(sealed(more), (now) => Effect.map(Effect.flip(unbroken(first, now)), ({ message }) => message))
       const [region, password] = [{ name: "region", value: "eu", hcl: false }, { name: "db_password", value: "hunter2", hcl: false }]
       expect(yield* broken({ inputs: [{ ...region, hcl: true }, password] })).toContain("other variables (region)")
       expect(yield* broken({ inputs: [region, { ...password, value: "hunter3" }] })).toContain("other variables (db_password)")
       expect(yield* broken({ inputs: [region] })).toContain("other variables (db_password)")
       expect(yield* broken({ env: { TOKEN: "hunter3" } })).toContain("other environment variables (TOKEN)")
-      expect(yield* broken({ inputs: [region, password, { name: "TOKEN", value: "hunter2", hcl: false }], env: {} })).toContain("other variables (TOKEN) and other environment variables (TOKEN)")
+      expect(yield* broken({ inputs: [region, password, { name: "TOKEN", value: "hunter2", hcl: false }], env: {} })).toContain(
+        "other variables (TOKEN) and other environment variables (TOKEN)"
+      )
       yield* unbroken(first, yield* sealed({ inputs: [{ ...region, value: "us" }, password, region] })) // the later one counts, as for the engine
     }))
 
@@ -89,6 +109,9 @@ describe("the seal of a directory", () => {
       expect(yield* Effect.flip(sealed())).toMatchObject({ reason: "InvalidConfiguration", message: expect.stringContaining("256 MiB") })
       rmSync(join(place, "work/live/plan.tfplan"))
       rmSync(join(place, "work/live/.terraform.lock.hcl"))
-      expect(yield* Effect.flip(sealed())).toMatchObject({ reason: "InvalidConfiguration", message: "There is no plan file of the engine, which a saved plan is nothing without; plan again." })
+      expect(yield* Effect.flip(sealed())).toMatchObject({
+        reason: "InvalidConfiguration",
+        message: "There is no plan file of the engine, which a saved plan is nothing without; plan again."
+      })
     }))
 })

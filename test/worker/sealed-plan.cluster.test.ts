@@ -4,9 +4,9 @@ import { describe, expect, it } from "@effect/vitest"
 import { Effect, Exit, type Scope, Scope as Scopes, Stream } from "effect"
 import { Tar } from "effect/encoding"
 import { existsSync, globSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs"
-import { DatabaseSync } from "node:sqlite"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
+import { DatabaseSync } from "node:sqlite"
 import { specOf } from "../../src/core/intake.ts"
 import type { Assignment } from "../../src/schema/pool-api.ts"
 import { agent, archiveOf, ask, directory, person, serve, sha256, userToken } from "../server/live-server.ts"
@@ -16,7 +16,8 @@ import { pod } from "./pod.ts"
 const uid = "task-uid" // of the task in memory
 
 /** An engine that plans one thing, and whose `init` does `onInit` beside. */
-const engine = (calls: string, { onInit = "", version = "1.12.6" } = {}) => `#!/bin/sh
+const engine = (calls: string, { onInit = "", version = "1.12.6" } = {}) =>
+  `#!/bin/sh
 case $1 in
 version) echo '{"terraform_version": "${version}"}' ;;
 show) echo '{"resource_changes": [{"mode": "managed", "change": {"actions": ["create"]}}]}' ;;
@@ -40,13 +41,17 @@ interface Scene {
 /** Everything up to a run whose plan waits for its approval. */
 const planned = Effect.gen(function*() {
   const files = yield* directory
-  const calls = yield* Effect.acquireRelease(Effect.sync(() => join(mkdtempSync(join(tmpdir(), "agent-job-calls-")), "calls")), (file) => Effect.sync(() => rmSync(join(file, ".."), { recursive: true })))
+  const calls = yield* Effect.acquireRelease(
+    Effect.sync(() => join(mkdtempSync(join(tmpdir(), "agent-job-calls-")), "calls")),
+    (file) => Effect.sync(() => rmSync(join(file, ".."), { recursive: true }))
+  )
   let up = yield* Scopes.make()
   yield* Effect.addFinalizer((exit) => Scopes.close(up, exit))
   let url = yield* Scopes.provide(serve(files), up)
   const me = () => person(url)
   const workspaceId = yield* me().workspace("demo", { "working-directory": "live" })
-  const set = (key: string, value: string, more: object = {}) => me().as("POST", `/api/v2/workspaces/${workspaceId}/vars`, { data: { attributes: { key, value, category: "terraform", ...more } } })
+  const set = (key: string, value: string, more: object = {}) =>
+    me().as("POST", `/api/v2/workspaces/${workspaceId}/vars`, { data: { attributes: { key, value, category: "terraform", ...more } } })
   yield* set("region", "eu")
   yield* set("db_password", "hunter2-long", { sensitive: true })
   yield* set("AWS_REGION", "eu-1", { category: "env" })
@@ -98,10 +103,18 @@ const forged = (files: string, stored: string, change: (name: string, content: B
     const [found = ""] = globSync(join(files, `data/**/${stored}`))
     const entries = yield* Stream.make(readFileSync(found)).pipe(
       Stream.pipeThroughChannel(Tar.decode<never>()),
-      Stream.mapEffect(({ body, header }) => Effect.map(Stream.runCollect(body), (chunks) => ({ name: header.path, content: change(header.path, Buffer.concat(chunks)) }))),
+      Stream.mapEffect(({ body, header }) =>
+        Effect.map(Stream.runCollect(body), (chunks) => ({ name: header.path, content: change(header.path, Buffer.concat(chunks)) }))
+      ),
       Stream.runCollect
     )
-    const bytes = Buffer.concat(yield* Stream.runCollect(Stream.fromIterable(entries.flatMap(({ content, name }) => content === undefined ? [] : [Tar.file(name, content)])).pipe(Stream.pipeThroughChannel(Tar.encode()))))
+    const bytes = Buffer.concat(
+      yield* Stream.runCollect(
+        Stream.fromIterable(entries.flatMap(({ content, name }) => content === undefined ? [] : [Tar.file(name, content)])).pipe(
+          Stream.pipeThroughChannel(Tar.encode())
+        )
+      )
+    )
     writeFileSync(join(found, "..", sha256(bytes)), bytes)
     return sha256(bytes)
   })
@@ -136,24 +149,71 @@ const changes: ReadonlyArray<{
       }),
     words: "another configuration archive"
   },
-  { given: "the working directory", change: ({ me, workspaceId }) => me().as("PATCH", `/api/v2/workspaces/${workspaceId}`, { data: { attributes: { "working-directory": "" } } }), words: "another working directory (live, now the archive's root)" },
+  {
+    given: "the working directory",
+    change: ({ me, workspaceId }) =>
+      me().as("PATCH", `/api/v2/workspaces/${workspaceId}`, { data: { attributes: { "working-directory": "" } } }),
+    words: "another working directory (live, now the archive's root)"
+  },
   { given: "a variable", change: ({ set }) => set("region", "ev"), words: "other variables (region)" },
-  { given: "a sensitive variable", change: ({ set }) => set("db_password", "hunter3-long", { sensitive: true }), words: "other variables (db_password)" },
+  {
+    given: "a sensitive variable",
+    change: ({ set }) => set("db_password", "hunter3-long", { sensitive: true }),
+    words: "other variables (db_password)"
+  },
   { given: "which variables there are", change: ({ set }) => set("more", ""), words: "other variables (more)" },
-  { given: "a variable of the environment", change: ({ set }) => set("AWS_REGION", "eu-2", { category: "env" }), words: "other environment variables (AWS_REGION)" },
-  { given: "the state's serial", change: ({ url }) => pushState(url(), { version: 4, serial: 5, lineage: "one" }), words: "another state (serial 4, now serial 5)" },
-  { given: "the state's lineage", change: ({ away }) => away((database) => void database.prepare("UPDATE stateVersions SET lineage = 'onf'").run()), words: "a state of another lineage" },
-  { given: "the engine's version", change: () => Effect.void, apply: (calls) => ({ tofu: engine(calls, { version: "1.12.7" }) }), words: "another engine (tofu 1.12.6, now tofu 1.12.7)" },
+  {
+    given: "a variable of the environment",
+    change: ({ set }) => set("AWS_REGION", "eu-2", { category: "env" }),
+    words: "other environment variables (AWS_REGION)"
+  },
+  {
+    given: "the state's serial",
+    change: ({ url }) => pushState(url(), { version: 4, serial: 5, lineage: "one" }),
+    words: "another state (serial 4, now serial 5)"
+  },
+  {
+    given: "the state's lineage",
+    change: ({ away }) => away((database) => void database.prepare("UPDATE stateVersions SET lineage = 'onf'").run()),
+    words: "a state of another lineage"
+  },
+  {
+    given: "the engine's version",
+    change: () => Effect.void,
+    apply: (calls) => ({ tofu: engine(calls, { version: "1.12.7" }) }),
+    words: "another engine (tofu 1.12.6, now tofu 1.12.7)"
+  },
   {
     given: "the engine",
-    change: ({ away }) => away((database) => void database.prepare("UPDATE runs SET engine = ?").run(JSON.stringify({ name: "terraform" }))),
+    change: ({ away }) =>
+      away((database) => void database.prepare("UPDATE runs SET engine = ?").run(JSON.stringify({ name: "terraform" }))),
     apply: (calls) => ({ tofu: engine(calls), terraform: engine(calls) }),
     words: "another engine (tofu 1.12.6, now terraform 1.12.6)"
   },
-  { given: "the plan file in the package", change: (scene) => forge(scene, (name, content) => name === "plan.tfplan" ? flip(content) : content), words: "another plan file" },
-  { given: "the lock file in the package", change: (scene) => forge(scene, (name, content) => name === ".terraform.lock.hcl" ? flip(content) : content), words: "another provider lock file" },
-  { given: "the lock file by the engine's init", change: () => Effect.void, apply: (calls) => ({ tofu: engine(calls, { onInit: "printf '!' >> .terraform.lock.hcl" }) }), words: "another provider lock file", commands: ["init"] },
-  { given: "the plan file while the engine's init runs", change: () => Effect.void, apply: (calls) => ({ tofu: engine(calls, { onInit: "printf '!' >> plan.tfplan" }) }), words: "another plan file", commands: ["init"] }
+  {
+    given: "the plan file in the package",
+    change: (scene) => forge(scene, (name, content) => name === "plan.tfplan" ? flip(content) : content),
+    words: "another plan file"
+  },
+  {
+    given: "the lock file in the package",
+    change: (scene) => forge(scene, (name, content) => name === ".terraform.lock.hcl" ? flip(content) : content),
+    words: "another provider lock file"
+  },
+  {
+    given: "the lock file by the engine's init",
+    change: () => Effect.void,
+    apply: (calls) => ({ tofu: engine(calls, { onInit: "printf '!' >> .terraform.lock.hcl" }) }),
+    words: "another provider lock file",
+    commands: ["init"]
+  },
+  {
+    given: "the plan file while the engine's init runs",
+    change: () => Effect.void,
+    apply: (calls) => ({ tofu: engine(calls, { onInit: "printf '!' >> plan.tfplan" }) }),
+    words: "another plan file",
+    commands: ["init"]
+  }
 ]
 
 describe("an apply", () => {
@@ -165,7 +225,10 @@ describe("an apply", () => {
       const { commands, log, result } = yield* stage({ tofu: engine(calls) })
       expect(result, log).toMatchObject({ outcome: "succeeded" })
       expect(commands).toEqual(["init", "apply"])
-      expect(yield* me().view(id)).toMatchObject({ status: "applied", approval: { seal: planSha256, by: expect.stringMatching(/^[0-9a-f]{8}$/u) } })
+      expect(yield* me().view(id)).toMatchObject({
+        status: "applied",
+        approval: { seal: planSha256, by: expect.stringMatching(/^[0-9a-f]{8}$/u) }
+      })
     }))
 
   it.live.each(changes)("is refused after a change of $given", ({ apply, change, commands = [], words }) =>
@@ -174,14 +237,28 @@ describe("an apply", () => {
       yield* change(scene)
       yield* scene.me().act(scene.id, "apply")
       const applied = yield* scene.stage(apply?.(scene.calls) ?? { tofu: engine(scene.calls) })
-      expect(applied.result, applied.log).toMatchObject({ outcome: "failed", reason: "DigestMismatch", message: `The saved plan was made with ${words} than this apply would get; plan again.` })
+      expect(applied.result, applied.log).toMatchObject({
+        outcome: "failed",
+        reason: "DigestMismatch",
+        message: `The saved plan was made with ${words} than this apply would get; plan again.`
+      })
       expect(applied.commands).toEqual(commands)
       expect(yield* scene.me().view(scene.id)).toMatchObject({ status: "errored", failure: applied.result?.message })
     }))
 
   it.live.each([
-    { given: "has one bit turned", change: (_: string, content: Buffer) => content, disk: flip, message: "The SHA-256 of the saved plan is" },
-    { given: "lost its seal", change: (name: string, content: Buffer) => name === "seal.json" ? undefined : content, disk: undefined, message: "The saved plan has no seal of this version" }
+    {
+      given: "has one bit turned",
+      change: (_: string, content: Buffer) => content,
+      disk: flip,
+      message: "The SHA-256 of the saved plan is"
+    },
+    {
+      given: "lost its seal",
+      change: (name: string, content: Buffer) => name === "seal.json" ? undefined : content,
+      disk: undefined,
+      message: "The saved plan has no seal of this version"
+    }
   ])("is refused with a package that $given", ({ change, disk, message }) =>
     Effect.gen(function*() {
       const scene = yield* planned

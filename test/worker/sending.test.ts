@@ -89,5 +89,6 @@ describe("what is to be sent", () => {
       expect([flushing.pollUnsafe() === undefined, tries]).toEqual([false, 2])
     }))
 
-  it.effect("is nothing without a server", () => Effect.map(toNobody.flush("1 hour"), (isSent) => expect([isSent, toNobody.isRefused()]).toEqual([true, true])))
+  it.effect("is nothing without a server", () =>
+    Effect.map(toNobody.flush("1 hour"), (isSent) => expect([isSent, toNobody.isRefused()]).toEqual([true, true])))
 })

@@ -6,8 +6,8 @@ import { createDecipheriv } from "node:crypto"
 import { existsSync, mkdirSync, readdirSync, readFileSync, utimesSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
 import { keptStateLine } from "../../src/schema/task-api.ts"
-import { carryKeptStates } from "../../src/worker/shared-state.ts"
 import { Platform } from "../../src/worker/platform.ts"
+import { carryKeptStates } from "../../src/worker/shared-state.ts"
 import { StateDelivery } from "../../src/worker/state-delivery.ts"
 import { type PoolParts, poolParts } from "./pool-parts.ts"
 
@@ -17,7 +17,12 @@ const state = Buffer.from(JSON.stringify({ version: 4, serial: 3, lineage: "l", 
 
 const folder = ({ privateDirectory }: PoolParts) => join(privateDirectory, "cache", "kept-states")
 /** The files of the stage that are whole, each with a word of its own in its name. */
-const kept = (parts: PoolParts) => existsSync(folder(parts)) ? readdirSync(folder(parts)).filter((name) => name.startsWith(`${stage}.`) && name.endsWith(".state")).map((name) => join(folder(parts), name)) : []
+const kept = (parts: PoolParts) =>
+  existsSync(folder(parts))
+    ? readdirSync(folder(parts)).filter((name) => name.startsWith(`${stage}.`) && name.endsWith(".state")).map((name) =>
+      join(folder(parts), name)
+    )
+    : []
 const onlyKept = (parts: PoolParts): string => {
   const files = kept(parts)
   expect(files.length).toBe(1)
@@ -104,25 +109,33 @@ describe("a state that the server does not take", () => {
     { status: 422, error: "invalid" },
     { status: 413, error: "too-large" },
     { status: 409, error: "locked" }
-  ])("is kept when the server refuses it as $error, and does not say that it kept it", (refusal) =>
-    withParts(Effect.fnUntraced(function*(parts, delivery) {
-      yield* delivery.lock({ ID: "a" })
-      parts.api.fault("POST /state", refusal)
-      yield* Effect.flip(delivery.push(state))
-      expect(opened(readFileSync(onlyKept(parts)))).toEqual(state)
-    })))
+  ])(
+    "is kept when the server refuses it as $error, and does not say that it kept it",
+    (refusal) =>
+      withParts(Effect.fnUntraced(function*(parts, delivery) {
+        yield* delivery.lock({ ID: "a" })
+        parts.api.fault("POST /state", refusal)
+        yield* Effect.flip(delivery.push(state))
+        expect(opened(readFileSync(onlyKept(parts)))).toEqual(state)
+      }))
+  )
 
-  it.live.each([
-    { status: 422, error: "invalid", kept: true },
-    { status: 409, error: "locked", kept: true }
-  ] as const)("is kept nowhere when the server refuses it as $error, and says that it kept it", (refusal) =>
-    withParts(Effect.fnUntraced(function*(parts, delivery) {
-      yield* delivery.lock({ ID: "a" })
-      parts.api.fault("POST /state", refusal, refusal)
-      yield* Effect.flip(delivery.push(state))
-      expect(yield* delivery.settle(Option.none())).toMatchObject({ _tag: "Unsaved", shared: Option.none() })
-      expect(existsSync(folder(parts))).toBe(false)
-    })))
+  it.live.each(
+    [
+      { status: 422, error: "invalid", kept: true },
+      { status: 409, error: "locked", kept: true }
+    ] as const
+  )(
+    "is kept nowhere when the server refuses it as $error, and says that it kept it",
+    (refusal) =>
+      withParts(Effect.fnUntraced(function*(parts, delivery) {
+        yield* delivery.lock({ ID: "a" })
+        parts.api.fault("POST /state", refusal, refusal)
+        yield* Effect.flip(delivery.push(state))
+        expect(yield* delivery.settle(Option.none())).toMatchObject({ _tag: "Unsaved", shared: Option.none() })
+        expect(existsSync(folder(parts))).toBe(false)
+      }))
+  )
 
   it.live("is kept when there is no lock for it, since then the server never saw it", () =>
     withParts(Effect.fnUntraced(function*(parts, delivery) {
@@ -149,7 +162,9 @@ describe("the next worker", () => {
       parts.api.fault("POST /kept-state", 409)
       yield* carryKeptStates
       const [first] = parts.api.keptStates.map((bytes) => Buffer.from(bytes).toString().replace("sealed ", ""))
-      expect(readdirSync(folder(parts)).sort()).toEqual(["run-x.apply.1.state", "run-y.apply.1.state", "run-z.apply.1.state.new"].filter((name) => name !== first))
+      expect(readdirSync(folder(parts)).sort()).toEqual(
+        ["run-x.apply.1.state", "run-y.apply.1.state", "run-z.apply.1.state.new"].filter((name) => name !== first)
+      )
       yield* carryKeptStates
       expect(readdirSync(folder(parts))).toEqual(["run-z.apply.1.state.new"])
     })))
@@ -179,17 +194,20 @@ describe("the next worker", () => {
       expect([parts.api.keptStates.length, readdirSync(folder(parts)).length]).toEqual([1, 25])
     })))
 
-  it.live.each([{ status: 422, error: "invalid" }, { status: 413, error: "too-large" }, { status: 409, error: "not-kept" }])("sends what was refused as $error no second time, and leaves it for a person", (refusal) =>
-    withParts(Effect.fnUntraced(function*(parts) {
-      leave(parts, ["run-x.apply.1.state"])
-      let asked = 0
-      parts.api.onRequest = () => void asked++
-      parts.api.fault("POST /kept-state", refusal)
-      yield* carryKeptStates
-      yield* carryKeptStates
-      expect([asked, readdirSync(folder(parts))]).toEqual([1, ["run-x.apply.1.state.refused"]])
-      expect(readFileSync(join(folder(parts), "run-x.apply.1.state.refused"), "utf8")).toBe("sealed run-x.apply.1.state")
-    })))
+  it.live.each([{ status: 422, error: "invalid" }, { status: 413, error: "too-large" }, { status: 409, error: "not-kept" }])(
+    "sends what was refused as $error no second time, and leaves it for a person",
+    (refusal) =>
+      withParts(Effect.fnUntraced(function*(parts) {
+        leave(parts, ["run-x.apply.1.state"])
+        let asked = 0
+        parts.api.onRequest = () => void asked++
+        parts.api.fault("POST /kept-state", refusal)
+        yield* carryKeptStates
+        yield* carryKeptStates
+        expect([asked, readdirSync(folder(parts))]).toEqual([1, ["run-x.apply.1.state.refused"]])
+        expect(readFileSync(join(folder(parts), "run-x.apply.1.state.refused"), "utf8")).toBe("sealed run-x.apply.1.state")
+      }))
+  )
 
   it.live("takes no more than twenty, and not always the same first", () =>
     withParts(Effect.fnUntraced(function*(parts) {
@@ -205,7 +223,9 @@ describe("the next worker", () => {
       const parts = yield* poolParts()
       leave(parts, numbered(3))
       const begun = Deferred.makeUnsafe<void>()
-      const slow = Layer.mock(Platform, { takeKeptState: () => Effect.andThen(Deferred.succeed(begun, undefined), Effect.sleep("9 minutes")) })
+      const slow = Layer.mock(Platform, {
+        takeKeptState: () => Effect.andThen(Deferred.succeed(begun, undefined), Effect.sleep("9 minutes"))
+      })
       const carrying = yield* Effect.forkChild(carryKeptStates.pipe(Effect.provide(slow), Effect.provide(parts.layer)))
       yield* Deferred.await(begun)
       yield* TestClock.adjust("9 minutes")

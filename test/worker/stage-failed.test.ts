@@ -22,13 +22,18 @@ describe("fileTrouble", () => {
 
   it("says what helps where the volume is another than the Pod's own", () => {
     const onClaim = volumeTrouble("the claim of the plan", "make it larger")
-    expect(onClaim(trouble("ENOSPC"))).toMatchObject({ reason: "DiskFull", message: "There was no room on the claim of the plan for what the worker had to write; make it larger." })
+    expect(onClaim(trouble("ENOSPC"))).toMatchObject({
+      reason: "DiskFull",
+      message: "There was no room on the claim of the plan for what the worker had to write; make it larger."
+    })
     expect(onClaim(trouble("EACCES"))).toEqual(fileTrouble("the claim of the plan")(trouble("EACCES")))
   })
 
   it.effect("is DiskFull for a real write to a real full device", () =>
     Effect.gen(function*() {
-      const failure = yield* Effect.flip(save(Stream.make(Buffer.alloc(100_000)), "/dev/full", { what: "the archive", sha256: "", limitBytes: 1_000_000 }))
+      const failure = yield* Effect.flip(
+        save(Stream.make(Buffer.alloc(100_000)), "/dev/full", { what: "the archive", sha256: "", limitBytes: 1_000_000 })
+      )
       expect(failure.reason).toBe("DiskFull")
     }))
 })

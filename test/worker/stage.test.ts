@@ -7,39 +7,79 @@ import type { JournalEntry } from "../../src/schema/effects.ts"
 import type { Backing } from "../../src/worker/backing.ts"
 import { makeJournal, type SendEffects } from "../../src/worker/journal.ts"
 import { Log } from "../../src/worker/log-shipper.ts"
-import { settle, tellPlanned } from "../../src/worker/stage.ts"
 import { StageFailed } from "../../src/worker/stage-failed.ts"
+import { settle, tellPlanned } from "../../src/worker/stage.ts"
 import { Stop } from "../../src/worker/stop.ts"
 import { claimedTask } from "./claimed-task.ts"
 import { podSettings } from "./pod-settings.ts"
 
-const parts = (print: (text: string) => void) => Layer.mergeAll(
-  podSettings("/none", "/none"),
-  Layer.succeed(Stop, Stop.of({ asked: Effect.never, now: Effect.succeedNone, plan: signalPlan(30), tooLate: Effect.never, because: () => Effect.void, isLeaving: Effect.succeed(false), begin: () => Effect.void })),
-  Log.layer({ secrets: [], parts: [], ship: Option.none(), print: (bytes) => Effect.sync(() => print(Buffer.from(bytes).toString("utf8"))) })
-)
+const parts = (print: (text: string) => void) =>
+  Layer.mergeAll(
+    podSettings("/none", "/none"),
+    Layer.succeed(
+      Stop,
+      Stop.of({
+        asked: Effect.never,
+        now: Effect.succeedNone,
+        plan: signalPlan(30),
+        tooLate: Effect.never,
+        because: () => Effect.void,
+        isLeaving: Effect.succeed(false),
+        begin: () => Effect.void
+      })
+    ),
+    Log.layer({
+      secrets: [],
+      parts: [],
+      ship: Option.none(),
+      print: (bytes) => Effect.sync(() => print(Buffer.from(bytes).toString("utf8")))
+    })
+  )
 
 /** What the server hears, in order, after an engine that made one thing and whose last state is saved. */
-const settling = Effect.fnUntraced(function*(failure: ConstructorParameters<typeof StageFailed>[0] | undefined, waits: Partial<Pick<Backing, "giveStateBack" | "settleState" | "storedState">> = {}) {
-  const heard: Array<string> = []
-  const told: Array<string> = []
-  let isUp = false
-  const send: SendEffects = (entries: ReadonlyArray<JournalEntry>) =>
-    Effect.suspend(() => {
-      if (!isUp) return Effect.fail({ message: "down" })
-      heard.push(...entries.map(({ kind }) => kind))
-      return Effect.succeed({ _tag: "StoredUpTo", end: entries.at(-1)?.number ?? 0 } as const)
-    })
-  const journal = yield* makeJournal({ redact: (text) => text, redactKey: (key) => key }, Option.some(send))
-  journal.add({ kind: "done", action: "create", address: "a.b" })
-  const { status, unsavedDuring: saidDuring } = yield* claimedTask()
-  const backing = { settleState: () => Effect.succeed("saved" as const), storedState: Effect.succeedNone, giveStateBack: Effect.sync(() => void heard.push("unlocked")), saidDuring, ...waits }
-  const place = { root: 0, directory: [], path: "/none" }
-  const facts = yield* Ref.make({})
-  const work = yield* Effect.forkChild(settle(backing, place, failure === undefined ? Exit.void : Exit.fail(new StageFailed(failure)), journal, facts).pipe(Effect.provide(parts((text) => void told.push(text)))))
-  yield* TestClock.adjust("1 minute")
-  return { heard, told, reason: () => status().reason, goUp: Effect.sync(() => { isUp = true }), work }
-})
+const settling = Effect.fnUntraced(
+  function*(
+    failure: ConstructorParameters<typeof StageFailed>[0] | undefined,
+    waits: Partial<Pick<Backing, "giveStateBack" | "settleState" | "storedState">> = {}
+  ) {
+    const heard: Array<string> = []
+    const told: Array<string> = []
+    let isUp = false
+    const send: SendEffects = (entries: ReadonlyArray<JournalEntry>) =>
+      Effect.suspend(() => {
+        if (!isUp) return Effect.fail({ message: "down" })
+        heard.push(...entries.map(({ kind }) => kind))
+        return Effect.succeed({ _tag: "StoredUpTo", end: entries.at(-1)?.number ?? 0 } as const)
+      })
+    const journal = yield* makeJournal({ redact: (text) => text, redactKey: (key) => key }, Option.some(send))
+    journal.add({ kind: "done", action: "create", address: "a.b" })
+    const { status, unsavedDuring: saidDuring } = yield* claimedTask()
+    const backing = {
+      settleState: () => Effect.succeed("saved" as const),
+      storedState: Effect.succeedNone,
+      giveStateBack: Effect.sync(() => void heard.push("unlocked")),
+      saidDuring,
+      ...waits
+    }
+    const place = { root: 0, directory: [], path: "/none" }
+    const facts = yield* Ref.make({})
+    const work = yield* Effect.forkChild(
+      settle(backing, place, failure === undefined ? Exit.void : Exit.fail(new StageFailed(failure)), journal, facts).pipe(
+        Effect.provide(parts((text) => void told.push(text)))
+      )
+    )
+    yield* TestClock.adjust("1 minute")
+    return {
+      heard,
+      told,
+      reason: () => status().reason,
+      goUp: Effect.sync(() => {
+        isUp = true
+      }),
+      work
+    }
+  }
+)
 
 const failed = { reason: "ExitCode", message: "Failed.", exitCode: 1 } as const
 const killed = { reason: "OutOfMemory", message: "Killed.", exitCode: 137 } as const
@@ -49,11 +89,18 @@ describe("a plan that is too large to be read", () => {
     Effect.gen(function*() {
       const heard: Array<string> = []
       const told: Array<string> = []
-      const journal = yield* makeJournal({ redact: (text) => text, redactKey: (key) => key }, Option.some((entries) => Effect.sync(() => {
-        heard.push(...entries.map(({ kind }) => kind))
-        return { _tag: "StoredUpTo", end: entries.at(-1)?.number ?? 0 } as const
-      })))
-      const telling = yield* Effect.forkChild(tellPlanned(Option.none(), journal, true).pipe(Effect.provide(parts((text) => void told.push(text)))))
+      const journal = yield* makeJournal(
+        { redact: (text) => text, redactKey: (key) => key },
+        Option.some((entries) =>
+          Effect.sync(() => {
+            heard.push(...entries.map(({ kind }) => kind))
+            return { _tag: "StoredUpTo", end: entries.at(-1)?.number ?? 0 } as const
+          })
+        )
+      )
+      const telling = yield* Effect.forkChild(
+        tellPlanned(Option.none(), journal, true).pipe(Effect.provide(parts((text) => void told.push(text))))
+      )
       yield* TestClock.adjust("1 second")
       yield* Fiber.join(telling)
       expect(heard).toEqual(["full"])
@@ -112,16 +159,23 @@ describe("a lock of the state", () => {
 })
 
 describe("whoever waits for a stage whose engine has ended", () => {
-  it.effect.each([
-    ["its last state", "1h", killed, { settleState: () => Effect.never }],
-    ["the last words on what it made", "1h", killed, {}],
-    ["the lock of its state back", "1h", failed, { giveStateBack: Effect.never }],
-    ["the lock of its state back", "5m", undefined, { giveStateBack: Effect.never }]
-  ] as const)("is told after 20 seconds that the server has not taken %s, and for how long it is waited: %s", ([what, patience, failure, waits]) =>
-    Effect.gen(function*() {
-      const { told } = yield* settling(failure, waits)
-      expect(told).toEqual([`The engine has ended, but the pool's server has not taken ${what}. The worker goes on trying, for ${patience} at most.\n`])
-    }))
+  it.effect.each(
+    [
+      ["its last state", "1h", killed, { settleState: () => Effect.never }],
+      ["the last words on what it made", "1h", killed, {}],
+      ["the lock of its state back", "1h", failed, { giveStateBack: Effect.never }],
+      ["the lock of its state back", "5m", undefined, { giveStateBack: Effect.never }]
+    ] as const
+  )(
+    "is told after 20 seconds that the server has not taken %s, and for how long it is waited: %s",
+    ([what, patience, failure, waits]) =>
+      Effect.gen(function*() {
+        const { told } = yield* settling(failure, waits)
+        expect(told).toEqual([
+          `The engine has ended, but the pool's server has not taken ${what}. The worker goes on trying, for ${patience} at most.\n`
+        ])
+      })
+  )
 
   it.effect("reads in the AgentTask too that the journal is waited for, until it has arrived", () =>
     Effect.gen(function*() {
@@ -146,7 +200,10 @@ describe("whoever waits for a stage whose engine has ended", () => {
   it.effect("reads it there until the result when the state is not saved, though the journal arrives and the lock goes back", () =>
     Effect.gen(function*() {
       const unsaved = new StageFailed({ reason: "StateNotSaved", message: "Unsaved." })
-      const { goUp, heard, reason, work } = yield* settling(killed, { settleState: () => Effect.fail(unsaved), storedState: Effect.delay(Effect.succeedNone, "1 hour") })
+      const { goUp, heard, reason, work } = yield* settling(killed, {
+        settleState: () => Effect.fail(unsaved),
+        storedState: Effect.delay(Effect.succeedNone, "1 hour")
+      })
       yield* goUp
       yield* TestClock.adjust("30 minutes")
       expect([heard, reason()]).toEqual([["done", "closed"], "StateUnsaved"])

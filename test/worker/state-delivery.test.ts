@@ -18,7 +18,18 @@ import { noTaskStatus, poolParts } from "./pool-parts.ts"
 
 const state = (serial: number) => Buffer.from(JSON.stringify({ version: 4, serial, lineage: "l", outputs: {}, resources: [{ serial }] }))
 
-const stop = Layer.succeed(Stop, Stop.of({ asked: Effect.never, now: Effect.succeedNone, plan: signalPlan(30), because: () => Effect.void, tooLate: Deferred.await(Deferred.makeUnsafe<void>()), isLeaving: Effect.succeed(false), begin: () => Effect.void }))
+const stop = Layer.succeed(
+  Stop,
+  Stop.of({
+    asked: Effect.never,
+    now: Effect.succeedNone,
+    plan: signalPlan(30),
+    because: () => Effect.void,
+    tooLate: Deferred.await(Deferred.makeUnsafe<void>()),
+    isLeaving: Effect.succeed(false),
+    begin: () => Effect.void
+  })
+)
 
 /** An apply of `demo` whose worker has the lock and has saved the serial 1. */
 const applying = Effect.gen(function*() {
@@ -30,7 +41,11 @@ const applying = Effect.gen(function*() {
   const tokenFile = join(made, "task.token")
   writeFileSync(tokenFile, apply.taskToken)
   const settings = podSettings(made, made, { AGENT_JOB_TOKEN_FILE: tokenFile, AGENT_JOB_POOL_PATIENCE: "300 millis" })
-  const parts = StateDelivery.layer.pipe(Layer.provide(noTaskStatus), Layer.provide(Layer.orDie(Platform.layer(url, taskUid))), Layer.provide(Layer.merge(settings, stop)))
+  const parts = StateDelivery.layer.pipe(
+    Layer.provide(noTaskStatus),
+    Layer.provide(Layer.orDie(Platform.layer(url, taskUid))),
+    Layer.provide(Layer.merge(settings, stop))
+  )
   const delivery = Context.get(yield* Layer.build(parts), StateDelivery)
   yield* delivery.lock({ ID: "engine-lock", Who: "me@pod" })
   yield* delivery.push(state(1))
@@ -48,7 +63,11 @@ describe("a worker that comes late", () => {
       yield* agent(url).report(apply.id, lost)
       const next = yield* person(url).start("demo")
       const refused = yield* Effect.flip(delivery.push(state(5)))
-      expect(refused).toMatchObject({ _tag: "Declined", status: 409, message: expect.stringMatching(/is over, so its state is not stored\. It is kept as ev-/u) })
+      expect(refused).toMatchObject({
+        _tag: "Declined",
+        status: 409,
+        message: expect.stringMatching(/is over, so its state is not stored\. It is kept as ev-/u)
+      })
       const settled = yield* delivery.settle(Option.none())
       expect(settled).toMatchObject({ _tag: "Unsaved", why: expect.stringContaining("It is kept as ev-") })
       const { evidence: [{ id, serial }], version } = yield* looked
@@ -67,7 +86,10 @@ describe("a worker that comes late", () => {
       yield* person(url).as("POST", `${address}?ID=mine`, { version: 4, serial: 2, lineage: "l", outputs: {}, resources: [] })
       yield* person(url).as("DELETE", address, { ID: "mine" })
       expect((yield* Effect.flip(delivery.push(state(9)))).message).toContain("It is kept as ev-")
-      expect(yield* Effect.flip(delivery.lock({ ID: "again" }))).toMatchObject({ status: 409, message: expect.stringContaining("opened by force") })
+      expect(yield* Effect.flip(delivery.lock({ ID: "again" }))).toMatchObject({
+        status: 409,
+        message: expect.stringContaining("opened by force")
+      })
       expect((yield* looked).version.serial).toBe(2)
       expect((yield* looked).evidence).toMatchObject([{ serial: 9 }])
     }))
@@ -88,8 +110,13 @@ describe("a state that the server has taken", () => {
     Effect.gen(function*() {
       const { api, layer } = yield* poolParts()
       const said = Deferred.makeUnsafe<void>()
-      const slow = Layer.succeed(TaskStatus, { unsavedDuring: (work) => Effect.tap(work, Effect.andThen(Deferred.succeed(said, undefined), Effect.never)) })
-      const delivery = Context.get(yield* Layer.build(Layer.fresh(StateDelivery.layer).pipe(Layer.provide(slow), Layer.provide(layer))), StateDelivery)
+      const slow = Layer.succeed(TaskStatus, {
+        unsavedDuring: (work) => Effect.tap(work, Effect.andThen(Deferred.succeed(said, undefined), Effect.never))
+      })
+      const delivery = Context.get(
+        yield* Layer.build(Layer.fresh(StateDelivery.layer).pipe(Layer.provide(slow), Layer.provide(layer))),
+        StateDelivery
+      )
       yield* delivery.lock({ ID: "a" })
       const pushing = yield* Effect.forkChild(delivery.push(state(1)))
       yield* Deferred.await(said)
@@ -104,10 +131,19 @@ describe("a state that the server has taken", () => {
 const withOutages = Effect.fnUntraced(function*(variables: Readonly<Record<string, string>> = {}) {
   const deaf = new Set<"lock" | "push" | "unlock">()
   const done: Array<string> = []
-  const ask = (what: "lock" | "push" | "unlock") => Effect.suspend(() => deaf.has(what) ? Effect.fail(new NoAnswer({ detail: "down" })) : Effect.sync(() => void done.push(what)))
-  const platform = Layer.mock(Platform, { patiently: (ask) => ask, details: Effect.never, lockState: ({ ID }) => Effect.as(ask("lock"), { id: ID, epoch: 1 }), pushState: () => ask("push"), unlockState: () => ask("unlock") })
+  const ask = (what: "lock" | "push" | "unlock") =>
+    Effect.suspend(() => deaf.has(what) ? Effect.fail(new NoAnswer({ detail: "down" })) : Effect.sync(() => void done.push(what)))
+  const platform = Layer.mock(Platform, {
+    patiently: (ask) => ask,
+    details: Effect.never,
+    lockState: ({ ID }) => Effect.as(ask("lock"), { id: ID, epoch: 1 }),
+    pushState: () => ask("push"),
+    unlockState: () => ask("unlock")
+  })
   const { status, unsavedDuring } = yield* claimedTask()
-  const parts = StateDelivery.layer.pipe(Layer.provide(Layer.mergeAll(Layer.succeed(TaskStatus, { unsavedDuring }), platform, podSettings("/none", "/none", variables), stop)))
+  const parts = StateDelivery.layer.pipe(
+    Layer.provide(Layer.mergeAll(Layer.succeed(TaskStatus, { unsavedDuring }), platform, podSettings("/none", "/none", variables), stop))
+  )
   return { deaf, done, reason: () => status().reason, delivery: Context.get(yield* Layer.build(parts), StateDelivery) }
 })
 
@@ -115,10 +151,16 @@ describe("a state that is read", () => {
   it.effect("is fetched once at a time, and for the next who asks when the first has hung up", () =>
     Effect.gen(function*() {
       let fetching = 0
-      const platform = Layer.mock(Platform, { patiently: (ask) => ask, state: Effect.suspend(() => {
-        fetching++
-        return Effect.onInterrupt(Effect.never, () => Effect.sync(() => { fetching-- }))
-      }) })
+      const platform = Layer.mock(Platform, {
+        patiently: (ask) => ask,
+        state: Effect.suspend(() => {
+          fetching++
+          return Effect.onInterrupt(Effect.never, () =>
+            Effect.sync(() => {
+              fetching--
+            }))
+        })
+      })
       const parts = StateDelivery.layer.pipe(Layer.provide(Layer.mergeAll(noTaskStatus, platform, podSettings("/none", "/none"), stop)))
       const { read } = Context.get(yield* Layer.build(parts), StateDelivery)
       const [first, second] = [yield* Effect.forkChild(read), yield* Effect.forkChild(read)]

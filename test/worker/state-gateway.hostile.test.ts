@@ -3,8 +3,8 @@ import { describe, expect, it } from "@effect/vitest"
 import { Effect, Exit, Fiber, Scope } from "effect"
 import { TestClock } from "effect/testing"
 import { connect, type Socket } from "node:net"
-import { openGateway } from "../../src/worker/state-gateway.ts"
 import { Settled } from "../../src/worker/state-delivery.ts"
+import { openGateway } from "../../src/worker/state-gateway.ts"
 import { ask, type Env, lock, settle, state, until, withGateway } from "./gateway.ts"
 
 /** A connection that sends these words and nothing more by itself; nobody reads what it is answered. */
@@ -65,8 +65,10 @@ describe("a runner that sends more than an engine does", () => {
 
   it.live("has no more than four connections", () =>
     withGateway(Effect.fnUntraced(function*(env) {
-      const sockets = yield* Effect.forEach(Array.from({ length: 5 }), () => Effect.tap(saying(env, "GET "), (socket) => until(() => !socket.connecting)))
-      const isEnded = (socket: Socket) => socket.readableEnded || socket.destroyed
+      const sockets = yield* Effect.forEach(Array.from({ length: 5 }), () =>
+        Effect.tap(saying(env, "GET "), (socket) => until(() => !socket.connecting)))
+      const isEnded = (socket: Socket) =>
+        socket.readableEnded || socket.destroyed
       for (const socket of sockets) socket.resume()
       yield* until(() => sockets.some(isEnded))
       expect(sockets.map(isEnded)).toEqual([...Array<boolean>(4).fill(false), true])
@@ -75,15 +77,26 @@ describe("a runner that sends more than an engine does", () => {
 
 describe("the end of a command", () => {
   it.live.each([
-    { beside: "a request of which half the head has come", hold: (env: Env) => Effect.tap(saying(env, "GET / HTTP/1.1", "Host: "), (socket) => until(() => !socket.connecting)) },
+    {
+      beside: "a request of which half the head has come",
+      hold: (env: Env) => Effect.tap(saying(env, "GET / HTTP/1.1", "Host: "), (socket) => until(() => !socket.connecting))
+    },
     { beside: "a push of which half the body has come", hold: (env: Env) => halfSent(env, state(1).length, state(1).slice(0, 9)) },
-    { beside: "an answer that nobody reads, before another request", hold: (env: Env) => Effect.tap(saying(env, ...first(env, "GET"), "", "GET"), answered) },
-    { beside: "a connection that is to speak something else", hold: (env: Env) => Effect.tap(saying(env, ...first(env, "GET"), "Connection: Upgrade", "Upgrade: other", "", ""), answered) }
+    {
+      beside: "an answer that nobody reads, before another request",
+      hold: (env: Env) => Effect.tap(saying(env, ...first(env, "GET"), "", "GET"), answered)
+    },
+    {
+      beside: "a connection that is to speak something else",
+      hold: (env: Env) => Effect.tap(saying(env, ...first(env, "GET"), "Connection: Upgrade", "Upgrade: other", "", ""), answered)
+    }
   ])("is not held up by $beside", ({ hold }) =>
     withGateway(Effect.fnUntraced(function*(_, { api }) {
       api.state = Buffer.alloc(32 * 1024 ** 2, " ")
       const longer = yield* Effect.scope
-      const command = Effect.scoped(Effect.flatMap(openGateway(true), ({ env }) => Effect.andThen(lock(env), Scope.provide(hold(env), longer))))
+      const command = Effect.scoped(
+        Effect.flatMap(openGateway(true), ({ env }) => Effect.andThen(lock(env), Scope.provide(hold(env), longer)))
+      )
       const settling = yield* Effect.forkDetach(Effect.andThen(command, settle()))
       expect(yield* Fiber.join(settling).pipe(Effect.timeout("20 seconds"))).toEqual(Settled.Unwritten())
       expect(api.serials).toEqual([])

@@ -37,13 +37,16 @@ describe("the state gateway", () => {
     }))
 
   it.live("lets a command that changes nothing only read", () =>
-    withGateway(Effect.fnUntraced(function*(env, { api }) {
-      api.state = Buffer.from(state(7))
-      expect((yield* ask(env, "read")).text).toBe(state(7))
-      expect((yield* lock(env)).status).toBe(405)
-      expect((yield* write(env, 8)).status).toBe(405)
-      expect(api.requests).toEqual(["GET /state 200"])
-    }), false))
+    withGateway(
+      Effect.fnUntraced(function*(env, { api }) {
+        api.state = Buffer.from(state(7))
+        expect((yield* ask(env, "read")).text).toBe(state(7))
+        expect((yield* lock(env)).status).toBe(405)
+        expect((yield* write(env, 8)).status).toBe(405)
+        expect(api.requests).toEqual(["GET /state 200"])
+      }),
+      false
+    ))
 
   it.live("refuses a state without a lock", () =>
     withGateway(Effect.fnUntraced(function*(env, { api }) {
@@ -105,19 +108,25 @@ describe("the state gateway", () => {
       const settling = yield* Effect.forkChild(settle())
       up()
       expect(yield* Fiber.join(settling)).toEqual(Settled.Saved())
-      expect(new Set(parts.api.requests.filter((request) => request.startsWith("POST /state")))).toEqual(new Set(["POST /state/lock 200", "POST /state 204"]))
+      expect(new Set(parts.api.requests.filter((request) => request.startsWith("POST /state")))).toEqual(
+        new Set(["POST /state/lock 200", "POST /state 204"])
+      )
       expect(parts.api.lock).toMatchObject({ ID: "engine-lock" })
     })))
 
   it.live("does not wait for a push of an engine that is gone, beyond the time that a last state has", () =>
-    withGateway(Effect.fnUntraced(function*(env, parts) {
-      yield* lock(env)
-      parts.api.goDown()
-      const writing = yield* Effect.forkChild(write(env, 1))
-      yield* until(() => existsSync(kept(parts)))
-      yield* Fiber.interrupt(writing)
-      expect(yield* settle().pipe(Effect.timeout("20 seconds"))).toMatchObject({ _tag: "Unsaved" })
-    }), true, "500 millis"))
+    withGateway(
+      Effect.fnUntraced(function*(env, parts) {
+        yield* lock(env)
+        parts.api.goDown()
+        const writing = yield* Effect.forkChild(write(env, 1))
+        yield* until(() => existsSync(kept(parts)))
+        yield* Fiber.interrupt(writing)
+        expect(yield* settle().pipe(Effect.timeout("20 seconds"))).toMatchObject({ _tag: "Unsaved" })
+      }),
+      true,
+      "500 millis"
+    ))
 
   it.live("tells the engine when the server will not have its state, and keeps the copy", () =>
     withGateway(Effect.fnUntraced(function*(env, parts) {
@@ -220,31 +229,49 @@ describe("a lock that the engine asks for and does not hear of", () => {
     })))
 
   it.live("goes back when the engine has hung up meanwhile", () =>
-    withGateway(Effect.fnUntraced(function*(env, { api }) {
-      api.fault("POST /state/lock", ...unheard)
-      const locking = yield* Effect.forkChild(lock(env))
-      yield* askedTwice(api)
-      yield* Fiber.interrupt(locking)
-      yield* settle()
-      expect(api.lock).toBeUndefined()
-    }), true, undefined, "1 hour"))
+    withGateway(
+      Effect.fnUntraced(function*(env, { api }) {
+        api.fault("POST /state/lock", ...unheard)
+        const locking = yield* Effect.forkChild(lock(env))
+        yield* askedTwice(api)
+        yield* Fiber.interrupt(locking)
+        yield* settle()
+        expect(api.lock).toBeUndefined()
+      }),
+      true,
+      undefined,
+      "1 hour"
+    ))
 
   it.live("is asked for no longer than the command runs", () =>
-    withGateway(Effect.fnUntraced(function*(env, { api }) {
-      api.goDown()
-      const locking = yield* Effect.forkChild(lock(env))
-      yield* askedTwice(api)
-      yield* Fiber.interrupt(locking)
-    }), true, undefined, "1 hour"))
+    withGateway(
+      Effect.fnUntraced(function*(env, { api }) {
+        api.goDown()
+        const locking = yield* Effect.forkChild(lock(env))
+        yield* askedTwice(api)
+        yield* Fiber.interrupt(locking)
+      }),
+      true,
+      undefined,
+      "1 hour"
+    ))
 
-  it.live.each(["POST /state/lock", "GET /assignment"])("is held up by %s no longer than the grace lasts", (request) =>
-    withGateway(Effect.fnUntraced(function*(env, { api, endGrace }) {
-      api.fault(request, ...unheard)
-      const locking = yield* Effect.forkChild(lock(env))
-      yield* askedTwice(api)
-      yield* endGrace
-      expect((yield* Fiber.join(locking)).status).toBe(503)
-    }), true, undefined, "1 hour"))
+  it.live.each(["POST /state/lock", "GET /assignment"])(
+    "is held up by %s no longer than the grace lasts",
+    (request) =>
+      withGateway(
+        Effect.fnUntraced(function*(env, { api, endGrace }) {
+          api.fault(request, ...unheard)
+          const locking = yield* Effect.forkChild(lock(env))
+          yield* askedTwice(api)
+          yield* endGrace
+          expect((yield* Fiber.join(locking)).status).toBe(503)
+        }),
+        true,
+        undefined,
+        "1 hour"
+      )
+  )
 })
 
 describe("what the engine left", () => {
@@ -286,11 +313,15 @@ describe("what the engine left", () => {
     })))
 
   it.live("is given up in the end, and kept", () =>
-    withGateway(Effect.fnUntraced(function*(_, parts) {
-      parts.api.goDown()
-      expect(yield* settle(Option.some(Buffer.from(state(3))))).toMatchObject({ _tag: "Unsaved" })
-      expect(readFileSync(kept(parts), "utf8")).toBe(state(3))
-    }), true, "500 millis"))
+    withGateway(
+      Effect.fnUntraced(function*(_, parts) {
+        parts.api.goDown()
+        expect(yield* settle(Option.some(Buffer.from(state(3))))).toMatchObject({ _tag: "Unsaved" })
+        expect(readFileSync(kept(parts), "utf8")).toBe(state(3))
+      }),
+      true,
+      "500 millis"
+    ))
 
   it.live("is nothing when no state was written, and the lock goes back if the engine gave it back", () =>
     withGateway(Effect.fnUntraced(function*(env, { api }) {

@@ -16,7 +16,11 @@ describe("a stage that has to stop", () => {
       yield* logged("time_sleep.second: Creating...")
       yield* kubernetes.cancel
       const exit = yield* Fiber.join(running)
-      expect(kubernetes.task().status, log()).toMatchObject({ phase: "Cancelled", reason: "Cancelled", result: { outcome: "cancelled", statePushed: true, exitCode: 1, changes: { add: 1, change: 0, destroy: 0 } } })
+      expect(kubernetes.task().status, log()).toMatchObject({
+        phase: "Cancelled",
+        reason: "Cancelled",
+        result: { outcome: "cancelled", statePushed: true, exitCode: 1, changes: { add: 1, change: 0, destroy: 0 } }
+      })
       expect(log().match(/Interrupt received/gu)).toHaveLength(1)
       expect(addresses(api)).toContain("time_static.first")
       expect(api.lock).toBeUndefined()
@@ -25,7 +29,11 @@ describe("a stage that has to stop", () => {
 
   it.live.each([
     { given: "its time is over", timeoutSeconds: 3, env: {} },
-    { given: "the time of all Jobs is over, though it may take longer itself", timeoutSeconds: 3600, env: { AGENT_JOB_TIMEOUT_LIMIT_SECONDS: "3" } }
+    {
+      given: "the time of all Jobs is over, though it may take longer itself",
+      timeoutSeconds: 3600,
+      env: { AGENT_JOB_TIMEOUT_LIMIT_SECONDS: "3" }
+    }
   ])("ends with DeadlineExceeded when $given", ({ env, timeoutSeconds }) =>
     Effect.gen(function*() {
       const api = yield* taskApi
@@ -33,7 +41,11 @@ describe("a stage that has to stop", () => {
       const { log, kubernetes, running } = yield* applying(api, digest, { timeoutSeconds }, env)
       yield* Fiber.join(running)
       expect(text(api.log).includes("Timeout: 3 seconds, since task.job.activeDeadlineSeconds")).toBe(timeoutSeconds > 3)
-      expect(kubernetes.task().status, log()).toMatchObject({ phase: "Failed", reason: "DeadlineExceeded", result: { outcome: "failed", statePushed: true } })
+      expect(kubernetes.task().status, log()).toMatchObject({
+        phase: "Failed",
+        reason: "DeadlineExceeded",
+        result: { outcome: "failed", statePushed: true }
+      })
     }))
 
   it.live("when its time is over goes on saving its last state for as long as the server is away", () =>
@@ -46,7 +58,11 @@ describe("a stage that has to stop", () => {
       yield* logged("The worker goes on trying") // some seconds after all of the grace
       up()
       yield* Fiber.join(running)
-      expect(kubernetes.task().status, log()).toMatchObject({ phase: "Failed", reason: "DeadlineExceeded", result: { outcome: "failed", statePushed: true } })
+      expect(kubernetes.task().status, log()).toMatchObject({
+        phase: "Failed",
+        reason: "DeadlineExceeded",
+        result: { outcome: "failed", statePushed: true }
+      })
       expect(addresses(api)).toContain("time_static.first")
     }))
 
@@ -68,7 +84,10 @@ esac
       yield* here.logged("interrupted")
       process.emit("SIGTERM", "SIGTERM")
       yield* Fiber.join(running)
-      expect(kubernetes.task().status, here.log()).toMatchObject({ phase: "Cancelled", message: "The stage was cancelled during tofu init; nothing was changed." })
+      expect(kubernetes.task().status, here.log()).toMatchObject({
+        phase: "Cancelled",
+        message: "The stage was cancelled during tofu init; nothing was changed."
+      })
       expect(here.log()).not.toContain("again")
       expect(here.log()).not.toContain("$ tofu plan")
     }))

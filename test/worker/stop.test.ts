@@ -12,7 +12,8 @@ const spec = { workspace: "demo", stage: "plan", source: { inline: {} } }
 
 const settings = podSettings("/none", "/none", { AGENT_JOB_GRACE_SECONDS: "120" })
 
-const listening = (kubernetes: Layer.Layer<Kubernetes>) => Effect.map(Layer.build(Stop.layer.pipe(Layer.provide(Layer.merge(kubernetes, settings)))), (context) => Effect.provide(Stop, context))
+const listening = (kubernetes: Layer.Layer<Kubernetes>) =>
+  Effect.map(Layer.build(Stop.layer.pipe(Layer.provide(Layer.merge(kubernetes, settings)))), (context) => Effect.provide(Stop, context))
 
 describe("a stop", () => {
   it.effect("is not asked for by itself", () =>
@@ -54,7 +55,10 @@ describe("a stop", () => {
     Effect.gen(function*() {
       const kubernetes = fakeKubernetes(spec)
       const forbidden = new Forbidden({ verb: "watch", object: "atasks", code: 403, reason: "Forbidden", detail: "no" })
-      const layer = Layer.effect(Kubernetes, Effect.map(Kubernetes, (real) => Kubernetes.of({ ...real, watch: () => Stream.fail(forbidden) }))).pipe(Layer.provide(kubernetes.layer))
+      const layer = Layer.effect(
+        Kubernetes,
+        Effect.map(Kubernetes, (real) => Kubernetes.of({ ...real, watch: () => Stream.fail(forbidden) }))
+      ).pipe(Layer.provide(kubernetes.layer))
       const { asked, begin } = yield* yield* listening(layer)
       yield* begin("1 hour")
       yield* TestClock.adjust("1 second")

@@ -11,7 +11,13 @@ const working = (before?: AgentTaskStatus) =>
     const { kubernetes, status, unsavedDuring } = yield* claimedTask(before)
     const done = Deferred.makeUnsafe<string, string>()
     const work = yield* Effect.forkChild(unsavedDuring(Deferred.await(done)))
-    return { kubernetes, status, unsavedDuring, finish: Effect.andThen(Deferred.succeed(done, "stored"), Fiber.join(work)), fail: Effect.andThen(Deferred.fail(done, "refused"), Effect.flip(Fiber.join(work))) }
+    return {
+      kubernetes,
+      status,
+      unsavedDuring,
+      finish: Effect.andThen(Deferred.succeed(done, "stored"), Fiber.join(work)),
+      fail: Effect.andThen(Deferred.fail(done, "refused"), Effect.flip(Fiber.join(work)))
+    }
   })
 
 describe("a state that is not saved", () => {
@@ -26,7 +32,12 @@ describe("a state that is not saved", () => {
     Effect.gen(function*() {
       const { finish, kubernetes, status } = yield* working()
       yield* TestClock.adjust("5 minutes")
-      expect([status().phase, status().reason, status().message, kubernetes.writes()]).toEqual(["Running", "StateUnsaved", expect.stringContaining("do not delete its Pod"), 1])
+      expect([status().phase, status().reason, status().message, kubernetes.writes()]).toEqual([
+        "Running",
+        "StateUnsaved",
+        expect.stringContaining("do not delete its Pod"),
+        1
+      ])
       expect(yield* finish).toBe("stored")
       expect([status().reason, status().message, kubernetes.writes()]).toEqual(["Claimed", "Runs in Pod demo-abcde on node-1.", 2])
     }))
@@ -131,15 +142,18 @@ describe("a state that is not saved", () => {
       expect([status().reason, kubernetes.writes()]).toEqual(["Claimed", 2])
     }))
 
-  it.effect.each(["NodeUnreachable", "Stopping"])("leaves %s when it is saved, which the controller has said since", (reason) =>
-    Effect.gen(function*() {
-      const { finish, kubernetes, status } = yield* working()
-      yield* TestClock.adjust("20 seconds")
-      yield* kubernetes.change(({ status }) => ({ status: { ...status, reason } }))
-      yield* finish
-      yield* TestClock.adjust("10 minutes")
-      expect([status().reason, kubernetes.writes()]).toEqual([reason, 1])
-    }))
+  it.effect.each(["NodeUnreachable", "Stopping"])(
+    "leaves %s when it is saved, which the controller has said since",
+    (reason) =>
+      Effect.gen(function*() {
+        const { finish, kubernetes, status } = yield* working()
+        yield* TestClock.adjust("20 seconds")
+        yield* kubernetes.change(({ status }) => ({ status: { ...status, reason } }))
+        yield* finish
+        yield* TestClock.adjust("10 minutes")
+        expect([status().reason, kubernetes.writes()]).toEqual([reason, 1])
+      })
+  )
 
   it.effect("holds up nothing while the API server is slow to hear that it is saved, and is said in order", () =>
     Effect.gen(function*() {
@@ -168,10 +182,12 @@ describe("a state that is not saved", () => {
       expect([status().reason, kubernetes.writes()]).toEqual(["Claimed", 2])
     }))
 
-  it.effect.each([
-    ["is over", { ...claimed, phase: "Failed", reason: "NodeLost" }],
-    ["was claimed by another", { ...claimed, claim: { ...claim, nonce: "another" } }]
-  ] as const)("is not said of a task that %s", ([, before]) =>
+  it.effect.each(
+    [
+      ["is over", { ...claimed, phase: "Failed", reason: "NodeLost" }],
+      ["was claimed by another", { ...claimed, claim: { ...claim, nonce: "another" } }]
+    ] as const
+  )("is not said of a task that %s", ([, before]) =>
     Effect.gen(function*() {
       const { finish, kubernetes } = yield* working(before)
       yield* TestClock.adjust("1 minute")

@@ -6,8 +6,8 @@ import { spawn } from "node:child_process"
 import { chmodSync, chownSync, cpSync, mkdirSync, mkdtempSync, rmSync, statSync, writeFileSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
-import { find } from "./pod.ts"
 import { podEnvironment } from "./pod-settings.ts"
+import { find } from "./pod.ts"
 
 const isRoot = process.getuid?.() === 0
 const group = 1001
@@ -26,7 +26,9 @@ const ended = (command: string, args: ReadonlyArray<string>, options: object) =>
   Effect.callback<{ readonly code: number | null; readonly output: string }>((resume) => {
     const child = spawn(command, args, { stdio: ["ignore", "pipe", "inherit"], ...options })
     let output = ""
-    child.stdout?.on("data", (chunk) => { output += chunk })
+    child.stdout?.on("data", (chunk) => {
+      output += chunk
+    })
     child.on("close", (code) => resume(Effect.succeed({ code, output })))
     return Effect.sync(() => child.kill("SIGKILL"))
   })
@@ -44,7 +46,8 @@ resource "terraform_data" "who" {
 
 it.live("worker and runner may be different users, which share what they must and no more", () =>
   Effect.gen(function*() {
-    const place = yield* Effect.acquireRelease(Effect.sync(() => mkdtempSync(join(tmpdir(), "agent-job-users-"))), (made) => Effect.sync(() => rmSync(made, { recursive: true, force: true })))
+    const place = yield* Effect.acquireRelease(Effect.sync(() => mkdtempSync(join(tmpdir(), "agent-job-users-"))), (made) =>
+      Effect.sync(() => rmSync(made, { recursive: true, force: true })))
     chmodSync(place, 0o755)
     const [data, privateDirectory, claim] = [volume(join(place, "data")), volume(join(place, "private")), volume(join(place, "claim"))]
     mkdirSync(join(place, "bin"))
@@ -55,16 +58,35 @@ it.live("worker and runner may be different users, which share what they must an
 
     const tofurc = join(place, "tofurc")
     writeFileSync(tofurc, "")
-    const loop = spawn("/bin/sh", [join(data, "exec/exec-loop.sh"), join(data, "exec")], { ...runner, stdio: "ignore", detached: true, env: { PATH: `${join(place, "bin")}:/usr/bin:/bin`, TF_CLI_CONFIG_FILE: tofurc } })
-    yield* Effect.addFinalizer(() => Effect.sync(() => loop.pid !== undefined && loop.exitCode === null && process.kill(-loop.pid, "SIGKILL")))
+    const loop = spawn("/bin/sh", [join(data, "exec/exec-loop.sh"), join(data, "exec")], {
+      ...runner,
+      stdio: "ignore",
+      detached: true,
+      env: { PATH: `${join(place, "bin")}:/usr/bin:/bin`, TF_CLI_CONFIG_FILE: tofurc }
+    })
+    yield* Effect.addFinalizer(() =>
+      Effect.sync(() =>
+        loop.pid !== undefined && loop.exitCode === null && process.kill(-loop.pid, "SIGKILL")
+      )
+    )
 
-    const spec = { workspace: "demo", stage: "apply", source: { inline: { "main.tf": main(join(claim, "s.tfstate")) } }, jobTemplate: { volumeClaims: [{ claimName: "state", mountPath: claim }] } }
+    const spec = {
+      workspace: "demo",
+      stage: "apply",
+      source: { inline: { "main.tf": main(join(claim, "s.tfstate")) } },
+      jobTemplate: { volumeClaims: [{ claimName: "state", mountPath: claim }] }
+    }
     const env = podEnvironment(data, privateDirectory, { AGENT_JOB_TERMINATION_LOG: join(claim, "log"), AGENT_JOB_READY_PORT: "0" })
-    const { code, output } = yield* ended(process.execPath, ["--disable-warning=ExperimentalWarning", new URL("./worker-process.ts", import.meta.url).pathname, JSON.stringify({ env, spec, status: { phase: "Starting" } })], { ...worker, env: surroundings })
+    const { code, output } = yield* ended(process.execPath, [
+      "--disable-warning=ExperimentalWarning",
+      new URL("./worker-process.ts", import.meta.url).pathname,
+      JSON.stringify({ env, spec, status: { phase: "Starting" } })
+    ], { ...worker, env: surroundings })
     expect(code, output).toBe(0)
     expect(output).toContain("Apply complete! Resources: 1 added")
     if (!isRoot) return
     expect(output).toMatch(/local-exec\).*1002$/mu)
-    expect([join(claim, "s.tfstate"), join(data, "exec/exec-loop.sh"), join(data, "work/main.tf")].map((path) => statSync(path).uid)).toEqual([1002, 1001, 1001])
+    expect([join(claim, "s.tfstate"), join(data, "exec/exec-loop.sh"), join(data, "work/main.tf")].map((path) => statSync(path).uid))
+      .toEqual([1002, 1001, 1001])
     expect(statSync(join(data, "exec/exec-loop.sh")).mode & 0o022).toBe(0) // the runner cannot change what it is started with
   }).pipe(Effect.scoped), 60_000)

@@ -1,8 +1,8 @@
 // What is on the disk after a file was put in its place, or could not be.
-import { describe, expect, it } from "vitest"
 import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, symlinkSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
+import { describe, expect, it } from "vitest"
 import { storeWhole } from "../../src/worker/whole-file.ts"
 
 const inFolder = (use: (folder: string) => void): void => {

@@ -4,8 +4,8 @@ import { expect } from "@effect/vitest"
 import { Cause, Effect, Exit, Runtime } from "effect"
 import { writeFileSync } from "node:fs"
 import { join } from "node:path"
-import { sha256, tarGz, type TaskApi } from "./fake-task-api.ts"
 import { type FakeKubernetes, fakeKubernetes } from "./fake-kubernetes.ts"
+import { sha256, tarGz, type TaskApi } from "./fake-task-api.ts"
 import { type Pod, pod } from "./pod.ts"
 
 export const providers = `
@@ -33,7 +33,8 @@ resource "time_sleep" "second" {
 }
 `
 
-export const inline = (stage: string, files: Record<string, string>, more: Record<string, unknown> = {}) => fakeKubernetes({ workspace: "demo", stage, source: { inline: files }, ...more })
+export const inline = (stage: string, files: Record<string, string>, more: Record<string, unknown> = {}) =>
+  fakeKubernetes({ workspace: "demo", stage, source: { inline: files }, ...more })
 
 export const poolTask = (api: TaskApi, stage: string, more: Record<string, unknown> = {}) =>
   fakeKubernetes({
@@ -50,17 +51,24 @@ export const token = ({ privateDirectory }: Pod, api: TaskApi) => {
   return { AGENT_JOB_TOKEN_FILE: file, AGENT_JOB_POOL_PATIENCE: "1 second" }
 }
 
-export const exitCode = (exit: Exit.Exit<unknown, unknown>): number => Exit.isSuccess(exit) ? 0 : Runtime.getErrorExitCode(Cause.squash(exit.cause))
+export const exitCode = (exit: Exit.Exit<unknown, unknown>): number =>
+  Exit.isSuccess(exit) ? 0 : Runtime.getErrorExitCode(Cause.squash(exit.cause))
 export const text = (bytes: Uint8Array | undefined): string => Buffer.from(bytes ?? "").toString("utf8")
 export const addresses = (api: TaskApi): ReadonlyArray<string> =>
   JSON.parse(text(api.state)).resources.map(({ name, type }: { readonly name: string; readonly type: string }) => `${type}.${name}`)
 
 /** Runs a stage in a Pod of its own; gives its status. */
-export const ran = Effect.fnUntraced(function*(kubernetes: FakeKubernetes, programs: Readonly<Record<string, string>> = {}, env: (here: Pod) => Record<string, string> = () => ({})) {
-  const here = yield* pod(programs)
-  const exit = yield* here.run(kubernetes, env(here))
-  return { ...here, exit, status: kubernetes.task().status }
-})
+export const ran = Effect.fnUntraced(
+  function*(
+    kubernetes: FakeKubernetes,
+    programs: Readonly<Record<string, string>> = {},
+    env: (here: Pod) => Record<string, string> = () => ({})
+  ) {
+    const here = yield* pod(programs)
+    const exit = yield* here.run(kubernetes, env(here))
+    return { ...here, exit, status: kubernetes.task().status }
+  }
+)
 
 /** Plans for the pool with these files; gives the digest of the approved plan. */
 export const planned = Effect.fnUntraced(function*(api: TaskApi, files: Record<string, string>) {
@@ -72,9 +80,11 @@ export const planned = Effect.fnUntraced(function*(api: TaskApi, files: Record<s
 })
 
 /** Starts the apply of that plan in a Pod of its own. */
-export const applying = Effect.fnUntraced(function*(api: TaskApi, digest: string, more: Record<string, unknown> = {}, env: Record<string, string> = {}) {
-  const here = yield* pod()
-  const kubernetes = poolTask(api, "apply", { plan: { sha256: digest }, ...more })
-  const running = yield* Effect.forkChild(here.run(kubernetes, { ...token(here, api), AGENT_JOB_GRACE_SECONDS: "60", ...env }))
-  return { ...here, kubernetes, running }
-})
+export const applying = Effect.fnUntraced(
+  function*(api: TaskApi, digest: string, more: Record<string, unknown> = {}, env: Record<string, string> = {}) {
+    const here = yield* pod()
+    const kubernetes = poolTask(api, "apply", { plan: { sha256: digest }, ...more })
+    const running = yield* Effect.forkChild(here.run(kubernetes, { ...token(here, api), AGENT_JOB_GRACE_SECONDS: "60", ...env }))
+    return { ...here, kubernetes, running }
+  }
+)

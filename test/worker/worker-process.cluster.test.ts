@@ -29,20 +29,29 @@ interface End {
 }
 
 /** Runs the worker's process to its end; `onOutput` may send it signals. */
-const processOf = Effect.fnUntraced(function*(engine: string, status: object, onOutput: (output: string, kill: (signal: NodeJS.Signals) => void) => void = () => {}) {
-  const here = yield* pod({ tofu: engine })
-  const env = podEnvironment(here.dataDirectory, here.privateDirectory, { AGENT_JOB_TERMINATION_LOG: join(here.privateDirectory, "termination-log"), AGENT_JOB_READY_PORT: "0" })
-  return yield* Effect.callback<End>((resume) => {
-    const child = spawn(process.execPath, ["--disable-warning=ExperimentalWarning", new URL("./worker-process.ts", import.meta.url).pathname, JSON.stringify({ env, spec, status })], { stdio: ["ignore", "pipe", "inherit"] })
-    let output = ""
-    child.stdout.on("data", (chunk) => {
-      output += chunk
-      onOutput(output, (signal) => child.kill(signal))
+const processOf = Effect.fnUntraced(
+  function*(engine: string, status: object, onOutput: (output: string, kill: (signal: NodeJS.Signals) => void) => void = () => {}) {
+    const here = yield* pod({ tofu: engine })
+    const env = podEnvironment(here.dataDirectory, here.privateDirectory, {
+      AGENT_JOB_TERMINATION_LOG: join(here.privateDirectory, "termination-log"),
+      AGENT_JOB_READY_PORT: "0"
     })
-    child.on("close", (code) => resume(Effect.succeed({ code, output, status: JSON.parse(output.trim().split("\n").at(-1) ?? "{}") })))
-    return Effect.sync(() => child.kill("SIGKILL"))
-  })
-})
+    return yield* Effect.callback<End>((resume) => {
+      const child = spawn(process.execPath, [
+        "--disable-warning=ExperimentalWarning",
+        new URL("./worker-process.ts", import.meta.url).pathname,
+        JSON.stringify({ env, spec, status })
+      ], { stdio: ["ignore", "pipe", "inherit"] })
+      let output = ""
+      child.stdout.on("data", (chunk) => {
+        output += chunk
+        onOutput(output, (signal) => child.kill(signal))
+      })
+      child.on("close", (code) => resume(Effect.succeed({ code, output, status: JSON.parse(output.trim().split("\n").at(-1) ?? "{}") })))
+      return Effect.sync(() => child.kill("SIGKILL"))
+    })
+  }
+)
 
 describe("the worker's process", () => {
   it.live("exits with 0 after a success", () =>
@@ -66,7 +75,8 @@ describe("the worker's process", () => {
 
   it.live("exits with 1 after SIGTERM, however often it comes, with its result written", () =>
     Effect.gen(function*() {
-      const { code, output, status } = yield* processOf(busy, { phase: "Starting" }, (seen, kill) => seen.endsWith("waiting\n") && (kill("SIGTERM"), kill("SIGTERM")))
+      const { code, output, status } = yield* processOf(busy, { phase: "Starting" }, (seen, kill) =>
+        seen.endsWith("waiting\n") && (kill("SIGTERM"), kill("SIGTERM")))
       expect(status, output).toMatchObject({ phase: "Failed", reason: "Evicted", result: { exitCode: 1 } })
       expect(code).toBe(1)
     }))

@@ -5,20 +5,30 @@ import { existsSync, readFileSync } from "node:fs"
 import { join } from "node:path"
 import type { AgentTaskStatus } from "../../src/schema/agent-task.ts"
 import { Uid } from "../../src/schema/names.ts"
-import { taskApi } from "./fake-task-api.ts"
 import { fakeKubernetes } from "./fake-kubernetes.ts"
+import { taskApi } from "./fake-task-api.ts"
 import { pod } from "./pod.ts"
 import { applying, exitCode, inline, main, planned, providers, ran, slow } from "./whole-stage.ts"
 
 describe("a stage without a pool", () => {
   it.live("plans an inline configuration and writes its result to status", () =>
     Effect.gen(function*() {
-      const { exit, lastWords, log, status } = yield* ran(inline("plan", { "main.tf": main }, { variables: [{ name: "region", value: "eu" }] }))
+      const { exit, lastWords, log, status } = yield* ran(
+        inline("plan", { "main.tf": main }, { variables: [{ name: "region", value: "eu" }] })
+      )
       expect(status.message, log()).toBe("tofu plan ended with success.")
       expect(exitCode(exit)).toBe(0)
-      expect(status).toMatchObject({ phase: "Succeeded", reason: "Completed", result: { exitCode: 0, changes: { add: 1, change: 0, destroy: 0 }, hasChanges: true } })
+      expect(status).toMatchObject({
+        phase: "Succeeded",
+        reason: "Completed",
+        result: { exitCode: 0, changes: { add: 1, change: 0, destroy: 0 }, hasChanges: true }
+      })
       expect(lastWords()).toEqual(status.result)
-      expect(log().split("\n").slice(0, 3)).toEqual(["Worker: Pod demo-abcde on node node-1", "Engine: tofu 1.12.6", "Workspace: demo, plan"])
+      expect(log().split("\n").slice(0, 3)).toEqual([
+        "Worker: Pod demo-abcde on node node-1",
+        "Engine: tofu 1.12.6",
+        "Workspace: demo, plan"
+      ])
       expect(log()).toContain("\u001b[1m$ tofu plan\u001b[0m\n")
       expect(log()).toContain("\u001b[32m+\u001b[0m")
     }))
@@ -27,7 +37,10 @@ describe("a stage without a pool", () => {
     Effect.gen(function*() {
       const values = ["${path.module}", "%{ if true }x%{ endif }", `"quoted" \\ back`, "two\nlines\tand tab", "é ✓ \u0007"]
       const names = values.map((_, at) => `v${at}`)
-      const files = { "main.tf": names.map((name) => `variable "${name}" {}\noutput "${name}" {\n  value = var.${name}\n}\n`).join("") + `variable "list" {}\noutput "list" {\n  value = var.list\n}\noutput "env" {\n  value = "s3cret-value-xyz"\n}\n` }
+      const files = {
+        "main.tf": names.map((name) => `variable "${name}" {}\noutput "${name}" {\n  value = var.${name}\n}\n`).join("") +
+          `variable "list" {}\noutput "list" {\n  value = var.list\n}\noutput "env" {\n  value = "s3cret-value-xyz"\n}\n`
+      }
       const here = yield* pod()
       const kubernetes = inline("apply", files, {
         backend: { type: "local", config: { path: join(here.claim, "demo.tfstate") } },
@@ -50,14 +63,23 @@ describe("a stage without a pool", () => {
   it.live("applies with a state that outlives the Pod, and destroys from it in another one", () =>
     Effect.gen(function*() {
       const first = yield* pod()
-      const task = (stage: string) => inline(stage, { "main.tf": main }, { variables: [{ name: "region", value: "eu" }], backend: { type: "local", config: { path: join(first.claim, "demo.tfstate") } }, jobTemplate: { volumeClaims: [{ claimName: "state", mountPath: first.claim }] } })
+      const task = (stage: string) =>
+        inline(stage, { "main.tf": main }, {
+          variables: [{ name: "region", value: "eu" }],
+          backend: { type: "local", config: { path: join(first.claim, "demo.tfstate") } },
+          jobTemplate: { volumeClaims: [{ claimName: "state", mountPath: first.claim }] }
+        })
       const state = () => JSON.parse(readFileSync(join(first.claim, "demo.tfstate"), "utf8"))
       const applied = task("apply")
       yield* first.run(applied)
       expect(applied.task().status, first.log()).toMatchObject({ phase: "Succeeded", result: { outcome: "succeeded" } })
       expect(state().resources).toHaveLength(1)
       const { status } = yield* ran(task("destroy"))
-      expect(status).toMatchObject({ phase: "Succeeded", message: "tofu destroy ended with success.", result: { changes: { add: 0, change: 0, destroy: 1 } } })
+      expect(status).toMatchObject({
+        phase: "Succeeded",
+        message: "tofu destroy ended with success.",
+        result: { changes: { add: 0, change: 0, destroy: 1 } }
+      })
       expect(state().resources).toHaveLength(0)
     }))
 
@@ -66,29 +88,65 @@ describe("a stage without a pool", () => {
     { given: "a backend in the Pod's own files", backend: { type: "local", config: { path: "demo.tfstate" } } }
   ])("refuses an apply with $given before anything is changed", ({ backend }) =>
     Effect.gen(function*() {
-      const { exit, log, status } = yield* ran(inline("apply", { "main.tf": main }, { variables: [{ name: "region", value: "eu" }], ...(backend !== undefined && { backend }) }))
-      expect(status).toMatchObject({ phase: "Failed", reason: "InvalidConfiguration", message: expect.stringMatching(/would be deleted with the Pod/u) })
+      const { exit, log, status } = yield* ran(
+        inline("apply", { "main.tf": main }, { variables: [{ name: "region", value: "eu" }], ...(backend !== undefined && { backend }) })
+      )
+      expect(status).toMatchObject({
+        phase: "Failed",
+        reason: "InvalidConfiguration",
+        message: expect.stringMatching(/would be deleted with the Pod/u)
+      })
       expect(log()).not.toContain("$ tofu apply")
       expect(exitCode(exit)).toBe(1)
     }))
 
   it.live.each([
-    { given: "a syntax error", files: { "main.tf": "resource \"time_static\" \"x\" {" }, reason: "InvalidConfiguration", says: /Unclosed configuration block/u },
+    {
+      given: "a syntax error",
+      files: { "main.tf": "resource \"time_static\" \"x\" {" },
+      reason: "InvalidConfiguration",
+      says: /Unclosed configuration block/u
+    },
     { given: "no configuration", files: { "readme.md": "nothing" }, reason: "ExitCode", says: /No configuration files/u },
-    { given: "a provider that is missing", files: { "main.tf": "resource \"random_pet\" \"x\" {}\n" }, reason: "ProviderMissing", says: /provider hashicorp\/random/u },
-    { given: "an argument that does not exist", files: { "main.tf": `${providers}resource "time_static" "x" {\n  nope = 1\n}\n` }, reason: "ExitCode", says: /tofu plan failed with exit code 1: Unsupported argument;/u }
+    {
+      given: "a provider that is missing",
+      files: { "main.tf": "resource \"random_pet\" \"x\" {}\n" },
+      reason: "ProviderMissing",
+      says: /provider hashicorp\/random/u
+    },
+    {
+      given: "an argument that does not exist",
+      files: { "main.tf": `${providers}resource "time_static" "x" {\n  nope = 1\n}\n` },
+      reason: "ExitCode",
+      says: /tofu plan failed with exit code 1: Unsupported argument;/u
+    }
   ])("fails with its reason for $given", ({ files, reason, says }) =>
     Effect.gen(function*() {
       const { exit, lastWords, log, status } = yield* ran(inline("plan", files))
-      expect(status, log()).toMatchObject({ phase: "Failed", reason, message: expect.stringMatching(says), result: { outcome: "failed", exitCode: 1 } })
+      expect(status, log()).toMatchObject({
+        phase: "Failed",
+        reason,
+        message: expect.stringMatching(says),
+        result: { outcome: "failed", exitCode: 1 }
+      })
       expect(lastWords()).toEqual(status.result)
       expect(log()).toContain(status.message)
       expect(exitCode(exit)).toBe(1)
     }))
 
   it.live.each([
-    { given: "an engine that the image has not", engine: { name: "terraform" }, reason: "EngineMissing", says: /no terraform in its PATH/u },
-    { given: "another version than the image has", engine: { name: "tofu", version: "1.0.0" }, reason: "InvalidConfiguration", says: /has tofu 1\.12\.6, but the task asks for 1\.0\.0/u }
+    {
+      given: "an engine that the image has not",
+      engine: { name: "terraform" },
+      reason: "EngineMissing",
+      says: /no terraform in its PATH/u
+    },
+    {
+      given: "another version than the image has",
+      engine: { name: "tofu", version: "1.0.0" },
+      reason: "InvalidConfiguration",
+      says: /has tofu 1\.12\.6, but the task asks for 1\.0\.0/u
+    }
   ])("fails with its reason for $given", ({ engine, reason, says }) =>
     Effect.gen(function*() {
       const { status } = yield* ran(inline("plan", { "main.tf": main }, { engine }))
@@ -116,14 +174,22 @@ describe("a runner that fails", () => {
       yield* logged("time_sleep.second: Creating...")
       yield* restartRunner
       yield* Fiber.join(running)
-      expect(kubernetes.task().status, log()).toMatchObject({ phase: "Failed", reason: "OutOfMemory", message: expect.stringMatching(/Look at the state before the next run\. Made, but not in the state: time_static\.first \[id=/u) })
+      expect(kubernetes.task().status, log()).toMatchObject({
+        phase: "Failed",
+        reason: "OutOfMemory",
+        message: expect.stringMatching(/Look at the state before the next run\. Made, but not in the state: time_static\.first \[id=/u)
+      })
       expect(log().match(/time_static\.first: Creating\.\.\./gu)).toHaveLength(1)
       expect(api.lock, "the server is to know that the engine did not end in order").toBeDefined()
     }))
 
   it.live("says so when it has no exec loop", () =>
     Effect.gen(function*() {
-      const { status } = yield* ran(inline("plan", { "main.tf": main }), {}, () => ({ AGENT_JOB_DATA_DIR: "/no/such/directory", AGENT_JOB_RUNNER_PATIENCE: "300 millis" }))
+      const { status } = yield* ran(
+        inline("plan", { "main.tf": main }),
+        {},
+        () => ({ AGENT_JOB_DATA_DIR: "/no/such/directory", AGENT_JOB_RUNNER_PATIENCE: "300 millis" })
+      )
       expect(status).toMatchObject({ phase: "Failed", reason: "InvalidConfiguration" })
     }))
 })

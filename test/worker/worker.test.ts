@@ -22,8 +22,17 @@ const ran = Effect.fnUntraced(function*(variables: Readonly<Record<string, strin
     (made) => Effect.sync(() => rmSync(made, { recursive: true }))
   )
   const terminationLog = join(place, "termination-log")
-  const environment = ConfigProvider.fromUnknown(podEnvironment(place, place, { AGENT_JOB_TERMINATION_LOG: terminationLog, AGENT_JOB_READY_PORT: "0", AGENT_JOB_TOKEN_FILE: join(place, "token"), ...variables }))
-  const readable = ConfigProvider.make((path) => path[0] === broken ? Effect.fail(new ConfigProvider.SourceError({ message: "broken" })) : environment.load(path))
+  const environment = ConfigProvider.fromUnknown(
+    podEnvironment(place, place, {
+      AGENT_JOB_TERMINATION_LOG: terminationLog,
+      AGENT_JOB_READY_PORT: "0",
+      AGENT_JOB_TOKEN_FILE: join(place, "token"),
+      ...variables
+    })
+  )
+  const readable = ConfigProvider.make((path) =>
+    path[0] === broken ? Effect.fail(new ConfigProvider.SourceError({ message: "broken" })) : environment.load(path)
+  )
   const kubernetes = fakeKubernetes(spec)
   const failure = yield* worker.pipe(Effect.provide(kubernetes.layer), Effect.provide(ConfigProvider.layer(readable)), Effect.flip)
   const { status } = kubernetes.task()
@@ -32,19 +41,29 @@ const ran = Effect.fnUntraced(function*(variables: Readonly<Record<string, strin
 })
 
 describe("a claimed worker", () => {
-  it.live.each([
-    ["HTTPS_PROXY", "10.0.0.1:3128"],
-    ["HTTP_PROXY", "user:s3cret@proxy.example.test:3128"],
-    ["https_proxy", "http://user:s3cret%@proxy.example.test:3128"]
-  ] as const)("says that %s names no proxy, and not what it has", ([name, value]) =>
+  it.live.each(
+    [
+      ["HTTPS_PROXY", "10.0.0.1:3128"],
+      ["HTTP_PROXY", "user:s3cret@proxy.example.test:3128"],
+      ["https_proxy", "http://user:s3cret%@proxy.example.test:3128"]
+    ] as const
+  )("says that %s names no proxy, and not what it has", ([name, value]) =>
     Effect.gen(function*() {
       const { message, phase, reason } = yield* ran({ [name]: value })
-      expect([phase, reason, message]).toEqual(["Failed", "InvalidConfiguration", expect.stringContaining(`The proxy in ${name.toUpperCase()} `)])
+      expect([phase, reason, message]).toEqual([
+        "Failed",
+        "InvalidConfiguration",
+        expect.stringContaining(`The proxy in ${name.toUpperCase()} `)
+      ])
       expect(message).not.toMatch(/s3cret|example\.test|10\.0/u)
     }))
 
   it.live("has a result also when it meets what nobody thought of before it asks its pool", () =>
     Effect.gen(function*() {
-      expect(yield* ran({}, "AGENT_JOB_CLIENT_CERTIFICATE_DIR")).toMatchObject({ phase: "Failed", reason: "Lost", message: expect.stringContaining("look at its log") })
+      expect(yield* ran({}, "AGENT_JOB_CLIENT_CERTIFICATE_DIR")).toMatchObject({
+        phase: "Failed",
+        reason: "Lost",
+        message: expect.stringContaining("look at its log")
+      })
     }))
 })

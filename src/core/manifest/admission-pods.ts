@@ -17,7 +17,8 @@ const cloudAudiences = ["sts.amazonaws.com", "pods.eks.amazonaws.com", "api://Az
 const hostPaths = ({ cache, task: { volumes } }: ResolvedConfig): ReadonlyArray<string> =>
   [...cache === undefined ? [] : [cache.volume], ...volumes].flatMap(({ hostPath }) => hostPath === undefined ? [] : [hostPath.path])
 
-const hasToken = ({ projected }: V1Volume): boolean => (projected?.sources ?? []).some(({ serviceAccountToken }) => serviceAccountToken !== undefined)
+const hasToken = ({ projected }: V1Volume): boolean =>
+  (projected?.sources ?? []).some(({ serviceAccountToken }) => serviceAccountToken !== undefined)
 
 /** Of the values; whoever installs gives them away. */
 const tokenVolumes = ({ task: { volumes } }: ResolvedConfig): ReadonlyArray<string> => volumes.filter(hasToken).map(({ name }) => name)
@@ -29,8 +30,12 @@ const privilegedContainers = ({ task: { runner, sidecars, worker } }: ResolvedCo
 ]
 
 /** The token is for the worker; a sidecar of the values may have been given it too. */
-const tokenHolders = ({ task: { sidecars } }: ResolvedConfig): ReadonlyArray<string> =>
-  ["worker", ...sidecars.filter(({ volumeMounts }) => volumeMounts?.some(({ name }) => name === "api-token")).map(({ name }) => name)]
+const tokenHolders = (
+  { task: { sidecars } }: ResolvedConfig
+): ReadonlyArray<string> => [
+  "worker",
+  ...sidecars.filter(({ volumeMounts }) => volumeMounts?.some(({ name }) => name === "api-token")).map(({ name }) => name)
+]
 
 const asTask = (account: string) => ({ name: "as-a-task", expression: `object.?spec.?serviceAccountName.orValue('') == ${cel(account)}` })
 
@@ -56,12 +61,18 @@ export const podPolicy = (config: ResolvedConfig): Policy => ({
   },
   checks: [
     onCreate({
-      expression: `request.userInfo.username in ${cel(jobControllers)} && object.metadata.?ownerReferences.orValue([]).exists(o, o.?controller.orValue(false) && o.apiVersion == 'batch/v1' && o.kind == 'Job' && object.metadata.name.startsWith(o.name + '-'))`,
+      expression: `request.userInfo.username in ${
+        cel(jobControllers)
+      } && object.metadata.?ownerReferences.orValue([]).exists(o, o.?controller.orValue(false) && o.apiVersion == 'batch/v1' && o.kind == 'Job' && object.metadata.name.startsWith(o.name + '-'))`,
       message: "only Kubernetes itself makes a Pod with the account of tasks, for a Job"
     }),
-    onCreate({ expression: isOurs(selectorLabels(config, "task")), message: "a Pod with the account of tasks has the labels that network policies select it by" }),
     onCreate({
-      expression: ["hostNetwork", "hostPID", "hostIPC", "shareProcessNamespace"].map((field) => `!object.spec.?${field}.orValue(false)`).join(" && "),
+      expression: isOurs(selectorLabels(config, "task")),
+      message: "a Pod with the account of tasks has the labels that network policies select it by"
+    }),
+    onCreate({
+      expression: ["hostNetwork", "hostPID", "hostIPC", "shareProcessNamespace"].map((field) => `!object.spec.?${field}.orValue(false)`)
+        .join(" && "),
       message: "a Pod with the account of tasks shares no namespace of its node, and its containers no processes"
     }),
     onCreate({
@@ -73,20 +84,29 @@ export const podPolicy = (config: ResolvedConfig): Policy => ({
       message: "a Pod with the account of tasks has no privileged container but those of the values that this policy was made from"
     }),
     onCreate({
-      expression: `object.spec.?automountServiceAccountToken.orValue(true) == false && variables.volumes.all(v, v.name in variables.tokenVolumes || v.?projected.?sources.orValue([]).all(s, !has(s.serviceAccountToken) || s.serviceAccountToken.?audience.orValue('') in ${cel(cloudAudiences)}))`,
+      expression:
+        `object.spec.?automountServiceAccountToken.orValue(true) == false && variables.volumes.all(v, v.name in variables.tokenVolumes || v.?projected.?sources.orValue([]).all(s, !has(s.serviceAccountToken) || s.serviceAccountToken.?audience.orValue('') in ${
+          cel(cloudAudiences)
+        }))`,
       message: "a Pod with the account of tasks has one token of the Kubernetes API, that of its worker"
     }),
     onCreate({
-      expression: "variables.containers.all(c, c.name in variables.tokenHolders || c.?volumeMounts.orValue([]).all(m, m.name != 'api-token'))",
+      expression:
+        "variables.containers.all(c, c.name in variables.tokenHolders || c.?volumeMounts.orValue([]).all(m, m.name != 'api-token'))",
       message: "the token of the Kubernetes API is mounted in the worker alone"
     }),
     onUpdate({
       expression: "size(object.spec.?ephemeralContainers.orValue([])) <= size(oldObject.spec.?ephemeralContainers.orValue([]))",
       message: "nothing is put into a Pod with the account of tasks: it could read the worker's token"
     }),
-    onUpdate({ expression: `${sameImages("containers")} && ${sameImages("initContainers")}`, message: "the images of a Pod with the account of tasks stay" }),
     onUpdate({
-      expression: Object.keys(selectorLabels(config, "task")).map((key) => `object.metadata.?labels[?${cel(key)}] == oldObject.metadata.?labels[?${cel(key)}]`).join(" && "),
+      expression: `${sameImages("containers")} && ${sameImages("initContainers")}`,
+      message: "the images of a Pod with the account of tasks stay"
+    }),
+    onUpdate({
+      expression: Object.keys(selectorLabels(config, "task")).map((key) =>
+        `object.metadata.?labels[?${cel(key)}] == oldObject.metadata.?labels[?${cel(key)}]`
+      ).join(" && "),
       message: "the labels that network policies select a Pod by stay"
     })
   ]
@@ -96,14 +116,18 @@ export const jobPolicy = (config: ResolvedConfig): Policy => ({
   name: "task-job",
   rules: [{ apiGroups: ["batch"], apiVersions: ["v1"], resources: ["jobs"], operations: ["CREATE"] }],
   inTaskNamespace: true,
-  of: { ...asTask(config.taskAccountName), expression: `object.spec.template.spec.?serviceAccountName.orValue('') == ${cel(config.taskAccountName)}` },
+  of: {
+    ...asTask(config.taskAccountName),
+    expression: `object.spec.template.spec.?serviceAccountName.orValue('') == ${cel(config.taskAccountName)}`
+  },
   checks: [
     {
       expression: `request.userInfo.username == ${cel(userOf(config.namespace, config.account.name))}`,
       message: "only the controller makes a Job with the account of tasks; make an AgentTask instead"
     },
     {
-      expression: "object.metadata.?ownerReferences.orValue([]).exists(o, o.?controller.orValue(false) && o.apiVersion.startsWith('scalr.io/') && o.kind == 'AgentTask')",
+      expression:
+        "object.metadata.?ownerReferences.orValue([]).exists(o, o.?controller.orValue(false) && o.apiVersion.startsWith('scalr.io/') && o.kind == 'AgentTask')",
       message: "a Job with the account of tasks belongs to an AgentTask"
     }
   ]

@@ -1,7 +1,12 @@
 // A ValidatingAdmissionPolicy and what puts it into force: conditions in CEL that the API server itself holds, without a webhook.
 // Invariant: named for installation and namespace of tasks, since policies have no namespace; two installations never share one. It fails closed.
 // Used by core/manifest/admission and the policies beside it.
-import type { V1NamedRuleWithOperations, V1ValidatingAdmissionPolicy, V1ValidatingAdmissionPolicyBinding, V1Variable } from "@kubernetes/client-node"
+import type {
+  V1NamedRuleWithOperations,
+  V1ValidatingAdmissionPolicy,
+  V1ValidatingAdmissionPolicyBinding,
+  V1Variable
+} from "@kubernetes/client-node"
 import type { ResolvedConfig } from "../resolve.ts"
 import { labels } from "./labels.ts"
 
@@ -13,7 +18,10 @@ export interface Check {
 }
 
 /** The same for what is made, of a policy that sees changes too. */
-export const onCreate = ({ expression, message }: Check): Check => ({ expression: `request.operation != 'CREATE' || (${expression})`, message })
+export const onCreate = ({ expression, message }: Check): Check => ({
+  expression: `request.operation != 'CREATE' || (${expression})`,
+  message
+})
 
 export interface Policy {
   /** Of the policy, after the installation's name. */

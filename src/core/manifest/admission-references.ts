@@ -8,7 +8,9 @@ import { cel, type Check, onCreate, type Policy, userOf } from "./admission-poli
 /** `names`: CEL of a list. A pattern is a name, or the beginning of names with `*` after it. */
 const among = (what: string, names: string, patterns: ReadonlyArray<string>): ReadonlyArray<Check> =>
   patterns.includes("*") ? [] : [{
-    expression: `${names}.all(name, ${cel(patterns)}.exists(p, p.endsWith('*') ? name.startsWith(p.substring(0, size(p) - 1)) : name == p))`,
+    expression: `${names}.all(name, ${
+      cel(patterns)
+    }.exists(p, p.endsWith('*') ? name.startsWith(p.substring(0, size(p) - 1)) : name == p))`,
     message: `an AgentTask may name only these ${what}: ${patterns.join(", ") || "none"} (values, admissionPolicies)`
   }]
 
@@ -16,7 +18,8 @@ const among = (what: string, names: string, patterns: ReadonlyArray<string>): Re
 const at = (path: string): string => `object.spec.${path}.hasValue() ? [object.spec.${path}.value()] : []`
 
 /** Attempts at a source. What Kubernetes changes of the owners of one, as when an owner goes, stays possible. */
-const newOwners = "object.metadata.?ownerReferences.orValue([]).filter(o, o.kind == 'AgentTask' && (request.operation == 'CREATE' || !oldObject.metadata.?ownerReferences.orValue([]).exists(was, was.uid == o.uid && was.?controller == o.?controller)))"
+const newOwners =
+  "object.metadata.?ownerReferences.orValue([]).filter(o, o.kind == 'AgentTask' && (request.operation == 'CREATE' || !oldObject.metadata.?ownerReferences.orValue([]).exists(was, was.uid == o.uid && was.?controller == o.?controller)))"
 
 const secretNames = "object.spec.?variables.orValue([]).filter(v, has(v.valueFrom)).map(v, v.valueFrom.secretKeyRef.name)"
 
@@ -41,11 +44,16 @@ export const referencePolicy = (config: ResolvedConfig): Policy => {
         ...among("ConfigMaps", `(${at("?source.?configMap.?name")})`, configMaps),
         ...among(
           "PersistentVolumeClaims",
-          `(object.spec.?jobTemplate.?volumeClaims.orValue([]).map(c, c.claimName) + (${at("?savePlan.?claimName")}) + (${at("?source.?savedPlan.?claimName")}))`,
+          `(object.spec.?jobTemplate.?volumeClaims.orValue([]).map(c, c.claimName) + (${at("?savePlan.?claimName")}) + (${
+            at("?source.?savedPlan.?claimName")
+          }))`,
           persistentVolumeClaims
         )
       ].map(onCreate),
-      { expression: `${byController} || size(${newOwners}) == 0`, message: "an AgentTask that belongs to another one is an attempt, which the controller makes; leave out metadata.ownerReferences" }
+      {
+        expression: `${byController} || size(${newOwners}) == 0`,
+        message: "an AgentTask that belongs to another one is an attempt, which the controller makes; leave out metadata.ownerReferences"
+      }
     ]
   }
 }

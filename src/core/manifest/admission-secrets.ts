@@ -8,7 +8,9 @@ import { managedByUs } from "./labels.ts"
 
 const { group, kind } = agentTaskResource
 
-const isOurs = Object.entries(managedByUs).map(([label, value]) => `variables.secret.metadata.?labels[?${cel(label)}].orValue('') == ${cel(value)}`)
+const isOurs = Object.entries(managedByUs).map(([label, value]) =>
+  `variables.secret.metadata.?labels[?${cel(label)}].orValue('') == ${cel(value)}`
+)
 
 export const secretPolicy = (config: ResolvedConfig): Policy => ({
   name: "task-tokens",
@@ -19,7 +21,9 @@ export const secretPolicy = (config: ResolvedConfig): Policy => ({
   checks: [{
     expression: [
       ...isOurs,
-      `variables.secret.metadata.?ownerReferences.orValue([]).exists(o, o.kind == ${cel(kind)} && o.apiVersion.startsWith(${cel(`${group}/`)}))`,
+      `variables.secret.metadata.?ownerReferences.orValue([]).exists(o, o.kind == ${cel(kind)} && o.apiVersion.startsWith(${
+        cel(`${group}/`)
+      }))`,
       "variables.secret.?type.orValue('') == 'Opaque'"
     ].join(" && "),
     message: "the controller writes the Secrets with the tokens of tasks and no other, since the answer shows what is in it"

@@ -8,11 +8,17 @@ import { cel, type Policy, userOf } from "./admission-policy.ts"
 const ofToken = (field: string): string => `request.userInfo.?extra[?'authentication.kubernetes.io/${field}'][?0].orValue('')`
 
 /** A field of the status as it was is what it is. */
-const unchanged = (...fields: ReadonlyArray<string>): string => fields.map((field) => `object.status.?${field} == variables.was.?${field}`).join(" && ")
+const unchanged = (...fields: ReadonlyArray<string>): string =>
+  fields.map((field) => `object.status.?${field} == variables.was.?${field}`).join(" && ")
 
-/** Of a Job whose name does not follow from the task's, the controller has written the name before it made the Job. Once claimed, it is the claim's, whatever new values say. */
+/**
+ * Of a Job whose name does not follow from the task's, the controller has written the name before it made the Job. Once claimed, it is the
+ * claim's, whatever new values say.
+ */
 const jobName = ({ policy: { basename } }: ResolvedConfig): string =>
-  `has(variables.was.claim) || oldObject.metadata.name.contains('.') || size(oldObject.metadata.name) > ${longestPlainTaskName(basename)} ? variables.was.?job.?name.orValue('') : ${cel(`${basename}-`)} + oldObject.metadata.name`
+  `has(variables.was.claim) || oldObject.metadata.name.contains('.') || size(oldObject.metadata.name) > ${
+    longestPlainTaskName(basename)
+  } ? variables.was.?job.?name.orValue('') : ${cel(`${basename}-`)} + oldObject.metadata.name`
 
 const phaseOfResult = "{'succeeded': 'Succeeded', 'failed': 'Failed', 'cancelled': 'Cancelled'}[object.status.result.outcome]"
 
@@ -27,16 +33,26 @@ export const statusPolicy = (config: ResolvedConfig): Policy => ({
     podUid: ofToken("pod-uid"),
     job: jobName(config),
     claims: "!has(variables.was.claim)",
-    waits: `object.status.?phase.orValue('') == 'Running' && object.status.?reason.orValue('') in ['Claimed', 'StateUnsaved'] && object.status.?reason != variables.was.?reason && ${unchanged("phase", "claim", "changes", "finishedAt", "reportedAt")}`,
+    waits:
+      `object.status.?phase.orValue('') == 'Running' && object.status.?reason.orValue('') in ['Claimed', 'StateUnsaved'] && object.status.?reason != variables.was.?reason && ${
+        unchanged("phase", "claim", "changes", "finishedAt", "reportedAt")
+      }`,
     over: "variables.was.?phase.orValue('') in ['Succeeded', 'Failed', 'Cancelled']"
   },
   checks: [
-    { expression: "request.operation == 'UPDATE' && request.subResource == 'status'", message: "a task writes the status of its AgentTask and nothing else" },
     {
-      expression: "variables.job != '' && variables.podUid != '' && variables.pod.startsWith(variables.job + '-') && variables.pod.substring(size(variables.job) + 1).matches('^[a-z0-9]{5}$')",
+      expression: "request.operation == 'UPDATE' && request.subResource == 'status'",
+      message: "a task writes the status of its AgentTask and nothing else"
+    },
+    {
+      expression:
+        "variables.job != '' && variables.podUid != '' && variables.pod.startsWith(variables.job + '-') && variables.pod.substring(size(variables.job) + 1).matches('^[a-z0-9]{5}$')",
       message: "only a Pod of the task's own Job writes the status of an AgentTask, with the token that the kubelet gave it"
     },
-    { expression: "object.?status.?claim.?podUid.orValue('') == variables.podUid", message: "the claim is of the Pod that writes it, and only the claimant writes on" },
+    {
+      expression: "object.?status.?claim.?podUid.orValue('') == variables.podUid",
+      message: "the claim is of the Pod that writes it, and only the claimant writes on"
+    },
     {
       expression: [
         "!variables.claims || (object.status.phase == 'Running' && object.status.?reason.orValue('') == 'Claimed' && object.status.?job.?name.orValue('') == variables.job",
@@ -47,13 +63,20 @@ export const statusPolicy = (config: ResolvedConfig): Policy => ({
       message: "a claim says which Pod of which Job runs the task, and nothing of its end"
     },
     {
-      expression: `variables.claims || (!has(variables.was.result) && (has(object.status.result) || variables.waits) && ${unchanged("job", "pod", "launches", "configHash", "startedAt")})`,
+      expression: `variables.claims || (!has(variables.was.result) && (has(object.status.result) || variables.waits) && ${
+        unchanged("job", "pod", "launches", "configHash", "startedAt")
+      })`,
       message: "after its claim a task writes its result, once, and before it only whether its state waits to be saved"
     },
     {
-      expression: `variables.claims || !has(object.status.result) || (variables.over ? ${unchanged("phase", "reason", "message", "conditions", "finishedAt")} : (object.status.phase == ${phaseOfResult} && object.status.?reason == object.status.result.?reason))`,
+      expression: `variables.claims || !has(object.status.result) || (variables.over ? ${
+        unchanged("phase", "reason", "message", "conditions", "finishedAt")
+      } : (object.status.phase == ${phaseOfResult} && object.status.?reason == object.status.result.?reason))`,
       message: "the phase is what the result says; a final one stays"
     },
-    { expression: `${unchanged("source", "latest")} && !has(object.status.queue)`, message: "what it runs, and what comes after it, is the controller's to say" }
+    {
+      expression: `${unchanged("source", "latest")} && !has(object.status.queue)`,
+      message: "what it runs, and what comes after it, is the controller's to say"
+    }
   ]
 })

@@ -43,7 +43,10 @@ export const clientCertificateVariable = ({ clientCertificate }: ResolvedConfig)
 export const trustChecksum = ({ trust }: ResolvedConfig): Readonly<Record<string, string>> =>
   trust?.bundle === undefined ? {} : { "checksum/ca-bundle": fingerprint(trust.bundle) }
 
-/** The certificates that the values carry themselves, once in each namespace that has Pods of ours; none when they name an object that exists. */
+/**
+ * The certificates that the values carry themselves, once in each namespace that has Pods of ours; none when they name an object that
+ * exists.
+ */
 export const trustConfigMaps = (config: ResolvedConfig): ReadonlyArray<V1ConfigMap> => {
   const { trust } = config
   if (trust?.bundle === undefined) return []

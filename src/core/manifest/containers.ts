@@ -5,8 +5,8 @@ import type { V1Container, V1ResourceRequirements } from "@kubernetes/client-nod
 import type { AgentTask } from "../../schema/agent-task.ts"
 import type { ResolvedConfig } from "../resolve.ts"
 import type { ContainerConfig } from "../resolve/containers.ts"
-import { execDir, workerHealthPort } from "./places.ts"
 import { fromObjects, fromValues, workerEnvironment } from "./environment.ts"
+import { execDir, workerHealthPort } from "./places.ts"
 import { installMounts, runnerMounts, workerMounts } from "./volumes.ts"
 
 const imageOf = ({ image, imagePullPolicy }: ContainerConfig) => ({ image, imagePullPolicy })
@@ -57,4 +57,5 @@ export const worker = (task: AgentTask, config: ResolvedConfig, epoch: number): 
 })
 
 /** Of the values: native sidecars too, so that one that never ends does not keep the Job from ending. */
-export const sidecars = (config: ResolvedConfig): ReadonlyArray<V1Container> => config.task.sidecars.map((container) => ({ restartPolicy: "Always", ...container }))
+export const sidecars = (config: ResolvedConfig): ReadonlyArray<V1Container> =>
+  config.task.sidecars.map((container) => ({ restartPolicy: "Always", ...container }))

@@ -11,7 +11,11 @@ import { managedByUs } from "./labels.ts"
 export interface CustomResourceDefinition {
   readonly apiVersion: "apiextensions.k8s.io/v1"
   readonly kind: "CustomResourceDefinition"
-  readonly metadata: { readonly name: string; readonly labels: Readonly<Record<string, string>>; readonly annotations: Readonly<Record<string, string>> }
+  readonly metadata: {
+    readonly name: string
+    readonly labels: Readonly<Record<string, string>>
+    readonly annotations: Readonly<Record<string, string>>
+  }
   readonly spec: object
 }
 

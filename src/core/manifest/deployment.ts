@@ -2,7 +2,6 @@
 // Invariant: tokens are files, never variables or arguments. A changed ConfigMap makes no new Pods: the controller reads it again.
 // Used by core/manifest/install.
 import type { V1Deployment, V1Probe, V1Volume, V1VolumeMount } from "@kubernetes/client-node"
-import { controllerHealthPort, place } from "./places.ts"
 import type { ResolvedConfig, TokenConfig } from "../resolve.ts"
 import { apiTokenMount, apiTokenVolume } from "./api-token.ts"
 import { certificateMounts, certificateVolumes, clientCertificateVariable, trustChecksum } from "./certificates.ts"
@@ -10,6 +9,7 @@ import { configMapName } from "./config-map.ts"
 import { fromField, fromObjects, over } from "./environment.ts"
 import { labels, selectorLabels } from "./labels.ts"
 import { objectMetadata } from "./object-metadata.ts"
+import { controllerHealthPort, place } from "./places.ts"
 import { podSettings } from "./pod-settings.ts"
 import { secretFile } from "./volumes.ts"
 
@@ -61,7 +61,11 @@ export const deployment = (config: ResolvedConfig): V1Deployment => {
             imagePullPolicy: container.imagePullPolicy,
             args: ["controller", "--values", place.config, "--name", config.name, "--namespace", config.namespace],
             ports: [{ name: "health", containerPort: controllerHealthPort }],
-            env: over(container.env, [...clientCertificateVariable(config), fromField("POD_NAME", "metadata.name"), fromField("POD_NAMESPACE", "metadata.namespace")]),
+            env: over(container.env, [
+              ...clientCertificateVariable(config),
+              fromField("POD_NAME", "metadata.name"),
+              fromField("POD_NAMESPACE", "metadata.namespace")
+            ]),
             ...fromObjects(container),
             resources: container.resources,
             volumeMounts: mounts(config),

@@ -5,7 +5,12 @@ import type { ResolvedConfig } from "../resolve.ts"
 import { selectorLabels, stageLabel } from "./labels.ts"
 import { objectMetadata } from "./object-metadata.ts"
 
-const budget = (metadata: V1ObjectMeta, spec: V1PodDisruptionBudgetSpec): V1PodDisruptionBudget => ({ apiVersion: "policy/v1", kind: "PodDisruptionBudget", metadata, spec })
+const budget = (metadata: V1ObjectMeta, spec: V1PodDisruptionBudgetSpec): V1PodDisruptionBudget => ({
+  apiVersion: "policy/v1",
+  kind: "PodDisruptionBudget",
+  metadata,
+  spec
+})
 
 /** None unless the values ask for it. */
 const ofController = (config: ResolvedConfig): ReadonlyArray<V1PodDisruptionBudget> => {
@@ -22,7 +27,12 @@ const all = 2 ** 31 - 1
 const ofChanges = (config: ResolvedConfig): V1PodDisruptionBudget =>
   budget(objectMetadata(config, "task", { name: `${config.name}-changes`, namespace: config.taskNamespace }), {
     minAvailable: all,
-    selector: { matchLabels: selectorLabels(config, "task"), matchExpressions: [{ key: stageLabel, operator: "In", values: ["apply", "destroy"] }] }
+    selector: {
+      matchLabels: selectorLabels(config, "task"),
+      matchExpressions: [{ key: stageLabel, operator: "In", values: ["apply", "destroy"] }]
+    }
   })
 
-export const disruptionBudgets = (config: ResolvedConfig): ReadonlyArray<V1PodDisruptionBudget> => [...ofController(config), ofChanges(config)]
+export const disruptionBudgets = (
+  config: ResolvedConfig
+): ReadonlyArray<V1PodDisruptionBudget> => [...ofController(config), ofChanges(config)]

@@ -26,13 +26,16 @@ export const over = (values: Variables, ours: ReadonlyArray<V1EnvVar>): Array<V1
 /** Values of variables that are in Secrets: the kubelet reads them, so that no account of ours may. */
 const secretVariables = ({ spec: { variables = [] } }: AgentTask): Array<V1EnvVar> =>
   variables.flatMap(({ valueFrom }, index) =>
-    valueFrom === undefined ? [] : [{ name: `AGENT_JOB_VARIABLE_${index}`, valueFrom: { secretKeyRef: valueFrom.secretKeyRef } }])
+    valueFrom === undefined ? [] : [{ name: `AGENT_JOB_VARIABLE_${index}`, valueFrom: { secretKeyRef: valueFrom.secretKeyRef } }]
+  )
 
 /** Which mirrors there are, and the tokens of those that ask for one. */
 const mirrorVariables = ({ task: { mirrors } }: ResolvedConfig): ReadonlyArray<V1EnvVar> =>
   mirrors === undefined ? [] : [
     { name: "AGENT_JOB_PROVIDER_MIRRORS", value: JSON.stringify(mirrors) },
-    ...mirrors.network.flatMap(({ tokenSecret }, index) => tokenSecret === undefined ? [] : [{ name: `AGENT_JOB_MIRROR_TOKEN_${index}`, valueFrom: { secretKeyRef: tokenSecret } }])
+    ...mirrors.network.flatMap(({ tokenSecret }, index) =>
+      tokenSecret === undefined ? [] : [{ name: `AGENT_JOB_MIRROR_TOKEN_${index}`, valueFrom: { secretKeyRef: tokenSecret } }]
+    )
   ]
 
 const timeoutLimit = ({ task: { timeoutLimitSeconds } }: ResolvedConfig): ReadonlyArray<V1EnvVar> =>

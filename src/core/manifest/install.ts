@@ -1,7 +1,19 @@
 // Everything an installation consists of, in an order in which it may be applied.
 // Invariant: no two objects of one kind, namespace and name; each refers only to what is there or what the values name.
 // Used by cli/render and generate.
-import type { V1ConfigMap, V1Deployment, V1NetworkPolicy, V1PersistentVolumeClaim, V1PodDisruptionBudget, V1Role, V1RoleBinding, V1Secret, V1ServiceAccount, V1ValidatingAdmissionPolicy, V1ValidatingAdmissionPolicyBinding } from "@kubernetes/client-node"
+import type {
+  V1ConfigMap,
+  V1Deployment,
+  V1NetworkPolicy,
+  V1PersistentVolumeClaim,
+  V1PodDisruptionBudget,
+  V1Role,
+  V1RoleBinding,
+  V1Secret,
+  V1ServiceAccount,
+  V1ValidatingAdmissionPolicy,
+  V1ValidatingAdmissionPolicyBinding
+} from "@kubernetes/client-node"
 import type { ResolvedConfig } from "../resolve.ts"
 import { admissionPolicies } from "./admission.ts"
 import { trustConfigMaps } from "./certificates.ts"

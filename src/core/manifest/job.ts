@@ -5,21 +5,30 @@ import type { V1Job, V1PodFailurePolicyRule } from "@kubernetes/client-node"
 import { type AgentTask, defaultTimeoutSeconds } from "../../schema/agent-task.ts"
 import { configHashAnnotation } from "../../schema/names.ts"
 import { jobName } from "../job-name.ts"
-import { claimLostExitCode, statePatienceSeconds } from "./places.ts"
 import type { ResolvedConfig } from "../resolve.ts"
 import { taskLabels } from "./labels.ts"
 import { ownerReference } from "./owner-reference.ts"
+import { claimLostExitCode, statePatienceSeconds } from "./places.ts"
 import { pod } from "./pod.ts"
 
 /** The state of other stages is not the worker's to save: a plan writes none, and without a pool the engine saves it itself. */
 const stateSeconds = ({ spec: { pool, stage } }: AgentTask): number => pool === undefined || stage === "plan" ? 0 : statePatienceSeconds
 
-/** The worker interrupts the engine at the task's timeout, and then saves its state; this is for a worker that cannot any more. The values' own limit is of all together. */
+/**
+ * The worker interrupts the engine at the task's timeout, and then saves its state; this is for a worker that cannot any more. The values'
+ * own limit is of all together.
+ */
 const activeDeadlineSeconds = (task: AgentTask, { task: { secondsBesideStage, timeoutLimitSeconds = Infinity } }: ResolvedConfig): number =>
   Math.min((task.spec.timeoutSeconds ?? defaultTimeoutSeconds) + stateSeconds(task), timeoutLimitSeconds) + secondsBesideStage
 
-/** Of two Pods the one that lost the claim ends at once, and must not end the Job of the other. First, so that no rule of the values comes before it. */
-const neverTheWinner: V1PodFailurePolicyRule = { action: "Ignore", onExitCodes: { containerName: "worker", operator: "In", values: [claimLostExitCode] } }
+/**
+ * Of two Pods the one that lost the claim ends at once, and must not end the Job of the other. First, so that no rule of the values comes
+ * before it.
+ */
+const neverTheWinner: V1PodFailurePolicyRule = {
+  action: "Ignore",
+  onExitCodes: { containerName: "worker", operator: "In", values: [claimLostExitCode] }
+}
 
 /** `epoch`: how often the workspace changed hands; 0 for plans. */
 export const job = (task: AgentTask, config: ResolvedConfig, epoch: number): V1Job => ({

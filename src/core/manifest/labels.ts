@@ -1,8 +1,8 @@
 // The labels that our objects carry and are selected by.
 // Invariant: an AgentTask's Job and Pods have the same of ours, and neither values nor a template of the task can take them away.
 // Used by every builder beside it and, for selectors, by the controller.
-import { isLabelValue } from "../../schema/pod-values.ts"
 import type { AgentTask } from "../../schema/agent-task.ts"
+import { isLabelValue } from "../../schema/pod-values.ts"
 import type { ResolvedConfig } from "../resolve.ts"
 
 export type Component = "controller" | "server" | "task"
@@ -38,7 +38,11 @@ export const labels = (config: ResolvedConfig, component: Component) => ({
 const cut = (name: string): string => name.slice(0, 63).replace(/[-._]+$/u, "")
 
 /** `given`: by the values; those of the task itself win over them, and ours over both. */
-export const taskLabels = ({ metadata, spec }: AgentTask, config: ResolvedConfig, given: Readonly<Record<string, string>>): Record<string, string> => ({
+export const taskLabels = (
+  { metadata, spec }: AgentTask,
+  config: ResolvedConfig,
+  given: Readonly<Record<string, string>>
+): Record<string, string> => ({
   ...given,
   ...spec.jobTemplate?.labels,
   ...labels(config, "task"),

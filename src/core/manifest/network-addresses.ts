@@ -3,7 +3,10 @@
 // Used by core/manifest/network-policy, core/doctor and generate.
 import type { V1NetworkPolicyEgressRule, V1NetworkPolicyPeer, V1NetworkPolicyPort } from "@kubernetes/client-node"
 
-/** AWS, GCP, Azure, Oracle, IBM, OpenStack, DigitalOcean, Hetzner, Tencent and others have their metadata here, AWS the credentials of tasks and Pods too. */
+/**
+ * AWS, GCP, Azure, Oracle, IBM, OpenStack, DigitalOcean, Hetzner, Tencent and others have their metadata here, AWS the credentials of tasks
+ * and Pods too.
+ */
 const linkLocal = { ipv4: "169.254.0.0/16", ipv6: "fe80::/10" }
 
 /** Those of Alibaba, Azure and Oracle; and of AWS and GCP by IPv6. */
@@ -13,7 +16,12 @@ const elsewhere = {
 }
 
 /** One each of what is denied, where something answers if it is there. */
-export const metadataAddresses: ReadonlyArray<string> = ["169.254.169.254", "169.254.170.2", "169.254.170.23", ...[...elsewhere.ipv4, ...elsewhere.ipv6].map((cidr) => cidr.replace(/\/.*$/u, ""))]
+export const metadataAddresses: ReadonlyArray<string> = [
+  "169.254.169.254",
+  "169.254.170.2",
+  "169.254.170.23",
+  ...[...elsewhere.ipv4, ...elsewhere.ipv6].map((cidr) => cidr.replace(/\/.*$/u, ""))
+]
 
 const denied = { ipv4: [linkLocal.ipv4, ...elsewhere.ipv4], ipv6: [linkLocal.ipv6, ...elsewhere.ipv6] }
 
@@ -32,7 +40,10 @@ const resolvers = [linkLocal.ipv4, "168.63.129.16/32"]
 export const dnsOutside: V1NetworkPolicyEgressRule = { to: addresses(...resolvers), ports: onDnsPort }
 
 /** Of any Pod: the cluster's DNS is one. */
-export const dnsInside: V1NetworkPolicyEgressRule = { to: [{ namespaceSelector: {} }], ports: [...onDnsPort, { port: 5353, protocol: "UDP" }, tcp(5353)] }
+export const dnsInside: V1NetworkPolicyEgressRule = {
+  to: [{ namespaceSelector: {} }],
+  ports: [...onDnsPort, { port: 5353, protocol: "UDP" }, tcp(5353)]
+}
 
 export const everywhere: ReadonlyArray<V1NetworkPolicyPeer> = [allBut("0.0.0.0/0", denied.ipv4), allBut("::/0", denied.ipv6)]
 
@@ -48,7 +59,10 @@ export const privateNetworks: ReadonlyArray<V1NetworkPolicyPeer> = [
   allBut(privateRanges.ipv6, elsewhere.ipv6)
 ]
 
-/** The cluster's DNS by the address of its Service, known to nobody but the cluster. A cache on the node answers that itself (GKE, NodeLocal DNSCache), and is no Pod for a policy to choose: kubernetes/kubernetes#70555. */
+/**
+ * The cluster's DNS by the address of its Service, known to nobody but the cluster. A cache on the node answers that itself (GKE, NodeLocal
+ * DNSCache), and is no Pod for a policy to choose: kubernetes/kubernetes#70555.
+ */
 export const dnsService: V1NetworkPolicyEgressRule = { to: [...privateNetworks], ports: onDnsPort }
 
 /** What a cloud's agent on the node has for one Pod alone, and not for the node. */

@@ -36,7 +36,10 @@ const ofComponents = ({ name }: ResolvedConfig, components: ReadonlyArray<"contr
   matchExpressions: [{ key: "app.kubernetes.io/component", operator: "In", values: [...components] }]
 })
 
-/** Of the policies that open all but what they keep Pods from, after the installation's name: beside ones that close all egress they would open the rest. */
+/**
+ * Of the policies that open all but what they keep Pods from, after the installation's name: beside ones that close all egress they would
+ * open the rest.
+ */
 export const wide = ["metadata-service", "task-egress"] as const
 
 /** One a namespace. Tasks have a narrower one of their own where they may reach no Pods. */
@@ -44,11 +47,13 @@ const metadataPolicies = (config: ResolvedConfig): ReadonlyArray<V1NetworkPolicy
   if (!config.restrictMetadataService) return []
   const { denyPods } = config.taskNetwork
   const namespaces = denyPods ? [config.namespace] : [...new Set([config.namespace, config.taskNamespace])]
-  return namespaces.map((namespace) => policy(config, "metadata-service", namespace, {
-    podSelector: ofComponents(config, denyPods ? ["controller"] : ["controller", "task"]),
-    policyTypes: ["Egress"],
-    egress: [{ to: [{ namespaceSelector: {} }, ...everywhere] }, dnsOutside] // Pods, which some networks do not count as addresses
-  }))
+  return namespaces.map((namespace) =>
+    policy(config, "metadata-service", namespace, {
+      podSelector: ofComponents(config, denyPods ? ["controller"] : ["controller", "task"]),
+      policyTypes: ["Egress"],
+      egress: [{ to: [{ namespaceSelector: {} }, ...everywhere] }, dnsOutside] // Pods, which some networks do not count as addresses
+    })
+  )
 }
 
 const taskPolicies = (config: ResolvedConfig): ReadonlyArray<V1NetworkPolicy> => {
@@ -56,11 +61,22 @@ const taskPolicies = (config: ResolvedConfig): ReadonlyArray<V1NetworkPolicy> =>
   const ofTasks = (name: string, rest: Omit<V1NetworkPolicySpec, "podSelector">) =>
     policy(config, name, config.taskNamespace, { podSelector: { matchLabels: selectorLabels(config, "task") }, ...rest })
   return [
-    ...(denyPods ? [ofTasks("task-egress", { policyTypes: ["Egress"], egress: [dnsInside, dnsService, dnsOutside, ...toServer(config), ...toFlux, ...toApiServer, { to: [...internet] }] })] : []),
-    ...(cloudIdentity === undefined ? [] : [ofTasks("cloud-identity", { policyTypes: ["Egress"], egress: [...cloudIdentities[cloudIdentity]] })]),
+    ...(denyPods
+      ? [
+        ofTasks("task-egress", {
+          policyTypes: ["Egress"],
+          egress: [dnsInside, dnsService, dnsOutside, ...toServer(config), ...toFlux, ...toApiServer, { to: [...internet] }]
+        })
+      ]
+      : []),
+    ...(cloudIdentity === undefined
+      ? []
+      : [ofTasks("cloud-identity", { policyTypes: ["Egress"], egress: [...cloudIdentities[cloudIdentity]] })]),
     ...(denyIngress ? [ofTasks("task-ingress", { policyTypes: ["Ingress"] })] : [])
   ]
 }
 
 /** None unless the values ask for them. */
-export const networkPolicies = (config: ResolvedConfig): ReadonlyArray<V1NetworkPolicy> => [...metadataPolicies(config), ...taskPolicies(config)]
+export const networkPolicies = (
+  config: ResolvedConfig
+): ReadonlyArray<V1NetworkPolicy> => [...metadataPolicies(config), ...taskPolicies(config)]

@@ -3,5 +3,9 @@
 import { agentTaskResource } from "../../schema/names.ts"
 
 /** Not the controller of the object; whoever wants that says so beside it. */
-export const ownerReference = ({ metadata: { name, uid } }: { readonly metadata: { readonly name: string; readonly uid: string } }) =>
-  ({ apiVersion: agentTaskResource.apiVersion, kind: agentTaskResource.kind, name, uid })
+export const ownerReference = ({ metadata: { name, uid } }: { readonly metadata: { readonly name: string; readonly uid: string } }) => ({
+  apiVersion: agentTaskResource.apiVersion,
+  kind: agentTaskResource.kind,
+  name,
+  uid
+})

@@ -7,7 +7,10 @@ import type { PodConfig } from "../resolve/pods.ts"
 type Selector = Readonly<Record<string, string>>
 
 /** One that selects nothing would spread nothing. */
-const amongAlike = (alike: Selector) => (constraint: V1TopologySpreadConstraint): V1TopologySpreadConstraint => ({ labelSelector: { matchLabels: alike }, ...constraint })
+const amongAlike = (alike: Selector) => (constraint: V1TopologySpreadConstraint): V1TopologySpreadConstraint => ({
+  labelSelector: { matchLabels: alike },
+  ...constraint
+})
 
 const isGiven = (value: object): boolean => Object.keys(value).length > 0
 

@@ -30,7 +30,11 @@ const tolerations = ({ spec: { stage } }: AgentTask, config: ResolvedConfig): Ar
 
 export const pod = (task: AgentTask, config: ResolvedConfig, epoch: number): V1PodTemplateSpec => {
   const { annotations, labels, nodeSelector } = config.task.pod
-  const settings = { ...config.task.pod, nodeSelector: { ...nodeSelector, ...task.spec.jobTemplate?.nodeSelector }, tolerations: tolerations(task, config) }
+  const settings = {
+    ...config.task.pod,
+    nodeSelector: { ...nodeSelector, ...task.spec.jobTemplate?.nodeSelector },
+    tolerations: tolerations(task, config)
+  }
   return {
     metadata: {
       labels: taskLabels(task, config, labels),

@@ -8,7 +8,8 @@ import { selectorLabels } from "./labels.ts"
 import { podSettings } from "./pod-settings.ts"
 
 /**
- * `listener` waits for connections. `open` may reach it whatever other policies say, `closed` may reach nothing: only together do they prove anything.
+ * `listener` waits for connections. `open` may reach it whatever other policies say, `closed` may reach nothing: only together do they
+ * prove anything.
  * `task` has what network policies select the Pods of tasks by.
  */
 export type Probe = "listener" | "open" | "closed" | "task"
@@ -23,7 +24,12 @@ const nameOf = ({ name }: ResolvedConfig, id: string, probe: Probe): string => `
 
 const ownLabels = (id: string, probe: Probe) => ({ [doctorLabel]: id, [probeLabel]: probe })
 
-export const probePod = (config: ResolvedConfig, id: string, probe: Probe, targets: ReadonlyArray<ProbeTarget>): V1Pod & { readonly metadata: { readonly name: string; readonly namespace: string } } => {
+export const probePod = (
+  config: ResolvedConfig,
+  id: string,
+  probe: Probe,
+  targets: ReadonlyArray<ProbeTarget>
+): V1Pod & { readonly metadata: { readonly name: string; readonly namespace: string } } => {
   const { pod, worker } = config.task
   const labels = { ...pod.labels, ...(probe === "task" && selectorLabels(config, "task")), ...ownLabels(id, probe) }
   return {
@@ -48,7 +54,10 @@ export const probePod = (config: ResolvedConfig, id: string, probe: Probe, targe
   }
 }
 
-export const probePolicies = (config: ResolvedConfig, id: string): ReadonlyArray<V1NetworkPolicy & { readonly metadata: { readonly name: string; readonly namespace: string } }> =>
+export const probePolicies = (
+  config: ResolvedConfig,
+  id: string
+): ReadonlyArray<V1NetworkPolicy & { readonly metadata: { readonly name: string; readonly namespace: string } }> =>
   (["open", "closed"] as const).map((probe) => ({
     metadata: { name: nameOf(config, id, probe), namespace: config.taskNamespace, labels: ownLabels(id, probe) },
     spec: { podSelector: { matchLabels: ownLabels(id, probe) }, policyTypes: ["Egress"], ...(probe === "open" && { egress: [{}] }) }

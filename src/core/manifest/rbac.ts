@@ -16,20 +16,45 @@ interface Right {
   readonly why: string
 }
 
-const may = (verbs: string, apiGroup: string, resources: string, why: string, names?: ReadonlyArray<string>): Right =>
-  ({ apiGroup, resources: resources.split(" "), verbs: verbs.split(" "), why, ...(names !== undefined && { names }) })
+const may = (verbs: string, apiGroup: string, resources: string, why: string, names?: ReadonlyArray<string>): Right => ({
+  apiGroup,
+  resources: resources.split(" "),
+  verbs: verbs.split(" "),
+  why,
+  ...(names !== undefined && { names })
+})
 
 /** In the namespace of the tasks. */
 const runTasks: ReadonlyArray<Right> = [
   may("get list watch", "scalr.io", "atasks", "what there is to run"),
-  may("create update patch delete", "scalr.io", "atasks", "makes those of the pool and of new revisions, lets deleted ones go, cancels, and deletes those past the history limit"),
+  may(
+    "create update patch delete",
+    "scalr.io",
+    "atasks",
+    "makes those of the pool and of new revisions, lets deleted ones go, cancels, and deletes those past the history limit"
+  ),
   may("update", "scalr.io", "atasks/status", "says why a task waits, and how it ended"),
-  may("update", "scalr.io", "atasks/finalizers", "asked for by the API server where a task owns a Job (OwnerReferencesPermissionEnforcement); no request is made with it"),
+  may(
+    "update",
+    "scalr.io",
+    "atasks/finalizers",
+    "asked for by the API server where a task owns a Job (OwnerReferencesPermissionEnforcement); no request is made with it"
+  ),
   may("get", "source.toolkit.fluxcd.io", "gitrepositories ocirepositories buckets", "the artifact of a task's source"),
   may("get list watch create delete", "batch", "jobs", "one for each start of a task; deletes those that must not go on"),
   may("get list watch", "", "pods", "what became of the Pod of a Job"),
-  may("create patch", "", "secrets", "the token of a pool's task; the answer to a patch has the whole Secret, so component `admission` lets it patch these and no other"),
-  may("get create patch", "coordination.k8s.io", "leases", "holds a workspace for an apply or destroy, takes it over from one that is over"),
+  may(
+    "create patch",
+    "",
+    "secrets",
+    "the token of a pool's task; the answer to a patch has the whole Secret, so component `admission` lets it patch these and no other"
+  ),
+  may(
+    "get create patch",
+    "coordination.k8s.io",
+    "leases",
+    "holds a workspace for an apply or destroy, takes it over from one that is over"
+  ),
   may("create list", "events.k8s.io", "events", "tells what happened; lists why a Pod cannot be made")
 ]
 
@@ -62,7 +87,13 @@ export const grants = (config: ResolvedConfig): ReadonlyArray<Grant> => {
   return [
     { name: `${name}-leader`, component: "controller", namespace, rights: lead(config), to: controller },
     { name: `${name}-controller`, component: "controller", namespace: taskNamespace, rights: runTasks, to: controller },
-    { name: `${name}-task`, component: "task", namespace: taskNamespace, rights: runOneTask, to: { name: taskAccountName, namespace: taskNamespace } }
+    {
+      name: `${name}-task`,
+      component: "task",
+      namespace: taskNamespace,
+      rights: runOneTask,
+      to: { name: taskAccountName, namespace: taskNamespace }
+    }
   ]
 }
 
@@ -87,4 +118,5 @@ const objectsOf = (config: ResolvedConfig, { component, name, namespace, rights,
   ]
 }
 
-export const rbac = (config: ResolvedConfig): ReadonlyArray<V1Role | V1RoleBinding> => grants(config).flatMap((grant) => objectsOf(config, grant))
+export const rbac = (config: ResolvedConfig): ReadonlyArray<V1Role | V1RoleBinding> =>
+  grants(config).flatMap((grant) => objectsOf(config, grant))

@@ -51,8 +51,15 @@ const statefulSet = (config: ResolvedConfig): V1StatefulSet => {
             image: container.image,
             imagePullPolicy: container.imagePullPolicy,
             args: [
-              "server", "--port", String(port), "--data-dir", place.serverData,
-              "--user-token-file", `${place.userToken}/token`, "--pool-token-file", `${place.poolToken}/token`
+              "server",
+              "--port",
+              String(port),
+              "--data-dir",
+              place.serverData,
+              "--user-token-file",
+              `${place.userToken}/token`,
+              "--pool-token-file",
+              `${place.poolToken}/token`
             ],
             ports: [{ name: "http", containerPort: port }],
             resources: { limits: { cpu: "1", memory: "512Mi" }, requests: { cpu: "100m", memory: "128Mi" } },
@@ -81,4 +88,6 @@ const statefulSet = (config: ResolvedConfig): V1StatefulSet => {
   }
 }
 
-export const server = (config: ResolvedConfig): ReadonlyArray<V1ServiceAccount | V1Service | V1StatefulSet> => [account(config), service(config), statefulSet(config)]
+export const server = (
+  config: ResolvedConfig
+): ReadonlyArray<V1ServiceAccount | V1Service | V1StatefulSet> => [account(config), service(config), statefulSet(config)]

@@ -18,6 +18,10 @@ export const controllerAccount = (config: ResolvedConfig): ReadonlyArray<V1Servi
 export const taskAccount = (config: ResolvedConfig): V1ServiceAccount => ({
   apiVersion: "v1",
   kind: "ServiceAccount",
-  metadata: objectMetadata(config, "task", { name: config.taskAccountName, namespace: config.taskNamespace, annotations: config.account.annotations }),
+  metadata: objectMetadata(config, "task", {
+    name: config.taskAccountName,
+    namespace: config.taskNamespace,
+    annotations: config.account.annotations
+  }),
   automountServiceAccountToken: false
 })

@@ -6,26 +6,43 @@ import { isFirstChart, type Move, place } from "./move.ts"
 const named = (names: ReadonlyArray<string>): string => names.map((_) => `\`${_}\``).join(", ")
 const when = (holds: boolean, ...sentences: ReadonlyArray<string>): ReadonlyArray<string> => holds ? sentences : []
 
-const ofKind = ({ release }: Move, kind: string): ReadonlyArray<string> => release.objects.filter((_) => _.kind === kind).map(({ metadata }) => metadata.name)
+const ofKind = ({ release }: Move, kind: string): ReadonlyArray<string> =>
+  release.objects.filter((_) => _.kind === kind).map(({ metadata }) => metadata.name)
 
 const names = (move: Move): ReadonlyArray<string> => {
   const { account, name, namespace, taskAccountName, taskNamespace } = move.config
   const [old, controller] = [ofKind(move, "Deployment"), `${name}-controller`]
   return [
-    old.includes(controller) ? `The controller's Deployment is called \`${controller}\` as before, and is made anew, since a selector cannot be changed.` : `The controller is Deployment \`${controller}\`, instead of ${named(old)}.`,
-    ...when(namespace === taskNamespace, `Tasks run in namespace ${namespace}, beside the controller, as before; \`task.namespace\` gives them one of their own, in which whoever may make AgentTasks reaches nothing else.`),
+    old.includes(controller)
+      ? `The controller's Deployment is called \`${controller}\` as before, and is made anew, since a selector cannot be changed.`
+      : `The controller is Deployment \`${controller}\`, instead of ${named(old)}.`,
+    ...when(
+      namespace === taskNamespace,
+      `Tasks run in namespace ${namespace}, beside the controller, as before; \`task.namespace\` gives them one of their own, in which whoever may make AgentTasks reaches nothing else.`
+    ),
     `Tasks have a service account of their own, \`${taskAccountName}\`, that may write the status of a task and nothing else; the controller's is \`${account.name}\`.`,
-    ...when(Object.keys(account.annotations).length > 0, `Both accounts have the annotations of \`serviceAccount.annotations\`; what they give in your cloud must be granted to \`system:serviceaccount:${namespace}:${taskAccountName}\` too.`)
+    ...when(
+      Object.keys(account.annotations).length > 0,
+      `Both accounts have the annotations of \`serviceAccount.annotations\`; what they give in your cloud must be granted to \`system:serviceaccount:${namespace}:${taskAccountName}\` too.`
+    )
   ]
 }
 
 const token = ({ config, given, left, release, values }: Move): ReadonlyArray<string> => [
   "The pool's token is a file in the controller's Pod; the Pods of tasks do not have it any more.",
-  ...when(config.token !== undefined && isFirstChart(release) && given.secrets.some(({ name }) => name === config.token?.secret.name), "The chart never made a Secret of the token in its values, so its Pods run only if somebody made one; check that both tokens are the same."),
-  ...when(config.pool !== undefined && left !== undefined, `That token is the one of ${values.agent.url}, in Secret \`${config.token?.secret.name}\`; the release's own is in no file of the overlay.`),
+  ...when(
+    config.token !== undefined && isFirstChart(release) && given.secrets.some(({ name }) => name === config.token?.secret.name),
+    "The chart never made a Secret of the token in its values, so its Pods run only if somebody made one; check that both tokens are the same."
+  ),
+  ...when(
+    config.pool !== undefined && left !== undefined,
+    `That token is the one of ${values.agent.url}, in Secret \`${config.token?.secret.name}\`; the release's own is in no file of the overlay.`
+  ),
   ...values.agent.url === ""
     ? ["There is no `agent.url`, so the controller asks no server for work: it runs the AgentTasks that others make."]
-    : [`Work comes from ${values.agent.url} (\`agent.url\`), where an agent-job server must answer, since the controller speaks its API; what is queued elsewhere stays there.`]
+    : [
+      `Work comes from ${values.agent.url} (\`agent.url\`), where an agent-job server must answer, since the controller speaks its API; what is queued elsewhere stays there.`
+    ]
 ]
 
 const components = { controller: "the controller", task: "tasks" } as const
@@ -35,11 +52,18 @@ const annotations = ({ values: { global, ...values } }: Move): ReadonlyArray<str
   (["controller", "task"] as const).flatMap((component) => {
     const own = values[component].podAnnotations
     const others = Object.keys(own).filter((key) => key in global.podAnnotations && own[key] !== global.podAnnotations[key])
-    return when(others.length > 0, `Annotation ${named(others)} of Pods of ${components[component]} is that of \`${component}.podAnnotations\`; the chart took the global one.`)
+    return when(
+      others.length > 0,
+      `Annotation ${named(others)} of Pods of ${
+        components[component]
+      } is that of \`${component}.podAnnotations\`; the chart took the global one.`
+    )
   })
 
 const images = ({ config: { controller, task }, values }: Move): ReadonlyArray<string> => {
-  const ofPolicy = ([["controller.image", values.controller.image], ["task.worker.image", values.task.worker.image]] as const).filter(([, { pullPolicy }]) => pullPolicy !== "").map(([key]) => key)
+  const ofPolicy = ([["controller.image", values.controller.image], ["task.worker.image", values.task.worker.image]] as const).filter((
+    [, { pullPolicy }]
+  ) => pullPolicy !== "").map(([key]) => key)
   return [
     `Controller and worker are ${controller.container.image}, the runner is ${task.runner.image}; no image of the release is used any more, since the chart's agent is another program.`,
     ...when(ofPolicy.length > 0, `The pull policy of ${named(ofPolicy)} is in effect without a repository too; the chart left it out.`)
@@ -55,28 +79,45 @@ const unread = ({ release, values: { global, persistence, serviceAccount } }: Mo
   ]
 
 const network = ({ release, values }: Move): ReadonlyArray<string> =>
-  when(values.restrictMetadataService, isFirstChart(release)
-    ? "The NetworkPolicy keeps the Pods of tasks, too, from metadata services and link-local addresses, in IPv4 and IPv6, but for their DNS; the chart's reached the controller alone, and cut all of IPv6."
-    : "The NetworkPolicy keeps controller and tasks from metadata services and link-local addresses, but for their DNS, and leaves every other address and port open.")
+  when(
+    values.restrictMetadataService,
+    isFirstChart(release)
+      ? "The NetworkPolicy keeps the Pods of tasks, too, from metadata services and link-local addresses, in IPv4 and IPv6, but for their DNS; the chart's reached the controller alone, and cut all of IPv6."
+      : "The NetworkPolicy keeps controller and tasks from metadata services and link-local addresses, but for their DNS, and leaves every other address and port open."
+  )
 
 const cache = (move: Move): ReadonlyArray<string> => {
   const claims = ofKind(move, "PersistentVolumeClaim")
   const made = move.config.cache?.claim?.name
-  const instead = made === undefined ? ", and what is in it." : `, and with it a cache, which fills itself again; ${claims.includes(made) ? "it is made anew" : `\`${made}\` comes instead`}.`
+  const instead = made === undefined
+    ? ", and what is in it."
+    : `, and with it a cache, which fills itself again; ${claims.includes(made) ? "it is made anew" : `\`${made}\` comes instead`}.`
   return when(claims.length > 0, `The claim ${named(claims)} goes with the release${instead}`)
 }
 
 const retries = ({ values: { task } }: Move): ReadonlyArray<string> =>
-  when(task.job.backoffLimit > 0, `\`task.job.backoffLimit\` (${task.job.backoffLimit}) counts starts that failed; a stage that has begun is never started again.`)
+  when(
+    task.job.backoffLimit > 0,
+    `\`task.job.backoffLimit\` (${task.job.backoffLimit}) counts starts that failed; a stage that has begun is never started again.`
+  )
 
 const keys = ({ given: { renamed, secrets, unknown } }: Move): ReadonlyArray<string> => [
   ...renamed.map(({ from, to }) => `\`${from}\` is ${named(to)} here.`),
-  ...unknown.map(({ key, nearest }) => `\`${key}\` is unknown here and is left out${nearest === undefined ? "" : `; the nearest key is \`${nearest}\``}.`),
-  ...secrets.flatMap(({ data, name }) => Object.entries(data).map(([key, path]) => `\`${path.join(".")}\` stood in the values in the clear; it is key \`${key}\` of Secret \`${name}\` now.`))
+  ...unknown.map(({ key, nearest }) =>
+    `\`${key}\` is unknown here and is left out${nearest === undefined ? "" : `; the nearest key is \`${nearest}\``}.`
+  ),
+  ...secrets.flatMap(({ data, name }) =>
+    Object.entries(data).map(([key, path]) =>
+      `\`${path.join(".")}\` stood in the values in the clear; it is key \`${key}\` of Secret \`${name}\` now.`
+    )
+  )
 ]
 
 const account = ({ config: { account }, release }: Move): ReadonlyArray<string> =>
-  when(!account.create && isFirstChart(release), `Roles and bindings are made for the account \`${account.name}\`; the chart made none without \`serviceAccount.create\`.`)
+  when(
+    !account.create && isFirstChart(release),
+    `Roles and bindings are made for the account \`${account.name}\`; the chart made none without \`serviceAccount.create\`.`
+  )
 
 export const changes = (move: Move): ReadonlyArray<string> =>
   [names, token, images, annotations, unread, network, cache, retries, account, keys].flatMap((of) => of(move))

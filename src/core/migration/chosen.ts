@@ -41,7 +41,8 @@ export const otherServer = (values: Tree, { url }: Chosen): string | undefined =
   url === undefined || url.replace(/\/+$/u, "") === textAt(values, "agent.url").replace(/\/+$/u, "") ? undefined : url
 
 /** Which Secret the Pods of the release read the token from, if one was named; until 0.5.63 its name was a text. */
-const secretOfRelease = (values: Tree): string => textAt(values, "agent.tokenExistingSecret") || textAt(values, "agent.tokenExistingSecret.name")
+const secretOfRelease = (values: Tree): string =>
+  textAt(values, "agent.tokenExistingSecret") || textAt(values, "agent.tokenExistingSecret.name")
 
 /** Neither is the token of the release for the eyes of another server, nor may its Secret be changed while its Pods read it. */
 const withOtherServer = (values: Tree, url: string, name: string): Tree => {

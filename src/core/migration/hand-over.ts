@@ -7,12 +7,16 @@ import { quoted } from "./quoted.ts"
 import { helmRelease, type Step, unpacked, untilNone } from "./step.ts"
 import { asksServer, trials } from "./trial.ts"
 
-const selector = (labels: Readonly<Record<string, string>>): string => Object.entries(labels).map(([key, value]) => `${key}=${value}`).join(",")
+const selector = (labels: Readonly<Record<string, string>>): string =>
+  Object.entries(labels).map(([key, value]) => `${key}=${value}`).join(",")
 
-const inJq = (path: ReadonlyArray<string | number>): string => path.map((_) => typeof _ === "string" && /^\w+$/u.test(_) ? `.${_}` : `[${JSON.stringify(_)}]`).join("")
+const inJq = (path: ReadonlyArray<string | number>): string =>
+  path.map((_) => typeof _ === "string" && /^\w+$/u.test(_) ? `.${_}` : `[${JSON.stringify(_)}]`).join("")
 
 const secretObject = ({ data, name }: InlineSecret): string =>
-  `{apiVersion: "v1", kind: "Secret", metadata: {name: ${JSON.stringify(name)}}, stringData: {${Object.entries(data).map(([key, path]) => `${JSON.stringify(key)}: (.config${inJq(path)} | tostring)`).join(", ")}}}`
+  `{apiVersion: "v1", kind: "Secret", metadata: {name: ${JSON.stringify(name)}}, stringData: {${
+    Object.entries(data).map(([key, path]) => `${JSON.stringify(key)}: (.config${inJq(path)} | tostring)`).join(", ")
+  }}}`
 
 /** From the Secret of the release straight into those of ours; it passes through pipes alone. */
 const makeSecrets = (move: Move): ReadonlyArray<Step> => {
@@ -20,7 +24,11 @@ const makeSecrets = (move: Move): ReadonlyArray<Step> => {
   return secrets.length === 0 ? [] : [{
     title: `Make the Secret${secrets.length === 1 ? "" : "s"} ${secrets.map((_) => `\`${_.name}\``).join(", ")}`,
     why: "What stood in the values in the clear is in no file of the overlay. It comes from the release itself, and is not shown.",
-    commands: [[unpacked(move), `  jq ${quoted(secrets.map(secretObject).join(", "))} |`, `  kubectl -n ${namespace} apply --server-side -f -`].join("\n")]
+    commands: [
+      [unpacked(move), `  jq ${quoted(secrets.map(secretObject).join(", "))} |`, `  kubectl -n ${namespace} apply --server-side -f -`].join(
+        "\n"
+      )
+    ]
   }]
 }
 
@@ -28,14 +36,19 @@ const makeSecrets = (move: Move): ReadonlyArray<Step> => {
 const makeToken = ({ config: { namespace, pool }, left }: Move): ReadonlyArray<Step> =>
   pool === undefined || left === undefined ? [] : [{
     title: `Make the Secret \`${pool.tokenSecret.name}\``,
-    why: `The new controller reads the token of its pool from it. Write that of ${pool.url} into a file pool.token first; the release keeps its own.`,
-    commands: [`kubectl -n ${namespace} create secret generic ${pool.tokenSecret.name} --from-file=${pool.tokenSecret.key}=pool.token --dry-run=client -o yaml | kubectl apply --server-side -f -`]
+    why:
+      `The new controller reads the token of its pool from it. Write that of ${pool.url} into a file pool.token first; the release keeps its own.`,
+    commands: [
+      `kubectl -n ${namespace} create secret generic ${pool.tokenSecret.name} --from-file=${pool.tokenSecret.key}=pool.token --dry-run=client -o yaml | kubectl apply --server-side -f -`
+    ]
   }]
 
 const whoIsAsked = ({ config, left }: Move): string => {
   const { pool } = config
   if (pool === undefined) return "A Pod with the new image tells its version. No server is asked, since the values name none."
-  if (!asksServer(config)) return `A Pod with the new image tells its version. The server at ${pool.url} is not asked, since the roots in \`global.tls.caBundle\` come with the overlay.`
+  if (!asksServer(config)) {
+    return `A Pod with the new image tells its version. The server at ${pool.url} is not asked, since the roots in \`global.tls.caBundle\` come with the overlay.`
+  }
   const failed = left === undefined
     ? `leave the Secret \`${pool.tokenSecret.name}\` as it is, which the release may read too, and see whether an agent-job server answers there; to ask another one, migrate again with \`--url\``
     : `see whether the Secret \`${pool.tokenSecret.name}\` has that server's token`
@@ -44,7 +57,9 @@ const whoIsAsked = ({ config, left }: Move): string => {
 
 const tryNew = (move: Move): Step => ({
   title: "Try what is new",
-  why: `${whoIsAsked(move)} Another one finds an engine in the runner's image. Go on only when both commands succeed: until then everything is as it was.`,
+  why: `${
+    whoIsAsked(move)
+  } Another one finds an engine in the runner's image. Go on only when both commands succeed: until then everything is as it was.`,
   commands: trials(move.config)
 })
 
@@ -63,12 +78,16 @@ const stopOld = (move: Move): Step => {
   const flux = helmRelease(move)
   return {
     title: "Stop the old controller",
-    why: `From here on nobody takes runs${move.left === undefined ? "; they stay queued in the pool, in their order" : ""}. Jobs that run go on.`,
+    why: `From here on nobody takes runs${
+      move.left === undefined ? "; they stay queued in the pool, in their order" : ""
+    }. Jobs that run go on.`,
     commands: [
       ...(flux === undefined ? [] : [`flux -n ${flux.namespace} suspend helmrelease ${flux.name}`]),
       ...objects.filter(({ kind }) => kind === "Deployment").flatMap(({ metadata, spec }) => [
         `kubectl -n ${namespace} scale deployment ${metadata.name} --replicas=0`,
-        `kubectl -n ${namespace} wait --for=delete pod -l ${quoted(selector({ ...spec?.selector?.matchLabels }))} --timeout=${(spec?.template?.spec?.terminationGracePeriodSeconds ?? 30) + 60}s`
+        `kubectl -n ${namespace} wait --for=delete pod -l ${quoted(selector({ ...spec?.selector?.matchLabels }))} --timeout=${
+          (spec?.template?.spec?.terminationGracePeriodSeconds ?? 30) + 60
+        }s`
       ])
     ]
   }
@@ -78,16 +97,29 @@ const waitForJobs = ({ config: { pool }, left, release: { name, namespace } }: M
   title: "Wait for the Jobs that run",
   why: [
     "Each ends by itself and reports to the server; taking it away in the middle would lose its work. One whose Pod stays Pending runs no engine, and nobody ends it any more: delete that Job, and start its run again.",
-    ...(left === undefined || pool === undefined ? [] : [`Then bring the state of each workspace to ${pool.url}, say with \`tofu state pull\` there and \`tofu state push\` here: without it the first run would make everything a second time.`])
+    ...(left === undefined || pool === undefined
+      ? []
+      : [
+        `Then bring the state of each workspace to ${pool.url}, say with \`tofu state pull\` there and \`tofu state push\` here: without it the first run would make everything a second time.`
+      ])
   ].join(" "),
-  commands: [untilNone([`kubectl -n ${namespace} get pods -l app.kubernetes.io/component=task,app.kubernetes.io/instance=${name}`, "--field-selector=status.phase!=Succeeded,status.phase!=Failed -o name"])]
+  commands: [
+    untilNone([
+      `kubectl -n ${namespace} get pods -l app.kubernetes.io/component=task,app.kubernetes.io/instance=${name}`,
+      "--field-selector=status.phase!=Succeeded,status.phase!=Failed -o name"
+    ])
+  ]
 })
 
 const applyNew = ({ config: { name, namespace, pool }, release }: Move, folder: string): Step => ({
   title: "Apply the overlay",
   why: [
     `${pool === undefined ? "AgentTasks" : `Runs that are queued at ${pool.url}`} begin as soon as the new controller is ready.`,
-    ...(isFirstChart(release) ? ["The chart's CustomResourceDefinition `atasks.scalr.io` has the same name and another schema, and Helm owns its fields; --force-conflicts takes it over. It is one for the whole cluster: a release in another namespace (`kubectl get atasks -A`) does not work after this, so move them all together."] : [])
+    ...(isFirstChart(release)
+      ? [
+        "The chart's CustomResourceDefinition `atasks.scalr.io` has the same name and another schema, and Helm owns its fields; --force-conflicts takes it over. It is one for the whole cluster: a release in another namespace (`kubectl get atasks -A`) does not work after this, so move them all together."
+      ]
+      : [])
   ].join(" "),
   commands: [
     `kubectl apply --server-side --force-conflicts -k ${quoted(folder)}`,
@@ -101,16 +133,35 @@ const uninstall = (move: Move): Step => {
   return {
     title: "Remove the release",
     why: [
-      ...(clashes.length === 0 ? [] : [`Before the overlay is applied, since the release has objects of the same names (${clashes.map((_) => place(_, namespace)).join(", ")}).`]),
+      ...(clashes.length === 0
+        ? []
+        : [
+          `Before the overlay is applied, since the release has objects of the same names (${
+            clashes.map((_) => place(_, namespace)).join(", ")
+          }).`
+        ]),
       "Helm removes its objects, and never a CustomResourceDefinition; it keeps the history, and with it the way back.",
       ...(flux === undefined ? [] : ["Take the HelmRelease out of Git first; being suspended, it removes nothing itself."])
     ].join(" "),
-    commands: [`helm -n ${namespace} uninstall ${name} --keep-history --wait`, ...(flux === undefined ? [] : [`kubectl -n ${flux.namespace} delete helmreleases.helm.toolkit.fluxcd.io ${flux.name} --ignore-not-found`])]
+    commands: [
+      `helm -n ${namespace} uninstall ${name} --keep-history --wait`,
+      ...(flux === undefined
+        ? []
+        : [`kubectl -n ${flux.namespace} delete helmreleases.helm.toolkit.fluxcd.io ${flux.name} --ignore-not-found`])
+    ]
   }
 }
 
 /** `folder`: where the overlay is. */
 export const handOver = (move: Move, folder: string): ReadonlyArray<Step> => {
   const [apply, remove] = [applyNew(move, folder), uninstall(move)]
-  return [...makeSecrets(move), ...makeToken(move), tryNew(move), ...emptyQueue(move), stopOld(move), waitForJobs(move), ...move.clashes.length === 0 ? [apply, remove] : [remove, apply]]
+  return [
+    ...makeSecrets(move),
+    ...makeToken(move),
+    tryNew(move),
+    ...emptyQueue(move),
+    stopOld(move),
+    waitForJobs(move),
+    ...move.clashes.length === 0 ? [apply, remove] : [remove, apply]
+  ]
 }

@@ -10,9 +10,14 @@ export interface InlineSecret {
   readonly data: Readonly<Record<string, ReadonlyArray<string | number>>>
 }
 
-interface Taken { readonly values: Tree; readonly secrets: ReadonlyArray<InlineSecret> }
+interface Taken {
+  readonly values: Tree
+  readonly secrets: ReadonlyArray<InlineSecret>
+}
 
-/** Where variables are, in this chart or in later ones, and how the Secret of those of them that are secrets is called after the release. */
+/**
+ * Where variables are, in this chart or in later ones, and how the Secret of those of them that are secrets is called after the release.
+ */
 const environments = {
   global: "env",
   agent: "agent-env",
@@ -32,7 +37,11 @@ interface Variable {
 /** By name, or in a list. */
 const variablesOf = (given: unknown): ReadonlyArray<Variable> => {
   if (isTree(given)) return Object.entries(given).map(([name, value]) => ({ name, value, path: [name] }))
-  return Array.isArray(given) ? given.flatMap((_: unknown, index) => isTree(_) && typeof _["name"] === "string" ? [{ name: _["name"], value: _["value"], path: [index, "value"] }] : []) : []
+  return Array.isArray(given)
+    ? given.flatMap((_: unknown, index) =>
+      isTree(_) && typeof _["name"] === "string" ? [{ name: _["name"], value: _["value"], path: [index, "value"] }] : []
+    )
+    : []
 }
 
 const withoutNames = (given: unknown, names: ReadonlyArray<string>): unknown => {
@@ -45,7 +54,9 @@ const holdsSecret = /:\/\/[^/\s:@]*:[^/\s@]+@|-----BEGIN [A-Z ]*PRIVATE KEY-----
 
 /** By its name, or by a password in a URL or a private key in its value. */
 const isSecret = ({ name, value }: Variable): boolean =>
-  typeof value === "number" ? namesSecret.test(name) : typeof value === "string" && value !== "" && (namesSecret.test(name) || holdsSecret.test(value))
+  typeof value === "number"
+    ? namesSecret.test(name)
+    : typeof value === "string" && value !== "" && (namesSecret.test(name) || holdsSecret.test(value))
 
 const path = (key: string, ...rest: ReadonlyArray<string | number>): ReadonlyArray<string | number> => [...key.split("."), ...rest]
 
@@ -57,7 +68,10 @@ const variables = (release: string) => ({ secrets, values }: Taken, [key, suffix
   const secret = { name: `${release}-${suffix}`, data: Object.fromEntries(found.map((_) => [_.name, path(key, "extraEnv", ..._.path)])) }
   const others = get(values, `${key}.extraEnvFrom`)
   const left = withValue(values, `${key}.extraEnv`, withoutNames(given, found.map(({ name }) => name)))
-  return { secrets: [...secrets, secret], values: withValue(left, `${key}.extraEnvFrom`, [...Array.isArray(others) ? others : [], { secretRef: { name: secret.name } }]) }
+  return {
+    secrets: [...secrets, secret],
+    values: withValue(left, `${key}.extraEnvFrom`, [...Array.isArray(others) ? others : [], { secretRef: { name: secret.name } }])
+  }
 }
 
 const clientCertificate = (release: string, { secrets, values }: Taken): Taken => {
@@ -65,7 +79,10 @@ const clientCertificate = (release: string, { secrets, values }: Taken): Taken =
   const left = without(without(values, "global.tls.clientCert"), "global.tls.clientKey")
   if (!given || textAt(values, "global.tls.clientCertSecret.name") !== "") return { secrets, values: left }
   const keyOf = (key: string, fallback: string) => textAt(values, `global.tls.clientCertSecret.${key}`) || fallback
-  const secret = { name: `${release}-client-certificate`, data: { [keyOf("certKey", "tls.crt")]: path("global.tls.clientCert"), [keyOf("keyKey", "tls.key")]: path("global.tls.clientKey") } }
+  const secret = {
+    name: `${release}-client-certificate`,
+    data: { [keyOf("certKey", "tls.crt")]: path("global.tls.clientCert"), [keyOf("keyKey", "tls.key")]: path("global.tls.clientKey") }
+  }
   return { secrets: [...secrets, secret], values: withValue(left, "global.tls.clientCertSecret.name", secret.name) }
 }
 
@@ -84,7 +101,10 @@ const mirrorTokens = (release: string, { secrets, values }: Taken): Taken => {
   return { secrets: [...secrets, ...made], values: withValue(values, "agent.providerNetworkMirrors", named) }
 }
 
-/** The pool's token: that of an existing Secret goes before, as in the chart. Where nothing is said, the chart's Pods read a Secret called as the chart. */
+/**
+ * The pool's token: that of an existing Secret goes before, as in the chart. Where nothing is said, the chart's Pods read a Secret called
+ * as the chart.
+ */
 const poolToken = ({ secrets, values }: Taken, secretName: string): Taken => {
   const spelling = ["agent.token", "agent.auth.token"].find((key) => textAt(values, key) !== "")
   const left = without(without(values, "agent.token"), "agent.auth.token")

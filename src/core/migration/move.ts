@@ -4,11 +4,11 @@
 import { Result } from "effect"
 import type { HelmObject, HelmRelease } from "../../schema/helm-release.ts"
 import { appVersion, defaultValues, parseValues, type Values } from "../../schema/values.ts"
-import { type InstalledObject, install } from "../manifest/install.ts"
-import { type ResolvedConfig, resolve } from "../resolve.ts"
+import { install, type InstalledObject } from "../manifest/install.ts"
+import { resolve, type ResolvedConfig } from "../resolve.ts"
+import { textAt } from "../tree-path.ts"
 import { type Chosen, otherServer, withChosen } from "./chosen.ts"
 import { type ReleaseValues, releaseValues } from "./release-values.ts"
-import { textAt } from "../tree-path.ts"
 
 export interface Move {
   readonly release: HelmRelease
@@ -36,7 +36,10 @@ export const place = ({ kind, metadata }: Pick<HelmObject, "kind" | "metadata">,
   ofCluster.test(kind) ? `${kind} ${metadata.name}` : `${kind} ${metadata.namespace ?? fallback}/${metadata.name}`
 
 const placeOf = ({ kind = "", metadata }: InstalledObject, fallback: string): string =>
-  place({ kind, metadata: { name: metadata?.name ?? "", ...(metadata !== undefined && "namespace" in metadata && { namespace: metadata.namespace }) } }, fallback)
+  place({
+    kind,
+    metadata: { name: metadata?.name ?? "", ...(metadata !== undefined && "namespace" in metadata && { namespace: metadata.namespace }) }
+  }, fallback)
 
 /** Fails with a line for each value that cannot be used here. */
 export const move = (release: HelmRelease, chosen: Chosen): Result.Result<Move, ReadonlyArray<string>> => {
@@ -48,7 +51,10 @@ export const move = (release: HelmRelease, chosen: Chosen): Result.Result<Move, 
     const places = new Set(install(config).map((_) => placeOf(_, namespace)))
     const isLeft = config.pool === undefined || otherServer(release.config, chosen) !== undefined
     return {
-      release, given, values, config,
+      release,
+      given,
+      values,
+      config,
       clashes: objects.filter((_) => places.has(place(_, namespace))),
       ...(isLeft && { left: textAt(release.config, "agent.url") || "the server that the release's token names" })
     }

@@ -1,12 +1,12 @@
 // The values of a Helm release as a values file of ours, without its secrets, and what became of the keys that have another name here or none.
 // Invariant: what comes of it is what the release says with the chart's defaults, wherever ours differ from those.
 // Used by core/migration/move.ts.
+import type { HelmRelease } from "../../schema/helm-release.ts"
 import { isTree, merge, type Tree } from "../../schema/layers.ts"
 import { defaultValues } from "../../schema/values.ts"
-import type { HelmRelease } from "../../schema/helm-release.ts"
+import { get, textAt, treeAt, without, withValue } from "../tree-path.ts"
 import { type InlineSecret, withoutSecrets } from "./inline-secrets.ts"
 import { type Renamed, renamedValues } from "./renamed-values.ts"
-import { get, textAt, treeAt, without, withValue } from "../tree-path.ts"
 
 export interface ReleaseValues extends Renamed {
   readonly secrets: ReadonlyArray<InlineSecret>
@@ -32,7 +32,9 @@ const existingSecret = (values: Tree): Tree => {
   const name = get(values, "agent.tokenExistingSecret")
   if (typeof name !== "string") return values
   const left = without(without(values, "agent.tokenExistingSecret"), "agent.tokenExistingSecretKey")
-  return name === "" ? left : withValue(left, "agent.tokenExistingSecret", { name, key: textAt(values, "agent.tokenExistingSecretKey") || "token" })
+  return name === ""
+    ? left
+    : withValue(left, "agent.tokenExistingSecret", { name, key: textAt(values, "agent.tokenExistingSecretKey") || "token" })
 }
 
 /** `tokenSecret`: the name of the Secret that the new installation reads the pool's token from. */

@@ -2,7 +2,7 @@
 // Invariant: a key that has the same name here is taken over as it is; nothing is dropped without being in `unknown`.
 // Used by core/migration/release-values.ts.
 import { isTree, merge, type Tree } from "../../schema/layers.ts"
-import { unknownKeys, type UnknownKey } from "../../schema/unknown-keys.ts"
+import { type UnknownKey, unknownKeys } from "../../schema/unknown-keys.ts"
 import { Values } from "../../schema/values.ts"
 import { get, without, withValue } from "../tree-path.ts"
 
@@ -17,7 +17,9 @@ interface Rename {
 /** A list of variables as a map, unless one of them is taken from elsewhere. */
 const byName = (value: unknown): unknown => {
   if (!Array.isArray(value)) return isTree(value) ? value : undefined
-  const entries = value.map((_: unknown) => isTree(_) && typeof _["name"] === "string" && _["valueFrom"] === undefined ? [_["name"], _["value"] ?? ""] as const : undefined)
+  const entries = value.map((_: unknown) =>
+    isTree(_) && typeof _["name"] === "string" && _["valueFrom"] === undefined ? [_["name"], _["value"] ?? ""] as const : undefined
+  )
   return entries.includes(undefined) ? undefined : Object.fromEntries(entries.filter((_) => _ !== undefined))
 }
 
@@ -33,7 +35,16 @@ const budget = (value: unknown, all: Tree): unknown => {
 const notInverse = (value: unknown): unknown => typeof value === "boolean" ? !value : undefined
 const list = (value: unknown): unknown => Array.isArray(value) ? value : undefined
 
-const ofController = ["affinity", "nodeSelector", "podAnnotations", "podLabels", "podSecurityContext", "resources", "terminationGracePeriodSeconds", "tolerations"]
+const ofController = [
+  "affinity",
+  "nodeSelector",
+  "podAnnotations",
+  "podLabels",
+  "podSecurityContext",
+  "resources",
+  "terminationGracePeriodSeconds",
+  "tolerations"
+]
 
 /** Source: changelog and templates of the chart, 0.5.60 to 0.6.5. */
 const renames: ReadonlyArray<Rename> = [
@@ -44,7 +55,15 @@ const renames: ReadonlyArray<Rename> = [
   { from: "agent.controller.extraEnv", to: ["controller.extraEnv"], as: byName },
   { from: "agent.controller.extraEnvFrom", to: ["controller.extraEnvFrom"] },
   { from: "agent.controller.securityContext", to: ["controller.securityContext"] },
-  ...["runAsUser", "runAsGroup"].map((id) => ({ from: `global.podSecurityContext.${id}`, to: [`controller.podSecurityContext.${id}`, `task.podSecurityContext.${id}`, `agent.securityContext.${id}`, `task.runner.securityContext.${id}`] })),
+  ...["runAsUser", "runAsGroup"].map((id) => ({
+    from: `global.podSecurityContext.${id}`,
+    to: [
+      `controller.podSecurityContext.${id}`,
+      `task.podSecurityContext.${id}`,
+      `agent.securityContext.${id}`,
+      `task.runner.securityContext.${id}`
+    ]
+  })),
   { from: "global.podSecurityContext", to: ["controller.podSecurityContext", "task.podSecurityContext"] },
   { from: "persistence.cache.hostPath", to: ["persistence.hostPath"], as: ofCache },
   { from: "persistence.cache.persistentVolumeClaim", to: ["persistence.persistentVolumeClaim"], as: ofCache },

@@ -8,8 +8,12 @@ import type { Step } from "./step.ts"
 import { endOfWayBack, meanwhile, wayBack } from "./way-back.ts"
 
 const bullets = (lines: ReadonlyArray<string>): ReadonlyArray<string> => lines.map((line) => `- ${line}`)
-const code = (commands: ReadonlyArray<string>): ReadonlyArray<string> => commands.flatMap((command) => command.split("\n")).map((line) => `    ${line}`)
-const section = (heading: string, { commands, title, why }: Step): ReadonlyArray<string> => ["", `${heading} ${title}`, "", why, ...(commands.length === 0 ? [] : ["", ...code(commands)])]
+const code = (commands: ReadonlyArray<string>): ReadonlyArray<string> =>
+  commands.flatMap((command) => command.split("\n")).map((line) => `    ${line}`)
+const section = (
+  heading: string,
+  { commands, title, why }: Step
+): ReadonlyArray<string> => ["", `${heading} ${title}`, "", why, ...(commands.length === 0 ? [] : ["", ...code(commands)])]
 
 /** Markdown. `folder`: where the overlay is. */
 export const report = (move: Move, folder: string): string => {
@@ -29,7 +33,11 @@ export const report = (move: Move, folder: string): string => {
     "",
     "## Handing over",
     "",
-    `A step that failed can be repeated. ${move.left === undefined ? "No queued run is lost: runs wait in the pool until a controller asks for them." : `Runs that are queued at ${move.left} are not taken along: they run before the old controller stops.`}`,
+    `A step that failed can be repeated. ${
+      move.left === undefined
+        ? "No queued run is lost: runs wait in the pool until a controller asks for them."
+        : `Runs that are queued at ${move.left} are not taken along: they run before the old controller stops.`
+    }`,
     ...handOver(move, folder).flatMap((step, index) => section(`### ${index + 1}.`, step)),
     "",
     "## The way back",

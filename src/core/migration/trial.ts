@@ -16,8 +16,16 @@ interface Trial {
 }
 
 const command = ({ imagePullSecrets }: ResolvedConfig, { container, name, namespace, pod }: Trial): string => {
-  const spec = { ...pod, imagePullSecrets, automountServiceAccountToken: false, enableServiceLinks: false, containers: [{ name: "trial", ...container }] }
-  return `kubectl -n ${namespace} run ${name} --image=${quoted(container.image ?? "")} --restart=Never --attach --rm --quiet --pod-running-timeout=3m --overrides=${quoted(JSON.stringify({ spec }))}`
+  const spec = {
+    ...pod,
+    imagePullSecrets,
+    automountServiceAccountToken: false,
+    enableServiceLinks: false,
+    containers: [{ name: "trial", ...container }]
+  }
+  return `kubectl -n ${namespace} run ${name} --image=${
+    quoted(container.image ?? "")
+  } --restart=Never --attach --rm --quiet --pod-running-timeout=3m --overrides=${quoted(JSON.stringify({ spec }))}`
 }
 
 /** Roots that the values carry are in the cluster only once the overlay is, and nobody is asked without them. */

@@ -29,7 +29,9 @@ const leaveNew = ({ config: { name, namespace, taskNamespace } }: Move): Step =>
       `  jq -r ${quoted(notBegun)} |`,
       `  xargs -r kubectl -n ${taskNamespace} delete atasks.scalr.io --timeout=2m`
     ].join("\n"),
-    untilNone([`kubectl -n ${taskNamespace} get atasks.scalr.io -o jsonpath=${quoted("{.items[?(@.status.phase==\"Running\")].metadata.name}")}`]),
+    untilNone([
+      `kubectl -n ${taskNamespace} get atasks.scalr.io -o jsonpath=${quoted("{.items[?(@.status.phase==\"Running\")].metadata.name}")}`
+    ]),
     `kubectl -n ${namespace} delete deployment ${name}-controller --ignore-not-found --cascade=foreground`,
     `kubectl -n ${namespace} delete lease ${name}-controller --ignore-not-found` // it would keep the next controller of that name drained
   ]
@@ -37,15 +39,18 @@ const leaveNew = ({ config: { name, namespace, taskNamespace } }: Move): Step =>
 
 /** Helm would patch them into what cannot be patched, such as a selector. What is on a volume stays. */
 const makeRoom = ({ clashes, release: { namespace } }: Move): ReadonlyArray<string> =>
-  clashes.filter(({ kind }) => kind !== "PersistentVolumeClaim").map(({ kind, metadata }) => `kubectl -n ${metadata.namespace ?? namespace} delete --ignore-not-found ${kind.toLowerCase()}/${metadata.name}`)
+  clashes.filter(({ kind }) => kind !== "PersistentVolumeClaim").map(({ kind, metadata }) =>
+    `kubectl -n ${metadata.namespace ?? namespace} delete --ignore-not-found ${kind.toLowerCase()}/${metadata.name}`
+  )
 
 /** Helm installs them with a chart, and never again; it makes nothing of a kind that the API server does not know yet. */
-const definitions = (move: Move): string => [
-  unpacked(move),
-  "  jq -r '.chart.files[] | select(.name | startswith(\"crds/\")) | \"---\", (.data | @base64d)' |",
-  "  kubectl apply --server-side --force-conflicts -f - -o name |",
-  "  xargs kubectl wait --for=condition=Established --timeout=60s"
-].join("\n")
+const definitions = (move: Move): string =>
+  [
+    unpacked(move),
+    "  jq -r '.chart.files[] | select(.name | startswith(\"crds/\")) | \"---\", (.data | @base64d)' |",
+    "  kubectl apply --server-side --force-conflicts -f - -o name |",
+    "  xargs kubectl wait --for=condition=Established --timeout=60s"
+  ].join("\n")
 
 const restore = (move: Move): Step => {
   const { name, namespace, objects, revision } = move.release
@@ -60,7 +65,9 @@ const restore = (move: Move): Step => {
       ...makeRoom(move),
       definitions(move),
       `helm -n ${namespace} rollback ${name} ${revision}`,
-      ...objects.filter(({ kind }) => kind === "Deployment").map(({ metadata, spec }) => `kubectl -n ${namespace} scale deployment ${metadata.name} --replicas=${spec?.replicas ?? 1}`),
+      ...objects.filter(({ kind }) => kind === "Deployment").map(({ metadata, spec }) =>
+        `kubectl -n ${namespace} scale deployment ${metadata.name} --replicas=${spec?.replicas ?? 1}`
+      ),
       ...(flux === undefined ? [] : [`flux -n ${flux.namespace} resume helmrelease ${flux.name}`])
     ]
   }
@@ -71,7 +78,11 @@ export const wayBack = (move: Move): ReadonlyArray<Step> => [leaveNew(move), res
 
 /** Of later charts it has a kind of its own, and Helm leaves it; there may be other releases. */
 const forget = ({ release }: Move): ReadonlyArray<string> =>
-  isFirstChart(release) ? [] : ['others=$(kubectl get agenttasktemplates.scalr.io -A -o name) && [ -z "$others" ] && kubectl delete crd agenttasktemplates.scalr.io']
+  isFirstChart(release)
+    ? []
+    : [
+      "others=$(kubectl get agenttasktemplates.scalr.io -A -o name) && [ -z \"$others\" ] && kubectl delete crd agenttasktemplates.scalr.io"
+    ]
 
 /** Once nobody wants to go back: the history has the values, and what is in them in the clear. */
 export const endOfWayBack = (move: Move): Step => {
@@ -80,7 +91,9 @@ export const endOfWayBack = (move: Move): Step => {
     title: "Its end",
     why: [
       "Once nobody wants to go back, this takes the history away, and with it what the values of the release have in the clear",
-      ...(isFirstChart(move.release) ? [] : [", then the chart's CustomResourceDefinition, unless another release in the cluster still has objects of it"]),
+      ...(isFirstChart(move.release)
+        ? []
+        : [", then the chart's CustomResourceDefinition, unless another release in the cluster still has objects of it"]),
       ":"
     ].join(""),
     commands: [`helm -n ${namespace} uninstall ${name}`, ...forget(move)]

@@ -10,7 +10,10 @@ export interface Described {
 
 const kebab = (kind: string): string => kind.replace(/(?<=[a-z])(?=[A-Z])/gu, "-").toLowerCase()
 
-/** role-task.yaml, for what its name adds to that of the installation where `all` has several of its kind; of one name in both namespaces, the tasks' one says so. */
+/**
+ * role-task.yaml, for what its name adds to that of the installation where `all` has several of its kind; of one name in both namespaces,
+ * the tasks' one says so.
+ */
 export const fileName = (
   { kind = "", metadata: { name = "", namespace } = {} }: Described,
   all: ReadonlyArray<Described>,
@@ -19,5 +22,7 @@ export const fileName = (
   const ofKind = all.filter((_) => _.kind === kind)
   const ofName = ofKind.filter((_) => _.metadata?.name === name)
   const rest = name.startsWith(installation.name) ? name.slice(installation.name.length).replace(/\..*$/u, "") : "" // of a policy, its namespace
-  return `${kebab(kind)}${ofKind.length > ofName.length ? rest : ""}${ofName.length > 1 && namespace !== installation.namespace ? "-tasks" : ""}.yaml`
+  return `${kebab(kind)}${ofKind.length > ofName.length ? rest : ""}${
+    ofName.length > 1 && namespace !== installation.namespace ? "-tasks" : ""
+  }.yaml`
 }

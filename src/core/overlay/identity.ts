@@ -15,15 +15,25 @@ const unnamed = ({ from, to }: Pair): Tree => {
   const [namespace, label] = [namespaceOf(from), labelOf(from, instance)]
   return {
     ...to,
-    metadata: { ...to.metadata, name: nameOf(from), ...(namespace !== undefined && { namespace }), ...(label !== "" && { labels: { ...to.metadata?.labels, [instance]: label } }) }
+    metadata: {
+      ...to.metadata,
+      name: nameOf(from),
+      ...(namespace !== undefined && { namespace }),
+      ...(label !== "" && { labels: { ...to.metadata?.labels, [instance]: label } })
+    }
   }
 }
 
-const isBeside = (binding: InstalledObject): boolean => "subjects" in binding && (binding.subjects ?? []).every(({ namespace }) => namespace === namespaceOf(binding))
+const isBeside = (binding: InstalledObject): boolean =>
+  "subjects" in binding && (binding.subjects ?? []).every(({ namespace }) => namespace === namespaceOf(binding))
 
 /** Where an object refers to others that get another name; kustomize loses sight of an account in another namespace. */
 const references = (object: InstalledObject, hasAccount: boolean): ReadonlyArray<string> => {
-  if (object.kind === "RoleBinding") return isBeside(object) && (hasAccount || labelOf(object, component) === "task") ? ["roleRef", "subjects"] : ["roleRef"]
+  if (object.kind === "RoleBinding") {
+    return isBeside(object) && (hasAccount || labelOf(object, component) === "task")
+      ? ["roleRef", "subjects"]
+      : ["roleRef"]
+  }
   return object.kind === "Deployment" && hasAccount ? ["spec.template.spec.serviceAccountName"] : []
 }
 
@@ -33,7 +43,9 @@ const isConfig = (volume: unknown): boolean => isTree(volume) && volume["name"] 
 const withConfigOf = (object: Tree, to: Tree): Tree => {
   const key = "spec.template.spec.volumes"
   const [volumes, wanted] = [get(object, key), get(to, key)]
-  return Array.isArray(volumes) && Array.isArray(wanted) ? withValue(object, key, volumes.map((_: unknown) => isConfig(_) ? wanted.find(isConfig) : _)) : object
+  return Array.isArray(volumes) && Array.isArray(wanted)
+    ? withValue(object, key, volumes.map((_: unknown) => isConfig(_) ? wanted.find(isConfig) : _))
+    : object
 }
 
 /** `from` with what kustomize changes in it once others have other names; an account that is not made (`hasAccount`) is not one of them. */
@@ -44,15 +56,30 @@ const followed = (pair: Pair, hasAccount: boolean): Tree => {
 }
 
 /** Before and after all that has to be patched beside the names, under the name that it has until then. */
-export const content = (pair: Pair, hasAccount: boolean): { readonly before: Tree; readonly after: Tree } => ({ before: followed(pair, hasAccount), after: unnamed(pair) })
+export const content = (pair: Pair, hasAccount: boolean): { readonly before: Tree; readonly after: Tree } => ({
+  before: followed(pair, hasAccount),
+  after: unnamed(pair)
+})
 
-export interface JsonPatch { readonly target: object; readonly options?: { readonly allowNameChange: true }; readonly patch: string }
+export interface JsonPatch {
+  readonly target: object
+  readonly options?: { readonly allowNameChange: true }
+  readonly patch: string
+}
 
-const replace = (target: object, path: string, value: string): JsonPatch => ({ target, patch: JSON.stringify([{ op: "replace", path, value }]) })
+const replace = (target: object, path: string, value: string): JsonPatch => ({
+  target,
+  patch: JSON.stringify([{ op: "replace", path, value }])
+})
 
-interface Move { readonly before: string; readonly after: string }
+interface Move {
+  readonly before: string
+  readonly after: string
+}
 
-/** An object moves once: whoever leaves a namespace goes before others come to it, and where each comes to the other's, one waits elsewhere. */
+/**
+ * An object moves once: whoever leaves a namespace goes before others come to it, and where each comes to the other's, one waits elsewhere.
+ */
 const inOrder = (controller: Move, tasks: Move): ReadonlyArray<Move> => {
   if (controller.after !== tasks.before) return [controller, tasks]
   if (tasks.after !== controller.before) return [tasks, controller]
@@ -62,7 +89,9 @@ const inOrder = (controller: Move, tasks: Move): ReadonlyArray<Move> => {
 
 const namespaces = (from: ResolvedConfig, to: ResolvedConfig): ReadonlyArray<JsonPatch> =>
   inOrder({ before: from.namespace, after: to.namespace }, { before: from.taskNamespace, after: to.taskNamespace })
-    .filter(({ after, before }) => after !== before).map(({ after, before }) => replace({ namespace: before }, "/metadata/namespace", after))
+    .filter(({ after, before }) => after !== before).map(({ after, before }) =>
+      replace({ namespace: before }, "/metadata/namespace", after)
+    )
 
 /** The controller's account comes last, since it may get the name that the tasks' one has. */
 const names = (pairs: ReadonlyArray<Pair>): ReadonlyArray<JsonPatch> => {
@@ -77,6 +106,8 @@ const names = (pairs: ReadonlyArray<Pair>): ReadonlyArray<JsonPatch> => {
 /** In the order in which they are to be applied. */
 export const identityPatches = (from: ResolvedConfig, to: ResolvedConfig, pairs: ReadonlyArray<Pair>): ReadonlyArray<JsonPatch> => [
   ...namespaces(from, to),
-  ...(from.name === to.name ? [] : [replace({ labelSelector: `${instance}=${from.name}` }, `/metadata/labels/${instance.replaceAll("/", "~1")}`, to.name)]),
+  ...(from.name === to.name
+    ? []
+    : [replace({ labelSelector: `${instance}=${from.name}` }, `/metadata/labels/${instance.replaceAll("/", "~1")}`, to.name)]),
   ...names(pairs)
 ]

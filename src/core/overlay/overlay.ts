@@ -4,10 +4,10 @@
 import { difference as treeDifference, isTree, merge, type Tree } from "../../schema/layers.ts"
 import { defaultValues, type Values } from "../../schema/values.ts"
 import { configMapName, layerText } from "../manifest/config-map.ts"
-import { type InstalledObject, install } from "../manifest/install.ts"
+import { install, type InstalledObject } from "../manifest/install.ts"
 import { wide } from "../manifest/network-policy.ts"
 import { difference } from "../patch.ts"
-import { type Release, type ResolvedConfig, resolve, type TokenConfig } from "../resolve.ts"
+import { type Release, resolve, type ResolvedConfig, type TokenConfig } from "../resolve.ts"
 import { content, identityPatches, type JsonPatch } from "./identity.ts"
 import { type Installed, labelOf, nameOf, type Pair, pairsOf } from "./pairs.ts"
 import { layersOf, shipped, type ShippedComponent, shippedComponents } from "./shipped.ts"
@@ -29,10 +29,12 @@ export interface Overlay {
 /** All that either says; where both do, they say the same. */
 const union = (a: Tree, b: Tree): Tree => ({
   ...a,
-  ...Object.fromEntries(Object.entries(b).map(([key, over]) => {
-    const under = a[key]
-    return [key, isTree(under) && isTree(over) ? union(under, over) : over]
-  }))
+  ...Object.fromEntries(
+    Object.entries(b).map(([key, over]) => {
+      const under = a[key]
+      return [key, isTree(under) && isTree(over) ? union(under, over) : over]
+    })
+  )
 })
 
 /** What the values say, and what has to be said against the layers below. */
@@ -56,7 +58,10 @@ const overlayWith = (to: Installed, components: ReadonlyArray<ShippedComponent>)
     to,
     components,
     identity: identityPatches(from.config, to.config, pairs),
-    patches: [...difference(gone, []).patches, ...difference(contents.map(({ before }) => before), contents.map(({ after }) => after)).patches],
+    patches: [
+      ...difference(gone, []).patches,
+      ...difference(contents.map(({ before }) => before), contents.map(({ after }) => after)).patches
+    ],
     resources: added,
     values: lastLayer(to.config, components)
   }
@@ -74,12 +79,16 @@ export interface Options {
   readonly withoutCrd?: boolean
 }
 
-const isWide = ({ kind, metadata }: InstalledObject, name: string): boolean => kind === "NetworkPolicy" && wide.some((_) => metadata?.name === `${name}-${_}`)
+const isWide = ({ kind, metadata }: InstalledObject, name: string): boolean =>
+  kind === "NetworkPolicy" && wide.some((_) => metadata?.name === `${name}-${_}`)
 
 const isLeftOut = (object: InstalledObject, name: string, { closed = false, withoutCrd = false }: Options): boolean =>
   object.kind === "Secret" || (withoutCrd && object.kind === "CustomResourceDefinition") || (closed && isWide(object, name))
 
-/** A component is taken where it makes the rest shorter, and the values have nothing to take back of it. The Secret of a token is not part of the overlay. */
+/**
+ * A component is taken where it makes the rest shorter, and the values have nothing to take back of it. The Secret of a token is not part
+ * of the overlay.
+ */
 export const overlay = (values: Values, release: Release, options: Options = {}): Overlay => {
   const config = resolve(values, release)
   const to = { config, objects: install(config).filter((_) => !isLeftOut(_, config.name, options)) }
@@ -90,4 +99,5 @@ export const overlay = (values: Values, release: Release, options: Options = {})
 }
 
 /** The Secret to make, where the values carry the token itself. */
-export const missingSecret = ({ to: { config: { token } } }: Overlay): TokenConfig["secret"] | undefined => token?.value === undefined ? undefined : token.secret
+export const missingSecret = ({ to: { config: { token } } }: Overlay): TokenConfig["secret"] | undefined =>
+  token?.value === undefined ? undefined : token.secret

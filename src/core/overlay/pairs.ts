@@ -11,7 +11,8 @@ export interface Pair {
 }
 
 export const nameOf = ({ metadata }: InstalledObject): string => metadata?.name ?? ""
-export const namespaceOf = ({ metadata }: InstalledObject): string | undefined => metadata !== undefined && "namespace" in metadata ? metadata.namespace : undefined
+export const namespaceOf = ({ metadata }: InstalledObject): string | undefined =>
+  metadata !== undefined && "namespace" in metadata ? metadata.namespace : undefined
 
 /** Empty where there is none. */
 export const labelOf = ({ metadata }: InstalledObject, label: string): string => metadata?.labels?.[label] ?? ""
@@ -19,7 +20,9 @@ export const labelOf = ({ metadata }: InstalledObject, label: string): string =>
 /** What an object is for, whatever the installation is called; an account may have any name, and that of a policy ends in a namespace. */
 const role = (object: InstalledObject, { name, taskNamespace }: ResolvedConfig): string => {
   const own = object.kind === "ServiceAccount" || !nameOf(object).startsWith(`${name}-`) ? "" : nameOf(object).slice(name.length)
-  return `${object.kind} ${labelOf(object, "app.kubernetes.io/component")}${namespaceOf(object) === undefined && own.endsWith(`.${taskNamespace}`) ? own.slice(0, -taskNamespace.length) : own}`
+  return `${object.kind} ${labelOf(object, "app.kubernetes.io/component")}${
+    namespaceOf(object) === undefined && own.endsWith(`.${taskNamespace}`) ? own.slice(0, -taskNamespace.length) : own
+  }`
 }
 
 /** An installation, worked out. */

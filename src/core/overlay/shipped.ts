@@ -19,7 +19,13 @@ const spread = (topologyKey: string) => ({ maxSkew: 1, topologyKey, whenUnsatisf
 export const componentLayers = {
   admission: { admissionPolicies: { enabled: true } },
   "ca-bundle": { global: { tls: { caBundleConfigMap: { name: "agent-job-ca-bundle" } } } },
-  ha: { controller: { replicas: 2, podDisruptionBudget: { enabled: true, minAvailable: 1 }, topologySpreadConstraints: [spread("kubernetes.io/hostname"), spread("topology.kubernetes.io/zone")] } },
+  ha: {
+    controller: {
+      replicas: 2,
+      podDisruptionBudget: { enabled: true, minAvailable: 1 },
+      topologySpreadConstraints: [spread("kubernetes.io/hostname"), spread("topology.kubernetes.io/zone")]
+    }
+  },
   mtls: { global: { tls: { clientCertSecret: { name: "agent-job-client-certificate" } } } },
   "no-ingress": { task: { networkPolicy: { denyIngress: true } } },
   "node-cache": { persistence: { hostPath: { path: "/var/cache/agent-job" } } },
@@ -36,7 +42,9 @@ export interface ShippedComponent {
 export const shippedComponents: ReadonlyArray<ShippedComponent> = Object.entries(componentLayers).map(([name, layer]) => ({ name, layer }))
 
 /** The layers of the ConfigMap, but for the last. */
-export const layersOf = (components: ReadonlyArray<ShippedComponent>): ReadonlyArray<Tree> => [baseLayer, ...components.map(({ layer }) => layer)]
+export const layersOf = (
+  components: ReadonlyArray<ShippedComponent>
+): ReadonlyArray<Tree> => [baseLayer, ...components.map(({ layer }) => layer)]
 
 /** What the base and these components build, under its own name. */
 export const shipped = (components: ReadonlyArray<ShippedComponent>): Installed => {

@@ -4,8 +4,8 @@
 import type { V1EnvFromSource, V1ResourceRequirements, V1SecurityContext, V1VolumeMount } from "@kubernetes/client-node"
 import type { Environment, EnvironmentSources, Quantity, Resources, SecurityContext } from "../../schema/pod-values.ts"
 import type { Values } from "../../schema/values.ts"
-import { isEmpty, text } from "./plain.ts"
 import { proxyVariables, trustVariables } from "./network.ts"
+import { isEmpty, text } from "./plain.ts"
 
 /** Variables by name, all of them text. */
 export type Variables = Readonly<Record<string, string>>
@@ -80,7 +80,10 @@ export interface Containers {
 /** `version`: what an empty tag means. */
 export const containers = ({ agent, controller, global, task }: Values, version: string): Containers => {
   const registry = global.imageRegistry === "" ? "" : `${global.imageRegistry.replace(/\/+$/u, "")}/`
-  const image = ({ pullPolicy, repository, tag }: Image) => ({ image: `${registry}${repository}:${tag || version}`, imagePullPolicy: pullPolicy })
+  const image = ({ pullPolicy, repository, tag }: Image) => ({
+    image: `${registry}${repository}:${tag || version}`,
+    imagePullPolicy: pullPolicy
+  })
   const proxy = proxyVariables(global.proxy, agent.url)
   const trust = trustVariables(global.tls)
   const ofAgent = (own: Values["controller"] | Values["task"]["worker"]): ContainerConfig => ({

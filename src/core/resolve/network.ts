@@ -58,8 +58,12 @@ export const clientCertificateOf = ({ clientCertSecret: { certKey, keyKey, name 
   name === "" ? undefined : { secretName: name, certKey, keyKey }
 
 /** The engines resolve the paths of a mirror against its URL, so it ends in a slash. */
-export const mirrorsOf = ({ providerFilesystemMirrors: filesystem, providerNetworkMirrors: network }: Values["agent"]): { readonly mirrors?: ProviderMirrors } =>
-  filesystem.length + network.length === 0 ? {} : { mirrors: { filesystem, network: network.map((mirror) => ({ ...mirror, url: mirror.url.replace(/\/*$/u, "/") })) } }
+export const mirrorsOf = (
+  { providerFilesystemMirrors: filesystem, providerNetworkMirrors: network }: Values["agent"]
+): { readonly mirrors?: ProviderMirrors } =>
+  filesystem.length + network.length === 0
+    ? {}
+    : { mirrors: { filesystem, network: network.map((mirror) => ({ ...mirror, url: mirror.url.replace(/\/*$/u, "/") })) } }
 
 export interface TaskNetworkConfig {
   /** By a policy that no value makes. */
@@ -69,4 +73,7 @@ export interface TaskNetworkConfig {
   readonly cloudIdentity?: "eks" | "gke"
 }
 
-export const taskNetworkOf = ({ cloudIdentity, ...rest }: Values["task"]["networkPolicy"]): TaskNetworkConfig => ({ ...rest, ...(cloudIdentity !== "" && { cloudIdentity }) })
+export const taskNetworkOf = ({ cloudIdentity, ...rest }: Values["task"]["networkPolicy"]): TaskNetworkConfig => ({
+  ...rest,
+  ...(cloudIdentity !== "" && { cloudIdentity })
+})

@@ -1,7 +1,14 @@
 // A Pod as the values want it, apart from its containers: what it is called, where it runs, and what surrounds it.
 // Invariant: global labels and annotations reach both Pods, and the Pod's own win.
 // Used by core/resolve; its tables are in test/core/resolve.test.ts.
-import type { V1Affinity, V1HostAlias, V1PodDNSConfig, V1PodSecurityContext, V1Toleration, V1TopologySpreadConstraint } from "@kubernetes/client-node"
+import type {
+  V1Affinity,
+  V1HostAlias,
+  V1PodDNSConfig,
+  V1PodSecurityContext,
+  V1Toleration,
+  V1TopologySpreadConstraint
+} from "@kubernetes/client-node"
 import type { Values } from "../../schema/values.ts"
 import { isEmpty } from "./plain.ts"
 
@@ -26,7 +33,9 @@ export interface PodConfig {
   readonly terminationGracePeriodSeconds: number
 }
 
-const podSecurityContext = ({ seLinuxOptions, supplementalGroups, sysctls, ...rest }: Values["task"]["podSecurityContext"]): V1PodSecurityContext => ({
+const podSecurityContext = (
+  { seLinuxOptions, supplementalGroups, sysctls, ...rest }: Values["task"]["podSecurityContext"]
+): V1PodSecurityContext => ({
   ...rest,
   ...(!isEmpty(seLinuxOptions) && { seLinuxOptions }),
   ...(supplementalGroups.length > 0 && { supplementalGroups }),

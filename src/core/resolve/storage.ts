@@ -14,7 +14,10 @@ export interface CacheConfig {
 }
 
 /** `name`: of the installation. */
-export const cacheOf = ({ enabled, hostPath: { path, type }, persistentVolumeClaim }: Values["persistence"], name: string): CacheConfig | undefined => {
+export const cacheOf = (
+  { enabled, hostPath: { path, type }, persistentVolumeClaim }: Values["persistence"],
+  name: string
+): CacheConfig | undefined => {
   if (path !== "") return { volume: { hostPath: { path, ...(type !== "" && { type }) } }, subPath: "" }
   if (!enabled) return undefined
   const { accessMode, claimName, storage, storageClassName, subPath } = persistentVolumeClaim

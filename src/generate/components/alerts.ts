@@ -22,7 +22,14 @@ const passes = (...situations: ReadonlyArray<string>): string => {
 const rose = (counter: string, window: string): string =>
   `sum by (namespace) (increase(${counter}[${window}]) > 0 or (${counter} unless ${counter} offset ${window})) > 0`
 
-const alert = (severity: "critical" | "warning", name: string, expr: string, summary: string, description: string, lasting?: string): Alert => ({
+const alert = (
+  severity: "critical" | "warning",
+  name: string,
+  expr: string,
+  summary: string,
+  description: string,
+  lasting?: string
+): Alert => ({
   alert: name,
   expr,
   ...(lasting !== undefined && { for: lasting }),
@@ -31,49 +38,114 @@ const alert = (severity: "critical" | "warning", name: string, expr: string, sum
 })
 
 const controller: ReadonlyArray<Alert> = [
-  alert("critical", "AgentJobNoController", "absent(agent_job_leader) or max by (namespace) (agent_job_leader) == 0",
+  alert(
+    "critical",
+    "AgentJobNoController",
+    "absent(agent_job_leader) or max by (namespace) (agent_job_leader) == 0",
     "No controller of agent-job leads.",
-    "Nothing starts and no end is noticed; stages that run go on. See the Pods and the Lease agent-job-controller in its namespace.", "5m"),
-  alert("critical", "AgentJobTwoLeaders", "sum by (namespace) (agent_job_leader) > 1",
+    "Nothing starts and no end is noticed; stages that run go on. See the Pods and the Lease agent-job-controller in its namespace.",
+    "5m"
+  ),
+  alert(
+    "critical",
+    "AgentJobTwoLeaders",
+    "sum by (namespace) (agent_job_leader) > 1",
     "More than one controller of agent-job believes that it leads.",
-    "Claims keep each stage from running twice. Delete the Pod of the controller that does not hold the Lease agent-job-controller.", "2m"),
-  alert("warning", "AgentJobValuesInvalid", "min by (namespace) (agent_job_config_valid) == 0",
+    "Claims keep each stage from running twice. Delete the Pod of the controller that does not hold the Lease agent-job-controller.",
+    "2m"
+  ),
+  alert(
+    "warning",
+    "AgentJobValuesInvalid",
+    "min by (namespace) (agent_job_config_valid) == 0",
     "The values in the ConfigMap agent-job-config cannot be used.",
-    "The controller goes on with those that it had; its log says what is wrong, with file, line and column. A restart would not succeed.", "5m"),
-  alert("warning", "AgentJobQueueGrows", "max by (namespace) (agent_job_queue_depth) > 100",
+    "The controller goes on with those that it had; its log says what is wrong, with file, line and column. A restart would not succeed.",
+    "5m"
+  ),
+  alert(
+    "warning",
+    "AgentJobQueueGrows",
+    "max by (namespace) (agent_job_queue_depth) > 100",
     "The controller of agent-job is behind with {{ $value }} tasks.",
-    "See its CPU limit and how fast the API server answers it.", "10m")
+    "See its CPU limit and how fast the API server answers it.",
+    "10m"
+  )
 ]
 
 const tasks: ReadonlyArray<Alert> = [
-  alert("critical", "AgentJobStageLost", rose(passes("claimed, and the worker is over without a result"), "15m"),
+  alert(
+    "critical",
+    "AgentJobStageLost",
+    rose(passes("claimed, and the worker is over without a result"), "15m"),
     "A stage ended without a result, perhaps in the middle of an apply.",
-    "`kubectl get atasks` shows it with reason and message; look at its state before you run the workspace again."),
-  alert("warning", "AgentJobNodeSilent", rose(passes("claimed, and its node does not answer"), "10m"),
+    "`kubectl get atasks` shows it with reason and message; look at its state before you run the workspace again."
+  ),
+  alert(
+    "warning",
+    "AgentJobNodeSilent",
+    rose(passes("claimed, and its node does not answer"), "10m"),
     "The node of a running stage does not answer.",
-    "The stage keeps its workspace until the node or its Pod is certainly gone; repair the node, or delete its Node object if the machine is off.", "10m"),
-  alert("warning", "AgentJobTasksDoNotStart", rose(passes("its Pod cannot start, ever", "its Pod did not start in time", "the API server refused its Job for good", "its last Job vanished before the claim"), "15m"),
+    "The stage keeps its workspace until the node or its Pod is certainly gone; repair the node, or delete its Node object if the machine is off.",
+    "10m"
+  ),
+  alert(
+    "warning",
+    "AgentJobTasksDoNotStart",
+    rose(
+      passes(
+        "its Pod cannot start, ever",
+        "its Pod did not start in time",
+        "the API server refused its Job for good",
+        "its last Job vanished before the claim"
+      ),
+      "15m"
+    ),
     "Tasks fail before they start.",
-    "The message of the task has the last word of the kubelet or API server: an image, a quota, a policy."),
-  alert("warning", "AgentJobJobsRefused", rose(passes("the API server refused its Job for now"), "10m"),
+    "The message of the task has the last word of the kubelet or API server: an image, a quota, a policy."
+  ),
+  alert(
+    "warning",
+    "AgentJobJobsRefused",
+    rose(passes("the API server refused its Job for now"), "10m"),
     "The API server refuses Jobs, and tasks wait for it.",
-    "The message of the task has its words: most often a quota or a webhook that does not answer.", "10m")
+    "The message of the task has its words: most often a quota or a webhook that does not answer.",
+    "10m"
+  )
 ]
 
 const server: ReadonlyArray<Alert> = [
-  alert("critical", "AgentJobNobodyTakesWork", "max by (namespace) (agent_job_server_agents) == 0 unless on (namespace) max by (namespace) (agent_job_draining) == 1",
+  alert(
+    "critical",
+    "AgentJobNobodyTakesWork",
+    "max by (namespace) (agent_job_server_agents) == 0 unless on (namespace) max by (namespace) (agent_job_draining) == 1",
     "No controller asks the server of agent-job for work.",
-    "Runs wait. See the log of the controller: its URL, its token, the way to the server.", "5m"),
-  alert("warning", "AgentJobRunsWait",
+    "Runs wait. See the log of the controller: its URL, its token, the way to the server.",
+    "5m"
+  ),
+  alert(
+    "warning",
+    "AgentJobRunsWait",
     `max by (namespace) (agent_job_server_runs{status="pending"}) > 0 and max by (namespace) (sum without (status) (agent_job_server_runs{status=~"planning|confirmed|applying"})) == 0`,
     "{{ $value }} runs wait while nothing runs.",
-    "`agent-job get RUN` says why one waits, or behind whom: one that waits for approval holds its workspace.", "15m"),
-  alert("warning", "AgentJobStateInDoubt", "max by (namespace) (agent_job_server_states_in_doubt) > 0",
+    "`agent-job get RUN` says why one waits, or behind whom: one that waits for approval holds its workspace.",
+    "15m"
+  ),
+  alert(
+    "warning",
+    "AgentJobStateInDoubt",
+    "max by (namespace) (agent_job_server_states_in_doubt) > 0",
     "{{ $value }} states are in doubt, and nothing runs in their workspaces.",
-    "`agent-job get runs` names the workspaces and `agent-job state rescue NAME` what to do; old runs and states of them stay until then.", "15m"),
-  alert("critical", "AgentJobDiskFillsUp", "min by (namespace) (agent_job_server_disk_free_bytes) < 268435456",
+    "`agent-job get runs` names the workspaces and `agent-job state rescue NAME` what to do; old runs and states of them stay until then.",
+    "15m"
+  ),
+  alert(
+    "critical",
+    "AgentJobDiskFillsUp",
+    "min by (namespace) (agent_job_server_disk_free_bytes) < 268435456",
     "The server of agent-job has less than 256 MiB left for archives, logs and states.",
-    "With a full disk no state can be saved. Enlarge its claim, or keep less with --keep-days (docs/state.md).", "5m")
+    "With a full disk no state can be saved. Enlarge its claim, or keep less with --keep-days (docs/state.md).",
+    "5m"
+  )
 ]
 
 export const groups: ReadonlyArray<{ readonly name: string; readonly rules: ReadonlyArray<Alert> }> = [

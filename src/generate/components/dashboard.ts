@@ -13,18 +13,55 @@ interface Panel {
 }
 
 const panels: ReadonlyArray<Panel> = [
-  { type: "stat", title: "Controllers that lead", description: "One, always.", expr: `sum(agent_job_leader{namespace=~"$namespace"})`, legend: "" },
-  { type: "stat", title: "Agents that ask for work", description: "In the last 90 seconds, of the server.", expr: `max(agent_job_server_agents{namespace=~"$namespace"})`, legend: "" },
-  { type: "stat", title: "Tasks to be looked at", description: "The controller's queue; it stays near zero.", expr: `max(agent_job_queue_depth{namespace=~"$namespace"})`, legend: "" },
-  { type: "stat", title: "Runs that wait", description: "Not started yet, of the server.", expr: `max(agent_job_server_runs{namespace=~"$namespace",status="pending"})`, legend: "" },
-  { type: "timeseries", title: "What the controller is busy with", description: "Passes over tasks a second, by the situation each was found in; docs/decisions.md has the table.", expr: `sum by (situation) (rate(agent_job_reconcile_total{namespace=~"$namespace"}[5m]))`, legend: "{{situation}}" },
-  { type: "timeseries", title: "Runs by status", description: "Of the server.", expr: `max by (status) (agent_job_server_runs{namespace=~"$namespace"})`, legend: "{{status}}" }
+  {
+    type: "stat",
+    title: "Controllers that lead",
+    description: "One, always.",
+    expr: `sum(agent_job_leader{namespace=~"$namespace"})`,
+    legend: ""
+  },
+  {
+    type: "stat",
+    title: "Agents that ask for work",
+    description: "In the last 90 seconds, of the server.",
+    expr: `max(agent_job_server_agents{namespace=~"$namespace"})`,
+    legend: ""
+  },
+  {
+    type: "stat",
+    title: "Tasks to be looked at",
+    description: "The controller's queue; it stays near zero.",
+    expr: `max(agent_job_queue_depth{namespace=~"$namespace"})`,
+    legend: ""
+  },
+  {
+    type: "stat",
+    title: "Runs that wait",
+    description: "Not started yet, of the server.",
+    expr: `max(agent_job_server_runs{namespace=~"$namespace",status="pending"})`,
+    legend: ""
+  },
+  {
+    type: "timeseries",
+    title: "What the controller is busy with",
+    description: "Passes over tasks a second, by the situation each was found in; docs/decisions.md has the table.",
+    expr: `sum by (situation) (rate(agent_job_reconcile_total{namespace=~"$namespace"}[5m]))`,
+    legend: "{{situation}}"
+  },
+  {
+    type: "timeseries",
+    title: "Runs by status",
+    description: "Of the server.",
+    expr: `max by (status) (agent_job_server_runs{namespace=~"$namespace"})`,
+    legend: "{{status}}"
+  }
 ]
 
 const datasource = { type: "prometheus", uid: "${datasource}" }
 
 /** Small ones in a row, large ones below them. */
-const place = ({ type }: Panel, index: number) => type === "stat" ? { h: 5, w: 6, x: index * 6, y: 0 } : { h: 10, w: 12, x: (index - 4) * 12, y: 5 }
+const place = ({ type }: Panel, index: number) =>
+  type === "stat" ? { h: 5, w: 6, x: index * 6, y: 0 } : { h: 10, w: 12, x: (index - 4) * 12, y: 5 }
 
 const panel = (of: Panel, index: number): object => ({
   id: index + 1,
@@ -38,7 +75,16 @@ const panel = (of: Panel, index: number): object => ({
 
 const variables = [
   { name: "datasource", type: "datasource", query: "prometheus", label: "Data source" },
-  { name: "namespace", type: "query", datasource, query: { query: "label_values(agent_job_leader, namespace)", refId: "namespaces" }, refresh: 2, includeAll: true, multi: true, label: "Namespace" }
+  {
+    name: "namespace",
+    type: "query",
+    datasource,
+    query: { query: "label_values(agent_job_leader, namespace)", refId: "namespaces" },
+    refresh: 2,
+    includeAll: true,
+    multi: true,
+    label: "Namespace"
+  }
 ]
 
 export const dashboard = (): object => ({

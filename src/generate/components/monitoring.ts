@@ -1,9 +1,9 @@
 // The component `monitoring`: where Prometheus finds the metrics, what it wakes people for, and a dashboard of Grafana.
 // The rules are a plain file too, for a Prometheus without the operator and for promtool.
 // Used by generate/components.
+import { manifestYaml } from "../../cli/manifest-yaml.ts"
 import { objectMetadata } from "../../core/manifest/object-metadata.ts"
 import type { ResolvedConfig } from "../../core/resolve.ts"
-import { manifestYaml } from "../../cli/manifest-yaml.ts"
 import type { Component } from "../component.ts"
 import { mark } from "../file.ts"
 import { groups } from "./alerts.ts"
@@ -14,18 +14,29 @@ const untouched = { "kustomize.toolkit.fluxcd.io/substitute": "disabled" }
 
 const metadata = (config: ResolvedConfig) => objectMetadata(config, "controller", { name: config.name, namespace: config.namespace })
 
-/** Of both programs; each has one of the two ports. Whatever the installation in this namespace is called, since no overlay renames what a selector says. */
+/**
+ * Of both programs; each has one of the two ports. Whatever the installation in this namespace is called, since no overlay renames what a
+ * selector says.
+ */
 const podMonitor = (config: ResolvedConfig) => ({
   apiVersion: "monitoring.coreos.com/v1",
   kind: "PodMonitor",
   metadata: metadata(config),
   spec: {
-    selector: { matchLabels: { "app.kubernetes.io/name": "agent-job" }, matchExpressions: [{ key: "app.kubernetes.io/component", operator: "In", values: ["controller", "server"] }] },
+    selector: {
+      matchLabels: { "app.kubernetes.io/name": "agent-job" },
+      matchExpressions: [{ key: "app.kubernetes.io/component", operator: "In", values: ["controller", "server"] }]
+    },
     podMetricsEndpoints: ["health", "http"].map((port) => ({ port, path: "/metrics", interval: "30s" }))
   }
 })
 
-const prometheusRule = (config: ResolvedConfig) => ({ apiVersion: "monitoring.coreos.com/v1", kind: "PrometheusRule", metadata: metadata(config), spec: { groups } })
+const prometheusRule = (config: ResolvedConfig) => ({
+  apiVersion: "monitoring.coreos.com/v1",
+  kind: "PrometheusRule",
+  metadata: metadata(config),
+  spec: { groups }
+})
 
 export const monitoring: Component = {
   name: "monitoring",
@@ -36,6 +47,11 @@ export const monitoring: Component = {
     "Where the rules of kube-prometheus are, KubePdbNotEnoughHealthyPods fires for the budget agent-job-changes for ever: docs/disruptions.md has the route that keeps it silent."
   ],
   objects: (config) => [podMonitor(config), prometheusRule(config)],
-  configMaps: [{ name: "agent-job-dashboard", namespace: "agent-job", files: ["dashboard.json"], options: { disableNameSuffixHash: true, labels: { grafana_dashboard: "1" }, annotations: untouched } }],
+  configMaps: [{
+    name: "agent-job-dashboard",
+    namespace: "agent-job",
+    files: ["dashboard.json"],
+    options: { disableNameSuffixHash: true, labels: { grafana_dashboard: "1" }, annotations: untouched }
+  }],
   files: { "dashboard.json": `${JSON.stringify(dashboard(), null, 2)}\n`, "rules.yaml": `# ${mark}\n${manifestYaml({ groups })}` }
 }

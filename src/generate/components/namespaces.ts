@@ -8,7 +8,11 @@ const restricted = { "pod-security.kubernetes.io/enforce": "restricted", "pod-se
 /** By which kustomize/guard knows them, whatever their names. */
 const ofAgentJob = { "app.kubernetes.io/name": "agent-job" }
 
-const namespace = (name: string): V1Namespace => ({ apiVersion: "v1", kind: "Namespace", metadata: { name, labels: { ...ofAgentJob, ...restricted } } })
+const namespace = (name: string): V1Namespace => ({
+  apiVersion: "v1",
+  kind: "Namespace",
+  metadata: { name, labels: { ...ofAgentJob, ...restricted } }
+})
 
 export const namespaces: Component = {
   name: "namespaces",

@@ -14,7 +14,10 @@ export const pool: Component = {
     {
       literal: "secret",
       example: secret,
-      elsewhere: [{ select: { kind: "Deployment", name: "agent-job-controller" }, fieldPaths: ["spec.template.spec.volumes.[name=pool-token].secret.secretName"] }]
+      elsewhere: [{
+        select: { kind: "Deployment", name: "agent-job-controller" },
+        fieldPaths: ["spec.template.spec.volumes.[name=pool-token].secret.secretName"]
+      }]
     }
   ]
 }

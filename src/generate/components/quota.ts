@@ -17,7 +17,8 @@ const priorityClass = (config: ResolvedConfig): V1PriorityClass => ({
   metadata: { name, labels: labels(config, "task") },
   value: 1000,
   preemptionPolicy: "Never",
-  description: "Stages of OpenTofu and Terraform: not pushed out by ordinary Pods, since a stage that is stopped is lost, and never pushing out others."
+  description:
+    "Stages of OpenTofu and Terraform: not pushed out by ordinary Pods, since a stage that is stopped is lost, and never pushing out others."
 })
 
 /** Of 50 tasks: 0.75 CPUs and 768 MiB are requested for each, at most 6 CPUs and 3 GiB used. */
@@ -45,8 +46,11 @@ const limitRange = (config: ResolvedConfig) => ({
 
 export const quota: Component = {
   name: "quota",
-  does: "Bounds what the tasks may take of the cluster together and each, and gives them a priority at which ordinary Pods do not push them out.",
-  adapt: ["The ResourceQuota fits the 50 tasks at once that the layer allows, with the default resources: change both together, the quota by a patch and task.limits.total in your values."],
+  does:
+    "Bounds what the tasks may take of the cluster together and each, and gives them a priority at which ordinary Pods do not push them out.",
+  adapt: [
+    "The ResourceQuota fits the 50 tasks at once that the layer allows, with the default resources: change both together, the quota by a patch and task.limits.total in your values."
+  ],
   layer: { task: { limits: { total: 50 }, priorityClassName: name } },
   objects: (config) => [priorityClass(config), resourceQuota(config), limitRange(config)]
 }

@@ -13,7 +13,10 @@ type Rules = ReadonlyArray<V1NetworkPolicyEgressRule>
 /** The cluster's DNS, its cache on the node, and what some clouds have in its place. */
 const dns: Rules = [
   {
-    to: [{ namespaceSelector: { matchLabels: { "kubernetes.io/metadata.name": "kube-system" } }, podSelector: { matchLabels: { "k8s-app": "kube-dns" } } }],
+    to: [{
+      namespaceSelector: { matchLabels: { "kubernetes.io/metadata.name": "kube-system" } },
+      podSelector: { matchLabels: { "k8s-app": "kube-dns" } }
+    }],
     ports: [{ port: 53, protocol: "UDP" }, tcp(53)]
   },
   dnsService,
@@ -38,11 +41,17 @@ const policies = (config: ResolvedConfig): ReadonlyArray<V1NetworkPolicy> =>
   ])
 
 /** They would open more. */
-const without = (name: string): ObjectPatch => ({ apiVersion: "networking.k8s.io/v1", kind: "NetworkPolicy", metadata: { name: `agent-job-${name}` }, $patch: "delete" })
+const without = (name: string): ObjectPatch => ({
+  apiVersion: "networking.k8s.io/v1",
+  kind: "NetworkPolicy",
+  metadata: { name: `agent-job-${name}` },
+  $patch: "delete"
+})
 
 export const restrictedEgress: Component = {
   name: "restricted-egress",
-  does: "Lets no Pod of the two namespaces out but to DNS, the API server, the server of agent-job, Flux's artifacts, and addresses that you name, IPv4 and IPv6.",
+  does:
+    "Lets no Pod of the two namespaces out but to DNS, the API server, the server of agent-job, Flux's artifacts, and addresses that you name, IPv4 and IPv6.",
   adapt: [
     "Patch the NetworkPolicies agent-job-egress-named with the addresses of your pool, registries and clouds, or of your proxy: without them, tasks reach nothing outside. See kustomize/overlays/production.",
     "Replace what agent-job-egress-api-server allows, all private networks, by what `kubectl get endpointslices kubernetes` shows: where that is a public address, nothing starts before; elsewhere it closes the rest.",

@@ -36,19 +36,31 @@ const begun = Effect.fnUntraced(function*(name: string, basename?: string) {
 type Begun = Effect.Success<ReturnType<typeof begun>>
 
 const claimBy = ({ pod, task }: Begun, status: AgentTaskStatus = task.status) =>
-  claimed(status, { podUid: Uid.make(pod.uid), nonce: "n", epoch: 0, at }, { job: `agent-job-${task.metadata.name}`, pod: pod.name, node: "node", configHash: "c0ffee" }, 1)
+  claimed(status, { podUid: Uid.make(pod.uid), nonce: "n", epoch: 0, at }, {
+    job: `agent-job-${task.metadata.name}`,
+    pod: pod.name,
+    node: "node",
+    configHash: "c0ffee"
+  }, 1)
 
 /** Whoever the client is writes this status of the task as it is now. */
-const write = Effect.fnUntraced(function*(client: Client, { metadata: { name, namespace } }: AgentTask, status: (now: AgentTaskStatus) => object) {
-  const found = yield* (yield* Kubernetes).get(tasks, { name, namespace })
-  return yield* client.updateStatus(agentTasks, { metadata: found.metadata, spec: found.spec, status: status(found.status) })
-})
+const write = Effect.fnUntraced(
+  function*(client: Client, { metadata: { name, namespace } }: AgentTask, status: (now: AgentTaskStatus) => object) {
+    const found = yield* (yield* Kubernetes).get(tasks, { name, namespace })
+    return yield* client.updateStatus(agentTasks, { metadata: found.metadata, spec: found.spec, status: status(found.status) })
+  }
+)
 
-const refusal = <A, R>(attempt: Effect.Effect<A, Pick<KubernetesError, "message"> & { readonly _tag: string }, R>): Effect.Effect<string, never, R> =>
+const refusal = <A, R>(
+  attempt: Effect.Effect<A, Pick<KubernetesError, "message"> & { readonly _tag: string }, R>
+): Effect.Effect<string, never, R> =>
   Effect.match(attempt, { onSuccess: () => "it was taken", onFailure: ({ _tag, message }) => `${_tag}: ${message}` })
 
 /** A policy holds a moment after it was made. */
-const untilHeld = (attempt: Effect.Effect<string>) => attempt.pipe(Effect.repeat({ until: (_) => _.includes("ValidatingAdmissionPolicy"), schedule: Schedule.spaced("100 millis"), times: 200 }))
+const untilHeld = (attempt: Effect.Effect<string>) =>
+  attempt.pipe(
+    Effect.repeat({ until: (_) => _.includes("ValidatingAdmissionPolicy"), schedule: Schedule.spaced("100 millis"), times: 200 })
+  )
 
 const held = Effect.gen(function*() {
   const { as, config } = yield* Installation
@@ -59,11 +71,29 @@ const held = Effect.gen(function*() {
 
 const settings = ({ pod, task: { metadata: { name, namespace } } }: Begun) =>
   Layer.orDie(Settings.layer).pipe(Layer.provide(ConfigProvider.layer(ConfigProvider.fromUnknown({
-    AGENT_JOB_NAMESPACE: namespace, AGENT_JOB_TASK: name, AGENT_JOB_JOB: `agent-job-${name}`, AGENT_JOB_CONFIG_HASH: "c0ffee",
-    AGENT_JOB_POD_NAME: pod.name, AGENT_JOB_POD_UID: pod.uid, AGENT_JOB_NODE: "node-1", AGENT_JOB_DATA_DIR: "/none", AGENT_JOB_PRIVATE_DIR: "/none",
+    AGENT_JOB_NAMESPACE: namespace,
+    AGENT_JOB_TASK: name,
+    AGENT_JOB_JOB: `agent-job-${name}`,
+    AGENT_JOB_CONFIG_HASH: "c0ffee",
+    AGENT_JOB_POD_NAME: pod.name,
+    AGENT_JOB_POD_UID: pod.uid,
+    AGENT_JOB_NODE: "node-1",
+    AGENT_JOB_DATA_DIR: "/none",
+    AGENT_JOB_PRIVATE_DIR: "/none",
     AGENT_JOB_TERMINATION_LOG: join(tmpdir(), `${pod.name}-termination-log`)
   }))))
-const stop = Layer.succeed(Stop, Stop.of({ asked: Effect.never, now: Effect.succeed(Option.none()), plan: signalPlan(30), tooLate: Effect.never, because: () => Effect.void, isLeaving: Effect.succeed(false), begin: () => Effect.void }))
+const stop = Layer.succeed(
+  Stop,
+  Stop.of({
+    asked: Effect.never,
+    now: Effect.succeed(Option.none()),
+    plan: signalPlan(30),
+    tooLate: Effect.never,
+    because: () => Effect.void,
+    isLeaving: Effect.succeed(false),
+    begin: () => Effect.void
+  })
+)
 /** The worker's own code, with its token. */
 const asWorker = (of: Begun) => Layer.mergeAll(settings(of), stop, Layer.succeed(Kubernetes, of.worker))
 
@@ -85,11 +115,16 @@ layer(installation({ admissionPolicies: { enabled: true } }), { timeout: 60_000,
     it.effect("a claim of a launch that was taken back as one, or as it was written by earlier workers, and as no other", () =>
       Effect.gen(function*() {
         const kubernetes = yield* Kubernetes
-        const tried = yield* Effect.forEach([0, 1, 2], (launches) => Effect.gen(function*() {
-          const anew = yield* begun(`anew-${launches}`)
-          yield* kubernetes.updateStatus(agentTasks, { metadata: anew.task.metadata, spec: anew.task.spec, status: advance({ launches: 0 }, { phase: "Starting", reason: "QuotaExceeded", message: "It waits.", generation: 1, now: at }) })
-          return yield* refusal(write(anew.worker, anew.task, (now) => ({ ...claimBy(anew, now), launches })))
-        }))
+        const tried = yield* Effect.forEach([0, 1, 2], (launches) =>
+          Effect.gen(function*() {
+            const anew = yield* begun(`anew-${launches}`)
+            yield* kubernetes.updateStatus(agentTasks, {
+              metadata: anew.task.metadata,
+              spec: anew.task.spec,
+              status: advance({ launches: 0 }, { phase: "Starting", reason: "QuotaExceeded", message: "It waits.", generation: 1, now: at })
+            })
+            return yield* refusal(write(anew.worker, anew.task, (now) => ({ ...claimBy(anew, now), launches })))
+          }))
         expect(tried).toEqual(["it was taken", "it was taken", expect.stringMatching(policy)])
       }))
   })
@@ -99,12 +134,22 @@ layer(installation({ admissionPolicies: { enabled: true } }), { timeout: 60_000,
       Effect.gen(function*() {
         const { as, config, patchStatus, withToken } = yield* Installation
         const kubernetes = yield* Kubernetes
-        const [victim, mine, longer, dotted] = [yield* begun("victim"), yield* begun("mine"), yield* begun("victim-2"), yield* createTask("vic.tim")]
+        const [victim, mine, longer, dotted] = [
+          yield* begun("victim"),
+          yield* begun("mine"),
+          yield* begun("victim-2"),
+          yield* createTask("vic.tim")
+        ]
         const { taskAccountName: account, taskNamespace: namespace } = config
         const gone = yield* begun("gone")
         yield* kubernetes.delete(jobs, { namespace, name: "agent-job-gone" })
-        yield* kubernetes.delete(pods, { namespace, name: gone.pod.name }, { gracePeriodSeconds: 0 }).pipe(Effect.catchTag("NotFound", () => Effect.void))
-        yield* kubernetes.get(pods, { namespace, name: gone.pod.name }).pipe(Effect.repeat({ schedule: Schedule.spaced("100 millis"), times: 100 }), Effect.ignore)
+        yield* kubernetes.delete(pods, { namespace, name: gone.pod.name }, { gracePeriodSeconds: 0 }).pipe(
+          Effect.catchTag("NotFound", () => Effect.void)
+        )
+        yield* kubernetes.get(pods, { namespace, name: gone.pod.name }).pipe(
+          Effect.repeat({ schedule: Schedule.spaced("100 millis"), times: 100 }),
+          Effect.ignore
+        )
         const unbound = yield* withToken(yield* tokenOf(namespace, account))
         const nameless = yield* as(userOf(namespace, account))
         const other = (change: object) => write(mine.worker, mine.task, () => ({ ...claimBy(mine), ...change }))
@@ -112,16 +157,32 @@ layer(installation({ admissionPolicies: { enabled: true } }), { timeout: 60_000,
           "an unbound token claims": write(unbound, victim.task, () => claimBy(victim)),
           "somebody who may impersonate the account claims": write(nameless, victim.task, () => claimBy(victim)),
           "the token of a Pod that is gone claims its task": write(gone.worker, gone.task, () => claimBy(gone)),
-          "the token of another task's Pod claims as that Pod": write(mine.worker, victim.task, () => claimBy({ ...victim, pod: mine.pod })),
+          "the token of another task's Pod claims as that Pod": write(
+            mine.worker,
+            victim.task,
+            () => claimBy({ ...victim, pod: mine.pod })
+          ),
           "the token of another task's Pod claims as the victim's Pod": write(mine.worker, victim.task, () => claimBy(victim)),
           "the Pod of victim-2 claims victim": write(longer.worker, victim.task, () => claimBy({ ...victim, pod: longer.pod })),
           "the Pod of victim claims victim-2": write(victim.worker, longer.task, () => claimBy({ ...longer, pod: victim.pod })),
           "a Pod claims a task whose Job nobody has named": write(mine.worker, dotted, () => claimBy({ ...mine, task: dotted })),
           "another task's Pod cancels nothing, but says it is over": write(mine.worker, victim.task, () => ({ phase: "Cancelled" })),
-          "another task's Pod reports a result": write(mine.worker, victim.task, (now) => ({ ...now, phase: "Succeeded", result: { ...result, outcome: "succeeded" } })),
-          "its own Pod, with the UID of another Pod": write(mine.worker, mine.task, () => ({ ...claimBy(mine), claim: { podUid: victim.pod.uid, nonce: "n", epoch: 0, at } })),
+          "another task's Pod reports a result": write(
+            mine.worker,
+            victim.task,
+            (now) => ({ ...now, phase: "Succeeded", result: { ...result, outcome: "succeeded" } })
+          ),
+          "its own Pod, with the UID of another Pod": write(
+            mine.worker,
+            mine.task,
+            () => ({ ...claimBy(mine), claim: { podUid: victim.pod.uid, nonce: "n", epoch: 0, at } })
+          ),
           "its own Pod, without a claim": write(mine.worker, mine.task, (now) => ({ ...now, message: "hello" })),
-          "its own Pod, a result without a claim": write(mine.worker, mine.task, (now) => ({ ...now, phase: "Failed", reason: "ExitCode", result })),
+          "its own Pod, a result without a claim": write(
+            mine.worker,
+            mine.task,
+            (now) => ({ ...now, phase: "Failed", reason: "ExitCode", result })
+          ),
           "a claim that is over at once": write(mine.worker, mine.task, () => finished(claimBy(mine), result, 1, false)),
           "a claim in another phase": other({ phase: "Starting" }),
           "a claim with another reason": other({ reason: "Completed" }),
@@ -133,10 +194,16 @@ layer(installation({ admissionPolicies: { enabled: true } }), { timeout: 60_000,
           "a claim with a newest attempt": other({ latest: { attempt: 2, name: "x", sha256: "0".repeat(64) } }),
           "a claim that the pool has confirmed": other({ reportedAt: at }),
           "a claim with a place in the queue": other({ queue: { position: 1, reason: "WorkspaceBusy" } }),
-          "a patch of the status of another task": patchStatus(mine.token, victim.task.metadata, { claim: { podUid: mine.pod.uid, nonce: "n", epoch: 0, at }, phase: "Running" })
+          "a patch of the status of another task": patchStatus(mine.token, victim.task.metadata, {
+            claim: { podUid: mine.pod.uid, nonce: "n", epoch: 0, at },
+            phase: "Running"
+          })
         }
-        const refused = (given: string) => given.includes("is gone") ? /^Unauthorized/u : given.startsWith("a patch") ? /cannot patch resource "atasks\/status"/u : policy
-        for (const [given, attempt] of Object.entries(attempts)) expect([given, yield* refusal(attempt)]).toEqual([given, expect.stringMatching(refused(given))])
+        const refused = (given: string) =>
+          given.includes("is gone") ? /^Unauthorized/u : given.startsWith("a patch") ? /cannot patch resource "atasks\/status"/u : policy
+        for (const [given, attempt] of Object.entries(attempts)) {
+          expect([given, yield* refusal(attempt)]).toEqual([given, expect.stringMatching(refused(given))])
+        }
         expect((yield* kubernetes.get(tasks, victim.task.metadata)).status.claim).toBeUndefined()
       }), 120_000)
 
@@ -152,11 +219,27 @@ layer(installation({ admissionPolicies: { enabled: true } }), { timeout: 60_000,
           "another task's Pod ends it": write(rival.worker, mine.task, done),
           "the claimant says something beside": write(mine.worker, mine.task, (now) => ({ ...now, message: "hello" })),
           "the claimant says that it was cancelled": write(mine.worker, mine.task, (now) => ({ ...now, reason: "Stopping" })),
-          "the claimant says that its state waits, in another phase": write(mine.worker, mine.task, (now) => ({ ...now, phase: "Succeeded", reason: "StateUnsaved" })),
-          "the claimant says that its state waits, and that it has ended": write(mine.worker, mine.task, (now) => ({ ...now, reason: "StateUnsaved", finishedAt: at })),
-          "the claimant says that its state waits, in another Job": write(mine.worker, mine.task, (now) => ({ ...now, reason: "StateUnsaved", job: { name: "agent-job-rival" } })),
+          "the claimant says that its state waits, in another phase": write(
+            mine.worker,
+            mine.task,
+            (now) => ({ ...now, phase: "Succeeded", reason: "StateUnsaved" })
+          ),
+          "the claimant says that its state waits, and that it has ended": write(
+            mine.worker,
+            mine.task,
+            (now) => ({ ...now, reason: "StateUnsaved", finishedAt: at })
+          ),
+          "the claimant says that its state waits, in another Job": write(
+            mine.worker,
+            mine.task,
+            (now) => ({ ...now, reason: "StateUnsaved", job: { name: "agent-job-rival" } })
+          ),
           "another task's Pod says that its state waits": write(rival.worker, mine.task, (now) => ({ ...now, reason: "StateUnsaved" })),
-          "the claimant ends it without a result": write(mine.worker, mine.task, (now) => ({ ...now, phase: "Succeeded", reason: "Completed" })),
+          "the claimant ends it without a result": write(
+            mine.worker,
+            mine.task,
+            (now) => ({ ...now, phase: "Succeeded", reason: "Completed" })
+          ),
           "a failure that succeeded": other({ phase: "Succeeded", reason: "Completed" }),
           "a failure for another reason": other({ reason: "Lost" }),
           "another Job": other({ job: { name: "agent-job-rival" } }),
@@ -166,7 +249,9 @@ layer(installation({ admissionPolicies: { enabled: true } }), { timeout: 60_000,
           "another configuration": other({ configHash: "0" }),
           "another attempt": other({ latest: { attempt: 2, name: "x", sha256: "0".repeat(64) } })
         }
-        for (const [given, attempt] of Object.entries(attempts)) expect([given, yield* refusal(attempt)]).toEqual([given, expect.stringMatching(policy)])
+        for (const [given, attempt] of Object.entries(attempts)) {
+          expect([given, yield* refusal(attempt)]).toEqual([given, expect.stringMatching(policy)])
+        }
         yield* write(mine.worker, mine.task, done)
         expect(yield* refusal(write(mine.worker, mine.task, (now) => ({ ...now, message: "Or so." })))).toMatch(policy)
         expect((yield* kubernetes.get(tasks, mine.task.metadata)).status).toMatchObject({ phase: "Failed", result })
@@ -175,11 +260,18 @@ layer(installation({ admissionPolicies: { enabled: true } }), { timeout: 60_000,
     it.effect("that its state waits to be saved, and that it does no more", () =>
       Effect.gen(function*() {
         const waiting = yield* begun("waiting")
-        const say = (news: typeof unsaved) => write(waiting.worker, waiting.task, (now) => advance(now, { ...news, generation: 1, now: at }))
+        const say = (news: typeof unsaved) =>
+          write(waiting.worker, waiting.task, (now) => advance(now, { ...news, generation: 1, now: at }))
         yield* write(waiting.worker, waiting.task, () => claimBy(waiting))
-        const reasons = [(yield* say(unsaved)).status, (yield* say(running({ name: waiting.pod.name }))).status].map((status) => (status as AgentTaskStatus).reason)
+        const reasons = [(yield* say(unsaved)).status, (yield* say(running({ name: waiting.pod.name }))).status].map((status) =>
+          (status as AgentTaskStatus).reason
+        )
         expect(reasons).toEqual(["StateUnsaved", "Claimed"])
-        yield* write(waiting.worker, waiting.task, (now) => finished(advance(now, { ...unsaved, generation: 1, now: at }), result, 1, false))
+        yield* write(
+          waiting.worker,
+          waiting.task,
+          (now) => finished(advance(now, { ...unsaved, generation: 1, now: at }), result, 1, false)
+        )
         expect(yield* refusal(say(unsaved))).toMatch(policy)
       }))
 
@@ -188,16 +280,33 @@ layer(installation({ admissionPolicies: { enabled: true } }), { timeout: 60_000,
         const { config: { taskAccountName: account, taskNamespace: namespace }, patchStatus } = yield* Installation
         const mine = yield* begun("granted")
         const kubernetes = yield* Kubernetes
-        yield* Effect.promise(() => kubectl(["create", "role", "-n", namespace, "more", "--verb=create,update,patch,delete", "--resource=atasks.scalr.io,atasks.scalr.io/status"]))
-        yield* Effect.promise(() => kubectl(["create", "rolebinding", "-n", namespace, "more", "--role=more", `--serviceaccount=${namespace}:${account}`]))
+        yield* Effect.promise(() =>
+          kubectl([
+            "create",
+            "role",
+            "-n",
+            namespace,
+            "more",
+            "--verb=create,update,patch,delete",
+            "--resource=atasks.scalr.io,atasks.scalr.io/status"
+          ])
+        )
+        yield* Effect.promise(() =>
+          kubectl(["create", "rolebinding", "-n", namespace, "more", "--role=more", `--serviceaccount=${namespace}:${account}`])
+        )
         const { metadata, spec } = yield* kubernetes.get(tasks, mine.task.metadata)
         const attempts = {
-          "a change of its own task": mine.worker.update(agentTasks, { metadata: { ...metadata, labels: { "example.com/team": "a" } }, spec }),
+          "a change of its own task": mine.worker.update(agentTasks, {
+            metadata: { ...metadata, labels: { "example.com/team": "a" } },
+            spec
+          }),
           "a task of its own": mine.worker.create(agentTasks, { metadata: { name: "made", namespace }, spec }),
           "the end of its own task": mine.worker.delete(agentTasks, metadata),
           "a patch of its own status": patchStatus(mine.token, metadata, { message: "hello" })
         }
-        for (const [given, attempt] of Object.entries(attempts)) expect([given, yield* refusal(attempt)]).toEqual([given, expect.stringMatching(/ValidatingAdmissionPolicy/u)])
+        for (const [given, attempt] of Object.entries(attempts)) {
+          expect([given, yield* refusal(attempt)]).toEqual([given, expect.stringMatching(/ValidatingAdmissionPolicy/u)])
+        }
       }))
 
     it.effect("its result beside an end that the controller wrote first, and no other end", () =>
@@ -240,12 +349,23 @@ layer(installation({ admissionPolicies: { enabled: true } }), { timeout: 60_000,
         const admin = yield* Kubernetes
         const task = yield* createTask("owner")
         const data = { token: "aHVudGVyMg==" }
-        const tokenOf = (name: string, metadata: object = {}, more: object = {}) => ({ metadata: { name, namespace, labels: managedByUs, ownerReferences: [ownerReference(task)], ...metadata }, type: "Opaque", data, ...more })
+        const tokenOf = (name: string, metadata: object = {}, more: object = {}) => ({
+          metadata: { name, namespace, labels: managedByUs, ownerReferences: [ownerReference(task)], ...metadata },
+          type: "Opaque",
+          data,
+          ...more
+        })
         const nothing = [{ op: "test" as const, path: "/kind", value: "Secret" }]
         const patched = (name: string) => controller.patch(secrets, { name, namespace }, nothing)
         yield* controller.create(secrets, tokenOf("of-task"))
-        expect(yield* controller.patch(secrets, { name: "of-task", namespace }, [{ op: "add", path: "/data", value: { token: "bmV3" } }])).toMatchObject({ data: { token: "bmV3" } })
-        const theirs = { "of-somebody": { labels: {}, ownerReferences: [] }, "without-owner": { ownerReferences: [] }, "without-label": { labels: {} }, "of-another-kind": { ownerReferences: [{ apiVersion: "batch/v1", kind: "AgentTask", name: "a", uid: "b" }] } }
+        expect(yield* controller.patch(secrets, { name: "of-task", namespace }, [{ op: "add", path: "/data", value: { token: "bmV3" } }]))
+          .toMatchObject({ data: { token: "bmV3" } })
+        const theirs = {
+          "of-somebody": { labels: {}, ownerReferences: [] },
+          "without-owner": { ownerReferences: [] },
+          "without-label": { labels: {} },
+          "of-another-kind": { ownerReferences: [{ apiVersion: "batch/v1", kind: "AgentTask", name: "a", uid: "b" }] }
+        }
         for (const [name, metadata] of Object.entries(theirs)) yield* admin.create(secrets, tokenOf(name, metadata))
         const ofAccount = { type: "kubernetes.io/service-account-token", data: {} }
         const account = { annotations: { "kubernetes.io/service-account.name": taskAccountName } }
@@ -275,10 +395,16 @@ layer(installation({ admissionPolicies: { enabled: true } }), { timeout: 60_000,
         const spec = Object(made["spec"]) as Record<string, ReadonlyArray<Record<string, unknown>>>
         const whole = job(task, config, 0)
         const template = whole.spec?.template
-        const jobOf = (change: object, metadata: object = {}) => ({ metadata: { ...whole.metadata, namespace, name: `other-${Math.random().toString(36).slice(2, 8)}`, ...metadata }, spec: { ...whole.spec, template: { ...template, spec: { ...template?.spec, ...change } } } })
+        const jobOf = (change: object, metadata: object = {}) => ({
+          metadata: { ...whole.metadata, namespace, name: `other-${Math.random().toString(36).slice(2, 8)}`, ...metadata },
+          spec: { ...whole.spec, template: { ...template, spec: { ...template?.spec, ...change } } }
+        })
         const jobController = yield* Effect.flatMap(Installation, ({ as }) => as("system:serviceaccount:kube-system:job-controller"))
         const name = () => `${pod.name.slice(0, -5)}${Math.random().toString(36).slice(2, 7)}`
-        const podOf = (change: object, metadata: object = {}) => ({ metadata: { name: name(), namespace, labels: made.metadata.labels, ownerReferences: made.metadata.ownerReferences, ...metadata }, spec: { ...spec, ...change } })
+        const podOf = (change: object, metadata: object = {}) => ({
+          metadata: { name: name(), namespace, labels: made.metadata.labels, ownerReferences: made.metadata.ownerReferences, ...metadata },
+          spec: { ...spec, ...change }
+        })
         const asKubernetes = (change: object, metadata: object = {}) => jobController.create(pods, podOf(change, metadata))
         const [worker] = spec["containers"] ?? []
         const [first, runner] = spec["initContainers"] ?? []
@@ -290,7 +416,9 @@ layer(installation({ admissionPolicies: { enabled: true } }), { timeout: 60_000,
           "a Job of no AgentTask": controller.create(jobs, jobOf({}, { ownerReferences: [] })),
           "a Pod of no Job": asKubernetes({}, { ownerReferences: [] }),
           "a Pod with the name of another Job's": asKubernetes({}, { name: "agent-job-victim-abcde" }),
-          "a Pod that network policies do not select": asKubernetes({}, { labels: { ...made.metadata.labels, "app.kubernetes.io/component": "other" } }),
+          "a Pod that network policies do not select": asKubernetes({}, {
+            labels: { ...made.metadata.labels, "app.kubernetes.io/component": "other" }
+          }),
           "a Pod without labels": asKubernetes({}, { labels: {} }),
           "the node's network": asKubernetes({ hostNetwork: true }),
           "the node's processes": asKubernetes({ hostPID: true }),
@@ -301,13 +429,25 @@ layer(installation({ admissionPolicies: { enabled: true } }), { timeout: 60_000,
           "a privileged runner": asKubernetes({ initContainers: [first, { ...runner, securityContext: { privileged: true } }] }),
           "a token that Kubernetes mounts everywhere": asKubernetes({ automountServiceAccountToken: true }),
           "a token by default": asKubernetes({ automountServiceAccountToken: undefined }),
-          "one more token": asKubernetes({ volumes: [...spec["volumes"] ?? [], { name: "more", projected: { sources: [{ serviceAccountToken: { path: "token" } }] } }] }),
-          "a token for somebody else": asKubernetes({ volumes: [...spec["volumes"] ?? [], { name: "more", projected: { sources: [{ serviceAccountToken: { path: "token", audience: "https://kubernetes.default.svc" } }] } }] }),
+          "one more token": asKubernetes({
+            volumes: [...spec["volumes"] ?? [], { name: "more", projected: { sources: [{ serviceAccountToken: { path: "token" } }] } }]
+          }),
+          "a token for somebody else": asKubernetes({
+            volumes: [...spec["volumes"] ?? [], {
+              name: "more",
+              projected: { sources: [{ serviceAccountToken: { path: "token", audience: "https://kubernetes.default.svc" } }] }
+            }]
+          }),
           "the token in the runner": asKubernetes({ initContainers: [first, { ...runner, volumeMounts: [mount] }] }),
           "the token in the install container": asKubernetes({ initContainers: [{ ...first, volumeMounts: [mount] }, runner] }),
           "the token in one more container": asKubernetes({ containers: [worker, { name: "more", image: "i", volumeMounts: [mount] }] })
         }
-        for (const [given, attempt] of Object.entries(attempts)) expect([given, yield* refusal(attempt)]).toEqual([given, expect.stringMatching(given === "a Pod by the controller" ? /^Forbidden/u : policy)])
+        for (const [given, attempt] of Object.entries(attempts)) {
+          expect([given, yield* refusal(attempt)]).toEqual([
+            given,
+            expect.stringMatching(given === "a Pod by the controller" ? /^Forbidden/u : policy)
+          ])
+        }
         yield* asKubernetes({})
       }), 60_000)
 
@@ -315,14 +455,25 @@ layer(installation({ admissionPolicies: { enabled: true } }), { timeout: 60_000,
       Effect.gen(function*() {
         const { config: { taskNamespace: namespace } } = yield* Installation
         const { pod } = yield* begun("later")
-        const patch = (change: object, ...more: ReadonlyArray<string>) => Effect.promise(() => kubectl(["patch", "-n", namespace, "pod", pod.name, ...more, "-p", JSON.stringify(change)]).then(() => "it was taken", (error: Error) => error.message))
+        const patch = (change: object, ...more: ReadonlyArray<string>) =>
+          Effect.promise(() =>
+            kubectl(["patch", "-n", namespace, "pod", pod.name, ...more, "-p", JSON.stringify(change)]).then(
+              () => "it was taken",
+              (error: Error) => error.message
+            )
+          )
         const attempts = {
-          "an ephemeral container": patch({ spec: { ephemeralContainers: [{ name: "debug", image: "i", targetContainerName: "worker" }] } }, "--subresource=ephemeralcontainers"),
+          "an ephemeral container": patch(
+            { spec: { ephemeralContainers: [{ name: "debug", image: "i", targetContainerName: "worker" }] } },
+            "--subresource=ephemeralcontainers"
+          ),
           "another image of the worker": patch({ spec: { containers: [{ name: "worker", image: "mine" }] } }),
           "another image of the runner": patch({ spec: { initContainers: [{ name: "runner", image: "mine" }] } }),
           "a label that takes it out of a network policy": patch({ metadata: { labels: { "app.kubernetes.io/component": "other" } } })
         }
-        for (const [given, attempt] of Object.entries(attempts)) expect([given, yield* attempt]).toEqual([given, expect.stringMatching(policy)])
+        for (const [given, attempt] of Object.entries(attempts)) {
+          expect([given, yield* attempt]).toEqual([given, expect.stringMatching(policy)])
+        }
         expect(yield* patch({ metadata: { labels: { "example.com/team": "a" } } })).toBe("it was taken")
       }))
   })
@@ -333,7 +484,10 @@ layer(installation({ admissionPolicies: { enabled: true } }), { timeout: 60_000,
         const { config: { taskAccountName: account, taskNamespace: namespace } } = yield* Installation
         const { pod } = yield* begun("asked-for")
         const editor = ["--as=editor", "--as-group=editors"]
-        const requested = (name: string, ...more: ReadonlyArray<string>) => Effect.promise(() => kubectl(["create", "token", "-n", namespace, name, ...more]).then(() => "it was given", (error: Error) => error.message))
+        const requested = (name: string, ...more: ReadonlyArray<string>) =>
+          Effect.promise(() =>
+            kubectl(["create", "token", "-n", namespace, name, ...more]).then(() => "it was given", (error: Error) => error.message)
+          )
         yield* Effect.promise(() => kubectl(["create", "rolebinding", "-n", namespace, "editors", "--clusterrole=edit", "--group=editors"]))
         yield* untilHeld(requested(account))
         const attempts = {
@@ -341,7 +495,9 @@ layer(installation({ admissionPolicies: { enabled: true } }), { timeout: 60_000,
           "an editor, one that names nothing": requested(account, ...editor),
           "an administrator": requested(account)
         }
-        for (const [given, attempt] of Object.entries(attempts)) expect([given, yield* attempt]).toEqual([given, expect.stringMatching(policy)])
+        for (const [given, attempt] of Object.entries(attempts)) {
+          expect([given, yield* attempt]).toEqual([given, expect.stringMatching(policy)])
+        }
         expect(yield* requested("default", ...editor)).toBe("it was given")
       }))
   })
@@ -350,10 +506,17 @@ layer(installation({ admissionPolicies: { enabled: true } }), { timeout: 60_000,
     it.effect("no token of a pool's task, whatever Secrets it may name", () =>
       Effect.gen(function*() {
         const { config: { taskNamespace: namespace }, controller } = yield* Installation
-        const names = (secret: string) => ({ variables: [{ name: "fine", value: "1" }, { name: "t", valueFrom: { secretKeyRef: { name: secret, key: "token" } } }] })
-        const object = (name: string, secret: string) => ({ metadata: { name, namespace }, spec: { workspace: "w", stage: "plan", source: { inline: { "main.tf": "" } }, ...names(secret) } })
+        const names = (secret: string) => ({
+          variables: [{ name: "fine", value: "1" }, { name: "t", valueFrom: { secretKeyRef: { name: secret, key: "token" } } }]
+        })
+        const object = (name: string, secret: string) => ({
+          metadata: { name, namespace },
+          spec: { workspace: "w", stage: "plan", source: { inline: { "main.tf": "" } }, ...names(secret) }
+        })
         for (const [index, secret] of ["run-k3v9x2-apply-token", "run-k3v9x2-plan-2-token"].entries()) {
-          for (const client of [controller, yield* Kubernetes]) expect(yield* refusal(client.create(agentTasks, object(`thief-${index}`, secret)))).toMatch(policy)
+          for (const client of [controller, yield* Kubernetes]) {
+            expect(yield* refusal(client.create(agentTasks, object(`thief-${index}`, secret)))).toMatch(policy)
+          }
         }
         yield* createTask("honest", names("run-token") as never)
       }))
@@ -361,7 +524,15 @@ layer(installation({ admissionPolicies: { enabled: true } }), { timeout: 60_000,
     it.effect("the Secret of a pool only where the controller makes it", () =>
       Effect.gen(function*() {
         const { config: { taskNamespace: namespace }, controller } = yield* Installation
-        const object = (name: string) => ({ metadata: { name, namespace }, spec: { workspace: "w", stage: "plan", source: { pool: { archiveSha256: "0".repeat(64) } }, pool: { url: "https://evil.example.com", runId: "run-1", tokenSecret: { name: "database" } } } })
+        const object = (name: string) => ({
+          metadata: { name, namespace },
+          spec: {
+            workspace: "w",
+            stage: "plan",
+            source: { pool: { archiveSha256: "0".repeat(64) } },
+            pool: { url: "https://evil.example.com", runId: "run-1", tokenSecret: { name: "database" } }
+          }
+        })
         expect(yield* refusal(Effect.flatMap(Kubernetes, (_) => _.create(agentTasks, object("by-hand"))))).toMatch(policy)
         yield* controller.create(agentTasks, object("by-controller"))
       }))
@@ -372,7 +543,10 @@ layer(installation({ admissionPolicies: { enabled: true } }), { timeout: 60_000,
         const admin = yield* Kubernetes
         const { spec } = yield* createTask("followed")
         const owner = { ...ownerReference(yield* admin.get(tasks, { name: "followed", namespace })), controller: true }
-        const object = (name: string, ownerReferences: ReadonlyArray<object> = [owner]) => ({ metadata: { name, namespace, ownerReferences }, spec })
+        const object = (name: string, ownerReferences: ReadonlyArray<object> = [owner]) => ({
+          metadata: { name, namespace, ownerReferences },
+          spec
+        })
         yield* createTask("plain")
         const plain = yield* admin.get(agentTasks, { name: "plain", namespace })
         yield* untilHeld(refusal(admin.create(agentTasks, object("followed-9"))))
@@ -381,29 +555,67 @@ layer(installation({ admissionPolicies: { enabled: true } }), { timeout: 60_000,
           "one of another group": admin.create(agentTasks, object("followed-2", [{ ...owner, apiVersion: "example.com/v1" }])),
           "a task that is made one later": admin.update(agentTasks, { ...plain, metadata: { ...plain.metadata, ownerReferences: [owner] } })
         }
-        for (const [given, attempt] of Object.entries(attempts)) expect([given, yield* refusal(attempt)]).toEqual([given, expect.stringMatching(policy)])
+        for (const [given, attempt] of Object.entries(attempts)) {
+          expect([given, yield* refusal(attempt)]).toEqual([given, expect.stringMatching(policy)])
+        }
         const made = yield* controller.create(agentTasks, object("followed-2"))
-        expect(yield* refusal(admin.update(agentTasks, { ...plain, metadata: { ...plain.metadata, ownerReferences: [{ apiVersion: "v1", kind: "ConfigMap", name: "a", uid: "b" }] } }))).toBe("it was taken")
-        expect(yield* refusal(admin.update(agentTasks, { ...made, metadata: { ...made.metadata, labels: { "example.com/team": "a" } }, spec: { ...spec, cancel: true } }))).toBe("it was taken")
+        expect(
+          yield* refusal(
+            admin.update(agentTasks, {
+              ...plain,
+              metadata: { ...plain.metadata, ownerReferences: [{ apiVersion: "v1", kind: "ConfigMap", name: "a", uid: "b" }] }
+            })
+          )
+        ).toBe("it was taken")
+        expect(
+          yield* refusal(
+            admin.update(agentTasks, {
+              ...made,
+              metadata: { ...made.metadata, labels: { "example.com/team": "a" } },
+              spec: { ...spec, cancel: true }
+            })
+          )
+        ).toBe("it was taken")
       }))
   })
 })
 
-layer(installation({ admissionPolicies: { enabled: true, secrets: ["shared", "team-a-*"], configMaps: [], persistentVolumeClaims: ["state"] } }), { timeout: 60_000, excludeTestServices: true })("an AgentTask", (it) => {
+layer(
+  installation({
+    admissionPolicies: { enabled: true, secrets: ["shared", "team-a-*"], configMaps: [], persistentVolumeClaims: ["state"] }
+  }),
+  { timeout: 60_000, excludeTestServices: true }
+)("an AgentTask", (it) => {
   it.effect("names nothing but what the values allow", () =>
     Effect.gen(function*() {
-      const secret = (name: string) => ({ variables: [{ name: "fine", value: "1" }, { name: "v", valueFrom: { secretKeyRef: { name, key: "k" } } }] })
+      const secret = (name: string) => ({
+        variables: [{ name: "fine", value: "1" }, { name: "v", valueFrom: { secretKeyRef: { name, key: "k" } } }]
+      })
       const refused = {
         "another Secret": secret("database"),
         "a Secret whose name begins as an allowed one": secret("shared-2"),
         "the beginning of allowed names": secret("team-a"),
         "a ConfigMap": { source: { configMap: { name: "files" } } },
         "another claim": { jobTemplate: { volumeClaims: [{ claimName: "theirs", mountPath: "/s" }] } },
-        "a claim for its plan": { source: { archive: { url: "https://example.com/a.tar.gz", sha256: "0".repeat(64) } }, savePlan: { claimName: "theirs" } },
+        "a claim for its plan": {
+          source: { archive: { url: "https://example.com/a.tar.gz", sha256: "0".repeat(64) } },
+          savePlan: { claimName: "theirs" }
+        },
         "the claim of a plan": { stage: "apply" as const, source: { savedPlan: { claimName: "theirs", sha256: "0".repeat(64) } } }
       }
-      yield* refusal(createTask("probe", secret("database") as never)).pipe(Effect.repeat({ until: (_) => policy.test(_), schedule: Schedule.spaced("100 millis"), times: 200 }))
-      for (const [given, spec] of Object.entries(refused)) expect([given, yield* refusal(createTask(given.toLowerCase().replaceAll(" ", "-"), spec as never))]).toEqual([given, expect.stringMatching(policy)])
-      for (const [index, spec] of [secret("shared"), secret("team-a-database"), { jobTemplate: { volumeClaims: [{ claimName: "state", mountPath: "/s" }] } }].entries()) yield* createTask(`allowed-${index}`, spec as never)
+      yield* refusal(createTask("probe", secret("database") as never)).pipe(
+        Effect.repeat({ until: (_) => policy.test(_), schedule: Schedule.spaced("100 millis"), times: 200 })
+      )
+      for (const [given, spec] of Object.entries(refused)) {
+        expect([given, yield* refusal(createTask(given.toLowerCase().replaceAll(" ", "-"), spec as never))]).toEqual([
+          given,
+          expect.stringMatching(policy)
+        ])
+      }
+      for (
+        const [index, spec] of [secret("shared"), secret("team-a-database"), {
+          jobTemplate: { volumeClaims: [{ claimName: "state", mountPath: "/s" }] }
+        }].entries()
+      ) yield* createTask(`allowed-${index}`, spec as never)
     }))
 })

@@ -1,30 +1,44 @@
 // What the policies are made of, for any values: the Pods that our builder makes of the same values are never what they refuse, and no two installations share one.
 // The expressions themselves are held against a real API server in admission.cluster.test.ts; here it is what the values put into them.
-import type { V1PodSpec } from "@kubernetes/client-node"
 import { describe, expect, it } from "@effect/vitest"
+import type { V1PodSpec } from "@kubernetes/client-node"
 import { Arbitrary, Schema } from "effect"
-import { admissionPolicies } from "../../../src/core/manifest/admission.ts"
+import { isPlain, jobName } from "../../../src/core/job-name.ts"
 import { podPolicy } from "../../../src/core/manifest/admission-pods.ts"
 import { statusPolicy } from "../../../src/core/manifest/admission-status.ts"
+import { admissionPolicies } from "../../../src/core/manifest/admission.ts"
 import { pod } from "../../../src/core/manifest/pod.ts"
-import { isPlain, jobName } from "../../../src/core/job-name.ts"
 import type { ResolvedConfig } from "../../../src/core/resolve.ts"
 import { ObjectName } from "../../../src/schema/names.ts"
 import { configOf, fullTask, taskOf } from "../configs.ts"
 import { configIn, fileOf, places, rowsAt } from "./some-values.ts"
 
 /** The lists in the policy's variables. */
-const allowed = (config: ResolvedConfig, variable: string): ReadonlyArray<unknown> => JSON.parse(podPolicy(config).variables?.[variable] ?? "[]")
+const allowed = (config: ResolvedConfig, variable: string): ReadonlyArray<unknown> =>
+  JSON.parse(podPolicy(config).variables?.[variable] ?? "[]")
 
-const refused = (config: ResolvedConfig, { automountServiceAccountToken, containers, hostIPC, hostNetwork, hostPID, initContainers = [], shareProcessNamespace, volumes = [] }: V1PodSpec): ReadonlyArray<string> => {
+const refused = (
+  config: ResolvedConfig,
+  { automountServiceAccountToken, containers, hostIPC, hostNetwork, hostPID, initContainers = [], shareProcessNamespace, volumes = [] }:
+    V1PodSpec
+): ReadonlyArray<string> => {
   const all = [...containers, ...initContainers]
   return [
     ...[hostIPC, hostNetwork, hostPID, shareProcessNamespace].filter((_) => _ === true).map(() => "a namespace of the node"),
-    ...volumes.filter(({ hostPath }) => hostPath !== undefined && !allowed(config, "hostPaths").includes(hostPath.path)).map(({ name }) => `directory ${name}`),
-    ...all.filter(({ name, securityContext }) => securityContext?.privileged === true && !allowed(config, "privileged").includes(name)).map(({ name }) => `privileged ${name}`),
+    ...volumes.filter(({ hostPath }) => hostPath !== undefined && !allowed(config, "hostPaths").includes(hostPath.path)).map(({ name }) =>
+      `directory ${name}`
+    ),
+    ...all.filter(({ name, securityContext }) => securityContext?.privileged === true && !allowed(config, "privileged").includes(name)).map(
+      ({ name }) => `privileged ${name}`
+    ),
     ...(automountServiceAccountToken === false ? [] : ["a token everywhere"]),
-    ...volumes.filter(({ name, projected }) => projected?.sources?.some(({ serviceAccountToken }) => serviceAccountToken !== undefined) === true && !allowed(config, "tokenVolumes").includes(name)).map(({ name }) => `token ${name}`),
-    ...all.filter(({ name, volumeMounts = [] }) => volumeMounts.some((_) => _.name === "api-token") && !allowed(config, "tokenHolders").includes(name)).map(({ name }) => `the token in ${name}`)
+    ...volumes.filter(({ name, projected }) =>
+      projected?.sources?.some(({ serviceAccountToken }) => serviceAccountToken !== undefined) === true &&
+      !allowed(config, "tokenVolumes").includes(name)
+    ).map(({ name }) => `token ${name}`),
+    ...all.filter(({ name, volumeMounts = [] }) =>
+      volumeMounts.some((_) => _.name === "api-token") && !allowed(config, "tokenHolders").includes(name)
+    ).map(({ name }) => `the token in ${name}`)
   ]
 }
 
@@ -37,12 +51,35 @@ describe("the policy on Pods", () => {
 
   it.each([
     { given: "nothing of the node", values: {}, lists: [[], [], ["api-token"], ["worker"]] },
-    { given: "a directory for the cache", values: { persistence: { hostPath: { path: "/cache" } } }, lists: [["/cache"], [], ["api-token"], ["worker"]] },
-    { given: "a directory of another volume", values: { task: { extraVolumes: [{ name: "v", hostPath: { path: "/v" } }] } }, lists: [["/v"], [], ["api-token"], ["worker"]] },
-    { given: "a privileged sidecar", values: { task: { sidecars: [{ name: "s", image: "s", securityContext: { privileged: true } }] } }, lists: [[], ["s"], ["api-token"], ["worker"]] },
-    { given: "a token for another audience", values: { task: { extraVolumes: [{ name: "vault", projected: { sources: [{ serviceAccountToken: { path: "t", audience: "vault" } }] } }] } }, lists: [[], [], ["api-token", "vault"], ["worker"]] }
-  ])("allows $given to values that ask for it", ({ lists, values }) =>
-    expect(["hostPaths", "privileged", "tokenVolumes", "tokenHolders"].map((variable) => allowed(configOf(values), variable))).toEqual(lists))
+    {
+      given: "a directory for the cache",
+      values: { persistence: { hostPath: { path: "/cache" } } },
+      lists: [["/cache"], [], ["api-token"], ["worker"]]
+    },
+    {
+      given: "a directory of another volume",
+      values: { task: { extraVolumes: [{ name: "v", hostPath: { path: "/v" } }] } },
+      lists: [["/v"], [], ["api-token"], ["worker"]]
+    },
+    {
+      given: "a privileged sidecar",
+      values: { task: { sidecars: [{ name: "s", image: "s", securityContext: { privileged: true } }] } },
+      lists: [[], ["s"], ["api-token"], ["worker"]]
+    },
+    {
+      given: "a token for another audience",
+      values: {
+        task: { extraVolumes: [{ name: "vault", projected: { sources: [{ serviceAccountToken: { path: "t", audience: "vault" } }] } }] }
+      },
+      lists: [[], [], ["api-token", "vault"], ["worker"]]
+    }
+  ])(
+    "allows $given to values that ask for it",
+    ({ lists, values }) =>
+      expect(["hostPaths", "privileged", "tokenVolumes", "tokenHolders"].map((variable) => allowed(configOf(values), variable))).toEqual(
+        lists
+      )
+  )
 })
 
 describe("the policy on statuses", () => {
@@ -60,7 +97,12 @@ describe("the policy on statuses", () => {
 describe("several installations", () => {
   it("have policies of their own, also of one name in two namespaces", () => {
     const enabled = { admissionPolicies: { enabled: true } }
-    const all = [configOf(enabled), configOf(enabled, { namespace: "other" }), configOf(enabled, { name: "another" }), configOf({ ...enabled, task: { namespace: "tasks" } })]
+    const all = [
+      configOf(enabled),
+      configOf(enabled, { namespace: "other" }),
+      configOf(enabled, { name: "another" }),
+      configOf({ ...enabled, task: { namespace: "tasks" } })
+    ]
     const names = all.flatMap((config) => admissionPolicies(config).map(({ kind, metadata }) => `${kind} ${metadata?.name}`))
     expect(new Set(names).size).toBe(names.length)
     expect(names).toHaveLength(6 * 2 * all.length)

@@ -17,12 +17,14 @@ const listOf = (cidr: string): BlockList => {
   return found
 }
 const holds = (cidr: string, address: string): boolean => family(cidr) === family(address) && listOf(cidr).check(address, family(address))
-const inBlock = ({ cidr, except = [] }: V1IPBlock, address: string): boolean => holds(cidr, address) && !except.some((_) => holds(_, address))
+const inBlock = ({ cidr, except = [] }: V1IPBlock, address: string): boolean =>
+  holds(cidr, address) && !except.some((_) => holds(_, address))
 
 type Labels = Readonly<Record<string, string>>
 
 const selects = ({ matchExpressions = [], matchLabels = {} }: V1LabelSelector, labels: Labels): boolean =>
-  Object.entries(matchLabels).every(([key, value]) => labels[key] === value) && matchExpressions.every(({ key, operator, values = [] }) => operator === "In" && values.includes(labels[key] ?? ""))
+  Object.entries(matchLabels).every(([key, value]) => labels[key] === value) &&
+  matchExpressions.every(({ key, operator, values = [] }) => operator === "In" && values.includes(labels[key] ?? ""))
 
 export interface Target {
   readonly address: string
@@ -30,11 +32,21 @@ export interface Target {
   readonly protocol: "TCP" | "UDP"
 }
 
-const isPort = ({ port: wanted, protocol }: Target) => ({ port, protocol: of = "TCP" }: V1NetworkPolicyPort): boolean => of === protocol && (port === undefined || port === wanted)
+const isPort = ({ port: wanted, protocol }: Target) => ({ port, protocol: of = "TCP" }: V1NetworkPolicyPort): boolean =>
+  of === protocol && (port === undefined || port === wanted)
 
 /** May a Pod with these labels, in this namespace, send to the target? */
-export const admits = (policies: ReadonlyArray<V1NetworkPolicy>, { labels, namespace }: { readonly labels: Labels; readonly namespace: string }, target: Target): boolean => {
-  const those = policies.filter(({ metadata, spec }) => metadata?.namespace === namespace && spec?.policyTypes?.includes("Egress") === true && selects(spec.podSelector ?? {}, labels))
-  return those.length === 0 || those.flatMap(({ spec }) => spec?.egress ?? []).some(({ ports, to = [] }) =>
-    (ports === undefined || ports.some(isPort(target))) && to.some(({ ipBlock }) => ipBlock !== undefined && inBlock(ipBlock, target.address)))
+export const admits = (
+  policies: ReadonlyArray<V1NetworkPolicy>,
+  { labels, namespace }: { readonly labels: Labels; readonly namespace: string },
+  target: Target
+): boolean => {
+  const those = policies.filter(({ metadata, spec }) =>
+    metadata?.namespace === namespace && spec?.policyTypes?.includes("Egress") === true && selects(spec.podSelector ?? {}, labels)
+  )
+  return those.length === 0 ||
+    those.flatMap(({ spec }) => spec?.egress ?? []).some(({ ports, to = [] }) =>
+      (ports === undefined || ports.some(isPort(target))) &&
+      to.some(({ ipBlock }) => ipBlock !== undefined && inBlock(ipBlock, target.address))
+    )
 }

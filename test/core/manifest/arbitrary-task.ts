@@ -25,7 +25,10 @@ const Choices = Schema.Struct({
   epoch: Schema.Int.check(Schema.isBetween({ minimum: 0, maximum: 1000 }))
 })
 
-export interface Case { readonly task: AgentTask; readonly epoch: number }
+export interface Case {
+  readonly task: AgentTask
+  readonly epoch: number
+}
 
 export const caseOf = ({ epoch, name, secretVariables, source, stage, ...spec }: typeof Choices.Type): Case => ({
   epoch,
@@ -35,7 +38,10 @@ export const caseOf = ({ epoch, name, secretVariables, source, stage, ...spec }:
     ...(source === "fluxSource" && stage === "plan" && { savePlan: { claimName: "plans" } }),
     source: sources[source],
     ...(source === "pool" && { pool: { url: "https://example.com", runId: "run-1", tokenSecret: { name: "token" } } }),
-    variables: secretVariables.map((secret, index) => ({ name: `v${index}`, ...(secret ? { valueFrom: { secretKeyRef: { name: "s", key: "k" } } } : { value: "1" }) }))
+    variables: secretVariables.map((secret, index) => ({
+      name: `v${index}`,
+      ...(secret ? { valueFrom: { secretKeyRef: { name: "s", key: "k" } } } : { value: "1" })
+    }))
   }, { name })
 })
 

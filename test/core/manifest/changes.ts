@@ -9,7 +9,8 @@ import { configOf, taskOf } from "../configs.ts"
 
 type Pieces = Readonly<Record<string, unknown>>
 
-const byName = (containers: ReadonlyArray<V1Container> = []): Pieces => Object.fromEntries(containers.map((container) => [container.name, container]))
+const byName = (containers: ReadonlyArray<V1Container> = []): Pieces =>
+  Object.fromEntries(containers.map((container) => [container.name, container]))
 
 const isDeployment = (object: InstalledObject): object is V1Deployment => object.kind === "Deployment"
 
@@ -23,7 +24,13 @@ const ofJob = (values: Tree, hash: string): Pieces => {
   const { metadata, spec } = job(taskOf(), configOf(values), 0)
   const { containers, initContainers, ...pod } = spec?.template.spec ?? { containers: [] }
   const own = JSON.stringify([metadata, { ...spec, template: undefined }]).replaceAll(hash, "")
-  return { Job: own, "task's Pod": [spec?.template.metadata, pod], ...byName(initContainers), ...byName(containers), worker: JSON.stringify(containers).replaceAll(hash, "") }
+  return {
+    Job: own,
+    "task's Pod": [spec?.template.metadata, pod],
+    ...byName(initContainers),
+    ...byName(containers),
+    worker: JSON.stringify(containers).replaceAll(hash, "")
+  }
 }
 
 /** Without the ConfigMap with the values, which any value changes. */
@@ -42,7 +49,8 @@ const pieces = (values: Tree): Pieces => {
 }
 
 /** `{ a: { b: value } }` of "a.b". */
-export const treeOf = (key: string, value: unknown): Tree => key.split(".").reduceRight<unknown>((inner, part) => ({ [part]: inner }), value) as Tree
+export const treeOf = (key: string, value: unknown): Tree =>
+  key.split(".").reduceRight<unknown>((inner, part) => ({ [part]: inner }), value) as Tree
 
 /** What another value changes, in alphabetical order; `beside`: what else is given, before and after. */
 export const changedBy = (key: string, value: unknown, beside: Tree = {}): string => {

@@ -1,6 +1,6 @@
 // What the Helm chart agent-job 0.5.59 promises in its README and breaks, each as it is here: docs/from-the-helm-chart.md says it to its users.
-import type { V1Container, V1NetworkPolicy, V1Role, V1RoleBinding } from "@kubernetes/client-node"
 import { describe, expect, it } from "@effect/vitest"
+import type { V1Container, V1NetworkPolicy, V1Role, V1RoleBinding } from "@kubernetes/client-node"
 import { parseDocument } from "yaml"
 import { manifestYaml } from "../../../src/cli/manifest-yaml.ts"
 import { deployment } from "../../../src/core/manifest/deployment.ts"
@@ -14,7 +14,8 @@ const ofKind = (kind: string, values: object = {}) => objects(values).filter((_)
 const podOf = (values: object = {}) => job(taskOf(), configOf(values), 0).spec?.template
 const container = (name: string, values: object = {}): V1Container =>
   [...podOf(values)?.spec?.initContainers ?? [], ...podOf(values)?.spec?.containers ?? []].find((_) => _.name === name) ?? { name: "none" }
-const mountAt = (name: string, path: string, values: object = {}) => container(name, values).volumeMounts?.find(({ mountPath }) => mountPath === path)
+const mountAt = (name: string, path: string, values: object = {}) =>
+  container(name, values).volumeMounts?.find(({ mountPath }) => mountPath === path)
 
 describe("a defect of the chart is none here:", () => {
   it("the NetworkPolicy selects the tasks, and the controller", () => {
@@ -34,7 +35,9 @@ describe("a defect of the chart is none here:", () => {
   })
 
   it("the rights are for the resource that is installed", () => {
-    const rules = (ofKind("Role") as ReadonlyArray<V1Role>).flatMap(({ rules = [] }) => rules).filter(({ apiGroups }) => apiGroups?.includes("scalr.io"))
+    const rules = (ofKind("Role") as ReadonlyArray<V1Role>).flatMap(({ rules = [] }) => rules).filter(({ apiGroups }) =>
+      apiGroups?.includes("scalr.io")
+    )
     expect(new Set(rules.flatMap(({ resources = [] }) => resources.map((_) => _.split("/")[0])))).toEqual(new Set(["atasks"]))
   })
 
@@ -46,20 +49,28 @@ describe("a defect of the chart is none here:", () => {
 
   it("a claim without a name is made, of no class for a dash", () => {
     expect(ofKind("PersistentVolumeClaim", { persistence: { enabled: true } })).toHaveLength(1)
-    expect(ofKind("PersistentVolumeClaim", { persistence: { enabled: true, persistentVolumeClaim: { storageClassName: "-" } } })).toMatchObject([{ spec: { storageClassName: "" } }])
+    expect(ofKind("PersistentVolumeClaim", { persistence: { enabled: true, persistentVolumeClaim: { storageClassName: "-" } } }))
+      .toMatchObject([{ spec: { storageClassName: "" } }])
   })
 
-  it("further volumes are in the Pod", () => expect(podOf({ task: { extraVolumes: [{ name: "v", emptyDir: {} }] } })?.spec?.volumes).toContainEqual({ name: "v", emptyDir: {} }))
+  it("further volumes are in the Pod", () =>
+    expect(podOf({ task: { extraVolumes: [{ name: "v", emptyDir: {} }] } })?.spec?.volumes).toContainEqual({ name: "v", emptyDir: {} }))
 
   it("the nearer annotation and label win", () => {
-    const values = { global: { podAnnotations: { a: "global" }, podLabels: { b: "global" } }, task: { podAnnotations: { a: "task" }, podLabels: { b: "task" } } }
+    const values = {
+      global: { podAnnotations: { a: "global" }, podLabels: { b: "global" } },
+      task: { podAnnotations: { a: "task" }, podLabels: { b: "task" } }
+    }
     expect(podOf(values)?.metadata).toMatchObject({ annotations: { a: "task" }, labels: { b: "task" } })
   })
 
   it("global variables, labels of the account and the size of the shared volume are not ignored", () => {
     expect(container("runner", { global: { extraEnv: { A: "1" } } }).env).toEqual([{ name: "A", value: "1" }])
     expect(ofKind("ServiceAccount", { serviceAccount: { labels: { team: "a" } } })[0]?.metadata?.labels).toMatchObject({ team: "a" })
-    expect(podOf({ persistence: { emptyDir: { sizeLimit: "1Gi" } } })?.spec?.volumes).toContainEqual({ name: "data", emptyDir: { sizeLimit: "1Gi" } })
+    expect(podOf({ persistence: { emptyDir: { sizeLimit: "1Gi" } } })?.spec?.volumes).toContainEqual({
+      name: "data",
+      emptyDir: { sizeLimit: "1Gi" }
+    })
   })
 
   it("a tag alone is taken", () => expect(container("worker", { task: { worker: { image: { tag: "9" } } } }).image).toBe("scalr/agent:9"))
@@ -83,8 +94,14 @@ describe("a defect of the chart is none here:", () => {
   it("tasks have an account of their own, and nobody gets or lists Secrets, makes Pods or runs commands in them", () => {
     expect(podOf()?.spec?.serviceAccountName).not.toBe(deployment(configOf()).spec?.template.spec?.serviceAccountName)
     const rules = (ofKind("Role") as ReadonlyArray<V1Role>).flatMap(({ rules = [] }) => rules)
-    const may = (verb: string, resource: string) => rules.some(({ resources, verbs }) => resources?.includes(resource) && verbs.includes(verb))
-    expect([may("get", "secrets"), may("list", "secrets"), may("create", "pods"), may("create", "pods/exec")]).toEqual([false, false, false, false])
+    const may = (verb: string, resource: string) =>
+      rules.some(({ resources, verbs }) => resources?.includes(resource) && verbs.includes(verb))
+    expect([may("get", "secrets"), may("list", "secrets"), may("create", "pods"), may("create", "pods/exec")]).toEqual([
+      false,
+      false,
+      false,
+      false
+    ])
   })
 
   it("no task's Pod has the pool's token or the Secret with it", () => {

@@ -21,12 +21,18 @@ const lost = (earlier: Node, later: Node, path: string): ReadonlyArray<string> =
     ...(earlier["type"] === later["type"] ? [] : [`${path}: another type`]),
     ...(later["pattern"] === undefined || earlier["pattern"] === later["pattern"] ? [] : [`${path}: another pattern`]),
     ...listOf(later["required"]).filter((key) => !listOf(earlier["required"]).includes(key)).map((key) => `${path}: ${key} is required`),
-    ...listOf(earlier["enum"]).filter((value) => later["enum"] !== undefined && !listOf(later["enum"]).includes(value)).map((value) => `${path}: ${value} is no longer allowed`),
+    ...listOf(earlier["enum"]).filter((value) => later["enum"] !== undefined && !listOf(later["enum"]).includes(value)).map((value) =>
+      `${path}: ${value} is no longer allowed`
+    ),
     ...(earlier["enum"] === undefined && later["enum"] !== undefined ? [`${path}: only some values are allowed`] : []),
     ...upperBounds.flatMap((keyword) => bound(keyword, Infinity, (later, earlier) => later >= earlier)),
     ...lowerBounds.flatMap((keyword) => bound(keyword, -Infinity, (later, earlier) => later <= earlier)),
-    ...Object.entries(before).flatMap(([key, node]) => key in after ? lost(nodeOf(node), nodeOf(after[key]), `${path}.${key}`) : [`${path}.${key}: is gone`]),
-    ...["items", "additionalProperties"].flatMap((keyword) => keyword in earlier ? lost(nodeOf(earlier[keyword]), nodeOf(later[keyword]), `${path}[]`) : [])
+    ...Object.entries(before).flatMap(([key, node]) =>
+      key in after ? lost(nodeOf(node), nodeOf(after[key]), `${path}.${key}`) : [`${path}.${key}: is gone`]
+    ),
+    ...["items", "additionalProperties"].flatMap((keyword) =>
+      keyword in earlier ? lost(nodeOf(earlier[keyword]), nodeOf(later[keyword]), `${path}[]`) : []
+    )
   ]
 }
 
@@ -37,10 +43,22 @@ describe("the CRD", () => {
 
   it.each([
     { change: "a field that is gone", later: { properties: {} }, says: "it.a: is gone" },
-    { change: "a field that must be there", later: { properties: { a: { type: "string", maxLength: 9 } }, required: ["a"] }, says: "it: a is required" },
-    { change: "a field that may be less long", later: { properties: { a: { type: "string", maxLength: 8 } } }, says: "it.a: maxLength is narrower" },
+    {
+      change: "a field that must be there",
+      later: { properties: { a: { type: "string", maxLength: 9 } }, required: ["a"] },
+      says: "it: a is required"
+    },
+    {
+      change: "a field that may be less long",
+      later: { properties: { a: { type: "string", maxLength: 8 } } },
+      says: "it.a: maxLength is narrower"
+    },
     { change: "a field of another type", later: { properties: { a: { type: "integer", maxLength: 9 } } }, says: "it.a: another type" },
-    { change: "a field with fewer values", later: { properties: { a: { type: "string", maxLength: 9, enum: ["x"] } } }, says: "it.a: only some values are allowed" }
+    {
+      change: "a field with fewer values",
+      later: { properties: { a: { type: "string", maxLength: 9, enum: ["x"] } } },
+      says: "it.a: only some values are allowed"
+    }
   ])("would be found out by $change", ({ later, says }) => {
     expect(lost({ properties: { a: { type: "string", maxLength: 9 } } }, later, "it")).toEqual([says])
   })

@@ -9,7 +9,10 @@ import { servedNamespace } from "./served-namespace.ts"
 
 class Place extends Context.Service<Place, { readonly namespace: string }>()("test/Place") {}
 
-const RealCrd = Layer.effect(Place, Effect.map(servedNamespace("test-crd"), (namespace) => ({ namespace }))).pipe(Layer.provideMerge(Kubernetes.layer(fromKubeconfig())), Layer.orDie)
+const RealCrd = Layer.effect(Place, Effect.map(servedNamespace("test-crd"), (namespace) => ({ namespace }))).pipe(
+  Layer.provideMerge(Kubernetes.layer(fromKubeconfig())),
+  Layer.orDie
+)
 
 const spec = { workspace: "demo", stage: "plan", source: { inline: { "main.tf": "" } } }
 const at = "2026-01-31T12:00:00Z"
@@ -21,7 +24,10 @@ const artifact = { revision: "main@sha1:a", url: "http://flux/a.tar.gz", sha256 
 const pool = { url: "https://example.com", runId: "run-1", tokenSecret: { name: "token" } }
 
 const create = Effect.fnUntraced(function*(spec: object) {
-  return yield* (yield* Kubernetes).create(agentTasks, { metadata: { name: `task-${randomBytes(4).toString("hex")}`, namespace: (yield* Place).namespace }, spec })
+  return yield* (yield* Kubernetes).create(agentTasks, {
+    metadata: { name: `task-${randomBytes(4).toString("hex")}`, namespace: (yield* Place).namespace },
+    spec
+  })
 })
 
 /** One write after another; the statuses by the status subresource, as the worker and the controller do. */
@@ -36,22 +42,62 @@ layer(RealCrd, { excludeTestServices: true })("a real API server", (it) => {
     Effect.map(create(spec), (task) => expect(task["status"]).toEqual({ observedGeneration: -1, phase: "Pending" })))
 
   const refused = [
-    { given: "no source", spec: { ...spec, source: {} }, says: "exactly one of inline, archive, configMap, fluxSource, savedPlan, pool is required" },
-    { given: "two sources", spec: { ...spec, source: { ...spec.source, configMap: { name: "a" } } }, says: "exactly one of inline, archive, configMap, fluxSource, savedPlan, pool is required" },
-    { given: "a pool's source without a pool", spec: { ...spec, source: { pool: { archiveSha256: sha256 } } }, says: "source.pool and pool go together" },
+    {
+      given: "no source",
+      spec: { ...spec, source: {} },
+      says: "exactly one of inline, archive, configMap, fluxSource, savedPlan, pool is required"
+    },
+    {
+      given: "two sources",
+      spec: { ...spec, source: { ...spec.source, configMap: { name: "a" } } },
+      says: "exactly one of inline, archive, configMap, fluxSource, savedPlan, pool is required"
+    },
+    {
+      given: "a pool's source without a pool",
+      spec: { ...spec, source: { pool: { archiveSha256: sha256 } } },
+      says: "source.pool and pool go together"
+    },
     { given: "a pool without its source", spec: { ...spec, pool }, says: "source.pool and pool go together" },
-    { given: "a saved plan to plan with", spec: { ...spec, plan: { sha256 } }, says: "a plan stage makes a saved plan and cannot be given one" },
+    {
+      given: "a saved plan to plan with",
+      spec: { ...spec, plan: { sha256 } },
+      says: "a plan stage makes a saved plan and cannot be given one"
+    },
     {
       given: "an apply that follows its source",
       spec: { ...spec, stage: "apply", source: { fluxSource: { ...flux.fluxSource, onChange: "plan" } } },
       says: "source.fluxSource.onChange is for a plan"
     },
-    { given: "a plan kept for an apply", spec: { ...spec, stage: "apply", source: flux, savePlan: { claimName: "plans" } }, says: "savePlan is for a plan whose source is archive or fluxSource" },
-    { given: "a plan kept of inline files", spec: { ...spec, savePlan: { claimName: "plans" } }, says: "savePlan is for a plan whose source is archive or fluxSource" },
-    { given: "a kept plan to plan with", spec: { ...spec, source: { savedPlan: { claimName: "plans", sha256 } } }, says: "source.savedPlan is for an apply or destroy" },
-    { given: "planAndApply without a place for the plan", spec: { ...spec, source: { fluxSource: { ...flux.fluxSource, onChange: "planAndApply" } } }, says: "onChange: planAndApply needs savePlan" },
-    { given: "a source of Flux of an unknown kind", spec: { ...spec, source: { fluxSource: { kind: "HelmChart", name: "infra" } } }, says: "Unsupported value" },
-    { given: "a variable with two values", spec: { ...spec, variables: [{ name: "a", value: "1", valueFrom: { secretKeyRef: { name: "s", key: "k" } } }] }, says: "exactly one of value, valueFrom is required" },
+    {
+      given: "a plan kept for an apply",
+      spec: { ...spec, stage: "apply", source: flux, savePlan: { claimName: "plans" } },
+      says: "savePlan is for a plan whose source is archive or fluxSource"
+    },
+    {
+      given: "a plan kept of inline files",
+      spec: { ...spec, savePlan: { claimName: "plans" } },
+      says: "savePlan is for a plan whose source is archive or fluxSource"
+    },
+    {
+      given: "a kept plan to plan with",
+      spec: { ...spec, source: { savedPlan: { claimName: "plans", sha256 } } },
+      says: "source.savedPlan is for an apply or destroy"
+    },
+    {
+      given: "planAndApply without a place for the plan",
+      spec: { ...spec, source: { fluxSource: { ...flux.fluxSource, onChange: "planAndApply" } } },
+      says: "onChange: planAndApply needs savePlan"
+    },
+    {
+      given: "a source of Flux of an unknown kind",
+      spec: { ...spec, source: { fluxSource: { kind: "HelmChart", name: "infra" } } },
+      says: "Unsupported value"
+    },
+    {
+      given: "a variable with two values",
+      spec: { ...spec, variables: [{ name: "a", value: "1", valueFrom: { secretKeyRef: { name: "s", key: "k" } } }] },
+      says: "exactly one of value, valueFrom is required"
+    },
     { given: "an unknown stage", spec: { ...spec, stage: "import" }, says: "Unsupported value" },
     { given: "a workspace that is a path", spec: { ...spec, workspace: "../a" }, says: "spec.workspace" }
   ]
@@ -63,31 +109,72 @@ layer(RealCrd, { excludeTestServices: true })("a real API server", (it) => {
       }))
   }
 
-  const transitions: ReadonlyArray<{ readonly given: string; readonly from: ReadonlyArray<{ readonly spec?: object; readonly status?: object }>; readonly to: { readonly spec?: object; readonly status?: object }; readonly says?: string }> = [
+  const transitions: ReadonlyArray<
+    {
+      readonly given: string
+      readonly from: ReadonlyArray<{ readonly spec?: object; readonly status?: object }>
+      readonly to: { readonly spec?: object; readonly status?: object }
+      readonly says?: string
+    }
+  > = [
     { given: "another workspace", from: [], to: { spec: { ...spec, workspace: "other" } }, says: "spec is immutable but for cancel" },
-    { given: "another source", from: [], to: { spec: { ...spec, source: { inline: { "main.tf": "#" } } } }, says: "spec is immutable but for cancel" },
-    { given: "a timeout where there was none", from: [], to: { spec: { ...spec, timeoutSeconds: 5 } }, says: "spec is immutable but for cancel" },
+    {
+      given: "another source",
+      from: [],
+      to: { spec: { ...spec, source: { inline: { "main.tf": "#" } } } },
+      says: "spec is immutable but for cancel"
+    },
+    {
+      given: "a timeout where there was none",
+      from: [],
+      to: { spec: { ...spec, timeoutSeconds: 5 } },
+      says: "spec is immutable but for cancel"
+    },
     { given: "a cancel", from: [], to: { spec: { ...spec, cancel: true } } },
     { given: "a cancel taken back", from: [{ spec: { ...spec, cancel: true } }], to: { spec }, says: "a cancel cannot be taken back" },
     { given: "a claim while it starts", from: [{ status: { phase: "Starting" } }], to: { status: { phase: "Running", claim } } },
     { given: "a claim before the controller told of the start", from: [], to: { status: { phase: "Running", claim } } },
-    { given: "a claim of a task that runs", from: [{ status: { phase: "Running" } }], to: { status: { phase: "Running", claim } }, says: "a task is claimed only while it starts and is not cancelled" },
+    {
+      given: "a claim of a task that runs",
+      from: [{ status: { phase: "Running" } }],
+      to: { status: { phase: "Running", claim } },
+      says: "a task is claimed only while it starts and is not cancelled"
+    },
     {
       given: "a claim of a cancelled task",
       from: [{ spec: { ...spec, cancel: true } }, { status: { phase: "Starting" } }],
       to: { status: { phase: "Running", claim } },
       says: "a task is claimed only while it starts and is not cancelled"
     },
-    { given: "a claim of a failed task", from: [{ status: { phase: "Failed" } }], to: { status: { phase: "Failed", claim } }, says: "a task is claimed only while it starts and is not cancelled" },
+    {
+      given: "a claim of a failed task",
+      from: [{ status: { phase: "Failed" } }],
+      to: { status: { phase: "Failed", claim } },
+      says: "a task is claimed only while it starts and is not cancelled"
+    },
     {
       given: "a second claim",
       from: [{ status: { phase: "Starting" } }, { status: { phase: "Running", claim } }],
       to: { status: { phase: "Running", claim: { ...claim, nonce: "m" } } },
       says: "status.claim is written once"
     },
-    { given: "a claim that vanishes", from: [{ status: { phase: "Starting" } }, { status: { phase: "Running", claim } }], to: { status: { phase: "Running" } }, says: "status.claim is written once" },
-    { given: "a status that vanishes", from: [{ status: { phase: "Starting" } }, { status: { phase: "Running", claim } }], to: { status: {} }, says: "status.claim is written once" },
-    { given: "another artifact before the claim", from: [{ status: { phase: "Starting", source: artifact } }], to: { status: { phase: "Starting", source: { ...artifact, sha256: "b".repeat(64) } } } },
+    {
+      given: "a claim that vanishes",
+      from: [{ status: { phase: "Starting" } }, { status: { phase: "Running", claim } }],
+      to: { status: { phase: "Running" } },
+      says: "status.claim is written once"
+    },
+    {
+      given: "a status that vanishes",
+      from: [{ status: { phase: "Starting" } }, { status: { phase: "Running", claim } }],
+      to: { status: {} },
+      says: "status.claim is written once"
+    },
+    {
+      given: "another artifact before the claim",
+      from: [{ status: { phase: "Starting", source: artifact } }],
+      to: { status: { phase: "Starting", source: { ...artifact, sha256: "b".repeat(64) } } }
+    },
     {
       given: "another artifact after the claim",
       from: [{ status: { phase: "Starting", source: artifact } }, { status: { phase: "Running", claim, source: artifact } }],
@@ -113,8 +200,18 @@ layer(RealCrd, { excludeTestServices: true })("a real API server", (it) => {
       says: "status.result is written once"
     },
     { given: "a phase that goes on", from: [{ status: { phase: "Queued" } }], to: { status: { phase: "Starting" } } },
-    { given: "a phase that goes back", from: [{ status: { phase: "Running" } }], to: { status: { phase: "Starting" } }, says: "status.phase only moves forward" },
-    { given: "another end", from: [{ status: { phase: "Failed" } }], to: { status: { phase: "Succeeded" } }, says: "status.phase only moves forward" },
+    {
+      given: "a phase that goes back",
+      from: [{ status: { phase: "Running" } }],
+      to: { status: { phase: "Starting" } },
+      says: "status.phase only moves forward"
+    },
+    {
+      given: "another end",
+      from: [{ status: { phase: "Failed" } }],
+      to: { status: { phase: "Succeeded" } },
+      says: "status.phase only moves forward"
+    },
     { given: "a reason outside the list", from: [], to: { status: { phase: "Pending", reason: "Whatever" } }, says: "Unsupported value" }
   ]
   for (const { from, given, says, to } of transitions) {

@@ -9,14 +9,19 @@ import { effects } from "./value-effects.ts"
 describe("every value", () => {
   it("has a row", () => expect(effects.map(([key]) => key)).toEqual(valueKeys().map(({ key }) => key)))
 
-  it.each(effects.map(([key, value, changes, beside]) => ({ key, value, changes, beside })))("$key changes $changes", ({ beside, changes, key, value }) =>
-    expect(changedBy(key, value, beside)).toBe(changes))
+  it.each(effects.map(([key, value, changes, beside]) => ({ key, value, changes, beside })))(
+    "$key changes $changes",
+    ({ beside, changes, key, value }) => expect(changedBy(key, value, beside)).toBe(changes)
+  )
 
   it("of global reaches the runner, and of agent does not", () => {
-    const reached = (section: string) => effects.filter(([key, , changes]) => key.startsWith(section) && changes.includes("runner")).map(([key]) => key)
+    const reached = (section: string) =>
+      effects.filter(([key, , changes]) => key.startsWith(section) && changes.includes("runner")).map(([key]) => key)
     expect(reached("agent.")).toEqual(["agent.dataDir"])
     expect(reached("controller.")).toEqual([])
-    expect(reached("global.")).toEqual(effects.flatMap(([key]) => /^global\.(?:extraEnv|imageRegistry|proxy|tls\.caBundle(?!.*key))/u.test(key) ? [key] : []))
+    expect(reached("global.")).toEqual(
+      effects.flatMap(([key]) => /^global\.(?:extraEnv|imageRegistry|proxy|tls\.caBundle(?!.*key))/u.test(key) ? [key] : [])
+    )
   })
 })
 
@@ -49,18 +54,26 @@ describe("Pod Security restricted", () => {
     ])
   })
 
-  it.prop("is passed with any values that each pass it", [places], ([places]) => expect(broken(rowsAt(places).filter((row) => !unsafe.includes(row)))).toEqual([]), { arbitrary: { runs: 300 } })
+  it.prop(
+    "is passed with any values that each pass it",
+    [places],
+    ([places]) => expect(broken(rowsAt(places).filter((row) => !unsafe.includes(row)))).toEqual([]),
+    { arbitrary: { runs: 300 } }
+  )
 })
 
 describe("what is rendered of any values", () => {
-  it("is of most files: few contradict themselves", () => expect(sample(100, 1).filter((file) => configIn(file) === undefined).length).toBeLessThan(20))
+  it("is of most files: few contradict themselves", () =>
+    expect(sample(100, 1).filter((file) => configIn(file) === undefined).length).toBeLessThan(20))
 
   it.prop("is complete, each object once, and the same however the file is ordered", [places], ([places]) => {
     const rows = rowsAt(places)
     const config = configIn(fileOf(rows))
     if (config === undefined) return
     const objects = render(config)
-    const keys = objects.map(({ kind, metadata }) => JSON.stringify([kind, metadata && "namespace" in metadata && metadata.namespace, metadata?.name]))
+    const keys = objects.map(({ kind, metadata }) =>
+      JSON.stringify([kind, metadata && "namespace" in metadata && metadata.namespace, metadata?.name])
+    )
     expect(new Set(keys).size).toBe(keys.length)
     const text = JSON.stringify(objects, (_, value: unknown) => value === undefined ? "undefined!" : value)
     expect(text).not.toContain("undefined!")

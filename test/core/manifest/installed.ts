@@ -28,65 +28,116 @@ export class Installation extends Context.Service<Installation, {
   readonly as: (user: string) => Effect.Effect<Client>
   readonly controller: Client
   /** Whoever shows this token patches the status of a task, which nothing of ours does. */
-  readonly patchStatus: (token: string, task: Place, status: object) => Effect.Effect<void, { readonly _tag: "Refused"; readonly message: string }>
+  readonly patchStatus: (
+    token: string,
+    task: Place,
+    status: object
+  ) => Effect.Effect<void, { readonly _tag: "Refused"; readonly message: string }>
 }>()("test/Installation") {}
 
-const clientOf = (credentials: Credentials) => Effect.map(Layer.build(Kubernetes.layer(Effect.succeed(credentials))), Context.get(Kubernetes))
+const clientOf = (credentials: Credentials) =>
+  Effect.map(Layer.build(Kubernetes.layer(Effect.succeed(credentials))), Context.get(Kubernetes))
 
 export const userOf = (namespace: string, account: string): string => `system:serviceaccount:${namespace}:${account}`
 
 /** Everything that is installed but the Deployment; policies take a moment until they hold. */
 const apply = (config: ResolvedConfig) =>
-  Effect.promise(() => kubectl(["apply", "--server-side", "--force-conflicts", "-f", "-"], JSON.stringify({ apiVersion: "v1", kind: "List", items: [crd(), ...install(config).filter(({ kind }) => kind !== "Deployment" && kind !== "CustomResourceDefinition")] })))
+  Effect.promise(() =>
+    kubectl(
+      ["apply", "--server-side", "--force-conflicts", "-f", "-"],
+      JSON.stringify({
+        apiVersion: "v1",
+        kind: "List",
+        items: [crd(), ...install(config).filter(({ kind }) => kind !== "Deployment" && kind !== "CustomResourceDefinition")]
+      })
+    )
+  )
 
 const remove = (config: ResolvedConfig) =>
-  Effect.promise(() => kubectl(["delete", "--ignore-not-found", "--wait=false", "-f", "-"], JSON.stringify({ apiVersion: "v1", kind: "List", items: install(config).filter(({ metadata }) => metadata !== undefined && !("namespace" in metadata)).slice(1) })))
+  Effect.promise(() =>
+    kubectl(
+      ["delete", "--ignore-not-found", "--wait=false", "-f", "-"],
+      JSON.stringify({
+        apiVersion: "v1",
+        kind: "List",
+        items: install(config).filter(({ metadata }) => metadata !== undefined && !("namespace" in metadata)).slice(1)
+      })
+    )
+  )
 
 export const installation = (values: object) =>
-  Layer.effect(Installation, Effect.gen(function*() {
-    const kubernetes = yield* Kubernetes
-    const scope = yield* Effect.scope
-    const credentials = yield* fromKubeconfig()
-    const namespace = `test-installed-${randomBytes(3).toString("hex")}`
-    const config = configOf({ ...values, task: { namespace: `${namespace}-tasks`, nodeSelector: { "test/nowhere": "true" } } }, { namespace })
-    for (const name of [namespace, `${namespace}-tasks`]) {
-      yield* Effect.acquireRelease(kubernetes.create(namespaces, { metadata: { name } }), () => Effect.ignore(kubernetes.delete(namespaces, { name })))
-    }
-    yield* Effect.acquireRelease(apply(config), () => remove(config))
-    yield* kubernetes.list(tasks, { namespace }).pipe(Effect.retry({ times: 100, schedule: Schedule.spaced("100 millis") }))
-    const client = (headers: Readonly<Record<string, string>>, tls: Credentials["tls"]) =>
-      clientOf({ ...credentials, tls, headers: Effect.succeed(headers) }).pipe(Effect.provideService(Scope.Scope, scope), Effect.orDie)
-    const { ca } = credentials.tls
-    return Installation.of({
-      config,
-      withToken: (token) => client({ authorization: `Bearer ${token}` }, ca === undefined ? {} : { ca }),
-      as: (user) => client({ "impersonate-user": user }, credentials.tls),
-      patchStatus: (token, { name, namespace }, status) => Effect.tryPromise({
-        try: async () => {
-          const answer = await request(`${credentials.server}/apis/${agentTasks.apiVersion}/namespaces/${namespace}/${agentTasks.plural}/${name}/status`, {
-            method: "PATCH",
-            headers: { authorization: `Bearer ${token}`, "content-type": "application/merge-patch+json" },
-            body: JSON.stringify({ status }),
-            dispatcher: new Agent({ connect: { ca } })
-          })
-          if (answer.statusCode >= 400) throw new Error(Object(await answer.body.json()).message)
-        },
-        catch: (error) => ({ _tag: "Refused" as const, message: String(error) })
-      }),
-      controller: yield* client({ "impersonate-user": userOf(namespace, config.account.name) }, credentials.tls)
+  Layer.effect(
+    Installation,
+    Effect.gen(function*() {
+      const kubernetes = yield* Kubernetes
+      const scope = yield* Effect.scope
+      const credentials = yield* fromKubeconfig()
+      const namespace = `test-installed-${randomBytes(3).toString("hex")}`
+      const config = configOf({ ...values, task: { namespace: `${namespace}-tasks`, nodeSelector: { "test/nowhere": "true" } } }, {
+        namespace
+      })
+      for (const name of [namespace, `${namespace}-tasks`]) {
+        yield* Effect.acquireRelease(
+          kubernetes.create(namespaces, { metadata: { name } }),
+          () => Effect.ignore(kubernetes.delete(namespaces, { name }))
+        )
+      }
+      yield* Effect.acquireRelease(apply(config), () => remove(config))
+      yield* kubernetes.list(tasks, { namespace }).pipe(Effect.retry({ times: 100, schedule: Schedule.spaced("100 millis") }))
+      const client = (headers: Readonly<Record<string, string>>, tls: Credentials["tls"]) =>
+        clientOf({ ...credentials, tls, headers: Effect.succeed(headers) }).pipe(Effect.provideService(Scope.Scope, scope), Effect.orDie)
+      const { ca } = credentials.tls
+      return Installation.of({
+        config,
+        withToken: (token) => client({ authorization: `Bearer ${token}` }, ca === undefined ? {} : { ca }),
+        as: (user) => client({ "impersonate-user": user }, credentials.tls),
+        patchStatus: (token, { name, namespace }, status) =>
+          Effect.tryPromise({
+            try: async () => {
+              const answer = await request(
+                `${credentials.server}/apis/${agentTasks.apiVersion}/namespaces/${namespace}/${agentTasks.plural}/${name}/status`,
+                {
+                  method: "PATCH",
+                  headers: { authorization: `Bearer ${token}`, "content-type": "application/merge-patch+json" },
+                  body: JSON.stringify({ status }),
+                  dispatcher: new Agent({ connect: { ca } })
+                }
+              )
+              if (answer.statusCode >= 400) throw new Error(Object(await answer.body.json()).message)
+            },
+            catch: (error) => ({ _tag: "Refused" as const, message: String(error) })
+          }),
+        controller: yield* client({ "impersonate-user": userOf(namespace, config.account.name) }, credentials.tls)
+      })
     })
-  })).pipe(Layer.provideMerge(Kubernetes.layer(fromKubeconfig())), Layer.orDie)
+  ).pipe(Layer.provideMerge(Kubernetes.layer(fromKubeconfig())), Layer.orDie)
 
 /** Who a kubelet is, but for a name that would hold it to the Pods of its node. */
 const asKubelet = ["--as=test-kubelet", "--as-group=system:nodes", "--as-group=system:masters"]
 
 /** What `kubectl create token` gives to a kubelet; for no Pod unless one is named. */
 export const tokenOf = (namespace: string, account: string, pod?: string) =>
-  Effect.map(Effect.promise(() => kubectl(["create", "token", "-n", namespace, account, ...asKubelet, ...pod === undefined ? [] : ["--bound-object-kind=Pod", `--bound-object-name=${pod}`]])), (_) => _.trim())
+  Effect.map(
+    Effect.promise(() =>
+      kubectl([
+        "create",
+        "token",
+        "-n",
+        namespace,
+        account,
+        ...asKubelet,
+        ...pod === undefined ? [] : ["--bound-object-kind=Pod", `--bound-object-name=${pod}`]
+      ])
+    ),
+    (_) => _.trim()
+  )
 
 export const createTask = Effect.fnUntraced(function*(name: string, spec: Partial<AgentTaskSpec> = {}) {
   const { config } = yield* Installation
-  return yield* (yield* Kubernetes).create(tasks, { metadata: { name, namespace: config.taskNamespace }, spec: { workspace: WorkspaceName.make("demo"), stage: "plan", source: { inline: { "main.tf": "" } }, ...spec } })
+  return yield* (yield* Kubernetes).create(tasks, {
+    metadata: { name, namespace: config.taskNamespace },
+    spec: { workspace: WorkspaceName.make("demo"), stage: "plan", source: { inline: { "main.tf": "" } }, ...spec }
+  })
 })
 
 /** The Pod that Kubernetes makes for the task's Job, which the controller makes. */

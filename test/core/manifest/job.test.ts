@@ -1,5 +1,5 @@
-import type { V1Container, V1Job, V1PodSpec } from "@kubernetes/client-node"
 import { describe, expect, it } from "@effect/vitest"
+import type { V1Container, V1Job, V1PodSpec } from "@kubernetes/client-node"
 import { Result } from "effect"
 import { stringify } from "yaml"
 import { job } from "../../../src/core/manifest/job.ts"
@@ -21,7 +21,10 @@ const golden = (task: AgentTask, config = configOf({ task: { namespace: "agent-j
 
 describe("the Job of any task", () => {
   const config = configOf()
-  const withEverything = configOf({ persistence: { enabled: true }, global: { tls: { caBundleSecret: { name: "roots" }, clientCertSecret: { name: "client" } } } })
+  const withEverything = configOf({
+    persistence: { enabled: true },
+    global: { tls: { caBundleSecret: { name: "roots" }, clientCertSecret: { name: "client" } } }
+  })
 
   it.prop("passes Pod Security restricted with default values", [choices], ([choices]) => {
     const { epoch, task } = caseOf(choices)
@@ -31,7 +34,9 @@ describe("the Job of any task", () => {
   it.prop("has a name of at most 57 characters that a Pod's name may begin with, and labels of at most 63", [choices], ([choices]) => {
     const { metadata, spec } = build(caseOf(choices).task, config)
     expect(metadata?.name).toMatch(/^[a-z0-9]([-a-z0-9]{0,55}[a-z0-9])?$/u)
-    const ours = Object.entries(metadata?.labels ?? {}).filter(([key]) => key.startsWith("scalr.io/") || key.startsWith("app.kubernetes.io/"))
+    const ours = Object.entries(metadata?.labels ?? {}).filter(([key]) =>
+      key.startsWith("scalr.io/") || key.startsWith("app.kubernetes.io/")
+    )
     expect(ours.filter(([, value]) => !/^([A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?)?$/u.test(value))).toEqual([])
     expect(spec?.template.metadata?.labels).toEqual(metadata?.labels)
   })
@@ -55,7 +60,10 @@ describe("the Job of any task", () => {
 
   it.prop("has no volume under a name that the values may give to one of their own", [choices], ([choices]) => {
     const names = (podOf(build(caseOf(choices).task, withEverything)).volumes ?? []).map(({ name }) => name)
-    const taken = Result.match(parseValues({ task: { extraVolumes: names.map((name) => ({ name, emptyDir: {} })) } }), { onFailure: (problems) => problems, onSuccess: () => [] })
+    const taken = Result.match(parseValues({ task: { extraVolumes: names.map((name) => ({ name, emptyDir: {} })) } }), {
+      onFailure: (problems) => problems,
+      onSuccess: () => []
+    })
     expect(taken).toHaveLength(names.length)
   })
 
@@ -63,23 +71,31 @@ describe("the Job of any task", () => {
     const pod = podOf(build(caseOf(choices).task, config))
     const names = (pod.volumes ?? []).map(({ name }) => name)
     expect(new Set(names).size).toBe(names.length)
-    expect(containersOf(pod).flatMap(({ volumeMounts = [] }) => volumeMounts.map(({ name }) => name)).filter((name) => !names.includes(name))).toEqual([])
+    expect(
+      containersOf(pod).flatMap(({ volumeMounts = [] }) => volumeMounts.map(({ name }) => name)).filter((name) => !names.includes(name))
+    ).toEqual([])
   })
 })
 
 describe("the Job", () => {
-  it.each([["a task's name of 253 letters", "a".repeat(253)], ["one that just does not fit", "a".repeat(58)], ["dots", "v1.2.3"]])("has a short name for %s", (_, name) => {
-    const made = build(taskOf({}, { name })).metadata
-    expect(made?.name).toMatch(/^[a-z0-9]([-a-z0-9]{0,55}[a-z0-9])?$/u)
-    expect(made?.labels?.["scalr.io/task"]).toBe(name.slice(0, 63))
-  })
+  it.each([["a task's name of 253 letters", "a".repeat(253)], ["one that just does not fit", "a".repeat(58)], ["dots", "v1.2.3"]])(
+    "has a short name for %s",
+    (_, name) => {
+      const made = build(taskOf({}, { name })).metadata
+      expect(made?.name).toMatch(/^[a-z0-9]([-a-z0-9]{0,55}[a-z0-9])?$/u)
+      expect(made?.labels?.["scalr.io/task"]).toBe(name.slice(0, 63))
+    }
+  )
 
   it("is as in test/golden/job.yaml", () => expect(golden(taskOf())).toMatchFileSnapshot("../../golden/job.yaml"))
-  it("of a task with everything is as in test/golden/job-full.yaml", () => expect(golden(fullTask())).toMatchFileSnapshot("../../golden/job-full.yaml"))
+  it("of a task with everything is as in test/golden/job-full.yaml", () =>
+    expect(golden(fullTask())).toMatchFileSnapshot("../../golden/job-full.yaml"))
 
   it("of many values is as in test/golden/job-values.yaml", () => {
     const config = configOf({
-      agent: { providerNetworkMirrors: [{ url: "https://mirror.example.com/", include: ["hashicorp/*"], tokenSecret: { name: "mirror" } }] },
+      agent: {
+        providerNetworkMirrors: [{ url: "https://mirror.example.com/", include: ["hashicorp/*"], tokenSecret: { name: "mirror" } }]
+      },
       global: {
         annotations: { "example.com/owner": "platform" },
         labels: { team: "platform" },
@@ -91,7 +107,10 @@ describe("the Job", () => {
       task: {
         dnsConfig: { options: [{ name: "ndots", value: "1" }] },
         hostAliases: [{ ip: "192.0.2.1", hostnames: ["git.example.com"] }],
-        job: { activeDeadlineSeconds: 1800, podFailurePolicy: { rules: [{ action: "FailJob", onExitCodes: { containerName: "runner", operator: "In", values: [42] } }] } },
+        job: {
+          activeDeadlineSeconds: 1800,
+          podFailurePolicy: { rules: [{ action: "FailJob", onExitCodes: { containerName: "runner", operator: "In", values: [42] } }] }
+        },
         namespace: "agent-job-tasks",
         priorityClassName: "tasks",
         runner: { extraEnvFrom: [{ prefix: "AWS_", secretRef: { name: "aws" } }] },
@@ -114,28 +133,44 @@ describe("the Job", () => {
 
   it("is owned by its task, which cannot be removed before it", () => {
     expect(build(taskOf()).metadata?.ownerReferences).toEqual([
-      { apiVersion: "scalr.io/v1", kind: "AgentTask", name: "demo-plan", uid: "0a1b2c3d-0000-4000-8000-000000000001", controller: true, blockOwnerDeletion: true }
+      {
+        apiVersion: "scalr.io/v1",
+        kind: "AgentTask",
+        name: "demo-plan",
+        uid: "0a1b2c3d-0000-4000-8000-000000000001",
+        controller: true,
+        blockOwnerDeletion: true
+      }
     ])
   })
 
   it("ends some time after the task's own timeout, start and grace", () => {
     expect(build(taskOf()).spec?.activeDeadlineSeconds).toBe(3600 + 180 + 360 + 120)
-    expect(job(taskOf({ timeoutSeconds: 60 }), configOf({ task: { startupTimeoutSeconds: 30, terminationGracePeriodSeconds: 10 } }), 0).spec?.activeDeadlineSeconds).toBe(60 + 30 + 10 + 120)
+    expect(
+      job(taskOf({ timeoutSeconds: 60 }), configOf({ task: { startupTimeoutSeconds: 30, terminationGracePeriodSeconds: 10 } }), 0).spec
+        ?.activeDeadlineSeconds
+    ).toBe(60 + 30 + 10 + 120)
   })
 
   it("leaves the worker of a pool's apply an hour more to save the last state, as far as the values let any Job live", () => {
     const { plan: approved, ...spec } = fullTask().spec
     const seconds = (stage: AgentTask["spec"]["stage"], activeDeadlineSeconds = 0) =>
-      job(taskOf({ ...spec, ...(stage !== "plan" && { plan: approved }), stage }), configOf({ task: { job: { activeDeadlineSeconds } } }), 0).spec?.activeDeadlineSeconds
+      job(
+        taskOf({ ...spec, ...(stage !== "plan" && { plan: approved }), stage }),
+        configOf({ task: { job: { activeDeadlineSeconds } } }),
+        0
+      ).spec?.activeDeadlineSeconds
     expect([seconds("plan"), seconds("apply"), seconds("destroy")]).toEqual([600 + 660, 600 + 3600 + 660, 600 + 3600 + 660])
     expect([seconds("apply", 3000), seconds("apply", 7200)]).toEqual([3000, 600 + 3600 + 660])
   })
 
-  it("takes retries of a start from the values", () => expect(job(taskOf(), configOf({ task: { job: { backoffLimit: 2 } } }), 0).spec?.backoffLimit).toBe(2))
+  it("takes retries of a start from the values", () =>
+    expect(job(taskOf(), configOf({ task: { job: { backoffLimit: 2 } } }), 0).spec?.backoffLimit).toBe(2))
 
   it("may live no longer than the values say, and shortens the stage for it", () => {
     const config = configOf({ task: { job: { activeDeadlineSeconds: 1200 } } })
-    const limit = (task: AgentTask) => container(job(task, config, 0), "worker").env?.find(({ name }) => name === "AGENT_JOB_TIMEOUT_LIMIT_SECONDS")?.value
+    const limit = (task: AgentTask) =>
+      container(job(task, config, 0), "worker").env?.find(({ name }) => name === "AGENT_JOB_TIMEOUT_LIMIT_SECONDS")?.value
     expect([job(taskOf(), config, 0).spec?.activeDeadlineSeconds, limit(taskOf())]).toEqual([1200, "540"])
     expect(job(taskOf({ timeoutSeconds: 60 }), config, 0).spec?.activeDeadlineSeconds).toBe(60 + 660)
     expect(container(build(taskOf()), "worker").env?.map(({ name }) => name)).not.toContain("AGENT_JOB_TIMEOUT_LIMIT_SECONDS")
@@ -149,7 +184,11 @@ describe("the Job", () => {
 
   it("is marked as the values say: for all objects, over it for Jobs, over it as the task says, and ours over all", () => {
     const config = configOf({
-      global: { labels: { a: "global", b: "global", c: "global" }, annotations: { a: "global", b: "global" }, podLabels: { pods: "global" } },
+      global: {
+        labels: { a: "global", b: "global", c: "global" },
+        annotations: { a: "global", b: "global" },
+        podLabels: { pods: "global" }
+      },
       task: { jobLabels: { b: "job", c: "job" }, jobAnnotations: { b: "job" }, podLabels: { c: "pod" } }
     })
     const { metadata, spec } = job(taskOf({ jobTemplate: { labels: { c: "task" } } }), config, 0)
@@ -167,18 +206,27 @@ describe("the Job", () => {
 
 describe("the Pod", () => {
   it("starts install, then sidecars and the runner, which live as long as the worker", () => {
-    const { containers, initContainers = [] } = podOf(job(taskOf(), configOf({ task: { sidecars: [{ name: "proxy", image: "proxy:1" }] } }), 0))
-    expect(initContainers.map(({ name, restartPolicy }) => [name, restartPolicy])).toEqual([["install", undefined], ["proxy", "Always"], ["runner", "Always"]])
+    const { containers, initContainers = [] } = podOf(
+      job(taskOf(), configOf({ task: { sidecars: [{ name: "proxy", image: "proxy:1" }] } }), 0)
+    )
+    expect(initContainers.map(({ name, restartPolicy }) => [name, restartPolicy])).toEqual([["install", undefined], ["proxy", "Always"], [
+      "runner",
+      "Always"
+    ]])
     expect(containers.map(({ name }) => name)).toEqual(["worker"])
   })
 
   it.each([["plan", 0], ["apply", 2], ["destroy", 2]])("of %s outlives a silent node by %i tolerations without a limit", (stage, count) => {
-    const forEver = podOf(build(taskOf({ stage }))).tolerations?.filter(({ effect, operator, tolerationSeconds }) => effect === "NoExecute" && operator === "Exists" && tolerationSeconds === undefined)
+    const forEver = podOf(build(taskOf({ stage }))).tolerations?.filter(({ effect, operator, tolerationSeconds }) =>
+      effect === "NoExecute" && operator === "Exists" && tolerationSeconds === undefined
+    )
     expect(forEver ?? []).toHaveLength(count)
   })
 
   it("tells the worker who it is, and where what is its own is", () => {
-    const env = Object.fromEntries((container(job(fullTask(), configOf(), 7), "worker").env ?? []).map(({ name, value, valueFrom }) => [name, value ?? valueFrom]))
+    const env = Object.fromEntries(
+      (container(job(fullTask(), configOf(), 7), "worker").env ?? []).map(({ name, value, valueFrom }) => [name, value ?? valueFrom])
+    )
     expect(env).toEqual({
       AGENT_JOB_NAMESPACE: { fieldRef: { fieldPath: "metadata.namespace" } },
       AGENT_JOB_TASK: "run-1-apply",
@@ -211,8 +259,16 @@ describe("the Pod", () => {
   it("mounts the claim of plans in the worker, which may write there only to keep one", () => {
     const source = { fluxSource: { kind: "GitRepository" as const, name: "infra" } }
     const plans = (spec: object) => container(build(taskOf(spec)), "worker").volumeMounts?.find(({ name }) => name === "plans")
-    expect(plans({ source, savePlan: { claimName: "plans" } })).toEqual({ name: "plans", mountPath: "/var/run/agent-job/plans", readOnly: false })
-    expect(plans({ stage: "apply", source: { savedPlan: { claimName: "plans", sha256: "c".repeat(64) } } })).toEqual({ name: "plans", mountPath: "/var/run/agent-job/plans", readOnly: true })
+    expect(plans({ source, savePlan: { claimName: "plans" } })).toEqual({
+      name: "plans",
+      mountPath: "/var/run/agent-job/plans",
+      readOnly: false
+    })
+    expect(plans({ stage: "apply", source: { savedPlan: { claimName: "plans", sha256: "c".repeat(64) } } })).toEqual({
+      name: "plans",
+      mountPath: "/var/run/agent-job/plans",
+      readOnly: true
+    })
     expect(plans({ source })).toBeUndefined()
   })
 
@@ -230,15 +286,26 @@ describe("the Pod", () => {
   })
 
   it("shows certificates to trust to worker and runner, and the client certificate to the worker alone", () => {
-    const made = job(fullTask(), configOf({ global: { tls: { caBundleSecret: { name: "roots" }, clientCertSecret: { name: "client", keyKey: "key.pem" } } } }), 0)
+    const made = job(
+      fullTask(),
+      configOf({ global: { tls: { caBundleSecret: { name: "roots" }, clientCertSecret: { name: "client", keyKey: "key.pem" } } } }),
+      0
+    )
     const [trust, client] = ["/var/run/agent-job/ca-bundle", "/var/run/agent-job/client-certificate"]
     expect(places(container(made, "worker"))).toMatchObject({ [trust]: "agent-job-ca-bundle", [client]: "agent-job-client-certificate" })
     expect(places(container(made, "runner"))).toHaveProperty([trust], "agent-job-ca-bundle")
     expect(JSON.stringify(container(made, "runner"))).not.toMatch(/client/u)
-    expect(podOf(made).volumes).toContainEqual({ name: "agent-job-ca-bundle", secret: { secretName: "roots", items: [{ key: "ca-bundle.crt", path: "ca.crt" }] } })
+    expect(podOf(made).volumes).toContainEqual({
+      name: "agent-job-ca-bundle",
+      secret: { secretName: "roots", items: [{ key: "ca-bundle.crt", path: "ca.crt" }] }
+    })
     expect(podOf(made).volumes).toContainEqual({
       name: "agent-job-client-certificate",
-      secret: { secretName: "client", items: [{ key: "tls.crt", path: "tls.crt" }, { key: "key.pem", path: "tls.key" }], defaultMode: 0o400 }
+      secret: {
+        secretName: "client",
+        items: [{ key: "tls.crt", path: "tls.crt" }, { key: "key.pem", path: "tls.key" }],
+        defaultMode: 0o400
+      }
     })
     expect(container(made, "worker").env).toContainEqual({ name: "AGENT_JOB_CLIENT_CERTIFICATE_DIR", value: client })
     expect(violations(podOf(made))).toEqual([])
@@ -247,7 +314,12 @@ describe("the Pod", () => {
   it("is placed and surrounded as the values say", () => {
     const dns = { dnsPolicy: "None", dnsConfig: { nameservers: ["10.0.0.10"], options: [{ name: "ndots", value: "1" }] } }
     const spread = { maxSkew: 1, topologyKey: "topology.kubernetes.io/zone", whenUnsatisfiable: "ScheduleAnyway" }
-    const around = { ...dns, hostAliases: [{ ip: "10.0.0.1", hostnames: ["git.example.com"] }], priorityClassName: "high", topologySpreadConstraints: [spread, { ...spread, labelSelector: { matchLabels: { a: "b" } } }] }
+    const around = {
+      ...dns,
+      hostAliases: [{ ip: "10.0.0.1", hostnames: ["git.example.com"] }],
+      priorityClassName: "high",
+      topologySpreadConstraints: [spread, { ...spread, labelSelector: { matchLabels: { a: "b" } } }]
+    }
     const { metadata, spec } = job(taskOf(), configOf({ task: { ...around, runtimeClassName: "gvisor" } }), 0).spec?.template ?? {}
     const [first, second] = spec?.topologySpreadConstraints ?? []
     expect(spec).toMatchObject({ ...dns, hostAliases: around.hostAliases, priorityClassName: "high", runtimeClassName: "gvisor" })
@@ -256,7 +328,11 @@ describe("the Pod", () => {
   })
 
   it("tells the worker of mirrors and of the Secrets with their tokens, and the runner nothing", () => {
-    const providerNetworkMirrors = [{ url: "https://a.example.com" }, { url: "https://b.example.com/", include: ["hashicorp/*"], tokenSecret: { name: "mirror" } }]
+    const providerNetworkMirrors = [{ url: "https://a.example.com" }, {
+      url: "https://b.example.com/",
+      include: ["hashicorp/*"],
+      tokenSecret: { name: "mirror" }
+    }]
     const made = job(taskOf(), configOf({ agent: { providerFilesystemMirrors: [{ path: "/opt/providers" }], providerNetworkMirrors } }), 0)
     const env = Object.fromEntries((container(made, "worker").env ?? []).map(({ name, value, valueFrom }) => [name, value ?? valueFrom]))
     expect(JSON.parse(String(env["AGENT_JOB_PROVIDER_MIRRORS"]))).toEqual({
@@ -272,21 +348,37 @@ describe("the Pod", () => {
   })
 
   it("takes variables from objects beside those by name", () => {
-    const made = job(taskOf(), configOf({ task: { runner: { extraEnvFrom: [{ prefix: "A_", secretRef: { name: "keys", optional: true } }] } } }), 0)
+    const made = job(
+      taskOf(),
+      configOf({ task: { runner: { extraEnvFrom: [{ prefix: "A_", secretRef: { name: "keys", optional: true } }] } } }),
+      0
+    )
     expect(container(made, "runner").envFrom).toEqual([{ prefix: "A_", secretRef: { name: "keys", optional: true } }])
     expect(container(made, "worker")).not.toHaveProperty("envFrom")
   })
 
   it("lets a mount of the values take the place of one of ours", () => {
-    const made = job(taskOf(), configOf({ task: { extraVolumes: [{ name: "mine", emptyDir: {} }], worker: { extraVolumeMounts: [{ name: "mine", mountPath: "/tmp" }] } } }), 0)
+    const made = job(
+      taskOf(),
+      configOf({
+        task: { extraVolumes: [{ name: "mine", emptyDir: {} }], worker: { extraVolumeMounts: [{ name: "mine", mountPath: "/tmp" }] } }
+      }),
+      0
+    )
     expect(places(container(made, "worker"))).toHaveProperty("/tmp", "mine")
   })
 
   it("takes what the task's own template may change, and no more", () => {
     const made = build(fullTask())
-    expect(container(made, "runner")).toMatchObject({ image: "example.com/tofu:1", resources: { limits: { cpu: "4000m", memory: "4Gi" }, requests: { cpu: "500m", memory: "512Mi" } } })
+    expect(container(made, "runner")).toMatchObject({
+      image: "example.com/tofu:1",
+      resources: { limits: { cpu: "4000m", memory: "4Gi" }, requests: { cpu: "500m", memory: "512Mi" } }
+    })
     expect(places(container(made, "runner"))).toHaveProperty("/state")
-    expect(made.spec?.template.metadata?.annotations).toMatchObject({ "example.com/team": "a", "cluster-autoscaler.kubernetes.io/safe-to-evict": "false" })
+    expect(made.spec?.template.metadata?.annotations).toMatchObject({
+      "example.com/team": "a",
+      "cluster-autoscaler.kubernetes.io/safe-to-evict": "false"
+    })
     expect(made.metadata?.labels).toMatchObject({ "example.com/cost": "b", "scalr.io/stage": "apply" })
     expect(podOf(made).nodeSelector).toEqual({ pool: "terraform" })
   })
@@ -294,7 +386,11 @@ describe("the Pod", () => {
 
 describe("the check of Pod Security", () => {
   it.each([
-    ["a privileged runner", { task: { runner: { securityContext: { privileged: true, allowPrivilegeEscalation: true } } } }, "runner is privileged"],
+    [
+      "a privileged runner",
+      { task: { runner: { securityContext: { privileged: true, allowPrivilegeEscalation: true } } } },
+      "runner is privileged"
+    ],
     ["a runner as root", { task: { runner: { securityContext: { runAsUser: 0, runAsNonRoot: false } } } }, "runner is root"],
     ["a capability", { agent: { securityContext: { capabilities: { add: ["CHOWN"] } } } }, "worker adds capabilities"],
     ["a directory of the node", { task: { extraVolumes: [{ name: "host", hostPath: { path: "/" } }] } }, "volume host"]

@@ -26,9 +26,22 @@ import { createTask, Installation, installation, tasks, tokenOf, userOf } from "
 const made = mkdtempSync(join(tmpdir(), "agent-job-rbac-"))
 let plane: ControlPlane | undefined
 beforeAll(() => {
-  const auditPolicy = { apiVersion: "audit.k8s.io/v1", kind: "Policy", omitStages: ["RequestReceived"], rules: [{ level: "Metadata", userGroups: ["system:serviceaccounts"] }, { level: "None" }] }
+  const auditPolicy = {
+    apiVersion: "audit.k8s.io/v1",
+    kind: "Policy",
+    omitStages: ["RequestReceived"],
+    rules: [{ level: "Metadata", userGroups: ["system:serviceaccounts"] }, { level: "None" }]
+  }
   // Informers list where the API server cannot stream what there is.
-  plane = startControlPlane({ flags: "--feature-gates=WatchList=false", directory: made, state: join(made, "cluster"), jobController: true, audit: true, auditPolicy, portOffset: 15_500 })
+  plane = startControlPlane({
+    flags: "--feature-gates=WatchList=false",
+    directory: made,
+    state: join(made, "cluster"),
+    jobController: true,
+    audit: true,
+    auditPolicy,
+    portOffset: 15_500
+  })
   process.env["KUBECONFIG"] = plane.kubeconfig
 })
 afterAll(() => {
@@ -44,14 +57,27 @@ const controllerKubeconfig = (token: string): string => {
   const path = join(made, "controller.kubeconfig")
   const { clusters } = JSON.parse(execFileSync("kubectl", ["config", "view", "--raw", "-o", "json"], { encoding: "utf8" }))
   const [{ name }] = clusters
-  writeFileSync(path, JSON.stringify({ apiVersion: "v1", kind: "Config", "current-context": "c", clusters, users: [{ name: "u", user: { token } }], contexts: [{ name: "c", context: { cluster: name, user: "u" } }] }))
+  writeFileSync(
+    path,
+    JSON.stringify({
+      apiVersion: "v1",
+      kind: "Config",
+      "current-context": "c",
+      clusters,
+      users: [{ name: "u", user: { token } }],
+      contexts: [{ name: "c", context: { cluster: name, user: "u" } }]
+    })
+  )
   return path
 }
 
 const runController = Effect.fnUntraced(function*(agent: object, poolTokenFile: string) {
   const { config: { account, name, namespace, taskNamespace } } = yield* Installation
   const file = join(made, "values.yaml")
-  writeFileSync(file, JSON.stringify({ ...values, agent, task: { ...values.task, namespace: taskNamespace, nodeSelector: { "test/nowhere": "true" } } }))
+  writeFileSync(
+    file,
+    JSON.stringify({ ...values, agent, task: { ...values.task, namespace: taskNamespace, nodeSelector: { "test/nowhere": "true" } } })
+  )
   const KUBECONFIG = controllerKubeconfig(yield* tokenOf(namespace, account.name))
   yield* controller({ values: file, name, namespace, healthPort: 18_081, identity: "test", poolTokenFile }).pipe(
     Effect.provide(ConfigProvider.layer(ConfigProvider.fromUnknown({ KUBECONFIG }))),
@@ -65,11 +91,18 @@ const status = Effect.fnUntraced(function*(name: string) {
 })
 
 const untilTask = (name: string, wanted: (task: AgentTask) => boolean) =>
-  status(name).pipe(Effect.retry({ while: ({ _tag }) => _tag === "NotFound", schedule: every }), Effect.repeat({ until: wanted, schedule: every }), Effect.timeout("40 seconds"), Effect.orDie)
+  status(name).pipe(
+    Effect.retry({ while: ({ _tag }) => _tag === "NotFound", schedule: every }),
+    Effect.repeat({ until: wanted, schedule: every }),
+    Effect.timeout("40 seconds"),
+    Effect.orDie
+  )
 
 const podOf = Effect.fnUntraced(function*({ metadata: { namespace, uid } }: AgentTask) {
   const { items } = yield* (yield* Kubernetes).list(pods, { namespace, labelSelector: `scalr.io/task-uid=${uid}` }).pipe(
-    Effect.repeat({ until: ({ items }) => items.length > 0, schedule: every }), Effect.timeout("30 seconds"), Effect.orDie
+    Effect.repeat({ until: ({ items }) => items.length > 0, schedule: every }),
+    Effect.timeout("30 seconds"),
+    Effect.orDie
   )
   return items[0]?.metadata ?? { name: "", uid: "" }
 })
@@ -80,8 +113,16 @@ const worker = Effect.fnUntraced(function*(task: AgentTask) {
   const pod = yield* podOf(task)
   const client = yield* withToken(yield* tokenOf(taskNamespace, taskAccountName, pod.name))
   const settings = Layer.orDie(Settings.layer).pipe(Layer.provide(ConfigProvider.layer(ConfigProvider.fromUnknown({
-    AGENT_JOB_NAMESPACE: taskNamespace, AGENT_JOB_TASK: task.metadata.name, AGENT_JOB_JOB: pod.name.slice(0, -6), AGENT_JOB_CONFIG_HASH: "c0ffee", AGENT_JOB_POD_NAME: pod.name, AGENT_JOB_POD_UID: pod.uid,
-    AGENT_JOB_NODE: "node-1", AGENT_JOB_DATA_DIR: "/none", AGENT_JOB_PRIVATE_DIR: "/none", AGENT_JOB_TERMINATION_LOG: join(made, pod.name)
+    AGENT_JOB_NAMESPACE: taskNamespace,
+    AGENT_JOB_TASK: task.metadata.name,
+    AGENT_JOB_JOB: pod.name.slice(0, -6),
+    AGENT_JOB_CONFIG_HASH: "c0ffee",
+    AGENT_JOB_POD_NAME: pod.name,
+    AGENT_JOB_POD_UID: pod.uid,
+    AGENT_JOB_NODE: "node-1",
+    AGENT_JOB_DATA_DIR: "/none",
+    AGENT_JOB_PRIVATE_DIR: "/none",
+    AGENT_JOB_TERMINATION_LOG: join(made, pod.name)
   }))))
   return Layer.provideMerge(Stop.layer, Layer.merge(settings, Layer.succeed(Kubernetes, client)))
 })
@@ -114,20 +155,34 @@ const apply = { stage: "apply", workspace: WorkspaceName.make("w"), source: { in
 interface Event {
   readonly verb: string
   readonly user: { readonly username: string }
-  readonly objectRef?: { readonly resource?: string; readonly subresource?: string; readonly namespace?: string; readonly name?: string; readonly apiGroup?: string }
+  readonly objectRef?: {
+    readonly resource?: string
+    readonly subresource?: string
+    readonly namespace?: string
+    readonly name?: string
+    readonly apiGroup?: string
+  }
   readonly responseStatus?: { readonly code?: number }
 }
 
 /** Of the accounts of the installation; Kubernetes' own controllers have accounts too. */
 const events = (): ReadonlyArray<Event> =>
-  readFileSync(plane?.auditLog ?? "", "utf8").split("\n").filter((_) => _ !== "").map((_): Event => JSON.parse(_)).filter(({ user }) => user.username.includes(":test-installed-"))
+  readFileSync(plane?.auditLog ?? "", "utf8").split("\n").filter((_) => _ !== "").map((_): Event => JSON.parse(_)).filter(({ user }) =>
+    user.username.includes(":test-installed-")
+  )
 
 /** Who, where, which verb, on what. An apply that makes its object needs the right to create it too. */
 const used = (): ReadonlyArray<string> =>
-  [...new Set(events().flatMap(({ objectRef = {}, responseStatus, user, verb }) => {
-    const resource = [objectRef.resource, objectRef.subresource].filter((_) => _ !== undefined).join("/")
-    return [verb, ...verb === "patch" && responseStatus?.code === 201 ? ["create"] : []].map((_) => `${user.username} in ${objectRef.namespace}: ${_} ${objectRef.apiGroup ?? ""}/${resource}`)
-  }))].sort()
+  [
+    ...new Set(
+      events().flatMap(({ objectRef = {}, responseStatus, user, verb }) => {
+        const resource = [objectRef.resource, objectRef.subresource].filter((_) => _ !== undefined).join("/")
+        return [verb, ...verb === "patch" && responseStatus?.code === 201 ? ["create"] : []].map((_) =>
+          `${user.username} in ${objectRef.namespace}: ${_} ${objectRef.apiGroup ?? ""}/${resource}`
+        )
+      })
+    )
+  ].sort()
 
 const scenario = Effect.gen(function*() {
   const { config: { taskNamespace: namespace } } = yield* Installation
@@ -154,14 +209,28 @@ const scenario = Effect.gen(function*() {
   // a start that says nothing is asked about; its Job vanishes, and is made again
   yield* createTask("silent")
   yield* untilTask("silent", ({ status }) => status.launches === 1)
-  yield* Effect.sync(used).pipe(Effect.repeat({ until: (all) => all.some((_) => _.endsWith(": list events.k8s.io/events")), schedule: every }), Effect.timeout("30 seconds"), Effect.orDie)
+  yield* Effect.sync(used).pipe(
+    Effect.repeat({ until: (all) => all.some((_) => _.endsWith(": list events.k8s.io/events")), schedule: every }),
+    Effect.timeout("30 seconds"),
+    Effect.orDie
+  )
   yield* kubernetes.delete(jobs, { namespace, name: "agent-job-silent" })
   yield* untilTask("silent", ({ status }) => status.launches === 2)
   // claimed by a Pod that is not there
   const lost = yield* createTask("lost")
   yield* podOf(lost)
   yield* status("lost").pipe(
-    Effect.flatMap((now) => kubernetes.updateStatus(tasks, { ...now, status: claimed(now.status, { podUid: Uid.make("nobody"), nonce: "n", epoch: 0, at: done.finishedAt }, { job: "agent-job-lost", configHash: "", pod: "agent-job-lost-abcde", node: "n" }, 1) })),
+    Effect.flatMap((now) =>
+      kubernetes.updateStatus(tasks, {
+        ...now,
+        status: claimed(now.status, { podUid: Uid.make("nobody"), nonce: "n", epoch: 0, at: done.finishedAt }, {
+          job: "agent-job-lost",
+          configHash: "",
+          pod: "agent-job-lost-abcde",
+          node: "n"
+        }, 1)
+      })
+    ),
     Effect.retry({ times: 10, while: ({ _tag }) => _tag === "Conflict" })
   )
   yield* untilTask("lost", ({ status }) => status.phase === "Failed")
@@ -183,10 +252,20 @@ layer(installation(values), { timeout: 120_000, excludeTestServices: true })("th
       const { config } = yield* Installation
       yield* Effect.scoped(scenario)
       const all = grants(config)
-      const granted = [...new Set(all.flatMap(({ namespace, rights, to }) => rights.flatMap(({ apiGroup, resources, verbs }) =>
-        resources.flatMap((resource) => verbs.map((verb) => `${userOf(to.namespace, to.name)} in ${namespace}: ${verb} ${apiGroup}/${resource}`)))))].sort()
-      // The API server asks for the first by itself, and only with a plug-in that is off by default; the second is for a token that is offered again, as in controller/pool.cluster.test.
-      const unseen = granted.filter((_) => _.endsWith("/atasks/finalizers") || _.endsWith("patch /secrets"))
+      const granted = [
+        ...new Set(all.flatMap(({ namespace, rights, to }) =>
+          rights.flatMap(({ apiGroup, resources, verbs }) =>
+            resources.flatMap((resource) =>
+              verbs.map((verb) => `${userOf(to.namespace, to.name)} in ${namespace}: ${verb} ${apiGroup}/${resource}`)
+            )
+          )
+        ))
+      ].sort()
+      // The API server asks for the first by itself, and only with a plug-in that is off by default; the second is for a token that is
+      // offered again, as in controller/pool.cluster.test.
+      const unseen = granted.filter((_) =>
+        _.endsWith("/atasks/finalizers") || _.endsWith("patch /secrets")
+      )
       expect(used()).toEqual(granted.filter((_) => !unseen.includes(_)))
       expect(events().filter(({ responseStatus }) => responseStatus?.code === 403)).toEqual([])
     }), 180_000)
@@ -195,7 +274,8 @@ layer(installation(values), { timeout: 120_000, excludeTestServices: true })("th
     Effect.gen(function*() {
       const { config } = yield* Installation
       const rights = grants(config).flatMap((grant) => grant.rights)
-      const grantsAny = (verbs: ReadonlyArray<string>, resource: RegExp) => rights.filter((right) => right.resources.some((_) => resource.test(_)) && right.verbs.some((_) => verbs.includes(_)))
+      const grantsAny = (verbs: ReadonlyArray<string>, resource: RegExp) =>
+        rights.filter((right) => right.resources.some((_) => resource.test(_)) && right.verbs.some((_) => verbs.includes(_)))
       expect(grantsAny(["get", "list", "watch", "delete"], /^secrets$/u)).toEqual([])
       expect(grantsAny(["create", "get"], /^pods\//u)).toEqual([])
       expect(grantsAny(["create", "update", "patch", "delete"], /^(pods|serviceaccounts|roles|rolebindings|configmaps)/u)).toEqual([])

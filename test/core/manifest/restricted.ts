@@ -6,8 +6,16 @@ const volumeKinds = ["configMap", "csi", "downwardAPI", "emptyDir", "ephemeral",
 const seLinuxTypes = [undefined, "container_t", "container_init_t", "container_kvm_t", "container_engine_t"]
 
 const safeSysctls = [
-  "kernel.shm_rmid_forced", "net.ipv4.ip_local_port_range", "net.ipv4.ip_unprivileged_port_start", "net.ipv4.tcp_syncookies", "net.ipv4.ping_group_range",
-  "net.ipv4.ip_local_reserved_ports", "net.ipv4.tcp_keepalive_time", "net.ipv4.tcp_fin_timeout", "net.ipv4.tcp_keepalive_intvl", "net.ipv4.tcp_keepalive_probes"
+  "kernel.shm_rmid_forced",
+  "net.ipv4.ip_local_port_range",
+  "net.ipv4.ip_unprivileged_port_start",
+  "net.ipv4.tcp_syncookies",
+  "net.ipv4.ping_group_range",
+  "net.ipv4.ip_local_reserved_ports",
+  "net.ipv4.tcp_keepalive_time",
+  "net.ipv4.tcp_fin_timeout",
+  "net.ipv4.tcp_keepalive_intvl",
+  "net.ipv4.tcp_keepalive_probes"
 ]
 
 const ofContainer = (pod: V1PodSpec, { name, ports = [], securityContext: own = {} }: V1Container): ReadonlyArray<string> => {
@@ -32,6 +40,8 @@ const ofContainer = (pod: V1PodSpec, { name, ports = [], securityContext: own = 
 export const violations = (pod: V1PodSpec): ReadonlyArray<string> => [
   ...(["hostNetwork", "hostPID", "hostIPC"] as const).filter((key) => pod[key] === true),
   ...(pod.securityContext?.sysctls ?? []).filter(({ name }) => !safeSysctls.includes(name)).map(({ name }) => `sysctl ${name}`),
-  ...(pod.volumes ?? []).filter((volume) => !Object.keys(volume).every((key) => key === "name" || volumeKinds.includes(key))).map(({ name }) => `volume ${name}`),
+  ...(pod.volumes ?? []).filter((volume) => !Object.keys(volume).every((key) => key === "name" || volumeKinds.includes(key))).map((
+    { name }
+  ) => `volume ${name}`),
   ...[...pod.initContainers ?? [], ...pod.containers].flatMap((_) => ofContainer(pod, _))
 ]

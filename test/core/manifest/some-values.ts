@@ -1,12 +1,12 @@
 // Values files that say several things at once, made of the rows of the table; those that contradict themselves are told apart.
 // Used by test/core/manifest/every-value.test.ts and every-value.cluster.test.ts.
-import { Arbitrary, Result, Schema } from "effect"
 import type { V1Job, V1PodSpec } from "@kubernetes/client-node"
+import { Arbitrary, Result, Schema } from "effect"
 import { deployment } from "../../../src/core/manifest/deployment.ts"
 import { install, type InstalledObject } from "../../../src/core/manifest/install.ts"
 import { job } from "../../../src/core/manifest/job.ts"
-import { merge, type Tree } from "../../../src/schema/layers.ts"
 import { resolve, type ResolvedConfig } from "../../../src/core/resolve.ts"
+import { merge, type Tree } from "../../../src/schema/layers.ts"
 import { parseValues } from "../../../src/schema/values.ts"
 import { taskOf } from "../configs.ts"
 import { treeOf } from "./changes.ts"
@@ -20,15 +20,23 @@ export const fileOf = (rows: ReadonlyArray<Row>): Tree =>
 
 /** Nothing when it contradicts itself. */
 export const configIn = (file: Tree): ResolvedConfig | undefined =>
-  Result.match(parseValues(file), { onFailure: () => undefined, onSuccess: (values) => resolve(values, { name: "agent-job", namespace: "agent-job", version: "1.2.3" }) })
+  Result.match(parseValues(file), {
+    onFailure: () => undefined,
+    onSuccess: (values) => resolve(values, { name: "agent-job", namespace: "agent-job", version: "1.2.3" })
+  })
 
-const Places = Schema.Array(Schema.Int.check(Schema.isBetween({ minimum: 0, maximum: effects.length - 1 }))).check(Schema.isMinLength(1), Schema.isMaxLength(16))
+const Places = Schema.Array(Schema.Int.check(Schema.isBetween({ minimum: 0, maximum: effects.length - 1 }))).check(
+  Schema.isMinLength(1),
+  Schema.isMaxLength(16)
+)
 export const rowsAt = (places: ReadonlyArray<number>): ReadonlyArray<Row> => effects.filter((_, place) => places.includes(place))
 export const places = Arbitrary.schema(Places)
 
 const tasks = (["plan", "apply"] as const).map((stage) => taskOf({ stage }, { name: `demo-${stage}` }))
 
-export const render = (config: ResolvedConfig): ReadonlyArray<InstalledObject | V1Job> => [...install(config), ...tasks.map((task) => job(task, config, 1))]
+export const render = (
+  config: ResolvedConfig
+): ReadonlyArray<InstalledObject | V1Job> => [...install(config), ...tasks.map((task) => job(task, config, 1))]
 
 /** Of the controller and of tasks. */
 export const podsOf = (config: ResolvedConfig): ReadonlyArray<V1PodSpec> =>

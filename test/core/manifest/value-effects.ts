@@ -22,7 +22,9 @@ export const effects: ReadonlyArray<readonly [key: string, value: unknown, chang
   ["agent.providerNetworkMirrors", [{ url: "https://mirror.example.com/" }], "worker"],
   ["agent.securityContext.allowPrivilegeEscalation", true, "controller, install, worker"],
   ["agent.securityContext.capabilities", { add: ["CHOWN"] }, "controller, install, worker"],
-  ["agent.securityContext.privileged", true, "controller, install, worker", { agent: { securityContext: { allowPrivilegeEscalation: true } } }],
+  ["agent.securityContext.privileged", true, "controller, install, worker", {
+    agent: { securityContext: { allowPrivilegeEscalation: true } }
+  }],
   ["agent.securityContext.readOnlyRootFilesystem", false, "controller, install, worker"],
   ["agent.securityContext.runAsGroup", 7, "controller, install, worker"],
   ["agent.securityContext.runAsNonRoot", false, "controller, install, worker"],
@@ -45,7 +47,9 @@ export const effects: ReadonlyArray<readonly [key: string, value: unknown, chang
   ["controller.nodeSelector", { a: "b" }, "controller's Pod"],
   ["controller.podAnnotations", { a: "b" }, "controller's Pod"],
   ["controller.podDisruptionBudget.enabled", true, "PodDisruptionBudget", { controller: { replicas: 2 } }],
-  ["controller.podDisruptionBudget.minAvailable", "50%", "PodDisruptionBudget", { controller: { replicas: 2, podDisruptionBudget: { enabled: true } } }],
+  ["controller.podDisruptionBudget.minAvailable", "50%", "PodDisruptionBudget", {
+    controller: { replicas: 2, podDisruptionBudget: { enabled: true } }
+  }],
   ["controller.podLabels", { a: "b" }, "controller's Pod"],
   ["controller.podSecurityContext.fsGroup", 7, "controller's Pod"],
   ["controller.podSecurityContext.fsGroupChangePolicy", "Always", "controller's Pod"],
@@ -63,7 +67,11 @@ export const effects: ReadonlyArray<readonly [key: string, value: unknown, chang
   ["controller.terminationGracePeriodSeconds", 9, "controller's Pod"],
   ["controller.tolerations", [{ operator: "Exists" }], "controller's Pod"],
   ["controller.topologySpreadConstraints", spread, "controller's Pod"],
-  ["fullnameOverride", "runs", "Deployment, Job, PodDisruptionBudget, Role, RoleBinding, ServiceAccount, controller, controller's Pod, policy, task's Pod, worker"],
+  [
+    "fullnameOverride",
+    "runs",
+    "Deployment, Job, PodDisruptionBudget, Role, RoleBinding, ServiceAccount, controller, controller's Pod, policy, task's Pod, worker"
+  ],
   ["global.annotations", { a: "b" }, "Deployment, Job, PodDisruptionBudget, Role, RoleBinding, ServiceAccount"],
   ["global.extraEnv", { A: "1" }, "controller, runner, worker"],
   ["global.extraEnvFrom", [{ configMapRef: { name: "c" } }], "controller, runner, worker"],
@@ -84,7 +92,11 @@ export const effects: ReadonlyArray<readonly [key: string, value: unknown, chang
   ["global.tls.clientCertSecret.certKey", "k", "controller's Pod, task's Pod", { global: { tls: { clientCertSecret: { name: "s" } } } }],
   ["global.tls.clientCertSecret.keyKey", "k", "controller's Pod, task's Pod", { global: { tls: { clientCertSecret: { name: "s" } } } }],
   ["global.tls.clientCertSecret.name", "s", "controller, controller's Pod, task's Pod, worker"],
-  ["nameOverride", "pool", "Deployment, Job, PodDisruptionBudget, Role, RoleBinding, ServiceAccount, controller, controller's Pod, policy, task's Pod, worker"],
+  [
+    "nameOverride",
+    "pool",
+    "Deployment, Job, PodDisruptionBudget, Role, RoleBinding, ServiceAccount, controller, controller's Pod, policy, task's Pod, worker"
+  ],
   ["persistence.emptyDir.sizeLimit", "1Gi", "task's Pod"],
   ["persistence.enabled", true, "PersistentVolumeClaim, runner, task's Pod, worker"],
   ["persistence.hostPath.path", "/cache", "runner, task's Pod, worker"],

@@ -5,11 +5,28 @@ const taken = (values: object) => withoutSecrets({ ...values }, "blue", "blue-to
 
 describe("a secret in the clear", () => {
   it.each([
-    { given: { agent: { token: "hunter2" } }, values: { agent: { tokenExistingSecret: { name: "blue-token", key: "token" } } }, secret: { name: "blue-token", data: { token: ["agent", "token"] } } },
-    { given: { agent: { auth: { token: "hunter2" } } }, values: { agent: { tokenExistingSecret: { name: "blue-token", key: "token" } } }, secret: { name: "blue-token", data: { token: ["agent", "auth", "token"] } } },
     {
-      given: { task: { runner: { extraEnv: { REGION: "eu", AWS_SECRET_ACCESS_KEY: "hunter2" }, extraEnvFrom: [{ configMapRef: { name: "c" } }] } } },
-      values: { task: { runner: { extraEnv: { REGION: "eu" }, extraEnvFrom: [{ configMapRef: { name: "c" } }, { secretRef: { name: "blue-runner-env" } }] } } },
+      given: { agent: { token: "hunter2" } },
+      values: { agent: { tokenExistingSecret: { name: "blue-token", key: "token" } } },
+      secret: { name: "blue-token", data: { token: ["agent", "token"] } }
+    },
+    {
+      given: { agent: { auth: { token: "hunter2" } } },
+      values: { agent: { tokenExistingSecret: { name: "blue-token", key: "token" } } },
+      secret: { name: "blue-token", data: { token: ["agent", "auth", "token"] } }
+    },
+    {
+      given: {
+        task: { runner: { extraEnv: { REGION: "eu", AWS_SECRET_ACCESS_KEY: "hunter2" }, extraEnvFrom: [{ configMapRef: { name: "c" } }] } }
+      },
+      values: {
+        task: {
+          runner: {
+            extraEnv: { REGION: "eu" },
+            extraEnvFrom: [{ configMapRef: { name: "c" } }, { secretRef: { name: "blue-runner-env" } }]
+          }
+        }
+      },
       secret: { name: "blue-runner-env", data: { AWS_SECRET_ACCESS_KEY: ["task", "runner", "extraEnv", "AWS_SECRET_ACCESS_KEY"] } }
     },
     {
@@ -20,7 +37,10 @@ describe("a secret in the clear", () => {
     {
       given: { global: { tls: { clientCert: "hunter2", clientKey: "hunter2" } } },
       values: { global: { tls: { clientCertSecret: { name: "blue-client-certificate" } } } },
-      secret: { name: "blue-client-certificate", data: { "tls.crt": ["global", "tls", "clientCert"], "tls.key": ["global", "tls", "clientKey"] } }
+      secret: {
+        name: "blue-client-certificate",
+        data: { "tls.crt": ["global", "tls", "clientCert"], "tls.key": ["global", "tls", "clientKey"] }
+      }
     },
     {
       given: { agent: { providerNetworkMirrors: [{ url: "https://a" }, { url: "https://b", token: "hunter2" }] } },
@@ -34,7 +54,13 @@ describe("a secret in the clear", () => {
   })
 
   it.each([
-    ["DB_PASS", "hunter2"], ["PGPWD", "hunter2"], ["API_KEY_V2", "hunter2"], ["SIGNING_KEY", "hunter2"], ["my.password", "hunter2"], ["SENTRY_DSN", "https://hunter2@example.com/1"], ["PIN_TOKEN", 1234],
+    ["DB_PASS", "hunter2"],
+    ["PGPWD", "hunter2"],
+    ["API_KEY_V2", "hunter2"],
+    ["SIGNING_KEY", "hunter2"],
+    ["my.password", "hunter2"],
+    ["SENTRY_DSN", "https://hunter2@example.com/1"],
+    ["PIN_TOKEN", 1234],
     ["CERTIFICATE", "-----BEGIN EC PRIVATE KEY-----\nhunter2\n"]
   ])("is known by its name or its value: %s", (name, value) => {
     expect(taken({ agent: { extraEnv: { REGION: "eu", [name]: value } } })).toEqual({
@@ -43,26 +69,44 @@ describe("a secret in the clear", () => {
     })
   })
 
-  it.each([["PASSIVE", "yes"], ["KEYBOARD", "us"], ["BYPASS_PROXY", "no"], ["USE_TOKEN", true], ["PASSWORD", ""]])("is not any variable: %s", (name, value) => {
-    expect(taken({ agent: { extraEnv: { [name]: value } } })).toEqual({ values: { agent: { extraEnv: { [name]: value } } }, secrets: [] })
-  })
+  it.each([["PASSIVE", "yes"], ["KEYBOARD", "us"], ["BYPASS_PROXY", "no"], ["USE_TOKEN", true], ["PASSWORD", ""]])(
+    "is not any variable: %s",
+    (name, value) => {
+      expect(taken({ agent: { extraEnv: { [name]: value } } })).toEqual({ values: { agent: { extraEnv: { [name]: value } } }, secrets: [] })
+    }
+  )
 
   it("is found in the list of variables of later charts", () => {
-    expect(taken({ agent: { controller: { extraEnv: [{ name: "REGION", value: "eu" }, { name: "DB_PASSWORD", value: "hunter2" }] } } })).toEqual({
-      values: { agent: { controller: { extraEnv: [{ name: "REGION", value: "eu" }], extraEnvFrom: [{ secretRef: { name: "blue-agent-controller-env" } }] } } },
-      secrets: [{ name: "blue-agent-controller-env", data: { DB_PASSWORD: ["agent", "controller", "extraEnv", 1, "value"] } }]
-    })
+    expect(taken({ agent: { controller: { extraEnv: [{ name: "REGION", value: "eu" }, { name: "DB_PASSWORD", value: "hunter2" }] } } }))
+      .toEqual({
+        values: {
+          agent: {
+            controller: {
+              extraEnv: [{ name: "REGION", value: "eu" }],
+              extraEnvFrom: [{ secretRef: { name: "blue-agent-controller-env" } }]
+            }
+          }
+        },
+        secrets: [{ name: "blue-agent-controller-env", data: { DB_PASSWORD: ["agent", "controller", "extraEnv", 1, "value"] } }]
+      })
   })
 
   it("goes where it was not in effect: a token beside an existing Secret", () => {
-    expect(taken({ agent: { token: "hunter2", tokenExistingSecret: { name: "mine", key: "k" } } })).toEqual({ values: { agent: { tokenExistingSecret: { name: "mine", key: "k" } } }, secrets: [] })
+    expect(taken({ agent: { token: "hunter2", tokenExistingSecret: { name: "mine", key: "k" } } })).toEqual({
+      values: { agent: { tokenExistingSecret: { name: "mine", key: "k" } } },
+      secrets: []
+    })
   })
 })
 
 describe("no token at all", () => {
   it("means the Secret that the chart's Pods read, where a server is asked", () => {
-    expect(taken({ agent: { url: "https://a" } }).values).toEqual({ agent: { url: "https://a", tokenExistingSecret: { name: "agent-job", key: "token" } } })
-    expect(taken({ nameOverride: "pool", agent: { url: "https://a" } }).values).toMatchObject({ agent: { tokenExistingSecret: { name: "pool" } } })
+    expect(taken({ agent: { url: "https://a" } }).values).toEqual({
+      agent: { url: "https://a", tokenExistingSecret: { name: "agent-job", key: "token" } }
+    })
+    expect(taken({ nameOverride: "pool", agent: { url: "https://a" } }).values).toMatchObject({
+      agent: { tokenExistingSecret: { name: "pool" } }
+    })
     expect(taken({})).toEqual({ values: {}, secrets: [] })
   })
 })

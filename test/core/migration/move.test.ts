@@ -1,5 +1,5 @@
-import type { V1PodSpec } from "@kubernetes/client-node"
 import { describe, expect, it } from "@effect/vitest"
+import type { V1PodSpec } from "@kubernetes/client-node"
 import { Result } from "effect"
 import { changes, leaving } from "../../../src/core/migration/changes.ts"
 import { handOver } from "../../../src/core/migration/hand-over.ts"
@@ -11,7 +11,8 @@ import { difference, merge } from "../../../src/schema/layers.ts"
 import { defaultValues, overrides } from "../../../src/schema/values.ts"
 import { chosen, firstRelease, laterRelease, objectOf } from "./releases.ts"
 
-const moved = (release: HelmRelease, url?: string): Move => Result.getOrThrow(move(release, { ...chosen, ...(url !== undefined && { url }) }))
+const moved = (release: HelmRelease, url?: string): Move =>
+  Result.getOrThrow(move(release, { ...chosen, ...(url !== undefined && { url }) }))
 const images = { agent: { image: chosen.image }, task: { runner: { image: chosen.runnerImage } } }
 
 /** Of the values that it comes to, what is not an image. */
@@ -24,14 +25,24 @@ const withToken = (agent: object = {}) => ({ agent: { token: "hunter2", url: "ht
 
 describe("the values of a release", () => {
   it("of 0.5.59 are the user's own, but for the token", () => {
-    expect(said(firstRelease({ ...withToken(), task: { job: { backoffLimit: 2 } } }))).toEqual({ agent: { tokenExistingSecret: { name: "blue-token" }, url: "https://example.com" }, task: { job: { backoffLimit: 2 } } })
+    expect(said(firstRelease({ ...withToken(), task: { job: { backoffLimit: 2 } } }))).toEqual({
+      agent: { tokenExistingSecret: { name: "blue-token" }, url: "https://example.com" },
+      task: { job: { backoffLimit: 2 } }
+    })
   })
 
   it("have the images that were chosen, whatever the release and its registry say", () => {
     const image = { repository: "scalr/agent", tag: 0.54 }
-    const release = { global: { imageRegistry: "mirror.example.com" }, agent: { image }, controller: { image }, task: { worker: { image: { tag: "0.54.0" } }, runner: { image } } }
+    const release = {
+      global: { imageRegistry: "mirror.example.com" },
+      agent: { image },
+      controller: { image },
+      task: { worker: { image: { tag: "0.54.0" } }, runner: { image } }
+    }
     expect(overrides(moved(firstRelease(release)).values)).toEqual(images)
-    expect(changes(moved(firstRelease(release)))).toContain("Controller and worker are registry.example.com/agent-job:0.1.0, the runner is registry.example.com/agent-job-runner:0.1.0; no image of the release is used any more, since the chart's agent is another program.")
+    expect(changes(moved(firstRelease(release)))).toContain(
+      "Controller and worker are registry.example.com/agent-job:0.1.0, the runner is registry.example.com/agent-job-runner:0.1.0; no image of the release is used any more, since the chart's agent is another program."
+    )
   })
 
   it.each([
@@ -43,7 +54,11 @@ describe("the values of a release", () => {
   ])("name the server that was chosen, and a Secret for its token that the release does not read: $given", ({ given, secret }) => {
     const release = firstRelease({ agent: { url: "https://theirs.example.com", ...given } })
     const { config, given: { secrets, unknown } } = moved(release, "https://ours.example.com")
-    expect([config.pool, secrets, unknown]).toEqual([{ url: "https://ours.example.com", tokenSecret: { name: secret, key: "token" } }, [], []])
+    expect([config.pool, secrets, unknown]).toEqual([
+      { url: "https://ours.example.com", tokenSecret: { name: secret, key: "token" } },
+      [],
+      []
+    ])
     expect(moved(release, "https://theirs.example.com/").config.pool?.tokenSecret).toEqual(moved(release).config.pool?.tokenSecret)
   })
 
@@ -52,8 +67,14 @@ describe("the values of a release", () => {
     { given: { tokenExistingSecret: "mine" }, secret: { name: "mine" } },
     { given: { tokenExistingSecret: "", token: "hunter2" }, secret: { name: "blue-token" } }
   ])("may name the Secret of the token as a text: $given", ({ given, secret }) => {
-    const release = { ...firstRelease({ agent: { url: "https://example.com", ...given } }), defaults: { agent: { tokenExistingSecret: "", tokenExistingSecretKey: "token" } } }
-    expect([said(release), moved(release).given.unknown]).toEqual([{ agent: { tokenExistingSecret: secret, url: "https://example.com" } }, []])
+    const release = {
+      ...firstRelease({ agent: { url: "https://example.com", ...given } }),
+      defaults: { agent: { tokenExistingSecret: "", tokenExistingSecretKey: "token" } }
+    }
+    expect([said(release), moved(release).given.unknown]).toEqual([
+      { agent: { tokenExistingSecret: secret, url: "https://example.com" } },
+      []
+    ])
   })
 
   it("of 0.6.5 say what its defaults are, where ours differ", () => {
@@ -68,47 +89,106 @@ describe("the values of a release", () => {
   })
 
   it("that cannot be used are all told", () => {
-    expect(move(firstRelease({ agent: { image: { pullPolicy: true }, dataDir: "data" } }), chosen)).toEqual(Result.fail([expect.stringContaining("agent.dataDir: "), expect.stringContaining("agent.image.pullPolicy: ")]))
+    expect(move(firstRelease({ agent: { image: { pullPolicy: true }, dataDir: "data" } }), chosen)).toEqual(
+      Result.fail([expect.stringContaining("agent.dataDir: "), expect.stringContaining("agent.image.pullPolicy: ")])
+    )
   })
 })
 
 describe("what changes", () => {
   it.each([
-    { given: "an annotation given twice", config: { global: { podAnnotations: { a: "1", b: "1" } }, task: { podAnnotations: { a: "2", b: "1" } } }, says: "Annotation `a` of Pods of tasks is that of `task.podAnnotations`; the chart took the global one." },
-    { given: "an environment that the chart did not read", config: { global: { extraEnv: { A: "1" } } }, says: "`global.extraEnv` is in effect in every container; the chart did not read it." },
-    { given: "labels that the chart did not read", config: { serviceAccount: { labels: { a: "b" } } }, says: "`serviceAccount.labels` are in effect; the chart did not read them." },
-    { given: "a pull policy alone", config: { task: { worker: { image: { pullPolicy: "Always" } } } }, says: "The pull policy of `task.worker.image` is in effect without a repository too; the chart left it out." },
-    { given: "a cloud identity", config: { serviceAccount: { annotations: { role: "a" } } }, says: "Both accounts have the annotations of `serviceAccount.annotations`; what they give in your cloud must be granted to `system:serviceaccount:scalr:blue-task` too." },
-    { given: "an account of others", config: { serviceAccount: { create: false, name: "theirs" } }, says: "Roles and bindings are made for the account `theirs`; the chart made none without `serviceAccount.create`." },
-    { given: "the metadata service closed", config: { restrictMetadataService: true }, says: "The NetworkPolicy keeps the Pods of tasks, too, from metadata services and link-local addresses, in IPv4 and IPv6, but for their DNS; the chart's reached the controller alone, and cut all of IPv6." },
-    { given: "retries", config: { task: { job: { backoffLimit: 2 } } }, says: "`task.job.backoffLimit` (2) counts starts that failed; a stage that has begun is never started again." },
-    { given: "a key that is unknown", config: { task: { job: { backofLimit: 2 } } }, says: "`task.job.backofLimit` is unknown here and is left out; the nearest key is `task.job.backoffLimit`." },
-    { given: "a secret", config: withToken(), says: "`agent.token` stood in the values in the clear; it is key `token` of Secret `blue-token` now." }
+    {
+      given: "an annotation given twice",
+      config: { global: { podAnnotations: { a: "1", b: "1" } }, task: { podAnnotations: { a: "2", b: "1" } } },
+      says: "Annotation `a` of Pods of tasks is that of `task.podAnnotations`; the chart took the global one."
+    },
+    {
+      given: "an environment that the chart did not read",
+      config: { global: { extraEnv: { A: "1" } } },
+      says: "`global.extraEnv` is in effect in every container; the chart did not read it."
+    },
+    {
+      given: "labels that the chart did not read",
+      config: { serviceAccount: { labels: { a: "b" } } },
+      says: "`serviceAccount.labels` are in effect; the chart did not read them."
+    },
+    {
+      given: "a pull policy alone",
+      config: { task: { worker: { image: { pullPolicy: "Always" } } } },
+      says: "The pull policy of `task.worker.image` is in effect without a repository too; the chart left it out."
+    },
+    {
+      given: "a cloud identity",
+      config: { serviceAccount: { annotations: { role: "a" } } },
+      says:
+        "Both accounts have the annotations of `serviceAccount.annotations`; what they give in your cloud must be granted to `system:serviceaccount:scalr:blue-task` too."
+    },
+    {
+      given: "an account of others",
+      config: { serviceAccount: { create: false, name: "theirs" } },
+      says: "Roles and bindings are made for the account `theirs`; the chart made none without `serviceAccount.create`."
+    },
+    {
+      given: "the metadata service closed",
+      config: { restrictMetadataService: true },
+      says:
+        "The NetworkPolicy keeps the Pods of tasks, too, from metadata services and link-local addresses, in IPv4 and IPv6, but for their DNS; the chart's reached the controller alone, and cut all of IPv6."
+    },
+    {
+      given: "retries",
+      config: { task: { job: { backoffLimit: 2 } } },
+      says: "`task.job.backoffLimit` (2) counts starts that failed; a stage that has begun is never started again."
+    },
+    {
+      given: "a key that is unknown",
+      config: { task: { job: { backofLimit: 2 } } },
+      says: "`task.job.backofLimit` is unknown here and is left out; the nearest key is `task.job.backoffLimit`."
+    },
+    {
+      given: "a secret",
+      config: withToken(),
+      says: "`agent.token` stood in the values in the clear; it is key `token` of Secret `blue-token` now."
+    }
   ])("tells of $given", ({ config, says }) => {
     expect(changes(moved(firstRelease(config)))).toContain(says)
     expect(changes(moved(firstRelease({})))).not.toContain(says)
   })
 
   it("tells that nobody is asked for work without a server", () => {
-    expect(changes(moved(firstRelease({})))).toContain("There is no `agent.url`, so the controller asks no server for work: it runs the AgentTasks that others make.")
+    expect(changes(moved(firstRelease({})))).toContain(
+      "There is no `agent.url`, so the controller asks no server for work: it runs the AgentTasks that others make."
+    )
   })
 
   it("tells of a claim that goes", () => {
     const claim = objectOf("PersistentVolumeClaim", "blue-agent-job")
-    expect(changes(moved(firstRelease({ persistence: { enabled: true } }, [claim])))).toContain("The claim `blue-agent-job` goes with the release, and with it a cache, which fills itself again; `blue-cache` comes instead.")
+    expect(changes(moved(firstRelease({ persistence: { enabled: true } }, [claim])))).toContain(
+      "The claim `blue-agent-job` goes with the release, and with it a cache, which fills itself again; `blue-cache` comes instead."
+    )
   })
 })
 
 describe("what goes", () => {
   it("is told with its namespace, if its kind has one", () => {
-    expect(leaving(moved(firstRelease({}, [{ kind: "ClusterRole", metadata: { name: "r" } }, { kind: "Role", metadata: { name: "r" } }])))).toEqual([
-      "Deployment scalr/scalr-agent-controller", "AgentTask scalr/scalr-agent-task", "ClusterRole r", "Role scalr/r"
-    ])
+    expect(leaving(moved(firstRelease({}, [{ kind: "ClusterRole", metadata: { name: "r" } }, { kind: "Role", metadata: { name: "r" } }]))))
+      .toEqual([
+        "Deployment scalr/scalr-agent-controller",
+        "AgentTask scalr/scalr-agent-task",
+        "ClusterRole r",
+        "Role scalr/r"
+      ])
   })
 })
 
 describe("the hand-over", () => {
-  const [secret, attempt, stop, wait, apply, remove] = ["Make the Secret `blue-token`", "Try what is new", "Stop the old controller", "Wait for the Jobs that run", "Apply the overlay", "Remove the release"]
+  const [secret, attempt, stop, wait, apply, remove] = [
+    "Make the Secret `blue-token`",
+    "Try what is new",
+    "Stop the old controller",
+    "Wait for the Jobs that run",
+    "Apply the overlay",
+    "Remove the release"
+  ]
 
   it("tries what is new while all is as it was, stops the old controller and waits for its Jobs before anything new is applied, and removes the release last", () => {
     expect(titles(firstRelease(withToken()))).toEqual([secret, attempt, stop, wait, apply, remove])
@@ -122,7 +202,9 @@ describe("the hand-over", () => {
 
   it("asks the server as the controller will, from a Pod with the new image, and finds an engine in the runner's", () => {
     const [controller = "", runner = ""] = commands(firstRelease(withToken()), attempt)
-    expect(controller).toMatch(/^kubectl -n scalr run blue-trial --image=registry\.example\.com\/agent-job:0\.1\.0 --restart=Never --attach --rm /u)
+    expect(controller).toMatch(
+      /^kubectl -n scalr run blue-trial --image=registry\.example\.com\/agent-job:0\.1\.0 --restart=Never --attach --rm /u
+    )
     expect(overridesOf(controller)).toMatchObject({
       spec: {
         automountServiceAccountToken: false,
@@ -134,12 +216,23 @@ describe("the hand-over", () => {
         }]
       }
     })
-    expect(overridesOf(runner)).toMatchObject({ spec: { containers: [{ image: "registry.example.com/agent-job-runner:0.1.0", command: ["/bin/sh", "-c", "command -v tofu || command -v terraform"] }] } })
+    expect(overridesOf(runner)).toMatchObject({
+      spec: {
+        containers: [{
+          image: "registry.example.com/agent-job-runner:0.1.0",
+          command: ["/bin/sh", "-c", "command -v tofu || command -v terraform"]
+        }]
+      }
+    })
   })
 
   it.each([
     { given: "no server", config: {}, volumes: [] },
-    { given: "roots that come with the overlay", config: { ...withToken(), global: { tls: { caBundle: "-----BEGIN CERTIFICATE-----\nMA==\n-----END CERTIFICATE-----" } } }, volumes: ["pool-token"] }
+    {
+      given: "roots that come with the overlay",
+      config: { ...withToken(), global: { tls: { caBundle: "-----BEGIN CERTIFICATE-----\nMA==\n-----END CERTIFICATE-----" } } },
+      volumes: ["pool-token"]
+    }
   ])("asks no server where there is $given", ({ config, volumes }) => {
     const { spec } = overridesOf(commands(firstRelease(config), attempt)[0] ?? "")
     expect([spec.containers[0]?.args, spec.volumes?.map(({ name }) => name)]).toEqual([["version"], volumes])
@@ -169,7 +262,9 @@ describe("the hand-over", () => {
 
   it("keeps Flux from undoing it", () => {
     expect(commands(ofFlux, stop)[0]).toBe("flux -n flux-system suspend helmrelease agents")
-    expect(commands(ofFlux, remove).at(-1)).toBe("kubectl -n flux-system delete helmreleases.helm.toolkit.fluxcd.io agents --ignore-not-found")
+    expect(commands(ofFlux, remove).at(-1)).toBe(
+      "kubectl -n flux-system delete helmreleases.helm.toolkit.fluxcd.io agents --ignore-not-found"
+    )
     expect(back(ofFlux).at(-1)).toBe("flux -n flux-system resume helmrelease agents")
   })
 
@@ -179,13 +274,31 @@ describe("the hand-over", () => {
   it("to another server makes its token's Secret first, and lets the old queue run dry before the old controller stops", () => {
     const steps = handOver(moved(ofTheirs, ours), "out")
     expect(steps.map(({ title }) => title)).toEqual([secret, attempt, "Let the old queue run dry", stop, wait, apply, remove])
-    expect(steps[0]?.commands).toEqual(["kubectl -n scalr create secret generic blue-token --from-file=token=pool.token --dry-run=client -o yaml | kubectl apply --server-side -f -"])
+    expect(steps[0]?.commands).toEqual([
+      "kubectl -n scalr create secret generic blue-token --from-file=token=pool.token --dry-run=client -o yaml | kubectl apply --server-side -f -"
+    ])
     expect(titles(ofTheirs)).toEqual([attempt, stop, wait, apply, remove])
   })
 
   it.each([
-    { url: undefined, says: [`Runs that are queued at ${theirs} begin as soon as`, "No queued run is lost", "they stay queued in the pool", "Queued runs wait in the pool"] },
-    { url: ours, says: [`Runs that are queued at ${ours} begin as soon as`, `Runs that are queued at ${theirs} stay there`, "bring the state of each workspace", `queue them again at ${theirs}`] }
+    {
+      url: undefined,
+      says: [
+        `Runs that are queued at ${theirs} begin as soon as`,
+        "No queued run is lost",
+        "they stay queued in the pool",
+        "Queued runs wait in the pool"
+      ]
+    },
+    {
+      url: ours,
+      says: [
+        `Runs that are queued at ${ours} begin as soon as`,
+        `Runs that are queued at ${theirs} stay there`,
+        "bring the state of each workspace",
+        `queue them again at ${theirs}`
+      ]
+    }
   ])("promises of queued runs what comes true: from the server of the release to $url", ({ says, url }) => {
     const page = report(moved(ofTheirs, url), "out")
     expect(says.filter((_) => !page.includes(_))).toEqual([])
@@ -210,7 +323,11 @@ describe("the way back", () => {
     { chart: "0.5.59", release: firstRelease({}), deployment: "scalr-agent-controller" },
     { chart: "0.6.5", release: laterRelease({}), deployment: "blue" }
   ])("of $chart brings its definition before its objects", ({ deployment, release }) => {
-    expect(wayBack(moved(release))[1]?.commands).toEqual([definitions, "helm -n scalr rollback blue 3", `kubectl -n scalr scale deployment ${deployment} --replicas=1`])
+    expect(wayBack(moved(release))[1]?.commands).toEqual([
+      definitions,
+      "helm -n scalr rollback blue 3",
+      `kubectl -n scalr scale deployment ${deployment} --replicas=1`
+    ])
   })
 
   it("cancels what has not begun while the new controller lives, and waits for what has", () => {
@@ -228,7 +345,10 @@ describe("the way back", () => {
   })
 
   it("makes room for what cannot be patched, and leaves what is on a volume", () => {
-    const release = { ...firstRelease({ persistence: { enabled: true } }, [objectOf("PersistentVolumeClaim", "scalr-agent-cache")]), name: "scalr-agent" }
+    const release = {
+      ...firstRelease({ persistence: { enabled: true } }, [objectOf("PersistentVolumeClaim", "scalr-agent-cache")]),
+      name: "scalr-agent"
+    }
     expect(moved(release).clashes.map(({ kind }) => kind)).toEqual(["Deployment", "PersistentVolumeClaim"])
     expect(wayBack(moved(release))[1]?.commands[0]).toBe("kubectl -n scalr delete --ignore-not-found deployment/scalr-agent-controller")
   })

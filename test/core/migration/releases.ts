@@ -3,10 +3,16 @@
 import type { Chosen } from "../../../src/core/migration/chosen.ts"
 import type { HelmObject, HelmRelease } from "../../../src/schema/helm-release.ts"
 
-export const objectOf = (kind: string, name: string, more: object = {}): HelmObject => ({ kind, metadata: { name, namespace: "scalr" }, ...more })
+export const objectOf = (kind: string, name: string, more: object = {}): HelmObject => ({
+  kind,
+  metadata: { name, namespace: "scalr" },
+  ...more
+})
 
 const controller = (name: string, terminationGracePeriodSeconds: number): HelmObject =>
-  objectOf("Deployment", name, { spec: { selector: { matchLabels: { "app.kubernetes.io/instance": "blue" } }, template: { spec: { terminationGracePeriodSeconds } } } })
+  objectOf("Deployment", name, {
+    spec: { selector: { matchLabels: { "app.kubernetes.io/instance": "blue" } }, template: { spec: { terminationGracePeriodSeconds } } }
+  })
 
 export const firstRelease = (config: object, objects: ReadonlyArray<HelmObject> = []): HelmRelease => ({
   name: "blue",
@@ -28,7 +34,10 @@ const laterDefaults = {
     topologySpreadConstraints: {}
   },
   global: { podSecurityContext: { fsGroup: 1000, runAsGroup: 1000, runAsUser: 1000 } },
-  persistence: { cache: { enabled: false, hostPath: { path: "", type: "DirectoryOrCreate" }, persistentVolumeClaim: { storage: "90Gi" } }, data: { emptyDir: { sizeLimit: "4Gi" } } },
+  persistence: {
+    cache: { enabled: false, hostPath: { path: "", type: "DirectoryOrCreate" }, persistentVolumeClaim: { storage: "90Gi" } },
+    data: { emptyDir: { sizeLimit: "4Gi" } }
+  },
   task: { allowMetadataService: false, podSecurityContext: {} }
 }
 

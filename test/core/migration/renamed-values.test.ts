@@ -4,11 +4,20 @@ import { renamedValues } from "../../../src/core/migration/renamed-values.ts"
 describe("keys that the chart renamed later", () => {
   it.each([
     { given: { agent: { nodeSelector: { a: "b" } } }, values: { controller: { nodeSelector: { a: "b" } } } },
-    { given: { agent: { replicaCount: 3, podDisruptionBudget: { enabled: true, minAvailable: 1 } } }, values: { controller: { replicas: 3, podDisruptionBudget: { enabled: true, minAvailable: 1 } } } },
-    { given: { agent: { controller: { extraEnv: [{ name: "A", value: "1" }, { name: "B" }] } } }, values: { controller: { extraEnv: { A: "1", B: "" } } } },
+    {
+      given: { agent: { replicaCount: 3, podDisruptionBudget: { enabled: true, minAvailable: 1 } } },
+      values: { controller: { replicas: 3, podDisruptionBudget: { enabled: true, minAvailable: 1 } } }
+    },
+    {
+      given: { agent: { controller: { extraEnv: [{ name: "A", value: "1" }, { name: "B" }] } } },
+      values: { controller: { extraEnv: { A: "1", B: "" } } }
+    },
     { given: { task: { allowMetadataService: false } }, values: { restrictMetadataService: true } },
     { given: { task: { allowMetadataService: true } }, values: { restrictMetadataService: false } },
-    { given: { persistence: { cache: { enabled: true, persistentVolumeClaim: { claimName: "nfs" } } } }, values: { persistence: { enabled: true, persistentVolumeClaim: { claimName: "nfs" } } } },
+    {
+      given: { persistence: { cache: { enabled: true, persistentVolumeClaim: { claimName: "nfs" } } } },
+      values: { persistence: { enabled: true, persistentVolumeClaim: { claimName: "nfs" } } }
+    },
     { given: { persistence: { data: { emptyDir: { sizeLimit: "4Gi" } } } }, values: { persistence: { emptyDir: { sizeLimit: "4Gi" } } } },
     {
       given: { global: { podSecurityContext: { fsGroup: 5 } }, task: { podSecurityContext: { fsGroup: 6 } } },
@@ -28,8 +37,16 @@ describe("keys that the chart renamed later", () => {
   })
 
   it.each([
-    { given: { agent: { podDisruptionBudget: { enabled: true, minAvailable: 1 } } }, because: "it would keep the only controller's node from ever being drained", key: "agent.podDisruptionBudget" },
-    { given: { agent: { controller: { extraEnv: [{ name: "A", valueFrom: {} }] } } }, because: "a variable from elsewhere is no text", key: "agent.controller" },
+    {
+      given: { agent: { podDisruptionBudget: { enabled: true, minAvailable: 1 } } },
+      because: "it would keep the only controller's node from ever being drained",
+      key: "agent.podDisruptionBudget"
+    },
+    {
+      given: { agent: { controller: { extraEnv: [{ name: "A", valueFrom: {} }] } } },
+      because: "a variable from elsewhere is no text",
+      key: "agent.controller"
+    },
     { given: { agent: { topologySpreadConstraints: {} } }, because: "it is no list", key: "agent.topologySpreadConstraints" }
   ])("are left out and named where $because", ({ given, key }) => {
     expect(renamedValues(given)).toMatchObject({ values: { agent: {} }, renamed: [], unknown: [{ key }] })
@@ -38,7 +55,13 @@ describe("keys that the chart renamed later", () => {
 
 describe("unknown keys", () => {
   it("are taken out, each with the nearest known one", () => {
-    expect(renamedValues({ task: { job: { backofLimit: 1, backoffLimit: 2 } }, otel: { enabled: true }, global: { extraEnv: { anything: "1" } } })).toEqual({
+    expect(
+      renamedValues({
+        task: { job: { backofLimit: 1, backoffLimit: 2 } },
+        otel: { enabled: true },
+        global: { extraEnv: { anything: "1" } }
+      })
+    ).toEqual({
       values: { task: { job: { backoffLimit: 2 } }, global: { extraEnv: { anything: "1" } } },
       renamed: [],
       unknown: [{ key: "task.job.backofLimit", nearest: "task.job.backoffLimit" }, { key: "otel" }]

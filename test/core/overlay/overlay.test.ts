@@ -7,11 +7,18 @@ import { parseValues } from "../../../src/schema/values.ts"
 const overlayOf = (values: object, of: Partial<Release> = {}): Overlay =>
   overlay(Result.getOrThrow(parseValues(values)), { name: "agent-job", namespace: "agent-job", version: "0.54.0", ...of })
 const inTasks = { namespace: "agent-job-tasks" }
-const metadataOf = (objects: ReadonlyArray<object>) => objects.map((_) => (_ as { readonly metadata: { readonly name: string } }).metadata.name)
+const metadataOf = (objects: ReadonlyArray<object>) =>
+  objects.map((_) => (_ as { readonly metadata: { readonly name: string } }).metadata.name)
 
 describe("the overlay", () => {
   it("of what the base says already is empty", () => {
-    expect(overlayOf({ task: inTasks })).toMatchObject({ components: [], patches: [], identity: [], resources: [], values: 'task:\n  namespace: "agent-job-tasks"\n' })
+    expect(overlayOf({ task: inTasks })).toMatchObject({
+      components: [],
+      patches: [],
+      identity: [],
+      resources: [],
+      values: "task:\n  namespace: \"agent-job-tasks\"\n"
+    })
   })
 
   it("patches what is otherwise, and nothing else", () => {
@@ -26,7 +33,11 @@ describe("the overlay", () => {
 
   it.each([
     { given: "exactly", values: { persistence: { enabled: true }, task: inTasks }, patches: [] },
-    { given: "nearly", values: { persistence: { enabled: true, persistentVolumeClaim: { storage: "50Gi" } }, task: inTasks }, patches: ["agent-job-cache"] }
+    {
+      given: "nearly",
+      values: { persistence: { enabled: true, persistentVolumeClaim: { storage: "50Gi" } }, task: inTasks },
+      patches: ["agent-job-cache"]
+    }
   ])("takes a component that says $given the same", ({ patches, values }) => {
     const made = overlayOf(values)
     expect(made.components.map(({ name }) => name)).toEqual(["persistence"])
@@ -34,28 +45,37 @@ describe("the overlay", () => {
   })
 
   it("takes no component of which something would have to be taken back", () => {
-    expect(overlayOf({ controller: { replicas: 2, podDisruptionBudget: { enabled: true } }, task: inTasks })).toMatchObject({ components: [], resources: [{ kind: "PodDisruptionBudget" }] })
+    expect(overlayOf({ controller: { replicas: 2, podDisruptionBudget: { enabled: true } }, task: inTasks })).toMatchObject({
+      components: [],
+      resources: [{ kind: "PodDisruptionBudget" }]
+    })
   })
 
   it("has objects of its own where there is no component", () => {
-    const { components, resources } = overlay(Result.getOrThrow(parseValues({ persistence: { enabled: true } })), { name: "a", namespace: "b", version: "1" }, { available: [] })
+    const { components, resources } = overlay(Result.getOrThrow(parseValues({ persistence: { enabled: true } })), {
+      name: "a",
+      namespace: "b",
+      version: "1"
+    }, { available: [] })
     expect([components, metadataOf(resources)]).toEqual([[], ["a-cache"]])
   })
 
   it("names the Secret of a token, and has the token nowhere", () => {
     const made = overlayOf({ agent: { token: "hunter2", url: "https://example.com" } })
     expect(missingSecret(made)).toEqual({ name: "agent-job-token", key: "token" })
-    expect(made.values).toContain('tokenExistingSecret:\n    name: "agent-job-token"')
+    expect(made.values).toContain("tokenExistingSecret:\n    name: \"agent-job-token\"")
     expect(JSON.stringify([made.patches, made.resources, made.identity, made.values])).not.toContain("hunter2")
   })
 
   it("moves every object to another namespace by one patch, and gives each its name by one more", () => {
     const { identity } = overlayOf({ task: { namespace: "b" } }, { name: "a", namespace: "a" })
-    expect(identity.slice(0, 3).map(({ target }) => target)).toEqual([{ namespace: "agent-job" }, { namespace: "agent-job-tasks" }, { labelSelector: "app.kubernetes.io/instance=agent-job" }])
+    expect(identity.slice(0, 3).map(({ target }) => target)).toEqual([{ namespace: "agent-job" }, { namespace: "agent-job-tasks" }, {
+      labelSelector: "app.kubernetes.io/instance=agent-job"
+    }])
     expect(identity.slice(3).every(({ options }) => options?.allowNameChange)).toBe(true)
   })
 
   it("says in its last layer what the layers below must not", () => {
-    expect(overlayOf({}).values).toBe('task:\n  namespace: ""\n')
+    expect(overlayOf({}).values).toBe("task:\n  namespace: \"\"\n")
   })
 })

@@ -7,10 +7,16 @@ import { RunStatus } from "../../../src/schema/run.ts"
 
 const programs = globSync(["src/controller/*.ts", "src/server/*.ts"]).map((file) => readFileSync(file, "utf8")).join("\n")
 const rules = groups.flatMap(({ rules }) => rules)
-const expressions = [...rules.map(({ expr }) => expr), ...[...JSON.stringify(dashboard()).matchAll(/"expr":("(?:[^"\\]|\\.)*")/gu)].map(([, text = ""]) => String(JSON.parse(text)))]
+const expressions = [
+  ...rules.map(({ expr }) => expr),
+  ...[...JSON.stringify(dashboard()).matchAll(/"expr":("(?:[^"\\]|\\.)*")/gu)].map(([, text = ""]) => String(JSON.parse(text)))
+]
 
 /** The values that an expression asks a label to have. */
-const asked = (label: string) => expressions.flatMap((expr) => [...expr.matchAll(new RegExp(`${label}=~?"([^"]*)"`, "gu"))].flatMap(([, values = ""]) => values.split("|")))
+const asked = (label: string) =>
+  expressions.flatMap((expr) =>
+    [...expr.matchAll(new RegExp(`${label}=~?"([^"]*)"`, "gu"))].flatMap(([, values = ""]) => values.split("|"))
+  )
 
 describe("rules and dashboard", () => {
   it("ask only for metrics that controller and server have", () => {
@@ -26,11 +32,14 @@ describe("rules and dashboard", () => {
 })
 
 describe("an alert", () => {
-  it.each(rules)("$alert says what is wrong and what to do, in sentences", ({ alert, annotations: { description, summary }, labels: { severity } }) => {
-    expect(alert).toMatch(/^AgentJob[A-Z]\w+$/u)
-    expect(["critical", "warning"]).toContain(severity)
-    for (const text of [summary, description]) expect(text).toMatch(/^(?:[A-Z`]|\{\{).*\.$/u)
-  })
+  it.each(rules)(
+    "$alert says what is wrong and what to do, in sentences",
+    ({ alert, annotations: { description, summary }, labels: { severity } }) => {
+      expect(alert).toMatch(/^AgentJob[A-Z]\w+$/u)
+      expect(["critical", "warning"]).toContain(severity)
+      for (const text of [summary, description]) expect(text).toMatch(/^(?:[A-Z`]|\{\{).*\.$/u)
+    }
+  )
 
   it("has a name of its own", () => expect(new Set(rules.map(({ alert }) => alert)).size).toBe(rules.length))
 })

@@ -1,5 +1,5 @@
-import type { V1Container, V1PodSpec, V1ResourceQuota } from "@kubernetes/client-node"
 import { describe, expect, it } from "@effect/vitest"
+import type { V1Container, V1PodSpec, V1ResourceQuota } from "@kubernetes/client-node"
 import { job } from "../../../src/core/manifest/job.ts"
 import { quota } from "../../../src/generate/components/quota.ts"
 import { installationOf } from "../../../src/generate/installation.ts"
@@ -11,7 +11,10 @@ const amount = (quantity: string): number => parseFloat(quantity) * (units[quant
 /** As Kubernetes counts a Pod: containers and sidecars together, or one init container if that is more. */
 const counted = ({ containers, initContainers = [] }: V1PodSpec, of: "requests" | "limits", resource: string): number => {
   const value = ({ resources }: V1Container) => amount(resources?.[of]?.[resource] ?? "0")
-  const [sidecars, once] = [initContainers.filter((_) => _.restartPolicy === "Always"), initContainers.filter((_) => _.restartPolicy !== "Always")]
+  const [sidecars, once] = [
+    initContainers.filter((_) => _.restartPolicy === "Always"),
+    initContainers.filter((_) => _.restartPolicy !== "Always")
+  ]
   return Math.max([...containers, ...sidecars].map(value).reduce((a, b) => a + b, 0), ...once.map(value))
 }
 
@@ -20,11 +23,17 @@ describe("the quota", () => {
   const found = quota.objects?.(config).find(({ kind }) => kind === "ResourceQuota") as V1ResourceQuota
   const pod = job(taskOf(), config, 0).spec?.template.spec ?? { containers: [] }
 
-  it.each([["requests", "cpu"], ["requests", "memory"], ["limits", "cpu"], ["limits", "memory"]] as const)("has room for %s.%s of all the tasks that may run at once, and not for twice as many", (of, resource) => {
-    const [hard, needed] = [amount(found.spec?.hard?.[`${of}.${resource}`] ?? "0"), config.policy.limits.total * counted(pod, of, resource)]
-    expect(hard).toBeGreaterThanOrEqual(needed)
-    expect(hard).toBeLessThan(2 * needed)
-  })
+  it.each([["requests", "cpu"], ["requests", "memory"], ["limits", "cpu"], ["limits", "memory"]] as const)(
+    "has room for %s.%s of all the tasks that may run at once, and not for twice as many",
+    (of, resource) => {
+      const [hard, needed] = [
+        amount(found.spec?.hard?.[`${of}.${resource}`] ?? "0"),
+        config.policy.limits.total * counted(pod, of, resource)
+      ]
+      expect(hard).toBeGreaterThanOrEqual(needed)
+      expect(hard).toBeLessThan(2 * needed)
+    }
+  )
 
   it("names the priority class that it makes", () => {
     expect(pod.priorityClassName).toBe(quota.objects?.(config).find(({ kind }) => kind === "PriorityClass")?.metadata?.name)

@@ -1,5 +1,5 @@
-import type { V1NetworkPolicy } from "@kubernetes/client-node"
 import { describe, expect, it } from "@effect/vitest"
+import type { V1NetworkPolicy } from "@kubernetes/client-node"
 import { BlockList } from "node:net"
 import { restrictedEgress } from "../../../src/generate/components/restricted-egress.ts"
 import { installationOf } from "../../../src/generate/installation.ts"
@@ -17,7 +17,11 @@ const holds = (cidr: string, address: string): boolean => {
 /** The ports at which an address may be reached from a namespace. */
 const reached = (namespace: string, address: string): ReadonlyArray<unknown> =>
   policies.filter(({ metadata }) => metadata?.namespace === namespace).flatMap(({ spec }) => spec?.egress ?? [])
-    .filter(({ to = [] }) => to.some(({ ipBlock }) => ipBlock !== undefined && holds(ipBlock.cidr, address) && !(ipBlock.except ?? []).some((_) => holds(_, address))))
+    .filter(({ to = [] }) =>
+      to.some(({ ipBlock }) =>
+        ipBlock !== undefined && holds(ipBlock.cidr, address) && !(ipBlock.except ?? []).some((_) => holds(_, address))
+      )
+    )
     .flatMap(({ ports = [] }) => ports.map(({ port }) => port))
 
 describe.each(["agent-job", "agent-job-tasks"])("from any Pod of %s", (namespace) => {
@@ -25,7 +29,9 @@ describe.each(["agent-job", "agent-job-tasks"])("from any Pod of %s", (namespace
     const ofIt = policies.filter(({ metadata }) => metadata?.namespace === namespace)
     expect(ofIt).toHaveLength(3)
     for (const { spec } of ofIt) expect([spec?.podSelector, spec?.policyTypes]).toEqual([{}, ["Egress"]])
-    for (const rule of ofIt.flatMap(({ spec }) => spec?.egress ?? [])) expect([rule.to?.length, rule.ports?.length]).toEqual([expect.any(Number), expect.any(Number)]) // without one of them: all
+    for (const rule of ofIt.flatMap(({ spec }) => spec?.egress ?? [])) {
+      expect([rule.to?.length, rule.ports?.length]).toEqual([expect.any(Number), expect.any(Number)]) // without one of them: all
+    }
   })
 
   it.each([
@@ -33,7 +39,11 @@ describe.each(["agent-job", "agent-job-tasks"])("from any Pod of %s", (namespace
     { what: "that of IPv6 does not answer", address: "fd00:ec2::254", ports: [] },
     { what: "the internet is not reached", address: "8.8.8.8", ports: [] },
     { what: "the internet of IPv6 is not reached", address: "2606:4700::1111", ports: [] },
-    { what: "a DNS Service and an API server in a private network are, for a cache on the node has no Pod", address: "10.96.0.1", ports: [53, 53, 443, 6443] },
+    {
+      what: "a DNS Service and an API server in a private network are, for a cache on the node has no Pod",
+      address: "10.96.0.1",
+      ports: [53, 53, 443, 6443]
+    },
     { what: "those by IPv6 are", address: "fd12:3456::1", ports: [53, 53, 443, 6443] },
     { what: "a database in a private network is not reached at its port", address: "192.168.1.1", ports: [53, 53, 443, 6443] }
   ])("$what", ({ address, ports }) => expect(reached(namespace, address)).toEqual(ports))
