@@ -113,7 +113,12 @@ export const commandFailure = (
       })
     }
     case "ProgramMissing":
-      return Option.some({ reason: "EngineMissing", message: `The runner image has no ${engine} in its PATH; use an image that has it.` })
+      // It was found: a shell says the same of a program that is there and whose interpreter or loader is not.
+      return Option.some({
+        reason: "EngineMissing",
+        message:
+          `The runner image has ${engine} in its PATH, but cannot start it, most likely because its interpreter or loader is missing; use an image in which it runs.`
+      })
     case "NotStarted":
       return Option.some({
         reason: "InvalidConfiguration",

@@ -6,6 +6,7 @@ import { linesOf, noLine } from "../core/lines.ts"
 import { type CommandEnd, commandFailure, type Interrupted, type StopCause } from "../core/outcome.ts"
 import type { StageCommand } from "../core/stage-commands.ts"
 import type { Seal } from "../schema/seal.ts"
+import type { Command } from "./command-script.ts"
 import { ExecLoop, type ExecLoopError, type Output, type Running } from "./exec-loop.ts"
 import { Log } from "./log-shipper.ts"
 import { invalid, StageFailed } from "./stage-failed.ts"
@@ -20,7 +21,7 @@ export class StageStopped extends Data.TaggedError("StageStopped")<{
 
 /** Where and as what the engine runs. */
 export interface Workplace {
-  /** `tofu` or `terraform`; while it is looked for, the shell that does. */
+  /** `tofu` or `terraform`; while it is looked for, all names that it may have. */
   readonly engine: string
   readonly directory: string
   readonly env: Readonly<Record<string, string>>
@@ -79,19 +80,19 @@ export class Engine extends Context.Service<Engine, {
         yield* Effect.sleep(stop.plan.giveUpAfterMillis - past)
       })
 
-      const started = (workplace: Workplace, { args, tells }: StageCommand, extra: CommandEnv) =>
+      const started = ({ argv, directory, env }: Started, { tells }: StageCommand, extra: CommandEnv) =>
         execLoop.run({
-          argv: [workplace.engine, ...args],
-          env: { ...workplace.env, ...extra.env },
-          cwd: workplace.directory,
+          argv,
+          env: { ...env, ...extra.env },
+          cwd: directory,
           events: tells === "events"
         }).pipe(
           Effect.mapError(execLoopFailure),
           Effect.raceFirst(Effect.flatMap(stop.asked, (cause) => Effect.fail(new StageStopped({ cause, during: Option.none() }))))
         )
 
-      const perform = Effect.fnUntraced(function*(workplace: Workplace, command: StageCommand, extra: CommandEnv, listen: Listen) {
-        const running = yield* started(workplace, command, extra)
+      const perform = Effect.fnUntraced(function*(start: Started, command: StageCommand, extra: CommandEnv, listen: Listen) {
+        const running = yield* started(start, command, extra)
         const capture = new Capture(command.output === "captured")
         const forced = yield* Ref.make(false)
         const heard = inLines(listen)
@@ -107,62 +108,66 @@ export class Engine extends Context.Service<Engine, {
         return { end, killed: yield* Ref.get(forced), log: yield* Fiber.join(output), captured: capture.text() }
       }, Effect.scoped)
 
-      const run: Engine["Service"]["run"] = Effect.fn("Engine.run")(function*(workplace, command, extra = noCommandEnv, listen = () => {}) {
+      const toItsEnd = Effect.fnUntraced(function*(
+        start: Started,
+        command: StageCommand,
+        extra: CommandEnv = noCommandEnv,
+        listen: Listen = () => {}
+      ) {
         const before = yield* stop.now
         if (Option.isSome(before)) return yield* new StageStopped({ cause: before.value, during: Option.none() })
-        if (command.output === "printed") yield* log.line(`\n\u001b[1m$ ${workplace.engine} ${command.subcommand}\u001b[0m`)
-        const { captured, end, killed, log: printed } = yield* perform(workplace, command, extra, listen)
-        const failure = commandFailure(workplace.engine, command, end, printed)
+        if (command.output === "printed") yield* log.line(`\n\u001b[1m$ ${start.engine} ${command.subcommand}\u001b[0m`)
+        const { captured, end, killed, log: printed } = yield* perform(start, command, extra, listen)
+        const failure = commandFailure(start.engine, command, end, printed)
         if (Option.isNone(failure)) return captured
         const cause = yield* stop.now
         if (Option.isNone(cause) || end._tag === "Aborted" || end._tag === "Unending") return yield* new StageFailed(failure.value)
         const { exitCode } = failure.value
         const byKernel = exitCode === 128 + 9
         const byForce = killed || byKernel
-        const during = Option.some({ name: `${workplace.engine} ${command.subcommand}`, mutates: command.mutates, killed: byForce })
+        const during = Option.some({ name: `${start.engine} ${command.subcommand}`, mutates: command.mutates, killed: byForce })
         // One that was forced may exit with 1 as if it had ended by itself, its lock given back, and never have written what it was making:
         // no such code is told.
         const isTold = exitCode !== undefined && (!byForce || exitCode > 128)
         return yield* new StageStopped({ cause: cause.value, during, ...(isTold && { exitCode }) })
       })
 
-      const named = Effect.fnUntraced(function*(name: EngineName, place: Omit<Workplace, "engine">) {
-        const captured = yield* run({ ...place, engine: name }, versionCommand)
-        return { name, version: yield* versionOf(name, captured) }
-      })
+      const run: Engine["Service"]["run"] = Effect.fn("Engine.run")((workplace, command, extra, listen) =>
+        toItsEnd({ ...workplace, argv: [workplace.engine, ...command.args] }, command, extra, listen)
+      )
 
-      const first = Effect.fnUntraced(function*(place: Omit<Workplace, "engine">) {
-        const captured = yield* run({ ...place, engine: "/bin/sh" }, firstVersionCommand)
+      const find: Engine["Service"]["find"] = Effect.fn("Engine.find")(function*(wanted, place) {
+        const names = Option.match(wanted, { onNone: () => engines, onSome: (name) => [name] })
+        const captured = yield* toItsEnd(
+          { ...place, engine: names.join(" or "), argv: ["/bin/sh", "-c", searchFor(names)] },
+          versionCommand
+        )
         const said = Option.getOrElse(captured, () => "")
-        const name = engines.find((name) => said.startsWith(`${name}\n`))
-        if (name === undefined) {
-          return yield* new StageFailed({
-            reason: "EngineMissing",
-            message: `The runner image has neither ${engines.join(" nor ")} in its PATH; use an image that has one of them.`
-          })
-        }
+        const name = names.find((name) => said.startsWith(`${name}\n`))
+        if (name === undefined) return yield* noneOf(names)
         return { name, version: yield* versionOf(name, captured) }
       })
 
-      return Engine.of({
-        run,
-        find: (name, place) => Option.match(name, { onNone: () => first(place), onSome: (name) => named(name, place) })
-      })
+      return Engine.of({ run, find })
     })
   )
 }
 
+/** A command as the runner gets it; what is said of it is said of the engine. */
+type Started = Workplace & Pick<Command, "argv">
 type EngineName = Seal["engine"]["name"]
 const engines: ReadonlyArray<EngineName> = ["tofu", "terraform"]
 
 const versionCommand: StageCommand = { subcommand: "version", args: ["version", "-json"], output: "captured", mutates: false }
 /** Says which one it is and becomes it, so that the runner is asked once; says nothing when there is none. */
-const firstVersionCommand: StageCommand = {
-  ...versionCommand,
-  args: [
-    "-c",
-    `for engine in ${engines.join(" ")}; do if command -v $engine >/dev/null; then echo $engine; exec $engine version -json; fi; done`
-  ]
+const searchFor = (names: ReadonlyArray<EngineName>): string =>
+  `for engine in ${names.join(" ")}; do if command -v $engine >/dev/null; then echo $engine; exec $engine ${
+    versionCommand.args.join(" ")
+  }; fi; done`
+
+const noneOf = (names: ReadonlyArray<EngineName>): StageFailed => {
+  const [none, one] = names.length === 1 ? [`no ${names[0]}`, "it"] : [`neither ${names.join(" nor ")}`, "one of them"]
+  return new StageFailed({ reason: "EngineMissing", message: `The runner image has ${none} in its PATH; use an image that has ${one}.` })
 }
 
 const versionOf = (engine: string, captured: Option.Option<string>): Effect.Effect<string, StageFailed> => {

@@ -98,12 +98,12 @@ describe("commandFailure", () => {
       says: "Look at the state before the next run."
     },
     {
-      given: "no engine",
+      given: "an engine that the runner's shell has found and cannot start",
       command: init,
       end: { _tag: "ProgramMissing" } as const,
       log: "",
       reason: "EngineMissing",
-      says: "has no tofu in its PATH"
+      says: "has tofu in its PATH, but cannot start it"
     },
     {
       given: "a runner that was started again",

@@ -9,9 +9,10 @@ import { join } from "node:path"
 import type { StopCause } from "../../src/core/outcome.ts"
 import { signalPlan } from "../../src/core/signal-plan.ts"
 import type { StageCommand } from "../../src/core/stage-commands.ts"
-import { Engine } from "../../src/worker/engine.ts"
+import { Engine, type StageStopped } from "../../src/worker/engine.ts"
 import { Ended, ExecLoop, type Signal } from "../../src/worker/exec-loop.ts"
 import { Log } from "../../src/worker/log-shipper.ts"
+import type { StageFailed } from "../../src/worker/stage-failed.ts"
 import { Stop } from "../../src/worker/stop.ts"
 
 const neverStopped = Stop.of({
@@ -24,22 +25,25 @@ const neverStopped = Stop.of({
   begin: () => Effect.void
 })
 
-/** Looks for an engine in an image that has these programs, each with the version it tells. */
+/** Text of an engine that tells its version. */
+const telling = (version: string) => `#!/bin/sh\necho '{\n  "terraform_version": "${version}"\n}'\n`
+
+/** Looks for an engine in an image that has these programs, each with the version it tells or else its text. */
 const found = (name: "tofu" | "terraform" | undefined, image: Readonly<Record<string, string>>) =>
   Effect.gen(function*() {
     const place = yield* Effect.acquireRelease(Effect.sync(() => mkdtempSync(join(tmpdir(), "agent-job-image-"))), (made) =>
       Effect.sync(() => rmSync(made, { recursive: true })))
     for (const [program, version] of Object.entries(image)) {
-      writeFileSync(join(place, program), `#!/bin/sh\necho '{\n  "terraform_version": "${version}"\n}'\n`, { mode: 0o755 })
+      writeFileSync(join(place, program), version.startsWith("#!") ? version : telling(version), { mode: 0o755 })
     }
     const execLoop = ExecLoop.of({
       run: ({ argv: [program, ...args] }) =>
         Effect.sync(() => {
-          const { error, status, stdout } = spawnSync(program, args, { env: { PATH: place } })
+          const { status, stdout } = spawnSync(program, args, { env: { PATH: place } })
           return {
             output: Stream.make({ stream: "stdout" as const, bytes: stdout ?? new Uint8Array() }),
             events: Stream.empty,
-            ended: Effect.succeed(error === undefined ? Ended.Exited({ code: status ?? 1 }) : Ended.ProgramMissing()),
+            ended: Effect.succeed(status === 127 ? Ended.ProgramMissing() : Ended.Exited({ code: status ?? 1 })),
             signal: () =>
               Effect.void
           }
@@ -63,6 +67,8 @@ const found = (name: "tofu" | "terraform" | undefined, image: Readonly<Record<st
 describe("the engine of a stage", () => {
   const both = { tofu: "1.12.6", terraform: "1.9.8" }
   const terraform = { terraform: "1.9.8" }
+  const broken = { tofu: "#!/nowhere/interpreter\n", terraform: "1.9.8" }
+  const cannotStart = "cannot start it, most likely because its interpreter or loader is missing; use an image in which it runs."
 
   it.effect.each([
     { asked: undefined, image: both, gives: { name: "tofu", version: "1.12.6" } },
@@ -76,7 +82,13 @@ describe("the engine of a stage", () => {
 
   it.effect.each([
     { asked: "tofu" as const, image: terraform, says: "The runner image has no tofu in its PATH; use an image that has it." },
-    { asked: undefined, image: {}, says: "The runner image has neither tofu nor terraform in its PATH; use an image that has one of them." }
+    {
+      asked: undefined,
+      image: {},
+      says: "The runner image has neither tofu nor terraform in its PATH; use an image that has one of them."
+    },
+    { asked: "tofu" as const, image: broken, says: `The runner image has tofu in its PATH, but ${cannotStart}` },
+    { asked: undefined, image: broken, says: `The runner image has tofu or terraform in its PATH, but ${cannotStart}` }
   ])(
     "is missing, and never another one, where $asked is named and the image has $image",
     ({ asked, image, says }) =>
@@ -87,8 +99,12 @@ describe("the engine of a stage", () => {
 const apply: StageCommand = { subcommand: "apply", args: ["apply"], output: "printed", mutates: true }
 const plan = signalPlan(120)
 
-/** How an apply ends whose engine ends at the given signal, if at all, when it is cancelled while it runs. */
-const cancelled = (endsAt: Signal | "never", code: number) =>
+/** How what is done with an engine ends, if it is cancelled meanwhile and the command ends at the given signal, if at all. */
+const cancelledDuring = <A>(
+  act: (engine: Engine["Service"]) => Effect.Effect<A, StageFailed | StageStopped>,
+  endsAt: Signal | "never",
+  code: number
+) =>
   Effect.gen(function*() {
     const asked = Deferred.makeUnsafe<StopCause>()
     const ended = Deferred.makeUnsafe<Ended>()
@@ -120,13 +136,27 @@ const cancelled = (endsAt: Signal | "never", code: number) =>
         print: () => Effect.void
       })
     )
-    const run = Effect.flatMap(Engine, (engine) => engine.run({ engine: "tofu", directory: "/", env: {} }, apply)).pipe(
-      Effect.provide(Layer.provide(Engine.layer, parts))
-    )
+    const run = Effect.flatMap(Engine, act).pipe(Effect.provide(Layer.provide(Engine.layer, parts)))
     const fiber = yield* Effect.forkChild(Effect.flip(run))
     yield* TestClock.adjust("3 minutes")
     return yield* Fiber.join(fiber)
   })
+
+describe("the search for an engine that is cancelled", () => {
+  it.effect.each(
+    [
+      [undefined, "tofu or terraform version"],
+      ["terraform", "terraform version"]
+    ] as const
+  )("where %s is named, was interrupted during %s", ([name, during]) =>
+    Effect.map(
+      cancelledDuring((engine) => engine.find(Option.fromUndefinedOr(name), { directory: "/", env: {} }), "INT", 130),
+      (end) => expect(end).toMatchObject({ _tag: "StageStopped", during: Option.some({ name: during, mutates: false }) })
+    ))
+})
+
+const cancelled = (endsAt: Signal | "never", code: number) =>
+  cancelledDuring((engine) => engine.run({ engine: "tofu", directory: "/", env: {} }, apply), endsAt, code)
 
 describe("an apply that is cancelled", () => {
   it.effect("was interrupted when that was enough", () =>
