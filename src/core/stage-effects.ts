@@ -1,6 +1,6 @@
 // What a stage has made that the stored state does not have, and what it began or may have begun unseen: its journal and its plan held against the state.
 // Always holds: whatever the journal says was made is in the state with its id, or was destroyed again, or is named here.
-// Used by server/effects for every stage that did not succeed, and by worker/stage for its message.
+// Used by server/effects for every stage that did not succeed, and by worker/settlement for its message.
 import { type Effected, type JournalEntry, namedLimit, type StageEffects } from "../schema/effects.ts"
 import type { StageResult } from "../schema/stage-result.ts"
 import { hasObject, hasTainted, type StateObjects } from "./state-objects.ts"

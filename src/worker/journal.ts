@@ -1,6 +1,6 @@
 // The journal of a stage's effects: what the engine tells, numbered, and with a pool sent to its server as it happens.
 // Always holds: the engine never waits for the server, an entry is sent until the server has it, and the keys and ids in one are without secrets.
-// Used by worker/stage.ts.
+// Used by worker/stage.ts and worker/settlement.ts.
 import { Duration, Effect, Option, type Scope } from "effect"
 import type { Told } from "../core/engine-events.ts"
 import { nextEntry } from "../core/journal.ts"

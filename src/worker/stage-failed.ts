@@ -13,6 +13,9 @@ export class StageFailed extends Data.TaggedError("StageFailed")<{
 /** Something that a person has said, or made, has to be corrected. */
 export const invalid = (message: string) => new StageFailed({ reason: "InvalidConfiguration", message })
 
+/** The exit code of what ended, as a field, if it has one. */
+export const exitCodeOf = ({ exitCode }: { readonly exitCode?: number }) => exitCode === undefined ? {} : { exitCode }
+
 /** The name by which the operating system or zlib knows what went wrong, such as ENOSPC; empty if it is nothing of theirs. */
 export const codeOf = (cause: unknown): string => Predicate.hasProperty(cause, "code") && typeof cause.code === "string" ? cause.code : ""
 

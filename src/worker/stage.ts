@@ -1,19 +1,17 @@
 // One stage from its claim to its result: provision, the engine's commands in order, and what all of it came to.
 // Always holds: whatever goes wrong ends as a result with a reason of the closed list; `succeeded` needs every command to end with 0.
 // Used by worker/worker.ts.
-import { type Cause, Context, Duration, Effect, Exit, Fiber, Layer, Option, Ref, type Scope } from "effect"
+import { type Cause, Context, Effect, Layer, Option, Ref, type Scope } from "effect"
 import { join } from "node:path"
-import { effectsMessage, madeMessage, withLeft } from "../core/effects-message.ts"
+import { withLeft } from "../core/effects-message.ts"
 import { fromEvent, fromLog } from "../core/engine-events.ts"
-import { changesOf, closing, plannedEntries } from "../core/journal.ts"
+import { plannedEntries } from "../core/journal.ts"
 import { stopMessage } from "../core/outcome.ts"
 import { type Creation, plannedChanges } from "../core/plan-changes.ts"
 import { type StageCommand, stageCommands, tellsEvents } from "../core/stage-commands.ts"
-import { endedInOrder, stageEffects } from "../core/stage-effects.ts"
-import { isEncrypted, stateObjects } from "../core/state-objects.ts"
 import { type AgentTaskSpec, defaultTimeoutSeconds } from "../schema/agent-task.ts"
 import type { StageResult } from "../schema/stage-result.ts"
-import type { Backing, Provisioned } from "./backing.ts"
+import type { Backing } from "./backing.ts"
 import { printed } from "./container-output.ts"
 import { Engine, execLoopFailure, StageStopped, type Workplace } from "./engine.ts"
 import { ExecLoop } from "./exec-loop.ts"
@@ -23,20 +21,12 @@ import { providerMirrors } from "./provider-mirrors.ts"
 import { makeEngineFolders, provision } from "./provision.ts"
 import { sealOf, unbroken } from "./seal.ts"
 import { Settings } from "./settings.ts"
-import { invalid, StageFailed } from "./stage-failed.ts"
+import { type Facts, makeSettlement } from "./settlement.ts"
+import { exitCodeOf, invalid, type StageFailed } from "./stage-failed.ts"
 import { Stop } from "./stop.ts"
 import { type Variables, variablesOf } from "./variables.ts"
 
 export type Outcome = Omit<StageResult, "finishedAt">
-
-/** What is known of the stage so far, whatever becomes of it. */
-interface Facts extends Pick<StageResult, "changes" | "hasChanges" | "planDigest" | "statePushed"> {
-  /** What it made that its state does not have, in a sentence. */
-  readonly left?: string
-}
-
-/** How a command ended. */
-type Done = Exit.Exit<unknown, StageFailed | StageStopped>
 
 /** What the stage came to, and how to wait for the end of its log. */
 export interface Ended {
@@ -108,6 +98,7 @@ const stage = Effect.fnUntraced(function*(spec: AgentTaskSpec, backing: Backing,
   const mirrors = yield* providerMirrors(folders.temporary, env)
   const workplace: Workplace = { engine: name, directory: place.path, env }
   const journal = yield* makeJournal(yield* Log, backing.sendEffects)
+  const settlement = makeSettlement({ backing, journal, facts })
   const commands = stageCommands({
     stage: spec.stage,
     options: spec.options,
@@ -118,7 +109,7 @@ const stage = Effect.fnUntraced(function*(spec: AgentTaskSpec, backing: Backing,
     if (command.subcommand !== "init") yield* backing.mayRun(command, folders.data)
     if (command.mutates) yield* asApproved // again: init had the directory, and somebody else the state
     const done = yield* Effect.exit(perform(workplace, command, [mirrors, backing], journal))
-    if (command.mutates) yield* settle(backing, place, done, journal, facts)
+    if (command.mutates) yield* settlement.after(done, place)
     const captured = yield* done
     if (command.subcommand === "show") {
       const planned = plannedOf(spec, captured)
@@ -196,124 +187,6 @@ const perform = Effect.fnUntraced(
   Effect.scoped
 )
 
-const tellAfter = Duration.seconds(20)
-
-/** The engine is gone, and the server has not taken something of it: whoever reads the log is told why nothing happens. */
-const telling = <A, E, R>(what: string, wait: Effect.Effect<A, E, R>, within?: Duration.Duration) =>
-  Effect.raceFirst(
-    wait,
-    Effect.gen(function*() {
-      const { line } = yield* Log
-      const { statePatience } = yield* Settings
-      yield* Effect.sleep(tellAfter)
-      yield* line(
-        `The engine has ended, but the pool's server has not taken ${what}. The worker goes on trying, for ${
-          Duration.format(within ?? statePatience)
-        } at most.`
-      )
-      return yield* Effect.never
-    })
-  )
-
-/**
- * The AgentTask says that it takes long, and goes on saying so until the result unless it came to `true`, and the state is saved: no other
- * wait takes back the word on that.
- */
-const said = Effect.fnUntraced(
-  function*<R>({ saidDuring }: Pick<Backing, "saidDuring">, facts: Ref.Ref<Facts>, wait: Effect.Effect<boolean, never, R>) {
-    const { statePushed } = yield* Ref.get(facts)
-    return yield* Effect.catch(
-      saidDuring(Effect.filterOrFail(wait, (isDone) => isDone && statePushed !== false, (isDone) => isDone)),
-      Effect.succeed
-    )
-  }
-)
-
-/**
- * After a command that changes something: its state is saved, and what it made that the state has not got is written down. The lock is
- * given back when nothing more has to be told:
- * a stage that ends with it held is one whose journal and plan the server compares with the state.
- */
-export const settle = Effect.fnUntraced(
-  function*(
-    backing: Pick<Backing, "settleState" | "storedState" | "giveStateBack" | "saidDuring">,
-    place: Provisioned,
-    done: Done,
-    journal: Journal,
-    facts: Ref.Ref<Facts>
-  ) {
-    const { poolPatience, statePatience } = yield* Settings
-    /** Once it is given up there is nothing in the Pod that the lock needs. */
-    const givingBack = (patience: Duration.Duration) =>
-      said(
-        backing,
-        facts,
-        Effect.as(Effect.timeoutOption(telling("the lock of its state back", backing.giveStateBack, patience), patience), true)
-      )
-    yield* Ref.update(facts, (_) => ({ ..._, changes: changesOf(journal.entries()) }))
-    const arriving = yield* Effect.forkChild(journal.flush(statePatience)) // in the same time: the Pod is not to stay for twice that
-    const settled = yield* Effect.exit(Effect.mapError(telling("its last state", backing.settleState(place)), withExitCodeOf(done)))
-    const known = Exit.isFailure(settled) ? { statePushed: false } : settled.value === "saved" ? { statePushed: true } : {}
-    yield* Ref.update(facts, (_) => ({ ..._, ...known }))
-    const inOrder = endedInOrder({ ...exitCodeOfDone(done), ...known })
-    if (inOrder) yield* givingBack(Exit.isSuccess(done) ? poolPatience : statePatience) // success opens it by itself at the server
-    if (Exit.isFailure(done) || Exit.isFailure(settled)) {
-      const isTold = yield* accountFor(backing, done, inOrder, Fiber.join(arriving), journal, facts)
-      if (!inOrder && isTold) yield* givingBack(statePatience)
-    }
-    yield* settled
-  }
-)
-
-/**
- * That nothing more will come: by itself, since a server that does not know the word refuses all that it came with. An engine that could
- * not be ended may go on. Gives whether the server knows it.
- */
-const close = Effect.fnUntraced(function*(done: Done, journal: Journal) {
-  const { poolPatience } = yield* Settings
-  if (Option.exists(Exit.findErrorOption(done), (error) => error._tag === "StageFailed" && error.reason === "Lost")) return false
-  journal.add(closing)
-  return yield* journal.flush(poolPatience)
-})
-
-/**
- * Waits for the journal to arrive, since with the Pod it is gone; gives whether it has, to its end. Nothing here changes how the stage
- * ends.
- */
-const accountFor = Effect.fnUntraced(
-  function*(
-    backing: Pick<Backing, "storedState" | "saidDuring">,
-    done: Done,
-    inOrder: boolean,
-    arriving: Effect.Effect<boolean>,
-    journal: Journal,
-    facts: Ref.Ref<Facts>
-  ) {
-    const { tooLate } = yield* Stop
-    const toItsEnd = Effect.flatMap(
-      arriving,
-      (arrived) => inOrder ? Effect.succeed(arrived) : Effect.map(close(done, journal), (closed) => arrived && closed)
-    )
-    const arrived = said(backing, facts, telling("the last words on what it made", Effect.raceFirst(toItsEnd, Effect.as(tooLate, false))))
-    if (journal.entries().length === 0) {
-      return yield* arrived
-    }
-    const [state, isTold] = yield* Effect.all([Effect.raceFirst(backing.storedState, Effect.as(tooLate, Option.none<string>())), arrived], {
-      concurrency: 2
-    })
-    const left = Option.match(Option.filter(state, (text) => !isEncrypted(text)), {
-      onNone: () => inOrder ? "" : madeMessage(journal.entries()),
-      onSome: (text) => effectsMessage(stageEffects(journal.entries(), stateObjects(text), inOrder))
-    })
-    yield* Ref.update(facts, (_) => ({ ..._, left }))
-    return isTold
-  }
-)
-
-/** That the state is not saved is worse than what the engine ended with, but does not make it unknown. */
-const withExitCodeOf = (done: Done) => (failure: StageFailed): StageFailed =>
-  new StageFailed({ reason: failure.reason, message: failure.message, ...exitCodeOfDone(done) })
-
 const plannedOf = (spec: AgentTaskSpec, captured: Option.Option<string>) =>
   Option.flatMap(captured, (json) => plannedChanges(json, spec.options?.refreshOnly === true))
 
@@ -324,11 +197,6 @@ const untilStopped = <A, E, R>(effect: Effect.Effect<A, E, R>) =>
     ({ asked }) =>
       Effect.raceFirst(effect, Effect.flatMap(asked, (cause) => Effect.fail(new StageStopped({ cause, during: Option.none() }))))
   )
-
-const exitCodeOf = ({ exitCode }: { readonly exitCode?: number }) => exitCode === undefined ? {} : { exitCode }
-
-const exitCodeOfDone = (done: Done) =>
-  Exit.isSuccess(done) ? { exitCode: 0 } : Option.match(Exit.findErrorOption(done), { onNone: () => ({}), onSome: exitCodeOf })
 
 const orItsFailure = <R>(effect: Effect.Effect<Outcome, StageFailed | StageStopped, R>): Effect.Effect<Outcome, never, R> =>
   effect.pipe(

@@ -620,17 +620,17 @@ export const mutants: ReadonlyArray<Mutant> = [
   },
   {
     name: "a lock goes back before the journal has arrived",
-    file: "src/worker/stage.ts",
+    file: "src/worker/settlement.ts",
     from: "if (inOrder) yield* givingBack",
     to: "yield* givingBack",
-    test: "worker/stage.test.ts"
+    test: "worker/settlement.test.ts"
   },
   {
     name: "a state that is given up is said of no more",
-    file: "src/worker/stage.ts",
+    file: "src/worker/settlement.ts",
     from: "isDone && statePushed !== false",
     to: "isDone || statePushed !== null",
-    test: "worker/stage.test.ts"
+    test: "worker/settlement.test.ts"
   },
   {
     name: "who holds a workspace waits behind an older task of it",

@@ -1,0 +1,200 @@
+// What has to be told before a stage lets go of its state, when its engine did not end in order.
+import { describe, expect, it } from "@effect/vitest"
+import { Effect, Exit, Fiber, Layer, Option, Ref } from "effect"
+import { TestClock } from "effect/testing"
+import { signalPlan } from "../../src/core/signal-plan.ts"
+import type { JournalEntry } from "../../src/schema/effects.ts"
+import type { Backing } from "../../src/worker/backing.ts"
+import { makeJournal, type SendEffects } from "../../src/worker/journal.ts"
+import { Log } from "../../src/worker/log-shipper.ts"
+import { makeSettlement } from "../../src/worker/settlement.ts"
+import { StageFailed } from "../../src/worker/stage-failed.ts"
+import { Stop } from "../../src/worker/stop.ts"
+import { claimedTask } from "./claimed-task.ts"
+import { podSettings } from "./pod-settings.ts"
+
+const parts = (print: (text: string) => void) =>
+  Layer.mergeAll(
+    podSettings("/none", "/none"),
+    Layer.succeed(
+      Stop,
+      Stop.of({
+        asked: Effect.never,
+        now: Effect.succeedNone,
+        plan: signalPlan(30),
+        tooLate: Effect.never,
+        because: () => Effect.void,
+        isLeaving: Effect.succeed(false),
+        begin: () => Effect.void
+      })
+    ),
+    Log.layer({
+      secrets: [],
+      parts: [],
+      ship: Option.none(),
+      print: (bytes) => Effect.sync(() => print(Buffer.from(bytes).toString("utf8")))
+    })
+  )
+
+/** What the server hears, in order, after an engine that made one thing and whose last state is saved. */
+const settling = Effect.fnUntraced(
+  function*(
+    failure: ConstructorParameters<typeof StageFailed>[0] | undefined,
+    waits: Partial<Pick<Backing, "giveStateBack" | "settleState" | "storedState">> = {}
+  ) {
+    const heard: Array<string> = []
+    const told: Array<string> = []
+    let isUp = false
+    const send: SendEffects = (entries: ReadonlyArray<JournalEntry>) =>
+      Effect.suspend(() => {
+        if (!isUp) return Effect.fail({ message: "down" })
+        heard.push(...entries.map(({ kind }) => kind))
+        return Effect.succeed({ _tag: "StoredUpTo", end: entries.at(-1)?.number ?? 0 } as const)
+      })
+    const journal = yield* makeJournal({ redact: (text) => text, redactKey: (key) => key }, Option.some(send))
+    journal.add({ kind: "done", action: "create", address: "a.b" })
+    const { status, unsavedDuring: saidDuring } = yield* claimedTask()
+    const backing = {
+      settleState: () => Effect.succeed("saved" as const),
+      storedState: Effect.succeedNone,
+      giveStateBack: Effect.sync(() => void heard.push("unlocked")),
+      saidDuring,
+      ...waits
+    }
+    const place = { root: 0, directory: [], path: "/none" }
+    const facts = yield* Ref.make({})
+    const work = yield* Effect.forkChild(
+      makeSettlement({ backing, journal, facts }).after(failure === undefined ? Exit.void : Exit.fail(new StageFailed(failure)), place)
+        .pipe(
+          Effect.provide(parts((text) => void told.push(text)))
+        )
+    )
+    yield* TestClock.adjust("1 minute")
+    return {
+      heard,
+      told,
+      reason: () => status().reason,
+      goUp: Effect.sync(() => {
+        isUp = true
+      }),
+      work
+    }
+  }
+)
+
+const failed = { reason: "ExitCode", message: "Failed.", exitCode: 1 } as const
+const killed = { reason: "OutOfMemory", message: "Killed.", exitCode: 137 } as const
+
+describe("a lock of the state", () => {
+  it.effect("is given back only when the journal of an engine that was killed has come to its end", () =>
+    Effect.gen(function*() {
+      const { goUp, heard, work } = yield* settling(killed)
+      expect(heard).toEqual([])
+      yield* goUp
+      yield* TestClock.adjust("1 minute")
+      yield* Fiber.join(work)
+      expect(heard).toEqual(["done", "closed", "unlocked"])
+    }))
+
+  it.effect("is kept when that journal never arrives, so that the server compares what was planned", () =>
+    Effect.gen(function*() {
+      const { heard, work } = yield* settling(killed)
+      yield* TestClock.adjust("3 hours")
+      yield* Fiber.join(work)
+      expect(heard).toEqual([])
+    }))
+
+  it.effect("is not waited for longer than a state is, where both never arrive", () =>
+    Effect.gen(function*() {
+      const unsaved = new StageFailed({ reason: "StateNotSaved", message: "Unsaved." })
+      const { work } = yield* settling(killed, { settleState: () => Effect.andThen(Effect.sleep("1 hour"), Effect.fail(unsaved)) })
+      yield* TestClock.adjust("65 minutes")
+      expect(work.pollUnsafe()).toEqual(Exit.fail(expect.objectContaining({ reason: "StateNotSaved" })))
+    }))
+
+  it.effect("is kept when the engine may go on", () =>
+    Effect.gen(function*() {
+      const { goUp, heard, work } = yield* settling({ reason: "Lost", message: "Lost." })
+      yield* goUp
+      yield* TestClock.adjust("1 minute")
+      yield* Fiber.join(work)
+      expect(heard).toEqual(["done"])
+    }))
+
+  it.effect("is given back at once after an engine that failed in order, since its state has everything", () =>
+    Effect.gen(function*() {
+      const { heard } = yield* settling(failed)
+      expect(heard).toEqual(["unlocked"])
+    }))
+
+  it.effect("of an engine that succeeded is not waited for very long, since the server opens it itself", () =>
+    Effect.gen(function*() {
+      const { work } = yield* settling(undefined, { giveStateBack: Effect.never })
+      yield* TestClock.adjust("4 minutes")
+      yield* Fiber.join(work)
+    }))
+})
+
+describe("whoever waits for a stage whose engine has ended", () => {
+  it.effect.each(
+    [
+      ["its last state", "1h", killed, { settleState: () => Effect.never }],
+      ["the last words on what it made", "1h", killed, {}],
+      ["the lock of its state back", "1h", failed, { giveStateBack: Effect.never }],
+      ["the lock of its state back", "5m", undefined, { giveStateBack: Effect.never }]
+    ] as const
+  )(
+    "is told after 20 seconds that the server has not taken %s, and for how long it is waited: %s",
+    ([what, patience, failure, waits]) =>
+      Effect.gen(function*() {
+        const { told } = yield* settling(failure, waits)
+        expect(told).toEqual([
+          `The engine has ended, but the pool's server has not taken ${what}. The worker goes on trying, for ${patience} at most.\n`
+        ])
+      })
+  )
+
+  it.effect("reads in the AgentTask too that the journal is waited for, until it has arrived", () =>
+    Effect.gen(function*() {
+      const { goUp, reason, work } = yield* settling(killed)
+      expect(reason()).toBe("StateUnsaved")
+      yield* goUp
+      yield* TestClock.adjust("1 minute")
+      yield* Fiber.join(work)
+      expect(reason()).toBe("Claimed")
+    }))
+
+  it.effect("reads it there until the result when the journal is given up, also while the state is asked for", () =>
+    Effect.gen(function*() {
+      const { reason, work } = yield* settling(killed, { storedState: Effect.delay(Effect.succeedNone, "2 hours") })
+      yield* TestClock.adjust("70 minutes")
+      expect([reason(), work.pollUnsafe()]).toEqual(["StateUnsaved", undefined])
+      yield* TestClock.adjust("1 hour")
+      yield* Fiber.join(work)
+      expect(reason()).toBe("StateUnsaved")
+    }))
+
+  it.effect("reads it there until the result when the state is not saved, though the journal arrives and the lock goes back", () =>
+    Effect.gen(function*() {
+      const unsaved = new StageFailed({ reason: "StateNotSaved", message: "Unsaved." })
+      const { goUp, heard, reason, work } = yield* settling(killed, {
+        settleState: () => Effect.fail(unsaved),
+        storedState: Effect.delay(Effect.succeedNone, "1 hour")
+      })
+      yield* goUp
+      yield* TestClock.adjust("30 minutes")
+      expect([heard, reason()]).toEqual([["done", "closed"], "StateUnsaved"])
+      yield* TestClock.adjust("30 minutes")
+      yield* Effect.flip(Fiber.join(work))
+      expect([heard, reason()]).toEqual([["done", "closed", "unlocked"], "StateUnsaved"])
+    }))
+
+  it.effect("reads nothing of it there any more when only the lock is given up, and the stage goes on", () =>
+    Effect.gen(function*() {
+      const { reason, work } = yield* settling(undefined, { giveStateBack: Effect.never })
+      expect(reason()).toBe("StateUnsaved")
+      yield* TestClock.adjust("4 minutes")
+      yield* Fiber.join(work)
+      expect(reason()).toBe("Claimed")
+    }))
+})
