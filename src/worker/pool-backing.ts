@@ -12,17 +12,17 @@ import { unpack } from "./archive.ts"
 import { heedNote } from "./backend-note.ts"
 import type { Backing, Provisioned } from "./backing.ts"
 import { openFile, readFile, removeFile } from "./folder.ts"
-import { keptStateFile } from "./kept-state.ts"
 import { Log } from "./log-shipper.ts"
 import { Platform } from "./platform.ts"
 import { packPlan, unpackPlan } from "./saved-plan.ts"
 import { Settings } from "./settings.ts"
-import { carryKeptStates } from "./shared-state.ts"
 import { invalid, StageFailed } from "./stage-failed.ts"
 import { type Settled, StateDelivery } from "./state-delivery.ts"
 import { openGateway } from "./state-gateway.ts"
 import { Stop } from "./stop.ts"
+import { carryStrandedStates } from "./stranded-states.ts"
 import { TaskStatus } from "./task-status.ts"
+import { unsavedCopyFile } from "./unsaved-copy.ts"
 
 const planFile = "saved-plan.tar"
 /** What the engine leaves in its directory when it could not push its state. */
@@ -47,7 +47,7 @@ export const poolBacking = Effect.fnUntraced(function*({ plan, source, stage }: 
     )
   }
   const begun = yield* platform.details
-  yield* carryKeptStates
+  yield* carryStrandedStates
 
   const notSaved = (message: string) => new StageFailed({ reason: "StateNotSaved", message })
   const inFile = (where: string, why: string) =>
@@ -64,11 +64,11 @@ export const poolBacking = Effect.fnUntraced(function*({ plan, source, stage }: 
         `The last state is kept, encrypted, as ${shared.value} in the volume that tasks share; the next stage that runs takes it to the server, which has not confirmed it (${why})`
       )
     }
-    if (Option.isNone(unkept)) return inFile(keptStateFile(privateDirectory), why)
+    if (Option.isNone(unkept)) return inFile(unsavedCopyFile(privateDirectory), why)
     if (Option.isSome(errored)) return inFile(errored.value, why)
     return notSaved(
       `The last state could be kept nowhere (${unkept.value}), so look for what the stage made before the next run; ${
-        keptStateFile(privateDirectory)
+        unsavedCopyFile(privateDirectory)
       } of Pod ${pod.name} on node ${pod.node} is an older one, if it is there. The pool's server has not confirmed the last (${why})`
     )
   }

@@ -4,13 +4,13 @@
 import { Clock, Context, Data, Duration, Effect, Layer, Option, Schema, Semaphore } from "effect"
 import { randomUUID } from "node:crypto"
 import { KeptRefusal, type LockInfo } from "../schema/task-api.ts"
-import { keepCopy, removeCopy } from "./kept-state.ts"
 import { askAgain } from "./patience.ts"
 import { Declined, NoAnswer, Platform, type PlatformError, sha256, type StateLock } from "./platform.ts"
 import { Settings } from "./settings.ts"
-import { type SharedCopy, sharedCopy } from "./shared-state.ts"
 import { Stop } from "./stop.ts"
+import { type StrandedCopy, strandedCopy } from "./stranded-states.ts"
 import { TaskStatus } from "./task-status.ts"
+import { keepUnsavedCopy, removeUnsavedCopy } from "./unsaved-copy.ts"
 
 /** How it stands with the last state when the engine is gone. */
 export type Settled = Data.TaggedEnum<{
@@ -70,7 +70,7 @@ const make = Effect.fnUntraced(function*(): Effect.fn.Return<StateDelivery["Serv
   let confirmed: string | undefined
   /** Of the last state that the server refused and keeps as evidence. */
   let evidence: string | undefined
-  let copy = Option.none<SharedCopy>()
+  let copy = Option.none<StrandedCopy>()
   let shared: { readonly digest: string; readonly file: string } | undefined
 
   /** When the engine was known to be gone, by the monotonic clock. */
@@ -133,12 +133,12 @@ const make = Effect.fnUntraced(function*(): Effect.fn.Return<StateDelivery["Serv
       const { info, lock } = held
       const digest = sha256(bytes)
       unconfirmed = bytes
-      yield* keepCopy(privateDirectory, bytes).pipe(Effect.catch((error) => Effect.logWarning(error.message))) // the server is asked all the same
+      yield* keepUnsavedCopy(privateDirectory, bytes).pipe(Effect.catch((error) => Effect.logWarning(error.message))) // the server is asked all the same
       const told = Effect.tapError(platform.pushState(bytes, digest, lock), (error) => notTaken(bytes, error))
       // An engine may hang up: its request is not interruptible by itself, and from here on the state is not lost with it.
       yield* Effect.interruptible(ask(Effect.tap(told, confirm(bytes, digest, info))))
       yield* unshare
-      yield* removeCopy(privateDirectory)
+      yield* removeUnsavedCopy(privateDirectory)
     })
 
   /** At its end the server opens the lock of a stage that succeeded; with that of any other it calls the state in doubt. */
@@ -154,7 +154,7 @@ const make = Effect.fnUntraced(function*(): Effect.fn.Return<StateDelivery["Serv
       Effect.catch((error) => Effect.logWarning("The lock of the state was not given back", error.message))
     )
 
-  const sharing = Effect.provide(sharedCopy, yield* Effect.context<Platform | Settings>())
+  const sharing = Effect.provide(strandedCopy, yield* Effect.context<Platform | Settings>())
 
   const forgetAsked = () => {
     if (held?.lock === undefined) held = undefined
@@ -189,7 +189,7 @@ const make = Effect.fnUntraced(function*(): Effect.fn.Return<StateDelivery["Serv
 
   /** There may have been no time to ask even once. */
   const leave = Effect.fnUntraced(function*(bytes: Uint8Array, why: string) {
-    const unkept = yield* Effect.match(keepCopy(privateDirectory, bytes), {
+    const unkept = yield* Effect.match(keepUnsavedCopy(privateDirectory, bytes), {
       onFailure: ({ message }) => Option.some(message),
       onSuccess: () => Option.none<string>()
     })

@@ -1,6 +1,6 @@
 // Puts files where they outlive the process or the Pod: filled beside their place, brought to the disk, and only then given their name.
 // Always holds: under its name a file is whole, or the one before it; what could not be put there leaves nothing beside it, since a full disk has no room for one of each try.
-// Used by worker/kept-plan, worker/kept-state and worker/shared-state.
+// Used by worker/kept-plan, worker/unsaved-copy and worker/stranded-states.
 import { closeSync, fsyncSync, openSync, renameSync, rmSync, writeFileSync } from "node:fs"
 import { dirname } from "node:path"
 

@@ -571,10 +571,10 @@ export const mutants: ReadonlyArray<Mutant> = [
   },
   {
     name: "the next kept state has the file of the one before",
-    file: "src/worker/shared-state.ts",
+    file: "src/worker/stranded-states.ts",
     from: ".${randomBytes(6).toString(\"hex\")}${suffix}",
     to: ".x${suffix}",
-    test: "worker/shared-state.test.ts"
+    test: "worker/stranded-states.test.ts"
   },
   {
     name: "a lock that its stage never gave back is no doubt",

@@ -2,7 +2,7 @@ import { describe, expect, it } from "@effect/vitest"
 import { Effect } from "effect"
 import { statePath } from "../../src/schema/state.ts"
 import { taskPath } from "../../src/schema/task-api.ts"
-import { sealed } from "../../src/worker/shared-state.ts"
+import { sealed } from "../../src/worker/stranded-states.ts"
 import { agent, directory, failed, person, planWith, serve, succeeded, withChanges, worker } from "./live-server.ts"
 
 const state = (serial: number) => ({ version: 4, serial, lineage: "l", outputs: {}, resources: [] })

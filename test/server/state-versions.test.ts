@@ -4,7 +4,7 @@ import { readdirSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
 import { statePath } from "../../src/schema/state.ts"
 import { taskHeader, taskPath } from "../../src/schema/task-api.ts"
-import { sealed } from "../../src/worker/shared-state.ts"
+import { sealed } from "../../src/worker/stranded-states.ts"
 import {
   agent,
   ask,

@@ -37,7 +37,7 @@ export const sealed = (stage: string, key: Uint8Array, bytes: Uint8Array): Uint8
   return Buffer.concat([line, vector, cipher.getAuthTag(), hidden])
 }
 
-export interface SharedCopy {
+export interface StrandedCopy {
   /** In the place of what was kept before; gives the file. */
   readonly keep: (bytes: Uint8Array) => Effect.Effect<string, { readonly message: string }>
   /** Best effort: a copy too many is known to the server when it comes. */
@@ -45,11 +45,11 @@ export interface SharedCopy {
 }
 
 /** Of this stage; nothing where the Pod has no such volume, or the server does not say the key. */
-export const sharedCopy = Effect.gen(function*() {
+export const strandedCopy = Effect.gen(function*() {
   const { cacheDirectory } = yield* Settings
   const { details } = yield* Platform
   const begun = Option.isSome(cacheDirectory) ? yield* Effect.option(details) : Option.none()
-  return Option.map(Option.all([cacheDirectory, begun]), ([directory, { id, keptStateKey }]): SharedCopy => {
+  return Option.map(Option.all([cacheDirectory, begun]), ([directory, { id, keptStateKey }]): StrandedCopy => {
     const folder = folderOf(directory)
     let kept: string | undefined
     const forget = (): void => {
@@ -111,7 +111,7 @@ const removeHalfDone = Effect.fnUntraced(function*(folder: string, root: number,
  * Takes to the server what other stages had to leave, in no order, so that none is always last. Never fails, and begins with none when its
  * time is over, so that the stage comes to its own work.
  */
-export const carryKeptStates = Effect.gen(function*() {
+export const carryStrandedStates = Effect.gen(function*() {
   const { cacheDirectory } = yield* Settings
   const folder = Option.map(cacheDirectory, folderOf)
   if (Option.isNone(folder) || !existsSync(folder.value)) return

@@ -7,8 +7,8 @@ import { existsSync, mkdirSync, readdirSync, readFileSync, utimesSync, writeFile
 import { join } from "node:path"
 import { keptStateLine } from "../../src/schema/task-api.ts"
 import { Platform } from "../../src/worker/platform.ts"
-import { carryKeptStates } from "../../src/worker/shared-state.ts"
 import { StateDelivery } from "../../src/worker/state-delivery.ts"
+import { carryStrandedStates } from "../../src/worker/stranded-states.ts"
 import { type PoolParts, poolParts } from "./pool-parts.ts"
 
 const stage = "run-a.plan.1" // of the task API in memory
@@ -160,12 +160,12 @@ describe("the next worker", () => {
     withParts(Effect.fnUntraced(function*(parts) {
       leave(parts, ["run-x.apply.1.state", "run-y.apply.1.state", "run-z.apply.1.state.new"])
       parts.api.fault("POST /kept-state", 409)
-      yield* carryKeptStates
+      yield* carryStrandedStates
       const [first] = parts.api.keptStates.map((bytes) => Buffer.from(bytes).toString().replace("sealed ", ""))
       expect(readdirSync(folder(parts)).sort()).toEqual(
         ["run-x.apply.1.state", "run-y.apply.1.state", "run-z.apply.1.state.new"].filter((name) => name !== first)
       )
-      yield* carryKeptStates
+      yield* carryStrandedStates
       expect(readdirSync(folder(parts))).toEqual(["run-z.apply.1.state.new"])
     })))
 
@@ -173,7 +173,7 @@ describe("the next worker", () => {
     withParts(Effect.fnUntraced(function*(parts) {
       leave(parts, ["run-x.apply.1.state"])
       parts.api.fault("POST /kept-state", "a page")
-      yield* carryKeptStates
+      yield* carryStrandedStates
       expect(readdirSync(folder(parts))).toEqual(["run-x.apply.1.state"])
     })))
 
@@ -182,7 +182,7 @@ describe("the next worker", () => {
       leave(parts, ["run-x.apply.1.state.new", "run-y.apply.1.state.new", "other.new"])
       const before = new Date(Date.now() - 61 * 60_000)
       for (const name of ["run-x.apply.1.state.new", "other.new"]) utimesSync(join(folder(parts), name), before, before)
-      yield* carryKeptStates
+      yield* carryStrandedStates
       expect([readdirSync(folder(parts)).sort(), parts.api.requests]).toEqual([["other.new", "run-y.apply.1.state.new"], []])
     })))
 
@@ -190,7 +190,7 @@ describe("the next worker", () => {
     withParts(Effect.fnUntraced(function*(parts) {
       leave(parts, numbered(26))
       parts.api.fault("POST /kept-state", ...Array.from({ length: 25 }, () => 409 as const))
-      yield* carryKeptStates
+      yield* carryStrandedStates
       expect([parts.api.keptStates.length, readdirSync(folder(parts)).length]).toEqual([1, 25])
     })))
 
@@ -202,8 +202,8 @@ describe("the next worker", () => {
         let asked = 0
         parts.api.onRequest = () => void asked++
         parts.api.fault("POST /kept-state", refusal)
-        yield* carryKeptStates
-        yield* carryKeptStates
+        yield* carryStrandedStates
+        yield* carryStrandedStates
         expect([asked, readdirSync(folder(parts))]).toEqual([1, ["run-x.apply.1.state.refused"]])
         expect(readFileSync(join(folder(parts), "run-x.apply.1.state.refused"), "utf8")).toBe("sealed run-x.apply.1.state")
       }))
@@ -212,7 +212,7 @@ describe("the next worker", () => {
   it.live("takes no more than twenty, and not always the same first", () =>
     withParts(Effect.fnUntraced(function*(parts) {
       leave(parts, numbered(45))
-      yield* carryKeptStates.pipe(Random.withSeed("a worker"))
+      yield* carryStrandedStates.pipe(Random.withSeed("a worker"))
       const left = readdirSync(folder(parts)).sort()
       expect(left.length).toBe(25)
       expect(left).not.toEqual(numbered(45).slice(20))
@@ -226,7 +226,7 @@ describe("the next worker", () => {
       const slow = Layer.mock(Platform, {
         takeKeptState: () => Effect.andThen(Deferred.succeed(begun, undefined), Effect.sleep("9 minutes"))
       })
-      const carrying = yield* Effect.forkChild(carryKeptStates.pipe(Effect.provide(slow), Effect.provide(parts.layer)))
+      const carrying = yield* Effect.forkChild(carryStrandedStates.pipe(Effect.provide(slow), Effect.provide(parts.layer)))
       yield* Deferred.await(begun)
       yield* TestClock.adjust("9 minutes")
       yield* Fiber.join(carrying)
@@ -235,7 +235,7 @@ describe("the next worker", () => {
 
   it.live("begins at once where nothing was left", () =>
     withParts(Effect.fnUntraced(function*(parts) {
-      yield* carryKeptStates
+      yield* carryStrandedStates
       expect(parts.api.requests).toEqual([])
     })))
 })

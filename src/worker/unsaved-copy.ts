@@ -1,0 +1,19 @@
+// The copy of a state that the server has not acknowledged yet, in a file of the worker's own volume.
+// Always holds: the file is whole and on the disk when the write succeeds, or is the one before it.
+// Used by worker/state-delivery.ts; worker/pool-backing.ts names the file.
+import { Effect } from "effect"
+import { rmSync } from "node:fs"
+import { join } from "node:path"
+import { fileTrouble, type StageFailed } from "./stage-failed.ts"
+import { storeWhole } from "./whole-file.ts"
+
+export const unsavedCopyFile = (privateDirectory: string): string => join(privateDirectory, "unsaved.tfstate")
+
+export const keepUnsavedCopy = (privateDirectory: string, bytes: Uint8Array): Effect.Effect<void, StageFailed> =>
+  Effect.try({ try: () => storeWhole(unsavedCopyFile(privateDirectory), bytes), catch: fileTrouble("a copy of the state") })
+
+/** Best effort: a copy too many does no harm. */
+export const removeUnsavedCopy = (privateDirectory: string): Effect.Effect<void> =>
+  Effect.ignore(
+    Effect.try({ try: () => rmSync(unsavedCopyFile(privateDirectory), { force: true }), catch: fileTrouble("a copy of the state") })
+  )
