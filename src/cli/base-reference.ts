@@ -48,14 +48,14 @@ export const isRemote = (base: string): boolean => /^[a-z+]+:\/\/|^git@|\?ref=/u
 export interface Base {
   /** As the kustomization has to name it. */
   readonly reference: string
-  /** Whether it was asked for, and has to be again. */
+  /** Whether the base was asked for, and has to be again. */
   readonly chosen: boolean
 }
 
 /** Where a folder is that may not be there yet: kustomize goes from there, whatever links led to it. */
 export const placeOf = (path: string): string => existsSync(path) ? realpathSync(path) : join(placeOf(dirname(path)), basename(path))
 
-/** For a kustomization in `out`. */
+/** Reference to the base, for a kustomization in `out`. */
 export const baseReference = (base: Option.Option<string>, out: string): Effect.Effect<Base, BadInput> =>
   Effect.suspend(() => {
     const given = Option.getOrUndefined(base)

@@ -140,7 +140,7 @@ const told = (all: ReadonlyArray<Running>, now: number): ReadonlyArray<string> =
   ]
 }
 
-/** `given`: where the tasks are, if that was typed. */
+/** Drains the cluster. `given`: where the tasks are, if that was typed. */
 export const drain = Effect.fn("drain")(function*(installation: Installation, given: Option.Option<string>, wait: boolean) {
   const namespace = yield* namespaceOf(installation, given)
   const now = DateTime.formatIso(yield* DateTime.now)

@@ -33,7 +33,7 @@ export class ServerUnreachable extends Data.TaggedError("ServerUnreachable")<{ r
   }
 }
 
-/** 401, or 403. */
+/** The server does not take the token: 401, or 403. */
 export class TokenRefused extends Data.TaggedError("TokenRefused")<{ readonly url: string; readonly given: boolean }> {
   override readonly [Runtime.errorExitCode] = exitCode.tokenRefused
   override get message() {

@@ -22,7 +22,7 @@ export interface Followed {
   run: RunView | undefined
 }
 
-/** An apply's log has three lines in front that stock clients expect and throw away. */
+/** A log of which nothing was shown yet. An apply's has three lines in front that stock clients expect and throw away. */
 export const follow = (step: Step, colours: boolean, heading?: string): Followed => ({
   step,
   text: logText(colours, step === "apply" ? 3 : 0),

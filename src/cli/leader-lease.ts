@@ -17,7 +17,7 @@ type Annotations = Readonly<Record<string, string>>
 
 export const annotationsOf = ({ metadata: { annotations = {} } }: KubernetesObject): Annotations => annotations
 
-/** `NotFound` where no controller ever ran. */
+/** Lease of the leading controller; `NotFound` where no controller ever ran. */
 export const leaderLease = ({ name, namespace }: Controller) =>
   Effect.flatMap(Kubernetes, (kubernetes) => kubernetes.get(leases, { namespace, name: leaderLeaseName({ name }) }))
 

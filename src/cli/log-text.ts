@@ -2,8 +2,9 @@
 // Invariant: text comes out the same however the bytes are cut into chunks.
 // Used by run and logs.
 
-/** A log begins with 0x02 once it exists and ends with 0x03 once nothing follows (TFE API). */
+/** First byte of a log that exists (TFE API). */
 const begin = 0x02
+/** Last byte of a log that nothing follows (TFE API). */
 const end = 0x03
 
 export interface LogText {

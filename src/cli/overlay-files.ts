@@ -11,7 +11,7 @@ import { manifestYaml } from "./manifest-yaml.ts"
 /** In the first line of every file. */
 export const mark = "Written by agent-job overlay"
 
-/** In that of the page beside an overlay that came of a move, which stays when the overlay is written anew. */
+/** In the first line of the page beside an overlay that came of a move, which stays when the overlay is written anew. */
 export const pageMark = "Written by agent-job migrate"
 
 /** Content by path within the folder. */

@@ -10,10 +10,10 @@ import { ServerClient } from "./server-client.ts"
 import { stageOf, type Step, waiting } from "./summary.ts"
 
 export interface LogRequest {
-  /** The newest if none. */
+  /** Id of the run; the newest if none. */
   readonly run: Option.Option<string>
   readonly workspace: Option.Option<string>
-  /** Both if none. */
+  /** Step whose log is shown; both if none. */
   readonly step: Option.Option<Step>
   readonly follow: boolean
 }

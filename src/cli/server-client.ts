@@ -21,7 +21,7 @@ export interface NewRun {
   readonly autoApply: boolean
   readonly planOnly: boolean
   readonly engine: Option.Option<"tofu" | "terraform">
-  /** Their values are HCL expressions. */
+  /** Variables of the run; their values are HCL expressions. */
   readonly variables: ReadonlyArray<{ readonly key: string; readonly value: string }>
 }
 
@@ -54,12 +54,12 @@ const VariableList = Schema.Struct({
 
 export interface WorkspaceRow {
   readonly name: string
-  /** That holds it. */
+  /** Run that holds the workspace. */
   readonly run: string | null
   readonly createdAt: string
 }
 
-/** Of a workspace; the value of a sensitive one is not told. */
+/** Variable of a workspace; the value of a sensitive one is not told. */
 export type WorkspaceVariable = typeof VariableList.Type["data"][number]["attributes"] & { readonly id: string }
 
 /** JSON:API errors of the TFE paths, or the problem of our own. */
@@ -82,7 +82,7 @@ export class ServerClient extends Context.Service<ServerClient, {
   readonly workspace: (name: string) => Effect.Effect<{ readonly id: string }, ServerFailure>
   readonly workspaces: Effect.Effect<ReadonlyArray<WorkspaceRow>, ServerFailure>
   readonly variables: (workspaceId: string) => Effect.Effect<ReadonlyArray<WorkspaceVariable>, ServerFailure>
-  /** Replaces the one of that name and category. */
+  /** Sets a variable, in the place of the one of that name and category. */
   readonly setVariable: (workspaceId: string, variable: Omit<WorkspaceVariable, "id">) => Effect.Effect<void, ServerFailure>
   readonly deleteVariable: (workspaceId: string, id: string) => Effect.Effect<void, ServerFailure>
   /** Uploads an archive (tar.gz); gives the id of the configuration version. */
@@ -93,20 +93,20 @@ export class ServerClient extends Context.Service<ServerClient, {
   ) => Effect.Effect<string, ServerFailure>
   readonly createRun: (run: NewRun) => Effect.Effect<string, ServerFailure>
   readonly run: (id: string) => Effect.Effect<RunView, ServerFailure>
-  /** Newest first, 100 at most. */
+  /** Runs, newest first, 100 at most. */
   readonly runs: (workspace: Option.Option<string>) => Effect.Effect<ReadonlyArray<RunView>, ServerFailure>
   /** Who changed what: newest first, 100 at most. */
   readonly audit: Effect.Effect<ReadonlyArray<AuditEntry>, ServerFailure>
-  /** Doing it again is success; at the wrong moment it is refused. */
+  /** Discards or cancels a run: doing it again is success; at the wrong moment it is refused. */
   readonly act: (id: string, action: "discard" | "cancel" | "force-cancel") => Effect.Effect<void, ServerFailure>
-  /** The plan with this seal and no other; a run of an older server has none. */
+  /** Approves the plan with this seal and no other; a run of an older server has none. */
   readonly approve: (id: string, seal: Sha256 | undefined) => Effect.Effect<void, ServerFailure>
   /**
    * The bytes that a stage's log has from `offset`, as many as come at once; waits up to `waitSeconds` for the first, and gives none when
    * there is none.
    */
   readonly log: (logUrl: string, offset: number, waitSeconds: number) => Effect.Effect<Uint8Array, ServerFailure>
-  /** Of the workspace's state; none before there is one. */
+  /** Outputs of the workspace's state; none before there is one. */
   readonly outputs: (workspaceId: string) => Effect.Effect<ReadonlyArray<Output>, ServerFailure>
   readonly stateSerial: (workspaceId: string) => Effect.Effect<Option.Option<number>, ServerFailure>
   /** The state of a workspace, by its name. */
@@ -119,7 +119,7 @@ export class ServerClient extends Context.Service<ServerClient, {
   readonly settleRescue: (workspace: string, decision: SettleRescue) => Effect.Effect<StateView, ServerFailure>
   /** Starts a run that imports what is missing in the state. */
   readonly importMissing: (workspace: string) => Effect.Effect<ImportStarted, ServerFailure>
-  /** This lock and no other. */
+  /** Opens this lock and no other. */
   readonly forceUnlock: (workspace: string, by: string, lock: string) => Effect.Effect<StateView, ServerFailure>
 }>()("agent-job/cli/ServerClient") {
   /** Through the proxy that the environment names, if any. */

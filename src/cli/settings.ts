@@ -13,14 +13,14 @@ export const toggle = (name: string, description: string) =>
 
 const Given = Schema.String.check(Schema.isMinLength(1, { expected: "a path; an empty one would be the directory this runs in" }))
 
-/** Absolute. Whether it can be read is found out by whoever reads it. */
+/** Flag of a path, which it makes absolute. Whether it can be read is found out by whoever reads it. */
 export const pathFlag = (name: string) => Flag.String(name).pipe(Flag.withSchema(Given), Flag.map((given) => resolve(given)))
 
-/** Of a file to read; as for kubectl and helm, `-` is standard input. */
+/** Flag of a file to read; as for kubectl and helm, `-` is standard input. */
 export const inputFlag = (name: string) =>
   Flag.String(name).pipe(Flag.withSchema(Given), Flag.map((given) => given === "-" ? "/dev/stdin" : resolve(given)))
 
-/** 0 takes a free one. */
+/** Flag of a port to listen on; 0 takes a free one. */
 export const portFlag = (name: string) =>
   Flag.Int(name).pipe(
     Flag.withSchema(Schema.Int.check(Schema.isBetween({ minimum: 0, maximum: 65_535 }, { expected: "a port, 0 to 65535" })))
@@ -56,7 +56,7 @@ export const clusterFlags = {
   )
 }
 
-/** Which installation is meant, where no cluster is asked. */
+/** Flags that say which installation is meant, where no cluster is asked. */
 export const installationFlags = {
   name: Flag.String("name").pipe(
     Flag.withSchema(ObjectName),

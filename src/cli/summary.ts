@@ -9,7 +9,7 @@ import { columns } from "./table.ts"
 
 export type Step = "plan" | "apply"
 
-/** Characters of a seal. */
+/** Characters of a seal that are shown. */
 const shortSealLength = 12
 
 /** The newest attempt of a step; applying a plan to destroy is an apply as well. */
@@ -112,7 +112,7 @@ export const approved = (run: RunView): string =>
 const commands = (rows: ReadonlyArray<readonly [command: string, what: string]>) =>
   columns(rows.map(([command, what]) => [`  ${command}`, what]), "   ")
 
-/** For a run that waits for a decision. */
+/** What to type for a run that waits for a decision. */
 export const approvalHint = (run: RunView): ReadonlyArray<string> => [
   `${run.id} waits for your decision and keeps its workspace until then:`,
   ...commands([

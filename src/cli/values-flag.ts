@@ -42,7 +42,7 @@ export const unusable = ({ faults, files }: Wrong): Effect.Effect<never, BadInpu
     )
   })
 
-/** What they come to, and what it is made of; or everything that is wrong with its file, line and column. */
+/** What the values files come to, and what that is made of; or everything that is wrong with its file, line and column. */
 export const loaded = (
   paths: ReadonlyArray<string>
 ): Effect.Effect<{ readonly layers: ReadonlyArray<Layer>; readonly values: Values }, Wrong> =>

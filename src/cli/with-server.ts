@@ -14,7 +14,7 @@ export interface WithServer {
   readonly server: ServerClient["Service"]
 }
 
-/** Both are there for parts of the work that ask for them as services, too. */
+/** Does the work with a screen and the server; parts of it may also ask for these as services. */
 export const withServer = <A, E, R>(given: ServerFlags, options: ScreenOptions, work: (_: WithServer) => Effect.Effect<A, E, R>) =>
   Effect.flatMap(connection(given), (at) =>
     lazily(async () => {

@@ -11,7 +11,7 @@ import { usualTaskNamespace } from "./settings.ts"
 
 export interface Wanted {
   readonly values: Values
-  /** Of the installation. */
+  /** Name of the installation. */
   readonly name: string
   readonly namespace: string
   readonly base: Base

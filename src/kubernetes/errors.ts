@@ -114,8 +114,8 @@ export class Invalid extends Data.TaggedError("Invalid")<Refusal & { readonly ca
 /** Any other 4xx, such as 400 for the logs of a container that has not started. */
 export class Rejected extends Data.TaggedError("Rejected")<Refusal> {
   /**
-   * It could not read the object, such as a quantity in it that is none, so the same again is never taken. A webhook's words, which may say
-   * anything, begin otherwise.
+   * Whether the API server could not read the object, such as a quantity in it that is none, so the same again is never taken. A webhook's
+   * words, which may say anything, begin otherwise.
    */
   get isUnreadable(): boolean {
     return this.code === 400 && /^\S+ in version "[^"]*" cannot be handled as an? /u.test(this.detail)

@@ -18,7 +18,7 @@ export interface Kind<A = KubernetesObject> {
 
 const kind = (apiVersion: string, kind: string, plural: string): Kind => ({ apiVersion, kind, plural, decode: Result.succeed })
 
-/** The same kind, whose payload is decoded with `schema`; unknown fields are dropped, a mismatch fails with `Malformed`. */
+/** Kind whose payload is decoded with `schema`; unknown fields are dropped, a mismatch fails with `Malformed`. */
 export const decoding = <S extends Schema.ConstraintDecoder<unknown>>(kind: Kind<unknown>, schema: S): Kind<S["Type"]> => ({
   ...kind,
   decode: Schema.decodeUnknownResult(schema)
@@ -35,8 +35,9 @@ const containerState: Fields = {
 }
 const containerStatus: Fields = { 1: text("name"), 2: message("state", containerState), 3: message("lastState", containerState) }
 
-/** As `Job` and `Pod` in schema/kubernetes. */
+/** Jobs; of one that a watch brings, what `Job` in schema/kubernetes reads. */
 export const jobs: Kind = { ...kind("batch/v1", "Job", "jobs"), watched: { 1: metadata, 3: message("status", conditions(1)) } }
+/** Pods; of one that a watch brings, what `Pod` in schema/kubernetes reads. */
 export const pods: Kind = {
   ...kind("v1", "Pod", "pods"),
   watched: {
@@ -72,7 +73,7 @@ export const accessReviews = kind("authorization.k8s.io/v1", "SubjectAccessRevie
 export const serviceAccounts = kind("v1", "ServiceAccount", "serviceaccounts")
 
 const flux = "source.toolkit.fluxcd.io/v1"
-/** Of Flux, by kind; a cluster without Flux does not know them, and says 404. */
+/** Sources of Flux, by kind; a cluster without Flux does not know them, and says 404. */
 export const fluxSources = {
   GitRepository: kind(flux, "GitRepository", "gitrepositories"),
   OCIRepository: kind(flux, "OCIRepository", "ocirepositories"),

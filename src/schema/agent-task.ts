@@ -209,7 +209,7 @@ const Latest = Schema.Struct({
   apply: Schema.optionalKey(Schema.String.annotate({ description: "The AgentTask that applies its plan." }))
 }).annotate({ description: "The newest attempt at a source that is followed." })
 
-/** Of a status' message, in characters. */
+/** Longest message of a status, in characters. */
 export const longestStatusMessage = 4096
 
 const Waiting = Schema.Struct({ position: Schema.Int, reason: Reason, blockedBy: Schema.optionalKey(Schema.String) }).annotate({

@@ -4,7 +4,7 @@ import type { Sections } from "./value-sections.ts"
 
 export interface Contradiction {
   readonly path: ReadonlyArray<string | number>
-  /** With what to do instead. */
+  /** What is wrong, with what to do instead. */
   readonly issue: string
 }
 

@@ -9,7 +9,7 @@ export const journalLimit = 40_000
 /** Entries in one request. */
 export const journalBatch = 100
 
-/** In characters. */
+/** Longest address, key and id of a resource, in characters. */
 export const longestIdentity = { address: 1024, idKey: 64, id: 1024 } as const
 
 /** How the engine calls a real thing: its address in the configuration, and the attribute that identifies it, where it says so. */

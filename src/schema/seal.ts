@@ -5,7 +5,7 @@ import { Schema } from "effect"
 import { Engine } from "./agent-task.ts"
 import { Sha256 } from "./names.ts"
 
-/** Which state it is, without its content. */
+/** Lineage and serial of a state: which one it is, without its content. */
 export const StateMark = Schema.Struct({ lineage: Schema.String, serial: Schema.Int })
 export type StateMark = typeof StateMark.Type
 

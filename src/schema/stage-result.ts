@@ -13,7 +13,7 @@ export const Changes = Schema.Struct({
 })
 export type Changes = typeof Changes.Type
 
-/** Of a result's message, in characters. */
+/** Longest message of a result, in characters. */
 export const longestMessage = 2048
 
 export const StageResult = Schema.Struct({

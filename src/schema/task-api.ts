@@ -14,7 +14,7 @@ export const planLimitBytes = 256 * 1024 * 1024
 export const lockLimitBytes = 64 * 1024
 /** A state, at most. */
 export const stateLimitBytes = 64 * 1024 * 1024
-/** One that is kept encrypted, with the line before it and what the encryption adds. */
+/** Bytes of a state that is kept encrypted, with the line before it and what the encryption adds. */
 export const keptStateLimitBytes = stateLimitBytes + 1024
 
 /** `GET /api/task/v1/assignment`: everything the worker needs beside the bytes. */

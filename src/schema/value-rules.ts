@@ -10,7 +10,7 @@ const containersOfOurs = ["install", "runner", "worker"]
 /** In the Pod of one task or another; the last are those that a task names itself. */
 const volumesOfOurs =
   /^(data|private|tmp|api-token|task-token|plans|source|cache|agent-job-ca-bundle|agent-job-client-certificate|claim-\d+)$/u
-/** Those that hold nothing of the worker's alone. */
+/** Volumes that hold nothing of the worker's alone. */
 const volumesForAll = ["data", "cache"]
 
 const serverNeedsToken: Rule = ({ agent: { auth, token, tokenExistingSecret, url } }) => [

@@ -15,8 +15,9 @@ import { invalid, type StageFailed } from "./stage-failed.ts"
 export const archiveFile = "configuration.tar.gz"
 
 const redirects = 3
-/** From the request to the next bytes, and for all of it. */
+/** From the request, or the last bytes, to the next ones. */
 const silence = "30 seconds"
+/** For the whole download. */
 const allInAll = "10 minutes"
 
 /** Addresses that are never asked; a test of this file has its servers on loopback. */
@@ -70,7 +71,7 @@ const ask = (url: URL, left: number): Effect.Effect<HttpClientResponse.HttpClien
     return yield* ask(yield* archiveUrl(location.value, url), left - 1)
   })
 
-/** Into `file`, checked against `sha256`; tried for a minute while there is no answer. */
+/** Downloads the archive into `file`, checked against `sha256`; tried for a minute while there is no answer. */
 export const fetchArchive = Effect.fn("Archive.fetch")(
   function*(text: string, sha256: string, file: string): Effect.fn.Return<void, StageFailed> {
     const url = yield* archiveUrl(text)

@@ -7,7 +7,7 @@ import { invalid } from "./stage-failed.ts"
 
 const limitBytes = 1024 * 1024
 
-/** Fails with what `trouble` finds in it; there is none without a backend. */
+/** Fails with what `trouble` finds in the engine's note of its backend; there is no note without a backend. */
 export const heedNote = Effect.fnUntraced(
   function*(engineDirectory: string, trouble: (note: Option.Option<string>) => Option.Option<string>) {
     const found = yield* Effect.flatMap(openFolder(engineDirectory), (directory) => readFile(directory, ["terraform.tfstate"], limitBytes))

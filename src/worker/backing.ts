@@ -17,22 +17,22 @@ import type { StageFailed } from "./stage-failed.ts"
 export interface Provisioned {
   /** Descriptor of the root of the configuration. */
   readonly root: number
-  /** Of the root module, below the root. */
+  /** Path of the root module, below the root. */
   readonly directory: Segments
-  /** The same as an absolute path, for the runner. */
+  /** Absolute path of the root module, for the runner. */
   readonly path: string
 }
 
 /** What a plan is sealed with, beside what is in its directory. */
 export interface Sealing {
-  /** Of the digests of variables: the same for a plan and its apply, and kept elsewhere than the plan. */
+  /** Key of the digests of variables: the same for a plan and its apply, and kept elsewhere than the plan. */
   readonly key: Effect.Effect<Uint8Array, StageFailed, Settings>
   /** The state that a plan was made from, or that an apply would meet now. */
   readonly state: Effect.Effect<Seal["state"], StageFailed>
 }
 
 export interface Backing {
-  /** The pool's, beside those of the task. */
+  /** The pool's variables, beside those of the task. */
   readonly variables: ReadonlyArray<Variable>
   /** Secrets beside the variables'. */
   readonly secrets: ReadonlyArray<string>
@@ -58,8 +58,8 @@ export interface Backing {
    */
   readonly settleState: (place: Provisioned) => Effect.Effect<"unwritten" | "saved", StageFailed, Log>
   /**
-   * After that, when no word of what the engine made is on its way any more: gives back the lock of the state, if the engine did and its
-   * last state is saved.
+   * After `settleState`, when no word of what the engine made is on its way any more: gives back the lock of the state, if the engine did
+   * and its last state is saved.
    */
   readonly giveStateBack: Effect.Effect<void>
   /** While this takes long, the AgentTask says that the server has not got all of the stage, and no more once it has succeeded. */

@@ -11,7 +11,7 @@ export interface Command {
   readonly env: Readonly<Record<string, string>>
   /** Absolute path of the directory to run in. */
   readonly cwd: string
-  /** It has a pipe to the worker for its events, beside its output. */
+  /** Whether the command has a pipe to the worker for its events, beside its output. */
   readonly events?: boolean | undefined
 }
 

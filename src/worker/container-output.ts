@@ -7,7 +7,7 @@ import { gapMark } from "./log-shipper.ts"
 /** Longer than a busy node or the rotation of a log takes, and less than a short grace period. */
 const patience = Duration.seconds(20)
 
-/** Of a stream: `taken` is called when it has passed these bytes on. */
+/** Writes to a stream; `taken` is called when it has passed these bytes on. */
 export type Write = (bytes: Uint8Array, taken: () => void) => void
 
 export const printTo = (write: Write): (bytes: Uint8Array) => Effect.Effect<void> => {

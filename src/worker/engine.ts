@@ -159,7 +159,7 @@ type EngineName = Seal["engine"]["name"]
 const engines: ReadonlyArray<EngineName> = ["tofu", "terraform"]
 
 const versionCommand: StageCommand = { subcommand: "version", args: ["version", "-json"], output: "captured", mutates: false }
-/** Says which one it is and becomes it, so that the runner is asked once; says nothing when there is none. */
+/** Script that says which engine it found and becomes it, so that the runner is asked once; says nothing when there is none. */
 const searchFor = (names: ReadonlyArray<EngineName>): string =>
   `for engine in ${names.join(" ")}; do if command -v $engine >/dev/null; then echo $engine; exec $engine ${
     versionCommand.args.join(" ")

@@ -142,7 +142,7 @@ const openRegular = (root: number, segments: Segments): Option.Option<{ readonly
   }
 }
 
-/** The same, closed with the scope. */
+/** A regular file open to read, and its size, until the scope closes; nothing if there is none, or another kind of thing. */
 export const openFile = (root: number, segments: Segments) =>
   Effect.acquireRelease(
     Effect.try({ try: () => openRegular(root, segments), catch: fileTrouble(segments.join("/")) }),

@@ -29,7 +29,7 @@ import { Settings } from "./settings.ts"
 import { invalid, StageFailed, volumeTrouble } from "./stage-failed.ts"
 import { asideSuffix, putWhole, sync } from "./whole-file.ts"
 
-/** Newer ones of the workspace push older ones out. */
+/** Plans that are kept of a workspace: newer ones push older ones out. */
 const plansPerWorkspace = 20
 const suffix = ".tar"
 /** No worker writes one file for so long; one of a worker that was killed would be there for ever. */
@@ -43,7 +43,7 @@ interface Place {
 }
 
 const planFile = "kept-plan.tar"
-/** Beside the plans and never in one: who gets hold of a plan alone cannot try out values of variables against its seal. */
+/** File of the key, beside the plans, never in one: who gets hold of a plan alone cannot try out values of variables against its seal. */
 const keyName = "seal.key"
 const keyBytes = 32
 

@@ -17,8 +17,8 @@ export class Log extends Context.Service<Log, {
   /** Takes the secrets out of a message. */
   readonly redact: (text: string) => string
   /**
-   * The same for a key of a resource, by which it is found in the state: only whole secrets, since a word inside a document is easily such
-   * a key too.
+   * Takes the secrets out of a key of a resource, by which it is found in the state: only whole secrets, since a word inside a document is
+   * easily such a key too.
    */
   readonly redactKey: (key: string) => string
   /** Waits until the server has everything, at most this long. */
@@ -30,7 +30,7 @@ export class Log extends Context.Service<Log, {
 interface Options {
   /** Of every stream; see core/redact for what becomes of them. */
   readonly secrets: ReadonlyArray<string>
-  /** What is inside them, and hidden in texts alone. */
+  /** What secrets that are documents have inside, hidden in texts alone. */
   readonly parts: ReadonlyArray<string>
   readonly ship: Option.Option<Ship>
   /** The worker's own output. */

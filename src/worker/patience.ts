@@ -6,7 +6,7 @@ import { Clock, Duration, Effect, Schedule } from "effect"
 export interface Patience<E> {
   readonly while: (error: E) => boolean
   readonly first: Duration.Input
-  /** Between two questions, at most. */
+  /** Time between two questions, at most. */
   readonly spaced: Duration.Input
   readonly limit: Duration.Input
 }

@@ -28,7 +28,7 @@ import { fileTrouble, invalid, StageFailed } from "./stage-failed.ts"
 /** No answer, a broken one, one that is not the server's, 429, 5xx, or a request that broke off: asking again may help. */
 export class NoAnswer extends Data.TaggedError("NoAnswer")<{
   readonly detail: string
-  /** The detail is the server's own sentence, which says what to do. */
+  /** Whether the detail is the server's own sentence, which says what to do. */
   readonly isSaid?: boolean
 }> {
   override get message() {
@@ -63,7 +63,7 @@ export class Platform extends Context.Service<Platform, {
   readonly secrets: Effect.Effect<ReadonlyArray<string>>
   /** What the pool says of this stage, its variables among it. */
   readonly details: Effect.Effect<TaskDetails, StageFailed>
-  /** Into a file, checked against its digest. */
+  /** Downloads into a file, checked against its digest. */
   readonly download: (what: "archive" | "plan", file: string, sha256: string) => Effect.Effect<void, StageFailed>
   readonly storePlan: (file: string, sha256: string) => Effect.Effect<void, StageFailed>
   // Asked once each; whoever calls knows how long to go on.
@@ -95,7 +95,7 @@ export const causeOf = (error: unknown): string => {
   return error instanceof Error && error.message !== "" ? error.message : "the connection broke"
 }
 
-/** In hex, as the server and the worker name states. */
+/** Digest in hex, as the server and the worker name states. */
 export const sha256 = (bytes: Uint8Array): string => createHash("sha256").update(bytes).digest("hex")
 
 const notOurs = (what: string) => new NoAnswer({ detail: `it answers ${what}, which is not the server's own` })

@@ -9,7 +9,7 @@ export class Settings extends Context.Service<Settings, {
   readonly task: string
   /** Of the AgentTask this Pod was made for; absent: whichever has the name. */
   readonly taskUid: Option.Option<string>
-  /** The Pod's, and what it was built from. */
+  /** The Pod's Job, and what it was built from. */
   readonly job: { readonly name: string; readonly configHash: string }
   readonly pod: { readonly name: string; readonly uid: string; readonly node: string }
   /** How often the workspace changed hands before; 0 for plans. */
@@ -36,7 +36,9 @@ export class Settings extends Context.Service<Settings, {
   readonly readyPort: number
   /** How long a server that does not answer is asked again. */
   readonly poolPatience: Duration.Duration
-  /** How long it is asked to take the last state when the engine is gone, as long as nobody stops the stage; its own time does not. */
+  /**
+   * How long the server is asked to take the last state when the engine is gone, as long as nobody stops the stage; its own time does not.
+   */
   readonly statePatience: Duration.Duration
   readonly runnerPatience: Duration.Duration
 }>()("agent-job/worker/Settings") {

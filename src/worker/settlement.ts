@@ -63,13 +63,13 @@ export const makeSettlement = ({ backing, facts, journal }: Parts) => {
     )
   })
 
-  /** Once it is given up there is nothing in the Pod that the lock needs. */
+  /** Gives the lock back within that time: once that is given up, there is nothing in the Pod that the lock needs. */
   const givingBack = (patience: Duration.Duration) =>
     said(Effect.as(Effect.timeoutOption(telling("the lock of its state back", backing.giveStateBack, patience), patience), true))
 
   /**
-   * That nothing more will come: by itself, since a server that does not know the word refuses all that it came with. An engine that could
-   * not be ended may go on. Gives whether the server knows it.
+   * Tells the server that nothing more will come: by itself, since a server that does not know the word refuses all that it came with. An
+   * engine that could not be ended may go on. Gives whether the server knows it.
    */
   const close = Effect.fnUntraced(function*(done: Done) {
     const { poolPatience } = yield* Settings
@@ -121,7 +121,9 @@ export const makeSettlement = ({ backing, facts, journal }: Parts) => {
   return { after }
 }
 
-/** That the state is not saved is worse than what the engine ended with, but does not make it unknown. */
+/**
+ * The failure to save the state, with the engine's exit code: it is worse than what the engine ended with, but does not make that unknown.
+ */
 const withExitCodeOf = (done: Done) => (failure: StageFailed): StageFailed =>
   new StageFailed({ reason: failure.reason, message: failure.message, ...exitCodeOfDone(done) })
 

@@ -34,6 +34,6 @@ export const fileTrouble = (what: string) => (cause: unknown): StageFailed =>
     ? full(`The Pod's volume was full when the worker wrote ${what}; raise persistence.emptyDir.sizeLimit.`)
     : unusable(what, cause)
 
-/** The same on a volume that is not the Pod's own; `remedy` is what helps when that is full. */
+/** A file on a volume that is not the Pod's own that cannot be written or read; `remedy` is what helps when the volume is full. */
 export const volumeTrouble = (volume: string, remedy: string) => (cause: unknown): StageFailed =>
   isFull(cause) ? full(`There was no room on ${volume} for what the worker had to write; ${remedy}.`) : unusable(volume, cause)

@@ -129,8 +129,8 @@ const stage = Effect.fnUntraced(function*(spec: AgentTaskSpec, backing: Backing,
 }, Effect.scoped)
 
 /**
- * So that the server knows what an apply was to make, should its worker vanish with what it saw. Best effort: a plan is worth having
- * without.
+ * Tells the server of what the plan makes, so that it knows what an apply was to make, should its worker vanish with what it saw. Best
+ * effort: a plan is worth having without.
  */
 export const tellPlanned = Effect.fnUntraced(
   function*(creations: Option.Option<ReadonlyArray<Creation>>, journal: Journal, hasServer: boolean) {

@@ -28,13 +28,13 @@ export class StateDelivery extends Context.Service<StateDelivery, {
   /** Succeeds when the server has it, however long it takes while the engine waits. If that hangs up, `settle` goes on with it. */
   readonly push: (bytes: Uint8Array) => Effect.Effect<void, PlatformError>
   /**
-   * Takes note of it. The server gets its lock back by `giveBack`, when the engine is gone, since only then is it known that no state is
-   * left over.
+   * Takes note that the engine gave its lock back. The server gets its lock back by `giveBack`, when the engine is gone, since only then is
+   * it known that no state is left over.
    */
   readonly unlock: (info: LockInfo) => Effect.Effect<void, PlatformError>
   /** Sends what is not confirmed, or the state that the engine left in a file of its own. */
   readonly settle: (left: Option.Option<Uint8Array>) => Effect.Effect<Settled>
-  /** The lock, after that, unless the engine still had it or a state is left over. */
+  /** Gives the lock back after `settle`, unless the engine still had it or a state is left over. */
   readonly giveBack: Effect.Effect<void>
 }>()("agent-job/worker/StateDelivery") {
   static readonly layer = Layer.effect(StateDelivery, Effect.suspend(() => make()))
@@ -44,7 +44,7 @@ export class StateDelivery extends Context.Service<StateDelivery, {
 const answerPatience = Duration.seconds(10)
 const notLocked = new Declined({ status: 409, message: "The state is not locked, so it may not be written.", body: undefined })
 const saysKept = Schema.is(KeptRefusal)
-/** An older server does not say it: a copy too many does no harm. */
+/** Whether the server keeps what it refused. An older one does not say so: a copy too many does no harm. */
 const isEvidence = (error: PlatformError): boolean => error._tag === "Declined" && saysKept(error.body)
 
 interface Held {
@@ -89,7 +89,7 @@ const make = Effect.fnUntraced(function*(): Effect.fn.Return<StateDelivery["Serv
     )
   /** Through an outage, for as long as the engine waits; a token may be renewed meanwhile. */
   const stubbornly = <A>(ask: Effect.Effect<A, PlatformError>) => again(ask, ({ _tag }) => _tag !== "Declined", Duration.infinity)
-  /** The same when the engine is gone: a refusal stays one, and the Pod is not to stay for ever, whatever is asked one after another. */
+  /** Through an outage when the engine is gone: a refusal stays one, and all questions together take `statePatience` at most. */
   const patiently = <A>(ask: Effect.Effect<A, PlatformError>) =>
     Effect.flatMap(
       Clock.monotonicTimeNanos,
@@ -98,7 +98,7 @@ const make = Effect.fnUntraced(function*(): Effect.fn.Return<StateDelivery["Serv
   /** While the engine waits for what it can do nothing without. */
   const shortly = <A>(ask: Effect.Effect<A, PlatformError>) => inGrace(platform.patiently(ask))
 
-  /** Once for each state, unless the server has kept it. */
+  /** Puts a state on the shared volume, once, unless the server has kept it. */
   const share = Effect.fnUntraced(function*(bytes: Uint8Array) {
     const digest = sha256(bytes)
     if (Option.isNone(copy) || shared?.digest === digest || evidence === digest) return
@@ -172,12 +172,12 @@ const make = Effect.fnUntraced(function*(): Effect.fn.Return<StateDelivery["Serv
       held = { info, lock: granted, isOver: false }
     })
 
-  /** That it may be given back when no state is left over. */
+  /** Notes that the lock may be given back when no state is left over. */
   const note = () => {
     if (held !== undefined) held = { ...held, isOver: true }
   }
 
-  /** Unsaved all that time, also when it has its lock. */
+  /** Delivers a state whose engine is gone, under a lock of its own if need be; unsaved all that time. */
   const rescue = Effect.fnUntraced(function*(bytes: Uint8Array) {
     if (held?.lock === undefined) {
       yield* lock({ ID: randomUUID(), Operation: "rescue", Who: pod.name }, patiently)
@@ -187,7 +187,7 @@ const make = Effect.fnUntraced(function*(): Effect.fn.Return<StateDelivery["Serv
     return Settled.Saved()
   }, unsavedDuring)
 
-  /** There may have been no time to ask even once. */
+  /** Keeps a state that could not be delivered; there may have been no time to ask even once. */
   const leave = Effect.fnUntraced(function*(bytes: Uint8Array, why: string) {
     const unkept = yield* Effect.match(keepUnsavedCopy(privateDirectory, bytes), {
       onFailure: ({ message }) => Option.some(message),

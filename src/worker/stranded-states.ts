@@ -21,7 +21,7 @@ const suffix = ".state"
 const refusedSuffix = ".refused"
 /** What one stage carries for others before it begins; what is refused costs no other its turn. */
 const carriedAtOnce = 20
-/** From then on none is begun; one that is large may take longer. */
+/** How long one stage carries for others; a large state that was begun may take longer. */
 const carriesFor = Duration.minutes(1)
 /** No worker writes one file for so long. */
 const halfDoneFor = Duration.hours(1)
@@ -38,13 +38,15 @@ export const sealed = (stage: string, key: Uint8Array, bytes: Uint8Array): Uint8
 }
 
 export interface StrandedCopy {
-  /** In the place of what was kept before; gives the file. */
+  /** Writes the state, encrypted, in the place of the one before; gives the file. */
   readonly keep: (bytes: Uint8Array) => Effect.Effect<string, { readonly message: string }>
-  /** Best effort: a copy too many is known to the server when it comes. */
+  /** Removes the state again. Best effort: a copy too many is known to the server when it comes. */
   readonly remove: Effect.Effect<void>
 }
 
-/** Of this stage; nothing where the Pod has no such volume, or the server does not say the key. */
+/**
+ * What keeps the state of this stage on the shared volume; nothing where the Pod has no such volume, or the server does not say the key.
+ */
 export const strandedCopy = Effect.gen(function*() {
   const { cacheDirectory } = yield* Settings
   const { details } = yield* Platform
@@ -77,7 +79,7 @@ export const strandedCopy = Effect.gen(function*() {
 
 const isFinal = (error: PlatformError): boolean => error._tag === "Declined" && isOneOf(wordOf(error), "invalid", "not-kept", "too-large")
 
-/** Whether the server has it now. */
+/** Takes one file to the server; gives whether the server has it now. */
 const carry = Effect.fnUntraced(
   function*(root: number, name: string) {
     const { takeKeptState } = yield* Platform
@@ -98,7 +100,7 @@ const carry = Effect.fnUntraced(
     )
 )
 
-/** Such as one of a worker that was killed while it wrote. */
+/** Removes files that were never written to their end, such as those of a worker that was killed. */
 const removeHalfDone = Effect.fnUntraced(function*(folder: string, root: number, names: ReadonlyArray<string>) {
   const before = (yield* Clock.currentTimeMillis) - Duration.toMillis(halfDoneFor)
   for (const name of names) {

@@ -8,7 +8,7 @@ import { AgentTask, type AgentTaskStatus } from "../schema/agent-task.ts"
 
 export const taskKind = decoding(agentTasks, AgentTask)
 
-/** Gives the task as it is then. */
+/** Writes the status; gives the task as it is then. */
 export const writeTaskStatus = ({ metadata: { name, namespace, resourceVersion, uid }, spec }: AgentTask, status: AgentTaskStatus) =>
   Effect.flatMap(Kubernetes, (kubernetes) =>
     kubernetes.updateStatus(taskKind, {

@@ -12,7 +12,7 @@ export const unsavedCopyFile = (privateDirectory: string): string => join(privat
 export const keepUnsavedCopy = (privateDirectory: string, bytes: Uint8Array): Effect.Effect<void, StageFailed> =>
   Effect.try({ try: () => storeWhole(unsavedCopyFile(privateDirectory), bytes), catch: fileTrouble("a copy of the state") })
 
-/** Best effort: a copy too many does no harm. */
+/** Removes the copy. Best effort: a copy too many does no harm. */
 export const removeUnsavedCopy = (privateDirectory: string): Effect.Effect<void> =>
   Effect.ignore(
     Effect.try({ try: () => rmSync(unsavedCopyFile(privateDirectory), { force: true }), catch: fileTrouble("a copy of the state") })

@@ -40,7 +40,7 @@ const ofSpec = (variables: ReadonlyArray<Variable>): Effect.Effect<ReadonlyArray
 const ofPool = (variables: ReadonlyArray<Variable>): ReadonlyArray<Valued> =>
   variables.map((variable) => ({ variable, value: variable.value ?? "", secret: variable.sensitive === true }))
 
-/** All of them; one of the task itself wins over one of the pool. */
+/** All variables of a stage; one of the task itself wins over one of the pool. */
 export const variablesOf = Effect.fnUntraced(
   function*(spec: ReadonlyArray<Variable>, pool: ReadonlyArray<Variable>): Effect.fn.Return<Variables, StageFailed> {
     const all = [...ofPool(pool), ...(yield* ofSpec(spec))]

@@ -17,7 +17,7 @@ export const sync = (path: string): void => {
   }
 }
 
-/** On the disk when this returns. `fill` makes the file that it is given the path of. */
+/** Puts a whole file in its place, on the disk when this returns. `fill` makes the file that it is given the path of. */
 export const putWhole = (file: string, fill: (aside: string) => void): void => {
   const aside = `${file}${asideSuffix}`
   try {
