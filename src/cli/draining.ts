@@ -2,6 +2,7 @@
 // Invariant: whoever waits is told what for; what runs is never touched.
 // Used by drain.
 import { Clock, DateTime, Duration, Effect, Option, Result, Schedule, Schema, Stream } from "effect"
+import { jobSeen } from "../controller/project.ts"
 import { drained, drainedSince, formerLeadMillis, isAnswered, undrained } from "../core/draining.ts"
 import { stageLabel, taskLabel, taskSelector } from "../core/manifest/labels.ts"
 import { leaderLeaseName } from "../core/manifest/rbac.ts"
@@ -91,22 +92,20 @@ interface Running {
   readonly since: string
 }
 
-const runningOf = ({ metadata: { creationTimestamp, labels = {} }, status }: Job): ReadonlyArray<Running> =>
-  status?.conditions?.some(({ status, type }) => status === "True" && (type === "Complete" || type === "Failed")) === true
-    ? []
-    : [{
-      task: labels[taskLabel] ?? "",
-      workspace: labels["scalr.io/workspace"] ?? "",
-      stage: labels[stageLabel] ?? "",
-      since: creationTimestamp
-    }]
+const runningOf = ({ metadata: { creationTimestamp, labels = {} } }: Job): Running => ({
+  task: labels[taskLabel] ?? "",
+  workspace: labels["scalr.io/workspace"] ?? "",
+  stage: labels[stageLabel] ?? "",
+  since: creationTimestamp
+})
 
 const decodeJob = Schema.decodeUnknownResult(Job)
 
 /** What has a Job that is not over. */
 const running = Effect.fnUntraced(function*(namespace: string) {
   const found = yield* Stream.runCollect((yield* Kubernetes).listAll(jobs, { namespace, labelSelector: taskSelector }))
-  return found.map((object) => decodeJob(object)).filter(Result.isSuccess).flatMap(({ success }) => runningOf(success))
+  return found.map((object) => decodeJob(object)).filter(Result.isSuccess).map(({ success }) => success)
+    .filter((job) => jobSeen(job).state === "active").map(runningOf)
 })
 
 const changes = (all: ReadonlyArray<Running>) => all.filter(({ stage }) => stage !== "plan")

@@ -1,6 +1,7 @@
 // What a run comes to, in sentences: from its numbers and reasons, never from the engine's text.
 // Pure.
 // Used by run, get and the commands that act on a run.
+import { sentence } from "../core/sentence.ts"
 import { reasons } from "../schema/reason.ts"
 import type { RunView, StageView } from "../schema/run.ts"
 import type { Changes } from "../schema/stage-result.ts"
@@ -39,7 +40,6 @@ export const applySummary = (run: RunView): string => {
 }
 
 const unpointed = (text: string) => text.replace(/[.\s]*$/u, "")
-const sentence = (text: string) => `${unpointed(text)}.`
 
 const adviceFor = (reason: string | undefined): string | undefined => Object.entries(reasons).find(([name]) => name === reason)?.[1]
 
