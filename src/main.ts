@@ -5,9 +5,9 @@ import { Cause, Console, Effect, Exit, Layer, References, type Runtime, Stdio } 
 import { CliConfig, CliOutput, TerminalCapabilities } from "effect/cli"
 import { HttpClient } from "effect/http"
 import { commandLine } from "./cli/agent-job.ts"
+import { programVersion } from "./cli/commands/version.ts"
 import { exitCodeOf, isPrinted, lastSentence } from "./cli/failure.ts"
 import { builtIns, presenter } from "./cli/help.ts"
-import { programVersion } from "./cli/version.ts"
 
 /** An interrupted command says with process.exitCode how it ended; without a word it is what a shell expects. */
 const teardown: Runtime.Teardown = (exit, onExit) => {

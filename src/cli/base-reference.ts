@@ -1,6 +1,6 @@
 // Where an overlay goes, and where it finds its base: what --base names, or else the checkout that this program runs from.
 // Invariant: a remote base is pinned to a version, and a local one is named from the overlay's own folder.
-// Used by cli/overlay.ts, cli/migrate.ts and cli/base-contents.ts.
+// Used by cli/commands/overlay.ts, cli/commands/migrate.ts and cli/base-contents.ts.
 import { Effect, Option, Predicate } from "effect"
 import { Flag } from "effect/cli"
 import { existsSync, realpathSync, statSync } from "node:fs"

@@ -1,5 +1,5 @@
 // Reads a Helm release from the cluster, writes the overlay for its values, and tells the move as a page beside it.
-// Used by cli/migrate.ts.
+// Used by cli/commands/migrate.ts.
 import { Effect, Option } from "effect"
 import { type Chosen, type Image, imageOf } from "../core/migration/chosen.ts"
 import { move } from "../core/migration/move.ts"

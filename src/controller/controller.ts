@@ -1,6 +1,6 @@
 // The controller as a whole: the mirror feeds a world, a queue of tasks is worked off while this replica leads, the pool gives work.
 // Standby replicas keep their caches warm and write nothing; a stop, or values that need a new process, drains what runs, gives the lead back and ends with 0.
-// Started by cli/controller.
+// Started by cli/commands/controller.
 import { Deferred, Effect, Layer, Metric, Option, Ref, Stream, SubscriptionRef } from "effect"
 import { answered, drainedSince, formerLeadMillis } from "../core/draining.ts"
 import { isProven } from "../core/isolation.ts"

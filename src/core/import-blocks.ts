@@ -1,6 +1,6 @@
 // What a stage made and its state does not have, as `import` blocks that put it there.
 // Always holds: a block names one address and one id, both as the engine told them; what has no id is a comment.
-// Used by cli/state.ts and server/import-runs.ts.
+// Used by cli/commands/state.ts and server/import-runs.ts.
 import { targetLimits } from "../schema/agent-task.ts"
 import type { Effected, StageEffects } from "../schema/effects.ts"
 import { effectName } from "./effects-message.ts"

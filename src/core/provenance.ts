@@ -1,6 +1,6 @@
 // Where a value comes from: which layer set it, what that overrode, what it comes to, and what the key means.
 // Pure: the layers are read before. A token is never shown.
-// Used by cli/config-explain.
+// Used by cli/commands/config-explain.
 import { Result } from "effect"
 import { nearest, shown } from "../schema/explain.ts"
 import { isTree, type Layer, leaves, type Path, type Place, saying, valueAt } from "../schema/layers.ts"

@@ -1,6 +1,6 @@
 // An AgentTask as people write it in a file: no identity yet, which only the API server gives.
 // Closed in its spec, so that a typing error is named; open in its metadata, which is Kubernetes' own.
-// Used by cli/render.
+// Used by cli/commands/render.
 import { Result, Schema } from "effect"
 import { type AgentTask, AgentTaskSpec } from "./agent-task.ts"
 import { type Mistake, parse } from "./explain.ts"

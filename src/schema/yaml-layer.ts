@@ -1,6 +1,6 @@
 // The text of a values file as a layer: its data, and the line and column of every key.
 // Invariant: what is no plain map of keys, given once each, is no layer; every fault of the text is told with its place.
-// Used by controller/values-files and cli/render.
+// Used by controller/values-files and cli/commands/render.
 import { Result } from "effect"
 import {
   type Document,

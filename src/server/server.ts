@@ -1,6 +1,6 @@
 // `agent-job server`: one process, one SQLite file and a directory of blobs, all APIs on one port.
 // Ends in order: long polls are answered empty first, then open requests get two seconds, then the database is closed.
-// Used by cli/server and the tests.
+// Used by cli/commands/server and the tests.
 import { Effect, Layer } from "effect"
 import { HttpRouter, HttpServer } from "effect/http"
 import { mkdir } from "node:fs/promises"

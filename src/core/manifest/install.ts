@@ -1,6 +1,6 @@
 // Everything an installation consists of, in an order in which it may be applied.
 // Invariant: no two objects of one kind, namespace and name; each refers only to what is there or what the values name.
-// Used by cli/render and generate.
+// Used by cli/commands/render and generate.
 import type {
   V1ConfigMap,
   V1Deployment,

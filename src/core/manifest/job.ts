@@ -1,6 +1,6 @@
 // The Job of an AgentTask: one Pod that may run the stage, and rules under which Kubernetes never makes that two.
 // Invariant: the same task, configuration and epoch give the same Job, under a name derived from the task's.
-// Created by controller/execute; printed by cli/render.
+// Created by controller/execute; printed by cli/commands/render.
 import type { V1Job, V1PodFailurePolicyRule } from "@kubernetes/client-node"
 import { type AgentTask, defaultTimeoutSeconds } from "../../schema/agent-task.ts"
 import { configHashAnnotation } from "../../schema/names.ts"

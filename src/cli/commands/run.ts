@@ -3,12 +3,12 @@
 // Used by agent-job.ts.
 import { Effect, Option, Result, Schema } from "effect"
 import { Argument, Command, Flag } from "effect/cli"
-import { WorkspaceName } from "../schema/names.ts"
-import { BadInput } from "./failure.ts"
-import { lazily } from "./lazily.ts"
-import { givenVariable } from "./run-variables.ts"
-import { noColor, serverFlags, toggle } from "./settings.ts"
-import { withServer } from "./with-server.ts"
+import { WorkspaceName } from "../../schema/names.ts"
+import { BadInput } from "../failure.ts"
+import { lazily } from "../lazily.ts"
+import { givenVariable } from "../run-variables.ts"
+import { noColor, serverFlags, toggle } from "../settings.ts"
+import { withServer } from "../with-server.ts"
 
 const flags = {
   directory: Argument.String("DIR").pipe(Argument.withDescription("The directory with the configuration.")),
@@ -57,7 +57,7 @@ const workspaceOf = Effect.fnUntraced(function*(given: Option.Option<string>, di
       } cannot be the name of a workspace; use letters, digits, "-" and "_", beginning with a letter or digit, at most 90.`
     })
   }
-  const { nameOfDirectory } = yield* Effect.promise(() => import("./archive.ts"))
+  const { nameOfDirectory } = yield* Effect.promise(() => import("../archive.ts"))
   const name = nameOfDirectory(directory)
   if (isName(name)) return name
   return yield* new BadInput({
@@ -80,7 +80,7 @@ export const run = Command.make(
       { colours: !noColor, forProgram: json },
       () =>
         lazily(async () =>
-          (await import("./run-directory.ts")).runDirectory({
+          (await import("../run-directory.ts")).runDirectory({
             directory,
             workspace,
             autoApprove,

@@ -2,11 +2,11 @@
 // Used by agent-job.ts.
 import { Effect } from "effect"
 import { Argument, Command } from "effect/cli"
-import { BadInput, Failed } from "./failure.ts"
-import { lazily } from "./lazily.ts"
-import { isRunId, isTaskName } from "./run-or-task.ts"
-import { clusterFlags, serverFlags, toggle } from "./settings.ts"
-import { forPeople, withServer } from "./with-server.ts"
+import { BadInput, Failed } from "../failure.ts"
+import { lazily } from "../lazily.ts"
+import { isRunId, isTaskName } from "../run-or-task.ts"
+import { clusterFlags, serverFlags, toggle } from "../settings.ts"
+import { forPeople, withServer } from "../with-server.ts"
 
 const flags = {
   name: Argument.String("RUN|TASK").pipe(Argument.withDescription("A run's id, or the name of an AgentTask.")),
@@ -34,7 +34,7 @@ export const cancel = Command.make(
         forPeople,
         Effect.fnUntraced(function*({ screen, server }) {
           const { final, status } = yield* server.run(name)
-          const { inWords } = yield* Effect.promise(() => import("../core/run-machine.ts"))
+          const { inWords } = yield* Effect.promise(() => import("../../core/run-machine.ts"))
           if (final && !force) return yield* new Failed({ message: `${name} is ${inWords(status)} already; there is nothing to cancel.` })
           yield* server.act(name, force ? "force-cancel" : "cancel")
           yield* screen.line(told(name, force))
@@ -50,7 +50,7 @@ export const cancel = Command.make(
       })
     }
     return yield* lazily(async () => {
-      const [{ cancelTask, cluster }, { Screen }] = await Promise.all([import("./tasks.ts"), import("./screen.ts")])
+      const [{ cancelTask, cluster }, { Screen }] = await Promise.all([import("../tasks.ts"), import("../screen.ts")])
       return cancelTask(given, name).pipe(Effect.provide(cluster(given)), Effect.provide(Screen.layer(forPeople)))
     })
   })

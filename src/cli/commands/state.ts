@@ -4,12 +4,12 @@ import { Clock, Effect, Option } from "effect"
 import { Argument, Command, Flag } from "effect/cli"
 import { readFileSync, writeFileSync } from "node:fs"
 import { hostname, userInfo } from "node:os"
-import type { StateView } from "../schema/state.ts"
-import { outputFlag, print } from "./answer.ts"
-import { BadInput, Failed, NothingThere } from "./failure.ts"
-import { readSeen, seenIn } from "./seen.ts"
-import { inputFlag, pathFlag, type ServerFlags, serverFlags, toggle } from "./settings.ts"
-import { forPrograms, type WithServer, withServer } from "./with-server.ts"
+import type { StateView } from "../../schema/state.ts"
+import { outputFlag, print } from "../answer.ts"
+import { BadInput, Failed, NothingThere } from "../failure.ts"
+import { readSeen, seenIn } from "../seen.ts"
+import { inputFlag, pathFlag, type ServerFlags, serverFlags, toggle } from "../settings.ts"
+import { forPrograms, type WithServer, withServer } from "../with-server.ts"
 
 const workspace = Argument.String("WORKSPACE").pipe(Argument.withDescription("The name of the workspace."))
 const common = { workspace, output: outputFlag, ...serverFlags }
@@ -19,7 +19,7 @@ const me = Effect.sync(() => `${userInfo().username}@${hostname()}`)
 
 type Given = ServerFlags & { readonly workspace: string; readonly output: Parameters<typeof print>[0] }
 type Client = WithServer["server"]
-type Rows = typeof import("./state-rows.ts")
+type Rows = typeof import("../state-rows.ts")
 
 /** Asks the server, and prints what it says in the form for it. */
 const answering = <A extends object, E>(
@@ -31,7 +31,7 @@ const answering = <A extends object, E>(
     given,
     forPrograms,
     Effect.fnUntraced(function*({ server }) {
-      const rows = yield* Effect.promise(() => import("./state-rows.ts"))
+      const rows = yield* Effect.promise(() => import("../state-rows.ts"))
       const document = yield* ask(server)
       yield* print(given.output, { document, lines: form(rows)(document, yield* Clock.currentTimeMillis) })
     })
@@ -72,7 +72,7 @@ const writingImports = (given: Omit<Given, "output">, file: string) =>
     given,
     forPrograms,
     Effect.fnUntraced(function*({ screen, server }) {
-      const { importBlocks } = yield* Effect.promise(() => import("../core/import-blocks.ts"))
+      const { importBlocks } = yield* Effect.promise(() => import("../../core/import-blocks.ts"))
       const { pending, workspace } = yield* server.state(given.workspace)
       const blocks = pending.flatMap(({ effects }) => effects === undefined ? [] : [importBlocks(effects)]).join("\n")
       if (blocks === "") {

@@ -2,10 +2,10 @@
 // Used by config.ts.
 import { Effect } from "effect"
 import { Command } from "effect/cli"
-import type { Layer } from "../schema/layers.ts"
-import { type Answer, type Format, outputFlag, print } from "./answer.ts"
-import { lazily } from "./lazily.ts"
-import { loaded, unusable, valuesFlag, type Wrong } from "./values-flag.ts"
+import type { Layer } from "../../schema/layers.ts"
+import { type Answer, type Format, outputFlag, print } from "../answer.ts"
+import { lazily } from "../lazily.ts"
+import { loaded, unusable, valuesFlag, type Wrong } from "../values-flag.ts"
 
 const counted = (count: number, what: string): string => `${count} ${what}${count === 1 ? "" : "s"}`
 
@@ -36,7 +36,7 @@ export const validate = Command.make(
   { values: valuesFlag, output: outputFlag },
   ({ output, values: paths }) =>
     lazily(async () => {
-      const { leaves } = await import("../schema/layers.ts")
+      const { leaves } = await import("../../schema/layers.ts")
       return Effect.matchEffect(loaded(paths), {
         onFailure: (wrong) => bad(output, wrong),
         onSuccess: ({ layers }) => print(output, good(layers, ({ tree }) => leaves(tree).length))

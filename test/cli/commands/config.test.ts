@@ -5,7 +5,7 @@ import { mkdtempSync, rmSync, writeFileSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { parse } from "yaml"
-import { ran } from "./typed.ts"
+import { ran } from "../typed.ts"
 
 const directory = mkdtempSync(join(tmpdir(), "config-"))
 afterAll(() => rmSync(directory, { recursive: true }))

@@ -3,10 +3,10 @@
 // Used by agent-job.ts.
 import { Effect, Option } from "effect"
 import { Argument, Command, Flag } from "effect/cli"
-import { BadInput, Failed } from "./failure.ts"
-import { isRunId } from "./run-or-task.ts"
-import { serverFlags } from "./settings.ts"
-import { forPeople, withServer } from "./with-server.ts"
+import { BadInput, Failed } from "../failure.ts"
+import { isRunId } from "../run-or-task.ts"
+import { serverFlags } from "../settings.ts"
+import { forPeople, withServer } from "../with-server.ts"
 
 const flags = { run: Argument.String("RUN").pipe(Argument.withDescription("A run's id, such as run-k3v9x2.")), ...serverFlags }
 
@@ -34,7 +34,7 @@ const approveRun = Effect.fn("approve")(function*(given: Command.Command.Config.
     given,
     forPeople,
     Effect.fnUntraced(function*({ screen, server }) {
-      const { approved } = yield* Effect.promise(() => import("./summary.ts"))
+      const { approved } = yield* Effect.promise(() => import("../summary.ts"))
       const run = yield* server.run(id)
       if (seen !== undefined && run.planSha256 !== undefined && !run.planSha256.startsWith(seen)) {
         return yield* new Failed({

@@ -3,7 +3,7 @@
 // Used by agent-job.ts.
 import { Console } from "effect"
 import { Command, Flag } from "effect/cli"
-import manifest from "../../package.json" with { type: "json" }
+import manifest from "../../../package.json" with { type: "json" }
 
 export const programVersion = manifest.version
 

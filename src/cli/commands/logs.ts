@@ -2,11 +2,11 @@
 // Used by agent-job.ts.
 import { Effect, Option } from "effect"
 import { Argument, Command, Flag } from "effect/cli"
-import { BadInput } from "./failure.ts"
-import { lazily } from "./lazily.ts"
-import { isRunId, isTaskName } from "./run-or-task.ts"
-import { clusterFlags, noColor, serverFlags, toggle } from "./settings.ts"
-import { forPeople, withServer } from "./with-server.ts"
+import { BadInput } from "../failure.ts"
+import { lazily } from "../lazily.ts"
+import { isRunId, isTaskName } from "../run-or-task.ts"
+import { clusterFlags, noColor, serverFlags, toggle } from "../settings.ts"
+import { forPeople, withServer } from "../with-server.ts"
 
 const flags = {
   name: Argument.String("RUN|TASK").pipe(
@@ -44,7 +44,7 @@ export const logs = Command.make(
         return yield* new BadInput({ message: "--stage and --workspace are for runs; an AgentTask is one stage already." })
       }
       return yield* lazily(async () => {
-        const [{ cluster, showTaskLog }, { Screen }] = await Promise.all([import("./tasks.ts"), import("./screen.ts")])
+        const [{ cluster, showTaskLog }, { Screen }] = await Promise.all([import("../tasks.ts"), import("../screen.ts")])
         return showTaskLog(given, task, follow).pipe(
           Effect.provide(cluster(given)),
           Effect.provide(Screen.layer({ ...forPeople, colours: !noColor }))
@@ -54,7 +54,7 @@ export const logs = Command.make(
     return yield* withServer(
       given,
       { ...forPeople, colours: !noColor },
-      () => lazily(async () => (await import("./run-log.ts")).showRunLog({ run: name, workspace, step: stage, follow }))
+      () => lazily(async () => (await import("../run-log.ts")).showRunLog({ run: name, workspace, step: stage, follow }))
     )
   })
 ).pipe(

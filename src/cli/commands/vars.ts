@@ -5,11 +5,11 @@ import { Effect, Option } from "effect"
 import { Argument, Command, Flag } from "effect/cli"
 import { readFile } from "node:fs/promises"
 import { text } from "node:stream/consumers"
-import { outputFlag, print } from "./answer.ts"
-import { BadInput, NothingThere } from "./failure.ts"
-import { isVariableName } from "./run-variables.ts"
-import { inputFlag, serverFlags, toggle } from "./settings.ts"
-import { forPrograms, withServer } from "./with-server.ts"
+import { outputFlag, print } from "../answer.ts"
+import { BadInput, NothingThere } from "../failure.ts"
+import { isVariableName } from "../run-variables.ts"
+import { inputFlag, serverFlags, toggle } from "../settings.ts"
+import { forPrograms, withServer } from "../with-server.ts"
 
 const workspace = Argument.String("WORKSPACE").pipe(Argument.withDescription("The name of the workspace."))
 const variable = Argument.String("NAME").pipe(Argument.withDescription("The name of the variable."))
@@ -26,7 +26,7 @@ const list = Command.make(
       given,
       forPrograms,
       Effect.fnUntraced(function*({ server }) {
-        const { variableTable } = yield* Effect.promise(() => import("./rows.ts"))
+        const { variableTable } = yield* Effect.promise(() => import("../rows.ts"))
         const { id } = yield* server.workspace(given.workspace)
         const variables = yield* server.variables(id)
         const lines = variables.length === 0

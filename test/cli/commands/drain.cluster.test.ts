@@ -2,14 +2,14 @@
 import { expect, layer } from "@effect/vitest"
 import { Effect, Option } from "effect"
 import { join } from "node:path"
-import { annotationsOf, leaderLease } from "../../src/cli/leader-lease.ts"
-import { drainedSince } from "../../src/core/draining.ts"
-import { Kubernetes } from "../../src/kubernetes/client.ts"
-import { configMaps, jobs } from "../../src/kubernetes/kinds.ts"
-import { WorkspaceName } from "../../src/schema/names.ts"
-import { createTask, jobNames, runController, TaskCluster, Tasks, untilLaunched, untilStatus } from "../controller/task-cluster.ts"
-import { agent, directory, person, serve } from "../server/live-server.ts"
-import { agentJob, run } from "./program.ts"
+import { annotationsOf, leaderLease } from "../../../src/cli/leader-lease.ts"
+import { drainedSince } from "../../../src/core/draining.ts"
+import { Kubernetes } from "../../../src/kubernetes/client.ts"
+import { configMaps, jobs } from "../../../src/kubernetes/kinds.ts"
+import { WorkspaceName } from "../../../src/schema/names.ts"
+import { createTask, jobNames, runController, TaskCluster, Tasks, untilLaunched, untilStatus } from "../../controller/task-cluster.ts"
+import { agent, directory, person, serve } from "../../server/live-server.ts"
+import { agentJob, run } from "../program.ts"
 
 const environment = { KUBECONFIG: process.env.KUBECONFIG ?? "" }
 const drain = Effect.fnUntraced(function*(...flags: ReadonlyArray<string>) {

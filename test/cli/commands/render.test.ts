@@ -4,8 +4,8 @@ import { mkdtempSync, rmSync, writeFileSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { parseAllDocuments } from "yaml"
-import { agentJob, start } from "./program.ts"
-import { ran } from "./typed.ts"
+import { agentJob, start } from "../program.ts"
+import { ran } from "../typed.ts"
 
 interface Rendered {
   readonly kind: string

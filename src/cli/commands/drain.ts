@@ -2,10 +2,10 @@
 // Used by agent-job.ts.
 import { Effect } from "effect"
 import { Command, Flag } from "effect/cli"
-import { outputFlag, print } from "./answer.ts"
-import { BadInput } from "./failure.ts"
-import { lazily } from "./lazily.ts"
-import { clusterFlags, installationFlags, toggle } from "./settings.ts"
+import { outputFlag, print } from "../answer.ts"
+import { BadInput } from "../failure.ts"
+import { lazily } from "../lazily.ts"
+import { clusterFlags, installationFlags, toggle } from "../settings.ts"
 
 const flags = {
   wait: toggle("wait", "Wait until no apply or destroy runs any more."),
@@ -33,9 +33,9 @@ export const drain = Command.make(
     if (given.wait && given.undo) return yield* new BadInput({ message: "--wait and --undo exclude each other; give one of them." })
     const answer = yield* lazily(async () => {
       const [{ cluster }, { drain, undo }, { Screen }] = await Promise.all([
-        import("./tasks.ts"),
-        import("./draining.ts"),
-        import("./screen.ts")
+        import("../tasks.ts"),
+        import("../draining.ts"),
+        import("../screen.ts")
       ])
       const work = given.undo ? undo(given) : drain(given, given.namespace, given.wait)
       return work.pipe(Effect.provide(cluster(given)), Effect.provide(Screen.layer({ colours: true, forProgram: true })))

@@ -4,7 +4,7 @@ import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, symlinkSync,
 import { tmpdir } from "node:os"
 import { join, relative, resolve } from "node:path"
 import { parse } from "yaml"
-import { ran } from "./typed.ts"
+import { ran } from "../typed.ts"
 
 let folder = ""
 beforeEach(() => {

@@ -2,12 +2,12 @@
 // Used by agent-job.ts.
 import { Clock, Effect, Option } from "effect"
 import { Argument, Command, Flag } from "effect/cli"
-import { type Answer, outputFlag, print } from "./answer.ts"
-import { BadInput } from "./failure.ts"
-import { lazily } from "./lazily.ts"
-import { isRunId, isTaskName } from "./run-or-task.ts"
-import { type ClusterFlags, clusterFlags, type ServerFlags, serverFlags } from "./settings.ts"
-import { forPrograms, withServer } from "./with-server.ts"
+import { type Answer, outputFlag, print } from "../answer.ts"
+import { BadInput } from "../failure.ts"
+import { lazily } from "../lazily.ts"
+import { isRunId, isTaskName } from "../run-or-task.ts"
+import { type ClusterFlags, clusterFlags, type ServerFlags, serverFlags } from "../settings.ts"
+import { forPrograms, withServer } from "../with-server.ts"
 
 const flags = {
   what: Argument.String("what").pipe(
@@ -32,7 +32,7 @@ const fromServer = (given: ServerFlags, what: string, workspace: Option.Option<s
     given,
     forPrograms,
     Effect.fnUntraced(function*({ server }) {
-      const { auditTable, runDetails, runTable, workspaceTable } = yield* Effect.promise(() => import("./rows.ts"))
+      const { auditTable, runDetails, runTable, workspaceTable } = yield* Effect.promise(() => import("../rows.ts"))
       if (what === "audit") {
         const entries = yield* server.audit
         return {
@@ -62,7 +62,7 @@ const fromServer = (given: ServerFlags, what: string, workspace: Option.Option<s
 
 const fromCluster = (given: ClusterFlags, what: string) =>
   lazily(async () => {
-    const [{ cluster, getTask, listTasks }, { taskTable }] = await Promise.all([import("./tasks.ts"), import("./rows.ts")])
+    const [{ cluster, getTask, listTasks }, { taskTable }] = await Promise.all([import("../tasks.ts"), import("../rows.ts")])
     return Effect.gen(function*() {
       const now = yield* Clock.currentTimeMillis
       if (what !== "tasks") {
@@ -71,7 +71,7 @@ const fromCluster = (given: ClusterFlags, what: string) =>
       }
       const { objects, tasks } = yield* listTasks(given)
       const lines = objects.length === 0
-        ? [yield* lazily(async () => (await import("./no-tasks.ts")).noTasks(given.namespace))]
+        ? [yield* lazily(async () => (await import("../no-tasks.ts")).noTasks(given.namespace))]
         : taskTable(tasks, now)
       return { document: { apiVersion: "v1", kind: "List", items: objects }, lines } satisfies Answer
     }).pipe(Effect.provide(cluster(given)))

@@ -2,16 +2,16 @@
 // Used by those Pods; nobody types them.
 import { Effect, Option } from "effect"
 import { Argument, Command, Flag } from "effect/cli"
-import { place } from "../core/manifest/places.ts"
-import { lazily } from "./lazily.ts"
-import { serve } from "./serve.ts"
+import { place } from "../../core/manifest/places.ts"
+import { lazily } from "../lazily.ts"
+import { serve } from "../serve.ts"
 
 export const worker = Command.make("worker", {}, () =>
   serve(lazily(async () => {
     const [{ worker }, { Kubernetes }, { inCluster }] = await Promise.all([
-      import("../worker/worker.ts"),
-      import("../kubernetes/client.ts"),
-      import("../kubernetes/credentials.ts")
+      import("../../worker/worker.ts"),
+      import("../../kubernetes/client.ts"),
+      import("../../kubernetes/credentials.ts")
     ])
     return Effect.provide(worker, Kubernetes.layer(inCluster()))
   }))).pipe(
@@ -20,7 +20,7 @@ export const worker = Command.make("worker", {}, () =>
 
 export const install = Command.make("install", {
   dataDir: Argument.Path("DIR").pipe(Argument.withDescription("The volume shared with the runner."))
-}, ({ dataDir }) => serve(lazily(async () => (await import("../worker/install.ts")).install(dataDir)))).pipe(
+}, ({ dataDir }) => serve(lazily(async () => (await import("../../worker/install.ts")).install(dataDir)))).pipe(
   Command.withDescription("Put the runner's exec loop on the shared volume.")
 )
 
@@ -44,11 +44,11 @@ const probes = {
 
 const connections = (port: Option.Option<number>) =>
   lazily(async () => {
-    const { listen, tryTargets } = await import("../worker/probe.ts")
+    const { listen, tryTargets } = await import("../../worker/probe.ts")
     return Option.match(port, { onNone: () => tryTargets, onSome: listen })
   })
 
-const askPool = (url: string, tokenFile: string) => lazily(async () => (await import("../controller/pool.ts")).askPool(url, tokenFile))
+const askPool = (url: string, tokenFile: string) => lazily(async () => (await import("../../controller/pool.ts")).askPool(url, tokenFile))
 
 export const probe = Command.make(
   "probe",

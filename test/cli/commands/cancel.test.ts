@@ -1,7 +1,7 @@
 import { expect, it } from "@effect/vitest"
 import { Effect } from "effect"
-import { agent, directory, person, serve, userToken } from "../server/live-server.ts"
-import { ran } from "./typed.ts"
+import { agent, directory, person, serve, userToken } from "../../server/live-server.ts"
+import { ran } from "../typed.ts"
 
 it.live("a run that its cancel does not end says what does, and is ended by force after its cancel alone", () =>
   Effect.gen(function*() {

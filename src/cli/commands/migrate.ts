@@ -3,9 +3,9 @@
 // Used by agent-job.ts.
 import { Effect } from "effect"
 import { Command, Flag } from "effect/cli"
-import { baseFlag, baseReference, outFlag } from "./base-reference.ts"
-import { lazily } from "./lazily.ts"
-import { clusterFlags } from "./settings.ts"
+import { baseFlag, baseReference, outFlag } from "../base-reference.ts"
+import { lazily } from "../lazily.ts"
+import { clusterFlags } from "../settings.ts"
 
 const flags = {
   release: Flag.String("release").pipe(Flag.withMetavar("NAME"), Flag.withDescription("The Helm release.")),
@@ -42,9 +42,9 @@ export const migrate = Command.make(
     const base = yield* baseReference(given.base, given.out)
     return yield* lazily(async () => {
       const [{ migrateRelease }, { cluster }, { Screen }] = await Promise.all([
-        import("./migrate-release.ts"),
-        import("./tasks.ts"),
-        import("./screen.ts")
+        import("../migrate-release.ts"),
+        import("../tasks.ts"),
+        import("../screen.ts")
       ])
       return migrateRelease({ ...given, base }).pipe(
         Effect.provide(cluster(given)),

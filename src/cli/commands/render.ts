@@ -3,11 +3,11 @@
 // Used by agent-job.ts.
 import { Effect, Option, Result } from "effect"
 import { Command, Flag } from "effect/cli"
-import type { AgentTask } from "../schema/agent-task.ts"
-import type { BadInput } from "./failure.ts"
-import { lazily } from "./lazily.ts"
-import { inputFlag, installationFlags } from "./settings.ts"
-import { givenValues, unusable, valuesFlag } from "./values-flag.ts"
+import type { AgentTask } from "../../schema/agent-task.ts"
+import type { BadInput } from "../failure.ts"
+import { lazily } from "../lazily.ts"
+import { inputFlag, installationFlags } from "../settings.ts"
+import { givenValues, unusable, valuesFlag } from "../values-flag.ts"
 
 const flags = {
   values: valuesFlag,
@@ -27,11 +27,11 @@ const flags = {
 const readTask = (file: string, namespace: string): Effect.Effect<ReadonlyArray<AgentTask>, BadInput> =>
   lazily(async () => {
     const [{ readTexts }, { located }, { parseTaskFile }, { onlyOfKind, yamlLayer }, { agentTaskResource }] = await Promise.all([
-      import("../controller/values-files.ts"),
-      import("../schema/explain.ts"),
-      import("../schema/task-file.ts"),
-      import("../schema/yaml-layer.ts"),
-      import("../schema/names.ts")
+      import("../../controller/values-files.ts"),
+      import("../../schema/explain.ts"),
+      import("../../schema/task-file.ts"),
+      import("../../schema/yaml-layer.ts"),
+      import("../../schema/names.ts")
     ])
     const taskIn = (file: string, text: string) =>
       Result.gen(function*() {
@@ -46,7 +46,7 @@ const readTask = (file: string, namespace: string): Effect.Effect<ReadonlyArray<
 
 const print = (output: "yaml" | "json", objects: ReadonlyArray<object>) =>
   lazily(async () => {
-    const [{ Screen }, { manifestYaml }] = await Promise.all([import("./screen.ts"), import("./manifest-yaml.ts")])
+    const [{ Screen }, { manifestYaml }] = await Promise.all([import("../screen.ts"), import("../manifest-yaml.ts")])
     const text = output === "json"
       ? JSON.stringify({ apiVersion: "v1", kind: "List", items: objects }, null, 2)
       : objects.map(manifestYaml).join("---\n").trimEnd()
@@ -56,10 +56,10 @@ const print = (output: "yaml" | "json", objects: ReadonlyArray<object>) =>
 export const render = Command.make("render", flags, ({ name, namespace, output, task, values }) =>
   lazily(async () => {
     const [{ install }, { job }, { resolve }, { appVersion }] = await Promise.all([
-      import("../core/manifest/install.ts"),
-      import("../core/manifest/job.ts"),
-      import("../core/resolve.ts"),
-      import("../schema/values.ts")
+      import("../../core/manifest/install.ts"),
+      import("../../core/manifest/job.ts"),
+      import("../../core/resolve.ts"),
+      import("../../schema/values.ts")
     ])
     return Effect.gen(function*() {
       const config = resolve(yield* givenValues(values), { name, namespace, version: appVersion })

@@ -3,10 +3,10 @@ import { Effect } from "effect"
 import { writeFileSync } from "node:fs"
 import { hostname, userInfo } from "node:os"
 import { join } from "node:path"
-import { taskHeader, taskPath } from "../../src/schema/task-api.ts"
-import { ScriptedServer } from "../kubernetes/scripted-server.ts"
-import { agent, directory, failed, person, planWith, serve, userToken, worker } from "../server/live-server.ts"
-import { ran } from "./typed.ts"
+import { taskHeader, taskPath } from "../../../src/schema/task-api.ts"
+import { ScriptedServer } from "../../kubernetes/scripted-server.ts"
+import { agent, directory, failed, person, planWith, serve, userToken, worker } from "../../server/live-server.ts"
+import { ran } from "../typed.ts"
 
 it.live("a state in doubt is shown, looked into and settled, for a person and for a program", () =>
   Effect.gen(function*() {

@@ -8,11 +8,11 @@ import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { promisify } from "node:util"
 import { parse, stringify } from "yaml"
-import { crd } from "../../src/core/manifest/crd.ts"
-import { kubectl } from "../kustomize/api-server.ts"
-import { build } from "../kustomize/build.ts"
-import { type Release, releaseSecret } from "./helm-secret.ts"
-import { run } from "./program.ts"
+import { crd } from "../../../src/core/manifest/crd.ts"
+import { kubectl } from "../../kustomize/api-server.ts"
+import { build } from "../../kustomize/build.ts"
+import { type Release, releaseSecret } from "../helm-secret.ts"
+import { run } from "../program.ts"
 
 const suffix = randomBytes(4).toString("hex")
 const namespace = `test-migrate-${suffix}`

@@ -2,9 +2,9 @@ import { describe, expect, it } from "@effect/vitest"
 import { Effect } from "effect"
 import { writeFileSync } from "node:fs"
 import { join } from "node:path"
-import { directory, person, serve, userToken } from "../server/live-server.ts"
-import { agentJob } from "./program.ts"
-import { ran } from "./typed.ts"
+import { directory, person, serve, userToken } from "../../server/live-server.ts"
+import { agentJob } from "../program.ts"
+import { ran } from "../typed.ts"
 
 const environmentOf = (url: string) => ({ AGENT_JOB_URL: url, AGENT_JOB_TOKEN: userToken })
 
