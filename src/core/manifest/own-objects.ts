@@ -1,6 +1,6 @@
 // What of the tasks' namespace is for the installation alone, so that no AgentTask may name it: Secrets of everybody but the runner, and claims that no runner may write.
 // Invariant: a Secret in a task's Pod that no task named is among them, unless the values give the runner all of it.
-// Used by core/manifest/admission-references.
+// Used by core/manifest/admission-references and core/manifest/volumes.
 import type { V1EnvFromSource, V1EnvVar, V1Volume } from "@kubernetes/client-node"
 import type { ResolvedConfig } from "../resolve.ts"
 import { serverClaim, serverSecrets } from "./server-names.ts"
