@@ -1,11 +1,14 @@
 // The components, in the order of their names: each with what it is for, what to make one's own, and the few values that it sets.
 // Invariant: each alone and any two of them build, and a real API server takes what is built.
 // Written to kustomize/components by generate/kustomize, and listed in kustomize/README.
+import { Equal } from "effect"
 import { podPolicy } from "../core/manifest/admission-pods.ts"
-import { policyObject } from "../core/manifest/admission-policy.ts"
+import { type Policy, policyObject } from "../core/manifest/admission-policy.ts"
+import { referencePolicy } from "../core/manifest/admission-references.ts"
 import { crdName } from "../core/manifest/crd.ts"
 import { server } from "../core/manifest/server.ts"
 import { componentLayers } from "../core/overlay/shipped.ts"
+import type { ResolvedConfig } from "../core/resolve.ts"
 import { merge, type Tree } from "../schema/layers.ts"
 import type { Component, ObjectPatch } from "./component.ts"
 import { monitoring } from "./components/monitoring.ts"
@@ -17,13 +20,28 @@ import { restrictedEgress } from "./components/restricted-egress.ts"
 import { table } from "./file.ts"
 import { installationOf } from "./installation.ts"
 
+/** What the policies of the component `admission` know more beside this layer. */
+const policiesBeside = (layer: Tree): ReadonlyArray<ObjectPatch> => {
+  const variablesOf = (policyOf: (config: ResolvedConfig) => Policy, layer: Tree) => {
+    const config = installationOf(merge(componentLayers.admission, layer))
+    const { metadata, spec } = policyObject(config, policyOf(config))
+    return { name: metadata?.name ?? "", variables: spec?.variables }
+  }
+  return [podPolicy, referencePolicy].flatMap((policyOf) => {
+    const [alone, { name, variables }] = [variablesOf(policyOf, {}), variablesOf(policyOf, layer)]
+    return Equal.equals(alone.variables, variables)
+      ? []
+      : [{ apiVersion: "admissionregistration.k8s.io/v1", kind: "ValidatingAdmissionPolicy", metadata: { name }, spec: { variables } }]
+  })
+}
+
 const admission: Component = {
   name: "admission",
   does:
     "Lets the API server hold tasks to what they are for: a task's token writes the claim and the result of its own AgentTask and nothing else, only Jobs of the controller run as the tasks' account, in our shape, only kubelets get tokens of it, and the controller is shown no Secret but the tokens of tasks.",
   adapt: [
     "Needs Kubernetes 1.30, and rights over ValidatingAdmissionPolicies, which have no namespace.",
-    "A directory of the node (hostPath) or a privileged container in values of your own is refused until the policies know it: write such values with `agent-job overlay`. `admissionPolicies.secrets` and its neighbours bound what an AgentTask may name."
+    "A directory of the node (hostPath) or a privileged container in values of your own is refused until the policies know it, and a Secret or claim of the installation's own can be named by tasks until then: write such values with `agent-job overlay`. `admissionPolicies.secrets` and its neighbours bound what else an AgentTask may name."
   ],
   layer: componentLayers.admission
 }
@@ -49,7 +67,8 @@ const mtls: Component = {
   name: "mtls",
   does: "Shows a client certificate to the server, from controller and worker; the runner never has it.",
   adapt: ["Needs a Secret agent-job-client-certificate of type kubernetes.io/tls in both namespaces, as cert-manager makes it."],
-  layer: componentLayers.mtls
+  layer: componentLayers.mtls,
+  ifThere: policiesBeside(componentLayers.mtls)
 }
 
 const privileged = { "pod-security.kubernetes.io/enforce": "privileged", "pod-security.kubernetes.io/warn": "privileged" }
@@ -59,18 +78,6 @@ const noIngress: Component = {
   does: "Lets nobody connect to the Pods of tasks.",
   adapt: ["Needs a network that enforces NetworkPolicies. The kubelet's probes come from the Pod's own node, which stays open."],
   layer: componentLayers["no-ingress"]
-}
-
-/** What the policies of the component `admission` allow more beside this layer. */
-const moreAllowed = (layer: Tree): ObjectPatch => {
-  const config = installationOf(merge(componentLayers.admission, layer))
-  const { metadata, spec } = policyObject(config, podPolicy(config))
-  return {
-    apiVersion: "admissionregistration.k8s.io/v1",
-    kind: "ValidatingAdmissionPolicy",
-    metadata: { name: metadata?.name ?? "" },
-    spec: { variables: spec?.variables }
-  }
 }
 
 const nodeCache: Component = {
@@ -84,7 +91,7 @@ const nodeCache: Component = {
   layer: componentLayers["node-cache"],
   ifThere: [
     { apiVersion: "v1", kind: "Namespace", metadata: { name: "agent-job-tasks", labels: privileged } },
-    moreAllowed(componentLayers["node-cache"])
+    ...policiesBeside(componentLayers["node-cache"])
   ]
 }
 

@@ -135,7 +135,8 @@ export const AgentTaskSpec = Schema.Struct({
   ],
   ["!(has(oldSelf.cancel) && oldSelf.cancel) || (has(self.cancel) && self.cancel)", "a cancel cannot be taken back"],
   [
-    "!has(self.jobTemplate) || !has(self.jobTemplate.volumeClaims) || self.jobTemplate.volumeClaims.all(c, (!has(self.savePlan) || c.claimName != self.savePlan.claimName) && (!has(self.source.savedPlan) || c.claimName != self.source.savedPlan.claimName))",
+    // younger than its fields: a cancel of a stored task makes the API server ask it anew, and nothing may keep a task from that
+    "(has(self.cancel) && self.cancel) || !has(self.jobTemplate) || !has(self.jobTemplate.volumeClaims) || self.jobTemplate.volumeClaims.all(c, (!has(self.savePlan) || c.claimName != self.savePlan.claimName) && (!has(self.source.savedPlan) || c.claimName != self.source.savedPlan.claimName))",
     "the claim of the plan is for the worker alone; name another one in volumeClaims"
   ]
 )).check(

@@ -180,7 +180,7 @@ const allowed = (what: string) =>
   value(
     pod.NamePatterns,
     ["*"],
-    `${what} of the tasks' namespace that an AgentTask may name, each by its name or by the beginning of names and *.`
+    `${what} of the tasks' namespace that an AgentTask may name, but for the installation's own, each by its name or by the beginning of names and *.`
   )
 
 const admissionPolicies = section({

@@ -1,9 +1,10 @@
 // Which objects an AgentTask may name: the kubelet gives them to its Pod, so who may make tasks could read any of the namespace; and which task as its owner.
-// Invariant: the Secret of a pool's task is named by the controller alone, and only beside the URL that its content is sent to.
+// Invariant: the Secret of a pool's task is named by the controller alone, beside the URL that its content is sent to; what is the installation's own by nobody.
 // Used by core/manifest/admission.
 import { tokenSecretPattern } from "../intake.ts"
 import type { ResolvedConfig } from "../resolve.ts"
 import { cel, type Check, onCreate, type Policy, userOf } from "./admission-policy.ts"
+import { ownClaims, ownSecrets } from "./own-objects.ts"
 
 /** `names`: CEL of a list. A pattern is a name, or the beginning of names with `*` after it. */
 const among = (what: string, names: string, patterns: ReadonlyArray<string>): ReadonlyArray<Check> =>
@@ -23,6 +24,10 @@ const newOwners =
 
 const secretNames = "object.spec.?variables.orValue([]).filter(v, has(v.valueFrom)).map(v, v.valueFrom.secretKeyRef.name)"
 
+const claimNames = `(object.spec.?jobTemplate.?volumeClaims.orValue([]).map(c, c.claimName) + (${at("?savePlan.?claimName")}) + (${
+  at("?source.?savedPlan.?claimName")
+}))`
+
 export const referencePolicy = (config: ResolvedConfig): Policy => {
   const { configMaps = ["*"], persistentVolumeClaims = ["*"], secrets = ["*"] } = config.admissionPolicies ?? {}
   const byController = `request.userInfo.username == ${cel(userOf(config.namespace, config.account.name))}`
@@ -30,6 +35,7 @@ export const referencePolicy = (config: ResolvedConfig): Policy => {
     name: "task-references",
     rules: [{ apiGroups: ["scalr.io"], apiVersions: ["*"], resources: ["atasks"], operations: ["CREATE", "UPDATE"] }],
     inTaskNamespace: true,
+    variables: { ownSecrets: cel(ownSecrets(config)), ownClaims: cel(ownClaims(config)) },
     checks: [
       ...[
         {
@@ -40,15 +46,19 @@ export const referencePolicy = (config: ResolvedConfig): Policy => {
           expression: `${secretNames}.all(name, !name.matches(${cel(tokenSecretPattern)}))`,
           message: "no AgentTask gets the token of a pool's task as a variable; give the Secret another name"
         },
+        {
+          expression: `${secretNames}.all(name, !(name in variables.ownSecrets))`,
+          message:
+            "no AgentTask gets a Secret as a variable that the installation has for itself, for its certificate, its images, its mirrors or its tokens; put the value into another Secret"
+        },
+        {
+          expression: `${claimNames}.all(name, !(name in variables.ownClaims))`,
+          message:
+            "no AgentTask names a claim that the installation has for itself, such as the one that all tasks share; make another one for its state or its plans"
+        },
         ...among("Secrets", secretNames, secrets),
         ...among("ConfigMaps", `(${at("?source.?configMap.?name")})`, configMaps),
-        ...among(
-          "PersistentVolumeClaims",
-          `(object.spec.?jobTemplate.?volumeClaims.orValue([]).map(c, c.claimName) + (${at("?savePlan.?claimName")}) + (${
-            at("?source.?savedPlan.?claimName")
-          }))`,
-          persistentVolumeClaims
-        )
+        ...among("PersistentVolumeClaims", claimNames, persistentVolumeClaims)
       ].map(onCreate),
       {
         expression: `${byController} || size(${newOwners}) == 0`,

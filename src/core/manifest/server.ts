@@ -6,12 +6,12 @@ import type { ResolvedConfig } from "../resolve.ts"
 import { labels, selectorLabels } from "./labels.ts"
 import { objectMetadata } from "./object-metadata.ts"
 import { place } from "./places.ts"
+import { serverName, serverSecrets, serverVolume } from "./server-names.ts"
 import { secretFile } from "./volumes.ts"
 
 const port = 8080
 const probe = (path: string): V1Probe => ({ httpGet: { path, port }, periodSeconds: 10, timeoutSeconds: 5 })
-const nameOf = ({ name }: ResolvedConfig): string => `${name}-server`
-const metadata = (config: ResolvedConfig) => objectMetadata(config, "server", { name: nameOf(config), namespace: config.namespace })
+const metadata = (config: ResolvedConfig) => objectMetadata(config, "server", { name: serverName(config), namespace: config.namespace })
 
 const account = (config: ResolvedConfig): V1ServiceAccount => ({
   apiVersion: "v1",
@@ -30,18 +30,19 @@ const service = (config: ResolvedConfig): V1Service => ({
 
 const statefulSet = (config: ResolvedConfig): V1StatefulSet => {
   const { container, pod } = config.controller
+  const secrets = serverSecrets(config)
   return {
     apiVersion: "apps/v1",
     kind: "StatefulSet",
     metadata: metadata(config),
     spec: {
       replicas: 1,
-      serviceName: nameOf(config),
+      serviceName: serverName(config),
       selector: { matchLabels: selectorLabels(config, "server") },
       template: {
         metadata: { labels: labels(config, "server") },
         spec: {
-          serviceAccountName: nameOf(config),
+          serviceAccountName: serverName(config),
           automountServiceAccountToken: false,
           enableServiceLinks: false,
           terminationGracePeriodSeconds: 30,
@@ -64,7 +65,7 @@ const statefulSet = (config: ResolvedConfig): V1StatefulSet => {
             ports: [{ name: "http", containerPort: port }],
             resources: { limits: { cpu: "1", memory: "512Mi" }, requests: { cpu: "100m", memory: "128Mi" } },
             volumeMounts: [
-              { name: "data", mountPath: place.serverData },
+              { name: serverVolume, mountPath: place.serverData },
               { name: "tmp", mountPath: place.tmp },
               { name: "user-token", mountPath: place.userToken, readOnly: true },
               { name: "pool-token", mountPath: place.poolToken, readOnly: true }
@@ -75,13 +76,13 @@ const statefulSet = (config: ResolvedConfig): V1StatefulSet => {
           }],
           volumes: [
             { name: "tmp", emptyDir: { sizeLimit: "1Gi" } },
-            secretFile("user-token", `${config.name}-user-token`, "token"),
-            secretFile("pool-token", `${config.name}-pool-token`, "token")
+            secretFile("user-token", secrets.user, "token"),
+            secretFile("pool-token", secrets.pool, "token")
           ]
         }
       },
       volumeClaimTemplates: [{
-        metadata: { name: "data", labels: selectorLabels(config, "server") },
+        metadata: { name: serverVolume, labels: selectorLabels(config, "server") },
         spec: { accessModes: ["ReadWriteOnce"], resources: { requests: { storage: "1Gi" } } }
       }]
     }

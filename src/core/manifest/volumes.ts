@@ -7,6 +7,7 @@ import type { ResolvedConfig } from "../resolve.ts"
 import type { CacheConfig } from "../resolve/storage.ts"
 import { apiTokenMount, apiTokenVolume } from "./api-token.ts"
 import { certificateMounts, certificateVolumes, trustMounts } from "./certificates.ts"
+import { ownClaims } from "./own-objects.ts"
 import { cacheDir, place } from "./places.ts"
 
 /** One key of a Secret, as the file `token`, readable by the owner; the kubelet adds the Pod's group. */
@@ -18,8 +19,13 @@ export const secretFile = (name: string, secretName: string, key: string): V1Vol
 const stateVolumes = ({ spec: { jobTemplate } }: AgentTask): ReadonlyArray<V1Volume> =>
   (jobTemplate?.volumeClaims ?? []).map(({ claimName }, index) => ({ name: `claim-${index}`, persistentVolumeClaim: { claimName } }))
 
-const stateMounts = ({ spec: { jobTemplate } }: AgentTask): ReadonlyArray<V1VolumeMount> =>
-  (jobTemplate?.volumeClaims ?? []).map(({ mountPath }, index) => ({ name: `claim-${index}`, mountPath }))
+/** An admission policy refuses a task that names a claim of the installation; without it nothing is written there at least. */
+const stateMounts = ({ spec: { jobTemplate } }: AgentTask, config: ResolvedConfig): ReadonlyArray<V1VolumeMount> =>
+  (jobTemplate?.volumeClaims ?? []).map(({ claimName, mountPath }, index) => ({
+    name: `claim-${index}`,
+    mountPath,
+    ...(ownClaims(config).includes(claimName) && { readOnly: true })
+  }))
 
 /** The claim that a plan is kept on, or taken from. */
 export const planClaimOf = ({ spec: { savePlan, source } }: AgentTask): string | undefined => (savePlan ?? source.savedPlan)?.claimName
@@ -78,5 +84,5 @@ export const runnerMounts = (task: AgentTask, config: ResolvedConfig): Array<V1V
     dataMount(config),
     ...(config.cache === undefined ? [] : [{ ...cacheMount(config, config.cache), readOnly: true }]),
     ...trustMounts(config),
-    ...stateMounts(task)
+    ...stateMounts(task, config)
   ], config.task.runner.volumeMounts)

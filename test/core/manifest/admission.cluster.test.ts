@@ -20,7 +20,7 @@ import { report } from "../../../src/worker/report.ts"
 import { Settings } from "../../../src/worker/settings.ts"
 import { Stop } from "../../../src/worker/stop.ts"
 import { kubectl } from "../../kustomize/api-server.ts"
-import { type Client, createTask, Installation, installation, launched, tasks, tokenOf, userOf } from "./installed.ts"
+import { type Client, createTask, Installation, installation, launched, tasks, together, tokenOf, userOf } from "./installed.ts"
 
 const at = "2026-01-01T00:00:00Z"
 const result: StageResult = { outcome: "failed", reason: "ExitCode", message: "tofu plan failed.", exitCode: 1, finishedAt: at }
@@ -617,5 +617,55 @@ layer(
           jobTemplate: { volumeClaims: [{ claimName: "state", mountPath: "/s" }] }
         }].entries()
       ) yield* createTask(`allowed-${index}`, spec as never)
+    }))
+})
+
+layer(
+  installation({
+    admissionPolicies: { enabled: true },
+    agent: {
+      tokenExistingSecret: { name: "pool" },
+      providerNetworkMirrors: [{
+        url: "https://mirror.example.com/",
+        include: ["example.com/*/*"],
+        tokenSecret: { name: "mirror", key: "k" }
+      }]
+    },
+    global: { imagePullSecrets: [{ name: "registry" }], tls: { clientCertSecret: { name: "certificate" } } },
+    persistence: { enabled: true, persistentVolumeClaim: { claimName: "shared" } }
+  }, together),
+  { timeout: 60_000, excludeTestServices: true }
+)("an AgentTask in the namespace of the controller", (it) => {
+  const sha256 = "0".repeat(64)
+  const archive = { archive: { url: "https://example.com/a.tar.gz", sha256 } }
+  const secret = (name: string) => ({ variables: [{ name: "v", valueFrom: { secretKeyRef: { name, key: "k" } } }] })
+  const ways = (claimName: string) => ({
+    "a volume of": { jobTemplate: { volumeClaims: [{ claimName: "state", mountPath: "/s" }, { claimName, mountPath: "/loot" }] } },
+    "a plan for": { source: archive, savePlan: { claimName } },
+    "a plan from": { stage: "apply", source: { savedPlan: { claimName, sha256 } } }
+  })
+
+  it.effect("names neither Secrets nor claims of the installation, though it may name any other", () =>
+    Effect.gen(function*() {
+      const attempts = {
+        ...Object.fromEntries(
+          ["registry", "certificate", "mirror", "pool", "agent-job-user-token", "agent-job-pool-token"].map((name) => [name, secret(name)])
+        ),
+        ...Object.fromEntries(
+          ["shared", "agent-job-cache", "data-agent-job-server-0"].flatMap((claim) =>
+            Object.entries(ways(claim)).map(([way, spec]) => [`${way} ${claim}`, spec])
+          )
+        )
+      }
+      const named = (name: string, spec: object) => refusal(createTask(name.replaceAll(" ", "-"), spec as never))
+      yield* untilHeld(Effect.provide(named("probe", secret("registry")), yield* Effect.context<Kubernetes | Installation>()))
+      for (const [given, spec] of Object.entries(attempts)) {
+        expect([given, yield* named(given, spec)]).toEqual([
+          given,
+          expect.stringMatching(/ValidatingAdmissionPolicy.*that the installation has for itself/u)
+        ])
+      }
+      for (const neighbour of ["registry-2", "certificates"]) expect(yield* named(neighbour, secret(neighbour))).toBe("it was taken")
+      for (const [way, spec] of Object.entries(ways("shared-2"))) expect(yield* named(`${way} shared-2`, spec)).toBe("it was taken")
     }))
 })

@@ -1,9 +1,10 @@
 import { expect, layer } from "@effect/vitest"
-import { Context, Effect, Layer } from "effect"
+import { Context, Effect, Layer, Schedule } from "effect"
 import { randomBytes } from "node:crypto"
+import { crd } from "../../../src/core/manifest/crd.ts"
 import { Kubernetes } from "../../../src/kubernetes/client.ts"
 import { fromKubeconfig } from "../../../src/kubernetes/credentials.ts"
-import { agentTasks } from "../../../src/kubernetes/kinds.ts"
+import { agentTasks, definitions } from "../../../src/kubernetes/kinds.ts"
 import type { KubernetesObject } from "../../../src/kubernetes/object.ts"
 import { servedNamespace } from "./served-namespace.ts"
 
@@ -225,4 +226,21 @@ layer(RealCrd, { excludeTestServices: true })("a real API server", (it) => {
         expect(error.message).toContain(says)
       }))
   }
+
+  it.effect("lets a task be cancelled that was stored before the claim of the plan was for the worker alone", () =>
+    Effect.gen(function*() {
+      const kubernetes = yield* Kubernetes
+      const plans = { claimName: "plans" }
+      const shared = { ...spec, source: flux, savePlan: plans, jobTemplate: { volumeClaims: [{ ...plans, mountPath: "/plans" }] } }
+      const says = "the claim of the plan is for the worker alone"
+      const { metadata, spec: definition } = crd()
+      const before = JSON.parse(JSON.stringify(definition), (_, value) =>
+        Array.isArray(value) ? value.filter(({ message = "" }) => !String(message).startsWith(says)) : value)
+      yield* kubernetes.apply(definitions, { metadata, spec: before })
+      const stored = yield* create(shared).pipe(Effect.retry({ times: 100, schedule: Schedule.spaced("100 millis") }))
+      yield* kubernetes.apply(definitions, { metadata, spec: definition })
+      const refusal = yield* Effect.flip(create(shared)).pipe(Effect.retry({ times: 100, schedule: Schedule.spaced("100 millis") }))
+      expect(refusal.message).toContain(says)
+      yield* kubernetes.patch(agentTasks, stored.metadata, [{ op: "add", path: "/spec/cancel", value: true }])
+    }))
 })

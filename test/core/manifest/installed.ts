@@ -1,4 +1,4 @@
-// An installation on the API server that KUBECONFIG names, in two namespaces of its own, and clients with the tokens of its accounts.
+// An installation on the API server that KUBECONFIG names, in one or two namespaces of its own, and clients with the tokens of its accounts.
 // Jobs are for a node that does not exist: Kubernetes makes their Pods, and nothing runs.
 // Used by the *.cluster.test.ts files that ask what the API server refuses whom.
 import { Context, Effect, Layer, Option, Schedule, Scope } from "effect"
@@ -65,7 +65,11 @@ const remove = (config: ResolvedConfig) =>
     )
   )
 
-export const installation = (values: object) =>
+/** Where its tasks are, by where its controller is. */
+const apart = (namespace: string): string => `${namespace}-tasks`
+export const together = (namespace: string): string => namespace
+
+export const installation = (values: object, tasksOf = apart) =>
   Layer.effect(
     Installation,
     Effect.gen(function*() {
@@ -73,10 +77,10 @@ export const installation = (values: object) =>
       const scope = yield* Effect.scope
       const credentials = yield* fromKubeconfig()
       const namespace = `test-installed-${randomBytes(3).toString("hex")}`
-      const config = configOf({ ...values, task: { namespace: `${namespace}-tasks`, nodeSelector: { "test/nowhere": "true" } } }, {
+      const config = configOf({ ...values, task: { namespace: tasksOf(namespace), nodeSelector: { "test/nowhere": "true" } } }, {
         namespace
       })
-      for (const name of [namespace, `${namespace}-tasks`]) {
+      for (const name of new Set([namespace, tasksOf(namespace)])) {
         yield* Effect.acquireRelease(
           kubernetes.create(namespaces, { metadata: { name } }),
           () => Effect.ignore(kubernetes.delete(namespaces, { name }))

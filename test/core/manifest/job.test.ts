@@ -279,6 +279,15 @@ describe("the Pod", () => {
     expect(cache("runner")).toEqual({ name: "cache", mountPath: "/var/lib/scalr-agent/cache", subPath: "a", readOnly: true })
   })
 
+  it("lets no task write a claim of the installation from its runner, also where no policy refuses the task", () => {
+    const volumeClaims = ["agent-job-cache", "state"].map((claimName) => ({ claimName, mountPath: `/${claimName}` }))
+    const made = job(taskOf({ jobTemplate: { volumeClaims } }), configOf({ persistence: { enabled: true } }), 0)
+    expect(container(made, "runner").volumeMounts).toEqual(expect.arrayContaining([
+      { name: "claim-0", mountPath: "/agent-job-cache", readOnly: true },
+      { name: "claim-1", mountPath: "/state" }
+    ]))
+  })
+
   it("may have a directory of the node for its cache, and then no claim", () => {
     const made = job(taskOf(), configOf({ persistence: { enabled: true, hostPath: { path: "/var/cache/tofu" } } }), 0)
     expect(podOf(made).volumes).toContainEqual({ name: "cache", hostPath: { path: "/var/cache/tofu", type: "Directory" } })

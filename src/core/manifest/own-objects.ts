@@ -1,0 +1,56 @@
+// What of the tasks' namespace is for the installation alone, so that no AgentTask may name it: Secrets of everybody but the runner, and claims that no runner may write.
+// Invariant: a Secret in a task's Pod that no task named is among them, unless the values give the runner all of it.
+// Used by core/manifest/admission-references and core/manifest/volumes.
+import type { V1EnvFromSource, V1EnvVar, V1Volume } from "@kubernetes/client-node"
+import type { ResolvedConfig } from "../resolve.ts"
+import { serverClaim, serverSecrets } from "./server-names.ts"
+
+type Names = ReadonlyArray<string | undefined>
+
+const unique = (names: Names): ReadonlyArray<string> => [...new Set(names.filter((name) => name !== undefined))]
+
+const ofSources = (envFrom: ReadonlyArray<V1EnvFromSource> = []): Names => envFrom.map(({ secretRef }) => secretRef?.name)
+
+const ofVariables = (env: ReadonlyArray<V1EnvVar> = []): Names => env.map(({ valueFrom }) => valueFrom?.secretKeyRef?.name)
+
+const ofVolume = ({ csi, projected, secret }: V1Volume): Names => [
+  secret?.secretName,
+  csi?.nodePublishSecretRef?.name,
+  ...(projected?.sources ?? []).map((source) => source.secret?.name)
+]
+
+const isShared = ({ namespace, taskNamespace }: Pick<ResolvedConfig, "namespace" | "taskNamespace">): boolean => namespace === taskNamespace
+
+/** Of controller and server, where tasks are in their namespace. */
+const besideTasks = (config: ResolvedConfig): Names =>
+  isShared(config)
+    ? [config.token?.secret.name, ...Object.values(serverSecrets(config)), ...ofSources(config.controller.container.envFrom)]
+    : []
+
+/** Of the one with the roots to trust the runner has a single key; beside it may be the authority's own. */
+export const ownSecrets = (config: ResolvedConfig): ReadonlyArray<string> => {
+  const { clientCertificate, imagePullSecrets, task: { mirrors, runner, sidecars, volumes, worker }, trust } = config
+  const withRunner = ofSources(runner.envFrom)
+  return unique([
+    ...imagePullSecrets.map(({ name }) => name),
+    clientCertificate?.secretName,
+    trust?.from.kind === "Secret" ? trust.from.name : undefined,
+    ...(mirrors?.network ?? []).map(({ tokenSecret }) => tokenSecret?.name),
+    ...ofSources(worker.envFrom),
+    ...sidecars.flatMap(({ env, envFrom }) => [...ofSources(envFrom), ...ofVariables(env)]),
+    ...volumes.flatMap(ofVolume),
+    ...besideTasks(config)
+  ]).filter((name) => !withRunner.includes(name))
+}
+
+/** The cache's own is among them without persistence too: it stays when that is taken away, and may have the only copy of a state. */
+export const ownClaims = (config: ResolvedConfig): ReadonlyArray<string> => {
+  const { cache, name, task: { runner, volumes } } = config
+  const isWritten = (volume: string): boolean => runner.volumeMounts.some((_) => _.name === volume && _.readOnly !== true)
+  return unique([
+    `${name}-cache`,
+    cache?.volume.persistentVolumeClaim?.claimName,
+    ...volumes.filter((volume) => !isWritten(volume.name)).map(({ persistentVolumeClaim }) => persistentVolumeClaim?.claimName),
+    isShared(config) ? serverClaim(config) : undefined
+  ])
+}

@@ -1,0 +1,17 @@
+// What the server's objects are called, of which others have to know: its tokens, and the claim with its database.
+// Used by core/manifest/server and core/manifest/own-objects.
+import type { ResolvedConfig } from "../resolve.ts"
+
+type Named = Pick<ResolvedConfig, "name">
+
+export const serverName = ({ name }: Named): string => `${name}-server`
+
+export const serverSecrets = ({ name }: Named): { readonly user: string; readonly pool: string } => ({
+  user: `${name}-user-token`,
+  pool: `${name}-pool-token`
+})
+
+export const serverVolume = "data"
+
+/** As Kubernetes calls the one of the only replica. */
+export const serverClaim = (of: Named): string => `${serverVolume}-${serverName(of)}-0`

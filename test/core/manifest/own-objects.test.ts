@@ -1,0 +1,107 @@
+// What AgentTasks may not name: whatever the values have in a task's Pod for others than the runner, and what lies beside the tasks in one namespace.
+import { describe, expect, it } from "@effect/vitest"
+import type { V1PodSpec } from "@kubernetes/client-node"
+import { install } from "../../../src/core/manifest/install.ts"
+import { ownClaims, ownSecrets } from "../../../src/core/manifest/own-objects.ts"
+import { pod } from "../../../src/core/manifest/pod.ts"
+import { server } from "../../../src/core/manifest/server.ts"
+import { configOf, taskOf } from "../configs.ts"
+import { configIn, fileOf, places, rowsAt } from "./some-values.ts"
+
+/** Every Secret that Kubernetes would read for these Pods, whatever for. */
+const secretsIn = (spec: V1PodSpec): ReadonlyArray<string> => {
+  const found: Array<string> = (spec.imagePullSecrets ?? []).map(({ name }) => name ?? "")
+  JSON.stringify(spec, (key, value) => {
+    if (key === "secretName") found.push(value)
+    if (["secretKeyRef", "secretRef", "nodePublishSecretRef", "secret"].includes(key) && value.name !== undefined) found.push(value.name)
+    return value
+  })
+  return found
+}
+
+const specOf = (...given: Parameters<typeof pod>): V1PodSpec => pod(...given).spec ?? { containers: [] }
+
+const apart = { task: { namespace: "agent-job-tasks" } }
+const volume = { name: "v", persistentVolumeClaim: { claimName: "mirror" } }
+
+describe("the Secrets that an installation has for itself", () => {
+  it.prop("are all in a task's Pod that no task named, but those of which the runner has all", [places], ([places]) => {
+    const config = configIn(fileOf(rowsAt(places)))
+    if (config === undefined) return
+    const ofRunner = config.task.runner.envFrom.flatMap(({ secretRef }) => secretRef?.name ?? [])
+    expect(secretsIn(specOf(taskOf(), config, 1)).filter((name) => !ownSecrets(config).includes(name) && !ofRunner.includes(name))).toEqual(
+      []
+    )
+  }, { arbitrary: { runs: 500 } })
+
+  const fromSecret = [{ secretRef: { name: "s" } }]
+  it.each<readonly [what: string, values: object, own: ReadonlyArray<string>]>([
+    ["none without any", {}, []],
+    ["those that images are pulled with", { global: { imagePullSecrets: [{ name: "s" }] } }, ["s"]],
+    ["the client certificate", { global: { tls: { clientCertSecret: { name: "s" } } } }, ["s"]],
+    [
+      "the one with the roots to trust, beside which an authority may have its key",
+      { global: { tls: { caBundleSecret: { name: "s" } } } },
+      ["s"]
+    ],
+    [
+      "the tokens of mirrors",
+      { agent: { providerNetworkMirrors: [{ url: "https://m.example.com/", include: ["a/*/*"], tokenSecret: { name: "s", key: "k" } }] } },
+      ["s"]
+    ],
+    ["the worker's environment", { task: { worker: { extraEnvFrom: fromSecret } } }, ["s"]],
+    ["the agent's, which the worker has too", { agent: { extraEnvFrom: fromSecret } }, ["s"]],
+    ["not what the runner has as well", { global: { extraEnvFrom: fromSecret } }, []],
+    ["a sidecar's environment", { task: { sidecars: [{ name: "c", image: "i", envFrom: fromSecret }] } }, ["s"]],
+    [
+      "a sidecar's variable",
+      { task: { sidecars: [{ name: "c", image: "i", env: [{ name: "A", valueFrom: { secretKeyRef: { name: "s", key: "k" } } }] }] } },
+      ["s"]
+    ],
+    ["a volume", { task: { extraVolumes: [{ name: "v", secret: { secretName: "s" } }] } }, ["s"]],
+    ["a part of a volume", { task: { extraVolumes: [{ name: "v", projected: { sources: [{ secret: { name: "s" } }] } }] } }, ["s"]],
+    [
+      "what a volume is mounted with",
+      { task: { extraVolumes: [{ name: "v", csi: { driver: "d", nodePublishSecretRef: { name: "s" } } }] } },
+      ["s"]
+    ]
+  ])(
+    "are %s",
+    (_, { task = {}, ...values }: { task?: object }, own) =>
+      expect(ownSecrets(configOf({ ...values, task: { ...apart.task, ...task } }))).toEqual(own)
+  )
+
+  it("are those of controller and server too, where the tasks are in their namespace", () => {
+    const values = { agent: { tokenExistingSecret: { name: "pool" } }, controller: { extraEnvFrom: fromSecret } }
+    const [beside, elsewhere] = [configOf(values), configOf({ ...values, ...apart })]
+    const [statefulSet] = server(beside).flatMap((object) => object.kind === "StatefulSet" ? [JSON.parse(JSON.stringify(object))] : [])
+    expect([...ownSecrets(beside)].sort()).toEqual(["pool", "s", ...secretsIn(statefulSet.spec.template.spec)].sort())
+    expect(ownSecrets(elsewhere)).toEqual([])
+    expect(ownSecrets(configOf({ agent: { token: "t" } }))).toContain(
+      install(configOf({ agent: { token: "t" } })).find(({ kind }) => kind === "Secret")?.metadata?.name
+    )
+  })
+})
+
+describe("the claims that an installation has for itself", () => {
+  const own = (values: object) => ownClaims(configOf(values))
+
+  it("are that of the cache under its name, whether there is one now or was one", () => {
+    expect(own(apart)).toEqual(["agent-job-cache"])
+    expect(own({ ...apart, persistence: { enabled: true } })).toEqual(["agent-job-cache"])
+    expect(own({ ...apart, persistence: { enabled: true, persistentVolumeClaim: { claimName: "mine" } } })).toEqual([
+      "agent-job-cache",
+      "mine"
+    ])
+  })
+
+  it("are those of further volumes that the runner does not write anyway", () => {
+    const mounted = (mount: object) =>
+      own({ task: { ...apart.task, extraVolumes: [volume], runner: { extraVolumeMounts: [{ name: "v", mountPath: "/v", ...mount }] } } })
+    expect(mounted({ readOnly: true })).toContain("mirror")
+    expect(mounted({})).not.toContain("mirror")
+    expect(own({ task: { ...apart.task, extraVolumes: [volume] } })).toContain("mirror")
+  })
+
+  it("are the server's, where the tasks are in its namespace", () => expect(own({})).toContain("data-agent-job-server-0"))
+})
