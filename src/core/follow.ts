@@ -9,7 +9,7 @@ import { isForGood, type Observed } from "./observed.ts"
 import { planAgainAfterMillis } from "./plan-again.ts"
 import { later, type Respond, unchanged } from "./response.ts"
 import { millisSince, type Situation } from "./situation.ts"
-import { acknowledged, isOver, ownAgain, reflected, unattempted } from "./status.ts"
+import { isOver, ownAgain, reflected, unattempted } from "./status.ts"
 
 /** How often a followed source is looked at; any change to the task does it at once. */
 const lookMillis = 30_000
@@ -63,7 +63,10 @@ const againInMillis = ({ now, observed }: Situation): Option.Option<number> =>
         ? Option.none()
         : Option.map(
           planAgainAfterMillis(stage, { outcome: "failed", reason }, observed.task.status.latest?.again ?? 0),
-          (delay) => delay - millisSince(finishedAt ?? metadata.creationTimestamp, now)
+          (delay) => {
+            const left = delay - millisSince(finishedAt ?? metadata.creationTimestamp, now)
+            return left > delay ? 0 : left // it ended by its node's clock, which may be ahead
+          }
         )
   )
 
@@ -151,7 +154,7 @@ export const reflect: Respond = (_) => {
   const { task } = _.observed
   const spokenOf = Option.filter(Option.orElse(_.observed.latestApply, () => newest(_.observed)), (of) => of !== task)
   const status = Option.match(spokenOf, {
-    onNone: () => task.status.latest === undefined ? ownAgain(task, _.now) : acknowledged(task.status, task.metadata.generation),
+    onNone: () => ownAgain(task, _.now),
     onSome: (of) => reflected(task, of, _.now)
   })
   return later({ ...unchanged(_), status }, Math.min(lookMillis, ...Option.toArray(againInMillis(_)).filter((millis) => millis > 0)))

@@ -126,7 +126,7 @@ export const unattempted = (
 ): AgentTaskStatus =>
   saying(task, { phase: "Pending", reason, message: fitting(`Its next attempt cannot be made. ${message}`), stalled }, now)
 
-/** The same, once nothing keeps the first such attempt from being made: its conditions are its own again. */
+/** The same, once no other is there to speak of, nor is kept from being made: its conditions are its own again. */
 export const ownAgain = (task: AgentTask, now: string): AgentTaskStatus => {
   const { message = "", phase = "Pending", reason = "Accepted" } = task.status
   return saying(task, { phase, reason, message }, now)
