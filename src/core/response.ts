@@ -8,26 +8,24 @@ import { type FailureReason, Reason, type WaitReason } from "../schema/reason.ts
 import { Action, Word } from "./action.ts"
 import { spreadMillis } from "./fingerprint.ts"
 import { jobName } from "./job-name.ts"
-import { askAgainMillis, isForGood } from "./observed.ts"
-import { delayMillis, hadToGo } from "./plan-again.ts"
-import { endOf, isPodOver, type Trouble, troubleOfStart, waitsForQuota } from "./pod-trouble.ts"
-import { sentence, shortened } from "./sentence.ts"
 import {
+  counted,
+  givenUp,
   isCounted,
   isGivenUp,
   isMadeAnew,
-  jobGoesOn,
   launchedAgain,
+  launchedAs,
   launchesOf,
   madeAnew,
-  millisSince,
-  millisSinceEnd,
   mostLaunches,
-  patienceMillis,
-  podWent,
-  quotaPatienceMillis,
-  type Situation
-} from "./situation.ts"
+  nextAfterMillis,
+  quotaPatienceMillis
+} from "./launches.ts"
+import { askAgainMillis, isForGood } from "./observed.ts"
+import { endOf, endOfStart, troubleOfStart, waitsForQuota } from "./pod-trouble.ts"
+import { sentence, shortened } from "./sentence.ts"
+import { jobGoesOn, millisSince, millisSinceEnd, patienceMillis, podWent, type Situation } from "./situation.ts"
 import { acknowledged, advance, finished, fitting, running } from "./status.ts"
 import { resultOf } from "./task-result.ts"
 import { epochOf, nextEpoch } from "./workspace-lease.ts"
@@ -67,7 +65,7 @@ interface News {
 /** With a launch of which no word was said before its Job went: only this process knows of it. */
 const step = (_: Situation, news: News) => {
   const { metadata: { generation }, status } = _.observed.task
-  return advance({ ...status, ...(_.observed.hadJob && { launches: launchesOf(_) }) }, { ...news, generation, now: _.now })
+  return advance({ ...status, ...(_.observed.hadJob && { launches: launchesOf(_.observed) }) }, { ...news, generation, now: _.now })
 }
 
 /** The key the pool knows a stage by. */
@@ -194,22 +192,11 @@ const jobMade = (_: Situation): News => ({ phase: "Starting", reason: "JobCreate
 
 const isJobCounted = ({ observed: { job, task } }: Situation): boolean => Option.exists(job, (job) => isCounted(task, job))
 
-/** Counts the Job that is there, once, with the first word on it. */
-const launched = (_: Situation, response: Response): Response => {
-  const { job } = _.observed
-  const launches = launchesOf(_)
-  if (Option.isNone(job)) return response
-  const { configHash, name, uid } = job.value
-  return {
-    ...response,
-    status: {
-      ...response.status,
-      job: { name, uid },
-      launches: isJobCounted(_) ? launches : launches + 1,
-      configHash: configHash || _.policy.configHash
-    }
-  }
-}
+/** Its first word on the Job that is there counts it. */
+const launched = (_: Situation, response: Response): Response => ({
+  ...response,
+  status: counted(_.observed, _.policy, response.status)
+})
 
 export const finishNameTaken: Respond = (_) =>
   end(_, "Failed", "NameTaken", `A Job named ${ourJob(_)} exists that this task did not make; delete it or rename the task.`)
@@ -218,22 +205,11 @@ export const finishNameTaken: Respond = (_) =>
 const jobAgeMillis = ({ now, observed: { job, jobKnownMillis } }: Situation): number =>
   Option.match(job, { onNone: () => 0, onSome: ({ createdAt }) => Math.max(millisSince(createdAt, now), jobKnownMillis) })
 
-/** What a reason to wait becomes when the wait is over. */
-const finalReason = (reason: Trouble["reason"]): FailureReason =>
-  reason === "Refused" ? "Denied" : reason === "Unschedulable" || reason === "QuotaExceeded" ? "StartupTimeout" : reason
-
 /** Why the launch came to nothing, in one reason and sentence. */
-const notStarted = (_: Situation): { readonly reason: FailureReason; readonly message: string } => {
-  const { job, pod } = _.observed
-  if (podWent(_)) return { reason: "Evicted", message: "The Pod is gone, and a quota leaves no room for another." }
-  const isOver = Option.exists(job, ({ state }) => state !== "active") || Option.exists(pod, isPodOver)
-  const end = endOf(pod, job)
-  if (isOver && Option.isSome(pod) && hadToGo(end.reason)) return end // whatever it waited for
-  return Option.match(troubleOfStart(_.observed), {
-    onNone: () => isOver ? end : { reason: "StartupTimeout", message: "The worker did not take the task in time." },
-    onSome: ({ message, reason }) => ({ reason: finalReason(reason), message })
-  })
-}
+const notStarted = (_: Situation): Pick<News, "message"> & { readonly reason: FailureReason } =>
+  podWent(_)
+    ? { reason: "Evicted", message: "The Pod is gone, and a quota leaves no room for another." }
+    : endOfStart(_.observed)
 
 export const finishNotStarted: Respond = (_) => {
   const { reason, message } = notStarted(_)
@@ -260,7 +236,7 @@ const deleteAndLook: Respond = (_) => later(deleteJob(_), lookAgainAfter(jobAgeM
 
 /** Of a launch that is said to have come to nothing: the next comes no sooner than it is due. */
 const clearAwayWhenDue = (_: Situation, told: Response): Response => {
-  const soonest = delayMillis(_.observed.task.status.launches ?? 1) - _.observed.jobKnownMillis
+  const soonest = nextAfterMillis(_.observed.task.status) - _.observed.jobKnownMillis
   return soonest > 0 ? later(told, soonest) : deleteAndLook(_)
 }
 
@@ -272,8 +248,8 @@ export const clearAway: Respond = (_) => {
 
 export const clearAwayOrFail: Respond = (_) => {
   const { message, reason } = notStarted(_)
-  const { launches = 1 } = launched(_, unchanged(_)).status
-  if (launches >= mostLaunches(_, reason)) return finishNotStarted(_)
+  const { launches = 1 } = counted(_.observed, _.policy, _.observed.task.status)
+  if (launches >= mostLaunches(_.policy, reason)) return finishNotStarted(_)
   const news: News = { phase: "Starting", reason, message: andThen(message, launchedAgain) }
   // Said first, guarded by the version: a Pod that has claimed the task meanwhile keeps its Job.
   if (!sameNews(_, news) || !isJobCounted(_)) return later(launched(_, tell(_, news)), 0)
@@ -293,7 +269,7 @@ export const makeAnew: Respond = (_) => {
   if (Option.exists(job, (job) => isGivenUp(task, job))) return deleteAndLook(_)
   const { message, ...news } = startNews(_)
   const { status } = launched(_, { ...unchanged(_), status: step(_, { ...news, message: madeAnew + message }) })
-  return later({ ...unchanged(_), status: { ...status, launches: (status.launches ?? 1) - 1 } }, 0)
+  return later({ ...unchanged(_), status: givenUp(status) }, 0)
 }
 
 const saysQuota = ({ observed: { task: { status: { phase, reason } } } }: Situation): boolean =>
@@ -390,14 +366,9 @@ const launchIn = (_: Situation, epoch: number, before: ReadonlyArray<Action> = [
     ? { phase: "Starting", reason: "QuotaExceeded", message: message.slice(madeAnew.length) }
     : jobMade(_) // most likely it still waits
   const response = tell(_, news, [...before, Action.CreateJob({ epoch })])
-  if (isFresh(_) && launchesOf(_) === 0) return later({ ...response, status: _.observed.task.status }, quietMillis)
-  return later(
-    {
-      ...response,
-      status: { ...response.status, job: { name: ourJob(_) }, launches: launchesOf(_) + 1, configHash: _.policy.configHash }
-    },
-    _.policy.startupTimeoutSeconds * 1000
-  )
+  if (isFresh(_) && launchesOf(_.observed) === 0) return later({ ...response, status: _.observed.task.status }, quietMillis)
+  const status = launchedAs(ourJob(_), _.observed, _.policy, response.status)
+  return later({ ...response, status }, _.policy.startupTimeoutSeconds * 1000)
 }
 
 export const launch: Respond = (_) => launchIn(_, epochOf(_.observed.holder))

@@ -1,14 +1,12 @@
 // The questions that the table of situations asks, each a plain predicate over what was observed.
 // They are put in the table's order, so each may assume that those above it did not hold.
 // Used by core/plan and core/response; controller/observe takes the time between two moments from it.
-import { Equal, Option, Schema } from "effect"
-import type { AgentTask } from "../schema/agent-task.ts"
-import { WaitReason } from "../schema/reason.ts"
+import { Equal, Option } from "effect"
 import { isUnpinned, waitsForSource } from "./flux-source.ts"
 import { isPlain, jobName } from "./job-name.ts"
+import { isCounted, isGivenUp, isOutOfPatience, isSaidToGo, launchesOf, mostLaunches, nextAfterMillis } from "./launches.ts"
 import { claimLostExitCode } from "./manifest/places.ts"
-import { isForGood, type JobSeen, type Observed } from "./observed.ts"
-import { delayMillis, hadToGo, mostAgain } from "./plan-again.ts"
+import { isForGood, type Observed } from "./observed.ts"
 import { isEngineOver, isPodOver, troubleOfStart, waitsForQuota } from "./pod-trouble.ts"
 import { isCalledOff, isOfNewerVersion, isOver } from "./status.ts"
 import type { TaskPolicy } from "./task-policy.ts"
@@ -27,15 +25,6 @@ export const patienceMillis = 90_000
 
 export const millisSinceEnd = ({ now, observed: { task: { metadata, status } } }: Situation): number =>
   millisSince(status.finishedAt ?? metadata.creationTimestamp, now)
-
-const isWait = Schema.is(WaitReason)
-
-/**
- * Jobs that may be made for a task that nobody claims: some more where the last one had to go, which was no fault of its own, or waits for
- * its next since then.
- */
-export const mostLaunches = ({ policy }: Situation, why: string | undefined): number =>
-  policy.maxLaunches + (hadToGo(why) || isWait(why) ? mostAgain : 0)
 
 type Holds = (situation: Situation) => boolean
 
@@ -61,36 +50,8 @@ const makesWay: Holds = (_) =>
 export const podWent: Holds = (_) => jobGoesOn(_) && _.observed.hadPod && Option.isNone(_.observed.pod) && waitsForQuota(_.observed)
 const mutates: Holds = ({ observed: { task } }) => task.spec.stage !== "plan"
 
-/**
- * For how long a Job may wait for a quota: its deadline runs meanwhile, and what is left after more than that may not be enough for its
- * stage.
- */
-export const quotaPatienceMillis = 60_000
-/** How the message begins from when its Job is given up for that, and its launch taken back, until there is another Job. */
-export const madeAnew = "Its Job is made anew. "
-export const isMadeAnew = ({ status }: AgentTask): boolean => status.message?.startsWith(madeAnew) === true
-/** It is this Job that goes: one that was made since has its minute before it. */
-export const isGivenUp = (task: AgentTask, job: JobSeen): boolean => isMadeAnew(task) && task.status.job?.uid === job.uid
-/**
- * Whether `launches` has this Job in it: not the first one before the first word on it, one whose maker ended before it could say so, and
- * one that was given up and goes on.
- */
-export const isCounted = (task: AgentTask, { uid }: JobSeen): boolean => {
-  const { job, launches = 0 } = task.status
-  return launches > 0 && !isMadeAnew(task) && (job?.uid ?? uid) === uid
-}
-/** How the message ends from when a launch has come to nothing, until there is another Job. */
-export const launchedAgain = "It is launched again."
-const isSaidToGo: Holds = ({ observed: { job, task: { status } } }) =>
-  status.message?.endsWith(launchedAgain) === true && Option.exists(job, ({ uid }) => uid === status.job?.uid)
 /** No Pod of such a launch is left: its Job goes, though that may not be heard of yet. */
-const isClearedAway: Holds = (_) => isSaidToGo(_) && Option.isNone(_.observed.pod)
-/** Those that are told of; one, if a Job went before a word was said on it. */
-export const launchesOf = ({ observed: { hadJob, task } }: Situation): number => task.status.launches ?? (hadJob ? 1 : 0)
-/** Of a Job that still waits for a quota. */
-const isOutOfPatience = (task: AgentTask, job: JobSeen, knownMillis: number): boolean =>
-  isGivenUp(task, job) || knownMillis >= quotaPatienceMillis
-
+const isClearedAway: Holds = (_) => isSaidToGo(_.observed) && Option.isNone(_.observed.pod)
 /** Whatever our clock says: the whole time a start may take has been seen to go by. */
 const overdue = ({ observed: { job, startingMillis }, policy }: Situation, moreMillis = 0): boolean =>
   Option.isSome(job) && startingMillis >= policy.startupTimeoutSeconds * 1000 + moreMillis
@@ -113,7 +74,7 @@ export const holds = {
   refusedForGood: ({ observed: { refusal } }) => Option.exists(refusal, ({ kind }) => isForGood(kind)),
   foreignJob,
   stuck: (_) => jobDeleting(_) && overdue(_),
-  clearedAway: (_) => isClearedAway(_) && (jobDeleting(_) || !overdue(_, delayMillis(_.observed.task.status.launches ?? 1))), // it cannot be deleted
+  clearedAway: (_) => isClearedAway(_) && (jobDeleting(_) || !overdue(_, nextAfterMillis(_.observed.task.status))), // it cannot be deleted
   quotaOutlasted: (_) => {
     const { hadPod, job, jobKnownMillis, task } = _.observed
     return Option.exists(
@@ -125,11 +86,11 @@ export const holds = {
     )
   },
   launchFailed: (_) => jobThere(_) && (jobEnded(_) || podWent(_) || (podOver(_) && !makesWay(_))),
-  launchesSpent: (_) => Option.isNone(_.observed.job) && launchesOf(_) >= mostLaunches(_, _.observed.task.status.reason),
+  launchesSpent: (_) => Option.isNone(_.observed.job) && launchesOf(_.observed) >= mostLaunches(_.policy, _.observed.task.status.reason),
   cannotStart: (_) => jobThere(_) && Option.exists(troubleOfStart(_.observed), ({ final }) => final),
   startOverdue: (_) => overdue(_) && !waitsForQuota(_.observed),
   toldOtherwise: (_) =>
-    isSaidToGo(_) ||
+    isSaidToGo(_.observed) ||
     (_.observed.task.status.job?.uid !== undefined && Option.exists(_.observed.job, (job) => !isCounted(_.observed.task, job))),
   starting: jobThere,
   refusedForNow: ({ observed: { refusal } }) => Option.isSome(refusal),

@@ -641,7 +641,7 @@ export const mutants: ReadonlyArray<Mutant> = [
   },
   {
     name: "a Job that was given up for a quota and goes on is not counted again",
-    file: situation,
+    file: "src/core/launches.ts",
     from: "launches > 0 && !isMadeAnew(task) &&",
     to: "launches > 0 &&",
     test: "core/plan.test.ts"
@@ -774,7 +774,7 @@ export const mutants: ReadonlyArray<Mutant> = [
   },
   {
     name: "a Job made anew counts as another launch",
-    file: "src/core/response.ts",
+    file: "src/core/launches.ts",
     from: "launches: (status.launches ?? 1) - 1",
     to: "launches: status.launches ?? 1",
     test: "core/plan.test.ts"
