@@ -1,6 +1,6 @@
 // The Jobs made for a task that nobody has claimed: how many there were, which of them counts, which makes way, and when the next is due.
 // Always holds: each Job counts once, by its UID; one that only waited for a quota is no launch.
-// Used by core/situation and core/response.
+// Used by core/plan, core/situation and core/response.
 import { Option, Schema } from "effect"
 import type { AgentTask, AgentTaskStatus } from "../schema/agent-task.ts"
 import { WaitReason } from "../schema/reason.ts"
@@ -22,9 +22,8 @@ export const launchesOf = ({ hadJob, task }: Pick<Observed, "hadJob" | "task">):
 
 // ── which one counts ──
 
-/** How the message begins from when its Job is given up for a quota, and its launch taken back, until there is another Job. */
-export const madeAnew = "Its Job is made anew. "
-export const isMadeAnew = ({ status }: AgentTask): boolean => status.message?.startsWith(madeAnew) === true
+/** Its Job is given up for a quota, and its launch taken back, until there is another Job. */
+export const isMadeAnew = ({ status: { job } }: AgentTask): boolean => job?.replacedFor === "QuotaExceeded"
 
 /**
  * Whether `launches` has this Job in it: not the first one before the first word on it, one whose maker ended before it could say so, and
@@ -64,18 +63,22 @@ export const launchedAs = (
 
 // ── which one makes way ──
 
-/** How the message ends from when a launch has come to nothing, until there is another Job. */
-export const launchedAgain = "It is launched again."
-
-/** The Job that is there is said to have come to nothing. */
+/** The launch of the Job that is there is said to have come to nothing. */
 export const isSaidToGo = ({ job, task: { status } }: Pick<Observed, "job" | "task">): boolean =>
-  status.message?.endsWith(launchedAgain) === true && Option.exists(job, ({ uid }) => uid === status.job?.uid)
+  status.job?.replacedFor === "LaunchFailed" && Option.exists(job, ({ uid }) => uid === status.job?.uid)
+
+/** From when that is said until there is another Job. */
+export const failed = (status: AgentTaskStatus): AgentTaskStatus =>
+  status.job === undefined ? status : { ...status, job: { ...status.job, replacedFor: "LaunchFailed" } }
 
 /** It is this Job that goes: one that was made since has its minute before it. */
 export const isGivenUp = (task: AgentTask, job: JobSeen): boolean => isMadeAnew(task) && task.status.job?.uid === job.uid
 
-/** With the launch taken back of a Job that is given up. */
-export const givenUp = (status: AgentTaskStatus): AgentTaskStatus => ({ ...status, launches: (status.launches ?? 1) - 1 })
+/** From when its Job is given up until there is another: with its launch taken back. */
+export const givenUp = (status: AgentTaskStatus): AgentTaskStatus =>
+  status.job === undefined
+    ? status
+    : { ...status, launches: (status.launches ?? 1) - 1, job: { ...status.job, replacedFor: "QuotaExceeded" } }
 
 /**
  * For how long a Job may wait for a quota: its deadline runs meanwhile, and what is left after more than that may not be enough for its
@@ -91,3 +94,20 @@ export const isOutOfPatience = (task: AgentTask, job: JobSeen, knownMillis: numb
 
 /** From one launch to the next, once this many came to nothing. */
 export const nextAfterMillis = ({ launches = 1 }: AgentTaskStatus): number => delayMillis(launches)
+
+// ── what an earlier release wrote ──
+
+const madeAnew = "Its Job is made anew. "
+
+/**
+ * As this release writes it: a status of one before `status.job.replacedFor` says that in its message alone. This may go with the first
+ * release to which none from before that field can be upgraded.
+ */
+export const withReplacement = (status: AgentTaskStatus): AgentTaskStatus => {
+  const { job, message = "", phase } = status
+  if (phase !== "Starting" || job === undefined || job.replacedFor !== undefined) return status
+  if (message.endsWith("It is launched again.")) return failed(status)
+  return message.startsWith(madeAnew)
+    ? { ...status, message: message.slice(madeAnew.length), job: { ...job, replacedFor: "QuotaExceeded" } }
+    : status
+}

@@ -3,6 +3,7 @@
 // Called by controller/reconcile; printed into docs/decisions.md; its laws are in test/core/plan.laws.test.ts.
 import * as follow from "./follow.ts"
 import { following } from "./follow.ts"
+import { withReplacement } from "./launches.ts"
 import type { Observed } from "./observed.ts"
 import * as respond from "./response.ts"
 import { holds, type Situation } from "./situation.ts"
@@ -249,8 +250,14 @@ export const rows: ReadonlyArray<Row> = [
 /** No row holds: it may start. */
 const otherwise: Omit<Row, "holds" | "means"> = { situation: "its turn", respond: respond.launch }
 
-export const plan = (policy: TaskPolicy, observed: Observed, now: string): Plan => {
-  const seen = { observed, policy, now }
+const understood = (observed: Observed): Observed => {
+  const { task } = observed
+  const status = withReplacement(task.status)
+  return status === task.status ? observed : { ...observed, task: { ...task, status } }
+}
+
+export const plan = (policy: TaskPolicy, given: Observed, now: string): Plan => {
+  const seen = { observed: understood(given), policy, now }
   const { live = false, respond, situation } = rows.find((_) => _.holds(seen)) ?? otherwise
   return { situation, live, ...respond(seen) }
 }

@@ -10,14 +10,14 @@ import { spreadMillis } from "./fingerprint.ts"
 import { jobName } from "./job-name.ts"
 import {
   counted,
+  failed,
   givenUp,
   isCounted,
   isGivenUp,
   isMadeAnew,
-  launchedAgain,
+  isSaidToGo,
   launchedAs,
   launchesOf,
-  madeAnew,
   mostLaunches,
   nextAfterMillis,
   quotaPatienceMillis
@@ -250,10 +250,12 @@ export const clearAwayOrFail: Respond = (_) => {
   const { message, reason } = notStarted(_)
   const { launches = 1 } = counted(_.observed, _.policy, _.observed.task.status)
   if (launches >= mostLaunches(_.policy, reason)) return finishNotStarted(_)
-  const news: News = { phase: "Starting", reason, message: andThen(message, launchedAgain) }
+  const news: News = { phase: "Starting", reason, message: andThen(message, "It is launched again.") }
+  const told = tell(_, news)
+  if (sameNews(_, news) && isSaidToGo(_.observed)) return clearAwayWhenDue(_, told)
   // Said first, guarded by the version: a Pod that has claimed the task meanwhile keeps its Job.
-  if (!sameNews(_, news) || !isJobCounted(_)) return later(launched(_, tell(_, news)), 0)
-  return clearAwayWhenDue(_, tell(_, news))
+  const { status } = launched(_, told)
+  return later({ ...told, status: failed(status) }, 0)
 }
 
 /** What a start waits for, or that nothing is known to keep it. */
@@ -267,13 +269,13 @@ const startNews = (_: Situation): News =>
 export const makeAnew: Respond = (_) => {
   const { job, task } = _.observed
   if (Option.exists(job, (job) => isGivenUp(task, job))) return deleteAndLook(_)
-  const { message, ...news } = startNews(_)
-  const { status } = launched(_, { ...unchanged(_), status: step(_, { ...news, message: madeAnew + message }) })
+  const { status } = launched(_, { ...unchanged(_), status: step(_, startNews(_)) })
   return later({ ...unchanged(_), status: givenUp(status) }, 0)
 }
 
-const saysQuota = ({ observed: { task: { status: { phase, reason } } } }: Situation): boolean =>
-  phase === "Starting" && reason === "QuotaExceeded"
+/** Of a Pod that has no room; a Job that has none is queued. */
+const saysQuota = ({ observed: { task: { status: { phase, queue, reason } } } }: Situation): boolean =>
+  phase === "Starting" && reason === "QuotaExceeded" && queue === undefined
 
 export const finishVanished: Respond = (_) =>
   end(
@@ -294,7 +296,10 @@ export const showStarting: Respond = (_) => {
   const again = lookAgainAfter(age)
   const news = startNews(_)
   const told = tell(_, news)
-  return later(sameNews(_, news) && isJobCounted(_) ? told : launched(_, told), left > 0 ? Math.min(left, again) : again)
+  return later(
+    sameNews(_, news) && isJobCounted(_) && !isSaidToGo(_.observed) ? told : launched(_, told),
+    left > 0 ? Math.min(left, again) : again
+  )
 }
 
 const waitFor = (_: Situation, reason: WaitReason, message: string, position: number, blockedBy?: string): Response => {
@@ -362,9 +367,9 @@ export const nameJob: Respond = (_) => {
 /** A first launch needs no status of its own: the Job's name is derived, so it is found again without one. */
 const launchIn = (_: Situation, epoch: number, before: ReadonlyArray<Action> = []): Response => {
   const { message = "" } = _.observed.task.status
-  const news: News = isMadeAnew(_.observed.task)
-    ? { phase: "Starting", reason: "QuotaExceeded", message: message.slice(madeAnew.length) }
-    : jobMade(_) // most likely it still waits
+  const news: News = isMadeAnew(_.observed.task) && saysQuota(_)
+    ? { phase: "Starting", reason: "QuotaExceeded", message } // most likely it still waits
+    : jobMade(_)
   const response = tell(_, news, [...before, Action.CreateJob({ epoch })])
   if (isFresh(_) && launchesOf(_.observed) === 0) return later({ ...response, status: _.observed.task.status }, quietMillis)
   const status = launchedAs(ourJob(_), _.observed, _.policy, response.status)

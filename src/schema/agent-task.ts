@@ -216,6 +216,16 @@ const Waiting = Schema.Struct({ position: Schema.Int, reason: Reason, blockedBy:
   description: "Why it waits, and behind whom."
 })
 
+const JobMade = Schema.Struct({
+  name: Schema.String,
+  uid: Schema.optionalKey(Uid),
+  replacedFor: Schema.optionalKey(
+    Schema.Literals(["LaunchFailed", "QuotaExceeded"]).annotate({
+      description: "Why another Job takes its place: its launch came to nothing, or it waited too long for a quota, which is no launch."
+    })
+  )
+})
+
 /** As the CRD has it: what the API server takes. */
 export const WritableStatus = Schema.Struct({
   observedGeneration: Schema.optionalKey(Schema.Int),
@@ -229,7 +239,7 @@ export const WritableStatus = Schema.Struct({
     })
   ),
   queue: Schema.optionalKey(Waiting),
-  job: Schema.optionalKey(Schema.Struct({ name: Schema.String, uid: Schema.optionalKey(Uid) })),
+  job: Schema.optionalKey(JobMade),
   pod: Schema.optionalKey(Schema.Struct({ name: Schema.String, uid: Uid, node: Schema.optionalKey(Schema.String) })),
   launches: Schema.optionalKey(Schema.Int.annotate({ description: "Jobs made for this task; more than one only while none was claimed." })),
   claim: Schema.optionalKey(Claim),
@@ -253,6 +263,7 @@ const AgentTaskStatus = Schema.Struct({
   phase: Schema.optionalKey(Schema.String),
   reason: Schema.optionalKey(Schema.String),
   queue: Schema.optionalKey(Schema.Struct({ ...Waiting.fields, reason: Schema.String })),
+  job: Schema.optionalKey(Schema.Struct({ ...JobMade.fields, replacedFor: Schema.optionalKey(Schema.String) })),
   result: Schema.optionalKey(ToldResult)
 })
 export type AgentTaskStatus = typeof AgentTaskStatus.Type

@@ -933,7 +933,10 @@ describe("plan", () => {
   ])("counts each Job once: one $given", ({ actions, deleting = false, jobUid, launches, seed }) => {
     const whole: Seed = { ...outlasted, ...seed }
     const world = worldOf(whole)
-    const task = { ...world.task, status: { ...world.task.status, job: { name: "agent-job-task", uid: Uid.make("job-uid") } } }
+    const task = {
+      ...world.task,
+      status: { ...world.task.status, job: { ...world.task.status.job, name: "agent-job-task", uid: Uid.make("job-uid") } }
+    }
     const job = Option.map(world.job, (seen) => ({ ...seen, deleting, uid: Uid.make(jobUid ?? "job-uid") }))
     const planned = plan(policyOf(whole), { ...world, task, job }, noon)
     expect([planned.status.launches, planned.actions.map(({ _tag }) => _tag)]).toEqual([launches, actions])
@@ -994,7 +997,7 @@ describe("plan", () => {
     expect(plan(policyOf(whole), perform(former, decision), noon).situation).not.toBe("its Job's name is to be written down")
   })
 
-  it("says that a launch comes again after words of any length, and knows by that that the Job goes", () => {
+  it("says that a launch comes again after words of any length, and of its Job that it goes", () => {
     const whole: Seed = { ...plainSeed, life: "starting", launches: 1, job: "failed", pod: "Evicted" }
     const world = worldOf(whole)
     const wordy = { ...world, pod: Option.map(world.pod, (pod) => ({ ...pod, message: "no ".repeat(5000) })) }

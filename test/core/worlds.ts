@@ -153,9 +153,9 @@ const statusOf = ({ launches, life, reported }: Seed): AgentTaskStatus => {
       return {
         phase: "Starting",
         reason: "Evicted",
-        message: "It is launched again.",
+        message: "It was evicted.",
         launches: Math.max(launches, 1),
-        job: { name: "agent-job-task", uid: Uid.make("job-uid") }
+        job: { name: "agent-job-task", uid: Uid.make("job-uid"), replacedFor: "LaunchFailed" }
       }
     case "quota":
       return {
@@ -170,9 +170,9 @@ const statusOf = ({ launches, life, reported }: Seed): AgentTaskStatus => {
       return {
         phase: "Starting",
         reason: "QuotaExceeded",
-        message: `Its Job is made anew. ${quotaMessage}`,
+        message: quotaMessage,
         launches,
-        job: { name: "agent-job-task", uid: Uid.make("job-uid") },
+        job: { name: "agent-job-task", uid: Uid.make("job-uid"), replacedFor: "QuotaExceeded" },
         configHash: policy.configHash
       }
     case "claimed":
