@@ -315,6 +315,7 @@ export const observe = (world: World, task: AgentTask, asked: Asked, at: number)
     latestApply: attempt(status.latest?.apply),
     warning: asked.warning,
     refusal: world.refusal(uid, at),
+    deniedMillis: world.deniedMillis(uid),
     told: world.told(uid),
     expired: world.isExpired(task)
   }

@@ -5,7 +5,7 @@ import { Option } from "effect"
 import type { AgentTask, AgentTaskSpec } from "../schema/agent-task.ts"
 import { agentTaskResource, type Sha256, type Uid } from "../schema/names.ts"
 import { Action, Word } from "./action.ts"
-import { isForGood, type Observed } from "./observed.ts"
+import { isForGood, type Observed, waitReasonOf } from "./observed.ts"
 import { planAgainAfterMillis } from "./plan-again.ts"
 import { later, type Respond, unchanged } from "./response.ts"
 import { millisSince, type Situation } from "./situation.ts"
@@ -139,11 +139,14 @@ export const tellRefusal: Respond = (_) => {
   return later(
     Option.match(refusal, {
       onNone: () => unchanged(_),
-      onSome: ({ kind, message }) => ({
-        ...unchanged(_),
-        words: [Word.Emit({ type: "Warning", reason: kind, message })],
-        status: unattempted(task, { reason: kind, message, stalled: isForGood(kind) }, _.now)
-      })
+      onSome: ({ kind, message }) => {
+        const reason = isForGood(kind) ? kind : waitReasonOf(kind)
+        return {
+          ...unchanged(_),
+          words: [Word.Emit({ type: "Warning", reason, message })],
+          status: unattempted(task, { reason, message, stalled: isForGood(kind) }, _.now)
+        }
+      }
     }),
     lookMillis
   )

@@ -207,6 +207,13 @@ export const rows: ReadonlyArray<Row> = [
     respond: respond.finishVanished
   },
   {
+    situation: "its Job or Lease is denied for as long as a start may take",
+    means:
+      "fail with the words of the webhook, the policy or the rights that deny it, so that its workspace is free; a quota, an overload or a failure may last longer",
+    holds: holds.deniedTooLong,
+    respond: respond.finishDenied
+  },
+  {
     situation: "the API server refused its Job for now",
     means: "queue it with the server's words, and ask again after a pause, whatever happens meanwhile",
     holds: holds.refusedForNow,

@@ -22,7 +22,7 @@ import {
   nextAfterMillis,
   quotaPatienceMillis
 } from "./launches.ts"
-import { askAgainMillis, isForGood } from "./observed.ts"
+import { askAgainMillis, isForGood, waitReasonOf } from "./observed.ts"
 import { endOf, endOfStart, troubleOfStart, waitsForQuota } from "./pod-trouble.ts"
 import { sentence, shortened } from "./sentence.ts"
 import { jobGoesOn, millisSince, millisSinceEnd, patienceMillis, podWent, type Situation } from "./situation.ts"
@@ -180,7 +180,18 @@ export const finishCalledOff: Respond = (_) =>
 export const finishRefused: Respond = (_) =>
   Option.match(_.observed.refusal, {
     onNone: () => unchanged(_),
-    onSome: ({ kind, message }) => end(_, "Failed", kind === "NameTaken" ? "NameTaken" : "Denied", message)
+    onSome: ({ kind, message }) => isForGood(kind) ? end(_, "Failed", kind, message) : unchanged(_)
+  })
+
+export const finishDenied: Respond = (_) =>
+  Option.match(_.observed.refusal, {
+    onNone: () => unchanged(_),
+    onSome: ({ message }) => {
+      const { startupTimeoutSeconds } = _.policy
+      const next =
+        `It was denied for ${startupTimeoutSeconds} s (task.startupTimeoutSeconds); mend that, and run the task again. Nothing was run.`
+      return end(_, "Failed", "Denied", andThen(message, next))
+    }
   })
 
 /** Nothing was said of it yet. */
@@ -339,7 +350,7 @@ export const queueBehindHolder: Respond = (_) => {
 export const queueRefused: Respond = (_) =>
   Option.match(_.observed.refusal, {
     onNone: () => unchanged(_),
-    onSome: ({ againInMillis, kind, message }) => later(waitFor(_, isForGood(kind) ? "Refused" : kind, message, 1), againInMillis)
+    onSome: ({ againInMillis, kind, message }) => later(waitFor(_, waitReasonOf(kind), message, 1), againInMillis)
   })
 
 /** Its turn came after the source could have been asked. */

@@ -93,6 +93,8 @@ export const holds = {
     isSaidToGo(_.observed) ||
     (_.observed.task.status.job?.uid !== undefined && Option.exists(_.observed.job, (job) => !isCounted(_.observed.task, job))),
   starting: jobThere,
+  deniedTooLong: ({ observed: { deniedMillis, refusal }, policy: { startupTimeoutSeconds } }) =>
+    Option.exists(refusal, ({ kind }) => kind === "Forbidden") && deniedMillis >= startupTimeoutSeconds * 1000,
   refusedForNow: ({ observed: { refusal } }) => Option.isSome(refusal),
   waiting: ({ observed: { turn } }) => turn._tag === "Waiting",
   workspaceTaken: (_) => mutates(_) && _.observed.holder._tag === "Taken",

@@ -69,7 +69,10 @@ describe("an attempt at a new artifact", () => {
   })
 
   it.each(
-    [{ refusal: "QuotaExceeded", stalled: false }, { refusal: "Refused", stalled: false }, { refusal: "Denied", stalled: true }, {
+    [{ refusal: "QuotaExceeded", stalled: false }, { refusal: "Refused", stalled: false }, { refusal: "Forbidden", stalled: false }, {
+      refusal: "Denied",
+      stalled: true
+    }, {
       refusal: "NameTaken",
       stalled: true
     }] as const
@@ -78,8 +81,9 @@ describe("an attempt at a new artifact", () => {
     ({ refusal, stalled }) => {
       const world = called("infra", { ...followed, refusal })
       const { status, words } = plan(policy, world, noon)
-      expect(words).toMatchObject([{ _tag: "Emit", type: "Warning", reason: refusal }])
-      const said = { reason: refusal, message: "Its next attempt cannot be made. the server's words" }
+      const reason = refusal === "Forbidden" ? "Refused" : refusal
+      expect(words).toMatchObject([{ _tag: "Emit", type: "Warning", reason }])
+      const said = { reason, message: "Its next attempt cannot be made. the server's words" }
       expect(status.conditions).toMatchObject([{ type: "Ready", status: "False", ...said }, {
         type: "Reconciling",
         status: stalled ? "False" : "True",

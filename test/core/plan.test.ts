@@ -263,6 +263,30 @@ const cases: ReadonlyArray<Case> = [
     reason: "QuotaExceeded"
   },
   {
+    given: "a Job that a webhook has denied for nearly as long as a start may take",
+    seed: { refusal: "Forbidden", deniedSeconds: 179 },
+    situation: "the API server refused its Job for now",
+    actions: [],
+    phase: "Queued",
+    reason: "Refused"
+  },
+  {
+    given: "an apply that has its workspace, and whose Job a webhook has denied for as long as a start may take",
+    seed: { stage: "apply", holder: "mine", life: "queued", refusal: "Forbidden", deniedSeconds: 180 },
+    situation: "its Job or Lease is denied for as long as a start may take",
+    actions: ["Emit"],
+    phase: "Failed",
+    reason: "Denied"
+  },
+  ...(["QuotaExceeded", "Refused", "NameHeld"] as const).map((refusal): Case => ({
+    given: `a Job that is refused for another reason now (${refusal})`,
+    seed: { refusal, deniedSeconds: 180 },
+    situation: "the API server refused its Job for now",
+    actions: [],
+    phase: "Queued",
+    reason: refusal
+  })),
+  {
     given: "a Job that policy refused for good",
     seed: { refusal: "Denied" },
     situation: "the API server refused its Job for good",
@@ -1155,6 +1179,13 @@ describe("plan", () => {
       words: [],
       requeueAfterMillis: Option.none()
     })
+  })
+
+  it("says of a Job that was denied for too long who denied it, and what to do", () => {
+    const whole: Seed = { ...plainSeed, refusal: "Forbidden", deniedSeconds: 180 }
+    expect(plan(policyOf(whole), worldOf(whole), noon).status.message).toBe(
+      "the server's words. It was denied for 180 s (task.startupTimeoutSeconds); mend that, and run the task again. Nothing was run."
+    )
   })
 
   it("ends Kubernetes' words as a sentence before it goes on", () => {
