@@ -1,8 +1,7 @@
 // What the controller does next for one AgentTask, decided from what was last observed: one table, read from the top.
 // Invariant: carrying the plan out and observing again gives an empty plan; a final phase stays; a claimed stage is never started again.
 // Called by controller/reconcile; printed into docs/decisions.md; its laws are in test/core/plan.laws.test.ts.
-import * as follow from "./follow.ts"
-import { following } from "./follow.ts"
+import * as attempts from "./follow.ts"
 import { withReplacement } from "./launches.ts"
 import type { Observed } from "./observed.ts"
 import * as respond from "./response.ts"
@@ -58,32 +57,32 @@ export const rows: ReadonlyArray<Row> = [
   {
     situation: "over, and its next attempt was refused",
     means: "say why, and try again; a stranger's task of that name is never adopted",
-    holds: following.refused,
-    respond: follow.tellRefusal
+    holds: attempts.holds.refused,
+    respond: attempts.tellRefusal
   },
   {
     situation: "over, and its source has a new artifact",
     means: "make the next attempt, a task of its own, once the newest is over",
-    holds: following.newArtifact,
-    respond: follow.makeAttempt
+    holds: attempts.holds.newArtifact,
+    respond: attempts.makeAttempt
   },
   {
     situation: "over, and its newest plan is to be applied",
     means: "make the task that applies that very plan, as long as the source has nothing newer",
-    holds: following.planned,
-    respond: follow.applyPlan
+    holds: attempts.holds.planned,
+    respond: attempts.applyPlan
   },
   {
     situation: "over, and its newest plan was disrupted",
     means: "make it again as the next attempt, three times at most, each later than the last",
-    holds: following.disrupted,
-    respond: follow.planAgain
+    holds: attempts.holds.disrupted,
+    respond: attempts.planAgain
   },
   {
     situation: "over, and it follows its source",
     means: "look at the source from time to time; the conditions are those of the newest attempt",
-    holds: following.atRest,
-    respond: follow.reflect
+    holds: attempts.holds.atRest,
+    respond: attempts.reflect
   },
   { situation: "over", means: "keep it as it is, for ever", holds: holds.final, respond: respond.keepOver },
   // somebody wants it away

@@ -35,74 +35,74 @@ const isClaimed: Holds = ({ observed: { task } }) => task.status.claim !== undef
 const jobThere: Holds = ({ observed: { job } }) => Option.isSome(job)
 const foreignJob: Holds = ({ observed: { job, task } }) => Option.exists(job, ({ owner }) => !Option.contains(owner, task.metadata.uid))
 /** Its own: a stranger's is none of ours to delete, nor to wait for. */
-export const jobGoesOn: Holds = (_) =>
-  !foreignJob(_) && Option.exists(_.observed.job, ({ deleting, state }) => state === "active" && !deleting)
+export const jobGoesOn: Holds = (s) =>
+  !foreignJob(s) && Option.exists(s.observed.job, ({ deleting, state }) => state === "active" && !deleting)
 const jobDeleting: Holds = ({ observed: { job } }) => Option.exists(job, ({ deleting }) => deleting)
-const jobEnded: Holds = ({ observed: { job } }) => Option.exists(job, (_) => _.state !== "active")
+const jobEnded: Holds = ({ observed: { job } }) => Option.exists(job, ({ state }) => state !== "active")
 const podOver: Holds = ({ observed: { pod } }) => Option.exists(pod, isPodOver)
 /** It left before it had the claim, and Kubernetes makes another Pod of its Job, if there is not one already. */
-const makesWay: Holds = (_) =>
-  jobGoesOn(_) &&
-  Option.exists(_.observed.pod, ({ worker }) => Option.contains(Option.flatMap(worker, ({ exitCode }) => exitCode), claimLostExitCode))
+const makesWay: Holds = (s) =>
+  jobGoesOn(s) &&
+  Option.exists(s.observed.pod, ({ worker }) => Option.contains(Option.flatMap(worker, ({ exitCode }) => exitCode), claimLostExitCode))
 /**
  * And a quota keeps Kubernetes from making another. That one may have begun to start, so this was a launch, and no Job that only waited.
  */
-export const podWent: Holds = (_) => jobGoesOn(_) && _.observed.hadPod && Option.isNone(_.observed.pod) && waitsForQuota(_.observed)
+export const podWent: Holds = (s) => jobGoesOn(s) && s.observed.hadPod && Option.isNone(s.observed.pod) && waitsForQuota(s.observed)
 const mutates: Holds = ({ observed: { task } }) => task.spec.stage !== "plan"
 
 /** No Pod of such a launch is left: its Job goes, though that may not be heard of yet. */
-const isClearedAway: Holds = (_) => isSaidToGo(_.observed) && Option.isNone(_.observed.pod)
+const isClearedAway: Holds = (s) => isSaidToGo(s.observed) && Option.isNone(s.observed.pod)
 /** Whatever our clock says: the whole time a start may take has been seen to go by. */
 const overdue = ({ observed: { job, startingMillis }, policy }: Situation, moreMillis = 0): boolean =>
   Option.isSome(job) && startingMillis >= policy.startupTimeoutSeconds * 1000 + moreMillis
 
 export const holds = {
   ofNewerVersion: ({ observed: { task } }) => isOfNewerVersion(task.status.phase),
-  unreported: (_) => taskOver(_) && fromPool(_) && _.observed.task.status.reportedAt === undefined,
-  leftover: (_) => taskOver(_) && jobGoesOn(_) && (_.observed.task.status.result === undefined || millisSinceEnd(_) >= patienceMillis),
-  releasable: (_) => taskOver(_) && deleted(_) && fromPool(_),
-  expired: (_) => taskOver(_) && _.observed.expired && !deleted(_),
+  unreported: (s) => taskOver(s) && fromPool(s) && s.observed.task.status.reportedAt === undefined,
+  leftover: (s) => taskOver(s) && jobGoesOn(s) && (s.observed.task.status.result === undefined || millisSinceEnd(s) >= patienceMillis),
+  releasable: (s) => taskOver(s) && deleted(s) && fromPool(s),
+  expired: (s) => taskOver(s) && s.observed.expired && !deleted(s),
   final: taskOver,
-  deletedUncancelled: (_) => deleted(_) && fromPool(_) && _.observed.task.spec.cancel !== true,
-  lastWords: (_) => isClaimed(_) && Option.exists(_.observed.pod, (pod) => Option.isSome(pod.lastWords)),
-  lost: (_) => isClaimed(_) && Option.match(_.observed.pod, { onNone: () => true, onSome: isEngineOver }),
-  unreachable: (_) => isClaimed(_) && Option.exists(_.observed.pod, (pod) => !pod.nodeAnswers),
-  unsaved: (_) => isClaimed(_) && _.observed.task.status.reason === "StateUnsaved",
-  stopping: (_) => isClaimed(_) && _.observed.task.spec.cancel === true,
+  deletedUncancelled: (s) => deleted(s) && fromPool(s) && s.observed.task.spec.cancel !== true,
+  lastWords: (s) => isClaimed(s) && Option.exists(s.observed.pod, (pod) => Option.isSome(pod.lastWords)),
+  lost: (s) => isClaimed(s) && Option.match(s.observed.pod, { onNone: () => true, onSome: isEngineOver }),
+  unreachable: (s) => isClaimed(s) && Option.exists(s.observed.pod, (pod) => !pod.nodeAnswers),
+  unsaved: (s) => isClaimed(s) && s.observed.task.status.reason === "StateUnsaved",
+  stopping: (s) => isClaimed(s) && s.observed.task.spec.cancel === true,
   running: isClaimed,
   calledOff: ({ observed: { task } }) => isCalledOff(task),
   refusedForGood: ({ observed: { refusal } }) => Option.exists(refusal, ({ kind }) => isForGood(kind)),
   foreignJob,
-  stuck: (_) => jobDeleting(_) && overdue(_),
-  clearedAway: (_) => isClearedAway(_) && (jobDeleting(_) || !overdue(_, nextAfterMillis(_.observed.task.status))), // it cannot be deleted
-  quotaOutlasted: (_) => {
-    const { hadPod, job, jobKnownMillis, task } = _.observed
+  stuck: (s) => jobDeleting(s) && overdue(s),
+  clearedAway: (s) => isClearedAway(s) && (jobDeleting(s) || !overdue(s, nextAfterMillis(s.observed.task.status))), // it cannot be deleted
+  quotaOutlasted: (s) => {
+    const { hadPod, job, jobKnownMillis, task } = s.observed
     return Option.exists(
       job,
       (job) =>
         job.deleting
           ? isGivenUp(task, job)
-          : !hadPod && jobGoesOn(_) && waitsForQuota(_.observed) && isOutOfPatience(task, job, jobKnownMillis)
+          : !hadPod && jobGoesOn(s) && waitsForQuota(s.observed) && isOutOfPatience(task, job, jobKnownMillis)
     )
   },
-  launchFailed: (_) => jobThere(_) && (jobEnded(_) || podWent(_) || (podOver(_) && !makesWay(_))),
-  launchesSpent: (_) => Option.isNone(_.observed.job) && launchesOf(_.observed) >= mostLaunches(_.policy, _.observed.task.status.reason),
-  cannotStart: (_) => jobThere(_) && Option.exists(troubleOfStart(_.observed), ({ final }) => final),
-  startOverdue: (_) => overdue(_) && !waitsForQuota(_.observed),
-  toldOtherwise: (_) =>
-    isSaidToGo(_.observed) ||
-    (_.observed.task.status.job?.uid !== undefined && Option.exists(_.observed.job, (job) => !isCounted(_.observed.task, job))),
+  launchFailed: (s) => jobThere(s) && (jobEnded(s) || podWent(s) || (podOver(s) && !makesWay(s))),
+  launchesSpent: (s) => Option.isNone(s.observed.job) && launchesOf(s.observed) >= mostLaunches(s.policy, s.observed.task.status.reason),
+  cannotStart: (s) => jobThere(s) && Option.exists(troubleOfStart(s.observed), ({ final }) => final),
+  startOverdue: (s) => overdue(s) && !waitsForQuota(s.observed),
+  toldOtherwise: (s) =>
+    isSaidToGo(s.observed) ||
+    (s.observed.task.status.job?.uid !== undefined && Option.exists(s.observed.job, (job) => !isCounted(s.observed.task, job))),
   starting: jobThere,
   deniedTooLong: ({ observed: { deniedMillis, refusal }, policy: { startupTimeoutSeconds } }) =>
     Option.exists(refusal, ({ kind }) => kind === "Forbidden") && deniedMillis >= startupTimeoutSeconds * 1000,
   refusedForNow: ({ observed: { refusal } }) => Option.isSome(refusal),
   waiting: ({ observed: { turn } }) => turn._tag === "Waiting",
-  workspaceTaken: (_) => mutates(_) && _.observed.holder._tag === "Taken",
+  workspaceTaken: (s) => mutates(s) && s.observed.holder._tag === "Taken",
   sourceUnasked: ({ observed: { source, task } }) => source._tag === "NotAsked" && isUnpinned(task),
   sourceNotReady: ({ observed: { source } }) => source._tag === "NotReady",
   outdated: ({ observed: { source, task } }) =>
     source._tag === "Ready" && isUnpinned(task) && (!Equal.equals(task.status.source, source.artifact) || waitsForSource(task)),
   jobUnnamed: ({ observed: { task: { metadata: { name }, status: { job, launches = 0 } } }, policy: { basename } }) =>
     job === undefined ? !isPlain(basename, name) : launches === 0 && job.uid === undefined && job.name !== jobName(basename, name),
-  workspaceFree: (_) => mutates(_) && _.observed.holder._tag !== "Mine"
+  workspaceFree: (s) => mutates(s) && s.observed.holder._tag !== "Mine"
 } satisfies Readonly<Record<string, Holds>>

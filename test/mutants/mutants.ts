@@ -25,7 +25,7 @@ export const mutants: ReadonlyArray<Mutant> = [
   {
     name: "all starts of one second are looked at again at once",
     file: "src/core/response.ts",
-    from: " + spreadMillis(_.observed.task.metadata.uid)",
+    from: " + spreadMillis(s.observed.task.metadata.uid)",
     to: "",
     test: "core/plan.test.ts"
   },
@@ -88,15 +88,15 @@ export const mutants: ReadonlyArray<Mutant> = [
   {
     name: "launches are not counted",
     file: situation,
-    from: "launchesSpent: (_) => Option.isNone",
-    to: "launchesSpent: (_) => _.now === \"\" && Option.isNone",
+    from: "launchesSpent: (s) => Option.isNone",
+    to: "launchesSpent: (s) => s.now === \"\" && Option.isNone",
     test: laws
   },
   {
     name: "a workspace that is taken is no reason to wait",
     file: situation,
-    from: "workspaceTaken: (_) => mutates(_) && ",
-    to: "workspaceTaken: (_) => !mutates(_) && ",
+    from: "workspaceTaken: (s) => mutates(s) && ",
+    to: "workspaceTaken: (s) => !mutates(s) && ",
     test: laws
   },
   {
@@ -130,22 +130,22 @@ export const mutants: ReadonlyArray<Mutant> = [
   {
     name: "a Job that failed to launch stays",
     file: situation,
-    from: "jobThere(_) && (jobEnded(_) || podWent(_) || (podOver(_) && !makesWay(_)))",
-    to: "jobThere(_) && podOver(_) && jobEnded(_) && _.now === \"\"",
+    from: "jobThere(s) && (jobEnded(s) || podWent(s) || (podOver(s) && !makesWay(s)))",
+    to: "jobThere(s) && podOver(s) && jobEnded(s) && s.now === \"\"",
     test: crashes
   },
   {
     name: "what is over keeps its Job",
     file: situation,
-    from: "leftover: (_) => taskOver(_) && jobGoesOn(_)",
-    to: "leftover: (_) => taskOver(_) && !jobGoesOn(_)",
+    from: "leftover: (s) => taskOver(s) && jobGoesOn(s)",
+    to: "leftover: (s) => taskOver(s) && !jobGoesOn(s)",
     test: "core/plan.test.ts"
   },
   {
     name: "a Pod that exited with 0 is a success",
     file: "src/core/response.ts",
-    from: "end(_, \"Failed\", reason, andThen(message, next))",
-    to: "({ ...end(_, \"Failed\", reason, andThen(message, next)), status: { ..._.observed.task.status, phase: \"Succeeded\" } })",
+    from: "end(s, \"Failed\", reason, andThen(message, next))",
+    to: "({ ...end(s, \"Failed\", reason, andThen(message, next)), status: { ...s.observed.task.status, phase: \"Succeeded\" } })",
     test: laws
   },
   // how a status goes on
