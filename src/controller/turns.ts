@@ -9,7 +9,7 @@ import { waitsForProof } from "../core/isolation.ts"
 import { type Refusal, Turn } from "../core/observed.ts"
 import { isCalledOff, isOfNewerVersion, isOver } from "../core/status.ts"
 import type { TaskPolicy } from "../core/task-policy.ts"
-import type { AgentTask } from "../schema/agent-task.ts"
+import { type AgentTask, mutates } from "../schema/agent-task.ts"
 import type { Uid, WorkspaceName } from "../schema/names.ts"
 import type { Cache } from "./cache.ts"
 
@@ -116,7 +116,7 @@ export const make = (cache: Pick<Cache, "job" | "keyOf" | "task" | "taskByUid" |
       occupies: has,
       holds: holder === uid,
       refused: !has && isPassedOver(uid),
-      shutOut: !has && stage !== "plan" && isOutside(holder)
+      shutOut: !has && mutates(stage) && isOutside(holder)
     }
   }
   const isOpen = (task: AgentTask): boolean =>

@@ -2,7 +2,7 @@
 // Ends are written before Jobs are deleted: the status, guarded by its version, is what decides between a cancel and a claim.
 // Used by core/plan alone.
 import { Option, Schema } from "effect"
-import { type AgentTaskStatus, longestStatusMessage, type Phase } from "../schema/agent-task.ts"
+import { type AgentTaskStatus, longestStatusMessage, mutates, type Phase } from "../schema/agent-task.ts"
 import { assignmentId } from "../schema/pool-api.ts"
 import { type FailureReason, Reason, type WaitReason } from "../schema/reason.ts"
 import { Action, Word } from "./action.ts"
@@ -149,7 +149,7 @@ export const finishWithLastWords: Respond = (s) => {
 
 export const finishLost: Respond = (s) => {
   const { reason, message } = endOf(s.observed.pod, s.observed.job)
-  const next = s.observed.task.spec.stage === "plan" ? "Nothing was changed." : "Look at the state before the next run."
+  const next = mutates(s.observed.task.spec.stage) ? "Look at the state before the next run." : "Nothing was changed."
   return end(s, "Failed", reason, andThen(message, next))
 }
 

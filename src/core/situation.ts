@@ -2,6 +2,7 @@
 // They are put in the table's order, so each may assume that those above it did not hold.
 // Used by core/plan and core/response; controller/observe takes the time between two moments from it.
 import { Equal, Option } from "effect"
+import { mutates } from "../schema/agent-task.ts"
 import { isUnpinned, waitsForSource } from "./flux-source.ts"
 import { isPlain, jobName } from "./job-name.ts"
 import { isCounted, isGivenUp, isOutOfPatience, isSaidToGo, launchesOf, mostLaunches, nextAfterMillis } from "./launches.ts"
@@ -48,7 +49,7 @@ const makesWay: Holds = (s) =>
  * And a quota keeps Kubernetes from making another. That one may have begun to start, so this was a launch, and no Job that only waited.
  */
 export const podWent: Holds = (s) => jobGoesOn(s) && s.observed.hadPod && Option.isNone(s.observed.pod) && waitsForQuota(s.observed)
-const mutates: Holds = ({ observed: { task } }) => task.spec.stage !== "plan"
+const changes: Holds = ({ observed: { task } }) => mutates(task.spec.stage)
 
 /** No Pod of such a launch is left: its Job goes, though that may not be heard of yet. */
 const isClearedAway: Holds = (s) => isSaidToGo(s.observed) && Option.isNone(s.observed.pod)
@@ -97,12 +98,12 @@ export const holds = {
     Option.exists(refusal, ({ kind }) => kind === "Forbidden") && deniedMillis >= startupTimeoutSeconds * 1000,
   refusedForNow: ({ observed: { refusal } }) => Option.isSome(refusal),
   waiting: ({ observed: { turn } }) => turn._tag === "Waiting",
-  workspaceTaken: (s) => mutates(s) && s.observed.holder._tag === "Taken",
+  workspaceTaken: (s) => changes(s) && s.observed.holder._tag === "Taken",
   sourceUnasked: ({ observed: { source, task } }) => source._tag === "NotAsked" && isUnpinned(task),
   sourceNotReady: ({ observed: { source } }) => source._tag === "NotReady",
   outdated: ({ observed: { source, task } }) =>
     source._tag === "Ready" && isUnpinned(task) && (!Equal.equals(task.status.source, source.artifact) || waitsForSource(task)),
   jobUnnamed: ({ observed: { task: { metadata: { name }, status: { job, launches = 0 } } }, policy: { basename } }) =>
     job === undefined ? !isPlain(basename, name) : launches === 0 && job.uid === undefined && job.name !== jobName(basename, name),
-  workspaceFree: (s) => mutates(s) && s.observed.holder._tag !== "Mine"
+  workspaceFree: (s) => changes(s) && s.observed.holder._tag !== "Mine"
 } satisfies Readonly<Record<string, Holds>>

@@ -12,6 +12,9 @@ import { text } from "./text.ts"
 export const Stage = Schema.Literals(["plan", "apply", "destroy"])
 export type Stage = typeof Stage.Type
 
+/** It may change what there is: one at a time runs in a workspace, and once claimed it is never made again. */
+export const mutates = (stage: Stage): boolean => stage !== "plan"
+
 export const Engine = Schema.Struct({
   name: Schema.Literals(["tofu", "terraform"]),
   version: Schema.optionalKey(
@@ -179,6 +182,17 @@ export type AgentTaskSpec = typeof AgentTaskSpec.Type
 export const Phase = Schema.Literals(["Pending", "Queued", "Starting", "Running", "Succeeded", "Failed", "Cancelled"])
 export type Phase = typeof Phase.Type
 
+/** A phase is followed by one of a higher rank alone; those of the highest are final. */
+export const phaseRank: Readonly<Record<Phase, number>> = {
+  Pending: 0,
+  Queued: 1,
+  Starting: 2,
+  Running: 3,
+  Succeeded: 4,
+  Failed: 4,
+  Cancelled: 4
+}
+
 export const Condition = Schema.Struct({
   type: Schema.Literals(["Ready", "Reconciling", "Stalled"]),
   status: Schema.Literals(["True", "False", "Unknown"]),
@@ -268,7 +282,7 @@ const AgentTaskStatus = Schema.Struct({
 })
 export type AgentTaskStatus = typeof AgentTaskStatus.Type
 
-const rank = "{'Pending': 0, 'Queued': 1, 'Starting': 2, 'Running': 3, 'Succeeded': 4, 'Failed': 4, 'Cancelled': 4}"
+const rank = `{${Object.entries(phaseRank).map(([phase, rank]) => `'${phase}': ${rank}`).join(", ")}}`
 const was = (field: string) => `has(oldSelf.status) && has(oldSelf.status.${field})`
 const is = (field: string) => `has(self.status) && has(self.status.${field})`
 

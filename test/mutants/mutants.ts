@@ -95,8 +95,8 @@ export const mutants: ReadonlyArray<Mutant> = [
   {
     name: "a workspace that is taken is no reason to wait",
     file: situation,
-    from: "workspaceTaken: (s) => mutates(s) && ",
-    to: "workspaceTaken: (s) => !mutates(s) && ",
+    from: "workspaceTaken: (s) => changes(s) && ",
+    to: "workspaceTaken: (s) => !changes(s) && ",
     test: laws
   },
   {
@@ -318,8 +318,8 @@ export const mutants: ReadonlyArray<Mutant> = [
   {
     name: "an apply is chased from a silent node",
     file: pod,
-    from: "...(stage === \"plan\" ? [] : staysOnSilentNodes)",
-    to: "...(stage !== \"plan\" ? [] : staysOnSilentNodes)",
+    from: "...(mutates(stage) ? staysOnSilentNodes : [])",
+    to: "...(mutates(stage) ? [] : staysOnSilentNodes)",
     test: "core/manifest/job.test.ts"
   },
   {
@@ -425,8 +425,8 @@ export const mutants: ReadonlyArray<Mutant> = [
   {
     name: "an apply without an approved plan is a task",
     file: "src/core/intake.ts",
-    from: "(planSha256 !== undefined) === mutating.includes(stage)",
-    to: "planSha256 === undefined || mutating.includes(stage)",
+    from: "(planSha256 !== undefined) === mutates(stage)",
+    to: "planSha256 === undefined || mutates(stage)",
     test: "core/intake.test.ts"
   },
   {
