@@ -134,8 +134,8 @@ const impostor = (kind: Kind<unknown>["kind"], found: KubernetesObject, { metada
 
 /** What a refusal to create means, where it means anything but an error to try again. */
 const refusalOf = (error: KubernetesError): Option.Option<Refusal> => {
-  if (error._tag === "Forbidden") return Option.some(refusal(error.exceedsQuota ? "QuotaExceeded" : "Refused", error.message))
-  if (error._tag === "Rejected") return Option.some(refusal(error.isUnreadable ? "Denied" : "Refused", error.message)) // such as 400, from a webhook that denies without a code
+  if (error._tag === "Forbidden") return Option.some(refusal(error.exceedsQuota ? "QuotaExceeded" : "Forbidden", error.message))
+  if (error._tag === "Rejected") return Option.some(refusal(error.isUnreadable ? "Denied" : "Forbidden", error.message)) // such as 400, from a webhook that denies without a code
   if (error._tag === "Unauthorized") return Option.some(refusal("Refused", error.message))
   if (error._tag === "NotFound" || error._tag === "Gone") return Option.some(asDenied(error))
   if (error._tag === "TooManyRequests") return Option.some(asOverload(error))

@@ -17,7 +17,7 @@ import type { KubernetesError } from "../kubernetes/errors.ts"
 import { find } from "../kubernetes/find.ts"
 import { agentTasks, decoding, events, fluxSources, jobs, leases, pods } from "../kubernetes/kinds.ts"
 import { keyOf } from "../kubernetes/object.ts"
-import type { AgentTask } from "../schema/agent-task.ts"
+import { type AgentTask, mutates } from "../schema/agent-task.ts"
 import { FluxObject, Job, Pod, WarningEvent, WorkspaceLease } from "../schema/kubernetes.ts"
 import { jobSeen, podSeen, projectPod } from "./project.ts"
 import type { World } from "./world.ts"
@@ -191,7 +191,7 @@ const warningAbout = Effect.fnUntraced(function*(
 const mayHold = (world: World, task: AgentTask): boolean => {
   const { metadata: { namespace }, spec: { stage, workspace } } = task
   const turn = world.turn(task)
-  if (stage === "plan" || turn._tag === "Admitted") return stage !== "plan"
+  if (!mutates(stage) || turn._tag === "Admitted") return mutates(stage)
   const other = Option.flatMap(turn.blockedBy, (name) => world.task(keyOf({ namespace, name })))
   return turn.reason === "WorkspaceBusy" && !world.knowsHolder(workspace) && !Option.exists(other, world.occupies)
 }
@@ -315,6 +315,7 @@ export const observe = (world: World, task: AgentTask, asked: Asked, at: number)
     latestApply: attempt(status.latest?.apply),
     warning: asked.warning,
     refusal: world.refusal(uid, at),
+    deniedMillis: world.deniedMillis(uid),
     told: world.told(uid),
     expired: world.isExpired(task)
   }

@@ -9,7 +9,7 @@ import { waitsForProof } from "../core/isolation.ts"
 import { type Refusal, Turn } from "../core/observed.ts"
 import { isCalledOff, isOfNewerVersion, isOver } from "../core/status.ts"
 import type { TaskPolicy } from "../core/task-policy.ts"
-import type { AgentTask } from "../schema/agent-task.ts"
+import { type AgentTask, mutates } from "../schema/agent-task.ts"
 import type { Uid, WorkspaceName } from "../schema/names.ts"
 import type { Cache } from "./cache.ts"
 
@@ -28,6 +28,8 @@ export interface Turns {
   /** What still holds at this time, in monotonic milliseconds, with what is left of it. */
   readonly refusal: (taskUid: string, at: number) => Option.Option<Refusal>
   readonly isRefused: (taskUid: string) => boolean
+  /** From the first to the last of the times that it was denied one after another. */
+  readonly deniedMillis: (taskUid: string) => number
   /** Whether a slot was taken for it, and nobody has seen its Job yet. */
   readonly isReserved: (taskUid: string) => boolean
   /** Whether a pass that decided to make a Job has not come to its end, so that the Job may still be made. */
@@ -64,12 +66,16 @@ interface Hearing {
   readonly forget: (task: AgentTask) => void
 }
 
+/** A denial that comes so much later than the task might have asked is a new one: it waited for something else meanwhile. */
+const sameDenialMillis = 60_000
+
 export const make = (cache: Pick<Cache, "job" | "keyOf" | "task" | "taskByUid" | "tasks">, policy: () => TaskPolicy): Turns & Hearing => {
   let drained = false
   let proven = false
   const reserved = new Set<string>()
   const launching = new Set<string>()
   const refusals = new Map<string, { readonly refusal: Refusal; readonly until: number }>()
+  const denials = new Map<string, { readonly first: number; readonly last: number; readonly until: number }>()
   const holders = new Map<WorkspaceName, string | undefined>() // workspace → uid of its task, undefined for nobody; absent while not known
   const behind = new Set<string>() // told to wait for their turn
   let freed = false // a slot or a workspace, of which no event need tell those behind
@@ -110,7 +116,7 @@ export const make = (cache: Pick<Cache, "job" | "keyOf" | "task" | "taskByUid" |
       occupies: has,
       holds: holder === uid,
       refused: !has && isPassedOver(uid),
-      shutOut: !has && stage !== "plan" && isOutside(holder)
+      shutOut: !has && mutates(stage) && isOutside(holder)
     }
   }
   const isOpen = (task: AgentTask): boolean =>
@@ -154,6 +160,10 @@ export const make = (cache: Pick<Cache, "job" | "keyOf" | "task" | "taskByUid" |
         Option.map(({ refusal, until }) => ({ ...refusal, againInMillis: until - at }))
       ),
     isRefused: (uid) => refusals.has(uid),
+    deniedMillis: (uid) => {
+      const denied = denials.get(uid)
+      return denied === undefined ? 0 : denied.last - denied.first
+    },
     isReserved: (uid) => reserved.has(uid),
     launching: () => launching.size > 0,
 
@@ -186,7 +196,12 @@ export const make = (cache: Pick<Cache, "job" | "keyOf" | "task" | "taskByUid" |
     },
     refuse: (uid, refusal, at) => {
       if (Option.isNone(cache.keyOf(uid))) return // it went while it was asked
-      refusals.set(uid, { refusal, until: at + refusal.againInMillis })
+      const until = at + refusal.againInMillis
+      refusals.set(uid, { refusal, until })
+      const denied = denials.get(uid)
+      const goesOn = denied !== undefined && at - denied.until < sameDenialMillis
+      if (refusal.kind === "Forbidden") denials.set(uid, { first: goesOn ? denied.first : at, last: at, until })
+      else denials.delete(uid)
       changed()
     },
     mayAsk: (uid, at) => {
@@ -226,6 +241,7 @@ export const make = (cache: Pick<Cache, "job" | "keyOf" | "task" | "taskByUid" |
       letGo(task)
       reserved.delete(uid)
       refusals.delete(uid)
+      denials.delete(uid)
       behind.delete(uid)
     }
   }

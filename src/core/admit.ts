@@ -2,7 +2,7 @@
 // Running tasks never exceed the limits; a slot goes to the workspace that has the fewest, then to the oldest task; who holds a workspace goes before the others of it.
 // Called by controller/turns; its laws are in test/core/admit.test.ts.
 import { Option } from "effect"
-import type { Stage } from "../schema/agent-task.ts"
+import { mutates, type Stage } from "../schema/agent-task.ts"
 import type { Uid } from "../schema/names.ts"
 import { Turn } from "./observed.ts"
 import type { TaskPolicy } from "./task-policy.ts"
@@ -25,7 +25,6 @@ export interface Candidate {
   readonly shutOut: boolean
 }
 
-const mutates = (stage: Stage): boolean => stage !== "plan"
 const byAge = (a: Candidate, b: Candidate): number =>
   a.createdAt < b.createdAt ? -1 : a.createdAt > b.createdAt ? 1 : a.uid < b.uid ? -1 : a.uid > b.uid ? 1 : 0
 

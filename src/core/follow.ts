@@ -5,11 +5,11 @@ import { Option } from "effect"
 import type { AgentTask, AgentTaskSpec } from "../schema/agent-task.ts"
 import { agentTaskResource, type Sha256, type Uid } from "../schema/names.ts"
 import { Action, Word } from "./action.ts"
-import { isForGood, type Observed } from "./observed.ts"
+import { isForGood, type Observed, waitReasonOf } from "./observed.ts"
 import { planAgainAfterMillis } from "./plan-again.ts"
 import { later, type Respond, unchanged } from "./response.ts"
 import { millisSince, type Situation } from "./situation.ts"
-import { acknowledged, isOver, ownAgain, reflected, unattempted } from "./status.ts"
+import { isOver, ownAgain, reflected, unattempted } from "./status.ts"
 
 /** How often a followed source is looked at; any change to the task does it at once. */
 const lookMillis = 30_000
@@ -63,7 +63,10 @@ const againInMillis = ({ now, observed }: Situation): Option.Option<number> =>
         ? Option.none()
         : Option.map(
           planAgainAfterMillis(stage, { outcome: "failed", reason }, observed.task.status.latest?.again ?? 0),
-          (delay) => delay - millisSince(finishedAt ?? metadata.creationTimestamp, now)
+          (delay) => {
+            const left = delay - millisSince(finishedAt ?? metadata.creationTimestamp, now)
+            return left > delay ? 0 : left // it ended by its node's clock, which may be ahead
+          }
         )
   )
 
@@ -91,68 +94,71 @@ const applySpec = (
 
 type Holds = (situation: Situation) => boolean
 
-export const following = {
+export const holds = {
   refused: ({ observed: { refusal, task } }) => follows(task) && Option.isSome(refusal),
   newArtifact: ({ observed }) => follows(observed.task) && isFree(observed) && hasNew(observed),
   planned: ({ observed }) =>
     follows(observed.task) && isFree(observed) && observed.source._tag === "Ready" && Option.isSome(toApply(observed)),
-  disrupted: (_) =>
-    follows(_.observed.task) && isFree(_.observed) && _.observed.source._tag === "Ready" &&
-    Option.exists(againInMillis(_), (millis) => millis <= 0),
+  disrupted: (s) =>
+    follows(s.observed.task) && isFree(s.observed) && s.observed.source._tag === "Ready" &&
+    Option.exists(againInMillis(s), (millis) => millis <= 0),
   atRest: ({ observed: { task } }) => follows(task)
 } satisfies Readonly<Record<string, Holds>>
 
-const makeNext = (_: Situation, again: number) => {
-  const { source, task: { metadata: { name }, spec, status } } = _.observed
-  if (source._tag !== "Ready" || spec.source.fluxSource === undefined) return unchanged(_)
+const makeNext = (s: Situation, again: number) => {
+  const { source, task: { metadata: { name }, spec, status } } = s.observed
+  if (source._tag !== "Ready" || spec.source.fluxSource === undefined) return unchanged(s)
   const attempt = (status.latest?.attempt ?? spec.attempt ?? 1) + 1
   const { onChange: _onChange, ...fluxSource } = spec.source.fluxSource
   const next = attemptName(name, attempt)
   return {
-    ...unchanged(_, [Action.CreateTask({ name: next, spec: { ...spec, attempt, source: { fluxSource } } })]),
+    ...unchanged(s, [Action.CreateTask({ name: next, spec: { ...spec, attempt, source: { fluxSource } } })]),
     status: { ...status, latest: { attempt, name: next, sha256: source.artifact.sha256, ...(again > 0 && { again }) } }
   }
 }
 
-export const makeAttempt: Respond = (_) => makeNext(_, 0)
+export const makeAttempt: Respond = (s) => makeNext(s, 0)
 
 /** At the artifact that the attempt had which was disrupted; a newer one is a new attempt of its own. */
-export const planAgain: Respond = (_) => makeNext(_, 1 + (_.observed.task.status.latest?.again ?? 0))
+export const planAgain: Respond = (s) => makeNext(s, 1 + (s.observed.task.status.latest?.again ?? 0))
 
-export const applyPlan: Respond = (_) =>
-  Option.match(toApply(_.observed), {
-    onNone: () => unchanged(_),
+export const applyPlan: Respond = (s) =>
+  Option.match(toApply(s.observed), {
+    onNone: () => unchanged(s),
     onSome: ({ plan, spec }) => {
-      const { source, task: { status } } = _.observed
-      if (source._tag !== "Ready") return unchanged(_)
+      const { source, task: { status } } = s.observed
+      if (source._tag !== "Ready") return unchanged(s)
       const apply = applyName(plan.metadata.name)
       const latest = status.latest ?? { attempt: plan.spec.attempt ?? 1, name: plan.metadata.name, sha256: source.artifact.sha256 }
-      return { ...unchanged(_, [Action.CreateTask({ name: apply, spec })]), status: { ...status, latest: { ...latest, apply } } }
+      return { ...unchanged(s, [Action.CreateTask({ name: apply, spec })]), status: { ...status, latest: { ...latest, apply } } }
     }
   })
 
-export const tellRefusal: Respond = (_) => {
-  const { refusal, task } = _.observed
+export const tellRefusal: Respond = (s) => {
+  const { refusal, task } = s.observed
   return later(
     Option.match(refusal, {
-      onNone: () => unchanged(_),
-      onSome: ({ kind, message }) => ({
-        ...unchanged(_),
-        words: [Word.Emit({ type: "Warning", reason: kind, message })],
-        status: unattempted(task, { reason: kind, message, stalled: isForGood(kind) }, _.now)
-      })
+      onNone: () => unchanged(s),
+      onSome: ({ kind, message }) => {
+        const reason = isForGood(kind) ? kind : waitReasonOf(kind)
+        return {
+          ...unchanged(s),
+          words: [Word.Emit({ type: "Warning", reason, message })],
+          status: unattempted(task, { reason, message, stalled: isForGood(kind) }, s.now)
+        }
+      }
     }),
     lookMillis
   )
 }
 
 /** The conditions are those of the newest attempt or of its apply, so that who waits for this task waits for what the source has now. */
-export const reflect: Respond = (_) => {
-  const { task } = _.observed
-  const spokenOf = Option.filter(Option.orElse(_.observed.latestApply, () => newest(_.observed)), (of) => of !== task)
+export const reflect: Respond = (s) => {
+  const { task } = s.observed
+  const spokenOf = Option.filter(Option.orElse(s.observed.latestApply, () => newest(s.observed)), (of) => of !== task)
   const status = Option.match(spokenOf, {
-    onNone: () => task.status.latest === undefined ? ownAgain(task, _.now) : acknowledged(task.status, task.metadata.generation),
-    onSome: (of) => reflected(task, of, _.now)
+    onNone: () => ownAgain(task, s.now),
+    onSome: (of) => reflected(task, of, s.now)
   })
-  return later({ ...unchanged(_), status }, Math.min(lookMillis, ...Option.toArray(againInMillis(_)).filter((millis) => millis > 0)))
+  return later({ ...unchanged(s), status }, Math.min(lookMillis, ...Option.toArray(againInMillis(s)).filter((millis) => millis > 0)))
 }

@@ -2,7 +2,7 @@
 // The name is derived, so an assignment that is offered again finds its task and makes no second one.
 // Used by controller/pool-intake and core/manifest/admission-references.
 import { Option } from "effect"
-import type { AgentTaskSpec, Stage } from "../schema/agent-task.ts"
+import { type AgentTaskSpec, mutates } from "../schema/agent-task.ts"
 import { type Assignment, assignmentId } from "../schema/pool-api.ts"
 import { doesTheSame } from "./task-spec.ts"
 
@@ -23,10 +23,8 @@ export const tokenSecretName = (task: string): string => `${task}-token`
 /** What every such name of a task of the pool matches, as a regular expression in the words that Go has too. */
 export const tokenSecretPattern = "^run-[a-z0-9]+-(plan|apply|destroy)(-[0-9]+)?-token$"
 
-const mutating: ReadonlyArray<Stage> = ["apply", "destroy"]
-
 /** An apply without an approved plan is not a task: there is nothing it would be allowed to run. */
-export const isRunnable = ({ planSha256, stage }: Assignment): boolean => (planSha256 !== undefined) === mutating.includes(stage)
+export const isRunnable = ({ planSha256, stage }: Assignment): boolean => (planSha256 !== undefined) === mutates(stage)
 
 export const specOf = (assignment: Assignment, url: string): AgentTaskSpec => {
   const { archiveSha256, attempt, engine, options, planSha256, runId, stage, timeoutSeconds, workingDirectory, workspace } = assignment

@@ -93,7 +93,7 @@ export const askAgainMillis = 10_000
 
 /** Why the API server would not make the Job, or the next attempt, when it was last asked. */
 export interface Refusal {
-  readonly kind: "QuotaExceeded" | "Refused" | "NameHeld" | "NameTaken" | "Denied"
+  readonly kind: "QuotaExceeded" | "Refused" | "Forbidden" | "NameHeld" | "NameTaken" | "Denied"
   readonly message: string
   /** Before that it is not asked again, whatever happens meanwhile. */
   readonly againInMillis: number
@@ -101,6 +101,9 @@ export interface Refusal {
 
 /** For these a person is needed: the same is refused again. */
 export const isForGood = (kind: Refusal["kind"]): kind is "NameTaken" | "Denied" => kind === "NameTaken" || kind === "Denied"
+
+/** What a task that waits for the end of it says: also one that a webhook, a policy or a right denies is taken once somebody mends that. */
+export const waitReasonOf = (kind: Refusal["kind"]): WaitReason => isForGood(kind) || kind === "Forbidden" ? "Refused" : kind
 
 /** Why a task waits, as its pool has heard it. */
 export interface Told {
@@ -141,6 +144,8 @@ export interface Observed {
   readonly latestApply: Option.Option<AgentTask>
   /** As long as it holds. */
   readonly refusal: Option.Option<Refusal>
+  /** From the first to the last time that its Job or Lease was denied, by that clock: each time it was asked, and for nothing else. */
+  readonly deniedMillis: number
   /** What its pool was last told in this lead, since it last offered the stage. */
   readonly told: Option.Option<Told>
   /** Over, from a pool or made for a new revision, and older than the history limit keeps. */

@@ -1,6 +1,6 @@
 // A plan that was disrupted changes nothing by being made again; how often, and after how long, is decided here.
 // Invariant: a stage that may have changed something is never made again, and neither is a plan that failed by itself.
-// Used by server/assignments and server/stage-ends for runs, core/follow for attempts at a source, and core/situation and core/response for launches before the claim.
+// Used by server/assignments and server/stage-ends for runs, core/follow for attempts at a source, and core/launches and core/pod-trouble for launches before the claim.
 import { Option } from "effect"
 import type { Stage } from "../schema/agent-task.ts"
 import type { ToldResult } from "../schema/stage-result.ts"

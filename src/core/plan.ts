@@ -1,8 +1,8 @@
 // What the controller does next for one AgentTask, decided from what was last observed: one table, read from the top.
 // Invariant: carrying the plan out and observing again gives an empty plan; a final phase stays; a claimed stage is never started again.
 // Called by controller/reconcile; printed into docs/decisions.md; its laws are in test/core/plan.laws.test.ts.
-import * as follow from "./follow.ts"
-import { following } from "./follow.ts"
+import * as attempts from "./follow.ts"
+import { withReplacement } from "./launches.ts"
 import type { Observed } from "./observed.ts"
 import * as respond from "./response.ts"
 import { holds, type Situation } from "./situation.ts"
@@ -57,32 +57,32 @@ export const rows: ReadonlyArray<Row> = [
   {
     situation: "over, and its next attempt was refused",
     means: "say why, and try again; a stranger's task of that name is never adopted",
-    holds: following.refused,
-    respond: follow.tellRefusal
+    holds: attempts.holds.refused,
+    respond: attempts.tellRefusal
   },
   {
     situation: "over, and its source has a new artifact",
     means: "make the next attempt, a task of its own, once the newest is over",
-    holds: following.newArtifact,
-    respond: follow.makeAttempt
+    holds: attempts.holds.newArtifact,
+    respond: attempts.makeAttempt
   },
   {
     situation: "over, and its newest plan is to be applied",
     means: "make the task that applies that very plan, as long as the source has nothing newer",
-    holds: following.planned,
-    respond: follow.applyPlan
+    holds: attempts.holds.planned,
+    respond: attempts.applyPlan
   },
   {
     situation: "over, and its newest plan was disrupted",
     means: "make it again as the next attempt, three times at most, each later than the last",
-    holds: following.disrupted,
-    respond: follow.planAgain
+    holds: attempts.holds.disrupted,
+    respond: attempts.planAgain
   },
   {
     situation: "over, and it follows its source",
     means: "look at the source from time to time; the conditions are those of the newest attempt",
-    holds: following.atRest,
-    respond: follow.reflect
+    holds: attempts.holds.atRest,
+    respond: attempts.reflect
   },
   { situation: "over", means: "keep it as it is, for ever", holds: holds.final, respond: respond.keepOver },
   // somebody wants it away
@@ -206,6 +206,13 @@ export const rows: ReadonlyArray<Row> = [
     respond: respond.finishVanished
   },
   {
+    situation: "its Job or Lease is denied for as long as a start may take",
+    means:
+      "fail with the words of the webhook, the policy or the rights that deny it, so that its workspace is free; a quota, an overload or a failure may last longer",
+    holds: holds.deniedTooLong,
+    respond: respond.finishDenied
+  },
+  {
     situation: "the API server refused its Job for now",
     means: "queue it with the server's words, and ask again after a pause, whatever happens meanwhile",
     holds: holds.refusedForNow,
@@ -249,8 +256,14 @@ export const rows: ReadonlyArray<Row> = [
 /** No row holds: it may start. */
 const otherwise: Omit<Row, "holds" | "means"> = { situation: "its turn", respond: respond.launch }
 
-export const plan = (policy: TaskPolicy, observed: Observed, now: string): Plan => {
-  const seen = { observed, policy, now }
+const understood = (observed: Observed): Observed => {
+  const { task } = observed
+  const status = withReplacement(task.status)
+  return status === task.status ? observed : { ...observed, task: { ...task, status } }
+}
+
+export const plan = (policy: TaskPolicy, given: Observed, now: string): Plan => {
+  const seen = { observed: understood(given), policy, now }
   const { live = false, respond, situation } = rows.find((_) => _.holds(seen)) ?? otherwise
   return { situation, live, ...respond(seen) }
 }

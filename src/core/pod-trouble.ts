@@ -4,6 +4,7 @@
 import { Option } from "effect"
 import type { FailureReason } from "../schema/reason.ts"
 import type { ContainerSeen, JobSeen, Observed, PodSeen, Warning } from "./observed.ts"
+import { hadToGo } from "./plan-again.ts"
 
 export interface Trouble {
   readonly reason: FailureReason | "Unschedulable" | "QuotaExceeded" | "Refused"
@@ -104,4 +105,21 @@ export const endOf = (
   if (deleting) return { reason: "Evicted", message: `Pod ${name} was deleted.` }
   const code = Option.match(Option.flatMap(worker, (_) => _.exitCode), { onNone: () => "", onSome: (_) => ` with exit code ${_}` })
   return { reason: "Lost", message: `The worker of Pod ${name} ended${code} and left no result.` }
+}
+
+/** What a reason to wait becomes when the wait is over. */
+const finalReason = (reason: Trouble["reason"]): FailureReason =>
+  reason === "Refused" ? "Denied" : reason === "Unschedulable" || reason === "QuotaExceeded" ? "StartupTimeout" : reason
+
+/** Why a stage that nobody claimed is not to start any more. */
+export const endOfStart = (
+  { job, pod, warning }: Pick<Observed, "job" | "pod" | "warning">
+): { readonly reason: FailureReason; readonly message: string } => {
+  const isOver = Option.exists(job, ({ state }) => state !== "active") || Option.exists(pod, isPodOver)
+  const end = endOf(pod, job)
+  if (isOver && Option.isSome(pod) && hadToGo(end.reason)) return end // whatever it waited for
+  return Option.match(troubleOfStart({ pod, warning }), {
+    onNone: () => isOver ? end : { reason: "StartupTimeout", message: "The worker did not take the task in time." },
+    onSome: ({ message, reason }) => ({ reason: finalReason(reason), message })
+  })
 }

@@ -2,32 +2,30 @@
 // Ends are written before Jobs are deleted: the status, guarded by its version, is what decides between a cancel and a claim.
 // Used by core/plan alone.
 import { Option, Schema } from "effect"
-import { type AgentTaskStatus, longestStatusMessage, type Phase } from "../schema/agent-task.ts"
+import { type AgentTaskStatus, longestStatusMessage, mutates, type Phase } from "../schema/agent-task.ts"
 import { assignmentId } from "../schema/pool-api.ts"
 import { type FailureReason, Reason, type WaitReason } from "../schema/reason.ts"
 import { Action, Word } from "./action.ts"
 import { spreadMillis } from "./fingerprint.ts"
 import { jobName } from "./job-name.ts"
-import { askAgainMillis, isForGood } from "./observed.ts"
-import { delayMillis, hadToGo } from "./plan-again.ts"
-import { endOf, isPodOver, type Trouble, troubleOfStart, waitsForQuota } from "./pod-trouble.ts"
-import { sentence, shortened } from "./sentence.ts"
 import {
+  counted,
+  failed,
+  givenUp,
   isCounted,
   isGivenUp,
   isMadeAnew,
-  jobGoesOn,
-  launchedAgain,
+  isSaidToGo,
+  launchedAs,
   launchesOf,
-  madeAnew,
-  millisSince,
-  millisSinceEnd,
   mostLaunches,
-  patienceMillis,
-  podWent,
-  quotaPatienceMillis,
-  type Situation
-} from "./situation.ts"
+  nextAfterMillis,
+  quotaPatienceMillis
+} from "./launches.ts"
+import { askAgainMillis, isForGood, waitReasonOf } from "./observed.ts"
+import { endOf, endOfStart, troubleOfStart, waitsForQuota } from "./pod-trouble.ts"
+import { sentence, shortened } from "./sentence.ts"
+import { jobGoesOn, millisSince, millisSinceEnd, patienceMillis, podWent, type Situation } from "./situation.ts"
 import { acknowledged, advance, finished, fitting, running } from "./status.ts"
 import { resultOf } from "./task-result.ts"
 import { epochOf, nextEpoch } from "./workspace-lease.ts"
@@ -65,9 +63,9 @@ interface News {
 }
 
 /** With a launch of which no word was said before its Job went: only this process knows of it. */
-const step = (_: Situation, news: News) => {
-  const { metadata: { generation }, status } = _.observed.task
-  return advance({ ...status, ...(_.observed.hadJob && { launches: launchesOf(_) }) }, { ...news, generation, now: _.now })
+const step = (s: Situation, news: News) => {
+  const { metadata: { generation }, status } = s.observed.task
+  return advance({ ...status, ...(s.observed.hadJob && { launches: launchesOf(s.observed) }) }, { ...news, generation, now: s.now })
 }
 
 /** The key the pool knows a stage by. */
@@ -104,85 +102,96 @@ const end = (situation: Situation, phase: "Failed" | "Cancelled", reason: Failur
 
 // ── it is over ──
 
-export const keep: Respond = (_) => unchanged(_)
+export const keep: Respond = (s) => unchanged(s)
 
-export const keepOver: Respond = (_) => {
-  const { metadata: { generation }, status } = _.observed.task
-  const kept = { ...unchanged(_), status: acknowledged(status, generation) }
-  return jobGoesOn(_) ? later(kept, patienceMillis - millisSinceEnd(_)) : kept
+export const keepOver: Respond = (s) => {
+  const { metadata: { generation }, status } = s.observed.task
+  const kept = { ...unchanged(s), status: acknowledged(status, generation) }
+  return jobGoesOn(s) ? later(kept, patienceMillis - millisSinceEnd(s)) : kept
 }
 
-export const deleteJob: Respond = (_) =>
+export const deleteJob: Respond = (s) =>
   unchanged(
-    _,
-    Option.match(_.observed.job, {
+    s,
+    Option.match(s.observed.job, {
       onNone: () => [],
       onSome: ({ deleting, name, uid }) => deleting ? [] : [Action.DeleteJob({ name, uid })]
     })
   )
 
-export const report: Respond = (_) => ({
+export const report: Respond = (s) => ({
   ...unchanged(
-    _,
-    Option.match(assignmentOf(_), {
+    s,
+    Option.match(assignmentOf(s), {
       onNone: () => [],
-      onSome: (assignment) => [Action.ReportResult({ assignment, result: resultOf(_.observed.task.status, _.now) })]
+      onSome: (assignment) => [Action.ReportResult({ assignment, result: resultOf(s.observed.task.status, s.now) })]
     })
   ),
-  status: { ..._.observed.task.status, reportedAt: _.now }
+  status: { ...s.observed.task.status, reportedAt: s.now }
 })
 
-export const release: Respond = (_) => unchanged(_, [Action.Release()])
-export const deleteTask: Respond = (_) => unchanged(_, [Action.DeleteTask()])
-export const cancel: Respond = (_) => unchanged(_, [Action.Cancel()])
+export const release: Respond = (s) => unchanged(s, [Action.Release()])
+export const deleteTask: Respond = (s) => unchanged(s, [Action.DeleteTask()])
+export const cancel: Respond = (s) => unchanged(s, [Action.Cancel()])
 
 /** One more sentence after words that may be Kubernetes' own, of any length. */
 const andThen = (words: string, next: string): string => `${shortened(sentence(words), longestStatusMessage - next.length - 1)} ${next}`
 
 // ── the worker has it ──
 
-export const finishWithLastWords: Respond = (_) => {
-  const { task: { metadata, status }, pod } = _.observed
+export const finishWithLastWords: Respond = (s) => {
+  const { task: { metadata, status }, pod } = s.observed
   return Option.match(Option.flatMap(pod, ({ lastWords }) => lastWords), {
-    onNone: () => unchanged(_),
-    onSome: (result) => ({ ...unchanged(_), status: finished(status, result, metadata.generation, false) })
+    onNone: () => unchanged(s),
+    onSome: (result) => ({ ...unchanged(s), status: finished(status, result, metadata.generation, false) })
   })
 }
 
-export const finishLost: Respond = (_) => {
-  const { reason, message } = endOf(_.observed.pod, _.observed.job)
-  const next = _.observed.task.spec.stage === "plan" ? "Nothing was changed." : "Look at the state before the next run."
-  return end(_, "Failed", reason, andThen(message, next))
+export const finishLost: Respond = (s) => {
+  const { reason, message } = endOf(s.observed.pod, s.observed.job)
+  const next = mutates(s.observed.task.spec.stage) ? "Look at the state before the next run." : "Nothing was changed."
+  return end(s, "Failed", reason, andThen(message, next))
 }
 
-export const stall: Respond = (_) =>
-  tell(_, {
+export const stall: Respond = (s) =>
+  tell(s, {
     phase: "Running",
     reason: "NodeUnreachable",
     message: `Node ${
-      Option.match(_.observed.pod, { onNone: () => "", onSome: ({ node }) => node })
+      Option.match(s.observed.pod, { onNone: () => "", onSome: ({ node }) => node })
     } does not answer; the stage may still run there, so nothing is repeated until it answers or is removed.`,
     stalled: true
   })
 
-export const showStopping: Respond = (_) =>
-  tell(_, { phase: "Running", reason: "Stopping", message: "A cancel was asked for; the engine is interrupted once and saves its state." })
+export const showStopping: Respond = (s) =>
+  tell(s, { phase: "Running", reason: "Stopping", message: "A cancel was asked for; the engine is interrupted once and saves its state." })
 
 /** The claim's own words, again after a time in which the node did not answer. */
-export const showRunning: Respond = (_) => {
-  const { pod, reason } = _.observed.task.status
-  return reason === "NodeUnreachable" && pod !== undefined ? tell(_, running(pod)) : unchanged(_)
+export const showRunning: Respond = (s) => {
+  const { pod, reason } = s.observed.task.status
+  return reason === "NodeUnreachable" && pod !== undefined ? tell(s, running(pod)) : unchanged(s)
 }
 
 // ── nobody has it ──
 
-export const finishCalledOff: Respond = (_) =>
-  end(_, "Cancelled", "Cancelled", `${_.observed.task.spec.cancel === true ? "Cancelled" : "Deleted"} before it started; nothing was run.`)
+export const finishCalledOff: Respond = (s) =>
+  end(s, "Cancelled", "Cancelled", `${s.observed.task.spec.cancel === true ? "Cancelled" : "Deleted"} before it started; nothing was run.`)
 
-export const finishRefused: Respond = (_) =>
-  Option.match(_.observed.refusal, {
-    onNone: () => unchanged(_),
-    onSome: ({ kind, message }) => end(_, "Failed", kind === "NameTaken" ? "NameTaken" : "Denied", message)
+export const finishRefused: Respond = (s) =>
+  Option.match(s.observed.refusal, {
+    onNone: () => unchanged(s),
+    onSome: ({ kind, message }) => isForGood(kind) ? end(s, "Failed", kind, message) : unchanged(s)
+  })
+
+export const finishDenied: Respond = (s) =>
+  Option.match(s.observed.refusal, {
+    onNone: () => unchanged(s),
+    onSome: ({ message }) => {
+      const { startupTimeoutSeconds } = s.policy
+      const next =
+        `It was denied for ${startupTimeoutSeconds} s (task.startupTimeoutSeconds); mend that, and run the task again. Nothing was run.`
+      return end(s, "Failed", "Denied", andThen(message, next))
+    }
   })
 
 /** Nothing was said of it yet. */
@@ -190,220 +199,198 @@ const isFresh = ({ observed: { task: { status: { phase = "Pending" } } } }: Situ
 
 const ourJob = ({ observed: { task }, policy }: Situation): string => jobName(policy.basename, task.metadata.name)
 
-const jobMade = (_: Situation): News => ({ phase: "Starting", reason: "JobCreated", message: `Job ${ourJob(_)} is made; its Pod starts.` })
+const jobMade = (s: Situation): News => ({ phase: "Starting", reason: "JobCreated", message: `Job ${ourJob(s)} is made; its Pod starts.` })
 
 const isJobCounted = ({ observed: { job, task } }: Situation): boolean => Option.exists(job, (job) => isCounted(task, job))
 
-/** Counts the Job that is there, once, with the first word on it. */
-const launched = (_: Situation, response: Response): Response => {
-  const { job } = _.observed
-  const launches = launchesOf(_)
-  if (Option.isNone(job)) return response
-  const { configHash, name, uid } = job.value
-  return {
-    ...response,
-    status: {
-      ...response.status,
-      job: { name, uid },
-      launches: isJobCounted(_) ? launches : launches + 1,
-      configHash: configHash || _.policy.configHash
-    }
-  }
-}
+/** Its first word on the Job that is there counts it. */
+const launched = (s: Situation, response: Response): Response => ({
+  ...response,
+  status: counted(s.observed, s.policy, response.status)
+})
 
-export const finishNameTaken: Respond = (_) =>
-  end(_, "Failed", "NameTaken", `A Job named ${ourJob(_)} exists that this task did not make; delete it or rename the task.`)
+export const finishNameTaken: Respond = (s) =>
+  end(s, "Failed", "NameTaken", `A Job named ${ourJob(s)} exists that this task did not make; delete it or rename the task.`)
 
 /** By two clocks, one of which may be behind: good for when to speak and to look, and for no end. */
 const jobAgeMillis = ({ now, observed: { job, jobKnownMillis } }: Situation): number =>
   Option.match(job, { onNone: () => 0, onSome: ({ createdAt }) => Math.max(millisSince(createdAt, now), jobKnownMillis) })
 
-/** What a reason to wait becomes when the wait is over. */
-const finalReason = (reason: Trouble["reason"]): FailureReason =>
-  reason === "Refused" ? "Denied" : reason === "Unschedulable" || reason === "QuotaExceeded" ? "StartupTimeout" : reason
-
 /** Why the launch came to nothing, in one reason and sentence. */
-const notStarted = (_: Situation): { readonly reason: FailureReason; readonly message: string } => {
-  const { job, pod } = _.observed
-  if (podWent(_)) return { reason: "Evicted", message: "The Pod is gone, and a quota leaves no room for another." }
-  const isOver = Option.exists(job, ({ state }) => state !== "active") || Option.exists(pod, isPodOver)
-  const end = endOf(pod, job)
-  if (isOver && Option.isSome(pod) && hadToGo(end.reason)) return end // whatever it waited for
-  return Option.match(troubleOfStart(_.observed), {
-    onNone: () => isOver ? end : { reason: "StartupTimeout", message: "The worker did not take the task in time." },
-    onSome: ({ message, reason }) => ({ reason: finalReason(reason), message })
-  })
+const notStarted = (s: Situation): Pick<News, "message"> & { readonly reason: FailureReason } =>
+  podWent(s)
+    ? { reason: "Evicted", message: "The Pod is gone, and a quota leaves no room for another." }
+    : endOfStart(s.observed)
+
+export const finishNotStarted: Respond = (s) => {
+  const { reason, message } = notStarted(s)
+  return launched(s, end(s, "Failed", reason, andThen(message, "Nothing was run.")))
 }
 
-export const finishNotStarted: Respond = (_) => {
-  const { reason, message } = notStarted(_)
-  return launched(_, end(_, "Failed", reason, andThen(message, "Nothing was run.")))
-}
-
-export const finishStuck: Respond = (_) => {
-  const { job, pod } = _.observed
-  const name = Option.match(job, { onNone: () => ourJob(_), onSome: ({ name }) => name })
+export const finishStuck: Respond = (s) => {
+  const { job, pod } = s.observed
+  const name = Option.match(job, { onNone: () => ourJob(s), onSome: ({ name }) => name })
   const because = Option.match(pod, {
     onNone: () => "a finalizer keeps it; remove what is in its metadata.finalizers",
     onSome: ({ name, node }) => `its Pod ${name} does not go; look at ${node === "" ? "it" : `node ${node}`}`
   })
   return launched(
-    _,
-    end(_, "Failed", "StartupTimeout", `Job ${name} was deleted, and ${because}, and run the task again. Nothing was run.`)
+    s,
+    end(s, "Failed", "StartupTimeout", `Job ${name} was deleted, and ${because}, and run the task again. Nothing was run.`)
   )
 }
 
 const isReason = Schema.is(Reason)
 
 /** Somebody's finalizer may keep it. */
-const deleteAndLook: Respond = (_) => later(deleteJob(_), lookAgainAfter(jobAgeMillis(_)))
+const deleteAndLook: Respond = (s) => later(deleteJob(s), lookAgainAfter(jobAgeMillis(s)))
 
 /** Of a launch that is said to have come to nothing: the next comes no sooner than it is due. */
-const clearAwayWhenDue = (_: Situation, told: Response): Response => {
-  const soonest = delayMillis(_.observed.task.status.launches ?? 1) - _.observed.jobKnownMillis
-  return soonest > 0 ? later(told, soonest) : deleteAndLook(_)
+const clearAwayWhenDue = (s: Situation, told: Response): Response => {
+  const soonest = nextAfterMillis(s.observed.task.status) - s.observed.jobKnownMillis
+  return soonest > 0 ? later(told, soonest) : deleteAndLook(s)
 }
 
 /** Its words stand, and are said to a pool that has not heard them. */
-export const clearAway: Respond = (_) => {
-  const { message = "", reason } = _.observed.task.status
-  return clearAwayWhenDue(_, { ...unchanged(_), words: isReason(reason) ? wordsToPool(_, { reason, message }) : [] })
+export const clearAway: Respond = (s) => {
+  const { message = "", reason } = s.observed.task.status
+  return clearAwayWhenDue(s, { ...unchanged(s), words: isReason(reason) ? wordsToPool(s, { reason, message }) : [] })
 }
 
-export const clearAwayOrFail: Respond = (_) => {
-  const { message, reason } = notStarted(_)
-  const { launches = 1 } = launched(_, unchanged(_)).status
-  if (launches >= mostLaunches(_, reason)) return finishNotStarted(_)
-  const news: News = { phase: "Starting", reason, message: andThen(message, launchedAgain) }
+export const clearAwayOrFail: Respond = (s) => {
+  const { message, reason } = notStarted(s)
+  const { launches = 1 } = counted(s.observed, s.policy, s.observed.task.status)
+  if (launches >= mostLaunches(s.policy, reason)) return finishNotStarted(s)
+  const news: News = { phase: "Starting", reason, message: andThen(message, "It is launched again.") }
+  const told = tell(s, news)
+  if (sameNews(s, news) && isSaidToGo(s.observed)) return clearAwayWhenDue(s, told)
   // Said first, guarded by the version: a Pod that has claimed the task meanwhile keeps its Job.
-  if (!sameNews(_, news) || !isJobCounted(_)) return later(launched(_, tell(_, news)), 0)
-  return clearAwayWhenDue(_, tell(_, news))
+  const { status } = launched(s, told)
+  return later({ ...told, status: failed(status) }, 0)
 }
 
 /** What a start waits for, or that nothing is known to keep it. */
-const startNews = (_: Situation): News =>
-  Option.match(troubleOfStart(_.observed), {
-    onNone: () => jobMade(_),
+const startNews = (s: Situation): News =>
+  Option.match(troubleOfStart(s.observed), {
+    onNone: () => jobMade(s),
     onSome: ({ message, reason }) => ({ phase: "Starting", reason, message })
   })
 
 /** Said first as well, with its launch taken back; to the pool it is no news. */
-export const makeAnew: Respond = (_) => {
-  const { job, task } = _.observed
-  if (Option.exists(job, (job) => isGivenUp(task, job))) return deleteAndLook(_)
-  const { message, ...news } = startNews(_)
-  const { status } = launched(_, { ...unchanged(_), status: step(_, { ...news, message: madeAnew + message }) })
-  return later({ ...unchanged(_), status: { ...status, launches: (status.launches ?? 1) - 1 } }, 0)
+export const makeAnew: Respond = (s) => {
+  const { job, task } = s.observed
+  if (Option.exists(job, (job) => isGivenUp(task, job))) return deleteAndLook(s)
+  const { status } = launched(s, { ...unchanged(s), status: step(s, startNews(s)) })
+  return later({ ...unchanged(s), status: givenUp(status) }, 0)
 }
 
-const saysQuota = ({ observed: { task: { status: { phase, reason } } } }: Situation): boolean =>
-  phase === "Starting" && reason === "QuotaExceeded"
+/** Of a Pod that has no room; a Job that has none is queued. */
+const saysQuota = ({ observed: { task: { status: { phase, queue, reason } } } }: Situation): boolean =>
+  phase === "Starting" && reason === "QuotaExceeded" && queue === undefined
 
-export const finishVanished: Respond = (_) =>
+export const finishVanished: Respond = (s) =>
   end(
-    _,
+    s,
     "Failed",
     "Lost",
     "Its Job is gone, and the worker had not taken the task: it was deleted, or it ended and its time to live was over. Nothing was run."
   )
 
-export const showStarting: Respond = (_) => {
-  const age = jobAgeMillis(_)
-  const quiet = isFresh(_) ? quietMillis : saysQuota(_) ? lookAgainMillis : 0
-  if (age < quiet && Option.isNone(troubleOfStart(_.observed))) {
-    return later(unchanged(_), Math.min(quiet - age, quiet) + spreadMillis(_.observed.task.metadata.uid))
+export const showStarting: Respond = (s) => {
+  const age = jobAgeMillis(s)
+  const quiet = isFresh(s) ? quietMillis : saysQuota(s) ? lookAgainMillis : 0
+  if (age < quiet && Option.isNone(troubleOfStart(s.observed))) {
+    return later(unchanged(s), Math.min(quiet - age, quiet) + spreadMillis(s.observed.task.metadata.uid))
   }
-  const { jobKnownMillis, startingMillis } = _.observed
-  const left = waitsForQuota(_.observed) ? quotaPatienceMillis - jobKnownMillis : _.policy.startupTimeoutSeconds * 1000 - startingMillis
+  const { jobKnownMillis, startingMillis } = s.observed
+  const left = waitsForQuota(s.observed) ? quotaPatienceMillis - jobKnownMillis : s.policy.startupTimeoutSeconds * 1000 - startingMillis
   const again = lookAgainAfter(age)
-  const news = startNews(_)
-  const told = tell(_, news)
-  return later(sameNews(_, news) && isJobCounted(_) ? told : launched(_, told), left > 0 ? Math.min(left, again) : again)
+  const news = startNews(s)
+  const told = tell(s, news)
+  return later(
+    sameNews(s, news) && isJobCounted(s) && !isSaidToGo(s.observed) ? told : launched(s, told),
+    left > 0 ? Math.min(left, again) : again
+  )
 }
 
-const waitFor = (_: Situation, reason: WaitReason, message: string, position: number, blockedBy?: string): Response => {
-  const response = tell(_, { phase: "Queued", reason, message })
+const waitFor = (s: Situation, reason: WaitReason, message: string, position: number, blockedBy?: string): Response => {
+  const response = tell(s, { phase: "Queued", reason, message })
   return { ...response, status: { ...response.status, queue: { position, reason, ...(blockedBy !== undefined && { blockedBy }) } } }
 }
 
 const ordinal = (position: number): string => position <= 4 ? `${position}` : `about ${position}`
 
-export const queue: Respond = (_) => {
-  const { turn } = _.observed
-  if (turn._tag === "Admitted") return unchanged(_)
+export const queue: Respond = (s) => {
+  const { turn } = s.observed
+  if (turn._tag === "Admitted") return unchanged(s)
   const blockedBy = Option.getOrUndefined(turn.blockedBy)
   if (turn.reason === "IsolationUnproven") {
     return waitFor(
-      _,
+      s,
       "IsolationUnproven",
       "Nothing starts before the isolation of tasks is proven for the present values; run agent-job doctor.",
       turn.position
     )
   }
   if (turn.reason === "Draining") {
-    return waitFor(_, "Draining", "Nothing new starts while the cluster is drained; agent-job drain --undo ends that.", turn.position)
+    return waitFor(s, "Draining", "Nothing new starts while the cluster is drained; agent-job drain --undo ends that.", turn.position)
   }
   const message = turn.reason === "WorkspaceBusy"
-    ? `Waits for ${blockedBy}, which may change workspace ${_.observed.task.spec.workspace}.`
+    ? `Waits for ${blockedBy}, which may change workspace ${s.observed.task.spec.workspace}.`
     : `Number ${ordinal(turn.position)} in the queue: as many tasks run as the limits allow.`
-  return waitFor(_, turn.reason, message, turn.position, blockedBy)
+  return waitFor(s, turn.reason, message, turn.position, blockedBy)
 }
 
-export const queueBehindHolder: Respond = (_) => {
-  const { holder, task } = _.observed
+export const queueBehindHolder: Respond = (s) => {
+  const { holder, task } = s.observed
   const by = holder._tag === "Taken" ? holder.by : "another task"
-  return later(waitFor(_, "WorkspaceBusy", `Waits for ${by}, which holds workspace ${task.spec.workspace}.`, 1, by), askAgainMillis)
+  return later(waitFor(s, "WorkspaceBusy", `Waits for ${by}, which holds workspace ${task.spec.workspace}.`, 1, by), askAgainMillis)
 }
 
-export const queueRefused: Respond = (_) =>
-  Option.match(_.observed.refusal, {
-    onNone: () => unchanged(_),
-    onSome: ({ againInMillis, kind, message }) => later(waitFor(_, isForGood(kind) ? "Refused" : kind, message, 1), againInMillis)
+export const queueRefused: Respond = (s) =>
+  Option.match(s.observed.refusal, {
+    onNone: () => unchanged(s),
+    onSome: ({ againInMillis, kind, message }) => later(waitFor(s, waitReasonOf(kind), message, 1), againInMillis)
   })
 
 /** Its turn came after the source could have been asked. */
-export const askSource: Respond = (_) => later(unchanged(_), 0)
+export const askSource: Respond = (s) => later(unchanged(s), 0)
 
-export const waitForSource: Respond = (_) => {
-  const { source } = _.observed
-  return source._tag === "NotReady" ? later(waitFor(_, "SourceNotReady", source.message, 1), lookAgainMillis) : unchanged(_)
+export const waitForSource: Respond = (s) => {
+  const { source } = s.observed
+  return source._tag === "NotReady" ? later(waitFor(s, "SourceNotReady", source.message, 1), lookAgainMillis) : unchanged(s)
 }
 
 /** Written before there is a Job, since the worker reads it with its claim. */
-export const pin: Respond = (_) => {
-  const { source } = _.observed
-  if (source._tag !== "Ready") return unchanged(_)
-  const response = tell(_, { phase: "Pending", reason: "Accepted", message: `Runs revision ${source.artifact.revision}.` })
+export const pin: Respond = (s) => {
+  const { source } = s.observed
+  if (source._tag !== "Ready") return unchanged(s)
+  const response = tell(s, { phase: "Pending", reason: "Accepted", message: `Runs revision ${source.artifact.revision}.` })
   return { ...response, status: { ...response.status, source: source.artifact } }
 }
 
 /** A name that was cut or cleaned: policies of the API server cannot work it out. */
-export const nameJob: Respond = (_) => {
-  const response = tell(_, { phase: "Pending", reason: "Accepted", message: `Its Job is called ${ourJob(_)}.` })
-  return { ...response, status: { ...response.status, job: { name: ourJob(_) } } }
+export const nameJob: Respond = (s) => {
+  const response = tell(s, { phase: "Pending", reason: "Accepted", message: `Its Job is called ${ourJob(s)}.` })
+  return { ...response, status: { ...response.status, job: { name: ourJob(s) } } }
 }
 
 /** A first launch needs no status of its own: the Job's name is derived, so it is found again without one. */
-const launchIn = (_: Situation, epoch: number, before: ReadonlyArray<Action> = []): Response => {
-  const { message = "" } = _.observed.task.status
-  const news: News = isMadeAnew(_.observed.task)
-    ? { phase: "Starting", reason: "QuotaExceeded", message: message.slice(madeAnew.length) }
-    : jobMade(_) // most likely it still waits
-  const response = tell(_, news, [...before, Action.CreateJob({ epoch })])
-  if (isFresh(_) && launchesOf(_) === 0) return later({ ...response, status: _.observed.task.status }, quietMillis)
-  return later(
-    {
-      ...response,
-      status: { ...response.status, job: { name: ourJob(_) }, launches: launchesOf(_) + 1, configHash: _.policy.configHash }
-    },
-    _.policy.startupTimeoutSeconds * 1000
-  )
+const launchIn = (s: Situation, epoch: number, before: ReadonlyArray<Action> = []): Response => {
+  const { message = "" } = s.observed.task.status
+  const news: News = isMadeAnew(s.observed.task) && saysQuota(s)
+    ? { phase: "Starting", reason: "QuotaExceeded", message } // most likely it still waits
+    : jobMade(s)
+  const response = tell(s, news, [...before, Action.CreateJob({ epoch })])
+  if (isFresh(s) && launchesOf(s.observed) === 0) return later({ ...response, status: s.observed.task.status }, quietMillis)
+  const status = launchedAs(ourJob(s), s.observed, s.policy, response.status)
+  return later({ ...response, status }, s.policy.startupTimeoutSeconds * 1000)
 }
 
-export const launch: Respond = (_) => launchIn(_, epochOf(_.observed.holder))
+export const launch: Respond = (s) => launchIn(s, epochOf(s.observed.holder))
 
-export const takeAndLaunch: Respond = (_) => {
-  const { holder } = _.observed
+export const takeAndLaunch: Respond = (s) => {
+  const { holder } = s.observed
   const epoch = nextEpoch(holder)
-  return launchIn(_, epoch, [Action.TakeWorkspace({ from: holder, epoch })])
+  return launchIn(s, epoch, [Action.TakeWorkspace({ from: holder, epoch })])
 }

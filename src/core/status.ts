@@ -2,7 +2,15 @@
 // A condition's transition time changes only when its status does, so an unchanged situation gives an equal status.
 // Used by core/plan for the controller and by the worker for its claim and result.
 import { Schema } from "effect"
-import { type AgentTask, type AgentTaskStatus, type Claim, type Condition, longestStatusMessage, Phase } from "../schema/agent-task.ts"
+import {
+  type AgentTask,
+  type AgentTaskStatus,
+  type Claim,
+  type Condition,
+  longestStatusMessage,
+  Phase,
+  phaseRank
+} from "../schema/agent-task.ts"
 import type { Reason } from "../schema/reason.ts"
 import type { StageResult } from "../schema/stage-result.ts"
 import { shortened } from "./sentence.ts"
@@ -21,9 +29,8 @@ export const isOfNewerVersion = (phase: string | undefined): boolean => phase !=
 export const isCalledOff = ({ metadata, spec, status }: AgentTask): boolean =>
   status.claim === undefined && (spec.cancel === true || metadata.deletionTimestamp !== undefined)
 
-const rank: Readonly<Record<Phase, number>> = { Pending: 0, Queued: 1, Starting: 2, Running: 3, Succeeded: 4, Failed: 4, Cancelled: 4 }
 /** After a phase of a newer version comes nothing but the end. */
-const rankOf = (phase: string): number => isPhase(phase) ? rank[phase] : rank.Running
+const rankOf = (phase: string): number => phaseRank[isPhase(phase) ? phase : "Running"]
 
 /** May a status in phase `from` go to `to`? The CRD's rules say the same. */
 export const mayFollow = (from: string | undefined, to: string): boolean =>
@@ -126,7 +133,7 @@ export const unattempted = (
 ): AgentTaskStatus =>
   saying(task, { phase: "Pending", reason, message: fitting(`Its next attempt cannot be made. ${message}`), stalled }, now)
 
-/** The same, once nothing keeps the first such attempt from being made: its conditions are its own again. */
+/** The same, once no other is there to speak of, nor is kept from being made: its conditions are its own again. */
 export const ownAgain = (task: AgentTask, now: string): AgentTaskStatus => {
   const { message = "", phase = "Pending", reason = "Accepted" } = task.status
   return saying(task, { phase, reason, message }, now)

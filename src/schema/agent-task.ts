@@ -12,6 +12,9 @@ import { text } from "./text.ts"
 export const Stage = Schema.Literals(["plan", "apply", "destroy"])
 export type Stage = typeof Stage.Type
 
+/** It may change what there is: one at a time runs in a workspace, and once claimed it is never made again. */
+export const mutates = (stage: Stage): boolean => stage !== "plan"
+
 export const Engine = Schema.Struct({
   name: Schema.Literals(["tofu", "terraform"]),
   version: Schema.optionalKey(
@@ -180,6 +183,17 @@ export type AgentTaskSpec = typeof AgentTaskSpec.Type
 export const Phase = Schema.Literals(["Pending", "Queued", "Starting", "Running", "Succeeded", "Failed", "Cancelled"])
 export type Phase = typeof Phase.Type
 
+/** A phase is followed by one of a higher rank alone; those of the highest are final. */
+export const phaseRank: Readonly<Record<Phase, number>> = {
+  Pending: 0,
+  Queued: 1,
+  Starting: 2,
+  Running: 3,
+  Succeeded: 4,
+  Failed: 4,
+  Cancelled: 4
+}
+
 export const Condition = Schema.Struct({
   type: Schema.Literals(["Ready", "Reconciling", "Stalled"]),
   status: Schema.Literals(["True", "False", "Unknown"]),
@@ -217,6 +231,16 @@ const Waiting = Schema.Struct({ position: Schema.Int, reason: Reason, blockedBy:
   description: "Why it waits, and behind whom."
 })
 
+const JobMade = Schema.Struct({
+  name: Schema.String,
+  uid: Schema.optionalKey(Uid),
+  replacedFor: Schema.optionalKey(
+    Schema.Literals(["LaunchFailed", "QuotaExceeded"]).annotate({
+      description: "Why another Job takes its place: its launch came to nothing, or it waited too long for a quota, which is no launch."
+    })
+  )
+})
+
 /** As the CRD has it: what the API server takes. */
 export const WritableStatus = Schema.Struct({
   observedGeneration: Schema.optionalKey(Schema.Int),
@@ -230,7 +254,7 @@ export const WritableStatus = Schema.Struct({
     })
   ),
   queue: Schema.optionalKey(Waiting),
-  job: Schema.optionalKey(Schema.Struct({ name: Schema.String, uid: Schema.optionalKey(Uid) })),
+  job: Schema.optionalKey(JobMade),
   pod: Schema.optionalKey(Schema.Struct({ name: Schema.String, uid: Uid, node: Schema.optionalKey(Schema.String) })),
   launches: Schema.optionalKey(Schema.Int.annotate({ description: "Jobs made for this task; more than one only while none was claimed." })),
   claim: Schema.optionalKey(Claim),
@@ -254,11 +278,12 @@ const AgentTaskStatus = Schema.Struct({
   phase: Schema.optionalKey(Schema.String),
   reason: Schema.optionalKey(Schema.String),
   queue: Schema.optionalKey(Schema.Struct({ ...Waiting.fields, reason: Schema.String })),
+  job: Schema.optionalKey(Schema.Struct({ ...JobMade.fields, replacedFor: Schema.optionalKey(Schema.String) })),
   result: Schema.optionalKey(ToldResult)
 })
 export type AgentTaskStatus = typeof AgentTaskStatus.Type
 
-const rank = "{'Pending': 0, 'Queued': 1, 'Starting': 2, 'Running': 3, 'Succeeded': 4, 'Failed': 4, 'Cancelled': 4}"
+const rank = `{${Object.entries(phaseRank).map(([phase, rank]) => `'${phase}': ${rank}`).join(", ")}}`
 const was = (field: string) => `has(oldSelf.status) && has(oldSelf.status.${field})`
 const is = (field: string) => `has(self.status) && has(self.status.${field})`
 

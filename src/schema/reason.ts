@@ -10,7 +10,8 @@ export const reasons = {
   WorkspaceBusy: "Another apply or destroy holds the workspace; this one starts when that one is over.",
   ConcurrencyLimit: "As many tasks run as the limits allow; raise task.limits or wait.",
   QuotaExceeded: "A ResourceQuota refused the Job; raise the quota or wait for other Jobs to end.",
-  Refused: "The API server does not take the Job for now; the message is its answer.",
+  Refused:
+    "The API server does not take the Job for now; the message is its answer. What a webhook, a policy or a right denies for task.startupTimeoutSeconds ends as Denied.",
   SourceNotReady: "Flux has no artifact of the task's source yet; the message says what it waits for.",
   StateRescuePending:
     "An earlier stage left the state in doubt, so nothing of the workspace starts, and an apply that had not begun ends; settle it with agent-job state rescue.",
@@ -48,7 +49,8 @@ export const reasons = {
     "The server refused the token of this stage: it is over, or another task has it; see agent-job get RUN, and start a new run if you still need one.",
   StateNotSaved: "The engine ended, but the server has not confirmed the state; the message says where a copy is.",
   NameTaken: "The name of the Job or the task is taken by an object that is not ours; delete that object, or use another name.",
-  Denied: "The API server refused the Job for good; the message is its answer.",
+  Denied:
+    "The API server refused the Job for good, or denied it for as long as a start may take; the message is its answer: mend what that names, and run the task again.",
   Lost: "The worker ended without a result; a plan may be made again, an apply never is: look at the state before the next run."
 } as const
 

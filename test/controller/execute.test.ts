@@ -66,10 +66,13 @@ it.effect.each<Action>([makesJob, makesTask])("$_tag that a quota, a right or a 
       _tag: "Refused",
       kind: "QuotaExceeded"
     })
-    expect(yield* refused(action, new Forbidden({ ...said, detail: "no such right" }))).toMatchObject({ _tag: "Refused", kind: "Refused" })
+    expect(yield* refused(action, new Forbidden({ ...said, detail: "no such right" }))).toMatchObject({
+      _tag: "Refused",
+      kind: "Forbidden"
+    })
     expect(
       yield* refused(action, new Rejected({ ...said, code: 400, reason: "BadRequest", detail: "admission webhook denied the request" }))
-    ).toMatchObject({ _tag: "Refused", kind: "Refused" })
+    ).toMatchObject({ _tag: "Refused", kind: "Forbidden" })
     const unreadable =
       "Job in version \"v1\" cannot be handled as a Job: quantities must match the regular expression '^([+-]?[0-9.]+)([eEinumkKMGTP]*[-+]?[0-9]*)$'"
     expect(yield* refused(action, new Rejected({ ...said, code: 400, reason: "BadRequest", detail: unreadable }))).toMatchObject({
@@ -82,7 +85,7 @@ it.effect.each<Action>([makesJob, makesTask])("$_tag that a quota, a right or a 
         action,
         new Rejected({ ...said, code: 400, reason: "BadRequest", detail: `admission webhook "w" denied the request: ${unreadable}` })
       )
-    ).toMatchObject({ _tag: "Refused", kind: "Refused" })
+    ).toMatchObject({ _tag: "Refused", kind: "Forbidden" })
     expect(yield* refused(action, new Invalid({ ...said, code: 422, detail: "spec.stage", causes: [] }))).toMatchObject({
       _tag: "Refused",
       kind: "Denied"

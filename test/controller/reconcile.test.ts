@@ -365,6 +365,19 @@ it.effect.each<
     }).pipe(Effect.scoped)
 )
 
+it.effect("ends a task whose Job is denied for as long as a start may take, and asks for it no more", () =>
+  Effect.gen(function*() {
+    let asked = 0
+    const denial = new Refused({ kind: "Forbidden", message: "A webhook denied the request.", againInMillis: 10_000 })
+    const { written } = yield* driven((_, actions) =>
+      Effect.suspend(() => actions.some(Action.$is("CreateJob")) ? Effect.fail((asked++, denial)) : Effect.succeedNone)
+    )
+    yield* TestClock.adjust("179 seconds")
+    expect([asked, written.at(-1)]).toMatchObject([18, { phase: "Queued", reason: "Refused" }])
+    yield* TestClock.adjust("1 hour")
+    expect([asked, written.at(-1)]).toMatchObject([19, { phase: "Failed", reason: "Denied" }])
+  }).pipe(Effect.scoped))
+
 it.effect.each([
   { given: "the cache stays behind", fresh: false, most: 14 },
   { given: "somebody else writes it each time", fresh: true, most: 400 }

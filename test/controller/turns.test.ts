@@ -3,6 +3,7 @@ import { describe, expect, it } from "@effect/vitest"
 import { Option } from "effect"
 import { make } from "../../src/controller/world.ts"
 import { heldBack } from "../../src/core/draining.ts"
+import type { Refusal } from "../../src/core/observed.ts"
 import type { AgentTask } from "../../src/schema/agent-task.ts"
 import { WorkspaceName } from "../../src/schema/names.ts"
 import { plainSeed, policy, worldOf } from "../core/worlds.ts"
@@ -76,6 +77,23 @@ describe("turns", () => {
     expect(Option.isSome(world.refusal("uid-0", 5_000))).toBe(true)
     world.setJob("tasks/other", Option.none())
     expect([world.refusal("uid-0", 5_000), world.calledUp()]).toEqual([Option.none(), [key(0)]])
+  })
+
+  it("counts for how long a Job is denied: each time it may be asked for, and for nothing else", () => {
+    const world = make(policy)
+    world.setTask(key(0), Option.some(task(0)))
+    const deniedAfter = (...asked: ReadonlyArray<readonly [at: number, kind: Refusal["kind"]]>) => {
+      for (const [at, kind] of asked) world.refuse("uid-0", { kind, message: "no", againInMillis: 10_000 }, at)
+      return world.deniedMillis("uid-0")
+    }
+    expect(deniedAfter([0, "Forbidden"])).toBe(0)
+    expect(deniedAfter([10_000, "Forbidden"], [79_999, "Forbidden"])).toBe(79_999)
+    expect(deniedAfter([149_999, "Forbidden"])).toBe(0) // it waited for something else meanwhile
+    expect(deniedAfter([160_000, "Forbidden"], [170_000, "Refused"])).toBe(0)
+    expect(deniedAfter([180_000, "Forbidden"])).toBe(0)
+    expect(deniedAfter([190_000, "Forbidden"])).toBe(10_000)
+    world.setTask(key(0), Option.none())
+    expect(world.deniedMillis("uid-0")).toBe(0)
   })
 
   it("counts the slot of a task in a phase of a newer version, though it is cancelled", () => {

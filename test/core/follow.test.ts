@@ -59,6 +59,7 @@ describe("an attempt at a new artifact", () => {
       }])
     }
     expect(spentAfter(3, 3600).actions).toEqual([])
+    expect(spentAfter(2, -3600).actions).toMatchObject([{ _tag: "CreateTask" }]) // by a node's clock that is an hour ahead
   })
 
   it("has a name of its own beside the apply of the first plan", () => {
@@ -68,17 +69,21 @@ describe("an attempt at a new artifact", () => {
   })
 
   it.each(
-    [{ refusal: "QuotaExceeded", stalled: false }, { refusal: "Refused", stalled: false }, { refusal: "Denied", stalled: true }, {
+    [{ refusal: "QuotaExceeded", stalled: false }, { refusal: "Refused", stalled: false }, { refusal: "Forbidden", stalled: false }, {
+      refusal: "Denied",
+      stalled: true
+    }, {
       refusal: "NameTaken",
       stalled: true
     }] as const
   )(
-    "that was refused is told with the reason, in the conditions of its task too ($refusal)",
+    "that was refused is told with the reason, in the conditions of its task too, for as long as it is wanted ($refusal)",
     ({ refusal, stalled }) => {
       const world = called("infra", { ...followed, refusal })
       const { status, words } = plan(policy, world, noon)
-      expect(words).toMatchObject([{ _tag: "Emit", type: "Warning", reason: refusal }])
-      const said = { reason: refusal, message: "Its next attempt cannot be made. the server's words" }
+      const reason = refusal === "Forbidden" ? "Refused" : refusal
+      expect(words).toMatchObject([{ _tag: "Emit", type: "Warning", reason }])
+      const said = { reason, message: "Its next attempt cannot be made. the server's words" }
       expect(status.conditions).toMatchObject([{ type: "Ready", status: "False", ...said }, {
         type: "Reconciling",
         status: stalled ? "False" : "True",
@@ -87,17 +92,19 @@ describe("an attempt at a new artifact", () => {
       expect(status).toMatchObject({ phase: "Succeeded", reason: "Completed" })
       expect(status.latest).toBe(undefined)
       expect(plan(policy, { ...world, task: { ...world.task, status } }, "2026-01-01T13:00:00.000Z").status).toEqual(status)
-      const reverted = called("infra", { ...followed, source: "known", follows: "plan" })
-      const after = plan(policy, {
-        ...reverted,
-        task: { ...reverted.task, status: { ...reverted.task.status, message: "Done.", conditions: status.conditions ?? [] } }
-      }, noon)
       const own = { reason: "Completed", message: "Done." }
-      expect(after.status.conditions).toMatchObject([{ type: "Ready", status: "True", ...own }, {
-        type: "Reconciling",
-        status: "False",
-        ...own
-      }, { type: "Stalled", status: "False", ...own }])
+      for (const latest of ["none", "gone"] as const) {
+        const reverted = called("infra", { ...followed, source: "known", follows: "plan", latest })
+        const after = plan(policy, {
+          ...reverted,
+          task: { ...reverted.task, status: { ...reverted.task.status, message: "Done.", conditions: status.conditions ?? [] } }
+        }, noon)
+        expect(after.status.conditions).toMatchObject([{ type: "Ready", status: "True", ...own }, {
+          type: "Reconciling",
+          status: "False",
+          ...own
+        }, { type: "Stalled", status: "False", ...own }])
+      }
     }
   )
 })

@@ -263,6 +263,30 @@ const cases: ReadonlyArray<Case> = [
     reason: "QuotaExceeded"
   },
   {
+    given: "a Job that a webhook has denied for nearly as long as a start may take",
+    seed: { refusal: "Forbidden", deniedSeconds: 179 },
+    situation: "the API server refused its Job for now",
+    actions: [],
+    phase: "Queued",
+    reason: "Refused"
+  },
+  {
+    given: "an apply that has its workspace, and whose Job a webhook has denied for as long as a start may take",
+    seed: { stage: "apply", holder: "mine", life: "queued", refusal: "Forbidden", deniedSeconds: 180 },
+    situation: "its Job or Lease is denied for as long as a start may take",
+    actions: ["Emit"],
+    phase: "Failed",
+    reason: "Denied"
+  },
+  ...(["QuotaExceeded", "Refused", "NameHeld"] as const).map((refusal): Case => ({
+    given: `a Job that is refused for another reason now (${refusal})`,
+    seed: { refusal, deniedSeconds: 180 },
+    situation: "the API server refused its Job for now",
+    actions: [],
+    phase: "Queued",
+    reason: refusal
+  })),
+  {
     given: "a Job that policy refused for good",
     seed: { refusal: "Denied" },
     situation: "the API server refused its Job for good",
@@ -933,7 +957,10 @@ describe("plan", () => {
   ])("counts each Job once: one $given", ({ actions, deleting = false, jobUid, launches, seed }) => {
     const whole: Seed = { ...outlasted, ...seed }
     const world = worldOf(whole)
-    const task = { ...world.task, status: { ...world.task.status, job: { name: "agent-job-task", uid: Uid.make("job-uid") } } }
+    const task = {
+      ...world.task,
+      status: { ...world.task.status, job: { ...world.task.status.job, name: "agent-job-task", uid: Uid.make("job-uid") } }
+    }
     const job = Option.map(world.job, (seen) => ({ ...seen, deleting, uid: Uid.make(jobUid ?? "job-uid") }))
     const planned = plan(policyOf(whole), { ...world, task, job }, noon)
     expect([planned.status.launches, planned.actions.map(({ _tag }) => _tag)]).toEqual([launches, actions])
@@ -994,7 +1021,7 @@ describe("plan", () => {
     expect(plan(policyOf(whole), perform(former, decision), noon).situation).not.toBe("its Job's name is to be written down")
   })
 
-  it("says that a launch comes again after words of any length, and knows by that that the Job goes", () => {
+  it("says that a launch comes again after words of any length, and of its Job that it goes", () => {
     const whole: Seed = { ...plainSeed, life: "starting", launches: 1, job: "failed", pod: "Evicted" }
     const world = worldOf(whole)
     const wordy = { ...world, pod: Option.map(world.pod, (pod) => ({ ...pod, message: "no ".repeat(5000) })) }
@@ -1152,6 +1179,13 @@ describe("plan", () => {
       words: [],
       requeueAfterMillis: Option.none()
     })
+  })
+
+  it("says of a Job that was denied for too long who denied it, and what to do", () => {
+    const whole: Seed = { ...plainSeed, refusal: "Forbidden", deniedSeconds: 180 }
+    expect(plan(policyOf(whole), worldOf(whole), noon).status.message).toBe(
+      "the server's words. It was denied for 180 s (task.startupTimeoutSeconds); mend that, and run the task again. Nothing was run."
+    )
   })
 
   it("ends Kubernetes' words as a sentence before it goes on", () => {

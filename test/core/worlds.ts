@@ -77,7 +77,8 @@ export const Seed = Schema.Struct({
   lastWords: Schema.Boolean,
   turn: Schema.Literals(["admitted", "busy", "limit", "drained", "unproven"]),
   holder: Schema.Literals(["free", "mine", "over", "taken"]),
-  refusal: Schema.Literals(["none", "QuotaExceeded", "Refused", "NameHeld", "NameTaken", "Denied"]),
+  refusal: Schema.Literals(["none", "QuotaExceeded", "Refused", "Forbidden", "NameHeld", "NameTaken", "Denied"]),
+  deniedSeconds: Schema.Literals([0, 179, 180]),
   warning: Schema.Literals(["none", "quota", "FailedCreate", "FailedMount", "Unhealthy"]),
   expired: Schema.Boolean,
   /** What Flux has: `new` differs from what the task knows, `known` does not, `moved` is the same under another revision and URL. */
@@ -111,6 +112,7 @@ export const plainSeed: Seed = {
   turn: "admitted",
   holder: "free",
   refusal: "none",
+  deniedSeconds: 0,
   warning: "none",
   expired: false,
   source: "none",
@@ -153,9 +155,9 @@ const statusOf = ({ launches, life, reported }: Seed): AgentTaskStatus => {
       return {
         phase: "Starting",
         reason: "Evicted",
-        message: "It is launched again.",
+        message: "It was evicted.",
         launches: Math.max(launches, 1),
-        job: { name: "agent-job-task", uid: Uid.make("job-uid") }
+        job: { name: "agent-job-task", uid: Uid.make("job-uid"), replacedFor: "LaunchFailed" }
       }
     case "quota":
       return {
@@ -170,9 +172,9 @@ const statusOf = ({ launches, life, reported }: Seed): AgentTaskStatus => {
       return {
         phase: "Starting",
         reason: "QuotaExceeded",
-        message: `Its Job is made anew. ${quotaMessage}`,
+        message: quotaMessage,
         launches,
-        job: { name: "agent-job-task", uid: Uid.make("job-uid") },
+        job: { name: "agent-job-task", uid: Uid.make("job-uid"), replacedFor: "QuotaExceeded" },
         configHash: policy.configHash
       }
     case "claimed":
@@ -342,6 +344,7 @@ export const worldOf = (seed: Seed): Observed => ({
   refusal: seed.refusal === "none"
     ? Option.none()
     : Option.some({ kind: seed.refusal, message: "the server's words", againInMillis: 7_000 }),
+  deniedMillis: seed.deniedSeconds * 1000,
   told: Option.none(),
   expired: seed.expired
 })

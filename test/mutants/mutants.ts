@@ -25,7 +25,7 @@ export const mutants: ReadonlyArray<Mutant> = [
   {
     name: "all starts of one second are looked at again at once",
     file: "src/core/response.ts",
-    from: " + spreadMillis(_.observed.task.metadata.uid)",
+    from: " + spreadMillis(s.observed.task.metadata.uid)",
     to: "",
     test: "core/plan.test.ts"
   },
@@ -88,15 +88,15 @@ export const mutants: ReadonlyArray<Mutant> = [
   {
     name: "launches are not counted",
     file: situation,
-    from: "launchesSpent: (_) => Option.isNone",
-    to: "launchesSpent: (_) => _.now === \"\" && Option.isNone",
+    from: "launchesSpent: (s) => Option.isNone",
+    to: "launchesSpent: (s) => s.now === \"\" && Option.isNone",
     test: laws
   },
   {
     name: "a workspace that is taken is no reason to wait",
     file: situation,
-    from: "workspaceTaken: (_) => mutates(_) && ",
-    to: "workspaceTaken: (_) => !mutates(_) && ",
+    from: "workspaceTaken: (s) => changes(s) && ",
+    to: "workspaceTaken: (s) => !changes(s) && ",
     test: laws
   },
   {
@@ -130,22 +130,22 @@ export const mutants: ReadonlyArray<Mutant> = [
   {
     name: "a Job that failed to launch stays",
     file: situation,
-    from: "jobThere(_) && (jobEnded(_) || podWent(_) || (podOver(_) && !makesWay(_)))",
-    to: "jobThere(_) && podOver(_) && jobEnded(_) && _.now === \"\"",
+    from: "jobThere(s) && (jobEnded(s) || podWent(s) || (podOver(s) && !makesWay(s)))",
+    to: "jobThere(s) && podOver(s) && jobEnded(s) && s.now === \"\"",
     test: crashes
   },
   {
     name: "what is over keeps its Job",
     file: situation,
-    from: "leftover: (_) => taskOver(_) && jobGoesOn(_)",
-    to: "leftover: (_) => taskOver(_) && !jobGoesOn(_)",
+    from: "leftover: (s) => taskOver(s) && jobGoesOn(s)",
+    to: "leftover: (s) => taskOver(s) && !jobGoesOn(s)",
     test: "core/plan.test.ts"
   },
   {
     name: "a Pod that exited with 0 is a success",
     file: "src/core/response.ts",
-    from: "end(_, \"Failed\", reason, andThen(message, next))",
-    to: "({ ...end(_, \"Failed\", reason, andThen(message, next)), status: { ..._.observed.task.status, phase: \"Succeeded\" } })",
+    from: "end(s, \"Failed\", reason, andThen(message, next))",
+    to: "({ ...end(s, \"Failed\", reason, andThen(message, next)), status: { ...s.observed.task.status, phase: \"Succeeded\" } })",
     test: laws
   },
   // how a status goes on
@@ -318,8 +318,8 @@ export const mutants: ReadonlyArray<Mutant> = [
   {
     name: "an apply is chased from a silent node",
     file: pod,
-    from: "...(stage === \"plan\" ? [] : staysOnSilentNodes)",
-    to: "...(stage !== \"plan\" ? [] : staysOnSilentNodes)",
+    from: "...(mutates(stage) ? staysOnSilentNodes : [])",
+    to: "...(mutates(stage) ? [] : staysOnSilentNodes)",
     test: "core/manifest/job.test.ts"
   },
   {
@@ -425,8 +425,8 @@ export const mutants: ReadonlyArray<Mutant> = [
   {
     name: "an apply without an approved plan is a task",
     file: "src/core/intake.ts",
-    from: "(planSha256 !== undefined) === mutating.includes(stage)",
-    to: "planSha256 === undefined || mutating.includes(stage)",
+    from: "(planSha256 !== undefined) === mutates(stage)",
+    to: "planSha256 === undefined || mutates(stage)",
     test: "core/intake.test.ts"
   },
   {
@@ -641,7 +641,7 @@ export const mutants: ReadonlyArray<Mutant> = [
   },
   {
     name: "a Job that was given up for a quota and goes on is not counted again",
-    file: situation,
+    file: "src/core/launches.ts",
     from: "launches > 0 && !isMadeAnew(task) &&",
     to: "launches > 0 &&",
     test: "core/plan.test.ts"
@@ -774,7 +774,7 @@ export const mutants: ReadonlyArray<Mutant> = [
   },
   {
     name: "a Job made anew counts as another launch",
-    file: "src/core/response.ts",
+    file: "src/core/launches.ts",
     from: "launches: (status.launches ?? 1) - 1",
     to: "launches: status.launches ?? 1",
     test: "core/plan.test.ts"

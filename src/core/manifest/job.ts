@@ -2,7 +2,7 @@
 // Invariant: the same task, configuration and epoch give the same Job, under a name derived from the task's.
 // Created by controller/execute; printed by cli/commands/render.
 import type { V1Job, V1PodFailurePolicyRule } from "@kubernetes/client-node"
-import { type AgentTask, defaultTimeoutSeconds } from "../../schema/agent-task.ts"
+import { type AgentTask, defaultTimeoutSeconds, mutates } from "../../schema/agent-task.ts"
 import { configHashAnnotation } from "../../schema/names.ts"
 import { jobName } from "../job-name.ts"
 import type { ResolvedConfig } from "../resolve.ts"
@@ -12,7 +12,7 @@ import { claimLostExitCode, statePatienceSeconds } from "./places.ts"
 import { pod } from "./pod.ts"
 
 /** The state of other stages is not the worker's to save: a plan writes none, and without a pool the engine saves it itself. */
-const stateSeconds = ({ spec: { pool, stage } }: AgentTask): number => pool === undefined || stage === "plan" ? 0 : statePatienceSeconds
+const stateSeconds = ({ spec: { pool, stage } }: AgentTask): number => pool !== undefined && mutates(stage) ? statePatienceSeconds : 0
 
 /**
  * The worker interrupts the engine at the task's timeout, and then saves its state; this is for a worker that cannot any more. The values'

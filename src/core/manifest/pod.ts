@@ -2,7 +2,7 @@
 // Invariant: it passes Pod Security "restricted" unless the values themselves ask for more.
 // Used by core/manifest/job.
 import type { V1PodTemplateSpec, V1Toleration } from "@kubernetes/client-node"
-import type { AgentTask } from "../../schema/agent-task.ts"
+import { type AgentTask, mutates } from "../../schema/agent-task.ts"
 import type { ResolvedConfig } from "../resolve.ts"
 import { install, runner, sidecars, worker } from "./containers.ts"
 import { selectorLabels, taskLabels } from "./labels.ts"
@@ -25,7 +25,7 @@ const staysOnSilentNodes: ReadonlyArray<V1Toleration> = ["not-ready", "unreachab
 
 const tolerations = ({ spec: { stage } }: AgentTask, config: ResolvedConfig): Array<V1Toleration> => [
   ...config.task.pod.tolerations,
-  ...(stage === "plan" ? [] : staysOnSilentNodes)
+  ...(mutates(stage) ? staysOnSilentNodes : [])
 ]
 
 export const pod = (task: AgentTask, config: ResolvedConfig, epoch: number): V1PodTemplateSpec => {
