@@ -19,6 +19,7 @@ import { agentTasks, decoding, events, jobs, type Kind, leases } from "../kubern
 import { monotonicMillis } from "../kubernetes/lease.ts"
 import { keyOf, type KubernetesObject, type Place, type Writable } from "../kubernetes/object.ts"
 import { AgentTask, type AgentTaskSpec, type AgentTaskStatus } from "../schema/agent-task.ts"
+import { Behind } from "./behind.ts"
 import { makeBreaker } from "./breaker.ts"
 import { holderAnnotation } from "./observe.ts"
 import { isNo, isUnknown, Pool, PoolChanged, type PoolError, PoolMissing, PoolUnreachable } from "./pool.ts"
@@ -33,7 +34,7 @@ export class Unsure extends Data.TaggedError("Unsure")<{ readonly because: Unrea
 /** The pool has not answered another just now, so it was not asked. */
 export class PoolSilent extends Data.TaggedError("PoolSilent")<{ readonly againInMillis: number }> {}
 
-type Failure = Refused | Unsure | PoolSilent | KubernetesError | PoolError
+type Failure = Refused | Unsure | PoolSilent | Behind | KubernetesError | PoolError
 
 /** What one pass over a task goes by, the same from its look at the task to its last write. */
 export interface Pass {
@@ -233,11 +234,14 @@ const make = Effect.fnUntraced(function*({ identity }: Settings) {
 
   /**
    * Another task of ours: none of the labels and annotations that a GitOps tool knows its own objects by. The values of its variables are
-   * read now, since no cache has them.
+   * read now, since no cache has them; and with them whether the task is still what was decided upon, as one that is called off is not.
    */
   const createTask = (task: AgentTask, name: string, cached: AgentTaskSpec) =>
-    Effect.flatMap(kubernetes.get(tasks, placeOf(task)), (stored): Effect.Effect<unknown, Refused | KubernetesError> => {
-      if (stored.metadata.uid !== task.metadata.uid) return Effect.void // another has its name; the status that was to name the attempt is refused too
+    Effect.flatMap(kubernetes.get(tasks, placeOf(task)), (stored): Effect.Effect<unknown, Refused | Behind | KubernetesError> => {
+      const { resourceVersion, uid } = stored.metadata
+      if (uid !== task.metadata.uid || resourceVersion !== task.metadata.resourceVersion) {
+        return Effect.fail(new Behind({ object: `AgentTask ${keyOf(task.metadata)}` }))
+      }
       const spec = withTextsOf(stored.spec, cached)
       const metadata = {
         name,

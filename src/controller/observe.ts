@@ -1,7 +1,7 @@
 // Gathers what `plan` needs to know of one task: from the caches, and live where a cache that lags could do harm.
 // An absence that leads to an end or a take-over is always asked of the API server itself.
 // Called by controller/reconcile.
-import { Array, Data, Effect, Option, Order, Schema } from "effect"
+import { Array, Effect, Option, Order, Schema } from "effect"
 import { isUnpinned, sourceSeen } from "../core/flux-source.ts"
 import { attemptOf, follows } from "../core/follow.ts"
 import { jobName } from "../core/job-name.ts"
@@ -19,6 +19,7 @@ import { agentTasks, decoding, events, fluxSources, jobs, leases, pods } from ".
 import { keyOf } from "../kubernetes/object.ts"
 import type { AgentTask } from "../schema/agent-task.ts"
 import { FluxObject, Job, Pod, WarningEvent, WorkspaceLease } from "../schema/kubernetes.ts"
+import { Behind } from "./behind.ts"
 import { jobSeen, podSeen, projectPod } from "./project.ts"
 import type { World } from "./world.ts"
 
@@ -36,13 +37,6 @@ export const holderAnnotation = "scalr.io/holder"
 
 /** Kubernetes' own, on a Job's Pods: a task may have some of a former Job that is still on its way out. */
 const jobUidLabel = "batch.kubernetes.io/controller-uid"
-
-/** A cache has what is gone, or is another by now: nothing is decided before it has heard of that. */
-export class Behind extends Data.TaggedError("Behind")<{ readonly object: string }> {
-  override get message() {
-    return `${this.object} is not what the cache has of it; its task is looked at again when the cache has heard more.`
-  }
-}
 
 type Read<A, E = never> = Effect.Effect<A, KubernetesError | E, Kubernetes>
 

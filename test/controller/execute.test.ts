@@ -36,8 +36,12 @@ const world = worldOf(plainSeed)
 const makesJob = Action.CreateJob({ epoch: 0 })
 const makesTask = Action.CreateTask({ name: "task-2", spec: world.task.spec })
 
-const plantTask = (server: ApiServer, { metadata: { name, namespace, uid }, spec, status }: AgentTask, more: object = {}): void =>
+/** Gives the task as a cache has it from then on. */
+const plantTask = (server: ApiServer, task: AgentTask, more: object = {}): AgentTask => {
+  const { metadata: { name, namespace, uid }, spec, status } = task
   server.plant(agentTasks, { metadata: { name, namespace, uid, resourceVersion: "", creationTimestamp: noon, ...more }, spec, status })
+  return { ...task, metadata: { ...task.metadata, resourceVersion: String(server.revision) } }
+}
 
 /** A cluster, and the executor that writes to it. */
 const writing = Effect.gen(function*() {
@@ -50,10 +54,10 @@ const writing = Effect.gen(function*() {
 /** Carries out an action that creates something, which the API server answers with an error. */
 const refused = Effect.fnUntraced(function*(action: Action, answer: KubernetesError) {
   const { kubernetes, server } = instantCluster()
-  plantTask(server, world.task)
+  const task = plantTask(server, world.task)
   const refusing = Layer.succeed(Kubernetes, Kubernetes.of({ ...kubernetes, create: () => Effect.fail(answer) }))
   const parts = yield* Layer.build(Executor.layer({ identity: "test" }).pipe(Layer.provide(refusing)))
-  return yield* Effect.flip(Context.get(parts, Executor).all(world.task, [action], { config: configOf(), now: noon }))
+  return yield* Effect.flip(Context.get(parts, Executor).all(task, [action], { config: configOf(), now: noon }))
 }, Effect.scoped)
 
 const takesWorkspace = Action.TakeWorkspace({ from: Holder.Free(), epoch: 1 })
@@ -201,16 +205,15 @@ describe("an attempt at a source", () => {
     variables: [{ name: "region", value: "eu" }],
     backend: { type: "s3", config: { bucket: "states" } }
   }, { name: "task", namespace: "tasks", uid: "task-uid" })
-  const cached = { ...stored, spec: withoutTexts(stored.spec) }
-  const makesAttempt = Action.CreateTask({ name: "task-2", spec: { ...cached.spec, attempt: 2 } })
+  const makesAttempt = Action.CreateTask({ name: "task-2", spec: { ...withoutTexts(stored.spec), attempt: 2 } })
+  const planted = (server: ApiServer) => ({ ...plantTask(server, stored), spec: withoutTexts(stored.spec) })
   const attempts = (server: ApiServer) =>
     server.all(agentTasks).filter(({ metadata }) => metadata.name === "task-2").map(({ metadata, spec }) => ({ uid: metadata.uid, spec }))
 
   it.effect("has the values of its task, of which no cache knows, and belongs to that task", () =>
     Effect.gen(function*() {
       const { carryOut, server } = yield* writing
-      plantTask(server, stored)
-      yield* carryOut(makesAttempt, cached)
+      yield* carryOut(makesAttempt, planted(server))
       expect(attempts(server)).toMatchObject([{ spec: { ...stored.spec, attempt: 2 } }])
       expect(server.all(agentTasks).at(-1)?.metadata.ownerReferences).toEqual(ownedBy("task", "task-uid"))
     }).pipe(Effect.scoped))
@@ -228,7 +231,7 @@ describe("an attempt at a source", () => {
   ])("that is there already, $given, is taken for the answer of an earlier try: $adopted", ({ adopted, spec }) =>
     Effect.gen(function*() {
       const { carryOut, server } = yield* writing
-      plantTask(server, stored)
+      const cached = planted(server)
       server.plant(agentTasks, {
         metadata: {
           name: "task-2",
@@ -251,13 +254,31 @@ describe("an attempt at a source", () => {
       expect(attempts(server)).toMatchObject([{ uid: "forged" }])
     }).pipe(Effect.scoped))
 
-  it.effect("is not made for another task that has got the name of its own", () =>
-    Effect.gen(function*() {
-      const { carryOut, server } = yield* writing
-      plantTask(server, stored, { uid: "later-uid" })
-      yield* carryOut(makesAttempt, cached)
-      expect(attempts(server)).toEqual([])
-    }).pipe(Effect.scoped))
+  const place = { name: "task", namespace: "tasks" }
+  it.effect.each([
+    {
+      given: "has been cancelled",
+      meanwhile: (server: ApiServer) => void server.apply(agentTasks, { metadata: place, spec: { cancel: true } })
+    },
+    {
+      given: "has been asked to go",
+      meanwhile: (server: ApiServer) => void plantTask(server, stored, { deletionTimestamp: noon, finalizers: ["example.com/keep"] })
+    },
+    {
+      given: "has gone, and another has got its name",
+      meanwhile: (server: ApiServer) => void plantTask(server, stored, { uid: "later-uid" })
+    }
+  ])(
+    "is not made of what a cache has that stands still, when its task $given: the cache is to hear of that first",
+    ({ meanwhile }) =>
+      Effect.gen(function*() {
+        const { carryOut, server } = yield* writing
+        const cached = planted(server)
+        meanwhile(server)
+        expect(yield* Effect.flip(carryOut(makesAttempt, cached))).toMatchObject({ _tag: "Behind", object: "AgentTask tasks/task" })
+        expect(attempts(server)).toEqual([])
+      }).pipe(Effect.scoped)
+  )
 })
 
 describe("a write that comes late", () => {

@@ -2,6 +2,7 @@
 import { describe, expect, it } from "@effect/vitest"
 import { Context, Duration, Effect, Fiber, Layer, Option, Queue, Ref, Stream, SubscriptionRef } from "effect"
 import { TestClock } from "effect/testing"
+import { Behind } from "../../src/controller/behind.ts"
 import { Configuration } from "../../src/controller/configuration.ts"
 import { heed } from "../../src/controller/controller.ts"
 import { Executor, Refused, Unsure } from "../../src/controller/execute.ts"
@@ -406,6 +407,33 @@ it.effect.each([
     yield* TestClock.adjust("1 minute")
     expect(written).toBeLessThanOrEqual(most)
     expect(written).toBeGreaterThanOrEqual(fresh ? 200 : 12)
+  }).pipe(Effect.scoped))
+
+it.effect("writes nothing of a task of which the API server has more than the cache, and looks again: soon, then every few seconds", () =>
+  Effect.gen(function*() {
+    const world = make(policy)
+    const { task } = worldOf(plainSeed)
+    world.setTask("tasks/task", Option.some(task))
+    let written = 0
+    const executor = Layer.succeed(
+      Executor,
+      Executor.of({
+        say: heard,
+        all: () => Effect.fail(new Behind({ object: "AgentTask tasks/task" })),
+        writeStatus: () => Effect.sync(() => String(++written))
+      })
+    )
+    const parts = yield* Layer.build(
+      Reconciler.layer(world).pipe(
+        Layer.provide(executor),
+        Layer.provide(configuration),
+        Layer.provide(Layer.succeed(Kubernetes, instantCluster().kubernetes))
+      )
+    )
+    const { reconcile } = Context.get(parts, Reconciler)
+    const pauses = yield* Effect.forEach([1, 2], () => reconcile("tasks/task"))
+    expect(pauses).toEqual([Option.some(Duration.millis(200)), Option.some(Duration.seconds(5))])
+    expect([written, world.waiting()]).toEqual([0, ["tasks/task"]])
   }).pipe(Effect.scoped))
 
 it.effect("takes the slot in the step that decides, before anybody has seen the Job", () =>
