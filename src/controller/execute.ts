@@ -14,9 +14,9 @@ import { isOver } from "../core/status.ts"
 import { doesTheSame, withTextsOf } from "../core/task-spec.ts"
 import { leaseName } from "../core/workspace-lease.ts"
 import { Kubernetes } from "../kubernetes/client.ts"
+import { microTime, monotonicMillis } from "../kubernetes/clock.ts"
 import { type Gone, type KubernetesError, type NotFound, Rejected, type TooManyRequests, type Unreachable } from "../kubernetes/errors.ts"
 import { agentTasks, decoding, events, jobs, type Kind, leases } from "../kubernetes/kinds.ts"
-import { monotonicMillis } from "../kubernetes/lease.ts"
 import { keyOf, type KubernetesObject, type Place, type Writable } from "../kubernetes/object.ts"
 import { AgentTask, type AgentTaskSpec, type AgentTaskStatus } from "../schema/agent-task.ts"
 import { Behind } from "./behind.ts"
@@ -67,9 +67,6 @@ const reportLimit = Duration.seconds(14)
 /** nor may each of a thousand tasks find that out for itself. What fails sooner than this holds up nobody. */
 const slowMillis = 1000
 const restMillis = 30_000
-
-/** An instant as Kubernetes' MicroTime, which has exactly six decimals; to the second. */
-const microTime = (now: string): string => `${now.slice(0, 19)}.000000Z`
 
 /** Of an event, in UTF-8. */
 const longestNote = 1024
@@ -265,7 +262,7 @@ const make = Effect.fnUntraced(function*({ identity }: Settings) {
         labels: managedByUs,
         annotations: { [holderAnnotation]: task.metadata.name, "scalr.io/workspace": task.spec.workspace }
       },
-      spec: { holderIdentity: task.metadata.uid, leaseTransitions: epoch, acquireTime: microTime(now) }
+      spec: { holderIdentity: task.metadata.uid, leaseTransitions: epoch, acquireTime: microTime(Date.parse(now)) }
     }
     return from._tag === "Over" // applied, so that what others wrote on it stays
       ? kubernetes.apply(leases, { ...lease, metadata: { ...lease.metadata, resourceVersion: from.resourceVersion } })
@@ -311,7 +308,7 @@ const make = Effect.fnUntraced(function*({ identity }: Settings) {
       reportingController: "scalr.io/agent-job",
       reportingInstance: identity,
       action: "Reconcile",
-      eventTime: microTime(now),
+      eventTime: microTime(Date.parse(now)),
       note: shortenedInBytes(message, longestNote),
       reason,
       type
