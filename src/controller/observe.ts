@@ -11,7 +11,7 @@ import { isPodOver, startTrouble } from "../core/pod-trouble.ts"
 import { millisSince } from "../core/situation.ts"
 import { isCalledOff, isOver } from "../core/status.ts"
 import type { TaskPolicy } from "../core/task-policy.ts"
-import { holderOf, leaseName } from "../core/workspace-lease.ts"
+import { holderAnnotation, holderOf, leaseName } from "../core/workspace-lease.ts"
 import { Kubernetes } from "../kubernetes/client.ts"
 import type { KubernetesError } from "../kubernetes/errors.ts"
 import { find } from "../kubernetes/find.ts"
@@ -32,8 +32,6 @@ const holders = decoding(
   })
 )
 const workspaceLeases = decoding(leases, WorkspaceLease)
-/** On a workspace's Lease: the name of the task that holds it. */
-export const holderAnnotation = "scalr.io/holder"
 
 /** Kubernetes' own, on a Job's Pods: a task may have some of a former Job that is still on its way out. */
 const jobUidLabel = "batch.kubernetes.io/controller-uid"

@@ -1,6 +1,6 @@
 // The controller's side of the pool API: takes assignments, acknowledges them, and reports what no worker could.
 // Every call may be repeated: an answer that was lost is asked for again, and changes nothing the second time.
-// Used by controller/pool-intake and controller/execute, and by cli/worker to ask once.
+// Used by controller/pool-intake and controller/pool-reports, and by cli/worker to ask once.
 import { Context, Data, Effect, Layer, Option, Redacted, Schema } from "effect"
 import { HttpClient, HttpClientRequest as Request, type HttpClientResponse } from "effect/http"
 import { readFile } from "node:fs/promises"

@@ -13,9 +13,11 @@ import { makeBackoff } from "../queue/backoff.ts"
 import type { AgentTask, AgentTaskStatus } from "../schema/agent-task.ts"
 import type { Behind } from "./behind.ts"
 import { Configuration } from "./configuration.ts"
-import { Executor, type Pass, type PoolSilent, type Refused, type Unsure } from "./execute.ts"
+import { Executor, type Pass } from "./execute.ts"
 import { ask, type Asked, askLive, observe } from "./observe.ts"
+import type { PoolSilent } from "./pool-reports.ts"
 import type { PoolError } from "./pool.ts"
+import type { Refused, Unsure } from "./refusals.ts"
 import type { World } from "./world.ts"
 
 type Failure = KubernetesError | PoolError

@@ -5,11 +5,12 @@ import { TestClock } from "effect/testing"
 import { Behind } from "../../src/controller/behind.ts"
 import { Configuration } from "../../src/controller/configuration.ts"
 import { heed } from "../../src/controller/controller.ts"
-import { Executor, Refused, Unsure } from "../../src/controller/execute.ts"
-import { Pool, type PoolError, PoolRefused, PoolUnreachable } from "../../src/controller/pool.ts"
+import { Executor } from "../../src/controller/execute.ts"
+import { Pool, PoolRefused, PoolUnreachable } from "../../src/controller/pool.ts"
 import { Reconciler } from "../../src/controller/reconcile.ts"
+import { Refused, Unsure } from "../../src/controller/refusals.ts"
 import { make } from "../../src/controller/world.ts"
-import { Action, Word } from "../../src/core/action.ts"
+import { Action } from "../../src/core/action.ts"
 import * as draining from "../../src/core/draining.ts"
 import { ownerReference } from "../../src/core/manifest/owner-reference.ts"
 import { leaseName } from "../../src/core/workspace-lease.ts"
@@ -602,39 +603,6 @@ it.effect("holds up nothing for a pool that swallows what it is told: one result
     expect(told.length).toBe(4)
     yield* TestClock.adjust("2 seconds")
     expect(new Set(told).size).toBe(20)
-  }).pipe(Effect.scoped))
-
-it.effect("tells a pool the next result however a word on a wait or another result fared, as long as it answers", () =>
-  Effect.gen(function*() {
-    const { kubernetes } = instantCluster()
-    const told: Array<string> = []
-    const pool = Layer.mock(Pool, {
-      wait: () => Effect.never,
-      report: (id) =>
-        Effect.suspend((): Effect.Effect<void, PoolError> => {
-          told.push(id)
-          return id === "slow" ? Effect.sleep("10 seconds") : id === "away" ? Effect.fail(away) : Effect.fail(noToken)
-        })
-    })
-    const around = Layer.mergeAll(pool, configuration, Layer.succeed(Kubernetes, kubernetes))
-    const executor = Context.get(yield* Layer.build(Executor.layer({ identity: "test" }).pipe(Layer.provide(around))), Executor)
-    const { task } = worldOf({ ...plainSeed, life: "failed", pool: true })
-    const pass = { config: yield* Context.get(yield* Layer.build(configuration), Configuration).current, now: noon }
-    const say = executor.say(task, Word.ReportWait({ assignment: "waits", reason: "ConcurrencyLimit", message: "It waits." }), pass)
-    const report = (assignment: string) =>
-      Effect.exit(
-        executor.all(task, [
-          Action.ReportResult({ assignment, result: { outcome: "failed", reason: "ExitCode", message: "It failed.", finishedAt: noon } })
-        ], pass)
-      )
-    yield* Effect.forkChild(say)
-    yield* TestClock.adjust("2 seconds")
-    for (const id of ["away", "token", "slow", "last"]) {
-      const telling = yield* Effect.forkChild(report(id))
-      yield* TestClock.adjust("10 seconds")
-      expect(telling.pollUnsafe()).toBeDefined()
-    }
-    expect(told).toEqual(["away", "token", "slow", "last"])
   }).pipe(Effect.scoped))
 
 it.effect.each(["looked up", "refused"] as const)(
