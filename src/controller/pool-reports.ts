@@ -13,10 +13,10 @@ import { isNo, isUnknown, Pool, PoolChanged, type PoolError, PoolMissing, PoolUn
 /** The pool has not answered another just now, so it was not asked. */
 export class PoolSilent extends Data.TaggedError("PoolSilent")<{ readonly againInMillis: number }> {}
 
-/** How long a pass waits for a pool to hear why its task waits: few go on at once, and one whose network swallows packets would hold them. */
+/** How long a pass tries to say why its task waits: few go on at once, and a pool whose network swallows packets would hold them all. */
 const waitLimit = Duration.seconds(2)
 
-/** How long a pass waits for a pool to take a result, which it may be a while in storing: a little less than the client waits for any answer. */
+/** How long a pass tries to give a result, which a pool may take a while to store: a little less than the client waits for any answer. */
 const reportLimit = Duration.seconds(14)
 
 /** For how long a pool that was silent is left alone: not each of a thousand tasks is to find that out for itself. */
