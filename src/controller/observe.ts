@@ -83,7 +83,8 @@ const stillThere = (world: World, task: AgentTask, { name, uid }: JobSeen): Read
   const place = { namespace: task.metadata.namespace, name }
   return Effect.flatMap(jobNamed(place), (found) =>
     Option.match(Option.filter(found, (_) => _.uid === uid), {
-      onNone: () => Effect.andThen(Effect.sync(() => world.missed(task.metadata.uid, uid)), new Behind({ object: `Job ${keyOf(place)}` })),
+      onNone: () =>
+        Effect.andThen(Effect.sync(() => world.jobNotFound(task.metadata.uid, uid)), new Behind({ object: `Job ${keyOf(place)}` })),
       onSome: Effect.succeed
     }))
 }
@@ -128,7 +129,7 @@ const holder = Effect.fnUntraced(function*(world: World, task: AgentTask): Effec
   const { workspace } = task.spec
   const lease = yield* find(workspaceLeases, { namespace, name: leaseName(workspace) })
   if (Option.isNone(lease)) {
-    world.heldBy(workspace, Option.none())
+    world.setHolder(workspace, Option.none())
     return Holder.Free()
   }
   const { metadata, spec } = lease.value
@@ -137,7 +138,7 @@ const holder = Effect.fnUntraced(function*(world: World, task: AgentTask): Effec
     ? Option.none()
     : yield* aliveOf(world, namespace, holder, metadata.annotations?.[holderAnnotation] ?? "")
   const found = holderOf({ holder, transitions: spec?.leaseTransitions ?? 0, resourceVersion: metadata.resourceVersion }, uid, alive)
-  world.heldBy(workspace, found._tag === "Over" ? Option.none() : Option.some(holder))
+  world.setHolder(workspace, found._tag === "Over" ? Option.none() : Option.some(holder))
   return found
 })
 
@@ -307,7 +308,7 @@ export const observe = (world: World, task: AgentTask, asked: Asked, at: number)
     latestApply: attempt(status.latest?.apply),
     warning: asked.warning,
     refusal: world.refusal(uid, at),
-    told: world.told(uid),
+    told: world.poolTold(uid),
     expired: world.isExpired(task)
   }
 }

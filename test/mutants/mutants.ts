@@ -39,7 +39,7 @@ export const mutants: ReadonlyArray<Mutant> = [
   {
     name: "a Job that the API server does not have stays until a watch tells of it",
     file: "src/controller/observe.ts",
-    from: "world.missed(task.metadata.uid, uid)",
+    from: "world.jobNotFound(task.metadata.uid, uid)",
     to: "undefined",
     test: "controller/observe.test.ts"
   },
@@ -649,8 +649,8 @@ export const mutants: ReadonlyArray<Mutant> = [
   {
     name: "a launch ends by what a cache has of its Job and Pods",
     file: "src/controller/reconcile.ts",
-    from: "maybe: decision.live && !asked.live",
-    to: "maybe: decision.live && asked.live",
+    from: "needsLive: decision.live && !asked.live",
+    to: "needsLive: decision.live && asked.live",
     test: "controller/reconcile.test.ts"
   },
   {
