@@ -1,6 +1,6 @@
 // Gathers what `plan` needs to know of one task: from the caches, and live where a cache that lags could do harm.
-// An absence that leads to an end or a take-over is always asked of the API server itself.
-// Called by controller/reconcile.
+// An absence that leads to an end or a take-over is always asked of the API server itself; what it learns of Jobs, slots and holders by that, it tells the world at once.
+// Called by controller/reconcile, whose decision upon what was gathered is a step of its own.
 import { Array, Effect, Option, Order, Schema } from "effect"
 import { isUnpinned, sourceSeen } from "../core/flux-source.ts"
 import { attemptOf, follows } from "../core/follow.ts"
@@ -78,7 +78,7 @@ const liveJob = ({ metadata, status }: AgentTask, { basename }: TaskPolicy): Rea
   return Effect.map(jobNamed({ namespace: metadata.namespace, name }), Option.filter(({ owner }) => Option.contains(owner, metadata.uid)))
 }
 
-/** The Job of the cache as it is now. That it is gone is told to the world, which may never hear of it otherwise. */
+/** The Job of the cache as it is now. That it is gone the world is told before this fails, since it may never hear of it otherwise. */
 const stillThere = (world: World, task: AgentTask, { name, uid }: JobSeen): Read<JobSeen, Behind> => {
   const place = { namespace: task.metadata.namespace, name }
   return Effect.flatMap(jobNamed(place), (found) =>
@@ -123,7 +123,10 @@ const aliveOf = Effect.fnUntraced(
   }
 )
 
-/** The world is told who it is: a task whose turn comes after the holder's is not asked again. */
+/**
+ * The world is told who it is as soon as it is known, not when the task is decided upon, which a read that fails may prevent: turns go by
+ * it, and a task whose turn comes after the holder's does not ask again.
+ */
 const holder = Effect.fnUntraced(function*(world: World, task: AgentTask): Effect.fn.Return<Holder, KubernetesError, Kubernetes> {
   const { namespace, uid } = task.metadata
   const { workspace } = task.spec
@@ -245,7 +248,10 @@ export const askLive = Effect.fn("observe.askLive")(
   }
 )
 
-/** `at` is of a monotonic clock. */
+/**
+ * `at` is of a monotonic clock. A slot that an earlier pass took, and of which nothing came, is given back on the way and not with the
+ * decision: whether the Lease and the source are asked about goes by the turn that the task has without it.
+ */
 export const ask = Effect.fn("observe.ask")(
   function*(
     world: World,
@@ -271,7 +277,7 @@ export const ask = Effect.fn("observe.ask")(
     if (status.launches !== undefined || world.hadJob(uid) || world.isReserved(uid)) {
       const live = yield* liveJob(task, policy)
       if (Option.isSome(live)) return { ...nothing, job: live }
-      world.giveBack(uid) // taken by an earlier pass, of which nothing came
+      world.giveBack(uid)
     }
     if (world.isRefused(uid)) return nothing
     const held = mayHold(world, task) ? { ...nothing, holder: yield* holder(world, task) } : nothing
