@@ -10,6 +10,7 @@ import { resolve } from "../core/resolve.ts"
 import { Kubernetes } from "../kubernetes/client.ts"
 import { jobs, namespaces } from "../kubernetes/kinds.ts"
 import { Job } from "../schema/kubernetes.ts"
+import { workspaceKey } from "../schema/names.ts"
 import { appVersion } from "../schema/values.ts"
 import type { Answer } from "./answer.ts"
 import { age } from "./elapsed.ts"
@@ -94,7 +95,7 @@ interface Running {
 
 const runningOf = ({ metadata: { creationTimestamp, labels = {} } }: Job): Running => ({
   task: labels[taskLabel] ?? "",
-  workspace: labels["scalr.io/workspace"] ?? "",
+  workspace: labels[workspaceKey] ?? "",
   stage: labels[stageLabel] ?? "",
   since: creationTimestamp
 })

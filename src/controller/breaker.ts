@@ -1,6 +1,6 @@
 // For how long one that is silent is left alone: while it is, one caller at a time finds out for all others whether it answers again.
 // Always holds: who may not ask is told when to come again, and soon while somebody asks, since it may have answered by then.
-// Used by controller/execute, once for each kind of thing that a pool is told.
+// Used by controller/pool-reports, once for each kind of thing that a pool is told.
 
 export interface Breaker {
   /** At this time, in monotonic milliseconds: 0 for whoever may ask, and then says how it went; to others, after how many to come again. */

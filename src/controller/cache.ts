@@ -22,7 +22,7 @@ export interface Cache {
   readonly setPod: (key: string, pod: Option.Option<Owned<PodSeen>>) => Option.Option<string>
   readonly created: (taskUid: string, job: JobSeen) => void
   /** The API server was asked for this Job and does not have it: if we made it, and no informer has told of it, none will. */
-  readonly missed: (taskUid: string, jobUid: string) => void
+  readonly jobNotFound: (taskUid: string, jobUid: string) => void
   /**
    * A look at all Jobs begins; what this gives is for its end: the tasks whose Job we had made by then and that is not among them, so it is
    * gone though nobody saw it.
@@ -93,11 +93,12 @@ export const make = (): Cache => {
         Option.fromUndefinedOr(tasks.get(key)),
         (before) => !Option.exists(task, ({ metadata }) => metadata.uid === before.metadata.uid)
       )
-      Option.map(gone, ({ metadata: { uid } }) => {
+      if (Option.isSome(gone)) {
+        const { uid } = gone.value.metadata
         keys.delete(uid)
         fresh.delete(uid)
         goneJobs.delete(uid)
-      })
+      }
       Option.match(task, {
         onNone: () => void tasks.delete(key),
         onSome: (task) => {
@@ -111,14 +112,14 @@ export const make = (): Cache => {
       const before = jobs.at(key)
       if (before !== undefined && Option.isNone(found) && keys.has(before.taskUid)) goneJobs.set(before.taskUid, before.seen.uid) // a task mostly goes before its Job, and is forgotten with all of it
       const uid = jobs.set(key, found)
-      Option.map(uid, (uid) => fresh.delete(uid))
+      if (Option.isSome(uid)) fresh.delete(uid.value)
       return uid
     },
     setPod: pods.set,
     created: (uid, seen) => {
       if (keys.has(uid) && jobs.first(uid) === undefined && goneJobs.get(uid) !== seen.uid) fresh.set(uid, seen)
     },
-    missed: (uid, jobUid) => {
+    jobNotFound: (uid, jobUid) => {
       const seen = fresh.get(uid)
       if (seen?.uid === jobUid) lose(uid, seen)
     },

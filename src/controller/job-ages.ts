@@ -32,7 +32,7 @@ export const jobAges = () => {
     },
     lastPodMadeAt: (taskUid: string, job: Option.Option<JobSeen>): Option.Option<string> =>
       of(taskUid, job)?.lastPodMadeAt ?? Option.none(),
-    looked: (taskUid: string, observed: Pick<Observed, "job" | "pod" | "warning">, at: number): void => {
+    passSaw: (taskUid: string, observed: Pick<Observed, "job" | "pod" | "warning">, at: number): void => {
       const { job, pod } = observed
       const before = of(taskUid, job)
       if (Option.isNone(job)) return void known.delete(taskUid)

@@ -1,7 +1,7 @@
 // Gathers what `plan` needs to know of one task: from the caches, and live where a cache that lags could do harm.
-// An absence that leads to an end or a take-over is always asked of the API server itself.
-// Called by controller/reconcile.
-import { Array, Data, Effect, Option, Order, Schema } from "effect"
+// An absence that leads to an end or a take-over is always asked of the API server itself; what it learns of Jobs, slots and holders by that, it tells the world at once.
+// Called by controller/reconcile, whose decision upon what was gathered is a step of its own.
+import { Array, Effect, Option, Order, Schema } from "effect"
 import { isUnpinned, sourceSeen } from "../core/flux-source.ts"
 import { attemptOf, follows } from "../core/follow.ts"
 import { jobName } from "../core/job-name.ts"
@@ -11,7 +11,7 @@ import { isPodOver, startTrouble } from "../core/pod-trouble.ts"
 import { millisSince } from "../core/situation.ts"
 import { isCalledOff, isOver } from "../core/status.ts"
 import type { TaskPolicy } from "../core/task-policy.ts"
-import { holderOf, leaseName } from "../core/workspace-lease.ts"
+import { holderAnnotation, holderOf, leaseName } from "../core/workspace-lease.ts"
 import { Kubernetes } from "../kubernetes/client.ts"
 import type { KubernetesError } from "../kubernetes/errors.ts"
 import { find } from "../kubernetes/find.ts"
@@ -19,6 +19,7 @@ import { agentTasks, decoding, events, fluxSources, jobs, leases, pods } from ".
 import { keyOf } from "../kubernetes/object.ts"
 import { type AgentTask, mutates } from "../schema/agent-task.ts"
 import { FluxObject, Job, Pod, WarningEvent, WorkspaceLease } from "../schema/kubernetes.ts"
+import { Behind } from "./behind.ts"
 import { jobSeen, podSeen, projectPod } from "./project.ts"
 import type { World } from "./world.ts"
 
@@ -31,18 +32,9 @@ const holders = decoding(
   })
 )
 const workspaceLeases = decoding(leases, WorkspaceLease)
-/** On a workspace's Lease: the name of the task that holds it. */
-export const holderAnnotation = "scalr.io/holder"
 
 /** Kubernetes' own, on a Job's Pods: a task may have some of a former Job that is still on its way out. */
 const jobUidLabel = "batch.kubernetes.io/controller-uid"
-
-/** A cache has what is gone, or is another by now: nothing is decided before it has heard of that. */
-export class Behind extends Data.TaggedError("Behind")<{ readonly object: string }> {
-  override get message() {
-    return `${this.object} is not what the cache has of it; its task is looked at again when the cache has heard more.`
-  }
-}
 
 type Read<A, E = never> = Effect.Effect<A, KubernetesError | E, Kubernetes>
 
@@ -86,12 +78,13 @@ const liveJob = ({ metadata, status }: AgentTask, { basename }: TaskPolicy): Rea
   return Effect.map(jobNamed({ namespace: metadata.namespace, name }), Option.filter(({ owner }) => Option.contains(owner, metadata.uid)))
 }
 
-/** The Job of the cache as it is now. That it is gone is told to the world, which may never hear of it otherwise. */
+/** The Job of the cache as it is now. That it is gone the world is told before this fails, since it may never hear of it otherwise. */
 const stillThere = (world: World, task: AgentTask, { name, uid }: JobSeen): Read<JobSeen, Behind> => {
   const place = { namespace: task.metadata.namespace, name }
   return Effect.flatMap(jobNamed(place), (found) =>
     Option.match(Option.filter(found, (_) => _.uid === uid), {
-      onNone: () => Effect.andThen(Effect.sync(() => world.missed(task.metadata.uid, uid)), new Behind({ object: `Job ${keyOf(place)}` })),
+      onNone: () =>
+        Effect.andThen(Effect.sync(() => world.jobNotFound(task.metadata.uid, uid)), new Behind({ object: `Job ${keyOf(place)}` })),
       onSome: Effect.succeed
     }))
 }
@@ -130,13 +123,16 @@ const aliveOf = Effect.fnUntraced(
   }
 )
 
-/** The world is told who it is: a task whose turn comes after the holder's is not asked again. */
+/**
+ * The world is told who it is as soon as it is known, not when the task is decided upon, which a read that fails may prevent: turns go by
+ * it, and a task whose turn comes after the holder's does not ask again.
+ */
 const holder = Effect.fnUntraced(function*(world: World, task: AgentTask): Effect.fn.Return<Holder, KubernetesError, Kubernetes> {
   const { namespace, uid } = task.metadata
   const { workspace } = task.spec
   const lease = yield* find(workspaceLeases, { namespace, name: leaseName(workspace) })
   if (Option.isNone(lease)) {
-    world.heldBy(workspace, Option.none())
+    world.setHolder(workspace, Option.none())
     return Holder.Free()
   }
   const { metadata, spec } = lease.value
@@ -145,7 +141,7 @@ const holder = Effect.fnUntraced(function*(world: World, task: AgentTask): Effec
     ? Option.none()
     : yield* aliveOf(world, namespace, holder, metadata.annotations?.[holderAnnotation] ?? "")
   const found = holderOf({ holder, transitions: spec?.leaseTransitions ?? 0, resourceVersion: metadata.resourceVersion }, uid, alive)
-  world.heldBy(workspace, found._tag === "Over" ? Option.none() : Option.some(holder))
+  world.setHolder(workspace, found._tag === "Over" ? Option.none() : Option.some(holder))
   return found
 })
 
@@ -252,7 +248,10 @@ export const askLive = Effect.fn("observe.askLive")(
   }
 )
 
-/** `at` is of a monotonic clock. */
+/**
+ * `at` is of a monotonic clock. A slot that an earlier pass took, and of which nothing came, is given back on the way and not with the
+ * decision: whether the Lease and the source are asked about goes by the turn that the task has without it.
+ */
 export const ask = Effect.fn("observe.ask")(
   function*(
     world: World,
@@ -278,7 +277,7 @@ export const ask = Effect.fn("observe.ask")(
     if (status.launches !== undefined || world.hadJob(uid) || world.isReserved(uid)) {
       const live = yield* liveJob(task, policy)
       if (Option.isSome(live)) return { ...nothing, job: live }
-      world.giveBack(uid) // taken by an earlier pass, of which nothing came
+      world.giveBack(uid)
     }
     if (world.isRefused(uid)) return nothing
     const held = mayHold(world, task) ? { ...nothing, holder: yield* holder(world, task) } : nothing
@@ -316,7 +315,7 @@ export const observe = (world: World, task: AgentTask, asked: Asked, at: number)
     warning: asked.warning,
     refusal: world.refusal(uid, at),
     deniedMillis: world.deniedMillis(uid),
-    told: world.told(uid),
+    told: world.poolTold(uid),
     expired: world.isExpired(task)
   }
 }

@@ -32,8 +32,8 @@ export const pastHistory = (limit: () => number) => {
     },
     /** What is at the key from now on, in place of what was. */
     set: (key: string, before: Option.Option<AgentTask>, after: Option.Option<AgentTask>): void => {
-      Option.map(before, (task) => put(key, task, Option.none()))
-      Option.map(after, (task) => put(key, task, after))
+      if (Option.isSome(before)) put(key, before.value, Option.none())
+      if (Option.isSome(after)) put(key, after.value, after)
     },
     limitChanged: (): void => counted.clear()
   }

@@ -2,7 +2,7 @@
 // A crash at any point loses nothing: what is not acknowledged is offered again, and finds its task under the same name.
 // Run by controller/leader while it leads.
 import { Data, DateTime, Effect, Option, Ref, Schedule, Stream, SubscriptionRef } from "effect"
-import { carriesOut, isOf, isRunnable, specOf, taskName, taskNameOfId, tokenSecretName } from "../core/intake.ts"
+import { carriesOut, isOf, isRunnable, poolFinalizer, specOf, taskName, taskNameOfId, tokenSecretName } from "../core/intake.ts"
 import { managedByUs } from "../core/manifest/labels.ts"
 import { ownerReference } from "../core/manifest/owner-reference.ts"
 import { isOver } from "../core/status.ts"
@@ -16,7 +16,7 @@ import type { Assignment } from "../schema/pool-api.ts"
 import type { FailureReason } from "../schema/reason.ts"
 import { longestMessage } from "../schema/stage-result.ts"
 import { Configuration } from "./configuration.ts"
-import { cancelTask, poolFinalizer } from "./execute.ts"
+import { cancelTask } from "./execute.ts"
 import { Pool } from "./pool.ts"
 import type { World } from "./world.ts"
 
@@ -123,8 +123,8 @@ const remind = Effect.fnUntraced(function*(id: string, { metadata, status }: Age
  */
 const sayAgain = ({ look, world }: Intake, { metadata }: AgentTask) =>
   Effect.suspend(() => {
-    if (Option.isNone(world.told(metadata.uid))) return Effect.void
-    world.untell(Option.some(metadata.uid))
+    if (Option.isNone(world.poolTold(metadata.uid))) return Effect.void
+    world.clearPoolTold(Option.some(metadata.uid))
     return look(keyOf(metadata))
   })
 

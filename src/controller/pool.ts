@@ -1,9 +1,10 @@
 // The controller's side of the pool API: takes assignments, acknowledges them, and reports what no worker could.
 // Every call may be repeated: an answer that was lost is asked for again, and changes nothing the second time.
-// Used by controller/pool-intake and controller/execute, and by cli/commands/worker to ask once.
+// Used by controller/pool-intake and controller/pool-reports, and by cli/commands/worker to ask once.
 import { Context, Data, Effect, Layer, Option, Redacted, Schema } from "effect"
 import { HttpClient, HttpClientRequest as Request, type HttpClientResponse } from "effect/http"
 import { readFile } from "node:fs/promises"
+import { shortened } from "../core/sentence.ts"
 import { toServer } from "../http/connections.ts"
 import { AcquireResponse, type Assignment, CancellationsResponse, poolPath } from "../schema/pool-api.ts"
 import { isOneOf, Problem, type Word } from "../schema/problem.ts"
@@ -89,6 +90,13 @@ export const isSettled = (error: PoolError, from: string): boolean =>
 
 const decodeProblem = Schema.decodeUnknownOption(Schema.fromJsonString(Problem))
 
+/** The server's own sentence, or the first of what something before it says, which may be a whole page. */
+const saidIn = (text: string): Pick<PoolRefused, "word" | "detail"> =>
+  Option.match(decodeProblem(text), {
+    onNone: () => ({ word: "", detail: shortened(text, 200) }),
+    onSome: ({ error, message }) => ({ word: error, detail: shortened(message, 600) })
+  })
+
 const make = Effect.fnUntraced(function*(url: string, tokenFile: string) {
   const http = yield* HttpClient.HttpClient
   const unreachable = (cause: unknown) => new PoolUnreachable({ url, detail: cause instanceof Error ? cause.message : String(cause) })
@@ -108,9 +116,8 @@ const make = Effect.fnUntraced(function*(url: string, tokenFile: string) {
       const response = yield* http.execute(request).pipe(Effect.mapError(unreachable))
       if (response.status < 300) return response
       const text = yield* response.text.pipe(Effect.orElseSucceed(() => ""))
-      const detail = text.slice(0, 200)
-      if (response.status === 429 || response.status >= 500) return yield* unreachable(`${response.status} ${detail}`)
-      const word = Option.match(decodeProblem(text), { onNone: () => "", onSome: ({ error }) => error })
+      const { detail, word } = saidIn(text)
+      if (response.status === 429 || response.status >= 500) return yield* unreachable(`${response.status} ${detail.replace(/\.$/u, "")}`)
       return yield* new PoolRefused({ url, status: response.status, word, detail })
     }).pipe(Effect.timeoutOrElse({ duration: (waitSeconds + 15) * 1000, orElse: () => Effect.fail(unreachable("no answer in time")) }))
 

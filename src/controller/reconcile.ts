@@ -6,15 +6,18 @@ import type { Word } from "../core/action.ts"
 import type { JobSeen, Observed, Refusal } from "../core/observed.ts"
 import { type Plan, plan } from "../core/plan.ts"
 import { Kubernetes } from "../kubernetes/client.ts"
+import { monotonicMillis } from "../kubernetes/clock.ts"
 import type { KubernetesError } from "../kubernetes/errors.ts"
-import { monotonicMillis } from "../kubernetes/lease.ts"
 import { keyOf } from "../kubernetes/object.ts"
 import { makeBackoff } from "../queue/backoff.ts"
 import type { AgentTask, AgentTaskStatus } from "../schema/agent-task.ts"
+import type { Behind } from "./behind.ts"
 import { Configuration } from "./configuration.ts"
-import { Executor, type Pass, type PoolSilent, type Refused, type Unsure } from "./execute.ts"
-import { ask, type Asked, askLive, type Behind, observe } from "./observe.ts"
+import { Executor, type Pass } from "./execute.ts"
+import { ask, type Asked, askLive, observe } from "./observe.ts"
+import type { PoolSilent } from "./pool-reports.ts"
 import type { PoolError } from "./pool.ts"
+import type { Refused, Unsure } from "./refusals.ts"
 import type { World } from "./world.ts"
 
 type Failure = KubernetesError | PoolError
@@ -55,15 +58,18 @@ const make = Effect.fnUntraced(function*(world: World) {
   const lookLive = (task: AgentTask, job: JobSeen, asked: Asked) =>
     Effect.provideService(askLive(world, task, job, asked), Kubernetes, kubernetes)
 
-  /** Nothing on a task that went meanwhile. What is decided `maybe` is not to be carried out. */
+  /**
+   * Nothing on a task that went meanwhile. A decision that `needsLive` is not to be carried out, but made again upon what the API server
+   * itself has.
+   */
   const decide = (task: AgentTask, asked: Asked, { config, now }: Pass) =>
     Effect.map(monotonicMillis, (at) => {
       if (Option.isNone(world.taskByUid(task.metadata.uid))) return Option.none()
       const observed = observe(world, task, asked, at)
       const decision = plan(config.policy, observed, now)
-      world.looked(observed, at)
+      world.passSaw(observed, at)
       if (decision.actions.some(({ _tag }) => _tag === "CreateJob")) world.reserve(task.metadata.uid)
-      return Option.some({ observed, decision, maybe: decision.live && !asked.live })
+      return Option.some({ observed, decision, needsLive: decision.live && !asked.live })
     })
 
   /**
@@ -103,12 +109,12 @@ const make = Effect.fnUntraced(function*(world: World) {
   const say = (task: AgentTask, word: Word, pass: Pass) =>
     Effect.tap(executor.say(task, word, pass), (heard) =>
       Effect.sync(() => {
-        if (heard && word._tag === "ReportWait") world.tell(task.metadata.uid, word)
+        if (heard && word._tag === "ReportWait") world.setPoolTold(task.metadata.uid, word)
       }))
 
   const carryOut = Effect.fnUntraced(function*(observed: Observed, decision: Plan, pass: Pass) {
     const made = yield* executor.all(observed.task, decision.actions, pass)
-    Option.map(made, (job) => world.created(observed.task.metadata.uid, job))
+    if (Option.isSome(made)) world.created(observed.task.metadata.uid, made.value)
     const again = yield* settle(observed.task, decision, made)
     const heard = yield* Effect.forEach(decision.words, (word) => say(observed.task, word, pass))
     return heard.every((_) => _)
@@ -125,7 +131,7 @@ const make = Effect.fnUntraced(function*(world: World) {
       Effect.andThen(decide(task, asked, pass)),
       Effect.flatMap(Option.match({
         onNone: () => Effect.succeedNone,
-        onSome: ({ decision, maybe, observed }) => maybe ? Effect.succeedSome(Duration.zero) : carryOut(observed, decision, pass)
+        onSome: ({ decision, needsLive, observed }) => needsLive ? Effect.succeedSome(Duration.zero) : carryOut(observed, decision, pass)
       }))
     )
 
@@ -150,7 +156,7 @@ const make = Effect.fnUntraced(function*(world: World) {
       world.mayAsk(task.metadata.uid, yield* monotonicMillis)
       const asked = yield* look(task, pass)
       const first = yield* decide(task, asked, pass)
-      const job = Option.flatMap(Option.filter(first, ({ maybe }) => maybe), ({ observed }) => observed.job)
+      const job = Option.flatMap(Option.filter(first, ({ needsLive }) => needsLive), ({ observed }) => observed.job)
       const decided = Option.isNone(job)
         ? first
         : yield* Effect.flatMap(lookLive(task, job.value, asked), (live) => decide(task, live, pass))

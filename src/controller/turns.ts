@@ -46,7 +46,7 @@ export interface Turns {
   /** The pass over the task is over, whatever came of it. */
   readonly passed: (taskUid: string) => void
   /** What a look at the workspace's Lease said: the uid of its holder, or that nobody has it. */
-  readonly heldBy: (workspace: WorkspaceName, holder: Option.Option<string>) => void
+  readonly setHolder: (workspace: WorkspaceName, holder: Option.Option<string>) => void
   /** The API server was asked for the Job, or for another task, and said no. */
   readonly refuse: (taskUid: string, refusal: Refusal, at: number) => void
   /** Its time is told at the beginning of a pass: a refusal that is over puts the task back into its place in the queue. */
@@ -62,14 +62,17 @@ interface Hearing {
   /** An informer told of the Job of this task, or that it is gone. */
   readonly jobHeard: (taskUid: Option.Option<string>, isGone: boolean) => void
   /** A pass over the task is told its turn. */
-  readonly looked: (taskUid: string, turn: Turn) => void
+  readonly passSaw: (taskUid: string, turn: Turn) => void
   readonly forget: (task: AgentTask) => void
 }
 
 /** A denial that comes so much later than the task might have asked is a new one: it waited for something else meanwhile. */
 const sameDenialMillis = 60_000
 
-export const make = (cache: Pick<Cache, "job" | "keyOf" | "task" | "taskByUid" | "tasks">, policy: () => TaskPolicy): Turns & Hearing => {
+export const make = (
+  cache: Pick<Cache, "job" | "keyOf" | "task" | "taskByUid" | "tasks">,
+  policy: () => TaskPolicy
+): { readonly turns: Turns; readonly hearing: Hearing } => {
   let drained = false
   let proven = false
   const reserved = new Set<string>()
@@ -145,104 +148,109 @@ export const make = (cache: Pick<Cache, "job" | "keyOf" | "task" | "taskByUid" |
   }
 
   return {
-    occupies,
-    turn,
-    waiting: () => [...cache.tasks()].filter(([, task]) => !isOver(task.status.phase) && !occupies(task)).map(([key]) => key),
-    calledUp: () => {
-      if (!freed) return []
-      freed = false
-      return [...behind].flatMap((uid) => Option.toArray(cache.keyOf(uid))).filter(mayStart)
-    },
-    knowsHolder: (workspace) => holders.has(workspace),
-    refusal: (uid, at) =>
-      Option.fromUndefinedOr(refusals.get(uid)).pipe(
-        Option.filter(({ until }) => at < until),
-        Option.map(({ refusal, until }) => ({ ...refusal, againInMillis: until - at }))
-      ),
-    isRefused: (uid) => refusals.has(uid),
-    deniedMillis: (uid) => {
-      const denied = denials.get(uid)
-      return denied === undefined ? 0 : denied.last - denied.first
-    },
-    isReserved: (uid) => reserved.has(uid),
-    launching: () => launching.size > 0,
+    turns: {
+      occupies,
+      turn,
+      waiting: () => [...cache.tasks()].filter(([, task]) => !isOver(task.status.phase) && !occupies(task)).map(([key]) => key),
+      calledUp: () => {
+        if (!freed) return []
+        freed = false
+        return [...behind].flatMap((uid) => Option.toArray(cache.keyOf(uid))).filter(mayStart)
+      },
+      knowsHolder: (workspace) => holders.has(workspace),
+      refusal: (uid, at) =>
+        Option.fromUndefinedOr(refusals.get(uid)).pipe(
+          Option.filter(({ until }) => at < until),
+          Option.map(({ refusal, until }) => ({ ...refusal, againInMillis: until - at }))
+        ),
+      isRefused: (uid) => refusals.has(uid),
+      deniedMillis: (uid) => {
+        const denied = denials.get(uid)
+        return denied === undefined ? 0 : denied.last - denied.first
+      },
+      isReserved: (uid) => reserved.has(uid),
+      launching: () => launching.size > 0,
 
-    setDrained: (next) => {
-      drained = next
-    },
-    setProven: (next) => {
-      const isNews = next !== proven
-      proven = next
-      return isNews
-    },
-    reserve: (uid) => {
-      reserved.add(uid)
-      launching.add(uid)
-      Option.map(cache.taskByUid(uid), mayTakeWorkspace)
-      changed()
-    },
-    giveBack: (uid) => {
-      if (reserved.delete(uid)) freed = true
-      changed()
-    },
-    passed: (uid) => void launching.delete(uid),
-    heldBy: (workspace, holder) => {
-      const before = holders.get(workspace)
-      const after = Option.getOrUndefined(holder)
-      holders.set(workspace, after)
-      if (before === after) return
-      freed = true
-      changed()
-    },
-    refuse: (uid, refusal, at) => {
-      if (Option.isNone(cache.keyOf(uid))) return // it went while it was asked
-      const until = at + refusal.againInMillis
-      refusals.set(uid, { refusal, until })
-      const denied = denials.get(uid)
-      const goesOn = denied !== undefined && at - denied.until < sameDenialMillis
-      if (refusal.kind === "Forbidden") denials.set(uid, { first: goesOn ? denied.first : at, last: at, until })
-      else denials.delete(uid)
-      changed()
-    },
-    mayAsk: (uid, at) => {
-      const refused = refusals.get(uid)
-      if (refused === undefined || at < refused.until) return
-      refusals.delete(uid)
-      changed()
-    },
-
-    changed,
-    taskChanges: (before, task) => {
-      const had = Option.exists(before, occupies)
-      Option.map(task, (task) => {
-        const { metadata: { uid }, status: { phase } } = task
-        if (had && !occupies(task)) freed = true
-        if (!isOver(phase)) return
-        reserved.delete(uid)
-        letGo(task)
-        if (Option.exists(before, ({ status }) => !isOver(status.phase))) refusals.delete(uid) // it was of its Job
-      })
-      changed()
-    },
-    jobHeard: (taskUid, isGone) => {
-      if (isGone) {
+      setDrained: (next) => {
+        drained = next
+      },
+      setProven: (next) => {
+        const isNews = next !== proven
+        proven = next
+        return isNews
+      },
+      reserve: (uid) => {
+        reserved.add(uid)
+        launching.add(uid)
+        const task = cache.taskByUid(uid)
+        if (Option.isSome(task)) mayTakeWorkspace(task.value)
+        changed()
+      },
+      giveBack: (uid) => {
+        if (reserved.delete(uid)) freed = true
+        changed()
+      },
+      passed: (uid) => void launching.delete(uid),
+      setHolder: (workspace, holder) => {
+        const before = holders.get(workspace)
+        const after = Option.getOrUndefined(holder)
+        holders.set(workspace, after)
+        if (before === after) return
         freed = true
-        roomInQuota()
+        changed()
+      },
+      refuse: (uid, refusal, at) => {
+        if (Option.isNone(cache.keyOf(uid))) return // it went while it was asked
+        const until = at + refusal.againInMillis
+        refusals.set(uid, { refusal, until })
+        const denied = denials.get(uid)
+        const goesOn = denied !== undefined && at - denied.until < sameDenialMillis
+        if (refusal.kind === "Forbidden") denials.set(uid, { first: goesOn ? denied.first : at, last: at, until })
+        else denials.delete(uid)
+        changed()
+      },
+      mayAsk: (uid, at) => {
+        const refused = refusals.get(uid)
+        if (refused === undefined || at < refused.until) return
+        refusals.delete(uid)
+        changed()
       }
-      Option.map(taskUid, (uid) => reserved.delete(uid))
-      changed()
     },
-    looked: (uid, turn) => {
-      if (turn._tag === "Waiting") behind.add(uid)
-      else behind.delete(uid)
-    },
-    forget: (task) => {
-      const { uid } = task.metadata
-      letGo(task)
-      reserved.delete(uid)
-      refusals.delete(uid)
-      denials.delete(uid)
-      behind.delete(uid)
+    hearing: {
+      changed,
+      taskChanges: (before, task) => {
+        const had = Option.exists(before, occupies)
+        if (Option.isSome(task)) {
+          const { metadata: { uid }, status: { phase } } = task.value
+          if (had && !occupies(task.value)) freed = true
+          if (isOver(phase)) {
+            reserved.delete(uid)
+            letGo(task.value)
+            if (Option.exists(before, ({ status }) => !isOver(status.phase))) refusals.delete(uid) // it was of its Job
+          }
+        }
+        changed()
+      },
+      jobHeard: (taskUid, isGone) => {
+        if (isGone) {
+          freed = true
+          roomInQuota()
+        }
+        if (Option.isSome(taskUid)) reserved.delete(taskUid.value)
+        changed()
+      },
+      passSaw: (uid, turn) => {
+        if (turn._tag === "Waiting") behind.add(uid)
+        else behind.delete(uid)
+      },
+      forget: (task) => {
+        const { uid } = task.metadata
+        letGo(task)
+        reserved.delete(uid)
+        refusals.delete(uid)
+        denials.delete(uid)
+        behind.delete(uid)
+      }
     }
   }
 }

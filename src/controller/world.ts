@@ -22,7 +22,7 @@ export interface World extends Cache.Cache, Turns.Turns {
   /** Keys of the workspace's finished tasks that are past its history limit. */
   readonly pastHistory: (workspace: WorkspaceName) => ReadonlyArray<string>
   /** Why it waits, as its pool heard it last. */
-  readonly told: (taskUid: string) => Option.Option<Told>
+  readonly poolTold: (taskUid: string) => Option.Option<Told>
 
   /** Limits and history by which turns are given from now on. */
   readonly setPolicy: (policy: TaskPolicy) => void
@@ -30,24 +30,24 @@ export interface World extends Cache.Cache, Turns.Turns {
    * What a pass over the task saw, at this monotonic time: whether it was told to wait for its turn, its Job, and whether that has a Pod or
    * waits for a quota.
    */
-  readonly looked: (observed: Pick<Observed, "task" | "turn" | "job" | "pod" | "warning">, at: number) => void
-  /** The pool has taken it, or never will. */
-  readonly tell: (taskUid: string, told: Told) => void
+  readonly passSaw: (observed: Pick<Observed, "task" | "turn" | "job" | "pod" | "warning">, at: number) => void
+  /** The pool has taken this, or never will. */
+  readonly setPoolTold: (taskUid: string, told: Told) => void
   /** What the pool heard of this task, or of all, it may not have any more. */
-  readonly untell: (taskUid: Option.Option<string>) => void
+  readonly clearPoolTold: (taskUid: Option.Option<string>) => void
 }
 
 export const make = (initial: TaskPolicy): World => {
   let policy = initial
   const cache = Cache.make()
-  const turns = Turns.make(cache, () => policy)
+  const { hearing, turns } = Turns.make(cache, () => policy)
   const history = pastHistory(() => policy.historyPerWorkspace)
   const ages = jobAges()
   const told = new Map<string, Told>()
   const isThere = (uid: string): boolean => Option.isSome(cache.keyOf(uid))
   const forget = (task: AgentTask): void => {
     const { uid } = task.metadata
-    turns.forget(task)
+    hearing.forget(task)
     ages.forget(uid)
     told.delete(uid)
   }
@@ -60,32 +60,32 @@ export const make = (initial: TaskPolicy): World => {
     lastPodMadeAt: ages.lastPodMadeAt,
     isExpired: history.has,
     pastHistory: history.keysIn,
-    told: (uid) => Option.fromUndefinedOr(told.get(uid)),
+    poolTold: (uid) => Option.fromUndefinedOr(told.get(uid)),
 
     setPolicy: (next) => {
       policy = next
       history.limitChanged()
-      turns.changed()
+      hearing.changed()
     },
     setTask: (key, task) => {
       const before = cache.task(key)
       history.set(key, before, task)
-      turns.taskChanges(before, task)
+      hearing.taskChanges(before, task)
       const gone = cache.setTask(key, task)
-      Option.map(gone, forget)
+      if (Option.isSome(gone)) forget(gone.value)
       return gone
     },
     setJob: (key, job) => {
       const taskUid = cache.setJob(key, job)
-      turns.jobHeard(taskUid, Option.isNone(job))
+      hearing.jobHeard(taskUid, Option.isNone(job))
       return taskUid
     },
     created: (uid, job) => {
       cache.created(uid, job)
-      turns.changed()
+      hearing.changed()
     },
-    missed: (uid, jobUid) => {
-      cache.missed(uid, jobUid)
+    jobNotFound: (uid, jobUid) => {
+      cache.jobNotFound(uid, jobUid)
       if (Option.isNone(cache.job(uid))) turns.giveBack(uid)
     },
     lookAtJobs: () => {
@@ -96,15 +96,15 @@ export const make = (initial: TaskPolicy): World => {
         return gone
       }
     },
-    looked: (observed, at) => {
+    passSaw: (observed, at) => {
       const { task: { metadata: { uid } }, turn } = observed
       if (!isThere(uid)) return // it went while it was looked at
-      turns.looked(uid, turn)
-      ages.looked(uid, observed, at)
+      hearing.passSaw(uid, turn)
+      ages.passSaw(uid, observed, at)
     },
-    tell: (uid, words) => {
+    setPoolTold: (uid, words) => {
       if (isThere(uid)) told.set(uid, words)
     },
-    untell: Option.match({ onNone: () => told.clear(), onSome: (uid) => void told.delete(uid) })
+    clearPoolTold: Option.match({ onNone: () => told.clear(), onSome: (uid) => void told.delete(uid) })
   }
 }

@@ -1,6 +1,6 @@
 // From an assignment of the pool to the AgentTask that carries it out, and back from the assignment's id to the task's name.
 // The name is derived, so an assignment that is offered again finds its task and makes no second one.
-// Used by controller/pool-intake and core/manifest/admission-references.
+// Used by controller/pool-intake, controller/execute, controller/pool-reports and core/manifest/admission-references.
 import { Option } from "effect"
 import { type AgentTaskSpec, mutates } from "../schema/agent-task.ts"
 import { type Assignment, assignmentId } from "../schema/pool-api.ts"
@@ -17,6 +17,9 @@ export const taskNameOfId = (id: string): Option.Option<string> =>
     Option.fromNullishOr(/^(run-[a-z0-9]+)\.(plan|apply|destroy)\.(\d+)$/u.exec(id)),
     ([, runId, stage, attempt]) => nameOf(runId ?? "", stage ?? "", Number(attempt))
   )
+
+/** Keeps a deleted task of a pool until the pool knows how it ended. */
+export const poolFinalizer = "scalr.io/report"
 
 export const tokenSecretName = (task: string): string => `${task}-token`
 

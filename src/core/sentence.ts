@@ -1,5 +1,5 @@
 // Words of others as a sentence: what Kubernetes and Flux say often lacks its full stop, and may be of any length.
-// Used wherever such words become part of a message or an event: in core, by controller/execute and cli/summary, and for names in worker/archive.
+// Used wherever such words become part of a message or an event: in core, by controller/event and controller/pool, by cli/summary, and for names in worker/archive.
 export const sentence = (words: string): string => words.trimEnd().replace(/[^.!?]$/u, "$&.")
 
 /** No longer than that, in UTF-16 as in characters, and whole ones: the last is "…" where something is left out. */

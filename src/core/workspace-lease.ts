@@ -2,13 +2,29 @@
 // It is never free by time: only because its holder is over, or nothing of its holder is left.
 // Read by controller/observe, taken by core/response, written by controller/execute.
 import { Option } from "effect"
-import type { Uid } from "../schema/names.ts"
+import type { AgentTask } from "../schema/agent-task.ts"
+import { type Uid, workspaceKey } from "../schema/names.ts"
 import { fingerprint } from "./fingerprint.ts"
+import { managedByUs } from "./manifest/labels.ts"
 import { Holder } from "./observed.ts"
 
 /** `agent-job-` and the workspace in what a name allows; two workspaces that read alike differ in the end. */
 export const leaseName = (workspace: string): string =>
   `agent-job-${workspace.toLowerCase().replace(/[^a-z0-9]+/gu, "-").slice(0, 40)}-${fingerprint(workspace)}`
+
+/** On a workspace's Lease: the name of the task that holds it. */
+export const holderAnnotation = "scalr.io/holder"
+
+/** As its task takes it; `acquireTime` is a MicroTime. */
+export const leaseOf = ({ metadata: { name, namespace, uid }, spec: { workspace } }: AgentTask, epoch: number, acquireTime: string) => ({
+  metadata: {
+    name: leaseName(workspace),
+    namespace,
+    labels: managedByUs,
+    annotations: { [holderAnnotation]: name, [workspaceKey]: workspace }
+  },
+  spec: { holderIdentity: uid, leaseTransitions: epoch, acquireTime }
+})
 
 export interface LeaseSeen {
   readonly holder: string

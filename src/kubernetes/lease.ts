@@ -3,6 +3,7 @@
 // It keeps standby replicas quiet and is no fence: every write still carries a guard of its own. Used by the controller.
 import { Clock, Data, Duration, Effect, Fiber, Option, Random, Schedule, Schema, Scope } from "effect"
 import { Kubernetes } from "./client.ts"
+import { microTime, monotonicMillis } from "./clock.ts"
 import type { KubernetesError } from "./errors.ts"
 import { leases } from "./kinds.ts"
 import type { KubernetesObject } from "./object.ts"
@@ -64,9 +65,7 @@ class LeaseLost extends Data.TaggedError("LeaseLost")<{ readonly because: string
   }
 }
 
-export const monotonicMillis = Effect.map(Clock.monotonicTimeNanos, (nanos) => Number(nanos) / 1e6)
-/** Kubernetes' MicroTime has exactly six decimals. */
-const microTime = Effect.map(Clock.currentTimeMillis, (millis) => new Date(millis).toISOString().replace("Z", "000Z"))
+const instant = Effect.map(Clock.currentTimeMillis, microTime)
 /** A shutdown does not wait longer for the API server than this; the lease then runs out by itself. */
 const releaseLimit = Duration.seconds(3)
 
@@ -101,7 +100,7 @@ export const make = Effect.fnUntraced(function*(
     const renewedAt = yield* monotonicMillis
     asked = true
     return {
-      lease: yield* send({ ...spec, holderIdentity: identity, leaseDurationSeconds, renewTime: yield* microTime }),
+      lease: yield* send({ ...spec, holderIdentity: identity, leaseDurationSeconds, renewTime: yield* instant }),
       renewedAt
     } satisfies Held
   })
@@ -128,13 +127,13 @@ export const make = Effect.fnUntraced(function*(
     const isKnown = asked || observed.spec !== "" // one that we knew and that was deleted nobody gave back
     if (Option.isNone(found)) {
       if (isKnown) takenOverAt = yield* monotonicMillis
-      return Option.some(yield* write(create, { acquireTime: yield* microTime, leaseTransitions: 0 }))
+      return Option.some(yield* write(create, { acquireTime: yield* instant, leaseTransitions: 0 }))
     }
     const before = specOf(found.value)
     if (yield* heldByAnother(before)) return Option.none<Held>()
     if (before.holderIdentity) takenOverAt = yield* monotonicMillis
     const transitions = (before.leaseTransitions ?? 0) + (before.holderIdentity === identity ? 0 : 1)
-    return Option.some(yield* write(replace(found.value), { acquireTime: yield* microTime, leaseTransitions: transitions }))
+    return Option.some(yield* write(replace(found.value), { acquireTime: yield* instant, leaseTransitions: transitions }))
   }).pipe(
     Effect.timeout(callLimit),
     Effect.catchTag(["Conflict", "AlreadyExists"], () => Effect.succeed(Option.none<Held>())),
@@ -177,7 +176,7 @@ export const make = Effect.fnUntraced(function*(
   const release = (held: Held | undefined) => {
     const free = (newest: KubernetesObject) =>
       Effect.flatMap(
-        microTime,
+        instant,
         (renewTime) =>
           kubernetes.update(leases, { ...newest, spec: { ...specOf(newest), holderIdentity: "", leaseDurationSeconds: 1, renewTime } })
       )

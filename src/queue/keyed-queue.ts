@@ -42,7 +42,8 @@ export const make = Effect.fnUntraced(function*<K extends string, E, R>(
   // Each change of these collections is within one synchronous step, and a fiber is preempted only between steps.
   /** That of a key which never comes again would sleep on for minutes. */
   const stopTimer = (key: K): void => {
-    if (dueAt.delete(key)) Option.map(FiberMap.getUnsafe(timers, key), (timer) => timer.interruptUnsafe())
+    const timer = dueAt.delete(key) ? FiberMap.getUnsafe(timers, key) : Option.none()
+    if (Option.isSome(timer)) timer.value.interruptUnsafe()
   }
 
   const add = (key: K) =>

@@ -18,6 +18,9 @@ export const schemaId = (name: string): string => `https://scalr.io/agent-job/sc
 /** On a task's Job: of the configuration that it was built from, the same as in the task's status. */
 export const configHashAnnotation = "scalr.io/config-hash"
 
+/** The workspace, as a label of a task's Job and Pods where it can be one, and as an annotation of the workspace's Lease. */
+export const workspaceKey = "scalr.io/workspace"
+
 /** A Kubernetes object name: DNS-1123 subdomain, at most 253 characters. */
 export const ObjectName = Schema.String.check(
   Schema.isPattern(/^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$/u, { expected: "a lowercase DNS name" }),

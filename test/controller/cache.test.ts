@@ -31,8 +31,8 @@ describe("the cache", () => {
     for (const index of [0, 1, 2]) cache.setTask(key(index), Option.some(task(index)))
     for (const index of [0, 1, 2]) cache.created(`uid-${index}`, job(index).seen)
     cache.setJob("tasks/job-1", Option.some(job(1)))
-    for (const index of [0, 1]) cache.missed(`uid-${index}`, job(index).seen.uid)
-    cache.missed("uid-2", "former")
+    for (const index of [0, 1]) cache.jobNotFound(`uid-${index}`, job(index).seen.uid)
+    cache.jobNotFound("uid-2", "former")
     expect([0, 1, 2].map((index) => [Option.isSome(cache.job(`uid-${index}`)), cache.hadJob(`uid-${index}`)])).toEqual([[false, true], [
       true,
       false

@@ -1,34 +1,19 @@
 // Actions that the API server refuses: told as what they mean, so that the table can answer, not as an error to try again.
 // Writes that come late: whoever was faster keeps what it has.
 import { describe, expect, it } from "@effect/vitest"
-import { Context, Duration, Effect, Layer, Option } from "effect"
-import { writeFileSync } from "node:fs"
-import { createServer } from "node:http"
-import { join } from "node:path"
+import { Context, Effect, Layer } from "effect"
 import { Executor } from "../../src/controller/execute.ts"
-import { Pool } from "../../src/controller/pool.ts"
 import { Action, Word } from "../../src/core/action.ts"
 import { Holder } from "../../src/core/observed.ts"
 import { withoutTexts } from "../../src/core/task-spec.ts"
 import { leaseName, nextEpoch } from "../../src/core/workspace-lease.ts"
 import { Kubernetes } from "../../src/kubernetes/client.ts"
-import {
-  Forbidden,
-  Gone,
-  Invalid,
-  type KubernetesError,
-  NotFound,
-  Rejected,
-  TooManyRequests,
-  Unauthorized,
-  Unreachable
-} from "../../src/kubernetes/errors.ts"
+import { Forbidden, type KubernetesError, NotFound, Unreachable } from "../../src/kubernetes/errors.ts"
 import { agentTasks, events, jobs, leases } from "../../src/kubernetes/kinds.ts"
 import type { AgentTask } from "../../src/schema/agent-task.ts"
 import { Uid } from "../../src/schema/names.ts"
 import { configOf, taskOf } from "../core/configs.ts"
-import { noon, plainSeed, success, worldOf } from "../core/worlds.ts"
-import { directory } from "../server/live-server.ts"
+import { noon, plainSeed, worldOf } from "../core/worlds.ts"
 import type { ApiServer } from "../simulation/api-server.ts"
 import { instantCluster } from "./instant-cluster.ts"
 
@@ -36,89 +21,52 @@ const world = worldOf(plainSeed)
 const makesJob = Action.CreateJob({ epoch: 0 })
 const makesTask = Action.CreateTask({ name: "task-2", spec: world.task.spec })
 
-const plantTask = (server: ApiServer, { metadata: { name, namespace, uid }, spec, status }: AgentTask, more: object = {}): void =>
+/** Gives the task as a cache has it from then on. */
+const plantTask = (server: ApiServer, task: AgentTask, more: object = {}): AgentTask => {
+  const { metadata: { name, namespace, uid }, spec, status } = task
   server.plant(agentTasks, { metadata: { name, namespace, uid, resourceVersion: "", creationTimestamp: noon, ...more }, spec, status })
+  return { ...task, metadata: { ...task.metadata, resourceVersion: String(server.revision) } }
+}
 
 /** A cluster, and the executor that writes to it. */
 const writing = Effect.gen(function*() {
   const { kubernetes, server } = instantCluster()
   const parts = yield* Layer.build(Executor.layer({ identity: "test" }).pipe(Layer.provide(Layer.succeed(Kubernetes, kubernetes))))
-  const { all, writeStatus } = Context.get(parts, Executor)
-  return { server, writeStatus, carryOut: (action: Action, task = world.task) => all(task, [action], { config: configOf(), now: noon }) }
+  const { all, say, writeStatus } = Context.get(parts, Executor)
+  const pass = { config: configOf(), now: noon }
+  return {
+    server,
+    writeStatus,
+    carryOut: (action: Action, task = world.task) => all(task, [action], pass),
+    say: (word: Word) => say(world.task, word, pass)
+  }
 })
 
 /** Carries out an action that creates something, which the API server answers with an error. */
 const refused = Effect.fnUntraced(function*(action: Action, answer: KubernetesError) {
   const { kubernetes, server } = instantCluster()
-  plantTask(server, world.task)
+  const task = plantTask(server, world.task)
   const refusing = Layer.succeed(Kubernetes, Kubernetes.of({ ...kubernetes, create: () => Effect.fail(answer) }))
   const parts = yield* Layer.build(Executor.layer({ identity: "test" }).pipe(Layer.provide(refusing)))
-  return yield* Effect.flip(Context.get(parts, Executor).all(world.task, [action], { config: configOf(), now: noon }))
+  return yield* Effect.flip(Context.get(parts, Executor).all(task, [action], { config: configOf(), now: noon }))
 }, Effect.scoped)
 
 const takesWorkspace = Action.TakeWorkspace({ from: Holder.Free(), epoch: 1 })
 
-const said = { verb: "create", object: "it", code: 403, reason: "" } as const
-
-it.effect.each<Action>([makesJob, makesTask])("$_tag that a quota, a right or a rule refuses", (action) =>
-  Effect.gen(function*() {
-    expect(yield* refused(action, new Forbidden({ ...said, detail: "exceeded quota: tasks" }))).toMatchObject({
-      _tag: "Refused",
-      kind: "QuotaExceeded"
-    })
-    expect(yield* refused(action, new Forbidden({ ...said, detail: "no such right" }))).toMatchObject({
-      _tag: "Refused",
-      kind: "Forbidden"
-    })
-    expect(
-      yield* refused(action, new Rejected({ ...said, code: 400, reason: "BadRequest", detail: "admission webhook denied the request" }))
-    ).toMatchObject({ _tag: "Refused", kind: "Forbidden" })
-    const unreadable =
-      "Job in version \"v1\" cannot be handled as a Job: quantities must match the regular expression '^([+-]?[0-9.]+)([eEinumkKMGTP]*[-+]?[0-9]*)$'"
-    expect(yield* refused(action, new Rejected({ ...said, code: 400, reason: "BadRequest", detail: unreadable }))).toMatchObject({
-      _tag: "Refused",
-      kind: "Denied",
-      message: expect.stringContaining("quantities must match")
-    })
-    expect(
-      yield* refused(
-        action,
-        new Rejected({ ...said, code: 400, reason: "BadRequest", detail: `admission webhook "w" denied the request: ${unreadable}` })
-      )
-    ).toMatchObject({ _tag: "Refused", kind: "Forbidden" })
-    expect(yield* refused(action, new Invalid({ ...said, code: 422, detail: "spec.stage", causes: [] }))).toMatchObject({
-      _tag: "Refused",
-      kind: "Denied"
-    })
-  }))
-
-it.effect.each<{ answer: KubernetesError; tag: string }>([
-  { answer: new Forbidden({ ...said, detail: "of a policy" }), tag: "Refused" },
-  { answer: new Rejected({ ...said, code: 400, reason: "BadRequest", detail: "denied" }), tag: "Refused" },
-  { answer: new NotFound({ ...said, code: 404, detail: "gone" }), tag: "NotFound" }
-])(
-  "a Lease that may not be written keeps its task from starting, and one that others wrote is looked at again: $answer._tag",
-  ({ answer, tag }) =>
-    Effect.gen(function*() {
-      expect(yield* refused(takesWorkspace, answer)).toMatchObject({ _tag: tag })
-    })
-)
+const noRight = new Forbidden({ verb: "create", object: "it", code: 403, reason: "Forbidden", detail: "no such right" })
+const notFound = new NotFound({ verb: "create", object: "it", code: 404, reason: "NotFound", detail: "no such namespace" })
 
 it.effect.each([
-  { answer: new TooManyRequests({ ...said, code: 429, detail: "", retryAfter: Duration.seconds(1) }), againInMillis: 10_000 },
-  { answer: new TooManyRequests({ ...said, code: 429, detail: "", retryAfter: Duration.seconds(42) }), againInMillis: 42_000 },
-  { answer: new Unauthorized({ ...said, code: 401, detail: "of a webhook" }), againInMillis: 10_000 },
-  { answer: new NotFound({ ...said, code: 404, detail: "of a webhook" }), againInMillis: 10_000 },
-  { answer: new Gone({ ...said, code: 410, detail: "of a webhook" }), againInMillis: 10_000 }
-])(
-  "is told what else keeps a Job from being made, and asks again no sooner than it may: $answer._tag, $againInMillis ms",
-  ({ againInMillis, answer }) =>
-    Effect.gen(function*() {
-      const refusal = yield* refused(makesJob, answer)
-      expect(refusal).toMatchObject({ _tag: "Refused", kind: "Refused", againInMillis })
-      expect(refusal.message).not.toContain("42") // one that differs each time would be a write each time
-    })
-)
+  { action: makesJob, answer: noRight, tag: "Refused" },
+  { action: makesJob, answer: notFound, tag: "Refused" },
+  { action: makesTask, answer: noRight, tag: "Refused" },
+  { action: makesTask, answer: notFound, tag: "Refused" },
+  { action: takesWorkspace, answer: noRight, tag: "Refused" },
+  { action: takesWorkspace, answer: notFound, tag: "NotFound" }
+])("is told what keeps it from being carried out: $action._tag, $answer._tag", ({ action, answer, tag }) =>
+  Effect.gen(function*() {
+    expect((yield* refused(action, answer))._tag).toBe(tag)
+  }))
 
 it.effect.each([
   { given: "a Job, in words of its own", action: makesJob, answered: true, tag: "Unsure" },
@@ -130,70 +78,12 @@ it.effect.each([
     expect((yield* refused(action, new Unreachable({ verb: "create", object: "it", detail: "HTTP 500", answered })))._tag).toBe(tag)
   }))
 
-it.effect("fails to report to a pool that the values do not name, with what a person can do, and holds up no wait for that", () =>
+it.effect("says a word in an event, and the same word once", () =>
   Effect.gen(function*() {
-    const { task } = worldOf({ ...plainSeed, life: "failed", pool: true })
-    const parts = yield* Layer.build(
-      Executor.layer({ identity: "test" }).pipe(Layer.provide(Layer.mock(Kubernetes, { namespace: "tasks" })))
-    )
-    const { all, say } = Context.get(parts, Executor)
-    const carryOut = (action: Action) => all(task, [action], { config: configOf(), now: noon })
-    const { message } = yield* Effect.flip(carryOut(Action.ReportResult({ assignment: "run-1.plan.1", result: success })))
-    expect(message).toBe(
-      "The values name no pool, so the one at http://pool is not told how AgentTask tasks/task ended; set agent.url again, or remove the finalizer scalr.io/report from the task if nobody asks for its run any more."
-    )
-    expect(
-      yield* say(task, Word.ReportWait({ assignment: "run-1.plan.1", reason: "Draining", message: "It waits." }), {
-        config: configOf(),
-        now: noon
-      })
-    ).toBe(true)
-  }).pipe(Effect.scoped))
-
-it.live("does not take a result for told because another pool than its own knows no such stage", () =>
-  Effect.gen(function*() {
-    const server = createServer((_, response) =>
-      response.writeHead(404).end(JSON.stringify({ error: "not-found", message: "There is no such stage." }))
-    )
-    yield* Effect.acquireRelease(Effect.callback<void>((resume) => void server.listen(0, "127.0.0.1", () => resume(Effect.void))), () =>
-      Effect.sync(() => server.close()))
-    const address = server.address()
-    const url = `http://127.0.0.1:${typeof address === "object" ? address?.port : ""}`
-    const tokenFile = join(yield* directory, "token")
-    writeFileSync(tokenFile, "a-token")
-    const around = Layer.merge(Layer.mock(Kubernetes, { namespace: "tasks" }), Pool.layer(url, tokenFile))
-    const { all } = Context.get(yield* Layer.build(Executor.layer({ identity: "test" }).pipe(Layer.provide(around))), Executor)
-    const { task } = worldOf({ ...plainSeed, life: "failed", pool: true })
-    const reportOf = (from: string) => {
-      const pool = Option.getOrThrow(Option.fromUndefinedOr(task.spec.pool))
-      return all({ ...task, spec: { ...task.spec, pool: { ...pool, url: from } } }, [
-        Action.ReportResult({ assignment: "run-1.plan.1", result: success })
-      ], { config: configOf(), now: noon })
-    }
-    expect((yield* Effect.flip(reportOf("http://before"))).message).toBe(
-      `The pool at ${url} does not know the stage of AgentTask tasks/task, which is of the pool at http://before; set agent.url to that one again, or remove the finalizer scalr.io/report from the task if nobody asks for its run any more.`
-    )
-    yield* reportOf(url) // it was set up anew
-  }).pipe(Effect.scoped))
-
-it.effect.each([
-  { given: "of the longest name", name: "a".repeat(253), message: "It failed." },
-  { given: "of a name that is cut at a dot", name: `${"a".repeat(240)}.....b`, message: "It failed." },
-  { given: "in another script", name: "task", message: "終".repeat(1000) }
-])("tells of a task $given in an event that the API server takes", ({ message, name }) =>
-  Effect.gen(function*() {
-    const { kubernetes, server } = instantCluster()
-    const parts = yield* Layer.build(Executor.layer({ identity: "test" }).pipe(Layer.provide(Layer.succeed(Kubernetes, kubernetes))))
-    yield* Context.get(parts, Executor).say(
-      { ...world.task, metadata: { ...world.task.metadata, name } },
-      Word.Emit({ type: "Warning", reason: "Lost", message }),
-      { config: configOf(), now: noon }
-    )
-    const [event] = server.all(events)
-    expect(event?.metadata.name.length).toBeLessThanOrEqual(253)
-    expect(event?.metadata.name).toMatch(/^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$/u) // as the API server checks
-    expect(Buffer.byteLength(String(event?.["note"]))).toBeLessThanOrEqual(1024)
-    expect(String(event?.["note"]).slice(0, 9)).toBe(message.slice(0, 9))
+    const { say, server } = yield* writing
+    const word = Word.Emit({ type: "Warning", reason: "Lost", message: "It is lost." })
+    expect([yield* say(word), yield* say(word)]).toEqual([true, true])
+    expect(server.all(events)).toMatchObject([{ reason: "Lost", note: "It is lost.", reportingInstance: "test" }])
   }).pipe(Effect.scoped))
 
 const ownedBy = (name: string, uid: string) => [{ apiVersion: agentTasks.apiVersion, kind: agentTasks.kind, name, uid, controller: true }]
@@ -204,16 +94,15 @@ describe("an attempt at a source", () => {
     variables: [{ name: "region", value: "eu" }],
     backend: { type: "s3", config: { bucket: "states" } }
   }, { name: "task", namespace: "tasks", uid: "task-uid" })
-  const cached = { ...stored, spec: withoutTexts(stored.spec) }
-  const makesAttempt = Action.CreateTask({ name: "task-2", spec: { ...cached.spec, attempt: 2 } })
+  const makesAttempt = Action.CreateTask({ name: "task-2", spec: { ...withoutTexts(stored.spec), attempt: 2 } })
+  const planted = (server: ApiServer) => ({ ...plantTask(server, stored), spec: withoutTexts(stored.spec) })
   const attempts = (server: ApiServer) =>
     server.all(agentTasks).filter(({ metadata }) => metadata.name === "task-2").map(({ metadata, spec }) => ({ uid: metadata.uid, spec }))
 
   it.effect("has the values of its task, of which no cache knows, and belongs to that task", () =>
     Effect.gen(function*() {
       const { carryOut, server } = yield* writing
-      plantTask(server, stored)
-      yield* carryOut(makesAttempt, cached)
+      yield* carryOut(makesAttempt, planted(server))
       expect(attempts(server)).toMatchObject([{ spec: { ...stored.spec, attempt: 2 } }])
       expect(server.all(agentTasks).at(-1)?.metadata.ownerReferences).toEqual(ownedBy("task", "task-uid"))
     }).pipe(Effect.scoped))
@@ -231,7 +120,7 @@ describe("an attempt at a source", () => {
   ])("that is there already, $given, is taken for the answer of an earlier try: $adopted", ({ adopted, spec }) =>
     Effect.gen(function*() {
       const { carryOut, server } = yield* writing
-      plantTask(server, stored)
+      const cached = planted(server)
       server.plant(agentTasks, {
         metadata: {
           name: "task-2",
@@ -254,13 +143,31 @@ describe("an attempt at a source", () => {
       expect(attempts(server)).toMatchObject([{ uid: "forged" }])
     }).pipe(Effect.scoped))
 
-  it.effect("is not made for another task that has got the name of its own", () =>
-    Effect.gen(function*() {
-      const { carryOut, server } = yield* writing
-      plantTask(server, stored, { uid: "later-uid" })
-      yield* carryOut(makesAttempt, cached)
-      expect(attempts(server)).toEqual([])
-    }).pipe(Effect.scoped))
+  const place = { name: "task", namespace: "tasks" }
+  it.effect.each([
+    {
+      given: "has been cancelled",
+      meanwhile: (server: ApiServer) => void server.apply(agentTasks, { metadata: place, spec: { cancel: true } })
+    },
+    {
+      given: "has been asked to go",
+      meanwhile: (server: ApiServer) => void plantTask(server, stored, { deletionTimestamp: noon, finalizers: ["example.com/keep"] })
+    },
+    {
+      given: "has gone, and another has got its name",
+      meanwhile: (server: ApiServer) => void plantTask(server, stored, { uid: "later-uid" })
+    }
+  ])(
+    "is not made of what a cache has that stands still, when its task $given: the cache is to hear of that first",
+    ({ meanwhile }) =>
+      Effect.gen(function*() {
+        const { carryOut, server } = yield* writing
+        const cached = planted(server)
+        meanwhile(server)
+        expect(yield* Effect.flip(carryOut(makesAttempt, cached))).toMatchObject({ _tag: "Behind", object: "AgentTask tasks/task" })
+        expect(attempts(server)).toEqual([])
+      }).pipe(Effect.scoped)
+  )
 })
 
 describe("a write that comes late", () => {

@@ -15,7 +15,7 @@ describe("the ages of Jobs", () => {
     const [first, second] = [job(0).seen, { ...job(0).seen, uid: Uid.make("second") }].map(Option.some)
     const look = (seen: typeof first, at: number) => {
       const known = ages.knownMillis("uid-0", seen ?? Option.none(), at)
-      ages.looked("uid-0", { ...nothing, job: seen ?? Option.none() }, at)
+      ages.passSaw("uid-0", { ...nothing, job: seen ?? Option.none() }, at)
       return known
     }
     expect([
@@ -34,7 +34,7 @@ describe("the ages of Jobs", () => {
     const { warning: quota } = worldOf({ ...plainSeed, warning: "quota" })
     const look = (warning: typeof quota, at: number) => {
       const millis = [ages.knownMillis("uid-0", seen, at), ages.startingMillis("uid-0", seen, at)]
-      ages.looked("uid-0", { ...nothing, job: seen, warning }, at)
+      ages.passSaw("uid-0", { ...nothing, job: seen, warning }, at)
       return millis
     }
     expect([
@@ -54,7 +54,7 @@ describe("the ages of Jobs", () => {
     const [first, second] = [job(0).seen, { ...job(0).seen, uid: Uid.make("second") }].map(Option.some)
     const { pod } = worldOf({ ...plainSeed, job: "active", pod: "Pending" })
     const look = (seen: typeof first, pod: Observed["pod"]) => {
-      ages.looked("uid-0", { ...nothing, job: seen ?? Option.none(), pod }, 0)
+      ages.passSaw("uid-0", { ...nothing, job: seen ?? Option.none(), pod }, 0)
       return Option.isSome(ages.lastPodMadeAt("uid-0", seen ?? Option.none()))
     }
     expect([look(first, Option.none()), look(first, pod), look(first, Option.none()), look(second, Option.none())]).toEqual([
@@ -70,7 +70,7 @@ describe("the ages of Jobs", () => {
     const { warning } = worldOf({ ...plainSeed, warning: "quota" })
     const look = (deleting: boolean, at: number) => {
       const seen = Option.some({ ...job(0).seen, deleting })
-      ages.looked("uid-0", { ...nothing, job: seen, warning }, at)
+      ages.passSaw("uid-0", { ...nothing, job: seen, warning }, at)
       return ages.startingMillis("uid-0", seen, at)
     }
     expect([look(false, 0), look(false, 60_000), look(true, 61_000), look(true, 241_000)]).toEqual([0, 0, 0, 180_000])
@@ -81,7 +81,7 @@ describe("the ages of Jobs", () => {
     const going = (deleting: boolean) => Option.some({ ...job(0).seen, deleting })
     const look = (deleting: boolean, at: number) => {
       const millis = ages.startingMillis("uid-0", going(deleting), at)
-      ages.looked("uid-0", { ...nothing, job: going(deleting) }, at)
+      ages.passSaw("uid-0", { ...nothing, job: going(deleting) }, at)
       return millis
     }
     expect([look(false, 0), look(false, 200_000), look(true, 200_000), look(false, 205_000), look(true, 205_000), look(true, 380_000)])

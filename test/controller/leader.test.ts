@@ -3,9 +3,10 @@ import { expect, it } from "@effect/vitest"
 import { Duration, Effect, Fiber, Layer, Metric, Option, Ref, Stream, SubscriptionRef } from "effect"
 import { TestClock } from "effect/testing"
 import { Configuration } from "../../src/controller/configuration.ts"
-import { Executor, Refused } from "../../src/controller/execute.ts"
+import { Executor } from "../../src/controller/execute.ts"
 import { whileLeader } from "../../src/controller/leader.ts"
 import { Reconciler } from "../../src/controller/reconcile.ts"
+import { Refused } from "../../src/controller/refusals.ts"
 import { make } from "../../src/controller/world.ts"
 import { Action } from "../../src/core/action.ts"
 import { Kubernetes } from "../../src/kubernetes/client.ts"
@@ -76,8 +77,8 @@ it.effect("says its words on a wait again in its next lead, since another may ha
     const told: Array<boolean> = []
     const reconcile = () =>
       Effect.sync(() => {
-        told.push(Option.isSome(world.told(task.metadata.uid)))
-        world.tell(task.metadata.uid, { reason: "ConcurrencyLimit", message: "Number 1 in the queue." })
+        told.push(Option.isSome(world.poolTold(task.metadata.uid)))
+        world.setPoolTold(task.metadata.uid, { reason: "ConcurrencyLimit", message: "Number 1 in the queue." })
         return Option.some(Duration.seconds(1))
       })
     const sink = yield* Ref.make<(key: string) => Effect.Effect<void>>(() => Effect.void)

@@ -1,13 +1,13 @@
 // What a cache lacks is asked of the API server itself, before its absence may end a task or free a workspace.
 import { describe, expect, it } from "@effect/vitest"
 import { Effect, Option } from "effect"
-import { ask, askLive, holderAnnotation, observe } from "../../src/controller/observe.ts"
+import { ask, askLive, observe } from "../../src/controller/observe.ts"
 import { make, type World } from "../../src/controller/world.ts"
 import { quotaPatienceMillis } from "../../src/core/launches.ts"
 import { taskUidLabel } from "../../src/core/manifest/labels.ts"
 import { Holder, type JobSeen, type Observed, SourceSeen } from "../../src/core/observed.ts"
 import { plan } from "../../src/core/plan.ts"
-import { leaseName } from "../../src/core/workspace-lease.ts"
+import { holderAnnotation, leaseName } from "../../src/core/workspace-lease.ts"
 import { Kubernetes } from "../../src/kubernetes/client.ts"
 import { agentTasks, events, leases, pods } from "../../src/kubernetes/kinds.ts"
 import type { AgentTask } from "../../src/schema/agent-task.ts"
@@ -131,7 +131,10 @@ describe("a Job that says nothing", () => {
         const list: typeof kubernetes.list = (...of) => Effect.andThen(Effect.sync(() => void asked++), kubernetes.list(...of))
         const look = (at: number) => ask(world, task, policy, noon, at).pipe(Effect.provideService(Kubernetes, { ...kubernetes, list }))
         yield* look(1_000)
-        world.looked({ task, job: world.job(task.metadata.uid), pod: Option.none(), warning: Option.none(), turn: world.turn(task) }, 1_000)
+        world.passSaw(
+          { task, job: world.job(task.metadata.uid), pod: Option.none(), warning: Option.none(), turn: world.turn(task) },
+          1_000
+        )
         yield* look(5_999)
         expect(asked).toBe(0)
         yield* look(6_000)
@@ -155,7 +158,7 @@ describe("a quota that keeps a Job from its Pod", () => {
       const { kubernetes, server } = instantCluster()
       const { job, pod, task } = worldOf({ ...plainSeed, life, job: "active", pod: hadPod ? "Pending" : "none" })
       const { world } = knowing({ job, task })
-      world.looked({ task, job, pod, warning: Option.none(), turn: world.turn(task) }, 0)
+      world.passSaw({ task, job, pod, warning: Option.none(), turn: world.turn(task) }, 0)
       plantJob(server)
       server.plant(events, {
         metadata: { name: "refused", namespace: "tasks", uid: "event", resourceVersion: "" },
@@ -309,7 +312,7 @@ describe("a Job that was made and deleted during a look at all Jobs, whose answe
       world.reserve("task-uid")
       world.lookAtJobs()()
       world.created("task-uid", Option.getOrThrow(job))
-      world.looked({ task, job, pod: Option.none(), warning: Option.none(), turn: world.turn(task) }, 0)
+      world.passSaw({ task, job, pod: Option.none(), warning: Option.none(), turn: world.turn(task) }, 0)
       expect(yield* Effect.flip(looked(kubernetes, world, task, { at: 180_000 }))).toMatchObject({ _tag: "Behind" })
       expect([world.job("task-uid"), world.hadJob("task-uid"), world.isReserved("task-uid")]).toEqual([Option.none(), true, false])
     }))

@@ -227,7 +227,7 @@ it.effect.each([{ given: "arrives", acknowledge: Effect.void }, {
         spec: specOf(assignment, "http://pool")
       })
       world.setTask("tasks/run-1-plan", Option.some(task))
-      world.tell(task.metadata.uid, { reason: "WorkspaceBusy", message: "Waits for other." })
+      world.setPoolTold(task.metadata.uid, { reason: "WorkspaceBusy", message: "Waits for other." })
       const offers = [[assignment]]
       const pool = Layer.mock(Pool, {
         acquire: () => Effect.suspend(() => offers.length === 0 ? Effect.never : Effect.succeed(offers.splice(0)[0] ?? [])),
@@ -242,6 +242,6 @@ it.effect.each([{ given: "arrives", acknowledge: Effect.void }, {
       )
       yield* TestClock.adjust("1 second")
       yield* Fiber.interrupt(running)
-      expect([world.told(task.metadata.uid), looks]).toEqual([Option.none(), ["tasks/run-1-plan"]])
+      expect([world.poolTold(task.metadata.uid), looks]).toEqual([Option.none(), ["tasks/run-1-plan"]])
     })
 )

@@ -44,7 +44,7 @@ it.live("is refused a stage that another agent took, and counts what it has to s
     expect(yield* Effect.flip(pool.acknowledge(id, uid))).toMatchObject({
       _tag: "PoolRefused",
       word: "taken",
-      message: expect.stringContaining("Another agent has the stage")
+      message: expect.stringMatching(/refused a request with 409: Another agent has the stage[^{}"]*\.$/u)
     })
     expect(yield* Effect.flip(pool.wait(id, ofTask, "ImagePull", "It waits."))).toMatchObject({ word: "taken" })
     yield* pool.report(id, ofTask, failed())
@@ -111,6 +111,27 @@ it.live("does not take a result for told because something before the server kno
       _tag: "PoolRefused",
       message: expect.stringContaining("404: default backend")
     })
+  }).pipe(Effect.scoped))
+
+it.live.each([
+  { status: 422, message: (url: string) => `The pool at ${url} refused a request with 422: The stage is none. Ask for another.` },
+  {
+    status: 503,
+    message: (url: string) =>
+      `The pool at ${url} does not answer (503 The stage is none. Ask for another); check agent.url, the server and the network between.`
+  }
+])("says what the server says, in its own sentence and not as it is sent: $status", ({ message, status }) =>
+  Effect.gen(function*() {
+    const made = yield* directory
+    writeFileSync(join(made, "pool.token"), poolToken)
+    const server = createServer((_, response) =>
+      response.writeHead(status).end(JSON.stringify({ error: "invalid", message: "The stage is none. Ask for another." }))
+    )
+    yield* Effect.acquireRelease(Effect.callback<void>((resume) => void server.listen(0, "127.0.0.1", () => resume(Effect.void))), () =>
+      Effect.sync(() => server.close()))
+    const address = server.address()
+    const url = `http://127.0.0.1:${typeof address === "object" ? address?.port : ""}`
+    expect((yield* Effect.flip((yield* clientOf(url, join(made, "pool.token"))).acquire("agent", 0, 1))).message).toBe(message(url))
   }).pipe(Effect.scoped))
 
 it.live("says where it looked when the server is away or the token's file is missing", () =>

@@ -2,13 +2,15 @@
 import { describe, expect, it } from "@effect/vitest"
 import { Context, Duration, Effect, Fiber, Layer, Option, Queue, Ref, Stream, SubscriptionRef } from "effect"
 import { TestClock } from "effect/testing"
+import { Behind } from "../../src/controller/behind.ts"
 import { Configuration } from "../../src/controller/configuration.ts"
 import { heed } from "../../src/controller/controller.ts"
-import { Executor, Refused, Unsure } from "../../src/controller/execute.ts"
-import { Pool, type PoolError, PoolRefused, PoolUnreachable } from "../../src/controller/pool.ts"
+import { Executor } from "../../src/controller/execute.ts"
+import { Pool, PoolRefused, PoolUnreachable } from "../../src/controller/pool.ts"
 import { Reconciler } from "../../src/controller/reconcile.ts"
-import { make } from "../../src/controller/world.ts"
-import { Action, Word } from "../../src/core/action.ts"
+import { Refused, Unsure } from "../../src/controller/refusals.ts"
+import { make, type World } from "../../src/controller/world.ts"
+import { Action } from "../../src/core/action.ts"
 import * as draining from "../../src/core/draining.ts"
 import { ownerReference } from "../../src/core/manifest/owner-reference.ts"
 import { leaseName } from "../../src/core/workspace-lease.ts"
@@ -28,7 +30,28 @@ const configuration = Layer.succeed(
   Configuration,
   Configuration.of({ current: Effect.succeed(configOf()), changes: Stream.never, outdated: Effect.never })
 )
-const heard = () => Effect.succeed(true)
+
+/** Carries out what a test says, as it says; every word is heard, and the status that is written is the second version. */
+const carriesOut = (parts: Pick<Executor["Service"], "all"> & Partial<Executor["Service"]>) =>
+  Layer.succeed(Executor, Executor.of({ say: () => Effect.succeed(true), writeStatus: () => Effect.succeed("2"), ...parts }))
+/** Carries out everything, as the product does. */
+const writes = Executor.layer({ identity: "test" })
+
+interface Around {
+  readonly world: World
+  readonly executor: Layer.Layer<Executor, never, Kubernetes>
+  readonly kubernetes?: Kubernetes["Service"]
+  readonly pool?: Layer.Layer<never>
+}
+
+/** What makes the passes over the tasks of a world. */
+const reconcilerOf = Effect.fnUntraced(
+  function*({ executor, kubernetes = instantCluster().kubernetes, pool = Layer.empty, world }: Around) {
+    const around = Layer.mergeAll(pool, configuration, Layer.succeed(Kubernetes, kubernetes))
+    const parts = yield* Layer.build(Reconciler.layer(world).pipe(Layer.provide(executor), Layer.provide(around)))
+    return Context.get(parts, Reconciler).reconcile
+  }
+)
 
 it.effect("looks again when a former task's Job vanished between its refusal and the look at it", () =>
   Effect.gen(function*() {
@@ -36,22 +59,11 @@ it.effect("looks again when a former task's Job vanished between its refusal and
     const { task } = worldOf(plainSeed)
     world.setTask("tasks/task", Option.some(task))
     const gone = new NotFound({ verb: "get", object: "Job tasks/agent-job-task", code: 404, reason: "NotFound", detail: "gone" })
-    const executor = Layer.succeed(
-      Executor,
-      Executor.of({
-        say: heard,
-        all: () => Effect.fail(gone),
-        writeStatus: () => Effect.succeed("2")
-      })
-    )
-    const parts = yield* Layer.build(
-      Reconciler.layer(world).pipe(
-        Layer.provide(executor),
-        Layer.provide(configuration),
-        Layer.provide(Layer.mock(Kubernetes, { namespace: "tasks" }))
-      )
-    )
-    expect(Option.isSome(yield* Context.get(parts, Reconciler).reconcile("tasks/task"))).toBe(true)
+    const executor = carriesOut({
+      all: () => Effect.fail(gone)
+    })
+    const reconcile = yield* reconcilerOf({ world, executor })
+    expect(Option.isSome(yield* reconcile("tasks/task"))).toBe(true)
     expect(world.waiting()).toEqual(["tasks/task"])
   }).pipe(Effect.scoped))
 
@@ -70,15 +82,8 @@ it.effect("answers a drain when no pass can make a Job any more, also one that h
         made.push(...actions, draining.isAnswered(during))
         return Effect.fail(silence)
       })
-    const executor = Layer.succeed(Executor, Executor.of({ say: heard, all, writeStatus: () => Effect.succeed("2") }))
-    const parts = yield* Layer.build(
-      Reconciler.layer(world).pipe(
-        Layer.provide(executor),
-        Layer.provide(configuration),
-        Layer.provide(Layer.succeed(Kubernetes, instantCluster().kubernetes))
-      )
-    )
-    const { reconcile } = Context.get(parts, Reconciler)
+    const executor = carriesOut({ all })
+    const reconcile = yield* reconcilerOf({ world, executor })
     expect(yield* Effect.flip(reconcile("tasks/task"))).toBe(silence)
     expect(made).toMatchObject([{ _tag: "CreateJob" }, false])
     expect(draining.isAnswered(yield* answer(asked, false))).toBe(true)
@@ -107,15 +112,8 @@ it.effect("decides nothing while the cache is behind its own status, and again o
         passes++
         return Option.none()
       })
-    const executor = Layer.succeed(Executor, Executor.of({ say: heard, all, writeStatus: () => Effect.succeed("2") }))
-    const parts = yield* Layer.build(
-      Reconciler.layer(world).pipe(
-        Layer.provide(executor),
-        Layer.provide(configuration),
-        Layer.provide(Layer.succeed(Kubernetes, instantCluster().kubernetes))
-      )
-    )
-    const { reconcile } = Context.get(parts, Reconciler)
+    const executor = carriesOut({ all })
+    const reconcile = yield* reconcilerOf({ world, executor })
     at("1")
     yield* reconcile("tasks/task")
     yield* reconcile("tasks/task")
@@ -148,30 +146,20 @@ it.effect.each(
     world.setTask("tasks/task", Option.some(task))
     const statuses: Array<AgentTaskStatus> = []
     const made = Option.getOrThrow(worldOf({ ...plainSeed, job: "active" }).job)
-    const executor = Layer.succeed(
-      Executor,
-      Executor.of({
-        say: heard,
-        all: () =>
-          Effect.sync(() => {
-            if (goes) {
-              for (const seen of [Option.some(made), Option.none()]) {
-                world.setJob("tasks/agent-job-task", Option.map(seen, (seen) => ({ taskUid: task.metadata.uid, seen })))
-              }
+    const executor = carriesOut({
+      all: () =>
+        Effect.sync(() => {
+          if (goes) {
+            for (const seen of [Option.some(made), Option.none()]) {
+              world.setJob("tasks/agent-job-task", Option.map(seen, (seen) => ({ taskUid: task.metadata.uid, seen })))
             }
-            return Option.some(made)
-          }),
-        writeStatus: (_, status) => Effect.sync(() => String(statuses.push(status) + 1))
-      })
-    )
-    const parts = yield* Layer.build(
-      Reconciler.layer(world).pipe(
-        Layer.provide(executor),
-        Layer.provide(configuration),
-        Layer.provide(Layer.succeed(Kubernetes, instantCluster().kubernetes))
-      )
-    )
-    yield* Context.get(parts, Reconciler).reconcile("tasks/task")
+          }
+          return Option.some(made)
+        }),
+      writeStatus: (_, status) => Effect.sync(() => String(statuses.push(status) + 1))
+    })
+    const reconcile = yield* reconcilerOf({ world, executor })
+    yield* reconcile("tasks/task")
     expect(statuses).toMatchObject(written)
   }).pipe(Effect.scoped))
 
@@ -197,16 +185,9 @@ it.effect.each(
         deletions.push(...actions.filter(Action.$is("DeleteJob")))
         return Option.none()
       })
-    const executor = Layer.succeed(Executor, Executor.of({ say: heard, all, writeStatus: () => Effect.succeed("2") }))
-    const parts = yield* Layer.build(
-      Reconciler.layer(world).pipe(
-        Layer.provide(executor),
-        Layer.provide(configuration),
-        Layer.provide(Layer.succeed(Kubernetes, kubernetes))
-      )
-    )
+    const executor = carriesOut({ all })
+    const reconcile = yield* reconcilerOf({ world, executor, kubernetes })
     yield* TestClock.setTime(Date.parse(noon))
-    const { reconcile } = Context.get(parts, Reconciler)
     yield* reconcile("tasks/task") // from here on the Job is known
     yield* TestClock.adjust("10 seconds")
     yield* reconcile("tasks/task")
@@ -230,15 +211,9 @@ it.effect("tells of a Job whose creation a webhook answers with 404, instead of 
       reason: "NotFound",
       detail: "admission webhook \"check.example\" denied the request"
     })
-    const cluster = Layer.succeed(Kubernetes, { ...kubernetes, create: () => Effect.fail(answers) })
-    const parts = yield* Layer.build(
-      Reconciler.layer(world).pipe(
-        Layer.provide(Executor.layer({ identity: "test" })),
-        Layer.provide(configuration),
-        Layer.provide(cluster)
-      )
-    )
-    expect(yield* Context.get(parts, Reconciler).reconcile("tasks/task")).toEqual(Option.some(Duration.seconds(10)))
+    const refusing = { ...kubernetes, create: () => Effect.fail(answers) }
+    const reconcile = yield* reconcilerOf({ world, executor: writes, kubernetes: refusing })
+    expect(yield* reconcile("tasks/task")).toEqual(Option.some(Duration.seconds(10)))
     expect(server.all(agentTasks)).toMatchObject([{
       status: { phase: "Queued", reason: "Refused", message: expect.stringContaining("check.example") }
     }])
@@ -250,28 +225,18 @@ const driven = Effect.fnUntraced(function*(all: Executor["Service"]["all"], kube
   const { task } = worldOf(plainSeed)
   const written: Array<AgentTaskStatus> = []
   const back = yield* Queue.unbounded<AgentTask>()
-  const executor = Layer.succeed(
-    Executor,
-    Executor.of({
-      say: heard,
-      all,
-      writeStatus: ({ metadata }, status) =>
-        Effect.suspend(() => {
-          const resourceVersion = String(written.push(status) + 1)
-          return Effect.as(Queue.offer(back, { ...task, metadata: { ...metadata, resourceVersion }, status }), resourceVersion)
-        })
-    })
-  )
-  const parts = yield* Layer.build(
-    Reconciler.layer(world).pipe(
-      Layer.provide(executor),
-      Layer.provide(configuration),
-      Layer.provide(Layer.succeed(Kubernetes, kubernetes))
-    )
-  )
+  const executor = carriesOut({
+    all,
+    writeStatus: ({ metadata }, status) =>
+      Effect.suspend(() => {
+        const resourceVersion = String(written.push(status) + 1)
+        return Effect.as(Queue.offer(back, { ...task, metadata: { ...metadata, resourceVersion }, status }), resourceVersion)
+      })
+  })
+  const reconcile = yield* reconcilerOf({ world, executor, kubernetes })
   const { add } = yield* KeyedQueue.make({
     concurrency: 1,
-    work: Context.get(parts, Reconciler).reconcile,
+    work: reconcile,
     backoff: makeBackoff(Duration.seconds(1), Duration.minutes(5))
   })
   const look = Effect.andThen(add("tasks/task"), TestClock.adjust(0))
@@ -401,24 +366,34 @@ it.effect.each([
         seen()
         return Effect.fail(conflict)
       })
-    const executor = Layer.succeed(Executor, Executor.of({ say: heard, all: () => Effect.succeedNone, writeStatus }))
-    const parts = yield* Layer.build(
-      Reconciler.layer(world).pipe(
-        Layer.provide(executor),
-        Layer.provide(configuration),
-        Layer.provide(Layer.succeed(Kubernetes, instantCluster().kubernetes))
-      )
-    )
+    const executor = carriesOut({ all: () => Effect.succeedNone, writeStatus })
+    const reconcile = yield* reconcilerOf({ world, executor })
     seen()
     const { add } = yield* KeyedQueue.make({
       concurrency: 1,
-      work: Context.get(parts, Reconciler).reconcile,
+      work: reconcile,
       backoff: makeBackoff(Duration.seconds(1), Duration.minutes(5))
     })
     yield* add("tasks/task")
     yield* TestClock.adjust("1 minute")
     expect(written).toBeLessThanOrEqual(most)
     expect(written).toBeGreaterThanOrEqual(fresh ? 200 : 12)
+  }).pipe(Effect.scoped))
+
+it.effect("writes nothing of a task of which the API server has more than the cache, and looks again: soon, then every few seconds", () =>
+  Effect.gen(function*() {
+    const world = make(policy)
+    const { task } = worldOf(plainSeed)
+    world.setTask("tasks/task", Option.some(task))
+    let written = 0
+    const executor = carriesOut({
+      all: () => Effect.fail(new Behind({ object: "AgentTask tasks/task" })),
+      writeStatus: () => Effect.sync(() => String(++written))
+    })
+    const reconcile = yield* reconcilerOf({ world, executor })
+    const pauses = yield* Effect.forEach([1, 2], () => reconcile("tasks/task"))
+    expect(pauses).toEqual([Option.some(Duration.millis(200)), Option.some(Duration.seconds(5))])
+    expect([written, world.waiting()]).toEqual([0, ["tasks/task"]])
   }).pipe(Effect.scoped))
 
 it.effect("takes the slot in the step that decides, before anybody has seen the Job", () =>
@@ -431,17 +406,11 @@ it.effect("takes the slot in the step that decides, before anybody has seen the 
         started.push(...actions.filter(Action.$is("CreateJob")).map(() => task.metadata.name))
         return Option.none()
       })
-    const executor = Layer.succeed(Executor, Executor.of({ say: heard, all, writeStatus: () => Effect.succeed("2") }))
-    const parts = yield* Layer.build(
-      Reconciler.layer(world).pipe(
-        Layer.provide(executor),
-        Layer.provide(configuration),
-        Layer.provide(Layer.mock(Kubernetes, { namespace: "tasks" }))
-      )
-    )
+    const executor = carriesOut({ all })
+    const reconcile = yield* reconcilerOf({ world, executor })
     for (const [name, creationTimestamp] of [["one", before(60)], ["two", before(600)]] as const) { // the older one comes later, and would have gone first
       world.setTask(`tasks/${name}`, Option.some({ ...task, metadata: { ...task.metadata, name, uid: Uid.make(name), creationTimestamp } }))
-      yield* Context.get(parts, Reconciler).reconcile(`tasks/${name}`)
+      yield* reconcile(`tasks/${name}`)
     }
     expect(started).toEqual(["one"])
   }).pipe(Effect.scoped))
@@ -455,10 +424,8 @@ it.effect("says why a task waits before the pool has heard it, and waits for a p
     world.setTask("tasks/task", Option.some({ ...task, metadata: { ...task.metadata, resourceVersion: String(server.revision) } }))
     const heard: Array<string> = []
     const pool = Layer.mock(Pool, { wait: (_, __, reason) => Effect.andThen(Effect.sync(() => void heard.push(reason)), Effect.never) })
-    const around = Layer.mergeAll(pool, configuration, Layer.succeed(Kubernetes, kubernetes))
-    const executor = Executor.layer({ identity: "test" }).pipe(Layer.provide(around))
-    const parts = yield* Layer.build(Reconciler.layer(world).pipe(Layer.provide(executor), Layer.provide(around)))
-    const pass = yield* Effect.forkChild(Context.get(parts, Reconciler).reconcile("tasks/task"))
+    const reconcile = yield* reconcilerOf({ world, executor: writes, kubernetes, pool })
+    const pass = yield* Effect.forkChild(reconcile("tasks/task"))
     yield* TestClock.adjust("1 second")
     expect(server.all(agentTasks)).toMatchObject([{ status: { phase: "Queued", reason: "ConcurrencyLimit" } }])
     expect(heard).toEqual(["ConcurrencyLimit"])
@@ -472,12 +439,10 @@ const waiting = Effect.fnUntraced(function*(names: ReadonlyArray<string>, wait: 
   const world = make({ ...policy, limits: { total: 0, perWorkspace: 1 } })
   const { kubernetes, server } = instantCluster()
   const { task } = worldOf({ ...plainSeed, pool: true })
-  const around = Layer.mergeAll(Layer.mock(Pool, { wait }), configuration, Layer.succeed(Kubernetes, kubernetes))
-  const executor = Executor.layer({ identity: "test" }).pipe(Layer.provide(around))
-  const parts = yield* Layer.build(Reconciler.layer(world).pipe(Layer.provide(executor), Layer.provide(around)))
+  const reconcile = yield* reconcilerOf({ world, executor: writes, kubernetes, pool: Layer.mock(Pool, { wait }) })
   const { add } = yield* KeyedQueue.make({
     concurrency: 1,
-    work: Context.get(parts, Reconciler).reconcile,
+    work: reconcile,
     backoff: makeBackoff(Duration.seconds(1), Duration.minutes(5))
   })
   for (const name of names) server.plant(agentTasks, { ...task, metadata: { name, namespace: "tasks", uid: name, resourceVersion: "" } })
@@ -553,12 +518,10 @@ it.effect("holds up nothing for a pool that swallows what it is told: one result
           return silent ? Effect.never : Effect.sleep("20 millis")
         })
     })
-    const around = Layer.mergeAll(pool, configuration, Layer.succeed(Kubernetes, kubernetes))
-    const executor = Executor.layer({ identity: "test" }).pipe(Layer.provide(around))
-    const parts = yield* Layer.build(Reconciler.layer(world).pipe(Layer.provide(executor), Layer.provide(around)))
+    const reconcile = yield* reconcilerOf({ world, executor: writes, kubernetes, pool })
     const queue = yield* KeyedQueue.make({
       concurrency: 2,
-      work: Context.get(parts, Reconciler).reconcile,
+      work: reconcile,
       backoff: makeBackoff(Duration.seconds(1), Duration.minutes(5))
     })
     const { task: over } = worldOf({ ...plainSeed, life: "failed", pool: true })
@@ -589,39 +552,6 @@ it.effect("holds up nothing for a pool that swallows what it is told: one result
     expect(new Set(told).size).toBe(20)
   }).pipe(Effect.scoped))
 
-it.effect("tells a pool the next result however a word on a wait or another result fared, as long as it answers", () =>
-  Effect.gen(function*() {
-    const { kubernetes } = instantCluster()
-    const told: Array<string> = []
-    const pool = Layer.mock(Pool, {
-      wait: () => Effect.never,
-      report: (id) =>
-        Effect.suspend((): Effect.Effect<void, PoolError> => {
-          told.push(id)
-          return id === "slow" ? Effect.sleep("10 seconds") : id === "away" ? Effect.fail(away) : Effect.fail(noToken)
-        })
-    })
-    const around = Layer.mergeAll(pool, configuration, Layer.succeed(Kubernetes, kubernetes))
-    const executor = Context.get(yield* Layer.build(Executor.layer({ identity: "test" }).pipe(Layer.provide(around))), Executor)
-    const { task } = worldOf({ ...plainSeed, life: "failed", pool: true })
-    const pass = { config: yield* Context.get(yield* Layer.build(configuration), Configuration).current, now: noon }
-    const say = executor.say(task, Word.ReportWait({ assignment: "waits", reason: "ConcurrencyLimit", message: "It waits." }), pass)
-    const report = (assignment: string) =>
-      Effect.exit(
-        executor.all(task, [
-          Action.ReportResult({ assignment, result: { outcome: "failed", reason: "ExitCode", message: "It failed.", finishedAt: noon } })
-        ], pass)
-      )
-    yield* Effect.forkChild(say)
-    yield* TestClock.adjust("2 seconds")
-    for (const id of ["away", "token", "slow", "last"]) {
-      const telling = yield* Effect.forkChild(report(id))
-      yield* TestClock.adjust("10 seconds")
-      expect(telling.pollUnsafe()).toBeDefined()
-    }
-    expect(told).toEqual(["away", "token", "slow", "last"])
-  }).pipe(Effect.scoped))
-
 it.effect.each(["looked up", "refused"] as const)(
   "does nothing for a task that went while it was %s, and keeps nothing of it",
   (while_) =>
@@ -631,24 +561,19 @@ it.effect.each(["looked up", "refused"] as const)(
       const { uid } = task.metadata
       const goes = Effect.sync(() => world.setTask("tasks/task", Option.none()))
       const { kubernetes } = instantCluster()
-      const cluster = Layer.succeed(
-        Kubernetes,
-        while_ === "looked up"
-          ? { ...kubernetes, get: (...of) => Effect.andThen(goes, kubernetes.get(...of)) }
-          : kubernetes
-      )
+      const cluster: Kubernetes["Service"] = while_ === "looked up"
+        ? { ...kubernetes, get: (...of) => Effect.andThen(goes, kubernetes.get(...of)) }
+        : kubernetes
       let tries = 0
       const all: Executor["Service"]["all"] = () =>
         Effect.suspend(() => {
           tries++
           return Effect.andThen(goes, Effect.fail(new Refused({ kind: "Refused", message: "no", againInMillis: 10_000 })))
         })
-      const executor = Layer.succeed(Executor, Executor.of({ say: heard, all, writeStatus: () => Effect.succeed("2") }))
-      const parts = yield* Layer.build(
-        Reconciler.layer(world).pipe(Layer.provide(executor), Layer.provide(configuration), Layer.provide(cluster))
-      )
+      const executor = carriesOut({ all })
+      const reconcile = yield* reconcilerOf({ world, executor, kubernetes: cluster })
       world.setTask("tasks/task", Option.some(task))
-      expect(yield* Context.get(parts, Reconciler).reconcile("tasks/task")).toEqual(Option.none())
+      expect(yield* reconcile("tasks/task")).toEqual(Option.none())
       expect([tries, world.isRefused(uid), world.isReserved(uid), world.launching()]).toEqual([
         while_ === "refused" ? 1 : 0,
         false,
@@ -662,12 +587,7 @@ it.effect("lets the apply that holds the workspace start, though it has no Job a
   Effect.gen(function*() {
     const { kubernetes, server } = instantCluster()
     const world = make(policy)
-    const cluster = Layer.succeed(Kubernetes, kubernetes)
-    const executor = Executor.layer({ identity: "test" })
-    const parts = yield* Layer.build(
-      Reconciler.layer(world).pipe(Layer.provide(executor), Layer.provide(configuration), Layer.provide(cluster))
-    )
-    const { reconcile } = Context.get(parts, Reconciler)
+    const reconcile = yield* reconcilerOf({ world, executor: writes, kubernetes })
     const { task } = worldOf({ ...plainSeed, stage: "apply" })
     server.create(leases, {
       metadata: { name: leaseName("demo"), namespace: "tasks" },

@@ -66,18 +66,23 @@ describe("the world", () => {
     expect([0, 1, 2].map((index) => world.turn(task(index))._tag)).toEqual(["Waiting", "Admitted", "Admitted"]) // its slot is free again
   })
 
+  it("keeps to itself by what its parts hear of each change, since a part that hears of one alone is out of step", () => {
+    const inner = ["changed", "taskChanges", "jobHeard", "forget"]
+    expect(Object.keys(make(policy)).filter((name) => inner.includes(name))).toEqual([])
+  })
+
   it("forgets all that was said of a task that was deleted and made again under its name", () => {
     const world = make(policy)
     const seen = Option.some(job(0).seen)
     world.setTask(key(0), Option.some(task(0)))
     world.reserve("uid-0")
     world.refuse("uid-0", { kind: "Refused", message: "no", againInMillis: 10_000 }, 0)
-    world.tell("uid-0", { reason: "Refused", message: "no" })
-    world.looked({ task: task(0), turn: Turn.Admitted(), job: seen, pod: Option.none(), warning: Option.none() }, 0)
+    world.setPoolTold("uid-0", { reason: "Refused", message: "no" })
+    world.passSaw({ task: task(0), turn: Turn.Admitted(), job: seen, pod: Option.none(), warning: Option.none() }, 0)
     const remembers = () => [
       world.isReserved("uid-0"),
       world.isRefused("uid-0"),
-      Option.isSome(world.told("uid-0")),
+      Option.isSome(world.poolTold("uid-0")),
       world.jobKnownMillis("uid-0", seen, 1_000) > 0
     ]
     expect(remembers()).toEqual([true, true, true, true])

@@ -4,7 +4,7 @@ import { TestClock } from "effect/testing"
 import { Kubernetes } from "../../src/kubernetes/client.ts"
 import type { Credentials } from "../../src/kubernetes/credentials.ts"
 import type { KubernetesError } from "../../src/kubernetes/errors.ts"
-import { agentTasks, configMaps, decoding, jobs, pods } from "../../src/kubernetes/kinds.ts"
+import { agentTasks, configMaps, decoding, jobs, leases, pods } from "../../src/kubernetes/kinds.ts"
 import { type Answer, ScriptedServer } from "./scripted-server.ts"
 
 const at = { namespace: "team", name: "demo" }
@@ -39,6 +39,17 @@ const setup = Effect.gen(function*() {
   return { kubernetes, server, url }
 })
 const until = (condition: () => boolean) => Effect.promise(() => expect.poll(condition, { interval: 5, timeout: 30_000 }).toBe(true))
+
+it.live("has a connection for the Lease of who leads while all else that a controller asks at once has no answer", () =>
+  Effect.gen(function*() {
+    const { kubernetes, server } = yield* setup
+    const atOnce = 3 + 16 + 8 + 8 // watches, passes, assignments, cancellations
+    server.route = (path) => path.includes("/leases/") ? found : "silence"
+    yield* Effect.forEach(Array.from({ length: atOnce }), () => Effect.forkScoped(kubernetes.get(jobs, at)), { discard: true })
+    yield* until(() => server.asked.length === atOnce)
+    yield* kubernetes.update(leases, { metadata: { ...at, resourceVersion: "7" } })
+    expect(server.asked.at(-1)).toMatchObject({ method: "PUT", url: expect.stringContaining("/leases/demo") })
+  }).pipe(Effect.scoped))
 
 describe("the paths and bodies of requests", () => {
   it.live("are those of the Kubernetes API", () =>

@@ -39,7 +39,7 @@ export const mutants: ReadonlyArray<Mutant> = [
   {
     name: "a Job that the API server does not have stays until a watch tells of it",
     file: "src/controller/observe.ts",
-    from: "world.missed(task.metadata.uid, uid)",
+    from: "world.jobNotFound(task.metadata.uid, uid)",
     to: "undefined",
     test: "controller/observe.test.ts"
   },
@@ -246,10 +246,10 @@ export const mutants: ReadonlyArray<Mutant> = [
   },
   {
     name: "a Job of that name is ours, whoever owns it",
-    file: execute,
+    file: "src/controller/refusals.ts",
     from: "if (owner?.uid === task.metadata.uid) return",
     to: "if (owner?.uid !== \"\") return",
-    test: "controller/execute.test.ts"
+    test: "controller/refusals.test.ts"
   },
   {
     name: "a workspace is taken over whatever its version",
@@ -494,10 +494,10 @@ export const mutants: ReadonlyArray<Mutant> = [
   },
   {
     name: "what a webhook denies without a code is asked again without a word",
-    file: execute,
+    file: "src/controller/refusals.ts",
     from: "if (error._tag === \"Rejected\") return",
     to: "if (error._tag === \"Rejected\" && error.message === \"\") return",
-    test: "controller/execute.test.ts"
+    test: "controller/refusals.test.ts"
   },
   {
     name: "a drain is answered while a Job is on its way",
@@ -649,8 +649,8 @@ export const mutants: ReadonlyArray<Mutant> = [
   {
     name: "a launch ends by what a cache has of its Job and Pods",
     file: "src/controller/reconcile.ts",
-    from: "maybe: decision.live && !asked.live",
-    to: "maybe: decision.live && asked.live",
+    from: "needsLive: decision.live && !asked.live",
+    to: "needsLive: decision.live && asked.live",
     test: "controller/reconcile.test.ts"
   },
   {

@@ -2,6 +2,7 @@
 // Invariant: an AgentTask's Job and Pods have the same of ours, and neither values nor a template of the task can take them away.
 // Used by every builder beside it and, for selectors, by the controller.
 import type { AgentTask } from "../../schema/agent-task.ts"
+import { workspaceKey } from "../../schema/names.ts"
 import { isLabelValue } from "../../schema/pod-values.ts"
 import type { ResolvedConfig } from "../resolve.ts"
 
@@ -49,5 +50,5 @@ export const taskLabels = (
   [taskLabel]: cut(metadata.name),
   [taskUidLabel]: metadata.uid,
   [stageLabel]: spec.stage,
-  ...(isLabelValue(spec.workspace) && { "scalr.io/workspace": spec.workspace })
+  ...(isLabelValue(spec.workspace) && { [workspaceKey]: spec.workspace })
 })

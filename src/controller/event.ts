@@ -1,0 +1,37 @@
+// The event by which people hear of a task, as the API server takes it whatever the task is called and in whatever script its words are.
+// Its name is derived from what it says, so that the same is not said twice.
+// Created by controller/execute.
+import type { Word } from "../core/action.ts"
+import { fingerprint } from "../core/fingerprint.ts"
+import { shortenedInBytes } from "../core/sentence.ts"
+import { microTime } from "../kubernetes/clock.ts"
+import { agentTasks } from "../kubernetes/kinds.ts"
+import type { AgentTask } from "../schema/agent-task.ts"
+
+/** In UTF-8. */
+const longestNote = 1024
+/** Of the 253 characters of a name, what leaves room for a fingerprint of up to seven. */
+const mostOfName = 245
+const eventName = ({ metadata: { name } }: AgentTask, suffix: string): string =>
+  `${name.slice(0, mostOfName).replace(/[-.]+$/u, "")}.${suffix}`
+
+/** `identity` names this controller. */
+export const event = (
+  task: AgentTask,
+  { message, reason, type }: Extract<Word, { readonly _tag: "Emit" }>,
+  identity: string,
+  now: string
+) => {
+  const { name, namespace, resourceVersion, uid } = task.metadata
+  return {
+    metadata: { name: eventName(task, fingerprint(`${uid} ${reason} ${message}`)), namespace },
+    regarding: { apiVersion: agentTasks.apiVersion, kind: agentTasks.kind, name, namespace, uid, resourceVersion },
+    reportingController: "scalr.io/agent-job",
+    reportingInstance: identity,
+    action: "Reconcile",
+    eventTime: microTime(Date.parse(now)),
+    note: shortenedInBytes(message, longestNote),
+    reason,
+    type
+  }
+}
