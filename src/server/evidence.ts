@@ -1,6 +1,6 @@
 // States that were refused, kept aside as files and rows until a person has looked: no stage's state is ever dropped without a word.
 // Invariant: bounded. Of a stage the highest serials stay, of a workspace those of pending rescues and then the newest; what goes, goes from the disk too.
-// Used by state-versions (keeps them) and state-rescue (shows and takes them).
+// Used by refused-states (keeps them) and state-rescue (shows and takes them).
 import { Context, Effect, Layer, Schema } from "effect"
 import { SqlClient, type SqlError } from "effect/sql"
 import { Sha256, Timestamp } from "../schema/names.ts"

@@ -18,17 +18,17 @@ import { conflict } from "./refused.ts"
 import { Rescues } from "./rescues.ts"
 import { type Run, Runs } from "./runs.ts"
 import { type StageRow, Stages, stepOf } from "./stages.ts"
-import { StateVersions } from "./state-versions.ts"
+import { StateLocks } from "./state-locks.ts"
 import { now } from "./workspaces.ts"
 
 const make = Effect.gen(function*() {
   const sql = yield* SqlClient.SqlClient
   const commits = yield* Commits
   const effects = yield* Effects
+  const locks = yield* StateLocks
   const rescues = yield* Rescues
   const runs = yield* Runs
   const stages = yield* Stages
-  const states = yield* StateVersions
 
   /** Opens a rescue when the end leaves the state in doubt; gives what the run's failure says of it. */
   const doubt = Effect.fnUntraced(
@@ -62,7 +62,7 @@ const make = Effect.gen(function*() {
       const { added, number } = yield* effects.append(id, entries)
       const stage = yield* stages.get(id) // it may have ended while the entries were on the way
       if (stage.stage !== "plan" && stage.result !== null && added > 0) {
-        yield* doubt(stage, yield* runs.get(stage.runId), stage.result, yield* states.standing(id))
+        yield* doubt(stage, yield* runs.get(stage.runId), stage.result, yield* locks.standing(id))
       }
       return number
     }))
@@ -88,7 +88,7 @@ const make = Effect.gen(function*() {
     const rescue = (yield* rescues.pending(workspaceId)).find((one) => one.id === rescueId)
     if (rescue === undefined) return
     const left = yield* effects.missingFor(rescue)
-    const { refusedState } = yield* states.standing(rescue.stageId)
+    const { refusedState } = yield* locks.standing(rescue.stageId)
     if (!refusedState && (left === undefined || !needRescue(left))) yield* rescues.settle(rescueId, id, "what was missing is imported")
   })
 
@@ -103,10 +103,10 @@ const make = Effect.gen(function*() {
       })
     } WHERE id = ${stage.id}`
     const run = yield* runs.get(stage.runId)
-    const standing = yield* states.standing(stage.id)
+    const standing = yield* locks.standing(stage.id)
     if (stage.stage !== "plan" && standing.lock === "none") yield* effects.forgetPlanned(run.id) // then it made nothing, seen or unseen, or ended in order
     const doubted = yield* doubt(stage, run, result, standing)
-    yield* states.release(stage.id)
+    yield* locks.release(stage.id)
     yield* commits.news(`logs ${run.id}`)
     const again = planAgainAfterMillis(stage.stage, result, stage.attempt - 1)
     if (Option.isSome(again)) return yield* planAgain(stage, result, again.value)

@@ -1,5 +1,5 @@
 // Workspaces: what runs exclude each other by, with their settings and the run that holds each.
-// A workspace is never deleted here; its state and its lock are in server/state-versions.
+// A workspace is never deleted here; its states are in server/state-versions, its lock in server/state-locks.
 // Used by the stores and by the TFE and state routes.
 import { Clock, Context, DateTime, Effect, Layer, Schema } from "effect"
 import { SqlClient } from "effect/sql"
