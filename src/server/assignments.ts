@@ -1,7 +1,7 @@
 // What agents take from the pool: stages, offered until acknowledged, each with a token of its own, ended by one result. Used by the pool and task routes.
 // An offer that was not acknowledged is made again after 30 s, and to the same agent, which asks because it has not got it, after 2 s at first.
 // So two agents may have one offer; the stage belongs to the AgentTask that takes it first, and no other is heard.
-import { Clock, Context, DateTime, Effect, Equal, Layer, Option, Schema } from "effect"
+import { Clock, Context, Effect, Equal, Layer, Option, Schema } from "effect"
 import { SqlClient } from "effect/sql"
 import { delayMillis, mostAgain } from "../core/plan-again.ts"
 import { RunEvent } from "../core/run-machine.ts"
@@ -10,12 +10,13 @@ import type { StageResult } from "../schema/stage-result.ts"
 import { taskHeader } from "../schema/task-api.ts"
 import { Commits } from "./commits.ts"
 import { row, rows } from "./database.ts"
+import { instantAfter, now } from "./instants.ts"
 import { conflict, invalid } from "./refused.ts"
 import { Runs } from "./runs.ts"
 import { StageEnds } from "./stage-ends.ts"
 import { type StageRow, StageRow as Row, Stages, stepOf } from "./stages.ts"
 import { newTaskToken, tokenHash } from "./tokens.ts"
-import { now, Workspaces } from "./workspaces.ts"
+import { Workspaces } from "./workspaces.ts"
 
 const offerMillis = 30_000
 /** Not at once, or an agent that cannot keep what it is offered would be asked in a tight loop; and later each time. */
@@ -157,7 +158,7 @@ const make = Effect.gen(function*() {
     const Cancelled = Schema.Struct({ id: Schema.String, cancelSeq: Schema.Int })
     const [last] = yield* rows(Schema.Struct({ seq: Schema.Int }))(sql`SELECT COALESCE(MAX(cancelSeq), 0) AS seq FROM stages`)
     const from = after > (last?.seq ?? 0) ? 0 : after
-    const old = DateTime.formatIso(DateTime.makeUnsafe((yield* Clock.currentTimeMillis) - awayMillis))
+    const old = yield* instantAfter(-awayMillis)
     const found = yield* commits.await(
       "cancellations",
       waitSeconds,
@@ -212,7 +213,7 @@ const make = Effect.gen(function*() {
 
   /** Since when an agent asks no more; nothing of one that has asked lately. */
   const silentSince = Effect.fn("Assignments.silentSince")(function*(agent: string) {
-    const lately = DateTime.formatIso(DateTime.makeUnsafe((yield* Clock.currentTimeMillis) - connectedMillis))
+    const lately = yield* instantAfter(-connectedMillis)
     const silent = yield* row(Schema.Struct({ seenAt: Schema.String }))(
       sql`SELECT seenAt FROM agents WHERE name = ${agent} AND seenAt <= ${lately}`
     )
@@ -221,7 +222,7 @@ const make = Effect.gen(function*() {
 
   /** How many agents have asked for work lately. */
   const connected = Effect.gen(function*() {
-    const since = DateTime.formatIso(DateTime.makeUnsafe((yield* Clock.currentTimeMillis) - connectedMillis))
+    const since = yield* instantAfter(-connectedMillis)
     const [count] = yield* rows(Schema.Struct({ n: Schema.Int }))(sql`SELECT count(*) AS n FROM agents WHERE seenAt > ${since}`)
     return count?.n ?? 0
   })

@@ -7,8 +7,8 @@ import { Sha256, Timestamp } from "../schema/names.ts"
 import { Blobs, type Received } from "./blobs.ts"
 import { row, rows } from "./database.ts"
 import { newId } from "./ids.ts"
+import { now } from "./instants.ts"
 import { NamedBlobs } from "./named-blobs.ts"
-import { now } from "./workspaces.ts"
 
 const perStage = { count: 8, bytes: 128 * 1024 * 1024 }
 const perWorkspace = { count: 40, bytes: 512 * 1024 * 1024 }

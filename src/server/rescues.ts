@@ -8,8 +8,8 @@ import { Reason } from "../schema/reason.ts"
 import { Commits } from "./commits.ts"
 import { row, rows } from "./database.ts"
 import { newId } from "./ids.ts"
+import { now } from "./instants.ts"
 import { conflict } from "./refused.ts"
-import { now } from "./workspaces.ts"
 
 const Rescue = Schema.Struct({
   id: Schema.String,

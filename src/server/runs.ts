@@ -13,11 +13,12 @@ import { Commits } from "./commits.ts"
 import { row, rows } from "./database.ts"
 import { Effects } from "./effects.ts"
 import { newRunId } from "./ids.ts"
+import { now } from "./instants.ts"
 import { NamedBlobs } from "./named-blobs.ts"
 import { conflict, invalid, orNotFound, unauthorized } from "./refused.ts"
 import { Stages } from "./stages.ts"
 import { RunVariable } from "./variables.ts"
-import { now, Workspaces } from "./workspaces.ts"
+import { Workspaces } from "./workspaces.ts"
 
 export const Run = Schema.Struct({
   id: RunId,

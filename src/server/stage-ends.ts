@@ -1,7 +1,7 @@
 // What the end of a stage means: for the state, which may be in doubt; for the plan, which may be made again; for its run.
 // Always holds: a stage and its run end in one transaction, with what is in doubt, the token and the lock.
 // Used by assignments (an agent's word), the task API (a journal that comes late) and the TFE routes (an end by force).
-import { Clock, Context, DateTime, Effect, Layer, Option } from "effect"
+import { Context, Effect, Layer, Option } from "effect"
 import { SqlClient } from "effect/sql"
 import { effectsMessage } from "../core/effects-message.ts"
 import { planAgainAfterMillis } from "../core/plan-again.ts"
@@ -14,12 +14,12 @@ import type { JournalEntry } from "../schema/effects.ts"
 import type { StageResult } from "../schema/stage-result.ts"
 import { Commits } from "./commits.ts"
 import { Effects } from "./effects.ts"
+import { instantAfter, now } from "./instants.ts"
 import { conflict } from "./refused.ts"
 import { Rescues } from "./rescues.ts"
 import { type Run, Runs } from "./runs.ts"
 import { type StageRow, Stages, stepOf } from "./stages.ts"
 import { StateLocks } from "./state-locks.ts"
-import { now } from "./workspaces.ts"
 
 const make = Effect.gen(function*() {
   const sql = yield* SqlClient.SqlClient
@@ -74,7 +74,7 @@ const make = Effect.gen(function*() {
     if (run.status !== "pending") return
     yield* runs.forgetPlan(run)
     yield* stages.createAgain(stage, {
-      notBefore: DateTime.formatIso(DateTime.makeUnsafe((yield* Clock.currentTimeMillis) + afterMillis)),
+      notBefore: yield* instantAfter(afterMillis),
       waitReason: reason,
       waitMessage: `${sentence(message)} It is planned again ${afterMillis / 1000} seconds later, as attempt ${stage.attempt + 1}.`
     })

@@ -10,8 +10,8 @@ import { assignmentId } from "../schema/pool-api.ts"
 import { StageResult } from "../schema/stage-result.ts"
 import { Commits } from "./commits.ts"
 import { row, rows } from "./database.ts"
+import { now } from "./instants.ts"
 import { orNotFound } from "./refused.ts"
-import { now } from "./workspaces.ts"
 
 export const StageRow = Schema.Struct({
   id: Schema.String,

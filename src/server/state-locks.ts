@@ -6,8 +6,9 @@ import { SqlClient, type SqlError } from "effect/sql"
 import { RunId, Timestamp } from "../schema/names.ts"
 import { LockInfo } from "../schema/task-api.ts"
 import { rows } from "./database.ts"
+import { now } from "./instants.ts"
 import { conflict, type Refused, unauthorized } from "./refused.ts"
-import { now, type Workspace, Workspaces } from "./workspaces.ts"
+import { type Workspace, Workspaces } from "./workspaces.ts"
 
 /** A lock that a person opened though a stage, or somebody else, held it. */
 const ForcedUnlock = Schema.Struct({

@@ -9,12 +9,13 @@ import { stateLimitBytes } from "../schema/task-api.ts"
 import { Blobs, type Received } from "./blobs.ts"
 import { row, rows } from "./database.ts"
 import { newId } from "./ids.ts"
+import { now } from "./instants.ts"
 import { NamedBlobs } from "./named-blobs.ts"
 import { type Left, makeKeepRefused } from "./refused-states.ts"
 import { conflict, invalid, Refused } from "./refused.ts"
 import { know } from "./state-body.ts"
 import { StateLocks, type Writer } from "./state-locks.ts"
-import { now, type Workspace } from "./workspaces.ts"
+import { type Workspace } from "./workspaces.ts"
 
 export const StateVersion = Schema.Struct({
   id: Schema.String,
