@@ -2,13 +2,13 @@
 // Always holds: a state is dropped only where states of higher serials are kept, and whoever sent it is told so.
 // Used by state-versions.
 import { Effect, Schema } from "effect"
-import { SqlClient, type SqlError } from "effect/sql"
+import { SqlClient } from "effect/sql"
 import { Stage } from "../schema/agent-task.ts"
 import { RunId } from "../schema/names.ts"
 import type { KeptRefusal } from "../schema/task-api.ts"
 import { row } from "./database.ts"
 import { Evidence, type Refusal } from "./evidence.ts"
-import type { Refused } from "./refused.ts"
+import type { StoreFailure } from "./refused.ts"
 import { Rescues } from "./rescues.ts"
 
 /** What became of a state that was to be evidence, and what is said of it: for a person, and for the worker. */
@@ -47,7 +47,7 @@ export const makeKeepRefused = Effect.gen(function*() {
    * Keeps a state of a stage as evidence, for which a rescue is open if the stage is over; but not if the stage is over and the state was
    * stored before.
    */
-  return Effect.fnUntraced(function*(state: Refusal): Effect.fn.Return<Left, Refused | SqlError.SqlError> {
+  return Effect.fnUntraced(function*(state: Refusal): Effect.fn.Return<Left, StoreFailure> {
     if ((yield* endOf(state.stageId)) !== undefined) {
       const stored = yield* sql`SELECT id FROM stateVersions WHERE workspaceId = ${state.workspaceId} AND sha256 = ${state.received.sha256}`
       if (stored.length > 0) return { as: "stored", sentence: `It was stored before, with the serial ${state.serial}.`, details: undefined }

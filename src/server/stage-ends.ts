@@ -15,11 +15,34 @@ import type { StageResult } from "../schema/stage-result.ts"
 import { Commits } from "./commits.ts"
 import { Effects } from "./effects.ts"
 import { instantAfter, now } from "./instants.ts"
-import { conflict } from "./refused.ts"
+import { conflict, type StoreFailure } from "./refused.ts"
 import { Rescues } from "./rescues.ts"
 import { type Run, Runs } from "./runs.ts"
 import { type StageRow, Stages, stepOf } from "./stages.ts"
 import { StateLocks } from "./state-locks.ts"
+
+export class StageEnds extends Context.Service<StageEnds, {
+  /**
+   * In the transaction that has made sure that the stage has no result: stores it, opens a rescue where the state is in doubt, ends the
+   * stage's token and the lock it may hold, and gives its run what follows.
+   */
+  readonly conclude: (stage: StageRow, result: StageResult) => Effect.Effect<void, StoreFailure>
+  /**
+   * At a person's word, of a run whose cancel was asked and never carried out, as when its AgentTask is gone: its stage ends as lost, and
+   * what it may have changed is in doubt.
+   * A worker that lives all the same stores nothing from then on: its states become evidence. Of a run that is over it is success; 409
+   * `wrong-moment` where nobody has asked for a cancel, 404.
+   */
+  readonly forceCancel: (runId: string, by: string) => Effect.Effect<void, StoreFailure>
+  /**
+   * What the worker heard of its engine. Of a stage that is over by now, what it adds is shown, and in doubt though an earlier doubt was
+   * settled. Gives the last number that is stored; 409 `journal-gap` where the entries do not follow it, 422 where they do not follow each
+   * other.
+   */
+  readonly journal: (stageId: string, entries: ReadonlyArray<JournalEntry>) => Effect.Effect<number, StoreFailure>
+}>()("agent-job/server/StageEnds") {
+  static readonly layer = Layer.effect(StageEnds, Effect.suspend(() => make))
+}
 
 const make = Effect.gen(function*() {
   const sql = yield* SqlClient.SqlClient
@@ -53,10 +76,6 @@ const make = Effect.gen(function*() {
     }
   )
 
-  /**
-   * What the worker heard of its engine. Of a stage that is over by now, what it adds is shown, and in doubt though an earlier doubt was
-   * settled. Gives the last number.
-   */
   const journal = Effect.fn("StageEnds.journal")((id: string, entries: ReadonlyArray<JournalEntry>) =>
     sql.withTransaction(Effect.gen(function*() {
       const { added, number } = yield* effects.append(id, entries)
@@ -92,7 +111,6 @@ const make = Effect.gen(function*() {
     if (!refusedState && (left === undefined || !needRescue(left))) yield* rescues.settle(rescueId, id, "what was missing is imported")
   })
 
-  /** Ends the stage's token and the lock it may hold, and gives its run what follows. */
   const conclude = Effect.fnUntraced(function*(stage: StageRow, result: StageResult) {
     const at = yield* now
     yield* sql`UPDATE stages SET ${
@@ -115,11 +133,6 @@ const make = Effect.gen(function*() {
     if (stage.stage === "apply" && result.outcome === "succeeded" && run.rescueId !== null) yield* settleImported(run, run.rescueId)
   })
 
-  /**
-   * At a person's word, of a run whose cancel was asked and never carried out, as when its AgentTask is gone: its stage ends as lost, and
-   * what it may have changed is in doubt.
-   * A worker that lives all the same stores nothing from then on: its states become evidence. Of a run that is over it is success.
-   */
   const forceCancel = Effect.fn("StageEnds.forceCancel")((runId: string, by: string) =>
     sql.withTransaction(Effect.gen(function*() {
       const run = yield* runs.get(runId)
@@ -134,9 +147,5 @@ const make = Effect.gen(function*() {
     }))
   )
 
-  return { conclude, forceCancel, journal }
+  return StageEnds.of({ conclude, forceCancel, journal })
 })
-
-export class StageEnds extends Context.Service<StageEnds>()("agent-job/server/StageEnds", { make }) {
-  static readonly layer = Layer.effect(this, this.make)
-}

@@ -1,13 +1,13 @@
 // The locks on the states of workspaces: given to one at a time, each under an epoch of its own.
 // Invariant: each lock raises the workspace's epoch, and so does whoever breaks one; a stage whose lock was broken gets none any more.
-// Used by state-versions (who may write), stage-states and the state API (lock and unlock), stage-ends (release) and state-rescue (by force).
+// Used by state-versions (who may write), stage-states and state-routes (lock, unlock), stage-ends (release) and state-rescue (by force).
 import { Context, Effect, Layer, Schema } from "effect"
 import { SqlClient, type SqlError } from "effect/sql"
 import { RunId, Timestamp } from "../schema/names.ts"
 import { LockInfo } from "../schema/task-api.ts"
 import { rows } from "./database.ts"
 import { now } from "./instants.ts"
-import { conflict, type Refused, unauthorized } from "./refused.ts"
+import { conflict, type StoreFailure, unauthorized } from "./refused.ts"
 import { type Workspace, Workspaces } from "./workspaces.ts"
 
 /** A lock that a person opened though a stage, or somebody else, held it. */
@@ -45,14 +45,12 @@ const locked = ({ lockInfo, name }: Workspace) =>
     lockInfo ?? {}
   )
 
-type Fails = Refused | SqlError.SqlError
-
 export class StateLocks extends Context.Service<StateLocks, {
   /**
    * Gives the epoch. Who has the lock gets it again with the same id, since the answer may have been lost. 409 `locked` with the lock of
    * another, 409 `fenced` for a stage whose lock was broken, 401 for a stage that is over, 404.
    */
-  readonly lock: (workspaceId: string, info: LockInfo, holder: string) => Effect.Effect<number, Fails>
+  readonly lock: (workspaceId: string, info: LockInfo, holder: string) => Effect.Effect<number, StoreFailure>
   /**
    * A lock that is gone already is success, another one is 409 `locked`; a stage opens only its own, a person also a stage's, which is by
    * force.
@@ -61,18 +59,18 @@ export class StateLocks extends Context.Service<StateLocks, {
     workspaceId: string,
     lockId: string,
     by: { readonly stage: string } | { readonly person: string }
-  ) => Effect.Effect<void, Fails>
+  ) => Effect.Effect<void, StoreFailure>
   /** A lock that is gone already is success; another one is 409 `changed`, since it is of somebody whom the person did not see. */
-  readonly forceUnlock: (workspaceId: string, lockId: string, forcedBy: string) => Effect.Effect<void, Fails>
+  readonly forceUnlock: (workspaceId: string, lockId: string, forcedBy: string) => Effect.Effect<void, StoreFailure>
   /** Newest first. */
   readonly forcedUnlocks: (
     workspaceId: string,
     limit: number
   ) => Effect.Effect<ReadonlyArray<typeof ForcedUnlock.Type>, SqlError.SqlError>
   /** In the transaction that writes: the workspace, if the writer has its lock; else 409 `not-locked` or `locked`. */
-  readonly heldBy: (writer: Writer | undefined, lockId: string | undefined, workspaceId: string) => Effect.Effect<Workspace, Fails>
+  readonly heldBy: (writer: Writer | undefined, lockId: string | undefined, workspaceId: string) => Effect.Effect<Workspace, StoreFailure>
   /** In the transaction that writes: the workspace, if nobody has its lock; else 409 `locked`. */
-  readonly heldByNobody: (workspaceId: string) => Effect.Effect<Workspace, Fails>
+  readonly heldByNobody: (workspaceId: string) => Effect.Effect<Workspace, StoreFailure>
   /** For as long as `release` was not called. */
   readonly standing: (holder: string) => Effect.Effect<Standing, SqlError.SqlError>
   /** Frees what a stage held when it ended: its token is over, so nothing of it can come any more. */

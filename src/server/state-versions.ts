@@ -12,7 +12,7 @@ import { newId } from "./ids.ts"
 import { now } from "./instants.ts"
 import { NamedBlobs } from "./named-blobs.ts"
 import { type Left, makeKeepRefused } from "./refused-states.ts"
-import { conflict, invalid, Refused } from "./refused.ts"
+import { conflict, invalid, Refused, type StoreFailure } from "./refused.ts"
 import { know } from "./state-body.ts"
 import { StateLocks, type Writer } from "./state-locks.ts"
 import { type Workspace } from "./workspaces.ts"
@@ -48,8 +48,6 @@ interface NewState extends Body {
  */
 const keptOfWriter = 5
 
-type Fails = Refused | SqlError.SqlError
-
 export class StateVersions extends Context.Service<StateVersions, {
   /** By its id; nothing of one whose body is gone. */
   readonly find: (id: string) => Effect.Effect<StateVersion | undefined, SqlError.SqlError>
@@ -59,25 +57,25 @@ export class StateVersions extends Context.Service<StateVersions, {
   readonly read: (version: StateVersion) => Effect.Effect<Uint8Array, Refused>
   /**
    * Stores a state as the workspace's next version; the same body under the same serial is success and no new version. 409 `not-locked` or
-   * `locked` without the current lock, `other-lineage` or `old-serial` where it may not follow, `digest-mismatch`; 422 for what is no state or
-   * has too much in it. A stage's is kept as evidence then, if it is a state, which the message and `kept` in the details say.
+   * `locked` without the current lock, `other-lineage` or `old-serial` where it may not follow, `digest-mismatch`; 422 for what is no state
+   * or has too much in it. A stage's is kept as evidence then, if it is a state, which the message and `kept` in the details say.
    */
-  readonly accept: (workspaceId: string, state: NewState) => Effect.Effect<void, Fails>
+  readonly accept: (workspaceId: string, state: NewState) => Effect.Effect<void, StoreFailure>
   /**
    * Keeps a state of a stage that is over as evidence, for which a rescue is open then. Success says what became of it, also where that is
    * nothing. `why`: a sentence for whoever looks at it.
    */
-  readonly leave: (stageId: string, workspaceId: string, state: Body & { readonly why: string }) => Effect.Effect<Left, Fails>
+  readonly leave: (stageId: string, workspaceId: string, state: Body & { readonly why: string }) => Effect.Effect<Left, StoreFailure>
   /**
-   * Makes a state the next version, where nobody has the lock, under an epoch of its own, and does what belongs to it in the same transaction.
-   * 409 `locked`, and else as `accept`.
+   * Makes a state the next version, where nobody has the lock, under an epoch of its own, and does what belongs to it in the same
+   * transaction. 409 `locked`, and else as `accept`.
    */
   readonly adopt: <E>(
     workspaceId: string,
     bytes: Uint8Array,
     runId: RunId,
     also: Effect.Effect<void, E>
-  ) => Effect.Effect<void, E | Fails>
+  ) => Effect.Effect<void, E | StoreFailure>
 }>()("agent-job/server/StateVersions") {
   static readonly layer = Layer.effect(StateVersions, Effect.suspend(() => make))
 }
@@ -141,7 +139,7 @@ const make = Effect.gen(function*() {
     })).pipe(
       Effect.catchTag(
         "Refused",
-        (refused): Effect.Effect<ReadonlyArray<Superseded>, Refused | SqlError.SqlError> =>
+        (refused): Effect.Effect<ReadonlyArray<Superseded>, StoreFailure> =>
           by === undefined || !(isRefusal(refused) || refused === excess) ? Effect.fail(refused) : Effect.flatMap(
             keep({ workspaceId, stageId: by.holder, lineage, serial, received, why: refused.message }),
             (left) =>
