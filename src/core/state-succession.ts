@@ -25,7 +25,8 @@ export const obstacleTo = (before: StateMark | undefined, { lineage, serial }: S
   if (before.lineage !== lineage) {
     return {
       error: "other-lineage",
-      message: `The state has the lineage ${lineage}, the workspace's has ${before.lineage}: they are of different origin.`
+      message:
+        `The state has the lineage ${lineage}, the workspace's has ${before.lineage}, so it is of another origin and is not stored; push it to the workspace that it is of.`
     }
   }
   if (serial > before.serial) return undefined

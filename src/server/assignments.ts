@@ -211,7 +211,10 @@ const make = Effect.gen(function*() {
       if (stage.result !== null) {
         return yield* Equal.equals(stage.result, result)
           ? Effect.void
-          : conflict("result-exists", `The stage ${id} has another result already; it is kept.`)
+          : conflict(
+            "result-exists",
+            `The stage ${id} has another result already, which is kept; look at it with: agent-job get ${stage.runId}`
+          )
       }
       yield* ends.conclude(stage, result)
     }))

@@ -32,7 +32,10 @@ const opened = (stage: string, key: Uint8Array, bytes: Uint8Array) =>
       decipher.final() // gives nothing more, and fails unless the tag is the state's
       return state
     },
-    catch: () => invalid("This kept state is damaged, or was made for another server; it is left where it is.")
+    catch: () =>
+      invalid(
+        "This kept state is damaged, or was made for another server, so it is left where it is; bring another copy, or bring it to that server."
+      )
   })
 
 const make = Effect.gen(function*() {
@@ -64,9 +67,15 @@ const make = Effect.gen(function*() {
   const take = Effect.fn("KeptStates.take")(function*(bytes: Uint8Array) {
     const id = stageIn(bytes)
     const stage = id === undefined ? undefined : yield* stages.find(id)
-    if (stage === undefined) return yield* invalid("This is no kept state of a stage of this server.")
+    if (stage === undefined) {
+      return yield* invalid(
+        "This is no kept state of a stage of this server, so it is left where it is; bring it to the server whose stage made it."
+      )
+    }
     const state = yield* Effect.fromResult(opened(stage.id, Buffer.from(keyOf(stage.id), "hex"), bytes))
-    if (stage.endedAt === null) return yield* conflict("not-over", `The stage ${stage.id} still runs and may save its state itself.`)
+    if (stage.endedAt === null) {
+      return yield* conflict("not-over", `The stage ${stage.id} still runs and may save its state itself; bring this copy once it is over.`)
+    }
     const { workspaceId } = yield* runs.get(stage.runId)
     return yield* leave(stage.id, workspaceId, { bytes: state, why: "It could not be saved, and was kept outside of its Pod." })
   })
@@ -88,7 +97,11 @@ const make = Effect.gen(function*() {
     const workspace = yield* workspaces.named(name)
     const { stored, workspaceId } = yield* stageIn(bytes) === undefined ? takePlain(workspace, bytes, by) : take(bytes)
     if (workspaceId !== workspace.id) {
-      return yield* conflict("other-workspace", `This kept state is of another workspace than ${name}; it is kept there.`)
+      const other = (yield* workspaces.get(workspaceId)).name
+      return yield* conflict(
+        "other-workspace",
+        `This kept state is not of ${name} but of ${other}, where the server has it now; look at it with: agent-job state show ${other}`
+      )
     }
     if (stored !== undefined) return yield* conflict("stored-before", `Nothing was taken of this state of ${name}. ${stored}`)
   })

@@ -213,7 +213,7 @@ const make = Effect.gen(function*() {
       if (endedAt !== null) return yield* unauthorized()
       const { planSha256 } = yield* get(id)
       if (planSha256 !== null && planSha256 !== received.sha256) {
-        return yield* conflict("plan-exists", `The run ${id} has another saved plan already; it is kept.`)
+        return yield* conflict("plan-exists", `The run ${id} has another saved plan already, which is kept; start a new run for this one.`)
       }
       yield* sql`UPDATE runs SET planSha256 = ${received.sha256} WHERE id = ${id}`
       yield* blobs.store(received)

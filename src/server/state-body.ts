@@ -31,7 +31,8 @@ interface Known extends Pick<State, "serial" | "lineage"> {
  */
 const parsable = { levels: 500, values: 2_000_000 }
 const tooMuch = {
-  levels: `The state is nested more than ${parsable.levels} levels deep.`,
+  levels:
+    `The state is nested more than ${parsable.levels} levels deep, more than the server reads; make the values in its configuration flatter.`,
   values:
     `The state has more than ${parsable.values} values, which would take more memory than the server has; split its workspace into smaller ones.`
 }
@@ -46,7 +47,12 @@ const decode = Schema.decodeUnknownResult(Schema.fromJsonString(State))
 
 const parse = (bytes: Uint8Array) =>
   Result.match(decode(new TextDecoder().decode(bytes)), {
-    onFailure: () => Effect.fail(invalid("The body is not a state: JSON with a serial and a lineage is expected.")),
+    onFailure: () =>
+      Effect.fail(
+        invalid(
+          "The body is not a state, which is JSON with a serial and a lineage, so nothing was stored; send the file as the engine writes it."
+        )
+      ),
     onSuccess: ({ lineage, serial }) => Effect.succeed<Known>({ lineage, serial })
   })
 

@@ -34,7 +34,8 @@ describe("a state", () => {
       error: "other-lineage",
       before: at(7, "a-b"),
       next: at(8, "c-d"),
-      message: "The state has the lineage c-d, the workspace's has a-b: they are of different origin."
+      message:
+        "The state has the lineage c-d, the workspace's has a-b, so it is of another origin and is not stored; push it to the workspace that it is of."
     },
     {
       error: "old-serial",

@@ -131,7 +131,10 @@ describe("a state of a stage", () => {
       const planner = worker(url, yield* agent(url).take)
       expect((yield* planner.lock("p")).json.error).toBe("wrong-stage")
       expect((yield* person(url).as("GET", statePath.state("demo"))).json.lock).toBeUndefined()
-      expect((yield* planner.pushState(state(1), "p", 0)).json.error).toBe("wrong-stage")
+      expect((yield* planner.pushState(state(1), "p", 0)).json).toMatchObject({
+        error: "wrong-stage",
+        message: expect.stringMatching(/^The plan stage run-\w+\.plan\.1 writes no state;/u)
+      })
     }))
 })
 
