@@ -2,11 +2,12 @@
 // Invariant: every byte of the log is shown once, also when following is given up and taken up again.
 // Used by run and logs.
 import { Clock, Duration, Effect, Schedule } from "effect"
+import type { Step } from "../core/run-machine.ts"
 import type { RunView } from "../schema/run.ts"
 import { type LogText, logText } from "./log-text.ts"
 import { Screen } from "./screen.ts"
 import { ServerClient, type ServerFailure } from "./server-client.ts"
-import { stageOf, type Step, stepIsOver, waiting } from "./summary.ts"
+import { stageOf, stepIsOver, waiting } from "./summary.ts"
 
 /** How far the log of a step has been shown. */
 export interface Followed {

@@ -1,13 +1,13 @@
 // The log of a run that somebody else started, or that is over: what is there, or all of it as it grows.
 // Used by logs.
 import { Duration, Effect, Option, Schedule } from "effect"
-import { inWords } from "../core/run-machine.ts"
+import { inWords, type Step } from "../core/run-machine.ts"
 import type { RunView } from "../schema/run.ts"
 import { Failed, NothingThere } from "./failure.ts"
 import { follow, followStep, patiently, showLog } from "./follow-run.ts"
 import { Screen } from "./screen.ts"
 import { ServerClient } from "./server-client.ts"
-import { stageOf, type Step, waiting } from "./summary.ts"
+import { stageOf, waiting } from "./summary.ts"
 
 export interface LogRequest {
   /** Id of the run; the newest if none. */

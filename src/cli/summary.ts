@@ -1,14 +1,13 @@
 // What a run comes to, in sentences: from its numbers and reasons, never from the engine's text.
 // Pure.
 // Used by run, get and the commands that act on a run.
+import type { Step } from "../core/run-machine.ts"
 import { sentence } from "../core/sentence.ts"
 import { reasons } from "../schema/reason.ts"
 import type { RunView, StageView } from "../schema/run.ts"
 import type { Changes } from "../schema/stage-result.ts"
 import { leftOver } from "./left-over.ts"
 import { columns } from "./table.ts"
-
-export type Step = "plan" | "apply"
 
 /** Characters of a seal that are shown. */
 const shortSealLength = 12

@@ -73,12 +73,41 @@ export const taskPath = {
 } as const
 
 /**
- * A state that could not be saved, as it is kept where others could read it: this line, and AES-256-GCM of the state with the stage's key
- * and the line as additional data,
- * as initialization vector (12 bytes), tag (16) and the encrypted bytes. `POST /api/task/v1/kept-state` takes it from the worker of any
- * stage, since only the stage it is of can have made it.
+ * A state that could not be saved, as it is kept where others could read it: a line, and AES-256-GCM of the state with the stage's key and
+ * the line as additional data, as initialization vector (12 bytes), tag (16) and the encrypted bytes. `POST /api/task/v1/kept-state` takes
+ * it from the worker of any stage, since only the stage it is of can have made it.
  */
-export const keptStateLine = (stage: string): string => `agent-job-state/1 ${stage}\n`
+export interface KeptStateParts {
+  readonly stage: string
+  readonly vector: Uint8Array
+  readonly tag: Uint8Array
+  readonly hidden: Uint8Array
+}
+export const keptStateBytes = { vector: 12, tag: 16 } as const
+const lineLimitBytes = 512
+
+/** The line before it, which names its stage. */
+export const keptStateLine = (stage: string): Uint8Array => new TextEncoder().encode(`agent-job-state/1 ${stage}\n`)
+
+export const frame = ({ hidden, stage, tag, vector }: KeptStateParts): Uint8Array => {
+  const parts = [keptStateLine(stage), vector, tag, hidden]
+  const whole = new Uint8Array(parts.reduce((sizeBytes, part) => sizeBytes + part.byteLength, 0))
+  let at = 0
+  for (const part of parts) {
+    whole.set(part, at)
+    at += part.byteLength
+  }
+  return whole
+}
+
+/** Its parts, which may be cut short; nothing of what does not begin as a kept state does. */
+export const unframe = (bytes: Uint8Array): KeptStateParts | undefined => {
+  const stage = /^agent-job-state\/1 (?<stage>.*)/u.exec(new TextDecoder().decode(bytes.subarray(0, lineLimitBytes)))?.groups?.stage
+  if (stage === undefined) return undefined
+  const rest = bytes.subarray(keptStateLine(stage).byteLength)
+  const [afterVector, afterTag] = [keptStateBytes.vector, keptStateBytes.vector + keptStateBytes.tag]
+  return { stage, vector: rest.subarray(0, afterVector), tag: rest.subarray(afterVector, afterTag), hidden: rest.subarray(afterTag) }
+}
 
 /** Request headers: the AgentTask that asks, in every request; digest of the body, and the lock a state is written under. */
 export const taskHeader = { taskUid: "x-task-uid", digest: "x-content-sha256", lockId: "x-lock-id", lockEpoch: "x-lock-epoch" } as const

@@ -3,14 +3,13 @@
 // Used by all routes.
 import { Cause, Effect, Schema, SchemaIssue, type Scope, Stream } from "effect"
 import { HttpRouter, type HttpServerError, type HttpServerRequest, HttpServerResponse } from "effect/http"
-import type { SqlError } from "effect/sql"
 import { isDeeperThan } from "../core/json-depth.ts"
 import { taskHeader } from "../schema/task-api.ts"
 import type { Blobs } from "./blobs.ts"
 import { newId } from "./ids.ts"
-import { invalid, Refused, tooLarge } from "./refused.ts"
+import { invalid, Refused, type StoreFailure, tooLarge } from "./refused.ts"
 
-export type Failure = Refused | SqlError.SqlError | HttpServerError.HttpServerError
+export type Failure = StoreFailure | HttpServerError.HttpServerError
 /** What its scope holds it has until its client has taken it. */
 export type Answer = Effect.Effect<HttpServerResponse.HttpServerResponse, Failure, Scope.Scope>
 export type Params = Readonly<Record<string, string>>

@@ -1,8 +1,8 @@
 // What agents take from the pool: stages, offered until acknowledged, each with a token of its own, ended by one result. Used by the pool and task routes.
 // An offer that was not acknowledged is made again after 30 s, and to the same agent, which asks because it has not got it, after 2 s at first.
 // So two agents may have one offer; the stage belongs to the AgentTask that takes it first, and no other is heard.
-import { Clock, Context, DateTime, Effect, Equal, Layer, Option, Schema } from "effect"
-import { SqlClient } from "effect/sql"
+import { Clock, Context, Effect, Equal, Layer, Option, Schema } from "effect"
+import { SqlClient, type SqlError } from "effect/sql"
 import { delayMillis, mostAgain } from "../core/plan-again.ts"
 import { RunEvent } from "../core/run-machine.ts"
 import type { Assignment } from "../schema/pool-api.ts"
@@ -10,12 +10,13 @@ import type { StageResult } from "../schema/stage-result.ts"
 import { taskHeader } from "../schema/task-api.ts"
 import { Commits } from "./commits.ts"
 import { row, rows } from "./database.ts"
-import { conflict, invalid } from "./refused.ts"
+import { instantAfter, now } from "./instants.ts"
+import { conflict, invalid, type StoreFailure } from "./refused.ts"
 import { Runs } from "./runs.ts"
 import { StageEnds } from "./stage-ends.ts"
 import { type StageRow, StageRow as Row, Stages, stepOf } from "./stages.ts"
 import { newTaskToken, tokenHash } from "./tokens.ts"
-import { now, Workspaces } from "./workspaces.ts"
+import { Workspaces } from "./workspaces.ts"
 
 const offerMillis = 30_000
 /** Not at once, or an agent that cannot keep what it is offered would be asked in a tight loop; and later each time. */
@@ -44,6 +45,47 @@ const connectedMillis = 90_000
  * word, each agent hears of it at each start.
  */
 const awayMillis = 30 * 24 * 3600 * 1000
+
+/**
+ * `taskUid`: of the AgentTask that speaks. Whoever else speaks for a stage that belongs to another is refused with 409 `taken`, a stage
+ * that is not there with 404.
+ */
+export class Assignments extends Context.Service<Assignments, {
+  /**
+   * Stages for `agent`, `max` at most, which are its own once it acknowledges them; waits so long for the first, and gives none then. 429
+   * when too many wait.
+   */
+  readonly acquire: (agent: string, waitSeconds: number, max: number) => Effect.Effect<ReadonlyArray<Assignment>, StoreFailure>
+  /**
+   * Final, and may be repeated by the same task; for a stage that is over it is success too, the feed of cancellations says the rest, also
+   * where another agent, which made no task, has had the last word. 409 `rescue-pending` where it would change a state that is in doubt.
+   */
+  readonly acknowledge: (id: string, taskUid: string) => Effect.Effect<void, StoreFailure>
+  /** Why the stage has not started, as it is shown with its run; without effect once it has. */
+  readonly wait: (id: string, taskUid: Option.Option<string>, reason: string, message: string) => Effect.Effect<void, StoreFailure>
+  /**
+   * Those after the cursor that are not over, or not by their agent's word, which may have been away: of these what runs all the same is to
+   * be stopped. A cursor past the last number is of the time before a restore, and maybe of a clock that was ahead, so that the next number
+   * would not come up to it: then it is all of them. Waits so long for the first. `next`: the cursor to ask with again.
+   */
+  readonly cancellations: (
+    after: number,
+    waitSeconds: number
+  ) => Effect.Effect<{ readonly ids: ReadonlyArray<string>; readonly next: number }, StoreFailure>
+  /** With its result, once: the same again is success, another is refused with 409 `result-exists`. */
+  readonly end: (id: string, taskUid: Option.Option<string>, result: StageResult) => Effect.Effect<void, StoreFailure>
+  /**
+   * The stage of a token, which begins with the first use of it; nothing of one that is no token. 422 without a task, 409 `rescue-pending`
+   * as above.
+   */
+  readonly byToken: (token: string, taskUid: Option.Option<string>) => Effect.Effect<StageRow | undefined, StoreFailure>
+  /** Since when an agent asks no more; nothing of one that has asked within the last 90 s. */
+  readonly silentSince: (agent: string) => Effect.Effect<string | undefined, SqlError.SqlError>
+  /** How many agents have asked for work within the last 90 s. */
+  readonly connected: Effect.Effect<number, SqlError.SqlError>
+}>()("agent-job/server/Assignments") {
+  static readonly layer = Layer.effect(Assignments, Effect.suspend(() => make))
+}
 
 const make = Effect.gen(function*() {
   const sql = yield* SqlClient.SqlClient
@@ -125,10 +167,6 @@ const make = Effect.gen(function*() {
     )
   })
 
-  /**
-   * Final, and may be repeated by the same task; for a stage that is over it is success too, the feed of cancellations says the rest, also
-   * where another agent, which made no task, has had the last word.
-   */
   const acknowledge = Effect.fn("Assignments.acknowledge")((id: string, taskUid: string) =>
     sql.withTransaction(Effect.gen(function*() {
       const before = yield* stages.get(id)
@@ -148,16 +186,11 @@ const make = Effect.gen(function*() {
     } WHERE id = ${id} AND startedAt IS NULL AND endedAt IS NULL`
   })
 
-  /**
-   * Those after the cursor that are not over, or not by their agent's word, which may have been away: of these what runs all the same is to
-   * be stopped. A cursor past the last number is of the time before a restore, and maybe of a clock that was ahead, so that the next number
-   * would not come up to it: then it is all of them.
-   */
   const cancellations = Effect.fn("Assignments.cancellations")(function*(after: number, waitSeconds: number) {
     const Cancelled = Schema.Struct({ id: Schema.String, cancelSeq: Schema.Int })
     const [last] = yield* rows(Schema.Struct({ seq: Schema.Int }))(sql`SELECT COALESCE(MAX(cancelSeq), 0) AS seq FROM stages`)
     const from = after > (last?.seq ?? 0) ? 0 : after
-    const old = DateTime.formatIso(DateTime.makeUnsafe((yield* Clock.currentTimeMillis) - awayMillis))
+    const old = yield* instantAfter(-awayMillis)
     const found = yield* commits.await(
       "cancellations",
       waitSeconds,
@@ -172,14 +205,16 @@ const make = Effect.gen(function*() {
     return { ids: cancelled.map(({ id }) => id), next: cancelled.at(-1)?.cancelSeq ?? from }
   })
 
-  /** Once: the same again is success, another is refused with 409. */
   const end = Effect.fn("Assignments.end")((id: string, taskUid: Option.Option<string>, result: StageResult) =>
     sql.withTransaction(Effect.gen(function*() {
       const stage = yield* take(id, taskUid)
       if (stage.result !== null) {
         return yield* Equal.equals(stage.result, result)
           ? Effect.void
-          : conflict("result-exists", `The stage ${id} has another result already; it is kept.`)
+          : conflict(
+            "result-exists",
+            `The stage ${id} has another result already, which is kept; look at it with: agent-job get ${stage.runId}`
+          )
       }
       yield* ends.conclude(stage, result)
     }))
@@ -199,7 +234,6 @@ const make = Effect.gen(function*() {
       return yield* stages.get(id)
     }))
 
-  /** The stage of a token, which begins with the first use of it. */
   const byToken = Effect.fn("Assignments.byToken")(function*(token: string, taskUid: Option.Option<string>) {
     const stage = yield* row(Row)(
       sql`SELECT stages.* FROM taskTokens JOIN stages ON stages.id = taskTokens.stageId WHERE taskTokens.hash = ${tokenHash(token)}`
@@ -210,25 +244,19 @@ const make = Effect.gen(function*() {
     return yield* begin(stage.id, taskUid.value)
   })
 
-  /** Since when an agent asks no more; nothing of one that has asked lately. */
   const silentSince = Effect.fn("Assignments.silentSince")(function*(agent: string) {
-    const lately = DateTime.formatIso(DateTime.makeUnsafe((yield* Clock.currentTimeMillis) - connectedMillis))
+    const lately = yield* instantAfter(-connectedMillis)
     const silent = yield* row(Schema.Struct({ seenAt: Schema.String }))(
       sql`SELECT seenAt FROM agents WHERE name = ${agent} AND seenAt <= ${lately}`
     )
     return silent?.seenAt
   })
 
-  /** How many agents have asked for work lately. */
   const connected = Effect.gen(function*() {
-    const since = DateTime.formatIso(DateTime.makeUnsafe((yield* Clock.currentTimeMillis) - connectedMillis))
+    const since = yield* instantAfter(-connectedMillis)
     const [count] = yield* rows(Schema.Struct({ n: Schema.Int }))(sql`SELECT count(*) AS n FROM agents WHERE seenAt > ${since}`)
     return count?.n ?? 0
   })
 
-  return { acquire, acknowledge, wait, cancellations, end, byToken, silentSince, connected }
+  return Assignments.of({ acquire, acknowledge, wait, cancellations, end, byToken, silentSince, connected })
 })
-
-export class Assignments extends Context.Service<Assignments>()("agent-job/server/Assignments", { make }) {
-  static readonly layer = Layer.effect(this, this.make)
-}

@@ -9,9 +9,9 @@ import { poolPath } from "../schema/pool-api.ts"
 import { taskPath } from "../schema/task-api.ts"
 import type { Failure, Params } from "./answer.ts"
 import { rows } from "./database.ts"
+import { now } from "./instants.ts"
 import { Refused } from "./refused.ts"
 import type { Caller } from "./tokens.ts"
-import { now } from "./workspaces.ts"
 
 export interface Asked {
   readonly by: Caller

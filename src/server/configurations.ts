@@ -9,8 +9,8 @@ import { archiveLimitBytes } from "../schema/task-api.ts"
 import { Blobs } from "./blobs.ts"
 import { row } from "./database.ts"
 import { newId } from "./ids.ts"
+import { now } from "./instants.ts"
 import { conflict, invalid, orNotFound, type Refused } from "./refused.ts"
-import { now } from "./workspaces.ts"
 
 export const ConfigurationVersion = Schema.Struct({
   id: Schema.String,

@@ -34,7 +34,9 @@ const make = Effect.gen(function*() {
     sql.withTransaction(Effect.gen(function*() {
       const first = entries[0]?.number ?? 0
       if (entries.some(({ number }, at) => number !== first + at)) {
-        return yield* invalid("The entries of a journal follow each other without a gap.")
+        return yield* invalid(
+          `The entries of the journal of ${stageId} do not follow each other by number, so none was stored; send them again in order.`
+        )
       }
       const stored = yield* last(stageId)
       if (first > stored + 1) {

@@ -1,14 +1,14 @@
 // States that were refused, kept aside as files and rows until a person has looked: no stage's state is ever dropped without a word.
 // Invariant: bounded. Of a stage the highest serials stay, of a workspace those of pending rescues and then the newest; what goes, goes from the disk too.
-// Used by state-versions (keeps them) and state-rescue (shows and takes them).
+// Used by refused-states (keeps them) and state-rescue (shows and takes them).
 import { Context, Effect, Layer, Schema } from "effect"
 import { SqlClient, type SqlError } from "effect/sql"
 import { Sha256, Timestamp } from "../schema/names.ts"
 import { Blobs, type Received } from "./blobs.ts"
 import { row, rows } from "./database.ts"
 import { newId } from "./ids.ts"
+import { now } from "./instants.ts"
 import { NamedBlobs } from "./named-blobs.ts"
-import { now } from "./workspaces.ts"
 
 const perStage = { count: 8, bytes: 128 * 1024 * 1024 }
 const perWorkspace = { count: 40, bytes: 512 * 1024 * 1024 }

@@ -3,6 +3,7 @@
 // Used by every store of the server.
 import { Context, Effect } from "effect"
 import { randomBytes } from "node:crypto"
+import type { Step } from "../core/run-machine.ts"
 import { RunId } from "../schema/names.ts"
 
 const alphabet = "abcdefghijkmnpqrstuvwxyz23456789"
@@ -18,9 +19,9 @@ export const newId = (prefix: "ws" | "cv" | "sv" | "var" | "res" | "ev" | "req")
 
 export const newRunId = Effect.map(random, (id) => RunId.make(`run-${id}`))
 
-type StepId = `${"plan" | "apply"}-${string}`
+type StepId = `${Step}-${string}`
 
-export const stepId = (runId: string, step: "plan" | "apply"): StepId => `${step}-${runId.slice("run-".length)}`
+export const stepId = (runId: string, step: Step): StepId => `${step}-${runId.slice("run-".length)}`
 
 /** The run of a plan or an apply. */
 export const runOfStep = (id: string): string => `run-${id.slice(id.indexOf("-") + 1)}`

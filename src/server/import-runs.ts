@@ -105,7 +105,10 @@ const make = Effect.gen(function*() {
     const next = (yield* Effect.forEach(pending, foundFor)).find(({ found }) => found.length > 0)
     if (next === undefined) yield* noneRemoved(pending)
     if (next === undefined) {
-      return yield* conflict("nothing-to-import", `Nothing with an id that can be imported is missing in the state of ${name}.`)
+      return yield* conflict(
+        "nothing-to-import",
+        `Nothing that is missing in the state of ${name} has an id to import it by; look at what is left in doubt with: agent-job state rescue ${name}`
+      )
     }
     const { found, rescue } = next
     const before = yield* runs.get((yield* stages.get(rescue.stageId)).runId)

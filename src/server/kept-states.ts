@@ -3,7 +3,7 @@
 // Used by the task routes (brought by the next worker) and by the workspace routes (brought by a person).
 import { Context, Effect, Layer, Result } from "effect"
 import { createDecipheriv } from "node:crypto"
-import { keptStateLine } from "../schema/task-api.ts"
+import { keptStateBytes, keptStateLine, type KeptStateParts, unframe } from "../schema/task-api.ts"
 import { conflict, invalid } from "./refused.ts"
 import { Rescues } from "./rescues.ts"
 import { Runs } from "./runs.ts"
@@ -12,27 +12,19 @@ import { StateVersions } from "./state-versions.ts"
 import { Tokens } from "./tokens.ts"
 import { type Workspace, Workspaces } from "./workspaces.ts"
 
-const [vectorBytes, tagBytes, lineLimitBytes] = [12, 16, 512]
-
-/** The stage that the first line names; nothing if it is no kept state. */
-const stageIn = (bytes: Uint8Array): string | undefined => {
-  const line = new TextDecoder().decode(bytes.subarray(0, lineLimitBytes)).split("\n", 1)[0] ?? ""
-  const stage = line.slice(keptStateLine("").length - 1)
-  return `${line}\n` === keptStateLine(stage) ? stage : undefined
-}
-
-const opened = (stage: string, key: Uint8Array, bytes: Uint8Array) =>
+const opened = (key: Uint8Array, { hidden, stage, tag, vector }: KeptStateParts) =>
   Result.try({
     try: () => {
-      const line = Buffer.from(keptStateLine(stage))
-      const rest = bytes.subarray(line.length)
-      const decipher = createDecipheriv("aes-256-gcm", key, rest.subarray(0, vectorBytes), { authTagLength: tagBytes })
-      decipher.setAAD(line).setAuthTag(rest.subarray(vectorBytes, vectorBytes + tagBytes))
-      const state = decipher.update(rest.subarray(vectorBytes + tagBytes))
+      const decipher = createDecipheriv("aes-256-gcm", key, vector, { authTagLength: keptStateBytes.tag })
+      decipher.setAAD(keptStateLine(stage)).setAuthTag(tag)
+      const state = decipher.update(hidden)
       decipher.final() // gives nothing more, and fails unless the tag is the state's
       return state
     },
-    catch: () => invalid("This kept state is damaged, or was made for another server; it is left where it is.")
+    catch: () =>
+      invalid(
+        "This kept state is damaged, or was made for another server, so it is left where it is; bring another copy, or bring it to that server."
+      )
   })
 
 const make = Effect.gen(function*() {
@@ -62,11 +54,17 @@ const make = Effect.gen(function*() {
 
   /** What was stored, or kept as evidence before, is success. Gives the workspace, and what is said of one that was stored. */
   const take = Effect.fn("KeptStates.take")(function*(bytes: Uint8Array) {
-    const id = stageIn(bytes)
-    const stage = id === undefined ? undefined : yield* stages.find(id)
-    if (stage === undefined) return yield* invalid("This is no kept state of a stage of this server.")
-    const state = yield* Effect.fromResult(opened(stage.id, Buffer.from(keyOf(stage.id), "hex"), bytes))
-    if (stage.endedAt === null) return yield* conflict("not-over", `The stage ${stage.id} still runs and may save its state itself.`)
+    const kept = unframe(bytes)
+    const stage = kept === undefined ? undefined : yield* stages.find(kept.stage)
+    if (kept === undefined || stage === undefined) {
+      return yield* invalid(
+        "This is no kept state of a stage of this server, so it is left where it is; bring it to the server whose stage made it."
+      )
+    }
+    const state = yield* Effect.fromResult(opened(Buffer.from(keyOf(stage.id), "hex"), kept))
+    if (stage.endedAt === null) {
+      return yield* conflict("not-over", `The stage ${stage.id} still runs and may save its state itself; bring this copy once it is over.`)
+    }
     const { workspaceId } = yield* runs.get(stage.runId)
     return yield* leave(stage.id, workspaceId, { bytes: state, why: "It could not be saved, and was kept outside of its Pod." })
   })
@@ -86,9 +84,13 @@ const make = Effect.gen(function*() {
   /** A kept state, or a state as the engine writes it. */
   const bring = Effect.fn("KeptStates.bring")(function*(name: string, bytes: Uint8Array, by: string) {
     const workspace = yield* workspaces.named(name)
-    const { stored, workspaceId } = yield* stageIn(bytes) === undefined ? takePlain(workspace, bytes, by) : take(bytes)
+    const { stored, workspaceId } = yield* unframe(bytes) === undefined ? takePlain(workspace, bytes, by) : take(bytes)
     if (workspaceId !== workspace.id) {
-      return yield* conflict("other-workspace", `This kept state is of another workspace than ${name}; it is kept there.`)
+      const other = (yield* workspaces.get(workspaceId)).name
+      return yield* conflict(
+        "other-workspace",
+        `This kept state is not of ${name} but of ${other}, where the server has it now; look at it with: agent-job state show ${other}`
+      )
     }
     if (stored !== undefined) return yield* conflict("stored-before", `Nothing was taken of this state of ${name}. ${stored}`)
   })

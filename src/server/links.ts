@@ -1,6 +1,7 @@
 // Absolute URLs, since stock clients take no others; those that clients ask without a token carry a secret as their last part.
 // Used by the documents and views.
 import type { HttpServerRequest } from "effect/http"
+import type { Step } from "../core/run-machine.ts"
 import { stepId } from "./ids.ts"
 import type { Tokens } from "./tokens.ts"
 
@@ -13,7 +14,7 @@ export const baseUrl = (publicUrl: string | undefined, request: HttpServerReques
   return `${forwarded === "https" ? "https" : "http"}://${request.headers.host ?? "localhost"}`
 }
 
-export const logUrl = (secrets: Secrets, base: string, runId: string, step: "plan" | "apply"): string => {
+export const logUrl = (secrets: Secrets, base: string, runId: string, step: Step): string => {
   const id = stepId(runId, step)
   return `${base}/api/v2/logs/${id}/${secrets.secretOf(`log ${id}`)}`
 }

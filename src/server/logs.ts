@@ -3,7 +3,7 @@
 // Used by the task API (append) and by whoever follows a log.
 import { Context, Effect, Layer, Option, Schema } from "effect"
 import { SqlClient } from "effect/sql"
-import { isFinal } from "../core/run-machine.ts"
+import { isFinal, type Step } from "../core/run-machine.ts"
 import { Commits } from "./commits.ts"
 import { rows } from "./database.ts"
 import { runOfStep, stepId } from "./ids.ts"
@@ -22,7 +22,7 @@ const notice = new TextEncoder().encode(
 )
 
 /** Stock clients want 0x02 before a log and 0x03 after it, and drop the first three lines of an apply's. */
-const opening = (run: Run, step: "plan" | "apply"): Uint8Array =>
+const opening = (run: Run, step: Step): Uint8Array =>
   new TextEncoder().encode(step === "plan" ? "\x02" : `\x02Run ${run.id}\nWorkspace ${run.workspace}\nApplies the saved plan\n`)
 
 const closing = new Uint8Array([3])
@@ -107,7 +107,7 @@ const make = Effect.gen(function*() {
    * The framed log of a run's step, of which no more is read than asked for, since a piece may have megabytes: what there is from `offset`
    * on, and whether the log ends with it.
    */
-  const look = Effect.fnUntraced(function*(run: Run, step: "plan" | "apply", offset: number, limit: number) {
+  const look = Effect.fnUntraced(function*(run: Run, step: Step, offset: number, limit: number) {
     const attempts = (yield* stages.ofRun(run.id)).filter((candidate) => stepOf(candidate.stage) === step)
     const last = attempts.at(-1)
     const status = last === undefined ? "pending" : stepStatus(last)

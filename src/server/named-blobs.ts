@@ -1,12 +1,13 @@
 // Which blobs a row names: all that must stay on the disk, and the way to remove one that nothing names any more.
 // Invariant: every column that holds a blob's digest is in `names`, for as long as anybody may ask for it; a file comes with its row, and goes only in a transaction that has seen no row of it.
 // Used by upkeep, and by the stores when they let something go.
-import { Clock, Context, DateTime, Effect, Layer, Option, Schema, Stream } from "effect"
+import { Clock, Context, Effect, Layer, Option, Schema, Stream } from "effect"
 import { SqlClient } from "effect/sql"
 import { finalStatuses } from "../core/run-machine.ts"
 import { Timestamp } from "../schema/names.ts"
 import { Blobs } from "./blobs.ts"
 import { row } from "./database.ts"
+import { instantOf } from "./instants.ts"
 
 interface Named {
   readonly sha256: string
@@ -14,8 +15,6 @@ interface Named {
 
 /** Of two sweeps, which are a day and what one takes apart while a server runs; one of them may fail. */
 const gapMillis = 3 * 24 * 3600 * 1000
-
-const isoOf = (millis: number) => DateTime.formatIso(DateTime.makeUnsafe(millis))
 
 const make = Effect.gen(function*() {
   const sql = yield* SqlClient.SqlClient
@@ -43,10 +42,10 @@ const make = Effect.gen(function*() {
    * named the file since. So does a clock that was ahead, or it would never be over.
    */
   const unnamedSince = Effect.fnUntraced(function*(sha256: string, at: number) {
-    const seenAt = isoOf(at)
+    const seenAt = instantOf(at)
     const known = yield* row(Schema.Struct({ since: Timestamp }))(sql`INSERT INTO unnamed ${sql.insert({ sha256, since: seenAt, seenAt })}
       ON CONFLICT (sha256) DO UPDATE SET since = iif(seenAt < ${
-      isoOf(at - gapMillis)
+      instantOf(at - gapMillis)
     } OR since > excluded.since, excluded.since, since), seenAt = excluded.seenAt RETURNING since`)
     return known === undefined ? at : Date.parse(known.since)
   })
@@ -67,7 +66,7 @@ const make = Effect.gen(function*() {
         bytes += found.value.sizeBytes
       })
     )
-    yield* sql`DELETE FROM unnamed WHERE seenAt <> ${isoOf(at)}` // named or gone
+    yield* sql`DELETE FROM unnamed WHERE seenAt <> ${instantOf(at)}` // named or gone
     return { files, bytes }
   })
 

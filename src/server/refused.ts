@@ -2,6 +2,7 @@
 // Each API gives it its own form at its border (server/answer); nothing secret is ever put in it.
 // Used by every store and route of the server.
 import { Data, Effect } from "effect"
+import type { SqlError } from "effect/sql"
 import type { Word } from "../schema/problem.ts"
 
 export class Refused extends Data.TaggedError("Refused")<{
@@ -13,6 +14,9 @@ export class Refused extends Data.TaggedError("Refused")<{
   /** When asking again may help. */
   readonly retryAfterSeconds?: number
 }> {}
+
+/** What a store fails with: a no, or a database that cannot be used, which the border tells as 503. */
+export type StoreFailure = Refused | SqlError.SqlError
 
 /** The same for all that is not there and all that one may not know of. */
 export const notFound = () =>

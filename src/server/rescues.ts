@@ -2,14 +2,14 @@
 // Invariant: while one is open, no stage of its workspace is offered to an agent but those of an import for it; it is settled once, and who did and how stays on record.
 // Used by stage-ends (opens them), by the view of runs, and by what settles them.
 import { Context, Effect, Layer, Schema } from "effect"
-import { SqlClient } from "effect/sql"
+import { SqlClient, type SqlError } from "effect/sql"
 import { Timestamp } from "../schema/names.ts"
 import { Reason } from "../schema/reason.ts"
 import { Commits } from "./commits.ts"
 import { row, rows } from "./database.ts"
 import { newId } from "./ids.ts"
-import { conflict } from "./refused.ts"
-import { now } from "./workspaces.ts"
+import { now } from "./instants.ts"
+import { conflict, type StoreFailure } from "./refused.ts"
 
 const Rescue = Schema.Struct({
   id: Schema.String,
@@ -36,18 +36,28 @@ interface Doubt {
 export const nothingPending = (name: string) =>
   conflict("nothing-pending", `Nothing of ${name} waits to be settled; see: agent-job state show ${name}`)
 
+export class Rescues extends Context.Service<Rescues, {
+  /** All there ever were, newest first. */
+  readonly list: (workspaceId: string) => Effect.Effect<ReadonlyArray<Rescue>, SqlError.SqlError>
+  /** Those that nobody has settled, oldest first. */
+  readonly pending: (workspaceId: string) => Effect.Effect<ReadonlyArray<Rescue>, SqlError.SqlError>
+  /** The newest of a stage, settled or not. */
+  readonly ofStage: (stageId: string) => Effect.Effect<Rescue | undefined, SqlError.SqlError>
+  /** In the transaction that finds the doubt. One that is open for the stage stays as it is. */
+  readonly open: (doubt: Doubt) => Effect.Effect<void, SqlError.SqlError>
+  /**
+   * Once, in the transaction of what settles it; the stages that waited for it are offered from then on. `how` is shown with it. 409
+   * `settled` where it is so already.
+   */
+  readonly settle: (id: string, settledBy: string, how: string) => Effect.Effect<void, StoreFailure>
+}>()("agent-job/server/Rescues") {
+  static readonly layer = Layer.effect(Rescues, Effect.suspend(() => make))
+}
+
 const make = Effect.gen(function*() {
   const sql = yield* SqlClient.SqlClient
   const commits = yield* Commits
 
-  /** Newest first. */
-  const list = (workspaceId: string) => rows(Rescue)(sql`SELECT * FROM rescues WHERE workspaceId = ${workspaceId} ORDER BY seq DESC`)
-  /** Oldest first. */
-  const pending = (workspaceId: string) =>
-    rows(Rescue)(sql`SELECT * FROM rescues WHERE workspaceId = ${workspaceId} AND settledAt IS NULL ORDER BY seq`)
-  const ofStage = (stageId: string) => row(Rescue)(sql`SELECT * FROM rescues WHERE stageId = ${stageId} ORDER BY seq DESC LIMIT 1`)
-
-  /** One that is open for the stage stays as it is. */
   const open = Effect.fn("Rescues.open")(function*(doubt: Doubt) {
     const id = yield* newId("res")
     yield* sql`INSERT INTO rescues (id, seq, workspaceId, stageId, reason, message, openedAt)
@@ -55,7 +65,6 @@ const make = Effect.gen(function*() {
       ON CONFLICT DO NOTHING`
   })
 
-  /** Once; the stages that waited for it are offered from then on. */
   const settle = Effect.fn("Rescues.settle")(function*(id: string, settledBy: string, how: string) {
     const settled = yield* sql`UPDATE rescues SET ${
       sql.update({ settledAt: yield* now, settledBy, how })
@@ -64,9 +73,12 @@ const make = Effect.gen(function*() {
     yield* commits.news("assignments")
   })
 
-  return { list, pending, ofStage, open, settle }
+  return Rescues.of({
+    list: (workspaceId) => rows(Rescue)(sql`SELECT * FROM rescues WHERE workspaceId = ${workspaceId} ORDER BY seq DESC`),
+    pending: (workspaceId) =>
+      rows(Rescue)(sql`SELECT * FROM rescues WHERE workspaceId = ${workspaceId} AND settledAt IS NULL ORDER BY seq`),
+    ofStage: (stageId) => row(Rescue)(sql`SELECT * FROM rescues WHERE stageId = ${stageId} ORDER BY seq DESC LIMIT 1`),
+    open,
+    settle
+  })
 })
-
-export class Rescues extends Context.Service<Rescues>()("agent-job/server/Rescues", { make }) {
-  static readonly layer = Layer.effect(this, this.make)
-}

@@ -1,14 +1,15 @@
 // What goes of runs, configuration versions and states that are old and have newer ones after them: all but their rows, whose ids, results and digests still say what was.
 // Invariant: nothing goes that a stage, a rescue or a next run may ask for, which the statement that removes decides itself; files go after the commit.
 // Used by server/upkeep.
-import { Clock, Context, DateTime, Duration, Effect, Layer, Schema } from "effect"
+import { Context, Duration, Effect, Layer, Schema } from "effect"
 import { SqlClient } from "effect/sql"
 import { finalStatuses } from "../core/run-machine.ts"
 import { Sha256 } from "../schema/names.ts"
 import { rows } from "./database.ts"
+import { instantAfter, now } from "./instants.ts"
 import { NamedBlobs } from "./named-blobs.ts"
 import { Settings } from "./settings.ts"
-import { now, type Workspace, Workspaces } from "./workspaces.ts"
+import { type Workspace, Workspaces } from "./workspaces.ts"
 
 /** In one pass, so that nobody else has to wait for long; the rest goes with the next one. */
 const atOnce = 200
@@ -94,7 +95,7 @@ const make = Effect.gen(function*() {
   /** Says whether there may be more. A clock that is set back only keeps more. */
   const pass = Effect.fn("Retention.pass")(function*() {
     if (keep.days === 0) return false
-    const old = DateTime.formatIso(DateTime.makeUnsafe((yield* Clock.currentTimeMillis) - Duration.toMillis(Duration.days(keep.days))))
+    const old = yield* instantAfter(-Duration.toMillis(Duration.days(keep.days)))
     let most = atOnce
     for (const workspace of yield* workspaces.list) if (most > 0) most -= yield* passOf(workspace, old, most)
     return most <= 0

@@ -2,7 +2,7 @@
 // Invariant: a workspace is held by one run that may apply, from its turn to its end; the others wait as pending, oldest first.
 // Used by the TFE routes (a person's wishes) and by assignments and stage-ends (an agent's words).
 import { Context, Effect, Layer, Option, Schema } from "effect"
-import { SqlClient } from "effect/sql"
+import { SqlClient, type SqlError } from "effect/sql"
 import { isFinal, move, type RunEvent } from "../core/run-machine.ts"
 import { Engine, PlanOptions } from "../schema/agent-task.ts"
 import { RunId, Sha256, Timestamp, WorkspaceName } from "../schema/names.ts"
@@ -13,11 +13,12 @@ import { Commits } from "./commits.ts"
 import { row, rows } from "./database.ts"
 import { Effects } from "./effects.ts"
 import { newRunId } from "./ids.ts"
+import { now } from "./instants.ts"
 import { NamedBlobs } from "./named-blobs.ts"
-import { conflict, invalid, orNotFound, unauthorized } from "./refused.ts"
+import { conflict, invalid, orNotFound, type StoreFailure, unauthorized } from "./refused.ts"
 import { Stages } from "./stages.ts"
 import { RunVariable } from "./variables.ts"
-import { now, Workspaces } from "./workspaces.ts"
+import { type Workspace, Workspaces } from "./workspaces.ts"
 
 export const Run = Schema.Struct({
   id: RunId,
@@ -74,6 +75,43 @@ const approvalOf = ({ planSha256 }: Run, by = "auto-apply", at: string) => ({
   approval: planSha256 === null ? null : JSON.stringify({ by, seal: planSha256, at } satisfies Approval)
 })
 
+export class Runs extends Context.Service<Runs, {
+  readonly find: (id: string) => Effect.Effect<Run | undefined, SqlError.SqlError>
+  /** 404 where it is not. */
+  readonly get: (id: string) => Effect.Effect<Run, StoreFailure>
+  /** Newest first. */
+  readonly list: (workspaceId: string, limit: number, offset: number) => Effect.Effect<ReadonlyArray<Run>, SqlError.SqlError>
+  /** Of all workspaces, newest first. */
+  readonly newest: (limit: number) => Effect.Effect<ReadonlyArray<Run>, SqlError.SqlError>
+  /** Those that import for a rescue, oldest first. */
+  readonly ofRescue: (rescueId: string) => Effect.Effect<ReadonlyArray<Run>, SqlError.SqlError>
+  /** Of all workspaces, oldest first. */
+  readonly withStatus: (statuses: ReadonlyArray<RunStatus>) => Effect.Effect<ReadonlyArray<Run>, SqlError.SqlError>
+  /**
+   * How many runs of its workspace go before it, the holder not counted; none before one that has begun, or that does not wait for the
+   * workspace.
+   */
+  readonly pendingBefore: (run: Run) => Effect.Effect<number, SqlError.SqlError>
+  /** With its first stage, if its workspace is free or it does not wait for it. 422 where the archive is not stored any more. */
+  readonly create: (run: NewRun) => Effect.Effect<Run, StoreFailure>
+  /**
+   * One event, and what follows from it: the next stage, the word to the agent, the next run of the workspace. Gives the run as it is then.
+   * A person's wish at the wrong moment is refused with 409 `wrong-moment`, of another plan than the run has with 409 `other-seal`; an
+   * agent's word never.
+   */
+  readonly step: (id: string, event: RunEvent, facts?: RunFacts) => Effect.Effect<Run, StoreFailure>
+  /**
+   * The saved plan of a stage, once: the same again is success, another 409 `plan-exists`. 401 where the stage has ended while its plan was
+   * on the way.
+   */
+  readonly savePlan: (id: RunId, stageId: string, received: Received) => Effect.Effect<void, StoreFailure>
+  /** What an attempt stored that came to no result is nobody's plan. */
+  readonly forgetPlan: (run: Run) => Effect.Effect<void, StoreFailure>
+  readonly workspaceOf: (run: Run) => Effect.Effect<Workspace, StoreFailure>
+}>()("agent-job/server/Runs") {
+  static readonly layer = Layer.effect(Runs, Effect.suspend(() => make))
+}
+
 const make = Effect.gen(function*() {
   const sql = yield* SqlClient.SqlClient
   const blobs = yield* Blobs
@@ -87,20 +125,6 @@ const make = Effect.gen(function*() {
   const find = (id: string) => row(Run)(sql`${all} WHERE runs.id = ${id}`)
   const get = (id: string) => Effect.flatMap(find(id), orNotFound)
 
-  /** Newest first. */
-  const list = (workspaceId: string, limit: number, offset: number) =>
-    rows(Run)(sql`${all} WHERE runs.workspaceId = ${workspaceId} ORDER BY runs.seq DESC LIMIT ${limit} OFFSET ${offset}`)
-  /** Those that import for a rescue. */
-  const ofRescue = (rescueId: string) => rows(Run)(sql`${all} WHERE runs.rescueId = ${rescueId} ORDER BY runs.seq`)
-  const newest = (limit: number) => rows(Run)(sql`${all} ORDER BY runs.seq DESC LIMIT ${limit}`)
-  /** Oldest first, of all workspaces. */
-  const withStatus = (statuses: ReadonlyArray<RunStatus>) =>
-    rows(Run)(sql`${all} WHERE ${sql.in("runs.status", statuses)} ORDER BY runs.seq`)
-
-  /**
-   * How many runs of its workspace go before it, the holder not counted; none before one that has begun, or that does not wait for the
-   * workspace.
-   */
   const pendingBefore = (run: Run) =>
     run.status !== "pending" || run.planOnly || run.rescueId !== null ? Effect.succeed(0) : Effect.map(
       rows(Schema.Struct({ n: Schema.Int }))(
@@ -157,10 +181,6 @@ const make = Effect.gen(function*() {
     yield* letPlanGo(run)
   })
 
-  /**
-   * One event, and what follows from it: the next stage, the word to the agent, the next run of the workspace.
-   * A person's wish at the wrong moment is refused with 409.
-   */
   const step = Effect.fn("Runs.step")((id: string, event: RunEvent, facts: RunFacts = {}) =>
     sql.withTransaction(Effect.gen(function*() {
       const run = yield* get(id)
@@ -187,39 +207,34 @@ const make = Effect.gen(function*() {
     }))
   )
 
-  /** The saved plan of a stage, once: the same again is success. The stage may have ended while its plan was on the way. */
   const savePlan = Effect.fn("Runs.savePlan")((id: RunId, stageId: string, received: Received) =>
     sql.withTransaction(Effect.gen(function*() {
       const { endedAt } = yield* stages.get(stageId)
       if (endedAt !== null) return yield* unauthorized()
       const { planSha256 } = yield* get(id)
       if (planSha256 !== null && planSha256 !== received.sha256) {
-        return yield* conflict("plan-exists", `The run ${id} has another saved plan already; it is kept.`)
+        return yield* conflict("plan-exists", `The run ${id} has another saved plan already, which is kept; start a new run for this one.`)
       }
       yield* sql`UPDATE runs SET planSha256 = ${received.sha256} WHERE id = ${id}`
       yield* blobs.store(received)
     }))
   )
 
-  /** What an attempt stored that came to no result is nobody's plan. */
   const forgetPlan = (run: Run) => Effect.andThen(sql`UPDATE runs SET planSha256 = NULL WHERE id = ${run.id}`, letPlanGo(run))
 
-  return {
+  return Runs.of({
     find,
     get,
-    list,
-    newest,
-    ofRescue,
-    withStatus,
+    list: (workspaceId, limit, offset) =>
+      rows(Run)(sql`${all} WHERE runs.workspaceId = ${workspaceId} ORDER BY runs.seq DESC LIMIT ${limit} OFFSET ${offset}`),
+    newest: (limit) => rows(Run)(sql`${all} ORDER BY runs.seq DESC LIMIT ${limit}`),
+    ofRescue: (rescueId) => rows(Run)(sql`${all} WHERE runs.rescueId = ${rescueId} ORDER BY runs.seq`),
+    withStatus: (statuses) => rows(Run)(sql`${all} WHERE ${sql.in("runs.status", statuses)} ORDER BY runs.seq`),
     pendingBefore,
     create,
     step,
     savePlan,
     forgetPlan,
-    workspaceOf: (run: Run) => workspaces.get(run.workspaceId)
-  }
+    workspaceOf: (run) => workspaces.get(run.workspaceId)
+  })
 })
-
-export class Runs extends Context.Service<Runs>()("agent-job/server/Runs", { make }) {
-  static readonly layer = Layer.effect(this, this.make)
-}

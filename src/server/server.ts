@@ -31,6 +31,7 @@ import { type OptionsUnusable, ServerError, type ServerOptions, Settings } from 
 import { StageEnds } from "./stage-ends.ts"
 import { StageStates } from "./stage-states.ts"
 import { Stages } from "./stages.ts"
+import { StateLocks } from "./state-locks.ts"
 import { StateRescue } from "./state-rescue.ts"
 import { stateRoutes } from "./state-routes.ts"
 import { StateVersions } from "./state-versions.ts"
@@ -76,7 +77,7 @@ export const stores = (options: ServerOptions) =>
     Layer.provideMerge(Effects.layer),
     Layer.provideMerge(Stages.layer),
     Layer.provideMerge(Layer.mergeAll(Audit.layer, Bodies.layer, Configurations.layer, Limits.layer, StateVersions.layer, Variables.layer)),
-    Layer.provideMerge(Layer.mergeAll(Evidence.layer, Rescues.layer)),
+    Layer.provideMerge(Layer.mergeAll(Evidence.layer, Rescues.layer, StateLocks.layer)),
     Layer.provideMerge(NamedBlobs.layer),
     Layer.provideMerge(Workspaces.layer),
     Layer.provideMerge(Commits.layer),

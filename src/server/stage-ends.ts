@@ -1,7 +1,7 @@
 // What the end of a stage means: for the state, which may be in doubt; for the plan, which may be made again; for its run.
 // Always holds: a stage and its run end in one transaction, with what is in doubt, the token and the lock.
 // Used by assignments (an agent's word), the task API (a journal that comes late) and the TFE routes (an end by force).
-import { Clock, Context, DateTime, Effect, Layer, Option } from "effect"
+import { Context, Effect, Layer, Option } from "effect"
 import { SqlClient } from "effect/sql"
 import { effectsMessage } from "../core/effects-message.ts"
 import { planAgainAfterMillis } from "../core/plan-again.ts"
@@ -14,21 +14,44 @@ import type { JournalEntry } from "../schema/effects.ts"
 import type { StageResult } from "../schema/stage-result.ts"
 import { Commits } from "./commits.ts"
 import { Effects } from "./effects.ts"
-import { conflict } from "./refused.ts"
+import { instantAfter, now } from "./instants.ts"
+import { conflict, type StoreFailure } from "./refused.ts"
 import { Rescues } from "./rescues.ts"
 import { type Run, Runs } from "./runs.ts"
 import { type StageRow, Stages, stepOf } from "./stages.ts"
-import { StateVersions } from "./state-versions.ts"
-import { now } from "./workspaces.ts"
+import { StateLocks } from "./state-locks.ts"
+
+export class StageEnds extends Context.Service<StageEnds, {
+  /**
+   * In the transaction that has made sure that the stage has no result: stores it, opens a rescue where the state is in doubt, ends the
+   * stage's token and the lock it may hold, and gives its run what follows.
+   */
+  readonly conclude: (stage: StageRow, result: StageResult) => Effect.Effect<void, StoreFailure>
+  /**
+   * At a person's word, of a run whose cancel was asked and never carried out, as when its AgentTask is gone: its stage ends as lost, and
+   * what it may have changed is in doubt.
+   * A worker that lives all the same stores nothing from then on: its states become evidence. Of a run that is over it is success; 409
+   * `wrong-moment` where nobody has asked for a cancel, 404.
+   */
+  readonly forceCancel: (runId: string, by: string) => Effect.Effect<void, StoreFailure>
+  /**
+   * What the worker heard of its engine. Of a stage that is over by now, what it adds is shown, and in doubt though an earlier doubt was
+   * settled. Gives the last number that is stored; 409 `journal-gap` where the entries do not follow it, 422 where they do not follow each
+   * other.
+   */
+  readonly journal: (stageId: string, entries: ReadonlyArray<JournalEntry>) => Effect.Effect<number, StoreFailure>
+}>()("agent-job/server/StageEnds") {
+  static readonly layer = Layer.effect(StageEnds, Effect.suspend(() => make))
+}
 
 const make = Effect.gen(function*() {
   const sql = yield* SqlClient.SqlClient
   const commits = yield* Commits
   const effects = yield* Effects
+  const locks = yield* StateLocks
   const rescues = yield* Rescues
   const runs = yield* Runs
   const stages = yield* Stages
-  const states = yield* StateVersions
 
   /** Opens a rescue when the end leaves the state in doubt; gives what the run's failure says of it. */
   const doubt = Effect.fnUntraced(
@@ -53,16 +76,12 @@ const make = Effect.gen(function*() {
     }
   )
 
-  /**
-   * What the worker heard of its engine. Of a stage that is over by now, what it adds is shown, and in doubt though an earlier doubt was
-   * settled. Gives the last number.
-   */
   const journal = Effect.fn("StageEnds.journal")((id: string, entries: ReadonlyArray<JournalEntry>) =>
     sql.withTransaction(Effect.gen(function*() {
       const { added, number } = yield* effects.append(id, entries)
       const stage = yield* stages.get(id) // it may have ended while the entries were on the way
       if (stage.stage !== "plan" && stage.result !== null && added > 0) {
-        yield* doubt(stage, yield* runs.get(stage.runId), stage.result, yield* states.standing(id))
+        yield* doubt(stage, yield* runs.get(stage.runId), stage.result, yield* locks.standing(id))
       }
       return number
     }))
@@ -74,7 +93,7 @@ const make = Effect.gen(function*() {
     if (run.status !== "pending") return
     yield* runs.forgetPlan(run)
     yield* stages.createAgain(stage, {
-      notBefore: DateTime.formatIso(DateTime.makeUnsafe((yield* Clock.currentTimeMillis) + afterMillis)),
+      notBefore: yield* instantAfter(afterMillis),
       waitReason: reason,
       waitMessage: `${sentence(message)} It is planned again ${afterMillis / 1000} seconds later, as attempt ${stage.attempt + 1}.`
     })
@@ -88,11 +107,10 @@ const make = Effect.gen(function*() {
     const rescue = (yield* rescues.pending(workspaceId)).find((one) => one.id === rescueId)
     if (rescue === undefined) return
     const left = yield* effects.missingFor(rescue)
-    const { refusedState } = yield* states.standing(rescue.stageId)
+    const { refusedState } = yield* locks.standing(rescue.stageId)
     if (!refusedState && (left === undefined || !needRescue(left))) yield* rescues.settle(rescueId, id, "what was missing is imported")
   })
 
-  /** Ends the stage's token and the lock it may hold, and gives its run what follows. */
   const conclude = Effect.fnUntraced(function*(stage: StageRow, result: StageResult) {
     const at = yield* now
     yield* sql`UPDATE stages SET ${
@@ -103,10 +121,10 @@ const make = Effect.gen(function*() {
       })
     } WHERE id = ${stage.id}`
     const run = yield* runs.get(stage.runId)
-    const standing = yield* states.standing(stage.id)
+    const standing = yield* locks.standing(stage.id)
     if (stage.stage !== "plan" && standing.lock === "none") yield* effects.forgetPlanned(run.id) // then it made nothing, seen or unseen, or ended in order
     const doubted = yield* doubt(stage, run, result, standing)
-    yield* states.release(stage.id)
+    yield* locks.release(stage.id)
     yield* commits.news(`logs ${run.id}`)
     const again = planAgainAfterMillis(stage.stage, result, stage.attempt - 1)
     if (Option.isSome(again)) return yield* planAgain(stage, result, again.value)
@@ -115,11 +133,6 @@ const make = Effect.gen(function*() {
     if (stage.stage === "apply" && result.outcome === "succeeded" && run.rescueId !== null) yield* settleImported(run, run.rescueId)
   })
 
-  /**
-   * At a person's word, of a run whose cancel was asked and never carried out, as when its AgentTask is gone: its stage ends as lost, and
-   * what it may have changed is in doubt.
-   * A worker that lives all the same stores nothing from then on: its states become evidence. Of a run that is over it is success.
-   */
   const forceCancel = Effect.fn("StageEnds.forceCancel")((runId: string, by: string) =>
     sql.withTransaction(Effect.gen(function*() {
       const run = yield* runs.get(runId)
@@ -134,9 +147,5 @@ const make = Effect.gen(function*() {
     }))
   )
 
-  return { conclude, forceCancel, journal }
+  return StageEnds.of({ conclude, forceCancel, journal })
 })
-
-export class StageEnds extends Context.Service<StageEnds>()("agent-job/server/StageEnds", { make }) {
-  static readonly layer = Layer.effect(this, this.make)
-}

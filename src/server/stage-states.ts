@@ -7,6 +7,7 @@ import { conflict, Refused } from "./refused.ts"
 import { Rescues } from "./rescues.ts"
 import { Runs } from "./runs.ts"
 import type { StageRow } from "./stages.ts"
+import { StateLocks } from "./state-locks.ts"
 import { StateVersions } from "./state-versions.ts"
 
 interface Pushed {
@@ -20,6 +21,7 @@ interface Pushed {
 const noState = new Refused({ status: 404, error: "no-state", message: "The workspace has no state yet." })
 
 const make = Effect.gen(function*() {
+  const locks = yield* StateLocks
   const rescues = yield* Rescues
   const runs = yield* Runs
   const states = yield* StateVersions
@@ -53,9 +55,9 @@ const make = Effect.gen(function*() {
 
   /** Gives the epoch. */
   const lock = (stage: StageRow, info: LockInfo) =>
-    Effect.flatMap(workspaceOf(stage), (workspaceId) => states.lock(workspaceId, info, stage.id))
+    Effect.flatMap(workspaceOf(stage), (workspaceId) => locks.lock(workspaceId, info, stage.id))
   const unlock = (stage: StageRow, { ID }: LockInfo) =>
-    Effect.flatMap(workspaceOf(stage), (workspaceId) => states.unlock(workspaceId, ID, { stage: stage.id }))
+    Effect.flatMap(workspaceOf(stage), (workspaceId) => locks.unlock(workspaceId, ID, { stage: stage.id }))
 
   return { mayPush, current, push, lock, unlock }
 })

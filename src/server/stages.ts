@@ -3,6 +3,7 @@
 // Used by runs (creates and withdraws them), assignments (offers them), stage-ends (ends them) and the views.
 import { Clock, Context, Effect, Layer, Schema } from "effect"
 import { SqlClient } from "effect/sql"
+import type { Step } from "../core/run-machine.ts"
 import { Stage } from "../schema/agent-task.ts"
 import { StageEffects } from "../schema/effects.ts"
 import { RunId, Timestamp } from "../schema/names.ts"
@@ -10,8 +11,8 @@ import { assignmentId } from "../schema/pool-api.ts"
 import { StageResult } from "../schema/stage-result.ts"
 import { Commits } from "./commits.ts"
 import { row, rows } from "./database.ts"
+import { now } from "./instants.ts"
 import { orNotFound } from "./refused.ts"
-import { now } from "./workspaces.ts"
 
 export const StageRow = Schema.Struct({
   id: Schema.String,
@@ -37,7 +38,7 @@ export const StageRow = Schema.Struct({
 export type StageRow = typeof StageRow.Type
 
 /** The run's step that a stage is: `destroy` is the apply of a run that destroys. */
-export const stepOf = (stage: Stage): "plan" | "apply" => stage === "plan" ? "plan" : "apply"
+export const stepOf = (stage: Stage): Step => stage === "plan" ? "plan" : "apply"
 
 /** The state of a stage in the words of the TFE API, which its clients wait on. */
 export const stepStatus = (stage: StageRow): "pending" | "running" | "finished" | "errored" | "canceled" => {

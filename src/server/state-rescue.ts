@@ -13,7 +13,9 @@ import { conflict, invalid, orNotFound } from "./refused.ts"
 import { nothingPending, type Rescue, Rescues } from "./rescues.ts"
 import { Runs } from "./runs.ts"
 import { Stages } from "./stages.ts"
-import { excessOf, StateVersions } from "./state-versions.ts"
+import { excessOf } from "./state-body.ts"
+import { StateLocks } from "./state-locks.ts"
+import { StateVersions } from "./state-versions.ts"
 import { type Workspace, Workspaces } from "./workspaces.ts"
 
 const shownAtMost = 20
@@ -26,6 +28,7 @@ const make = Effect.gen(function*() {
   const bodies = yield* Bodies
   const effects = yield* Effects
   const evidence = yield* Evidence
+  const locks = yield* StateLocks
   const rescues = yield* Rescues
   const runs = yield* Runs
   const stages = yield* Stages
@@ -96,7 +99,7 @@ const make = Effect.gen(function*() {
           why,
           receivedAt
         })),
-        forcedUnlocks: (yield* states.forcedUnlocks(workspace.id, shownAtMost)).map(({ lockInfo, ...forced }) => ({
+        forcedUnlocks: (yield* locks.forcedUnlocks(workspace.id, shownAtMost)).map(({ lockInfo, ...forced }) => ({
           lockId: lockInfo.ID,
           ...forced
         }))
@@ -210,7 +213,7 @@ const make = Effect.gen(function*() {
 
   /** Where there is no lock, nothing is to be done. */
   const unlock = Effect.fn("StateRescue.unlock")(function*(name: string, by: string, lockId: string) {
-    yield* states.forceUnlock((yield* workspaces.named(name)).id, lockId, by)
+    yield* locks.forceUnlock((yield* workspaces.named(name)).id, lockId, by)
   })
 
   return { view, refused, settle, unlock }

@@ -10,6 +10,7 @@ import { routesFor } from "./authorize.ts"
 import { Blobs } from "./blobs.ts"
 import { Bodies } from "./bodies.ts"
 import { invalid, orNotFound, Refused } from "./refused.ts"
+import { StateLocks } from "./state-locks.ts"
 import { StateVersions } from "./state-versions.ts"
 import { Workspaces } from "./workspaces.ts"
 
@@ -22,6 +23,7 @@ const asLocked = (refused: Refused) => refused.error === "locked" ? problem(new 
 export const stateRoutes = HttpRouter.addAll(Effect.gen(function*() {
   const blobs = yield* Blobs
   const bodies = yield* Bodies
+  const locks = yield* StateLocks
   const states = yield* StateVersions
   const workspaces = yield* Workspaces
   const route = yield* routesFor("user", asLocked)
@@ -50,12 +52,12 @@ export const stateRoutes = HttpRouter.addAll(Effect.gen(function*() {
     route("PUT", address, (request, params) =>
       Effect.gen(function*() {
         const { id } = yield* made(params)
-        return HttpServerResponse.jsonUnsafe({ epoch: yield* states.lock(id, yield* lockInfo(request), "person") })
+        return HttpServerResponse.jsonUnsafe({ epoch: yield* locks.lock(id, yield* lockInfo(request), "person") })
       })),
     route("DELETE", address, (request, params, caller) =>
       Effect.gen(function*() {
         const { id } = yield* existing(params)
-        yield* states.unlock(id, (yield* lockInfo(request)).ID, { person: caller.name })
+        yield* locks.unlock(id, (yield* lockInfo(request)).ID, { person: caller.name })
         return unlocked
       }))
   ]

@@ -101,12 +101,23 @@ export const taskRoutes = HttpRouter.addAll(Effect.gen(function*() {
       taskPath.plan,
       (_, __, run) =>
         run.planSha256 === null
-          ? Effect.fail(new Refused({ status: 404, error: "no-plan", message: "The run has no saved plan." }))
+          ? Effect.fail(
+            new Refused({
+              status: 404,
+              error: "no-plan",
+              message: `The run ${run.id} has no saved plan to apply; start it again, so that it is planned.`
+            })
+          )
           : blobAnswer(blobs, run.planSha256)
     ),
     task("PUT", taskPath.plan, (request, stage, run) =>
       Effect.gen(function*() {
-        if (stage.stage !== "plan") return yield* conflict("wrong-stage", "Only the plan stage stores a saved plan.")
+        if (stage.stage !== "plan") {
+          return yield* conflict(
+            "wrong-stage",
+            `The ${stage.stage} stage ${stage.id} stores no saved plan; send it with the token of its run's plan stage.`
+          )
+        }
         const expected = request.headers[taskHeader.digest]
         if (expected === undefined) return yield* invalid(`A saved plan needs its SHA-256 in the header ${taskHeader.digest}.`)
         yield* runs.savePlan(run.id, stage.id, yield* blobs.receive(request.stream, { limitBytes: planLimitBytes, expected }))
@@ -124,7 +135,9 @@ export const taskRoutes = HttpRouter.addAll(Effect.gen(function*() {
         if (entries.some(({ kind }) => kind !== "full" && (kind === "planned") !== isPlan)) {
           return yield* conflict(
             "wrong-stage",
-            isPlan ? "A plan stage only says what is planned." : "Only a plan stage says what is planned."
+            isPlan
+              ? `The plan stage ${stage.id} makes nothing, so its journal has only what is planned; leave out the other entries.`
+              : `The ${stage.stage} stage ${stage.id} plans nothing, so its journal has nothing that is planned; leave out these entries.`
           )
         }
         return HttpServerResponse.jsonUnsafe({ number: yield* stageEnds.journal(stage.id, entries) })
@@ -132,7 +145,12 @@ export const taskRoutes = HttpRouter.addAll(Effect.gen(function*() {
     routeOfStage("GET", taskPath.state, (_, __, stage) => Effect.flatMap(states.current(stage), (version) => stateAnswer(blobs, version))),
     routeOfState("POST", taskPath.state, (request, _, stage) =>
       Effect.gen(function*() {
-        if (stage.stage === "plan") return yield* conflict("wrong-stage", "A plan stage writes no state.")
+        if (stage.stage === "plan") {
+          return yield* conflict(
+            "wrong-stage",
+            `The plan stage ${stage.id} writes no state; send it with the token of its run's apply stage.`
+          )
+        }
         const { [taskHeader.digest]: sha256, [taskHeader.lockEpoch]: epoch, [taskHeader.lockId]: lockId } = request.headers
         yield* bodies.whole(request, stateLimitBytes, (bytes) => states.push(stage, { bytes, sha256, lockId, epoch: epochOf(epoch) }))
         return noContent

@@ -1,13 +1,14 @@
 // Our records in the shapes of the TFE v2 JSON:API: pure, one function a type, no more than its clients read.
 // Every shape has the relationships and permissions without which stock clients crash.
 // Used by the TFE routes.
-import { isFinal, wishes } from "../core/run-machine.ts"
+import { isFinal, type Step, wishes } from "../core/run-machine.ts"
 import { organization } from "../schema/tfe-api.ts"
 import type { ConfigurationVersion } from "./configurations.ts"
 import { stepId } from "./ids.ts"
 import type { Run } from "./runs.ts"
 import { type StageRow, stepOf, stepStatus } from "./stages.ts"
-import type { State, StateVersion } from "./state-versions.ts"
+import type { State } from "./state-body.ts"
+import type { StateVersion } from "./state-versions.ts"
 import type { WorkspaceVariable } from "./variables.ts"
 import type { Workspace } from "./workspaces.ts"
 
@@ -117,7 +118,7 @@ export const runDocument = (run: Run, position: number) => {
 }
 
 /** A plan or an apply. Its status is read with the run's in one transaction, so it never ends before the run has moved on. */
-export const stepDocument = (run: Run, stages: ReadonlyArray<StageRow>, step: "plan" | "apply", logUrl: string) => {
+export const stepDocument = (run: Run, stages: ReadonlyArray<StageRow>, step: Step, logUrl: string) => {
   const stage = stages.findLast((candidate) => stepOf(candidate.stage) === step)
   const never = run.status === "canceled" ? "canceled" : "unreachable"
   const changes = stage?.result?.changes ?? (step === "plan" ? run.changes : null)

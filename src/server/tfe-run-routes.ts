@@ -3,7 +3,7 @@
 // Used by server/server.
 import { Effect } from "effect"
 import { HttpRouter, HttpServerResponse } from "effect/http"
-import { RunEvent } from "../core/run-machine.ts"
+import { RunEvent, type Step } from "../core/run-machine.ts"
 import type { PlanOptions } from "../schema/agent-task.ts"
 import { ApplyRun, CreateConfigurationVersion, CreateRun, organization } from "../schema/tfe-api.ts"
 import { countOf, jsonApiErrors, jsonOf, noContent, queryOf } from "./answer.ts"
@@ -50,7 +50,7 @@ export const tfeRunRoutes = HttpRouter.addAll(Effect.gen(function*() {
 
   const shown = (run: Run) => Effect.map(runs.pendingBefore(run), (position) => runDocument(run, position))
 
-  const step = (which: "plan" | "apply", id: string, url: string) =>
+  const step = (which: Step, id: string, url: string) =>
     Effect.gen(function*() {
       const rows = yield* stages.ofRun(runOfStep(id)) // before the run: a stage must not look over while its run does not
       return stepDocument(yield* runs.get(runOfStep(id)), rows, which, logUrl(tokens, url, runOfStep(id), which))

@@ -1,12 +1,13 @@
 // Workspaces: what runs exclude each other by, with their settings and the run that holds each.
-// A workspace is never deleted here; its state and its lock are in server/state-versions.
+// A workspace is never deleted here; its states are in server/state-versions, its lock in server/state-locks.
 // Used by the stores and by the TFE and state routes.
-import { Clock, Context, DateTime, Effect, Layer, Schema } from "effect"
+import { Context, Effect, Layer, Schema } from "effect"
 import { SqlClient } from "effect/sql"
 import { RunId, Timestamp, WorkspaceName } from "../schema/names.ts"
 import { LockInfo } from "../schema/task-api.ts"
 import { row, rows } from "./database.ts"
 import { newId } from "./ids.ts"
+import { now } from "./instants.ts"
 import { invalid, orNotFound } from "./refused.ts"
 
 export const Workspace = Schema.Struct({
@@ -29,9 +30,6 @@ export interface WorkspaceSettings {
   readonly terraformVersion: string
   readonly workingDirectory: string
 }
-
-/** Now, in RFC 3339. */
-export const now = Effect.map(Clock.currentTimeMillis, (millis) => DateTime.formatIso(DateTime.makeUnsafe(millis)))
 
 const make = Effect.gen(function*() {
   const sql = yield* SqlClient.SqlClient

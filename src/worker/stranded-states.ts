@@ -6,7 +6,7 @@ import { createCipheriv, randomBytes } from "node:crypto"
 import { existsSync, lstatSync, mkdirSync, readdirSync, rmSync } from "node:fs"
 import { join } from "node:path"
 import { isOneOf } from "../schema/problem.ts"
-import { keptStateLimitBytes, keptStateLine } from "../schema/task-api.ts"
+import { frame, keptStateBytes, keptStateLimitBytes, keptStateLine } from "../schema/task-api.ts"
 import { openFolder, readFile, removeFile, renameFile } from "./folder.ts"
 import { Platform, type PlatformError, wordOf } from "./platform.ts"
 import { Settings } from "./settings.ts"
@@ -30,11 +30,10 @@ const folderOf = (cacheDirectory: string) => join(cacheDirectory, "kept-states")
 const trouble = volumeTrouble("the volume that tasks share", "make it larger, or remove from it what nobody needs")
 
 export const sealed = (stage: string, key: Uint8Array, bytes: Uint8Array): Uint8Array => {
-  const line = Buffer.from(keptStateLine(stage))
-  const vector = randomBytes(12)
-  const cipher = createCipheriv("aes-256-gcm", key, vector).setAAD(line)
+  const vector = randomBytes(keptStateBytes.vector)
+  const cipher = createCipheriv("aes-256-gcm", key, vector).setAAD(keptStateLine(stage))
   const hidden = Buffer.concat([cipher.update(bytes), cipher.final()])
-  return Buffer.concat([line, vector, cipher.getAuthTag(), hidden])
+  return frame({ stage, vector, tag: cipher.getAuthTag(), hidden })
 }
 
 export interface StrandedCopy {

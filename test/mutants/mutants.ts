@@ -592,9 +592,9 @@ export const mutants: ReadonlyArray<Mutant> = [
   },
   {
     name: "a late writer is let in under another's lock",
-    file: "src/server/state-versions.ts",
-    from: "if (workspace.lockInfo.ID !== lockId || !isOwn)",
-    to: "if (workspace.lockInfo.ID === \"\" && !isOwn)",
+    file: "src/server/state-locks.ts",
+    from: "lockInfo.ID === lockId && isOwn ?",
+    to: "lockInfo.ID !== \"\" || isOwn ?",
     test: schedules
   },
   {
@@ -606,10 +606,10 @@ export const mutants: ReadonlyArray<Mutant> = [
   },
   {
     name: "a lock does not raise the epoch",
-    file: "src/server/state-versions.ts",
+    file: "src/server/state-locks.ts",
     from: "SET epoch = epoch + 1, lockInfo",
     to: "SET epoch = epoch, lockInfo",
-    test: "server/state-versions.test.ts"
+    test: "server/state-locks.test.ts"
   },
   {
     name: "any success is the server's yes",
@@ -725,7 +725,7 @@ export const mutants: ReadonlyArray<Mutant> = [
   },
   {
     name: "a state that arrives after its stage's end opens no rescue",
-    file: "src/server/state-versions.ts",
+    file: "src/server/refused-states.ts",
     from: "over === undefined\n",
     to: "over?.stage !== \"\"\n",
     test: "server/rescues.test.ts"

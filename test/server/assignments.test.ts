@@ -153,7 +153,10 @@ describe("an assignment", () => {
       expect((yield* worker(url, plan).result(result)).status).toBe(204)
       expect((yield* agent(url).report(plan.id, { ...result, changes: { destroy: 0, add: 1, change: 0 } })).status).toBe(204)
       const other = yield* agent(url).report(plan.id, failed())
-      expect([other.status, other.json.error]).toEqual([409, "result-exists"])
+      expect([other.status, other.json]).toEqual([409, {
+        error: "result-exists",
+        message: `The stage ${plan.id} has another result already, which is kept; look at it with: agent-job get ${id}`
+      }])
       expect((yield* agent(url).acknowledge(plan.id)).status).toBe(204)
       expect((yield* person(url).view(id)).status).toBe("planned_and_finished")
     }))

@@ -128,13 +128,19 @@ describe("a saved plan", () =>
       const url = yield* server
       yield* person(url).start("demo")
       const planner = worker(url, yield* agent(url).take)
-      expect((yield* planner.as("GET", taskPath.plan)).status).toBe(404)
+      expect(yield* planner.as("GET", taskPath.plan)).toMatchObject({
+        status: 404,
+        json: { error: "no-plan", message: expect.stringContaining("start it again, so that it is planned") }
+      })
       expect((yield* planner.as("PUT", taskPath.plan, "the plan")).status).toBe(422)
       const torn = yield* planner.as("PUT", taskPath.plan, "the pla", { [taskHeader.digest]: sha256("the plan") })
       expect([torn.status, torn.json.error]).toEqual([409, "digest-mismatch"])
       expect((yield* planner.savePlan("the plan")).status).toBe(204)
       expect((yield* planner.savePlan("the plan")).status).toBe(204)
-      expect((yield* planner.savePlan("another")).json.error).toBe("plan-exists")
+      expect((yield* planner.savePlan("another")).json).toMatchObject({
+        error: "plan-exists",
+        message: expect.stringMatching(/^The run run-\w+ has another saved plan already, which is kept; start a new run for this one\.$/u)
+      })
       const read = yield* planner.as("GET", taskPath.plan)
       expect([read.text, read.headers.get(taskHeader.digest), read.headers.get("content-length")]).toEqual([
         "the plan",

@@ -74,7 +74,10 @@ describe("the journal of a stage", () => {
       const { append } = yield* applying
       yield* append(...made.slice(0, 1))
       expect(yield* append(...made.slice(2))).toMatchObject({ status: 409, json: { error: "journal-gap", number: 1 } })
-      expect(yield* append(entry(2, "done", "a.b"), entry(4, "done", "a.b"))).toMatchObject({ status: 422 })
+      expect(yield* append(entry(2, "done", "a.b"), entry(4, "done", "a.b"))).toMatchObject({
+        status: 422,
+        json: { message: expect.stringContaining("none was stored; send them again in order") }
+      })
     }))
 
   it.live.each([
@@ -96,7 +99,7 @@ describe("the journal of a stage", () => {
       const plan = yield* agent(url).take
       expect(yield* worker(url, plan).as("POST", taskPath.effects, { entries: made })).toMatchObject({
         status: 409,
-        json: { error: "wrong-stage" }
+        json: { error: "wrong-stage", message: expect.stringContaining(`${plan.id} makes nothing`) }
       })
       expect((yield* person(url).as("POST", taskPath.effects, { entries: made })).status).toBe(401)
       yield* worker(url, plan).result(failed())
@@ -269,7 +272,10 @@ describe("what a plan wants to be made", () => {
   it.live("is all that a plan stage may say, and nothing that an apply may", () =>
     Effect.gen(function*() {
       const { append } = yield* applying
-      expect(yield* append(...planned)).toMatchObject({ status: 409, json: { error: "wrong-stage" } })
+      expect(yield* append(...planned)).toMatchObject({
+        status: 409,
+        json: { error: "wrong-stage", message: expect.stringContaining("plans nothing") }
+      })
     }))
 })
 
@@ -469,6 +475,9 @@ describe("the import of what is missing", () => {
         json: { error: "nothing-pending" }
       })
       const unknown = yield* doubted([entry(1, "started", "time_sleep.c")])
-      expect(yield* unknown.import).toMatchObject({ status: 409, json: { error: "nothing-to-import" } })
+      expect(yield* unknown.import).toMatchObject({
+        status: 409,
+        json: { error: "nothing-to-import", message: expect.stringContaining("agent-job state rescue demo") }
+      })
     }))
 })

@@ -261,3 +261,13 @@ export const planWith = (
     yield* worker(url, assignment).result({ ...result, ...(result.hasChanges === true && { planDigest: sha256(plan) as never }) })
     return assignment
   })
+
+/** A server with a run of the workspace `demo` in its apply stage, and its worker. `address`: of its state, for people. */
+export const applying = Effect.gen(function*() {
+  const made = yield* directory
+  const url = yield* serve(made)
+  const id = yield* person(url).start("demo", { "auto-apply": true })
+  yield* planWith(url)
+  const apply = yield* agent(url).take
+  return { made, url, id, apply, applier: worker(url, apply), address: `${url}/api/state/v1/workspaces/demo` }
+})

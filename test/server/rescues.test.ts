@@ -339,7 +339,7 @@ describe("a state that is refused to a stage", () => {
       const { apply, applier, looked, settle, url } = yield* applying
       const push = (body: string) => applier.as("POST", taskPath.state, body, { "x-lock-id": "a", "x-lock-epoch": "1" })
       const deep = `{"version":4,"serial":9,"lineage":"l","deep":${"[".repeat(500)}${"]".repeat(500)}}`
-      const why = "The state is nested more than 500 levels deep."
+      const why = "The state is nested more than 500 levels deep, more than the server reads; make the values in its configuration flatter."
       const refused = yield* push(deep)
       expect((yield* push("[".repeat(600))).json).toEqual({ error: "invalid", message: why })
       const { evidence, version } = yield* looked

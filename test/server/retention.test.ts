@@ -19,6 +19,7 @@ import { Retention } from "../../src/server/retention.ts"
 import { type NewRun, Runs } from "../../src/server/runs.ts"
 import { stores } from "../../src/server/server.ts"
 import { Stages } from "../../src/server/stages.ts"
+import { StateLocks } from "../../src/server/state-locks.ts"
 import { StateVersions } from "../../src/server/state-versions.ts"
 import { Workspaces } from "../../src/server/workspaces.ts"
 import { archiveOf, ask, directory, optionsIn, person, planWith, serve, sha256, succeeded } from "./live-server.ts"
@@ -341,15 +342,14 @@ describe("more than goes in one pass", () =>
 
 /** One after another, each under a lock of its own. */
 const push = (workspaceId: string, ...serials: ReadonlyArray<number>) =>
-  Effect.flatMap(StateVersions, (states) =>
-    Effect.forEach(
-      serials,
-      Effect.fnUntraced(function*(serial) {
-        yield* states.lock(workspaceId, { ID: String(serial) }, "person")
-        yield* states.accept(workspaceId, { bytes: state(serial), sha256: undefined, lockId: String(serial), by: undefined })
-        yield* states.unlock(workspaceId, String(serial), { person: "me" })
-      })
-    ))
+  Effect.gen(function*() {
+    const [locks, states] = [yield* StateLocks, yield* StateVersions]
+    for (const serial of serials) {
+      yield* locks.lock(workspaceId, { ID: String(serial) }, "person")
+      yield* states.accept(workspaceId, { bytes: state(serial), sha256: undefined, lockId: String(serial), by: undefined })
+      yield* locks.unlock(workspaceId, String(serial), { person: "me" })
+    }
+  })
 const storedIn = (made: string, ...serials: ReadonlyArray<number>) => serials.filter((serial) => filesIn(made).has(sha256(state(serial))))
 
 describe("the states of a workspace", () => {

@@ -9,6 +9,7 @@ import { layerDatabase } from "../../src/server/database.ts"
 import { Evidence } from "../../src/server/evidence.ts"
 import { NamedBlobs } from "../../src/server/named-blobs.ts"
 import { Rescues } from "../../src/server/rescues.ts"
+import { StateLocks } from "../../src/server/state-locks.ts"
 import { StateVersions } from "../../src/server/state-versions.ts"
 import { Workspaces } from "../../src/server/workspaces.ts"
 import { sha256 } from "./live-server.ts"
@@ -36,7 +37,7 @@ const blobs = Layer.sync(Blobs, () => {
 })
 
 const stores = StateVersions.layer.pipe(
-  Layer.provideMerge(Layer.mergeAll(Evidence.layer, Rescues.layer)),
+  Layer.provideMerge(Layer.mergeAll(Evidence.layer, Rescues.layer, StateLocks.layer)),
   Layer.provideMerge(NamedBlobs.layer),
   Layer.provideMerge(Layer.mergeAll(Workspaces.layer, Commits.layer)),
   Layer.provideMerge(layerDatabase(":memory:")),
@@ -86,7 +87,7 @@ describe("the epoch machine", () => {
       ({ steps }) =>
         Effect.gen(function*() {
           const sql = yield* SqlClient.SqlClient
-          const [evidence, states, workspaces] = [yield* Evidence, yield* StateVersions, yield* Workspaces]
+          const [evidence, locks, states, workspaces] = [yield* Evidence, yield* StateLocks, yield* StateVersions, yield* Workspaces]
           const n = count++
           const { id: workspaceId } = yield* workspaces.ensure(WorkspaceName.make(`w${n}`))
           const runId = RunId.make(`run-${n}`)
@@ -124,12 +125,8 @@ describe("the epoch machine", () => {
             const bytes = new TextEncoder().encode(given.text)
             const stage = stageOf(by)
             if (model.ended.has(by)) return states.leave(stage.id, workspaceId, { bytes, why: "late" })
-            return states.accept(workspaceId, {
-              bytes,
-              sha256: undefined,
-              lockId: String(given.id),
-              by: { holder: stage.id, epoch: given.epoch, runId }
-            })
+            const writer = { holder: stage.id, epoch: given.epoch, runId }
+            return Effect.as(states.accept(workspaceId, { bytes, sha256: undefined, lockId: String(given.id), by: writer }), undefined)
           }
           const send = Effect.fnUntraced(function*(by: Who, given: Push) {
             last.set(by, given)
@@ -158,7 +155,7 @@ describe("the epoch machine", () => {
                 const { lock } = model
                 const isFree = lock === undefined && !model.fenced.has(step.who)
                 const isAgain = lock?.who === step.who && lock.id === step.id && !model.fenced.has(step.who)
-                const answer = yield* Effect.exit(states.lock(workspaceId, { ID: String(step.id) }, stageOf(step.who).id))
+                const answer = yield* Effect.exit(locks.lock(workspaceId, { ID: String(step.id) }, stageOf(step.who).id))
                 expect(answer._tag === "Success").toBe(!model.ended.has(step.who) && (isFree || isAgain))
                 if (answer._tag === "Success" && isFree) [model.epoch, model.lock] = [model.epoch + 1, { who: step.who, id: step.id }]
                 if (answer._tag === "Success") expect(answer.value).toBe(model.epoch)
@@ -166,7 +163,7 @@ describe("the epoch machine", () => {
               }
               case "Unlock": {
                 const { lock } = model
-                const answer = yield* Effect.exit(states.unlock(workspaceId, String(step.id), { stage: stageOf(step.who).id }))
+                const answer = yield* Effect.exit(locks.unlock(workspaceId, String(step.id), { stage: stageOf(step.who).id }))
                 const isOwn = lock?.who === step.who && lock.id === step.id
                 expect(answer._tag === "Success").toBe(lock === undefined || isOwn)
                 if (isOwn) model.lock = undefined
@@ -189,7 +186,7 @@ describe("the epoch machine", () => {
               }
               case "ForceUnlock": {
                 if (step.dice > 0) break
-                const answer = yield* Effect.exit(states.forceUnlock(workspaceId, String(step.id), "somebody"))
+                const answer = yield* Effect.exit(locks.forceUnlock(workspaceId, String(step.id), "somebody"))
                 expect(answer._tag === "Success").toBe(model.lock === undefined || model.lock.id === step.id)
                 if (model.lock?.id !== step.id) break
                 model.fenced.add(model.lock.who)
@@ -199,7 +196,7 @@ describe("the epoch machine", () => {
               case "End": {
                 if (step.dice > 0) break
                 yield* sql`UPDATE stages SET endedAt = ${at} WHERE id = ${stageOf(step.who).id}`
-                yield* states.release(stageOf(step.who).id)
+                yield* locks.release(stageOf(step.who).id)
                 if (model.lock?.who === step.who) model.lock = undefined
                 model.ended.add(step.who)
               }

@@ -7,10 +7,9 @@ import { taskHeader, taskPath } from "../../src/schema/task-api.ts"
 import { sealed } from "../../src/worker/stranded-states.ts"
 import {
   agent,
+  applying,
   ask,
   directory,
-  failed,
-  onTheWay,
   person,
   planWith,
   serve,
@@ -23,21 +22,10 @@ import {
 
 const state = (serial: number, lineage = "l-1", more: object = {}) => ({ version: 4, serial, lineage, outputs: {}, resources: [], ...more })
 
-/** A run in its apply stage. */
-const applying = (name = "demo") =>
-  Effect.gen(function*() {
-    const made = yield* directory
-    const url = yield* serve(made)
-    const id = yield* person(url).start(name, { "auto-apply": true })
-    yield* planWith(url)
-    const apply = yield* agent(url).take
-    return { made, url, id, apply, applier: worker(url, apply), address: `${url}/api/state/v1/workspaces/${name}` }
-  })
-
 describe("a state of a stage", () => {
   it.live("needs the current lock and its epoch", () =>
     Effect.gen(function*() {
-      const { applier } = yield* applying()
+      const { applier } = yield* applying
       expect((yield* applier.pushState(state(1), "a", 1)).status).toBe(409)
       const { epoch } = (yield* applier.lock("a")).json
       expect(epoch).toBe(1)
@@ -49,7 +37,7 @@ describe("a state of a stage", () => {
 
   it.live("never falls in its serial, keeps its lineage, and takes the same body again", () =>
     Effect.gen(function*() {
-      const { applier } = yield* applying()
+      const { applier } = yield* applying
       const { epoch } = (yield* applier.lock("a")).json
       const push = (body: unknown) =>
         Effect.map(applier.pushState(body, "a", epoch), ({ json, status }) => json === undefined ? status : json.error)
@@ -64,7 +52,7 @@ describe("a state of a stage", () => {
 
   it.live("has a serial that others can follow", () =>
     Effect.gen(function*() {
-      const { applier } = yield* applying()
+      const { applier } = yield* applying
       const { epoch } = (yield* applier.lock("a")).json
       const push = (serial: number) =>
         Effect.map(applier.pushState(state(serial), "a", epoch), ({ json, status }) => json === undefined ? status : [status, json.message])
@@ -84,7 +72,7 @@ describe("a state of a stage", () => {
 
   it.live("puts its damaged file right when it is sent again, also where it is kept as evidence", () =>
     Effect.gen(function*() {
-      const { applier, made, url } = yield* applying()
+      const { applier, made, url } = yield* applying
       const { epoch } = (yield* applier.lock("a")).json
       const push = (lockId: string) => Effect.map(applier.pushState(state(1), lockId, epoch), ({ status }) => status)
       const damage = Effect.sync(() => writeFileSync(join(made, "data", "blobs", sha256(JSON.stringify(state(1)))), "damaged"))
@@ -102,7 +90,7 @@ describe("a state of a stage", () => {
 
   it.live("is refused when the body is not what its digest says, or no state at all", () =>
     Effect.gen(function*() {
-      const { applier } = yield* applying()
+      const { applier } = yield* applying
       const { epoch } = (yield* applier.lock("a")).json
       const headers = { [taskHeader.lockId]: "a", [taskHeader.lockEpoch]: String(epoch) }
       const torn = yield* applier.as("POST", taskPath.state, JSON.stringify(state(1)), { ...headers, [taskHeader.digest]: "0".repeat(64) })
@@ -113,7 +101,7 @@ describe("a state of a stage", () => {
 
   it.live("is refused with more values than the server could parse, though its bytes are few", () =>
     Effect.gen(function*() {
-      const { applier } = yield* applying()
+      const { applier } = yield* applying
       const { epoch } = (yield* applier.lock("a")).json
       const headers = { [taskHeader.lockId]: "a", [taskHeader.lockEpoch]: String(epoch) }
       const withValues = (values: number) => `{"serial":9,"lineage":"x","a":[0${",0".repeat(values - 5)}]}` // itself, its serial, its lineage, its array and the first of it
@@ -124,7 +112,7 @@ describe("a state of a stage", () => {
 
   it.live("of a late writer is refused once a person has taken the lock over", () =>
     Effect.gen(function*() {
-      const { address, applier, url } = yield* applying()
+      const { address, applier, url } = yield* applying
       const { epoch } = (yield* applier.lock("a")).json
       yield* applier.pushState(state(1), "a", epoch)
       expect((yield* ask(address, userToken, "DELETE", { ID: "a" })).status).toBe(200)
@@ -143,12 +131,15 @@ describe("a state of a stage", () => {
       const planner = worker(url, yield* agent(url).take)
       expect((yield* planner.lock("p")).json.error).toBe("wrong-stage")
       expect((yield* person(url).as("GET", statePath.state("demo"))).json.lock).toBeUndefined()
-      expect((yield* planner.pushState(state(1), "p", 0)).json.error).toBe("wrong-stage")
+      expect((yield* planner.pushState(state(1), "p", 0)).json).toMatchObject({
+        error: "wrong-stage",
+        message: expect.stringMatching(/^The plan stage run-\w+\.plan\.1 writes no state;/u)
+      })
     }))
 })
 
 describe("the states of one stage", () => {
-  const pushed = (from: number, to: number, { applier }: Effect.Success<ReturnType<typeof applying>>, epoch: number, lineage = "l-1") =>
+  const pushed = (from: number, to: number, { applier }: Effect.Success<typeof applying>, epoch: number, lineage = "l-1") =>
     Effect.forEach(
       Array.from({ length: to - from + 1 }, (_, at) => from + at),
       (serial) => Effect.map(applier.pushState(state(serial, lineage), "a", epoch), ({ status }) => expect(status).toBe(204)),
@@ -161,7 +152,7 @@ describe("the states of one stage", () => {
 
   it.live("are kept up to the last five, however often it locks, those of the stage before beside them", () =>
     Effect.gen(function*() {
-      const run = yield* applying()
+      const run = yield* applying
       yield* run.applier.lock("a")
       yield* pushed(1, 7, run, 1)
       expect(storedOf(run.made, [1, 2, 3, 4, 5, 6, 7])).toEqual([3, 4, 5, 6, 7])
@@ -196,7 +187,7 @@ describe("the states of one stage", () => {
 
   it.live("go from the disk only where nothing else has the same bytes", () =>
     Effect.gen(function*() {
-      const run = yield* applying()
+      const run = yield* applying
       yield* run.applier.lock("a")
       yield* run.applier.pushState(state(1), "a stranger's", 1) // is evidence
       yield* pushed(1, 7, run, 1)
@@ -205,7 +196,7 @@ describe("the states of one stage", () => {
 
   it.live("are known to have been stored when one that went comes again late", () =>
     Effect.gen(function*() {
-      const run = yield* applying()
+      const run = yield* applying
       const key = Buffer.from(String((yield* run.applier.as("GET", taskPath.assignment)).json.keptStateKey), "hex")
       yield* run.applier.lock("a")
       yield* pushed(1, 7, run, 1)
@@ -216,47 +207,6 @@ describe("the states of one stage", () => {
       const pending = Effect.map(person(run.url).as("GET", statePath.state("demo")), ({ json }) => json.pending.length)
       expect([(yield* bring(1)).status, yield* pending]).toEqual([409, 0])
       expect([(yield* bring(8)).status, yield* pending]).toEqual([200, 1])
-    }))
-})
-
-describe("a lock", () => {
-  it.live("has 64 KiB at most, since all who want it are shown it", () =>
-    Effect.gen(function*() {
-      const { address, applier } = yield* applying()
-      const info = (bytes: number) => ({ ID: "a", Who: "x".repeat(bytes - JSON.stringify({ ID: "a", Who: "" }).length) })
-      expect((yield* applier.as("POST", taskPath.lock, info(64 * 1024 + 1))).status).toBe(413)
-      expect((yield* ask(address, userToken, "PUT", info(64 * 1024 + 1))).status).toBe(413)
-      expect((yield* applier.as("POST", taskPath.lock, info(64 * 1024))).status).toBe(200)
-    }))
-
-  it.live("is given again to who has it, refused to others with its holder, and raises the epoch each time", () =>
-    Effect.gen(function*() {
-      const { address, applier } = yield* applying()
-      expect((yield* applier.lock("a")).json.epoch).toBe(1)
-      expect((yield* applier.lock("a")).json.epoch).toBe(1)
-      expect((yield* applier.lock("b")).json).toMatchObject({ error: "locked", ID: "a", Who: "worker" })
-      expect((yield* ask(address, userToken, "PUT", { ID: "a" })).status).toBe(423)
-      expect((yield* applier.unlock("b")).status).toBe(409)
-      expect((yield* applier.unlock("a")).status).toBe(200)
-      expect((yield* applier.unlock("a")).status).toBe(200)
-      expect((yield* applier.lock("c")).json.epoch).toBe(2)
-    }))
-
-  it.live("is not given to a stage that ended while its request was on the way", () =>
-    Effect.gen(function*() {
-      const { apply, url } = yield* applying()
-      const late = yield* onTheWay(url, apply, taskPath.lock, JSON.stringify({ ID: "late" }))
-      yield* agent(url).report(apply.id, failed("The node is gone."))
-      expect(yield* late).toBe(401)
-    }))
-
-  it.live("ends with the stage that holds it, so that nobody is stuck behind it", () =>
-    Effect.gen(function*() {
-      const { address, apply, applier, url } = yield* applying()
-      yield* applier.lock("a")
-      yield* agent(url).report(apply.id, failed("The node is gone."))
-      expect((yield* ask(address, userToken, "PUT", { ID: "next" })).json.epoch).toBe(2)
-      expect((yield* applier.lock("a")).status).toBe(401)
     }))
 })
 
@@ -283,7 +233,7 @@ describe("the state API for people", () => {
 
   it.live("takes no state under the lock of a stage, whose id it tells, so that the apply's own next push is taken", () =>
     Effect.gen(function*() {
-      const { address, applier } = yield* applying()
+      const { address, applier } = yield* applying
       yield* applier.lock("a")
       yield* applier.pushState(state(1), "a", 1)
       const held = (yield* ask(address, userToken, "PUT", { ID: "mine" })).json.ID
@@ -294,7 +244,7 @@ describe("the state API for people", () => {
 
   it.live("shows the state that a run has written", () =>
     Effect.gen(function*() {
-      const { address, applier, id, url } = yield* applying()
+      const { address, applier, id, url } = yield* applying
       yield* applier.lock("a")
       yield* applier.pushState(state(3), "a", 1)
       yield* applier.result(succeeded({ ...withChanges, statePushed: true }))

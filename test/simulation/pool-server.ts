@@ -25,6 +25,7 @@ import { Runs } from "../../src/server/runs.ts"
 import { StageEnds } from "../../src/server/stage-ends.ts"
 import { StageStates } from "../../src/server/stage-states.ts"
 import { type StageRow, Stages } from "../../src/server/stages.ts"
+import { StateLocks } from "../../src/server/state-locks.ts"
 import { StateRescue } from "../../src/server/state-rescue.ts"
 import { StateVersions } from "../../src/server/state-versions.ts"
 import { Workspaces } from "../../src/server/workspaces.ts"
@@ -32,7 +33,7 @@ import { NoAnswer, type Platform, type PlatformError, refusalOf } from "../../sr
 import type { Engine } from "./engine.ts"
 import { type Fault, OneThread, Process, randomOf } from "./one-thread.ts"
 
-type Stores = Assignments | Rescues | Runs | StageStates | Stages | StateRescue | StateVersions | Workspaces
+type Stores = Assignments | Rescues | Runs | StageStates | Stages | StateLocks | StateRescue | StateVersions | Workspaces
 type Storing<A, E = unknown> = Effect.Effect<A, E, Stores | SqlClient.SqlClient>
 
 const url = "http://pool"
@@ -71,7 +72,7 @@ const stores = Layer.mergeAll(Assignments.layer, StageStates.layer, StateRescue.
   Layer.provideMerge(Effects.layer),
   Layer.provideMerge(Stages.layer),
   Layer.provideMerge(StateVersions.layer),
-  Layer.provideMerge(Layer.mergeAll(Bodies.layer, Evidence.layer, Rescues.layer)),
+  Layer.provideMerge(Layer.mergeAll(Bodies.layer, Evidence.layer, Rescues.layer, StateLocks.layer)),
   Layer.provideMerge(NamedBlobs.layer),
   Layer.provideMerge(Workspaces.layer),
   Layer.provideMerge(Commits.layer)
@@ -324,10 +325,10 @@ export class PoolServer {
   lockByForce(workspace: string): void {
     this.#do(
       Effect.gen(function*() {
-        const [rescue, states, workspaces] = [yield* StateRescue, yield* StateVersions, yield* Workspaces]
+        const [locks, rescue, workspaces] = [yield* StateLocks, yield* StateRescue, yield* Workspaces]
         const { id, lockInfo } = yield* workspaces.named(workspace)
         if (lockInfo !== null) yield* rescue.unlock(workspace, "a person", lockInfo.ID)
-        yield* states.lock(id, byHand, "person")
+        yield* locks.lock(id, byHand, "person")
       }).pipe(Effect.ignore)
     )
   }
@@ -335,14 +336,14 @@ export class PoolServer {
   writeByHand(workspace: string): void {
     this.#do(
       Effect.gen(function*() {
-        const [states, workspaces] = [yield* StateVersions, yield* Workspaces]
+        const [locks, states, workspaces] = [yield* StateLocks, yield* StateVersions, yield* Workspaces]
         const { id } = yield* workspaces.named(workspace)
         const before = yield* states.current(id)
         if (before !== undefined) {
           const bytes = Buffer.from(JSON.stringify({ serial: before.serial + 1, lineage: before.lineage, by: byHand.ID }))
           yield* states.accept(id, { bytes, sha256: undefined, lockId: byHand.ID, by: undefined })
         }
-        yield* states.unlock(id, byHand.ID, { person: "a person" })
+        yield* locks.unlock(id, byHand.ID, { person: "a person" })
       }).pipe(Effect.ignore)
     )
   }

@@ -1,0 +1,37 @@
+// May this state follow that one, and if not, why not.
+// Always holds: the lineage of a workspace stays, its serial only rises, and there is always a number left for the next.
+// Used by server/state-versions.
+import type { StateMark } from "../schema/seal.ts"
+
+/** `message`: a whole sentence. */
+export interface Obstacle {
+  readonly error: "invalid" | "other-lineage" | "old-serial"
+  readonly message: string
+}
+
+/** Of any state, or so many more than the stored one's: above the largest number there would be none for the next. */
+const serials = { highest: 2 ** 52, ahead: 1_000_000 }
+
+/** Why `next` may not follow `before`; nothing if it may. The first state of a workspace has none before it. */
+export const obstacleTo = (before: StateMark | undefined, { lineage, serial }: StateMark): Obstacle | undefined => {
+  const highest = Math.max(serials.highest, (before?.serial ?? 0) + serials.ahead)
+  if (serial > highest) {
+    return {
+      error: "invalid",
+      message: `The state has the serial ${serial}; above ${highest} none is taken, so that others can follow it. Push it with a lower one.`
+    }
+  }
+  if (before === undefined) return undefined
+  if (before.lineage !== lineage) {
+    return {
+      error: "other-lineage",
+      message:
+        `The state has the lineage ${lineage}, the workspace's has ${before.lineage}, so it is of another origin and is not stored; push it to the workspace that it is of.`
+    }
+  }
+  if (serial > before.serial) return undefined
+  return {
+    error: "old-serial",
+    message: `The state has the serial ${serial}, the workspace's is at ${before.serial} with other content; read it again first.`
+  }
+}

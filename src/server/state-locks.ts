@@ -1,0 +1,182 @@
+// The locks on the states of workspaces: given to one at a time, each under an epoch of its own.
+// Invariant: each lock raises the workspace's epoch, and so does whoever breaks one; a stage whose lock was broken gets none any more.
+// Used by state-versions (who may write), stage-states and state-routes (lock, unlock), stage-ends (release) and state-rescue (by force).
+import { Context, Effect, Layer, Schema } from "effect"
+import { SqlClient, type SqlError } from "effect/sql"
+import { RunId, Timestamp } from "../schema/names.ts"
+import { LockInfo } from "../schema/task-api.ts"
+import { rows } from "./database.ts"
+import { now } from "./instants.ts"
+import { conflict, type StoreFailure, unauthorized } from "./refused.ts"
+import { type Workspace, Workspaces } from "./workspaces.ts"
+
+/** A lock that a person opened though a stage, or somebody else, held it. */
+const ForcedUnlock = Schema.Struct({
+  holder: Schema.String,
+  lockInfo: Schema.fromJsonString(LockInfo),
+  epoch: Schema.Int,
+  forcedBy: Schema.String,
+  forcedAt: Timestamp
+})
+
+/**
+ * A stage that writes: the lock must be its own and of this epoch, for anybody else a person's. Stock clients know no epoch; the id of a
+ * lock is never given twice.
+ */
+export interface Writer {
+  readonly holder: string
+  readonly epoch: number
+  readonly runId: RunId
+}
+
+/** How a stage stands to the state of its workspace. A refused state that a person has decided on counts no more. */
+interface Standing {
+  readonly lock: "none" | "held" | "forced"
+  readonly refusedState: boolean
+}
+
+/** The lock of everybody who is no stage. */
+const person = "person"
+
+const locked = ({ lockInfo, name }: Workspace) =>
+  conflict(
+    "locked",
+    `The state of ${name} is locked by ${lockInfo?.Who ?? "somebody"} (${lockInfo?.ID ?? "?"}); wait, or unlock it.`,
+    lockInfo ?? {}
+  )
+
+export class StateLocks extends Context.Service<StateLocks, {
+  /**
+   * Gives the epoch. Who has the lock gets it again with the same id, since the answer may have been lost. 409 `locked` with the lock of
+   * another, 409 `fenced` for a stage whose lock was broken, 401 for a stage that is over, 404.
+   */
+  readonly lock: (workspaceId: string, info: LockInfo, holder: string) => Effect.Effect<number, StoreFailure>
+  /**
+   * A lock that is gone already is success, another one is 409 `locked`; a stage opens only its own, a person also a stage's, which is by
+   * force.
+   */
+  readonly unlock: (
+    workspaceId: string,
+    lockId: string,
+    by: { readonly stage: string } | { readonly person: string }
+  ) => Effect.Effect<void, StoreFailure>
+  /** A lock that is gone already is success; another one is 409 `changed`, since it is of somebody whom the person did not see. */
+  readonly forceUnlock: (workspaceId: string, lockId: string, forcedBy: string) => Effect.Effect<void, StoreFailure>
+  /** Newest first. */
+  readonly forcedUnlocks: (
+    workspaceId: string,
+    limit: number
+  ) => Effect.Effect<ReadonlyArray<typeof ForcedUnlock.Type>, SqlError.SqlError>
+  /** In the transaction that writes: the workspace, if the writer has its lock; else 409 `not-locked` or `locked`. */
+  readonly heldBy: (writer: Writer | undefined, lockId: string | undefined, workspaceId: string) => Effect.Effect<Workspace, StoreFailure>
+  /** In the transaction that writes: the workspace, if nobody has its lock; else 409 `locked`. */
+  readonly heldByNobody: (workspaceId: string) => Effect.Effect<Workspace, StoreFailure>
+  /** For as long as `release` was not called. */
+  readonly standing: (holder: string) => Effect.Effect<Standing, SqlError.SqlError>
+  /** Frees what a stage held when it ended: its token is over, so nothing of it can come any more. */
+  readonly release: (holder: string) => Effect.Effect<void, SqlError.SqlError>
+}>()("agent-job/server/StateLocks") {
+  static readonly layer = Layer.effect(StateLocks, Effect.suspend(() => make))
+}
+
+const make = Effect.gen(function*() {
+  const sql = yield* SqlClient.SqlClient
+  const workspaces = yield* Workspaces
+
+  const lock = Effect.fn("StateLocks.lock")((workspaceId: string, info: LockInfo, holder: string) =>
+    sql.withTransaction(Effect.gen(function*() {
+      const workspace = yield* workspaces.get(workspaceId)
+      const over = yield* sql`SELECT id FROM stages WHERE id = ${holder} AND endedAt IS NOT NULL`
+      if (over.length > 0) return yield* unauthorized() // it ended while its request came, and nobody would open the lock
+      const [forced] = holder === person ? [] : yield* rows(ForcedUnlock)(sql`SELECT * FROM forcedUnlocks WHERE holder = ${holder} LIMIT 1`)
+      if (forced !== undefined) {
+        return yield* conflict(
+          "fenced",
+          `The lock of this stage was opened by force (${forced.forcedBy}), so it gets none any more; start a new run.`
+        )
+      }
+      if (workspace.lockInfo !== null) {
+        return yield* workspace.lockInfo.ID === info.ID && workspace.lockHolder === holder
+          ? Effect.succeed(workspace.epoch)
+          : locked(workspace)
+      }
+      yield* sql`UPDATE workspaces SET epoch = epoch + 1, lockInfo = ${
+        JSON.stringify(info)
+      }, lockHolder = ${holder} WHERE id = ${workspaceId}`
+      return workspace.epoch + 1
+    }))
+  )
+
+  const open = (workspaceId: string) => sql`UPDATE workspaces SET lockInfo = NULL, lockHolder = NULL WHERE id = ${workspaceId}`
+
+  /** Whoever holds it is fenced from then on: what it writes is refused and kept as evidence, and a stage gets no other lock. */
+  const breakLock = Effect.fnUntraced(function*({ epoch, id, lockHolder, lockInfo }: Workspace, forcedBy: string) {
+    yield* sql`INSERT INTO forcedUnlocks ${
+      sql.insert({ workspaceId: id, holder: lockHolder, lockInfo: JSON.stringify(lockInfo), epoch, forcedBy, forcedAt: yield* now })
+    }`
+    yield* sql`UPDATE workspaces SET epoch = epoch + 1 WHERE id = ${id}`
+    yield* open(id)
+  })
+
+  const unlock = Effect.fn("StateLocks.unlock")((
+    workspaceId: string,
+    lockId: string,
+    by: { readonly stage: string } | { readonly person: string }
+  ) =>
+    sql.withTransaction(Effect.gen(function*() {
+      const workspace = yield* workspaces.get(workspaceId)
+      if (workspace.lockInfo === null) return
+      const isOwn = workspace.lockHolder === ("stage" in by ? by.stage : person)
+      if (workspace.lockInfo.ID !== lockId || (!isOwn && "stage" in by)) return yield* locked(workspace)
+      yield* "stage" in by || isOwn ? open(workspaceId) : breakLock(workspace, by.person)
+    }))
+  )
+
+  const forceUnlock = Effect.fn("StateLocks.forceUnlock")((workspaceId: string, lockId: string, forcedBy: string) =>
+    sql.withTransaction(Effect.gen(function*() {
+      const workspace = yield* workspaces.get(workspaceId)
+      const { lockHolder, lockInfo, name } = workspace
+      if (lockInfo === null) return
+      if (lockInfo.ID !== lockId) {
+        return yield* conflict(
+          "changed",
+          `The state of ${name} has another lock by now, ${lockInfo.ID} of ${lockHolder}, which was not opened; look again with: agent-job state show ${name}`
+        )
+      }
+      yield* breakLock(workspace, forcedBy)
+    }))
+  )
+
+  const heldBy = Effect.fnUntraced(function*(writer: Writer | undefined, lockId: string | undefined, workspaceId: string) {
+    const workspace = yield* workspaces.get(workspaceId)
+    const { epoch, lockHolder, lockInfo, name } = workspace
+    if (lockInfo === null) return yield* conflict("not-locked", `The state of ${name} is not locked; lock it before writing.`)
+    const isOwn = writer === undefined ? lockHolder === person : writer.holder === lockHolder && writer.epoch === epoch
+    return lockInfo.ID === lockId && isOwn ? workspace : yield* locked(workspace)
+  })
+
+  const heldByNobody = Effect.fnUntraced(function*(workspaceId: string) {
+    const workspace = yield* workspaces.get(workspaceId)
+    return workspace.lockInfo === null ? workspace : yield* locked(workspace)
+  })
+
+  const standing = Effect.fn("StateLocks.standing")(function*(holder: string) {
+    const held = yield* sql`SELECT id FROM workspaces WHERE lockHolder = ${holder}`
+    const forced = yield* sql`SELECT seq FROM forcedUnlocks WHERE holder = ${holder}`
+    const refused =
+      yield* sql`SELECT id FROM evidence WHERE stageId = ${holder} AND NOT EXISTS (SELECT 1 FROM rescues WHERE rescues.stageId = evidence.stageId AND rescues.settledAt > evidence.receivedAt)`
+    return { lock: held.length > 0 ? "held" : forced.length > 0 ? "forced" : "none", refusedState: refused.length > 0 } as const
+  })
+
+  return StateLocks.of({
+    lock,
+    unlock,
+    forceUnlock,
+    forcedUnlocks: (workspaceId, limit) =>
+      rows(ForcedUnlock)(sql`SELECT * FROM forcedUnlocks WHERE workspaceId = ${workspaceId} ORDER BY seq DESC LIMIT ${limit}`),
+    heldBy,
+    heldByNobody,
+    standing,
+    release: (holder) => Effect.asVoid(sql`UPDATE workspaces SET lockInfo = NULL, lockHolder = NULL WHERE lockHolder = ${holder}`)
+  })
+})
