@@ -3,8 +3,8 @@
 // Used by the workspace routes.
 import { Context, Effect, Layer, Option } from "effect"
 import { SqlClient } from "effect/sql"
-import { withSerial } from "../core/next-serial.ts"
 import { isFinal, RunEvent } from "../core/run-machine.ts"
+import { withHeadSerial } from "../core/state-head.ts"
 import type { SettleRescue, StateView } from "../schema/state.ts"
 import { Bodies } from "./bodies.ts"
 import { Effects } from "./effects.ts"
@@ -58,25 +58,24 @@ const make = Effect.gen(function*() {
     return { id, serial, lineage, sha256, sizeBytes, ...(runId !== null && { runId }), createdAt }
   })
 
-  const rescuesOf = (workspaceId: string) =>
-    Effect.flatMap(
-      rescues.list(workspaceId),
-      Effect.forEach(Effect.fnUntraced(function*(rescue) {
-        const { how, id, message, openedAt, reason, settledAt, settledBy, stageId } = rescue
-        const left = settledAt === null ? yield* effects.missingFor(rescue) : undefined
-        return {
-          id,
-          stage: stageId,
-          reason,
-          message,
-          openedAt,
-          ...(left !== undefined && { effects: left }),
-          ...(settledAt !== null && { settledAt }),
-          ...(settledBy !== null && { settledBy }),
-          ...(how !== null && { how })
-        }
-      }))
-    )
+  const rescuesOf = Effect.fnUntraced(function*(workspaceId: string) {
+    const all = yield* rescues.list(workspaceId)
+    const left = yield* effects.missingFor(workspaceId, all.filter(({ settledAt }) => settledAt === null))
+    return all.map(({ how, id, message, openedAt, reason, settledAt, settledBy, stageId }) => {
+      const missing = left.get(stageId)
+      return {
+        id,
+        stage: stageId,
+        reason,
+        message,
+        openedAt,
+        ...(settledAt === null && missing !== undefined && { effects: missing }),
+        ...(settledAt !== null && { settledAt }),
+        ...(settledBy !== null && { settledBy }),
+        ...(how !== null && { how })
+      }
+    })
+  })
 
   const view = Effect.fn("StateRescue.view")(
     function*(name: string): Effect.fn.Return<StateView, Effect.Error<ReturnType<typeof workspaces.named>>> {
@@ -158,13 +157,13 @@ const make = Effect.gen(function*() {
     const before = yield* states.current(workspaceId)
     if (before === undefined || serial > before.serial) return { bytes, runId, serial, stageId }
     const raised = before.serial + 1
-    const text = withSerial(new TextDecoder().decode(bytes), raised)
-    if (Option.isNone(text)) {
+    const next = withHeadSerial(bytes, raised) // that it is a state, and of this serial, is seen when it is adopted
+    if (Option.isNone(next)) {
       return yield* invalid(
         `The state ${id} is not written as the engines write one, so its serial cannot be raised; push it by hand under a lock, then settle with --keep.`
       )
     }
-    return { bytes: new TextEncoder().encode(text.value), runId, serial: raised, stageId }
+    return { bytes: next.value, runId, serial: raised, stageId }
   })
 
   /**
