@@ -79,20 +79,25 @@ describe("the source", () => {
     expect(files.flatMap((file) => named(file).filter((name) => !exists(name)).map((name) => `${file} names ${name}`))).toEqual([])
   })
 
-  it("is used, at once or through others, by the modules of which its headers say so", () => {
+  it("is imported by each module that a header names as its user, and by no other where it says alone", () => {
     const header = (file: string) => read(file).split("\n").filter((line) => line.startsWith("//")).slice(0, 3).join(" ")
     const uses = new Map(files.map((file) => [file, localImports(file)] as const))
-    const leads = (from: string, to: string, seen = new Set<string>()): boolean =>
-      (uses.get(from) ?? []).some((next) => next === to || (!seen.has(next) && leads(next, to, seen.add(next))))
-    const users = (file: string) =>
-      (/\b(?:Used|Run|Fed|Read) by (.*?)(?:;|\.(?: |$)|$)/u.exec(header(file))?.[1] ?? "").match(/\b[a-z]+(?:\/[a-z-]+)+/gu) ?? []
-    expect(
-      files.flatMap((file) =>
-        users(file).map((name) => `src/${name}.ts`).filter((user) => uses.has(user) && !leads(user, file)).map((user) =>
-          `${file} is not used by ${user}`
+    const clauses = (file: string) =>
+      [...header(file).matchAll(/\b(?:used|called|run|started|fed|read|made|told|taken|written|carried out) by (.*?)(?:;|\.(?: |$)|$)/giu)]
+        .map(([, by]) => by ?? "")
+    const named = (clause: string) =>
+      (clause.match(/\b[a-z]+(?:\/[a-z-]+)+/gu) ?? []).map((name) => `src/${name}.ts`).filter((user) => uses.has(user))
+    const wrong = files.flatMap((file) =>
+      clauses(file).flatMap((clause) => [
+        ...named(clause).filter((user) => uses.get(user)?.includes(file) === false).map((user) => `${user} does not import ${file}`),
+        ...files.filter((user) =>
+          named(clause).length > 0 && / alone\b/u.test(clause) && uses.get(user)?.includes(file) === true && !named(clause).includes(user)
+        ).map(
+          (user) => `${user} imports ${file} too`
         )
-      )
-    ).toEqual([])
+      ])
+    )
+    expect(wrong).toEqual([])
   })
 
   it("has no escape from its types", () => {

@@ -1,6 +1,6 @@
 // A Helm release as the cluster keeps it: found among the Secrets of its namespace, unpacked and decoded.
 // Invariant: fails with one sentence for every way in which there is none to use; nothing that was in the Secret is part of it.
-// Used by cli/commands/migrate.ts.
+// Used by cli/migrate-release.ts.
 import { Effect, Option, Schema, Stream } from "effect"
 import { promisify } from "node:util"
 import { gunzip } from "node:zlib"

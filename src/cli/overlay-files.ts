@@ -1,6 +1,6 @@
 // An overlay as files: kustomization.yaml, values.yaml, a patch or an object a file, each with our mark in its first line.
 // Invariant: the same overlay gives the same bytes, and no file has a token.
-// Used by cli/commands/overlay.ts and cli/commands/migrate.ts.
+// Used by cli/write-overlay.ts and cli/migrate-release.ts.
 import { Document, isCollection, isScalar, visit } from "yaml"
 import { configMapName } from "../core/manifest/config-map.ts"
 import { type Described, fileName } from "../core/overlay/file-name.ts"

@@ -1,6 +1,6 @@
 // A folder whose files are written as a whole.
 // Invariant: a failure leaves the folder as it was; files in it that are not ours stay, and those of an overlay that are no more go.
-// Used by cli/commands/overlay.ts and cli/commands/migrate.ts.
+// Used by cli/write-overlay.ts.
 import { Effect } from "effect"
 import { mkdir, mkdtemp, readdir, readFile, rename, rm, stat, writeFile } from "node:fs/promises"
 import { dirname, join } from "node:path"

@@ -1,5 +1,5 @@
 // Writes an overlay for some values, with its command in every file.
-// Used by cli/commands/overlay.ts and cli/commands/migrate.ts.
+// Used by cli/commands/overlay.ts and cli/migrate-release.ts.
 import { Effect } from "effect"
 import { missingSecret, overlay } from "../core/overlay/overlay.ts"
 import { appVersion, type Values } from "../schema/values.ts"

@@ -1,6 +1,6 @@
 // What `plan` may ask for: data, carried out by controller/execute and nobody else.
 // Each action is safe to repeat: creates go by derived names, takes and status writes by resourceVersion, reports by their id.
-// Made by core/plan.
+// Made by core/response and core/follow, carried out by controller/execute.
 import { Data } from "effect"
 import type { AgentTaskSpec } from "../schema/agent-task.ts"
 import type { Reason } from "../schema/reason.ts"

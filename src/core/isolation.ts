@@ -1,6 +1,6 @@
 // Where nothing may run before its isolation is proven: what was proven, as an annotation on the Lease of the leading controller, and the wait for it.
 // Invariant: a proof is of the network that these values ask for; other values need another one.
-// Used by cli/commands/doctor, which proves it, and by controller/controller and controller/turns.
+// Used by cli/doctor-network, which proves it, and by controller/controller and controller/turns.
 import { Option, Record } from "effect"
 import { fingerprint } from "./fingerprint.ts"
 import { Turn } from "./observed.ts"

@@ -1,6 +1,6 @@
 // The name of a task's Job: derived, so that it need not be recorded before the Job exists.
 // At most 57 characters, since Kubernetes adds six for the Pod's name. A task that is named as what is made of another's name shares its Job's: it waits for that one.
-// Used by core/manifest/job, core/manifest/admission-status and core/plan.
+// Used by core/manifest/job, core/manifest/admission-status, core/situation and core/response.
 import { fingerprint } from "./fingerprint.ts"
 
 const limit = 57

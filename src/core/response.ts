@@ -1,6 +1,6 @@
 // What each row of the table of situations answers: actions, the status from now on, and when to look again.
 // Ends are written before Jobs are deleted: the status, guarded by its version, is what decides between a cancel and a claim.
-// Used by core/plan alone.
+// Used by core/plan, and by core/follow for what it has in common with every response.
 import { Option, Schema } from "effect"
 import { type AgentTaskStatus, longestStatusMessage, mutates, type Phase } from "../schema/agent-task.ts"
 import { assignmentId } from "../schema/pool-api.ts"

@@ -1,6 +1,6 @@
 // The Kubernetes pieces of the values: quantities, security contexts, tolerations, mounts, labels, environment.
 // Small ones are closed, so that a typing error is found here; a volume, a container or an affinity is as Kubernetes says, checked by the API server.
-// Used by schema/value-sections.ts, and through it by core/resolve.ts.
+// Used by schema/value-sections.ts and schema/component-values.ts.
 import type { V1Affinity, V1Container, V1Volume } from "@kubernetes/client-node"
 import { Predicate, Schema } from "effect"
 import { keyPattern } from "./explain.ts"

@@ -1,6 +1,6 @@
 // What one key of the values may not say because of another, each with what to do instead.
 // Invariant: what passes here is taken by the API server too, as far as the values alone decide it.
-// Used by schema/values.ts; what concerns one section alone stands at that section.
+// Used by schema/values.ts and core/resolve.ts; what concerns one section alone stands at that section.
 import type { Contradiction, Rule } from "./contradiction.ts"
 import { podRules } from "./pod-rules.ts"
 import { amountOf } from "./quantity.ts"

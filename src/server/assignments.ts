@@ -5,6 +5,7 @@ import { Clock, Context, Effect, Equal, Layer, Option, Schema } from "effect"
 import { SqlClient, type SqlError } from "effect/sql"
 import { delayMillis, mostAgain } from "../core/plan-again.ts"
 import { RunEvent } from "../core/run-machine.ts"
+import { mutates } from "../schema/agent-task.ts"
 import type { Assignment } from "../schema/pool-api.ts"
 import type { StageResult } from "../schema/stage-result.ts"
 import { taskHeader } from "../schema/task-api.ts"
@@ -126,7 +127,7 @@ const make = Effect.gen(function*() {
       ...(workingDirectory !== "" && { workingDirectory }),
       options: run.options,
       archiveSha256: run.archiveSha256,
-      ...(stage.stage !== "plan" && run.planSha256 !== null && { planSha256: run.planSha256 }),
+      ...(mutates(stage.stage) && run.planSha256 !== null && { planSha256: run.planSha256 }),
       taskToken
     }
     return [assignment]

@@ -3,6 +3,7 @@
 import { Effect } from "effect"
 import { isFinal } from "../core/run-machine.ts"
 import { rescueAdvice } from "../core/state-doubt.ts"
+import { mutates } from "../schema/agent-task.ts"
 import type { RunView, StageView } from "../schema/run.ts"
 import { Assignments } from "./assignments.ts"
 import { logUrl } from "./links.ts"
@@ -61,7 +62,7 @@ export const makeRunViews = Effect.gen(function*() {
           : `The run ${holder.id} holds the workspace and is ${holder.status}.`
       }
     }
-    const waits = run.rescueId === null && (open.acknowledgedAt === null || open.stage !== "plan")
+    const waits = run.rescueId === null && (open.acknowledgedAt === null || mutates(open.stage))
     const [rescue] = waits ? yield* rescues.pending(run.workspaceId) : []
     if (rescue !== undefined) {
       return { position: 1, reason: "StateRescuePending", message: `${rescue.message}; ${rescueAdvice(run.workspace)}` }

@@ -4,7 +4,7 @@
 import { Context, Effect, Layer, Option, Schema } from "effect"
 import { SqlClient, type SqlError } from "effect/sql"
 import { isFinal, move, type RunEvent } from "../core/run-machine.ts"
-import { Engine, PlanOptions } from "../schema/agent-task.ts"
+import { Engine, mutates, PlanOptions } from "../schema/agent-task.ts"
 import { RunId, Sha256, Timestamp, WorkspaceName } from "../schema/names.ts"
 import { Approval, RunStatus } from "../schema/run.ts"
 import { Changes } from "../schema/stage-result.ts"
@@ -174,7 +174,7 @@ const make = Effect.gen(function*() {
 
   const end = Effect.fn("Runs.end")(function*(run: Run) {
     yield* stages.withdraw(run.id)
-    const began = (yield* stages.ofRun(run.id)).some(({ stage, startedAt }) => stage !== "plan" && startedAt !== null)
+    const began = (yield* stages.ofRun(run.id)).some(({ stage, startedAt }) => mutates(stage) && startedAt !== null)
     if (!began) yield* effects.forgetPlanned(run.id)
     yield* sql`UPDATE workspaces SET currentRunId = NULL WHERE id = ${run.workspaceId} AND currentRunId = ${run.id}`
     yield* dispatch(run.workspaceId)

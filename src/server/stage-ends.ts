@@ -10,6 +10,7 @@ import { inWords, isFinal, RunEvent, wishes } from "../core/run-machine.ts"
 import { sentence } from "../core/sentence.ts"
 import { needRescue } from "../core/stage-effects.ts"
 import { doubtOf, rescueAdvice, type StageEnd } from "../core/state-doubt.ts"
+import { mutates } from "../schema/agent-task.ts"
 import type { JournalEntry } from "../schema/effects.ts"
 import type { StageResult } from "../schema/stage-result.ts"
 import { Commits } from "./commits.ts"
@@ -123,7 +124,7 @@ const make = Effect.gen(function*() {
     } WHERE id = ${stage.id}`
     const run = yield* runs.get(stage.runId)
     const standing = yield* locks.standing(stage.id)
-    if (stage.stage !== "plan" && standing.lock === "none") yield* effects.forgetPlanned(run.id) // then it made nothing, seen or unseen, or ended in order
+    if (mutates(stage.stage) && standing.lock === "none") yield* effects.forgetPlanned(run.id) // then it made nothing, seen or unseen, or ended in order
     const doubted = yield* doubt(stage, run, result, standing)
     yield* locks.release(stage.id)
     yield* commits.news(`logs ${run.id}`)

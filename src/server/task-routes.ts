@@ -4,6 +4,7 @@
 import { Effect, Option, Schema } from "effect"
 import { HttpRouter, type HttpServerRequest, HttpServerResponse } from "effect/http"
 import type { SqlError } from "effect/sql"
+import { mutates } from "../schema/agent-task.ts"
 import { JournalRequest } from "../schema/effects.ts"
 import { Uid } from "../schema/names.ts"
 import { StageResult } from "../schema/stage-result.ts"
@@ -83,7 +84,7 @@ export const taskRoutes = HttpRouter.addAll(Effect.gen(function*() {
         workspace: run.workspace,
         stage: stage.stage,
         archiveSha256: run.archiveSha256,
-        ...(stage.stage !== "plan" && run.planSha256 !== null && { planSha256: run.planSha256 }),
+        ...(mutates(stage.stage) && run.planSha256 !== null && { planSha256: run.planSha256 }),
         ...(workingDirectory !== "" && { workingDirectory }),
         options: run.options,
         variables: variablesOf(yield* variables.list(run.workspaceId), run.variables),
@@ -113,7 +114,7 @@ export const taskRoutes = HttpRouter.addAll(Effect.gen(function*() {
     ),
     task("PUT", taskPath.plan, (request, stage, run) =>
       Effect.gen(function*() {
-        if (stage.stage !== "plan") {
+        if (mutates(stage.stage)) {
           return yield* conflict(
             "wrong-stage",
             `The ${stage.stage} stage ${stage.id} stores no saved plan; send it with the token of its run's plan stage.`

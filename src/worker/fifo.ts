@@ -1,6 +1,6 @@
 // Named pipes and directories on a volume that others write too: opened without following a link, read by the event loop alone.
 // Always holds: no call here waits for the other side or occupies a thread, and a reader holds one chunk at most that nobody asked for.
-// Used by worker/exec-loop.ts.
+// Used by worker/exec-loop.ts, and by worker/folder.ts and worker/kept-plan.ts to stay inside a directory.
 import { Data, Effect, type Scope, Stream } from "effect"
 import { closeSync, constants, fstatSync, lstatSync, openSync, readSync, writeSync } from "node:fs"
 import { Socket } from "node:net"

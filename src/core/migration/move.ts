@@ -1,6 +1,6 @@
 // A move from a Helm release to an installation of ours, worked out: its values, what they come to, and what is in the way.
 // Invariant: no secret is in it.
-// Made by cli/commands/migrate.ts; told by core/migration/changes.ts and core/migration/hand-over.ts.
+// Made by cli/migrate-release.ts; told by core/migration/changes.ts and core/migration/hand-over.ts.
 import { Result } from "effect"
 import type { HelmObject, HelmRelease } from "../../schema/helm-release.ts"
 import { appVersion, defaultValues, parseValues, type Values } from "../../schema/values.ts"

@@ -1,6 +1,6 @@
 // A move as a page to read and to follow: what changes, what goes, and the steps of the hand-over.
 // Invariant: no secret is in it, so that it may lie in Git beside the overlay.
-// Used by cli/commands/migrate.ts.
+// Used by cli/migrate-release.ts.
 import { changes, leaving } from "./changes.ts"
 import { handOver } from "./hand-over.ts"
 import type { Move } from "./move.ts"

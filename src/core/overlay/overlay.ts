@@ -1,6 +1,6 @@
 // A Kustomize overlay for some values: the base, the components that say the same, and patches for what is left.
 // Law: `kustomize build` of it is what `render` prints of the same values, but for a Secret with a token, which the overlay only names.
-// Used by cli/commands/overlay.ts and cli/commands/migrate.ts; the law is in test/cli/commands/overlay.cluster.test.ts.
+// Used by cli/write-overlay.ts; the law is in test/cli/commands/overlay.cluster.test.ts.
 import { difference as treeDifference, isTree, merge, type Tree } from "../../schema/layers.ts"
 import { defaultValues, type Values } from "../../schema/values.ts"
 import { configMapName, layerText } from "../manifest/config-map.ts"
