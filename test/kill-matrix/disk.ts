@@ -49,9 +49,22 @@ export interface SmallDisk {
   readonly isSeenBy: (pid: number) => boolean
 }
 
+/** On a busy node the init container may have been quicker than the disk: what it put below it is brought along before the worker looks. */
+const untilInstalled = async (data: string, below: number): Promise<void> => {
+  const [installed, script] = ["exec", "exec/exec-loop.sh"]
+  const covered = `/proc/${process.pid}/fd/${below}`
+  await eventually(`the exec loop on the small disk in ${data}`, () => {
+    if (existsSync(join(data, script))) return true
+    if (existsSync(join(covered, script))) execFileSync("cp", ["-a", join(covered, installed), data])
+    return undefined
+  }, { everyMillis: 2, seconds: 60 })
+}
+
 /** `pod`: the Pod's directory. */
 export const smallDisk = async (pod: string): Promise<SmallDisk> => {
   const volumes = await volumesOf(pod)
+  const [data = ""] = volumes
+  const below = openSync(data, "r")
   for (const directory of volumes) {
     const { gid, mode, uid: owner } = statSync(directory)
     execFileSync("mount", [
@@ -62,6 +75,11 @@ export const smallDisk = async (pod: string): Promise<SmallDisk> => {
       nameOfDisk,
       directory
     ])
+  }
+  try {
+    await untilInstalled(data, below)
+  } finally {
+    closeSync(below)
   }
   return {
     fill: () => volumes.forEach(fill),
