@@ -85,11 +85,13 @@ const through = Effect.fn("through")(function*(runId: string, progress: Progress
 const noOutputs = { outputs: [], stateSerial: null }
 
 const outputsOf = Effect.fnUntraced(function*({ planOnly, status }: RunView, workspaceId: string) {
-  const server = yield* ServerClient
+  const [screen, server] = [yield* Screen, yield* ServerClient]
   const settled = status === "applied" || (status === "planned_and_finished" && !planOnly)
   return settled
     ? {
-      outputs: yield* patiently(server.outputs(workspaceId)),
+      outputs: yield* patiently(server.outputs(workspaceId)).pipe(
+        Effect.catchTag("ServerRefused", ({ message }) => Effect.as(screen.line(message), [])) // the run did what it was to do all the same
+      ),
       stateSerial: Option.getOrNull(yield* patiently(server.stateSerial(workspaceId)))
     }
     : noOutputs

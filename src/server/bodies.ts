@@ -1,10 +1,11 @@
-// The bodies that are held in memory whole: states, as they are or encrypted, that arrive or are looked into. So many bytes of them at once, whoever sends or asks; the others wait and are not read.
+// The bodies that are held in memory whole: states, as they are or encrypted, that arrive or are looked into, and answers made of them. So many bytes of them at once, whoever sends or asks; the others wait and are not read.
 // Invariant: what has not arrived yet counts in full, though not for long, and small bodies have room of their own, so those that large ones keep waiting are large.
-// Used by the task, state and workspace routes and state-rescue; how long a request may take that holds no room is in server/listen.
-import { Context, Duration, Effect, Layer, Semaphore, Stream } from "effect"
+// Used by the task, state, workspace and TFE state routes, state-rescue and effects; how long a request may take that holds no room is in server/listen.
+import { Context, Duration, Effect, Layer, Scope, Semaphore, Stream } from "effect"
 import type { HttpServerRequest } from "effect/http"
 import type { Failure } from "./answer.ts"
 import { Refused, tooLarge } from "./refused.ts"
+import { untilTaken } from "./until-taken.ts"
 
 const mebibyte = 1024 * 1024
 
@@ -13,6 +14,8 @@ interface Room {
   /** Of all small ones together, and of all others. */
   readonly small: number
   readonly large: number
+  /** Of answers that were made of states, together. */
+  readonly answers: number
   /** Shorter than a connection may be silent. */
   readonly wait: Duration.Duration
   /** Of one that has its room: whoever sends a byte now and then would keep it from all others. */
@@ -20,13 +23,15 @@ interface Room {
 }
 
 /**
- * A quarter of the memory that the server has (core/manifest/server), since what is parsed, one state at a time, takes most of the rest.
+ * Little more than a quarter of the memory that the server has (core/manifest/server), since what is parsed, one state at a time, takes
+ * most of the rest.
  */
 export const BodyRoom = Context.Reference<Room>("agent-job/server/BodyRoom", {
   defaultValue: () => ({
     smallUpTo: 4 * mebibyte,
     small: 32 * mebibyte,
     large: 96 * mebibyte,
+    answers: 16 * mebibyte,
     wait: Duration.seconds(30),
     arrival: { small: Duration.seconds(30), large: Duration.minutes(5) }
   })
@@ -38,6 +43,12 @@ const busy = new Refused({
   error: "busy",
   retryAfterSeconds,
   message: `The server holds as many states in memory as it may, and none of them was done in time; repeat it in ${retryAfterSeconds} s.`
+})
+const untaken = new Refused({
+  status: 503,
+  error: "busy",
+  retryAfterSeconds,
+  message: `The server holds as many answers as it may that their clients have not read yet; repeat it in ${retryAfterSeconds} s.`
 })
 
 const tooSlow = (arrival: Duration.Duration) =>
@@ -68,7 +79,9 @@ const readWhole = (request: HttpServerRequest.HttpServerRequest, sizeBytes: numb
 
 export class Bodies extends Context.Service<Bodies, {
   /** What `use` does with so many bytes that it reads from the disk. 503 when there is no room for them in time. */
-  readonly room: <A, E>(sizeBytes: number, use: Effect.Effect<A, E>) => Effect.Effect<A, E | Refused>
+  readonly room: <A, E, R>(sizeBytes: number, use: Effect.Effect<A, E, R>) => Effect.Effect<A, E | Refused, R>
+  /** Room for an answer until its client has it. 503 at once when there is none, since who asks has room for the state meanwhile. */
+  readonly answer: (request: HttpServerRequest.HttpServerRequest, sizeBytes: number) => Effect.Effect<void, Refused, Scope.Scope>
   /**
    * What `use` does with the whole body, which has its room until then. 413 past the limit, 503 when there is no room for it in time, 408
    * when it does not arrive in time.
@@ -81,9 +94,10 @@ export class Bodies extends Context.Service<Bodies, {
 }>()("agent-job/server/Bodies") {
   static readonly layer = Layer.effect(
     Bodies,
-    Effect.map(BodyRoom, ({ arrival, large, small, smallUpTo, wait }) => {
+    Effect.map(BodyRoom, ({ answers, arrival, large, small, smallUpTo, wait }) => {
       const ofSmall = { room: Semaphore.makeUnsafe(small), within: arrival.small }
       const ofLarge = { room: Semaphore.makeUnsafe(large), within: arrival.large }
+      const ofAnswers = Semaphore.makeUnsafe(answers)
 
       /** Until the scope ends; gives the time that it has to arrive. */
       const take = Effect.fnUntraced(function*(sizeBytes: number) {
@@ -93,7 +107,15 @@ export class Bodies extends Context.Service<Bodies, {
       })
 
       return Bodies.of({
-        room: (sizeBytes, use) => Effect.scoped(Effect.andThen(take(sizeBytes), use)),
+        room: (sizeBytes, use) => Effect.scopedWith((held) => Effect.andThen(Scope.provide(take(sizeBytes), held), use)),
+        answer: (request, sizeBytes) =>
+          untilTaken(
+            request,
+            Effect.acquireRelease(
+              Effect.flatMap(ofAnswers.takeIfAvailable(sizeBytes), (isThere) => isThere ? Effect.void : Effect.fail(untaken)),
+              () => ofAnswers.release(sizeBytes)
+            )
+          ),
         whole: (request, limitBytes, use) =>
           Effect.scoped(Effect.gen(function*() {
             const sizeBytes = sizeOf(request, limitBytes)

@@ -1,12 +1,12 @@
 // How much one caller may ask for: so many requests a second for each token and link, fewer for each address that shows no valid one, and so many at once.
 // Invariant: who has a valid token or link is never slowed down by those who have none; health is never limited.
 // Used by the borders of all the APIs (server/authorize); the limits of connections are in server/listen.
-import * as NodeHttpServerRequest from "@effect/platform-node/NodeHttpServerRequest"
 import { Clock, Context, Effect, Layer, Option, type Scope } from "effect"
 import type { HttpServerRequest } from "effect/http"
 import { type Bucket, fullBucket, isFull, type Rate, take } from "../core/token-bucket.ts"
 import { Refused } from "./refused.ts"
 import type { Caller } from "./tokens.ts"
+import { untilTaken } from "./until-taken.ts"
 
 /** Far above what agents and workers do: a worker sends a few requests a second, the controllers of a pool a few for each stage. */
 export const Rates = Context.Reference<Readonly<Record<Caller["kind"] | "address", Rate>>>("agent-job/server/Rates", {
@@ -64,7 +64,6 @@ export class Limits extends Context.Service<Limits, {
 
       return Limits.of({
         place: Effect.fnUntraced(function*({ kind, name }, request) {
-          const response = NodeHttpServerRequest.toServerResponse(request)
           const key = `${kind} ${name}`
           const taken = places.get(key) ?? 0
           if (taken >= atOnce[kind]) {
@@ -75,11 +74,10 @@ export class Limits extends Context.Service<Limits, {
               message: `There are ${taken} requests of this ${named[kind]} that are not answered yet; repeat it in ${retryAfterSeconds} s.`
             })
           }
-          yield* Effect.acquireRelease(Effect.sync(() => places.set(key, (places.get(key) ?? 0) + 1)), () =>
-            Effect.sync(() => {
-              if (response.writableFinished || response.destroyed) leave(key)
-              else response.once("close", () => leave(key)) // a small answer ends its scope before the socket has taken it
-            }))
+          yield* untilTaken(
+            request,
+            Effect.acquireRelease(Effect.sync(() => places.set(key, (places.get(key) ?? 0) + 1)), () => Effect.sync(() => leave(key)))
+          )
         }),
         admit: Effect.fnUntraced(function*(caller, request) {
           const now = yield* Clock.currentTimeMillis

@@ -1,17 +1,30 @@
 // The TFE API's states, as far as they are read: the current one, its outputs, and the download.
-// A sensitive output's value is given only to who asks for that one output, as stock clients do.
+// A sensitive output's value is given only to who asks for that one output, as stock clients do. Always holds: no more of outputs is in memory than server/bodies has room for.
 // Used by server/server.
 import { Effect, Schema } from "effect"
-import { HttpRouter } from "effect/http"
+import { HttpRouter, type HttpServerRequest, type HttpServerResponse } from "effect/http"
+import { isLongerThan } from "../core/json-length.ts"
 import { stateAnswer } from "./answer.ts"
 import { Blobs } from "./blobs.ts"
 import { Bodies } from "./bodies.ts"
-import { notFound, orNotFound } from "./refused.ts"
+import { notFound, orNotFound, Refused } from "./refused.ts"
 import { State } from "./state-body.ts"
 import { type StateVersion, StateVersions } from "./state-versions.ts"
 import { outputDocument, parseOutputId, stateVersionDocument } from "./tfe-documents.ts"
 import { document, documents, makeTfe } from "./tfe-envelope.ts"
 import { Workspaces } from "./workspaces.ts"
+
+/** A person reads a few kilobytes of them, and other programs pass on what a configuration can hold. */
+const outputsLimitBytes = 4 * 1024 * 1024
+const tooLarge = ({ id }: StateVersion) =>
+  new Refused({
+    status: 413,
+    error: "too-large",
+    message:
+      `These outputs of ${id} are more than ${outputsLimitBytes} bytes, which are not given out at once; ask for one of them, or take the whole state from /api/v2/state-versions/${id}/download.`
+  })
+
+type Output = NonNullable<State["outputs"]>[string]
 
 const decode = Schema.decodeUnknownEffect(Schema.fromJsonString(State))
 
@@ -22,14 +35,29 @@ export const tfeStateRoutes = HttpRouter.addAll(Effect.gen(function*() {
   const states = yield* StateVersions
   const workspaces = yield* Workspaces
 
-  const outputsOf = (version: StateVersion) =>
-    Effect.gen(function*() {
-      const state = yield* bodies.room(
-        version.sizeBytes,
-        Effect.flatMap(states.read(version), (bytes) => Effect.orDie(decode(new TextDecoder().decode(bytes))))
-      ) // it was decoded when it was accepted
-      return state.outputs ?? {}
-    })
+  /**
+   * The answer that `shown` makes of those outputs of a state that are `asked` for. The state has its room until then, and the answer has
+   * one of its own.
+   */
+  const outputsOf = (
+    request: HttpServerRequest.HttpServerRequest,
+    version: StateVersion,
+    asked: (name: string) => boolean,
+    shown: (outputs: ReadonlyArray<readonly [string, Output]>) => Effect.Effect<HttpServerResponse.HttpServerResponse, Refused>
+  ) =>
+    bodies.room(
+      version.sizeBytes,
+      Effect.gen(function*() {
+        const state = yield* Effect.orDie(decode(new TextDecoder().decode(yield* states.read(version)))) // it was decoded when it was accepted
+        const outputs = Object.entries(state.outputs ?? {}).filter(([name]) => asked(name))
+        if (isLongerThan(outputsLimitBytes, outputs)) return yield* tooLarge(version)
+        const answer = yield* shown(outputs)
+        const sizeBytes = answer.body._tag === "Uint8Array" ? answer.body.contentLength : 0
+        if (sizeBytes > outputsLimitBytes) return yield* tooLarge(version)
+        yield* bodies.answer(request, sizeBytes)
+        return answer
+      })
+    )
 
   return [
     route(
@@ -38,19 +66,24 @@ export const tfeStateRoutes = HttpRouter.addAll(Effect.gen(function*() {
       (request, { id = "" }) =>
         Effect.map(Effect.flatMap(states.current(id), orNotFound), (version) => document(stateVersionDocument(version, base(request))))
     ),
-    route("GET", "/api/v2/workspaces/:id/current-state-version-outputs", (_, { id = "" }) =>
+    route("GET", "/api/v2/workspaces/:id/current-state-version-outputs", (request, { id = "" }) =>
       Effect.gen(function*() {
         const workspace = yield* workspaces.get(id)
         const version = yield* states.current(workspace.id)
         if (version === undefined) return documents([])
-        return documents(Object.entries(yield* outputsOf(version)).map(([name, output]) => outputDocument(version, name, output, false)))
+        return yield* outputsOf(request, version, () =>
+          true, (outputs) =>
+          Effect.succeed(documents(outputs.map(([name, output]) =>
+            outputDocument(version, name, output, false)
+          ))))
       })),
-    route("GET", "/api/v2/state-version-outputs/:id", (_, { id = "" }) =>
+    route("GET", "/api/v2/state-version-outputs/:id", (request, { id = "" }) =>
       Effect.gen(function*() {
         const parsed = parseOutputId(id)
         const version = yield* Effect.flatMap(states.find(parsed?.versionId ?? ""), orNotFound)
-        const output = Object.entries(yield* outputsOf(version)).find(([name]) => name === parsed?.name)
-        return output === undefined ? yield* notFound() : document(outputDocument(version, ...output, true))
+        return yield* outputsOf(request, version, (name) =>
+          name === parsed?.name, ([output]) =>
+          output === undefined ? Effect.fail(notFound()) : Effect.succeed(document(outputDocument(version, ...output, true))))
       })),
     route(
       "GET",

@@ -2,7 +2,7 @@ import { describe, expect, it } from "@effect/vitest"
 import { Deferred, Effect, Exit, Fiber, Layer, Option, Redacted, Scope } from "effect"
 import { HttpServer } from "effect/http"
 import { archiveOf } from "../../src/cli/archive.ts"
-import { ServerUnreachable } from "../../src/cli/failure.ts"
+import { ServerRefused, ServerUnreachable } from "../../src/cli/failure.ts"
 import { runDirectory, type RunRequest } from "../../src/cli/run-directory.ts"
 import { ServerClient, type ServerFailure } from "../../src/cli/server-client.ts"
 import { ServerWithAddress } from "../../src/server/server.ts"
@@ -232,6 +232,20 @@ describe("a run", () => {
       yield* playing(`http://127.0.0.1:${port}`, quickstart)
       yield* Fiber.join(fiber)
       expect(screen.transcript()).toContain("Plan: 3 to add, 0 to change, 0 to destroy.")
+    }))
+})
+
+describe("outputs that the server refuses", () => {
+  it.live("are told so in its words, and the run is as well as it was", () =>
+    Effect.gen(function*() {
+      const screen = toldScreen(answers("yes"))
+      const refusing = asking(() => ({
+        outputs: () => Effect.fail(new ServerRefused({ status: 413, message: "These outputs are too large." }))
+      }))
+      const { run } = yield* running(screen, request(), quickstart, refusing)
+      yield* run
+      expect(screen.transcript()).toContain("These outputs are too large.")
+      expect(screen.transcript()).toContain("Applied: 3 added, 0 changed, 0 destroyed. The state is at serial 7.")
     }))
 })
 

@@ -234,6 +234,7 @@ describe("states that come at once", () => {
     smallUpTo: mebibyte,
     small: 2 * mebibyte,
     large: 40 * mebibyte,
+    answers: mebibyte,
     wait,
     arrival
   })
@@ -325,7 +326,14 @@ describe("states that come at once", () => {
     ({ bytes, large, small }) =>
       Effect.gen(function*() {
         const arrival = { small: Duration.fromInputUnsafe(small), large: Duration.fromInputUnsafe(large) }
-        const limits = { smallUpTo: 2 * mebibyte, small: 2 * mebibyte, large: 3 * mebibyte, wait: Duration.seconds(20), arrival }
+        const limits = {
+          smallUpTo: 2 * mebibyte,
+          small: 2 * mebibyte,
+          large: 3 * mebibyte,
+          answers: 0,
+          wait: Duration.seconds(20),
+          arrival
+        }
         const url = yield* server.pipe(Effect.provideService(BodyRoom, limits))
         yield* ask(stateOf(url), userToken, "PUT", { ID: "a" })
         const trickling = yield* trickle(url, bytes)

@@ -298,6 +298,7 @@ describe("a state that is refused to a stage", () => {
         smallUpTo: 0,
         small: 0,
         large: 300,
+        answers: 0,
         wait: Duration.millis(100),
         arrival: { small: Duration.minutes(1), large: Duration.minutes(1) }
       }

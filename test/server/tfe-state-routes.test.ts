@@ -1,0 +1,73 @@
+// The outputs of states, and how much of them the server holds for those who ask.
+import { describe, expect, it } from "@effect/vitest"
+import { Effect } from "effect"
+import { connect } from "node:net"
+import { tfePath } from "../../src/schema/tfe-api.ts"
+import { BodyRoom } from "../../src/server/bodies.ts"
+import { ask, directory, person, serve, userToken } from "./live-server.ts"
+
+const mebibyte = 1024 * 1024
+const server = Effect.flatMap(directory, serve)
+const one = (id: string) => `/api/v2/state-version-outputs/${id}`
+
+/** A workspace whose state has these outputs; gives its id. */
+const stateWith = Effect.fnUntraced(function*(url: string, outputs: Readonly<Record<string, string>>) {
+  const address = `${url}/api/state/v1/workspaces/demo`
+  yield* ask(address, userToken, "PUT", { ID: "a" })
+  const state = {
+    version: 4,
+    serial: 1,
+    lineage: "l",
+    outputs: Object.fromEntries(Object.entries(outputs).map(([name, value]) => [name, { value, type: "string" }]))
+  }
+  expect((yield* ask(`${address}?ID=a`, userToken, "POST", state)).status).toBe(204)
+  yield* ask(address, userToken, "DELETE", { ID: "a" })
+  return yield* person(url).workspace("demo")
+})
+
+describe("the outputs of a state", () => {
+  it.live("that are more than 4 MiB are refused with what to do instead, all together or one of them", () =>
+    Effect.gen(function*() {
+      const url = yield* server
+      const me = person(url)
+      const id = yield* stateWith(url, { large: "x".repeat(3 * mebibyte), more: "y".repeat(5 * mebibyte) })
+      const refused = yield* me.as("GET", tfePath.outputs(id))
+      expect([refused.status, refused.json.errors[0].detail]).toEqual([
+        413,
+        expect.stringMatching(
+          /^These outputs of (sv-\w+) are more than 4194304 bytes, which are not given out at once; ask for one of them, or take the whole state from \/api\/v2\/state-versions\/\1\/download\.$/u
+        )
+      ])
+      const [version] = /sv-\w+/u.exec(refused.text) ?? []
+      const outputId = (name: string) => `wsout-${version}-${Buffer.from(name).toString("hex")}`
+      expect((yield* me.as("GET", one(outputId("more")))).status).toBe(413)
+      expect((yield* me.as("GET", one(outputId("large")))).json.data.attributes.value).toHaveLength(3 * mebibyte)
+      expect((yield* me.as("GET", one(outputId("other")))).status).toBe(404)
+    }))
+
+  it.live(
+    "are held for as many clients as there is room for, until they read; the others are told when to come again",
+    () =>
+      Effect.gen(function*() {
+        const room = yield* BodyRoom
+        const url = yield* server.pipe(Effect.provideService(BodyRoom, { ...room, answers: 3.5 * mebibyte }))
+        const outputs = tfePath.outputs(yield* stateWith(url, { large: "x".repeat(3 * mebibyte) }))
+        const unread = yield* Effect.acquireRelease(
+          Effect.sync(() =>
+            connect({ host: "127.0.0.1", port: Number(new URL(url).port), noDelay: true }).on("error", () => undefined).pause()
+          ),
+          (socket) => Effect.sync(() => socket.destroy())
+        )
+        // The network's buffers hold some megabytes before the server has to.
+        for (let refusedInARow = 0; refusedInARow < 30;) {
+          const { headers, status } = yield* ask(url + outputs, userToken)
+          refusedInARow = status === 503 ? refusedInARow + 1 : 0
+          if (status === 503) expect(headers.get("retry-after")).toBe("5")
+          if (status === 200) unread.write(`GET ${outputs} HTTP/1.1\r\nhost: a\r\nauthorization: Bearer ${userToken}\r\n\r\n`)
+        }
+        unread.resume()
+        yield* Effect.repeat(ask(url + outputs, userToken), { until: ({ status }) => status === 200 }).pipe(Effect.timeout("30 seconds"))
+      }),
+    60_000
+  )
+})
