@@ -1,5 +1,6 @@
-// What a state says of itself in its first bytes, for one that has too much in it to be parsed.
-// Used by server/state-versions.
+// What a state says of itself in its first bytes, for one that has too much in it to be parsed, and another serial there.
+// Always holds: with another serial nothing but that number changes, byte for byte, so that no large number of a resource loses its digits.
+// Used by server/state-versions (what comes) and server/state-rescue (what a refused state needs to follow the stored one).
 import { Option } from "effect"
 
 interface StateHead {
@@ -10,15 +11,30 @@ interface StateHead {
 const headBytes = 1024
 /** As the engines begin a state. A serial anywhere else may be another one. */
 const beginning =
-  /^\s*\{\s*(?:"(?:version|terraform_version)"\s*:\s*(?:\d+|"[^"\\]*")\s*,\s*)*"serial"\s*:\s*(?<serial>\d{1,15})\s*,\s*"lineage"\s*:\s*"(?<lineage>[^"\\]*)"/u
+  /^(?<before>\s*\{\s*(?:"(?:version|terraform_version)"\s*:\s*(?:\d+|"[^"\\]*")\s*,\s*)*"serial"\s*:\s*)(?<serial>\d{1,15})\s*,\s*"lineage"\s*:\s*"(?<lineage>[^"\\]*)"/u
 
 const blanks = new Set([0x20, 0x09, 0x0a, 0x0d])
 const isNoBlank = (byte: number): boolean => !blanks.has(byte)
 const [opening, closing] = [0x7b, 0x7d] // { }
 
+const begun = (json: Uint8Array, encoding: "utf-8" | "latin1") =>
+  beginning.exec(new TextDecoder(encoding).decode(json.subarray(0, headBytes)))?.groups
+
 /** Nothing of what is no JSON object. One that does not begin as the engines' do has the serial 0 and no lineage. */
 export const stateHead = (json: Uint8Array): Option.Option<StateHead> => {
   if (json.find(isNoBlank) !== opening || json.findLast(isNoBlank) !== closing) return Option.none()
-  const { lineage = "", serial = "0" } = beginning.exec(new TextDecoder().decode(json.subarray(0, headBytes)))?.groups ?? {}
+  const { lineage = "", serial = "0" } = begun(json, "utf-8") ?? {}
   return Option.some({ serial: Number(serial), lineage })
+}
+
+/** Nothing of one that does not begin as the engines' do. What follows is not looked at. */
+export const withHeadSerial = (json: Uint8Array, serial: number): Option.Option<Uint8Array> => {
+  const { before, serial: old } = begun(json, "latin1") ?? {} // a character of each byte
+  if (before === undefined || old === undefined) return Option.none()
+  const [number, rest] = [new TextEncoder().encode(String(serial)), json.subarray(before.length + old.length)]
+  const changed = new Uint8Array(before.length + number.length + rest.length)
+  changed.set(json.subarray(0, before.length))
+  changed.set(number, before.length)
+  changed.set(rest, before.length + number.length)
+  return Option.some(changed)
 }

@@ -3,8 +3,8 @@
 // Used by the workspace routes.
 import { Context, Effect, Layer, Option } from "effect"
 import { SqlClient } from "effect/sql"
-import { withSerial } from "../core/next-serial.ts"
 import { isFinal, RunEvent } from "../core/run-machine.ts"
+import { withHeadSerial } from "../core/state-head.ts"
 import type { SettleRescue, StateView } from "../schema/state.ts"
 import { Bodies } from "./bodies.ts"
 import { Effects } from "./effects.ts"
@@ -158,13 +158,13 @@ const make = Effect.gen(function*() {
     const before = yield* states.current(workspaceId)
     if (before === undefined || serial > before.serial) return { bytes, runId, serial, stageId }
     const raised = before.serial + 1
-    const text = withSerial(new TextDecoder().decode(bytes), raised)
-    if (Option.isNone(text)) {
+    const next = withHeadSerial(bytes, raised) // that it is a state, and of this serial, is seen when it is adopted
+    if (Option.isNone(next)) {
       return yield* invalid(
         `The state ${id} is not written as the engines write one, so its serial cannot be raised; push it by hand under a lock, then settle with --keep.`
       )
     }
-    return { bytes: new TextEncoder().encode(text.value), runId, serial: raised, stageId }
+    return { bytes: next.value, runId, serial: raised, stageId }
   })
 
   /**
