@@ -1,22 +1,27 @@
 // The journals of stages: what each is to make by its plan, or has made, changed and destroyed, as its worker heard it; and at its end, what of it the state lacks.
 // Invariant: a journal has no gap and no number twice; of a stage that succeeded nothing is kept but what its plan wants, for as long as its run may need it.
-// Used by the task API (append), by stage-ends (account) and by what looks at a rescue (missingFor).
-import { Context, Effect, Layer, Option, Schema } from "effect"
+// Used by stage-ends (append, account, missingNow) and by what looks at rescues (missingFor).
+import { Context, Effect, Layer, Schema } from "effect"
 import { SqlClient } from "effect/sql"
 import { endedInOrder, stageEffects } from "../core/stage-effects.ts"
 import { isEncrypted, stateObjects } from "../core/state-objects.ts"
-import { JournalEntry, namedLimit } from "../schema/effects.ts"
+import { JournalEntry, namedLimit, type StageEffects } from "../schema/effects.ts"
 import type { StageResult } from "../schema/stage-result.ts"
+import { Bodies } from "./bodies.ts"
 import { row, rows } from "./database.ts"
 import { conflict, invalid } from "./refused.ts"
 import type { Rescue } from "./rescues.ts"
 import { type StageRow, Stages } from "./stages.ts"
-import { StateVersions } from "./state-versions.ts"
+import { type StateVersion, StateVersions } from "./state-versions.ts"
 
 const Stored = Schema.Struct({ entry: Schema.fromJsonString(JournalEntry) })
+const Heard = JournalEntry.mapFields(({ kind }) => ({ kind }))
+
+const isLast = ({ kind }: Pick<JournalEntry, "kind">): boolean => kind === "closed" || kind === "full"
 
 const make = Effect.gen(function*() {
   const sql = yield* SqlClient.SqlClient
+  const bodies = yield* Bodies
   const stages = yield* Stages
   const states = yield* StateVersions
 
@@ -27,8 +32,8 @@ const make = Effect.gen(function*() {
     )
 
   /**
-   * Gives the last number that is stored, and how many are new. What is stored already may be sent again; a gap is refused with the true
-   * end.
+   * Gives the last number that is stored, how many are new, and whether a last word is among these that was not said before. What is stored
+   * already may be sent again; a gap is refused with the true end.
    */
   const append = Effect.fn("Effects.append")((stageId: string, entries: ReadonlyArray<JournalEntry>) =>
     sql.withTransaction(Effect.gen(function*() {
@@ -43,12 +48,19 @@ const make = Effect.gen(function*() {
         return yield* conflict("journal-gap", `The journal ends with ${stored}, not before ${first}; go on from there.`, { number: stored })
       }
       const fresh = entries.slice(stored + 1 - first)
+      const heard = fresh.some(isLast)
+        ? yield* rows(Heard)(sql`SELECT DISTINCT json_extract(entry, '$.kind') AS kind FROM effects WHERE stageId = ${stageId}`)
+        : []
       yield* Effect.forEach(
         fresh,
         (entry) => sql`INSERT INTO effects ${sql.insert({ stageId, number: entry.number, entry: JSON.stringify(entry) })}`,
         { discard: true }
       )
-      return { number: stored + fresh.length, added: fresh.length }
+      return {
+        number: stored + fresh.length,
+        added: fresh.length,
+        hasLastWord: fresh.some((entry) => isLast(entry) && heard.every(({ kind }) => kind !== entry.kind))
+      }
     }))
   )
 
@@ -58,14 +70,15 @@ const make = Effect.gen(function*() {
       (found) => found.map(({ entry }) => entry)
     )
 
-  /** The state as it is stored; of one that is damaged nothing is believed. */
-  const state = (workspaceId: string) =>
-    Effect.gen(function*() {
-      const version = yield* states.current(workspaceId)
-      if (version === undefined) return ""
-      const bytes = yield* Effect.option(states.read(version))
-      return Option.match(bytes, { onNone: () => "", onSome: (found) => new TextDecoder().decode(found) })
-    })
+  /** What is in the state as it is stored; of one that is damaged nothing is believed. */
+  const stored = Effect.fnUntraced(function*(version: StateVersion | undefined) {
+    const text = version === undefined ? "" : yield* states.read(version).pipe(
+      Effect.map((bytes) => new TextDecoder().decode(bytes)),
+      Effect.orElseSucceed(() => "")
+    )
+    const objects = stateObjects(text)
+    return { objects, isEncrypted: objects.size === 0 && isEncrypted(text) }
+  })
 
   /** What the last plan of the run wants to be made. */
   const planned = (runId: string) =>
@@ -81,22 +94,44 @@ const make = Effect.gen(function*() {
    * encrypted one has what an end in order says.
    */
   const missing = Effect.fn("Effects.missing")(
-    function*(stageId: string, workspaceId: string, result: StageResult, wanted: ReadonlyArray<JournalEntry>, limit: number) {
-      const entries = yield* journal(stageId)
+    function*<E>(
+      { id, runId }: Pick<StageRow, "id" | "runId">,
+      result: StageResult,
+      state: Effect.Effect<Effect.Success<ReturnType<typeof stored>>, E>,
+      limit: number
+    ) {
+      const [entries, wanted] = [yield* journal(id), yield* planned(runId)]
       if (entries.length + wanted.length === 0) return undefined
-      const [text, inOrder] = [yield* state(workspaceId), endedInOrder(result)]
-      if (inOrder && isEncrypted(text)) return undefined
-      const effects = stageEffects(entries, stateObjects(text), inOrder, limit, wanted)
+      const [{ isEncrypted, objects }, inOrder] = [yield* state, endedInOrder(result)]
+      if (inOrder && isEncrypted) return undefined
+      const effects = stageEffects(entries, objects, inOrder, limit, wanted)
       return effects.unsavedCount + effects.unknownCount + (effects.unseenCount ?? 0) === 0 && effects.incomplete === undefined
         ? undefined
         : effects
     }
   )
 
-  /** The same of the stage of a rescue, by now. */
-  const missingFor = Effect.fnUntraced(function*({ stageId, workspaceId }: Pick<Rescue, "stageId" | "workspaceId">) {
-    const { result, runId } = yield* stages.get(stageId)
-    return result === null ? undefined : yield* missing(stageId, workspaceId, result, yield* planned(runId), namedLimit.rescue)
+  /** The same of the stages of rescues of one workspace, by now, by stage: the state is read once for all of them. */
+  const missingIn = Effect.fnUntraced(
+    function*(version: StateVersion | undefined, doubted: ReadonlyArray<Pick<Rescue, "stageId">>) {
+      const state = yield* Effect.cached(stored(version))
+      const found = new Map<string, StageEffects>()
+      for (const { stageId } of doubted) {
+        const stage = yield* stages.get(stageId)
+        const left = stage.result === null ? undefined : yield* missing(stage, stage.result, state, namedLimit.rescue)
+        if (left !== undefined) found.set(stageId, left)
+      }
+      return found
+    }
+  )
+
+  const missingNow = (workspaceId: string, doubted: ReadonlyArray<Pick<Rescue, "stageId">>) =>
+    Effect.flatMap(states.current(workspaceId), (version) => missingIn(version, doubted))
+
+  /** The same for whoever looks, of whom there may be many: there is room for the state before it is read. Never in a transaction. */
+  const missingFor = Effect.fn("Effects.missingFor")(function*(workspaceId: string, doubted: ReadonlyArray<Pick<Rescue, "stageId">>) {
+    const version = doubted.length === 0 ? undefined : yield* states.current(workspaceId)
+    return yield* bodies.room(version?.sizeBytes ?? 0, missingIn(version, doubted))
   })
 
   /** What its plan wants is no matter any more. */
@@ -104,19 +139,21 @@ const make = Effect.gen(function*() {
     Effect.asVoid(sql`DELETE FROM effects WHERE stageId IN (SELECT id FROM stages WHERE runId = ${runId} AND stage = 'plan')`)
 
   /** The same when the stage ends, for its view. */
-  const account = Effect.fn("Effects.account")(function*({ id, runId, stage }: StageRow, workspaceId: string, result: StageResult) {
+  const account = Effect.fn("Effects.account")(function*(ended: StageRow, workspaceId: string, result: StageResult) {
+    const { id, runId, stage } = ended
     if (stage === "plan") return undefined
     if (result.outcome === "succeeded") {
       yield* sql`DELETE FROM effects WHERE stageId = ${id}`
       yield* forgetPlanned(runId)
       return undefined
     }
-    const effects = yield* missing(id, workspaceId, result, yield* planned(runId), namedLimit.run)
+    const state = Effect.flatMap(states.current(workspaceId), stored)
+    const effects = yield* missing(ended, result, state, namedLimit.run)
     yield* sql`UPDATE stages SET effects = ${effects === undefined ? null : JSON.stringify(effects)} WHERE id = ${id}`
     return effects
   })
 
-  return { append, account, forgetPlanned, missingFor }
+  return { append, account, forgetPlanned, missingFor, missingNow }
 })
 
 export class Effects extends Context.Service<Effects>()("agent-job/server/Effects", { make }) {

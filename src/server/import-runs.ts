@@ -54,10 +54,10 @@ const make = Effect.gen(function*() {
     return yield* blobs.receive(bytes, { limitBytes: archiveLimitBytes })
   })
 
-  /** What the stage of a rescue made that a run can import. */
-  const foundFor = Effect.fnUntraced(function*(rescue: Rescue) {
-    const left = yield* effects.missingFor(rescue)
-    return { rescue, found: importable(left?.unsaved ?? []) }
+  /** What the stage of each rescue made that a run can import. */
+  const foundFor = Effect.fnUntraced(function*(workspaceId: string, pending: ReadonlyArray<Rescue>) {
+    const left = yield* effects.missingFor(workspaceId, pending)
+    return pending.map((rescue) => ({ rescue, found: importable(left.get(rescue.stageId)?.unsaved ?? []) }))
   })
 
   /** There is one import at a time in a workspace. */
@@ -102,7 +102,7 @@ const make = Effect.gen(function*() {
     const pending = workspace === undefined ? [] : yield* rescues.pending(workspace.id)
     if (workspace === undefined || pending.length === 0) return yield* nothingPending(name)
     yield* noneRuns(pending)
-    const next = (yield* Effect.forEach(pending, foundFor)).find(({ found }) => found.length > 0)
+    const next = (yield* foundFor(workspace.id, pending)).find(({ found }) => found.length > 0)
     if (next === undefined) yield* noneRemoved(pending)
     if (next === undefined) {
       return yield* conflict(

@@ -35,8 +35,9 @@ export class StageEnds extends Context.Service<StageEnds, {
    */
   readonly forceCancel: (runId: string, by: string) => Effect.Effect<void, StoreFailure>
   /**
-   * What the worker heard of its engine. Of a stage that is over by now, what it adds is shown, and in doubt though an earlier doubt was
-   * settled. Gives the last number that is stored; 409 `journal-gap` where the entries do not follow it, 422 where they do not follow each
+   * What the worker heard of its engine. Of a stage that is over by now, what it adds is in doubt though an earlier doubt was settled. While
+   * its rescue waits, which shows what is missing by then whenever it is looked at, the state is read for a last word alone: it may be large,
+   * and the entries many. Gives the last number that is stored; 409 `journal-gap` where the entries do not follow it, 422 where they do not follow each
    * other.
    */
   readonly journal: (stageId: string, entries: ReadonlyArray<JournalEntry>) => Effect.Effect<number, StoreFailure>
@@ -78,11 +79,11 @@ const make = Effect.gen(function*() {
 
   const journal = Effect.fn("StageEnds.journal")((id: string, entries: ReadonlyArray<JournalEntry>) =>
     sql.withTransaction(Effect.gen(function*() {
-      const { added, number } = yield* effects.append(id, entries)
+      const { added, hasLastWord, number } = yield* effects.append(id, entries)
       const stage = yield* stages.get(id) // it may have ended while the entries were on the way
-      if (stage.stage !== "plan" && stage.result !== null && added > 0) {
-        yield* doubt(stage, yield* runs.get(stage.runId), stage.result, yield* locks.standing(id))
-      }
+      if (stage.stage === "plan" || stage.result === null || added === 0) return number
+      const waits = (yield* rescues.ofStage(id))?.settledAt === null
+      if (!waits || hasLastWord) yield* doubt(stage, yield* runs.get(stage.runId), stage.result, yield* locks.standing(id))
       return number
     }))
   )
@@ -106,7 +107,7 @@ const make = Effect.gen(function*() {
   const settleImported = Effect.fnUntraced(function*({ id, workspaceId }: Run, rescueId: string) {
     const rescue = (yield* rescues.pending(workspaceId)).find((one) => one.id === rescueId)
     if (rescue === undefined) return
-    const left = yield* effects.missingFor(rescue)
+    const left = (yield* effects.missingNow(workspaceId, [rescue])).get(rescue.stageId)
     const { refusedState } = yield* locks.standing(rescue.stageId)
     if (!refusedState && (left === undefined || !needRescue(left))) yield* rescues.settle(rescueId, id, "what was missing is imported")
   })

@@ -58,25 +58,24 @@ const make = Effect.gen(function*() {
     return { id, serial, lineage, sha256, sizeBytes, ...(runId !== null && { runId }), createdAt }
   })
 
-  const rescuesOf = (workspaceId: string) =>
-    Effect.flatMap(
-      rescues.list(workspaceId),
-      Effect.forEach(Effect.fnUntraced(function*(rescue) {
-        const { how, id, message, openedAt, reason, settledAt, settledBy, stageId } = rescue
-        const left = settledAt === null ? yield* effects.missingFor(rescue) : undefined
-        return {
-          id,
-          stage: stageId,
-          reason,
-          message,
-          openedAt,
-          ...(left !== undefined && { effects: left }),
-          ...(settledAt !== null && { settledAt }),
-          ...(settledBy !== null && { settledBy }),
-          ...(how !== null && { how })
-        }
-      }))
-    )
+  const rescuesOf = Effect.fnUntraced(function*(workspaceId: string) {
+    const all = yield* rescues.list(workspaceId)
+    const left = yield* effects.missingFor(workspaceId, all.filter(({ settledAt }) => settledAt === null))
+    return all.map(({ how, id, message, openedAt, reason, settledAt, settledBy, stageId }) => {
+      const missing = left.get(stageId)
+      return {
+        id,
+        stage: stageId,
+        reason,
+        message,
+        openedAt,
+        ...(settledAt === null && missing !== undefined && { effects: missing }),
+        ...(settledAt !== null && { settledAt }),
+        ...(settledBy !== null && { settledBy }),
+        ...(how !== null && { how })
+      }
+    })
+  })
 
   const view = Effect.fn("StateRescue.view")(
     function*(name: string): Effect.fn.Return<StateView, Effect.Error<ReturnType<typeof workspaces.named>>> {

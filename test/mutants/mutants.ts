@@ -551,8 +551,8 @@ export const mutants: ReadonlyArray<Mutant> = [
   {
     name: "a journal that comes late is not accounted for",
     file: "src/server/stage-ends.ts",
-    from: "stage.result !== null && added > 0)",
-    to: "stage.result !== null && added < 0)",
+    from: "added === 0) return number",
+    to: "added >= 0) return number",
     test: "server/effects.test.ts"
   },
   {

@@ -1,15 +1,33 @@
 // The journals of stages at the server: appended in order and once, and held against the state when the stage ends, whoever says that it did.
-import { describe, expect, it } from "@effect/vitest"
-import { Effect } from "effect"
+import { describe, expect, it, vi } from "@effect/vitest"
+import { Context, Duration, Effect } from "effect"
 import { readFileSync, writeFileSync } from "node:fs"
+import { request as call } from "node:http"
 import { join } from "node:path"
-import type { JournalEntry } from "../../src/schema/effects.ts"
+import type { JournalEntry, StageEffects } from "../../src/schema/effects.ts"
 import type { Assignment } from "../../src/schema/pool-api.ts"
 import type { StageResult } from "../../src/schema/stage-result.ts"
+import { statePath } from "../../src/schema/state.ts"
 import { taskHeader, taskPath } from "../../src/schema/task-api.ts"
+import { Blobs } from "../../src/server/blobs.ts"
+import { BodyRoom } from "../../src/server/bodies.ts"
 import { unpack } from "../../src/worker/archive.ts"
 import { openFolder } from "../../src/worker/folder.ts"
-import { agent, directory, failed, onTheWay, person, planWith, serve, succeeded, taskUid, withChanges, worker } from "./live-server.ts"
+import {
+  agent,
+  directory,
+  failed,
+  onTheWay,
+  person,
+  planWith,
+  serve,
+  serveOpenly,
+  succeeded,
+  taskUid,
+  userToken,
+  withChanges,
+  worker
+} from "./live-server.ts"
 
 const lost: StageResult = { outcome: "failed", reason: "NodeLost", message: "The node is gone.", finishedAt: "2026-01-31T12:00:00Z" }
 const killed: StageResult = {
@@ -44,10 +62,13 @@ const stateWith = (...objects: ReadonlyArray<readonly [name: string, id: string]
 
 const planned = ["a", "b", "c"].map((name, at) => entry(at + 1, "planned", `time_sleep.${name}`))
 
-/** A run in its apply stage, with the lock of the state. */
+/** A run in its apply stage, with the lock of the state. `reads`: how often a state was read from the disk. */
 const applying = Effect.gen(function*() {
   const folder = yield* directory
-  const url = yield* serve(folder)
+  const { context, url } = yield* serveOpenly(folder)
+  const blobs: Blobs["Service"] = Context.getUnsafe(context, Blobs)
+  const read = vi.spyOn(blobs, "read")
+  const reads = () => read.mock.calls.length
   const id = yield* person(url).start("demo", { "auto-apply": true })
   yield* planWith(url, "the plan", succeeded(withChanges), planned)
   const apply = yield* agent(url).take
@@ -55,7 +76,7 @@ const applying = Effect.gen(function*() {
   yield* applier.lock("a")
   const append = (...entries: ReadonlyArray<JournalEntry>) => applier.as("POST", taskPath.effects, { entries })
   const effects = Effect.map(person(url).view(id), ({ stages }) => stages.at(-1)?.effects)
-  return { folder, url, id, apply, applier, append, effects }
+  return { folder, url, id, apply, applier, append, effects, reads }
 })
 
 describe("the journal of a stage", () => {
@@ -197,6 +218,67 @@ describe("the end of a stage", () => {
       expect((yield* person(url).as("GET", "/api/agent-job/v1/workspaces/demo/state")).json.pending).toHaveLength(1)
     }))
 
+  it.live("reads the state at most once for all that comes late, and still names each thing that it lacks", () =>
+    Effect.gen(function*() {
+      const { append, applier, apply, effects, reads, url } = yield* applying
+      yield* applier.pushState(stateWith(["late1", "1"]), "a", 1)
+      yield* append(...made.slice(0, 2))
+      yield* agent(url).report(apply.id, lost)
+      const atEnd = reads()
+      for (let n = 1; n <= 20; n++) expect((yield* append(entry(n + 2, "done", `time_sleep.late${n}`, `${n}`))).status).toBe(200)
+      expect(reads() - atEnd).toBe(0)
+      const shown = (yield* person(url).state("demo")).pending[0].effects
+      expect(shown.unsaved.map(({ address }: JournalEntry) => address)).toEqual([
+        "time_sleep.a",
+        ...Array.from({ length: 19 }, (_, n) => `time_sleep.late${n + 2}`)
+      ])
+      expect(yield* effects).toMatchObject({ unsavedCount: 1 })
+      const closed = { number: 23, kind: "closed", action: "create", address: "" } as const
+      const before = reads()
+      for (const number of [23, 24, 25]) yield* append({ ...closed, number })
+      expect(reads() - before).toBe(1)
+      expect(yield* effects).toMatchObject({ unsavedCount: 20 })
+      expect(yield* effects).not.toHaveProperty("unseen")
+    }))
+
+  it.live("reads the state once for all its rescues, as there is room for it, and tells the others when to come again", () =>
+    Effect.gen(function*() {
+      const few = { large: 10_000, wait: Duration.millis(100) }
+      const room = { ...(yield* BodyRoom), smallUpTo: 0, small: 0, ...few }
+      const { append, applier, apply, reads, url } = yield* applying.pipe(Effect.provideService(BodyRoom, room))
+      yield* applier.pushState(stateWith(["x", "1"]), "a", 1)
+      yield* append(...made.slice(0, 2))
+      yield* agent(url).report(apply.id, lost)
+      yield* person(url).settle("demo")
+      yield* person(url).start("demo", { "auto-apply": true })
+      yield* planWith(url)
+      const second = yield* agent(url).take
+      yield* worker(url, second).as("POST", taskPath.effects, { entries: [entry(1, "done", "time_sleep.c", "3")] })
+      yield* agent(url).report(second.id, lost)
+      yield* append(...made.slice(2, 4)) // the worker that was lost comes back
+      const before = reads()
+      expect((yield* person(url).state("demo")).pending.map(({ effects }: { effects: StageEffects }) => effects.unsavedCount)).toEqual([
+        2,
+        1
+      ])
+      expect(reads() - before).toBe(1)
+      const arriving = yield* Effect.acquireRelease(
+        Effect.sync(() => {
+          const sent = call(`${url}/api/state/v1/workspaces/demo?ID=a`, {
+            method: "POST",
+            headers: { authorization: `Bearer ${userToken}`, "content-length": few.large }
+          })
+          sent.on("error", () => undefined).flushHeaders() // it is hung up
+          return sent
+        }),
+        (sent) => Effect.sync(() => sent.destroy())
+      )
+      const look = person(url).as("GET", statePath.state("demo"))
+      yield* Effect.repeat(look, { until: ({ status }) => status === 503 }).pipe(Effect.timeout("20 seconds"))
+      arriving.destroy()
+      yield* Effect.repeat(look, { until: ({ status }) => status === 200 }).pipe(Effect.timeout("20 seconds"))
+    }))
+
   it.live("accounts for what was on the way when it came", () =>
     Effect.gen(function*() {
       const url = yield* Effect.flatMap(directory, serve)
@@ -256,7 +338,7 @@ describe("what a plan wants to be made", () => {
       yield* agent(url).report(apply.id, lost)
       expect((yield* effects)?.unseenCount).toBe(2)
       yield* append(entry(3, "started", "time_sleep.b"))
-      expect((yield* effects)?.unseenCount).toBe(1)
+      expect((yield* person(url).state("demo")).pending[0].effects.unseenCount).toBe(1)
       yield* append(entry(4, "closed", ""))
       expect((yield* effects)?.unseenCount).toBeUndefined()
     }))

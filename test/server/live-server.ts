@@ -41,15 +41,19 @@ export const optionsIn = (made: string) => ({
   poolTokenFile: join(made, "pool.token")
 })
 
-/** Serves for as long as the scope lives; gives the URL. */
-export const serve = (made: string, keep = keptByDefault) =>
+/** Serves for as long as the scope lives; gives the URL, and what the server is made of. */
+export const serveOpenly = (made: string, keep = keptByDefault) =>
   Effect.gen(function*() {
     const context = yield* Layer.build(ServerWithAddress({ ...optionsIn(made), keep }))
-    return yield* Effect.map(HttpServer.HttpServer.pipe(Effect.provide(context)), ({ address }) => {
+    const url = yield* Effect.map(HttpServer.HttpServer.pipe(Effect.provide(context)), ({ address }) => {
       if (address._tag === "UnixPathAddress") throw new Error("not a TCP address")
       return `http://127.0.0.1:${address.port}`
     })
+    return { url, context }
   })
+
+/** The same, of which only the URL is asked. */
+export const serve = (made: string, keep = keptByDefault) => Effect.map(serveOpenly(made, keep), ({ url }) => url)
 
 /** One of those in the `data` or `included` of an answer. */
 export interface Resource {
