@@ -33,7 +33,8 @@ import { StateVersions } from "./state-versions.ts"
 import { Tokens } from "./tokens.ts"
 import { Variables, variablesOf } from "./variables.ts"
 
-const logChunkLimitBytes = 4 * 1024 * 1024
+/** A worker sends 64 KiB, with a mark where something is missing (worker/log-shipper). */
+const logPieceLimitBytes = 256 * 1024
 
 const result = jsonOf(StageResult)
 const journalRequest = jsonOf(JournalRequest)
@@ -126,7 +127,7 @@ export const taskRoutes = HttpRouter.addAll(Effect.gen(function*() {
     task("POST", taskPath.log, (request, stage) =>
       Effect.gen(function*() {
         const offset = yield* countOf(request, "offset", 0)
-        return HttpServerResponse.jsonUnsafe({ offset: yield* logs.append(stage.id, offset, yield* bytesOf(request, logChunkLimitBytes)) })
+        return HttpServerResponse.jsonUnsafe({ offset: yield* logs.append(stage.id, offset, yield* bytesOf(request, logPieceLimitBytes)) })
       })),
     routeOfState("POST", taskPath.effects, (request, _, stage) =>
       Effect.gen(function*() {
