@@ -73,7 +73,8 @@ const writingImports = (given: Omit<Given, "output">, file: string) =>
     forPrograms,
     Effect.fnUntraced(function*({ screen, server }) {
       const { importBlocks } = yield* Effect.promise(() => import("../core/import-blocks.ts"))
-      const { pending, workspace } = yield* server.state(given.workspace)
+      const looked = yield* server.state(given.workspace)
+      const { pending, workspace } = looked
       const blocks = pending.flatMap(({ effects }) => effects === undefined ? [] : [importBlocks(effects)]).join("\n")
       if (blocks === "") {
         return yield* new NothingThere({
@@ -90,7 +91,9 @@ const writingImports = (given: Omit<Given, "output">, file: string) =>
           })
       })
       yield* screen.result(
-        `Wrote ${file}. Put it into the configuration, settle with: agent-job state rescue ${workspace} --keep, and run the configuration before anything else does.\n`
+        `Wrote ${file}. Put it into the configuration, settle with: agent-job state rescue ${workspace} --keep --seen ${
+          seenIn(looked)
+        }, and run the configuration before anything else does.\n`
       )
     })
   )

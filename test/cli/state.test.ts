@@ -104,3 +104,19 @@ it.live("a server that is older and opens whatever lock there is does not pass f
     })
     expect(yield* unlock).toMatchObject({ code: 0, out: expect.stringContaining("Unlocked by force: a of run-b2.apply.1") })
   }))
+
+it.live("the command that is printed with import blocks says what was seen, so that it settles nothing that came since", () =>
+  Effect.gen(function*() {
+    const url = yield* Effect.flatMap(directory, serve)
+    yield* person(url).start("demo", { "auto-apply": true })
+    yield* planWith(url)
+    const apply = yield* agent(url).take
+    yield* worker(url, apply).lock("a")
+    const entries = [{ number: 1, kind: "done", action: "create", address: "time_sleep.a", idKey: "id", id: "1" }]
+    yield* worker(url, apply).as("POST", taskPath.effects, { entries })
+    yield* agent(url).report(apply.id, { ...failed(), reason: "NodeLost" })
+    const file = join(yield* directory, "import.tf")
+    const { out } = yield* ran({ AGENT_JOB_URL: url, AGENT_JOB_TOKEN: userToken }, "state", "rescue", "demo", "--import-blocks", file)
+    const { pending: [{ id }] } = yield* person(url).state("demo")
+    expect(out).toContain(`settle with: agent-job state rescue demo --keep --seen ${id}, and run`)
+  }))
