@@ -33,9 +33,10 @@ const brokenOff = " (broken off)"
 /** Refused, though it has left a state. */
 const asEvidence = " (kept as evidence)"
 
-/** What was made says where it is, if there is an answer. */
+/** With what it is a part of. What was made says where it is, if there is an answer. */
 const objectOf = ({ params }: Asked, answer?: HttpServerResponse.HttpServerResponse): string =>
-  params.id ?? answer?.headers.location?.split("/").at(-1) ?? params.name ?? ""
+  [params.id, params.variable ?? answer?.headers.location?.split("/").at(-1)].filter((part) => part !== undefined).join("/") ||
+  (params.name ?? "")
 
 /** The change has its own transaction, since bodies are read in between; it is on disk by now, so the log must do as its record. */
 const unrecorded = (entry: Omit<AuditEntry, "seq">, failure: SqlError.SqlError): Effect.Effect<never, Refused> =>

@@ -60,7 +60,7 @@ describe("the audit trail", () => {
       const plan = `${id}.plan.1`
       expect(entries.map(({ action, kind, name, object }) => [`${kind} ${name}`, action, object]).toReversed()).toEqual([
         ["user Ada Lovelace", "POST /api/v2/organizations/:organization/workspaces", workspaceId],
-        ["user Ada Lovelace", "POST /api/v2/workspaces/:id/configuration-versions", workspaceId],
+        ["user Ada Lovelace", "POST /api/v2/workspaces/:id/configuration-versions", `${workspaceId}/${configurationVersionId}`],
         [`link ${configurationVersionId}`, "PUT /api/v2/uploads/:id/:secret", configurationVersionId],
         ["user Ada Lovelace", "POST /api/v2/runs", id],
         [expect.stringMatching(/^pool [0-9a-f]{8}$/u), "POST /api/pool/v1/assignments/:id/acknowledge", plan],
@@ -75,6 +75,28 @@ describe("the audit trail", () => {
       ])
       expect(entries.find(({ action }) => action.endsWith("actions/apply"))?.requestId).toBe(applied.headers.get("x-request-id"))
       expect(new Set(entries.map(({ requestId }) => requestId)).size).toBe(entries.length)
+    }))
+
+  it.live("names the variable of a workspace that was set or deleted, and not its value", () =>
+    Effect.gen(function*() {
+      const url = yield* server
+      const id = yield* person(url).workspace("demo")
+      const set = (key: string) =>
+        Effect.map(
+          person(url).as("POST", tfePath.variables(id), {
+            data: { type: "vars", attributes: { key, value: "a secret", category: "env" } }
+          }),
+          ({ json }): string => json.data.id
+        )
+      const [one, two] = [yield* set("ONE"), yield* set("TWO")]
+      expect((yield* person(url).as("DELETE", tfePath.variable(id, two))).status).toBe(204)
+      const entries = yield* trail(url)
+      expect(entries.slice(0, 3).map(({ action, object }) => [action, object])).toEqual([
+        ["DELETE /api/v2/workspaces/:id/vars/:variable", `${id}/${two}`],
+        ["POST /api/v2/workspaces/:id/vars", `${id}/${two}`],
+        ["POST /api/v2/workspaces/:id/vars", `${id}/${one}`]
+      ])
+      expect(JSON.stringify(entries)).not.toContain("a secret")
     }))
 
   it.live("has nothing of what was refused or only looked at", () =>
