@@ -1,6 +1,6 @@
-// How deeply JSON text is nested and how many values it has, told from its bytes before anything parses it:
+// How deeply JSON text is nested, how many values it has and whether it is there to its end, told from its bytes before anything parses it:
 // a parser or a printer that calls itself would run out of stack, and small values take many times their bytes of memory. Whether it is JSON at all is not asked here.
-// Used by core/plan-changes.ts, server/answer.ts and server/state-versions.ts.
+// Used by core/plan-changes.ts, server/answer.ts and server/state-body.ts.
 
 const quote = 0x22
 const backslash = 0x5c
@@ -14,8 +14,8 @@ export interface JsonLimits {
   readonly values: number
 }
 
-/** Which limit it is past, the one that is passed first. */
-export const jsonExcess = ({ levels, values }: JsonLimits, json: Uint8Array): keyof JsonLimits | undefined => {
+/** Which limit it is past, the one that is passed first; or `end`, where it ends within a text, an array or an object. */
+export const jsonFault = ({ levels, values }: JsonLimits, json: Uint8Array): keyof JsonLimits | "end" | undefined => {
   let depth = 0
   let begun = 1
   let inText = false
@@ -32,7 +32,13 @@ export const jsonExcess = ({ levels, values }: JsonLimits, json: Uint8Array): ke
     } else if (closing.has(byte)) depth--
     if (begun > values) return "values"
   }
-  return undefined
+  return depth === 0 && !inText ? undefined : "end"
+}
+
+/** Which limit it is past. */
+export const jsonExcess = (limits: JsonLimits, json: Uint8Array): keyof JsonLimits | undefined => {
+  const fault = jsonFault(limits, json)
+  return fault === "end" ? undefined : fault
 }
 
 export const isDeeperThan = (levels: number, json: Uint8Array): boolean => jsonExcess({ levels, values: Infinity }, json) !== undefined

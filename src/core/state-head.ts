@@ -1,6 +1,6 @@
-// What a state says of itself in its first bytes, for one that has too much in it to be parsed, and another serial there.
+// What a state says of itself in its first bytes, where nothing else of it is to be parsed, and another serial there.
 // Always holds: with another serial nothing but that number changes, byte for byte, so that no large number of a resource loses its digits.
-// Used by server/state-versions (what comes) and server/state-rescue (what a refused state needs to follow the stored one).
+// Used by server/state-body (what comes) and server/state-rescue (what a refused state needs to follow the stored one).
 import { Option } from "effect"
 
 interface StateHead {
@@ -20,12 +20,17 @@ const [opening, closing] = [0x7b, 0x7d] // { }
 const begun = (json: Uint8Array, encoding: "utf-8" | "latin1") =>
   beginning.exec(new TextDecoder(encoding).decode(json.subarray(0, headBytes)))?.groups
 
-/** Nothing of what is no JSON object. One that does not begin as the engines' do has the serial 0 and no lineage. */
-export const stateHead = (json: Uint8Array): Option.Option<StateHead> => {
-  if (json.find(isNoBlank) !== opening || json.findLast(isNoBlank) !== closing) return Option.none()
-  const { lineage = "", serial = "0" } = begun(json, "utf-8") ?? {}
-  return Option.some({ serial: Number(serial), lineage })
+const isObject = (json: Uint8Array): boolean => json.find(isNoBlank) === opening && json.findLast(isNoBlank) === closing
+
+/** Nothing of what is no JSON object, or does not begin as the engines' states do. */
+export const engineHead = (json: Uint8Array): Option.Option<StateHead> => {
+  const { lineage, serial } = (isObject(json) ? begun(json, "utf-8") : undefined) ?? {}
+  return lineage === undefined ? Option.none() : Option.some({ serial: Number(serial), lineage })
 }
+
+/** The same; one that does not begin as the engines' do has the serial 0 and no lineage. */
+export const stateHead = (json: Uint8Array): Option.Option<StateHead> =>
+  Option.orElse(engineHead(json), () => isObject(json) ? Option.some({ serial: 0, lineage: "" }) : Option.none())
 
 /** Nothing of one that does not begin as the engines' do. What follows is not looked at. */
 export const withHeadSerial = (json: Uint8Array, serial: number): Option.Option<Uint8Array> => {

@@ -1,9 +1,9 @@
 // What is known of a state from its bytes, before it is stored: its head, or why nothing of it can be parsed.
-// Always holds: nothing is parsed that would take more memory than the server has.
+// Always holds: nothing is parsed that would take more memory than the server has, and nothing of a stage that would take its time.
 // Used by state-versions (each body), state-rescue (one that is to be changed) and the TFE routes (outputs).
 import { Effect, Option, Result, Schema } from "effect"
-import { jsonExcess } from "../core/json-depth.ts"
-import { stateHead } from "../core/state-head.ts"
+import { jsonExcess, jsonFault } from "../core/json-depth.ts"
+import { engineHead, stateHead } from "../core/state-head.ts"
 import { invalid, type Refused } from "./refused.ts"
 
 const Output = Schema.Struct({
@@ -45,22 +45,48 @@ export const excessOf = (bytes: Uint8Array): Refused | undefined => {
 
 const decode = Schema.decodeUnknownResult(Schema.fromJsonString(State))
 
+const noState = () =>
+  invalid(
+    "The body is not a state, which is JSON with a serial and a lineage, so nothing was stored; send the file as the engine writes it."
+  )
+
 const parse = (bytes: Uint8Array) =>
   Result.match(decode(new TextDecoder().decode(bytes)), {
-    onFailure: () =>
-      Effect.fail(
-        invalid(
-          "The body is not a state, which is JSON with a serial and a lineage, so nothing was stored; send the file as the engine writes it."
-        )
-      ),
+    onFailure: () => Effect.fail(noState()),
     onSuccess: ({ lineage, serial }) => Effect.succeed<Known>({ lineage, serial })
   })
 
 /** Of one with too much in it no more than its head, which is enough to keep it as evidence. */
+const headOf = (bytes: Uint8Array, excess: Refused) =>
+  Option.match(stateHead(bytes), {
+    onNone: () => Effect.fail(excess),
+    onSome: (head) => Effect.succeed<Known>({ ...head, excess })
+  })
+
+/** Of one that a person sends or decides on: it is parsed, unless there is too much in it. */
 export const know = (bytes: Uint8Array): Effect.Effect<Known, Refused> => {
   const excess = excessOf(bytes)
-  return excess === undefined ? parse(bytes) : Option.match(stateHead(bytes), {
-    onNone: () => Effect.fail(excess),
-    onSome: (head) => Effect.succeed({ ...head, excess })
+  return excess === undefined ? parse(bytes) : headOf(bytes, excess)
+}
+
+/** What is parsed in some tens of milliseconds. The engines' encrypted states have a handful. */
+const quick = { ...parsable, values: 100_000 }
+const unlike = invalid(
+  `The state has more than ${quick.values} values and does not begin as the engines begin one, with its version, serial and lineage; push it as the engine writes it.`
+)
+
+/**
+ * Of one that a stage sends, which may do so again and again while everybody waits for the parser: it is known by its head, if that is as
+ * the engines write it, and it is there to its end. What is no JSON in between is stored then. That hurts only the stage's own workspace,
+ * whose earlier versions are kept, and which a stage that means it could as well leave with an empty state; whoever reads such a state says
+ * so.
+ */
+export const knowOfStage = (bytes: Uint8Array): Effect.Effect<Known, Refused> => {
+  const fault = jsonFault(parsable, bytes)
+  if (fault === "end") return Effect.fail(noState())
+  if (fault !== undefined) return headOf(bytes, invalid(tooMuch[fault]))
+  return Option.match(engineHead(bytes), {
+    onNone: () => jsonExcess(quick, bytes) === undefined ? parse(bytes) : headOf(bytes, unlike),
+    onSome: (head) => Effect.succeed<Known>(head)
   })
 }

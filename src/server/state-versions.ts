@@ -13,7 +13,7 @@ import { now } from "./instants.ts"
 import { NamedBlobs } from "./named-blobs.ts"
 import { type Left, makeKeepRefused } from "./refused-states.ts"
 import { conflict, invalid, Refused, type StoreFailure } from "./refused.ts"
-import { know } from "./state-body.ts"
+import { know, knowOfStage } from "./state-body.ts"
 import { StateLocks, type Writer } from "./state-locks.ts"
 import { type Workspace } from "./workspaces.ts"
 
@@ -124,7 +124,7 @@ const make = Effect.gen(function*() {
   const receive = (bytes: Uint8Array, expected?: string) => blobs.receive(Stream.succeed(bytes), { limitBytes: stateLimitBytes, expected })
 
   const accept = Effect.fn("StateVersions.accept")(function*(workspaceId: string, { by, bytes, lockId, sha256 }: NewState) {
-    const { excess, lineage, serial } = yield* know(bytes)
+    const { excess, lineage, serial } = yield* (by === undefined ? know : knowOfStage)(bytes)
     if (excess !== undefined && by === undefined) return yield* excess
     const received = yield* receive(bytes, sha256)
     const superseded = yield* sql.withTransaction(Effect.gen(function*() {
@@ -160,7 +160,7 @@ const make = Effect.gen(function*() {
 
   const leave = Effect.fn("StateVersions.leave")(
     function*(stageId: string, workspaceId: string, { bytes, sha256, why }: Body & { readonly why: string }) {
-      const { excess, lineage, serial } = yield* know(bytes)
+      const { excess, lineage, serial } = yield* knowOfStage(bytes)
       const received = yield* receive(bytes, sha256)
       return yield* keep({ workspaceId, stageId, lineage, serial, received, why: excess === undefined ? why : `${why} ${excess.message}` })
     },

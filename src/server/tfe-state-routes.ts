@@ -7,7 +7,7 @@ import { isLongerThan } from "../core/json-length.ts"
 import { stateAnswer } from "./answer.ts"
 import { Blobs } from "./blobs.ts"
 import { Bodies } from "./bodies.ts"
-import { notFound, orNotFound, Refused } from "./refused.ts"
+import { invalid, notFound, orNotFound, Refused } from "./refused.ts"
 import { State } from "./state-body.ts"
 import { type StateVersion, StateVersions } from "./state-versions.ts"
 import { outputDocument, parseOutputId, stateVersionDocument } from "./tfe-documents.ts"
@@ -23,6 +23,12 @@ const tooLarge = ({ id }: StateVersion) =>
     message:
       `These outputs of ${id} are more than ${outputsLimitBytes} bytes, which are not given out at once; ask for one of them, or take the whole state from /api/v2/state-versions/${id}/download.`
   })
+
+/** Of a stage's state only the head was read when it was stored. */
+const unreadable = ({ id, serial }: StateVersion) =>
+  invalid(
+    `The state ${id} with the serial ${serial} is not as the engines write one, so its outputs cannot be read; look at it at /api/v2/state-versions/${id}/download, and push a good one over it.`
+  )
 
 type Output = NonNullable<State["outputs"]>[string]
 
@@ -48,7 +54,7 @@ export const tfeStateRoutes = HttpRouter.addAll(Effect.gen(function*() {
     bodies.room(
       version.sizeBytes,
       Effect.gen(function*() {
-        const state = yield* Effect.orDie(decode(new TextDecoder().decode(yield* states.read(version)))) // it was decoded when it was accepted
+        const state = yield* Effect.mapError(decode(new TextDecoder().decode(yield* states.read(version))), () => unreadable(version))
         const outputs = Object.entries(state.outputs ?? {}).filter(([name]) => asked(name))
         if (isLongerThan(outputsLimitBytes, outputs)) return yield* tooLarge(version)
         const answer = yield* shown(outputs)

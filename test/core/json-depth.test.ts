@@ -1,7 +1,7 @@
 // How deeply JSON is nested and how many values it has, told from its bytes.
 import { describe, expect, it } from "@effect/vitest"
 import { Schema } from "effect"
-import { isDeeperThan, jsonExcess } from "../../src/core/json-depth.ts"
+import { isDeeperThan, jsonExcess, jsonFault } from "../../src/core/json-depth.ts"
 
 const depthOf = (value: unknown): number =>
   typeof value === "object" && value !== null ? 1 + Math.max(0, ...Object.values(value).map(depthOf)) : 0
@@ -48,4 +48,14 @@ describe("jsonExcess", () => {
     "of 64 levels and 100 values: $json",
     ({ expected, json }) => expect(jsonExcess({ levels: 64, values: 100 }, encode(json))).toBe(expected)
   )
+})
+
+describe("jsonFault", () => {
+  const unlimited = { levels: Infinity, values: Infinity }
+
+  it.prop("finds wherever an object is cut off, and none in what is whole", [Schema.Record(Schema.String, Schema.Json)], ([value]) => {
+    const bytes = encode(JSON.stringify(value))
+    expect(jsonFault(unlimited, bytes)).toBeUndefined()
+    for (let at = 1; at < bytes.length; at++) expect(jsonFault(unlimited, bytes.subarray(0, at))).toBe("end")
+  })
 })

@@ -2,9 +2,10 @@
 import { describe, expect, it } from "@effect/vitest"
 import { Effect } from "effect"
 import { connect } from "node:net"
+import { taskPath } from "../../src/schema/task-api.ts"
 import { tfePath } from "../../src/schema/tfe-api.ts"
 import { BodyRoom } from "../../src/server/bodies.ts"
-import { ask, directory, person, serve, userToken } from "./live-server.ts"
+import { agent, ask, directory, person, planWith, serve, userToken, worker } from "./live-server.ts"
 
 const mebibyte = 1024 * 1024
 const server = Effect.flatMap(directory, serve)
@@ -43,6 +44,24 @@ describe("the outputs of a state", () => {
       expect((yield* me.as("GET", one(outputId("more")))).status).toBe(413)
       expect((yield* me.as("GET", one(outputId("large")))).json.data.attributes.value).toHaveLength(3 * mebibyte)
       expect((yield* me.as("GET", one(outputId("other")))).status).toBe(404)
+    }))
+
+  it.live("that no one can read, since a stage has pushed what is no JSON, are refused with where to look", () =>
+    Effect.gen(function*() {
+      const url = yield* server
+      yield* person(url).start("demo", { "auto-apply": true })
+      yield* planWith(url)
+      const applier = worker(url, yield* agent(url).take)
+      yield* applier.lock("a")
+      const broken = "{\"version\":4,\"serial\":1,\"lineage\":\"l\",\"outputs\":{nothing}}"
+      expect((yield* applier.as("POST", taskPath.state, broken, { "x-lock-id": "a", "x-lock-epoch": "1" })).status).toBe(204)
+      const refused = yield* person(url).as("GET", tfePath.outputs(yield* person(url).workspace("demo")))
+      expect([refused.status, refused.json.errors[0].detail]).toEqual([
+        422,
+        expect.stringMatching(
+          /^The state (sv-\w+) with the serial 1 is not as the engines write one, .* \/api\/v2\/state-versions\/\1\/download/u
+        )
+      ])
     }))
 
   it.live(

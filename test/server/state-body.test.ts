@@ -1,0 +1,45 @@
+// What is known of a state before it is stored, and what is parsed of it to know that.
+import { describe, expect, it } from "@effect/vitest"
+import { Effect } from "effect"
+import { know, knowOfStage } from "../../src/server/state-body.ts"
+
+const bytes = (text: string) => new TextEncoder().encode(text)
+const told = (known: typeof know, text: string) =>
+  Effect.runSync(
+    known(bytes(text)).pipe(
+      Effect.map(({ excess, ...head }) => excess === undefined ? head : { ...head, excess: excess.message }),
+      Effect.catch(({ message }) => Effect.succeed(message))
+    )
+  )
+
+const begun = "{\n  \"version\": 4,\n  \"terraform_version\": \"1.12.0\",\n  \"serial\": 7,\n  \"lineage\": \"l\",\n"
+const head = { serial: 7, lineage: "l" }
+const noState =
+  "The body is not a state, which is JSON with a serial and a lineage, so nothing was stored; send the file as the engine writes it."
+const many = (count: number) => `"x": [${"1,".repeat(count)}1]`
+
+describe("a state of a stage", () => {
+  it.each([
+    { given: "as the engines begin one is known by its head", text: `${begun}"outputs": {}}`, expected: head },
+    { given: "is not parsed then, whatever it has", text: `${begun}"outputs": not JSON}`, expected: head },
+    { given: "is not parsed then, however much it has", text: `${begun}${many(1_000_000)}}`, expected: head },
+    { given: "that begins otherwise is parsed", text: "{\"lineage\": \"l\", \"serial\": 7}", expected: head },
+    { given: "that begins otherwise and is no JSON is none", text: "{\"lineage\": \"l\", \"serial\": 7, x}", expected: noState },
+    { given: "is none when its end is missing", text: `${begun}"resources": [{"a": 1}`, expected: noState },
+    { given: "is none when a text has no end", text: `${begun}"a": "}`, expected: noState },
+    { given: "is none as something else", text: "[1]", expected: noState },
+    {
+      given: "that begins otherwise and has very much in it is kept and no more",
+      text: `{"lineage": "l", "serial": 7, ${many(100_000)}}`,
+      expected: { serial: 0, lineage: "", excess: expect.stringContaining("does not begin as the engines begin one") }
+    }
+  ])("$given", ({ expected, text }) => expect(told(knowOfStage, text)).toEqual(expected))
+})
+
+describe("a state of a person", () => {
+  it.each([
+    { given: "is parsed", text: `${begun}"outputs": {}}`, expected: head },
+    { given: "is none where it is no JSON", text: `${begun}"outputs": not JSON}`, expected: noState },
+    { given: "is of the serial that its reader finds", text: `${begun}"serial": 9}`, expected: { ...head, serial: 9 } }
+  ])("$given", ({ expected, text }) => expect(told(know, text)).toEqual(expected))
+})
