@@ -58,9 +58,8 @@ export class Kubernetes extends Context.Service<Kubernetes, {
   ) => Stream.Stream<KubernetesObject, KubernetesError>
   /**
    * One connection, with bookmarks. Without a version it begins with all objects, as ADDED, and a bookmark that says `whole`; `Invalid`
-   * from servers
-   * that cannot (before 1.32, or without their feature WatchList). Ends when the server closes it; fails on an ERROR event, with `Gone`
-   * when the version is too old.
+   * from servers that cannot (before 1.32, or without their feature WatchList). Ends when the server closes it; fails on an ERROR event,
+   * with `Gone` when the version is too old.
    */
   readonly watch: (
     kind: Kind<unknown>,
@@ -132,9 +131,8 @@ const mostConnections = 64
 
 /**
  * Node's own HTTP/1.1, `fresh`, or all clients of the program would be one and the same, certificates included. Never HTTP/2: where a stop
- * gives up a
- * request, Node 24 may loop in nghttp2 for ever (Http2Session::SendPendingData) and take all the memory there is. Not undici: its parser is
- * WebAssembly, 16 MiB of it.
+ * gives up a request, Node 24 may loop in nghttp2 for ever (Http2Session::SendPendingData) and take all the memory there is. Not undici:
+ * its parser is WebAssembly, 16 MiB of it.
  */
 const connections = ({ tls }: Credentials) =>
   Layer.fresh(layerNodeHttpNoAgent.pipe(Layer.provide(layerAgentOptions({ ...tls, keepAlive: true, maxSockets: mostConnections }))))

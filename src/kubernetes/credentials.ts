@@ -51,8 +51,7 @@ const bearer = (path: string) =>
 
 /**
  * Credentials of the Pod this runs in. `directory` holds `ca.crt`, `token` and, optionally, `namespace`; by default where the kubelet
- * mounts
- * the service account, and anywhere else for a projected volume. Reads KUBERNETES_SERVICE_HOST and KUBERNETES_SERVICE_PORT.
+ * mounts the service account, and anywhere else for a projected volume. Reads KUBERNETES_SERVICE_HOST and KUBERNETES_SERVICE_PORT.
  */
 export const inCluster = Effect.fn("Credentials.inCluster")(function*(
   options: { readonly directory?: string | undefined } = {}

@@ -33,10 +33,8 @@ type Annotations = Readonly<Record<string, string>>
 export interface Election {
   /**
    * Waits until it leads and then runs `whileLeader`, whose end ends the lead and gives the lease back; while one that led before may still
-   * be at work
-   * it is left to run out, so that the next one hears of that. When renewal fails in time it interrupts `whileLeader`, stands in line
-   * again, and runs it
-   * anew. Renewal goes on until `whileLeader` and its finalizers are through.
+   * be at work it is left to run out, so that the next one hears of that. When renewal fails in time it interrupts `whileLeader`, stands in
+   * line again, and runs it anew. Renewal goes on until `whileLeader` and its finalizers are through.
    */
   readonly lead: <A, E, R>(whileLeader: Effect.Effect<A, E, R>) => Effect.Effect<A, E, R>
 }

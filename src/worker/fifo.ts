@@ -49,8 +49,7 @@ export const openDirectory = (path: string) =>
 
 /**
  * Writes short lines to the named pipe at `path` until the scope closes. A line is dropped when the pipe is full, since then nobody reads
- * and
- * there is nothing to wait for. The pipe is opened for reading too, so that a write never fails for want of a reader.
+ * and there is nothing to wait for. The pipe is opened for reading too, so that a write never fails for want of a reader.
  */
 export const writeFifo = Effect.fnUntraced(
   function*(path: string): Effect.fn.Return<(line: string) => Effect.Effect<void>, FileUnusable, Scope.Scope> {
