@@ -5,6 +5,7 @@ import { Context, Data, Deferred, type Duration, Effect, Layer, Schedule, type S
 import { randomUUID } from "node:crypto"
 import { closeSync, constants, fchmodSync, mkdirSync, openSync, renameSync, unlinkSync, watch, writeFileSync } from "node:fs"
 import { type Command, commandScript } from "./command-script.ts"
+import { readReplies, type Reply } from "./exec-replies.ts"
 import { attempt, type FifoReader, type FileUnusable, inside, isFifo, openDirectory, readFifo, writeFifo } from "./fifo.ts"
 
 export interface Output {
@@ -260,34 +261,4 @@ const fifoAppears = (directory: string, path: string) => {
     (watcher) => Effect.sync(() => watcher.close())
   )
   return Effect.suspend(() => isFifo(path) ? Effect.void : Effect.raceFirst(Effect.catch(told, () => Effect.never), seen))
-}
-
-type Reply =
-  | { readonly what: "boot" | "taken" | "started" | "memory" | "aborted"; readonly name: string }
-  | { readonly what: "exit"; readonly name: string; readonly code: number }
-
-const replyPattern = /^([a-z]{4,7}) ([\w-]{1,64})(?: (\d{1,3}))?$/u
-/** More than the longest reply, so that what is cut off here never reads as one. */
-const longestLine = 128
-
-/** The replies in `bytes` after an unfinished line, and the line that they leave unfinished. Anything else is skipped. */
-export const readReplies = (unfinished: string, bytes: Uint8Array): readonly [string, ReadonlyArray<Reply>] => {
-  const lines = (unfinished + Buffer.from(bytes).toString("latin1")).split("\n")
-  return [lines.pop()?.slice(0, longestLine) ?? "", lines.flatMap(readReply)]
-}
-
-const readReply = (line: string): ReadonlyArray<Reply> => {
-  const [, what, name = "", code] = replyPattern.exec(line) ?? []
-  switch (what) {
-    case "boot":
-    case "taken":
-    case "started":
-    case "memory":
-    case "aborted":
-      return [{ what, name }]
-    case "exit":
-      return Number(code) <= 255 ? [{ what, name, code: Number(code) }] : []
-    default:
-      return []
-  }
 }
