@@ -7,7 +7,7 @@ import { isFinal, RunEvent } from "../core/run-machine.ts"
 import { withHeadSerial } from "../core/state-head.ts"
 import type { SettleRescue, StateView } from "../schema/state.ts"
 import { Bodies } from "./bodies.ts"
-import { Effects } from "./effects.ts"
+import { Effects, type StateContent } from "./effects.ts"
 import { Evidence, type KeptState } from "./evidence.ts"
 import { conflict, invalid, orNotFound } from "./refused.ts"
 import { nothingPending, type Rescue, Rescues } from "./rescues.ts"
@@ -187,15 +187,19 @@ const make = Effect.gen(function*() {
    */
   const settle = Effect.fn("StateRescue.settle")(function*(name: string, by: string, { use, ...seen }: Seen & Pick<SettleRescue, "use">) {
     const workspace = yield* workspaces.named(name)
-    const settled = (how: string, isMeant: (rescue: Rescue) => boolean) =>
-      Effect.flatMap(
-        asSeen(workspace, seen),
-        (pending) =>
-          Effect.forEach(pending.filter(isMeant), (rescue) => Effect.andThen(endImports(rescue), rescues.settle(rescue.id, by, how)), {
-            discard: true
-          })
+    /** `state`: what is stored from then on. */
+    const settled = Effect.fnUntraced(
+      function*<E>(how: string, state: Effect.Effect<StateContent, E>, isMeant: (rescue: Rescue) => boolean) {
+        const meant = (yield* asSeen(workspace, seen)).filter(isMeant)
+        yield* effects.accountSettled(state, meant)
+        yield* Effect.forEach(meant, (rescue) => Effect.andThen(endImports(rescue), rescues.settle(rescue.id, by, how)), { discard: true })
+      }
+    )
+    if (use === undefined) {
+      return yield* sql.withTransaction(
+        Effect.flatMap(effects.stateNow(workspace.id), (state) => settled("the stored state is kept", state, () => true))
       )
-    if (use === undefined) return yield* sql.withTransaction(settled("the stored state is kept", () => true))
+    }
     const pending = yield* asSeen(workspace, seen)
     const state = yield* kept(workspace.id, use)
     yield* bodies.room(
@@ -205,7 +209,11 @@ const make = Effect.gen(function*() {
           workspace.id,
           bytes,
           runId,
-          settled(`${use} is the state now, with the serial ${serial}`, (rescue) => rescue.stageId === stageId)
+          settled(
+            `${use} is the state now, with the serial ${serial}`,
+            Effect.sync(() => effects.stateOf(bytes)),
+            (rescue) => rescue.stageId === stageId
+          )
         ))
     )
   })

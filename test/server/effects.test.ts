@@ -218,6 +218,31 @@ describe("the end of a stage", () => {
       expect((yield* person(url).as("GET", "/api/agent-job/v1/workspaces/demo/state")).json.pending).toHaveLength(1)
     }))
 
+  it.live.each(
+    [
+      { decision: "to keep the stored state", reason: "NodeLost", use: false, left: 2 },
+      { decision: "for a refused state, which has one of two things", reason: "NodeLost", use: true, left: 1 },
+      { decision: "about an end that is called Lost", reason: "Lost", use: false, left: 2 }
+    ] as const
+  )(
+    "names in the view of its run what came late, without a last word, from a decision $decision, on",
+    ({ left, reason, use }) =>
+      Effect.gen(function*() {
+        const { append, applier, apply, effects, reads, url } = yield* applying
+        yield* applier.pushState(stateWith(), "a", 1)
+        yield* agent(url).report(apply.id, { ...lost, reason })
+        if (use) yield* applier.pushState({ ...stateWith(["a", "1"]), serial: 9 }, "a", 1)
+        yield* append(...made.slice(0, 4))
+        expect((yield* effects)?.unsavedCount ?? 0).toBe(0)
+        const { evidence } = yield* person(url).state("demo")
+        const before = reads()
+        const settled = yield* person(url).settle("demo", use ? { use: evidence[0].id } : {})
+        expect([settled.status, settled.json.pending]).toEqual([200, []])
+        expect(reads() - before).toBe(2) // for what is missing, as the person looks before, and for the decision
+        expect(yield* effects).toMatchObject({ unsavedCount: left })
+      })
+  )
+
   it.live("reads the state at most once for all that comes late, and still names each thing that it lacks", () =>
     Effect.gen(function*() {
       const { append, applier, apply, effects, reads, url } = yield* applying
@@ -436,9 +461,10 @@ describe("the import of what is missing", () => {
 
   it.live("settles the rescue once nothing is missing any more, and the workspace goes on", () =>
     Effect.gen(function*() {
-      const { import: start, url, waiting } = yield* doubted([...made.slice(0, 4), entry(5, "closed", "")])
+      const { id, import: start, url, waiting } = yield* doubted([...made.slice(0, 4), entry(5, "closed", "")])
       yield* imported(url, (yield* start).json.runId, ["a", "1"], ["b", "2"])
       expect(yield* pending(url)).toEqual([])
+      expect((yield* person(url).view(id)).stages.at(-1)?.effects).toBeUndefined()
       expect((yield* agent(url).take).runId).toBe(waiting)
     }))
 
