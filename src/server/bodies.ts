@@ -16,7 +16,7 @@ interface Room {
   readonly large: number
   /** Of answers that were made of states, together. */
   readonly answers: number
-  /** Shorter than a connection may be silent. */
+  /** A decision may wait twice, for its state and for what is shown after it, and whoever asks hangs up after 30 s (cli/server-client). */
   readonly wait: Duration.Duration
   /** Of one that has its room: whoever sends a byte now and then would keep it from all others. */
   readonly arrival: Readonly<Record<"small" | "large", Duration.Duration>>
@@ -32,7 +32,7 @@ export const BodyRoom = Context.Reference<Room>("agent-job/server/BodyRoom", {
     small: 32 * mebibyte,
     large: 96 * mebibyte,
     answers: 16 * mebibyte,
-    wait: Duration.seconds(30),
+    wait: Duration.seconds(10),
     arrival: { small: Duration.seconds(30), large: Duration.minutes(5) }
   })
 })

@@ -35,6 +35,8 @@ const make = Effect.gen(function*() {
   const states = yield* StateVersions
   const workspaces = yield* Workspaces
 
+  type Look = typeof effects.missingFor
+
   const kept = (workspaceId: string, id: string) => Effect.flatMap(evidence.find(workspaceId, id), orNotFound)
 
   const lockOf = Effect.fnUntraced(function*({ lockHolder, lockInfo }: Workspace) {
@@ -58,9 +60,9 @@ const make = Effect.gen(function*() {
     return { id, serial, lineage, sha256, sizeBytes, ...(runId !== null && { runId }), createdAt }
   })
 
-  const rescuesOf = Effect.fnUntraced(function*(workspaceId: string) {
+  const rescuesOf = Effect.fnUntraced(function*(workspaceId: string, look: Look) {
     const all = yield* rescues.list(workspaceId)
-    const left = yield* effects.missingFor(workspaceId, all.filter(({ settledAt }) => settledAt === null))
+    const left = yield* look(workspaceId, all.filter(({ settledAt }) => settledAt === null))
     return all.map(({ how, id, message, openedAt, reason, settledAt, settledBy, stageId }) => {
       const missing = left.get(stageId)
       return {
@@ -77,10 +79,10 @@ const make = Effect.gen(function*() {
     })
   })
 
-  const view = Effect.fn("StateRescue.view")(
-    function*(name: string): Effect.fn.Return<StateView, Effect.Error<ReturnType<typeof workspaces.named>>> {
+  const viewWith = Effect.fnUntraced(
+    function*(look: Look, name: string): Effect.fn.Return<StateView, Effect.Error<ReturnType<typeof workspaces.named>>> {
       const workspace = yield* workspaces.named(name)
-      const [version, lock, all] = [yield* versionOf(workspace.id), yield* lockOf(workspace), yield* rescuesOf(workspace.id)]
+      const [version, lock, all] = [yield* versionOf(workspace.id), yield* lockOf(workspace), yield* rescuesOf(workspace.id, look)]
       return {
         workspace: workspace.name,
         ...(version !== undefined && { version }),
@@ -104,6 +106,13 @@ const make = Effect.gen(function*() {
         }))
       }
     }
+  )
+
+  const view = Effect.fn("StateRescue.view")((name: string) => viewWith(effects.missingFor, name))
+
+  /** The same for whoever has decided: where there is no room to look for what is missing, it is not said, and the decision is told all the same. */
+  const viewAfter = Effect.fn("StateRescue.viewAfter")((name: string) =>
+    viewWith((...of) => Effect.catchTag(effects.missingFor(...of), "Refused", () => Effect.succeed(new Map<string, never>())), name)
   )
 
   const refused = Effect.fn("StateRescue.refused")(function*(name: string, id: string) {
@@ -223,7 +232,7 @@ const make = Effect.gen(function*() {
     yield* locks.forceUnlock((yield* workspaces.named(name)).id, lockId, by)
   })
 
-  return { view, refused, settle, unlock }
+  return { view, viewAfter, refused, settle, unlock }
 })
 
 export class StateRescue extends Context.Service<StateRescue>()("agent-job/server/StateRescue", { make }) {
