@@ -12,6 +12,7 @@ import { State } from "./state-body.ts"
 import { type StateVersion, StateVersions } from "./state-versions.ts"
 import { outputDocument, parseOutputId, stateVersionDocument } from "./tfe-documents.ts"
 import { document, documents, makeTfe } from "./tfe-envelope.ts"
+import type { Caller } from "./tokens.ts"
 import { Workspaces } from "./workspaces.ts"
 
 /** A person reads a few kilobytes of them, and other programs pass on what a configuration can hold. */
@@ -46,6 +47,7 @@ export const tfeStateRoutes = HttpRouter.addAll(Effect.gen(function*() {
    * one of its own.
    */
   const outputsOf = (
+    caller: Caller,
     request: HttpServerRequest.HttpServerRequest,
     version: StateVersion,
     asked: (name: string) => boolean,
@@ -60,7 +62,7 @@ export const tfeStateRoutes = HttpRouter.addAll(Effect.gen(function*() {
         const answer = yield* shown(outputs)
         const sizeBytes = answer.body._tag === "Uint8Array" ? answer.body.contentLength : 0
         if (sizeBytes > outputsLimitBytes) return yield* tooLarge(version)
-        yield* bodies.answer(request, sizeBytes)
+        yield* bodies.answer(caller, request, sizeBytes)
         return answer
       })
     )
@@ -72,22 +74,22 @@ export const tfeStateRoutes = HttpRouter.addAll(Effect.gen(function*() {
       (request, { id = "" }) =>
         Effect.map(Effect.flatMap(states.current(id), orNotFound), (version) => document(stateVersionDocument(version, base(request))))
     ),
-    route("GET", "/api/v2/workspaces/:id/current-state-version-outputs", (request, { id = "" }) =>
+    route("GET", "/api/v2/workspaces/:id/current-state-version-outputs", (request, { id = "" }, caller) =>
       Effect.gen(function*() {
         const workspace = yield* workspaces.get(id)
         const version = yield* states.current(workspace.id)
         if (version === undefined) return documents([])
-        return yield* outputsOf(request, version, () =>
+        return yield* outputsOf(caller, request, version, () =>
           true, (outputs) =>
           Effect.succeed(documents(outputs.map(([name, output]) =>
             outputDocument(version, name, output, false)
           ))))
       })),
-    route("GET", "/api/v2/state-version-outputs/:id", (request, { id = "" }) =>
+    route("GET", "/api/v2/state-version-outputs/:id", (request, { id = "" }, caller) =>
       Effect.gen(function*() {
         const parsed = parseOutputId(id)
         const version = yield* Effect.flatMap(states.find(parsed?.versionId ?? ""), orNotFound)
-        return yield* outputsOf(request, version, (name) =>
+        return yield* outputsOf(caller, request, version, (name) =>
           name === parsed?.name, ([output]) =>
           output === undefined ? Effect.fail(notFound()) : Effect.succeed(document(outputDocument(version, ...output, true))))
       })),

@@ -298,7 +298,7 @@ describe("a state that is refused to a stage", () => {
         smallUpTo: 0,
         small: 0,
         large: 300,
-        answers: 0,
+        answers: { smallUpTo: 0, ofCaller: 0, all: 0 },
         wait: Duration.millis(100),
         arrival: { small: Duration.minutes(1), large: Duration.minutes(1) }
       }
