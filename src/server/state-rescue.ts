@@ -166,7 +166,7 @@ const make = Effect.gen(function*() {
     const before = yield* states.current(workspaceId)
     if (before === undefined || serial > before.serial) return { bytes, runId, serial, stageId }
     const raised = before.serial + 1
-    const next = withHeadSerial(bytes, raised) // that it is a state, and of this serial, is seen when it is adopted
+    const next = withHeadSerial(bytes, raised) // that it is a state, and of this serial alone, is seen when it is adopted
     if (Option.isNone(next)) {
       return yield* invalid(
         `The state ${id} is not written as the engines write one, so its serial cannot be raised; push it by hand under a lock, then settle with --keep.`
@@ -216,8 +216,7 @@ const make = Effect.gen(function*() {
       Effect.flatMap(following(workspace, pending, state), ({ bytes, runId, serial, stageId }) =>
         states.adopt(
           workspace.id,
-          bytes,
-          runId,
+          { bytes, runId, serial },
           settled(
             `${use} is the state now, with the serial ${serial}`,
             Effect.sync(() => effects.stateOf(bytes)),
