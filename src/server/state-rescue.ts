@@ -20,6 +20,12 @@ import { type Workspace, Workspaces } from "./workspaces.ts"
 
 const shownAtMost = 20
 
+/** Of a stage's state only the head was read when it was kept. */
+const noState = (id: string, name: string) =>
+  invalid(
+    `The state ${id} is not JSON as the engines write it, so it cannot be the state of ${name} and nothing was settled; look at it with: agent-job state show ${name} --evidence ${id}`
+  )
+
 /** What there was when the person looked who decides. */
 type Seen = Pick<SettleRescue, "pending" | "evidence" | "version">
 
@@ -216,7 +222,7 @@ const make = Effect.gen(function*() {
       Effect.flatMap(following(workspace, pending, state), ({ bytes, runId, serial, stageId }) =>
         states.adopt(
           workspace.id,
-          { bytes, runId, serial },
+          { bytes, runId, serial, unlike: noState(use, name) },
           settled(
             `${use} is the state now, with the serial ${serial}`,
             Effect.sync(() => effects.stateOf(bytes)),

@@ -42,10 +42,11 @@ interface NewState extends Body {
   readonly by: Writer | undefined
 }
 
-/** `serial`: what is told of it. */
+/** `serial`: what is told of it. `unlike`: what is said if it is no state. */
 interface Adopted extends Pick<Body, "bytes"> {
   readonly runId: RunId
   readonly serial: number
+  readonly unlike: Refused
 }
 
 /** Its head was read alone, or its serial raised there. */
@@ -179,8 +180,8 @@ const make = Effect.gen(function*() {
   )
 
   const adopt = Effect.fn("StateVersions.adopt")(
-    function*<E>(workspaceId: string, { bytes, runId, serial }: Adopted, also: Effect.Effect<void, E>) {
-      const { excess, lineage, serial: parsed } = yield* know(bytes)
+    function*<E>(workspaceId: string, { bytes, runId, serial, unlike }: Adopted, also: Effect.Effect<void, E>) {
+      const { excess, lineage, serial: parsed } = yield* know(bytes, unlike)
       if (excess !== undefined) return yield* excess
       if (parsed !== serial) return yield* twoSerials(serial, parsed)
       const received = yield* receive(bytes)

@@ -409,6 +409,23 @@ describe("a state that is refused to a stage", () => {
       })
   )
 
+  it.live("becomes no state where it is no JSON, which is seen as it is read whole, and its name is told", () =>
+    Effect.gen(function*() {
+      const { apply, applier, looked, settle, url } = yield* applying
+      const text = "{\"version\":4,\"serial\":9,\"lineage\":\"l\",\"resources\":[nothing]}"
+      yield* applier.as("POST", taskPath.state, text, { "x-lock-id": "other", "x-lock-epoch": "1" })
+      yield* agent(url).report(apply.id, lost)
+      const [{ id }] = (yield* looked).evidence
+      const used = yield* settle({ use: id })
+      expect([used.status, used.json.message]).toEqual([
+        422,
+        expect.stringContaining(
+          `The state ${id} is not JSON as the engines write it, so it cannot be the state of demo and nothing was settled`
+        )
+      ])
+      expect((yield* looked).pending).toHaveLength(1)
+    }))
+
   it.live("becomes no state once the rescue of its stage is settled: another run has stored newer ones since", () =>
     Effect.gen(function*() {
       const { apply, applier, looked, settle, url } = yield* doubted
