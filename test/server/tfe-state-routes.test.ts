@@ -21,7 +21,9 @@ const stateWith = Effect.fnUntraced(function*(url: string, outputs: Readonly<Rec
     version: 4,
     serial: 1,
     lineage: "l",
-    outputs: Object.fromEntries(Object.entries(outputs).map(([name, value]) => [name, { value, type: "string" }]))
+    outputs: Object.fromEntries(
+      Object.entries(outputs).map(([name, value]) => [name, { value, type: "string", sensitive: name === "secret" }])
+    )
   }
   expect((yield* ask(`${address}?ID=a`, userToken, "POST", state)).status).toBe(204)
   yield* ask(address, userToken, "DELETE", { ID: "a" })
@@ -46,6 +48,19 @@ describe("the outputs of a state", () => {
       expect((yield* me.as("GET", one(outputId("more")))).status).toBe(413)
       expect((yield* me.as("GET", one(outputId("large")))).json.data.attributes.value).toHaveLength(3 * mebibyte)
       expect((yield* me.as("GET", one(outputId("other")))).status).toBe(404)
+    }))
+
+  it.live("are measured as they are listed, so a sensitive value hides none of the others, however large it is", () =>
+    Effect.gen(function*() {
+      const url = yield* server
+      const id = yield* stateWith(url, { p: "hi", secret: "x".repeat(5 * mebibyte) })
+      const listed = yield* person(url).as("GET", tfePath.outputs(id))
+      expect([listed.status, listed.json.data]).toMatchObject([200, [
+        { attributes: { name: "p", value: "hi" } },
+        { attributes: { name: "secret", value: null, sensitive: true } }
+      ]])
+      const [, { id: secret }] = listed.json.data
+      expect((yield* person(url).as("GET", one(secret))).status).toBe(413)
     }))
 
   it.live("that no one can read, since a stage has pushed what is no JSON, are refused with where to look", () =>
