@@ -1,7 +1,7 @@
 // Shows one step of a run as it happens: why it waits, then its log as it grows, until the run has left the step.
 // Invariant: every byte of the log is shown once, also when following is given up and taken up again.
 // Used by run and logs.
-import { Clock, Duration, Effect, Schedule } from "effect"
+import { Clock, Context, Duration, Effect, Schedule } from "effect"
 import type { Step } from "../core/run-machine.ts"
 import type { RunView } from "../schema/run.ts"
 import { type LogText, logText } from "./log-text.ts"
@@ -38,14 +38,18 @@ const waitSeconds = 1
 const pause = Duration.millis(200)
 /** How long a log without an end is waited for once its step is over. */
 const graceForEnd = Duration.seconds(3)
-const patience = { every: Duration.seconds(2), times: 60 }
+/** With a server that does not answer. */
+export const Patience = Context.Reference<{ readonly every: Duration.Duration; readonly times: number }>("agent-job/cli/Patience", {
+  defaultValue: () => ({ every: Duration.seconds(2), times: 60 })
+})
 
 /** Goes on through a restart of the server, for two minutes. */
 export const patiently = Effect.fnUntraced(function*<A>(call: Effect.Effect<A, ServerFailure>) {
+  const { every, times } = yield* Patience
   const screen = yield* Screen
   return yield* call.pipe(
     Effect.tapErrorTag("ServerUnreachable", ({ detail }) => screen.status(`The server does not answer (${detail}); trying again`)),
-    Effect.retry({ while: (error) => error._tag === "ServerUnreachable", schedule: Schedule.spaced(patience.every), times: patience.times })
+    Effect.retry({ while: (error) => error._tag === "ServerUnreachable", schedule: Schedule.spaced(every), times })
   )
 })
 

@@ -6,12 +6,12 @@ import { expressionOf } from "../core/hcl.ts"
 import type { RunView } from "../schema/run.ts"
 import { decide } from "./approval.ts"
 import { archiveOf } from "./archive.ts"
-import { Cancelled, Failed } from "./failure.ts"
+import { Cancelled, Failed, type ServerRefused, type ServerUnreachable } from "./failure.ts"
 import { follow, type Followed, followStep, patiently } from "./follow-run.ts"
 import { onInterrupt } from "./interrupt.ts"
 import type { GivenVariable } from "./run-variables.ts"
 import { Screen } from "./screen.ts"
-import { type NewRun, type Output, ServerClient } from "./server-client.ts"
+import { type NewRun, type Output, ServerClient, type ServerFailure } from "./server-client.ts"
 import { applySummary, approvalHint, failure, nextSteps, outputLines, planSummary, size } from "./summary.ts"
 
 export interface RunRequest {
@@ -30,7 +30,8 @@ export interface RunRequest {
 /** What `-o json` prints, also of a run that failed or was interrupted. */
 interface Report {
   readonly run: RunView
-  readonly outputs: ReadonlyArray<Output>
+  /** Null: the server did not give them. */
+  readonly outputs: ReadonlyArray<Output> | null
   readonly stateSerial: number | null
 }
 
@@ -84,15 +85,19 @@ const through = Effect.fn("through")(function*(runId: string, progress: Progress
 
 const noOutputs = { outputs: [], stateSerial: null }
 
+/** The run did what it was to do, whatever the server says of it afterwards. */
+const orNull = <A>(call: Effect.Effect<A, ServerFailure>, tell: (message: string) => Effect.Effect<void>) => {
+  const untold = ({ message }: ServerRefused | ServerUnreachable) => Effect.as(tell(message), null)
+  return patiently(call).pipe(Effect.catchTags({ ServerRefused: untold, ServerUnreachable: untold }))
+}
+
 const outputsOf = Effect.fnUntraced(function*({ planOnly, status }: RunView, workspaceId: string) {
   const [screen, server] = [yield* Screen, yield* ServerClient]
   const settled = status === "applied" || (status === "planned_and_finished" && !planOnly)
   return settled
     ? {
-      outputs: yield* patiently(server.outputs(workspaceId)).pipe(
-        Effect.catchTag("ServerRefused", ({ message }) => Effect.as(screen.line(message), [])) // the run did what it was to do all the same
-      ),
-      stateSerial: Option.getOrNull(yield* patiently(server.stateSerial(workspaceId)))
+      outputs: yield* orNull(server.outputs(workspaceId), (message) => screen.line(message)),
+      stateSerial: yield* orNull(Effect.map(server.stateSerial(workspaceId), Option.getOrNull), () => Effect.void)
     }
     : noOutputs
 })
@@ -107,7 +112,7 @@ const tell = Effect.fnUntraced(function*({ outputs, run, stateSerial }: Report, 
     yield* screen.line(`${applySummary(run)}${stateSerial === null ? "" : ` The state is at serial ${stateSerial}.`}`, "good")
   }
   if (run.status === "planned") yield* Effect.forEach(["", ...approvalHint(run)], (text) => screen.line(text))
-  if (outputs.length > 0) {
+  if (outputs !== null && outputs.length > 0) {
     yield* screen.line("")
     yield* screen.line("Outputs", "bold")
     yield* Effect.forEach(outputLines(outputs), (text) => screen.line(text))
@@ -127,7 +132,10 @@ export const runDirectory = Effect.fn("runDirectory")(function*(request: RunRequ
   const known = (run: RunView | undefined) =>
     run === undefined || !request.json
       ? Effect.void
-      : outputsOf(run, workspaceId).pipe(Effect.orElseSucceed(() => noOutputs), Effect.flatMap((more) => print({ run, ...more })))
+      : outputsOf(run, workspaceId).pipe(
+        Effect.orElseSucceed(() => ({ outputs: null, stateSerial: null })),
+        Effect.flatMap((more) => print({ run, ...more }))
+      )
   const run = yield* through(runId, progress).pipe(Effect.onInterrupt(() => onInterrupt(runId, progress.followed, progress.asked, known)))
   const report: Report = { run, ...(yield* outputsOf(run, workspaceId)) }
   if (request.json) yield* print(report)

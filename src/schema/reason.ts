@@ -35,7 +35,8 @@ export const reasons = {
   InvalidArchive: "The configuration archive is damaged, too large or holds a forbidden entry.",
   DigestMismatch: "The archive, the saved plan or something that it was made with is not what was approved, so nothing was applied.",
   ProviderMissing: "A provider could not be installed; put it in the runner's mirror or let the Pod reach its registry.",
-  EngineMissing: "The runner image has no such engine; use an image with tofu or terraform in its PATH.",
+  EngineMissing:
+    "The runner image has no such engine, or one that cannot start, as the message says; use an image in which tofu or terraform runs.",
   ImagePull: "An image could not be pulled; check its name, tag and pull secrets.",
   StartupTimeout: "The Pod did not start in time (task.startupTimeoutSeconds); the message says what it waited for.",
   DeadlineExceeded: "The stage ran longer than spec.timeoutSeconds or task.job.activeDeadlineSeconds lets it, and was interrupted.",

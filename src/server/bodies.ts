@@ -5,6 +5,7 @@ import { Context, Duration, Effect, Layer, Scope, Semaphore, Stream } from "effe
 import type { HttpServerRequest } from "effect/http"
 import type { Failure } from "./answer.ts"
 import { Refused, tooLarge } from "./refused.ts"
+import type { Caller } from "./tokens.ts"
 import { untilTaken } from "./until-taken.ts"
 
 const mebibyte = 1024 * 1024
@@ -14,9 +15,9 @@ interface Room {
   /** Of all small ones together, and of all others. */
   readonly small: number
   readonly large: number
-  /** Of answers that were made of states, together. */
-  readonly answers: number
-  /** Shorter than a connection may be silent. */
+  /** Of answers that were made of states: those of one caller, and of all. Small ones need none: of a caller there are only so many (server/limits). */
+  readonly answers: { readonly smallUpTo: number; readonly ofCaller: number; readonly all: number }
+  /** A decision may wait twice, for its state and for what is shown after it, and whoever asks hangs up after 30 s (cli/server-client). */
   readonly wait: Duration.Duration
   /** Of one that has its room: whoever sends a byte now and then would keep it from all others. */
   readonly arrival: Readonly<Record<"small" | "large", Duration.Duration>>
@@ -31,8 +32,8 @@ export const BodyRoom = Context.Reference<Room>("agent-job/server/BodyRoom", {
     smallUpTo: 4 * mebibyte,
     small: 32 * mebibyte,
     large: 96 * mebibyte,
-    answers: 16 * mebibyte,
-    wait: Duration.seconds(30),
+    answers: { smallUpTo: 64 * 1024, ofCaller: 8 * mebibyte, all: 16 * mebibyte },
+    wait: Duration.seconds(10),
     arrival: { small: Duration.seconds(30), large: Duration.minutes(5) }
   })
 })
@@ -48,7 +49,8 @@ const untaken = new Refused({
   status: 503,
   error: "busy",
   retryAfterSeconds,
-  message: `The server holds as many answers as it may that their clients have not read yet; repeat it in ${retryAfterSeconds} s.`
+  message:
+    `The server holds as many large answers as it may, of one token or of all together, that their clients have not read yet; repeat it in ${retryAfterSeconds} s.`
 })
 
 const tooSlow = (arrival: Duration.Duration) =>
@@ -81,7 +83,11 @@ export class Bodies extends Context.Service<Bodies, {
   /** What `use` does with so many bytes that it reads from the disk. 503 when there is no room for them in time. */
   readonly room: <A, E, R>(sizeBytes: number, use: Effect.Effect<A, E, R>) => Effect.Effect<A, E | Refused, R>
   /** Room for an answer until its client has it. 503 at once when there is none, since who asks has room for the state meanwhile. */
-  readonly answer: (request: HttpServerRequest.HttpServerRequest, sizeBytes: number) => Effect.Effect<void, Refused, Scope.Scope>
+  readonly answer: (
+    caller: Caller,
+    request: HttpServerRequest.HttpServerRequest,
+    sizeBytes: number
+  ) => Effect.Effect<void, Refused, Scope.Scope>
   /**
    * What `use` does with the whole body, which has its room until then. 413 past the limit, 503 when there is no room for it in time, 408
    * when it does not arrive in time.
@@ -97,7 +103,8 @@ export class Bodies extends Context.Service<Bodies, {
     Effect.map(BodyRoom, ({ answers, arrival, large, small, smallUpTo, wait }) => {
       const ofSmall = { room: Semaphore.makeUnsafe(small), within: arrival.small }
       const ofLarge = { room: Semaphore.makeUnsafe(large), within: arrival.large }
-      const ofAnswers = Semaphore.makeUnsafe(answers)
+      const ofAnswers = Semaphore.makeUnsafe(answers.all)
+      const ofCallers = new Map<string, Semaphore.Semaphore>()
 
       /** Until the scope ends; gives the time that it has to arrive. */
       const take = Effect.fnUntraced(function*(sizeBytes: number) {
@@ -106,16 +113,21 @@ export class Bodies extends Context.Service<Bodies, {
         return within
       })
 
+      const takeNow = (room: Semaphore.Semaphore, sizeBytes: number) =>
+        Effect.acquireRelease(
+          Effect.flatMap(room.takeIfAvailable(sizeBytes), (isThere) => isThere ? Effect.void : Effect.fail(untaken)),
+          () => room.release(sizeBytes)
+        )
+
       return Bodies.of({
         room: (sizeBytes, use) => Effect.scopedWith((held) => Effect.andThen(Scope.provide(take(sizeBytes), held), use)),
-        answer: (request, sizeBytes) =>
-          untilTaken(
-            request,
-            Effect.acquireRelease(
-              Effect.flatMap(ofAnswers.takeIfAvailable(sizeBytes), (isThere) => isThere ? Effect.void : Effect.fail(untaken)),
-              () => ofAnswers.release(sizeBytes)
-            )
-          ),
+        answer: ({ kind, name }, request, sizeBytes) => {
+          if (sizeBytes <= answers.smallUpTo) return Effect.void
+          const key = `${kind} ${name}`
+          const ofCaller = ofCallers.get(key) ?? Semaphore.makeUnsafe(answers.ofCaller)
+          ofCallers.set(key, ofCaller)
+          return untilTaken(request, Effect.andThen(takeNow(ofCaller, sizeBytes), takeNow(ofAnswers, sizeBytes)))
+        },
         whole: (request, limitBytes, use) =>
           Effect.scoped(Effect.gen(function*() {
             const sizeBytes = sizeOf(request, limitBytes)

@@ -1,6 +1,6 @@
 // The journals of stages: what each is to make by its plan, or has made, changed and destroyed, as its worker heard it; and at its end, what of it the state lacks.
 // Invariant: a journal has no gap and no number twice; of a stage that succeeded nothing is kept but what its plan wants, for as long as its run may need it.
-// Used by stage-ends (append, account, missingNow) and by what looks at rescues (missingFor).
+// Used by stage-ends (append, account, missingNow), by what settles rescues (accountSettled) and by what looks at them (missingFor).
 import { Context, Effect, Layer, Schema } from "effect"
 import { SqlClient } from "effect/sql"
 import { endedInOrder, stageEffects } from "../core/stage-effects.ts"
@@ -18,6 +18,16 @@ const Stored = Schema.Struct({ entry: Schema.fromJsonString(JournalEntry) })
 const Heard = JournalEntry.mapFields(({ kind }) => ({ kind }))
 
 const isLast = ({ kind }: Pick<JournalEntry, "kind">): boolean => kind === "closed" || kind === "full"
+
+const nothing = new Uint8Array()
+
+/** What is in a state. */
+const contentOf = (bytes: Uint8Array) => {
+  const text = new TextDecoder().decode(bytes)
+  const objects = stateObjects(text)
+  return { objects, isEncrypted: objects.size === 0 && isEncrypted(text) }
+}
+export type StateContent = ReturnType<typeof contentOf>
 
 const make = Effect.gen(function*() {
   const sql = yield* SqlClient.SqlClient
@@ -71,14 +81,13 @@ const make = Effect.gen(function*() {
     )
 
   /** What is in the state as it is stored; of one that is damaged nothing is believed. */
-  const stored = Effect.fnUntraced(function*(version: StateVersion | undefined) {
-    const text = version === undefined ? "" : yield* states.read(version).pipe(
-      Effect.map((bytes) => new TextDecoder().decode(bytes)),
-      Effect.orElseSucceed(() => "")
-    )
-    const objects = stateObjects(text)
-    return { objects, isEncrypted: objects.size === 0 && isEncrypted(text) }
-  })
+  const stored = (version: StateVersion | undefined) =>
+    version === undefined
+      ? Effect.sync(() => contentOf(nothing))
+      : states.read(version).pipe(Effect.orElseSucceed(() => nothing), Effect.map(contentOf))
+
+  /** The same by now, for all that is held against it in one transaction: it is read once, and only if it is looked into. */
+  const stateNow = (workspaceId: string) => Effect.cached(Effect.flatMap(states.current(workspaceId), stored))
 
   /** What the last plan of the run wants to be made. */
   const planned = (runId: string) =>
@@ -97,7 +106,7 @@ const make = Effect.gen(function*() {
     function*<E>(
       { id, runId }: Pick<StageRow, "id" | "runId">,
       result: StageResult,
-      state: Effect.Effect<Effect.Success<ReturnType<typeof stored>>, E>,
+      state: Effect.Effect<StateContent, E>,
       limit: number
     ) {
       const [entries, wanted] = [yield* journal(id), yield* planned(runId)]
@@ -111,10 +120,9 @@ const make = Effect.gen(function*() {
     }
   )
 
-  /** The same of the stages of rescues of one workspace, by now, by stage: the state is read once for all of them. */
-  const missingIn = Effect.fnUntraced(
-    function*(version: StateVersion | undefined, doubted: ReadonlyArray<Pick<Rescue, "stageId">>) {
-      const state = yield* Effect.cached(stored(version))
+  /** The same of the stages of rescues of one workspace, by now, by stage. */
+  const missingNow = Effect.fnUntraced(
+    function*<E>(state: Effect.Effect<StateContent, E>, doubted: ReadonlyArray<Pick<Rescue, "stageId">>) {
       const found = new Map<string, StageEffects>()
       for (const { stageId } of doubted) {
         const stage = yield* stages.get(stageId)
@@ -125,21 +133,20 @@ const make = Effect.gen(function*() {
     }
   )
 
-  const missingNow = (workspaceId: string, doubted: ReadonlyArray<Pick<Rescue, "stageId">>) =>
-    Effect.flatMap(states.current(workspaceId), (version) => missingIn(version, doubted))
-
   /** The same for whoever looks, of whom there may be many: there is room for the state before it is read. Never in a transaction. */
   const missingFor = Effect.fn("Effects.missingFor")(function*(workspaceId: string, doubted: ReadonlyArray<Pick<Rescue, "stageId">>) {
     const version = doubted.length === 0 ? undefined : yield* states.current(workspaceId)
-    return yield* bodies.room(version?.sizeBytes ?? 0, missingIn(version, doubted))
+    return yield* bodies.room(
+      version?.sizeBytes ?? 0,
+      Effect.flatMap(Effect.cached(stored(version)), (state) => missingNow(state, doubted))
+    )
   })
 
   /** What its plan wants is no matter any more. */
   const forgetPlanned = (runId: string) =>
     Effect.asVoid(sql`DELETE FROM effects WHERE stageId IN (SELECT id FROM stages WHERE runId = ${runId} AND stage = 'plan')`)
 
-  /** The same when the stage ends, for its view. */
-  const account = Effect.fn("Effects.account")(function*(ended: StageRow, workspaceId: string, result: StageResult) {
+  const accountIn = Effect.fnUntraced(function*<E>(ended: StageRow, result: StageResult, state: Effect.Effect<StateContent, E>) {
     const { id, runId, stage } = ended
     if (stage === "plan") return undefined
     if (result.outcome === "succeeded") {
@@ -147,13 +154,30 @@ const make = Effect.gen(function*() {
       yield* forgetPlanned(runId)
       return undefined
     }
-    const state = Effect.flatMap(states.current(workspaceId), stored)
     const effects = yield* missing(ended, result, state, namedLimit.run)
     yield* sql`UPDATE stages SET effects = ${effects === undefined ? null : JSON.stringify(effects)} WHERE id = ${id}`
     return effects
   })
 
-  return { append, account, forgetPlanned, missingFor, missingNow }
+  /** What is missing when the stage ends, for its view. */
+  const account = Effect.fn("Effects.account")(function*(ended: StageRow, workspaceId: string, result: StageResult) {
+    return yield* accountIn(ended, result, yield* stateNow(workspaceId))
+  })
+
+  /**
+   * The same once more, in the transaction that settles what these stages left in doubt: their rescues show it no longer, and what came late
+   * would be named nowhere.
+   */
+  const accountSettled = Effect.fn("Effects.accountSettled")(
+    function*<E>(state: Effect.Effect<StateContent, E>, doubted: ReadonlyArray<Pick<Rescue, "stageId">>) {
+      for (const { stageId } of doubted) {
+        const stage = yield* stages.get(stageId)
+        if (stage.result !== null) yield* accountIn(stage, stage.result, state)
+      }
+    }
+  )
+
+  return { append, account, accountSettled, forgetPlanned, missingFor, missingNow, stateNow, stateOf: contentOf }
 })
 
 export class Effects extends Context.Service<Effects>()("agent-job/server/Effects", { make }) {

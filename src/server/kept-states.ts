@@ -8,6 +8,7 @@ import { conflict, invalid } from "./refused.ts"
 import { Rescues } from "./rescues.ts"
 import { Runs } from "./runs.ts"
 import { Stages } from "./stages.ts"
+import { know } from "./state-body.ts"
 import { StateVersions } from "./state-versions.ts"
 import { Tokens } from "./tokens.ts"
 import { type Workspace, Workspaces } from "./workspaces.ts"
@@ -78,6 +79,7 @@ const make = Effect.gen(function*() {
         `Nothing of ${name} waits to be settled, so no state is taken; see: agent-job state show ${name}`
       )
     }
+    yield* know(bytes) // a person is told at once that a file is damaged
     return yield* leave(pending.stageId, id, { bytes, why: `It is a file that ${by} brought.` })
   })
 

@@ -108,9 +108,12 @@ const make = Effect.gen(function*() {
   const settleImported = Effect.fnUntraced(function*({ id, workspaceId }: Run, rescueId: string) {
     const rescue = (yield* rescues.pending(workspaceId)).find((one) => one.id === rescueId)
     if (rescue === undefined) return
-    const left = (yield* effects.missingNow(workspaceId, [rescue])).get(rescue.stageId)
+    const state = yield* effects.stateNow(workspaceId)
+    const left = (yield* effects.missingNow(state, [rescue])).get(rescue.stageId)
     const { refusedState } = yield* locks.standing(rescue.stageId)
-    if (!refusedState && (left === undefined || !needRescue(left))) yield* rescues.settle(rescueId, id, "what was missing is imported")
+    if (refusedState || (left !== undefined && needRescue(left))) return
+    yield* effects.accountSettled(state, [rescue])
+    yield* rescues.settle(rescueId, id, "what was missing is imported")
   })
 
   const conclude = Effect.fnUntraced(function*(stage: StageRow, result: StageResult) {

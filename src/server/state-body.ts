@@ -50,9 +50,9 @@ const noState = () =>
     "The body is not a state, which is JSON with a serial and a lineage, so nothing was stored; send the file as the engine writes it."
   )
 
-const parse = (bytes: Uint8Array) =>
+const parse = (bytes: Uint8Array, otherwise = noState()) =>
   Result.match(decode(new TextDecoder().decode(bytes)), {
-    onFailure: () => Effect.fail(noState()),
+    onFailure: () => Effect.fail(otherwise),
     onSuccess: ({ lineage, serial }) => Effect.succeed<Known>({ lineage, serial })
   })
 
@@ -63,10 +63,10 @@ const headOf = (bytes: Uint8Array, excess: Refused) =>
     onSome: (head) => Effect.succeed<Known>({ ...head, excess })
   })
 
-/** Of one that a person sends or decides on: it is parsed, unless there is too much in it. */
-export const know = (bytes: Uint8Array): Effect.Effect<Known, Refused> => {
+/** Of one that a person sends or decides on: it is parsed, unless there is too much in it. `otherwise`: what is said of one that is no state. */
+export const know = (bytes: Uint8Array, otherwise?: Refused): Effect.Effect<Known, Refused> => {
   const excess = excessOf(bytes)
-  return excess === undefined ? parse(bytes) : headOf(bytes, excess)
+  return excess === undefined ? parse(bytes, otherwise) : headOf(bytes, excess)
 }
 
 /** What is parsed in some tens of milliseconds. The engines' encrypted states have a handful. */

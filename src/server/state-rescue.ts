@@ -7,7 +7,7 @@ import { isFinal, RunEvent } from "../core/run-machine.ts"
 import { withHeadSerial } from "../core/state-head.ts"
 import type { SettleRescue, StateView } from "../schema/state.ts"
 import { Bodies } from "./bodies.ts"
-import { Effects } from "./effects.ts"
+import { Effects, type StateContent } from "./effects.ts"
 import { Evidence, type KeptState } from "./evidence.ts"
 import { conflict, invalid, orNotFound } from "./refused.ts"
 import { nothingPending, type Rescue, Rescues } from "./rescues.ts"
@@ -19,6 +19,12 @@ import { StateVersions } from "./state-versions.ts"
 import { type Workspace, Workspaces } from "./workspaces.ts"
 
 const shownAtMost = 20
+
+/** Of a stage's state only the head was read when it was kept. */
+const noState = (id: string, name: string) =>
+  invalid(
+    `The state ${id} is not JSON as the engines write it, so it cannot be the state of ${name} and nothing was settled; look at it with: agent-job state show ${name} --evidence ${id}`
+  )
 
 /** What there was when the person looked who decides. */
 type Seen = Pick<SettleRescue, "pending" | "evidence" | "version">
@@ -34,6 +40,8 @@ const make = Effect.gen(function*() {
   const stages = yield* Stages
   const states = yield* StateVersions
   const workspaces = yield* Workspaces
+
+  type Look = typeof effects.missingFor
 
   const kept = (workspaceId: string, id: string) => Effect.flatMap(evidence.find(workspaceId, id), orNotFound)
 
@@ -58,9 +66,9 @@ const make = Effect.gen(function*() {
     return { id, serial, lineage, sha256, sizeBytes, ...(runId !== null && { runId }), createdAt }
   })
 
-  const rescuesOf = Effect.fnUntraced(function*(workspaceId: string) {
+  const rescuesOf = Effect.fnUntraced(function*(workspaceId: string, look: Look) {
     const all = yield* rescues.list(workspaceId)
-    const left = yield* effects.missingFor(workspaceId, all.filter(({ settledAt }) => settledAt === null))
+    const left = yield* look(workspaceId, all.filter(({ settledAt }) => settledAt === null))
     return all.map(({ how, id, message, openedAt, reason, settledAt, settledBy, stageId }) => {
       const missing = left.get(stageId)
       return {
@@ -77,10 +85,10 @@ const make = Effect.gen(function*() {
     })
   })
 
-  const view = Effect.fn("StateRescue.view")(
-    function*(name: string): Effect.fn.Return<StateView, Effect.Error<ReturnType<typeof workspaces.named>>> {
+  const viewWith = Effect.fnUntraced(
+    function*(look: Look, name: string): Effect.fn.Return<StateView, Effect.Error<ReturnType<typeof workspaces.named>>> {
       const workspace = yield* workspaces.named(name)
-      const [version, lock, all] = [yield* versionOf(workspace.id), yield* lockOf(workspace), yield* rescuesOf(workspace.id)]
+      const [version, lock, all] = [yield* versionOf(workspace.id), yield* lockOf(workspace), yield* rescuesOf(workspace.id, look)]
       return {
         workspace: workspace.name,
         ...(version !== undefined && { version }),
@@ -104,6 +112,13 @@ const make = Effect.gen(function*() {
         }))
       }
     }
+  )
+
+  const view = Effect.fn("StateRescue.view")((name: string) => viewWith(effects.missingFor, name))
+
+  /** The same for whoever has decided: where there is no room to look for what is missing, it is not said, and the decision is told all the same. */
+  const viewAfter = Effect.fn("StateRescue.viewAfter")((name: string) =>
+    viewWith((...of) => Effect.catchTag(effects.missingFor(...of), "Refused", () => Effect.succeed(new Map<string, never>())), name)
   )
 
   const refused = Effect.fn("StateRescue.refused")(function*(name: string, id: string) {
@@ -157,7 +172,7 @@ const make = Effect.gen(function*() {
     const before = yield* states.current(workspaceId)
     if (before === undefined || serial > before.serial) return { bytes, runId, serial, stageId }
     const raised = before.serial + 1
-    const next = withHeadSerial(bytes, raised) // that it is a state, and of this serial, is seen when it is adopted
+    const next = withHeadSerial(bytes, raised) // that it is a state, and of this serial alone, is seen when it is adopted
     if (Option.isNone(next)) {
       return yield* invalid(
         `The state ${id} is not written as the engines write one, so its serial cannot be raised; push it by hand under a lock, then settle with --keep.`
@@ -187,15 +202,19 @@ const make = Effect.gen(function*() {
    */
   const settle = Effect.fn("StateRescue.settle")(function*(name: string, by: string, { use, ...seen }: Seen & Pick<SettleRescue, "use">) {
     const workspace = yield* workspaces.named(name)
-    const settled = (how: string, isMeant: (rescue: Rescue) => boolean) =>
-      Effect.flatMap(
-        asSeen(workspace, seen),
-        (pending) =>
-          Effect.forEach(pending.filter(isMeant), (rescue) => Effect.andThen(endImports(rescue), rescues.settle(rescue.id, by, how)), {
-            discard: true
-          })
+    /** `state`: what is stored from then on. */
+    const settled = Effect.fnUntraced(
+      function*<E>(how: string, state: Effect.Effect<StateContent, E>, isMeant: (rescue: Rescue) => boolean) {
+        const meant = (yield* asSeen(workspace, seen)).filter(isMeant)
+        yield* effects.accountSettled(state, meant)
+        yield* Effect.forEach(meant, (rescue) => Effect.andThen(endImports(rescue), rescues.settle(rescue.id, by, how)), { discard: true })
+      }
+    )
+    if (use === undefined) {
+      return yield* sql.withTransaction(
+        Effect.flatMap(effects.stateNow(workspace.id), (state) => settled("the stored state is kept", state, () => true))
       )
-    if (use === undefined) return yield* sql.withTransaction(settled("the stored state is kept", () => true))
+    }
     const pending = yield* asSeen(workspace, seen)
     const state = yield* kept(workspace.id, use)
     yield* bodies.room(
@@ -203,9 +222,12 @@ const make = Effect.gen(function*() {
       Effect.flatMap(following(workspace, pending, state), ({ bytes, runId, serial, stageId }) =>
         states.adopt(
           workspace.id,
-          bytes,
-          runId,
-          settled(`${use} is the state now, with the serial ${serial}`, (rescue) => rescue.stageId === stageId)
+          { bytes, runId, serial, unlike: noState(use, name) },
+          settled(
+            `${use} is the state now, with the serial ${serial}`,
+            Effect.sync(() => effects.stateOf(bytes)),
+            (rescue) => rescue.stageId === stageId
+          )
         ))
     )
   })
@@ -215,7 +237,7 @@ const make = Effect.gen(function*() {
     yield* locks.forceUnlock((yield* workspaces.named(name)).id, lockId, by)
   })
 
-  return { view, refused, settle, unlock }
+  return { view, viewAfter, refused, settle, unlock }
 })
 
 export class StateRescue extends Context.Service<StateRescue>()("agent-job/server/StateRescue", { make }) {

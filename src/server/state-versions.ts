@@ -42,6 +42,19 @@ interface NewState extends Body {
   readonly by: Writer | undefined
 }
 
+/** `serial`: what is told of it. `unlike`: what is said if it is no state. */
+interface Adopted extends Pick<Body, "bytes"> {
+  readonly runId: RunId
+  readonly serial: number
+  readonly unlike: Refused
+}
+
+/** Its head was read alone, or its serial raised there. */
+const twoSerials = (serial: number, parsed: number) =>
+  invalid(
+    `The state was to have the serial ${serial} and says ${parsed} further down, so it is not as the engines write one, and nothing was settled; push it by hand under a lock with one serial, then settle with --keep.`
+  )
+
 /**
  * Of a run, or of one lock of a person. An engine sends its state every 20 s, so that a long apply would fill the disk; each of them has in
  * it what those before have.
@@ -68,12 +81,11 @@ export class StateVersions extends Context.Service<StateVersions, {
   readonly leave: (stageId: string, workspaceId: string, state: Body & { readonly why: string }) => Effect.Effect<Left, StoreFailure>
   /**
    * Makes a state the next version, where nobody has the lock, under an epoch of its own, and does what belongs to it in the same
-   * transaction. 409 `locked`, and else as `accept`.
+   * transaction. 409 `locked`, 422 where it is of another serial, and else as `accept`.
    */
   readonly adopt: <E>(
     workspaceId: string,
-    bytes: Uint8Array,
-    runId: RunId,
+    state: Adopted,
     also: Effect.Effect<void, E>
   ) => Effect.Effect<void, E | StoreFailure>
 }>()("agent-job/server/StateVersions") {
@@ -168,9 +180,10 @@ const make = Effect.gen(function*() {
   )
 
   const adopt = Effect.fn("StateVersions.adopt")(
-    function*<E>(workspaceId: string, bytes: Uint8Array, runId: RunId, also: Effect.Effect<void, E>) {
-      const { excess, lineage, serial } = yield* know(bytes)
+    function*<E>(workspaceId: string, { bytes, runId, serial, unlike }: Adopted, also: Effect.Effect<void, E>) {
+      const { excess, lineage, serial: parsed } = yield* know(bytes, unlike)
       if (excess !== undefined) return yield* excess
+      if (parsed !== serial) return yield* twoSerials(serial, parsed)
       const received = yield* receive(bytes)
       yield* sql.withTransaction(Effect.gen(function*() {
         const workspace = yield* locks.heldByNobody(workspaceId)

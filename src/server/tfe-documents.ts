@@ -172,13 +172,17 @@ export const parseOutputId = (id: string): { readonly versionId: string; readonl
   return versionId === undefined || hex === undefined ? undefined : { versionId, name: Buffer.from(hex, "hex").toString("utf8") }
 }
 
-/** `reveal`: also a sensitive value, for whoever asks for this one output. */
-export const outputDocument = (version: StateVersion, name: string, output: NonNullable<State["outputs"]>[string], reveal: boolean) => ({
+type Output = NonNullable<State["outputs"]>[string]
+
+/** As it is listed: a sensitive value is given only to who asks for that one output. */
+export const asListed = (output: Output): Output => output.sensitive === true ? { ...output, value: null } : output
+
+export const outputDocument = (version: StateVersion, name: string, output: Output) => ({
   id: outputId(version, name),
   type: "state-version-outputs",
   attributes: {
     name,
-    value: output.sensitive === true && !reveal ? null : output.value,
+    value: output.value,
     sensitive: output.sensitive === true,
     type: typeof output.type === "string" ? output.type : Array.isArray(output.type) ? String(output.type[0]) : "string",
     "detailed-type": output.type ?? "dynamic"

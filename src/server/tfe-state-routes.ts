@@ -10,8 +10,9 @@ import { Bodies } from "./bodies.ts"
 import { invalid, notFound, orNotFound, Refused } from "./refused.ts"
 import { State } from "./state-body.ts"
 import { type StateVersion, StateVersions } from "./state-versions.ts"
-import { outputDocument, parseOutputId, stateVersionDocument } from "./tfe-documents.ts"
+import { asListed, outputDocument, parseOutputId, stateVersionDocument } from "./tfe-documents.ts"
 import { document, documents, makeTfe } from "./tfe-envelope.ts"
+import type { Caller } from "./tokens.ts"
 import { Workspaces } from "./workspaces.ts"
 
 /** A person reads a few kilobytes of them, and other programs pass on what a configuration can hold. */
@@ -30,7 +31,7 @@ const unreadable = ({ id, serial }: StateVersion) =>
     `The state ${id} with the serial ${serial} is not as the engines write one, so its outputs cannot be read; look at it at /api/v2/state-versions/${id}/download, and push a good one over it.`
   )
 
-type Output = NonNullable<State["outputs"]>[string]
+type Outputs = ReadonlyArray<readonly [name: string, output: NonNullable<State["outputs"]>[string]]>
 
 const decode = Schema.decodeUnknownEffect(Schema.fromJsonString(State))
 
@@ -42,25 +43,26 @@ export const tfeStateRoutes = HttpRouter.addAll(Effect.gen(function*() {
   const workspaces = yield* Workspaces
 
   /**
-   * The answer that `shown` makes of those outputs of a state that are `asked` for. The state has its room until then, and the answer has
+   * The answer that `shown` makes of the outputs of a state as they are `asked` for. The state has its room until then, and the answer has
    * one of its own.
    */
   const outputsOf = (
+    caller: Caller,
     request: HttpServerRequest.HttpServerRequest,
     version: StateVersion,
-    asked: (name: string) => boolean,
-    shown: (outputs: ReadonlyArray<readonly [string, Output]>) => Effect.Effect<HttpServerResponse.HttpServerResponse, Refused>
+    asked: (outputs: Outputs) => Outputs,
+    shown: (outputs: Outputs) => Effect.Effect<HttpServerResponse.HttpServerResponse, Refused>
   ) =>
     bodies.room(
       version.sizeBytes,
       Effect.gen(function*() {
         const state = yield* Effect.mapError(decode(new TextDecoder().decode(yield* states.read(version))), () => unreadable(version))
-        const outputs = Object.entries(state.outputs ?? {}).filter(([name]) => asked(name))
+        const outputs = asked(Object.entries(state.outputs ?? {}))
         if (isLongerThan(outputsLimitBytes, outputs)) return yield* tooLarge(version)
         const answer = yield* shown(outputs)
         const sizeBytes = answer.body._tag === "Uint8Array" ? answer.body.contentLength : 0
         if (sizeBytes > outputsLimitBytes) return yield* tooLarge(version)
-        yield* bodies.answer(request, sizeBytes)
+        yield* bodies.answer(caller, request, sizeBytes)
         return answer
       })
     )
@@ -72,24 +74,30 @@ export const tfeStateRoutes = HttpRouter.addAll(Effect.gen(function*() {
       (request, { id = "" }) =>
         Effect.map(Effect.flatMap(states.current(id), orNotFound), (version) => document(stateVersionDocument(version, base(request))))
     ),
-    route("GET", "/api/v2/workspaces/:id/current-state-version-outputs", (request, { id = "" }) =>
+    route("GET", "/api/v2/workspaces/:id/current-state-version-outputs", (request, { id = "" }, caller) =>
       Effect.gen(function*() {
         const workspace = yield* workspaces.get(id)
         const version = yield* states.current(workspace.id)
         if (version === undefined) return documents([])
-        return yield* outputsOf(request, version, () =>
-          true, (outputs) =>
-          Effect.succeed(documents(outputs.map(([name, output]) =>
-            outputDocument(version, name, output, false)
-          ))))
+        return yield* outputsOf(
+          caller,
+          request,
+          version,
+          (outputs) => outputs.map(([name, output]) => [name, asListed(output)] as const),
+          (outputs) => Effect.succeed(documents(outputs.map((output) => outputDocument(version, ...output))))
+        )
       })),
-    route("GET", "/api/v2/state-version-outputs/:id", (request, { id = "" }) =>
+    route("GET", "/api/v2/state-version-outputs/:id", (request, { id = "" }, caller) =>
       Effect.gen(function*() {
         const parsed = parseOutputId(id)
         const version = yield* Effect.flatMap(states.find(parsed?.versionId ?? ""), orNotFound)
-        return yield* outputsOf(request, version, (name) =>
-          name === parsed?.name, ([output]) =>
-          output === undefined ? Effect.fail(notFound()) : Effect.succeed(document(outputDocument(version, ...output, true))))
+        return yield* outputsOf(
+          caller,
+          request,
+          version,
+          (outputs) => outputs.filter(([name]) => name === parsed?.name),
+          ([output]) => output === undefined ? Effect.fail(notFound()) : Effect.succeed(document(outputDocument(version, ...output)))
+        )
       })),
     route(
       "GET",

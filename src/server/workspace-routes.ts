@@ -40,10 +40,10 @@ export const workspaceRoutes = HttpRouter.addAll(Effect.gen(function*() {
   const keptStates = yield* KeptStates
   const state = yield* StateRescue
   const route = yield* routesFor("user", problem)
-  const shown = (name: string) => Effect.map(state.view(name), (view) => HttpServerResponse.jsonUnsafe(view))
+  const shown = (view: ReturnType<typeof state.view>) => Effect.map(view, (view) => HttpServerResponse.jsonUnsafe(view))
 
   return [
-    route("GET", place, (_, { name = "" }) => shown(name)),
+    route("GET", place, (_, { name = "" }) => shown(state.view(name))),
     route(
       "GET",
       `${place}/evidence/:id`,
@@ -52,13 +52,13 @@ export const workspaceRoutes = HttpRouter.addAll(Effect.gen(function*() {
     route("POST", `${place}/evidence`, (request, { name = "" }, caller) =>
       Effect.gen(function*() {
         yield* bodies.whole(request, keptStateLimitBytes, (bytes) => keptStates.bring(name, bytes, caller.name))
-        return yield* shown(name)
+        return yield* shown(state.viewAfter(name))
       })),
     route("POST", `${place}/rescue`, (request, { name = "" }, caller) =>
       Effect.gen(function*() {
         const { by, ...decided } = yield* decision(request)
         yield* state.settle(name, who(caller, by), decided)
-        return yield* shown(name)
+        return yield* shown(state.viewAfter(name))
       })),
     route(
       "POST",
@@ -73,7 +73,7 @@ export const workspaceRoutes = HttpRouter.addAll(Effect.gen(function*() {
       Effect.gen(function*() {
         const { by, lock } = yield* unlock(request)
         yield* state.unlock(name, who(caller, by), lock)
-        return yield* shown(name)
+        return yield* shown(state.viewAfter(name))
       }))
   ]
 }))

@@ -1,8 +1,9 @@
 import { describe, expect, it } from "@effect/vitest"
-import { Deferred, Effect, Exit, Fiber, Layer, Option, Redacted, Scope } from "effect"
+import { Deferred, Duration, Effect, Exit, Fiber, Layer, Option, Redacted, Scope } from "effect"
 import { HttpServer } from "effect/http"
 import { archiveOf } from "../../src/cli/archive.ts"
 import { ServerRefused, ServerUnreachable } from "../../src/cli/failure.ts"
+import { Patience } from "../../src/cli/follow-run.ts"
 import { runDirectory, type RunRequest } from "../../src/cli/run-directory.ts"
 import { ServerClient, type ServerFailure } from "../../src/cli/server-client.ts"
 import { ServerWithAddress } from "../../src/server/server.ts"
@@ -235,17 +236,32 @@ describe("a run", () => {
     }))
 })
 
-describe("outputs that the server refuses", () => {
-  it.live("are told so in its words, and the run is as well as it was", () =>
+describe("outputs that the server does not give", () => {
+  const refused = new ServerRefused({ status: 413, message: "These outputs are too large." })
+  const away = new ServerUnreachable({ url: "http://server", detail: "the connection was closed" })
+  const impatient = Effect.provideService(Patience, { every: Duration.millis(1), times: 1 })
+
+  it.live.each([
+    { given: "in its words", failure: refused, says: "These outputs are too large." },
+    { given: "where nobody answers any more", failure: away, says: "Cannot reach the agent-job server at http://server" }
+  ])("are told so, $given, and the run is as well as it was", ({ failure, says }) =>
     Effect.gen(function*() {
       const screen = toldScreen(answers("yes"))
-      const refusing = asking(() => ({
-        outputs: () => Effect.fail(new ServerRefused({ status: 413, message: "These outputs are too large." }))
-      }))
-      const { run } = yield* running(screen, request(), quickstart, refusing)
-      yield* run
-      expect(screen.transcript()).toContain("These outputs are too large.")
+      const { run } = yield* running(screen, request(), quickstart, asking(() => ({ outputs: () => Effect.fail(failure) })))
+      yield* impatient(run)
+      expect(screen.transcript()).toContain(says)
       expect(screen.transcript()).toContain("Applied: 3 added, 0 changed, 0 destroyed. The state is at serial 7.")
+    }))
+
+  it.live("are null for a program, as the serial is then, which can tell that from none", () =>
+    Effect.gen(function*() {
+      const screen = toldScreen()
+      const silent = asking(() => ({ outputs: () => Effect.fail(refused), stateSerial: () => Effect.fail(away) }))
+      const { run } = yield* running(screen, request({ autoApprove: true, json: true }), quickstart, silent)
+      yield* impatient(run)
+      expect(screen.of("result").map((text) => JSON.parse(text))).toMatchObject([
+        { run: { status: "applied" }, outputs: null, stateSerial: null }
+      ])
     }))
 })
 

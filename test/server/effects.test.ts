@@ -4,6 +4,7 @@ import { Context, Duration, Effect } from "effect"
 import { readFileSync, writeFileSync } from "node:fs"
 import { request as call } from "node:http"
 import { join } from "node:path"
+import { type AuditEntry, auditPath } from "../../src/schema/audit.ts"
 import type { JournalEntry, StageEffects } from "../../src/schema/effects.ts"
 import type { Assignment } from "../../src/schema/pool-api.ts"
 import type { StageResult } from "../../src/schema/stage-result.ts"
@@ -78,6 +79,23 @@ const applying = Effect.gen(function*() {
   const effects = Effect.map(person(url).view(id), ({ stages }) => stages.at(-1)?.effects)
   return { folder, url, id, apply, applier, append, effects, reads }
 })
+
+/** For one state at a time. */
+const scarce = Effect.map(BodyRoom, (room) => ({ ...room, smallUpTo: 0, small: 0, large: 10_000, wait: Duration.millis(100) }))
+
+/** A state that never arrives, and has all room meanwhile. */
+const filling = (url: string, large: number) =>
+  Effect.acquireRelease(
+    Effect.sync(() => {
+      const sent = call(`${url}/api/state/v1/workspaces/demo?ID=a`, {
+        method: "POST",
+        headers: { authorization: `Bearer ${userToken}`, "content-length": large }
+      })
+      sent.on("error", () => undefined).flushHeaders() // it is hung up
+      return sent
+    }),
+    (sent) => Effect.sync(() => sent.destroy())
+  )
 
 describe("the journal of a stage", () => {
   it.live("is appended to, and what is repeated is stored once", () =>
@@ -218,6 +236,31 @@ describe("the end of a stage", () => {
       expect((yield* person(url).as("GET", "/api/agent-job/v1/workspaces/demo/state")).json.pending).toHaveLength(1)
     }))
 
+  it.live.each(
+    [
+      { decision: "to keep the stored state", reason: "NodeLost", use: false, left: 2 },
+      { decision: "for a refused state, which has one of two things", reason: "NodeLost", use: true, left: 1 },
+      { decision: "about an end that is called Lost", reason: "Lost", use: false, left: 2 }
+    ] as const
+  )(
+    "names in the view of its run what came late, without a last word, from a decision $decision, on",
+    ({ left, reason, use }) =>
+      Effect.gen(function*() {
+        const { append, applier, apply, effects, reads, url } = yield* applying
+        yield* applier.pushState(stateWith(), "a", 1)
+        yield* agent(url).report(apply.id, { ...lost, reason })
+        if (use) yield* applier.pushState({ ...stateWith(["a", "1"]), serial: 9 }, "a", 1)
+        yield* append(...made.slice(0, 4))
+        expect((yield* effects)?.unsavedCount ?? 0).toBe(0)
+        const { evidence } = yield* person(url).state("demo")
+        const before = reads()
+        const settled = yield* person(url).settle("demo", use ? { use: evidence[0].id } : {})
+        expect([settled.status, settled.json.pending]).toEqual([200, []])
+        expect(reads() - before).toBe(2) // for what is missing, as the person looks before, and for the decision
+        expect(yield* effects).toMatchObject({ unsavedCount: left })
+      })
+  )
+
   it.live("reads the state at most once for all that comes late, and still names each thing that it lacks", () =>
     Effect.gen(function*() {
       const { append, applier, apply, effects, reads, url } = yield* applying
@@ -243,8 +286,7 @@ describe("the end of a stage", () => {
 
   it.live("reads the state once for all its rescues, as there is room for it, and tells the others when to come again", () =>
     Effect.gen(function*() {
-      const few = { large: 10_000, wait: Duration.millis(100) }
-      const room = { ...(yield* BodyRoom), smallUpTo: 0, small: 0, ...few }
+      const room = yield* scarce
       const { append, applier, apply, reads, url } = yield* applying.pipe(Effect.provideService(BodyRoom, room))
       yield* applier.pushState(stateWith(["x", "1"]), "a", 1)
       yield* append(...made.slice(0, 2))
@@ -262,21 +304,29 @@ describe("the end of a stage", () => {
         1
       ])
       expect(reads() - before).toBe(1)
-      const arriving = yield* Effect.acquireRelease(
-        Effect.sync(() => {
-          const sent = call(`${url}/api/state/v1/workspaces/demo?ID=a`, {
-            method: "POST",
-            headers: { authorization: `Bearer ${userToken}`, "content-length": few.large }
-          })
-          sent.on("error", () => undefined).flushHeaders() // it is hung up
-          return sent
-        }),
-        (sent) => Effect.sync(() => sent.destroy())
-      )
+      const arriving = yield* filling(url, room.large)
       const look = person(url).as("GET", statePath.state("demo"))
       yield* Effect.repeat(look, { until: ({ status }) => status === 503 }).pipe(Effect.timeout("20 seconds"))
       arriving.destroy()
       yield* Effect.repeat(look, { until: ({ status }) => status === 200 }).pipe(Effect.timeout("20 seconds"))
+    }))
+
+  it.live("is shown after a decision as there is room to look: the decision is told without it too, and is in the audit trail", () =>
+    Effect.gen(function*() {
+      const room = yield* scarce
+      const { append, applier, apply, url } = yield* applying.pipe(Effect.provideService(BodyRoom, room))
+      yield* applier.pushState(stateWith(["x", "1"]), "a", 1)
+      yield* append(...made.slice(0, 2))
+      yield* agent(url).report(apply.id, lost)
+      const unlock = person(url).as("POST", statePath.unlock("demo"), { by: "me@here", lock: "a" })
+      expect((yield* unlock).json.pending).toMatchObject([{ effects: { unsavedCount: 1 } }])
+      yield* filling(url, room.large)
+      const look = person(url).as("GET", statePath.state("demo"))
+      yield* Effect.repeat(look, { until: ({ status }) => status === 503 }).pipe(Effect.timeout("20 seconds"))
+      const { json: { pending: [rescue, ...others] }, status } = yield* unlock
+      expect([status, rescue.stage, rescue.effects, others]).toEqual([200, apply.id, undefined, []])
+      const { json: { entries } } = yield* person(url).as("GET", auditPath)
+      expect(entries.filter(({ action }: AuditEntry) => action.endsWith("/unlock"))).toHaveLength(2)
     }))
 
   it.live("accounts for what was on the way when it came", () =>
@@ -436,9 +486,10 @@ describe("the import of what is missing", () => {
 
   it.live("settles the rescue once nothing is missing any more, and the workspace goes on", () =>
     Effect.gen(function*() {
-      const { import: start, url, waiting } = yield* doubted([...made.slice(0, 4), entry(5, "closed", "")])
+      const { id, import: start, url, waiting } = yield* doubted([...made.slice(0, 4), entry(5, "closed", "")])
       yield* imported(url, (yield* start).json.runId, ["a", "1"], ["b", "2"])
       expect(yield* pending(url)).toEqual([])
+      expect((yield* person(url).view(id)).stages.at(-1)?.effects).toBeUndefined()
       expect((yield* agent(url).take).runId).toBe(waiting)
     }))
 

@@ -169,4 +169,12 @@ describe("a file that a person brings", () => {
         message: "This kept state is not of other but of demo, where the server has it now; look at it with: agent-job state show demo"
       })
     }))
+
+  it.live("is parsed, so that one that is damaged in its middle becomes no evidence", () =>
+    Effect.gen(function*() {
+      const { bring, looked, lose } = yield* applying
+      yield* lose
+      const refused = yield* bring(Buffer.from("{\"version\":4,\"serial\":8,\"lineage\":\"l\",\"resources\":[nothing]}"))
+      expect([refused.status, refused.json.error, (yield* looked).evidence]).toEqual([422, "invalid", []])
+    }))
 })

@@ -234,7 +234,7 @@ describe("states that come at once", () => {
     smallUpTo: mebibyte,
     small: 2 * mebibyte,
     large: 40 * mebibyte,
-    answers: mebibyte,
+    answers: { smallUpTo: 0, ofCaller: mebibyte, all: mebibyte },
     wait,
     arrival
   })
@@ -330,7 +330,7 @@ describe("states that come at once", () => {
           smallUpTo: 2 * mebibyte,
           small: 2 * mebibyte,
           large: 3 * mebibyte,
-          answers: 0,
+          answers: { smallUpTo: 0, ofCaller: 0, all: 0 },
           wait: Duration.seconds(20),
           arrival
         }

@@ -298,7 +298,7 @@ describe("a state that is refused to a stage", () => {
         smallUpTo: 0,
         small: 0,
         large: 300,
-        answers: 0,
+        answers: { smallUpTo: 0, ofCaller: 0, all: 0 },
         wait: Duration.millis(100),
         arrival: { small: Duration.minutes(1), large: Duration.minutes(1) }
       }
@@ -386,6 +386,44 @@ describe("a state that is refused to a stage", () => {
       expect((yield* ask(address(url), userToken)).text).toBe(text.replace("\"serial\": 1", "\"serial\": 2"))
       yield* person(url).start("demo")
       expect(yield* agent(url).acquire()).toHaveLength(1)
+    }))
+
+  it.live.each([
+    { given: "is above the stored one", serial: 9, told: 9 },
+    { given: "would be raised", serial: 1, told: 2 }
+  ])(
+    "becomes no state where it has a second serial further down, also where the first $given, and nothing is settled",
+    ({ serial, told }) =>
+      Effect.gen(function*() {
+        const { apply, applier, looked, settle, url } = yield* applying
+        const text = `{"version":4,"serial": ${serial},"lineage":"l","outputs":{},"resources":[],"serial":700}`
+        yield* applier.as("POST", taskPath.state, text, { "x-lock-id": "other", "x-lock-epoch": "1" })
+        yield* agent(url).report(apply.id, lost)
+        const [{ id }] = (yield* looked).evidence
+        const used = yield* settle({ use: id })
+        expect([used.status, used.json.message]).toEqual([
+          422,
+          expect.stringContaining(`The state was to have the serial ${told} and says 700 further down`)
+        ])
+        expect(yield* looked).toMatchObject({ version: { serial: 1 }, pending: [{ stage: apply.id }] })
+      })
+  )
+
+  it.live("becomes no state where it is no JSON, which is seen as it is read whole, and its name is told", () =>
+    Effect.gen(function*() {
+      const { apply, applier, looked, settle, url } = yield* applying
+      const text = "{\"version\":4,\"serial\":9,\"lineage\":\"l\",\"resources\":[nothing]}"
+      yield* applier.as("POST", taskPath.state, text, { "x-lock-id": "other", "x-lock-epoch": "1" })
+      yield* agent(url).report(apply.id, lost)
+      const [{ id }] = (yield* looked).evidence
+      const used = yield* settle({ use: id })
+      expect([used.status, used.json.message]).toEqual([
+        422,
+        expect.stringContaining(
+          `The state ${id} is not JSON as the engines write it, so it cannot be the state of demo and nothing was settled`
+        )
+      ])
+      expect((yield* looked).pending).toHaveLength(1)
     }))
 
   it.live("becomes no state once the rescue of its stage is settled: another run has stored newer ones since", () =>

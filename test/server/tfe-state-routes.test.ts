@@ -1,7 +1,9 @@
 // The outputs of states, and how much of them the server holds for those who ask.
 import { describe, expect, it } from "@effect/vitest"
 import { Effect } from "effect"
+import { writeFileSync } from "node:fs"
 import { connect } from "node:net"
+import { join } from "node:path"
 import { taskPath } from "../../src/schema/task-api.ts"
 import { tfePath } from "../../src/schema/tfe-api.ts"
 import { BodyRoom } from "../../src/server/bodies.ts"
@@ -12,18 +14,20 @@ const server = Effect.flatMap(directory, serve)
 const one = (id: string) => `/api/v2/state-version-outputs/${id}`
 
 /** A workspace whose state has these outputs; gives its id. */
-const stateWith = Effect.fnUntraced(function*(url: string, outputs: Readonly<Record<string, string>>) {
-  const address = `${url}/api/state/v1/workspaces/demo`
+const stateWith = Effect.fnUntraced(function*(url: string, outputs: Readonly<Record<string, string>>, workspace = "demo") {
+  const address = `${url}/api/state/v1/workspaces/${workspace}`
   yield* ask(address, userToken, "PUT", { ID: "a" })
   const state = {
     version: 4,
     serial: 1,
     lineage: "l",
-    outputs: Object.fromEntries(Object.entries(outputs).map(([name, value]) => [name, { value, type: "string" }]))
+    outputs: Object.fromEntries(
+      Object.entries(outputs).map(([name, value]) => [name, { value, type: "string", sensitive: name === "secret" }])
+    )
   }
   expect((yield* ask(`${address}?ID=a`, userToken, "POST", state)).status).toBe(204)
   yield* ask(address, userToken, "DELETE", { ID: "a" })
-  return yield* person(url).workspace("demo")
+  return yield* person(url).workspace(workspace)
 })
 
 describe("the outputs of a state", () => {
@@ -46,6 +50,19 @@ describe("the outputs of a state", () => {
       expect((yield* me.as("GET", one(outputId("other")))).status).toBe(404)
     }))
 
+  it.live("are measured as they are listed, so a sensitive value hides none of the others, however large it is", () =>
+    Effect.gen(function*() {
+      const url = yield* server
+      const id = yield* stateWith(url, { p: "hi", secret: "x".repeat(5 * mebibyte) })
+      const listed = yield* person(url).as("GET", tfePath.outputs(id))
+      expect([listed.status, listed.json.data]).toMatchObject([200, [
+        { attributes: { name: "p", value: "hi" } },
+        { attributes: { name: "secret", value: null, sensitive: true } }
+      ]])
+      const [, { id: secret }] = listed.json.data
+      expect((yield* person(url).as("GET", one(secret))).status).toBe(413)
+    }))
+
   it.live("that no one can read, since a stage has pushed what is no JSON, are refused with where to look", () =>
     Effect.gen(function*() {
       const url = yield* server
@@ -64,13 +81,19 @@ describe("the outputs of a state", () => {
       ])
     }))
 
-  it.live(
-    "are held for as many clients as there is room for, until they read; the others are told when to come again",
-    () =>
+  it.live.each([
+    { room: "is room for them", all: 7 * mebibyte, status: 200 },
+    { room: "is no room for them either", all: 4 * mebibyte, status: 503 }
+  ])(
+    "are held until their client reads: meanwhile it is told when to come again, small ones are given out, and another token's as there $room",
+    ({ all, status: ofOther }) =>
       Effect.gen(function*() {
-        const room = yield* BodyRoom
-        const url = yield* server.pipe(Effect.provideService(BodyRoom, { ...room, answers: 3.5 * mebibyte }))
+        const answers = { smallUpTo: 64 * 1024, ofCaller: 3 * mebibyte + 2048, all }
+        const made = yield* directory
+        writeFileSync(join(made, "user.token"), `${userToken} me\nanother-token-0123456789 another\n`)
+        const url = yield* serve(made).pipe(Effect.provideService(BodyRoom, { ...(yield* BodyRoom), answers }))
         const outputs = tfePath.outputs(yield* stateWith(url, { large: "x".repeat(3 * mebibyte) }))
+        const small = tfePath.outputs(yield* stateWith(url, { small: "x".repeat(4096) }, "small"))
         const unread = yield* Effect.acquireRelease(
           Effect.sync(() =>
             connect({ host: "127.0.0.1", port: Number(new URL(url).port), noDelay: true }).on("error", () => undefined).pause()
@@ -84,6 +107,8 @@ describe("the outputs of a state", () => {
           if (status === 503) expect(headers.get("retry-after")).toBe("5")
           if (status === 200) unread.write(`GET ${outputs} HTTP/1.1\r\nhost: a\r\nauthorization: Bearer ${userToken}\r\n\r\n`)
         }
+        expect((yield* ask(url + small, userToken)).status).toBe(200)
+        expect((yield* ask(url + outputs, "another-token-0123456789")).status).toBe(ofOther)
         unread.resume()
         yield* Effect.repeat(ask(url + outputs, userToken), { until: ({ status }) => status === 200 }).pipe(Effect.timeout("30 seconds"))
       }),
