@@ -35,13 +35,17 @@ const besideTasks = (config: ResolvedConfig): Names =>
     ? [config.token?.secret.name, ...Object.values(serverSecrets(config)), ...ofSources(config.controller.container.envFrom)]
     : []
 
-/** Of the one with the roots to trust the runner has a single key; beside it may be the authority's own. */
+/**
+ * The one that component `mtls` names is among them without it too, so that this policy is whole in whatever order the components are
+ * listed. Of the one with the roots to trust the runner has a single key; beside it may be the authority's own.
+ */
 export const ownSecrets = (config: ResolvedConfig): ReadonlyArray<string> => {
-  const { clientCertificate, imagePullSecrets, task: { mirrors, runner, sidecars, volumes, worker }, trust } = config
+  const { clientCertificate, imagePullSecrets, name, task: { mirrors, runner, sidecars, volumes, worker }, trust } = config
   const withRunner = ofSources(runner.envFrom)
   return unique([
     ...imagePullSecrets.map(({ name }) => name),
     clientCertificate?.secretName,
+    `${name}-client-certificate`,
     trust?.from.kind === "Secret" ? trust.from.name : undefined,
     ...(mirrors?.network ?? []).map(({ tokenSecret }) => tokenSecret?.name),
     ...ofSources(worker.envFrom),

@@ -53,7 +53,7 @@ describe("the Secrets that an installation has for itself", () => {
 
   const fromSecret = [{ secretRef: { name: "s" } }]
   it.each<readonly [what: string, values: object, own: ReadonlyArray<string>]>([
-    ["none without any", {}, []],
+    ["the one for a client certificate alone, without any", {}, []],
     ["those that images are pulled with", { global: { imagePullSecrets: [{ name: "s" }] } }, ["s"]],
     ["the client certificate", { global: { tls: { clientCertSecret: { name: "s" } } } }, ["s"]],
     [
@@ -85,15 +85,19 @@ describe("the Secrets that an installation has for itself", () => {
   ])(
     "are %s",
     (_, { task = {}, ...values }: { task?: object }, own) =>
-      expect(ownSecrets(configOf({ ...values, task: { ...apart.task, ...task } }))).toEqual(own)
+      expect([...ownSecrets(configOf({ ...values, task: { ...apart.task, ...task } }))].sort()).toEqual(
+        [...new Set(["agent-job-client-certificate", ...own])].sort()
+      )
   )
 
   it("are those of controller and server too, where the tasks are in their namespace", () => {
     const values = { agent: { tokenExistingSecret: { name: "pool" } }, controller: { extraEnvFrom: fromSecret } }
     const [beside, elsewhere] = [configOf(values), configOf({ ...values, ...apart })]
     const [statefulSet] = server(beside).flatMap((object) => object.kind === "StatefulSet" ? [JSON.parse(JSON.stringify(object))] : [])
-    expect([...ownSecrets(beside)].sort()).toEqual(["pool", "s", ...secretsIn(statefulSet.spec.template.spec)].sort())
-    expect(ownSecrets(elsewhere)).toEqual([])
+    expect([...ownSecrets(beside)].sort()).toEqual(
+      ["agent-job-client-certificate", "pool", "s", ...secretsIn(statefulSet.spec.template.spec)].sort()
+    )
+    expect(ownSecrets(elsewhere)).toEqual(["agent-job-client-certificate"])
     expect(ownSecrets(configOf({ agent: { token: "t" } }))).toContain(
       install(configOf({ agent: { token: "t" } })).find(({ kind }) => kind === "Secret")?.metadata?.name
     )
