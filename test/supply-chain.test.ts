@@ -16,6 +16,9 @@ const locked = Object.entries(
 )
   .filter(([name]) => name !== "")
 
+/** They have scripts, which are not run, and work without: each says why. */
+const scriptsLeftOut = ["node_modules/dprint"] // copies the program from its platform's package, which is locked here too; its first start does that as well
+
 interface Container {
   readonly name: string
   readonly image: string
@@ -37,7 +40,7 @@ describe("packages", () => {
   })
   it("are locked with their digests, and run nothing when they are installed", () => {
     expect(locked.filter(([, { integrity }]) => !integrity?.startsWith("sha512-")).map(([name]) => name)).toEqual([])
-    expect(locked.filter(([, { hasInstallScript }]) => hasInstallScript === true).map(([name]) => name)).toEqual([])
+    expect(locked.filter(([, { hasInstallScript }]) => hasInstallScript === true).map(([name]) => name)).toEqual(scriptsLeftOut)
     expect(read("scripts/packages")).toContain("npm ci --ignore-scripts")
   })
   it("have licences that let us ship them", () => {

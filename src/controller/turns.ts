@@ -28,7 +28,7 @@ export interface Turns {
   /** What still holds at this time, in monotonic milliseconds, with what is left of it. */
   readonly refusal: (taskUid: string, at: number) => Option.Option<Refusal>
   readonly isRefused: (taskUid: string) => boolean
-  /** From the first to the last of the times that it was denied one after another. */
+  /** For how long it was denied, without the times that it waited for something else in between. */
   readonly deniedMillis: (taskUid: string) => number
   /** Whether a slot was taken for it, and nobody has seen its Job yet. */
   readonly isReserved: (taskUid: string) => boolean
@@ -59,6 +59,8 @@ interface Hearing {
   readonly changed: () => void
   /** Told before the cache has it, where it is still to be seen who had a slot. */
   readonly taskChanges: (before: Option.Option<AgentTask>, task: Option.Option<AgentTask>) => void
+  /** Before an informer tells of it. */
+  readonly jobMade: (taskUid: string) => void
   /** An informer told of the Job of this task, or that it is gone. */
   readonly jobHeard: (taskUid: Option.Option<string>, isGone: boolean) => void
   /** A pass over the task is told its turn. */
@@ -66,7 +68,7 @@ interface Hearing {
   readonly forget: (task: AgentTask) => void
 }
 
-/** A denial that comes so much later than the task might have asked is a new one: it waited for something else meanwhile. */
+/** Of the time since the denial before, so much counts at most: in the rest it may have waited for something else, such as a slot. */
 const sameDenialMillis = 60_000
 
 export const make = (
@@ -78,7 +80,7 @@ export const make = (
   const reserved = new Set<string>()
   const launching = new Set<string>()
   const refusals = new Map<string, { readonly refusal: Refusal; readonly until: number }>()
-  const denials = new Map<string, { readonly first: number; readonly last: number; readonly until: number }>()
+  const denials = new Map<string, { readonly last: number; readonly millis: number }>()
   const holders = new Map<WorkspaceName, string | undefined>() // workspace → uid of its task, undefined for nobody; absent while not known
   const behind = new Set<string>() // told to wait for their turn
   let freed = false // a slot or a workspace, of which no event need tell those behind
@@ -164,10 +166,7 @@ export const make = (
           Option.map(({ refusal, until }) => ({ ...refusal, againInMillis: until - at }))
         ),
       isRefused: (uid) => refusals.has(uid),
-      deniedMillis: (uid) => {
-        const denied = denials.get(uid)
-        return denied === undefined ? 0 : denied.last - denied.first
-      },
+      deniedMillis: (uid) => denials.get(uid)?.millis ?? 0,
       isReserved: (uid) => reserved.has(uid),
       launching: () => launching.size > 0,
 
@@ -204,8 +203,8 @@ export const make = (
         const until = at + refusal.againInMillis
         refusals.set(uid, { refusal, until })
         const denied = denials.get(uid)
-        const goesOn = denied !== undefined && at - denied.until < sameDenialMillis
-        if (refusal.kind === "Forbidden") denials.set(uid, { first: goesOn ? denied.first : at, last: at, until })
+        const more = denied === undefined ? 0 : Math.min(at - denied.last, sameDenialMillis)
+        if (refusal.kind === "Forbidden") denials.set(uid, { last: at, millis: (denied?.millis ?? 0) + more })
         else denials.delete(uid)
         changed()
       },
@@ -225,10 +224,15 @@ export const make = (
           if (had && !occupies(task.value)) freed = true
           if (isOver(phase)) {
             reserved.delete(uid)
+            denials.delete(uid)
             letGo(task.value)
             if (Option.exists(before, ({ status }) => !isOver(status.phase))) refusals.delete(uid) // it was of its Job
           }
         }
+        changed()
+      },
+      jobMade: (taskUid) => {
+        denials.delete(taskUid)
         changed()
       },
       jobHeard: (taskUid, isGone) => {
@@ -236,7 +240,10 @@ export const make = (
           freed = true
           roomInQuota()
         }
-        if (Option.isSome(taskUid)) reserved.delete(taskUid.value)
+        if (Option.isSome(taskUid)) {
+          reserved.delete(taskUid.value)
+          denials.delete(taskUid.value) // it was taken
+        }
         changed()
       },
       passSaw: (uid, turn) => {

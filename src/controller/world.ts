@@ -82,7 +82,7 @@ export const make = (initial: TaskPolicy): World => {
     },
     created: (uid, job) => {
       cache.created(uid, job)
-      hearing.changed()
+      hearing.jobMade(uid)
     },
     jobNotFound: (uid, jobUid) => {
       cache.jobNotFound(uid, jobUid)

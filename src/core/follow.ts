@@ -9,7 +9,7 @@ import { isForGood, type Observed, waitReasonOf } from "./observed.ts"
 import { planAgainAfterMillis } from "./plan-again.ts"
 import { later, type Respond, unchanged } from "./response.ts"
 import { millisSince, type Situation } from "./situation.ts"
-import { isOver, ownAgain, reflected, unattempted } from "./status.ts"
+import { acknowledged, isOver, isUnattempted, ownAgain, reflected, unattempted } from "./status.ts"
 
 /** How often a followed source is looked at; any change to the task does it at once. */
 const lookMillis = 30_000
@@ -157,7 +157,10 @@ export const reflect: Respond = (s) => {
   const { task } = s.observed
   const spokenOf = Option.filter(Option.orElse(s.observed.latestApply, () => newest(s.observed)), (of) => of !== task)
   const status = Option.match(spokenOf, {
-    onNone: () => ownAgain(task, s.now),
+    onNone: () =>
+      task.status.latest === undefined || isUnattempted(task.status)
+        ? ownAgain(task, s.now)
+        : acknowledged(task.status, task.metadata.generation), // what was said of one that is gone now is still the newest
     onSome: (of) => reflected(task, of, s.now)
   })
   return later({ ...unchanged(s), status }, Math.min(lookMillis, ...Option.toArray(againInMillis(s)).filter((millis) => millis > 0)))

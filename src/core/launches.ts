@@ -71,6 +71,13 @@ export const isSaidToGo = ({ job, task: { status } }: Pick<Observed, "job" | "ta
 export const failed = (status: AgentTaskStatus): AgentTaskStatus =>
   status.job === undefined ? status : { ...status, job: { ...status.job, replacedFor: "LaunchFailed" } }
 
+/** Of a task that is over: no other Job comes. */
+export const withoutReplacement = (status: AgentTaskStatus): AgentTaskStatus => {
+  if (status.job === undefined) return status
+  const { replacedFor: _, ...job } = status.job
+  return { ...status, job }
+}
+
 /** It is this Job that goes: one that was made since has its minute before it. */
 export const isGivenUp = (task: AgentTask, job: JobSeen): boolean => isMadeAnew(task) && task.status.job?.uid === job.uid
 

@@ -144,7 +144,7 @@ export interface Observed {
   readonly latestApply: Option.Option<AgentTask>
   /** As long as it holds. */
   readonly refusal: Option.Option<Refusal>
-  /** From the first to the last time that its Job or Lease was denied, by that clock: each time it was asked, and for nothing else. */
+  /** For how long its Job or Lease was denied, by that clock, without the times that it waited for something else in between. */
   readonly deniedMillis: number
   /** What its pool was last told in this lead, since it last offered the stage. */
   readonly told: Option.Option<Told>

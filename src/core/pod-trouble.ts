@@ -49,7 +49,7 @@ export const startTrouble = (pod: PodSeen): Option.Option<Trouble> =>
 const warningTrouble = ({ message, reason }: Warning): Option.Option<Trouble> => {
   if (reason === "FailedCreate") {
     return Option.some({
-      reason: message.includes("exceeded quota") ? "QuotaExceeded" : "Refused",
+      reason: /exceeded quota|status unknown for quota/u.test(message) ? "QuotaExceeded" : "Refused",
       message: `Kubernetes cannot make the Pod: ${message}`,
       final: false
     })

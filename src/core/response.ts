@@ -20,7 +20,8 @@ import {
   launchesOf,
   mostLaunches,
   nextAfterMillis,
-  quotaPatienceMillis
+  quotaPatienceMillis,
+  withoutReplacement
 } from "./launches.ts"
 import { askAgainMillis, isForGood, waitReasonOf } from "./observed.ts"
 import { endOf, endOfStart, troubleOfStart, waitsForQuota } from "./pod-trouble.ts"
@@ -96,7 +97,7 @@ export const later = (response: Response, millis: number): Response => ({
 
 const end = (situation: Situation, phase: "Failed" | "Cancelled", reason: FailureReason | "Cancelled", message: string): Response => ({
   ...unchanged(situation),
-  status: step(situation, { phase, reason, message }),
+  status: withoutReplacement(step(situation, { phase, reason, message })),
   words: [Word.Emit({ type: phase === "Failed" ? "Warning" : "Normal", reason, message })]
 })
 

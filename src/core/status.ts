@@ -125,13 +125,18 @@ export const reflected = (task: AgentTask, of: AgentTask, now: string): AgentTas
   return saying(task, { phase, reason, message: fitting(`${of.metadata.name}: ${message}`), stalled }, now)
 }
 
+const cannotBeMade = "Its next attempt cannot be made."
+
 /** The same, while that attempt cannot be made, whose conditions these would be; `stalled` where a person is needed. */
 export const unattempted = (
   task: AgentTask,
   { message, reason, stalled }: Pick<Step, "message" | "reason"> & { readonly stalled: boolean },
   now: string
-): AgentTaskStatus =>
-  saying(task, { phase: "Pending", reason, message: fitting(`Its next attempt cannot be made. ${message}`), stalled }, now)
+): AgentTaskStatus => saying(task, { phase: "Pending", reason, message: fitting(`${cannotBeMade} ${message}`), stalled }, now)
+
+/** By its words, since an attempt may have ended with the same reason; what is said of one begins with its name. */
+export const isUnattempted = ({ conditions = [] }: AgentTaskStatus): boolean =>
+  conditions.some(({ message }) => message.startsWith(cannotBeMade))
 
 /** The same, once no other is there to speak of, nor is kept from being made: its conditions are its own again. */
 export const ownAgain = (task: AgentTask, now: string): AgentTaskStatus => {

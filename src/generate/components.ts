@@ -67,8 +67,7 @@ const mtls: Component = {
   name: "mtls",
   does: "Shows a client certificate to the server, from controller and worker; the runner never has it.",
   adapt: ["Needs a Secret agent-job-client-certificate of type kubernetes.io/tls in both namespaces, as cert-manager makes it."],
-  layer: componentLayers.mtls,
-  ifThere: policiesBeside(componentLayers.mtls)
+  layer: componentLayers.mtls
 }
 
 const privileged = { "pod-security.kubernetes.io/enforce": "privileged", "pod-security.kubernetes.io/warn": "privileged" }

@@ -1,5 +1,5 @@
 // Time as what goes with Kubernetes needs it: milliseconds that only ever grow, for durations, and instants as its API writes them.
-// Used by kubernetes/lease, controller/reconcile, controller/execute and controller/pool-reports.
+// Used by kubernetes/lease, controller/reconcile, controller/execute, controller/event and controller/pool-reports.
 import { Clock, Effect } from "effect"
 
 /** Of this process alone: to be compared with its own, never with an instant. */

@@ -81,9 +81,9 @@ export class TooManyRequests extends Data.TaggedError("TooManyRequests")<Refusal
 
 /** 403: RBAC, a quota, or an admission policy says no. */
 export class Forbidden extends Data.TaggedError("Forbidden")<Refusal> {
-  /** A ResourceQuota refused it: room may come by itself, so trying again later makes sense. */
+  /** A ResourceQuota refused it, or is new and not counted yet: room may come by itself, so trying again later makes sense. */
   get exceedsQuota(): boolean {
-    return this.detail.includes("exceeded quota")
+    return /exceeded quota|status unknown for quota/u.test(this.detail)
   }
   override get message() {
     return cannot(

@@ -180,6 +180,12 @@ const allowed = (what: string) =>
   value(
     pod.NamePatterns,
     ["*"],
+    `${what} of the tasks' namespace that an AgentTask may name, each by its name or by the beginning of names and *.`
+  )
+const exceptOwn = (what: string) =>
+  value(
+    pod.NamePatterns,
+    ["*"],
     `${what} of the tasks' namespace that an AgentTask may name, but for the installation's own, each by its name or by the beginning of names and *.`
   )
 
@@ -190,8 +196,8 @@ const admissionPolicies = section({
     false,
     "Lets the API server hold tasks to what they are for, by ValidatingAdmissionPolicies (Kubernetes 1.30): a token writes the status of its own task alone, only the controller's Jobs run as the tasks' account, in our shape, only kubelets get tokens of it, and the controller writes no Secret but the tokens of tasks."
   ),
-  persistentVolumeClaims: allowed("PersistentVolumeClaims"),
-  secrets: allowed("Secrets")
+  persistentVolumeClaims: exceptOwn("PersistentVolumeClaims"),
+  secrets: exceptOwn("Secrets")
 }).check(
   Schema.makeFilter(({ enabled, ...lists }) =>
     enabled

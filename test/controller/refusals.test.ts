@@ -32,6 +32,15 @@ describe("what the API server answers to a create", () => {
       kind: "QuotaExceeded",
       message: "exceeded quota"
     },
+    {
+      given: "of a quota that is not counted yet",
+      answer: new Forbidden({
+        ...said,
+        detail: "jobs.batch \"j\" is forbidden: status unknown for quota: tasks, resources: count/jobs.batch"
+      }),
+      kind: "QuotaExceeded",
+      message: "status unknown for quota"
+    },
     { given: "of a right", answer: new Forbidden({ ...said, detail: "no such right" }), kind: "Forbidden", message: "no such right" },
     {
       given: "of a webhook that names no code",

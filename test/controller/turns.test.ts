@@ -79,21 +79,39 @@ describe("turns", () => {
     expect([world.refusal("uid-0", 5_000), world.calledUp()]).toEqual([Option.none(), [key(0)]])
   })
 
-  it("counts for how long a Job is denied: each time it may be asked for, and for nothing else", () => {
+  const denied = (world: ReturnType<typeof make>, ...asked: ReadonlyArray<readonly [at: number, kind: Refusal["kind"]]>) => {
+    for (const [at, kind] of asked) world.refuse("uid-0", { kind, message: "no", againInMillis: 10_000 }, at)
+    return world.deniedMillis("uid-0")
+  }
+
+  it("counts for how long a Job is denied, and nothing that was refused otherwise", () => {
     const world = make(policy)
     world.setTask(key(0), Option.some(task(0)))
-    const deniedAfter = (...asked: ReadonlyArray<readonly [at: number, kind: Refusal["kind"]]>) => {
-      for (const [at, kind] of asked) world.refuse("uid-0", { kind, message: "no", againInMillis: 10_000 }, at)
-      return world.deniedMillis("uid-0")
-    }
-    expect(deniedAfter([0, "Forbidden"])).toBe(0)
-    expect(deniedAfter([10_000, "Forbidden"], [79_999, "Forbidden"])).toBe(79_999)
-    expect(deniedAfter([149_999, "Forbidden"])).toBe(0) // it waited for something else meanwhile
-    expect(deniedAfter([160_000, "Forbidden"], [170_000, "Refused"])).toBe(0)
-    expect(deniedAfter([180_000, "Forbidden"])).toBe(0)
-    expect(deniedAfter([190_000, "Forbidden"])).toBe(10_000)
+    expect(denied(world, [0, "Forbidden"])).toBe(0)
+    expect(denied(world, [10_000, "Forbidden"], [20_000, "Forbidden"])).toBe(20_000)
+    expect(denied(world, [30_000, "Refused"])).toBe(0)
+    expect(denied(world, [40_000, "Forbidden"])).toBe(0)
+    expect(denied(world, [50_000, "Forbidden"])).toBe(10_000)
     world.setTask(key(0), Option.none())
     expect(world.deniedMillis("uid-0")).toBe(0)
+  })
+
+  it("comes to an end also where each denial is long after the one before, since others had the slot", () => {
+    const world = make(policy)
+    world.setTask(key(0), Option.some(task(0)))
+    expect(denied(world, ...[0, 1, 2, 3].map((time) => [time * 600_000, "Forbidden"] as const))).toBe(180_000)
+  })
+
+  it.each<readonly [what: string, happens: (world: ReturnType<typeof make>) => void]>([
+    ["its Job was made", (world) => world.created("uid-0", job(0).seen)],
+    ["its Job was heard of", (world) => world.setJob("tasks/job-0", Option.some(job(0)))],
+    ["it is over", (world) => world.setTask(key(0), Option.some(task(0, "succeeded")))]
+  ])("counts anew from when %s", (_, happens) => {
+    const world = make(policy)
+    world.setTask(key(0), Option.some(task(0)))
+    expect(denied(world, [0, "Forbidden"], [60_000, "Forbidden"])).toBe(60_000)
+    happens(world)
+    expect(denied(world, [95_000, "Forbidden"])).toBe(0)
   })
 
   it("counts the slot of a task in a phase of a newer version, though it is cancelled", () => {

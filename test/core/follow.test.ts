@@ -107,4 +107,21 @@ describe("an attempt at a new artifact", () => {
       }
     }
   )
+
+  it("that is gone is still the newest: its task goes on saying how it ended, and not how its own attempt did", () => {
+    const { conditions = [], latest } =
+      plan(policy, worldOf({ ...followed, source: "known", follows: "plan", latest: "over" }), noon).status
+    expect([latest?.name, conditions]).toMatchObject(["task-2", [{ type: "Ready", status: "True" }, {}, { status: "False" }]])
+    const gone = worldOf({ ...followed, source: "known", follows: "plan", latest: "gone" })
+    const observedGeneration = gone.task.metadata.generation
+    const status = {
+      ...gone.task.status,
+      observedGeneration,
+      phase: "Failed",
+      reason: "EngineFailed",
+      message: "It failed.",
+      conditions
+    } as const
+    expect(plan(policy, { ...gone, task: { ...gone.task, status } }, "2026-01-01T13:00:00.000Z").status).toEqual(status)
+  })
 })

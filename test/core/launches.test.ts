@@ -13,6 +13,19 @@ const starting: AgentTaskStatus = { phase: "Starting", launches: 1, job }
 const evicted: AgentTaskStatus = { ...starting, reason: "Evicted", message: "Pod pod was evicted from node node. It is launched again." }
 const outlasted: AgentTaskStatus = { ...starting, reason: "QuotaExceeded", message: `Its Job is made anew. ${quota}` }
 
+describe("a task that is over", () => {
+  it.each<readonly [given: string, seed: Partial<Seed>, phase: string]>([
+    ["cancelled", { life: "evicted", job: "none", pod: "none", cancel: true }, "Cancelled"],
+    ["denied", { life: "outlasted", job: "none", pod: "none", refusal: "Denied" }, "Failed"]
+  ])("no longer says that its Job makes way, when it is %s meanwhile", (_, seed, phase) => {
+    const world = worldOf({ ...plainSeed, ...seed })
+    expect(world.task.status.job).toHaveProperty("replacedFor")
+    const { status } = plan(policyOf(plainSeed), world, noon)
+    expect(status).toMatchObject({ phase, job: { name: "agent-job-task" } })
+    expect(status.job).not.toHaveProperty("replacedFor")
+  })
+})
+
 describe("a status of an earlier release", () => {
   it("that says in its message that a launch came to nothing says so of its Job", () =>
     expect(withReplacement(evicted)).toEqual({ ...evicted, job: { ...job, replacedFor: "LaunchFailed" } }))

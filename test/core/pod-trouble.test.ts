@@ -2,7 +2,7 @@
 import { describe, expect, it } from "@effect/vitest"
 import { Option } from "effect"
 import type { ContainerSeen, PodSeen } from "../../src/core/observed.ts"
-import { endOf, isPodOver, startTrouble } from "../../src/core/pod-trouble.ts"
+import { endOf, isPodOver, startTrouble, waitsForQuota } from "../../src/core/pod-trouble.ts"
 import { plainSeed, worldOf } from "./worlds.ts"
 
 const healthy: PodSeen = Option.getOrThrow(worldOf({ ...plainSeed, pod: "Running", worker: "running", runner: "running" }).pod)
@@ -10,6 +10,17 @@ const container = (seen: Partial<ContainerSeen>): Option.Option<ContainerSeen> =
   Option.some({ state: "waiting", reason: "", message: "", exitCode: Option.none(), lastReason: "", ...seen })
 const waiting = (reason: string, message = "") => container({ reason, message })
 const ended = (reason: string, code: number) => container({ state: "terminated", reason, exitCode: Option.some(code) })
+
+describe("a quota", () => {
+  it.each<readonly [said: string, isQuota: boolean]>([
+    ["exceeded quota: tasks, requested: pods=1, used: pods=9, limited: pods=9", true],
+    ["status unknown for quota: tasks, resources: pods", true], // it is new, and not counted yet
+    ["violates PodSecurity", false]
+  ])("is waited for, and nothing else, when no Pod can be made: %s", (said, isQuota) => {
+    const warning = Option.some({ reason: "FailedCreate", message: `Error creating: pods "p" is forbidden: ${said}` })
+    expect(waitsForQuota({ pod: Option.none(), warning })).toBe(isQuota)
+  })
+})
 
 describe("startTrouble", () => {
   it("is nothing for a Pod on its way", () => {

@@ -15,7 +15,7 @@ import { configId, configOf } from "./installed-config.ts"
 
 const names = components.map(({ name }) => name)
 const pairs = names.flatMap((one, index) => names.slice(index + 1).map((other) => [one, other]))
-const combinations: ReadonlyArray<ReadonlyArray<string>> = [[], ...names.map((name) => [name]), ...pairs]
+const combinations: ReadonlyArray<ReadonlyArray<string>> = [[], ...names.map((name) => [name]), ...pairs, ["mtls", "admission"]]
 
 /** With what some components ask of whoever uses them. */
 const inputs = components.flatMap(({ inputs = [], name }) =>

@@ -48,6 +48,17 @@ describe("the components", () => {
   })
 })
 
+describe("the policy on what tasks may name", () => {
+  it("knows the Secret of mtls by itself, so that the order of these two says nothing", () => {
+    const policy = "task-references"
+    expect(readFileSync(`kustomize/components/admission/validating-admission-policy-${policy}.yaml`, "utf8")).toContain(
+      `'["agent-job-client-certificate"]'`
+    )
+    expect(components.flatMap(({ ifThere = [], name }) => ifThere.some(({ metadata }) => metadata.name.includes(policy)) ? [name] : []))
+      .toEqual([])
+  })
+})
+
 describe("the README", () => {
   it("links only to what is there", () => {
     const links = [...readFileSync("kustomize/README.md", "utf8").matchAll(/\]\(([^)]+)\)/gu)].map(([, path = ""]) =>

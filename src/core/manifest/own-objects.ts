@@ -1,7 +1,7 @@
-// What of the tasks' namespace is for the installation alone, so that no AgentTask may name it: Secrets of everybody but the runner, and claims that no runner may write.
+// What of the tasks' namespace is for the installation alone, so that no AgentTask may name it: Secrets of everybody but the runner, and claims that no runner may write all of.
 // Invariant: a Secret in a task's Pod that no task named is among them, unless the values give the runner all of it.
 // Used by core/manifest/admission-references and core/manifest/volumes.
-import type { V1EnvFromSource, V1EnvVar, V1Volume } from "@kubernetes/client-node"
+import type { V1EnvFromSource, V1EnvVar, V1Volume, V1VolumeMount } from "@kubernetes/client-node"
 import type { ResolvedConfig } from "../resolve.ts"
 import { serverClaim, serverSecrets } from "./server-names.ts"
 
@@ -13,11 +13,19 @@ const ofSources = (envFrom: ReadonlyArray<V1EnvFromSource> = []): Names => envFr
 
 const ofVariables = (env: ReadonlyArray<V1EnvVar> = []): Names => env.map(({ valueFrom }) => valueFrom?.secretKeyRef?.name)
 
-const ofVolume = ({ csi, projected, secret }: V1Volume): Names => [
-  secret?.secretName,
-  csi?.nodePublishSecretRef?.name,
-  ...(projected?.sources ?? []).map((source) => source.secret?.name)
-]
+const nameIn = (node: object): unknown => "name" in node ? node.name : undefined
+
+/** Whatever kind of volume it is in, and the attributes of a driver: a Secret goes by one of these in all of them. */
+const inVolume = (node: unknown): ReadonlyArray<unknown> =>
+  typeof node !== "object" || node === null ? [] : Object.entries(node).flatMap(([key, value]: [string, unknown]) => [
+    ...(key === "secretName" ? [value] : []),
+    ...(isReference(key) && typeof value === "object" && value !== null ? [nameIn(value)] : []),
+    ...inVolume(value)
+  ])
+
+const isReference = (key: string): boolean => key === "secret" || /secretRef$/iu.test(key)
+
+const ofVolume = (volume: V1Volume): Names => inVolume(volume).filter((name) => typeof name === "string")
 
 const isShared = ({ namespace, taskNamespace }: Pick<ResolvedConfig, "namespace" | "taskNamespace">): boolean => namespace === taskNamespace
 
@@ -27,13 +35,17 @@ const besideTasks = (config: ResolvedConfig): Names =>
     ? [config.token?.secret.name, ...Object.values(serverSecrets(config)), ...ofSources(config.controller.container.envFrom)]
     : []
 
-/** Of the one with the roots to trust the runner has a single key; beside it may be the authority's own. */
+/**
+ * The one that component `mtls` names is among them without it too, so that this policy is whole in whatever order the components are
+ * listed. Of the one with the roots to trust the runner has a single key; beside it may be the authority's own.
+ */
 export const ownSecrets = (config: ResolvedConfig): ReadonlyArray<string> => {
-  const { clientCertificate, imagePullSecrets, task: { mirrors, runner, sidecars, volumes, worker }, trust } = config
+  const { clientCertificate, imagePullSecrets, name, task: { mirrors, runner, sidecars, volumes, worker }, trust } = config
   const withRunner = ofSources(runner.envFrom)
   return unique([
     ...imagePullSecrets.map(({ name }) => name),
     clientCertificate?.secretName,
+    `${name}-client-certificate`,
     trust?.from.kind === "Secret" ? trust.from.name : undefined,
     ...(mirrors?.network ?? []).map(({ tokenSecret }) => tokenSecret?.name),
     ...ofSources(worker.envFrom),
@@ -43,14 +55,19 @@ export const ownSecrets = (config: ResolvedConfig): ReadonlyArray<string> => {
   ]).filter((name) => !withRunner.includes(name))
 }
 
+/** Who has a folder of a claim has not the rest of it. */
+const writesAll = ({ readOnly, subPath = "", subPathExpr = "" }: V1VolumeMount): boolean =>
+  readOnly !== true && subPath === "" && subPathExpr === ""
+
 /** The cache's own is among them without persistence too: it stays when that is taken away, and may have the only copy of a state. */
 export const ownClaims = (config: ResolvedConfig): ReadonlyArray<string> => {
   const { cache, name, task: { runner, volumes } } = config
-  const isWritten = (volume: string): boolean => runner.volumeMounts.some((_) => _.name === volume && _.readOnly !== true)
+  const isWritten = ({ name, persistentVolumeClaim }: V1Volume): boolean =>
+    persistentVolumeClaim?.readOnly !== true && runner.volumeMounts.some((mount) => mount.name === name && writesAll(mount))
   return unique([
     `${name}-cache`,
     cache?.volume.persistentVolumeClaim?.claimName,
-    ...volumes.filter((volume) => !isWritten(volume.name)).map(({ persistentVolumeClaim }) => persistentVolumeClaim?.claimName),
+    ...volumes.filter((volume) => !isWritten(volume)).map(({ persistentVolumeClaim }) => persistentVolumeClaim?.claimName),
     isShared(config) ? serverClaim(config) : undefined
   ])
 }

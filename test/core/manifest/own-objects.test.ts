@@ -1,10 +1,12 @@
 // What AgentTasks may not name: whatever the values have in a task's Pod for others than the runner, and what lies beside the tasks in one namespace.
 import { describe, expect, it } from "@effect/vitest"
 import type { V1PodSpec } from "@kubernetes/client-node"
+import { Arbitrary, Schema } from "effect"
 import { install } from "../../../src/core/manifest/install.ts"
 import { ownClaims, ownSecrets } from "../../../src/core/manifest/own-objects.ts"
 import { pod } from "../../../src/core/manifest/pod.ts"
 import { server } from "../../../src/core/manifest/server.ts"
+import { merge } from "../../../src/schema/layers.ts"
 import { configOf, taskOf } from "../configs.ts"
 import { configIn, fileOf, places, rowsAt } from "./some-values.ts"
 
@@ -22,11 +24,26 @@ const secretsIn = (spec: V1PodSpec): ReadonlyArray<string> => {
 const specOf = (...given: Parameters<typeof pod>): V1PodSpec => pod(...given).spec ?? { containers: [] }
 
 const apart = { task: { namespace: "agent-job-tasks" } }
+/** One of each kind of Kubernetes that has a Secret for its driver, and the attributes in which a driver may have its own. */
+const volumesWithSecret = [
+  { azureFile: { secretName: "s", shareName: "share" } },
+  { cephfs: { monitors: ["m"], secretRef: { name: "s" } } },
+  { cinder: { volumeID: "i", secretRef: { name: "s" } } },
+  { flexVolume: { driver: "d", secretRef: { name: "s" } } },
+  { iscsi: { iqn: "i", lun: 0, targetPortal: "t", secretRef: { name: "s" } } },
+  { rbd: { image: "i", monitors: ["m"], secretRef: { name: "s" } } },
+  { scaleIO: { gateway: "g", system: "s", secretRef: { name: "s" } } },
+  { storageos: { volumeName: "v", secretRef: { name: "s" } } },
+  { csi: { driver: "d", nodePublishSecretRef: { name: "s" } } },
+  { csi: { driver: "file.csi.azure.com", volumeAttributes: { secretName: "s" } } }
+]
+const someVolume = Arbitrary.schema(Schema.Int.check(Schema.isBetween({ minimum: 0, maximum: volumesWithSecret.length - 1 })))
 const volume = { name: "v", persistentVolumeClaim: { claimName: "mirror" } }
 
 describe("the Secrets that an installation has for itself", () => {
-  it.prop("are all in a task's Pod that no task named, but those of which the runner has all", [places], ([places]) => {
-    const config = configIn(fileOf(rowsAt(places)))
+  it.prop("are all in a task's Pod that no task named, but those of which the runner has all", [places, someVolume], ([places, at]) => {
+    const extraVolumes = [{ name: "v", ...volumesWithSecret[at] }]
+    const config = configIn(merge(fileOf(rowsAt(places)), { task: { extraVolumes } }))
     if (config === undefined) return
     const ofRunner = config.task.runner.envFrom.flatMap(({ secretRef }) => secretRef?.name ?? [])
     expect(secretsIn(specOf(taskOf(), config, 1)).filter((name) => !ownSecrets(config).includes(name) && !ofRunner.includes(name))).toEqual(
@@ -36,7 +53,7 @@ describe("the Secrets that an installation has for itself", () => {
 
   const fromSecret = [{ secretRef: { name: "s" } }]
   it.each<readonly [what: string, values: object, own: ReadonlyArray<string>]>([
-    ["none without any", {}, []],
+    ["the one for a client certificate alone, without any", {}, []],
     ["those that images are pulled with", { global: { imagePullSecrets: [{ name: "s" }] } }, ["s"]],
     ["the client certificate", { global: { tls: { clientCertSecret: { name: "s" } } } }, ["s"]],
     [
@@ -60,23 +77,27 @@ describe("the Secrets that an installation has for itself", () => {
     ],
     ["a volume", { task: { extraVolumes: [{ name: "v", secret: { secretName: "s" } }] } }, ["s"]],
     ["a part of a volume", { task: { extraVolumes: [{ name: "v", projected: { sources: [{ secret: { name: "s" } }] } }] } }, ["s"]],
-    [
-      "what a volume is mounted with",
-      { task: { extraVolumes: [{ name: "v", csi: { driver: "d", nodePublishSecretRef: { name: "s" } } }] } },
-      ["s"]
-    ]
+    ...volumesWithSecret.map((volume) =>
+      [`what a volume is mounted with: ${Object.keys(volume).join()}`, { task: { extraVolumes: [{ name: "v", ...volume }] } }, [
+        "s"
+      ]] as const
+    )
   ])(
     "are %s",
     (_, { task = {}, ...values }: { task?: object }, own) =>
-      expect(ownSecrets(configOf({ ...values, task: { ...apart.task, ...task } }))).toEqual(own)
+      expect([...ownSecrets(configOf({ ...values, task: { ...apart.task, ...task } }))].sort()).toEqual(
+        [...new Set(["agent-job-client-certificate", ...own])].sort()
+      )
   )
 
   it("are those of controller and server too, where the tasks are in their namespace", () => {
     const values = { agent: { tokenExistingSecret: { name: "pool" } }, controller: { extraEnvFrom: fromSecret } }
     const [beside, elsewhere] = [configOf(values), configOf({ ...values, ...apart })]
     const [statefulSet] = server(beside).flatMap((object) => object.kind === "StatefulSet" ? [JSON.parse(JSON.stringify(object))] : [])
-    expect([...ownSecrets(beside)].sort()).toEqual(["pool", "s", ...secretsIn(statefulSet.spec.template.spec)].sort())
-    expect(ownSecrets(elsewhere)).toEqual([])
+    expect([...ownSecrets(beside)].sort()).toEqual(
+      ["agent-job-client-certificate", "pool", "s", ...secretsIn(statefulSet.spec.template.spec)].sort()
+    )
+    expect(ownSecrets(elsewhere)).toEqual(["agent-job-client-certificate"])
     expect(ownSecrets(configOf({ agent: { token: "t" } }))).toContain(
       install(configOf({ agent: { token: "t" } })).find(({ kind }) => kind === "Secret")?.metadata?.name
     )
@@ -96,11 +117,29 @@ describe("the claims that an installation has for itself", () => {
   })
 
   it("are those of further volumes that the runner does not write anyway", () => {
-    const mounted = (mount: object) =>
-      own({ task: { ...apart.task, extraVolumes: [volume], runner: { extraVolumeMounts: [{ name: "v", mountPath: "/v", ...mount }] } } })
+    const readOnly = { ...volume, persistentVolumeClaim: { ...volume.persistentVolumeClaim, readOnly: true } }
+    const mounted = (mount: object, extraVolume: object = volume) =>
+      own({
+        task: { ...apart.task, extraVolumes: [extraVolume], runner: { extraVolumeMounts: [{ name: "v", mountPath: "/v", ...mount }] } }
+      })
     expect(mounted({ readOnly: true })).toContain("mirror")
+    expect(mounted({}, readOnly)).toContain("mirror") // though the mount does not say so
     expect(mounted({})).not.toContain("mirror")
     expect(own({ task: { ...apart.task, extraVolumes: [volume] } })).toContain("mirror")
+  })
+
+  it("are those of which the runner writes a folder alone", () => {
+    const mounted = (...mounts: ReadonlyArray<object>) =>
+      own({
+        task: {
+          ...apart.task,
+          extraVolumes: [volume],
+          runner: { extraVolumeMounts: mounts.map((mount, index) => ({ name: "v", mountPath: `/v${index}`, ...mount })) }
+        }
+      })
+    expect(mounted({ subPath: "shared" })).toContain("mirror")
+    expect(mounted({ subPathExpr: "$(POD_NAME)" })).toContain("mirror")
+    expect(mounted({ subPath: "shared" }, {})).not.toContain("mirror")
   })
 
   it("are the server's, where the tasks are in its namespace", () => expect(own({})).toContain("data-agent-job-server-0"))
