@@ -78,11 +78,10 @@ const keepToken = Effect.fnUntraced(function*(task: AgentTask, token: string) {
   const place = { name: tokenSecretName(task.metadata.name), namespace }
   const data = { token: Buffer.from(token).toString("base64") }
   const stranger = new Strangers({ object: `Secret ${place.name}`, is: "not of its task" })
-  const renewed = kubernetes.patch(secrets, place, [{ op: "test", path: "/metadata/ownerReferences/0/uid", value: uid }, {
-    op: "add",
-    path: "/data",
-    value: data
-  }]).pipe(
+  const renewed = kubernetes.patch(secrets, place, [
+    { op: "test", path: "/metadata/ownerReferences/0/uid", value: uid },
+    { op: "add", path: "/data", value: data }
+  ]).pipe(
     Effect.catchTag("Invalid", () => Effect.andThen(cancelTask(kubernetes, task), Effect.fail(stranger))) // it must not run with whatever is in there
   )
   yield* kubernetes.create(secrets, {

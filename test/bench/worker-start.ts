@@ -117,10 +117,11 @@ const measureEngine = async (
     runAsUser: 1001,
     seccompProfile: { type: "RuntimeDefault" }
   }
-  const environment = [{ name: "MAIN", value: configuration }, { name: "CHECKPOINT_DISABLE", value: "1" }, {
-    name: "TF_IN_AUTOMATION",
-    value: "1"
-  }]
+  const environment = [
+    { name: "MAIN", value: configuration },
+    { name: "CHECKPOINT_DISABLE", value: "1" },
+    { name: "TF_IN_AUTOMATION", value: "1" }
+  ]
   const container = { name: "engine", image, command: ["/bin/sh", "-c", script], env: environment, securityContext }
   await api.call("POST", podsOf(namespace), {
     apiVersion: "v1",

@@ -385,10 +385,10 @@ describe("a Job that has ended before the claim", () => {
 })
 
 describe("a workspace whose holder is not in the cache", () => {
-  it.effect.each([{ phase: "Running", holder: Holder.Taken({ by: "former" }) }, {
-    phase: "Failed",
-    holder: Holder.Over({ resourceVersion: "101", epoch: 4 })
-  }])("is held by it until it is over: $phase", ({ holder, phase }) =>
+  it.effect.each([
+    { phase: "Running", holder: Holder.Taken({ by: "former" }) },
+    { phase: "Failed", holder: Holder.Over({ resourceVersion: "101", epoch: 4 }) }
+  ])("is held by it until it is over: $phase", ({ holder, phase }) =>
     Effect.gen(function*() {
       const cluster = instantCluster()
       cluster.server.create(leases, {

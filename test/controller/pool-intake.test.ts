@@ -57,10 +57,12 @@ it.effect("carries out the cancellations after one that fails, and that one as s
     mended = true
     yield* TestClock.adjust("1 minute")
     expect(told).toEqual(["run-b.plan.1", "run-c.plan.1", broken])
-    expect(asked.slice(0, 4)).toEqual([{ after: 0, waitSeconds: 30 }, { after: 2, waitSeconds: 5 }, { after: 3, waitSeconds: 5 }, {
-      after: 3,
-      waitSeconds: 30
-    }])
+    expect(asked.slice(0, 4)).toEqual([
+      { after: 0, waitSeconds: 30 },
+      { after: 2, waitSeconds: 5 },
+      { after: 3, waitSeconds: 5 },
+      { after: 3, waitSeconds: 30 }
+    ])
     yield* Fiber.interrupt(running)
   }))
 
@@ -211,10 +213,13 @@ it.effect.each(
     expect(asked).toBe(takes)
   }))
 
-it.effect.each([{ given: "arrives", acknowledge: Effect.void }, {
-  given: "may be lost",
-  acknowledge: Effect.fail(new PoolUnreachable({ url: "http://pool", detail: "connection reset" }))
-}])(
+it.effect.each([
+  { given: "arrives", acknowledge: Effect.void },
+  {
+    given: "may be lost",
+    acknowledge: Effect.fail(new PoolUnreachable({ url: "http://pool", detail: "connection reset" }))
+  }
+])(
   "has the words on a wait said again that an offer wiped, if the acknowledgement $given",
   ({ acknowledge }) =>
     Effect.gen(function*() {

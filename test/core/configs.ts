@@ -32,11 +32,10 @@ export const fullTask = (): AgentTask =>
     source: { pool: { archiveSha256: "0".repeat(64) } },
     pool: { url: "https://example.com", runId: "run-1", tokenSecret: { name: "run-1-apply-token" } },
     plan: { sha256: "1".repeat(64) },
-    variables: [{ name: "region", value: "eu" }, {
-      name: "password",
-      valueFrom: { secretKeyRef: { name: "database", key: "password" } },
-      sensitive: true
-    }],
+    variables: [
+      { name: "region", value: "eu" },
+      { name: "password", valueFrom: { secretKeyRef: { name: "database", key: "password" } }, sensitive: true }
+    ],
     timeoutSeconds: 600,
     jobTemplate: {
       runner: { image: "example.com/tofu:1", resources: { limits: { memory: "4Gi" } } },

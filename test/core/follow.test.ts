@@ -51,12 +51,15 @@ describe("an attempt at a new artifact", () => {
       const early = spentAfter(again, seconds - 1)
       expect([early.actions, early.requeueAfterMillis]).toEqual([[], Option.some(1000)])
       const due = spentAfter(again, seconds)
-      expect([due.actions.map(({ _tag }) => _tag), due.status.latest]).toEqual([["CreateTask"], {
-        attempt: 3 + again,
-        name: `task-${3 + again}`,
-        sha256: "a".repeat(64),
-        again: again + 1
-      }])
+      expect([due.actions.map(({ _tag }) => _tag), due.status.latest]).toEqual([
+        ["CreateTask"],
+        {
+          attempt: 3 + again,
+          name: `task-${3 + again}`,
+          sha256: "a".repeat(64),
+          again: again + 1
+        }
+      ])
     }
     expect(spentAfter(3, 3600).actions).toEqual([])
     expect(spentAfter(2, -3600).actions).toMatchObject([{ _tag: "CreateTask" }]) // by a node's clock that is an hour ahead

@@ -58,11 +58,13 @@ describe("an assignment", () => {
     expect(taskNameOfId(id)).toEqual(Option.none())
   })
   it.each(
-    [["plan", undefined, true], ["plan", "a", false], ["apply", undefined, false], ["apply", "a", true], [
-      "destroy",
-      undefined,
-      false
-    ]] as const
+    [
+      ["plan", undefined, true],
+      ["plan", "a", false],
+      ["apply", undefined, false],
+      ["apply", "a", true],
+      ["destroy", undefined, false]
+    ] as const
   )(
     "to %s with plan %s may run: %s",
     (stage, digest, expected) => {

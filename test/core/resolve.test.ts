@@ -122,10 +122,11 @@ describe("variables from objects", () => {
       task: { worker: from("worker"), runner: from("runner") }
     })
     const names = ({ envFrom }: ContainerConfig) => envFrom.map(({ configMapRef }) => configMapRef?.name)
-    expect([names(controller), names(worker), names(runner)]).toEqual([["global", "agent", "controller"], ["global", "agent", "worker"], [
-      "global",
-      "runner"
-    ]])
+    expect([names(controller), names(worker), names(runner)]).toEqual([
+      ["global", "agent", "controller"],
+      ["global", "agent", "worker"],
+      ["global", "runner"]
+    ])
   })
 })
 
@@ -296,10 +297,10 @@ describe("the cache", () => {
   it.each([
     [{ enabled: false }, undefined],
     [{ enabled: true }, { ...made, claim: { name: "agent-job-cache", accessMode: "ReadWriteMany", storage: "20Gi" } }],
-    [{ enabled: true, persistentVolumeClaim: { claimName: "nfs", subPath: "/team/a/" } }, {
-      volume: { persistentVolumeClaim: { claimName: "nfs" } },
-      subPath: "team/a"
-    }],
+    [
+      { enabled: true, persistentVolumeClaim: { claimName: "nfs", subPath: "/team/a/" } },
+      { volume: { persistentVolumeClaim: { claimName: "nfs" } }, subPath: "team/a" }
+    ],
     [
       { enabled: true, persistentVolumeClaim: { storageClassName: "-", storage: "5G", accessMode: "ReadWriteOnce" } },
       { ...made, claim: { name: "agent-job-cache", accessMode: "ReadWriteOnce", storage: "5G", storageClassName: "" } }

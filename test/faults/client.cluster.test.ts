@@ -174,17 +174,21 @@ layer(RealCluster, { excludeTestServices: true, timeout: "60 seconds" })("an inf
     { how: "break off at any byte", faults: [700, 1, 1500, 33, 2222, 900, 4000, 5].map((bytes) => ({ does: "truncate", bytes })) },
     {
       how: "end with an ERROR event 410",
-      faults: [{ does: "truncate", bytes: 900 }, { does: "gone", as: "event" }, { does: "truncate", bytes: 5000 }, {
-        does: "gone",
-        as: "event"
-      }]
+      faults: [
+        { does: "truncate", bytes: 900 },
+        { does: "gone", as: "event" },
+        { does: "truncate", bytes: 5000 },
+        { does: "gone", as: "event" }
+      ]
     },
     {
       how: "are refused with HTTP 410",
-      faults: [{ does: "truncate", bytes: 900 }, { does: "gone", as: "answer" }, { does: "truncate", bytes: 5000 }, {
-        does: "gone",
-        as: "answer"
-      }]
+      faults: [
+        { does: "truncate", bytes: 900 },
+        { does: "gone", as: "answer" },
+        { does: "truncate", bytes: 5000 },
+        { does: "gone", as: "answer" }
+      ]
     },
     { how: "come in drops", faults: Array.from({ length: 8 }, () => ({ does: "drip", bytes: 100, everyMillis: 1 })) },
     { how: "bring everything three times", faults: Array.from({ length: 8 }, () => ({ does: "replay", times: 3 })) }

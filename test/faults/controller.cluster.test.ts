@@ -195,9 +195,11 @@ layer(TaskCluster, { excludeTestServices: true, timeout: "60 seconds" })("the co
     "deleted-job": (task) => ({ verb: "delete", resource: "jobs", name: `agent-job-${task}` }),
     event: () => ({ verb: "create", resource: "events" })
   }
-  it.effect.each<{ fault: Fault }>([{ fault: { does: "dropBefore" } }, { fault: { does: "dropAfter" } }, {
-    fault: { does: "truncate", bytes: 20 }
-  }])(
+  it.effect.each<{ fault: Fault }>([
+    { fault: { does: "dropBefore" } },
+    { fault: { does: "dropAfter" } },
+    { fault: { does: "truncate", bytes: 20 } }
+  ])(
     "F3 comes to the same end, with one Job, when $fault meets any of its writes",
     ({ fault }) =>
       Effect.gen(function*() {

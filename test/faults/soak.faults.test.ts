@@ -28,11 +28,12 @@ const writes = ["create", "update", "patch", "delete"] as const
 const part = (match: Rule["match"], share: number, fault: Fault): Rule => ({ match, share, times: Infinity, fault })
 /** Of single requests one in twenty; of watches, which live long, one in three is cut. */
 const apiFaults: ReadonlyArray<Rule> = [
-  ...([{ does: "dropBefore" }, { does: "dropAfter" }, { does: "status", code: 500 }, {
-    does: "status",
-    code: 429,
-    headers: { "retry-after": "1" }
-  }] as const)
+  ...([
+    { does: "dropBefore" },
+    { does: "dropAfter" },
+    { does: "status", code: 500 },
+    { does: "status", code: 429, headers: { "retry-after": "1" } }
+  ] as const)
     .map((fault) => part({ verb: [...writes, "get", "list"] }, 0.0125, fault)),
   part({ verb: "watch" }, 0.3, { does: "truncate", bytes: 200_000 }),
   part({ verb: "watch" }, 0.05, { does: "gone", as: "event" }),

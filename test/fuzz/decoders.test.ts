@@ -210,10 +210,10 @@ describe("a reply of the runner", () => {
 const plan = {
   format_version: "1.2",
   applyable: true,
-  resource_changes: [{ mode: "managed", address: "a.b", change: { actions: ["create"], before: null, after: {} } }, {
-    mode: "data",
-    change: { actions: ["read"] }
-  }],
+  resource_changes: [
+    { mode: "managed", address: "a.b", change: { actions: ["create"], before: null, after: {} } },
+    { mode: "data", change: { actions: ["read"] } }
+  ],
   resource_drift: [{ change: { actions: ["update"] } }],
   output_changes: { o: { actions: ["delete"] } }
 }

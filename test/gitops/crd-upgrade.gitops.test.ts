@@ -37,12 +37,10 @@ const rich = {
     workingDirectory: "infrastructure",
     options: { targets: ["a.b"], refresh: false },
     plan: { sha256: "1".repeat(64) },
-    variables: [{ name: "region", value: "eu", category: "env" }, {
-      name: "password",
-      valueFrom: { secretKeyRef: { name: "s", key: "k" } },
-      sensitive: true,
-      hcl: true
-    }],
+    variables: [
+      { name: "region", value: "eu", category: "env" },
+      { name: "password", valueFrom: { secretKeyRef: { name: "s", key: "k" } }, sensitive: true, hcl: true }
+    ],
     backend: { type: "local", config: { path: "/state" } },
     timeoutSeconds: 60,
     jobTemplate: {

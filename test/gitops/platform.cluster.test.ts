@@ -51,11 +51,10 @@ const withReadme = async (platform: string): Promise<ReadonlyArray<Built>> => {
   )
 }
 
-describe.each([{ platform: "standalone", cluster: "staging", programs: 2 }, {
-  platform: "production",
-  cluster: "production",
-  programs: 1
-}])("the platform $platform", ({ cluster, platform, programs }) => {
+describe.each([
+  { platform: "standalone", cluster: "staging", programs: 2 },
+  { platform: "production", cluster: "production", programs: 1 }
+])("the platform $platform", ({ cluster, platform, programs }) => {
   it("has everything that it asks for in the settings of its cluster", async () => {
     const objects = (await build(`flux/platform/${platform}`)).map(substitute(settingsOf(cluster)))
     expect(configOf(objects).task.worker.image).toBe(images(objects)[0])

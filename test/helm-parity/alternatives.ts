@@ -177,10 +177,10 @@ export const alternatives: Readonly<Record<string, Made>> = {
     { someOf }
   ) => [
     ...mountable,
-    ...someOf([{ name: "settings", configMap: { name: "settings" } }, {
-      name: "socket",
-      hostPath: { path: "/run/agent", type: "Directory" }
-    }])
+    ...someOf([
+      { name: "settings", configMap: { name: "settings" } },
+      { name: "socket", hostPath: { path: "/run/agent", type: "Directory" } }
+    ])
   ],
   "task.job.backoffLimit": oneOf(1, 6),
   "task.job.ttlSecondsAfterFinished": oneOf(0, 86400),

@@ -16,10 +16,13 @@ describe("what Kubernetes would refuse", () => {
     expect(problems({ agent: { securityContext: { privileged: true } } })).toEqual([
       expect.stringMatching(/^agent\.securityContext\.privileged: /u)
     ]))
-  it.each([{ given: "1e3", limit: "1k" }, { given: "1000m", limit: 1 }, { given: "1Ki", limit: 1024 }, { given: "0.5Gi", limit: "512Mi" }, {
-    given: "1500u",
-    limit: "1.5m"
-  }])(
+  it.each([
+    { given: "1e3", limit: "1k" },
+    { given: "1000m", limit: 1 },
+    { given: "1Ki", limit: 1024 },
+    { given: "0.5Gi", limit: "512Mi" },
+    { given: "1500u", limit: "1.5m" }
+  ])(
     "counts $given as no more than $limit",
     ({ given, limit }) => expect(problems({ controller: { resources: { requests: { x: given }, limits: { x: limit } } } })).toEqual([])
   )

@@ -83,9 +83,19 @@ const texts = [
 ]
 const numbers = [0, 1, -1, 1.5, 59, 600, 2147483647, 2147483648]
 const names = ["a", "example.com/b", "b.c", "1A", "has space", "scalr.io/task", "cpu"]
-const anything: ReadonlyArray<unknown> = [...texts, ...numbers, true, null, {}, [], [{}], { a: null }, { name: "a" }, [{ name: "a" }], [
-  null
-]]
+const anything: ReadonlyArray<unknown> = [
+  ...texts,
+  ...numbers,
+  true,
+  null,
+  {},
+  [],
+  [{}],
+  { a: null },
+  { name: "a" },
+  [{ name: "a" }],
+  [null]
+]
 
 const document = valuesFileDocument()
 const fitting = (all: ReadonlyArray<string>, pattern: unknown): ReadonlyArray<string> =>

@@ -127,10 +127,10 @@ describe("a start that cannot be", () => {
       expect(yield* starting(optionsIn(made))).toContain("16 characters or more")
     }))
 
-  it.live.each([{ where: "in this process", first: serve }, {
-    where: "in another process",
-    first: (made: string) => Effect.map(started(made), ({ url }) => url)
-  }])(
+  it.live.each([
+    { where: "in this process", first: serve },
+    { where: "in another process", first: (made: string) => Effect.map(started(made), ({ url }) => url) }
+  ])(
     "refuses a database that another server has open $where, and does not disturb that one",
     ({ first }) =>
       Effect.gen(function*() {

@@ -101,11 +101,10 @@ it.live("a run is planned, confirmed and applied, and its state and outputs are 
     const lines = (yield* ask(applyLog, undefined)).text.split("\n")
     expect([lines[0]?.startsWith("\x02"), lines.slice(3)]).toEqual([true, ["Apply complete!", "\x03"]])
     const outputs = (yield* me.as("GET", `/api/v2/workspaces/${workspaceId}/current-state-version-outputs`)).json.data
-    expect(outputs.map((_: Resource) => [_.attributes.name, _.attributes.value, _.attributes.sensitive])).toEqual([["m", 1, false], [
-      "secret",
-      null,
-      true
-    ]])
+    expect(outputs.map((_: Resource) => [_.attributes.name, _.attributes.value, _.attributes.sensitive])).toEqual([
+      ["m", 1, false],
+      ["secret", null, true]
+    ])
     expect((yield* me.as("GET", `/api/v2/state-version-outputs/${outputs[1].id}`)).json.data.attributes.value).toBe("hidden")
     const version4 = (yield* me.as("GET", `/api/v2/workspaces/${workspaceId}/current-state-version`)).json.data
     expect((yield* me.as("GET", version4.attributes["hosted-state-download-url"])).json).toEqual(state)

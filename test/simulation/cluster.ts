@@ -331,10 +331,10 @@ export class Cluster {
       const rest = { image: "", imageID: "", restartCount: 0 }
       this.#setStatus(pod, {
         phase: code === undefined || runnerRuns ? "Running" : code === 0 ? "Succeeded" : "Failed",
-        conditions: [{ type: "PodScheduled", status: "True" }, {
-          type: "Ready",
-          status: running && starts.some(({ ready }) => ready) ? "True" : "False"
-        }],
+        conditions: [
+          { type: "PodScheduled", status: "True" },
+          { type: "Ready", status: running && starts.some(({ ready }) => ready) ? "True" : "False" }
+        ],
         initContainerStatuses: [{
           ...rest,
           name: "runner",

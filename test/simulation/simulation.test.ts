@@ -81,11 +81,11 @@ describe("what chance seldom comes to", () => {
       ...goesWell(14)
     ])).toBeUndefined())
 
-  it.each([{ when: "before it starts", rounds: 0, phase: "Cancelled" }, { when: "while its Pod starts", rounds: 1, phase: "Cancelled" }, {
-    when: "while it runs",
-    rounds: 12,
-    phase: "Succeeded"
-  }])(
+  it.each([
+    { when: "before it starts", rounds: 0, phase: "Cancelled" },
+    { when: "while its Pod starts", rounds: 1, phase: "Cancelled" },
+    { when: "while it runs", rounds: 12, phase: "Succeeded" }
+  ])(
     "a task that is deleted $when, and kept by somebody's finalizer, comes to its end and lets the next one start",
     ({ phase, rounds }) => {
       const simulation = new Simulation(0)
@@ -182,9 +182,11 @@ describe("what chance seldom comes to", () => {
     const watch = simulation.watchesOf("a").find(({ plural }) => plural === "jobs")
     if (watch !== undefined) watch.deliver = () => undefined
     comeToWait(simulation, 240)
-    expect([cluster.jobs, cluster.pods, simulation.tasks]).toMatchObject([[], [], [{
-      status: { phase: "Starting", reason: "Evicted", launches: 1 }
-    }]])
+    expect([cluster.jobs, cluster.pods, simulation.tasks]).toMatchObject([
+      [],
+      [],
+      [{ status: { phase: "Starting", reason: "Evicted", launches: 1 } }]
+    ])
     watch?.end()
     comeToRest(simulation, 0)
     expect(simulation.tasks).toMatchObject([{ status: { phase: "Succeeded", launches: 2 } }])

@@ -138,10 +138,14 @@ describe("the journal", () => {
       yield* TestClock.adjust("100 millis")
       journal.add(made(`a.b["hunter2 cut off`))
       yield* TestClock.adjust("100 millis")
-      expect(stored).toEqual([{ number: 1, ...made(`a.b["***"]`, "i-1") }, { number: 2, ...made("a.c") }, {
-        number: 3,
-        ...made(`a.b["*** cut off`)
-      }])
+      expect(stored).toEqual([
+        { number: 1, ...made(`a.b["***"]`, "i-1") },
+        { number: 2, ...made("a.c") },
+        {
+          number: 3,
+          ...made(`a.b["*** cut off`)
+        }
+      ])
     }))
 
   it.effect("names a thing as the state does, whatever words a secret is of, or has inside; the log shows none of these", () =>

@@ -162,11 +162,11 @@ describe("provision", () => {
         { env: { AGENT_JOB_VARIABLE_1: "from-secret", AGENT_JOB_VARIABLE_2: "also-from-secret" } }
       )
       expect(variables).toEqual({
-        inputs: [{ name: "plain", value: "p", hcl: false }, { name: "token", value: "from-secret", hcl: false }, {
-          name: "pin",
-          value: "123",
-          hcl: false
-        }],
+        inputs: [
+          { name: "plain", value: "p", hcl: false },
+          { name: "token", value: "from-secret", hcl: false },
+          { name: "pin", value: "123", hcl: false }
+        ],
         env: { TOKEN: "also-from-secret" },
         secrets: ["from-secret", "also-from-secret", "123"],
         parts: [],

@@ -56,7 +56,9 @@ export const cancel = Command.make(
   })
 ).pipe(
   Command.withDescription("Stop a run or an AgentTask; what it has done by then is saved in its state."),
-  Command.withExamples([{ command: "agent-job cancel run-k3v9x2" }, { command: "agent-job cancel run-k3v9x2 --force" }, {
-    command: "agent-job cancel plan --namespace agent-job-tasks"
-  }])
+  Command.withExamples([
+    { command: "agent-job cancel run-k3v9x2" },
+    { command: "agent-job cancel run-k3v9x2 --force" },
+    { command: "agent-job cancel plan --namespace agent-job-tasks" }
+  ])
 )

@@ -61,9 +61,10 @@ const show = Command.make(
   })
 ).pipe(
   Command.withDescription("Show what is stored, who has the lock, which states were refused, and what waits to be settled."),
-  Command.withExamples([{ command: "agent-job state show demo" }, {
-    command: "agent-job state show demo --evidence ev-k3v9x2 >refused.tfstate"
-  }])
+  Command.withExamples([
+    { command: "agent-job state show demo" },
+    { command: "agent-job state show demo --evidence ev-k3v9x2 >refused.tfstate" }
+  ])
 )
 
 /** The file is new: nobody's import blocks are written over. */

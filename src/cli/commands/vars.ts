@@ -149,9 +149,10 @@ const remove = Command.make(
     )
 ).pipe(
   Command.withDescription("Take a variable away from a workspace."),
-  Command.withExamples([{ command: "agent-job vars delete demo region" }, {
-    command: "agent-job vars delete demo AWS_SECRET_ACCESS_KEY --env"
-  }])
+  Command.withExamples([
+    { command: "agent-job vars delete demo region" },
+    { command: "agent-job vars delete demo AWS_SECRET_ACCESS_KEY --env" }
+  ])
 )
 
 export const vars = Command.make("vars").pipe(

@@ -95,10 +95,11 @@ describe("agent-job config explain", () => {
         description: expect.stringContaining("Tag"),
         value: "1.3",
         effective: { value: "1.3", from: [{ key: "agent.image.tag", layer: "values.yaml", line: 3, column: 5, value: "1.3" }] },
-        history: [{ layer: "values.yaml", line: 3, column: 5, value: "1.3" }, { layer: "base.yaml", line: 2, column: 12, value: "1.2" }, {
-          layer: "defaults",
-          value: ""
-        }]
+        history: [
+          { layer: "values.yaml", line: 3, column: 5, value: "1.3" },
+          { layer: "base.yaml", line: 2, column: 12, value: "1.2" },
+          { layer: "defaults", value: "" }
+        ]
       })
       expect(parse((yield* explained("task", "-o", "yaml")).out)).toMatchObject({
         key: "task",

@@ -209,10 +209,11 @@ describe("the Pod", () => {
     const { containers, initContainers = [] } = podOf(
       job(taskOf(), configOf({ task: { sidecars: [{ name: "proxy", image: "proxy:1" }] } }), 0)
     )
-    expect(initContainers.map(({ name, restartPolicy }) => [name, restartPolicy])).toEqual([["install", undefined], ["proxy", "Always"], [
-      "runner",
-      "Always"
-    ]])
+    expect(initContainers.map(({ name, restartPolicy }) => [name, restartPolicy])).toEqual([
+      ["install", undefined],
+      ["proxy", "Always"],
+      ["runner", "Always"]
+    ])
     expect(containers.map(({ name }) => name)).toEqual(["worker"])
   })
 
@@ -337,11 +338,14 @@ describe("the Pod", () => {
   })
 
   it("tells the worker of mirrors and of the Secrets with their tokens, and the runner nothing", () => {
-    const providerNetworkMirrors = [{ url: "https://a.example.com" }, {
-      url: "https://b.example.com/",
-      include: ["hashicorp/*"],
-      tokenSecret: { name: "mirror" }
-    }]
+    const providerNetworkMirrors = [
+      { url: "https://a.example.com" },
+      {
+        url: "https://b.example.com/",
+        include: ["hashicorp/*"],
+        tokenSecret: { name: "mirror" }
+      }
+    ]
     const made = job(taskOf(), configOf({ agent: { providerFilesystemMirrors: [{ path: "/opt/providers" }], providerNetworkMirrors } }), 0)
     const env = Object.fromEntries((container(made, "worker").env ?? []).map(({ name, value, valueFrom }) => [name, value ?? valueFrom]))
     expect(JSON.parse(String(env["AGENT_JOB_PROVIDER_MIRRORS"]))).toEqual({

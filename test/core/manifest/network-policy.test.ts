@@ -139,9 +139,10 @@ describe("the Pods of tasks", () => {
     )
     expect(pods).toEqual([
       ["any", [53, 53, 5353, 5353]],
-      [{ "app.kubernetes.io/name": "agent-job", "app.kubernetes.io/instance": "agent-job", "app.kubernetes.io/component": "server" }, [
-        8080
-      ]],
+      [
+        { "app.kubernetes.io/name": "agent-job", "app.kubernetes.io/instance": "agent-job", "app.kubernetes.io/component": "server" },
+        [8080]
+      ],
       [{ app: "source-controller" }, [9090]]
     ])
   })

@@ -78,9 +78,11 @@ describe("the Secrets that an installation has for itself", () => {
     ["a volume", { task: { extraVolumes: [{ name: "v", secret: { secretName: "s" } }] } }, ["s"]],
     ["a part of a volume", { task: { extraVolumes: [{ name: "v", projected: { sources: [{ secret: { name: "s" } }] } }] } }, ["s"]],
     ...volumesWithSecret.map((volume) =>
-      [`what a volume is mounted with: ${Object.keys(volume).join()}`, { task: { extraVolumes: [{ name: "v", ...volume }] } }, [
-        "s"
-      ]] as const
+      [
+        `what a volume is mounted with: ${Object.keys(volume).join()}`,
+        { task: { extraVolumes: [{ name: "v", ...volume }] } },
+        ["s"]
+      ] as const
     )
   ])(
     "are %s",

@@ -69,9 +69,11 @@ describe("the overlay", () => {
 
   it("moves every object to another namespace by one patch, and gives each its name by one more", () => {
     const { identity } = overlayOf({ task: { namespace: "b" } }, { name: "a", namespace: "a" })
-    expect(identity.slice(0, 3).map(({ target }) => target)).toEqual([{ namespace: "agent-job" }, { namespace: "agent-job-tasks" }, {
-      labelSelector: "app.kubernetes.io/instance=agent-job"
-    }])
+    expect(identity.slice(0, 3).map(({ target }) => target)).toEqual([
+      { namespace: "agent-job" },
+      { namespace: "agent-job-tasks" },
+      { labelSelector: "app.kubernetes.io/instance=agent-job" }
+    ])
     expect(identity.slice(3).every(({ options }) => options?.allowNameChange)).toBe(true)
   })
 
