@@ -5,6 +5,7 @@ import { Context, Duration, Effect, Layer, Scope, Semaphore, Stream } from "effe
 import type { HttpServerRequest } from "effect/http"
 import type { Failure } from "./answer.ts"
 import { Refused, tooLarge } from "./refused.ts"
+import { makeShares } from "./shares.ts"
 import type { Caller } from "./tokens.ts"
 import { untilTaken } from "./until-taken.ts"
 
@@ -104,7 +105,7 @@ export class Bodies extends Context.Service<Bodies, {
       const ofSmall = { room: Semaphore.makeUnsafe(small), within: arrival.small }
       const ofLarge = { room: Semaphore.makeUnsafe(large), within: arrival.large }
       const ofAnswers = Semaphore.makeUnsafe(answers.all)
-      const ofCallers = new Map<string, Semaphore.Semaphore>()
+      const shares = makeShares()
 
       /** Until the scope ends; gives the time that it has to arrive. */
       const take = Effect.fnUntraced(function*(sizeBytes: number) {
@@ -113,21 +114,26 @@ export class Bodies extends Context.Service<Bodies, {
         return within
       })
 
-      const takeNow = (room: Semaphore.Semaphore, sizeBytes: number) =>
+      /** Of what all have together, without waiting for it. */
+      const takeNow = (sizeBytes: number) =>
         Effect.acquireRelease(
-          Effect.flatMap(room.takeIfAvailable(sizeBytes), (isThere) => isThere ? Effect.void : Effect.fail(untaken)),
-          () => room.release(sizeBytes)
+          ofAnswers.takeIfAvailable(sizeBytes),
+          (taken) => taken ? ofAnswers.release(sizeBytes) : Effect.void
         )
+      const orUntaken = (taken: boolean) => taken ? Effect.void : Effect.fail(untaken)
 
       return Bodies.of({
         room: (sizeBytes, use) => Effect.scopedWith((held) => Effect.andThen(Scope.provide(take(sizeBytes), held), use)),
-        answer: ({ kind, name }, request, sizeBytes) => {
-          if (sizeBytes <= answers.smallUpTo) return Effect.void
-          const key = `${kind} ${name}`
-          const ofCaller = ofCallers.get(key) ?? Semaphore.makeUnsafe(answers.ofCaller)
-          ofCallers.set(key, ofCaller)
-          return untilTaken(request, Effect.andThen(takeNow(ofCaller, sizeBytes), takeNow(ofAnswers, sizeBytes)))
-        },
+        answer: (caller, request, sizeBytes) =>
+          sizeBytes <= answers.smallUpTo
+            ? Effect.void
+            : untilTaken(
+              request,
+              Effect.flatMap(shares.take(caller, sizeBytes, answers.ofCaller), orUntaken).pipe(
+                Effect.andThen(takeNow(sizeBytes)),
+                Effect.flatMap(orUntaken)
+              )
+            ),
         whole: (request, limitBytes, use) =>
           Effect.scoped(Effect.gen(function*() {
             const sizeBytes = sizeOf(request, limitBytes)

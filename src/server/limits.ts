@@ -5,6 +5,7 @@ import { Clock, Context, Effect, Layer, Option, type Scope } from "effect"
 import type { HttpServerRequest } from "effect/http"
 import { type Bucket, fullBucket, isFull, type Rate, take } from "../core/token-bucket.ts"
 import { Refused } from "./refused.ts"
+import { makeShares } from "./shares.ts"
 import type { Caller } from "./tokens.ts"
 import { untilTaken } from "./until-taken.ts"
 
@@ -44,7 +45,7 @@ export class Limits extends Context.Service<Limits, {
     Limits,
     Effect.gen(function*() {
       const atOnce = yield* AtOnce
-      const places = new Map<string, number>()
+      const places = makeShares()
       const rates = yield* Rates
       const buckets = new Map<string, { readonly bucket: Bucket; readonly rate: Rate }>()
 
@@ -56,28 +57,19 @@ export class Limits extends Context.Service<Limits, {
         }
       }
 
-      const leave = (key: string): void => {
-        const left = (places.get(key) ?? 1) - 1
-        if (left === 0) places.delete(key)
-        else places.set(key, left)
-      }
-
       return Limits.of({
-        place: Effect.fnUntraced(function*({ kind, name }, request) {
-          const key = `${kind} ${name}`
-          const taken = places.get(key) ?? 0
-          if (taken >= atOnce[kind]) {
+        place: Effect.fnUntraced(function*(caller, request) {
+          const { kind } = caller
+          if (!(yield* untilTaken(request, places.take(caller, 1, atOnce[kind])))) {
             return yield* new Refused({
               status: 429,
               error: "too-many-requests",
               retryAfterSeconds,
-              message: `There are ${taken} requests of this ${named[kind]} that are not answered yet; repeat it in ${retryAfterSeconds} s.`
+              message: `There are ${places.of(caller)} requests of this ${
+                named[kind]
+              } that are not answered yet; repeat it in ${retryAfterSeconds} s.`
             })
           }
-          yield* untilTaken(
-            request,
-            Effect.acquireRelease(Effect.sync(() => places.set(key, (places.get(key) ?? 0) + 1)), () => Effect.sync(() => leave(key)))
-          )
         }),
         admit: Effect.fnUntraced(function*(caller, request) {
           const now = yield* Clock.currentTimeMillis
