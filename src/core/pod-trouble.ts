@@ -2,6 +2,7 @@
 // A Pod's phase or exit code never means success here.
 // Used by core/situation, core/response, controller/observe and controller/job-ages.
 import { Option } from "effect"
+import { isOfQuota } from "../schema/quota.ts"
 import type { FailureReason } from "../schema/reason.ts"
 import type { ContainerSeen, JobSeen, Observed, PodSeen, Warning } from "./observed.ts"
 import { hadToGo } from "./plan-again.ts"
@@ -49,7 +50,7 @@ export const startTrouble = (pod: PodSeen): Option.Option<Trouble> =>
 const warningTrouble = ({ message, reason }: Warning): Option.Option<Trouble> => {
   if (reason === "FailedCreate") {
     return Option.some({
-      reason: /exceeded quota|status unknown for quota/u.test(message) ? "QuotaExceeded" : "Refused",
+      reason: isOfQuota(message) ? "QuotaExceeded" : "Refused",
       message: `Kubernetes cannot make the Pod: ${message}`,
       final: false
     })

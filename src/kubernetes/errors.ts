@@ -2,6 +2,7 @@
 // Every message is one sentence: what happened, to which object, what to do next; it never holds a credential.
 // Made by client.ts and credentials.ts; matched by tag everywhere above.
 import { Data, Duration } from "effect"
+import { isOfQuota } from "../schema/quota.ts"
 
 /** Completes "Cannot … Job team/name". */
 export type Verb =
@@ -83,7 +84,7 @@ export class TooManyRequests extends Data.TaggedError("TooManyRequests")<Refusal
 export class Forbidden extends Data.TaggedError("Forbidden")<Refusal> {
   /** A ResourceQuota refused it, or is new and not counted yet: room may come by itself, so trying again later makes sense. */
   get exceedsQuota(): boolean {
-    return /exceeded quota|status unknown for quota/u.test(this.detail)
+    return isOfQuota(this.detail)
   }
   override get message() {
     return cannot(
