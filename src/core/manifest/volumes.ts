@@ -20,12 +20,15 @@ const stateVolumes = ({ spec: { jobTemplate } }: AgentTask): ReadonlyArray<V1Vol
   (jobTemplate?.volumeClaims ?? []).map(({ claimName }, index) => ({ name: `claim-${index}`, persistentVolumeClaim: { claimName } }))
 
 /** An admission policy refuses a task that names a claim of the installation; without it nothing is written there at least. */
-const stateMounts = ({ spec: { jobTemplate } }: AgentTask, config: ResolvedConfig): ReadonlyArray<V1VolumeMount> =>
-  (jobTemplate?.volumeClaims ?? []).map(({ claimName, mountPath }, index) => ({
+const stateMounts = ({ spec: { jobTemplate } }: AgentTask, config: ResolvedConfig): ReadonlyArray<V1VolumeMount> => {
+  const { volumeClaims = [] } = jobTemplate ?? {}
+  const own = volumeClaims.length === 0 ? [] : ownClaims(config)
+  return volumeClaims.map(({ claimName, mountPath }, index) => ({
     name: `claim-${index}`,
     mountPath,
-    ...(ownClaims(config).includes(claimName) && { readOnly: true })
+    ...(own.includes(claimName) && { readOnly: true })
   }))
+}
 
 /** The claim that a plan is kept on, or taken from. */
 export const planClaimOf = ({ spec: { savePlan, source } }: AgentTask): string | undefined => (savePlan ?? source.savedPlan)?.claimName
