@@ -1,7 +1,7 @@
 // The event by which people hear of a task, as the API server takes it whatever the task is called and in whatever script its words are.
 // Its name is derived from what it says, so that the same is not said twice.
 // Created by controller/execute.
-import type { Word } from "../core/action.ts"
+import type { Notice } from "../core/action.ts"
 import { fingerprint } from "../core/fingerprint.ts"
 import { shortenedInBytes } from "../core/sentence.ts"
 import { microTime } from "../kubernetes/clock.ts"
@@ -18,7 +18,7 @@ const eventName = ({ metadata: { name } }: AgentTask, suffix: string): string =>
 /** `identity` names this controller. */
 export const event = (
   task: AgentTask,
-  { message, reason, type }: Extract<Word, { readonly _tag: "Emit" }>,
+  { message, reason, type }: Extract<Notice, { readonly _tag: "Emit" }>,
   identity: string,
   now: string
 ) => {

@@ -2,7 +2,7 @@
 // Every write fails safe: a create goes by its derived name, a take-over by the version seen, a delete by UID.
 // Called by controller/reconcile.
 import { Context, Effect, Layer, Option, Result } from "effect"
-import { Action, type Word } from "../core/action.ts"
+import { Action, type Notice } from "../core/action.ts"
 import { poolFinalizer } from "../core/intake.ts"
 import { job } from "../core/manifest/job.ts"
 import { managedByUs } from "../core/manifest/labels.ts"
@@ -42,7 +42,7 @@ export class Executor extends Context.Service<Executor, {
   /** Carries the actions out in their order and stops at the first that fails; gives the Job that was made, before an informer sees it. */
   readonly all: (task: AgentTask, actions: ReadonlyArray<Action>, pass: Pass) => Effect.Effect<Option.Option<JobSeen>, Failure>
   /** Best effort: whether it was heard, or never will be, so that it need not be said again. */
-  readonly say: (task: AgentTask, word: Word, pass: Pass) => Effect.Effect<boolean>
+  readonly say: (task: AgentTask, notice: Notice, pass: Pass) => Effect.Effect<boolean>
   /** Gives the version that the task has from now on. */
   readonly writeStatus: (task: AgentTask, status: AgentTaskStatus) => Effect.Effect<string, KubernetesError>
 }>()("agent-job/controller/Executor") {
@@ -130,8 +130,8 @@ const make = Effect.fnUntraced(function*({ identity }: Settings) {
   }
 
   /** Best effort, and said once. */
-  const emit = (task: AgentTask, word: Extract<Word, { readonly _tag: "Emit" }>, now: string) =>
-    kubernetes.create(events, event(task, word, identity, now)).pipe(
+  const emit = (task: AgentTask, notice: Extract<Notice, { readonly _tag: "Emit" }>, now: string) =>
+    kubernetes.create(events, event(task, notice, identity, now)).pipe(
       Effect.catchTag("AlreadyExists", () => Effect.void),
       Effect.catch((error) => Effect.logWarning(error.message)),
       Effect.as(true)
@@ -184,7 +184,7 @@ const make = Effect.fnUntraced(function*({ identity }: Settings) {
 
   return Executor.of({
     all: Effect.fn("Executor.all")((task, actions, pass) => Effect.map(Effect.forEach(actions, execute(task, pass)), Option.firstSomeOf)),
-    say: (task, word, { now }) => word._tag === "Emit" ? emit(task, word, now) : reportWait(task, word),
+    say: (task, notice, { now }) => notice._tag === "Emit" ? emit(task, notice, now) : reportWait(task, notice),
     writeStatus: Effect.fn("Executor.writeStatus")((task, status) => {
       const { name, namespace, resourceVersion, uid } = task.metadata
       const written = kubernetes.updateStatus(agentTasks, { metadata: { name, namespace, resourceVersion, uid }, spec: task.spec, status })

@@ -2,7 +2,7 @@
 // Always holds: words on waits and results each have a breaker of their own, as what keeps the first from a pool need not keep the second, which it has more time to take.
 // Called by controller/execute.
 import { Data, Duration, Effect, Option } from "effect"
-import type { Action, Word } from "../core/action.ts"
+import type { Action, Notice } from "../core/action.ts"
 import { poolFinalizer } from "../core/intake.ts"
 import { monotonicMillis } from "../kubernetes/clock.ts"
 import { keyOf } from "../kubernetes/object.ts"
@@ -32,7 +32,7 @@ export const makePoolReports = Effect.gen(function*() {
     otherwise: Effect.Effect<void, PoolError> = Effect.void
   ) => Option.match(pool, { onNone: () => otherwise, onSome: use })
 
-  const words = makeBreaker({ restMillis, askMillis: Duration.toMillis(waitLimit) })
+  const waits = makeBreaker({ restMillis, askMillis: Duration.toMillis(waitLimit) })
   const results = makeBreaker({ restMillis, askMillis: Duration.toMillis(reportLimit) })
 
   /** That the pool knows is written after this, and lets the task go: so not where there is none to be told. */
@@ -61,14 +61,14 @@ export const makePoolReports = Effect.gen(function*() {
     return withPool(tell, Effect.fail(new PoolMissing({ url: from, ...advice })))
   }
 
-  const heard = Effect.sync(() => words.answered())
+  const heard = Effect.sync(() => waits.answered())
   const notHeard = (why: string) =>
-    Effect.logWarning(why).pipe(Effect.andThen(monotonicMillis), Effect.map((at) => words.silent(at)), Effect.as(false))
+    Effect.logWarning(why).pipe(Effect.andThen(monotonicMillis), Effect.map((at) => waits.silent(at)), Effect.as(false))
 
   /** Best effort: whether it was heard, or never will be, so that it need not be said again. */
   const reportWait = Effect.fnUntraced(
-    function*(task: AgentTask, { assignment, message, reason }: Extract<Word, { readonly _tag: "ReportWait" }>) {
-      if (words.waitMillis(yield* monotonicMillis) > 0) return false
+    function*(task: AgentTask, { assignment, message, reason }: Extract<Notice, { readonly _tag: "ReportWait" }>) {
+      if (waits.waitMillis(yield* monotonicMillis) > 0) return false
       return yield* withPool((pool) => pool.wait(assignment, Option.some(task.metadata.uid), reason, message)).pipe(
         Effect.andThen(heard),
         Effect.as(true),

@@ -7,7 +7,7 @@ import { readFile } from "node:fs/promises"
 import { shortened } from "../core/sentence.ts"
 import { toServer } from "../http/connections.ts"
 import { AcquireResponse, type Assignment, CancellationsResponse, poolPath } from "../schema/pool-api.ts"
-import { isOneOf, Problem, type Word } from "../schema/problem.ts"
+import { isOneOf, Problem, type ProblemCode } from "../schema/problem.ts"
 import type { Reason } from "../schema/reason.ts"
 import type { StageResult } from "../schema/stage-result.ts"
 
@@ -74,7 +74,7 @@ export class Pool extends Context.Service<Pool, {
     )
 }
 
-const isRefusedAs = (error: PoolError, ...words: ReadonlyArray<Word>): boolean =>
+const isRefusedAs = (error: PoolError, ...words: ReadonlyArray<ProblemCode>): boolean =>
   error._tag === "PoolRefused" && isOneOf(error.word, ...words)
 
 /** The pool knows no such stage. */

@@ -2,7 +2,7 @@
 // The decision and the slot it takes are one synchronous step; a conflict means somebody was faster, and the task is looked at again.
 // Run by the keyed queue in controller/controller, never twice at once for one task.
 import { Context, DateTime, Duration, Effect, Equal, Layer, Metric, Option } from "effect"
-import type { Word } from "../core/action.ts"
+import type { Notice } from "../core/action.ts"
 import type { JobSeen, Observed, Refusal } from "../core/observed.ts"
 import { type Plan, plan } from "../core/plan.ts"
 import { Kubernetes } from "../kubernetes/client.ts"
@@ -106,17 +106,17 @@ const make = Effect.fnUntraced(function*(world: World) {
     )
   }
 
-  const say = (task: AgentTask, word: Word, pass: Pass) =>
-    Effect.tap(executor.say(task, word, pass), (heard) =>
+  const say = (task: AgentTask, notice: Notice, pass: Pass) =>
+    Effect.tap(executor.say(task, notice, pass), (heard) =>
       Effect.sync(() => {
-        if (heard && word._tag === "ReportWait") world.setPoolTold(task.metadata.uid, word)
+        if (heard && notice._tag === "ReportWait") world.setPoolTold(task.metadata.uid, notice)
       }))
 
   const carryOut = Effect.fnUntraced(function*(observed: Observed, decision: Plan, pass: Pass) {
     const made = yield* executor.all(observed.task, decision.actions, pass)
     if (Option.isSome(made)) world.created(observed.task.metadata.uid, made.value)
     const again = yield* settle(observed.task, decision, made)
-    const heard = yield* Effect.forEach(decision.words, (word) => say(observed.task, word, pass))
+    const heard = yield* Effect.forEach(decision.notices, (notice) => say(observed.task, notice, pass))
     return heard.every((_) => _)
       ? again
       : Option.some(Option.match(again, { onNone: () => untilHeard, onSome: (delay) => Duration.min(delay, untilHeard) }))

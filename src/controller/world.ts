@@ -2,7 +2,7 @@
 // Always holds: its parts hear of each change in one synchronous step, and forget a task together.
 // Fed by the informers in controller/mirror, read by controller/observe.
 import { Option } from "effect"
-import type { JobSeen, Observed, Told } from "../core/observed.ts"
+import type { JobSeen, Observed, ReportedWait } from "../core/observed.ts"
 import type { TaskPolicy } from "../core/task-policy.ts"
 import type { AgentTask } from "../schema/agent-task.ts"
 import type { WorkspaceName } from "../schema/names.ts"
@@ -22,7 +22,7 @@ export interface World extends Cache.Cache, Turns.Turns {
   /** Keys of the workspace's finished tasks that are past its history limit. */
   readonly pastHistory: (workspace: WorkspaceName) => ReadonlyArray<string>
   /** Why it waits, as its pool heard it last. */
-  readonly poolTold: (taskUid: string) => Option.Option<Told>
+  readonly poolTold: (taskUid: string) => Option.Option<ReportedWait>
 
   /** Limits and history by which turns are given from now on. */
   readonly setPolicy: (policy: TaskPolicy) => void
@@ -32,7 +32,7 @@ export interface World extends Cache.Cache, Turns.Turns {
    */
   readonly passSaw: (observed: Pick<Observed, "task" | "turn" | "job" | "pod" | "warning">, at: number) => void
   /** The pool has taken this, or never will. */
-  readonly setPoolTold: (taskUid: string, told: Told) => void
+  readonly setPoolTold: (taskUid: string, told: ReportedWait) => void
   /** What the pool heard of this task, or of all, it may not have any more. */
   readonly clearPoolTold: (taskUid: Option.Option<string>) => void
 }
@@ -43,7 +43,7 @@ export const make = (initial: TaskPolicy): World => {
   const { hearing, turns } = Turns.make(cache, () => policy)
   const history = pastHistory(() => policy.historyPerWorkspace)
   const ages = jobAges()
-  const told = new Map<string, Told>()
+  const told = new Map<string, ReportedWait>()
   const isThere = (uid: string): boolean => Option.isSome(cache.keyOf(uid))
   const forget = (task: AgentTask): void => {
     const { uid } = task.metadata

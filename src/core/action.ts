@@ -29,9 +29,9 @@ export type Action = Data.TaggedEnum<{
 export const Action = Data.taggedEnum<Action>()
 
 /** What others are told of a status; nothing depends on whether they hear it. */
-export type Word = Data.TaggedEnum<{
+export type Notice = Data.TaggedEnum<{
   /** Tells the pool why the stage has not begun; again and again the same changes nothing. */
   ReportWait: { readonly assignment: string; readonly reason: Reason; readonly message: string }
   Emit: { readonly type: "Normal" | "Warning"; readonly reason: Reason; readonly message: string }
 }>
-export const Word = Data.taggedEnum<Word>()
+export const Notice = Data.taggedEnum<Notice>()

@@ -6,7 +6,7 @@ import { type EffectAction, type JournalEntry, longestIdentity } from "../schema
 import { plainText } from "./outcome.ts"
 import { addressPattern } from "./resource-address.ts"
 
-export type Told = Omit<JournalEntry, "number">
+export type UnnumberedEntry = Omit<JournalEntry, "number">
 
 const Event = Schema.Struct({
   type: Schema.Literals(["apply_start", "apply_complete", "apply_errored"]),
@@ -28,7 +28,7 @@ const controls = /\p{C}/gu
 export const writtenAddress = (address: string): string => address.slice(0, longestIdentity.address).replace(controls, "")
 
 /** An id that is too long, or no text for a terminal, is left out: half of one identifies nothing. */
-const told = (kind: Told["kind"], action: EffectAction, address: string, idKey = "", id = ""): Told => ({
+const told = (kind: UnnumberedEntry["kind"], action: EffectAction, address: string, idKey = "", id = ""): UnnumberedEntry => ({
   kind,
   action,
   address: writtenAddress(address),
@@ -37,7 +37,7 @@ const told = (kind: Told["kind"], action: EffectAction, address: string, idKey =
 })
 
 /** A line of the machine-readable UI (`-json-into` of OpenTofu). */
-export const fromEvent = (line: string): Option.Option<Told> =>
+export const fromEvent = (line: string): Option.Option<UnnumberedEntry> =>
   line.includes(`"apply_`)
     ? Option.map(decode(line), ({ hook, type }) => told(kinds[type], hook.action, hook.resource.addr, hook.id_key, hook.id_value))
     : Option.none()
@@ -58,7 +58,7 @@ const actions: Readonly<Record<string, EffectAction>> = {
 }
 
 /** A line of what engines print for people, which is all that Terraform tells. A failure has no line there. */
-export const fromLog = (line: string): Option.Option<Told> => {
+export const fromLog = (line: string): Option.Option<UnnumberedEntry> => {
   if (!line.includes("ing...") && !line.includes(" complete after ")) return Option.none()
   const plain = plainText(line)
   const begun = beginning.exec(plain)

@@ -4,7 +4,7 @@
 import { Option } from "effect"
 import type { AgentTask, AgentTaskSpec } from "../schema/agent-task.ts"
 import { agentTaskResource, type Sha256, type Uid } from "../schema/names.ts"
-import { Action, Word } from "./action.ts"
+import { Action, Notice } from "./action.ts"
 import { isForGood, type Observed, waitReasonOf } from "./observed.ts"
 import { planAgainAfterMillis } from "./plan-again.ts"
 import { later, type Respond, unchanged } from "./response.ts"
@@ -143,7 +143,7 @@ export const tellRefusal: Respond = (s) => {
         const reason = isForGood(kind) ? kind : waitReasonOf(kind)
         return {
           ...unchanged(s),
-          words: [Word.Emit({ type: "Warning", reason, message })],
+          notices: [Notice.Emit({ type: "Warning", reason, message })],
           status: unattempted(task, { reason, message, stalled: isForGood(kind) }, s.now)
         }
       }

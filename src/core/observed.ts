@@ -106,7 +106,7 @@ export const isForGood = (kind: Refusal["kind"]): kind is "NameTaken" | "Denied"
 export const waitReasonOf = (kind: Refusal["kind"]): WaitReason => isForGood(kind) || kind === "Forbidden" ? "Refused" : kind
 
 /** Why a task waits, as its pool has heard it. */
-export interface Told {
+export interface ReportedWait {
   readonly reason: Reason
   readonly message: string
 }
@@ -147,7 +147,7 @@ export interface Observed {
   /** For how long its Job or Lease was denied, by that clock, without the times that it waited for something else in between. */
   readonly deniedMillis: number
   /** What its pool was last told in this lead, since it last offered the stage. */
-  readonly told: Option.Option<Told>
+  readonly told: Option.Option<ReportedWait>
   /** Over, from a pool or made for a new revision, and older than the history limit keeps. */
   readonly expired: boolean
 }

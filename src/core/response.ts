@@ -5,7 +5,7 @@ import { Option, Schema } from "effect"
 import { type AgentTaskStatus, longestStatusMessage, mutates, type Phase } from "../schema/agent-task.ts"
 import { assignmentId } from "../schema/pool-api.ts"
 import { type FailureReason, Reason, type WaitReason } from "../schema/reason.ts"
-import { Action, Word } from "./action.ts"
+import { Action, Notice } from "./action.ts"
 import { spreadMillis } from "./fingerprint.ts"
 import { jobName } from "./job-name.ts"
 import {
@@ -36,7 +36,7 @@ export interface Response {
   readonly actions: ReadonlyArray<Action>
   readonly status: AgentTaskStatus
   /** Said once that is written: an end that was refused must not have been announced, and no pool holds up the status. */
-  readonly words: ReadonlyArray<Word>
+  readonly notices: ReadonlyArray<Notice>
   /** Milliseconds until time alone may change the decision. */
   readonly requeueAfterMillis: Option.Option<number>
 }
@@ -52,7 +52,7 @@ const quietMillis = 3_000
 export const unchanged = ({ observed }: Situation, actions: ReadonlyArray<Action> = []): Response => ({
   actions,
   status: observed.task.status,
-  words: [],
+  notices: [],
   requeueAfterMillis: Option.none()
 })
 
@@ -74,10 +74,10 @@ const assignmentOf = ({ observed: { task: { spec } } }: Situation): Option.Optio
   Option.map(Option.fromUndefinedOr(spec.pool), ({ runId }) => assignmentId(runId, spec.stage, spec.attempt ?? 1))
 
 /** Until the pool has taken it, whatever the status says already. */
-const wordsToPool = (situation: Situation, { message, reason }: Pick<News, "message" | "reason">): ReadonlyArray<Word> => {
+const noticesToPool = (situation: Situation, { message, reason }: Pick<News, "message" | "reason">): ReadonlyArray<Notice> => {
   const news = { reason, message: fitting(message) }
   const isTold = Option.exists(situation.observed.told, (told) => told.reason === news.reason && told.message === news.message)
-  return isTold ? [] : Option.toArray(assignmentOf(situation)).map((assignment) => Word.ReportWait({ assignment, ...news }))
+  return isTold ? [] : Option.toArray(assignmentOf(situation)).map((assignment) => Notice.ReportWait({ assignment, ...news }))
 }
 
 const sameNews = ({ observed: { task: { status } } }: Situation, { message, reason }: News): boolean =>
@@ -87,7 +87,7 @@ const sameNews = ({ observed: { task: { status } } }: Situation, { message, reas
 const tell = (situation: Situation, news: News, actions: ReadonlyArray<Action> = []): Response => ({
   ...unchanged(situation, actions),
   status: step(situation, news),
-  words: wordsToPool(situation, news)
+  notices: noticesToPool(situation, news)
 })
 
 export const later = (response: Response, millis: number): Response => ({
@@ -98,7 +98,7 @@ export const later = (response: Response, millis: number): Response => ({
 const end = (situation: Situation, phase: "Failed" | "Cancelled", reason: FailureReason | "Cancelled", message: string): Response => ({
   ...unchanged(situation),
   status: withoutReplacement(step(situation, { phase, reason, message })),
-  words: [Word.Emit({ type: phase === "Failed" ? "Warning" : "Normal", reason, message })]
+  notices: [Notice.Emit({ type: phase === "Failed" ? "Warning" : "Normal", reason, message })]
 })
 
 // ── it is over ──
@@ -255,7 +255,7 @@ const clearAwayWhenDue = (s: Situation, told: Response): Response => {
 /** Its words stand, and are said to a pool that has not heard them. */
 export const clearAway: Respond = (s) => {
   const { message = "", reason } = s.observed.task.status
-  return clearAwayWhenDue(s, { ...unchanged(s), words: isReason(reason) ? wordsToPool(s, { reason, message }) : [] })
+  return clearAwayWhenDue(s, { ...unchanged(s), notices: isReason(reason) ? noticesToPool(s, { reason, message }) : [] })
 }
 
 export const clearAwayOrFail: Respond = (s) => {

@@ -4,7 +4,7 @@
 import { Schema } from "effect"
 
 /** All that the server says; clients read any, since a newer one may say more. */
-export type Word =
+export type ProblemCode =
   | "address-too-long"
   | "already-uploaded"
   | "another-upload"
@@ -54,7 +54,7 @@ export type Word =
   | "wrong-stage"
 
 /** Whether what was said is one of these. */
-export const isOneOf = (said: string | undefined, ...words: ReadonlyArray<Word>): boolean => words.some((word) => word === said)
+export const isOneOf = (said: string | undefined, ...codes: ReadonlyArray<ProblemCode>): boolean => codes.some((code) => code === said)
 
 export const Problem = Schema.Struct({
   error: Schema.String.annotate({ description: "A word for programs, such as digest-mismatch." }),

@@ -3,11 +3,11 @@
 // Used by every store and route of the server.
 import { Data, Effect } from "effect"
 import type { SqlError } from "effect/sql"
-import type { Word } from "../schema/problem.ts"
+import type { ProblemCode } from "../schema/problem.ts"
 
 export class Refused extends Data.TaggedError("Refused")<{
   readonly status: 400 | 401 | 404 | 408 | 409 | 410 | 413 | 414 | 422 | 423 | 429 | 500 | 503
-  readonly error: Word
+  readonly error: ProblemCode
   readonly message: string
   /** More for programs: the holder of a lock, the true end of a log. */
   readonly details?: Readonly<Record<string, unknown>>
@@ -30,7 +30,7 @@ export const orNotFound = <A>(found: A | undefined): Effect.Effect<A, Refused> =
 export const unauthorized = () =>
   new Refused({ status: 401, error: "unauthorized", message: "The token is missing, wrong or over; send a valid one as a bearer token." })
 
-export const conflict = (error: Word, message: string, details?: Readonly<Record<string, unknown>>) =>
+export const conflict = (error: ProblemCode, message: string, details?: Readonly<Record<string, unknown>>) =>
   new Refused({ status: 409, error, message, ...(details !== undefined && { details }) })
 
 export const invalid = (message: string) => new Refused({ status: 422, error: "invalid", message })

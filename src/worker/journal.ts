@@ -2,7 +2,7 @@
 // Always holds: the engine never waits for the server, an entry is sent until the server has it, and the keys and ids in one are without secrets.
 // Used by worker/stage.ts and worker/settlement.ts.
 import { Duration, Effect, Option, type Scope } from "effect"
-import type { Told } from "../core/engine-events.ts"
+import type { UnnumberedEntry } from "../core/engine-events.ts"
 import { nextEntry } from "../core/journal.ts"
 import { journalBatch, type JournalEntry } from "../schema/effects.ts"
 import type { Log } from "./log-shipper.ts"
@@ -12,7 +12,7 @@ import { Received, startSending, toNobody } from "./sending.ts"
 export type SendEffects = (entries: ReadonlyArray<JournalEntry>) => Effect.Effect<Received, { readonly message: string }>
 
 export interface Journal {
-  readonly add: (told: Told) => void
+  readonly add: (told: UnnumberedEntry) => void
   readonly entries: () => ReadonlyArray<JournalEntry>
   /** Waits until the server has everything, at most this long; gives whether it has. */
   readonly flush: (limit: Duration.Input) => Effect.Effect<boolean>
@@ -34,7 +34,7 @@ const key = /"(?:[^"\\]|\\.)*"?/gu
  * word may be the same.
  * An id with a secret in it identifies nothing once that is taken out, so it is left out.
  */
-const withoutSecrets = ({ address, id, idKey, ...what }: Told, { redact, redactKey }: Redacting): Told => ({
+const withoutSecrets = ({ address, id, idKey, ...what }: UnnumberedEntry, { redact, redactKey }: Redacting): UnnumberedEntry => ({
   ...what,
   address: address.replace(key, redactKey),
   ...(idKey !== undefined && id !== undefined && redact(id) === id && { idKey, id })

@@ -1,12 +1,12 @@
 // The event of a task: one that the API server takes, whatever the task is called and whatever is said of it.
 import { expect, it } from "@effect/vitest"
 import { event } from "../../src/controller/event.ts"
-import { Word } from "../../src/core/action.ts"
+import { Notice } from "../../src/core/action.ts"
 import { noon, plainSeed, worldOf } from "../core/worlds.ts"
 
 const { task } = worldOf(plainSeed)
 const eventOf = (name: string, message: string) =>
-  event({ ...task, metadata: { ...task.metadata, name } }, Word.Emit({ type: "Warning", reason: "Lost", message }), "test", noon)
+  event({ ...task, metadata: { ...task.metadata, name } }, Notice.Emit({ type: "Warning", reason: "Lost", message }), "test", noon)
 
 it.each([
   { given: "of the longest name", name: "a".repeat(253), message: "It failed." },

@@ -3,7 +3,7 @@
 import { describe, expect, it } from "@effect/vitest"
 import { Context, Effect, Layer } from "effect"
 import { Executor } from "../../src/controller/execute.ts"
-import { Action, Word } from "../../src/core/action.ts"
+import { Action, Notice } from "../../src/core/action.ts"
 import { Holder } from "../../src/core/observed.ts"
 import { withoutTexts } from "../../src/core/task-spec.ts"
 import { leaseName, nextEpoch } from "../../src/core/workspace-lease.ts"
@@ -38,7 +38,7 @@ const writing = Effect.gen(function*() {
     server,
     writeStatus,
     carryOut: (action: Action, task = world.task) => all(task, [action], pass),
-    say: (word: Word) => say(world.task, word, pass)
+    say: (notice: Notice) => say(world.task, notice, pass)
   }
 })
 
@@ -81,8 +81,8 @@ it.effect.each([
 it.effect("says a word in an event, and the same word once", () =>
   Effect.gen(function*() {
     const { say, server } = yield* writing
-    const word = Word.Emit({ type: "Warning", reason: "Lost", message: "It is lost." })
-    expect([yield* say(word), yield* say(word)]).toEqual([true, true])
+    const notice = Notice.Emit({ type: "Warning", reason: "Lost", message: "It is lost." })
+    expect([yield* say(notice), yield* say(notice)]).toEqual([true, true])
     expect(server.all(events)).toMatchObject([{ reason: "Lost", note: "It is lost.", reportingInstance: "test" }])
   }).pipe(Effect.scoped))
 

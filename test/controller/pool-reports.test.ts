@@ -7,13 +7,13 @@ import { createServer } from "node:http"
 import { join } from "node:path"
 import { makePoolReports } from "../../src/controller/pool-reports.ts"
 import { Pool, type PoolError, PoolRefused, PoolUnreachable } from "../../src/controller/pool.ts"
-import { Action, Word } from "../../src/core/action.ts"
+import { Action, Notice } from "../../src/core/action.ts"
 import { plainSeed, success, worldOf } from "../core/worlds.ts"
 import { directory } from "../server/live-server.ts"
 
 const { task } = worldOf({ ...plainSeed, life: "failed", pool: true })
 const ended = (assignment: string) => Action.ReportResult({ assignment, result: success })
-const waits = Word.ReportWait({ assignment: "run-1.plan.1", reason: "Draining", message: "It waits." })
+const waits = Notice.ReportWait({ assignment: "run-1.plan.1", reason: "Draining", message: "It waits." })
 
 it.effect("fails to report to a pool that the values do not name, with what a person can do, and holds up no wait for that", () =>
   Effect.gen(function*() {

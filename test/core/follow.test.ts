@@ -83,9 +83,9 @@ describe("an attempt at a new artifact", () => {
     "that was refused is told with the reason, in the conditions of its task too, for as long as it is wanted ($refusal)",
     ({ refusal, stalled }) => {
       const world = called("infra", { ...followed, refusal })
-      const { status, words } = plan(policy, world, noon)
+      const { status, notices } = plan(policy, world, noon)
       const reason = refusal === "Forbidden" ? "Refused" : refusal
-      expect(words).toMatchObject([{ _tag: "Emit", type: "Warning", reason }])
+      expect(notices).toMatchObject([{ _tag: "Emit", type: "Warning", reason }])
       const said = { reason, message: "Its next attempt cannot be made. the server's words" }
       expect(status.conditions).toMatchObject([{ type: "Ready", status: "False", ...said }, {
         type: "Reconciling",

@@ -15,7 +15,7 @@ describe("plan", () => {
     for (let pass = 0; pass < 8; pass++) world = perform(world, plan(policyOf(seed), world, noon))
     const last = plan(policyOf(seed), world, noon)
     const quiet = last.actions.filter(({ _tag }) => _tag !== "Release") // in the model an object that was let go is still there
-    expect([...quiet, ...last.words]).toEqual([])
+    expect([...quiet, ...last.notices]).toEqual([])
     expect(Equal.equals(last.status, world.task.status)).toBe(true)
   })
 

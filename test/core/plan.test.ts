@@ -805,7 +805,7 @@ describe("plan", () => {
     const decision = plan(policyOf(whole), worldOf(whole), noon)
     expect({
       situation: decision.situation,
-      actions: [...decision.actions, ...decision.words].map(({ _tag }) => _tag),
+      actions: [...decision.actions, ...decision.notices].map(({ _tag }) => _tag),
       phase: decision.status.phase
     }).toEqual({ situation, actions, phase })
     if (reason !== undefined) expect(decision.status.reason).toBe(reason)
@@ -895,7 +895,7 @@ describe("plan", () => {
     expect(givenUp).toMatchObject({
       situation: "its Job has waited for a quota for a minute",
       actions: [],
-      words: [],
+      notices: [],
       status: { reason: "QuotaExceeded", launches: launches - 1 }
     })
     const deleted = plan(policyOf(whole), { ...perform(waits, givenUp), jobKnownMillis: 0 }, noon)
@@ -1121,22 +1121,22 @@ describe("plan", () => {
     const seen = worldOf(whole)
     const wordy = { ...seen, pod: Option.map(seen.pod, (pod) => ({ ...pod, unschedulable: "no ".repeat(5000) })) }
     const said = plan(policyOf(whole), wordy, noon)
-    expect(said.words).toMatchObject([{ _tag: "ReportWait", message: said.status.message }])
+    expect(said.notices).toMatchObject([{ _tag: "ReportWait", message: said.status.message }])
     expect(plan(policyOf(whole), perform(wordy, said), noon)).toMatchObject({ actions: [{ _tag: "DeleteJob" }] })
   })
 
   it("tells the pool why a task waits until it has heard that, whatever the status says", () => {
     const whole: Seed = { ...plainSeed, turn: "limit", pool: true }
     const unheard = { ...perform(worldOf(whole), plan(policyOf(whole), worldOf(whole), noon)), told: Option.none() }
-    const { actions, status, words } = plan(policyOf(whole), unheard, noon)
+    const { actions, status, notices } = plan(policyOf(whole), unheard, noon)
     expect([actions, status]).toEqual([[], unheard.task.status])
-    expect(words).toMatchObject([{ _tag: "ReportWait", reason: "ConcurrencyLimit", message: status.message }])
+    expect(notices).toMatchObject([{ _tag: "ReportWait", reason: "ConcurrencyLimit", message: status.message }])
     expect(
       plan(
         policyOf(whole),
-        perform(unheard, { situation: "", live: false, actions, status, words, requeueAfterMillis: Option.none() }),
+        perform(unheard, { situation: "", live: false, actions, status, notices, requeueAfterMillis: Option.none() }),
         noon
-      ).words
+      ).notices
     ).toEqual([])
   })
 
@@ -1176,7 +1176,7 @@ describe("plan", () => {
       live: false,
       actions: [],
       status,
-      words: [],
+      notices: [],
       requeueAfterMillis: Option.none()
     })
   })

@@ -2,7 +2,7 @@
 // `perform` is the one model of what the cluster does with a plan; it knows no time and no faults.
 // Used by the tests beside it.
 import { Option, Schema } from "effect"
-import { type Action, Word } from "../../src/core/action.ts"
+import { type Action, Notice } from "../../src/core/action.ts"
 import { heldBack } from "../../src/core/draining.ts"
 import { waitsForProof } from "../../src/core/isolation.ts"
 import { Holder, type JobSeen, type Observed, type PodSeen, SourceSeen, Turn } from "../../src/core/observed.ts"
@@ -381,8 +381,8 @@ const after = (world: Observed, action: Action): Observed => {
 }
 
 /** The world once the plan's actions have happened and its status is written; a refusal of the Job is over with its task. */
-export const perform = (world: Observed, { actions, status, words }: Plan): Observed => {
+export const perform = (world: Observed, { actions, status, notices }: Plan): Observed => {
   const changed = actions.reduce(after, world)
-  const told = Option.orElse(Option.fromUndefinedOr(words.find(Word.$is("ReportWait"))), () => world.told)
+  const told = Option.orElse(Option.fromUndefinedOr(notices.find(Notice.$is("ReportWait"))), () => world.told)
   return { ...changed, told, task: { ...changed.task, status }, refusal: isOver(status.phase) ? Option.none() : changed.refusal }
 }

@@ -668,10 +668,10 @@ export const mutants: ReadonlyArray<Mutant> = [
     test: "controller/turns.test.ts"
   },
   {
-    name: "a word that the pool did not hear is never said again",
+    name: "a notice that the pool did not hear is never given again",
     file: "src/controller/reconcile.ts",
-    from: "if (heard && word._tag",
-    to: "if (word._tag",
+    from: "if (heard && notice._tag",
+    to: "if (notice._tag",
     test: "controller/reconcile.test.ts"
   },
   {

@@ -2,7 +2,7 @@
 import { describe, expect, it } from "@effect/vitest"
 import { ConfigProvider, Context, Effect, Layer, Option } from "effect"
 import { TestClock } from "effect/testing"
-import type { Told } from "../../src/core/engine-events.ts"
+import type { UnnumberedEntry } from "../../src/core/engine-events.ts"
 import { stageEffects } from "../../src/core/stage-effects.ts"
 import { stateObjects } from "../../src/core/state-objects.ts"
 import { journalBatch, type JournalEntry } from "../../src/schema/effects.ts"
@@ -11,7 +11,7 @@ import { Log } from "../../src/worker/log-shipper.ts"
 import type { Received } from "../../src/worker/sending.ts"
 import { variablesOf } from "../../src/worker/variables.ts"
 
-const made = (address: string, id?: string): Told => ({
+const made = (address: string, id?: string): UnnumberedEntry => ({
   kind: "done",
   action: "create",
   address,
