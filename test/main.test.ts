@@ -7,6 +7,7 @@ import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { playing, quickstart } from "./cli/fake-agent.ts"
 import { agentJob, run, start } from "./cli/program.ts"
+import { freePort } from "./free-port.ts"
 import { agent, directory, failed, person, poolToken, serve, succeeded, userToken } from "./server/live-server.ts"
 
 const environmentOf = (url: string, token = userToken) => ({ AGENT_JOB_URL: url, AGENT_JOB_TOKEN: token })
@@ -255,7 +256,6 @@ describe("the server as a command", () => {
     const address = server.address()
     return typeof address === "object" && address !== null ? address.port : 0
   }
-  const freePort = Effect.scoped(Effect.map(taken, portOf))
 
   it.live("serves, and ends well on SIGTERM", () =>
     Effect.gen(function*() {

@@ -3,7 +3,6 @@
 // Used by the *.cluster.test.ts files of this folder.
 import { Context, Effect, type Fiber, Layer, Option, Schedule, type Scope } from "effect"
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs"
-import { createServer } from "node:net"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { controller } from "../../src/controller/controller.ts"
@@ -15,17 +14,11 @@ import { AgentTask, type AgentTaskSpec, type AgentTaskStatus } from "../../src/s
 import { Uid, WorkspaceName } from "../../src/schema/names.ts"
 import type { StageResult } from "../../src/schema/stage-result.ts"
 import { servedNamespace } from "../core/manifest/served-namespace.ts"
+import { freePort } from "../free-port.ts"
 
 const tasks = decoding(agentTasks, AgentTask)
 
 export class Tasks extends Context.Service<Tasks, { readonly namespace: string }>()("test/Tasks") {}
-
-const freePort = Effect.callback<number>((resume) => {
-  const server = createServer().listen(0, "127.0.0.1", () => {
-    const address = server.address()
-    server.close(() => resume(Effect.succeed(typeof address === "object" && address !== null ? address.port : 0)))
-  })
-})
 
 /** Tasks of a pool wait for a controller to report them; here none runs any more. */
 const letGo = Effect.fnUntraced(function*(namespace: string) {

@@ -132,7 +132,7 @@ describe.concurrent("a cancel", () => {
 
 describe.concurrent("a stage", () => {
   it("that runs longer than it may is stopped as DeadlineExceeded", async ({ scene }) => {
-    const { status } = await untilOver(await scene.task({ stage: "plan", timeoutSeconds: 5, source: { inline: endlessPlan() } }))
+    const { status } = await untilOver(await scene.task({ stage: "plan", timeoutSeconds: 12, source: { inline: endlessPlan() } }))
     assert.deepInclude(status, {
       phase: "Failed",
       reason: "DeadlineExceeded",

@@ -89,7 +89,7 @@ describe("kubectl drain", () => {
 
 describe("agent-job drain", () => {
   it("waits for the apply that runs, lets nothing start meanwhile, and is ended by --undo", async ({ scene }) => {
-    const { command, id } = await scene.startRun(slowApply(15), "--auto-approve", "--no-color")
+    const { command, id } = await scene.startRun(slowApply(25), "--auto-approve", "--no-color")
     await command.says(slowly)
     const drain = scene.agentJob("drain", "--wait")
     await drain.says(`Waits for ${id}-apply`)
@@ -114,8 +114,8 @@ describe("agent-job drain", () => {
 })
 
 describe("an apply that comes near to the memory of its runner", () => {
-  /** A megabyte every 20 ms, which `tail` keeps. */
-  const greedy = "i=0; while [ $i -lt 600 ]; do head -c 1000000 /dev/zero; sleep 0.02; i=$((i+1)); done | tail -c 600000000 >/dev/null"
+  /** A megabyte every 40 ms, which `tail` keeps. */
+  const greedy = "i=0; while [ $i -lt 600 ]; do head -c 1000000 /dev/zero; sleep 0.04; i=$((i+1)); done | tail -c 600000000 >/dev/null"
 
   it("is interrupted once, keeps its state and says OutOfMemory", async ({ scene }) => {
     const restore = await changeValues({

@@ -45,7 +45,7 @@ describe.concurrent("a hostile runner", () => {
   it("that leaves processes behind which heed no signal does not outlive its stage", async ({ scene }) => {
     const { code, report: { run } } = await scene.run(
       harmful(
-        `for n in $(seq 200); do (trap '' TERM INT HUP; exec setsid sleep 900) >/dev/null 2>&1 & done; sleep 1; echo "there are $(grep -l sleep /proc/[0-9]*/comm | wc -l) of them"\n`
+        `for n in $(seq 200); do (trap '' TERM INT HUP; exec setsid sleep 900) >/dev/null 2>&1 & done; until [ $(grep -l sleep /proc/[0-9]*/comm 2>/dev/null | wc -l) -ge 200 ]; do sleep 0.2; done; echo "there are $(grep -l sleep /proc/[0-9]*/comm | wc -l) of them"\n`
       ),
       "--auto-approve"
     )

@@ -106,9 +106,9 @@ describe.concurrent("a run", () => {
   })
 
   it("waits for the one before it in its workspace and says so", async ({ scene }) => {
-    const first = await scene.startRun(slowApply(8), "--auto-approve", "--no-color")
+    const first = await scene.startRun(slowApply(20), "--auto-approve", "--no-color")
     await first.command.says(slowly)
-    const second = await scene.startRun(slowApply(8), "--auto-approve", "--no-color")
+    const second = await scene.startRun(slowApply(20), "--auto-approve", "--no-color")
     const queued = await untilRun(second.id, "is queued", ({ queue }) => queue !== undefined)
     assert.strictEqual(queued.status, "pending")
     assert.deepInclude(queued.queue, { position: 1, message: `The run ${first.id} holds the workspace and is applying.` })

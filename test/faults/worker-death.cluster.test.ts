@@ -17,12 +17,12 @@ import type { Rule } from "./rule.ts"
 
 const program = fileURLToPath(new URL("./worker-program.ts", import.meta.url))
 
-/** Counts each start of a plan by a line. */
-const engine = (counter: string) =>
+/** Counts each start of a plan, which takes so many seconds, by a line. */
+const engine = (counter: string, seconds: number) =>
   `#!/bin/sh
 case $1 in
 version) echo '{"terraform_version": "9.9.9"}' ;;
-plan) echo started >>${counter}; sleep 1; echo plan >plan.tfplan ;;
+plan) echo started >>${counter}; sleep ${seconds}; echo plan >plan.tfplan ;;
 esac
 exit 0
 `
@@ -78,7 +78,7 @@ layer(TaskCluster, { excludeTestServices: true, timeout: "60 seconds" })("a work
         const counter = join(outside, "starts")
         const count = () =>
           existsSync(counter) ? readFileSync(counter, "utf8").split("\n").length - 1 : 0
-        const here = yield* pod({ tofu: engine(counter) })
+        const here = yield* pod({ tofu: engine(counter, rule === undefined ? 5 : 1) })
         const env = podEnvironment(here.dataDirectory, here.privateDirectory, {
           AGENT_JOB_NAMESPACE: namespace,
           AGENT_JOB_TASK: name,
@@ -96,12 +96,10 @@ layer(TaskCluster, { excludeTestServices: true, timeout: "60 seconds" })("a work
           return child.exitCode ?? child.signalCode
         })
         const kill = () => void child?.kill("SIGKILL")
+        const started = Effect.repeat(Effect.sleep("20 millis"), { until: () => count() > 0 })
         api.onDrop = kill
-        if (rule !== undefined) yield* api.rules(rule)
-        else {yield* Effect.forkChild(Effect.andThen(
-            Effect.repeat(Effect.sleep("20 millis"), { until: () => count() > 0 }),
-            Effect.sync(kill)
-          ))}
+        if (rule === undefined) yield* Effect.forkChild(Effect.andThen(started, Effect.sync(kill)))
+        else yield* api.rules(rule)
         expect(yield* run).toBe("SIGKILL")
         yield* api.rules()
         expect(yield* run).toBe(again)

@@ -11,9 +11,10 @@ import { Kubernetes } from "../../src/kubernetes/client.ts"
 import { fromKubeconfig } from "../../src/kubernetes/credentials.ts"
 import { type Kind, namespaces } from "../../src/kubernetes/kinds.ts"
 import type { KubernetesObject } from "../../src/kubernetes/object.ts"
+import { freePort } from "../free-port.ts"
 import { tellStatus } from "../kubernetes/tell-status.ts"
 import { installDefinitions, kubectl, runPods, until } from "./cluster.ts"
-import { answers, folder, freePort, serve, serveHttp } from "./program.ts"
+import { answers, folder, serve, serveHttp } from "./program.ts"
 
 export const fluxNamespace = "flux-system"
 

@@ -6,7 +6,7 @@ import { spawn } from "node:child_process"
 import { once } from "node:events"
 import { mkdtempSync, openSync, readFileSync, rmSync } from "node:fs"
 import { createServer as createHttpServer, type RequestListener } from "node:http"
-import { type AddressInfo, connect, createServer } from "node:net"
+import { type AddressInfo, connect } from "node:net"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 
@@ -44,13 +44,6 @@ export const accepts = (port: number): Effect.Effect<boolean> =>
     }
     const socket = connect(port, "127.0.0.1").once("connect", say(true)).once("error", say(false))
   })
-
-export const freePort = Effect.callback<number>((resume) => {
-  const server = createServer().listen(0, "127.0.0.1", () => {
-    const address = server.address()
-    server.close(() => resume(Effect.succeed(typeof address === "object" && address !== null ? address.port : 0)))
-  })
-})
 
 /** A server of the test's own; gives its address. */
 export const serveHttp = (answer: RequestListener): Effect.Effect<string, never, Scope.Scope> =>

@@ -68,6 +68,7 @@ export interface Loop {
 }
 
 const signalGroup = (pid: number, name: NodeJS.Signals) => {
+  if (pid <= 0) return // its number is not written yet, and 0 would be our own group
   try {
     process.kill(-pid, name)
   } catch {

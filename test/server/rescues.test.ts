@@ -232,7 +232,7 @@ describe("an apply that was offered before its workspace came into doubt", () =>
       yield* planWith(url)
       const [offered] = yield* agent(url).acquire()
       const planOnly = yield* person(url).start("demo", { "plan-only": true })
-      const [plan] = yield* agent(url).acquire()
+      const [plan] = yield* agent(url, "another").acquire() // the apply is offered to the first again, after a while
       yield* applier.pushState(state(9), "a", 1) // of the worker that was cut off
       expect(yield* worker(url, offered!).as("GET", taskPath.assignment)).toMatchObject(pending)
       expect(yield* worker(url, offered!).lock("b")).toMatchObject(pending)

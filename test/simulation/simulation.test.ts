@@ -21,7 +21,7 @@ const comeToWait = (simulation: Simulation, seconds: number): number => {
 }
 
 describe("the simulation", () => {
-  it(`keeps all invariants in ${schedules} schedules from seed ${first}`, { timeout: 1_800_000 }, () => {
+  it(`keeps all invariants in ${schedules} schedules from seed ${first}`, { timeout: 7_200_000 }, () => {
     for (let seed = first; seed < first + schedules; seed++) {
       const failure = runSeed(seed)
       if (failure !== undefined) expect.fail(told(failure))

@@ -123,7 +123,7 @@ layer(cluster, { timeout: 60_000, excludeTestServices: true })("the API server",
             const task = yield* starting(name)
             const cancel = Effect.delay(
               kubernetes.update(taskKind, { ...task, spec: { ...task.spec, cancel: true } }),
-              `${round % 40} millis`
+              `${(round % 40) * (round % 3 === 0 ? 10 : 1)} millis`
             ) // of that very version, so it is the one that etcd has to decide about
             const [claimed, cancelled] = yield* Effect.all([claiming(name, "p"), Effect.result(cancel)], { concurrency: "unbounded" })
             const { spec, status } = yield* read(name)

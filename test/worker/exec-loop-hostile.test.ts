@@ -266,7 +266,7 @@ describe("exec loop client", () => {
       yield* Effect.scoped(Effect.gen(function*() {
         const execLoop = yield* client(at)
         const running = yield* execLoop.run(
-          shellCommand(at, "trap 'echo INT >stopped; exit' INT; echo ready; while :; do sleep 0.02; done")
+          shellCommand(at, "trap 'echo INT >it; mv it stopped; exit' INT; echo ready; while :; do sleep 0.02; done")
         )
         yield* Stream.runHead(running.output)
       }))

@@ -110,13 +110,16 @@ describe("the platform", () => {
     })))
 
   it.live("stores a plan whose answer was lost", () =>
-    withPlatform(Effect.fnUntraced(function*({ storePlan }, { api, privateDirectory }) {
-      const file = join(privateDirectory, "plan")
-      writeFileSync(file, Buffer.alloc(300_000, 6))
-      api.fault("PUT /plan", "lose answer", "not ours", "break")
-      yield* storePlan(file, sha256(readFileSync(file)))
-      expect(api.plan).toEqual(readFileSync(file))
-    })))
+    withPlatform(
+      Effect.fnUntraced(function*({ storePlan }, { api, privateDirectory }) {
+        const file = join(privateDirectory, "plan")
+        writeFileSync(file, Buffer.alloc(300_000, 6))
+        api.fault("PUT /plan", "lose answer", "not ours", "break")
+        yield* storePlan(file, sha256(readFileSync(file)))
+        expect(api.plan).toEqual(readFileSync(file))
+      }),
+      "1 minute"
+    ))
 
   it.live.each(["a page", "a document"] as const)(
     "takes %s of something before the server for no answer, whatever was asked",

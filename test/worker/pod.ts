@@ -106,7 +106,7 @@ export const pod = (programs: Readonly<Record<string, string>> = {}): Effect.Eff
       log,
       logged: (text) =>
         Effect.orDie(
-          Effect.asVoid(Effect.repeat(Effect.sleep("10 millis"), { until: () => log().includes(text) }).pipe(Effect.timeout("30 seconds")))
+          Effect.asVoid(Effect.repeat(Effect.sleep("10 millis"), { until: () => log().includes(text) }).pipe(Effect.timeout("1 minute")))
         ),
       lastWords: () => JSON.parse(readFileSync(terminationLog, "utf8")),
       restartRunner: Effect.sync(() => {

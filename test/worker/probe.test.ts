@@ -2,17 +2,10 @@
 import { expect, it } from "@effect/vitest"
 import { ConfigProvider, Effect, Fiber } from "effect"
 import { mkdtempSync, readFileSync } from "node:fs"
-import { type AddressInfo, createServer } from "node:net"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { listen, tryTargets } from "../../src/worker/probe.ts"
-
-const freePort = Effect.callback<number>((resume) => {
-  const server = createServer().listen(0, () => {
-    const { port } = server.address() as AddressInfo
-    server.close(() => resume(Effect.succeed(port)))
-  })
-})
+import { freePort } from "../free-port.ts"
 
 it.live("tells which targets it reached, at first and in the end", () =>
   Effect.gen(function*() {

@@ -69,16 +69,21 @@ describe("the state gateway", () => {
     })))
 
   it.live("gets a lock and a state through although their answers are lost", () =>
-    withGateway(Effect.fnUntraced(function*(env, { api }) {
-      api.fault("POST /state/lock", "lose answer", "break")
-      api.fault("POST /state", "break", "not ours", "lose answer", 500)
-      api.fault("POST /state/unlock", "lose answer")
-      expect((yield* lock(env)).status).toBe(200)
-      expect((yield* write(env, 1)).status).toBe(200)
-      expect((yield* unlock(env)).status).toBe(200)
-      yield* settle()
-      expect(api).toMatchObject({ serials: [1], epoch: 1, lock: undefined })
-    })))
+    withGateway(
+      Effect.fnUntraced(function*(env, { api }) {
+        api.fault("POST /state/lock", "lose answer", "break")
+        api.fault("POST /state", "break", "not ours", "lose answer", 500)
+        api.fault("POST /state/unlock", "lose answer")
+        expect((yield* lock(env)).status).toBe(200)
+        expect((yield* write(env, 1)).status).toBe(200)
+        expect((yield* unlock(env)).status).toBe(200)
+        yield* settle()
+        expect(api).toMatchObject({ serials: [1], epoch: 1, lock: undefined })
+      }),
+      true,
+      undefined,
+      "1 minute"
+    ))
 
   it.live("keeps the engine waiting, and a copy on the disk, until the server is there again", () =>
     withGateway(Effect.fnUntraced(function*(env, parts) {
@@ -190,13 +195,18 @@ describe("the state gateway", () => {
     })))
 
   it.live("does not take a 404 of something before the server for an empty state", () =>
-    withGateway(Effect.fnUntraced(function*(env, { api }) {
-      api.state = Buffer.from(state(1))
-      api.fault("GET /state", 404)
-      expect(yield* ask(env, "read")).toEqual({ status: 200, text: state(1) })
-      api.fault("GET /state", ...Array.from({ length: 20 }, () => 404 as const))
-      expect((yield* ask(env, "read")).status).toBe(503)
-    })))
+    withGateway(
+      Effect.fnUntraced(function*(env, { api }) {
+        api.state = Buffer.from(state(1))
+        api.fault("GET /state", 404)
+        expect(yield* ask(env, "read")).toEqual({ status: 200, text: state(1) })
+        api.fault("GET /state", ...Array.from({ length: 20 }, () => 404 as const))
+        expect((yield* ask(env, "read")).status).toBe(503)
+      }),
+      true,
+      undefined,
+      "3 seconds"
+    ))
 
   it.live("reads the token again, since it may have been renewed", () =>
     withGateway(Effect.fnUntraced(function*(env, { api, tokenFile }) {

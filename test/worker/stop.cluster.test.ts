@@ -28,11 +28,11 @@ describe("a stage that has to stop", () => {
     }))
 
   it.live.each([
-    { given: "its time is over", timeoutSeconds: 3, env: {} },
+    { given: "its time is over", timeoutSeconds: 9, env: {} },
     {
       given: "the time of all Jobs is over, though it may take longer itself",
       timeoutSeconds: 3600,
-      env: { AGENT_JOB_TIMEOUT_LIMIT_SECONDS: "3" }
+      env: { AGENT_JOB_TIMEOUT_LIMIT_SECONDS: "9" }
     }
   ])("ends with DeadlineExceeded when $given", ({ env, timeoutSeconds }) =>
     Effect.gen(function*() {
@@ -40,7 +40,7 @@ describe("a stage that has to stop", () => {
       const digest = yield* planned(api, { "main.tf": slow })
       const { log, kubernetes, running } = yield* applying(api, digest, { timeoutSeconds }, env)
       yield* Fiber.join(running)
-      expect(text(api.log).includes("Timeout: 3 seconds, since task.job.activeDeadlineSeconds")).toBe(timeoutSeconds > 3)
+      expect(text(api.log).includes("Timeout: 9 seconds, since task.job.activeDeadlineSeconds")).toBe(timeoutSeconds > 9)
       expect(kubernetes.task().status, log()).toMatchObject({
         phase: "Failed",
         reason: "DeadlineExceeded",
@@ -52,7 +52,7 @@ describe("a stage that has to stop", () => {
     Effect.gen(function*() {
       const api = yield* taskApi
       const digest = yield* planned(api, { "main.tf": slow })
-      const { logged, log, kubernetes, running } = yield* applying(api, digest, { timeoutSeconds: 3 }, { AGENT_JOB_GRACE_SECONDS: "4" })
+      const { logged, log, kubernetes, running } = yield* applying(api, digest, { timeoutSeconds: 9 }, { AGENT_JOB_GRACE_SECONDS: "4" })
       yield* logged("time_sleep.second: Creating...")
       const up = api.goDown()
       yield* logged("The worker goes on trying") // some seconds after all of the grace
@@ -72,7 +72,7 @@ describe("a stage that has to stop", () => {
         tofu: `#!/bin/sh
 case $1 in
 version) echo '{"terraform_version": "9.9.9"}' ;;
-init) trap 'echo interrupted; n=$((n + 1)); [ $n = 1 ] || echo again' INT; echo waiting; i=0; while [ $i -lt 20 ]; do sleep 0.1; i=$((i + 1)); done; exit 1 ;;
+init) trap 'echo interrupted; n=$((n + 1)); [ $n = 1 ] || echo again' INT; echo waiting; i=0; while [ $i -lt 100 ]; do sleep 0.1; i=$((i + 1)); done; exit 1 ;;
 esac
 `
       })

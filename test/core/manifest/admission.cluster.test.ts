@@ -305,7 +305,7 @@ layer(installation({ admissionPolicies: { enabled: true } }), { timeout: 60_000,
           "a patch of its own status": patchStatus(mine.token, metadata, { message: "hello" })
         }
         for (const [given, attempt] of Object.entries(attempts)) {
-          expect([given, yield* refusal(attempt)]).toEqual([given, expect.stringMatching(/ValidatingAdmissionPolicy/u)])
+          expect([given, yield* untilHeld(refusal(attempt))]).toEqual([given, expect.stringMatching(/ValidatingAdmissionPolicy/u)]) // until then the role may not be known
         }
       }))
 
@@ -489,7 +489,7 @@ layer(installation({ admissionPolicies: { enabled: true } }), { timeout: 60_000,
             kubectl(["create", "token", "-n", namespace, name, ...more]).then(() => "it was given", (error: Error) => error.message)
           )
         yield* Effect.promise(() => kubectl(["create", "rolebinding", "-n", namespace, "editors", "--clusterrole=edit", "--group=editors"]))
-        yield* untilHeld(requested(account))
+        yield* untilHeld(requested(account, ...editor))
         const attempts = {
           "an editor, one that names a Pod": requested(account, "--bound-object-kind=Pod", `--bound-object-name=${pod.name}`, ...editor),
           "an editor, one that names nothing": requested(account, ...editor),

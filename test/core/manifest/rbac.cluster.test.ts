@@ -130,16 +130,18 @@ const worker = Effect.fnUntraced(function*(task: AgentTask) {
 const done: StageResult = { outcome: "succeeded", reason: "Completed", message: "Done.", exitCode: 0, finishedAt: "2026-01-01T00:00:00Z" }
 const roads = { flushLog: () => Effect.void, tellPool: Option.none() }
 
-/** Claimed, cancelled on the way, and ended. */
+/** Claimed, cancelled once the worker watches for that, and ended. */
 const workUntilCancelled = Effect.fnUntraced(function*(name: string) {
-  const { config: { taskNamespace: namespace } } = yield* Installation
+  const { config: { taskAccountName, taskNamespace: namespace } } = yield* Installation
+  const watches = Effect.sync(() => used().some((_) => _.includes(`:${taskAccountName} in ${namespace}: watch `)))
   const kubernetes = yield* Kubernetes
   const parts = yield* worker(yield* status(name))
   yield* Effect.gen(function*() {
     const { claim } = yield* claimTask()
     const stop = yield* Stop
     yield* stop.begin("1 minute")
-    yield* kubernetes.apply(agentTasks, { metadata: { name, namespace }, spec: { cancel: true } }).pipe(Effect.delay("500 millis"))
+    yield* Effect.orDie(Effect.timeout(Effect.repeat(watches, { until: (_) => _, schedule: every }), "30 seconds"))
+    yield* kubernetes.apply(agentTasks, { metadata: { name, namespace }, spec: { cancel: true } })
     yield* stop.asked
     yield* report(claim, { ...done, outcome: "cancelled", reason: "Cancelled" }, roads)
   }).pipe(Effect.provide(parts), Effect.scoped)

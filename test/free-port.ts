@@ -1,0 +1,24 @@
+// A port that nobody listens on now, for what can only be told a number.
+// Always holds: it is below those that the kernel gives to `listen(0)`, so no other test takes it meanwhile, and above those of the control planes.
+// Used by test/cli, controller, gitops, main and worker.
+import { Effect } from "effect"
+import { randomInt } from "node:crypto"
+import { createServer } from "node:net"
+
+const isFree = (port: number) =>
+  Effect.callback<boolean>((resume) => {
+    const server = createServer()
+      .once("error", () => resume(Effect.succeed(false)))
+      .listen(port, () => server.close(() => resume(Effect.succeed(true))))
+  })
+
+const taken = new Set<number>()
+
+export const freePort: Effect.Effect<number> = Effect.gen(function*() {
+  for (;;) {
+    const port = randomInt(30_000, 32_768)
+    if (taken.has(port) || !(yield* isFree(port))) continue
+    taken.add(port) // two that are asked for one after another are not the same
+    return port
+  }
+})
