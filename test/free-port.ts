@@ -1,6 +1,6 @@
 // A port that nobody listens on now, for what can only be told a number.
 // Always holds: it is below those that the kernel gives to `listen(0)`, so no other test takes it meanwhile, and above those of the control planes.
-// Used by test/cli, controller, gitops, main and worker.
+// Used by test/cli, controller, faults, gitops, main and worker.
 import { Effect } from "effect"
 import { randomInt } from "node:crypto"
 import { createServer } from "node:net"

@@ -1,12 +1,12 @@
 import { describe, expect, it } from "@effect/vitest"
 import { Deferred, Duration, Effect, Exit, Fiber, Layer, Option, Redacted, Scope } from "effect"
-import { HttpServer } from "effect/http"
 import { archiveOf } from "../../src/cli/archive.ts"
 import { ServerRefused, ServerUnreachable } from "../../src/cli/failure.ts"
 import { Patience } from "../../src/cli/follow-run.ts"
 import { runDirectory, type RunRequest } from "../../src/cli/run-directory.ts"
 import { ServerClient, type ServerFailure } from "../../src/cli/server-client.ts"
 import { ServerWithAddress } from "../../src/server/server.ts"
+import { freePort } from "../free-port.ts"
 import { agent, directory, failed, optionsIn, person, serve, sha256, succeeded, userToken, worker } from "../server/live-server.ts"
 import { green, type Play, playing, quickstart } from "./fake-agent.ts"
 import { answers, silence, toldScreen } from "./told-screen.ts"
@@ -217,11 +217,8 @@ describe("a run", () => {
     Effect.gen(function*() {
       const made = yield* directory
       const first = yield* Scope.make()
-      const { address } = yield* HttpServer.HttpServer.pipe(
-        Effect.provide(yield* Layer.buildWithScope(ServerWithAddress(optionsIn(made)), first))
-      )
-      if (address._tag === "UnixPathAddress") throw new Error("not a TCP address")
-      const { port } = address
+      const port = yield* freePort
+      yield* Layer.buildWithScope(ServerWithAddress({ ...optionsIn(made), port }), first)
       const screen = toldScreen()
       const fiber = yield* Effect.forkChild(
         runDirectory(request({ planOnly: true })).pipe(Effect.provide(client(`http://127.0.0.1:${port}`)), Effect.provide(screen.layer))

@@ -12,8 +12,9 @@ import {
   type ServerResponse
 } from "node:http"
 import { Agent as TlsAgent, createServer as createTls, request as tlsRequest } from "node:https"
-import type { AddressInfo, Socket } from "node:net"
+import type { Socket } from "node:net"
 import { setTimeout as sleep } from "node:timers/promises"
+import { freePort } from "../free-port.ts"
 import { type Asked, askedOf, type Fault, type Rule, script } from "./rule.ts"
 
 export interface Upstream {
@@ -75,9 +76,10 @@ class Proxy {
   readonly #server: Server
   readonly #agent
   readonly #sockets = new Set<Socket>()
-  #port = 0
+  readonly #port: number
 
-  constructor(options: Options) {
+  constructor(options: Options, port: number) {
+    this.#port = port
     this.#options = options
     this.script = script(options.seed ?? 1)
     const { ca, cert, key, url } = options.upstream
@@ -99,7 +101,6 @@ class Proxy {
 
   async listen(): Promise<string> {
     await new Promise<void>((resolve) => this.#server.listen(this.#port, "127.0.0.1", resolve))
-    this.#port = (this.#server.address() as AddressInfo).port
     return `${this.#options.tls === undefined ? "http" : "https"}://127.0.0.1:${this.#port}`
   }
 
@@ -280,7 +281,8 @@ const replay = async (
 /** Serves until the scope ends. */
 export const faultProxy = (options: Options): Effect.Effect<FaultProxy, never, Scope.Scope> =>
   Effect.gen(function*() {
-    const proxy = yield* Effect.acquireRelease(Effect.sync(() => new Proxy(options)), (proxy) => Effect.promise(() => proxy.close()))
+    const port = yield* freePort // to which it comes back after an outage
+    const proxy = yield* Effect.acquireRelease(Effect.sync(() => new Proxy(options, port)), (proxy) => Effect.promise(() => proxy.close()))
     const url = yield* Effect.promise(() => proxy.listen())
     return {
       url,
