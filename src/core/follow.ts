@@ -170,9 +170,15 @@ const said = ({ now, observed }: Situation): AgentTaskStatus => {
   })
 }
 
+/** With what the newest attempt took, which may have come after it was made: it stays tried once that attempt is gone. */
+const remembering = (observed: Observed, status: AgentTaskStatus): AgentTaskStatus => {
+  const sha256 = tried(observed)
+  return status.latest === undefined || sha256 === undefined ? status : { ...status, latest: { ...status.latest, sha256 } }
+}
+
 /** The conditions are those of the newest attempt or of its apply, so that who waits for this task waits for what the source has now. */
 export const reflect: Respond = (s) =>
   later(
-    { ...unchanged(s), status: said(s) },
+    { ...unchanged(s), status: remembering(s.observed, said(s)) },
     Math.min(lookMillis, ...Option.toArray(againInMillis(s)).filter((millis) => millis > 0))
   )

@@ -127,6 +127,15 @@ describe("an attempt at a new artifact", () => {
     } as const
     expect(plan(policy, { ...gone, task: { ...gone.task, status } }, "2026-01-01T13:00:00.000Z").status).toEqual(status)
   })
+
+  it("stays tried with the artifact that it took, which came after it was made, once it is gone: that one is not new again", () => {
+    const taken = { revision: "main@sha1:b", url: "http://flux/b.tar.gz", sha256: Sha256.make("b".repeat(64)) }
+    const world = worldOf({ ...followed, source: "new", follows: "plan", latest: "over" })
+    const latest = Option.map(world.latest, (task): AgentTask => ({ ...task, status: { ...task.status, source: taken } }))
+    const { status } = plan(policy, { ...world, latest }, noon)
+    expect(status.latest).toEqual({ attempt: 2, name: "task-2", sha256: taken.sha256 })
+    expect(made({ ...world, latest: Option.none(), task: { ...world.task, status } })).toEqual([])
+  })
 })
 
 describe("a follower that applies what it plans", () => {
