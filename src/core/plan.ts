@@ -181,7 +181,7 @@ export const rows: ReadonlyArray<Row> = [
   },
   {
     situation: "its Pod did not start in time",
-    means: "fail with the last word of the kubelet",
+    means: "fail with the last word of the kubelet, or with what the Pod asks for beyond all that its quota gives",
     holds: holds.startOverdue,
     respond: respond.finishNotStarted,
     live: true

@@ -384,6 +384,22 @@ const cases: ReadonlyArray<Case> = [
     reason: "QuotaExceeded"
   },
   {
+    given: "a Pod that is larger than its quota, for long",
+    seed: { life: "starting", job: "active", jobAgeSeconds: 179, warning: "smallQuota" },
+    situation: "its Job is there",
+    actions: [],
+    phase: "Starting",
+    reason: "Refused"
+  },
+  {
+    given: "a Pod that is larger than its quota, too long",
+    seed: { life: "starting", job: "active", jobAgeSeconds: 180, warning: "smallQuota" },
+    situation: "its Pod did not start in time",
+    actions: ["Emit"],
+    phase: "Failed",
+    reason: "Denied"
+  },
+  {
     given: "a Job whose Pod is gone, and a quota refuses another",
     seed: { life: "starting", job: "active", jobAgeSeconds: 180, hadPod: true, warning: "quota" },
     situation: "its Job ended before the claim",
@@ -1185,6 +1201,17 @@ describe("plan", () => {
     const whole: Seed = { ...plainSeed, refusal: "Forbidden", deniedSeconds: 180 }
     expect(plan(policyOf(whole), worldOf(whole), noon).status.message).toBe(
       "the server's words. It was denied for 180 s (task.startupTimeoutSeconds); mend that, and run the task again. Nothing was run."
+    )
+  })
+
+  it("says of a Pod that is larger than its quota what it asks for, and where to ask for less", () => {
+    const { status } = plan(
+      policyOf(plainSeed),
+      worldOf({ ...plainSeed, stage: "apply", life: "starting", job: "active", jobAgeSeconds: 180, warning: "smallQuota" }),
+      noon
+    )
+    expect(status.message).toBe(
+      "Quota q never has room for the Pod, which asks for 64Gi of its 32Gi limits.memory; ask for less in jobTemplate.runner.resources of the task, or in task.runner.resources and task.worker.resources of the values, or raise the quota. Nothing was run."
     )
   })
 

@@ -79,7 +79,7 @@ export const Seed = Schema.Struct({
   holder: Schema.Literals(["free", "mine", "over", "taken"]),
   refusal: Schema.Literals(["none", "QuotaExceeded", "Refused", "Forbidden", "NameHeld", "NameTaken", "Denied"]),
   deniedSeconds: Schema.Literals([0, 179, 180]),
-  warning: Schema.Literals(["none", "quota", "FailedCreate", "FailedMount", "Unhealthy"]),
+  warning: Schema.Literals(["none", "quota", "smallQuota", "FailedCreate", "FailedMount", "Unhealthy"]),
   expired: Schema.Boolean,
   /** What Flux has: `new` differs from what the task knows, `known` does not, `moved` is the same under another revision and URL. */
   source: Schema.Literals(["none", "unasked", "notReady", "new", "known", "moved"]),
@@ -132,6 +132,8 @@ const queuedFor = (reason: WaitReason): AgentTaskStatus => ({
   queue: { position: 1, reason }
 })
 
+const smallQuotaMessage =
+  "Error creating: pods \"p\" is forbidden: exceeded quota: q, requested: limits.memory=64Gi,pods=1, used: limits.memory=0,pods=9, limited: limits.memory=32Gi,pods=9"
 const quotaMessage = "Kubernetes cannot make the Pod: exceeded quota: pods"
 
 const statusOf = ({ launches, life, reported }: Seed): AgentTaskStatus => {
@@ -338,8 +340,12 @@ export const worldOf = (seed: Seed): Observed => ({
   warning: seed.warning === "none"
     ? Option.none()
     : Option.some({
-      reason: seed.warning === "quota" ? "FailedCreate" : seed.warning,
-      message: seed.warning === "quota" ? "exceeded quota: pods" : "the server's words"
+      reason: seed.warning === "quota" || seed.warning === "smallQuota" ? "FailedCreate" : seed.warning,
+      message: seed.warning === "quota"
+        ? "exceeded quota: pods"
+        : seed.warning === "smallQuota"
+        ? smallQuotaMessage
+        : "the server's words"
     }),
   refusal: seed.refusal === "none"
     ? Option.none()
