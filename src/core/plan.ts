@@ -228,7 +228,8 @@ export const rows: ReadonlyArray<Row> = [
   { situation: "its source was not asked yet", means: "look again at once", holds: holds.sourceUnasked, respond: respond.askSource },
   {
     situation: "its source has nothing to run",
-    means: "queue it with what the source lacks; it takes no turn from others",
+    means:
+      "queue it with what the source lacks; it takes no turn from others, so one that has the workspace already starts with the artifact that is written down",
     holds: holds.sourceNotReady,
     respond: respond.waitForSource
   },

@@ -364,10 +364,11 @@ export const waitForSource: Respond = (s) => {
 
 /** Written before there is a Job, since the worker reads it with its claim. */
 export const pin: Respond = (s) => {
-  const { source } = s.observed
-  if (source._tag !== "Ready") return unchanged(s)
-  const response = tell(s, { phase: "Pending", reason: "Accepted", message: `Runs revision ${source.artifact.revision}.` })
-  return { ...response, status: { ...response.status, source: source.artifact } }
+  const { source: seen, task: { status } } = s.observed
+  const source = seen._tag === "Ready" ? seen.artifact : status.source
+  if (source === undefined) return unchanged(s)
+  const response = tell(s, { phase: "Pending", reason: "Accepted", message: `Runs revision ${source.revision}.` })
+  return { ...response, status: { ...response.status, source } }
 }
 
 /** A name that was cut or cleaned: policies of the API server cannot work it out. */

@@ -111,6 +111,38 @@ const cases: ReadonlyArray<Case> = [
     reason: "Accepted"
   },
   {
+    given: "a source that is not ready any more, for an apply that knows its artifact and has no workspace yet",
+    seed: { stage: "apply", life: "queued", source: "notReady" },
+    situation: "its source has nothing to run",
+    actions: [],
+    phase: "Queued",
+    reason: "SourceNotReady"
+  },
+  {
+    given: "a source that is not ready any more, for an apply that keeps others from its workspace",
+    seed: { stage: "apply", life: "queued", source: "notReady", holder: "mine" },
+    situation: "its turn",
+    actions: ["CreateJob"],
+    phase: "Starting",
+    reason: "JobCreated"
+  },
+  {
+    given: "such an apply that was said to wait for its source, whose turn is not known",
+    seed: { stage: "apply", life: "queued", source: "notReady", waitsForSource: true, holder: "mine" },
+    situation: "its source has another artifact than it knows",
+    actions: [],
+    phase: "Queued",
+    reason: "Accepted"
+  },
+  {
+    given: "another artifact for an apply that keeps others from its workspace",
+    seed: { stage: "apply", life: "queued", source: "new", holder: "mine" },
+    situation: "its source has another artifact than it knows",
+    actions: [],
+    phase: "Queued",
+    reason: "Accepted"
+  },
+  {
     given: "another artifact for a task that has been launched with the one it knows",
     seed: { life: "evicted", launches: 1, source: "new" },
     situation: "its turn",
