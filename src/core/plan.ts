@@ -221,7 +221,7 @@ export const rows: ReadonlyArray<Row> = [
   { situation: "not its turn", means: "queue it and say behind whom", holds: holds.waiting, respond: respond.queue },
   {
     situation: "another task holds the workspace",
-    means: "queue it and say which",
+    means: "queue it and say which, or which Pod is left of it",
     holds: holds.workspaceTaken,
     respond: respond.queueBehindHolder
   },

@@ -343,9 +343,16 @@ export const queue: Respond = (s) => {
 }
 
 export const queueBehindHolder: Respond = (s) => {
-  const { holder, task } = s.observed
+  const { holder, task: { spec: { workspace } } } = s.observed
+  if (holder._tag === "Left") {
+    const { by, node, pod } = holder
+    const former = by === "" ? "a former task" : `a former task ${by}`
+    const next = node === "" ? "look at what keeps it" : `look at node ${node}, which has to answer or to be removed`
+    const message = `Waits for Pod ${pod} of ${former}, which may still change workspace ${workspace}; if it does not go, ${next}.`
+    return later(waitFor(s, "WorkspaceBusy", message, 1), askAgainMillis)
+  }
   const by = holder._tag === "Taken" ? holder.by : "another task"
-  return later(waitFor(s, "WorkspaceBusy", `Waits for ${by}, which holds workspace ${task.spec.workspace}.`, 1, by), askAgainMillis)
+  return later(waitFor(s, "WorkspaceBusy", `Waits for ${by}, which holds workspace ${workspace}.`, 1, by), askAgainMillis)
 }
 
 export const queueRefused: Respond = (s) =>

@@ -101,7 +101,7 @@ export const holds = {
     Option.exists(refusal, ({ kind }) => kind === "Forbidden") && deniedMillis >= startupTimeoutSeconds * 1000,
   refusedForNow: ({ observed: { refusal } }) => Option.isSome(refusal),
   waiting: ({ observed: { turn } }) => turn._tag === "Waiting",
-  workspaceTaken: (s) => changes(s) && s.observed.holder._tag === "Taken",
+  workspaceTaken: (s) => changes(s) && (s.observed.holder._tag === "Taken" || s.observed.holder._tag === "Left"),
   sourceUnasked: ({ observed: { source, task } }) => source._tag === "NotAsked" && isUnpinned(task),
   sourceNotReady: (s) => s.observed.source._tag === "NotReady" && !hasAll(s),
   outdated: ({ observed: { source, task } }) =>

@@ -2,6 +2,7 @@
 import { describe, expect, it } from "@effect/vitest"
 import { Equal, Option } from "effect"
 import { jobName } from "../../src/core/job-name.ts"
+import { Holder } from "../../src/core/observed.ts"
 import { plan, rows } from "../../src/core/plan.ts"
 import { Uid } from "../../src/schema/names.ts"
 import { before, noon, perform, plainSeed, policyOf, type Seed, success, worldOf } from "./worlds.ts"
@@ -1259,6 +1260,21 @@ describe("plan", () => {
     expect(plan(policyOf(whole), worldOf(whole), noon).status.message).toBe(
       "Its Job is gone, and the worker had not taken the task: it was deleted, or it ended and its time to live was over. Nothing was run."
     )
+  })
+
+  it.each([{ node: "node-1", next: "look at node node-1, which has to answer or to be removed" }, {
+    node: "",
+    next: "look at what keeps it"
+  }])("names the Pod that is left of a former task of its own name, and not itself: $next", ({ next, node }) => {
+    const world = worldOf({ ...plainSeed, stage: "apply", holder: "left" })
+    const holder = Holder.Left({ by: "task", pod: "former-pod", node })
+    const { actions, situation, status } = plan(policyOf(plainSeed), { ...world, holder }, noon)
+    expect([situation, actions, status.message]).toEqual([
+      "another task holds the workspace",
+      [],
+      `Waits for Pod former-pod of a former task task, which may still change workspace demo; if it does not go, ${next}.`
+    ])
+    expect(status.queue).toEqual({ position: 1, reason: "WorkspaceBusy" })
   })
 
   it("says in the message of a lost apply what a person should look at", () => {

@@ -76,7 +76,7 @@ export const Seed = Schema.Struct({
   runner: containers,
   lastWords: Schema.Boolean,
   turn: Schema.Literals(["admitted", "busy", "limit", "drained", "unproven"]),
-  holder: Schema.Literals(["free", "mine", "over", "taken"]),
+  holder: Schema.Literals(["free", "mine", "over", "taken", "left"]),
   refusal: Schema.Literals(["none", "QuotaExceeded", "Refused", "Forbidden", "NameHeld", "NameTaken", "Denied"]),
   deniedSeconds: Schema.Literals([0, 179, 180]),
   warning: Schema.Literals(["none", "quota", "smallQuota", "FailedCreate", "FailedMount", "Unhealthy"]),
@@ -309,7 +309,8 @@ const holders: Readonly<Record<Seed["holder"], Holder>> = {
   free: Holder.Free(),
   mine: Holder.Mine({ epoch: 1 }),
   over: Holder.Over({ resourceVersion: "7", epoch: 1 }),
-  taken: Holder.Taken({ by: "other" })
+  taken: Holder.Taken({ by: "other" }),
+  left: Holder.Left({ by: "task", pod: "former-pod", node: "node-1" })
 }
 
 export const policyOf = ({ maxLaunches }: Seed): TaskPolicy => ({ ...policy, maxLaunches })
