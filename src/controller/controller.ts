@@ -37,15 +37,26 @@ const draining = Metric.gauge("agent_job_draining", { description: "1 while the 
 const lookAtAll = ({ sink, world }: Pick<Parts, "sink" | "world">) =>
   Effect.flatMap(Ref.get(sink), (add) => Effect.forEach([...world.tasks()], ([key]) => add(key), { discard: true }))
 
-/** New limits or times may change what is decided on any task. */
-const takeOver = ({ policy }: ResolvedConfig, parts: Pick<Parts, "sink" | "world">) =>
-  Effect.andThen(Effect.sync(() => parts.world.setPolicy(policy)), lookAtAll(parts))
+interface Heeding extends Pick<Parts, "drained" | "sink" | "world"> {
+  readonly current: Effect.Effect<ResolvedConfig>
+  /** The annotations of the Lease as last seen. */
+  readonly heeded: Ref.Ref<Readonly<Record<string, string>>>
+}
+
+/** New limits or times may change what is decided on any task, and what was proven need not be so under these values. */
+export const takeOver = (config: ResolvedConfig, { heeded, sink, world }: Pick<Heeding, "heeded" | "sink" | "world">) =>
+  Ref.get(heeded).pipe(
+    Effect.map((annotations) => {
+      world.setPolicy(config.policy)
+      world.setProven(isProven(annotations, config))
+    }),
+    Effect.andThen(lookAtAll({ sink, world }))
+  )
 
 /** Keeps to what the Lease says about draining, and says so there; and to what it says about isolation, for the values of the moment. */
-export const heed = (
-  { current, drained, sink, world }: Pick<Parts, "drained" | "sink" | "world"> & { readonly current: Effect.Effect<ResolvedConfig> }
-) =>
+export const heed = ({ current, drained, heeded, sink, world }: Heeding) =>
   Effect.fnUntraced(function*(annotations: Readonly<Record<string, string>>, formerAtWork: boolean) {
+    yield* Ref.set(heeded, annotations)
     const since = drainedSince(annotations)
     const is = Option.isSome(since)
     if (is !== (yield* SubscriptionRef.get(drained))) {
@@ -73,14 +84,15 @@ const run = Effect.fnUntraced(
     yield* inStep
     yield* Deferred.succeed(synced, undefined)
     const { changes, current } = yield* Configuration
-    yield* Effect.forkScoped(Stream.runForEach(changes, (config) => takeOver(config, { sink, world })))
+    const heeded = yield* Ref.make<Readonly<Record<string, string>>>({})
+    yield* Effect.forkScoped(Stream.runForEach(changes, (config) => takeOver(config, { heeded, sink, world })))
     yield* Effect.logInfo("ready", { tasks: [...world.tasks()].length })
     const election = yield* Election.make({
       namespace: config.namespace,
       name: leaderLeaseName(config),
       identity,
       aftermath: formerLeadMillis,
-      heed: heed({ current, drained, sink, world })
+      heed: heed({ current, drained, heeded, sink, world })
     })
     const lead = Effect.scoped(whileLeader({ world, config, identity, sink, drained }))
     return yield* election.lead(Effect.provide(lead, Reconciler.layer(world))) // one for each lead: of what goes between two, no pass of ours would forget

@@ -1,7 +1,7 @@
 // Gathers what `plan` needs to know of one task: from the caches, and live where a cache that lags could do harm.
 // An absence that leads to an end or a take-over is always asked of the API server itself; what it learns of Jobs, slots and holders by that, it tells the world at once.
 // Called by controller/reconcile, whose decision upon what was gathered is a step of its own.
-import { Array, Effect, Option, Order, Schema } from "effect"
+import { Array, Effect, Option, Order, Result, Schema } from "effect"
 import { isUnpinned, sourceSeen } from "../core/flux-source.ts"
 import { attemptOf, follows } from "../core/follow.ts"
 import { jobName } from "../core/job-name.ts"
@@ -11,7 +11,7 @@ import { isPodOver, startTrouble } from "../core/pod-trouble.ts"
 import { millisSince } from "../core/situation.ts"
 import { isCalledOff, isOver } from "../core/status.ts"
 import type { TaskPolicy } from "../core/task-policy.ts"
-import { holderAnnotation, holderOf, leaseName } from "../core/workspace-lease.ts"
+import { holderAnnotation, holderOf, leaseName, type OtherHolder } from "../core/workspace-lease.ts"
 import { Kubernetes } from "../kubernetes/client.ts"
 import type { KubernetesError } from "../kubernetes/errors.ts"
 import { find } from "../kubernetes/find.ts"
@@ -99,14 +99,18 @@ const upToDate = ({ metadata: { name, namespace, resourceVersion, uid } }: Agent
         : Effect.fail(new Behind({ object: `AgentTask ${keyOf({ namespace, name })}` }))
   )
 
-const hasPods = Effect.fnUntraced(function*(namespace: string, taskUid: string): Effect.fn.Return<boolean, KubernetesError, Kubernetes> {
-  const { items } = yield* (yield* Kubernetes).list(pods, { namespace, labelSelector: `${taskUidLabel}=${taskUid}`, limit: 1 })
-  return items.length > 0
-})
+/** A Pod of a task that is gone, whatever can be read of it. */
+const podLeftOf = Effect.fnUntraced(
+  function*(namespace: string, taskUid: string, by: string): Effect.fn.Return<Option.Option<OtherHolder>, KubernetesError, Kubernetes> {
+    const { items: [pod] } = yield* (yield* Kubernetes).list(pods, { namespace, labelSelector: `${taskUidLabel}=${taskUid}`, limit: 1 })
+    if (pod === undefined) return Option.none()
+    const node = Option.map(Result.getSuccess(projectPod(pod)), ({ seen }) => seen.node)
+    return Option.some(Holder.Left({ by, pod: pod.metadata.name, node: Option.getOrElse(node, () => "") }))
+  }
+)
 
 /**
- * The name of the task of a Lease, unless it is over or nothing of it is left: a task that the cache lacks is looked up, and so are its
- * Pods.
+ * The task of a Lease, unless it is over or nothing of it is left: a task that the cache lacks is looked up, and so are its Pods.
  */
 const aliveOf = Effect.fnUntraced(
   function*(
@@ -114,12 +118,13 @@ const aliveOf = Effect.fnUntraced(
     namespace: string,
     uid: string,
     name: string
-  ): Effect.fn.Return<Option.Option<string>, KubernetesError, Kubernetes> {
+  ): Effect.fn.Return<Option.Option<OtherHolder>, KubernetesError, Kubernetes> {
+    const unlessOver = (phase: string | undefined, by: string) => isOver(phase) ? Option.none() : Option.some(Holder.Taken({ by }))
     const cached = world.taskByUid(uid)
-    if (Option.isSome(cached)) return isOver(cached.value.status.phase) ? Option.none() : Option.some(cached.value.metadata.name)
+    if (Option.isSome(cached)) return unlessOver(cached.value.status.phase, cached.value.metadata.name)
     const live = name === "" ? Option.none() : yield* find(holders, { namespace, name })
-    if (Option.isSome(live) && live.value.metadata.uid === uid) return isOver(live.value.status?.phase) ? Option.none() : Option.some(name)
-    return (yield* hasPods(namespace, uid)) ? Option.some(name) : Option.none()
+    if (Option.isSome(live) && live.value.metadata.uid === uid) return unlessOver(live.value.status?.phase, name)
+    return yield* podLeftOf(namespace, uid, name)
   }
 )
 

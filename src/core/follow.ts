@@ -2,14 +2,14 @@
 // Attempts are tasks of their own under derived names, one after another; each takes the newest artifact when its Job is made.
 // Used by core/plan; the rest of the table does not know that a task is an attempt.
 import { Option } from "effect"
-import type { AgentTask, AgentTaskSpec } from "../schema/agent-task.ts"
+import type { AgentTask, AgentTaskSpec, AgentTaskStatus } from "../schema/agent-task.ts"
 import { agentTaskResource, type Sha256, type Uid } from "../schema/names.ts"
 import { Action, Notice } from "./action.ts"
 import { isForGood, type Observed, waitReasonOf } from "./observed.ts"
 import { planAgainAfterMillis } from "./plan-again.ts"
 import { later, type Respond, unchanged } from "./response.ts"
 import { millisSince, type Situation } from "./situation.ts"
-import { acknowledged, isOver, isUnattempted, ownAgain, reflected, unattempted } from "./status.ts"
+import { acknowledged, isOver, isUnattempted, ownAgain, reflected, unapplied, unattempted } from "./status.ts"
 
 /** How often a followed source is looked at; any change to the task does it at once. */
 const lookMillis = 30_000
@@ -152,16 +152,33 @@ export const tellRefusal: Respond = (s) => {
   )
 }
 
-/** The conditions are those of the newest attempt or of its apply, so that who waits for this task waits for what the source has now. */
-export const reflect: Respond = (s) => {
-  const { task } = s.observed
-  const spokenOf = Option.filter(Option.orElse(s.observed.latestApply, () => newest(s.observed)), (of) => of !== task)
-  const status = Option.match(spokenOf, {
+/** Whose end counts: the newest attempt's, or that of what applies its plan, which may be gone. */
+const spokenOf = (observed: Observed): Option.Option<AgentTask> =>
+  observed.task.status.latest?.apply === undefined ? newest(observed) : observed.latestApply
+
+const said = ({ now, observed }: Situation): AgentTaskStatus => {
+  const { source, task } = observed
+  const { latest } = task.status
+  const wanted = toApply(observed)
+  if (Option.isSome(wanted) && source._tag === "NotReady") return unapplied(task, wanted.value.plan, source.message, now)
+  return Option.match(Option.filter(spokenOf(observed), (of) => of !== task), {
     onNone: () =>
-      task.status.latest === undefined || isUnattempted(task.status)
-        ? ownAgain(task, s.now)
+      latest === undefined || (latest.apply === undefined && isUnattempted(task.status))
+        ? ownAgain(task, now)
         : acknowledged(task.status, task.metadata.generation), // what was said of one that is gone now is still the newest
-    onSome: (of) => reflected(task, of, s.now)
+    onSome: (of) => reflected(task, of, now)
   })
-  return later({ ...unchanged(s), status }, Math.min(lookMillis, ...Option.toArray(againInMillis(s)).filter((millis) => millis > 0)))
 }
+
+/** With what the newest attempt took, which may have come after it was made: it stays tried once that attempt is gone. */
+const remembering = (observed: Observed, status: AgentTaskStatus): AgentTaskStatus => {
+  const sha256 = tried(observed)
+  return status.latest === undefined || sha256 === undefined ? status : { ...status, latest: { ...status.latest, sha256 } }
+}
+
+/** The conditions are those of the newest attempt or of its apply, so that who waits for this task waits for what the source has now. */
+export const reflect: Respond = (s) =>
+  later(
+    { ...unchanged(s), status: remembering(s.observed, said(s)) },
+    Math.min(lookMillis, ...Option.toArray(againInMillis(s)).filter((millis) => millis > 0))
+  )

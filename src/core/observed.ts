@@ -77,6 +77,8 @@ export type Holder = Data.TaggedEnum<{
   Over: { readonly resourceVersion: string; readonly epoch: number }
   Mine: { readonly epoch: number }
   Taken: { readonly by: string }
+  /** Its holder is gone, or another has its name, but for this Pod, which may still change the workspace. */
+  Left: { readonly by: string; readonly pod: string; readonly node: string }
 }>
 export const Holder = Data.taggedEnum<Holder>()
 

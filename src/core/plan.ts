@@ -181,7 +181,7 @@ export const rows: ReadonlyArray<Row> = [
   },
   {
     situation: "its Pod did not start in time",
-    means: "fail with the last word of the kubelet",
+    means: "fail with the last word of the kubelet, or with what the Pod asks for beyond all that its quota gives",
     holds: holds.startOverdue,
     respond: respond.finishNotStarted,
     live: true
@@ -221,14 +221,15 @@ export const rows: ReadonlyArray<Row> = [
   { situation: "not its turn", means: "queue it and say behind whom", holds: holds.waiting, respond: respond.queue },
   {
     situation: "another task holds the workspace",
-    means: "queue it and say which",
+    means: "queue it and say which, or which Pod is left of it",
     holds: holds.workspaceTaken,
     respond: respond.queueBehindHolder
   },
   { situation: "its source was not asked yet", means: "look again at once", holds: holds.sourceUnasked, respond: respond.askSource },
   {
     situation: "its source has nothing to run",
-    means: "queue it with what the source lacks; it takes no turn from others",
+    means:
+      "queue it with what the source lacks; it takes no turn from others, so one that has the workspace already starts with the artifact that is written down",
     holds: holds.sourceNotReady,
     respond: respond.waitForSource
   },

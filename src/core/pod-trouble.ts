@@ -2,7 +2,7 @@
 // A Pod's phase or exit code never means success here.
 // Used by core/situation, core/response, controller/observe and controller/job-ages.
 import { Option } from "effect"
-import { isOfQuota } from "../schema/quota.ts"
+import { isOfQuota, quotaTooSmall, type TooSmall } from "../schema/quota.ts"
 import type { FailureReason } from "../schema/reason.ts"
 import type { ContainerSeen, JobSeen, Observed, PodSeen, Warning } from "./observed.ts"
 import { hadToGo } from "./plan-again.ts"
@@ -46,9 +46,16 @@ export const startTrouble = (pod: PodSeen): Option.Option<Trouble> =>
     ? Option.some({ reason: "Unschedulable", message: `No node can take the Pod: ${pod.unschedulable}`, final: false })
     : Option.fromUndefinedOr(containers(pod).flatMap(troubleOf)[0])
 
+const tooSmall = ({ asked, quota }: TooSmall): string =>
+  `Quota ${quota} never has room for the Pod, which asks for ${
+    asked.map(({ limited, requested, resource }) => `${requested} of its ${limited} ${resource}`).join(", ")
+  }; ask for less in jobTemplate.runner.resources of the task, or in task.runner.resources and task.worker.resources of the values, or raise the quota.`
+
 /** What a warning says that neither Job nor Pod does: the Pod cannot be made, or one of its volumes is missing. */
 const warningTrouble = ({ message, reason }: Warning): Option.Option<Trouble> => {
   if (reason === "FailedCreate") {
+    const never = quotaTooSmall(message)
+    if (never !== undefined) return Option.some({ reason: "Refused", message: tooSmall(never), final: false })
     return Option.some({
       reason: isOfQuota(message) ? "QuotaExceeded" : "Refused",
       message: `Kubernetes cannot make the Pod: ${message}`,

@@ -343,9 +343,16 @@ export const queue: Respond = (s) => {
 }
 
 export const queueBehindHolder: Respond = (s) => {
-  const { holder, task } = s.observed
+  const { holder, task: { spec: { workspace } } } = s.observed
+  if (holder._tag === "Left") {
+    const { by, node, pod } = holder
+    const former = by === "" ? "a former task" : `a former task ${by}`
+    const next = node === "" ? "look at what keeps it" : `look at node ${node}, which has to answer or to be removed`
+    const message = `Waits for Pod ${pod} of ${former}, which may still change workspace ${workspace}; if it does not go, ${next}.`
+    return later(waitFor(s, "WorkspaceBusy", message, 1), askAgainMillis)
+  }
   const by = holder._tag === "Taken" ? holder.by : "another task"
-  return later(waitFor(s, "WorkspaceBusy", `Waits for ${by}, which holds workspace ${task.spec.workspace}.`, 1, by), askAgainMillis)
+  return later(waitFor(s, "WorkspaceBusy", `Waits for ${by}, which holds workspace ${workspace}.`, 1, by), askAgainMillis)
 }
 
 export const queueRefused: Respond = (s) =>
@@ -364,10 +371,11 @@ export const waitForSource: Respond = (s) => {
 
 /** Written before there is a Job, since the worker reads it with its claim. */
 export const pin: Respond = (s) => {
-  const { source } = s.observed
-  if (source._tag !== "Ready") return unchanged(s)
-  const response = tell(s, { phase: "Pending", reason: "Accepted", message: `Runs revision ${source.artifact.revision}.` })
-  return { ...response, status: { ...response.status, source: source.artifact } }
+  const { source: seen, task: { status } } = s.observed
+  const source = seen._tag === "Ready" ? seen.artifact : status.source
+  if (source === undefined) return unchanged(s)
+  const response = tell(s, { phase: "Pending", reason: "Accepted", message: `Runs revision ${source.revision}.` })
+  return { ...response, status: { ...response.status, source } }
 }
 
 /** A name that was cut or cleaned: policies of the API server cannot work it out. */

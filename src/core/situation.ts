@@ -57,6 +57,9 @@ const isClearedAway: Holds = (s) => isSaidToGo(s.observed) && Option.isNone(s.ob
 const overdue = ({ observed: { job, startingMillis }, policy }: Situation, moreMillis = 0): boolean =>
   Option.isSome(job) && startingMillis >= policy.startupTimeoutSeconds * 1000 + moreMillis
 
+/** It has the workspace, for which others may wait, and an artifact is written down: it starts with that one, which the digest guards. */
+const hasAll: Holds = ({ observed: { holder, task } }) => holder._tag === "Mine" && task.status.source !== undefined
+
 export const holds = {
   ofNewerVersion: ({ observed: { task } }) => isOfNewerVersion(task.status.phase),
   unreported: (s) => taskOver(s) && fromPool(s) && s.observed.task.status.reportedAt === undefined,
@@ -98,11 +101,12 @@ export const holds = {
     Option.exists(refusal, ({ kind }) => kind === "Forbidden") && deniedMillis >= startupTimeoutSeconds * 1000,
   refusedForNow: ({ observed: { refusal } }) => Option.isSome(refusal),
   waiting: ({ observed: { turn } }) => turn._tag === "Waiting",
-  workspaceTaken: (s) => changes(s) && s.observed.holder._tag === "Taken",
+  workspaceTaken: (s) => changes(s) && (s.observed.holder._tag === "Taken" || s.observed.holder._tag === "Left"),
   sourceUnasked: ({ observed: { source, task } }) => source._tag === "NotAsked" && isUnpinned(task),
-  sourceNotReady: ({ observed: { source } }) => source._tag === "NotReady",
+  sourceNotReady: (s) => s.observed.source._tag === "NotReady" && !hasAll(s),
   outdated: ({ observed: { source, task } }) =>
-    source._tag === "Ready" && isUnpinned(task) && (!Equal.equals(task.status.source, source.artifact) || waitsForSource(task)),
+    waitsForSource(task) ||
+    (source._tag === "Ready" && isUnpinned(task) && !Equal.equals(task.status.source, source.artifact)),
   jobUnnamed: ({ observed: { task: { metadata: { name }, status: { job, launches = 0 } } }, policy: { basename } }) =>
     job === undefined ? !isPlain(basename, name) : launches === 0 && job.uid === undefined && job.name !== jobName(basename, name),
   workspaceFree: (s) => changes(s) && s.observed.holder._tag !== "Mine"

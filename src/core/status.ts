@@ -125,6 +125,18 @@ export const reflected = (task: AgentTask, of: AgentTask, now: string): AgentTas
   return saying(task, { phase, reason, message: fitting(`${of.metadata.name}: ${message}`), stalled }, now)
 }
 
+/** The same, while what its newest attempt planned waits to be applied: only a source that is ready says that it has nothing newer. */
+export const unapplied = (task: AgentTask, { metadata: { name } }: AgentTask, message: string, now: string): AgentTaskStatus =>
+  saying(
+    task,
+    {
+      phase: "Pending",
+      reason: "SourceNotReady",
+      message: fitting(`${name}: What it planned is applied once the source is ready. ${message}`)
+    },
+    now
+  )
+
 const cannotBeMade = "Its next attempt cannot be made."
 
 /** The same, while that attempt cannot be made, whose conditions these would be; `stalled` where a person is needed. */

@@ -32,13 +32,14 @@ export interface LeaseSeen {
   readonly resourceVersion: string
 }
 
-/**
- * Who holds it, from the point of view of the task `self`; `alive`: the name of its holder, unless that is over or gone with all its Pods.
- */
-export const holderOf = ({ holder, resourceVersion, transitions }: LeaseSeen, self: Uid, alive: Option.Option<string>): Holder =>
+/** Another task that holds it, or what is left of one. */
+export type OtherHolder = Extract<Holder, { readonly _tag: "Taken" | "Left" }>
+
+/** Who holds it, from the point of view of the task `self`; `alive`: another that does, unless that is over or gone with all its Pods. */
+export const holderOf = ({ holder, resourceVersion, transitions }: LeaseSeen, self: Uid, alive: Option.Option<OtherHolder>): Holder =>
   holder === self
     ? Holder.Mine({ epoch: transitions })
-    : Option.match(alive, { onNone: () => Holder.Over({ resourceVersion, epoch: transitions }), onSome: (by) => Holder.Taken({ by }) })
+    : Option.getOrElse(alive, (): Holder => Holder.Over({ resourceVersion, epoch: transitions }))
 
 /** Of who has the workspace already; a plan has none. */
 export const epochOf = (holder: Holder): number => holder._tag === "Mine" ? holder.epoch : 0

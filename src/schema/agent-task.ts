@@ -217,7 +217,7 @@ export type Claim = typeof Claim.Type
 const Latest = Schema.Struct({
   attempt: Schema.Int,
   name: Schema.String.annotate({ description: "Of its AgentTask." }),
-  sha256: Sha256.annotate({ description: "Of the artifact that it was made for." }),
+  sha256: Sha256.annotate({ description: "Of the artifact that it was made for, or has taken since." }),
   again: Schema.optionalKey(
     Schema.Int.annotate({ description: "How often the artifact was planned again, since a plan of it was disrupted." })
   ),

@@ -1,5 +1,5 @@
 // Quantities of Kubernetes as numbers, to compare them: 500m is half of 1, 1Gi is 1024Mi.
-// Used by schema/value-rules.ts.
+// Used by schema/value-rules.ts and schema/quota.ts.
 import type { Quantity } from "./pod-values.ts"
 
 const factors: Readonly<Record<string, number>> = {

@@ -11,7 +11,7 @@ export const reasons = {
   ConcurrencyLimit: "As many tasks run as the limits allow; raise task.limits or wait.",
   QuotaExceeded: "A ResourceQuota refused the Job; raise the quota or wait for other Jobs to end.",
   Refused:
-    "The API server does not take the Job for now; the message is its answer. What a webhook, a policy or a right denies for task.startupTimeoutSeconds ends as Denied.",
+    "The API server does not take the Job for now; the message is its answer. What a webhook, a policy, a right or a quota that is too small at all denies for task.startupTimeoutSeconds ends as Denied.",
   SourceNotReady: "Flux has no artifact of the task's source yet; the message says what it waits for.",
   StateRescuePending:
     "An earlier stage left the state in doubt, so nothing of the workspace starts, and an apply that had not begun ends; settle it with agent-job state rescue.",

@@ -414,8 +414,8 @@ describe("a workspace whose holder is deleted", () => {
         metadata: { name: leaseName("demo"), namespace: "tasks", annotations: { [holderAnnotation]: "former" } },
         spec: { holderIdentity: "former-uid", leaseTransitions: 4 }
       })
-      server.create(pods, { metadata: pod })
-      expect((yield* asked(cluster, { stage: "apply" })).holder).toEqual(Holder.Taken({ by: "former" }))
+      server.create(pods, { metadata: pod, spec: { nodeName: "node-1" } })
+      expect((yield* asked(cluster, { stage: "apply" })).holder).toEqual(Holder.Left({ by: "former", pod: "pod", node: "node-1" }))
       server.remove(pods, pod)
       expect((yield* asked(cluster, { stage: "apply" })).holder).toMatchObject({ _tag: "Over", epoch: 4 })
     }))

@@ -73,7 +73,7 @@ it.effect("answers a drain when no pass can make a Job any more, also one that h
     world.setTask("tasks/task", Option.some(worldOf(plainSeed).task))
     const drained = yield* SubscriptionRef.make(false)
     const sink = yield* Ref.make<(key: string) => Effect.Effect<void>>(() => Effect.void)
-    const answer = heed({ world, sink, drained, current: Effect.succeed(configOf()) })
+    const answer = heed({ world, sink, drained, heeded: yield* Ref.make({}), current: Effect.succeed(configOf()) })
     const asked = draining.drained({}, noon)
     const silence = new Unreachable({ verb: "create", object: "Job tasks/agent-job-task", detail: "no answer in 30s" })
     const made: Array<unknown> = []
@@ -94,7 +94,8 @@ it.effect("answers a drain when no pass can make a Job any more, also one that h
 it.effect("answers no drain as long as a leader that fell silent may still make a Job", () =>
   Effect.gen(function*() {
     const sink = yield* Ref.make<(key: string) => Effect.Effect<void>>(() => Effect.void)
-    const answer = heed({ world: make(policy), sink, drained: yield* SubscriptionRef.make(false), current: Effect.succeed(configOf()) })
+    const drained = yield* SubscriptionRef.make(false)
+    const answer = heed({ world: make(policy), sink, drained, heeded: yield* Ref.make({}), current: Effect.succeed(configOf()) })
     const asked = draining.drained({}, noon)
     const while_ = (formerAtWork: boolean) => Effect.map(answer(asked, formerAtWork), draining.isAnswered)
     expect([yield* while_(true), yield* while_(false)]).toEqual([false, true])

@@ -127,4 +127,54 @@ describe("an attempt at a new artifact", () => {
     } as const
     expect(plan(policy, { ...gone, task: { ...gone.task, status } }, "2026-01-01T13:00:00.000Z").status).toEqual(status)
   })
+
+  it("stays tried with the artifact that it took, which came after it was made, once it is gone: that one is not new again", () => {
+    const taken = { revision: "main@sha1:b", url: "http://flux/b.tar.gz", sha256: Sha256.make("b".repeat(64)) }
+    const world = worldOf({ ...followed, source: "new", follows: "plan", latest: "over" })
+    const latest = Option.map(world.latest, (task): AgentTask => ({ ...task, status: { ...task.status, source: taken } }))
+    const { status } = plan(policy, { ...world, latest }, noon)
+    expect(status.latest).toEqual({ attempt: 2, name: "task-2", sha256: taken.sha256 })
+    expect(made({ ...world, latest: Option.none(), task: { ...world.task, status } })).toEqual([])
+  })
+})
+
+describe("a follower that applies what it plans", () => {
+  const ready = ({ status: { conditions = [] } }: Pick<AgentTask, "status">) =>
+    conditions.map(({ message, reason, status, type }) => [type, status, reason, message])
+
+  it.each([{ plan: "task", latest: "none" }, { plan: "task-2", latest: "over" }] as const)(
+    "is not ready while its source is not, as long as the changes of $plan are not applied",
+    ({ latest, plan: name }) => {
+      const { actions, status } = plan(policy, worldOf({ ...followed, source: "notReady", latest }), noon)
+      const why = ["SourceNotReady", `${name}: What it planned is applied once the source is ready. It is not ready.`]
+      expect([actions, ready({ status })]).toEqual([
+        [],
+        [["Ready", "False", ...why], ["Reconciling", "True", ...why], ["Stalled", "False", ...why]]
+      ])
+      expect(status).toMatchObject({ phase: "Succeeded", reason: "Completed" })
+    }
+  )
+
+  it("applies them once it is, and is ready while it is not, once that is done", () => {
+    const waits = worldOf({ ...followed, source: "notReady", latest: "over" })
+    const { status } = plan(policy, waits, noon)
+    const { source } = worldOf({ ...followed, source: "known" })
+    expect(made({ ...waits, source, task: { ...waits.task, status } })).toEqual(["task-2-apply"])
+    const applied = plan(policy, worldOf({ ...followed, source: "notReady", latest: "over", latestApply: "over" }), noon)
+    expect(ready(applied)[0]?.slice(0, 2)).toEqual(["Ready", "True"])
+  })
+
+  it("goes on saying how the apply ended that is gone, and not how its plan did", () => {
+    const failed = worldOf({ ...followed, source: "known", latest: "over", latestApply: "over" })
+    const latestApply = Option.map(failed.latestApply, (task): AgentTask => ({
+      ...task,
+      status: { ...task.status, phase: "Failed", reason: "ExitCode", message: "It failed." }
+    }))
+    const { status } = plan(policy, { ...failed, latestApply }, noon)
+    expect(ready({ status })[0]).toEqual(["Ready", "False", "ExitCode", "task-2-apply: It failed."])
+    for (const source of ["known", "notReady"] as const) {
+      const gone = worldOf({ ...followed, source, latest: "over", latestApply: "gone" })
+      expect(plan(policy, { ...gone, task: { ...gone.task, status } }, noon).status).toEqual(status)
+    }
+  })
 })

@@ -2,6 +2,7 @@
 import { describe, expect, it } from "@effect/vitest"
 import { Equal, Option } from "effect"
 import { jobName } from "../../src/core/job-name.ts"
+import { Holder } from "../../src/core/observed.ts"
 import { plan, rows } from "../../src/core/plan.ts"
 import { Uid } from "../../src/schema/names.ts"
 import { before, noon, perform, plainSeed, policyOf, type Seed, success, worldOf } from "./worlds.ts"
@@ -105,6 +106,38 @@ const cases: ReadonlyArray<Case> = [
   {
     given: "a source that is ready after all, whose turn is not known",
     seed: { life: "queued", source: "known", waitsForSource: true },
+    situation: "its source has another artifact than it knows",
+    actions: [],
+    phase: "Queued",
+    reason: "Accepted"
+  },
+  {
+    given: "a source that is not ready any more, for an apply that knows its artifact and has no workspace yet",
+    seed: { stage: "apply", life: "queued", source: "notReady" },
+    situation: "its source has nothing to run",
+    actions: [],
+    phase: "Queued",
+    reason: "SourceNotReady"
+  },
+  {
+    given: "a source that is not ready any more, for an apply that keeps others from its workspace",
+    seed: { stage: "apply", life: "queued", source: "notReady", holder: "mine" },
+    situation: "its turn",
+    actions: ["CreateJob"],
+    phase: "Starting",
+    reason: "JobCreated"
+  },
+  {
+    given: "such an apply that was said to wait for its source, whose turn is not known",
+    seed: { stage: "apply", life: "queued", source: "notReady", waitsForSource: true, holder: "mine" },
+    situation: "its source has another artifact than it knows",
+    actions: [],
+    phase: "Queued",
+    reason: "Accepted"
+  },
+  {
+    given: "another artifact for an apply that keeps others from its workspace",
+    seed: { stage: "apply", life: "queued", source: "new", holder: "mine" },
     situation: "its source has another artifact than it knows",
     actions: [],
     phase: "Queued",
@@ -382,6 +415,22 @@ const cases: ReadonlyArray<Case> = [
     actions: [],
     phase: "Starting",
     reason: "QuotaExceeded"
+  },
+  {
+    given: "a Pod that is larger than its quota, for long",
+    seed: { life: "starting", job: "active", jobAgeSeconds: 179, warning: "smallQuota" },
+    situation: "its Job is there",
+    actions: [],
+    phase: "Starting",
+    reason: "Refused"
+  },
+  {
+    given: "a Pod that is larger than its quota, too long",
+    seed: { life: "starting", job: "active", jobAgeSeconds: 180, warning: "smallQuota" },
+    situation: "its Pod did not start in time",
+    actions: ["Emit"],
+    phase: "Failed",
+    reason: "Denied"
   },
   {
     given: "a Job whose Pod is gone, and a quota refuses another",
@@ -1188,6 +1237,17 @@ describe("plan", () => {
     )
   })
 
+  it("says of a Pod that is larger than its quota what it asks for, and where to ask for less", () => {
+    const { status } = plan(
+      policyOf(plainSeed),
+      worldOf({ ...plainSeed, stage: "apply", life: "starting", job: "active", jobAgeSeconds: 180, warning: "smallQuota" }),
+      noon
+    )
+    expect(status.message).toBe(
+      "Quota q never has room for the Pod, which asks for 64Gi of its 32Gi limits.memory; ask for less in jobTemplate.runner.resources of the task, or in task.runner.resources and task.worker.resources of the values, or raise the quota. Nothing was run."
+    )
+  })
+
   it("ends Kubernetes' words as a sentence before it goes on", () => {
     const whole: Seed = { ...plainSeed, life: "starting", job: "active", jobAgeSeconds: 180, pod: "unschedulable" }
     expect(plan(policyOf(whole), worldOf(whole), noon).status.message).toBe(
@@ -1200,6 +1260,21 @@ describe("plan", () => {
     expect(plan(policyOf(whole), worldOf(whole), noon).status.message).toBe(
       "Its Job is gone, and the worker had not taken the task: it was deleted, or it ended and its time to live was over. Nothing was run."
     )
+  })
+
+  it.each([{ node: "node-1", next: "look at node node-1, which has to answer or to be removed" }, {
+    node: "",
+    next: "look at what keeps it"
+  }])("names the Pod that is left of a former task of its own name, and not itself: $next", ({ next, node }) => {
+    const world = worldOf({ ...plainSeed, stage: "apply", holder: "left" })
+    const holder = Holder.Left({ by: "task", pod: "former-pod", node })
+    const { actions, situation, status } = plan(policyOf(plainSeed), { ...world, holder }, noon)
+    expect([situation, actions, status.message]).toEqual([
+      "another task holds the workspace",
+      [],
+      `Waits for Pod former-pod of a former task task, which may still change workspace demo; if it does not go, ${next}.`
+    ])
+    expect(status.queue).toEqual({ position: 1, reason: "WorkspaceBusy" })
   })
 
   it("says in the message of a lost apply what a person should look at", () => {

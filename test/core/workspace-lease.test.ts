@@ -20,7 +20,7 @@ describe("holderOf", () => {
     {
       given: "one of a task that may still run",
       holder: "other",
-      alive: Option.some("other-task"),
+      alive: Option.some(Holder.Taken({ by: "other-task" })),
       expected: Holder.Taken({ by: "other-task" })
     }
   ])("answers $given", ({ alive, expected, holder }) => expect(holderOf(lease(holder), self, alive)).toEqual(expected))

@@ -76,10 +76,10 @@ export const Seed = Schema.Struct({
   runner: containers,
   lastWords: Schema.Boolean,
   turn: Schema.Literals(["admitted", "busy", "limit", "drained", "unproven"]),
-  holder: Schema.Literals(["free", "mine", "over", "taken"]),
+  holder: Schema.Literals(["free", "mine", "over", "taken", "left"]),
   refusal: Schema.Literals(["none", "QuotaExceeded", "Refused", "Forbidden", "NameHeld", "NameTaken", "Denied"]),
   deniedSeconds: Schema.Literals([0, 179, 180]),
-  warning: Schema.Literals(["none", "quota", "FailedCreate", "FailedMount", "Unhealthy"]),
+  warning: Schema.Literals(["none", "quota", "smallQuota", "FailedCreate", "FailedMount", "Unhealthy"]),
   expired: Schema.Boolean,
   /** What Flux has: `new` differs from what the task knows, `known` does not, `moved` is the same under another revision and URL. */
   source: Schema.Literals(["none", "unasked", "notReady", "new", "known", "moved"]),
@@ -132,6 +132,8 @@ const queuedFor = (reason: WaitReason): AgentTaskStatus => ({
   queue: { position: 1, reason }
 })
 
+const smallQuotaMessage =
+  "Error creating: pods \"p\" is forbidden: exceeded quota: q, requested: limits.memory=64Gi,pods=1, used: limits.memory=0,pods=9, limited: limits.memory=32Gi,pods=9"
 const quotaMessage = "Kubernetes cannot make the Pod: exceeded quota: pods"
 
 const statusOf = ({ launches, life, reported }: Seed): AgentTaskStatus => {
@@ -307,7 +309,8 @@ const holders: Readonly<Record<Seed["holder"], Holder>> = {
   free: Holder.Free(),
   mine: Holder.Mine({ epoch: 1 }),
   over: Holder.Over({ resourceVersion: "7", epoch: 1 }),
-  taken: Holder.Taken({ by: "other" })
+  taken: Holder.Taken({ by: "other" }),
+  left: Holder.Left({ by: "task", pod: "former-pod", node: "node-1" })
 }
 
 export const policyOf = ({ maxLaunches }: Seed): TaskPolicy => ({ ...policy, maxLaunches })
@@ -338,8 +341,12 @@ export const worldOf = (seed: Seed): Observed => ({
   warning: seed.warning === "none"
     ? Option.none()
     : Option.some({
-      reason: seed.warning === "quota" ? "FailedCreate" : seed.warning,
-      message: seed.warning === "quota" ? "exceeded quota: pods" : "the server's words"
+      reason: seed.warning === "quota" || seed.warning === "smallQuota" ? "FailedCreate" : seed.warning,
+      message: seed.warning === "quota"
+        ? "exceeded quota: pods"
+        : seed.warning === "smallQuota"
+        ? smallQuotaMessage
+        : "the server's words"
     }),
   refusal: seed.refusal === "none"
     ? Option.none()

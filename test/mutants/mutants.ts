@@ -211,8 +211,8 @@ export const mutants: ReadonlyArray<Mutant> = [
   {
     name: "the holder of a workspace is over as soon as its task is gone, its Pods not asked about",
     file: "src/controller/observe.ts",
-    from: "(yield* hasPods(namespace, uid)) ? Option.some(name)",
-    to: "(yield* hasPods(namespace, uid)) ? Option.none()",
+    from: "return yield* podLeftOf(namespace, uid, name)",
+    to: "return Option.none()",
     test: schedules
   },
   {

@@ -116,9 +116,13 @@ describe("what chance seldom comes to", () => {
     goOn(4)
     for (const template of [2, 3, 4]) simulation.create(template)
     goOn(8)
+    const pods = simulation.cluster.pods.filter(({ metadata }) => metadata.name.includes("task-0"))
+    expect(pods).toHaveLength(1)
     expect(simulation.tasks.map(({ metadata: { name }, status: { message } }) => [name, message])).toContainEqual([
       "task-1",
-      "Waits for task-0, which holds workspace one."
+      `Waits for Pod ${
+        pods[0]?.metadata.name
+      } of a former task task-0, which may still change workspace one; if it does not go, look at node node-0, which has to answer or to be removed.`
     ])
     expect(simulation.cluster.jobs.map(({ metadata }) => metadata.name).sort()).toEqual([
       "agent-job-task-2",
