@@ -4,6 +4,7 @@
 import { Cause, Data, Option, Runtime } from "effect"
 import { CliError } from "effect/cli"
 import { claimLostExitCode } from "../core/manifest/places.ts"
+import { visible } from "./visible.ts"
 
 export const exitCode = {
   failed: 1,
@@ -105,8 +106,10 @@ export const sentenceOf = (error: unknown): string => {
 /** What ends a command, for a person. A defect is a mistake of ours, so with AGENT_JOB_DEBUG its trace is shown. */
 export const lastSentence = (cause: Cause.Cause<unknown>, debug: boolean): string => {
   const error = Cause.squash(cause)
-  if (Option.isSome(Cause.findErrorOption(cause))) return `error: ${sentenceOf(error)}`
-  return debug
-    ? `error: ${Cause.pretty(cause)}`
-    : `error: This should not happen: ${sentenceOf(error)}; please report it, with what AGENT_JOB_DEBUG=1 adds to this.`
+  if (Option.isSome(Cause.findErrorOption(cause))) return visible(`error: ${sentenceOf(error)}`)
+  return visible(
+    debug
+      ? `error: ${Cause.pretty(cause)}`
+      : `error: This should not happen: ${sentenceOf(error)}; please report it, with what AGENT_JOB_DEBUG=1 adds to this.`
+  )
 }
