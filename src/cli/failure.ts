@@ -34,6 +34,16 @@ export class ServerUnreachable extends Data.TaggedError("ServerUnreachable")<{ r
   }
 }
 
+/** The server was asked for a run, and whether it made one is not known: a request that came through is carried out, heard or not. */
+export class MaybeStarted extends Data.TaggedError("MaybeStarted")<
+  { readonly url: string; readonly detail: string; readonly workspace: string }
+> {
+  override readonly [Runtime.errorExitCode] = exitCode.unreachable
+  override get message() {
+    return `The agent-job server at ${this.url} did not say whether it started the run (${this.detail}); look before you try again: agent-job get runs --workspace ${this.workspace}`
+  }
+}
+
 /** The server does not take the token: 401, or 403. */
 export class TokenRefused extends Data.TaggedError("TokenRefused")<{ readonly url: string; readonly given: boolean }> {
   override readonly [Runtime.errorExitCode] = exitCode.tokenRefused
