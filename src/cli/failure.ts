@@ -13,7 +13,9 @@ export const exitCode = {
   unreachable: 4,
   tokenRefused: 5,
   cancelled: 6,
-  claimLost: claimLostExitCode
+  claimLost: claimLostExitCode,
+  /** Of a program that wrote to nobody, as a shell has it: 128 and SIGPIPE, which Node does not die of. */
+  readerGone: 141
 } as const
 
 /** What was typed, or what it points at, cannot be used. */

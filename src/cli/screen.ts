@@ -4,7 +4,7 @@
 import { Clock, Context, Effect, Layer, Option, Schedule, type Scope, Terminal } from "effect"
 import { TerminalCapabilities } from "effect/cli"
 import { elapsed } from "./elapsed.ts"
-import { exitCode } from "./failure.ts"
+import { endWithReaders } from "./readers.ts"
 import { fit } from "./table.ts"
 import { visible } from "./visible.ts"
 
@@ -43,22 +43,6 @@ const spinner = ["⠋", "⠙", "⠹", "⠸", "⠼", "⠴", "⠦", "⠧", "⠇", 
 const settledAfter = 1000
 const eraseLine = "\r\u001b[2K"
 
-/** A reader that went away (`| head`) ends the command; what it did on the server goes on. */
-const cannotTell = (error: NodeJS.ErrnoException) => {
-  if (error.code === "EPIPE") process.exit(0)
-  if (process.stderr.writable) {
-    process.stderr.write(`error: Cannot write what was asked for (${error.message}); make room there, or send it elsewhere.\n`)
-  }
-  process.exit(exitCode.failed)
-}
-
-/** For good, since a stream tells of a failure only after the write. */
-const watchOutput = Effect.sync(() => {
-  for (const stream of [process.stdout, process.stderr]) {
-    if (!stream.listeners("error").includes(cannotTell)) stream.on("error", cannotTell)
-  }
-})
-
 const make = Effect.fnUntraced(
   function*({ colours: wanted, forProgram }: ScreenOptions): Effect.fn.Return<Screen["Service"], never, Terminal.Terminal | Scope.Scope> {
     const terminal = yield* Terminal.Terminal
@@ -73,7 +57,7 @@ const make = Effect.fnUntraced(
     let atLineStart = true
     let turn = 0
 
-    yield* watchOutput
+    yield* endWithReaders
     yield* Effect.addFinalizer(() => Effect.sync(clear))
 
     const write = (text: string) => void out.write(text)
