@@ -178,6 +178,16 @@ describe("an approval", () => {
       expect(yield* approve("--seal", shown)).toMatchObject({ code: 0, said: "" })
       expect((yield* person(url).view(id)).approval?.seal).toBe(sha256("the plan"))
     }))
+
+  it.live("is of no plan that nobody can have seen: it may be there before the server is asked", () =>
+    Effect.gen(function*() {
+      const url = yield* Effect.flatMap(directory, serve)
+      const id = yield* person(url).start("demo")
+      const said = `error: ${id} is pending, so there is no plan to approve yet; look at it once it is there: agent-job logs -f ${id}`
+      for (const seal of [[], ["--seal", "0123456789ab"]]) {
+        expect(yield* typed({ AGENT_JOB_URL: url, AGENT_JOB_TOKEN: userToken }, "approve", id, ...seal)).toMatchObject({ code: 1, said })
+      }
+    }))
 })
 
 describe("a token with a line break", () => {
