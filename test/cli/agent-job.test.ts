@@ -190,6 +190,29 @@ describe("an approval", () => {
     }))
 })
 
+describe("an address with a password", () => {
+  it.effect.each([
+    "https://me:hunter2@server",
+    "https://hunter2@server",
+    "ftp://me:hunter2@server",
+    "me:hunter2@server",
+    "//me:hunter2@server"
+  ])(
+    "is refused, and not shown: %s",
+    (url) =>
+      Effect.map(Effect.all([typed({ AGENT_JOB_URL: url }, "get", "runs"), typed({}, "get", "runs", "--url", url)]), (answers) => {
+        for (const answer of answers) {
+          expect(answer).toEqual({
+            code: 2,
+            out: "",
+            said:
+              "error: The address of the server has a user or a password in it; leave them out, and give the token in AGENT_JOB_TOKEN or in a file that --token-file names."
+          })
+        }
+      })
+  )
+})
+
 describe("a token with a line break", () => {
   it.effect("is told by where it is from, and not shown", () =>
     Effect.gen(function*() {
