@@ -21,7 +21,7 @@ interface Rule {
   readonly directoriesOnly: boolean
 }
 
-const escaped = (text: string) => text.replace(/[.+^${}()|[\]\\/]/gu, "\\$&")
+const escaped = (text: string) => text.replace(/[.*+?^${}()|[\]\\/]/gu, "\\$&")
 
 /** "**" crosses directories, "*" and "?" do not, "[a-z]" and "[!a-z]" are one character. */
 const expression = (glob: string): string =>

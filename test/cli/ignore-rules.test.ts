@@ -38,6 +38,10 @@ const cases: ReadonlyArray<readonly [rules: string, path: string, excluded: bool
   ["file[0-9].tf", "file1.tf", true],
   ["file[!0-9].tf", "file1.tf", false],
   ["r[&~]d", "r&d", true],
+  ["\\*.tf", "*.tf", true],
+  ["\\*.tf", "main.tf", false],
+  ["why\\?", "why?", true],
+  ["why\\?", "wh", false],
   ["a.b", "axb", false],
   // the last rule that matches decides
   ["*.tfvars\n!prod.tfvars", "prod.tfvars", false],
