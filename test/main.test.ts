@@ -144,6 +144,20 @@ describe("the program's end", () => {
       expect(out).toMatch(/run-\w+ is cancelled\.\n$/u)
     }))
 
+  it.live("is 6 also when Ctrl-C takes away the reader of what it says, such as tee", () =>
+    Effect.gen(function*() {
+      const url = yield* Effect.flatMap(directory, serve)
+      const until = yield* Deferred.make<void>()
+      yield* playing(url, { plan: { ...quickstart.plan, until } })
+      const program = yield* agentJob(["run", "examples/quickstart"], environmentOf(url))
+      yield* program.until("Initializing…")
+      program.child.stdout?.destroy()
+      program.child.kill("SIGINT")
+      const { code, out } = yield* program.ended
+      const id = /run-\w+/u.exec(out)?.[0] ?? ""
+      expect([code, (yield* person(url).view(id)).status]).toEqual([6, "canceled"])
+    }))
+
   it.live("is 130 for a second Ctrl-C, at once", () =>
     Effect.gen(function*() {
       const url = yield* Effect.flatMap(directory, serve)
@@ -163,7 +177,7 @@ describe("the program's end", () => {
       expect((yield* person(url).view(id)).cancelAsked).toBe(true)
     }))
 
-  it.live("is quiet when its reader leaves", () =>
+  it.live("is quiet when its reader leaves, and 141, since nobody heard how it ended", () =>
     Effect.gen(function*() {
       const url = yield* Effect.flatMap(directory, serve)
       const log = Array.from({ length: 6 }, () => "a line of the log\n".repeat(3600)) // more than a pipe holds, in pieces as a worker sends them
@@ -174,7 +188,7 @@ describe("the program's end", () => {
         ["-c", `set -o pipefail; "${process.execPath}" src/main.ts logs | head -n 1`],
         environmentOf(url)
       )
-      expect(yield* ended).toEqual({ code: 0, out: "a line of the log\n", error: "" })
+      expect(yield* ended).toEqual({ code: 141, out: "a line of the log\n", error: "" })
     }))
 })
 

@@ -143,6 +143,13 @@ const rootOf = (directory: string) =>
       })
   })
 
+const rulesIn = (text: string) =>
+  Effect.mapError(Effect.fromResult(ignoreRules(text)), ({ line, rule }) =>
+    new BadInput({
+      message:
+        `.terraformignore:${line}: ${rule} cannot be used as a rule: a range such as [a-z] goes from the lower to the higher character; correct that line.`
+    }))
+
 /** Fails when the directory is none, has no configuration, holds something that cannot travel, or is too large. */
 export const archiveOf = Effect.fn("archiveOf")(function*(directory: string) {
   const { is, root } = yield* rootOf(directory)
@@ -150,7 +157,7 @@ export const archiveOf = Effect.fn("archiveOf")(function*(directory: string) {
     return yield* new BadInput({ message: `${directory} is not a directory; name the one that has the configuration.` })
   }
   const ignore = yield* Effect.orElseSucceed(Effect.tryPromise(() => readFile(join(root, ".terraformignore"), "utf8")), () => "")
-  const entries = yield* entriesOf(root, ignoreRules(ignore))
+  const entries = yield* entriesOf(root, yield* rulesIn(ignore))
   const files = entries.filter((entry) => entry.type === "file")
   if (!files.some(({ path }) => !path.includes("/") && configuration.test(path))) return yield* noConfiguration(directory)
   const tar = Stream.fromIterable(entries).pipe(Stream.mapEffect((entry) => tarEntry(root, entry)), Stream.pipeThroughChannel(Tar.encode()))

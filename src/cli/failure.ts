@@ -4,6 +4,7 @@
 import { Cause, Data, Option, Runtime } from "effect"
 import { CliError } from "effect/cli"
 import { claimLostExitCode } from "../core/manifest/places.ts"
+import { visible } from "./visible.ts"
 
 export const exitCode = {
   failed: 1,
@@ -12,7 +13,9 @@ export const exitCode = {
   unreachable: 4,
   tokenRefused: 5,
   cancelled: 6,
-  claimLost: claimLostExitCode
+  claimLost: claimLostExitCode,
+  /** Of a program that wrote to nobody, as a shell has it: 128 and SIGPIPE, which Node does not die of. */
+  readerGone: 141
 } as const
 
 /** What was typed, or what it points at, cannot be used. */
@@ -30,6 +33,16 @@ export class ServerUnreachable extends Data.TaggedError("ServerUnreachable")<{ r
   override readonly [Runtime.errorExitCode] = exitCode.unreachable
   override get message() {
     return `Cannot reach the agent-job server at ${this.url} (${this.detail}); check that it runs and that AGENT_JOB_URL or --url is right.`
+  }
+}
+
+/** The server was asked for a run, and whether it made one is not known: a request that came through is carried out, heard or not. */
+export class MaybeStarted extends Data.TaggedError("MaybeStarted")<
+  { readonly url: string; readonly detail: string; readonly workspace: string }
+> {
+  override readonly [Runtime.errorExitCode] = exitCode.unreachable
+  override get message() {
+    return `The agent-job server at ${this.url} did not say whether it started the run (${this.detail}); look before you try again: agent-job get runs --workspace ${this.workspace}`
   }
 }
 
@@ -105,8 +118,10 @@ export const sentenceOf = (error: unknown): string => {
 /** What ends a command, for a person. A defect is a mistake of ours, so with AGENT_JOB_DEBUG its trace is shown. */
 export const lastSentence = (cause: Cause.Cause<unknown>, debug: boolean): string => {
   const error = Cause.squash(cause)
-  if (Option.isSome(Cause.findErrorOption(cause))) return `error: ${sentenceOf(error)}`
-  return debug
-    ? `error: ${Cause.pretty(cause)}`
-    : `error: This should not happen: ${sentenceOf(error)}; please report it, with what AGENT_JOB_DEBUG=1 adds to this.`
+  if (Option.isSome(Cause.findErrorOption(cause))) return visible(`error: ${sentenceOf(error)}`)
+  return visible(
+    debug
+      ? `error: ${Cause.pretty(cause)}`
+      : `error: This should not happen: ${sentenceOf(error)}; please report it, with what AGENT_JOB_DEBUG=1 adds to this.`
+  )
 }

@@ -1,11 +1,18 @@
 // What of a directory does not go into the archive: the rules of .terraformignore, which are those of .gitignore, and two that always hold.
 // Pure: paths are relative to the root, with "/" between their parts.
 // Used by archive.ts.
+import { Result } from "effect"
 
 export interface IgnoreRules {
   readonly excludes: (path: string, isDirectory: boolean) => boolean
   /** Whether nothing under an excluded directory can be wanted again, so that it need not be read. */
   readonly prunes: (directory: string) => boolean
+}
+
+/** A rule with a range that goes backwards, such as "[z-a]", and the number of its line. */
+export interface UnusableRule {
+  readonly line: number
+  readonly rule: string
 }
 
 interface Rule {
@@ -14,7 +21,7 @@ interface Rule {
   readonly directoriesOnly: boolean
 }
 
-const escaped = (text: string) => text.replace(/[.+^${}()|[\]\\/]/gu, "\\$&")
+const escaped = (text: string) => text.replace(/[.*+?^${}()|[\]\\/]/gu, "\\$&")
 
 /** "**" crosses directories, "*" and "?" do not, "[a-z]" and "[!a-z]" are one character. */
 const expression = (glob: string): string =>
@@ -28,7 +35,7 @@ const expression = (glob: string): string =>
       : part === "?"
       ? "[^/]"
       : part.startsWith("[") && part.length > 2
-      ? `[${part.slice(1, -1).replace(/^!/u, "^").replace(/[\\[\]&~]/gu, "\\$&")}]`
+      ? `[${part.slice(1, -1).replace(/^!/u, "^").replace(/[\\[\]]/gu, "\\$&")}]`
       : escaped(part.startsWith("\\") && part.length > 1 ? part.slice(1) : part)
   ).join("")
 
@@ -51,13 +58,16 @@ const alwaysOut = (path: string): boolean => {
 
 const withParents = (path: string): ReadonlyArray<string> => path.split("/").map((_, index, parts) => parts.slice(0, index + 1).join("/"))
 
-/**
- * `text` is the content of .terraformignore, empty when there is none. The last rule that matches a path or a directory above it decides.
- */
-export const ignoreRules = (text: string): IgnoreRules => {
-  const rules = text.split(/\r?\n/u).map((line) => line.trim()).filter((line) =>
-    line !== "" && line !== "/" && line !== "!" && !line.startsWith("#")
-  ).map(rule)
+const isRule = (line: string): boolean => line !== "" && line !== "/" && line !== "!" && !line.startsWith("#")
+
+const rulesOf = (text: string) =>
+  Result.all(
+    text.split(/\r?\n/u).map((given, index) => ({ line: index + 1, rule: given.trim() })).filter(({ rule }) => isRule(rule)).map((given) =>
+      Result.try({ try: () => rule(given.rule), catch: (): UnusableRule => given })
+    )
+  )
+
+const decidedBy = (rules: ReadonlyArray<Rule>): IgnoreRules => {
   const wantsAgain = rules.some(({ negated }) => negated)
   const excludes = (path: string, isDirectory: boolean): boolean => {
     if (alwaysOut(path)) return true
@@ -68,3 +78,8 @@ export const ignoreRules = (text: string): IgnoreRules => {
   }
   return { excludes, prunes: (directory) => alwaysOut(directory) || (!wantsAgain && excludes(directory, true)) }
 }
+
+/**
+ * `text` is the content of .terraformignore, empty when there is none. The last rule that matches a path or a directory above it decides.
+ */
+export const ignoreRules = (text: string): Result.Result<IgnoreRules, UnusableRule> => Result.map(rulesOf(text), decidedBy)

@@ -1,11 +1,12 @@
 // What Ctrl-C (or SIGTERM) means while a run is followed: the run is cancelled and its end is waited for; a second one leaves at once.
-// Invariant: the run is never left without saying so, and how to come back to it.
-// Used by run; the exit code is left in process.exitCode, which main's teardown reads after an interrupt.
-import { Effect, Exit } from "effect"
+// Invariant: the run is never left without saying so, and how to come back to it; who reads that may have heard the same Ctrl-C, as tee does.
+// Used by run-directory; the exit code is left in process.exitCode, which main's teardown reads after an interrupt.
+import { Cause, Effect, Exit, Fiber } from "effect"
 import { inWords } from "../core/run-machine.ts"
 import type { RunView } from "../schema/run.ts"
-import { exitCode } from "./failure.ts"
+import { exitCode, exitCodeOf, type MaybeStarted, sentenceOf } from "./failure.ts"
 import { type Followed, followStep, patiently } from "./follow-run.ts"
+import { outliveReaders } from "./readers.ts"
 import { Screen } from "./screen.ts"
 import { ServerClient, type ServerFailure } from "./server-client.ts"
 
@@ -58,9 +59,33 @@ const left = Effect.fnUntraced(function*(runId: string, followed: Followed, repo
   return interrupted
 })
 
+/**
+ * Finalizer of a run that the server is asked for: one that it makes begins by itself, so its answer is waited for. `cancel` has the run,
+ * once there is one.
+ */
+export const onInterruptedStart = Effect.fn("onInterruptedStart")(function*<R>(
+  asked: Fiber.Fiber<string, ServerFailure | MaybeStarted>,
+  workspace: string,
+  cancel: (runId: string) => Effect.Effect<void, never, R>
+) {
+  const screen = yield* Screen
+  yield* outliveReaders
+  yield* screen.step("Waits for the server to say whether it started the run, to cancel it then; Ctrl-C again leaves at once.")
+  const answer = yield* Effect.raceFirst(Effect.interruptible(Fiber.await(asked)), Effect.interruptible(nextSignal))
+  if (answer === undefined) {
+    process.exitCode = interrupted
+    return yield* screen.step(`Left before it was said; a run that was started is in: agent-job get runs --workspace ${workspace}`)
+  }
+  if (Exit.isSuccess(answer)) return yield* cancel(answer.value)
+  const error = Cause.squash(answer.cause)
+  process.exitCode = exitCodeOf(error)
+  yield* screen.step(sentenceOf(error))
+})
+
 /** Finalizer of a run that is followed, or of one that a person is asked about: then there is nothing to stop. */
 export const onInterrupt = Effect.fn("onInterrupt")(function*(runId: string, followed: Followed, asked: boolean, report: Report) {
   const screen = yield* Screen
+  yield* outliveReaders
   if (asked) {
     yield* screen.step(`${runId} stays planned and keeps its workspace: agent-job approve ${runId}, or agent-job discard ${runId}`)
     yield* report(followed.run)

@@ -55,7 +55,7 @@ export const migrateRelease = Effect.fn("migrateRelease")(
       ...(Option.isSome(url) && { url: url.value })
     }
     const kubernetes = yield* Kubernetes
-    const { line, text } = yield* Screen
+    const { line } = yield* Screen
     const release = yield* helmRelease(Option.getOrElse(namespace, () => kubernetes.namespace), name)
     const moved = yield* Effect.mapError(
       Effect.fromResult(move(release, chosen)),
@@ -64,7 +64,7 @@ export const migrateRelease = Effect.fn("migrateRelease")(
     const page = report(moved, shown(out))
     const more = { "MIGRATION.md": `<!-- ${pageMark} -->\n${page}` }
     const { hints } = yield* writeOverlay({ values: moved.values, name, namespace: release.namespace, base, out, more })
-    yield* text(page)
+    yield* line(page.trimEnd())
     yield* line("")
     yield* line(`Wrote ${shown(out)}, with this as MIGRATION.md.`)
     yield* Effect.forEach(hints, (hint) => line(hint))

@@ -1,14 +1,14 @@
 // A directory through a whole run on the server: upload, plan, approval, apply, outputs; told as it happens.
 // Invariant: what is applied was approved, by an answer, by --auto-approve or elsewhere.
 // Used by run.
-import { Effect, Option } from "effect"
+import { Effect, Fiber, Option } from "effect"
 import { expressionOf } from "../core/hcl.ts"
 import type { RunView } from "../schema/run.ts"
 import { decide } from "./approval.ts"
 import { archiveOf } from "./archive.ts"
-import { Cancelled, Failed, type ServerRefused, type ServerUnreachable } from "./failure.ts"
+import { Cancelled, Failed, MaybeStarted, type ServerRefused, type ServerUnreachable } from "./failure.ts"
 import { follow, type Followed, followStep, patiently } from "./follow-run.ts"
-import { onInterrupt } from "./interrupt.ts"
+import { onInterrupt, onInterruptedStart } from "./interrupt.ts"
 import type { GivenVariable } from "./run-variables.ts"
 import { Screen } from "./screen.ts"
 import { type NewRun, type Output, ServerClient, type ServerFailure } from "./server-client.ts"
@@ -35,8 +35,8 @@ interface Report {
   readonly stateSerial: number | null
 }
 
-/** Uploads the directory and starts a run of it. */
-const start = Effect.fn("start")(function*({ autoApprove, destroy, directory, engine, planOnly, variables, workspace }: RunRequest) {
+/** Uploads the directory; gives the run to ask for. */
+const prepared = Effect.fn("prepared")(function*({ autoApprove, destroy, directory, engine, planOnly, variables, workspace }: RunRequest) {
   const screen = yield* Screen
   const server = yield* ServerClient
   const archive = yield* archiveOf(directory)
@@ -46,7 +46,7 @@ const start = Effect.fn("start")(function*({ autoApprove, destroy, directory, en
   if (created) yield* screen.step(`Made the workspace ${workspace}`)
   yield* screen.status(`Uploading ${size(archive.bytes.length)}`)
   const configurationVersionId = yield* server.upload(workspaceId, archive.bytes, { speculative: planOnly })
-  const runId = yield* server.createRun({
+  return {
     workspaceId,
     configurationVersionId,
     destroy,
@@ -54,9 +54,15 @@ const start = Effect.fn("start")(function*({ autoApprove, destroy, directory, en
     planOnly,
     engine,
     variables: variables.map(({ key, value }) => ({ key, value: expressionOf(value) }))
-  })
-  yield* screen.step(`Started ${runId} in workspace ${workspace}`)
-  return { runId, workspaceId }
+  } satisfies NewRun
+})
+
+/** The id of the run; not asked for twice, since that could make two. */
+const start = Effect.fn("start")(function*(wanted: NewRun, workspace: string) {
+  const server = yield* ServerClient
+  return yield* server.createRun(wanted).pipe(
+    Effect.catchTag("ServerUnreachable", ({ detail, url }) => Effect.fail(new MaybeStarted({ detail, url, workspace })))
+  )
 })
 
 /** What is followed now, and whether a person is asked meanwhile: for an interrupt. */
@@ -127,7 +133,9 @@ const tell = Effect.fnUntraced(function*({ outputs, run, stateSerial }: Report, 
 /** Fails with `Failed` or `Cancelled` when the run does. */
 export const runDirectory = Effect.fn("runDirectory")(function*(request: RunRequest) {
   const screen = yield* Screen
-  const { runId, workspaceId } = yield* start(request)
+  const { workspace } = request
+  const wanted = yield* prepared(request)
+  const { workspaceId } = wanted
   const progress: Progress = { followed: follow("plan", screen.colours, "Planning"), asked: false }
   const known = (run: RunView | undefined) =>
     run === undefined || !request.json
@@ -136,7 +144,15 @@ export const runDirectory = Effect.fn("runDirectory")(function*(request: RunRequ
         Effect.orElseSucceed(() => ({ outputs: null, stateSerial: null })),
         Effect.flatMap((more) => print({ run, ...more }))
       )
-  const run = yield* through(runId, progress).pipe(Effect.onInterrupt(() => onInterrupt(runId, progress.followed, progress.asked, known)))
+  const stop = (runId: string) => onInterrupt(runId, progress.followed, progress.asked, known)
+  const run = yield* Effect.uninterruptibleMask((restore) =>
+    Effect.gen(function*() {
+      const asked = yield* Effect.forkChild(restore(start(wanted, workspace)))
+      const runId = yield* restore(Fiber.join(asked)).pipe(Effect.onInterrupt(() => onInterruptedStart(asked, workspace, stop)))
+      yield* screen.step(`Started ${runId} in workspace ${workspace}`)
+      return yield* restore(through(runId, progress)).pipe(Effect.onInterrupt(() => stop(runId)))
+    })
+  )
   const report: Report = { run, ...(yield* outputsOf(run, workspaceId)) }
   if (request.json) yield* print(report)
   else yield* tell(report, request.directory)

@@ -1,11 +1,12 @@
 // Where a command tells a person what happens: lines that stay, one line that changes in place, the engine's log, and a question.
-// Invariant: results for programs (-o json, yaml) are alone on stdout; then everything told to a person goes to stderr.
+// Invariant: results for programs are alone on stdout, and what is told to a person on stderr then; nothing said elsewhere speaks to a terminal.
 // Provided by each command of people; tests give one that keeps what it is told.
 import { Clock, Context, Effect, Layer, Option, Schedule, type Scope, Terminal } from "effect"
 import { TerminalCapabilities } from "effect/cli"
 import { elapsed } from "./elapsed.ts"
-import { exitCode } from "./failure.ts"
+import { endWithReaders } from "./readers.ts"
 import { fit } from "./table.ts"
+import { visible } from "./visible.ts"
 
 export type Style = "plain" | "good" | "bad" | "bold" | "faint"
 
@@ -18,10 +19,12 @@ export class Screen extends Context.Service<Screen, {
   /** What happens now: in place on a terminal until something else is told; elsewhere a line, once it was said again after a second. */
   readonly status: (text: string) => Effect.Effect<void>
   readonly line: (text: string, style?: Style) => Effect.Effect<void>
-  /** Text as it is, such as a piece of a log. */
+  /** Text as it is, such as a piece of a log: whoever gives it has taken out what a terminal would heed. */
   readonly text: (text: string) => Effect.Effect<void>
   /** For programs: on stdout, whatever else is told. */
   readonly result: (text: string) => Effect.Effect<void>
+  /** On stdout as they are, unless that is a terminal. */
+  readonly copy: (bytes: Uint8Array) => Effect.Effect<void>
   /** What was typed; none when the input ended without an answer. */
   readonly ask: (question: string) => Effect.Effect<Option.Option<string>>
 }>()("agent-job/cli/Screen") {
@@ -40,22 +43,6 @@ const spinner = ["⠋", "⠙", "⠹", "⠸", "⠼", "⠴", "⠦", "⠧", "⠇", 
 const settledAfter = 1000
 const eraseLine = "\r\u001b[2K"
 
-/** A reader that went away (`| head`) ends the command; what it did on the server goes on. */
-const cannotTell = (error: NodeJS.ErrnoException) => {
-  if (error.code === "EPIPE") process.exit(0)
-  if (process.stderr.writable) {
-    process.stderr.write(`error: Cannot write what was asked for (${error.message}); make room there, or send it elsewhere.\n`)
-  }
-  process.exit(exitCode.failed)
-}
-
-/** For good, since a stream tells of a failure only after the write. */
-const watchOutput = Effect.sync(() => {
-  for (const stream of [process.stdout, process.stderr]) {
-    if (!stream.listeners("error").includes(cannotTell)) stream.on("error", cannotTell)
-  }
-})
-
 const make = Effect.fnUntraced(
   function*({ colours: wanted, forProgram }: ScreenOptions): Effect.fn.Return<Screen["Service"], never, Terminal.Terminal | Scope.Scope> {
     const terminal = yield* Terminal.Terminal
@@ -70,7 +57,7 @@ const make = Effect.fnUntraced(
     let atLineStart = true
     let turn = 0
 
-    yield* watchOutput
+    yield* endWithReaders
     yield* Effect.addFinalizer(() => Effect.sync(clear))
 
     const write = (text: string) => void out.write(text)
@@ -87,7 +74,10 @@ const make = Effect.fnUntraced(
         write(text)
         atLineStart = text.endsWith("\n")
       })
-    const line = (content: string, style: Style = "plain") => Effect.suspend(() => text(`${newLine()}${paint(content, style)}\n`))
+    const line = (content: string, style: Style = "plain") => Effect.suspend(() => text(`${newLine()}${paint(visible(content), style)}\n`))
+    const print = (content: string | Uint8Array) =>
+      Effect.andThen(Effect.sync(clear), Effect.sync(() => void process.stdout.write(content)))
+    const result = (content: string) => print(visible(content.endsWith("\n") ? content : `${content}\n`))
     const time = Effect.map(Clock.currentTimeMillis, (now) => elapsed(now - began).padStart(6))
 
     const draw = Effect.map(time, (time) => {
@@ -101,8 +91,9 @@ const make = Effect.fnUntraced(
     return Screen.of({
       colours,
       interactive: capabilities.canPrompt,
-      step: (content) => Effect.flatMap(time, (time) => text(`${newLine()}${paint(time, "faint")}  ${content}\n`)),
-      status: Effect.fnUntraced(function*(content) {
+      step: (content) => Effect.flatMap(time, (time) => text(`${newLine()}${paint(time, "faint")}  ${visible(content)}\n`)),
+      status: Effect.fnUntraced(function*(said) {
+        const content = visible(said)
         const now = yield* Clock.currentTimeMillis
         if (!Option.contains(shown, content)) {
           if (inPlace && !atLineStart) yield* text("\n")
@@ -118,11 +109,11 @@ const make = Effect.fnUntraced(
       }),
       line,
       text,
-      result: (content) =>
-        Effect.andThen(Effect.sync(clear), Effect.sync(() => void process.stdout.write(content.endsWith("\n") ? content : `${content}\n`))),
+      result,
+      copy: (bytes) => process.stdout.isTTY ? result(new TextDecoder().decode(bytes)) : print(bytes),
       ask: Effect.fnUntraced(function*(question) {
         yield* line("")
-        yield* text(`${paint(question, "bold")}\n  > `)
+        yield* text(`${paint(visible(question), "bold")}\n  > `)
         const typed = yield* Effect.option(terminal.readLine)
         atLineStart = Option.isSome(typed) // the terminal has echoed the end of the line
         return typed

@@ -2,6 +2,7 @@
 // Used by controller, server and worker.
 import { Cause, Config, Effect, Layer, Logger, Option, References } from "effect"
 import { AlreadyLogged, exitCodeOf, sentenceOf } from "./failure.ts"
+import { outliveReaders } from "./readers.ts"
 
 /** The variable of the Helm chart's agent, which its users have in their values. */
 const debug = Config.String("SCALR_AGENT_DEBUG").pipe(
@@ -37,18 +38,7 @@ const lastWords = (cause: Cause.Cause<unknown>): Effect.Effect<never, AlreadyLog
   return Effect.andThen(said, ended)
 }
 
-const unread = (): void => {}
-
-/**
- * What a service does matters more than who reads its log: when that reader goes away (EPIPE), it goes on unread. For good, since a stream
- * tells of a failure only after the write.
- */
-const outliveReaders = Effect.sync(() => {
-  for (const stream of [process.stdout, process.stderr]) {
-    if (!stream.listeners("error").includes(unread)) stream.on("error", unread)
-  }
-})
-
+/** What a service does matters more than who reads its log. */
 export const serve = <A, E, R>(program: Effect.Effect<A, E, R>) =>
   Effect.andThen(outliveReaders, program).pipe(
     Effect.catchCause((cause) => Cause.hasInterruptsOnly(cause) ? Effect.interrupt : lastWords(cause)),

@@ -90,12 +90,23 @@ export interface Connection {
   readonly token: Option.Option<Redacted.Redacted>
 }
 
-export const checkedUrl = (given: string) =>
-  URL.canParse(given) && /^https?:$/u.test(new URL(given).protocol)
-    ? Effect.succeed(given.replace(/\/+$/u, ""))
-    : Effect.fail(
-      new BadInput({ message: `${JSON.stringify(given)} is not the address of a server; write it like http://127.0.0.1:8080.` })
+const withPassword = new BadInput({
+  message:
+    "The address of the server has a user or a password in it; leave them out, and give the token in AGENT_JOB_TOKEN or in a file that --token-file names."
+})
+
+/** Without a slash at its end. An address is shown in messages, so one that may have a password in it is never repeated. */
+export const checkedUrl = (given: string): Effect.Effect<string, BadInput> => {
+  const url = URL.canParse(given) ? new URL(given) : undefined
+  if (url === undefined || !/^https?:$/u.test(url.protocol)) {
+    return Effect.fail(
+      given.includes("@")
+        ? withPassword
+        : new BadInput({ message: `${JSON.stringify(given)} is not the address of a server; write it like http://127.0.0.1:8080.` })
     )
+  }
+  return url.username === "" && url.password === "" ? Effect.succeed(given.replace(/\/+$/u, "")) : Effect.fail(withPassword)
+}
 
 const noServer = new BadInput({
   message: "No server is named; set AGENT_JOB_URL or --url, such as http://127.0.0.1:8080 (after `make run`: eval \"$(make -s env)\")."

@@ -1,6 +1,7 @@
 // The state of a workspace as lines: what is stored, who has the lock, what was refused, and what waits to be settled.
 // Pure: the time is an argument.
 // Used by state.
+import { shortName } from "../core/sentence.ts"
 import type { ImportStarted, RescueView, StateView } from "../schema/state.ts"
 import { age } from "./elapsed.ts"
 import { leftOver } from "./left-over.ts"
@@ -13,13 +14,13 @@ const stored = ({ version }: StateView, now: number): string =>
     ? "State: none yet"
     : `State: serial ${version.serial}, ${size(version.sizeBytes)}, ${age(version.createdAt, now)} old${
       version.runId === undefined ? "" : `, of ${version.runId}`
-    }   lineage ${version.lineage}`
+    }   lineage ${shortName(version.lineage)}`
 
 const locked = ({ lock }: StateView): string => {
   if (lock === undefined) return "Lock: free"
   const holder = lock.stage === undefined ? "a person" : `${lock.stage}${lock.agent === undefined ? "" : ` of agent ${lock.agent}`}`
-  return `Lock: ${lock.id}, held by ${holder}${lock.who === undefined ? "" : ` (${lock.who})`}${
-    lock.created === undefined ? "" : ` since ${lock.created}`
+  return `Lock: ${shortName(lock.id)}, held by ${holder}${lock.who === undefined ? "" : ` (${shortName(lock.who)})`}${
+    lock.created === undefined ? "" : ` since ${shortName(lock.created)}`
   }`
 }
 
@@ -30,7 +31,7 @@ const refused = ({ evidence }: StateView, now: number): ReadonlyArray<string> =>
       ["EVIDENCE", "SERIAL", "SIZE", "AGE", "OF", "LINEAGE"],
       evidence.map((
         { id, lineage, receivedAt, serial, sizeBytes, stage }
-      ) => [id, String(serial), size(sizeBytes), age(receivedAt, now), stage, lineage])
+      ) => [id, String(serial), size(sizeBytes), age(receivedAt, now), stage, shortName(lineage)])
     )
   ]
 
@@ -42,7 +43,7 @@ export const stateLines = (state: StateView, now: number): ReadonlyArray<string>
   stored(state, now),
   locked(state),
   ...state.forcedUnlocks.map(({ forcedAt, forcedBy, holder, lockId }) =>
-    `Unlocked by force: ${lockId} of ${holder} (${forcedBy}, ${forcedAt})`
+    `Unlocked by force: ${shortName(lockId)} of ${holder} (${forcedBy}, ${forcedAt})`
   ),
   ...state.settled.map(settlement),
   ...state.pending.map(({ message, openedAt }) => `In doubt: ${message} (${age(openedAt, now)} ago)`),

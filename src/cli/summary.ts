@@ -1,7 +1,7 @@
 // What a run comes to, in sentences: from its numbers and reasons, never from the engine's text.
 // Pure.
 // Used by run, get and the commands that act on a run.
-import type { Step } from "../core/run-machine.ts"
+import { inWords, type Step } from "../core/run-machine.ts"
 import { sentence } from "../core/sentence.ts"
 import { reasons } from "../schema/reason.ts"
 import type { RunView, StageView } from "../schema/run.ts"
@@ -103,6 +103,25 @@ export const question = (run: RunView): string => {
   return run.destroy
     ? `Destroy all of this in ${which}? Only "yes" destroys it.`
     : `Apply these changes to ${which}? Only "yes" applies them.`
+}
+
+/**
+ * Why the plan that a person saw, with a seal that begins with `seen` if one was named, is not there to be approved. A plan that is being
+ * made may be there by the time the server is asked; only a run of an older server is planned without a seal.
+ */
+export const notApproved = (run: RunView, seen: string | undefined): string | undefined => {
+  const { id, planSha256, status } = run
+  if (planSha256 !== undefined) {
+    return seen === undefined || planSha256.startsWith(seen)
+      ? undefined
+      : `${id} has the plan with the seal ${planSha256}, which does not begin with ${seen}; look at it again: agent-job logs ${id}`
+  }
+  if (!stepIsOver(run, "plan")) {
+    return `${id} is ${inWords(status)}, so there is no plan to approve yet; look at it once it is there: agent-job logs -f ${id}`
+  }
+  return seen === undefined
+    ? undefined
+    : `${id} is ${inWords(status)} and has no seal to compare with; look at its plan (agent-job logs ${id}), and approve it without --seal.`
 }
 
 export const approved = (run: RunView): string =>

@@ -3,17 +3,13 @@
 // Used by worker/stage.ts, server/stage-ends.ts and cli/left-over.ts.
 import type { Effected, JournalEntry, StageEffects } from "../schema/effects.ts"
 import { longestMessage } from "../schema/stage-result.ts"
-import { shortened } from "./sentence.ts"
+import { shortened, shortName } from "./sentence.ts"
 
 const namedInMessage = 3
-const longestName = 100
-
-/** On one line, without what a terminal would heed. */
-const short = (text: string): string => shortened(text.replace(/\p{C}|[\u2028\u2029]/gu, ""), longestName)
 
 /** `time_sleep.a [id=…]`, as the engine itself names things. */
 export const effectName = ({ address, id, idKey }: Pick<Effected, "address" | "id" | "idKey">): string =>
-  `${short(address)}${idKey === undefined || id === undefined ? "" : ` [${idKey}=${short(id)}]`}`
+  `${shortName(address)}${idKey === undefined || id === undefined ? "" : ` [${idKey}=${shortName(id)}]`}`
 
 const list = (named: ReadonlyArray<string>, count: number): string => {
   const shown = named.slice(0, namedInMessage)

@@ -178,6 +178,39 @@ describe("an approval", () => {
       expect(yield* approve("--seal", shown)).toMatchObject({ code: 0, said: "" })
       expect((yield* person(url).view(id)).approval?.seal).toBe(sha256("the plan"))
     }))
+
+  it.live("is of no plan that nobody can have seen: it may be there before the server is asked", () =>
+    Effect.gen(function*() {
+      const url = yield* Effect.flatMap(directory, serve)
+      const id = yield* person(url).start("demo")
+      const said = `error: ${id} is pending, so there is no plan to approve yet; look at it once it is there: agent-job logs -f ${id}`
+      for (const seal of [[], ["--seal", "0123456789ab"]]) {
+        expect(yield* typed({ AGENT_JOB_URL: url, AGENT_JOB_TOKEN: userToken }, "approve", id, ...seal)).toMatchObject({ code: 1, said })
+      }
+    }))
+})
+
+describe("an address with a password", () => {
+  it.effect.each([
+    "https://me:hunter2@server",
+    "https://hunter2@server",
+    "ftp://me:hunter2@server",
+    "me:hunter2@server",
+    "//me:hunter2@server"
+  ])(
+    "is refused, and not shown: %s",
+    (url) =>
+      Effect.map(Effect.all([typed({ AGENT_JOB_URL: url }, "get", "runs"), typed({}, "get", "runs", "--url", url)]), (answers) => {
+        for (const answer of answers) {
+          expect(answer).toEqual({
+            code: 2,
+            out: "",
+            said:
+              "error: The address of the server has a user or a password in it; leave them out, and give the token in AGENT_JOB_TOKEN or in a file that --token-file names."
+          })
+        }
+      })
+  )
 })
 
 describe("a token with a line break", () => {

@@ -106,6 +106,14 @@ describe("the archive of a directory", () => {
       ])
     }))
 
+  it.effect("is not made by rules that cannot be used", () =>
+    Effect.gen(function*() {
+      const directory = yield* directoryWith({ ...main, ".terraformignore": "*.log\n[z-a]\n" })
+      expect(yield* refusal(directory)).toBe(
+        ".terraformignore:2: [z-a] cannot be used as a rule: a range such as [a-z] goes from the lower to the higher character; correct that line."
+      )
+    }))
+
   it.effect("has names longer than a tar header holds, and unusual ones", () =>
     Effect.gen(function*() {
       const long = `${"deep/".repeat(40)}${"n".repeat(120)}.tf`

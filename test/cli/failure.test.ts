@@ -1,7 +1,7 @@
-// What the errors of other folders mean to a script.
+// What the errors of other folders mean to a script, and the last that a command says.
 import { expect, it } from "@effect/vitest"
-import { ConfigProvider, Effect, Layer } from "effect"
-import { exitCode, exitCodeOf } from "../../src/cli/failure.ts"
+import { Cause, ConfigProvider, Effect, Layer } from "effect"
+import { exitCode, exitCodeOf, Failed, lastSentence } from "../../src/cli/failure.ts"
 import { toServer } from "../../src/http/connections.ts"
 
 it.effect("a proxy that cannot be used is a variable that is wrong", () =>
@@ -12,3 +12,10 @@ it.effect("a proxy that cannot be used is a variable that is wrong", () =>
     )
     expect(exitCodeOf(error)).toBe(exitCode.usage)
   }).pipe(Effect.scoped))
+
+it("what ends a command says nothing to the terminal that it is told on", () => {
+  const message = "The lock \u001b]52;c;eA==\u0007 is of another;\n\tlook at it."
+  const told = "The lock \\u001b]52;c;eA==\\u0007 is of another;\n\tlook at it."
+  expect(lastSentence(Cause.fail(new Failed({ message })), false)).toBe(`error: ${told}`)
+  expect(lastSentence(Cause.die(new Error(message)), false)).toContain(told)
+})

@@ -1,5 +1,8 @@
 import { describe, expect, it } from "@effect/vitest"
+import { Result } from "effect"
 import { ignoreRules } from "../../src/cli/ignore-rules.ts"
+
+const rulesOf = (text: string) => Result.getOrThrow(ignoreRules(text))
 
 const cases: ReadonlyArray<readonly [rules: string, path: string, excluded: boolean]> = [
   // always
@@ -34,6 +37,11 @@ const cases: ReadonlyArray<readonly [rules: string, path: string, excluded: bool
   ["file?.tf", "file10.tf", false],
   ["file[0-9].tf", "file1.tf", true],
   ["file[!0-9].tf", "file1.tf", false],
+  ["r[&~]d", "r&d", true],
+  ["\\*.tf", "*.tf", true],
+  ["\\*.tf", "main.tf", false],
+  ["why\\?", "why?", true],
+  ["why\\?", "wh", false],
   ["a.b", "axb", false],
   // the last rule that matches decides
   ["*.tfvars\n!prod.tfvars", "prod.tfvars", false],
@@ -47,16 +55,18 @@ const cases: ReadonlyArray<readonly [rules: string, path: string, excluded: bool
 ]
 
 describe("the rules of .terraformignore", () => {
-  it.each(cases)("%j: %s is left out: %s", (rules, path, excluded) => expect(ignoreRules(rules).excludes(path, false)).toBe(excluded))
+  it.each(cases)("%j: %s is left out: %s", (rules, path, excluded) => expect(rulesOf(rules).excludes(path, false)).toBe(excluded))
   it("take a rule with a slash at its end for directories only", () => {
-    expect(ignoreRules("cache/").excludes("cache", true)).toBe(true)
-    expect(ignoreRules("cache/").excludes("cache", false)).toBe(false)
+    expect(rulesOf("cache/").excludes("cache", true)).toBe(true)
+    expect(rulesOf("cache/").excludes("cache", false)).toBe(false)
   })
+  it("tell the line of one that can match nothing", () =>
+    expect(ignoreRules("# all\n\n*.log\nfile[z-a].tf\n[b-a]")).toEqual(Result.fail({ line: 4, rule: "file[z-a].tf" })))
   it("spare reading a directory unless something in it may be wanted again", () => {
-    expect(ignoreRules("vendor/").prunes("vendor")).toBe(true)
-    expect(ignoreRules("vendor/\n!vendor/keep/").prunes("vendor")).toBe(false)
-    expect(ignoreRules("!x").prunes(".git")).toBe(true)
-    expect(ignoreRules("").prunes(".terraform")).toBe(false)
-    expect(ignoreRules("").prunes(".terraform/providers")).toBe(true)
+    expect(rulesOf("vendor/").prunes("vendor")).toBe(true)
+    expect(rulesOf("vendor/\n!vendor/keep/").prunes("vendor")).toBe(false)
+    expect(rulesOf("!x").prunes(".git")).toBe(true)
+    expect(rulesOf("").prunes(".terraform")).toBe(false)
+    expect(rulesOf("").prunes(".terraform/providers")).toBe(true)
   })
 })

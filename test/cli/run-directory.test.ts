@@ -1,10 +1,11 @@
 import { describe, expect, it } from "@effect/vitest"
 import { Deferred, Duration, Effect, Exit, Fiber, Layer, Option, Redacted, Scope } from "effect"
 import { archiveOf } from "../../src/cli/archive.ts"
-import { ServerRefused, ServerUnreachable } from "../../src/cli/failure.ts"
+import { exitCodeOf, MaybeStarted, ServerRefused, ServerUnreachable } from "../../src/cli/failure.ts"
 import { Patience } from "../../src/cli/follow-run.ts"
 import { runDirectory, type RunRequest } from "../../src/cli/run-directory.ts"
 import { ServerClient, type ServerFailure } from "../../src/cli/server-client.ts"
+import { runPath, type RunView } from "../../src/schema/run.ts"
 import { ServerWithAddress } from "../../src/server/server.ts"
 import { freePort } from "../free-port.ts"
 import { agent, directory, failed, optionsIn, person, serve, sha256, succeeded, userToken, worker } from "../server/live-server.ts"
@@ -68,6 +69,8 @@ const running = Effect.fnUntraced(
 
 const runId = (screen: ReturnType<typeof toldScreen>) =>
   /run-[a-z0-9]+/u.exec(screen.of("step").find((text) => text.startsWith("Started")) ?? "")?.[0] ?? ""
+
+const runsAt = (url: string) => Effect.map(person(url).as("GET", runPath.list), ({ json }) => json.runs as ReadonlyArray<RunView>)
 
 /** As long as any other run's id. */
 const anyRun = `run-${"0".repeat(16)}`
@@ -161,6 +164,19 @@ describe("a run", () => {
         `  agent-job approve ${id} --seal ${planSha256?.slice(0, 12)}   apply this very plan`,
         `  agent-job discard ${id}                       change nothing`
       ])
+    }))
+
+  it.live("that may have been started is not asked for again, and where to look for it is said", () =>
+    Effect.gen(function*() {
+      const screen = toldScreen()
+      const deaf = asking((server, url) => ({ createRun: answerLost(url, server.createRun) }))
+      const { run, url } = yield* running(screen, request(), quickstart, deaf)
+      const error = yield* Effect.flip(run)
+      expect([error.message, exitCodeOf(error)]).toEqual([
+        `The agent-job server at ${url} did not say whether it started the run (the connection was closed); look before you try again: agent-job get runs --workspace demo`,
+        4
+      ])
+      expect(yield* runsAt(url)).toHaveLength(1)
     }))
 
   it.live("that changes nothing ends without a question", () =>
@@ -382,6 +398,61 @@ describe("an interrupt", () => {
       expect((yield* person(url).view(id)).status).toBe("canceled")
       expect(process.exitCode).toBe(6)
       expect(screen.of("result")).toEqual([])
+    }))
+
+  it.live("while the server is asked for the run waits for the answer, and cancels what was started", () =>
+    Effect.gen(function*() {
+      yield* exitCode
+      const said = yield* Deferred.make<void>()
+      const screen = toldScreen()
+      const slow = asking((server) => ({ createRun: (wanted) => Effect.tap(server.createRun(wanted), () => Deferred.await(said)) }))
+      const until = yield* Deferred.make<void>()
+      const { run, url } = yield* running(screen, request({ autoApprove: true }), { plan: { ...quickstart.plan, until } }, slow)
+      const fiber = yield* Effect.forkChild(run)
+      const [started] = yield* Effect.repeat(runsAt(url), { until: (runs) => runs.length > 0 })
+      const id = started?.id ?? ""
+      const stopping = yield* Effect.forkChild(Fiber.interrupt(fiber))
+      yield* screen.until("Waits for the server to say whether it started the run")
+      yield* Deferred.succeed(said, undefined)
+      yield* Fiber.join(stopping)
+      expect(screen.of("step").at(-1)).toBe(`${id} is cancelled.`)
+      expect((yield* person(url).view(id)).status).toBe("canceled")
+      expect(process.exitCode).toBe(6)
+    }))
+
+  it.live.each([
+    {
+      given: "without an answer says where to look for the run",
+      answer: Effect.fail(new ServerUnreachable({ url: "http://server", detail: "no answer in 30s" })),
+      signals: 0,
+      told: new MaybeStarted({ url: "http://server", detail: "no answer in 30s", workspace: "demo" }).message,
+      code: 4
+    },
+    {
+      given: "a second time leaves at once, and says where to look for the run",
+      answer: Effect.never,
+      signals: 1,
+      told: "Left before it was said; a run that was started is in: agent-job get runs --workspace demo",
+      code: 130
+    }
+  ])("while the server is asked for the run, $given", ({ answer, code, signals, told }) =>
+    Effect.gen(function*() {
+      yield* exitCode
+      const [heard, said] = [yield* Deferred.make<void>(), yield* Deferred.make<void>()]
+      const screen = toldScreen()
+      const silent = asking(() => ({
+        createRun: () => Deferred.succeed(heard, undefined).pipe(Effect.andThen(Deferred.await(said)), Effect.andThen(answer))
+      }))
+      const { run } = yield* running(screen, request(), quickstart, silent)
+      const fiber = yield* Effect.forkChild(run)
+      yield* Deferred.await(heard)
+      const stopping = yield* Effect.forkChild(Fiber.interrupt(fiber))
+      yield* screen.until("Waits for the server to say whether it started the run")
+      yield* Deferred.succeed(said, undefined)
+      for (let sent = 0; sent < signals; sent++) process.emit("SIGINT")
+      yield* Fiber.join(stopping)
+      expect(screen.of("step").at(-1)).toBe(told)
+      expect(process.exitCode).toBe(code)
     }))
 
   it.live("prints for a program what became of the run", () =>

@@ -50,6 +50,21 @@ describe("the state of a workspace", () => {
     ]))
 })
 
+it("what a stage chose in a state is on one line, and nothing that a terminal heeds", () => {
+  const chosen = "a\u001b[2J\n  agent-job state rescue demo --use ev-9\u202e"
+  const [version, lock, [refused], [unlocked]] = [doubted.version!, doubted.lock!, doubted.evidence, doubted.forcedUnlocks]
+  const lines = stateLines({
+    ...doubted,
+    version: { ...version, lineage: chosen },
+    lock: { ...lock, id: chosen, who: chosen, created: chosen },
+    evidence: [{ ...refused!, lineage: chosen }],
+    forcedUnlocks: [{ ...unlocked!, lockId: chosen }]
+  }, now)
+  expect(lines).toHaveLength(stateLines(doubted, now).length)
+  expect(lines.join("")).not.toMatch(/\p{C}/u)
+  expect(lines[2]).toMatch(/^Lock: a\[2J {2}agent-job .* \(a\[2J {2}agent-job .*\) since a\[2J/u)
+})
+
 describe("what waits to be settled", () => {
   it("is nothing when all is well", () => expect(rescueLines(calm, now)).toEqual(["Nothing of demo waits to be settled."]))
   it("is told with the ways out, a refused state only where there is one", () => {

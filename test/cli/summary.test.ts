@@ -5,6 +5,7 @@ import {
   approved,
   failure,
   nextSteps,
+  notApproved,
   outputLines,
   planSummary,
   question,
@@ -170,4 +171,31 @@ describe("numbers", () => {
     expect(shortChanges({ add: 1, change: 2, destroy: 3 })).toBe("+1 ~2 -3")
     expect(shortChanges(undefined)).toBe("")
   })
+})
+
+describe("an approval", () => {
+  it.each([
+    { given: "the seal that was seen", view: sealed, seen: "0123456789ab", says: undefined },
+    { given: "no seal", view: sealed, seen: undefined, says: undefined },
+    { given: "no seal of a server that has none", view: planned, seen: undefined, says: undefined },
+    {
+      given: "another seal",
+      view: sealed,
+      seen: "ba9876543210",
+      says:
+        `run-a1 has the plan with the seal ${sealed.planSha256}, which does not begin with ba9876543210; look at it again: agent-job logs run-a1`
+    },
+    {
+      given: "a seal of a server that has none",
+      view: planned,
+      seen: "0123456789ab",
+      says: "run-a1 is planned and has no seal to compare with; look at its plan (agent-job logs run-a1), and approve it without --seal."
+    },
+    {
+      given: "a plan that is made again",
+      view: run({ status: "planning" }),
+      seen: undefined,
+      says: "run-a1 is planning, so there is no plan to approve yet; look at it once it is there: agent-job logs -f run-a1"
+    }
+  ])("with $given is held against what there is", ({ says, seen, view }) => expect(notApproved(view, seen)).toBe(says))
 })

@@ -37,6 +37,7 @@ export const toldScreen = (answer?: Effect.Effect<Option.Option<string>>) => {
         line: tell("line"),
         text: tell("text"),
         result: tell("result"),
+        copy: (bytes) => tell("result")(new TextDecoder().decode(bytes)),
         ask: (question) => Effect.andThen(tell("ask")(question), answer ?? Effect.succeed(Option.none()))
       })
     )

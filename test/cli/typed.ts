@@ -38,7 +38,8 @@ export const typed = (environment: Record<string, string>, ...args: ReadonlyArra
 const printing = <A, E, R>(command: Effect.Effect<A, E, R>) =>
   Effect.acquireUseRelease(
     Effect.sync(() => vi.spyOn(process.stdout, "write").mockImplementation(() => true)),
-    (write) => Effect.map(command, (value) => ({ value, text: write.mock.calls.map(([text]) => String(text)).join("") })),
+    (write) =>
+      Effect.map(command, (value) => ({ value, text: Buffer.concat(write.mock.calls.map(([text]) => Buffer.from(text))).toString() })),
     (write) => Effect.sync(() => write.mockRestore())
   )
 

@@ -1,7 +1,7 @@
 // Words of others, made to fit: whole characters, and no more than there is room for.
 import { describe, expect, it } from "@effect/vitest"
 import { Schema } from "effect"
-import { sentence, shortened, shortenedInBytes } from "../../src/core/sentence.ts"
+import { sentence, shortened, shortenedInBytes, shortName } from "../../src/core/sentence.ts"
 
 const size = (text: string): number => Buffer.byteLength(text)
 
@@ -15,6 +15,13 @@ describe("words of others", () => {
     "are cut to whole characters in %i bytes",
     (most, left) => expect(shortenedInBytes("ein Kähkähkäh", most)).toBe(left)
   )
+
+  it("are a name on one line, short, of which a terminal heeds nothing", () =>
+    expect([shortName("lock-1"), shortName("a\n  b\u001b[1A\u009b2J\u202e\u2028c"), shortName("d".repeat(101))]).toEqual([
+      "lock-1",
+      "a  b[1A2Jc",
+      `${"d".repeat(99)}…`
+    ]))
 
   it.prop("are as they were or end with …, are no longer than they may be, and have whole characters", [
     Schema.String,

@@ -34,14 +34,10 @@ const approveRun = Effect.fn("approve")(function*(given: Command.Command.Config.
     given,
     forPeople,
     Effect.fnUntraced(function*({ screen, server }) {
-      const { approved } = yield* Effect.promise(() => import("../summary.ts"))
+      const { approved, notApproved } = yield* Effect.promise(() => import("../summary.ts"))
       const run = yield* server.run(id)
-      if (seen !== undefined && run.planSha256 !== undefined && !run.planSha256.startsWith(seen)) {
-        return yield* new Failed({
-          message:
-            `${id} has the plan with the seal ${run.planSha256}, which does not begin with ${seen}; look at it again: agent-job logs ${id}`
-        })
-      }
+      const problem = notApproved(run, seen)
+      if (problem !== undefined) return yield* new Failed({ message: problem })
       yield* server.approve(id, run.planSha256)
       yield* screen.line(approved(run))
     })

@@ -55,8 +55,7 @@ const show = Command.make(
     return yield* withServer(
       given,
       forPrograms,
-      ({ screen, server }) =>
-        Effect.flatMap(server.evidence(given.workspace, evidence.value), (bytes) => screen.result(new TextDecoder().decode(bytes)))
+      ({ screen, server }) => Effect.flatMap(server.evidence(given.workspace, evidence.value), screen.copy)
     )
   })
 ).pipe(

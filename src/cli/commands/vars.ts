@@ -4,7 +4,7 @@
 import { Effect, Option } from "effect"
 import { Argument, Command, Flag } from "effect/cli"
 import { readFile } from "node:fs/promises"
-import { text } from "node:stream/consumers"
+import { buffer } from "node:stream/consumers"
 import { outputFlag, print } from "../answer.ts"
 import { BadInput, NothingThere } from "../failure.ts"
 import { isVariableName } from "../run-variables.ts"
@@ -49,7 +49,7 @@ const valueFor = Effect.fnUntraced(function*(name: string, file: Option.Option<s
     })
   }
   const read = yield* Effect.tryPromise({
-    try: () => Option.match(from, { onNone: () => text(process.stdin), onSome: (path) => readFile(path, "utf8") }),
+    try: () => Option.match(from, { onNone: () => buffer(process.stdin), onSome: (path) => readFile(path) }),
     catch: (cause) =>
       new BadInput({
         message: `The value of ${name} cannot be read (${
@@ -57,7 +57,14 @@ const valueFor = Effect.fnUntraced(function*(name: string, file: Option.Option<s
         }); name a file that you may read, or pipe the value into this command.`
       })
   })
-  const value = read.replace(/\r?\n$/u, "")
+  const text = yield* Effect.try({
+    try: () => new TextDecoder("utf-8", { fatal: true }).decode(read),
+    catch: () =>
+      new BadInput({
+        message: `The value of ${name} is not UTF-8, so nothing was set; give it as UTF-8, or in base64 where what reads it can take that.`
+      })
+  })
+  const value = text.replace(/\r?\n$/u, "")
   return value === ""
     ? yield* new BadInput({
       message:

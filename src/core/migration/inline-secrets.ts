@@ -52,11 +52,15 @@ const withoutNames = (given: unknown, names: ReadonlyArray<string>): unknown => 
 const namesSecret = /(token|passw|passphrase|pass$|(^|[-_.])pass[-_.]|pwd|secret|credential|(private|api|access)[-_.]?key|[-_.]key$|dsn$)/iu
 const holdsSecret = /:\/\/[^/\s:@]*:[^/\s@]+@|-----BEGIN [A-Z ]*PRIVATE KEY-----/u
 
+/** Kubernetes puts another variable in its place, but not in what comes from a Secret. */
+const reference = /\$\([^)]*\)/gu
+
 /** By its name, or by a password in a URL or a private key in its value. */
-const isSecret = ({ name, value }: Variable): boolean =>
-  typeof value === "number"
-    ? namesSecret.test(name)
-    : typeof value === "string" && value !== "" && (namesSecret.test(name) || holdsSecret.test(value))
+const isSecret = ({ name, value }: Variable): boolean => {
+  if (typeof value === "number") return namesSecret.test(name)
+  const own = typeof value === "string" ? value.replace(reference, "") : ""
+  return own !== "" && (namesSecret.test(name) || holdsSecret.test(own))
+}
 
 const path = (key: string, ...rest: ReadonlyArray<string | number>): ReadonlyArray<string | number> => [...key.split("."), ...rest]
 
@@ -72,6 +76,30 @@ const variables = (release: string) => ({ secrets, values }: Taken, [key, suffix
     secrets: [...secrets, secret],
     values: withValue(left, `${key}.extraEnvFrom`, [...Array.isArray(others) ? others : [], { secretRef: { name: secret.name } }])
   }
+}
+
+/** In a container that is as in a Pod the variable stays in its place, since what comes after it may name it. */
+const sidecars = (release: string, { secrets, values }: Taken): Taken => {
+  const given = get(values, "task.sidecars")
+  if (!Array.isArray(given)) return { secrets, values }
+  const made: Array<InlineSecret> = []
+  const named = given.map((container: unknown, index) => {
+    const env = isTree(container) ? container["env"] : undefined
+    if (!isTree(container) || !Array.isArray(env)) return container
+    const found = variablesOf(env).filter(isSecret)
+    if (found.length === 0) return container
+    const name = `${release}-sidecar-${typeof container["name"] === "string" ? container["name"] : index}-env`
+    made.push({ name, data: Object.fromEntries(found.map((_) => [_.name, path("task.sidecars", index, "env", ..._.path)])) })
+    const from = (at: number) => found.find(({ path: [first] }) => first === at)?.name
+    return {
+      ...container,
+      env: env.map((variable: unknown, at) => {
+        const key = from(at)
+        return key === undefined ? variable : { name: key, valueFrom: { secretKeyRef: { name, key } } }
+      })
+    }
+  })
+  return { secrets: [...secrets, ...made], values: withValue(values, "task.sidecars", named) }
 }
 
 const clientCertificate = (release: string, { secrets, values }: Taken): Taken => {
@@ -118,6 +146,6 @@ const poolToken = ({ secrets, values }: Taken, secretName: string): Taken => {
 /** `tokenSecret`: the name of the Secret that an installation reads the pool's token from. */
 export const withoutSecrets = (values: Tree, release: string, tokenSecret: string): Taken => {
   const start: Taken = { values, secrets: [] }
-  const taken = mirrorTokens(release, clientCertificate(release, Object.entries(environments).reduce(variables(release), start)))
-  return poolToken(taken, tokenSecret)
+  const environment = sidecars(release, Object.entries(environments).reduce(variables(release), start))
+  return poolToken(mirrorTokens(release, clientCertificate(release, environment)), tokenSecret)
 }

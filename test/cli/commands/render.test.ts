@@ -142,7 +142,7 @@ describe("agent-job render", () => {
     }))
 
   it.live.each([
-    { given: "a reader that goes away", to: "| true", ends: 0, says: "" },
+    { given: "a reader that goes away", to: "| true", ends: 141, says: "" },
     {
       given: "a device that is full",
       to: "> /dev/full",

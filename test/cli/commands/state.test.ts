@@ -3,6 +3,7 @@ import { Effect } from "effect"
 import { writeFileSync } from "node:fs"
 import { hostname, userInfo } from "node:os"
 import { join } from "node:path"
+import { parse } from "yaml"
 import { taskHeader, taskPath } from "../../../src/schema/task-api.ts"
 import { ScriptedServer } from "../../kubernetes/scripted-server.ts"
 import { agent, directory, failed, person, planWith, serve, userToken, worker } from "../../server/live-server.ts"
@@ -41,7 +42,7 @@ it.live("a state in doubt is shown, looked into and settled, for a person and fo
     expect(shown.code).toBe(0)
     const [id] = /ev-\w+/u.exec(shown.out) ?? []
     expect(shown.out).toContain(`agent-job state rescue demo --use ${id}`)
-    expect((yield* agentJob("show", "demo", "--evidence", String(id))).out).toBe(`${refused}\n`)
+    expect((yield* agentJob("show", "demo", "--evidence", String(id))).out).toBe(refused)
     expect(yield* agentJob("show", "demo", "--evidence", "ev-none")).toMatchObject({
       code: 3,
       error: `error: There is no evidence ev-none of workspace demo on ${url}; \`agent-job state show demo\` lists what there is.\n`
@@ -119,4 +120,28 @@ it.live("the command that is printed with import blocks says what was seen, so t
     const { out } = yield* ran({ AGENT_JOB_URL: url, AGENT_JOB_TOKEN: userToken }, "state", "rescue", "demo", "--import-blocks", file)
     const { pending: [{ id }] } = yield* person(url).state("demo")
     expect(out).toContain(`settle with: agent-job state rescue demo --keep --seen ${id}, and run`)
+  }))
+
+it.live("what a stage chose in its lock or its state speaks to no terminal, in whatever form it is asked for", () =>
+  Effect.gen(function*() {
+    const { server, url } = yield* ScriptedServer.make
+    const chosen = "\u001b]52;c;eA==\u0007\u009b2J\n"
+    const body = {
+      workspace: "demo",
+      epoch: 2,
+      lock: { id: chosen, who: chosen },
+      pending: [],
+      settled: [],
+      evidence: [],
+      forcedUnlocks: []
+    }
+    const show = (output: string) => ran({ AGENT_JOB_URL: url, AGENT_JOB_TOKEN: userToken }, "state", "show", "demo", "-o", output)
+    for (const output of ["table", "json", "yaml"]) {
+      server.script.push({ body })
+      expect((yield* show(output)).out).toMatch(/^[ -~\n]+$/u)
+    }
+    server.script.push({ body })
+    expect(JSON.parse((yield* show("json")).out)).toEqual(body)
+    server.script.push({ body })
+    expect(parse((yield* show("yaml")).out)).toEqual(body)
   }))

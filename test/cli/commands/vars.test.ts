@@ -47,6 +47,24 @@ describe("the variables of a workspace", () => {
       }, { key: "region", category: "terraform", sensitive: false, value: "eu" }])
     }))
 
+  it.live("are text: bytes that are none are refused, from standard input as from a file", () =>
+    Effect.gen(function*() {
+      const made = yield* directory
+      const url = yield* serve(made)
+      const file = join(made, "latin-1")
+      writeFileSync(file, Buffer.from("p\u00e4ss", "latin1"))
+      const program = yield* agentJob(["vars", "set", "demo", "TOKEN", "--env"], environmentOf(url))
+      program.child.stdin?.end(Buffer.from([0x1f, 0x8b, 0x08]))
+      const answers = [yield* program.ended, yield* ran(environmentOf(url), "vars", "set", "demo", "TOKEN", "--from-file", file)]
+      expect(answers).toEqual(answers.map(() => ({
+        code: 2,
+        out: "",
+        error:
+          "error: The value of TOKEN is not UTF-8, so nothing was set; give it as UTF-8, or in base64 where what reads it can take that.\n"
+      })))
+      expect((yield* person(url).as("GET", "/api/v2/organizations/default/workspaces/demo")).status).toBe(404)
+    }))
+
   it.live("are listed without what is sensitive, and deleted by name and kind", () =>
     Effect.gen(function*() {
       const url = yield* Effect.flatMap(directory, serve)

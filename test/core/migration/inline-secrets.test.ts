@@ -46,6 +46,38 @@ describe("a secret in the clear", () => {
       given: { agent: { providerNetworkMirrors: [{ url: "https://a" }, { url: "https://b", token: "hunter2" }] } },
       values: { agent: { providerNetworkMirrors: [{ url: "https://a" }, { url: "https://b", tokenSecret: { name: "blue-mirror-1" } }] } },
       secret: { name: "blue-mirror-1", data: { token: ["agent", "providerNetworkMirrors", 1, "token"] } }
+    },
+    {
+      given: {
+        task: {
+          sidecars: [{ name: "plain", env: [{ name: "REGION", value: "eu" }] }, {
+            name: "db",
+            env: [
+              { name: "DB_PASSWORD", value: "hunter2" },
+              { name: "REGION", value: "eu" },
+              { name: "API_TOKEN", valueFrom: { secretKeyRef: { name: "mine", key: "k" } } },
+              { name: "URL", value: "https://me:hunter2@db" }
+            ]
+          }]
+        }
+      },
+      values: {
+        task: {
+          sidecars: [{ name: "plain", env: [{ name: "REGION", value: "eu" }] }, {
+            name: "db",
+            env: [
+              { name: "DB_PASSWORD", valueFrom: { secretKeyRef: { name: "blue-sidecar-db-env", key: "DB_PASSWORD" } } },
+              { name: "REGION", value: "eu" },
+              { name: "API_TOKEN", valueFrom: { secretKeyRef: { name: "mine", key: "k" } } },
+              { name: "URL", valueFrom: { secretKeyRef: { name: "blue-sidecar-db-env", key: "URL" } } }
+            ]
+          }]
+        }
+      },
+      secret: {
+        name: "blue-sidecar-db-env",
+        data: { DB_PASSWORD: ["task", "sidecars", 1, "env", 0, "value"], URL: ["task", "sidecars", 1, "env", 3, "value"] }
+      }
     }
   ])("becomes the name of a Secret, and a path to it: $given", ({ given, secret, values }) => {
     const result = taken(given)
@@ -69,7 +101,13 @@ describe("a secret in the clear", () => {
     })
   })
 
-  it.each([["PASSIVE", "yes"], ["KEYBOARD", "us"], ["BYPASS_PROXY", "no"], ["USE_TOKEN", true], ["PASSWORD", ""]])(
+  it.each([["PASSIVE", "yes"], ["KEYBOARD", "us"], ["BYPASS_PROXY", "no"], ["USE_TOKEN", true], ["PASSWORD", ""], [
+    "PGPASSWORD",
+    "$(OTHER)"
+  ], [
+    "DATABASE_URL",
+    "postgres://me:$(OTHER)@db"
+  ]])(
     "is not any variable: %s",
     (name, value) => {
       expect(taken({ agent: { extraEnv: { [name]: value } } })).toEqual({ values: { agent: { extraEnv: { [name]: value } } }, secrets: [] })
