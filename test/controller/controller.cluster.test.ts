@@ -5,6 +5,7 @@ import { leaseName } from "../../src/core/workspace-lease.ts"
 import { Kubernetes } from "../../src/kubernetes/client.ts"
 import { agentTasks, jobs, type Kind, leases, serviceAccounts } from "../../src/kubernetes/kinds.ts"
 import { WorkspaceName } from "../../src/schema/names.ts"
+import { denyingPolicy, policyWords } from "../kubernetes/denying-policy.ts"
 import {
   claim,
   claimWithoutPod,
@@ -123,6 +124,24 @@ layer(TaskCluster, { excludeTestServices: true, timeout: "60 seconds" })("the co
       expect(status.message).toContain("no-jobs")
       yield* kubernetes.delete(quotas, { name: "no-jobs", namespace })
       yield* untilLaunched("too-many")
+    }).pipe(Effect.scoped))
+
+  it.effect("queues what a policy without a reason denies, Job or Lease, with its words, and starts it when that is lifted", () =>
+    Effect.gen(function*() {
+      const { namespace } = yield* Tasks
+      const { lift } = yield* denyingPolicy(namespace, ["agent-job-denied-job", leaseName(WorkspaceName.make("denied-lease"))])
+      yield* runController()
+      yield* createTask("denied-job")
+      yield* createTask("denied-lease", { stage: "apply", ...workspace("denied-lease") })
+      for (const name of ["denied-job", "denied-lease"]) {
+        expect(yield* untilStatus(name, isPhase("Queued"))).toMatchObject({
+          reason: "Refused",
+          message: expect.stringContaining(policyWords)
+        })
+      }
+      yield* lift
+      yield* untilLaunched("denied-job")
+      yield* untilLaunched("denied-lease")
     }).pipe(Effect.scoped))
 
   it.effect("explains a Job whose Pod a quota refuses, by the quota's name", () =>
