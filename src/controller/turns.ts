@@ -62,7 +62,7 @@ interface Hearing {
   /** Before an informer tells of it. */
   readonly jobMade: (taskUid: string) => void
   /** An informer told of the Job of this task, or that it is gone. */
-  readonly jobHeard: (taskUid: Option.Option<string>, isGone: boolean) => void
+  readonly jobHeard: (taskUid: string, isGone: boolean) => void
   /** A pass over the task is told its turn. */
   readonly passSaw: (taskUid: string, turn: Turn) => void
   readonly forget: (task: AgentTask) => void
@@ -241,10 +241,8 @@ export const make = (
           freed = true
           roomInQuota()
         }
-        if (Option.isSome(taskUid)) {
-          reserved.delete(taskUid.value)
-          denials.delete(taskUid.value) // it was taken
-        }
+        reserved.delete(taskUid)
+        denials.delete(taskUid) // it was taken
         changed()
       },
       passSaw: (uid, turn) => {

@@ -1,6 +1,7 @@
 // The controller against a real API server: what it makes of AgentTasks, and what it leaves alone.
 import { expect, layer } from "@effect/vitest"
 import { Effect } from "effect"
+import { managedByUs, taskUidLabel } from "../../src/core/manifest/labels.ts"
 import { leaseName } from "../../src/core/workspace-lease.ts"
 import { Kubernetes } from "../../src/kubernetes/client.ts"
 import { agentTasks, jobs, type Kind, leases, serviceAccounts } from "../../src/kubernetes/kinds.ts"
@@ -195,6 +196,21 @@ layer(TaskCluster, { excludeTestServices: true, timeout: "60 seconds" })("the co
       yield* createTask("foreign")
       expect(yield* untilStatus("foreign", isPhase("Failed"))).toMatchObject({ reason: "NameTaken" })
       expect(yield* found(kubernetes.get(jobs, { name: "agent-job-foreign", namespace }))).toBe(true)
+    }).pipe(Effect.scoped))
+
+  it.effect("takes a copy of a task's Job, which has its labels under another name, for nobody's", () =>
+    Effect.gen(function*() {
+      const { namespace } = yield* Tasks
+      const kubernetes = yield* Kubernetes
+      const template = {
+        spec: { restartPolicy: "Never", nodeSelector: { "test/nowhere": "true" }, containers: [{ name: "c", image: "none" }] }
+      }
+      const { metadata: { uid } } = yield* createTask("copied")
+      const labels = { ...managedByUs, "app.kubernetes.io/component": "task", [taskUidLabel]: uid }
+      yield* kubernetes.create(jobs, { metadata: { name: "copy-of-copied", namespace, labels }, spec: { template } })
+      yield* runController()
+      yield* untilLaunched("copied")
+      expect(yield* jobNames).toContain("copy-of-copied")
     }).pipe(Effect.scoped))
 
   it.effect("fails a task whose Job was deleted before the claim", () =>
