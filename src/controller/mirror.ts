@@ -11,7 +11,7 @@ import type { Kubernetes } from "../kubernetes/client.ts"
 import * as Informer from "../kubernetes/informer.ts"
 import { agentTasks, jobs, pods } from "../kubernetes/kinds.ts"
 import type { AgentTask } from "../schema/agent-task.ts"
-import { projectJob, projectPod, projectTask } from "./project.ts"
+import { type Projected, projectJob, projectPod, projectTask } from "./project.ts"
 import type { World } from "./world.ts"
 
 export interface Mirror {
@@ -19,6 +19,10 @@ export interface Mirror {
   /** The kinds whose API has been silent for too long; nothing when all are in step. */
   readonly stale: Effect.Effect<ReadonlyArray<string>>
 }
+
+/** What is of no task any more is gone from the world. */
+const ofTask = <Seen>(found: Option.Option<Projected<Seen>>) =>
+  Option.flatMap(found, ({ seen, taskUid }) => Option.map(taskUid, (taskUid) => ({ seen, taskUid })))
 
 export const mirror = Effect.fnUntraced(function*(
   world: World,
@@ -53,14 +57,14 @@ export const mirror = Effect.fnUntraced(function*(
     ...ours,
     kind: jobs,
     project: (object) => Result.getOrThrow(projectJob(object)),
-    changed: (key, job) => Effect.suspend(() => enqueueOwner(world.setJob(key, job))),
+    changed: (key, job) => Effect.suspend(() => enqueueOwner(world.setJob(key, ofTask(job)))),
     look: lookAtJobs
   })
   const ourPods = yield* Informer.make({
     ...ours,
     kind: pods,
     project: (object) => Result.getOrThrow(projectPod(object)),
-    changed: (key, pod) => Effect.suspend(() => enqueueOwner(world.setPod(key, pod)))
+    changed: (key, pod) => Effect.suspend(() => enqueueOwner(world.setPod(key, ofTask(pod))))
   })
   const all: ReadonlyArray<readonly [string, Informer.Informer]> = [["tasks", tasks], ["Jobs", ourJobs], ["Pods", ourPods]]
   return {

@@ -20,7 +20,7 @@ import { keyOf } from "../kubernetes/object.ts"
 import { type AgentTask, mutates } from "../schema/agent-task.ts"
 import { FluxObject, Job, Pod, WarningEvent, WorkspaceLease } from "../schema/kubernetes.ts"
 import { Behind } from "./behind.ts"
-import { jobSeen, podSeen, projectPod } from "./project.ts"
+import { jobSeen, podSeen, projectPod, taskOfJob } from "./project.ts"
 import type { World } from "./world.ts"
 
 /** A task as far as a Lease asks for it, which may be one that this version cannot read. */
@@ -69,19 +69,20 @@ const livePod = (task: AgentTask): Read<Option.Option<PodSeen>> => {
   )
 }
 
-const jobNamed = (place: { readonly namespace: string; readonly name: string }): Read<Option.Option<JobSeen>> =>
-  Effect.map(find(decoding(jobs, Job), place), Option.map(jobSeen))
+/** One of this name that is another's is none: the API server says so when it is asked to make it. */
+const jobNamed = ({ metadata: { namespace, uid } }: AgentTask, name: string): Read<Option.Option<JobSeen>> =>
+  Effect.map(
+    find(decoding(jobs, Job), { namespace, name }),
+    (found) => Option.map(Option.filter(found, (job) => Option.contains(taskOfJob(job), uid)), jobSeen)
+  )
 
-/** One of its name that is another's is none: the API server says so when it is asked to make it. */
-const liveJob = ({ metadata, status }: AgentTask, { basename }: TaskPolicy): Read<Option.Option<JobSeen>> => {
-  const name = status.job?.name ?? jobName(basename, metadata.name)
-  return Effect.map(jobNamed({ namespace: metadata.namespace, name }), Option.filter(({ owner }) => Option.contains(owner, metadata.uid)))
-}
+const liveJob = (task: AgentTask, { basename }: TaskPolicy): Read<Option.Option<JobSeen>> =>
+  jobNamed(task, task.status.job?.name ?? jobName(basename, task.metadata.name))
 
 /** The Job of the cache as it is now. That it is gone the world is told before this fails, since it may never hear of it otherwise. */
 const stillThere = (world: World, task: AgentTask, { name, uid }: JobSeen): Read<JobSeen, Behind> => {
   const place = { namespace: task.metadata.namespace, name }
-  return Effect.flatMap(jobNamed(place), (found) =>
+  return Effect.flatMap(jobNamed(task, name), (found) =>
     Option.match(Option.filter(found, (_) => _.uid === uid), {
       onNone: () =>
         Effect.andThen(Effect.sync(() => world.jobNotFound(task.metadata.uid, uid)), new Behind({ object: `Job ${keyOf(place)}` })),

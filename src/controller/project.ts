@@ -8,7 +8,7 @@ import { plainly } from "../core/task-result.ts"
 import { withoutTexts } from "../core/task-spec.ts"
 import { AgentTask } from "../schema/agent-task.ts"
 import { type ContainerStatus, Job, Pod } from "../schema/kubernetes.ts"
-import { agentTaskResource, configHashAnnotation } from "../schema/names.ts"
+import { agentTaskResource, configHashAnnotation, type Uid } from "../schema/names.ts"
 import { ToldResult } from "../schema/stage-result.ts"
 
 const decodeJob = Schema.decodeUnknownResult(Job)
@@ -25,7 +25,6 @@ export const jobSeen = ({ metadata, status }: Job): JobSeen => {
   return {
     name: metadata.name,
     uid: metadata.uid,
-    owner: controllerOf(metadata, agentTaskResource.kind),
     state: ended === undefined ? "active" : ended.type === "Complete" ? "complete" : "failed",
     reason: ended?.reason ?? "",
     message: ended?.message ?? "",
@@ -84,15 +83,17 @@ export const projectTask = (object: unknown): AgentTask => {
   return { ...task, spec: withoutTexts(task.spec) }
 }
 
-const taskUidOf = ({ labels }: Job["metadata"]): string => labels?.[taskUidLabel] ?? ""
+/** By its controller alone: a copy has the labels too, under another name or in place of ours, and is nobody's. */
+export const taskOfJob = ({ metadata }: Job): Option.Option<Uid> => controllerOf(metadata, agentTaskResource.kind)
 
 export interface Projected<Seen> {
-  readonly taskUid: string
+  /** The task whose it is. */
+  readonly taskUid: Option.Option<string>
   readonly seen: Seen
 }
 
 export const projectJob = (object: unknown): Result.Result<Projected<JobSeen>, Schema.SchemaError> =>
-  Result.map(decodeJob(object), (job) => ({ taskUid: taskUidOf(job.metadata), seen: jobSeen(job) }))
+  Result.map(decodeJob(object), (job) => ({ taskUid: taskOfJob(job), seen: jobSeen(job) }))
 
 export const projectPod = (object: unknown): Result.Result<Projected<PodSeen>, Schema.SchemaError> =>
-  Result.map(decodePod(object), (pod) => ({ taskUid: taskUidOf(pod.metadata), seen: podSeen(pod) }))
+  Result.map(decodePod(object), (pod) => ({ taskUid: Option.fromUndefinedOr(pod.metadata.labels?.[taskUidLabel]), seen: podSeen(pod) }))

@@ -62,13 +62,13 @@ interface Hearing {
   /** Before an informer tells of it. */
   readonly jobMade: (taskUid: string) => void
   /** An informer told of the Job of this task, or that it is gone. */
-  readonly jobHeard: (taskUid: Option.Option<string>, isGone: boolean) => void
+  readonly jobHeard: (taskUid: string, isGone: boolean) => void
   /** A pass over the task is told its turn. */
   readonly passSaw: (taskUid: string, turn: Turn) => void
   readonly forget: (task: AgentTask) => void
 }
 
-/** Of the time since the denial before, so much counts at most: in the rest it may have waited for something else, such as a slot. */
+/** Of the time since a denial, so much counts at most: in the rest it may have waited for something else, such as a slot. */
 const sameDenialMillis = 60_000
 
 export const make = (
@@ -80,7 +80,7 @@ export const make = (
   const reserved = new Set<string>()
   const launching = new Set<string>()
   const refusals = new Map<string, { readonly refusal: Refusal; readonly until: number }>()
-  const denials = new Map<string, { readonly last: number; readonly millis: number }>()
+  const denials = new Map<string, { readonly millis: number; readonly since: number | undefined }>() // since: of the last refusal, where that was a denial
   const holders = new Map<WorkspaceName, string | undefined>() // workspace → uid of its task, undefined for nobody; absent while not known
   const behind = new Set<string>() // told to wait for their turn
   let freed = false // a slot or a workspace, of which no event need tell those behind
@@ -202,10 +202,11 @@ export const make = (
         if (Option.isNone(cache.keyOf(uid))) return // it went while it was asked
         const until = at + refusal.againInMillis
         refusals.set(uid, { refusal, until })
-        const denied = denials.get(uid)
-        const more = denied === undefined ? 0 : Math.min(at - denied.last, sameDenialMillis)
-        if (refusal.kind === "Forbidden") denials.set(uid, { last: at, millis: (denied?.millis ?? 0) + more })
-        else denials.delete(uid)
+        const { millis, since = at } = denials.get(uid) ?? { millis: 0 }
+        denials.set(uid, {
+          millis: millis + Math.min(at - since, sameDenialMillis),
+          since: refusal.kind === "Forbidden" ? at : undefined
+        })
         changed()
       },
       mayAsk: (uid, at) => {
@@ -240,10 +241,8 @@ export const make = (
           freed = true
           roomInQuota()
         }
-        if (Option.isSome(taskUid)) {
-          reserved.delete(taskUid.value)
-          denials.delete(taskUid.value) // it was taken
-        }
+        reserved.delete(taskUid)
+        denials.delete(taskUid) // it was taken
         changed()
       },
       passSaw: (uid, turn) => {

@@ -77,7 +77,7 @@ export const make = (initial: TaskPolicy): World => {
     },
     setJob: (key, job) => {
       const taskUid = cache.setJob(key, job)
-      hearing.jobHeard(taskUid, Option.isNone(job))
+      if (Option.isSome(taskUid)) hearing.jobHeard(taskUid.value, Option.isNone(job))
       return taskUid
     },
     created: (uid, job) => {

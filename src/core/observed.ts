@@ -12,8 +12,6 @@ import type { StageResult } from "../schema/stage-result.ts"
 export interface JobSeen {
   readonly name: string
   readonly uid: Uid
-  /** The AgentTask that owns it; somebody else's Job of the same name has another owner or none. */
-  readonly owner: Option.Option<Uid>
   readonly state: "active" | "complete" | "failed"
   /** Of the condition that ended it, such as DeadlineExceeded. */
   readonly reason: string

@@ -142,7 +142,6 @@ export const rows: ReadonlyArray<Row> = [
     holds: holds.refusedForGood,
     respond: respond.finishRefused
   },
-  { situation: "a stranger's Job has its name", means: "fail; never adopt it", holds: holds.foreignJob, respond: respond.finishNameTaken },
   {
     situation: "its Job is deleted, and does not go",
     means: "fail after the time that a start has, and say what keeps it: a Pod, or somebody's finalizer",

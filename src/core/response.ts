@@ -210,9 +210,6 @@ const launched = (s: Situation, response: Response): Response => ({
   status: counted(s.observed, s.policy, response.status)
 })
 
-export const finishNameTaken: Respond = (s) =>
-  end(s, "Failed", "NameTaken", `A Job named ${ourJob(s)} exists that this task did not make; delete it or rename the task.`)
-
 /** By two clocks, one of which may be behind: good for when to speak and to look, and for no end. */
 const jobAgeMillis = ({ now, observed: { job, jobKnownMillis } }: Situation): number =>
   Option.match(job, { onNone: () => 0, onSome: ({ createdAt }) => Math.max(millisSince(createdAt, now), jobKnownMillis) })

@@ -34,10 +34,7 @@ const fromPool: Holds = ({ observed: { task } }) => task.spec.pool !== undefined
 const deleted: Holds = ({ observed: { task } }) => task.metadata.deletionTimestamp !== undefined
 const isClaimed: Holds = ({ observed: { task } }) => task.status.claim !== undefined
 const jobThere: Holds = ({ observed: { job } }) => Option.isSome(job)
-const foreignJob: Holds = ({ observed: { job, task } }) => Option.exists(job, ({ owner }) => !Option.contains(owner, task.metadata.uid))
-/** Its own: a stranger's is none of ours to delete, nor to wait for. */
-export const jobGoesOn: Holds = (s) =>
-  !foreignJob(s) && Option.exists(s.observed.job, ({ deleting, state }) => state === "active" && !deleting)
+export const jobGoesOn: Holds = ({ observed: { job } }) => Option.exists(job, ({ deleting, state }) => state === "active" && !deleting)
 const jobDeleting: Holds = ({ observed: { job } }) => Option.exists(job, ({ deleting }) => deleting)
 const jobEnded: Holds = ({ observed: { job } }) => Option.exists(job, ({ state }) => state !== "active")
 const podOver: Holds = ({ observed: { pod } }) => Option.exists(pod, isPodOver)
@@ -76,7 +73,6 @@ export const holds = {
   running: isClaimed,
   calledOff: ({ observed: { task } }) => isCalledOff(task),
   refusedForGood: ({ observed: { refusal } }) => Option.exists(refusal, ({ kind }) => isForGood(kind)),
-  foreignJob,
   stuck: (s) => jobDeleting(s) && overdue(s),
   clearedAway: (s) => isClearedAway(s) && (jobDeleting(s) || !overdue(s, nextAfterMillis(s.observed.task.status))), // it cannot be deleted
   quotaOutlasted: (s) => {

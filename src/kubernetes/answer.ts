@@ -38,6 +38,13 @@ const otherUid = (code: number, message: string, causes: ReadonlyArray<Cause>): 
     ? /uid mismatch|UID in (?:the )?precondition/u.test(message)
     : code === 422 && causes.some(({ field, message }) => field === "metadata.uid" && message.includes("immutable"))
 
+/**
+ * 422 is also what a policy denies with that names no other reason (the default of a ValidatingAdmissionPolicy), or a webhook: their words
+ * begin as those of a 403, and nothing is wrong with a field.
+ */
+const isDenial = (message: string): boolean =>
+  /^\S+(?: "[^"]*")? is forbidden: |^admission webhook "[^"]*" denied the request/u.test(message)
+
 const errorOf = (call: Call, code: number, status: typeof Status.Type, retryAfter: Option.Option<Duration.Duration>): KubernetesError => {
   const causes = (status.details?.causes ?? []).filter(({ field }) => field !== "<nil>") // "rules were not checked": names no field
   const refusal = { ...call, code, reason: status.reason || "Unknown", detail: status.message || `HTTP ${code}` }
@@ -54,7 +61,7 @@ const errorOf = (call: Call, code: number, status: typeof Status.Type, retryAfte
     case 410:
       return new Gone(refusal)
     case 422:
-      return new Invalid({ ...refusal, causes })
+      return isDenial(status.message) ? new Forbidden(refusal) : new Invalid({ ...refusal, causes })
     case 429:
       return new TooManyRequests({ ...refusal, retryAfter: Option.getOrElse(retryAfter, () => Duration.seconds(1)) })
   }

@@ -80,7 +80,7 @@ export class TooManyRequests extends Data.TaggedError("TooManyRequests")<Refusal
   }
 }
 
-/** 403: RBAC, a quota, or an admission policy says no. */
+/** 403, or 422 in the words of an admission policy or a webhook: RBAC, a quota, or one of these says no. */
 export class Forbidden extends Data.TaggedError("Forbidden")<Refusal> {
   /** A ResourceQuota refused it, or is new and not counted yet: room may come by itself, so trying again later makes sense. */
   get exceedsQuota(): boolean {
@@ -104,7 +104,7 @@ export class Unauthorized extends Data.TaggedError("Unauthorized")<Refusal> {
   }
 }
 
-/** 422: the object breaks its schema or a validation rule; `causes` names the fields. */
+/** 422: the object breaks its schema or a validation rule, and `causes` names the fields; or a `test` of a patch does not hold. */
 export class Invalid extends Data.TaggedError("Invalid")<Refusal & { readonly causes: ReadonlyArray<Cause> }> {
   override get message() {
     const fields = this.causes.map(({ field, message }) => `${field}: ${message}`).join(", ")

@@ -1,10 +1,12 @@
 // The controller against a real API server: what it makes of AgentTasks, and what it leaves alone.
 import { expect, layer } from "@effect/vitest"
 import { Effect } from "effect"
+import { managedByUs, taskUidLabel } from "../../src/core/manifest/labels.ts"
 import { leaseName } from "../../src/core/workspace-lease.ts"
 import { Kubernetes } from "../../src/kubernetes/client.ts"
 import { agentTasks, jobs, type Kind, leases, serviceAccounts } from "../../src/kubernetes/kinds.ts"
 import { WorkspaceName } from "../../src/schema/names.ts"
+import { denyingPolicy, policyWords } from "../kubernetes/denying-policy.ts"
 import {
   claim,
   claimWithoutPod,
@@ -125,6 +127,24 @@ layer(TaskCluster, { excludeTestServices: true, timeout: "60 seconds" })("the co
       yield* untilLaunched("too-many")
     }).pipe(Effect.scoped))
 
+  it.effect("queues what a policy without a reason denies, Job or Lease, with its words, and starts it when that is lifted", () =>
+    Effect.gen(function*() {
+      const { namespace } = yield* Tasks
+      const { lift } = yield* denyingPolicy(namespace, ["agent-job-denied-job", leaseName(WorkspaceName.make("denied-lease"))])
+      yield* runController()
+      yield* createTask("denied-job")
+      yield* createTask("denied-lease", { stage: "apply", ...workspace("denied-lease") })
+      for (const name of ["denied-job", "denied-lease"]) {
+        expect(yield* untilStatus(name, isPhase("Queued"))).toMatchObject({
+          reason: "Refused",
+          message: expect.stringContaining(policyWords)
+        })
+      }
+      yield* lift
+      yield* untilLaunched("denied-job")
+      yield* untilLaunched("denied-lease")
+    }).pipe(Effect.scoped))
+
   it.effect("explains a Job whose Pod a quota refuses, by the quota's name", () =>
     Effect.gen(function*() {
       const { namespace } = yield* Tasks
@@ -176,6 +196,21 @@ layer(TaskCluster, { excludeTestServices: true, timeout: "60 seconds" })("the co
       yield* createTask("foreign")
       expect(yield* untilStatus("foreign", isPhase("Failed"))).toMatchObject({ reason: "NameTaken" })
       expect(yield* found(kubernetes.get(jobs, { name: "agent-job-foreign", namespace }))).toBe(true)
+    }).pipe(Effect.scoped))
+
+  it.effect("takes a copy of a task's Job, which has its labels under another name, for nobody's", () =>
+    Effect.gen(function*() {
+      const { namespace } = yield* Tasks
+      const kubernetes = yield* Kubernetes
+      const template = {
+        spec: { restartPolicy: "Never", nodeSelector: { "test/nowhere": "true" }, containers: [{ name: "c", image: "none" }] }
+      }
+      const { metadata: { uid } } = yield* createTask("copied")
+      const labels = { ...managedByUs, "app.kubernetes.io/component": "task", [taskUidLabel]: uid }
+      yield* kubernetes.create(jobs, { metadata: { name: "copy-of-copied", namespace, labels }, spec: { template } })
+      yield* runController()
+      yield* untilLaunched("copied")
+      expect(yield* jobNames).toContain("copy-of-copied")
     }).pipe(Effect.scoped))
 
   it.effect("fails a task whose Job was deleted before the claim", () =>

@@ -1,13 +1,14 @@
 // What the events of one task mean for others: whoever frees a turn wakes those that wait for one.
 import { describe, expect, it } from "@effect/vitest"
-import { Effect, Layer, Queue, Stream } from "effect"
+import { Effect, Layer, Option, Queue, Stream } from "effect"
 import { TestClock } from "effect/testing"
 import { mirror } from "../../src/controller/mirror.ts"
 import { make } from "../../src/controller/world.ts"
+import { taskUidLabel } from "../../src/core/manifest/labels.ts"
 import { Kubernetes } from "../../src/kubernetes/client.ts"
-import { agentTasks } from "../../src/kubernetes/kinds.ts"
-import type { WatchEvent } from "../../src/kubernetes/object.ts"
-import { plainSeed, policy, type Seed, worldOf } from "../core/worlds.ts"
+import { agentTasks, jobs } from "../../src/kubernetes/kinds.ts"
+import type { OwnerReference, WatchEvent } from "../../src/kubernetes/object.ts"
+import { noon, plainSeed, policy, type Seed, worldOf } from "../core/worlds.ts"
 
 const event = (type: "ADDED" | "MODIFIED" | "DELETED", name: string, resourceVersion: string, seed: Partial<Seed>): WatchEvent => {
   const { metadata: { ownerReferences: _, ...metadata }, spec, status } = worldOf({ ...plainSeed, ...seed }).task
@@ -46,5 +47,48 @@ describe("the task that waits for its turn", () => {
       yield* Queue.offerAll(queue, events)
       yield* TestClock.adjust("1 second")
       expect(looks.filter((key) => key === "tasks/second")).toHaveLength(woken)
+    }).pipe(Effect.scoped))
+})
+
+describe("a Job with the labels of a task", () => {
+  const { task } = worldOf(plainSeed)
+  const ofTask = [{ apiVersion: "scalr.io/v1", kind: "AgentTask", name: "task", uid: task.metadata.uid, controller: true }]
+  const labelled = (name: string, resourceVersion: string, ownerReferences: ReadonlyArray<OwnerReference>): WatchEvent => ({
+    type: "MODIFIED",
+    object: {
+      metadata: {
+        name,
+        namespace: "tasks",
+        uid: name,
+        resourceVersion,
+        creationTimestamp: noon,
+        labels: { [taskUidLabel]: task.metadata.uid },
+        ownerReferences
+      },
+      spec: {}
+    }
+  })
+
+  it.effect("is its own only as long as it is the Job's controller: a copy hides none, and what somebody took away is gone", () =>
+    Effect.gen(function*() {
+      const queue = yield* Queue.unbounded<WatchEvent>()
+      const kubernetes = Layer.mock(Kubernetes, {
+        namespace: "tasks",
+        watch: ({ plural }) => plural === jobs.plural ? Stream.fromQueue(queue) : Stream.concat(Stream.make(whole), Stream.never)
+      })
+      const looks: Array<string> = []
+      const world = make(policy)
+      const { synced } = yield* mirror(world, "tasks", (key) => Effect.sync(() => void looks.push(key))).pipe(Effect.provide(kubernetes))
+      world.setTask("tasks/task", Option.some(task))
+      const known = () => Option.getOrUndefined(world.job(task.metadata.uid))?.name
+      yield* Queue.offerAll(queue, [labelled("a-copy", "2", []), whole])
+      yield* synced
+      expect([known(), looks.splice(0)]).toEqual([undefined, []])
+      yield* Queue.offer(queue, labelled("agent-job-task", "4", ofTask))
+      yield* TestClock.adjust("1 second")
+      expect([known(), looks.splice(0)]).toEqual(["agent-job-task", ["tasks/task"]])
+      yield* Queue.offer(queue, labelled("agent-job-task", "5", []))
+      yield* TestClock.adjust("1 second")
+      expect([known(), world.hadJob(task.metadata.uid), looks]).toEqual([undefined, true, ["tasks/task"]])
     }).pipe(Effect.scoped))
 })

@@ -206,6 +206,11 @@ describe("a Job of which it is said that it goes", () => {
     { is: "goes, if it is being deleted", live: { uid: "job-uid", deletionTimestamp: noon }, answer: true },
     { is: "is asked for again when the cache knows, if it is gone", live: undefined, answer: "Behind" },
     { is: "is asked for again when the cache knows, if there is another one by now", live: { uid: "next" }, answer: "Behind" },
+    {
+      is: "is asked for again when the cache knows, if somebody has made it nobody's",
+      live: { uid: "job-uid", ownerReferences: [] },
+      answer: "Behind"
+    },
     { is: "stays otherwise", live: { uid: "job-uid" }, answer: false }
   ]
   it.effect.each([

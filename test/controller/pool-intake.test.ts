@@ -6,10 +6,11 @@ import { Configuration } from "../../src/controller/configuration.ts"
 import { poolIntake } from "../../src/controller/pool-intake.ts"
 import { Pool, PoolUnreachable } from "../../src/controller/pool.ts"
 import { make } from "../../src/controller/world.ts"
-import { specOf, taskName } from "../../src/core/intake.ts"
+import { specOf, taskName, tokenSecretName } from "../../src/core/intake.ts"
+import { refusal } from "../../src/kubernetes/answer.ts"
 import { Kubernetes } from "../../src/kubernetes/client.ts"
 import { Forbidden } from "../../src/kubernetes/errors.ts"
-import { agentTasks } from "../../src/kubernetes/kinds.ts"
+import { agentTasks, secrets } from "../../src/kubernetes/kinds.ts"
 import type { AgentTaskStatus } from "../../src/schema/agent-task.ts"
 import { Uid } from "../../src/schema/names.ts"
 import { Assignment } from "../../src/schema/pool-api.ts"
@@ -169,6 +170,60 @@ it.effect("tells the pool why it cannot make a task of an offer, and goes on wit
     expect(told).toHaveLength(2)
     expect(told).toContainEqual(["wait", assignment.id, null, "Refused", expect.stringContaining("exceeded quota")])
     expect(told).toContainEqual(["acknowledge", other.id])
+  }))
+
+/** The pool is told this, and whether the task is called off, when its Secret is there already and the API server answers this to a patch. */
+const offeredAgain = Effect.fnUntraced(function*(body: object) {
+  const { kubernetes, server } = instantCluster()
+  const [metadata, status] = [{
+    name: taskName(assignment),
+    namespace: "tasks",
+    uid: "task-uid",
+    resourceVersion: "",
+    creationTimestamp: noon
+  }, {
+    phase: "Queued"
+  }]
+  server.plant(agentTasks, { metadata, spec: specOf(assignment, "http://pool"), status })
+  yield* kubernetes.create(secrets, { metadata: { name: tokenSecretName(metadata.name), namespace: "tasks" } })
+  const answer = refusal({ verb: "patch", object: "Secret token" }, 422, JSON.stringify(body), Option.none(), 0)
+  const told: Array<unknown> = []
+  const offers = [[assignment]]
+  const pool = Layer.mock(Pool, {
+    acquire: () => Effect.suspend(() => offers.length === 0 ? Effect.never : Effect.succeed(offers.splice(0)[0] ?? [])),
+    cancellations: () => Effect.never,
+    report: (_, _taskUid, { message }) => Effect.sync(() => void told.push(["report", message])),
+    wait: (_, _taskUid, reason, message) => Effect.sync(() => void told.push([reason, message]))
+  })
+  const intake = {
+    url: "http://pool",
+    namespace: "tasks",
+    identity: "test",
+    world: make(policy),
+    look: () => Effect.void,
+    drained: yield* SubscriptionRef.make(false)
+  }
+  const denying = Kubernetes.of({ ...kubernetes, patch: () => Effect.fail(answer) })
+  const running = yield* Effect.forkChild(
+    poolIntake(intake).pipe(Effect.provide([pool, configuration, Layer.succeed(Kubernetes, denying)]))
+  )
+  yield* TestClock.adjust("1 second")
+  yield* Fiber.interrupt(running)
+  return { told, cancelled: server.all(agentTasks).some(({ spec }) => JSON.stringify(spec).includes("\"cancel\":true")) }
+})
+
+it.effect("calls its task off where the token's Secret is another's, and never where a policy denies the new token", () =>
+  Effect.gen(function*() {
+    const words = "ValidatingAdmissionPolicy 'p' with binding 'b' denied request: not on Fridays"
+    const failedTest = {
+      code: 422,
+      reason: "Invalid",
+      details: {},
+      message: "the server rejected our request due to an error in our request"
+    }
+    const denial = { ...failedTest, details: { causes: [{ message: words }] }, message: `secrets "token" is forbidden: ${words}` }
+    expect(yield* offeredAgain(failedTest)).toEqual({ told: [["report", expect.stringContaining("not of its task")]], cancelled: true })
+    expect(yield* offeredAgain(denial)).toEqual({ told: [["Refused", expect.stringContaining(words)]], cancelled: false })
   }))
 
 it.effect.each(

@@ -31,7 +31,7 @@ describe("projectPod", () => {
         }
       })
     )
-    expect(projected.taskUid).toBe("task")
+    expect(projected.taskUid).toEqual(Option.some("task"))
     expect(projected.seen.runner).toMatchObject(Option.some({ state: "running", lastReason: "OOMKilled" }))
     expect(projected.seen.worker).toEqual(Option.none())
   })
@@ -116,8 +116,17 @@ describe("projectJob", () => {
     expect(job({}).configHash).toBe("")
     expect(job({}, { annotations: { "scalr.io/config-hash": "c0ffee", other: "x" } }).configHash).toBe("c0ffee")
   })
-  it("knows its owner only by the controller reference of an AgentTask", () => {
-    expect(job({}).owner).toEqual(Option.some("task"))
-    expect(job({}, { ownerReferences: [{ kind: "CronJob", uid: "other", controller: true }] }).owner).toEqual(Option.none())
+  it.each([
+    { given: "its controller is an AgentTask", ownerReferences: metadata.ownerReferences, taskUid: Option.some("task") },
+    {
+      given: "its controller is another thing",
+      ownerReferences: [{ kind: "CronJob", uid: "other", controller: true }],
+      taskUid: Option.none()
+    },
+    { given: "it only mentions the task", ownerReferences: [{ kind: "AgentTask", uid: "task" }], taskUid: Option.none() },
+    { given: "it is a copy, which has the labels alone", ownerReferences: [], taskUid: Option.none() }
+  ])("knows whose it is by its controller: $given", ({ ownerReferences, taskUid }) => {
+    expect(metadata.labels).toMatchObject({ "scalr.io/task-uid": "task" })
+    expect(Result.getOrThrow(projectJob({ metadata: { ...metadata, ownerReferences } })).taskUid).toEqual(taskUid)
   })
 })

@@ -84,16 +84,23 @@ describe("turns", () => {
     return world.deniedMillis("uid-0")
   }
 
-  it("counts for how long a Job is denied, and nothing that was refused otherwise", () => {
+  it("counts for how long a Job is denied, without the waits for what refuses it otherwise, which take nothing back", () => {
     const world = make(policy)
     world.setTask(key(0), Option.some(task(0)))
-    expect(denied(world, [0, "Forbidden"])).toBe(0)
-    expect(denied(world, [10_000, "Forbidden"], [20_000, "Forbidden"])).toBe(20_000)
-    expect(denied(world, [30_000, "Refused"])).toBe(0)
-    expect(denied(world, [40_000, "Forbidden"])).toBe(0)
-    expect(denied(world, [50_000, "Forbidden"])).toBe(10_000)
+    expect(denied(world, [0, "QuotaExceeded"], [10_000, "Forbidden"])).toBe(0)
+    expect(denied(world, [20_000, "Forbidden"], [30_000, "Forbidden"])).toBe(20_000)
+    expect(denied(world, [40_000, "Refused"])).toBe(30_000)
+    expect(denied(world, [50_000, "QuotaExceeded"], [60_000, "Forbidden"])).toBe(30_000)
+    expect(denied(world, [70_000, "Forbidden"])).toBe(40_000)
     world.setTask(key(0), Option.none())
     expect(world.deniedMillis("uid-0")).toBe(0)
+  })
+
+  it("comes to an end also where a webhook fails each other time that it is asked", () => {
+    const world = make(policy)
+    world.setTask(key(0), Option.some(task(0)))
+    const asked = Array.from({ length: 37 }, (_, index) => [index * 10_000, index % 2 === 0 ? "Forbidden" : "Refused"] as const)
+    expect(denied(world, ...asked)).toBe(180_000)
   })
 
   it("comes to an end also where each denial is long after the one before, since others had the slot", () => {

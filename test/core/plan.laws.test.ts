@@ -1,6 +1,6 @@
 // The laws of `plan`, for any world that a seed can make.
 import { describe, expect, it } from "@effect/vitest"
-import { Equal, Option } from "effect"
+import { Equal } from "effect"
 import { Action } from "../../src/core/action.ts"
 import { plan } from "../../src/core/plan.ts"
 import { isOver, mayFollow } from "../../src/core/status.ts"
@@ -47,18 +47,12 @@ describe("plan", () => {
     expect(decide({ ...seed, pool: false, deleted: true }).status.phase).toBe("Cancelled")
   })
 
-  it.prop("never deletes a stranger's Job, nor looks again and again at one", [Seed], ([seed]) => {
-    const { actions, requeueAfterMillis } = decide({ ...seed, job: "foreign" })
-    expect(actions.filter(Action.$is("DeleteJob"))).toEqual([])
-    if (isOver(worldOf(seed).task.status.phase) && seed.follows === "no") expect(requeueAfterMillis).toEqual(Option.none())
-  })
-
   it.prop(
     "deletes no Job before the claim, nor ends the launch or counts one more, but upon what the API server itself has",
     [Seed],
     ([seed]) => {
       const { job, task: { status } } = worldOf({ ...seed, cancel: false, deleted: false, refusal: "none" })
-      if (isOver(status.phase) || status.claim !== undefined || job._tag === "None" || seed.job === "foreign") return
+      if (isOver(status.phase) || status.claim !== undefined || job._tag === "None") return
       const { actions, live, status: next } = decide({ ...seed, cancel: false, deleted: false, refusal: "none" })
       const isCounted = status.job?.uid !== undefined && next.launches !== status.launches
       if (actions.some(Action.$is("DeleteJob")) || isOver(next.phase) || isCounted) expect(live).toBe(true)
@@ -99,7 +93,6 @@ describe("plan", () => {
       { stage: "apply", holder: "taken" },
       { stage: "apply", holder: "left" },
       { job: "active" },
-      { job: "foreign" },
       { hadJob: true, maxLaunches: 1 },
       { refusal: "Denied" },
       { refusal: "QuotaExceeded" },

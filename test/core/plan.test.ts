@@ -328,14 +328,6 @@ const cases: ReadonlyArray<Case> = [
     reason: "Denied"
   },
   {
-    given: "a stranger's Job under its name",
-    seed: { job: "foreign" },
-    situation: "a stranger's Job has its name",
-    actions: ["Emit"],
-    phase: "Failed",
-    reason: "NameTaken"
-  },
-  {
     given: "a Job that was just made",
     seed: { life: "starting", job: "active" },
     situation: "its Job is there",
@@ -684,13 +676,6 @@ const cases: ReadonlyArray<Case> = [
     situation: "over, but its Job goes on",
     actions: ["DeleteJob"],
     phase: "Cancelled"
-  },
-  {
-    given: "a stranger's Job under the name of a task that is over",
-    seed: { life: "failed", job: "foreign" },
-    situation: "over",
-    actions: [],
-    phase: "Failed"
   },
   {
     given: "a result whose Job is about to end",
@@ -1109,8 +1094,7 @@ describe("plan", () => {
     const times = Array.from({ length: 100 }, (_, index) => {
       const uid = Uid.make(`uid-${index}`)
       const task = { ...world.task, metadata: { ...world.task.metadata, uid } }
-      const job = Option.map(world.job, (seen) => ({ ...seen, owner: Option.some(uid) }))
-      const { requeueAfterMillis, status } = plan(policyOf(whole), { ...world, task, job }, noon)
+      const { requeueAfterMillis, status } = plan(policyOf(whole), { ...world, task }, noon)
       expect(status).toEqual(task.status)
       return Option.getOrThrow(requeueAfterMillis)
     })

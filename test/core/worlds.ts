@@ -64,7 +64,7 @@ export const Seed = Schema.Struct({
   reported: Schema.Boolean,
   launches: small,
   maxLaunches: Schema.Literals([1, 2, 3]),
-  job: Schema.Literals(["none", "active", "complete", "failed", "foreign"]),
+  job: Schema.Literals(["none", "active", "complete", "failed"]),
   jobDeleting: Schema.Boolean,
   /** One of its Jobs is gone. */
   hadJob: Schema.Boolean,
@@ -265,8 +265,7 @@ const job = ({ job, jobAgeSeconds, jobDeleting }: Seed): Option.Option<JobSeen> 
   job === "none" ? Option.none() : Option.some({
     name: "agent-job-task",
     uid: Uid.make("job-uid"),
-    owner: job === "foreign" ? Option.none() : Option.some(uid),
-    state: job === "foreign" ? "active" : job,
+    state: job,
     reason: "",
     message: "",
     deleting: jobDeleting,

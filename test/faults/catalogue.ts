@@ -135,6 +135,7 @@ export const faults: Readonly<Record<string, Row>> = {
     shownBy: {
       "test/controller/controller.cluster.test.ts": [
         "queues what a quota refuses, with the quota's name",
+        "queues what a policy without a reason denies, Job or Lease, with its words",
         "explains a Job whose Pod a quota refuses",
         "explains a Job whose Pod cannot be made at all"
       ]

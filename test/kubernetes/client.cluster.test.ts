@@ -2,7 +2,9 @@ import { expect, layer } from "@effect/vitest"
 import { Context, Effect, Fiber, Layer, Schema, Stream } from "effect"
 import { Kubernetes } from "../../src/kubernetes/client.ts"
 import { type Credentials, fromKubeconfig } from "../../src/kubernetes/credentials.ts"
-import { configMaps, decoding, pods, serviceAccounts } from "../../src/kubernetes/kinds.ts"
+import type { KubernetesError } from "../../src/kubernetes/errors.ts"
+import { configMaps, decoding, leases, pods, secrets, serviceAccounts } from "../../src/kubernetes/kinds.ts"
+import { denyingPolicy } from "./denying-policy.ts"
 import { Cluster, RealCluster } from "./real-cluster.ts"
 
 const clientWith = (change: (credentials: Credentials) => Credentials) =>
@@ -79,6 +81,20 @@ layer(RealCluster, { excludeTestServices: true })("a real API server", (it) => {
       const rule = yield* Effect.flip(kubernetes.create(things, { metadata: at("invalid"), spec: { size: 3 } }))
       expect(rule.message).toMatch(/^Cannot create Thing .*: spec: .*three is taken; correct the named fields\.$/u)
     }))
+
+  it.effect("takes a denial by a policy without a reason for what it is, and a `test` that does not hold for another thing", () =>
+    Effect.gen(function*() {
+      const { at, kubernetes, namespace } = yield* setup
+      const metadata = at("denied")
+      yield* kubernetes.create(secrets, { metadata })
+      yield* denyingPolicy(namespace, ["denied"])
+      const patch = (value: string) =>
+        kubernetes.patch(secrets, metadata, [{ op: "test", path: "/metadata/name", value }, { op: "add", path: "/data", value: { a: "" } }])
+      const writes = [kubernetes.create(leases, { metadata }), kubernetes.apply(leases, { metadata }), patch("denied"), patch("another's")]
+      const errors = yield* Effect.forEach(writes, (write) => Effect.flip<unknown, KubernetesError, never>(write))
+      expect(errors.map(({ _tag }) => _tag)).toEqual(["Forbidden", "Forbidden", "Forbidden", "Invalid"])
+      expect(errors[0]?.message).toMatch(/^Cannot create Lease \S+: leases\S+ "denied" is forbidden: .*not on Fridays; grant it/u)
+    }).pipe(Effect.scoped))
 
   it.effect("tells who may not from who is not known", () =>
     Effect.gen(function*() {

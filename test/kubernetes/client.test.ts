@@ -109,6 +109,7 @@ describe("the paths and bodies of requests", () => {
 
 describe("a refusal", () => {
   const causes = [{ field: "spec.source", reason: "FieldValueInvalid", message: "exactly one is required" }]
+  const denied = "forbidden: ValidatingAdmissionPolicy 'p' with binding 'b' denied request: not on Fridays"
   const uidCauses = [{ field: "metadata.uid", reason: "FieldValueInvalid", message: "field is immutable" }]
   it.live.each([
     { given: "404", answer: status(404, "NotFound"), tag: "NotFound", says: "not there" },
@@ -131,6 +132,39 @@ describe("a refusal", () => {
       answer: status(422, "Invalid", { details: { causes } }),
       tag: "Invalid",
       says: "spec.source: exactly one is required; correct"
+    },
+    {
+      given: "422 by a policy that names no reason",
+      answer: status(422, "Invalid", { message: `jobs.batch "demo" is ${denied}`, details: { causes: [{ message: denied }] } }),
+      tag: "Forbidden",
+      says: "denied request: not on Fridays; grant it"
+    },
+    {
+      given: "422 by a policy, for an object that has no name yet",
+      answer: status(422, "Invalid", { message: `jobs.batch is ${denied}` }),
+      tag: "Forbidden",
+      says: "ask who set the policy"
+    },
+    {
+      given: "422 by a webhook",
+      answer: status(422, "Invalid", { message: "admission webhook \"w.example\" denied the request: no", details: { causes } }),
+      tag: "Forbidden",
+      says: "ask who set the policy"
+    },
+    {
+      given: "422 by a rule whose words are like those of a policy",
+      answer: status(422, "Invalid", {
+        message: `Job "demo" is invalid: spec.source: Invalid value: jobs is ${denied}`,
+        details: { causes }
+      }),
+      tag: "Invalid",
+      says: "spec.source: exactly one is required; correct"
+    },
+    {
+      given: "422 for a `test` that does not hold",
+      answer: status(422, "Invalid", { message: "the server rejected our request due to an error in our request", details: {} }),
+      tag: "Invalid",
+      says: "rejected our request"
     },
     { given: "410", answer: status(410, "Expired"), tag: "Gone", says: "list again" },
     { given: "403 by RBAC", answer: status(403, "Forbidden"), tag: "Forbidden", says: "grant it" },

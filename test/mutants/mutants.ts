@@ -80,10 +80,10 @@ export const mutants: ReadonlyArray<Mutant> = [
   },
   {
     name: "a stranger's Job is adopted",
-    file: situation,
-    from: "!Option.contains(owner, task.metadata.uid)",
-    to: "Option.isNone(owner) && task.metadata.uid === \"\"",
-    test: "core/plan.test.ts"
+    file: "src/controller/project.ts",
+    from: "controllerOf(metadata, agentTaskResource.kind)",
+    to: "Option.fromUndefinedOr(metadata.labels?.[taskUidLabel])",
+    test: "controller/project.test.ts"
   },
   {
     name: "launches are not counted",

@@ -26,6 +26,7 @@ const demand = (holds: boolean, invariant: string, message: () => string): void 
   if (!holds) throw new Violation(invariant, message())
 }
 
+const isOwned = ({ metadata: { ownerReferences = [] } }: Change["object"]): boolean => ownerReferences.length > 0
 const statusOf = (object: Change["object"] | undefined): AgentTaskStatus => (object?.["status"] ?? {}) as AgentTaskStatus
 
 /** All that it made is in a state that is stored. */
@@ -46,6 +47,10 @@ const judgeTask = (simulation: Simulation, { before, object, type }: Change): vo
   demand(from.result === undefined || same(from.result, to.result), "I8", () => `the result of ${named} changed`)
   if (isOver(from.phase)) demand(from.reason === to.reason && from.message === to.message, "I8", () => `the end of ${named} changed`)
   demand(to.reason === undefined || to.reason in reasons, "I18", () => `${named} has the reason ${to.reason}`)
+  if (to.reason === "NameTaken") {
+    const job = simulation.server.find(jobs, { name: `agent-job-${metadata.name}`, namespace: metadata.namespace })
+    demand(job !== undefined && !isOwned(job), "I13", () => `${named} ended for a stranger's Job, but none has its name`)
+  }
   demand((to.launches ?? 0) <= config.policy.maxLaunches + mostAgain, "I17", () => `${named} was launched ${to.launches} times`)
   const made = simulation.made.get(metadata.uid) ?? 0
   demand((to.launches ?? 0) <= made, "I17", () => `${named} says ${to.launches} launches, but ${made} Jobs were made for it`)
@@ -98,7 +103,7 @@ const judgePod = ({ config, launched, tasks }: Simulation, { before, object: { m
 
 /** Who has not heard that a task is gone makes one Job for it, and no other when that one goes as well. */
 const judgeJob = ({ leads, made, madeForGone }: Simulation, { before, object: { metadata } }: Change): void => {
-  const task = metadata.labels?.[taskUidLabel]
+  const task = metadata.ownerReferences?.[0]?.uid
   if (before !== undefined || task === undefined) return
   made.set(task, (made.get(task) ?? 0) + 1)
   const forGone = madeForGone.get(task)
@@ -287,11 +292,7 @@ export const judge = (simulation: Simulation, from: number): number => {
     if (change.kind === jobs.plural) judgeJob(simulation, change)
     if (change.kind === pods.plural) judgePod(simulation, change)
     if (change.kind === jobs.plural && change.before !== undefined) {
-      demand(
-        (change.before.metadata.ownerReferences ?? []).length > 0,
-        "I13",
-        () => `the stranger's Job ${change.object.metadata.name} was touched`
-      )
+      demand(isOwned(change.before), "I13", () => `the stranger's Job ${change.object.metadata.name} was touched`)
     }
     if (change.kind === leases.plural && change.before !== undefined) judgeLease(change.before, change.object)
   }

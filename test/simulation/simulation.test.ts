@@ -136,6 +136,12 @@ describe("what chance seldom comes to", () => {
   it("a stranger's Job of the derived name stays as it is", () =>
     expect(runSteps(0, [go("a stranger's Job"), go("create a task"), go("a controller starts"), ...goesWell(8)])).toBeUndefined())
 
+  it("a copy of its Job under another name is not taken for a task's Job, and stays as it is", () => {
+    const copied = [go("create a task"), go("a stranger's Job", 0, 1)]
+    expect(runSteps(0, [...copied, go("a controller starts"), ...goesWell(8)])).toBeUndefined()
+    expect(runSteps(0, [go("a controller starts"), ...goesWell(2), ...copied, ...goesWell(8)])).toBeUndefined()
+  })
+
   it.each([[0, 1], [1, 0]])(
     "an apply that took its workspace and got no Job does not wait for another, which waits for it: tasks %i and %i",
     (first, second) =>

@@ -2,6 +2,7 @@
 // Always holds: nothing moves but by a call of one of these methods, and every one of them may be called at any time.
 // Driven by test/simulation/steps, judged by test/simulation/invariants.
 import { Option } from "effect"
+import { taskLabels } from "../../src/core/manifest/labels.ts"
 import type { ResolvedConfig } from "../../src/core/resolve.ts"
 import { isOver } from "../../src/core/status.ts"
 import { agentTasks, jobs } from "../../src/kubernetes/kinds.ts"
@@ -181,6 +182,13 @@ export class Simulation {
   }
   startRun(nth: number, by: number): void {
     this.pool?.startRun(workspaceAt(nth), { destroy: by === 7, planOnly: by < 2 })
+  }
+  /** Under another name, with what made it the task's own left out, as people make one to look into it. */
+  copyJob(nth: number): void {
+    const task = this.tasks[nth % this.tasks.length]
+    if (task === undefined) return
+    const { name, namespace } = task.metadata
+    this.server.create(jobs, { metadata: { name: `copy-of-${name}`, namespace, labels: taskLabels(task, this.config, {}) }, spec: {} })
   }
   strangersJob(template: number): void {
     this.server.create(jobs, { metadata: { name: `agent-job-task-${template}`, namespace: this.config.taskNamespace }, spec: {} })

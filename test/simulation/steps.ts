@@ -66,7 +66,7 @@ const table = {
   "a rescue is settled": { weight: 1, perform: (_) => _.pool?.settleAll() },
   "a state is locked by force": { weight: 0.5, trouble: true, perform: (_, { nth }) => _.lockByForce(nth) },
   "a state is written by hand": { weight: 0.5, trouble: true, perform: (_, { nth }) => _.writeByHand(nth) },
-  "a stranger's Job": { weight: 0.3, trouble: true, perform: (_, { nth }) => _.strangersJob(nth) },
+  "a stranger's Job": { weight: 0.3, trouble: true, perform: (_, { by, nth }) => by % 2 === 0 ? _.strangersJob(nth) : _.copyJob(nth) },
   "garbage in the store": { weight: 0.1, trouble: true, perform: (_) => _.garbage() },
   "a quota is full": {
     weight: 0.5,
