@@ -124,7 +124,7 @@ export const poolBacking = Effect.fnUntraced(function*({ plan, source, stage }: 
         return seal
       })),
     openFor: ({ mutates }) => Effect.provideService(openGateway(mutates), StateDelivery, delivery),
-    mayRun: (_, engineDirectory) => heedNote(engineDirectory, poolStateTrouble), // before a plan too, so that nobody approves one whose apply is refused
+    mayRun: (_, engineDirectory) => heedNote(engineDirectory, (note) => Effect.succeed(poolStateTrouble(note))), // before a plan too, so that nobody approves one whose apply is refused
     settleState,
     giveStateBack: delivery.giveBack,
     saidDuring: unsavedDuring,

@@ -36,6 +36,17 @@ describe("a stage of a pool", () => {
       expect(text(api.log)).not.toContain("top-secret-region")
     }))
 
+  it.live("takes the lock of its state before it makes anything, whatever the arguments of its apply say", () =>
+    Effect.gen(function*() {
+      const api = yield* taskApi
+      api.variables = [{ name: "TF_CLI_ARGS_apply", value: "-lock=false -state=x -state-out=y", category: "env" }]
+      const digest = yield* planned(api, { "main.tf": `resource "terraform_data" "a" {}\n` })
+      const { log, status } = yield* ran(poolTask(api, "apply", { plan: { sha256: digest } }), {}, (here) => token(here, api))
+      expect(status.reason, log()).toBe("Completed")
+      const ofState = api.requests.filter((request) => request.startsWith("POST /state"))
+      expect(ofState.map((request) => request.split(" ")[1])).toEqual(["/state/lock", "/state", "/state/unlock"])
+    }))
+
   it.live("refuses an apply without a saved plan", () =>
     Effect.gen(function*() {
       const api = yield* taskApi
