@@ -58,9 +58,10 @@ export interface Backing {
     workspace: Effect.Effect<string, StageFailed | StageStopped>
   ) => Effect.Effect<void, StageFailed | StageStopped>
   /**
-   * After a command that changes something, however it ended: whether it wrote a state. The last one is saved by then; fails if it is not.
+   * After a command that changes something, however it ended: whether it wrote a state, or is known to have never come to it. The last one
+   * is saved by then; fails if it is not.
    */
-  readonly settleState: (place: Provisioned) => Effect.Effect<"unwritten" | "saved", StageFailed, Log>
+  readonly settleState: (place: Provisioned) => Effect.Effect<"untouched" | "unwritten" | "saved", StageFailed, Log>
   /**
    * After `settleState`, when no word of what the engine made is on its way any more: gives back the lock of the state, if the engine did
    * and its last state is saved.

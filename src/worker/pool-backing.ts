@@ -28,6 +28,8 @@ const planFile = "saved-plan.tar"
 /** What the engine leaves in its directory when it could not push its state. */
 const erroredState = "errored.tfstate"
 
+const states = { Untouched: "untouched", Unwritten: "unwritten", Saved: "saved" } as const
+
 type Unsaved = Extract<Settled, { readonly _tag: "Unsaved" }>
 
 const markOf = ({ state }: TaskDetails): Seal["state"] => state ?? "none"
@@ -94,7 +96,7 @@ export const poolBacking = Effect.fnUntraced(function*({ plan, source, stage }: 
     if (Option.isNone(left) && Option.isSome(yield* Effect.scoped(openFile(root, file)))) {
       yield* byHand(errored, `it has more than ${stateLimitBytes / 1024 ** 2} MiB.`, since)
     }
-    return settled._tag === "Saved" ? "saved" : "unwritten"
+    return states[settled._tag]
   })
 
   return {

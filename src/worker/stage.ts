@@ -4,6 +4,7 @@
 import { type Cause, Context, Effect, Layer, Option, Ref, type Scope } from "effect"
 import { join } from "node:path"
 import { withLeft } from "../core/effects-message.ts"
+import { idleArguments } from "../core/engine-arguments.ts"
 import { fromEvent, fromLog } from "../core/engine-events.ts"
 import { plannedEntries } from "../core/journal.ts"
 import { stopMessage } from "../core/outcome.ts"
@@ -84,6 +85,8 @@ const stage = Effect.fnUntraced(function*(spec: AgentTaskSpec, backing: Backing,
     TF_INPUT: "0",
     CHECKPOINT_DISABLE: "1"
   }
+  const idle = idleArguments(variables.env)
+  if (Option.isSome(idle)) return yield* invalid(idle.value)
   const [{ name, version }, { approved, place }] = yield* Effect.all([
     engine.find(Option.fromUndefinedOr(spec.engine?.name), { directory: folders.home, env }),
     untilStopped(bring(spec, variables, backing))

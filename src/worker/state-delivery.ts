@@ -14,6 +14,8 @@ import { keepUnsavedCopy, removeUnsavedCopy } from "./unsaved-copy.ts"
 
 /** How it stands with the last state when the engine is gone. */
 export type Settled = Data.TaggedEnum<{
+  /** The engine never got a lock, so it never came to its work. */
+  Untouched: {}
   Unwritten: {}
   Saved: {}
   /** `shared`: where else it is, a file that outlives the Pod. `unkept`: why the worker's own volume does not have it. */
@@ -66,6 +68,7 @@ const make = Effect.fnUntraced(function*(): Effect.fn.Return<StateDelivery["Serv
   /** By itself: an engine may read while another push waits for the server. One, since each has a whole state in memory. */
   const reading = Semaphore.makeUnsafe(1)
   let held: Held | undefined
+  let wasLocked = false
   let unconfirmed: Uint8Array | undefined
   let confirmed: string | undefined
   /** Of the last state that the server refused and keeps as evidence. */
@@ -170,6 +173,7 @@ const make = Effect.fnUntraced(function*(): Effect.fn.Return<StateDelivery["Serv
       const granted = yield* Effect.tapErrorTag(ask(platform.lockState(info)), "Declined", () => Effect.sync(forgetAsked))
       if (Option.isNone(copy)) copy = Option.flatten(yield* inGrace(Effect.timeoutOption(sharing, answerPatience))) // now, since it needs the server
       held = { info, lock: granted, isOver: false }
+      wasLocked = true
     })
 
   /** Notes that the lock may be given back when no state is left over. */
@@ -201,7 +205,9 @@ const make = Effect.fnUntraced(function*(): Effect.fn.Return<StateDelivery["Serv
     Effect.flatMap(Clock.monotonicTimeNanos, (now): Effect.Effect<Settled> => {
       goneAt = now
       const wanted = Option.getOrUndefined(Option.filter(left, (bytes) => sha256(bytes) !== confirmed)) ?? unconfirmed
-      if (wanted === undefined) return Effect.succeed(confirmed === undefined ? Settled.Unwritten() : Settled.Saved())
+      if (wanted === undefined) {
+        return Effect.succeed(confirmed !== undefined ? Settled.Saved() : wasLocked ? Settled.Unwritten() : Settled.Untouched())
+      }
       unconfirmed = wanted
       return Effect.catch(rescue(wanted), ({ message }) => leave(wanted, message))
     })

@@ -108,8 +108,17 @@ describe("the state that the engine left", () => {
   it.live("is never one that came with the configuration", () =>
     Effect.gen(function*() {
       const { api, settle } = yield* applying({ "main.tf": "", "errored.tfstate": state(9) })
-      expect(yield* settle).toBe("unwritten")
+      expect(yield* settle).toBe("untouched")
       expect(api.serials).toEqual([])
+    }))
+
+  it.live("is none after an engine that had only the lock, which is told from one that never came to that", () =>
+    Effect.gen(function*() {
+      const { delivery, settle } = yield* applying({ "main.tf": "" })
+      expect(yield* settle).toBe("untouched")
+      yield* delivery.lock({ ID: "engine" })
+      yield* delivery.unlock({ ID: "engine" })
+      expect(yield* settle).toBe("unwritten")
     }))
 
   it.live("is named first when it is too large to be sent", () =>

@@ -224,7 +224,7 @@ describe("a lock that the engine asks for and does not hear of", () => {
       api.fault("POST /state/lock", ...unheard)
       expect((yield* lock(env)).status).toBe(503)
       expect(api.lock).toMatchObject({ ID: "engine-lock" })
-      expect(yield* settle()).toEqual(Settled.Unwritten())
+      expect(yield* settle()).toEqual(Settled.Untouched())
       expect(api.lock).toBeUndefined()
     })))
 

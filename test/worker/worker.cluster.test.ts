@@ -124,6 +124,22 @@ describe("a stage without a pool", () => {
       })
   )
 
+  it.live.each([["plan", "TF_CLI_ARGS"], ["apply", "TF_CLI_ARGS_apply"]] as const)(
+    "runs nothing of a %s whose engine would only tell of itself, as %s says, and end well",
+    ([stage, name]) =>
+      Effect.gen(function*() {
+        const here = yield* pod()
+        const kubernetes = inline(stage, { "main.tf": main }, { variables: [{ name, value: "-no-color -help", category: "env" }] })
+        yield* here.run(kubernetes)
+        expect(kubernetes.task().status, here.log()).toMatchObject({
+          phase: "Failed",
+          reason: "InvalidConfiguration",
+          message: expect.stringContaining(`${name} has -help`)
+        })
+        expect(here.log()).not.toContain("$ tofu")
+      })
+  )
+
   it.live("has its state where its backend says, whatever file the arguments of its apply name", () =>
     Effect.gen(function*() {
       const here = yield* pod()
