@@ -8,7 +8,7 @@ import { askAgain } from "./patience.ts"
 import { Declined, NoAnswer, Platform, type PlatformError, sha256, type StateLock } from "./platform.ts"
 import { Settings } from "./settings.ts"
 import { Stop } from "./stop.ts"
-import { type StrandedCopy, strandedCopy } from "./stranded-states.ts"
+import { type KeptAs, type StrandedCopy, strandedCopy } from "./stranded-states.ts"
 import { TaskStatus } from "./task-status.ts"
 import { keepUnsavedCopy, removeUnsavedCopy } from "./unsaved-copy.ts"
 
@@ -24,6 +24,8 @@ export type Settled = Data.TaggedEnum<{
 export const Settled = Data.taggedEnum<Settled>()
 
 export class StateDelivery extends Context.Service<StateDelivery, {
+  /** From now on a state that the server does not take is on the shared volume too, where the Pod has one. Before any lock. */
+  readonly shareAs: (stage: KeptAs) => Effect.Effect<void>
   /** The newest state; nothing if there is none yet. */
   readonly read: Effect.Effect<Option.Option<Uint8Array>, PlatformError>
   readonly lock: (info: LockInfo) => Effect.Effect<void, PlatformError>
@@ -60,7 +62,7 @@ interface Held {
 }
 
 const make = Effect.fnUntraced(function*(): Effect.fn.Return<StateDelivery["Service"], never, Platform | Settings | Stop | TaskStatus> {
-  const { pod, privateDirectory, statePatience } = yield* Settings
+  const { cacheDirectory, pod, privateDirectory, statePatience } = yield* Settings
   const { tooLate } = yield* Stop
   const { unsavedDuring } = yield* TaskStatus
   const platform = yield* Platform
@@ -157,8 +159,6 @@ const make = Effect.fnUntraced(function*(): Effect.fn.Return<StateDelivery["Serv
       Effect.catch((error) => Effect.logWarning("The lock of the state was not given back", error.message))
     )
 
-  const sharing = Effect.provide(strandedCopy, yield* Effect.context<Platform | Settings>())
-
   const forgetAsked = () => {
     if (held?.lock === undefined) held = undefined
   }
@@ -171,7 +171,6 @@ const make = Effect.fnUntraced(function*(): Effect.fn.Return<StateDelivery["Serv
         held = { info, isOver: true }
       }
       const granted = yield* Effect.tapErrorTag(ask(platform.lockState(info)), "Declined", () => Effect.sync(forgetAsked))
-      if (Option.isNone(copy)) copy = Option.flatten(yield* inGrace(Effect.timeoutOption(sharing, answerPatience))) // now, since it needs the server
       held = { info, lock: granted, isOver: false }
       wasLocked = true
     })
@@ -228,6 +227,10 @@ const make = Effect.fnUntraced(function*(): Effect.fn.Return<StateDelivery["Serv
     )
 
   return StateDelivery.of({
+    shareAs: (stage) =>
+      Effect.sync(() => {
+        copy = Option.map(cacheDirectory, (directory) => strandedCopy(directory, stage))
+      }),
     read: Effect.interruptible(
       reading.withPermit(Effect.suspend(() => held?.lock === undefined ? platform.patiently(platform.state) : readUnder(held)))
     ),

@@ -10,7 +10,7 @@ import { openFolder } from "../../src/worker/folder.ts"
 import { Log } from "../../src/worker/log-shipper.ts"
 import { poolBacking } from "../../src/worker/pool-backing.ts"
 import { StateDelivery } from "../../src/worker/state-delivery.ts"
-import { sha256, tarGz, type TaskApi } from "./fake-task-api.ts"
+import { type Fault, sha256, tarGz, type TaskApi } from "./fake-task-api.ts"
 import { poolParts } from "./pool-parts.ts"
 import { seal } from "./seals.ts"
 
@@ -172,6 +172,19 @@ describe("the state that the engine left", () => {
 })
 
 describe("a last state that the server has not taken", () => {
+  it.live.each<{ given: string; fault: Fault }>([
+    { given: "breaks every further answer on its stage", fault: "break" },
+    { given: "declines the stage meanwhile, as another left the state in doubt", fault: { status: 409, error: "rescue-pending" } }
+  ])("is on the shared volume though the server $given", ({ fault }) =>
+    Effect.gen(function*() {
+      const { api, delivery, privateDirectory, settle } = yield* applying({ "main.tf": "" })
+      api.fault("GET /assignment", ...Array.from({ length: 100 }, () => fault))
+      yield* delivery.lock({ ID: "engine" })
+      api.goDown()
+      yield* hungUp(delivery, api, state(2))
+      expect((yield* Effect.flip(settle)).message).toContain(`kept, encrypted, as ${privateDirectory}/cache/kept-states/`)
+    }))
+
   const full = (directory: string) => mkdirSync(join(directory, "unsaved.tfstate.new"))
   const copy = "unsaved.tfstate of Pod demo-abcde on node node-1"
   it.live.each(
