@@ -3,6 +3,7 @@
 // since a stage that ends with it is known to the server as one whose state is in doubt.
 import { Clock, Context, Data, Duration, Effect, Layer, Option, Schema, Semaphore } from "effect"
 import { randomUUID } from "node:crypto"
+import { engineHead } from "../core/state-head.ts"
 import { KeptRefusal, type LockInfo } from "../schema/task-api.ts"
 import { askAgain } from "./patience.ts"
 import { Declined, NoAnswer, Platform, type PlatformError, sha256, type StateLock } from "./platform.ts"
@@ -50,6 +51,16 @@ const notLocked = new Declined({ status: 409, message: "The state is not locked,
 const saysKept = Schema.is(KeptRefusal)
 /** Whether the server keeps what it refused. An older one does not say so: a copy too many does no harm. */
 const isEvidence = (error: PlatformError): boolean => error._tag === "Declined" && saysKept(error.body)
+
+/**
+ * Whether a file that is left in the runner, where not the engine alone writes, takes the place of a state that is on its way: as a later
+ * one of the same, or when that one is none of an engine's.
+ */
+const mayReplace = (onItsWay: Uint8Array, left: Uint8Array): boolean =>
+  Option.match(engineHead(onItsWay), {
+    onNone: () => true,
+    onSome: (before) => Option.exists(engineHead(left), ({ lineage, serial }) => lineage === before.lineage && serial >= before.serial)
+  })
 
 interface Held {
   readonly info: LockInfo
@@ -203,7 +214,10 @@ const make = Effect.fnUntraced(function*(): Effect.fn.Return<StateDelivery["Serv
   const settle = (left: Option.Option<Uint8Array>): Effect.Effect<Settled> =>
     Effect.flatMap(Clock.monotonicTimeNanos, (now): Effect.Effect<Settled> => {
       goneAt = now
-      const wanted = Option.getOrUndefined(Option.filter(left, (bytes) => sha256(bytes) !== confirmed)) ?? unconfirmed
+      const onItsWay = unconfirmed
+      const wanted = Option.getOrUndefined(
+        Option.filter(left, (bytes) => sha256(bytes) !== confirmed && (onItsWay === undefined || mayReplace(onItsWay, bytes)))
+      ) ?? onItsWay
       if (wanted === undefined) {
         return Effect.succeed(confirmed !== undefined ? Settled.Saved() : wasLocked ? Settled.Unwritten() : Settled.Untouched())
       }

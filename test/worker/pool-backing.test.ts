@@ -105,6 +105,37 @@ describe("the state that the engine left", () => {
       expect(api.serials).toEqual([3])
     }))
 
+  it.live.each([
+    { given: "a later one of it", left: state(3), sent: 3 },
+    { given: "the very one", left: state(2), sent: 2 },
+    { given: "an older one of it", left: state(1), sent: 2 },
+    { given: "one of another lineage", left: state(9).replace("one", "other"), sent: 2 },
+    { given: "no state", left: "{}", sent: 2 },
+    { given: "half of one", left: state(3).slice(0, -1), sent: 2 }
+  ])("takes the place of a state on its way only as one that follows: $given", ({ left, sent }) =>
+    Effect.gen(function*() {
+      const { api, delivery, path, settle } = yield* applying({ "main.tf": "" })
+      yield* delivery.lock({ ID: "engine" })
+      const up = api.goDown()
+      yield* hungUp(delivery, api, state(2))
+      up()
+      writeFileSync(join(path, "errored.tfstate"), left)
+      expect(yield* settle).toBe("saved")
+      expect(api.serials).toEqual([sent])
+    }))
+
+  it.live("takes the place of what was pushed and is no state, of which nothing can be saved", () =>
+    Effect.gen(function*() {
+      const { api, delivery, path, settle } = yield* applying({ "main.tf": "" })
+      yield* delivery.lock({ ID: "engine" })
+      const up = api.goDown()
+      yield* hungUp(delivery, api, "no state")
+      up()
+      writeFileSync(join(path, "errored.tfstate"), state(2))
+      expect(yield* settle).toBe("saved")
+      expect(api.serials).toEqual([2])
+    }))
+
   it.live("is never one that came with the configuration", () =>
     Effect.gen(function*() {
       const { api, settle } = yield* applying({ "main.tf": "", "errored.tfstate": state(9) })
