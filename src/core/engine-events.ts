@@ -57,8 +57,8 @@ const actions: Readonly<Record<string, EffectAction>> = {
   Destruction: "delete"
 }
 
-/** A line of what engines print for people, which is all that Terraform tells. A failure has no line there. */
-export const fromLog = (line: string): Option.Option<UnnumberedEntry> => {
+/** What is printed for people. A failure has no line there. */
+const fromText = (line: string): Option.Option<UnnumberedEntry> => {
   if (!line.includes("ing...") && !line.includes(" complete after ")) return Option.none()
   const plain = plainText(line)
   const begun = beginning.exec(plain)
@@ -68,3 +68,6 @@ export const fromLog = (line: string): Option.Option<UnnumberedEntry> => {
     ? Option.none()
     : Option.some(told(begun === null ? "done" : "started", action, addr, idKey, id))
 }
+
+/** A line of what engines print, which is all that Terraform tells: for people, or as events where its arguments have -json. */
+export const fromLog = (line: string): Option.Option<UnnumberedEntry> => Option.orElse(fromEvent(line), () => fromText(line))

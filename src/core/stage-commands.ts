@@ -8,7 +8,7 @@ export const savedPlanName = "plan.tfplan"
 export const lockFileName = ".terraform.lock.hcl"
 
 export interface StageCommand {
-  readonly subcommand: "version" | "init" | "plan" | "show" | "apply"
+  readonly subcommand: "version" | "init" | "workspace" | "plan" | "show" | "apply"
   /** All arguments after the engine's name. */
   readonly args: ReadonlyArray<string>
   /** Printed: the output is the log. Captured: it is for us, and is not logged. */
@@ -21,6 +21,8 @@ export interface StageCommand {
 
 export interface StageSpec {
   readonly stage: Stage
+  /** Who keeps the state: the pool's server, or the backend of the configuration. */
+  readonly keeper: "server" | "backend"
   readonly options?: PlanOptions | undefined
   /** A saved plan is in the working directory and nothing else may be applied. */
   readonly savedPlan: boolean
@@ -43,6 +45,18 @@ const printed = (subcommand: StageCommand["subcommand"], args: ReadonlyArray<str
 const init = (savedPlan: boolean) => printed("init", ["-input=false", ...(savedPlan ? ["-lockfile=readonly"] : [])])
 const show: StageCommand = { subcommand: "show", args: ["show", "-json", savedPlanName], output: "captured", mutates: false }
 
+/** Says in which workspace of its backend the engine is. */
+export const showWorkspace: StageCommand = { subcommand: "workspace", args: ["workspace", "show"], output: "captured", mutates: false }
+
+/**
+ * What no word of TF_CLI_ARGS may say otherwise, since these come after it: that a state is where its backend says (only the backend local
+ * has another place by argument, which goes with the Pod), and that the server hears of an apply by its lock before anything is made.
+ */
+const stateFlags = {
+  plan: { backend: ["-state="], server: [] },
+  apply: { backend: ["-state=", "-state-out="], server: ["-lock=true"] }
+} as const
+
 const planFlags = (options: PlanOptions = {}): ReadonlyArray<string> => [
   ...(options.destroy === true ? ["-destroy"] : []),
   ...(options.refresh === false ? ["-refresh=false"] : []),
@@ -52,12 +66,13 @@ const planFlags = (options: PlanOptions = {}): ReadonlyArray<string> => [
 ]
 
 /** A plan writes no state, so it takes no lock. */
-const plan = (options?: PlanOptions) => printed("plan", ["-input=false", "-lock=false", `-out=${savedPlanName}`, ...planFlags(options)])
+const plan = ({ keeper, options }: StageSpec) =>
+  printed("plan", ["-input=false", "-lock=false", ...stateFlags.plan[keeper], `-out=${savedPlanName}`, ...planFlags(options)])
 
-const apply = ({ events = false, options, savedPlan, stage }: StageSpec): StageCommand => {
+const apply = ({ events = false, keeper, options, savedPlan, stage }: StageSpec): StageCommand => {
   const what = savedPlan ? [savedPlanName] : ["-auto-approve", ...planFlags(stage === "destroy" ? { ...options, destroy: true } : options)]
   return {
-    ...printed("apply", ["-input=false", ...(events ? [`-json-into=${eventsPath}`] : []), ...what]),
+    ...printed("apply", ["-input=false", ...stateFlags.apply[keeper], ...(events ? [`-json-into=${eventsPath}`] : []), ...what]),
     mutates: true,
     tells: events ? "events" : "log"
   }
@@ -71,4 +86,4 @@ export const tellsEvents = (engine: string, version: string): boolean => {
 
 /** At least one command; the last one decides what the stage came to. */
 export const stageCommands = (spec: StageSpec): ReadonlyArray<StageCommand> =>
-  spec.stage === "plan" ? [init(false), plan(spec.options), show] : [init(spec.savedPlan), apply(spec)]
+  spec.stage === "plan" ? [init(false), plan(spec), show] : [init(spec.savedPlan), apply(spec)]

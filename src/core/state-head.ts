@@ -1,6 +1,6 @@
 // What a state says of itself in its first bytes, where nothing else of it is to be parsed, and another serial there.
 // Always holds: with another serial nothing but that number changes, byte for byte, so that no large number of a resource loses its digits.
-// Used by server/state-body (what comes) and server/state-rescue (what a refused state needs to follow the stored one).
+// Used by server/state-body (what comes), server/state-rescue (what a refused state needs to follow the stored one) and worker/state-delivery.
 import { Option } from "effect"
 
 interface StateHead {

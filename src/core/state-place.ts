@@ -3,6 +3,7 @@
 // Used by worker/own-backing.ts and worker/pool-backing.ts.
 import { Option, Schema } from "effect"
 import { backendFileName } from "./hcl.ts"
+import { plainText } from "./outcome.ts"
 
 const Note = Schema.Struct({
   backend: Schema.optionalKey(Schema.Struct({
@@ -23,17 +24,33 @@ const isBelow = (path: string, directory: string): boolean => path === directory
 const outlives = (path: unknown, mounts: ReadonlyArray<string>): boolean =>
   typeof path === "string" && !path.split("/").includes("..") && mounts.some((mount) => isBelow(path, mount))
 
+const ownWorkspace = "default"
+/** Of a workspace, as the engines have it. */
+const longestName = 90
+
+/** Whether the place of the state is another one in each workspace of the backend, so that one has to know the workspace. */
+export const placesByWorkspace = (note: Option.Option<string>): boolean => backendIn(note)?.type === "local"
+
 /**
  * Why nothing may be changed; `mounts` are where the task's claims are, and `note` is the content of `terraform.tfstate` in the engine's
- * data directory, which is not there without a backend.
+ * data directory, which is not there without a backend. `workspace`: the backend's, as the engine says it; needed where `placesByWorkspace`.
  */
-export const stateTrouble = (note: Option.Option<string>, mounts: ReadonlyArray<string>): Option.Option<string> => {
+export const stateTrouble = (
+  note: Option.Option<string>,
+  mounts: ReadonlyArray<string>,
+  workspace: string = ownWorkspace
+): Option.Option<string> => {
   const backend = backendIn(note)
   if (backend === undefined) return Option.some(`The configuration has no backend for its state, ${remedy}`)
   if (backend.type === "inmem") return Option.some(`The backend inmem keeps the state in memory, ${remedy}`)
-  if (backend.type !== "local" || outlives(backend.config?.["path"], mounts)) return Option.none()
+  const isNamed = workspace !== ownWorkspace // then `path` counts for nothing
+  if (backend.type !== "local" || outlives(backend.config?.[isNamed ? "workspace_dir" : "path"], mounts)) return Option.none()
   return Option.some(
-    `The backend local keeps the state in the Pod's own files, ${remedy} A path on a claim of spec.jobTemplate.volumeClaims is such a backend.`
+    isNamed
+      ? `The backend local keeps the state of its workspace ${
+        plainText(workspace).slice(0, longestName)
+      } in the Pod's own files, whatever its path is, so it would be deleted with the Pod; take TF_WORKSPACE out of the environment of the engine, or set the backend's workspace_dir to a directory on a claim of spec.jobTemplate.volumeClaims.`
+      : `The backend local keeps the state in the Pod's own files, ${remedy} A path on a claim of spec.jobTemplate.volumeClaims is such a backend.`
   )
 }
 

@@ -9,9 +9,9 @@ const limitBytes = 1024 * 1024
 
 /** Fails with what `trouble` finds in the engine's note of its backend; there is no note without a backend. */
 export const heedNote = Effect.fnUntraced(
-  function*(engineDirectory: string, trouble: (note: Option.Option<string>) => Option.Option<string>) {
+  function*<E>(engineDirectory: string, trouble: (note: Option.Option<string>) => Effect.Effect<Option.Option<string>, E>) {
     const found = yield* Effect.flatMap(openFolder(engineDirectory), (directory) => readFile(directory, ["terraform.tfstate"], limitBytes))
-    const told = trouble(Option.map(found, (bytes) => new TextDecoder().decode(bytes)))
+    const told = yield* trouble(Option.map(found, (bytes) => new TextDecoder().decode(bytes)))
     if (Option.isSome(told)) return yield* invalid(told.value)
   },
   Effect.scoped

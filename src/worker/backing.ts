@@ -6,7 +6,7 @@ import type { StageCommand } from "../core/stage-commands.ts"
 import type { Variable } from "../schema/agent-task.ts"
 import type { Sha256 } from "../schema/names.ts"
 import type { Seal } from "../schema/seal.ts"
-import type { CommandEnv } from "./engine.ts"
+import type { CommandEnv, StageStopped } from "./engine.ts"
 import type { Segments } from "./folder.ts"
 import type { SendEffects } from "./journal.ts"
 import type { Log, Ship } from "./log-shipper.ts"
@@ -49,14 +49,19 @@ export interface Backing {
   /** What a command gets beside the environment of all. */
   readonly openFor: (command: StageCommand) => Effect.Effect<CommandEnv, StageFailed, Scope.Scope>
   /**
-   * After `init` and before any other command; `engineDirectory` is the engine's own (TF_DATA_DIR). Fails when the state would have no
-   * place that outlives the Pod, or another than the pool's.
+   * After `init` and before any other command; `engineDirectory` is the engine's own (TF_DATA_DIR), and `workspace` asks it for that of
+   * its backend. Fails when the state would have no place that outlives the Pod, or another than the pool's.
    */
-  readonly mayRun: (command: StageCommand, engineDirectory: string) => Effect.Effect<void, StageFailed>
+  readonly mayRun: (
+    command: StageCommand,
+    engineDirectory: string,
+    workspace: Effect.Effect<string, StageFailed | StageStopped>
+  ) => Effect.Effect<void, StageFailed | StageStopped>
   /**
-   * After a command that changes something, however it ended: whether it wrote a state. The last one is saved by then; fails if it is not.
+   * After a command that changes something, however it ended: whether it wrote a state, or is known to have never come to it. The last one
+   * is saved by then; fails if it is not.
    */
-  readonly settleState: (place: Provisioned) => Effect.Effect<"unwritten" | "saved", StageFailed, Log>
+  readonly settleState: (place: Provisioned) => Effect.Effect<"untouched" | "unwritten" | "saved", StageFailed, Log>
   /**
    * After `settleState`, when no word of what the engine made is on its way any more: gives back the lock of the state, if the engine did
    * and its last state is saved.

@@ -171,7 +171,7 @@ const noneOf = (names: ReadonlyArray<EngineName>): StageFailed => {
 }
 
 const versionOf = (engine: string, captured: Option.Option<string>): Effect.Effect<string, StageFailed> => {
-  const found = Option.flatMap(captured, (text) => Option.fromNullishOr(/"terraform_version"\s*:\s*"([^"]{1,64})"/u.exec(text)?.[1]))
+  const found = Option.flatMap(captured, (text) => Option.fromNullishOr(/"terraform_version"\s*:\s*"([\w.+-]{1,64})"/u.exec(text)?.[1]))
   return Effect.mapError(
     Effect.fromOption(found),
     () => invalid(`The program ${engine} of the runner image does not say its version; use an image with OpenTofu or Terraform.`)

@@ -3,7 +3,7 @@
 // Used by worker/worker.ts.
 import { Effect, Option } from "effect"
 import { join } from "node:path"
-import { stateTrouble } from "../core/state-place.ts"
+import { placesByWorkspace, stateTrouble } from "../core/state-place.ts"
 import type { AgentTask, AgentTaskSpec } from "../schema/agent-task.ts"
 import type { Artifact } from "../schema/source.ts"
 import { archiveFile, fetchArchive } from "./archive-url.ts"
@@ -60,7 +60,11 @@ export const ownBacking = Effect.fnUntraced(
       sealing: { key: sealingKey(workspace, stage === "plan"), state: Effect.succeed("engine") },
       bringPlan: Option.map(savedPlan, () => bringKeptPlan),
       openFor: () => Effect.succeed(noCommandEnv),
-      mayRun: ({ mutates }, engineDirectory) => mutates ? heedNote(engineDirectory, (note) => stateTrouble(note, mounts)) : Effect.void, // a plan alone needs no place for a state
+      mayRun: ({ mutates }, engineDirectory, workspace) =>
+        mutates // a plan alone needs no place for a state
+          ? heedNote(engineDirectory, (note) =>
+            Effect.map(placesByWorkspace(note) ? workspace : Effect.undefined, (name) => stateTrouble(note, mounts, name)))
+          : Effect.void,
       settleState: () => Effect.succeed("unwritten"),
       giveStateBack: Effect.void,
       saidDuring: (wait) => wait,

@@ -28,6 +28,8 @@ const planFile = "saved-plan.tar"
 /** What the engine leaves in its directory when it could not push its state. */
 const erroredState = "errored.tfstate"
 
+const states = { Untouched: "untouched", Unwritten: "unwritten", Saved: "saved" } as const
+
 type Unsaved = Extract<Settled, { readonly _tag: "Unsaved" }>
 
 const markOf = ({ state }: TaskDetails): Seal["state"] => state ?? "none"
@@ -47,6 +49,7 @@ export const poolBacking = Effect.fnUntraced(function*({ plan, source, stage }: 
     )
   }
   const begun = yield* platform.details
+  yield* delivery.shareAs(begun)
   yield* carryStrandedStates
 
   const notSaved = (message: string) => new StageFailed({ reason: "StateNotSaved", message })
@@ -94,7 +97,7 @@ export const poolBacking = Effect.fnUntraced(function*({ plan, source, stage }: 
     if (Option.isNone(left) && Option.isSome(yield* Effect.scoped(openFile(root, file)))) {
       yield* byHand(errored, `it has more than ${stateLimitBytes / 1024 ** 2} MiB.`, since)
     }
-    return settled._tag === "Saved" ? "saved" : "unwritten"
+    return states[settled._tag]
   })
 
   return {
@@ -124,7 +127,7 @@ export const poolBacking = Effect.fnUntraced(function*({ plan, source, stage }: 
         return seal
       })),
     openFor: ({ mutates }) => Effect.provideService(openGateway(mutates), StateDelivery, delivery),
-    mayRun: (_, engineDirectory) => heedNote(engineDirectory, poolStateTrouble), // before a plan too, so that nobody approves one whose apply is refused
+    mayRun: (_, engineDirectory) => heedNote(engineDirectory, (note) => Effect.succeed(poolStateTrouble(note))), // before a plan too, so that nobody approves one whose apply is refused
     settleState,
     giveStateBack: delivery.giveBack,
     saidDuring: unsavedDuring,

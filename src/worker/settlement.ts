@@ -101,7 +101,7 @@ export const makeSettlement = ({ backing, facts, journal }: Parts) => {
     return isTold
   })
 
-  /** Fails when the state is not saved. */
+  /** Fails when the state is not saved, or when a command ended well that never came to it. */
   const after = Effect.fnUntraced(function*(done: Done, place: Provisioned) {
     const { poolPatience, statePatience } = yield* Settings
     yield* Ref.update(facts, (_) => ({ ..._, changes: changesOf(journal.entries()) }))
@@ -115,11 +115,21 @@ export const makeSettlement = ({ backing, facts, journal }: Parts) => {
       const isTold = yield* accountFor(done, inOrder, Fiber.join(arriving))
       if (!inOrder && isTold) yield* givingBack(statePatience)
     }
-    yield* settled
+    const state = yield* settled
+    if (Exit.isSuccess(done) && state === "untouched") return yield* nothingApplied()
   })
 
   return { after }
 }
+
+/** An apply locks its state before anything else, also when it finds nothing to do. */
+const nothingApplied = () =>
+  new StageFailed({
+    reason: "InvalidConfiguration",
+    message:
+      "The engine ended with success, but never locked the state, so it applied nothing; the log has what it said: see what TF_CLI_ARGS and TF_CLI_ARGS_apply make of its command, and what the runner image has as the engine.",
+    exitCode: 0
+  })
 
 /**
  * The failure to save the state, with the engine's exit code: it is worse than what the engine ended with, but does not make that unknown.

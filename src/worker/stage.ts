@@ -4,11 +4,12 @@
 import { type Cause, Context, Effect, Layer, Option, Ref, type Scope } from "effect"
 import { join } from "node:path"
 import { withLeft } from "../core/effects-message.ts"
+import { idleArguments } from "../core/engine-arguments.ts"
 import { fromEvent, fromLog } from "../core/engine-events.ts"
 import { plannedEntries } from "../core/journal.ts"
 import { stopMessage } from "../core/outcome.ts"
 import { type Creation, plannedChanges } from "../core/plan-changes.ts"
-import { type StageCommand, stageCommands, tellsEvents } from "../core/stage-commands.ts"
+import { showWorkspace, type StageCommand, stageCommands, tellsEvents } from "../core/stage-commands.ts"
 import { type AgentTaskSpec, defaultTimeoutSeconds } from "../schema/agent-task.ts"
 import type { StageResult } from "../schema/stage-result.ts"
 import type { Backing } from "./backing.ts"
@@ -84,6 +85,8 @@ const stage = Effect.fnUntraced(function*(spec: AgentTaskSpec, backing: Backing,
     TF_INPUT: "0",
     CHECKPOINT_DISABLE: "1"
   }
+  const idle = idleArguments(variables.env)
+  if (Option.isSome(idle)) return yield* invalid(idle.value)
   const [{ name, version }, { approved, place }] = yield* Effect.all([
     engine.find(Option.fromUndefinedOr(spec.engine?.name), { directory: folders.home, env }),
     untilStopped(bring(spec, variables, backing))
@@ -101,12 +104,13 @@ const stage = Effect.fnUntraced(function*(spec: AgentTaskSpec, backing: Backing,
   const settlement = makeSettlement({ backing, journal, facts })
   const commands = stageCommands({
     stage: spec.stage,
+    keeper: spec.pool === undefined ? "backend" : "server",
     options: spec.options,
     savedPlan: Option.isSome(approved),
     events: tellsEvents(name, version)
   })
   for (const command of commands) {
-    if (command.subcommand !== "init") yield* backing.mayRun(command, folders.data)
+    if (command.subcommand !== "init") yield* backing.mayRun(command, folders.data, workspaceOf(engine, workplace))
     if (command.mutates) yield* asApproved // again: init had the directory, and somebody else the state
     const done = yield* Effect.exit(perform(workplace, command, [mirrors, backing], journal))
     if (command.mutates) yield* settlement.after(done, place)
@@ -171,6 +175,10 @@ const introduce = Effect.fnUntraced(function*(spec: AgentTaskSpec, name: string,
     )
   }
 })
+
+/** Asked of the engine, since not only a variable but also its image may say it. */
+const workspaceOf = ({ run }: Engine["Service"], workplace: Workplace) =>
+  Effect.map(run(workplace, showWorkspace), (said) => Option.getOrElse(said, () => "").trim())
 
 /** One command with what is opened for it, and for no longer than it runs. Gives what it printed, if that was captured. */
 const perform = Effect.fnUntraced(

@@ -3,17 +3,20 @@
 // since a stage that ends with it is known to the server as one whose state is in doubt.
 import { Clock, Context, Data, Duration, Effect, Layer, Option, Schema, Semaphore } from "effect"
 import { randomUUID } from "node:crypto"
+import { engineHead } from "../core/state-head.ts"
 import { KeptRefusal, type LockInfo } from "../schema/task-api.ts"
 import { askAgain } from "./patience.ts"
 import { Declined, NoAnswer, Platform, type PlatformError, sha256, type StateLock } from "./platform.ts"
 import { Settings } from "./settings.ts"
 import { Stop } from "./stop.ts"
-import { type StrandedCopy, strandedCopy } from "./stranded-states.ts"
+import { type KeptAs, type StrandedCopy, strandedCopy } from "./stranded-states.ts"
 import { TaskStatus } from "./task-status.ts"
 import { keepUnsavedCopy, removeUnsavedCopy } from "./unsaved-copy.ts"
 
 /** How it stands with the last state when the engine is gone. */
 export type Settled = Data.TaggedEnum<{
+  /** The engine never got a lock, so it never came to its work. */
+  Untouched: {}
   Unwritten: {}
   Saved: {}
   /** `shared`: where else it is, a file that outlives the Pod. `unkept`: why the worker's own volume does not have it. */
@@ -22,6 +25,8 @@ export type Settled = Data.TaggedEnum<{
 export const Settled = Data.taggedEnum<Settled>()
 
 export class StateDelivery extends Context.Service<StateDelivery, {
+  /** From now on a state that the server does not take is on the shared volume too, where the Pod has one. Before any lock. */
+  readonly shareAs: (stage: KeptAs) => Effect.Effect<void>
   /** The newest state; nothing if there is none yet. */
   readonly read: Effect.Effect<Option.Option<Uint8Array>, PlatformError>
   readonly lock: (info: LockInfo) => Effect.Effect<void, PlatformError>
@@ -47,6 +52,16 @@ const saysKept = Schema.is(KeptRefusal)
 /** Whether the server keeps what it refused. An older one does not say so: a copy too many does no harm. */
 const isEvidence = (error: PlatformError): boolean => error._tag === "Declined" && saysKept(error.body)
 
+/**
+ * Whether a file that is left in the runner, where not the engine alone writes, takes the place of a state that is on its way: as a later
+ * one of the same, or when that one is none of an engine's.
+ */
+const mayReplace = (onItsWay: Uint8Array, left: Uint8Array): boolean =>
+  Option.match(engineHead(onItsWay), {
+    onNone: () => true,
+    onSome: (before) => Option.exists(engineHead(left), ({ lineage, serial }) => lineage === before.lineage && serial >= before.serial)
+  })
+
 interface Held {
   readonly info: LockInfo
   /** Absent while it is asked for, and when that came to no answer: the server may have given it all the same. */
@@ -58,7 +73,7 @@ interface Held {
 }
 
 const make = Effect.fnUntraced(function*(): Effect.fn.Return<StateDelivery["Service"], never, Platform | Settings | Stop | TaskStatus> {
-  const { pod, privateDirectory, statePatience } = yield* Settings
+  const { cacheDirectory, pod, privateDirectory, statePatience } = yield* Settings
   const { tooLate } = yield* Stop
   const { unsavedDuring } = yield* TaskStatus
   const platform = yield* Platform
@@ -66,6 +81,7 @@ const make = Effect.fnUntraced(function*(): Effect.fn.Return<StateDelivery["Serv
   /** By itself: an engine may read while another push waits for the server. One, since each has a whole state in memory. */
   const reading = Semaphore.makeUnsafe(1)
   let held: Held | undefined
+  let wasLocked = false
   let unconfirmed: Uint8Array | undefined
   let confirmed: string | undefined
   /** Of the last state that the server refused and keeps as evidence. */
@@ -154,8 +170,6 @@ const make = Effect.fnUntraced(function*(): Effect.fn.Return<StateDelivery["Serv
       Effect.catch((error) => Effect.logWarning("The lock of the state was not given back", error.message))
     )
 
-  const sharing = Effect.provide(strandedCopy, yield* Effect.context<Platform | Settings>())
-
   const forgetAsked = () => {
     if (held?.lock === undefined) held = undefined
   }
@@ -168,8 +182,8 @@ const make = Effect.fnUntraced(function*(): Effect.fn.Return<StateDelivery["Serv
         held = { info, isOver: true }
       }
       const granted = yield* Effect.tapErrorTag(ask(platform.lockState(info)), "Declined", () => Effect.sync(forgetAsked))
-      if (Option.isNone(copy)) copy = Option.flatten(yield* inGrace(Effect.timeoutOption(sharing, answerPatience))) // now, since it needs the server
       held = { info, lock: granted, isOver: false }
+      wasLocked = true
     })
 
   /** Notes that the lock may be given back when no state is left over. */
@@ -200,8 +214,13 @@ const make = Effect.fnUntraced(function*(): Effect.fn.Return<StateDelivery["Serv
   const settle = (left: Option.Option<Uint8Array>): Effect.Effect<Settled> =>
     Effect.flatMap(Clock.monotonicTimeNanos, (now): Effect.Effect<Settled> => {
       goneAt = now
-      const wanted = Option.getOrUndefined(Option.filter(left, (bytes) => sha256(bytes) !== confirmed)) ?? unconfirmed
-      if (wanted === undefined) return Effect.succeed(confirmed === undefined ? Settled.Unwritten() : Settled.Saved())
+      const onItsWay = unconfirmed
+      const wanted = Option.getOrUndefined(
+        Option.filter(left, (bytes) => sha256(bytes) !== confirmed && (onItsWay === undefined || mayReplace(onItsWay, bytes)))
+      ) ?? onItsWay
+      if (wanted === undefined) {
+        return Effect.succeed(confirmed !== undefined ? Settled.Saved() : wasLocked ? Settled.Unwritten() : Settled.Untouched())
+      }
       unconfirmed = wanted
       return Effect.catch(rescue(wanted), ({ message }) => leave(wanted, message))
     })
@@ -222,6 +241,10 @@ const make = Effect.fnUntraced(function*(): Effect.fn.Return<StateDelivery["Serv
     )
 
   return StateDelivery.of({
+    shareAs: (stage) =>
+      Effect.sync(() => {
+        copy = Option.map(cacheDirectory, (directory) => strandedCopy(directory, stage))
+      }),
     read: Effect.interruptible(
       reading.withPermit(Effect.suspend(() => held?.lock === undefined ? platform.patiently(platform.state) : readUnder(held)))
     ),

@@ -6,7 +6,7 @@ import { createCipheriv, randomBytes } from "node:crypto"
 import { existsSync, lstatSync, mkdirSync, readdirSync, rmSync } from "node:fs"
 import { join } from "node:path"
 import { isOneOf } from "../schema/problem.ts"
-import { frame, keptStateBytes, keptStateLimitBytes, keptStateLine } from "../schema/task-api.ts"
+import { frame, keptStateBytes, keptStateLimitBytes, keptStateLine, type TaskDetails } from "../schema/task-api.ts"
 import { openFolder, readFile, removeFile, renameFile } from "./folder.ts"
 import { Platform, type PlatformError, wordOf } from "./platform.ts"
 import { Settings } from "./settings.ts"
@@ -43,38 +43,34 @@ export interface StrandedCopy {
   readonly remove: Effect.Effect<void>
 }
 
-/**
- * What keeps the state of this stage on the shared volume; nothing where the Pod has no such volume, or the server does not say the key.
- */
-export const strandedCopy = Effect.gen(function*() {
-  const { cacheDirectory } = yield* Settings
-  const { details } = yield* Platform
-  const begun = Option.isSome(cacheDirectory) ? yield* Effect.option(details) : Option.none()
-  return Option.map(Option.all([cacheDirectory, begun]), ([directory, { id, keptStateKey }]): StrandedCopy => {
-    const folder = folderOf(directory)
-    let kept: string | undefined
-    const forget = (): void => {
-      if (kept !== undefined) rmSync(kept, { force: true })
-      kept = undefined
-    }
-    return {
-      keep: (bytes) =>
-        Effect.try({
-          try: () => {
-            // Each in a file of its own: who has just carried one to the server removes that one, and not the next that came meanwhile.
-            const file = join(folder, `${encodeURIComponent(id)}.${randomBytes(6).toString("hex")}${suffix}`)
-            mkdirSync(folder, { recursive: true })
-            storeWhole(file, sealed(id, Buffer.from(keptStateKey, "hex"), bytes))
-            forget()
-            kept = file
-            return file
-          },
-          catch: trouble
-        }),
-      remove: Effect.ignore(Effect.try({ try: forget, catch: trouble }))
-    }
-  })
-})
+/** As whose a state is kept, and with which key, as the server has said. */
+export type KeptAs = Pick<TaskDetails, "id" | "keptStateKey">
+
+/** What keeps the state of a stage on the shared volume; asks nobody, since it is needed when there is no answer. */
+export const strandedCopy = (cacheDirectory: string, { id, keptStateKey }: KeptAs): StrandedCopy => {
+  const folder = folderOf(cacheDirectory)
+  let kept: string | undefined
+  const forget = (): void => {
+    if (kept !== undefined) rmSync(kept, { force: true })
+    kept = undefined
+  }
+  return {
+    keep: (bytes) =>
+      Effect.try({
+        try: () => {
+          // Each in a file of its own: who has just carried one to the server removes that one, and not the next that came meanwhile.
+          const file = join(folder, `${encodeURIComponent(id)}.${randomBytes(6).toString("hex")}${suffix}`)
+          mkdirSync(folder, { recursive: true })
+          storeWhole(file, sealed(id, Buffer.from(keptStateKey, "hex"), bytes))
+          forget()
+          kept = file
+          return file
+        },
+        catch: trouble
+      }),
+    remove: Effect.ignore(Effect.try({ try: forget, catch: trouble }))
+  }
+}
 
 const isFinal = (error: PlatformError): boolean => error._tag === "Declined" && isOneOf(wordOf(error), "invalid", "not-kept", "too-large")
 

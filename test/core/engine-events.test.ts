@@ -66,6 +66,12 @@ describe("fromEvent", () => {
 })
 
 describe("fromLog", () => {
+  it("reads what an engine prints that was told to print events (-json)", () => {
+    const line = event("apply_complete", { action: "create", id_key: "id", id_value: "2026", elapsed_seconds: 1 })
+    expect(fromLog(line)).toEqual(fromEvent(line))
+    expect(Option.isSome(fromLog(line))).toBe(true)
+  })
+
   it.each([
     ["terraform_data.a: Creating...", { kind: "started", action: "create", address: "terraform_data.a" }],
     ["module.m.terraform_data.inm: Creation complete after 0s [id=6661257b-699a-23b0-841f-fc8b081f005b]", {

@@ -5,8 +5,8 @@ import { type CommandEnd, commandFailure, errorSummary, plainText, stopMessage }
 import { type StageCommand, stageCommands } from "../../src/core/stage-commands.ts"
 import * as printed from "./engine-output.ts"
 
-const [init, plan] = stageCommands({ stage: "plan", savedPlan: false })
-const apply = stageCommands({ stage: "apply", savedPlan: true })[1]
+const [init, plan] = stageCommands({ stage: "plan", keeper: "server", savedPlan: false })
+const apply = stageCommands({ stage: "apply", keeper: "server", savedPlan: true })[1]
 const exited = (code: number): CommandEnd => ({ _tag: "Exited", code })
 
 const failureOf = (command: StageCommand | undefined, end: CommandEnd, log = "") =>

@@ -7,42 +7,52 @@ const typed = (spec: StageSpec): ReadonlyArray<string> => stageCommands(spec).ma
 const rows: ReadonlyArray<{ readonly given: string; readonly spec: StageSpec; readonly commands: ReadonlyArray<string> }> = [
   {
     given: "a plan",
-    spec: { stage: "plan", savedPlan: false },
-    commands: ["init -input=false", "plan -input=false -lock=false -out=plan.tfplan", "show -json plan.tfplan"]
+    spec: { stage: "plan", keeper: "backend", savedPlan: false },
+    commands: ["init -input=false", "plan -input=false -lock=false -state= -out=plan.tfplan", "show -json plan.tfplan"]
   },
   {
     given: "a plan of the destruction of two things without a refresh",
-    spec: { stage: "plan", options: { destroy: true, refresh: false, targets: ["a.b", "module.c"] }, savedPlan: false },
+    spec: { stage: "plan", keeper: "backend", options: { destroy: true, refresh: false, targets: ["a.b", "module.c"] }, savedPlan: false },
     commands: [
       "init -input=false",
-      "plan -input=false -lock=false -out=plan.tfplan -destroy -refresh=false -target=a.b -target=module.c",
+      "plan -input=false -lock=false -state= -out=plan.tfplan -destroy -refresh=false -target=a.b -target=module.c",
       "show -json plan.tfplan"
     ]
   },
   {
     given: "a plan that only refreshes",
-    spec: { stage: "plan", options: { refreshOnly: true }, savedPlan: false },
-    commands: ["init -input=false", "plan -input=false -lock=false -out=plan.tfplan -refresh-only", "show -json plan.tfplan"]
+    spec: { stage: "plan", keeper: "backend", options: { refreshOnly: true }, savedPlan: false },
+    commands: ["init -input=false", "plan -input=false -lock=false -state= -out=plan.tfplan -refresh-only", "show -json plan.tfplan"]
   },
   {
     given: "an apply of a saved plan",
-    spec: { stage: "apply", options: { targets: ["a.b"] }, savedPlan: true },
-    commands: ["init -input=false -lockfile=readonly", "apply -input=false plan.tfplan"]
+    spec: { stage: "apply", keeper: "server", options: { targets: ["a.b"] }, savedPlan: true },
+    commands: ["init -input=false -lockfile=readonly", "apply -input=false -lock=true plan.tfplan"]
   },
   {
     given: "a destroy of a saved plan",
-    spec: { stage: "destroy", savedPlan: true },
-    commands: ["init -input=false -lockfile=readonly", "apply -input=false plan.tfplan"]
+    spec: { stage: "destroy", keeper: "server", savedPlan: true },
+    commands: ["init -input=false -lockfile=readonly", "apply -input=false -lock=true plan.tfplan"]
+  },
+  {
+    given: "a plan of a pool",
+    spec: { stage: "plan", keeper: "server", savedPlan: false },
+    commands: ["init -input=false", "plan -input=false -lock=false -out=plan.tfplan", "show -json plan.tfplan"]
+  },
+  {
+    given: "an apply of a plan that was kept without a pool",
+    spec: { stage: "apply", keeper: "backend", savedPlan: true },
+    commands: ["init -input=false -lockfile=readonly", "apply -input=false -state= -state-out= plan.tfplan"]
   },
   {
     given: "an apply without a pool",
-    spec: { stage: "apply", options: { replace: ["a.b"] }, savedPlan: false },
-    commands: ["init -input=false", "apply -input=false -auto-approve -replace=a.b"]
+    spec: { stage: "apply", keeper: "backend", options: { replace: ["a.b"] }, savedPlan: false },
+    commands: ["init -input=false", "apply -input=false -state= -state-out= -auto-approve -replace=a.b"]
   },
   {
     given: "a destroy without a pool",
-    spec: { stage: "destroy", savedPlan: false },
-    commands: ["init -input=false", "apply -input=false -auto-approve -destroy"]
+    spec: { stage: "destroy", keeper: "backend", savedPlan: false },
+    commands: ["init -input=false", "apply -input=false -state= -state-out= -auto-approve -destroy"]
   }
 ]
 
@@ -50,24 +60,28 @@ describe("stageCommands", () => {
   it.each(rows)("are, for $given, those that a person would type", ({ commands, spec }) => expect(typed(spec)).toEqual(commands))
 
   it("tell their events on a descriptor of their own when the engine can", () => {
-    expect(typed({ stage: "apply", savedPlan: true, events: true })).toEqual([
+    expect(typed({ stage: "apply", keeper: "server", savedPlan: true, events: true })).toEqual([
       "init -input=false -lockfile=readonly",
-      "apply -input=false -json-into=/dev/fd/7 plan.tfplan"
+      "apply -input=false -lock=true -json-into=/dev/fd/7 plan.tfplan"
     ])
-    expect(typed({ stage: "destroy", savedPlan: false, events: true })[1]).toBe(
-      "apply -input=false -json-into=/dev/fd/7 -auto-approve -destroy"
+    expect(typed({ stage: "destroy", keeper: "backend", savedPlan: false, events: true })[1]).toBe(
+      "apply -input=false -state= -state-out= -json-into=/dev/fd/7 -auto-approve -destroy"
     )
   })
 
   it.each([{ events: true, tells: "events" }, { events: false, tells: "log" }] as const)(
     "tell what they do in the $tells",
     ({ events, tells }) => {
-      expect(stageCommands({ stage: "apply", savedPlan: true, events }).map((command) => command.tells)).toEqual([undefined, tells])
+      expect(stageCommands({ stage: "apply", keeper: "server", savedPlan: true, events }).map((command) => command.tells)).toEqual([
+        undefined,
+        tells
+      ])
     }
   )
 
   it("make no flag of what a user wrote", () => {
-    const { args } = stageCommands({ stage: "plan", options: { targets: ["-destroy"] }, savedPlan: false })[1] ?? { args: [] }
+    const { args } = stageCommands({ stage: "plan", keeper: "backend", options: { targets: ["-destroy"] }, savedPlan: false })[1] ??
+      { args: [] }
     expect(args).not.toContain("-destroy")
   })
 
@@ -82,8 +96,8 @@ describe("stageCommands", () => {
 
   it("say which of them may change something", () => {
     const mutating = (spec: StageSpec) => stageCommands(spec).filter(({ mutates }) => mutates).map(({ subcommand }) => subcommand)
-    expect(mutating({ stage: "plan", savedPlan: false })).toEqual([])
-    expect(mutating({ stage: "apply", savedPlan: true })).toEqual(["apply"])
-    expect(mutating({ stage: "destroy", savedPlan: false })).toEqual(["apply"])
+    expect(mutating({ stage: "plan", keeper: "backend", savedPlan: false })).toEqual([])
+    expect(mutating({ stage: "apply", keeper: "backend", savedPlan: true })).toEqual(["apply"])
+    expect(mutating({ stage: "destroy", keeper: "backend", savedPlan: false })).toEqual(["apply"])
   })
 })

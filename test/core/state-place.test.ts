@@ -1,7 +1,7 @@
 // Which notes of the engine mean that a state would go with its Pod.
 import { describe, expect, it } from "@effect/vitest"
 import { Option } from "effect"
-import { poolStateTrouble, stateTrouble } from "../../src/core/state-place.ts"
+import { placesByWorkspace, poolStateTrouble, stateTrouble } from "../../src/core/state-place.ts"
 
 const note = (type: string, config: object | null = {}) => Option.some(JSON.stringify({ version: 3, backend: { type, config, hash: 1 } }))
 
@@ -31,6 +31,26 @@ describe("stateTrouble", () => {
     { given: "cloud", found: note("cloud", null) },
     { given: "local on a claim", found: note("local", { path: "/mnt/state/x.tfstate" }) }
   ])("accepts $given", ({ found }) => expect(stateTrouble(found, ["/mnt/state"])).toEqual(Option.none()))
+
+  it.each([
+    { given: "no directory for it", config: { path: "/mnt/state/x.tfstate" } },
+    { given: "null for it", config: { path: "/mnt/state/x.tfstate", workspace_dir: null } },
+    { given: "a directory of the Pod", config: { path: "/mnt/state/x.tfstate", workspace_dir: "workspaces" } }
+  ])("refuses another workspace of local, wherever its path is, when the backend has $given", ({ config }) => {
+    const trouble = Option.getOrElse(stateTrouble(note("local", config), ["/mnt/state"], "prod\u001b[2J"), () => "nothing")
+    expect(trouble).toMatch(/^The backend local keeps the state of its workspace prod in the Pod's own files/u)
+    expect(trouble).toMatch(/; take TF_WORKSPACE out of the environment of the engine, or set the backend's workspace_dir to/u)
+  })
+  it("accepts another workspace of local whose directory is on a claim, and only that", () => {
+    const found = note("local", { path: "x.tfstate", workspace_dir: "/mnt/state/workspaces" })
+    expect(stateTrouble(found, ["/mnt/state"], "prod")).toEqual(Option.none())
+    expect(Option.isSome(stateTrouble(found, ["/mnt/state"], "default"))).toBe(true)
+  })
+  it("accepts every workspace of a backend elsewhere, of which it need not know it", () => {
+    expect(placesByWorkspace(note("s3"))).toBe(false)
+    expect(placesByWorkspace(Option.none())).toBe(false)
+    expect(placesByWorkspace(note("local"))).toBe(true)
+  })
 })
 
 describe("poolStateTrouble", () => {

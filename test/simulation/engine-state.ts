@@ -67,7 +67,10 @@ const live = Effect.fnUntraced(function*(engine: Engine, { done, ended }: Life, 
   yield* Effect.orElseSucceed(work, () => 1).pipe(Effect.tap((code) => Effect.sync(() => engine.finish(code))), Effect.raceFirst(ended))
   const { _tag: settled } = yield* delivery.settle(left)
   yield* delivery.giveBack
-  return { code: yield* ended, statePushed: settled === "Unwritten" ? Option.none() : Option.some(settled === "Saved") }
+  return {
+    code: yield* ended,
+    statePushed: settled === "Unwritten" || settled === "Untouched" ? Option.none() : Option.some(settled === "Saved")
+  }
 })
 
 /** How it ended, and whether its last state is stored; nothing if it wrote none. */

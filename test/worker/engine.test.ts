@@ -80,6 +80,16 @@ describe("the engine of a stage", () => {
     ({ asked, gives, image }) => Effect.map(found(asked, image), (engine) => expect(engine).toEqual(gives))
   )
 
+  it.effect.each(["1.12.6\u001b[2J", "1.12.6\u009b2J", "one two", ""])(
+    "is none that says the version %j, which is none",
+    (version) =>
+      Effect.map(
+        Effect.flip(found(undefined, { tofu: version })),
+        (failure) =>
+          expect(failure).toMatchObject({ reason: "InvalidConfiguration", message: expect.stringContaining("does not say its version") })
+      )
+  )
+
   it.effect.each([
     { asked: "tofu" as const, image: terraform, says: "The runner image has no tofu in its PATH; use an image that has it." },
     {

@@ -4,7 +4,7 @@ import { Effect, Fiber } from "effect"
 import { existsSync, readdirSync, readFileSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
 import { sha256, tarGz, taskApi } from "./fake-task-api.ts"
-import { pod } from "./pod.ts"
+import { find, pod } from "./pod.ts"
 import { addresses, applying, main, planned, poolTask, ran, slow, text, token } from "./whole-stage.ts"
 
 describe("a stage of a pool", () => {
@@ -34,6 +34,31 @@ describe("a stage of a pool", () => {
       expect(JSON.parse(text(api.state)).outputs.region.value).toBe("top-secret-region")
       expect(api.lock).toBeUndefined()
       expect(text(api.log)).not.toContain("top-secret-region")
+    }))
+
+  it.live("takes the lock of its state before it makes anything, whatever the arguments of its apply say", () =>
+    Effect.gen(function*() {
+      const api = yield* taskApi
+      api.variables = [{ name: "TF_CLI_ARGS_apply", value: "-lock=false -state=x -state-out=y", category: "env" }]
+      const digest = yield* planned(api, { "main.tf": `resource "terraform_data" "a" {}\n` })
+      const { log, status } = yield* ran(poolTask(api, "apply", { plan: { sha256: digest } }), {}, (here) => token(here, api))
+      expect(status.reason, log()).toBe("Completed")
+      const ofState = api.requests.filter((request) => request.startsWith("POST /state"))
+      expect(ofState.map((request) => request.split(" ")[1])).toEqual(["/state/lock", "/state", "/state/unlock"])
+    }))
+
+  it.live("has not succeeded when its engine ended well and applied nothing, as an image may have it", () =>
+    Effect.gen(function*() {
+      const api = yield* taskApi
+      const digest = yield* planned(api, { "main.tf": `resource "terraform_data" "a" {}\n` })
+      const helpful = { tofu: `#!/bin/sh\nTF_CLI_ARGS_apply=-help exec ${find("tofu")} "$@"\n` }
+      const { log, status } = yield* ran(poolTask(api, "apply", { plan: { sha256: digest } }), helpful, (here) => token(here, api))
+      expect(status, log()).toMatchObject({
+        phase: "Failed",
+        reason: "InvalidConfiguration",
+        message: expect.stringMatching(/never locked the state, so it applied nothing/u)
+      })
+      expect(api.serials).toEqual([])
     }))
 
   it.live("refuses an apply without a saved plan", () =>

@@ -10,7 +10,7 @@ import { openFolder } from "../../src/worker/folder.ts"
 import { Log } from "../../src/worker/log-shipper.ts"
 import { poolBacking } from "../../src/worker/pool-backing.ts"
 import { StateDelivery } from "../../src/worker/state-delivery.ts"
-import { sha256, tarGz, type TaskApi } from "./fake-task-api.ts"
+import { type Fault, sha256, tarGz, type TaskApi } from "./fake-task-api.ts"
 import { poolParts } from "./pool-parts.ts"
 import { seal } from "./seals.ts"
 
@@ -105,11 +105,51 @@ describe("the state that the engine left", () => {
       expect(api.serials).toEqual([3])
     }))
 
+  it.live.each([
+    { given: "a later one of it", left: state(3), sent: 3 },
+    { given: "the very one", left: state(2), sent: 2 },
+    { given: "an older one of it", left: state(1), sent: 2 },
+    { given: "one of another lineage", left: state(9).replace("one", "other"), sent: 2 },
+    { given: "no state", left: "{}", sent: 2 },
+    { given: "half of one", left: state(3).slice(0, -1), sent: 2 }
+  ])("takes the place of a state on its way only as one that follows: $given", ({ left, sent }) =>
+    Effect.gen(function*() {
+      const { api, delivery, path, settle } = yield* applying({ "main.tf": "" })
+      yield* delivery.lock({ ID: "engine" })
+      const up = api.goDown()
+      yield* hungUp(delivery, api, state(2))
+      up()
+      writeFileSync(join(path, "errored.tfstate"), left)
+      expect(yield* settle).toBe("saved")
+      expect(api.serials).toEqual([sent])
+    }))
+
+  it.live("takes the place of what was pushed and is no state, of which nothing can be saved", () =>
+    Effect.gen(function*() {
+      const { api, delivery, path, settle } = yield* applying({ "main.tf": "" })
+      yield* delivery.lock({ ID: "engine" })
+      const up = api.goDown()
+      yield* hungUp(delivery, api, "no state")
+      up()
+      writeFileSync(join(path, "errored.tfstate"), state(2))
+      expect(yield* settle).toBe("saved")
+      expect(api.serials).toEqual([2])
+    }))
+
   it.live("is never one that came with the configuration", () =>
     Effect.gen(function*() {
       const { api, settle } = yield* applying({ "main.tf": "", "errored.tfstate": state(9) })
-      expect(yield* settle).toBe("unwritten")
+      expect(yield* settle).toBe("untouched")
       expect(api.serials).toEqual([])
+    }))
+
+  it.live("is none after an engine that had only the lock, which is told from one that never came to that", () =>
+    Effect.gen(function*() {
+      const { delivery, settle } = yield* applying({ "main.tf": "" })
+      expect(yield* settle).toBe("untouched")
+      yield* delivery.lock({ ID: "engine" })
+      yield* delivery.unlock({ ID: "engine" })
+      expect(yield* settle).toBe("unwritten")
     }))
 
   it.live("is named first when it is too large to be sent", () =>
@@ -163,6 +203,19 @@ describe("the state that the engine left", () => {
 })
 
 describe("a last state that the server has not taken", () => {
+  it.live.each<{ given: string; fault: Fault }>([
+    { given: "breaks every further answer on its stage", fault: "break" },
+    { given: "declines the stage meanwhile, as another left the state in doubt", fault: { status: 409, error: "rescue-pending" } }
+  ])("is on the shared volume though the server $given", ({ fault }) =>
+    Effect.gen(function*() {
+      const { api, delivery, privateDirectory, settle } = yield* applying({ "main.tf": "" })
+      api.fault("GET /assignment", ...Array.from({ length: 100 }, () => fault))
+      yield* delivery.lock({ ID: "engine" })
+      api.goDown()
+      yield* hungUp(delivery, api, state(2))
+      expect((yield* Effect.flip(settle)).message).toContain(`kept, encrypted, as ${privateDirectory}/cache/kept-states/`)
+    }))
+
   const full = (directory: string) => mkdirSync(join(directory, "unsaved.tfstate.new"))
   const copy = "unsaved.tfstate of Pod demo-abcde on node node-1"
   it.live.each(

@@ -15,6 +15,13 @@ import { pod } from "./pod.ts"
 
 const uid = "task-uid" // of the task in memory
 
+/** What every apply begins and ends with. */
+const locking = `(async () => {
+  const { TF_HTTP_LOCK_ADDRESS: lock, TF_HTTP_UNLOCK_ADDRESS: unlock, TF_HTTP_USERNAME: name, TF_HTTP_PASSWORD: password } = process.env
+  const headers = { authorization: "Basic " + btoa(name + ":" + password) }
+  for (const address of [lock, unlock]) await fetch(address, { method: "POST", headers, body: JSON.stringify({ ID: "l" }) })
+})()`
+
 /** An engine that plans one thing, and whose `init` does `onInit` beside. */
 const engine = (calls: string, { onInit = "", version = "1.12.6" } = {}) =>
   `#!/bin/sh
@@ -26,6 +33,7 @@ esac
 case $1 in
 init) echo '{"backend": {"type": "http"}}' > $TF_DATA_DIR/terraform.tfstate; ${onInit === "" ? ":" : onInit} ;;
 plan) printf 'the plan' > plan.tfplan; printf '# provider' > .terraform.lock.hcl ;;
+apply) ${process.execPath} -e '${locking}' ;;
 esac
 `
 

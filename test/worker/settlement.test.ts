@@ -135,6 +135,32 @@ describe("a lock of the state", () => {
     }))
 })
 
+describe("an apply that ended with success and never locked its state", () => {
+  it.effect("is a failure, since nothing was applied, and says where to look", () =>
+    Effect.gen(function*() {
+      const { work } = yield* settling(undefined, { settleState: () => Effect.succeed("untouched") })
+      expect(yield* Effect.flip(Fiber.join(work))).toMatchObject({
+        reason: "InvalidConfiguration",
+        message: expect.stringMatching(/never locked the state, so it applied nothing; .*TF_CLI_ARGS_apply/u),
+        exitCode: 0
+      })
+    }))
+
+  it.effect("is what it was when it failed by itself", () =>
+    Effect.gen(function*() {
+      const { goUp, work } = yield* settling(failed, { settleState: () => Effect.succeed("untouched") })
+      yield* goUp
+      yield* TestClock.adjust("1 minute")
+      yield* Fiber.join(work)
+    }))
+
+  it.effect("is none when it had the lock and found nothing to write", () =>
+    Effect.gen(function*() {
+      const { work } = yield* settling(undefined, { settleState: () => Effect.succeed("unwritten") })
+      yield* Fiber.join(work)
+    }))
+})
+
 describe("whoever waits for a stage whose engine has ended", () => {
   it.effect.each(
     [

@@ -127,22 +127,21 @@ describe("a state that the server has taken", () => {
     }))
 })
 
-/** With a server that does not answer what is among `deaf`, nor what its stage is, and that has done what is among `done`. */
-const withOutages = Effect.fnUntraced(function*(variables: Readonly<Record<string, string>> = {}) {
+/** With a server that does not answer what is among `deaf`, and that has done what is among `done`. */
+const withOutages = Effect.fnUntraced(function*() {
   const deaf = new Set<"lock" | "push" | "unlock">()
   const done: Array<string> = []
   const ask = (what: "lock" | "push" | "unlock") =>
     Effect.suspend(() => deaf.has(what) ? Effect.fail(new NoAnswer({ detail: "down" })) : Effect.sync(() => void done.push(what)))
   const platform = Layer.mock(Platform, {
     patiently: (ask) => ask,
-    details: Effect.never,
     lockState: ({ ID }) => Effect.as(ask("lock"), { id: ID, epoch: 1 }),
     pushState: () => ask("push"),
     unlockState: () => ask("unlock")
   })
   const { status, unsavedDuring } = yield* claimedTask()
   const parts = StateDelivery.layer.pipe(
-    Layer.provide(Layer.mergeAll(Layer.succeed(TaskStatus, { unsavedDuring }), platform, podSettings("/none", "/none", variables), stop))
+    Layer.provide(Layer.mergeAll(Layer.succeed(TaskStatus, { unsavedDuring }), platform, podSettings("/none", "/none"), stop))
   )
   return { deaf, done, reason: () => status().reason, delivery: Context.get(yield* Layer.build(parts), StateDelivery) }
 })
@@ -230,15 +229,5 @@ describe("an engine that is gone", () => {
       deaf.clear()
       yield* TestClock.adjust("10 seconds")
       expect([yield* Fiber.join(settling), reason()]).toEqual([Settled.Saved(), "Claimed"])
-    }))
-})
-
-describe("an engine that asks for the lock", () => {
-  it.effect("waits no longer than 10 seconds for what only a copy on the shared volume needs", () =>
-    Effect.gen(function*() {
-      const { delivery } = yield* withOutages({ AGENT_JOB_CACHE_DIR: "/none" })
-      const locking = yield* Effect.forkChild(delivery.lock({ ID: "a" }))
-      yield* TestClock.adjust("10 seconds")
-      yield* Fiber.join(locking)
     }))
 })

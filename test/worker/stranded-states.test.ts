@@ -47,7 +47,10 @@ const withParts = <A, E, R>(use: (parts: PoolParts, delivery: StateDelivery["Ser
   Effect.gen(function*() {
     const parts = yield* poolParts("300 millis", "300 millis")
     const context = yield* Layer.build(parts.layer)
-    return yield* Effect.flatMap(StateDelivery, (delivery) => use(parts, delivery)).pipe(Effect.provide(context))
+    return yield* Effect.flatMap(
+      StateDelivery,
+      (delivery) => Effect.andThen(delivery.shareAs({ id: stage, keptStateKey: key.toString("hex") }), use(parts, delivery))
+    ).pipe(Effect.provide(context))
   }).pipe(Effect.scoped)
 
 describe("a state that the server does not take", () => {

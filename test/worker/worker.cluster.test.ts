@@ -7,8 +7,16 @@ import type { AgentTaskStatus } from "../../src/schema/agent-task.ts"
 import { Uid } from "../../src/schema/names.ts"
 import { fakeKubernetes } from "./fake-kubernetes.ts"
 import { taskApi } from "./fake-task-api.ts"
-import { pod } from "./pod.ts"
+import { find, type Pod, pod } from "./pod.ts"
 import { applying, exitCode, inline, main, planned, providers, ran, slow } from "./whole-stage.ts"
+
+/** An apply whose state is on a claim, with these variables in the engine's environment. */
+const onClaim = ({ claim }: Pod, env: Readonly<Record<string, string>>) =>
+  inline("apply", { "main.tf": main }, {
+    variables: [{ name: "region", value: "eu" }, ...Object.entries(env).map(([name, value]) => ({ name, value, category: "env" }))],
+    backend: { type: "local", config: { path: join(claim, "demo.tfstate") } },
+    jobTemplate: { volumeClaims: [{ claimName: "state", mountPath: claim }] }
+  })
 
 describe("a stage without a pool", () => {
   it.live("plans an inline configuration and writes its result to status", () =>
@@ -98,6 +106,47 @@ describe("a stage without a pool", () => {
       })
       expect(log()).not.toContain("$ tofu apply")
       expect(exitCode(exit)).toBe(1)
+    }))
+
+  it.live.each([{ given: "a variable", isOfImage: false }, { given: "its image", isOfImage: true }])(
+    "refuses an apply whose state would go to a workspace in the Pod's own files, as $given says, whatever path the backend has",
+    ({ isOfImage }) =>
+      Effect.gen(function*() {
+        const here = yield* pod(isOfImage ? { tofu: `#!/bin/sh\nTF_WORKSPACE=prod exec ${find("tofu")} "$@"\n` } : {})
+        const kubernetes = onClaim(here, isOfImage ? {} : { TF_WORKSPACE: "prod" })
+        yield* here.run(kubernetes)
+        expect(kubernetes.task().status, here.log()).toMatchObject({
+          phase: "Failed",
+          reason: "InvalidConfiguration",
+          message: expect.stringMatching(/^The backend local keeps the state of its workspace prod in the Pod's own files/u)
+        })
+        expect(here.log()).not.toContain("$ tofu apply")
+      })
+  )
+
+  it.live.each([["plan", "TF_CLI_ARGS"], ["apply", "TF_CLI_ARGS_apply"]] as const)(
+    "runs nothing of a %s whose engine would only tell of itself, as %s says, and end well",
+    ([stage, name]) =>
+      Effect.gen(function*() {
+        const here = yield* pod()
+        const kubernetes = inline(stage, { "main.tf": main }, { variables: [{ name, value: "-no-color -help", category: "env" }] })
+        yield* here.run(kubernetes)
+        expect(kubernetes.task().status, here.log()).toMatchObject({
+          phase: "Failed",
+          reason: "InvalidConfiguration",
+          message: expect.stringContaining(`${name} has -help`)
+        })
+        expect(here.log()).not.toContain("$ tofu")
+      })
+  )
+
+  it.live("has its state where its backend says, whatever file the arguments of its apply name", () =>
+    Effect.gen(function*() {
+      const here = yield* pod()
+      const kubernetes = onClaim(here, { TF_CLI_ARGS_apply: "-state=x -state-out=y" })
+      yield* here.run(kubernetes)
+      expect(kubernetes.task().status.reason, here.log()).toBe("Completed")
+      expect(JSON.parse(readFileSync(join(here.claim, "demo.tfstate"), "utf8")).resources).toHaveLength(1)
     }))
 
   it.live.each([
