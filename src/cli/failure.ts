@@ -29,7 +29,12 @@ export class NothingThere extends Data.TaggedError("NothingThere")<{ readonly me
 }
 
 /** The server gave no usable answer: nobody listens, the network is down, or something else answers there. */
-export class ServerUnreachable extends Data.TaggedError("ServerUnreachable")<{ readonly url: string; readonly detail: string }> {
+export class ServerUnreachable extends Data.TaggedError("ServerUnreachable")<{
+  readonly url: string
+  readonly detail: string
+  /** It never heard what it was asked, or did not let it in: nothing was done. */
+  readonly unheard?: boolean
+}> {
   override readonly [Runtime.errorExitCode] = exitCode.unreachable
   override get message() {
     return `Cannot reach the agent-job server at ${this.url} (${this.detail}); check that it runs and that AGENT_JOB_URL or --url is right.`

@@ -61,7 +61,10 @@ const prepared = Effect.fn("prepared")(function*({ autoApprove, destroy, directo
 const start = Effect.fn("start")(function*(wanted: NewRun, workspace: string) {
   const server = yield* ServerClient
   return yield* server.createRun(wanted).pipe(
-    Effect.catchTag("ServerUnreachable", ({ detail, url }) => Effect.fail(new MaybeStarted({ detail, url, workspace })))
+    Effect.catchTag(
+      "ServerUnreachable",
+      (error) => Effect.fail(error.unheard === true ? error : new MaybeStarted({ detail: error.detail, url: error.url, workspace }))
+    )
   )
 })
 

@@ -157,6 +157,11 @@ const words: Readonly<Record<string, string>> = {
   ERR_TLS_CERT_ALTNAME_INVALID: "its certificate is for another name than that of the address"
 }
 
+/** Without a connection nobody was asked anything. */
+const unconnected: ReadonlySet<string | undefined> = new Set(
+  ["ECONNREFUSED", "ENOTFOUND", "EAI_AGAIN", "EHOSTUNREACH"].map((code) => words[code])
+)
+
 /** The innermost cause in plain words, on one line. */
 const reasonOf = (error: unknown): string => {
   if (HttpClientError.isHttpClientError(error)) return reasonOf(error.reason)
@@ -176,7 +181,10 @@ const saidBy = (text: string): string | undefined => {
 }
 
 const make = ({ token, url }: Connection, http: HttpClient.HttpClient): ServerClient["Service"] => {
-  const unreachable = (error: unknown) => new ServerUnreachable({ url, detail: reasonOf(error) })
+  const unreachable = (error: unknown) => {
+    const detail = reasonOf(error)
+    return new ServerUnreachable({ url, detail, unheard: unconnected.has(detail) })
+  }
 
   /** Paths that hold their own secret are reached the way the server was, whatever address it knows itself by. */
   const here = (secretUrl: string) => `${new URL(url).origin}${URL.canParse(secretUrl) ? new URL(secretUrl).pathname : secretUrl}`
@@ -189,7 +197,7 @@ const make = ({ token, url }: Connection, http: HttpClient.HttpClient): ServerCl
       return new NothingThere({ message: `There is no ${thing} on ${url}; \`agent-job get runs\` lists what there is.` })
     }
     if (status === 404 || status === 429 || status >= 500) {
-      return new ServerUnreachable({ url, detail: `it answers ${status}${said === undefined ? "" : `: ${said}`}` })
+      return new ServerUnreachable({ url, detail: `it answers ${status}${said === undefined ? "" : `: ${said}`}`, unheard: status === 429 })
     }
     return new ServerRefused({
       status,

@@ -91,8 +91,7 @@ export interface Connection {
 }
 
 const withPassword = new BadInput({
-  message:
-    "The address of the server has a user or a password in it; leave them out, and give the token in AGENT_JOB_TOKEN or in a file that --token-file names."
+  message: "The address of the server has a user or a password in it; leave them out: a token is given by itself, as --help says."
 })
 
 /** Without a slash at its end. An address is shown in messages, so one that may have a password in it is never repeated. */

@@ -36,7 +36,7 @@ const told = (kind: UnnumberedEntry["kind"], action: EffectAction, address: stri
     { idKey, id })
 })
 
-/** A line of the machine-readable UI (`-json-into` of OpenTofu). */
+/** A line of the machine-readable UI (`-json-into` of OpenTofu, or `-json`). */
 export const fromEvent = (line: string): Option.Option<UnnumberedEntry> =>
   line.includes(`"apply_`)
     ? Option.map(decode(line), ({ hook, type }) => told(kinds[type], hook.action, hook.resource.addr, hook.id_key, hook.id_value))

@@ -3,7 +3,7 @@
 // Used by worker/own-backing.ts and worker/pool-backing.ts.
 import { Option, Schema } from "effect"
 import { backendFileName } from "./hcl.ts"
-import { plainText } from "./outcome.ts"
+import { shortName } from "./sentence.ts"
 
 const Note = Schema.Struct({
   backend: Schema.optionalKey(Schema.Struct({
@@ -25,8 +25,6 @@ const outlives = (path: unknown, mounts: ReadonlyArray<string>): boolean =>
   typeof path === "string" && !path.split("/").includes("..") && mounts.some((mount) => isBelow(path, mount))
 
 const ownWorkspace = "default"
-/** Of a workspace, as the engines have it. */
-const longestName = 90
 
 /** Whether the place of the state is another one in each workspace of the backend, so that one has to know the workspace. */
 export const placesByWorkspace = (note: Option.Option<string>): boolean => backendIn(note)?.type === "local"
@@ -48,7 +46,7 @@ export const stateTrouble = (
   return Option.some(
     isNamed
       ? `The backend local keeps the state of its workspace ${
-        plainText(workspace).slice(0, longestName)
+        shortName(workspace)
       } in the Pod's own files, whatever its path is, so it would be deleted with the Pod; take TF_WORKSPACE out of the environment of the engine, or set the backend's workspace_dir to a directory on a claim of spec.jobTemplate.volumeClaims.`
       : `The backend local keeps the state in the Pod's own files, ${remedy} A path on a claim of spec.jobTemplate.volumeClaims is such a backend.`
   )

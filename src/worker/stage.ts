@@ -176,9 +176,12 @@ const introduce = Effect.fnUntraced(function*(spec: AgentTaskSpec, name: string,
   }
 })
 
-/** Asked of the engine, since not only a variable but also its image may say it. */
+/** What is added to the arguments of other commands may be none of this one's. */
+const noArguments = { env: { TF_CLI_ARGS: "", TF_CLI_ARGS_workspace_show: "" }, secrets: [] }
+
+/** Asked of the engine, since not only a variable but also its image may say it; an image may have it say more before that. */
 const workspaceOf = ({ run }: Engine["Service"], workplace: Workplace) =>
-  Effect.map(run(workplace, showWorkspace), (said) => Option.getOrElse(said, () => "").trim())
+  Effect.map(run(workplace, showWorkspace, noArguments), (said) => Option.getOrElse(said, () => "").trim().split("\n").at(-1) ?? "")
 
 /** One command with what is opened for it, and for no longer than it runs. Gives what it printed, if that was captured. */
 const perform = Effect.fnUntraced(

@@ -206,7 +206,7 @@ describe("an address with a password", () => {
             code: 2,
             out: "",
             said:
-              "error: The address of the server has a user or a password in it; leave them out, and give the token in AGENT_JOB_TOKEN or in a file that --token-file names."
+              "error: The address of the server has a user or a password in it; leave them out: a token is given by itself, as --help says."
           })
         }
       })

@@ -429,6 +429,13 @@ describe("an interrupt", () => {
       code: 4
     },
     {
+      given: "which does not hear it, says no more than that",
+      answer: Effect.fail(new ServerUnreachable({ url: "http://server", detail: "connection refused", unheard: true })),
+      signals: 0,
+      told: new ServerUnreachable({ url: "http://server", detail: "connection refused" }).message,
+      code: 4
+    },
+    {
       given: "a second time leaves at once, and says where to look for the run",
       answer: Effect.never,
       signals: 1,

@@ -37,7 +37,7 @@ describe("stateTrouble", () => {
     { given: "null for it", config: { path: "/mnt/state/x.tfstate", workspace_dir: null } },
     { given: "a directory of the Pod", config: { path: "/mnt/state/x.tfstate", workspace_dir: "workspaces" } }
   ])("refuses another workspace of local, wherever its path is, when the backend has $given", ({ config }) => {
-    const trouble = Option.getOrElse(stateTrouble(note("local", config), ["/mnt/state"], "prod\u001b[2J"), () => "nothing")
+    const trouble = Option.getOrElse(stateTrouble(note("local", config), ["/mnt/state"], "pr\nod\u001b"), () => "nothing")
     expect(trouble).toMatch(/^The backend local keeps the state of its workspace prod in the Pod's own files/u)
     expect(trouble).toMatch(/; take TF_WORKSPACE out of the environment of the engine, or set the backend's workspace_dir to/u)
   })

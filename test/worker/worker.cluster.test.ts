@@ -124,6 +124,14 @@ describe("a stage without a pool", () => {
       })
   )
 
+  it.live("knows in which workspace it is, whatever arguments others have and the image says beside", () =>
+    Effect.gen(function*() {
+      const here = yield* pod({ tofu: `#!/bin/sh\n[ "$1" != workspace ] || echo welcome\nexec ${find("tofu")} "$@"\n` })
+      const kubernetes = onClaim(here, { TF_CLI_ARGS_workspace_show: "-nonsense" })
+      yield* here.run(kubernetes)
+      expect(kubernetes.task().status, here.log()).toMatchObject({ phase: "Succeeded" })
+    }))
+
   it.live.each([["plan", "TF_CLI_ARGS"], ["apply", "TF_CLI_ARGS_apply"]] as const)(
     "runs nothing of a %s whose engine would only tell of itself, as %s says, and end well",
     ([stage, name]) =>

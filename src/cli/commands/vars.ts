@@ -58,7 +58,7 @@ const valueFor = Effect.fnUntraced(function*(name: string, file: Option.Option<s
       })
   })
   const text = yield* Effect.try({
-    try: () => new TextDecoder("utf-8", { fatal: true }).decode(read),
+    try: () => new TextDecoder("utf-8", { fatal: true, ignoreBOM: true }).decode(read),
     catch: () =>
       new BadInput({
         message: `The value of ${name} is not UTF-8, so nothing was set; give it as UTF-8, or in base64 where what reads it can take that.`

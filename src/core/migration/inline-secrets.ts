@@ -55,11 +55,12 @@ const holdsSecret = /:\/\/[^/\s:@]*:[^/\s@]+@|-----BEGIN [A-Z ]*PRIVATE KEY-----
 /** Kubernetes puts another variable in its place, but not in what comes from a Secret. */
 const reference = /\$\([^)]*\)/gu
 
-/** By its name, or by a password in a URL or a private key in its value. */
+/** By its name, or by a password in a URL or a private key in its value; with a reference by the value alone, since a name may be of what is referred to. */
 const isSecret = ({ name, value }: Variable): boolean => {
   if (typeof value === "number") return namesSecret.test(name)
-  const own = typeof value === "string" ? value.replace(reference, "") : ""
-  return own !== "" && (namesSecret.test(name) || holdsSecret.test(own))
+  if (typeof value !== "string" || value === "") return false
+  const own = value.replace(reference, "")
+  return holdsSecret.test(own) || (own === value && namesSecret.test(name))
 }
 
 const path = (key: string, ...rest: ReadonlyArray<string | number>): ReadonlyArray<string | number> => [...key.split("."), ...rest]

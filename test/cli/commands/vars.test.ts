@@ -29,7 +29,7 @@ describe("the variables of a workspace", () => {
       })
       expect(yield* typed("s3cret-one", "vars", "set", "demo", "TOKEN", "--env", "--sensitive")).toMatchObject({ code: 0 })
       const file = join(made, "key.json")
-      writeFileSync(file, "{\n}\n\n")
+      writeFileSync(file, "\ufeff{\n}\n\n")
       expect(yield* ran(environmentOf(url), "vars", "set", "demo", "TOKEN", "--env", "--from-file", file)).toMatchObject({
         code: 0,
         out: expect.stringMatching(/^Set the sensitive environment variable TOKEN of demo;/u)

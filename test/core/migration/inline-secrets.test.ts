@@ -101,13 +101,23 @@ describe("a secret in the clear", () => {
     })
   })
 
-  it.each([["PASSIVE", "yes"], ["KEYBOARD", "us"], ["BYPASS_PROXY", "no"], ["USE_TOKEN", true], ["PASSWORD", ""], [
-    "PGPASSWORD",
-    "$(OTHER)"
-  ], [
-    "DATABASE_URL",
-    "postgres://me:$(OTHER)@db"
-  ]])(
+  it.each([
+    ["PASSIVE", "yes"],
+    ["KEYBOARD", "us"],
+    ["BYPASS_PROXY", "no"],
+    ["USE_TOKEN", true],
+    ["PASSWORD", ""],
+    [
+      "PGPASSWORD",
+      "$(OTHER)"
+    ],
+    [
+      "DATABASE_URL",
+      "postgres://me:$(OTHER)@db"
+    ],
+    ["DB_DSN", "postgres://me:$(OTHER)@db"],
+    ["AWS_WEB_IDENTITY_TOKEN_FILE", "$(RUN_DIR)/token"]
+  ])(
     "is not any variable: %s",
     (name, value) => {
       expect(taken({ agent: { extraEnv: { [name]: value } } })).toEqual({ values: { agent: { extraEnv: { [name]: value } } }, secrets: [] })
