@@ -25,8 +25,8 @@ interface Room {
 }
 
 /**
- * Little more than a quarter of the memory that the server has (core/manifest/server), since what is parsed, one state at a time, takes
- * most of the rest.
+ * Beside half of the memory that the server has (core/manifest/server), which is the heap, it has room for these, for the program, and for
+ * the text of the one state that is parsed, of two bytes a character.
  */
 export const BodyRoom = Context.Reference<Room>("agent-job/server/BodyRoom", {
   defaultValue: () => ({

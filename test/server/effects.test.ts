@@ -12,6 +12,7 @@ import { statePath } from "../../src/schema/state.ts"
 import { taskHeader, taskPath } from "../../src/schema/task-api.ts"
 import { Blobs } from "../../src/server/blobs.ts"
 import { BodyRoom } from "../../src/server/bodies.ts"
+import { Heap } from "../../src/server/state-body.ts"
 import { unpack } from "../../src/worker/archive.ts"
 import { openFolder } from "../../src/worker/folder.ts"
 import {
@@ -221,6 +222,25 @@ describe("the end of a stage", () => {
       yield* applier.result(result)
       expect(yield* effects).toEqual(left === undefined ? undefined : expect.objectContaining(left))
     }))
+
+  it.live.each([
+    { end: "that was in order", result: { ...failed(), statePushed: true }, left: undefined },
+    { end: "that was not", result: killed, left: { unsavedCount: 2, unread: true } }
+  ])(
+    "looks into no state that has more in it than there is memory for: of an end $end it names $left, and says why",
+    ({ left, result }) =>
+      Effect.gen(function*() {
+        const { append, applier, effects, url } = yield* applying.pipe(Effect.provideService(Heap, 1024))
+        yield* append(...made.slice(0, 4))
+        yield* applier.pushState(stateWith(["a", "1"], ["b", "2"]), "a", 1)
+        yield* applier.unlock("a")
+        yield* applier.result(result)
+        expect(yield* effects).toEqual(left === undefined ? undefined : expect.objectContaining(left))
+        const why = "The state may have some of it, since it has more in it than the server has memory to look into"
+        const { pending } = yield* person(url).state("demo")
+        expect(pending).toEqual(left === undefined ? [] : [expect.objectContaining({ message: expect.stringContaining(why) })])
+      })
+  )
 
   it.live("lets the journal be completed afterwards, where it left a doubt, and doubts again what comes after that was settled", () =>
     Effect.gen(function*() {
