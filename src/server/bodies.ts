@@ -1,21 +1,26 @@
 // The bodies that are held in memory whole: states, as they are or encrypted, that arrive or are looked into, and answers made of them. So many bytes of them at once, whoever sends or asks; the others wait and are not read.
-// Invariant: what has not arrived yet counts in full, though not for long, and small bodies have room of their own, so those that large ones keep waiting are large.
+// Invariant: what has not arrived yet counts in full, though not for long; small bodies have room of their own; and one caller never has all of it.
 // Used by the task, state, workspace and TFE state routes, state-rescue and effects; how long a request may take that holds no room is in server/listen.
 import { Context, Duration, Effect, Layer, Scope, Semaphore, Stream } from "effect"
 import type { HttpServerRequest } from "effect/http"
+import { keptStateLimitBytes, stateLimitBytes } from "../schema/task-api.ts"
 import type { Failure } from "./answer.ts"
 import { Refused, tooLarge } from "./refused.ts"
-import { makeShares } from "./shares.ts"
+import { makeQueues, makeShares } from "./shares.ts"
 import type { Caller } from "./tokens.ts"
 import { untilTaken } from "./until-taken.ts"
 
 const mebibyte = 1024 * 1024
+/** A state, with what it has around it where it is encrypted. */
+const largest = Math.max(stateLimitBytes, keptStateLimitBytes)
 
 interface Room {
   readonly smallUpTo: number
   /** Of all small ones together, and of all others. */
   readonly small: number
   readonly large: number
+  /** Of these, what those who have one token of a user hold together. A task has one at a time of each. */
+  readonly ofUser: Readonly<Record<"small" | "large", number>>
   /** Of answers that were made of states: those of one caller, and of all. Small ones need none: of a caller there are only so many (server/limits). */
   readonly answers: { readonly smallUpTo: number; readonly ofCaller: number; readonly all: number }
   /** A decision may wait twice, for its state and for what is shown after it, and whoever asks hangs up after 30 s (cli/server-client). */
@@ -32,7 +37,8 @@ export const BodyRoom = Context.Reference<Room>("agent-job/server/BodyRoom", {
   defaultValue: () => ({
     smallUpTo: 4 * mebibyte,
     small: 32 * mebibyte,
-    large: 96 * mebibyte,
+    large: 2 * largest,
+    ofUser: { small: 16 * mebibyte, large: largest },
     answers: { smallUpTo: 64 * 1024, ofCaller: 8 * mebibyte, all: 16 * mebibyte },
     wait: Duration.seconds(10),
     arrival: { small: Duration.seconds(30), large: Duration.minutes(5) }
@@ -44,7 +50,8 @@ const busy = new Refused({
   status: 503,
   error: "busy",
   retryAfterSeconds,
-  message: `The server holds as many states in memory as it may, and none of them was done in time; repeat it in ${retryAfterSeconds} s.`
+  message:
+    `The server holds as many states in memory as it may, of one token or of all together, and none of them was done in time; repeat it in ${retryAfterSeconds} s.`
 })
 const untaken = new Refused({
   status: 503,
@@ -90,10 +97,11 @@ export class Bodies extends Context.Service<Bodies, {
     sizeBytes: number
   ) => Effect.Effect<void, Refused, Scope.Scope>
   /**
-   * What `use` does with the whole body, which has its room until then. 413 past the limit, 503 when there is no room for it in time, 408
+   * What `use` does with the whole body of the caller, which has its room until then. 413 past the limit, 503 when there is no room for it in time, 408
    * when it does not arrive in time.
    */
   readonly whole: <A, E>(
+    caller: Caller,
     request: HttpServerRequest.HttpServerRequest,
     limitBytes: number,
     use: (bytes: Uint8Array) => Effect.Effect<A, E>
@@ -101,16 +109,20 @@ export class Bodies extends Context.Service<Bodies, {
 }>()("agent-job/server/Bodies") {
   static readonly layer = Layer.effect(
     Bodies,
-    Effect.map(BodyRoom, ({ answers, arrival, large, small, smallUpTo, wait }) => {
-      const ofSmall = { room: Semaphore.makeUnsafe(small), within: arrival.small }
-      const ofLarge = { room: Semaphore.makeUnsafe(large), within: arrival.large }
+    Effect.map(BodyRoom, ({ answers, arrival, large, ofUser, small, smallUpTo, wait }) => {
+      const ofSmall = { room: Semaphore.makeUnsafe(small), within: arrival.small, ofUser: ofUser.small, queues: makeQueues() }
+      const ofLarge = { room: Semaphore.makeUnsafe(large), within: arrival.large, ofUser: ofUser.large, queues: makeQueues() }
       const ofAnswers = Semaphore.makeUnsafe(answers.all)
       const shares = makeShares()
 
-      /** Until the scope ends; gives the time that it has to arrive. */
-      const take = Effect.fnUntraced(function*(sizeBytes: number) {
-        const { room, within } = sizeBytes <= smallUpTo ? ofSmall : ofLarge
-        yield* room.takeScoped(sizeBytes).pipe(Effect.timeoutOrElse({ duration: wait, orElse: () => Effect.fail(busy) }))
+      const roomFor = (sizeBytes: number) => sizeBytes <= smallUpTo ? ofSmall : ofLarge
+      const inTime = Effect.timeoutOrElse({ duration: wait, orElse: () => Effect.fail(busy) })
+      /** Until the scope ends. */
+      const take = (sizeBytes: number) => inTime(roomFor(sizeBytes).room.takeScoped(sizeBytes))
+      /** The same for what is yet to arrive: who waits for its own bodies holds no room. Gives the time that it has. */
+      const takeOf = Effect.fnUntraced(function*(caller: Caller, sizeBytes: number) {
+        const { ofUser, queues, room, within } = roomFor(sizeBytes)
+        yield* inTime(Effect.andThen(queues.take(caller, sizeBytes, caller.kind === "task" ? 1 : ofUser), room.takeScoped(sizeBytes)))
         return within
       })
 
@@ -134,11 +146,11 @@ export class Bodies extends Context.Service<Bodies, {
                 Effect.flatMap(orUntaken)
               )
             ),
-        whole: (request, limitBytes, use) =>
+        whole: (caller, request, limitBytes, use) =>
           Effect.scoped(Effect.gen(function*() {
             const sizeBytes = sizeOf(request, limitBytes)
             if (!(sizeBytes <= limitBytes)) return yield* tooLarge(limitBytes)
-            const within = yield* take(sizeBytes)
+            const within = yield* takeOf(caller, sizeBytes)
             return yield* use(
               yield* readWhole(request, sizeBytes).pipe(Effect.timeoutOrElse({
                 duration: within,
