@@ -92,7 +92,8 @@ const make = Effect.gen(function*() {
       const other = (yield* workspaces.get(workspaceId)).name
       return yield* conflict(
         "other-workspace",
-        `This kept state is not of ${name} but of ${other}, where the server has it now; look at it with: agent-job state show ${other}`
+        `This kept state is not of ${name} but of ${other}, where the server has it now; look at it with: agent-job state show ${other}`,
+        stored === undefined ? { kept: true } : {} // so that the audit trail has it
       )
     }
     if (stored !== undefined) return yield* conflict("stored-before", `Nothing was taken of this state of ${name}. ${stored}`)

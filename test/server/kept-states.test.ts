@@ -1,5 +1,6 @@
 import { describe, expect, it } from "@effect/vitest"
 import { Effect } from "effect"
+import { type AuditEntry, auditPath } from "../../src/schema/audit.ts"
 import { statePath } from "../../src/schema/state.ts"
 import { taskPath } from "../../src/schema/task-api.ts"
 import { sealed } from "../../src/worker/stranded-states.ts"
@@ -145,7 +146,7 @@ describe("a kept state", () => {
 describe("a file that a person brings", () => {
   it.live("may be a kept state, or a state as the engine writes it, for the stage that is in doubt", () =>
     Effect.gen(function*() {
-      const { apply, bring, key, lose } = yield* applying
+      const { apply, bring, key, lose, url } = yield* applying
       expect((yield* bring(bytes(8))).json.error).toBe("nothing-pending")
       yield* lose
       expect((yield* bring(sealed(apply.id, key, bytes(7)))).json.evidence).toMatchObject([{ serial: 7 }])
@@ -164,10 +165,14 @@ describe("a file that a person brings", () => {
       }
       expect([yield* bring(bytes(1)), yield* bring(sealed(apply.id, key, bytes(1)))]).toMatchObject([stored, stored])
       expect((yield* bring(bytes(8), "none")).status).toBe(404)
-      expect((yield* bring(sealed(apply.id, key, bytes(9)), "other")).json).toEqual({
+      const elsewhere = {
         error: "other-workspace",
         message: "This kept state is not of other but of demo, where the server has it now; look at it with: agent-job state show demo"
-      })
+      }
+      const recorded = Effect.map(person(url).as("GET", auditPath), ({ json }) =>
+        json.entries.filter(({ action }: AuditEntry) => action.endsWith("/evidence (kept as evidence)")).length)
+      expect([(yield* bring(sealed(apply.id, key, bytes(9)), "other")).json, yield* recorded]).toEqual([{ ...elsewhere, kept: true }, 1])
+      expect([(yield* bring(sealed(apply.id, key, bytes(1)), "other")).json, yield* recorded]).toEqual([elsewhere, 1]) // it was stored before
     }))
 
   it.live("is parsed, so that one that is damaged in its middle becomes no evidence", () =>
