@@ -19,8 +19,8 @@ interface Room {
   /** Of all small ones together, and of all others. */
   readonly small: number
   readonly large: number
-  /** Of these, what those who have one token of a user hold together. A task has one at a time of each. */
-  readonly ofUser: Readonly<Record<"small" | "large", number>>
+  /** Of these, while they arrive, those of one task, and of all who have one token of a user. One of them may be as large as it likes. */
+  readonly ofCaller: Readonly<Record<"task" | "user", Readonly<Record<"small" | "large", number>>>>
   /** Of answers that were made of states: those of one caller, and of all. Small ones need none: of a caller there are only so many (server/limits). */
   readonly answers: { readonly smallUpTo: number; readonly ofCaller: number; readonly all: number }
   /** A decision may wait twice, for its state and for what is shown after it, and whoever asks hangs up after 30 s (cli/server-client). */
@@ -38,7 +38,7 @@ export const BodyRoom = Context.Reference<Room>("agent-job/server/BodyRoom", {
     smallUpTo: 4 * mebibyte,
     small: 32 * mebibyte,
     large: 2 * largest,
-    ofUser: { small: 16 * mebibyte, large: largest },
+    ofCaller: { task: { small: 4 * mebibyte, large: largest }, user: { small: 16 * mebibyte, large: largest } },
     answers: { smallUpTo: 64 * 1024, ofCaller: 8 * mebibyte, all: 16 * mebibyte },
     wait: Duration.seconds(10),
     arrival: { small: Duration.seconds(30), large: Duration.minutes(5) }
@@ -109,9 +109,9 @@ export class Bodies extends Context.Service<Bodies, {
 }>()("agent-job/server/Bodies") {
   static readonly layer = Layer.effect(
     Bodies,
-    Effect.map(BodyRoom, ({ answers, arrival, large, ofUser, small, smallUpTo, wait }) => {
-      const ofSmall = { room: Semaphore.makeUnsafe(small), within: arrival.small, ofUser: ofUser.small, queues: makeQueues() }
-      const ofLarge = { room: Semaphore.makeUnsafe(large), within: arrival.large, ofUser: ofUser.large, queues: makeQueues() }
+    Effect.map(BodyRoom, ({ answers, arrival, large, ofCaller, small, smallUpTo, wait }) => {
+      const ofSmall = { size: "small", room: Semaphore.makeUnsafe(small), queues: makeQueues() } as const
+      const ofLarge = { size: "large", room: Semaphore.makeUnsafe(large), queues: makeQueues() } as const
       const ofAnswers = Semaphore.makeUnsafe(answers.all)
       const shares = makeShares()
 
@@ -121,9 +121,10 @@ export class Bodies extends Context.Service<Bodies, {
       const take = (sizeBytes: number) => inTime(roomFor(sizeBytes).room.takeScoped(sizeBytes))
       /** The same for what is yet to arrive: who waits for its own bodies holds no room. Gives the time that it has. */
       const takeOf = Effect.fnUntraced(function*(caller: Caller, sizeBytes: number) {
-        const { ofUser, queues, room, within } = roomFor(sizeBytes)
-        yield* inTime(Effect.andThen(queues.take(caller, sizeBytes, caller.kind === "task" ? 1 : ofUser), room.takeScoped(sizeBytes)))
-        return within
+        const { queues, room, size } = roomFor(sizeBytes)
+        const most = ofCaller[caller.kind === "task" ? "task" : "user"][size]
+        yield* inTime(Effect.andThen(queues.take(caller, sizeBytes, most), room.takeScoped(sizeBytes)))
+        return arrival[size]
       })
 
       /** Of what all have together, without waiting for it. */

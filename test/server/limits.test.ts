@@ -229,12 +229,13 @@ describe("a body", () => {
 
 describe("states that come at once", () => {
   const mebibyte = 1024 * 1024
+  const all = { small: 40 * mebibyte, large: 40 * mebibyte }
   const slowly = { small: Duration.minutes(1), large: Duration.minutes(1) }
   const room = (wait: Duration.Duration, arrival = slowly) => ({
     smallUpTo: mebibyte,
     small: 2 * mebibyte,
     large: 40 * mebibyte,
-    ofUser: { small: 2 * mebibyte, large: 40 * mebibyte },
+    ofCaller: { task: all, user: all },
     answers: { smallUpTo: 0, ofCaller: mebibyte, all: mebibyte },
     wait,
     arrival
@@ -311,12 +312,12 @@ describe("states that come at once", () => {
     { size: "small", bytes: mebibyte },
     { size: "large", bytes: 16 * mebibyte }
   ])(
-    "and are $size, of which one task has one and one user's token its part, leave the rest to others, who send nothing or not",
+    "and are $size, of which one task and one user's token have their parts, leave the rest to others, who send nothing or not",
     ({ bytes }) =>
       Effect.gen(function*() {
         const limits = {
           ...room(Duration.seconds(1)),
-          ofUser: { small: mebibyte, large: 20 * mebibyte },
+          ofCaller: { task: { small: mebibyte, large: 16 * mebibyte }, user: { small: mebibyte, large: 20 * mebibyte } },
           small: 3 * mebibyte,
           large: 48 * mebibyte
         }
@@ -379,7 +380,7 @@ describe("states that come at once", () => {
           smallUpTo: 2 * mebibyte,
           small: 2 * mebibyte,
           large: 3 * mebibyte,
-          ofUser: { small: 2 * mebibyte, large: 3 * mebibyte },
+          ofCaller: { task: all, user: all },
           answers: { smallUpTo: 0, ofCaller: 0, all: 0 },
           wait: Duration.seconds(20),
           arrival
