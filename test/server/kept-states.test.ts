@@ -1,10 +1,11 @@
 import { describe, expect, it } from "@effect/vitest"
-import { Effect } from "effect"
+import { Context, Effect } from "effect"
+import { SqlClient } from "effect/sql"
 import { type AuditEntry, auditPath } from "../../src/schema/audit.ts"
 import { statePath } from "../../src/schema/state.ts"
 import { taskPath } from "../../src/schema/task-api.ts"
 import { sealed } from "../../src/worker/stranded-states.ts"
-import { agent, directory, failed, person, planWith, serve, succeeded, withChanges, worker } from "./live-server.ts"
+import { agent, directory, failed, person, planWith, serveOpenly, succeeded, withChanges, worker } from "./live-server.ts"
 
 const state = (serial: number) => ({ version: 4, serial, lineage: "l", outputs: {}, resources: [] })
 const bytes = (serial: number) => Buffer.from(JSON.stringify(state(serial)))
@@ -13,7 +14,7 @@ const deep = (serial: number) => Buffer.from(`{"serial":${serial},"lineage":"l",
 
 /** An apply of `demo` with the key of its kept states, and a plan of another workspace that runs beside it. */
 const applying = Effect.gen(function*() {
-  const url = yield* Effect.flatMap(directory, serve)
+  const { context, url } = yield* Effect.flatMap(directory, (made) => serveOpenly(made))
   yield* person(url).start("demo", { "auto-apply": true })
   yield* planWith(url)
   const apply = yield* agent(url).take
@@ -27,7 +28,34 @@ const applying = Effect.gen(function*() {
   const looked = Effect.map(person(url).as("GET", statePath.state("demo")), ({ json }) => json)
   const lose = agent(url).report(apply.id, { ...failed(), reason: "NodeLost" })
   const bring = (body: Uint8Array, workspace = "demo") => person(url).as("POST", statePath.bring(workspace), body)
-  return { url, apply, applier, key, other, carry, looked, lose, bring }
+  return { context, url, apply, applier, key, other, carry, looked, lose, bring }
+})
+
+describe("a refused state", () => {
+  it.live("of a stage that runs is dropped where those of rescues that wait fill its workspace, and says so", () =>
+    Effect.gen(function*() {
+      const { apply, carry, context, key, looked, lose, url } = yield* applying
+      yield* lose
+      yield* person(url).settle("demo")
+      yield* person(url).start("demo", { "auto-apply": true })
+      yield* planWith(url)
+      const next = worker(url, yield* agent(url).take)
+      yield* next.lock("b")
+      yield* carry(sealed(apply.id, key, bytes(7)))
+      expect((yield* looked).pending).toHaveLength(1)
+      const sql: SqlClient.SqlClient = Context.getUnsafe(context, SqlClient.SqlClient)
+      yield* sql`INSERT INTO evidence (id, seq, workspaceId, stageId, serial, lineage, sha256, sizeBytes, why, receivedAt)
+        WITH RECURSIVE more (number) AS (SELECT 1 UNION ALL SELECT number + 1 FROM more WHERE number < 40)
+        SELECT id || number, seq + number, workspaceId, stageId, serial, lineage, printf('%064d', number), sizeBytes, why, receivedAt FROM evidence, more`
+      const refused = yield* next.pushState(state(9), "stranger", 1)
+      expect([refused.status, refused.json.kept, refused.json.message]).toEqual([
+        409,
+        undefined,
+        expect.stringContaining(
+          "It is not kept, since its workspace has as many states of rescues that wait, or newer ones, as the server keeps."
+        )
+      ])
+    }))
 })
 
 describe("a kept state", () => {
@@ -81,6 +109,16 @@ describe("a kept state", () => {
         expect(yield* refused).toMatchObject({ status: 409, json: { error: "not-kept", message } })
       }
       expect((yield* looked).evidence).toHaveLength(8)
+    }))
+
+  it.live("opens no rescue when nothing of it is kept", () =>
+    Effect.gen(function*() {
+      const { apply, carry, key, looked, lose, url } = yield* applying
+      yield* lose
+      for (let serial = 10; serial < 18; serial++) yield* carry(sealed(apply.id, key, bytes(serial)))
+      yield* person(url).settle("demo")
+      expect((yield* carry(sealed(apply.id, key, bytes(7)))).json.error).toBe("not-kept")
+      expect((yield* looked).pending).toEqual([])
     }))
 
   it.live("is left where it is while its stage still runs", () =>
