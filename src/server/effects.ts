@@ -51,7 +51,7 @@ const make = Effect.gen(function*() {
     )
 
   /**
-   * Gives the last number that is stored, how many are new, and whether a last word is among these that was not said before. What is stored
+   * Gives the last number that is stored, how many are new, and whether among these are creations, and a last word that was not said before. What is stored
    * already may be sent again; a gap is refused with the true end.
    */
   const append = Effect.fn("Effects.append")((stageId: string, entries: ReadonlyArray<JournalEntry>) =>
@@ -78,6 +78,7 @@ const make = Effect.gen(function*() {
       return {
         number: stored + fresh.length,
         added: fresh.length,
+        hasCreation: fresh.some((entry) => entry.action === "create" && !isLast(entry)),
         hasLastWord: fresh.some((entry) => isLast(entry) && heard.every(({ kind }) => kind !== entry.kind))
       }
     }))
