@@ -32,6 +32,20 @@ const applying = Effect.gen(function*() {
 })
 
 describe("a refused state", () => {
+  it.live("that was decided on leaves no doubt any more, also where the clock was put back before the decision", () =>
+    Effect.gen(function*() {
+      const { applier, context, looked, lose, url } = yield* applying
+      yield* applier.pushState(state(9), "stranger", 1)
+      yield* lose
+      const sql: SqlClient.SqlClient = Context.getUnsafe(context, SqlClient.SqlClient)
+      yield* sql`UPDATE evidence SET receivedAt = '2999-01-01T00:00:00Z'`
+      yield* person(url).settle("demo")
+      yield* applier.as("POST", taskPath.effects, { entries: [{ number: 1, kind: "closed", action: "create", address: "" }] })
+      expect((yield* looked).pending).toEqual([])
+      yield* applier.pushState(state(10), "stranger", 1)
+      expect((yield* looked).pending).toHaveLength(1)
+    }))
+
   it.live("of a stage that runs is dropped where those of rescues that wait fill its workspace, and says so", () =>
     Effect.gen(function*() {
       const { apply, carry, context, key, looked, lose, url } = yield* applying
