@@ -1,6 +1,6 @@
 // What a state of OpenTofu or Terraform (version 4) has, by address: the part of it that tells one real thing from another.
 // Always holds: a text that is no such state has nothing, so that nothing is taken to be saved that is not.
-// Used by core/stage-effects.ts, server/effects.ts and worker/settlement.ts.
+// Used by core/stage-effects.ts, server/state-content.ts and worker/settlement.ts.
 import { Option, Predicate, Schema } from "effect"
 import { longestIdentity } from "../schema/effects.ts"
 import { quoted } from "./hcl.ts"
