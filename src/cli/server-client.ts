@@ -72,6 +72,8 @@ const Refusal = Schema.Union([
 
 const callTimeout = Duration.seconds(30)
 const uploadTimeout = Duration.minutes(5)
+/** Of a state that is brought or looked into: the server gives it 5 min to arrive, and it waits for room before and for what is shown after it. */
+const stateTimeout = Duration.sum(uploadTimeout, callTimeout)
 /** Bytes of a log asked for at once. */
 const logLimit = 65_536
 
@@ -227,9 +229,10 @@ const make = ({ token, url }: Connection, http: HttpClient.HttpClient): ServerCl
   const decoded = <S extends Schema.ConstraintDecoder<unknown>>(
     schema: S,
     request: Request.HttpClientRequest,
-    thing: string
+    thing: string,
+    timeout = callTimeout
   ): Effect.Effect<S["Type"], ServerFailure> =>
-    send(authorised(request), thing).pipe(
+    send(authorised(request), thing, timeout).pipe(
       Effect.flatMap((response) => Effect.mapError(response.text, unreachable)),
       Effect.flatMap((answer) =>
         Effect.mapError(Schema.decodeUnknownEffect(Schema.fromJsonString(schema))(answer), () =>
@@ -359,10 +362,12 @@ const make = ({ token, url }: Connection, http: HttpClient.HttpClient): ServerCl
       decoded(
         StateView,
         Request.post(statePath.bring(workspace)).pipe(Request.bodyUint8Array(bytes, "application/octet-stream")),
-        `workspace ${workspace}`
+        `workspace ${workspace}`,
+        stateTimeout
       ),
     settleRescue: (workspace, decision) => {
-      const settled = decoded(StateView, json(Request.post(statePath.rescue(workspace)), decision), `workspace ${workspace}`)
+      const request = json(Request.post(statePath.rescue(workspace)), decision)
+      const settled = decoded(StateView, request, `workspace ${workspace}`, stateTimeout)
       return decision.use === undefined ? settled : settled.pipe(noEvidence(workspace, decision.use))
     },
     importMissing: (workspace) => decoded(ImportStarted, Request.post(statePath.import(workspace)), `workspace ${workspace}`),

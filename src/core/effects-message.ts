@@ -21,7 +21,7 @@ const sentences = (...parts: ReadonlyArray<readonly [says: string, named: Readon
 
 /** Empty when there is nothing to say. */
 export const effectsMessage = (
-  { incomplete, unknown, unknownCount, unsaved, unsavedCount, unseen = [], unseenCount = 0 }: StageEffects
+  { incomplete, unknown, unknownCount, unread, unsaved, unsavedCount, unseen = [], unseenCount = 0 }: StageEffects
 ): string =>
   [
     sentences(
@@ -29,7 +29,8 @@ export const effectsMessage = (
       ["Begun, with an end that nobody saw", unknown.map((effect) => `${effectName(effect)} (${effect.action})`), unknownCount],
       ["Planned, and nobody saw whether it was made", unseen.map(effectName), unseenCount]
     ),
-    incomplete === true ? "There may be more, since the journal was full." : ""
+    incomplete === true ? "There may be more, since the journal was full." : "",
+    unread === true ? "The state may have some of it, since it has more in it than the server has memory to look into." : ""
   ].filter((part) => part !== "").join(" ")
 
 /** The same where the state cannot be read: all that was made, since nobody knows what of it is saved. */

@@ -5,8 +5,10 @@
 const quote = 0x22
 const backslash = 0x5c
 const comma = 0x2c
-const opening = new Set([0x5b, 0x7b]) // [ {
-const closing = new Set([0x5d, 0x7d]) // ] }
+/** Of [ and {, and of ] and }, which are told from each other by this bit alone. */
+const curly = 0x20
+const opening = 0x7b
+const closing = 0x7d
 
 export interface JsonLimits {
   readonly levels: number
@@ -14,25 +16,31 @@ export interface JsonLimits {
   readonly values: number
 }
 
+/** Where the text ends that begins before, or past all. By byte: to look for the next quote takes longer where there are many. */
+const endOfText = (json: Uint8Array, from: number): number => {
+  let at = from
+  while (at < json.length && json[at] !== quote) at += json[at] === backslash ? 2 : 1
+  return at
+}
+
 /** Which limit it is past, the one that is passed first; or `end`, where it ends within a text, an array or an object. */
 export const jsonFault = ({ levels, values }: JsonLimits, json: Uint8Array): keyof JsonLimits | "end" | undefined => {
   let depth = 0
   let begun = 1
-  let inText = false
   for (let at = 0; at < json.length; at++) {
     const byte = json[at] ?? 0
-    if (inText) {
-      if (byte === backslash) at++
-      else if (byte === quote) inText = false
-    } else if (byte === quote) inText = true
-    else if (byte === comma) begun++
-    else if (opening.has(byte)) {
+    if (byte < quote) continue // a blank
+    if (byte === quote) {
+      at = endOfText(json, at + 1)
+      if (at >= json.length) return "end"
+    } else if (byte === comma) begun++
+    else if ((byte | curly) === opening) {
       begun++
       if (++depth > levels) return "levels"
-    } else if (closing.has(byte)) depth--
+    } else if ((byte | curly) === closing) depth--
     if (begun > values) return "values"
   }
-  return depth === 0 && !inText ? undefined : "end"
+  return depth === 0 ? undefined : "end"
 }
 
 /** Which limit it is past. */

@@ -11,7 +11,7 @@ interface StateHead {
 const headBytes = 1024
 /** As the engines begin a state. A serial anywhere else may be another one. */
 const beginning =
-  /^(?<before>\s*\{\s*(?:"(?:version|terraform_version)"\s*:\s*(?:\d+|"[^"\\]*")\s*,\s*)*"serial"\s*:\s*)(?<serial>\d{1,15})\s*,\s*"lineage"\s*:\s*"(?<lineage>[^"\\]*)"/u
+  /^(?<before>\s*\{\s*(?:"(?:version|terraform_version)"\s*:\s*(?:\d+|"[^"\\]*")\s*,\s*)*"serial"\s*:\s*)(?<serial>\d{1,16})\s*,\s*"lineage"\s*:\s*"(?<lineage>[^"\\]*)"/u
 
 const blanks = new Set([0x20, 0x09, 0x0a, 0x0d])
 const isNoBlank = (byte: number): boolean => !blanks.has(byte)
@@ -25,7 +25,7 @@ const isObject = (json: Uint8Array): boolean => json.find(isNoBlank) === opening
 /** Nothing of what is no JSON object, or does not begin as the engines' states do. */
 export const engineHead = (json: Uint8Array): Option.Option<StateHead> => {
   const { lineage, serial } = (isObject(json) ? begun(json, "utf-8") : undefined) ?? {}
-  return lineage === undefined ? Option.none() : Option.some({ serial: Number(serial), lineage })
+  return lineage === undefined || !Number.isSafeInteger(Number(serial)) ? Option.none() : Option.some({ serial: Number(serial), lineage })
 }
 
 /** The same; one that does not begin as the engines' do has the serial 0 and no lineage. */

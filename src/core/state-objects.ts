@@ -1,7 +1,8 @@
 // What a state of OpenTofu or Terraform (version 4) has, by address: the part of it that tells one real thing from another.
 // Always holds: a text that is no such state has nothing, so that nothing is taken to be saved that is not.
-// Used by core/stage-effects.ts, server/effects.ts and worker/settlement.ts.
+// Used by core/stage-effects.ts, server/state-content.ts and worker/settlement.ts.
 import { Option, Predicate, Schema } from "effect"
+import { longestIdentity } from "../schema/effects.ts"
 import { quoted } from "./hcl.ts"
 
 const State = Schema.Struct({
@@ -42,6 +43,7 @@ export const stateObjects = (text: string): StateObjects => {
       const index = indexOf(instance)
       if (index === undefined) return new Map()
       const address = `${module === undefined || module === "" ? "" : `${module}.`}${type}.${name}${index}`
+      if (address.length > longestIdentity.address) continue // no journal names it, and a name of megabytes would be gone through for each instance
       const here = found.get(address)
       if (here === undefined) found.set(address, [instance])
       else here.push(instance) // in place, since all of them may be at one address

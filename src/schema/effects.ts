@@ -57,6 +57,11 @@ export const StageEffects = Schema.Struct({
   unknownCount: Schema.Int,
   unseen: Schema.optionalKey(named("To be made by the plan, where nobody saw what the engine did; as many.")),
   unseenCount: Schema.optionalKey(Schema.Int),
-  incomplete: Schema.optionalKey(Schema.Boolean.annotate({ description: "The journal was full: there may be more." }))
+  incomplete: Schema.optionalKey(Schema.Boolean.annotate({ description: "The journal was full: there may be more." })),
+  unread: Schema.optionalKey(
+    Schema.Boolean.annotate({
+      description: "The state has more in it than the server has memory to look into: it may have what is named here."
+    })
+  )
 })
 export type StageEffects = typeof StageEffects.Type

@@ -1,21 +1,26 @@
 // The bodies that are held in memory whole: states, as they are or encrypted, that arrive or are looked into, and answers made of them. So many bytes of them at once, whoever sends or asks; the others wait and are not read.
-// Invariant: what has not arrived yet counts in full, though not for long, and small bodies have room of their own, so those that large ones keep waiting are large.
+// Invariant: what has not arrived yet counts in full, though not for long; small bodies have room of their own; and one caller never has all of it.
 // Used by the task, state, workspace and TFE state routes, state-rescue and effects; how long a request may take that holds no room is in server/listen.
 import { Context, Duration, Effect, Layer, Scope, Semaphore, Stream } from "effect"
 import type { HttpServerRequest } from "effect/http"
+import { keptStateLimitBytes, stateLimitBytes } from "../schema/task-api.ts"
 import type { Failure } from "./answer.ts"
 import { Refused, tooLarge } from "./refused.ts"
-import { makeShares } from "./shares.ts"
+import { makeQueues, makeShares } from "./shares.ts"
 import type { Caller } from "./tokens.ts"
 import { untilTaken } from "./until-taken.ts"
 
 const mebibyte = 1024 * 1024
+/** A state, with what it has around it where it is encrypted. */
+const largest = Math.max(stateLimitBytes, keptStateLimitBytes)
 
 interface Room {
   readonly smallUpTo: number
   /** Of all small ones together, and of all others. */
   readonly small: number
   readonly large: number
+  /** Of these, while they arrive, those of one task, and of all who have one token of a user. One of them may be as large as it likes. */
+  readonly ofCaller: Readonly<Record<"task" | "user", Readonly<Record<"small" | "large", number>>>>
   /** Of answers that were made of states: those of one caller, and of all. Small ones need none: of a caller there are only so many (server/limits). */
   readonly answers: { readonly smallUpTo: number; readonly ofCaller: number; readonly all: number }
   /** A decision may wait twice, for its state and for what is shown after it, and whoever asks hangs up after 30 s (cli/server-client). */
@@ -25,14 +30,15 @@ interface Room {
 }
 
 /**
- * Little more than a quarter of the memory that the server has (core/manifest/server), since what is parsed, one state at a time, takes
- * most of the rest.
+ * Beside half of the memory that the server has (core/manifest/server), which is the heap, it has room for these, for the program, and for
+ * the text of the one state that is parsed, of two bytes a character.
  */
 export const BodyRoom = Context.Reference<Room>("agent-job/server/BodyRoom", {
   defaultValue: () => ({
     smallUpTo: 4 * mebibyte,
     small: 32 * mebibyte,
-    large: 96 * mebibyte,
+    large: 2 * largest,
+    ofCaller: { task: { small: 4 * mebibyte, large: largest }, user: { small: 16 * mebibyte, large: largest } },
     answers: { smallUpTo: 64 * 1024, ofCaller: 8 * mebibyte, all: 16 * mebibyte },
     wait: Duration.seconds(10),
     arrival: { small: Duration.seconds(30), large: Duration.minutes(5) }
@@ -44,7 +50,8 @@ const busy = new Refused({
   status: 503,
   error: "busy",
   retryAfterSeconds,
-  message: `The server holds as many states in memory as it may, and none of them was done in time; repeat it in ${retryAfterSeconds} s.`
+  message:
+    `The server holds as many states in memory as it may, of one token or of all together, and none of them was done in time; repeat it in ${retryAfterSeconds} s.`
 })
 const untaken = new Refused({
   status: 503,
@@ -90,10 +97,11 @@ export class Bodies extends Context.Service<Bodies, {
     sizeBytes: number
   ) => Effect.Effect<void, Refused, Scope.Scope>
   /**
-   * What `use` does with the whole body, which has its room until then. 413 past the limit, 503 when there is no room for it in time, 408
+   * What `use` does with the whole body of the caller, which has its room until then. 413 past the limit, 503 when there is no room for it in time, 408
    * when it does not arrive in time.
    */
   readonly whole: <A, E>(
+    caller: Caller,
     request: HttpServerRequest.HttpServerRequest,
     limitBytes: number,
     use: (bytes: Uint8Array) => Effect.Effect<A, E>
@@ -101,17 +109,22 @@ export class Bodies extends Context.Service<Bodies, {
 }>()("agent-job/server/Bodies") {
   static readonly layer = Layer.effect(
     Bodies,
-    Effect.map(BodyRoom, ({ answers, arrival, large, small, smallUpTo, wait }) => {
-      const ofSmall = { room: Semaphore.makeUnsafe(small), within: arrival.small }
-      const ofLarge = { room: Semaphore.makeUnsafe(large), within: arrival.large }
+    Effect.map(BodyRoom, ({ answers, arrival, large, ofCaller, small, smallUpTo, wait }) => {
+      const ofSmall = { size: "small", room: Semaphore.makeUnsafe(small), queues: makeQueues() } as const
+      const ofLarge = { size: "large", room: Semaphore.makeUnsafe(large), queues: makeQueues() } as const
       const ofAnswers = Semaphore.makeUnsafe(answers.all)
       const shares = makeShares()
 
-      /** Until the scope ends; gives the time that it has to arrive. */
-      const take = Effect.fnUntraced(function*(sizeBytes: number) {
-        const { room, within } = sizeBytes <= smallUpTo ? ofSmall : ofLarge
-        yield* room.takeScoped(sizeBytes).pipe(Effect.timeoutOrElse({ duration: wait, orElse: () => Effect.fail(busy) }))
-        return within
+      const roomFor = (sizeBytes: number) => sizeBytes <= smallUpTo ? ofSmall : ofLarge
+      const inTime = Effect.timeoutOrElse({ duration: wait, orElse: () => Effect.fail(busy) })
+      /** Until the scope ends. */
+      const take = (sizeBytes: number) => inTime(roomFor(sizeBytes).room.takeScoped(sizeBytes))
+      /** The same for what is yet to arrive: who waits for its own bodies holds no room. Gives the time that it has. */
+      const takeOf = Effect.fnUntraced(function*(caller: Caller, sizeBytes: number) {
+        const { queues, room, size } = roomFor(sizeBytes)
+        const most = ofCaller[caller.kind === "task" ? "task" : "user"][size]
+        yield* inTime(Effect.andThen(queues.take(caller, sizeBytes, most), room.takeScoped(sizeBytes)))
+        return arrival[size]
       })
 
       /** Of what all have together, without waiting for it. */
@@ -134,11 +147,11 @@ export class Bodies extends Context.Service<Bodies, {
                 Effect.flatMap(orUntaken)
               )
             ),
-        whole: (request, limitBytes, use) =>
+        whole: (caller, request, limitBytes, use) =>
           Effect.scoped(Effect.gen(function*() {
             const sizeBytes = sizeOf(request, limitBytes)
             if (!(sizeBytes <= limitBytes)) return yield* tooLarge(limitBytes)
-            const within = yield* take(sizeBytes)
+            const within = yield* takeOf(caller, sizeBytes)
             return yield* use(
               yield* readWhole(request, sizeBytes).pipe(Effect.timeoutOrElse({
                 duration: within,

@@ -4,7 +4,6 @@
 import { Context, Effect, Layer, Schema } from "effect"
 import { SqlClient } from "effect/sql"
 import { endedInOrder, stageEffects } from "../core/stage-effects.ts"
-import { isEncrypted, stateObjects } from "../core/state-objects.ts"
 import { JournalEntry, namedLimit, type StageEffects } from "../schema/effects.ts"
 import type { StageResult } from "../schema/stage-result.ts"
 import { Bodies } from "./bodies.ts"
@@ -12,6 +11,8 @@ import { row, rows } from "./database.ts"
 import { conflict, invalid } from "./refused.ts"
 import type { Rescue } from "./rescues.ts"
 import { type StageRow, Stages } from "./stages.ts"
+import { Heap } from "./state-body.ts"
+import { contentOf } from "./state-content.ts"
 import { type StateVersion, StateVersions } from "./state-versions.ts"
 
 const Stored = Schema.Struct({ entry: Schema.fromJsonString(JournalEntry) })
@@ -21,17 +22,25 @@ const isLast = ({ kind }: Pick<JournalEntry, "kind">): boolean => kind === "clos
 
 const nothing = new Uint8Array()
 
-/** What is in a state. */
-const contentOf = (bytes: Uint8Array) => {
-  const text = new TextDecoder().decode(bytes)
-  const objects = stateObjects(text)
-  return { objects, isEncrypted: objects.size === 0 && isEncrypted(text) }
+interface Account {
+  readonly entries: ReadonlyArray<JournalEntry>
+  readonly wanted: ReadonlyArray<JournalEntry>
+  readonly inOrder: boolean
+  readonly limit: number
 }
-export type StateContent = ReturnType<typeof contentOf>
+
+const missingIn = (heapBytes: number, state: Uint8Array, { entries, inOrder, limit, wanted }: Account): StageEffects | undefined => {
+  const { isReadable, isTooMuch, objects } = contentOf(heapBytes, state)
+  if (inOrder && !isReadable) return undefined
+  const effects = stageEffects(entries, objects, inOrder, limit, wanted)
+  if (effects.unsavedCount + effects.unknownCount + (effects.unseenCount ?? 0) === 0 && effects.incomplete === undefined) return undefined
+  return isTooMuch ? { ...effects, unread: true } : effects
+}
 
 const make = Effect.gen(function*() {
   const sql = yield* SqlClient.SqlClient
   const bodies = yield* Bodies
+  const heapBytes = yield* Heap
   const stages = yield* Stages
   const states = yield* StateVersions
 
@@ -42,7 +51,7 @@ const make = Effect.gen(function*() {
     )
 
   /**
-   * Gives the last number that is stored, how many are new, and whether a last word is among these that was not said before. What is stored
+   * Gives the last number that is stored, how many are new, and whether among these are creations, and a last word that was not said before. What is stored
    * already may be sent again; a gap is refused with the true end.
    */
   const append = Effect.fn("Effects.append")((stageId: string, entries: ReadonlyArray<JournalEntry>) =>
@@ -69,6 +78,7 @@ const make = Effect.gen(function*() {
       return {
         number: stored + fresh.length,
         added: fresh.length,
+        hasCreation: fresh.some((entry) => entry.action === "create" && !isLast(entry)),
         hasLastWord: fresh.some((entry) => isLast(entry) && heard.every(({ kind }) => kind !== entry.kind))
       }
     }))
@@ -80,11 +90,9 @@ const make = Effect.gen(function*() {
       (found) => found.map(({ entry }) => entry)
     )
 
-  /** What is in the state as it is stored; of one that is damaged nothing is believed. */
+  /** The state as it is stored; of one that is damaged nothing is believed. */
   const stored = (version: StateVersion | undefined) =>
-    version === undefined
-      ? Effect.sync(() => contentOf(nothing))
-      : states.read(version).pipe(Effect.orElseSucceed(() => nothing), Effect.map(contentOf))
+    version === undefined ? Effect.succeed(nothing) : Effect.orElseSucceed(states.read(version), () => nothing)
 
   /** The same by now, for all that is held against it in one transaction: it is read once, and only if it is looked into. */
   const stateNow = (workspaceId: string) => Effect.cached(Effect.flatMap(states.current(workspaceId), stored))
@@ -99,30 +107,25 @@ const make = Effect.gen(function*() {
     )
 
   /**
-   * What the state, as it is now, lacks of what a stage that did not succeed has made, or may have made; nothing where it has all. An
-   * encrypted one has what an end in order says.
+   * What the state, as it is now, lacks of what a stage that did not succeed has made, or may have made; nothing where it has all. One that
+   * cannot be looked into has what an end in order says.
    */
   const missing = Effect.fn("Effects.missing")(
     function*<E>(
       { id, runId }: Pick<StageRow, "id" | "runId">,
       result: StageResult,
-      state: Effect.Effect<StateContent, E>,
+      state: Effect.Effect<Uint8Array, E>,
       limit: number
     ) {
       const [entries, wanted] = [yield* journal(id), yield* planned(runId)]
       if (entries.length + wanted.length === 0) return undefined
-      const [{ isEncrypted, objects }, inOrder] = [yield* state, endedInOrder(result)]
-      if (inOrder && isEncrypted) return undefined
-      const effects = stageEffects(entries, objects, inOrder, limit, wanted)
-      return effects.unsavedCount + effects.unknownCount + (effects.unseenCount ?? 0) === 0 && effects.incomplete === undefined
-        ? undefined
-        : effects
+      return missingIn(heapBytes, yield* state, { entries, wanted, inOrder: endedInOrder(result), limit })
     }
   )
 
   /** The same of the stages of rescues of one workspace, by now, by stage. */
   const missingNow = Effect.fnUntraced(
-    function*<E>(state: Effect.Effect<StateContent, E>, doubted: ReadonlyArray<Pick<Rescue, "stageId">>) {
+    function*<E>(state: Effect.Effect<Uint8Array, E>, doubted: ReadonlyArray<Pick<Rescue, "stageId">>) {
       const found = new Map<string, StageEffects>()
       for (const { stageId } of doubted) {
         const stage = yield* stages.get(stageId)
@@ -146,7 +149,7 @@ const make = Effect.gen(function*() {
   const forgetPlanned = (runId: string) =>
     Effect.asVoid(sql`DELETE FROM effects WHERE stageId IN (SELECT id FROM stages WHERE runId = ${runId} AND stage = 'plan')`)
 
-  const accountIn = Effect.fnUntraced(function*<E>(ended: StageRow, result: StageResult, state: Effect.Effect<StateContent, E>) {
+  const accountIn = Effect.fnUntraced(function*<E>(ended: StageRow, result: StageResult, state: Effect.Effect<Uint8Array, E>) {
     const { id, runId, stage } = ended
     if (stage === "plan") return undefined
     if (result.outcome === "succeeded") {
@@ -169,7 +172,7 @@ const make = Effect.gen(function*() {
    * would be named nowhere.
    */
   const accountSettled = Effect.fn("Effects.accountSettled")(
-    function*<E>(state: Effect.Effect<StateContent, E>, doubted: ReadonlyArray<Pick<Rescue, "stageId">>) {
+    function*<E>(state: Effect.Effect<Uint8Array, E>, doubted: ReadonlyArray<Pick<Rescue, "stageId">>) {
       for (const { stageId } of doubted) {
         const stage = yield* stages.get(stageId)
         if (stage.result !== null) yield* accountIn(stage, stage.result, state)
@@ -177,7 +180,7 @@ const make = Effect.gen(function*() {
     }
   )
 
-  return { append, account, accountSettled, forgetPlanned, missingFor, missingNow, stateNow, stateOf: contentOf }
+  return { append, account, accountSettled, forgetPlanned, missingFor, missingNow, stateNow }
 })
 
 export class Effects extends Context.Service<Effects>()("agent-job/server/Effects", { make }) {

@@ -30,7 +30,10 @@ export interface Refusal extends Omit<KeptState, "id" | "receivedAt" | "sha256" 
   readonly received: Received
 }
 
-const Gone = Schema.Struct({ sha256: Sha256 })
+const Gone = Schema.Struct({ id: Schema.String, sha256: Sha256 })
+
+/** The limit that one was past: its stage has others of higher serials, its workspace those of rescues that wait, or newer ones. */
+type Limit = "stage" | "workspace"
 
 const make = Effect.gen(function*() {
   const sql = yield* SqlClient.SqlClient
@@ -45,32 +48,38 @@ const make = Effect.gen(function*() {
     row(KeptState)(sql`SELECT * FROM evidence WHERE stageId = ${stageId} AND sha256 = ${sha256}`)
 
   /** One is kept however large it is. */
-  const prune = Effect.fnUntraced(function*({ stageId, workspaceId }: Pick<KeptState, "stageId" | "workspaceId">) {
-    const ofStage = yield* rows(Gone)(sql`DELETE FROM evidence WHERE id IN (
+  const pruneStage = (stageId: string) =>
+    rows(Gone)(sql`DELETE FROM evidence WHERE id IN (
       SELECT id FROM (SELECT id, ROW_NUMBER() OVER kept AS place, SUM(sizeBytes) OVER kept AS bytes FROM evidence WHERE stageId = ${stageId} WINDOW kept AS (ORDER BY serial DESC, seq DESC))
-      WHERE place > ${perStage.count} OR (place > 1 AND bytes > ${perStage.bytes})) RETURNING sha256`)
-    const ofWorkspace = yield* rows(Gone)(sql`DELETE FROM evidence WHERE id IN (
+      WHERE place > ${perStage.count} OR (place > 1 AND bytes > ${perStage.bytes})) RETURNING id, sha256`)
+  const pruneWorkspace = (workspaceId: string) =>
+    rows(Gone)(sql`DELETE FROM evidence WHERE id IN (
       SELECT id FROM (SELECT id, ROW_NUMBER() OVER kept AS place, SUM(sizeBytes) OVER kept AS bytes FROM evidence WHERE workspaceId = ${workspaceId}
         WINDOW kept AS (ORDER BY EXISTS (SELECT 1 FROM rescues WHERE rescues.stageId = evidence.stageId AND settledAt IS NULL) DESC, seq DESC))
-      WHERE place > ${perWorkspace.count} OR (place > 1 AND bytes > ${perWorkspace.bytes})) RETURNING sha256`)
-    return [...ofStage, ...ofWorkspace]
-  })
+      WHERE place > ${perWorkspace.count} OR (place > 1 AND bytes > ${perWorkspace.bytes})) RETURNING id, sha256`)
 
-  /** The same state of a stage is kept once, and `ifNew` done in the same transaction. Nothing if it is one too many. */
+  /**
+   * The same state of a stage is kept once, and `ifNew` done in the same transaction, before the workspace's limit is asked: a rescue that
+   * it opens counts there. Else the limit that it is past.
+   */
   const keep = Effect.fn("Evidence.keep")(function*(refused: Refusal, ifNew: Effect.Effect<void, SqlError.SqlError>) {
+    const { stageId, workspaceId } = refused
     const { sha256, sizeBytes } = refused.received
     const id = yield* newId("ev")
-    const gone = yield* sql.withTransaction(Effect.gen(function*() {
+    const isIn = (gone: ReadonlyArray<typeof Gone.Type>) => gone.some((one) => one.id === id)
+    const { ofStages, ofWorkspace } = yield* sql.withTransaction(Effect.gen(function*() {
       const made = yield* sql`INSERT INTO evidence (id, seq, workspaceId, stageId, serial, lineage, sha256, sizeBytes, why, receivedAt)
-        SELECT ${id}, COALESCE(MAX(seq), 0) + 1, ${refused.workspaceId}, ${refused.stageId}, ${refused.serial}, ${refused.lineage}, ${sha256}, ${sizeBytes}, ${refused.why}, ${yield* now}
+        SELECT ${id}, COALESCE(MAX(seq), 0) + 1, ${workspaceId}, ${stageId}, ${refused.serial}, ${refused.lineage}, ${sha256}, ${sizeBytes}, ${refused.why}, ${yield* now}
         FROM evidence WHERE true ON CONFLICT DO NOTHING RETURNING id`
-      if (made.length > 0) yield* ifNew
-      const gone = yield* prune(refused)
+      const ofStages = yield* pruneStage(stageId)
+      if (made.length > 0 && !isIn(ofStages)) yield* ifNew
+      const ofWorkspace = yield* pruneWorkspace(workspaceId)
       yield* blobs.store(refused.received) // also again: its file may be damaged
-      return gone
+      return { ofStages, ofWorkspace }
     }))
-    yield* removeUnnamed(gone)
-    return yield* ofStage(refused.stageId, sha256)
+    yield* removeUnnamed([...ofStages, ...ofWorkspace])
+    const limit: Limit = isIn(ofWorkspace) ? "workspace" : "stage"
+    return (yield* ofStage(stageId, sha256)) ?? limit
   })
 
   return { find, list, ofStage, keep, read: ({ sha256 }: KeptState) => blobs.read(sha256) }

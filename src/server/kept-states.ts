@@ -8,7 +8,7 @@ import { conflict, invalid } from "./refused.ts"
 import { Rescues } from "./rescues.ts"
 import { Runs } from "./runs.ts"
 import { Stages } from "./stages.ts"
-import { know } from "./state-body.ts"
+import { Heap, know } from "./state-body.ts"
 import { StateVersions } from "./state-versions.ts"
 import { Tokens } from "./tokens.ts"
 import { type Workspace, Workspaces } from "./workspaces.ts"
@@ -29,6 +29,7 @@ const opened = (key: Uint8Array, { hidden, stage, tag, vector }: KeptStateParts)
   })
 
 const make = Effect.gen(function*() {
+  const heapBytes = yield* Heap
   const rescues = yield* Rescues
   const runs = yield* Runs
   const stages = yield* Stages
@@ -79,7 +80,7 @@ const make = Effect.gen(function*() {
         `Nothing of ${name} waits to be settled, so no state is taken; see: agent-job state show ${name}`
       )
     }
-    yield* know(bytes) // a person is told at once that a file is damaged
+    yield* know(heapBytes, bytes) // a person is told at once that a file is damaged
     return yield* leave(pending.stageId, id, { bytes, why: `It is a file that ${by} brought.` })
   })
 
@@ -91,7 +92,8 @@ const make = Effect.gen(function*() {
       const other = (yield* workspaces.get(workspaceId)).name
       return yield* conflict(
         "other-workspace",
-        `This kept state is not of ${name} but of ${other}, where the server has it now; look at it with: agent-job state show ${other}`
+        `This kept state is not of ${name} but of ${other}, where the server has it now; look at it with: agent-job state show ${other}`,
+        stored === undefined ? { kept: true } : {} // so that the audit trail has it
       )
     }
     if (stored !== undefined) return yield* conflict("stored-before", `Nothing was taken of this state of ${name}. ${stored}`)

@@ -138,5 +138,10 @@ export const migrations = Migrator.fromRecord({
   /** One that went may be uploaded again long after it was made. */
   "0017_uploaded_at": statements(`ALTER TABLE configurationVersions ADD COLUMN uploadedAt TEXT`),
   /** Of which the last few stay, whatever locks they came under. */
-  "0018_states_of_runs": statements(`CREATE INDEX stateVersionsByRun ON stateVersions (runId, seq) WHERE runId IS NOT NULL`)
+  "0018_states_of_runs": statements(`CREATE INDEX stateVersionsByRun ON stateVersions (runId, seq) WHERE runId IS NOT NULL`),
+  /** Whether a person has decided since on what its stage left in doubt; clocks may be put back. */
+  "0019_decided_evidence": statements(
+    `ALTER TABLE evidence ADD COLUMN decided INTEGER NOT NULL DEFAULT 0`,
+    `UPDATE evidence SET decided = 1 WHERE EXISTS (SELECT 1 FROM rescues WHERE rescues.stageId = evidence.stageId AND rescues.settledAt > evidence.receivedAt)`
+  )
 })

@@ -1,5 +1,5 @@
 // What becomes of a state of a stage that is not stored as a version: evidence, and a rescue where nobody else would open one.
-// Always holds: a state is dropped only where states of higher serials are kept, and whoever sent it is told so.
+// Always holds: a state is dropped only where others of its stage or its workspace come before it, and whoever sent it is told so; no rescue is opened for it.
 // Used by state-versions.
 import { Effect, Schema } from "effect"
 import { SqlClient } from "effect/sql"
@@ -16,6 +16,11 @@ export interface Left {
   readonly as: "evidence" | "nothing" | "stored"
   readonly sentence: string
   readonly details: typeof KeptRefusal.Type | undefined
+}
+
+const dropped = {
+  stage: "It is not kept, since states of higher serials are.",
+  workspace: "It is not kept, since its workspace has as many states of rescues that wait, or newer ones, as the server keeps."
 }
 
 /** A stage that ended. */
@@ -53,8 +58,8 @@ export const makeKeepRefused = Effect.gen(function*() {
       if (stored.length > 0) return { as: "stored", sentence: `It was stored before, with the serial ${state.serial}.`, details: undefined }
     }
     const kept = yield* evidence.keep(state, openIfOver(state))
-    return kept === undefined
-      ? { as: "nothing", sentence: "It is not kept, since states of higher serials are.", details: undefined }
+    return typeof kept === "string"
+      ? { as: "nothing", sentence: dropped[kept], details: undefined }
       : { as: "evidence", sentence: `It is kept as ${kept.id}.`, details: { kept: true } }
   })
 })

@@ -70,6 +70,7 @@ const make = Effect.gen(function*() {
       sql.update({ settledAt: yield* now, settledBy, how })
     } WHERE id = ${id} AND settledAt IS NULL RETURNING id`
     if (settled.length === 0) return yield* conflict("settled", "Somebody else has settled this rescue meanwhile; look at it again.")
+    yield* sql`UPDATE evidence SET decided = 1 WHERE stageId = (SELECT stageId FROM rescues WHERE id = ${id})`
     yield* commits.news("assignments")
   })
 

@@ -1,7 +1,7 @@
-// How much of something each caller holds at once, such as requests that are not answered or bytes that are not read.
+// How much of something each caller holds at once, such as requests that are not answered, or bytes that are not read or did not arrive.
 // Always holds: nobody has more than may be had, and who has nothing is not remembered.
 // Used by server/limits and server/bodies.
-import { Effect, type Scope } from "effect"
+import { Effect, type Scope, Semaphore } from "effect"
 import type { Caller } from "./tokens.ts"
 
 export interface Shares {
@@ -10,9 +10,36 @@ export interface Shares {
   readonly take: (caller: Caller, amount: number, most: number) => Effect.Effect<boolean, never, Scope.Scope>
 }
 
+export interface Queues {
+  /** Until the scope ends, once it is to be had: with what the caller has it is `most` at most, or nothing else. */
+  readonly take: (caller: Caller, amount: number, most: number) => Effect.Effect<void, never, Scope.Scope>
+}
+
+const keyOf = ({ kind, name }: Caller): string => `${kind} ${name}`
+
+/** Of each caller one after the other. `most` is the same for a caller each time. */
+export const makeQueues = (): Queues => {
+  const queues = new Map<string, { readonly permits: Semaphore.Semaphore; inIt: number }>()
+  const join = (key: string, most: number) => {
+    const queue = queues.get(key) ?? { permits: Semaphore.makeUnsafe(most), inIt: 0 }
+    queue.inIt++
+    queues.set(key, queue)
+    return queue
+  }
+  return {
+    take: Effect.fnUntraced(function*(caller, amount, most) {
+      const key = keyOf(caller)
+      const { permits } = yield* Effect.acquireRelease(Effect.sync(() => join(key, most)), (queue) =>
+        Effect.sync(() => {
+          if (--queue.inIt === 0) queues.delete(key)
+        }))
+      yield* permits.takeScoped(Math.min(amount, most))
+    })
+  }
+}
+
 export const makeShares = (): Shares => {
   const held = new Map<string, number>()
-  const keyOf = ({ kind, name }: Caller): string => `${kind} ${name}`
   const add = (key: string, amount: number): void => {
     const after = (held.get(key) ?? 0) + amount
     if (after === 0) held.delete(key)

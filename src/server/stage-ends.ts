@@ -1,7 +1,7 @@
 // What the end of a stage means: for the state, which may be in doubt; for the plan, which may be made again; for its run.
 // Always holds: a stage and its run end in one transaction, with what is in doubt, the token and the lock.
 // Used by assignments (an agent's word), the task API (a journal that comes late) and the TFE routes (an end by force).
-import { Context, Effect, Layer, Option } from "effect"
+import { Clock, Context, Effect, Layer, Option } from "effect"
 import { SqlClient } from "effect/sql"
 import { effectsMessage } from "../core/effects-message.ts"
 import { planAgainAfterMillis } from "../core/plan-again.ts"
@@ -16,7 +16,7 @@ import type { StageResult } from "../schema/stage-result.ts"
 import { Commits } from "./commits.ts"
 import { Effects } from "./effects.ts"
 import { instantAfter, now } from "./instants.ts"
-import { conflict, type StoreFailure } from "./refused.ts"
+import { conflict, Refused, type StoreFailure } from "./refused.ts"
 import { Rescues } from "./rescues.ts"
 import { type Run, Runs } from "./runs.ts"
 import { type StageRow, Stages, stepOf } from "./stages.ts"
@@ -38,7 +38,7 @@ export class StageEnds extends Context.Service<StageEnds, {
   /**
    * What the worker heard of its engine. Of a stage that is over by now, what it adds is in doubt though an earlier doubt was settled. While
    * its rescue waits, which shows what is missing by then whenever it is looked at, the state is read for a last word alone: it may be large,
-   * and the entries many. Gives the last number that is stored; 409 `journal-gap` where the entries do not follow it, 422 where they do not follow each
+   * and the entries many. While none waits, it is read for what may open one, so often as `secondsBetweenLooks` says: 503 before. Gives the last number that is stored; 409 `journal-gap` where the entries do not follow it, 422 where they do not follow each
    * other.
    */
   readonly journal: (stageId: string, entries: ReadonlyArray<JournalEntry>) => Effect.Effect<number, StoreFailure>
@@ -46,9 +46,13 @@ export class StageEnds extends Context.Service<StageEnds, {
   static readonly layer = Layer.effect(StageEnds, Effect.suspend(() => make))
 }
 
+const secondsBetweenLooks = 5
+
 const make = Effect.gen(function*() {
   const sql = yield* SqlClient.SqlClient
   const commits = yield* Commits
+  /** When the state was read for the journal of a stage that is over, of the last seconds. */
+  const looks = new Map<string, number>()
   const effects = yield* Effects
   const locks = yield* StateLocks
   const rescues = yield* Rescues
@@ -78,13 +82,33 @@ const make = Effect.gen(function*() {
     }
   )
 
+  /** Whoever sends creations that the state has would have it read with each of them. */
+  const lookInTurn = Effect.fnUntraced(function*(id: string) {
+    const at = yield* Clock.currentTimeMillis
+    for (const [stageId, looked] of looks) if (at - looked >= secondsBetweenLooks * 1000) looks.delete(stageId)
+    if (looks.has(id)) {
+      return yield* new Refused({
+        status: 503,
+        error: "busy",
+        retryAfterSeconds: secondsBetweenLooks,
+        message:
+          `The state was held against the journal of ${id}, which is over, less than ${secondsBetweenLooks} s ago, so none of these entries was stored; send them again in ${secondsBetweenLooks} s.`
+      })
+    }
+    looks.set(id, at)
+  })
+
   const journal = Effect.fn("StageEnds.journal")((id: string, entries: ReadonlyArray<JournalEntry>) =>
     sql.withTransaction(Effect.gen(function*() {
-      const { added, hasLastWord, number } = yield* effects.append(id, entries)
+      const { added, hasCreation, hasLastWord, number } = yield* effects.append(id, entries)
       const stage = yield* stages.get(id) // it may have ended while the entries were on the way
       if (stage.stage === "plan" || stage.result === null || added === 0) return number
       const waits = (yield* rescues.ofStage(id))?.settledAt === null
-      if (!waits || hasLastWord) yield* doubt(stage, yield* runs.get(stage.runId), stage.result, yield* locks.standing(id))
+      if (!hasLastWord) {
+        if (waits || !hasCreation) return number // what was changed or destroyed, the next plan finds
+        yield* lookInTurn(id)
+      }
+      yield* doubt(stage, yield* runs.get(stage.runId), stage.result, yield* locks.standing(id))
       return number
     }))
   )

@@ -163,8 +163,7 @@ const make = Effect.gen(function*() {
   const standing = Effect.fn("StateLocks.standing")(function*(holder: string) {
     const held = yield* sql`SELECT id FROM workspaces WHERE lockHolder = ${holder}`
     const forced = yield* sql`SELECT seq FROM forcedUnlocks WHERE holder = ${holder}`
-    const refused =
-      yield* sql`SELECT id FROM evidence WHERE stageId = ${holder} AND NOT EXISTS (SELECT 1 FROM rescues WHERE rescues.stageId = evidence.stageId AND rescues.settledAt > evidence.receivedAt)`
+    const refused = yield* sql`SELECT id FROM evidence WHERE stageId = ${holder} AND decided = 0`
     return { lock: held.length > 0 ? "held" : forced.length > 0 ? "forced" : "none", refusedState: refused.length > 0 } as const
   })
 

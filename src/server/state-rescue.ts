@@ -7,13 +7,13 @@ import { isFinal, RunEvent } from "../core/run-machine.ts"
 import { withHeadSerial } from "../core/state-head.ts"
 import type { SettleRescue, StateView } from "../schema/state.ts"
 import { Bodies } from "./bodies.ts"
-import { Effects, type StateContent } from "./effects.ts"
+import { Effects } from "./effects.ts"
 import { Evidence, type KeptState } from "./evidence.ts"
 import { conflict, invalid, orNotFound } from "./refused.ts"
 import { nothingPending, type Rescue, Rescues } from "./rescues.ts"
 import { Runs } from "./runs.ts"
 import { Stages } from "./stages.ts"
-import { excessOf } from "./state-body.ts"
+import { excessOf, Heap } from "./state-body.ts"
 import { StateLocks } from "./state-locks.ts"
 import { StateVersions } from "./state-versions.ts"
 import { type Workspace, Workspaces } from "./workspaces.ts"
@@ -34,6 +34,7 @@ const make = Effect.gen(function*() {
   const bodies = yield* Bodies
   const effects = yield* Effects
   const evidence = yield* Evidence
+  const heapBytes = yield* Heap
   const locks = yield* StateLocks
   const rescues = yield* Rescues
   const runs = yield* Runs
@@ -167,7 +168,7 @@ const make = Effect.gen(function*() {
     }
     const { runId } = yield* stages.get(stageId)
     const bytes = yield* evidence.read(state)
-    const excess = excessOf(bytes)
+    const excess = excessOf(heapBytes, bytes)
     if (excess !== undefined) return yield* excess
     const before = yield* states.current(workspaceId)
     if (before === undefined || serial > before.serial) return { bytes, runId, serial, stageId }
@@ -204,7 +205,7 @@ const make = Effect.gen(function*() {
     const workspace = yield* workspaces.named(name)
     /** `state`: what is stored from then on. */
     const settled = Effect.fnUntraced(
-      function*<E>(how: string, state: Effect.Effect<StateContent, E>, isMeant: (rescue: Rescue) => boolean) {
+      function*<E>(how: string, state: Effect.Effect<Uint8Array, E>, isMeant: (rescue: Rescue) => boolean) {
         const meant = (yield* asSeen(workspace, seen)).filter(isMeant)
         yield* effects.accountSettled(state, meant)
         yield* Effect.forEach(meant, (rescue) => Effect.andThen(endImports(rescue), rescues.settle(rescue.id, by, how)), { discard: true })
@@ -225,7 +226,7 @@ const make = Effect.gen(function*() {
           { bytes, runId, serial, unlike: noState(use, name) },
           settled(
             `${use} is the state now, with the serial ${serial}`,
-            Effect.sync(() => effects.stateOf(bytes)),
+            Effect.succeed(bytes),
             (rescue) => rescue.stageId === stageId
           )
         ))

@@ -42,11 +42,11 @@ export const stateRoutes = HttpRouter.addAll(Effect.gen(function*() {
       Effect.gen(function*() {
         return yield* stateAnswer(blobs, yield* Effect.flatMap(states.current((yield* existing(params)).id), orNotFound))
       })),
-    route("POST", address, (request, params) =>
+    route("POST", address, (request, params, caller) =>
       Effect.gen(function*() {
         const { id } = yield* existing(params)
         const written = { sha256: request.headers[taskHeader.digest], lockId: queryOf(request, "ID"), by: undefined }
-        yield* bodies.whole(request, stateLimitBytes, (bytes) => states.accept(id, { bytes, ...written }))
+        yield* bodies.whole(caller, request, stateLimitBytes, (bytes) => states.accept(id, { bytes, ...written }))
         return noContent
       })),
     route("PUT", address, (request, params) =>

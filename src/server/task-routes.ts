@@ -31,7 +31,7 @@ import { StageEnds } from "./stage-ends.ts"
 import { StageStates } from "./stage-states.ts"
 import type { StageRow } from "./stages.ts"
 import { StateVersions } from "./state-versions.ts"
-import { Tokens } from "./tokens.ts"
+import { type Caller, Tokens } from "./tokens.ts"
 import { Variables, variablesOf } from "./variables.ts"
 
 /** A worker sends 64 KiB, with a mark where something is missing (worker/log-shipper). */
@@ -42,6 +42,8 @@ const journalRequest = jsonOf(JournalRequest)
 const lockInfo = jsonOf(LockInfo, "", lockLimitBytes)
 const decodeUid = Schema.decodeUnknownOption(Uid)
 const epochOf = Schema.decodeUnknownOption(Schema.FiniteFromString.check(Schema.isInt()))
+
+const callerOf = ({ id }: StageRow): Caller => ({ kind: "task", name: id })
 
 export const taskRoutes = HttpRouter.addAll(Effect.gen(function*() {
   const assignments = yield* Assignments
@@ -60,7 +62,7 @@ export const taskRoutes = HttpRouter.addAll(Effect.gen(function*() {
   const stageOf = (isGood: (stage: StageRow) => Effect.Effect<boolean, SqlError.SqlError>) =>
     Effect.fnUntraced(function*(token: string, request: HttpServerRequest.HttpServerRequest) {
       const stage = yield* assignments.byToken(token, taskUidOf(request))
-      return stage !== undefined && (yield* isGood(stage)) ? Option.some([{ kind: "task", name: stage.id }, stage] as const) : Option.none()
+      return stage !== undefined && (yield* isGood(stage)) ? Option.some([callerOf(stage), stage] as const) : Option.none()
     })
 
   const routeOfStage = yield* routesOf(stageOf(({ endedAt }) => Effect.succeed(endedAt === null)), problem)
@@ -154,10 +156,15 @@ export const taskRoutes = HttpRouter.addAll(Effect.gen(function*() {
           )
         }
         const { [taskHeader.digest]: sha256, [taskHeader.lockEpoch]: epoch, [taskHeader.lockId]: lockId } = request.headers
-        yield* bodies.whole(request, stateLimitBytes, (bytes) => states.push(stage, { bytes, sha256, lockId, epoch: epochOf(epoch) }))
+        yield* bodies.whole(callerOf(stage), request, stateLimitBytes, (bytes) =>
+          states.push(stage, { bytes, sha256, lockId, epoch: epochOf(epoch) }))
         return noContent
       })),
-    task("POST", taskPath.keptState, (request) => Effect.as(bodies.whole(request, keptStateLimitBytes, keptStates.take), noContent)),
+    task(
+      "POST",
+      taskPath.keptState,
+      (request, stage) => Effect.as(bodies.whole(callerOf(stage), request, keptStateLimitBytes, keptStates.take), noContent)
+    ),
     routeOfStage("POST", taskPath.lock, (request, _, stage) =>
       Effect.gen(function*() {
         if (stage.stage === "plan") {

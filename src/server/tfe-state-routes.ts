@@ -1,14 +1,15 @@
 // The TFE API's states, as far as they are read: the current one, its outputs, and the download.
 // A sensitive output's value is given only to who asks for that one output, as stock clients do. Always holds: no more of outputs is in memory than server/bodies has room for.
 // Used by server/server.
-import { Effect, Schema } from "effect"
+import { Effect, Result } from "effect"
 import { HttpRouter, type HttpServerRequest, type HttpServerResponse } from "effect/http"
 import { isLongerThan } from "../core/json-length.ts"
 import { stateAnswer } from "./answer.ts"
 import { Blobs } from "./blobs.ts"
 import { Bodies } from "./bodies.ts"
 import { invalid, notFound, orNotFound, Refused } from "./refused.ts"
-import { State } from "./state-body.ts"
+import { Heap } from "./state-body.ts"
+import { type Outputs, outputsIn } from "./state-content.ts"
 import { type StateVersion, StateVersions } from "./state-versions.ts"
 import { asListed, outputDocument, parseOutputId, stateVersionDocument } from "./tfe-documents.ts"
 import { document, documents, makeTfe } from "./tfe-envelope.ts"
@@ -31,16 +32,45 @@ const unreadable = ({ id, serial }: StateVersion) =>
     `The state ${id} with the serial ${serial} is not as the engines write one, so its outputs cannot be read; look at it at /api/v2/state-versions/${id}/download, and push a good one over it.`
   )
 
-type Outputs = ReadonlyArray<readonly [name: string, output: NonNullable<State["outputs"]>[string]]>
+const tooMuch = ({ id, serial }: StateVersion) =>
+  new Refused({
+    status: 413,
+    error: "too-large",
+    message:
+      `The state ${id} with the serial ${serial} has more in it than the server has memory to look into, so its outputs are not given out; give the server's container more, or take the whole state from /api/v2/state-versions/${id}/download.`
+  })
 
-const decode = Schema.decodeUnknownEffect(Schema.fromJsonString(State))
+/** Printed, each has at least so much around its name and its value: a count that is too large is seen before they are written. */
+const aroundOutputBytes = 128
+
+const lengthOf = ({ body }: HttpServerResponse.HttpServerResponse): number => body._tag === "Uint8Array" ? body.contentLength : 0
 
 export const tfeStateRoutes = HttpRouter.addAll(Effect.gen(function*() {
   const { base, route } = yield* makeTfe
   const blobs = yield* Blobs
   const bodies = yield* Bodies
+  const heapBytes = yield* Heap
   const states = yield* StateVersions
   const workspaces = yield* Workspaces
+
+  /** In one step (state-content). */
+  const answerOf = (
+    version: StateVersion,
+    bytes: Uint8Array,
+    asked: (outputs: Outputs) => Outputs,
+    shown: (outputs: Outputs) => HttpServerResponse.HttpServerResponse | undefined
+  ): Result.Result<HttpServerResponse.HttpServerResponse, Refused> => {
+    const all = outputsIn(heapBytes, bytes)
+    if (all === "too-much") return Result.fail(tooMuch(version))
+    if (all === "no-state") return Result.fail(unreadable(version))
+    const outputs = asked(all)
+    if (outputs.length * aroundOutputBytes > outputsLimitBytes || isLongerThan(outputsLimitBytes, outputs)) {
+      return Result.fail(tooLarge(version))
+    }
+    const answer = shown(outputs)
+    if (answer === undefined) return Result.fail(notFound())
+    return lengthOf(answer) > outputsLimitBytes ? Result.fail(tooLarge(version)) : Result.succeed(answer)
+  }
 
   /**
    * The answer that `shown` makes of the outputs of a state as they are `asked` for. The state has its room until then, and the answer has
@@ -50,19 +80,13 @@ export const tfeStateRoutes = HttpRouter.addAll(Effect.gen(function*() {
     caller: Caller,
     request: HttpServerRequest.HttpServerRequest,
     version: StateVersion,
-    asked: (outputs: Outputs) => Outputs,
-    shown: (outputs: Outputs) => Effect.Effect<HttpServerResponse.HttpServerResponse, Refused>
+    ...of: readonly [asked: (outputs: Outputs) => Outputs, shown: (outputs: Outputs) => HttpServerResponse.HttpServerResponse | undefined]
   ) =>
     bodies.room(
       version.sizeBytes,
       Effect.gen(function*() {
-        const state = yield* Effect.mapError(decode(new TextDecoder().decode(yield* states.read(version))), () => unreadable(version))
-        const outputs = asked(Object.entries(state.outputs ?? {}))
-        if (isLongerThan(outputsLimitBytes, outputs)) return yield* tooLarge(version)
-        const answer = yield* shown(outputs)
-        const sizeBytes = answer.body._tag === "Uint8Array" ? answer.body.contentLength : 0
-        if (sizeBytes > outputsLimitBytes) return yield* tooLarge(version)
-        yield* bodies.answer(caller, request, sizeBytes)
+        const answer = yield* Effect.fromResult(answerOf(version, yield* states.read(version), ...of))
+        yield* bodies.answer(caller, request, lengthOf(answer))
         return answer
       })
     )
@@ -84,7 +108,7 @@ export const tfeStateRoutes = HttpRouter.addAll(Effect.gen(function*() {
           request,
           version,
           (outputs) => outputs.map(([name, output]) => [name, asListed(output)] as const),
-          (outputs) => Effect.succeed(documents(outputs.map((output) => outputDocument(version, ...output))))
+          (outputs) => documents(outputs.map((output) => outputDocument(version, ...output)))
         )
       })),
     route("GET", "/api/v2/state-version-outputs/:id", (request, { id = "" }, caller) =>
@@ -96,7 +120,7 @@ export const tfeStateRoutes = HttpRouter.addAll(Effect.gen(function*() {
           request,
           version,
           (outputs) => outputs.filter(([name]) => name === parsed?.name),
-          ([output]) => output === undefined ? Effect.fail(notFound()) : Effect.succeed(document(outputDocument(version, ...output)))
+          ([output]) => output === undefined ? undefined : document(outputDocument(version, ...output))
         )
       })),
     route(

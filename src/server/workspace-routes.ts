@@ -51,7 +51,7 @@ export const workspaceRoutes = HttpRouter.addAll(Effect.gen(function*() {
     ),
     route("POST", `${place}/evidence`, (request, { name = "" }, caller) =>
       Effect.gen(function*() {
-        yield* bodies.whole(request, keptStateLimitBytes, (bytes) => keptStates.bring(name, bytes, caller.name))
+        yield* bodies.whole(caller, request, keptStateLimitBytes, (bytes) => keptStates.bring(name, bytes, caller.name))
         return yield* shown(state.viewAfter(name))
       })),
     route("POST", `${place}/rescue`, (request, { name = "" }, caller) =>

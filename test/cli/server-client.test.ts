@@ -1,8 +1,9 @@
-import { describe, expect, it } from "@effect/vitest"
-import { ConfigProvider, Context, Effect, Layer, Option, Redacted } from "effect"
+import { describe, expect, it, vi } from "@effect/vitest"
+import { ConfigProvider, Context, Duration, Effect, Fiber, Layer, Option, Redacted } from "effect"
+import { TestClock } from "effect/testing"
 import { createServer as createSecure } from "node:https"
 import { exitCodeOf } from "../../src/cli/failure.ts"
-import { ServerClient } from "../../src/cli/server-client.ts"
+import { ServerClient, type ServerFailure } from "../../src/cli/server-client.ts"
 import { authority } from "../http/certificates.ts"
 import { forwardProxy, listening } from "../http/forward-proxy.ts"
 import { ScriptedServer } from "../kubernetes/scripted-server.ts"
@@ -43,6 +44,31 @@ describe("the client of the server", () => {
       const { client, server } = yield* scripted
       server.script.push(refusal(429, "too many"))
       expect(yield* Effect.flip(client.run("run-a1"))).toMatchObject({ _tag: "ServerUnreachable" })
+    }))
+
+  const seen = { by: "me@here", pending: [], use: "ev-1" }
+  it.effect.each(
+    [
+      { what: "a view of a state, which is short,", ask: (client) => client.state("demo"), seconds: 30 },
+      {
+        what: "a state that is brought, which may be large,",
+        ask: (client) => client.bringEvidence("demo", new Uint8Array(1)),
+        seconds: 330
+      },
+      { what: "a decision about a state, which may be large,", ask: (client) => client.settleRescue("demo", seen), seconds: 330 }
+    ] satisfies ReadonlyArray<
+      { what: string; ask: (client: ServerClient["Service"]) => Effect.Effect<unknown, ServerFailure>; seconds: number }
+    >
+  )("waits for $what for $seconds s", ({ ask, seconds }) =>
+    Effect.gen(function*() {
+      const { client, server } = yield* scripted
+      server.script.push("silence")
+      const asking = yield* Effect.forkChild(Effect.flip(ask(client)))
+      yield* Effect.promise(() => vi.waitUntil(() => server.asked.length > 0, { timeout: 20_000 }))
+      yield* TestClock.adjust(Duration.seconds(seconds - 1))
+      expect(asking.pollUnsafe()).toBeUndefined()
+      yield* TestClock.adjust("1 second")
+      expect(yield* Fiber.join(asking)).toMatchObject({ _tag: "ServerUnreachable", detail: expect.stringContaining("no answer in") })
     }))
 
   it.live("finds a workspace, and makes it only when there is none", () =>

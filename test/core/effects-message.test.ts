@@ -33,7 +33,13 @@ describe("effectsMessage", () => {
       says: "Planned, and nobody saw whether it was made: t.a.",
       about: { ...effects([], []), unseen: [effect("create", "t.a")], unseenCount: 1 }
     },
-    { given: "a full journal", says: "There may be more, since the journal was full.", about: { ...effects([], []), incomplete: true } }
+    { given: "a full journal", says: "There may be more, since the journal was full.", about: { ...effects([], []), incomplete: true } },
+    {
+      given: "a state that is not looked into",
+      says:
+        "Made, but not in the state: t.a. The state may have some of it, since it has more in it than the server has memory to look into.",
+      about: { ...effects([effect("create", "t.a")], []), unread: true }
+    }
   ])("says of $given: $says", ({ about, says }) => expect(effectsMessage(about)).toBe(says))
 
   it("stays short enough to stand beside another message", () => {

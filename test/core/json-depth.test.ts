@@ -32,9 +32,9 @@ const valuesIn = (value: unknown): number =>
     : 1
 
 describe("jsonExcess", () => {
-  it.prop("counts the values of any JSON", [Schema.Json], ([value]) => {
+  it.prop("counts the values of any JSON, with and without blanks", [Schema.Json, Schema.Boolean], ([value, isIndented]) => {
     const values = valuesIn(value)
-    const bytes = encode(JSON.stringify(value))
+    const bytes = encode(JSON.stringify(value, null, isIndented ? "\t" : undefined))
     expect([jsonExcess({ levels: Infinity, values }, bytes), values > 1 && jsonExcess({ levels: Infinity, values: values - 1 }, bytes)])
       .toEqual([undefined, values > 1 && "values"])
   })

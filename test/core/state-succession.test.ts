@@ -1,9 +1,25 @@
 import { describe, expect, it } from "@effect/vitest"
+import { Option, Schema } from "effect"
+import { engineHead } from "../../src/core/state-head.ts"
 import { obstacleTo } from "../../src/core/state-succession.ts"
 import { StateMark } from "../../src/schema/seal.ts"
 
 const at = (serial: number, lineage = "l") => ({ lineage, serial })
 const highest = 2 ** 52
+
+describe("a serial", () => {
+  const written = (serial: number) => new TextEncoder().encode(`{"version":4,"serial":${serial},"lineage":"l"}`)
+  const inHead = (serial: number) => Option.getOrUndefined(engineHead(written(serial)))?.serial
+  it.prop(
+    "that a first state may have is read from its head",
+    [Schema.Int.check(Schema.isBetween({ minimum: 0, maximum: highest }))],
+    ([serial]) => expect([obstacleTo(undefined, at(serial)), inHead(serial)]).toEqual([undefined, serial])
+  )
+  it.each([10 ** 15 - 1, 10 ** 15, highest])(
+    "of %d may be had, and is read from its head",
+    (serial) => expect([obstacleTo(undefined, at(serial)), inHead(serial)]).toEqual([undefined, serial])
+  )
+})
 
 describe("a state", () => {
   it.each([

@@ -1,6 +1,7 @@
 // The journals of stages at the server: appended in order and once, and held against the state when the stage ends, whoever says that it did.
 import { describe, expect, it, vi } from "@effect/vitest"
 import { Context, Duration, Effect } from "effect"
+import { TestClock } from "effect/testing"
 import { readFileSync, writeFileSync } from "node:fs"
 import { request as call } from "node:http"
 import { join } from "node:path"
@@ -12,6 +13,7 @@ import { statePath } from "../../src/schema/state.ts"
 import { taskHeader, taskPath } from "../../src/schema/task-api.ts"
 import { Blobs } from "../../src/server/blobs.ts"
 import { BodyRoom } from "../../src/server/bodies.ts"
+import { Heap } from "../../src/server/state-body.ts"
 import { unpack } from "../../src/worker/archive.ts"
 import { openFolder } from "../../src/worker/folder.ts"
 import {
@@ -222,6 +224,25 @@ describe("the end of a stage", () => {
       expect(yield* effects).toEqual(left === undefined ? undefined : expect.objectContaining(left))
     }))
 
+  it.live.each([
+    { end: "that was in order", result: { ...failed(), statePushed: true }, left: undefined },
+    { end: "that was not", result: killed, left: { unsavedCount: 2, unread: true } }
+  ])(
+    "looks into no state that has more in it than there is memory for: of an end $end it names $left, and says why",
+    ({ left, result }) =>
+      Effect.gen(function*() {
+        const { append, applier, effects, url } = yield* applying.pipe(Effect.provideService(Heap, 1024))
+        yield* append(...made.slice(0, 4))
+        yield* applier.pushState(stateWith(["a", "1"], ["b", "2"]), "a", 1)
+        yield* applier.unlock("a")
+        yield* applier.result(result)
+        expect(yield* effects).toEqual(left === undefined ? undefined : expect.objectContaining(left))
+        const why = "The state may have some of it, since it has more in it than the server has memory to look into"
+        const { pending } = yield* person(url).state("demo")
+        expect(pending).toEqual(left === undefined ? [] : [expect.objectContaining({ message: expect.stringContaining(why) })])
+      })
+  )
+
   it.live("lets the journal be completed afterwards, where it left a doubt, and doubts again what comes after that was settled", () =>
     Effect.gen(function*() {
       const { append, apply, effects, url } = yield* applying
@@ -282,6 +303,24 @@ describe("the end of a stage", () => {
       expect(reads() - before).toBe(1)
       expect(yield* effects).toMatchObject({ unsavedCount: 20 })
       expect(yield* effects).not.toHaveProperty("unseen")
+    }))
+
+  it.effect("reads the state for what comes after a decision only where something may be missing, and then once in 5 s", () =>
+    Effect.gen(function*() {
+      const { append, applier, apply, reads, url } = yield* applying
+      yield* applier.pushState(stateWith(["a", "1"], ["b", "2"], ["c", "3"]), "a", 1)
+      yield* agent(url).report(apply.id, lost)
+      yield* person(url).settle("demo")
+      const before = reads()
+      const changed = (number: number) => append({ ...entry(number, "done", "time_sleep.a", "1"), action: "update" })
+      expect([(yield* changed(1)).status, (yield* changed(2)).status, reads() - before]).toEqual([200, 200, 0])
+      const again = (number: number) => append(entry(number, "done", "time_sleep.a", "1"))
+      expect([(yield* again(3)).status, reads() - before]).toEqual([200, 1])
+      const sooner = yield* again(4)
+      expect([sooner.status, sooner.headers.get("retry-after"), reads() - before]).toEqual([503, "5", 1])
+      yield* TestClock.adjust("5 seconds")
+      expect([(yield* again(4)).status, reads() - before]).toEqual([200, 2])
+      expect((yield* person(url).state("demo")).pending).toEqual([])
     }))
 
   it.live("reads the state once for all its rescues, as there is room for it, and tells the others when to come again", () =>

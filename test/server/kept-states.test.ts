@@ -1,9 +1,11 @@
 import { describe, expect, it } from "@effect/vitest"
-import { Effect } from "effect"
+import { Context, Effect } from "effect"
+import { SqlClient } from "effect/sql"
+import { type AuditEntry, auditPath } from "../../src/schema/audit.ts"
 import { statePath } from "../../src/schema/state.ts"
 import { taskPath } from "../../src/schema/task-api.ts"
 import { sealed } from "../../src/worker/stranded-states.ts"
-import { agent, directory, failed, person, planWith, serve, succeeded, withChanges, worker } from "./live-server.ts"
+import { agent, directory, failed, person, planWith, serveOpenly, succeeded, withChanges, worker } from "./live-server.ts"
 
 const state = (serial: number) => ({ version: 4, serial, lineage: "l", outputs: {}, resources: [] })
 const bytes = (serial: number) => Buffer.from(JSON.stringify(state(serial)))
@@ -12,7 +14,7 @@ const deep = (serial: number) => Buffer.from(`{"serial":${serial},"lineage":"l",
 
 /** An apply of `demo` with the key of its kept states, and a plan of another workspace that runs beside it. */
 const applying = Effect.gen(function*() {
-  const url = yield* Effect.flatMap(directory, serve)
+  const { context, url } = yield* Effect.flatMap(directory, (made) => serveOpenly(made))
   yield* person(url).start("demo", { "auto-apply": true })
   yield* planWith(url)
   const apply = yield* agent(url).take
@@ -26,7 +28,48 @@ const applying = Effect.gen(function*() {
   const looked = Effect.map(person(url).as("GET", statePath.state("demo")), ({ json }) => json)
   const lose = agent(url).report(apply.id, { ...failed(), reason: "NodeLost" })
   const bring = (body: Uint8Array, workspace = "demo") => person(url).as("POST", statePath.bring(workspace), body)
-  return { url, apply, applier, key, other, carry, looked, lose, bring }
+  return { context, url, apply, applier, key, other, carry, looked, lose, bring }
+})
+
+describe("a refused state", () => {
+  it.live("that was decided on leaves no doubt any more, also where the clock was put back before the decision", () =>
+    Effect.gen(function*() {
+      const { applier, context, looked, lose, url } = yield* applying
+      yield* applier.pushState(state(9), "stranger", 1)
+      yield* lose
+      const sql: SqlClient.SqlClient = Context.getUnsafe(context, SqlClient.SqlClient)
+      yield* sql`UPDATE evidence SET receivedAt = '2999-01-01T00:00:00Z'`
+      yield* person(url).settle("demo")
+      yield* applier.as("POST", taskPath.effects, { entries: [{ number: 1, kind: "closed", action: "create", address: "" }] })
+      expect((yield* looked).pending).toEqual([])
+      yield* applier.pushState(state(10), "stranger", 1)
+      expect((yield* looked).pending).toHaveLength(1)
+    }))
+
+  it.live("of a stage that runs is dropped where those of rescues that wait fill its workspace, and says so", () =>
+    Effect.gen(function*() {
+      const { apply, carry, context, key, looked, lose, url } = yield* applying
+      yield* lose
+      yield* person(url).settle("demo")
+      yield* person(url).start("demo", { "auto-apply": true })
+      yield* planWith(url)
+      const next = worker(url, yield* agent(url).take)
+      yield* next.lock("b")
+      yield* carry(sealed(apply.id, key, bytes(7)))
+      expect((yield* looked).pending).toHaveLength(1)
+      const sql: SqlClient.SqlClient = Context.getUnsafe(context, SqlClient.SqlClient)
+      yield* sql`INSERT INTO evidence (id, seq, workspaceId, stageId, serial, lineage, sha256, sizeBytes, why, receivedAt)
+        WITH RECURSIVE more (number) AS (SELECT 1 UNION ALL SELECT number + 1 FROM more WHERE number < 40)
+        SELECT id || number, seq + number, workspaceId, stageId, serial, lineage, printf('%064d', number), sizeBytes, why, receivedAt FROM evidence, more`
+      const refused = yield* next.pushState(state(9), "stranger", 1)
+      expect([refused.status, refused.json.kept, refused.json.message]).toEqual([
+        409,
+        undefined,
+        expect.stringContaining(
+          "It is not kept, since its workspace has as many states of rescues that wait, or newer ones, as the server keeps."
+        )
+      ])
+    }))
 })
 
 describe("a kept state", () => {
@@ -80,6 +123,16 @@ describe("a kept state", () => {
         expect(yield* refused).toMatchObject({ status: 409, json: { error: "not-kept", message } })
       }
       expect((yield* looked).evidence).toHaveLength(8)
+    }))
+
+  it.live("opens no rescue when nothing of it is kept", () =>
+    Effect.gen(function*() {
+      const { apply, carry, key, looked, lose, url } = yield* applying
+      yield* lose
+      for (let serial = 10; serial < 18; serial++) yield* carry(sealed(apply.id, key, bytes(serial)))
+      yield* person(url).settle("demo")
+      expect((yield* carry(sealed(apply.id, key, bytes(7)))).json.error).toBe("not-kept")
+      expect((yield* looked).pending).toEqual([])
     }))
 
   it.live("is left where it is while its stage still runs", () =>
@@ -145,7 +198,7 @@ describe("a kept state", () => {
 describe("a file that a person brings", () => {
   it.live("may be a kept state, or a state as the engine writes it, for the stage that is in doubt", () =>
     Effect.gen(function*() {
-      const { apply, bring, key, lose } = yield* applying
+      const { apply, bring, key, lose, url } = yield* applying
       expect((yield* bring(bytes(8))).json.error).toBe("nothing-pending")
       yield* lose
       expect((yield* bring(sealed(apply.id, key, bytes(7)))).json.evidence).toMatchObject([{ serial: 7 }])
@@ -164,10 +217,14 @@ describe("a file that a person brings", () => {
       }
       expect([yield* bring(bytes(1)), yield* bring(sealed(apply.id, key, bytes(1)))]).toMatchObject([stored, stored])
       expect((yield* bring(bytes(8), "none")).status).toBe(404)
-      expect((yield* bring(sealed(apply.id, key, bytes(9)), "other")).json).toEqual({
+      const elsewhere = {
         error: "other-workspace",
         message: "This kept state is not of other but of demo, where the server has it now; look at it with: agent-job state show demo"
-      })
+      }
+      const recorded = Effect.map(person(url).as("GET", auditPath), ({ json }) =>
+        json.entries.filter(({ action }: AuditEntry) => action.endsWith("/evidence (kept as evidence)")).length)
+      expect([(yield* bring(sealed(apply.id, key, bytes(9)), "other")).json, yield* recorded]).toEqual([{ ...elsewhere, kept: true }, 1])
+      expect([(yield* bring(sealed(apply.id, key, bytes(1)), "other")).json, yield* recorded]).toEqual([elsewhere, 1]) // it was stored before
     }))
 
   it.live("is parsed, so that one that is damaged in its middle becomes no evidence", () =>

@@ -234,11 +234,13 @@ describe("a body", () => {
 
 describe("states that come at once", () => {
   const mebibyte = 1024 * 1024
+  const all = { small: 40 * mebibyte, large: 40 * mebibyte }
   const slowly = { small: Duration.minutes(1), large: Duration.minutes(1) }
   const room = (wait: Duration.Duration, arrival = slowly) => ({
     smallUpTo: mebibyte,
     small: 2 * mebibyte,
     large: 40 * mebibyte,
+    ofCaller: { task: all, user: all },
     answers: { smallUpTo: 0, ofCaller: mebibyte, all: mebibyte },
     wait,
     arrival
@@ -311,6 +313,54 @@ describe("states that come at once", () => {
       expect((yield* ask(`${stateOf(url)}?ID=a`, userToken, "POST", { version: 4, serial: 2, lineage: "l" })).status).toBe(204)
     }))
 
+  it.live.each([
+    { size: "small", bytes: mebibyte },
+    { size: "large", bytes: 16 * mebibyte }
+  ])(
+    "and are $size, of which one task and one user's token have their parts, leave the rest to others, who send nothing or not",
+    ({ bytes }) =>
+      Effect.gen(function*() {
+        const limits = {
+          ...room(Duration.seconds(1)),
+          ofCaller: { task: { small: mebibyte, large: 16 * mebibyte }, user: { small: mebibyte, large: 20 * mebibyte } },
+          small: 3 * mebibyte,
+          large: 48 * mebibyte
+        }
+        const url = yield* server.pipe(Effect.provideService(BodyRoom, limits))
+        yield* person(url).start("demo", { "auto-apply": true })
+        yield* planWith(url)
+        const apply = yield* agent(url).take
+        const open = (path: string, token: string) =>
+          Effect.acquireRelease(
+            Effect.sync(() => {
+              const headers = { authorization: `Bearer ${token}`, [taskHeader.taskUid]: taskUid, "content-length": bytes }
+              const sent = call(url + path, { method: "POST", headers }).on("error", () => undefined)
+              const answered = once(sent, "response").then(
+                ([response]: Array<IncomingMessage>) => response?.resume().statusCode,
+                () => undefined
+              )
+              sent.flushHeaders()
+              return { sent, answered }
+            }),
+            ({ sent }) => Effect.sync(() => sent.destroy())
+          )
+        const sending = [
+          ...(yield* Effect.forEach([1, 2, 3, 4], () => open(taskPath.state, apply.taskToken))),
+          ...(yield* Effect.forEach([1, 2, 3, 4], () => open("/api/state/v1/workspaces/demo?ID=a", userToken)))
+        ]
+        const told = yield* Effect.promise(() => Promise.race(sending.map(({ answered }) => answered)))
+        expect(told).toBe(503)
+        // Of each one holds its room still, and the third has room.
+        yield* person(url).start("other", { "auto-apply": true })
+        yield* planWith(url)
+        const other = yield* agent(url).take
+        yield* worker(url, other).lock("b")
+        const state = JSON.stringify({ version: 4, serial: 1, lineage: "l" }).padEnd(bytes)
+        const headers = { [taskHeader.lockId]: "b", [taskHeader.lockEpoch]: "1" }
+        expect((yield* worker(url, other).as("POST", taskPath.state, state, headers)).status).toBe(204)
+      })
+  )
+
   it.live("and get no room in time are told when to come again, and those that are too large at once that they are", () =>
     Effect.gen(function*() {
       const url = yield* server.pipe(Effect.provideService(BodyRoom, room(Duration.millis(300))))
@@ -335,6 +385,7 @@ describe("states that come at once", () => {
           smallUpTo: 2 * mebibyte,
           small: 2 * mebibyte,
           large: 3 * mebibyte,
+          ofCaller: { task: all, user: all },
           answers: { smallUpTo: 0, ofCaller: 0, all: 0 },
           wait: Duration.seconds(20),
           arrival

@@ -298,6 +298,7 @@ describe("a state that is refused to a stage", () => {
         smallUpTo: 0,
         small: 0,
         large: 300,
+        ofCaller: (yield* BodyRoom).ofCaller,
         answers: { smallUpTo: 0, ofCaller: 0, all: 0 },
         wait: Duration.millis(100),
         arrival: { small: Duration.minutes(1), large: Duration.minutes(1) }

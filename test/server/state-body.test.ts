@@ -4,9 +4,10 @@ import { Effect } from "effect"
 import { know, knowOfStage } from "../../src/server/state-body.ts"
 
 const bytes = (text: string) => new TextEncoder().encode(text)
-const told = (known: typeof know, text: string) =>
+const ample = 1024 * 1024 * 1024
+const told = (known: typeof know, text: string, heapBytes = ample) =>
   Effect.runSync(
-    known(bytes(text)).pipe(
+    known(heapBytes, bytes(text)).pipe(
       Effect.map(({ excess, ...head }) => excess === undefined ? head : { ...head, excess: excess.message }),
       Effect.catch(({ message }) => Effect.succeed(message))
     )
@@ -22,7 +23,7 @@ describe("a state of a stage", () => {
   it.each([
     { given: "as the engines begin one is known by its head", text: `${begun}"outputs": {}}`, expected: head },
     { given: "is not parsed then, whatever it has", text: `${begun}"outputs": not JSON}`, expected: head },
-    { given: "is not parsed then, however much it has", text: `${begun}${many(1_000_000)}}`, expected: head },
+    { given: "is not parsed then, however much it has", text: `${begun}${many(3_000_000)}}`, expected: head },
     { given: "that begins otherwise is parsed", text: "{\"lineage\": \"l\", \"serial\": 7}", expected: head },
     { given: "that begins otherwise and is no JSON is none", text: "{\"lineage\": \"l\", \"serial\": 7, x}", expected: noState },
     { given: "is none when its end is missing", text: `${begun}"resources": [{"a": 1}`, expected: noState },
@@ -42,4 +43,18 @@ describe("a state of a person", () => {
     { given: "is none where it is no JSON", text: `${begun}"outputs": not JSON}`, expected: noState },
     { given: "is of the serial that its reader finds", text: `${begun}"serial": 9}`, expected: { ...head, serial: 9 } }
   ])("$given", ({ expected, text }) => expect(told(know, text)).toEqual(expected))
+
+  it.each([
+    { given: "is known by its head", text: `${begun}${many(10)}}`, expected: head },
+    { given: "is not parsed then, whatever it has", text: `${begun}"outputs": not JSON}`, expected: head },
+    { given: "is none when its end is missing", text: `${begun}${many(10)}`, expected: noState },
+    {
+      given: "is kept and no more when it begins otherwise",
+      text: `{"lineage": "l", "serial": 7, ${many(10)}}`,
+      expected: { serial: 0, lineage: "", excess: expect.stringContaining("does not begin as the engines begin one") }
+    }
+  ])(
+    "that has more in it than the server has memory to parse $given",
+    ({ expected, text }) => expect(told(know, text, 1024)).toEqual(expected)
+  )
 })

@@ -63,7 +63,8 @@ const statefulSet = (config: ResolvedConfig): V1StatefulSet => {
               `${place.poolToken}/token`
             ],
             ports: [{ name: "http", containerPort: port }],
-            resources: { limits: { cpu: "1", memory: "512Mi" }, requests: { cpu: "100m", memory: "128Mi" } },
+            // Half of it is the heap that Node chooses, and half of that for a state that is parsed (server/state-body); those that arrive are beside it (server/bodies).
+            resources: { limits: { cpu: "1", memory: "1Gi" }, requests: { cpu: "100m", memory: "128Mi" } },
             volumeMounts: [
               { name: serverVolume, mountPath: place.serverData },
               { name: "tmp", mountPath: place.tmp },

@@ -1,0 +1,27 @@
+// What is in a state that is stored: its objects, its outputs; as far as the server has memory to look into it.
+// Always holds: parsing is one step, and whoever uses what it gives does so in the same step, so that no two states are parsed at a time.
+// Used by effects (objects) and by the TFE routes (outputs).
+import { Option, Schema } from "effect"
+import { isEncrypted, stateObjects } from "../core/state-objects.ts"
+import { excessOf, State } from "./state-body.ts"
+
+const decode = Schema.decodeUnknownOption(Schema.fromJsonString(State))
+
+/** `isReadable`: whether the objects are all there are; of one that is encrypted, or has too much in it, none are seen. */
+export const contentOf = (heapBytes: number, bytes: Uint8Array) => {
+  if (excessOf(heapBytes, bytes) !== undefined) return { objects: new Map<string, never>(), isReadable: false, isTooMuch: true }
+  const text = new TextDecoder().decode(bytes)
+  const objects = stateObjects(text)
+  return { objects, isReadable: objects.size > 0 || !isEncrypted(text), isTooMuch: false }
+}
+
+export type Outputs = ReadonlyArray<readonly [name: string, output: NonNullable<State["outputs"]>[string]]>
+
+/** Or why not: it is no state, or there is too much in it. */
+export const outputsIn = (heapBytes: number, bytes: Uint8Array): Outputs | "no-state" | "too-much" => {
+  if (excessOf(heapBytes, bytes) !== undefined) return "too-much"
+  return Option.match(decode(new TextDecoder().decode(bytes)), {
+    onNone: () => "no-state",
+    onSome: ({ outputs = {} }) => Object.entries(outputs)
+  })
+}
