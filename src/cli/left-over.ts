@@ -8,7 +8,7 @@ const named = (heading: string, count: number, lines: ReadonlyArray<string>): Re
   count === 0 ? [] : [heading, ...lines.map((line) => `  ${line}`), ...(count > lines.length ? [`  and ${count - lines.length} more`] : [])]
 
 export const leftOver = (
-  { incomplete, unknown, unknownCount, unsaved, unsavedCount, unseen = [], unseenCount = 0 }: StageEffects
+  { incomplete, unknown, unknownCount, unread, unsaved, unsavedCount, unseen = [], unseenCount = 0 }: StageEffects
 ): ReadonlyArray<string> => [
   ...named("Made, but not in the state:", unsavedCount, unsaved.map(effectName)),
   ...named(
@@ -17,5 +17,6 @@ export const leftOver = (
     unknown.map((effect) => `${effectName(effect)} (${effect.action})`)
   ),
   ...named("Planned, and nobody saw whether it was made; look whether it is there:", unseenCount, unseen.map(effectName)),
-  ...(incomplete === true ? ["The journal of this stage was full, so there may be more."] : [])
+  ...(incomplete === true ? ["The journal of this stage was full, so there may be more."] : []),
+  ...(unread === true ? ["The state has more in it than the server looks into, so it may have some of this."] : [])
 ]

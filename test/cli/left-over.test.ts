@@ -22,5 +22,9 @@ describe("what a stage left", () => {
     ]))
   it("may be more than the journal could hold", () =>
     expect(leftOver({ ...none, incomplete: true })).toEqual(["The journal of this stage was full, so there may be more."]))
+  it("says that the state may have some of it where nobody looked into that", () =>
+    expect(leftOver({ ...none, unread: true })).toEqual([
+      "The state has more in it than the server looks into, so it may have some of this."
+    ]))
   it("is nothing of a stage whose state has it all", () => expect(leftOver(none)).toEqual([]))
 })
