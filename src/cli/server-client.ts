@@ -72,7 +72,7 @@ const Refusal = Schema.Union([
 
 const callTimeout = Duration.seconds(30)
 const uploadTimeout = Duration.minutes(5)
-/** Of a state that is brought or looked into: the server gives it 5 min to arrive, and it waits for room before and for what is shown after it. */
+/** Of a state that is brought or looked into: it has 5 min to arrive, and waits for room before that and for what is shown after it. */
 const stateTimeout = Duration.sum(uploadTimeout, callTimeout)
 /** Bytes of a log asked for at once. */
 const logLimit = 65_536

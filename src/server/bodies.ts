@@ -97,8 +97,8 @@ export class Bodies extends Context.Service<Bodies, {
     sizeBytes: number
   ) => Effect.Effect<void, Refused, Scope.Scope>
   /**
-   * What `use` does with the whole body of the caller, which has its room until then. 413 past the limit, 503 when there is no room for it in time, 408
-   * when it does not arrive in time.
+   * What `use` does with the whole body of the caller, which has its room until then. 413 past the limit, 503 when there is no room for it
+   * in time, 408 when it does not arrive in time.
    */
   readonly whole: <A, E>(
     caller: Caller,

@@ -51,8 +51,8 @@ const make = Effect.gen(function*() {
     )
 
   /**
-   * Gives the last number that is stored, how many are new, and whether among these are creations, and a last word that was not said before. What is stored
-   * already may be sent again; a gap is refused with the true end.
+   * Gives the last number that is stored, how many are new, and whether among these are creations, and a last word that was not said
+   * before. What is stored already may be sent again; a gap is refused with the true end.
    */
   const append = Effect.fn("Effects.append")((stageId: string, entries: ReadonlyArray<JournalEntry>) =>
     sql.withTransaction(Effect.gen(function*() {

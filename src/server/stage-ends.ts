@@ -38,8 +38,9 @@ export class StageEnds extends Context.Service<StageEnds, {
   /**
    * What the worker heard of its engine. Of a stage that is over by now, what it adds is in doubt though an earlier doubt was settled. While
    * its rescue waits, which shows what is missing by then whenever it is looked at, the state is read for a last word alone: it may be large,
-   * and the entries many. While none waits, it is read for what may open one, so often as `secondsBetweenLooks` says: 503 before. Gives the last number that is stored; 409 `journal-gap` where the entries do not follow it, 422 where they do not follow each
-   * other.
+   * and the entries many. While none waits, it is read for creations, which may open one, and not more often than once in
+   * `secondsBetweenLooks`: 503 before. Gives the last number that is stored; 409 `journal-gap` where the entries do not follow it, 422
+   * where they do not follow each other.
    */
   readonly journal: (stageId: string, entries: ReadonlyArray<JournalEntry>) => Effect.Effect<number, StoreFailure>
 }>()("agent-job/server/StageEnds") {
@@ -51,7 +52,7 @@ const secondsBetweenLooks = 5
 const make = Effect.gen(function*() {
   const sql = yield* SqlClient.SqlClient
   const commits = yield* Commits
-  /** When the state was read for the journal of a stage that is over, of the last seconds. */
+  /** When the state was read for the journal of a stage that is over, in seconds of this process alone; of the last few. */
   const looks = new Map<string, number>()
   const effects = yield* Effects
   const locks = yield* StateLocks
@@ -84,8 +85,8 @@ const make = Effect.gen(function*() {
 
   /** Whoever sends creations that the state has would have it read with each of them. */
   const lookInTurn = Effect.fnUntraced(function*(id: string) {
-    const at = yield* Clock.currentTimeMillis
-    for (const [stageId, looked] of looks) if (at - looked >= secondsBetweenLooks * 1000) looks.delete(stageId)
+    const at = Number(yield* Clock.monotonicTimeNanos) / 1e9
+    for (const [stageId, looked] of looks) if (at - looked >= secondsBetweenLooks) looks.delete(stageId)
     if (looks.has(id)) {
       return yield* new Refused({
         status: 503,

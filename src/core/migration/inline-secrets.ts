@@ -55,7 +55,10 @@ const holdsSecret = /:\/\/[^/\s:@]*:[^/\s@]+@|-----BEGIN [A-Z ]*PRIVATE KEY-----
 /** Kubernetes puts another variable in its place, but not in what comes from a Secret. */
 const reference = /\$\([^)]*\)/gu
 
-/** By its name, or by a password in a URL or a private key in its value; with a reference by the value alone, since a name may be of what is referred to. */
+/**
+ * By its name, or by a password in a URL or a private key in its value. One with a reference in it by its value alone: its name may be that
+ * of what it refers to.
+ */
 const isSecret = ({ name, value }: Variable): boolean => {
   if (typeof value === "number") return namesSecret.test(name)
   if (typeof value !== "string" || value === "") return false
