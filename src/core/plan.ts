@@ -80,7 +80,8 @@ export const rows: ReadonlyArray<Row> = [
   },
   {
     situation: "over, and it follows its source",
-    means: "look at the source from time to time; the conditions are those of the newest attempt",
+    means:
+      "look at the source from time to time; the conditions are those of the newest attempt, or of its apply once there is one or the source keeps it waiting; they say so where that one was deleted before its end was seen",
     holds: attempts.holds.atRest,
     respond: attempts.reflect
   },
