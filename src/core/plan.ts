@@ -229,14 +229,14 @@ export const rows: ReadonlyArray<Row> = [
   {
     situation: "its source has nothing to run",
     means:
-      "queue it with what the source lacks; it takes no turn from others, so one that has the workspace already starts with the artifact that is written down",
+      "queue it with what the source lacks; it takes no turn from others, so one that has the workspace already starts with the artifact that is written down, unless the source was changed since",
     holds: holds.sourceNotReady,
     respond: respond.waitForSource
   },
   {
-    situation: "its source has another artifact than it knows",
+    situation: "its artifact is to be written down, or was waited for",
     means: "write down which artifact it runs; once claimed, that stays",
-    holds: holds.outdated,
+    holds: holds.toPin,
     respond: respond.pin
   },
   {
