@@ -157,7 +157,7 @@ const source = ({ metadata: { namespace }, spec: { source: { fluxSource } } }: A
     ? Effect.succeed(SourceSeen.NotAsked())
     : find(decoding(fluxSources[fluxSource.kind], FluxObject), { namespace, name: fluxSource.name }).pipe(
       Effect.map((found) => sourceSeen(fluxSource, found)),
-      Effect.catchTag(["Forbidden", "Malformed"], ({ message }) => Effect.succeed(SourceSeen.NotReady({ message })))
+      Effect.catchTag(["Forbidden", "Malformed"], ({ message }) => Effect.succeed(SourceSeen.NotReady({ message, changed: false })))
     )
 
 const decodeWarning = Schema.decodeUnknownOption(WarningEvent)

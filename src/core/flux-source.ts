@@ -17,24 +17,26 @@ export const waitsForSource = (task: AgentTask): boolean => isUnpinned(task) && 
 
 const decodeArtifact = Schema.decodeUnknownOption(Artifact)
 
-const notReady = (message: string) => SourceSeen.NotReady({ message })
+const notReady = (message: string, changed: boolean) => SourceSeen.NotReady({ message, changed })
 
 export const sourceSeen = ({ kind, name }: FluxSource, found: Option.Option<FluxObject>): SourceSeen => {
   const named = `${kind} ${name}`
-  if (Option.isNone(found)) return notReady(`There is no ${named} in the namespace of the task; make it, or correct source.fluxSource.`)
+  if (Option.isNone(found)) {
+    return notReady(`There is no ${named} in the namespace of the task; make it, or correct source.fluxSource.`, false)
+  }
   const { metadata, status } = found.value
+  const changed = (status?.observedGeneration ?? 0) < (metadata.generation ?? 1)
   const ready = status?.conditions?.find(({ type }) => type === "Ready")
   if (ready !== undefined && ready.status !== "True") {
-    return notReady(sentence(`${named} is not ready: ${ready.message ?? ready.reason ?? "Flux does not say why"}`))
+    return notReady(sentence(`${named} is not ready: ${ready.message ?? ready.reason ?? "Flux does not say why"}`), changed)
   }
-  if (ready === undefined || (status?.observedGeneration ?? 0) < (metadata.generation ?? 1)) {
-    return notReady(`Flux has not looked at ${named} yet.`)
-  }
-  if (status?.artifact === undefined) return notReady(`${named} has no artifact yet.`)
+  if (ready === undefined || changed) return notReady(`Flux has not looked at ${named} yet.`, changed)
+  if (status?.artifact === undefined) return notReady(`${named} has no artifact yet.`, false)
   const { digest = "", revision, url } = status.artifact
   const artifact = decodeArtifact({ revision, url, sha256: digest.replace(/^sha256:/u, "") })
   return Option.match(artifact, {
-    onNone: () => notReady(`The artifact of ${named} has no SHA-256 digest (${digest.slice(0, 80)}); let source-controller make one.`),
+    onNone: () =>
+      notReady(`The artifact of ${named} has no SHA-256 digest (${digest.slice(0, 80)}); let source-controller make one.`, false),
     onSome: (artifact) => SourceSeen.Ready({ artifact })
   })
 }

@@ -9,7 +9,7 @@ import { isForGood, type Observed, waitReasonOf } from "./observed.ts"
 import { planAgainAfterMillis } from "./plan-again.ts"
 import { later, type Respond, unchanged } from "./response.ts"
 import { millisSince, type Situation } from "./situation.ts"
-import { acknowledged, isOver, isUnattempted, ownAgain, reflected, unapplied, unattempted } from "./status.ts"
+import { acknowledged, isInterim, isOver, lostSight, ownAgain, reflected, unapplied, unattempted } from "./status.ts"
 
 /** How often a followed source is looked at; any change to the task does it at once. */
 const lookMillis = 30_000
@@ -163,9 +163,11 @@ const said = ({ now, observed }: Situation): AgentTaskStatus => {
   if (Option.isSome(wanted) && source._tag === "NotReady") return unapplied(task, wanted.value.plan, source.message, now)
   return Option.match(Option.filter(spokenOf(observed), (of) => of !== task), {
     onNone: () =>
-      latest === undefined || (latest.apply === undefined && isUnattempted(task.status))
+      latest === undefined
         ? ownAgain(task, now)
-        : acknowledged(task.status, task.metadata.generation), // what was said of one that is gone now is still the newest
+        : isInterim(task.status)
+        ? lostSight(task, latest.apply ?? latest.name, now)
+        : acknowledged(task.status, task.metadata.generation), // the end of one that is gone now is still the newest
     onSome: (of) => reflected(task, of, now)
   })
 }

@@ -83,7 +83,8 @@ export const Holder = Data.taggedEnum<Holder>()
 /** What Flux has of the task's source, as far as it matters: only a task that may start, or that follows its source, asks. */
 export type SourceSeen = Data.TaggedEnum<{
   NotAsked: {}
-  NotReady: { readonly message: string }
+  /** `changed`: its spec is newer than what Flux has looked at, so what it had before may be of another branch. */
+  NotReady: { readonly message: string; readonly changed: boolean }
   Ready: { readonly artifact: Artifact }
 }>
 export const SourceSeen = Data.taggedEnum<SourceSeen>()

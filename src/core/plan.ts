@@ -80,7 +80,8 @@ export const rows: ReadonlyArray<Row> = [
   },
   {
     situation: "over, and it follows its source",
-    means: "look at the source from time to time; the conditions are those of the newest attempt",
+    means:
+      "look at the source from time to time; the conditions are those of the newest attempt, or of its apply once there is one or the source keeps it waiting; they say so where that one was deleted before its end was seen",
     holds: attempts.holds.atRest,
     respond: attempts.reflect
   },
@@ -228,14 +229,14 @@ export const rows: ReadonlyArray<Row> = [
   {
     situation: "its source has nothing to run",
     means:
-      "queue it with what the source lacks; it takes no turn from others, so one that has the workspace already starts with the artifact that is written down",
+      "queue it with what the source lacks; it takes no turn from others, so one that has the workspace already starts with the artifact that is written down, unless the source was changed since",
     holds: holds.sourceNotReady,
     respond: respond.waitForSource
   },
   {
-    situation: "its source has another artifact than it knows",
+    situation: "its artifact is to be written down, or was waited for",
     means: "write down which artifact it runs; once claimed, that stays",
-    holds: holds.outdated,
+    holds: holds.toPin,
     respond: respond.pin
   },
   {

@@ -27,7 +27,7 @@ import { askAgainMillis, isForGood, waitReasonOf } from "./observed.ts"
 import { endOf, endOfStart, troubleOfStart, waitsForQuota } from "./pod-trouble.ts"
 import { sentence, shortened } from "./sentence.ts"
 import { jobGoesOn, millisSince, millisSinceEnd, patienceMillis, podWent, type Situation } from "./situation.ts"
-import { acknowledged, advance, finished, fitting, running } from "./status.ts"
+import { acknowledged, advance, finished, fitting, isInterim, ownAgain, running } from "./status.ts"
 import { resultOf } from "./task-result.ts"
 import { epochOf, nextEpoch } from "./workspace-lease.ts"
 
@@ -106,8 +106,11 @@ const end = (situation: Situation, phase: "Failed" | "Cancelled", reason: Failur
 export const keep: Respond = (s) => unchanged(s)
 
 export const keepOver: Respond = (s) => {
-  const { metadata: { generation }, status } = s.observed.task
-  const kept = { ...unchanged(s), status: acknowledged(status, generation) }
+  const { task } = s.observed
+  const kept = {
+    ...unchanged(s),
+    status: isInterim(task.status) ? ownAgain(task, s.now) : acknowledged(task.status, task.metadata.generation)
+  }
   return jobGoesOn(s) ? later(kept, patienceMillis - millisSinceEnd(s)) : kept
 }
 

@@ -54,7 +54,10 @@ const isClearedAway: Holds = (s) => isSaidToGo(s.observed) && Option.isNone(s.ob
 const overdue = ({ observed: { job, startingMillis }, policy }: Situation, moreMillis = 0): boolean =>
   Option.isSome(job) && startingMillis >= policy.startupTimeoutSeconds * 1000 + moreMillis
 
-/** It has the workspace, for which others may wait, and an artifact is written down: it starts with that one, which the digest guards. */
+/**
+ * It has the workspace, for which others may wait, and an artifact is written down: it starts with that one, which the digest guards, unless
+ * the source was changed.
+ */
 const hasAll: Holds = ({ observed: { holder, task } }) => holder._tag === "Mine" && task.status.source !== undefined
 
 export const holds = {
@@ -99,8 +102,8 @@ export const holds = {
   waiting: ({ observed: { turn } }) => turn._tag === "Waiting",
   workspaceTaken: (s) => changes(s) && (s.observed.holder._tag === "Taken" || s.observed.holder._tag === "Left"),
   sourceUnasked: ({ observed: { source, task } }) => source._tag === "NotAsked" && isUnpinned(task),
-  sourceNotReady: (s) => s.observed.source._tag === "NotReady" && !hasAll(s),
-  outdated: ({ observed: { source, task } }) =>
+  sourceNotReady: (s) => s.observed.source._tag === "NotReady" && (s.observed.source.changed || !hasAll(s)),
+  toPin: ({ observed: { source, task } }) =>
     waitsForSource(task) ||
     (source._tag === "Ready" && isUnpinned(task) && !Equal.equals(task.status.source, source.artifact)),
   jobUnnamed: ({ observed: { task: { metadata: { name }, status: { job, launches = 0 } } }, policy: { basename } }) =>

@@ -132,7 +132,7 @@ export const unapplied = (task: AgentTask, { metadata: { name } }: AgentTask, me
     {
       phase: "Pending",
       reason: "SourceNotReady",
-      message: fitting(`${name}: What it planned is applied once the source is ready. ${message}`)
+      message: fitting(`${name}: What it planned is applied once the source is ready and has nothing newer. ${message}`)
     },
     now
   )
@@ -146,11 +146,31 @@ export const unattempted = (
   now: string
 ): AgentTaskStatus => saying(task, { phase: "Pending", reason, message: fitting(`${cannotBeMade} ${message}`), stalled }, now)
 
-/** By its words, since an attempt may have ended with the same reason; what is said of one begins with its name. */
-export const isUnattempted = ({ conditions = [] }: AgentTaskStatus): boolean =>
-  conditions.some(({ message }) => message.startsWith(cannotBeMade))
+/**
+ * They tell of another that is under way, if only on a node that does not answer, or that cannot be made: no longer true once that one is
+ * gone, or not wanted any more. The latter by its words, since an attempt may have ended with the same reason; what is said of one begins
+ * with its name.
+ */
+export const isInterim = ({ conditions = [] }: AgentTaskStatus): boolean =>
+  conditions.some(({ message, reason, status, type }) =>
+    (type === "Reconciling" && status === "True") || reason === "NodeUnreachable" || message.startsWith(cannotBeMade)
+  )
 
-/** The same, once no other is there to speak of, nor is kept from being made: its conditions are its own again. */
+/** The same of the one called `name`, which was deleted before its task could say how it ended, or apply what it planned. */
+export const lostSight = (task: AgentTask, name: string, now: string): AgentTaskStatus =>
+  saying(
+    task,
+    {
+      phase: "Failed",
+      reason: "Lost",
+      message: fitting(
+        `${name}: It was deleted, so nothing here tells how it ended, or applies what it planned; see what it did, then delete this task and make it again, or wait for the next artifact of its source.`
+      )
+    },
+    now
+  )
+
+/** The same, once no other is there to speak of, nor is wanted any more: its conditions are its own again. */
 export const ownAgain = (task: AgentTask, now: string): AgentTaskStatus => {
   const { message = "", phase = "Pending", reason = "Accepted" } = task.status
   return saying(task, { phase, reason, message }, now)

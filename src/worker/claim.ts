@@ -51,9 +51,13 @@ const standing = ({ metadata, spec, status }: AgentTask, { nonce, podUid }: Clai
 
 const now = Effect.map(DateTime.now, DateTime.formatIso)
 
-/** Worth another look at the task: the write may have happened, was late, or came before the controller's own. */
+/**
+ * Worth another look at the task: the write may have happened, was late, or came before the controller's own; or a policy denies it, which
+ * may be for as long as somebody rolls that out.
+ */
 const mayChange = ({ _tag }: KubernetesError): boolean =>
-  _tag === "Conflict" || _tag === "Unreachable" || _tag === "TooManyRequests" || _tag === "Invalid" || _tag === "Unauthorized"
+  _tag === "Conflict" || _tag === "Unreachable" || _tag === "TooManyRequests" || _tag === "Invalid" || _tag === "Unauthorized" ||
+  _tag === "Forbidden"
 
 /** The task with the claim in it. */
 export const claimTask = Effect.fn("Claim.take")(

@@ -45,7 +45,7 @@ const writeStatus = Effect.fnUntraced(function*(claim: Claim, result: StageResul
     yield* writeTaskStatus(task, finished(status, result, metadata.generation, reported))
   })
   yield* askAgain(attempt, {
-    while: ({ _tag }) => _tag !== "NotFound" && _tag !== "Forbidden" && _tag !== "Malformed",
+    while: ({ _tag }) => _tag !== "NotFound" && _tag !== "Malformed",
     first: "100 millis",
     spaced: "5 seconds",
     limit: "2 minutes"

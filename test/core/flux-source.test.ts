@@ -2,6 +2,7 @@
 import { describe, expect, it } from "@effect/vitest"
 import { Option } from "effect"
 import { sourceSeen } from "../../src/core/flux-source.ts"
+import { SourceSeen } from "../../src/core/observed.ts"
 import type { FluxObject } from "../../src/schema/kubernetes.ts"
 
 const sha256 = "a".repeat(64)
@@ -27,11 +28,18 @@ describe("a source of Flux", () => {
       found: undefined,
       says: "There is no GitRepository infra in the namespace of the task; make it, or correct source.fluxSource."
     },
-    { given: "nobody has looked at it", found: object(undefined), says: "Flux has not looked at GitRepository infra yet." },
+    { given: "nobody has looked at it", found: object(undefined), says: "Flux has not looked at GitRepository infra yet.", changed: true },
     {
       given: "its spec is newer than its artifact",
       found: object({ observedGeneration: 1, ...ready("True"), artifact }, 2),
-      says: "Flux has not looked at GitRepository infra yet."
+      says: "Flux has not looked at GitRepository infra yet.",
+      changed: true
+    },
+    {
+      given: "it has failed since its spec was changed, whatever it had before",
+      found: object({ observedGeneration: 1, ...ready("False", "couldn't find remote ref prod"), artifact }, 2),
+      says: "GitRepository infra is not ready: couldn't find remote ref prod.",
+      changed: true
     },
     {
       given: "it has failed, whatever it had before",
@@ -48,5 +56,8 @@ describe("a source of Flux", () => {
       found: object({ observedGeneration: 1, ...ready("True"), artifact: { ...artifact, digest: "sha512:b" } }),
       says: "The artifact of GitRepository infra has no SHA-256 digest (sha512:b); let source-controller make one."
     }
-  ])("says so when $given", ({ found, says }) => expect(seen(found)).toMatchObject({ _tag: "NotReady", message: says }))
+  ])(
+    "says so when $given, and whether its spec was changed since",
+    ({ changed = false, found, says }) => expect(seen(found)).toEqual(SourceSeen.NotReady({ message: says, changed }))
+  )
 })

@@ -96,8 +96,8 @@ describe("an attempt at a new artifact", () => {
       expect(status.latest).toBe(undefined)
       expect(plan(policy, { ...world, task: { ...world.task, status } }, "2026-01-01T13:00:00.000Z").status).toEqual(status)
       const own = { reason: "Completed", message: "Done." }
-      for (const latest of ["none", "gone"] as const) {
-        const reverted = called("infra", { ...followed, source: "known", follows: "plan", latest })
+      for (const given of [{ follows: "plan" }, { cancel: true }, { deleted: true }] as const) {
+        const reverted = called("infra", { ...followed, source: "known", ...given })
         const after = plan(policy, {
           ...reverted,
           task: { ...reverted.task, status: { ...reverted.task.status, message: "Done.", conditions: status.conditions ?? [] } }
@@ -146,7 +146,7 @@ describe("a follower that applies what it plans", () => {
     "is not ready while its source is not, as long as the changes of $plan are not applied",
     ({ latest, plan: name }) => {
       const { actions, status } = plan(policy, worldOf({ ...followed, source: "notReady", latest }), noon)
-      const why = ["SourceNotReady", `${name}: What it planned is applied once the source is ready. It is not ready.`]
+      const why = ["SourceNotReady", `${name}: What it planned is applied once the source is ready and has nothing newer. It is not ready.`]
       expect([actions, ready({ status })]).toEqual([
         [],
         [["Ready", "False", ...why], ["Reconciling", "True", ...why], ["Stalled", "False", ...why]]
@@ -177,4 +177,83 @@ describe("a follower that applies what it plans", () => {
       expect(plan(policy, { ...gone, task: { ...gone.task, status } }, noon).status).toEqual(status)
     }
   })
+
+  /** What it says of its newest attempt, or of its apply, in this world, and then in another, in which that one is gone or is not wanted. */
+  const then = (first: Partial<Seed>, next: Partial<Seed>) => {
+    const said = plan(policy, worldOf({ ...followed, source: "known", latest: "over", ...first }), noon).status
+    const after = worldOf({ ...followed, source: "known", latest: "over", ...first, refusal: "none", ...next })
+    const world = {
+      ...after,
+      task: { ...after.task, status: { ...after.task.status, message: "Done.", conditions: said.conditions ?? [] } }
+    }
+    const { actions, status } = plan(policy, world, noon)
+    const again = plan(policy, { ...world, task: { ...world.task, status } }, "2026-01-01T13:00:00.000Z")
+    expect([actions, again.actions, again.status]).toEqual([[], [], status])
+    return ready({ status })
+  }
+  const waits: Partial<Seed> = { source: "notReady" }
+  const runs = { plan: { latest: "alive" }, apply: { latestApply: "alive" } } as const
+
+  it.each(
+    [
+      {
+        given: "the plan that waits for the source to be applied",
+        first: waits,
+        next: { source: "known", latest: "gone" },
+        name: "task-2"
+      },
+      { given: "that plan, while the source is not ready", first: waits, next: { latest: "gone" }, name: "task-2" },
+      { given: "an attempt under way", first: runs.plan, next: { latest: "gone" }, name: "task-2" },
+      { given: "an apply under way", first: runs.apply, next: { latestApply: "gone" }, name: "task-2-apply" },
+      {
+        given: "an attempt after which the next one was refused",
+        first: { latest: "gone", source: "new", refusal: "Refused" },
+        next: { source: "known" },
+        name: "task-2"
+      },
+      {
+        given: "an apply after which the next attempt was refused",
+        first: { latestApply: "gone", source: "new", refusal: "NameTaken" },
+        next: { source: "known" },
+        name: "task-2-apply"
+      }
+    ] satisfies ReadonlyArray<{ given: string; first: Partial<Seed>; next: Partial<Seed>; name: string }>
+  )("says of $given, once it is deleted, that nobody tells how it ended", ({ first, name, next }) => {
+    const message = expect.stringMatching(
+      new RegExp(
+        `^${name}: It was deleted, so nothing here tells how it ended.*; see what it did, then delete this task and make it again`,
+        "u"
+      )
+    )
+    expect(then(first, next)).toEqual([
+      ["Ready", "False", "Lost", message],
+      ["Reconciling", "False", "Lost", message],
+      ["Stalled", "True", "Lost", message]
+    ])
+  })
+
+  it("says so too of one whose node did not answer, and which was not over by that", () => {
+    const stalls = worldOf({ ...followed, source: "known", latest: "over", latestApply: "alive" })
+    const conditions = [{ type: "Stalled", status: "True", reason: "NodeUnreachable", message: "", lastTransitionTime: noon }] as const
+    const latestApply = Option.map(stalls.latestApply, (task): AgentTask => ({
+      ...task,
+      status: { phase: "Running", reason: "NodeUnreachable", message: "Node n does not answer.", conditions }
+    }))
+    const { status } = plan(policy, { ...stalls, latestApply }, noon)
+    expect(ready({ status })).toContainEqual(["Stalled", "True", "NodeUnreachable", "task-2-apply: Node n does not answer."])
+    const gone = plan(policy, { ...stalls, latestApply: Option.none(), task: { ...stalls.task, status } }, noon)
+    expect(ready(gone)[0]?.slice(0, 3)).toEqual(["Ready", "False", "Lost"])
+  })
+
+  it.each([{ first: waits }, { first: runs.plan }, { first: runs.apply }])(
+    "that is cancelled no longer says what it waits for or what runs ($first)",
+    ({ first }) => {
+      const own = ["Completed", "Done."]
+      expect(then(first, { cancel: true })).toEqual([["Ready", "True", ...own], ["Reconciling", "False", ...own], [
+        "Stalled",
+        "False",
+        ...own
+      ]])
+    }
+  )
 })

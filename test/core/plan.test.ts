@@ -98,7 +98,7 @@ const cases: ReadonlyArray<Case> = [
   {
     given: "a source with another artifact",
     seed: { source: "new" },
-    situation: "its source has another artifact than it knows",
+    situation: "its artifact is to be written down, or was waited for",
     actions: [],
     phase: "Pending",
     reason: "Accepted"
@@ -106,7 +106,7 @@ const cases: ReadonlyArray<Case> = [
   {
     given: "a source that is ready after all, whose turn is not known",
     seed: { life: "queued", source: "known", waitsForSource: true },
-    situation: "its source has another artifact than it knows",
+    situation: "its artifact is to be written down, or was waited for",
     actions: [],
     phase: "Queued",
     reason: "Accepted"
@@ -130,15 +130,23 @@ const cases: ReadonlyArray<Case> = [
   {
     given: "such an apply that was said to wait for its source, whose turn is not known",
     seed: { stage: "apply", life: "queued", source: "notReady", waitsForSource: true, holder: "mine" },
-    situation: "its source has another artifact than it knows",
+    situation: "its artifact is to be written down, or was waited for",
     actions: [],
     phase: "Queued",
     reason: "Accepted"
   },
   {
+    given: "a source that was changed, of which Flux has nothing yet, for an apply that keeps others from its workspace",
+    seed: { stage: "apply", life: "queued", source: "changed", holder: "mine" },
+    situation: "its source has nothing to run",
+    actions: [],
+    phase: "Queued",
+    reason: "SourceNotReady"
+  },
+  {
     given: "another artifact for an apply that keeps others from its workspace",
     seed: { stage: "apply", life: "queued", source: "new", holder: "mine" },
-    situation: "its source has another artifact than it knows",
+    situation: "its artifact is to be written down, or was waited for",
     actions: [],
     phase: "Queued",
     reason: "Accepted"
@@ -170,7 +178,7 @@ const cases: ReadonlyArray<Case> = [
   {
     given: "the same artifact under another URL, since Flux deletes the old one",
     seed: { source: "moved" },
-    situation: "its source has another artifact than it knows",
+    situation: "its artifact is to be written down, or was waited for",
     actions: [],
     phase: "Pending",
     reason: "Accepted"

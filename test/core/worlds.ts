@@ -81,8 +81,11 @@ export const Seed = Schema.Struct({
   deniedSeconds: Schema.Literals([0, 179, 180]),
   warning: Schema.Literals(["none", "quota", "smallQuota", "FailedCreate", "FailedMount", "Unhealthy"]),
   expired: Schema.Boolean,
-  /** What Flux has: `new` differs from what the task knows, `known` does not, `moved` is the same under another revision and URL. */
-  source: Schema.Literals(["none", "unasked", "notReady", "new", "known", "moved"]),
+  /**
+   * What Flux has: `new` differs from what the task knows, `known` does not, `moved` is the same under another revision and URL; nothing of
+   * what it was `changed` to.
+   */
+  source: Schema.Literals(["none", "unasked", "notReady", "changed", "new", "known", "moved"]),
   waitsForSource: Schema.Boolean,
   follows: Schema.Literals(["no", "plan", "planAndApply"]),
   latest: Schema.Literals(["none", "alive", "over", "lost", "gone"]),
@@ -255,7 +258,8 @@ const other = (name: string, { follows, source }: Seed, life: Seed["latest"]): O
 const sources: Readonly<Record<Seed["source"], SourceSeen>> = {
   none: SourceSeen.NotAsked(),
   unasked: SourceSeen.NotAsked(),
-  notReady: SourceSeen.NotReady({ message: "It is not ready." }),
+  notReady: SourceSeen.NotReady({ message: "It is not ready.", changed: false }),
+  changed: SourceSeen.NotReady({ message: "It is not ready.", changed: true }),
   new: SourceSeen.Ready({ artifact: artifactOf("b") }),
   known: SourceSeen.Ready({ artifact: known }),
   moved: SourceSeen.Ready({ artifact: { ...artifactOf("b"), sha256: known.sha256 } })

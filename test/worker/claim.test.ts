@@ -157,6 +157,14 @@ describe("the claim", () => {
       expect(kubernetes.writes()).toBe(1)
     }))
 
+  it.effect("is tried again while a policy or a webhook denies it, which may be for the minute in which that one is rolled out", () =>
+    Effect.gen(function*() {
+      const kubernetes = fakeKubernetes(spec)
+      kubernetes.disturb(...Array.from({ length: 20 }, () => "deny" as const))
+      expect(Exit.isSuccess(yield* soon(claiming(kubernetes)))).toBe(true)
+      expect(kubernetes.writes()).toBe(1)
+    }))
+
   it.effect("is had by one of twenty that race for it", () =>
     Effect.gen(function*() {
       const kubernetes = fakeKubernetes(spec)
@@ -169,10 +177,15 @@ describe("the claim", () => {
       expect(kubernetes.writes()).toBe(1)
     }))
 
-  it.effect("is given up after a while when nobody answers", () =>
-    Effect.gen(function*() {
-      const kubernetes = fakeKubernetes(spec)
-      kubernetes.disturb(...Array.from({ length: 1000 }, () => "drop" as const))
-      expect(errorOf(yield* soon(claiming(kubernetes)))?._tag).toBe("Unreachable")
-    }))
+  it.effect.each(
+    [{ given: "nobody answers", write: "drop", tag: "Unreachable" }, { given: "it is denied", write: "deny", tag: "Forbidden" }] as const
+  )(
+    "is given up after a while when $given",
+    ({ tag, write }) =>
+      Effect.gen(function*() {
+        const kubernetes = fakeKubernetes(spec)
+        kubernetes.disturb(...Array.from({ length: 1000 }, () => write))
+        expect(errorOf(yield* soon(claiming(kubernetes)))?._tag).toBe(tag)
+      })
+  )
 })

@@ -118,6 +118,14 @@ describe("the report", () => {
       expect(kubernetes.task().status.result).toEqual(result)
     }))
 
+  it.effect("is written to the status once a policy or a webhook no longer denies it", () =>
+    Effect.gen(function*() {
+      const { kubernetes, send } = yield* world()
+      kubernetes.disturb(...Array.from({ length: 20 }, () => "deny" as const))
+      yield* soon(send(Option.none()))
+      expect(kubernetes.task().status.result).toEqual(result)
+    }))
+
   it.effect("never replaces a result that is there", () =>
     Effect.gen(function*() {
       const lost: StageResult = { outcome: "failed", reason: "Lost", message: "Gone.", finishedAt: "2026-01-01T00:00:30Z" }
