@@ -633,6 +633,20 @@ describe("the import of what is missing", () => {
       ])
     }))
 
+  it.live("is refused where the state has more in it than the server looks into, since it would be for what the state has, again and again", () =>
+    Effect.gen(function*() {
+      const { append, applier, apply, url } = yield* applying.pipe(Effect.provideService(Heap, 1024))
+      yield* append(...made.slice(0, 4))
+      yield* applier.pushState(stateWith(["a", "1"]), "a", 1)
+      yield* agent(url).report(apply.id, lost)
+      const { json, status } = yield* person(url).as("POST", statePath.import("demo"))
+      expect([status, json.error, json.message]).toEqual([
+        409,
+        "state-unread",
+        "The state of demo has more in it than the server has memory to look into, so nobody knows what of this it has; import by hand what it lacks, with: agent-job state rescue demo --import-blocks FILE, and then settle with --keep."
+      ])
+    }))
+
   it.live("is refused a second time while it runs, and where there is nothing to import", () =>
     Effect.gen(function*() {
       const { import: start, url } = yield* doubted(made)
