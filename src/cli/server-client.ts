@@ -72,7 +72,10 @@ const Refusal = Schema.Union([
 
 const callTimeout = Duration.seconds(30)
 const uploadTimeout = Duration.minutes(5)
-/** Of a state that is brought or looked into: it has 5 min to arrive, and waits for room before that and for what is shown after it. */
+/**
+ * Of a state that is brought, or decided on: it has 5 min to arrive, and waits for room before that and for what is shown after it. Whoever
+ * looks waits for room once, 10 s at most, and has the time of any call.
+ */
 const stateTimeout = Duration.sum(uploadTimeout, callTimeout)
 /** Bytes of a log asked for at once. */
 const logLimit = 65_536

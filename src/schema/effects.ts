@@ -6,6 +6,8 @@ import { text } from "./text.ts"
 
 /** Entries of one stage that are kept, the last of them `full`. */
 export const journalLimit = 40_000
+/** Bytes of them, as JSON, that name anything; each entry past it counts as `full`. */
+export const journalLimitBytes = 16 * 1024 * 1024
 /** Entries in one request. */
 export const journalBatch = 100
 

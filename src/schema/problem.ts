@@ -41,6 +41,7 @@ export type ProblemCode =
   | "result-exists"
   | "settled"
   | "stage-over"
+  | "state-unread"
   | "stopping"
   | "storage"
   | "stored-before"

@@ -13,17 +13,19 @@ import { untilTaken } from "./until-taken.ts"
 const mebibyte = 1024 * 1024
 /** A state, with what it has around it where it is encrypted. */
 const largest = Math.max(stateLimitBytes, keptStateLimitBytes)
+/** So that the largest of one person leaves another a place beside it. */
+const beside = 8 * mebibyte
 
 interface Room {
   readonly smallUpTo: number
   /** Of all small ones together, and of all others. */
   readonly small: number
   readonly large: number
-  /** Of these, while they arrive, those of one task, and of all who have one token of a user. One of them may be as large as it likes. */
+  /** Of these, until they have arrived, those of one task, and of all who have one token of a user; one may be as large as it likes. */
   readonly ofCaller: Readonly<Record<"task" | "user", Readonly<Record<"small" | "large", number>>>>
   /** Of answers that were made of states: those of one caller, and of all. Small ones need none: of a caller there are only so many (server/limits). */
   readonly answers: { readonly smallUpTo: number; readonly ofCaller: number; readonly all: number }
-  /** A decision may wait twice, for its state and for what is shown after it, and whoever asks hangs up after 30 s (cli/server-client). */
+  /** A decision may wait twice, for its state and for what is shown after it; whoever looks hangs up after 30 s (cli/server-client). */
   readonly wait: Duration.Duration
   /** Of one that has its room: whoever sends a byte now and then would keep it from all others. */
   readonly arrival: Readonly<Record<"small" | "large", Duration.Duration>>
@@ -37,8 +39,8 @@ export const BodyRoom = Context.Reference<Room>("agent-job/server/BodyRoom", {
   defaultValue: () => ({
     smallUpTo: 4 * mebibyte,
     small: 32 * mebibyte,
-    large: 2 * largest,
-    ofCaller: { task: { small: 4 * mebibyte, large: largest }, user: { small: 16 * mebibyte, large: largest } },
+    large: 2 * largest + beside,
+    ofCaller: { task: { small: 4 * mebibyte, large: largest }, user: { small: 16 * mebibyte, large: largest + beside } },
     answers: { smallUpTo: 64 * 1024, ofCaller: 8 * mebibyte, all: 16 * mebibyte },
     wait: Duration.seconds(10),
     arrival: { small: Duration.seconds(30), large: Duration.minutes(5) }
@@ -119,13 +121,22 @@ export class Bodies extends Context.Service<Bodies, {
       const inTime = Effect.timeoutOrElse({ duration: wait, orElse: () => Effect.fail(busy) })
       /** Until the scope ends. */
       const take = (sizeBytes: number) => inTime(roomFor(sizeBytes).room.takeScoped(sizeBytes))
-      /** The same for what is yet to arrive: who waits for its own bodies holds no room. Gives the time that it has. */
-      const takeOf = Effect.fnUntraced(function*(caller: Caller, sizeBytes: number) {
+      /** The same for what is yet to arrive, until `held` ends: who waits for its own bodies holds no room. Gives the time that it has. */
+      const takeOf = Effect.fnUntraced(function*(caller: Caller, sizeBytes: number, held: Scope.Scope) {
         const { queues, room, size } = roomFor(sizeBytes)
         const most = ofCaller[caller.kind === "task" ? "task" : "user"][size]
-        yield* inTime(Effect.andThen(queues.take(caller, sizeBytes, most), room.takeScoped(sizeBytes)))
+        yield* inTime(Effect.andThen(queues.take(caller, sizeBytes, most), Scope.provide(room.takeScoped(sizeBytes), held)))
         return arrival[size]
       })
+      const arrive = Effect.fnUntraced(
+        function*(caller: Caller, request: HttpServerRequest.HttpServerRequest, sizeBytes: number, held: Scope.Scope) {
+          const within = yield* takeOf(caller, sizeBytes, held)
+          return yield* readWhole(request, sizeBytes).pipe(
+            Effect.timeoutOrElse({ duration: within, orElse: () => Effect.fail(tooSlow(within)) })
+          )
+        },
+        Effect.scoped
+      )
 
       /** Of what all have together, without waiting for it. */
       const takeNow = (sizeBytes: number) =>
@@ -148,17 +159,14 @@ export class Bodies extends Context.Service<Bodies, {
               )
             ),
         whole: (caller, request, limitBytes, use) =>
-          Effect.scoped(Effect.gen(function*() {
-            const sizeBytes = sizeOf(request, limitBytes)
-            if (!(sizeBytes <= limitBytes)) return yield* tooLarge(limitBytes)
-            const within = yield* takeOf(caller, sizeBytes)
-            return yield* use(
-              yield* readWhole(request, sizeBytes).pipe(Effect.timeoutOrElse({
-                duration: within,
-                orElse: () => Effect.fail(tooSlow(within))
-              }))
-            )
-          }))
+          Effect.scopedWith((held) =>
+            Effect.suspend(() => {
+              const sizeBytes = sizeOf(request, limitBytes)
+              return sizeBytes <= limitBytes
+                ? Effect.flatMap(arrive(caller, request, sizeBytes, held), use)
+                : Effect.fail(tooLarge(limitBytes))
+            })
+          )
       })
     })
   )

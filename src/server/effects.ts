@@ -4,7 +4,7 @@
 import { Context, Effect, Layer, Schema } from "effect"
 import { SqlClient } from "effect/sql"
 import { endedInOrder, stageEffects } from "../core/stage-effects.ts"
-import { JournalEntry, namedLimit, type StageEffects } from "../schema/effects.ts"
+import { JournalEntry, journalLimitBytes, namedLimit, type StageEffects } from "../schema/effects.ts"
 import type { StageResult } from "../schema/stage-result.ts"
 import { Bodies } from "./bodies.ts"
 import { row, rows } from "./database.ts"
@@ -12,7 +12,7 @@ import { conflict, invalid } from "./refused.ts"
 import type { Rescue } from "./rescues.ts"
 import { type StageRow, Stages } from "./stages.ts"
 import { Heap } from "./state-body.ts"
-import { contentOf } from "./state-content.ts"
+import { contentOf, type StateContent } from "./state-content.ts"
 import { type StateVersion, StateVersions } from "./state-versions.ts"
 
 const Stored = Schema.Struct({ entry: Schema.fromJsonString(JournalEntry) })
@@ -22,15 +22,30 @@ const isLast = ({ kind }: Pick<JournalEntry, "kind">): boolean => kind === "clos
 
 const nothing = new Uint8Array()
 
+/** Names may be so long that a full journal of them, once it is read, would take most of the memory. */
+const cutShort = ({ action, number }: JournalEntry): JournalEntry => ({ number, kind: "full", action, address: "" })
+
+interface Ended extends Pick<StageRow, "id" | "runId"> {
+  readonly result: StageResult
+}
+
 interface Account {
+  readonly stageId: string
   readonly entries: ReadonlyArray<JournalEntry>
   readonly wanted: ReadonlyArray<JournalEntry>
   readonly inOrder: boolean
   readonly limit: number
 }
 
-const missingIn = (heapBytes: number, state: Uint8Array, { entries, inOrder, limit, wanted }: Account): StageEffects | undefined => {
-  const { isReadable, isTooMuch, objects } = contentOf(heapBytes, state)
+/** Journals that are held in memory together, in characters: a server with many that are long parses the state more than once. */
+const heldAtMost = journalLimitBytes
+const sizeOf = ({ entries, wanted }: Account): number =>
+  [entries, wanted].flat().reduce((size, { address, id = "" }) => size + 100 + address.length + id.length, 0)
+
+const missingIn = (
+  { isReadable, isTooMuch, objects }: StateContent,
+  { entries, inOrder, limit, wanted }: Account
+): StageEffects | undefined => {
   if (inOrder && !isReadable) return undefined
   const effects = stageEffects(entries, objects, inOrder, limit, wanted)
   if (effects.unsavedCount + effects.unknownCount + (effects.unseenCount ?? 0) === 0 && effects.incomplete === undefined) return undefined
@@ -46,8 +61,10 @@ const make = Effect.gen(function*() {
 
   const last = (stageId: string) =>
     Effect.map(
-      row(Schema.Struct({ number: Schema.Int }))(sql`SELECT COALESCE(MAX(number), 0) AS number FROM effects WHERE stageId = ${stageId}`),
-      (found) => found?.number ?? 0
+      row(Schema.Struct({ number: Schema.Int, bytes: Schema.Int }))(
+        sql`SELECT COALESCE(MAX(number), 0) AS number, COALESCE(SUM(OCTET_LENGTH(entry)), 0) AS bytes FROM effects WHERE stageId = ${stageId}`
+      ),
+      (found) => found ?? { number: 0, bytes: 0 }
     )
 
   /**
@@ -62,11 +79,14 @@ const make = Effect.gen(function*() {
           `The entries of the journal of ${stageId} do not follow each other by number, so none was stored; send them again in order.`
         )
       }
-      const stored = yield* last(stageId)
+      const { bytes, number: stored } = yield* last(stageId)
       if (first > stored + 1) {
         return yield* conflict("journal-gap", `The journal ends with ${stored}, not before ${first}; go on from there.`, { number: stored })
       }
-      const fresh = entries.slice(stored + 1 - first)
+      let size = bytes
+      const fresh = entries.slice(stored + 1 - first).map((entry) =>
+        isLast(entry) || (size += Buffer.byteLength(JSON.stringify(entry))) <= journalLimitBytes ? entry : cutShort(entry)
+      )
       const heard = fresh.some(isLast)
         ? yield* rows(Heard)(sql`SELECT DISTINCT json_extract(entry, '$.kind') AS kind FROM effects WHERE stageId = ${stageId}`)
         : []
@@ -107,32 +127,49 @@ const make = Effect.gen(function*() {
     )
 
   /**
-   * What the state, as it is now, lacks of what a stage that did not succeed has made, or may have made; nothing where it has all. One that
-   * cannot be looked into has what an end in order says.
+   * What the state, as it is now, lacks of what stages that did not succeed have made, or may have made, by stage; none where it has all.
+   * One that cannot be looked into has what an end in order says. All wait while it is parsed, so that is once for all journals that are
+   * held together.
    */
   const missing = Effect.fn("Effects.missing")(
-    function*<E>(
-      { id, runId }: Pick<StageRow, "id" | "runId">,
-      result: StageResult,
-      state: Effect.Effect<Uint8Array, E>,
-      limit: number
-    ) {
-      const [entries, wanted] = [yield* journal(id), yield* planned(runId)]
-      if (entries.length + wanted.length === 0) return undefined
-      return missingIn(heapBytes, yield* state, { entries, wanted, inOrder: endedInOrder(result), limit })
+    function*<E>(ended: ReadonlyArray<Ended>, state: Effect.Effect<Uint8Array, E>, limit: number) {
+      const found = new Map<string, StageEffects>()
+      let held: ReadonlyArray<Account> = []
+      let heldSize = 0
+      const look = Effect.suspend(() =>
+        held.length === 0 ? Effect.void : Effect.map(state, (bytes) => {
+          const content = contentOf(heapBytes, bytes)
+          for (const account of held) {
+            const left = missingIn(content, account)
+            if (left !== undefined) found.set(account.stageId, left)
+          }
+          held = []
+          heldSize = 0
+        })
+      )
+      for (const { id, result, runId } of ended) {
+        const next = { stageId: id, entries: yield* journal(id), wanted: yield* planned(runId), inOrder: endedInOrder(result), limit }
+        if (next.entries.length + next.wanted.length === 0) continue
+        if (heldSize + sizeOf(next) > heldAtMost) yield* look
+        held = [...held, next]
+        heldSize += sizeOf(next)
+      }
+      yield* look
+      return found
     }
   )
 
-  /** The same of the stages of rescues of one workspace, by now, by stage. */
+  /** Those of rescues that are over. */
+  const endedOf = (doubted: ReadonlyArray<Pick<Rescue, "stageId">>) =>
+    Effect.map(
+      Effect.forEach(doubted, ({ stageId }) => stages.get(stageId)),
+      (all) => all.flatMap((stage) => stage.result === null ? [] : [{ ...stage, result: stage.result }])
+    )
+
+  /** The same of the stages of rescues of one workspace, by now. */
   const missingNow = Effect.fnUntraced(
     function*<E>(state: Effect.Effect<Uint8Array, E>, doubted: ReadonlyArray<Pick<Rescue, "stageId">>) {
-      const found = new Map<string, StageEffects>()
-      for (const { stageId } of doubted) {
-        const stage = yield* stages.get(stageId)
-        const left = stage.result === null ? undefined : yield* missing(stage, stage.result, state, namedLimit.rescue)
-        if (left !== undefined) found.set(stageId, left)
-      }
-      return found
+      return yield* missing(yield* endedOf(doubted), state, namedLimit.rescue)
     }
   )
 
@@ -149,22 +186,24 @@ const make = Effect.gen(function*() {
   const forgetPlanned = (runId: string) =>
     Effect.asVoid(sql`DELETE FROM effects WHERE stageId IN (SELECT id FROM stages WHERE runId = ${runId} AND stage = 'plan')`)
 
-  const accountIn = Effect.fnUntraced(function*<E>(ended: StageRow, result: StageResult, state: Effect.Effect<Uint8Array, E>) {
-    const { id, runId, stage } = ended
-    if (stage === "plan") return undefined
-    if (result.outcome === "succeeded") {
+  const accountIn = Effect.fnUntraced(function*<E>(ended: ReadonlyArray<Ended & StageRow>, state: Effect.Effect<Uint8Array, E>) {
+    const mutating = ended.filter(({ stage }) => stage !== "plan")
+    const failed = mutating.filter(({ result }) => result.outcome !== "succeeded")
+    for (const { id, runId } of mutating.filter(({ result }) => result.outcome === "succeeded")) {
       yield* sql`DELETE FROM effects WHERE stageId = ${id}`
       yield* forgetPlanned(runId)
-      return undefined
     }
-    const effects = yield* missing(ended, result, state, namedLimit.run)
-    yield* sql`UPDATE stages SET effects = ${effects === undefined ? null : JSON.stringify(effects)} WHERE id = ${id}`
-    return effects
+    const left = yield* missing(failed, state, namedLimit.run)
+    for (const { id } of failed) {
+      const effects = left.get(id)
+      yield* sql`UPDATE stages SET effects = ${effects === undefined ? null : JSON.stringify(effects)} WHERE id = ${id}`
+    }
+    return left
   })
 
   /** What is missing when the stage ends, for its view. */
   const account = Effect.fn("Effects.account")(function*(ended: StageRow, workspaceId: string, result: StageResult) {
-    return yield* accountIn(ended, result, yield* stateNow(workspaceId))
+    return (yield* accountIn([{ ...ended, result }], yield* stateNow(workspaceId))).get(ended.id)
   })
 
   /**
@@ -173,10 +212,7 @@ const make = Effect.gen(function*() {
    */
   const accountSettled = Effect.fn("Effects.accountSettled")(
     function*<E>(state: Effect.Effect<Uint8Array, E>, doubted: ReadonlyArray<Pick<Rescue, "stageId">>) {
-      for (const { stageId } of doubted) {
-        const stage = yield* stages.get(stageId)
-        if (stage.result !== null) yield* accountIn(stage, stage.result, state)
-      }
+      yield* accountIn(yield* endedOf(doubted), state)
     }
   )
 

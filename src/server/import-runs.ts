@@ -57,7 +57,10 @@ const make = Effect.gen(function*() {
   /** What the stage of each rescue made that a run can import. */
   const foundFor = Effect.fnUntraced(function*(workspaceId: string, pending: ReadonlyArray<Rescue>) {
     const left = yield* effects.missingFor(workspaceId, pending)
-    return pending.map((rescue) => ({ rescue, found: importable(left.get(rescue.stageId)?.unsaved ?? []) }))
+    return pending.map((rescue) => {
+      const { unread = false, unsaved = [] } = left.get(rescue.stageId) ?? {}
+      return { rescue, found: importable(unsaved), unread }
+    })
   })
 
   /** There is one import at a time in a workspace. */
@@ -110,7 +113,13 @@ const make = Effect.gen(function*() {
         `Nothing that is missing in the state of ${name} has an id to import it by; look at what is left in doubt with: agent-job state rescue ${name}`
       )
     }
-    const { found, rescue } = next
+    const { found, rescue, unread } = next
+    if (unread) { // the next import would be for the same ones, and none would settle the rescue
+      return yield* conflict(
+        "state-unread",
+        `The state of ${name} has more in it than the server has memory to look into, so nobody knows what of this it has; import by hand what it lacks, with: agent-job state rescue ${name} --import-blocks FILE, and then settle with --keep.`
+      )
+    }
     const before = yield* runs.get((yield* stages.get(rescue.stageId)).runId)
     const archive = yield* archiveWith(before.configurationVersionId, workspace.workingDirectory, found)
     const create = runs.create({

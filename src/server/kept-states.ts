@@ -80,7 +80,7 @@ const make = Effect.gen(function*() {
         `Nothing of ${name} waits to be settled, so no state is taken; see: agent-job state show ${name}`
       )
     }
-    yield* know(heapBytes, bytes) // a person is told at once that a file is damaged
+    yield* know(heapBytes, bytes) // a person is told at once that a file is damaged, as far as it is parsed
     return yield* leave(pending.stageId, id, { bytes, why: `It is a file that ${by} brought.` })
   })
 

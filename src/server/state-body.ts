@@ -26,19 +26,26 @@ interface Known extends Pick<State, "serial" | "lineage"> {
   readonly excess?: Refused
 }
 
-/** The bytes that this process has for what it parses: half of the memory of its container, unless it is told otherwise. */
+/**
+ * The bytes that this process has for what it parses: half of the memory of its container, up to a cap of Node's own, unless it is told
+ * otherwise.
+ */
 export const Heap = Context.Reference<number>("agent-job/server/Heap", { defaultValue: () => getHeapStatistics().heap_size_limit })
 
 /** An output is printed again, which calls itself for each level. */
 const levels = 500
 
+/** All wait for the parser, some seconds for so many, however large the heap is. */
+const valuesAtMost = 2_000_000
+
 /**
- * Half of the heap, since the other is for all that is no state. Parsed and looked into, the worst kinds of values (keys that no other
- * object has, outputs) take 110 to 160 bytes each, twice that for a moment where a table of them grows, and a character up to two.
+ * Half of the heap, since the other is for all that is no state, the journals that it is held against among it. Parsed and looked into, the
+ * worst kinds of values (keys that no other object has, outputs) need 110 to 170 bytes each, at the moment where a table of them grows, and
+ * a character up to two.
  */
 const parsable = (heapBytes: number, { byteLength }: Uint8Array): JsonLimits => ({
   levels,
-  values: Math.max(0, Math.floor((heapBytes / 2 - 2 * byteLength) / 200))
+  values: Math.min(valuesAtMost, Math.max(0, Math.floor((heapBytes / 2 - 2 * byteLength) / 200)))
 })
 
 const tooDeep = invalid(

@@ -2,14 +2,20 @@
 // Always holds: parsing is one step, and whoever uses what it gives does so in the same step, so that no two states are parsed at a time.
 // Used by effects (objects) and by the TFE routes (outputs).
 import { Option, Schema } from "effect"
-import { isEncrypted, stateObjects } from "../core/state-objects.ts"
+import { isEncrypted, type StateObjects, stateObjects } from "../core/state-objects.ts"
 import { excessOf, State } from "./state-body.ts"
 
 const decode = Schema.decodeUnknownOption(Schema.fromJsonString(State))
 
+export interface StateContent {
+  readonly objects: StateObjects
+  readonly isReadable: boolean
+  readonly isTooMuch: boolean
+}
+
 /** `isReadable`: whether the objects are all there are; of one that is encrypted, or has too much in it, none are seen. */
-export const contentOf = (heapBytes: number, bytes: Uint8Array) => {
-  if (excessOf(heapBytes, bytes) !== undefined) return { objects: new Map<string, never>(), isReadable: false, isTooMuch: true }
+export const contentOf = (heapBytes: number, bytes: Uint8Array): StateContent => {
+  if (excessOf(heapBytes, bytes) !== undefined) return { objects: new Map(), isReadable: false, isTooMuch: true }
   const text = new TextDecoder().decode(bytes)
   const objects = stateObjects(text)
   return { objects, isReadable: objects.size > 0 || !isEncrypted(text), isTooMuch: false }

@@ -12,6 +12,52 @@ it.live("commits to the disk itself, so that a power cut loses nothing either (n
     expect([yield* sql`PRAGMA journal_mode`, yield* sql`PRAGMA synchronous`]).toEqual([[{ journal_mode: "wal" }], [{ synchronous: 2 }]])
   }))
 
+it.live("once marks the refused states that a person had decided on by the times of both, as versions before the mark told them apart", () =>
+  Effect.gen(function*() {
+    const file = join(yield* directory, "db.sqlite")
+    const at = <A, E>(use: (sql: SqlClient.SqlClient) => Effect.Effect<A, E>) =>
+      Effect.scoped(
+        Effect.flatMap(
+          Layer.build(layerDatabase(file)),
+          (context) => Effect.flatMap(SqlClient.SqlClient, use).pipe(Effect.provide(context))
+        )
+      )
+    const [before, settled, after] = ["2026-01-31T12:00:00Z", "2026-01-31T13:00:00Z", "2026-01-31T14:00:00Z"] as const
+    const states = [
+      { stageId: "decided", receivedAt: before, decided: 1 },
+      { stageId: "decided", receivedAt: after, decided: 0 },
+      { stageId: "waits", receivedAt: before, decided: 0 },
+      { stageId: "other", receivedAt: before, decided: 0 }
+    ]
+    yield* at((sql) =>
+      Effect.gen(function*() {
+        yield* sql`ALTER TABLE evidence DROP COLUMN decided`
+        yield* sql`DELETE FROM effect_sql_migrations WHERE name = 'decided_evidence'`
+        yield* sql`PRAGMA foreign_keys = OFF`
+        yield* Effect.forEach([{ stageId: "decided", settledAt: settled }, { stageId: "waits", settledAt: null }], (rescue, seq) =>
+          sql`INSERT INTO rescues ${
+            sql.insert({ ...rescue, id: `res-${seq}`, seq, workspaceId: "w", reason: "Lost", message: "lost", openedAt: before })
+          }`)
+        yield* Effect.forEach(states, ({ receivedAt, stageId }, seq) =>
+          sql`INSERT INTO evidence ${
+            sql.insert({
+              id: `ev-${seq}`,
+              seq,
+              workspaceId: "w",
+              stageId,
+              serial: 1,
+              lineage: "l",
+              sha256: `${seq}`,
+              sizeBytes: 1,
+              why: "late",
+              receivedAt
+            })
+          }`)
+      })
+    )
+    expect(yield* at((sql) => sql`SELECT stageId, receivedAt, decided FROM evidence ORDER BY seq`)).toEqual(states)
+  }))
+
 it.live("leaves a database alone that a newer version wrote", () =>
   Effect.gen(function*() {
     const file = join(yield* directory, "db.sqlite")

@@ -82,6 +82,12 @@ const applying = Effect.gen(function*() {
   return { folder, url, id, apply, applier, append, effects, reads }
 })
 
+/** How often a state was parsed so far; this one alone is called so. */
+const parsesOf = Effect.map(
+  Effect.acquireRelease(Effect.sync(() => vi.spyOn(JSON, "parse")), (parse) => Effect.sync(() => parse.mockRestore())),
+  (parse) => (state: object) => parse.mock.calls.filter(([text]) => text === JSON.stringify(state)).length
+)
+
 /** For one state at a time. */
 const scarce = Effect.map(BodyRoom, (room) => ({ ...room, smallUpTo: 0, small: 0, large: 10_000, wait: Duration.millis(100) }))
 
@@ -321,6 +327,47 @@ describe("the end of a stage", () => {
       yield* TestClock.adjust("5 seconds")
       expect([(yield* again(4)).status, reads() - before]).toEqual([200, 2])
       expect((yield* person(url).state("demo")).pending).toEqual([])
+    }))
+
+  it.live("parses the state once for all its rescues, when they are looked at and when they are settled", () =>
+    Effect.gen(function*() {
+      const { append, applier, apply, effects, url } = yield* applying
+      const stored = stateWith(["x", "1"])
+      yield* applier.pushState(stored, "a", 1)
+      yield* agent(url).report(apply.id, lost)
+      const late = [append(...made.slice(0, 4))]
+      for (const address of ["time_sleep.d", "time_sleep.e"]) {
+        yield* person(url).settle("demo")
+        yield* person(url).start("demo", { "auto-apply": true })
+        yield* planWith(url)
+        const next = yield* agent(url).take
+        yield* worker(url, next).lock(address)
+        yield* agent(url).report(next.id, lost)
+        late.push(worker(url, next).as("POST", taskPath.effects, { entries: [entry(1, "done", address, "3")] }))
+      }
+      yield* Effect.all(late)
+      const parses = yield* parsesOf
+      const seen = yield* person(url).state("demo")
+      expect(seen.pending.map((rescue: { effects: StageEffects }) => rescue.effects.unsavedCount).sort()).toEqual([1, 1, 2])
+      expect(parses(stored)).toBe(1)
+      expect((yield* person(url).settle("demo")).json.pending).toEqual([])
+      expect(parses(stored)).toBe(3) // as the person looks before, and for the decision
+      expect(yield* effects).toMatchObject({ unsavedCount: 2 })
+    }))
+
+  it.live("that has longer names than there is memory for is taken to its end, and says that there may be more", () =>
+    Effect.gen(function*() {
+      const { append, apply, effects, url } = yield* applying
+      const long = (at: number) => `${at}`.padEnd(1000, "€")
+      const batch = (from: number) => Array.from({ length: 100 }, (_, at) => entry(from + at, "done", long(from + at), long(from + at)))
+      const [fitting, sent] = [2700, 3000] // of 6 kB each, 16 MiB have place for 2790
+      for (let from = 1; from <= sent; from += 100) expect((yield* append(...batch(from))).status).toBe(200)
+      expect((yield* append(entry(sent + 1, "done", "time_sleep.a", "1"))).json).toEqual({ number: sent + 1 })
+      yield* agent(url).report(apply.id, lost)
+      const left = yield* effects
+      expect(left).toMatchObject({ incomplete: true })
+      expect(left?.unsavedCount).toBeGreaterThan(fitting)
+      expect(left?.unsavedCount).toBeLessThan(sent)
     }))
 
   it.live("reads the state once for all its rescues, as there is room for it, and tells the others when to come again", () =>
@@ -630,6 +677,20 @@ describe("the import of what is missing", () => {
       expect((yield* person(url).as("POST", "/api/agent-job/v1/workspaces/demo/state/import")).json.addresses).toEqual([
         "time_sleep.a",
         "time_sleep.b"
+      ])
+    }))
+
+  it.live("is refused where the state has more in it than the server looks into, since it would be for what the state has, again and again", () =>
+    Effect.gen(function*() {
+      const { append, applier, apply, url } = yield* applying.pipe(Effect.provideService(Heap, 1024))
+      yield* append(...made.slice(0, 4))
+      yield* applier.pushState(stateWith(["a", "1"]), "a", 1)
+      yield* agent(url).report(apply.id, lost)
+      const { json, status } = yield* person(url).as("POST", statePath.import("demo"))
+      expect([status, json.error, json.message]).toEqual([
+        409,
+        "state-unread",
+        "The state of demo has more in it than the server has memory to look into, so nobody knows what of this it has; import by hand what it lacks, with: agent-job state rescue demo --import-blocks FILE, and then settle with --keep."
       ])
     }))
 

@@ -44,6 +44,11 @@ describe("a state of a person", () => {
     { given: "is of the serial that its reader finds", text: `${begun}"serial": 9}`, expected: { ...head, serial: 9 } }
   ])("$given", ({ expected, text }) => expect(told(know, text)).toEqual(expected))
 
+  it("is not parsed with more than two million values, for which all would wait, however much memory there is", () => {
+    expect(told(know, `${begun}${many(1_999_000)}, not JSON}`, 64 * ample)).toEqual(noState)
+    expect(told(know, `${begun}${many(2_000_000)}, not JSON}`, 64 * ample)).toEqual(head)
+  })
+
   it.each([
     { given: "is known by its head", text: `${begun}${many(10)}}`, expected: head },
     { given: "is not parsed then, whatever it has", text: `${begun}"outputs": not JSON}`, expected: head },
