@@ -17,13 +17,11 @@ export const waitsForSource = (task: AgentTask): boolean => isUnpinned(task) && 
 
 const decodeArtifact = Schema.decodeUnknownOption(Artifact)
 
-const notReady = (message: string, changed: boolean) => SourceSeen.NotReady({ message, changed })
+const notReady = (message: string, changed = false) => SourceSeen.NotReady({ message, changed })
 
 export const sourceSeen = ({ kind, name }: FluxSource, found: Option.Option<FluxObject>): SourceSeen => {
   const named = `${kind} ${name}`
-  if (Option.isNone(found)) {
-    return notReady(`There is no ${named} in the namespace of the task; make it, or correct source.fluxSource.`, false)
-  }
+  if (Option.isNone(found)) return notReady(`There is no ${named} in the namespace of the task; make it, or correct source.fluxSource.`)
   const { metadata, status } = found.value
   const changed = (status?.observedGeneration ?? 0) < (metadata.generation ?? 1)
   const ready = status?.conditions?.find(({ type }) => type === "Ready")
@@ -31,12 +29,11 @@ export const sourceSeen = ({ kind, name }: FluxSource, found: Option.Option<Flux
     return notReady(sentence(`${named} is not ready: ${ready.message ?? ready.reason ?? "Flux does not say why"}`), changed)
   }
   if (ready === undefined || changed) return notReady(`Flux has not looked at ${named} yet.`, changed)
-  if (status?.artifact === undefined) return notReady(`${named} has no artifact yet.`, false)
+  if (status?.artifact === undefined) return notReady(`${named} has no artifact yet.`)
   const { digest = "", revision, url } = status.artifact
   const artifact = decodeArtifact({ revision, url, sha256: digest.replace(/^sha256:/u, "") })
   return Option.match(artifact, {
-    onNone: () =>
-      notReady(`The artifact of ${named} has no SHA-256 digest (${digest.slice(0, 80)}); let source-controller make one.`, false),
+    onNone: () => notReady(`The artifact of ${named} has no SHA-256 digest (${digest.slice(0, 80)}); let source-controller make one.`),
     onSome: (artifact) => SourceSeen.Ready({ artifact })
   })
 }

@@ -29,7 +29,7 @@ import { sentence, shortened } from "./sentence.ts"
 import { jobGoesOn, millisSince, millisSinceEnd, patienceMillis, podWent, type Situation } from "./situation.ts"
 import { acknowledged, advance, finished, fitting, isInterim, ownAgain, running } from "./status.ts"
 import { resultOf } from "./task-result.ts"
-import { epochOf, nextEpoch } from "./workspace-lease.ts"
+import { epochOf, nextEpoch, waitsForLeft } from "./workspace-lease.ts"
 
 export interface Response {
   /** Carried out in this order, before the status is written; the first that fails ends the pass. */
@@ -344,13 +344,7 @@ export const queue: Respond = (s) => {
 
 export const queueBehindHolder: Respond = (s) => {
   const { holder, task: { spec: { workspace } } } = s.observed
-  if (holder._tag === "Left") {
-    const { by, node, pod } = holder
-    const former = by === "" ? "a former task" : `a former task ${by}`
-    const next = node === "" ? "look at what keeps it" : `look at node ${node}, which has to answer or to be removed`
-    const message = `Waits for Pod ${pod} of ${former}, which may still change workspace ${workspace}; if it does not go, ${next}.`
-    return later(waitFor(s, "WorkspaceBusy", message, 1), askAgainMillis)
-  }
+  if (holder._tag === "Left") return later(waitFor(s, "WorkspaceBusy", waitsForLeft(holder, workspace), 1), askAgainMillis)
   const by = holder._tag === "Taken" ? holder.by : "another task"
   return later(waitFor(s, "WorkspaceBusy", `Waits for ${by}, which holds workspace ${workspace}.`, 1, by), askAgainMillis)
 }

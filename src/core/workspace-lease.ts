@@ -41,6 +41,13 @@ export const holderOf = ({ holder, resourceVersion, transitions }: LeaseSeen, se
     ? Holder.Mine({ epoch: transitions })
     : Option.getOrElse(alive, (): Holder => Holder.Over({ resourceVersion, epoch: transitions }))
 
+/** What a task says that waits for what is left of the holder. */
+export const waitsForLeft = ({ by, node, pod }: Extract<Holder, { readonly _tag: "Left" }>, workspace: string): string => {
+  const former = by === "" ? "a former task" : `a former task ${by}`
+  const next = node === "" ? "look at what keeps it" : `look at node ${node}, which has to answer or to be removed`
+  return `Waits for Pod ${pod} of ${former}, which may still change workspace ${workspace}; if it does not go, ${next}.`
+}
+
 /** Of who has the workspace already; a plan has none. */
 export const epochOf = (holder: Holder): number => holder._tag === "Mine" ? holder.epoch : 0
 

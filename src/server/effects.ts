@@ -150,9 +150,10 @@ const make = Effect.gen(function*() {
       for (const { id, result, runId } of ended) {
         const next = { stageId: id, entries: yield* journal(id), wanted: yield* planned(runId), inOrder: endedInOrder(result), limit }
         if (next.entries.length + next.wanted.length === 0) continue
-        if (heldSize + sizeOf(next) > heldAtMost) yield* look
+        const size = sizeOf(next)
+        if (heldSize + size > heldAtMost) yield* look
         held = [...held, next]
-        heldSize += sizeOf(next)
+        heldSize += size
       }
       yield* look
       return found
