@@ -12,6 +12,16 @@ import { agent, directory, failed, person, poolToken, serve, succeeded, userToke
 
 const environmentOf = (url: string, token = userToken) => ({ AGENT_JOB_URL: url, AGENT_JOB_TOKEN: token })
 
+/** The program with a run whose plan is under way, and does not end by itself. */
+const planningRun = Effect.gen(function*() {
+  const url = yield* Effect.flatMap(directory, serve)
+  const until = yield* Deferred.make<void>()
+  yield* playing(url, { plan: { ...quickstart.plan, until } })
+  const program = yield* agentJob(["run", "examples/quickstart"], environmentOf(url))
+  yield* program.until("Initializing…")
+  return { program, url }
+})
+
 /** A server that answers everything in one way. */
 const answering = (status: number, body: string) =>
   Effect.map(
@@ -132,11 +142,7 @@ describe("the program's end", () => {
 
   it.live("is 6 for a run that is cancelled by Ctrl-C, once its state is safe", () =>
     Effect.gen(function*() {
-      const url = yield* Effect.flatMap(directory, serve)
-      const until = yield* Deferred.make<void>()
-      yield* playing(url, { plan: { ...quickstart.plan, until } })
-      const program = yield* agentJob(["run", "examples/quickstart"], environmentOf(url))
-      yield* program.until("Initializing…")
+      const { program } = yield* planningRun
       program.child.kill("SIGINT")
       const { code, out } = yield* program.ended
       expect(code).toBe(6)
@@ -146,11 +152,7 @@ describe("the program's end", () => {
 
   it.live("is 6 also when Ctrl-C takes away the reader of what it says, such as tee", () =>
     Effect.gen(function*() {
-      const url = yield* Effect.flatMap(directory, serve)
-      const until = yield* Deferred.make<void>()
-      yield* playing(url, { plan: { ...quickstart.plan, until } })
-      const program = yield* agentJob(["run", "examples/quickstart"], environmentOf(url))
-      yield* program.until("Initializing…")
+      const { program, url } = yield* planningRun
       program.child.stdout?.destroy()
       program.child.kill("SIGINT")
       const { code, out } = yield* program.ended

@@ -23,6 +23,19 @@ const configuration = Layer.succeed(
   Configuration.of({ current: Effect.succeed(configOf()), changes: Stream.never, outdated: Effect.never })
 )
 
+/** A controller that takes work from this pool, into the namespace `tasks`. */
+const taking = Effect.fnUntraced(function*(
+  pool: Layer.Layer<Pool>,
+  kubernetes: Kubernetes["Service"],
+  { look = () => Effect.void, world = make(policy) }: Partial<Pick<Parameters<typeof poolIntake>[0], "look" | "world">> = {}
+) {
+  const drained = yield* SubscriptionRef.make(false)
+  return yield* poolIntake({ url: "http://pool", namespace: "tasks", identity: "test", world, look, drained }).pipe(
+    Effect.provide([pool, configuration, Layer.succeed(Kubernetes, kubernetes)]),
+    Effect.forkChild
+  )
+})
+
 it.effect("carries out the cancellations after one that fails, and that one as soon as it can", () =>
   Effect.gen(function*() {
     const feed = ["run-a.plan.1", "run-b.plan.1", "run-c.plan.1"]
@@ -42,17 +55,7 @@ it.effect("carries out the cancellations after one that fails, and that one as s
           ? Effect.fail(new PoolUnreachable({ url: "http://pool", detail: "connection reset" }))
           : Effect.sync(() => void told.push(id))
     })
-    const intake = {
-      url: "http://pool",
-      namespace: "tasks",
-      identity: "test",
-      world: make(policy),
-      look: () => Effect.void,
-      drained: yield* SubscriptionRef.make(false)
-    }
-    const running = yield* Effect.forkChild(
-      poolIntake(intake).pipe(Effect.provide([pool, configuration, Layer.succeed(Kubernetes, instantCluster().kubernetes)]))
-    )
+    const running = yield* taking(pool, instantCluster().kubernetes)
     yield* TestClock.adjust("1 second")
     expect(told).toEqual(["run-b.plan.1", "run-c.plan.1"])
     mended = true
@@ -77,17 +80,22 @@ const assignment = Schema.decodeUnknownSync(Assignment)({
   taskToken: "token"
 })
 
+/** Its task is there already. */
+const plant = (server: ReturnType<typeof instantCluster>["server"], status: AgentTaskStatus, uid = "task-uid") =>
+  server.plant(agentTasks, {
+    metadata: { name: taskName(assignment), namespace: "tasks", uid, resourceVersion: "", creationTimestamp: noon },
+    spec: specOf(assignment, "http://pool"),
+    status
+  })
+
+/** Whether somebody called its task off. */
+const isCalledOff = (server: ReturnType<typeof instantCluster>["server"]): boolean =>
+  server.all(agentTasks).some(({ spec }) => JSON.stringify(spec).includes("\"cancel\":true"))
+
 /** What the pool is told, in order, when it speaks of the assignment's stage, and its task has `status` already. */
 const toldOf = Effect.fnUntraced(function*(by: "an offer" | "a cancellation", status: AgentTaskStatus) {
   const { kubernetes, server } = instantCluster()
-  const [metadata, spec] = [{
-    name: taskName(assignment),
-    namespace: "tasks",
-    uid: "task-uid",
-    resourceVersion: "",
-    creationTimestamp: noon
-  }, specOf(assignment, "http://pool")]
-  server.plant(agentTasks, { metadata, spec, status })
+  plant(server, status)
   const told: Array<unknown> = []
   const once = <A>(first: A) => {
     let left = [first]
@@ -101,20 +109,10 @@ const toldOf = Effect.fnUntraced(function*(by: "an offer" | "a cancellation", st
     acknowledge: (id, taskUid) => Effect.sync(() => void told.push(["acknowledge", id, taskUid])),
     report: (id, taskUid, result) => Effect.sync(() => void told.push(["report", id, Option.getOrNull(taskUid), result]))
   })
-  const intake = {
-    url: "http://pool",
-    namespace: "tasks",
-    identity: "test",
-    world: make(policy),
-    look: () => Effect.void,
-    drained: yield* SubscriptionRef.make(false)
-  }
-  const running = yield* Effect.forkChild(
-    poolIntake(intake).pipe(Effect.provide([pool, configuration, Layer.succeed(Kubernetes, kubernetes)]))
-  )
+  const running = yield* taking(pool, kubernetes)
   yield* TestClock.adjust("1 second")
   yield* Fiber.interrupt(running)
-  return { told, cancelled: server.all(agentTasks).some(({ spec }) => JSON.stringify(spec).includes("\"cancel\":true")) }
+  return { told, cancelled: isCalledOff(server) }
 })
 
 const over: AgentTaskStatus = { phase: "Succeeded", result: success, finishedAt: success.finishedAt, reportedAt: noon }
@@ -154,17 +152,7 @@ it.effect("tells the pool why it cannot make a task of an offer, and goes on wit
       acknowledge: (id) => Effect.sync(() => void told.push(["acknowledge", id])),
       wait: (id, taskUid, reason, message) => Effect.sync(() => void told.push(["wait", id, Option.getOrNull(taskUid), reason, message]))
     })
-    const intake = {
-      url: "http://pool",
-      namespace: "tasks",
-      identity: "test",
-      world: make(policy),
-      look: () => Effect.void,
-      drained: yield* SubscriptionRef.make(false)
-    }
-    const running = yield* Effect.forkChild(
-      poolIntake(intake).pipe(Effect.provide([pool, configuration, Layer.succeed(Kubernetes, refusing)]))
-    )
+    const running = yield* taking(pool, refusing)
     yield* TestClock.adjust("1 second")
     yield* Fiber.interrupt(running)
     expect(told).toHaveLength(2)
@@ -175,17 +163,8 @@ it.effect("tells the pool why it cannot make a task of an offer, and goes on wit
 /** The pool is told this, and whether the task is called off, when its Secret is there already and the API server answers this to a patch. */
 const offeredAgain = Effect.fnUntraced(function*(body: object) {
   const { kubernetes, server } = instantCluster()
-  const [metadata, status] = [{
-    name: taskName(assignment),
-    namespace: "tasks",
-    uid: "task-uid",
-    resourceVersion: "",
-    creationTimestamp: noon
-  }, {
-    phase: "Queued"
-  }]
-  server.plant(agentTasks, { metadata, spec: specOf(assignment, "http://pool"), status })
-  yield* kubernetes.create(secrets, { metadata: { name: tokenSecretName(metadata.name), namespace: "tasks" } })
+  plant(server, { phase: "Queued" })
+  yield* kubernetes.create(secrets, { metadata: { name: tokenSecretName(taskName(assignment)), namespace: "tasks" } })
   const answer = refusal({ verb: "patch", object: "Secret token" }, 422, JSON.stringify(body), Option.none(), 0)
   const told: Array<unknown> = []
   const offers = [[assignment]]
@@ -195,21 +174,11 @@ const offeredAgain = Effect.fnUntraced(function*(body: object) {
     report: (_, _taskUid, { message }) => Effect.sync(() => void told.push(["report", message])),
     wait: (_, _taskUid, reason, message) => Effect.sync(() => void told.push([reason, message]))
   })
-  const intake = {
-    url: "http://pool",
-    namespace: "tasks",
-    identity: "test",
-    world: make(policy),
-    look: () => Effect.void,
-    drained: yield* SubscriptionRef.make(false)
-  }
   const denying = Kubernetes.of({ ...kubernetes, patch: () => Effect.fail(answer) })
-  const running = yield* Effect.forkChild(
-    poolIntake(intake).pipe(Effect.provide([pool, configuration, Layer.succeed(Kubernetes, denying)]))
-  )
+  const running = yield* taking(pool, denying)
   yield* TestClock.adjust("1 second")
   yield* Fiber.interrupt(running)
-  return { told, cancelled: server.all(agentTasks).some(({ spec }) => JSON.stringify(spec).includes("\"cancel\":true")) }
+  return { told, cancelled: isCalledOff(server) }
 })
 
 it.effect("calls its task off where the token's Secret is another's, and never where a policy denies the new token", () =>
@@ -252,17 +221,7 @@ it.effect.each(
         ),
       cancellations: () => Effect.never
     })
-    const intake = {
-      url: "http://pool",
-      namespace: "tasks",
-      identity: "test",
-      world,
-      look: () => Effect.void,
-      drained: yield* SubscriptionRef.make(false)
-    }
-    const running = yield* Effect.forkChild(
-      poolIntake(intake).pipe(Effect.provide([pool, configuration, Layer.succeed(Kubernetes, instantCluster().kubernetes)]))
-    )
+    const running = yield* taking(pool, instantCluster().kubernetes, { world })
     yield* TestClock.adjust("1 second")
     yield* Fiber.interrupt(running)
     expect(asked).toBe(takes)
@@ -281,11 +240,7 @@ it.effect.each([
       const { kubernetes, server } = instantCluster()
       const { task } = worldOf({ ...plainSeed, life: "queued", pool: true })
       const world = make(policy)
-      server.plant(agentTasks, {
-        metadata: { name: taskName(assignment), namespace: "tasks", uid: task.metadata.uid, resourceVersion: "", creationTimestamp: noon },
-        status: task.status,
-        spec: specOf(assignment, "http://pool")
-      })
+      plant(server, task.status, task.metadata.uid)
       world.setTask("tasks/run-1-plan", Option.some(task))
       world.setPoolTold(task.metadata.uid, { reason: "WorkspaceBusy", message: "Waits for other." })
       const offers = [[assignment]]
@@ -296,10 +251,7 @@ it.effect.each([
       })
       const looks: Array<string> = []
       const look = (key: string) => Effect.sync(() => void looks.push(key))
-      const intake = { url: "http://pool", namespace: "tasks", identity: "test", world, look, drained: yield* SubscriptionRef.make(false) }
-      const running = yield* Effect.forkChild(
-        poolIntake(intake).pipe(Effect.provide([pool, configuration, Layer.succeed(Kubernetes, kubernetes)]))
-      )
+      const running = yield* taking(pool, kubernetes, { world, look })
       yield* TestClock.adjust("1 second")
       yield* Fiber.interrupt(running)
       expect([world.poolTold(task.metadata.uid), looks]).toEqual([Option.none(), ["tasks/run-1-plan"]])
