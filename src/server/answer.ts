@@ -1,5 +1,5 @@
 // The HTTP border of every API: it decodes request bodies within a limit, and turns a failure into one sentence in the form of its API.
-// Invariant: every failure gets a form, and none reveals what a body held or what the server is made of.
+// Invariant: every failure gets that form, and none that is made here reveals what a request held or what the server is made of.
 // Used by all routes.
 import { Cause, Effect, Schema, SchemaIssue, type Scope, Stream } from "effect"
 import { HttpRouter, type HttpServerError, type HttpServerRequest, HttpServerResponse } from "effect/http"

@@ -21,8 +21,8 @@ import { Workspaces } from "./workspaces.ts"
 
 const offerMillis = 30_000
 /**
- * How long after so many offers the same agent is offered the stage again. The wait grows, because an agent that cannot keep what it is
- * offered would otherwise ask in a tight loop.
+ * How long the same agent waits until it is offered a stage again that was offered `offers` times. The wait grows, because an agent that
+ * cannot keep what it is offered would otherwise ask in a tight loop.
  */
 const sameAgentMillis = (offers: number): number => Math.min(2_000 * 2 ** (offers - 1), offerMillis)
 
@@ -113,8 +113,8 @@ const make = Effect.gen(function*() {
   })
 
   /**
-   * Holds for a stage of a workspace that has a pending rescue, and for an import whose rescue is settled. A pending rescue does not stop
-   * its own import.
+   * Holds for a stage of an ordinary run while its workspace has a pending rescue, and for a stage of an import once its own rescue is
+   * settled.
    */
   const inDoubt = sql`EXISTS (SELECT 1 FROM runs WHERE runs.id = stages.runId AND (runs.rescueId IS NULL) = EXISTS (
     SELECT 1 FROM rescues WHERE rescues.workspaceId = runs.workspaceId AND rescues.settledAt IS NULL AND (runs.rescueId IS NULL OR rescues.id = runs.rescueId)))`

@@ -1,4 +1,4 @@
-// Large things (archives, saved plans, states) as files named by their SHA-256: they stream without passing through SQLite's pages and its WAL.
+// Large things (archives, saved plans, states) as files named by their SHA-256: they stream without passing through SQLite's pages or WAL.
 // A file gets its name, complete and on disk, in the transaction whose row names it, so no row names a blob that is torn or being removed.
 // Used by the stores; logs are rows instead, since they grow.
 import * as NodeStream from "@effect/platform-node/NodeStream"

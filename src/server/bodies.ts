@@ -1,5 +1,5 @@
-// The memory for bodies that are held whole: states, plain or encrypted, and answers made of them. When it is full, further states wait unread.
-// Invariant: a body counts in full before it has arrived, though not for long; small bodies have room of their own; no caller ever has all of it.
+// The memory for bodies that are held whole: states, plain or encrypted, and answers made of them. When it is full, states wait unread.
+// Invariant: a body counts in full before it arrives, though not for long; small bodies have their own room; no caller ever has all of it.
 // Used by the task, state, workspace and TFE state routes, state-rescue and effects; server/listen limits requests that hold no room.
 import { Context, Duration, Effect, Layer, Scope, Semaphore, Stream } from "effect"
 import type { HttpServerRequest } from "effect/http"
@@ -13,7 +13,7 @@ import { untilTaken } from "./until-taken.ts"
 const mebibyte = 1024 * 1024
 /** The largest state, with what surrounds it where it is encrypted. */
 const largest = Math.max(stateLimitBytes, keptStateLimitBytes)
-/** Leaves one person room for a body beside the largest body of another. */
+/** Leaves room for one person's body beside the largest body of another. */
 const beside = 8 * mebibyte
 
 interface Room {

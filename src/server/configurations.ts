@@ -1,5 +1,5 @@
 // Configuration versions: an uploaded archive, known by its SHA-256 from then on.
-// A version takes one archive, from one upload at a time; the same archive again is success. It is checked (gzip, first tar header), never unpacked.
+// A version takes one archive, from one upload at a time; the same one again is success. It is checked (gzip, tar header), never unpacked.
 // Used by the TFE routes; runs keep the digest.
 import { Context, Deferred, Effect, Layer, Schema, type Stream } from "effect"
 import { SqlClient } from "effect/sql"

@@ -1,5 +1,5 @@
-// The journals of stages: what each plans to make, or has made, changed and destroyed, as its worker heard it; at its end, what of it the state lacks.
-// Invariant: a journal has no gap and no number twice; of a stage that succeeded only its plan's entries are kept, for as long as its run may need them.
+// The journals of stages: what each plans to make, or has made, changed and destroyed; and at its end, what of it the state lacks.
+// Invariant: a journal has no gap and no number twice; of stages that succeeded only a plan's entries stay, while its run may need them.
 // Used by stage-ends (append, account, missingNow), by what settles rescues (accountSettled) and by what looks at them (missingFor).
 import { Context, Effect, Layer, Schema } from "effect"
 import { SqlClient } from "effect/sql"

@@ -1,5 +1,5 @@
 // States that were refused, kept aside as files and rows until a person has looked: no stage's state is ever dropped without a word.
-// Invariant: bounded. Of a stage the highest serials stay, of a workspace the states of pending rescues and then the newest; others go from the disk too.
+// Invariant: bounded. A stage keeps its highest serials, a workspace the states of pending rescues and then the newest; files go with rows.
 // Used by refused-states (keeps them) and state-rescue (shows and takes them).
 import { Context, Effect, Layer, Schema } from "effect"
 import { SqlClient, type SqlError } from "effect/sql"

@@ -1,4 +1,4 @@
-// The routes for Kubernetes and Prometheus: alive, ready to store, and counts of runs, agents, states and disk. They need no token and tell nothing that needs one.
+// The routes for Kubernetes and Prometheus: alive, ready to store, and counts of runs, agents, states and disk. They need no token.
 // Used by server/server.
 import { Clock, Effect, Option, Schema } from "effect"
 import { HttpRouter, HttpServerResponse } from "effect/http"

@@ -1,5 +1,5 @@
-// Runs that import into the state what a stage made and the state lacks: its configuration with import blocks, planned for these addresses alone.
-// Invariant: while its rescue is pending, no other run of its workspace starts; it ends with the rescue, and is applied only after a person saw its plan.
+// Runs that import what a stage made and the state lacks: the stage's configuration with import blocks, planned for these addresses alone.
+// Invariant: while its rescue is pending, no other run of the workspace starts; it ends with the rescue; a person confirms its plan.
 // Used by the workspace routes and upkeep; runs and assignments know of it by the run's `rescueId`.
 import { Context, Effect, Layer, Schema, Stream } from "effect"
 import { Tar } from "effect/encoding"
@@ -44,7 +44,7 @@ const make = Effect.gen(function*() {
   const stages = yield* Stages
   const workspaces = yield* Workspaces
 
-  /** Receives an archive of the run's configuration with the import blocks beside it; it is not stored yet. */
+  /** Makes an archive of the run's configuration with the import blocks beside it; it is not stored yet. */
   const archiveWith = Effect.fnUntraced(function*(configurationVersionId: string, directory: string, found: ReadonlyArray<Effected>) {
     const { sha256 } = yield* configurations.get(configurationVersionId)
     if (sha256 === null) return yield* notFound()
@@ -138,7 +138,7 @@ const make = Effect.gen(function*() {
       variables: before.variables,
       rescueId: rescue.id
     })
-    return yield* sql.withTransaction(Effect.gen(function*() { // another may have begun, or the rescue been settled, while the archive was made
+    return yield* sql.withTransaction(Effect.gen(function*() { // another may have begun, or the rescue been settled, meanwhile
       const waiting = yield* rescues.pending(workspace.id)
       if (waiting.every(({ id }) => id !== rescue.id)) return yield* nothingPending(name)
       yield* noneRuns(waiting)

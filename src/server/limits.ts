@@ -1,4 +1,4 @@
-// How much one caller may ask for: a rate for each token and link, a lower one for each address without a valid one, and so many requests at once.
+// How much one caller may ask for: a rate for each token and link, a lower one for addresses without a valid one, and so many at once.
 // Invariant: callers with a valid token or link are never slowed down by those without; health is never limited.
 // Used by the borders of all the APIs (server/authorize); the limits of connections are in server/listen.
 import { Clock, Context, Effect, Layer, Option, type Scope } from "effect"

@@ -1,5 +1,5 @@
 // The port: what a connection may cost, and the headers for browsers that every answer has, whoever wrote it.
-// Invariant: a client that sends or reads slowly, opens many connections, or asks many things at once on one of them, delays nobody but itself.
+// Invariant: a client that sends or reads slowly, opens many connections, or asks many things at once on one, delays nobody but itself.
 // Used by server/server; how often one may ask, and how much at once, is in server/limits.
 import * as NodeHttpServer from "@effect/platform-node/NodeHttpServer"
 import * as NodeHttpServerRequest from "@effect/platform-node/NodeHttpServerRequest"

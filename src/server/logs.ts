@@ -1,5 +1,5 @@
 // The log of a stage: bytes appended at an offset, read from an offset, nothing lost and nothing twice.
-// Invariant: a position counts bytes, over all attempts at a step; past 64 MiB of a stage's log readers get a notice and, once the stage is over, its end.
+// Invariant: a position counts bytes over all attempts at a step. Past 64 MiB of a stage's log only its end is kept, for when it is over.
 // Used by the task API (append) and by whoever follows a log.
 import { Context, Effect, Layer, Option, Schema } from "effect"
 import { SqlClient } from "effect/sql"
@@ -87,7 +87,7 @@ const make = Effect.gen(function*() {
   const append = Effect.fn("Logs.append")((stageId: string, offset: number, bytes: Uint8Array) =>
     sql.withTransaction(Effect.gen(function*() {
       const stage = yield* stages.get(stageId)
-      if (stage.endedAt !== null) return yield* unauthorized() // it ended while the piece was on its way, and readers have gone on from its end
+      if (stage.endedAt !== null) return yield* unauthorized() // it ended while the piece came, and readers have gone on from its end
       if (offset > stage.logEnd) {
         return yield* conflict("log-gap", `The log ends at ${stage.logEnd}, not at ${offset}; go on from there.`, { offset: stage.logEnd })
       }

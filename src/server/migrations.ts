@@ -114,7 +114,7 @@ export const migrations = Migrator.fromRecord({
   ),
   /** How often a stage was offered: an agent that cannot keep it is asked less and less often. */
   "0012_stage_offers": statements(`ALTER TABLE stages ADD COLUMN offers INTEGER NOT NULL DEFAULT 0`),
-  /** Since when nothing is left but the row. */
+  /** Since when nothing of a run or a configuration version is left but its row. */
   "0013_removed": statements(
     `ALTER TABLE runs ADD COLUMN removedAt TEXT`,
     `ALTER TABLE configurationVersions ADD COLUMN removedAt TEXT`,

@@ -1,5 +1,5 @@
 // Which blobs a row names: all that must stay on the disk, and the way to remove one that nothing names any more.
-// Invariant: `names` has every column with a blob's digest, while anybody may ask for the blob; a file goes only in a transaction that saw no row of it.
+// Invariant: `names` has each digest whose blob may be asked for; a file goes only in a transaction that has seen no row of it.
 // Used by upkeep, and by the stores when they let something go.
 import { Clock, Context, Effect, Layer, Option, Schema, Stream } from "effect"
 import { SqlClient } from "effect/sql"
