@@ -1,5 +1,5 @@
-// The border of HTTP: bodies in with a limit and a schema, failures out as one sentence in the form of the API that was asked.
-// Invariant: no failure leaves without a form, and none says what a request held or what the server is made of.
+// The HTTP border of every API: it decodes request bodies within a limit, and turns a failure into one sentence in the form of its API.
+// Invariant: every failure gets that form, and none that is made here reveals what a request held or what the server is made of.
 // Used by all routes.
 import { Cause, Effect, Schema, SchemaIssue, type Scope, Stream } from "effect"
 import { HttpRouter, type HttpServerError, type HttpServerRequest, HttpServerResponse } from "effect/http"
@@ -10,7 +10,7 @@ import { newId } from "./ids.ts"
 import { invalid, Refused, type StoreFailure, tooLarge } from "./refused.ts"
 
 export type Failure = StoreFailure | HttpServerError.HttpServerError
-/** What its scope holds it has until its client has taken it. */
+/** A response. Its scope ends once the server has sent it; what must last until the client has the answer is held by until-taken. */
 export type Answer = Effect.Effect<HttpServerResponse.HttpServerResponse, Failure, Scope.Scope>
 export type Params = Readonly<Record<string, string>>
 
@@ -39,14 +39,14 @@ const headersOf = ({ retryAfterSeconds, status }: Refused): Readonly<Record<stri
   ...(retryAfterSeconds !== undefined && { "retry-after": String(retryAfterSeconds) })
 })
 
-/** The form of our own APIs (schema/problem). */
+/** Returns a refusal in the form of our own APIs (schema/problem). */
 export const problem = (refused: Refused) =>
   HttpServerResponse.jsonUnsafe({ ...refused.details, error: refused.error, message: refused.message }, {
     status: refused.status,
     headers: headersOf(refused)
   })
 
-/** The form of the TFE API; clients show the title, then the detail. */
+/** Returns a refusal in the form of the TFE API, whose clients show the title and then the detail. */
 export const jsonApiErrors = (refused: Refused) =>
   HttpServerResponse.jsonUnsafe(
     { errors: [{ status: String(refused.status), title: refused.error.replaceAll("-", " "), detail: refused.message }] },
@@ -57,7 +57,9 @@ type Method = Parameters<typeof HttpRouter.route>[0]
 
 export type Handler = (request: HttpServerRequest.HttpServerRequest, params: Params, requestId: string) => Answer
 
-/** A mistake of ours. What a decoder says of a row may hold its values, so of those only the place is logged. */
+/**
+ * Logs a mistake of this program and returns a 500. A decoder's message may hold values of a stored row, so only its stack trace is logged.
+ */
 const mistake = (cause: Cause.Cause<unknown>, requestId: string): Effect.Effect<Refused> => {
   const error = Cause.squash(cause)
   const said = Schema.isSchemaError(error)
@@ -74,7 +76,8 @@ const mistake = (cause: Cause.Cause<unknown>, requestId: string): Effect.Effect<
 }
 
 /**
- * Makes the routes of one API: the handler gets the request, the path's parameters and the request's id, its failures get the API's form.
+ * Returns the function that makes the routes of one API. A handler gets the request, the path's parameters and the request's id; its
+ * failures get the API's form.
  */
 export const routesWith = (form: typeof problem) => (method: Method, path: HttpRouter.PathInput, handler: Handler) =>
   HttpRouter.route(method, path, (request) =>
@@ -89,7 +92,7 @@ export const routesWith = (form: typeof problem) => (method: Method, path: HttpR
       return HttpServerResponse.setHeader(answer, "x-request-id", requestId)
     }))
 
-/** The whole of a body that is never large; 413 past the limit. */
+/** Reads a whole body that is never large; fails with 413 past the limit. */
 export const bytesOf = (request: HttpServerRequest.HttpServerRequest, limitBytes: number): Effect.Effect<Uint8Array, Failure> =>
   Effect.gen(function*() {
     const chunks: Array<Uint8Array> = []
@@ -105,10 +108,13 @@ export const bytesOf = (request: HttpServerRequest.HttpServerRequest, limitBytes
 const explain = SchemaIssue.makeFormatterStandardSchemaV1()
 
 const jsonLimitBytes = 1024 * 1024
-/** Levels of nesting in a request's JSON; none of ours has ten. */
+/** The most levels of nesting in a request's JSON; none of our requests has ten. */
 const deepestRequest = 64
 
-/** The body as JSON, decoded; 422 names the first field that is wrong, without its value. `nothing`: what an empty body stands for. */
+/**
+ * Reads the body as JSON and decodes it; fails with 422, which names the first wrong field without its value. `nothing` is the text that an
+ * empty body stands for.
+ */
 export const jsonOf = <S extends Schema.ConstraintDecoder<unknown>>(schema: S, nothing = "", limitBytes = jsonLimitBytes) => {
   const decode = Schema.decodeUnknownEffect(Schema.fromJsonString(schema))
   return (request: HttpServerRequest.HttpServerRequest): Effect.Effect<S["Type"], Failure> =>
@@ -122,18 +128,18 @@ export const jsonOf = <S extends Schema.ConstraintDecoder<unknown>>(schema: S, n
         }))
 }
 
-/** One parameter of the query. */
+/** Returns a parameter of the query; undefined if it is absent. */
 export const queryOf = (request: HttpServerRequest.HttpServerRequest, name: string): string | undefined =>
   new URL(request.url, "http://localhost").searchParams.get(name) ?? undefined
 
-/** A count in the query, such as an offset. */
+/** Returns a whole number of the query, such as an offset, or `otherwise` if it is absent; fails with 422 if it is no number. */
 export const countOf = (request: HttpServerRequest.HttpServerRequest, name: string, otherwise: number): Effect.Effect<number, Refused> => {
   const text = queryOf(request, name)
   if (text === undefined) return Effect.succeed(otherwise)
   return /^\d{1,15}$/u.test(text) ? Effect.succeed(Number(text)) : Effect.fail(invalid(`The parameter ${name} must be a whole number.`))
 }
 
-/** A blob as the body, with its length and digest. */
+/** Answers with a blob as the body, with its length and digest. */
 export const blobAnswer = (blobs: Blobs["Service"], sha256: string, contentType = "application/octet-stream"): Answer =>
   Effect.map(
     blobs.sizeBytes(sha256),
@@ -142,14 +148,14 @@ export const blobAnswer = (blobs: Blobs["Service"], sha256: string, contentType 
   )
 
 /**
- * The same of a state, which is given whole or not at all: it is looked through first, and then sent from the disk, as fast as its client
- * takes it.
+ * Answers with a state, which is given whole or not at all: its digest is checked first, and then it is streamed from the disk, as fast as
+ * its client takes it.
  */
 export const stateAnswer = (blobs: Blobs["Service"], { sha256 }: { readonly sha256: string }): Answer =>
   Effect.andThen(blobs.check(sha256), blobAnswer(blobs, sha256, "application/json"))
 
-/** Yes, and nothing more to say. */
+/** Success without a body. */
 export const noContent = HttpServerResponse.empty({ status: 204 })
 
-/** The same to an unlock: the engines' http backend takes exactly 200 there (tofu 1.12.6: "Unexpected HTTP response code 204"). */
+/** Success of an unlock: the engines' http backend takes exactly 200 there (tofu 1.12.6: "Unexpected HTTP response code 204"). */
 export const unlocked = HttpServerResponse.empty({ status: 200 })

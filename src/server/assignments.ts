@@ -1,6 +1,6 @@
-// What agents take from the pool: stages, offered until acknowledged, each with a token of its own, ended by one result. Used by the pool and task routes.
-// An offer that was not acknowledged is made again after 30 s, and to the same agent, which asks because it has not got it, after 2 s at first.
-// So two agents may have one offer; the stage belongs to the AgentTask that takes it first, and no other is heard.
+// What agents take from the pool: stages, each offered with a token of its own until it is acknowledged. Used by the pool and task routes.
+// An offer without an acknowledgement is repeated after 30 s; to the same agent, which asks because the offer got lost, after 2 s at first.
+// So two agents may have the same offer. The stage belongs to the AgentTask that takes it first, and all others are refused.
 import { Clock, Context, Effect, Equal, Layer, Option, Schema } from "effect"
 import { SqlClient, type SqlError } from "effect/sql"
 import { delayMillis, mostAgain } from "../core/plan-again.ts"
@@ -20,10 +20,16 @@ import { newTaskToken, tokenHash } from "./tokens.ts"
 import { Workspaces } from "./workspaces.ts"
 
 const offerMillis = 30_000
-/** Not at once, or an agent that cannot keep what it is offered would be asked in a tight loop; and later each time. */
+/**
+ * How long the same agent waits until it is offered a stage again that was offered `offers` times. The wait grows, because an agent that
+ * cannot keep what it is offered would otherwise ask in a tight loop.
+ */
 const sameAgentMillis = (offers: number): number => Math.min(2_000 * 2 ** (offers - 1), offerMillis)
 
-/** A clock that was set back makes no wait longer: what was offered after now, or waits longer than any attempt does, is due. */
+/**
+ * Returns when the stage may be offered to the agent `asking`. A clock that was set back makes no wait longer: a stage that was offered in
+ * the future, or waits longer than any attempt does, is due now.
+ */
 const dueAt = ({ agent, notBefore, offeredAt, offers }: StageRow, asking: string, at: number): number => {
   if (offeredAt !== null) {
     const since = Date.parse(offeredAt)
@@ -33,54 +39,59 @@ const dueAt = ({ agent, notBefore, offeredAt, offers }: StageRow, asking: string
   return due > at + delayMillis(mostAgain) ? at : due
 }
 
-/** The stage, for the task it belongs to. Whoever has no task speaks for a stage only while it belongs to none. */
+/**
+ * Returns the stage if it belongs to the task; otherwise fails with 409 `taken`. A caller without a task may speak only for a stage that
+ * belongs to none.
+ */
 const ofTask = (stage: StageRow, taskUid: Option.Option<string>) =>
   stage.taskUid === null || Option.contains(taskUid, stage.taskUid)
     ? Effect.succeed(stage)
     : Effect.fail(conflict("taken", `Another agent has the stage ${stage.id}; what this one asks or says of it changes nothing.`))
 
-/** An agent counts as connected for this long after it last asked; a long poll takes up to 60 s. */
+/** How long an agent counts as connected after it last asked for work; a long poll takes up to 60 s. */
 const connectedMillis = 90_000
 /**
- * For so long an agent that was away hears of what ended without its word. Not for ever: where no task is left that could have the last
- * word, each agent hears of it at each start.
+ * How long the feed of cancellations names a stage that ended without its agent's word, because the agent may have been away. This is
+ * bounded: where no task is left that could have the last word, each agent hears of the stage at each start.
  */
 const awayMillis = 30 * 24 * 3600 * 1000
 
 /**
- * `taskUid`: of the AgentTask that speaks. Whoever else speaks for a stage that belongs to another is refused with 409 `taken`, a stage
- * that is not there with 404.
+ * `taskUid` is the UID of the AgentTask that speaks. A call for a stage that belongs to another task fails with 409 `taken`, one for an
+ * unknown stage with 404.
  */
 export class Assignments extends Context.Service<Assignments, {
   /**
-   * Stages for `agent`, `max` at most, which are its own once it acknowledges them; waits so long for the first, and gives none then. 429
-   * when too many wait.
+   * Returns at most `max` stages for `agent`, which are its own once it acknowledges them. Waits up to `waitSeconds` for the first, and
+   * then returns none. Fails with 429 when too many requests wait.
    */
   readonly acquire: (agent: string, waitSeconds: number, max: number) => Effect.Effect<ReadonlyArray<Assignment>, StoreFailure>
   /**
-   * Final, and may be repeated by the same task; for a stage that is over it is success too, the feed of cancellations says the rest, also
-   * where another agent, which made no task, has had the last word. 409 `rescue-pending` where it would change a state that is in doubt.
+   * Gives the stage to the task for good; the same task may repeat this. Also succeeds for a stage that is over, even if an agent without a
+   * task ended it: the feed of cancellations tells the rest. Fails with 409 `rescue-pending` if the stage would change a state that is in
+   * doubt.
    */
   readonly acknowledge: (id: string, taskUid: string) => Effect.Effect<void, StoreFailure>
-  /** Why the stage has not started, as it is shown with its run; without effect once it has. */
+  /** Stores why the stage has not started, which is shown with its run. Has no effect once the stage has started. */
   readonly wait: (id: string, taskUid: Option.Option<string>, reason: string, message: string) => Effect.Effect<void, StoreFailure>
   /**
-   * Those after the cursor that are not over, or not by their agent's word, which may have been away: of these what runs all the same is to
-   * be stopped. A cursor past the last number is of the time before a restore, and maybe of a clock that was ahead, so that the next number
-   * would not come up to it: then it is all of them. Waits so long for the first. `next`: the cursor to ask with again.
+   * Returns the cancelled stages after the cursor `after`, and in `next` the cursor to ask with again. Waits up to `waitSeconds` for the
+   * first. Includes stages that are not over, and stages that ended without the word of their agent, which may have been away and still run
+   * them. A cursor past the last number is from before a restore, and maybe from a clock that was ahead, so that new numbers would not
+   * reach it: then all stages are returned.
    */
   readonly cancellations: (
     after: number,
     waitSeconds: number
   ) => Effect.Effect<{ readonly ids: ReadonlyArray<string>; readonly next: number }, StoreFailure>
-  /** With its result, once: the same again is success, another is refused with 409 `result-exists`. */
+  /** Ends the stage with its result, once. The same result again succeeds, another one fails with 409 `result-exists`. */
   readonly end: (id: string, taskUid: Option.Option<string>, result: StageResult) => Effect.Effect<void, StoreFailure>
   /**
-   * The stage of a token, which begins with the first use of it; nothing of one that is no token. 422 without a task, 409 `rescue-pending`
-   * as above.
+   * Returns the stage of a token, which starts with the first use of the token; undefined if the token is unknown. Fails with 422 if the
+   * request that starts the stage names no task, and with 409 `rescue-pending` as above.
    */
   readonly byToken: (token: string, taskUid: Option.Option<string>) => Effect.Effect<StageRow | undefined, StoreFailure>
-  /** Since when an agent asks no more; nothing of one that has asked within the last 90 s. */
+  /** Returns when the agent last asked for work; undefined if it has asked within the last 90 s, or never. */
   readonly silentSince: (agent: string) => Effect.Effect<string | undefined, SqlError.SqlError>
   /** How many agents have asked for work within the last 90 s. */
   readonly connected: Effect.Effect<number, SqlError.SqlError>
@@ -101,13 +112,19 @@ const make = Effect.gen(function*() {
     return yield* ofTask(yield* stages.get(id), taskUid)
   })
 
-  /** Its workspace waits for a person; or it is an import, which the person waits for, and nobody waits any more. */
+  /**
+   * Holds for a stage of an ordinary run while its workspace has a pending rescue, and for a stage of an import once its own rescue is
+   * settled.
+   */
   const inDoubt = sql`EXISTS (SELECT 1 FROM runs WHERE runs.id = stages.runId AND (runs.rescueId IS NULL) = EXISTS (
     SELECT 1 FROM rescues WHERE rescues.workspaceId = runs.workspaceId AND rescues.settledAt IS NULL AND (runs.rescueId IS NULL OR rescues.id = runs.rescueId)))`
-  /** Neither taken nor withdrawn. */
+  /** Holds for a stage that may be offered: not acknowledged, not ended and not in doubt. */
   const isOpen = sql`acknowledgedAt IS NULL AND endedAt IS NULL AND NOT ${inDoubt}`
 
-  /** Nothing of one that is open no more: others may have come since it was looked up. */
+  /**
+   * Offers the stage to the agent; returns nothing if it is no longer open, because another request may have come since the stage was
+   * looked up.
+   */
   const offer = Effect.fnUntraced(function*(stage: StageRow, agent: string) {
     const offered = yield* sql`UPDATE stages SET ${
       sql.update({ agent, offeredAt: yield* now, waitReason: null, waitMessage: null })
@@ -158,7 +175,10 @@ const make = Effect.gen(function*() {
     return Option.getOrElse(yield* commits.await("assignments", waitSeconds, look(agent, max)), () => [])
   })
 
-  /** It may have been offered, or taken and kept waiting, before the doubt came. A plan changes nothing. */
+  /**
+   * Fails if the state is in doubt: the stage may have been offered, or taken and kept waiting, before the doubt came. A plan passes,
+   * because it changes nothing.
+   */
   const withoutDoubt = Effect.fnUntraced(function*({ id, runId, stage }: StageRow) {
     if (stage === "plan" || (yield* sql`SELECT id FROM stages WHERE id = ${id} AND ${inDoubt}`).length === 0) return
     const { workspace } = yield* runs.get(runId)
@@ -222,8 +242,8 @@ const make = Effect.gen(function*() {
   )
 
   /**
-   * Its worker has come, which says that the assignment arrived, whatever became of the acknowledgement. From here on a doubt does not stop
-   * it.
+   * Starts the stage. The request of its worker shows that the assignment arrived, even if the acknowledgement got lost. From here on a
+   * doubt does not stop the stage.
    */
   const begin = (id: string, taskUid: string) =>
     sql.withTransaction(Effect.gen(function*() {
@@ -240,7 +260,8 @@ const make = Effect.gen(function*() {
       sql`SELECT stages.* FROM taskTokens JOIN stages ON stages.id = taskTokens.stageId WHERE taskTokens.hash = ${tokenHash(token)}`
     )
     if (stage === undefined) return
-    if (stage.endedAt !== null || stage.startedAt !== null) return yield* ofTask(stage, taskUid) // begun before tasks had to name themselves: goes on
+    // A stage that started before tasks had to name themselves goes on without a UID.
+    if (stage.endedAt !== null || stage.startedAt !== null) return yield* ofTask(stage, taskUid)
     if (Option.isNone(taskUid)) return yield* invalid(`A request of a task names its AgentTask's UID in the header ${taskHeader.taskUid}.`)
     return yield* begin(stage.id, taskUid.value)
   })

@@ -1,6 +1,6 @@
-// The record of every write that a person, an agent or a stage made: who, what, when, in which request.
-// Invariant: who asked hears of success only when the entry is on disk; entries are only ever added, which the table itself enforces.
-// Used by server/authorize, which passes every route, and by the route that shows it.
+// The record of every write that a person, an agent or a stage made: who did what, when and in which request.
+// Invariant: a caller hears of success only when the entry is on disk; entries are only ever added, which the table itself enforces.
+// Used by server/authorize, which serves every route that writes, and by the route that shows the trail.
 import { Context, Effect, Layer, Option } from "effect"
 import type { HttpServerResponse } from "effect/http"
 import { SqlClient, type SqlError } from "effect/sql"
@@ -22,23 +22,29 @@ export interface Asked {
 }
 
 /**
- * They change nothing that is asked about later, and come all the time: looking for work, and the log and the journal of a stage, which are
- * kept themselves.
+ * Paths that are not recorded. Their requests come all the time and change nothing that is asked about later: looking for work, and the log
+ * and the journal of a stage, which are stored themselves.
  */
 const unkept: ReadonlySet<string> = new Set([poolPath.acquire, poolPath.cancellations, taskPath.log, taskPath.effects])
 
-/** Whether the change was made is not known then, so the trail must not lack it. */
+/** Marks a write that was interrupted. It is recorded because the change may have been made. */
 const brokenOff = " (broken off)"
 
-/** Refused, though it has left a state. */
+/** Marks a write that was refused although the state that it brought was kept. */
 const asEvidence = " (kept as evidence)"
 
-/** With what it is a part of. What was made says where it is, if there is an answer. */
+/**
+ * Returns the id of what a request is about, after the id of what that belongs to. If the request made something, its id is taken from the
+ * answer's Location header.
+ */
 const objectOf = ({ params }: Asked, answer?: HttpServerResponse.HttpServerResponse): string =>
   [params.id, params.variable ?? answer?.headers.location?.split("/").at(-1)].filter((part) => part !== undefined).join("/") ||
   (params.name ?? "")
 
-/** The change has its own transaction, since bodies are read in between; it is on disk by now, so the log must do as its record. */
+/**
+ * Reports that an entry could not be stored. The change is on disk by then, because it has its own transaction (bodies are read in
+ * between), so the log has to be its record.
+ */
 const unrecorded = (entry: Omit<AuditEntry, "seq">, failure: SqlError.SqlError): Effect.Effect<never, Refused> =>
   Effect.andThen(
     Effect.logError("a change was made, and its entry in the audit trail was not stored", entry, failure),
@@ -56,9 +62,9 @@ const make = Effect.gen(function*() {
   const sql = yield* SqlClient.SqlClient
 
   /**
-   * The answer of a route; that of a write is given once its entry is stored. What was not done is a failure, and has none, but for a state
-   * that was kept all the same.
-   * A write that its caller broke off, or that this server's own stop did, is in the trail with that: it may have been done.
+   * Runs a route; the answer to a write is given once its entry is stored. A write that failed changed nothing and has no entry, unless a
+   * state was kept as evidence.
+   * A write that its caller, or the stop of this server, broke off has an entry that says so: it may have been done.
    */
   const kept = <R>(
     asked: Asked,

@@ -1,5 +1,5 @@
-// Who is asking, how often, and what is kept of it: what every route has in common.
-// Invariant: every wrong token gets the same answer, whatever it might have been good for, and before anything is looked up.
+// What every route has in common: who is asking, how often they may, and what is recorded of it.
+// Invariant: every wrong token gets the same answer, whatever it might have been good for, before the handler looks anything up.
 // Used by the routes, each with the one kind of token that it takes.
 import { Effect, Option } from "effect"
 import type { HttpServerRequest } from "effect/http"
@@ -13,10 +13,10 @@ import { type Caller, tokenOf, Tokens } from "./tokens.ts"
 type Form = Parameters<typeof routesWith>[0]
 type Request = HttpServerRequest.HttpServerRequest
 
-/** Who the token of a request is of, if it is good for these routes, with what the route wants to know of them. */
+/** Returns whose token it is, with what the route wants to know of them; none if the token is not good for these routes. */
 type Who<A> = (token: string, request: Request) => Effect.Effect<Option.Option<readonly [Caller, A]>, Failure>
 
-/** Routes for those that `who` knows. */
+/** Returns the function that makes routes for the callers that `who` knows. */
 export const routesOf = <A>(who: Who<A>, form: Form) =>
   Effect.gen(function*() {
     const audit = yield* Audit
@@ -42,14 +42,14 @@ export const routesOf = <A>(who: Who<A>, form: Form) =>
         }))
   })
 
-/** Routes for the holder of a user's or a pool's token, who is told to the handler. */
+/** Makes routes for the holder of a user's or a pool's token; the handler gets the holder. */
 export const routesFor = (kind: "user" | "pool", form: Form) =>
   Effect.flatMap(
     Tokens,
     (tokens) => routesOf((token) => Effect.succeed(Option.map(tokens.holderOf(kind, token), (caller) => [caller, caller] as const)), form)
   )
 
-/** Routes whose address is the permission: its last part is the secret that `opens` what the part before names. */
+/** Makes routes whose address is the permission: its last part is a secret, and `opens` checks it against the id before it. */
 export const linkRoutes = (form: Form) =>
   Effect.gen(function*() {
     const audit = yield* Audit
@@ -69,7 +69,7 @@ export const linkRoutes = (form: Form) =>
         }))
   })
 
-/** Routes that anybody may ask; they change nothing. */
+/** Makes routes that need no token; they change nothing. */
 export const openRoutes = (form: Form) =>
   Effect.gen(function*() {
     const limits = yield* Limits

@@ -1,5 +1,5 @@
-// Large things (archives, saved plans, states) as files named by their SHA-256: they stream without passing through SQLite's pages and its WAL.
-// A file gets its name in the transaction whose row names it, and is complete and on disk by then (write aside, fsync, rename, fsync of the directory), so a row never names a torn blob or one that goes.
+// Large things (archives, saved plans, states) as files named by their SHA-256: they stream without passing through SQLite's pages or WAL.
+// A file gets its name, complete and on disk, in the transaction whose row names it, so no row names a blob that is torn or being removed.
 // Used by the stores; logs are rows instead, since they grow.
 import * as NodeStream from "@effect/platform-node/NodeStream"
 import { Context, Duration, Effect, Layer, Option, Schema, type Scope, Stream } from "effect"
@@ -12,7 +12,7 @@ import { conflict, Refused, tooLarge } from "./refused.ts"
 import { ServerError } from "./settings.ts"
 import { sharedVerdict } from "./shared-verdict.ts"
 
-/** Complete and on disk, though nobody can ask for it yet. */
+/** A blob that is complete and on disk, though nobody can ask for it yet. */
 export interface Received {
   readonly sha256: Sha256
   readonly sizeBytes: number
@@ -21,35 +21,36 @@ export interface Received {
 
 interface Limits {
   readonly limitBytes: number
-  /** What the sender says the SHA-256 is. */
+  /** The SHA-256 that the sender claims. */
   readonly expected?: string | undefined
 }
 
 export class Blobs extends Context.Service<Blobs, {
   /**
-   * Goes with the scope unless it is stored. Fails with 413 past the limit, 409 on another digest than expected, 503 when the disk is full.
+   * Writes the bytes to a file that is removed with the scope unless it is stored. Fails with 413 past the limit, 409 if the digest is not
+   * the expected one, and 503 when the disk is full.
    */
   readonly receive: <E>(bytes: Stream.Stream<Uint8Array, E>, limits: Limits) => Effect.Effect<Received, E | Refused, Scope.Scope>
-  /** How it begins. */
+  /** Returns the first `bytes` bytes, or fewer if there are no more. */
   readonly head: (received: Received, bytes: number) => Effect.Effect<Uint8Array, Refused>
   /**
-   * At once, in the transaction whose row names it and after what may refuse it, so that a refusal leaves no file. Puts right one that is
-   * damaged.
+   * Gives the file its name, synchronously. Call it in the transaction whose row names the file, after every check that may refuse, so that
+   * a refusal leaves no file. A damaged file of that name is replaced.
    */
   readonly store: (received: Received) => Effect.Effect<void, Refused>
   readonly stream: (sha256: string) => Stream.Stream<Uint8Array, Refused>
   readonly sizeBytes: (sha256: string) => Effect.Effect<number, Refused>
-  /** 503 when it is damaged. */
+  /** Fails with 503 when the file is damaged. */
   readonly check: (sha256: string) => Effect.Effect<void, Refused>
-  /** Whole, checked against its digest. For states that are looked into. */
+  /** Returns the whole blob, checked against its digest. Used for states that are looked into. */
   readonly read: (sha256: string) => Effect.Effect<Uint8Array, Refused>
-  /** At once, in the transaction that has seen that no row names it. */
+  /** Removes the file, synchronously. Call it in the transaction that has seen that no row names the file. */
   readonly remove: (sha256: string) => Effect.Effect<void, Refused>
-  /** All there are, a few at a time. On the way those go that an earlier process did not finish. */
+  /** Streams the digests of all blobs, a few at a time. On the way it removes files that an earlier process did not finish. */
   readonly all: Stream.Stream<Sha256, Refused>
-  /** Nothing of one that went meanwhile. */
+  /** Returns when the file was stored, in milliseconds since 1970, and its size; none if it is gone. */
   readonly about: (sha256: string) => Effect.Effect<Option.Option<{ readonly storedAt: number; readonly sizeBytes: number }>, Refused>
-  /** Can the disk take a blob now, or could it in the last seconds? */
+  /** Fails unless the disk can take a blob now, or could within the last seconds. */
   readonly probe: Effect.Effect<void, Refused>
 }>()("agent-job/server/Blobs") {
   static readonly layer = (directory: string) => Layer.effect(Blobs, make(directory))
@@ -67,10 +68,10 @@ const storage = (cause: unknown) => {
 }
 
 const onDisk = <A>(use: () => Promise<A>) => Effect.tryPromise({ try: use, catch: storage })
-/** Within a transaction, which is the server's only one. */
+/** Runs a synchronous step of a transaction, of which the server has only one at a time. */
 const atOnce = <A>(use: () => A) => Effect.try({ try: use, catch: storage })
 
-/** Without it a new name may be gone after a power cut. */
+/** Syncs a directory; without that, a new name in it may be gone after a power cut. */
 export const syncDirectory = (directory: string) => {
   const opened = openSync(directory, "r")
   try {
@@ -81,15 +82,15 @@ export const syncDirectory = (directory: string) => {
 }
 
 /**
- * As many as a state may well have, since a full disk still takes an empty file; random, as a file system may store zeros in no room at
- * all.
+ * What the probe writes: as many bytes as a state may well have, since a full disk still takes an empty file, and random ones, since a file
+ * system may store zeros in no room at all.
  */
 const probeBytes = randomBytes(1024 * 1024)
 
 const isDigest = Schema.is(Sha256)
 
 const make = Effect.fnUntraced(function*(directory: string) {
-  /** Of this process, so that it knows those of an earlier one. */
+  /** The prefix of this process's unfinished files, which tells them from those of an earlier process. */
   const unfinished = `new-${randomUUID()}`
   const path = (sha256: string) => join(directory, Sha256.make(sha256))
   yield* Effect.tryPromise({
@@ -132,7 +133,7 @@ const make = Effect.fnUntraced(function*(directory: string) {
       return { ...received, aside }
     })
 
-  /** Who reads it to its end closes it, who is interrupted before does not. */
+  /** Opens the directory. A stream that reaches its end closes it, one that is interrupted does not, so the scope closes it again. */
   const opened = Effect.acquireRelease(onDisk(() => opendir(directory)), (entries) => Effect.ignore(onDisk(() => entries.close())))
   const isTorn = (name: string) => name.startsWith("new-") && !name.startsWith(unfinished)
 
@@ -161,7 +162,7 @@ const make = Effect.fnUntraced(function*(directory: string) {
     yield* sameDigest(sha256, hash)
   })
 
-  /** Anybody may ask for it without a token, so the disk hears of it but now and then. */
+  /** The verdict is shared, because anybody may ask for it without a token: the disk is tried only now and then. */
   const probe = yield* sharedVerdict(
     onDisk(async () => {
       const file = join(directory, `${unfinished}-${randomUUID()}`)

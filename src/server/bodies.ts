@@ -1,6 +1,6 @@
-// The bodies that are held in memory whole: states, as they are or encrypted, that arrive or are looked into, and answers made of them. So many bytes of them at once, whoever sends or asks; the others wait and are not read.
-// Invariant: what has not arrived yet counts in full, though not for long; small bodies have room of their own; and one caller never has all of it.
-// Used by the task, state, workspace and TFE state routes, state-rescue and effects; how long a request may take that holds no room is in server/listen.
+// The memory for bodies that are held whole: states, plain or encrypted, and answers made of them. When it is full, states wait unread.
+// Invariant: a body counts in full before it arrives, though not for long; small bodies have their own room; no caller ever has all of it.
+// Used by the task, state, workspace and TFE state routes, state-rescue and effects; server/listen limits requests that hold no room.
 import { Context, Duration, Effect, Layer, Scope, Semaphore, Stream } from "effect"
 import type { HttpServerRequest } from "effect/http"
 import { keptStateLimitBytes, stateLimitBytes } from "../schema/task-api.ts"
@@ -11,29 +11,38 @@ import type { Caller } from "./tokens.ts"
 import { untilTaken } from "./until-taken.ts"
 
 const mebibyte = 1024 * 1024
-/** A state, with what it has around it where it is encrypted. */
+/** The largest state, with what surrounds it where it is encrypted. */
 const largest = Math.max(stateLimitBytes, keptStateLimitBytes)
-/** So that the largest of one person leaves another a place beside it. */
+/** Leaves room for one person's body beside the largest body of another. */
 const beside = 8 * mebibyte
 
 interface Room {
   readonly smallUpTo: number
-  /** Of all small ones together, and of all others. */
+  /** The room of all small bodies together, and of all others. */
   readonly small: number
   readonly large: number
-  /** Of these, until they have arrived, those of one task, and of all who have one token of a user; one may be as large as it likes. */
+  /**
+   * The part of that room for bodies that have not arrived yet: those of one task, and those of everyone with the same user token. A single
+   * body may be larger.
+   */
   readonly ofCaller: Readonly<Record<"task" | "user", Readonly<Record<"small" | "large", number>>>>
-  /** Of answers that were made of states: those of one caller, and of all. Small ones need none: of a caller there are only so many (server/limits). */
+  /**
+   * The room of answers that are made of states: of one caller, and of all. An answer of up to `smallUpTo` bytes needs none, because
+   * server/limits bounds how many a caller has.
+   */
   readonly answers: { readonly smallUpTo: number; readonly ofCaller: number; readonly all: number }
-  /** A decision may wait twice, for its state and for what is shown after it; whoever looks hangs up after 30 s (cli/server-client). */
+  /**
+   * How long a body waits for room. A decision may wait twice, for its state and for the view after it, and the client hangs up after 30 s
+   * (cli/server-client).
+   */
   readonly wait: Duration.Duration
-  /** Of one that has its room: whoever sends a byte now and then would keep it from all others. */
+  /** How long a body that has room may take to arrive: a sender of a byte now and then would keep the room from all others. */
   readonly arrival: Readonly<Record<"small" | "large", Duration.Duration>>
 }
 
 /**
- * Beside half of the memory that the server has (core/manifest/server), which is the heap, it has room for these, for the program, and for
- * the text of the one state that is parsed, of two bytes a character.
+ * The limits. Half of the server's memory (core/manifest/server) is the heap; the other half has to hold these bodies, the program, and the
+ * text of the one state that is being parsed, at two bytes a character.
  */
 export const BodyRoom = Context.Reference<Room>("agent-job/server/BodyRoom", {
   defaultValue: () => ({
@@ -70,13 +79,13 @@ const tooSlow = (arrival: Duration.Duration) =>
     message: `The state did not arrive in ${Duration.format(arrival)}, and others wait for its room; send it again, and faster.`
   })
 
-/** What it says of its length, or else the most that it may have. */
+/** Returns the length that the request states, or else the most that the body may have. */
 const sizeOf = (request: HttpServerRequest.HttpServerRequest, limitBytes: number): number => {
   const said = request.headers["content-length"]
   return said === undefined ? limitBytes : Number(said)
 }
 
-/** Without a second copy of it. */
+/** Reads the body into one buffer, without a second copy; fails with 413 if it has more than `sizeBytes`. */
 const readWhole = (request: HttpServerRequest.HttpServerRequest, sizeBytes: number) =>
   Effect.suspend(() => {
     const whole = Buffer.allocUnsafe(sizeBytes)
@@ -90,17 +99,20 @@ const readWhole = (request: HttpServerRequest.HttpServerRequest, sizeBytes: numb
   })
 
 export class Bodies extends Context.Service<Bodies, {
-  /** What `use` does with so many bytes that it reads from the disk. 503 when there is no room for them in time. */
+  /** Runs `use` with room for so many bytes that it reads from the disk. Fails with 503 when there is no room in time. */
   readonly room: <A, E, R>(sizeBytes: number, use: Effect.Effect<A, E, R>) => Effect.Effect<A, E | Refused, R>
-  /** Room for an answer until its client has it. 503 at once when there is none, since who asks has room for the state meanwhile. */
+  /**
+   * Takes room for an answer until its client has it. Fails with 503 at once when there is none, because the caller holds room for the
+   * state meanwhile.
+   */
   readonly answer: (
     caller: Caller,
     request: HttpServerRequest.HttpServerRequest,
     sizeBytes: number
   ) => Effect.Effect<void, Refused, Scope.Scope>
   /**
-   * What `use` does with the whole body of the caller, which has its room until then. 413 past the limit, 503 when there is no room for it
-   * in time, 408 when it does not arrive in time.
+   * Reads the caller's whole body and runs `use` with it; the body has its room until `use` ends. Fails with 413 past the limit, 503 when
+   * there is no room in time, and 408 when the body does not arrive in time.
    */
   readonly whole: <A, E>(
     caller: Caller,
@@ -119,9 +131,12 @@ export class Bodies extends Context.Service<Bodies, {
 
       const roomFor = (sizeBytes: number) => sizeBytes <= smallUpTo ? ofSmall : ofLarge
       const inTime = Effect.timeoutOrElse({ duration: wait, orElse: () => Effect.fail(busy) })
-      /** Until the scope ends. */
+      /** Takes room until the scope ends. */
       const take = (sizeBytes: number) => inTime(roomFor(sizeBytes).room.takeScoped(sizeBytes))
-      /** The same for what is yet to arrive, until `held` ends: who waits for its own bodies holds no room. Gives the time that it has. */
+      /**
+       * Takes room until `held` ends for a body that is yet to arrive, and returns how long that may take. The caller's own queue comes
+       * first, so that a body that waits for others of its caller holds no room.
+       */
       const takeOf = Effect.fnUntraced(function*(caller: Caller, sizeBytes: number, held: Scope.Scope) {
         const { queues, room, size } = roomFor(sizeBytes)
         const most = ofCaller[caller.kind === "task" ? "task" : "user"][size]
@@ -138,7 +153,7 @@ export class Bodies extends Context.Service<Bodies, {
         Effect.scoped
       )
 
-      /** Of what all have together, without waiting for it. */
+      /** Takes part of the room for all answers, without waiting for it; returns whether there was enough. */
       const takeNow = (sizeBytes: number) =>
         Effect.acquireRelease(
           ofAnswers.takeIfAvailable(sizeBytes),

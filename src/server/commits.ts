@@ -1,28 +1,31 @@
-// Who waits for news is woken by the commit that brings it, not by a timer.
-// Nobody misses a commit: a waiter closes its latch before it looks, so a commit in between wakes it too.
+// Long polls that wait for news are woken by the commit that brings it, not by a timer.
+// No waiter misses a commit: it closes its latch before it looks, so a commit in between wakes it too.
 // Used by the long polls (assignments, cancellations, logs) and by the stores that end them.
 import { Clock, Context, Effect, Latch, Layer, Option } from "effect"
 import { SqlClient } from "effect/sql"
 import { Refused } from "./refused.ts"
 
-/** The log of each run is one of its own, or every piece of any would wake whoever follows another. */
+/**
+ * What a waiter waits for. The log of each run is a topic of its own, because otherwise each piece of any log would wake the followers of
+ * all others.
+ */
 type Topic = "assignments" | "cancellations" | `logs ${string}`
 
-/** What one look gave: an answer, or from when on (milliseconds since 1970) another look may give one without any commit. */
+/** What one look gave: an answer, or the time (milliseconds since 1970) from which another look may give one without any commit. */
 export interface Look<A> {
   readonly found: Option.Option<A>
   readonly againAt?: number | undefined
 }
 
 /**
- * Polls that wait at once, at most: each holds a connection and little more. An agent has two, who follows a log one; so that those who
- * follow logs never take an agent's, they are counted apart.
+ * The most polls that wait at once; each holds a connection and little more. An agent has two, and a follower of a log has one. They are
+ * counted apart, so that followers of logs never take an agent's place.
  */
 export const Waiters = Context.Reference<Readonly<Record<"agents" | "logs", number>>>("agent-job/server/Waiters", {
   defaultValue: () => ({ agents: 2000, logs: 1000 })
 })
 
-/** By a clock that nobody sets: one that is set back would leave every poll in flight that much longer. */
+/** Milliseconds of the monotonic clock: if the wall clock were set back, every poll in flight would last that much longer. */
 const elapsedMillis = Effect.map(Clock.monotonicTimeNanos, (nanos) => Number(nanos / 1_000_000n))
 
 const tooMany = new Refused({
@@ -33,15 +36,18 @@ const tooMany = new Refused({
 })
 
 export class Commits extends Context.Service<Commits, {
-  /** In a transaction: wakes the topic's waiters once it is committed. */
+  /** Wakes the topic's waiters once the current transaction is committed. */
   readonly news: (topic: Topic) => Effect.Effect<void>
-  /** Looks until something is found; nothing when `waitSeconds` are over or the server stops; 429 when too many wait already. */
+  /**
+   * Looks until something is found. Returns none when `waitSeconds` are over or the server stops; fails with 429 when too many wait
+   * already.
+   */
   readonly await: <A, E, R>(
     topic: Topic,
     waitSeconds: number,
     look: Effect.Effect<Look<A>, E, R>
   ) => Effect.Effect<Option.Option<A>, E | Refused, R>
-  /** Answers all waiters, now and later, with nothing. */
+  /** Makes all waiters, present and future, return without waiting any longer. */
   readonly stop: Effect.Effect<void>
   readonly stopped: Effect.Effect<boolean>
 }>()("agent-job/server/Commits") {
@@ -49,7 +55,7 @@ export class Commits extends Context.Service<Commits, {
     Commits,
     Effect.gen(function*() {
       const sql = yield* SqlClient.SqlClient
-      /** One of each that waits, or is about to: open once there is news. */
+      /** One latch for each poll that waits or is about to; it opens once there is news. */
       const latches = new Map<Topic, Set<Latch.Latch>>()
       const atMost = yield* Waiters
       let stopped = false

@@ -1,5 +1,5 @@
 // Configuration versions: an uploaded archive, known by its SHA-256 from then on.
-// Written once, by one upload at a time: the same archive again is success, another one is refused. It is looked at (gzip, first tar header), never unpacked here.
+// A version takes one archive, from one upload at a time; the same one again is success. It is checked (gzip, tar header), never unpacked.
 // Used by the TFE routes; runs keep the digest.
 import { Context, Deferred, Effect, Layer, Schema, type Stream } from "effect"
 import { SqlClient } from "effect/sql"
@@ -25,14 +25,17 @@ export type ConfigurationVersion = typeof ConfigurationVersion.Type
 
 const tarBlock = 512
 
-/** Is this the beginning of a gzipped tar? `head`: the archive's first bytes, some of them enough for one tar block. */
+/** Reports whether `head` begins a gzipped tar. `head` is the first bytes of an archive, enough of them for one tar block. */
 const looksLikeArchive = (head: Uint8Array): Effect.Effect<boolean> =>
   Effect.callback((resume) => {
     gunzip(head, { finishFlush: constants.Z_SYNC_FLUSH, maxOutputLength: 64 * 1024 * 1024 }, (error, tar) =>
       resume(Effect.succeed(error === null && tar.byteLength >= tarBlock && isTarHeader(tar.subarray(0, tarBlock)))))
   })
 
-/** A header's checksum is the sum of its bytes, its own eight taken as spaces; an empty archive begins with zeros. */
+/**
+ * Reports whether a block is a tar header. Its checksum is the sum of its bytes, with its own eight taken as spaces; an empty archive
+ * begins with zeros.
+ */
 const isTarHeader = (block: Uint8Array): boolean => {
   const sum = block.reduce((total, byte, at) => total + (at >= 148 && at < 156 ? 32 : byte), 0)
   const stored = Buffer.from(block.subarray(148, 156)).toString("latin1").replace(/[\0 ]+$/u, "").trim()
@@ -59,13 +62,16 @@ const make = Effect.gen(function*() {
     return yield* get(id)
   })
 
-  /** The newest uploaded one that may be applied. */
+  /** Returns the newest uploaded version that may be applied. */
   const latest = (workspaceId: string) =>
     one(
       sql`SELECT * FROM configurationVersions WHERE workspaceId = ${workspaceId} AND status = 'uploaded' AND speculative = 0 ORDER BY seq DESC LIMIT 1`
     )
 
-  /** Ended by the next of the same version, so that its link takes the room of one archive, and one whose sender is gone holds up none. */
+  /**
+   * The upload in progress of each version. The next upload of a version ends it, so that a version's link takes the room of one archive,
+   * and an upload whose sender is gone holds up none.
+   */
   const uploads = new Map<string, Deferred.Deferred<never, Refused>>()
   const alone = <A, E, R>(id: string, receive: Effect.Effect<A, E, R>) =>
     Effect.gen(function*() {
@@ -78,7 +84,7 @@ const make = Effect.gen(function*() {
       )
     })
 
-  /** `saidBytes`: how long it is, if that is known before. */
+  /** Stores the archive of a version. `saidBytes` is the length that the request states, if it does. */
   const upload = Effect.fn("Configurations.upload")(function*<E>(id: string, bytes: Stream.Stream<Uint8Array, E>, saidBytes?: number) {
     const { sizeBytes: storedBytes, status } = yield* get(id)
     if (status === "uploaded" && saidBytes !== undefined && saidBytes !== storedBytes) return yield* another

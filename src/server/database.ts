@@ -80,7 +80,7 @@ const cannotOpen = (file: string, cause: unknown) => {
   })
 }
 
-/** What a newer version wrote may mean something else than this one would read. */
+/** Fails if a newer version of agent-job migrated the database: what that one wrote may mean something else than this one would read. */
 const isNotNewer = Effect.fnUntraced(function*(file: string) {
   const sql = yield* SqlClient.SqlClient
   const known = Math.max(...(yield* migrations).map(([id]) => id))
@@ -104,14 +104,14 @@ export const layerDatabase = (file: string): Layer.Layer<SqlClient.SqlClient, Se
     Layer.provide(Reactivity.layer)
   )
 
-/** The rows of a statement, decoded. A row that does not decode was written by nobody and is a defect. */
+/** Returns the rows of a statement, decoded. A row that does not decode is a defect, because nothing in this program writes such a row. */
 export const rows = <S extends Schema.ConstraintDecoder<unknown>>(schema: S) => {
   const decode = Schema.decodeUnknownEffect(Schema.Array(schema))
   return <E>(statement: Effect.Effect<ReadonlyArray<unknown>, E>): Effect.Effect<ReadonlyArray<S["Type"]>, E> =>
     Effect.flatMap(statement, (found) => Effect.orDie(decode(found)))
 }
 
-/** The first row, if there is one. */
+/** Returns the first row, or undefined if there is none. */
 export const row = <S extends Schema.ConstraintDecoder<unknown>>(schema: S) => {
   const all = rows(schema)
   return <E>(statement: Effect.Effect<ReadonlyArray<unknown>, E>): Effect.Effect<S["Type"] | undefined, E> =>

@@ -1,5 +1,5 @@
-// The journals of stages: what each is to make by its plan, or has made, changed and destroyed, as its worker heard it; and at its end, what of it the state lacks.
-// Invariant: a journal has no gap and no number twice; of a stage that succeeded nothing is kept but what its plan wants, for as long as its run may need it.
+// The journals of stages: what each plans to make, or has made, changed and destroyed; and at its end, what of it the state lacks.
+// Invariant: a journal has no gap and no number twice; of stages that succeeded only a plan's entries stay, while its run may need them.
 // Used by stage-ends (append, account, missingNow), by what settles rescues (accountSettled) and by what looks at them (missingFor).
 import { Context, Effect, Layer, Schema } from "effect"
 import { SqlClient } from "effect/sql"
@@ -22,7 +22,10 @@ const isLast = ({ kind }: Pick<JournalEntry, "kind">): boolean => kind === "clos
 
 const nothing = new Uint8Array()
 
-/** Names may be so long that a full journal of them, once it is read, would take most of the memory. */
+/**
+ * Replaces an entry past the limit by a `full` entry without names, which may be so long that a full journal of them would take most of the
+ * memory once it is read.
+ */
 const cutShort = ({ action, number }: JournalEntry): JournalEntry => ({ number, kind: "full", action, address: "" })
 
 interface Ended extends Pick<StageRow, "id" | "runId"> {
@@ -37,7 +40,9 @@ interface Account {
   readonly limit: number
 }
 
-/** Journals that are held in memory together, in characters: a server with many that are long parses the state more than once. */
+/**
+ * The most characters of the journals that are held in memory together. A server with many long journals parses the state more than once.
+ */
 const heldAtMost = journalLimitBytes
 const sizeOf = ({ entries, wanted }: Account): number =>
   [entries, wanted].flat().reduce((size, { address, id = "" }) => size + 100 + address.length + id.length, 0)
@@ -68,8 +73,8 @@ const make = Effect.gen(function*() {
     )
 
   /**
-   * Gives the last number that is stored, how many are new, and whether among these are creations, and a last word that was not said
-   * before. What is stored already may be sent again; a gap is refused with the true end.
+   * Stores entries of a journal. Returns the last stored number, how many entries are new, and whether these have a creation, or a last
+   * word that was not said before. Entries that are stored already may be sent again; a gap is refused with the true end.
    */
   const append = Effect.fn("Effects.append")((stageId: string, entries: ReadonlyArray<JournalEntry>) =>
     sql.withTransaction(Effect.gen(function*() {
@@ -110,14 +115,17 @@ const make = Effect.gen(function*() {
       (found) => found.map(({ entry }) => entry)
     )
 
-  /** The state as it is stored; of one that is damaged nothing is believed. */
+  /** Returns the bytes of a state version; none if there is no version or its file is damaged. */
   const stored = (version: StateVersion | undefined) =>
     version === undefined ? Effect.succeed(nothing) : Effect.orElseSucceed(states.read(version), () => nothing)
 
-  /** The same by now, for all that is held against it in one transaction: it is read once, and only if it is looked into. */
+  /**
+   * Returns an effect that gives the current state. Everything in one transaction uses the same one, so the state is read once, and only if
+   * it is looked into.
+   */
   const stateNow = (workspaceId: string) => Effect.cached(Effect.flatMap(states.current(workspaceId), stored))
 
-  /** What the last plan of the run wants to be made. */
+  /** Returns the journal of the run's last plan: what it wants to be made. */
   const planned = (runId: string) =>
     Effect.flatMap(
       row(Schema.Struct({ id: Schema.String }))(
@@ -127,9 +135,9 @@ const make = Effect.gen(function*() {
     )
 
   /**
-   * What the state, as it is now, lacks of what stages that did not succeed have made, or may have made, by stage; none where it has all.
-   * One that cannot be looked into has what an end in order says. All wait while it is parsed, so that is once for all journals that are
-   * held together.
+   * Returns by stage what stages that did not succeed have made, or may have made, and the state lacks; a stage that lacks nothing is left
+   * out. A state that cannot be looked into is taken to have all that was made if the engine ended in order. All requests wait while the
+   * state is parsed, so it is parsed once for all journals that are held together.
    */
   const missing = Effect.fn("Effects.missing")(
     function*<E>(ended: ReadonlyArray<Ended>, state: Effect.Effect<Uint8Array, E>, limit: number) {
@@ -160,21 +168,24 @@ const make = Effect.gen(function*() {
     }
   )
 
-  /** Those of rescues that are over. */
+  /** Returns the stages of the rescues that are over. */
   const endedOf = (doubted: ReadonlyArray<Pick<Rescue, "stageId">>) =>
     Effect.map(
       Effect.forEach(doubted, ({ stageId }) => stages.get(stageId)),
       (all) => all.flatMap((stage) => stage.result === null ? [] : [{ ...stage, result: stage.result }])
     )
 
-  /** The same of the stages of rescues of one workspace, by now. */
+  /** Returns what `state` lacks of what the stages of these rescues made; all are of one workspace. */
   const missingNow = Effect.fnUntraced(
     function*<E>(state: Effect.Effect<Uint8Array, E>, doubted: ReadonlyArray<Pick<Rescue, "stageId">>) {
       return yield* missing(yield* endedOf(doubted), state, namedLimit.rescue)
     }
   )
 
-  /** The same for whoever looks, of whom there may be many: there is room for the state before it is read. Never in a transaction. */
+  /**
+   * Returns the same for requests that only look, using the stored state. There may be many of them, so the state is read only when there
+   * is room for it. Never call it in a transaction, because it may wait for that room.
+   */
   const missingFor = Effect.fn("Effects.missingFor")(function*(workspaceId: string, doubted: ReadonlyArray<Pick<Rescue, "stageId">>) {
     const version = doubted.length === 0 ? undefined : yield* states.current(workspaceId)
     return yield* bodies.room(
@@ -183,7 +194,7 @@ const make = Effect.gen(function*() {
     )
   })
 
-  /** What its plan wants is no matter any more. */
+  /** Removes what the run's plans want, which no longer matters. */
   const forgetPlanned = (runId: string) =>
     Effect.asVoid(sql`DELETE FROM effects WHERE stageId IN (SELECT id FROM stages WHERE runId = ${runId} AND stage = 'plan')`)
 
@@ -202,14 +213,14 @@ const make = Effect.gen(function*() {
     return left
   })
 
-  /** What is missing when the stage ends, for its view. */
+  /** Stores what the state lacks when the stage ends, for the stage's view, and returns it. */
   const account = Effect.fn("Effects.account")(function*(ended: StageRow, workspaceId: string, result: StageResult) {
     return (yield* accountIn([{ ...ended, result }], yield* stateNow(workspaceId))).get(ended.id)
   })
 
   /**
-   * The same once more, in the transaction that settles what these stages left in doubt: their rescues show it no longer, and what came late
-   * would be named nowhere.
+   * Stores the same once more in the transaction that settles the rescues of these stages: the rescues show it no longer, and what came
+   * late would be named nowhere.
    */
   const accountSettled = Effect.fn("Effects.accountSettled")(
     function*<E>(state: Effect.Effect<Uint8Array, E>, doubted: ReadonlyArray<Pick<Rescue, "stageId">>) {

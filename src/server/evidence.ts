@@ -1,5 +1,5 @@
 // States that were refused, kept aside as files and rows until a person has looked: no stage's state is ever dropped without a word.
-// Invariant: bounded. Of a stage the highest serials stay, of a workspace those of pending rescues and then the newest; what goes, goes from the disk too.
+// Invariant: bounded. A stage keeps its highest serials, a workspace the states of pending rescues and then the newest; files go with rows.
 // Used by refused-states (keeps them) and state-rescue (shows and takes them).
 import { Context, Effect, Layer, Schema } from "effect"
 import { SqlClient, type SqlError } from "effect/sql"
@@ -13,7 +13,7 @@ import { NamedBlobs } from "./named-blobs.ts"
 const perStage = { count: 8, bytes: 128 * 1024 * 1024 }
 const perWorkspace = { count: 40, bytes: 512 * 1024 * 1024 }
 
-/** `why`: what the stage was told when it was refused. */
+/** A refused state. `why` says in a sentence for a person why the state is here. */
 const KeptState = Schema.Struct({
   id: Schema.String,
   workspaceId: Schema.String,
@@ -32,7 +32,10 @@ export interface Refusal extends Omit<KeptState, "id" | "receivedAt" | "sha256" 
 
 const Gone = Schema.Struct({ id: Schema.String, sha256: Sha256 })
 
-/** The limit that one was past: its stage has others of higher serials, its workspace those of rescues that wait, or newer ones. */
+/**
+ * The limit that dropped a state: its stage has enough states of higher serials, or its workspace has enough states of pending rescues or
+ * newer ones.
+ */
 type Limit = "stage" | "workspace"
 
 const make = Effect.gen(function*() {
@@ -42,12 +45,12 @@ const make = Effect.gen(function*() {
 
   const find = (workspaceId: string, id: string) =>
     row(KeptState)(sql`SELECT * FROM evidence WHERE workspaceId = ${workspaceId} AND id = ${id}`)
-  /** Newest first. */
+  /** Returns the states of a workspace, newest first. */
   const list = (workspaceId: string) => rows(KeptState)(sql`SELECT * FROM evidence WHERE workspaceId = ${workspaceId} ORDER BY seq DESC`)
   const ofStage = (stageId: string, sha256: string) =>
     row(KeptState)(sql`SELECT * FROM evidence WHERE stageId = ${stageId} AND sha256 = ${sha256}`)
 
-  /** One is kept however large it is. */
+  /** Removes the states of a stage past its limits, and returns them. The first state is kept however large it is. */
   const pruneStage = (stageId: string) =>
     rows(Gone)(sql`DELETE FROM evidence WHERE id IN (
       SELECT id FROM (SELECT id, ROW_NUMBER() OVER kept AS place, SUM(sizeBytes) OVER kept AS bytes FROM evidence WHERE stageId = ${stageId} WINDOW kept AS (ORDER BY serial DESC, seq DESC))
@@ -59,8 +62,8 @@ const make = Effect.gen(function*() {
       WHERE place > ${perWorkspace.count} OR (place > 1 AND bytes > ${perWorkspace.bytes})) RETURNING id, sha256`)
 
   /**
-   * The same state of a stage is kept once, and `ifNew` done in the same transaction, before the workspace's limit is asked: a rescue that
-   * it opens counts there. Else the limit that it is past.
+   * Keeps a state and returns its row, or the limit that dropped it. The same state of a stage is kept once. For a new state, `ifNew` runs
+   * in the same transaction before the workspace's limit is applied, because a rescue that it opens counts there.
    */
   const keep = Effect.fn("Evidence.keep")(function*(refused: Refusal, ifNew: Effect.Effect<void, SqlError.SqlError>) {
     const { stageId, workspaceId } = refused
@@ -74,7 +77,7 @@ const make = Effect.gen(function*() {
       const ofStages = yield* pruneStage(stageId)
       if (made.length > 0 && !isIn(ofStages)) yield* ifNew
       const ofWorkspace = yield* pruneWorkspace(workspaceId)
-      yield* blobs.store(refused.received) // also again: its file may be damaged
+      yield* blobs.store(refused.received) // also a known state, whose file may be damaged
       return { ofStages, ofWorkspace }
     }))
     yield* removeUnnamed([...ofStages, ...ofWorkspace])

@@ -1,4 +1,4 @@
-// What Kubernetes and Prometheus ask: alive, ready to store, and what runs, agents, states and disk there are. No token, and nothing that needs one.
+// The routes for Kubernetes and Prometheus: alive, ready to store, and counts of runs, agents, states and disk. They need no token.
 // Used by server/server.
 import { Clock, Effect, Option, Schema } from "effect"
 import { HttpRouter, HttpServerResponse } from "effect/http"
@@ -19,7 +19,7 @@ const Total = Schema.Struct({ n: Schema.Int })
 const Since = Schema.Struct({ at: Timestamp })
 
 const atWork: ReadonlyArray<RunStatus> = ["planning", "applying"]
-/** A clock that was set back makes none younger than new. */
+/** Returns the seconds since then; 0 if there is no time, or if it is in the future because the clock was set back. */
 const ageSeconds = (since: string | undefined, now: number) =>
   since === undefined ? 0 : Math.max(0, Math.floor((now - Date.parse(since)) / 1000))
 const gauge = (name: string, help: string, value: number) => [`# HELP ${name} ${help}`, `# TYPE ${name} gauge`, `${name} ${value}`]

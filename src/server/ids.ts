@@ -8,7 +8,7 @@ import { RunId } from "../schema/names.ts"
 
 const alphabet = "abcdefghijkmnpqrstuvwxyz23456789"
 
-/** Where ids and tokens come from: the system's own, but in a simulation, which has to do the same again. */
+/** The source of random bytes for ids and tokens: the system's, except in a simulation, which must be repeatable. */
 export const RandomBytes = Context.Reference<(size: number) => Uint8Array>("agent-job/server/RandomBytes", {
   defaultValue: () => randomBytes
 })
@@ -23,5 +23,5 @@ type StepId = `${Step}-${string}`
 
 export const stepId = (runId: string, step: Step): StepId => `${step}-${runId.slice("run-".length)}`
 
-/** The run of a plan or an apply. */
+/** Returns the id of the run that a plan or an apply belongs to. */
 export const runOfStep = (id: string): string => `run-${id.slice(id.indexOf("-") + 1)}`

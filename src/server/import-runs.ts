@@ -1,5 +1,5 @@
-// Runs that put into the state what a stage had made and the state does not have: its configuration with import blocks, planned for these addresses alone.
-// Invariant: such a run is the only one of its workspace that starts while its rescue is pending, it ends with that, and it is applied only after a person has seen its plan.
+// Runs that import what a stage made and the state lacks: the stage's configuration with import blocks, planned for these addresses alone.
+// Invariant: while its rescue is pending, no other run of the workspace starts; it ends with the rescue; a person confirms its plan.
 // Used by the workspace routes and upkeep; runs and assignments know of it by the run's `rescueId`.
 import { Context, Effect, Layer, Schema, Stream } from "effect"
 import { Tar } from "effect/encoding"
@@ -22,12 +22,12 @@ import { Workspaces } from "./workspaces.ts"
 
 const fileName = "agent-job-import.tf"
 /**
- * The two empty blocks that end an archive. Nothing is told of what comes before them: a long path, or one that is not ASCII, has an entry
- * of its own.
+ * The length of the two empty blocks that end an archive. What comes before them has no fixed length: a long path, or one that is not
+ * ASCII, has an entry of its own.
  */
 const endBytes = 2 * 512
 
-/** One file as the beginning of a tar.gz: a member of gzip without the end of the archive, so that another archive may follow. */
+/** Returns one file as the beginning of a tar.gz: a member of gzip without the end of the archive, so that another archive may follow. */
 const beginning = (path: string, content: string) =>
   Stream.runCollect(Stream.fromIterable([Tar.file(path, content)]).pipe(Stream.pipeThroughChannel(Tar.encode()))).pipe(
     Effect.orDie,
@@ -44,7 +44,7 @@ const make = Effect.gen(function*() {
   const stages = yield* Stages
   const workspaces = yield* Workspaces
 
-  /** The configuration of a run, with the blocks beside it. */
+  /** Makes an archive of the run's configuration with the import blocks beside it; it is not stored yet. */
   const archiveWith = Effect.fnUntraced(function*(configurationVersionId: string, directory: string, found: ReadonlyArray<Effected>) {
     const { sha256 } = yield* configurations.get(configurationVersionId)
     if (sha256 === null) return yield* notFound()
@@ -54,7 +54,7 @@ const make = Effect.gen(function*() {
     return yield* blobs.receive(bytes, { limitBytes: archiveLimitBytes })
   })
 
-  /** What the stage of each rescue made that a run can import. */
+  /** Returns for each rescue what its stage made that a run can import. */
   const foundFor = Effect.fnUntraced(function*(workspaceId: string, pending: ReadonlyArray<Rescue>) {
     const left = yield* effects.missingFor(workspaceId, pending)
     return pending.map((rescue) => {
@@ -63,7 +63,7 @@ const make = Effect.gen(function*() {
     })
   })
 
-  /** There is one import at a time in a workspace. */
+  /** Fails if an import for one of these rescues is not over, because a workspace has one import at a time. */
   const noneRuns = Effect.fnUntraced(function*(pending: ReadonlyArray<Rescue>) {
     const open = (yield* Effect.forEach(pending, ({ id }) => runs.ofRescue(id))).flat().find(({ status }) => !isFinal(status))
     if (open !== undefined) {
@@ -71,7 +71,10 @@ const make = Effect.gen(function*() {
     }
   })
 
-  /** What began before the doubt came goes on; an import beside it would be a second apply of the workspace. */
+  /**
+   * Fails if a run of the workspace is applying: an apply that began before the doubt goes on, and an import would be a second one beside
+   * it.
+   */
   const noneApplies = Effect.fnUntraced(function*(workspaceId: string) {
     const AtWork = Schema.Struct({ runId: RunId })
     const other = yield* row(AtWork)(sql`SELECT runs.id AS runId FROM runs JOIN stages ON stages.runId = runs.id
@@ -84,7 +87,7 @@ const make = Effect.gen(function*() {
     }
   })
 
-  /** Of a run that is emptied nobody knows what it made. */
+  /** Fails if a run behind these rescues was emptied, because nobody knows what it made. */
   const noneRemoved = Effect.fnUntraced(function*(pending: ReadonlyArray<Rescue>) {
     const of = yield* Effect.forEach(pending, ({ stageId }) => Effect.flatMap(stages.get(stageId), ({ runId }) => runs.get(runId)))
     const removed = of.find(({ removedAt }) => removedAt !== null)
@@ -97,8 +100,8 @@ const make = Effect.gen(function*() {
   })
 
   /**
-   * For the oldest rescue that something can be imported for: the first of what is missing, as many as a plan may be narrowed to; the rest
-   * comes with the next one.
+   * Starts an import for the oldest rescue that something can be imported for. It takes the first of what is missing, as many as a plan may
+   * be narrowed to; the next import takes the rest.
    */
   const start = Effect.fn("ImportRuns.start")(function*(name: string) {
     const workspace = yield* workspaces.find(name)
@@ -114,7 +117,7 @@ const make = Effect.gen(function*() {
       )
     }
     const { found, rescue, unread } = next
-    if (unread) { // the next import would be for the same ones, and none would settle the rescue
+    if (unread) { // every import would be for the same things, and none would settle the rescue
       return yield* conflict(
         "state-unread",
         `The state of ${name} has more in it than the server has memory to look into, so nobody knows what of this it has; import by hand what it lacks, with: agent-job state rescue ${name} --import-blocks FILE, and then settle with --keep.`
@@ -135,7 +138,7 @@ const make = Effect.gen(function*() {
       variables: before.variables,
       rescueId: rescue.id
     })
-    return yield* sql.withTransaction(Effect.gen(function*() { // another may have begun, or the rescue been settled, while the archive was made
+    return yield* sql.withTransaction(Effect.gen(function*() { // another may have begun, or the rescue been settled, meanwhile
       const waiting = yield* rescues.pending(workspace.id)
       if (waiting.every(({ id }) => id !== rescue.id)) return yield* nothingPending(name)
       yield* noneRuns(waiting)
@@ -145,7 +148,10 @@ const make = Effect.gen(function*() {
     }))
   }, Effect.scoped)
 
-  /** Those that an older version left when their rescue was settled: no agent is offered them any more. One that applies goes on. */
+  /**
+   * Cancels the imports that an older version left open when their rescue was settled, because no agent is offered them any more. An import
+   * that is applying goes on.
+   */
   const endSettled = Effect.gen(function*() {
     const left = yield* rows(Schema.Struct({ id: RunId }))(sql`SELECT runs.id FROM runs JOIN rescues ON rescues.id = runs.rescueId
       WHERE runs.status IN ('pending', 'planning', 'planned', 'confirmed') AND runs.cancelAsked = 0 AND rescues.settledAt IS NOT NULL`)

@@ -1,5 +1,5 @@
-// States that came another way than by a push: those that a stage had to leave encrypted outside of its Pod, and files of a person.
-// Invariant: an encrypted one is of the stage whose key opens it, whoever brings it; all of them become evidence and nothing more.
+// States that did not arrive by a push: those that a stage had to leave encrypted outside of its Pod, and files that a person brings.
+// Invariant: an encrypted state belongs to the stage whose key opens it, whoever brings it; all become evidence and nothing more.
 // Used by the task routes (brought by the next worker) and by the workspace routes (brought by a person).
 import { Context, Effect, Layer, Result } from "effect"
 import { createDecipheriv } from "node:crypto"
@@ -19,7 +19,7 @@ const opened = (key: Uint8Array, { hidden, stage, tag, vector }: KeptStateParts)
       const decipher = createDecipheriv("aes-256-gcm", key, vector, { authTagLength: keptStateBytes.tag })
       decipher.setAAD(keptStateLine(stage)).setAuthTag(tag)
       const state = decipher.update(hidden)
-      decipher.final() // gives nothing more, and fails unless the tag is the state's
+      decipher.final() // returns nothing more, and fails unless the tag is the state's
       return state
     },
     catch: () =>
@@ -37,10 +37,10 @@ const make = Effect.gen(function*() {
   const tokens = yield* Tokens
   const workspaces = yield* Workspaces
 
-  /** In hex, 256 bits. */
+  /** Returns the key of a stage's kept states: 256 bits in hex. */
   const keyOf = (stage: string) => tokens.secretOf(`kept state ${stage}`)
 
-  /** What is dropped is refused, so that whoever has a copy keeps it. */
+  /** Leaves a state as evidence. A state that was dropped is refused, so that whoever has a copy keeps it. */
   const leave = Effect.fnUntraced(
     function*(stageId: string, workspaceId: string, state: { readonly bytes: Uint8Array; readonly why: string }) {
       const { as, sentence } = yield* states.leave(stageId, workspaceId, state)
@@ -54,7 +54,10 @@ const make = Effect.gen(function*() {
     }
   )
 
-  /** What was stored, or kept as evidence before, is success. Gives the workspace, and what is said of one that was stored. */
+  /**
+   * Takes an encrypted state; succeeds too if it was stored, or kept as evidence, before. Returns its workspace, and a sentence in `stored`
+   * if it was stored.
+   */
   const take = Effect.fn("KeptStates.take")(function*(bytes: Uint8Array) {
     const kept = unframe(bytes)
     const stage = kept === undefined ? undefined : yield* stages.find(kept.stage)
@@ -71,7 +74,7 @@ const make = Effect.gen(function*() {
     return yield* leave(stage.id, workspaceId, { bytes: state, why: "It could not be saved, and was kept outside of its Pod." })
   })
 
-  /** Of the stage that is in doubt, since nothing in it says whose it is. */
+  /** Takes a plain state as evidence of the workspace's oldest pending rescue, because nothing in it says which stage it is from. */
   const takePlain = Effect.fnUntraced(function*({ id, name }: Workspace, bytes: Uint8Array, by: string) {
     const [pending] = yield* rescues.pending(id)
     if (pending === undefined) {
@@ -84,7 +87,7 @@ const make = Effect.gen(function*() {
     return yield* leave(pending.stageId, id, { bytes, why: `It is a file that ${by} brought.` })
   })
 
-  /** A kept state, or a state as the engine writes it. */
+  /** Takes what a person brings: an encrypted kept state, or a state as the engine writes it. */
   const bring = Effect.fn("KeptStates.bring")(function*(name: string, bytes: Uint8Array, by: string) {
     const workspace = yield* workspaces.named(name)
     const { stored, workspaceId } = yield* unframe(bytes) === undefined ? takePlain(workspace, bytes, by) : take(bytes)

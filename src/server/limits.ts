@@ -1,5 +1,5 @@
-// How much one caller may ask for: so many requests a second for each token and link, fewer for each address that shows no valid one, and so many at once.
-// Invariant: who has a valid token or link is never slowed down by those who have none; health is never limited.
+// How much one caller may ask for: a rate for each token and link, a lower one for addresses without a valid one, and so many at once.
+// Invariant: callers with a valid token or link are never slowed down by those without; health is never limited.
 // Used by the borders of all the APIs (server/authorize); the limits of connections are in server/listen.
 import { Clock, Context, Effect, Layer, Option, type Scope } from "effect"
 import type { HttpServerRequest } from "effect/http"
@@ -9,7 +9,10 @@ import { makeShares } from "./shares.ts"
 import type { Caller } from "./tokens.ts"
 import { untilTaken } from "./until-taken.ts"
 
-/** Far above what agents and workers do: a worker sends a few requests a second, the controllers of a pool a few for each stage. */
+/**
+ * The rates are far above what agents and workers need: a worker sends a few requests a second, the controllers of a pool a few for each
+ * stage.
+ */
 export const Rates = Context.Reference<Readonly<Record<Caller["kind"] | "address", Rate>>>("agent-job/server/Rates", {
   defaultValue: () => ({
     user: { perSecond: 200, burst: 2000 },
@@ -21,8 +24,8 @@ export const Rates = Context.Reference<Readonly<Record<Caller["kind"] | "address
 })
 
 /**
- * Requests of one caller that are not answered yet, polls among them: each may hold a piece of a log or of a file until its client takes
- * it. All agents of a pool have one token, with two polls each.
+ * The most unanswered requests of one caller, polls among them: each may hold a piece of a log or of a file until its client takes it. All
+ * agents of a pool have one token, with two polls each.
  */
 export const AtOnce = Context.Reference<Readonly<Record<Caller["kind"], number>>>("agent-job/server/AtOnce", {
   defaultValue: () => ({ user: 500, pool: 4000, task: 50, link: 50 })
@@ -30,15 +33,18 @@ export const AtOnce = Context.Reference<Readonly<Record<Caller["kind"], number>>
 
 const retryAfterSeconds = 5
 
-/** Buckets that are remembered, at most; the oldest is forgotten first. */
+/** The most buckets that are remembered; the oldest is forgotten first. */
 const rememberedBuckets = 20_000
 
 const named = { address: "address without a valid token", link: "link", user: "token", pool: "token", task: "token" }
 
 export class Limits extends Context.Service<Limits, {
-  /** 429 with the seconds to wait when the caller asks too often. */
+  /** Fails with 429 and the seconds to wait when the caller asks too often. Without a caller, the request's address counts. */
   readonly admit: (caller: Option.Option<Caller>, request: HttpServerRequest.HttpServerRequest) => Effect.Effect<void, Refused>
-  /** A place among what the caller asks at once, until the scope ends and its client has the answer; 429 when there is none. */
+  /**
+   * Takes a place among the caller's unanswered requests, until the scope ends and the client has the answer. Fails with 429 when there is
+   * none.
+   */
   readonly place: (caller: Caller, request: HttpServerRequest.HttpServerRequest) => Effect.Effect<void, Refused, Scope.Scope>
 }>()("agent-job/server/Limits") {
   static readonly layer = Layer.effect(
@@ -49,7 +55,7 @@ export class Limits extends Context.Service<Limits, {
       const rates = yield* Rates
       const buckets = new Map<string, { readonly bucket: Bucket; readonly rate: Rate }>()
 
-      /** From the longest unused on, until one still matters. */
+      /** Forgets buckets, the longest unused first, up to the first that still matters. */
       const forget = (now: number) => {
         for (const [key, { bucket, rate }] of buckets) {
           if (buckets.size <= rememberedBuckets && !isFull(bucket, rate, now)) return

@@ -1,4 +1,4 @@
-// Absolute URLs, since stock clients take no others; those that clients ask without a token carry a secret as their last part.
+// Absolute URLs, since stock clients take no others; those that clients use without a token carry a secret as their last part.
 // Used by the documents and views.
 import type { HttpServerRequest } from "effect/http"
 import type { Step } from "../core/run-machine.ts"
@@ -7,7 +7,7 @@ import type { Tokens } from "./tokens.ts"
 
 type Secrets = Tokens["Service"]
 
-/** How the client reached us: --public-url, or what its request says. */
+/** Returns the address by which the client reached us: --public-url, or what its request says. */
 export const baseUrl = (publicUrl: string | undefined, request: HttpServerRequest.HttpServerRequest): string => {
   if (publicUrl !== undefined) return publicUrl.replace(/\/+$/u, "")
   const forwarded = request.headers["x-forwarded-proto"]

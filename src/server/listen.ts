@@ -1,5 +1,5 @@
-// The port: what a connection may cost, and what every answer says to a browser, whoever wrote it.
-// Invariant: a client that sends or reads slowly, opens many connections, or asks many things at once on one of them, delays nobody but itself.
+// The port: what a connection may cost, and the headers for browsers that every answer has, whoever wrote it.
+// Invariant: a client that sends or reads slowly, opens many connections, or asks many things at once on one, delays nobody but itself.
 // Used by server/server; how often one may ask, and how much at once, is in server/limits.
 import * as NodeHttpServer from "@effect/platform-node/NodeHttpServer"
 import * as NodeHttpServerRequest from "@effect/platform-node/NodeHttpServerRequest"
@@ -12,25 +12,27 @@ import { jsonApiErrors, problem } from "./answer.ts"
 import { notFound, Refused } from "./refused.ts"
 import { ServerError } from "./settings.ts"
 
-/** The largest thing one may send, a saved plan of 256 MiB, takes this long at 300 KiB/s. */
+/** How long a request may take to arrive, in milliseconds: the largest body, a saved plan of 256 MiB, takes this long at 300 KiB/s. */
 const requestTimeout = 15 * 60_000
 const headersTimeout = 10_000
-/** Longer than any long poll. */
+/** How long a connection may be silent, in milliseconds: longer than any long poll. */
 const silentConnection = 120_000
 const headerLimitBytes = 16 * 1024
 const urlLimit = 8 * 1024
-/** An address may be a whole cluster behind its gateway, in which each of hundreds of workers keeps a few open. */
+/**
+ * The most open connections. An address may be a whole cluster behind its gateway, in which each of hundreds of workers keeps a few open.
+ */
 export const Connections = Context.Reference<Readonly<Record<"atOnce" | "ofOneAddress", number>>>("agent-job/server/Connections", {
   defaultValue: () => ({ atOnce: 4096, ofOneAddress: 3072 })
 })
 
 /**
- * Requests of one connection that wait for the answer to the one before. One may come while we have yet to learn that its client has the
- * whole answer; who sends more asks without reading.
+ * The most requests of one connection that may wait for the answer to the one before. One may arrive before we learn that its client has
+ * the whole answer; a client that sends more asks without reading.
  */
 const waitingOfConnection = 4
 
-/** There is nothing here for a browser to load, frame, guess or keep. */
+/** The headers of every answer: there is nothing here for a browser to load, frame, guess or keep. */
 const guards: Readonly<Record<string, string>> = {
   "content-security-policy": "default-src 'none'; frame-ancestors 'none'",
   "x-content-type-options": "nosniff",
@@ -48,7 +50,7 @@ const words: Readonly<Record<string, readonly [number, string, string]>> = {
   ERR_HTTP_REQUEST_TIMEOUT: [408, "Request Timeout", "The request did not arrive in time; send it again, and faster."]
 }
 
-/** What is no HTTP gets an answer before there is a request. */
+/** Answers bytes that are not HTTP, or not in time, for which there is no request yet, and closes the connection. */
 const refuse = (error: Error & { readonly code?: string }, socket: Duplex): void => {
   const [status, phrase, message] = words[error.code ?? ""] ?? [400, "Bad Request", "The request is no HTTP; send it again."]
   if (!socket.writable) return void socket.destroy()
@@ -57,10 +59,10 @@ const refuse = (error: Error & { readonly code?: string }, socket: Duplex): void
   socket.end(
     `HTTP/1.1 ${status} ${phrase}\r\n${Object.entries(headers).map(([name, value]) => `${name}: ${value}\r\n`).join("")}\r\n${body}`,
     () => socket.destroy()
-  ) // who goes on sending holds nothing
+  ) // a client that goes on sending holds nothing
 }
 
-/** Closes what one address opens beyond its share, before it costs anything. */
+/** Closes connections of one address beyond its share, before they cost anything. */
 const shareConnections = (server: Server, ofOneAddress: number): void => {
   const open = new Map<string, number>()
   server.on("connection", (socket) => {
@@ -91,7 +93,7 @@ const makeServer = ({ atOnce, ofOneAddress }: typeof Connections.Service): Serve
   return server
 }
 
-/** What one connection asked: whether an answer is on its way, and who waits for its client to have it. */
+/** The requests of one connection: whether an answer is on its way, and those that wait until its client has it. */
 interface Turns {
   busy: boolean
   readonly waiting: Array<() => void>
@@ -104,8 +106,8 @@ const next = (turn: Turns) => {
 }
 
 /**
- * Of one connection one request after the other, so that it holds one answer at a time. False for those whose connection is closed
- * meanwhile, by us if it asks too much ahead.
+ * Serves the requests of one connection one after the other, so that it holds one answer at a time. Returns false if the connection closed
+ * meanwhile; we close it ourselves if it asks too much ahead.
  */
 const inTurn = Effect.fnUntraced(function*(request: HttpServerRequest.HttpServerRequest) {
   const { socket } = NodeHttpServerRequest.toIncomingMessage(request)
@@ -114,7 +116,7 @@ const inTurn = Effect.fnUntraced(function*(request: HttpServerRequest.HttpServer
   if (turn.waiting.length === waitingOfConnection) socket.destroy()
   else if (turn.busy) yield* Effect.callback<void>((resume) => void turn.waiting.push(() => resume(Effect.void)))
   if (socket.destroyed) {
-    next(turn) // none of them is answered any more
+    next(turn) // none of the waiting requests is answered any more
     return false
   }
   turn.busy = true
@@ -128,7 +130,10 @@ const formOf = (url: string) => url.startsWith("/api/v2/") ? jsonApiErrors : pro
 
 const toNobody = HttpServerResponse.empty()
 
-/** An address that no route can match, such as one with a broken percent sign, gets the answer of every other wrong one. */
+/**
+ * Wraps every route. An address that no route can match, such as one with a broken percent sign, gets the same answer as every other wrong
+ * address.
+ */
 export const guarded = HttpRouter.middleware((handler) =>
   Effect.gen(function*() {
     const request = yield* HttpServerRequest.HttpServerRequest

@@ -1,5 +1,5 @@
 // The log of a stage: bytes appended at an offset, read from an offset, nothing lost and nothing twice.
-// Invariant: a position counts bytes, over all attempts at a step; past 64 MiB of a stage's log a notice and, once the stage is over, its end is all that is kept.
+// Invariant: a position counts bytes over all attempts at a step. Past 64 MiB of a stage's log only its end is kept, for when it is over.
 // Used by the task API (append) and by whoever follows a log.
 import { Context, Effect, Layer, Option, Schema } from "effect"
 import { SqlClient } from "effect/sql"
@@ -11,17 +11,19 @@ import { conflict, Refused, unauthorized } from "./refused.ts"
 import { type Run, Runs } from "./runs.ts"
 import { type StageRow, Stages, stepOf, stepStatus } from "./stages.ts"
 
-/** Bytes of a log that are kept. */
+/** How many bytes of a stage's log are kept, from its beginning. */
 const logLimitBytes = 64 * 1024 * 1024
 
-/** Of what comes after: an error is mostly at the end. */
+/** How many of the bytes after that are kept, from its end: an error is mostly there. */
 const tailLimitBytes = 256 * 1024
 
 const notice = new TextEncoder().encode(
   "\n[The log is longer than 64 MiB; of the rest only the end is kept, and shown when the stage is over.]\n"
 )
 
-/** Stock clients want 0x02 before a log and 0x03 after it, and drop the first three lines of an apply's. */
+/**
+ * Returns what comes before a log. Stock clients want 0x02 before a log and 0x03 after it, and drop the first three lines of an apply's.
+ */
 const opening = (run: Run, step: Step): Uint8Array =>
   new TextEncoder().encode(step === "plan" ? "\x02" : `\x02Run ${run.id}\nWorkspace ${run.workspace}\nApplies the saved plan\n`)
 
@@ -41,13 +43,13 @@ const removed = (id: string, at: string) =>
 
 const nothing = new Uint8Array(0)
 
-/** The end of a log whose middle is gone. */
+/** Returns the end of a log whose middle is gone, after a note of how much is left out. */
 const tailOf = ({ logEnd }: StageRow, bytes: Uint8Array): Uint8Array => {
   const lost = logEnd - logLimitBytes - bytes.byteLength
   return lost === 0 ? bytes : Buffer.concat([new TextEncoder().encode(`[${lost} bytes are left out here.]\n`), bytes])
 }
 
-/** Where the log of each attempt begins, and what is written before it. A log grows no more once its stage is over. */
+/** Returns where the log of each attempt begins and ends, and the heading before it. A log grows no more once its stage is over. */
 const partsOf = (head: Uint8Array, attempts: ReadonlyArray<StageRow>, tails: ReadonlyMap<string, Uint8Array>) => {
   let end = 0
   return attempts.map((stage, index) => {
@@ -63,7 +65,7 @@ const partsOf = (head: Uint8Array, attempts: ReadonlyArray<StageRow>, tails: Rea
 const Tail = Schema.Struct({ stageId: Schema.String, bytes: Schema.Uint8Array })
 const Chunk = Schema.Struct({ position: Schema.Int, bytes: Schema.Uint8Array })
 
-/** The part of `pieces`, laid end to end, from `offset` on. */
+/** Returns at most `limit` bytes of the pieces, laid end to end, from `offset` on. */
 const cut = (pieces: ReadonlyArray<{ readonly at: number; readonly bytes: Uint8Array }>, offset: number, limit: number): Uint8Array =>
   Buffer.concat(pieces.map(({ at, bytes }) => bytes.subarray(Math.max(0, offset - at), Math.max(0, offset + limit - at))))
 
@@ -81,7 +83,7 @@ const make = Effect.gen(function*() {
     yield* sql`INSERT INTO logTails ${sql.insert({ stageId, bytes })} ON CONFLICT (stageId) DO UPDATE SET bytes = excluded.bytes`
   })
 
-  /** Gives the log's end. What is stored already may be sent again; a gap is refused with the true end. */
+  /** Appends bytes and returns the log's end. Bytes that are stored already may be sent again; a gap is refused with the true end. */
   const append = Effect.fn("Logs.append")((stageId: string, offset: number, bytes: Uint8Array) =>
     sql.withTransaction(Effect.gen(function*() {
       const stage = yield* stages.get(stageId)
@@ -104,8 +106,8 @@ const make = Effect.gen(function*() {
   )
 
   /**
-   * The framed log of a run's step, of which no more is read than asked for, since a piece may have megabytes: what there is from `offset`
-   * on, and whether the log ends with it.
+   * Returns at most `limit` bytes of the framed log of a run's step, from `offset` on; the closing byte at its end tells that the log is
+   * over. No more is read than asked for, because a piece that an older version stored may have megabytes.
    */
   const look = Effect.fnUntraced(function*(run: Run, step: Step, offset: number, limit: number) {
     const attempts = (yield* stages.ofRun(run.id)).filter((candidate) => stepOf(candidate.stage) === step)
@@ -147,7 +149,7 @@ const make = Effect.gen(function*() {
     )
   })
 
-  /** Waits up to `waitSeconds` for something to read. `id` is a plan's or an apply's. */
+  /** Reads the log of a plan or an apply, which `id` names. Waits up to `waitSeconds` for something to read, and then returns no bytes. */
   const read = Effect.fn("Logs.read")(function*(id: string, offset: number, limit: number, waitSeconds: number) {
     const runId = runOfStep(id)
     const found = yield* commits.await(

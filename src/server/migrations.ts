@@ -1,5 +1,5 @@
 // The tables, as steps that are only ever appended to: a step that was released is never edited.
-// Times are RFC 3339 texts, JSON is text, large things are digests of blobs; a column without NOT NULL may be unknown yet.
+// Times are RFC 3339 texts, JSON is text, large things are digests of blobs; the value of a column without NOT NULL may be unknown yet.
 // Used by server/database.
 import { Effect } from "effect"
 import { Migrator, SqlClient } from "effect/sql"
@@ -51,7 +51,7 @@ export const migrations = Migrator.fromRecord({
     ) STRICT`,
     `CREATE TABLE agents (name TEXT PRIMARY KEY, firstSeenAt TEXT NOT NULL, seenAt TEXT NOT NULL) STRICT, WITHOUT ROWID`
   ),
-  /** The one AgentTask that a stage belongs to, set once. */
+  /** The UID of the one AgentTask that a stage belongs to, set once. */
   "0002_stage_task": statements(`ALTER TABLE stages ADD COLUMN taskUid TEXT`),
   "0003_rescues": statements(
     `CREATE TABLE rescues (
@@ -61,20 +61,20 @@ export const migrations = Migrator.fromRecord({
     ) STRICT`,
     `CREATE UNIQUE INDEX rescuesPending ON rescues (workspaceId, stageId) WHERE settledAt IS NULL`,
     `CREATE INDEX rescuesByStage ON rescues (stageId)`,
-    // States that were refused: kept aside, taken by a person or not at all.
+    // Refused states, kept aside until a person decides whether to take one.
     `CREATE TABLE evidence (
       id TEXT PRIMARY KEY, seq INTEGER NOT NULL UNIQUE, workspaceId TEXT NOT NULL REFERENCES workspaces (id), stageId TEXT NOT NULL REFERENCES stages (id),
       serial INTEGER NOT NULL, lineage TEXT NOT NULL, sha256 TEXT NOT NULL, sizeBytes INTEGER NOT NULL, why TEXT NOT NULL, receivedAt TEXT NOT NULL, UNIQUE (stageId, sha256)
     ) STRICT`,
-    // Locks of stages that a person opened: such a stage never gets the lock again.
+    // Locks that a person opened by force: a stage that held one never gets the lock again.
     `CREATE TABLE forcedUnlocks (
       seq INTEGER PRIMARY KEY, workspaceId TEXT NOT NULL REFERENCES workspaces (id), holder TEXT NOT NULL, lockInfo TEXT NOT NULL, epoch INTEGER NOT NULL, forcedBy TEXT NOT NULL, forcedAt TEXT NOT NULL
     ) STRICT`,
     `CREATE INDEX forcedUnlocksByHolder ON forcedUnlocks (holder)`
   ),
-  /** Before which a stage that is made again is offered to nobody. */
+  /** The time before which a stage that is made again is not offered. */
   "0004_stage_not_before": statements(`ALTER TABLE stages ADD COLUMN notBefore TEXT`),
-  /** What was written here stays. */
+  /** Entries of the audit trail are never changed or removed. */
   "0005_audit": statements(
     `CREATE TABLE audit (
       seq INTEGER PRIMARY KEY AUTOINCREMENT, at TEXT NOT NULL, kind TEXT NOT NULL, name TEXT NOT NULL, action TEXT NOT NULL, object TEXT NOT NULL, requestId TEXT NOT NULL
@@ -84,24 +84,21 @@ export const migrations = Migrator.fromRecord({
   ),
   "0006_effects": statements(
     `CREATE TABLE effects (stageId TEXT NOT NULL REFERENCES stages (id), number INTEGER NOT NULL, entry TEXT NOT NULL, PRIMARY KEY (stageId, number)) STRICT, WITHOUT ROWID`,
-    // Of a stage that has ended: what it made that the state lacks.
+    // What a stage that has ended made and the state lacks.
     `ALTER TABLE stages ADD COLUMN effects TEXT`
   ),
-  /** Who approved which plan, and when: JSON. */
+  /** Who approved which plan, and when, as JSON. */
   "0007_approval": statements(`ALTER TABLE runs ADD COLUMN approval TEXT`),
-  /** Of a run that imports what is missing: the rescue that it is for. */
+  /** The rescue that a run imports for; NULL for other runs. */
   "0008_import_runs": statements(`ALTER TABLE runs ADD COLUMN rescueId TEXT REFERENCES rescues (id)`),
-  /** Of a log that is longer than what is kept: its end. */
+  /** The end of a log that is longer than what is kept. */
   "0009_log_tails": statements(`CREATE TABLE logTails (stageId TEXT PRIMARY KEY REFERENCES stages (id), bytes BLOB NOT NULL) STRICT`),
-  /**
-   * Of a state that later ones of the same stage took the place of: since when its body is gone, while its digest still tells that it was
-   * stored.
-   */
+  /** Since when the body of a state is gone, because later states took its place; its digest still tells that it was stored. */
   "0010_superseded_states": statements(
     `ALTER TABLE stateVersions ADD COLUMN supersededAt TEXT`,
     `CREATE INDEX stateVersionsByWorkspace ON stateVersions (workspaceId, epoch, seq)`
   ),
-  /** So that nothing reads a table that grows from end to end; a test asks of each statement. */
+  /** Indexes, so that no statement reads a table that grows from end to end; a test checks each statement. */
   "0011_indexes": statements(
     `CREATE INDEX runsByStatus ON runs (status, seq)`,
     `CREATE INDEX runsByPlan ON runs (planSha256) WHERE planSha256 IS NOT NULL`,
@@ -115,9 +112,9 @@ export const migrations = Migrator.fromRecord({
     `CREATE INDEX taskTokensByStage ON taskTokens (stageId)`,
     `DROP INDEX runsPending` // made again in 0016
   ),
-  /** How often a stage was offered: whoever cannot keep it is asked less and less often. */
+  /** How often a stage was offered: an agent that cannot keep it is asked less and less often. */
   "0012_stage_offers": statements(`ALTER TABLE stages ADD COLUMN offers INTEGER NOT NULL DEFAULT 0`),
-  /** Since when nothing is left but the row. */
+  /** Since when nothing of a run or a configuration version is left but its row. */
   "0013_removed": statements(
     `ALTER TABLE runs ADD COLUMN removedAt TEXT`,
     `ALTER TABLE configurationVersions ADD COLUMN removedAt TEXT`,
@@ -127,19 +124,22 @@ export const migrations = Migrator.fromRecord({
     `CREATE INDEX configurationVersionsByAge ON configurationVersions (workspaceId, createdAt) WHERE removedAt IS NULL`,
     `CREATE INDEX stateVersionsByAge ON stateVersions (workspaceId, createdAt) WHERE supersededAt IS NULL`
   ),
-  /** Of a stage that a person ended, or an agent without its task: who has the task has not, and may not know of it. */
+  /** Whether a stage was ended by a person, or by an agent without its task: the agent that has the task may not know of the end. */
   "0014_forced_ends": statements(`ALTER TABLE stages ADD COLUMN forced INTEGER NOT NULL DEFAULT 0`),
-  /** Files that no row names: since when, and when that was seen last. */
+  /** Files that no row names: since when, and when a sweep saw that last. */
   "0015_unnamed": statements(
     `CREATE TABLE unnamed (sha256 TEXT PRIMARY KEY, since TEXT NOT NULL, seenAt TEXT NOT NULL) STRICT, WITHOUT ROWID`
   ),
-  /** The turn of a workspace: runsByStatus has what is pending in all of them. */
+  /** For the turn of a workspace: the index runsByStatus has the pending runs of all workspaces. */
   "0016_runs_pending": statements(`CREATE INDEX runsPending ON runs (workspaceId, seq) WHERE status = 'pending'`),
-  /** One that went may be uploaded again long after it was made. */
+  /** When the archive came: a removed one may be uploaded again long after its version was made. */
   "0017_uploaded_at": statements(`ALTER TABLE configurationVersions ADD COLUMN uploadedAt TEXT`),
-  /** Of which the last few stay, whatever locks they came under. */
+  /** For the states of a run, of which the last few stay, whatever locks they came under. */
   "0018_states_of_runs": statements(`CREATE INDEX stateVersionsByRun ON stateVersions (runId, seq) WHERE runId IS NOT NULL`),
-  /** Whether a person has decided since on what its stage left in doubt; clocks may be put back. */
+  /**
+   * Whether a person has decided on what the stage left in doubt after the evidence came. Times cannot tell, because clocks may be put
+   * back.
+   */
   "0019_decided_evidence": statements(
     `ALTER TABLE evidence ADD COLUMN decided INTEGER NOT NULL DEFAULT 0`,
     `UPDATE evidence SET decided = 1 WHERE EXISTS (SELECT 1 FROM rescues WHERE rescues.stageId = evidence.stageId AND rescues.settledAt > evidence.receivedAt)`

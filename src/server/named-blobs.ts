@@ -1,5 +1,5 @@
 // Which blobs a row names: all that must stay on the disk, and the way to remove one that nothing names any more.
-// Invariant: every column that holds a blob's digest is in `names`, for as long as anybody may ask for it; a file comes with its row, and goes only in a transaction that has seen no row of it.
+// Invariant: `names` has each digest whose blob may be asked for; a file goes only in a transaction that has seen no row of it.
 // Used by upkeep, and by the stores when they let something go.
 import { Clock, Context, Effect, Layer, Option, Schema, Stream } from "effect"
 import { SqlClient } from "effect/sql"
@@ -13,13 +13,16 @@ interface Named {
   readonly sha256: string
 }
 
-/** Of two sweeps, which are a day and what one takes apart while a server runs; one of them may fail. */
+/**
+ * The longest gap between two sweeps that does not restart the count. While a server runs, sweeps are a day and their own duration apart,
+ * and one may fail.
+ */
 const gapMillis = 3 * 24 * 3600 * 1000
 
 const make = Effect.gen(function*() {
   const sql = yield* SqlClient.SqlClient
   const blobs = yield* Blobs
-  /** Its plan is for its apply alone. */
+  /** Holds for runs that are not over: a saved plan is named only while its run may apply it. */
   const isAtWork = sql.literal(`status NOT IN (${finalStatuses.map((status) => `'${status}'`).join(", ")})`)
   const names =
     sql`SELECT sha256 FROM configurationVersions WHERE sha256 IS NOT NULL AND removedAt IS NULL UNION ALL SELECT archiveSha256 FROM runs WHERE removedAt IS NULL
@@ -27,7 +30,7 @@ const make = Effect.gen(function*() {
 
   const isNamed = (sha256: string) => Effect.map(sql`SELECT 1 FROM (${names}) WHERE sha256 = ${sha256} LIMIT 1`, ({ length }) => length > 0)
 
-  /** Those that a row still names, or names again, stay. What cannot be removed now is so by a later sweep. */
+  /** Removes those blobs that no row names any more. A blob that cannot be removed now is removed by a later sweep. */
   const removeUnnamed = (gone: ReadonlyArray<Named>) =>
     Effect.forEach(
       gone,
@@ -38,8 +41,9 @@ const make = Effect.gen(function*() {
     )
 
   /**
-   * Since when no sweep has seen it named. A gap begins it anew: the database was away, and may be a copy that knows of no row that has
-   * named the file since. So does a clock that was ahead, or it would never be over.
+   * Returns since when (milliseconds since 1970) no sweep has seen the blob named. A gap between sweeps restarts the count: the database
+   * was away, and may be a copy without the rows that have named the file since. A count that began in the future, by a clock that was
+   * ahead, restarts too, because it would never be over.
    */
   const unnamedSince = Effect.fnUntraced(function*(sha256: string, at: number) {
     const seenAt = instantOf(at)
@@ -50,7 +54,10 @@ const make = Effect.gen(function*() {
     return known === undefined ? at : Date.parse(known.since)
   })
 
-  /** Removes what nothing has named for so long, nor was stored since; gives what else nothing names. */
+  /**
+   * Removes the blobs that nothing has named for so long and that were not stored since. Returns how many others nothing names, and their
+   * bytes.
+   */
   const sweep = Effect.fn("NamedBlobs.sweep")(function*(unnamedForMillis: number) {
     const at = yield* Clock.currentTimeMillis
     let [files, bytes] = [0, 0]

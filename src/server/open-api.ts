@@ -1,5 +1,5 @@
-// Our own APIs (pool, task, state, runs) as an OpenAPI document, made of the very schemas that the routes decode with.
-// A description only: the routes are plain ones, since half of them stream bytes. The TFE shapes are not ours to describe.
+// Our own APIs (pool, task, state, runs) as an OpenAPI document, from the same schemas that the routes decode with.
+// It is only a description: the routes are not built from it, since half of them stream bytes. The TFE shapes are not ours to describe.
 // Used by the generator of schemas/server.openapi.json; a test asks the server for every path in it.
 import { Schema } from "effect"
 import { HttpApi, HttpApiEndpoint, HttpApiGroup, HttpApiMiddleware, HttpApiSchema, HttpApiSecurity, OpenApi } from "effect/http-api"
@@ -152,5 +152,5 @@ const api = HttpApi.make("agent-job").add(pool, task, state, rescue, runs).annot
   OpenApi.annotations({ title: "agent-job server", version: "1" })
 )
 
-/** The document, OpenAPI 3.1. */
+/** Returns the document, OpenAPI 3.1. */
 export const openApi = (): unknown => OpenApi.fromApi(api)

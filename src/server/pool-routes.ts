@@ -1,5 +1,5 @@
 // The pool API: what agents ask and say, by the contract of schema/pool-api.
-// Every request may be repeated. Takes the pool token only.
+// Every request may be repeated. Only the pool token is accepted.
 // Used by server/server.
 import { Effect, Option, Schema } from "effect"
 import { HttpRouter, HttpServerResponse } from "effect/http"

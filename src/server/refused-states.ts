@@ -1,5 +1,5 @@
-// What becomes of a state of a stage that is not stored as a version: evidence, and a rescue where nobody else would open one.
-// Always holds: a state is dropped only where others of its stage or its workspace come before it, and whoever sent it is told so; no rescue is opened for it.
+// What becomes of a stage's state that is not stored as a version: evidence, and a rescue where nobody else would open one.
+// Always holds: a state is dropped only where others of its stage or workspace come first; its sender is told, and no rescue is opened.
 // Used by state-versions.
 import { Effect, Schema } from "effect"
 import { SqlClient } from "effect/sql"
@@ -11,7 +11,7 @@ import { Evidence, type Refusal } from "./evidence.ts"
 import type { StoreFailure } from "./refused.ts"
 import { Rescues } from "./rescues.ts"
 
-/** What became of a state that was to be evidence, and what is said of it: for a person, and for the worker. */
+/** What became of a state that was to be evidence; `sentence` tells a person, `details` the worker. */
 export interface Left {
   readonly as: "evidence" | "nothing" | "stored"
   readonly sentence: string
@@ -23,7 +23,7 @@ const dropped = {
   workspace: "It is not kept, since its workspace has as many states of rescues that wait, or newer ones, as the server keeps."
 }
 
-/** A stage that ended. */
+/** What is read of a stage that ended. */
 const Over = Schema.Struct({ stage: Stage, runId: RunId })
 
 export const makeKeepRefused = Effect.gen(function*() {
@@ -33,7 +33,7 @@ export const makeKeepRefused = Effect.gen(function*() {
 
   const endOf = (stageId: string) => row(Over)(sql`SELECT stage, runId FROM stages WHERE id = ${stageId} AND endedAt IS NOT NULL`)
 
-  /** Its end may not have known of the state, and a person may have settled what it left in doubt. */
+  /** Opens a rescue if the stage is over: its end may not have known of the state, and a person may have settled what it left in doubt. */
   const openIfOver = ({ stageId, workspaceId }: Refusal) =>
     Effect.flatMap(
       endOf(stageId),
@@ -49,8 +49,8 @@ export const makeKeepRefused = Effect.gen(function*() {
     )
 
   /**
-   * Keeps a state of a stage as evidence, for which a rescue is open if the stage is over; but not if the stage is over and the state was
-   * stored before.
+   * Keeps a stage's state as evidence, with an open rescue if the stage is over. A state that was stored before is not kept if the stage is
+   * over.
    */
   return Effect.fnUntraced(function*(state: Refusal): Effect.fn.Return<Left, StoreFailure> {
     if ((yield* endOf(state.stageId)) !== undefined) {

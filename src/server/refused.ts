@@ -1,4 +1,4 @@
-// How the server says no inside: one error with a status, a word for programs and a sentence for a person.
+// How the server refuses inside: one error with a status, a code for programs and a sentence for a person.
 // Each API gives it its own form at its border (server/answer); nothing secret is ever put in it.
 // Used by every store and route of the server.
 import { Data, Effect } from "effect"
@@ -9,24 +9,24 @@ export class Refused extends Data.TaggedError("Refused")<{
   readonly status: 400 | 401 | 404 | 408 | 409 | 410 | 413 | 414 | 422 | 423 | 429 | 500 | 503
   readonly error: ProblemCode
   readonly message: string
-  /** More for programs: the holder of a lock, the true end of a log. */
+  /** More for programs, such as the holder of a lock or the true end of a log. */
   readonly details?: Readonly<Record<string, unknown>>
-  /** When asking again may help. */
+  /** How long to wait before asking again may help. */
   readonly retryAfterSeconds?: number
 }> {}
 
-/** What a store fails with: a no, or a database that cannot be used, which the border tells as 503. */
+/** What a store fails with: a refusal, or a database that cannot be used, which the border answers with 503. */
 export type StoreFailure = Refused | SqlError.SqlError
 
-/** The same for all that is not there and all that one may not know of. */
+/** The answer for everything that does not exist or that the caller may not know of. */
 export const notFound = () =>
   new Refused({ status: 404, error: "not-found", message: "There is nothing here; check the address and the id in it." })
 
-/** What was looked for, if it is there. */
+/** Returns what was looked for; fails with 404 if it is not there. */
 export const orNotFound = <A>(found: A | undefined): Effect.Effect<A, Refused> =>
   found === undefined ? Effect.fail(notFound()) : Effect.succeed(found)
 
-/** The same for every wrong or missing token. */
+/** The answer for every wrong or missing token. */
 export const unauthorized = () =>
   new Refused({ status: 401, error: "unauthorized", message: "The token is missing, wrong or over; send a valid one as a bearer token." })
 

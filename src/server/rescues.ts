@@ -1,5 +1,5 @@
 // Rescues: workspaces whose state is in doubt after the end of a stage, each open until a person settles it.
-// Invariant: while one is open, no stage of its workspace is offered to an agent but those of an import for it; it is settled once, and who did and how stays on record.
+// Invariant: while one is open, only stages of its imports are offered in its workspace. It is settled once; who did it and how is kept.
 // Used by stage-ends (opens them), by the view of runs, and by what settles them.
 import { Context, Effect, Layer, Schema } from "effect"
 import { SqlClient, type SqlError } from "effect/sql"
@@ -32,22 +32,22 @@ interface Doubt {
   readonly message: string
 }
 
-/** There is nothing for a person to do. */
+/** The refusal where a workspace has no pending rescue. */
 export const nothingPending = (name: string) =>
   conflict("nothing-pending", `Nothing of ${name} waits to be settled; see: agent-job state show ${name}`)
 
 export class Rescues extends Context.Service<Rescues, {
-  /** All there ever were, newest first. */
+  /** Returns all rescues of a workspace, newest first. */
   readonly list: (workspaceId: string) => Effect.Effect<ReadonlyArray<Rescue>, SqlError.SqlError>
-  /** Those that nobody has settled, oldest first. */
+  /** Returns the rescues of a workspace that nobody has settled, oldest first. */
   readonly pending: (workspaceId: string) => Effect.Effect<ReadonlyArray<Rescue>, SqlError.SqlError>
-  /** The newest of a stage, settled or not. */
+  /** Returns the newest rescue of a stage, settled or not. */
   readonly ofStage: (stageId: string) => Effect.Effect<Rescue | undefined, SqlError.SqlError>
-  /** In the transaction that finds the doubt. One that is open for the stage stays as it is. */
+  /** Opens a rescue, in the transaction that finds the doubt. If the stage has an open rescue, that one stays as it is. */
   readonly open: (doubt: Doubt) => Effect.Effect<void, SqlError.SqlError>
   /**
-   * Once, in the transaction of what settles it; the stages that waited for it are offered from then on. `how` is shown with it. 409
-   * `settled` where it is so already.
+   * Settles a rescue once, in the caller's transaction; the stages that waited for it are offered from then on. `how` is shown with the
+   * rescue. Fails with 409 `settled` if it is settled already.
    */
   readonly settle: (id: string, settledBy: string, how: string) => Effect.Effect<void, StoreFailure>
 }>()("agent-job/server/Rescues") {

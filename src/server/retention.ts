@@ -1,5 +1,5 @@
-// What goes of runs, configuration versions and states that are old and have newer ones after them: all but their rows, whose ids, results and digests still say what was.
-// Invariant: nothing goes that a stage, a rescue or a next run may ask for, which the statement that removes decides itself; files go after the commit.
+// Removes old runs, configuration versions and states that have newer ones after them, except the rows with their ids, results and digests.
+// Invariant: nothing goes that a stage, a rescue or a next run may ask for, which the removing statement checks; files go after the commit.
 // Used by server/upkeep.
 import { Context, Duration, Effect, Layer, Schema } from "effect"
 import { SqlClient } from "effect/sql"
@@ -11,7 +11,7 @@ import { NamedBlobs } from "./named-blobs.ts"
 import { Settings } from "./settings.ts"
 import { type Workspace, Workspaces } from "./workspaces.ts"
 
-/** In one pass, so that nobody else has to wait for long; the rest goes with the next one. */
+/** The most that one pass removes, so that nobody else has to wait for long; the next pass takes the rest. */
 const atOnce = 200
 
 const Id = Schema.Struct({ id: Schema.String })
@@ -24,8 +24,8 @@ const make = Effect.gen(function*() {
   const workspaces = yield* Workspaces
 
   /**
-   * A run that is over since before `old`, of which no stage may come back or was withdrawn lately, no rescue is open or young, and nothing
-   * holds its workspace or state.
+   * Holds for a run that may be removed: it ended before `old`, none of its stages may come back or was withdrawn since, no rescue of it is
+   * open or was settled since, it imports for no open rescue, and it holds neither its workspace nor the lock of the state.
    */
   const isPast = (old: string) =>
     sql`removedAt IS NULL AND ${sql.in("status", finalStatuses)} AND json_extract(timestamps, '$.' || status) < ${old}
@@ -38,7 +38,7 @@ const make = Effect.gen(function*() {
     rows(Id)(sql`SELECT id FROM runs WHERE workspaceId = ${workspaceId} AND createdAt < ${old} AND ${isPast(old)}
       AND seq <= (SELECT seq FROM runs WHERE workspaceId = ${workspaceId} ORDER BY seq DESC LIMIT 1 OFFSET ${keep.runs}) ORDER BY createdAt LIMIT ${most}`)
 
-  /** Gives the digests that the run no longer needs; nothing if it came to be needed since it was looked up. */
+  /** Empties a run and returns the digests that it no longer needs; none if the run came to be needed since it was looked up. */
   const empty = (id: string, old: string) =>
     sql.withTransaction(Effect.gen(function*() {
       const emptied = yield* rows(Gone)(
@@ -54,7 +54,10 @@ const make = Effect.gen(function*() {
       return [...emptied, ...evidence]
     }))
 
-  /** Those of no run that is kept, which may have another archive, as an import has. The newest that may be applied is for the next run. */
+  /**
+   * Removes configuration versions of no kept run; such a run may have another archive, as an import has. The newest version that may be
+   * applied stays for the next run.
+   */
   const letConfigurationsGo = Effect.fnUntraced(function*(workspaceId: string, old: string, most: number) {
     return yield* rows(Gone)(sql`UPDATE configurationVersions SET removedAt = ${yield* now} WHERE id IN (
       SELECT id FROM configurationVersions AS version WHERE workspaceId = ${workspaceId} AND removedAt IS NULL AND sha256 IS NOT NULL AND createdAt < ${old} AND (uploadedAt IS NULL OR uploadedAt < ${old})
@@ -63,7 +66,10 @@ const make = Effect.gen(function*() {
       LIMIT ${most}) RETURNING sha256`)
   })
 
-  /** Bodies alone: that a state was stored is known for good. None of a workspace whose state is in doubt. */
+  /**
+   * Removes the bodies of old states; their rows stay, so that it is known for good that a state was stored. A workspace whose state is in
+   * doubt keeps all.
+   */
   const letStatesGo = Effect.fnUntraced(function*(workspaceId: string, old: string, most: number) {
     return yield* rows(Gone)(sql`UPDATE stateVersions SET supersededAt = ${yield* now} WHERE id IN (
       SELECT id FROM stateVersions WHERE workspaceId = ${workspaceId} AND supersededAt IS NULL AND createdAt < ${old}
@@ -73,7 +79,7 @@ const make = Effect.gen(function*() {
       LIMIT ${most}) RETURNING sha256`)
   })
 
-  /** Gives how much went. */
+  /** Returns how many runs, configuration versions and states were removed. */
   const passOf = Effect.fnUntraced(function*({ id: workspaceId, name }: Workspace, old: string, most: number) {
     const runs = keep.runs === 0 ? [] : yield* pastRuns(workspaceId, old, most)
     for (const { id } of runs) yield* Effect.andThen(Effect.flatMap(empty(id, old), removeUnnamed), Effect.yieldNow)
@@ -92,7 +98,7 @@ const make = Effect.gen(function*() {
     return count
   })
 
-  /** Says whether there may be more. A clock that is set back only keeps more. */
+  /** Removes what is old, and returns whether there may be more. A clock that is set back only makes it keep more. */
   const pass = Effect.fn("Retention.pass")(function*() {
     if (keep.days === 0) return false
     const old = yield* instantAfter(-Duration.toMillis(Duration.days(keep.days)))

@@ -1,4 +1,4 @@
-// Our own JSON beside the TFE API: runs with what those shapes lack, and who changed what.
+// Our own JSON beside the TFE API: runs, with what the TFE shapes lack, and the audit trail.
 // Used by server/server; the CLI's get and run ask here why something waits.
 import { Effect, Option } from "effect"
 import { HttpRouter, HttpServerResponse } from "effect/http"

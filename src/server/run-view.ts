@@ -89,7 +89,7 @@ export const makeRunViews = Effect.gen(function*() {
     }
   })
 
-  /** `base`: the server's URL as the one who asks knows it. */
+  /** Returns the view of a run. `base` is the server's URL as the client knows it. */
   return Effect.fn("RunViews.view")(function*(run: Run, base: string) {
     const rows = yield* stages.ofRun(run.id)
     const queue = yield* queueOf(run, rows.findLast(({ endedAt }) => endedAt === null))

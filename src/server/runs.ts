@@ -59,11 +59,11 @@ export interface NewRun {
   readonly engine: Engine | undefined
   readonly options: PlanOptions
   readonly variables: ReadonlyArray<RunVariable>
-  /** Of a run that imports what is missing in the state: it does not wait for the workspace, which waits for it. */
+  /** The rescue that the run imports for; absent for other runs. An import does not wait for the workspace, which waits for it. */
   readonly rescueId?: string
 }
 
-/** What a stage found out, or who approved, written with the step that it leads to. */
+/** What a stage found out, or who approved; it is written with the step that it leads to. */
 export interface RunFacts {
   readonly hasChanges?: boolean
   readonly changes?: Changes
@@ -77,35 +77,38 @@ const approvalOf = ({ planSha256 }: Run, by = "auto-apply", at: string) => ({
 
 export class Runs extends Context.Service<Runs, {
   readonly find: (id: string) => Effect.Effect<Run | undefined, SqlError.SqlError>
-  /** 404 where it is not. */
+  /** Fails with 404 if there is no such run. */
   readonly get: (id: string) => Effect.Effect<Run, StoreFailure>
-  /** Newest first. */
+  /** Returns runs of a workspace, newest first. */
   readonly list: (workspaceId: string, limit: number, offset: number) => Effect.Effect<ReadonlyArray<Run>, SqlError.SqlError>
-  /** Of all workspaces, newest first. */
+  /** Returns runs of all workspaces, newest first. */
   readonly newest: (limit: number) => Effect.Effect<ReadonlyArray<Run>, SqlError.SqlError>
-  /** Those that import for a rescue, oldest first. */
+  /** Returns the runs that import for a rescue, oldest first. */
   readonly ofRescue: (rescueId: string) => Effect.Effect<ReadonlyArray<Run>, SqlError.SqlError>
-  /** Of all workspaces, oldest first. */
+  /** Returns the runs of all workspaces that have one of these statuses, oldest first. */
   readonly withStatus: (statuses: ReadonlyArray<RunStatus>) => Effect.Effect<ReadonlyArray<Run>, SqlError.SqlError>
   /**
-   * How many runs of its workspace go before it, the holder not counted; none before one that has begun, or that does not wait for the
-   * workspace.
+   * Returns how many runs of its workspace go before it, without the holder of the workspace; 0 if the run has begun or does not wait for
+   * the workspace.
    */
   readonly pendingBefore: (run: Run) => Effect.Effect<number, SqlError.SqlError>
-  /** With its first stage, if its workspace is free or it does not wait for it. 422 where the archive is not stored any more. */
+  /**
+   * Creates a run, with its first stage if its workspace is free or the run does not wait for it. Fails with 422 if the archive is no
+   * longer stored.
+   */
   readonly create: (run: NewRun) => Effect.Effect<Run, StoreFailure>
   /**
-   * One event, and what follows from it: the next stage, the word to the agent, the next run of the workspace. Gives the run as it is then.
-   * A person's wish at the wrong moment is refused with 409 `wrong-moment`, of another plan than the run has with 409 `other-seal`; an
-   * agent's word never.
+   * Applies one event and what follows from it: the next stage, the word to the agent, the next run of the workspace. Returns the run as it
+   * is then. A person's wish fails with 409 `wrong-moment` at the wrong moment, and with 409 `other-seal` if it is about another plan than
+   * the run has; an agent's word never fails so.
    */
   readonly step: (id: string, event: RunEvent, facts?: RunFacts) => Effect.Effect<Run, StoreFailure>
   /**
-   * The saved plan of a stage, once: the same again is success, another 409 `plan-exists`. 401 where the stage has ended while its plan was
-   * on the way.
+   * Stores the saved plan of a stage, once. The same plan again succeeds, another one fails with 409 `plan-exists`. Fails with 401 if the
+   * stage ended while its plan was on the way.
    */
   readonly savePlan: (id: RunId, stageId: string, received: Received) => Effect.Effect<void, StoreFailure>
-  /** What an attempt stored that came to no result is nobody's plan. */
+  /** Forgets the plan that was stored by an attempt which came to no result. */
   readonly forgetPlan: (run: Run) => Effect.Effect<void, StoreFailure>
   readonly workspaceOf: (run: Run) => Effect.Effect<Workspace, StoreFailure>
 }>()("agent-job/server/Runs") {
@@ -169,7 +172,10 @@ const make = Effect.gen(function*() {
     return yield* get(id)
   })
 
-  /** Nothing but its apply reads it. The seal stays. */
+  /**
+   * Removes the file of the saved plan after the commit, because nothing but the run's apply reads it. At the end of a run its digest
+   * stays, as the seal.
+   */
   const letPlanGo = ({ planSha256 }: Run) => planSha256 === null ? Effect.void : sql.afterCommit(removeUnnamed([{ sha256: planSha256 }]))
 
   const end = Effect.fn("Runs.end")(function*(run: Run) {

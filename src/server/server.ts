@@ -1,5 +1,5 @@
 // `agent-job server`: one process, one SQLite file and a directory of blobs, all APIs on one port.
-// Ends in order: long polls are answered empty first, then open requests get two seconds, then the database is closed.
+// It ends in order: it answers long polls empty, then gives open requests two seconds, then closes the database.
 // Used by cli/commands/server and the tests.
 import { Effect, Layer } from "effect"
 import { HttpRouter, HttpServer } from "effect/http"
@@ -45,7 +45,7 @@ import { Variables } from "./variables.ts"
 import { workspaceRoutes } from "./workspace-routes.ts"
 import { Workspaces } from "./workspaces.ts"
 
-/** Each route says itself which token it takes; a test has a table of all of them. */
+/** All routes. Each route names the kind of token that it takes; a test has a table of all of them. */
 export const routes = Layer.mergeAll(
   healthRoutes,
   poolRoutes,
@@ -69,7 +69,7 @@ const dataDirectory = (directory: string) =>
       })
   }))
 
-/** Everything that is stored, from the bottom up. */
+/** All stores; each layer needs those below it. */
 export const stores = (options: ServerOptions) =>
   Layer.mergeAll(Assignments.layer, ImportRuns.layer, KeptStates.layer, Retention.layer, StageStates.layer, StateRescue.layer).pipe(
     Layer.provideMerge(Layer.mergeAll(Logs.layer, StageEnds.layer)),
@@ -81,7 +81,7 @@ export const stores = (options: ServerOptions) =>
     Layer.provideMerge(NamedBlobs.layer),
     Layer.provideMerge(Workspaces.layer),
     Layer.provideMerge(Commits.layer),
-    Layer.provideMerge(Tokens.layer(options)), // after the database, which one process has alone: so there is one that makes the key
+    Layer.provideMerge(Tokens.layer(options)), // after the database, which only one process can open, so only one makes the key
     Layer.provideMerge(layerDatabase(join(options.dataDir, "agent-job.sqlite"))),
     Layer.provideMerge(Blobs.layer(join(options.dataDir, "blobs"))),
     Layer.provideMerge(
@@ -90,7 +90,7 @@ export const stores = (options: ServerOptions) =>
     Layer.provideMerge(dataDirectory(options.dataDir))
   )
 
-/** The stores, the routes and the port; its HttpServer tells the address. */
+/** The stores, the routes and the port; the HttpServer in it has the address. */
 export const ServerWithAddress = (options: ServerOptions): Layer.Layer<HttpServer.HttpServer | Commits, OptionsUnusable | ServerError> =>
   Layer.effectDiscard(Effect.flatMap(Commits, (commits) => Effect.addFinalizer(() => commits.stop))).pipe(
     Layer.merge(upkeep),

@@ -1,4 +1,4 @@
-// What `agent-job server` is told at start, and how it says that it cannot start.
+// The options of `agent-job server`, and the errors of a server that cannot start.
 // Used by every part of the server and by the CLI's server command.
 import { Context, Data } from "effect"
 import type { Keep } from "../schema/keep.ts"
@@ -10,7 +10,9 @@ export interface ServerOptions {
   readonly dataDir: string
   /** How clients reach the server; absent: what each request says in its Host header. */
   readonly publicUrl?: string
-  /** One token a line, after it the name of who has it, if wanted; empty lines and lines beginning with # are skipped. */
+  /**
+   * A file with one token a line, each followed by the name of its holder, if wanted. Empty lines and lines that begin with # are skipped.
+   */
   readonly userTokenFile: string
   readonly poolTokenFile: string
   readonly keep?: Keep
@@ -22,7 +24,7 @@ export class Settings extends Context.Service<Settings, {
   readonly keep: Keep
 }>()("agent-job/server/Settings") {}
 
-/** What it is told to start with cannot be used; `message` says what to do. */
+/** The server's options cannot be used; `message` says what to do. */
 export class OptionsUnusable extends Data.TaggedError("OptionsUnusable")<{ readonly message: string }> {}
 
 /** The server cannot start; `message` says what to do. */

@@ -1,15 +1,15 @@
-// One question for all who ask: while it is on its way, or its answer is fresh, everybody gets the same.
-// Invariant: it is asked once at a time, whoever of those that wait leaves; its age is the monotonic clock's, so a clock that is set back keeps no answer.
+// One question for all who ask: while it is being answered, or its answer is fresh, everybody gets the same answer.
+// Invariant: it is asked once at a time, even if an asker leaves; the age is monotonic, so a clock that is set back keeps no answer.
 // Used by the blobs, whose disk anybody may ask about.
 import { Clock, Deferred, Duration, Effect, type Scope } from "effect"
 
 interface Verdict<E> {
   readonly said: Deferred.Deferred<void, E>
-  /** Monotonic; nothing while it is on its way. */
+  /** When the answer came, in nanoseconds of the monotonic clock; absent while the question is being answered. */
   endedAt?: bigint
 }
 
-/** The question runs in the scope where this is made, which waits for its end. */
+/** Returns the shared form of `ask`. The question runs in the scope of this call, which waits for its end. */
 export const sharedVerdict = Effect.fnUntraced(
   function*<E>(ask: Effect.Effect<void, E>, fresh: Duration.Duration): Effect.fn.Return<Effect.Effect<void, E>, never, Scope.Scope> {
     const scope = yield* Effect.scope

@@ -1,23 +1,26 @@
-// How much of something each caller holds at once, such as requests that are not answered, or bytes that are not read or did not arrive.
-// Always holds: nobody has more than may be had, and who has nothing is not remembered.
+// How much of something each caller holds at once, such as unanswered requests, or bytes that are not read or have not arrived.
+// Always holds: no caller holds more than it may, and a caller that holds nothing is not remembered.
 // Used by server/limits and server/bodies.
 import { Effect, type Scope, Semaphore } from "effect"
 import type { Caller } from "./tokens.ts"
 
 export interface Shares {
   readonly of: (caller: Caller) => number
-  /** Until the scope ends; whether it was to be had: with what the caller has it may be `most`. */
+  /** Takes an amount until the scope ends; returns false, and takes nothing, if the caller would then hold more than `most`. */
   readonly take: (caller: Caller, amount: number, most: number) => Effect.Effect<boolean, never, Scope.Scope>
 }
 
 export interface Queues {
-  /** Until the scope ends, once it is to be had: with what the caller has it is `most` at most, or nothing else. */
+  /**
+   * Waits for an amount and holds it until the scope ends. The caller holds at most `most`; a larger amount waits until the caller holds
+   * nothing else.
+   */
   readonly take: (caller: Caller, amount: number, most: number) => Effect.Effect<void, never, Scope.Scope>
 }
 
 const keyOf = ({ kind, name }: Caller): string => `${kind} ${name}`
 
-/** Of each caller one after the other. `most` is the same for a caller each time. */
+/** Makes a queue for each caller. `most` must be the same for a caller each time. */
 export const makeQueues = (): Queues => {
   const queues = new Map<string, { readonly permits: Semaphore.Semaphore; inIt: number }>()
   const join = (key: string, most: number) => {

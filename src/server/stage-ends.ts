@@ -1,5 +1,5 @@
 // What the end of a stage means: for the state, which may be in doubt; for the plan, which may be made again; for its run.
-// Always holds: a stage and its run end in one transaction, with what is in doubt, the token and the lock.
+// Always holds: one transaction ends a stage, moves its run on, opens the rescue if the state is in doubt, and ends the token and the lock.
 // Used by assignments (an agent's word), the task API (a journal that comes late) and the TFE routes (an end by force).
 import { Clock, Context, Effect, Layer, Option } from "effect"
 import { SqlClient } from "effect/sql"
@@ -24,23 +24,23 @@ import { StateLocks } from "./state-locks.ts"
 
 export class StageEnds extends Context.Service<StageEnds, {
   /**
-   * In the transaction that has made sure that the stage has no result: stores it, opens a rescue where the state is in doubt, ends the
-   * stage's token and the lock it may hold, and gives its run what follows.
+   * Ends a stage, in the transaction that has made sure that the stage has no result: stores the result, opens a rescue where the state is
+   * in doubt, ends the stage's token and the lock it may hold, and moves its run on.
    */
   readonly conclude: (stage: StageRow, result: StageResult) => Effect.Effect<void, StoreFailure>
   /**
-   * At a person's word, of a run whose cancel was asked and never carried out, as when its AgentTask is gone: its stage ends as lost, and
-   * what it may have changed is in doubt.
-   * A worker that lives all the same stores nothing from then on: its states become evidence. Of a run that is over it is success; 409
-   * `wrong-moment` where nobody has asked for a cancel, 404.
+   * Ends, at a person's word, a run whose cancel was asked and never carried out, as when its AgentTask is gone: its stage ends as lost,
+   * and what it may have changed is in doubt.
+   * A worker that lives all the same stores nothing from then on: its states become evidence. Succeeds for a run that is over after its
+   * cancel was asked. Fails with 409 `wrong-moment` if nobody has asked for a cancel, and with 404.
    */
   readonly forceCancel: (runId: string, by: string) => Effect.Effect<void, StoreFailure>
   /**
-   * What the worker heard of its engine. Of a stage that is over by now, what it adds is in doubt though an earlier doubt was settled. While
-   * its rescue waits, which shows what is missing by then whenever it is looked at, the state is read for a last word alone: it may be large,
-   * and the entries many. While none waits, it is read for creations, which may open one, and not more often than once in
-   * `secondsBetweenLooks`: 503 before. Gives the last number that is stored; 409 `journal-gap` where the entries do not follow it, 422
-   * where they do not follow each other.
+   * Stores what the worker heard of its engine, and returns the last stored number. If the stage is over by now, new entries may put the
+   * state in doubt, even if an earlier doubt was settled. While the stage's rescue is open, which shows what is missing whenever somebody
+   * looks, the state is read only for a last word: the state may be large, and the entries many. Otherwise it is also read for creations,
+   * which may open a rescue, but at most once in `secondsBetweenLooks`; sooner fails with 503. Fails with 409 `journal-gap` if the entries
+   * do not follow the stored ones, and with 422 if they do not follow each other.
    */
   readonly journal: (stageId: string, entries: ReadonlyArray<JournalEntry>) => Effect.Effect<number, StoreFailure>
 }>()("agent-job/server/StageEnds") {
@@ -52,7 +52,10 @@ const secondsBetweenLooks = 5
 const make = Effect.gen(function*() {
   const sql = yield* SqlClient.SqlClient
   const commits = yield* Commits
-  /** When the state was read for the journal of a stage that is over, in seconds of this process alone; of the last few. */
+  /**
+   * When the state was last read for the journal of a stage that is over: seconds of the monotonic clock by stage, of the last few seconds
+   * only.
+   */
   const looks = new Map<string, number>()
   const effects = yield* Effects
   const locks = yield* StateLocks
@@ -60,7 +63,7 @@ const make = Effect.gen(function*() {
   const runs = yield* Runs
   const stages = yield* Stages
 
-  /** Opens a rescue when the end leaves the state in doubt; gives what the run's failure says of it. */
+  /** Opens a rescue when the end leaves the state in doubt; returns what the run's failure says of it, or "". */
   const doubt = Effect.fnUntraced(
     function*(
       ended: StageRow,
@@ -83,7 +86,10 @@ const make = Effect.gen(function*() {
     }
   )
 
-  /** Whoever sends creations that the state has would have it read with each of them. */
+  /**
+   * Fails with 503 if the state was read for this stage a moment ago. Otherwise a worker that sends creations which the state has would
+   * have it read with each of them.
+   */
   const lookInTurn = Effect.fnUntraced(function*(id: string) {
     const at = Number(yield* Clock.monotonicTimeNanos) / 1e9
     for (const [stageId, looked] of looks) if (at - looked >= secondsBetweenLooks) looks.delete(stageId)
@@ -102,11 +108,11 @@ const make = Effect.gen(function*() {
   const journal = Effect.fn("StageEnds.journal")((id: string, entries: ReadonlyArray<JournalEntry>) =>
     sql.withTransaction(Effect.gen(function*() {
       const { added, hasCreation, hasLastWord, number } = yield* effects.append(id, entries)
-      const stage = yield* stages.get(id) // it may have ended while the entries were on the way
+      const stage = yield* stages.get(id) // the stage may have ended while the entries were on the way
       if (stage.stage === "plan" || stage.result === null || added === 0) return number
       const waits = (yield* rescues.ofStage(id))?.settledAt === null
       if (!hasLastWord) {
-        if (waits || !hasCreation) return number // what was changed or destroyed, the next plan finds
+        if (waits || !hasCreation) return number // the next plan finds what was changed or destroyed
         yield* lookInTurn(id)
       }
       yield* doubt(stage, yield* runs.get(stage.runId), stage.result, yield* locks.standing(id))
@@ -114,7 +120,7 @@ const make = Effect.gen(function*() {
     }))
   )
 
-  /** The run has its next attempt with the end of the last one, unless somebody wanted it to end anyway. */
+  /** Makes the run pending again and creates its next attempt, unless somebody has asked to cancel the run. */
   const planAgain = Effect.fnUntraced(function*(stage: StageRow, { message, reason }: StageResult, afterMillis: number) {
     const run = yield* runs.step(stage.runId, RunEvent.Disrupted())
     if (run.status !== "pending") return
@@ -127,8 +133,8 @@ const make = Effect.gen(function*() {
   })
 
   /**
-   * What was missing is in the state now: that settles the rescue, unless something is left that only a person can look for, or a refused
-   * state of the stage may have more.
+   * Settles the rescue of an import that succeeded, unless something is left that only a person can look for, or a refused state of the
+   * stage may have more.
    */
   const settleImported = Effect.fnUntraced(function*({ id, workspaceId }: Run, rescueId: string) {
     const rescue = (yield* rescues.pending(workspaceId)).find((one) => one.id === rescueId)
@@ -152,7 +158,8 @@ const make = Effect.gen(function*() {
     } WHERE id = ${stage.id}`
     const run = yield* runs.get(stage.runId)
     const standing = yield* locks.standing(stage.id)
-    if (mutates(stage.stage) && standing.lock === "none") yield* effects.forgetPlanned(run.id) // then it made nothing, seen or unseen, or ended in order
+    // A stage that has no lock made nothing, seen or unseen, or ended in order.
+    if (mutates(stage.stage) && standing.lock === "none") yield* effects.forgetPlanned(run.id)
     const doubted = yield* doubt(stage, run, result, standing)
     yield* locks.release(stage.id)
     yield* commits.news(`logs ${run.id}`)

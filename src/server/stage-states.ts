@@ -1,5 +1,5 @@
 // What a stage does with the state of its workspace, once its token is known: reads, writes, locks.
-// Invariant: a stage that is over stores nothing any more; where its end left the state in doubt, what comes late is kept as evidence.
+// Invariant: a stage that is over stores no version any more; where its end left the state in doubt, a late state is kept as evidence.
 // Used by the task API.
 import { Context, Effect, Layer, Option } from "effect"
 import type { LockInfo } from "../schema/task-api.ts"
@@ -12,7 +12,7 @@ import { StateVersions } from "./state-versions.ts"
 
 interface Pushed {
   readonly bytes: Uint8Array
-  /** What the worker says the SHA-256 is. */
+  /** The SHA-256 that the worker claims. */
   readonly sha256: string | undefined
   readonly lockId: string | undefined
   readonly epoch: Option.Option<number>
@@ -28,7 +28,7 @@ const make = Effect.gen(function*() {
 
   const workspaceOf = ({ runId }: StageRow) => Effect.map(runs.get(runId), ({ workspaceId }) => workspaceId)
 
-  /** Whether it may still send a state. */
+  /** Returns whether the stage may still send a state: until its end, and after that if it has a rescue. */
   const mayPush = ({ endedAt, id }: StageRow) =>
     endedAt === null ? Effect.succeed(true) : Effect.map(rescues.ofStage(id), (rescue) => rescue !== undefined)
 
@@ -53,7 +53,7 @@ const make = Effect.gen(function*() {
     if (left.as !== "stored") return yield* conflict("stage-over", `${why} ${left.sentence}`, left.details)
   })
 
-  /** Gives the epoch. */
+  /** Locks the state and returns the epoch. */
   const lock = (stage: StageRow, info: LockInfo) =>
     Effect.flatMap(workspaceOf(stage), (workspaceId) => locks.lock(workspaceId, info, stage.id))
   const unlock = (stage: StageRow, { ID }: LockInfo) =>

@@ -1,5 +1,5 @@
 // The stages of runs as they are stored: one row is one assignment, from its creation to its result.
-// Waiting → offered → acknowledged → started → ended; a time that is set says that it came so far.
+// Waiting → offered → acknowledged → started → ended; a time that is set says that the stage came so far.
 // Used by runs (creates and withdraws them), assignments (offers them), stage-ends (ends them) and the views.
 import { Clock, Context, Effect, Layer, Schema } from "effect"
 import { SqlClient } from "effect/sql"
@@ -37,10 +37,10 @@ export const StageRow = Schema.Struct({
 })
 export type StageRow = typeof StageRow.Type
 
-/** The run's step that a stage is: `destroy` is the apply of a run that destroys. */
+/** Returns the run's step that a stage is: `destroy` is the apply of a run that destroys. */
 export const stepOf = (stage: Stage): Step => stage === "plan" ? "plan" : "apply"
 
-/** The state of a stage in the words of the TFE API, which its clients wait on. */
+/** Returns the status of a stage in the words of the TFE API, on which its clients wait. */
 export const stepStatus = (stage: StageRow): "pending" | "running" | "finished" | "errored" | "canceled" => {
   if (stage.result !== null) {
     return stage.result.outcome === "succeeded"
@@ -68,7 +68,7 @@ const make = Effect.gen(function*() {
     yield* commits.news("assignments")
   })
 
-  /** The next attempt at a stage that is over, for which there is to be a reason. */
+  /** Creates the next attempt at a stage that is over. `again` says why, and from when it may be offered. */
   const createAgain = Effect.fn("Stages.createAgain")(
     function*({ attempt, runId, stage }: StageRow, again: Pick<StageRow, "notBefore" | "waitMessage" | "waitReason">) {
       yield* create(runId, stage, attempt + 1)
@@ -77,8 +77,8 @@ const make = Effect.gen(function*() {
   )
 
   /**
-   * The next on the feed of cancellations. The number is the time, since a copy that is restored would else give again what the agents'
-   * cursors are past.
+   * Returns the next number on the feed of cancellations, in SQL. It is the time, because a plain counter would, in a restored copy, give
+   * numbers again that the agents' cursors have passed.
    */
   const nextCancelSeq = Effect.map(Clock.currentTimeMillis, (at) => sql`(SELECT MAX(COALESCE(MAX(cancelSeq), 0) + 1, ${at}) FROM stages)`)
 
@@ -89,13 +89,16 @@ const make = Effect.gen(function*() {
     yield* commits.news("cancellations")
   })
 
-  /** The same for a stage that was over before its task was heard of. Whose cursor is past it hears of it once more. */
+  /** Puts a stage on the feed that was over before its task was heard of. An agent whose cursor is past the stage hears of it once more. */
   const cancelLate = Effect.fn("Stages.cancelLate")(function*(id: string) {
     yield* sql`UPDATE stages SET cancelSeq = ${yield* nextCancelSeq}, forced = 1 WHERE id = ${id}`
     yield* commits.news("cancellations")
   })
 
-  /** Ends the run's stages that no agent has acknowledged: their tokens are over, and who took one all the same is told to cancel. */
+  /**
+   * Ends the run's stages that no agent has acknowledged: their tokens are void, and an agent that took one all the same is told to cancel
+   * it.
+   */
   const withdraw = Effect.fn("Stages.withdraw")(function*(runId: RunId) {
     yield* sql`UPDATE stages SET endedAt = ${yield* now} WHERE runId = ${runId} AND acknowledgedAt IS NULL AND endedAt IS NULL`
     yield* cancel(runId)

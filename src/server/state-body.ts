@@ -1,6 +1,6 @@
 // What is known of a state from its bytes, before it is stored: its head, or why nothing of it can be parsed.
-// Always holds: nothing is parsed that would take more memory than the server has, and nothing of a stage that would take its time.
-// Used by state-versions (each body), kept-states and state-rescue (a person's), state-content, and who gives the heap to these: effects and the TFE routes.
+// Always holds: nothing is parsed that would take more memory than the server has, and nothing of a stage that would take much of its time.
+// Used by state-versions (each body), kept-states and state-rescue (a person's), state-content, and effects and the TFE routes (the heap).
 import { Context, Effect, Option, Result, Schema } from "effect"
 import { getHeapStatistics } from "node:v8"
 import { jsonExcess, jsonFault, type JsonLimits } from "../core/json-depth.ts"
@@ -13,7 +13,7 @@ const Output = Schema.Struct({
   sensitive: Schema.optionalKey(Schema.Boolean)
 })
 
-/** What is read of a state; the rest is the engine's. */
+/** What the server reads of a state; the rest is the engine's. */
 export const State = Schema.Struct({
   serial: Schema.Int,
   lineage: Schema.String,
@@ -21,27 +21,24 @@ export const State = Schema.Struct({
 })
 export type State = typeof State.Type
 
-/** What is known of a body. `excess`: why it can be kept and no more. */
+/** What is known of a body. `excess`, where it is set, says why the state can be kept but not parsed. */
 interface Known extends Pick<State, "serial" | "lineage"> {
   readonly excess?: Refused
 }
 
-/**
- * The bytes that this process has for what it parses: half of the memory of its container, up to a cap of Node's own, unless it is told
- * otherwise.
- */
+/** The most bytes of this process's heap, in which it parses: by default half of the memory of its container, up to a cap of Node's own. */
 export const Heap = Context.Reference<number>("agent-job/server/Heap", { defaultValue: () => getHeapStatistics().heap_size_limit })
 
-/** An output is printed again, which calls itself for each level. */
+/** The deepest nesting that is read: an output is printed again, and the printer calls itself for each level. */
 const levels = 500
 
-/** All wait for the parser, some seconds for so many, however large the heap is. */
+/** The most values that are parsed, however large the heap is: all requests wait for the parser, some seconds for so many. */
 const valuesAtMost = 2_000_000
 
 /**
- * Half of the heap, since the other is for all that is no state, the journals that it is held against among it. Parsed and looked into, the
- * worst kinds of values (keys that no other object has, outputs) need 110 to 170 bytes each, at the moment where a table of them grows, and
- * a character up to two.
+ * Returns the limits of what can be parsed in half of the heap. The other half is for all that is no state, such as the journals that the
+ * state is held against. Parsed and looked into, the worst kinds of values (keys that no other object has, outputs) need 110 to 170 bytes
+ * each, at the moment where a table of them grows, and a character up to two.
  */
 const parsable = (heapBytes: number, { byteLength }: Uint8Array): JsonLimits => ({
   levels,
@@ -55,7 +52,7 @@ const tooMuch = invalid(
   "The state has more in it than the server has memory to look into; give the server's container more, or push the state by hand under a lock, then settle with --keep."
 )
 
-/** Says that there is too much in a state for it to be parsed, whoever would. */
+/** Returns the refusal of a state with too much in it to be parsed, whoever sent it; undefined for other states. */
 export const excessOf = (heapBytes: number, bytes: Uint8Array): Refused | undefined => {
   const excess = jsonExcess(parsable(heapBytes, bytes), bytes)
   return excess === undefined ? undefined : { levels: tooDeep, values: tooMuch }[excess]
@@ -74,14 +71,17 @@ const parse = (bytes: Uint8Array, otherwise = noState()) =>
     onSuccess: ({ lineage, serial }) => Effect.succeed<Known>({ lineage, serial })
   })
 
-/** Of one with too much in it no more than its head, which is enough to keep it as evidence. */
+/** Returns no more than the head of a state with too much in it, which is enough to keep it as evidence. */
 const headOf = (bytes: Uint8Array, excess: Refused) =>
   Option.match(stateHead(bytes), {
     onNone: () => Effect.fail(excess),
     onSome: (head) => Effect.succeed<Known>({ ...head, excess })
   })
 
-/** Of one that begins as the engines begin one, and is there to its end. */
+/**
+ * Returns the head of a state that begins as the engines begin one and is there to its end; for one that begins otherwise, what `otherwise`
+ * returns.
+ */
 const knowByHead = (bytes: Uint8Array, otherwise: () => Effect.Effect<Known, Refused>): Effect.Effect<Known, Refused> => {
   const fault = jsonFault({ levels, values: Infinity }, bytes)
   if (fault === "end") return Effect.fail(noState())
@@ -94,20 +94,20 @@ const unlike = invalid(
 )
 
 /**
- * Of one that a person sends or decides on: it is parsed, or known by its head where there is too much in it. `otherwise`: what is said of
- * one that is no state.
+ * Returns what is known of a state that a person sends or decides on: it is parsed, or known by its head where there is too much in it.
+ * `otherwise` is the refusal of a body that is no state.
  */
 export const know = (heapBytes: number, bytes: Uint8Array, otherwise?: Refused): Effect.Effect<Known, Refused> =>
   excessOf(heapBytes, bytes) === undefined ? parse(bytes, otherwise) : knowByHead(bytes, () => headOf(bytes, unlike))
 
-/** What is parsed in some tens of milliseconds. The engines' encrypted states have a handful. */
+/** How many values are parsed in some tens of milliseconds. The engines' encrypted states have a handful. */
 const quickValues = 100_000
 
 /**
- * Of one that a stage sends, which may do so again and again while everybody waits for the parser: it is known by its head, if that is as
- * the engines write it, and it is there to its end. What is no JSON in between is stored then. That hurts only the stage's own workspace,
- * whose earlier versions are kept, and which a stage that means it could as well leave with an empty state; whoever reads such a state says
- * so.
+ * Returns what is known of a state that a stage sends, which may do so again and again while everybody waits for the parser. The state is
+ * known by its head, if that is as the engines write it and the state is there to its end; the rest is stored even if it is no JSON. That
+ * hurts only the stage's own workspace, whose earlier versions are kept; a malicious stage could as well leave an empty state. Whoever
+ * reads such a state reports it as unreadable.
  */
 export const knowOfStage = (heapBytes: number, bytes: Uint8Array): Effect.Effect<Known, Refused> =>
   knowByHead(bytes, () => {

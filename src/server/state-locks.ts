@@ -1,5 +1,5 @@
-// The locks on the states of workspaces: given to one at a time, each under an epoch of its own.
-// Invariant: each lock raises the workspace's epoch, and so does whoever breaks one; a stage whose lock was broken gets none any more.
+// The locks on the states of workspaces: a state has one lock at a time, each under an epoch of its own.
+// Invariant: each lock raises the workspace's epoch, and so does breaking one; a stage whose lock was broken never gets another.
 // Used by state-versions (who may write), stage-states and state-routes (lock, unlock), stage-ends (release) and state-rescue (by force).
 import { Context, Effect, Layer, Schema } from "effect"
 import { SqlClient, type SqlError } from "effect/sql"
@@ -10,7 +10,7 @@ import { now } from "./instants.ts"
 import { conflict, type StoreFailure, unauthorized } from "./refused.ts"
 import { type Workspace, Workspaces } from "./workspaces.ts"
 
-/** A lock that a person opened though a stage, or somebody else, held it. */
+/** A lock that a person opened by force, although a stage or another person held it. */
 const ForcedUnlock = Schema.Struct({
   holder: Schema.String,
   lockInfo: Schema.fromJsonString(LockInfo),
@@ -20,8 +20,8 @@ const ForcedUnlock = Schema.Struct({
 })
 
 /**
- * A stage that writes: the lock must be its own and of this epoch, for anybody else a person's. Stock clients know no epoch; the id of a
- * lock is never given twice.
+ * A stage that writes: the lock must be its own and of this epoch. For any other writer the lock must be a person's; stock clients know no
+ * epoch, but never use the id of a lock twice.
  */
 export interface Writer {
   readonly holder: string
@@ -29,13 +29,13 @@ export interface Writer {
   readonly runId: RunId
 }
 
-/** How a stage stands to the state of its workspace. A refused state that a person has decided on counts no more. */
+/** How a stage stands to the state of its workspace: its lock, and whether it has a refused state on which no person has decided. */
 interface Standing {
   readonly lock: "none" | "held" | "forced"
   readonly refusedState: boolean
 }
 
-/** The lock of everybody who is no stage. */
+/** The holder of each lock that is not a stage's. */
 const person = "person"
 
 const locked = ({ lockInfo, name }: Workspace) =>
@@ -47,33 +47,39 @@ const locked = ({ lockInfo, name }: Workspace) =>
 
 export class StateLocks extends Context.Service<StateLocks, {
   /**
-   * Gives the epoch. Who has the lock gets it again with the same id, since the answer may have been lost. 409 `locked` with the lock of
-   * another, 409 `fenced` for a stage whose lock was broken, 401 for a stage that is over, 404.
+   * Locks the state and returns the epoch. The holder gets the lock again with the same id, since the answer may have been lost. Fails with
+   * 409 `locked` and the lock of another holder, 409 `fenced` for a stage whose lock was broken, 401 for a stage that is over, and 404.
    */
   readonly lock: (workspaceId: string, info: LockInfo, holder: string) => Effect.Effect<number, StoreFailure>
   /**
-   * A lock that is gone already is success, another one is 409 `locked`; a stage opens only its own, a person also a stage's, which is by
-   * force.
+   * Opens a lock. Succeeds if there is none; fails with 409 `locked` if there is another one. A stage opens only its own lock; a person
+   * also opens a stage's, which counts as force.
    */
   readonly unlock: (
     workspaceId: string,
     lockId: string,
     by: { readonly stage: string } | { readonly person: string }
   ) => Effect.Effect<void, StoreFailure>
-  /** A lock that is gone already is success; another one is 409 `changed`, since it is of somebody whom the person did not see. */
+  /**
+   * Opens a lock by force. Succeeds if there is none; fails with 409 `changed` if there is another one, whose holder the person did not
+   * see.
+   */
   readonly forceUnlock: (workspaceId: string, lockId: string, forcedBy: string) => Effect.Effect<void, StoreFailure>
-  /** Newest first. */
+  /** Returns the locks that were opened by force, newest first. */
   readonly forcedUnlocks: (
     workspaceId: string,
     limit: number
   ) => Effect.Effect<ReadonlyArray<typeof ForcedUnlock.Type>, SqlError.SqlError>
-  /** In the transaction that writes: the workspace, if the writer has its lock; else 409 `not-locked` or `locked`. */
+  /**
+   * Returns the workspace if the writer has its lock; otherwise fails with 409 `not-locked` or `locked`. Call it in the transaction that
+   * writes.
+   */
   readonly heldBy: (writer: Writer | undefined, lockId: string | undefined, workspaceId: string) => Effect.Effect<Workspace, StoreFailure>
-  /** In the transaction that writes: the workspace, if nobody has its lock; else 409 `locked`. */
+  /** Returns the workspace if nobody has its lock; otherwise fails with 409 `locked`. Call it in the transaction that writes. */
   readonly heldByNobody: (workspaceId: string) => Effect.Effect<Workspace, StoreFailure>
-  /** For as long as `release` was not called. */
+  /** Returns how a stage stands to the state. Ask before `release`, which forgets the lock. */
   readonly standing: (holder: string) => Effect.Effect<Standing, SqlError.SqlError>
-  /** Frees what a stage held when it ended: its token is over, so nothing of it can come any more. */
+  /** Frees the lock that a stage held when it ended: its token is void, so nothing more of it can come. */
   readonly release: (holder: string) => Effect.Effect<void, SqlError.SqlError>
 }>()("agent-job/server/StateLocks") {
   static readonly layer = Layer.effect(StateLocks, Effect.suspend(() => make))
@@ -87,7 +93,7 @@ const make = Effect.gen(function*() {
     sql.withTransaction(Effect.gen(function*() {
       const workspace = yield* workspaces.get(workspaceId)
       const over = yield* sql`SELECT id FROM stages WHERE id = ${holder} AND endedAt IS NOT NULL`
-      if (over.length > 0) return yield* unauthorized() // it ended while its request came, and nobody would open the lock
+      if (over.length > 0) return yield* unauthorized() // the stage ended while its request came, and nobody would open the lock
       const [forced] = holder === person ? [] : yield* rows(ForcedUnlock)(sql`SELECT * FROM forcedUnlocks WHERE holder = ${holder} LIMIT 1`)
       if (forced !== undefined) {
         return yield* conflict(
@@ -109,7 +115,10 @@ const make = Effect.gen(function*() {
 
   const open = (workspaceId: string) => sql`UPDATE workspaces SET lockInfo = NULL, lockHolder = NULL WHERE id = ${workspaceId}`
 
-  /** Whoever holds it is fenced from then on: what it writes is refused and kept as evidence, and a stage gets no other lock. */
+  /**
+   * Opens the lock and fences its holder: what the holder writes from then on is refused, a stage's state is kept as evidence, and a stage
+   * gets no other lock.
+   */
   const breakLock = Effect.fnUntraced(function*({ epoch, id, lockHolder, lockInfo }: Workspace, forcedBy: string) {
     yield* sql`INSERT INTO forcedUnlocks ${
       sql.insert({ workspaceId: id, holder: lockHolder, lockInfo: JSON.stringify(lockInfo), epoch, forcedBy, forcedAt: yield* now })

@@ -1,5 +1,5 @@
 // What people do about a state: look at it, settle what left it in doubt, open its lock by force.
-// Invariant: a refused state becomes the next version only while its stage is in doubt, in the stored one's line; what is settled, and by whom, is one transaction with it.
+// Invariant: a refused state becomes the next version only in the transaction that settles its stage's doubt, and in the stored lineage.
 // Used by the workspace routes.
 import { Context, Effect, Layer, Option } from "effect"
 import { SqlClient } from "effect/sql"
@@ -20,13 +20,13 @@ import { type Workspace, Workspaces } from "./workspaces.ts"
 
 const shownAtMost = 20
 
-/** Of a stage's state only the head was read when it was kept. */
+/** The refusal of evidence that is no state: of a stage's state only the head was read when it was kept. */
 const noState = (id: string, name: string) =>
   invalid(
     `The state ${id} is not JSON as the engines write it, so it cannot be the state of ${name} and nothing was settled; look at it with: agent-job state show ${name} --evidence ${id}`
   )
 
-/** What there was when the person looked who decides. */
+/** What the person who decides saw when they looked. */
 type Seen = Pick<SettleRescue, "pending" | "evidence" | "version">
 
 const make = Effect.gen(function*() {
@@ -117,7 +117,10 @@ const make = Effect.gen(function*() {
 
   const view = Effect.fn("StateRescue.view")((name: string) => viewWith(effects.missingFor, name))
 
-  /** The same for whoever has decided: where there is no room to look for what is missing, it is not said, and the decision is told all the same. */
+  /**
+   * Returns the same view after a decision. Where there is no room to look for what is missing, the view leaves it out, so that the
+   * decision is told all the same.
+   */
   const viewAfter = Effect.fn("StateRescue.viewAfter")((name: string) =>
     viewWith((...of) => Effect.catchTag(effects.missingFor(...of), "Refused", () => Effect.succeed(new Map<string, never>())), name)
   )
@@ -127,8 +130,8 @@ const make = Effect.gen(function*() {
   })
 
   /**
-   * What is pending, if it, the evidence and the stored state are what the person saw who decides: a run that began before the doubt came
-   * may store newer ones.
+   * Returns the pending rescues, if they, the evidence and the stored state are what the person who decides saw: a run that began before
+   * the doubt came may have stored newer ones. Otherwise fails with 409 `changed`.
    */
   const asSeen = Effect.fnUntraced(function*({ id: workspaceId, name }: Workspace, seen: Seen) {
     const [pending, refused, stored] = [
@@ -157,7 +160,7 @@ const make = Effect.gen(function*() {
     return pending
   })
 
-  /** A refused state of a stage that is in doubt, as it may follow the stored one. */
+  /** Returns a refused state of a stage in doubt as it may follow the stored one: with its serial raised where it is not higher. */
   const following = Effect.fnUntraced(function*({ id: workspaceId, name }: Workspace, pending: ReadonlyArray<Rescue>, state: KeptState) {
     const { id, serial, stageId } = state
     if (!pending.some((rescue) => rescue.stageId === stageId)) {
@@ -173,7 +176,7 @@ const make = Effect.gen(function*() {
     const before = yield* states.current(workspaceId)
     if (before === undefined || serial > before.serial) return { bytes, runId, serial, stageId }
     const raised = before.serial + 1
-    const next = withHeadSerial(bytes, raised) // that it is a state, and of this serial alone, is seen when it is adopted
+    const next = withHeadSerial(bytes, raised) // `adopt` checks that it is a state and has no other serial
     if (Option.isNone(next)) {
       return yield* invalid(
         `The state ${id} is not written as the engines write one, so its serial cannot be raised; push it by hand under a lock, then settle with --keep.`
@@ -183,8 +186,8 @@ const make = Effect.gen(function*() {
   })
 
   /**
-   * What was to be imported for a rescue that is settled now is not wanted any more. An import that is applying may be at work, and no
-   * other apply may begin beside it.
+   * Cancels the imports for a rescue that is being settled, which nobody wants any more. Fails with 409 `import-runs` if one is applying:
+   * it may be at work, and no other apply may begin beside it.
    */
   const endImports = Effect.fnUntraced(function*({ id, stageId }: Rescue) {
     const open = (yield* runs.ofRescue(id)).filter(({ status }) => !isFinal(status))
@@ -199,11 +202,12 @@ const make = Effect.gen(function*() {
   })
 
   /**
-   * Everything that is pending, with the stored state as it is; or what one stage left, with its refused state `use` as the next version.
+   * Settles everything that is pending, with the stored state as it is; or, with `use`, what one stage left, with its refused state `use`
+   * as the next version.
    */
   const settle = Effect.fn("StateRescue.settle")(function*(name: string, by: string, { use, ...seen }: Seen & Pick<SettleRescue, "use">) {
     const workspace = yield* workspaces.named(name)
-    /** `state`: what is stored from then on. */
+    /** Settles the pending rescues that `isMeant` selects. `state` is what is stored from then on. */
     const settled = Effect.fnUntraced(
       function*<E>(how: string, state: Effect.Effect<Uint8Array, E>, isMeant: (rescue: Rescue) => boolean) {
         const meant = (yield* asSeen(workspace, seen)).filter(isMeant)
@@ -233,7 +237,7 @@ const make = Effect.gen(function*() {
     )
   })
 
-  /** Where there is no lock, nothing is to be done. */
+  /** Opens the lock with this id by force; succeeds if there is no lock. */
   const unlock = Effect.fn("StateRescue.unlock")(function*(name: string, by: string, lockId: string) {
     yield* locks.forceUnlock((yield* workspaces.named(name)).id, lockId, by)
   })

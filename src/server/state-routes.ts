@@ -17,7 +17,7 @@ import { Workspaces } from "./workspaces.ts"
 const lockInfo = jsonOf(LockInfo, "", lockLimitBytes)
 const address = "/api/state/v1/workspaces/:name"
 
-/** 423 is what the backend reads as "somebody else has it", with that lock as the body. */
+/** Answers a refusal. The backend reads 423 as "somebody else has it", with that lock as the body. */
 const asLocked = (refused: Refused) => refused.error === "locked" ? problem(new Refused({ ...refused, status: 423 })) : problem(refused)
 
 export const stateRoutes = HttpRouter.addAll(Effect.gen(function*() {

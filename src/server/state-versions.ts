@@ -1,5 +1,5 @@
-// States of workspaces: every accepted body is a version, taken only under the current lock; a stage's that is refused is kept as evidence.
-// Invariants: a state follows the one before it (core/state-succession); what was answered is on disk, until more of the same run are.
+// The states of workspaces: every accepted body is a version, taken only under the current lock; a stage's refused one is kept as evidence.
+// Invariants: a state follows its predecessor (core/state-succession); once accepted it is on disk, until later ones supersede it.
 // Used by the task API (workers), the state API (people), the rescues and the TFE routes (outputs).
 import { Context, Effect, Layer, Schema, Stream } from "effect"
 import { SqlClient, type SqlError } from "effect/sql"
@@ -31,7 +31,7 @@ export type StateVersion = typeof StateVersion.Type
 const Superseded = StateVersion.mapFields(({ sha256 }) => ({ sha256 }))
 type Superseded = typeof Superseded.Type
 
-/** A body as it came. `sha256`: what the sender says that it is. */
+/** A body as it came. `sha256` is the digest that the sender claims. */
 interface Body {
   readonly bytes: Uint8Array
   readonly sha256?: string | undefined
@@ -42,46 +42,47 @@ interface NewState extends Body {
   readonly by: Writer | undefined
 }
 
-/** `serial`: what is told of it. `unlike`: what is said if it is no state. */
+/** `serial` is what the person is told, and what the state must have. `unlike` is the refusal of bytes that are no state. */
 interface Adopted extends Pick<Body, "bytes"> {
   readonly runId: RunId
   readonly serial: number
   readonly unlike: Refused
 }
 
-/** Its head was read alone, or its serial raised there. */
+/** The refusal of a state with another serial than its head has, which was read alone, or in which the serial was raised. */
 const twoSerials = (serial: number, parsed: number) =>
   invalid(
     `The state was to have the serial ${serial} and says ${parsed} further down, so it is not as the engines write one, and nothing was settled; push it by hand under a lock with one serial, then settle with --keep.`
   )
 
 /**
- * Of a run, or of one lock of a person. An engine sends its state every 20 s, so that a long apply would fill the disk; each of them has in
- * it what those before have.
+ * How many bodies of one writer are kept: of a run, or of one lock of a person. An engine sends its state every 20 s, so a long apply would
+ * fill the disk; each state has in it what those before it have.
  */
 const keptOfWriter = 5
 
 export class StateVersions extends Context.Service<StateVersions, {
-  /** By its id; nothing of one whose body is gone. */
+  /** Returns a version by its id; undefined if its body is gone. */
   readonly find: (id: string) => Effect.Effect<StateVersion | undefined, SqlError.SqlError>
-  /** What the workspace has now; nothing before the first. */
+  /** Returns the current state of the workspace; undefined before the first. */
   readonly current: (workspaceId: string) => Effect.Effect<StateVersion | undefined, SqlError.SqlError>
-  /** The whole body, 64 MiB at most. 503 when it is damaged. */
+  /** Returns the whole body, at most 64 MiB. Fails with 503 when it is damaged. */
   readonly read: (version: StateVersion) => Effect.Effect<Uint8Array, Refused>
   /**
-   * Stores a state as the workspace's next version; the same body under the same serial is success and no new version. 409 `not-locked` or
-   * `locked` without the current lock, `other-lineage` or `old-serial` where it may not follow, `digest-mismatch`; 422 for what is no state
-   * or has too much in it. A stage's is kept as evidence then, if it is a state, which the message and `kept` in the details say.
+   * Stores a state as the workspace's next version; the same body under the same serial is success and no new version. Fails with 409
+   * `not-locked` or `locked` without the current lock, `other-lineage` or `old-serial` where it may not follow, or `digest-mismatch`; with
+   * 422 if it is no state or has too much in it. A stage's state that is refused for its lock, its place or its size is kept as evidence,
+   * which the message and `kept` in the details say.
    */
   readonly accept: (workspaceId: string, state: NewState) => Effect.Effect<void, StoreFailure>
   /**
-   * Keeps a state of a stage that is over as evidence, for which a rescue is open then. Success says what became of it, also where that is
-   * nothing. `why`: a sentence for whoever looks at it.
+   * Keeps a state of a stage that is over as evidence, with an open rescue. Returns what became of it, even if it was dropped. `why` is a
+   * sentence for the person who looks at it.
    */
   readonly leave: (stageId: string, workspaceId: string, state: Body & { readonly why: string }) => Effect.Effect<Left, StoreFailure>
   /**
-   * Makes a state the next version, where nobody has the lock, under an epoch of its own, and does what belongs to it in the same
-   * transaction. 409 `locked`, 422 where it is of another serial, and else as `accept`.
+   * Makes a state the next version, where nobody has the lock, under an epoch of its own, and runs `also` in the same transaction. Fails
+   * with 409 `locked`, with 422 if its serial is another, and otherwise as `accept`.
    */
   readonly adopt: <E>(
     workspaceId: string,
@@ -94,7 +95,7 @@ export class StateVersions extends Context.Service<StateVersions, {
 
 const refusedAs = ({ error, message }: Obstacle) => error === "invalid" ? invalid(message) : conflict(error, message)
 
-/** The four that say no to a state as such. */
+/** Reports whether a state was refused for its lock or its place in the succession. */
 const isRefusal = ({ error }: Refused) =>
   error === "locked" || error === "not-locked" || error === "other-lineage" || error === "old-serial"
 
@@ -127,7 +128,10 @@ const make = Effect.gen(function*() {
     }
   )
 
-  /** Of those of one writer; gives the digests of the bodies that need no longer be there. A stage may lock as often as it likes. */
+  /**
+   * Supersedes the older states of one writer, and returns the digests of bodies that are no longer needed. A stage's states count by run,
+   * since a stage may lock as often as it likes.
+   */
   const supersede = Effect.fnUntraced(function*({ epoch, id }: Workspace, runId: RunId | undefined) {
     const ofWriter = runId === undefined ? sql`workspaceId = ${id} AND epoch = ${epoch}` : sql`runId = ${runId}`
     return yield* rows(Superseded)(sql`UPDATE stateVersions SET supersededAt = ${yield* now} WHERE supersededAt IS NULL AND id IN (

@@ -1,5 +1,5 @@
 // The task API: what the worker of one stage fetches and leaves, by the contract of schema/task-api. Used by server/server.
-// The token says which stage it is, so no path names one, and a header which task asks. Of a stage that has its result, only that same result may be said again,
+// The token says which stage asks, so no path names one; a header says which task. Once a stage has its result, only that may be repeated
 // and, where its end left the state in doubt, a state be left as evidence and the journal be completed.
 import { Effect, Option, Schema } from "effect"
 import { HttpRouter, type HttpServerRequest, HttpServerResponse } from "effect/http"
@@ -34,7 +34,7 @@ import { StateVersions } from "./state-versions.ts"
 import { type Caller, Tokens } from "./tokens.ts"
 import { Variables, variablesOf } from "./variables.ts"
 
-/** A worker sends 64 KiB, with a mark where something is missing (worker/log-shipper). */
+/** The largest piece of a log. A worker sends 64 KiB, with a mark where something is missing (worker/log-shipper). */
 const logPieceLimitBytes = 256 * 1024
 
 const result = jsonOf(StageResult)
@@ -69,7 +69,7 @@ export const taskRoutes = HttpRouter.addAll(Effect.gen(function*() {
   const routeOfResult = yield* routesOf(stageOf(({ endedAt, result }) => Effect.succeed(endedAt === null || result !== null)), problem)
   const routeOfState = yield* routesOf(stageOf(states.mayPush), problem)
 
-  /** For the holder of the token of a stage that is not over, with its run. */
+  /** Makes a route for the holder of the token of a stage that is not over; the handler gets the stage and its run. */
   const task = (
     method: "GET" | "POST" | "PUT",
     path: HttpRouter.PathInput,

@@ -1,4 +1,4 @@
-// Our records in the shapes of the TFE v2 JSON:API: pure, one function a type, no more than its clients read.
+// Our records in the shapes of the TFE v2 JSON:API: pure functions, one for each type, with no more than its clients read.
 // Every shape has the relationships and permissions without which stock clients crash.
 // Used by the TFE routes.
 import { isFinal, type Step, wishes } from "../core/run-machine.ts"
@@ -28,7 +28,9 @@ export const entitlements = {
   }
 }
 
-/** `holder`: its current run. A holder still pending does not count as a lock: clients would call that a manual one. */
+/**
+ * `holder` is the workspace's current run. A holder that is still pending does not count as a lock: clients would call that a manual one.
+ */
 export const workspaceDocument = (workspace: Workspace, holder: Run | undefined) => ({
   id: workspace.id,
   type: "workspaces",
@@ -78,7 +80,7 @@ export const configurationVersionDocument = (version: ConfigurationVersion, uplo
 const timestampsOf = ({ timestamps }: Run) =>
   Object.fromEntries(Object.entries(timestamps).map(([status, at]) => [`${status.replaceAll("_", "-")}-at`, at]))
 
-/** `position`: how many runs are before this one; clients print it as what they wait for. */
+/** `position` is how many runs are before this one; clients print it as what they wait for. */
 export const runDocument = (run: Run, position: number) => {
   const may = wishes(run)
   return {
@@ -117,7 +119,9 @@ export const runDocument = (run: Run, position: number) => {
   }
 }
 
-/** A plan or an apply. Its status is read with the run's in one transaction, so it never ends before the run has moved on. */
+/**
+ * Returns the document of a plan or an apply. `stages` must be read before `run`, so that a step never ends before the run has moved on.
+ */
 export const stepDocument = (run: Run, stages: ReadonlyArray<StageRow>, step: Step, logUrl: string) => {
   const stage = stages.findLast((candidate) => stepOf(candidate.stage) === step)
   const never = run.status === "canceled" ? "canceled" : "unreachable"
@@ -164,7 +168,7 @@ export const stateVersionDocument = (version: StateVersion, base: string) => ({
   relationships: { run: relation("runs", version.runId) }
 })
 
-/** The id says which version and which output: its name in hex, since an id may hold no slash. */
+/** Returns the id of an output, which says the version and the output's name, in hex, since an id may hold no slash. */
 const outputId = (version: StateVersion, name: string): string => `wsout-${version.id}-${Buffer.from(name, "utf8").toString("hex")}`
 
 export const parseOutputId = (id: string): { readonly versionId: string; readonly name: string } | undefined => {
@@ -174,7 +178,7 @@ export const parseOutputId = (id: string): { readonly versionId: string; readonl
 
 type Output = NonNullable<State["outputs"]>[string]
 
-/** As it is listed: a sensitive value is given only to who asks for that one output. */
+/** Returns an output as lists show it: a sensitive value is given only to a request for that one output. */
 export const asListed = (output: Output): Output => output.sensitive === true ? { ...output, value: null } : output
 
 export const outputDocument = (version: StateVersion, name: string, output: Output) => ({

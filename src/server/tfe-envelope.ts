@@ -1,4 +1,4 @@
-// What all TFE routes have together: who asks, from which URL, and the two envelopes of JSON:API.
+// What all TFE routes have in common: who asks, from which URL, and the two envelopes of JSON:API.
 // Used by the tfe-*-routes.
 import { Effect } from "effect"
 import { type HttpServerRequest, HttpServerResponse } from "effect/http"
@@ -14,11 +14,11 @@ const contentType = "application/vnd.api+json"
 export const document = (data: unknown, status = 200, included?: ReadonlyArray<unknown>) =>
   HttpServerResponse.jsonUnsafe({ data, ...(included !== undefined && { included }) }, { status, contentType })
 
-/** What a request made, and where it is from now on. */
+/** The answer to a request that made something, with the address of what it made. */
 export const made = (address: string, data: { readonly id: string }) =>
   HttpServerResponse.jsonUnsafe({ data }, { status: 201, contentType, headers: { location: `${address}/${data.id}` } })
 
-/** One page of a list; without paging it is all there is. */
+/** The answer with one page of a list; without `page`, the list is complete. */
 export const documents = (
   data: ReadonlyArray<unknown>,
   page?: { readonly number: number; readonly size: number; readonly more: boolean }
@@ -42,7 +42,7 @@ export const makeTfe = Effect.gen(function*() {
   return {
     route: yield* routesFor("user", jsonApiErrors),
     base: (request: HttpServerRequest.HttpServerRequest) => baseUrl(publicUrl, request),
-    /** 404 for any organization but ours. */
+    /** Fails with 404 for any organization but ours. */
     member: ({ organization: asked }: Params) => asked === organization ? Effect.void : Effect.fail(notFound())
   }
 })

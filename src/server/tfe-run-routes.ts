@@ -1,5 +1,5 @@
 // The TFE API's configuration versions, runs, plans and applies.
-// Logs and uploads are asked without a token: the last part of their path is the secret.
+// Logs and uploads need no token: the last part of their path is a secret.
 // Used by server/server.
 import { Effect } from "effect"
 import { HttpRouter, HttpServerResponse } from "effect/http"
@@ -25,7 +25,10 @@ const createConfigurationVersion = jsonOf(CreateConfigurationVersion)
 const createRun = jsonOf(CreateRun)
 const applyRun = jsonOf(ApplyRun, "{}")
 
-/** What stock clients and ours ask for. Each connection may hold one, until its client takes it. */
+/**
+ * The most bytes of a log in one answer, which stock clients and ours ask for. Each connection may hold one answer, until its client takes
+ * it.
+ */
 const logReadLimitBytes = 64 * 1024
 const longestWaitSeconds = 30
 
@@ -52,7 +55,7 @@ export const tfeRunRoutes = HttpRouter.addAll(Effect.gen(function*() {
 
   const step = (which: Step, id: string, url: string) =>
     Effect.gen(function*() {
-      const rows = yield* stages.ofRun(runOfStep(id)) // before the run: a stage must not look over while its run does not
+      const rows = yield* stages.ofRun(runOfStep(id)) // read before the run: a stage must not look over while its run does not
       return stepDocument(yield* runs.get(runOfStep(id)), rows, which, logUrl(tokens, url, runOfStep(id), which))
     })
 

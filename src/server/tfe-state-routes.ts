@@ -1,6 +1,6 @@
-// The TFE API's states, as far as they are read: the current one, its outputs, and the download.
-// A sensitive output's value is given only to who asks for that one output, as stock clients do. Always holds: no more of outputs is in memory than server/bodies has room for.
-// Used by server/server.
+// The TFE API's states, which can only be read: the current one, its outputs, and the download. Used by server/server.
+// A sensitive output's value is given only to a request for that one output, as stock clients send it.
+// Always holds: no more of outputs is in memory than server/bodies has room for.
 import { Effect, Result } from "effect"
 import { HttpRouter, type HttpServerRequest, type HttpServerResponse } from "effect/http"
 import { isLongerThan } from "../core/json-length.ts"
@@ -16,7 +16,10 @@ import { document, documents, makeTfe } from "./tfe-envelope.ts"
 import type { Caller } from "./tokens.ts"
 import { Workspaces } from "./workspaces.ts"
 
-/** A person reads a few kilobytes of them, and other programs pass on what a configuration can hold. */
+/**
+ * The most bytes of outputs in one answer. A person reads a few kilobytes of them, and other programs pass on what a configuration can
+ * hold.
+ */
 const outputsLimitBytes = 4 * 1024 * 1024
 const tooLarge = ({ id }: StateVersion) =>
   new Refused({
@@ -26,7 +29,7 @@ const tooLarge = ({ id }: StateVersion) =>
       `These outputs of ${id} are more than ${outputsLimitBytes} bytes, which are not given out at once; ask for one of them, or take the whole state from /api/v2/state-versions/${id}/download.`
   })
 
-/** Of a stage's state only the head was read when it was stored. */
+/** The refusal of a state that cannot be parsed: of a stage's state only the head was read when it was stored. */
 const unreadable = ({ id, serial }: StateVersion) =>
   invalid(
     `The state ${id} with the serial ${serial} is not as the engines write one, so its outputs cannot be read; look at it at /api/v2/state-versions/${id}/download, and push a good one over it.`
@@ -40,7 +43,7 @@ const tooMuch = ({ id, serial }: StateVersion) =>
       `The state ${id} with the serial ${serial} has more in it than the server has memory to look into, so its outputs are not given out; give the server's container more, or take the whole state from /api/v2/state-versions/${id}/download.`
   })
 
-/** Printed, each has at least so much around its name and its value: a count that is too large is seen before they are written. */
+/** The least that each printed output has around its name and its value, so that too many outputs are seen before they are printed. */
 const aroundOutputBytes = 128
 
 const lengthOf = ({ body }: HttpServerResponse.HttpServerResponse): number => body._tag === "Uint8Array" ? body.contentLength : 0
@@ -53,7 +56,7 @@ export const tfeStateRoutes = HttpRouter.addAll(Effect.gen(function*() {
   const states = yield* StateVersions
   const workspaces = yield* Workspaces
 
-  /** In one step (state-content). */
+  /** Makes the answer in one step, as state-content asks. */
   const answerOf = (
     version: StateVersion,
     bytes: Uint8Array,
@@ -73,8 +76,8 @@ export const tfeStateRoutes = HttpRouter.addAll(Effect.gen(function*() {
   }
 
   /**
-   * The answer that `shown` makes of the outputs of a state as they are `asked` for. The state has its room until then, and the answer has
-   * one of its own.
+   * Returns the answer that `shown` makes of the outputs that `asked` selects. The state has its room until then, and the answer has room
+   * of its own.
    */
   const outputsOf = (
     caller: Caller,

@@ -1,5 +1,5 @@
 // Who may ask: tokens of people and agents from files, tokens of one stage from the database, and paths that carry their own secret.
-// No token is stored or compared but as its SHA-256, all in constant time; the secret of a path is computed from a key, not stored.
+// Tokens are kept and looked up only by SHA-256, those from files in constant time; a path's secret is computed from a key, not stored.
 // Used by the borders of all the APIs.
 import { Context, Effect, Layer, Option } from "effect"
 import { createHash, createHmac, randomBytes, timingSafeEqual } from "node:crypto"
@@ -18,7 +18,8 @@ export const tokenHash = (token: string): string => sha256(token).toString("hex"
 export const newTaskToken = Effect.map(RandomBytes, (bytes) => `ajt_${Buffer.from(bytes(32)).toString("base64url")}`)
 
 /**
- * The token of an Authorization header: bearer, or the password of basic authentication, which is all that a stock `http` backend can send.
+ * Returns the token of an Authorization header: a bearer token, or the password of basic authentication, which is all that a stock `http`
+ * backend can send.
  */
 export const tokenOf = (authorization: string | undefined): Option.Option<string> => {
   const [scheme, value] = authorization?.trim().split(/ +/u, 2) ?? []
@@ -29,20 +30,23 @@ export const tokenOf = (authorization: string | undefined): Option.Option<string
   return Option.some(decoded.slice(decoded.indexOf(":") + 1))
 }
 
-/** Who asks, by the token or the link that was shown; never the secret itself. */
+/** Who asks, as the token or the link shows; it never has the secret itself. */
 export interface Caller {
   readonly kind: "user" | "pool" | "task" | "link"
   /**
-   * What the token file says after the token, or the first 8 hex digits of the token's SHA-256; of a task's token its stage, of a link what
-   * it opens.
+   * For a user or a pool, the name after the token in the token file, or else the first 8 hex digits of the token's SHA-256; for a task,
+   * its stage's id; for a link, the id of what it opens.
    */
   readonly name: string
 }
 
 export class Tokens extends Context.Service<Tokens, {
-  /** The holder of a token of that file. */
+  /** Returns the holder of a token in the file for that kind. */
   readonly holderOf: (kind: "user" | "pool", token: string) => Option.Option<Caller>
-  /** 64 hex digits, the same for the same subject for ever: the last part of a path that needs no token, or the key of a run's seals. */
+  /**
+   * Returns 64 hex digits, always the same for a subject: the last part of a path that needs no token, or a key (of a run's seals, of a
+   * stage's kept states).
+   */
   readonly secretOf: (subject: string) => string
   readonly isSecretOf: (subject: string, secret: string) => boolean
 }>()("agent-job/server/Tokens") {
@@ -68,7 +72,7 @@ export class Tokens extends Context.Service<Tokens, {
     )
 }
 
-/** Looks at all of them, so that the time says nothing about which one was near. */
+/** Compares with all known tokens, so that the time says nothing about which one was near. */
 const oneOf = (all: ReadonlyArray<Known>, token: string): Option.Option<Known> => {
   const hash = sha256(token)
   return Option.fromUndefinedOr(all.filter((known) => timingSafeEqual(known.hash, hash))[0])
@@ -79,7 +83,7 @@ interface Known {
   readonly name: string
 }
 
-/** A line of a token file: the token, and after it, if anything, who has it. */
+/** Parses a line of a token file: the token, and after it the name of its holder, if there is one. */
 const knownOf = (line: string): Known => {
   const [token = "", ...name] = line.split(/\s+/u)
   const hash = sha256(token)
@@ -111,12 +115,12 @@ const tokensIn = (file: string, whose: string) =>
 
 const isMissing = (cause: unknown) => cause instanceof Error && "code" in cause && cause.code === "ENOENT"
 
-/** Node's words without its code, its call and the path. */
+/** Returns Node's message without the code, the call and the path. */
 const wordsOf = (cause: unknown) => cause instanceof Error ? cause.message.replace(/^E[A-Z]+: (.*?),.*$/u, "$1") : String(cause)
 
 const keyBytes = 32
 
-/** It gets its name when it is whole and on disk: of a start that is cut short nothing is left that looks like a key. */
+/** Makes the key. It gets its name when it is whole and on disk, so that a start that is cut short leaves nothing that looks like a key. */
 const newKey = async (file: string) => {
   const key = randomBytes(keyBytes)
   await writeFile(`${file}.new`, key, { mode: 0o600, flush: true })
@@ -125,7 +129,7 @@ const newKey = async (file: string) => {
   return key
 }
 
-/** Made once; who has it can read logs and upload archives, so it is as secret as the database. */
+/** Reads the key, which is made once. Its holder can read logs and upload archives, so it is as secret as the database. */
 const pathKey = Effect.fnUntraced(function*(file: string) {
   const key = yield* Effect.tryPromise({
     try: () =>

@@ -1,10 +1,10 @@
-// What belongs to an answer until its client has taken it: a small one ends its scope before the socket has it.
+// What an answer holds until its client has taken it: the scope of the request may end before the socket has a small answer.
 // Used by server/limits (places among what is asked at once) and server/bodies (room in memory).
 import * as NodeHttpServerRequest from "@effect/platform-node/NodeHttpServerRequest"
 import { Effect, Exit, Scope } from "effect"
 import type { HttpServerRequest } from "effect/http"
 
-/** What `take` leaves in its scope goes when the client has the answer, or has hung up. */
+/** Runs `take` in a scope that ends when the client has the answer, or has hung up. */
 export const untilTaken = Effect.fnUntraced(
   function*<A, E>(request: HttpServerRequest.HttpServerRequest, take: Effect.Effect<A, E, Scope.Scope>) {
     const response = NodeHttpServerRequest.toServerResponse(request)

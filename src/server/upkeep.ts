@@ -1,5 +1,5 @@
-// What the server does by itself once it listens: at once it ends the imports that nobody waits for, hourly it lets go what is old (server/retention), daily the files that no row names.
-// Invariant: of these files only those go that this database has seen unnamed for 30 days, since beside a copy of it that was restored they are all that is left of newer states.
+// The server's chores: at once it ends the imports of settled rescues; hourly it removes what is old; daily, files that no row names.
+// Invariant: such files go only after this database saw them unnamed for 30 days: beside a restored copy they may be newer states.
 // Used by server/server.
 import { Cause, Duration, Effect, Layer, Schedule } from "effect"
 import { ImportRuns } from "./import-runs.ts"
@@ -8,7 +8,7 @@ import { Retention } from "./retention.ts"
 
 const unnamedFor = Duration.days(30)
 
-/** What failed is tried again the next time. */
+/** Logs the failure of a chore, which is tried again the next time, and returns `otherwise`. */
 const undisturbed = <A, E, R>(
   what: Effect.Effect<A, E, R>,
   otherwise: A,

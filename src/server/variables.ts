@@ -1,4 +1,4 @@
-// Variables of workspaces, as people set them; those of a run are with the run and win over these.
+// Variables of workspaces, as people set them; a run's own variables are stored with the run and win over these.
 // A sensitive value leaves the server only towards the worker of a stage.
 // Used by the TFE routes and the task API.
 import { Context, Effect, Layer, Schema } from "effect"
@@ -23,7 +23,7 @@ export type WorkspaceVariable = typeof WorkspaceVariable.Type
 export const RunVariable = Schema.Struct({ key: Schema.String, value: Schema.String })
 export type RunVariable = typeof RunVariable.Type
 
-/** What a stage gets: the workspace's variables, but for those the run sets itself. */
+/** Returns the variables of a stage: the workspace's, except those that the run sets itself, and the run's own. */
 export const variablesOf = (workspace: ReadonlyArray<WorkspaceVariable>, run: ReadonlyArray<RunVariable>): ReadonlyArray<Variable> => [
   ...workspace
     .filter(({ category, key }) => category === "env" || !run.some((variable) => variable.key === key))
@@ -37,7 +37,7 @@ const make = Effect.gen(function*() {
   const list = (workspaceId: string) =>
     rows(WorkspaceVariable)(sql`SELECT * FROM variables WHERE workspaceId = ${workspaceId} ORDER BY key, category`)
 
-  /** One of a name and category there is; setting it again replaces it. */
+  /** Stores a variable. A workspace has one for each name and category; setting it again replaces it. */
   const set = Effect.fn("Variables.set")(function*(variable: Omit<WorkspaceVariable, "id">) {
     yield* sql`INSERT INTO variables ${sql.insert({ id: yield* newId("var"), ...variable })}
       ON CONFLICT (workspaceId, key, category) DO UPDATE SET value = excluded.value, description = excluded.description, hcl = excluded.hcl, sensitive = excluded.sensitive`
@@ -47,7 +47,7 @@ const make = Effect.gen(function*() {
     return stored ?? (yield* Effect.die(new Error("a variable was stored and is gone")))
   })
 
-  /** Gives whether there was one. */
+  /** Removes a variable and returns whether there was one. */
   const remove = (workspaceId: string, id: string) =>
     Effect.map(sql`DELETE FROM variables WHERE workspaceId = ${workspaceId} AND id = ${id} RETURNING id`, (removed) => removed.length > 0)
 

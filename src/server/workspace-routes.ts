@@ -1,4 +1,4 @@
-// Our own JSON about the state of a workspace: what there is, what was refused, and the two decisions that only a person makes.
+// Our own JSON about the state of a workspace: what there is, what was refused, and the decisions that only a person makes.
 // Used by server/server; the CLI's `state` asks here.
 import { Effect, type Schema } from "effect"
 import { HttpRouter, type HttpServerRequest, HttpServerResponse } from "effect/http"
@@ -16,7 +16,7 @@ import type { Caller } from "./tokens.ts"
 
 const place = "/api/agent-job/v1/workspaces/:name/state"
 
-/** An older command line leaves out what the person saw. */
+/** Decodes a decision. An older command line leaves out what the person saw, so the refusal says that it may be older. */
 const decisionOf = <S extends Schema.ConstraintDecoder<unknown>>(schema: S) => {
   const decode = jsonOf(schema)
   return (request: HttpServerRequest.HttpServerRequest) =>
@@ -30,7 +30,7 @@ const decisionOf = <S extends Schema.ConstraintDecoder<unknown>>(schema: S) => {
 const decision = decisionOf(SettleRescue)
 const unlock = decisionOf(ForceUnlock)
 
-/** Whose token it is, and what the client calls them. */
+/** Returns who decides: the token's holder, and what the client calls them. */
 const who = (caller: Caller, by: string) => `${caller.name}, ${by}`
 
 export const workspaceRoutes = HttpRouter.addAll(Effect.gen(function*() {

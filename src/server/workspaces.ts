@@ -1,4 +1,4 @@
-// Workspaces: what runs exclude each other by, with their settings and the run that holds each.
+// Workspaces, in each of which runs exclude each other, with their settings and the run that holds each.
 // A workspace is never deleted here; its states are in server/state-versions, its lock in server/state-locks.
 // Used by the stores and by the TFE and state routes.
 import { Context, Effect, Layer, Schema } from "effect"
@@ -40,7 +40,7 @@ const make = Effect.gen(function*() {
   const get = (id: string) => Effect.flatMap(one(sql`SELECT * FROM workspaces WHERE id = ${id}`), orNotFound)
   const list = rows(Workspace)(sql`SELECT * FROM workspaces ORDER BY name`)
 
-  /** The workspace of that name; made with the settings when there is none, else as it is. */
+  /** Returns the workspace of that name: created with the settings if there is none, otherwise as it is. */
   const ensure = Effect.fn("Workspaces.ensure")(function*(name: WorkspaceName, settings: Partial<WorkspaceSettings> = {}) {
     const id = yield* newId("ws")
     const made = {
