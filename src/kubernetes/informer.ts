@@ -8,7 +8,7 @@ import type { Kind } from "./kinds.ts"
 import { keyOf, type KubernetesObject, type Page, type WatchEvent } from "./object.ts"
 
 export interface Informer {
-  /** Completes after the first full look. Only from then on does it mean anything that a key was not reported. */
+  /** Completes after the first full look. Before that, an object whose key was not reported may exist. */
   readonly synced: Effect.Effect<void>
   /**
    * How long the API server has been silent (no page, event, bookmark or orderly end). The informer is healthy below twice `longestWatch`.
