@@ -1,4 +1,4 @@
-// The error for a cache that still has an object which is gone or has changed: nothing is decided or made before the cache has heard of that.
+// The error for a cache that still has an object which is gone or has changed: nothing is decided or made of it until the cache has caught up.
 // Raised by controller/observe and controller/execute; controller/reconcile then looks at the task again.
 import { Data } from "effect"
 

@@ -21,7 +21,7 @@ export interface Cache {
   readonly setJob: (key: string, job: Option.Option<Owned<JobSeen>>) => Option.Option<string>
   readonly setPod: (key: string, pod: Option.Option<Owned<PodSeen>>) => Option.Option<string>
   readonly created: (taskUid: string, job: JobSeen) => void
-  /** Tells that the API server does not have this Job. If we made the Job and no informer has reported it, none will, so it is gone. */
+  /** Records that the API server does not have this Job. If we made the Job and no informer has reported it, none will, so it is gone. */
   readonly jobNotFound: (taskUid: string, jobUid: string) => void
   /**
    * Called when a look at all Jobs begins. The function that it returns is called when the look is over, and returns the UIDs of the tasks

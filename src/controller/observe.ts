@@ -179,7 +179,7 @@ const silentMillis = 5_000
 
 /**
  * Returns the newest warning event about a Pod whose status gives no reason or, without a Pod, about the Job. In the latter case, only a
- * warning that is newer than the last Pod counts.
+ * warning that is newer than the Job's last Pod counts.
  */
 const warningAbout = Effect.fnUntraced(function*(
   { metadata: { namespace } }: AgentTask,

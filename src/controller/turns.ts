@@ -45,11 +45,11 @@ export interface Turns {
   readonly reserve: (taskUid: string) => void
   /** Gives back the slot that was taken for the task, because no Job will come of it. */
   readonly giveBack: (taskUid: string) => void
-  /** Tells that the pass over the task has ended, however it ended. */
+  /** Records that the pass over the task has ended, however it ended. */
   readonly passed: (taskUid: string) => void
-  /** Tells what a look at the workspace's Lease showed: the UID of its holder, or that no task has it. */
+  /** Records what a look at the workspace's Lease showed: the UID of its holder, or that no task has it. */
   readonly setHolder: (workspace: WorkspaceName, holder: Option.Option<string>) => void
-  /** Tells that the API server refused to make a Job or another task for this task. */
+  /** Records that the API server refused to make a Job or another task for this task. */
   readonly refuse: (taskUid: string, refusal: Refusal, at: number) => void
   /** Called at the beginning of a pass: a refusal whose time is over is dropped, which puts the task back into its place in the queue. */
   readonly mayAsk: (taskUid: string, at: number) => void
@@ -100,7 +100,7 @@ export const make = (
   const hasBegun = ({ metadata: { uid }, status: { phase } }: AgentTask): boolean =>
     phase === "Running" || isOfNewerVersion(phase) || Option.isSome(cache.job(uid))
   /**
-   * Reports whether the task is between two launches, where it keeps its slot. If it was told to wait, `queue` says so, because the phase
+   * Reports whether the task is between two launches, when it keeps its slot. If it was told to wait, `queue` says so, because the phase
    * does not go back for that.
    */
   const isBetweenLaunches = ({ status: { phase, queue } }: AgentTask): boolean => phase === "Starting" && queue === undefined
@@ -139,7 +139,10 @@ export const make = (
   }
   const isOpen = (task: AgentTask): boolean =>
     !isOver(task.status.phase) && (!isCalledOff(task) || isOfNewerVersion(task.status.phase)) && (!waitsForSource(task) || occupies(task))
-  /** Reports whether the holder is no open task of our cache. No event tells us when it ends, so a task that waits for it has to ask. */
+  /**
+   * Reports whether there is a holder that is no open task of our cache. No event tells us when it ends, so a task that waits for it has to
+   * ask.
+   */
   const isOutside = (holder: string | undefined): boolean => holder !== undefined && !Option.exists(cache.taskByUid(holder), isOpen)
   const candidates = (): ReadonlyArray<Candidate> => {
     const found: Array<Candidate> = []

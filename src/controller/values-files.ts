@@ -1,5 +1,5 @@
 // Reads values files as layers: a file is one layer, and a directory has one for each *.yaml, in the order of their names with values.yaml last.
-// Invariant: all or nothing; an error lists everything that cannot be read or decoded, with the place of each problem.
+// Invariant: all or nothing; if files cannot be decoded, the error lists every problem with its place.
 // Used by the controller, the commands that take --values, and the doctor.
 import { Data, Effect, Result, Runtime } from "effect"
 import { readdir, readFile, realpath, stat } from "node:fs/promises"

@@ -30,11 +30,11 @@ export interface World extends Cache.Cache, Turns.Turns {
   /** Sets the policy by which turns are given and history is limited from now on. */
   readonly setPolicy: (policy: TaskPolicy) => void
   /**
-   * Tells what a pass over the task saw at `at`, in monotonic milliseconds: whether the task has to wait for its turn, its Job, and whether
+   * Records what a pass over the task saw at `at`, in monotonic milliseconds: whether the task has to wait for its turn, its Job, and whether
    * the Job has a Pod or waits for a quota.
    */
   readonly passSaw: (observed: Pick<Observed, "task" | "turn" | "job" | "pod" | "warning">, at: number) => void
-  /** Tells that the pool has heard this reason to wait, or never will. */
+  /** Records that the pool has heard this reason to wait, or never will. */
   readonly setPoolTold: (taskUid: string, told: ReportedWait) => void
   /** Forgets what the pool heard about this task, or about all tasks, because the pool may not have it any more. */
   readonly clearPoolTold: (taskUid: Option.Option<string>) => void
