@@ -1,4 +1,4 @@
-// The program: the command line on Node, its errors as one sentence each, its exit codes. Layers and run, nothing else.
+// The entry point: runs the command line on Node, prints an error as one sentence and sets the exit code. Layers and run, nothing else.
 import * as NodeRuntime from "@effect/platform-node/NodeRuntime"
 import * as NodeServices from "@effect/platform-node/NodeServices"
 import { Cause, Console, Effect, Exit, Layer, References, type Runtime, Stdio } from "effect"
@@ -9,14 +9,14 @@ import { programVersion } from "./cli/commands/version.ts"
 import { exitCodeOf, isPrinted, lastSentence } from "./cli/failure.ts"
 import { builtIns, presenter } from "./cli/help.ts"
 
-/** An interrupted command says with process.exitCode how it ended; without a word it is what a shell expects. */
+/** An interrupted command may set process.exitCode. If it did not, the exit code is 130, which a shell expects after an interrupt. */
 const teardown: Runtime.Teardown = (exit, onExit) => {
   if (Exit.isSuccess(exit)) return onExit(0)
   if (Cause.hasInterruptsOnly(exit.cause)) return onExit(Number(process.exitCode ?? 130))
   return onExit(exitCodeOf(Cause.squash(exit.cause)))
 }
 
-/** Nobody reads spans, and to make them costs a request a quarter of its time. */
+/** Turns tracing off: nothing reads the spans, and making them takes a quarter of the time of a request. */
 const untraced = Layer.merge(Layer.succeed(References.TracerEnabled, false), Layer.succeed(HttpClient.TracerDisabledWhen, () => true))
 
 const surroundings = Layer.mergeAll(

@@ -1,5 +1,5 @@
-// That a cache has what is gone, or is another by now: nothing is decided, nor made of it, before the cache has heard of that.
-// Found out by controller/observe and controller/execute, and answered by controller/reconcile with another look.
+// The error for a cache that still has an object which is gone or has changed: nothing is decided or made of it until the cache has caught up.
+// Raised by controller/observe and controller/execute; controller/reconcile then looks at the task again.
 import { Data } from "effect"
 
 export class Behind extends Data.TaggedError("Behind")<{ readonly object: string }> {

@@ -1,18 +1,21 @@
-// For how long one that is silent is left alone: while it is, one caller at a time finds out for all others whether it answers again.
-// Always holds: who may not ask is told when to come again, and soon while somebody asks, since it may have answered by then.
-// Used by controller/pool-reports, once for each kind of thing that a pool is told.
+// A circuit breaker: leaves a silent server alone for a while; then one caller at a time finds out for all others whether it answers again.
+// Always holds: a caller that may not ask is told when to come again, and soon while another one asks, since the server may have answered by then.
+// Used by controller/pool-reports, with one breaker for each kind of message to the pool.
 
 export interface Breaker {
-  /** At this time, in monotonic milliseconds: 0 for whoever may ask, and then says how it went; to others, after how many to come again. */
+  /**
+   * Returns 0 to a caller that may ask and then calls `answered` or `silent`, and to any other the milliseconds after which to come again.
+   * `at` is in monotonic milliseconds.
+   */
   readonly waitMillis: (at: number) => number
   readonly answered: () => void
   readonly silent: (at: number) => void
 }
 
 interface Times {
-  /** For which it is left alone. */
+  /** How long a silent server is left alone. */
   readonly restMillis: number
-  /** In which who asks says how it went; one that does not is taken for gone. */
+  /** How long the caller that asks has to say how it went. After that it counts as gone, and another may ask. */
   readonly askMillis: number
 }
 
@@ -26,7 +29,7 @@ export const makeBreaker = ({ askMillis, restMillis }: Times): Breaker => {
       if (rests === undefined) return 0
       if (at < rests.until) return rests.until - at
       const askedFor = asked === undefined ? Infinity : at - asked.at
-      if (askedFor < askMillis) return Math.min(Math.max(soonMillis, askedFor), askMillis - askedFor) // ever more seldom, as a thousand may do so
+      if (askedFor < askMillis) return Math.min(Math.max(soonMillis, askedFor), askMillis - askedFor) // longer each time, since a thousand callers may wait
       asked = { at }
       return 0
     },

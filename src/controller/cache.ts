@@ -1,5 +1,5 @@
-// The tasks, and their Jobs and Pods, as the informers last told of them; a Job that we made is there before they do.
-// It says what there is, never what is to come of it; all of a task goes with it, but Jobs and Pods that outlive it.
+// The tasks, and their Jobs and Pods, as the informers last reported them; a Job that we made is in it before they report it.
+// It says what exists, never what to do next. When a task goes, all that is known of it goes too, except Jobs and Pods that outlive it.
 // Used by controller/world and controller/turns.
 import { Option } from "effect"
 import type { JobSeen, PodSeen } from "../core/observed.ts"
@@ -11,32 +11,32 @@ export interface Cache {
   readonly taskByUid: (uid: string) => Option.Option<AgentTask>
   readonly keyOf: (taskUid: string) => Option.Option<string>
   readonly job: (taskUid: string) => Option.Option<JobSeen>
-  /** Whether one of its Jobs was there in the time of this process, and is gone. */
+  /** Whether a Job of the task existed in the time of this process, and is gone. */
   readonly hadJob: (taskUid: string) => boolean
   readonly pods: (taskUid: string) => ReadonlyArray<PodSeen>
 
-  /** Gives the task that is gone by it: deleted, or made again under its name. */
+  /** Returns the task that is gone by this change, if any: it was deleted, or made again under its name. */
   readonly setTask: (key: string, task: Option.Option<AgentTask>) => Option.Option<AgentTask>
-  /** Gives the uid of the task whose it is, or was. */
+  /** Returns the UID of the task that the Job belongs to, or belonged to. */
   readonly setJob: (key: string, job: Option.Option<Owned<JobSeen>>) => Option.Option<string>
   readonly setPod: (key: string, pod: Option.Option<Owned<PodSeen>>) => Option.Option<string>
   readonly created: (taskUid: string, job: JobSeen) => void
-  /** The API server was asked for this Job and does not have it: if we made it, and no informer has told of it, none will. */
+  /** Records that the API server does not have this Job. If we made the Job and no informer has reported it, none will, so it is gone. */
   readonly jobNotFound: (taskUid: string, jobUid: string) => void
   /**
-   * A look at all Jobs begins; what this gives is for its end: the tasks whose Job we had made by then and that is not among them, so it is
-   * gone though nobody saw it.
+   * Called when a look at all Jobs begins. The function that it returns is called when the look is over, and returns the UIDs of the tasks
+   * whose Job we had made before the look and the look did not find: such a Job is gone, though no informer ever reported it.
    */
   readonly lookAtJobs: () => () => ReadonlyArray<string>
 }
 
-/** What belongs to a task. */
+/** An object that belongs to a task. */
 interface Owned<Seen> {
   readonly taskUid: string
   readonly seen: Seen
 }
 
-/** Two levels, task → object: what belongs to a task, by the key of its object. */
+/** The objects of each task, in two levels: by the UID of the task, then by the key of the object. */
 const byTask = <Seen>() => {
   const owners = new Map<string, string>() // object key → task uid
   const seen = new Map<string, Map<string, Seen>>()
@@ -72,8 +72,8 @@ export const make = (): Cache => {
   const keys = new Map<string, string>() // task uid → key
   const jobs = byTask<JobSeen>()
   const pods = byTask<PodSeen>()
-  const fresh = new Map<string, JobSeen>() // made by us, not seen by the informer yet
-  const goneJobs = new Map<string, string>() // task uid → uid of its last Job that is gone: the answer that it was made may come later
+  const fresh = new Map<string, JobSeen>() // task uid → the Job that we made and no informer has reported yet
+  const goneJobs = new Map<string, string>() // task uid → uid of its last Job that is gone: the answer to the create of that Job may come later
   const lose = (uid: string, seen: JobSeen): void => {
     fresh.delete(uid)
     goneJobs.set(uid, seen.uid)
@@ -110,7 +110,7 @@ export const make = (): Cache => {
     },
     setJob: (key, found) => {
       const before = jobs.at(key)
-      if (before !== undefined && Option.isNone(found) && keys.has(before.taskUid)) goneJobs.set(before.taskUid, before.seen.uid) // a task mostly goes before its Job, and is forgotten with all of it
+      if (before !== undefined && Option.isNone(found) && keys.has(before.taskUid)) goneJobs.set(before.taskUid, before.seen.uid) // mostly a task goes before its Job, and all that is known of it is forgotten by then
       const uid = jobs.set(key, found)
       if (Option.isSome(uid)) fresh.delete(uid.value)
       return uid

@@ -1,6 +1,6 @@
-// The configuration that holds now: read at the start, and again whenever the values files may have changed.
-// Invariant: it is always whole; files that are wrong change nothing but a warning and a metric, until good ones take their place.
-// Used by controller/controller and all that works by the values.
+// The current configuration: read at the start, and again whenever the values files may have changed.
+// Invariant: it is always complete; wrong files only cause a warning and set a metric, until good ones take their place.
+// Used by controller/controller and all code that works by the values.
 import { Cause, Context, Deferred, Effect, Layer, Metric, Ref, Result, Stream, SubscriptionRef } from "effect"
 import { reload } from "../core/reload.ts"
 import { type Release, resolve, type ResolvedConfig } from "../core/resolve.ts"
@@ -18,11 +18,11 @@ export interface Settings {
 }
 
 export class Configuration extends Context.Service<Configuration, {
-  /** A pass reads it once, so that what it decides, builds and writes is of one piece. */
+  /** The current configuration. A pass reads it once, so that what the pass decides, builds and writes is of one piece. */
   readonly current: Effect.Effect<ResolvedConfig>
-  /** The one that holds now, and each that takes its place. */
+  /** The current configuration, and then each one that takes its place. */
   readonly changes: Stream.Stream<ResolvedConfig>
-  /** Ends when the values ask for what only a new process can be. */
+  /** Completes when the values have a change that only a new process can take over. */
   readonly outdated: Effect.Effect<void>
 }>()("agent-job/controller/Configuration") {
   static readonly layer = (settings: Settings): Layer.Layer<Configuration, ValuesInvalid> => Layer.effect(Configuration, make(settings))
@@ -69,7 +69,7 @@ const make = Effect.fnUntraced(function*(settings: Settings) {
     }
   })
 
-  /** A mistake of ours in one look must not end all later ones unseen. */
+  /** Logs a defect, because a bug in one reload must not end all later ones unnoticed. */
   const unexpected = (cause: Cause.Cause<never>) =>
     Cause.hasInterruptsOnly(cause)
       ? Effect.failCause(cause)

@@ -1,5 +1,5 @@
-// The controller as a whole: the mirror feeds a world, a queue of tasks is worked off while this replica leads, the pool gives work.
-// Standby replicas keep their caches warm and write nothing; a stop, or values that need a new process, drains what runs, gives the lead back and ends with 0.
+// The controller as a whole: the mirror feeds a world, this replica works off a queue of tasks while it leads, and the pool gives work.
+// Standby replicas only keep their caches warm. A stop, or values that need a new process, drains running passes, gives the lead back and ends with 0.
 // Started by cli/commands/controller.
 import { Deferred, Effect, Layer, Metric, Option, Ref, Stream, SubscriptionRef } from "effect"
 import { answered, drainedSince, formerLeadMillis } from "../core/draining.ts"
@@ -22,13 +22,13 @@ import * as World from "./world.ts"
 export interface ControllerOptions {
   /** The values file, or a directory of them. */
   readonly values: string
-  /** Of the installation. */
+  /** The name of the installation. */
   readonly name: string
   readonly namespace: string
   readonly healthPort: number
   /** Unique to this process: its Pod's name. */
   readonly identity: string
-  /** Where the pool's token is; read anew for every request. */
+  /** The path of the pool's token; the file is read anew for every request. */
   readonly poolTokenFile: string
 }
 
@@ -43,7 +43,10 @@ interface Heeding extends Pick<Parts, "drained" | "sink" | "world"> {
   readonly heeded: Ref.Ref<Readonly<Record<string, string>>>
 }
 
-/** New limits or times may change what is decided on any task, and what was proven need not be so under these values. */
+/**
+ * Takes over a configuration and looks at all tasks: new limits or times may change the decision on any task, and what was proven may not
+ * hold under these values.
+ */
 export const takeOver = (config: ResolvedConfig, { heeded, sink, world }: Pick<Heeding, "heeded" | "sink" | "world">) =>
   Ref.get(heeded).pipe(
     Effect.map((annotations) => {
@@ -53,7 +56,10 @@ export const takeOver = (config: ResolvedConfig, { heeded, sink, world }: Pick<H
     Effect.andThen(lookAtAll({ sink, world }))
   )
 
-/** Keeps to what the Lease says about draining, and says so there; and to what it says about isolation, for the values of the moment. */
+/**
+ * Applies what the annotations of the Lease say about draining, and about isolation under the current values. Returns the annotations, with
+ * the answer about draining.
+ */
 export const heed = ({ current, drained, heeded, sink, world }: Heeding) =>
   Effect.fnUntraced(function*(annotations: Readonly<Record<string, string>>, formerAtWork: boolean) {
     yield* Ref.set(heeded, annotations)
@@ -95,7 +101,7 @@ const run = Effect.fnUntraced(
       heed: heed({ current, drained, heeded, sink, world })
     })
     const lead = Effect.scoped(whileLeader({ world, config, identity, sink, drained }))
-    return yield* election.lead(Effect.provide(lead, Reconciler.layer(world))) // one for each lead: of what goes between two, no pass of ours would forget
+    return yield* election.lead(Effect.provide(lead, Reconciler.layer(world))) // a new one for each lead, because no pass of ours forgets a task that goes between two leads
   }
 )
 
@@ -108,13 +114,13 @@ const withConfiguration = Effect.fnUntraced(function*(options: Omit<ControllerOp
     Layer.provideMerge(pool),
     Layer.provideMerge(Kubernetes.layer(discover({})))
   )
-  const working = run(options, config, world).pipe(Effect.scoped, Effect.provide(parts)) // what runs ends before the client it uses
+  const working = run(options, config, world).pipe(Effect.scoped, Effect.provide(parts)) // the work ends before the client that it uses
   return yield* Effect.raceFirst(working, outdated)
 })
 
 /**
- * Runs until interrupted, or until its values ask for another process. Fails with what keeps it from starting: the values, the credentials,
- * or the health port.
+ * Runs until it is interrupted, or until its values need a new process. Fails if the values, the credentials or the health port keep it
+ * from starting.
  */
 export const controller = ({ values, ...options }: ControllerOptions) => {
   const { name, namespace } = options

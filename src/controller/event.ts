@@ -1,4 +1,4 @@
-// The event by which people hear of a task, as the API server takes it whatever the task is called and in whatever script its words are.
+// Builds the Event that tells people about a task, within the API server's limits for every name of a task and every script of a message.
 // Its name is derived from what it says, so that the same is not said twice.
 // Created by controller/execute.
 import type { Notice } from "../core/action.ts"
@@ -8,9 +8,11 @@ import { microTime } from "../kubernetes/clock.ts"
 import { agentTasks } from "../kubernetes/kinds.ts"
 import type { AgentTask } from "../schema/agent-task.ts"
 
-/** In UTF-8. */
+/** The most that a note may have, in bytes of UTF-8. */
 const longestNote = 1024
-/** Of the 253 characters of a name, what leaves room for a fingerprint of up to seven. */
+/**
+ * How many characters of the task's name are kept: an Event's name has at most 253, of which a dot and the fingerprint take up to eight.
+ */
 const mostOfName = 245
 const eventName = ({ metadata: { name } }: AgentTask, suffix: string): string =>
   `${name.slice(0, mostOfName).replace(/[-.]+$/u, "")}.${suffix}`

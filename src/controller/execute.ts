@@ -1,5 +1,5 @@
-// Carries out what `plan` asked for: beside pool-intake, which makes the tasks, the only place of the controller that writes to the cluster.
-// Every write fails safe: a create goes by its derived name, a take-over by the version seen, a delete by UID.
+// Carries out the actions of `plan`. It is the only part of the controller that writes to the cluster, beside pool-intake, which makes tasks.
+// Every write fails safe: a create has a derived name, the version seen guards a take-over, and the UID guards a delete.
 // Called by controller/reconcile.
 import { Context, Effect, Layer, Option, Result } from "effect"
 import { Action, type Notice } from "../core/action.ts"
@@ -27,7 +27,7 @@ import { leaseRefusalOr, orUnsure, refusalBy, refusalOr, Refused, type Unsure } 
 
 type Failure = Refused | Unsure | PoolSilent | Behind | KubernetesError | PoolError
 
-/** What one pass over a task goes by, the same from its look at the task to its last write. */
+/** The configuration and the time of one pass over a task: they are the same from its look at the task to its last write. */
 export interface Pass {
   readonly config: ResolvedConfig
   readonly now: string
@@ -39,11 +39,14 @@ export interface Settings {
 }
 
 export class Executor extends Context.Service<Executor, {
-  /** Carries the actions out in their order and stops at the first that fails; gives the Job that was made, before an informer sees it. */
+  /**
+   * Carries out the actions in their order and stops at the first that fails. Returns the Job that was made, if any, before an informer
+   * reports it.
+   */
   readonly all: (task: AgentTask, actions: ReadonlyArray<Action>, pass: Pass) => Effect.Effect<Option.Option<JobSeen>, Failure>
-  /** Best effort: whether it was heard, or never will be, so that it need not be said again. */
+  /** Tells a notice, by best effort. Returns whether it was heard or never will be, so that it need not be said again. */
   readonly say: (task: AgentTask, notice: Notice, pass: Pass) => Effect.Effect<boolean>
-  /** Gives the version that the task has from now on. */
+  /** Returns the new resource version of the task. */
   readonly writeStatus: (task: AgentTask, status: AgentTaskStatus) => Effect.Effect<string, KubernetesError>
 }>()("agent-job/controller/Executor") {
   static readonly layer = (settings: Settings) => Layer.effect(Executor, make(settings))
@@ -54,8 +57,7 @@ const tasks = decoding(agentTasks, AgentTask)
 const placeOf = ({ metadata: { name, namespace } }: AgentTask) => ({ name, namespace })
 
 /**
- * Asks the worker of a pool's task to stop; forced, since we made the task. Guarded by the uid, so that a later one of the same name is not
- * meant.
+ * Asks the worker of a task to stop, by `spec.cancel`. The UID guards the write, so that a later task of the same name is not cancelled.
  */
 export const cancelTask = (
   kubernetes: Kubernetes["Service"],
@@ -67,8 +69,8 @@ const make = Effect.fnUntraced(function*({ identity }: Settings) {
   const { report, reportWait } = yield* makePoolReports
 
   /**
-   * Makes an object that the task owns, under its derived name; one that is there and that the task owns was made by an earlier try, whose
-   * answer was lost, if it is the same.
+   * Makes an object that the task owns, under its derived name. If the task owns an object of that name already and it is the same, an
+   * earlier try made it and the answer was lost; that object is returned. Any other object of that name is a refusal.
    */
   const makeOwned = <O extends Writable & { readonly metadata: Place }>(
     kind: Kind<KubernetesObject>,
@@ -98,8 +100,9 @@ const make = Effect.fnUntraced(function*({ identity }: Settings) {
   }
 
   /**
-   * Another task of ours: none of the labels and annotations that a GitOps tool knows its own objects by. The values of its variables are
-   * read now, since no cache has them; and with them whether the task is still what was decided upon, as one that is called off is not.
+   * Makes another task that the task owns, without the labels and annotations by which a GitOps tool knows its own objects. It reads the
+   * task from the API server, because no cache has the values of its variables, and fails with `Behind` if the task has changed since the
+   * decision, for example because it was called off.
    */
   const createTask = (task: AgentTask, name: string, cached: AgentTaskSpec) =>
     Effect.flatMap(kubernetes.get(tasks, placeOf(task)), (stored): Effect.Effect<unknown, Refused | Behind | KubernetesError> => {
@@ -124,12 +127,12 @@ const make = Effect.fnUntraced(function*({ identity }: Settings) {
 
   const takeWorkspace = (task: AgentTask, { epoch, from }: Extract<Action, { readonly _tag: "TakeWorkspace" }>, now: string) => {
     const lease = leaseOf(task, epoch, microTime(Date.parse(now)))
-    return from._tag === "Over" // applied, so that what others wrote on it stays
+    return from._tag === "Over" // applied, so that fields which others wrote stay
       ? kubernetes.apply(leases, { ...lease, metadata: { ...lease.metadata, resourceVersion: from.resourceVersion } })
       : kubernetes.create(leases, lease)
   }
 
-  /** Best effort, and said once. */
+  /** Creates the event by best effort. Returns true even if that failed, so that it is tried only once. */
   const emit = (task: AgentTask, notice: Extract<Notice, { readonly _tag: "Emit" }>, now: string) =>
     kubernetes.create(events, event(task, notice, identity, now)).pipe(
       Effect.catchTag("AlreadyExists", () => Effect.void),
@@ -149,9 +152,9 @@ const make = Effect.fnUntraced(function*({ identity }: Settings) {
           })
     )
 
-  /** Of an action that makes no Job, */
+  /** Runs an action that makes no Job. */
   const done = <A, E>(effect: Effect.Effect<A, E>): Effect.Effect<Option.Option<JobSeen>, E> => Effect.as(effect, Option.none())
-  /** and that has nothing to do once its object is gone. */
+  /** Runs an action that makes no Job and has nothing to do once its object is gone. */
   const gone = <A, E extends { readonly _tag: string }>(effect: Effect.Effect<A, E | KubernetesError>) =>
     Effect.catchTag(done(effect), "NotFound", () => Effect.succeedNone)
 
@@ -159,7 +162,8 @@ const make = Effect.fnUntraced(function*({ identity }: Settings) {
     kubernetes.delete(jobs, { name, namespace: task.metadata.namespace }, { uid })
 
   /**
-   * Nobody can claim a task that is over. Of another the cache may lag behind a claim, which keeps the Job; its event brings the task back.
+   * Deletes the Job. No worker can claim a task that is over. Any other task is read from the API server first, because the cache may lag
+   * behind a claim, and a claim keeps the Job; the event of the claim brings the task back.
    */
   const deleteJob = (task: AgentTask, action: Extract<Action, { readonly _tag: "DeleteJob" }>) =>
     isOver(task.status.phase)

@@ -1,5 +1,5 @@
-// What others ask of a controller: /healthz (the process answers), /readyz (its caches are in step), /metrics (Prometheus).
-// On a port of its own, never authenticated, never traced, and with nothing secret in it.
+// The health endpoints of the controller: /healthz (the process answers), /readyz (its caches are in step), /metrics (Prometheus).
+// They have a port of their own, are never authenticated and never traced, and hold nothing secret.
 // Used by controller/controller.
 import * as NodeHttpServer from "@effect/platform-node/NodeHttpServer"
 import { Data, Effect, Layer } from "effect"
@@ -16,7 +16,7 @@ class HealthPortUnusable extends Data.TaggedError("HealthPortUnusable")<{ readon
   }
 }
 
-/** `ready` answers with what is missing, or nothing. */
+/** Serves the endpoints. `ready` returns what is missing; an empty list means that the controller is ready. */
 export const Health = (port: number, ready: Effect.Effect<ReadonlyArray<string>>) =>
   Layer.mergeAll(
     PrometheusMetrics.layerHttp(),

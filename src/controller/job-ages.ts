@@ -1,19 +1,21 @@
-// For how long the Job of each task has been known, by the monotonic clock of this process: when it was made is by another's. And when its last Pod was made.
-// Always holds: another Job of the task begins anew; the start of its Pod is not counted while it waits for a quota; once the Job goes, that is counted instead.
+// How long the Job of each task has been known, by our monotonic clock and not by its creation time, and when its last Pod was made.
+// Always holds: another Job begins anew; a wait for a quota does not count as the start of a Pod; once the Job is being deleted, that is timed instead.
 // Used by controller/world.
 import { Option } from "effect"
 import type { JobSeen, Observed } from "../core/observed.ts"
 import { waitsForQuota } from "../core/pod-trouble.ts"
 
-/**
- * A Job's uid, when a pass first saw it, since when its Pod starts or, from then on, the Job goes, and when the last Pod was made that a
- * pass saw of it, by the API server's clock.
- */
+/** What passes saw of a Job. `at` and `startsAt` are in monotonic milliseconds. */
 interface KnownJob {
+  /** The UID of the Job. */
   readonly job: string
+  /** When a pass first saw the Job. */
   readonly at: number
+  /** Since when its Pod has been starting; undefined while that waits for a quota. If `goes`, since when the Job has been going. */
   readonly startsAt: number | undefined
+  /** Whether the Job is being deleted. */
   readonly goes: boolean
+  /** When the last Pod that a pass saw of the Job was made, by the API server's clock. */
   readonly lastPodMadeAt: Option.Option<string>
 }
 
@@ -37,7 +39,7 @@ export const jobAges = () => {
       const before = of(taskUid, job)
       if (Option.isNone(job)) return void known.delete(taskUid)
       const { deleting, uid } = job.value
-      const goes = deleting || before?.goes === true // the cache may hear of it later than a pass that asked
+      const goes = deleting || before?.goes === true // the cache may hear of the deletion later than a pass that asked the API server
       known.set(taskUid, {
         job: uid,
         at: before?.at ?? at,

@@ -1,5 +1,5 @@
-// What only the controller that leads does: it works off the queue of tasks, and takes work from the pool.
-// Leaving its scope first lets the passes that run come to their end.
+// What only the leading controller does: it works off the queue of tasks, and takes work from the pool.
+// When its scope closes, the passes that run first come to their end.
 // Run by controller/controller once this replica leads.
 import { Duration, Effect, Metric, Option, Ref, type SubscriptionRef } from "effect"
 import type { ResolvedConfig } from "../core/resolve.ts"
@@ -12,7 +12,7 @@ import type { World } from "./world.ts"
 
 const concurrency = 16
 const drainLimit = Duration.seconds(20)
-/** As long as the client waits for an answer. */
+/** How long the Kubernetes client waits for an answer. */
 const requestLimit = Duration.seconds(30)
 const longestBackoff = Duration.minutes(1)
 
@@ -31,14 +31,14 @@ export interface Parts {
 export const whileLeader = Effect.fnUntraced(function*({ config, drained, identity, sink, world }: Parts) {
   const reconciler = yield* Reconciler
   const look = (key: string) => Effect.flatMap(Ref.get(sink), (add) => add(key))
-  /** What a pass gave back may be another's turn. */
+  /** Looks at the tasks whose turn has come, because a pass may have given back a slot or a workspace. */
   const callUp = Effect.suspend(() => Effect.forEach(world.calledUp(), look, { discard: true }))
   const work = (key: string) => Effect.ensuring(reconciler.reconcile(key), callUp)
   let isCutOff = false
-  yield* Effect.addFinalizer(() => isCutOff ? Effect.sleep(requestLimit) : Effect.void) // the last: whoever leads next may take all that was asked for to be there
+  yield* Effect.addFinalizer(() => isCutOff ? Effect.sleep(requestLimit) : Effect.void) // runs last: once another replica leads, no request of ours may be under way
   const queue = yield* KeyedQueue.make({ concurrency, work, backoff: makeBackoff(Duration.seconds(1), longestBackoff) })
   yield* Effect.addFinalizer(() =>
-    Ref.set(sink, () => Effect.void).pipe( // what changes from now on is for the next lead, which looks at all
+    Ref.set(sink, () => Effect.void).pipe( // later changes are for the next lead, which looks at all tasks
       Effect.andThen(queue.drain),
       Effect.timeoutOrElse({
         duration: drainLimit,
@@ -53,7 +53,7 @@ export const whileLeader = Effect.fnUntraced(function*({ config, drained, identi
   )
   yield* Metric.update(leader, 1)
   yield* Ref.set(sink, (key) => Effect.andThen(queue.add(key), Effect.flatMap(queue.depth, ({ waiting }) => Metric.update(depth, waiting))))
-  world.clearPoolTold(Option.none()) // another that led meanwhile may have said something else
+  world.clearPoolTold(Option.none()) // another replica that led meanwhile may have told the pool something else
   yield* Effect.forEach([...world.tasks()], ([key]) => queue.add(key), { discard: true })
   const pool = yield* Effect.serviceOption(Pool)
   return yield* Option.match(Option.all([pool, Option.fromUndefinedOr(config.pool)]), {

@@ -1,5 +1,5 @@
-// Keeps the world in step with the cluster: one informer a kind, each event put into the world and its task looked at.
-// A task that ends, goes, or waits for its source from now on frees a slot or a workspace, so all that wait are looked at too; one that becomes history may be one too many of it.
+// Keeps the world in step with the cluster: one informer for each kind puts its events into the world and has their task looked at.
+// When a task ends, goes or begins to wait for its source, all waiting tasks are looked at too; when it becomes history, so are those past the limit.
 // Used by controller/controller.
 import { Duration, Effect, Option, Result, type Scope } from "effect"
 import { waitsForSource } from "../core/flux-source.ts"
@@ -16,11 +16,11 @@ import type { World } from "./world.ts"
 
 export interface Mirror {
   readonly synced: Effect.Effect<void>
-  /** The kinds whose API has been silent for too long; nothing when all are in step. */
+  /** The kinds whose watch has been silent for too long; empty when all are in step. */
   readonly stale: Effect.Effect<ReadonlyArray<string>>
 }
 
-/** What is of no task any more is gone from the world. */
+/** Returns None for an object that belongs to no task any more, so that it is gone from the world. */
 const ofTask = <Seen>(found: Option.Option<Projected<Seen>>) =>
   Option.flatMap(found, ({ seen, taskUid }) => Option.map(taskUid, (taskUid) => ({ seen, taskUid })))
 

@@ -1,6 +1,6 @@
-// Gathers what `plan` needs to know of one task: from the caches, and live where a cache that lags could do harm.
-// An absence that leads to an end or a take-over is always asked of the API server itself; what it learns of Jobs, slots and holders by that, it tells the world at once.
-// Called by controller/reconcile, whose decision upon what was gathered is a step of its own.
+// Gathers what `plan` needs to know of one task: from the caches, and from the API server itself where a lagging cache could do harm.
+// The API server confirms every absence that leads to an end or a take-over; the world is told at once what that shows of Jobs, slots and holders.
+// Called by controller/reconcile, which decides upon the result in a separate step.
 import { Array, Effect, Option, Order, Result, Schema } from "effect"
 import { isUnpinned, sourceSeen } from "../core/flux-source.ts"
 import { attemptOf, follows } from "../core/follow.ts"
@@ -23,7 +23,7 @@ import { Behind } from "./behind.ts"
 import { jobSeen, podSeen, projectPod, taskOfJob } from "./project.ts"
 import type { World } from "./world.ts"
 
-/** A task as far as a Lease asks for it, which may be one that this version cannot read. */
+/** The fields of a task that matter for a Lease that it holds; the task may be one that this version cannot decode. */
 const holders = decoding(
   agentTasks,
   Schema.Struct({
@@ -33,20 +33,20 @@ const holders = decoding(
 )
 const workspaceLeases = decoding(leases, WorkspaceLease)
 
-/** Kubernetes' own, on a Job's Pods: a task may have some of a former Job that is still on its way out. */
+/** Kubernetes' own label on a Job's Pods, by its UID: a task may still have Pods of a former Job that is being deleted. */
 const jobUidLabel = "batch.kubernetes.io/controller-uid"
 
 type Read<A, E = never> = Effect.Effect<A, KubernetesError | E, Kubernetes>
 
 /**
- * The Pod of the claim, or of its Job's the newest of those that may still take it, else of all; of several that belong to one Job, at most
- * one holds the claim.
+ * Returns the Pod that holds the claim. If there is no claim, returns the newest Pod of the Job that may still claim the task, or else the
+ * newest of all its Pods. Of several Pods of one Job, at most one holds the claim.
  */
 const podOf = (task: AgentTask, job: Option.Option<JobSeen>, seen: ReadonlyArray<PodSeen>): Option.Option<PodSeen> => {
   const claim = task.status.claim
   if (claim !== undefined) return Option.fromUndefinedOr(seen.find(({ uid }) => uid === claim.podUid))
   const ofJob = seen.filter(({ owner }) => Option.exists(job, ({ uid }) => Option.contains(owner, uid)))
-  const byAge = Array.sortWith(ofJob, ({ createdAt }) => createdAt, Order.String) // of one second: as they were heard of
+  const byAge = Array.sortWith(ofJob, ({ createdAt }) => createdAt, Order.String) // Pods of the same second stay in the order in which they were reported
   return Option.fromUndefinedOr(byAge.findLast((pod) => !isPodOver(pod) && !pod.deleting) ?? byAge.at(-1))
 }
 
@@ -69,7 +69,10 @@ const livePod = (task: AgentTask): Read<Option.Option<PodSeen>> => {
   )
 }
 
-/** One of this name that is another's is none: the API server says so when it is asked to make it. */
+/**
+ * Returns the Job of this name if it is the task's. Any other Job of this name counts as absent: the API server refuses when ours is to be
+ * made.
+ */
 const jobNamed = ({ metadata: { namespace, uid } }: AgentTask, name: string): Read<Option.Option<JobSeen>> =>
   Effect.map(
     find(decoding(jobs, Job), { namespace, name }),
@@ -79,7 +82,10 @@ const jobNamed = ({ metadata: { namespace, uid } }: AgentTask, name: string): Re
 const liveJob = (task: AgentTask, { basename }: TaskPolicy): Read<Option.Option<JobSeen>> =>
   jobNamed(task, task.status.job?.name ?? jobName(basename, task.metadata.name))
 
-/** The Job of the cache as it is now. That it is gone the world is told before this fails, since it may never hear of it otherwise. */
+/**
+ * Returns the cached Job as it is now. If the Job is gone, this tells the world so before it fails with `Behind`, because the world may
+ * never hear of it otherwise.
+ */
 const stillThere = (world: World, task: AgentTask, { name, uid }: JobSeen): Read<JobSeen, Behind> => {
   const place = { namespace: task.metadata.namespace, name }
   return Effect.flatMap(jobNamed(task, name), (found) =>
@@ -90,7 +96,10 @@ const stillThere = (world: World, task: AgentTask, { name, uid }: JobSeen): Read
     }))
 }
 
-/** A Job of it went: with its task, perhaps, or with a claim or an end that is not heard of yet. */
+/**
+ * Fails with `Behind` unless the cache has the newest version of the task. It is asked when a Job of the task is gone: the task may have
+ * gone with it, or have a claim or an end that the cache has not heard of yet.
+ */
 const upToDate = ({ metadata: { name, namespace, resourceVersion, uid } }: AgentTask): Read<void, Behind> =>
   Effect.flatMap(
     find(agentTasks, { namespace, name }),
@@ -100,7 +109,7 @@ const upToDate = ({ metadata: { name, namespace, resourceVersion, uid } }: Agent
         : Effect.fail(new Behind({ object: `AgentTask ${keyOf({ namespace, name })}` }))
   )
 
-/** A Pod of a task that is gone, whatever can be read of it. */
+/** Returns a Pod that is left of a task that is gone, even if the Pod cannot be decoded. */
 const podLeftOf = Effect.fnUntraced(
   function*(namespace: string, taskUid: string, by: string): Effect.fn.Return<Option.Option<OtherHolder>, KubernetesError, Kubernetes> {
     const { items: [pod] } = yield* (yield* Kubernetes).list(pods, { namespace, labelSelector: `${taskUidLabel}=${taskUid}`, limit: 1 })
@@ -111,7 +120,8 @@ const podLeftOf = Effect.fnUntraced(
 )
 
 /**
- * The task of a Lease, unless it is over or nothing of it is left: a task that the cache lacks is looked up, and so are its Pods.
+ * Returns the task that holds a Lease, or the Pod that is left of it; None if the task is over or nothing of it is left. A task that the
+ * cache lacks is read from the API server, and so are its Pods.
  */
 const aliveOf = Effect.fnUntraced(
   function*(
@@ -130,8 +140,8 @@ const aliveOf = Effect.fnUntraced(
 )
 
 /**
- * The world is told who it is as soon as it is known, not when the task is decided upon, which a read that fails may prevent: turns go by
- * it, and a task whose turn comes after the holder's does not ask again.
+ * Returns who holds the workspace. The world is told at once and not with the decision, which a failed read may prevent: turns depend on
+ * the holder, and a task whose turn comes after the holder's does not ask again.
  */
 const holder = Effect.fnUntraced(function*(world: World, task: AgentTask): Effect.fn.Return<Holder, KubernetesError, Kubernetes> {
   const { namespace, uid } = task.metadata
@@ -151,7 +161,7 @@ const holder = Effect.fnUntraced(function*(world: World, task: AgentTask): Effec
   return found
 })
 
-/** Read when it is needed: a cluster need not know these kinds, so there is nothing to watch. */
+/** Reads the task's Flux source. The source is read when it is needed and not watched, because a cluster need not know these kinds. */
 const source = ({ metadata: { namespace }, spec: { source: { fluxSource } } }: AgentTask): Read<SourceSeen> =>
   fluxSource === undefined
     ? Effect.succeed(SourceSeen.NotAsked())
@@ -164,10 +174,13 @@ const decodeWarning = Schema.decodeUnknownOption(WarningEvent)
 const lastSeen = ({ deprecatedLastTimestamp, eventTime, series }: WarningEvent): string =>
   series?.lastObservedTime ?? deprecatedLastTimestamp ?? eventTime ?? ""
 
-/** A start that takes this long without a word is asked about. */
+/** How long a start may be silent before its events are read. */
 const silentMillis = 5_000
 
-/** The newest warning about a Job without a Pod, made after the last that it had, or about a Pod that says nothing itself. */
+/**
+ * Returns the newest warning event about a Pod whose status gives no reason or, without a Pod, about the Job. In the latter case, only a
+ * warning that is newer than the Job's last Pod counts.
+ */
 const warningAbout = Effect.fnUntraced(function*(
   { metadata: { namespace } }: AgentTask,
   job: JobSeen,
@@ -187,8 +200,8 @@ const warningAbout = Effect.fnUntraced(function*(
 })
 
 /**
- * Also one that waits for another of its workspace, which has not begun, may hold it, since an earlier try of its own: then the other waits
- * for it, and its turn has come.
+ * Reports whether the Lease of the workspace has to be read: for an apply or destroy that is admitted, and for one that waits for another
+ * task which has not begun. The latter may hold the Lease since an earlier try; then its turn has come, and the other task waits for it.
  */
 const mayHold = (world: World, task: AgentTask): boolean => {
   const { metadata: { namespace }, spec: { stage, workspace } } = task
@@ -199,14 +212,14 @@ const mayHold = (world: World, task: AgentTask): boolean => {
 }
 
 /**
- * What was asked of the API server. It is joined with the caches, turn included, only in the synchronous step that also decides:
+ * The answers of the API server. They are joined with the caches, turn included, only in the synchronous step that also decides, because
  * the caches go on changing while an answer is awaited.
  */
 export interface Asked {
-  /** Whether Job and Pods are what the API server itself has. */
+  /** Whether both the Job and the Pods are those that the API server itself has. */
   readonly live: boolean
   readonly job: Option.Option<JobSeen>
-  /** Those among which its Pod is, where the cache may be behind. */
+  /** The Pods among which to look for the right one; None where the cached ones serve. */
   readonly pods: Option.Option<ReadonlyArray<PodSeen>>
   readonly holder: Holder
   readonly source: SourceSeen
@@ -222,7 +235,10 @@ const nothing: Asked = {
   warning: Option.none()
 }
 
-/** What is said about a Job and its Pod, by events alone; an old Job is known to be so by either clock. */
+/**
+ * Returns what events say about a Job and its Pod. The Job's age is the greater one of its age since creation and of the time that this
+ * process has known it.
+ */
 const warningOf = (world: World, task: AgentTask, job: JobSeen, now: string, at: number) => {
   const [{ uid }, seen] = [task.metadata, Option.some(job)]
   return warningAbout(
@@ -235,8 +251,8 @@ const warningOf = (world: World, task: AgentTask, job: JobSeen, now: string, at:
 }
 
 /**
- * What the API server itself has of the Job that the cache has, and of its Pods, last, since one may come at any time; of one that is gone,
- * how it ended is still known.
+ * Reads the cached Job and then its Pods from the API server: the Pods come last, because a new one may appear at any time. A cached Pod
+ * that is over and gone is kept, because the cache still knows how it ended.
  */
 export const askLive = Effect.fn("observe.askLive")(
   function*(
@@ -250,13 +266,14 @@ export const askLive = Effect.fn("observe.askLive")(
     const before = world.pods(task.metadata.uid)
     const pods = [...live, ...before.filter((pod) => isPodOver(pod) && !live.some(({ uid }) => uid === pod.uid))]
     const uidOf = (seen: ReadonlyArray<PodSeen>) => Option.getOrUndefined(podOf(task, job, seen))?.uid
-    return { ...nothing, live: true, job, pods: Option.some(pods), warning: uidOf(pods) === uidOf(before) ? warning : Option.none() } // it was about that Pod, or that there is none
+    return { ...nothing, live: true, job, pods: Option.some(pods), warning: uidOf(pods) === uidOf(before) ? warning : Option.none() } // the warning was about that Pod, or about the lack of one
   }
 )
 
 /**
- * `at` is of a monotonic clock. A slot that an earlier pass took, and of which nothing came, is given back on the way and not with the
- * decision: whether the Lease and the source are asked about goes by the turn that the task has without it.
+ * Asks the API server what the caches cannot tell for sure. `at` is in monotonic milliseconds. A slot that an earlier pass took and that
+ * led to no Job is given back here and not with the decision, because the turn that the task has without this slot determines whether the
+ * Lease and the source are read.
  */
 export const ask = Effect.fn("observe.ask")(
   function*(
@@ -277,7 +294,7 @@ export const ask = Effect.fn("observe.ask")(
     const job = world.job(uid)
     if (Option.isSome(job)) {
       const warning = yield* warningOf(world, task, job.value, now, at)
-      return Option.isSome(world.job(uid)) ? { ...nothing, warning } : yield* ask(world, task, policy, now, at) // it went meanwhile
+      return Option.isSome(world.job(uid)) ? { ...nothing, warning } : yield* ask(world, task, policy, now, at) // the Job went meanwhile
     }
     if (world.hadJob(uid)) yield* upToDate(task)
     if (status.launches !== undefined || world.hadJob(uid) || world.isReserved(uid)) {
@@ -291,16 +308,16 @@ export const ask = Effect.fn("observe.ask")(
   }
 )
 
-/** Another Job, or one of which the cache has heard more meanwhile. */
+/** Reports whether the cached Job is further than the one asked about: it is another Job, is being deleted, or has ended. */
 const isFurther = ({ deleting, state, uid }: JobSeen, asked: Option.Option<JobSeen>): boolean =>
   !Option.exists(asked, (_) => _.uid === uid) || deleting || state !== "active"
 
-/** `at` is of a monotonic clock. */
+/** Joins the answers with the caches. `at` is in monotonic milliseconds. */
 export const observe = (world: World, task: AgentTask, asked: Asked, at: number): Observed => {
   const { metadata: { namespace, uid }, status } = task
   const attempt = (name: string | undefined) =>
     Option.flatMap(Option.fromUndefinedOr(name), (name) => world.task(keyOf({ namespace, name }))).pipe(
-      Option.filter((found) => found.metadata.uid === uid || Option.contains(attemptOf(found), uid)) // another may have got the name of one that was deleted
+      Option.filter((found) => found.metadata.uid === uid || Option.contains(attemptOf(found), uid)) // another task may have the name of an attempt that was deleted
     )
   const cached = world.job(uid)
   const job = Option.orElse(Option.filter(cached, (job) => isFurther(job, asked.job)), () => asked.job)
@@ -308,7 +325,7 @@ export const observe = (world: World, task: AgentTask, asked: Asked, at: number)
   return {
     task,
     job,
-    hadJob: world.hadJob(uid) && (Option.isSome(cached) || !asked.live), // not the one that is asked about
+    hadJob: world.hadJob(uid) && (Option.isSome(cached) || !asked.live), // unless the Job that is gone is the one that was asked about
     jobKnownMillis: world.jobKnownMillis(uid, job, at),
     startingMillis: world.startingMillis(uid, job, at),
     pod,

@@ -1,4 +1,4 @@
-// Which finished tasks are past the history limit of their workspace, for the world that knows them all.
+// Which finished tasks are past the history limit of their workspace.
 // Always holds: a workspace is counted again only when one of its tasks, or the limit, has changed.
 // Used by controller/world.
 import { Option } from "effect"
@@ -30,7 +30,7 @@ export const pastHistory = (limit: () => number) => {
       const past = of(workspace)
       return past.size === 0 ? [] : tasksOf(workspace).flatMap(([key, { metadata }]) => past.has(metadata.uid) ? [key] : [])
     },
-    /** What is at the key from now on, in place of what was. */
+    /** Replaces the task at the key. */
     set: (key: string, before: Option.Option<AgentTask>, after: Option.Option<AgentTask>): void => {
       if (Option.isSome(before)) put(key, before.value, Option.none())
       if (Option.isSome(after)) put(key, after.value, after)

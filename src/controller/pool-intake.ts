@@ -1,5 +1,5 @@
 // Takes work from the pool by long poll: each assignment becomes an AgentTask and its token a Secret, and only then is it acknowledged.
-// A crash at any point loses nothing: what is not acknowledged is offered again, and finds its task under the same name.
+// A crash at any point loses nothing: an assignment that is not acknowledged is offered again, and finds its task under the same name.
 // Run by controller/leader while it leads.
 import { Data, DateTime, Effect, Option, Ref, Schedule, Stream, SubscriptionRef } from "effect"
 import { carriesOut, isOf, isRunnable, poolFinalizer, specOf, taskName, taskNameOfId, tokenSecretName } from "../core/intake.ts"
@@ -27,16 +27,16 @@ export interface Intake {
   /** Names this agent at the pool. */
   readonly identity: string
   readonly world: World
-  /** Has the task of this key looked at. */
+  /** Has the controller look at the task of this key. */
   readonly look: (key: string) => Effect.Effect<void>
-  /** While it is, others may have the work. */
+  /** Whether the cluster is drained. While it is, this agent takes no work, so that other agents may have it. */
   readonly drained: SubscriptionRef.SubscriptionRef<boolean>
 }
 
 const waitSeconds = 30
-/** The same, while a cancellation is to be tried again. */
+/** How long a poll for cancellations waits while a failed one is to be tried again. */
 const retrySeconds = 5
-/** Beyond the limit this many of the pool may wait here, so that a freed slot is filled at once. */
+/** How many tasks of the pool may wait here beyond the limit, so that a freed slot is filled at once. */
 const backlog = 100
 const retry = Schedule.min([Schedule.exponential("500 millis"), Schedule.spaced("5 seconds")]).pipe(Schedule.jittered)
 
@@ -44,14 +44,14 @@ const now = Effect.map(DateTime.now, DateTime.formatIso)
 
 const tasks = decoding(agentTasks, AgentTask)
 
-/** An object of a derived name is there that was not made for this assignment; it is never adopted, nor given the token. */
+/** An object that was not made for this assignment has the derived name already. It is never adopted, nor given the token. */
 class Strangers extends Data.TaggedError("Strangers")<{ readonly object: string; readonly is: string }> {
   override get message() {
     return `${this.object} is there already and ${this.is}, so nothing was run; delete it, and start the run anew.`
   }
 }
 
-/** The AgentTask of an assignment: made, or found when it was made before. */
+/** Returns the AgentTask of an assignment, and makes it unless it was made before. */
 const persist = Effect.fnUntraced(function*({ namespace, url }: Intake, assignment: Assignment) {
   const kubernetes = yield* Kubernetes
   const name = taskName(assignment)
@@ -69,8 +69,8 @@ const persist = Effect.fnUntraced(function*({ namespace, url }: Intake, assignme
 })
 
 /**
- * The token may be a new one when the assignment is offered again. Secrets are not read here, so whose it is that is there is for the API
- * server to see.
+ * Stores the token, which may be a new one when the assignment is offered again. The controller does not read Secrets, so the API server
+ * checks whether an existing Secret belongs to the task.
  */
 const keepToken = Effect.fnUntraced(function*(task: AgentTask, token: string) {
   const kubernetes = yield* Kubernetes
@@ -82,7 +82,7 @@ const keepToken = Effect.fnUntraced(function*(task: AgentTask, token: string) {
     { op: "test", path: "/metadata/ownerReferences/0/uid", value: uid },
     { op: "add", path: "/data", value: data }
   ]).pipe(
-    Effect.catchTag("Invalid", () => Effect.andThen(cancelTask(kubernetes, task), Effect.fail(stranger))) // it must not run with whatever is in there
+    Effect.catchTag("Invalid", () => Effect.andThen(cancelTask(kubernetes, task), Effect.fail(stranger))) // the task must not run with a stranger's Secret
   )
   yield* kubernetes.create(secrets, {
     metadata: { ...place, labels: managedByUs, ownerReferences: [ownerReference(task)] },
@@ -98,7 +98,10 @@ const refuse = Effect.fnUntraced(function*(id: string, reason: FailureReason, me
   yield* pool.report(id, Option.none(), { outcome: "failed", reason, message, finishedAt: yield* now })
 })
 
-/** So that whoever waits for the run knows why nobody has it. Best effort: the assignment is offered again, and then told of again. */
+/**
+ * Tells the pool why no agent has the run, for the people who wait for it. Best effort: the assignment is offered again, and the pool is
+ * told again then.
+ */
 const tellWhy = Effect.fnUntraced(function*(id: string, message: string) {
   const pool = yield* Pool
   yield* Effect.catch(
@@ -108,8 +111,8 @@ const tellWhy = Effect.fnUntraced(function*(id: string, message: string) {
 })
 
 /**
- * A pool that asks for the stage of a task that is over has forgotten its end, as one from a backup has; what `plan` has reported once it
- * does not report again.
+ * Reports the result of a task that is over once more. A pool that still asks for its stage has forgotten the result, for example after a
+ * restore from a backup, and `plan` does not report a result twice.
  */
 const remind = Effect.fnUntraced(function*(id: string, { metadata, status }: AgentTask) {
   const pool = yield* Pool
@@ -117,7 +120,7 @@ const remind = Effect.fnUntraced(function*(id: string, { metadata, status }: Age
 })
 
 /**
- * A pool that offers a stage forgets why it waits: of a task that has said so already, that is to be said again, whether the
+ * Has the controller tell the pool again why the task waits, because a pool that offers a stage forgets that. It does so whether the
  * acknowledgement arrived or not.
  */
 const sayAgain = ({ look, world }: Intake, { metadata }: AgentTask) =>
@@ -139,11 +142,11 @@ const accept = Effect.fn("PoolIntake.accept")(function*(intake: Intake, assignme
   const pool = yield* Pool
   const kept = Effect.tap(persist(intake, assignment), (task) => keepToken(task, taskToken))
   const task = yield* Effect.tapError(kept, (error) => error._tag === "Strangers" ? Effect.void : tellWhy(id, error.message))
-  yield* Effect.ensuring(pool.acknowledge(id, task.metadata.uid), sayAgain(intake, task)) // refused: another agent was faster, or the state is in doubt; this task's worker hears the same and ends it
+  yield* Effect.ensuring(pool.acknowledge(id, task.metadata.uid), sayAgain(intake, task)) // it is refused when another agent was faster or the state is in doubt; the worker of this task hears the same and ends the task
   if (isOver(task.status.phase)) yield* remind(id, task)
 }, (accepted, _, { id }) => Effect.catchTag(accepted, "Strangers", ({ message }) => refuse(id, "NameTaken", message)))
 
-/** One assignment that fails is offered again; it must not keep the others waiting. */
+/** Accepts the assignments. One that fails is offered again; it must not keep the others waiting. */
 const acceptAll = (intake: Intake, assignments: ReadonlyArray<Assignment>) =>
   Effect.forEach(
     assignments,
@@ -153,7 +156,10 @@ const acceptAll = (intake: Intake, assignments: ReadonlyArray<Assignment>) =>
     { concurrency: 8, discard: true }
   )
 
-/** Of a pool alone: nothing that Git or a person has waiting here, for whatever it waits, keeps runs from being taken. */
+/**
+ * Returns how many tasks of the pool wait here. A task of Git or of a person does not count, whatever it waits for, so that it keeps no run
+ * from being taken.
+ */
 const waitingOfPool = ({ world }: Intake): number =>
   world.waiting().filter((key) => Option.exists(world.task(key), ({ spec }) => spec.pool !== undefined)).length
 
@@ -175,7 +181,10 @@ const take = Effect.fnUntraced(function*(intake: Intake) {
   yield* acceptAll(intake, yield* Effect.raceFirst(asked, Effect.as(untilDrained(intake, true), [])))
 })
 
-/** A task that never came to be is reported as cancelled, since nobody else would. A stranger's of its name is none of ours to cancel. */
+/**
+ * Cancels the task of a stage. If the task was never made, this reports the stage as cancelled, because no worker will. A stranger's task
+ * of its name is not cancelled.
+ */
 const cancel = Effect.fn("PoolIntake.cancel")(function*({ namespace }: Intake, id: string) {
   const kubernetes = yield* Kubernetes
   const pool = yield* Pool
@@ -191,13 +200,13 @@ const cancel = Effect.fn("PoolIntake.cancel")(function*({ namespace }: Intake, i
   })
 })
 
-/** How far the feed of cancellations was followed, and those of it that could not be carried out yet. */
+/** How far the feed of cancellations was followed, and the ids of those that could not be carried out yet. */
 interface Followed {
   readonly after: number
   readonly failed: ReadonlyArray<string>
 }
 
-/** The next cancellations, and those that failed once more: one that fails again must not keep the others waiting. */
+/** Carries out the next cancellations, and tries those that failed once more. One that fails again must not keep the others waiting. */
 const followCancellations = Effect.fnUntraced(function*(intake: Intake, { after, failed }: Followed) {
   const pool = yield* Pool
   const { ids, next } = yield* pool.cancellations(after, failed.length === 0 ? waitSeconds : retrySeconds)
@@ -208,7 +217,7 @@ const followCancellations = Effect.fnUntraced(function*(intake: Intake, { after,
   return { after: next, failed: yield* Effect.filter(new Set([...failed, ...ids]), fails, { concurrency: 8 }) }
 })
 
-/** Each step is tried until it succeeds; the backoff starts anew with the next. */
+/** Tries a step until it succeeds. The backoff starts anew with the next step. */
 const persistently = <A, E extends { readonly message: string }, R>(step: Effect.Effect<A, E, R>) =>
   step.pipe(Effect.tapError(({ message }) => Effect.logWarning(message)), Effect.retry(retry))
 

@@ -1,5 +1,5 @@
-// Tells the pool how its tasks ended and why they wait; one that is silent is left alone for a while, so that it holds up no pass.
-// Always holds: words on waits and results each have a breaker of their own, as what keeps the first from a pool need not keep the second, which it has more time to take.
+// Tells the pool how its tasks ended and why they wait; a silent pool is left alone for a while, so that it holds up no pass.
+// Always holds: reasons to wait and results have a breaker each, since a result has more time and may reach a pool that a reason does not.
 // Called by controller/execute.
 import { Data, Duration, Effect, Option } from "effect"
 import type { Action, Notice } from "../core/action.ts"
@@ -10,19 +10,25 @@ import type { AgentTask } from "../schema/agent-task.ts"
 import { makeBreaker } from "./breaker.ts"
 import { isNo, isUnknown, Pool, PoolChanged, type PoolError, PoolMissing, PoolUnreachable } from "./pool.ts"
 
-/** The pool has not answered another just now, so it was not asked. */
+/** The pool has not answered another request just now, so it was not asked. */
 export class PoolSilent extends Data.TaggedError("PoolSilent")<{ readonly againInMillis: number }> {}
 
-/** How long a pass tries to say why its task waits: few go on at once, and a pool whose network swallows packets would hold them all. */
+/**
+ * How long a pass tries to say why its task waits. Only a few passes go on at once, and a pool whose network swallows packets would hold up
+ * all of them.
+ */
 const waitLimit = Duration.seconds(2)
 
-/** How long a pass tries to give a result, which a pool may take a while to store: a little less than the client waits for any answer. */
+/**
+ * How long a pass tries to report a result, which a pool may take a while to store: a little less than the client of the pool waits for any
+ * answer.
+ */
 const reportLimit = Duration.seconds(14)
 
-/** For how long a pool that was silent is left alone: not each of a thousand tasks is to find that out for itself. */
+/** How long a silent pool is left alone, so that not each of a thousand tasks finds out for itself that it is silent. */
 const restMillis = 30_000
 
-/** A pool that fails sooner than this held up nobody, so it was not silent. */
+/** A pool that fails sooner than this held up no pass, so it does not count as silent. */
 const quickMillis = 1000
 
 export const makePoolReports = Effect.gen(function*() {
@@ -35,7 +41,10 @@ export const makePoolReports = Effect.gen(function*() {
   const waits = makeBreaker({ restMillis, askMillis: Duration.toMillis(waitLimit) })
   const results = makeBreaker({ restMillis, askMillis: Duration.toMillis(reportLimit) })
 
-  /** That the pool knows is written after this, and lets the task go: so not where there is none to be told. */
+  /**
+   * Reports a result. After a success, the status of the task says that the pool knows, which lets the task go; so this fails where the
+   * values name no pool.
+   */
   const report = ({ metadata, spec }: AgentTask, { assignment, result }: Extract<Action, { readonly _tag: "ReportResult" }>) => {
     const from = spec.pool?.url ?? ""
     const advice = { task: keyOf(metadata), finalizer: poolFinalizer }
@@ -65,7 +74,9 @@ export const makePoolReports = Effect.gen(function*() {
   const notHeard = (why: string) =>
     Effect.logWarning(why).pipe(Effect.andThen(monotonicMillis), Effect.map((at) => waits.silent(at)), Effect.as(false))
 
-  /** Best effort: whether it was heard, or never will be, so that it need not be said again. */
+  /**
+   * Tells the pool why a task waits, by best effort. Returns whether that was heard or never will be, so that it need not be said again.
+   */
   const reportWait = Effect.fnUntraced(
     function*(task: AgentTask, { assignment, message, reason }: Extract<Notice, { readonly _tag: "ReportWait" }>) {
       if (waits.waitMillis(yield* monotonicMillis) > 0) return false

@@ -1,5 +1,5 @@
 // The controller's side of the pool API: takes assignments, acknowledges them, and reports what no worker could.
-// Every call may be repeated: an answer that was lost is asked for again, and changes nothing the second time.
+// Every call may be repeated: a call whose answer was lost changes nothing the second time.
 // Used by controller/pool-intake and controller/pool-reports, and by cli/commands/worker to ask once.
 import { Context, Data, Effect, Layer, Option, Redacted, Schema } from "effect"
 import { HttpClient, HttpClientRequest as Request, type HttpClientResponse } from "effect/http"
@@ -22,7 +22,7 @@ export class PoolUnreachable extends Data.TaggedError("PoolUnreachable")<{ reado
 export class PoolRefused extends Data.TaggedError("PoolRefused")<{
   readonly url: string
   readonly status: number
-  /** The server's word for programs; empty when the answer is not the server's own, as that of a proxy before it. */
+  /** The server's machine-readable code; empty when the answer is not the server's own, but for example that of a proxy before it. */
   readonly word: string
   readonly detail: string
 }> {
@@ -33,7 +33,7 @@ export class PoolRefused extends Data.TaggedError("PoolRefused")<{
   }
 }
 
-/** The values name no pool any more, so nobody can be told of a task that is from one. */
+/** The values name no pool any more, so the result of a task that is from a pool cannot be reported. */
 export class PoolMissing
   extends Data.TaggedError("PoolMissing")<{ readonly url: string; readonly task: string; readonly finalizer: string }>
 {
@@ -42,7 +42,7 @@ export class PoolMissing
   }
 }
 
-/** The values name another pool than the task is from, so that one's not knowing the stage says nothing of it. */
+/** The values name another pool than the task is from, so it means nothing that this pool does not know the stage. */
 export class PoolChanged extends Data.TaggedError("PoolChanged")<
   { readonly url: string; readonly from: string; readonly task: string; readonly finalizer: string }
 > {
@@ -56,16 +56,18 @@ export class Pool extends Context.Service<Pool, {
   /** Waits up to `waitSeconds` for work; an empty list is a normal answer. */
   readonly acquire: (agent: string, waitSeconds: number, max: number) => Effect.Effect<ReadonlyArray<Assignment>, PoolError>
   /**
-   * Refused with the word `taken` when another agent was faster, `rescue-pending` when the state that it would change is in doubt by now.
+   * Fails with `PoolRefused` and the word `taken` when another agent was faster, or `rescue-pending` when the state that the stage would
+   * change is in doubt by now.
    */
   readonly acknowledge: (id: string, taskUid: string) => Effect.Effect<void, PoolError>
   readonly cancellations: (after: number, waitSeconds: number) => Effect.Effect<typeof CancellationsResponse.Type, PoolError>
   /**
-   * Of the AgentTask with this UID, or of no task. The pool keeps the first result of a stage; that it has one, has the stage elsewhere or
-   * not at all, counts as told; not at all only if the stage is `from` this very pool, as without one.
+   * Reports the result of a stage, from the AgentTask with this UID or from no task. The pool keeps the first result of a stage. It counts
+   * as a success if the pool has a result already or gave the stage to another agent; also if it does not know the stage, provided that the
+   * stage is `from` this very pool, which is the default.
    */
   readonly report: (id: string, taskUid: Option.Option<string>, result: StageResult, from?: string) => Effect.Effect<void, PoolError>
-  /** Of the AgentTask with this UID, or of none while none could be made. */
+  /** Tells why a stage waits, from the AgentTask with this UID, or from no task while none could be made. */
   readonly wait: (id: string, taskUid: Option.Option<string>, reason: Reason, message: string) => Effect.Effect<void, PoolError>
 }>()("agent-job/controller/Pool") {
   static readonly layer = (url: string, tokenFile: string) =>
@@ -77,20 +79,26 @@ export class Pool extends Context.Service<Pool, {
 const isRefusedAs = (error: PoolError, ...words: ReadonlyArray<ProblemCode>): boolean =>
   error._tag === "PoolRefused" && isOneOf(error.word, ...words)
 
-/** The pool knows no such stage. */
+/** Reports whether the pool does not know the stage. */
 export const isUnknown = (error: PoolError): boolean => isRefusedAs(error, "not-found")
 
-/** The server's own word that it will not have this, which the same again cannot change; a token may get right. */
+/**
+ * Reports whether the server itself refuses the request, so that the same request again cannot help. A refused token does not count,
+ * because the token may become valid.
+ */
 export const isNo = (error: PoolError): boolean =>
   error._tag === "PoolRefused" && error.word !== "" && error.status !== 401 && error.status !== 403
 
-/** The pool will never take a result of this one for the stage, which is `from` the pool of that URL. */
+/** Reports whether the pool will never take a result of this task for the stage, which is `from` the pool of that URL. */
 export const isSettled = (error: PoolError, from: string): boolean =>
   isUnknown(error) ? error.url === from : isRefusedAs(error, "result-exists", "taken")
 
 const decodeProblem = Schema.decodeUnknownOption(Schema.fromJsonString(Problem))
 
-/** The server's own sentence, or the first of what something before it says, which may be a whole page. */
+/**
+ * Returns the server's own code and sentence. If the answer is that of a proxy, which may be a whole page, returns no code and the
+ * beginning of the page.
+ */
 const saidIn = (text: string): Pick<PoolRefused, "word" | "detail"> =>
   Option.match(decodeProblem(text), {
     onNone: () => ({ word: "", detail: shortened(text, 200) }),
@@ -101,7 +109,7 @@ const make = Effect.fnUntraced(function*(url: string, tokenFile: string) {
   const http = yield* HttpClient.HttpClient
   const unreachable = (cause: unknown) => new PoolUnreachable({ url, detail: cause instanceof Error ? cause.message : String(cause) })
 
-  /** Read anew for each call: the kubelet replaces the file when the Secret changes. */
+  /** Reads the token anew for each call: the kubelet replaces the file when the Secret changes. */
   const token = Effect.tryPromise({ try: () => readFile(tokenFile, "utf8"), catch: unreachable }).pipe(
     Effect.map((text) => Redacted.make(text.trim()))
   )
@@ -154,7 +162,7 @@ const make = Effect.fnUntraced(function*(url: string, tokenFile: string) {
   })
 })
 
-/** Whether the pool answers and takes the token, by a request that changes nothing there. */
+/** Checks whether the pool answers and takes the token, by a request that changes nothing there. */
 export const askPool = (url: string, tokenFile: string) =>
   Effect.flatMap(Pool, (pool) => pool.cancellations(0, 0)).pipe(
     Effect.andThen(Effect.logInfo(`The pool at ${url} answers and takes the token.`)),

@@ -1,5 +1,5 @@
-// From Kubernetes' objects to the flat facts that the core reads; nothing else of them is kept in memory.
-// Total: whatever the API server may hold becomes facts, and a termination message that is no result is no last words.
+// Projects Kubernetes' objects to the flat facts that the core reads; nothing else of them is kept in memory.
+// Every Job and Pod that can be decoded becomes facts, whatever it holds; a termination message that is no result gives no last words.
 // Used by controller/mirror, controller/observe and controller/execute.
 import { Option, Result, Schema } from "effect"
 import { taskUidLabel } from "../core/manifest/labels.ts"
@@ -14,7 +14,7 @@ import { ToldResult } from "../schema/stage-result.ts"
 const decodeJob = Schema.decodeUnknownResult(Job)
 const decodePod = Schema.decodeUnknownResult(Pod)
 const decodeTold = Schema.decodeUnknownOption(Schema.fromJsonString(ToldResult))
-/** Of a newer worker too, after a way back: how its stage ended matters more than the reason. */
+/** Decodes the last words of a worker, even of a newer one after a downgrade: how its stage ended matters more than an unknown reason. */
 const decodeLastWords = (message: string) => Option.map(decodeTold(message), plainly)
 
 const controllerOf = (metadata: Job["metadata"] | Pod["metadata"], ofKind: string) =>
@@ -83,11 +83,14 @@ export const projectTask = (object: unknown): AgentTask => {
   return { ...task, spec: withoutTexts(task.spec) }
 }
 
-/** By its controller alone: a copy has the labels too, under another name or in place of ours, and is nobody's. */
+/**
+ * Returns the UID of the task that a Job belongs to, by its controller reference alone. A copy of a Job of ours, under another name or in
+ * place of ours, has the labels too but belongs to no task.
+ */
 export const taskOfJob = ({ metadata }: Job): Option.Option<Uid> => controllerOf(metadata, agentTaskResource.kind)
 
 export interface Projected<Seen> {
-  /** The task whose it is. */
+  /** The UID of the task that the object belongs to. */
   readonly taskUid: Option.Option<string>
   readonly seen: Seen
 }

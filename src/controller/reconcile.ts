@@ -1,6 +1,6 @@
 // One pass over one task: observe, plan, execute, write the status if it changed.
-// The decision and the slot it takes are one synchronous step; a conflict means somebody was faster, and the task is looked at again.
-// Run by the keyed queue in controller/controller, never twice at once for one task.
+// The decision and the slot it takes are one synchronous step; a conflict means that another writer was faster, and the task is looked at again.
+// Run by the keyed queue in controller/leader, never twice at once for one task.
 import { Context, DateTime, Duration, Effect, Equal, Layer, Metric, Option } from "effect"
 import type { Notice } from "../core/action.ts"
 import type { JobSeen, Observed, Refusal } from "../core/observed.ts"
@@ -23,23 +23,23 @@ import type { World } from "./world.ts"
 type Failure = KubernetesError | PoolError
 
 export class Reconciler extends Context.Service<Reconciler, {
-  /** Gives the delay after which time alone may change the decision. */
+  /** Makes a pass over the task of the key. Returns the delay after which time alone may change the decision. */
   readonly reconcile: (key: string) => Effect.Effect<Option.Option<Duration.Duration>, Failure>
 }>()("agent-job/controller/Reconciler") {
   static readonly layer = (world: World) => Layer.effect(Reconciler, make(world))
 }
 
-/** Somebody wrote the task meanwhile; its event usually comes before this is over. */
+/** The delay after another writer was faster; the event of its write usually comes before the delay is over. */
 const afterConflict = Duration.millis(200)
-/** It was not, twice: a cache is behind, and may be so for minutes. */
+/** The delay after a second conflict at the same version: a cache is behind, and may stay so for minutes. */
 const whileBehind = Duration.seconds(5)
 /**
- * Something that was there is gone: the task itself, which the cache will say soon, or a Job or Lease of others, which no event of ours
- * says.
+ * The delay after an object was found to be gone: the task itself, of which the cache will hear soon, or a Job or Lease of others, of which
+ * no event tells us.
  */
 const afterLoss = Duration.seconds(1)
 
-/** For a pool that did not hear why a task waits. */
+/** The delay until a pool that did not hear why a task waits is told again. */
 const untilHeard = Duration.seconds(30)
 
 const passes = Metric.counter("agent_job_reconcile_total", {
@@ -59,8 +59,8 @@ const make = Effect.fnUntraced(function*(world: World) {
     Effect.provideService(askLive(world, task, job, asked), Kubernetes, kubernetes)
 
   /**
-   * Nothing on a task that went meanwhile. A decision that `needsLive` is not to be carried out, but made again upon what the API server
-   * itself has.
+   * Decides on a task; None if the task went meanwhile. A decision that `needsLive` must not be carried out, but is made again upon what
+   * the API server itself has.
    */
   const decide = (task: AgentTask, asked: Asked, { config, now }: Pass) =>
     Effect.map(monotonicMillis, (at) => {
@@ -73,12 +73,12 @@ const make = Effect.fnUntraced(function*(world: World) {
     })
 
   /**
-   * By key: the version that a status of ours took the place of. As long as the caches still have it, the event of that write is on its
-   * way.
+   * By key, the version of the task that our last write of its status replaced. As long as the cache still has that version, the event of
+   * the write is on its way.
    */
   const replaced = new Map<string, string>()
 
-  /** By key: the version that a write last met a conflict with, or that a cache was last found behind at. */
+  /** By key, the version of the task at which a write last met a conflict, or a cache was last found to be behind. */
   const conflicted = new Map<string, string>()
 
   const metConflict = (key: string, { metadata: { resourceVersion } }: AgentTask): Duration.Duration => {
@@ -87,7 +87,7 @@ const make = Effect.fnUntraced(function*(world: World) {
     return isBehind ? whileBehind : afterConflict
   }
 
-  /** Of Jobs that the API server failed to make: mostly for a webhook that is started again, or is gone for hours. */
+  /** The backoff for Jobs that the API server failed to make, mostly because of a webhook that is starting again, or is gone for hours. */
   const backoff = makeBackoff<string>(Duration.seconds(1), Duration.minutes(1))
 
   const write = (task: AgentTask, status: AgentTaskStatus) =>
@@ -96,7 +96,10 @@ const make = Effect.fnUntraced(function*(world: World) {
       if (version !== metadata.resourceVersion) replaced.set(keyOf(metadata), metadata.resourceVersion)
     })
 
-  /** With the UID of a Job that was just made, by which it is known for counted. */
+  /**
+   * Writes the status if it changed, with the UID of a Job that was just made, which marks that Job as counted. Returns the delay until the
+   * next pass.
+   */
   const settle = (task: AgentTask, { requeueAfterMillis, status: planned }: Plan, made: Option.Option<JobSeen>) => {
     const status = Option.isSome(made) && planned.launches !== undefined
       ? { ...planned, job: { name: made.value.name, uid: made.value.uid } }
@@ -122,7 +125,10 @@ const make = Effect.fnUntraced(function*(world: World) {
       : Option.some(Option.match(again, { onNone: () => untilHeard, onSome: (delay) => Duration.min(delay, untilHeard) }))
   })
 
-  /** It is kept until its time is over: whatever brings the task back, such as the event of the status that tells of it, asks no sooner. */
+  /**
+   * Keeps a refusal until its time is over: no pass before that asks again, such as the one for the event of the status that tells of the
+   * refusal.
+   */
   const refuse = ({ metadata: { uid } }: AgentTask, { againInMillis, kind, message }: Refusal) =>
     Effect.map(monotonicMillis, (at) => world.refuse(uid, { kind, message, againInMillis }, at))
 
@@ -135,7 +141,7 @@ const make = Effect.fnUntraced(function*(world: World) {
       }))
     )
 
-  /** The Job may be there: its slot stays taken until a look says that it is not. */
+  /** Handles a write that may have succeeded. The Job may be there, so its slot stays taken until a look shows that it is not. */
   const unsure = (task: AgentTask, asked: Asked, pass: Pass, { because: { message } }: Unsure) =>
     look(task, pass).pipe(
       Effect.catch((error) => Effect.as(Effect.logWarning(error.message), asked)),
@@ -166,10 +172,10 @@ const make = Effect.fnUntraced(function*(world: World) {
       return yield* carryOut(observed, decision, pass).pipe(
         Effect.tapError(({ _tag }) =>
           _tag === "Unreachable" || _tag === "Unsure" ? Effect.void : Effect.sync(() => world.giveBack(task.metadata.uid))
-        ), // not while the Job may be there after all
+        ), // the slot is not given back while the Job may be there after all
         Effect.catchTag("Refused", (refusal) => refused(task, asked, pass, refusal)),
         Effect.catchTag("Unsure", (answer) => unsure(task, asked, pass, answer)),
-        Effect.catchTag("Unsure", ({ because }) => Effect.fail(because)) // of what was decided upon a refusal, which makes no Job
+        Effect.catchTag("Unsure", ({ because }) => Effect.fail(because)) // from the decision upon a refusal, which makes no Job
       )
     }
   )
@@ -177,7 +183,7 @@ const make = Effect.fnUntraced(function*(world: World) {
   return Reconciler.of({
     reconcile: Effect.fn("Reconciler.reconcile")(function*(key) {
       const task = world.task(key)
-      if (Option.exists(task, ({ metadata }) => metadata.resourceVersion === replaced.get(key))) return Option.none() // its event brings the key back
+      if (Option.exists(task, ({ metadata }) => metadata.resourceVersion === replaced.get(key))) return Option.none() // the event of our write brings the key back
       replaced.delete(key)
       if (Option.isNone(task)) {
         conflicted.delete(key)

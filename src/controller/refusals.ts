@@ -1,4 +1,4 @@
-// What it means that the API server would not make an object of ours, or that another of its name is there: words for `plan`, or an error to try again.
+// What it means that the API server refuses to make an object or has another one of its name: a refusal for `plan`, or an error after which to retry.
 // Always holds: the same refusal has the same words each time, since other words would be another write of the status.
 // Used by controller/execute and controller/reconcile.
 import { Data, Duration, Option } from "effect"
@@ -8,10 +8,10 @@ import { agentTasks, type Kind } from "../kubernetes/kinds.ts"
 import type { KubernetesObject } from "../kubernetes/object.ts"
 import type { AgentTask } from "../schema/agent-task.ts"
 
-/** The API server would not make a Job or a task: `plan` is asked again, with this. */
+/** The API server refused to make a Job or a task, or to write a Lease. `plan` decides again, with this refusal. */
 export class Refused extends Data.TaggedError("Refused")<Refusal> {}
 
-/** The API server failed while it made a Job, and said why: the Job may be there or not. */
+/** The API server answered that it failed to make a Job or to write a Lease. The write may have happened or not. */
 export class Unsure extends Data.TaggedError("Unsure")<{ readonly because: Unreachable }> {}
 
 const refusal = (kind: Refusal["kind"], message: string, atLeastMillis = 0): Refusal => ({
@@ -20,11 +20,11 @@ const refusal = (kind: Refusal["kind"], message: string, atLeastMillis = 0): Ref
   againInMillis: Math.max(askAgainMillis, atLeastMillis)
 })
 
-/** What to create cannot be missing: these are codes that a webhook denies with, or its namespace is what is not there. */
+/** An object that is to be created cannot be missing: a webhook denied it with this code, or its namespace is missing. */
 const asDenied = ({ code, detail, object, reason, verb }: NotFound | Gone): Refusal =>
   refusal("Refused", new Rejected({ verb, object, code, reason, detail }).message)
 
-/** Without its delay, which would be other words each time. */
+/** The message leaves out the delay, which would be other words each time. */
 const asOverload = ({ object, retryAfter, verb }: TooManyRequests): Refusal =>
   refusal(
     "Refused",
@@ -32,7 +32,7 @@ const asOverload = ({ object, retryAfter, verb }: TooManyRequests): Refusal =>
     Duration.toMillis(retryAfter)
   )
 
-/** What an error means, where it means anything but to try again. */
+/** Returns the refusal that an error means; None if the error only means to try again. */
 const refusalOf = (error: KubernetesError): Option.Option<Refusal> => {
   if (error._tag === "Forbidden") return Option.some(refusal(error.exceedsQuota ? "QuotaExceeded" : "Forbidden", error.message))
   if (error._tag === "Rejected") return Option.some(refusal(error.isUnreadable ? "Denied" : "Forbidden", error.message)) // such as 400, from a webhook that denies without a code
@@ -42,22 +42,22 @@ const refusalOf = (error: KubernetesError): Option.Option<Refusal> => {
   return error._tag === "Invalid" ? Option.some(refusal("Denied", error.message)) : Option.none()
 }
 
-/** What a refusal to create a Job or a task means. */
+/** Returns `Refused` for an error that refuses to create a Job or a task, and any other error as it is. */
 export const refusalOr = (error: KubernetesError): Refused | KubernetesError =>
   Option.match(refusalOf(error), { onNone: () => error, onSome: (refusal) => new Refused(refusal) })
 
 /**
- * A Lease that is gone, or that somebody else made or took, is looked at again; one that may not be written keeps its task from starting as
- * much as a Job that may not be made.
+ * Returns `Refused` for an error that refuses to write a Lease: this keeps the task from starting as much as a Job that may not be made. A
+ * Lease that is gone, or that another task made or took, is looked at again.
  */
 export const leaseRefusalOr = (error: KubernetesError): Refused | KubernetesError =>
   error._tag === "NotFound" || error._tag === "Gone" || error._tag === "Invalid" ? error : refusalOr(error)
 
-/** It answered that it failed, which says nothing of what it did. */
+/** Returns `Unsure` if the API server answered that it failed, because that does not tell what it did. */
 export const orUnsure = <E extends Refused | KubernetesError>(error: E): E | Unsure =>
   error._tag === "Unreachable" && error.answered === true ? new Unsure({ because: error }) : error
 
-/** It names the task as its owner, as anybody can write, but is not what would have been made. */
+/** The refusal for an object that names the task as its owner, as anybody can write, but is not what the task would have made. */
 const impostor = (named: string, { metadata: { name } }: AgentTask): Refusal =>
   refusal(
     "NameTaken",
@@ -65,8 +65,9 @@ const impostor = (named: string, { metadata: { name } }: AgentTask): Refusal =>
   )
 
 /**
- * Who owns an object that has the name of ours: ourselves, if it `isSame` as what would have been made (the answer to an earlier create was
- * lost), a former task of this name, another whose name gives the same, or a stranger.
+ * Returns the refusal for an object that has the name of ours already. It may belong to a former task of this name, to another task whose
+ * name gives the same, or to a stranger. None if it is our own and `isSame` as what would have been made: the answer to an earlier create
+ * was lost.
  */
 export const refusalBy = (
   kind: Kind<unknown>["kind"],

@@ -1,5 +1,5 @@
-// Who may start: who has a slot, who was refused one, who holds a workspace, who was told to wait.
-// Changed only in synchronous steps, so that a decision and the slot it takes are never apart; the turns of all are counted anew when what they depend on changed.
+// Which tasks may start: which of them have a slot, were refused one, hold a workspace or were told to wait.
+// Changes only in synchronous steps, so that a decision and the slot it takes are never apart; all turns are computed anew after a change that matters.
 // Used by controller/world, which tells it of each change; how turns are shared out is in core/admit.
 import { Option } from "effect"
 import { admit, type Candidate } from "../core/admit.ts"
@@ -14,61 +14,65 @@ import type { Uid, WorkspaceName } from "../schema/names.ts"
 import type { Cache } from "./cache.ts"
 
 export interface Turns {
-  /** It has a slot. */
+  /** Whether the task has a slot. */
   readonly occupies: (task: AgentTask) => boolean
   readonly turn: (task: AgentTask) => Turn
-  /** Keys of the tasks that have no Job yet: when a slot or workspace gets free, it is their turn to be looked at. */
+  /**
+   * The keys of the tasks that are not over and have no slot. When a slot or a workspace becomes free, it is their turn to be looked at.
+   */
   readonly waiting: () => ReadonlyArray<string>
   /**
-   * Keys of those that were told to wait and whose turn has come since, because a pass gave a slot or a workspace back; each is named once.
+   * The keys of the tasks that were told to wait and may start now; empty unless a slot or a workspace has become free since the last call.
    */
   readonly calledUp: () => ReadonlyArray<string>
-  /** Whether it is known who has the workspace's Lease, or that nobody has. */
+  /** Whether it is known which task has the workspace's Lease, or that none has. */
   readonly knowsHolder: (workspace: WorkspaceName) => boolean
-  /** What still holds at this time, in monotonic milliseconds, with what is left of it. */
+  /** The refusal that still holds at `at`, in monotonic milliseconds, with the time that is left of it. */
   readonly refusal: (taskUid: string, at: number) => Option.Option<Refusal>
   readonly isRefused: (taskUid: string) => boolean
-  /** For how long it was denied, without the times that it waited for something else in between. */
+  /** How long the task has been denied, in milliseconds, without the times in between when it waited for something else. */
   readonly deniedMillis: (taskUid: string) => number
-  /** Whether a slot was taken for it, and nobody has seen its Job yet. */
+  /** Whether a slot is taken for the task, and no informer has reported its Job yet. */
   readonly isReserved: (taskUid: string) => boolean
-  /** Whether a pass that decided to make a Job has not come to its end, so that the Job may still be made. */
+  /** Whether any pass that decided to make a Job has not ended, so that the Job may still be made. */
   readonly launching: () => boolean
 
-  /** From now on nothing begins, or things may begin again. */
+  /** Sets whether the cluster is drained: while it is, no task begins. */
   readonly setDrained: (drained: boolean) => void
-  /** Whether the isolation of tasks is proven; not until this says so. Gives whether that is news. */
+  /** Sets whether the isolation of tasks is proven; it is not before the first call. Reports whether that is a change. */
   readonly setProven: (proven: boolean) => boolean
-  /** The task's slot is taken from now on, though its Job is not seen yet, nor made. */
+  /** Takes a slot for the task, before its Job is made. */
   readonly reserve: (taskUid: string) => void
-  /** No Job will come of the slot that was taken. */
+  /** Gives back the slot that was taken for the task, because no Job will come of it. */
   readonly giveBack: (taskUid: string) => void
-  /** The pass over the task is over, whatever came of it. */
+  /** Records that the pass over the task has ended, however it ended. */
   readonly passed: (taskUid: string) => void
-  /** What a look at the workspace's Lease said: the uid of its holder, or that nobody has it. */
+  /** Records what a look at the workspace's Lease showed: the UID of its holder, or that no task has it. */
   readonly setHolder: (workspace: WorkspaceName, holder: Option.Option<string>) => void
-  /** The API server was asked for the Job, or for another task, and said no. */
+  /** Records that the API server refused to make a Job or another task for this task. */
   readonly refuse: (taskUid: string, refusal: Refusal, at: number) => void
-  /** Its time is told at the beginning of a pass: a refusal that is over puts the task back into its place in the queue. */
+  /** Called at the beginning of a pass: a refusal whose time is over is dropped, which puts the task back into its place in the queue. */
   readonly mayAsk: (taskUid: string, at: number) => void
 }
 
-/** What the world tells it. */
+/** What the world tells the turns. */
 interface Hearing {
-  /** What turns depend on, outside of this file. */
+  /** Something outside of this file that turns depend on has changed. */
   readonly changed: () => void
-  /** Told before the cache has it, where it is still to be seen who had a slot. */
+  /** A task changes. This is called before the cache has the change, so that the cache still shows whether the task had a slot. */
   readonly taskChanges: (before: Option.Option<AgentTask>, task: Option.Option<AgentTask>) => void
-  /** Before an informer tells of it. */
+  /** The Job of this task was made; no informer has reported it yet. */
   readonly jobMade: (taskUid: string) => void
-  /** An informer told of the Job of this task, or that it is gone. */
+  /** An informer reported the Job of this task, or that it is gone. */
   readonly jobHeard: (taskUid: string, isGone: boolean) => void
-  /** A pass over the task is told its turn. */
+  /** A pass over the task saw its turn. */
   readonly passSaw: (taskUid: string, turn: Turn) => void
   readonly forget: (task: AgentTask) => void
 }
 
-/** Of the time since a denial, so much counts at most: in the rest it may have waited for something else, such as a slot. */
+/**
+ * The most that one denial adds to a task's denied time: beyond that, the task may have been waiting for something else, such as a slot.
+ */
 const sameDenialMillis = 60_000
 
 export const make = (
@@ -80,27 +84,36 @@ export const make = (
   const reserved = new Set<string>()
   const launching = new Set<string>()
   const refusals = new Map<string, { readonly refusal: Refusal; readonly until: number }>()
-  const denials = new Map<string, { readonly millis: number; readonly since: number | undefined }>() // since: of the last refusal, where that was a denial
+  const denials = new Map<string, { readonly millis: number; readonly since: number | undefined }>() // since: when the last refusal came, if that was a denial
   const holders = new Map<WorkspaceName, string | undefined>() // workspace → uid of its task, undefined for nobody; absent while not known
-  const behind = new Set<string>() // told to wait for their turn
-  let freed = false // a slot or a workspace, of which no event need tell those behind
+  const behind = new Set<string>() // uids of the tasks that were told to wait for their turn
+  let freed = false // whether a slot or a workspace became free, of which no event need tell the tasks that wait
   let turns: ReadonlyMap<Uid, Turn> | undefined
   const changed = (): void => {
     turns = undefined
   }
 
-  /** One whose Job was cleared away is as if it had never begun, and so is one whose Job was asked for and is not there. */
+  /**
+   * Reports whether the task has begun. A task whose Job was cleared away, or was asked for and is not there, counts as one that has never
+   * begun.
+   */
   const hasBegun = ({ metadata: { uid }, status: { phase } }: AgentTask): boolean =>
     phase === "Running" || isOfNewerVersion(phase) || Option.isSome(cache.job(uid))
-  /** Between two launches it keeps its slot, unless it was told to wait: the phase does not go back for that. */
+  /**
+   * Reports whether the task is between two launches, when it keeps its slot. If it was told to wait, `queue` says so, because the phase
+   * does not go back for that.
+   */
   const isBetweenLaunches = ({ status: { phase, queue } }: AgentTask): boolean => phase === "Starting" && queue === undefined
   const occupies = (task: AgentTask): boolean => isBetweenLaunches(task) || reserved.has(task.metadata.uid) || hasBegun(task)
-  /** Who waits for a quota keeps its place: another would be refused as well, or take the room that it waits for. */
+  /**
+   * Reports whether a refusal lets other tasks go first. A task that waits for a quota keeps its place: another one would be refused as
+   * well, or take the room that it waits for.
+   */
   const isPassedOver = (uid: string): boolean => {
     const kind = refusals.get(uid)?.refusal.kind
     return kind !== undefined && kind !== "QuotaExceeded"
   }
-  /** A Job less is room in a quota: who was refused for it waits like anybody else. */
+  /** Lifts the refusals by a quota, because one Job less leaves room in it: from now on those tasks wait like any other. */
   const roomInQuota = (): void => {
     for (const [uid, { refusal }] of refusals) {
       if (refusal.kind !== "QuotaExceeded") continue
@@ -126,17 +139,20 @@ export const make = (
   }
   const isOpen = (task: AgentTask): boolean =>
     !isOver(task.status.phase) && (!isCalledOff(task) || isOfNewerVersion(task.status.phase)) && (!waitsForSource(task) || occupies(task))
-  /** That it is over, or may start, is told by no event of ours: whoever waits for it asks. */
+  /**
+   * Reports whether there is a holder that is no open task of our cache. No event tells us when it ends, so a task that waits for it has to
+   * ask.
+   */
   const isOutside = (holder: string | undefined): boolean => holder !== undefined && !Option.exists(cache.taskByUid(holder), isOpen)
   const candidates = (): ReadonlyArray<Candidate> => {
     const found: Array<Candidate> = []
-    for (const [, task] of cache.tasks()) if (isOpen(task)) found.push(candidate(task)) // for each task that comes or goes, so nothing is made on the way
+    for (const [, task] of cache.tasks()) if (isOpen(task)) found.push(candidate(task)) // runs for each task that comes or goes, so it makes no lists on the way
     return found
   }
   const turn = (task: AgentTask): Turn => {
     if (drained && !hasBegun(task)) return heldBack
     if (policy().requireProvenIsolation === true && !proven && !hasBegun(task)) return waitsForProof
-    if (occupies(task)) return Turn.Admitted() // most passes are over such a task, and all others need no look for it
+    if (occupies(task)) return Turn.Admitted() // most passes are over such a task, for which no other task need be looked at
     turns ??= admit(candidates(), policy().limits)
     return turns.get(task.metadata.uid) ?? Turn.Admitted()
   }
@@ -144,7 +160,7 @@ export const make = (
   const letGo = ({ metadata: { uid }, spec: { workspace } }: AgentTask): void => {
     if (holders.get(workspace) === uid) holders.delete(workspace)
   }
-  /** Who starts may take a workspace that nobody has. */
+  /** Forgets that no task holds the workspace, because the task that starts may take it. */
   const mayTakeWorkspace = ({ spec: { workspace } }: AgentTask): void => {
     if (holders.get(workspace) === undefined) holders.delete(workspace)
   }
@@ -199,7 +215,7 @@ export const make = (
         changed()
       },
       refuse: (uid, refusal, at) => {
-        if (Option.isNone(cache.keyOf(uid))) return // it went while it was asked
+        if (Option.isNone(cache.keyOf(uid))) return // the task went while the API server was asked
         const until = at + refusal.againInMillis
         refusals.set(uid, { refusal, until })
         const { millis, since = at } = denials.get(uid) ?? { millis: 0 }
@@ -227,7 +243,7 @@ export const make = (
             reserved.delete(uid)
             denials.delete(uid)
             letGo(task.value)
-            if (Option.exists(before, ({ status }) => !isOver(status.phase))) refusals.delete(uid) // it was of its Job
+            if (Option.exists(before, ({ status }) => !isOver(status.phase))) refusals.delete(uid) // the refusal was of its Job
           }
         }
         changed()
@@ -242,7 +258,7 @@ export const make = (
           roomInQuota()
         }
         reserved.delete(taskUid)
-        denials.delete(taskUid) // it was taken
+        denials.delete(taskUid) // the API server took the Job
         changed()
       },
       passSaw: (uid, turn) => {

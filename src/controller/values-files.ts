@@ -1,5 +1,5 @@
-// Values files, read as layers: a file is one, a directory one for each of its *.yaml, in the order of their names with values.yaml last.
-// Invariant: all or nothing; what cannot be read or decoded is told in full, with the place of each problem.
+// Reads values files as layers: a file is one layer, and a directory has one for each *.yaml, in the order of their names with values.yaml last.
+// Invariant: all or nothing; if files cannot be decoded, the error lists every problem with its place.
 // Used by the controller, the commands that take --values, and the doctor.
 import { Data, Effect, Result, Runtime } from "effect"
 import { readdir, readFile, realpath, stat } from "node:fs/promises"
@@ -19,7 +19,7 @@ export class ValuesInvalid
   }
 }
 
-/** A file by its name for people, and its text. */
+/** The name of a file, as shown to people, and its text. */
 interface ValuesText {
   readonly file: string
   readonly text: string
@@ -29,13 +29,13 @@ const last = "values.yaml"
 const inOrder = (a: string, b: string): number => Number(a === last) - Number(b === last) || (a < b ? -1 : 1)
 
 const readDirectory = async (directory: string): Promise<ReadonlyArray<ValuesText>> => {
-  const data = await realpath(join(directory, "..data")).catch(() => directory) // the kubelet changes all files of a ConfigMap at once, by that link
+  const data = await realpath(join(directory, "..data")).catch(() => directory) // the kubelet changes all files of a ConfigMap at once, by this link
   const names = (await readdir(data)).filter((name) => name.endsWith(".yaml")).sort(inOrder)
   if (names.length === 0) throw new Error("no *.yaml file in it")
   return Promise.all(names.map(async (name) => ({ file: join(directory, name), text: await readFile(join(data, name), "utf8") })))
 }
 
-/** As a path for people; it may be a socket, which cannot be opened by this name. */
+/** The path that means standard input. It is never opened by this name, because that fails if it is a socket. */
 const standardInput = "/dev/stdin"
 
 const read = async (path: string): Promise<ReadonlyArray<ValuesText>> =>
@@ -45,11 +45,11 @@ const read = async (path: string): Promise<ReadonlyArray<ValuesText>> =>
     ? readDirectory(path)
     : [{ file: path, text: await readFile(path, "utf8") }]
 
-/** Of a file that cannot be read or written: Node's words without its code, its call and the path. */
+/** Returns Node's words for why a file cannot be read or written, without the code, the system call and the path. */
 export const wordsOf = (error: unknown): string =>
   error instanceof Error ? error.message.replace(/^E[A-Z]+: (.*?),? \w+ '.*'$/u, "$1") : String(error)
 
-/** The texts of all files that the paths mean, in the order in which they are laid over each other. */
+/** Returns the texts of all files that the paths mean, in the order in which they are laid over each other. */
 export const readTexts = (paths: ReadonlyArray<string>): Effect.Effect<ReadonlyArray<ValuesText>, ValuesInvalid> =>
   Effect.tryPromise({
     try: async () => (await Promise.all(paths.map(read))).flat(),
@@ -81,11 +81,11 @@ const valuesOf = (layers: ReadonlyArray<Layer>): Effect.Effect<Loaded, ValuesInv
     })
   )
 
-/** What the paths come to, and the layers that it is made of. */
+/** Returns the values that the paths give together, and the layers from which they are made. */
 export const loadValues = (paths: ReadonlyArray<string>): Effect.Effect<Loaded, ValuesInvalid> =>
   Effect.flatMap(loadLayers(paths), valuesOf)
 
-/** The same of files by their names, as a ConfigMap has them. */
+/** Returns the same for the texts of files by their names, as a ConfigMap has them. */
 export const valuesIn = (files: Readonly<Record<string, string>>): Effect.Effect<Loaded, ValuesInvalid> =>
   Effect.flatMap(
     layersOf(

@@ -1,11 +1,11 @@
-// Says when values files may have changed: at once as the file system tells it, and every minute in case it does not.
-// Invariant: never fails, and says it rather once too often; a burst of changes is one.
+// Ticks when values files may have changed: at once when the file system reports it, and every minute in case it does not.
+// Invariant: it never fails, and ticks rather once too often; a burst of changes is one tick.
 // Used by controller/controller.
 import { Effect, Queue, Stream } from "effect"
 import { type FSWatcher, statSync, watch } from "node:fs"
 import { dirname } from "node:path"
 
-/** A mounted ConfigMap changes by a link in its directory, a file of an editor by being replaced: the directory is what is watched. */
+/** Returns the directory to watch: a mounted ConfigMap changes by a link in its directory, and an editor replaces the file. */
 const directoryOf = (path: string): string => statSync(path).isDirectory() ? path : dirname(path)
 
 const events = (path: string): Stream.Stream<void> =>

@@ -1,4 +1,4 @@
-// What the controller knows of all tasks: the cache of what there is, whose turn it is, and what passes said and saw.
+// What the controller knows of all tasks: the cache of what exists, the turn of each task, and what passes said and saw.
 // Always holds: its parts hear of each change in one synchronous step, and forget a task together.
 // Fed by the informers in controller/mirror, read by controller/observe.
 import { Option } from "effect"
@@ -12,28 +12,31 @@ import { pastHistory } from "./past-history.ts"
 import * as Turns from "./turns.ts"
 
 export interface World extends Cache.Cache, Turns.Turns {
-  /** For how long this Job of the task has been known to a pass, at this monotonic time; nothing at the first look. */
+  /** How long passes have known this Job of the task at `at`, in monotonic milliseconds; 0 at the first look. */
   readonly jobKnownMillis: (taskUid: string, job: Option.Option<JobSeen>, at: number) => number
-  /** The same, from the first pass on that did not see it wait for a quota any more. */
+  /**
+   * How long the Pod of this Job has been starting, from the first pass that did not see it wait for a quota; once the Job is being
+   * deleted, how long that has taken.
+   */
   readonly startingMillis: (taskUid: string, job: Option.Option<JobSeen>, at: number) => number
-  /** When the last Pod of this Job was made that a pass saw, by the API server. */
+  /** When the last Pod of this Job that a pass saw was made, by the API server's clock. */
   readonly lastPodMadeAt: (taskUid: string, job: Option.Option<JobSeen>) => Option.Option<string>
   readonly isExpired: (task: AgentTask) => boolean
   /** Keys of the workspace's finished tasks that are past its history limit. */
   readonly pastHistory: (workspace: WorkspaceName) => ReadonlyArray<string>
-  /** Why it waits, as its pool heard it last. */
+  /** Why the task waits, as its pool last heard it. */
   readonly poolTold: (taskUid: string) => Option.Option<ReportedWait>
 
-  /** Limits and history by which turns are given from now on. */
+  /** Sets the policy by which turns are given and history is limited from now on. */
   readonly setPolicy: (policy: TaskPolicy) => void
   /**
-   * What a pass over the task saw, at this monotonic time: whether it was told to wait for its turn, its Job, and whether that has a Pod or
-   * waits for a quota.
+   * Records what a pass over the task saw at `at`, in monotonic milliseconds: whether the task has to wait for its turn, its Job, and whether
+   * the Job has a Pod or waits for a quota.
    */
   readonly passSaw: (observed: Pick<Observed, "task" | "turn" | "job" | "pod" | "warning">, at: number) => void
-  /** The pool has taken this, or never will. */
+  /** Records that the pool has heard this reason to wait, or never will. */
   readonly setPoolTold: (taskUid: string, told: ReportedWait) => void
-  /** What the pool heard of this task, or of all, it may not have any more. */
+  /** Forgets what the pool heard about this task, or about all tasks, because the pool may not have it any more. */
   readonly clearPoolTold: (taskUid: Option.Option<string>) => void
 }
 
@@ -98,7 +101,7 @@ export const make = (initial: TaskPolicy): World => {
     },
     passSaw: (observed, at) => {
       const { task: { metadata: { uid } }, turn } = observed
-      if (!isThere(uid)) return // it went while it was looked at
+      if (!isThere(uid)) return // the task went while it was looked at
       hearing.passSaw(uid, turn)
       ages.passSaw(uid, observed, at)
     },

@@ -1,5 +1,5 @@
-// The connections of our own requests: through the proxy that the environment names, and to our server with a client certificate if there is one.
-// Invariant: loopback is never asked through a proxy, a proxy never sees the client certificate, and nothing speaks HTTP/2 (see kubernetes/client).
+// Clients for this program's own requests: they use the proxy that the environment names, and a client certificate for our server if there is one.
+// Invariant: requests to loopback never use a proxy, a proxy never sees the client certificate, and nothing speaks HTTP/2 (see kubernetes/client).
 // Used by controller/pool, worker/platform, worker/archive-url and cli/server-client; the Kubernetes API is always asked directly.
 import { Dispatcher, layerUndiciNoDispatcher } from "@effect/platform-node/NodeHttpClient"
 import type * as Undici from "@effect/platform-node/Undici"
@@ -11,9 +11,9 @@ import type { LookupFunction } from "node:net"
 import { join } from "node:path"
 
 export interface ConnectionOptions {
-  /** To one server, at most. */
+  /** The maximum number of connections to one server. */
   readonly connections: number
-  /** Names of servers that are asked without a proxy are looked up with it. */
+  /** Resolves the names of servers that are reached without a proxy. Default: Node's own lookup. */
   readonly lookup?: LookupFunction
 }
 
@@ -22,12 +22,12 @@ interface Certificate {
   readonly key: string
 }
 
-/** By the environment's word there is a proxy, but not by what it is. That stays unsaid, since a password may be in it. */
+/** The environment names a proxy by something that is no URL. The message leaves the value out, since it may contain a password. */
 export class ProxyUnusable extends Data.TaggedError("ProxyUnusable")<{ readonly variable: string }> {
   override get message() {
     return this.sayingTo("correct it in global.proxy, or in what global.extraEnv and global.extraEnvFrom name")
   }
-  /** The same to whoever corrects it elsewhere than an installation's values. */
+  /** Returns the message with another remedy, for a reader who does not correct it in an installation's values. */
   sayingTo(remedy: string) {
     return `The proxy in ${this.variable} (or ${this.variable.toLowerCase()}) cannot be used, since it is no URL such as http://proxy.example.com:3128; ${remedy}, and write a % of its password as %25.`
   }
@@ -35,7 +35,7 @@ export class ProxyUnusable extends Data.TaggedError("ProxyUnusable")<{ readonly 
 
 const loopback = ["localhost", "127.0.0.1", "::1"]
 
-/** As everywhere, the small letters go first. */
+/** Reads a variable, empty if it is not set. Its lower-case name takes precedence, as in other programs. */
 const variable = (name: string) => Config.String(name.toLowerCase()).pipe(Config.orElse(() => Config.String(name)), Config.withDefault(""))
 
 const proxies = Config.all({ httpProxy: variable("HTTP_PROXY"), httpsProxy: variable("HTTPS_PROXY"), noProxy: variable("NO_PROXY") }).pipe(
@@ -49,7 +49,10 @@ const read = (directory: string): Certificate => ({
 
 type Open = (certificate?: Certificate) => Undici.Dispatcher
 
-/** Reads the files for each request, as tokens are: the kubelet replaces them, and what is open then ends with its requests. */
+/**
+ * Reads the certificate anew for each request, because the kubelet replaces its files. Connections that were opened with an older
+ * certificate close when their requests end.
+ */
 const renewing = (open: Open, directory: string, plain: Undici.Dispatcher): Undici.Dispatcher => {
   let held: Certificate & { readonly dispatcher: Undici.Dispatcher } | undefined
   const current = (): Undici.Dispatcher => {
@@ -63,7 +66,7 @@ const renewing = (open: Open, directory: string, plain: Undici.Dispatcher): Undi
   return plain.compose(() => (options, handler) => current().dispatch(options, handler))
 }
 
-/** What a request fails with whose server has a forbidden address. */
+/** The error message of a request to a server that has a forbidden address. */
 export const forbiddenAddress = "it has an address that is never asked"
 
 type Resolve = (
@@ -72,7 +75,10 @@ type Resolve = (
   answer: (error: Error | null, addresses: ReadonlyArray<LookupAddress>) => void
 ) => void
 
-/** Looks a name up once, and gives no address of it if one is forbidden: what was checked is what is connected to. */
+/**
+ * Returns a lookup that fails if any address of the name is forbidden. It resolves the name once, so the checked addresses are those that
+ * are connected to.
+ */
 export const lookupBut =
   (isForbidden: (address: string) => boolean, resolve: Resolve = lookup): LookupFunction => (name, options, answer) =>
     resolve(name, { ...options, all: true }, (error, addresses) => {
@@ -86,7 +92,7 @@ const dispatcher = ({ connections, lookup }: ConnectionOptions, certificates: Co
   Effect.gen(function*() {
     const settings = yield* Effect.orDie(proxies)
     const directory = yield* Effect.orDie(certificates)
-    const { default: { EnvHttpProxyAgent, ProxyAgent } } = yield* Effect.promise(() => import("@effect/platform-node/Undici")) // a bundle has no other name of it
+    const { default: { EnvHttpProxyAgent, ProxyAgent } } = yield* Effect.promise(() => import("@effect/platform-node/Undici")) // undici, by the only name that works in a bundle too
     for (const [variable, url] of [["HTTP_PROXY", settings.httpProxy], ["HTTPS_PROXY", settings.httpsProxy]] as const) {
       if (url !== "") yield* Effect.try({ try: () => new ProxyAgent(url), catch: () => new ProxyUnusable({ variable }) }) // connects to nothing yet
     }
@@ -109,11 +115,11 @@ const dispatcher = ({ connections, lookup }: ConnectionOptions, certificates: Co
 const connections = (options: ConnectionOptions, certificates: Config.Config<string>): Layer.Layer<HttpClient.HttpClient, ProxyUnusable> =>
   Layer.fresh(Layer.provide(layerUndiciNoDispatcher, Layer.effect(Dispatcher, dispatcher(options, certificates))))
 
-/** To anybody. */
+/** A client for any server. It never presents a certificate. */
 export const toAnybody = (options: ConnectionOptions) => connections(options, Config.succeed(""))
 
 /**
- * To the server that gives work, which may ask for a client certificate: tls.crt and tls.key in the directory that
+ * A client for the server that gives work, which may ask for a client certificate: tls.crt and tls.key in the directory that
  * AGENT_JOB_CLIENT_CERTIFICATE_DIR names.
  */
 export const toServer = (options: ConnectionOptions) =>

@@ -32,21 +32,24 @@ const Status = Schema.Struct({
 })
 const decodeStatus = Schema.decodeUnknownOption(Schema.fromJsonString(Status))
 
-/** The object of the UID in the request is gone, or its name belongs to another one: three answers of which no code says so alone. */
+/**
+ * Reports whether the object with the UID of the request is gone, or its name belongs to another one. The API server has three answers that
+ * mean this, and the code of none is enough to tell.
+ */
 const otherUid = (code: number, message: string, causes: ReadonlyArray<Cause>): boolean =>
   code === 409
     ? /uid mismatch|UID in (?:the )?precondition/u.test(message)
     : code === 422 && causes.some(({ field, message }) => field === "metadata.uid" && message.includes("immutable"))
 
 /**
- * 422 is also what a policy denies with that names no other reason (the default of a ValidatingAdmissionPolicy), or a webhook: their words
- * begin as those of a 403, and nothing is wrong with a field.
+ * Reports whether a 422 is a denial by a policy or a webhook and not an invalid field: its message then begins like that of a 403. A
+ * ValidatingAdmissionPolicy denies with 422 unless it names another reason.
  */
 const isDenial = (message: string): boolean =>
   /^\S+(?: "[^"]*")? is forbidden: |^admission webhook "[^"]*" denied the request/u.test(message)
 
 const errorOf = (call: Call, code: number, status: typeof Status.Type, retryAfter: Option.Option<Duration.Duration>): KubernetesError => {
-  const causes = (status.details?.causes ?? []).filter(({ field }) => field !== "<nil>") // "rules were not checked": names no field
+  const causes = (status.details?.causes ?? []).filter(({ field }) => field !== "<nil>") // "<nil>" stands for "rules were not checked" and names no field
   const refusal = { ...call, code, reason: status.reason || "Unknown", detail: status.message || `HTTP ${code}` }
   if (otherUid(code, status.message, causes)) return new NotFound(refusal)
   switch (code) {
@@ -71,7 +74,7 @@ const errorOf = (call: Call, code: number, status: typeof Status.Type, retryAfte
     : new Unreachable({ ...call, detail: `HTTP ${code} ${refusal.reason}: ${refusal.detail}`, answered: status.reason !== "" })
 }
 
-/** The error of a response with status 400 or above; `now` (Unix milliseconds) is for a Retry-After that is a date. */
+/** Returns the error of a response with status 400 or above; `now` (Unix milliseconds) is for a Retry-After that is a date. */
 export const refusal = (call: Call, code: number, body: string, retryAfter: Option.Option<string>, now: number): KubernetesError => {
   const delay = retryAfter.pipe(
     Option.flatMap((value) => Result.getSuccess(Headers.parseRetryAfter(value))),
@@ -83,7 +86,7 @@ export const refusal = (call: Call, code: number, body: string, retryAfter: Opti
 const malformed = (call: Call, detail: string) => new Malformed({ ...call, detail })
 
 const paths = SchemaIssue.makeFormatterStandardSchemaV1()
-/** Only the names of the fields: their values may be secret. */
+/** Returns only the names of the wrong fields, because their values may be secret. */
 const fieldsOf = (issue: SchemaIssue.Issue): string =>
   `see ${[...new Set(paths(issue).issues.map(({ path }) => (path ?? []).map(String).join(".") || "the object itself"))].join(", ")}`
 
@@ -109,7 +112,7 @@ export const pageOf = (call: Call, answer: unknown): Result.Result<Page, Malform
     Result.mapError(({ issue }) => malformed(call, fieldsOf(issue)))
   )
 
-/** On the bookmark that ends the objects which a watch began with. */
+/** The annotation of the bookmark that comes after the initial objects of a watch. */
 const initialEventsEnd = "k8s.io/initial-events-end"
 const bookmark = Schema.Struct({
   metadata: Schema.Struct({ resourceVersion: Schema.String, annotations: Schema.optionalKey(Schema.Struct({ [initialEventsEnd]: text })) })
@@ -122,7 +125,7 @@ const Line = Schema.Union([
 ])
 const decodeLine = Schema.decodeUnknownResult(Line)
 
-/** An ERROR line is a failure of the watch, 410 above all. */
+/** Decodes one line of a watch. An ERROR line, most often a 410, is a failure of the watch. */
 export const watchEventOf = (call: Call, line: unknown): Result.Result<WatchEvent, KubernetesError> => {
   const decoded = decodeLine(line)
   if (Result.isFailure(decoded)) return Result.fail(malformed(call, fieldsOf(decoded.failure.issue)))

@@ -1,6 +1,6 @@
 // The Kubernetes API as this program uses it: get, list, watch, create, apply, update, delete, logs.
 // Every unary call ends within its time limit, reads its whole answer, and fails only with a KubernetesError.
-// Built once in main from credentials.ts; used by informers, the controller and the worker.
+// Built from credentials.ts, once by each program; used by informers, the controller, the worker and the command line.
 import { layerAgentOptions, layerNodeHttpNoAgent } from "@effect/platform-node/NodeHttpClient"
 import { Clock, Context, Duration, Effect, Layer, Option, Predicate, Random, Stream } from "effect"
 import { Headers, HttpClient, HttpClientError, HttpClientRequest as Request, type HttpClientResponse } from "effect/http"
@@ -11,14 +11,17 @@ import { type Kind, pods } from "./kinds.ts"
 import type { KubernetesObject, Page, Place, WatchEvent, Writable } from "./object.ts"
 import { acceptFor, watchEvents } from "./watch-stream.ts"
 
-/** A collection; no namespace means all of them. Selectors as in kubectl: "app=x,tier!=y", "status.phase!=Failed". */
+/**
+ * A collection of objects; without a namespace, those of all namespaces. Selectors are as in kubectl: "app=x,tier!=y",
+ * "status.phase!=Failed".
+ */
 export interface Selection {
   readonly namespace?: string | undefined
   readonly labelSelector?: string | undefined
   readonly fieldSelector?: string | undefined
 }
 
-/** Refuses the write when the object is another one (UID) or a newer one (resource version). */
+/** A precondition: the API server refuses the write when the object is another one (UID) or a newer one (resource version). */
 export interface Guard {
   readonly uid?: string | undefined
   readonly resourceVersion?: string | undefined
@@ -32,69 +35,77 @@ export interface PatchStep {
 
 export interface LogOptions {
   readonly container?: string | undefined
-  /** Goes on until the container ends. */
+  /** Whether the stream goes on until the container ends. */
   readonly follow?: boolean | undefined
 }
 
 /**
- * Errors of every method: see errors.ts. What may be repeated (get, list, and apply and delete with a guard) is tried up to three times
- * after an `Unreachable`, everything after a `TooManyRequests` whose delay is at most five seconds; a longer delay is the caller's to
- * wait. A 401 is tried once more with credentials read anew. Any other write that fails with `Unreachable` may have happened: read before
- * writing again. A try ends after 30 s; streams (`watch`, `logs`) have no limit of their own and are never tried again.
+ * The errors of all methods are in errors.ts. A call is tried up to three times: after `Unreachable` if it may be repeated (`get`, `list`,
+ * `review`, `apply` with a UID, `delete` with a guard), and after `TooManyRequests` if its delay is at most five seconds; the caller has to
+ * wait for a longer delay. After a 401 a call is tried once more with credentials read anew. Any other write that fails with `Unreachable`
+ * may have happened: read before writing again. A try ends after 30 s. Streams (`watch`, `logs`) have no time limit of their own, and only
+ * a 401 makes them try again.
  */
 export class Kubernetes extends Context.Service<Kubernetes, {
   /** The namespace of the credentials: the Pod's own, or the kubeconfig context's. */
   readonly namespace: string
   readonly get: <A>(kind: Kind<A>, place: Place) => Effect.Effect<A, KubernetesError>
-  /** One page, of at most 500 objects unless `limit` says otherwise. `Gone` when `continue` is too old: start anew. */
+  /** Returns one page, of at most 500 objects unless `limit` says otherwise. Fails with `Gone` when `continue` is too old: start anew. */
   readonly list: (
     kind: Kind<unknown>,
     selection?: Selection & { readonly limit?: number; readonly continue?: string | undefined }
   ) => Effect.Effect<Page, KubernetesError>
-  /** All objects, page by page; never more than one page in memory. */
+  /** Streams all objects, with never more than one page in memory. */
   readonly listAll: (
     kind: Kind<unknown>,
     selection?: Selection & { readonly limit?: number }
   ) => Stream.Stream<KubernetesObject, KubernetesError>
   /**
-   * One connection, with bookmarks. Without a version it begins with all objects, as ADDED, and a bookmark that says `whole`; `Invalid`
-   * from servers that cannot (before 1.32, or without their feature WatchList). Ends when the server closes it; fails on an ERROR event,
-   * with `Gone` when the version is too old.
+   * Watches over one connection, with bookmarks. Without a version it begins with all objects, as ADDED, and a bookmark that is `whole`;
+   * servers that cannot do so (before 1.32, or without their feature WatchList) answer `Invalid`. The stream ends when the server closes
+   * it, and fails on an ERROR event, with `Gone` when the version is too old.
    */
   readonly watch: (
     kind: Kind<unknown>,
     options: Selection & { readonly resourceVersion: string | undefined; readonly timeoutSeconds?: number }
   ) => Stream.Stream<WatchEvent, KubernetesError>
-  /** `AlreadyExists` when the name is taken, perhaps by an earlier try whose answer was lost: compare the owner. */
+  /** Fails with `AlreadyExists` when the name is taken, perhaps by an earlier try whose answer was lost: compare the owner. */
   readonly create: <A, O extends Writable>(kind: Kind<A>, object: O) => Effect.Effect<A, KubernetesError>
   /**
-   * Server-side apply as field manager `agent-job`; it creates what does not exist. With `metadata.uid` in the object it never creates:
-   * `NotFound` when the object of that UID is gone. With a resource version it changes no newer object: `Conflict`; but it creates one that
-   * is gone.
-   * Fields that other managers own are taken over.
+   * Applies on the server side as field manager `agent-job`, and takes over fields that other managers own. It creates an object that does
+   * not exist; with `metadata.uid` in the object it never does, and fails with `NotFound` when the object of that UID is gone. With a
+   * resource version it fails with `Conflict` when the object is newer, but still creates one that is gone.
    */
   readonly apply: <A, O extends Writable>(kind: Kind<A>, object: O) => Effect.Effect<A, KubernetesError>
-  /** PUT of a whole object; `Conflict` unless `metadata.resourceVersion` is the newest. */
+  /** Replaces the whole object (PUT). Fails with `Conflict` unless `metadata.resourceVersion` is the newest. */
   readonly update: <A, O extends Writable & Versioned>(kind: Kind<A>, object: O) => Effect.Effect<A, KubernetesError>
-  /** PUT of the status; everything else in the object is ignored. `Conflict` unless `metadata.resourceVersion` is the newest. */
+  /**
+   * Replaces the status (PUT) and ignores the rest of the object. Fails with `Conflict` unless `metadata.resourceVersion` is the newest.
+   */
   readonly updateStatus: <A, O extends Writable & Versioned>(kind: Kind<A>, object: O) => Effect.Effect<A, KubernetesError>
-  /** JSON patch: all of it, or nothing and `Invalid` when a `test` does not hold, which guards a write of what one may not read. */
+  /**
+   * Applies a JSON patch. If a `test` does not hold, it changes nothing and fails with `Invalid`; this guards a write to an object that the
+   * program may not read.
+   */
   readonly patch: <A>(kind: Kind<A>, place: Place, steps: ReadonlyArray<PatchStep>) => Effect.Effect<A, KubernetesError>
-  /** Asks a question that is put as an object and never stored, such as a SubjectAccessReview; gives the answer as it is. */
+  /** Asks a question in the form of an object that is never stored, such as a SubjectAccessReview. Returns the answer undecoded. */
   readonly review: (
     kind: Kind<unknown>,
     question: { readonly metadata?: { readonly namespace?: string }; readonly spec: object }
   ) => Effect.Effect<unknown, KubernetesError>
   /**
-   * Succeeds when the deletion was accepted; finalizers may keep the object for a while, and what it owns goes after it. `NotFound` when
-   * it, or the one of that UID, is gone.
+   * Succeeds when the deletion was accepted; finalizers may keep the object for a while, and the objects that it owns are deleted after it.
+   * Fails with `NotFound` when the object, or the one of that UID, is gone.
    */
   readonly delete: (
     kind: Kind<unknown>,
     place: Place,
     options?: Guard & { readonly gracePeriodSeconds?: number }
   ) => Effect.Effect<void, KubernetesError>
-  /** The log of a Pod's container, as bytes: empty while the Pod has no node, `Rejected` (400) while the container waits to start. */
+  /**
+   * Streams the log of a Pod's container, as bytes. It is empty while the Pod has no node, and fails with `Rejected` (400) while the
+   * container waits to start.
+   */
   readonly logs: (pod: Place, options?: LogOptions) => Stream.Stream<Uint8Array, KubernetesError>
 }>()("agent-job/kubernetes/Kubernetes") {
   static readonly layer = <E, R>(credentials: Effect.Effect<Credentials, E, R>): Layer.Layer<Kubernetes, E, R> =>
@@ -117,27 +128,30 @@ interface Versioned {
 }
 
 const fieldManager = "agent-job"
-/** A field that the API server does not know is refused, as with `apply`: by default it would drop it and go on. */
+/** Strict: the API server refuses a field that it does not know, as it does for `apply`. By default it would drop the field. */
 const write = { fieldManager, fieldValidation: "Strict" }
 const pageLimit = 500
 const callTimeout = Duration.seconds(30)
 const longestWait = Duration.seconds(5)
 
 /**
- * More than a controller asks at once, so that calls which hang keep no other waiting, least of all the renewal of the Lease that it leads
- * by: 3 watches, 16 passes, 8 assignments, 8 cancellations and that renewal are 36.
+ * More connections than a controller uses at once, so that calls which hang keep no other waiting, least of all the renewal of the leader
+ * Lease: 3 watches, 16 passes, 8 assignments, 8 cancellations and that renewal are 36.
  */
 const mostConnections = 64
 
 /**
- * Node's own HTTP/1.1, `fresh`, or all clients of the program would be one and the same, certificates included. Never HTTP/2: where a stop
- * gives up a request, Node 24 may loop in nghttp2 for ever (Http2Session::SendPendingData) and take all the memory there is. Not undici:
- * its parser is WebAssembly, 16 MiB of it.
+ * Connections by Node's own HTTP/1.1. The layer is `fresh`, since otherwise all clients of the program would share one agent, certificates
+ * included. It never uses HTTP/2: when a stop aborts a request, Node 24 may loop in nghttp2 for ever (Http2Session::SendPendingData) and
+ * take all memory. It does not use undici, whose parser is 16 MiB of WebAssembly.
  */
 const connections = ({ tls }: Credentials) =>
   Layer.fresh(layerNodeHttpNoAgent.pipe(Layer.provide(layerAgentOptions({ ...tls, keepAlive: true, maxSockets: mostConnections }))))
 
-/** A name that would change what the path means gets a colon, and so is one that nothing here has: the answer is `NotFound`. */
+/**
+ * Encodes a name for a path. A name that would change the meaning of the path gets a colon: no object here has such a name, so the answer
+ * is `NotFound`.
+ */
 const segment = (name: string): string => encodeURIComponent(["", ".", ".."].includes(name) ? `:${name}` : name)
 
 const pathOf = ({ apiVersion, plural }: Kind<unknown>, { name, namespace }: Target, subresource?: "status" | "log"): string =>
@@ -161,7 +175,7 @@ const many = (verb: Verb, { plural }: Kind<unknown>, { namespace }: Selection): 
 const json = (request: Request.HttpClientRequest, body: object, type = "application/json") =>
   Request.bodyText(request, JSON.stringify(body), type)
 
-/** The innermost reason, such as ECONNREFUSED: what wraps it says only that a request failed. */
+/** Returns the innermost reason, such as ECONNREFUSED: the errors around it say only that a request failed. */
 const reasonOf = (error: unknown): string => {
   if (HttpClientError.isHttpClientError(error)) return reasonOf(error.reason)
   if (Predicate.hasProperty(error, "cause") && error.cause !== undefined) return reasonOf(error.cause)
@@ -172,7 +186,7 @@ const reasonOf = (error: unknown): string => {
 const make = (credentials: Credentials, http: HttpClient.HttpClient) => {
   const unreachable = (call: Call) => (error: unknown) => new Unreachable({ ...call, detail: `${credentials.server}: ${reasonOf(error)}` })
 
-  /** One request. A refusal's body is read too: unread, it would keep the connection from the pool. */
+  /** Sends one request. It reads the body of a refusal too, because an unread body keeps the connection from being used again. */
   const once = (request: Request.HttpClientRequest, call: Call): Effect.Effect<HttpClientResponse.HttpClientResponse, KubernetesError> =>
     credentials.headers.pipe(
       Effect.mapError(({ message }) => new Unauthorized({ ...call, code: 401, reason: "Unauthorized", detail: message })),
@@ -192,11 +206,14 @@ const make = (credentials: Credentials, http: HttpClient.HttpClient) => {
       )
     )
 
-  /** Once more with new credentials after a 401: nothing was done, so that is safe for every verb. */
+  /**
+   * Sends a request, and once more with new credentials after a 401. That is safe for every verb, because a 401 means that nothing was
+   * done.
+   */
   const send = (request: Request.HttpClientRequest, call: Call) =>
     Effect.catchTag(once(request, call), "Unauthorized", () => Effect.andThen(credentials.refresh, once(request, call)))
 
-  /** Tries again while that can help; undefined: it cannot, or takes longer than a caller should be kept waiting. */
+  /** Returns how long to wait before another try; undefined if that cannot help, or would keep the caller waiting too long. */
   const waitBefore = (error: KubernetesError, idempotent: boolean, failures: number): Duration.Duration | undefined => {
     const backoff = Duration.millis(100 * 4 ** (failures - 1))
     if (failures > 2) return undefined
@@ -282,7 +299,7 @@ const make = (credentials: Credentials, http: HttpClient.HttpClient) => {
           ({ headers, stream }) =>
             watchEvents(stream, Option.getOrUndefined(Headers.get(headers, "content-type")), kind.watched).pipe(
               Stream.mapError(unreachable(call)), // the connection broke
-              Stream.mapArrayEffect((events) => Effect.forEach(events, (event) => Effect.fromResult(watchEventOf(call, event)))) // one that is wrong ends the watch, and those beside it come again
+              Stream.mapArrayEffect((events) => Effect.forEach(events, (event) => Effect.fromResult(watchEventOf(call, event)))) // a wrong event ends the watch, and the events beside it come again in the next watch
             )
         )
       )

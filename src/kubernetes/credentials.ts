@@ -1,6 +1,6 @@
 // Where the API server is and how to log in to it: from inside a Pod, or from a kubeconfig.
 // A token is read again at least every minute, and at once after a 401; no credential is ever part of an error.
-// Given to client.ts by main and the command line.
+// Given to client.ts by the controller, the worker and the command line.
 import { Config, Effect, Exit, Option, Schema } from "effect"
 import { readFile } from "node:fs/promises"
 import type { RequestOptions } from "node:https"
@@ -24,15 +24,15 @@ export interface Credentials {
   readonly namespace: string
   /** Read once: a client certificate that rotates needs a new process. */
   readonly tls: Tls
-  /** The headers to send now; cheap, since they are kept for up to a minute. */
+  /** The headers to send now; cheap, since they are cached for up to a minute. */
   readonly headers: Effect.Effect<Readonly<Record<string, string>>, NoCredentials>
-  /** Forgets what is kept; called after a 401. */
+  /** Forgets the cached headers, and reads a kubeconfig again. Called after a 401. */
   readonly refresh: Effect.Effect<void>
 }
 
 const mounted = "/var/run/secrets/kubernetes.io/serviceaccount"
 
-/** Without the lines of the file that a parser of YAML shows beneath, which may have a credential in them. */
+/** Returns the first line of the message. A YAML parser adds lines of the file below it, which may contain a credential. */
 const problem = (error: unknown): string => (error instanceof Error ? error.message : String(error)).split("\n")[0] ?? ""
 
 const read = (path: string, next: string) =>
@@ -41,7 +41,7 @@ const read = (path: string, next: string) =>
     catch: (error) => new NoCredentials({ problem: `Cannot read ${path}: ${problem(error)}`, next })
   })
 
-/** Keeps a success for a minute and a failure not at all. */
+/** Caches a success for a minute and a failure not at all. */
 const forAMinute = <A>(headers: Effect.Effect<A, NoCredentials>) =>
   Effect.cachedInvalidateWithTTL(headers, (exit) => Exit.isSuccess(exit) ? "1 minute" : 0)
 
@@ -50,8 +50,9 @@ const bearer = (path: string) =>
   read(path, "mount a service account token there").pipe(Effect.map((token) => ({ authorization: `Bearer ${token.trim()}` })))
 
 /**
- * Credentials of the Pod this runs in. `directory` holds `ca.crt`, `token` and, optionally, `namespace`; by default where the kubelet
- * mounts the service account, and anywhere else for a projected volume. Reads KUBERNETES_SERVICE_HOST and KUBERNETES_SERVICE_PORT.
+ * Returns the credentials of the Pod that this runs in. `directory` holds `ca.crt`, `token` and, optionally, `namespace`; by default it is
+ * where the kubelet mounts the service account, and a projected volume may be anywhere else. Reads KUBERNETES_SERVICE_HOST and
+ * KUBERNETES_SERVICE_PORT.
  */
 export const inCluster = Effect.fn("Credentials.inCluster")(function*(
   options: { readonly directory?: string | undefined } = {}
@@ -82,13 +83,13 @@ export const inCluster = Effect.fn("Credentials.inCluster")(function*(
 })
 
 export interface KubeconfigOptions {
-  /** One file; by default those of KUBECONFIG that exist, then ~/.kube/config. */
+  /** One file; by default those of KUBECONFIG that exist or, if it is not set, ~/.kube/config. */
   readonly path?: string | undefined
   /** A context's name; by default the current context. It is never changed on disk. */
   readonly context?: string | undefined
 }
 
-/** `named`: by whoever runs this; otherwise it is where kubectl looks by default. */
+/** Returns the files to read. `named` is true if the user named them, and false for the file where kubectl looks by default. */
 const kubeconfigFiles = Effect.fnUntraced(function*(path: string | undefined) {
   if (path !== undefined) return { files: [path], named: true }
   const listed = yield* Config.String("KUBECONFIG").pipe(Effect.orElseSucceed(() => ""))
@@ -103,7 +104,7 @@ const Users = Schema.Struct({
 })
 const decodeUsers = Schema.decodeUnknownOption(Users)
 
-/** The standard `tokenFile` of a user, which client-node does not read. */
+/** Returns the standard `tokenFile` of a user, which client-node does not read. */
 const tokenFileOf = async (text: string, wanted: string): Promise<string | undefined> => {
   if (!text.includes("tokenFile")) return undefined
   const { parse } = await import("yaml")
@@ -111,7 +112,7 @@ const tokenFileOf = async (text: string, wanted: string): Promise<string | undef
   return users.find(({ name }) => name === wanted)?.user?.tokenFile
 }
 
-/** Loads and merges the files that exist, as kubectl does; the first one that names a thing wins. */
+/** Loads and merges the files that exist, as kubectl does: the first file that has an entry of a name wins. */
 const load = Effect.fnUntraced(function*({ path, context }: KubeconfigOptions) {
   const { files: wanted, named } = yield* kubeconfigFiles(path)
   const texts = yield* Effect.forEach(
@@ -159,7 +160,7 @@ const load = Effect.fnUntraced(function*({ path, context }: KubeconfigOptions) {
   })
 })
 
-/** Runs the exec plugin if there is one; client-node keeps its answer until that expires. */
+/** Runs the exec plugin if there is one; client-node caches its answer until that expires. */
 const login = (config: Effect.Success<ReturnType<typeof load>>["config"]) =>
   Effect.tryPromise({
     try: async (): Promise<RequestOptions> => {
@@ -183,8 +184,8 @@ const tlsOf = ({ ca, cert, key, servername, rejectUnauthorized }: RequestOptions
   )
 
 /**
- * Credentials of a kubeconfig context: token, token file, client certificate, or exec plugin (TLS material of a plugin is read once).
- * Over plain HTTP, as to `kubectl proxy`, nobody logs in, as for kubectl: a credential would be there for all to read.
+ * Returns the credentials of a kubeconfig context: token, token file, client certificate, or exec plugin (TLS material of a plugin is read
+ * once). Over plain HTTP, such as to `kubectl proxy`, it sends no credential, just as kubectl: anyone on the way could read it.
  */
 export const fromKubeconfig = Effect.fn("Credentials.fromKubeconfig")(function*(
   options: KubeconfigOptions = {}
@@ -224,7 +225,7 @@ export const fromKubeconfig = Effect.fn("Credentials.fromKubeconfig")(function*(
     ...at,
     tls,
     headers,
-    // The files may hold new credentials by now; those that cannot be read leave the old ones in place.
+    // The files may hold new credentials by now. If they cannot be read, the old credentials stay.
     refresh: load(options).pipe(
       Effect.map((next) => {
         current = next.config
@@ -235,7 +236,7 @@ export const fromKubeconfig = Effect.fn("Credentials.fromKubeconfig")(function*(
   }
 })
 
-/** In-cluster credentials when run in a Pod and no kubeconfig or context is asked for; else the kubeconfig's. */
+/** Returns in-cluster credentials when this runs in a Pod and no kubeconfig or context is asked for; else the kubeconfig's. */
 export const discover = Effect.fn("Credentials.discover")(function*(
   options: KubeconfigOptions & { readonly directory?: string | undefined } = {}
 ): Effect.fn.Return<Credentials, NoCredentials | KubeconfigUnusable> {

@@ -1,6 +1,6 @@
 // What can go wrong between this program and a Kubernetes API server, one class for each thing a caller may do about it.
 // Every message is one sentence: what happened, to which object, what to do next; it never holds a credential.
-// Made by client.ts and credentials.ts; matched by tag everywhere above.
+// Made by answer.ts, client.ts and credentials.ts; matched by tag in all code that uses the client.
 import { Data, Duration } from "effect"
 import { isOfQuota } from "../schema/quota.ts"
 
@@ -39,13 +39,13 @@ export interface Cause {
 
 const cannot = ({ verb, object }: Call, because: string, next: string) => `Cannot ${verb} ${object}: ${because}; ${next}.`
 
-/** Server messages may be long and have several lines; a sentence may not. */
+/** Cuts a server's message to one line of at most 600 characters, so that it fits into a sentence. */
 const brief = (text: string): string => {
   const line = text.replace(/\s+/gu, " ").replace(/[.\s]+$/u, "")
   return line.length > 600 ? `${line.slice(0, 600).replace(/[\uD800-\uDFFF]$/u, "")}…` : line
 }
 
-/** 404, and every answer to a write guarded by a UID that means: the object with this UID is gone. */
+/** 404, and every answer to a write guarded by a UID which means that the object with this UID is gone. */
 export class NotFound extends Data.TaggedError("NotFound")<Refusal> {
   override get message() {
     return cannot(this, `it is not there (${brief(this.detail)})`, "check its name and namespace, or treat it as deleted")
@@ -59,7 +59,7 @@ export class AlreadyExists extends Data.TaggedError("AlreadyExists")<Refusal> {
   }
 }
 
-/** 409 otherwise: the object changed since it was read. */
+/** Any other 409: the object changed since it was read. */
 export class Conflict extends Data.TaggedError("Conflict")<Refusal> {
   override get message() {
     return cannot(this, brief(this.detail), "read it again and decide anew instead of sending the same write again")
@@ -73,16 +73,19 @@ export class Gone extends Data.TaggedError("Gone")<Refusal> {
   }
 }
 
-/** 429, or 503 with a Retry-After: nothing was done, the same request may be sent again after the delay. */
+/** 429, or 503 with a Retry-After: nothing was done, and the same request may be sent again after the delay. */
 export class TooManyRequests extends Data.TaggedError("TooManyRequests")<Refusal & { readonly retryAfter: Duration.Duration }> {
   override get message() {
     return cannot(this, "the API server is overloaded", `try again in ${Duration.format(this.retryAfter)}`)
   }
 }
 
-/** 403, or 422 in the words of an admission policy or a webhook: RBAC, a quota, or one of these says no. */
+/** 403, or a 422 that is worded as a denial: RBAC, a quota, an admission policy or a webhook refused the request. */
 export class Forbidden extends Data.TaggedError("Forbidden")<Refusal> {
-  /** A ResourceQuota refused it, or is new and not counted yet: room may come by itself, so trying again later makes sense. */
+  /**
+   * Whether a ResourceQuota refused the request, or is so new that its use is not counted yet. A later try may succeed, because room may
+   * come by itself.
+   */
   get exceedsQuota(): boolean {
     return isOfQuota(this.detail)
   }
@@ -97,7 +100,7 @@ export class Forbidden extends Data.TaggedError("Forbidden")<Refusal> {
   }
 }
 
-/** 401, also after the credentials were read anew. */
+/** 401, even after the credentials were read anew; or no credentials could be read for the request. */
 export class Unauthorized extends Data.TaggedError("Unauthorized")<Refusal> {
   override get message() {
     return cannot(this, `the API server does not accept the credentials (${brief(this.detail)})`, "log in again, or renew the token")
@@ -115,8 +118,8 @@ export class Invalid extends Data.TaggedError("Invalid")<Refusal & { readonly ca
 /** Any other 4xx, such as 400 for the logs of a container that has not started. */
 export class Rejected extends Data.TaggedError("Rejected")<Refusal> {
   /**
-   * Whether the API server could not read the object, such as a quantity in it that is none, so the same again is never taken. A webhook's
-   * words, which may say anything, begin otherwise.
+   * Whether the API server could not read the object, for example because of an invalid quantity, so that the same object is never
+   * accepted. The message of a webhook's denial begins differently.
    */
   get isUnreadable(): boolean {
     return this.code === 400 && /^\S+ in version "[^"]*" cannot be handled as an? /u.test(this.detail)
@@ -127,8 +130,8 @@ export class Rejected extends Data.TaggedError("Rejected")<Refusal> {
 }
 
 /**
- * No answer, a broken one, or a 5xx: a write may or may not have happened, so read before writing again. `answered`: the detail is the API
- * server's own words.
+ * No answer, a broken one, or a 5xx: a write may or may not have happened, so read before writing again. If `answered`, the detail is the
+ * API server's own message.
  */
 export class Unreachable extends Data.TaggedError("Unreachable")<Call & { readonly detail: string; readonly answered?: boolean }> {
   override get message() {

@@ -1,5 +1,5 @@
-// Reads an object that need not be there.
-// Used by the controller, which asks live where a cache that lags could do harm, and by the doctor.
+// Reads an object that may not exist: a 404 becomes None.
+// Used by the controller, which asks the API server itself where a lagging cache could do harm, and by the doctor.
 import { Effect, Option } from "effect"
 import { Kubernetes } from "./client.ts"
 import type { KubernetesError } from "./errors.ts"

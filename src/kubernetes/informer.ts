@@ -1,5 +1,5 @@
-// A local mirror of one kind, kept by a watch that begins with everything (or by list and watch), that tells which keys changed.
-// It skips nothing: what vanished while nobody watched is found by set difference after the next whole look. It holds projections, never whole objects.
+// Mirrors one kind by a watch that begins with all objects (or by list and watch), and tells which keys changed.
+// It misses nothing: the next full look finds the objects that vanished while no watch was open. It keeps projections, never whole objects.
 // Feeds the controller's queue; the mirror may be behind, so a write based on it needs a guard.
 import { Cause, Clock, Deferred, Duration, Effect, Option, Random, type Scope, Stream } from "effect"
 import { Kubernetes, type Selection } from "./client.ts"
@@ -8,44 +8,48 @@ import type { Kind } from "./kinds.ts"
 import { keyOf, type KubernetesObject, type Page, type WatchEvent } from "./object.ts"
 
 export interface Informer {
-  /** Completes after the first whole look; only from then on does it mean anything that a key was not told of. */
+  /** Completes after the first full look. Before that, an object whose key was not reported may exist. */
   readonly synced: Effect.Effect<void>
-  /** The time since the API server was last heard (a page, an event, a bookmark, an orderly end). Healthy below twice `longestWatch`. */
+  /**
+   * How long the API server has been silent (no page, event, bookmark or orderly end). The informer is healthy below twice `longestWatch`.
+   */
   readonly silence: Effect.Effect<Duration.Duration>
 }
 
 export interface Options<A> extends Selection {
   readonly kind: Kind<unknown>
-  /** Keeps only what is read later, as a plain object of fixed shape. An object it throws on is logged and left out. */
+  /** Returns what is kept of an object, as a plain object of fixed shape. An object on which it throws is logged and left out. */
   readonly project: (object: KubernetesObject) => A
   /**
-   * Called once for each key that was added, changed, deleted or left the selection, and for every key at each resync; with what is there
-   * now.
+   * Called once for each key that was added, changed, deleted or left the selection, and for every key at each resync. `seen` is the object
+   * that exists now, if any.
    */
   readonly changed: (key: string, seen: Option.Option<A>) => Effect.Effect<void>
   /**
-   * Called when a whole look begins. What it gives is done when the look is over: what was there at the beginning, and is not among the
-   * objects then, is gone.
+   * Called when a full look at all objects begins. The effect that it returns runs when the look is over: an object that existed at the
+   * beginning and was not found by then is gone.
    */
   readonly look?: () => Effect.Effect<void>
-  /** How often every key counts as changed, against a bug that lost one. Default: 10 minutes. */
+  /** How often every key is reported as changed, in case a bug lost a change. Default: 10 minutes. */
   readonly resync?: Duration.Input
 }
 
-/** The server ends a watch after 240 to 300 s; one that is still open 30 s later is dead (a half-open connection). */
+/** The server ends a watch after 240 to 300 s. A watch that is still open 30 s later is dead (a half-open connection). */
 export const longestWatch = Duration.seconds(330)
 const graceSeconds = 30
-/** Nanoseconds; a watch that lasted this long was worth its connection, even if nothing happened. */
+/** In nanoseconds. A watch that lasted this long does not count as a failure, even if it brought no event. */
 const usefulWatch = 10_000_000_000n
 const betweenWatches = Duration.millis(100)
 /**
- * Objects that are whole in memory at once: a Pod is 9 KB as text and twice that when parsed, and a heap that has grown stays so for long.
+ * The most whole objects in memory at once: a Pod is 9 KB as text and twice that when parsed, and a heap that has grown stays large for
+ * long.
  */
 const pageLimit = 50
 const longestBackoff = Duration.seconds(30)
 
 /**
- * How far it is: nothing is known; in a look at all there is, with what was named since it began; or at a version, where a watch goes on.
+ * How far the informer is: it knows nothing; it looks at all objects, with the keys named since the look began; or it is at a version from
+ * which a watch goes on.
  */
 type Position =
   | { readonly _tag: "Nothing" }
@@ -64,12 +68,12 @@ export const make = Effect.fnUntraced(function*<A>(
   { kind, project, changed, look = () => Effect.void, resync = Duration.minutes(10), ...selection }: Options<A>
 ): Effect.fn.Return<Informer, never, Kubernetes | Scope.Scope> {
   const kubernetes = yield* Kubernetes
-  /** What was last seen, by `keyOf`. */
+  /** The last projection of each object, by `keyOf`. */
   const objects = new Map<string, A>()
   const versions = new Map<string, string>()
   const synced = yield* Deferred.make<void>()
   let position: Position = { _tag: "Nothing" }
-  /** Whether the server sends the whole collection as the beginning of a watch. */
+  /** Whether the server can begin a watch with the whole collection. */
   let streams = true
   /** Watches and lists in a row that brought nothing. */
   let failures = 0
@@ -82,7 +86,7 @@ export const make = Effect.fnUntraced(function*<A>(
     position = next
   }
   const beginLook = (): void => moveTo({ _tag: "Looking", named: new Set(), afterLook: look() })
-  /** Where to watch from; undefined: from nothing. */
+  /** Returns the version to watch from; undefined to begin with all objects. */
   const version = (): string | undefined => position._tag === "At" ? position.version : undefined
   const name = (key: string): void => {
     if (position._tag === "Looking") position.named.add(key)
@@ -114,7 +118,7 @@ export const make = Effect.fnUntraced(function*<A>(
       return changed(key, Option.none())
     })
 
-  /** The end of a look: everything there is was named, and what was not is gone. */
+  /** Ends a look: all existing objects have been named by now, so an object that has not been named is gone. */
   const whole = (resourceVersion: string): Effect.Effect<void> =>
     Effect.suspend(() => {
       const before = position
@@ -127,7 +131,7 @@ export const make = Effect.fnUntraced(function*<A>(
       )
     })
 
-  /** Page by page, so that never more than one page of whole objects is in memory. */
+  /** Lists page by page, so that never more than one page of whole objects is in memory. */
   const list = Effect.gen(function*() {
     beginLook()
     let page: Page | undefined
@@ -158,8 +162,8 @@ export const make = Effect.fnUntraced(function*<A>(
     })
 
   /**
-   * One connection, until the server ends it. One that ends soon with nothing leaves the failure counted, or it would be opened again and
-   * again.
+   * Watches over one connection until the server ends it. A watch that ends soon without an event stays counted as a failure, since
+   * otherwise it would be opened again and again without a backoff.
    */
   const watch = Effect.gen(function*() {
     if (position._tag !== "At") beginLook()

@@ -1,24 +1,26 @@
-// The kinds of object this program reads and writes, and how their payload is decoded.
-// A plain kind gives objects with an unchecked payload; `decoding` gives the same kind with a schema.
+// The kinds of object that this program reads and writes, and how their payload is decoded.
+// A plain kind returns objects with an unchecked payload; `decoding` returns the same kind with a schema.
 // Used with every method of client.ts.
 import { Result, Schema } from "effect"
 import { agentTaskResource } from "../schema/names.ts"
 import type { KubernetesObject } from "./object.ts"
 import { type Fields, int, message, messages, metadata, text, time } from "./protobuf.ts"
 
-/** `A` is what single-object calls answer with; lists and watches give undecoded objects, so that one bad object spoils no other. */
+/** `A` is what calls for a single object return. Lists and watches return undecoded objects, so that one bad object spoils no other. */
 export interface Kind<A = KubernetesObject> {
   readonly apiVersion: string
   readonly kind: string
   readonly plural: string
   readonly decode: (object: KubernetesObject) => Result.Result<A, Schema.SchemaError>
-  /** What is read of an object that a watch brings, a tenth of it; without a table, all of it. */
+  /**
+   * The protobuf fields that are read of a watched object, about a tenth of it. Without a table, a watch uses JSON and reads all fields.
+   */
   readonly watched?: Fields
 }
 
 const kind = (apiVersion: string, kind: string, plural: string): Kind => ({ apiVersion, kind, plural, decode: Result.succeed })
 
-/** Kind whose payload is decoded with `schema`; unknown fields are dropped, a mismatch fails with `Malformed`. */
+/** Returns the kind with its payload decoded by `schema`: unknown fields are dropped, and a mismatch fails with `Malformed`. */
 export const decoding = <S extends Schema.ConstraintDecoder<unknown>>(kind: Kind<unknown>, schema: S): Kind<S["Type"]> => ({
   ...kind,
   decode: Schema.decodeUnknownResult(schema)
@@ -35,9 +37,9 @@ const containerState: Fields = {
 }
 const containerStatus: Fields = { 1: text("name"), 2: message("state", containerState), 3: message("lastState", containerState) }
 
-/** Jobs; of one that a watch brings, what `Job` in schema/kubernetes reads. */
+/** Jobs. A watch reads only the fields that `Job` in schema/kubernetes decodes. */
 export const jobs: Kind = { ...kind("batch/v1", "Job", "jobs"), watched: { 1: metadata, 3: message("status", conditions(1)) } }
-/** Pods; of one that a watch brings, what `Pod` in schema/kubernetes reads. */
+/** Pods. A watch reads only the fields that `Pod` in schema/kubernetes decodes. */
 export const pods: Kind = {
   ...kind("v1", "Pod", "pods"),
   watched: {
@@ -73,7 +75,7 @@ export const accessReviews = kind("authorization.k8s.io/v1", "SubjectAccessRevie
 export const serviceAccounts = kind("v1", "ServiceAccount", "serviceaccounts")
 
 const flux = "source.toolkit.fluxcd.io/v1"
-/** Sources of Flux, by kind; a cluster without Flux does not know them, and says 404. */
+/** The sources of Flux, by kind. A cluster without Flux does not know them and answers 404. */
 export const fluxSources = {
   GitRepository: kind(flux, "GitRepository", "gitrepositories"),
   OCIRepository: kind(flux, "OCIRepository", "ocirepositories"),

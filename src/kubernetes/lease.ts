@@ -1,5 +1,5 @@
-// Leader election on a coordination.k8s.io Lease: of all who try, at most one leads, as far as clocks that tick alike can promise.
-// A holder counts as gone only when its Lease was seen unchanged for the Lease's whole duration on our own monotonic clock; its times are never compared with ours.
+// Leader election on a coordination.k8s.io Lease: at most one candidate leads, as far as clocks that tick alike can promise.
+// A holder counts as gone only after its Lease stayed unchanged for its whole duration on our own clock; the times in the Lease are never compared with ours.
 // It keeps standby replicas quiet and is no fence: every write still carries a guard of its own. Used by the controller.
 import { Clock, Data, Duration, Effect, Fiber, Option, Random, Schedule, Schema, Scope } from "effect"
 import { Kubernetes } from "./client.ts"
@@ -11,7 +11,7 @@ import type { KubernetesObject } from "./object.ts"
 export interface Options {
   readonly namespace: string
   readonly name: string
-  /** Unique to this process: whoever has the same one takes the lease over at once. */
+  /** Unique to this process: another process with the same identity would take the lease over at once. */
   readonly identity: string
   /** How long others wait for a silent leader. Default: 15 s. */
   readonly leaseDuration?: Duration.Input
@@ -19,11 +19,11 @@ export interface Options {
   readonly renewDeadline?: Duration.Input
   /** How often a leader renews and the others look. Default: 2 s. */
   readonly retryPeriod?: Duration.Input
-  /** For how long one that did not give the Lease back may still be at work after another took it. Default: not at all. */
+  /** How long a former leader that did not give the Lease back may still be at work after another process took it. Default: not at all. */
   readonly aftermath?: Duration.Input
   /**
-   * Told the Lease's annotations before each write of ours, as the newest that we know, and whether one that led before may still be at
-   * work; gives what they shall be.
+   * Called before each update that takes over or renews the Lease, with the newest annotations that we know and whether a former leader may
+   * still be at work. Returns the annotations to write.
    */
   readonly heed?: (annotations: Annotations, formerAtWork: boolean) => Effect.Effect<Annotations>
 }
@@ -32,9 +32,10 @@ type Annotations = Readonly<Record<string, string>>
 
 export interface Election {
   /**
-   * Waits until it leads and then runs `whileLeader`, whose end ends the lead and gives the lease back; while one that led before may still
-   * be at work it is left to run out, so that the next one hears of that. When renewal fails in time it interrupts `whileLeader`, stands in
-   * line again, and runs it anew. Renewal goes on until `whileLeader` and its finalizers are through.
+   * Waits until this process leads, and then runs `whileLeader`. When that ends, so does the lead, and the lease is given back; while a
+   * former leader may still be at work, the lease runs out instead, so that the next leader allows for that too. When no renewal
+   * succeeds in time, `whileLeader` is interrupted, and runs anew once the process leads again. Renewal goes on until `whileLeader` and its
+   * finalizers have ended.
    */
   readonly lead: <A, E, R>(whileLeader: Effect.Effect<A, E, R>) => Effect.Effect<A, E, R>
 }
@@ -50,13 +51,16 @@ type Spec = typeof Spec.Type
 const decodeSpec = Schema.decodeUnknownOption(Spec)
 const specOf = (lease: KubernetesObject): Spec => Option.getOrElse(decodeSpec(lease["spec"]), () => ({}))
 
-/** The Lease as we last wrote it, and the monotonic milliseconds just before that write: others may take over `leaseDuration` after it. */
+/**
+ * The Lease as we last wrote it, and the time just before that write, in monotonic milliseconds: once `leaseDuration` has passed since
+ * then, others may take over.
+ */
 interface Held {
   readonly lease: KubernetesObject
   readonly renewedAt: number
 }
 
-/** Another one leads now, or the Lease was deleted, or no renewal succeeded in time. */
+/** Another process leads now, or the Lease was deleted, or no renewal succeeded in time. */
 class LeaseLost extends Data.TaggedError("LeaseLost")<{ readonly because: string }> {
   override get message() {
     return this.because
@@ -82,13 +86,13 @@ export const make = Effect.fnUntraced(function*(
   const kubernetes = yield* Kubernetes
   const leaseDurationSeconds = Math.ceil(Duration.toSeconds(leaseDuration))
   const deadlineMillis = Duration.toMillis(renewDeadline)
-  /** One call that hangs must leave time for another. */
+  /** The most milliseconds that one call may take: a call that hangs must leave time for another before the deadline. */
   const callLimit = deadlineMillis / 2
-  /** Whether the lease may be ours though no answer said so. */
+  /** Whether we have tried to write the lease, so that it may be ours even if no answer said so. */
   let asked = false
-  /** What another holder last wrote, and when we first saw it. */
+  /** What another holder last wrote, as JSON, and when we first saw it, in monotonic milliseconds. */
   let observed = { spec: "", at: 0 }
-  /** When we last took the lease from one that had not given it back, in monotonic milliseconds. */
+  /** When we last went to take the lease from a holder that had not given it back, in monotonic milliseconds. */
   let takenOverAt = -Infinity
   const aftermathMillis = Duration.toMillis(aftermath)
   const formerAtWork = Effect.map(monotonicMillis, (now) => now - takenOverAt < aftermathMillis)
@@ -110,7 +114,7 @@ export const make = Effect.fnUntraced(function*(
     })
   const isMine = (lease: KubernetesObject) => specOf(lease).holderIdentity === identity
 
-  /** Whether another one holds the lease: for its whole duration after we last saw it change. */
+  /** Reports whether another process holds the lease: it does so for the whole lease duration after we last saw the lease change. */
   const heldByAnother = (spec: Spec) =>
     Effect.map(monotonicMillis, (now) => {
       if (!spec.holderIdentity || spec.holderIdentity === identity) return false
@@ -119,10 +123,13 @@ export const make = Effect.fnUntraced(function*(
       return now - observed.at < (spec.leaseDurationSeconds ?? leaseDurationSeconds) * 1000
     })
 
-  /** One try; None while another one holds the lease. Two who find it free both write, and the API server refuses one. */
+  /**
+   * Tries once to acquire the lease; None while another process holds it, or when the try failed. If two processes find it free, both
+   * write, and the API server refuses one of them.
+   */
   const tryAcquire = Effect.gen(function*() {
     const found = yield* get.pipe(Effect.map(Option.some), Effect.catchTag("NotFound", () => Effect.succeedNone))
-    const isKnown = asked || observed.spec !== "" // one that we knew and that was deleted nobody gave back
+    const isKnown = asked || observed.spec !== "" // a lease that we knew and that was deleted has not been given back
     if (Option.isNone(found)) {
       if (isKnown) takenOverAt = yield* monotonicMillis
       return Option.some(yield* write(create, { acquireTime: yield* instant, leaseTransitions: 0 }))
@@ -157,7 +164,7 @@ export const make = Effect.fnUntraced(function*(
       isMine(lease) ? Effect.succeed(lease) : Effect.fail(new LeaseLost({ because: `${specOf(lease).holderIdentity} holds it now` }))
   )
 
-  /** Tries until one renewal succeeds, at most until the deadline after the last one. */
+  /** Tries until one renewal succeeds; fails with `LeaseLost` at the deadline after the last successful one. */
   const renew = Effect.fnUntraced(function*({ lease, renewedAt }: Held) {
     const left = renewedAt + deadlineMillis - (yield* monotonicMillis)
     return yield* write(replace(lease), specOf(lease)).pipe(
@@ -170,7 +177,7 @@ export const make = Effect.fnUntraced(function*(
     )
   })
 
-  /** Gives the lease back at once, so that a standby need not wait until it runs out; does nothing to the lease of another. */
+  /** Gives the lease back at once, so that a standby need not wait until it runs out. It leaves the lease of another holder alone. */
   const release = (held: Held | undefined) => {
     const free = (newest: KubernetesObject) =>
       Effect.flatMap(
@@ -186,12 +193,14 @@ export const make = Effect.fnUntraced(function*(
     )
   }
 
-  /** One lead: None when the lease was lost. Its finalizers run in the order: `whileLeader`'s own, the end of renewal, the release. */
+  /**
+   * Leads once; None when the lease was lost. The finalizers run in this order: those of `whileLeader`, the end of renewal, the release.
+   */
   const term = <A, E, R>(whileLeader: Effect.Effect<A, E, R>) =>
     Effect.scopedWith((scope) =>
       Effect.gen(function*() {
         let current: Held | undefined
-        yield* Scope.addFinalizer(scope, Effect.flatMap(formerAtWork, (is) => asked && !is ? release(current) : Effect.void)) // also of one that was stopped before it heard that it leads
+        yield* Scope.addFinalizer(scope, Effect.flatMap(formerAtWork, (is) => asked && !is ? release(current) : Effect.void)) // even if this process is stopped before it hears that it leads
         let newest = current = yield* acquire
         yield* Effect.logInfo("leads")
         const renewals = yield* Effect.suspend(() => renew(newest)).pipe(

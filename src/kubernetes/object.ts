@@ -1,5 +1,5 @@
 // The part of a Kubernetes object that every kind shares, and where an object is.
-// Payloads stay `unknown` here: whoever reads one decodes it with a schema of its own.
+// Payloads stay `unknown` here: the code that reads one decodes it with a schema of its own.
 // Used by everything that speaks to the API server.
 import { Predicate } from "effect"
 
@@ -12,7 +12,10 @@ export interface OwnerReference {
   readonly blockOwnerDeletion?: boolean
 }
 
-/** Metadata as the API server returns it: these four are always there for a stored object, but the namespace only where one applies. */
+/**
+ * Metadata as the API server returns it. A stored object always has a name, a UID and a resource version, and a namespace if its kind is
+ * namespaced.
+ */
 export interface ObjectMeta {
   readonly name: string
   readonly namespace?: string
@@ -37,7 +40,7 @@ export interface KubernetesObject {
   readonly [field: string]: unknown
 }
 
-/** What a write needs to know of an object; kind and version come from the `Kind`. */
+/** The metadata that a write needs; kind and API version come from the `Kind`. */
 export interface Writable {
   readonly metadata: {
     readonly name?: string | undefined
@@ -50,17 +53,17 @@ export interface Writable {
 /** One page of a list; `continue` asks for the next one and is absent on the last. */
 export interface Page {
   readonly items: ReadonlyArray<KubernetesObject>
-  /** Where a watch goes on from. */
+  /** The version from which a watch goes on. */
   readonly resourceVersion: string
   readonly continue: string | undefined
 }
 
 export type WatchEvent =
   | { readonly type: "ADDED" | "MODIFIED" | "DELETED"; readonly object: KubernetesObject }
-  /** `whole`: every object that there was has been sent by now. */
+  /** `whole` means that every object that existed at the beginning of the watch has been sent. */
   | { readonly type: "BOOKMARK"; readonly resourceVersion: string; readonly whole: boolean }
 
-/** One object; no namespace for a cluster-scoped kind. */
+/** Where one object is; it has no namespace if its kind is cluster-scoped. */
 export interface Place {
   readonly namespace?: string | undefined
   readonly name: string
@@ -69,7 +72,7 @@ export interface Place {
 /** The name of an object within its kind: "namespace/name", or "/name" without a namespace. */
 export const keyOf = ({ name, namespace }: Place): string => `${namespace ?? ""}/${name}`
 
-/** Whether a decoded JSON value is a stored object: a name, a UID and a resource version. */
+/** Reports whether a decoded JSON value is a stored object: it has a name, a UID and a resource version. */
 export const isObject = (value: unknown): value is KubernetesObject =>
   Predicate.hasProperty(value, "metadata") &&
   ["name", "uid", "resourceVersion"].every((field) =>

@@ -1,12 +1,12 @@
-// Kubernetes' protobuf encoding, as far as it is read: what no table here names is skipped unread, which is most of a Job or Pod.
-// Invariant: what is read is what the same object's JSON has under the same names, so that nobody else need know how it came.
+// Decodes Kubernetes' protobuf encoding. It skips every field that no table names, which is most of a Job or Pod.
+// Invariant: the fields that are decoded have the names and values of the same object's JSON, so that no other code need know the encoding.
 // Used by watch-stream.ts with the tables of kinds.ts; the numbers are those of the generated.proto files in k8s.io/api and apimachinery.
 import { BinaryReader } from "@bufbuild/protobuf/wire"
 
 interface Field {
   readonly name: string
   readonly read: (reader: BinaryReader) => unknown
-  /** How a value joins those before it; by default it takes their place. */
+  /** Combines a value with the earlier values of the same field. By default a value replaces them. */
   readonly join?: (before: unknown, value: unknown) => unknown
 }
 
@@ -23,7 +23,7 @@ const fieldsUntil = (reader: BinaryReader, fields: Fields, end: number): Record<
       continue
     }
     const value = field.read(reader)
-    // As in JSON: what is empty is not there. A number is, since an exit code may be 0.
+    // Leaves out empty values, as JSON does, but keeps a number, since an exit code may be 0.
     if (value !== undefined && value !== "" && value !== false) found[field.name] = field.join?.(found[field.name], value) ?? value
   }
   return found
@@ -47,7 +47,7 @@ export const message = (name: string, fields: Fields): Field => ({ name, read: m
 export const messages = (name: string, fields: Fields): Field => ({ ...message(name, fields), join: list })
 
 const readSeconds = messageOf({ 1: int("seconds") })
-/** To the second, as Kubernetes writes it in JSON. */
+/** A time to the second, as Kubernetes writes it in JSON. */
 export const time = (name: string): Field => ({
   name,
   read: (reader) => {
@@ -66,7 +66,7 @@ const strings = (name: string): Field => ({
   join: record
 })
 
-/** Metadata without managedFields, often half of an object. */
+/** Metadata without managedFields, which are often half of an object. */
 export const metadata = message("metadata", {
   1: text("name"),
   3: text("namespace"),
@@ -104,7 +104,7 @@ const rawOf = ({ raw }: Record<string, unknown>): Uint8Array => raw instanceof U
 
 const whole = (bytes: Uint8Array, fields: Fields): Record<string, unknown> => fieldsUntil(new BinaryReader(bytes), fields, bytes.length)
 
-/** One event of a watch, in the shape of a line of JSON. Throws an `Error` on bytes that are no such event. */
+/** Decodes one event of a watch into the shape that it has as a line of JSON. Throws an `Error` on bytes that are no such event. */
 export const watchEvent = (frame: Uint8Array, fields: Fields): { readonly type: unknown; readonly object: unknown } => {
   const outer = whole(frame, event)
   const enveloped = rawOf(outer)

@@ -1,16 +1,16 @@
-// The events of a watch out of its bytes: a line of JSON each, or a frame of protobuf each for the kinds that have a table.
-// Invariant: never more than one open event is held, and one without an end fails the watch; what a connection cut off in the middle is no event.
+// Splits the bytes of a watch into events: one line of JSON each, or one frame of protobuf each for the kinds that have a table.
+// Invariant: at most one incomplete event is held, an endless event fails the watch, and an event that the end of the connection cuts off is never emitted.
 // Used by client.ts.
 import { Effect, Stream } from "effect"
 import { Ndjson } from "effect/encoding"
 import { type Fields, watchEvent } from "./protobuf.ts"
 
-/** Bytes, or UTF-16 units of text. etcd refuses objects far smaller than this. */
+/** The longest event, in bytes or in UTF-16 units of text. etcd refuses objects far smaller than this. */
 const longestEvent = 16 * 1024 * 1024
 
 const protobufType = "application/vnd.kubernetes.protobuf"
 
-/** What to ask for: a server that does not know protobuf for the kind answers with JSON. */
+/** Returns the Accept header of a watch. A server that does not know protobuf for the kind answers with JSON. */
 export const acceptFor = (fields: Fields | undefined): string =>
   fields === undefined ? "application/json" : `${protobufType};stream=watch, application/json`
 
@@ -29,7 +29,10 @@ const lines = <E>(bytes: Stream.Stream<Uint8Array, E>): Stream.Stream<unknown, E
 
 const lengthBytes = 4
 
-/** The whole frames in the bytes, and what is left of them: each has its length before it, in four bytes, the largest first. */
+/**
+ * Returns the complete frames in the bytes, and the bytes that are left. The length of each frame comes before it, as four bytes in
+ * big-endian order.
+ */
 const framesIn = (bytes: Uint8Array): { readonly frames: ReadonlyArray<Uint8Array>; readonly left: Uint8Array } => {
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength)
   const frames: Array<Uint8Array> = []
@@ -56,7 +59,7 @@ const frames = <E>(bytes: Stream.Stream<Uint8Array, E>, fields: Fields): Stream.
       catch: asError
     }))
 
-/** The events as JSON has them, unchecked. An `Error` says what is wrong with the bytes. */
+/** Returns the events in the shape that they have in JSON, unchecked. An `Error` says what is wrong with the bytes. */
 export const watchEvents = <E>(
   bytes: Stream.Stream<Uint8Array, E>,
   contentType: string | undefined,

@@ -1,12 +1,12 @@
-// How long to wait after failures in a row, for each key on its own: twice as long after each further one, up to a cap.
-// Always holds: a key that has ended is as if it had never failed.
+// Exponential backoff for each key on its own: the delay doubles with each further failure in a row, up to a cap.
+// Always holds: after `ended`, a key is as if it had never failed.
 // Used by queue/keyed-queue and controller/reconcile.
 import { Duration } from "effect"
 
 export interface Backoff<K> {
-  /** Once more: how often in a row by now, and how long to wait. */
+  /** Counts one more failure. Returns the number of failures in a row and how long to wait before the next try. */
   readonly failed: (key: K) => { readonly count: number; readonly delay: Duration.Duration }
-  /** It went well, or is gone. */
+  /** Forgets the failures of a key that succeeded or is gone. */
   readonly ended: (key: K) => void
 }
 

@@ -1,17 +1,17 @@
 // A work queue of keys: an add is never lost, a key never runs twice at once, failures back off, concurrency is bounded.
-// Level-triggered: a key carries no event, so whoever works on it reads the world anew.
+// Level-triggered: a key carries no event, so the work on it reads the state of the world anew.
 // Fed by informers and timers; the controller's reconcile works it off.
 import { type Cause, Clock, Duration, Effect, Fiber, FiberMap, Option, Queue, type Scope } from "effect"
 import type { Backoff } from "./backoff.ts"
 
 export interface KeyedQueue<K extends string> {
-  /** Run `key` as soon as there is room. An add while it waits is absorbed; an add while it runs makes it run once more. */
+  /** Runs `key` as soon as a worker is free. An add while it waits is absorbed; an add while it runs makes it run once more. */
   readonly add: (key: K) => Effect.Effect<void>
-  /** Run `key` after the delay, or sooner: the earliest of all requests wins. */
+  /** Runs `key` after the delay, or sooner: the earliest of all requests wins. */
   readonly addAfter: (key: K, delay: Duration.Input) => Effect.Effect<void>
-  /** How many keys wait for room, wait for their time, and run. */
+  /** How many keys wait for a free worker, wait for their time, and run. */
   readonly depth: Effect.Effect<Depth>
-  /** Begins nothing more, and ends when what runs is done. */
+  /** Begins no more keys, and completes when those that run are done. */
   readonly drain: Effect.Effect<void>
 }
 
@@ -40,7 +40,7 @@ export const make = Effect.fnUntraced(function*<K extends string, E, R>(
   let draining = false
 
   // Each change of these collections is within one synchronous step, and a fiber is preempted only between steps.
-  /** That of a key which never comes again would sleep on for minutes. */
+  /** Stops the timer of the key, which would sleep on for minutes if the key never came again. */
   const stopTimer = (key: K): void => {
     const timer = dueAt.delete(key) ? FiberMap.getUnsafe(timers, key) : Option.none()
     if (Option.isSome(timer)) timer.value.interruptUnsafe()
@@ -61,7 +61,7 @@ export const make = Effect.fnUntraced(function*<K extends string, E, R>(
       dueAt.set(key, at)
       const fire = Effect.suspend(() => {
         if (dueAt.get(key) !== at) return Effect.void
-        dueAt.delete(key) // or this very timer would be stopped
+        dueAt.delete(key) // otherwise `add` would stop this very timer
         return add(key)
       })
       return FiberMap.run(timers, key, Effect.delay(fire, delay)) // replaces the timer this key had
@@ -86,7 +86,7 @@ export const make = Effect.fnUntraced(function*<K extends string, E, R>(
       if (draining) return Effect.void
       wanted.delete(key)
       running.add(key)
-      // Every cause, an interruption from inside too: nothing that happens to one key may end a worker.
+      // Handles every cause, even an interruption from inside: nothing that happens to one key may end a worker.
       return work(key).pipe(
         Effect.matchCauseEffect({
           onFailure: (cause) => failed(key, cause),
