@@ -10,7 +10,7 @@ import { installedValues } from "./installed-values.ts"
 
 const installation = { name: "agent-job", namespace: "agent-job" }
 
-/** The task namespace of the installation with the default name; none if its values cannot be read, which few may. */
+/** The task namespace of the installation with the default name; none if its values cannot be read, which few callers may. */
 const taskNamespace = installedValues(installation.name, installation.namespace, "").pipe(
   Effect.map((values) => resolve(values, { ...installation, version: appVersion }).taskNamespace),
   Effect.option

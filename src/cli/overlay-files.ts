@@ -44,7 +44,7 @@ const kustomization = (
   ...unlessEmpty("patches", [...Object.keys(files.patches).map((path) => ({ path })), ...identity])
 })
 
-/** Formats the kustomization. What only says which object a patch is for takes one line. */
+/** Formats the kustomization, with the target and the options of a patch in one line each. */
 const inOneLine = (data: object): string => {
   const document = new Document(data, { compat: "yaml-1.1", aliasDuplicateObjects: false })
   visit(document, {

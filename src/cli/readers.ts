@@ -1,5 +1,5 @@
 // What a command does once nobody reads its output: it ends, or goes on unheard if its work matters more.
-// The listeners stay until the process ends, because a stream reports a failure only after the write.
+// Both streams keep a listener until the process ends, because a stream reports a failure only after the write.
 // Used by screen, serve and interrupt.
 import { Effect } from "effect"
 import { exitCode } from "./failure.ts"

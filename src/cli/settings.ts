@@ -94,7 +94,7 @@ const withPassword = new BadInput({
   message: "The address of the server has a user or a password in it; leave them out: a token is given by itself, as --help says."
 })
 
-/** Returns the address without a slash at its end. Addresses are shown in messages, so one that may have a password in it fails unnamed. */
+/** Returns the address without a slash at its end. Fails if it is unusable; the message never repeats one that may have a password. */
 export const checkedUrl = (given: string): Effect.Effect<string, BadInput> => {
   const url = URL.canParse(given) ? new URL(given) : undefined
   if (url === undefined || !/^https?:$/u.test(url.protocol)) {

@@ -55,7 +55,7 @@ export const failure = (run: RunView, step: Step): string => {
   ].join("\n")
 }
 
-/** Returns why a step has not begun, such as the queue or what keeps its Pod from starting, or that it runs. */
+/** Returns why a step has not begun, such as its place in the queue or what keeps its Pod from starting, or else that it runs. */
 export const waiting = (run: RunView, step: Step): string => {
   const stage = stageOf(run, step)
   if (run.cancelAsked) return "Stopping"
