@@ -1,4 +1,4 @@
-# Each target is one script in scripts/; `make` alone prints what there is.
+# Each target runs one script in scripts/; `make` alone lists the targets.
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 MAKEFLAGS += --no-print-directory

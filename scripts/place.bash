@@ -1,6 +1,6 @@
-# Where things are, for every script here: the checkout, what is kept in it, and which cluster is meant. Sourced, not run.
+# Where things are, for every script here: the checkout, what is kept in it, and which cluster is chosen. Sourced, not run.
 # The cluster is the embedded one, or with CONTEXT=name the one of that kubeconfig context. Either way KUBECONFIG names a file of ours
-# with that one context in it, so the user's kubeconfig is only read, and whichever context is current there does not matter.
+# with that one context in it, so the user's kubeconfig is only read, and its current context does not matter.
 # shellcheck shell=bash disable=SC2034 # those who source it use the variables
 
 source "$(dirname "${BASH_SOURCE[0]}")/../test/cluster/env.bash"
@@ -12,15 +12,15 @@ mkdir -p "$kept"
 namespace=agent-job
 task_namespace=agent-job-tasks
 
-# choose_cluster: sets KUBECONFIG, by CONTEXT.
+# choose_cluster: sets KUBECONFIG for the cluster of CONTEXT, or for the embedded one.
 choose_cluster() {
 	if [[ -z ${CONTEXT:-} ]]; then
 		export KUBECONFIG=$kubeconfig
 		return
 	fi
 	command -v kubectl >/dev/null || status=2 fail "please install kubectl, which knows how to reach the cluster of context $CONTEXT"
-	# In a script that another one called, and after eval "$(make -s env)", it names a file of ours: where that has the context it came from the user's own,
-	# which is not known any more.
+	# In a script that another one called, and after eval "$(make -s env)", KUBECONFIG names our file already. If the file has the context,
+	# it stays as it is, because the user's kubeconfig that it was made from is no longer known.
 	if [[ ${KUBECONFIG:-} == "$kept/kubeconfig" ]] && kubectl config get-contexts "$CONTEXT" >/dev/null 2>&1; then
 		export CONTEXT
 		return
@@ -32,7 +32,7 @@ choose_cluster() {
 	export CONTEXT KUBECONFIG=$kept/kubeconfig
 }
 
-# choose_last_cluster: the same, but without CONTEXT the one that `make run` used last.
+# choose_last_cluster: like choose_cluster, but without CONTEXT it chooses the cluster that `make run` used last.
 choose_last_cluster() {
 	if [[ -z ${CONTEXT:-} && -f $kept/context ]]; then CONTEXT=$(<"$kept/context"); fi
 	choose_cluster

@@ -1,12 +1,12 @@
-// How the program becomes one file. In a bundle import.meta.main would be true for every module, so none but main.ts may ask it.
-// CommonJS, since an import of node:http from an ES module reads all that it exports, its WebSocket too: Node's own undici, 20 ms of every start.
+// Bundles the program into one file. In a bundle import.meta.main would be true for every module, so it is replaced by false.
+// It is CommonJS, because an ES module that imports node:http reads all its exports, and its WebSocket loads Node's undici: 20 ms a start.
 import { fileURLToPath } from "node:url"
 import { defineConfig, type Plugin } from "rolldown"
 
-// Of client-node only KubeConfig is used. Its index would bring all the generated models with it: 3 MB more, and 20 MB of memory.
+// Only KubeConfig of client-node is used. The index of client-node would add all the generated models: 3 MB more, and 20 MB of memory.
 const kubeConfig = fileURLToPath(new URL("../node_modules/@kubernetes/client-node/dist/config.js", import.meta.url))
 
-// Effect measures text by ICU's rules, which take 10 ms to load and which only a table needs: they are loaded by the first one.
+// Effect measures text by ICU's rules, which take 10 ms to load. Only tables need the rules, so the first table loads them.
 const segmenter = /new Intl\.Segmenter\(undefined, \{\s*granularity: "grapheme"\s*\}\)/u
 const rulesOnDemand: Plugin = {
   name: "rules-on-demand",
@@ -19,9 +19,9 @@ const rulesOnDemand: Plugin = {
   }
 }
 
-// Effect gives up the sending of a request when its answer is over, and its connection with it. Over TLS, Node tells that a request was sent one turn of its loop
-// later, and a busy controller may have the answer by then: at 20 tasks a second one request in eight cost both sides a new handshake.
-// A server that answers early and reads no further is given 5 s.
+// Effect destroys a request that is not sent yet when its response ends, and its connection with it. Over TLS, Node reports that a request
+// was sent one turn of its loop later, and a busy controller may have the response by then: at 20 tasks a second, one request in eight cost
+// both sides a new handshake. So a request that was written may finish. If the server does not read it, it is destroyed after 5 s.
 const destroyUnsent = /Effect\.onError\(\(\) => Effect\.sync\(\(\) => nodeRequest\.destroy\(\)\)\)(?=, Effect\.forkDetach)/u
 const keptConnections: Plugin = {
   name: "kept-connections",
@@ -39,7 +39,8 @@ const keptConnections: Plugin = {
   }
 }
 
-// One letter beyond ASCII doubles the text of the whole program in memory, 4 MiB of it; all of them are within strings and patterns.
+// One letter beyond ASCII doubles the text of the whole program in memory, 4 MiB. All such letters are in strings and patterns, so escapes
+// replace them.
 const ascii: Plugin = {
   name: "ascii",
   generateBundle: (_, files) => {

@@ -4,8 +4,8 @@
 server_port=8080
 forward=$kept/forward # of the port-forward that is kept: process id, its start time, port, context
 
-# open_server: waits until the server can be reached from here. The embedded cluster's node is this machine, which reaches every Service's
-# own address; another cluster is reached through a port-forward that is kept, and made anew when its Pod is replaced.
+# open_server: waits until the server can be reached from here. The embedded cluster's node is this machine, which reaches a Service at its
+# own address. For another cluster it starts a port-forward that keeps running, and that is made again when the server's Pod is replaced.
 open_server() {
 	local address
 	[[ -z ${CONTEXT:-} ]] || keep_forward

@@ -1,5 +1,5 @@
-# Steps with a line each: what, how long, and a bar with counts while it takes long. Sourced, not run.
-# A command tells its progress by lines of its own like "[3/10] build runc ...": three of ten are done.
+# Runs commands as steps. Each step prints a line: its name, its time and, while it takes long, a bar with counts. Sourced, not run.
+# A command reports its progress by printing lines like "[3/10] build runc ...": three of ten are done.
 # shellcheck shell=bash disable=SC2034,SC2154 # place.bash sets the variables, and those who source it use some
 
 step_logs=$kept/logs
@@ -11,7 +11,7 @@ trap end_step EXIT
 milliseconds() { printf '%s' "$(($(date +%s%N) / 1000000))"; }
 began_at=$(milliseconds)
 
-# elapsed SINCE: like "0.4 s", "42 s" or "3 min 20 s".
+# elapsed SINCE: prints the time since then, like "0.4 s", "42 s" or "3 min 20 s".
 elapsed() {
 	local ms=$(($(milliseconds) - $1))
 	if ((ms < 10000)); then
@@ -23,7 +23,7 @@ elapsed() {
 	fi
 }
 
-# progress LOG: a bar with counts and what is going on, from the last line in the log that tells it.
+# progress LOG: prints a bar with counts and what is going on, from the last line in the log that reports progress.
 progress() {
 	local line bar='####################' rest='....................'
 	line=$(grep -aoE '^\[[0-9]+/[0-9]+\].*' "$1" | tail -n 1) || true
@@ -33,16 +33,16 @@ progress() {
 	fi
 }
 
-# step WHAT COMMAND...: runs it with its output in a log; if it fails, shows why and stops the script.
+# step WHAT COMMAND...: runs the command with its output in a log. If it fails, shows why and stops the script.
 step() { try_step "$@" || exit; }
 
-# packages --no-cluster|--with-cluster: the step that scripts begin with, as scripts/packages; those that a script calls have them then.
+# packages --no-cluster|--with-cluster: runs scripts/packages as the first step of a script. Scripts that this script calls skip it.
 packages() {
 	[[ -n ${HAVE_PACKAGES:-} ]] || step "packages" scripts/packages "$@"
 	export HAVE_PACKAGES=yes
 }
 
-# try_step WHAT COMMAND...: the same, but only gives back the exit status.
+# try_step WHAT COMMAND...: like step, but returns the exit status instead of stopping the script.
 try_step() {
 	local what=$1 log=$step_logs/${1//[^a-z0-9]/-}.log since shown='' told=0 now
 	shift

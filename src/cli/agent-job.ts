@@ -46,7 +46,7 @@ const agentJob = Command.make("agent-job").pipe(
   ])
 )
 
-/** The program, given its arguments. */
+/** Returns the program: a function that runs the command that its arguments name. */
 export const commandLine = (version: string) =>
   Effect.fnUntraced(function*(args: ReadonlyArray<string>) {
     const problem = misread(args, Completions.fromCommand(agentJob))

@@ -1,4 +1,4 @@
-// What a command found out, for a person as lines, for a program as a document.
+// The answer of a command: lines for a person, a document for a program.
 // Used by the commands that take --output table, json or yaml.
 import { Effect } from "effect"
 import { Flag } from "effect/cli"
@@ -13,7 +13,7 @@ export const outputFlag = Flag.Literals("output", ["table", "json", "yaml"]).pip
 
 export type Format = "table" | "json" | "yaml"
 
-/** `lines` for a person, `document` for a program. */
+/** `lines` are printed as they are for a person, `document` as JSON or YAML for a program. */
 export interface Answer {
   readonly document: unknown
   readonly lines: ReadonlyArray<string>

@@ -1,5 +1,5 @@
-// The question before a plan is applied, and what becomes of the run by its answer, or by somebody who decides elsewhere meanwhile.
-// Invariant: only the word "yes" applies; any other answer discards, and no answer at all leaves the run as it is.
+// Asks a person before a plan is applied, and approves or discards the run by the answer. Stops asking when the run is decided elsewhere.
+// Invariant: only the answer "yes" applies the plan; any other answer discards it, and no answer leaves the run as it is.
 // Used by run.
 import { Data, Duration, Effect, Option, Schedule } from "effect"
 import type { RunView } from "../schema/run.ts"
@@ -23,22 +23,22 @@ const answer = (run: RunView) =>
     })
   })
 
-/** Ends when the run is no longer planned. */
+/** Polls the run until it is no longer planned, because somebody decided elsewhere. */
 const elsewhere = (run: RunView) =>
   Effect.gen(function*() {
     const server = yield* ServerClient
     return yield* server.run(run.id).pipe(
-      // without a word, which would be written over the question
+      // retries silently, because a message would overwrite the question
       Effect.retry({ while: ({ _tag }) => _tag === "ServerUnreachable", schedule: Schedule.spaced(lookEvery) }),
       Effect.repeat({ while: ({ status }) => status === "planned", schedule: Schedule.spaced(lookEvery) }),
       Effect.map((run) => Decision.Elsewhere({ run })),
-      Effect.catch(() => Effect.never) // the answer at the prompt will meet the same trouble, and tell it
+      Effect.catch(() => Effect.never) // the request that follows the answer meets the same error, and reports it
     )
   })
 
 /**
- * The run after the decision: confirmed, discarded, or still planned because nobody was there to answer. `approving` comes before the
- * server is asked, since the apply may start without its answer.
+ * Returns the run after the decision, or as it was if nobody answered. `approving` runs before the approval is sent, because the apply may
+ * start even if the server's response is lost.
  */
 export const decide = Effect.fn("decide")(function*(run: RunView, approving: Effect.Effect<unknown>) {
   const screen = yield* Screen

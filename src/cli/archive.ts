@@ -1,5 +1,5 @@
-// A directory as the tar.gz that a run starts from. The same content gives the same bytes: entries are sorted, and times and owners left out.
-// Invariant: nothing from outside of the directory gets in; a link that leads out is refused by name.
+// Packs a directory into the tar.gz that a run starts from. The same content gives the same bytes: sorted entries, no times, no owners.
+// Invariant: nothing from outside of the directory gets in; a link that leads out is an error that names it.
 // Used by run.
 import { Effect, Stream } from "effect"
 import { Tar } from "effect/encoding"
@@ -18,11 +18,11 @@ export type Entry =
 export interface Archive {
   readonly bytes: Uint8Array
   readonly files: number
-  /** Of the files, before compression. */
+  /** Total size of the files, before compression. */
   readonly contentBytes: number
 }
 
-/** What a configuration may weigh, compressed: more than any real one, and less than what would hurt this program or the server. */
+/** The largest archive, compressed: larger than any real configuration, and small enough to harm neither this program nor the server. */
 export const maxArchiveBytes = 100 * 1024 * 1024
 
 const configuration = /\.(?:tf|tofu)(?:\.json)?$/u
@@ -44,7 +44,7 @@ const reading = <A>(path: string, read: () => Promise<A>) =>
     catch: (error) => new BadInput({ message: `Cannot read ${path}: ${problemOf(error)}; correct that, or name it in .terraformignore.` })
   })
 
-/** Whether a link's target, taken from where the link is, stays under the root. */
+/** Reports whether the target of the link at `path`, resolved from the link's directory, stays under the root. */
 export const staysInside = (path: string, target: string): boolean => {
   const lands = normalize(join(dirname(path), target))
   return !isAbsolute(target) && lands !== ".." && !lands.startsWith(`..${sep}`)
@@ -55,14 +55,14 @@ const leadsOut = (path: string, target: string) =>
     message: `${path} is a link to ${target}, outside of the directory; put a copy in its place, or name it in .terraformignore.`
   })
 
-/** A target that exists must also be inside once every link on the way is followed. */
+/** Fails when a link leads out of the root. A target that exists must be inside also after every link on the way to it is followed. */
 const checkLink = Effect.fnUntraced(function*(root: string, path: string, target: string) {
   if (!staysInside(path, target)) return yield* leadsOut(path, target)
   const real = yield* Effect.option(Effect.tryPromise(() => realpath(join(root, path))))
   if (real._tag === "Some" && real.value !== root && !real.value.startsWith(root + sep)) return yield* leadsOut(path, target)
 })
 
-/** Everything that goes in, directories before what they hold, in the order of their names. */
+/** Returns the entries of the archive in the order of their names, each directory before its content. */
 const entriesOf = (root: string, rules: IgnoreRules, directory = ""): Effect.Effect<ReadonlyArray<Entry>, BadInput> =>
   Effect.gen(function*() {
     const found = yield* reading(directory || root, () => readdir(join(root, directory), { withFileTypes: true }))
@@ -106,7 +106,7 @@ const tooLarge = (directory: string) =>
     } MB even when compressed; name what a run does not need in .terraformignore, beginning with downloads and build outputs.`
   })
 
-/** gzip as the other clients of this API do it: fast, for a network that is faster than a compressor. */
+/** Compresses at the fastest level, as other clients of this API do, because the network is faster than a better compression. */
 const compressed = (directory: string, tar: Stream.Stream<Uint8Array, BadInput | Tar.TarError>) =>
   Effect.gen(function*() {
     const gzip = createGzip({ level: constants.Z_BEST_SPEED })
@@ -150,7 +150,7 @@ const rulesIn = (text: string) =>
         `.terraformignore:${line}: ${rule} cannot be used as a rule: a range such as [a-z] goes from the lower to the higher character; correct that line.`
     }))
 
-/** Fails when the directory is none, has no configuration, holds something that cannot travel, or is too large. */
+/** Packs the directory. Fails if it is no directory, has no configuration, holds something that cannot be archived, or is too large. */
 export const archiveOf = Effect.fn("archiveOf")(function*(directory: string) {
   const { is, root } = yield* rootOf(directory)
   if (!is.isDirectory()) {
@@ -173,5 +173,5 @@ export const archiveOf = Effect.fn("archiveOf")(function*(directory: string) {
   return { bytes, files: files.length, contentBytes: files.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0) } satisfies Archive
 })
 
-/** The name of the directory, wherever it was named from. */
+/** Returns the last part of the directory's absolute path, so that "." has a name too. */
 export const nameOfDirectory = (directory: string): string => basename(resolve(directory))

@@ -1,4 +1,4 @@
-// What is in a base and beside it, as far as this machine has it: what is elsewhere is known by its name alone, if it is one of ours.
+// Finds out which components are beside a base, and whether the base closes all egress. What is not on this machine is judged by its name.
 // Used by cli/write-overlay.ts.
 import { Effect, Option, Schema } from "effect"
 import { readFileSync, realpathSync } from "node:fs"
@@ -11,7 +11,7 @@ import { type Base, isRemote, kustomizationIn, placeOf, shown } from "./base-ref
 import { BadInput } from "./failure.ts"
 import { componentBeside } from "./overlay-files.ts"
 
-/** What cannot be read might close all egress, so it is refused rather than taken for nothing. */
+/** Runs `read`, and fails if it throws: a kustomization that cannot be read is not skipped, because it might close all egress. */
 const reading = <A>(folder: string, read: () => A): Effect.Effect<A, BadInput> =>
   Effect.try({
     try: read,
@@ -26,7 +26,7 @@ const decoded = Schema.decodeUnknownOption(Schema.Struct({ resources: List, comp
 
 const parsed = Option.liftThrowable((text: string): unknown => parse(text))
 
-/** What a kustomization is made of. Nothing of a text that kustomize refuses as well. */
+/** Returns the resources, components and bases that a kustomization lists: none if it is invalid, because kustomize refuses it too. */
 const listedIn = (text: string): ReadonlyArray<string> =>
   Option.match(Option.flatMap(parsed(text), decoded), {
     onNone: () => [],
@@ -37,8 +37,8 @@ const closesByName = (reference: string): boolean =>
   /^[^?]*\/(components\/restricted-egress|kustomize\/overlays\/production)\/?(\?|$)/u.test(reference)
 
 /**
- * Whether it, or what it is made of, closes all egress; `seen` are the folders above it and before. Where links lead is where kustomize
- * goes on from.
+ * Reports whether the kustomization at `reference`, or one that it lists, closes all egress. `seen` has the folders that were looked at
+ * before. What a kustomization lists is resolved from its real path, as kustomize does.
  */
 const closes = (reference: string, from: string, seen = new Set<string>()): Effect.Effect<boolean, BadInput> =>
   Effect.gen(function*() {
@@ -55,7 +55,7 @@ const closes = (reference: string, from: string, seen = new Set<string>()): Effe
 
 const isIn = (folder: string): Effect.Effect<boolean, BadInput> => reading(folder, () => kustomizationIn(folder) !== undefined)
 
-/** For an overlay in `out`, the same folder that the reference goes from. */
+/** Returns the shipped components beside the base, and whether it closes all egress. Its reference is resolved from `out`, the overlay. */
 export const contentsOf = ({ reference }: Base, out: string): Effect.Effect<Required<Pick<Options, "available" | "closed">>, BadInput> => {
   const from = placeOf(resolve(out))
   const isThere = (component: string | undefined): Effect.Effect<boolean, BadInput> =>

@@ -1,5 +1,5 @@
 // Where an overlay goes, and where it finds its base: what --base names, or else the checkout that this program runs from.
-// Invariant: a remote base is pinned to a version, and a local one is named from the overlay's own folder.
+// Invariant: a remote base is pinned to a version, and a local one is a path relative to the overlay's folder.
 // Used by cli/commands/overlay.ts, cli/commands/migrate.ts and cli/base-contents.ts.
 import { Effect, Option, Predicate } from "effect"
 import { Flag } from "effect/cli"
@@ -22,7 +22,7 @@ export const outFlag = pathFlag("out").pipe(
   Flag.withDescription("The directory to write; new, empty, or with an overlay that was written before.")
 )
 
-/** A directory as whoever typed it would say it again. */
+/** Returns a path for people: relative to the working directory if it is below that, else unchanged. */
 export const shown = (path: string): string => {
   const from = relative(process.cwd(), path)
   return from.startsWith("..") ? path : from || "."
@@ -30,32 +30,32 @@ export const shown = (path: string): string => {
 
 const example = "https://HOST/OWNER/agent-job//kustomize/base?ref=v0.1.0"
 
-/** A folder of that name is none for kustomize either. */
+/** Reports whether the path is a file. A folder named kustomization.yaml is no kustomization, as in kustomize. */
 const isFile = (path: string): boolean => statSync(path, { throwIfNoEntry: false })?.isFile() === true
 
-/** The file that makes a folder one for kustomize. Throws where nobody may look. */
+/** Returns the kustomization file of a folder, if there is one. Throws if the folder may not be searched. */
 export const kustomizationIn = (folder: string): string | undefined =>
   ["kustomization.yaml", "kustomization.yml", "Kustomization"].map((name) => join(folder, name)).find(isFile)
 
 const isBase = (path: string): boolean => Option.exists(Option.liftThrowable(kustomizationIn)(path), Predicate.isNotUndefined)
 
-/** Above the sources, or above the bundle. */
+/** Returns the base of the checkout that this program runs from, if there is one: one folder above the bundle, or two above this file. */
 const ofCheckout = (): string | undefined =>
   ["..", "../.."].map((up) => join(dirname(fileURLToPath(import.meta.url)), up, "kustomize", "base")).find(isBase)
 
 export const isRemote = (base: string): boolean => /^[a-z+]+:\/\/|^git@|\?ref=/u.test(base)
 
 export interface Base {
-  /** As the kustomization has to name it. */
+  /** The base as the overlay's kustomization.yaml names it. */
   readonly reference: string
-  /** Whether the base was asked for, and has to be again. */
+  /** Whether --base was given: then the command that writes the overlay again needs it too. */
   readonly chosen: boolean
 }
 
-/** Where a folder is that may not be there yet: kustomize goes from there, whatever links led to it. */
+/** Returns the real path of a folder that may not exist yet, because kustomize resolves references from the real path. */
 export const placeOf = (path: string): string => existsSync(path) ? realpathSync(path) : join(placeOf(dirname(path)), basename(path))
 
-/** Reference to the base, for a kustomization in `out`. */
+/** Returns the base for a kustomization in `out`. Fails if a remote base has no version, or a local one no kustomization. */
 export const baseReference = (base: Option.Option<string>, out: string): Effect.Effect<Base, BadInput> =>
   Effect.suspend(() => {
     const given = Option.getOrUndefined(base)

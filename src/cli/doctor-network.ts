@@ -1,5 +1,5 @@
-// Finds out what the network enforces: starts Pods that try to connect, under policies of this examination's own, and reads their last words.
-// Invariant: what it makes is gone when it ends, however it ends; a Pod whose doctor vanished ends by its deadline.
+// Finds out what the network enforces: starts Pods that try to connect under its own NetworkPolicies, and reads their termination messages.
+// Invariant: it deletes what it made, however it ends. If the doctor is killed, its Pods end by their deadline.
 // Used by examination.
 import { DateTime, Effect, Option, Random, Schedule, Schema, type Scope } from "effect"
 import { metadataTargets, type NetworkFindings } from "../core/doctor.ts"
@@ -27,7 +27,7 @@ const ProbePod = Schema.Struct({
 type ProbePod = typeof ProbePod.Type
 const probePods = decoding(pods, ProbePod)
 
-/** Made now, and deleted with the scope. */
+/** Creates the object, and deletes it when the scope closes. Returns its name and namespace. */
 const forNow = <O extends Writable & { readonly metadata: Place }>(
   kind: Kind<unknown>,
   object: O
@@ -41,7 +41,7 @@ const forNow = <O extends Writable & { readonly metadata: Place }>(
 
 const limit = "90 seconds"
 
-/** None where it does not come to that in time. */
+/** Polls the Pod until it is `wanted`, and returns it. Returns none if that takes longer than `limit`. */
 const once = (place: Place, wanted: (pod: ProbePod) => boolean): Effect.Effect<Option.Option<ProbePod>, KubernetesError, Kubernetes> =>
   Effect.flatMap(Kubernetes, (kubernetes) => kubernetes.get(probePods, place)).pipe(
     Effect.repeat({ until: wanted, schedule: Schedule.spaced("500 millis") }),
@@ -58,8 +58,8 @@ const lastWords = ({ status }: ProbePod): Option.Option<ReadonlyArray<Finding>> 
   decodeFindings(status?.containerStatuses?.[0]?.state?.terminated?.message)
 
 /**
- * Writes down on the leader's Lease whether the isolation is proven, where a controller that wants it proven looks. Without a Lease none
- * ever ran.
+ * Records on the leader's Lease whether the isolation is proven, where a controller that requires the proof reads it. Does nothing without
+ * a Lease, because then no controller has ever run.
  */
 export const keepProof = Effect.fn("doctor.keepProof")(function*(config: ResolvedConfig, isProof: boolean) {
   const now = DateTime.formatIso(yield* DateTime.now)
@@ -68,7 +68,7 @@ export const keepProof = Effect.fn("doctor.keepProof")(function*(config: Resolve
   )
 })
 
-/** `apiServer`: what a worker has to reach. None where nothing could be started to connect to. */
+/** Returns what each probe reached, or none if the listener did not start. `apiServer`: the addresses that a worker has to reach. */
 export const examineNetwork = Effect.fn("doctor.network")(
   function*(
     config: ResolvedConfig,

@@ -1,5 +1,5 @@
 // Looks at what is installed: the definition, the policies, the rights of the accounts, the namespace, the nodes.
-// Invariant: changes nothing. What may not be looked at is told as unknown, and keeps nothing else from being looked at.
+// Invariant: it changes nothing. What this login may not read becomes a check with the outcome unknown, and the other checks go on.
 // Used by examination.
 import { Effect, Equal, Option, Schema } from "effect"
 import type { Check } from "../core/doctor.ts"
@@ -18,7 +18,7 @@ import { orUnknown } from "./doctor-unknown.ts"
 
 type Look<A> = Effect.Effect<A, KubernetesError, Kubernetes>
 
-/** All that `wanted` says is there; what the API server adds by itself is no difference. */
+/** Reports whether `found` has all that `wanted` has. Further fields of `found` are ignored, because the API server adds some by itself. */
 const says = (found: unknown, wanted: unknown): boolean => {
   if (Array.isArray(wanted)) {
     return Array.isArray(found) && found.length === wanted.length && wanted.every((_, index) => says(found[index], _))
@@ -78,7 +78,7 @@ const may = (user: string, namespace: string, question: Question): Look<boolean>
     Effect.map((answer) => Option.match(decodeAnswer(answer), { onNone: () => false, onSome: ({ status }) => status.allowed }))
   )
 
-/** What would make the rest worthless. */
+/** The permissions that neither account may have in a namespace of the installation, because each would make all other limits worthless. */
 const never = (namespace: string): ReadonlyArray<Question> => [
   ...["get", "list", "watch"].map((verb) => ({ verb, group: "", resource: "secrets", namespace })),
   ...["exec", "attach", "ephemeralcontainers"].map((subresource) => ({
@@ -145,7 +145,7 @@ const Features = Schema.Struct({
 })
 const decodeFeatures = Schema.decodeUnknownOption(Features)
 
-/** By the runtime handler that Pods of tasks get. */
+/** Counts the nodes that support user namespaces in the runtime handler that is named like the tasks' runtime class. */
 const userNamespaces = ({ task: { pod, userNamespaces } }: ResolvedConfig): Look<Check> =>
   Effect.flatMap(Kubernetes, (kubernetes) => kubernetes.list(nodes)).pipe(Effect.map(({ items }) => {
     const able = items.filter((node) =>
@@ -181,7 +181,7 @@ const Closing = Schema.Struct({
 })
 const decodeClosing = Schema.decodeUnknownOption(Closing)
 
-/** Whether a policy closes the egress of all Pods of the tasks' namespace, as component restricted-egress does. */
+/** Reports whether a NetworkPolicy restricts the egress of all Pods of the tasks' namespace, as component restricted-egress does. */
 export const isClosedWhole = ({ taskNamespace: namespace }: ResolvedConfig): Look<boolean> =>
   Effect.flatMap(Kubernetes, (kubernetes) => kubernetes.list(networkPolicies, { namespace })).pipe(
     Effect.map(({ items }) =>

@@ -1,5 +1,5 @@
-// What the doctor may not do, or what the API server does not take of it, is told as a check whose outcome is unknown, and the rest is examined all the same.
-// Invariant: a cluster that does not answer, or not to this login, ends the examination.
+// Turns a request that the doctor may not make, or that the API server refuses, into a check with the outcome unknown. Other checks go on.
+// Invariant: a cluster that does not answer, or does not accept this login, ends the examination.
 // Used by examination and doctor-objects.
 import { Effect } from "effect"
 import type { Check } from "../core/doctor.ts"

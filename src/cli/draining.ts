@@ -1,5 +1,5 @@
-// Drains a cluster, or ends that: a mark on the Lease of the leading controller, its answer there, and the Jobs that go on.
-// Invariant: whoever waits is told what for; what runs is never touched.
+// Drains a cluster, or undoes that: marks the Lease of the leading controller, waits for its answer there, and lists the Jobs that run.
+// Invariant: while it waits it says what for, and it never touches what runs.
 // Used by drain.
 import { Clock, DateTime, Duration, Effect, Option, Result, Schedule, Schema, Stream } from "effect"
 import { jobSeen } from "../controller/project.ts"
@@ -41,7 +41,8 @@ const mark = (installation: Installation, change: Parameters<typeof markLeader>[
   Effect.catchTag(markLeader(controllerOf(installation), change), "NotFound", () => Effect.fail(neverRan(installation)))
 
 /**
- * Of the tasks: what was typed, or what the controller has. One that is not there has no Jobs either, which is not to be taken for quiet.
+ * Returns the namespace of the tasks: the given one, or the one in the controller's values. Fails if it does not exist, because without any
+ * Jobs it would look as if nothing runs.
  */
 const namespaceOf = Effect.fnUntraced(function*({ controllerNamespace, name }: Installation, given: Option.Option<string>) {
   const instead = "give --name and --controller-namespace of the installation, or with --namespace where its tasks are"
@@ -63,10 +64,10 @@ const namespaceOf = Effect.fnUntraced(function*({ controllerNamespace, name }: I
   return namespace
 })
 
-/** Longer than a new leader waits for what the former may still do. */
+/** How long to wait for the controller's answer: longer than a new leader waits for Jobs that the former leader may still create. */
 const patience = Duration.millis(1.5 * formerLeadMillis)
 
-/** Waits until the controller keeps to what it was asked. */
+/** Waits until the controller has answered the mark. Fails if that takes longer than `patience`. */
 const answer = Effect.fnUntraced(function*(installation: Installation) {
   const screen = yield* Screen
   yield* leaseOf(installation).pipe(
@@ -102,7 +103,7 @@ const runningOf = ({ metadata: { creationTimestamp, labels = {} } }: Job): Runni
 
 const decodeJob = Schema.decodeUnknownResult(Job)
 
-/** What has a Job that is not over. */
+/** Returns the tasks of the namespace that have an active Job. */
 const running = Effect.fnUntraced(function*(namespace: string) {
   const found = yield* Stream.runCollect((yield* Kubernetes).listAll(jobs, { namespace, labelSelector: taskSelector }))
   return found.map((object) => decodeJob(object)).filter(Result.isSuccess).map(({ success }) => success)
@@ -111,7 +112,7 @@ const running = Effect.fnUntraced(function*(namespace: string) {
 
 const changes = (all: ReadonlyArray<Running>) => all.filter(({ stage }) => stage !== "plan")
 
-/** Twice, since the API server may still make a Job whose request had no answer. */
+/** How many looks in a row have to find no change running: the API server may still create a Job after a request that got no response. */
 const quietLooks = 2
 
 const untilQuiet = Effect.fnUntraced(function*(namespace: string) {
@@ -140,7 +141,7 @@ const told = (all: ReadonlyArray<Running>, now: number): ReadonlyArray<string> =
   ]
 }
 
-/** Drains the cluster. `given`: where the tasks are, if that was typed. */
+/** Drains the cluster. `given`: the namespace of the tasks, if it was typed. `wait`: return once no apply or destroy runs. */
 export const drain = Effect.fn("drain")(function*(installation: Installation, given: Option.Option<string>, wait: boolean) {
   const namespace = yield* namespaceOf(installation, given)
   const now = DateTime.formatIso(yield* DateTime.now)

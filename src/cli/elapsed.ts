@@ -15,7 +15,7 @@ const two = (number: number) => String(number).padStart(2, "0")
 
 const units = [["d", 86_400], ["h", 3600], ["m", 60], ["s", 1]] as const
 
-/** "5s", "3m20s", "4h", "12d": how long ago, with a second unit while the first is small, as kubectl has it. */
+/** "5s", "3m20s", "4h", "12d": how long ago, with a second unit while the first is below 10, as kubectl shows ages. */
 export const age = (since: string, now: number): string => {
   const seconds = Math.max(0, Math.floor((now - Date.parse(since)) / 1000))
   const at = units.findIndex(([, size]) => seconds >= size)

@@ -1,5 +1,5 @@
-// What the doctor finds out: of the installation's objects, and, unless no Pods may be started, of its network, whose proof of isolation is kept.
-// Invariant: what cannot be found out is a check of its own, and hides no other.
+// The doctor's examination: of the installation's objects and, unless --no-pods is given, of its network. Records the proof of isolation.
+// Invariant: what cannot be found out becomes a check of its own, and hides no other.
 // Used by doctor.
 import { Effect, Option } from "effect"
 import { networkChecks, networkPolicies, nothingStarted, provesIsolation } from "../core/doctor.ts"
@@ -16,7 +16,7 @@ import { givenValues } from "./values-flag.ts"
 export interface Examination {
   readonly name: string
   readonly namespace: string
-  /** Files; without one, what the controller's ConfigMap has. */
+  /** Paths of values files; if there are none, the values in the controller's ConfigMap are used. */
   readonly values: ReadonlyArray<string>
   readonly noPods: boolean
 }

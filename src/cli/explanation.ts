@@ -10,13 +10,13 @@ const widestValue = 60
 const shownValue = (value: unknown): string => value === undefined ? "(not set)" : fit(JSON.stringify(value), widestValue)
 const shownPlace = ({ file, place }: Said): string => file === undefined ? "the defaults" : place === undefined ? file : at(file, place)
 
-/** What became of what a layer says; `isLast`: nothing above it says anything. */
+/** Returns what became of the value that a layer sets. `isLast`: no layer above sets the key. */
 const fate = ({ instead, value }: Said, isLast: boolean): string => {
   if (instead !== undefined) return `${value === null ? "takes away" : "replaces"} ${instead}`
   return value === null ? "takes it away" : isLast ? "holds" : "overridden"
 }
 
-/** A key that is taken away has its default again, if it cannot be without one. */
+/** Returns what became of each value in the history. If the top layer takes away a key that needs a value, the default holds. */
 const fates = ({ history, value }: Explanation): ReadonlyArray<string> => {
   const isTakenAway = history[0]?.value === null || history[0]?.instead !== undefined
   return history.map((said, index) => isTakenAway && said.file === undefined && value !== undefined ? "holds" : fate(said, index === 0))
@@ -30,7 +30,7 @@ const comesTo = ({ effective, key }: Explanation): ReadonlyArray<string> => {
   return ["", `In effect: ${effective.value === undefined ? "nothing" : JSON.stringify(effective.value)}${others}.`]
 }
 
-/** For programs: a place flat, and the defaults by that name. */
+/** Returns what a layer sets, for the document: line and column beside the value, and the layer of defaults by that name. */
 const saidDocument = ({ file, place, ...said }: Said) => ({ layer: file ?? "defaults", ...place, ...said })
 
 const documentOf = ({ effective, history, ...rest }: Explanation) => ({
@@ -63,7 +63,7 @@ export const leafAnswer = (explanation: Explanation): Answer => {
   }
 }
 
-/** `whole`: of the branch itself; `keys`: those in it that a file sets. */
+/** Returns the answer for a branch of the values. `whole` explains the branch itself, `keys` each key in it that a file sets. */
 export const branchAnswer = (whole: Explanation, keys: ReadonlyArray<Explanation>): Answer => {
   const { description, key } = whole
   const rows = keys.flatMap(({ history: [said], key }) => said === undefined ? [] : [[key, shownValue(said.value), shownPlace(said)]])

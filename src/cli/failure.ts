@@ -1,6 +1,6 @@
-// Every way a command ends other than well: one sentence that says what happened, where, and what to do next, and an exit code.
+// The errors that a command ends with: each has an exit code, and one sentence that says what happened, where, and what to do next.
 // Invariant: a code means the same for every command, so that scripts can rely on it; docs/cli.md has the table.
-// Made by the commands and their clients; printed and turned into the process's exit by main.
+// Made by the commands and their clients; main prints them and exits with their codes.
 import { Cause, Data, Option, Runtime } from "effect"
 import { CliError } from "effect/cli"
 import { claimLostExitCode } from "../core/manifest/places.ts"
@@ -14,7 +14,7 @@ export const exitCode = {
   tokenRefused: 5,
   cancelled: 6,
   claimLost: claimLostExitCode,
-  /** Of a program that wrote to nobody, as a shell has it: 128 and SIGPIPE, which Node does not die of. */
+  /** The reader of the output has gone. 128 + SIGPIPE, as a shell reports it, because Node itself does not die of SIGPIPE. */
   readerGone: 141
 } as const
 
@@ -32,7 +32,7 @@ export class NothingThere extends Data.TaggedError("NothingThere")<{ readonly me
 export class ServerUnreachable extends Data.TaggedError("ServerUnreachable")<{
   readonly url: string
   readonly detail: string
-  /** It never heard what it was asked, or did not let it in: nothing was done. */
+  /** Whether the request surely had no effect: it did not reach the server, or the server refused it with 429. */
   readonly unheard?: boolean
 }> {
   override readonly [Runtime.errorExitCode] = exitCode.unreachable
@@ -41,7 +41,7 @@ export class ServerUnreachable extends Data.TaggedError("ServerUnreachable")<{
   }
 }
 
-/** The server was asked for a run, and whether it made one is not known: a request that came through is carried out, heard or not. */
+/** The server was asked for a run and may have made one: it carries out a request that it received, even if its response is lost. */
 export class MaybeStarted extends Data.TaggedError("MaybeStarted")<
   { readonly url: string; readonly detail: string; readonly workspace: string }
 > {
@@ -51,7 +51,7 @@ export class MaybeStarted extends Data.TaggedError("MaybeStarted")<
   }
 }
 
-/** The server does not take the token: 401, or 403. */
+/** The server answered 401 or 403: it refuses the token, or none was given. */
 export class TokenRefused extends Data.TaggedError("TokenRefused")<{ readonly url: string; readonly given: boolean }> {
   override readonly [Runtime.errorExitCode] = exitCode.tokenRefused
   override get message() {
@@ -61,17 +61,17 @@ export class TokenRefused extends Data.TaggedError("TokenRefused")<{ readonly ur
   }
 }
 
-/** The cluster knows who asks, and says no. */
+/** The cluster accepts the login but does not allow the request. */
 export class NotAllowed extends Data.TaggedError("NotAllowed")<{ readonly message: string }> {
   override readonly [Runtime.errorExitCode] = exitCode.tokenRefused
 }
 
-/** The server understood and said no, in its own words. */
+/** The server understood the request and refused it. The message is the server's own if it gave one. */
 export class ServerRefused extends Data.TaggedError("ServerRefused")<{ readonly status: number; readonly message: string }> {
   override readonly [Runtime.errorExitCode] = exitCode.failed
 }
 
-/** The run, or the program itself, came to a bad end that is told in one sentence. */
+/** The run or the command failed, for the reason in the message. */
 export class Failed extends Data.TaggedError("Failed")<{ readonly message: string }> {
   override readonly [Runtime.errorExitCode] = exitCode.failed
 }
@@ -81,12 +81,12 @@ export class Cancelled extends Data.TaggedError("Cancelled")<{ readonly message:
   override readonly [Runtime.errorExitCode] = exitCode.cancelled
 }
 
-/** What a long-running command failed with, once it is in the log; nothing more is to be printed. */
+/** A long-running command failed and has logged why, so nothing more is printed. */
 export class AlreadyLogged extends Data.TaggedError("AlreadyLogged")<{ readonly code: number }> {
   override readonly [Runtime.errorExitCode] = this.code
 }
 
-/** What the errors of other folders mean to a script. */
+/** The exit codes of the errors of other folders, by tag. */
 const codesOfOthers: Readonly<Record<string, number>> = {
   NotFound: exitCode.notThere,
   Unreachable: exitCode.unreachable,
@@ -103,16 +103,16 @@ const codesOfOthers: Readonly<Record<string, number>> = {
 
 const tagOf = (error: unknown): string => typeof error === "object" && error !== null && "_tag" in error ? String(error._tag) : ""
 
-/** The exit code of an error, whoever made it. */
+/** Returns the exit code of an error, also of one from another folder or from the CLI library. */
 export const exitCodeOf = (error: unknown): number => {
   if (CliError.isCliError(error)) return error._tag === "ShowHelp" && error.errors.length === 0 ? 0 : exitCode.usage
   return codesOfOthers[tagOf(error)] ?? Runtime.getErrorExitCode(error)
 }
 
-/** Help and usage errors are printed by the command line itself, and a service's last words are in its log. */
+/** Reports whether an error is printed already: help and usage errors by the CLI library, those of a service in its log. */
 export const isPrinted = (error: unknown): boolean => CliError.isCliError(error) || error instanceof AlreadyLogged
 
-/** An error as one sentence; only the environment's errors do not come as one. */
+/** Returns an error as one sentence. Only errors of environment variables (ConfigError) have to be reworded for that. */
 export const sentenceOf = (error: unknown): string => {
   const said = error instanceof Error ? error.message : String(error)
   return tagOf(error) === "ConfigError"
@@ -120,7 +120,7 @@ export const sentenceOf = (error: unknown): string => {
     : said
 }
 
-/** What ends a command, for a person. A defect is a mistake of ours, so with AGENT_JOB_DEBUG its trace is shown. */
+/** Returns what to print when a command fails. A defect is a bug of ours, so with `debug` (AGENT_JOB_DEBUG) its stack trace is shown. */
 export const lastSentence = (cause: Cause.Cause<unknown>, debug: boolean): string => {
   const error = Cause.squash(cause)
   if (Option.isSome(Cause.findErrorOption(cause))) return visible(`error: ${sentenceOf(error)}`)

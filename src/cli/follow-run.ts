@@ -1,5 +1,5 @@
 // Shows one step of a run as it happens: why it waits, then its log as it grows, until the run has left the step.
-// Invariant: every byte of the log is shown once, also when following is given up and taken up again.
+// Invariant: every byte of the log is shown once, even if following stops and is resumed.
 // Used by run and logs.
 import { Clock, Context, Duration, Effect, Schedule } from "effect"
 import type { Step } from "../core/run-machine.ts"
@@ -13,17 +13,17 @@ import { stageOf, stepIsOver, waiting } from "./summary.ts"
 export interface Followed {
   readonly step: Step
   readonly text: LogText
-  /** In bytes, the frame included. */
+  /** How many bytes of the log were read, including its frame. */
   offset: number
-  /** Told before the first text, if anything. */
+  /** The line to print before the first text, if any. */
   readonly heading: string | undefined
-  /** Whether there was any text yet. */
+  /** Whether any text was shown yet. */
   begun: boolean
   /** The run as it was seen last. */
   run: RunView | undefined
 }
 
-/** A log of which nothing was shown yet. An apply's has three lines in front that stock clients expect and throw away. */
+/** Returns the log of a step with nothing shown yet. The log of an apply begins with three lines that stock clients expect and drop. */
 export const follow = (step: Step, colours: boolean, heading?: string): Followed => ({
   step,
   text: logText(colours, step === "apply" ? 3 : 0),
@@ -33,17 +33,17 @@ export const follow = (step: Step, colours: boolean, heading?: string): Followed
   run: undefined
 })
 
-/** How long the server may keep a question about the log, and how soon to ask again one that does not keep it. */
+/** How long the server may hold a request for more of the log, and how long to pause after a request that brought nothing. */
 const waitSeconds = 1
 const pause = Duration.millis(200)
-/** How long a log without an end is waited for once its step is over. */
+/** How long to wait for the end of a log once its step is over. */
 const graceForEnd = Duration.seconds(3)
-/** With a server that does not answer. */
+/** How often a request is retried while the server does not answer, and at most how many times. */
 export const Patience = Context.Reference<{ readonly every: Duration.Duration; readonly times: number }>("agent-job/cli/Patience", {
   defaultValue: () => ({ every: Duration.seconds(2), times: 60 })
 })
 
-/** Goes on through a restart of the server, for two minutes. */
+/** Retries a call while the server does not answer, for two minutes by default: long enough for the server to restart. */
 export const patiently = Effect.fnUntraced(function*<A>(call: Effect.Effect<A, ServerFailure>) {
   const { every, times } = yield* Patience
   const screen = yield* Screen
@@ -53,7 +53,7 @@ export const patiently = Effect.fnUntraced(function*<A>(call: Effect.Effect<A, S
   )
 })
 
-/** Shows what the log has that was not shown yet, once there is something or the time is over; true when there was. */
+/** Shows the part of the log that was not shown yet, waiting up to `waitSeconds` for it. Returns whether there was any. */
 export const showLog = Effect.fnUntraced(function*(followed: Followed, logUrl: string, waitSeconds: number) {
   const screen = yield* Screen
   const server = yield* ServerClient
@@ -73,7 +73,7 @@ export const showLog = Effect.fnUntraced(function*(followed: Followed, logUrl: s
   }
 })
 
-/** Follows a step to its end; gives the run as it is then. */
+/** Follows a step to its end, and returns the run as it is then. */
 export const followStep = Effect.fn("followStep")(
   function*(runId: string, followed: Followed): Effect.fn.Return<RunView, ServerFailure, Screen | ServerClient> {
     const screen = yield* Screen

@@ -1,5 +1,5 @@
-// A Helm release as the cluster keeps it: found among the Secrets of its namespace, unpacked and decoded.
-// Invariant: fails with one sentence for every way in which there is none to use; nothing that was in the Secret is part of it.
+// Finds a Helm release among the Secrets of its namespace, unpacks and decodes it.
+// Invariant: without a usable release it fails with one sentence, which tells nothing of the Secret's data but the chart and its version.
 // Used by cli/migrate-release.ts.
 import { Effect, Option, Schema, Stream } from "effect"
 import { promisify } from "node:util"
@@ -11,7 +11,7 @@ import type { KubernetesObject } from "../kubernetes/object.ts"
 import { HelmObject, HelmPayload, type HelmRelease } from "../schema/helm-release.ts"
 import { BadInput, NotAllowed, NothingThere } from "./failure.ts"
 
-/** Of what Helm packed into at most 1 MiB. */
+/** The most bytes that a release may unpack to. Packed, a Secret limits it to 1 MiB. */
 const mostBytes = 64 * 1024 * 1024
 
 const unzip = promisify(gunzip)
@@ -19,7 +19,7 @@ const isZipped = (bytes: Buffer): boolean => bytes[0] === 0x1f && bytes[1] === 0
 
 const PackedSecret = Schema.Struct({ data: Schema.Struct({ release: Schema.String }) })
 
-/** base64 by Kubernetes, of base64 by Helm, of gzip, of JSON. */
+/** Unpacks the release in a Secret: JSON, compressed by gzip, in base64 by Helm, in base64 by Kubernetes. */
 const unpacked = async (secret: KubernetesObject): Promise<HelmPayload> => {
   const { data } = Schema.decodeUnknownSync(PackedSecret)(secret)
   const packed = Buffer.from(Buffer.from(data.release, "base64").toString("latin1"), "base64")
@@ -27,7 +27,7 @@ const unpacked = async (secret: KubernetesObject): Promise<HelmPayload> => {
   return Schema.decodeUnknownSync(HelmPayload)(JSON.parse(json.toString("utf8")))
 }
 
-/** Charts write keys twice; Helm took the last. Documents of comments alone are none. */
+/** Returns the objects of a manifest. Charts write some keys twice: the last one holds, as for Helm. Empty documents are left out. */
 const objectsOf = (manifest: string): ReadonlyArray<HelmObject> =>
   parseAllDocuments(manifest, { uniqueKeys: false }).flatMap((document) =>
     Option.toArray(Schema.decodeUnknownOption(HelmObject)(document.toJS()))
@@ -46,13 +46,13 @@ const releaseOf = ({ chart, config, manifest, name, namespace, version }: HelmPa
 const labelOf = ({ metadata }: KubernetesObject, label: string): string => metadata.labels?.[label] ?? ""
 const revisionOf = (secret: KubernetesObject): number => Number(labelOf(secret, "version"))
 
-/** Of other releases nothing but their labels is of use. */
+/** Drops the data of other releases, of which only the labels are used. */
 const trimmed = (name: string) => (secret: KubernetesObject): KubernetesObject =>
   labelOf(secret, "name") === name ? secret : { metadata: secret.metadata }
 
 const list = (values: ReadonlyArray<string>): string => [...new Set(values)].sort().join(", ")
 
-/** Why there is no deployed revision of that name. */
+/** Returns the error that says why there is no deployed revision of that name. */
 const missing = (all: ReadonlyArray<KubernetesObject>, namespace: string, name: string): NothingThere | BadInput => {
   const revisions = all.filter((_) => labelOf(_, "name") === name)
   if (revisions.length > 0) {
@@ -85,7 +85,7 @@ const broken = (namespace: string, secret: KubernetesObject) =>
       } can.`
   })
 
-/** The newest deployed revision of a release of the chart agent-job. */
+/** Returns the newest deployed revision of a release. Fails if it is not of the chart agent-job. */
 export const helmRelease = Effect.fn("helmRelease")(function*(namespace: string, name: string) {
   const kubernetes = yield* Kubernetes
   const all = yield* kubernetes.listAll(secrets, { namespace, labelSelector: "owner=helm", limit: 20 }).pipe(

@@ -1,16 +1,16 @@
-// How help and mistakes in what was typed are shown: help on stdout with its commands before its flags, a mistake as one sentence on stderr.
+// Prints help on stdout, with commands before flags, and mistakes in what was typed on stderr, one sentence each.
 // Used by main.
 import { Console, Effect, Option } from "effect"
 import { type CliError, CliOutput, GlobalFlag, type HelpDoc, TerminalCapabilities } from "effect/cli"
 import { columns } from "./table.ts"
 
-/** --wizard and --log-level stay out: nothing here needs a wizard, and services read LOG_LEVEL. */
+/** The built-in flags that are kept. --wizard and --log-level are not: nothing here needs a wizard, and services read LOG_LEVEL. */
 export const builtIns = [GlobalFlag.Help, GlobalFlag.Version, GlobalFlag.Completions]
 
 const suggestion = (words: ReadonlyArray<string>) =>
   words.length === 0 ? "" : `; did you mean ${words.map((word) => JSON.stringify(word)).join(" or ")}?`
 
-/** What a value must be, in the words of its schema. */
+/** Returns what a value must be, taken from the message of its schema. */
 const allowed = (expected: string) =>
   expected.replace("Schema validation failed: ", "").replace(/^Expected /u, "it must be ").replace(/\s*\nExpected /gu, ", and ")
 
@@ -22,7 +22,7 @@ const invalid = ({ expected, kind, option, value }: CliError.InvalidValue): stri
 
 const isValuesFile = (word: string) => /\.ya?ml$/u.test(word)
 
-/** A values file needs its flag, where there is one. */
+/** Returns the sentence about surplus arguments. If they look like values files and the command has --values, it suggests -f. */
 const tooMany = (words: ReadonlyArray<string>, flags: HelpDoc.HelpDoc["flags"]): string => {
   const files = flags.some(({ name }) => name === "values") && words.every(isValuesFile) ? words : []
   return [
@@ -33,7 +33,7 @@ const tooMany = (words: ReadonlyArray<string>, flags: HelpDoc.HelpDoc["flags"]):
   ].join("; ")
 }
 
-/** A mistake in one sentence. */
+/** Returns a usage error as one sentence. */
 const mistake = (error: CliError.NonShowHelpErrors, flags: HelpDoc.HelpDoc["flags"]): string => {
   switch (error._tag) {
     case "UnknownSubcommand":
@@ -53,10 +53,10 @@ const mistake = (error: CliError.NonShowHelpErrors, flags: HelpDoc.HelpDoc["flag
   }
 }
 
-/** What can be chosen is in the name of the value already. */
+/** Drops the choices from the description of a flag, because the name of its value lists them already. */
 const withoutChoices = (description: string) => description.replace(/ ?\(choices: [^)]*\)$/u, "")
 
-/** Flags that every command has come last, and only in the help of the program as a whole. */
+/** Formats help. The flags that every command has come last, and only in the help of the program as a whole. */
 const formatted = ({ globalFlags = [], ...doc }: HelpDoc.HelpDoc, colors: boolean): string => {
   const { formatHelpDoc } = CliOutput.defaultFormatter({ colors })
   const own = formatHelpDoc({

@@ -1,11 +1,11 @@
-// What of a directory does not go into the archive: the rules of .terraformignore, which are those of .gitignore, and two that always hold.
+// Which files of a directory stay out of the archive: by .terraformignore, whose patterns are those of .gitignore, and by two fixed rules.
 // Pure: paths are relative to the root, with "/" between their parts.
 // Used by archive.ts.
 import { Result } from "effect"
 
 export interface IgnoreRules {
   readonly excludes: (path: string, isDirectory: boolean) => boolean
-  /** Whether nothing under an excluded directory can be wanted again, so that it need not be read. */
+  /** Reports whether the directory is excluded and no rule can include anything under it again, so that it need not be read. */
   readonly prunes: (directory: string) => boolean
 }
 
@@ -48,7 +48,7 @@ const rule = (line: string): Rule => {
   return { negated, directoriesOnly, pattern: new RegExp(`^${anchored ? "" : "(?:.*/)?"}${expression(glob.replace(/^\//u, ""))}$`, "u") }
 }
 
-/** `.git` and `.terraform` stay out at any depth, but for the modules that were downloaded. */
+/** Reports whether a path is in `.git` or `.terraform`, at any depth. The modules downloaded to `.terraform/modules` are kept. */
 const alwaysOut = (path: string): boolean => {
   const parts = path.split("/")
   if (parts.includes(".git")) return true
@@ -80,6 +80,7 @@ const decidedBy = (rules: ReadonlyArray<Rule>): IgnoreRules => {
 }
 
 /**
- * `text` is the content of .terraformignore, empty when there is none. The last rule that matches a path or a directory above it decides.
+ * Returns the rules in `text`, the content of .terraformignore, empty if there is none. The last rule that matches a path or a directory
+ * above it decides.
  */
 export const ignoreRules = (text: string): Result.Result<IgnoreRules, UnusableRule> => Result.map(rulesOf(text), decidedBy)

@@ -1,4 +1,4 @@
-// The values of an installation, as the ConfigMap of its controller has them.
+// Reads the values of an installation from the ConfigMap of its controller.
 // Used by examination, draining and no-tasks.
 import { Effect, Schema } from "effect"
 import { valuesIn } from "../controller/values-files.ts"
@@ -9,7 +9,7 @@ import { unusable } from "./values-flag.ts"
 
 const Data = Schema.Struct({ data: Schema.Record(Schema.String, Schema.String) })
 
-/** `otherwise` ends the sentence of who does not get them: what to type instead. */
+/** Returns the values of the installation. `otherwise` ends the message of an error: it says what to type instead. */
 export const installedValues = Effect.fnUntraced(function*(name: string, namespace: string, otherwise: string) {
   const place = { namespace, name: `${name}-config` }
   const kubernetes = yield* Kubernetes

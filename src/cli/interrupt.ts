@@ -1,5 +1,5 @@
-// What Ctrl-C (or SIGTERM) means while a run is followed: the run is cancelled and its end is waited for; a second one leaves at once.
-// Invariant: the run is never left without saying so, and how to come back to it; who reads that may have heard the same Ctrl-C, as tee does.
+// What Ctrl-C (or SIGTERM) does while a run is followed: it cancels the run and waits for its end; a second one leaves at once.
+// Invariant: it never leaves a run without saying so and how to come back. The same Ctrl-C may have ended the output's reader, such as tee.
 // Used by run-directory; the exit code is left in process.exitCode, which main's teardown reads after an interrupt.
 import { Cause, Effect, Exit, Fiber } from "effect"
 import { inWords } from "../core/run-machine.ts"
@@ -10,7 +10,7 @@ import { outliveReaders } from "./readers.ts"
 import { Screen } from "./screen.ts"
 import { ServerClient, type ServerFailure } from "./server-client.ts"
 
-/** What a shell expects of a program that was interrupted. */
+/** The exit code that a shell expects of an interrupted program: 128 + SIGINT. */
 const interrupted = 130
 
 const signals = ["SIGINT", "SIGTERM"] as const
@@ -32,10 +32,10 @@ const endOf = ({ id, status }: RunView) => {
   }
 }
 
-/** The run has ended meanwhile: following it tells how. */
+/** Reports whether the cancel was refused because the run has ended meanwhile. Following the run then tells how. */
 const isLate = (error: ServerFailure): boolean => error._tag === "ServerRefused" && error.status === 409
 
-/** For a program: the run as it was seen last, if it was. */
+/** Prints the run for a program (`-o json`), as it was seen last. Prints nothing if it was not seen yet. */
 type Report = (run: RunView | undefined) => Effect.Effect<void, never, Screen | ServerClient>
 
 /** Cancels the run and follows it to its end. */
@@ -60,8 +60,8 @@ const left = Effect.fnUntraced(function*(runId: string, followed: Followed, repo
 })
 
 /**
- * Finalizer of a run that the server is asked for: one that it makes begins by itself, so its answer is waited for. `cancel` has the run,
- * once there is one.
+ * Handles an interrupt while the server is asked for a run. Waits for the server's answer, because a run that it made begins by itself,
+ * and then calls `cancel` with the run's id.
  */
 export const onInterruptedStart = Effect.fn("onInterruptedStart")(function*<R>(
   asked: Fiber.Fiber<string, ServerFailure | MaybeStarted>,
@@ -82,7 +82,7 @@ export const onInterruptedStart = Effect.fn("onInterruptedStart")(function*<R>(
   yield* screen.step(sentenceOf(error))
 })
 
-/** Finalizer of a run that is followed, or of one that a person is asked about: then there is nothing to stop. */
+/** Handles an interrupt while a run is followed: cancels the run. If a person is being asked about it (`asked`), it stays planned. */
 export const onInterrupt = Effect.fn("onInterrupt")(function*(runId: string, followed: Followed, asked: boolean, report: Report) {
   const screen = yield* Screen
   yield* outliveReaders

@@ -1,5 +1,5 @@
-// The Lease of the leading controller, on which commands leave marks for it: that it is to be drained, that isolation is proven.
-// The controller renews it every two seconds, so a write may be refused; it is tried again on what is there then.
+// The Lease of the leading controller, on which commands leave annotations for it: that it is to be drained, that isolation is proven.
+// The controller renews the Lease every two seconds, so a write may conflict: then it is retried on the newer version.
 // Used by draining and doctor-network.
 import { Effect, Schedule } from "effect"
 import { leaderLeaseName } from "../core/manifest/rbac.ts"
@@ -17,7 +17,7 @@ type Annotations = Readonly<Record<string, string>>
 
 export const annotationsOf = ({ metadata: { annotations = {} } }: KubernetesObject): Annotations => annotations
 
-/** Lease of the leading controller; `NotFound` where no controller ever ran. */
+/** Returns the Lease of the leading controller. Fails with `NotFound` if no controller ever ran. */
 export const leaderLease = ({ name, namespace }: Controller) =>
   Effect.flatMap(Kubernetes, (kubernetes) => kubernetes.get(leases, { namespace, name: leaderLeaseName({ name }) }))
 

@@ -1,4 +1,4 @@
-// What a stage left in the world that its state does not have, as lines for a person.
+// What a stage made, or may have made, that its state does not have, as lines for a person.
 // Pure.
 // Used by summary and rows.
 import { effectName } from "../core/effects-message.ts"

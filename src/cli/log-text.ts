@@ -1,18 +1,18 @@
-// From the bytes of a stored log to text that is safe to print: the frame is taken off, and of escape sequences only colours stay.
+// Turns the bytes of a stored log into text that is safe to print: removes the frame, and all escape sequences but colours.
 // Invariant: text comes out the same however the bytes are cut into chunks.
 // Used by run and logs.
 
-/** First byte of a log that exists (TFE API). */
+/** The first byte of every log (TFE API). */
 const begin = 0x02
-/** Last byte of a log that nothing follows (TFE API). */
+/** The last byte of a complete log (TFE API). */
 const end = 0x03
 
 export interface LogText {
-  /** The text of the next bytes; what may be half a character or half an escape sequence is kept for the next call. */
+  /** Returns the text of the next bytes. What may be half a character or half an escape sequence is kept for the next call. */
   readonly push: (bytes: Uint8Array) => string
-  /** Whether the last bytes may have been its end: an engine or a provisioner may print that byte too, and then more follows. */
+  /** Reports whether the log may have ended. More may follow, because an engine or a provisioner may print the end byte too. */
   readonly ended: () => boolean
-  /** What was kept, once nothing follows. */
+  /** Returns the text that was kept for the next call. For the end of the log. */
   readonly rest: () => string
 }
 
@@ -29,8 +29,8 @@ const unfinished = /\u001b(?:\[[0-?]*[ -/]*|[\]PX^_][^\u0007\u001b]*\u001b?|[ -/
 const longestEscape = 4096
 
 /**
- * `colours`: whether colour sequences stay. Everything else that could move the cursor or speak to the terminal never does.
- * `skipLines`: lines at the beginning that only stock clients need.
+ * Returns a decoder of one log. `colours`: whether colour sequences stay. Other escape sequences and control characters are removed, but
+ * for tab, line feed and carriage return. `skipLines`: how many lines to drop at the beginning, which only stock clients need.
  */
 export const logText = (colours: boolean, skipLines = 0): LogText => {
   const decoder = new TextDecoder()

@@ -1,4 +1,4 @@
-// How manifests are printed: the same to a YAML 1.1 parser, which Kubernetes' tools have, long texts unbroken and nothing by reference.
+// Prints manifests so that a YAML 1.1 parser, as Kubernetes' tools have, reads the same, without broken lines and without aliases.
 // Used by cli/commands/render and by generate, so that what is generated is what render prints.
 import { stringify } from "yaml"
 

@@ -1,4 +1,4 @@
-// Reads a Helm release from the cluster, writes the overlay for its values, and tells the move as a page beside it.
+// Reads a Helm release from the cluster, writes the overlay for its values, and describes the move in a page beside it.
 // Used by cli/commands/migrate.ts.
 import { Effect, Option } from "effect"
 import { type Chosen, type Image, imageOf } from "../core/migration/chosen.ts"

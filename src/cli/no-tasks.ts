@@ -1,4 +1,4 @@
-// Why a list of AgentTasks is empty: there is no such namespace, or the tasks are in another one, as far as whoever asks may know.
+// Says why a list of AgentTasks is empty: there is no such namespace, or the tasks are in another one, if the caller may read which.
 // Used by get.
 import { Effect, Option } from "effect"
 import { resolve } from "../core/resolve.ts"
@@ -10,7 +10,7 @@ import { installedValues } from "./installed-values.ts"
 
 const installation = { name: "agent-job", namespace: "agent-job" }
 
-/** Where the installation of the usual name has its tasks; few may read its values. */
+/** The task namespace of the installation with the default name; none if its values cannot be read, which few callers may. */
 const taskNamespace = installedValues(installation.name, installation.namespace, "").pipe(
   Effect.map((values) => resolve(values, { ...installation, version: appVersion }).taskNamespace),
   Effect.option
@@ -23,7 +23,7 @@ const elsewhere = (namespace: string, found: Option.Option<string>): string => {
     : `; the installation in namespace ${installation.namespace} has its tasks in another one: agent-job get tasks --namespace ${found.value}`
 }
 
-/** Fails when there is no such namespace. */
+/** Returns the sentence for an empty list. Fails if there is no such namespace. */
 export const noTasks = Effect.fn("noTasks")(function*(namespace: string) {
   const more = elsewhere(namespace, yield* taskNamespace)
   yield* Effect.flatMap(Kubernetes, (kubernetes) => kubernetes.get(namespaces, { name: namespace })).pipe(Effect.catchTags({

@@ -1,5 +1,5 @@
-// Words that were typed with one dash, `-var` for `--var`: the parser reads a letter in each of theirs, and a v prints the version and runs nothing.
-// Invariant: of such words only letters of the command's own pass, such as -fw; what stands behind -- is not looked at.
+// Finds words typed with one dash, such as `-var` for `--var`: the parser reads each letter as a flag, and -v only prints the version.
+// Invariant: such a word passes only if all its letters are flags of the command, as in -fw. Words after -- are not looked at.
 // Used by agent-job.ts.
 import type { Completions } from "effect/cli"
 import { nearest } from "../schema/explain.ts"
@@ -13,21 +13,21 @@ interface Meant {
   readonly path: ReadonlyArray<string>
 }
 
-/** The command that words which are none of a flag name. */
+/** Returns the command that is meant by the words that are no flags. */
 const meantBy = (words: ReadonlyArray<string>, command: Described, path: ReadonlyArray<string> = [command.name]): Meant => {
   const [word, ...rest] = words
   const next = command.subcommands.find(({ name }) => name === word)
   return next === undefined ? { command, path } : meantBy(rest, next, [...path, next.name])
 }
 
-/** `-outptu` may be --output, and `-ojson` -o json. */
+/** Returns the flags that may have been meant: `-outptu` may be --output, and `-ojson` may be -o json. */
 const guesses = ({ flags }: Described, word: string): ReadonlyArray<string> => {
   const guess = nearest(word, [...flags.map(({ name }) => name), ...global])
   const takesValue = flags.some(({ aliases, type }) => type._tag !== "Boolean" && aliases.includes(word.charAt(0)))
   return [...(guess === undefined ? [] : [`--${guess}`]), ...(takesValue && guess !== word ? [`-${word.charAt(0)} ${word.slice(1)}`] : [])]
 }
 
-/** What is wrong with the first word that would be misread, in a sentence. */
+/** Returns a sentence about the first word that the parser would misread, or undefined. */
 export const misread = (args: ReadonlyArray<string>, program: Described): string | undefined => {
   const end = args.indexOf("--")
   const read = end === -1 ? args : args.slice(0, end)

@@ -1,4 +1,4 @@
-// An overlay as files: kustomization.yaml, values.yaml, a patch or an object a file, each with our mark in its first line.
+// An overlay as files: kustomization.yaml, values.yaml, and a file for each patch and object, each with our mark in its first line.
 // Invariant: the same overlay gives the same bytes, and no file has a token.
 // Used by cli/write-overlay.ts and cli/migrate-release.ts.
 import { Document, isCollection, isScalar, visit } from "yaml"
@@ -8,22 +8,22 @@ import type { Overlay } from "../core/overlay/overlay.ts"
 import type { Installed } from "../core/overlay/pairs.ts"
 import { manifestYaml } from "./manifest-yaml.ts"
 
-/** In the first line of every file. */
+/** The mark in the first line of every file of an overlay. */
 export const mark = "Written by agent-job overlay"
 
-/** In the first line of the page beside an overlay that came of a move, which stays when the overlay is written anew. */
+/** The mark in the first line of the page that migrate writes beside an overlay. The page stays when the overlay is written again. */
 export const pageMark = "Written by agent-job migrate"
 
-/** Content by path within the folder. */
+/** The content of files, by path within the folder. */
 export type Files = Readonly<Record<string, string>>
 
 const filesOf = (prefix: string, objects: ReadonlyArray<Described>, { config, objects: all }: Installed): Files =>
   Object.fromEntries(objects.map((object) => [`${prefix}${fileName(object, all, config)}`, manifestYaml(object)]))
 
-/** The folder beside the base, in the same repository at the same version. */
+/** Returns the reference of a folder beside the base, at the same version. Returns `base` if its last part is not "base". */
 const beside = (base: string, folder: string): string => base.replace(/(?<![^/])base\/?(?=\?|$)/u, folder)
 
-/** Where a component is that belongs to a base; none for a base of another name. */
+/** Returns the reference of a component that belongs to a base; undefined if the base's last part is not "base". */
 export const componentBeside = (base: string, name: string): string | undefined => {
   const path = beside(base, `components/${name}`)
   return path === base ? undefined : path
@@ -44,7 +44,7 @@ const kustomization = (
   ...unlessEmpty("patches", [...Object.keys(files.patches).map((path) => ({ path })), ...identity])
 })
 
-/** What only says which object is meant takes one line. */
+/** Formats the kustomization, with the target and the options of a patch in one line each. */
 const inOneLine = (data: object): string => {
   const document = new Document(data, { compat: "yaml-1.1", aliasDuplicateObjects: false })
   visit(document, {
@@ -55,7 +55,7 @@ const inOneLine = (data: object): string => {
   return document.toString({ lineWidth: 0 })
 }
 
-/** `again`: the command that writes it anew. */
+/** Returns the files of an overlay. `again`: the command that writes them again. */
 export const overlayFiles = (overlay: Overlay, base: string, again: string): Files => {
   const files = { patches: filesOf("patch-", overlay.patches, overlay.from), resources: filesOf("", overlay.resources, overlay.to) }
   const all: Files = {

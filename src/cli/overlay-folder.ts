@@ -1,5 +1,5 @@
-// A folder whose files are written as a whole.
-// Invariant: a failure leaves the folder as it was; files in it that are not ours stay, and those of an overlay that are no more go.
+// Writes the files of an overlay into a folder.
+// Invariant: if a file cannot be written, the folder stays as it was; files that are not ours stay, and ours that are needed no more go.
 // Used by cli/write-overlay.ts.
 import { Effect } from "effect"
 import { mkdir, mkdtemp, readdir, readFile, rename, rm, stat, writeFile } from "node:fs/promises"
@@ -27,7 +27,10 @@ const present = async (folder: string): Promise<ReadonlyArray<Present>> => {
   return Promise.all(names.map(async (name) => ({ name, of: await author(join(folder, name)) })))
 }
 
-/** Gives the uppermost folder that it made. Node's own recursive mkdir never ends where a file system takes no folders, such as /proc. */
+/**
+ * Makes the folder and those above it, and returns the uppermost one that it made. Node's own recursive mkdir never ends on a file system
+ * that takes no folders, such as /proc.
+ */
 const makeFolder = async (folder: string): Promise<string | undefined> => {
   if (await stat(folder).catch(() => undefined) !== undefined) return undefined
   const above = await makeFolder(dirname(folder))
@@ -35,7 +38,7 @@ const makeFolder = async (folder: string): Promise<string | undefined> => {
   return above ?? folder
 }
 
-/** Everything is written aside first, so that what can fail has happened before a file of the folder is touched. */
+/** Writes all files aside first, so that what is likely to fail, such as a full disk, fails before a file of the folder is touched. */
 const put = async (folder: string, files: Files, stale: ReadonlyArray<string>): Promise<void> => {
   const made = await makeFolder(folder)
   const aside = await mkdtemp(join(folder, ".new-"))
@@ -50,7 +53,7 @@ const put = async (folder: string, files: Files, stale: ReadonlyArray<string>): 
   }
 }
 
-/** Refuses a folder with files that are not from here, unless an overlay of ours is among them. */
+/** Fails if files that are not ours are in the folder, unless an overlay of ours is there and none of them has the name of a new file. */
 export const writeFolder = Effect.fn("writeFolder")(function*(folder: string, files: Files) {
   const attempt = <A>(work: () => Promise<A>) =>
     Effect.tryPromise({

@@ -1,10 +1,10 @@
-// What becomes of a command when nobody takes what it writes: it ends, or goes on unheard where what it does matters more.
-// For good, since a stream tells of a failure only after the write.
+// What a command does once nobody reads its output: it ends, or goes on unheard if its work matters more.
+// Both streams keep a listener until the process ends, because a stream reports a failure only after the write.
 // Used by screen, serve and interrupt.
 import { Effect } from "effect"
 import { exitCode } from "./failure.ts"
 
-/** A reader that went away (`| head`) is no success: a run goes on by itself, and nobody hears how it ends. */
+/** Ends the process. A reader that went away (`| head`) is no success, because a run goes on by itself and nobody hears how it ends. */
 const end = (error: NodeJS.ErrnoException): void => {
   if (error.code === "EPIPE") process.exit(exitCode.readerGone)
   if (process.stderr.writable) {

@@ -14,8 +14,8 @@ import { fit, table } from "./table.ts"
 const widestReason = 60
 
 /**
- * Why it waits, or why it ended as it did; in one cell. A state in doubt, also that which a run left as it ended, is told by what settles
- * it.
+ * Returns why the run waits, or why it ended as it did, for one cell. If a state in doubt is the reason, or the run left one, this is the
+ * command that settles it.
  */
 const reasonOf = ({ failure, inDoubt, queue, stages, status, workspace }: RunView): string => {
   if (status === "planned") return "waits for a decision"
@@ -32,7 +32,7 @@ export const runTable = (runs: ReadonlyArray<RunView>, now: number): ReadonlyArr
 const lasted = ({ finishedAt, startedAt }: StageView, now: number): string =>
   startedAt === undefined ? "" : elapsed((finishedAt === undefined ? now : Date.parse(finishedAt)) - Date.parse(startedAt))
 
-/** One run: what it is, then its stages. */
+/** Returns one run: first its own lines, then its stages, then what they left behind. */
 export const runDetails = (run: RunView, now: number): ReadonlyArray<string> => [
   `${run.id}   workspace ${run.workspace}   ${run.status}${run.cancelAsked && !run.final ? ", to be cancelled" : ""}   ${
     age(run.createdAt, now)
@@ -71,7 +71,7 @@ export const runDetails = (run: RunView, now: number): ReadonlyArray<string> => 
   ...run.stages.flatMap(({ effects }) => effects === undefined ? [] : ["", ...leftOver(effects)])
 ]
 
-/** Whose token it was, and what was done with it. */
+/** Returns the audit trail: whose token was used when, and what was done with it. */
 export const auditTable = (entries: ReadonlyArray<AuditEntry>): ReadonlyArray<string> =>
   table(
     ["AT", "WHO", "ACTION", "OBJECT", "REQUEST"],
@@ -81,14 +81,14 @@ export const auditTable = (entries: ReadonlyArray<AuditEntry>): ReadonlyArray<st
 export const workspaceTable = (workspaces: ReadonlyArray<WorkspaceRow>, now: number): ReadonlyArray<string> =>
   table(["WORKSPACE", "RUN", "AGE"], workspaces.map(({ createdAt, name, run }) => [name, run ?? "", age(createdAt, now)]))
 
-/** On one line, whatever is in it. */
+/** Returns a value for one cell. A value with control characters, such as line breaks, is written as JSON, so that it takes one line. */
 const valueCell = ({ value }: WorkspaceVariable): string =>
   value === null ? "(sensitive)" : fit(/^[^\p{Cc}]*$/u.test(value) ? value : JSON.stringify(value), widestReason)
 
 export const variableTable = (variables: ReadonlyArray<WorkspaceVariable>): ReadonlyArray<string> =>
   table(["NAME", "KIND", "VALUE"], variables.map((variable) => [variable.key, variable.category, valueCell(variable)]))
 
-/** The columns of kubectl. */
+/** Returns AgentTasks with the columns that kubectl shows. */
 export const taskTable = (tasks: ReadonlyArray<AgentTask>, now: number): ReadonlyArray<string> =>
   table(
     ["NAME", "WORKSPACE", "STAGE", "PHASE", "CHANGES", "REASON", "AGE"],

@@ -1,5 +1,5 @@
-// A directory through a whole run on the server: upload, plan, approval, apply, outputs; told as it happens.
-// Invariant: what is applied was approved, by an answer, by --auto-approve or elsewhere.
+// Takes a directory through a whole run on the server: upload, plan, approval, apply, outputs. Shows each as it happens.
+// Invariant: only a plan that was approved is applied: by the answer to the question, by --auto-approve or elsewhere.
 // Used by run.
 import { Effect, Fiber, Option } from "effect"
 import { expressionOf } from "../core/hcl.ts"
@@ -20,22 +20,22 @@ export interface RunRequest {
   readonly autoApprove: boolean
   readonly destroy: boolean
   readonly planOnly: boolean
-  /** None: what the runner's image has. */
+  /** The engine; none: one that the runner's image has. */
   readonly engine: NewRun["engine"]
   readonly variables: ReadonlyArray<GivenVariable>
-  /** One JSON document at the end instead of a summary for people. */
+  /** Whether one JSON document is printed at the end, instead of a summary for people. */
   readonly json: boolean
 }
 
-/** What `-o json` prints, also of a run that failed or was interrupted. */
+/** What `-o json` prints, also for a run that failed or was interrupted. */
 interface Report {
   readonly run: RunView
-  /** Null: the server did not give them. */
+  /** The outputs of the state; null if the server did not return them. */
   readonly outputs: ReadonlyArray<Output> | null
   readonly stateSerial: number | null
 }
 
-/** Uploads the directory; gives the run to ask for. */
+/** Uploads the directory, and returns the run to ask the server for. */
 const prepared = Effect.fn("prepared")(function*({ autoApprove, destroy, directory, engine, planOnly, variables, workspace }: RunRequest) {
   const screen = yield* Screen
   const server = yield* ServerClient
@@ -57,7 +57,7 @@ const prepared = Effect.fn("prepared")(function*({ autoApprove, destroy, directo
   } satisfies NewRun
 })
 
-/** The id of the run; not asked for twice, since that could make two. */
+/** Starts the run and returns its id. The request is not retried, because that could start a second run. */
 const start = Effect.fn("start")(function*(wanted: NewRun, workspace: string) {
   const server = yield* ServerClient
   return yield* server.createRun(wanted).pipe(
@@ -68,13 +68,13 @@ const start = Effect.fn("start")(function*(wanted: NewRun, workspace: string) {
   )
 })
 
-/** What is followed now, and whether a person is asked meanwhile: for an interrupt. */
+/** What an interrupt has to know: what is followed now, and whether a person is being asked. */
 interface Progress {
   followed: Followed
   asked: boolean
 }
 
-/** Plan, decision, apply. */
+/** Takes the run through plan, decision and apply, and returns it as it is then. */
 const through = Effect.fn("through")(function*(runId: string, progress: Progress) {
   const screen = yield* Screen
   const applying = Effect.sync(() => {
@@ -94,7 +94,7 @@ const through = Effect.fn("through")(function*(runId: string, progress: Progress
 
 const noOutputs = { outputs: [], stateSerial: null }
 
-/** The run did what it was to do, whatever the server says of it afterwards. */
+/** Returns the call's result, or null after a message if the server does not give it: the run itself has succeeded by then. */
 const orNull = <A>(call: Effect.Effect<A, ServerFailure>, tell: (message: string) => Effect.Effect<void>) => {
   const untold = ({ message }: ServerRefused | ServerUnreachable) => Effect.as(tell(message), null)
   return patiently(call).pipe(Effect.catchTags({ ServerRefused: untold, ServerUnreachable: untold }))
@@ -113,7 +113,7 @@ const outputsOf = Effect.fnUntraced(function*({ planOnly, status }: RunView, wor
 
 const print = (report: Report) => Effect.flatMap(Screen, (screen) => screen.result(JSON.stringify(report, null, 2)))
 
-/** For a person: what was done, the outputs, what to do next. */
+/** Tells a person what was done, the outputs, and what to do next. */
 const tell = Effect.fnUntraced(function*({ outputs, run, stateSerial }: Report, directory: string) {
   const screen = yield* Screen
   if (run.status === "applied") {
@@ -133,7 +133,7 @@ const tell = Effect.fnUntraced(function*({ outputs, run, stateSerial }: Report, 
   yield* Effect.forEach(next, (text) => screen.line(text))
 })
 
-/** Fails with `Failed` or `Cancelled` when the run does. */
+/** Runs the directory and prints the result. Fails with `Failed` if the run failed, with `Cancelled` if it was cancelled or discarded. */
 export const runDirectory = Effect.fn("runDirectory")(function*(request: RunRequest) {
   const screen = yield* Screen
   const { workspace } = request

@@ -1,4 +1,4 @@
-// The log of a run that somebody else started, or that is over: what is there, or all of it as it grows.
+// Shows the log of a run that was started elsewhere or is over: what there is now, or all of it as it grows.
 // Used by logs.
 import { Duration, Effect, Option, Schedule } from "effect"
 import { inWords, type Step } from "../core/run-machine.ts"
@@ -27,7 +27,7 @@ const newest = Effect.fnUntraced(function*(workspace: Option.Option<string>) {
   return yield* new NothingThere({ message: `There is no run yet${where}; start one with: agent-job run DIR` })
 })
 
-/** The run once it is no longer planned. */
+/** Waits until the run is no longer planned, and returns it as it is then. */
 const decided = Effect.fnUntraced(function*(run: RunView) {
   const screen = yield* Screen
   const server = yield* ServerClient
@@ -38,7 +38,7 @@ const decided = Effect.fnUntraced(function*(run: RunView) {
   )
 })
 
-/** What was looked at, and whether there was anything to show. */
+/** The run as it was seen last, and whether there was any log to show. */
 interface Shown {
   readonly run: RunView
   readonly any: boolean

@@ -1,4 +1,4 @@
-// A name that was typed is a run of the server or an AgentTask of the cluster; the two are told apart by their form.
+// Tells whether a name that was typed is the id of a run on the server or the name of an AgentTask in the cluster: by its form.
 // Pure.
 // Used by logs, get, cancel and approve.
 import { Schema } from "effect"

@@ -1,9 +1,9 @@
-// The names of variables, and `--var key=value`, as they are typed.
-// Invariant: a key is the name of a variable; a value is whatever stands behind the first "=".
+// Parses the names of variables, and `--var key=value`.
+// Invariant: a key is the name of a variable; a value is all that follows the first "=".
 // Used by run and vars.
 import { Result } from "effect"
 
-/** Whether the value is text or an HCL expression is for core/hcl to say. */
+/** A variable as it was typed. core/hcl decides whether its value is text or an HCL expression. */
 export interface GivenVariable {
   readonly key: string
   readonly value: string

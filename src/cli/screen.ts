@@ -1,6 +1,6 @@
 // Where a command tells a person what happens: lines that stay, one line that changes in place, the engine's log, and a question.
-// Invariant: results for programs are alone on stdout, and what is told to a person on stderr then; nothing said elsewhere speaks to a terminal.
-// Provided by each command of people; tests give one that keeps what it is told.
+// Invariant: if a program reads stdout, only results are there, the rest is on stderr. Text from elsewhere cannot control the terminal.
+// Provided by each command that people type; tests provide one that records what it is told.
 import { Clock, Context, Effect, Layer, Option, Schedule, type Scope, Terminal } from "effect"
 import { TerminalCapabilities } from "effect/cli"
 import { elapsed } from "./elapsed.ts"
@@ -14,18 +14,21 @@ export class Screen extends Context.Service<Screen, {
   readonly colours: boolean
   /** Whether a person is there to answer a question. */
   readonly interactive: boolean
-  /** A line that stays, with the time since the command began in front. */
+  /** Prints a line that stays, after the time since the command began. */
   readonly step: (text: string) => Effect.Effect<void>
-  /** What happens now: in place on a terminal until something else is told; elsewhere a line, once it was said again after a second. */
+  /**
+   * Shows what happens now: on a terminal in a line that changes in place, elsewhere as a line of its own once the same status is reported
+   * again after a second.
+   */
   readonly status: (text: string) => Effect.Effect<void>
   readonly line: (text: string, style?: Style) => Effect.Effect<void>
-  /** Text as it is, such as a piece of a log: whoever gives it has taken out what a terminal would heed. */
+  /** Prints text as it is, such as a piece of a log. The caller has removed what could control a terminal. */
   readonly text: (text: string) => Effect.Effect<void>
-  /** For programs: on stdout, whatever else is told. */
+  /** Prints the result for a program, always on stdout. */
   readonly result: (text: string) => Effect.Effect<void>
-  /** On stdout as they are, unless that is a terminal. */
+  /** Writes bytes to stdout as they are, or with control characters escaped if stdout is a terminal. */
   readonly copy: (bytes: Uint8Array) => Effect.Effect<void>
-  /** What was typed; none when the input ended without an answer. */
+  /** Asks a question and returns what was typed; none if the input ended without an answer. */
   readonly ask: (question: string) => Effect.Effect<Option.Option<string>>
 }>()("agent-job/cli/Screen") {
   static readonly layer = (options: ScreenOptions): Layer.Layer<Screen, never, Terminal.Terminal> => Layer.effect(Screen, make(options))
@@ -33,13 +36,13 @@ export class Screen extends Context.Service<Screen, {
 
 export interface ScreenOptions {
   readonly colours: boolean
-  /** stdout belongs to a program. */
+  /** Whether a program reads stdout, so that only results are printed there. */
   readonly forProgram: boolean
 }
 
 const codes: Readonly<Record<Exclude<Style, "plain">, string>> = { good: "32", bad: "31", bold: "1", faint: "2" }
 const spinner = ["⠋", "⠙", "⠹", "⠸", "⠼", "⠴", "⠦", "⠧", "⠇", "⠏"]
-/** Milliseconds after which a state of affairs is worth a line of its own. */
+/** How many milliseconds a status has to last for a line of its own, where no line can change in place. */
 const settledAfter = 1000
 const eraseLine = "\r\u001b[2K"
 
@@ -52,8 +55,8 @@ const make = Effect.fnUntraced(
     const colours = wanted && capabilities.canColor && (!forProgram || process.stderr.isTTY)
     const inPlace = out.isTTY && process.env.TERM !== "dumb"
     let shown: Option.Option<string> = Option.none()
-    let since = began // when what is shown was said first
-    let printed: string | undefined // where nothing can be changed in place
+    let since = began // when the shown status was first reported
+    let printed: string | undefined // the last status with a line of its own, where no line can change in place
     let atLineStart = true
     let turn = 0
 

@@ -1,4 +1,4 @@
-// What a person saw who decides about a state in doubt: as one word of the command line, and as the server wants it.
+// What a person saw before deciding about a state in doubt: as one word for the command line (--seen), and in the server's form.
 // Always holds: reading what was written gives the same again.
 // Used by state-rows, which writes it into the commands that it prints, and by state.
 import type { SettleRescue, StateView } from "../schema/state.ts"

@@ -1,10 +1,10 @@
-// How the long-running commands live: logs as JSON lines on stdout, what ends them as the last of these lines, SIGTERM as a good end.
+// Runs the long-running commands: their logs are JSON lines on stdout, an error that ends them is the last line, and SIGTERM is a good end.
 // Used by controller, server and worker.
 import { Cause, Config, Effect, Layer, Logger, Option, References } from "effect"
 import { AlreadyLogged, exitCodeOf, sentenceOf } from "./failure.ts"
 import { outliveReaders } from "./readers.ts"
 
-/** The variable of the Helm chart's agent, which its users have in their values. */
+/** The log level by SCALR_AGENT_DEBUG, the variable of the Helm chart's agent that users of the chart have in their values. */
 const debug = Config.String("SCALR_AGENT_DEBUG").pipe(
   Config.map((text) => ["", "0", "false", "no", "off"].includes(text.toLowerCase()) ? undefined : "Debug" as const),
   Config.withDefault(undefined)
@@ -22,7 +22,7 @@ const level = Layer.unwrap(Effect.map(
   })
 ))
 
-/** A failure is one line without a stack trace; a defect keeps it, since only that says where the mistake is. */
+/** Logs what ended the program. A failure is one line without a stack trace; a defect has its trace, because only that locates the bug. */
 const lastWords = (cause: Cause.Cause<unknown>): Effect.Effect<never, AlreadyLogged> => {
   const error = Cause.squash(cause)
   const said = Option.match(Cause.findErrorOption(cause), {
@@ -30,7 +30,7 @@ const lastWords = (cause: Cause.Cause<unknown>): Effect.Effect<never, AlreadyLog
     onSome: () => Effect.logFatal(sentenceOf(error))
   })
   const code = exitCodeOf(error)
-  // Also for a program that came to its own end after a SIGTERM, as the worker does: then the exit is an interrupt.
+  // A program that comes to its own end after a SIGTERM, as the worker does, counts as interrupted: then main reads process.exitCode.
   const ended = Effect.suspend(() => {
     process.exitCode = code
     return Effect.fail(new AlreadyLogged({ code }))
@@ -38,7 +38,7 @@ const lastWords = (cause: Cause.Cause<unknown>): Effect.Effect<never, AlreadyLog
   return Effect.andThen(said, ended)
 }
 
-/** What a service does matters more than who reads its log. */
+/** Runs a service. It goes on if nobody reads its log, because its work matters more. */
 export const serve = <A, E, R>(program: Effect.Effect<A, E, R>) =>
   Effect.andThen(outliveReaders, program).pipe(
     Effect.catchCause((cause) => Cause.hasInterruptsOnly(cause) ? Effect.interrupt : lastWords(cause)),
@@ -46,6 +46,6 @@ export const serve = <A, E, R>(program: Effect.Effect<A, E, R>) =>
       Effect.sync(() => {
         process.exitCode ??= 0
       })
-    ), // how Kubernetes says goodbye
+    ), // Kubernetes ends a container with SIGTERM, so an interrupt is a success
     Effect.provide(Layer.merge(Logger.layer([Logger.consoleJson]), level))
   )

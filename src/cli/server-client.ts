@@ -1,5 +1,5 @@
-// The server's user API as the commands of people use it: workspaces, uploads and runs in the TFE shapes, and our own view of a run.
-// Invariant: every call ends within its time limit with a value or one of four errors, and no error holds the token.
+// The client of the server's user API: workspaces, uploads and runs in the TFE shapes, and our own views of runs and states.
+// Invariant: every call ends with a value or one of four errors, and no error holds the token. Its time limit covers the response headers.
 // Used by run, logs, get, cancel, approve, discard, vars and state.
 import { Context, Duration, Effect, Layer, Option, Predicate, Redacted, Schema } from "effect"
 import { HttpClient, HttpClientError, HttpClientRequest as Request, type HttpClientResponse } from "effect/http"
@@ -54,15 +54,15 @@ const VariableList = Schema.Struct({
 
 export interface WorkspaceRow {
   readonly name: string
-  /** Run that holds the workspace. */
+  /** The id of the run that holds the workspace, if any. */
   readonly run: string | null
   readonly createdAt: string
 }
 
-/** Variable of a workspace; the value of a sensitive one is not told. */
+/** A variable of a workspace. The server gives null as the value of a sensitive one. */
 export type WorkspaceVariable = typeof VariableList.Type["data"][number]["attributes"] & { readonly id: string }
 
-/** JSON:API errors of the TFE paths, or the problem of our own. */
+/** The body of a refusal: JSON:API errors on the TFE paths, a message on our own paths. */
 const Refusal = Schema.Union([
   Schema.Struct({
     errors: Schema.NonEmptyArray(Schema.Struct({ title: Schema.optionalKey(Schema.String), detail: Schema.optionalKey(Schema.String) }))
@@ -73,24 +73,24 @@ const Refusal = Schema.Union([
 const callTimeout = Duration.seconds(30)
 const uploadTimeout = Duration.minutes(5)
 /**
- * Of a state that is brought, or decided on: it has 5 min to arrive, and waits for room before that and for what is shown after it. Whoever
- * looks waits for room once, 10 s at most, and has the time of any call.
+ * The time limit for uploading a state or deciding about one. The server gives a state 5 min to arrive, and waits for room in memory before
+ * that and again for its answer. A request that only looks at a state waits for room once, 10 s at most, so it has the limit of any call.
  */
 const stateTimeout = Duration.sum(uploadTimeout, callTimeout)
-/** Bytes of a log asked for at once. */
+/** How many bytes of a log to ask for at once. */
 const logLimit = 65_536
 
 export class ServerClient extends Context.Service<ServerClient, {
   readonly url: string
-  /** Makes the workspace when there is none of that name. */
+  /** Returns the workspace, and makes it if there is none of that name. */
   readonly ensureWorkspace: (name: string) => Effect.Effect<{ readonly id: string; readonly created: boolean }, ServerFailure>
   readonly workspace: (name: string) => Effect.Effect<{ readonly id: string }, ServerFailure>
   readonly workspaces: Effect.Effect<ReadonlyArray<WorkspaceRow>, ServerFailure>
   readonly variables: (workspaceId: string) => Effect.Effect<ReadonlyArray<WorkspaceVariable>, ServerFailure>
-  /** Sets a variable, in the place of the one of that name and category. */
+  /** Sets a variable. Replaces the one with the same key and category. */
   readonly setVariable: (workspaceId: string, variable: Omit<WorkspaceVariable, "id">) => Effect.Effect<void, ServerFailure>
   readonly deleteVariable: (workspaceId: string, id: string) => Effect.Effect<void, ServerFailure>
-  /** Uploads an archive (tar.gz); gives the id of the configuration version. */
+  /** Uploads an archive (tar.gz), and returns the id of the configuration version. */
   readonly upload: (
     workspaceId: string,
     archive: Uint8Array,
@@ -98,36 +98,33 @@ export class ServerClient extends Context.Service<ServerClient, {
   ) => Effect.Effect<string, ServerFailure>
   readonly createRun: (run: NewRun) => Effect.Effect<string, ServerFailure>
   readonly run: (id: string) => Effect.Effect<RunView, ServerFailure>
-  /** Runs, newest first, 100 at most. */
+  /** Returns the runs of a workspace, or of all, newest first, 100 at most. */
   readonly runs: (workspace: Option.Option<string>) => Effect.Effect<ReadonlyArray<RunView>, ServerFailure>
-  /** Who changed what: newest first, 100 at most. */
+  /** Who changed what, newest first, 100 entries at most. */
   readonly audit: Effect.Effect<ReadonlyArray<AuditEntry>, ServerFailure>
-  /** Discards or cancels a run: doing it again is success; at the wrong moment it is refused. */
+  /** Discards or cancels a run. Doing it again succeeds; at the wrong moment it is refused. */
   readonly act: (id: string, action: "discard" | "cancel" | "force-cancel") => Effect.Effect<void, ServerFailure>
-  /** Approves the plan with this seal and no other; a run of an older server has none. */
+  /** Approves the plan with this seal and no other. A run of an older server has no seal: then its plan is approved whatever it is. */
   readonly approve: (id: string, seal: Sha256 | undefined) => Effect.Effect<void, ServerFailure>
-  /**
-   * The bytes that a stage's log has from `offset`, as many as come at once; waits up to `waitSeconds` for the first, and gives none when
-   * there is none.
-   */
+  /** Returns the next bytes of a stage's log from `offset`. Waits up to `waitSeconds` for the first, and returns none if none came. */
   readonly log: (logUrl: string, offset: number, waitSeconds: number) => Effect.Effect<Uint8Array, ServerFailure>
-  /** Outputs of the workspace's state; none before there is one. */
+  /** Returns the outputs of the workspace's state; none before there is a state. */
   readonly outputs: (workspaceId: string) => Effect.Effect<ReadonlyArray<Output>, ServerFailure>
   readonly stateSerial: (workspaceId: string) => Effect.Effect<Option.Option<number>, ServerFailure>
-  /** The state of a workspace, by its name. */
+  /** Returns the state of the workspace of that name. */
   readonly state: (workspace: string) => Effect.Effect<StateView, ServerFailure>
-  /** The bytes of a refused state. */
+  /** Returns the bytes of a refused state. */
   readonly evidence: (workspace: string, id: string) => Effect.Effect<Uint8Array, ServerFailure>
-  /** Brings a state, or a kept one, as evidence. */
+  /** Uploads as evidence a state, or an encrypted one that a worker kept outside of its Pod. */
   readonly bringEvidence: (workspace: string, bytes: Uint8Array) => Effect.Effect<StateView, ServerFailure>
-  /** Settles what is pending, with a refused state as the next one or with none; refused if anything came since it was looked at. */
+  /** Settles what is pending: a refused state becomes the next one, or the stored one stays. Refused if anything came since the look. */
   readonly settleRescue: (workspace: string, decision: SettleRescue) => Effect.Effect<StateView, ServerFailure>
   /** Starts a run that imports what is missing in the state. */
   readonly importMissing: (workspace: string) => Effect.Effect<ImportStarted, ServerFailure>
   /** Opens this lock and no other. */
   readonly forceUnlock: (workspace: string, by: string, lock: string) => Effect.Effect<StateView, ServerFailure>
 }>()("agent-job/cli/ServerClient") {
-  /** Through the proxy that the environment names, if any. */
+  /** Connects through the proxy that the environment names, if any. */
   static readonly layer = (connection: Connection): Layer.Layer<ServerClient, BadInput> =>
     Layer.effect(ServerClient, Effect.map(HttpClient.HttpClient, (http) => make(connection, http))).pipe(
       Layer.provide(toAnybody({ connections: 16 })),
@@ -162,12 +159,12 @@ const words: Readonly<Record<string, string>> = {
   ERR_TLS_CERT_ALTNAME_INVALID: "its certificate is for another name than that of the address"
 }
 
-/** Without a connection nobody was asked anything. */
+/** The reasons that mean that there was no connection, so the server did not receive the request. */
 const unconnected: ReadonlySet<string | undefined> = new Set(
   ["ECONNREFUSED", "ENOTFOUND", "EAI_AGAIN", "EHOSTUNREACH"].map((code) => words[code])
 )
 
-/** The innermost cause in plain words, on one line. */
+/** Returns the innermost cause of an error in plain words, on one line. */
 const reasonOf = (error: unknown): string => {
   if (HttpClientError.isHttpClientError(error)) return reasonOf(error.reason)
   if (Predicate.hasProperty(error, "code") && typeof error.code === "string" && words[error.code] !== undefined) {
@@ -191,13 +188,13 @@ const make = ({ token, url }: Connection, http: HttpClient.HttpClient): ServerCl
     return new ServerUnreachable({ url, detail, unheard: unconnected.has(detail) })
   }
 
-  /** Paths that hold their own secret are reached the way the server was, whatever address it knows itself by. */
+  /** Returns the address of a path with a secret in it at the origin of `url`, because the server may know itself by another address. */
   const here = (secretUrl: string) => `${new URL(url).origin}${URL.canParse(secretUrl) ? new URL(secretUrl).pathname : secretUrl}`
 
   const refused = (status: number, text: string, thing: string): ServerFailure => {
     if (status === 401 || status === 403) return new TokenRefused({ url, given: Option.isSome(token) })
     const said = saidBy(text)
-    // Whatever stands before a server that is away for a moment answers 404 as well, but not in its words.
+    // A proxy before a server that is away for a moment answers 404 too, but not with a body of the server's.
     if (status === 404 && said !== undefined) {
       return new NothingThere({ message: `There is no ${thing} on ${url}; \`agent-job get runs\` lists what there is.` })
     }
@@ -249,7 +246,7 @@ const make = ({ token, url }: Connection, http: HttpClient.HttpClient): ServerCl
     Effect.map(decoded(Identified, Request.get(tfePath.workspace(organization, name)), `workspace ${name}`), ({ data: { id } }) => ({ id }))
   const ask = (id: string, action: Parameters<typeof tfePath.action>[1], body: object) =>
     Effect.asVoid(send(authorised(json(Request.post(tfePath.action(id, action)), body)), `run ${id}`))
-  /** What else there is, the state tells. */
+  /** Replaces a NothingThere of the call by one that says how to list the evidence that there is. */
   const noEvidence = (workspace: string, id: string) => <A>(ask: Effect.Effect<A, ServerFailure>): Effect.Effect<A, ServerFailure> =>
     Effect.catchTag(
       ask,
@@ -273,7 +270,7 @@ const make = ({ token, url }: Connection, http: HttpClient.HttpClient): ServerCl
         Effect.catchTag("NothingThere", () =>
           decoded(Identified, create, "organization").pipe(
             Effect.map(({ data }) => ({ id: data.id, created: true })),
-            // Somebody else may have made it in between.
+            // Somebody else may have made the workspace in between.
             Effect.catchTag("ServerRefused", (refusal) => Effect.catchTag(get, "NothingThere", () => Effect.fail(refusal)))
           ))
       )

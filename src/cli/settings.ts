@@ -1,6 +1,6 @@
 // Where the server and the cluster are and how to log in: the flags that several commands share, and the environment behind them.
 // Invariant: a token comes from the environment or a file, never from the command line, where other users of the machine would see it.
-// Used by the commands of people.
+// Used by the commands that people type.
 import { Config, Effect, FileSystem, Option, Redacted, Schema } from "effect"
 import { Flag } from "effect/cli"
 import { resolve } from "node:path"
@@ -13,14 +13,14 @@ export const toggle = (name: string, description: string) =>
 
 const Given = Schema.String.check(Schema.isMinLength(1, { expected: "a path; an empty one would be the directory this runs in" }))
 
-/** Flag of a path, which it makes absolute. Whether it can be read is found out by whoever reads it. */
+/** Returns a flag whose value is a path, made absolute. The flag does not check that the path can be read. */
 export const pathFlag = (name: string) => Flag.String(name).pipe(Flag.withSchema(Given), Flag.map((given) => resolve(given)))
 
-/** Flag of a file to read; as for kubectl and helm, `-` is standard input. */
+/** Returns a flag for a file to read; `-` is standard input, as in kubectl and helm. */
 export const inputFlag = (name: string) =>
   Flag.String(name).pipe(Flag.withSchema(Given), Flag.map((given) => given === "-" ? "/dev/stdin" : resolve(given)))
 
-/** Flag of a port to listen on; 0 takes a free one. */
+/** Returns a flag for a port to listen on; 0 takes a free one. */
 export const portFlag = (name: string) =>
   Flag.Int(name).pipe(
     Flag.withSchema(Schema.Int.check(Schema.isBetween({ minimum: 0, maximum: 65_535 }, { expected: "a port, 0 to 65535" })))
@@ -39,7 +39,7 @@ export const serverFlags = {
   )
 }
 
-/** Where the shipped values put AgentTasks. */
+/** The namespace where the shipped values put AgentTasks. */
 export const usualTaskNamespace = "agent-job-tasks"
 
 export const clusterFlags = {
@@ -56,7 +56,7 @@ export const clusterFlags = {
   )
 }
 
-/** Flags that say which installation is meant, where no cluster is asked. */
+/** Flags that say which installation is meant. */
 export const installationFlags = {
   name: Flag.String("name").pipe(
     Flag.withSchema(ObjectName),
@@ -85,7 +85,7 @@ export interface ClusterFlags {
 }
 
 export interface Connection {
-  /** Without a slash at its end. */
+  /** The server's address, without a slash at its end. */
   readonly url: string
   readonly token: Option.Option<Redacted.Redacted>
 }
@@ -94,7 +94,7 @@ const withPassword = new BadInput({
   message: "The address of the server has a user or a password in it; leave them out: a token is given by itself, as --help says."
 })
 
-/** Without a slash at its end. An address is shown in messages, so one that may have a password in it is never repeated. */
+/** Returns the address without a slash at its end. Fails if it is unusable; the message never repeats one that may have a password. */
 export const checkedUrl = (given: string): Effect.Effect<string, BadInput> => {
   const url = URL.canParse(given) ? new URL(given) : undefined
   if (url === undefined || !/^https?:$/u.test(url.protocol)) {
@@ -111,7 +111,7 @@ const noServer = new BadInput({
   message: "No server is named; set AGENT_JOB_URL or --url, such as http://127.0.0.1:8080 (after `make run`: eval \"$(make -s env)\")."
 })
 
-/** What no header can carry, such as a line break. */
+/** Reports whether the token has a character that no HTTP header can carry, such as a line break. */
 const isUnusable = (token: Redacted.Redacted) => /[^\t\u0020-\u007e\u0080-\u00ff]/u.test(Redacted.value(token))
 
 const tokenOf = (path: string) =>
@@ -120,7 +120,7 @@ const tokenOf = (path: string) =>
     Effect.map((text) => Redacted.make(text.trim()))
   )
 
-/** Fails when no server is named or what names it is not usable; nothing is asked of the server yet. */
+/** Returns the server's address and the token. Fails if no server is named or one of the two is unusable. Does not ask the server yet. */
 export const connection = Effect.fn("connection")(function*({ tokenFile, url }: ServerFlags) {
   const environment = yield* Config.all({
     url: Config.option(Config.String("AGENT_JOB_URL")),

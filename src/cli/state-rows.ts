@@ -50,7 +50,7 @@ export const stateLines = (state: StateView, now: number): ReadonlyArray<string>
   ...refused(state, now)
 ]
 
-/** A run that imports, and what is to be done with it. */
+/** Returns lines about a run that imports, and the commands to follow and to decide it. */
 export const importLines = ({ addresses, runId }: ImportStarted): ReadonlyArray<string> => [
   `${runId} plans the import of:`,
   ...addresses.map((address) => `  ${address}`),
@@ -61,21 +61,24 @@ export const importLines = ({ addresses, runId }: ImportStarted): ReadonlyArray<
 ]
 
 /**
- * The refused state with the highest serial, in the stored one's line, of the stages in doubt alone: of another one, newer states may have
- * been stored since.
+ * Returns the refused state with the highest serial among those with the stored state's lineage that are of a stage in doubt. After any
+ * other stage, newer states may have been stored.
  */
 const offered = ({ evidence, pending, version }: StateView) =>
   evidence.filter(({ lineage, stage }) =>
     (version === undefined || version.lineage === lineage) && pending.some((rescue) => rescue.stage === stage)
   ).toSorted((one, other) => other.serial - one.serial)[0]
 
-/** What the stored state is, if it may be newer than that refused one: of a run that went on beside the doubt, of a person, or imported. */
+/**
+ * Returns what the stored state is, if it may be newer than the refused one: a run that went on beside the doubt, a person or an import may
+ * have stored it. Undefined if it is older.
+ */
 const newerThan = ({ receivedAt, serial }: StateView["evidence"][number], { version }: StateView) =>
   version !== undefined && (version.serial >= serial || Date.parse(version.createdAt) > Date.parse(receivedAt))
     ? `serial ${version.serial}${version.runId === undefined ? "" : `, of ${version.runId}`}`
     : undefined
 
-/** What is pending, and the ways out; last the one that would undo something. */
+/** Returns lines about what is pending, and the commands that settle it. One that would undo something comes last. */
 export const rescueLines = (state: StateView, now: number): ReadonlyArray<string> => {
   const rescue = `agent-job state rescue ${state.workspace}`
   if (state.pending.length === 0) return [`Nothing of ${state.workspace} waits to be settled.`]

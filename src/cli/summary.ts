@@ -1,4 +1,4 @@
-// What a run comes to, in sentences: from its numbers and reasons, never from the engine's text.
+// Tells in sentences what a run comes to: from its numbers and reasons, never from the engine's text.
 // Pure.
 // Used by run, get and the commands that act on a run.
 import { inWords, type Step } from "../core/run-machine.ts"
@@ -9,10 +9,10 @@ import type { Changes } from "../schema/stage-result.ts"
 import { leftOver } from "./left-over.ts"
 import { columns } from "./table.ts"
 
-/** Characters of a seal that are shown. */
+/** How many characters of a seal are shown. */
 const shortSealLength = 12
 
-/** The newest attempt of a step; applying a plan to destroy is an apply as well. */
+/** Returns the newest attempt of a step. A destroy stage belongs to the apply step. */
 export const stageOf = ({ stages }: RunView, step: Step): StageView | undefined =>
   stages.findLast(({ stage }) => (stage === "plan") === (step === "plan"))
 
@@ -42,7 +42,7 @@ const unpointed = (text: string) => text.replace(/[.\s]*$/u, "")
 
 const adviceFor = (reason: string | undefined): string | undefined => Object.entries(reasons).find(([name]) => name === reason)?.[1]
 
-/** Why a step failed: what the worker or controller says, and what its reason means. */
+/** Returns why a step failed: what the worker or controller says, what its reason means, and what the stage left behind. */
 export const failure = (run: RunView, step: Step): string => {
   const stage = stageOf(run, step)
   const reason = stage?.result?.reason ?? stage?.reason
@@ -55,7 +55,7 @@ export const failure = (run: RunView, step: Step): string => {
   ].join("\n")
 }
 
-/** Why a step has not begun: the queue, or what keeps its Pod from starting. */
+/** Returns why a step has not begun, such as its place in the queue or what keeps its Pod from starting, or else that it runs. */
 export const waiting = (run: RunView, step: Step): string => {
   const stage = stageOf(run, step)
   if (run.cancelAsked) return "Stopping"
@@ -78,7 +78,7 @@ const value = (output: unknown): string => {
   return short !== undefined && short.length <= 80 ? short : JSON.stringify(output, null, 2) ?? "null"
 }
 
-/** Lines of "name = value"; what is sensitive stays hidden. */
+/** Returns lines of "name = value"; sensitive values stay hidden. */
 export const outputLines = (
   outputs: ReadonlyArray<{ readonly name: string; readonly sensitive: boolean; readonly value: unknown }>
 ): ReadonlyArray<string> => {
@@ -94,7 +94,7 @@ export const outputLines = (
 export const size = (bytes: number): string =>
   bytes < 1000 ? `${bytes} B` : bytes < 1_000_000 ? `${(bytes / 1000).toFixed(1)} kB` : `${(bytes / 1_000_000).toFixed(1)} MB`
 
-/** Enough of a seal to tell plans apart, as it is shown and typed. */
+/** Returns enough of the run's seal to tell plans apart, between `before` and `after`; empty if it has no seal. */
 const shortSeal = ({ planSha256 }: RunView, before: string, after = ""): string =>
   planSha256 === undefined ? "" : `${before}${planSha256.slice(0, shortSealLength)}${after}`
 
@@ -106,8 +106,9 @@ export const question = (run: RunView): string => {
 }
 
 /**
- * Why the plan that a person saw, with a seal that begins with `seen` if one was named, is not there to be approved. A plan that is being
- * made may be there by the time the server is asked; only a run of an older server is planned without a seal.
+ * Returns why the plan that a person saw cannot be approved; undefined if it can. `seen`: the beginning of its seal, if one was named. A
+ * run that still plans is refused here, because it may have a plan by the time the server is asked. Only a run of an older server has a
+ * plan without a seal.
  */
 export const notApproved = (run: RunView, seen: string | undefined): string | undefined => {
   const { id, planSha256, status } = run
@@ -130,7 +131,7 @@ export const approved = (run: RunView): string =>
 const commands = (rows: ReadonlyArray<readonly [command: string, what: string]>) =>
   columns(rows.map(([command, what]) => [`  ${command}`, what]), "   ")
 
-/** What to type for a run that waits for a decision. */
+/** Returns what to type for a run that waits for a decision. */
 export const approvalHint = (run: RunView): ReadonlyArray<string> => [
   `${run.id} waits for your decision and keeps its workspace until then:`,
   ...commands([
@@ -139,7 +140,7 @@ export const approvalHint = (run: RunView): ReadonlyArray<string> => [
   ])
 ]
 
-/** Two or three things to try after a run that went well; `directory` as it was typed. */
+/** Returns up to three things to try after a run that went well. `directory`: as it was typed. */
 export const nextSteps = (run: RunView, directory: string): ReadonlyArray<string> => {
   const again = `agent-job run ${directory} --workspace ${run.workspace}`
   const look = [`agent-job get ${run.id}`, "what happened, stage by stage"] as const

@@ -5,17 +5,17 @@ import { CliOutput } from "effect/cli"
 
 const cells = (text: string, width: number) => text + " ".repeat(Math.max(0, width - CliOutput.displayWidth(text)))
 
-/** Lines of a table with a heading; an empty cell is shown as "-". Columns are three spaces apart, as kubectl has them. */
+/** Returns the lines of a table with a heading. An empty cell is shown as "-". Columns are three spaces apart, as in kubectl. */
 export const table = (heading: ReadonlyArray<string>, rows: ReadonlyArray<ReadonlyArray<string>>): ReadonlyArray<string> =>
   columns([heading, ...rows.map((row) => row.map((cell) => cell === "" ? "-" : cell))], "   ")
 
-/** Lines of rows whose columns begin under each other. */
+/** Returns a line for each row, with aligned columns and `gap` between them. */
 export const columns = (rows: ReadonlyArray<ReadonlyArray<string>>, gap: string): ReadonlyArray<string> => {
   const widths = (rows[0] ?? []).map((_, column) => Math.max(...rows.map((row) => CliOutput.displayWidth(row[column] ?? ""))))
   return rows.map((row) => row.map((cell, column) => cells(cell, widths[column] ?? 0)).join(gap).trimEnd())
 }
 
-/** `text` cut to `width` cells, the last one "…" when something is missing. */
+/** Returns `text` cut to `width` cells. If something is cut off, the last cell is "…". */
 export const fit = (text: string, width: number): string => {
   if (CliOutput.displayWidth(text) <= width) return text
   let kept = ""

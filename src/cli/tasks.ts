@@ -1,5 +1,5 @@
-// AgentTasks of a cluster as the commands of people use them: list, read the log of the Pod, cancel.
-// Invariant: asks the API server only, so it works without any server of ours.
+// What the commands do with the AgentTasks of a cluster: list them, read the log of a task's Pod, cancel one.
+// Invariant: it asks only the API server, so it works without an agent-job server.
 // Used by get, logs and cancel.
 import { Duration, Effect, Option, Result, Schedule, Schema, Stream } from "effect"
 import { isOver } from "../core/status.ts"
@@ -16,7 +16,7 @@ import type { ClusterFlags } from "./settings.ts"
 
 const kind = decoding(agentTasks, AgentTask)
 
-/** The Kubernetes client for the context that was asked for. */
+/** Returns the Kubernetes client for the context that was asked for, or for the current one. */
 export const cluster = ({ context }: Pick<ClusterFlags, "context">) =>
   Kubernetes.layer(discover({ context: Option.getOrUndefined(context) }))
 
@@ -30,7 +30,7 @@ const notKnown = ({ context }: ClusterFlags) =>
     }: agent-job is not installed there; install it, or name another cluster with --context.`
   })
 
-/** An API server that has no AgentTasks at all answers 404 to everything about them, without a reason in it. */
+/** Fails with what is missing: the task, or all AgentTasks. Without their definition the API server answers 404 without a reason in it. */
 const missing = (at: ClusterFlags, name: string) => ({ reason }: NotFound) =>
   Effect.fail(
     reason === "NotFound"
@@ -40,7 +40,7 @@ const missing = (at: ClusterFlags, name: string) => ({ reason }: NotFound) =>
       : notKnown(at)
   )
 
-/** All tasks of a namespace as the API server has them, and those that are decoded. */
+/** Returns all tasks of a namespace as the API server has them (`objects`), and those of them that can be decoded (`tasks`). */
 export const listTasks = Effect.fn("listTasks")(function*(at: ClusterFlags) {
   const kubernetes = yield* Kubernetes
   const objects: ReadonlyArray<KubernetesObject> = yield* Stream.runCollect(kubernetes.listAll(agentTasks, { namespace: at.namespace }))
@@ -58,7 +58,7 @@ const decoded = (at: ClusterFlags, name: string) =>
     Effect.catchTag("NotFound", missing(at, name))
   )
 
-/** One task, as the API server has it and decoded. */
+/** Returns one task, as the API server has it (`object`) and decoded (`task`). */
 export const getTask = Effect.fn("getTask")(function*(at: ClusterFlags, name: string) {
   const kubernetes = yield* Kubernetes
   const task = yield* decoded(at, name)
@@ -82,7 +82,7 @@ const lookEvery = Duration.seconds(1)
 const phaseAndWhy = ({ status }: AgentTask) =>
   [status.phase ?? "Pending", status.message ?? status.reason].filter((part) => part !== undefined).join(": ")
 
-/** The task once its worker has a log, or at its end. */
+/** Returns the task: with `follow` once its worker has claimed it, so that there is a log, or once it is over. */
 const withLog = Effect.fnUntraced(function*(at: ClusterFlags, name: string, follow: boolean) {
   const screen = yield* Screen
   const hasLog = (task: AgentTask) => task.status.claim !== undefined || isOver(task.status.phase)
@@ -92,7 +92,7 @@ const withLog = Effect.fnUntraced(function*(at: ClusterFlags, name: string, foll
   )
 })
 
-/** The log of the worker's container; `follow` waits for it to begin and stays until it ends. */
+/** Prints the log of the worker's container. `follow` waits for it to begin and stays until it ends. */
 export const showTaskLog = Effect.fn("showTaskLog")(function*(at: ClusterFlags, name: string, follow: boolean) {
   const kubernetes = yield* Kubernetes
   const screen = yield* Screen

@@ -1,5 +1,5 @@
-// --values: the files that say what an installation is like, in the order of the command line, later ones over earlier ones.
-// Used by the commands that work on values without a cluster.
+// The flag --values: the values files of an installation, in the order of the command line, later ones over earlier ones.
+// Used by the commands that take it, and by those that read the values of an installation in its cluster.
 import { Effect } from "effect"
 import { Flag } from "effect/cli"
 import { relative } from "node:path"
@@ -10,7 +10,7 @@ import { BadInput } from "./failure.ts"
 import { lazily } from "./lazily.ts"
 import { inputFlag } from "./settings.ts"
 
-/** Short for people: from here on, if it is below. */
+/** Returns a path for people: relative to the working directory if it is below that, else unchanged. */
 const asTyped = (path: string): string => {
   const below = relative(process.cwd(), path)
   return below === "" || below.startsWith("..") ? path : below
@@ -31,7 +31,7 @@ export interface Wrong {
   readonly faults: ReadonlyArray<Fault>
 }
 
-/** Files with everything that is wrong in them, a line each. */
+/** Fails with everything that is wrong in the files, one line for each fault. */
 export const unusable = ({ faults, files }: Wrong): Effect.Effect<never, BadInput> =>
   lazily(async () => {
     const { told } = await import("../schema/explain.ts")
@@ -42,7 +42,7 @@ export const unusable = ({ faults, files }: Wrong): Effect.Effect<never, BadInpu
     )
   })
 
-/** What the values files come to, and what that is made of; or everything that is wrong with its file, line and column. */
+/** Returns what the values files come to, and their layers. Fails with everything that is wrong, each with its file, line and column. */
 export const loaded = (
   paths: ReadonlyArray<string>
 ): Effect.Effect<{ readonly layers: ReadonlyArray<Layer>; readonly values: Values }, Wrong> =>

@@ -1,8 +1,8 @@
-// Text that others have a say in, for a terminal: its controls are written as JSON writes them, so that none moves the cursor or is obeyed.
-// Always holds: JSON and YAML mean what they meant, since the only controls that they leave as they are stand in quoted texts.
+// Makes text from elsewhere safe for a terminal: control characters are written as JSON escapes, so that the terminal obeys none of them.
+// Always holds: JSON and YAML keep their meaning, because the control characters that they leave unescaped are inside quoted strings.
 // Used by screen and failure.
 
-/** All but the end of a line and the tab. */
+/** All control characters but line feed and tab. */
 const controls = /[^\P{Cc}\n\t]/gu
 
 export const visible = (text: string): string =>

@@ -1,4 +1,4 @@
-// Work with the server, told on a screen: both are loaded and made when the command that needs them runs.
+// Gives a command a screen and the client of the server. Both are loaded and made only when a command that needs them runs.
 // Used by run, get, logs, approve, discard, cancel, vars and state.
 import { Effect } from "effect"
 import { lazily } from "./lazily.ts"
@@ -14,7 +14,7 @@ export interface WithServer {
   readonly server: ServerClient["Service"]
 }
 
-/** Does the work with a screen and the server; parts of it may also ask for these as services. */
+/** Does `work` with a screen and the server's client. Its parts may also ask for both as services. */
 export const withServer = <A, E, R>(given: ServerFlags, options: ScreenOptions, work: (_: WithServer) => Effect.Effect<A, E, R>) =>
   Effect.flatMap(connection(given), (at) =>
     lazily(async () => {

@@ -1,4 +1,4 @@
-// Writes an overlay for some values, with its command in every file.
+// Writes an overlay for some values, with the command that writes it again in every file.
 // Used by cli/commands/overlay.ts and cli/migrate-release.ts.
 import { Effect } from "effect"
 import { missingSecret, overlay } from "../core/overlay/overlay.ts"
@@ -17,7 +17,7 @@ export interface Wanted {
   readonly base: Base
   readonly out: string
   readonly withoutCrd?: boolean
-  /** Files of others beside the overlay's. */
+  /** Further files to write beside those of the overlay. */
   readonly more?: Files
 }
 
@@ -26,13 +26,13 @@ const again = ({ base, namespace, withoutCrd }: Wanted, name: string): string =>
     withoutCrd === true ? " --without-crd" : ""
   } --out .`
 
-/** For who looks after tasks, where the commands would look elsewhere. */
+/** Returns a hint about where the tasks are, if get, logs and cancel would look for them elsewhere. */
 const whereTasksAre = (namespace: string): ReadonlyArray<string> =>
   namespace === usualTaskNamespace
     ? []
     : [`Its AgentTasks are in namespace ${namespace}; get, logs and cancel find them with --namespace ${namespace}.`]
 
-/** What was written, where its objects go, and the Secret that is missing because the values carry the token itself. */
+/** Returns what was written, the namespaces of its objects, and the Secret that is missing because the values carry the token itself. */
 export const writeOverlay = Effect.fn("writeOverlay")(function*(wanted: Wanted) {
   const { base, more, name, namespace, out, values, withoutCrd = false } = wanted
   const made = overlay(values, { name, namespace, version: appVersion }, { ...(yield* contentsOf(base, out)), withoutCrd })

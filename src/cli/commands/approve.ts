@@ -1,5 +1,5 @@
-// `agent-job approve RUN` and `agent-job discard RUN`: the decision over a plan that waits, made elsewhere than where it was planned.
-// Invariant: an approval names the seal of the plan that it is of, so no other plan is applied by it.
+// `agent-job approve RUN` and `agent-job discard RUN`: decide about a plan that waits, from anywhere.
+// Invariant: an approval names the seal of its plan, so that no other plan is applied by it. Plans of older servers have no seal.
 // Used by agent-job.ts.
 import { Effect, Option } from "effect"
 import { Argument, Command, Flag } from "effect/cli"

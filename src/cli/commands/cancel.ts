@@ -1,4 +1,5 @@
-// `agent-job cancel RUN|TASK`: stops a run on the server, or an AgentTask in the cluster; either saves its state first. By force, what nobody is there to stop.
+// `agent-job cancel RUN|TASK`: stops a run on the server or an AgentTask in the cluster, after its state is saved.
+// With --force it ends a run whose AgentTask is gone.
 // Used by agent-job.ts.
 import { Effect } from "effect"
 import { Argument, Command } from "effect/cli"

@@ -1,4 +1,4 @@
-// `agent-job config explain [KEY]`: a value, the file and line that set it, what that overrode, and what it comes to.
+// `agent-job config explain [KEY]`: prints a value, the file and line that set it, what that overrode, and what it comes to.
 // Used by config.ts.
 import { Effect } from "effect"
 import { Argument, Command } from "effect/cli"

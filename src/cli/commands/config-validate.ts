@@ -1,4 +1,4 @@
-// `agent-job config validate`: everything that is wrong with values files at once, each with its place, or what was checked.
+// `agent-job config validate`: prints everything that is wrong with values files, each with its place, or what was checked.
 // Used by config.ts.
 import { Effect } from "effect"
 import { Command } from "effect/cli"
@@ -19,7 +19,7 @@ const good = (layers: ReadonlyArray<Layer>, keys: (layer: Layer) => number): Ans
   ]
 })
 
-/** For a program the document comes first; the sentence and the exit code are the same. */
+/** Fails with what is wrong. For a program, it prints the document first; the error and the exit code are the same. */
 const bad = (format: Format, wrong: Wrong) =>
   Effect.andThen(
     format === "table"

@@ -1,5 +1,5 @@
-// `agent-job controller`: the part that watches AgentTasks and makes their Jobs, with work from a server's pool if the values name one.
-// Used by the controller's Deployment; by hand it serves whatever cluster the kubeconfig names.
+// `agent-job controller`: watches AgentTasks and makes their Jobs, and takes work from a server's pool if the values name a server.
+// Used by the controller's Deployment; started by hand, it works on the cluster that the kubeconfig names.
 import { Config, Effect, Option } from "effect"
 import { Command, Flag } from "effect/cli"
 import { hostname } from "node:os"
@@ -36,7 +36,7 @@ const flags = {
   )
 }
 
-/** Unique to this process: in a Pod its name, else the host and the process. */
+/** The identity that is unique to this process: the Pod's name, or host name and process id outside of a Pod. */
 const identity = Effect.map(Effect.option(Config.String("POD_NAME")), Option.getOrElse(() => `${hostname()}-${process.pid}`))
 
 export const controller = Command.make(

@@ -1,5 +1,5 @@
-// `agent-job doctor`: examines an installation in its cluster, the network by Pods that really try to connect.
-// Exit code 0 when no check failed, 1 when one did; a warning or what could not be found out does not fail.
+// `agent-job doctor`: examines an installation in its cluster, and its network by Pods that really try to connect.
+// The exit code is 0 if no check failed, and 1 if one did. A warning or an unknown outcome is no failure.
 // Used by agent-job.ts.
 import { Effect } from "effect"
 import { Command, Flag } from "effect/cli"

@@ -1,4 +1,4 @@
-// `agent-job drain`: lets nothing new start in a cluster, says what still runs, and waits for it if wanted.
+// `agent-job drain`: lets nothing new start in a cluster, says what still runs, and with --wait waits until no apply or destroy runs.
 // Used by agent-job.ts.
 import { Effect } from "effect"
 import { Command, Flag } from "effect/cli"

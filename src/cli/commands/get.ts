@@ -1,4 +1,4 @@
-// `agent-job get [runs|workspaces|tasks|audit|RUN|TASK]`: what runs, what waits and why, and who changed what, as a table or for programs.
+// `agent-job get [runs|workspaces|tasks|audit|RUN|TASK]`: shows what runs, what waits and why, and who changed what.
 // Used by agent-job.ts.
 import { Clock, Effect, Option } from "effect"
 import { Argument, Command, Flag } from "effect/cli"

@@ -1,4 +1,4 @@
-// `agent-job logs [RUN|TASK]`: the log of a run from the server, or of an AgentTask from its Pod.
+// `agent-job logs [RUN|TASK]`: prints the log of a run from the server, or of an AgentTask from its Pod.
 // Used by agent-job.ts.
 import { Effect, Option } from "effect"
 import { Argument, Command, Flag } from "effect/cli"

@@ -1,5 +1,5 @@
-// `agent-job migrate`: from a release of the Helm chart agent-job to an overlay with the same values, and the steps of the hand-over.
-// Invariant: it only reads from the cluster; what the release has in the clear is written to no file and shown nowhere.
+// `agent-job migrate`: turns a release of the Helm chart agent-job into an overlay with the same values, and tells how to hand over.
+// Invariant: it only reads from the cluster; a secret that the release has in the clear is written to no file and shown nowhere.
 // Used by agent-job.ts.
 import { Effect } from "effect"
 import { Command, Flag } from "effect/cli"

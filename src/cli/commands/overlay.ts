@@ -1,5 +1,5 @@
-// `agent-job overlay`: the Kustomize overlay that makes of the base what values files say.
-// Invariant: what kustomize builds of it is what render prints of the same values; a token is never written.
+// `agent-job overlay`: writes the Kustomize overlay that turns the base into what values files say.
+// Invariant: kustomize builds from the overlay what render prints for the same values, but for a token, which is never written.
 // Used by agent-job.ts.
 import { Effect } from "effect"
 import { Command } from "effect/cli"

@@ -1,5 +1,5 @@
-// `agent-job render`: every object that an installation consists of, and with --task the Job of an AgentTask, printed without a cluster.
-// Invariant: the same files print the same bytes, from the builders that the controller and kustomize/base use too.
+// `agent-job render`: prints every object of an installation, and with --task the Job of an AgentTask, without a cluster.
+// Invariant: the same files give the same bytes. The objects come from the builders that the controller and kustomize/base use too.
 // Used by agent-job.ts.
 import { Effect, Option, Result } from "effect"
 import { Command, Flag } from "effect/cli"

@@ -1,5 +1,5 @@
 // `agent-job run DIR`: plans a directory on the server, asks, and applies that very plan.
-// The work is in run-directory.ts; here is what may be typed.
+// This file has the flags and what they may be; the work is in run-directory.ts.
 // Used by agent-job.ts.
 import { Effect, Option, Result, Schema } from "effect"
 import { Argument, Command, Flag } from "effect/cli"
@@ -47,7 +47,7 @@ const flags = {
 
 const isName = Schema.is(WorkspaceName)
 
-/** The name given, or the directory's. */
+/** Returns the given name of the workspace, or else the name of the directory. */
 const workspaceOf = Effect.fnUntraced(function*(given: Option.Option<string>, directory: string) {
   if (Option.isSome(given)) {
     if (isName(given.value)) return given.value

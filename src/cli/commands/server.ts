@@ -1,4 +1,4 @@
-// `agent-job server`: runs, workspaces, state and logs for people and for the controllers of clusters, in one process with one database.
+// `agent-job server`: serves runs, workspaces, state and logs to people and to controllers, in one process with one database.
 // Used by the server's StatefulSet, or by hand.
 import { Effect, Layer, Option, Schema } from "effect"
 import { Command, Flag } from "effect/cli"

@@ -1,4 +1,4 @@
-// `agent-job state …`: the state of a workspace, what is to be done when it is in doubt, and its lock.
+// `agent-job state …`: shows the state of a workspace, settles it when it is in doubt, and opens its lock.
 // Used by agent-job.ts.
 import { Clock, Effect, Option } from "effect"
 import { Argument, Command, Flag } from "effect/cli"
@@ -14,14 +14,14 @@ import { forPrograms, type WithServer, withServer } from "../with-server.ts"
 const workspace = Argument.String("WORKSPACE").pipe(Argument.withDescription("The name of the workspace."))
 const common = { workspace, output: outputFlag, ...serverFlags }
 
-/** Who does it, as the engines say it in their locks. */
+/** The person who runs the command, as USER@HOST: the engines name the holders of their locks so. */
 const me = Effect.sync(() => `${userInfo().username}@${hostname()}`)
 
 type Given = ServerFlags & { readonly workspace: string; readonly output: Parameters<typeof print>[0] }
 type Client = WithServer["server"]
 type Rows = typeof import("../state-rows.ts")
 
-/** Asks the server, and prints what it says in the form for it. */
+/** Asks the server and prints its answer, for a person as the lines that `form` makes of it. */
 const answering = <A extends object, E>(
   given: Given,
   ask: (client: Client) => Effect.Effect<A, E>,
@@ -66,7 +66,7 @@ const show = Command.make(
   ])
 )
 
-/** The file is new: nobody's import blocks are written over. */
+/** Writes import blocks for what the state lacks. Fails if the file exists, so that it overwrites nothing. */
 const writingImports = (given: Omit<Given, "output">, file: string) =>
   withServer(
     given,
@@ -173,7 +173,10 @@ const rescue = Command.make(
   }, { command: "agent-job state rescue demo --keep" }])
 )
 
-/** An older server opens whatever lock there is, and tells so. What is newer than the look has its epoch or a later one. */
+/**
+ * Fails if another lock than `lock` was opened, as an older server does: it opens whatever lock there is. `epochBefore` is the epoch at the
+ * look before; what was opened since then has that epoch or a later one.
+ */
 const openedAlone = (lock: string, by: string, epochBefore: number) => ({ forcedUnlocks, workspace }: StateView) => {
   const other = forcedUnlocks.find(({ epoch, forcedBy, lockId }) => epoch >= epochBefore && lockId !== lock && forcedBy.endsWith(by))
   return other === undefined ? Effect.void : Effect.fail(

@@ -1,4 +1,4 @@
-// `agent-job vars …`: the variables of a workspace, which every run of it gets: input variables, and the environment of its stages.
+// `agent-job vars …`: lists and changes the variables that every run of a workspace gets: input variables, and environment variables.
 // Invariant: a value is read from a file or standard input, never from the command line, where other users of the machine would see it.
 // Used by agent-job.ts.
 import { Effect, Option } from "effect"
@@ -40,7 +40,7 @@ const list = Command.make(
   Command.withExamples([{ command: "agent-job vars list demo" }, { command: "agent-job vars list demo -o json" }])
 )
 
-/** Without the one newline that editors and `echo` put at the end. */
+/** Reads the value from the file or standard input, without the one newline that editors and `echo` put at its end. */
 const valueFor = Effect.fnUntraced(function*(name: string, file: Option.Option<string>) {
   const from = Option.filter(file, (path) => path !== "/dev/stdin")
   if (Option.isNone(from) && process.stdin.isTTY) {
