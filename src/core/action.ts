@@ -1,5 +1,5 @@
 // The actions and notices that `plan` may ask for, as plain data. Only controller/execute carries them out.
-// Each action is safe to repeat: creates use derived names, takes and status writes name a resourceVersion, and reports carry an id.
+// Each action is safe to repeat: creates use derived names, writes are guarded by resourceVersion or UID, and reports name the assignment.
 // Made by core/response and core/follow, carried out by controller/execute.
 import { Data } from "effect"
 import type { AgentTaskSpec } from "../schema/agent-task.ts"

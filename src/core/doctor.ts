@@ -21,7 +21,7 @@ export const metadataTargets: ReadonlyArray<ProbeTarget> = metadataAddresses.map
 const listed = (targets: ReadonlyArray<ProbeTarget>): string => targets.map(shown).join(", ")
 
 /**
- * What the probes reached: each was asked about the listener's addresses, and the probe of tasks about all else too. None for a probe that
+ * What the probes found. Every probe tries the listener's addresses, and the probe of tasks all other targets too. None for a probe that
  * did not report.
  */
 export interface NetworkFindings {

@@ -1,5 +1,5 @@
 // Says what a stage made that is not in its state, in a few sentences for the end of its message. The whole list is with the run.
-// Always holds: the text is short enough to stand beside any message in a result, however long the names are.
+// Always holds: joined by `withLeft`, the text fits into the message of a result, however long the names are.
 // Used by worker/stage.ts, server/stage-ends.ts and cli/left-over.ts.
 import type { Effected, JournalEntry, StageEffects } from "../schema/effects.ts"
 import { longestMessage } from "../schema/stage-result.ts"

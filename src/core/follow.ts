@@ -29,8 +29,8 @@ export const attemptOf = ({ metadata: { ownerReferences = [] } }: AgentTask): Op
   )
 
 /**
- * How many of the 253 characters of a name are left for its base. An attempt has fewer, so that the name of its apply never cuts off its
- * number.
+ * How many of the 253 characters of a name its base may take. The base of an attempt is shorter, so that the name of its apply never cuts
+ * off its number.
  */
 const mostOf = { attempt: 230, apply: 245 }
 

@@ -1,4 +1,4 @@
-// Addresses that no URL of a user may lead to: this machine, the link, clouds' metadata services, and IPv6 forms that hide one of these.
+// Addresses that no URL of a user may lead to: this machine, its link, clouds' metadata services, and IPv6 forms that hide one of these.
 // Private ranges are allowed: Flux and most artifact stores are there, and the NetworkPolicy says what may be reached of them.
 // Used by worker/archive-url.ts.
 

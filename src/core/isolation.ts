@@ -23,7 +23,7 @@ const subject = (
       cloudIdentity,
       ...closedElsewhere ? ["closed elsewhere"] : []
     ])
-  ) // no entry without closedElsewhere: so a proof from before that value existed outlives an upgrade
+  ) // nothing is added without closedElsewhere, so a proof from before that value existed outlives an upgrade
 
 /** Returns the annotations with a proof for these values. `now`, in RFC 3339, is for people to read. */
 export const proven = (annotations: Annotations, config: ResolvedConfig, now: string): Annotations => ({

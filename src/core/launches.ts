@@ -67,7 +67,7 @@ export const launchedAs = (
 export const isSaidToGo = ({ job, task: { status } }: Pick<Observed, "job" | "task">): boolean =>
   status.job?.replacedFor === "LaunchFailed" && Option.exists(job, ({ uid }) => uid === status.job?.uid)
 
-/** Returns the status that says that its launch failed, which it says until there is another Job. */
+/** Returns the status with the launch of its Job marked as failed, until there is another Job. */
 export const failed = (status: AgentTaskStatus): AgentTaskStatus =>
   status.job === undefined ? status : { ...status, job: { ...status.job, replacedFor: "LaunchFailed" } }
 
@@ -81,7 +81,7 @@ export const withoutReplacement = (status: AgentTaskStatus): AgentTaskStatus => 
 /** Reports whether this Job is the one that was given up. A Job that was made since then has a minute of its own. */
 export const isGivenUp = (task: AgentTask, job: JobSeen): boolean => isMadeAnew(task) && task.status.job?.uid === job.uid
 
-/** Returns the status that gives its Job up, with the launch taken back, until there is another Job. */
+/** Returns the status with its Job marked as given up for a quota, and the launch taken back, until there is another Job. */
 export const givenUp = (status: AgentTaskStatus): AgentTaskStatus =>
   status.job === undefined
     ? status

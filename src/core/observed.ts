@@ -58,8 +58,8 @@ export interface PodSeen {
 }
 
 /**
- * Whether the task may start now, as `admit` decided for all tasks together. An admitted apply or destroy also needs its workspace: if it
- * does not hold that, it may only look who does.
+ * Whether the task may start now, as `admit` decided for all tasks together. An admitted apply or destroy also needs its workspace; while
+ * another task holds that, it may only look up the holder.
  */
 export type Turn = Data.TaggedEnum<{
   Admitted: {}
@@ -105,7 +105,7 @@ export const isForGood = (kind: Refusal["kind"]): kind is "NameTaken" | "Denied"
 
 /**
  * Returns the reason that a task gives while it waits for a refusal to end. What a webhook, a policy or missing rights deny is worth
- * waiting for too: it is accepted once somebody mends that.
+ * waiting for too, because it is accepted once a person mends that.
  */
 export const waitReasonOf = (kind: Refusal["kind"]): WaitReason => isForGood(kind) || kind === "Forbidden" ? "Refused" : kind
 

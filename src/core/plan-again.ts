@@ -11,7 +11,7 @@ export const mostAgain = 3
 /** Reports whether the reason is that the Pod or its node had to go. */
 export const hadToGo = (reason: string | undefined): boolean => reason === "Evicted" || reason === "NodeLost"
 
-/** Reports whether a stage failed through no fault of its own, or for a reason that nobody knows. */
+/** Reports whether a stage failed through no fault of its own, or for an unknown reason. */
 const isDisruption = (reason: string): boolean => hadToGo(reason) || reason === "Lost"
 
 /** Returns the delay from one attempt to the next: 5, 20 and then 80 seconds. */

@@ -115,7 +115,7 @@ export const endOf = (
   return { reason: "Lost", message: `The worker of Pod ${name} ended${code} and left no result.` }
 }
 
-/** Returns the reason for the failure when the wait for `reason` is over. */
+/** Returns the failure reason for a start that is given up while it waits for `reason`. */
 const finalReason = (reason: Trouble["reason"]): FailureReason =>
   reason === "Refused" ? "Denied" : reason === "Unschedulable" || reason === "QuotaExceeded" ? "StartupTimeout" : reason
 

@@ -14,8 +14,8 @@ export interface Said {
   readonly file?: string
   readonly place?: Place
   /**
-   * What the layer sets. Null removes what the layers below set. With `instead`, it is the value of that key around this one, which hides
-   * this one.
+   * What the layer sets. Null removes what the layers below set. With `instead`, it is the value of that enclosing key, which hides this
+   * one.
    */
   readonly value: unknown
   readonly instead?: string

@@ -73,7 +73,7 @@ export interface AccountConfig {
 
 export interface TokenConfig {
   readonly secret: { readonly name: string; readonly key: string }
-  /** The token to put into that Secret; absent if somebody else keeps the Secret. */
+  /** The token to put into that Secret; absent if the Secret is kept by others. */
   readonly value?: string
 }
 

@@ -286,8 +286,8 @@ const startNews = (s: Situation): News =>
   })
 
 /**
- * Deletes a Job that waits for a quota, to make it anew. The status is written first here too, with the launch taken back. The pool is not
- * told, as this is no news to it.
+ * Deletes a Job that waits for a quota, so that it is made again. The status is written first here too, with the launch taken back. The
+ * pool is not told, as this is no news to it.
  */
 export const makeAnew: Respond = (s) => {
   const { job, task } = s.observed

@@ -103,7 +103,7 @@ export const secretParts = (value: string, hcl: boolean): Parts => {
   const parts = new Set<string>()
   const documents = [...inJson(value), ...(hcl ? textsOf(value, unquoted) : [])]
   for (const document of documents) { // the list grows meanwhile
-    for (const inner of inJson(document.text)) documents.push(inner) // one at a time: there may be more than a call has arguments
+    for (const inner of inJson(document.text)) documents.push(inner) // one at a time: there may be more than a call can take as arguments
     if (isPart(document)) parts.add(document.text)
     if (parts.size > mostParts) return { parts: [...parts].slice(0, mostParts), isCut: true }
   }

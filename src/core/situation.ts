@@ -52,7 +52,10 @@ const makesWay: Holds = (s) =>
 export const podWent: Holds = (s) => jobGoesOn(s) && s.observed.hadPod && Option.isNone(s.observed.pod) && waitsForQuota(s.observed)
 const changes: Holds = ({ observed: { task } }) => mutates(task.spec.stage)
 
-/** Reports whether the launch failed and no Pod of it is left. Its Job is deleted, or perhaps gone already without our knowing it. */
+/**
+ * Reports whether the launch failed and no Pod of it is left. Its Job is to be deleted, and may be already, though the cache does not show
+ * that yet.
+ */
 const isClearedAway: Holds = (s) => isSaidToGo(s.observed) && Option.isNone(s.observed.pod)
 /** Reports whether a start has taken all of its time, and `moreMillis` beyond it, by a monotonic clock. */
 const overdue = ({ observed: { job, startingMillis }, policy }: Situation, moreMillis = 0): boolean =>

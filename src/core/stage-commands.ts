@@ -52,8 +52,9 @@ const show: StageCommand = { subcommand: "show", args: ["show", "-json", savedPl
 export const showWorkspace: StageCommand = { subcommand: "workspace", args: ["workspace", "show"], output: "captured", mutates: false }
 
 /**
- * Flags that TF_CLI_ARGS cannot change, since they come after it. The state is where its backend says: only the backend local takes another
- * place by argument, which goes with the Pod. And the server hears of an apply by its lock before anything is made.
+ * Flags that override TF_CLI_ARGS, since they come after it. They leave the state where its backend says (only the backend local takes
+ * another place by argument, which goes with the Pod), and make an apply take its lock, by which the server hears of it before anything is
+ * made.
  */
 const stateFlags = {
   plan: { backend: ["-state="], server: [] },

@@ -1,4 +1,4 @@
-// Holds a stage's journal and plan against the stored state: what it made that the state lacks, and what it began or may have begun.
+// Compares a stage's journal and plan with the stored state: what it made that the state lacks, and what it began or may have begun.
 // Always holds: whatever the journal says was made is in the state with its id, or was destroyed again, or is named here.
 // Used by server/effects for every stage that did not succeed, and by worker/settlement for its message.
 import { type Effected, type JournalEntry, namedLimit, type StageEffects } from "../schema/effects.ts"
@@ -52,8 +52,8 @@ const account = (journal: ReadonlyArray<JournalEntry>): Account => {
 }
 
 /**
- * Returns what was to be made and whose beginning nobody reported, unless the state has it. A replacement counts even then, since its
- * address is in the state before it is there.
+ * Returns what was to be made and was not reported as begun, unless the state has it. A replacement counts even then, since the old thing
+ * has its address in the state.
  */
 const unseenOf = (planned: ReadonlyArray<JournalEntry>, creations: ReadonlySet<string>, state: StateObjects): ReadonlyArray<Effected> => {
   const replaced = new Set(planned.filter(({ action }) => action === "delete").map(({ address }) => address))
@@ -65,7 +65,7 @@ const unseenOf = (planned: ReadonlyArray<JournalEntry>, creations: ReadonlySet<s
 
 /**
  * Returns what the state lacks. `state` is what is stored, empty if there is none. `limit` is how many things of each kind are named.
- * `planned` is what the stage was to make, if nobody may have seen it.
+ * `planned` is what the stage was to make, if some of it may have gone unseen.
  */
 export const stageEffects = (
   journal: ReadonlyArray<JournalEntry>,

@@ -14,7 +14,7 @@ const Note = Schema.Struct({
 const decode = Schema.decodeUnknownOption(Schema.fromJsonString(Note))
 const backendIn = (note: Option.Option<string>) => Option.getOrUndefined(Option.flatMap(note, decode))?.backend
 
-/** The file that OpenTofu reads instead of ours, whose name ends in `.tf`. */
+/** The file that OpenTofu reads instead of our `.tf` file of that name. */
 const overtaking = backendFileName.replace(/\.tf$/u, ".tofu")
 const remedy = "so it would be deleted with the Pod; give the configuration a backend, or set spec.backend."
 

@@ -44,7 +44,7 @@ export const holderOf = ({ holder, resourceVersion, transitions }: LeaseSeen, se
     ? Holder.Mine({ epoch: transitions })
     : Option.getOrElse(alive, (): Holder => Holder.Over({ resourceVersion, epoch: transitions }))
 
-/** Returns what a task says that waits for the Pod that is left of the holder. */
+/** Returns the message of a task that waits for the Pod that is left of the former holder. */
 export const waitsForLeft = ({ by, node, pod }: Extract<Holder, { readonly _tag: "Left" }>, workspace: string): string => {
   const former = by === "" ? "a former task" : `a former task ${by}`
   const next = node === "" ? "look at what keeps it" : `look at node ${node}, which has to answer or to be removed`
