@@ -1,5 +1,5 @@
-// What `plan` may ask for: data, carried out by controller/execute and nobody else.
-// Each action is safe to repeat: creates go by derived names, takes and status writes by resourceVersion, reports by their id.
+// The actions and notices that `plan` may ask for, as plain data. Only controller/execute carries them out.
+// Each action is safe to repeat: creates use derived names, writes are guarded by resourceVersion or UID, and reports name the assignment.
 // Made by core/response and core/follow, carried out by controller/execute.
 import { Data } from "effect"
 import type { AgentTaskSpec } from "../schema/agent-task.ts"
@@ -9,28 +9,28 @@ import type { Holder } from "./observed.ts"
 
 export type Action = Data.TaggedEnum<{
   /**
-   * Takes the workspace's Lease for this task: creates it, or takes it over from the version seen. The epoch counts how often it has
-   * changed hands.
+   * Takes the workspace's Lease for this task: creates the Lease, or takes it over at the resourceVersion in `from`. `epoch` counts how
+   * often the Lease has changed hands.
    */
   TakeWorkspace: { readonly from: Holder; readonly epoch: number }
-  /** In that epoch of its workspace; 0 for a plan, which takes none. */
+  /** `epoch` is the epoch of the Lease that the task holds, or 0 for a plan, which holds none. */
   CreateJob: { readonly epoch: number }
   DeleteJob: { readonly name: string; readonly uid: string }
   /** Makes another task, owned by this one. */
   CreateTask: { readonly name: string; readonly spec: AgentTaskSpec }
-  /** Asks the worker to stop, by `spec.cancel`. */
+  /** Asks the worker to stop, by setting `spec.cancel`. */
   Cancel: {}
-  /** Tells the pool how the stage ended; the pool takes the first word only. */
+  /** Tells the pool how the stage ended. The pool keeps the first result that it is told. */
   ReportResult: { readonly assignment: string; readonly result: StageResult }
-  /** Lets a deleted task go, now that nothing of it is left to do. */
+  /** Removes the pool's finalizer from a deleted task for which nothing is left to do. */
   Release: {}
   DeleteTask: {}
 }>
 export const Action = Data.taggedEnum<Action>()
 
-/** What others are told of a status; nothing depends on whether they hear it. */
+/** News about a status, for the pool or as a Kubernetes event. Nothing depends on whether it arrives. */
 export type Notice = Data.TaggedEnum<{
-  /** Tells the pool why the stage has not begun; again and again the same changes nothing. */
+  /** Tells the pool what keeps the stage from beginning or going on. Repeating a report changes nothing. */
   ReportWait: { readonly assignment: string; readonly reason: Reason; readonly message: string }
   Emit: { readonly type: "Normal" | "Warning"; readonly reason: Reason; readonly message: string }
 }>

@@ -1,5 +1,5 @@
-// Who may start now, and why the others wait: one decision over all tasks at once, so that every answer fits the others.
-// Running tasks never exceed the limits; a slot goes to the workspace that has the fewest, then to the oldest task; who holds a workspace goes before the others of it.
+// Which tasks may start now, and why the others wait: one decision over all tasks at once, so that the answers are consistent.
+// No task exceeds the limits. A slot goes to the workspace with the fewest, then to the oldest task; in a workspace, its holder is first.
 // Called by controller/turns; its laws are in test/core/admit.test.ts.
 import { Option } from "effect"
 import { mutates, type Stage } from "../schema/agent-task.ts"
@@ -13,14 +13,15 @@ export interface Candidate {
   readonly workspace: string
   readonly stage: Stage
   readonly createdAt: string
-  /** It has a Job, or one is being made: it has its slot already. */
+  /** Whether the task has a slot already: it runs, it has a Job, its Job is being made, or it is between two launches. */
   readonly occupies: boolean
-  /** It has the workspace's Lease, so that no other of its workspace can have it before this one is over. */
+  /** Whether the task holds the workspace's Lease, so that no other task of the workspace can take it before this one is over. */
   readonly holds: boolean
-  /** The API server does not make its Job for now, for what is its own alone, so that others go first. */
+  /** Whether the API server refuses the task's Job for now, for a reason that concerns this task alone. Other tasks go first then. */
   readonly refused: boolean
   /**
-   * It would change a workspace whose Lease one has that is none of these, such as a task that is gone and whose Pod is on a silent node.
+   * Whether the task would change a workspace whose Lease is held from outside these candidates, such as by a deleted task whose Pod is on
+   * a node that does not answer.
    */
   readonly shutOut: boolean
 }
@@ -30,12 +31,12 @@ const byAge = (a: Candidate, b: Candidate): number =>
 
 const goesLast = ({ refused, shutOut }: Candidate): boolean => refused || shutOut
 const byRefusal = (a: Candidate, b: Candidate): number => Number(goesLast(a)) - Number(goesLast(b))
-/** Within one workspace. */
+/** Orders the tasks of one workspace. */
 const byRank = (a: Candidate, b: Candidate): number => Number(b.holds) - Number(a.holds) || byRefusal(a, b) || byAge(a, b)
 
 /**
- * The order of the queue: each workspace's first, then each one's second …, counting what already runs; among equals the oldest; at the end
- * those that were refused, or are shut out.
+ * Returns the queue in order: the first task of each workspace, then the second of each, and so on, counting those that have a slot. Among
+ * equals the oldest goes first, and tasks that are refused or shut out go last.
  */
 const inTurn = (waiting: ReadonlyArray<Candidate>, running: ReadonlyMap<string, number>): ReadonlyArray<Candidate> => {
   const seen = new Map(running)
@@ -47,8 +48,8 @@ const inTurn = (waiting: ReadonlyArray<Candidate>, running: ReadonlyMap<string, 
 }
 
 /**
- * Positions near the front are exact, further back the next power of two: a queue of a thousand that moves by one
- * must not be a thousand writes.
+ * Returns the queue position to show: exact near the front, and the next power of two further back, because a queue of a thousand that
+ * moves by one must not cause a thousand writes.
  */
 export const shownPosition = (position: number): number => position <= 4 ? position : 2 ** Math.ceil(Math.log2(position))
 
@@ -56,7 +57,7 @@ const count = (counts: Map<string, number>, key: string): void => void counts.se
 
 const admitted = Turn.Admitted()
 
-/** A turn for every task that is not over. */
+/** Returns the turn of each task. */
 export const admit = (tasks: ReadonlyArray<Candidate>, limits: TaskPolicy["limits"]): ReadonlyMap<Uid, Turn> => {
   const turns = new Map<Uid, Turn>()
   const perWorkspace = new Map<string, number>()
@@ -77,7 +78,7 @@ export const admit = (tasks: ReadonlyArray<Candidate>, limits: TaskPolicy["limit
     const holder = other === task.name ? undefined : other
     const full = total >= limits.total || (perWorkspace.get(task.workspace) ?? 0) >= limits.perWorkspace
     if (holder === undefined && task.shutOut) {
-      turns.set(task.uid, admitted) // without a slot: it looks at the Lease from time to time, and says who has it
+      turns.set(task.uid, admitted) // without a slot: the task looks at the Lease from time to time, and says who holds it
       changing.set(task.workspace, task.name)
       continue
     }

@@ -1,6 +1,6 @@
-// What to do with one entry of an archive that nobody vouches for: write it below the root, skip it, or refuse the whole archive.
+// What to do with one entry of an untrusted archive: write it below the root, skip it, or refuse the whole archive.
 // Always holds: only directories, regular files and links that stay below the root are written, with plain permissions.
-// Used by worker/archive.ts; that no parent is a link is seen to there, when the directories are entered.
+// Used by worker/archive.ts, which also makes sure that no parent is a link when it enters a directory.
 import { Data, Option } from "effect"
 
 /** The part of a tar header that matters; `type` as effect/encoding has it. */
@@ -15,19 +15,19 @@ export type EntryAction = Data.TaggedEnum<{
   WriteFile: { readonly segments: ReadonlyArray<string>; readonly executable: boolean }
   MakeFolder: { readonly segments: ReadonlyArray<string> }
   MakeLink: { readonly segments: ReadonlyArray<string>; readonly target: string }
-  /** The root itself. */
+  /** The entry is the root itself, which is there already. */
   Skip: {}
-  /** `why` completes "it holds <path>, …". */
+  /** `why` completes the sentence "it holds <path>, …". */
   Refuse: { readonly why: string }
 }>
 export const EntryAction = Data.taggedEnum<EntryAction>()
 
-/** Bytes of a whole path and of one name in it, and directories above one another. */
+/** The most bytes in a whole path and in one name of it, and the most names in a path. */
 const pathLimits = { path: 1024, name: 255, depth: 32 } as const
 
 const size = (text: string): number => new TextEncoder().encode(text).length
 
-/** Why the path cannot be one of ours, or its names. */
+/** Returns the names in the path, or why the path is refused. */
 const parse = (path: string): ReadonlyArray<string> | string => {
   if (path === "") return "which has no name"
   if (/[\u0000-\u001f\u007f\\]/u.test(path)) return "whose name has a backslash or control character"
@@ -39,8 +39,8 @@ const parse = (path: string): ReadonlyArray<string> | string => {
 }
 
 /**
- * Why a link of that many parent directories may not lead there. `..` is allowed at the beginning only: after a name it would be resolved
- * from wherever a link of that name leads.
+ * Returns why a link with `depth` directories above it may not lead to `target`, or none if it may. `..` is allowed only at the beginning:
+ * after a name that is a link itself, it would be resolved from wherever that link leads.
  */
 const linkTrouble = (target: string, depth: number): Option.Option<string> => {
   if (target === "" || target.startsWith("/") || /[\u0000-\u001f\u007f\\]/u.test(target) || size(target) > pathLimits.path) {

@@ -1,5 +1,5 @@
-// The same text for the same data, in whatever order its keys were written: JSON without spaces, keys in order at every depth.
-// Stable for ever: hashes of configurations and seals of plans are made of it.
+// Writes equal data as the same text, whatever the order of its keys: JSON without spaces, with its keys sorted at every depth.
+// The text must never change: hashes of configurations and seals of plans are computed from it.
 // Used by core/resolve and core/seal.
 
 export const canonical = (data: unknown): string =>

@@ -1,9 +1,9 @@
 // The engine's own configuration file (TF_CLI_CONFIG_FILE), which says where it gets providers from and with which tokens.
-// Invariant: what a mirror includes comes from a mirror; a token is for its mirror's host alone.
+// Invariant: a provider that a mirror includes comes from a mirror, and a token is used for its mirror's host alone.
 // Used by worker/provider-mirrors.ts.
 import { mirrorHost, type ProviderMirrors } from "../schema/provider-mirrors.ts"
 
-/** What a bearer token may consist of (RFC 6750), and what needs no escape here. */
+/** Reports whether the text is a bearer token (RFC 6750), which needs no escaping here. */
 export const isToken = (text: string): boolean => /^[-A-Za-z0-9._~+/]+=*$/u.test(text)
 
 const block = (name: string, fields: Readonly<Record<string, string | ReadonlyArray<string>>>): ReadonlyArray<string> => [
@@ -14,11 +14,11 @@ const block = (name: string, fields: Readonly<Record<string, string | ReadonlyAr
 
 const included = (include: ReadonlyArray<string>) => include.length === 0 ? {} : { include }
 
-/** The registries, for what no mirror includes; not at all when one includes everything. */
+/** Returns the block for the registries, which serve what no mirror includes. It is empty if a mirror includes everything. */
 const direct = (includes: ReadonlyArray<ReadonlyArray<string>>): ReadonlyArray<string> =>
   includes.some((include) => include.length === 0) ? [] : block("direct", { exclude: includes.flat() })
 
-/** `tokens` by host. */
+/** Returns the content of the file. `tokens` are by host; a token for a host that is no mirror's is left out. */
 export const cliConfiguration = ({ filesystem, network }: ProviderMirrors, tokens: ReadonlyMap<string, string>): string => {
   const methods = [
     ...filesystem.flatMap(({ include, path }) => block("filesystem_mirror", { path, ...included(include) })),

@@ -1,6 +1,6 @@
-// What an examination of an installation found, judged: a check a line, each with what to do where it is not as it should be.
+// Judges what an examination of an installation found: one check a line, with what to do if it is not as it should be.
 // Invariant: "no answer" alone proves nothing. Isolation counts as proven only where the network is seen to enforce policies.
-// Used by what the CLI examines with: cli/examination, cli/doctor-network and cli/doctor-objects.
+// Used by cli/examination, cli/doctor-network and cli/doctor-objects.
 import { Option } from "effect"
 import { type Finding, type ProbeTarget, shown } from "../schema/probe.ts"
 import { metadataAddresses } from "./manifest/network-addresses.ts"
@@ -15,12 +15,15 @@ export interface Check {
 
 const check = (name: string) => (outcome: Check["outcome"], message: string): Check => ({ name, outcome, message })
 
-/** Where clouds give to whoever asks, each with one port where it answers. */
+/** The metadata services of clouds, which answer any caller, each with one port on which it listens. */
 export const metadataTargets: ReadonlyArray<ProbeTarget> = metadataAddresses.map((address) => ({ address, port: 80 }))
 
 const listed = (targets: ReadonlyArray<ProbeTarget>): string => targets.map(shown).join(", ")
 
-/** What each probe found of the listener, and the one of tasks of all else; none where a probe did not tell. */
+/**
+ * What the probes found. Every probe tries the listener's addresses, and the probe of tasks all other targets too. None for a probe that
+ * did not report.
+ */
 export interface NetworkFindings {
   readonly listener: ReadonlyArray<ProbeTarget>
   readonly findings: Readonly<Record<Exclude<Probe, "listener">, Option.Option<ReadonlyArray<Finding>>>>
@@ -55,7 +58,7 @@ const enforcement = ({ findings: { closed, open }, listener }: NetworkFindings):
     : say("ok", "of two Pods alike, the one that a policy closes reaches nothing")
 }
 
-/** Who says that tasks are kept from metadata services, if anybody does; what is not in the values may go without any of them changing. */
+/** Returns what keeps tasks from metadata services. A policy that the values do not know may go away without a change of the values. */
 const closing = ({ restrictMetadataService, taskNetwork: { closedElsewhere, denyPods } }: ResolvedConfig, isClosedElsewhere: boolean) => {
   if (closedElsewhere && !isClosedElsewhere) return "a policy that is not there"
   if (restrictMetadataService || denyPods || closedElsewhere) return "the values"
@@ -124,17 +127,21 @@ const needed = (found: ReadonlyArray<Finding>, targets: ReadonlyArray<ProbeTarge
     : say("failed", `a task's Pod does not reach ${listed(missed)}; a worker could not claim its task, so open DNS and the API server`)
 }
 
-/** Of all that the network was asked: it holds to policies, and nothing that they deny was reached. */
+/**
+ * Reports whether the network's checks prove isolation: it enforces policies, metadata services are closed, and no check failed or is
+ * unknown.
+ */
 export const provesIsolation = (checks: ReadonlyArray<Check>): boolean =>
   [networkPolicies, metadataServices].every((name) => checks.some((_) => _.name === name && _.outcome === "ok")) &&
   checks.every(({ outcome }) => outcome === "ok" || outcome === "warning")
 
-/** The cluster made none of the Pods that connect. */
+/** Returns the check for a cluster that started no Pod for the probes to connect to. */
 export const nothingStarted = ({ taskNamespace }: ResolvedConfig): Check =>
   check(networkPolicies)("unknown", `no Pod could be started in ${taskNamespace} to connect to; see kubectl -n ${taskNamespace} get events`)
 
 /**
- * `apiServer`: what a worker has to reach. `isClosedElsewhere`: a policy that is none of the values' closes all egress of the namespace.
+ * Returns the checks of the network. `apiServer` is what a worker has to reach. `isClosedElsewhere` says that a policy which is not part of
+ * the values closes all egress of the namespace.
  */
 export const networkChecks = (
   config: ResolvedConfig,
@@ -163,7 +170,7 @@ export const podSecurity = (namespace: string, labels: Readonly<Record<string, s
   )
 }
 
-/** `differs`: whether it says something else than this program's. */
+/** Returns the check of the CustomResourceDefinition. `differs` says that it is not the same as this program's. */
 export const definition = (found: Option.Option<{ readonly differs: boolean }>): Check => {
   const say = check("the CustomResourceDefinition")
   return Option.match(found, {
@@ -175,7 +182,7 @@ export const definition = (found: Option.Option<{ readonly differs: boolean }>):
   })
 }
 
-/** `missing`, `weaker`: policies and bindings by kind and name. */
+/** Returns the check of the admission policies. `missing` and `weaker` are policies and bindings, by kind and name. */
 export const admission = (config: ResolvedConfig, missing: ReadonlyArray<string>, weaker: ReadonlyArray<string>): Check => {
   const say = check("admission policies")
   if (config.admissionPolicies === undefined) {
@@ -187,7 +194,10 @@ export const admission = (config: ResolvedConfig, missing: ReadonlyArray<string>
     : say("ok", "are there, and say what these values say")
 }
 
-/** `lacking`: granted by no role though it should be; `excess`: granted though it must not be; both in words. */
+/**
+ * Returns the check of an account's rights. `lacking` is what no role grants though it should, `excess` what is granted though it must not
+ * be, both in words.
+ */
 export const rights = (account: string, lacking: ReadonlyArray<string>, excess: ReadonlyArray<string>): Check => {
   const say = check(`what ${account} may do`)
   if (excess.length > 0) {
@@ -198,7 +208,10 @@ export const rights = (account: string, lacking: ReadonlyArray<string>, excess: 
     : say("ok", "as docs/rbac.md has it, and neither get Secrets nor run commands in Pods")
 }
 
-/** `nodes`: those that run Pods of ours, and how many of them can give Pods users of their own. */
+/**
+ * Returns the check of user namespaces. `nodes` is the number of nodes in the cluster, `able` how many of them can give Pods users of their
+ * own, and `asked` whether tasks should use that.
+ */
 export const userNamespaces = (asked: boolean, nodes: number, able: number): Check => {
   const say = check("user namespaces")
   const share = `${able} of ${nodes} nodes have them`

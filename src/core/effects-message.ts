@@ -1,5 +1,5 @@
-// What a stage made that is not in its state, in a sentence or two for the end of its message; the whole list is with the run.
-// Always holds: short enough to stand beside any message in a result, however long the names are.
+// Says what a stage made that is not in its state, in a few sentences for the end of its message. The whole list is with the run.
+// Always holds: joined by `withLeft`, the text fits into the message of a result, however long the names are.
 // Used by worker/stage.ts, server/stage-ends.ts and cli/left-over.ts.
 import type { Effected, JournalEntry, StageEffects } from "../schema/effects.ts"
 import { longestMessage } from "../schema/stage-result.ts"
@@ -7,7 +7,7 @@ import { shortened, shortName } from "./sentence.ts"
 
 const namedInMessage = 3
 
-/** `time_sleep.a [id=…]`, as the engine itself names things. */
+/** Returns a name as the engine itself writes it: `time_sleep.a [id=…]`. */
 export const effectName = ({ address, id, idKey }: Pick<Effected, "address" | "id" | "idKey">): string =>
   `${shortName(address)}${idKey === undefined || id === undefined ? "" : ` [${idKey}=${shortName(id)}]`}`
 
@@ -19,7 +19,7 @@ const list = (named: ReadonlyArray<string>, count: number): string => {
 const sentences = (...parts: ReadonlyArray<readonly [says: string, named: ReadonlyArray<string>, count: number]>): string =>
   parts.filter(([, , count]) => count > 0).map(([says, named, count]) => `${says}: ${list(named, count)}.`).join(" ")
 
-/** Empty when there is nothing to say. */
+/** Returns the sentences, or an empty text if there is nothing to say. */
 export const effectsMessage = (
   { incomplete, unknown, unknownCount, unread, unsaved, unsavedCount, unseen = [], unseenCount = 0 }: StageEffects
 ): string =>
@@ -33,13 +33,13 @@ export const effectsMessage = (
     unread === true ? "The state may have some of it, since it has more in it than the server has memory to look into." : ""
   ].filter((part) => part !== "").join(" ")
 
-/** The same where the state cannot be read: all that was made, since nobody knows what of it is saved. */
+/** Returns the message if the state cannot be read: it names everything that was made, since nobody knows what of it is saved. */
 export const madeMessage = (journal: ReadonlyArray<JournalEntry>): string => {
   const made = journal.filter(({ action, kind }) => kind === "done" && action === "create")
   return sentences(["Made by this stage; see that the state has it", made.slice(0, namedInMessage).map(effectName), made.length])
 }
 
-/** What happened, then what is left over. The first may say where an unsaved state is, so at least half of the room is its own. */
+/** Joins what happened and what is left over. `happened` may say where an unsaved state is, so it keeps at least half of the room. */
 export const withLeft = (happened: string, left: string): string => {
   const first = shortened(happened, Math.max(longestMessage / 2, longestMessage - left.length - 1))
   return shortened(`${first} ${left}`.trim(), longestMessage)

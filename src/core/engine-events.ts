@@ -1,5 +1,5 @@
-// What an engine tells of the real things it makes, changes and destroys, as entries of a journal without their numbers.
-// Always holds: a line gives an entry only when it says so in the engine's own form; everything else is passed over.
+// Reads what an engine says about the real things it makes, changes and destroys, as journal entries without their numbers.
+// Always holds: only a line in the engine's own format gives an entry; every other line is skipped.
 // Used by core/journal.ts.
 import { Option, Schema } from "effect"
 import { type EffectAction, type JournalEntry, longestIdentity } from "../schema/effects.ts"
@@ -24,10 +24,10 @@ const kinds = { apply_start: "started", apply_complete: "done", apply_errored: "
 const control = /\p{C}/u
 const controls = /\p{C}/gu
 
-/** As it is written down: one line, and no longer than a journal takes. */
+/** Returns an address as a journal stores it: without control characters, and no longer than a journal takes. */
 export const writtenAddress = (address: string): string => address.slice(0, longestIdentity.address).replace(controls, "")
 
-/** An id that is too long, or no text for a terminal, is left out: half of one identifies nothing. */
+/** Returns an entry. An id that is too long or has control characters is left out, because a part of an id identifies nothing. */
 const told = (kind: UnnumberedEntry["kind"], action: EffectAction, address: string, idKey = "", id = ""): UnnumberedEntry => ({
   kind,
   action,
@@ -36,13 +36,13 @@ const told = (kind: UnnumberedEntry["kind"], action: EffectAction, address: stri
     { idKey, id })
 })
 
-/** A line of the machine-readable UI (`-json-into` of OpenTofu, or `-json`). */
+/** Reads a line of the machine-readable UI (`-json-into` of OpenTofu, or `-json`). */
 export const fromEvent = (line: string): Option.Option<UnnumberedEntry> =>
   line.includes(`"apply_`)
     ? Option.map(decode(line), ({ hook, type }) => told(kinds[type], hook.action, hook.resource.addr, hook.id_key, hook.id_value))
     : Option.none()
 
-// No output of a provisioner (`address (local-exec): …`) reads as one, since an address has blanks only inside a quoted key.
+// No output of a provisioner (`address (local-exec): …`) matches, since an address has blanks only inside a quoted key.
 const address = String.raw`(${addressPattern})(?: \(deposed object [0-9a-f]+\))?`
 const identity = String.raw`(?: \[([\w.-]+)=(.*)\])?$`
 const beginning = new RegExp(`^${address}: (Creating|Modifying|Destroying)\\.\\.\\.${identity}`, "u")
@@ -57,7 +57,7 @@ const actions: Readonly<Record<string, EffectAction>> = {
   Destruction: "delete"
 }
 
-/** What is printed for people. A failure has no line there. */
+/** Reads a line that is printed for people. No such line reports a failure. */
 const fromText = (line: string): Option.Option<UnnumberedEntry> => {
   if (!line.includes("ing...") && !line.includes(" complete after ")) return Option.none()
   const plain = plainText(line)
@@ -69,5 +69,5 @@ const fromText = (line: string): Option.Option<UnnumberedEntry> => {
     : Option.some(told(begun === null ? "done" : "started", action, addr, idKey, id))
 }
 
-/** A line of what engines print, which is all that Terraform tells: for people, or as events where its arguments have -json. */
+/** Reads a line of the engine's output, which is all that Terraform offers: text for people, or events if its arguments have -json. */
 export const fromLog = (line: string): Option.Option<UnnumberedEntry> => Option.orElse(fromEvent(line), () => fromText(line))

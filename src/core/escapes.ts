@@ -1,14 +1,17 @@
-// Bytes as a terminal shows them: without the sequences that only colour or move (CSI), and where in the original each byte stands.
-// Always holds: what is left out after one byte depends on nothing before it, so a stream may be cut after any byte that is left in.
-// Used by core/redact.ts, to which a secret with colours inside is a secret all the same.
+// Bytes as a terminal shows them: without the sequences that only colour or move (CSI), and with the place of each byte in the original.
+// Always holds: what is left out after a kept byte depends on nothing before that byte, so a stream may be cut after any kept byte.
+// Used by core/redact.ts, which also finds a secret that has colours inside.
 
 const escape = 0x1b
 const bracket = 0x5b
-/** Of one sequence, and how many may follow each other; what is longer is text, so that nobody can make us wait for its end for ever. */
+/**
+ * The most bytes of one sequence, and the most sequences in a row. Anything longer counts as text, so that no output can make us wait for
+ * its end for ever.
+ */
 const longestSequence = 24
 const sequencesInARow = 8
 
-/** How long the sequence at `at` is: 0 if there is none, NaN if the bytes end before that is known. */
+/** Returns the length of the sequence at `at`: 0 if there is none, NaN if the bytes end before that is known. */
 const sequenceLength = (bytes: Uint8Array, at: number): number => {
   if (bytes[at] !== escape) return 0
   if (at + 1 >= bytes.length) return NaN
@@ -24,13 +27,13 @@ const sequenceLength = (bytes: Uint8Array, at: number): number => {
 
 export interface Plain {
   readonly bytes: Uint8Array
-  /** Where the byte at this place stands in the original. */
+  /** Returns the place in the original of the byte at `at`. */
   readonly original: (at: number) => number
-  /** Ends within what may be a sequence, or right after one: what comes next may still be in one row with it. */
+  /** Whether the bytes end inside what may be a sequence, or right after a sequence, so that the next bytes may continue the row. */
   readonly isOpen: boolean
 }
 
-/** `last`: nothing comes after these bytes. */
+/** Returns the bytes without sequences. `last` says that nothing comes after these bytes. */
 export const plainOf = (bytes: Uint8Array, last: boolean): Plain => {
   if (!bytes.includes(escape)) return { bytes, original: (at) => at, isOpen: false }
   const plain = new Uint8Array(bytes.length)

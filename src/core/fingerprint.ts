@@ -1,6 +1,6 @@
-// A short hash of a text, to tell names apart that were cut or cleaned; not for security.
-// Stable for ever: names of live objects are made of it.
-// Used by whatever makes such names, such as core/job-name and core/workspace-lease, and for the hash of a configuration.
+// A short hash of a text, which tells apart names that were cut or cleaned. It is not for security.
+// The hash must never change: names of live objects contain it.
+// Used by modules that derive such names, such as core/job-name and core/workspace-lease, and for the hash of a configuration.
 
 /** 32-bit FNV-1a. */
 const hash = (text: string): number => {
@@ -9,11 +9,11 @@ const hash = (text: string): number => {
   return hash
 }
 
-/** In base 36, at most seven characters. */
+/** Returns the hash in base 36, at most seven characters. */
 export const fingerprint = (text: string): string => hash(text).toString(36)
 
 /**
- * Milliseconds below a second, the same for a text each time. Kubernetes' times are whole seconds: what is due at one of them together is
- * spread over the next.
+ * Returns 0 to 999 milliseconds, always the same for a text. Kubernetes' times are whole seconds, so work that is due at the same second is
+ * spread over the next one.
  */
 export const spreadMillis = (text: string): number => hash(text) % 1000

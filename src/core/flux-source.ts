@@ -1,5 +1,5 @@
-// What a source of Flux is good for at the moment: its artifact, or the sentence that says why there is none to be used.
-// An artifact of a source that is not ready, or of an older spec of it, is never taken: it may be of another branch.
+// What a Flux source has to offer at the moment: its artifact, or a sentence that says why there is none to use.
+// The artifact is never taken while its source is not ready or Flux has not seen the source's newest spec: it may be of another branch.
 // Used by controller/observe, controller/turns and core/situation.
 import { Option, Schema } from "effect"
 import type { AgentTask } from "../schema/agent-task.ts"
@@ -8,11 +8,14 @@ import { Artifact, type FluxSource } from "../schema/source.ts"
 import { SourceSeen } from "./observed.ts"
 import { sentence } from "./sentence.ts"
 
-/** May the task's artifact still be chosen? From its Job on it stays. */
+/**
+ * Reports whether the task's artifact may still be chosen. The claim fixes it, and so does the first launch once the artifact is written
+ * down.
+ */
 export const isUnpinned = ({ spec, status }: AgentTask): boolean =>
   spec.source.fluxSource !== undefined && status.claim === undefined && (status.source === undefined || (status.launches ?? 0) === 0)
 
-/** It was said to wait for its source, so it takes no turn from others until the source is ready. */
+/** Reports whether the task's status says that it waits for its source. Such a task takes no turn from others until the source is ready. */
 export const waitsForSource = (task: AgentTask): boolean => isUnpinned(task) && task.status.reason === "SourceNotReady"
 
 const decodeArtifact = Schema.decodeUnknownOption(Artifact)

@@ -1,5 +1,5 @@
-// A task that follows its source: when it makes its next attempt, when that one's plan is applied, and what it says of them.
-// Attempts are tasks of their own under derived names, one after another; each takes the newest artifact when its Job is made.
+// Tasks that follow their source: when such a task makes its next attempt, when that plan is applied, and what the task says of them.
+// Attempts are tasks of their own under derived names, one after another. Each takes the newest artifact when its Job is made.
 // Used by core/plan; the rest of the table does not know that a task is an attempt.
 import { Option } from "effect"
 import type { AgentTask, AgentTaskSpec, AgentTaskStatus } from "../schema/agent-task.ts"
@@ -11,50 +11,58 @@ import { later, type Respond, unchanged } from "./response.ts"
 import { millisSince, type Situation } from "./situation.ts"
 import { acknowledged, isInterim, isOver, lostSight, ownAgain, reflected, unapplied, unattempted } from "./status.ts"
 
-/** How often a followed source is looked at; any change to the task does it at once. */
+/** How often the controller looks at a followed source. It also looks whenever the task changes. */
 const lookMillis = 30_000
 
-/** Makes attempts for new artifacts of its source, from its own end on. A cancel ends that too. */
+/**
+ * Reports whether the task makes attempts for new artifacts of its source: it does so from its own end until it is cancelled or deleted.
+ */
 export const follows = ({ metadata, spec, status }: AgentTask): boolean =>
   isOver(status.phase) && (spec.source.fluxSource?.onChange ?? "none") !== "none" && spec.cancel !== true &&
   metadata.deletionTimestamp === undefined
 
-/** The task that this one is an attempt of. */
+/** Returns the UID of the task that this one is an attempt of, or none. */
 export const attemptOf = ({ metadata: { ownerReferences = [] } }: AgentTask): Option.Option<Uid> =>
   Option.map(
     Option.fromUndefinedOr(ownerReferences.find(({ controller, kind }) => controller === true && kind === agentTaskResource.kind)),
     ({ uid }) => uid
   )
 
-/** Of the 253 characters of a name: an attempt leaves so many that its apply never cuts off its number. */
+/**
+ * How many of the 253 characters of a name its base may take. The base of an attempt is shorter, so that the name of its apply never cuts
+ * off its number.
+ */
 const mostOf = { attempt: 230, apply: 245 }
 
 const named = (name: string, most: number, suffix: string): string => `${name.slice(0, most).replace(/[-.]+$/u, "")}-${suffix}`
 const attemptName = (name: string, attempt: number): string => named(name, mostOf.attempt, String(attempt))
 const applyName = (plan: string): string => named(plan, mostOf.apply, "apply")
 
-/** Whether the task is one that `follower` has made, or the apply of one: that it says so, anybody can write. */
+/**
+ * Reports whether `follower` made the task, as an attempt or as the apply of one. The name is checked too, because anyone can write an
+ * owner reference.
+ */
 export const isAttemptOf = (follower: AgentTask, task: AgentTask): boolean => {
   const { metadata: { name, uid }, spec, status: { latest } } = follower
   const attempt = task.spec.attempt ?? 1
-  const plan = attempt === (spec.attempt ?? 1) ? name : attemptName(name, attempt) // the first is the task itself
+  const plan = attempt === (spec.attempt ?? 1) ? name : attemptName(name, attempt) // the first attempt is the task itself
   return Option.contains(attemptOf(task), uid) && attempt <= (latest?.attempt ?? 0) &&
     task.metadata.name === (task.spec.stage === "plan" ? plan : applyName(plan))
 }
 
-/** The newest attempt: the task itself until another was made, and none when that one was deleted. */
+/** Returns the newest attempt: the task itself until it has made another, or none if the newest was deleted. */
 const newest = ({ latest, task }: Observed): Option.Option<AgentTask> => task.status.latest === undefined ? Option.some(task) : latest
 
 const isFree = (observed: Observed): boolean =>
   [...Option.toArray(newest(observed)), ...Option.toArray(observed.latestApply)].every(({ status }) => isOver(status.phase))
 
-/** What the newest attempt ran, or would have run. */
+/** Returns the digest of the artifact that the newest attempt ran, or was made for. */
 const tried = (observed: Observed): Sha256 | undefined =>
   Option.getOrUndefined(newest(observed))?.status.source?.sha256 ?? observed.task.status.latest?.sha256
 
 const hasNew = (observed: Observed): boolean => observed.source._tag === "Ready" && observed.source.artifact.sha256 !== tried(observed)
 
-/** In how many milliseconds the newest attempt, which was disrupted, is to be made again; none when it is not. */
+/** Returns in how many milliseconds the newest attempt, which was disrupted, is to be made again, or none if it is not. */
 const againInMillis = ({ now, observed }: Situation): Option.Option<number> =>
   Option.flatMap(
     newest(observed),
@@ -65,18 +73,21 @@ const againInMillis = ({ now, observed }: Situation): Option.Option<number> =>
           planAgainAfterMillis(stage, { outcome: "failed", reason }, observed.task.status.latest?.again ?? 0),
           (delay) => {
             const left = delay - millisSince(finishedAt ?? metadata.creationTimestamp, now)
-            return left > delay ? 0 : left // it ended by its node's clock, which may be ahead
+            return left > delay ? 0 : left // its end is by its node's clock, which may be ahead
           }
         )
   )
 
-/** The newest attempt, if it kept a plan that has changes and that nobody has applied yet. */
+/**
+ * Returns the newest attempt and the spec of its apply, if the attempt saved a plan with changes that the task is to apply and that has no
+ * apply yet.
+ */
 const toApply = (observed: Observed): Option.Option<{ readonly plan: AgentTask; readonly spec: AgentTaskSpec }> =>
   observed.task.spec.source.fluxSource?.onChange === "planAndApply" && observed.task.status.latest?.apply === undefined
     ? Option.flatMap(newest(observed), (plan) => Option.map(applySpec(plan), (spec) => ({ plan, spec })))
     : Option.none()
 
-/** Applies what a task has planned and kept, in the same directory. */
+/** Returns the spec that applies a task's saved plan in the same directory, or none if there is no such plan with changes. */
 const applySpec = (
   { spec: { cancel: _cancel, options: _options, savePlan, source, workingDirectory, ...spec }, status: { result } }: AgentTask
 ): Option.Option<AgentTaskSpec> => {
@@ -119,7 +130,7 @@ const makeNext = (s: Situation, again: number) => {
 
 export const makeAttempt: Respond = (s) => makeNext(s, 0)
 
-/** At the artifact that the attempt had which was disrupted; a newer one is a new attempt of its own. */
+/** Makes the disrupted attempt again, at the same artifact: a newer artifact makes a new attempt instead. */
 export const planAgain: Respond = (s) => makeNext(s, 1 + (s.observed.task.status.latest?.again ?? 0))
 
 export const applyPlan: Respond = (s) =>
@@ -152,7 +163,7 @@ export const tellRefusal: Respond = (s) => {
   )
 }
 
-/** Whose end counts: the newest attempt's, or that of what applies its plan, which may be gone. */
+/** Returns the task that the conditions speak of: the newest attempt, or its apply once one was made. None if that task was deleted. */
 const spokenOf = (observed: Observed): Option.Option<AgentTask> =>
   observed.task.status.latest?.apply === undefined ? newest(observed) : observed.latestApply
 
@@ -167,18 +178,24 @@ const said = ({ now, observed }: Situation): AgentTaskStatus => {
         ? ownAgain(task, now)
         : isInterim(task.status)
         ? lostSight(task, latest.apply ?? latest.name, now)
-        : acknowledged(task.status, task.metadata.generation), // the end of one that is gone now is still the newest
+        : acknowledged(task.status, task.metadata.generation), // that task is gone, but its end is still the newest
     onSome: (of) => reflected(task, of, now)
   })
 }
 
-/** With what the newest attempt took, which may have come after it was made: it stays tried once that attempt is gone. */
+/**
+ * Returns the status with the digest of the artifact that the newest attempt took, which may be newer than the attempt. So that artifact
+ * counts as tried even once the attempt is gone.
+ */
 const remembering = (observed: Observed, status: AgentTaskStatus): AgentTaskStatus => {
   const sha256 = tried(observed)
   return status.latest === undefined || sha256 === undefined ? status : { ...status, latest: { ...status.latest, sha256 } }
 }
 
-/** The conditions are those of the newest attempt or of its apply, so that who waits for this task waits for what the source has now. */
+/**
+ * Sets the conditions to those of the newest attempt or of its apply, so that a client that waits for this task waits for what the source
+ * has now.
+ */
 export const reflect: Respond = (s) =>
   later(
     { ...unchanged(s), status: remembering(s.observed, said(s)) },

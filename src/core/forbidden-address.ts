@@ -1,5 +1,5 @@
-// Addresses that no URL of a user may lead to: this machine, the link, the metadata services of clouds, and whatever hides one of these in an IPv6 form.
-// Private ranges are none of them: Flux and most stores of artifacts are there. What may be reached of those is for the NetworkPolicy to say.
+// Addresses that no URL of a user may lead to: this machine, its link, clouds' metadata services, and IPv6 forms that hide one of these.
+// Private ranges are allowed: Flux and most artifact stores are there, and the NetworkPolicy says what may be reached of them.
 // Used by worker/archive-url.ts.
 
 type Range = readonly [number, number]
@@ -9,7 +9,7 @@ const range4 = (text: string): Range => {
   return [parse4(address) ?? 0, Number(bits)]
 }
 
-/** 32 bits of four decimal numbers; nothing for any other spelling. */
+/** Returns the 32 bits of four decimal numbers, or undefined for any other spelling. */
 const parse4 = (text: string): number | undefined => {
   const parts = text.split(".")
   if (parts.length !== 4 || parts.some((part) => !/^(?:0|[1-9]\d{0,2})$/u.test(part) || Number(part) > 255)) return undefined
@@ -29,7 +29,7 @@ const forbidden4: ReadonlyArray<Range> = [
 
 const isForbidden4 = (address: number): boolean => forbidden4.some(([start, bits]) => address >>> (32 - bits) === start >>> (32 - bits))
 
-/** Eight numbers of 16 bits; the zone is no part of an address. */
+/** Returns eight numbers of 16 bits, or undefined if the text is no IPv6 address. The zone is ignored. */
 const parse6 = (text: string): ReadonlyArray<number> | undefined => {
   const [plain = ""] = text.split("%")
   const url = `http://[${plain}]/`
@@ -44,7 +44,7 @@ const isForbidden6 = (words: ReadonlyArray<number>): boolean => {
   const [a = 0, b = 0, c = 0, d = 0, e = 0, f = 0, g = 0, h = 0] = words
   const embedded = (high: number, low: number) => isForbidden4(((high << 16) | low) >>> 0)
   if (a === 0 && b === 0 && c === 0 && d === 0) return (f === 0 && g === 0) || embedded(g, h) // ::, ::1; mapped, translated and compatible IPv4
-  if (a === 0x64 && b === 0xff9b) return c !== 0 || embedded(g, h) // NAT64; of a local prefix nobody knows where the IPv4 is
+  if (a === 0x64 && b === 0xff9b) return c !== 0 || embedded(g, h) // NAT64; where a local prefix has the IPv4 address is unknown
   if (a === 0x2002) return embedded(b, c) // 6to4
   if (a === 0x2001 && b === 0) return true // Teredo
   if (a === 0xfd00 && b === 0x0ec2) return true // AWS
@@ -53,7 +53,7 @@ const isForbidden6 = (words: ReadonlyArray<number>): boolean => {
   return (a & 0xff80) === 0xfe80 || (a & 0xff00) === 0xff00 // link, site, multicast
 }
 
-/** Of an IP address as a resolver or a URL spells it; what is no address is forbidden too. */
+/** Reports whether an IP address, as a resolver or a URL spells it, is forbidden. A text that is no address is forbidden too. */
 export const isForbiddenAddress = (text: string): boolean => {
   const four = parse4(text)
   if (four !== undefined) return isForbidden4(four)

@@ -1,8 +1,8 @@
-// Text as HCL, and the two files that are added to a configuration: the values of its variables, and the backend that replaces its own.
+// Writes text as HCL, and two files that are added to a configuration: the values of its variables, and the backend that replaces its own.
 // Always holds: a plain value is a quoted string in which nothing is evaluated; only a value marked `hcl` is an expression.
-// Used by worker/provision.ts, and by cli/run-directory.ts for what is typed.
+// Used by worker/provision.ts, and by cli/run-directory.ts for values that a person types.
 
-/** What the engine calls one input variable, and its value; `hcl` when that is an expression. */
+/** The name and the value of an input variable. `hcl` says that the value is an expression. */
 export interface InputValue {
   readonly name: string
   readonly value: string
@@ -24,7 +24,7 @@ const escapes: Readonly<Record<string, string>> = {
   "%{": "%%{"
 }
 
-/** An HCL string literal of exactly this text. */
+/** Returns an HCL string literal of exactly this text. */
 export const quoted = (text: string): string =>
   `"${
     text.replace(/[\\"\n\r\t]|[$%]\{|[\u0000-\u001f\u007f]/gu, (found) =>
@@ -32,18 +32,18 @@ export const quoted = (text: string): string =>
   }"`
 
 /**
- * A value that was typed: one that begins with `[`, `{` or `"` is an HCL expression; anything else is text, which the engine converts to
- * the variable's type.
+ * Returns a typed value as HCL: a value that begins with `[`, `{` or `"` is an expression already. Anything else is text, which the engine
+ * converts to the variable's type.
  */
 export const expressionOf = (typed: string): string => /^\s*[[{"]/u.test(typed) ? typed : quoted(typed)
 
-/** The content of the variables file; of two values for one name the later one counts. */
+/** Returns the content of the variables file. If a name has two values, the later one counts. */
 export const variablesFile = (values: ReadonlyArray<InputValue>): string =>
   [...new Map(values.map((value) => [value.name, value])).values()]
     .map(({ hcl, name, value }) => `${name} = ${hcl ? value : quoted(value)}\n`)
     .join("")
 
-/** The content of the override file. A backend of type `http` without a configuration takes all of it from the environment. */
+/** Returns the content of the override file. A backend of type `http` without a configuration takes all of it from the environment. */
 export const backendFile = (type: string, config: Readonly<Record<string, string>> = {}): string =>
   [
     "terraform {",

@@ -1,5 +1,5 @@
 // Which finished tasks are past the history limit of their workspace.
-// Only tasks that were made here count, for a pool or for a new revision: one that Git keeps would come back, and run again. The newest attempt stays.
+// Only tasks for a pool and attempts count, since a task that Git keeps would come back and run again. The newest attempt stays.
 // Called by controller/past-history and controller/mirror.
 import { Option } from "effect"
 import type { AgentTask } from "../schema/agent-task.ts"
@@ -8,20 +8,20 @@ import { attemptOf, isAttemptOf } from "./follow.ts"
 import { isOver } from "./status.ts"
 
 /**
- * Later ones sort after; those of one moment by name. By the API server's clock: an end is by that of its node, which may be ahead and fill
- * the history with what is long past.
+ * Returns a key that sorts tasks by age, and those of one moment by name. It has the API server's time: an end is by the clock of its node,
+ * which may be ahead and fill the history with tasks that are long past.
  */
 const place = ({ metadata: { creationTimestamp, name } }: AgentTask): string => `${creationTimestamp} ${name}`
 
-/** Nobody waits for it any more, and nobody would make it again. */
+/** Reports whether the task may be deleted: it is over, nothing waits for its result, and nothing would make it again. */
 export const mayExpire = (task: AgentTask): boolean =>
   isOver(task.status.phase) && (task.spec.pool === undefined ? Option.isSome(attemptOf(task)) : task.status.reportedAt !== undefined)
 
 const placeOf = (namespace: string, name: string): string => `${namespace}/${name}`
 
 /**
- * The newest attempts and their applies: the plan of one may be still to be applied, and the conditions of the task that they were made for
- * speak of them.
+ * Returns the newest attempts and their applies, which stay: a plan may still have to be applied, and the conditions of the task that made
+ * them speak of them.
  */
 const newestAttempts = (tasks: ReadonlyArray<AgentTask>): ReadonlySet<string> =>
   new Set(
@@ -31,7 +31,8 @@ const newestAttempts = (tasks: ReadonlyArray<AgentTask>): ReadonlySet<string> =>
   )
 
 /**
- * Which of the tasks were made for a pool, or by one of the tasks as its attempts: who only says so takes no place from these, and stays.
+ * Returns a test for tasks that were made for a pool, or by another of `tasks` as its attempts. A task that only claims to be an attempt
+ * takes no place from these, and stays.
  */
 const madeHere = (tasks: ReadonlyArray<AgentTask>): (task: AgentTask) => boolean => {
   const followers = new Map(tasks.filter(({ status }) => status.latest !== undefined).map((task) => [task.metadata.uid, task]))
@@ -43,7 +44,10 @@ const madeHere = (tasks: ReadonlyArray<AgentTask>): (task: AgentTask) => boolean
     )
 }
 
-/** Of one workspace's tasks the uids of those that may go: not needed any more, and made before the newest `limit`. */
+/**
+ * Returns the UIDs of the tasks of one workspace that may be deleted: those that are not needed any more, except the newest `limit` of
+ * them.
+ */
 export const expired = (tasks: ReadonlyArray<AgentTask>, limit: number): ReadonlySet<Uid> => {
   const newest = newestAttempts(tasks)
   const finished = tasks.filter(mayExpire).filter(madeHere(tasks)).filter(({ metadata }) =>

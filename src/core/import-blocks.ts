@@ -1,5 +1,5 @@
-// What a stage made and its state does not have, as `import` blocks that put it there.
-// Always holds: a block names one address and one id, both as the engine told them; what has no id is a comment.
+// Writes `import` blocks for what a stage made and its state does not have.
+// Always holds: a block names one address and one id, both as the engine gave them; a thing without an id becomes a comment.
 // Used by cli/commands/state.ts and server/import-runs.ts.
 import { targetLimits } from "../schema/agent-task.ts"
 import type { Effected, StageEffects } from "../schema/effects.ts"
@@ -9,11 +9,14 @@ import { isAddress } from "./resource-address.ts"
 
 const isImportable = ({ address, id }: Effected): boolean => id !== undefined && isAddress(address)
 
-/** What a plan that is narrowed to it can import. */
+/** Returns what a plan that targets these things alone can import, within the limits on targets. */
 export const importable = (unsaved: ReadonlyArray<Effected>): ReadonlyArray<Effected> =>
   unsaved.filter((effect) => isImportable(effect) && effect.address.length <= targetLimits.length).slice(0, targetLimits.count)
 
-/** An HCL file. Ids are what the engine identifies things by; a few providers want another form of them, which their pages say. */
+/**
+ * Returns an HCL file. Ids are those by which the engine identifies things; a few providers import by another form, which their
+ * documentation describes.
+ */
 export const importBlocks = (
   { unknown, unknownCount, unsaved, unsavedCount, unseen = [], unseenCount = 0 }: Omit<StageEffects, "incomplete">
 ): string =>

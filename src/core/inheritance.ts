@@ -1,19 +1,20 @@
-// Which keys of the values fall back to others, as a table: what `resolve` does, told key by key.
-// Invariant: for every key in the table the value found here is the one that resolve builds with; a law in its test holds both together.
+// A table of the keys of the values that fall back to other keys: what `resolve` does, key by key.
+// Invariant: for every key in the table, the value found here is the one that `resolve` uses; a property test compares the two.
 // Used by core/provenance.
 import { isTree, type Tree, valueAt } from "../schema/layers.ts"
 import { get } from "./tree-path.ts"
 
 /**
- * How a key meets those that it falls back to: empty, it is theirs; empty, it is theirs as a whole; or their entries stand under its own.
+ * How a key falls back to others. `field`: if it is empty, it takes their value. `whole`: the same for a map, which is taken as a whole.
+ * `entries`: their entries are merged with its own, which win.
  */
 type Manner = "field" | "whole" | "entries"
 
 interface Inheritance {
   readonly manner: Manner
-  /** Nearest first. */
+  /** The keys that it falls back to, nearest first. */
   readonly from: ReadonlyArray<string>
-  /** What an empty one means in the end. */
+  /** What the value is if all of these are empty. */
   readonly otherwise?: "the chart's application version"
 }
 
@@ -50,7 +51,7 @@ export const inheritances: Readonly<Record<string, Inheritance>> = {
 
 interface Effective {
   readonly value: unknown
-  /** The keys that it comes from, nearest first. */
+  /** The keys that the value comes from, nearest first. */
   readonly from: ReadonlyArray<string>
 }
 
@@ -65,7 +66,7 @@ const meet = (manner: Manner, key: string, from: ReadonlyArray<string>, values: 
   return { value: Object.assign({}, ...given.map(({ value }) => value).reverse()) as unknown, from: given.map(({ key }) => key) }
 }
 
-/** What a key comes to with all that it falls back to; nothing for a key that stands alone. */
+/** Returns the value of a key after its fallbacks, or undefined for a key that has none. */
 export const effective = (values: Tree, path: ReadonlyArray<string>, version: string): Effective | undefined => {
   const key = keyOf(path)
   const rule = key === undefined ? undefined : inheritances[key]

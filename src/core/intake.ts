@@ -1,4 +1,4 @@
-// From an assignment of the pool to the AgentTask that carries it out, and back from the assignment's id to the task's name.
+// Turns an assignment of the pool into the AgentTask that carries it out, and an assignment's id into the name of its task.
 // The name is derived, so an assignment that is offered again finds its task and makes no second one.
 // Used by controller/pool-intake, controller/execute, controller/pool-reports and core/manifest/admission-references.
 import { Option } from "effect"
@@ -11,7 +11,7 @@ const nameOf = (runId: string, stage: string, attempt: number): string =>
 
 export const taskName = ({ attempt, runId, stage }: Assignment): string => nameOf(runId, stage, attempt)
 
-/** The task that an assignment's id, `<run>.<stage>.<attempt>`, stands for; none for anything else. */
+/** Returns the name of the task that an assignment's id, `<run>.<stage>.<attempt>`, stands for; none for any other text. */
 export const taskNameOfId = (id: string): Option.Option<string> =>
   Option.map(
     Option.fromNullishOr(/^(run-[a-z0-9]+)\.(plan|apply|destroy)\.(\d+)$/u.exec(id)),
@@ -23,10 +23,10 @@ export const poolFinalizer = "scalr.io/report"
 
 export const tokenSecretName = (task: string): string => `${task}-token`
 
-/** What every such name of a task of the pool matches, as a regular expression in the words that Go has too. */
+/** A regular expression, in syntax that Go has too, which the token Secret's name of every pool task matches. */
 export const tokenSecretPattern = "^run-[a-z0-9]+-(plan|apply|destroy)(-[0-9]+)?-token$"
 
-/** An apply without an approved plan is not a task: there is nothing it would be allowed to run. */
+/** Reports whether the assignment can become a task. An apply without an approved plan cannot: there is nothing that it may run. */
 export const isRunnable = ({ planSha256, stage }: Assignment): boolean => (planSha256 !== undefined) === mutates(stage)
 
 export const specOf = (assignment: Assignment, url: string): AgentTaskSpec => {
@@ -46,11 +46,12 @@ export const specOf = (assignment: Assignment, url: string): AgentTaskSpec => {
 }
 
 /**
- * Whether a task of the derived name carries out this very assignment: a name alone can be anybody's. The pool may have got another URL.
+ * Reports whether a task of the derived name carries out this very assignment, since anyone can use the name. The pool's URL may differ,
+ * because it can change.
  */
 export const carriesOut = (spec: AgentTaskSpec, assignment: Assignment): boolean =>
   doesTheSame(spec, specOf(assignment, spec.pool?.url ?? ""))
 
-/** Whether a task is of the stage that an assignment's id means. */
+/** Reports whether the task belongs to the assignment with this id. */
 export const isOf = ({ attempt = 1, pool, stage }: AgentTaskSpec, id: string): boolean =>
   pool !== undefined && assignmentId(pool.runId, stage, attempt) === id

@@ -1,5 +1,5 @@
-// Where nothing may run before its isolation is proven: what was proven, as an annotation on the Lease of the leading controller, and the wait for it.
-// Invariant: a proof is of the network that these values ask for; other values need another one.
+// Holds tasks back until their isolation is proven: the proof, an annotation on the leader's Lease, and the turn of tasks that wait for it.
+// Invariant: a proof is only for the network that the present values ask for; other values need another proof.
 // Used by cli/doctor-network, which proves it, and by controller/controller and controller/turns.
 import { Option, Record } from "effect"
 import { fingerprint } from "./fingerprint.ts"
@@ -23,9 +23,9 @@ const subject = (
       cloudIdentity,
       ...closedElsewhere ? ["closed elsewhere"] : []
     ])
-  ) // else as it was before there was this value: a proof outlives an upgrade
+  ) // nothing is added without closedElsewhere, so a proof from before that value existed outlives an upgrade
 
-/** `now`: in RFC 3339, for people. */
+/** Returns the annotations with a proof for these values. `now`, in RFC 3339, is for people to read. */
 export const proven = (annotations: Annotations, config: ResolvedConfig, now: string): Annotations => ({
   ...annotations,
   [mark]: `${now} ${subject(config)}`
@@ -36,5 +36,5 @@ export const unproven = (annotations: Annotations): Annotations => Record.remove
 export const isProven = (annotations: Annotations, config: ResolvedConfig): boolean =>
   annotations[mark]?.split(" ").at(-1) === subject(config)
 
-/** The turn of every task that has not begun. */
+/** The turn of every task that has not begun, while the isolation of tasks is not proven. */
 export const waitsForProof: Turn = Turn.Waiting({ reason: "IsolationUnproven", position: 1, blockedBy: Option.none() })

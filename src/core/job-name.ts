@@ -1,5 +1,5 @@
-// The name of a task's Job: derived, so that it need not be recorded before the Job exists.
-// At most 57 characters, since Kubernetes adds six for the Pod's name. A task that is named as what is made of another's name shares its Job's: it waits for that one.
+// The name of a task's Job, derived from the task's name so that it need not be recorded before the Job exists.
+// At most 57 characters, since Kubernetes adds six for the Pod's name. If two tasks have the same Job name, one waits for the other.
 // Used by core/manifest/job, core/manifest/admission-status, core/situation and core/response.
 import { fingerprint } from "./fingerprint.ts"
 
@@ -10,11 +10,15 @@ const cut = (name: string): string => {
   return `${name.slice(0, limit - tail.length - 1).replace(/[-.]+$/u, "")}-${tail}`
 }
 
-/** Up to this many characters, and without dots, a task's name gives `<basename>-<task>`, which an admission policy works out too. */
+/**
+ * Returns the most characters that a task's name may have for its Job to be called `<basename>-<task>`, which an admission policy derives
+ * too. Names with dots are changed at any length.
+ */
 export const longestPlainTaskName = (basename: string): number => limit - basename.length - 1
 
 /**
- * `<basename>-<task>`; the basename goes first when that is too long, then the task's end. Dots become dashes: Pods' host names have none.
+ * Returns `<basename>-<task>`. If that is too long, the basename is dropped first, and then the end of the task's name is cut. Dots become
+ * dashes, because the host names of Pods have none.
  */
 export const jobName = (basename: string, taskName: string): string => {
   const task = taskName.includes(".") ? `${taskName.replaceAll(".", "-")}-${fingerprint(taskName)}` : taskName

@@ -1,29 +1,34 @@
-// How deeply JSON text is nested, how many values it has and whether it is there to its end, told from its bytes before anything parses it:
-// a parser or a printer that calls itself would run out of stack, and small values take many times their bytes of memory. Whether it is JSON at all is not asked here.
+// Tells from the bytes of JSON text, before it is parsed, how deeply it is nested, how many values it has and whether it is complete.
+// A recursive parser or printer would run out of stack, and small values take many times their bytes of memory. Syntax is not checked here.
 // Used by core/plan-changes.ts, server/answer.ts and server/state-body.ts.
 
 const quote = 0x22
 const backslash = 0x5c
 const comma = 0x2c
-/** Of [ and {, and of ] and }, which are told from each other by this bit alone. */
+/** The bit that alone tells [ from {, and ] from }. */
 const curly = 0x20
 const opening = 0x7b
 const closing = 0x7d
 
 export interface JsonLimits {
   readonly levels: number
-  /** Each but the first comes after a comma or what opens another; an empty array or object counts twice. */
+  /** The most values. All but the first are counted by commas and opening brackets, so an empty array or object counts twice. */
   readonly values: number
 }
 
-/** Where the text ends that begins before, or past all. By byte: to look for the next quote takes longer where there are many. */
+/**
+ * Returns where the string that begins before `from` ends, or a place past all bytes. It goes byte by byte, because a search for the next
+ * quote takes longer where there are many.
+ */
 const endOfText = (json: Uint8Array, from: number): number => {
   let at = from
   while (at < json.length && json[at] !== quote) at += json[at] === backslash ? 2 : 1
   return at
 }
 
-/** Which limit it is past, the one that is passed first; or `end`, where it ends within a text, an array or an object. */
+/**
+ * Returns the limit that is exceeded first, `end` if the JSON stops inside a string, an array or an object, or undefined if neither is so.
+ */
 export const jsonFault = ({ levels, values }: JsonLimits, json: Uint8Array): keyof JsonLimits | "end" | undefined => {
   let depth = 0
   let begun = 1
@@ -43,7 +48,7 @@ export const jsonFault = ({ levels, values }: JsonLimits, json: Uint8Array): key
   return depth === 0 ? undefined : "end"
 }
 
-/** Which limit it is past. */
+/** Returns the limit that is exceeded first, or undefined. */
 export const jsonExcess = (limits: JsonLimits, json: Uint8Array): keyof JsonLimits | undefined => {
   const fault = jsonFault(limits, json)
   return fault === "end" ? undefined : fault

@@ -1,8 +1,12 @@
-// Whether a value is long as JSON, found without writing it: it is looked at no further than the limit, so that a value of many megabytes takes no more memory than it has.
+// Whether a value would be long as JSON, found without writing it.
+// Always holds: it is looked at no further than the limit, so that a value of many megabytes takes no more memory than it has already.
 // Used by server/tfe-state-routes.
 import { Predicate } from "effect"
 
-/** Counts no quotes, escapes and brackets, so what is no longer may be somewhat longer as it is written. */
+/**
+ * Reports whether the value is longer than `characters`. Quotes, escapes and brackets are not counted, so a value within the limit may be
+ * somewhat longer once it is written.
+ */
 export const isLongerThan = (characters: number, value: unknown): boolean => {
   let seen = 0
   const left: Array<unknown> = [value]

@@ -1,4 +1,4 @@
-// A result as the last words of its container: JSON that fits into the 4 KiB which the kubelet keeps.
+// Writes a result as its container's termination message: JSON that fits into the 4 KiB which the kubelet keeps.
 // Always holds: what is written decodes as a StageResult; only its message may be shorter.
 // Written by worker/report, read by the controller when a Pod ended and the status has no result.
 import { Schema } from "effect"

@@ -1,5 +1,5 @@
-// The Jobs made for a task that nobody has claimed: how many there were, which of them counts, which makes way, and when the next is due.
-// Always holds: each Job counts once, by its UID; one that only waited for a quota is no launch.
+// The Jobs made for a task that is not claimed: how many there were, which of them counts, which makes way, and when the next is due.
+// Always holds: each Job counts once, by its UID; a Job that only waited for a quota is no launch.
 // Used by core/plan, core/situation and core/response.
 import { Option, Schema } from "effect"
 import type { AgentTask, AgentTaskStatus } from "../schema/agent-task.ts"
@@ -11,30 +11,30 @@ import type { TaskPolicy } from "./task-policy.ts"
 const isWait = Schema.is(WaitReason)
 
 /**
- * Jobs that may be made for a task that nobody claims: some more where the last one had to go, which was no fault of its own, or waits for
- * its next since then.
+ * Returns how many Jobs may be made for a task that is not claimed: a few more if the last Job's Pod or node had to go, which is not the
+ * task's fault, or if the task waits for its next launch since then.
  */
 export const mostLaunches = ({ maxLaunches }: TaskPolicy, why: string | undefined): number =>
   maxLaunches + (hadToGo(why) || isWait(why) ? mostAgain : 0)
 
-/** Those that are told of; one, if a Job went before a word was said on it. */
+/** Returns how many launches there were: as many as the status says, or one if a Job went before the status mentioned it. */
 export const launchesOf = ({ hadJob, task }: Pick<Observed, "hadJob" | "task">): number => task.status.launches ?? (hadJob ? 1 : 0)
 
 // ── which one counts ──
 
-/** Its Job is given up for a quota, and its launch taken back, until there is another Job. */
+/** Reports whether the task's Job is given up for a quota, with its launch taken back. This holds until there is another Job. */
 export const isMadeAnew = ({ status: { job } }: AgentTask): boolean => job?.replacedFor === "QuotaExceeded"
 
 /**
- * Whether `launches` has this Job in it: not the first one before the first word on it, one whose maker ended before it could say so, and
- * one that was given up and goes on.
+ * Reports whether `launches` includes this Job. It does not include a Job that the status has not mentioned yet, such as the first Job or
+ * one whose maker ended too early, nor a Job that was given up.
  */
 export const isCounted = (task: AgentTask, { uid }: JobSeen): boolean => {
   const { job, launches = 0 } = task.status
   return launches > 0 && !isMadeAnew(task) && (job?.uid ?? uid) === uid
 }
 
-/** With the Job that is there counted, once, with the first word on it. */
+/** Returns the status with the present Job counted, once, when the status first mentions it. */
 export const counted = (
   { hadJob, job, task }: Pick<Observed, "hadJob" | "job" | "task">,
   { configHash }: TaskPolicy,
@@ -53,7 +53,7 @@ export const counted = (
     }
   })
 
-/** With one more, whose UID is known once it is made. */
+/** Returns the status with one more launch. The UID of its Job is known only once the Job is made. */
 export const launchedAs = (
   name: string,
   observed: Pick<Observed, "hadJob" | "task">,
@@ -63,43 +63,40 @@ export const launchedAs = (
 
 // ── which one makes way ──
 
-/** The launch of the Job that is there is said to have come to nothing. */
+/** Reports whether the status says that the launch of the present Job failed. */
 export const isSaidToGo = ({ job, task: { status } }: Pick<Observed, "job" | "task">): boolean =>
   status.job?.replacedFor === "LaunchFailed" && Option.exists(job, ({ uid }) => uid === status.job?.uid)
 
-/** From when that is said until there is another Job. */
+/** Returns the status with the launch of its Job marked as failed, until there is another Job. */
 export const failed = (status: AgentTaskStatus): AgentTaskStatus =>
   status.job === undefined ? status : { ...status, job: { ...status.job, replacedFor: "LaunchFailed" } }
 
-/** Of a task that is over: no other Job comes. */
+/** Returns the status of a task that is over, for which no other Job is made. */
 export const withoutReplacement = (status: AgentTaskStatus): AgentTaskStatus => {
   if (status.job === undefined) return status
   const { replacedFor: _, ...job } = status.job
   return { ...status, job }
 }
 
-/** It is this Job that goes: one that was made since has its minute before it. */
+/** Reports whether this Job is the one that was given up. A Job that was made since then has a minute of its own. */
 export const isGivenUp = (task: AgentTask, job: JobSeen): boolean => isMadeAnew(task) && task.status.job?.uid === job.uid
 
-/** From when its Job is given up until there is another: with its launch taken back. */
+/** Returns the status with its Job marked as given up for a quota, and the launch taken back, until there is another Job. */
 export const givenUp = (status: AgentTaskStatus): AgentTaskStatus =>
   status.job === undefined
     ? status
     : { ...status, launches: (status.launches ?? 1) - 1, job: { ...status.job, replacedFor: "QuotaExceeded" } }
 
-/**
- * For how long a Job may wait for a quota: its deadline runs meanwhile, and what is left after more than that may not be enough for its
- * stage.
- */
+/** How long a Job may wait for a quota. Its deadline runs meanwhile, and after a longer wait the rest may not be enough for its stage. */
 export const quotaPatienceMillis = 60_000
 
-/** Of a Job that still waits for a quota. */
+/** Reports whether a Job that still waits for a quota is to be given up, or was already. */
 export const isOutOfPatience = (task: AgentTask, job: JobSeen, knownMillis: number): boolean =>
   isGivenUp(task, job) || knownMillis >= quotaPatienceMillis
 
 // ── when the next is due ──
 
-/** From one launch to the next, once this many came to nothing. */
+/** Returns the milliseconds from one launch to the next, after as many failed launches as the status has. */
 export const nextAfterMillis = ({ launches = 1 }: AgentTaskStatus): number => delayMillis(launches)
 
 // ── what an earlier release wrote ──
@@ -107,8 +104,8 @@ export const nextAfterMillis = ({ launches = 1 }: AgentTaskStatus): number => de
 const madeAnew = "Its Job is made anew. "
 
 /**
- * As this release writes it: a status of one before `status.job.replacedFor` says that in its message alone. This may go with the first
- * release to which none from before that field can be upgraded.
+ * Returns the status as this release writes it: a release without `status.job.replacedFor` says the same in the message alone. This can be
+ * removed with the first release to which no release without that field can be upgraded.
  */
 export const withReplacement = (status: AgentTaskStatus): AgentTaskStatus => {
   const { job, message = "", phase } = status

@@ -1,8 +1,8 @@
-// Lines out of chunks of bytes that somebody else writes: decoded whole, and none longer than the limit.
+// Splits chunks of bytes from elsewhere into lines: each is decoded as a whole, and none is longer than the limit.
 // Always holds: what is kept between two chunks is never longer than the limit; a longer line is skipped to its end.
 // Used by worker/engine.ts for the engine's events and its log.
 
-/** A line without an end yet; `skipped` when it is too long already. */
+/** A line without an end yet. `skipped` says that it is too long already. */
 export interface Unfinished {
   readonly bytes: Uint8Array
   readonly skipped: boolean
@@ -22,7 +22,7 @@ const joined = (a: Uint8Array, b: Uint8Array): Uint8Array => {
 const continued = ({ bytes, skipped }: Unfinished, more: Uint8Array, limit: number): Unfinished =>
   skipped || bytes.length + more.length > limit ? { bytes: noLine.bytes, skipped: true } : { bytes: joined(bytes, more), skipped: false }
 
-/** The lines that end in `chunk`, and the one that it leaves without an end. */
+/** Returns the line that `chunk` leaves without an end, and the lines that end in `chunk`. */
 export const linesOf = (before: Unfinished, chunk: Uint8Array, limit: number): readonly [Unfinished, ReadonlyArray<string>] => {
   const decoder = new TextDecoder()
   const lines: Array<string> = []

@@ -1,5 +1,5 @@
 // What the controller saw of one task and its surroundings, as plain data: everything `plan` may base a decision on.
-// Absent means absent: the caches were in step, or the API server was asked.
+// A Job or Pod that is absent here does not exist: the caches were in step, or the API server was asked.
 // Made by controller/observe, read by core/plan.
 import { Data } from "effect"
 import type { Option } from "effect"
@@ -13,42 +13,42 @@ export interface JobSeen {
   readonly name: string
   readonly uid: Uid
   readonly state: "active" | "complete" | "failed"
-  /** Of the condition that ended it, such as DeadlineExceeded. */
+  /** The reason of the condition that ended the Job, such as DeadlineExceeded; empty if there is none. */
   readonly reason: string
   readonly message: string
   readonly deleting: boolean
   readonly createdAt: string
-  /** Of the configuration that it was built from; empty if it does not say. */
+  /** The hash of the configuration that the Job was built from; empty if the Job does not say. */
   readonly configHash: string
 }
 
 export interface ContainerSeen {
   readonly state: "waiting" | "running" | "terminated"
-  /** The kubelet's word: ImagePullBackOff, OOMKilled, Completed … */
+  /** The kubelet's reason: ImagePullBackOff, OOMKilled, Completed … */
   readonly reason: string
   readonly message: string
   readonly exitCode: Option.Option<number>
-  /** How its former life ended, if it was restarted: OOMKilled, Error … */
+  /** Why the container ended before it was restarted: OOMKilled, Error … Empty if it was not. */
   readonly lastReason: string
 }
 
 export interface PodSeen {
   readonly name: string
   readonly uid: Uid
-  /** The Job that made it; the Pods of one that was cleared away may outlive it. */
+  /** The UID of the Job that made the Pod. Pods may outlive a Job that was cleared away. */
   readonly owner: Option.Option<Uid>
   readonly createdAt: string
   readonly node: string
   readonly phase: "Pending" | "Running" | "Succeeded" | "Failed" | "Unknown"
-  /** Evicted, NodeLost, Shutdown … or empty. */
+  /** The reason in the Pod's status: Evicted, NodeLost, Shutdown … or empty. */
   readonly reason: string
   readonly message: string
   readonly deleting: boolean
-  /** Why Kubernetes wanted it away, in its words; empty if it did not. */
+  /** Why Kubernetes disrupts the Pod, in its words; empty if it does not. */
   readonly disruption: string
-  /** The node's kubelet still reports; false once the control plane marked the Pod's readiness as unknown. */
+  /** Whether the node's kubelet still reports; false once the control plane marked the Pod's readiness as unknown. */
   readonly nodeAnswers: boolean
-  /** The scheduler's words while no node can take it. */
+  /** What the scheduler says while no node can take the Pod; else empty. */
   readonly unschedulable: string
   readonly worker: Option.Option<ContainerSeen>
   readonly runner: Option.Option<ContainerSeen>
@@ -58,8 +58,8 @@ export interface PodSeen {
 }
 
 /**
- * May the task start now, as `admit` decided it together with all others: an apply or destroy with its workspace in hand, else it may look
- * who has that.
+ * Whether the task may start now, as `admit` decided for all tasks together. An admitted apply or destroy also needs its workspace; while
+ * another task holds that, it may only look up the holder.
  */
 export type Turn = Data.TaggedEnum<{
   Admitted: {}
@@ -67,46 +67,49 @@ export type Turn = Data.TaggedEnum<{
 }>
 export const Turn = Data.taggedEnum<Turn>()
 
-/** Who has the workspace's Lease, as far as it matters: only apply and destroy ask. */
+/** Who has the workspace's Lease. Only an apply or destroy asks. */
 export type Holder = Data.TaggedEnum<{
   NotAsked: {}
   Free: {}
-  /** Held by a task that is over: to be taken from exactly this version. */
+  /** The holder is over, or nothing of it is left: the Lease may be taken from exactly this version. */
   Over: { readonly resourceVersion: string; readonly epoch: number }
   Mine: { readonly epoch: number }
   Taken: { readonly by: string }
-  /** Its holder is gone, or another has its name, but for this Pod, which may still change the workspace. */
+  /** The holder is gone, or another task has its name by now, but a Pod of the holder is left, which may still change the workspace. */
   Left: { readonly by: string; readonly pod: string; readonly node: string }
 }>
 export const Holder = Data.taggedEnum<Holder>()
 
-/** What Flux has of the task's source, as far as it matters: only a task that may start, or that follows its source, asks. */
+/** What Flux has for the task's source. Only a task that may start, or that follows its source, asks. */
 export type SourceSeen = Data.TaggedEnum<{
   NotAsked: {}
-  /** `changed`: its spec is newer than what Flux has looked at, so what it had before may be of another branch. */
+  /** `changed` says that the source's spec is newer than what Flux has looked at, so an earlier artifact may be of another branch. */
   NotReady: { readonly message: string; readonly changed: boolean }
   Ready: { readonly artifact: Artifact }
 }>
 export const SourceSeen = Data.taggedEnum<SourceSeen>()
 
-/** How long a refusal is left alone, if the API server does not say: whatever refuses is not to be asked as fast as it answers. */
+/** How long to wait after a refusal if the API server does not say: otherwise it would be asked again as fast as it answers. */
 export const askAgainMillis = 10_000
 
-/** Why the API server would not make the Job, or the next attempt, when it was last asked. */
+/** Why the API server refused to make the Job or the next attempt, or to write the Lease, when it was last asked. */
 export interface Refusal {
   readonly kind: "QuotaExceeded" | "Refused" | "Forbidden" | "NameHeld" | "NameTaken" | "Denied"
   readonly message: string
-  /** Before that it is not asked again, whatever happens meanwhile. */
+  /** Milliseconds until the API server is asked again, whatever happens meanwhile. */
   readonly againInMillis: number
 }
 
-/** For these a person is needed: the same is refused again. */
+/** Reports whether a person is needed, because the same request would be refused again. */
 export const isForGood = (kind: Refusal["kind"]): kind is "NameTaken" | "Denied" => kind === "NameTaken" || kind === "Denied"
 
-/** What a task that waits for the end of it says: also one that a webhook, a policy or a right denies is taken once somebody mends that. */
+/**
+ * Returns the reason that a task gives while it waits for a refusal to end. What a webhook, a policy or missing rights deny is worth
+ * waiting for too, because it is accepted once a person mends that.
+ */
 export const waitReasonOf = (kind: Refusal["kind"]): WaitReason => isForGood(kind) || kind === "Forbidden" ? "Refused" : kind
 
-/** Why a task waits, as its pool has heard it. */
+/** Why a task waits, as its pool was told. */
 export interface ReportedWait {
   readonly reason: Reason
   readonly message: string
@@ -121,34 +124,42 @@ export interface Warning {
 export interface Observed {
   readonly task: AgentTask
   readonly job: Option.Option<JobSeen>
-  /** One of its Jobs is gone, of which perhaps nothing was said: a start that goes well is told by the claim alone. */
+  /**
+   * Whether one of the task's Jobs is gone. The status may not have mentioned it, because a start that goes well is told by the claim
+   * alone.
+   */
   readonly hadJob: boolean
   /**
-   * For how long this process has known its Job, by a clock that nobody sets: when it was made is by the API server's, which may be far
+   * How long this process has known the Job, by a monotonic clock. The Job's creation time is by the API server's clock, which may be far
    * from ours.
    */
   readonly jobKnownMillis: number
-  /** For how long its Pod may have been starting, by that clock: not while a quota leaves no room for it. */
+  /**
+   * How long the Pod may have been starting, by the same clock: 0 while a quota leaves no room for it. Once the Job is being deleted, how
+   * long that has taken.
+   */
   readonly startingMillis: number
-  /** The claiming Pod once there is a claim, else the newest of the Job. */
+  /** The Pod of the claim. Without a claim, the newest Pod of the Job that may still take it, else the newest of all. */
   readonly pod: Option.Option<PodSeen>
-  /** There is a Pod of its Job, or was one that this process saw. */
+  /** Whether the Job has a Pod, or had one that this process saw. */
   readonly hadPod: boolean
-  /** The newest one about its Job or Pod; asked for only while it does not start and nothing else says why. */
+  /** The newest warning about the Job or Pod. It is looked up only while the Pod does not start and nothing else says why. */
   readonly warning: Option.Option<Warning>
   readonly turn: Turn
   readonly holder: Holder
   readonly source: SourceSeen
-  /** The newest attempt that was made after this one, if it is still there. */
+  /** The newest attempt that the status names, if it still exists. It may be this task itself. */
   readonly latest: Option.Option<AgentTask>
-  /** The task that applies its plan. */
+  /** The task that applies the newest attempt's plan, if it still exists. */
   readonly latestApply: Option.Option<AgentTask>
-  /** As long as it holds. */
+  /** The last refusal, until the API server may be asked again. */
   readonly refusal: Option.Option<Refusal>
-  /** For how long its Job or Lease was denied, by that clock, without the times that it waited for something else in between. */
+  /**
+   * How long the Job or Lease has been denied, by the same clock, without the times in between in which the task waited for something else.
+   */
   readonly deniedMillis: number
-  /** What its pool was last told in this lead, since it last offered the stage. */
+  /** What this leader last told the pool about the task's wait, since the pool last offered the stage. */
   readonly told: Option.Option<ReportedWait>
-  /** Over, from a pool or made for a new revision, and older than the history limit keeps. */
+  /** Whether the task is over, was made for a pool or as an attempt, and is older than what the history limit keeps. */
   readonly expired: boolean
 }

@@ -1,4 +1,4 @@
-// What the end of a command, or of the whole stage, means: reason and one sentence, from the exit code and the end of the log.
+// What the end of a command, or of a whole stage, means: a reason and one sentence, from the exit code and the end of the log.
 // Always holds: a stage succeeds only when its last command ended with 0 and every state the engine wrote is confirmed.
 // Used by worker/stage.ts.
 import { Option } from "effect"
@@ -15,7 +15,7 @@ export type CommandEnd =
   | { readonly _tag: "ProgramMissing" }
   | { readonly _tag: "NotStarted"; readonly code: number }
   | { readonly _tag: "Aborted" }
-  /** It did not even end when it was killed, within the grace. */
+  /** The command did not even end when it was killed, within the grace period. */
   | { readonly _tag: "Unending" }
 
 export interface Failure {
@@ -26,18 +26,18 @@ export interface Failure {
 
 const escapeSequence = /\u001b(?:\[[0-?]*[ -/]*[@-~]|\][^\u0007\u001b]*(?:\u0007|\u001b\\)?|[@-Z\\-_])/gu
 
-/** Text without colours and other terminal control. */
+/** Returns the text without colours and other control characters, except for newlines. */
 export const plainText = (text: string): string => text.replace(escapeSequence, "").replace(/[^\P{C}\n]/gu, "")
 
 const longestSummary = 300
 
-// What the log says is the runner's own choice, so each pattern here looks at no place of it twice.
+// The runner chooses what the log says, so no pattern here looks at any place of it twice.
 
-/** The lines of a log without colours, and without the bars that the engine draws beside an error. */
+/** Returns the lines of a log without colours, and without the bars that the engine draws beside an error. */
 const plainLines = (log: string): ReadonlyArray<string> =>
   plainText(log).split("\n").map((line) => line.replace(/^[\s│╷|]+/u, "").trimEnd())
 
-/** The engine's own summary of its last error, from the end of its log. */
+/** Returns the engine's own summary of its last error, from the end of its log. */
 export const errorSummary = (log: string): Option.Option<string> => {
   const found = plainLines(log).findLast((line) => line.startsWith("Error: "))?.slice("Error: ".length).trim().replace(
     /(?<![.:])[.:]+$/u,
@@ -46,7 +46,7 @@ export const errorSummary = (log: string): Option.Option<string> => {
   return Option.map(Option.fromUndefinedOr(found), (summary) => shortened(summary, longestSummary))
 }
 
-// The engine's own sentences. `init` says each of them as the summary of an error or in its first lines; none is said on success.
+// Sentences of the engine. `init` prints each as the summary of an error or in its first lines, and none of them on success.
 const providerTrouble = [
   /Failed to query available provider packages/u,
   /Failed to install provider/u,
@@ -60,13 +60,13 @@ const diskTrouble = /no space left on device|disk quota exceeded/iu
 
 const because = (log: string): string => Option.match(errorSummary(log), { onNone: () => "", onSome: (summary) => `: ${summary}` })
 
-/** The provider that an error speaks of, such as hashicorp/aws. */
+/** Returns the provider that an error names, such as hashicorp/aws. */
 const providerIn = (text: string): string => {
   const name = /provider ([a-z0-9.-]+(?:\/[A-Za-z0-9_-]+){1,2})/u.exec(text.slice(text.indexOf("Error: ")))?.[1]
   return name === undefined ? "a provider" : `the provider ${name}`
 }
 
-/** What a failing `init` means: a provider that cannot be had, or a configuration that is wrong. */
+/** Returns what a failed `init` means: a provider that cannot be installed, or a wrong configuration. */
 const initFailure = (engine: string, log: string): Omit<Failure, "exitCode"> => {
   const text = plainLines(log).filter((line) => line !== "").join(" ")
   return providerTrouble.some((pattern) => pattern.test(text))
@@ -85,7 +85,7 @@ const outOfMemory = (what: string, next: string): Failure => ({
   message: `${what}, most likely because it used more memory than its limit; raise task.runner.resources.limits.memory.${next}`
 })
 
-/** Why a command that ended is a failure; nothing if it is none. `log` is the end of what it printed, secrets taken out. */
+/** Returns why a command that ended is a failure, or none if it is not. `log` is the end of what it printed, without secrets. */
 export const commandFailure = (
   engine: string,
   { args, mutates, subcommand }: StageCommand,
@@ -113,7 +113,7 @@ export const commandFailure = (
       })
     }
     case "ProgramMissing":
-      // It was found: a shell says the same of a program that is there and whose interpreter or loader is not.
+      // The program was found before: a shell says the same of a program whose interpreter or loader is missing.
       return Option.some({
         reason: "EngineMissing",
         message:
@@ -144,10 +144,10 @@ const stopped: Readonly<Record<StopCause, string>> = {
   Evicted: "The Pod had to leave its node",
   OutOfMemory: "The runner came to 80 % of its memory limit"
 }
-/** What keeps it from coming to that again, where somebody can do something about it. */
+/** What a person can do to prevent the same stop, where there is something. */
 const remedy: Readonly<Partial<Record<StopCause, string>>> = { OutOfMemory: " To go further, raise task.runner.resources.limits.memory." }
 
-/** The command that a stop met. `killed`: it did not end when it was asked to, so it may not have saved its state. */
+/** The command that a stop interrupted. `killed` says that it did not end when it was asked to, so it may not have saved its state. */
 export interface Interrupted {
   readonly name: string
   readonly mutates: boolean
@@ -165,6 +165,6 @@ const stopEffect = (during: Option.Option<Interrupted>): string =>
     }
   })
 
-/** What is said of a stage that was stopped; `during` is the command that was interrupted, if one ran. */
+/** Returns the message of a stage that was stopped. `during` is the command that was interrupted, if one ran. */
 export const stopMessage = (cause: StopCause, during: Option.Option<Interrupted>): string =>
   stopped[cause] + stopEffect(during) + (remedy[cause] ?? "")

@@ -1,12 +1,12 @@
-// What makes some Kubernetes objects into others: strategic merge patches, and objects to add.
-// Law: `kustomize build` of them over `from` gives `to`, but for the order of volumes, mounts and the like, which says nothing.
+// Finds what turns one list of Kubernetes objects into another: strategic merge patches, and objects to add.
+// Law: `kustomize build` of the patches over `from` gives `to`, except for the order of volumes, mounts and the like, which means nothing.
 // Used by generate/component and core/overlay.
 import { Equal } from "effect"
 import { isTree, type Tree } from "../schema/layers.ts"
 
 const isList = (input: unknown): input is ReadonlyArray<unknown> => Array.isArray(input)
 
-/** Lists that a patch changes element by element, and the field that tells these apart: from Kubernetes' schema of a Pod. */
+/** Lists that a patch changes element by element, and the field that identifies an element, from Kubernetes' schema of a Pod. */
 const mergeKeys = {
   containers: "name",
   env: "name",
@@ -20,13 +20,16 @@ const mergeKeys = {
 type Keyed = keyof typeof mergeKeys
 const isKeyed = (field: string): field is Keyed => Object.hasOwn(mergeKeys, field)
 
-/** Their key is several fields, some of which may be left out; not worth the trouble, so they are replaced. */
+/**
+ * Reports whether the list's key is several fields, some of which may be left out. Such a list is replaced as a whole, since merging it is
+ * not worth the trouble.
+ */
 const hasSeveralKeys = (field: string): boolean => ["ports", "topologySpreadConstraints"].includes(field)
 
-/** Where the order counts: `$(NAME)` sees the variables before it, init containers start one after the other. */
+/** Reports whether the order of the list matters: `$(NAME)` sees the variables before it, and init containers start one after the other. */
 const isOrdered = (field: string): boolean => ["containers", "env", "initContainers"].includes(field)
 
-/** What the patch says of a field that is in both; undefined: nothing. */
+/** Returns what the patch says about a field that is in both, or undefined if it says nothing. */
 const change = (field: string, from: unknown, to: unknown): unknown => {
   if (isList(from) && isList(to)) return listChange(field, from, to)
   if (!isTree(from) || !isTree(to)) return from === to ? undefined : to
@@ -43,7 +46,7 @@ const treePatch = (from: Tree, to: Tree): Tree =>
 
 type Elements = ReadonlyMap<unknown, Tree>
 
-/** Nothing where their key does not tell the elements apart. */
+/** Returns the elements by their key, or undefined if the keys do not tell them apart. */
 const elementsOf = (field: Keyed, list: ReadonlyArray<unknown>): Elements | undefined => {
   const elements = new Map(list.filter(isTree).map((element) => [element[mergeKeys[field]], element]))
   return elements.size === list.length && !elements.has(undefined) ? elements : undefined
@@ -73,7 +76,10 @@ const elementsPatch = (field: Keyed, from: Elements, to: Elements): ReadonlyArra
   ]
 }
 
-/** A patch puts the elements that it names first, in its order. So it names the first of `to`, until the rest follows by itself. */
+/**
+ * Returns the keys that the patch has to name. A patch puts the elements that it names first, in its own order, so it names the first ones
+ * of `to` until the rest follows by itself.
+ */
 const leading = (from: ReadonlyArray<unknown>, to: ReadonlyArray<unknown>, changed: ReadonlyArray<unknown>): ReadonlyArray<unknown> => {
   const restFollows = (count: number): boolean => {
     const rest = to.slice(count)
@@ -88,7 +94,7 @@ interface KubernetesObject {
   readonly metadata?: { readonly name?: string; readonly namespace?: string }
 }
 
-/** What a patch finds its object by. */
+/** Returns the fields by which a patch finds its object. */
 const target = ({ apiVersion, kind, metadata: { name, namespace } = {} }: KubernetesObject) => ({
   apiVersion,
   kind,
@@ -105,7 +111,7 @@ const objectPatch = (from: KubernetesObject, to: KubernetesObject): ReadonlyArra
 }
 
 export interface Difference<A> {
-  /** Strategic merge patches, one an object; those with `$patch: delete` take it away. */
+  /** Strategic merge patches, one per changed object. A patch with `$patch: delete` removes its object. */
   readonly patches: ReadonlyArray<object>
   readonly added: ReadonlyArray<A>
 }

@@ -1,5 +1,5 @@
 // What a saved plan would change, counted from the engine's JSON (`show -json`), never from its text.
-// Counts as the engine does: a replacement is one to add and one to destroy, data sources are none.
+// Counts as the engine does: a replacement is one to add and one to destroy, and data sources do not count.
 // Used by worker/stage.ts.
 import { Option, Schema } from "effect"
 import type { Changes } from "../schema/stage-result.ts"
@@ -25,8 +25,8 @@ const PlanJson = Schema.Struct({
 const decode = Schema.decodeUnknownOption(Schema.fromJsonString(PlanJson))
 
 /**
- * The runner wrote it: 32 MiB of empty objects would take more than a GiB of the worker's memory, and all of its time. That of ten thousand
- * resources has fewer.
+ * Limits on JSON that the runner wrote: 32 MiB of empty objects would take more than a GiB of the worker's memory, and all of its time. A
+ * plan of ten thousand resources is within them.
  */
 const parsable = { levels: 500, values: 2_000_000 }
 const isParsable = (json: string): boolean => jsonExcess(parsable, new TextEncoder().encode(json)) === undefined
@@ -34,25 +34,25 @@ const isParsable = (json: string): boolean => jsonExcess(parsable, new TextEncod
 /** Something that an apply will make. */
 export interface Creation {
   readonly address: string
-  /** The state has, or had when it was stored last, something else at that address. */
+  /** Whether the state has, or had when it was last stored, something else at that address. */
   readonly replaces: boolean
 }
 
 export interface PlannedChanges {
   readonly changes: Changes
   readonly creations: ReadonlyArray<Creation>
-  /** There is something to apply, outputs and a refreshed state included. */
+  /** Whether there is something to apply, be it only outputs or a refreshed state. */
   readonly hasChanges: boolean
 }
 
-/** It changes the state alone: a thing is imported, or has moved. OpenTofu says so nowhere else. */
+/** Reports whether a thing is imported or has moved, which changes the state alone. OpenTofu says so nowhere else. */
 const isTakenOver = (
   { change: { importing }, previous_address: before }: { readonly change: typeof change.Type; readonly previous_address?: string }
 ): boolean => before !== undefined || (importing !== undefined && importing !== null)
 
 const does = ({ actions }: typeof change.Type): boolean => actions.some((action) => action !== "no-op" && action !== "read")
 
-/** Nothing when the text is not such a JSON, as for a version of the engine that has another one, or has too much in it. */
+/** Returns what the plan changes, or none if the JSON has another form, as from another version of the engine, or is beyond the limits. */
 export const plannedChanges = (json: string, refreshOnly: boolean): Option.Option<PlannedChanges> =>
   Option.map(isParsable(json) ? decode(json) : Option.none(), (plan) => {
     const managed = (plan.resource_changes ?? []).filter(({ mode }) => mode !== "data")

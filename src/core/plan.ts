@@ -9,11 +9,11 @@ import { holds, type Situation } from "./situation.ts"
 import type { TaskPolicy } from "./task-policy.ts"
 
 export interface Plan extends respond.Response {
-  /** Which row it was, for logs and metrics. */
+  /** The row that held, for logs and metrics. */
   readonly situation: string
   /**
-   * It ends a launch, deletes its Job or counts it: to be carried out only if it was decided upon what the API server itself has of Job and
-   * Pods.
+   * Whether the plan ends a launch, deletes its Job or counts it. Such a plan is carried out only if it was decided on Job and Pods as the
+   * API server itself has them.
    */
   readonly live: boolean
 }
@@ -27,14 +27,14 @@ interface Row {
 }
 
 export const rows: ReadonlyArray<Row> = [
-  // nobody here knows what it is
+  // this version does not know the phase
   {
     situation: "in a phase of a newer version",
     means: "leave it alone; it keeps its slot and its workspace",
     holds: holds.ofNewerVersion,
     respond: respond.keep
   },
-  // it is over
+  // the task is over
   {
     situation: "over, but its Job goes on",
     means: "delete the Job: nobody can claim the task any more; one whose worker gave a result has 90 s to end by itself",
@@ -86,14 +86,14 @@ export const rows: ReadonlyArray<Row> = [
     respond: attempts.reflect
   },
   { situation: "over", means: "keep it as it is, for ever", holds: holds.final, respond: respond.keepOver },
-  // somebody wants it away
+  // the task is deleted
   {
     situation: "deleted, not cancelled yet",
     means: "cancel it first, so that its stage ends in order",
     holds: holds.deletedUncancelled,
     respond: respond.cancel
   },
-  // the worker has it
+  // a worker has claimed the task
   {
     situation: "claimed, and the worker left its last words",
     means: "take the result from the termination message",
@@ -130,7 +130,7 @@ export const rows: ReadonlyArray<Row> = [
     holds: holds.running,
     respond: respond.showRunning
   },
-  // nobody has it
+  // no worker has claimed the task
   {
     situation: "cancelled or deleted before the claim",
     means: "end it; it never starts, and a finalizer that keeps it keeps nothing from others",
@@ -254,7 +254,7 @@ export const rows: ReadonlyArray<Row> = [
   }
 ]
 
-/** No row holds: it may start. */
+/** What happens if no row holds: the task starts. */
 const otherwise: Omit<Row, "holds" | "means"> = { situation: "its turn", respond: respond.launch }
 
 const understood = (observed: Observed): Observed => {

@@ -1,4 +1,4 @@
-// What a Pod's state says about a stage: why it does not start, and why it ended, in the closed list's words and the kubelet's own.
+// What a Pod's state says about a stage: why it does not start or why it ended, by a reason of the closed list and the kubelet's message.
 // A Pod's phase or exit code never means success here.
 // Used by core/situation, core/response, controller/observe and controller/job-ages.
 import { Option } from "effect"
@@ -10,7 +10,7 @@ import { hadToGo } from "./plan-again.ts"
 export interface Trouble {
   readonly reason: FailureReason | "Unschedulable" | "QuotaExceeded" | "Refused"
   readonly message: string
-  /** Waiting longer cannot help. */
+  /** Whether waiting longer cannot help. */
   readonly final: boolean
 }
 
@@ -40,7 +40,7 @@ const troubleOf = ([name, seen]: readonly [string, ContainerSeen]): ReadonlyArra
   return []
 }
 
-/** Why the Pod has not begun yet, or nothing when it is on its way. */
+/** Returns why the Pod has not started yet, or none if nothing keeps it. */
 export const startTrouble = (pod: PodSeen): Option.Option<Trouble> =>
   pod.unschedulable !== ""
     ? Option.some({ reason: "Unschedulable", message: `No node can take the Pod: ${pod.unschedulable}`, final: false })
@@ -51,7 +51,7 @@ const tooSmall = ({ asked, quota }: TooSmall): string =>
     asked.map(({ limited, requested, resource }) => `${requested} of its ${limited} ${resource}`).join(", ")
   }; ask for less in jobTemplate.runner.resources of the task, or in task.runner.resources and task.worker.resources of the values, or raise the quota.`
 
-/** What a warning says that neither Job nor Pod does: the Pod cannot be made, or one of its volumes is missing. */
+/** Returns trouble that only a warning tells of, and neither Job nor Pod: the Pod cannot be made, or one of its volumes is missing. */
 const warningTrouble = ({ message, reason }: Warning): Option.Option<Trouble> => {
   if (reason === "FailedCreate") {
     const never = quotaTooSmall(message)
@@ -67,21 +67,21 @@ const warningTrouble = ({ message, reason }: Warning): Option.Option<Trouble> =>
     : Option.none()
 }
 
-/** Why the stage has not begun yet, as far as anything says it. */
+/** Returns why the stage has not started yet, as far as the Pod or a warning says. */
 export const troubleOfStart = ({ pod, warning }: Pick<Observed, "pod" | "warning">): Option.Option<Trouble> =>
   Option.orElse(Option.flatMap(pod, startTrouble), () => Option.flatMap(warning, warningTrouble))
 
-/** A quota gives room by itself when others end, so waiting for it is no start that failed. */
+/** Reports whether the start waits for a quota. That is no failed start, because a quota has room again when others end. */
 export const waitsForQuota = (observed: Pick<Observed, "pod" | "warning">): boolean =>
   Option.exists(troubleOfStart(observed), ({ reason }) => reason === "QuotaExceeded")
 
-/** The kubelet has said that the worker is over: nobody claims or reports from this Pod any more. */
+/** Reports whether the kubelet says that the worker has ended, so that nothing claims or reports from this Pod any more. */
 export const isPodOver = (pod: PodSeen): boolean =>
   pod.phase === "Failed" || pod.phase === "Succeeded" || Option.exists(pod.worker, (_) => _.state === "terminated")
 
 /**
- * Not even the engine runs any more. A worker that died leaves it to the runner, which interrupts it and lives on for as long as the grace
- * allows.
+ * Reports whether the engine has ended as well. A worker that died leaves the engine to the runner, which interrupts it and lives on for as
+ * long as the grace period allows.
  */
 export const isEngineOver = (pod: PodSeen): boolean =>
   pod.phase === "Failed" || pod.phase === "Succeeded" || (isPodOver(pod) && !Option.exists(pod.runner, (_) => _.state === "running"))
@@ -89,7 +89,7 @@ export const isEngineOver = (pod: PodSeen): boolean =>
 const wasOutOfMemory = (seen: Option.Option<ContainerSeen>): boolean =>
   Option.exists(seen, (_) => _.reason === "OOMKilled" || _.lastReason === "OOMKilled")
 
-/** Why a stage ended without a result, from what is left of its Pod and Job. */
+/** Returns why a stage ended without a result, from what is left of its Pod and Job. */
 export const endOf = (
   pod: Option.Option<PodSeen>,
   job: Option.Option<JobSeen>
@@ -115,17 +115,17 @@ export const endOf = (
   return { reason: "Lost", message: `The worker of Pod ${name} ended${code} and left no result.` }
 }
 
-/** What a reason to wait becomes when the wait is over. */
+/** Returns the failure reason for a start that is given up while it waits for `reason`. */
 const finalReason = (reason: Trouble["reason"]): FailureReason =>
   reason === "Refused" ? "Denied" : reason === "Unschedulable" || reason === "QuotaExceeded" ? "StartupTimeout" : reason
 
-/** Why a stage that nobody claimed is not to start any more. */
+/** Returns why a stage that was not claimed is not started any more. */
 export const endOfStart = (
   { job, pod, warning }: Pick<Observed, "job" | "pod" | "warning">
 ): { readonly reason: FailureReason; readonly message: string } => {
   const isOver = Option.exists(job, ({ state }) => state !== "active") || Option.exists(pod, isPodOver)
   const end = endOf(pod, job)
-  if (isOver && Option.isSome(pod) && hadToGo(end.reason)) return end // whatever it waited for
+  if (isOver && Option.isSome(pod) && hadToGo(end.reason)) return end // whatever the Pod waited for
   return Option.match(troubleOfStart({ pod, warning }), {
     onNone: () => isOver ? end : { reason: "StartupTimeout", message: "The worker did not take the task in time." },
     onSome: ({ message, reason }) => ({ reason: finalReason(reason), message })

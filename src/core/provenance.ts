@@ -1,5 +1,5 @@
-// Where a value comes from: which layer set it, what that overrode, what it comes to, and what the key means.
-// Pure: the layers are read before. A token is never shown.
+// Explains where a value comes from: which layer set it, what that layer overrode, what the value comes to, and what the key means.
+// Pure: the caller has read the layers. A token is never shown.
 // Used by cli/commands/config-explain.
 import { Result } from "effect"
 import { nearest, shown } from "../schema/explain.ts"
@@ -10,10 +10,13 @@ import { effective } from "./inheritance.ts"
 
 /** What one layer says of a key. */
 export interface Said {
-  /** The file; absent: the defaults. */
+  /** The layer's file; absent for the defaults. */
   readonly file?: string
   readonly place?: Place
-  /** Null takes away what is below, where `instead` says that it is a key around this one that does. */
+  /**
+   * What the layer sets. Null removes what the layers below set. With `instead`, it is the value of that enclosing key, which hides this
+   * one.
+   */
   readonly value: unknown
   readonly instead?: string
 }
@@ -25,7 +28,10 @@ export interface Key {
 
 const tokens = /[^.[\]]+|\[\d+\]/gu
 
-/** A key as people write it: `task.extraVolumes[0].name`; what follows a map of free names is one name, dots and all. */
+/**
+ * Finds a key as people write it, such as `task.extraVolumes[0].name`, or says why there is none. The text that follows a map of free names
+ * is one name, including its dots.
+ */
 export const findKey = (text: string): Result.Result<Key, string> => {
   let node: Node = valuesDocument()
   const path: Array<string | number> = []
@@ -45,7 +51,7 @@ export const findKey = (text: string): Result.Result<Key, string> => {
   return Result.succeed({ path, node })
 }
 
-/** One value, with nothing in it. */
+/** Reports whether the node is a single value, with no keys or items. */
 const isSingle = ({ anyOf, type }: Node): boolean =>
   Array.isArray(anyOf)
     ? anyOf.every((_: unknown) => isTree(_) && isSingle(_))
@@ -74,7 +80,7 @@ const withoutSecrets = (path: Path, value: unknown): unknown => {
   return secrets.includes(shown(path)) && value !== "" ? "(not shown)" : value
 }
 
-/** What the layers say of a key, the topmost first; at the end the default, if there is one. */
+/** Returns what the layers say about a key, the topmost first, with the default at the end, if there is one. */
 export const history = (layers: ReadonlyArray<Layer>, path: Path): ReadonlyArray<Said> => {
   const given = layers.flatMap(({ name: file, place, tree }): ReadonlyArray<Said> => {
     const said = saying(tree, path)
@@ -88,17 +94,17 @@ export const history = (layers: ReadonlyArray<Layer>, path: Path): ReadonlyArray
   return [...given.reverse(), ...(fallback === undefined ? [] : [{ value: fallback }])]
 }
 
-/** A key that a value comes from, and who set it. */
+/** A key that a value comes from, and what set it. */
 export interface Source {
   readonly key: string
   readonly by?: Said
 }
 
 export interface Explanation {
-  /** Empty: of all of them. */
+  /** The key; empty for all keys together. */
   readonly key: string
   readonly description?: string
-  /** Absent: it has none, and is not set. */
+  /** The value; absent if the key is not set and has no default. */
   readonly value?: unknown
   readonly history: ReadonlyArray<Said>
   readonly effective?: { readonly value: unknown; readonly from: ReadonlyArray<Source> }
@@ -109,7 +115,7 @@ const sourceOf = (layers: ReadonlyArray<Layer>, key: string): Source => {
   return { key, ...(by !== undefined && { by }) }
 }
 
-/** One key with a single value or a list; what it comes to is told where it falls back to others. */
+/** Explains one key. What it comes to is included if the key falls back to others. */
 export const explainKey = (layers: ReadonlyArray<Layer>, values: Values, { node, path }: Key, version: string): Explanation => {
   const value = valueAt(values, path)
   const comesTo = effective(values, path.map(String), version)
@@ -123,7 +129,7 @@ export const explainKey = (layers: ReadonlyArray<Layer>, values: Values, { node,
   }
 }
 
-/** The keys below one that some layer sets or takes away, in the order of the files. */
+/** Returns the keys below `path` that some layer sets or removes, in the order of the files. */
 export const setBelow = (layers: ReadonlyArray<Layer>, path: Path): ReadonlyArray<Path> => {
   const found = new Map<string, Path>()
   for (const { tree } of layers) {
@@ -133,5 +139,5 @@ export const setBelow = (layers: ReadonlyArray<Layer>, path: Path): ReadonlyArra
   return [...found.values()].filter((leaf) => history(layers, leaf)[0]?.instead === undefined)
 }
 
-/** Whether a value is looked at key by key. */
+/** Reports whether a value is explained key by key. */
 export const isBranch = (value: unknown): boolean => isTree(value) && Object.keys(value).length > 0

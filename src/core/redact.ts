@@ -1,21 +1,21 @@
-// Takes secrets out of a stream of bytes, in the forms in which programs print them, coloured or not, wherever the stream is cut into chunks.
+// Takes secrets out of a stream of bytes, in the forms in which programs print them, coloured or not, however the stream is chunked.
 // Always holds: every byte that belongs to an occurrence of a form is masked, and bytes are held back only while they may begin one.
 // Used by worker/log-shipper.ts, worker/variables.ts and core/secret-parts.ts.
 import { Base64, Base64Url, Hex } from "effect/encoding"
 import { plainOf } from "./escapes.ts"
 
-/** Shorter values are too common to be taken out; in characters. */
+/** The shortest secret that is masked, in characters. Shorter values are too common to be taken out. */
 export const shortestSecret = 4
 
 const mask = "***"
-/** Lines of a longer secret, and texts within one, have to be longer: more of them are words. */
+/** The shortest line of a longer secret, or text within one, that is masked, in characters. Shorter ones are too often plain words. */
 export const shortestPart = 6
-/** Longer forms are looked for in pieces of this size, so that little is held back and a part of a long secret is hidden too. */
+/** Longer forms are looked for in pieces of this many bytes, so that little is held back, and a part of a long secret is masked too. */
 const pieceBytes = 64
 
 const encoder = new TextEncoder()
 
-/** What base64 makes of the bytes when 0, 1 or 2 others come before: the characters that depend on these bytes alone. */
+/** Returns what base64 makes of the bytes after 0, 1 or 2 other bytes: the characters that depend on these bytes alone. */
 const base64 = (bytes: Uint8Array, encode: (bytes: Uint8Array) => string): ReadonlyArray<string> =>
   [0, 1, 2].map((shift) => {
     const shifted = new Uint8Array(shift + bytes.length)
@@ -34,7 +34,7 @@ const lowercasePercent = (text: string): string => text.replace(/%[0-9A-F]{2}/gu
 const json = (text: string): string => JSON.stringify(text).slice(1, -1)
 const jsonForHtml = (text: string): string =>
   json(text).replace(/[<>&\u2028\u2029]/gu, (found) => `\\u${found.charCodeAt(0).toString(16).padStart(4, "0")}`)
-/** As Python writes it. */
+/** JSON as Python writes it, with all but ASCII escaped. */
 const jsonInAscii = (text: string): string =>
   json(text).replace(
     /[^\u0000-\u007f]/gu,
@@ -45,10 +45,10 @@ const hcl = (text: string): string => json(text).replaceAll("${", "$${").replace
 const lines = (secret: string): ReadonlyArray<string> =>
   secret.includes("\n") ? secret.split(/\r?\n/u).map((line) => line.trim()).filter((line) => line.length >= shortestPart) : []
 
-/** Base64 as programs print it in lines: of 76 columns, or of 64 as in PEM. */
+/** Returns the lines of base64 text as programs print it: of 76 columns, or of 64 as in PEM. */
 const wrapped = (text: string): ReadonlyArray<string> => [/.{6,76}/gu, /.{6,64}/gu].flatMap((line) => text.match(line) ?? [])
 
-/** Every spelling of a secret that is looked for. */
+/** Returns every spelling of a secret that is looked for. */
 export const forms = (secret: string): ReadonlyArray<string> => {
   const bytes = encoder.encode(secret)
   const inLines = lines(secret)
@@ -81,7 +81,7 @@ const pieces = (form: Uint8Array): ReadonlyArray<Uint8Array> =>
       return form.subarray(start, start + pieceBytes)
     })
 
-/** The forms by their first bytes, and every shorter beginning, so that most positions of a text are passed over at once. */
+/** The forms by their first bytes, down to a single one, so that most positions of a text are passed over at once. */
 interface Index {
   /** By the first two bytes: 1 if a form begins with them. */
   readonly mayBegin: Uint8Array
@@ -97,7 +97,7 @@ const firstTwo = (bytes: Uint8Array, at: number): number => ((bytes[at] ?? 0) <<
 const indexOf = (secrets: ReadonlyArray<string>): Index => {
   const unique = new Map(
     secrets.filter((secret) => secret.length >= shortestSecret).flatMap(forms)
-      .map((form) => plainOf(encoder.encode(form), true).bytes) // as it is looked for, without the colours that it may have itself
+      .map((form) => plainOf(encoder.encode(form), true).bytes) // looked for without the colours that the form itself may have
       .filter(({ length }) => length >= shortestSecret).flatMap(pieces).map((piece) => [piece.join(), piece])
   )
   const longestFirst = [...unique.values()].sort((a, b) => b.length - a.length)
@@ -110,7 +110,7 @@ const indexOf = (secrets: ReadonlyArray<string>): Index => {
   }
 }
 
-/** Does `form` stand at `at`, as far as the bytes go? */
+/** Reports whether `form` stands at `at`, as far as the bytes go. */
 const agrees = (bytes: Uint8Array, at: number, form: Uint8Array): boolean => {
   const end = Math.min(form.length, bytes.length - at)
   for (let i = 0; i < end; i++) if (bytes[at + i] !== form[i]) return false
@@ -120,7 +120,7 @@ const agrees = (bytes: Uint8Array, at: number, form: Uint8Array): boolean => {
 const longestMatch = (index: Index, bytes: Uint8Array, at: number): number =>
   index.byFirstBytes.get(firstBytes(bytes, at))?.find((form) => form.length <= bytes.length - at && agrees(bytes, at, form))?.length ?? 0
 
-/** Where the first form begins that the end of the bytes cuts off; their length if none does. */
+/** Returns where the first form begins that the end of the bytes cuts off, or the number of bytes if there is none. */
 const undecidedFrom = ({ byFirstByte }: Index, bytes: Uint8Array): number => {
   for (let at = Math.max(0, bytes.length - pieceBytes + 1); at < bytes.length; at++) {
     if (byFirstByte[bytes[at] ?? 0]?.some((form) => form.length > bytes.length - at && agrees(bytes, at, form))) return at
@@ -134,7 +134,10 @@ const joined = (parts: ReadonlyArray<Uint8Array>): Uint8Array => {
   return all
 }
 
-/** Between two chunks: what is held back, how much of its beginning is known to be secret, and whether the last byte given out was. */
+/**
+ * What is kept between two chunks: the bytes held back, how many of the first ones are known to be secret, and whether the last byte before
+ * them was.
+ */
 export interface Redaction {
   readonly held: Uint8Array
   readonly covered: number
@@ -144,11 +147,11 @@ export interface Redaction {
 export const begin: Redaction = { held: new Uint8Array(), covered: 0, masking: false }
 
 export interface Redactor {
-  /** The next chunk, and what of it and its predecessors may be shown. */
+  /** Takes the next chunk. Returns the new state, and what may be shown of this chunk and those before it. */
   readonly next: (state: Redaction, chunk: Uint8Array) => readonly [Redaction, Uint8Array]
-  /** What is still held back, at the end of the stream. */
+  /** Returns what is still held back at the end of the stream, with secrets masked. */
   readonly end: (state: Redaction) => Uint8Array
-  /** A whole text at once. */
+  /** Returns a whole text with secrets masked. */
   readonly text: (text: string) => string
 }
 
@@ -162,7 +165,7 @@ export const redactor = (secrets: ReadonlyArray<string>): Redactor => {
     const plain = plainOf(all, last)
     const { bytes } = plain
     const until = last ? bytes.length : undecidedFrom(index, bytes)
-    // Colours go with what follows them, so those before an undecided byte are undecided too.
+    // Colours belong to what follows them, so those before an undecided byte are undecided too.
     const end = last || (until === bytes.length && !plain.isOpen) ? all.length : until === 0 ? 0 : plain.original(until - 1) + 1
     const shown: Array<Uint8Array> = []
     let { covered, masking } = state

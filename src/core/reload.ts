@@ -1,13 +1,13 @@
-// What a running controller does when its values have changed: nothing, take them over, or end and be started with them.
-// Invariant: every part of the configuration is in the table; a new one does not compile before it is put there.
+// What a running controller does when its values have changed: nothing, take them over, or end, so that it is started with them.
+// Invariant: every part of the configuration is in the table; a new part does not compile until it is there.
 // Called by controller/configuration.
 import { Data, Equal } from "effect"
 import type { ResolvedConfig } from "./resolve.ts"
 
 /**
- * What a part of the configuration reaches in a running controller:
- * `next`: the next decision and the next Job; `process`: what it was started with, names and places that it may not change while tasks run;
- * `manifests`: only what `render` and Kustomize make, the controller's own Deployment for one.
+ * What a part of the configuration affects in a running controller. `next`: the next decision and the next Job. `process`: what the process
+ * was started with, such as names and places, which must not change while tasks run. `manifests`: only what `render` and Kustomize make,
+ * such as the controller's own Deployment.
  */
 type Reach = "next" | "process" | "manifests"
 
@@ -33,7 +33,7 @@ const reach: { readonly [Part in keyof Required<ResolvedConfig>]: Reach } = {
   token: "manifests",
   account: "manifests",
   admissionPolicies: "manifests",
-  restrictMetadataService: "next", // these two: what a proof of isolation is of
+  restrictMetadataService: "next", // this and taskNetwork: a proof of isolation covers both
   taskNetwork: "next",
   controller: "manifests",
   controllerValues: "manifests"

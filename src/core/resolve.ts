@@ -1,5 +1,5 @@
-// From the values to what is built of them: names, images, environments and security contexts with their inheritance applied.
-// Invariant: nothing beyond this looks at the values; global reaches everything, agent never reaches the runner.
+// Turns the values into what manifests are built from: names, images, environments and security contexts, with inheritance applied.
+// Invariant: what is built from the result never looks at the values; `global` reaches everything, `agent` never reaches the runner.
 // Called by the CLI, the controller and generate; its tables are in test/core/resolve.test.ts.
 import type { V1Container, V1LocalObjectReference, V1PodFailurePolicyRule, V1Volume } from "@kubernetes/client-node"
 import type { Tree } from "../schema/layers.ts"
@@ -23,11 +23,11 @@ import { type PodConfig, podConfig } from "./resolve/pods.ts"
 import { type CacheConfig, cacheOf } from "./resolve/storage.ts"
 import type { TaskPolicy } from "./task-policy.ts"
 
-/** Which installation it is. */
+/** Identifies the installation. */
 export interface Release {
   readonly name: string
   readonly namespace: string
-  /** Of the application: what an empty image tag means. */
+  /** The version of the application, which an empty image tag stands for. */
   readonly version: string
 }
 
@@ -37,7 +37,7 @@ export interface ControllerConfig {
   readonly pod: PodConfig
   readonly container: ContainerConfig
   readonly replicas: number
-  /** Pods that a drain must leave, as a number or a percentage; absent: no budget. */
+  /** How many Pods a drain must leave, as a number or a percentage; absent: no budget. */
   readonly minAvailable?: number | string
 }
 
@@ -49,15 +49,15 @@ export interface TaskConfig {
   readonly volumes: ReadonlyArray<V1Volume>
   readonly backoffLimit: number
   readonly ttlSecondsAfterFinished: number
-  /** What a Job may take beside its stage: to start, and to end in order. */
+  /** How many seconds a Job may take beside its stage, to start and to end in order. */
   readonly secondsBesideStage: number
-  /** No stage may take longer, whatever its task says. */
+  /** The most seconds that a stage may take, whatever its task says; absent: no limit. */
   readonly timeoutLimitSeconds?: number
-  /** After ours. */
+  /** The values' rules, which come after our own. */
   readonly failureRules: ReadonlyArray<V1PodFailurePolicyRule>
-  /** Where providers come from; absent: from their registries, or as the runner's image says. */
+  /** Where providers come from; absent: from their registries, or from where the runner's image says. */
   readonly mirrors?: ProviderMirrors
-  /** Whether users in the Pod are none of the node. */
+  /** Whether the Pod has a user namespace of its own, so that its users are none of the node's. */
   readonly userNamespaces: boolean
   readonly jobLabels: Texts
   readonly jobAnnotations: Texts
@@ -73,24 +73,24 @@ export interface AccountConfig {
 
 export interface TokenConfig {
   readonly secret: { readonly name: string; readonly key: string }
-  /** To be put into that Secret; absent when the Secret is somebody else's. */
+  /** The token to put into that Secret; absent if the Secret is kept by others. */
   readonly value?: string
 }
 
 export interface ResolvedConfig {
-  /** Full name, at most 40 characters: what the names of all objects begin with. */
+  /** The full name, at most 40 characters, with which the names of all objects begin. */
   readonly name: string
   readonly namespace: string
   readonly taskNamespace: string
   readonly version: string
-  /** Of everything that Jobs are built from. */
+  /** The hash of everything that Jobs are built from. */
   readonly configHash: string
   readonly policy: TaskPolicy
-  /** The server that gives work; absent: AgentTasks come from elsewhere only. */
+  /** The server that gives work; absent: AgentTasks only come from elsewhere. */
   readonly pool?: { readonly url: string; readonly tokenSecret: { readonly name: string; readonly key: string } }
   /** The pool's token, which may be given without a URL. */
   readonly token?: TokenConfig
-  /** Of every object, beside ours. */
+  /** Labels of every object, beside ours; the same for annotations. */
   readonly objectLabels: Texts
   readonly objectAnnotations: Texts
   /** The controller's service account; tasks have their own. */
@@ -103,9 +103,9 @@ export interface ResolvedConfig {
   readonly dataSizeLimit: string
   readonly cache?: CacheConfig
   readonly trust?: TrustConfig
-  /** Of controller and worker, never of the runner. */
+  /** The client certificate of controller and worker, which the runner never gets. */
   readonly clientCertificate?: ClientCertificateConfig
-  /** What AgentTasks may name, by patterns; absent: no policies. */
+  /** The names that AgentTasks may refer to, as patterns; absent: no policies. */
   readonly admissionPolicies?: {
     readonly secrets: ReadonlyArray<string>
     readonly configMaps: ReadonlyArray<string>
@@ -115,7 +115,7 @@ export interface ResolvedConfig {
   readonly taskNetwork: TaskNetworkConfig
   readonly controller: ControllerConfig
   readonly task: TaskConfig
-  /** The values file that the controller gets: it resolves to the same, and has no token in it. */
+  /** The values file for the controller, which resolves to the same and has no token in it. */
   readonly controllerValues: Tree
 }
 
@@ -168,7 +168,10 @@ const taskOf = ({ agent, global, task }: Values, { runner, worker }: Pick<TaskCo
   jobAnnotations: task.jobAnnotations
 })
 
-/** A token is replaced by the name of its Secret, and what the name was made of by nothing: the controller is told the full name. */
+/**
+ * Returns the values for the controller. The token is replaced by the name of its Secret, and what the full name was made of is left out,
+ * because the controller is given the full name.
+ */
 const forController = (values: Values, token: TokenConfig | undefined): Tree =>
   overrides({
     ...values,
@@ -177,7 +180,7 @@ const forController = (values: Values, token: TokenConfig | undefined): Tree =>
     agent: { ...values.agent, token: "", auth: { token: "" }, ...(token !== undefined && { tokenExistingSecret: token.secret }) }
   })
 
-/** All that Jobs are built from. */
+/** Returns everything that Jobs are built from. */
 const forJobs = (values: Values, name: string, ofTask: Pick<TaskConfig, "runner" | "worker">) => {
   const cache = cacheOf(values.persistence, name)
   const trust = trustOf(values.global.tls, name)

@@ -1,6 +1,6 @@
-// What each row of the table of situations answers: actions, the status from now on, and when to look again.
-// Ends are written before Jobs are deleted: the status, guarded by its version, is what decides between a cancel and a claim.
-// Used by core/plan, and by core/follow for what it has in common with every response.
+// The response of each row of the table of situations: actions, the status from now on, and when to look again.
+// A task's end is written before its Job is deleted: the status, guarded by its version, decides between a cancel and a claim.
+// Used by core/plan, and by core/follow for what all responses have in common.
 import { Option, Schema } from "effect"
 import { type AgentTaskStatus, longestStatusMessage, mutates, type Phase } from "../schema/agent-task.ts"
 import { assignmentId } from "../schema/pool-api.ts"
@@ -32,21 +32,24 @@ import { resultOf } from "./task-result.ts"
 import { epochOf, nextEpoch, waitsForLeft } from "./workspace-lease.ts"
 
 export interface Response {
-  /** Carried out in this order, before the status is written; the first that fails ends the pass. */
+  /** The actions, carried out in this order before the status is written. The first that fails ends the pass. */
   readonly actions: ReadonlyArray<Action>
   readonly status: AgentTaskStatus
-  /** Said once that is written: an end that was refused must not have been announced, and no pool holds up the status. */
+  /** Sent once the status is written: an end whose write was refused must not be announced, and no pool may hold up the status. */
   readonly notices: ReadonlyArray<Notice>
   /** Milliseconds until time alone may change the decision. */
   readonly requeueAfterMillis: Option.Option<number>
 }
 export type Respond = (situation: Situation) => Response
 
-/** When a start is looked at again: what keeps a Pod from being made is told by events alone, which are not watched. */
+/** How soon a start is looked at again: only events, which are not watched, say what keeps a Pod from being made. */
 const lookAgainMillis = 5_000
-/** The longer it has waited, the less it matters when it hears; a thousand that wait must not be two hundred questions a second. */
+/**
+ * Returns when to look again at a start of this age. The longer it has waited, the less a delay matters, and a thousand that wait must not
+ * cause two hundred requests a second.
+ */
 const lookAgainAfter = (age: number): number => Math.min(Math.max(lookAgainMillis, age), 60_000)
-/** A start that goes well is told by the worker's claim alone; one that has said nothing for so long is told here. */
+/** How long the status is silent about a new start: a start that goes well is told by the worker's claim alone. */
 const quietMillis = 3_000
 
 export const unchanged = ({ observed }: Situation, actions: ReadonlyArray<Action> = []): Response => ({
@@ -63,17 +66,20 @@ interface News {
   readonly stalled?: boolean
 }
 
-/** With a launch of which no word was said before its Job went: only this process knows of it. */
+/**
+ * Returns the status after `news`. It counts a launch whose Job went before the status mentioned it, since only this process knows of that
+ * one.
+ */
 const step = (s: Situation, news: News) => {
   const { metadata: { generation }, status } = s.observed.task
   return advance({ ...status, ...(s.observed.hadJob && { launches: launchesOf(s.observed) }) }, { ...news, generation, now: s.now })
 }
 
-/** The key the pool knows a stage by. */
+/** Returns the id by which the pool knows the stage; none for a task that is not the pool's. */
 const assignmentOf = ({ observed: { task: { spec } } }: Situation): Option.Option<string> =>
   Option.map(Option.fromUndefinedOr(spec.pool), ({ runId }) => assignmentId(runId, spec.stage, spec.attempt ?? 1))
 
-/** Until the pool has taken it, whatever the status says already. */
+/** Returns the report for the pool, until the pool has taken it, whatever the status says already. */
 const noticesToPool = (situation: Situation, { message, reason }: Pick<News, "message" | "reason">): ReadonlyArray<Notice> => {
   const news = { reason, message: fitting(message) }
   const isTold = Option.exists(situation.observed.told, (told) => told.reason === news.reason && told.message === news.message)
@@ -83,7 +89,7 @@ const noticesToPool = (situation: Situation, { message, reason }: Pick<News, "me
 const sameNews = ({ observed: { task: { status } } }: Situation, { message, reason }: News): boolean =>
   status.reason === reason && status.message === fitting(message)
 
-/** A status of a task under way, which the pool hears as well. */
+/** Returns a status for a task under way, and the report of it for the pool. */
 const tell = (situation: Situation, news: News, actions: ReadonlyArray<Action> = []): Response => ({
   ...unchanged(situation, actions),
   status: step(situation, news),
@@ -101,7 +107,7 @@ const end = (situation: Situation, phase: "Failed" | "Cancelled", reason: Failur
   notices: [Notice.Emit({ type: phase === "Failed" ? "Warning" : "Normal", reason, message })]
 })
 
-// ── it is over ──
+// ── the task is over ──
 
 export const keep: Respond = (s) => unchanged(s)
 
@@ -138,10 +144,10 @@ export const release: Respond = (s) => unchanged(s, [Action.Release()])
 export const deleteTask: Respond = (s) => unchanged(s, [Action.DeleteTask()])
 export const cancel: Respond = (s) => unchanged(s, [Action.Cancel()])
 
-/** One more sentence after words that may be Kubernetes' own, of any length. */
+/** Adds a sentence to a message that may be Kubernetes' own, of any length. */
 const andThen = (words: string, next: string): string => `${shortened(sentence(words), longestStatusMessage - next.length - 1)} ${next}`
 
-// ── the worker has it ──
+// ── a worker has claimed the task ──
 
 export const finishWithLastWords: Respond = (s) => {
   const { task: { metadata, status }, pod } = s.observed
@@ -170,13 +176,13 @@ export const stall: Respond = (s) =>
 export const showStopping: Respond = (s) =>
   tell(s, { phase: "Running", reason: "Stopping", message: "A cancel was asked for; the engine is interrupted once and saves its state." })
 
-/** The claim's own words, again after a time in which the node did not answer. */
+/** Says again what the claim said, after a time in which the node did not answer. */
 export const showRunning: Respond = (s) => {
   const { pod, reason } = s.observed.task.status
   return reason === "NodeUnreachable" && pod !== undefined ? tell(s, running(pod)) : unchanged(s)
 }
 
-// ── nobody has it ──
+// ── no worker has claimed the task ──
 
 export const finishCalledOff: Respond = (s) =>
   end(s, "Cancelled", "Cancelled", `${s.observed.task.spec.cancel === true ? "Cancelled" : "Deleted"} before it started; nothing was run.`)
@@ -198,7 +204,7 @@ export const finishDenied: Respond = (s) =>
     }
   })
 
-/** Nothing was said of it yet. */
+/** Reports whether the status says nothing of a start or a wait yet. */
 const isFresh = ({ observed: { task: { status: { phase = "Pending" } } } }: Situation): boolean => phase === "Pending"
 
 const ourJob = ({ observed: { task }, policy }: Situation): string => jobName(policy.basename, task.metadata.name)
@@ -207,17 +213,19 @@ const jobMade = (s: Situation): News => ({ phase: "Starting", reason: "JobCreate
 
 const isJobCounted = ({ observed: { job, task } }: Situation): boolean => Option.exists(job, (job) => isCounted(task, job))
 
-/** Its first word on the Job that is there counts it. */
+/** Returns the response with the present Job counted, as the status mentions that Job now. */
 const launched = (s: Situation, response: Response): Response => ({
   ...response,
   status: counted(s.observed, s.policy, response.status)
 })
 
-/** By two clocks, one of which may be behind: good for when to speak and to look, and for no end. */
+/**
+ * Returns the Job's age by two clocks, one of which may be behind. It is good for when to speak and to look again, and never for an end.
+ */
 const jobAgeMillis = ({ now, observed: { job, jobKnownMillis } }: Situation): number =>
   Option.match(job, { onNone: () => 0, onSome: ({ createdAt }) => Math.max(millisSince(createdAt, now), jobKnownMillis) })
 
-/** Why the launch came to nothing, in one reason and sentence. */
+/** Returns why the launch failed, as one reason and sentence. */
 const notStarted = (s: Situation): Pick<News, "message"> & { readonly reason: FailureReason } =>
   podWent(s)
     ? { reason: "Evicted", message: "The Pod is gone, and a quota leaves no room for another." }
@@ -243,16 +251,16 @@ export const finishStuck: Respond = (s) => {
 
 const isReason = Schema.is(Reason)
 
-/** Somebody's finalizer may keep it. */
+/** Deletes the Job and looks again, because a finalizer may keep it. */
 const deleteAndLook: Respond = (s) => later(deleteJob(s), lookAgainAfter(jobAgeMillis(s)))
 
-/** Of a launch that is said to have come to nothing: the next comes no sooner than it is due. */
+/** Deletes the Job of a failed launch, but not before the next launch is due. */
 const clearAwayWhenDue = (s: Situation, told: Response): Response => {
   const soonest = nextAfterMillis(s.observed.task.status) - s.observed.jobKnownMillis
   return soonest > 0 ? later(told, soonest) : deleteAndLook(s)
 }
 
-/** Its words stand, and are said to a pool that has not heard them. */
+/** Clears the Job away when that is due. The status stays as it is, and a pool that has not heard it is told. */
 export const clearAway: Respond = (s) => {
   const { message = "", reason } = s.observed.task.status
   return clearAwayWhenDue(s, { ...unchanged(s), notices: isReason(reason) ? noticesToPool(s, { reason, message }) : [] })
@@ -265,19 +273,22 @@ export const clearAwayOrFail: Respond = (s) => {
   const news: News = { phase: "Starting", reason, message: andThen(message, "It is launched again.") }
   const told = tell(s, news)
   if (sameNews(s, news) && isSaidToGo(s.observed)) return clearAwayWhenDue(s, told)
-  // Said first, guarded by the version: a Pod that has claimed the task meanwhile keeps its Job.
+  // The status is written first, guarded by its version: a Pod that has claimed the task meanwhile keeps its Job.
   const { status } = launched(s, told)
   return later({ ...told, status: failed(status) }, 0)
 }
 
-/** What a start waits for, or that nothing is known to keep it. */
+/** Returns what the start waits for, or that the Pod starts if nothing is known to keep it. */
 const startNews = (s: Situation): News =>
   Option.match(troubleOfStart(s.observed), {
     onNone: () => jobMade(s),
     onSome: ({ message, reason }) => ({ phase: "Starting", reason, message })
   })
 
-/** Said first as well, with its launch taken back; to the pool it is no news. */
+/**
+ * Deletes a Job that waits for a quota, so that it is made again. The status is written first here too, with the launch taken back. The
+ * pool is not told, as this is no news to it.
+ */
 export const makeAnew: Respond = (s) => {
   const { job, task } = s.observed
   if (Option.exists(job, (job) => isGivenUp(task, job))) return deleteAndLook(s)
@@ -285,7 +296,7 @@ export const makeAnew: Respond = (s) => {
   return later({ ...unchanged(s), status: givenUp(status) }, 0)
 }
 
-/** Of a Pod that has no room; a Job that has none is queued. */
+/** Reports whether the status says that a quota has no room for the Pod. If it has no room for the Job, the task is queued instead. */
 const saysQuota = ({ observed: { task: { status: { phase, queue, reason } } } }: Situation): boolean =>
   phase === "Starting" && reason === "QuotaExceeded" && queue === undefined
 
@@ -355,7 +366,7 @@ export const queueRefused: Respond = (s) =>
     onSome: ({ againInMillis, kind, message }) => later(waitFor(s, waitReasonOf(kind), message, 1), againInMillis)
   })
 
-/** Its turn came after the source could have been asked. */
+/** Looks again at once, because the task's turn came too late for this pass to ask its source. */
 export const askSource: Respond = (s) => later(unchanged(s), 0)
 
 export const waitForSource: Respond = (s) => {
@@ -363,7 +374,7 @@ export const waitForSource: Respond = (s) => {
   return source._tag === "NotReady" ? later(waitFor(s, "SourceNotReady", source.message, 1), lookAgainMillis) : unchanged(s)
 }
 
-/** Written before there is a Job, since the worker reads it with its claim. */
+/** Writes down the artifact before there is a Job, because the worker reads it with its claim. */
 export const pin: Respond = (s) => {
   const { source: seen, task: { status } } = s.observed
   const source = seen._tag === "Ready" ? seen.artifact : status.source
@@ -372,13 +383,16 @@ export const pin: Respond = (s) => {
   return { ...response, status: { ...response.status, source } }
 }
 
-/** A name that was cut or cleaned: policies of the API server cannot work it out. */
+/** Writes down a Job's name that policies of the API server cannot derive, such as one that was cut or cleaned. */
 export const nameJob: Respond = (s) => {
   const response = tell(s, { phase: "Pending", reason: "Accepted", message: `Its Job is called ${ourJob(s)}.` })
   return { ...response, status: { ...response.status, job: { name: ourJob(s) } } }
 }
 
-/** A first launch needs no status of its own: the Job's name is derived, so it is found again without one. */
+/**
+ * Makes the Job, after the actions in `before`. A first launch needs no status of its own: the Job's name is derived, so the Job is found
+ * again without one.
+ */
 const launchIn = (s: Situation, epoch: number, before: ReadonlyArray<Action> = []): Response => {
   const { message = "" } = s.observed.task.status
   const news: News = isMadeAnew(s.observed.task) && saysQuota(s)

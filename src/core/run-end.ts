@@ -1,5 +1,5 @@
-// What the end of a stage is to its run: an event of core/run-machine, and what was found out.
-// Always holds: a plan that changes something goes on only if its saved plan is the one that is stored.
+// What the end of a stage means for its run: an event of core/run-machine, and what the stage found out.
+// Always holds: a plan that changes something goes on only if the plan it saved is the one that is stored.
 // Used by server/stage-ends.
 import type { Changes, StageResult } from "../schema/stage-result.ts"
 import { RunEvent, type RunState, type Step } from "./run-machine.ts"
@@ -17,7 +17,10 @@ type Planned = Pick<RunState, "planOnly" | "planSha256">
 const isItsPlan = ({ planSha256 }: Planned, { planDigest }: StageResult): boolean =>
   planSha256 !== null && (planDigest ?? planSha256) === planSha256
 
-/** A number is enough to go on with: without one, a plan that succeeded is taken to change something, so that a person looks. */
+/**
+ * Returns what the end of a successful plan means. Without a word on changes or their numbers, it is taken to change something, so that a
+ * person looks at it.
+ */
 const planned = (run: Planned, result: StageResult): RunEnd => {
   const { changes } = result
   const hasChanges = result.hasChanges ?? (changes === undefined || changes.add + changes.change + changes.destroy > 0)
@@ -27,7 +30,7 @@ const planned = (run: Planned, result: StageResult): RunEnd => {
   return { ...facts, event: RunEvent.Failed({ step: "plan" }), failure }
 }
 
-/** `doubted`: what is said of the state at the end of a failure. */
+/** Returns what the end of a stage means for its run. `doubted` is what the message of a failure adds about the state. */
 export const runEnd = (step: Step, run: Planned, result: StageResult, doubted: string): RunEnd => {
   switch (result.outcome) {
     case "cancelled":

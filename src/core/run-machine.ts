@@ -1,28 +1,28 @@
 // How a run goes from one status to the next, as one table of named rows.
-// A final status absorbs every word of an agent, and the same event twice is as good as once.
-// Used by server/runs, which stores the step and does what follows from it; whoever speaks of a status has its words from here.
+// What an agent says changes no final status, and an event that comes twice has the effect of one.
+// Used by server/runs, which stores the step and does what follows from it. Modules that name a status to people take its words from here.
 import { Data } from "effect"
 import type { Sha256 } from "../schema/names.ts"
 import type { RunStatus } from "../schema/run.ts"
 
-/** What the machine needs to know of a run. `cancelAsked`: a person wants it to end, an agent still works on it. */
+/** What the machine needs to know of a run. `cancelAsked` says that a person wants the run to end while an agent still works on it. */
 export interface RunState {
   readonly status: RunStatus
   readonly planOnly: boolean
   readonly autoApply: boolean
   readonly cancelAsked: boolean
-  /** The seal of its plan. */
+  /** The seal of the run's plan; null if it has none. */
   readonly planSha256: Sha256 | null
 }
 
-/** As it stands in a sentence. */
+/** Returns the status as it stands in a sentence. */
 export const inWords = (status: RunStatus): string => status.replaceAll("_", " ")
 
 export type Step = "plan" | "apply"
 
 /**
- * The last three are a person's wishes, the others an agent's words. `Disrupted`: the plan ended through no fault of its own, and is to be
- * made again.
+ * The last three come from a person, the others from an agent. `Disrupted` says that the plan ended through no fault of its own, and is to
+ * be made again.
  */
 export type RunEvent = Data.TaggedEnum<{
   Started: { readonly step: Step }
@@ -31,7 +31,7 @@ export type RunEvent = Data.TaggedEnum<{
   Failed: { readonly step: Step }
   Stopped: { readonly step: Step }
   Disrupted: {}
-  /** `seal`: of the plan that the person saw; without it, whatever plan the run has. */
+  /** `seal` is that of the plan that the person saw. Without it, any plan of the run is meant. */
   Confirm: { readonly seal?: Sha256 }
   Discard: {}
   Cancel: {}
@@ -147,15 +147,18 @@ const refusal = (run: RunState, event: RunEvent): Move =>
     }`
   })
 
-/** What `event` does to a run. An agent's word is never refused, only without effect; a person's wish at the wrong moment is refused. */
+/**
+ * Returns what `event` does to a run. An event of an agent is never refused, but may have no effect. An event of a person is refused at the
+ * wrong moment.
+ */
 export const move = (run: RunState, event: RunEvent): Move =>
   rows.find(({ holds }) => holds(run, event))?.to(run) ?? (byPerson(event) ? refusal(run, event) : Move.Unchanged())
 
-/** Which wishes of a person would be granted now. */
+/** Returns which events of a person would be accepted now. */
 export const wishes = (run: RunState) => ({
   confirm: isIn(run, "planned"),
   discard: isIn(run, "pending", "planned"),
   cancel: !run.cancelAsked && isIn(run, "pending", "planning", "confirmed", "applying"),
-  /** Nobody forces first: an agent that is there ends the run in order, with its state saved. */
+  /** Only after a cancel, because an agent that is there ends the run in order, with its state saved. */
   forceCancel: run.cancelAsked && !isFinal(run.status)
 })

@@ -1,14 +1,14 @@
-// Seals of plans: their one text, and in which parts two of them differ, in words for a person.
+// Seals of plans: the text of a seal, and in which parts two seals differ, in words for a person.
 // Law: two seals have the same text exactly when no part differs, and every part that differs is named.
 // Used by worker/seal before a plan is kept, and before it is applied.
 import { Option } from "effect"
 import type { Seal } from "../schema/seal.ts"
 import { canonical } from "./canonical.ts"
 
-/** The same seal is always the same text. */
+/** Returns the text of a seal, which is always the same for the same seal. */
 export const sealText = (seal: Seal): string => canonical(seal)
 
-/** Names said of one part, at most. */
+/** The most names that are listed for one part. */
 const mostNames = 8
 
 const changedNames = (sealed: Seal["variables"], now: Seal["variables"]): ReadonlyArray<string> => {
@@ -16,7 +16,7 @@ const changedNames = (sealed: Seal["variables"], now: Seal["variables"]): Readon
   return [...new Set([...before.keys(), ...after.keys()])].filter((name) => before.get(name) !== after.get(name)).sort()
 }
 
-/** What a part says of itself when it is another one now. */
+/** The words for a part that is another one now; none if it is the same. */
 type Words = Option.Option<string>
 
 const others = (what: string, sealed: Seal["variables"], now: Seal["variables"]): Words => {
@@ -53,13 +53,13 @@ const parts: { readonly [_ in Exclude<keyof Seal, "version">]: (sealed: Seal, no
   environment: (sealed, now) => others("environment variables", sealed.environment, now.environment)
 }
 
-/** What the plan was made with that is not so now; nothing if all is the same. */
+/** Returns, in words, what is not as it was when the plan was made. Empty if all is the same. */
 export const differences = (sealed: Seal, now: Seal): ReadonlyArray<string> =>
   Object.values(parts).flatMap((wordsOf) => Option.toArray(wordsOf(sealed, now)))
 
 const listed = (words: ReadonlyArray<string>): string =>
   words.length < 2 ? words.join("") : `${words.slice(0, -1).join(", ")} and ${words.at(-1)}`
 
-/** Why the plan is not applied. */
+/** Returns the message that says why the plan is not applied. */
 export const brokenSeal = (different: ReadonlyArray<string>): string =>
   `The saved plan was made with ${listed(different)} than this apply would get; plan again.`

@@ -1,15 +1,15 @@
-// What inside a secret is one by itself: the texts of a value that is a document, HCL or JSON, since programs print these without what is around them.
-// Always holds: every text and number of a document is among them, but short ones and those whose key says that they open nothing (`openNothing`); of more than `mostParts` the first.
+// Finds the secrets inside a secret: the texts of a JSON or HCL document, which programs print without what is around them.
+// Always holds: every text and number of a document is found, except short ones and those under a key in `openNothing`, up to `mostParts`.
 // Used by worker/variables.ts.
 import { Option, Schema } from "effect"
 import { shortestPart } from "./redact.ts"
 
-/** Of one value: more would make every line of a log slow. */
+/** The most parts of one value: more would make every line of a log slow. */
 export const mostParts = 1000
 
 /**
- * Keys of documents such as GOOGLE_CREDENTIALS or a database's secret whose values say where something is or what it is called.
- * They are in ids and lines of every resource: hidden, they would make a log unreadable and what was made impossible to import.
+ * Keys of documents such as GOOGLE_CREDENTIALS or a database's secret whose values say where something is or what it is called. These are
+ * in the ids and log lines of every resource: masking them would make a log unreadable, and what was made impossible to import.
  */
 const openNothing = new Set([
   "type",
@@ -39,12 +39,12 @@ const openNothing = new Set([
 ])
 
 interface Text {
-  /** What the value is called where it stands; nothing within a list. */
+  /** The key that the text is assigned to; empty within a list. */
   readonly key: string
   readonly text: string
 }
 
-// Each takes all to the end where its own end is missing, so that no place is looked at twice.
+// Each pattern takes the rest of the text where its own end is missing, so that no place is looked at twice.
 const blank = String.raw`(?:#|\/\/)[^\n]*|\/\*(?:[^*]|\*(?!\/))*(?:\*\/)?|\s+`
 const heredoc = String.raw`<<-?([\w-]+)[^\n]*\n([^]*?)(?:^[ \t]*\1[ \t]*\r?$|$(?![^]))`
 const token = new RegExp(
@@ -61,8 +61,8 @@ const unquoted = (literal: string): string =>
   }))
 
 /**
- * The string literals and the numbers, as they are written, of an HCL expression, but no key. JSON is read in the same way, but for what
- * stands in a literal.
+ * Returns the string literals and the numbers of an HCL expression, as they are written, but no keys. JSON is read in the same way, except
+ * for what stands in a literal.
  */
 const textsOf = (expression: string, read: (literal: string) => string): ReadonlyArray<Text> => {
   const tokens = [...expression.matchAll(token)].flatMap(([all, , body, literal, name, number]) => {
@@ -82,7 +82,7 @@ const decodeText = Schema.decodeUnknownOption(Schema.fromJsonString(Schema.Strin
 const unescaped = (literal: string): string =>
   literal.includes("\\") ? Option.getOrElse(decodeText(`"${literal}"`), () => literal) : literal
 
-/** Those of a JSON object or array, however deep it is; none of any other text. */
+/** Returns the texts of a JSON object or array, however deep it is; none for any other text. */
 const inJson = (document: string): ReadonlyArray<Text> =>
   /^\s*[{[]/u.test(document) && Option.isSome(decode(document)) ? textsOf(document, unescaped) : []
 
@@ -91,18 +91,19 @@ const isPart = ({ key, text }: Text): boolean =>
 
 export interface Parts {
   readonly parts: ReadonlyArray<string>
-  /** There are more. */
+  /** Whether there are more parts than these. */
   readonly isCut: boolean
 }
 
 /**
- * What the value has inside: as JSON whatever it is declared as, and also as HCL if it is that. A document within a document is opened too.
+ * Returns the parts of a value. It is read as JSON whatever it is declared as, and also as HCL if it is that. A JSON document inside is
+ * read too.
  */
 export const secretParts = (value: string, hcl: boolean): Parts => {
   const parts = new Set<string>()
   const documents = [...inJson(value), ...(hcl ? textsOf(value, unquoted) : [])]
-  for (const document of documents) { // which grows meanwhile
-    for (const inner of inJson(document.text)) documents.push(inner) // one at a time: there may be more than a call has arguments
+  for (const document of documents) { // the list grows meanwhile
+    for (const inner of inJson(document.text)) documents.push(inner) // one at a time: there may be more than a call can take as arguments
     if (isPart(document)) parts.add(document.text)
     if (parts.size > mostParts) return { parts: [...parts].slice(0, mostParts), isCut: true }
   }

@@ -1,6 +1,6 @@
 // The questions that the table of situations asks, each a plain predicate over what was observed.
-// They are put in the table's order, so each may assume that those above it did not hold.
-// Used by core/plan and core/response; controller/observe takes the time between two moments from it.
+// They are asked in the table's order, so each may assume that those above it did not hold.
+// Used by core/plan and core/response; controller/observe uses its `millisSince`.
 import { Equal, Option } from "effect"
 import { mutates } from "../schema/agent-task.ts"
 import { isUnpinned, waitsForSource } from "./flux-source.ts"
@@ -38,25 +38,32 @@ export const jobGoesOn: Holds = ({ observed: { job } }) => Option.exists(job, ({
 const jobDeleting: Holds = ({ observed: { job } }) => Option.exists(job, ({ deleting }) => deleting)
 const jobEnded: Holds = ({ observed: { job } }) => Option.exists(job, ({ state }) => state !== "active")
 const podOver: Holds = ({ observed: { pod } }) => Option.exists(pod, isPodOver)
-/** It left before it had the claim, and Kubernetes makes another Pod of its Job, if there is not one already. */
+/**
+ * Reports whether the worker left without the claim while the Job goes on, so that Kubernetes makes another Pod of the Job if there is none
+ * already.
+ */
 const makesWay: Holds = (s) =>
   jobGoesOn(s) &&
   Option.exists(s.observed.pod, ({ worker }) => Option.contains(Option.flatMap(worker, ({ exitCode }) => exitCode), claimLostExitCode))
 /**
- * And a quota keeps Kubernetes from making another. That one may have begun to start, so this was a launch, and no Job that only waited.
+ * Reports whether the Job's Pod is gone and a quota keeps Kubernetes from making another. The Pod may have begun to start, so this was a
+ * launch, and not just a wait for the quota.
  */
 export const podWent: Holds = (s) => jobGoesOn(s) && s.observed.hadPod && Option.isNone(s.observed.pod) && waitsForQuota(s.observed)
 const changes: Holds = ({ observed: { task } }) => mutates(task.spec.stage)
 
-/** No Pod of such a launch is left: its Job goes, though that may not be heard of yet. */
+/**
+ * Reports whether the launch failed and no Pod of it is left. Its Job is to be deleted, and may be already, though the cache does not show
+ * that yet.
+ */
 const isClearedAway: Holds = (s) => isSaidToGo(s.observed) && Option.isNone(s.observed.pod)
-/** Whatever our clock says: the whole time a start may take has been seen to go by. */
+/** Reports whether a start has taken all of its time, and `moreMillis` beyond it, by a monotonic clock. */
 const overdue = ({ observed: { job, startingMillis }, policy }: Situation, moreMillis = 0): boolean =>
   Option.isSome(job) && startingMillis >= policy.startupTimeoutSeconds * 1000 + moreMillis
 
 /**
- * It has the workspace, for which others may wait, and an artifact is written down: it starts with that one, which the digest guards, unless
- * the source was changed.
+ * Reports whether the task has its workspace, for which others may wait, and an artifact is written down. It starts with that artifact,
+ * which the digest guards, unless the source was changed.
  */
 const hasAll: Holds = ({ observed: { holder, task } }) => holder._tag === "Mine" && task.status.source !== undefined
 
@@ -77,7 +84,8 @@ export const holds = {
   calledOff: ({ observed: { task } }) => isCalledOff(task),
   refusedForGood: ({ observed: { refusal } }) => Option.exists(refusal, ({ kind }) => isForGood(kind)),
   stuck: (s) => jobDeleting(s) && overdue(s),
-  clearedAway: (s) => isClearedAway(s) && (jobDeleting(s) || !overdue(s, nextAfterMillis(s.observed.task.status))), // it cannot be deleted
+  // Once overdue, the Job evidently cannot be deleted, and the rows below decide.
+  clearedAway: (s) => isClearedAway(s) && (jobDeleting(s) || !overdue(s, nextAfterMillis(s.observed.task.status))),
   quotaOutlasted: (s) => {
     const { hadPod, job, jobKnownMillis, task } = s.observed
     return Option.exists(

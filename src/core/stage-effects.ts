@@ -1,24 +1,24 @@
-// What a stage has made that the stored state does not have, and what it began or may have begun unseen: its journal and its plan held against the state.
+// Compares a stage's journal and plan with the stored state: what it made that the state lacks, and what it began or may have begun.
 // Always holds: whatever the journal says was made is in the state with its id, or was destroyed again, or is named here.
 // Used by server/effects for every stage that did not succeed, and by worker/settlement for its message.
 import { type Effected, type JournalEntry, namedLimit, type StageEffects } from "../schema/effects.ts"
 import type { StageResult } from "../schema/stage-result.ts"
 import { hasObject, hasTainted, type StateObjects } from "./state-objects.ts"
 
-/** The engine ended by itself and its last state is stored, so the end of everything that it began is in there. */
+/** Reports whether the engine ended by itself and its last state is stored, so that the end of everything that it began is in the state. */
 export const endedInOrder = ({ exitCode, statePushed }: Pick<StageResult, "exitCode" | "statePushed">): boolean =>
   exitCode !== undefined && exitCode < 128 && statePushed !== false
 
 interface Begun {
   readonly effect: Effected
-  /** The engine said that it failed: a part of it may be there, which the engine then puts into the state. */
+  /** Whether the engine said that it failed. A part of the thing may be there, which the engine then puts into the state. */
   readonly failed: boolean
 }
 
 interface Account {
   readonly made: Map<string, Effected>
   readonly open: Map<string, Begun>
-  /** Of everything whose creation was begun. */
+  /** The addresses of everything whose creation was begun. */
   readonly creations: Set<string>
   full: boolean
   closed: boolean
@@ -45,13 +45,16 @@ const account = (journal: ReadonlyArray<JournalEntry>): Account => {
     else open.delete(address)
     if (kind !== "done") continue
     if (action === "create") made.set(address, effected(entry))
-    // A replacement that destroys last says of the same address that the old thing is gone.
+    // A replacement that destroys last reports the end of the old thing at the same address, so the ids are compared.
     if (action === "delete" && begun?.effect.id !== undefined && made.get(address)?.id === begun.effect.id) made.delete(address)
   }
   return { made, open, creations, ...rest }
 }
 
-/** Of what was to be made, that whose beginning nobody told. What takes another's place has its address in the state before it is there. */
+/**
+ * Returns what was to be made and was not reported as begun, unless the state has it. A replacement counts even then, since the old thing
+ * has its address in the state.
+ */
 const unseenOf = (planned: ReadonlyArray<JournalEntry>, creations: ReadonlySet<string>, state: StateObjects): ReadonlyArray<Effected> => {
   const replaced = new Set(planned.filter(({ action }) => action === "delete").map(({ address }) => address))
   return planned.filter(({ action, address, kind }) =>
@@ -61,8 +64,8 @@ const unseenOf = (planned: ReadonlyArray<JournalEntry>, creations: ReadonlySet<s
 }
 
 /**
- * `state`: what is stored, nothing if there is none; `limit`: how many are named of each kind; `planned`: what the stage was to make, if
- * nobody may have seen it.
+ * Returns what the state lacks. `state` is what is stored, empty if there is none. `limit` is how many things of each kind are named.
+ * `planned` is what the stage was to make, if some of it may have gone unseen.
  */
 export const stageEffects = (
   journal: ReadonlyArray<JournalEntry>,
@@ -85,6 +88,6 @@ export const stageEffects = (
   }
 }
 
-/** Is there something that no later plan finds by itself? What was changed or destroyed, the next refresh sees. */
+/** Reports whether there is something that no later plan finds by itself. The next refresh sees what was changed or destroyed. */
 export const needRescue = ({ incomplete, unknown, unsaved, unseenCount = 0 }: StageEffects): boolean =>
   unsaved.length + unseenCount > 0 || incomplete === true || unknown.some(({ action }) => action === "create")

@@ -1,5 +1,5 @@
-// Does the end of a stage leave the state of its workspace in doubt? One table, read from the top; if it does, a rescue is opened.
-// Always holds: a stage that ended with success, or that never had the lock, leaves none.
+// Whether the end of a stage leaves the state of its workspace in doubt, in which case a rescue is opened: one table, read from the top.
+// Always holds: a plan leaves no doubt, and neither does a stage that succeeded, unless its worker says that the last state is not saved.
 // Used by server/stage-ends; printed into docs/state.md.
 import type { Stage } from "../schema/agent-task.ts"
 import type { StageResult } from "../schema/stage-result.ts"
@@ -7,11 +7,13 @@ import type { StageResult } from "../schema/stage-result.ts"
 export interface StageEnd {
   readonly stage: Stage
   readonly result: Pick<StageResult, "outcome" | "reason" | "message" | "statePushed">
-  /** Its lock on the state when it ended: never taken or given back, still held, or taken from it by force. */
+  /**
+   * The stage's lock on the state when it ended. `none`: never taken, or given back. `held`: still held. `forced`: taken from it by force.
+   */
   readonly lock: "none" | "held" | "forced"
-  /** Its journal has what no later plan would find; see core/stage-effects. */
+  /** Whether its journal has what no later plan would find; see core/stage-effects. */
   readonly unsavedEffects: boolean
-  /** A state of it was refused and is kept as evidence. */
+  /** Whether a state of it was refused and is kept as evidence. */
   readonly refusedState: boolean
 }
 
@@ -70,11 +72,11 @@ export const rows: ReadonlyArray<Row> = [
   }
 ]
 
-/** Why the state is in doubt, in the words of the row that says so; nothing if it is not. */
+/** Returns why the state is in doubt, in the words of the row that says so, or undefined if it is not. */
 export const doubtOf = (end: StageEnd): string | undefined => {
   const row = rows.find(({ holds }) => holds(end))
   return row?.opens === true ? row.because : undefined
 }
 
-/** What is to be done about it, for whoever waits. */
+/** Returns what a person is to do about it, for messages to those who wait. */
 export const rescueAdvice = (workspace: string): string => `look at it and settle it with: agent-job state rescue ${workspace}`

@@ -1,6 +1,6 @@
-// What a state says of itself in its first bytes, where nothing else of it is to be parsed, and another serial there.
-// Always holds: with another serial nothing but that number changes, byte for byte, so that no large number of a resource loses its digits.
-// Used by server/state-body (what comes), server/state-rescue (what a refused state needs to follow the stored one) and worker/state-delivery.
+// Reads serial and lineage from the first bytes of a state without parsing the rest, and writes another serial there.
+// Always holds: another serial changes nothing but that number, byte for byte, so that no large number of a resource loses its digits.
+// Used by server/state-body (incoming states), server/state-rescue (serials of refused states) and worker/state-delivery.
 import { Option } from "effect"
 
 interface StateHead {
@@ -9,7 +9,7 @@ interface StateHead {
 }
 
 const headBytes = 1024
-/** As the engines begin a state. A serial anywhere else may be another one. */
+/** The beginning of a state as the engines write it. A serial anywhere else may be another one. */
 const beginning =
   /^(?<before>\s*\{\s*(?:"(?:version|terraform_version)"\s*:\s*(?:\d+|"[^"\\]*")\s*,\s*)*"serial"\s*:\s*)(?<serial>\d{1,16})\s*,\s*"lineage"\s*:\s*"(?<lineage>[^"\\]*)"/u
 
@@ -22,19 +22,22 @@ const begun = (json: Uint8Array, encoding: "utf-8" | "latin1") =>
 
 const isObject = (json: Uint8Array): boolean => json.find(isNoBlank) === opening && json.findLast(isNoBlank) === closing
 
-/** Nothing of what is no JSON object, or does not begin as the engines' states do. */
+/** Returns the serial and lineage; none if this is no JSON object, or does not begin as the engines' states do. */
 export const engineHead = (json: Uint8Array): Option.Option<StateHead> => {
   const { lineage, serial } = (isObject(json) ? begun(json, "utf-8") : undefined) ?? {}
   return lineage === undefined || !Number.isSafeInteger(Number(serial)) ? Option.none() : Option.some({ serial: Number(serial), lineage })
 }
 
-/** The same; one that does not begin as the engines' do has the serial 0 and no lineage. */
+/**
+ * Returns the serial and lineage of a JSON object, which are 0 and empty if it does not begin as the engines' states do; none for anything
+ * else.
+ */
 export const stateHead = (json: Uint8Array): Option.Option<StateHead> =>
   Option.orElse(engineHead(json), () => isObject(json) ? Option.some({ serial: 0, lineage: "" }) : Option.none())
 
-/** Nothing of one that does not begin as the engines' do. What follows is not looked at. */
+/** Returns the state with that serial; none if it does not begin as the engines' states do. The rest of it is not looked at. */
 export const withHeadSerial = (json: Uint8Array, serial: number): Option.Option<Uint8Array> => {
-  const { before, serial: old } = begun(json, "latin1") ?? {} // a character of each byte
+  const { before, serial: old } = begun(json, "latin1") ?? {} // latin1 has one character for each byte
   if (before === undefined || old === undefined) return Option.none()
   const [number, rest] = [new TextEncoder().encode(String(serial)), json.subarray(before.length + old.length)]
   const changed = new Uint8Array(before.length + number.length + rest.length)

@@ -1,5 +1,5 @@
-// What a state of OpenTofu or Terraform (version 4) has, by address: the part of it that tells one real thing from another.
-// Always holds: a text that is no such state has nothing, so that nothing is taken to be saved that is not.
+// What a state of OpenTofu or Terraform (version 4) has, by address, with what tells one real thing from another.
+// Always holds: a text that is no such state has no objects, so that nothing counts as saved that is not.
 // Used by core/stage-effects.ts, server/state-content.ts and worker/settlement.ts.
 import { Option, Predicate, Schema } from "effect"
 import { longestIdentity } from "../schema/effects.ts"
@@ -18,15 +18,15 @@ const State = Schema.Struct({
 const decode = Schema.decodeUnknownOption(Schema.fromJsonString(State))
 const decodeEncrypted = Schema.decodeUnknownOption(Schema.fromJsonString(Schema.Struct({ encrypted_data: Schema.String })))
 
-/** By the engine itself, which leaves only serial and lineage to be read. */
+/** Reports whether the engine itself encrypted the state, which leaves only serial and lineage to be read. */
 export const isEncrypted = (text: string): boolean => Option.isSome(decodeEncrypted(text))
 
 /** Every object at an address, as JSON has it: the current one, and those that wait to be destroyed. */
 export type StateObjects = ReadonlyMap<string, ReadonlyArray<unknown>>
 
 /**
- * As it ends the address; nothing of what is no instance. Read without a schema, which takes five times as long: a hostile engine may write
- * a million of them, and the server looks at them while all others wait.
+ * Returns the index that ends an instance's address, or undefined if this is no instance. No schema is used, since that takes five times as
+ * long: a hostile engine may write a million instances, and other requests wait while the server looks at them.
  */
 const indexOf = (instance: unknown): string | undefined => {
   if (!Predicate.isObject(instance)) return undefined
@@ -43,22 +43,22 @@ export const stateObjects = (text: string): StateObjects => {
       const index = indexOf(instance)
       if (index === undefined) return new Map()
       const address = `${module === undefined || module === "" ? "" : `${module}.`}${type}.${name}${index}`
-      if (address.length > longestIdentity.address) continue // no journal names it, and a name of megabytes would be gone through for each instance
+      if (address.length > longestIdentity.address) continue // no journal names it, and each instance would cost its megabytes
       const here = found.get(address)
       if (here === undefined) found.set(address, [instance])
-      else here.push(instance) // in place, since all of them may be at one address
+      else here.push(instance) // in place, since all instances may be at one address
     }
   }
   return found
 }
 
-/** Is there an object at the address with that id? Without an id the address has to do. */
+/** Reports whether there is an object at the address with that id. Without an id, the address is enough. */
 export const hasObject = (objects: StateObjects, address: string, idKey: string | undefined, id: string | undefined): boolean =>
   (objects.get(address) ?? []).some((object) =>
     idKey === undefined || id === undefined ||
     (Predicate.hasProperty(object, "attributes") && Predicate.hasProperty(object.attributes, idKey) && object.attributes[idKey] === id)
   )
 
-/** Is there what a failed creation left? The engine marks it. */
+/** Reports whether a failed creation left an object at the address. The engine marks it as tainted. */
 export const hasTainted = (objects: StateObjects, address: string): boolean =>
   (objects.get(address) ?? []).some((object) => Predicate.hasProperty(object, "status") && object.status === "tainted")

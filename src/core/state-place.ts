@@ -1,5 +1,5 @@
-// Whether the state of a configuration outlives its Pod, from the engine's own note of which backend it was initialised with.
-// Always holds: a state in the Pod's own files, or of a pool elsewhere than at its server, or locked elsewhere, is found out before anything is changed.
+// Whether a configuration's state outlives its Pod, from the engine's own note of the backend that it was initialised with.
+// Always holds: a state in the Pod's own files, or a pool's state or lock that is not at its server, is found before anything changes.
 // Used by worker/own-backing.ts and worker/pool-backing.ts.
 import { Option, Schema } from "effect"
 import { backendFileName } from "./hcl.ts"
@@ -14,24 +14,27 @@ const Note = Schema.Struct({
 const decode = Schema.decodeUnknownOption(Schema.fromJsonString(Note))
 const backendIn = (note: Option.Option<string>) => Option.getOrUndefined(Option.flatMap(note, decode))?.backend
 
-/** OpenTofu reads it instead of the file of that name that ends in `.tf`. */
+/** The file that OpenTofu reads instead of our `.tf` file of that name. */
 const overtaking = backendFileName.replace(/\.tf$/u, ".tofu")
 const remedy = "so it would be deleted with the Pod; give the configuration a backend, or set spec.backend."
 
 const isBelow = (path: string, directory: string): boolean => path === directory || path.startsWith(`${directory.replace(/\/+$/u, "")}/`)
 
-/** On a claim that the task mounts, as far as the path's text tells: every other place in the runner goes with the Pod. */
+/**
+ * Reports whether the path is on a claim that the task mounts, as far as its text tells. Every other place in the runner goes with the Pod.
+ */
 const outlives = (path: unknown, mounts: ReadonlyArray<string>): boolean =>
   typeof path === "string" && !path.split("/").includes("..") && mounts.some((mount) => isBelow(path, mount))
 
 const ownWorkspace = "default"
 
-/** Whether the place of the state is another one in each workspace of the backend, so that one has to know the workspace. */
+/** Reports whether each workspace of the backend has its state in another place, so that the workspace has to be known. */
 export const placesByWorkspace = (note: Option.Option<string>): boolean => backendIn(note)?.type === "local"
 
 /**
- * Why nothing may be changed; `mounts` are where the task's claims are, and `note` is the content of `terraform.tfstate` in the engine's
- * data directory, which is not there without a backend. `workspace`: the backend's, as the engine says it; needed where `placesByWorkspace`.
+ * Returns why nothing may be changed, or none if the state outlives the Pod. `note` is the content of `terraform.tfstate` in the engine's
+ * data directory, a file that is not there without a backend. `mounts` are where the task's claims are. `workspace` is the backend's, as
+ * the engine says it, and needed where `placesByWorkspace` holds.
  */
 export const stateTrouble = (
   note: Option.Option<string>,
@@ -41,7 +44,7 @@ export const stateTrouble = (
   const backend = backendIn(note)
   if (backend === undefined) return Option.some(`The configuration has no backend for its state, ${remedy}`)
   if (backend.type === "inmem") return Option.some(`The backend inmem keeps the state in memory, ${remedy}`)
-  const isNamed = workspace !== ownWorkspace // then `path` counts for nothing
+  const isNamed = workspace !== ownWorkspace // then `path` is not used
   if (backend.type !== "local" || outlives(backend.config?.[isNamed ? "workspace_dir" : "path"], mounts)) return Option.none()
   return Option.some(
     isNamed
@@ -52,12 +55,12 @@ export const stateTrouble = (
   )
 }
 
-/** What the environment of the command says, and the configuration would say over it. */
+/** The settings that the environment of the command gives, and that the configuration would override. */
 const addresses = ["address", "lock_address", "unlock_address"]
 
 /**
- * What would go where instead; nothing when state and lock go through the environment of the command, which no configuration can know
- * beforehand.
+ * Returns what would go where instead of to the server, or undefined if state and lock go through the environment of the command, which no
+ * configuration can know beforehand.
  */
 const elsewhere = (note: Option.Option<string>): string | undefined => {
   const backend = backendIn(note)
@@ -70,8 +73,8 @@ const elsewhere = (note: Option.Option<string>): string | undefined => {
 }
 
 /**
- * Why nothing of a pool may be planned or changed: an override file that is read after ours, or takes its place, wins over it, and so does
- * what is said to `init`.
+ * Returns why nothing of a pool may be planned or changed, or none. An override file that is read after ours, or takes its place, wins over
+ * it, and so do arguments of `init`.
  */
 export const poolStateTrouble = (note: Option.Option<string>): Option.Option<string> =>
   Option.map(

@@ -1,18 +1,21 @@
-// May this state follow that one, and if not, why not.
-// Always holds: the lineage of a workspace stays, its serial only rises, and there is always a number left for the next.
+// Whether one state may follow another, and if not, why not.
+// Always holds: the lineage of a workspace stays, its serial only rises, and there is always a serial left for the next state.
 // Used by server/state-versions.
 import type { StateMark } from "../schema/seal.ts"
 
-/** `message`: a whole sentence. */
+/** Why a state may not follow. `message` is a whole sentence. */
 export interface Obstacle {
   readonly error: "invalid" | "other-lineage" | "old-serial"
   readonly message: string
 }
 
-/** Of any state, or so many more than the stored one's: above the largest number there would be none for the next. */
+/**
+ * The highest serial that is accepted: the larger of `highest` and `ahead` more than the stored one. Above the largest number there would
+ * be none for the next state.
+ */
 const serials = { highest: 2 ** 52, ahead: 1_000_000 }
 
-/** Why `next` may not follow `before`; nothing if it may. The first state of a workspace has none before it. */
+/** Returns why a state may not follow `before`, or undefined if it may. The first state of a workspace has none before it. */
 export const obstacleTo = (before: StateMark | undefined, { lineage, serial }: StateMark): Obstacle | undefined => {
   const highest = Math.max(serials.highest, (before?.serial ?? 0) + serials.ahead)
   if (serial > highest) {

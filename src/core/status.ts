@@ -19,20 +19,20 @@ export const isOver = (phase: string | undefined): boolean => phase === "Succeed
 
 const isPhase = Schema.is(Phase)
 
-/** A phase that this version does not know: whether such a task is over, or runs, is for a newer one to say. */
+/** Reports whether this version does not know the phase. Only a newer version can tell whether such a task is over or runs. */
 export const isOfNewerVersion = (phase: string | undefined): boolean => phase !== undefined && !isPhase(phase)
 
 /**
- * Cancelled or deleted before the claim, so that no worker takes it any more: its Job may go, and its slot. Somebody's finalizer may keep
- * what is deleted.
+ * Reports whether the task was cancelled or deleted before the claim. No worker takes it any more, so its Job and its slot may go, even
+ * while a finalizer keeps the task.
  */
 export const isCalledOff = ({ metadata, spec, status }: AgentTask): boolean =>
   status.claim === undefined && (spec.cancel === true || metadata.deletionTimestamp !== undefined)
 
-/** After a phase of a newer version comes nothing but the end. */
+/** Returns the rank of a phase. A phase of a newer version has the rank of Running, so that only an end may follow it. */
 const rankOf = (phase: string): number => phaseRank[isPhase(phase) ? phase : "Running"]
 
-/** May a status in phase `from` go to `to`? The CRD's rules say the same. */
+/** Reports whether a status may go from phase `from` to `to`. The CRD's rules say the same. */
 export const mayFollow = (from: string | undefined, to: string): boolean =>
   from === undefined || from === to || (!isOver(from) && rankOf(to) > rankOf(from))
 
@@ -53,7 +53,7 @@ export interface Step {
   readonly stalled?: boolean
 }
 
-/** A step of another task, perhaps by a newer version. */
+/** A step of another task, perhaps one that a newer version wrote. */
 type Told = Omit<Step, "phase" | "reason"> & { readonly phase: string; readonly reason: string }
 
 const types = ["Ready", "Reconciling", "Stalled"] as const
@@ -70,10 +70,10 @@ const condition = (status: AgentTaskStatus, step: Told, type: Condition["type"],
   }
 }
 
-/** What a status keeps of a message: words of others may be longer than the API server takes. */
+/** Returns what a status keeps of a message: one from elsewhere may be longer than the API server takes. */
 export const fitting = (message: string): string => shortened(message, longestStatusMessage)
 
-/** As kubectl shows ages: 42s, 3m20s, 2h5m. */
+/** Returns the time between the two as kubectl shows ages: 42s, 3m20s, 2h5m. */
 const duration = (from: string, to: string): string => {
   const seconds = Math.max(0, Math.round((Date.parse(to) - Date.parse(from)) / 1000))
   if (seconds < 60) return `${seconds}s`
@@ -81,8 +81,8 @@ const duration = (from: string, to: string): string => {
 }
 
 /**
- * The status after a step. The phase never goes back: a step that would is taken as news about the present one. A final one takes no news,
- * and one of a newer version none but the end.
+ * Returns the status after a step. The phase never goes back: a step to an earlier one is taken as news about the present one. A final
+ * status takes no news, and a status of a newer version only the end.
  */
 export const advance = (status: AgentTaskStatus, given: Step): AgentTaskStatus => {
   if (isOver(status.phase) || (isOfNewerVersion(status.phase) && !isOver(given.phase))) return status
@@ -103,11 +103,14 @@ export const advance = (status: AgentTaskStatus, given: Step): AgentTaskStatus =
   }
 }
 
-/** One that is over takes no news, but says that it saw the spec: a cancel that came too late must not look as if it were under way. */
+/**
+ * Returns the status with the spec's generation as observed, if the task is over: a cancel that came too late must not look as if it were
+ * under way.
+ */
 export const acknowledged = (status: AgentTaskStatus, generation: number): AgentTaskStatus =>
   isOver(status.phase) && status.observedGeneration !== generation ? { ...status, observedGeneration: generation } : status
 
-/** What its conditions say from now on of a task that is over; the rest of its status stays. */
+/** Returns the status of a task that is over, with conditions made from `told`. The rest of the status stays. */
 const saying = (
   { metadata: { generation }, status }: AgentTask,
   told: Pick<Told, "message" | "phase" | "reason" | "stalled">,
@@ -118,14 +121,17 @@ const saying = (
   return { ...status, observedGeneration: generation, conditions: types.map((type) => condition(status, step, type, says[type])) }
 }
 
-/** They speak of another one: the newest attempt at its source. */
+/** Returns the status with conditions that speak of another task: the newest attempt, or its apply. */
 export const reflected = (task: AgentTask, of: AgentTask, now: string): AgentTaskStatus => {
   const { conditions = [], message = "Nobody has looked at it yet.", phase = "Pending", reason = "Accepted" } = of.status
   const stalled = conditions.some((_) => _.type === "Stalled" && _.status === "True")
   return saying(task, { phase, reason, message: fitting(`${of.metadata.name}: ${message}`), stalled }, now)
 }
 
-/** The same, while what its newest attempt planned waits to be applied: only a source that is ready says that it has nothing newer. */
+/**
+ * Returns the status with conditions that say that the newest attempt's plan waits to be applied: only a source that is ready says that it
+ * has nothing newer.
+ */
 export const unapplied = (task: AgentTask, { metadata: { name } }: AgentTask, message: string, now: string): AgentTaskStatus =>
   saying(
     task,
@@ -139,7 +145,7 @@ export const unapplied = (task: AgentTask, { metadata: { name } }: AgentTask, me
 
 const cannotBeMade = "Its next attempt cannot be made."
 
-/** The same, while that attempt cannot be made, whose conditions these would be; `stalled` where a person is needed. */
+/** Returns the status with conditions that say why the next attempt cannot be made. `stalled` says that a person is needed. */
 export const unattempted = (
   task: AgentTask,
   { message, reason, stalled }: Pick<Step, "message" | "reason"> & { readonly stalled: boolean },
@@ -147,16 +153,19 @@ export const unattempted = (
 ): AgentTaskStatus => saying(task, { phase: "Pending", reason, message: fitting(`${cannotBeMade} ${message}`), stalled }, now)
 
 /**
- * They tell of another that is under way, if only on a node that does not answer, or that cannot be made: no longer true once that one is
- * gone, or not wanted any more. The latter by its words, since an attempt may have ended with the same reason; what is said of one begins
- * with its name.
+ * Reports whether the conditions speak of another task that is under way, if only on a node that does not answer, or that cannot be made.
+ * They are no longer true once that task is gone or not wanted any more. A task that cannot be made is known by the message, since an
+ * attempt may have ended with the same reason, and a message about an attempt begins with its name.
  */
 export const isInterim = ({ conditions = [] }: AgentTaskStatus): boolean =>
   conditions.some(({ message, reason, status, type }) =>
     (type === "Reconciling" && status === "True") || reason === "NodeUnreachable" || message.startsWith(cannotBeMade)
   )
 
-/** The same of the one called `name`, which was deleted before its task could say how it ended, or apply what it planned. */
+/**
+ * Returns the status with conditions that say that the attempt called `name` was deleted before this task could tell how it ended, or apply
+ * what it planned.
+ */
 export const lostSight = (task: AgentTask, name: string, now: string): AgentTaskStatus =>
   saying(
     task,
@@ -170,7 +179,7 @@ export const lostSight = (task: AgentTask, name: string, now: string): AgentTask
     now
   )
 
-/** The same, once no other is there to speak of, nor is wanted any more: its conditions are its own again. */
+/** Returns the status with the task's own conditions again, once there is no other task to speak of and none is wanted. */
 export const ownAgain = (task: AgentTask, now: string): AgentTaskStatus => {
   const { message = "", phase = "Pending", reason = "Accepted" } = task.status
   return saying(task, { phase, reason, message }, now)
@@ -184,7 +193,7 @@ export interface Launch {
   readonly configHash: string
 }
 
-/** What is said of a task while its worker runs it. */
+/** Returns what the status says while a worker runs the task. */
 export const running = (
   { name, node }: Pick<NonNullable<AgentTaskStatus["pod"]>, "name" | "node">
 ): Pick<Step, "phase" | "reason" | "message"> => ({
@@ -193,7 +202,10 @@ export const running = (
   message: `Runs in Pod ${name} on ${node ?? "its node"}.`
 })
 
-/** Said by the worker, since the pool's server, which is told of all else, is what it waits for. */
+/**
+ * What the status says while the newest state is not saved. The worker writes it itself, since the pool's server, which is told of all
+ * else, is what it waits for.
+ */
 export const unsaved: Pick<Step, "phase" | "reason" | "message"> = {
   phase: "Running",
   reason: "StateUnsaved",
@@ -201,7 +213,7 @@ export const unsaved: Pick<Step, "phase" | "reason" | "message"> = {
     "The pool's server has not taken the newest state yet, what was made last, or the lock. The worker keeps it and goes on trying; do not delete its Pod."
 }
 
-/** The status that takes a task: written by the worker against the resourceVersion it read, and only if `claim` was absent. */
+/** Returns the status that claims a task. The worker writes it at the resourceVersion that it read, and only if `claim` was absent. */
 export const claimed = (
   status: AgentTaskStatus,
   claim: Claim,
@@ -209,7 +221,7 @@ export const claimed = (
   generation: number
 ): AgentTaskStatus => ({
   ...advance(status, { ...running({ name: pod, node }), generation, now: claim.at }),
-  launches: Math.max(status.launches ?? 1, 1), // also of a Job that was given up, or whose maker died before it counted it
+  launches: Math.max(status.launches ?? 1, 1), // also if the Job was given up, or its maker died before counting it
   claim,
   job: { name: job },
   pod: { name: pod, uid: claim.podUid, node },
@@ -219,7 +231,7 @@ export const claimed = (
 
 const phaseOf: Readonly<Record<StageResult["outcome"], Phase>> = { succeeded: "Succeeded", failed: "Failed", cancelled: "Cancelled" }
 
-/** The status that ends a task with the worker's own result. `reported`: the pool has confirmed it. */
+/** Returns the status that ends a task with the worker's own result. `reported` says that the pool has confirmed it. */
 export const finished = (status: AgentTaskStatus, result: StageResult, generation: number, reported: boolean): AgentTaskStatus => ({
   ...advance(status, {
     phase: phaseOf[result.outcome],

@@ -1,9 +1,9 @@
 // What the values say about tasks as such, without their Pods: how many at once, how long a start may take, how often it is tried.
-// Plain numbers, so that the decisions beside it need nothing else of the configuration.
+// Plain data, so that the decisions in core need nothing else of the configuration.
 // Made by core/resolve, read by core/plan and core/admit.
 
 export interface TaskPolicy {
-  /** What Jobs' names begin with. */
+  /** What the names of Jobs begin with, if there is room for it. */
   readonly basename: string
   readonly limits: {
     /** Tasks that may start or run at once, over all workspaces. */
@@ -11,14 +11,14 @@ export interface TaskPolicy {
     /** Tasks that may start or run at once in one workspace; applies exclude each other all the same. */
     readonly perWorkspace: number
   }
-  /** Seconds from the Job to the worker's claim. */
+  /** The most seconds from the Job to the worker's claim. */
   readonly startupTimeoutSeconds: number
   /** Jobs that may be made for one task, as long as none of them was claimed. */
   readonly maxLaunches: number
   /** Finished AgentTasks kept in one workspace. */
   readonly historyPerWorkspace: number
-  /** Nothing begins before the isolation of tasks is proven. */
+  /** Whether nothing may begin before the isolation of tasks is proven. */
   readonly requireProvenIsolation?: boolean
-  /** Of everything that Jobs are built from. */
+  /** The hash of everything that Jobs are built from. */
   readonly configHash: string
 }

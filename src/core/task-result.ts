@@ -1,5 +1,5 @@
-// The result of a task that is over, in words of this version: for the pool, which may know no newer ones either.
-// A task that ended without a result of its worker has one all the same: its phase, reason and message.
+// The result of a task that is over, with reasons that this version knows, because the pool may not know newer ones either.
+// A task that ended without a result of its worker gets one from its phase, reason and message.
 // Used by core/response, controller/pool-intake and controller/project (last words).
 import { Schema } from "effect"
 import type { AgentTaskStatus } from "../schema/agent-task.ts"
@@ -8,7 +8,7 @@ import { longestMessage, type StageResult, type ToldResult } from "../schema/sta
 import { shortened } from "./sentence.ts"
 
 const isReason = Schema.is(Reason)
-/** In the place of a reason that a newer version wrote. */
+/** What takes the place of a reason that a newer version wrote. */
 const plainReason: Readonly<Record<StageResult["outcome"], Reason>> = { succeeded: "Completed", failed: "ExitCode", cancelled: "Cancelled" }
 
 export const plainly = (result: ToldResult): StageResult => ({

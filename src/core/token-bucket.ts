@@ -1,5 +1,5 @@
-// How often somebody may ask: a bucket that fills steadily, and from which every request takes one.
-// Always holds: over any time, no more is granted than the burst and what has flowed in since; who is refused is told when to come again.
+// How often a caller may ask: a bucket that fills steadily, and from which every request takes one token.
+// Always holds: over any time, no more is granted than the burst and what has flowed in since; a refusal says when to come again.
 // Used by server/limits.ts.
 
 export interface Rate {
@@ -8,7 +8,7 @@ export interface Rate {
   readonly burst: number
 }
 
-/** What was left at a time, in milliseconds. */
+/** How many tokens were left at a time, in milliseconds. */
 export interface Bucket {
   readonly left: number
   readonly at: number
@@ -16,16 +16,16 @@ export interface Bucket {
 
 export const fullBucket = ({ burst }: Rate, at: number): Bucket => ({ left: burst, at })
 
-/** A clock that went back fills nothing. */
+/** Returns the bucket as it is `now`. A clock that went back fills nothing. */
 const filled = (bucket: Bucket, { burst, perSecond }: Rate, now: number): Bucket => ({
   left: Math.min(burst, bucket.left + (Math.max(0, now - bucket.at) / 1000) * perSecond),
   at: now
 })
 
-/** Nothing is known of it any more that a new one would not know too. */
+/** Reports whether the bucket is full, so that it may be forgotten: a new one would be the same. */
 export const isFull = (bucket: Bucket, rate: Rate, now: number): boolean => filled(bucket, rate, now).left >= rate.burst
 
-/** One request: 0 seconds to wait is yes, and only then something is taken. */
+/** Takes a token for one request. 0 seconds to wait mean that it is granted; otherwise nothing is taken. */
 export const take = (bucket: Bucket, rate: Rate, now: number): { readonly bucket: Bucket; readonly waitSeconds: number } => {
   const { left } = filled(bucket, rate, now)
   return left >= 1

@@ -1,16 +1,16 @@
-// Reading and changing one key of a tree of values, named as in the table of the values: "task.runner.image".
+// Reads and changes one key of a tree of values, named as in the table of the values: "task.runner.image".
 // Used by core/inheritance, core/migration and core/overlay.
 import { isTree, type Tree, valueAt } from "../schema/layers.ts"
 
 export const get = (tree: Tree, key: string): unknown => valueAt(tree, key.split("."))
 
-/** Empty where there is no text. */
+/** Returns the text at the key, or an empty one if there is none. */
 export const textAt = (tree: Tree, key: string): string => {
   const value = get(tree, key)
   return typeof value === "string" ? value : ""
 }
 
-/** Empty where there is no map. */
+/** Returns the map at the key, or an empty one if there is none. */
 export const treeAt = (tree: Tree, key: string): Tree => {
   const value = get(tree, key)
   return isTree(value) ? value : {}
@@ -24,7 +24,7 @@ const removed = (tree: Tree, [first = "", ...rest]: ReadonlyArray<string>): Tree
   return Object.keys(left).length === 0 ? others : { ...tree, [first]: left }
 }
 
-/** A map that has nothing else goes with it. */
+/** Returns the tree without the key. A map that becomes empty goes with it. */
 export const without = (tree: Tree, key: string): Tree => removed(tree, key.split("."))
 
 const replaced = (tree: Tree, [first = "", ...rest]: ReadonlyArray<string>, value: unknown): Tree => {
@@ -32,5 +32,5 @@ const replaced = (tree: Tree, [first = "", ...rest]: ReadonlyArray<string>, valu
   return { ...tree, [first]: rest.length === 0 ? value : replaced(isTree(inside) ? inside : {}, rest, value) }
 }
 
-/** With this value there, whatever was there. */
+/** Returns the tree with this value at the key, whatever was there before. */
 export const withValue = (tree: Tree, key: string, value: unknown): Tree => replaced(tree, key.split("."), value)

@@ -1,5 +1,5 @@
-// One Lease a workspace, held by the task whose apply or destroy may change it, and by no other.
-// It is never free by time: only because its holder is over, or nothing of its holder is left.
+// One Lease for each workspace, held by the one task whose apply or destroy may change it.
+// The Lease never expires: it is free only if its holder is over, or nothing of its holder is left.
 // Read by controller/observe, taken by core/response, written by controller/execute.
 import { Option } from "effect"
 import type { AgentTask } from "../schema/agent-task.ts"
@@ -8,14 +8,14 @@ import { fingerprint } from "./fingerprint.ts"
 import { managedByUs } from "./manifest/labels.ts"
 import { Holder } from "./observed.ts"
 
-/** `agent-job-` and the workspace in what a name allows; two workspaces that read alike differ in the end. */
+/** Returns `agent-job-`, the workspace in characters that a name allows, and a hash that tells apart workspaces that look alike. */
 export const leaseName = (workspace: string): string =>
   `agent-job-${workspace.toLowerCase().replace(/[^a-z0-9]+/gu, "-").slice(0, 40)}-${fingerprint(workspace)}`
 
 /** On a workspace's Lease: the name of the task that holds it. */
 export const holderAnnotation = "scalr.io/holder"
 
-/** As its task takes it; `acquireTime` is a MicroTime. */
+/** Returns the Lease as its task takes it. `acquireTime` is a MicroTime. */
 export const leaseOf = ({ metadata: { name, namespace, uid }, spec: { workspace } }: AgentTask, epoch: number, acquireTime: string) => ({
   metadata: {
     name: leaseName(workspace),
@@ -32,24 +32,27 @@ export interface LeaseSeen {
   readonly resourceVersion: string
 }
 
-/** Another task that holds it, or what is left of one. */
+/** Another task that holds the Lease, or a Pod that is left of its holder. */
 export type OtherHolder = Extract<Holder, { readonly _tag: "Taken" | "Left" }>
 
-/** Who holds it, from the point of view of the task `self`; `alive`: another that does, unless that is over or gone with all its Pods. */
+/**
+ * Returns who holds the Lease, from the point of view of the task `self`. `alive` is another holder, or none if that is over or gone with
+ * all its Pods.
+ */
 export const holderOf = ({ holder, resourceVersion, transitions }: LeaseSeen, self: Uid, alive: Option.Option<OtherHolder>): Holder =>
   holder === self
     ? Holder.Mine({ epoch: transitions })
     : Option.getOrElse(alive, (): Holder => Holder.Over({ resourceVersion, epoch: transitions }))
 
-/** What a task says that waits for what is left of the holder. */
+/** Returns the message of a task that waits for the Pod that is left of the former holder. */
 export const waitsForLeft = ({ by, node, pod }: Extract<Holder, { readonly _tag: "Left" }>, workspace: string): string => {
   const former = by === "" ? "a former task" : `a former task ${by}`
   const next = node === "" ? "look at what keeps it" : `look at node ${node}, which has to answer or to be removed`
   return `Waits for Pod ${pod} of ${former}, which may still change workspace ${workspace}; if it does not go, ${next}.`
 }
 
-/** Of who has the workspace already; a plan has none. */
+/** Returns the epoch of a task that has its workspace; 0 for a plan, which has none. */
 export const epochOf = (holder: Holder): number => holder._tag === "Mine" ? holder.epoch : 0
 
-/** Of who takes it. */
+/** Returns the epoch of a task that takes its workspace. */
 export const nextEpoch = (from: Holder): number => from._tag === "Over" ? from.epoch + 1 : 1
