@@ -1,5 +1,5 @@
 // Which tasks may start now, and why the others wait: one decision over all tasks at once, so that the answers are consistent.
-// No task exceeds the limits. A slot goes to the workspace with the fewest, then to the oldest task; in a workspace, its holder is first.
+// No task is admitted beyond the limits. Slots go to the workspace with the fewest, then to the oldest task; in a workspace, its holder first.
 // Called by controller/turns; its laws are in test/core/admit.test.ts.
 import { Option } from "effect"
 import { mutates, type Stage } from "../schema/agent-task.ts"
