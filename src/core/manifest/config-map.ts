@@ -11,7 +11,7 @@ export const configMapName = ({ name }: ResolvedConfig): string => `${name}-conf
 const isBranch = (value: unknown): value is Tree => isTree(value) && Object.keys(value).length > 0
 const key = (name: string): string => /^[A-Za-z][\w./-]*$/u.test(name) ? name : JSON.stringify(name)
 
-/** Maps as indented blocks, everything else as JSON, which is YAML too. */
+/** Returns the tree as YAML: maps as indented blocks, everything else as JSON, which is YAML too. */
 export const layerText = (tree: Tree, indent = ""): string =>
   Object.entries(tree).map(([name, value]) =>
     isBranch(value) ? `${indent}${key(name)}:\n${layerText(value, `${indent}  `)}` : `${indent}${key(name)}: ${JSON.stringify(value)}\n`
