@@ -30,7 +30,7 @@ const QueueView = Schema.Struct({
   message: Schema.String
 })
 
-/** Who let the plan be applied, and which one. */
+/** Who approved that a plan is applied, and which plan. */
 export const Approval = Schema.Struct({
   by: Schema.String.annotate({ description: "auto-apply, or whose user token was sent, as in the audit trail." }),
   seal: Sha256,

@@ -20,7 +20,10 @@ const TaskFile = Schema.Struct({
 
 const decode = parse(TaskFile)
 
-/** As the API server would hold it, with an identity that is plainly none. Fails with every mistake. */
+/**
+ * Returns a function that decodes a task as the API server would store it, with an identity that is plainly none. It fails with every
+ * mistake.
+ */
 export const parseTaskFile = (namespace: string) => (input: unknown): Result.Result<AgentTask, ReadonlyArray<Mistake>> =>
   Result.map(decode(input), ({ metadata, spec }) => ({
     metadata: {
