@@ -1,5 +1,5 @@
 // Our containers as the values want them: image, environment, resources and security context, each with what it inherits.
-// Invariant: global reaches all of them, agent never the runner. Of a variable given twice the nearer one counts, and a person's before ours.
+// Invariant: global reaches all of them, agent never the runner. The nearer of two values of a variable counts, and a person's before ours.
 // Used by core/resolve; its tables are in test/core/resolve.test.ts.
 import type { V1EnvFromSource, V1ResourceRequirements, V1SecurityContext, V1VolumeMount } from "@kubernetes/client-node"
 import type { Environment, EnvironmentSources, Quantity, Resources, SecurityContext } from "../../schema/pod-values.ts"
