@@ -26,7 +26,7 @@ export interface Component {
   readonly name: string
   /** What it does, in one sentence. */
   readonly does: string
-  /** What it needs, and what its users should make their own. */
+  /** What it needs, and what its users have to adapt, a sentence each. */
   readonly adapt: ReadonlyArray<string>
   readonly layer?: Tree
   readonly inputs?: ReadonlyArray<Input>

@@ -65,7 +65,7 @@ export type PlanOptions = typeof PlanOptions.Type
 const quantities = Schema.optionalKey(Schema.Record(Schema.String, text(32)).check(Schema.isMaxProperties(8)))
 const labels = Schema.optionalKey(Schema.Record(Schema.String, text(1024)).check(Schema.isMaxProperties(32)))
 
-/** What a task may change of its own Job: an allow-list, merged by typed code. */
+/** What a task may change in its own Job: an allow-list, which typed code merges. */
 export const JobTemplate = Schema.Struct({
   runner: Schema.optionalKey(Schema.Struct({
     image: Schema.optionalKey(text(512)),
@@ -208,7 +208,7 @@ export const Condition = Schema.Struct({
 })
 export type Condition = typeof Condition.Type
 
-/** The claim of a task. The worker that may run the task writes it once, and the API server refuses a second claim. */
+/** The claim of a task. The worker that may run the task writes it once; the API server refuses a second claim. */
 export const Claim = Schema.Struct({
   podUid: Uid,
   nonce: text(64).annotate({ description: "Of the claiming process: a container started again has another one." }),

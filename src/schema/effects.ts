@@ -4,7 +4,7 @@
 import { Schema } from "effect"
 import { text } from "./text.ts"
 
-/** How many entries of one stage are kept. The last of them is `full`. */
+/** How many entries of one stage are kept. The entry with this number is always `full`. */
 export const journalLimit = 40_000
 /** How many bytes of JSON the entries of one stage may have. Each entry beyond that is stored without its names, as `full`. */
 export const journalLimitBytes = 16 * 1024 * 1024
@@ -40,7 +40,7 @@ export const JournalRequest = Schema.Struct({
   entries: Schema.Array(JournalEntry).check(Schema.isMinLength(1), Schema.isMaxLength(journalBatch))
 })
 
-/** The last number that is stored; also the answer of a 409 to entries that do not follow it. */
+/** The last number that is stored. The 409 that refuses entries which do not follow it contains it too. */
 export const JournalPosition = Schema.Struct({ number: Schema.Int })
 
 /** A real thing and what was done to it, as far as the journal tells. */

@@ -7,7 +7,7 @@ import { Predicate } from "effect"
 export type Tree = { readonly [key: string]: unknown }
 export const isTree = (input: unknown): input is Tree => Predicate.isObject(input)
 
-/** From the root of a tree down: keys of maps and indices of lists. */
+/** A path from the root of a tree down: keys of maps and indices of lists. */
 export type Path = ReadonlyArray<PropertyKey>
 
 /** Line and column, from 1. */

@@ -1,4 +1,4 @@
-// How our own APIs say no: one sentence, a word for programs, and nothing secret.
+// How our own APIs refuse a request: with one sentence, a word for programs, and nothing secret.
 // Invariant: the status code alone already tells whether asking again can help (429, 5xx) or not (other 4xx).
 // Used by the pool and task APIs on both sides; the user API has the TFE form instead.
 import { Schema } from "effect"

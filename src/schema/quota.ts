@@ -1,8 +1,8 @@
-// Finds out whether a ResourceQuota is the reason of an answer or event, which only the words tell: code and reason are those of any denial.
+// Finds out whether a ResourceQuota is the reason of an answer or event, as only the words tell: code and reason are those of any denial.
 // Used by kubernetes/errors.ts and core/pod-trouble.ts.
 import { amountOf } from "./quantity.ts"
 
-/** Reports whether a quota is the reason. It is full, or new and not counted yet, so room may come by itself. */
+/** Reports whether a quota is the reason: it is full, or new and not counted yet, so room may come by itself. */
 export const isOfQuota = (message: string): boolean => /exceeded quota|status unknown for quota/u.test(message)
 
 /** Parses amounts such as `limits.memory=64Gi,pods=1`. */

@@ -1,5 +1,5 @@
 // A run as people and the CLI see it: its status, why it waits, its stages and what they came to.
-// Beside the TFE shapes, not instead of them: what those lack (queue explanation, reasons) is here.
+// It stands beside the shapes of the TFE API, and has what those lack: why a run waits, and reasons.
 // Used by core/run-machine, the server's own JSON and the CLI.
 import { Schema } from "effect"
 import { Engine, Stage } from "./agent-task.ts"

@@ -1,5 +1,5 @@
 // The seal of a saved plan: digests of everything that its apply runs with. The plan's package contains the seal, so its SHA-256 covers it.
-// The values of variables are in it as keyed digests only.
+// It contains the values of variables as keyed digests only.
 // Used by core/seal and the worker.
 import { Schema } from "effect"
 import { Engine } from "./agent-task.ts"

@@ -26,7 +26,7 @@ export type FluxSource = typeof FluxSource.Type
 export const Artifact = Schema.Struct({ revision: text(512), url: text(2048), sha256: Sha256 })
 export type Artifact = typeof Artifact.Type
 
-/** The name of a PersistentVolumeClaim on which plans are kept between stages. The runner never mounts it. */
+/** The name of a PersistentVolumeClaim on which plans are kept between stages. The runner of such a task does not mount it. */
 const claimName = ObjectName.annotate({ description: "A PersistentVolumeClaim of the same namespace, which the worker alone mounts." })
 
 export const SavePlan = Schema.Struct({ claimName })

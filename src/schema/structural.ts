@@ -1,4 +1,4 @@
-// From a Schema to the structural OpenAPI v3 that a CustomResourceDefinition must have; refuses what cannot be said in it.
+// Converts a Schema to the structural OpenAPI v3 that a CustomResourceDefinition must have, and refuses what that cannot say.
 // Descriptions, defaults, bounds and CEL rules are kept; references are written out.
 // Used by core/manifest/crd.
 import { JsonSchema, Predicate, Schema } from "effect"

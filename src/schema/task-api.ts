@@ -74,8 +74,8 @@ export const taskPath = {
 
 /**
  * A state that could not be saved, as it is kept where others could read it: a line, followed by the initialization vector (12 bytes), the
- * tag (16 bytes) and the encrypted bytes. The encryption is AES-256-GCM with the stage's key and the line as additional data. `POST
- * /api/task/v1/kept-state` takes it from the worker of any stage, because only the stage that it names can have made it.
+ * tag (16 bytes) and the encrypted bytes. The encryption is AES-256-GCM with the stage's key and the line as additional data. The server
+ * takes it at `POST /api/task/v1/kept-state` from the worker of any stage, because only the stage that it names can have made it.
  */
 export interface KeptStateParts {
   readonly stage: string

@@ -6,7 +6,7 @@ import { nearest } from "./explain.ts"
 import { isTree, type Tree } from "./layers.ts"
 
 export interface UnknownKey {
-  /** Written with dots, as in the table of the values. */
+  /** The path of the key, written with dots as in the table of the values. */
   readonly key: string
   readonly nearest?: string
 }

@@ -1,4 +1,4 @@
-// What the values are made of: a key with its default and its sentence, sections of such keys, and texts of a certain form.
+// What the values are made of: a key with its default and its description, sections of such keys, and texts of a certain form.
 // Invariant: decoder and JSON Schema know the same defaults, and a section is complete without a single key given.
 // Used by schema/value-sections.ts and what it is put together from.
 import { Effect, Schema } from "effect"

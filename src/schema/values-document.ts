@@ -1,5 +1,5 @@
 // The values as JSON Schema, for editors: what a file that is laid over the defaults may say, and what every key means.
-// Invariant: it refuses nothing that the decoder takes; beyond it, the decoder refuses only what one key may not say because of another.
+// Invariant: it refuses nothing that the decoder accepts. The decoder also refuses what one key must not say because of another.
 // Used by generate, and by core/provenance to explain a key.
 import { Schema } from "effect"
 import { isTree, type Tree } from "./layers.ts"

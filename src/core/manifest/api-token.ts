@@ -6,7 +6,7 @@ import { place } from "./places.ts"
 
 const name = "api-token"
 
-/** `expirationSeconds`: at least 600, as the API server demands. */
+/** Returns the volume. `expirationSeconds` must be at least 600, as the API server demands. */
 export const apiTokenVolume = (expirationSeconds: number): V1Volume => ({
   name,
   projected: {

@@ -8,7 +8,7 @@ import type { ResolvedConfig } from "../resolve.ts"
 
 export type Component = "controller" | "server" | "task"
 
-/** On every object that we make, the controller's own and those of tasks. */
+/** The label of every object that we make, for the controller itself and for tasks. */
 export const managedByUs = { "app.kubernetes.io/managed-by": "agent-job" } as const
 
 /** The selector by which the Jobs and Pods of tasks are listed, so that the controller never sees any others. */

@@ -34,7 +34,7 @@ const onDnsPort: Array<V1NetworkPolicyPort> = [{ port: 53, protocol: "UDP" }, tc
 export const addresses = (...cidrs: ReadonlyArray<string>): Array<V1NetworkPolicyPeer> => cidrs.map((cidr) => ({ ipBlock: { cidr } }))
 const allBut = (cidr: string, except: ReadonlyArray<string>): V1NetworkPolicyPeer => ({ ipBlock: { cidr, except: [...except] } })
 
-/** Resolvers on the node (NodeLocal DNSCache, GKE, AWS), and Azure's. */
+/** The resolvers on nodes (NodeLocal DNSCache, GKE, AWS), and that of Azure. */
 const resolvers = [linkLocal.ipv4, "168.63.129.16/32"]
 
 export const dnsOutside: V1NetworkPolicyEgressRule = { to: addresses(...resolvers), ports: onDnsPort }

@@ -12,7 +12,7 @@ export const place = {
   poolToken: "/var/run/agent-job/pool",
   userToken: "/var/run/agent-job/user",
   config: "/etc/agent-job",
-  /** Roots to trust, in every container of ours. */
+  /** The trusted roots, in every container of ours. */
   caBundle: "/var/run/agent-job/ca-bundle",
   clientCertificate: "/var/run/agent-job/client-certificate",
   /** The server's database and blobs. */

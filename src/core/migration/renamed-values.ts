@@ -46,7 +46,7 @@ const ofController = [
   "tolerations"
 ]
 
-/** Source: changelog and templates of the chart, 0.5.60 to 0.6.5. */
+/** These are from the changelog and the templates of the chart, 0.5.60 to 0.6.5. */
 const renames: ReadonlyArray<Rename> = [
   ...ofController.map((key) => ({ from: `agent.${key}`, to: [`controller.${key}`] })),
   { from: "agent.topologySpreadConstraints", to: ["controller.topologySpreadConstraints"], as: list },

@@ -33,7 +33,7 @@ const leaveNew = ({ config: { name, namespace, taskNamespace } }: Move): Step =>
       `kubectl -n ${taskNamespace} get atasks.scalr.io -o jsonpath=${quoted("{.items[?(@.status.phase==\"Running\")].metadata.name}")}`
     ]),
     `kubectl -n ${namespace} delete deployment ${name}-controller --ignore-not-found --cascade=foreground`,
-    `kubectl -n ${namespace} delete lease ${name}-controller --ignore-not-found` // it would keep the next controller of that name drained
+    `kubectl -n ${namespace} delete lease ${name}-controller --ignore-not-found` // a new controller of that name would stay drained
   ]
 })
 

@@ -21,7 +21,7 @@ export const fileName = (
 ): string => {
   const ofKind = all.filter((_) => _.kind === kind)
   const ofName = ofKind.filter((_) => _.metadata?.name === name)
-  const rest = name.startsWith(installation.name) ? name.slice(installation.name.length).replace(/\..*$/u, "") : "" // not a policy's namespace
+  const rest = name.startsWith(installation.name) ? name.slice(installation.name.length).replace(/\..*$/u, "") : "" // without a policy's namespace
   return `${kebab(kind)}${ofKind.length > ofName.length ? rest : ""}${
     ofName.length > 1 && namespace !== installation.namespace ? "-tasks" : ""
   }.yaml`

@@ -85,7 +85,7 @@ interface Move {
 
 /**
  * Orders the moves so that each object moves once: what leaves a namespace goes before others come to it. If the two namespaces are
- * exchanged, one of them gets a temporary name in between.
+ * exchanged, the objects of one wait in a temporary namespace.
  */
 const inOrder = (controller: Move, tasks: Move): ReadonlyArray<Move> => {
   if (controller.after !== tasks.before) return [controller, tasks]
