@@ -22,19 +22,19 @@ export interface ObjectPatch {
 }
 
 export interface Component {
-  /** Of its folder, its layer and its inputs. */
+  /** The name of its folder, its layer and its inputs. */
   readonly name: string
-  /** One sentence. */
+  /** What it does, in one sentence. */
   readonly does: string
-  /** What it needs, and what to make one's own. */
+  /** What it needs, and what its users have to adapt, a sentence each. */
   readonly adapt: ReadonlyArray<string>
   readonly layer?: Tree
   readonly inputs?: ReadonlyArray<Input>
-  /** What no value asks for. */
+  /** Returns the objects that no value asks for. */
   readonly objects?: (config: ResolvedConfig) => ReadonlyArray<Described>
-  /** Patches for objects of other components, where they are used. */
+  /** Patches for objects of other components. A patch has no effect where its object is not used. */
   readonly ifThere?: ReadonlyArray<ObjectPatch>
-  /** Further ConfigMaps, as kustomize generates them from `files`. */
+  /** Further ConfigMaps, which kustomize generates from `files`. */
   readonly configMaps?: ReadonlyArray<
     { readonly name: string; readonly namespace: string; readonly files: ReadonlyArray<string>; readonly options: object }
   >
@@ -42,7 +42,7 @@ export interface Component {
   readonly files?: Readonly<Record<string, string>>
 }
 
-/** Without their values, which the layers are. */
+/** Returns the installed objects without the ConfigMap of the values, because the layers are these values. */
 const installed = (config: ResolvedConfig) =>
   install(config).filter(({ kind, metadata }) => kind !== "ConfigMap" || metadata?.name !== configMapName(config))
 
@@ -68,7 +68,7 @@ const comments = ({ adapt, does, inputs = [], name, objects }: Component): Reado
     : ["What it brings is for an installation under the shipped names; for others see \"Other names\" in kustomize/README.md."])
 ]
 
-/** By a target: kustomize does not miss the object of such a patch. */
+/** Returns a patch with a target, because kustomize does not fail if the object of such a patch is missing. */
 const targeted = (patch: ObjectPatch): object => ({ target: { kind: patch.kind, name: patch.metadata.name }, patch: manifestYaml(patch) })
 
 const filled = (lists: Readonly<Record<string, ReadonlyArray<unknown>>>): object =>

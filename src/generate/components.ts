@@ -20,7 +20,7 @@ import { restrictedEgress } from "./components/restricted-egress.ts"
 import { table } from "./file.ts"
 import { installationOf } from "./installation.ts"
 
-/** What the policies of the component `admission` know more beside this layer. */
+/** Returns patches that tell the policies of the component `admission` what this layer adds. */
 const policiesBeside = (layer: Tree): ReadonlyArray<ObjectPatch> => {
   const variablesOf = (policyOf: (config: ResolvedConfig) => Policy, layer: Tree) => {
     const config = installationOf(merge(componentLayers.admission, layer))

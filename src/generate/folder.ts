@@ -1,4 +1,4 @@
-// The files of a folder of Kustomize, one object a file.
+// The files of a folder of Kustomize, one for each object.
 // Used by generate/kustomize and generate/component.
 import { type Described, fileName } from "../core/overlay/file-name.ts"
 import { shippedRelease } from "../core/overlay/shipped.ts"

@@ -1,5 +1,5 @@
-// What a component asks of whoever uses it: literals of a ConfigMap that is never applied, put by kustomize wherever they belong.
-// Invariant: each is said once, by the user; the layer has it where its example stands.
+// The inputs of a component: literals of a ConfigMap that is never applied, which kustomize copies to wherever they belong.
+// Invariant: the user gives each input once. It takes the place of its example in the layer.
 // Used by generate/component.
 import { configMapName, layerText } from "../core/manifest/config-map.ts"
 import type { ResolvedConfig } from "../core/resolve.ts"
@@ -7,13 +7,13 @@ import type { Tree } from "../schema/layers.ts"
 
 export interface Input {
   readonly literal: string
-  /** As the component has it, to be replaced. */
+  /** The value that the component has, to be replaced. */
   readonly example: string
-  /** Where else than in the layer, as targets of a replacement. */
+  /** Where else the input belongs than in the layer, as targets of a replacement. */
   readonly elsewhere?: ReadonlyArray<object>
 }
 
-/** Between the quotes of the layer's text, counted from its beginning. */
+/** Returns the places of an example in the layer's text. Quotes split the text into pieces, and `index` counts these from 0. */
 const inLayer = (config: ResolvedConfig, file: string, text: string, example: string): ReadonlyArray<object> =>
   text.split(`"`).flatMap((piece, index) =>
     piece !== example ? [] : [{

@@ -1,4 +1,4 @@
-// The installation that kustomize/base describes: the defaults with one thing decided, and what other values would make of it.
+// The installation that kustomize/base describes (the defaults, with a namespace of their own for tasks), and what other values make of it.
 // Invariant: a layer here means what the same layer means in the controller's ConfigMap.
 // Used by the generators beside it.
 import { Result } from "effect"

@@ -1,5 +1,5 @@
-// kustomize/crd and kustomize/base (everything but the server), from the builders that also render, and kustomize/components.
-// The CRD is apart, for those who install it first and keep it. The ConfigMap keeps its name whatever is in it: the controller sees for itself what changes.
+// Generates kustomize/crd, kustomize/base (everything but the server) and kustomize/components, from the builders that also render.
+// The CRD is apart, for those who install it first and keep it. The ConfigMap's name has no hash: the controller itself sees changes in it.
 // Called by generate/main.
 import { configMap, valuesFile } from "../core/manifest/config-map.ts"
 import { crd } from "../core/manifest/crd.ts"
@@ -12,7 +12,7 @@ import { installationOf } from "./installation.ts"
 
 const kustomization = { apiVersion: "kustomize.config.k8s.io/v1beta1", kind: "Kustomization" }
 
-/** Not values.yaml, which is the user's own and lies on top. */
+/** The file of the base's layer. It is not values.yaml, which is the user's own and lies on top. */
 const layerFile = "base.yaml"
 
 const base = (): ReadonlyArray<GeneratedFile> => {

@@ -1,5 +1,5 @@
-// Writes every generated file anew; with --check it writes nothing and fails where that would have changed one.
-// Invariant: what it writes depends on the code alone. A file with our mark that nothing makes any more is removed.
+// Writes every generated file anew. With --check it writes nothing, and fails if a file would have changed.
+// Invariant: what it writes depends on the code alone. A file with our mark that no generator makes any more is removed.
 // Run by scripts/generate and scripts/verify.
 import { existsSync, globSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs"
 import { dirname, join } from "node:path"
@@ -13,7 +13,10 @@ import { valuesFiles, valuesTable } from "./values-schema.ts"
 const root = fileURLToPath(new URL("../..", import.meta.url))
 const read = (path: string): string => existsSync(join(root, path)) ? readFileSync(join(root, path), "utf8") : ""
 
-/** A file of people with a part of ours, between two markers; nothing where it has no markers. */
+/**
+ * Returns a file that people write, with new lines between the two markers of its generated part. Returns nothing if the file has no
+ * markers.
+ */
 const within = (path: string, name: string, lines: ReadonlyArray<string>): ReadonlyArray<GeneratedFile> => {
   const [begin, end] = [`<!-- ${name}: generated -->`, `<!-- /${name} -->`]
   const text = read(path)
@@ -26,7 +29,7 @@ const readmes = (): ReadonlyArray<
   GeneratedFile
 > => [...within("README.md", "values", valuesTable()), ...within("kustomize/README.md", "components", componentsTable())]
 
-/** Generated once, by a generator that is no more. */
+/** Returns the generated files that no generator makes any more. */
 const abandoned = (files: ReadonlyArray<GeneratedFile>): ReadonlyArray<string> =>
   globSync("{docs,kustomize,schemas}/**/*.{json,md,yaml}", { cwd: root })
     .filter((path) => !files.some((_) => _.path === path) && read(path).slice(0, 200).includes(mark)).sort()

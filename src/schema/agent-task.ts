@@ -12,7 +12,10 @@ import { text } from "./text.ts"
 export const Stage = Schema.Literals(["plan", "apply", "destroy"])
 export type Stage = typeof Stage.Type
 
-/** It may change what there is: one at a time runs in a workspace, and once claimed it is never made again. */
+/**
+ * Reports whether a stage may change real things. Only one such stage at a time runs in a workspace, and once claimed it is never started
+ * again.
+ */
 export const mutates = (stage: Stage): boolean => stage !== "plan"
 
 export const Engine = Schema.Struct({
@@ -23,7 +26,7 @@ export const Engine = Schema.Struct({
 })
 export type Engine = typeof Engine.Type
 
-/** Seconds a stage may take whose task does not say. */
+/** How many seconds a stage may take if its task does not say. */
 export const defaultTimeoutSeconds = 3600
 
 const values = {
@@ -46,7 +49,7 @@ export const Variable = Schema.Struct({
 }).check(exactlyOneOf(values))
 export type Variable = typeof Variable.Type
 
-/** How many addresses a plan can be narrowed to, and how long each may be. */
+/** How many addresses a plan can be narrowed to, and how many characters each may have. */
 export const targetLimits = { count: 64, length: 512 } as const
 
 /** How to plan: the flags of the engine that a run may set. */
@@ -62,7 +65,7 @@ export type PlanOptions = typeof PlanOptions.Type
 const quantities = Schema.optionalKey(Schema.Record(Schema.String, text(32)).check(Schema.isMaxProperties(8)))
 const labels = Schema.optionalKey(Schema.Record(Schema.String, text(1024)).check(Schema.isMaxProperties(32)))
 
-/** What a task may change of its own Job: an allow-list, merged by typed code. */
+/** What a task may change in its own Job: an allow-list, which typed code merges. */
 export const JobTemplate = Schema.Struct({
   runner: Schema.optionalKey(Schema.Struct({
     image: Schema.optionalKey(text(512)),
@@ -138,7 +141,8 @@ export const AgentTaskSpec = Schema.Struct({
   ],
   ["!(has(oldSelf.cancel) && oldSelf.cancel) || (has(self.cancel) && self.cancel)", "a cancel cannot be taken back"],
   [
-    // younger than its fields: a cancel of a stored task makes the API server ask it anew, and nothing may keep a task from that
+    // This rule is newer than the fields that it checks. A cancel of a stored task makes the API server check the whole spec again, and
+    // nothing may keep a task from being cancelled.
     "(has(self.cancel) && self.cancel) || !has(self.jobTemplate) || !has(self.jobTemplate.volumeClaims) || self.jobTemplate.volumeClaims.all(c, (!has(self.savePlan) || c.claimName != self.savePlan.claimName) && (!has(self.source.savedPlan) || c.claimName != self.source.savedPlan.claimName))",
     "the claim of the plan is for the worker alone; name another one in volumeClaims"
   ]
@@ -183,7 +187,7 @@ export type AgentTaskSpec = typeof AgentTaskSpec.Type
 export const Phase = Schema.Literals(["Pending", "Queued", "Starting", "Running", "Succeeded", "Failed", "Cancelled"])
 export type Phase = typeof Phase.Type
 
-/** A phase is followed by one of a higher rank alone; those of the highest are final. */
+/** The order of phases: a phase is only followed by one of a higher rank. Phases of the highest rank are final. */
 export const phaseRank: Readonly<Record<Phase, number>> = {
   Pending: 0,
   Queued: 1,
@@ -204,7 +208,7 @@ export const Condition = Schema.Struct({
 })
 export type Condition = typeof Condition.Type
 
-/** Written once, by the worker that may run the task; the API server refuses a second one. */
+/** The claim of a task. The worker that may run the task writes it once; the API server refuses a second claim. */
 export const Claim = Schema.Struct({
   podUid: Uid,
   nonce: text(64).annotate({ description: "Of the claiming process: a container started again has another one." }),
@@ -213,7 +217,7 @@ export const Claim = Schema.Struct({
 })
 export type Claim = typeof Claim.Type
 
-/** Of a task that follows its source: the newest attempt, which the conditions speak of. */
+/** The newest attempt of a task that follows its source. The conditions of the task are about this attempt. */
 const Latest = Schema.Struct({
   attempt: Schema.Int,
   name: Schema.String.annotate({ description: "Of its AgentTask." }),
@@ -241,7 +245,7 @@ const JobMade = Schema.Struct({
   )
 })
 
-/** As the CRD has it: what the API server takes. */
+/** The status that the API server accepts, as in the CRD. */
 export const WritableStatus = Schema.Struct({
   observedGeneration: Schema.optionalKey(Schema.Int),
   phase: Schema.optionalKey(Phase),
@@ -270,8 +274,8 @@ export const WritableStatus = Schema.Struct({
 })
 
 /**
- * A phase or reason that only a newer version knows stays as it is: after a way back to this one its tasks must not vanish, nor a result
- * change. What is written says one of the lists.
+ * The status as it is read. A phase or reason that only a newer version knows is kept: after a rollback to this version no task may vanish
+ * and no result may change. What this version writes is in the lists.
  */
 const AgentTaskStatus = Schema.Struct({
   ...WritableStatus.fields,

@@ -1,5 +1,5 @@
 // Who changed what on the server, as people and programs read it back.
-// Never in it: a token, a value of a variable, anything of a body but the id of what it made.
+// It never contains a token, a variable's value, or anything of a request's body but the id of what the request made.
 // Used by server/audit, server/run-routes and the CLI.
 import { Schema } from "effect"
 import { Timestamp } from "./names.ts"

@@ -8,8 +8,8 @@ export const cel = <T>(rule: string, message: string, holds: (value: T) => boole
   Schema.makeFilter<T>(holds, { message, toJsonSchema: () => ({ "x-kubernetes-validations": [{ rule, message }] }) })
 
 /**
- * Rules that an API server alone checks: they speak of the object before the change, or are younger than objects that are stored and must
- * still be read.
+ * Rules that only the API server checks, because they compare with the object before the change, or are newer than stored objects that must
+ * still be readable.
  */
 export const transitions = (...rules: ReadonlyArray<readonly [rule: string, message: string]>) => ({
   "x-kubernetes-validations": rules.map(([rule, message]) => ({ rule, message }))

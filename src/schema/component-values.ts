@@ -1,5 +1,5 @@
-// What several parts of an installation are given in the same form: an image, security contexts, a Pod's place and surroundings, an environment.
-// Invariant: a key means the same wherever it stands; `of` only says in its sentence whose it is.
+// Keys that several parts of an installation have alike: an image, security contexts, a Pod's place and surroundings, an environment.
+// Invariant: a key means the same wherever it is; `of` only says in its description to what it applies.
 // Used by schema/value-sections.ts.
 import { Schema } from "effect"
 import { ObjectName } from "./names.ts"
@@ -55,7 +55,7 @@ const podSecurityContext = (of: string) =>
     sysctls: value(pod.Sysctls, [], `Kernel parameters of ${of}, as name and value.`)
   })
 
-/** Variables one by one, and from objects of the cluster. */
+/** Returns the keys for variables, given one by one or from objects of the cluster. */
 export const environment = (of: string, over: string) => ({
   extraEnv: value(pod.Environment, {}, `Environment of ${of}${over === "" ? "" : `, over ${over}`}.`),
   extraEnvFrom: value(
@@ -88,7 +88,7 @@ export const scheduling = (of: string) => ({
   )
 })
 
-/** A container whose image and security context fall back to those of the agent. */
+/** Returns the keys of a container whose image and security context fall back to those of the agent. */
 export const agentContainer = (of: string, resources: pod.Resources) => ({
   ...environment(of, "agent.extraEnv and global.extraEnv"),
   image: image(of, "", ""),

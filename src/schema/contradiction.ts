@@ -1,4 +1,4 @@
-// What one key of the values may not say because of another, and the shape of a rule that finds it.
+// What one key of the values must not say because of another, and the type of the rules that find such contradictions.
 // Used by schema/value-rules and schema/pod-rules.
 import type { Sections } from "./value-sections.ts"
 

@@ -1,20 +1,20 @@
-// What a stage has done to real things: the journal of it, and what of it the stored state does not know.
+// What a stage did to real things: its journal, and the part of it that the stored state does not contain.
 // Invariant: an entry's number is its place in its stage's journal, from 1; one number never means two things.
 // Used by the task API (the journal) and by the views of runs (what is not in the state).
 import { Schema } from "effect"
 import { text } from "./text.ts"
 
-/** Entries of one stage that are kept, the last of them `full`. */
+/** How many entries of one stage are kept. The entry with this number is always `full`. */
 export const journalLimit = 40_000
-/** Bytes of them, as JSON, that name anything; each entry past it counts as `full`. */
+/** How many bytes of JSON the entries of one stage may have. Each entry beyond that is stored without its names, as `full`. */
 export const journalLimitBytes = 16 * 1024 * 1024
-/** Entries in one request. */
+/** The most entries in one request. */
 export const journalBatch = 100
 
-/** Longest address, key and id of a resource, in characters. */
+/** The longest address, key and id of a resource, in characters. */
 export const longestIdentity = { address: 1024, idKey: 64, id: 1024 } as const
 
-/** How the engine calls a real thing: its address in the configuration, and the attribute that identifies it, where it says so. */
+/** How the engine identifies a real thing: by its address in the configuration and, if the engine tells it, by an attribute. */
 const identity = {
   address: text(longestIdentity.address),
   idKey: Schema.optionalKey(text(longestIdentity.idKey)),
@@ -40,14 +40,17 @@ export const JournalRequest = Schema.Struct({
   entries: Schema.Array(JournalEntry).check(Schema.isMinLength(1), Schema.isMaxLength(journalBatch))
 })
 
-/** The last number that is stored; also the answer of a 409 to entries that do not follow it. */
+/** The last number that is stored. The 409 that refuses entries which do not follow it contains it too. */
 export const JournalPosition = Schema.Struct({ number: Schema.Int })
 
-/** Something real, as far as the journal tells. */
+/** A real thing and what was done to it, as far as the journal tells. */
 export const Effected = Schema.Struct({ action: EffectAction, ...identity })
 export type Effected = typeof Effected.Type
 
-/** Named at most, of each kind, with a run; with a rescue it is all of them that a person may want to import. */
+/**
+ * How many things of each kind are named at most, with a run and with a rescue. A rescue names more, because a person may want to import
+ * all of them.
+ */
 export const namedLimit = { run: 100, rescue: 5000 } as const
 
 const named = (description: string) => Schema.Array(Effected).annotate({ description })

@@ -1,12 +1,12 @@
-// Decoding at a border, closed and total: every problem at once, each a line with its path, an unknown key with the nearest known one.
-// Invariant: nothing that the schema does not name gets in.
-// Used wherever people write what we read: values, AgentTasks, files of runs.
+// Decodes what people write and reports every problem at once: each is a line with its path, an unknown key with the nearest known one.
+// Invariant: a key that the schema does not name is an error.
+// Used wherever people write what we read: values and AgentTasks.
 import { Result, Schema, SchemaIssue } from "effect"
 import type { SchemaAST } from "effect"
 import { answerable, at, type Layer, type Path, type Place, valueAt } from "./layers.ts"
 import { inWords } from "./wording.ts"
 
-/** How many letters to change, add or leave out to get from `a` to `b` (Levenshtein). */
+/** Returns how many letters to change, add or leave out to get from `a` to `b` (Levenshtein). */
 const distance = (a: string, b: string): number => {
   let row = Array.from({ length: b.length + 1 }, (_, j) => j)
   for (const [i, letter] of [...a].entries()) {
@@ -19,12 +19,14 @@ const distance = (a: string, b: string): number => {
   return row[b.length] ?? 0
 }
 
-/** Whether one is the other cut short: `timeout` for `timeoutSeconds`. */
+/**
+ * Reports whether one word is the beginning of the other, as `timeout` is of `timeoutSeconds`. Words of one or two letters do not count.
+ */
 const isStart = (a: string, b: string): boolean => Math.min(a.length, b.length) > 2 && (a.startsWith(b) || b.startsWith(a))
 
 /**
- * The known word that was most likely meant, if any is near: a third of its letters may differ, two in a short one, or its end may be
- * missing.
+ * Returns the known word that was most likely meant, if any is near: a third of its letters may differ, two in a short word, or its end may
+ * be missing.
  */
 export const nearest = (word: string, known: ReadonlyArray<string>): string | undefined => {
   const near = (name: string): ReadonlyArray<{ readonly name: string; readonly letters: number }> => {
@@ -46,7 +48,7 @@ export interface Mistake {
   readonly message: string
 }
 
-/** `a.b[0].c`, as people write it. */
+/** Returns a path as people write it: `a.b[0].c`. */
 export const shown = (path: Path): string =>
   path.map((key, index) => typeof key === "number" ? `[${key}]` : `${index === 0 ? "" : "."}${String(key)}`).join("") || "the file"
 
@@ -73,16 +75,16 @@ const explain = (issue: SchemaIssue.Issue, path: Path = []): ReadonlyArray<Mista
   }
 }
 
-/** What a value must be is told once, by the first rule that it breaks. */
+/** Removes repeated mistakes. Of those that say what a value must be, only the first for each value is kept. */
 const once = (mistakes: ReadonlyArray<Mistake>): ReadonlyArray<Mistake> =>
   [...new Map(
     mistakes.toReversed().map((mistake) => [mistake.message.startsWith("must be ") ? shown(mistake.path) : line(mistake), mistake])
   ).values()].toReversed()
 
-/** Closedness belongs to the decoder, not to the schema. */
+/** The decoder refuses unknown keys by these options; the schemas do not refuse them. */
 const strict: SchemaAST.ParseOptions = { onExcessProperty: "error", errors: "all" }
 
-/** Decodes, or gives every mistake. */
+/** Returns a function that decodes input or fails with every mistake in it. */
 export const parse = <S extends Schema.ConstraintDecoder<unknown>>(
   schema: S
 ): (input: unknown) => Result.Result<S["Type"], ReadonlyArray<Mistake>> => {
@@ -94,13 +96,16 @@ export const parse = <S extends Schema.ConstraintDecoder<unknown>>(
     )
 }
 
-/** Annotation of a rule for a map: the pattern of its keys. */
+/** The annotation by which a rule for a map tells the pattern of the map's keys. */
 export const keyPattern = "agent-job/keyPattern"
 
 const mayBeKey = (map: SchemaAST.Objects, key: string): boolean =>
   (map.checks ?? []).every(({ annotations }) => !(annotations?.[keyPattern] instanceof RegExp) || annotations[keyPattern].test(key))
 
-/** The first key on a path that the schema does not know, where a value would have told; null is a value that no decoder sees. */
+/**
+ * Returns a mistake for the first key on a path that the schema does not know, if there is one. It is for keys that are set to null,
+ * because a decoder never sees these.
+ */
 export const unknownIn = (schema: Schema.Top) => (path: Path): ReadonlyArray<Mistake> => {
   let ast: SchemaAST.AST = schema.ast
   for (const [depth, name] of path.entries()) {
@@ -115,23 +120,23 @@ export const unknownIn = (schema: Schema.Top) => (path: Path): ReadonlyArray<Mis
   return []
 }
 
-/** For a person: `path: what is wrong`. */
+/** Returns a mistake for a person, as `path: what is wrong`. */
 export const line = ({ message, path }: Mistake): string => `${shown(path)}: ${message}`
 
 /** One thing that is wrong in a file. */
 export interface Fault {
   readonly file: string
   readonly place?: Place
-  /** Of the key, where it is about one. */
+  /** The path of the key that the fault is about, if it is about one. */
   readonly path?: string
   readonly message: string
 }
 
-/** For a person: `file:line:column path: what is wrong`. */
+/** Returns a fault for a person, as `file:line:column path: what is wrong`. */
 export const told = ({ file, message, path, place }: Fault): string =>
   `${place === undefined ? file : at(file, place)} ${path === undefined ? "" : `${path}: `}${message}`
 
-/** Each mistake in that of the layers which is answerable, in the order of files and lines. */
+/** Returns each mistake as a fault of the layer that is answerable for it, in the order of files and lines. */
 export const located = (layers: ReadonlyArray<Layer>, mistakes: ReadonlyArray<Mistake>): ReadonlyArray<Fault> =>
   mistakes.map(({ message, path }) => {
     const { index, name, place } = answerable(layers, path)

@@ -1,4 +1,4 @@
-// What Helm keeps of a release in its Secret (type helm.sh/release.v1), as far as a move away from it reads it; the rest is dropped.
+// What Helm keeps of a release in its Secret (type helm.sh/release.v1), as far as a move away from Helm reads it; the rest is dropped.
 // Invariant: the values in it may hold a token, so no error of decoding shows more than a path.
 // Decoded by cli/helm-release.ts; used by core/migration.
 import { Schema } from "effect"
@@ -29,7 +29,7 @@ const texts = Schema.Record(Schema.String, Schema.String)
 export const HelmObject = Schema.Struct({
   kind: Schema.String,
   metadata: Schema.Struct({ name: Schema.String, namespace: maybe(Schema.String), labels: maybe(texts) }),
-  /** Of a Deployment: how many Pods, what they are selected by, and how long they may take to end. */
+  /** What is read of a Deployment: how many Pods it has, what selects them, and how long they may take to end. */
   spec: maybe(Schema.Struct({
     replicas: maybe(Schema.Int),
     selector: maybe(Schema.Struct({ matchLabels: maybe(texts) })),

@@ -1,9 +1,9 @@
-// How much of what is over the server keeps, and what it keeps unless it is told otherwise.
+// How long, and how many, finished runs and old states the server keeps, with the defaults.
 // Used by server/settings and the CLI's server command, which must not load a server to know its flags.
 export interface Keep {
-  /** Days that everything is kept, whatever there is of it. 0 here or below: all of it stays. */
+  /** For how many days everything is kept. 0 keeps everything for ever; 0 for `runs` or `states` keeps all of those. */
   readonly days: number
-  /** How many newer runs of its workspace a run must have to go. */
+  /** How many newer runs its workspace must have before a run may be removed. */
   readonly runs: number
   readonly states: number
 }

@@ -1,13 +1,13 @@
 // Values in layers: how one tree of data is laid over another, how two differ, and which layer is answerable for a key.
-// Invariant: what a later layer sets wins. As Helm merges: maps key by key, lists and single values as a whole, null takes a key away.
-// Used by schema/values and by whoever reads or writes values files.
+// Invariant: a later layer wins. Layers merge as in Helm: maps key by key, lists and single values as a whole, and null takes a key away.
+// Used by schema/values and by the code that reads or writes values files.
 import { Predicate } from "effect"
 
 /** Data of a YAML file. */
 export type Tree = { readonly [key: string]: unknown }
 export const isTree = (input: unknown): input is Tree => Predicate.isObject(input)
 
-/** From the root of a tree down: keys of maps and indices of lists. */
+/** A path from the root of a tree down: keys of maps and indices of lists. */
 export type Path = ReadonlyArray<PropertyKey>
 
 /** Line and column, from 1. */
@@ -16,15 +16,15 @@ export interface Place {
   readonly column: number
 }
 
-/** As editors and terminals know it. */
+/** Returns a place as editors and terminals know it: `file:line:column`. */
 export const at = (file: string, { column, line }: Place): string => `${file}:${line}:${column}`
 
 /** One values file. */
 export interface Layer {
-  /** What people know it by: its file. */
+  /** The name that people know the layer by: that of its file. */
   readonly name: string
   readonly tree: Tree
-  /** Where a key stands in it; of a key that it lacks, the nearest one around it. */
+  /** Returns where a key is in the file. If the file does not have the key, it returns the place of the nearest key around it. */
   readonly place: (path: Path) => Place
 }
 
@@ -32,7 +32,7 @@ const sameData = (a: unknown, b: unknown): boolean => JSON.stringify(a) === JSON
 
 const keysOf = (a: Tree, b: Tree): ReadonlyArray<string> => [...new Set([...Object.keys(a), ...Object.keys(b)])]
 
-/** What must be merged over `below` to get `above`. */
+/** Returns what must be merged over `below` to get `above`. */
 export const difference = (below: Tree, above: Tree): Tree =>
   Object.fromEntries(
     keysOf(below, above).flatMap((key) => {
@@ -55,7 +55,7 @@ export const merge = (below: Tree, above: Tree): Tree =>
     })
   )
 
-/** The values at the ends of a tree: lists, single values, and maps without keys. */
+/** Returns the values at the ends of a tree: lists, single values, and maps without keys. */
 export const leaves = (node: unknown, path: Path = []): ReadonlyArray<{ readonly path: Path; readonly value: unknown }> =>
   isTree(node) && (path.length === 0 || Object.keys(node).length > 0)
     ? Object.entries(node).flatMap(([key, value]) => leaves(value, [...path, key]))
@@ -66,7 +66,7 @@ const child = (node: unknown, key: PropertyKey): { readonly value: unknown } | u
   return isTree(node) && typeof key === "string" && Object.hasOwn(node, key) ? { value: node[key] } : undefined
 }
 
-/** What is there, if anything. */
+/** Returns the value at a path, or undefined if there is none. */
 export const valueAt = (node: unknown, path: Path): unknown => path.reduce<unknown>((inner, key) => child(inner, key)?.value, node)
 
 /**
@@ -80,7 +80,7 @@ export type Saying =
 
 export const saying = (tree: Tree, path: Path): Saying => {
   let node: unknown = tree
-  let whole = false // within a list, which replaces as a whole
+  let whole = false // whether the node is within a list, which is replaced as a whole
   for (const [depth, key] of path.entries()) {
     const next = child(node, key)
     if (next === undefined) return isTree(node) && !whole ? { says: "nothing" } : { says: "instead", at: path.slice(0, depth) }
@@ -90,7 +90,10 @@ export const saying = (tree: Tree, path: Path): Saying => {
   return { says: "this", value: node }
 }
 
-/** The layer that is answerable for a key, and where: who set it, who hid it, or else who set what is around it. */
+/**
+ * Returns the layer that is answerable for a key, and the place in it: the last layer that sets or hides the key, or else the key around
+ * it.
+ */
 export const answerable = (
   layers: ReadonlyArray<Layer>,
   path: Path

@@ -1,4 +1,4 @@
-// The names and digests that cross borders, each as a brand that only decoding or `make` can give.
+// The names and digests that cross borders, most of them with a brand that only decoding or `make` can give.
 // Every pattern has the `u` flag, so that it reaches the CRD and the JSON Schemas too.
 // Used by every schema beside it.
 import { Schema } from "effect"
@@ -12,10 +12,10 @@ export const agentTaskResource = {
   plural: "atasks"
 } as const
 
-/** Where a schema of ours is known by: its file in `schemas`, under a name that stays. */
+/** Returns the URL that identifies one of our schemas: the name of its file in `schemas`, below a prefix that never changes. */
 export const schemaId = (name: string): string => `https://scalr.io/agent-job/schemas/${name}.schema.json`
 
-/** On a task's Job: of the configuration that it was built from, the same as in the task's status. */
+/** Annotation of a task's Job: the hash of the configuration that the Job was built from, as in the task's status. */
 export const configHashAnnotation = "scalr.io/config-hash"
 
 /** The workspace, as a label of a task's Job and Pods where it can be one, and as an annotation of the workspace's Lease. */
@@ -33,7 +33,10 @@ export const ObjectKey = Schema.String.check(
   Schema.isMaxLength(253)
 )
 
-/** What runs exclude each other by: letters, digits, `-` and `_`, at most 90 characters, as the TFE API names workspaces. */
+/**
+ * The name of a workspace, in which runs exclude each other: letters, digits, `-` and `_`, at most 90 characters, as the TFE API names
+ * workspaces.
+ */
 export const WorkspaceName = Schema.String.check(
   Schema.isPattern(/^[A-Za-z0-9][-_A-Za-z0-9]*$/u, { expected: "letters, digits, '-' or '_', beginning with a letter or digit" }),
   Schema.isMaxLength(90)

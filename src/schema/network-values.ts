@@ -1,4 +1,4 @@
-// What the network of a company asks for: a proxy, certificates of its own, mirrors of providers.
+// Values for the network of a company: a proxy, certificates of its own, mirrors of providers, and policies for tasks.
 // Invariant: no password, token or private key can be given here; each is named by the Secret that has it.
 // Used by schema/value-sections.ts.
 import { Schema } from "effect"
@@ -84,7 +84,10 @@ export const mirrors = {
   )
 }
 
-/** The engines know one token a host. */
+/**
+ * Returns a contradiction for each mirror whose token differs from that of another mirror on its host: the engines know one token for each
+ * host.
+ */
 export const mirrorContradictions = (all: ReadonlyArray<NetworkMirror>) =>
   all.flatMap((mirror, index) => {
     const first = all.find((_) => mirrorHost(_) === mirrorHost(mirror))

@@ -1,12 +1,15 @@
-// What Kubernetes would refuse of every Pod that comes of the values, though each key is right by itself.
-// Invariant: no more than is certain; test/schema/pod-rules.cluster.test.ts holds each rule, and a near miss, against a real API server.
+// Rules for values of which each is right by itself, but of which Kubernetes would refuse every Pod.
+// Invariant: only what is certain is refused; test/schema/pod-rules.cluster.test.ts tries each rule, and a near miss, on a real API server.
 // Used by schema/value-rules.
 import type { Contradiction, Rule } from "./contradiction.ts"
 import type { Sections } from "./value-sections.ts"
 
 type Key = Contradiction["path"]
 
-/** Only the kubelet sees it. What a container does not say is as its Pod says, and an empty context is the agent's. */
+/**
+ * Finds containers that are root although runAsNonRoot refuses root. The API server accepts such a Pod, and only the kubelet refuses it.
+ * What a container does not say comes from its Pod, and an empty context is replaced by the agent's.
+ */
 const rootIsAllowed: Rule = ({ agent, controller, task }) => {
   const agents: Key = ["agent", "securityContext"]
   const inherited = (own: Sections["controller"]["securityContext"], path: Key) =>

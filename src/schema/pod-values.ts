@@ -1,5 +1,5 @@
 // The Kubernetes pieces of the values: quantities, security contexts, tolerations, mounts, labels, environment.
-// Small ones are closed, so that a typing error is found here; a volume, a container or an affinity is as Kubernetes says, checked by the API server.
+// Small pieces are closed, so that a typing error is found here. The API server checks the content of volumes, containers and affinities.
 // Used by schema/value-sections.ts and schema/component-values.ts.
 import type { V1Affinity, V1Container, V1Volume } from "@kubernetes/client-node"
 import { Predicate, Schema } from "effect"
@@ -12,7 +12,7 @@ const whole = Schema.Int.check(Schema.isInt32(), Schema.isGreaterThanOrEqualTo(0
 const positive = Schema.Int.check(Schema.isInt32(), Schema.isGreaterThanOrEqualTo(1))
 const list = <S extends Schema.Constraint>(item: S) => Schema.mutable(Schema.Array(item))
 
-/** As a quantity in Kubernetes: 500m, 2, 1.5, 512Mi, 20Gi, 1e3. */
+/** A quantity as in Kubernetes: 500m, 2, 1.5, 512Mi, 20Gi, 1e3. */
 export const Quantity = Schema.Union([
   Schema.Finite.check(Schema.isGreaterThanOrEqualTo(0)),
   Schema.String.check(
@@ -100,7 +100,7 @@ const VolumeMount = Schema.Struct({
 })
 export const VolumeMounts = list(VolumeMount)
 
-/** Names of objects, each as it is or as the beginning of names with a `*` after it. */
+/** Names of objects. Each is a whole name, or the beginning of names followed by `*`. */
 export const NamePatterns = list(
   Schema.String.check(
     Schema.isPattern(/^([a-z0-9][-a-z0-9.]*)?\*$|^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$/u, {
@@ -135,18 +135,21 @@ export const PullPolicy = Schema.Literals(["Always", "IfNotPresent", "Never"])
 
 const isNamed = (input: unknown): boolean => Predicate.isObject(input) && typeof input["name"] === "string"
 
-/** As Kubernetes says, and JSON already; of what it is, editors know what is looked at here. */
+/**
+ * Returns a schema for a part of a Pod, whose content Kubernetes defines. Such a part is JSON already, and the JSON Schema for editors says
+ * only what is checked here.
+ */
 const asInPod = <A>(what: string, isIt: (input: unknown) => input is A, json: { readonly type: "object" }) =>
   Schema.declare<A>(isIt, { expected: what, toCodecJson: () => undefined }).check(
     Schema.makeFilter(() => undefined, { toJsonSchema: () => json })
-  ) // nothing more to check
+  ) // checks nothing: it only adds the JSON Schema
 const named = { type: "object" as const, properties: { name: { type: "string" } }, required: ["name"] }
 
 export const Affinity = asInPod("an affinity as in a Pod", (input): input is V1Affinity => Predicate.isObject(input), { type: "object" })
 export const Volume = asInPod("a volume as in a Pod, with a name", (input): input is V1Volume => isNamed(input), named)
 export const Container = asInPod("a container as in a Pod, with a name", (input): input is V1Container => isNamed(input), named)
 
-/** Which keys a map may have, each problem at its key; editors know of the pattern. */
+/** Returns a rule for the keys of a map. It reports each problem at its key, and gives editors the pattern. */
 const keysLike = <V>(keys: RegExp, problem: (key: string) => string | undefined) =>
   Schema.makeFilter<Readonly<Record<string, V>>>(
     (record) =>
@@ -165,7 +168,7 @@ const badKey = (key: string): string | undefined =>
 
 const labelValue = /^([A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?)?$/u
 
-/** A valid label value, the empty one included. */
+/** Reports whether a text is a valid label value, as the empty text is. */
 export const isLabelValue = (value: string): boolean => labelValue.test(value)
 
 const labels = Schema.Record(
@@ -175,10 +178,10 @@ const labels = Schema.Record(
 export const Annotations = Schema.Record(Schema.String, Schema.String).check(keysLike(qualifiedName, badKey))
 export const Labels = labels.check(keysLike(qualifiedName, badKey))
 
-/** What our objects are selected and told apart by. */
+/** The labels by which our objects are selected and told apart. */
 const ours = /^(scalr\.io\/.*|app\.kubernetes\.io\/(name|instance|component|managed-by))$/u
 
-/** Labels that objects of ours get beside ours. */
+/** Labels that the values give our objects, beside our own labels. */
 export const OwnLabels = labels.check(
   keysLike(
     new RegExp(`^(?!${ours.source.slice(1)})${qualifiedName.source.slice(1)}`, "u"),
@@ -197,7 +200,7 @@ export const Environment = Schema.Record(Schema.String, Schema.Union([Schema.Str
 )
 export type Environment = typeof Environment.Type
 
-/** Exactly one of the keys. */
+/** Returns the rule that exactly one of two keys is given. */
 const either = <K extends string>(...keys: readonly [K, K]) =>
   Schema.makeFilter<{ readonly [_ in K]?: unknown }>(
     (given) => (given[keys[0]] === undefined) === (given[keys[1]] === undefined) ? `needs ${keys.join(" or ")}, one of them` : undefined,
@@ -222,7 +225,7 @@ const ExitCodes = Schema.Struct({
   values: list(Schema.Int.check(Schema.isBetween({ minimum: 1, maximum: 255 })))
 })
 
-/** As in a Job, but for the actions that let Kubernetes start a Pod again. */
+/** The rules of a Job's podFailurePolicy, except for the actions that let Kubernetes start a Pod again. */
 export const FailureRules = list(
   Schema.Struct({
     action: Schema.Literal("FailJob"),

@@ -33,7 +33,10 @@ export const AcquireRequest = Schema.Struct({
 })
 export const AcquireResponse = Schema.Struct({ assignments: Schema.Array(Assignment) })
 
-/** `POST /api/pool/v1/cancellations`: ids to cancel after the cursor; long poll as above. Cursor 0 gives all that still matter. */
+/**
+ * `POST /api/pool/v1/cancellations`: returns the ids to cancel that came after the cursor, as a long poll. Cursor 0 gives all that still
+ * matter.
+ */
 export const CancellationsRequest = Schema.Struct({
   after: Schema.Int,
   waitSeconds: Schema.Int.check(Schema.isBetween({ minimum: 0, maximum: 60 }))
@@ -55,15 +58,15 @@ export const WaitRequest = Schema.Struct({
   description: "Why the stage has not started yet, shown with the run."
 })
 
-/** Where the parts of the API are, below the server's URL. */
+/** The paths of the API, below the server's URL. */
 export const poolPath = {
   acquire: "/api/pool/v1/acquire",
   cancellations: "/api/pool/v1/cancellations",
   acknowledge: (id: string) => `/api/pool/v1/assignments/${encodeURIComponent(id)}/acknowledge`,
   wait: (id: string) => `/api/pool/v1/assignments/${encodeURIComponent(id)}/wait`,
   /**
-   * Takes a StageResult, with the AgentTask's UID as `?taskUid=`; without one, from whoever made no task, only while the stage belongs to
-   * none.
+   * Takes a StageResult, with the AgentTask's UID as `?taskUid=`. A controller that made no task leaves that out, which is accepted only
+   * while the stage belongs to no task.
    */
   result: (id: string) => `/api/pool/v1/assignments/${encodeURIComponent(id)}/result`
 } as const

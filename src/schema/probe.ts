@@ -1,5 +1,5 @@
-// What a probe Pod is told to reach, and what it tells of that in its last words.
-// `first` and `last`: of several tries in a row, since some networks take a moment until a policy is in force.
+// What a probe Pod is told to reach, and what it reports of that in its termination message.
+// `first` and `last` are the first and the last of several tries, because some networks take a moment until a policy is in force.
 // Used by worker/probe.ts and by the doctor that starts such Pods.
 import { Schema } from "effect"
 
@@ -13,5 +13,5 @@ export type Finding = typeof Finding.Type
 export const Targets = Schema.fromJsonString(Schema.Array(ProbeTarget))
 export const Findings = Schema.fromJsonString(Schema.Array(Finding))
 
-/** As a person writes it. */
+/** Returns a target as a person writes it. */
 export const shown = ({ address, port }: ProbeTarget): string => `${address.includes(":") ? `[${address}]` : address}:${port}`

@@ -1,9 +1,9 @@
-// How our own APIs say no: one sentence, a word for programs, and nothing secret.
+// How our own APIs refuse a request: with one sentence, a word for programs, and nothing secret.
 // Invariant: the status code alone already tells whether asking again can help (429, 5xx) or not (other 4xx).
 // Used by the pool and task APIs on both sides; the user API has the TFE form instead.
 import { Schema } from "effect"
 
-/** All that the server says; clients read any, since a newer one may say more. */
+/** All words that the server uses. Clients accept any word, because a newer server may use others. */
 export type ProblemCode =
   | "address-too-long"
   | "already-uploaded"
@@ -54,7 +54,7 @@ export type ProblemCode =
   | "wrong-moment"
   | "wrong-stage"
 
-/** Whether what was said is one of these. */
+/** Reports whether a word is one of these codes. */
 export const isOneOf = (said: string | undefined, ...codes: ReadonlyArray<ProblemCode>): boolean => codes.some((code) => code === said)
 
 export const Problem = Schema.Struct({

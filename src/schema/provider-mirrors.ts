@@ -1,5 +1,5 @@
 // Where providers come from instead of their registries: directories of the runner, and mirrors that are asked over the network.
-// Invariant: no text in here needs an escape in the engine's own files, and a token is the name of its Secret.
+// Invariant: no text in here needs an escape in the engine's own files, and a token is given only by the name of its Secret.
 // Used by schema/network-values, core/cli-configuration and worker/provider-mirrors.
 import { Schema } from "effect"
 import { ObjectKey, ObjectName } from "./names.ts"
@@ -7,7 +7,7 @@ import { value } from "./value.ts"
 
 const text = (pattern: RegExp, expected: string) => Schema.String.check(Schema.isPattern(pattern, { expected }))
 
-/** As the engines read it. */
+/** A pattern of providers, as the engines read it. */
 const Pattern = text(
   /^(\*\/\*\/\*|([-A-Za-z0-9.]+(:\d+)?\/)?([-\w]+\/([-\w]+|\*)|\*\/\*))$/u,
   "a provider such as hashicorp/aws, or a pattern such as hashicorp/*, example.com/*/* or */*"
@@ -30,9 +30,9 @@ export const NetworkMirror = Schema.Struct({
 })
 export type NetworkMirror = typeof NetworkMirror.Type
 
-/** Asked in this order, directories first. */
+/** The mirrors in the order in which they are asked, directories first. */
 export const ProviderMirrors = Schema.Struct({ filesystem: Schema.Array(FilesystemMirror), network: Schema.Array(NetworkMirror) })
 export type ProviderMirrors = typeof ProviderMirrors.Type
 
-/** With its port, if the URL has one. */
+/** Returns the host of a mirror, with its port if the URL has one. */
 export const mirrorHost = ({ url }: Pick<NetworkMirror, "url">): string => url.split("/")[2] ?? ""

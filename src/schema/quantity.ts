@@ -21,9 +21,9 @@ const factors: Readonly<Record<string, number>> = {
   Ei: 2 ** 60
 }
 
-/** In the unit without a suffix; as exact as a double is. */
+/** Returns a quantity in the unit without a suffix, as exact as a double is. */
 export const amountOf = (quantity: Quantity): number => {
   if (typeof quantity === "number") return quantity
-  const suffix = /(?:[numkMGTPE]|[KMGTPE]i)$/u.exec(quantity)?.[0] ?? "" // 1e3 has none
+  const suffix = /(?:[numkMGTPE]|[KMGTPE]i)$/u.exec(quantity)?.[0] ?? "" // 1e3 has no suffix
   return Number(quantity.slice(0, quantity.length - suffix.length)) * (factors[suffix] ?? NaN)
 }

@@ -1,11 +1,11 @@
-// How Kubernetes says that a ResourceQuota is the reason, in an answer as in an event: in words alone, since its code and reason are those of every denial.
+// Finds out whether a ResourceQuota is the reason of an answer or event, as only the words tell: code and reason are those of any denial.
 // Used by kubernetes/errors.ts and core/pod-trouble.ts.
 import { amountOf } from "./quantity.ts"
 
-/** The quota is full, or new and not counted yet: room may come by itself. */
+/** Reports whether a quota is the reason: it is full, or new and not counted yet, so room may come by itself. */
 export const isOfQuota = (message: string): boolean => /exceeded quota|status unknown for quota/u.test(message)
 
-/** As in `limits.memory=64Gi,pods=1`. */
+/** Parses amounts such as `limits.memory=64Gi,pods=1`. */
 const amounts = (list: string): ReadonlyMap<string, string> =>
   new Map(
     list.split(",").flatMap((item) => {
@@ -14,13 +14,19 @@ const amounts = (list: string): ReadonlyMap<string, string> =>
     })
   )
 
-/** A quota that never has room, however many others end, and what is asked of it beyond all that it gives. */
+/**
+ * A quota that never has room for a request, however many others end, and the resources of which the request asks for more than the whole
+ * quota.
+ */
 export interface TooSmall {
   readonly quota: string
   readonly asked: ReadonlyArray<{ readonly resource: string; readonly requested: string; readonly limited: string }>
 }
 
-/** Of a quota that gives none at all, somebody may give some again: that is how a namespace is frozen. */
+/**
+ * Returns the quota if it is too small. A resource of which it gives none at all does not count, because that is how a namespace is frozen,
+ * and somebody may give some again.
+ */
 export const quotaTooSmall = (message: string): TooSmall | undefined => {
   const [, quota = "", requested = "", limited = ""] =
     /exceeded quota: (\S+), requested: (\S+), used: \S+, limited: (\S+)/u.exec(message) ?? []

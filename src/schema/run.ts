@@ -1,5 +1,5 @@
 // A run as people and the CLI see it: its status, why it waits, its stages and what they came to.
-// Beside the TFE shapes, not instead of them: what those lack (queue explanation, reasons) is here.
+// It stands beside the shapes of the TFE API, and has what those lack: why a run waits, and reasons.
 // Used by core/run-machine, the server's own JSON and the CLI.
 import { Schema } from "effect"
 import { Engine, Stage } from "./agent-task.ts"
@@ -30,7 +30,7 @@ const QueueView = Schema.Struct({
   message: Schema.String
 })
 
-/** Who let the plan be applied, and which one. */
+/** Who approved that a plan is applied, and which plan. */
 export const Approval = Schema.Struct({
   by: Schema.String.annotate({ description: "auto-apply, or whose user token was sent, as in the audit trail." }),
   seal: Sha256,

@@ -1,5 +1,5 @@
-// The seal of a saved plan: everything that its apply runs with, by digest; kept inside the plan's package, whose SHA-256 so covers it.
-// The values of variables are in it as keyed digests only.
+// The seal of a saved plan: digests of everything that its apply runs with. The plan's package contains the seal, so its SHA-256 covers it.
+// It contains the values of variables as keyed digests only.
 // Used by core/seal and the worker.
 import { Schema } from "effect"
 import { Engine } from "./agent-task.ts"

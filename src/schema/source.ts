@@ -1,11 +1,11 @@
-// Where a task's configuration comes from: exactly one of these, and for one that Flux keeps, which artifact was taken.
-// A digest is what decides: two revisions with the same content are one.
+// Where a task's configuration comes from: exactly one of these sources, and which artifact was taken from a source of Flux.
+// The digest decides: two revisions with the same content are one.
 // Used by schema/agent-task.ts; a Flux source is read by core/flux-source.ts.
 import { Schema } from "effect"
 import { ObjectName, Sha256 } from "./names.ts"
 import { text } from "./text.ts"
 
-/** What a new artifact of the source sets off once the attempt before is over. */
+/** What a new artifact of the source starts once the attempt before it has ended. */
 export const OnChange = Schema.Literals(["none", "plan", "planAndApply"])
 export type OnChange = typeof OnChange.Type
 
@@ -26,7 +26,7 @@ export type FluxSource = typeof FluxSource.Type
 export const Artifact = Schema.Struct({ revision: text(512), url: text(2048), sha256: Sha256 })
 export type Artifact = typeof Artifact.Type
 
-/** Of a PersistentVolumeClaim that plans are kept on between their stages; the runner never sees it. */
+/** The name of a PersistentVolumeClaim on which plans are kept between stages. The runner of such a task does not mount it. */
 const claimName = ObjectName.annotate({ description: "A PersistentVolumeClaim of the same namespace, which the worker alone mounts." })
 
 export const SavePlan = Schema.Struct({ claimName })

@@ -1,4 +1,4 @@
-// What a stage came to: written once, by whoever knows it, and the same on all roads (status, pool, termination message).
+// The result of a stage: written once by whichever part knows it, and the same in the status, at the pool and in the termination message.
 // Invariant: `succeeded` is only ever made from the worker's own knowledge, never from a Pod's phase.
 // Used by the AgentTask's status, the pool API and the task API.
 import { Schema } from "effect"
@@ -31,6 +31,6 @@ export const StageResult = Schema.Struct({
 })
 export type StageResult = typeof StageResult.Type
 
-/** As read from where a newer version may have written it. */
+/** A result as it is read, since a newer version may have written it with a reason that is unknown here. */
 export const ToldResult = Schema.Struct({ ...StageResult.fields, reason: Schema.String })
 export type ToldResult = typeof ToldResult.Type

@@ -5,7 +5,7 @@ import { StageEffects } from "./effects.ts"
 import { RunId, Sha256, Timestamp, WorkspaceName } from "./names.ts"
 import { Reason } from "./reason.ts"
 
-/** What is known of the bytes of a state without looking into them. */
+/** What is told about a state without showing its content. */
 const body = { serial: Schema.Int, lineage: Schema.String, sha256: Sha256, sizeBytes: Schema.Int }
 
 const EvidenceView = Schema.Struct({
@@ -54,12 +54,12 @@ export const StateView = Schema.Struct({
 })
 export type StateView = typeof StateView.Type
 
-/** Who does it, as the client says; shown beside what was done. */
+/** Who does it, as the client says. It is shown beside what was done. */
 const By = Schema.String.check(Schema.isMinLength(1), Schema.isMaxLength(200))
 
 /**
- * `POST …/state/rescue` settles what is pending: all of it with the stored state as it is, or that of a stage with its refused state as the
- * next version. Refused if anything came since the person looked.
+ * `POST …/state/rescue` settles what is pending: all of it with the stored state as it is, or what one stage left with the refused state of
+ * that stage as the next version. The server refuses if anything came after the person looked.
  */
 export const SettleRescue = Schema.Struct({
   by: By,
@@ -72,7 +72,7 @@ export const SettleRescue = Schema.Struct({
 })
 export type SettleRescue = typeof SettleRescue.Type
 
-/** `POST …/state/unlock` opens this lock and no other; it is success when there is none any more. */
+/** `POST …/state/unlock` opens this lock and no other. It succeeds if there is no lock any more. */
 export const ForceUnlock = Schema.Struct({
   by: By,
   lock: Schema.String.annotate({ description: "The id of the lock that the person saw." })

@@ -1,4 +1,4 @@
-// From a Schema to the structural OpenAPI v3 that a CustomResourceDefinition must have; refuses what cannot be said in it.
+// Converts a Schema to the structural OpenAPI v3 that a CustomResourceDefinition must have, and refuses what that cannot say.
 // Descriptions, defaults, bounds and CEL rules are kept; references are written out.
 // Used by core/manifest/crd.
 import { JsonSchema, Predicate, Schema } from "effect"
@@ -23,7 +23,7 @@ type Node = { readonly [keyword: string]: unknown }
 const isNode = (input: unknown): input is Node => Predicate.isObject(input)
 const nodes = (input: unknown): ReadonlyArray<Node> => Array.isArray(input) ? input.filter(isNode) : []
 
-/** The sharpest of several bounds; those of the safe integers say nothing. */
+/** Returns the strictest of several bounds. The bounds of safe integers are left out, because they say nothing. */
 const bound = (all: ReadonlyArray<Node>, keyword: "minimum" | "maximum", sharpest: (...values: Array<number>) => number) => {
   const values = all.map((_) => _[keyword]).filter((_): _ is number => typeof _ === "number" && Math.abs(_) !== Number.MAX_SAFE_INTEGER)
   return values.length === 0 ? {} : { [keyword]: sharpest(...values) }
@@ -63,7 +63,7 @@ const structural = ({ allOf, ...self }: Node, path: string): Structural => {
   }
 }
 
-/** Throws where the schema has no structural form: a fault of the program, found when its CRD is generated. */
+/** Returns the structural form of a schema. Throws if it has none: a fault of the program, found when its CRD is generated. */
 export const structuralSchema = (schema: Schema.Constraint): Structural =>
   structural(
     JsonSchema.toDocumentDraft04(Schema.toJsonSchemaDocument(schema, {

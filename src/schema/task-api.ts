@@ -6,15 +6,15 @@ import { PlanOptions, Stage, Variable } from "./agent-task.ts"
 import { RunId, Sha256, WorkspaceName } from "./names.ts"
 import { StateMark } from "./seal.ts"
 
-/** The archive of a configuration, at most, as it is packed. */
+/** The most bytes of a configuration's archive, as it is packed. */
 export const archiveLimitBytes = 256 * 1024 * 1024
-/** A saved plan as it is kept: a tar with its seal and its lock file. */
+/** The most bytes of a saved plan as it is kept: a tar with the plan, its seal and its lock file. */
 export const planLimitBytes = 256 * 1024 * 1024
-/** Who holds a lock and why, at most; it is shown to everybody who wants it too. */
+/** The most bytes of what a lock says about its holder and the reason. Everybody else who wants the lock is shown it. */
 export const lockLimitBytes = 64 * 1024
-/** A state, at most. */
+/** The most bytes of a state. */
 export const stateLimitBytes = 64 * 1024 * 1024
-/** Bytes of a state that is kept encrypted, with the line before it and what the encryption adds. */
+/** The most bytes of a state that is kept encrypted, with the line before it and what the encryption adds. */
 export const keptStateLimitBytes = stateLimitBytes + 1024
 
 /** `GET /api/task/v1/assignment`: everything the worker needs beside the bytes. */
@@ -56,7 +56,7 @@ export type LockInfo = typeof LockInfo.Type
 /** The lock as the server knows it. A state is only taken with the current lock's id and epoch (headers below). */
 export const LockGranted = Schema.Struct({ epoch: Schema.Int })
 
-/** What a refusal of a state also says when the server has kept it as evidence, so that nobody else need. */
+/** What a refusal of a state also says if the server has kept the state as evidence, so that nobody else has to keep it. */
 export const KeptRefusal = Schema.Struct({ kept: Schema.Literal(true) })
 
 export const taskPath = {
@@ -73,9 +73,9 @@ export const taskPath = {
 } as const
 
 /**
- * A state that could not be saved, as it is kept where others could read it: a line, and AES-256-GCM of the state with the stage's key and
- * the line as additional data, as initialization vector (12 bytes), tag (16) and the encrypted bytes. `POST /api/task/v1/kept-state` takes
- * it from the worker of any stage, since only the stage it is of can have made it.
+ * A state that could not be saved, as it is kept where others could read it: a line, followed by the initialization vector (12 bytes), the
+ * tag (16 bytes) and the encrypted bytes. The encryption is AES-256-GCM with the stage's key and the line as additional data. The server
+ * takes it at `POST /api/task/v1/kept-state` from the worker of any stage, because only the stage that it names can have made it.
  */
 export interface KeptStateParts {
   readonly stage: string
@@ -86,7 +86,7 @@ export interface KeptStateParts {
 export const keptStateBytes = { vector: 12, tag: 16 } as const
 const lineLimitBytes = 512
 
-/** The line before it, which names its stage. */
+/** Returns the line before a kept state, which names the state's stage. */
 export const keptStateLine = (stage: string): Uint8Array => new TextEncoder().encode(`agent-job-state/1 ${stage}\n`)
 
 export const frame = ({ hidden, stage, tag, vector }: KeptStateParts): Uint8Array => {
@@ -100,7 +100,7 @@ export const frame = ({ hidden, stage, tag, vector }: KeptStateParts): Uint8Arra
   return whole
 }
 
-/** Its parts, which may be cut short; nothing of what does not begin as a kept state does. */
+/** Returns the parts of a kept state, which may be cut short, or undefined if the bytes do not begin as a kept state does. */
 export const unframe = (bytes: Uint8Array): KeptStateParts | undefined => {
   const stage = /^agent-job-state\/1 (?<stage>.*)/u.exec(new TextDecoder().decode(bytes.subarray(0, lineLimitBytes)))?.groups?.stage
   if (stage === undefined) return undefined

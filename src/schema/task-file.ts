@@ -1,5 +1,5 @@
 // An AgentTask as people write it in a file: no identity yet, which only the API server gives.
-// Closed in its spec, so that a typing error is named; open in its metadata, which is Kubernetes' own.
+// The spec is closed, so that a typing error is named. The metadata is open, because it is Kubernetes' own.
 // Used by cli/commands/render.
 import { Result, Schema } from "effect"
 import { type AgentTask, AgentTaskSpec } from "./agent-task.ts"
@@ -20,7 +20,10 @@ const TaskFile = Schema.Struct({
 
 const decode = parse(TaskFile)
 
-/** As the API server would hold it, with an identity that is plainly none. Fails with every mistake. */
+/**
+ * Returns a function that decodes a task as the API server would store it, with a placeholder for its identity. It fails with every
+ * mistake.
+ */
 export const parseTaskFile = (namespace: string) => (input: unknown): Result.Result<AgentTask, ReadonlyArray<Mistake>> =>
   Result.map(decode(input), ({ metadata, spec }) => ({
     metadata: {

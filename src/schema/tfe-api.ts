@@ -11,7 +11,7 @@ const request = <A extends Schema.Struct.Fields, R extends Schema.Struct.Fields>
     data: Schema.Struct({ attributes: Schema.Struct(attributes), relationships: Schema.optionalKey(Schema.Struct(relationships)) })
   })
 const text = (maxLength: number) => Schema.String.check(Schema.isMaxLength(maxLength))
-/** As narrow as the AgentTask that it becomes part of. */
+/** The name of a variable, restricted as in the AgentTask that it becomes part of. */
 const variableName = text(253).check(Schema.isPattern(/^[A-Za-z_][-A-Za-z0-9_]*$/u, { expected: "a variable's name" }))
 const addresses = Schema.Array(text(512)).check(Schema.isMaxLength(64))
 const to = Schema.Struct({ data: Schema.Struct({ id: Schema.String }) })
@@ -62,7 +62,7 @@ export const CreateVariable = request({
   sensitive: maybe(Schema.Boolean)
 }, {})
 
-/** The only one that there is. */
+/** The name of the only organization. */
 export const organization = "default"
 
 export const tfePath = {

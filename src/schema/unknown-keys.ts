@@ -1,12 +1,12 @@
-// Which keys of a tree a schema does not know: taken out of it, each with its path and the known key next to it.
-// Invariant: what is left has only known keys, lists and free-form maps as they were.
+// Takes the keys that a schema does not know out of a tree, and returns each with its path and the nearest known key.
+// Invariant: what is left has only known keys; lists and free-form maps stay as they were.
 // Used by core/migration, where an unknown key is a remark and not a mistake.
 import type { Schema, SchemaAST } from "effect"
 import { nearest } from "./explain.ts"
 import { isTree, type Tree } from "./layers.ts"
 
 export interface UnknownKey {
-  /** Written with dots, as in the table of the values. */
+  /** The path of the key, written with dots as in the table of the values. */
   readonly key: string
   readonly nearest?: string
 }

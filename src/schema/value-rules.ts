@@ -1,5 +1,5 @@
-// What one key of the values may not say because of another, each with what to do instead.
-// Invariant: what passes here is taken by the API server too, as far as the values alone decide it.
+// Rules for keys of the values that contradict each other; each tells what to do instead.
+// Invariant: the API server accepts what passes here, as far as the values alone decide it.
 // Used by schema/values.ts and core/resolve.ts; what concerns one section alone stands at that section.
 import type { Contradiction, Rule } from "./contradiction.ts"
 import { podRules } from "./pod-rules.ts"
@@ -7,10 +7,10 @@ import { amountOf } from "./quantity.ts"
 import type { Sections } from "./value-sections.ts"
 
 const containersOfOurs = ["install", "runner", "worker"]
-/** In the Pod of one task or another; the last are those that a task names itself. */
+/** The names of our volumes in the Pods of tasks. The last ones are for claims that a task names itself. */
 const volumesOfOurs =
   /^(data|private|tmp|api-token|task-token|plans|source|cache|agent-job-ca-bundle|agent-job-client-certificate|claim-\d+)$/u
-/** Volumes that hold nothing of the worker's alone. */
+/** Our volumes that contain nothing meant for the worker alone. */
 const volumesForAll = ["data", "cache"]
 
 const serverNeedsToken: Rule = ({ agent: { auth, token, tokenExistingSecret, url } }) => [
@@ -55,7 +55,10 @@ const failureRulesHaveContainers: Rule = ({ task: { job: { podFailurePolicy: { r
   )
 }
 
-/** Seconds of a Job beside its stage: its start, its orderly end, and what both may take longer, such as a minute for a quota. */
+/**
+ * Returns how many seconds a Job may take beside its stage: for its start, its orderly end, and what both may take longer, such as a minute
+ * for a quota.
+ */
 export const secondsBesideStage = (
   { startupTimeoutSeconds, terminationGracePeriodSeconds }: Pick<
     Sections["task"],
@@ -80,7 +83,7 @@ const namesAreServed: Rule = (values) =>
     { path: [part, "dnsConfig"], issue: `needs nameservers, since ${part}.dnsPolicy is None` }
   )
 
-/** As Kubernetes has it. */
+/** Finds privileged containers without privilege escalation, which Kubernetes refuses. */
 const privilegedMayEscalate: Rule = ({ agent, controller, task }) => {
   const contexts = [
     { path: ["agent", "securityContext"], context: agent.securityContext },
@@ -94,7 +97,9 @@ const privilegedMayEscalate: Rule = ({ agent, controller, task }) => {
   )
 }
 
-/** Compared to the ninth digit. A limit that is given alone meets the request of the defaults. */
+/**
+ * Finds limits below their requests, compared to the ninth digit. A limit that is given alone is compared with the request of the defaults.
+ */
 const requestsFitLimits: Rule = ({ controller, task }) => {
   const parts = [
     { path: ["controller", "resources"], resources: controller.resources },
@@ -123,7 +128,7 @@ const oneCliConfiguration: Rule = ({ agent: { providerFilesystemMirrors, provide
   }
 ]
 
-/** A policy that allows is one that denies all else. */
+/** Finds a cloudIdentity where nothing is closed: the policy that opens it would then be the only one, and would deny everything else. */
 const identityIsOpenedInAWall: Rule = ({ restrictMetadataService, task: { networkPolicy: { cloudIdentity, denyPods } } }) => [
   cloudIdentity !== "" && !restrictMetadataService && !denyPods &&
   {

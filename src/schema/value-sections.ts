@@ -1,5 +1,5 @@
-// The sections of the values: every key with its default and its sentence.
-// Invariant: a key of the Helm chart agent-job 0.5.59 has the chart's name and default; what is new since changes nothing until it is given.
+// The sections of the values: every key with its default and its description.
+// Invariant: a key of the Helm chart agent-job 0.5.59 has the chart's name and default. A newer key changes nothing until it is given.
 // Used by schema/values.ts and schema/value-rules.ts.
 import { Schema } from "effect"
 import { agentContainer, environment, image, scheduling, securityContext } from "./component-values.ts"

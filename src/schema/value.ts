@@ -1,18 +1,20 @@
-// What the values are made of: a key with its default and its sentence, sections of such keys, and texts of a certain form.
+// What the values are made of: a key with its default and its description, sections of such keys, and texts of a certain form.
 // Invariant: decoder and JSON Schema know the same defaults, and a section is complete without a single key given.
 // Used by schema/value-sections.ts and what it is put together from.
 import { Effect, Schema } from "effect"
 
-/** Described first, so that both the decoder and the JSON Schema have the default. */
+/**
+ * Returns the schema of a key. It is annotated before it gets its default, so that both the decoder and the JSON Schema have the default.
+ */
 export const value = <S extends Schema.Top>(schema: S, fallback: S["Encoded"], description: string) =>
   Schema.withDecodingDefaultKey<S>(Effect.succeed(fallback))(schema.annotate({ description, default: fallback }) as S)
 
-/** Keys that all have defaults of their own, so that none of it need be given. */
+/** Returns the schema of a section, in which every key has a default, so that the whole section may be left out. */
 export const section = <F extends Schema.Struct.Fields>(fields: F) => withDefaults(Schema.Struct(fields))
 const withDefaults = <S extends Schema.Top & { readonly Encoded: object }>(schema: S) =>
   Schema.withDecodingDefaultKey<S>(Effect.succeed({}))(schema)
 
-/** The empty text means that nothing is said. */
+/** Returns a schema that also accepts the empty text, which means that nothing is said. */
 export const optional = <S extends Schema.Schema<string>>(schema: S) => Schema.Union([Schema.Literal(""), schema])
 
 export const whole = Schema.Int.check(Schema.isInt32(), Schema.isGreaterThanOrEqualTo(0))

@@ -1,6 +1,6 @@
-// The values as JSON Schema: what a file may say that is laid over the defaults, for editors, and what every key means.
-// Invariant: it refuses nothing that the decoder takes; beyond it, the decoder refuses only what one key may not say because of another.
-// Used by generate and by whoever explains a key.
+// The values as JSON Schema, for editors: what a file that is laid over the defaults may say, and what every key means.
+// Invariant: it refuses nothing that the decoder accepts. The decoder also refuses what one key must not say because of another.
+// Used by generate, and by core/provenance to explain a key.
 import { Schema } from "effect"
 import { isTree, type Tree } from "./layers.ts"
 import { Values } from "./values.ts"
@@ -17,7 +17,7 @@ const nodes = (node: Node, keyword: "anyOf"): ReadonlyArray<Node> => Array.isArr
 const texts = (node: Node, keyword: "required"): ReadonlyArray<string> =>
   Array.isArray(node[keyword]) ? node[keyword].filter((_) => typeof _ === "string") : []
 
-/** The values themselves, whole. */
+/** Returns the JSON Schema of complete values. */
 export const valuesDocument = (): Node =>
   Schema.toJsonSchemaDocument(Values, { onExcessProperty: "error", referencePolicy: () => undefined }).schema
 
@@ -27,7 +27,10 @@ const orNull = (node: Node): Node => {
   return { ...node, type: [node["type"], "null"], ...(Array.isArray(node["enum"]) && { enum: [...node["enum"], null] }) }
 }
 
-/** Lists are replaced as a whole, so that in them nothing is left out for the defaults, and null means nothing. */
+/**
+ * Returns the JSON Schema of what may be laid over `below`: a required key may be missing if `below` has it, and any other key may be null.
+ * Lists are replaced as a whole, so nothing changes inside of them.
+ */
 const over = (node: Node, below: unknown): Node => {
   const required = texts(node, "required")
   const properties = isTree(node["properties"]) ? node["properties"] : {}
@@ -49,7 +52,7 @@ const over = (node: Node, below: unknown): Node => {
   }
 }
 
-/** What one file may say: keys that have a value below may be missing, and null takes away what is below. */
+/** Returns the JSON Schema of one file: keys that have a value below may be missing, and null takes away what is below. */
 export const valuesFileDocument = (): Node => orNull(over(valuesDocument(), undefined))
 
 export interface ValueKey {
@@ -58,7 +61,7 @@ export interface ValueKey {
   readonly description: string
 }
 
-/** Every key that has a default of its own, in alphabetical order. */
+/** Returns every key that has a default of its own, in alphabetical order. */
 export const valueKeys = (node: Node = valuesDocument(), path = ""): ReadonlyArray<ValueKey> =>
   "default" in node
     ? [{ key: path, fallback: node["default"], description: String(node["description"]) }]

@@ -7,7 +7,7 @@ import { difference, isTree, type Layer, leaves, merge, type Tree } from "./laye
 import { contradictions } from "./value-rules.ts"
 import { Sections } from "./value-sections.ts"
 
-/** The release of the system whose values these are: what an empty image tag means, unless the program is told another version. */
+/** The version of the system that these values belong to. An empty image tag means this version, unless the program is told another one. */
 export const appVersion = "0.54.0"
 
 export const Values = Sections.check(Schema.makeFilter(contradictions))
@@ -16,10 +16,10 @@ export type Values = typeof Values.Type
 const decode = parse(Values)
 export const defaultValues: Values = Result.getOrThrow(decode({}))
 
-/** The keys that a file takes away. */
+/** Returns the paths of the keys that a file sets to null, and so takes away. */
 const takenAway = (tree: Tree) => leaves(tree).filter(({ value }) => value === null).map(({ path }) => path)
 
-/** A key that nobody knows is one also where it takes away. */
+/** Decodes layers, merged over the defaults. An unknown key is a mistake even if its value is null. */
 const decodeOver = (trees: ReadonlyArray<Tree>): Result.Result<Values, ReadonlyArray<Mistake>> => {
   const strangers = trees.flatMap(takenAway).flatMap(unknownIn(Values))
   const decoded = decode(trees.reduce(merge, defaultValues))
@@ -28,15 +28,15 @@ const decodeOver = (trees: ReadonlyArray<Tree>): Result.Result<Values, ReadonlyA
     : Result.fail([...strangers, ...Result.match(decoded, { onFailure: (_) => _, onSuccess: () => [] })])
 }
 
-/** The values of a file, over the defaults. Fails with a line for every problem; an empty file (null) gives the defaults. */
+/** Returns the values of a file, over the defaults. Fails with a line for every problem. An empty file (null) gives the defaults. */
 export const parseValues = (input: unknown): Result.Result<Values, ReadonlyArray<string>> =>
   isTree(input) || input === null || input === undefined
     ? Result.mapError(decodeOver([input ?? {}]), (mistakes) => mistakes.map(line))
     : Result.fail(["the file: must be a map of keys, such as agent or task"])
 
-/** The values of layers, each over those before it and all over the defaults. Fails with every fault. */
+/** Returns the values of layers, each over those before it and all over the defaults. Fails with every fault. */
 export const parseLayers = (layers: ReadonlyArray<Layer>): Result.Result<Values, ReadonlyArray<Fault>> =>
   Result.mapError(decodeOver(layers.map(({ tree }) => tree)), (mistakes) => located(layers, mistakes))
 
-/** The shortest file that gives these values. */
+/** Returns the shortest file that gives these values. */
 export const overrides = (values: Values): Tree => difference(defaultValues, values)

@@ -1,5 +1,5 @@
-// What a decoder says of a value, in the words of whoever writes YAML: what it must be, and what was written instead.
-// Invariant: of the value itself nothing is repeated but a yes or no in place of true or false, so that no secret gets into a message.
+// Rewords what a decoder says about a value for people who write YAML: what the value must be, and what was written instead.
+// Invariant: no message repeats the value, except a yes or no in place of true or false, so that no secret gets into a message.
 // Used by schema/explain.ts.
 
 const kinds: Readonly<Record<string, string>> = {
@@ -16,10 +16,10 @@ const kindOf = (given: unknown): string => given === null ? "null" : Array.isArr
 const alternatives = (words: ReadonlyArray<string>): string =>
   words.length < 2 ? words.join("") : `${words.slice(0, -1).join(", ")} or ${words.at(-1)}`
 
-/** Booleans of YAML 1.1, which Helm reads as such. */
+/** Reports whether a text is a boolean in YAML 1.1, as Helm would read it. */
 const isYesOrNo = (given: unknown): given is string => typeof given === "string" && /^(?:y|yes|on|n|no|off|true|false)$/iu.test(given)
 
-/** What was written where another kind is wanted, and how to get there where that is plain. */
+/** Returns what was written instead of the wanted kinds, and how to correct it if that is plain. */
 const instead = (wanted: ReadonlyArray<string>, given: unknown): string => {
   if (wanted.includes("boolean") && isYesOrNo(given)) return `, not the text ${JSON.stringify(given)}`
   const kind = kindOf(given)
@@ -30,7 +30,7 @@ const instead = (wanted: ReadonlyArray<string>, given: unknown): string => {
   return kind in kinds ? `, not ${kinds[kind]}` : ""
 }
 
-/** `message` as Effect's Schema words it. */
+/** Rewords a message of Effect's Schema about the value `given`. */
 export const inWords = (message: string, given: unknown): string => {
   if (message === "Missing key") return "is missing"
   if (!message.startsWith("Expected ")) return message

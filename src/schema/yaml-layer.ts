@@ -1,5 +1,5 @@
 // The text of a values file as a layer: its data, and the line and column of every key.
-// Invariant: what is no plain map of keys, given once each, is no layer; every fault of the text is told with its place.
+// Invariant: a layer is a plain map in which each key is given once. Every fault of the text is reported, with its place if it has one.
 // Used by controller/values-files and cli/commands/render.
 import { Result } from "effect"
 import {
@@ -21,7 +21,7 @@ import { isTree, type Layer, type Path, type Place, type Tree } from "./layers.t
 
 const startOf = (node: unknown): number | undefined => isNode(node) ? node.range?.[0] : undefined
 
-/** The offset of a key, or of the last one on the way to it that is there. */
+/** Returns the offset of a key, or of the last key on the path to it that exists. */
 const offsetOf = (document: Document.Parsed, path: Path): number => {
   let node: unknown = document.contents
   let offset = startOf(node) ?? 0
@@ -37,7 +37,7 @@ const offsetOf = (document: Document.Parsed, path: Path): number => {
   return offset
 }
 
-/** The parser's words without its own place and picture. */
+/** Returns a fault in our words or in the parser's, without the parser's position and excerpt. */
 const sentence = ({ code, message }: YAMLError): string => {
   if (code === "DUPLICATE_KEY") return "this key is given twice; keep one"
   if (code === "TAG_RESOLVE_FAILED") return `${/!\S*/u.exec(message)?.[0] ?? "this"} is a tag that means nothing here; leave it out`
@@ -48,8 +48,8 @@ const sentence = ({ code, message }: YAMLError): string => {
 }
 
 /**
- * The text with only its document of that kind, or the first that is no YAML, and every line where it was. Fails when there are several
- * documents, and not one such.
+ * Returns the text with only its document of that kind, or only the first document that is no YAML, with every line where it was. A text
+ * with a single document stays as it is. Fails if there are several documents and not exactly one of that kind.
  */
 export const onlyOfKind = (text: string, kind: string): Result.Result<string, string> => {
   const documents = parseAllDocuments(text)
@@ -65,7 +65,7 @@ export const onlyOfKind = (text: string, kind: string): Result.Result<string, st
   return Result.succeed(text.slice(0, begin).replace(/[^\n]/gu, " ") + text.slice(begin, end))
 }
 
-/** As Helm and kubectl read it: the file mode 0400 is 256. */
+/** Integers that begin with 0 are octal, as Helm and kubectl read them: the file mode 0400 is 256. */
 const octal: ScalarTag = {
   tag: "tag:yaml.org,2002:int",
   default: true,
@@ -78,7 +78,7 @@ interface Spot {
   readonly message: string
 }
 
-/** What the parser takes, and a person would be surprised by. */
+/** Returns what the parser accepts although a person would be surprised by its meaning. */
 const surprises = (document: Document.Parsed): ReadonlyArray<Spot> => {
   const found: Array<Spot> = []
   visit(document, {
@@ -98,11 +98,11 @@ const surprises = (document: Document.Parsed): ReadonlyArray<Spot> => {
   return found
 }
 
-/** What goes wrong in a line goes on in it. */
+/** Keeps the first fault of each line, because the others in a line often follow from it. */
 const firstOfLine = (faults: ReadonlyArray<Fault>): ReadonlyArray<Fault> =>
   faults.filter(({ place }, index) => faults.findIndex((_) => _.place?.line === place?.line) === index)
 
-/** Fails with every fault of the text; an empty one is an empty layer. */
+/** Parses a file. Fails with every fault of the text. An empty text gives an empty layer. */
 export const yamlLayer = (file: string, text: string): Result.Result<Layer, ReadonlyArray<Fault>> => {
   const lines = new LineCounter()
   const document = parseDocument(text, { lineCounter: lines, merge: true, customTags: (tags) => [octal, ...tags] })

@@ -1,5 +1,5 @@
-// Who may run as the tasks' account, and in which shape: Pods of Jobs that the controller made, with the token in the worker alone.
-// Invariant: every Pod that our builder makes of the same values passes; a Pod that exists is never held up in its end.
+// Policies on Jobs and Pods with the tasks' account: the controller makes the Jobs, Kubernetes the Pods, and only the worker has the token.
+// Invariant: every Pod that our builder makes from the same values passes, and no policy keeps an existing Pod from ending.
 // Used by core/manifest/admission.
 import type { V1Volume } from "@kubernetes/client-node"
 import type { ResolvedConfig } from "../resolve.ts"
@@ -8,10 +8,10 @@ import { selectorLabels } from "./labels.ts"
 
 const onUpdate = ({ expression, message }: Check): Check => ({ expression: `request.operation != 'UPDATE' || (${expression})`, message })
 
-/** Kubernetes' own maker of Pods for Jobs, with an account of its own or without. */
+/** The user names of Kubernetes' Job controller, which makes the Pods of Jobs: with a service account of its own, and without. */
 const jobControllers = ["system:serviceaccount:kube-system:job-controller", "system:kube-controller-manager"]
 
-/** Tokens for clouds, which their webhooks add; the API server takes none of them. */
+/** Audiences of the tokens that the webhooks of clouds add to Pods. The API server accepts no token with one of these audiences. */
 const cloudAudiences = ["sts.amazonaws.com", "pods.eks.amazonaws.com", "api://AzureADTokenExchange"]
 
 const hostPaths = ({ cache, task: { volumes } }: ResolvedConfig): ReadonlyArray<string> =>
@@ -20,7 +20,7 @@ const hostPaths = ({ cache, task: { volumes } }: ResolvedConfig): ReadonlyArray<
 const hasToken = ({ projected }: V1Volume): boolean =>
   (projected?.sources ?? []).some(({ serviceAccountToken }) => serviceAccountToken !== undefined)
 
-/** Of the values; whoever installs gives them away. */
+/** Returns the names of the values' volumes that contain a token: whoever wrote the values gave that token away on purpose. */
 const tokenVolumes = ({ task: { volumes } }: ResolvedConfig): ReadonlyArray<string> => volumes.filter(hasToken).map(({ name }) => name)
 
 const privilegedContainers = ({ task: { runner, sidecars, worker } }: ResolvedConfig): ReadonlyArray<string> => [
@@ -29,7 +29,7 @@ const privilegedContainers = ({ task: { runner, sidecars, worker } }: ResolvedCo
   ...sidecars.filter(({ securityContext }) => securityContext?.privileged === true).map(({ name }) => name)
 ]
 
-/** The token is for the worker; a sidecar of the values may have been given it too. */
+/** Returns the containers that may mount the worker's token: the worker, and each sidecar to which the values give it. */
 const tokenHolders = (
   { task: { sidecars } }: ResolvedConfig
 ): ReadonlyArray<string> => [
@@ -53,7 +53,7 @@ export const podPolicy = (config: ResolvedConfig): Policy => ({
   variables: {
     containers: "object.spec.containers + object.spec.?initContainers.orValue([])",
     volumes: "object.spec.?volumes.orValue([])",
-    // what depends on the values, so that a patch need say no more
+    // the values decide these: a patch for other values has to replace only variables, and no check
     hostPaths: cel(hostPaths(config)),
     privileged: cel(privilegedContainers(config)),
     tokenVolumes: cel(["api-token", ...tokenVolumes(config)]),

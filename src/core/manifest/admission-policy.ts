@@ -1,5 +1,5 @@
-// A ValidatingAdmissionPolicy and what puts it into force: conditions in CEL that the API server itself holds, without a webhook.
-// Invariant: named for installation and namespace of tasks, since policies have no namespace; two installations never share one. It fails closed.
+// A ValidatingAdmissionPolicy and its binding: conditions in CEL that the API server itself enforces, without a webhook.
+// Invariant: installations never share this cluster-wide object: its name has the installation and the namespace of tasks. It fails closed.
 // Used by core/manifest/admission and the policies beside it.
 import type {
   V1NamedRuleWithOperations,
@@ -11,34 +11,34 @@ import type { ResolvedConfig } from "../resolve.ts"
 import { labels } from "./labels.ts"
 
 export interface Check {
-  /** CEL that holds for what is let through. */
+  /** A CEL expression that is true for every request that the policy admits. */
   readonly expression: string
-  /** What the writer is told else. */
+  /** What the API server answers if the expression is false. */
   readonly message: string
 }
 
-/** The same for what is made, of a policy that sees changes too. */
+/** Returns the check for creations only, for a policy that sees updates too. */
 export const onCreate = ({ expression, message }: Check): Check => ({
   expression: `request.operation != 'CREATE' || (${expression})`,
   message
 })
 
 export interface Policy {
-  /** Of the policy, after the installation's name. */
+  /** The part of the object's name between the installation's name and the tasks' namespace. */
   readonly name: string
   readonly rules: ReadonlyArray<V1NamedRuleWithOperations>
-  /** Only in the namespace of tasks; else wherever the rules match. */
+  /** Whether the policy applies in the tasks' namespace only. If false, it applies wherever the rules match. */
   readonly inTaskNamespace: boolean
-  /** CEL: which of the requests that match are meant; absent: all. */
+  /** A condition in CEL that a matching request must meet for the checks to apply. Absent: they apply to every matching request. */
   readonly of?: { readonly name: string; readonly expression: string }
   readonly variables?: Readonly<Record<string, string>>
   readonly checks: ReadonlyArray<Check>
 }
 
-/** A text, or several, as CEL has them. */
+/** Returns a string, or a list of strings, as a CEL literal. */
 export const cel = (value: string | ReadonlyArray<string>): string => JSON.stringify(value)
 
-/** What the API server calls an account. */
+/** Returns the user name that the API server gives a service account. */
 export const userOf = (namespace: string, account: string): string => `system:serviceaccount:${namespace}:${account}`
 
 const metadataOf = (config: ResolvedConfig, name: string) => ({

@@ -1,12 +1,15 @@
-// Which objects an AgentTask may name: the kubelet gives them to its Pod, so who may make tasks could read any of the namespace; and which task as its owner.
-// Invariant: the Secret of a pool's task is named by the controller alone, beside the URL that its content is sent to; what is the installation's own by nobody.
+// Which objects an AgentTask may name (the kubelet gives them to its Pod, so its author could read any of the namespace), and which owners.
+// Invariant: only the controller names a pool task's token Secret and the URL that gets it; nobody names the installation's own objects.
 // Used by core/manifest/admission.
 import { tokenSecretPattern } from "../intake.ts"
 import type { ResolvedConfig } from "../resolve.ts"
 import { cel, type Check, onCreate, type Policy, userOf } from "./admission-policy.ts"
 import { ownClaims, ownSecrets } from "./own-objects.ts"
 
-/** `names`: CEL of a list. A pattern is a name, or the beginning of names with `*` after it. */
+/**
+ * Returns the check that every name in `names`, a CEL list, matches one of the patterns. A pattern is a name, or a prefix followed by `*`.
+ * Returns no check if `*` alone is a pattern, which allows every name.
+ */
 const among = (what: string, names: string, patterns: ReadonlyArray<string>): ReadonlyArray<Check> =>
   patterns.includes("*") ? [] : [{
     expression: `${names}.all(name, ${
@@ -15,10 +18,13 @@ const among = (what: string, names: string, patterns: ReadonlyArray<string>): Re
     message: `an AgentTask may name only these ${what}: ${patterns.join(", ") || "none"} (values, admissionPolicies)`
   }]
 
-/** CEL of a list: the name at a path, if it is there. */
+/** Returns a CEL list of the name at a path below the spec. The list is empty if the task has no such name. */
 const at = (path: string): string => `object.spec.${path}.hasValue() ? [object.spec.${path}.value()] : []`
 
-/** Attempts at a source. What Kubernetes changes of the owners of one, as when an owner goes, stays possible. */
+/**
+ * A CEL list of the AgentTask owners that the request adds: only attempts at a source have such owners. Other changes, such as those that
+ * Kubernetes makes when an owner is deleted, stay possible.
+ */
 const newOwners =
   "object.metadata.?ownerReferences.orValue([]).filter(o, o.kind == 'AgentTask' && (request.operation == 'CREATE' || !oldObject.metadata.?ownerReferences.orValue([]).exists(was, was.uid == o.uid && was.?controller == o.?controller)))"
 

@@ -1,5 +1,5 @@
-// Which Secrets the controller may write: the tokens of tasks. The answer to a patch is the whole object, so who may patch any may read any.
-// Invariant: what it may change is its own already, and no Secret of its making gets a content from Kubernetes, as one for an account would.
+// Limits the Secrets that the controller writes to the tokens of tasks, because the response to a patch shows the whole Secret.
+// Invariant: the controller changes only Secrets that are its own already, and makes none that Kubernetes fills, such as an account token.
 // Used by core/manifest/admission.
 import { agentTaskResource } from "../../schema/names.ts"
 import type { ResolvedConfig } from "../resolve.ts"

@@ -1,4 +1,4 @@
-// What a task's token may write: the claim and then the result of the one AgentTask whose Job the token's Pod is of, and nothing else anywhere.
+// What a task's token may write: the claim, that its state waits to be saved, and the result, all in the AgentTask that its Pod runs.
 // Invariant: a token that names no Pod writes nothing. What the worker writes (core/status.ts) passes.
 // Used by core/manifest/admission.
 import { longestPlainTaskName } from "../job-name.ts"
@@ -7,13 +7,13 @@ import { cel, type Policy, userOf } from "./admission-policy.ts"
 
 const ofToken = (field: string): string => `request.userInfo.?extra[?'authentication.kubernetes.io/${field}'][?0].orValue('')`
 
-/** A field of the status as it was is what it is. */
+/** Returns the CEL condition that the request leaves these fields of the status as they were. */
 const unchanged = (...fields: ReadonlyArray<string>): string =>
   fields.map((field) => `object.status.?${field} == variables.was.?${field}`).join(" && ")
 
 /**
- * Of a Job whose name does not follow from the task's, the controller has written the name before it made the Job. Once claimed, it is the
- * claim's, whatever new values say.
+ * Returns a CEL expression for the name of the task's Job. The name follows from a plain task name; any other Job's name was written into
+ * the status by the controller before it made the Job. After the claim the name in the status counts, whatever new values say.
  */
 const jobName = ({ policy: { basename } }: ResolvedConfig): string =>
   `has(variables.was.claim) || oldObject.metadata.name.contains('.') || size(oldObject.metadata.name) > ${
@@ -57,7 +57,7 @@ export const statusPolicy = (config: ResolvedConfig): Policy => ({
       expression: [
         "!variables.claims || (object.status.phase == 'Running' && object.status.?reason.orValue('') == 'Claimed' && object.status.?job.?name.orValue('') == variables.job",
         "object.status.?pod.?name.orValue('') == variables.pod && object.status.?pod.?uid.orValue('') == variables.podUid",
-        "(object.status.?launches.orValue(0) == variables.was.?launches.orValue(1) || (object.status.?launches.orValue(0) == 1 && variables.was.?launches.orValue(1) == 0))", // the first alone by earlier workers
+        "(object.status.?launches.orValue(0) == variables.was.?launches.orValue(1) || (object.status.?launches.orValue(0) == 1 && variables.was.?launches.orValue(1) == 0))", // earlier workers leave a 0 as it is
         `!has(object.status.result) && !has(object.status.finishedAt) && ${unchanged("changes", "reportedAt")})`
       ].join(" && "),
       message: "a claim says which Pod of which Job runs the task, and nothing of its end"

@@ -1,4 +1,5 @@
-// Who is given a token of the tasks' account: kubelets, for the Pods on their nodes. Whoever else may ask for tokens could have one that names a Pod, and write as its worker.
+// Limits tokens of the tasks' account to kubelets, for the Pods on their nodes.
+// Anybody else who may request tokens could get one that names a Pod, and write the status as that Pod's worker.
 // Used by core/manifest/admission.
 import type { ResolvedConfig } from "../resolve.ts"
 import { cel, type Policy } from "./admission-policy.ts"

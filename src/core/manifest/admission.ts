@@ -1,4 +1,4 @@
-// The policies by which the API server holds tasks and the controller to what they are for, whoever has a token or may make objects beside them.
+// All admission policies: the API server holds tasks and the controller to their purpose, whoever has their tokens or may make objects.
 // Used by core/manifest/install.
 import type { V1ValidatingAdmissionPolicy, V1ValidatingAdmissionPolicyBinding } from "@kubernetes/client-node"
 import type { ResolvedConfig } from "../resolve.ts"
@@ -9,7 +9,7 @@ import { secretPolicy } from "./admission-secrets.ts"
 import { statusPolicy } from "./admission-status.ts"
 import { tokenRequestPolicy } from "./admission-token-requests.ts"
 
-/** None unless the values ask for them. */
+/** Returns every policy with its binding, or nothing unless the values ask for the policies. */
 export const admissionPolicies = (
   config: ResolvedConfig
 ): ReadonlyArray<V1ValidatingAdmissionPolicy | V1ValidatingAdmissionPolicyBinding> =>

@@ -1,12 +1,12 @@
 // The token of the Kubernetes API as a volume: mounted where clients look for it, in one container of a Pod and in no other.
-// The kubelet renews it before it ends; it dies with the Pod.
+// The kubelet renews the token before it expires. The API server rejects it once its Pod is gone.
 // Used by core/manifest/volumes and core/manifest/deployment.
 import type { V1Volume, V1VolumeMount } from "@kubernetes/client-node"
 import { place } from "./places.ts"
 
 const name = "api-token"
 
-/** `expirationSeconds`: at least 600, as the API server demands. */
+/** Returns the volume. `expirationSeconds` must be at least 600, as the API server demands. */
 export const apiTokenVolume = (expirationSeconds: number): V1Volume => ({
   name,
   projected: {

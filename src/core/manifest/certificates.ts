@@ -1,4 +1,4 @@
-// Certificates in our Pods: roots to trust beside those of the images, in all containers of ours, and the client certificate for the server.
+// Certificates in our Pods: roots that all our containers trust beside those of their images, and the client certificate for the server.
 // Invariant: the client's private key is mounted in controller and worker, never in the runner.
 // Used by core/manifest/volumes, core/manifest/deployment and core/manifest/install.
 import type { V1ConfigMap, V1EnvVar, V1Volume, V1VolumeMount } from "@kubernetes/client-node"
@@ -29,23 +29,26 @@ export const certificateVolumes = (config: ResolvedConfig): ReadonlyArray<V1Volu
 export const trustMounts = (config: ResolvedConfig): ReadonlyArray<V1VolumeMount> =>
   config.trust === undefined ? [] : [{ name: trust, mountPath: place.caBundle, readOnly: true }]
 
-/** Of controller and worker. */
+/** Returns the mounts of the controller and the worker. */
 export const certificateMounts = (config: ResolvedConfig): ReadonlyArray<V1VolumeMount> => [
   ...trustMounts(config),
   ...(config.clientCertificate === undefined ? [] : [{ name: client, mountPath: place.clientCertificate, readOnly: true }])
 ]
 
-/** Tells controller and worker that there is one. */
+/** Returns the variable that tells the controller and the worker where the client certificate is, if the values give one. */
 export const clientCertificateVariable = ({ clientCertificate }: ResolvedConfig): ReadonlyArray<V1EnvVar> =>
   clientCertificate === undefined ? [] : [{ name: "AGENT_JOB_CLIENT_CERTIFICATE_DIR", value: place.clientCertificate }]
 
-/** A process reads the roots when it starts: other ones need another Pod. */
+/**
+ * Returns an annotation for Pods that changes with the certificates of the values: a process reads its trusted roots only when it starts,
+ * so new ones need new Pods.
+ */
 export const trustChecksum = ({ trust }: ResolvedConfig): Readonly<Record<string, string>> =>
   trust?.bundle === undefined ? {} : { "checksum/ca-bundle": fingerprint(trust.bundle) }
 
 /**
- * The certificates that the values carry themselves, once in each namespace that has Pods of ours; none when they name an object that
- * exists.
+ * Returns a ConfigMap of the certificates that the values themselves contain, for each namespace with Pods of ours. Returns nothing if the
+ * values name an existing object.
  */
 export const trustConfigMaps = (config: ResolvedConfig): ReadonlyArray<V1ConfigMap> => {
   const { trust } = config

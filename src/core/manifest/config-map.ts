@@ -1,5 +1,5 @@
 // The ConfigMap with the controller's values file, as the YAML a person would have written: only what differs from the defaults.
-// Invariant: no token in it, and reading it gives the same configuration again.
+// Invariant: it contains no token, and reading it gives the same configuration again.
 // Used by core/manifest/install, core/manifest/deployment and generate, which writes layers the same way.
 import type { V1ConfigMap } from "@kubernetes/client-node"
 import { isTree, type Tree } from "../../schema/layers.ts"
@@ -11,7 +11,7 @@ export const configMapName = ({ name }: ResolvedConfig): string => `${name}-conf
 const isBranch = (value: unknown): value is Tree => isTree(value) && Object.keys(value).length > 0
 const key = (name: string): string => /^[A-Za-z][\w./-]*$/u.test(name) ? name : JSON.stringify(name)
 
-/** Maps as indented blocks, everything else as JSON, which is YAML too. */
+/** Returns the tree as YAML: maps as indented blocks, everything else as JSON, which is YAML too. */
 export const layerText = (tree: Tree, indent = ""): string =>
   Object.entries(tree).map(([name, value]) =>
     isBranch(value) ? `${indent}${key(name)}:\n${layerText(value, `${indent}  `)}` : `${indent}${key(name)}: ${JSON.stringify(value)}\n`

@@ -1,5 +1,5 @@
-// The containers of a task's Pod: install (puts the exec loop on the shared volume), runner (the user's image) and worker (ours, in charge).
-// The runner is a native sidecar, so the kubelet stops it after the worker, and its end is not the Pod's.
+// The containers of a task's Pod: install (puts the exec loop on a shared volume), runner (the user's image) and worker (ours, in charge).
+// The runner is a native sidecar, so the kubelet stops it after the worker has ended, and the runner's own end does not end the Pod.
 // Used by core/manifest/pod.
 import type { V1Container, V1ResourceRequirements } from "@kubernetes/client-node"
 import type { AgentTask } from "../../schema/agent-task.ts"
@@ -15,7 +15,7 @@ export const install = (config: ResolvedConfig): V1Container => ({
   name: "install",
   ...imageOf(config.task.worker),
   args: ["install", config.dataDir],
-  resources: config.task.worker.resources, // no more than the worker's, so the Pod asks for no more
+  resources: config.task.worker.resources, // the same as the worker's, so that this container does not raise what the Pod requests
   volumeMounts: installMounts(config),
   securityContext: config.task.worker.securityContext
 })
@@ -51,11 +51,11 @@ export const worker = (task: AgentTask, config: ResolvedConfig, epoch: number): 
   ...fromObjects(config.task.worker),
   resources: config.task.worker.resources,
   volumeMounts: workerMounts(task, config),
-  // Ready means "holds the claim": of two Pods, Kubernetes removes the one that is not ready.
+  // Ready means "holds the claim": if a Job has two Pods, Kubernetes removes the one that is not ready.
   readinessProbe: { httpGet: { path: "/readyz", port: workerHealthPort }, periodSeconds: 5 },
   securityContext: config.task.worker.securityContext
 })
 
-/** Of the values: native sidecars too, so that one that never ends does not keep the Job from ending. */
+/** Returns the sidecars of the values as native sidecars, so that one that never ends does not keep the Job from ending. */
 export const sidecars = (config: ResolvedConfig): ReadonlyArray<V1Container> =>
   config.task.sidecars.map((container) => ({ restartPolicy: "Always", ...container }))

@@ -1,5 +1,5 @@
-// The CustomResourceDefinition of AgentTask, made from the schema that decodes it, with the rules only an API server can hold.
-// Invariant: what our decoder takes, the API server takes, and the other way round.
+// The CustomResourceDefinition of AgentTask, generated from the schema that decodes it, with the rules that only an API server can enforce.
+// Invariant: the API server and our decoder accept the same specs, except for the rules that only the API server has (schema/cel).
 // Used by core/manifest/install; written to kustomize/crd by generate.
 import { AgentTaskSpec, agentTaskTransitions, WritableStatus } from "../../schema/agent-task.ts"
 import { agentTaskResource } from "../../schema/names.ts"
@@ -7,7 +7,7 @@ import { type Structural, structuralSchema } from "../../schema/structural.ts"
 import { kept } from "./kept.ts"
 import { managedByUs } from "./labels.ts"
 
-/** As the API server wants it; the generated client's type has other names for some keys. */
+/** The definition as the API server reads it. The generated client's type has other names for some keys. */
 export interface CustomResourceDefinition {
   readonly apiVersion: "apiextensions.k8s.io/v1"
   readonly kind: "CustomResourceDefinition"
@@ -19,7 +19,7 @@ export interface CustomResourceDefinition {
   readonly spec: object
 }
 
-/** Of the whole object, root rules included. */
+/** Returns the schema of the whole object, including the rules at its root. */
 export const agentTaskOpenApi = (): Structural => ({
   description: "One stage of one run of OpenTofu or Terraform, carried out as a Job of its own.",
   type: "object",
@@ -57,7 +57,7 @@ export const crdName = `${agentTaskResource.plural}.${agentTaskResource.group}`
 export const crd = (): CustomResourceDefinition => ({
   apiVersion: "apiextensions.k8s.io/v1",
   kind: "CustomResourceDefinition",
-  // Kept, since every task would go with it, and what they run.
+  // Kept, because deleting the definition would delete every task, and what the tasks run.
   metadata: { name: crdName, labels: { "app.kubernetes.io/name": "agent-job", ...managedByUs }, annotations: kept },
   spec: {
     group,

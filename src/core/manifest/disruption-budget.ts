@@ -1,4 +1,4 @@
-// The budgets that a drain of nodes respects: which Pods it must leave, and wait for.
+// The PodDisruptionBudgets: which Pods a drain of a node must leave, and wait for.
 // Used by core/manifest/install.
 import type { V1ObjectMeta, V1PodDisruptionBudget, V1PodDisruptionBudgetSpec } from "@kubernetes/client-node"
 import type { ResolvedConfig } from "../resolve.ts"
@@ -12,7 +12,7 @@ const budget = (metadata: V1ObjectMeta, spec: V1PodDisruptionBudgetSpec): V1PodD
   spec
 })
 
-/** None unless the values ask for it. */
+/** Returns the controller's budget, or nothing unless the values ask for one. */
 const ofController = (config: ResolvedConfig): ReadonlyArray<V1PodDisruptionBudget> => {
   const { minAvailable } = config.controller
   if (minAvailable === undefined) return []
@@ -20,10 +20,16 @@ const ofController = (config: ResolvedConfig): ReadonlyArray<V1PodDisruptionBudg
   return [budget(metadata, { minAvailable, selector: { matchLabels: selectorLabels(config, "controller") } })]
 }
 
-/** More than there can ever be, so that none may be taken. A Job's Pods have no share to count by: no percentage, no maxUnavailable. */
+/**
+ * More Pods than there can ever be, so that none may be evicted. For the Pods of Jobs, Kubernetes supports neither a percentage nor
+ * maxUnavailable, because it cannot tell how many Pods there should be.
+ */
 const all = 2 ** 31 - 1
 
-/** Every apply and destroy, and no plan: a plan changes nothing, and is made again. One object for all, so that no task costs a write. */
+/**
+ * Returns the budget for every apply and destroy. Plans have none, because a plan changes nothing and is made again. One object covers all
+ * tasks, so that no task costs a write.
+ */
 const ofChanges = (config: ResolvedConfig): V1PodDisruptionBudget =>
   budget(objectMetadata(config, "task", { name: `${config.name}-changes`, namespace: config.taskNamespace }), {
     minAvailable: all,

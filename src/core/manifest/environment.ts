@@ -1,5 +1,5 @@
-// Environments of our containers: what the values give, and over it what the programs are told.
-// Invariant: nothing of ours is ever in the runner's; a Secret's value is only ever referred to.
+// Environment variables of our containers: those that the values give, overridden by those that our programs need.
+// Invariant: the runner gets none of our programs' variables, and the value of a Secret only ever appears as a reference.
 // Used by core/manifest/containers and core/manifest/deployment.
 import type { V1EnvVar } from "@kubernetes/client-node"
 import type { AgentTask } from "../../schema/agent-task.ts"
@@ -14,22 +14,22 @@ export const fromValues = (variables: Variables): Array<V1EnvVar> => Object.entr
 
 export const fromField = (name: string, fieldPath: string): V1EnvVar => ({ name, valueFrom: { fieldRef: { fieldPath } } })
 
-/** Variables of ConfigMaps and Secrets; any that is given by name wins over them. */
+/** Returns the variables from ConfigMaps and Secrets. A variable that is given by name takes precedence over them. */
 export const fromObjects = ({ envFrom }: ContainerConfig) => envFrom.length === 0 ? {} : { envFrom: [...envFrom] }
 
-/** Ours win: the program would not know what to do otherwise. */
+/** Returns the variables of the values and ours. Ours take precedence, because the program would not know what to do otherwise. */
 export const over = (values: Variables, ours: ReadonlyArray<V1EnvVar>): Array<V1EnvVar> => [
   ...fromValues(values).filter(({ name }) => !ours.some((_) => _.name === name)),
   ...ours
 ]
 
-/** Values of variables that are in Secrets: the kubelet reads them, so that no account of ours may. */
+/** Returns the task's variables whose values are in Secrets. The kubelet reads the Secrets, so that no account of ours has to. */
 const secretVariables = ({ spec: { variables = [] } }: AgentTask): Array<V1EnvVar> =>
   variables.flatMap(({ valueFrom }, index) =>
     valueFrom === undefined ? [] : [{ name: `AGENT_JOB_VARIABLE_${index}`, valueFrom: { secretKeyRef: valueFrom.secretKeyRef } }]
   )
 
-/** Which mirrors there are, and the tokens of those that ask for one. */
+/** Returns the variables with the provider mirrors and with the tokens of those that require one. */
 const mirrorVariables = ({ task: { mirrors } }: ResolvedConfig): ReadonlyArray<V1EnvVar> =>
   mirrors === undefined ? [] : [
     { name: "AGENT_JOB_PROVIDER_MIRRORS", value: JSON.stringify(mirrors) },
@@ -41,12 +41,12 @@ const mirrorVariables = ({ task: { mirrors } }: ResolvedConfig): ReadonlyArray<V
 const timeoutLimit = ({ task: { timeoutLimitSeconds } }: ResolvedConfig): ReadonlyArray<V1EnvVar> =>
   timeoutLimitSeconds === undefined ? [] : [{ name: "AGENT_JOB_TIMEOUT_LIMIT_SECONDS", value: String(timeoutLimitSeconds) }]
 
-/** `epoch`: how often the workspace changed hands; 0 for plans. */
+/** Returns the worker's variables. `epoch` is how often the workspace's Lease changed hands, and 0 for plans. */
 export const workerEnvironment = (task: AgentTask, config: ResolvedConfig, epoch: number): Array<V1EnvVar> =>
   over(config.task.worker.env, [
     fromField("AGENT_JOB_NAMESPACE", "metadata.namespace"),
     { name: "AGENT_JOB_TASK", value: task.metadata.name },
-    { name: "AGENT_JOB_TASK_UID", value: task.metadata.uid }, // a later task of the same name is another one
+    { name: "AGENT_JOB_TASK_UID", value: task.metadata.uid }, // a later task of the same name has another UID
     { name: "AGENT_JOB_JOB", value: jobName(config.policy.basename, task.metadata.name) },
     { name: "AGENT_JOB_CONFIG_HASH", value: config.configHash },
     fromField("AGENT_JOB_POD_NAME", "metadata.name"),

@@ -1,5 +1,5 @@
 // Everything an installation consists of, in an order in which it may be applied.
-// Invariant: no two objects of one kind, namespace and name; each refers only to what is there or what the values name.
+// Invariant: no two objects share kind, namespace and name. Each refers only to objects in this list or to objects that the values name.
 // Used by cli/commands/render and generate.
 import type {
   V1ConfigMap,

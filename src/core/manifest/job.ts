@@ -1,4 +1,4 @@
-// The Job of an AgentTask: one Pod that may run the stage, and rules under which Kubernetes never makes that two.
+// The Job of an AgentTask: one Pod that may run the stage, and rules that keep Kubernetes from making a second one while the first may run.
 // Invariant: the same task, configuration and epoch give the same Job, under a name derived from the task's.
 // Created by controller/execute; printed by cli/commands/render.
 import type { V1Job, V1PodFailurePolicyRule } from "@kubernetes/client-node"
@@ -11,26 +11,29 @@ import { ownerReference } from "./owner-reference.ts"
 import { claimLostExitCode, statePatienceSeconds } from "./places.ts"
 import { pod } from "./pod.ts"
 
-/** The state of other stages is not the worker's to save: a plan writes none, and without a pool the engine saves it itself. */
+/**
+ * Returns for how many seconds the worker may go on saving the state after its engine has ended. It is 0 for a plan, which writes no state,
+ * and without a pool, where the engine itself saves the state.
+ */
 const stateSeconds = ({ spec: { pool, stage } }: AgentTask): number => pool !== undefined && mutates(stage) ? statePatienceSeconds : 0
 
 /**
- * The worker interrupts the engine at the task's timeout, and then saves its state; this is for a worker that cannot any more. The values'
- * own limit is of all together.
+ * Returns after how many seconds Kubernetes ends the Job. The worker interrupts the engine at the task's timeout and then saves the state,
+ * so this deadline is for a worker that no longer can. The limit of the values includes the saving; only start and end come on top.
  */
 const activeDeadlineSeconds = (task: AgentTask, { task: { secondsBesideStage, timeoutLimitSeconds = Infinity } }: ResolvedConfig): number =>
   Math.min((task.spec.timeoutSeconds ?? defaultTimeoutSeconds) + stateSeconds(task), timeoutLimitSeconds) + secondsBesideStage
 
 /**
- * Of two Pods the one that lost the claim ends at once, and must not end the Job of the other. First, so that no rule of the values comes
- * before it.
+ * If a Job has two Pods, the one that lost the claim ends at once, and must not end the Job of the other. This rule comes first, so that no
+ * rule of the values precedes it.
  */
 const neverTheWinner: V1PodFailurePolicyRule = {
   action: "Ignore",
   onExitCodes: { containerName: "worker", operator: "In", values: [claimLostExitCode] }
 }
 
-/** `epoch`: how often the workspace changed hands; 0 for plans. */
+/** Returns the Job of a task. `epoch` is how often the workspace's Lease changed hands, and 0 for plans. */
 export const job = (task: AgentTask, config: ResolvedConfig, epoch: number): V1Job => ({
   apiVersion: "batch/v1",
   kind: "Job",
@@ -43,9 +46,9 @@ export const job = (task: AgentTask, config: ResolvedConfig, epoch: number): V1J
   },
   spec: {
     activeDeadlineSeconds: activeDeadlineSeconds(task, config),
-    backoffLimit: config.task.backoffLimit, // launches only: who comes second does not get the claim
+    backoffLimit: config.task.backoffLimit, // this repeats launches only: a second Pod does not get the claim
     podFailurePolicy: { rules: [neverTheWinner, ...config.task.failureRules] },
-    podReplacementPolicy: "Failed", // a second Pod starts only when the first is certainly over
+    podReplacementPolicy: "Failed", // a second Pod starts only when the first has certainly ended
     ttlSecondsAfterFinished: config.task.ttlSecondsAfterFinished,
     template: pod(task, config, epoch)
   }

@@ -1,4 +1,5 @@
-// What neither Flux nor Argo CD deletes when it leaves Git or their own object goes: somebody who means it deletes it by hand.
+// Annotations that keep Flux and Argo CD from deleting an object when it leaves Git, or when the Kustomization or Application is deleted.
+// A person who wants the object gone deletes it by hand.
 // Used by core/manifest/crd and core/manifest/volume-claim.
 export const kept: Readonly<Record<string, string>> = {
   "kustomize.toolkit.fluxcd.io/prune": "disabled",

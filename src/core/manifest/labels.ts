@@ -1,5 +1,5 @@
-// The labels that our objects carry and are selected by.
-// Invariant: an AgentTask's Job and Pods have the same of ours, and neither values nor a template of the task can take them away.
+// The labels that our objects have, and by which they are selected.
+// Invariant: an AgentTask's Job and Pods have the same labels of ours, which neither the values nor the task's own template can take away.
 // Used by every builder beside it and, for selectors, by the controller.
 import type { AgentTask } from "../../schema/agent-task.ts"
 import { workspaceKey } from "../../schema/names.ts"
@@ -8,10 +8,10 @@ import type { ResolvedConfig } from "../resolve.ts"
 
 export type Component = "controller" | "server" | "task"
 
-/** On every object that we make, the controller's own and those of tasks. */
+/** The label of every object that we make, for the controller itself and for tasks. */
 export const managedByUs = { "app.kubernetes.io/managed-by": "agent-job" } as const
 
-/** What the Jobs and Pods of tasks are listed by; others are never even seen. */
+/** The selector by which the Jobs and Pods of tasks are listed, so that the controller never sees any others. */
 export const taskSelector = "app.kubernetes.io/managed-by=agent-job,app.kubernetes.io/component=task"
 
 /** On a task's Job and Pods: the uid of their AgentTask. */
@@ -23,7 +23,7 @@ export const taskLabel = "scalr.io/task"
 /** On a task's Job and Pods: plan, apply or destroy. */
 export const stageLabel = "scalr.io/stage"
 
-/** What a selector needs; never changed, since selectors cannot be. */
+/** Returns the labels for selectors. They must never change, because a selector cannot be changed. */
 export const selectorLabels = (config: ResolvedConfig, component: Component) => ({
   "app.kubernetes.io/name": "agent-job",
   "app.kubernetes.io/instance": config.name,
@@ -35,10 +35,10 @@ export const labels = (config: ResolvedConfig, component: Component) => ({
   ...managedByUs
 })
 
-/** At most 63 characters of a name, ending as a label's value must. */
+/** Returns at most 63 characters of a name, cut so that they are a valid label value. */
 const cut = (name: string): string => name.slice(0, 63).replace(/[-._]+$/u, "")
 
-/** `given`: by the values; those of the task itself win over them, and ours over both. */
+/** Returns the labels of a task's Job or Pod. `given` are those of the values: the task's own override them, and ours override both. */
 export const taskLabels = (
   { metadata, spec }: AgentTask,
   config: ResolvedConfig,

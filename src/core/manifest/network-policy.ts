@@ -1,5 +1,5 @@
-// What the Pods of controller and tasks may reach, and who may reach those of tasks, as far as the values ask for it.
-// Invariant: policies add up, so a Pod is never selected by one that is wider than another one is meant to be.
+// NetworkPolicies that the values ask for: what the Pods of the controller and of tasks may reach, and who may reach those of tasks.
+// Invariant: policies add up, so no policy that selects a Pod opens what another policy is meant to keep closed for it.
 // Used by core/manifest/install, core/overlay/overlay and generate.
 import type { V1LabelSelector, V1NetworkPolicy, V1NetworkPolicyEgressRule, V1NetworkPolicySpec } from "@kubernetes/client-node"
 import type { ResolvedConfig } from "../resolve.ts"
@@ -16,7 +16,7 @@ export const toServer = (config: ResolvedConfig): Rules => [{
   ports: [tcp(8080)]
 }]
 
-/** Where AgentTasks with `source.fluxSource` have their artifact from. */
+/** The controller of Flux that serves the artifacts of AgentTasks with `source.fluxSource`. */
 export const toFlux: Rules = [{
   to: [{ namespaceSelector: namespaceNamed("flux-system"), podSelector: { matchLabels: { app: "source-controller" } } }],
   ports: [tcp(9090)]
@@ -37,12 +37,12 @@ const ofComponents = ({ name }: ResolvedConfig, components: ReadonlyArray<"contr
 })
 
 /**
- * Of the policies that open all but what they keep Pods from, after the installation's name: beside ones that close all egress they would
- * open the rest.
+ * The names, after the installation's name, of the policies that open all but what they deny: beside policies that close all egress they
+ * would open the rest.
  */
 export const wide = ["metadata-service", "task-egress"] as const
 
-/** One a namespace. Tasks have a narrower one of their own where they may reach no Pods. */
+/** Returns one policy for each namespace. It leaves out tasks that may reach no Pods, because they have a narrower policy of their own. */
 const metadataPolicies = (config: ResolvedConfig): ReadonlyArray<V1NetworkPolicy> => {
   if (!config.restrictMetadataService) return []
   const { denyPods } = config.taskNetwork
@@ -51,7 +51,7 @@ const metadataPolicies = (config: ResolvedConfig): ReadonlyArray<V1NetworkPolicy
     policy(config, "metadata-service", namespace, {
       podSelector: ofComponents(config, denyPods ? ["controller"] : ["controller", "task"]),
       policyTypes: ["Egress"],
-      egress: [{ to: [{ namespaceSelector: {} }, ...everywhere] }, dnsOutside] // Pods, which some networks do not count as addresses
+      egress: [{ to: [{ namespaceSelector: {} }, ...everywhere] }, dnsOutside] // some networks do not count Pods as addresses
     })
   )
 }
@@ -76,7 +76,7 @@ const taskPolicies = (config: ResolvedConfig): ReadonlyArray<V1NetworkPolicy> =>
   ]
 }
 
-/** None unless the values ask for them. */
+/** Returns the policies, or nothing unless the values ask for some. */
 export const networkPolicies = (
   config: ResolvedConfig
 ): ReadonlyArray<V1NetworkPolicy> => [...metadataPolicies(config), ...taskPolicies(config)]

@@ -1,4 +1,4 @@
-// What every object of an installation is called and marked with: its name and place, our labels, and what the values want on all of them.
+// The metadata of an installation's objects: name, namespace, our labels, and the labels and annotations that the values give all of them.
 // Invariant: a label of ours is never overridden.
 // Used by every builder beside it.
 import type { V1ObjectMeta } from "@kubernetes/client-node"
@@ -12,7 +12,7 @@ interface Own {
   readonly annotations?: Readonly<Record<string, string>>
 }
 
-/** Own labels and annotations win over those of all objects. */
+/** Returns the metadata of an object. Its own labels and annotations override those that the values give all objects. */
 export const objectMetadata = (config: ResolvedConfig, component: Component, { name, namespace, ...own }: Own): V1ObjectMeta => {
   const annotations = { ...config.objectAnnotations, ...own.annotations }
   return {

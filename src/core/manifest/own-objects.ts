@@ -1,5 +1,5 @@
-// What of the tasks' namespace is for the installation alone, so that no AgentTask may name it: Secrets of everybody but the runner, and claims that no runner may write all of.
-// Invariant: a Secret in a task's Pod that no task named is among them, unless the values give the runner all of it.
+// Objects in the tasks' namespace that no AgentTask may name: Secrets that are not the runner's, and claims that no runner may write whole.
+// Invariant: every Secret that the values put into a task's Pod is among them, unless the values give the runner all of it.
 // Used by core/manifest/admission-references and core/manifest/volumes.
 import type { V1EnvFromSource, V1EnvVar, V1Volume, V1VolumeMount } from "@kubernetes/client-node"
 import type { ResolvedConfig } from "../resolve.ts"
@@ -15,7 +15,10 @@ const ofVariables = (env: ReadonlyArray<V1EnvVar> = []): Names => env.map(({ val
 
 const nameIn = (node: object): unknown => "name" in node ? node.name : undefined
 
-/** Whatever kind of volume it is in, and the attributes of a driver: a Secret goes by one of these in all of them. */
+/**
+ * Returns the names of Secrets anywhere in a volume: every kind of volume, and the attributes of every driver, name a Secret by one of
+ * these keys.
+ */
 const inVolume = (node: unknown): ReadonlyArray<unknown> =>
   typeof node !== "object" || node === null ? [] : Object.entries(node).flatMap(([key, value]: [string, unknown]) => [
     ...(key === "secretName" ? [value] : []),
@@ -29,15 +32,16 @@ const ofVolume = (volume: V1Volume): Names => inVolume(volume).filter((name) => 
 
 const isShared = ({ namespace, taskNamespace }: Pick<ResolvedConfig, "namespace" | "taskNamespace">): boolean => namespace === taskNamespace
 
-/** Of controller and server, where tasks are in their namespace. */
+/** Returns the Secrets of the controller and the server if tasks run in the same namespace, and none otherwise. */
 const besideTasks = (config: ResolvedConfig): Names =>
   isShared(config)
     ? [config.token?.secret.name, ...Object.values(serverSecrets(config)), ...ofSources(config.controller.container.envFrom)]
     : []
 
 /**
- * The one that component `mtls` names is among them without it too, so that this policy is whole in whatever order the components are
- * listed. Of the one with the roots to trust the runner has a single key; beside it may be the authority's own.
+ * Returns the Secrets that no AgentTask may name. The Secret of component `mtls` is always among them, so that the policy is complete in
+ * whatever order the components are listed. So is the Secret with the trusted roots, because the runner gets a single key of it, and
+ * another key may be the authority's private key.
  */
 export const ownSecrets = (config: ResolvedConfig): ReadonlyArray<string> => {
   const { clientCertificate, imagePullSecrets, name, task: { mirrors, runner, sidecars, volumes, worker }, trust } = config
@@ -55,11 +59,14 @@ export const ownSecrets = (config: ResolvedConfig): ReadonlyArray<string> => {
   ]).filter((name) => !withRunner.includes(name))
 }
 
-/** Who has a folder of a claim has not the rest of it. */
+/** Reports whether a mount gives write access to the whole volume. A mount of one folder gives none to the rest. */
 const writesAll = ({ readOnly, subPath = "", subPathExpr = "" }: V1VolumeMount): boolean =>
   readOnly !== true && subPath === "" && subPathExpr === ""
 
-/** The cache's own is among them without persistence too: it stays when that is taken away, and may have the only copy of a state. */
+/**
+ * Returns the claims that no AgentTask may name. The cache's own claim is among them without persistence too: it stays when persistence is
+ * turned off, and may hold the only copy of a state.
+ */
 export const ownClaims = (config: ResolvedConfig): ReadonlyArray<string> => {
   const { cache, name, task: { runner, volumes } } = config
   const isWritten = ({ name, persistentVolumeClaim }: V1Volume): boolean =>

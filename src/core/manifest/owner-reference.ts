@@ -1,8 +1,8 @@
-// What names an AgentTask as the owner of an object: when the task goes, Kubernetes takes the object along.
+// The reference that makes an AgentTask the owner of an object: when the task is deleted, Kubernetes deletes the object too.
 // Used by core/manifest/job, controller/execute and controller/pool-intake.
 import { agentTaskResource } from "../../schema/names.ts"
 
-/** Not the controller of the object; whoever wants that says so beside it. */
+/** Returns the reference without `controller: true`, which a caller adds where the task is the object's controller. */
 export const ownerReference = ({ metadata: { name, uid } }: { readonly metadata: { readonly name: string; readonly uid: string } }) => ({
   apiVersion: agentTaskResource.apiVersion,
   kind: agentTaskResource.kind,

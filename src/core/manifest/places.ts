@@ -1,8 +1,8 @@
-// What the builders of our Pods and the programs in them agree upon: places that are mounted and read, ports, a time and an exit code that a Job knows.
-// The worker's own places are mounted in the worker alone; the runner sees `dataDir` and what the values mount in it.
+// What the builders of our Pods and the programs in them agree upon: mount paths, ports, and a time and an exit code that a Job depends on.
+// The worker's own paths are mounted in the worker alone. The runner sees `dataDir`, the trusted roots and what values and task mount.
 // Used by the builders beside it, the worker and the command line.
 export const place = {
-  /** Standard directory of the Kubernetes API's token, its certificate authority and the namespace. */
+  /** The standard directory of the Kubernetes API's token, its certificate authority and the namespace. */
   apiToken: "/var/run/secrets/kubernetes.io/serviceaccount",
   private: "/var/lib/agent-job/private",
   tmp: "/tmp",
@@ -12,27 +12,27 @@ export const place = {
   poolToken: "/var/run/agent-job/pool",
   userToken: "/var/run/agent-job/user",
   config: "/etc/agent-job",
-  /** Roots to trust, in every container of ours. */
+  /** The trusted roots, in every container of ours. */
   caBundle: "/var/run/agent-job/ca-bundle",
   clientCertificate: "/var/run/agent-job/client-certificate",
-  /** Of the server: database and blobs. */
+  /** The server's database and blobs. */
   serverData: "/var/lib/agent-job"
 } as const
 
-/** In the worker and, read-only, in the runner: providers and engines that many Pods share. */
+/** Returns the directory of providers and engines that many Pods share. The runner mounts it read-only. */
 export const cacheDir = (dataDir: string): string => `${dataDir.replace(/\/+$/u, "")}/cache`
 
-/** Where worker and runner meet; see src/runner/exec-loop.sh. */
+/** Returns the directory by which the worker and the runner talk to each other; see src/runner/exec-loop.sh. */
 export const execDir = (dataDir: string): string => `${dataDir.replace(/\/+$/u, "")}/exec`
 
-/** Where the controller serves /healthz, /readyz and /metrics. */
+/** The port where the controller serves /healthz, /readyz and /metrics. */
 export const controllerHealthPort = 8081
 
-/** Where the worker says that it holds the claim. */
+/** The port where the worker says that it holds the claim. */
 export const workerHealthPort = 8082
 
-/** How long a worker goes on saving the last state when its engine has ended; its Job lives that much longer. */
+/** How long the worker keeps saving the last state after its engine has ended. The Job's deadline is that much later. */
 export const statePatienceSeconds = 3600
 
-/** What the worker exits with when another one holds the claim; it must not end the Job, and with it the winner. */
+/** The worker's exit code when another Pod holds the claim. It must not end the Job, and with it the winner. */
 export const claimLostExitCode = 75

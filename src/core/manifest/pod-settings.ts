@@ -1,4 +1,4 @@
-// What the values say of a Pod as a whole, as its spec has it; the controller's Pod and those of tasks take it alike.
+// The fields of a Pod's spec that the values set for the Pod as a whole, alike for the controller's Pod and those of tasks.
 // Invariant: what the values leave empty is left out.
 // Used by core/manifest/pod and core/manifest/deployment.
 import type { V1PodSpec, V1TopologySpreadConstraint } from "@kubernetes/client-node"
@@ -6,7 +6,7 @@ import type { PodConfig } from "../resolve/pods.ts"
 
 type Selector = Readonly<Record<string, string>>
 
-/** One that selects nothing would spread nothing. */
+/** Returns a function that adds a label selector to a constraint without one, which would select no Pods and so spread none. */
 const amongAlike = (alike: Selector) => (constraint: V1TopologySpreadConstraint): V1TopologySpreadConstraint => ({
   labelSelector: { matchLabels: alike },
   ...constraint
@@ -14,7 +14,7 @@ const amongAlike = (alike: Selector) => (constraint: V1TopologySpreadConstraint)
 
 const isGiven = (value: object): boolean => Object.keys(value).length > 0
 
-/** `alike`: the labels that Pods of this kind have. */
+/** Returns these fields. `alike` are the labels that all Pods of this kind have. */
 export const podSettings = (pod: PodConfig, alike: Selector): Omit<V1PodSpec, "containers"> => ({
   terminationGracePeriodSeconds: pod.terminationGracePeriodSeconds,
   ...(pod.priorityClassName !== "" && { priorityClassName: pod.priorityClassName }),

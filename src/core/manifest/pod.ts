@@ -1,4 +1,4 @@
-// The Pod of a task: who runs in it, what it may reach, where it may be scheduled, and what must not disturb it.
+// The Pod of a task: its containers and volumes, where it may be scheduled, and what must not disturb it.
 // Invariant: it passes Pod Security "restricted" unless the values themselves ask for more.
 // Used by core/manifest/job.
 import type { V1PodTemplateSpec, V1Toleration } from "@kubernetes/client-node"
@@ -9,14 +9,14 @@ import { selectorLabels, taskLabels } from "./labels.ts"
 import { podSettings } from "./pod-settings.ts"
 import { volumes } from "./volumes.ts"
 
-/** A stage that is moved is a stage that is killed. */
+/** Annotations of every task's Pod: kubectl shows its worker by default, and autoscalers do not move it, because that kills the stage. */
 const undisturbed = {
   "kubectl.kubernetes.io/default-container": "worker",
   "cluster-autoscaler.kubernetes.io/safe-to-evict": "false",
   "karpenter.sh/do-not-disrupt": "true"
 }
 
-/** A healthy apply outlives a partition of its node: for ever, since nothing may take its place meanwhile. */
+/** Tolerations that keep a healthy apply running while its node does not answer: for ever, because nothing may take its place meanwhile. */
 const staysOnSilentNodes: ReadonlyArray<V1Toleration> = ["not-ready", "unreachable"].map((taint) => ({
   key: `node.kubernetes.io/${taint}`,
   operator: "Exists",
@@ -43,7 +43,7 @@ export const pod = (task: AgentTask, config: ResolvedConfig, epoch: number): V1P
     spec: {
       ...(config.imagePullSecrets.length > 0 && { imagePullSecrets: [...config.imagePullSecrets] }),
       serviceAccountName: config.taskAccountName,
-      automountServiceAccountToken: false, // the worker mounts its own
+      automountServiceAccountToken: false, // the worker mounts its token itself
       enableServiceLinks: false,
       ...(config.task.userNamespaces && { hostUsers: false }),
       restartPolicy: "Never",

@@ -1,5 +1,5 @@
 // The Pods and NetworkPolicies with which the doctor finds out what the network really enforces, and what a task's Pod reaches.
-// Invariant: they pass Pod Security "restricted", have no token, end by themselves, and the controller never sees them.
+// Invariant: the Pods pass Pod Security "restricted", have no token and end by themselves, and the controller never sees them.
 // Used by cli/doctor-network.ts.
 import type { V1NetworkPolicy, V1Pod } from "@kubernetes/client-node"
 import type { ProbeTarget } from "../../schema/probe.ts"
@@ -8,9 +8,8 @@ import { selectorLabels } from "./labels.ts"
 import { podSettings } from "./pod-settings.ts"
 
 /**
- * `listener` waits for connections. `open` may reach it whatever other policies say, `closed` may reach nothing: only together do they
- * prove anything.
- * `task` has what network policies select the Pods of tasks by.
+ * `listener` waits for connections. `open` may reach it whatever other policies say, and `closed` may reach nothing: only both together
+ * prove anything. `task` has the labels by which network policies select the Pods of tasks.
  */
 export type Probe = "listener" | "open" | "closed" | "task"
 
@@ -19,7 +18,7 @@ export const listenerPort = 8083
 const doctorLabel = "scalr.io/doctor"
 const probeLabel = "scalr.io/probe"
 
-/** `id`: of this examination. */
+/** Returns the name of a probe's objects. `id` tells one examination by the doctor from others. */
 const nameOf = ({ name }: ResolvedConfig, id: string, probe: Probe): string => `${name}-doctor-${id}-${probe}`
 
 const ownLabels = (id: string, probe: Probe) => ({ [doctorLabel]: id, [probeLabel]: probe })
@@ -35,7 +34,7 @@ export const probePod = (
   return {
     metadata: { name: nameOf(config, id, probe), namespace: config.taskNamespace, labels },
     spec: {
-      activeDeadlineSeconds: 300, // of one whose doctor went away
+      activeDeadlineSeconds: 300, // ends a Pod whose doctor went away
       ...(config.imagePullSecrets.length > 0 && { imagePullSecrets: [...config.imagePullSecrets] }),
       automountServiceAccountToken: false,
       enableServiceLinks: false,

@@ -1,17 +1,17 @@
-// What the two accounts may do, each verb because some code does it: the controller runs tasks, a task writes its own status.
-// Invariant: nobody gets or lists Secrets, makes Pods or runs commands in them. Whoever patches a Secret is shown it: core/manifest/admission-secrets says which.
+// The rights of the two accounts, each verb because some code uses it: the controller runs tasks, a task writes its own status.
+// Invariant: neither gets or lists Secrets, makes Pods or runs commands in them; core/manifest/admission-secrets bounds what they patch.
 // Used by core/manifest/install, and by generate for docs/rbac.md; test/core/manifest/rbac.cluster.test.ts compares it with an audit log.
 import type { V1PolicyRule, V1Role, V1RoleBinding } from "@kubernetes/client-node"
 import type { ResolvedConfig } from "../resolve.ts"
 import type { Component } from "./labels.ts"
 import { objectMetadata } from "./object-metadata.ts"
 
-/** Verbs over some kinds of object, and what needs them; printed into docs/rbac.md. */
+/** Verbs on some kinds of object, and what needs them, as printed in docs/rbac.md. */
 interface Right {
   readonly apiGroup: string
   readonly resources: ReadonlyArray<string>
   readonly verbs: ReadonlyArray<string>
-  /** Only these; else any of the namespace. */
+  /** The only objects that the right covers, by name. Absent: it covers all of the namespace. */
   readonly names?: ReadonlyArray<string>
   readonly why: string
 }
@@ -24,7 +24,7 @@ const may = (verbs: string, apiGroup: string, resources: string, why: string, na
   ...(names !== undefined && { names })
 })
 
-/** In the namespace of the tasks. */
+/** The controller's rights in the tasks' namespace. */
 const runTasks: ReadonlyArray<Right> = [
   may("get list watch", "scalr.io", "atasks", "what there is to run"),
   may(
@@ -58,7 +58,7 @@ const runTasks: ReadonlyArray<Right> = [
   may("create list", "events.k8s.io", "events", "tells what happened; lists why a Pod cannot be made")
 ]
 
-/** Name of the Lease that the leading controller holds. */
+/** Returns the name of the Lease that the leading controller holds. */
 export const leaderLeaseName = ({ name }: Pick<ResolvedConfig, "name">): string => `${name}-controller`
 
 const lead = (config: ResolvedConfig): ReadonlyArray<Right> => [
@@ -66,7 +66,10 @@ const lead = (config: ResolvedConfig): ReadonlyArray<Right> => [
   may("get update", "coordination.k8s.io", "leases", "takes the lead, keeps it, gives it back", [leaderLeaseName(config)])
 ]
 
-/** Its own task, which a role cannot be narrowed to; component `admission` does, and a claim is by Pod, and written once. */
+/**
+ * The rights of a task. They are meant for its own AgentTask, but a role cannot be narrowed to that. Component `admission` narrows them,
+ * and a claim names its Pod and is written once.
+ */
 const runOneTask: ReadonlyArray<Right> = [
   may("get watch", "scalr.io", "atasks", "its task, and whether that is cancelled"),
   may("update", "scalr.io", "atasks/status", "the claim and the result")
@@ -80,7 +83,7 @@ interface Grant {
   readonly to: { readonly name: string; readonly namespace: string }
 }
 
-/** Who may do what, and why. */
+/** Returns the roles of an installation, with the account that each is granted to. */
 export const grants = (config: ResolvedConfig): ReadonlyArray<Grant> => {
   const { account, name, namespace, taskAccountName, taskNamespace } = config
   const controller = { name: account.name, namespace }

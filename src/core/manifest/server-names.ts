@@ -1,4 +1,4 @@
-// What the server's objects are called, of which others have to know: its tokens, and the claim with its database.
+// The names of the server's objects that other builders have to know: the Secrets with its tokens, and the claim with its database.
 // Used by core/manifest/server and core/manifest/own-objects.
 import type { ResolvedConfig } from "../resolve.ts"
 
@@ -13,5 +13,5 @@ export const serverSecrets = ({ name }: Named): { readonly user: string; readonl
 
 export const serverVolume = "data"
 
-/** As Kubernetes calls the one of the only replica. */
+/** Returns the name that Kubernetes gives the claim of the StatefulSet's only replica. */
 export const serverClaim = (of: Named): string => `${serverVolume}-${serverName(of)}-0`

@@ -1,5 +1,5 @@
 // The server as Kubernetes runs it: one Pod with a volume of its own, a Service, and an account that may do nothing.
-// One replica, always: its database has one writer.
+// There is always one replica, because the database has one writer.
 // Used by generate for kustomize/components/server.
 import type { V1Probe, V1Service, V1ServiceAccount, V1StatefulSet } from "@kubernetes/client-node"
 import type { ResolvedConfig } from "../resolve.ts"
@@ -24,7 +24,7 @@ const service = (config: ResolvedConfig): V1Service => ({
   apiVersion: "v1",
   kind: "Service",
   metadata: metadata(config),
-  // One with a full disk is not ready and says so to whoever asks; logs and states can still be read there.
+  // A server with a full disk is not ready, but answers and says so: its logs and states can still be read.
   spec: { selector: selectorLabels(config, "server"), publishNotReadyAddresses: true, ports: [{ name: "http", port, targetPort: "http" }] }
 })
 
@@ -63,7 +63,8 @@ const statefulSet = (config: ResolvedConfig): V1StatefulSet => {
               `${place.poolToken}/token`
             ],
             ports: [{ name: "http", containerPort: port }],
-            // Half of it is the heap that Node chooses, and half of that for a state that is parsed (server/state-body); those that arrive are beside it (server/bodies).
+            // Node takes half of the memory for its heap, and half of the heap is for a state that is parsed (server/state-body). The
+            // bodies of requests that arrive are held beside the heap (server/bodies).
             resources: { limits: { cpu: "1", memory: "1Gi" }, requests: { cpu: "100m", memory: "128Mi" } },
             volumeMounts: [
               { name: serverVolume, mountPath: place.serverData },

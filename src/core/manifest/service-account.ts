@@ -1,11 +1,11 @@
-// Who the controller and the tasks are to the Kubernetes API: two accounts, so that a task's token is good for its status alone.
-// The tasks' account never mounts its token by itself; the worker's container does.
+// The service accounts of the controller and of the tasks: two, so that a task's token does not have the rights of the controller.
+// The tasks' account does not mount its token by itself; the worker's container does.
 // Used by core/manifest/install.
 import type { V1ServiceAccount } from "@kubernetes/client-node"
 import type { ResolvedConfig } from "../resolve.ts"
 import { objectMetadata } from "./object-metadata.ts"
 
-/** None when the values name an account that exists. */
+/** Returns the controller's account, or nothing if the values name an existing one. */
 export const controllerAccount = (config: ResolvedConfig): ReadonlyArray<V1ServiceAccount> =>
   !config.account.create ? [] : [{
     apiVersion: "v1",
@@ -14,7 +14,10 @@ export const controllerAccount = (config: ResolvedConfig): ReadonlyArray<V1Servi
     automountServiceAccountToken: config.account.automountToken
   }]
 
-/** With the annotations of the controller's: cloud identity by annotation is there for the tasks. */
+/**
+ * Returns the tasks' account. It has the annotations of the controller's account, because an annotation for a cloud identity is meant for
+ * the tasks.
+ */
 export const taskAccount = (config: ResolvedConfig): V1ServiceAccount => ({
   apiVersion: "v1",
   kind: "ServiceAccount",

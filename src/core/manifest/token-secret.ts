@@ -1,10 +1,10 @@
-// The Secret with the pool's token, when the values carry the token itself: the only object that has it.
+// The Secret with the pool's token, if the values contain the token itself. No other object contains it.
 // Used by core/manifest/install.
 import type { V1Secret } from "@kubernetes/client-node"
 import type { ResolvedConfig } from "../resolve.ts"
 import { objectMetadata } from "./object-metadata.ts"
 
-/** None when the values name a Secret that exists, or no token at all. */
+/** Returns the Secret, or nothing if the values name an existing one or give no token. */
 export const tokenSecret = (config: ResolvedConfig): ReadonlyArray<V1Secret> => {
   const { token } = config
   if (token?.value === undefined) return []

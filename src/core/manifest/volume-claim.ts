@@ -1,11 +1,11 @@
-// The claim for the volume that the Pods of tasks share: a cache, and the states that the server did not take.
+// The claim for the volume that the Pods of tasks share: for a cache, and for states that the server did not accept.
 // Used by core/manifest/install.
 import type { V1PersistentVolumeClaim } from "@kubernetes/client-node"
 import type { ResolvedConfig } from "../resolve.ts"
 import { kept } from "./kept.ts"
 import { objectMetadata } from "./object-metadata.ts"
 
-/** None without persistence, and when the values name a claim that exists or a directory of the node. */
+/** Returns the claim, or nothing without persistence or if the values name an existing claim or a directory of the node. */
 export const volumeClaim = (config: ResolvedConfig): ReadonlyArray<V1PersistentVolumeClaim> => {
   const { cache } = config
   if (cache?.claim === undefined) return []
@@ -13,7 +13,7 @@ export const volumeClaim = (config: ResolvedConfig): ReadonlyArray<V1PersistentV
   return [{
     apiVersion: "v1",
     kind: "PersistentVolumeClaim",
-    // Kept, since it may have the only copy of a state.
+    // Kept, because it may hold the only copy of a state.
     metadata: objectMetadata(config, "task", { name, namespace: config.taskNamespace, annotations: kept }),
     spec: {
       accessModes: [accessMode],

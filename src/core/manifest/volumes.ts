@@ -10,7 +10,10 @@ import { certificateMounts, certificateVolumes, trustMounts } from "./certificat
 import { ownClaims } from "./own-objects.ts"
 import { cacheDir, place } from "./places.ts"
 
-/** One key of a Secret, as the file `token`, readable by the owner; the kubelet adds the Pod's group. */
+/**
+ * Returns a volume with one key of a Secret as the file `token`, readable by its owner. The kubelet makes it readable by the Pod's group
+ * too.
+ */
 export const secretFile = (name: string, secretName: string, key: string): V1Volume => ({
   name,
   secret: { secretName, items: [{ key, path: "token" }], defaultMode: 0o400 }
@@ -19,7 +22,10 @@ export const secretFile = (name: string, secretName: string, key: string): V1Vol
 const stateVolumes = ({ spec: { jobTemplate } }: AgentTask): ReadonlyArray<V1Volume> =>
   (jobTemplate?.volumeClaims ?? []).map(({ claimName }, index) => ({ name: `claim-${index}`, persistentVolumeClaim: { claimName } }))
 
-/** An admission policy refuses a task that names a claim of the installation; without it nothing is written there at least. */
+/**
+ * Returns the mounts of the claims that the task names. An admission policy refuses a claim of the installation. Without the policy, such a
+ * claim is at least mounted read-only.
+ */
 const stateMounts = ({ spec: { jobTemplate } }: AgentTask, config: ResolvedConfig): ReadonlyArray<V1VolumeMount> => {
   const { volumeClaims = [] } = jobTemplate ?? {}
   const own = volumeClaims.length === 0 ? [] : ownClaims(config)
@@ -30,7 +36,7 @@ const stateMounts = ({ spec: { jobTemplate } }: AgentTask, config: ResolvedConfi
   }))
 }
 
-/** The claim that a plan is kept on, or taken from. */
+/** Returns the name of the claim on which the task keeps its plan, or from which it takes one. */
 export const planClaimOf = ({ spec: { savePlan, source } }: AgentTask): string | undefined => (savePlan ?? source.savedPlan)?.claimName
 
 export const volumes = (task: AgentTask, config: ResolvedConfig): Array<V1Volume> => {
@@ -59,7 +65,7 @@ const cacheMount = ({ dataDir }: ResolvedConfig, { subPath }: CacheConfig): V1Vo
   ...(subPath !== "" && { subPath })
 })
 
-/** Ours, but for those whose place a mount of the values takes. */
+/** Returns our mounts and those of the values, without those of ours at whose path the values mount something. */
 const beside = (ours: ReadonlyArray<V1VolumeMount>, theirs: ReadonlyArray<V1VolumeMount>): Array<V1VolumeMount> => [
   ...ours.filter(({ mountPath }) => !theirs.some((_) => _.mountPath === mountPath)),
   ...theirs

@@ -1,5 +1,5 @@
-// What is otherwise after a move from the Helm chart, a sentence each: only what this release makes use of.
-// Invariant: a key of the release that has no effect any more is told.
+// What changes with a move from the Helm chart, one sentence each, and only what concerns this release.
+// Invariant: every key of the release that no longer has an effect gets a sentence.
 // Used by core/migration/report.ts.
 import { isFirstChart, type Move, place } from "./move.ts"
 
@@ -47,7 +47,7 @@ const token = ({ config, given, left, release, values }: Move): ReadonlyArray<st
 
 const components = { controller: "the controller", task: "tasks" } as const
 
-/** The chart let the global annotation win. */
+/** Returns a sentence for each Pod whose own annotation now overrides a global one. The chart preferred the global one. */
 const annotations = ({ values: { global, ...values } }: Move): ReadonlyArray<string> =>
   (["controller", "task"] as const).flatMap((component) => {
     const own = values[component].podAnnotations
@@ -70,7 +70,7 @@ const images = ({ config: { controller, task }, values }: Move): ReadonlyArray<s
   ]
 }
 
-/** Keys that the first chart had in its table and did not read. */
+/** Returns a sentence for each key that the first chart documented and did not read. */
 const unread = ({ release, values: { global, persistence, serviceAccount } }: Move): ReadonlyArray<string> =>
   !isFirstChart(release) ? [] : [
     ...when(Object.keys(global.extraEnv).length > 0, "`global.extraEnv` is in effect in every container; the chart did not read it."),
@@ -122,5 +122,8 @@ const account = ({ config: { account }, release }: Move): ReadonlyArray<string> 
 export const changes = (move: Move): ReadonlyArray<string> =>
   [names, token, images, annotations, unread, network, cache, retries, account, keys].flatMap((of) => of(move))
 
-/** Of the release, in the order of its manifest; the CustomResourceDefinition stays, since Helm never removes one. */
+/**
+ * Returns the objects that go with the release, in the order of its manifest. The CustomResourceDefinition is not one of them, because Helm
+ * never removes one.
+ */
 export const leaving = ({ release: { namespace, objects } }: Move): ReadonlyArray<string> => objects.map((_) => place(_, namespace))

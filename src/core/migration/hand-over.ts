@@ -1,5 +1,5 @@
 // The steps from a running Helm release to the new installation, with the commands to type, so that no queued run is lost.
-// Invariant: what is new was tried before anything is stopped; the old controller has stopped and its Jobs have ended before the new CRD is applied; no step shows a secret.
+// Invariant: what is new is tried before anything stops; old controller and Jobs have ended before the CRD is applied; secrets stay hidden.
 // Used by core/migration/report.ts.
 import type { InlineSecret } from "./inline-secrets.ts"
 import { isFirstChart, type Move, place } from "./move.ts"
@@ -18,7 +18,7 @@ const secretObject = ({ data, name }: InlineSecret): string =>
     Object.entries(data).map(([key, path]) => `${JSON.stringify(key)}: (.config${inJq(path)} | tostring)`).join(", ")
   }}}`
 
-/** From the Secret of the release straight into those of ours; it passes through pipes alone. */
+/** Returns the step that copies secret values from the Secret of the release into ours. They pass through pipes only. */
 const makeSecrets = (move: Move): ReadonlyArray<Step> => {
   const { given: { secrets }, release: { namespace } } = move
   return secrets.length === 0 ? [] : [{
@@ -32,7 +32,7 @@ const makeSecrets = (move: Move): ReadonlyArray<Step> => {
   }]
 }
 
-/** The server that was chosen knows no token of the release. */
+/** Returns the step that makes the Secret with the token of another server, which does not know the token of the release. */
 const makeToken = ({ config: { namespace, pool }, left }: Move): ReadonlyArray<Step> =>
   pool === undefined || left === undefined ? [] : [{
     title: `Make the Secret \`${pool.tokenSecret.name}\``,
@@ -152,7 +152,7 @@ const uninstall = (move: Move): Step => {
   }
 }
 
-/** `folder`: where the overlay is. */
+/** Returns the steps in their order. `folder` is where the overlay is. */
 export const handOver = (move: Move, folder: string): ReadonlyArray<Step> => {
   const [apply, remove] = [applyNew(move, folder), uninstall(move)]
   return [

@@ -1,10 +1,10 @@
-// Secrets that stand in the values of a release in the clear: taken out, and named as the Secrets that are to have them.
-// Invariant: no value of them is in what is returned; a path tells where the release has it.
+// Secrets that the values of a release contain in the clear: taken out, and replaced by the names of Kubernetes Secrets to make for them.
+// Invariant: no secret value is in what is returned; a path tells where the release has it.
 // Used by core/migration/release-values.ts.
 import { isTree, type Tree } from "../../schema/layers.ts"
 import { get, textAt, without, withValue } from "../tree-path.ts"
 
-/** A Secret to make: of each key, where in the user-supplied values of the release its content is. */
+/** A Secret to make. `data` gives for each key the path of its content in the user-supplied values of the release. */
 export interface InlineSecret {
   readonly name: string
   readonly data: Readonly<Record<string, ReadonlyArray<string | number>>>
@@ -16,7 +16,8 @@ interface Taken {
 }
 
 /**
- * Where variables are, in this chart or in later ones, and how the Secret of those of them that are secrets is called after the release.
+ * The keys of the values, in any version of the chart, that have variables, and what follows the release's name in the name of the Secret
+ * for those variables that are secrets.
  */
 const environments = {
   global: "env",
@@ -30,11 +31,11 @@ const environments = {
 interface Variable {
   readonly name: string
   readonly value: unknown
-  /** Below the variables. */
+  /** The path of the value below the key of the variables. */
   readonly path: ReadonlyArray<string | number>
 }
 
-/** By name, or in a list. */
+/** Returns the variables of a map by name, or of a list as in a Pod. */
 const variablesOf = (given: unknown): ReadonlyArray<Variable> => {
   if (isTree(given)) return Object.entries(given).map(([name, value]) => ({ name, value, path: [name] }))
   return Array.isArray(given)
@@ -52,12 +53,12 @@ const withoutNames = (given: unknown, names: ReadonlyArray<string>): unknown => 
 const namesSecret = /(token|passw|passphrase|pass$|(^|[-_.])pass[-_.]|pwd|secret|credential|(private|api|access)[-_.]?key|[-_.]key$|dsn$)/iu
 const holdsSecret = /:\/\/[^/\s:@]*:[^/\s@]+@|-----BEGIN [A-Z ]*PRIVATE KEY-----/u
 
-/** Kubernetes puts another variable in its place, but not in what comes from a Secret. */
+/** A reference to another variable. Kubernetes replaces it by the value of that variable, but not in a text that comes from a Secret. */
 const reference = /\$\([^)]*\)/gu
 
 /**
- * By its name, or by a password in a URL or a private key in its value. One with a reference in it by its value alone: its name may be that
- * of what it refers to.
+ * Reports whether a variable is a secret: by its name, or by a password in a URL or a private key in its value. If the value has a
+ * reference in it, only the value counts, because the variable may be named after what it refers to.
  */
 const isSecret = ({ name, value }: Variable): boolean => {
   if (typeof value === "number") return namesSecret.test(name)
@@ -68,7 +69,10 @@ const isSecret = ({ name, value }: Variable): boolean => {
 
 const path = (key: string, ...rest: ReadonlyArray<string | number>): ReadonlyArray<string | number> => [...key.split("."), ...rest]
 
-/** Precedence stays: a variable that is given by name goes before one of a Secret, as a nearer one before a farther one. */
+/**
+ * Moves the secrets among the variables of one key into a Secret. Precedence stays, because a nearer Secret overrides a farther one, and a
+ * variable given by name overrides any Secret. Only a farther plain variable would now override a nearer secret of the same name.
+ */
 const variables = (release: string) => ({ secrets, values }: Taken, [key, suffix]: readonly [string, string]): Taken => {
   const given = get(values, `${key}.extraEnv`)
   const found = variablesOf(given).filter(isSecret)
@@ -82,7 +86,10 @@ const variables = (release: string) => ({ secrets, values }: Taken, [key, suffix
   }
 }
 
-/** In a container that is as in a Pod the variable stays in its place, since what comes after it may name it. */
+/**
+ * Moves the secrets among the variables of sidecars into Secrets. A sidecar is written as in a Pod, so the variable stays at its place in
+ * the list, because the variables after it may refer to it.
+ */
 const sidecars = (release: string, { secrets, values }: Taken): Taken => {
   const given = get(values, "task.sidecars")
   if (!Array.isArray(given)) return { secrets, values }
@@ -134,8 +141,8 @@ const mirrorTokens = (release: string, { secrets, values }: Taken): Taken => {
 }
 
 /**
- * The pool's token: that of an existing Secret goes before, as in the chart. Where nothing is said, the chart's Pods read a Secret called
- * as the chart.
+ * Moves the pool's token into a Secret. An existing Secret takes precedence, as in the chart. If the values give neither, the chart's Pods
+ * read a Secret that has the chart's name.
  */
 const poolToken = ({ secrets, values }: Taken, secretName: string): Taken => {
   const spelling = ["agent.token", "agent.auth.token"].find((key) => textAt(values, key) !== "")
@@ -147,7 +154,10 @@ const poolToken = ({ secrets, values }: Taken, secretName: string): Taken => {
   return { secrets: [...secret, ...secrets], values: withValue(left, "agent.tokenExistingSecret", { name, key: "token" }) }
 }
 
-/** `tokenSecret`: the name of the Secret that an installation reads the pool's token from. */
+/**
+ * Returns the values without their secrets, and the Secrets to make. `tokenSecret` is the name of the Secret from which an installation
+ * reads the pool's token.
+ */
 export const withoutSecrets = (values: Tree, release: string, tokenSecret: string): Taken => {
   const start: Taken = { values, secrets: [] }
   const environment = sidecars(release, Object.entries(environments).reduce(variables(release), start))

@@ -1,5 +1,5 @@
-// A move from a Helm release to an installation of ours, worked out: its values, what they come to, and what is in the way.
-// Invariant: no secret is in it.
+// A move from a Helm release to an installation of ours: its values, the configuration that they resolve to, and the objects in the way.
+// Invariant: it contains no secret.
 // Made by cli/migrate-release.ts; told by core/migration/changes.ts and core/migration/hand-over.ts.
 import { Result } from "effect"
 import type { HelmObject, HelmRelease } from "../../schema/helm-release.ts"
@@ -15,13 +15,16 @@ export interface Move {
   readonly given: ReleaseValues
   readonly values: Values
   readonly config: ResolvedConfig
-  /** Objects of the release whose names the new ones have too. */
+  /** Objects of the release that have the kind, namespace and name of a new one. */
   readonly clashes: ReadonlyArray<HelmObject>
-  /** The server of the release in words, where the new installation asks another one, or none: what is queued there stays there. */
+  /** The server of the release, in words, if the new installation asks another server or none: what is queued there stays there. */
   readonly left?: string
 }
 
-/** Of the chart until 0.5.67, which keeps its template in an AgentTask; later ones have a kind of their own for it. */
+/**
+ * Reports whether the release is of a chart until 0.5.67, which keeps its template in an AgentTask. Later charts have a kind of their own
+ * for it.
+ */
 export const isFirstChart = ({ objects }: HelmRelease): boolean => objects.some(({ kind }) => kind === "AgentTask")
 
 const nameOf = ({ config, name, namespace }: HelmRelease): string => {
@@ -31,7 +34,10 @@ const nameOf = ({ config, name, namespace }: HelmRelease): string => {
 
 const ofCluster = /^(Cluster|CustomResourceDefinition|PersistentVolume$|StorageClass)/u
 
-/** `fallback`: the namespace of an object that names none, unless its kind has none. */
+/**
+ * Returns the kind, namespace and name of an object. `fallback` is the namespace of an object that names none, unless its kind has no
+ * namespace.
+ */
 export const place = ({ kind, metadata }: Pick<HelmObject, "kind" | "metadata">, fallback: string): string =>
   ofCluster.test(kind) ? `${kind} ${metadata.name}` : `${kind} ${metadata.namespace ?? fallback}/${metadata.name}`
 
@@ -41,7 +47,7 @@ const placeOf = ({ kind = "", metadata }: InstalledObject, fallback: string): st
     metadata: { name: metadata?.name ?? "", ...(metadata !== undefined && "namespace" in metadata && { namespace: metadata.namespace }) }
   }, fallback)
 
-/** Fails with a line for each value that cannot be used here. */
+/** Works out a move. Fails with a line for each value that cannot be used here. */
 export const move = (release: HelmRelease, chosen: Chosen): Result.Result<Move, ReadonlyArray<string>> => {
   const { name, namespace, objects } = release
   const ours = nameOf(release)

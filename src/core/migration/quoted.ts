@@ -1,4 +1,4 @@
-// A word of a command as a shell takes it.
+// Quotes a word of a command for a shell.
 // Used by core/migration/hand-over.ts and core/migration/trial.ts.
 
 export const quoted = (word: string): string => /^[\w./:=,@-]+$/u.test(word) ? word : `'${word.replaceAll("'", `'\\''`)}'`

@@ -1,5 +1,5 @@
-// The values of a Helm release as a values file of ours, without its secrets, and what became of the keys that have another name here or none.
-// Invariant: what comes of it is what the release says with the chart's defaults, wherever ours differ from those.
+// The values of a Helm release as ours, without its secrets, and the keys of it that have another name here or none.
+// Invariant: the result means what the release means with the chart's defaults, also where our defaults differ from those.
 // Used by core/migration/move.ts.
 import type { HelmRelease } from "../../schema/helm-release.ts"
 import { isTree, merge, type Tree } from "../../schema/layers.ts"
@@ -12,13 +12,13 @@ export interface ReleaseValues extends Renamed {
   readonly secrets: ReadonlyArray<InlineSecret>
 }
 
-/** Over `fallback` it gives just this: what is only there is taken away. */
+/** Returns the tree that gives exactly `wanted` when it is merged over `fallback`: keys that only `fallback` has are set to null. */
 const exactly = (fallback: Tree, wanted: Tree): Tree => ({
   ...Object.fromEntries(Object.keys(fallback).map((key) => [key, null])),
   ...Object.fromEntries(Object.entries(wanted).map(([key, value]) => [key, isTree(value) ? exactly(treeAt(fallback, key), value) : value]))
 })
 
-/** Maps of any keys, in which defaults of ours would join those of the chart. */
+/** Maps with arbitrary keys, in which our defaults would join those of the chart. */
 const wholes = ["controller.resources", "task.worker.resources", "task.runner.resources"]
 
 const asWholes = (values: Tree): Tree =>
@@ -27,7 +27,10 @@ const asWholes = (values: Tree): Tree =>
     return isTree(wanted) ? withValue(all, key, exactly(treeAt(defaultValues, key), wanted)) : all
   }, values)
 
-/** In releases until 0.5.63 the Secret's name was a text, and its key beside it. */
+/**
+ * Returns the values with the existing Secret as a map. In releases until 0.5.63 the value was the Secret's name, and its key was a value
+ * beside it.
+ */
 const existingSecret = (values: Tree): Tree => {
   const name = get(values, "agent.tokenExistingSecret")
   if (typeof name !== "string") return values
@@ -37,7 +40,9 @@ const existingSecret = (values: Tree): Tree => {
     : withValue(left, "agent.tokenExistingSecret", { name, key: textAt(values, "agent.tokenExistingSecretKey") || "token" })
 }
 
-/** `tokenSecret`: the name of the Secret that the new installation reads the pool's token from. */
+/**
+ * Returns the values of a release as ours. `tokenSecret` is the name of the Secret from which the new installation reads the pool's token.
+ */
 export const releaseValues = ({ config, defaults, name }: HelmRelease, tokenSecret: string): ReleaseValues => {
   const { secrets, values: bare } = withoutSecrets(existingSecret(config), name, tokenSecret)
   const { renamed, unknown } = renamedValues(bare)

@@ -1,5 +1,5 @@
-// Values of the Helm chart as ours: what later versions of the chart (0.5.68 on) renamed gets its name here, what is unknown here is taken out and named.
-// Invariant: a key that has the same name here is taken over as it is; nothing is dropped without being in `unknown`.
+// Values of the Helm chart as ours: keys that later charts (0.5.68 on) renamed get their names here, unknown keys are taken out and named.
+// Invariant: a key that has the same name here keeps its value, and nothing is dropped without being in `unknown`.
 // Used by core/migration/release-values.ts.
 import { isTree, merge, type Tree } from "../../schema/layers.ts"
 import { type UnknownKey, unknownKeys } from "../../schema/unknown-keys.ts"
@@ -8,13 +8,13 @@ import { get, without, withValue } from "../tree-path.ts"
 
 interface Rename {
   readonly from: string
-  /** Several: what was said once of both is said of each; what a key there says itself goes first. */
+  /** The keys here. If there are several, each gets the value. What such a key has already takes precedence. */
   readonly to: ReadonlyArray<string>
-  /** Its value here; undefined: it cannot be said here, and stays where it was. */
+  /** Returns the value here, or undefined if there is none that means the same: then the key stays where it was. */
   readonly as?: (value: unknown, all: Tree) => unknown
 }
 
-/** A list of variables as a map, unless one of them is taken from elsewhere. */
+/** Returns a list of variables as a map, or undefined if one of them has no name or takes its value from elsewhere. */
 const byName = (value: unknown): unknown => {
   if (!Array.isArray(value)) return isTree(value) ? value : undefined
   const entries = value.map((_: unknown) =>
@@ -25,7 +25,7 @@ const byName = (value: unknown): unknown => {
 
 const ofCache = (value: unknown, all: Tree): unknown => get(all, "persistence.cache.enabled") === true ? value : undefined
 
-/** A budget that no drain could ever respect is worse than none. */
+/** Returns the budget, or undefined if no drain could ever respect it, since that is worse than none. */
 const budget = (value: unknown, all: Tree): unknown => {
   const replicas = get(all, "agent.replicaCount") ?? 1
   const leaves = isTree(value) ? value["minAvailable"] ?? 1 : undefined
@@ -46,7 +46,7 @@ const ofController = [
   "tolerations"
 ]
 
-/** Source: changelog and templates of the chart, 0.5.60 to 0.6.5. */
+/** These are from the changelog and the templates of the chart, 0.5.60 to 0.6.5. */
 const renames: ReadonlyArray<Rename> = [
   ...ofController.map((key) => ({ from: `agent.${key}`, to: [`controller.${key}`] })),
   { from: "agent.topologySpreadConstraints", to: ["controller.topologySpreadConstraints"], as: list },
@@ -72,7 +72,7 @@ const renames: ReadonlyArray<Rename> = [
   { from: "task.allowMetadataService", to: ["restrictMetadataService"], as: notInverse }
 ]
 
-/** What is said of the key itself goes before. */
+/** Sets a key to a value. What the key has already takes precedence. */
 const below = (all: Tree, key: string, value: unknown): Tree => {
   const own = get(all, key)
   if (own === undefined) return withValue(all, key, value)

@@ -1,5 +1,5 @@
-// A move as a page to read and to follow: what changes, what goes, and the steps of the hand-over.
-// Invariant: no secret is in it, so that it may lie in Git beside the overlay.
+// A move as a page to read and to follow: what changes, what goes, the steps of the hand-over, and the way back.
+// Invariant: it contains no secret, so that it may be kept in Git beside the overlay.
 // Used by cli/migrate-release.ts.
 import { changes, leaving } from "./changes.ts"
 import { handOver } from "./hand-over.ts"
@@ -15,7 +15,7 @@ const section = (
   { commands, title, why }: Step
 ): ReadonlyArray<string> => ["", `${heading} ${title}`, "", why, ...(commands.length === 0 ? [] : ["", ...code(commands)])]
 
-/** Markdown. `folder`: where the overlay is. */
+/** Returns the page in Markdown. `folder` is where the overlay is. */
 export const report = (move: Move, folder: string): string => {
   const { chartVersion, name, namespace, revision } = move.release
   return [

@@ -1,5 +1,5 @@
-// Pods that try what the new installation rests on while the old one still works: both images, and the server with the pool's token.
-// Invariant: each ends by itself, takes no work, and its command fails where it does.
+// Pods that try what the new installation depends on while the old one still works: both images, and the server with the pool's token.
+// Invariant: each Pod ends by itself and takes no work, and its command fails if what it tries fails.
 // Used by core/migration/hand-over.ts.
 import type { V1Container, V1PodSpec } from "@kubernetes/client-node"
 import { deployment } from "../manifest/deployment.ts"
@@ -28,14 +28,17 @@ const command = ({ imagePullSecrets }: ResolvedConfig, { container, name, namesp
   } --restart=Never --attach --rm --quiet --pod-running-timeout=3m --overrides=${quoted(JSON.stringify({ spec }))}`
 }
 
-/** Roots that the values carry are in the cluster only once the overlay is, and nobody is asked without them. */
+/**
+ * Reports whether the trial asks the server. It does not if the values contain the trusted roots, because these are in the cluster only
+ * once the overlay is.
+ */
 export const asksServer = ({ pool, trust }: ResolvedConfig): boolean => pool !== undefined && trust?.bundle === undefined
 
-/** Of what the controller's Pod mounts, what is there before the overlay is. */
+/** Returns a predicate for those volumes and mounts of the controller's Pod that exist before the overlay is applied. */
 const isThere = ({ trust }: ResolvedConfig) => ({ name }: { readonly name: string }): boolean =>
   ["pool-token", "agent-job-client-certificate", ...trust?.bundle === undefined ? ["agent-job-ca-bundle"] : []].includes(name)
 
-/** With the proxy, the certificates and the token of the controller's Pod. */
+/** Returns the trial of the controller's image, with the proxy, the certificates and the token of the controller's Pod. */
 const ofController = (config: ResolvedConfig): Trial => {
   const { container, pod } = config.controller
   const { containers: [made] = [], volumes = [] } = deployment(config).spec?.template.spec ?? {}

@@ -1,11 +1,11 @@
 // The way from a new installation back to the Helm release, with the commands to type, and its end.
-// Invariant: nobody takes runs any more before the new controller goes, and it lives until what it took has ended or is given back.
+// Invariant: the new controller takes no more runs before it is deleted, and lives until what it took has ended or is given back.
 // Used by core/migration/report.ts.
 import { isFirstChart, type Move } from "./move.ts"
 import { quoted } from "./quoted.ts"
 import { helmRelease, type Step, unpacked, untilNone } from "./step.ts"
 
-/** What becomes of the runs that nobody has taken. */
+/** Returns what becomes of the runs that no controller has taken. */
 export const meanwhile = ({ config: { pool }, left }: Move): string => {
   if (pool === undefined) return "AgentTasks that have not begun stay, with nobody to run them."
   return left === undefined
@@ -33,17 +33,23 @@ const leaveNew = ({ config: { name, namespace, taskNamespace } }: Move): Step =>
       `kubectl -n ${taskNamespace} get atasks.scalr.io -o jsonpath=${quoted("{.items[?(@.status.phase==\"Running\")].metadata.name}")}`
     ]),
     `kubectl -n ${namespace} delete deployment ${name}-controller --ignore-not-found --cascade=foreground`,
-    `kubectl -n ${namespace} delete lease ${name}-controller --ignore-not-found` // it would keep the next controller of that name drained
+    `kubectl -n ${namespace} delete lease ${name}-controller --ignore-not-found` // a new controller of that name would stay drained
   ]
 })
 
-/** Helm would patch them into what cannot be patched, such as a selector. What is on a volume stays. */
+/**
+ * Returns the commands that delete new objects with the names of old ones: Helm would patch them where that is impossible, as in a
+ * selector. Claims stay, and what is on their volumes.
+ */
 const makeRoom = ({ clashes, release: { namespace } }: Move): ReadonlyArray<string> =>
   clashes.filter(({ kind }) => kind !== "PersistentVolumeClaim").map(({ kind, metadata }) =>
     `kubectl -n ${metadata.namespace ?? namespace} delete --ignore-not-found ${kind.toLowerCase()}/${metadata.name}`
   )
 
-/** Helm installs them with a chart, and never again; it makes nothing of a kind that the API server does not know yet. */
+/**
+ * Returns the command that installs the chart's CustomResourceDefinitions. Helm installs them with a chart and never again, and makes no
+ * object of a kind that the API server does not know yet.
+ */
 const definitions = (move: Move): string =>
   [
     unpacked(move),
@@ -73,10 +79,13 @@ const restore = (move: Move): Step => {
   }
 }
 
-/** At any step, whether the release was removed yet or not. */
+/** Returns the steps back. They work after any step of the hand-over, whether the release was removed or not. */
 export const wayBack = (move: Move): ReadonlyArray<Step> => [leaveNew(move), restore(move)]
 
-/** Of later charts it has a kind of its own, and Helm leaves it; there may be other releases. */
+/**
+ * Returns the command that deletes the chart's own kind, which later charts have and Helm leaves behind. It deletes nothing while another
+ * release has such objects.
+ */
 const forget = ({ release }: Move): ReadonlyArray<string> =>
   isFirstChart(release)
     ? []
@@ -84,7 +93,10 @@ const forget = ({ release }: Move): ReadonlyArray<string> =>
       "others=$(kubectl get agenttasktemplates.scalr.io -A -o name) && [ -z \"$others\" ] && kubectl delete crd agenttasktemplates.scalr.io"
     ]
 
-/** Once nobody wants to go back: the history has the values, and what is in them in the clear. */
+/**
+ * Returns the step for when nobody wants to go back. It removes Helm's history, which contains the values and any secret in them in the
+ * clear.
+ */
 export const endOfWayBack = (move: Move): Step => {
   const { name, namespace } = move.release
   return {

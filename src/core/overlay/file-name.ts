@@ -1,5 +1,5 @@
-// What the file of an object is called in a folder of Kustomize: for its kind, and for what sets it apart from others of that kind.
-// Invariant: no two objects of an installation have one name.
+// The file names of objects in a folder of Kustomize: the kind, and what sets an object apart from others of its kind.
+// Invariant: no two objects of an installation have the same file name.
 // Used by cli/overlay-files and generate/folder.
 import type { ResolvedConfig } from "../resolve.ts"
 
@@ -11,8 +11,8 @@ export interface Described {
 const kebab = (kind: string): string => kind.replace(/(?<=[a-z])(?=[A-Z])/gu, "-").toLowerCase()
 
 /**
- * role-task.yaml, for what its name adds to that of the installation where `all` has several of its kind; of one name in both namespaces,
- * the tasks' one says so.
+ * Returns a name such as role-task.yaml: the kind, followed by what the object's name adds to the installation's if `all` has other names
+ * of that kind. If both namespaces have an object of that kind and name, that of the tasks ends in `-tasks`.
  */
 export const fileName = (
   { kind = "", metadata: { name = "", namespace } = {} }: Described,
@@ -21,7 +21,7 @@ export const fileName = (
 ): string => {
   const ofKind = all.filter((_) => _.kind === kind)
   const ofName = ofKind.filter((_) => _.metadata?.name === name)
-  const rest = name.startsWith(installation.name) ? name.slice(installation.name.length).replace(/\..*$/u, "") : "" // of a policy, its namespace
+  const rest = name.startsWith(installation.name) ? name.slice(installation.name.length).replace(/\..*$/u, "") : "" // without a policy's namespace
   return `${kebab(kind)}${ofKind.length > ofName.length ? rest : ""}${
     ofName.length > 1 && namespace !== installation.namespace ? "-tasks" : ""
   }.yaml`

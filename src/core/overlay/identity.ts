@@ -1,5 +1,5 @@
-// From the name and namespaces of the shipped installation to those of another one: the patches that say so, and what is left to say beside them.
-// Invariant: kustomize carries a new name into the references to it, so that no other patch has to, but where it is known to lose sight of it.
+// Patches from the name and namespaces of the shipped installation to those of another one, and what other patches have to change.
+// Invariant: kustomize updates references to a renamed object, so no other patch does, except where kustomize is known to lose track of it.
 // Used by core/overlay/overlay.ts.
 import { isTree, type Tree } from "../../schema/layers.ts"
 import type { InstalledObject } from "../manifest/install.ts"
@@ -10,7 +10,7 @@ import { labelOf, nameOf, namespaceOf, type Pair } from "./pairs.ts"
 const component = "app.kubernetes.io/component"
 const instance = "app.kubernetes.io/instance"
 
-/** `to` as it would be if it had the name of `from`. */
+/** Returns `to` as it would be with the name, namespace and instance label of `from`. */
 const unnamed = ({ from, to }: Pair): Tree => {
   const [namespace, label] = [namespaceOf(from), labelOf(from, instance)]
   return {
@@ -27,7 +27,10 @@ const unnamed = ({ from, to }: Pair): Tree => {
 const isBeside = (binding: InstalledObject): boolean =>
   "subjects" in binding && (binding.subjects ?? []).every(({ namespace }) => namespace === namespaceOf(binding))
 
-/** Where an object refers to others that get another name; kustomize loses sight of an account in another namespace. */
+/**
+ * Returns where an object refers to others that get another name, as far as kustomize follows. It loses track of an account in another
+ * namespace.
+ */
 const references = (object: InstalledObject, hasAccount: boolean): ReadonlyArray<string> => {
   if (object.kind === "RoleBinding") {
     return isBeside(object) && (hasAccount || labelOf(object, component) === "task")
@@ -37,7 +40,7 @@ const references = (object: InstalledObject, hasAccount: boolean): ReadonlyArray
   return object.kind === "Deployment" && hasAccount ? ["spec.template.spec.serviceAccountName"] : []
 }
 
-/** The volume with the ConfigMap of the values. */
+/** Reports whether a volume is the one with the ConfigMap of the values. */
 const isConfig = (volume: unknown): boolean => isTree(volume) && volume["name"] === "config"
 
 const withConfigOf = (object: Tree, to: Tree): Tree => {
@@ -48,14 +51,17 @@ const withConfigOf = (object: Tree, to: Tree): Tree => {
     : object
 }
 
-/** `from` with what kustomize changes in it once others have other names; an account that is not made (`hasAccount`) is not one of them. */
+/**
+ * Returns `from` with the references that kustomize updates when other objects get other names. Without `hasAccount`, the controller's
+ * account is not made and so gets no other name.
+ */
 const followed = (pair: Pair, hasAccount: boolean): Tree => {
   const to: Tree = { ...pair.to }
   const object = references(pair.to, hasAccount).reduce<Tree>((all, key) => withValue(all, key, get(to, key)), { ...pair.from })
   return pair.from.kind === "Deployment" ? withConfigOf(object, to) : object
 }
 
-/** Before and after all that has to be patched beside the names, under the name that it has until then. */
+/** Returns an object before and after all patches other than those of names. It has its shipped name in both. */
 export const content = (pair: Pair, hasAccount: boolean): { readonly before: Tree; readonly after: Tree } => ({
   before: followed(pair, hasAccount),
   after: unnamed(pair)
@@ -78,7 +84,8 @@ interface Move {
 }
 
 /**
- * An object moves once: whoever leaves a namespace goes before others come to it, and where each comes to the other's, one waits elsewhere.
+ * Orders the moves so that each object moves once: what leaves a namespace goes before others come to it. If the two namespaces are
+ * exchanged, the objects of one wait in a temporary namespace.
  */
 const inOrder = (controller: Move, tasks: Move): ReadonlyArray<Move> => {
   if (controller.after !== tasks.before) return [controller, tasks]
@@ -93,7 +100,9 @@ const namespaces = (from: ResolvedConfig, to: ResolvedConfig): ReadonlyArray<Jso
       replace({ namespace: before }, "/metadata/namespace", after)
     )
 
-/** The controller's account comes last, since it may get the name that the tasks' one has. */
+/**
+ * Returns the patches of names. The controller's account comes last, because it may get the name that the tasks' account has until then.
+ */
 const names = (pairs: ReadonlyArray<Pair>): ReadonlyArray<JsonPatch> => {
   const renamed = pairs.filter(({ from, to }) => nameOf(from) !== nameOf(to))
   const isLast = ({ from }: Pair): boolean => from.kind === "ServiceAccount" && labelOf(from, component) === "controller"
@@ -103,7 +112,7 @@ const names = (pairs: ReadonlyArray<Pair>): ReadonlyArray<JsonPatch> => {
   }))
 }
 
-/** In the order in which they are to be applied. */
+/** Returns the patches in the order in which they are to be applied. */
 export const identityPatches = (from: ResolvedConfig, to: ResolvedConfig, pairs: ReadonlyArray<Pair>): ReadonlyArray<JsonPatch> => [
   ...namespaces(from, to),
   ...(from.name === to.name

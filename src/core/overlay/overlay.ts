@@ -1,5 +1,5 @@
-// A Kustomize overlay for some values: the base, the components that say the same, and patches for what is left.
-// Law: `kustomize build` of it is what `render` prints of the same values, but for a Secret with a token, which the overlay only names.
+// A Kustomize overlay for some values: the base, the components that say the same as the values, and patches for what is left.
+// Law: `kustomize build` of it gives what `render` prints of the same values, except a Secret with a token, which the overlay only names.
 // Used by cli/write-overlay.ts; the law is in test/cli/commands/overlay.cluster.test.ts.
 import { difference as treeDifference, isTree, merge, type Tree } from "../../schema/layers.ts"
 import { defaultValues, type Values } from "../../schema/values.ts"
@@ -13,20 +13,20 @@ import { type Installed, labelOf, nameOf, type Pair, pairsOf } from "./pairs.ts"
 import { layersOf, shipped, type ShippedComponent, shippedComponents } from "./shipped.ts"
 
 export interface Overlay {
-  /** What is shipped, components included, and what the overlay makes of it. */
+  /** What is shipped, including the components, and what the overlay makes of it. */
   readonly from: Installed
   readonly to: Installed
   readonly components: ReadonlyArray<ShippedComponent>
   /** Strategic merge patches, each of one object under its shipped name. */
   readonly patches: ReadonlyArray<object>
-  /** Applied after those. */
+  /** The patches of names and namespaces, which are applied after those. */
   readonly identity: ReadonlyArray<JsonPatch>
   readonly resources: ReadonlyArray<InstalledObject>
-  /** The last layer of the ConfigMap. */
+  /** The last layer of values in the ConfigMap. */
   readonly values: string
 }
 
-/** All that either says; where both do, they say the same. */
+/** Returns the keys of both trees. Where both have a value, it is the same. */
 const union = (a: Tree, b: Tree): Tree => ({
   ...a,
   ...Object.fromEntries(
@@ -37,13 +37,13 @@ const union = (a: Tree, b: Tree): Tree => ({
   )
 })
 
-/** What the values say, and what has to be said against the layers below. */
+/** Returns the last layer: what the values say, and what has to be said against the layers below. */
 const lastLayer = ({ controllerValues }: ResolvedConfig, components: ReadonlyArray<ShippedComponent>): string => {
   const below = layersOf(components).reduce(merge, defaultValues)
   return layerText(union(controllerValues, treeDifference(below, merge(defaultValues, controllerValues)))) || "{}\n"
 }
 
-/** The values are files beside it. */
+/** Returns the pair of ConfigMaps without the values, which are files beside it. */
 const withoutData = ({ from, to }: Pair): Pair => ({ from: { ...from, data: {} }, to: { ...to, data: {} } })
 
 const isAccount = ({ to }: Pair): boolean => to.kind === "ServiceAccount" && labelOf(to, "app.kubernetes.io/component") === "controller"
@@ -67,15 +67,15 @@ const overlayWith = (to: Installed, components: ReadonlyArray<ShippedComponent>)
   }
 }
 
-/** What a person would have to read; names say little. */
+/** Returns the length of what a person would have to read. Patches of names do not count, because they say little. */
 const size = ({ patches, resources, values }: Overlay): number => JSON.stringify([patches, resources]).length + values.length
 
 export interface Options {
-  /** Of the components, those that are to be had. */
+  /** The components that may be used. Absent: all that are shipped. */
   readonly available?: ReadonlyArray<ShippedComponent>
-  /** The base closes all egress, by component restricted-egress. */
+  /** Whether the base closes all egress, by component restricted-egress. */
   readonly closed?: boolean
-  /** The CustomResourceDefinition is somebody else's. */
+  /** Whether somebody else installs the CustomResourceDefinition. */
   readonly withoutCrd?: boolean
 }
 
@@ -86,8 +86,8 @@ const isLeftOut = (object: InstalledObject, name: string, { closed = false, with
   object.kind === "Secret" || (withoutCrd && object.kind === "CustomResourceDefinition") || (closed && isWide(object, name))
 
 /**
- * A component is taken where it makes the rest shorter, and the values have nothing to take back of it. The Secret of a token is not part
- * of the overlay.
+ * Returns the overlay for some values. A component is part of it if it makes the rest shorter and the values have nothing of it to take
+ * back. The Secret of a token is not part of the overlay.
  */
 export const overlay = (values: Values, release: Release, options: Options = {}): Overlay => {
   const config = resolve(values, release)
@@ -98,6 +98,6 @@ export const overlay = (values: Values, release: Release, options: Options = {})
   }, overlayWith(to, []))
 }
 
-/** The Secret to make, where the values carry the token itself. */
+/** Returns the Secret to make by hand, if the values contain the token itself. */
 export const missingSecret = ({ to: { config: { token } } }: Overlay): TokenConfig["secret"] | undefined =>
   token?.value === undefined ? undefined : token.secret

@@ -1,5 +1,5 @@
-// Which object of one installation is which of another, whatever the two are called.
-// Invariant: every object is in a pair, gone or added, and in one of them only.
+// Finds the objects of two installations that have the same role, whatever the installations are called.
+// Invariant: every object is in a pair, gone or added, and only in one of these.
 // Used by core/overlay/overlay.ts.
 import type { InstalledObject } from "../manifest/install.ts"
 import type { ResolvedConfig } from "../resolve.ts"
@@ -14,10 +14,13 @@ export const nameOf = ({ metadata }: InstalledObject): string => metadata?.name 
 export const namespaceOf = ({ metadata }: InstalledObject): string | undefined =>
   metadata !== undefined && "namespace" in metadata ? metadata.namespace : undefined
 
-/** Empty where there is none. */
+/** Returns the value of a label, or an empty text if the object does not have it. */
 export const labelOf = ({ metadata }: InstalledObject, label: string): string => metadata?.labels?.[label] ?? ""
 
-/** What an object is for, whatever the installation is called; an account may have any name, and that of a policy ends in a namespace. */
+/**
+ * Returns what an object is for, independent of the installation's name. An account may have any name, and the name of a policy ends in a
+ * namespace.
+ */
 const role = (object: InstalledObject, { name, taskNamespace }: ResolvedConfig): string => {
   const own = object.kind === "ServiceAccount" || !nameOf(object).startsWith(`${name}-`) ? "" : nameOf(object).slice(name.length)
   return `${object.kind} ${labelOf(object, "app.kubernetes.io/component")}${
@@ -25,13 +28,13 @@ const role = (object: InstalledObject, { name, taskNamespace }: ResolvedConfig):
   }`
 }
 
-/** An installation, worked out. */
+/** An installation: its configuration and its objects. */
 export interface Installed {
   readonly config: ResolvedConfig
   readonly objects: ReadonlyArray<InstalledObject>
 }
 
-/** Of one role in two namespaces, the controller's comes first. */
+/** Returns the objects by role. If both namespaces have an object of one role, the controller's comes first. */
 const byRole = ({ config, objects }: Installed): ReadonlyMap<string, InstalledObject> => {
   const roles = new Map<string, InstalledObject>()
   for (const object of objects) {

@@ -1,4 +1,4 @@
-// What the repository ships as Kustomize and values can ask for: the base, and the components that are a layer of values and nothing else.
+// What the repository ships as Kustomize for values to choose: the base, and the components that are a layer of values and nothing else.
 // Invariant: a layer here is what the folder of the same name was generated from.
 // Used by core/overlay/overlay.ts, generate/installation.ts and generate/components.ts.
 import { Result } from "effect"
@@ -10,12 +10,12 @@ import type { Installed } from "./pairs.ts"
 
 export const shippedRelease: Release = { name: "agent-job", namespace: "agent-job", version: appVersion }
 
-/** Tasks have a namespace of their own: whoever may write AgentTasks there must not reach the controller's Secrets. */
+/** The base gives tasks a namespace of their own, because whoever may write AgentTasks there must not reach the controller's Secrets. */
 export const baseLayer: Tree = { task: { namespace: "agent-job-tasks" } }
 
 const spread = (topologyKey: string) => ({ maxSkew: 1, topologyKey, whenUnsatisfiable: "ScheduleAnyway" })
 
-/** Of the components that are a layer and nothing else, in the order in which the controller lays them over each other. */
+/** The layers of the components that are nothing else, in the order in which the controller lays them over each other. */
 export const componentLayers = {
   admission: { admissionPolicies: { enabled: true } },
   "ca-bundle": { global: { tls: { caBundleConfigMap: { name: "agent-job-ca-bundle" } } } },
@@ -41,12 +41,12 @@ export interface ShippedComponent {
 
 export const shippedComponents: ReadonlyArray<ShippedComponent> = Object.entries(componentLayers).map(([name, layer]) => ({ name, layer }))
 
-/** The layers of the ConfigMap, but for the last. */
+/** Returns the layers of values in the ConfigMap, except the last, which is the user's. */
 export const layersOf = (
   components: ReadonlyArray<ShippedComponent>
 ): ReadonlyArray<Tree> => [baseLayer, ...components.map(({ layer }) => layer)]
 
-/** What the base and these components build, under its own name. */
+/** Returns what the base and these components build, under the shipped name. */
 export const shipped = (components: ReadonlyArray<ShippedComponent>): Installed => {
   const config = resolve(Result.getOrThrow(parseValues(layersOf(components).reduce(merge))), shippedRelease)
   return { config, objects: install(config) }

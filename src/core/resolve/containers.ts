@@ -1,5 +1,5 @@
-// The containers of ours as the values want them: image, environment, resources and security context, each with what it inherits.
-// Invariant: global reaches all of them, agent never reaches the runner; of a variable given twice the nearer one wins, and a person's over ours.
+// Our containers as the values want them: image, environment, resources and security context, each with what it inherits.
+// Invariant: global reaches all of them, agent never the runner. The nearer of two values of a variable counts, and a person's before ours.
 // Used by core/resolve; its tables are in test/core/resolve.test.ts.
 import type { V1EnvFromSource, V1ResourceRequirements, V1SecurityContext, V1VolumeMount } from "@kubernetes/client-node"
 import type { Environment, EnvironmentSources, Quantity, Resources, SecurityContext } from "../../schema/pod-values.ts"
@@ -28,7 +28,9 @@ interface Given {
   readonly extraEnvFrom: EnvironmentSources
 }
 
-/** What a person says, later layers over earlier ones; ours only where nobody says anything, in capitals or not. */
+/**
+ * Returns the variables that a person gives, later layers over earlier ones, and those of ours that nobody gives in upper or lower case.
+ */
 const environment = (ours: Variables, ...layers: ReadonlyArray<Given>): Pick<ContainerConfig, "env" | "envFrom"> => {
   const given = layers.flatMap(({ extraEnv }) => Object.entries(extraEnv))
   const names = new Set(given.map(([name]) => name.toUpperCase()))
@@ -47,7 +49,7 @@ interface Image {
   readonly pullPolicy: string
 }
 
-/** Field by field. */
+/** Returns an image in which each empty field is inherited. */
 const inherit = (own: Image, from: Image): Image => ({
   repository: own.repository || from.repository,
   tag: own.tag || from.tag,
@@ -59,7 +61,7 @@ const securityContext = ({ seLinuxOptions, ...rest }: SecurityContext): V1Securi
   ...(seLinuxOptions !== undefined && !isEmpty(seLinuxOptions) && { seLinuxOptions })
 })
 
-/** A container's own security context if it has one, else the agent's; never a mixture. */
+/** Returns a container's own security context if it has one, otherwise the agent's, and never a mixture. */
 const orElse = (own: SecurityContext, from: SecurityContext): V1SecurityContext => securityContext(isEmpty(own) ? from : own)
 
 const quantities = (record: Readonly<Record<string, Quantity>>): Record<string, string> =>
@@ -77,7 +79,7 @@ export interface Containers {
   readonly runner: TaskContainerConfig
 }
 
-/** `version`: what an empty tag means. */
+/** Returns our containers. `version` is what an empty tag means. */
 export const containers = ({ agent, controller, global, task }: Values, version: string): Containers => {
   const registry = global.imageRegistry === "" ? "" : `${global.imageRegistry.replace(/\/+$/u, "")}/`
   const image = ({ pullPolicy, repository, tag }: Image) => ({

@@ -1,5 +1,5 @@
-// What the values say of the network: the proxy's variables, whom to trust, what to show the server, where providers come from.
-// Invariant: what is the cluster's own is never asked through the proxy; roots are added to those of an image, never put in their place.
+// What the values say about the network: the proxy, trusted roots, the client certificate, mirrors of providers, and policies for tasks.
+// Invariant: nothing in the cluster is asked through the proxy. Trusted roots are added to those of an image and never replace them.
 // Used by core/resolve and core/resolve/containers.
 import type { ProviderMirrors } from "../../schema/provider-mirrors.ts"
 import type { Values } from "../../schema/values.ts"
@@ -8,14 +8,17 @@ import { place } from "../manifest/places.ts"
 type Variables = Readonly<Record<string, string>>
 type Network = Pick<Values["global"], "proxy" | "tls">
 
-/** Kubernetes puts the address of the API server in the place of the last one. */
+/** Hosts that are never asked through the proxy. Kubernetes replaces the last one by the address of the API server. */
 const neverProxied = ["localhost", "127.0.0.1", "::1", "kubernetes.default.svc", ".svc", ".cluster.local", "$(KUBERNETES_SERVICE_HOST)"]
 
-/** Programs read the one or the other spelling. */
+/** Returns the variables that have a value in upper and in lower case, because programs read one or the other. */
 const bothCases = (variables: Variables): Variables =>
   Object.fromEntries(Object.entries(variables).flatMap(([name, value]) => value === "" ? [] : [[name, value], [name.toLowerCase(), value]]))
 
-/** `url`: of the server. A name without a dot is one of the cluster. */
+/**
+ * Returns the variables of the proxy. `url` is that of the server. Its host is asked without the proxy if it has no dot, because it is in
+ * the cluster then.
+ */
 export const proxyVariables = ({ enabled, httpProxy, httpsProxy, noProxy }: Network["proxy"], url: string): Variables => {
   if (!enabled || (httpProxy === "" && httpsProxy === "")) return {}
   const server = /^https?:\/\/([^.:/[\]]+)(?=[:/]|$)/u.exec(url)?.[1]
@@ -26,11 +29,11 @@ export const proxyVariables = ({ enabled, httpProxy, httpsProxy, noProxy }: Netw
 /** Certificates to trust beside those of the images. */
 export interface TrustConfig {
   readonly from: { readonly kind: "ConfigMap" | "Secret"; readonly name: string; readonly key: string }
-  /** To be put into that ConfigMap; absent when it is somebody else's. */
+  /** What to put into that ConfigMap. Absent if the ConfigMap or Secret is somebody else's. */
   readonly bundle?: string
 }
 
-/** `name`: of the installation. */
+/** Returns which certificates to trust, or undefined if the values give none. `name` is that of the installation. */
 export const trustOf = ({ caBundle, caBundleConfigMap, caBundleSecret }: Network["tls"], name: string): TrustConfig | undefined => {
   if (caBundle !== "") return { from: { kind: "ConfigMap", name: `${name}-ca-bundle`, key: "ca-bundle.crt" }, bundle: caBundle }
   if (caBundleConfigMap.name !== "") return { from: { kind: "ConfigMap", ...caBundleConfigMap } }
@@ -38,8 +41,9 @@ export const trustOf = ({ caBundle, caBundleConfigMap, caBundleSecret }: Network
 }
 
 /**
- * Where Node looks for further roots, and Go. SSL_CERT_FILE would replace the roots of the image; Go reads every file of every directory in
- * SSL_CERT_DIR beside the image's own bundle, so the first two are those that it reads unasked (crypto/x509/root_linux.go).
+ * Returns the variables that tell Node and Go where further roots are. SSL_CERT_FILE would replace the roots of the image. Go reads every
+ * file of every directory in SSL_CERT_DIR beside the image's own bundle, so the first two directories are those that it reads by default
+ * (crypto/x509/root_linux.go).
  */
 export const trustVariables = (tls: Network["tls"]): { readonly node: Variables; readonly go: Variables } =>
   trustOf(tls, "") === undefined ? { node: {}, go: {} } : {
@@ -47,7 +51,7 @@ export const trustVariables = (tls: Network["tls"]): { readonly node: Variables;
     go: { SSL_CERT_DIR: `/etc/ssl/certs:/etc/pki/tls/certs:${place.caBundle}` }
   }
 
-/** The Secret with what controller and worker show to the server. */
+/** The Secret with the certificate that the controller and the worker show to the server. */
 export interface ClientCertificateConfig {
   readonly secretName: string
   readonly certKey: string
@@ -57,7 +61,7 @@ export interface ClientCertificateConfig {
 export const clientCertificateOf = ({ clientCertSecret: { certKey, keyKey, name } }: Network["tls"]): ClientCertificateConfig | undefined =>
   name === "" ? undefined : { secretName: name, certKey, keyKey }
 
-/** The engines resolve the paths of a mirror against its URL, so it ends in a slash. */
+/** Returns the mirrors of providers, if there are any. The URL of each ends in a slash, because the engines resolve paths against it. */
 export const mirrorsOf = (
   { providerFilesystemMirrors: filesystem, providerNetworkMirrors: network }: Values["agent"]
 ): { readonly mirrors?: ProviderMirrors } =>
@@ -66,7 +70,7 @@ export const mirrorsOf = (
     : { mirrors: { filesystem, network: network.map((mirror) => ({ ...mirror, url: mirror.url.replace(/\/*$/u, "/") })) } }
 
 export interface TaskNetworkConfig {
-  /** By a policy that no value makes. */
+  /** Whether a policy that the values do not make closes all egress. */
   readonly closedElsewhere: boolean
   readonly denyIngress: boolean
   readonly denyPods: boolean

@@ -1,4 +1,4 @@
-// A Pod as the values want it, apart from its containers: what it is called, where it runs, and what surrounds it.
+// A Pod as the values want it, apart from its containers: its labels and annotations, where it runs, and what surrounds it.
 // Invariant: global labels and annotations reach both Pods, and the Pod's own win.
 // Used by core/resolve; its tables are in test/core/resolve.test.ts.
 import type {
@@ -14,15 +14,15 @@ import { isEmpty } from "./plain.ts"
 
 type Texts = Readonly<Record<string, string>>
 
-/** Empty maps, lists and texts say nothing. */
+/** What the values set for a Pod. An empty map, list or text sets nothing. */
 export interface PodConfig {
   readonly annotations: Texts
-  /** Beside ours, which they never are. */
+  /** Labels beside ours. The values cannot give a label of ours. */
   readonly labels: Texts
   readonly nodeSelector: Texts
   readonly affinity: V1Affinity
   readonly tolerations: ReadonlyArray<V1Toleration>
-  /** Without `labelSelector`: of Pods like this one. */
+  /** A constraint without `labelSelector` counts Pods like this one. */
   readonly topologySpreadConstraints: ReadonlyArray<V1TopologySpreadConstraint>
   readonly priorityClassName: string
   readonly runtimeClassName: string

@@ -1,5 +1,5 @@
 // The cache of providers and engines that the Pods of tasks share, as the values want it: a directory of each node, a claim, or none.
-// Invariant: a claim is made only where nobody names one and no directory of the node takes its place.
+// Invariant: a claim is made only if the values name neither an existing claim nor a directory of the node.
 // Used by core/resolve.
 import type { V1Volume } from "@kubernetes/client-node"
 import type { Values } from "../../schema/values.ts"
@@ -7,13 +7,13 @@ import { text } from "./plain.ts"
 
 export interface CacheConfig {
   readonly volume: Pick<V1Volume, "hostPath" | "persistentVolumeClaim">
-  /** Directory in the volume, without a slash at its ends; empty: all of it. */
+  /** The directory in the volume, without a slash at its ends. Empty: the whole volume. */
   readonly subPath: string
   /** The claim to make; absent when there is none to make. `storageClassName` absent: the cluster's default. */
   readonly claim?: { readonly name: string; readonly accessMode: string; readonly storage: string; readonly storageClassName?: string }
 }
 
-/** `name`: of the installation. */
+/** Returns the cache, or undefined if the values ask for none. `name` is that of the installation. */
 export const cacheOf = (
   { enabled, hostPath: { path, type }, persistentVolumeClaim }: Values["persistence"],
   name: string

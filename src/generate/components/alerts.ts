@@ -1,4 +1,4 @@
-// What a person is woken for, as rules of Prometheus, from the metrics that controller and server really have.
+// The alerts, as rules of Prometheus, from the metrics that the controller and the server really have.
 // Invariant: each alert says in one sentence what is wrong and in another what to do.
 // Used by generate/components/monitoring.
 import { rows } from "../../core/plan.ts"
@@ -11,14 +11,20 @@ export interface Alert {
   readonly annotations: { readonly summary: string; readonly description: string }
 }
 
-/** Passes over tasks in one of these situations; a row that is renamed does not pass unseen. */
+/**
+ * Returns the counter of passes over tasks in one of these situations. Throws if there is no such situation, so that a renamed row is
+ * noticed.
+ */
 const passes = (...situations: ReadonlyArray<string>): string => {
   const unknown = situations.filter((_) => !rows.some(({ situation }) => situation === _))
   if (unknown.length > 0) throw new Error(`no such situation: ${unknown.join("; ")}`)
   return `agent_job_reconcile_total{situation=~"${situations.join("|")}"}`
 }
 
-/** Counters that rose lately, and those that were not there before: they begin with 1, which `increase` does not see. */
+/**
+ * Returns an expression for the counters that rose within the window, including new ones: these begin with 1, which `increase` does not
+ * see.
+ */
 const rose = (counter: string, window: string): string =>
   `sum by (namespace) (increase(${counter}[${window}]) > 0 or (${counter} unless ${counter} offset ${window})) > 0`
 

@@ -1,4 +1,4 @@
-// The Grafana dashboard: who leads, what waits, what the controller is busy with, and how the runs stand.
+// The Grafana dashboard: which controllers lead, what waits, what the controller is busy with, and how the runs stand.
 // Invariant: it asks only for metrics that controller and server have; the data source is chosen in Grafana.
 // Used by generate/components/monitoring.
 import { mark } from "../file.ts"
@@ -8,7 +8,7 @@ interface Panel {
   readonly description: string
   readonly type: "stat" | "timeseries"
   readonly expr: string
-  /** Of a series, from its labels. */
+  /** The name of each series, from its labels. */
   readonly legend: string
 }
 
@@ -59,7 +59,7 @@ const panels: ReadonlyArray<Panel> = [
 
 const datasource = { type: "prometheus", uid: "${datasource}" }
 
-/** Small ones in a row, large ones below them. */
+/** Returns where a panel is: small ones are in a row, large ones below them. */
 const place = ({ type }: Panel, index: number) =>
   type === "stat" ? { h: 5, w: 6, x: index * 6, y: 0 } : { h: 10, w: 12, x: (index - 4) * 12, y: 5 }
 

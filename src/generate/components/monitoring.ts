@@ -1,4 +1,4 @@
-// The component `monitoring`: where Prometheus finds the metrics, what it wakes people for, and a dashboard of Grafana.
+// The component `monitoring`: where Prometheus finds the metrics, its alerts, and a dashboard of Grafana.
 // The rules are a plain file too, for a Prometheus without the operator and for promtool.
 // Used by generate/components.
 import { manifestYaml } from "../../cli/manifest-yaml.ts"
@@ -9,14 +9,14 @@ import { mark } from "../file.ts"
 import { groups } from "./alerts.ts"
 import { dashboard } from "./dashboard.ts"
 
-/** Grafana's own variables look like those that Flux replaces, and refuses where nobody gave them a value. */
+/** Keeps Flux from replacing variables. Grafana's own look like those of Flux, which fails on a variable without a value. */
 const untouched = { "kustomize.toolkit.fluxcd.io/substitute": "disabled" }
 
 const metadata = (config: ResolvedConfig) => objectMetadata(config, "controller", { name: config.name, namespace: config.namespace })
 
 /**
- * Of both programs; each has one of the two ports. Whatever the installation in this namespace is called, since no overlay renames what a
- * selector says.
+ * Returns the monitor of both programs, each of which has one of the two ports. It selects the installation in this namespace whatever its
+ * name, because no overlay renames what a selector says.
  */
 const podMonitor = (config: ResolvedConfig) => ({
   apiVersion: "monitoring.coreos.com/v1",

@@ -1,11 +1,11 @@
-// The component `namespaces`: one for what runs things, one for what is run, both held to Pod Security "restricted".
+// The component `namespaces`: one for the controller and the server, one for the tasks, both held to Pod Security "restricted".
 // Used by generate/components.
 import type { V1Namespace } from "@kubernetes/client-node"
 import type { Component } from "../component.ts"
 
 const restricted = { "pod-security.kubernetes.io/enforce": "restricted", "pod-security.kubernetes.io/warn": "restricted" }
 
-/** By which kustomize/guard knows them, whatever their names. */
+/** The label by which kustomize/guard knows the namespaces, whatever their names. */
 const ofAgentJob = { "app.kubernetes.io/name": "agent-job" }
 
 const namespace = (name: string): V1Namespace => ({

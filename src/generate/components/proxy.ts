@@ -1,5 +1,5 @@
 // The component `proxy`: one proxy for controller, worker and runner.
-// The layer tells tasks; the controller's own variables, which the values would have made, are in its Deployment.
+// The layer is for tasks. The controller's own variables, which values would have set, are in its Deployment.
 // Used by generate/components.
 import type { Component } from "../component.ts"
 

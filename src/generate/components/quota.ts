@@ -1,4 +1,4 @@
-// The component `quota`: what the tasks may take of the cluster, and that nothing may push them out.
+// The component `quota`: how much of the cluster the tasks may use, and a priority at which ordinary Pods do not push them out.
 // Invariant: as many tasks as the layer lets run at once fit into the quota, with what the defaults request for each.
 // Used by generate/components.
 import type { V1PriorityClass, V1ResourceQuota } from "@kubernetes/client-node"
@@ -21,7 +21,7 @@ const priorityClass = (config: ResolvedConfig): V1PriorityClass => ({
     "Stages of OpenTofu and Terraform: not pushed out by ordinary Pods, since a stage that is stopped is lost, and never pushing out others."
 })
 
-/** Of 50 tasks: 0.75 CPUs and 768 MiB are requested for each, at most 6 CPUs and 3 GiB used. */
+/** Returns the quota for 50 tasks: each requests 0.75 CPUs and 768 MiB, and uses at most 6 CPUs and 3 GiB. */
 const resourceQuota = (config: ResolvedConfig): V1ResourceQuota => ({
   apiVersion: "v1",
   kind: "ResourceQuota",
@@ -29,7 +29,7 @@ const resourceQuota = (config: ResolvedConfig): V1ResourceQuota => ({
   spec: { hard: { pods: "60", "requests.cpu": "40", "requests.memory": "40Gi", "limits.cpu": "320", "limits.memory": "160Gi" } }
 })
 
-/** As the API server wants it; the generated client's type has another name for `default`. */
+/** Returns the LimitRange as the API server reads it. The generated client's type has another name for `default`. */
 const limitRange = (config: ResolvedConfig) => ({
   apiVersion: "v1",
   kind: "LimitRange",

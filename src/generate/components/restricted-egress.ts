@@ -1,4 +1,4 @@
-// The component `restricted-egress`: no Pod of the two namespaces gets out, but for what is listed.
+// The component `restricted-egress`: the Pods of the two namespaces reach only the listed destinations.
 // Policies add up, so each destination that somebody may want to narrow or widen is a policy of its own.
 // Used by generate/components.
 import type { V1NetworkPolicy, V1NetworkPolicyEgressRule } from "@kubernetes/client-node"
@@ -23,7 +23,7 @@ const dns: Rules = [
   dnsOutside
 ]
 
-/** Of documentation, where nobody is. */
+/** Addresses that are reserved for documentation, where nothing answers: users put their own in their place. */
 const named: Rules = [{ to: addresses("192.0.2.0/24", "2001:db8::/32"), ports: [tcp(443)] }]
 
 const policy = (config: ResolvedConfig, namespace: string) => (name: string, egress: Rules): V1NetworkPolicy => ({
@@ -40,7 +40,7 @@ const policies = (config: ResolvedConfig): ReadonlyArray<V1NetworkPolicy> =>
     allow("egress-named", named)
   ])
 
-/** They would open more. */
+/** Returns a patch that deletes a policy which would open more. */
 const without = (name: string): ObjectPatch => ({
   apiVersion: "networking.k8s.io/v1",
   kind: "NetworkPolicy",
