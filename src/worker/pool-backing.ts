@@ -1,5 +1,5 @@
 // The backing of a stage of a pool: archive, variables and saved plan come by the task's token, and the state goes through the gateway.
-// Always holds: an apply runs only the approved plan; its state goes only through the gateway; the last one is confirmed, or the stage fails.
+// Always holds: an apply runs only the approved plan; its state goes only through the gateway; the last is confirmed, or the stage fails.
 // Used by worker/worker.ts.
 import { Clock, Duration, Effect, Option, Result } from "effect"
 import { join } from "node:path"

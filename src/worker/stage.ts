@@ -179,7 +179,7 @@ const introduce = Effect.fnUntraced(function*(spec: AgentTaskSpec, name: string,
 /** Clears the task's additional arguments, because `workspace show` may not have the same ones as other commands. */
 const noArguments = { env: { TF_CLI_ARGS: "", TF_CLI_ARGS_workspace_show: "" }, secrets: [] }
 
-/** Asks the engine, since its image may set the workspace too. Takes the last line, since an image may make the engine print more before. */
+/** Asks the engine, since its image may set the workspace too. Takes the last line, since an image may have it print more before. */
 const workspaceOf = ({ run }: Engine["Service"], workplace: Workplace) =>
   Effect.map(run(workplace, showWorkspace, noArguments), (said) => Option.getOrElse(said, () => "").trim().split("\n").at(-1) ?? "")
 
