@@ -1,8 +1,8 @@
 #!/bin/sh
 # Runs the commands that the worker leaves in <directory>/commands, one after another; the worker's side is src/worker/exec-loop.ts.
 # Always holds: a command is taken by one rename before it starts; a command that a restarted loop finds taken is aborted, never run again.
-# Usage: sh exec-loop.sh <directory> [shell] [cgroup]. Needs mkdir, mkfifo and mv. If there is setsid, each command has its own process group;
-# if there is sleep, the worker is told when the container comes to 80 % of its memory limit during a command.
+# Usage: sh exec-loop.sh <directory> [shell] [cgroup]. Needs mkdir, mkfifo and mv. If there is setsid, each command has a process group of
+# its own; if there is sleep, the worker is told when the container comes to 80 % of its memory limit during a command.
 set -u
 cd "$1" || exit 1
 shell=${2:-/bin/sh}
@@ -20,9 +20,9 @@ fifo() {
 }
 
 # The first steps of a command, in its own process. It writes its pid before it looks whether the worker is gone; the watcher notes that the
-# worker is gone before it looks for pids, so one of them sees the other. Each output opens when the worker reads it, and so does the pipe for
-# events, if the command has one. The command also keeps a reader of its own on both outputs, so that after its worker's death it can still
-# write while it stops: SIGPIPE would kill it otherwise.
+# worker is gone before it looks for pids, so one of them sees the other. Each output opens when the worker reads it, and so does the pipe
+# for events, if the command has one. The command also keeps a reader of its own on both outputs, so that it can still write while it stops
+# after its worker's death: SIGPIPE would kill it otherwise.
 launch='cd "taken/$1" && echo $$ >pid && [ ! -e ../../gone ] && echo "taken $1" >&4 &&
   exec >stdout 2>stderr 5<stdout 6<stderr && exec "$2" command'
 
@@ -61,8 +61,8 @@ send() {
 }
 
 # Sends the signals that the worker asks for. The worker is the only writer of that pipe, so the pipe's end means that the worker is gone:
-# the command then stops in order, and no other starts. The worker sends no command before it has read `boot`, after which its death cannot be
-# missed.
+# the command then stops in order, and no other starts. The worker sends no command before it has read `boot`, after which its death cannot
+# be missed.
 watch() {
   interrupted=
   exec <signals

@@ -39,7 +39,7 @@ export interface Backing {
   readonly ship: Option.Option<Ship>
   /** Sends entries of the journal to the server; absent without a pool. */
   readonly sendEffects: Option.Option<SendEffects>
-  /** Reads the stored state, empty if there is none; asks again for a while. None where the worker cannot read it. */
+  /** Returns the stored state as text, empty if there is none yet; none where the worker cannot read it, or gets no answer for a while. */
   readonly storedState: Effect.Effect<Option.Option<string>>
   /** Fetches the archive of the configuration and unpacks it below an open directory. Absent if the source is no archive. */
   readonly bringSource: Option.Option<(root: number) => Effect.Effect<void, StageFailed, Settings>>

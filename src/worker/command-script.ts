@@ -23,7 +23,7 @@ const identifier = /^[A-Za-z_][A-Za-z0-9_]*$/u
 const quote = (value: string) => `'${value.replaceAll("'", `'\\''`)}'`
 const hasNul = (value: string) => value.includes("\0")
 
-/** Returns why no shell can pass the command on unchanged, without the values of variables; undefined if a shell can. */
+/** Returns a sentence, without values of variables, that says why no shell can pass the command on unchanged; undefined if one can. */
 const refusal = ({ argv: [program, ...args], cwd, env }: Command) => {
   const badName = Object.keys(env).find((name) => !identifier.test(name))
   const shellsOwn = Object.keys(env).find((name) => shellName.test(name))

@@ -159,7 +159,10 @@ type EngineName = Seal["engine"]["name"]
 const engines: ReadonlyArray<EngineName> = ["tofu", "terraform"]
 
 const versionCommand: StageCommand = { subcommand: "version", args: ["version", "-json"], output: "captured", mutates: false }
-/** Returns a script that prints which engine it found and becomes its version command; one command tells both. It may print nothing. */
+/**
+ * Returns a script that prints which engine it found and becomes the engine's version command, so that the runner is asked once. The script
+ * prints nothing if there is no engine.
+ */
 const searchFor = (names: ReadonlyArray<EngineName>): string =>
   `for engine in ${names.join(" ")}; do if command -v $engine >/dev/null; then echo $engine; exec $engine ${
     versionCommand.args.join(" ")

@@ -20,7 +20,7 @@ import { fileTrouble, type StageFailed } from "./stage-failed.ts"
 
 const { O_CREAT, O_DIRECTORY, O_EXCL, O_NOFOLLOW, O_NONBLOCK, O_RDONLY, O_TRUNC, O_WRONLY } = constants
 
-/** Set whatever the umask is, because worker and runner may be different users of one group. */
+/** These modes are set whatever the umask is, because worker and runner may be different users of one group. */
 const directoryMode = 0o2770
 const fileMode = { plain: 0o660, executable: 0o770 } as const
 

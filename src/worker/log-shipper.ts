@@ -155,7 +155,7 @@ interface Shipping {
 
 const startShipping = Effect.fnUntraced(function*(ship: Ship): Effect.fn.Return<Shipping, never, Scope.Scope> {
   const waiting = new Buffered()
-  /** The piece on its way, without what the server has of it already. Bytes that the server lost, as by a restore, are not kept here. */
+  /** The piece on its way, without what the server has of it already. What the server loses, as by a restore, cannot be sent again. */
   let piece: Uint8Array = new Uint8Array()
   let offset = 0
 

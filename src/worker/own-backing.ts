@@ -15,7 +15,7 @@ import { bringKeptPlan, bringPlannedSource, keepPlan, sealingKey } from "./kept-
 import { Settings } from "./settings.ts"
 import { invalid, type StageFailed } from "./stage-failed.ts"
 
-/** Returns the archive of the task's source, if it is one; a Flux source has the artifact that was recorded before the Job was made. */
+/** Returns the archive to fetch, if the source is one; for a Flux source it is the artifact that was recorded before the Job was made. */
 const archiveOf = (
   { archive, fluxSource }: AgentTaskSpec["source"],
   pinned: Artifact | undefined

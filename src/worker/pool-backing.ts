@@ -75,7 +75,10 @@ export const poolBacking = Effect.fnUntraced(function*({ plan, source, stage }: 
       } of Pod ${pod.name} on node ${pod.node} is an older one, if it is there. The pool's server has not confirmed the last (${why})`
     )
   }
-  /** Fails once a person had as much time as a server would get, because only a person can save a state that the server does not get. */
+  /**
+   * Tells the log that only a person can save the engine's last state, keeps the Pod for as long as for a server that is away, and then
+   * fails.
+   */
   const byHand = Effect.fnUntraced(function*(file: string, why: string, since: bigint) {
     const { line } = yield* Log
     const left = Duration.subtract(statePatience, Duration.nanos((yield* Clock.monotonicTimeNanos) - since))

@@ -33,7 +33,7 @@ interface Parts {
 
 const tellAfter = Duration.seconds(20)
 
-/** Waits, and tells the reader of the log after a while that the server has not taken `what` yet, which is why nothing happens. */
+/** Waits; after a while, tells the readers of the log that nothing happens because the server has not taken `what` yet. */
 const telling = <A, E, R>(what: string, wait: Effect.Effect<A, E, R>, within?: Duration.Duration) =>
   Effect.raceFirst(
     wait,

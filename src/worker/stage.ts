@@ -133,7 +133,7 @@ const stage = Effect.fnUntraced(function*(spec: AgentTaskSpec, backing: Backing,
 }, Effect.scoped)
 
 /**
- * Tells the server what the plan is going to create, so that the server knows what to look for if the worker of the apply vanishes with its
+ * Tells the server what an apply of the plan will create, so that the server knows what to look for if the apply's worker vanishes with its
  * journal. Best effort: the plan is useful without this.
  */
 export const tellPlanned = Effect.fnUntraced(
@@ -176,7 +176,7 @@ const introduce = Effect.fnUntraced(function*(spec: AgentTaskSpec, name: string,
   }
 })
 
-/** Clears the task's additional arguments, because `workspace show` may not have the same ones as other commands. */
+/** Clears additional arguments: `workspace show` may refuse those that are meant for other commands. */
 const noArguments = { env: { TF_CLI_ARGS: "", TF_CLI_ARGS_workspace_show: "" }, secrets: [] }
 
 /** Asks the engine, since its image may set the workspace too. Takes the last line, since an image may have it print more before. */

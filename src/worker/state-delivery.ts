@@ -19,7 +19,7 @@ export type Settled = Data.TaggedEnum<{
   Untouched: {}
   Unwritten: {}
   Saved: {}
-  /** `shared`: the file on the shared volume that has the state, if any. `unkept`: why the worker's own volume does not have it, if so. */
+  /** `shared`: the file on the shared volume that has the state. `unkept`: why the worker's own volume does not have the state. */
   Unsaved: { readonly why: string; readonly shared: Option.Option<string>; readonly unkept: Option.Option<string> }
 }>
 export const Settled = Data.taggedEnum<Settled>()
@@ -201,7 +201,7 @@ const make = Effect.fnUntraced(function*(): Effect.fn.Return<StateDelivery["Serv
     return Settled.Saved()
   }, unsavedDuring)
 
-  /** Keeps a state that could not be delivered. It may not be kept yet, because there may have been no time to send it even once. */
+  /** Keeps a state that could not be delivered. There may have been no time to try even once, so nothing may have it yet. */
   const leave = Effect.fnUntraced(function*(bytes: Uint8Array, why: string) {
     const unkept = yield* Effect.match(keepUnsavedCopy(privateDirectory, bytes), {
       onFailure: ({ message }) => Option.some(message),

@@ -14,7 +14,7 @@ export class Stop extends Context.Service<Stop, {
   readonly asked: Effect.Effect<StopCause>
   /** Returns the cause, if the stage has to stop by now. */
   readonly now: Effect.Effect<Option.Option<StopCause>>
-  /** Which signals the engine gets, counted from the stop. */
+  /** Which signals the engine gets and when, counted from the stop. */
   readonly plan: SignalPlan
   /** Completes when, after a cancel or SIGTERM (not after a deadline), the rest of the grace period is needed for the result. */
   readonly tooLate: Effect.Effect<void>

@@ -1,5 +1,5 @@
 // Unsaved states on the volume that all Pods of tasks share, where they outlive their Pods; the worker of the next stage sends them on.
-// Always holds: each is encrypted with its stage's key, since runners may read the volume, and stays until the server has it or a later one.
+// Always holds: each is encrypted with its stage's key, since runners may read the volume; it stays until the server has it or a later one.
 // Used by worker/state-delivery.ts (keeps) and worker/pool-backing.ts (carries).
 import { Clock, Duration, Effect, Option, Random } from "effect"
 import { createCipheriv, randomBytes } from "node:crypto"
@@ -105,8 +105,8 @@ const removeHalfDone = Effect.fnUntraced(function*(folder: string, root: number,
 }, Effect.catch(({ message }) => Effect.logWarning("What was left half done among the kept states stays", message)))
 
 /**
- * Takes the states that other stages had to leave to the server, in random order, so that none is always last. Never fails, and begins no
- * other state when its time is over, so that the stage comes to its own work.
+ * Takes to the server the states that other stages had to leave, in random order, so that none is always last. Never fails, and begins no
+ * further state when its time is over, so that the stage comes to its own work.
  */
 export const carryStrandedStates = Effect.gen(function*() {
   const { cacheDirectory } = yield* Settings

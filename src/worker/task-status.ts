@@ -1,4 +1,4 @@
-// Says in the AgentTask's status that a claimed stage waits for the pool's server, which gets the log and so cannot show it there.
+// Says in the AgentTask's status that a claimed stage waits for the pool's server; the log cannot say so, since it goes to that server.
 // Always holds: a task that is over or has another claim is left alone; no work waits for these writes, which come one after another.
 // Made by worker/worker.ts, used by worker/state-delivery and worker/pool-backing.
 import { Context, DateTime, Duration, Effect, Latch, Layer, type Scope } from "effect"
