@@ -39,7 +39,7 @@ export const ownBacking = Effect.fnUntraced(
       return yield* invalid("spec.plan needs spec.pool, which keeps the saved plan; a plan that is kept on a claim is source.savedPlan.")
     }
     const planClaim = (savePlan ?? source.savedPlan)?.claimName
-    if (jobTemplate?.volumeClaims?.some(({ claimName }) => claimName === planClaim) === true) { // the task may be older than the rule of the CRD that refuses this
+    if (jobTemplate?.volumeClaims?.some(({ claimName }) => claimName === planClaim) === true) { // the task may be older than the CRD's rule
       return yield* invalid(
         `spec.jobTemplate.volumeClaims names ${planClaim}, the claim of the plan, which is for the worker alone; make a task that names another one.`
       )

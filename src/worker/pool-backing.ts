@@ -119,7 +119,7 @@ export const poolBacking = Effect.fnUntraced(function*({ plan, source, stage }: 
       })),
     sealing: {
       key: Effect.succeed(Buffer.from(begun.sealKey, "hex")),
-      state: stage === "plan" ? Effect.succeed(markOf(begun)) : Effect.map(platform.details, markOf) // read before the plan is made: if the engine plans from a later state, the apply refuses the plan
+      state: stage === "plan" ? Effect.succeed(markOf(begun)) : Effect.map(platform.details, markOf) // a plan from a later state than this is refused by its apply
     },
     bringPlan: Option.map(Option.fromUndefinedOr(plan), ({ sha256 }) =>
       Effect.fnUntraced(function*({ directory, root }: Provisioned) {

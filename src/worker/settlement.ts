@@ -105,7 +105,7 @@ export const makeSettlement = ({ backing, facts, journal }: Parts) => {
   const after = Effect.fnUntraced(function*(done: Done, place: Provisioned) {
     const { poolPatience, statePatience } = yield* Settings
     yield* Ref.update(facts, (_) => ({ ..._, changes: changesOf(journal.entries()) }))
-    const arriving = yield* Effect.forkChild(journal.flush(statePatience)) // while the state is saved, so that the Pod does not stay for twice that time
+    const arriving = yield* Effect.forkChild(journal.flush(statePatience)) // beside the state, so that the Pod does not stay for twice that time
     const settled = yield* Effect.exit(Effect.mapError(telling("its last state", backing.settleState(place)), withExitCodeOf(done)))
     const known = Exit.isFailure(settled) ? { statePushed: false } : settled.value === "saved" ? { statePushed: true } : {}
     yield* Ref.update(facts, (_) => ({ ..._, ...known }))

@@ -117,7 +117,7 @@ export const openGateway = Effect.fn("StateGateway.open")(function*(writable: bo
   const inTurn = Semaphore.makeUnsafe(1)
   const listener = createServer({ headersTimeout: headerMillis, connectionsCheckingInterval: headerMillis / 5 })
   listener.maxConnections = mostConnections
-  listener.maxRequestsPerSocket = 1 // requests that are sent at once would be answered at once, and each answer may be a state that waits in memory to be read
+  listener.maxRequestsPerSocket = 1 // pipelined requests would be answered at once, and each answer may be a whole state in memory
   const close = closing(listener)
   const server = yield* NodeHttpServer.make(() => listener, { port: 0, host: "127.0.0.1", disablePreemptiveShutdown: true }).pipe(
     Effect.mapError(() =>
