@@ -1,8 +1,8 @@
 #!/bin/sh
 # Runs the commands that the worker leaves in <directory>/commands, one after another; the worker's side is src/worker/exec-loop.ts.
-# Always holds: a command is taken by one rename before it starts, and what a restarted loop finds taken is aborted, never run again.
-# Usage: sh exec-loop.sh <directory> [shell] [cgroup]. Needs mkdir, mkfifo and mv; with setsid each command has a process group of its own, with
-# sleep the worker hears of a command that comes to 80 % of the memory that the container may have.
+# Always holds: a command is taken by one rename before it starts; a command that a restarted loop finds taken is aborted, never run again.
+# Usage: sh exec-loop.sh <directory> [shell] [cgroup]. Needs mkdir, mkfifo and mv. If there is setsid, each command has a process group of
+# its own; if there is sleep, the worker is told when the container comes to 80 % of its memory limit during a command.
 set -u
 cd "$1" || exit 1
 shell=${2:-/bin/sh}
@@ -12,23 +12,24 @@ if command -v setsid >/dev/null; then session=setsid; fi
 
 reply() { echo "$*" >&4; }
 
-# A fifo appears under its name only when it is complete; one that is there stays, since the worker has it open across a restart.
+# Makes a fifo, which has its name only once it is complete. An existing one stays, since the worker has it open across a restart.
 fifo() {
   [ -p "$1" ] && return
   [ -p "$1.new" ] || mkfifo -m 660 "$1.new"
   mv "$1.new" "$1"
 }
 
-# The first steps of a command, in its own process. It leaves its pid before it asks whether the worker is gone, and the watcher asks in the
-# other order, so one of them sees the other. The two outputs open when the worker reads them, and so do the events of a command that tells
-# any. The command also keeps a reader of its own on both outputs: after the death of its worker it can still write while it stops, where SIGPIPE would kill it.
+# The first steps of a command, in its own process. It writes its pid before it looks whether the worker is gone; the watcher notes that the
+# worker is gone before it looks for pids, so one of them sees the other. Each output opens when the worker reads it, and so does the pipe
+# for events, if the command has one. The command also keeps a reader of its own on both outputs, so that it can still write while it stops
+# after its worker's death: SIGPIPE would kill it otherwise.
 launch='cd "taken/$1" && echo $$ >pid && [ ! -e ../../gone ] && echo "taken $1" >&4 &&
   exec >stdout 2>stderr 5<stdout 6<stderr && exec "$2" command'
 
-# The kernel kills without a word, so the worker is told before. Files that are cached do not count: the kernel gives up those first.
+# Tells the worker before memory runs out, because the kernel kills without notice. Cached files do not count: the kernel drops those first.
 guard() {
   stat=$cgroup/memory.stat
-  if ! read -r most <"$cgroup/memory.max"; then # version 1 has another place and other names
+  if ! read -r most <"$cgroup/memory.max"; then # cgroup v1 has another path and other names
     stat=$cgroup/memory/memory.stat
     read -r most <"$cgroup/memory/memory.limit_in_bytes" || return
   fi
@@ -42,7 +43,7 @@ guard() {
   done
 }
 
-# In the foreground, because a shell without job control makes its background children ignore SIGINT.
+# Runs one command, in the foreground, because a shell without job control makes its background children ignore SIGINT.
 run() {
   running=$1
   mv "commands/$1" "taken/$1" && mkfifo -m 660 "taken/$1/stdout" "taken/$1/stderr" "taken/$1/events" &&
@@ -52,15 +53,16 @@ run() {
   running=
 }
 
-# To the process group; to the process alone where there was no setsid. A second INT would make the engine quit without saving its state.
+# Signals the process group, or the process alone where there is no setsid. Sends INT once: a second makes the engine quit without saving.
 send() {
   [ "$1 $2" != "INT $interrupted" ] && read -r pid <"taken/$2/pid" || return
   if [ "$1" = INT ]; then interrupted=$2; fi
   kill "-$1" "-$pid" || kill "-$1" "$pid" # the one spelling for a group that bash, dash and busybox agree on
 }
 
-# The worker is the only writer of signals: their end is its death. The command then stops in order, and nothing starts any more. The worker
-# sends no command before it has read of the boot, which is when its death can no longer be missed.
+# Sends the signals that the worker asks for. The worker is the only writer of that pipe, so the pipe's end means that the worker is gone:
+# the command then stops in order, and no other starts. The worker sends no command before it has read `boot`, after which its death cannot
+# be missed.
 watch() {
   interrupted=
   exec <signals
@@ -99,16 +101,16 @@ for folder in taken/*; do
   reply aborted "${folder#taken/}"
   mv "$folder" ended/
 done
-watch 2>/dev/null & # after them, so that no late signal meets a process id that means another process by now
+watch 2>/dev/null & # after the taken commands, so that no late signal meets a process id that another process has by now
 watcher=$!
 
-# A request says only "look": what there is to do is in the directory, so a line that was lost with an earlier loop loses no command.
+# A request only says "look": the commands are in the directory, so no command is lost if an earlier loop read its line.
 while :; do
   for folder in commands/*; do
     [ -d "$folder" ] && run "${folder#commands/}"
     [ -z "$stopping" ] || leave
   done
-  read -r _ <&3 & # in the background, because a TERM just before a read of our own would be noticed only after it; wait misses none
+  read -r _ <&3 & # in the background: a TERM just before a read in the foreground would be noticed only after the read; wait misses none
   reader=$!
   wait "$reader" || exit 1
 done

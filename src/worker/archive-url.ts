@@ -1,5 +1,5 @@
 // Fetches the archive that a task names by its URL.
-// Always holds: no credential is sent along, a message never has the URL's query, which may be one, and no URL, redirect or name leads to a forbidden address.
+// Always holds: no credential is sent, no message contains a URL's query, which may be one, and nothing leads to a forbidden address.
 // Used by worker/own-backing.ts.
 import { Context, Data, Effect, Option, Stream } from "effect"
 import { Headers, HttpClient, HttpClientRequest as Request, type HttpClientResponse } from "effect/http"
@@ -15,12 +15,12 @@ import { invalid, type StageFailed } from "./stage-failed.ts"
 export const archiveFile = "configuration.tar.gz"
 
 const redirects = 3
-/** From the request, or the last bytes, to the next ones. */
+/** How long the server may send nothing: before its answer, or between two pieces of it. */
 const silence = "30 seconds"
-/** For the whole download. */
+/** How long one attempt at the whole download may take. */
 const allInAll = "10 minutes"
 
-/** Addresses that are never asked; a test of this file has its servers on loopback. */
+/** Reports whether an address must never be asked. Tests replace it, because they have their servers on loopback. */
 export const Forbidden = Context.Reference<(address: string) => boolean>("agent-job/worker/Forbidden", {
   defaultValue: () => isForbiddenAddress
 })
@@ -33,11 +33,11 @@ const unfetched = (url: URL) => (why: string) =>
   invalid(`The archive cannot be fetched from ${place(url)} (${why}); check the URL of the source and the network.`)
 const notNow = (url: URL) => (why: string) => new NotNow({ failure: unfetched(url)(why) })
 
-/** A host that is an address itself is not looked up. */
+/** Returns the URL's host if it is an address itself, which is checked here because it is not looked up. */
 const addressIn = ({ hostname }: URL): string | undefined =>
   /^\[.*\]$|^[\d.]+$/u.test(hostname) ? hostname.replace(/^\[|\]$/gu, "") : undefined
 
-/** The URL, if we may ask it: http or https, without user and password, and not of a forbidden address. */
+/** Returns the URL if it may be asked: http or https (after https no http), without user and password, and not a forbidden address. */
 export const archiveUrl = Effect.fnUntraced(function*(text: string, base?: URL): Effect.fn.Return<URL, StageFailed> {
   const url = URL.canParse(text, base?.href) ? new URL(text, base) : undefined
   if (url === undefined || (url.protocol !== "https:" && url.protocol !== "http:")) {
@@ -63,7 +63,7 @@ const ask = (url: URL, left: number): Effect.Effect<HttpClientResponse.HttpClien
       Effect.timeoutOrElse({ duration: silence, orElse: () => Effect.fail(later(`no answer in ${silence}`)) })
     )
     if (response.status === 200) return response
-    yield* Effect.ignore(Stream.runDrain(Stream.take(response.stream, 1))) // else its connection stays taken
+    yield* Effect.ignore(Stream.runDrain(Stream.take(response.stream, 1))) // otherwise its connection stays in use
     if (response.status === 429 || response.status >= 500) return yield* later(`it answers ${response.status}`)
     const location = Headers.get(response.headers, "location")
     if (response.status < 300 || response.status > 399 || Option.isNone(location)) return yield* cannot(`it answers ${response.status}`)
@@ -71,7 +71,7 @@ const ask = (url: URL, left: number): Effect.Effect<HttpClientResponse.HttpClien
     return yield* ask(yield* archiveUrl(location.value, url), left - 1)
   })
 
-/** Downloads the archive into `file`, checked against `sha256`; tried for a minute while there is no answer. */
+/** Downloads the archive into `file` and checks it against `sha256`; tries again for a minute while there is no answer. */
 export const fetchArchive = Effect.fn("Archive.fetch")(
   function*(text: string, sha256: string, file: string): Effect.fn.Return<void, StageFailed> {
     const url = yield* archiveUrl(text)

@@ -1,5 +1,5 @@
-// Unpacks a configuration archive, a tar.gz that nobody vouches for, below an open directory.
-// Always holds: nothing comes to lie outside that directory, and what is written and read stays within the limits.
+// Unpacks a configuration archive, an untrusted tar.gz, below an open directory.
+// Always holds: nothing is written outside of that directory, and what is read and written stays within the limits.
 // Used by worker/own-backing.ts and worker/pool-backing.ts, after the archive's digest was found right.
 import { Effect, Stream } from "effect"
 import { Tar } from "effect/encoding"
@@ -13,9 +13,9 @@ import { codeOf, fileTrouble, StageFailed } from "./stage-failed.ts"
 
 export interface ArchiveLimits {
   readonly entries: number
-  /** Of everything unpacked, headers included. */
+  /** The most bytes of the unpacked tar, headers included. */
   readonly bytes: number
-  /** Unpacked bytes to one packed byte, once there are more than `ratioFromBytes`. */
+  /** The most unpacked bytes for each packed byte, once there are more than `ratioFromBytes`. */
   readonly ratio: number
   readonly ratioFromBytes: number
 }
@@ -27,7 +27,7 @@ const notAnArchive = () => refused("is not a tar archive packed with gzip; make 
 
 const named = (path: string): string => JSON.stringify(shortened(path, 200))
 
-/** What the file system says when two entries are in each other's way, or one would go through a link. */
+/** The error codes of the file system when two entries are in each other's way, an entry leads through a link, or a name is too long. */
 const collisions = new Set(["EEXIST", "ENOTDIR", "EISDIR", "ELOOP", "ENAMETOOLONG"])
 
 const entryTrouble = (path: string) => (cause: unknown): StageFailed =>
@@ -54,12 +54,12 @@ const tarTrouble = (error: Tar.TarError): StageFailed =>
     ? refused("holds a sparse file; make it with plain tar -czf")
     : notAnArchive()
 
-/** The bytes of the tar archive, as long as they are within the limits. */
+/** Streams the unpacked bytes of the tar archive; fails when they exceed the limits. */
 const unpacked = (file: string, limits: ArchiveLimits): Stream.Stream<Uint8Array, StageFailed> =>
   Stream.suspend(() => {
     const allowed = Math.min(limits.bytes, Math.max(limits.ratioFromBytes, statSync(file).size * limits.ratio))
     const gunzip = createGunzip({ chunkSize: 64 * 1024 })
-    pipeline(createReadStream(file), gunzip, () => {}) // an error reaches us through the iteration
+    pipeline(createReadStream(file), gunzip, () => {}) // an error arrives through the iteration below
     return Stream.fromAsyncIterable(gunzip, readTrouble).pipe(
       Stream.mapAccum(() => 0, (sum, chunk: Uint8Array) => [sum + chunk.length, [{ chunk, sum: sum + chunk.length }]]),
       Stream.mapEffect(({ chunk, sum }) =>
@@ -99,7 +99,7 @@ const unpackEntry =
     })
   }
 
-/** Unpacks the file below the directory `root` is open at. Fails with InvalidArchive, or DiskFull; what was written until then stays. */
+/** Unpacks the file below `root`, an open directory. What was written before a failure, such as InvalidArchive or DiskFull, stays. */
 export const unpack = Effect.fn("Archive.unpack")((file: string, root: number, limits: ArchiveLimits = archiveLimits) =>
   unpacked(file, limits).pipe(
     Stream.pipeThroughChannel(Tar.decode<StageFailed>()),

@@ -1,5 +1,5 @@
 // The engine's own note of which backend it was initialised with, from its data directory.
-// Always holds: it is a file of the runner's, so it is read as one: no link is followed, and no more than a backend needs.
+// Always holds: the runner may have written it, so no link is followed, and a file that is larger than any backend needs is not read.
 // Used by worker/own-backing.ts and worker/pool-backing.ts.
 import { Effect, Option } from "effect"
 import { openFolder, readFile } from "./folder.ts"
@@ -7,7 +7,7 @@ import { invalid } from "./stage-failed.ts"
 
 const limitBytes = 1024 * 1024
 
-/** Fails with what `trouble` finds in the engine's note of its backend; there is no note without a backend. */
+/** Fails with what `trouble` finds wrong in the engine's note of its backend. Without a backend there is no note. */
 export const heedNote = Effect.fnUntraced(
   function*<E>(engineDirectory: string, trouble: (note: Option.Option<string>) => Effect.Effect<Option.Option<string>, E>) {
     const found = yield* Effect.flatMap(openFolder(engineDirectory), (directory) => readFile(directory, ["terraform.tfstate"], limitBytes))

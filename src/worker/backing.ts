@@ -1,4 +1,4 @@
-// What differs between a stage of a pool and one of its own: where its files come from, where its state and its plan go.
+// What differs between a stage with a pool and one without: where its files come from, and where its state and its plan go.
 // Always holds: a stage that changes anything has a place for its state that outlives the Pod.
 // Made by worker/pool-backing or worker/own-backing, used by worker/stage.ts.
 import type { Effect, Option, Scope } from "effect"
@@ -13,7 +13,7 @@ import type { Log, Ship } from "./log-shipper.ts"
 import type { Settings } from "./settings.ts"
 import type { StageFailed } from "./stage-failed.ts"
 
-/** Where the engine works, and what is there besides the configuration. */
+/** Where the configuration is, and where in it the engine works. */
 export interface Provisioned {
   /** Descriptor of the root of the configuration. */
   readonly root: number
@@ -23,34 +23,34 @@ export interface Provisioned {
   readonly path: string
 }
 
-/** What a plan is sealed with, beside what is in its directory. */
+/** What a plan is sealed with, in addition to what is in its directory. */
 export interface Sealing {
-  /** Key of the digests of variables: the same for a plan and its apply, and kept elsewhere than the plan. */
+  /** The key for the digests of variables: the same for a plan and its apply, and never kept inside the plan's package. */
   readonly key: Effect.Effect<Uint8Array, StageFailed, Settings>
-  /** The state that a plan was made from, or that an apply would meet now. */
+  /** Which state the plan was made from, or the apply would start from now. */
   readonly state: Effect.Effect<Seal["state"], StageFailed>
 }
 
 export interface Backing {
-  /** The pool's variables, beside those of the task. */
+  /** The variables that the pool has for the stage, in addition to those of the task. */
   readonly variables: ReadonlyArray<Variable>
-  /** Secrets beside the variables'. */
+  /** Values that no log may show, in addition to those of variables. */
   readonly secrets: ReadonlyArray<string>
   readonly ship: Option.Option<Ship>
-  /** Takes entries of the journal. */
+  /** Sends entries of the journal to the server; absent without a pool. */
   readonly sendEffects: Option.Option<SendEffects>
-  /** The state as it is stored, for as long as there may be an answer; nothing where it cannot be read from here. */
+  /** Returns the stored state as text, empty if there is none yet; none where the worker cannot read it, or gets no answer for a while. */
   readonly storedState: Effect.Effect<Option.Option<string>>
-  /** Brings the archive of the configuration below an open directory. */
+  /** Fetches the archive of the configuration and unpacks it below an open directory. Absent if the source is no archive. */
   readonly bringSource: Option.Option<(root: number) => Effect.Effect<void, StageFailed, Settings>>
   readonly sealing: Sealing
-  /** Puts the approved plan into the working directory; gives its seal. */
+  /** Puts the approved plan into the working directory; returns its seal. Absent if there is no such plan. */
   readonly bringPlan: Option.Option<(place: Provisioned) => Effect.Effect<Seal, StageFailed, Settings>>
-  /** What a command gets beside the environment of all. */
+  /** Opens what one command needs; returns what it gets in addition to the environment of all commands. */
   readonly openFor: (command: StageCommand) => Effect.Effect<CommandEnv, StageFailed, Scope.Scope>
   /**
-   * After `init` and before any other command; `engineDirectory` is the engine's own (TF_DATA_DIR), and `workspace` asks it for that of
-   * its backend. Fails when the state would have no place that outlives the Pod, or another than the pool's.
+   * Called after `init`, before every other command. `engineDirectory` is the engine's own (TF_DATA_DIR), and `workspace` asks the engine
+   * for the workspace of its backend. Fails when the state would not outlive the Pod, or would go elsewhere than to the pool's server.
    */
   readonly mayRun: (
     command: StageCommand,
@@ -58,17 +58,17 @@ export interface Backing {
     workspace: Effect.Effect<string, StageFailed | StageStopped>
   ) => Effect.Effect<void, StageFailed | StageStopped>
   /**
-   * After a command that changes something, however it ended: whether it wrote a state, or is known to have never come to it. The last one
-   * is saved by then; fails if it is not.
+   * Called after a command that changes something, however it ended. Returns `saved` when a state of it is known to be saved, `untouched`
+   * when it is known never to have locked the state, and otherwise `unwritten`. Fails when its last state is not saved.
    */
   readonly settleState: (place: Provisioned) => Effect.Effect<"untouched" | "unwritten" | "saved", StageFailed, Log>
   /**
-   * After `settleState`, when no word of what the engine made is on its way any more: gives back the lock of the state, if the engine did
-   * and its last state is saved.
+   * Called after `settleState`, once the server has to be told nothing more about what the engine made. Gives back the lock of the state,
+   * if the engine gave it back and its last state is saved.
    */
   readonly giveStateBack: Effect.Effect<void>
-  /** While this takes long, the AgentTask says that the server has not got all of the stage, and no more once it has succeeded. */
+  /** Waits; if that takes long, the AgentTask says that the server has not got all of the stage, until the wait has succeeded. */
   readonly saidDuring: <A, E, R>(wait: Effect.Effect<A, E, R>) => Effect.Effect<A, E, R>
-  /** Stores the plan that a plan stage made, with its seal; gives the digest of both. */
+  /** Stores the plan that a plan stage made, with its seal; returns the digest of both together. Absent if no plan is to be kept. */
   readonly keepPlan: Option.Option<(place: Provisioned, seal: Seal) => Effect.Effect<Sha256, StageFailed, Settings>>
 }

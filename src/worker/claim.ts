@@ -1,6 +1,6 @@
-// Takes the task for this process, once: an update of its status under the version that was read, with a nonce that only memory has.
-// Always holds: nothing of the stage is begun before this succeeded, and a container started again in the same Pod is a loser too.
-// Used by worker/worker.ts, first of all.
+// Claims the task for this process: one update of its status against the resourceVersion that was read, with a nonce made for this process.
+// Always holds: nothing of the stage begins before the claim has succeeded, and a restarted container of the same Pod cannot claim again.
+// Used by worker/worker.ts, before anything of the stage.
 import { Data, DateTime, Effect, Option, Runtime } from "effect"
 import { claimLostExitCode } from "../core/manifest/places.ts"
 import { claimed, isOfNewerVersion, isOver } from "../core/status.ts"
@@ -13,7 +13,7 @@ import { Settings } from "./settings.ts"
 import { Stop } from "./stop.ts"
 import { taskKind, writeTaskStatus } from "./task-kind.ts"
 
-/** Another process has the task, or nobody may have it any more. Exit code 75, which the Job ignores. */
+/** Another process has the task, no process may claim it any more, or this Pod is being stopped. Exit code 75, which the Job ignores. */
 export class ClaimLost extends Data.TaggedError("ClaimLost")<{ readonly task: string; readonly why: string }> {
   override readonly [Runtime.errorExitCode] = claimLostExitCode
   override get message() {
@@ -21,22 +21,22 @@ export class ClaimLost extends Data.TaggedError("ClaimLost")<{ readonly task: st
   }
 }
 
-/** Who wants the task. */
+/** The process that wants the task. */
 interface Claimant {
   readonly podUid: string
   readonly nonce: string
 }
 
 type Standing = Data.TaggedEnum<{
-  /** Nobody has it. */
+  /** No process has claimed the task, and this one may. */
   Free: {}
-  /** An earlier write of this very process, whose answer was lost, has taken it. */
+  /** This process has the task: an earlier write of it succeeded, but the answer was lost. */
   Mine: { readonly claim: Claim }
   Lost: { readonly why: string }
 }>
 const Standing = Data.taggedEnum<Standing>()
 
-/** How the task stands for the claimant. */
+/** Returns whether the claimant may claim the task, has it already, or has lost it and why. */
 const standing = ({ metadata, spec, status }: AgentTask, { nonce, podUid }: Claimant): Standing => {
   const { claim } = status
   if (claim?.podUid === podUid && claim.nonce === nonce) return Standing.Mine({ claim })
@@ -52,14 +52,14 @@ const standing = ({ metadata, spec, status }: AgentTask, { nonce, podUid }: Clai
 const now = Effect.map(DateTime.now, DateTime.formatIso)
 
 /**
- * Worth another look at the task: the write may have happened, was late, or came before the controller's own; or a policy denies it, which
- * may be for as long as somebody rolls that out.
+ * Reports whether the task is worth another look after this error: the write may have succeeded, come late or come before the controller's
+ * own; or a policy denies it, perhaps only while that policy is being rolled out.
  */
 const mayChange = ({ _tag }: KubernetesError): boolean =>
   _tag === "Conflict" || _tag === "Unreachable" || _tag === "TooManyRequests" || _tag === "Invalid" || _tag === "Unauthorized" ||
   _tag === "Forbidden"
 
-/** The task with the claim in it. */
+/** Claims the task; returns the claim, and the task as it is with the claim. */
 export const claimTask = Effect.fn("Claim.take")(
   function*(): Effect.fn.Return<
     { readonly task: AgentTask; readonly claim: Claim },
@@ -76,7 +76,7 @@ export const claimTask = Effect.fn("Claim.take")(
       stop.now,
       Option.match({ onNone: () => Effect.void, onSome: () => lost("has to wait for another Pod, since this one leaves its node") })
     )
-    /** From then on the task may be this process's, whatever came of the answer: that is looked at before anything is given up. */
+    /** Whether a write was sent: from then on this process may have the task, so it looks at the task before it gives up. */
     let hasWritten = false
 
     const attempt = Effect.gen(function*() {

@@ -1,4 +1,4 @@
-// The sh script by which one command replaces the shell that reads it: directory, environment, arguments, every value quoted.
+// The sh script of one command: it sets the directory and the environment, and replaces its shell by the program; every value is quoted.
 // Always holds: no value is ever read as shell text, and no secret becomes an argument of a process.
 // Used by worker/exec-loop.ts.
 import { Result } from "effect"
@@ -11,11 +11,11 @@ export interface Command {
   readonly env: Readonly<Record<string, string>>
   /** Absolute path of the directory to run in. */
   readonly cwd: string
-  /** Whether the command has a pipe to the worker for its events, beside its output. */
+  /** Whether the command has a pipe to the worker for its events, in addition to its output. */
   readonly events?: boolean | undefined
 }
 
-// Names that bash or dash refuses, or gives a value of its own.
+// Names of variables that bash or dash refuses, or sets itself.
 const shellName =
   /^(?:_|BASH.*|DIRSTACK|EPOCHREALTIME|EPOCHSECONDS|EUID|FUNCNAME|GROUPS|HISTCMD|LINENO|OPTIND|PPID|RANDOM|SECONDS|SHELLOPTS|SHLVL|SRANDOM|UID)$/u
 const identifier = /^[A-Za-z_][A-Za-z0-9_]*$/u
@@ -23,7 +23,7 @@ const identifier = /^[A-Za-z_][A-Za-z0-9_]*$/u
 const quote = (value: string) => `'${value.replaceAll("'", `'\\''`)}'`
 const hasNul = (value: string) => value.includes("\0")
 
-/** Why no shell can pass the command on as it is, in a sentence without the values; undefined when it can. */
+/** Returns a sentence, without values of variables, that says why no shell can pass the command on unchanged; undefined if one can. */
 const refusal = ({ argv: [program, ...args], cwd, env }: Command) => {
   const badName = Object.keys(env).find((name) => !identifier.test(name))
   const shellsOwn = Object.keys(env).find((name) => shellName.test(name))
@@ -42,7 +42,8 @@ const refusal = ({ argv: [program, ...args], cwd, env }: Command) => {
 }
 
 /**
- * The script that announces command `id` on descriptor 4 and becomes it; it ends with 126 when the directory cannot be entered.
+ * Returns the script that announces command `id` on descriptor 4 and becomes its program; it exits with 126 if it cannot enter the
+ * directory.
  * Fails with a sentence that says what to change.
  */
 export const commandScript = (id: string, command: Command): Result.Result<string, string> => {

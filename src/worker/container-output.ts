@@ -1,13 +1,13 @@
 // The worker's own output, which the container runtime keeps as the container's log.
-// Always holds: it is written at the pace of whoever reads it, but nobody who stops to read holds up the engine, or the saving of its state, for long; what was dropped is marked.
+// Always holds: output goes at its reader's pace, but a reader that stops holds up neither engine nor state for long; gaps are marked.
 // Used by worker/stage.ts.
 import { Duration, Effect } from "effect"
 import { gapMark } from "./log-shipper.ts"
 
-/** Longer than a busy node or the rotation of a log takes, and less than a short grace period. */
+/** How long a write may take: longer than a busy node or the rotation of a log needs, and less than a short grace period. */
 const patience = Duration.seconds(20)
 
-/** Writes to a stream; `taken` is called when it has passed these bytes on. */
+/** Writes to a stream; `taken` is called when the stream has passed these bytes on. */
 export type Write = (bytes: Uint8Array, taken: () => void) => void
 
 export const printTo = (write: Write): (bytes: Uint8Array) => Effect.Effect<void> => {
@@ -38,5 +38,5 @@ export const printTo = (write: Write): (bytes: Uint8Array) => Effect.Effect<void
     })
 }
 
-/** A pipe in its container, which Node writes to without waiting. */
+/** Prints to stdout, which is a pipe in the container, so that Node writes to it without blocking. */
 export const printed = printTo((bytes, taken) => void process.stdout.write(bytes, () => taken()))

@@ -1,5 +1,5 @@
-// Bytes from the network into a file, counted and digested on the way.
-// Always holds: success means that the file has the wanted SHA-256; nobody opens it before.
+// Downloads bytes from the network into a file, counts them and takes their digest on the way.
+// Always holds: success means that the file has the wanted SHA-256; no caller opens it before.
 // Used by worker/platform and worker/archive-url.
 import { Effect, Stream } from "effect"
 import { createHash } from "node:crypto"
@@ -8,13 +8,13 @@ import { writeAll } from "./folder.ts"
 import { fileTrouble, StageFailed } from "./stage-failed.ts"
 
 export interface Wanted {
-  /** As a person would name it, such as "the configuration archive". */
+  /** The name of the download in messages, such as "the configuration archive". */
   readonly what: string
   readonly sha256: string
   readonly limitBytes: number
 }
 
-/** Writes the stream to a new file. Fails with DigestMismatch, InvalidArchive when it is too large, or DiskFull. */
+/** Writes the stream to the file, from its beginning. Fails with DigestMismatch, InvalidArchive when it is too large, or DiskFull. */
 export const save = <E, R>(
   stream: Stream.Stream<Uint8Array, E, R>,
   file: string,

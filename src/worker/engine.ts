@@ -1,5 +1,5 @@
-// One command of the engine in the runner: its output to the log, its end as data, and the signals that a stop brings.
-// Always holds: no command starts once a stop was asked for, and none is left running when this returns.
+// Runs one command of the engine in the runner: shows its output in the log, returns its end as data, and sends the signals of a stop.
+// Always holds: no command starts once the stage has to stop, and none is left running at the end unless even SIGKILL did not end it.
 // Used by worker/stage.ts.
 import { Context, Data, Effect, Fiber, Layer, Option, Ref, Stream } from "effect"
 import { linesOf, noLine } from "../core/lines.ts"
@@ -19,15 +19,15 @@ export class StageStopped extends Data.TaggedError("StageStopped")<{
   readonly exitCode?: number
 }> {}
 
-/** Where and as what the engine runs. */
+/** Which engine runs, where, and with which environment. */
 export interface Workplace {
-  /** `tofu` or `terraform`; while it is looked for, all names that it may have. */
+  /** `tofu` or `terraform`; until the engine is found, all names that it may have, for messages. */
   readonly engine: string
   readonly directory: string
   readonly env: Readonly<Record<string, string>>
 }
 
-/** What one command gets beside the workplace's environment; secret values are kept out of the log. */
+/** What one command gets in addition to the workplace's environment; `secrets` are kept out of the log. */
 export interface CommandEnv {
   readonly env: Readonly<Record<string, string>>
   readonly secrets: ReadonlyArray<string>
@@ -35,18 +35,18 @@ export interface CommandEnv {
 
 export const noCommandEnv: CommandEnv = { env: {}, secrets: [] }
 
-/** Hears each line of what a command tells of its effects (`StageCommand.tells`), as it comes; returns at once. */
+/** Called with each line in which a command tells its effects (`StageCommand.tells`), as it comes; has to return at once. */
 export type Listen = (line: string) => void
 
-/** More than the JSON of a plan with ten thousand resources. */
+/** The most output that is captured: more than the JSON of a plan with ten thousand resources. */
 const captureBytes = 32 * 1024 * 1024
-/** A line of a command that is longer tells nothing. */
+/** The longest line, in bytes, that may tell an effect; longer ones are skipped. */
 const longestLine = 64 * 1024
 
 export class Engine extends Context.Service<Engine, {
   /**
-   * Runs the command to its end. Fails when it fails, or was stopped and did not end with 0.
-   * Gives what it printed on stdout, if that is captured and not larger than `captureBytes`.
+   * Runs the command to its end. Fails when the command fails, or when the stage has to stop and the command did not end with 0.
+   * Returns what the command printed on stdout, if that is captured and not larger than `captureBytes`.
    */
   readonly run: (
     workplace: Workplace,
@@ -54,7 +54,7 @@ export class Engine extends Context.Service<Engine, {
     extra?: CommandEnv,
     listen?: Listen
   ) => Effect.Effect<Option.Option<string>, StageFailed | StageStopped>
-  /** The engine of that name, or else the first of `engines` that the image has; its version is from its own JSON. */
+  /** Finds the engine of that name or, without a name, the first of `engines` in the image; the engine's own JSON tells its version. */
   readonly find: (
     name: Option.Option<EngineName>,
     place: Omit<Workplace, "engine">
@@ -67,7 +67,7 @@ export class Engine extends Context.Service<Engine, {
       const stop = yield* Stop
       const log = yield* Log
 
-      /** What a stop does to a running command, one signal after another; `forced` once the interrupt was not enough. */
+      /** Waits for a stop, sends its signals in turn, and returns when it is time to give up. Sets `forced` if INT was not enough. */
       const signals = Effect.fnUntraced(function*(running: Running, forced: Ref.Ref<boolean>) {
         yield* stop.asked
         let past = 0
@@ -126,8 +126,8 @@ export class Engine extends Context.Service<Engine, {
         const byKernel = exitCode === 128 + 9
         const byForce = killed || byKernel
         const during = Option.some({ name: `${start.engine} ${command.subcommand}`, mutates: command.mutates, killed: byForce })
-        // One that was forced may exit with 1 as if it had ended by itself, its lock given back, and never have written what it was making:
-        // no such code is told.
+        // A command that was forced may exit with 1 as if it had ended by itself, with its lock given back, but without having written what
+        // it was making. Such an exit code is left out.
         const isTold = exitCode !== undefined && (!byForce || exitCode > 128)
         return yield* new StageStopped({ cause: cause.value, during, ...(isTold && { exitCode }) })
       })
@@ -153,13 +153,16 @@ export class Engine extends Context.Service<Engine, {
   )
 }
 
-/** A command as the runner gets it; what is said of it is said of the engine. */
+/** A command as the runner gets it; messages about it name the engine, not `argv`. */
 type Started = Workplace & Pick<Command, "argv">
 type EngineName = Seal["engine"]["name"]
 const engines: ReadonlyArray<EngineName> = ["tofu", "terraform"]
 
 const versionCommand: StageCommand = { subcommand: "version", args: ["version", "-json"], output: "captured", mutates: false }
-/** Script that says which engine it found and becomes it, so that the runner is asked once; says nothing when there is none. */
+/**
+ * Returns a script that prints which engine it found and becomes the engine's version command, so that the runner is asked once. The script
+ * prints nothing if there is no engine.
+ */
 const searchFor = (names: ReadonlyArray<EngineName>): string =>
   `for engine in ${names.join(" ")}; do if command -v $engine >/dev/null; then echo $engine; exec $engine ${
     versionCommand.args.join(" ")
@@ -178,10 +181,10 @@ const versionOf = (engine: string, captured: Option.Option<string>): Effect.Effe
   )
 }
 
-/** The runner cannot be given commands. */
+/** Returns the stage's failure when the runner cannot be given commands. */
 export const execLoopFailure = (error: ExecLoopError): StageFailed => invalid(`${error.message}.`)
 
-/** Chunks in, lines out. */
+/** Returns a function that takes chunks of bytes and calls `listen` with each whole line. */
 const inLines = (listen: Listen) => {
   let unfinished = noLine
   return (bytes: Uint8Array): void => {
@@ -191,7 +194,7 @@ const inLines = (listen: Listen) => {
   }
 }
 
-/** stdout of a captured command, dropped when it becomes too large. */
+/** The stdout of a captured command; dropped when it becomes too large. */
 class Capture {
   private chunks: Array<Uint8Array> = []
   private bytes = 0
@@ -201,7 +204,7 @@ class Capture {
     this.wanted = wanted
   }
 
-  /** True when this part of the output is for us and not for the log. */
+  /** Takes a part of the output; returns true when the part is captured, so that the log does not get it. */
   keeps({ bytes, stream }: Output): boolean {
     if (!this.wanted || stream !== "stdout") return false
     this.bytes += bytes.length

@@ -1,5 +1,5 @@
-// Runs commands in the runner's container, through named pipes and directories on the volume that both mount; the other side is src/runner/exec-loop.sh.
-// Always holds: a command starts at most once, and what the runner writes can end, delay or fill the output of its own commands, nothing else.
+// Runs commands in the runner's container through named pipes and directories on a shared volume; the other side: src/runner/exec-loop.sh.
+// Always holds: a command starts at most once, and what the runner writes can only end, delay or fill the output of its own commands.
 // Used by worker/engine.ts; started by worker/stage.ts.
 import { Context, Data, Deferred, type Duration, Effect, Layer, Schedule, type Scope, Stream } from "effect"
 import { randomUUID } from "node:crypto"
@@ -18,7 +18,7 @@ export type Ended = Data.TaggedEnum<{
   Exited: { readonly code: number }
   /** The runner has no such program: exit 127 of its shell, which says so on stderr. */
   ProgramMissing: {}
-  /** The runner could not start it: disk full, directory gone, or a signal came first. Nothing has run. */
+  /** The runner could not start the program: disk full, directory gone, or a signal came first. Nothing has run. */
   NotStarted: { readonly code: number }
   /** The runner was started again, most likely because it ran out of memory, and the command died with it. */
   Aborted: {}
@@ -26,12 +26,12 @@ export type Ended = Data.TaggedEnum<{
 export const Ended = Data.taggedEnum<Ended>()
 
 export interface Running {
-  /** To be consumed, else the command waits for its reader. Order is kept within a stream, not between the two. Ends soon after `ended`. */
+  /** Has to be consumed, or the command blocks. Order is kept within stdout and stderr, not between them. Ends soon after `ended`. */
   readonly output: Stream.Stream<Output>
-  /** What the command writes to its events, if it was given them. To be consumed as well. */
+  /** What the command writes to its pipe for events, if it has one. Has to be consumed as well. */
   readonly events: Stream.Stream<Uint8Array>
   readonly ended: Effect.Effect<Ended>
-  /** To the process group of the command; INT at most once, however often it is asked for. Does not wait for the effect. */
+  /** Sends a signal to the command's process group, INT at most once however often it is asked for. Does not wait for its effect. */
   readonly signal: (name: Signal) => Effect.Effect<void>
 }
 
@@ -55,11 +55,11 @@ const advice = {
 const unusable = (reason: ExecLoopError["reason"]) => (error: FileUnusable) => new ExecLoopError({ reason, detail: error.message })
 
 interface Options {
-  /** Where the exec loop runs. It exists before the worker starts, and serves one worker. */
+  /** The directory in which the exec loop runs. It exists before the worker starts, and serves one worker. */
   readonly directory: string
   /** How long the runner may take to answer for the first time. */
   readonly startDeadline: Duration.Input
-  /** Done once a command has come to 80 % of the memory of the runner's container. */
+  /** Run when, during a command, the runner's container has come to 80 % of its memory limit. */
   readonly onCrowded?: Effect.Effect<unknown>
   /** How long processes that a command left behind may still write. */
   readonly linger?: Duration.Input
@@ -67,21 +67,21 @@ interface Options {
 
 export class ExecLoop extends Context.Service<ExecLoop, {
   /**
-   * Succeeds when the runner has taken the command, which is after the commands before it have ended. Leaving the scope before the command
-   * has ended withdraws it, or interrupts it and drops its output.
+   * Succeeds when the runner has taken the command, which is after the commands before it have ended. Closing the scope before the command
+   * has ended withdraws the command or, once it is taken, interrupts it and drops its output.
    */
   readonly run: (command: Command) => Effect.Effect<Running, ExecLoopError, Scope.Scope>
 }>()("agent-job/worker/ExecLoop") {
-  /** Closing it tells the loop that its worker is gone: what still runs gets an INT, and nothing starts any more. */
+  /** Closing the layer tells the loop that its worker is gone: a command that still runs gets an INT, and no other starts. */
   static readonly layer = (options: Options) => Layer.effect(ExecLoop, connect(options))
 }
 
-/** What is known of one command. `taken` and `started` are false when they can no longer happen. */
+/** What is known about one command. `taken` and `started` complete with false when they can no longer happen. */
 interface Entry {
   readonly taken: Deferred.Deferred<boolean>
   readonly started: Deferred.Deferred<boolean>
   readonly ended: Deferred.Deferred<Ended>
-  /** Nobody wants it any more. */
+  /** Completes when the caller does not want the command any more. */
   readonly left: Deferred.Deferred<void>
 }
 
@@ -103,7 +103,7 @@ const connect = Effect.fnUntraced(function*({ directory, linger = "2 seconds", o
 
   const { commands, request, send } = yield* Effect.gen(function*() {
     const base = yield* openDirectory(directory)
-    yield* fifoAppears(directory, inside(base, "replies")) // the last thing that the loop makes
+    yield* fifoAppears(directory, inside(base, "replies")) // the last pipe that the loop makes
     const replies = yield* readFifo(inside(base, "replies"))
     yield* replies.chunks.pipe(
       Stream.mapAccum(() => "", readReplies),
@@ -127,8 +127,8 @@ const connect = Effect.fnUntraced(function*({ directory, linger = "2 seconds", o
   )
 
   /**
-   * Puts the command where the loop finds it, complete from the first moment. Gives its open directory, which stays the same when it is
-   * moved.
+   * Puts the command where the loop finds it, complete from the first moment. Returns a descriptor of its directory, which stays right when
+   * the loop moves the directory.
    */
   const publish = Effect.fnUntraced(function*(id: string, script: string) {
     const hidden = inside(commands, `.${id}`)
@@ -136,7 +136,7 @@ const connect = Effect.fnUntraced(function*({ directory, linger = "2 seconds", o
     const folder = yield* openDirectory(hidden)
     yield* Effect.addFinalizer(() => forget(folder))
     yield* attempt("command", () => {
-      fchmodSync(folder, 0o2770) // whatever our umask: the runner may have another user id in our group
+      fchmodSync(folder, 0o2770) // whatever the umask: the runner may be another user of the worker's group
       writeScript(inside(folder, "command"), script)
       renameSync(hidden, inside(commands, id))
     })
@@ -144,10 +144,10 @@ const connect = Effect.fnUntraced(function*({ directory, linger = "2 seconds", o
     return folder
   })
 
-  /** True when the loop has not taken the command, and now never will. */
+  /** Takes the command back; returns true if the loop has not taken it and now never will. */
   const withdraw = (id: string) => Effect.isSuccess(attempt(id, () => renameSync(inside(commands, id), inside(commands, `.${id}`))))
 
-  /** Stays with a command until the loop is done with it, whether or not somebody still wants it. */
+  /** Attends to a command until the loop is done with it, whether or not its caller still wants it. */
   const attend = Effect.fnUntraced(
     function*(
       id: string,
@@ -177,7 +177,7 @@ const connect = Effect.fnUntraced(function*({ directory, linger = "2 seconds", o
   )
 
   const run = Effect.fn("ExecLoop.run")(function*(command: Command) {
-    const id = `${String(++count).padStart(6, "0")}-${randomUUID()}` // the loop goes by the order of names
+    const id = `${String(++count).padStart(6, "0")}-${randomUUID()}` // the loop runs commands in the order of their names
     const script = yield* Effect.mapError(
       Effect.fromResult(commandScript(id, command)),
       (detail) => new ExecLoopError({ reason: "InvalidCommand", detail })
@@ -193,7 +193,7 @@ const connect = Effect.fnUntraced(function*({ directory, linger = "2 seconds", o
       Effect.scoped,
       Effect.catch((error) => Effect.andThen(send(`KILL ${id}`), Deferred.fail(opened, unusable("VolumeUnusable")(error)))),
       Effect.ensuring(Effect.sync(() => entries.delete(id))),
-      Effect.forkIn(layerScope, { startImmediately: true }) // published when this returns, so that it can be withdrawn
+      Effect.forkIn(layerScope, { startImmediately: true }) // so that the command is published by now, and can be withdrawn
     )
     const [stdout, stderr, events] = yield* Deferred.await(opened)
     return {
@@ -239,12 +239,12 @@ const writeScript = (path: string, script: string) => {
   }
 }
 
-/** Removes the script, which has the secrets of the environment in it. A shell that has it open reads on. */
+/** Removes the script, because it contains the secrets of the environment. A shell that has it open can still read it. */
 const forget = (folder: number) => Effect.ignore(attempt("command", () => unlinkSync(inside(folder, "command"))))
 
 /**
- * Waits for the named pipe at `path`. The look once a second serves nodes that have no inotify instance left, or a kernel that loses an
- * event.
+ * Waits for the named pipe at `path`. Besides watching, it looks once a second, in case the node has no inotify instance left or the kernel
+ * loses an event.
  */
 const fifoAppears = (directory: string, path: string) => {
   const seen = Effect.repeat(Effect.sync(() => isFifo(path)), { until: (there) => there, schedule: Schedule.spaced("1 second") })

@@ -1,5 +1,5 @@
-// What the exec loop says of its commands, read from the bytes of a pipe that the runner's processes may write to as well.
-// Always holds: whatever comes is a list of replies; what is none is skipped, and no line takes more memory than the longest reply.
+// Reads the replies of the exec loop from the bytes of a pipe that every process of the runner may write to.
+// Always holds: any bytes give a list of replies, a line that is no reply is skipped, and little is kept of a line without an end.
 // Used by worker/exec-loop.ts.
 
 export type Reply =
@@ -7,10 +7,10 @@ export type Reply =
   | { readonly what: "exit"; readonly name: string; readonly code: number }
 
 const replyPattern = /^([a-z]{4,7}) ([\w-]{1,64})(?: (\d{1,3}))?$/u
-/** More than the longest reply, so that what is cut off here never reads as one. */
+/** How many characters of an unfinished line are kept: more than the longest reply has, so that a line cut here never reads as one. */
 const longestLine = 128
 
-/** The replies in `bytes` after an unfinished line, and the line that they leave unfinished. Anything else is skipped. */
+/** Reads `bytes`, which continue the line `unfinished`; returns the line that is unfinished then, and the replies. Skips anything else. */
 export const readReplies = (unfinished: string, bytes: Uint8Array): readonly [string, ReadonlyArray<Reply>] => {
   const lines = (unfinished + Buffer.from(bytes).toString("latin1")).split("\n")
   return [lines.pop()?.slice(0, longestLine) ?? "", lines.flatMap(readReply)]

@@ -1,5 +1,5 @@
-// Named pipes and directories on a volume that others write too: opened without following a link, read by the event loop alone.
-// Always holds: no call here waits for the other side or occupies a thread, and a reader holds one chunk at most that nobody asked for.
+// Named pipes and directories on a volume that the runner writes to as well: opened without following a link, read by the event loop alone.
+// Always holds: no call waits for the other side or occupies a thread; before `cut`, a reader has at most one chunk that was not asked for.
 // Used by worker/exec-loop.ts, and by worker/folder.ts and worker/kept-plan.ts to stay inside a directory.
 import { Data, Effect, type Scope, Stream } from "effect"
 import { closeSync, constants, fstatSync, lstatSync, openSync, readSync, writeSync } from "node:fs"
@@ -17,12 +17,12 @@ export class FileUnusable extends Data.TaggedError("FileUnusable")<{ readonly pa
   }
 }
 
-/** The path of `name` in an open directory. It leads there whatever happens to the path that the directory was opened by. */
+/** Returns the path of `name` in an open directory, which leads there whatever happens to the path by which the directory was opened. */
 export const inside = (directory: number, name: string) => `/proc/self/fd/${directory}/${name}`
 
 /**
- * File system calls that return at once. A failure names the last part of `path`, since `inside` makes the rest of it meaningless to
- * people.
+ * Makes a file system call that returns at once. A failure names only the last part of `path`, since `inside` makes the rest meaningless
+ * to people.
  */
 export const attempt = <A>(path: string, call: () => A) =>
   Effect.try({
@@ -31,7 +31,7 @@ export const attempt = <A>(path: string, call: () => A) =>
       new FileUnusable({ path: basename(path), why: String(cause instanceof Error ? cause.message : cause).replace(/, .*/su, "") })
   })
 
-/** A descriptor that the caller closes. `O_NONBLOCK`, so that neither a missing other side nor a device can hold us up. */
+/** Returns a descriptor that the caller closes. `O_NONBLOCK` keeps a missing other side, or a device, from blocking the worker. */
 const openWithoutLinks = (path: string, flags: number, kind: "directory" | "named pipe") => {
   const fd = openSync(path, flags | O_NOFOLLOW | O_NONBLOCK)
   const stat = fstatSync(fd)
@@ -40,7 +40,7 @@ const openWithoutLinks = (path: string, flags: number, kind: "directory" | "name
   throw new Error(`it is not a ${kind}`)
 }
 
-/** An open directory, to be used with `inside`; closed with the scope. */
+/** Opens a directory, to be used with `inside`, until the scope closes. */
 export const openDirectory = (path: string) =>
   Effect.acquireRelease(
     attempt(path, () => openWithoutLinks(path, O_RDONLY | O_DIRECTORY, "directory")),
@@ -48,8 +48,8 @@ export const openDirectory = (path: string) =>
   )
 
 /**
- * Writes short lines to the named pipe at `path` until the scope closes. A line is dropped when the pipe is full, since then nobody reads
- * and there is nothing to wait for. The pipe is opened for reading too, so that a write never fails for want of a reader.
+ * Returns a function that writes short lines to the named pipe at `path` until the scope closes. A line is dropped when the pipe is full,
+ * because waiting is no use when the other side does not read. The pipe is opened for reading too, so that a write never lacks a reader.
  */
 export const writeFifo = Effect.fnUntraced(
   function*(path: string): Effect.fn.Return<(line: string) => Effect.Effect<void>, FileUnusable, Scope.Scope> {
@@ -75,14 +75,15 @@ export const isFifo = (path: string) => {
 
 export interface FifoReader {
   /**
-   * What is written, in order, until the last writer is gone or `cut`. For one consumer; when that leaves early, what follows is discarded.
+   * What is written to the pipe, in order, until the last writer is gone or `cut` is called. Has one consumer; if that leaves early, what
+   * follows is discarded.
    */
   readonly chunks: Stream.Stream<Uint8Array>
-  /** Until this is called there need be no writer for the input to go on. */
+  /** Lets the input end with the last writer. Before this is called, the input goes on without any writer. */
   readonly endWithWriters: () => void
-  /** Ends the input with what is in the pipe now, though there may be writers. */
+  /** Ends the input with what is in the pipe now, even if there are writers left. */
   readonly cut: () => void
-  /** Drops what comes from now on, so that no writer waits for us. */
+  /** Drops what was not consumed and what still comes, so that no writer blocks. */
   readonly discard: () => void
 }
 
@@ -153,7 +154,7 @@ const listen = (path: string): FifoReader & { readonly close: () => void } => {
   return { chunks: Stream.unfold(undefined, () => take).pipe(Stream.ensuring(Effect.sync(discard))), endWithWriters, cut, discard, close }
 }
 
-/** Bytes that are there; 0 when there are none, be it for now or for good. */
+/** Reads what is in the pipe; returns how many bytes, 0 when there are none for now or for good. */
 const readNow = (fd: number, buffer: Buffer) => {
   try {
     return readSync(fd, buffer)
@@ -162,6 +163,6 @@ const readNow = (fd: number, buffer: Buffer) => {
   }
 }
 
-/** Reads the named pipe at `path`, as fast as its consumer does, until the scope closes. */
+/** Reads the named pipe at `path`, at the pace of the consumer, until the scope closes. */
 export const readFifo = (path: string): Effect.Effect<FifoReader, FileUnusable, Scope.Scope> =>
   Effect.acquireRelease(attempt(path, () => listen(path)), (reader) => Effect.sync(reader.close))

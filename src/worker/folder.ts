@@ -1,6 +1,6 @@
-// Directories on a volume that others write too: entered step by step from an open descriptor, so that no link is ever followed.
-// Always holds: a path given here leads nowhere outside the directory it starts in, whatever the runner does meanwhile.
-// Used by worker/provision, worker/archive and whatever else writes or reads beside the runner.
+// Files and directories on a volume that the runner writes to as well: reached step by step from an open descriptor, never through links.
+// Always holds: segments never lead outside of the directory that they start in, whatever the runner does meanwhile.
+// Used by worker/provision, worker/archive and the other parts of the worker that write or read where the runner does.
 import { Effect, Option } from "effect"
 import {
   closeSync,
@@ -20,14 +20,14 @@ import { fileTrouble, type StageFailed } from "./stage-failed.ts"
 
 const { O_CREAT, O_DIRECTORY, O_EXCL, O_NOFOLLOW, O_NONBLOCK, O_RDONLY, O_TRUNC, O_WRONLY } = constants
 
-/** Worker and runner may be different users of one group, whatever the umask. */
+/** These modes are set whatever the umask is, because worker and runner may be different users of one group. */
 const directoryMode = 0o2770
 const fileMode = { plain: 0o660, executable: 0o770 } as const
 
 /** Names below a directory, none of them empty, `.` or `..`. */
 export type Segments = ReadonlyArray<string>
 
-/** The names in a relative path; nothing if it leaves the directory it starts in. */
+/** Returns the names in a relative path; none if the path is absolute or contains `..` or a NUL byte. */
 export const segmentsOf = (path: string): Option.Option<Segments> => {
   const names = path.split("/").filter((name) => name !== "" && name !== ".")
   return path.startsWith("/") || path.includes("\0") || names.includes("..") ? Option.none() : Option.some(names)
@@ -53,7 +53,7 @@ const makeUnlessThere = (path: string): void => {
   }
 }
 
-/** Opens the directory at `segments` below `parent`, makes what is missing if asked to, and closes it after use. */
+/** Opens the directory at `segments` below `parent`, makes what is missing if `create` says so, and closes the directory after use. */
 const enter = <A>(parent: number, segments: Segments, create: boolean, use: (directory: number) => A): A => {
   const [first, ...rest] = segments
   if (first === undefined) return use(parent)
@@ -73,10 +73,10 @@ const inParent = <A>(root: number, segments: Segments, use: (path: string) => A)
   return enter(root, segments.slice(0, -1), true, (directory) => use(inside(directory, name)))
 }
 
-/** Makes the directory and those above it. Throws what the file system says, as do the others here that are not effects. */
+/** Makes the directory and those above it. Throws the file system's error, as do the other functions here that return no Effect. */
 export const makeFolder = (root: number, segments: Segments): void => enter(root, segments, true, () => undefined)
 
-/** Opens a file to write, making it and the directories above it; `replace` takes one that is there, but never a link. */
+/** Makes a file and the directories above it; returns a descriptor to write to. `replace` overwrites a file that is there, never a link. */
 export const createFile = (
   root: number,
   segments: Segments,
@@ -92,11 +92,11 @@ export const writeAll = (fd: number, bytes: Uint8Array): void => {
   for (let at = 0; at < bytes.length;) at += writeSync(fd, bytes, at)
 }
 
-/** A symbolic link; where it leads is the caller's care. */
+/** Makes a symbolic link. The caller checks where the link leads. */
 export const makeLink = (root: number, segments: Segments, target: string): void =>
   inParent(root, segments, (path) => symlinkSync(target, path))
 
-/** Descriptor of a directory, closed with the scope. */
+/** Opens a directory; returns its descriptor, which is closed with the scope. */
 export const openFolder = (path: string) =>
   Effect.acquireRelease(
     Effect.try({ try: () => openSync(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW), catch: fileTrouble(path) }),
@@ -119,11 +119,11 @@ export const writeFile = (root: number, segments: Segments, content: string | Ui
     catch: fileTrouble(segments.join("/"))
   })
 
-/** Not there, or a link where a file or directory should be. */
+/** Reports whether nothing is at the path, or a link or file is in its way. */
 const isMissing = (error: unknown): boolean =>
   error instanceof Error && "code" in error && (error.code === "ENOENT" || error.code === "ENOTDIR" || error.code === "ELOOP")
 
-/** A regular file open to read, and its size; nothing if there is none, or another kind of thing. The caller closes it. */
+/** Opens a regular file to read; returns its descriptor, which the caller closes, and its size. None if there is no regular file. */
 const openRegular = (root: number, segments: Segments): Option.Option<{ readonly fd: number; readonly size: number }> => {
   try {
     const fd = enter(
@@ -142,14 +142,14 @@ const openRegular = (root: number, segments: Segments): Option.Option<{ readonly
   }
 }
 
-/** A regular file open to read, and its size, until the scope closes; nothing if there is none, or another kind of thing. */
+/** Opens a regular file to read until the scope closes; returns its descriptor and its size. None if there is no regular file. */
 export const openFile = (root: number, segments: Segments) =>
   Effect.acquireRelease(
     Effect.try({ try: () => openRegular(root, segments), catch: fileTrouble(segments.join("/")) }),
     Option.match({ onNone: () => Effect.void, onSome: ({ fd }) => Effect.sync(() => closeSync(fd)) })
   )
 
-/** What the runner wrote, at most `limit` bytes of it. */
+/** Reads a file in chunks, at most `limit` bytes of it, since the runner may go on writing. */
 export function* chunksOf(fd: number, limit: number): Generator<Uint8Array> {
   for (let left = limit; left > 0;) {
     const buffer = Buffer.alloc(Math.min(left, 64 * 1024))
@@ -160,7 +160,7 @@ export function* chunksOf(fd: number, limit: number): Generator<Uint8Array> {
   }
 }
 
-/** The content of a regular file of at most `limit` bytes; nothing if there is none, or another kind of thing, or a larger one. */
+/** Returns the content of a regular file of at most `limit` bytes; none if there is no regular file, or it is larger. */
 export const readFile = (root: number, segments: Segments, limit: number): Effect.Effect<Option.Option<Uint8Array>, StageFailed> =>
   Effect.gen(function*() {
     const found = yield* openFile(root, segments)
@@ -169,7 +169,7 @@ export const readFile = (root: number, segments: Segments, limit: number): Effec
     return Option.some(yield* Effect.try({ try: () => Buffer.concat([...chunksOf(fd, size)]), catch: fileTrouble(segments.join("/")) }))
   }).pipe(Effect.scoped)
 
-/** Removes a file or link; nothing happens if there is none. */
+/** Removes a file or link; does nothing if there is none. */
 export const removeFile = (root: number, segments: Segments): Effect.Effect<void, StageFailed> =>
   Effect.try({
     try: () => {
@@ -182,7 +182,7 @@ export const removeFile = (root: number, segments: Segments): Effect.Effect<void
     catch: fileTrouble(segments.join("/"))
   })
 
-/** Gives a file or link of `root` itself another name there; nothing happens if there is none. */
+/** Renames a file or link that is directly in `root`; does nothing if there is none. */
 export const renameFile = (root: number, from: string, to: string): Effect.Effect<void, StageFailed> =>
   Effect.try({
     try: () => {
@@ -195,7 +195,7 @@ export const renameFile = (root: number, from: string, to: string): Effect.Effec
     catch: fileTrouble(from)
   })
 
-/** Is there a directory, reached through none but directories? */
+/** Reports whether there is a directory that is reached through directories alone, not through links. */
 export const isFolder = (root: number, segments: Segments): boolean => {
   try {
     return enter(root, segments, false, () => true)

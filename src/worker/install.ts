@@ -8,7 +8,7 @@ import { fileTrouble, type StageFailed } from "./stage-failed.ts"
 
 const script = "exec-loop.sh"
 
-/** Beside the bundle, or where the sources have it. */
+/** Returns the path of the script: beside the bundle, or where the sources have it. */
 const found = (): string =>
   [join(import.meta.dirname, script), join(import.meta.dirname, "..", "runner", script)].find(existsSync) ?? script
 
@@ -18,7 +18,7 @@ export const install = (dataDirectory: string): Effect.Effect<void, StageFailed>
     try: () => {
       const directory = join(dataDirectory, "exec")
       mkdirSync(directory, { recursive: true })
-      chmodSync(directory, 0o2770) // the runner may be another user of our group
+      chmodSync(directory, 0o2770) // the runner may be another user of the worker's group
       const hidden = join(directory, `.${script}`)
       copyFileSync(found(), hidden)
       chmodSync(hidden, 0o750)

@@ -1,5 +1,5 @@
-// The journal of a stage's effects: what the engine tells, numbered, and with a pool sent to its server as it happens.
-// Always holds: the engine never waits for the server, an entry is sent until the server has it, and the keys and ids in one are without secrets.
+// The journal of a stage's effects: what the engine tells, numbered and, with a pool, sent to the server as it happens.
+// Always holds: the engine never waits for the server, an entry is sent until the server has it, and its keys and ids contain no secrets.
 // Used by worker/stage.ts and worker/settlement.ts.
 import { Duration, Effect, Option, type Scope } from "effect"
 import type { UnnumberedEntry } from "../core/engine-events.ts"
@@ -8,31 +8,31 @@ import { journalBatch, type JournalEntry } from "../schema/effects.ts"
 import type { Log } from "./log-shipper.ts"
 import { Received, startSending, toNobody } from "./sending.ts"
 
-/** Sends entries that follow each other; fails when the server did not answer. */
+/** Sends consecutive entries; fails when the server did not answer. */
 export type SendEffects = (entries: ReadonlyArray<JournalEntry>) => Effect.Effect<Received, { readonly message: string }>
 
 export interface Journal {
   readonly add: (told: UnnumberedEntry) => void
   readonly entries: () => ReadonlyArray<JournalEntry>
-  /** Waits until the server has everything, at most this long; gives whether it has. */
+  /** Waits until the server has everything, at most this long; returns whether it has. */
   readonly flush: (limit: Duration.Input) => Effect.Effect<boolean>
 }
 
 /**
- * The first of several goes at once, since with the node everything is gone that was not sent; what comes within this time then goes
- * together.
+ * The pause after a request. The first entry is sent at once, because what was not sent is lost with the node; the entries that come during
+ * the pause are then sent together.
  */
 const pause = Duration.millis(20)
 
 type Redacting = Pick<Log["Service"], "redact" | "redactKey">
 
-/** The last one may have been cut off. */
+/** A key in an address; the last one may have been cut off. */
 const key = /"(?:[^"\\]|\\.)*"?/gu
 
 /**
- * By its address a thing is found in the state. All of that but keys is as the configuration says it, so no secret comes in there, though a
- * word may be the same.
- * An id with a secret in it identifies nothing once that is taken out, so it is left out.
+ * Takes the secrets out of an entry. Its address has to match the state, so only keys are redacted: the rest is written in the
+ * configuration, which contains no secret, though a word of it may be the same.
+ * An id that contains a secret identifies nothing once the secret is taken out, so it is left out.
  */
 const withoutSecrets = ({ address, id, idKey, ...what }: UnnumberedEntry, { redact, redactKey }: Redacting): UnnumberedEntry => ({
   ...what,
@@ -40,7 +40,7 @@ const withoutSecrets = ({ address, id, idKey, ...what }: UnnumberedEntry, { reda
   ...(idKey !== undefined && id !== undefined && redact(id) === id && { idKey, id })
 })
 
-/** Sends until the scope closes. */
+/** Makes a journal that is sent until the scope closes. */
 export const makeJournal = Effect.fnUntraced(
   function*(redacting: Redacting, send: Option.Option<SendEffects>): Effect.fn.Return<Journal, never, Scope.Scope> {
     const entries: Array<JournalEntry> = []
@@ -58,7 +58,7 @@ export const makeJournal = Effect.fnUntraced(
   }
 )
 
-/** Entries stay after they are stored: a server that was put back to an older copy asks for them again. */
+/** Starts to send the entries. They are kept once the server has them, because a server restored from a backup asks for them again. */
 const sendingOf = (entries: ReadonlyArray<JournalEntry>, send: SendEffects) => {
   let stored = 0
   const once = Effect.matchEffect(Effect.suspend(() => send(entries.slice(stored, stored + journalBatch))), {
@@ -73,7 +73,7 @@ const sendingOf = (entries: ReadonlyArray<JournalEntry>, send: SendEffects) => {
         ),
       StoredUpTo: ({ end }) =>
         Effect.sync(() => {
-          const isTaken = end > stored // else it told of a gap
+          const isTaken = end > stored // otherwise the server told of a gap
           stored = Math.max(0, Math.min(end, entries.length))
           return isTaken ? "taken" : "failed"
         })

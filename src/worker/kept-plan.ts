@@ -1,5 +1,5 @@
-// Plans that are kept on a claim between their stages, for tasks without a pool: one file each, named by its digest, in a folder for each workspace.
-// Always holds: a name is only there once all its bytes are on the disk; what is taken is a file of its own, and checked against the digest before any of it is used.
+// Plans of tasks without a pool, kept on a PersistentVolumeClaim: one file each, named by its digest, in a folder for each workspace.
+// Always holds: a file has its name only once all its bytes are on the disk; a plan is copied, and its digest checked, before it is used.
 // Used by worker/own-backing.ts.
 import { Clock, Effect, Option, Stream } from "effect"
 import { randomBytes } from "node:crypto"
@@ -29,12 +29,12 @@ import { Settings } from "./settings.ts"
 import { invalid, StageFailed, volumeTrouble } from "./stage-failed.ts"
 import { asideSuffix, putWhole, sync } from "./whole-file.ts"
 
-/** Plans that are kept of a workspace: newer ones push older ones out. */
+/** How many plans of a workspace are kept; a newer one pushes the oldest out. */
 const plansPerWorkspace = 20
 const suffix = ".tar"
-/** No worker writes one file for so long; one of a worker that was killed would be there for ever. */
+/** The age at which a half-written file is removed: no worker writes for so long, and the file of a killed one would stay for ever. */
 const halfDoneForMillis = 60 * 60 * 1000
-/** With its configuration. */
+/** The largest package, in bytes: a plan with the archive of its configuration. */
 const limitBytes = planLimitBytes + archiveLimitBytes
 
 interface Place {
@@ -43,7 +43,7 @@ interface Place {
 }
 
 const planFile = "kept-plan.tar"
-/** File of the key, beside the plans, never in one: who gets hold of a plan alone cannot try out values of variables against its seal. */
+/** The key's file is beside the plans and never in one, so that a plan alone is not enough to try out values of variables on its seal. */
 const keyName = "seal.key"
 const keyBytes = 32
 
@@ -58,33 +58,33 @@ const claimOf = Effect.gen(function*() {
 })
 
 /**
- * Descriptor of the claim, to read from. Nobody but workers should write there, but nothing keeps another task from mounting the claim in
- * its runner.
+ * Opens the PersistentVolumeClaim to read from it. Only workers should write there, but nothing keeps another task from mounting the claim
+ * in its runner.
  */
 const openClaim = Effect.flatMap(claimOf, openFolder)
 
-/** The folder of the workspace, made if it is missing; its path is that of an open descriptor, so no link in its place leads elsewhere. */
+/** Returns the path of the workspace's folder, made if missing. It goes through an open descriptor, so no link can lead it elsewhere. */
 const folderOf = Effect.fnUntraced(function*(workspace: WorkspaceName) {
   const path = join(yield* claimOf, workspace)
   yield* Effect.try({ try: () => mkdirSync(path, { recursive: true }), catch: trouble })
   return inside(yield* openFolder(path), ".")
 })
 
-/** Each for itself: one that cannot go keeps no plan from being kept. */
+/** Removes a file if it can: a file that stays does not keep a plan from being stored. */
 const takeAway = (path: string): void => {
   try {
     rmSync(path, { force: true })
   } catch {
-    // whether there is room shows when the plan is written
+    // the write of the plan shows whether there is room
   }
 }
 
-/** What a worker writes beside a plan, or beside the key. */
+/** Reports whether this is a file that becomes a plan or the key once it is whole. */
 const isAside = (name: string): boolean => name.endsWith(`${suffix}${asideSuffix}`) || name.startsWith(`.${keyName}.`)
 
 /**
- * Takes away what is too old, so that there is room for one more; gives when the newest was kept. Other Pods keep and prune in the same
- * folder at the same time, and the storage may have things of its own there.
+ * Removes what is too old, so that there is room for one more plan; returns when the newest was kept, in milliseconds. Other Pods store and
+ * prune in the same folder at the same time, and the storage may have files of its own there.
  */
 const makeRoom = (folder: string, now: number): number => {
   const found = readdirSync(folder).flatMap((name) => {
@@ -98,7 +98,7 @@ const makeRoom = (folder: string, now: number): number => {
   return plans[0]?.at ?? 0
 }
 
-/** The newest by its time too, whatever the clocks of the nodes that kept the others. */
+/** Stores a plan with a time that makes it the newest, whatever the clocks of the nodes said that stored the others. */
 const store = (from: string, folder: string, name: string, now: number): void => {
   const newest = makeRoom(folder, now)
   putWhole(join(folder, name), (aside) => {
@@ -108,7 +108,7 @@ const store = (from: string, folder: string, name: string, now: number): void =>
   })
 }
 
-/** A key that all Pods of the workspace agree on, whichever of them makes it. */
+/** Makes the key unless it is there: linking fails if another Pod was first, so all Pods of the workspace have the same key. */
 const makeKey = (folder: string): void => {
   const aside = join(folder, `.${keyName}.${randomBytes(8).toString("hex")}`)
   try {
@@ -122,7 +122,7 @@ const makeKey = (folder: string): void => {
   }
 }
 
-/** What the variables of the workspace's plans are sealed with; only a plan may make it. */
+/** Returns the key that seals the variables of the workspace's plans. Only a plan may make a missing one (`mayMake`). */
 export const sealingKey = Effect.fn("KeptPlan.key")(function*(workspace: WorkspaceName, mayMake: boolean) {
   const read = readFile(yield* openClaim, [workspace, keyName], keyBytes)
   const found = yield* read
@@ -139,7 +139,7 @@ export const sealingKey = Effect.fn("KeptPlan.key")(function*(workspace: Workspa
   })
 }, Effect.scoped)
 
-/** Packs what the engine planned, together with the archive that it was planned from; gives the digest that an approval names. */
+/** Packs what the engine planned, together with the archive that it was planned from; returns the digest that an approval names. */
 export const keepPlan = (workspace: WorkspaceName) =>
   Effect.fn("KeptPlan.keep")(function*({ directory, root }: Place, seal: Seal) {
     const { privateDirectory } = yield* Settings
@@ -151,7 +151,7 @@ export const keepPlan = (workspace: WorkspaceName) =>
     return sha256
   }, Effect.scoped)
 
-/** Brings the configuration that was planned, out of the kept plan. */
+/** Copies the kept plan, and unpacks from it the configuration that was planned. */
 export const bringPlannedSource = (workspace: WorkspaceName, sha256: Sha256) =>
   Effect.fn("KeptPlan.source")(function*(root: number) {
     const { privateDirectory } = yield* Settings
@@ -160,7 +160,7 @@ export const bringPlannedSource = (workspace: WorkspaceName, sha256: Sha256) =>
       return yield* invalid(`The claim has no plan ${sha256} of workspace ${workspace}; plan again, and approve that plan.`)
     }
     const [file, archive] = [join(privateDirectory, planFile), join(privateDirectory, archiveFile)]
-    // Opened once more by its descriptor, so that the stream closes its own.
+    // This path opens the file once more, so that the stream closes a descriptor of its own.
     yield* save(Stream.fromAsyncIterable(createReadStream(`/proc/self/fd/${kept.value.fd}`), trouble), file, {
       what: "the saved plan",
       sha256,
@@ -170,7 +170,7 @@ export const bringPlannedSource = (workspace: WorkspaceName, sha256: Sha256) =>
     yield* unpack(archive, root)
   }, Effect.scoped)
 
-/** After its source: the plan itself, and the lock file that it was made with; gives its seal. */
+/** Puts the plan and its lock file into the directory, after `bringPlannedSource` has copied the package; returns the seal. */
 export const bringKeptPlan = Effect.fn("KeptPlan.bring")(function*({ directory, root }: Place) {
   const { privateDirectory } = yield* Settings
   return yield* unpackPlan(join(privateDirectory, planFile), root, directory, "skip")

@@ -1,5 +1,5 @@
-// The log of a stage: what the engine prints, without secrets, to the worker's own output and, with a pool, to the server by offset.
-// Always holds: nothing unredacted leaves this file, the engine never waits for the server, and what had to be dropped, or the server lost, is marked.
+// The log of a stage: what the engine prints goes, without secrets, to the worker's own output and, with a pool, to the server by offset.
+// Always holds: nothing unredacted leaves this file, the engine never waits for the server, and bytes that were dropped or lost are marked.
 // Used by worker/stage.ts and worker/engine.ts; worker/container-output.ts marks its gaps alike.
 import { Context, Duration, Effect, Layer, Option, type Scope, Stream } from "effect"
 import { begin, type Redaction, redactor } from "../core/redact.ts"
@@ -10,15 +10,15 @@ import { Received, startSending } from "./sending.ts"
 export type Ship = (offset: number, bytes: Uint8Array) => Effect.Effect<Received, { readonly message: string }>
 
 export class Log extends Context.Service<Log, {
-  /** Shows a command's output as it comes, and gives its end, at most 64 KiB of text, when the output is over. */
+  /** Logs a command's output as it comes; when the output is over, returns its end as text, at most 64 KiB. */
   readonly show: (output: Stream.Stream<Output>, secrets: ReadonlyArray<string>) => Effect.Effect<string>
-  /** A line of the worker's own. */
+  /** Logs a line of the worker's own. */
   readonly line: (text: string) => Effect.Effect<void>
   /** Takes the secrets out of a message. */
   readonly redact: (text: string) => string
   /**
-   * Takes the secrets out of a key of a resource, by which it is found in the state: only whole secrets, since a word inside a document is
-   * easily such a key too.
+   * Takes the secrets out of the key in a resource's address, by which the resource is found in the state. Hides only whole secrets: a text
+   * inside of a secret document is easily a common word, and such a key too.
    */
   readonly redactKey: (key: string) => string
   /** Waits until the server has everything, at most this long. */
@@ -28,21 +28,21 @@ export class Log extends Context.Service<Log, {
 }
 
 interface Options {
-  /** Of every stream; see core/redact for what becomes of them. */
+  /** Hidden wherever they occur; see core/redact for the forms. */
   readonly secrets: ReadonlyArray<string>
-  /** What secrets that are documents have inside, hidden in texts alone. */
+  /** The texts inside of secrets that are documents; hidden in output, lines and messages, but not in keys. */
   readonly parts: ReadonlyArray<string>
   readonly ship: Option.Option<Ship>
-  /** The worker's own output. */
+  /** Writes to the worker's own output. */
   readonly print: (bytes: Uint8Array) => Effect.Effect<void>
 }
 
 const pieceBytes = 64 * 1024
 const pieceEvery = Duration.millis(200)
-/** What is kept for a server that does not answer; the end of a log matters most, so the oldest goes first. */
+/** How much is kept for a server that does not answer. The oldest bytes are dropped first, because the end of a log matters most. */
 const bufferBytes = 4 * 1024 * 1024
 const tailBytes = 64 * 1024
-/** Chunks are put together up to this size, so that there are never very many of them. */
+/** Small chunks are joined up to this size, so that there are never very many of them. */
 const smallBytes = 4096
 
 export const gapMark = (bytes: number, why: string): Uint8Array => Buffer.from(`\n[${bytes} bytes of the log are missing here: ${why}]\n`)
@@ -89,7 +89,7 @@ const make = Effect.fnUntraced(function*({ parts, print, secrets, ship }: Option
   })
 })
 
-/** The end of what was added. Each byte is moved twice at most, however small the pieces are that it comes in. */
+/** Keeps the end of what was added. Each byte is copied twice at most, however small the pieces are. */
 class Tail {
   private readonly kept = Buffer.allocUnsafe(2 * tailBytes)
   private end = 0
@@ -109,7 +109,7 @@ class Tail {
   }
 }
 
-/** What waits to be sent: changed only in one synchronous step at a time. */
+/** What waits to be sent. Every change is one synchronous step. */
 class Buffered {
   chunks: Array<Uint8Array> = []
   bytes = 0
@@ -129,7 +129,7 @@ class Buffered {
     this.dropped += oldest
   }
 
-  /** The next piece, with a mark for what is missing before it. */
+  /** Takes out the next piece, with a mark for the bytes that were dropped before it. */
   take(): Uint8Array {
     const parts: Array<Uint8Array> = this.dropped > 0 ? [gapMark(this.dropped, "the server did not take them in time")] : []
     this.dropped = 0
@@ -155,7 +155,7 @@ interface Shipping {
 
 const startShipping = Effect.fnUntraced(function*(ship: Ship): Effect.fn.Return<Shipping, never, Scope.Scope> {
   const waiting = new Buffered()
-  /** On its way, without what the server has of it already. What it lost, as when it was restored, it cannot have again. */
+  /** The piece on its way, without what the server has of it already. What the server loses, as by a restore, cannot be sent again. */
   let piece: Uint8Array = new Uint8Array()
   let offset = 0
 

@@ -1,5 +1,5 @@
-// The connections that a server of the worker has: also those that Node counts no more, as one that asked for another protocol.
-// Always holds: the oldest is the first.
+// The open connections of a server of the worker, including those that Node does not count any more, such as one that asked for an upgrade.
+// Always holds: they are in the order in which they came, the oldest first.
 // Used by worker/readiness.ts and worker/state-gateway.ts.
 import type { Server } from "node:http"
 import type { Socket } from "node:net"

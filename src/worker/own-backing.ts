@@ -1,5 +1,5 @@
-// What a stage without a pool has behind it: its configuration from the cluster, a URL or a kept plan, and its state where its backend says.
-// Always holds: nothing that changes something begins before its backend is known to outlive the Pod; of a source of Flux only what was written down is run.
+// The backing of a stage without a pool: its configuration is from the cluster, a URL or a kept plan, and its state where its backend says.
+// Always holds: nothing is changed before the state is known to outlive the Pod; a Flux source is run only as `status.source` records it.
 // Used by worker/worker.ts.
 import { Effect, Option } from "effect"
 import { join } from "node:path"
@@ -15,7 +15,7 @@ import { bringKeptPlan, bringPlannedSource, keepPlan, sealingKey } from "./kept-
 import { Settings } from "./settings.ts"
 import { invalid, type StageFailed } from "./stage-failed.ts"
 
-/** The archive of the task's own source; of a source of Flux it is the one that was written down before the Job was made. */
+/** Returns the archive to fetch, if the source is one; for a Flux source it is the artifact that was recorded before the Job was made. */
 const archiveOf = (
   { archive, fluxSource }: AgentTaskSpec["source"],
   pinned: Artifact | undefined
@@ -39,7 +39,7 @@ export const ownBacking = Effect.fnUntraced(
       return yield* invalid("spec.plan needs spec.pool, which keeps the saved plan; a plan that is kept on a claim is source.savedPlan.")
     }
     const planClaim = (savePlan ?? source.savedPlan)?.claimName
-    if (jobTemplate?.volumeClaims?.some(({ claimName }) => claimName === planClaim) === true) { // made before the CRD refused it
+    if (jobTemplate?.volumeClaims?.some(({ claimName }) => claimName === planClaim) === true) { // the task may be older than the CRD's rule
       return yield* invalid(
         `spec.jobTemplate.volumeClaims names ${planClaim}, the claim of the plan, which is for the worker alone; make a task that names another one.`
       )
@@ -61,7 +61,7 @@ export const ownBacking = Effect.fnUntraced(
       bringPlan: Option.map(savedPlan, () => bringKeptPlan),
       openFor: () => Effect.succeed(noCommandEnv),
       mayRun: ({ mutates }, engineDirectory, workspace) =>
-        mutates // a plan alone needs no place for a state
+        mutates // a plan writes no state
           ? heedNote(engineDirectory, (note) =>
             Effect.map(placesByWorkspace(note) ? workspace : Effect.undefined, (name) => stateTrouble(note, mounts, name)))
           : Effect.void,

@@ -1,12 +1,12 @@
-// How somebody who does not answer is asked again: soon at first, then every few seconds, for as long as it is worth.
-// Always holds: that time is the monotonic clock's, so that a step of the wall clock, or a node that slept, gives nothing up.
-// Used by everything in the worker that waits for the API server or the pool's server.
+// How a server that does not answer is asked again: soon at first, then every few seconds, up to a limit.
+// Always holds: the limit is measured by the monotonic clock, so that a step of the wall clock, or a node that slept, gives nothing up.
+// Used by worker/claim, worker/report, worker/platform, worker/state-delivery and worker/archive-url.
 import { Clock, Duration, Effect, Schedule } from "effect"
 
 export interface Patience<E> {
   readonly while: (error: E) => boolean
   readonly first: Duration.Input
-  /** Time between two questions, at most. */
+  /** The longest pause between two attempts. */
   readonly spaced: Duration.Input
   readonly limit: Duration.Input
 }

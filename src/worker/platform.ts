@@ -25,7 +25,7 @@ import { Received } from "./sending.ts"
 import { Settings } from "./settings.ts"
 import { fileTrouble, invalid, StageFailed } from "./stage-failed.ts"
 
-/** No answer, a broken one, one that is not the server's, 429, 5xx, or a request that broke off: asking again may help. */
+/** No answer, a broken one, one that is not the server's own, 429, 5xx, or a request that broke off: asking again may help. */
 export class NoAnswer extends Data.TaggedError("NoAnswer")<{
   readonly detail: string
   /** Whether the detail is the server's own sentence, which says what to do. */
@@ -38,7 +38,7 @@ export class NoAnswer extends Data.TaggedError("NoAnswer")<{
   }
 }
 
-/** 401 or 403, after the token was read again; 409 where the stage belongs to another task. */
+/** The server refused the token (401), even after it was read again, or said that the stage belongs to another task (409). */
 export class TokenRefused extends Data.TaggedError("TokenRefused")<{ readonly status: number }> {
   override get message() {
     return this.status === 409
@@ -47,7 +47,7 @@ export class TokenRefused extends Data.TaggedError("TokenRefused")<{ readonly st
   }
 }
 
-/** Any other no, which the server has considered; `body` is what it said, such as the holder of a lock. */
+/** Any other refusal by the server itself; `body` is its answer, such as the holder of a lock. */
 export class Declined extends Data.TaggedError("Declined")<{ readonly status: number; readonly message: string; readonly body: unknown }> {}
 
 export type PlatformError = NoAnswer | TokenRefused | Declined
@@ -61,25 +61,25 @@ export interface StateLock {
 export class Platform extends Context.Service<Platform, {
   /** What no log may show: the token. */
   readonly secrets: Effect.Effect<ReadonlyArray<string>>
-  /** What the pool says of this stage, its variables among it. */
+  /** What the pool's server says about this stage, its variables included. */
   readonly details: Effect.Effect<TaskDetails, StageFailed>
-  /** Downloads into a file, checked against its digest. */
+  /** Downloads to a file, and checks its digest. */
   readonly download: (what: "archive" | "plan", file: string, sha256: string) => Effect.Effect<void, StageFailed>
   readonly storePlan: (file: string, sha256: string) => Effect.Effect<void, StageFailed>
-  // Asked once each; whoever calls knows how long to go on.
+  // Each of these asks once; its caller decides how long to go on asking.
   readonly appendLog: (offset: number, bytes: Uint8Array) => Effect.Effect<Received, PlatformError>
   readonly appendEffects: (entries: ReadonlyArray<JournalEntry>) => Effect.Effect<Received, PlatformError>
   readonly tellResult: (result: StageResult) => Effect.Effect<void, PlatformError>
   readonly state: Effect.Effect<Option.Option<Uint8Array>, PlatformError>
-  /** A state that another stage had to leave, encrypted as it is. */
+  /** Sends a state that another stage had to leave, still encrypted. */
   readonly takeKeptState: (bytes: Uint8Array) => Effect.Effect<void, PlatformError>
   readonly pushState: (bytes: Uint8Array, sha256: string, lock: StateLock) => Effect.Effect<void, PlatformError>
   readonly lockState: (info: LockInfo) => Effect.Effect<StateLock, PlatformError>
   readonly unlockState: (info: LockInfo) => Effect.Effect<void, PlatformError>
-  /** Asks again while there is no answer, for as long as the settings say. */
+  /** Asks again while there is no answer, for as long as `poolPatience` in the settings. */
   readonly patiently: <A, E extends { readonly _tag: string; readonly message: string }>(ask: Effect.Effect<A, E>) => Effect.Effect<A, E>
 }>()("agent-job/worker/Platform") {
-  /** For the server at `url`, `https:` or `http:`, in the name of the AgentTask with this UID. */
+  /** Asks the server at `url`, which is `https:` or `http:`, in the name of the AgentTask with this UID. */
   static readonly layer = (url: string, taskUid: string) =>
     Layer.effect(Platform, make(url, taskUid)).pipe(
       Layer.provide(toServer({ connections: 16 })),
@@ -87,7 +87,7 @@ export class Platform extends Context.Service<Platform, {
     )
 }
 
-/** The innermost reason of a failed request, such as ECONNREFUSED: what wraps it says only that it failed. */
+/** Returns the innermost reason of a failed request, such as ECONNREFUSED: the errors around it say only that the request failed. */
 export const causeOf = (error: unknown): string => {
   if (HttpClientError.isHttpClientError(error)) return causeOf(error.reason)
   if (Predicate.hasProperty(error, "cause") && error.cause !== undefined) return causeOf(error.cause)
@@ -95,7 +95,7 @@ export const causeOf = (error: unknown): string => {
   return error instanceof Error && error.message !== "" ? error.message : "the connection broke"
 }
 
-/** Digest in hex, as the server and the worker name states. */
+/** Returns the SHA-256 in hex, by which the server and the worker name a state. */
 export const sha256 = (bytes: Uint8Array): string => createHash("sha256").update(bytes).digest("hex")
 
 const notOurs = (what: string) => new NoAnswer({ detail: `it answers ${what}, which is not the server's own` })
@@ -106,23 +106,23 @@ const largeBodyTimeout = Duration.minutes(10)
 const decodeProblem = Schema.decodeUnknownOption(Schema.fromJsonString(Problem))
 const parseJson = Option.liftThrowable((text: string): unknown => JSON.parse(text))
 
-/** What an answer other than success means. */
+/** Returns the error that an answer other than success means. */
 export const refusalOf = (status: number, text: string): PlatformError => {
   const said = decodeProblem(text)
-  // In other words it is of something before the server, which may answer so while the server is away.
+  // An answer in another form is from a proxy or the like in front of the server, which may give it while the server is away.
   if (Option.isNone(said) || status < 400) return new NoAnswer({ detail: `it answers ${status}` })
   const { error, message } = said.value
-  const brokeOff = isOneOf(error, "bad-request", "request-timeout") // it did not come to the server whole
+  const brokeOff = isOneOf(error, "bad-request", "request-timeout") // the request did not reach the server whole
   if (status === 429 || status >= 500 || brokeOff) return new NoAnswer({ detail: message, isSaid: true })
   if (status === 401 || isOneOf(error, "taken")) return new TokenRefused({ status })
   return new Declined({ status, message, body: Option.getOrUndefined(parseJson(text)) })
 }
 
-/** The server's word for programs; nothing if it says none. */
+/** Returns the error code for programs in the server's answer, if there is one. */
 export const wordOf = ({ body }: Declined): string | undefined =>
   Predicate.hasProperty(body, "error") && typeof body.error === "string" ? body.error : undefined
 
-/** What a refusal means for a stage that cannot go on without the answer. */
+/** Returns the failure of a stage that cannot go on without the answer. */
 const stageFailure = (error: PlatformError): StageFailed => {
   switch (error._tag) {
     case "NoAnswer":
@@ -146,7 +146,7 @@ const make = Effect.fnUntraced(function*(url: string, taskUid: string) {
   if (base === undefined) return yield* invalid("pool.url is not an http or https URL; correct it.")
   const http = yield* HttpClient.HttpClient
 
-  /** Read for each request: the kubelet replaces the file when the Secret changes. */
+  /** Reads the token, for each request anew: the kubelet replaces the file when the Secret changes. */
   const token = Effect.try({
     try: () => readFileSync(path, "utf8").trim(),
     catch: (cause) => new NoAnswer({ detail: `the token in ${path} cannot be read: ${causeOf(cause)}` })
@@ -166,12 +166,12 @@ const make = Effect.fnUntraced(function*(url: string, taskUid: string) {
       )
     )
   /**
-   * Once more after a 401: the token may just have been replaced. `yes`: the one status with which the server agrees; another success is of
-   * something before it.
+   * Sends a request, and once more if the token is refused, because it may just have been replaced. `yes` is the one status with which the
+   * server agrees: another success is from something in front of it.
    */
   const send = (request: Request.HttpClientRequest, yes: 200 | 204) =>
     Effect.catchTag(once(request, yes), "TokenRefused", () => Effect.delay(once(request, yes), "1 second"))
-  /** For bytes, which the server never sends without their digest. */
+  /** Gets bytes, which the server never sends without their digest. */
   const get = (path: string) =>
     Effect.flatMap(
       send(Request.get(path), 200),
@@ -209,7 +209,10 @@ const make = Effect.fnUntraced(function*(url: string, taskUid: string) {
     )
   const done = (request: Request.HttpClientRequest, limit = smallBodyTimeout) => Effect.asVoid(text(request, 204, limit))
 
-  /** To what grows at the server, which says where its copy ends: also when it is not where this begins. Another no is its last. */
+  /**
+   * Appends to the server's copy of the log or the journal. The server answers where its copy ends, also when it refuses a request that
+   * does not begin there. Any other refusal is final.
+   */
   const append = <S extends Schema.ConstraintDecoder<unknown>>(
     request: Request.HttpClientRequest,
     position: S,
@@ -258,7 +261,7 @@ const make = Effect.fnUntraced(function*(url: string, taskUid: string) {
           Stream.suspend(() => Stream.fromAsyncIterable(createReadStream(file), fileTrouble("the saved plan"))),
           "application/octet-stream",
           statSync(file).size
-        ) // read anew each time it is sent
+        ) // each attempt reads the file anew
         return patiently(
           done(Request.put(taskPath.plan).pipe(Request.setHeader(taskHeader.digest, sha256), Request.setBody(body)), largeBodyTimeout)
         )

@@ -1,5 +1,5 @@
-// What a stage of a pool has behind it: archive, variables and saved plan by the task's token, and its state through the gateway.
-// Always holds: an apply runs the approved plan or nothing; its state goes nowhere but through the gateway; what the engine wrote last is confirmed, or the result says it is not.
+// The backing of a stage of a pool: archive, variables and saved plan come by the task's token, and the state goes through the gateway.
+// Always holds: an apply runs only the approved plan; its state goes only through the gateway; the last is confirmed, or the stage fails.
 // Used by worker/worker.ts.
 import { Clock, Duration, Effect, Option, Result } from "effect"
 import { join } from "node:path"
@@ -25,7 +25,7 @@ import { TaskStatus } from "./task-status.ts"
 import { unsavedCopyFile } from "./unsaved-copy.ts"
 
 const planFile = "saved-plan.tar"
-/** What the engine leaves in its directory when it could not push its state. */
+/** The file that the engine leaves in its directory when it could not push its state. */
 const erroredState = "errored.tfstate"
 
 const states = { Untouched: "untouched", Unwritten: "unwritten", Saved: "saved" } as const
@@ -36,7 +36,7 @@ const markOf = ({ state }: TaskDetails): Seal["state"] => state ?? "none"
 
 const refuse = (message: string) => Effect.fail(invalid(message))
 
-/** Asks the pool for the stage's details; the rest is asked for when it is needed. */
+/** Makes the backing. Asks the server for the stage's details, and carries stranded states to it; all else is fetched when it is needed. */
 export const poolBacking = Effect.fnUntraced(function*({ plan, source, stage }: AgentTaskSpec) {
   const platform = yield* Platform
   const delivery = yield* StateDelivery
@@ -58,8 +58,8 @@ export const poolBacking = Effect.fnUntraced(function*({ plan, source, stage }: 
       `The last state is in ${where} of Pod ${pod.name} on node ${pod.node}; save it before the Pod is deleted. The pool's server has not confirmed it (${why})`
     )
   /**
-   * In the best place that has it: what the worker could not keep may be where the engine left it, and a file of the worker's is then an
-   * older one.
+   * Returns the failure that names the best place of the unsaved state. A state that the worker could not keep may be where the engine left
+   * it, and the worker's own file then has an older state.
    */
   const whereabouts = ({ shared, unkept, why }: Unsaved, errored: Option.Option<string>) => {
     if (Option.isSome(shared)) {
@@ -75,7 +75,10 @@ export const poolBacking = Effect.fnUntraced(function*({ plan, source, stage }: 
       } of Pod ${pod.name} on node ${pod.node} is an older one, if it is there. The pool's server has not confirmed the last (${why})`
     )
   }
-  /** One that no server takes is saved by somebody's hand or not at all, so its Pod stays for as long as for a server that is away. */
+  /**
+   * Tells the log that only a person can save the engine's last state, keeps the Pod for as long as for a server that is away, and then
+   * fails.
+   */
   const byHand = Effect.fnUntraced(function*(file: string, why: string, since: bigint) {
     const { line } = yield* Log
     const left = Duration.subtract(statePatience, Duration.nanos((yield* Clock.monotonicTimeNanos) - since))
@@ -91,7 +94,7 @@ export const poolBacking = Effect.fnUntraced(function*({ plan, source, stage }: 
     const errored = join(path, erroredState)
     const read = yield* Effect.result(readFile(root, file, stateLimitBytes))
     const left = Result.getOrElse(read, () => Option.none<Uint8Array>())
-    const settled = yield* delivery.settle(left) // what the engine pushed before is not to wait for a file that cannot be read
+    const settled = yield* delivery.settle(left) // even if the file cannot be read: what the engine pushed before does not wait for it
     if (Result.isFailure(read)) yield* byHand(errored, read.failure.message, since)
     if (settled._tag === "Unsaved") return yield* whereabouts(settled, Option.as(left, errored))
     if (Option.isNone(left) && Option.isSome(yield* Effect.scoped(openFile(root, file)))) {
@@ -116,18 +119,18 @@ export const poolBacking = Effect.fnUntraced(function*({ plan, source, stage }: 
       })),
     sealing: {
       key: Effect.succeed(Buffer.from(begun.sealKey, "hex")),
-      state: stage === "plan" ? Effect.succeed(markOf(begun)) : Effect.map(platform.details, markOf) // a plan made from a later one than it says is refused, not applied
+      state: stage === "plan" ? Effect.succeed(markOf(begun)) : Effect.map(platform.details, markOf) // a plan from a later state than this is refused by its apply
     },
     bringPlan: Option.map(Option.fromUndefinedOr(plan), ({ sha256 }) =>
       Effect.fnUntraced(function*({ directory, root }: Provisioned) {
         const file = join(privateDirectory, planFile)
         yield* platform.download("plan", file, sha256)
         const seal = yield* unpackPlan(file, root, directory)
-        yield* removeFile(root, [...directory, erroredState]) // one that came with the configuration is no state of this stage
+        yield* removeFile(root, [...directory, erroredState]) // a file of this name that came with the configuration is no state of this stage
         return seal
       })),
     openFor: ({ mutates }) => Effect.provideService(openGateway(mutates), StateDelivery, delivery),
-    mayRun: (_, engineDirectory) => heedNote(engineDirectory, (note) => Effect.succeed(poolStateTrouble(note))), // before a plan too, so that nobody approves one whose apply is refused
+    mayRun: (_, engineDirectory) => heedNote(engineDirectory, (note) => Effect.succeed(poolStateTrouble(note))), // before a plan too, so that no plan is approved whose apply is refused
     settleState,
     giveStateBack: delivery.giveBack,
     saidDuring: unsavedDuring,

@@ -1,12 +1,12 @@
-// What runs in the Pods of the doctor: one listens, the others try to connect and say in their last words whom they reached.
-// Invariant: nothing is sent; a connection that is made is all that is asked.
+// What runs in the Pods of the doctor: one listens, the others try to connect and write to their termination message what they reached.
+// Invariant: nothing is sent; a probe only finds out whether a connection can be made.
 // Run by the command `agent-job probe`.
 import { Config, Effect, Schema } from "effect"
 import { writeFileSync } from "node:fs"
 import { connect, createServer } from "node:net"
 import { Findings, type ProbeTarget, Targets } from "../schema/probe.ts"
 
-/** Takes connections and closes them, until it is ended. */
+/** Accepts connections and closes them at once, until it is interrupted. */
 export const listen = (port: number) =>
   Effect.acquireRelease(
     Effect.sync(() => createServer((socket) => socket.end()).listen(port)),
@@ -28,13 +28,13 @@ const reached = ({ address, port }: ProbeTarget): Effect.Effect<boolean> =>
 
 const rounds = 5
 
-/** Tries all of AGENT_JOB_PROBE_TARGETS some times, a second apart. */
+/** Tries all of AGENT_JOB_PROBE_TARGETS in rounds, a second apart; writes the findings of the first and the last round. */
 export const tryTargets = Effect.gen(function*() {
   const { terminationLog, wanted } = yield* Config.all({
     wanted: Config.String("AGENT_JOB_PROBE_TARGETS"),
     terminationLog: Config.String("AGENT_JOB_TERMINATION_LOG").pipe(Config.withDefault("/dev/termination-log"))
   })
-  const targets = yield* Effect.orDie(Schema.decodeEffect(Targets)(wanted)) // written by ourselves
+  const targets = yield* Effect.orDie(Schema.decodeEffect(Targets)(wanted)) // the doctor has encoded it
   const round = Effect.forEach(targets, reached, { concurrency: "unbounded" })
   const first = yield* round
   let last = first

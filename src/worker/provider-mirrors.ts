@@ -1,5 +1,5 @@
-// Gives the engine the mirrors of the values, with their tokens, while it fetches providers.
-// Always holds: the file with the tokens is there for `init` alone, so that no provider's code can read it; what a task itself says goes before it.
+// Gives the engine the provider mirrors of the values, with their tokens, while it fetches providers.
+// Always holds: the file with the tokens exists only during `init`, so that no provider's code can read it; a file that the task sets wins.
 // Used by worker/stage.ts.
 import { Effect, Option, Redacted, Schema } from "effect"
 import { join } from "node:path"
@@ -16,7 +16,7 @@ const variable = "TF_CLI_CONFIG_FILE"
 
 const decode = Schema.decodeUnknownEffect(Schema.fromJsonString(ProviderMirrors))
 
-/** The kubelet has resolved the references to Secrets by the mirror's place in the list. */
+/** Returns the mirror's host and token, if it has one; the kubelet has resolved the Secret, by the mirror's index in the list. */
 const tokenOf = (mirror: NetworkMirror, index: number) =>
   Effect.gen(function*() {
     if (mirror.tokenSecret === undefined) return []
@@ -31,7 +31,7 @@ const tokenOf = (mirror: NetworkMirror, index: number) =>
       )
   })
 
-/** `directory`: an absolute path, shared with the runner. `env`: what the engine gets anyway. */
+/** Opens the mirrors for `init`. `directory` is an absolute path that the runner shares, `env` the environment of all commands. */
 export const providerMirrors = Effect.fnUntraced(function*(
   directory: string,
   env: Readonly<Record<string, string>>

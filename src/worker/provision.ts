@@ -1,5 +1,5 @@
-// Puts the configuration into the working directory: its files, the values of its variables, the backend, and for an apply the saved plan.
-// Always holds: nothing is unpacked whose digest is not the approved one, and nothing is written outside the directory.
+// Puts the configuration into the working directory: its files, the values of its variables and its backend.
+// Always holds: an archive is unpacked only after its digest was checked, and no file of the source is written outside of the directory.
 // Used by worker/stage.ts.
 import { Effect, Option } from "effect"
 import { readdirSync, readFileSync, statSync } from "node:fs"
@@ -25,7 +25,7 @@ const writeAllFiles = (root: number, files: Readonly<Record<string, string | Uin
     { discard: true }
   )
 
-/** The keys of a mounted ConfigMap. The kubelet makes each a link into a directory of its own, whose name begins with two dots. */
+/** Returns the mounted ConfigMap. Each key is a link into a directory that the kubelet made, whose name begins with two dots. */
 const readMounted = Effect.fnUntraced(function*() {
   const { sourceDirectory } = yield* Settings
   const directory = yield* Effect.mapError(
@@ -43,7 +43,7 @@ const readMounted = Effect.fnUntraced(function*() {
   })
 })
 
-/** `bringSource` brings the configuration of a pool or a URL. */
+/** Makes and fills the working directory. `bringSource` brings a configuration that comes as an archive. */
 export const provision = Effect.fn("Provision.source")(
   function*(spec: AgentTaskSpec, variables: Variables, bringSource: Backing["bringSource"]) {
     const { dataDirectory } = yield* Settings
@@ -70,13 +70,13 @@ export const provision = Effect.fn("Provision.source")(
   }
 )
 
-/** The state of a pool's workspace goes through the worker; what the gateway's address is, the environment says. */
+/** Returns the backend file, if there is one. A pool's state goes through the gateway, whose address is in each command's environment. */
 const backendOf = ({ backend, pool }: AgentTaskSpec): Option.Option<string> => {
   if (pool !== undefined) return Option.some(backendFile("http"))
   return backend === undefined ? Option.none() : Option.some(backendFile(backend.type, backend.config))
 }
 
-/** Directories of the engine's own beside the configuration, as absolute paths. */
+/** Makes the directories of the engine beside the configuration; returns their absolute paths. */
 export const makeEngineFolders = Effect.fnUntraced(function*() {
   const { dataDirectory } = yield* Settings
   const folders = { home: join(dataDirectory, "home"), data: join(dataDirectory, "engine"), temporary: join(dataDirectory, "tmp") }

@@ -1,22 +1,21 @@
-// Answers the kubelet whether this process has the task: of two Pods of one Job, the Job controller ends the one that is not ready.
-// Always holds: 200 only between the claim and the end of the process; whoever else connects takes neither its memory nor, by holding connections, the kubelet's turn.
+// Tells the kubelet whether this process has the task: of two Pods of one Job, the Job controller ends the one that is not ready.
+// Always holds: 200 only between the claim and the end of the process; other clients neither fill its memory nor keep the kubelet out.
 // Used by worker/worker.ts.
 import { Effect } from "effect"
 import { createServer, type Server } from "node:http"
 import { openSockets } from "./open-sockets.ts"
 import { invalid, type StageFailed } from "./stage-failed.ts"
 
-/** The kubelet has one. The port is open to the runner too, and to other Pods where no policy keeps them away. */
+/** The most connections at a time. The kubelet has one; the runner can connect too, and so can other Pods unless a policy forbids it. */
 const mostConnections = 64
 
-/** For the head, and for all, of a request that has no body. */
+/** How long the head, and the whole of a request, may take, and how large the head may be; requests have no body. */
 const limits = { headersTimeout: 5000, requestTimeout: 5000, connectionsCheckingInterval: 1000, maxHeaderSize: 4096 }
 
 /**
- * The oldest makes room: with `maxConnections` the newest would be refused, so whoever holds that many would keep the kubelet out. A flood
- * of new ones may still cost it an answer:
- * a readiness that fails restarts nothing, no budget of disruptions lets such a Pod go, and the controller takes only its node's silence
- * (`Unknown`) for one. Gives how to end all.
+ * Closes the oldest connection when there are too many; returns a function that closes all. `maxConnections` would refuse the newest, so a
+ * client that holds that many would keep the kubelet out. A flood of new connections may still cost the kubelet an answer, without harm: a
+ * failed readiness probe restarts nothing, no PodDisruptionBudget lets such a Pod go, and the controller does not take its node for silent.
  */
 const keepFew = (server: Server) => {
   const open = openSockets(server)
@@ -45,7 +44,7 @@ export const serveReadiness = Effect.fnUntraced(function*(port: number) {
     () =>
       Effect.sync(() => {
         server.close()
-        endAll() // a closed server looks for late requests no more, and one of them would keep the process
+        endAll() // a closed server does not end late requests any more, and one of them would keep the process alive
       })
   )
   return Effect.sync(() => {

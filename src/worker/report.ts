@@ -1,5 +1,5 @@
-// The three roads of a result: the container's last words, the pool, and the status of the AgentTask.
-// Always holds: each goes its way whatever becomes of the others; no result is replaced, and none given to a task that this worker has not claimed.
+// The three roads of a result: the container's termination message, the pool's server, and the status of the AgentTask.
+// Always holds: no road fails because another did; no result is replaced, or written to a task that this worker has not claimed.
 // Used by worker/worker.ts, last of all.
 import { Cause, type Duration, Effect, Equal, Option } from "effect"
 import { writeFileSync } from "node:fs"
@@ -14,15 +14,15 @@ import { fileTrouble } from "./stage-failed.ts"
 import { Stop } from "./stop.ts"
 import { taskKind, writeTaskStatus } from "./task-kind.ts"
 
-/** Tells the pool; succeeds when it has confirmed. */
+/** Sends the result to the pool's server; succeeds when the server has confirmed it. */
 export type TellPool = (result: StageResult) => Effect.Effect<void, { readonly message: string }>
 
 const writeLastWords = Effect.fnUntraced(function*(result: StageResult) {
   const { terminationLog } = yield* Settings
-  yield* Effect.try({ try: () => writeFileSync(terminationLog, lastWords(result)), catch: fileTrouble(terminationLog) }) // the kubelet's file: no rename
+  yield* Effect.try({ try: () => writeFileSync(terminationLog, lastWords(result)), catch: fileTrouble(terminationLog) }) // in place, because the kubelet mounts this very file
 })
 
-/** How long the end of the log, and then the pool's word, may take before the status is written; little of it where the Pod has to go. */
+/** How long sending the end of the log, and then telling the pool, may take: less when the Pod has to go. */
 const waits = { inPeace: { log: "15 seconds", pool: "20 seconds" }, inHaste: { log: "2 seconds", pool: "3 seconds" } } as const
 
 const writeStatus = Effect.fnUntraced(function*(claim: Claim, result: StageResult, reported: boolean) {
@@ -52,7 +52,7 @@ const writeStatus = Effect.fnUntraced(function*(claim: Claim, result: StageResul
   })
 })
 
-/** Logs what goes wrong, a defect with its trace, so that nothing here keeps the others from their way. */
+/** Takes one road; returns whether it succeeded. Only logs a failure, a defect with its trace, so that the other roads are taken too. */
 const onItsOwn = <E extends { readonly message: string }, R>(
   road: string,
   effect: Effect.Effect<void, E, R>
@@ -76,12 +76,12 @@ export interface Roads {
 }
 
 /**
- * Goes all three roads. Bounded: a minute or two, however little answers. The log goes first: what the pool hears ends the token,
- * and it hears of it from the controller as soon as the status is written.
+ * Takes all three roads, in about three minutes at most, whatever does not answer. The log goes before the pool and the status, because the
+ * token of the stage ends when the pool learns of the result, and the controller tells the pool as soon as the status is written.
  */
 export const report = Effect.fn("Report.result")(function*(claim: Claim, result: StageResult, { flushLog, tellPool }: Roads) {
   const { isLeaving } = yield* Stop
-  const hasty = yield* isLeaving // else nobody ends the Pod
+  const hasty = yield* isLeaving // otherwise the Pod stays, so there is time
   const wait = waits[hasty ? "inHaste" : "inPeace"]
   const pool = Option.match(tellPool, {
     onNone: () => Effect.succeed(false),
@@ -90,6 +90,6 @@ export const report = Effect.fn("Report.result")(function*(claim: Claim, result:
   const status = (reported: boolean) => onItsOwn("the AgentTask", writeStatus(claim, result, reported))
   yield* onItsOwn("the kubelet", writeLastWords(result))
   yield* flushLog(wait.log)
-  // In haste the status does not wait; the controller says it to the pool once more, which is no harm.
+  // In haste the status does not wait for the pool; the controller then tells the pool once more, which does no harm.
   yield* hasty ? Effect.all([status(false), pool], { concurrency: 2 }) : Effect.flatMap(pool, status)
 })

@@ -1,5 +1,5 @@
-// A saved plan as it is kept between its stages: a tar of its seal, the plan, the lock file it was made with, and without a pool its configuration too.
-// Always holds: only these names are ever put into it or taken out of it, and its digest is of the very bytes that are kept.
+// The package of a saved plan: a tar of its seal, the plan, its lock file and, without a pool, the archive of its configuration.
+// Always holds: only these names are put into it or taken out of it, and its digest covers exactly the bytes that are kept.
 // Used by worker/pool-backing.ts and worker/kept-plan.ts: packed after a plan, unpacked before its apply.
 import { Effect, Option, Schema, Stream } from "effect"
 import { Tar } from "effect/encoding"
@@ -19,10 +19,10 @@ const configurationName = "configuration.tar.gz"
 const sealName = "seal.json"
 const sealLimitBytes = 1024 * 1024
 
-/** What a tar of these few entries may add to them: a header and a rest of a block each, and its end. */
+/** The most bytes that a tar adds to these few entries: a header and padding for each, and the end of the archive. */
 const tarBytes = 16 * 1024
 
-/** Piece by piece: the worker has not the memory for a whole plan. */
+/** Streams the file in pieces, because the worker does not have the memory for a whole plan. */
 const contentOf = (fd: number, size: number) => Stream.fromIterable(chunksOf(fd, size), { chunkSize: 1 })
 
 const entry = (root: number, directory: Segments, name: string) =>
@@ -48,7 +48,7 @@ const writeTo = (file: string) => <E, R>(stream: Stream.Stream<Uint8Array, E, R>
 
 const notPacked = (why: string) => invalid(`The engine's saved plan cannot be stored, because ${why}; plan again.`)
 
-/** An archive that we fetched and checked ourselves, in the worker's own directory. */
+/** Returns the entry of the archive at `path`: it is in the worker's own directory, and the worker has checked it. */
 const ownEntry = (path: string) =>
   Effect.acquireRelease(
     Effect.try({ try: () => openSync(path, "r"), catch: fileTrouble("the configuration archive") }),
@@ -61,8 +61,8 @@ const ownEntry = (path: string) =>
   )
 
 /**
- * Packs what the engine left in the directory into `file` with its seal, and with the archive at `configuration` if one is given; gives the
- * digest.
+ * Packs the plan and the lock file that the engine left in the directory into `file`, with the seal and, if given, the archive at
+ * `configuration`. Returns the digest of the package.
  */
 export const packPlan = Effect.fn("SavedPlan.pack")(
   function*(root: number, directory: Segments, file: string, seal: Seal, configuration: Option.Option<string> = Option.none()) {
@@ -88,10 +88,10 @@ const notAPlan = () =>
     message: "The saved plan is not one that this program made; plan again and approve that plan."
   })
 
-/** What becomes of an entry: a descriptor that it is written to, nothing, or a refusal of the whole. */
+/** Decides about an entry: it is skipped, makes the whole package refused, or is written to the descriptor that the function opens. */
 type Take = (name: string) => "skip" | "refuse" | (() => number)
 
-/** The bytes in `file`, whose digest was found right, entry by entry. */
+/** Goes through the entries of `file`, whose digest was checked before, and does with each what `of` decides. */
 const take = (file: string, of: Take) =>
   Stream.fromAsyncIterable(createReadStream(file), fileTrouble("the saved plan")).pipe(
     Stream.pipeThroughChannel(Tar.decode<StageFailed>()),
@@ -116,7 +116,7 @@ const noSeal = () =>
     message: "The saved plan has no seal of this version, so nothing says what it was made with; plan again and approve that plan."
   })
 
-/** Puts the plan and its lock file into the directory; gives the seal that says what they were made with. */
+/** Puts the plan and its lock file into the directory; returns the seal, which tells what they were made with. */
 export const unpackPlan = Effect.fn("SavedPlan.unpack")(
   function*(file: string, root: number, directory: Segments, configuration: "refuse" | "skip" = "refuse") {
     const { privateDirectory } = yield* Settings
@@ -135,7 +135,7 @@ export const unpackPlan = Effect.fn("SavedPlan.unpack")(
   Effect.scoped
 )
 
-/** Puts the archive of the configuration into `archive`. */
+/** Copies the archive of the configuration out of the package `file` to the path `archive`. */
 export const unpackConfiguration = Effect.fn("SavedPlan.configuration")((file: string, archive: string) =>
   take(file, (name) => name === configurationName ? () => openSync(archive, "w", 0o600) : "skip")
 )

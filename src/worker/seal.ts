@@ -1,5 +1,5 @@
-// What an apply would run, part by part: taken when a plan is kept, and again before it is applied, which wants every part as it was.
-// Always holds: nothing of a variable's value can be learnt from it without the key, which neither runner nor package ever has.
+// The seal of what an apply runs, part by part: taken when a plan is kept, and again before the apply, which wants every part unchanged.
+// Always holds: a seal tells nothing of a variable's value without the key, which neither the stage's runner nor the plan's package gets.
 // Used by worker/stage.ts.
 import { Effect, Option } from "effect"
 import { createHash, createHmac } from "node:crypto"
@@ -36,11 +36,11 @@ const digestOf = Effect.fnUntraced(function*(root: number, path: Segments, limit
 const needed = (found: Option.Option<Sha256>, what: string) =>
   Effect.mapError(Effect.fromOption(found), () => invalid(`There is no ${what}, which a saved plan is nothing without; plan again.`))
 
-/** Name, kind and value together, so that equal values do not look equal. */
+/** Returns the digest of kind, name and value together, so that equal values of two variables have different digests. */
 const keyed = (key: Uint8Array, ...parts: ReadonlyArray<string | boolean>): Sha256 =>
   Sha256.make(createHmac("sha256", key).update(JSON.stringify(parts)).digest("hex"))
 
-/** The seal of what the directory and the task have now. */
+/** Returns the seal of what the directory and the task have now. */
 export const sealOf = Effect.fn("Seal.of")(
   function*({ directory, root }: Provisioned, engine: Seal["engine"], { env, inputs }: Variables, sealing: Sealing) {
     const { privateDirectory } = yield* Settings
@@ -61,7 +61,7 @@ export const sealOf = Effect.fn("Seal.of")(
   Effect.scoped
 )
 
-/** Fails with DigestMismatch, in words for each part that is not as it was sealed. */
+/** Fails with DigestMismatch if a part is not as it was sealed; the message names each such part. */
 export const unbroken = (sealed: Seal, now: Seal): Effect.Effect<void, StageFailed> => {
   const different = differences(sealed, now)
   return different.length === 0 ? Effect.void : Effect.fail(new StageFailed({ reason: "DigestMismatch", message: brokenSeal(different) }))

@@ -1,42 +1,42 @@
-// Sends what comes up beside a stage to the server: woken when there is something, slower while nothing is taken, and not at all once the server refuses.
-// Always holds: one request at a time, and who has something to send never waits for it.
+// Sends log and journal to the server while the stage runs: slower while the server takes nothing, and no more once it refuses.
+// Always holds: there is one request at a time, and no caller waits for it.
 // Used by worker/journal and worker/log-shipper, which know what is next.
 import { Data, Duration, Effect, Latch, Option, type Scope } from "effect"
 
-/** Where the server's copy ends now, in entries of the journal or bytes of the log; or that it will take none any more. */
+/** The server's answer: where its copy ends now, in entries of the journal or bytes of the log; or that it takes nothing any more. */
 export type Received = Data.TaggedEnum<{
   StoredUpTo: { readonly end: number }
   Refused: {}
 }>
 export const Received = Data.taggedEnum<Received>()
 
-/** What became of one request: the server took something of it; it took nothing, or did not answer; it will take none any more. */
+/** The end of one request: the server took some of it, the server took nothing or did not answer, or the server takes nothing any more. */
 export type Sent = "taken" | "failed" | "refused"
 
 interface Work {
-  /** The next request. */
+  /** Makes the next request. */
   readonly once: Effect.Effect<Sent>
-  /** There is something that the server has not got. */
+  /** Reports whether there is something that the server has not got. */
   readonly isLeft: () => boolean
-  /** Between two requests, when all goes well. */
+  /** The pause between two requests while the server takes them. */
   readonly pause: Duration.Duration
 }
 
 export interface Sending {
-  /** The server refuses: nothing need be kept for it. */
+  /** Reports whether the server refuses, so that nothing need be kept for it. */
   readonly isRefused: () => boolean
-  /** There is something to send. */
+  /** Called when there is something to send. */
   readonly wake: () => void
-  /** Waits until the server has everything, at most this long; gives whether it has. */
+  /** Waits until the server has everything, at most this long; returns whether it has. */
   readonly flush: (limit: Duration.Input) => Effect.Effect<boolean>
 }
 
-/** Without a server. */
+/** What stands in where there is no server. */
 export const toNobody: Sending = { isRefused: () => true, wake: () => {}, flush: () => Effect.succeed(true) }
 
 const slowest = 5000
 
-/** Until the scope closes. */
+/** Sends until the scope closes. */
 export const startSending = Effect.fnUntraced(function*({ isLeft, once, pause }: Work): Effect.fn.Return<Sending, never, Scope.Scope> {
   const work = Latch.makeUnsafe(false)
   const idle = Latch.makeUnsafe(true)

@@ -1,5 +1,5 @@
-// What the Pod tells its worker through the environment; read once, in this file alone.
-// Always holds: secrets are redacted values from here on.
+// The worker's settings, from the environment variables of its Pod; no other part of the worker reads them.
+// Always holds: a secret leaves this file only as a redacted value.
 // Used by worker/worker.ts and the parts that it starts.
 import { Config, Context, Duration, Layer, Option } from "effect"
 import { statePatienceSeconds, workerHealthPort } from "../core/manifest/places.ts"
@@ -7,37 +7,38 @@ import { statePatienceSeconds, workerHealthPort } from "../core/manifest/places.
 export class Settings extends Context.Service<Settings, {
   readonly namespace: string
   readonly task: string
-  /** Of the AgentTask this Pod was made for; absent: whichever has the name. */
+  /** UID of the AgentTask that this Pod was made for; if absent, any AgentTask of that name will do. */
   readonly taskUid: Option.Option<string>
-  /** The Pod's Job, and what it was built from. */
+  /** The Pod's Job, and the hash of the configuration that the Job was built from. */
   readonly job: { readonly name: string; readonly configHash: string }
   readonly pod: { readonly name: string; readonly uid: string; readonly node: string }
-  /** How often the workspace changed hands before; 0 for plans. */
+  /** How often the workspace's Lease has been taken, this time included; 0 for plans. */
   readonly epoch: number
-  /** Shared with the runner. */
+  /** Directory on the volume that the runner shares. */
   readonly dataDirectory: string
-  /** Mounted in the worker alone. */
+  /** Directory that is mounted in the worker alone. */
   readonly privateDirectory: string
-  /** The pool's token for this stage; absent without a pool. */
+  /** File with the pool's token for this stage; absent without a pool. */
   readonly tokenFile: Option.Option<string>
-  /** Where a ConfigMap with the configuration is mounted. */
+  /** Where the ConfigMap with the configuration is mounted; absent for any other source. */
   readonly sourceDirectory: Option.Option<string>
-  /** Where plans are kept between their stages, if this one's is. */
+  /** Where the PersistentVolumeClaim with saved plans is mounted, if the task names one. */
   readonly plansDirectory: Option.Option<string>
-  /** What the Pods of tasks share, if they share anything. */
+  /** Directory on the volume that the Pods of all tasks share, if there is one. */
   readonly cacheDirectory: Option.Option<string>
-  /** From SIGTERM to SIGKILL. */
+  /** The Pod's termination grace period: the time from SIGTERM to SIGKILL. */
   readonly graceSeconds: number
-  /** No stage takes longer, whatever its task says. */
+  /** The longest that a stage may take, whatever its task says; absent when there is no such limit. */
   readonly timeoutLimitSeconds: Option.Option<number>
-  /** Where providers come from, as JSON of `ProviderMirrors`. */
+  /** The mirrors that providers come from, as JSON of `ProviderMirrors`. */
   readonly mirrors: Option.Option<string>
   readonly terminationLog: string
   readonly readyPort: number
-  /** How long a server that does not answer is asked again. */
+  /** How long the worker goes on asking a pool's server that does not answer. */
   readonly poolPatience: Duration.Duration
   /**
-   * How long the server is asked to take the last state when the engine is gone, as long as nobody stops the stage; its own time does not.
+   * How long the worker keeps saving the last state after its engine has ended. A cancel, or the end of the Pod, ends this sooner; the
+   * stage's own timeout does not.
    */
   readonly statePatience: Duration.Duration
   readonly runnerPatience: Duration.Duration
@@ -73,8 +74,8 @@ export class Settings extends Context.Service<Settings, {
   )
 }
 
-/** The value that the kubelet resolved for the variable at this place of the spec; fails if the Pod has none for it. */
+/** Reads the value that the kubelet resolved for the variable at this index of `spec.variables`; fails if the Pod has none. */
 export const referencedValue = (index: number) => Config.Redacted(`AGENT_JOB_VARIABLE_${index}`)
 
-/** The token of the network mirror at this place of the list; fails if the Pod has none for it. */
+/** Reads the token of the network mirror at this index of the list; fails if the Pod has none. */
 export const mirrorToken = (index: number) => Config.Redacted(`AGENT_JOB_MIRROR_TOKEN_${index}`)

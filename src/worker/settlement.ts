@@ -1,5 +1,5 @@
-// What follows a command that changes something: its state is saved, what it made that the state lacks is told, and then the lock goes back.
-// Always holds: the lock goes back only when nothing more has to be told, else the server compares journal and plan of the stage with the state.
+// What follows a command that changes something: the worker saves its state, reports what the state lacks, and gives the lock back.
+// Always holds: the lock goes back only when the server needs no more news; otherwise it compares journal and plan with the state.
 // Used by worker/stage.ts.
 import { Duration, Effect, Exit, Fiber, Option, Ref } from "effect"
 import { effectsMessage, madeMessage } from "../core/effects-message.ts"
@@ -15,9 +15,9 @@ import { Settings } from "./settings.ts"
 import { exitCodeOf, StageFailed } from "./stage-failed.ts"
 import { Stop } from "./stop.ts"
 
-/** What is known of a stage so far, whatever becomes of it. */
+/** What is known about a stage so far, whatever its outcome will be. */
 export interface Facts extends Pick<StageResult, "changes" | "hasChanges" | "planDigest" | "statePushed"> {
-  /** What it made that its state does not have, in a sentence. */
+  /** What the stage made that its state does not have, in a sentence. */
   readonly left?: string
 }
 
@@ -27,13 +27,13 @@ type Done = Exit.Exit<unknown, StageFailed | StageStopped>
 interface Parts {
   readonly backing: Pick<Backing, "settleState" | "storedState" | "giveStateBack" | "saidDuring">
   readonly journal: Journal
-  /** Gets the stage's changes, whether its state is pushed, and what is left. */
+  /** Where the settlement stores the stage's changes, whether its state is pushed, and what the state lacks. */
   readonly facts: Ref.Ref<Facts>
 }
 
 const tellAfter = Duration.seconds(20)
 
-/** The engine is gone, and the server has not taken something of it: whoever reads the log is told why nothing happens. */
+/** Waits; after a while, tells the readers of the log that nothing happens because the server has not taken `what` yet. */
 const telling = <A, E, R>(what: string, wait: Effect.Effect<A, E, R>, within?: Duration.Duration) =>
   Effect.raceFirst(
     wait,
@@ -52,8 +52,8 @@ const telling = <A, E, R>(what: string, wait: Effect.Effect<A, E, R>, within?: D
 
 export const makeSettlement = ({ backing, facts, journal }: Parts) => {
   /**
-   * The AgentTask says that it takes long, and goes on saying so until the result unless it came to `true`, and the state is saved: no
-   * other wait takes back the word on that.
+   * Waits, and if that takes long, the AgentTask says that the server has not got everything. The AgentTask goes on saying so until the
+   * result, unless the wait gives `true` and no state is unsaved: a later wait must not take back what is said about an unsaved state.
    */
   const said = Effect.fnUntraced(function*<R>(wait: Effect.Effect<boolean, never, R>) {
     const { statePushed } = yield* Ref.get(facts)
@@ -63,13 +63,13 @@ export const makeSettlement = ({ backing, facts, journal }: Parts) => {
     )
   })
 
-  /** Gives the lock back within that time: once that is given up, there is nothing in the Pod that the lock needs. */
+  /** Gives the lock back, trying for `patience`. Always gives `true`: the Pod has nothing else that could help with the lock. */
   const givingBack = (patience: Duration.Duration) =>
     said(Effect.as(Effect.timeoutOption(telling("the lock of its state back", backing.giveStateBack, patience), patience), true))
 
   /**
-   * Tells the server that nothing more will come: by itself, since a server that does not know the word refuses all that it came with. An
-   * engine that could not be ended may go on. Gives whether the server knows it.
+   * Tells the server that the journal is closed; returns whether the server knows. The entry is sent by itself, because a server that does
+   * not know its kind refuses the whole request. An engine that could not be ended may go on, so its journal stays open.
    */
   const close = Effect.fnUntraced(function*(done: Done) {
     const { poolPatience } = yield* Settings
@@ -79,8 +79,8 @@ export const makeSettlement = ({ backing, facts, journal }: Parts) => {
   })
 
   /**
-   * Waits for the journal to arrive, since with the Pod it is gone; gives whether it has, to its end. Nothing here changes how the stage
-   * ends.
+   * Waits for the journal to arrive at the server, because it is lost with the Pod, and stores in `facts` what the state lacks. Returns
+   * whether the whole journal has arrived. Never changes how the stage ends.
    */
   const accountFor = Effect.fnUntraced(function*(done: Done, inOrder: boolean, arriving: Effect.Effect<boolean>) {
     const { tooLate } = yield* Stop
@@ -101,16 +101,16 @@ export const makeSettlement = ({ backing, facts, journal }: Parts) => {
     return isTold
   })
 
-  /** Fails when the state is not saved, or when a command ended well that never came to it. */
+  /** Settles a command that has ended. Fails when its state is not saved, or when it ended with success without ever locking the state. */
   const after = Effect.fnUntraced(function*(done: Done, place: Provisioned) {
     const { poolPatience, statePatience } = yield* Settings
     yield* Ref.update(facts, (_) => ({ ..._, changes: changesOf(journal.entries()) }))
-    const arriving = yield* Effect.forkChild(journal.flush(statePatience)) // in the same time: the Pod is not to stay for twice that
+    const arriving = yield* Effect.forkChild(journal.flush(statePatience)) // beside the state, so that the Pod does not stay for twice that time
     const settled = yield* Effect.exit(Effect.mapError(telling("its last state", backing.settleState(place)), withExitCodeOf(done)))
     const known = Exit.isFailure(settled) ? { statePushed: false } : settled.value === "saved" ? { statePushed: true } : {}
     yield* Ref.update(facts, (_) => ({ ..._, ...known }))
     const inOrder = endedInOrder({ ...exitCodeOfDone(done), ...known })
-    if (inOrder) yield* givingBack(Exit.isSuccess(done) ? poolPatience : statePatience) // success opens it by itself at the server
+    if (inOrder) yield* givingBack(Exit.isSuccess(done) ? poolPatience : statePatience) // after a success the server opens the lock by itself
     if (Exit.isFailure(done) || Exit.isFailure(settled)) {
       const isTold = yield* accountFor(done, inOrder, Fiber.join(arriving))
       if (!inOrder && isTold) yield* givingBack(statePatience)
@@ -122,7 +122,7 @@ export const makeSettlement = ({ backing, facts, journal }: Parts) => {
   return { after }
 }
 
-/** An apply locks its state before anything else, also when it finds nothing to do. */
+/** Returns the failure of an apply that never locked its state: an apply locks it first of all, even when it finds nothing to do. */
 const nothingApplied = () =>
   new StageFailed({
     reason: "InvalidConfiguration",
@@ -132,7 +132,8 @@ const nothingApplied = () =>
   })
 
 /**
- * The failure to save the state, with the engine's exit code: it is worse than what the engine ended with, but does not make that unknown.
+ * Returns the failure to save the state with the engine's exit code added: the failure is worse than how the engine ended, but the exit
+ * code is still known.
  */
 const withExitCodeOf = (done: Done) => (failure: StageFailed): StageFailed =>
   new StageFailed({ reason: failure.reason, message: failure.message, ...exitCodeOfDone(done) })

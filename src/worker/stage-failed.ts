@@ -1,5 +1,5 @@
-// The one way in which the parts of the worker say that a stage cannot go on: a reason of the closed list and a sentence.
-// Always holds: the message has no secret in it; what the operating system or a library said is cut down to its cause.
+// The one way in which the parts of the worker say that a stage cannot go on: a reason from the closed list and a sentence.
+// Always holds: the message contains no secret; an error of the operating system or of a library is reduced to its cause.
 // Used by every part of the worker, turned into the result by worker/stage.ts.
 import { Data, Predicate } from "effect"
 import type { FailureReason } from "../schema/reason.ts"
@@ -10,13 +10,13 @@ export class StageFailed extends Data.TaggedError("StageFailed")<{
   readonly exitCode?: number
 }> {}
 
-/** Something that a person has said, or made, has to be corrected. */
+/** Returns the failure for something that a person has written or made and has to correct. */
 export const invalid = (message: string) => new StageFailed({ reason: "InvalidConfiguration", message })
 
-/** The exit code of what ended, as a field, if it has one. */
+/** Returns an object with the exit code, to be spread into another; empty if there is none. */
 export const exitCodeOf = ({ exitCode }: { readonly exitCode?: number }) => exitCode === undefined ? {} : { exitCode }
 
-/** The name by which the operating system or zlib knows what went wrong, such as ENOSPC; empty if it is nothing of theirs. */
+/** Returns the error code of the operating system or zlib, such as ENOSPC; an empty string if the error has none. */
 export const codeOf = (cause: unknown): string => Predicate.hasProperty(cause, "code") && typeof cause.code === "string" ? cause.code : ""
 
 const isFull = (cause: unknown): boolean =>
@@ -28,12 +28,12 @@ const unusable = (what: string, cause: unknown): StageFailed =>
 
 const full = (message: string) => new StageFailed({ reason: "DiskFull", message })
 
-/** A file that cannot be written or read: the disk is full, or the Pod is not as it should be. `what` is named as a person would. */
+/** Returns the failure of a read or write: the disk is full, or the Pod is not as it should be. `what` names the file for a person. */
 export const fileTrouble = (what: string) => (cause: unknown): StageFailed =>
   isFull(cause)
     ? full(`The Pod's volume was full when the worker wrote ${what}; raise persistence.emptyDir.sizeLimit.`)
     : unusable(what, cause)
 
-/** A file on a volume that is not the Pod's own that cannot be written or read; `remedy` is what helps when the volume is full. */
+/** Returns the failure of a read or write on a volume that is not the Pod's own; `remedy` is what helps when that volume is full. */
 export const volumeTrouble = (volume: string, remedy: string) => (cause: unknown): StageFailed =>
   isFull(cause) ? full(`There was no room on ${volume} for what the worker had to write; ${remedy}.`) : unusable(volume, cause)

@@ -1,5 +1,5 @@
-// One stage from its claim to its result: provision, the engine's commands in order, and what all of it came to.
-// Always holds: whatever goes wrong ends as a result with a reason of the closed list; `succeeded` needs every command to end with 0.
+// One stage from its claim to its result: provision, the engine's commands in order, and the outcome.
+// Always holds: every failure becomes a result with a reason from the closed list; `succeeded` needs every command to end with 0.
 // Used by worker/worker.ts.
 import { type Cause, Context, Effect, Layer, Option, Ref, type Scope } from "effect"
 import { join } from "node:path"
@@ -29,13 +29,13 @@ import { type Variables, variablesOf } from "./variables.ts"
 
 export type Outcome = Omit<StageResult, "finishedAt">
 
-/** What the stage came to, and how to wait for the end of its log. */
+/** The outcome of the stage, and how to wait until the server has its log. */
 export interface Ended {
   readonly outcome: Outcome
   readonly flushLog: Log["Service"]["flush"]
 }
 
-/** Never fails, though `backing` may, as when the pool does not answer. The log goes on until the scope closes. */
+/** Runs the stage. Never fails: every failure, also one of `backing`, becomes the outcome. The log goes on until the scope closes. */
 export const runStage = Effect.fn("Stage.run")(
   function*<R>(
     spec: AgentTaskSpec,
@@ -111,7 +111,7 @@ const stage = Effect.fnUntraced(function*(spec: AgentTaskSpec, backing: Backing,
   })
   for (const command of commands) {
     if (command.subcommand !== "init") yield* backing.mayRun(command, folders.data, workspaceOf(engine, workplace))
-    if (command.mutates) yield* asApproved // again: init had the directory, and somebody else the state
+    if (command.mutates) yield* asApproved // again: init may have changed the directory, and another client the state
     const done = yield* Effect.exit(perform(workplace, command, [mirrors, backing], journal))
     if (command.mutates) yield* settlement.after(done, place)
     const captured = yield* done
@@ -133,8 +133,8 @@ const stage = Effect.fnUntraced(function*(spec: AgentTaskSpec, backing: Backing,
 }, Effect.scoped)
 
 /**
- * Tells the server of what the plan makes, so that it knows what an apply was to make, should its worker vanish with what it saw. Best
- * effort: a plan is worth having without.
+ * Tells the server what an apply of the plan will create, so that the server knows what to look for if the apply's worker vanishes with its
+ * journal. Best effort: the plan is useful without this.
  */
 export const tellPlanned = Effect.fnUntraced(
   function*(creations: Option.Option<ReadonlyArray<Creation>>, journal: Journal, hasServer: boolean) {
@@ -150,13 +150,13 @@ export const tellPlanned = Effect.fnUntraced(
   }
 )
 
-/** The configuration and, for an apply of one, the approved plan with its seal. */
+/** Brings the configuration and, if there is one, the approved plan with its seal. */
 const bring = Effect.fnUntraced(function*(spec: AgentTaskSpec, variables: Variables, { bringPlan, bringSource }: Backing) {
   const place = yield* provision(spec, variables, bringSource)
   return { place, approved: Option.isSome(bringPlan) ? Option.some(yield* bringPlan.value(place)) : Option.none() }
 })
 
-/** The first lines of the log. Refuses an engine of another version than the task asks for. */
+/** Writes the first lines of the log. Fails when the engine has another version than the task asks for. */
 const introduce = Effect.fnUntraced(function*(spec: AgentTaskSpec, name: string, version: string, shown: ReadonlyArray<string>) {
   const { line } = yield* Log
   const { pod, timeoutLimitSeconds } = yield* Settings
@@ -176,14 +176,14 @@ const introduce = Effect.fnUntraced(function*(spec: AgentTaskSpec, name: string,
   }
 })
 
-/** What is added to the arguments of other commands may be none of this one's. */
+/** Clears additional arguments: `workspace show` may refuse those that are meant for other commands. */
 const noArguments = { env: { TF_CLI_ARGS: "", TF_CLI_ARGS_workspace_show: "" }, secrets: [] }
 
-/** Asked of the engine, since not only a variable but also its image may say it; an image may have it say more before that. */
+/** Asks the engine, since its image may set the workspace too. Takes the last line, since an image may have it print more before. */
 const workspaceOf = ({ run }: Engine["Service"], workplace: Workplace) =>
   Effect.map(run(workplace, showWorkspace, noArguments), (said) => Option.getOrElse(said, () => "").trim().split("\n").at(-1) ?? "")
 
-/** One command with what is opened for it, and for no longer than it runs. Gives what it printed, if that was captured. */
+/** Runs one command with what is opened for it, only for as long as it runs. Returns what it printed, if that was captured. */
 const perform = Effect.fnUntraced(
   function*(workplace: Workplace, command: StageCommand, openers: ReadonlyArray<Pick<Backing, "openFor">>, journal: Journal) {
     const engine = yield* Engine
@@ -201,7 +201,7 @@ const perform = Effect.fnUntraced(
 const plannedOf = (spec: AgentTaskSpec, captured: Option.Option<string>) =>
   Option.flatMap(captured, (json) => plannedChanges(json, spec.options?.refreshOnly === true))
 
-/** Ends the effect when the stage has to stop. */
+/** Runs the effect, but fails with `StageStopped` as soon as the stage has to stop. */
 const untilStopped = <A, E, R>(effect: Effect.Effect<A, E, R>) =>
   Effect.flatMap(
     Stop,
@@ -225,7 +225,7 @@ const orItsFailure = <R>(effect: Effect.Effect<Outcome, StageFailed | StageStopp
     Effect.catchCause(unexpected)
   )
 
-/** A mistake of ours: all that is known is that nothing more will come. */
+/** Returns the outcome after a defect of the worker, of which all that is known is that nothing more will come. */
 const unexpected = (cause: Cause.Cause<unknown>): Effect.Effect<Outcome> =>
   Effect.as(
     Effect.logError("The stage ended unexpectedly", cause),

@@ -1,6 +1,6 @@
-// What the worker knows of the state while a stage runs: the lock, and which state the server has not acknowledged yet. Used by state-gateway and pool-backing.
-// Always holds: states go one after another under the lock they were made under; the lock is given back only when the engine did so, or never heard of it, and none is left over,
-// since a stage that ends with it is known to the server as one whose state is in doubt.
+// What the worker knows of the state while a stage runs: the lock, and the state that the server has not acknowledged yet.
+// Always holds: states are sent one at a time, under a lock. It goes back only if the engine does not hold it and no state is unsaved,
+// since a stage that ends with its lock tells the server that its state is in doubt. Used by worker/state-gateway and worker/pool-backing.
 import { Clock, Context, Data, Duration, Effect, Layer, Option, Schema, Semaphore } from "effect"
 import { randomUUID } from "node:crypto"
 import { engineHead } from "../core/state-head.ts"
@@ -13,48 +13,48 @@ import { type KeptAs, type StrandedCopy, strandedCopy } from "./stranded-states.
 import { TaskStatus } from "./task-status.ts"
 import { keepUnsavedCopy, removeUnsavedCopy } from "./unsaved-copy.ts"
 
-/** How it stands with the last state when the engine is gone. */
+/** What became of the last state after the engine is gone. */
 export type Settled = Data.TaggedEnum<{
-  /** The engine never got a lock, so it never came to its work. */
+  /** The engine never got a lock, so it did none of its work. */
   Untouched: {}
   Unwritten: {}
   Saved: {}
-  /** `shared`: where else it is, a file that outlives the Pod. `unkept`: why the worker's own volume does not have it. */
+  /** `shared`: the file on the shared volume that has the state. `unkept`: why the worker's own volume does not have the state. */
   Unsaved: { readonly why: string; readonly shared: Option.Option<string>; readonly unkept: Option.Option<string> }
 }>
 export const Settled = Data.taggedEnum<Settled>()
 
 export class StateDelivery extends Context.Service<StateDelivery, {
-  /** From now on a state that the server does not take is on the shared volume too, where the Pod has one. Before any lock. */
+  /** Makes each state that the server does not take go to the shared volume too, if the Pod has one. Called before any lock. */
   readonly shareAs: (stage: KeptAs) => Effect.Effect<void>
-  /** The newest state; nothing if there is none yet. */
+  /** Reads the newest state; none if there is none yet. */
   readonly read: Effect.Effect<Option.Option<Uint8Array>, PlatformError>
   readonly lock: (info: LockInfo) => Effect.Effect<void, PlatformError>
-  /** Succeeds when the server has it, however long it takes while the engine waits. If that hangs up, `settle` goes on with it. */
+  /** Succeeds when the server has the state, however long the engine has to wait. If the engine hangs up, `settle` goes on with it. */
   readonly push: (bytes: Uint8Array) => Effect.Effect<void, PlatformError>
   /**
-   * Takes note that the engine gave its lock back. The server gets its lock back by `giveBack`, when the engine is gone, since only then is
-   * it known that no state is left over.
+   * Takes note that the engine gave its lock back. The server gets the lock back by `giveBack` after the engine is gone, because only then
+   * the worker knows that no state is unsaved.
    */
   readonly unlock: (info: LockInfo) => Effect.Effect<void, PlatformError>
-  /** Sends what is not confirmed, or the state that the engine left in a file of its own. */
+  /** Sends the state that the server has not confirmed, or `left`, the one that the engine left in a file of its own. */
   readonly settle: (left: Option.Option<Uint8Array>) => Effect.Effect<Settled>
-  /** Gives the lock back after `settle`, unless the engine still had it or a state is left over. */
+  /** Gives the lock back after `settle`, unless the engine still had it or a state is unsaved. */
   readonly giveBack: Effect.Effect<void>
 }>()("agent-job/worker/StateDelivery") {
   static readonly layer = Layer.effect(StateDelivery, Effect.suspend(() => make()))
 }
 
-/** What an answer may take that the engine waits for and can do without. */
+/** How long the server may take to answer a read whose result the worker already knows, while the engine waits. */
 const answerPatience = Duration.seconds(10)
 const notLocked = new Declined({ status: 409, message: "The state is not locked, so it may not be written.", body: undefined })
 const saysKept = Schema.is(KeptRefusal)
-/** Whether the server keeps what it refused. An older one does not say so: a copy too many does no harm. */
+/** Reports whether the server keeps the state that it refused. An older server does not say so; an unneeded copy does no harm. */
 const isEvidence = (error: PlatformError): boolean => error._tag === "Declined" && saysKept(error.body)
 
 /**
- * Whether a file that is left in the runner, where not the engine alone writes, takes the place of a state that is on its way: as a later
- * one of the same, or when that one is none of an engine's.
+ * Reports whether the file that was left in the runner, where not only the engine writes, replaces a state that is on its way: it has the
+ * same lineage and no lower serial, or the state on its way is not one of an engine.
  */
 const mayReplace = (onItsWay: Uint8Array, left: Uint8Array): boolean =>
   Option.match(engineHead(onItsWay), {
@@ -64,11 +64,11 @@ const mayReplace = (onItsWay: Uint8Array, left: Uint8Array): boolean =>
 
 interface Held {
   readonly info: LockInfo
-  /** Absent while it is asked for, and when that came to no answer: the server may have given it all the same. */
+  /** Absent while the server is asked for it, and when that got no answer: the server may have granted it all the same. */
   readonly lock?: StateLock
-  /** The engine has given it back, or never heard that it has it. */
+  /** Whether the engine has given the lock back, or never heard that it got it. */
   readonly isOver: boolean
-  /** The newest under this lock, which nobody else can have changed; absent before it was read under it. */
+  /** The newest state under this lock, which no other client can have changed; absent until a state is read or saved under the lock. */
   readonly known?: Option.Option<Uint8Array>
 }
 
@@ -78,18 +78,18 @@ const make = Effect.fnUntraced(function*(): Effect.fn.Return<StateDelivery["Serv
   const { unsavedDuring } = yield* TaskStatus
   const platform = yield* Platform
   const inTurn = Semaphore.makeUnsafe(1)
-  /** By itself: an engine may read while another push waits for the server. One, since each has a whole state in memory. */
+  /** Apart from `inTurn`, so that an engine can read while a push waits. One read at a time, because each has a whole state in memory. */
   const reading = Semaphore.makeUnsafe(1)
   let held: Held | undefined
   let wasLocked = false
   let unconfirmed: Uint8Array | undefined
   let confirmed: string | undefined
-  /** Of the last state that the server refused and keeps as evidence. */
+  /** The digest of the last state that the server refused and keeps as evidence. */
   let evidence: string | undefined
   let copy = Option.none<StrandedCopy>()
   let shared: { readonly digest: string; readonly file: string } | undefined
 
-  /** When the engine was known to be gone, by the monotonic clock. */
+  /** When the engine was known to be gone, by the monotonic clock; the start of the stage until then. */
   let goneAt = yield* Clock.monotonicTimeNanos
 
   const inGrace = <A>(ask: Effect.Effect<A, PlatformError>): Effect.Effect<A, PlatformError> =>
@@ -103,18 +103,18 @@ const make = Effect.fnUntraced(function*(): Effect.fn.Return<StateDelivery["Serv
       (told) => askAgain(told, { while: mayHelp, first: "200 millis", spaced: "5 seconds", limit }),
       inGrace
     )
-  /** Through an outage, for as long as the engine waits; a token may be renewed meanwhile. */
+  /** Asks through an outage for as long as the engine waits, even with a refused token, which may be renewed meanwhile. */
   const stubbornly = <A>(ask: Effect.Effect<A, PlatformError>) => again(ask, ({ _tag }) => _tag !== "Declined", Duration.infinity)
-  /** Through an outage when the engine is gone: a refusal stays one, and all questions together take `statePatience` at most. */
+  /** Asks through an outage after the engine is gone. A refusal is final, and all requests together take `statePatience` at most. */
   const patiently = <A>(ask: Effect.Effect<A, PlatformError>) =>
     Effect.flatMap(
       Clock.monotonicTimeNanos,
       (now) => again(ask, ({ _tag }) => _tag === "NoAnswer", Duration.subtract(statePatience, Duration.nanos(now - goneAt)))
     )
-  /** While the engine waits for what it can do nothing without. */
+  /** Asks for something that the engine waits for and cannot go on without. */
   const shortly = <A>(ask: Effect.Effect<A, PlatformError>) => inGrace(platform.patiently(ask))
 
-  /** Puts a state on the shared volume, once, unless the server has kept it. */
+  /** Puts a state on the shared volume, unless it is there already or the server keeps it as evidence. */
   const share = Effect.fnUntraced(function*(bytes: Uint8Array) {
     const digest = sha256(bytes)
     if (Option.isNone(copy) || shared?.digest === digest || evidence === digest) return
@@ -135,7 +135,7 @@ const make = Effect.fnUntraced(function*(): Effect.fn.Return<StateDelivery["Serv
     if (held?.info.ID === under.ID) held = { ...held, known: newest }
   }
 
-  /** Nothing comes between the server's yes and this, not even an end of the stage. */
+  /** Notes that the server has the state. Nothing comes between the server's answer and this, not even an interruption. */
   const confirm = (bytes: Uint8Array, digest: string, under: LockInfo) =>
     Effect.sync(() => {
       unconfirmed = undefined
@@ -149,15 +149,15 @@ const make = Effect.fnUntraced(function*(): Effect.fn.Return<StateDelivery["Serv
       const { info, lock } = held
       const digest = sha256(bytes)
       unconfirmed = bytes
-      yield* keepUnsavedCopy(privateDirectory, bytes).pipe(Effect.catch((error) => Effect.logWarning(error.message))) // the server is asked all the same
+      yield* keepUnsavedCopy(privateDirectory, bytes).pipe(Effect.catch((error) => Effect.logWarning(error.message))) // the state is sent all the same
       const told = Effect.tapError(platform.pushState(bytes, digest, lock), (error) => notTaken(bytes, error))
-      // An engine may hang up: its request is not interruptible by itself, and from here on the state is not lost with it.
+      // An engine may hang up. Its request is not interruptible by itself, but may be interrupted now, since the state is not lost with it.
       yield* Effect.interruptible(ask(Effect.tap(told, confirm(bytes, digest, info))))
       yield* unshare
       yield* removeUnsavedCopy(privateDirectory)
     })
 
-  /** At its end the server opens the lock of a stage that succeeded; with that of any other it calls the state in doubt. */
+  /** Gives the lock back. If that fails, the server opens the lock at the end of a successful stage, and else calls the state in doubt. */
   const giveBack = (ask: typeof patiently) =>
     Effect.suspend(() =>
       held === undefined ? Effect.void : Effect.tap(
@@ -174,7 +174,7 @@ const make = Effect.fnUntraced(function*(): Effect.fn.Return<StateDelivery["Serv
     if (held?.lock === undefined) held = undefined
   }
 
-  /** Whatever ends it before the engine has its answer leaves a lock that is over: nothing was changed under it. */
+  /** Asks for a lock. If this ends before the lock is granted, the lock counts as over, because nothing was changed under it. */
   const lock = (info: LockInfo, ask: typeof patiently) =>
     Effect.gen(function*() {
       if (held?.info.ID !== info.ID) {
@@ -186,12 +186,12 @@ const make = Effect.fnUntraced(function*(): Effect.fn.Return<StateDelivery["Serv
       wasLocked = true
     })
 
-  /** Notes that the lock may be given back when no state is left over. */
+  /** Notes that the lock may be given back once no state is unsaved. */
   const note = () => {
     if (held !== undefined) held = { ...held, isOver: true }
   }
 
-  /** Delivers a state whose engine is gone, under a lock of its own if need be; unsaved all that time. */
+  /** Delivers a state whose engine is gone, under a new lock if there is none; the AgentTask may say meanwhile that it is unsaved. */
   const rescue = Effect.fnUntraced(function*(bytes: Uint8Array) {
     if (held?.lock === undefined) {
       yield* lock({ ID: randomUUID(), Operation: "rescue", Who: pod.name }, patiently)
@@ -201,7 +201,7 @@ const make = Effect.fnUntraced(function*(): Effect.fn.Return<StateDelivery["Serv
     return Settled.Saved()
   }, unsavedDuring)
 
-  /** Keeps a state that could not be delivered; there may have been no time to ask even once. */
+  /** Keeps a state that could not be delivered. There may have been no time to try even once, so nothing may have it yet. */
   const leave = Effect.fnUntraced(function*(bytes: Uint8Array, why: string) {
     const unkept = yield* Effect.match(keepUnsavedCopy(privateDirectory, bytes), {
       onFailure: ({ message }) => Option.some(message),
@@ -226,8 +226,8 @@ const make = Effect.fnUntraced(function*(): Effect.fn.Return<StateDelivery["Serv
     })
 
   /**
-   * The engine reads once more before it writes. When the server is away it gets what is known, so that its new state comes here, where it
-   * is kept, and not to its own end.
+   * Reads the state under a lock. The engine reads once more before it writes: if the server is away, it gets the state that the worker
+   * knows, so that it goes on to write its new state here, where it is kept.
    */
   const readUnder = ({ info, known }: Held) =>
     Effect.tap(

@@ -1,5 +1,5 @@
 // The engine's way to its state: an HTTP address on loopback, for one command alone, with the pool's server behind it.
-// Always holds: whoever has not this command's address and password gets nothing, and a state is acknowledged only after the server did.
+// Always holds: a client without this command's address and password gets nothing, and a state is acknowledged only after the server did.
 // Used by worker/pool-backing.ts.
 import * as NodeHttpServer from "@effect/platform-node/NodeHttpServer"
 import { Effect, Option, Schema, Semaphore, Stream } from "effect"
@@ -22,16 +22,17 @@ const equal = (a: string, b: string): boolean => {
 }
 
 /**
- * An engine has one, and perhaps one that it has hung up. Each may have a whole state on its way, and the worker has the memory for these.
+ * The most connections at a time. An engine has one, and perhaps one on which it has hung up. Each may have a whole state on its way, and
+ * the worker has the memory for this many.
  */
 const mostConnections = 4
 
-/** For the head of a request. An engine connects when it has something to ask, and whoever only holds a connection keeps it from one. */
+/** How long the head of a request may take: a client that only holds a connection takes it from the engine, which has something to ask. */
 const headerMillis = 5000
 
 /**
- * From an engine that has its state ready this is a copy in memory, so also on a busy node a minute is long. One that is refused leaves the
- * state in a file, which is settled.
+ * How long the body of a request may take. An engine has its state ready in memory, so a minute is long even on a busy node. An engine that
+ * is refused leaves its state in a file, which the worker then settles.
  */
 const bodyPatience = "1 minute"
 
@@ -58,7 +59,7 @@ const bodyOf = (
 const decodeLock = Schema.decodeUnknownEffect(Schema.fromJsonString(LockInfo))
 const text = (status: number, message: string) => HttpServerResponse.text(message, { status })
 
-/** The engine shows the body of a refusal, and reads the holder of a lock out of it. */
+/** Returns the response to a refusal: the engine shows its body, and reads the holder of a lock from it. */
 const refusal = (error: PlatformError) =>
   error._tag === "Declined"
     ? error.body === undefined ? text(error.status, error.message) : HttpServerResponse.jsonUnsafe(error.body, { status: error.status })
@@ -77,7 +78,7 @@ const answer = Effect.fnUntraced(
         })
       case "POST ":
         if (!writable) break
-        yield* inTurn.withPermit(Effect.flatMap(bodyOf(request, stateLimitBytes), delivery.push)) // else each would be in memory while it waits
+        yield* inTurn.withPermit(Effect.flatMap(bodyOf(request, stateLimitBytes), delivery.push)) // otherwise each waiting state would be in memory
         return HttpServerResponse.empty({ status: 200 })
       case "POST /lock":
         if (!writable) break
@@ -92,12 +93,12 @@ const answer = Effect.fnUntraced(
   }
 )
 
-/** For what an engine that is gone has still sent. */
+/** How long a request may still take that an engine sent before it ended. */
 const lastWords = "1 second"
 
 /**
- * A request cannot be broken off while its body comes or its answer goes, so whoever stops half-way would hold up the stage's end; nor does
- * the server know a connection any more that asked for another protocol.
+ * Closes the server, then all connections that are left. A request cannot be interrupted while its body comes or its answer goes, so a
+ * client that stops half-way would hold up the end of the stage, and the server no longer knows a connection that asked for an upgrade.
  */
 const closing = (server: Server) => {
   const open = openSockets(server)
@@ -106,8 +107,8 @@ const closing = (server: Server) => {
 }
 
 /**
- * Listens until the scope closes; gives what the command's environment has to say of it. Unless `writable`, the state can only be read.
- * By environment and not by configuration, so that nothing of it comes into a saved plan.
+ * Listens until the scope closes; returns what the command's environment has to say about it. Unless `writable`, the state can only be
+ * read. The address is in the environment and not in the configuration, so that no saved plan contains it.
  */
 export const openGateway = Effect.fn("StateGateway.open")(function*(writable: boolean) {
   const place = `/${secret()}`
@@ -116,7 +117,7 @@ export const openGateway = Effect.fn("StateGateway.open")(function*(writable: bo
   const inTurn = Semaphore.makeUnsafe(1)
   const listener = createServer({ headersTimeout: headerMillis, connectionsCheckingInterval: headerMillis / 5 })
   listener.maxConnections = mostConnections
-  listener.maxRequestsPerSocket = 1 // all that one connection sends at once would be answered at once, each answer a state that waits in memory to be read
+  listener.maxRequestsPerSocket = 1 // pipelined requests would be answered at once, and each answer may be a whole state in memory
   const close = closing(listener)
   const server = yield* NodeHttpServer.make(() => listener, { port: 0, host: "127.0.0.1", disablePreemptiveShutdown: true }).pipe(
     Effect.mapError(() =>
@@ -140,7 +141,7 @@ export const openGateway = Effect.fn("StateGateway.open")(function*(writable: bo
       })
     )
   )
-  yield* Effect.addFinalizer(() => close) // before the server's own, which waits for its requests
+  yield* Effect.addFinalizer(() => close) // runs before the server's own finalizer, which waits for its requests
   if (server.address._tag === "UnixPathAddress") return yield* Effect.die(new Error("not a TCP address"))
   const address = `http://127.0.0.1:${server.address.port}${place}`
   return {
@@ -153,7 +154,7 @@ export const openGateway = Effect.fn("StateGateway.open")(function*(writable: bo
       TF_HTTP_UNLOCK_METHOD: "POST",
       TF_HTTP_USERNAME: user,
       TF_HTTP_PASSWORD: password,
-      TF_HTTP_RETRY_MAX: "0" // what fails here has been tried long enough
+      TF_HTTP_RETRY_MAX: "0" // the worker has tried long enough when it answers with an error
     },
     secrets: [password, place]
   } satisfies CommandEnv

@@ -1,5 +1,5 @@
-// Why and since when the stage has to stop: a cancel of its AgentTask, SIGTERM of the Pod, its own deadline, or what the worker itself finds, whichever comes first.
-// Always holds: there is at most one stop, so that the engine gets at most one interrupt; the stage's own time ends the engine, and never the saving of its state.
+// Why the stage has to stop: a cancel of its AgentTask, SIGTERM of the Pod, its own deadline, or something that the worker finds.
+// Always holds: only the first cause stops the stage, so the engine gets one interrupt at most; a deadline never stops the saving of state.
 // Used by worker/stage, worker/engine and everything that waits for a server.
 import { Context, Deferred, type Duration, Effect, Layer, Option, Schedule, type Scope, Stream } from "effect"
 import type { StopCause } from "../core/outcome.ts"
@@ -10,22 +10,22 @@ import { Settings } from "./settings.ts"
 import { taskKind } from "./task-kind.ts"
 
 export class Stop extends Context.Service<Stop, {
-  /** Completes when the stage has to stop. */
+  /** Completes with the cause when the stage has to stop. */
   readonly asked: Effect.Effect<StopCause>
-  /** The cause, if it has to stop by now. */
+  /** Returns the cause, if the stage has to stop by now. */
   readonly now: Effect.Effect<Option.Option<StopCause>>
-  /** What the engine gets from that moment on. */
+  /** Which signals the engine gets and when, counted from the stop. */
   readonly plan: SignalPlan
-  /** Completes when somebody has stopped the stage, by a cancel or with its Pod, and what is left of the grace is for the result alone. */
+  /** Completes when, after a cancel or SIGTERM (not after a deadline), the rest of the grace period is needed for the result. */
   readonly tooLate: Effect.Effect<void>
-  /** The Pod has to go, whatever else stopped the stage before. */
+  /** Reports whether the Pod has got SIGTERM, even if something else had stopped the stage before. */
   readonly isLeaving: Effect.Effect<boolean>
-  /** Stops the stage, unless it has to stop already. */
+  /** Stops the stage for this cause, unless it has to stop already. */
   readonly because: (cause: StopCause) => Effect.Effect<void>
-  /** From the claim on: listens for a cancel, and stops the stage after this time. */
+  /** Called once the task is claimed: begins to watch for a cancel, and stops the stage after this time. */
   readonly begin: (timeout: Duration.Input) => Effect.Effect<void>
 }>()("agent-job/worker/Stop") {
-  /** Hears the signal from the beginning: what comes before the claim keeps the task from being claimed. */
+  /** Listens for the signal from the beginning: a signal before the claim keeps the task from being claimed. */
   static readonly layerOn = (sigterm: Effect.Effect<void>) => Layer.effect(Stop, Effect.suspend(() => listen(sigterm)))
   static readonly layer = Layer.effect(Stop, Effect.suspend(() => listen(sigtermOfProcess)))
 }
@@ -59,7 +59,7 @@ const listen = Effect.fnUntraced(
   }
 )
 
-/** Node would end the process at once if nobody listened. */
+/** Completes at the first SIGTERM. Without a listener, Node would end the process at once. */
 const sigtermOfProcess = Effect.callback<void>((resume) => {
   const hear = () => resume(Effect.void)
   process.once("SIGTERM", hear)
@@ -69,7 +69,7 @@ const sigtermOfProcess = Effect.callback<void>((resume) => {
 const isCancel = ({ spec }: KubernetesObject): boolean =>
   typeof spec === "object" && spec !== null && "cancel" in spec && spec.cancel === true
 
-/** True when the AgentTask is cancelled; false when there is no more to be learned from this watch. */
+/** Reads and then watches the AgentTask. Returns true when it is cancelled, false when the watch ended before that. */
 const look = Effect.gen(function*() {
   const kubernetes = yield* Kubernetes
   const { namespace, task: name } = yield* Settings
@@ -83,12 +83,12 @@ const look = Effect.gen(function*() {
   }).pipe(
     Stream.filter((event) => event.type !== "BOOKMARK" && isCancel(event.object)),
     Stream.runHead,
-    Effect.timeoutOrElse({ duration: "270 seconds", orElse: () => Effect.succeedNone }) // a connection may be dead without a word
+    Effect.timeoutOrElse({ duration: "270 seconds", orElse: () => Effect.succeedNone }) // the connection may be dead without an error
   )
   return Option.isSome(seen)
 })
 
-/** Completes when the AgentTask is cancelled. Where it may not watch, or nobody answers, it asks again every two seconds. */
+/** Completes when the AgentTask is cancelled. After a watch that ended, failed or was forbidden, it looks again two seconds later. */
 const cancelled = look.pipe(
   Effect.tapError((error) => Effect.logDebug("cannot watch the own AgentTask", error.message)),
   Effect.orElseSucceed(() => false),

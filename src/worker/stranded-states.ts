@@ -1,5 +1,5 @@
-// Unsaved states on the volume that the Pods of tasks share, so that they outlive theirs; the worker of whichever stage comes next takes them to the server.
-// Always holds: encrypted with a key that only the stage and the server have, since the runners may read that volume; gone only when the server has it.
+// Unsaved states on the volume that all Pods of tasks share, where they outlive their Pods; the worker of the next stage sends them on.
+// Always holds: each is encrypted with its stage's key, since runners may read the volume; it stays until the server has it or a later one.
 // Used by worker/state-delivery.ts (keeps) and worker/pool-backing.ts (carries).
 import { Clock, Duration, Effect, Option, Random } from "effect"
 import { createCipheriv, randomBytes } from "node:crypto"
@@ -15,15 +15,15 @@ import { asideSuffix, storeWhole } from "./whole-file.ts"
 
 const suffix = ".state"
 /**
- * What is added to the name of one that the server refuses for its size or shape, or as it has later ones of that stage: it would do so for
- * ever, at the cost of the others.
+ * The suffix added to the name of a state that the server refuses for its size or shape, or because it keeps others instead: the server
+ * would refuse it for ever, at the cost of the others.
  */
 const refusedSuffix = ".refused"
-/** What one stage carries for others before it begins; what is refused costs no other its turn. */
+/** How many states one stage carries for others before it begins; a refused one does not count, so it costs no other its turn. */
 const carriedAtOnce = 20
-/** How long one stage carries for others; a large state that was begun may take longer. */
+/** How long one stage carries states for others; a large state that was begun may take longer. */
 const carriesFor = Duration.minutes(1)
-/** No worker writes one file for so long. */
+/** The age at which a half-written file is removed: no worker writes one file for so long. */
 const halfDoneFor = Duration.hours(1)
 
 const folderOf = (cacheDirectory: string) => join(cacheDirectory, "kept-states")
@@ -37,16 +37,16 @@ export const sealed = (stage: string, key: Uint8Array, bytes: Uint8Array): Uint8
 }
 
 export interface StrandedCopy {
-  /** Writes the state, encrypted, in the place of the one before; gives the file. */
+  /** Writes the state, encrypted, and removes the one before; returns the path of the file. */
   readonly keep: (bytes: Uint8Array) => Effect.Effect<string, { readonly message: string }>
-  /** Removes the state again. Best effort: a copy too many is known to the server when it comes. */
+  /** Removes the state again. Best effort: the server recognises an unneeded copy when it comes. */
   readonly remove: Effect.Effect<void>
 }
 
-/** As whose a state is kept, and with which key, as the server has said. */
+/** The stage that a kept state belongs to, and the key that encrypts it, both from the server. */
 export type KeptAs = Pick<TaskDetails, "id" | "keptStateKey">
 
-/** What keeps the state of a stage on the shared volume; asks nobody, since it is needed when there is no answer. */
+/** Returns what keeps a stage's state on the shared volume; it asks no server, since it is needed when there is no answer. */
 export const strandedCopy = (cacheDirectory: string, { id, keptStateKey }: KeptAs): StrandedCopy => {
   const folder = folderOf(cacheDirectory)
   let kept: string | undefined
@@ -58,7 +58,7 @@ export const strandedCopy = (cacheDirectory: string, { id, keptStateKey }: KeptA
     keep: (bytes) =>
       Effect.try({
         try: () => {
-          // Each in a file of its own: who has just carried one to the server removes that one, and not the next that came meanwhile.
+          // Each state has a file of its own, so that a worker that has carried one to the server removes that one, not a later one.
           const file = join(folder, `${encodeURIComponent(id)}.${randomBytes(6).toString("hex")}${suffix}`)
           mkdirSync(folder, { recursive: true })
           storeWhole(file, sealed(id, Buffer.from(keptStateKey, "hex"), bytes))
@@ -74,7 +74,7 @@ export const strandedCopy = (cacheDirectory: string, { id, keptStateKey }: KeptA
 
 const isFinal = (error: PlatformError): boolean => error._tag === "Declined" && isOneOf(wordOf(error), "invalid", "not-kept", "too-large")
 
-/** Takes one file to the server; gives whether the server has it now. */
+/** Takes one file to the server; returns whether the server has it now. */
 const carry = Effect.fnUntraced(
   function*(root: number, name: string) {
     const { takeKeptState } = yield* Platform
@@ -105,8 +105,8 @@ const removeHalfDone = Effect.fnUntraced(function*(folder: string, root: number,
 }, Effect.catch(({ message }) => Effect.logWarning("What was left half done among the kept states stays", message)))
 
 /**
- * Takes to the server what other stages had to leave, in no order, so that none is always last. Never fails, and begins with none when its
- * time is over, so that the stage comes to its own work.
+ * Takes to the server the states that other stages had to leave, in random order, so that none is always last. Never fails, and begins no
+ * further state when its time is over, so that the stage comes to its own work.
  */
 export const carryStrandedStates = Effect.gen(function*() {
   const { cacheDirectory } = yield* Settings

@@ -1,5 +1,5 @@
 // The AgentTask as the worker reads and writes it: decoded, so that everything past the border is typed.
-// Always holds: a status is written against the version that was read.
+// Always holds: a status is written against the resourceVersion that was read.
 // Used by worker/claim, worker/stop, worker/report and worker/task-status.
 import { Effect } from "effect"
 import { Kubernetes } from "../kubernetes/client.ts"
@@ -8,11 +8,11 @@ import { AgentTask, type AgentTaskStatus } from "../schema/agent-task.ts"
 
 export const taskKind = decoding(agentTasks, AgentTask)
 
-/** Writes the status; gives the task as it is then. */
+/** Writes the status; returns the task as it is then. */
 export const writeTaskStatus = ({ metadata: { name, namespace, resourceVersion, uid }, spec }: AgentTask, status: AgentTaskStatus) =>
   Effect.flatMap(Kubernetes, (kubernetes) =>
     kubernetes.updateStatus(taskKind, {
       metadata: { name, namespace, uid, resourceVersion },
-      spec, // ignored, but the object has to be a valid one
+      spec, // the API server ignores it, but the object has to be valid
       status
     }))

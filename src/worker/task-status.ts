@@ -1,5 +1,5 @@
-// What a claimed stage waits for, said in the status of its AgentTask: the pool's server, which gets the log, is what it waits for.
-// Always holds: a task of another claim, or one that is over, is left alone; no work waits for the word on it, and one word is written after another.
+// Says in the AgentTask's status that a claimed stage waits for the pool's server; the log cannot say so, since it goes to that server.
+// Always holds: a task that is over or has another claim is left alone; no work waits for these writes, which come one after another.
 // Made by worker/worker.ts, used by worker/state-delivery and worker/pool-backing.
 import { Context, DateTime, Duration, Effect, Latch, Layer, type Scope } from "effect"
 import { advance, isOver, running, unsaved } from "../core/status.ts"
@@ -11,24 +11,23 @@ import { taskKind, writeTaskStatus } from "./task-kind.ts"
 
 export class TaskStatus extends Context.Service<TaskStatus, {
   /**
-   * While it takes long, the status says that the server has not got all of the stage, and no more once it has succeeded. When it fails,
-   * what was said stays until the result;
-   * a failure that comes sooner, such as a refusal, is left to the result alone.
+   * Runs the work; if that takes long, the status says that the server has not got all of the stage, until the work has succeeded. If it
+   * fails later than that, the status stays so until the result; an earlier failure, such as a refusal, is left to the result alone.
    */
   readonly unsavedDuring: <A, E, R>(work: Effect.Effect<A, E, R>) => Effect.Effect<A, E, R>
 }>()("agent-job/worker/TaskStatus") {
   static readonly layer = (claim: Claim) => Layer.effect(TaskStatus, Effect.suspend(() => make(claim)))
 }
 
-/** From when on a wait is worth a word, and how often it is looked whether that is still there. */
+/** After how long a wait is told in the status, and how often the worker then checks that the status still tells it. */
 const tellEvery = Duration.seconds(20)
 
-/** For one word, so that the next is not held up by it. */
+/** How long one look and write may take, so that it does not hold up the next. */
 const patience = Duration.seconds(5)
 
 /**
- * What the API server has of our word, as far as is known: a write without an answer may have been taken, and may be so only after the next
- * look.
+ * Whether the status at the API server tells the wait, as far as is known: a write without an answer may have succeeded, or may still
+ * succeed after the next look.
  */
 type Has = "unsaid" | "said" | "unsure"
 
@@ -48,8 +47,8 @@ const make = Effect.fnUntraced(
       })
 
     /**
-     * One look, and a write if the status is not as wanted; gives what it has then. Only our own word is taken back, and not what the
-     * controller has said since.
+     * Looks at the task once, and writes its status if that is not as wanted; returns what the status tells then. Takes back only what the
+     * worker wrote, not what the controller has written since.
      */
     const next = Effect.fnUntraced(
       function*(wanted: boolean, had: Has): Effect.fn.Return<Has, KubernetesError> {
@@ -58,7 +57,7 @@ const make = Effect.fnUntraced(
         if (status.claim?.nonce !== nonce || isOver(status.phase)) return "unsaid"
         const isThere = status.reason === unsaved.reason
         if (!wanted && !isThere) {
-          return had === "unsure" ? "said" : "unsaid" // looked for once more
+          return had === "unsure" ? "said" : "unsaid" // so that the status is looked at once more
         }
         if (wanted !== isThere) {
           const told = advance(status, {
@@ -88,7 +87,7 @@ const make = Effect.fnUntraced(
     const due = Effect.suspend(() =>
       isWanted || has !== "unsaid" ? Effect.asVoid(Effect.timeoutOption(changed.await, tellEvery)) : changed.await
     )
-    // Beside the work, and not broken off when that ends: a write on its way might come after the next.
+    // Runs beside the work and is not interrupted when the work ends, because an interrupted write might still succeed after the next one.
     yield* Effect.forkScoped(Effect.forever(Effect.andThen(due, Effect.andThen(Effect.sync(() => changed.closeUnsafe()), step))))
 
     const keepWanting = Effect.forever(Effect.andThen(Effect.sleep(tellEvery), want(true)))

@@ -1,5 +1,5 @@
-// The variables of a task by where they go: input variables, the engine's environment, and the values that no log may show.
-// Always holds: whatever came from a Secret is a secret, marked as sensitive or not.
+// Sorts the variables of a stage: input variables, the engine's environment, and the values that no log may show.
+// Always holds: a value from a Secret is a secret, whether it is marked as sensitive or not.
 // Used by worker/stage.ts.
 import { Effect, Redacted } from "effect"
 import type { InputValue } from "../core/hcl.ts"
@@ -13,9 +13,9 @@ export interface Variables {
   readonly inputs: ReadonlyArray<InputValue>
   readonly env: Readonly<Record<string, string>>
   readonly secrets: ReadonlyArray<string>
-  /** What secrets that are documents have inside. */
+  /** The texts inside of secrets that are documents. */
   readonly parts: ReadonlyArray<string>
-  /** What of the secrets a log shows all the same, in sentences for its head. */
+  /** Sentences for the beginning of the log, about what it cannot hide of the secrets. */
   readonly shown: ReadonlyArray<string>
 }
 
@@ -25,7 +25,7 @@ interface Valued {
   readonly secret: boolean
 }
 
-/** The values of `spec.variables`; the kubelet has resolved their references by their place in the list. */
+/** Returns the values of `spec.variables`; the kubelet has resolved references, by the variable's index in the list. */
 const ofSpec = (variables: ReadonlyArray<Variable>): Effect.Effect<ReadonlyArray<Valued>, StageFailed> =>
   Effect.forEach(variables, (variable, index) =>
     variable.value !== undefined
@@ -40,7 +40,7 @@ const ofSpec = (variables: ReadonlyArray<Variable>): Effect.Effect<ReadonlyArray
 const ofPool = (variables: ReadonlyArray<Variable>): ReadonlyArray<Valued> =>
   variables.map((variable) => ({ variable, value: variable.value ?? "", secret: variable.sensitive === true }))
 
-/** All variables of a stage; one of the task itself wins over one of the pool. */
+/** Returns all variables of a stage; a variable of the task itself wins over one of the pool. */
 export const variablesOf = Effect.fnUntraced(
   function*(spec: ReadonlyArray<Variable>, pool: ReadonlyArray<Variable>): Effect.fn.Return<Variables, StageFailed> {
     const all = [...ofPool(pool), ...(yield* ofSpec(spec))]

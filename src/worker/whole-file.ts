@@ -1,13 +1,13 @@
-// Puts files where they outlive the process or the Pod: filled beside their place, brought to the disk, and only then given their name.
-// Always holds: under its name a file is whole, or the one before it; what could not be put there leaves nothing beside it, since a full disk has no room for one of each try.
+// Stores files that outlive the process or the Pod: written beside their place, flushed to the disk, and only then given their name.
+// Always holds: a name has a whole file, the new one or the one before; a failed write leaves nothing beside it, which would fill the disk.
 // Used by worker/kept-plan, worker/unsaved-copy and worker/stranded-states.
 import { closeSync, fsyncSync, openSync, renameSync, rmSync, writeFileSync } from "node:fs"
 import { dirname } from "node:path"
 
-/** What is added to the name of a file until it is whole; one whose writer was killed keeps it. */
+/** The suffix that a file's name has until the file is whole; a file whose writer was killed keeps it. */
 export const asideSuffix = ".new"
 
-/** Returns when the bytes of a file, or the names in a directory, are not lost with the node any more. */
+/** Flushes the bytes of a file, or the names in a directory, to the disk, so that they are not lost with the node. */
 export const sync = (path: string): void => {
   const fd = openSync(path, "r")
   try {
@@ -17,7 +17,7 @@ export const sync = (path: string): void => {
   }
 }
 
-/** Puts a whole file in its place, on the disk when this returns. `fill` makes the file that it is given the path of. */
+/** Puts a whole file in its place; it is on the disk when this returns. `fill` makes the file at the path that it is given. */
 export const putWhole = (file: string, fill: (aside: string) => void): void => {
   const aside = `${file}${asideSuffix}`
   try {

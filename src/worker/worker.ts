@@ -1,5 +1,5 @@
-// The worker of a Pod: claims its AgentTask, runs the stage, and gives the result on three roads.
-// Always holds: without the claim nothing is begun; with it there is a result, whatever stops the worker in between.
+// The worker of a Pod: claims its AgentTask, runs the stage, and reports the result on three roads.
+// Always holds: nothing of the stage begins without the claim; after the claim there is a result, whatever stops the stage.
 // Run by the command `agent-job worker`.
 import { Cause, Context, Data, DateTime, Duration, Effect, Exit, Fiber, Layer, Option, Runtime } from "effect"
 import { type AgentTaskSpec, type Claim, defaultTimeoutSeconds } from "../schema/agent-task.ts"
@@ -37,7 +37,7 @@ const claimed = Effect.gen(function*() {
   yield* spec.pool === undefined ? finish(claim, spec, ownBacking(task), Option.none()) : ofPool(claim, spec, spec.pool.url, metadata.uid)
 })
 
-/** A pool that cannot even be asked, whatever the cause, is a failure of the stage like any other, but the pool does not hear of it. */
+/** Runs a stage of a pool. If the pool's server cannot even be asked, the stage fails as for any other cause, but the pool is not told. */
 const ofPool = Effect.fnUntraced(function*(claim: Claim, spec: AgentTaskSpec, url: string, taskUid: string) {
   const parts = yield* Effect.exit(
     Layer.build(StateDelivery.layer.pipe(Layer.provideMerge(TaskStatus.layer(claim)), Layer.provideMerge(Platform.layer(url, taskUid))))
@@ -57,7 +57,8 @@ const finish = Effect.fnUntraced(
 )
 
 /**
- * SIGTERM interrupts the program, but a stage ends in order: it hears of the signal itself. Its exit code is left for who is interrupted.
+ * Runs the effect to its end although SIGTERM interrupts the program, because a stage listens for the signal itself and ends in order. The
+ * process then exits with the code of the effect.
  */
 const heedless = <A, E, R>(effect: Effect.Effect<A, E, R>): Effect.Effect<A, E, R> =>
   Effect.suspend(() => {
@@ -77,6 +78,7 @@ const heedless = <A, E, R>(effect: Effect.Effect<A, E, R>): Effect.Effect<A, E, 
   })
 
 /**
- * Fails with `ClaimLost` (exit code 75) when another process has the task, and with `StageUnsuccessful` (1) when the stage did not succeed.
+ * The whole program. Fails with `ClaimLost` (exit code 75) when it cannot have the task, and with `StageUnsuccessful` (1) when the stage
+ * did not succeed.
  */
 export const worker = heedless(Effect.scoped(Effect.provide(claimed, Layer.provideMerge(Stop.layer, Settings.layer))))
