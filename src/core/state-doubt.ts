@@ -1,6 +1,6 @@
 // Whether the end of a stage leaves the state of its workspace in doubt, in which case a rescue is opened: one table, read from the top.
 // Always holds: a plan leaves no doubt, and neither does a stage that succeeded, unless its worker says that the last state is not saved.
-// Used by server/stage-ends; printed into docs/state.md.
+// Used by server/stage-ends; printed into docs/decisions.md.
 import type { Stage } from "../schema/agent-task.ts"
 import type { StageResult } from "../schema/stage-result.ts"
 
