@@ -14,7 +14,7 @@ import type { StageResult } from "../schema/stage-result.ts"
 /** The server could not be asked; asking again may help. */
 export class PoolUnreachable extends Data.TaggedError("PoolUnreachable")<{ readonly url: string; readonly detail: string }> {
   override get message() {
-    return `The pool at ${this.url} does not answer (${this.detail}); check agent.url, the server and the network between.`
+    return `The pool at ${this.url} gave no usable answer (${this.detail}); check agent.url, the server and the network between.`
   }
 }
 

@@ -118,7 +118,7 @@ it.live.each([
   {
     status: 503,
     message: (url: string) =>
-      `The pool at ${url} does not answer (503 The stage is none. Ask for another); check agent.url, the server and the network between.`
+      `The pool at ${url} gave no usable answer (503 The stage is none. Ask for another); check agent.url, the server and the network between.`
   }
 ])("says what the server says, in its own sentence and not as it is sent: $status", ({ message, status }) =>
   Effect.gen(function*() {
@@ -143,7 +143,7 @@ it.live("says where it looked when the server is away or the token's file is mis
     const away = yield* clientOf(url, join(made, "pool.token"))
     expect(yield* Effect.flip(away.acquire("agent", 0, 1))).toMatchObject({
       _tag: "PoolUnreachable",
-      message: expect.stringContaining(`${url} does not answer`)
+      message: expect.stringContaining(`${url} gave no usable answer`)
     })
     const fileless = yield* clientOf(url, join(made, "none"))
     expect(yield* Effect.flip(fileless.acquire("agent", 0, 1))).toMatchObject({
