@@ -25,7 +25,7 @@ export interface Options {
    * Called before each update that takes over or renews the Lease, with the newest annotations that we know and whether a former leader may
    * still be at work. Returns the annotations to write.
    */
-  readonly heed?: (annotations: Annotations, formerAtWork: boolean) => Effect.Effect<Annotations>
+  readonly answerAnnotations?: (annotations: Annotations, formerAtWork: boolean) => Effect.Effect<Annotations>
 }
 
 type Annotations = Readonly<Record<string, string>>
@@ -80,7 +80,7 @@ export const make = Effect.fnUntraced(function*(
     renewDeadline = "10 seconds",
     retryPeriod = "2 seconds",
     aftermath = 0,
-    heed = Effect.succeed
+    answerAnnotations = Effect.succeed
   }: Options
 ): Effect.fn.Return<Election, never, Kubernetes> {
   const kubernetes = yield* Kubernetes
@@ -109,7 +109,7 @@ export const make = Effect.fnUntraced(function*(
   const create = (spec: Spec) => kubernetes.create(leases, { metadata: { namespace, name }, spec })
   const replace = (lease: KubernetesObject) =>
     Effect.fnUntraced(function*(spec: Spec) {
-      const annotations = yield* heed(lease.metadata.annotations ?? {}, yield* formerAtWork)
+      const annotations = yield* answerAnnotations(lease.metadata.annotations ?? {}, yield* formerAtWork)
       return yield* kubernetes.update(leases, { ...lease, metadata: { ...lease.metadata, annotations }, spec })
     })
   const isMine = (lease: KubernetesObject) => specOf(lease).holderIdentity === identity
