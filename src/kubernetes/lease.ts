@@ -89,7 +89,7 @@ export const make = Effect.fnUntraced(function*(
   /** The most milliseconds that one call may take: a call that hangs must leave time for another before the deadline. */
   const callLimit = deadlineMillis / 2
   /** Whether we have tried to write the lease, so that it may be ours even if no answer said so. */
-  let asked = false
+  let hasTriedToWrite = false
   /** What another holder last wrote, as JSON, and when we first saw it, in monotonic milliseconds. */
   let observed = { spec: "", at: 0 }
   /** When we last went to take the lease from a holder that had not given it back, in monotonic milliseconds. */
@@ -100,7 +100,7 @@ export const make = Effect.fnUntraced(function*(
   const get = kubernetes.get(leases, { namespace, name })
   const write = Effect.fnUntraced(function*(send: (spec: Spec) => Effect.Effect<KubernetesObject, KubernetesError>, spec: Spec) {
     const renewedAt = yield* monotonicMillis
-    asked = true
+    hasTriedToWrite = true
     return {
       lease: yield* send({ ...spec, holderIdentity: identity, leaseDurationSeconds, renewTime: yield* instant }),
       renewedAt
@@ -129,7 +129,7 @@ export const make = Effect.fnUntraced(function*(
    */
   const tryAcquire = Effect.gen(function*() {
     const found = yield* get.pipe(Effect.map(Option.some), Effect.catchTag("NotFound", () => Effect.succeedNone))
-    const isKnown = asked || observed.spec !== "" // a lease that we knew and that was deleted has not been given back
+    const isKnown = hasTriedToWrite || observed.spec !== "" // a lease that we knew and that was deleted has not been given back
     if (Option.isNone(found)) {
       if (isKnown) takenOverAt = yield* monotonicMillis
       return Option.some(yield* write(create, { acquireTime: yield* instant, leaseTransitions: 0 }))
@@ -200,7 +200,7 @@ export const make = Effect.fnUntraced(function*(
     Effect.scopedWith((scope) =>
       Effect.gen(function*() {
         let current: Held | undefined
-        yield* Scope.addFinalizer(scope, Effect.flatMap(formerAtWork, (is) => asked && !is ? release(current) : Effect.void)) // even if this process is stopped before it hears that it leads
+        yield* Scope.addFinalizer(scope, Effect.flatMap(formerAtWork, (is) => hasTriedToWrite && !is ? release(current) : Effect.void)) // even if this process is stopped before it hears that it leads
         let newest = current = yield* acquire
         yield* Effect.logInfo("leads")
         const renewals = yield* Effect.suspend(() => renew(newest)).pipe(

@@ -769,7 +769,7 @@ export const mutants: ReadonlyArray<Mutant> = [
     name: "a Lease that was deleted was given back",
     file: "src/kubernetes/lease.ts",
     from: "if (isKnown) takenOverAt",
-    to: "if (isKnown && asked === undefined) takenOverAt",
+    to: "if (isKnown && hasTriedToWrite === undefined) takenOverAt",
     test: "kubernetes/lease.test.ts"
   },
   {
