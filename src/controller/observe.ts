@@ -338,7 +338,7 @@ export const observe = (world: World, task: AgentTask, asked: Asked, at: number)
     warning: asked.warning,
     refusal: world.refusal(uid, at),
     deniedMillis: world.deniedMillis(uid),
-    told: world.poolTold(uid),
+    reportedWait: world.reportedWait(uid),
     expired: world.isExpired(task)
   }
 }

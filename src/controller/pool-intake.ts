@@ -125,8 +125,8 @@ const remind = Effect.fnUntraced(function*(id: string, { metadata, status }: Age
  */
 const sayAgain = ({ look, world }: Intake, { metadata }: AgentTask) =>
   Effect.suspend(() => {
-    if (Option.isNone(world.poolTold(metadata.uid))) return Effect.void
-    world.clearPoolTold(Option.some(metadata.uid))
+    if (Option.isNone(world.reportedWait(metadata.uid))) return Effect.void
+    world.clearReportedWait(Option.some(metadata.uid))
     return look(keyOf(metadata))
   })
 

@@ -112,7 +112,7 @@ const make = Effect.fnUntraced(function*(world: World) {
   const say = (task: AgentTask, notice: Notice, pass: Pass) =>
     Effect.tap(executor.say(task, notice, pass), (heard) =>
       Effect.sync(() => {
-        if (heard && notice._tag === "ReportWait") world.setPoolTold(task.metadata.uid, notice)
+        if (heard && notice._tag === "ReportWait") world.setReportedWait(task.metadata.uid, notice)
       }))
 
   const carryOut = Effect.fnUntraced(function*(observed: Observed, decision: Plan, pass: Pass) {

@@ -148,7 +148,7 @@ export interface Observed {
   /** For how long its Job or Lease was denied, by that clock, without the times that it waited for something else in between. */
   readonly deniedMillis: number
   /** What its pool was last told in this lead, since it last offered the stage. */
-  readonly told: Option.Option<ReportedWait>
+  readonly reportedWait: Option.Option<ReportedWait>
   /** Over, from a pool or made for a new revision, and older than the history limit keeps. */
   readonly expired: boolean
 }
