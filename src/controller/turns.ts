@@ -56,7 +56,7 @@ export interface Turns {
 }
 
 /** What the world tells the turns. */
-interface Hearing {
+interface TurnEvents {
   /** Something outside of this file that turns depend on has changed. */
   readonly changed: () => void
   /** A task changes. This is called before the cache has the change, so that the cache still shows whether the task had a slot. */
@@ -78,7 +78,7 @@ const sameDenialMillis = 60_000
 export const make = (
   cache: Pick<Cache, "job" | "keyOf" | "task" | "taskByUid" | "tasks">,
   policy: () => TaskPolicy
-): { readonly turns: Turns; readonly hearing: Hearing } => {
+): { readonly turns: Turns; readonly events: TurnEvents } => {
   let drained = false
   let proven = false
   const reserved = new Set<string>()
@@ -86,7 +86,7 @@ export const make = (
   const refusals = new Map<string, { readonly refusal: Refusal; readonly until: number }>()
   const denials = new Map<string, { readonly millis: number; readonly since: number | undefined }>() // since: when the last refusal came, if that was a denial
   const holders = new Map<WorkspaceName, string | undefined>() // workspace → uid of its task, undefined for nobody; absent while not known
-  const behind = new Set<string>() // uids of the tasks that were told to wait for their turn
+  const toldToWait = new Set<string>() // uids of the tasks that were told to wait for their turn
   let freed = false // whether a slot or a workspace became free, of which no event need tell the tasks that wait
   let turns: ReadonlyMap<Uid, Turn> | undefined
   const changed = (): void => {
@@ -118,7 +118,7 @@ export const make = (
     for (const [uid, { refusal }] of refusals) {
       if (refusal.kind !== "QuotaExceeded") continue
       refusals.delete(uid)
-      behind.add(uid)
+      toldToWait.add(uid)
     }
   }
   const candidate = (task: AgentTask): Candidate => {
@@ -173,7 +173,7 @@ export const make = (
       calledUp: () => {
         if (!freed) return []
         freed = false
-        return [...behind].flatMap((uid) => Option.toArray(cache.keyOf(uid))).filter(mayStart)
+        return [...toldToWait].flatMap((uid) => Option.toArray(cache.keyOf(uid))).filter(mayStart)
       },
       knowsHolder: (workspace) => holders.has(workspace),
       refusal: (uid, at) =>
@@ -232,7 +232,7 @@ export const make = (
         changed()
       }
     },
-    hearing: {
+    events: {
       changed,
       taskChanges: (before, task) => {
         const had = Option.exists(before, occupies)
@@ -262,8 +262,8 @@ export const make = (
         changed()
       },
       passSaw: (uid, turn) => {
-        if (turn._tag === "Waiting") behind.add(uid)
-        else behind.delete(uid)
+        if (turn._tag === "Waiting") toldToWait.add(uid)
+        else toldToWait.delete(uid)
       },
       forget: (task) => {
         const { uid } = task.metadata
@@ -271,7 +271,7 @@ export const make = (
         reserved.delete(uid)
         refusals.delete(uid)
         denials.delete(uid)
-        behind.delete(uid)
+        toldToWait.delete(uid)
       }
     }
   }

@@ -43,14 +43,14 @@ export interface World extends Cache.Cache, Turns.Turns {
 export const make = (initial: TaskPolicy): World => {
   let policy = initial
   const cache = Cache.make()
-  const { hearing, turns } = Turns.make(cache, () => policy)
+  const { events, turns } = Turns.make(cache, () => policy)
   const history = pastHistory(() => policy.historyPerWorkspace)
   const ages = jobAges()
   const reportedWaits = new Map<string, ReportedWait>()
   const isThere = (uid: string): boolean => Option.isSome(cache.keyOf(uid))
   const forget = (task: AgentTask): void => {
     const { uid } = task.metadata
-    hearing.forget(task)
+    events.forget(task)
     ages.forget(uid)
     reportedWaits.delete(uid)
   }
@@ -68,24 +68,24 @@ export const make = (initial: TaskPolicy): World => {
     setPolicy: (next) => {
       policy = next
       history.limitChanged()
-      hearing.changed()
+      events.changed()
     },
     setTask: (key, task) => {
       const before = cache.task(key)
       history.set(key, before, task)
-      hearing.taskChanges(before, task)
+      events.taskChanges(before, task)
       const gone = cache.setTask(key, task)
       if (Option.isSome(gone)) forget(gone.value)
       return gone
     },
     setJob: (key, job) => {
       const taskUid = cache.setJob(key, job)
-      if (Option.isSome(taskUid)) hearing.jobHeard(taskUid.value, Option.isNone(job))
+      if (Option.isSome(taskUid)) events.jobHeard(taskUid.value, Option.isNone(job))
       return taskUid
     },
     created: (uid, job) => {
       cache.created(uid, job)
-      hearing.jobMade(uid)
+      events.jobMade(uid)
     },
     jobNotFound: (uid, jobUid) => {
       cache.jobNotFound(uid, jobUid)
@@ -102,7 +102,7 @@ export const make = (initial: TaskPolicy): World => {
     passSaw: (observed, at) => {
       const { task: { metadata: { uid } }, turn } = observed
       if (!isThere(uid)) return // the task went while it was looked at
-      hearing.passSaw(uid, turn)
+      events.passSaw(uid, turn)
       ages.passSaw(uid, observed, at)
     },
     setReportedWait: (uid, wait) => {
