@@ -203,10 +203,11 @@ const warningAbout = Effect.fnUntraced(function*(
  * Reports whether the Lease of the workspace has to be read: for an apply or destroy that is admitted, and for one that waits for another
  * task which has not begun. The latter may hold the Lease since an earlier try; then its turn has come, and the other task waits for it.
  */
-const mayHold = (world: World, task: AgentTask): boolean => {
+const needsLease = (world: World, task: AgentTask): boolean => {
   const { metadata: { namespace }, spec: { stage, workspace } } = task
   const turn = world.turn(task)
-  if (!mutates(stage) || turn._tag === "Admitted") return mutates(stage)
+  if (!mutates(stage)) return false
+  if (turn._tag === "Admitted") return true
   const other = Option.flatMap(turn.blockedBy, (name) => world.task(keyOf({ namespace, name })))
   return turn.reason === "WorkspaceBusy" && !world.knowsHolder(workspace) && !Option.exists(other, world.occupies)
 }
@@ -303,7 +304,7 @@ export const ask = Effect.fn("observe.ask")(
       world.giveBack(uid)
     }
     if (world.isRefused(uid)) return nothing
-    const held = mayHold(world, task) ? { ...nothing, holder: yield* holder(world, task) } : nothing
+    const held = needsLease(world, task) ? { ...nothing, holder: yield* holder(world, task) } : nothing
     return world.turn(task)._tag === "Admitted" && isUnpinned(task) ? { ...held, source: yield* source(task) } : held
   }
 )
