@@ -86,7 +86,7 @@ export const isUnknown = (error: PoolError): boolean => isRefusedAs(error, "not-
  * Reports whether the server itself refuses the request, so that the same request again cannot help. A refused token does not count,
  * because the token may become valid.
  */
-export const isNo = (error: PoolError): boolean =>
+export const isFinalRefusal = (error: PoolError): boolean =>
   error._tag === "PoolRefused" && error.word !== "" && error.status !== 401 && error.status !== 403
 
 /** Reports whether the pool will never take a result of this task for the stage, which is `from` the pool of that URL. */
