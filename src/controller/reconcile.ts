@@ -159,7 +159,7 @@ const make = Effect.fnUntraced(function*(world: World) {
     function*(task: AgentTask): Effect.fn.Return<Option.Option<Duration.Duration>, Failure | PoolSilent | Refused | Behind> {
       const now = DateTime.formatIso(yield* DateTime.now)
       const pass: Pass = { config: yield* configuration.current, now }
-      world.mayAsk(task.metadata.uid, yield* monotonicMillis)
+      world.dropExpiredRefusal(task.metadata.uid, yield* monotonicMillis)
       const answers = yield* look(task, pass)
       const first = yield* decide(task, answers, pass)
       const job = Option.flatMap(Option.filter(first, ({ needsLive }) => needsLive), ({ observed }) => observed.job)
@@ -202,7 +202,7 @@ const make = Effect.fnUntraced(function*(world: World) {
         Effect.catchTag("NotFound", () => Effect.succeedSome(afterLoss)),
         Effect.catchTag("PoolSilent", ({ againInMillis }) => Effect.succeedSome(Duration.millis(againInMillis))),
         Effect.catchTag("Refused", ({ message }) => Effect.logWarning(message).pipe(Effect.as(Option.some(Duration.seconds(10))))),
-        Effect.ensuring(Effect.sync(() => world.passed(uid)))
+        Effect.ensuring(Effect.sync(() => world.passEnded(uid)))
       )
     })
   })
