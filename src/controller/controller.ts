@@ -37,18 +37,21 @@ const draining = Metric.gauge("agent_job_draining", { description: "1 while the 
 const lookAtAll = ({ sink, world }: Pick<Parts, "sink" | "world">) =>
   Effect.flatMap(Ref.get(sink), (add) => Effect.forEach([...world.tasks()], ([key]) => add(key), { discard: true }))
 
-interface Heeding extends Pick<Parts, "drained" | "sink" | "world"> {
+interface AnswerParts extends Pick<Parts, "drained" | "sink" | "world"> {
   readonly current: Effect.Effect<ResolvedConfig>
   /** The annotations of the Lease as last seen. */
-  readonly heeded: Ref.Ref<Readonly<Record<string, string>>>
+  readonly annotationsSeen: Ref.Ref<Readonly<Record<string, string>>>
 }
 
 /**
  * Takes over a configuration and looks at all tasks: new limits or times may change the decision on any task, and what was proven may not
  * hold under these values.
  */
-export const takeOver = (config: ResolvedConfig, { heeded, sink, world }: Pick<Heeding, "heeded" | "sink" | "world">) =>
-  Ref.get(heeded).pipe(
+export const takeOver = (
+  config: ResolvedConfig,
+  { annotationsSeen, sink, world }: Pick<AnswerParts, "annotationsSeen" | "sink" | "world">
+) =>
+  Ref.get(annotationsSeen).pipe(
     Effect.map((annotations) => {
       world.setPolicy(config.policy)
       world.setProven(isProven(annotations, config))
@@ -60,16 +63,19 @@ export const takeOver = (config: ResolvedConfig, { heeded, sink, world }: Pick<H
  * Applies what the annotations of the Lease say about draining, and about isolation under the current values. Returns the annotations, with
  * the answer about draining.
  */
-export const heed = ({ current, drained, heeded, sink, world }: Heeding) =>
+export const answerAnnotations = ({ annotationsSeen, current, drained, sink, world }: AnswerParts) =>
   Effect.fnUntraced(function*(annotations: Readonly<Record<string, string>>, formerAtWork: boolean) {
-    yield* Ref.set(heeded, annotations)
+    yield* Ref.set(annotationsSeen, annotations)
     const since = drainedSince(annotations)
-    const is = Option.isSome(since)
-    if (is !== (yield* SubscriptionRef.get(drained))) {
-      world.setDrained(is)
-      yield* SubscriptionRef.set(drained, is)
-      yield* Metric.update(draining, Number(is))
-      yield* Effect.logInfo(is ? "drained: nothing new starts" : "no longer drained", Option.isSome(since) ? { since: since.value } : {})
+    const isDrained = Option.isSome(since)
+    if (isDrained !== (yield* SubscriptionRef.get(drained))) {
+      world.setDrained(isDrained)
+      yield* SubscriptionRef.set(drained, isDrained)
+      yield* Metric.update(draining, Number(isDrained))
+      yield* Effect.logInfo(
+        isDrained ? "drained: nothing new starts" : "no longer drained",
+        Option.isSome(since) ? { since: since.value } : {}
+      )
       yield* lookAtAll({ sink, world })
     }
     if (world.setProven(isProven(annotations, yield* current))) yield* lookAtAll({ sink, world })
@@ -90,15 +96,15 @@ const run = Effect.fnUntraced(
     yield* inStep
     yield* Deferred.succeed(synced, undefined)
     const { changes, current } = yield* Configuration
-    const heeded = yield* Ref.make<Readonly<Record<string, string>>>({})
-    yield* Effect.forkScoped(Stream.runForEach(changes, (config) => takeOver(config, { heeded, sink, world })))
+    const annotationsSeen = yield* Ref.make<Readonly<Record<string, string>>>({})
+    yield* Effect.forkScoped(Stream.runForEach(changes, (config) => takeOver(config, { annotationsSeen, sink, world })))
     yield* Effect.logInfo("ready", { tasks: [...world.tasks()].length })
     const election = yield* Election.make({
       namespace: config.namespace,
       name: leaderLeaseName(config),
       identity,
       aftermath: formerLeadMillis,
-      heed: heed({ current, drained, heeded, sink, world })
+      answerAnnotations: answerAnnotations({ annotationsSeen, current, drained, sink, world })
     })
     const lead = Effect.scoped(whileLeader({ world, config, identity, sink, drained }))
     return yield* election.lead(Effect.provide(lead, Reconciler.layer(world))) // a new one for each lead, because no pass of ours forgets a task that goes between two leads

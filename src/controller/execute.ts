@@ -153,10 +153,10 @@ const make = Effect.fnUntraced(function*({ identity }: Settings) {
     )
 
   /** Runs an action that makes no Job. */
-  const done = <A, E>(effect: Effect.Effect<A, E>): Effect.Effect<Option.Option<JobSeen>, E> => Effect.as(effect, Option.none())
+  const withoutJob = <A, E>(effect: Effect.Effect<A, E>): Effect.Effect<Option.Option<JobSeen>, E> => Effect.as(effect, Option.none())
   /** Runs an action that makes no Job and has nothing to do once its object is gone. */
-  const gone = <A, E extends { readonly _tag: string }>(effect: Effect.Effect<A, E | KubernetesError>) =>
-    Effect.catchTag(done(effect), "NotFound", () => Effect.succeedNone)
+  const unlessNotFound = <A, E extends { readonly _tag: string }>(effect: Effect.Effect<A, E | KubernetesError>) =>
+    Effect.catchTag(withoutJob(effect), "NotFound", () => Effect.succeedNone)
 
   const deletion = (task: AgentTask, { name, uid }: Extract<Action, { readonly _tag: "DeleteJob" }>) =>
     kubernetes.delete(jobs, { name, namespace: task.metadata.namespace }, { uid })
@@ -176,14 +176,14 @@ const make = Effect.fnUntraced(function*({ identity }: Settings) {
   const execute = (task: AgentTask, { config, now }: Pass) =>
     Action.$match({
       TakeWorkspace: (action): Effect.Effect<Option.Option<JobSeen>, Failure> =>
-        done(Effect.mapError(takeWorkspace(task, action, now), (error) => orUnsure(leaseRefusalOr(error)))),
+        withoutJob(Effect.mapError(takeWorkspace(task, action, now), (error) => orUnsure(leaseRefusalOr(error)))),
       CreateJob: ({ epoch }) => createJob(task, config, epoch),
-      DeleteJob: (action) => gone(deleteJob(task, action)),
-      CreateTask: ({ name, spec }) => done(createTask(task, name, spec)),
-      Cancel: () => gone(cancelTask(kubernetes, task)),
-      ReportResult: (action) => done(report(task, action)),
-      Release: () => gone(release(task)),
-      DeleteTask: () => gone(kubernetes.delete(agentTasks, placeOf(task), { uid: task.metadata.uid }))
+      DeleteJob: (action) => unlessNotFound(deleteJob(task, action)),
+      CreateTask: ({ name, spec }) => withoutJob(createTask(task, name, spec)),
+      Cancel: () => unlessNotFound(cancelTask(kubernetes, task)),
+      ReportResult: (action) => withoutJob(report(task, action)),
+      Release: () => unlessNotFound(release(task)),
+      DeleteTask: () => unlessNotFound(kubernetes.delete(agentTasks, placeOf(task), { uid: task.metadata.uid }))
     })
 
   return Executor.of({

@@ -53,7 +53,7 @@ export const whileLeader = Effect.fnUntraced(function*({ config, drained, identi
   )
   yield* Metric.update(leader, 1)
   yield* Ref.set(sink, (key) => Effect.andThen(queue.add(key), Effect.flatMap(queue.depth, ({ waiting }) => Metric.update(depth, waiting))))
-  world.clearPoolTold(Option.none()) // another replica that led meanwhile may have told the pool something else
+  world.clearReportedWait(Option.none()) // another replica that led meanwhile may have told the pool something else
   yield* Effect.forEach([...world.tasks()], ([key]) => queue.add(key), { discard: true })
   const pool = yield* Effect.serviceOption(Pool)
   return yield* Option.match(Option.all([pool, Option.fromUndefinedOr(config.pool)]), {

@@ -203,10 +203,11 @@ const warningAbout = Effect.fnUntraced(function*(
  * Reports whether the Lease of the workspace has to be read: for an apply or destroy that is admitted, and for one that waits for another
  * task which has not begun. The latter may hold the Lease since an earlier try; then its turn has come, and the other task waits for it.
  */
-const mayHold = (world: World, task: AgentTask): boolean => {
+const needsLease = (world: World, task: AgentTask): boolean => {
   const { metadata: { namespace }, spec: { stage, workspace } } = task
   const turn = world.turn(task)
-  if (!mutates(stage) || turn._tag === "Admitted") return mutates(stage)
+  if (!mutates(stage)) return false
+  if (turn._tag === "Admitted") return true
   const other = Option.flatMap(turn.blockedBy, (name) => world.task(keyOf({ namespace, name })))
   return turn.reason === "WorkspaceBusy" && !world.knowsHolder(workspace) && !Option.exists(other, world.occupies)
 }
@@ -215,7 +216,7 @@ const mayHold = (world: World, task: AgentTask): boolean => {
  * The answers of the API server. They are joined with the caches, turn included, only in the synchronous step that also decides, because
  * the caches go on changing while an answer is awaited.
  */
-export interface Asked {
+export interface Answers {
   /** Whether both the Job and the Pods are those that the API server itself has. */
   readonly live: boolean
   readonly job: Option.Option<JobSeen>
@@ -226,7 +227,7 @@ export interface Asked {
   readonly warning: Option.Option<Warning>
 }
 
-const nothing: Asked = {
+const noAnswers: Answers = {
   live: false,
   job: Option.none(),
   pods: Option.none(),
@@ -259,14 +260,14 @@ export const askLive = Effect.fn("observe.askLive")(
     world: World,
     task: AgentTask,
     cached: JobSeen,
-    { warning }: Asked
-  ): Effect.fn.Return<Asked, KubernetesError | Behind, Kubernetes> {
+    { warning }: Answers
+  ): Effect.fn.Return<Answers, KubernetesError | Behind, Kubernetes> {
     const job = Option.some(yield* stillThere(world, task, cached))
     const live = yield* podsOf(task, cached)
     const before = world.pods(task.metadata.uid)
     const pods = [...live, ...before.filter((pod) => isPodOver(pod) && !live.some(({ uid }) => uid === pod.uid))]
     const uidOf = (seen: ReadonlyArray<PodSeen>) => Option.getOrUndefined(podOf(task, job, seen))?.uid
-    return { ...nothing, live: true, job, pods: Option.some(pods), warning: uidOf(pods) === uidOf(before) ? warning : Option.none() } // the warning was about that Pod, or about the lack of one
+    return { ...noAnswers, live: true, job, pods: Option.some(pods), warning: uidOf(pods) === uidOf(before) ? warning : Option.none() } // the warning was about that Pod, or about the lack of one
   }
 )
 
@@ -282,63 +283,63 @@ export const ask = Effect.fn("observe.ask")(
     policy: TaskPolicy,
     now: string,
     at: number
-  ): Effect.fn.Return<Asked, KubernetesError | Behind, Kubernetes> {
+  ): Effect.fn.Return<Answers, KubernetesError | Behind, Kubernetes> {
     const { metadata: { uid }, status } = task
-    if (isOver(status.phase)) return follows(task) ? { ...nothing, source: yield* source(task) } : nothing
+    if (isOver(status.phase)) return follows(task) ? { ...noAnswers, source: yield* source(task) } : noAnswers
     if (status.claim !== undefined) {
       return Option.isSome(podOf(task, Option.none(), world.pods(uid)))
-        ? nothing
-        : { ...nothing, pods: Option.some(Option.toArray(yield* livePod(task))) }
+        ? noAnswers
+        : { ...noAnswers, pods: Option.some(Option.toArray(yield* livePod(task))) }
     }
-    if (isCalledOff(task)) return nothing
+    if (isCalledOff(task)) return noAnswers
     const job = world.job(uid)
     if (Option.isSome(job)) {
       const warning = yield* warningOf(world, task, job.value, now, at)
-      return Option.isSome(world.job(uid)) ? { ...nothing, warning } : yield* ask(world, task, policy, now, at) // the Job went meanwhile
+      return Option.isSome(world.job(uid)) ? { ...noAnswers, warning } : yield* ask(world, task, policy, now, at) // the Job went meanwhile
     }
     if (world.hadJob(uid)) yield* upToDate(task)
     if (status.launches !== undefined || world.hadJob(uid) || world.isReserved(uid)) {
       const live = yield* liveJob(task, policy)
-      if (Option.isSome(live)) return { ...nothing, job: live }
+      if (Option.isSome(live)) return { ...noAnswers, job: live }
       world.giveBack(uid)
     }
-    if (world.isRefused(uid)) return nothing
-    const held = mayHold(world, task) ? { ...nothing, holder: yield* holder(world, task) } : nothing
+    if (world.isRefused(uid)) return noAnswers
+    const held = needsLease(world, task) ? { ...noAnswers, holder: yield* holder(world, task) } : noAnswers
     return world.turn(task)._tag === "Admitted" && isUnpinned(task) ? { ...held, source: yield* source(task) } : held
   }
 )
 
-/** Reports whether the cached Job is further than the one asked about: it is another Job, is being deleted, or has ended. */
-const isFurther = ({ deleting, state, uid }: JobSeen, asked: Option.Option<JobSeen>): boolean =>
-  !Option.exists(asked, (_) => _.uid === uid) || deleting || state !== "active"
+/** Reports whether the cached Job is further than the answered one: it is another Job, is being deleted, or has ended. */
+const isFurther = ({ deleting, state, uid }: JobSeen, answered: Option.Option<JobSeen>): boolean =>
+  !Option.exists(answered, (_) => _.uid === uid) || deleting || state !== "active"
 
 /** Joins the answers with the caches. `at` is in monotonic milliseconds. */
-export const observe = (world: World, task: AgentTask, asked: Asked, at: number): Observed => {
+export const observe = (world: World, task: AgentTask, answers: Answers, at: number): Observed => {
   const { metadata: { namespace, uid }, status } = task
   const attempt = (name: string | undefined) =>
     Option.flatMap(Option.fromUndefinedOr(name), (name) => world.task(keyOf({ namespace, name }))).pipe(
       Option.filter((found) => found.metadata.uid === uid || Option.contains(attemptOf(found), uid)) // another task may have the name of an attempt that was deleted
     )
   const cached = world.job(uid)
-  const job = Option.orElse(Option.filter(cached, (job) => isFurther(job, asked.job)), () => asked.job)
-  const pod = podOf(task, job, Option.getOrElse(asked.pods, () => world.pods(uid)))
+  const job = Option.orElse(Option.filter(cached, (job) => isFurther(job, answers.job)), () => answers.job)
+  const pod = podOf(task, job, Option.getOrElse(answers.pods, () => world.pods(uid)))
   return {
     task,
     job,
-    hadJob: world.hadJob(uid) && (Option.isSome(cached) || !asked.live), // unless the Job that is gone is the one that was asked about
+    hadJob: world.hadJob(uid) && (Option.isSome(cached) || !answers.live), // unless the Job that is gone is the one that was asked about
     jobKnownMillis: world.jobKnownMillis(uid, job, at),
     startingMillis: world.startingMillis(uid, job, at),
     pod,
     hadPod: Option.isSome(pod) || Option.isSome(world.lastPodMadeAt(uid, job)),
     turn: world.turn(task),
-    holder: asked.holder,
-    source: asked.source,
+    holder: answers.holder,
+    source: answers.source,
     latest: attempt(status.latest?.name),
     latestApply: attempt(status.latest?.apply),
-    warning: asked.warning,
+    warning: answers.warning,
     refusal: world.refusal(uid, at),
     deniedMillis: world.deniedMillis(uid),
-    told: world.poolTold(uid),
+    reportedWait: world.reportedWait(uid),
     expired: world.isExpired(task)
   }
 }

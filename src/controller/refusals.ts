@@ -65,8 +65,8 @@ const impostor = (named: string, { metadata: { name } }: AgentTask): Refusal =>
   )
 
 /**
- * Returns the refusal for an object that has the name of ours already. It may belong to a former task of this name, to another task whose
- * name gives the same, or to a stranger. None if it is our own and `isSame` as what would have been made: the answer to an earlier create
+ * Returns the refusal for an object that has the name of ours already. It may belong to a former task of this name, to another task which
+ * needs the same name, or to a stranger. None if it is our own and `isSame` as what would have been made: the answer to an earlier create
  * was lost.
  */
 export const refusalBy = (
@@ -79,12 +79,14 @@ export const refusalBy = (
   const named = `${kind} ${found.metadata.name}`
   if (owner?.uid === task.metadata.uid) return isSame ? Option.none() : Option.some(impostor(named, task))
   if (owner?.kind !== agentTasks.kind) {
-    return Option.some(refusal("NameTaken", `${named} exists, but no AgentTask made it; delete it, or rename the task.`))
+    return Option.some(
+      refusal("NameTaken", `${named} exists, but no AgentTask made it; delete it, or make the task again under another name.`)
+    )
   }
   return Option.some(refusal(
     "NameHeld",
     owner.name === task.metadata.name
       ? `${named} of a former task of this name is still there; it is made again when that one is gone.`
-      : `${named} is of AgentTask ${owner.name}, whose name gives the same; rename one of the two tasks, or wait until that ${kind} is gone.`
+      : `${named} belongs to AgentTask ${owner.name}, and this task needs the same name for its ${kind}; wait until that ${kind} is gone, or make one of the two tasks again under another name.`
   ))
 }

@@ -46,17 +46,17 @@ export interface Turns {
   /** Gives back the slot that was taken for the task, because no Job will come of it. */
   readonly giveBack: (taskUid: string) => void
   /** Records that the pass over the task has ended, however it ended. */
-  readonly passed: (taskUid: string) => void
+  readonly passEnded: (taskUid: string) => void
   /** Records what a look at the workspace's Lease showed: the UID of its holder, or that no task has it. */
   readonly setHolder: (workspace: WorkspaceName, holder: Option.Option<string>) => void
   /** Records that the API server refused to make a Job or another task for this task. */
   readonly refuse: (taskUid: string, refusal: Refusal, at: number) => void
   /** Called at the beginning of a pass: a refusal whose time is over is dropped, which puts the task back into its place in the queue. */
-  readonly mayAsk: (taskUid: string, at: number) => void
+  readonly dropExpiredRefusal: (taskUid: string, at: number) => void
 }
 
 /** What the world tells the turns. */
-interface Hearing {
+interface TurnEvents {
   /** Something outside of this file that turns depend on has changed. */
   readonly changed: () => void
   /** A task changes. This is called before the cache has the change, so that the cache still shows whether the task had a slot. */
@@ -78,7 +78,7 @@ const sameDenialMillis = 60_000
 export const make = (
   cache: Pick<Cache, "job" | "keyOf" | "task" | "taskByUid" | "tasks">,
   policy: () => TaskPolicy
-): { readonly turns: Turns; readonly hearing: Hearing } => {
+): { readonly turns: Turns; readonly events: TurnEvents } => {
   let drained = false
   let proven = false
   const reserved = new Set<string>()
@@ -86,7 +86,7 @@ export const make = (
   const refusals = new Map<string, { readonly refusal: Refusal; readonly until: number }>()
   const denials = new Map<string, { readonly millis: number; readonly since: number | undefined }>() // since: when the last refusal came, if that was a denial
   const holders = new Map<WorkspaceName, string | undefined>() // workspace → uid of its task, undefined for nobody; absent while not known
-  const behind = new Set<string>() // uids of the tasks that were told to wait for their turn
+  const toldToWait = new Set<string>() // uids of the tasks that were told to wait for their turn
   let freed = false // whether a slot or a workspace became free, of which no event need tell the tasks that wait
   let turns: ReadonlyMap<Uid, Turn> | undefined
   const changed = (): void => {
@@ -114,11 +114,11 @@ export const make = (
     return kind !== undefined && kind !== "QuotaExceeded"
   }
   /** Lifts the refusals by a quota, because one Job less leaves room in it: from now on those tasks wait like any other. */
-  const roomInQuota = (): void => {
+  const liftQuotaRefusals = (): void => {
     for (const [uid, { refusal }] of refusals) {
       if (refusal.kind !== "QuotaExceeded") continue
       refusals.delete(uid)
-      behind.add(uid)
+      toldToWait.add(uid)
     }
   }
   const candidate = (task: AgentTask): Candidate => {
@@ -161,7 +161,7 @@ export const make = (
     if (holders.get(workspace) === uid) holders.delete(workspace)
   }
   /** Forgets that no task holds the workspace, because the task that starts may take it. */
-  const mayTakeWorkspace = ({ spec: { workspace } }: AgentTask): void => {
+  const forgetVacancy = ({ spec: { workspace } }: AgentTask): void => {
     if (holders.get(workspace) === undefined) holders.delete(workspace)
   }
 
@@ -173,7 +173,7 @@ export const make = (
       calledUp: () => {
         if (!freed) return []
         freed = false
-        return [...behind].flatMap((uid) => Option.toArray(cache.keyOf(uid))).filter(mayStart)
+        return [...toldToWait].flatMap((uid) => Option.toArray(cache.keyOf(uid))).filter(mayStart)
       },
       knowsHolder: (workspace) => holders.has(workspace),
       refusal: (uid, at) =>
@@ -198,14 +198,14 @@ export const make = (
         reserved.add(uid)
         launching.add(uid)
         const task = cache.taskByUid(uid)
-        if (Option.isSome(task)) mayTakeWorkspace(task.value)
+        if (Option.isSome(task)) forgetVacancy(task.value)
         changed()
       },
       giveBack: (uid) => {
         if (reserved.delete(uid)) freed = true
         changed()
       },
-      passed: (uid) => void launching.delete(uid),
+      passEnded: (uid) => void launching.delete(uid),
       setHolder: (workspace, holder) => {
         const before = holders.get(workspace)
         const after = Option.getOrUndefined(holder)
@@ -225,14 +225,14 @@ export const make = (
         })
         changed()
       },
-      mayAsk: (uid, at) => {
+      dropExpiredRefusal: (uid, at) => {
         const refused = refusals.get(uid)
         if (refused === undefined || at < refused.until) return
         refusals.delete(uid)
         changed()
       }
     },
-    hearing: {
+    events: {
       changed,
       taskChanges: (before, task) => {
         const had = Option.exists(before, occupies)
@@ -255,15 +255,15 @@ export const make = (
       jobHeard: (taskUid, isGone) => {
         if (isGone) {
           freed = true
-          roomInQuota()
+          liftQuotaRefusals()
         }
         reserved.delete(taskUid)
         denials.delete(taskUid) // the API server took the Job
         changed()
       },
       passSaw: (uid, turn) => {
-        if (turn._tag === "Waiting") behind.add(uid)
-        else behind.delete(uid)
+        if (turn._tag === "Waiting") toldToWait.add(uid)
+        else toldToWait.delete(uid)
       },
       forget: (task) => {
         const { uid } = task.metadata
@@ -271,7 +271,7 @@ export const make = (
         reserved.delete(uid)
         refusals.delete(uid)
         denials.delete(uid)
-        behind.delete(uid)
+        toldToWait.delete(uid)
       }
     }
   }

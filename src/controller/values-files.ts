@@ -1,5 +1,5 @@
 // Reads values files as layers: a file is one layer, and a directory has one for each *.yaml, in the order of their names with values.yaml last.
-// Invariant: all or nothing; if files cannot be decoded, the error lists every problem with its place.
+// Invariant: all or nothing; if files cannot be read or decoded, the error lists every problem with its place.
 // Used by the controller, the commands that take --values, and the doctor.
 import { Data, Effect, Result, Runtime } from "effect"
 import { readdir, readFile, realpath, stat } from "node:fs/promises"
@@ -28,34 +28,47 @@ interface ValuesText {
 const last = "values.yaml"
 const inOrder = (a: string, b: string): number => Number(a === last) - Number(b === last) || (a < b ? -1 : 1)
 
-const readDirectory = async (directory: string): Promise<ReadonlyArray<ValuesText>> => {
+/** A file to read, and its name, as shown to people. */
+interface ValuesFile {
+  readonly file: string
+  readonly path: string
+}
+
+const filesIn = async (directory: string): Promise<ReadonlyArray<ValuesFile>> => {
   const data = await realpath(join(directory, "..data")).catch(() => directory) // the kubelet changes all files of a ConfigMap at once, by this link
   const names = (await readdir(data)).filter((name) => name.endsWith(".yaml")).sort(inOrder)
   if (names.length === 0) throw new Error("no *.yaml file in it")
-  return Promise.all(names.map(async (name) => ({ file: join(directory, name), text: await readFile(join(data, name), "utf8") })))
+  return names.map((name) => ({ file: join(directory, name), path: join(data, name) }))
 }
 
 /** The path that means standard input. It is never opened by this name, because that fails if it is a socket. */
 const standardInput = "/dev/stdin"
 
-const read = async (path: string): Promise<ReadonlyArray<ValuesText>> =>
-  path === standardInput
-    ? [{ file: path, text: await textOf(process.stdin) }]
-    : (await stat(path)).isDirectory()
-    ? readDirectory(path)
-    : [{ file: path, text: await readFile(path, "utf8") }]
+const filesOf = async (path: string): Promise<ReadonlyArray<ValuesFile>> =>
+  path !== standardInput && (await stat(path)).isDirectory() ? filesIn(path) : [{ file: path, path }]
 
 /** Returns Node's words for why a file cannot be read or written, without the code, the system call and the path. */
 export const wordsOf = (error: unknown): string =>
   error instanceof Error ? error.message.replace(/^E[A-Z]+: (.*?),? \w+ '.*'$/u, "$1") : String(error)
 
+const reading = <A>(file: string, read: () => Promise<A>): Effect.Effect<A, Fault> =>
+  Effect.tryPromise({ try: read, catch: (error) => ({ file, message: `cannot be read: ${wordsOf(error)}` }) })
+
+const readOne = ({ file, path }: ValuesFile): Effect.Effect<ValuesText, Fault> =>
+  Effect.map(reading(file, () => path === standardInput ? textOf(process.stdin) : readFile(path, "utf8")), (text) => ({ file, text }))
+
+const readPath = (path: string): Effect.Effect<ReadonlyArray<ValuesText>, ReadonlyArray<Fault>> =>
+  reading(path, () => filesOf(path)).pipe(
+    Effect.mapError((fault) => [fault]),
+    Effect.flatMap((files) => Effect.validate(files, readOne, { concurrency: "unbounded" }))
+  )
+
 /** Returns the texts of all files that the paths mean, in the order in which they are laid over each other. */
 export const readTexts = (paths: ReadonlyArray<string>): Effect.Effect<ReadonlyArray<ValuesText>, ValuesInvalid> =>
-  Effect.tryPromise({
-    try: async () => (await Promise.all(paths.map(read))).flat(),
-    catch: (error) =>
-      new ValuesInvalid({ files: paths, faults: [{ file: paths.join(", "), message: `cannot be read: ${wordsOf(error)}` }] })
-  })
+  Effect.validate(paths, readPath, { concurrency: "unbounded" }).pipe(
+    Effect.map((texts) => texts.flat()),
+    Effect.mapError((faults) => new ValuesInvalid({ files: paths, faults: faults.flat() }))
+  )
 
 const layersOf = (texts: ReadonlyArray<ValuesText>): Effect.Effect<ReadonlyArray<Layer>, ValuesInvalid> => {
   const read = texts.map(({ file, text }) => yamlLayer(file, text))

@@ -25,7 +25,7 @@ export interface World extends Cache.Cache, Turns.Turns {
   /** Keys of the workspace's finished tasks that are past its history limit. */
   readonly pastHistory: (workspace: WorkspaceName) => ReadonlyArray<string>
   /** Why the task waits, as its pool last heard it. */
-  readonly poolTold: (taskUid: string) => Option.Option<ReportedWait>
+  readonly reportedWait: (taskUid: string) => Option.Option<ReportedWait>
 
   /** Sets the policy by which turns are given and history is limited from now on. */
   readonly setPolicy: (policy: TaskPolicy) => void
@@ -35,24 +35,24 @@ export interface World extends Cache.Cache, Turns.Turns {
    */
   readonly passSaw: (observed: Pick<Observed, "task" | "turn" | "job" | "pod" | "warning">, at: number) => void
   /** Records that the pool has heard this reason to wait, or never will. */
-  readonly setPoolTold: (taskUid: string, told: ReportedWait) => void
+  readonly setReportedWait: (taskUid: string, wait: ReportedWait) => void
   /** Forgets what the pool heard about this task, or about all tasks, because the pool may not have it any more. */
-  readonly clearPoolTold: (taskUid: Option.Option<string>) => void
+  readonly clearReportedWait: (taskUid: Option.Option<string>) => void
 }
 
 export const make = (initial: TaskPolicy): World => {
   let policy = initial
   const cache = Cache.make()
-  const { hearing, turns } = Turns.make(cache, () => policy)
+  const { events, turns } = Turns.make(cache, () => policy)
   const history = pastHistory(() => policy.historyPerWorkspace)
   const ages = jobAges()
-  const told = new Map<string, ReportedWait>()
+  const reportedWaits = new Map<string, ReportedWait>()
   const isThere = (uid: string): boolean => Option.isSome(cache.keyOf(uid))
   const forget = (task: AgentTask): void => {
     const { uid } = task.metadata
-    hearing.forget(task)
+    events.forget(task)
     ages.forget(uid)
-    told.delete(uid)
+    reportedWaits.delete(uid)
   }
 
   return {
@@ -63,29 +63,29 @@ export const make = (initial: TaskPolicy): World => {
     lastPodMadeAt: ages.lastPodMadeAt,
     isExpired: history.has,
     pastHistory: history.keysIn,
-    poolTold: (uid) => Option.fromUndefinedOr(told.get(uid)),
+    reportedWait: (uid) => Option.fromUndefinedOr(reportedWaits.get(uid)),
 
     setPolicy: (next) => {
       policy = next
       history.limitChanged()
-      hearing.changed()
+      events.changed()
     },
     setTask: (key, task) => {
       const before = cache.task(key)
       history.set(key, before, task)
-      hearing.taskChanges(before, task)
+      events.taskChanges(before, task)
       const gone = cache.setTask(key, task)
       if (Option.isSome(gone)) forget(gone.value)
       return gone
     },
     setJob: (key, job) => {
       const taskUid = cache.setJob(key, job)
-      if (Option.isSome(taskUid)) hearing.jobHeard(taskUid.value, Option.isNone(job))
+      if (Option.isSome(taskUid)) events.jobHeard(taskUid.value, Option.isNone(job))
       return taskUid
     },
     created: (uid, job) => {
       cache.created(uid, job)
-      hearing.jobMade(uid)
+      events.jobMade(uid)
     },
     jobNotFound: (uid, jobUid) => {
       cache.jobNotFound(uid, jobUid)
@@ -102,12 +102,12 @@ export const make = (initial: TaskPolicy): World => {
     passSaw: (observed, at) => {
       const { task: { metadata: { uid } }, turn } = observed
       if (!isThere(uid)) return // the task went while it was looked at
-      hearing.passSaw(uid, turn)
+      events.passSaw(uid, turn)
       ages.passSaw(uid, observed, at)
     },
-    setPoolTold: (uid, words) => {
-      if (isThere(uid)) told.set(uid, words)
+    setReportedWait: (uid, wait) => {
+      if (isThere(uid)) reportedWaits.set(uid, wait)
     },
-    clearPoolTold: Option.match({ onNone: () => told.clear(), onSome: (uid) => void told.delete(uid) })
+    clearReportedWait: Option.match({ onNone: () => reportedWaits.clear(), onSome: (uid) => void reportedWaits.delete(uid) })
   }
 }

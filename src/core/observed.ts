@@ -159,7 +159,7 @@ export interface Observed {
    */
   readonly deniedMillis: number
   /** What this leader last told the pool about the task's wait, since the pool last offered the stage. */
-  readonly told: Option.Option<ReportedWait>
+  readonly reportedWait: Option.Option<ReportedWait>
   /** Whether the task is over, was made for a pool or as an attempt, and is older than what the history limit keeps. */
   readonly expired: boolean
 }

@@ -82,7 +82,7 @@ const assignmentOf = ({ observed: { task: { spec } } }: Situation): Option.Optio
 /** Returns the report for the pool, until the pool has taken it, whatever the status says already. */
 const noticesToPool = (situation: Situation, { message, reason }: Pick<News, "message" | "reason">): ReadonlyArray<Notice> => {
   const news = { reason, message: fitting(message) }
-  const isTold = Option.exists(situation.observed.told, (told) => told.reason === news.reason && told.message === news.message)
+  const isTold = Option.exists(situation.observed.reportedWait, (wait) => wait.reason === news.reason && wait.message === news.message)
   return isTold ? [] : Option.toArray(assignmentOf(situation)).map((assignment) => Notice.ReportWait({ assignment, ...news }))
 }
 

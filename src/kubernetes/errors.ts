@@ -48,28 +48,28 @@ const brief = (text: string): string => {
 /** 404, and every answer to a write guarded by a UID which means that the object with this UID is gone. */
 export class NotFound extends Data.TaggedError("NotFound")<Refusal> {
   override get message() {
-    return cannot(this, `it is not there (${brief(this.detail)})`, "check its name and namespace, or treat it as deleted")
+    return cannot(this, `it is not there (${brief(this.detail)})`, "check its name and namespace")
   }
 }
 
 /** 409 for a create: the name is taken, perhaps by an earlier try of the same create. */
 export class AlreadyExists extends Data.TaggedError("AlreadyExists")<Refusal> {
   override get message() {
-    return cannot(this, "one of this name exists already", "read the existing one and compare its owner, or choose another name")
+    return cannot(this, "one of this name exists already", "see who owns that one, or choose another name")
   }
 }
 
 /** Any other 409: the object changed since it was read. */
 export class Conflict extends Data.TaggedError("Conflict")<Refusal> {
   override get message() {
-    return cannot(this, brief(this.detail), "read it again and decide anew instead of sending the same write again")
+    return cannot(this, `it has changed since it was read (${brief(this.detail)})`, "try again")
   }
 }
 
 /** 410, as a response or inside a watch: the resource version or page asked for is no longer kept. */
 export class Gone extends Data.TaggedError("Gone")<Refusal> {
   override get message() {
-    return cannot(this, "the resource version asked for is no longer kept", "list again and go on from there")
+    return cannot(this, "the resource version asked for is no longer kept", "try again")
   }
 }
 

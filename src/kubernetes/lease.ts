@@ -25,7 +25,7 @@ export interface Options {
    * Called before each update that takes over or renews the Lease, with the newest annotations that we know and whether a former leader may
    * still be at work. Returns the annotations to write.
    */
-  readonly heed?: (annotations: Annotations, formerAtWork: boolean) => Effect.Effect<Annotations>
+  readonly answerAnnotations?: (annotations: Annotations, formerAtWork: boolean) => Effect.Effect<Annotations>
 }
 
 type Annotations = Readonly<Record<string, string>>
@@ -80,7 +80,7 @@ export const make = Effect.fnUntraced(function*(
     renewDeadline = "10 seconds",
     retryPeriod = "2 seconds",
     aftermath = 0,
-    heed = Effect.succeed
+    answerAnnotations = Effect.succeed
   }: Options
 ): Effect.fn.Return<Election, never, Kubernetes> {
   const kubernetes = yield* Kubernetes
@@ -89,7 +89,7 @@ export const make = Effect.fnUntraced(function*(
   /** The most milliseconds that one call may take: a call that hangs must leave time for another before the deadline. */
   const callLimit = deadlineMillis / 2
   /** Whether we have tried to write the lease, so that it may be ours even if no answer said so. */
-  let asked = false
+  let hasTriedToWrite = false
   /** What another holder last wrote, as JSON, and when we first saw it, in monotonic milliseconds. */
   let observed = { spec: "", at: 0 }
   /** When we last went to take the lease from a holder that had not given it back, in monotonic milliseconds. */
@@ -100,7 +100,7 @@ export const make = Effect.fnUntraced(function*(
   const get = kubernetes.get(leases, { namespace, name })
   const write = Effect.fnUntraced(function*(send: (spec: Spec) => Effect.Effect<KubernetesObject, KubernetesError>, spec: Spec) {
     const renewedAt = yield* monotonicMillis
-    asked = true
+    hasTriedToWrite = true
     return {
       lease: yield* send({ ...spec, holderIdentity: identity, leaseDurationSeconds, renewTime: yield* instant }),
       renewedAt
@@ -109,7 +109,7 @@ export const make = Effect.fnUntraced(function*(
   const create = (spec: Spec) => kubernetes.create(leases, { metadata: { namespace, name }, spec })
   const replace = (lease: KubernetesObject) =>
     Effect.fnUntraced(function*(spec: Spec) {
-      const annotations = yield* heed(lease.metadata.annotations ?? {}, yield* formerAtWork)
+      const annotations = yield* answerAnnotations(lease.metadata.annotations ?? {}, yield* formerAtWork)
       return yield* kubernetes.update(leases, { ...lease, metadata: { ...lease.metadata, annotations }, spec })
     })
   const isMine = (lease: KubernetesObject) => specOf(lease).holderIdentity === identity
@@ -129,7 +129,7 @@ export const make = Effect.fnUntraced(function*(
    */
   const tryAcquire = Effect.gen(function*() {
     const found = yield* get.pipe(Effect.map(Option.some), Effect.catchTag("NotFound", () => Effect.succeedNone))
-    const isKnown = asked || observed.spec !== "" // a lease that we knew and that was deleted has not been given back
+    const isKnown = hasTriedToWrite || observed.spec !== "" // a lease that we knew and that was deleted has not been given back
     if (Option.isNone(found)) {
       if (isKnown) takenOverAt = yield* monotonicMillis
       return Option.some(yield* write(create, { acquireTime: yield* instant, leaseTransitions: 0 }))
@@ -200,7 +200,8 @@ export const make = Effect.fnUntraced(function*(
     Effect.scopedWith((scope) =>
       Effect.gen(function*() {
         let current: Held | undefined
-        yield* Scope.addFinalizer(scope, Effect.flatMap(formerAtWork, (is) => asked && !is ? release(current) : Effect.void)) // even if this process is stopped before it hears that it leads
+        const releaseIfOurs = Effect.flatMap(formerAtWork, (atWork) => hasTriedToWrite && !atWork ? release(current) : Effect.void)
+        yield* Scope.addFinalizer(scope, releaseIfOurs) // even if this process is stopped before it hears that it leads
         let newest = current = yield* acquire
         yield* Effect.logInfo("leads")
         const renewals = yield* Effect.suspend(() => renew(newest)).pipe(

@@ -9,7 +9,7 @@ export interface KeyedQueue<K extends string> {
   readonly add: (key: K) => Effect.Effect<void>
   /** Runs `key` after the delay, or sooner: the earliest of all requests wins. */
   readonly addAfter: (key: K, delay: Duration.Input) => Effect.Effect<void>
-  /** How many keys wait for a free worker, wait for their time, and run. */
+  /** How many keys wait for a free worker, wait for their time, and run. A key that runs and will run again counts as running. */
   readonly depth: Effect.Effect<Depth>
   /** Begins no more keys, and completes when those that run are done. */
   readonly drain: Effect.Effect<void>
@@ -109,7 +109,10 @@ export const make = Effect.fnUntraced(function*<K extends string, E, R>(
   return {
     add,
     addAfter,
-    depth: Effect.map(FiberMap.size(timers), (delayed) => ({ waiting: wanted.size, delayed, running: running.size })),
+    depth: Effect.map(FiberMap.size(timers), (delayed) => {
+      const toRunAgain = [...running].filter((key) => wanted.has(key)).length
+      return { waiting: wanted.size - toRunAgain, delayed, running: running.size }
+    }),
     drain: Effect.suspend(() => {
       draining = true
       return Effect.andThen(Queue.end(ready), Fiber.await(workers))

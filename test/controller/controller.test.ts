@@ -1,7 +1,7 @@
 // New values in a running controller, and what its Lease says meanwhile.
 import { expect, it } from "@effect/vitest"
 import { Effect, Option, Ref, SubscriptionRef } from "effect"
-import { heed, takeOver } from "../../src/controller/controller.ts"
+import { answerAnnotations, takeOver } from "../../src/controller/controller.ts"
 import { make } from "../../src/controller/world.ts"
 import { proven } from "../../src/core/isolation.ts"
 import { configOf } from "../core/configs.ts"
@@ -20,12 +20,18 @@ it.effect("a proof of isolation holds for no new values but those that it is of,
     const sink = yield* Ref.make<(key: string) => Effect.Effect<void>>((key) =>
       Effect.sync(() => void looked.push([key, world.turn(task)._tag]))
     )
-    const heeded = yield* Ref.make<Readonly<Record<string, string>>>({})
-    const heeds = heed({ current: Effect.succeed(before), drained: yield* SubscriptionRef.make(false), heeded, sink, world })
-    yield* takeOver(before, { heeded, sink, world }) // at the start, before the Lease is known
-    yield* heeds(proven({}, before, noon), false)
-    yield* takeOver(valuesOf({ restrictMetadataService: false }), { heeded, sink, world })
-    yield* takeOver(before, { heeded, sink, world })
-    yield* takeOver(valuesOf({ restrictMetadataService: true, total: 3 }), { heeded, sink, world })
+    const annotationsSeen = yield* Ref.make<Readonly<Record<string, string>>>({})
+    const answer = answerAnnotations({
+      current: Effect.succeed(before),
+      drained: yield* SubscriptionRef.make(false),
+      annotationsSeen,
+      sink,
+      world
+    })
+    yield* takeOver(before, { annotationsSeen, sink, world }) // at the start, before the Lease is known
+    yield* answer(proven({}, before, noon), false)
+    yield* takeOver(valuesOf({ restrictMetadataService: false }), { annotationsSeen, sink, world })
+    yield* takeOver(before, { annotationsSeen, sink, world })
+    yield* takeOver(valuesOf({ restrictMetadataService: true, total: 3 }), { annotationsSeen, sink, world })
     expect(looked).toEqual(["Waiting", "Admitted", "Waiting", "Admitted", "Admitted"].map((turn) => ["tasks/task", turn]))
   }))

@@ -203,7 +203,7 @@ describe("a write that comes late", () => {
       owner: "a stranger",
       ownerReferences: [],
       kind: "NameTaken",
-      message: "Job agent-job-task exists, but no AgentTask made it; delete it, or rename the task."
+      message: "Job agent-job-task exists, but no AgentTask made it; delete it, or make the task again under another name."
     },
     {
       owner: "a former task of this name",
@@ -212,11 +212,11 @@ describe("a write that comes late", () => {
       message: "Job agent-job-task of a former task of this name is still there; it is made again when that one is gone."
     },
     {
-      owner: "a task whose name gives the same",
+      owner: "another task, which needs the same name",
       ownerReferences: ownedBy("other", "other-uid"),
       kind: "NameHeld",
       message:
-        "Job agent-job-task is of AgentTask other, whose name gives the same; rename one of the two tasks, or wait until that Job is gone."
+        "Job agent-job-task belongs to AgentTask other, and this task needs the same name for its Job; wait until that Job is gone, or make one of the two tasks again under another name."
     }
   ])("leaves the Job of $owner as it is", ({ kind, message, ownerReferences }) =>
     Effect.gen(function*() {

@@ -77,8 +77,8 @@ it.effect("says its words on a wait again in its next lead, since another may ha
     const told: Array<boolean> = []
     const reconcile = () =>
       Effect.sync(() => {
-        told.push(Option.isSome(world.poolTold(task.metadata.uid)))
-        world.setPoolTold(task.metadata.uid, { reason: "ConcurrencyLimit", message: "Number 1 in the queue." })
+        told.push(Option.isSome(world.reportedWait(task.metadata.uid)))
+        world.setReportedWait(task.metadata.uid, { reason: "ConcurrencyLimit", message: "Number 1 in the queue." })
         return Option.some(Duration.seconds(1))
       })
     const sink = yield* Ref.make<(key: string) => Effect.Effect<void>>(() => Effect.void)

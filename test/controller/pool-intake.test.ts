@@ -242,7 +242,7 @@ it.effect.each([
       const world = make(policy)
       plant(server, task.status, task.metadata.uid)
       world.setTask("tasks/run-1-plan", Option.some(task))
-      world.setPoolTold(task.metadata.uid, { reason: "WorkspaceBusy", message: "Waits for other." })
+      world.setReportedWait(task.metadata.uid, { reason: "WorkspaceBusy", message: "Waits for other." })
       const offers = [[assignment]]
       const pool = Layer.mock(Pool, {
         acquire: () => Effect.suspend(() => offers.length === 0 ? Effect.never : Effect.succeed(offers.splice(0)[0] ?? [])),
@@ -254,6 +254,6 @@ it.effect.each([
       const running = yield* taking(pool, kubernetes, { world, look })
       yield* TestClock.adjust("1 second")
       yield* Fiber.interrupt(running)
-      expect([world.poolTold(task.metadata.uid), looks]).toEqual([Option.none(), ["tasks/run-1-plan"]])
+      expect([world.reportedWait(task.metadata.uid), looks]).toEqual([Option.none(), ["tasks/run-1-plan"]])
     })
 )

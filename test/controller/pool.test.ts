@@ -43,10 +43,10 @@ it.live("is refused a stage that another agent took, and counts what it has to s
     yield* pool.acknowledge(id, "uid-of-another")
     expect(yield* Effect.flip(pool.acknowledge(id, uid))).toMatchObject({
       _tag: "PoolRefused",
-      word: "taken",
+      code: "taken",
       message: expect.stringMatching(/refused a request with 409: Another agent has the stage[^{}"]*\.$/u)
     })
-    expect(yield* Effect.flip(pool.wait(id, ofTask, "ImagePull", "It waits."))).toMatchObject({ word: "taken" })
+    expect(yield* Effect.flip(pool.wait(id, ofTask, "ImagePull", "It waits."))).toMatchObject({ code: "taken" })
     yield* pool.report(id, ofTask, failed())
     yield* pool.report(id, Option.none(), failed()) // a cancel, where there is no task
     expect((yield* people.view(run)).status).toBe("planning")
@@ -66,7 +66,7 @@ it.live("says why no task came to be for a stage, until it is offered again", ()
     expect((yield* people.view(run)).queue?.message).toContain("offered")
     yield* pool.acknowledge(`${run}.plan.1`, uid)
     expect(yield* Effect.flip(pool.wait(`${run}.plan.1`, Option.none(), "Refused", "The quota is used up."))).toMatchObject({
-      word: "taken"
+      code: "taken"
     })
   }).pipe(Effect.scoped))
 
@@ -118,7 +118,7 @@ it.live.each([
   {
     status: 503,
     message: (url: string) =>
-      `The pool at ${url} does not answer (503 The stage is none. Ask for another); check agent.url, the server and the network between.`
+      `The pool at ${url} gave no usable answer (503 The stage is none. Ask for another); check agent.url, the server and the network between.`
   }
 ])("says what the server says, in its own sentence and not as it is sent: $status", ({ message, status }) =>
   Effect.gen(function*() {
@@ -143,7 +143,7 @@ it.live("says where it looked when the server is away or the token's file is mis
     const away = yield* clientOf(url, join(made, "pool.token"))
     expect(yield* Effect.flip(away.acquire("agent", 0, 1))).toMatchObject({
       _tag: "PoolUnreachable",
-      message: expect.stringContaining(`${url} does not answer`)
+      message: expect.stringContaining(`${url} gave no usable answer`)
     })
     const fileless = yield* clientOf(url, join(made, "none"))
     expect(yield* Effect.flip(fileless.acquire("agent", 0, 1))).toMatchObject({

@@ -4,7 +4,7 @@ import { Context, Duration, Effect, Fiber, Layer, Option, Queue, Ref, Stream, Su
 import { TestClock } from "effect/testing"
 import { Behind } from "../../src/controller/behind.ts"
 import { Configuration } from "../../src/controller/configuration.ts"
-import { heed } from "../../src/controller/controller.ts"
+import { answerAnnotations } from "../../src/controller/controller.ts"
 import { Executor } from "../../src/controller/execute.ts"
 import { Pool, PoolRefused, PoolUnreachable } from "../../src/controller/pool.ts"
 import { Reconciler } from "../../src/controller/reconcile.ts"
@@ -73,7 +73,7 @@ it.effect("answers a drain when no pass can make a Job any more, also one that h
     world.setTask("tasks/task", Option.some(worldOf(plainSeed).task))
     const drained = yield* SubscriptionRef.make(false)
     const sink = yield* Ref.make<(key: string) => Effect.Effect<void>>(() => Effect.void)
-    const answer = heed({ world, sink, drained, heeded: yield* Ref.make({}), current: Effect.succeed(configOf()) })
+    const answer = answerAnnotations({ world, sink, drained, annotationsSeen: yield* Ref.make({}), current: Effect.succeed(configOf()) })
     const asked = draining.drained({}, noon)
     const silence = new Unreachable({ verb: "create", object: "Job tasks/agent-job-task", detail: "no answer in 30s" })
     const made: Array<unknown> = []
@@ -95,7 +95,13 @@ it.effect("answers no drain as long as a leader that fell silent may still make 
   Effect.gen(function*() {
     const sink = yield* Ref.make<(key: string) => Effect.Effect<void>>(() => Effect.void)
     const drained = yield* SubscriptionRef.make(false)
-    const answer = heed({ world: make(policy), sink, drained, heeded: yield* Ref.make({}), current: Effect.succeed(configOf()) })
+    const answer = answerAnnotations({
+      world: make(policy),
+      sink,
+      drained,
+      annotationsSeen: yield* Ref.make({}),
+      current: Effect.succeed(configOf())
+    })
     const asked = draining.drained({}, noon)
     const while_ = (formerAtWork: boolean) => Effect.map(answer(asked, formerAtWork), draining.isAnswered)
     expect([yield* while_(true), yield* while_(false)]).toEqual([false, true])
@@ -463,8 +469,8 @@ const waiting = Effect.fnUntraced(function*(names: ReadonlyArray<string>, wait: 
 })
 
 const away = new PoolUnreachable({ url: "http://pool", detail: "connection refused" })
-const noSuchStage = new PoolRefused({ url: "http://pool", status: 404, word: "not-found", detail: "There is no such stage." })
-const noToken = new PoolRefused({ url: "http://pool", status: 401, word: "unauthorized", detail: "no such token" })
+const noSuchStage = new PoolRefused({ url: "http://pool", status: 404, code: "not-found", detail: "There is no such stage." })
+const noToken = new PoolRefused({ url: "http://pool", status: 401, code: "unauthorized", detail: "no such token" })
 
 it.effect.each([
   { given: "a pool that is away", error: away, again: true },

@@ -110,7 +110,7 @@ describe("an object that has the name of ours", () => {
     controller: true,
     ...more
   })
-  const wayOut = "rename one of the two tasks, or wait until that Job is gone."
+  const wayOut = "wait until that Job is gone, or make one of the two tasks again under another name."
 
   it.each<
     {
@@ -135,7 +135,7 @@ describe("an object that has the name of ours", () => {
       owners: [],
       refusal: Option.some({
         kind: "NameTaken",
-        message: "Job agent-job-task exists, but no AgentTask made it; delete it, or rename the task."
+        message: "Job agent-job-task exists, but no AgentTask made it; delete it, or make the task again under another name."
       })
     },
     {
@@ -143,7 +143,7 @@ describe("an object that has the name of ours", () => {
       owners: [owner("task", task.metadata.uid, { controller: false })],
       refusal: Option.some({
         kind: "NameTaken",
-        message: "Job agent-job-task exists, but no AgentTask made it; delete it, or rename the task."
+        message: "Job agent-job-task exists, but no AgentTask made it; delete it, or make the task again under another name."
       })
     },
     {
@@ -151,7 +151,7 @@ describe("an object that has the name of ours", () => {
       owners: [owner("task", "other-uid", { kind: "CronJob" })],
       refusal: Option.some({
         kind: "NameTaken",
-        message: "Job agent-job-task exists, but no AgentTask made it; delete it, or rename the task."
+        message: "Job agent-job-task exists, but no AgentTask made it; delete it, or make the task again under another name."
       })
     },
     {
@@ -163,9 +163,12 @@ describe("an object that has the name of ours", () => {
       })
     },
     {
-      of: "a task whose name gives the same",
+      of: "another task, which needs the same name",
       owners: [owner("other", "other-uid")],
-      refusal: Option.some({ kind: "NameHeld", message: `Job agent-job-task is of AgentTask other, whose name gives the same; ${wayOut}` })
+      refusal: Option.some({
+        kind: "NameHeld",
+        message: `Job agent-job-task belongs to AgentTask other, and this task needs the same name for its Job; ${wayOut}`
+      })
     }
   ])("is of $of", ({ isSame = true, owners, refusal }) => {
     expect(Option.map(refusalBy("Job", found(...owners), task, isSame), ({ kind, message }) => ({ kind, message }))).toEqual(refusal)

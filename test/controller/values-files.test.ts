@@ -84,4 +84,14 @@ describe("values files", () => {
         expect((yield* Effect.flip(loadValues([path]))).message).toContain(path)
       })
   )
+
+  it.effect("that cannot be read are named one by one, and no other file with them", () =>
+    Effect.gen(function*() {
+      const good = join(directory({ "good.yaml": total(1) }), "good.yaml")
+      const overlay = directory({ "a.yaml": total(2) })
+      symlinkSync("nowhere", join(overlay, "b.yaml"))
+      const missing = (file: string) => `${file} cannot be read: no such file or directory`
+      const faultsOf = (...paths: ReadonlyArray<string>) => Effect.map(Effect.flip(loadValues(paths)), ({ faults }) => faults.map(told))
+      expect(yield* faultsOf(good, overlay, "/no/such.yaml", good)).toEqual([missing(join(overlay, "b.yaml")), missing("/no/such.yaml")])
+    }))
 })

@@ -77,12 +77,12 @@ describe("the world", () => {
     world.setTask(key(0), Option.some(task(0)))
     world.reserve("uid-0")
     world.refuse("uid-0", { kind: "Refused", message: "no", againInMillis: 10_000 }, 0)
-    world.setPoolTold("uid-0", { reason: "Refused", message: "no" })
+    world.setReportedWait("uid-0", { reason: "Refused", message: "no" })
     world.passSaw({ task: task(0), turn: Turn.Admitted(), job: seen, pod: Option.none(), warning: Option.none() }, 0)
     const remembers = () => [
       world.isReserved("uid-0"),
       world.isRefused("uid-0"),
-      Option.isSome(world.poolTold("uid-0")),
+      Option.isSome(world.reportedWait("uid-0")),
       world.jobKnownMillis("uid-0", seen, 1_000) > 0
     ]
     expect(remembers()).toEqual([true, true, true, true])

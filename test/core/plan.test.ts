@@ -1168,7 +1168,7 @@ describe("plan", () => {
 
   it("tells the pool why a task waits until it has heard that, whatever the status says", () => {
     const whole: Seed = { ...plainSeed, turn: "limit", pool: true }
-    const unheard = { ...perform(worldOf(whole), plan(policyOf(whole), worldOf(whole), noon)), told: Option.none() }
+    const unheard = { ...perform(worldOf(whole), plan(policyOf(whole), worldOf(whole), noon)), reportedWait: Option.none() }
     const { actions, status, notices } = plan(policyOf(whole), unheard, noon)
     expect([actions, status]).toEqual([[], unheard.task.status])
     expect(notices).toMatchObject([{ _tag: "ReportWait", reason: "ConcurrencyLimit", message: status.message }])

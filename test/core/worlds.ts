@@ -355,7 +355,7 @@ export const worldOf = (seed: Seed): Observed => ({
     ? Option.none()
     : Option.some({ kind: seed.refusal, message: "the server's words", againInMillis: 7_000 }),
   deniedMillis: seed.deniedSeconds * 1000,
-  told: Option.none(),
+  reportedWait: Option.none(),
   expired: seed.expired
 })
 
@@ -393,6 +393,6 @@ const after = (world: Observed, action: Action): Observed => {
 /** The world once the plan's actions have happened and its status is written; a refusal of the Job is over with its task. */
 export const perform = (world: Observed, { actions, status, notices }: Plan): Observed => {
   const changed = actions.reduce(after, world)
-  const told = Option.orElse(Option.fromUndefinedOr(notices.find(Notice.$is("ReportWait"))), () => world.told)
-  return { ...changed, told, task: { ...changed.task, status }, refusal: isOver(status.phase) ? Option.none() : changed.refusal }
+  const reportedWait = Option.orElse(Option.fromUndefinedOr(notices.find(Notice.$is("ReportWait"))), () => world.reportedWait)
+  return { ...changed, reportedWait, task: { ...changed.task, status }, refusal: isOver(status.phase) ? Option.none() : changed.refusal }
 }

@@ -1,6 +1,6 @@
 // What a person reads of an error: one sentence, whatever the API server said.
 import { describe, expect, it } from "@effect/vitest"
-import { Rejected } from "../../src/kubernetes/errors.ts"
+import { AlreadyExists, Conflict, Gone, NotFound, Rejected } from "../../src/kubernetes/errors.ts"
 
 const said = (detail: string) => new Rejected({ verb: "create", object: "Job team/demo", code: 400, reason: "BadRequest", detail }).message
 
@@ -15,4 +15,26 @@ describe("the server's own words", () => {
     ({ read, words }) =>
       expect(said(words)).toBe(`Cannot create Job team/demo: the API server answered 400 BadRequest (${read}); correct the request.`)
   )
+})
+
+describe("a refusal", () => {
+  const refusal = { verb: "update", object: "Lease team/demo", code: 409, reason: "Conflict", detail: "the server's words." } as const
+  it.each([
+    {
+      error: new NotFound(refusal),
+      message: "Cannot update Lease team/demo: it is not there (the server's words); check its name and namespace."
+    },
+    {
+      error: new AlreadyExists(refusal),
+      message: "Cannot update Lease team/demo: one of this name exists already; see who owns that one, or choose another name."
+    },
+    {
+      error: new Conflict(refusal),
+      message: "Cannot update Lease team/demo: it has changed since it was read (the server's words); try again."
+    },
+    {
+      error: new Gone(refusal),
+      message: "Cannot update Lease team/demo: the resource version asked for is no longer kept; try again."
+    }
+  ])("says what a person can do: $error._tag", ({ error, message }) => expect(error.message).toBe(message))
 })

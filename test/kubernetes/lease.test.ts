@@ -58,12 +58,12 @@ describe("leader election", () => {
     Effect.gen(function*() {
       const fake = new FakeLease()
       const heard: Array<unknown> = []
-      const heed = (annotations: Readonly<Record<string, string>>) =>
+      const answerAnnotations = (annotations: Readonly<Record<string, string>>) =>
         Effect.sync(() => {
           heard.push(annotations)
           return { ...annotations, answer: annotations["question"] ?? "none" }
         })
-      const election = yield* make({ namespace: "team", name: "leader", identity: "a", heed }).pipe(
+      const election = yield* make({ namespace: "team", name: "leader", identity: "a", answerAnnotations }).pipe(
         Effect.provide(fake.connect({ state: "works" }))
       )
       yield* Effect.forkChild(election.lead(Effect.never))
@@ -81,9 +81,9 @@ describe("leader election", () => {
       const fake = new FakeLease()
       fake.edit({ spec: { holderIdentity: "" }, annotations: { question: "why" } })
       const log: Array<string> = []
-      const heed = (annotations: Readonly<Record<string, string>>) =>
+      const answerAnnotations = (annotations: Readonly<Record<string, string>>) =>
         Effect.as(Effect.sync(() => log.push(annotations["question"] ?? "none")), annotations)
-      const election = yield* make({ namespace: "team", name: "leader", identity: "a", heed }).pipe(
+      const election = yield* make({ namespace: "team", name: "leader", identity: "a", answerAnnotations }).pipe(
         Effect.provide(fake.connect({ state: "works" }))
       )
       yield* election.lead(Effect.sync(() => log.push("leads")))
@@ -93,9 +93,9 @@ describe("leader election", () => {
   /** One that hears whether a former leader may still be at work, which that may be for five seconds. */
   const listener = Effect.fnUntraced(function*(fake: FakeLease, identity: string) {
     const heard: Array<boolean> = []
-    const heed = (annotations: Readonly<Record<string, string>>, formerAtWork: boolean) =>
+    const answerAnnotations = (annotations: Readonly<Record<string, string>>, formerAtWork: boolean) =>
       Effect.as(Effect.sync(() => heard.push(formerAtWork)), annotations)
-    const election = yield* make({ namespace: "team", name: "leader", identity, aftermath: "5 seconds", heed }).pipe(
+    const election = yield* make({ namespace: "team", name: "leader", identity, aftermath: "5 seconds", answerAnnotations }).pipe(
       Effect.provide(fake.connect({ state: "works" }))
     )
     return { heard, lead: Effect.forkChild(election.lead(Effect.never)) }

@@ -95,6 +95,8 @@ describe("KeyedQueue", () => {
       yield* queue.addAfter("d", "1 minute")
       yield* TestClock.adjust("10 millis")
       expect(yield* queue.depth).toEqual({ waiting: 2, delayed: 1, running: 1 })
+      yield* Effect.forEach(["a", "b"], queue.add)
+      expect(yield* queue.depth).toEqual({ waiting: 2, delayed: 1, running: 1 }) // "a" runs, and will run again
       yield* TestClock.adjust("2 minutes")
       expect(yield* queue.depth).toEqual({ waiting: 0, delayed: 0, running: 0 })
     }))
