@@ -33,7 +33,7 @@ export class ServerUnreachable extends Data.TaggedError("ServerUnreachable")<{
   readonly url: string
   readonly detail: string
   /** Whether the request surely had no effect: it did not reach the server, or the server refused it with 429. */
-  readonly unheard?: boolean
+  readonly hadNoEffect?: boolean
 }> {
   override readonly [Runtime.errorExitCode] = exitCode.unreachable
   override get message() {

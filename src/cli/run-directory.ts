@@ -63,7 +63,7 @@ const start = Effect.fn("start")(function*(wanted: NewRun, workspace: string) {
   return yield* server.createRun(wanted).pipe(
     Effect.catchTag(
       "ServerUnreachable",
-      (error) => Effect.fail(error.unheard === true ? error : new MaybeStarted({ detail: error.detail, url: error.url, workspace }))
+      (error) => Effect.fail(error.hadNoEffect === true ? error : new MaybeStarted({ detail: error.detail, url: error.url, workspace }))
     )
   )
 })

@@ -430,7 +430,7 @@ describe("an interrupt", () => {
     },
     {
       given: "which does not hear it, says no more than that",
-      answer: Effect.fail(new ServerUnreachable({ url: "http://server", detail: "connection refused", unheard: true })),
+      answer: Effect.fail(new ServerUnreachable({ url: "http://server", detail: "connection refused", hadNoEffect: true })),
       signals: 0,
       told: new ServerUnreachable({ url: "http://server", detail: "connection refused" }).message,
       code: 4
