@@ -37,7 +37,7 @@ export class ServerUnreachable extends Data.TaggedError("ServerUnreachable")<{
 }> {
   override readonly [Runtime.errorExitCode] = exitCode.unreachable
   override get message() {
-    return `Cannot reach the agent-job server at ${this.url} (${this.detail}); check that it runs and that AGENT_JOB_URL or --url is right.`
+    return `No usable answer from the agent-job server at ${this.url} (${this.detail}); check that it runs and that AGENT_JOB_URL or --url is right.`
   }
 }
 

@@ -201,7 +201,7 @@ describe("the client of the server", () => {
       const https = url.replace("http:", "https:")
       const error = yield* Effect.flip(Effect.flatMap(at(https), (client) => client.run("run-a1")))
       expect(error.message).toBe(
-        `Cannot reach the agent-job server at ${https} (it does not speak TLS; is it http://?); check that it runs and that AGENT_JOB_URL or --url is right.`
+        `No usable answer from the agent-job server at ${https} (it does not speak TLS; is it http://?); check that it runs and that AGENT_JOB_URL or --url is right.`
       )
     }))
 
