@@ -58,7 +58,7 @@ sbom: ## what the program is made of, dist/sbom.json (CycloneDX)
 image: ## both container images, into the cluster when it is up
 	@scripts/image
 cluster: ## the embedded one-node Kubernetes alone
-	@scripts/cluster up
+	@scripts/cluster
 generate: ## write every generated file anew
 	@scripts/generate
 golden: ## write every golden file anew, for review

@@ -118,7 +118,7 @@ describe("the program's end", () => {
       expect(yield* run(["get"], environmentOf(other))).toMatchObject({
         code: 4,
         error: expect.stringMatching(
-          /^error: Cannot reach the agent-job server at http:\S+ \(what answers there is no agent-job server of this version\); check/u
+          /^error: No usable answer from the agent-job server at http:\S+ \(what answers there is no agent-job server of this version\); check/u
         )
       })
       expect(yield* run(["get"], environmentOf(broken))).toMatchObject({ code: 4, error: expect.stringContaining("(it answers 502);") })
@@ -174,7 +174,7 @@ describe("the program's end", () => {
       const { code, out } = yield* program.ended
       expect([code, out.trimEnd().split("\n").at(-1)?.replace(/^ *[\d.]+s */u, "")]).toEqual([
         130,
-        `Left ${id} to the server; look after it with: agent-job logs -f ${id}`
+        `Left ${id} to the server; follow it with: agent-job logs -f ${id}`
       ])
       expect((yield* person(url).view(id)).cancelAsked).toBe(true)
     }))

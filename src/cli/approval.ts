@@ -13,7 +13,7 @@ const Decision = Data.taggedEnum<Decision>()
 
 const lookEvery = Duration.seconds(2)
 
-const answer = (run: RunView) =>
+const askPerson = (run: RunView) =>
   Effect.gen(function*() {
     const screen = yield* Screen
     if (!screen.interactive) return Decision.Nobody()
@@ -43,7 +43,7 @@ const elsewhere = (run: RunView) =>
 export const decide = Effect.fn("decide")(function*(run: RunView, approving: Effect.Effect<unknown>) {
   const screen = yield* Screen
   const server = yield* ServerClient
-  const decision = yield* screen.interactive ? Effect.raceFirst(answer(run), elsewhere(run)) : answer(run)
+  const decision = yield* screen.interactive ? Effect.raceFirst(askPerson(run), elsewhere(run)) : askPerson(run)
   switch (decision._tag) {
     case "Nobody":
       return run

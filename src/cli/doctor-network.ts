@@ -42,7 +42,10 @@ const forNow = <O extends Writable & { readonly metadata: Place }>(
 const limit = "90 seconds"
 
 /** Polls the Pod until it is `wanted`, and returns it. Returns none if that takes longer than `limit`. */
-const once = (place: Place, wanted: (pod: ProbePod) => boolean): Effect.Effect<Option.Option<ProbePod>, KubernetesError, Kubernetes> =>
+const waitForPod = (
+  place: Place,
+  wanted: (pod: ProbePod) => boolean
+): Effect.Effect<Option.Option<ProbePod>, KubernetesError, Kubernetes> =>
   Effect.flatMap(Kubernetes, (kubernetes) => kubernetes.get(probePods, place)).pipe(
     Effect.repeat({ until: wanted, schedule: Schedule.spaced("500 millis") }),
     Effect.timeoutOption(limit)
@@ -77,18 +80,18 @@ export const examineNetwork = Effect.fn("doctor.network")(
     const id = (yield* Random.nextIntBetween(36 ** 4, 36 ** 5)).toString(36)
     for (const policy of probePolicies(config, id)) yield* forNow(networkPolicies, policy)
     const start = (probe: Probe, targets: ReadonlyArray<ProbeTarget>) => forNow(pods, probePod(config, id, probe, targets))
-    const listening = yield* Effect.flatMap(start("listener", []), (place) => once(place, listens))
+    const listening = yield* Effect.flatMap(start("listener", []), (place) => waitForPod(place, listens))
     const listener = Option.match(listening, {
       onNone: () => [],
       onSome: ({ status }) => (status?.podIPs ?? []).map(({ ip }) => ({ address: ip, port: listenerPort }))
     })
     if (listener.length === 0) return Option.none()
-    const told = (probe: Probe, targets: ReadonlyArray<ProbeTarget>) =>
-      Effect.map(Effect.flatMap(start(probe, targets), (place) => once(place, isOver)), Option.flatMap(lastWords))
+    const findingsOf = (probe: Probe, targets: ReadonlyArray<ProbeTarget>) =>
+      Effect.map(Effect.flatMap(start(probe, targets), (place) => waitForPod(place, isOver)), Option.flatMap(lastWords))
     const findings = yield* Effect.all({
-      open: told("open", listener),
-      closed: told("closed", listener),
-      task: told("task", [...listener, ...metadataTargets, ...apiServer])
+      open: findingsOf("open", listener),
+      closed: findingsOf("closed", listener),
+      task: findingsOf("task", [...listener, ...metadataTargets, ...apiServer])
     }, { concurrency: "unbounded" })
     return Option.some({ listener, findings })
   }

@@ -1,7 +1,7 @@
 // Looks at what is installed: the definition, the policies, the rights of the accounts, the namespace, the nodes.
 // Invariant: it changes nothing. What this login may not read becomes a check with the outcome unknown, and the other checks go on.
 // Used by examination.
-import { Effect, Equal, Option, Schema } from "effect"
+import { Effect, Equal, Option, Schema, Stream } from "effect"
 import type { Check } from "../core/doctor.ts"
 import * as judge from "../core/doctor.ts"
 import { userOf } from "../core/manifest/admission-policy.ts"
@@ -12,26 +12,26 @@ import type { ResolvedConfig } from "../core/resolve.ts"
 import { Kubernetes } from "../kubernetes/client.ts"
 import type { KubernetesError } from "../kubernetes/errors.ts"
 import { find } from "../kubernetes/find.ts"
-import { accessReviews, admissionPolicyKinds, definitions, namespaces, networkPolicies, nodes } from "../kubernetes/kinds.ts"
+import { accessReviews, admissionPolicyKinds, decoding, definitions, namespaces, nodes, runtimeClasses } from "../kubernetes/kinds.ts"
 import { isTree } from "../schema/layers.ts"
-import { orUnknown } from "./doctor-unknown.ts"
+import { decodedAs, orUnknown } from "./doctor-unknown.ts"
 
 type Look<A> = Effect.Effect<A, KubernetesError, Kubernetes>
 
 /** Reports whether `found` has all that `wanted` has. Further fields of `found` are ignored, because the API server adds some by itself. */
-const says = (found: unknown, wanted: unknown): boolean => {
+const contains = (found: unknown, wanted: unknown): boolean => {
   if (Array.isArray(wanted)) {
-    return Array.isArray(found) && found.length === wanted.length && wanted.every((_, index) => says(found[index], _))
+    return Array.isArray(found) && found.length === wanted.length && wanted.every((_, index) => contains(found[index], _))
   }
   return isTree(wanted)
-    ? isTree(found) && Object.entries(wanted).every(([key, value]) => says(found[key], value))
+    ? isTree(found) && Object.entries(wanted).every(([key, value]) => contains(found[key], value))
     : Equal.equals(found, wanted)
 }
 
 const definition: Look<Check> = Effect.gen(function*() {
   const wanted = crd()
   return judge.definition(
-    Option.map(yield* find(definitions, { name: wanted.metadata.name }), (found) => ({ differs: !says(found["spec"], wanted.spec) }))
+    Option.map(yield* find(definitions, { name: wanted.metadata.name }), (found) => ({ differs: !contains(found["spec"], wanted.spec) }))
   )
 })
 
@@ -43,13 +43,13 @@ const admission = Effect.fnUntraced(function*(config: ResolvedConfig) {
     const name = metadata?.name ?? ""
     const found = isPolicy(kind) ? yield* find(admissionPolicyKinds[kind], { name }) : Option.none()
     if (Option.isNone(found)) missing.push(`${kind} ${name}`)
-    else if (!says(found.value["spec"], spec)) weaker.push(`${kind} ${name}`)
+    else if (!contains(found.value["spec"], spec)) weaker.push(`${kind} ${name}`)
   }
   return judge.admission(config, missing, weaker)
 })
 
 const Answer = Schema.Struct({ status: Schema.Struct({ allowed: Schema.Boolean }) })
-const decodeAnswer = Schema.decodeUnknownOption(Answer)
+const decodeAnswer = decodedAs(Answer, { verb: "create", object: accessReviews.kind })
 
 interface Question {
   readonly verb: string
@@ -74,20 +74,17 @@ const may = (user: string, namespace: string, question: Question): Look<boolean>
           resourceAttributes: question
         }
       })
-  ).pipe(
-    Effect.map((answer) => Option.match(decodeAnswer(answer), { onNone: () => false, onSome: ({ status }) => status.allowed }))
-  )
+  ).pipe(Effect.flatMap(decodeAnswer), Effect.map(({ status }) => status.allowed))
+
+/** The requests that run a command in a Pod, by subresource. Over WebSocket, exec and attach are opened by a GET, which is the verb get. */
+const intoPods = { exec: ["create", "get"], attach: ["create", "get"], ephemeralcontainers: ["patch", "update"] } as const
 
 /** The permissions that neither account may have in a namespace of the installation, because each would make all other limits worthless. */
-const never = (namespace: string): ReadonlyArray<Question> => [
+const forbiddenPermissions = (namespace: string): ReadonlyArray<Question> => [
   ...["get", "list", "watch"].map((verb) => ({ verb, group: "", resource: "secrets", namespace })),
-  ...["exec", "attach", "ephemeralcontainers"].map((subresource) => ({
-    verb: subresource === "ephemeralcontainers" ? "patch" : "create",
-    group: "",
-    resource: "pods",
-    subresource,
-    namespace
-  })),
+  ...Object.entries(intoPods).flatMap(([subresource, verbs]) =>
+    verbs.map((verb) => ({ verb, group: "", resource: "pods", subresource, namespace }))
+  ),
   { verb: "create", group: "", resource: "pods", namespace },
   { verb: "create", group: "", resource: "serviceaccounts", subresource: "token", namespace }
 ]
@@ -123,7 +120,11 @@ const rights = Effect.fnUntraced(function*(config: ResolvedConfig, account: { re
         _.flat()
     )
   const spaces = [...new Set([config.namespace, config.taskNamespace])]
-  return judge.rights(`${account.namespace}/${account.name}`, yield* those(wanted, false), yield* those(spaces.flatMap(never), true))
+  return judge.rights(
+    `${account.namespace}/${account.name}`,
+    yield* those(wanted, false),
+    yield* those(spaces.flatMap(forbiddenPermissions), true)
+  )
 })
 
 const podSecurity = ({ taskNamespace }: ResolvedConfig): Look<Check> =>
@@ -133,63 +134,68 @@ const podSecurity = ({ taskNamespace }: ResolvedConfig): Look<Check> =>
       judge.podSecurity(taskNamespace, Option.match(found, { onNone: () => ({}), onSome: ({ metadata }) => metadata.labels ?? {} }))
   )
 
-const Features = Schema.Struct({
-  status: Schema.Struct({
-    runtimeHandlers: Schema.Array(
-      Schema.Struct({
-        name: Schema.String,
-        features: Schema.optionalKey(Schema.Struct({ userNamespaces: Schema.optionalKey(Schema.Boolean) }))
-      })
-    )
-  })
-})
-const decodeFeatures = Schema.decodeUnknownOption(Features)
-
-/** Counts the nodes that support user namespaces in the runtime handler that is named like the tasks' runtime class. */
-const userNamespaces = ({ task: { pod, userNamespaces } }: ResolvedConfig): Look<Check> =>
-  Effect.flatMap(Kubernetes, (kubernetes) => kubernetes.list(nodes)).pipe(Effect.map(({ items }) => {
-    const able = items.filter((node) =>
-      Option.exists(
-        decodeFeatures(node),
-        ({ status }) =>
-          status.runtimeHandlers.some(({ features, name }) => name === pod.runtimeClassName && features?.userNamespaces === true)
-      )
-    )
-    return judge.userNamespaces(userNamespaces, items.length, able.length)
+const Node = Schema.Struct({
+  spec: Schema.optionalKey(Schema.Struct({
+    taints: Schema.optionalKey(Schema.Array(Schema.Struct({
+      key: Schema.String,
+      value: Schema.optionalKey(Schema.String),
+      effect: Schema.String
+    })))
+  })),
+  status: Schema.optionalKey(Schema.Struct({
+    runtimeHandlers: Schema.optionalKey(Schema.Array(Schema.Struct({
+      name: Schema.String,
+      features: Schema.optionalKey(Schema.Struct({ userNamespaces: Schema.optionalKey(Schema.Boolean) }))
+    })))
   }))
+})
+const decodeNode = decodedAs(Node, { verb: "list", object: "Nodes" })
 
-const told = (name: string, look: Look<Check>) => orUnknown(name)(Effect.map(look, (check) => [check]))
+const RuntimeClass = Schema.Struct({
+  handler: Schema.String,
+  scheduling: Schema.optionalKey(Schema.Struct({
+    nodeSelector: Schema.optionalKey(Schema.Record(Schema.String, Schema.String)),
+    tolerations: Schema.optionalKey(Schema.Array(Schema.Struct({
+      key: Schema.optionalKey(Schema.String),
+      operator: Schema.optionalKey(Schema.String),
+      value: Schema.optionalKey(Schema.String),
+      effect: Schema.optionalKey(Schema.String)
+    })))
+  }))
+})
+type RuntimeClass = typeof RuntimeClass.Type
+
+/** Returns the RuntimeClass of the tasks. Without a name, Pods use the default handler of their node, whose name is empty. */
+const runtimeClassOf = (name: string): Look<Option.Option<RuntimeClass>> =>
+  name === "" ? Effect.succeedSome({ handler: "" }) : find(decoding(runtimeClasses, RuntimeClass), { name })
+
+/** Finds out which nodes support user namespaces in the handler that the tasks' RuntimeClass names. */
+const userNamespaces = Effect.fnUntraced(function*(config: ResolvedConfig) {
+  const { runtimeClassName } = config.task.pod
+  const runtimeClass = yield* runtimeClassOf(runtimeClassName)
+  if (Option.isNone(runtimeClass)) return judge.noRuntimeClass(runtimeClassName)
+  const { handler, scheduling = {} } = runtimeClass.value
+  const found = yield* Stream.runCollect((yield* Kubernetes).listAll(nodes))
+  const seen = yield* Effect.forEach(found, (node) =>
+    Effect.map(decodeNode(node), ({ spec, status }) => ({
+      labels: node.metadata.labels ?? {},
+      taints: spec?.taints ?? [],
+      able: (status?.runtimeHandlers ?? []).some(({ features, name }) => name === handler && features?.userNamespaces === true)
+    })))
+  return judge.userNamespaces(config, scheduling, seen)
+})
+
+const checkOrUnknown = (name: string, look: Look<Check>) => orUnknown(name)(Effect.map(look, (check) => [check]))
 
 export const examineObjects = (config: ResolvedConfig): Look<ReadonlyArray<Check>> =>
   Effect.map(
     Effect.all([
-      told("the CustomResourceDefinition", definition),
-      told("admission policies", admission(config)),
-      told("what the controller may do", rights(config, { name: config.account.name, namespace: config.namespace })),
-      told("what tasks may do", rights(config, { name: config.taskAccountName, namespace: config.taskNamespace })),
-      told("Pod Security of the tasks' namespace", podSecurity(config)),
-      told("user namespaces", userNamespaces(config))
+      checkOrUnknown("the CustomResourceDefinition", definition),
+      checkOrUnknown("admission policies", admission(config)),
+      checkOrUnknown("what the controller may do", rights(config, { name: config.account.name, namespace: config.namespace })),
+      checkOrUnknown("what tasks may do", rights(config, { name: config.taskAccountName, namespace: config.taskNamespace })),
+      checkOrUnknown("Pod Security of the tasks' namespace", podSecurity(config)),
+      checkOrUnknown("user namespaces", userNamespaces(config))
     ]),
     (checks) => checks.flat()
-  )
-
-const Closing = Schema.Struct({
-  spec: Schema.Struct({
-    podSelector: Schema.Record(Schema.String, Schema.Unknown),
-    policyTypes: Schema.optionalKey(Schema.Array(Schema.String))
-  })
-})
-const decodeClosing = Schema.decodeUnknownOption(Closing)
-
-/** Reports whether a NetworkPolicy restricts the egress of all Pods of the tasks' namespace, as component restricted-egress does. */
-export const isClosedWhole = ({ taskNamespace: namespace }: ResolvedConfig): Look<boolean> =>
-  Effect.flatMap(Kubernetes, (kubernetes) => kubernetes.list(networkPolicies, { namespace })).pipe(
-    Effect.map(({ items }) =>
-      items.some((item) =>
-        Option.exists(
-          decodeClosing(item),
-          ({ spec: { podSelector, policyTypes = [] } }) => Object.keys(podSelector).length === 0 && policyTypes.includes("Egress")
-        )
-      )
-    )
   )

@@ -68,10 +68,10 @@ const namespaceOf = Effect.fnUntraced(function*({ controllerNamespace, name }: I
 const patience = Duration.millis(1.5 * formerLeadMillis)
 
 /** Waits until the controller has answered the mark. Fails if that takes longer than `patience`. */
-const answer = Effect.fnUntraced(function*(installation: Installation) {
+const awaitAnswer = Effect.fnUntraced(function*(installation: Installation) {
   const screen = yield* Screen
   yield* leaseOf(installation).pipe(
-    Effect.tap((lease) => isAnswered(annotationsOf(lease)) ? Effect.void : screen.status("Waits for the answer of the controller")),
+    Effect.tap((lease) => isAnswered(annotationsOf(lease)) ? Effect.void : screen.status("Waiting for the controller to answer")),
     Effect.repeat({ until: (lease) => isAnswered(annotationsOf(lease)), schedule: Schedule.spaced("500 millis") }),
     Effect.timeoutOrElse({
       duration: patience,
@@ -80,7 +80,7 @@ const answer = Effect.fnUntraced(function*(installation: Installation) {
           new Failed({
             message: `The controller has not answered for ${
               Duration.toSeconds(patience)
-            } seconds; it will as soon as one leads and no Job is on its way that it or the one before it had decided on, see kubectl -n ${installation.controllerNamespace} get pods.`
+            } seconds, but the request stays: it is answered once a replica leads and no Job that was decided on before is still being created; see kubectl -n ${installation.controllerNamespace} get pods.`
           })
         )
     })
@@ -123,7 +123,7 @@ const untilQuiet = Effect.fnUntraced(function*(namespace: string) {
     const waited = changes(all)
     quiet = waited.length === 0 ? quiet + 1 : 0
     if (quiet === quietLooks) return all
-    if (waited.length > 0) yield* screen.status(`Waits for ${waited.map(({ stage, task }) => `${task} (${stage})`).join(", ")}`)
+    if (waited.length > 0) yield* screen.status(`Waiting for ${waited.map(({ stage, task }) => `${task} (${stage})`).join(", ")}`)
     yield* Effect.sleep("1 second")
   }
 })
@@ -131,13 +131,18 @@ const untilQuiet = Effect.fnUntraced(function*(namespace: string) {
 const listed = (all: ReadonlyArray<Running>, now: number): ReadonlyArray<string> =>
   columns(all.map(({ since, stage, task, workspace }) => [`  ${task}`, workspace, stage, age(since, now)]), "   ")
 
-const told = (all: ReadonlyArray<Running>, now: number): ReadonlyArray<string> => {
-  const plans = all.length - changes(all).length
+const counted = (count: number, one: string, more: string): string => `${count} ${count === 1 ? one : more}`
+
+const runningLines = (all: ReadonlyArray<Running>, now: number): ReadonlyArray<string> => {
+  const [changing, plans] = [changes(all).length, all.length - changes(all).length]
   return [
     ...(all.length === 0
       ? ["Nothing runs."]
-      : [`Still running: ${changes(all).length} that change something, ${plans} that plan.`, ...listed(all, now)]),
-    ...(plans === 0 ? [] : ["A plan may be evicted; it is planned again."])
+      : [
+        `Still running: ${counted(changing, "apply or destroy", "applies or destroys")}, ${counted(plans, "plan", "plans")}.`,
+        ...listed(all, now)
+      ]),
+    ...(plans === 0 ? [] : ["An evicted plan of a run, or of a task that follows its source, is planned again."])
   ]
 }
 
@@ -146,14 +151,14 @@ export const drain = Effect.fn("drain")(function*(installation: Installation, gi
   const namespace = yield* namespaceOf(installation, given)
   const now = DateTime.formatIso(yield* DateTime.now)
   const lease = yield* mark(installation, (annotations) => drained(annotations, now))
-  yield* answer(installation)
+  yield* awaitAnswer(installation)
   const all = yield* wait ? untilQuiet(namespace) : running(namespace)
   const since = Option.getOrElse(drainedSince(annotationsOf(lease)), () => now)
   return {
     document: { drained: true, since, running: all },
     lines: [
-      `Drained since ${since}: nothing new starts in ${namespace}.`,
-      ...told(all, yield* Clock.currentTimeMillis),
+      `Draining since ${since}: nothing new starts in ${namespace}.`,
+      ...runningLines(all, yield* Clock.currentTimeMillis),
       "To end this: agent-job drain --undo"
     ]
   } satisfies Answer
@@ -161,6 +166,6 @@ export const drain = Effect.fn("drain")(function*(installation: Installation, gi
 
 export const undo = Effect.fn("undoDrain")(function*(installation: Installation) {
   yield* mark(installation, undrained)
-  yield* answer(installation)
-  return { document: { drained: false }, lines: ["No longer drained: what waits starts."] } satisfies Answer
+  yield* awaitAnswer(installation)
+  return { document: { drained: false }, lines: ["No longer draining: waiting tasks start."] } satisfies Answer
 })

@@ -33,11 +33,11 @@ export class ServerUnreachable extends Data.TaggedError("ServerUnreachable")<{
   readonly url: string
   readonly detail: string
   /** Whether the request surely had no effect: it did not reach the server, or the server refused it with 429. */
-  readonly unheard?: boolean
+  readonly hadNoEffect?: boolean
 }> {
   override readonly [Runtime.errorExitCode] = exitCode.unreachable
   override get message() {
-    return `Cannot reach the agent-job server at ${this.url} (${this.detail}); check that it runs and that AGENT_JOB_URL or --url is right.`
+    return `No usable answer from the agent-job server at ${this.url} (${this.detail}); check that it runs and that AGENT_JOB_URL or --url is right.`
   }
 }
 

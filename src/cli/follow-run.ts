@@ -48,7 +48,7 @@ export const patiently = Effect.fnUntraced(function*<A>(call: Effect.Effect<A, S
   const { every, times } = yield* Patience
   const screen = yield* Screen
   return yield* call.pipe(
-    Effect.tapErrorTag("ServerUnreachable", ({ detail }) => screen.status(`The server does not answer (${detail}); trying again`)),
+    Effect.tapErrorTag("ServerUnreachable", ({ detail }) => screen.status(`No usable answer from the server (${detail}); trying again`)),
     Effect.retry({ while: (error) => error._tag === "ServerUnreachable", schedule: Schedule.spaced(every), times })
   )
 })

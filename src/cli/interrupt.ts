@@ -54,7 +54,7 @@ const cancelAndWait = Effect.fnUntraced(function*(runId: string, followed: Follo
 const left = Effect.fnUntraced(function*(runId: string, followed: Followed, report: Report) {
   yield* nextSignal
   const screen = yield* Screen
-  yield* screen.step(`Left ${runId} to the server; look after it with: agent-job logs -f ${runId}`)
+  yield* screen.step(`Left ${runId} to the server; follow it with: agent-job logs -f ${runId}`)
   yield* report(followed.run)
   return interrupted
 })
@@ -70,11 +70,11 @@ export const onInterruptedStart = Effect.fn("onInterruptedStart")(function*<R>(
 ) {
   const screen = yield* Screen
   yield* outliveReaders
-  yield* screen.step("Waits for the server to say whether it started the run, to cancel it then; Ctrl-C again leaves at once.")
+  yield* screen.step("Waiting for the server to say whether it started the run, so that it can be cancelled; Ctrl-C again leaves at once.")
   const answer = yield* Effect.raceFirst(Effect.interruptible(Fiber.await(asked)), Effect.interruptible(nextSignal))
   if (answer === undefined) {
     process.exitCode = interrupted
-    return yield* screen.step(`Left before it was said; a run that was started is in: agent-job get runs --workspace ${workspace}`)
+    return yield* screen.step(`Left before the server answered; the run may have started, see: agent-job get runs --workspace ${workspace}`)
   }
   if (Exit.isSuccess(answer)) return yield* cancel(answer.value)
   const error = Cause.squash(answer.cause)

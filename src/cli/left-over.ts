@@ -12,11 +12,11 @@ export const leftOver = (
 ): ReadonlyArray<string> => [
   ...named("Made, but not in the state:", unsavedCount, unsaved.map(effectName)),
   ...named(
-    "Begun, with an end that nobody saw; look whether it is there:",
+    "Begun, outcome unknown; look whether it is there:",
     unknownCount,
     unknown.map((effect) => `${effectName(effect)} (${effect.action})`)
   ),
-  ...named("Planned, and nobody saw whether it was made; look whether it is there:", unseenCount, unseen.map(effectName)),
+  ...named("Planned, unknown whether it was made; look whether it is there:", unseenCount, unseen.map(effectName)),
   ...(incomplete === true ? ["The journal of this stage was full, so there may be more."] : []),
-  ...(unread === true ? ["The state has more in it than the server looks into, so it may have some of this."] : [])
+  ...(unread === true ? ["The state may already contain some of this: it is too large for the server to look into."] : [])
 ]

@@ -1,5 +1,5 @@
 // Writes the files of an overlay into a folder.
-// Invariant: if a file cannot be written, the folder stays as it was; files that are not ours stay, and ours that are needed no more go.
+// Invariant: an error says whether the folder is as it was. Files that are not ours stay, and ours that are needed no more go.
 // Used by cli/write-overlay.ts.
 import { Effect } from "effect"
 import { mkdir, mkdtemp, readdir, readFile, rename, rm, stat, writeFile } from "node:fs/promises"
@@ -28,28 +28,42 @@ const present = async (folder: string): Promise<ReadonlyArray<Present>> => {
 }
 
 /**
- * Makes the folder and those above it, and returns the uppermost one that it made. Node's own recursive mkdir never ends on a file system
- * that takes no folders, such as /proc.
+ * Makes the folder and those above it, all or none, and returns the uppermost one that it made. Node's own recursive mkdir never ends on a
+ * file system that takes no folders, such as /proc.
  */
 const makeFolder = async (folder: string): Promise<string | undefined> => {
   if (await stat(folder).catch(() => undefined) !== undefined) return undefined
   const above = await makeFolder(dirname(folder))
-  await mkdir(folder)
+  try {
+    await mkdir(folder)
+  } catch (error) {
+    if (above !== undefined) await rm(above, { recursive: true })
+    throw error
+  }
   return above ?? folder
 }
+
+/** The work failed after some files of a folder that was there before were replaced or removed. */
+class PartlyWritten extends Error {}
 
 /** Writes all files aside first, so that what is likely to fail, such as a full disk, fails before a file of the folder is touched. */
 const put = async (folder: string, files: Files, stale: ReadonlyArray<string>): Promise<void> => {
   const made = await makeFolder(folder)
-  const aside = await mkdtemp(join(folder, ".new-"))
+  let aside: string | undefined
+  let touched = false
   try {
+    aside = await mkdtemp(join(folder, ".new-"))
     for (const [name, content] of Object.entries(files)) await writeFile(join(aside, name), content)
-    for (const name of Object.keys(files).toReversed()) await rename(join(aside, name), join(folder, name)) // kustomization.yaml, which names the others, comes last
+    for (const name of Object.keys(files).toReversed()) { // kustomization.yaml, which names the others, comes last
+      await rename(join(aside, name), join(folder, name))
+      touched = true
+    }
     for (const name of stale) await rm(join(folder, name))
     await rm(aside, { recursive: true })
   } catch (error) {
-    await rm(made ?? aside, { recursive: true, force: true })
-    throw error
+    const ours = made ?? aside
+    if (ours !== undefined) await rm(ours, { recursive: true, force: true })
+    throw touched && made === undefined ? new PartlyWritten(wordsOf(error)) : error
   }
 }
 
@@ -60,7 +74,9 @@ export const writeFolder = Effect.fn("writeFolder")(function*(folder: string, fi
       try: work,
       catch: (error) =>
         new BadInput({
-          message: `Cannot write the overlay to ${folder} (${wordsOf(error)}); it is as it was. Name another directory with --out.`
+          message: error instanceof PartlyWritten
+            ? `The overlay in ${folder} is written in part (${error.message}): some of its files are new, others old. Correct that, and run the same command again.`
+            : `Cannot write the overlay to ${folder} (${wordsOf(error)}); it is as it was. Name another directory with --out.`
         })
     })
   const there = yield* attempt(() => present(folder))

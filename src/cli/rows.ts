@@ -44,7 +44,7 @@ export const runDetails = (run: RunView, now: number): ReadonlyArray<string> => 
   ...(run.approval === undefined ? [] : [`Approved: by ${run.approval.by}, ${age(run.approval.at, now)} ago`]),
   ...(run.cancelAsked && !run.final
     ? [
-      `Stops: once its state is safe; only if its AgentTask is gone (agent-job get tasks), end it with: agent-job cancel ${run.id} --force`
+      `Stops: once its state is safe. Only if its AgentTask is gone (see agent-job get tasks), end it with: agent-job cancel ${run.id} --force`
     ]
     : []),
   ...(run.queue === undefined ? [] : [`Waits: ${run.queue.message}`]),

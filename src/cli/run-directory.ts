@@ -63,7 +63,7 @@ const start = Effect.fn("start")(function*(wanted: NewRun, workspace: string) {
   return yield* server.createRun(wanted).pipe(
     Effect.catchTag(
       "ServerUnreachable",
-      (error) => Effect.fail(error.unheard === true ? error : new MaybeStarted({ detail: error.detail, url: error.url, workspace }))
+      (error) => Effect.fail(error.hadNoEffect === true ? error : new MaybeStarted({ detail: error.detail, url: error.url, workspace }))
     )
   )
 })
@@ -75,7 +75,7 @@ interface Progress {
 }
 
 /** Takes the run through plan, decision and apply, and returns it as it is then. */
-const through = Effect.fn("through")(function*(runId: string, progress: Progress) {
+const followRun = Effect.fn("followRun")(function*(runId: string, progress: Progress) {
   const screen = yield* Screen
   const applying = Effect.sync(() => {
     progress.followed = { ...follow("apply", screen.colours, "Applying"), run: progress.followed.run }
@@ -153,7 +153,7 @@ export const runDirectory = Effect.fn("runDirectory")(function*(request: RunRequ
       const asked = yield* Effect.forkChild(restore(start(wanted, workspace)))
       const runId = yield* restore(Fiber.join(asked)).pipe(Effect.onInterrupt(() => onInterruptedStart(asked, workspace, stop)))
       yield* screen.step(`Started ${runId} in workspace ${workspace}`)
-      return yield* restore(through(runId, progress)).pipe(Effect.onInterrupt(() => stop(runId)))
+      return yield* restore(followRun(runId, progress)).pipe(Effect.onInterrupt(() => stop(runId)))
     })
   )
   const report: Report = { run, ...(yield* outputsOf(run, workspaceId)) }

@@ -1,7 +1,7 @@
 // The client of the server's user API: workspaces, uploads and runs in the TFE shapes, and our own views of runs and states.
-// Invariant: every call ends with a value or one of four errors, and no error holds the token. Its time limit covers the response headers.
+// Invariant: every call ends with a value or one of four errors, and no error holds the token. It ends in time: by the response headers, then by silence.
 // Used by run, logs, get, cancel, approve, discard, vars and state.
-import { Context, Duration, Effect, Layer, Option, Predicate, Redacted, Schema } from "effect"
+import { Context, Duration, Effect, Layer, Option, Predicate, Redacted, Schema, Stream } from "effect"
 import { HttpClient, HttpClientError, HttpClientRequest as Request, type HttpClientResponse } from "effect/http"
 import { toAnybody } from "../http/connections.ts"
 import { type AuditEntry, AuditList, auditPath } from "../schema/audit.ts"
@@ -77,6 +77,8 @@ const uploadTimeout = Duration.minutes(5)
  * that and again for its answer. A request that only looks at a state waits for room once, 10 s at most, so it has the limit of any call.
  */
 const stateTimeout = Duration.sum(uploadTimeout, callTimeout)
+/** How long the body of a response may bring nothing more. A large one may take longer in all. */
+const longestSilence = callTimeout
 /** How many bytes of a log to ask for at once. */
 const logLimit = 65_536
 
@@ -185,11 +187,17 @@ const saidBy = (text: string): string | undefined => {
 const make = ({ token, url }: Connection, http: HttpClient.HttpClient): ServerClient["Service"] => {
   const unreachable = (error: unknown) => {
     const detail = reasonOf(error)
-    return new ServerUnreachable({ url, detail, unheard: unconnected.has(detail) })
+    return new ServerUnreachable({ url, detail, hadNoEffect: unconnected.has(detail) })
   }
 
-  /** Returns the address of a path with a secret in it at the origin of `url`, because the server may know itself by another address. */
-  const here = (secretUrl: string) => `${new URL(url).origin}${URL.canParse(secretUrl) ? new URL(secretUrl).pathname : secretUrl}`
+  /**
+   * Returns the address below `url` of a path with a secret in it, because the server may know itself by another address, and a proxy may
+   * serve it below a path.
+   */
+  const atOwnUrl = (secretUrl: string) => {
+    const path = URL.canParse(secretUrl) ? new URL(secretUrl).pathname : secretUrl
+    return `${url}${path.slice(Math.max(0, path.lastIndexOf("/api/v2/")))}`
+  }
 
   const refused = (status: number, text: string, thing: string): ServerFailure => {
     if (status === 401 || status === 403) return new TokenRefused({ url, given: Option.isSome(token) })
@@ -199,7 +207,11 @@ const make = ({ token, url }: Connection, http: HttpClient.HttpClient): ServerCl
       return new NothingThere({ message: `There is no ${thing} on ${url}; \`agent-job get runs\` lists what there is.` })
     }
     if (status === 404 || status === 429 || status >= 500) {
-      return new ServerUnreachable({ url, detail: `it answers ${status}${said === undefined ? "" : `: ${said}`}`, unheard: status === 429 })
+      return new ServerUnreachable({
+        url,
+        detail: `it answers ${status}${said === undefined ? "" : `: ${said}`}`,
+        hadNoEffect: status === 429
+      })
     }
     return new ServerRefused({
       status,
@@ -222,6 +234,17 @@ const make = ({ token, url }: Connection, http: HttpClient.HttpClient): ServerCl
       Effect.timeoutOrElse({ duration: timeout, orElse: () => Effect.fail(unreachable(`no answer in ${Duration.format(timeout)}`)) })
     )
 
+  const bytesOf = ({ stream }: HttpClientResponse.HttpClientResponse): Effect.Effect<Uint8Array, ServerFailure> =>
+    stream.pipe(
+      Stream.mapError(unreachable),
+      Stream.timeoutOrElse({
+        duration: longestSilence,
+        orElse: () => Stream.fail(unreachable(`nothing more in ${Duration.format(longestSilence)}`))
+      }),
+      Stream.runCollect,
+      Effect.map((chunks) => new Uint8Array(Buffer.concat(chunks)))
+    )
+
   const authorised = (request: Request.HttpClientRequest) => {
     const local = request.pipe(Request.prependUrl(url), Request.accept("application/vnd.api+json, application/json"))
     return Option.match(token, { onNone: () => local, onSome: (token) => Request.bearerToken(local, Redacted.value(token)) })
@@ -233,9 +256,9 @@ const make = ({ token, url }: Connection, http: HttpClient.HttpClient): ServerCl
     timeout = callTimeout
   ): Effect.Effect<S["Type"], ServerFailure> =>
     send(authorised(request), thing, timeout).pipe(
-      Effect.flatMap((response) => Effect.mapError(response.text, unreachable)),
+      Effect.flatMap(bytesOf),
       Effect.flatMap((answer) =>
-        Effect.mapError(Schema.decodeUnknownEffect(Schema.fromJsonString(schema))(answer), () =>
+        Effect.mapError(Schema.decodeUnknownEffect(Schema.fromJsonString(schema))(new TextDecoder().decode(answer)), () =>
           new ServerUnreachable({ url, detail: "what answers there is no agent-job server of this version" }))
       )
     )
@@ -300,7 +323,7 @@ const make = ({ token, url }: Connection, http: HttpClient.HttpClient): ServerCl
       })
       const { data } = yield* decoded(ConfigurationVersion, request, "workspace")
       yield* send(
-        Request.put(here(data.attributes["upload-url"])).pipe(Request.bodyUint8Array(archive, "application/octet-stream")),
+        Request.put(atOwnUrl(data.attributes["upload-url"])).pipe(Request.bodyUint8Array(archive, "application/octet-stream")),
         "upload",
         uploadTimeout
       )
@@ -338,10 +361,7 @@ const make = ({ token, url }: Connection, http: HttpClient.HttpClient): ServerCl
     act: (id, action) => ask(id, action, {}),
     approve: (id, seal) => ask(id, "apply", seal === undefined ? {} : { seal }),
     log: (logUrl, offset, wait) =>
-      send(Request.get(here(logUrl), { urlParams: { limit: logLimit, offset, wait } }), "log").pipe(
-        Effect.flatMap((response) => Effect.mapError(response.arrayBuffer, unreachable)),
-        Effect.map((buffer) => new Uint8Array(buffer))
-      ),
+      send(Request.get(atOwnUrl(logUrl), { urlParams: { limit: logLimit, offset, wait } }), "log").pipe(Effect.flatMap(bytesOf)),
     outputs: (workspaceId) =>
       decoded(Schema.Struct({ data: Schema.Array(Output) }), Request.get(tfePath.outputs(workspaceId)), "workspace").pipe(
         Effect.map(({ data }) => data.map(({ attributes }) => attributes))
@@ -354,8 +374,7 @@ const make = ({ token, url }: Connection, http: HttpClient.HttpClient): ServerCl
     state: (workspace) => decoded(StateView, Request.get(statePath.state(workspace)), `workspace ${workspace}`),
     evidence: (workspace, id) =>
       send(authorised(Request.get(statePath.evidence(workspace, id))), "evidence", uploadTimeout).pipe(
-        Effect.flatMap((response) => Effect.mapError(response.arrayBuffer, unreachable)),
-        Effect.map((buffer) => new Uint8Array(buffer)),
+        Effect.flatMap(bytesOf),
         noEvidence(workspace, id)
       ),
     bringEvidence: (workspace, bytes) =>

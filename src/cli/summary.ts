@@ -67,7 +67,7 @@ export const waiting = (run: RunView, step: Step): string => {
     case "running":
       return step === "plan" ? "Planning" : "Applying"
     case "offered":
-      return `A controller has taken the ${step}; its Pod starts`
+      return `A controller has taken the ${step}; its Pod is starting`
     default:
       return `Waiting for a controller to take the ${step}`
   }

@@ -50,12 +50,12 @@ const enforcement = ({ findings: { closed, open }, listener }: NetworkFindings):
   if (!free?.some(({ last }) => last)) {
     return say(
       "unknown",
-      "a Pod that a policy opens does not reach another Pod either, so that a closed one does not proves nothing; look for policies of the network beside those of Kubernetes"
+      "even a Pod with a policy that allows it does not reach another Pod, so nothing is proven about policies that deny; look for network policies outside Kubernetes"
     )
   }
   return held?.some(({ first }) => first)
-    ? say("warning", "they are, but a Pod reached another one before its policy was in force; a task has such a moment too")
-    : say("ok", "of two Pods alike, the one that a policy closes reaches nothing")
+    ? say("warning", "enforced, but a new Pod reached another one before its policy took effect, and so may a task's Pod")
+    : say("ok", "of two identical Pods, the one that a policy isolates reaches nothing")
 }
 
 /** Returns what keeps tasks from metadata services. A policy that the values do not know may go away without a change of the values. */
@@ -80,24 +80,24 @@ const metadata = (config: ResolvedConfig, found: ReadonlyArray<Finding>, enforce
   if (by === "a policy that is not there") {
     return say(
       "failed",
-      `no policy closes all egress of ${config.taskNamespace}, though task.networkPolicy.closedElsewhere is true; apply component restricted-egress, or take the value back`
+      `task.networkPolicy.closedElsewhere is true, but the policies in ${config.taskNamespace} do not close all egress: none selects every Pod, or one allows everything; apply component restricted-egress and remove what opens it, or take the value back`
     )
   }
   if (by === "a policy that the values do not know") {
     return say(
       "warning",
-      "nobody answered there, and a policy closes all egress, but nobody would notice if that went; give task.networkPolicy.closedElsewhere: true, as component restricted-egress does"
+      "no metadata service answered, and a policy closes all egress, but nobody would notice if it were removed; give task.networkPolicy.closedElsewhere: true, as component restricted-egress does"
     )
   }
   if (by === "nobody") {
     return say(
       "warning",
-      "nobody answered there, but no policy of this installation says so; give restrictMetadataService: true, or component restricted-egress"
+      "no metadata service answered, but no policy of this installation closes them; give restrictMetadataService: true, or component restricted-egress"
     )
   }
   return enforced
-    ? say("ok", "nobody answered, a policy says so, and policies are enforced")
-    : say("unknown", "nobody answered, but it is not proven that policies are enforced")
+    ? say("ok", "no metadata service answered, a policy closes them, and policies are enforced")
+    : say("unknown", "no metadata service answered, but it is not proven that policies are enforced")
 }
 
 const otherPods = (
@@ -208,19 +208,65 @@ export const rights = (account: string, lacking: ReadonlyArray<string>, excess: 
     : say("ok", "as docs/rbac.md has it, and neither get Secrets nor run commands in Pods")
 }
 
-/**
- * Returns the check of user namespaces. `nodes` is the number of nodes in the cluster, `able` how many of them can give Pods users of their
- * own, and `asked` whether tasks should use that.
- */
-export const userNamespaces = (asked: boolean, nodes: number, able: number): Check => {
-  const say = check("user namespaces")
-  const share = `${able} of ${nodes} nodes have them`
-  if (able === nodes && nodes > 0) {
-    return asked
-      ? say("ok", share)
-      : say("warning", `${share}, and tasks do not use them; give task.userNamespaces: true`)
+interface Taint {
+  readonly key: string
+  readonly value?: string
+  readonly effect: string
+}
+
+type Toleration = Partial<Taint> & { readonly operator?: string }
+
+/** A node as its object describes it. `able`: whether it supports user namespaces in the runtime of tasks. */
+export interface SeenNode {
+  readonly labels: Readonly<Record<string, string>>
+  readonly taints: ReadonlyArray<Taint>
+  readonly able: boolean
+}
+
+/** Which nodes the Pods of tasks may be scheduled on. */
+interface Scheduling {
+  readonly nodeSelector?: Readonly<Record<string, string>>
+  readonly tolerations?: ReadonlyArray<Toleration>
+}
+
+const tolerates = ({ effect, key, operator = "Equal", value = "" }: Toleration, taint: Taint): boolean =>
+  (effect === undefined || effect === "" || effect === taint.effect) &&
+  (key === undefined || key === "" ? operator === "Exists" : key === taint.key) &&
+  (operator === "Exists" || (operator === "Equal" && value === (taint.value ?? "")))
+
+/** Reports whether a taint keeps Pods away for as long as the node exists. Kubernetes sets those of its own prefix for a condition that passes. */
+const isLasting = ({ effect, key }: Taint): boolean => effect !== "PreferNoSchedule" && !key.startsWith("node.kubernetes.io/")
+
+const takes = ({ nodeSelector = {}, tolerations = [] }: Scheduling) => ({ labels, taints }: SeenNode): boolean =>
+  Object.entries(nodeSelector).every(([key, value]) => labels[key] === value) &&
+  taints.filter(isLasting).every((taint) => tolerations.some((_) => tolerates(_, taint)))
+
+const usersCheck = check("user namespaces")
+
+export const noRuntimeClass = (name: string): Check =>
+  usersCheck("failed", `there is no RuntimeClass ${name}, so no task's Pod can be created; create it, or correct task.runtimeClassName`)
+
+/** `scheduling`: what the RuntimeClass of tasks adds to the scheduling of their Pods. */
+export const userNamespaces = ({ task }: ResolvedConfig, scheduling: Scheduling, nodes: ReadonlyArray<SeenNode>): Check => {
+  const candidates = nodes.filter(takes({
+    nodeSelector: { ...task.pod.nodeSelector, ...scheduling.nodeSelector },
+    tolerations: [...task.pod.tolerations, ...scheduling.tolerations ?? []]
+  }))
+  const able = candidates.filter((node) => node.able).length
+  const share = `${able} of ${candidates.length} nodes for tasks support them`
+  if (!task.userNamespaces) {
+    return able === candidates.length && able > 0
+      ? usersCheck("warning", `${share}, and tasks do not use them; give task.userNamespaces: true`)
+      : usersCheck("ok", `${share}; tasks do without`)
   }
-  return asked
-    ? say("failed", `${share}, and task.userNamespaces is true: Pods do not start on the others`)
-    : say("ok", `${share}; tasks do without`)
+  if (candidates.length === 0) {
+    return usersCheck("unknown", `no node takes tasks now, by task.nodeSelector, task.tolerations and the taints of ${nodes.length} nodes`)
+  }
+  if (able === 0) return usersCheck("failed", `${share}, and task.userNamespaces is true, so no task's Pod starts; set it to false`)
+  return able === candidates.length
+    ? usersCheck("ok", share)
+    : usersCheck(
+      "warning",
+      `${share}, and task.userNamespaces is true: Pods do not start on the others; keep them away with task.nodeSelector`
+    )
 }

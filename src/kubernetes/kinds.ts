@@ -62,6 +62,7 @@ export const configMaps = kind("v1", "ConfigMap", "configmaps")
 export const namespaces = kind("v1", "Namespace", "namespaces")
 export const networkPolicies = kind("networking.k8s.io/v1", "NetworkPolicy", "networkpolicies")
 export const nodes = kind("v1", "Node", "nodes")
+export const runtimeClasses = kind("node.k8s.io/v1", "RuntimeClass", "runtimeclasses")
 export const definitions = kind("apiextensions.k8s.io/v1", "CustomResourceDefinition", "customresourcedefinitions")
 export const admissionPolicyKinds = {
   ValidatingAdmissionPolicy: kind("admissionregistration.k8s.io/v1", "ValidatingAdmissionPolicy", "validatingadmissionpolicies"),

@@ -78,12 +78,12 @@ describe("what is typed wrong", () => {
     },
     {
       args: ["get", "audit", "-w", "demo", "--url", nobody],
-      said: "error: --workspace is for the list of runs; it chooses nothing of audit."
+      said: "error: --workspace works only with: agent-job get runs"
     },
-    { args: ["get", "task", "-w", "demo"], said: "error: --workspace is for the list of runs; it chooses nothing of tasks." },
+    { args: ["get", "task", "-w", "demo"], said: "error: --workspace works only with: agent-job get runs" },
     {
       args: ["get", "run-a1", "-w", "demo", "--url", nobody],
-      said: "error: --workspace is for the list of runs; it chooses nothing of run-a1."
+      said: "error: --workspace works only with: agent-job get runs"
     },
     { args: ["logs", "Rubbish!"], said: "error: \"Rubbish!\" is neither a run's id nor the name of an AgentTask." },
     {
@@ -258,7 +258,7 @@ describe("an unreachable", () => {
         expect([args.join(" "), answer.code, answer.said]).toEqual([
           args.join(" "),
           4,
-          `error: Cannot reach the agent-job server at ${nobody} (connection refused); check that it runs and that AGENT_JOB_URL or --url is right.`
+          `error: No usable answer from the agent-job server at ${nobody} (connection refused); check that it runs and that AGENT_JOB_URL or --url is right.`
         ])
       }
     }))

@@ -17,14 +17,14 @@ describe("what a stage left", () => {
       "Made, but not in the state:",
       "  time_sleep.a [id=1]",
       "  and 4 more",
-      "Begun, with an end that nobody saw; look whether it is there:",
+      "Begun, outcome unknown; look whether it is there:",
       "  time_sleep.b (delete)"
     ]))
   it("may be more than the journal could hold", () =>
     expect(leftOver({ ...none, incomplete: true })).toEqual(["The journal of this stage was full, so there may be more."]))
   it("says that the state may have some of it where nobody looked into that", () =>
     expect(leftOver({ ...none, unread: true })).toEqual([
-      "The state has more in it than the server looks into, so it may have some of this."
+      "The state may already contain some of this: it is too large for the server to look into."
     ]))
   it("is nothing of a stage whose state has it all", () => expect(leftOver(none)).toEqual([]))
 })

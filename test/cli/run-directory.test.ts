@@ -241,7 +241,7 @@ describe("a run", () => {
       )
       yield* screen.until("Started run-")
       yield* Scope.close(first, Exit.void)
-      yield* screen.until("The server does not answer (connection refused); trying again")
+      yield* screen.until("No usable answer from the server (connection refused); trying again")
       yield* Layer.build(ServerWithAddress({ ...optionsIn(made), port }))
       yield* playing(`http://127.0.0.1:${port}`, quickstart)
       yield* Fiber.join(fiber)
@@ -256,7 +256,7 @@ describe("outputs that the server does not give", () => {
 
   it.live.each([
     { given: "in its words", failure: refused, says: "These outputs are too large." },
-    { given: "where nobody answers any more", failure: away, says: "Cannot reach the agent-job server at http://server" }
+    { given: "where nobody answers any more", failure: away, says: "No usable answer from the agent-job server at http://server" }
   ])("are told so, $given, and the run is as well as it was", ({ failure, says }) =>
     Effect.gen(function*() {
       const screen = toldScreen(answers("yes"))
@@ -284,7 +284,7 @@ describe("the answer of a server that goes away just then is waited for", () => 
       const screen = toldScreen(answers("yes"))
       const { run } = yield* running(screen, request(), quickstart, losing)
       yield* run
-      expect(screen.of("status").filter((text) => text === "The server does not answer (the connection was closed); trying again"))
+      expect(screen.of("status").filter((text) => text === "No usable answer from the server (the connection was closed); trying again"))
         .toHaveLength(3)
       expect(screen.transcript()).toContain("Applied: 3 added, 0 changed, 0 destroyed. The state is at serial 7.")
       expect(screen.transcript()).toContain("cards      = ")
@@ -412,7 +412,7 @@ describe("an interrupt", () => {
       const [started] = yield* Effect.repeat(runsAt(url), { until: (runs) => runs.length > 0 })
       const id = started?.id ?? ""
       const stopping = yield* Effect.forkChild(Fiber.interrupt(fiber))
-      yield* screen.until("Waits for the server to say whether it started the run")
+      yield* screen.until("Waiting for the server to say whether it started the run")
       yield* Deferred.succeed(said, undefined)
       yield* Fiber.join(stopping)
       expect(screen.of("step").at(-1)).toBe(`${id} is cancelled.`)
@@ -430,7 +430,7 @@ describe("an interrupt", () => {
     },
     {
       given: "which does not hear it, says no more than that",
-      answer: Effect.fail(new ServerUnreachable({ url: "http://server", detail: "connection refused", unheard: true })),
+      answer: Effect.fail(new ServerUnreachable({ url: "http://server", detail: "connection refused", hadNoEffect: true })),
       signals: 0,
       told: new ServerUnreachable({ url: "http://server", detail: "connection refused" }).message,
       code: 4
@@ -439,7 +439,7 @@ describe("an interrupt", () => {
       given: "a second time leaves at once, and says where to look for the run",
       answer: Effect.never,
       signals: 1,
-      told: "Left before it was said; a run that was started is in: agent-job get runs --workspace demo",
+      told: "Left before the server answered; the run may have started, see: agent-job get runs --workspace demo",
       code: 130
     }
   ])("while the server is asked for the run, $given", ({ answer, code, signals, told }) =>
@@ -454,7 +454,7 @@ describe("an interrupt", () => {
       const fiber = yield* Effect.forkChild(run)
       yield* Deferred.await(heard)
       const stopping = yield* Effect.forkChild(Fiber.interrupt(fiber))
-      yield* screen.until("Waits for the server to say whether it started the run")
+      yield* screen.until("Waiting for the server to say whether it started the run")
       yield* Deferred.succeed(said, undefined)
       for (let sent = 0; sent < signals; sent++) process.emit("SIGINT")
       yield* Fiber.join(stopping)
@@ -572,7 +572,7 @@ describe("an interrupt", () => {
       yield* screen.until("Cancelling run-")
       process.emit("SIGINT")
       yield* Fiber.join(stopping)
-      expect(screen.of("step").at(-1)).toBe(`Left ${runId(screen)} to the server; look after it with: agent-job logs -f ${runId(screen)}`)
+      expect(screen.of("step").at(-1)).toBe(`Left ${runId(screen)} to the server; follow it with: agent-job logs -f ${runId(screen)}`)
       expect(screen.of("result").map((text) => JSON.parse(text))).toMatchObject([{ run: { id: runId(screen) } }])
       expect(process.exitCode).toBe(130)
     }))

@@ -71,6 +71,43 @@ describe("the client of the server", () => {
       expect(yield* Fiber.join(asking)).toMatchObject({ _tag: "ServerUnreachable", detail: expect.stringContaining("no answer in") })
     }))
 
+  /** Lets what was written to a connection of this process arrive. */
+  const arrived = Effect.promise(async () => {
+    for (let turn = 0; turn < 20; turn++) await new Promise(setImmediate)
+  })
+  const asks: ReadonlyArray<{ what: string; ask: (client: ServerClient["Service"]) => Effect.Effect<unknown, ServerFailure> }> = [
+    { what: "a view of a state", ask: (client) => client.state("demo") },
+    { what: "a log", ask: (client) => client.log("/api/v2/logs/plan-1/secret", 0, 1) },
+    { what: "evidence", ask: (client) => client.evidence("demo", "ev-1") }
+  ]
+  it.effect.each(asks)("gives up $what whose body falls silent for 30 s", ({ ask }) =>
+    Effect.gen(function*() {
+      const { client, server } = yield* scripted
+      server.script.push((response) => void response.writeHead(200).write("{"))
+      const asking = yield* Effect.forkChild(Effect.flip(ask(client)))
+      yield* Effect.promise(() => vi.waitUntil(() => server.asked.length > 0, { timeout: 20_000 }))
+      yield* Effect.repeat(Effect.andThen(arrived, TestClock.adjust("30 seconds")), { until: () => asking.pollUnsafe() !== undefined })
+      expect(yield* Fiber.join(asking)).toMatchObject({ _tag: "ServerUnreachable", detail: "nothing more in 30s" })
+    }))
+
+  it.effect("reads a body to its end, however long that takes, while more comes", () =>
+    Effect.gen(function*() {
+      const { client, server } = yield* scripted
+      const body: { write?: (text: string) => void; end?: () => void } = {}
+      server.script.push((response) => {
+        response.writeHead(200).flushHeaders()
+        Object.assign(body, { write: (text: string) => response.write(text), end: () => response.end() })
+      })
+      const asking = yield* Effect.forkChild(client.evidence("demo", "ev-1"))
+      yield* Effect.promise(() => vi.waitUntil(() => body.write !== undefined, { timeout: 20_000 }))
+      for (let chunk = 0; chunk < 10; chunk++) {
+        body.write?.("x")
+        yield* Effect.andThen(arrived, TestClock.adjust("20 seconds"))
+      }
+      body.end?.()
+      expect(new TextDecoder().decode(yield* Fiber.join(asking))).toBe("x".repeat(10))
+    }))
+
   it.live("finds a workspace, and makes it only when there is none", () =>
     Effect.gen(function*() {
       const { client, server } = yield* scripted
@@ -118,6 +155,27 @@ describe("the client of the server", () => {
     }))
 
   it.live.each([
+    { known: "https://inside.cluster.local" },
+    { known: "https://example.com/agent-job" },
+    { known: "" }
+  ])(
+    "uploads and reads logs below the path of its address, as all else, from a server that knows itself as \"$known\"",
+    ({ known }) =>
+      Effect.gen(function*() {
+        const { server, url } = yield* ScriptedServer.make
+        const client = yield* at(`${url}/agent-job`)
+        server.script.push({ body: document("cv-1", { "upload-url": `${known}/api/v2/uploads/cv-1/secret` }) }, {}, {})
+        yield* client.upload("ws-1", new Uint8Array(1), { speculative: true })
+        yield* client.log(`${known}/api/v2/logs/plan-1/secret`, 0, 0)
+        expect(server.asked.map((_) => _.url)).toEqual([
+          "/agent-job/api/v2/workspaces/ws-1/configuration-versions",
+          "/agent-job/api/v2/uploads/cv-1/secret",
+          "/agent-job/api/v2/logs/plan-1/secret?limit=65536&offset=0&wait=0"
+        ])
+      })
+  )
+
+  it.live.each([
     { answer: refusal(401, "no"), tag: "TokenRefused", code: 5 },
     { answer: refusal(403, "no"), tag: "TokenRefused", code: 5 },
     { answer: refusal(404, "no"), tag: "NothingThere", code: 3 },
@@ -143,7 +201,7 @@ describe("the client of the server", () => {
       const https = url.replace("http:", "https:")
       const error = yield* Effect.flip(Effect.flatMap(at(https), (client) => client.run("run-a1")))
       expect(error.message).toBe(
-        `Cannot reach the agent-job server at ${https} (it does not speak TLS; is it http://?); check that it runs and that AGENT_JOB_URL or --url is right.`
+        `No usable answer from the agent-job server at ${https} (it does not speak TLS; is it http://?); check that it runs and that AGENT_JOB_URL or --url is right.`
       )
     }))
 

@@ -228,7 +228,7 @@ describe.concurrent("agent-job", () => {
     assert.strictEqual(code, 4)
     assert.strictEqual(
       stderr,
-      "error: Cannot reach the agent-job server at http://127.0.0.1:9 (connection refused); check that it runs and that AGENT_JOB_URL or --url is right.\n"
+      "error: No usable answer from the agent-job server at http://127.0.0.1:9 (connection refused); check that it runs and that AGENT_JOB_URL or --url is right.\n"
     )
   })
 

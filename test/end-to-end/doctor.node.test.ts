@@ -13,10 +13,10 @@ it("the doctor proves that the network holds to its policies, says what is open,
   const { code, stdout, stderr } = await agentJob("doctor", "-o", "json")
   assert.strictEqual(code, 0, stderr)
   const found = Object.fromEntries(decodeDiagnosis(stdout).checks.map(({ message, name, outcome }) => [name, `${outcome}: ${message}`]))
-  assert.strictEqual(found["network policies are enforced"], "ok: of two Pods alike, the one that a policy closes reaches nothing")
+  assert.strictEqual(found["network policies are enforced"], "ok: of two identical Pods, the one that a policy isolates reaches nothing")
   assert.match(
     found["metadata services are closed to tasks"] ?? "",
-    /^warning: nobody answered there, but no policy of this installation says so;/u
+    /^warning: no metadata service answered, but no policy of this installation closes them;/u
   )
   assert.match(found["other Pods are closed to tasks"] ?? "", /^warning: a task's Pod reaches any other Pod;/u)
   assert.strictEqual(found["tasks reach what they need"], "ok: the API server, by its name")

@@ -13,7 +13,7 @@ const flags = { run: Argument.String("RUN").pipe(Argument.withDescription("A run
 const seal = Flag.String("seal").pipe(
   Flag.withMetavar("SEAL"),
   Flag.optional,
-  Flag.withDescription("Only if the plan's seal begins so: the 12 characters that were shown with the plan, or more of it.")
+  Flag.withDescription("Approve only if the plan's seal begins with this: the 12 characters shown with the plan, or more.")
 )
 
 const known = (run: string) =>

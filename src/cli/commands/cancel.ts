@@ -13,13 +13,13 @@ const flags = {
   name: Argument.String("RUN|TASK").pipe(Argument.withDescription("A run's id, or the name of an AgentTask.")),
   force: toggle(
     "force",
-    "End a run that its cancel does not end, since its AgentTask is gone; what an apply may have changed is in doubt then."
+    "End a run whose cancel cannot be carried out because its AgentTask is gone; its state is in doubt afterwards if it was applying."
   ),
   ...serverFlags,
   ...clusterFlags
 }
 
-const told = (run: string, force: boolean) =>
+const confirmation = (run: string, force: boolean) =>
   force
     ? `${run} is ended; see what is known of it with: agent-job get ${run}`
     : `${run} is asked to stop; see how it ends with: agent-job get ${run}`
@@ -38,7 +38,7 @@ export const cancel = Command.make(
           const { inWords } = yield* Effect.promise(() => import("../../core/run-machine.ts"))
           if (final && !force) return yield* new Failed({ message: `${name} is ${inWords(status)} already; there is nothing to cancel.` })
           yield* server.act(name, force ? "force-cancel" : "cancel")
-          yield* screen.line(told(name, force))
+          yield* screen.line(confirmation(name, force))
         })
       )
     }

@@ -91,7 +91,7 @@ export const get = Command.make(
     }
     if (what !== "runs" && Option.isSome(given.workspace)) {
       return yield* new BadInput({
-        message: `--workspace is for the list of runs; it chooses nothing of ${what}.`
+        message: "--workspace works only with: agent-job get runs"
       })
     }
     const answer = yield* ofServer.includes(what) || isRunId(what) ? fromServer(given, what, given.workspace) : fromCluster(given, what)

@@ -25,13 +25,16 @@ const flags = {
   publicUrl: Flag.String("public-url").pipe(
     Flag.withMetavar("URL"),
     Flag.optional,
-    Flag.withDescription("How clients reach it; by default as each request says.")
+    Flag.withDescription("URL by which clients reach the server; by default the one in each request.")
   ),
   userTokenFile: file("user-token-file", "Tokens of people, one a line."),
   poolTokenFile: file("pool-token-file", "Tokens of controllers, one a line."),
-  days: keep("days", "Archives, logs and states that are older may go, if there are enough newer ones; 0 keeps all."),
-  runs: keep("runs", "So many runs of each workspace keep their archive and logs, however old; 0 keeps all."),
-  states: keep("states", "So many states of each workspace stay, however old; 0 keeps all.")
+  days: keep(
+    "days",
+    "Remove archives, logs and states older than this many days, except those that --keep-runs and --keep-states keep; 0 keeps all."
+  ),
+  runs: keep("runs", "Always keep the archive and logs of this many runs per workspace; 0 keeps all."),
+  states: keep("states", "Always keep this many states per workspace; 0 keeps all.")
 }
 
 export const server = Command.make(

@@ -123,7 +123,7 @@ const rescue = Command.make(
       Flag.withMetavar("IDS"),
       Flag.optional,
       Flag.withDescription(
-        "With --use and --keep: only if nothing was left in doubt, and no state was stored or refused, since the look that printed this."
+        "With --use or --keep: settle only if nothing has changed since the `state rescue` that printed these ids: no new doubt, and no state stored or refused."
       )
     ),
     import: toggle("import", "Plan a run that imports what was made and is not in the state; you approve it like any other."),
@@ -148,7 +148,7 @@ const rescue = Command.make(
     }
     if (Option.isSome(given.seen) && !given.keep && Option.isNone(given.use)) {
       return yield* new BadInput({
-        message: "--seen goes with --use or --keep, of which it says what was looked at before; add one of them."
+        message: "--seen needs --use or --keep; add one of them."
       })
     }
     if (Option.isSome(given.importBlocks)) return yield* writingImports(given, given.importBlocks.value)

@@ -13,7 +13,7 @@ import { forPrograms, withServer } from "../with-server.ts"
 
 const workspace = Argument.String("WORKSPACE").pipe(Argument.withDescription("The name of the workspace."))
 const variable = Argument.String("NAME").pipe(Argument.withDescription("The name of the variable."))
-const env = toggle("env", "Of the environment of its stages, as providers read it, and no input variable.")
+const env = toggle("env", "Set or delete an environment variable of the stages, which providers read, instead of an input variable.")
 
 const categoryOf = (given: { readonly env: boolean }) => given.env ? "env" : "terraform"
 const called = { env: "environment variable", terraform: "input variable" } as const

@@ -43,7 +43,7 @@ layer(TaskCluster, { excludeTestServices: true, timeout: "60 seconds" })("agent-
         expect([code, out]).toEqual([
           0,
           expect.stringMatching(
-            /^Drained since .*: nothing new starts in .*\.\nStill running: 1 that change something, 0 that plan\.\n {2}before {3}demo {3}apply {3}\d+s\nTo end this: agent-job drain --undo\n$/u
+            /^Draining since .*: nothing new starts in .*\.\nStill running: 1 apply or destroy, 0 plans\.\n {2}before {3}demo {3}apply {3}\d+s\nTo end this: agent-job drain --undo\n$/u
           )
         ])
         yield* createTask("during", { workspace: WorkspaceName.make("other") })
@@ -58,7 +58,7 @@ layer(TaskCluster, { excludeTestServices: true, timeout: "60 seconds" })("agent-
       expect(yield* jobNames).toEqual(["agent-job-before"])
 
       const { code, out } = yield* run(yield* drain("--undo"), environment)
-      expect([code, out]).toEqual([0, expect.stringMatching(/^No longer drained: what waits starts\.\n$/u)])
+      expect([code, out]).toEqual([0, expect.stringMatching(/^No longer draining: waiting tasks start\.\n$/u)])
       yield* untilLaunched("during")
       yield* untilLaunched("after")
       expect(yield* metrics(healthPort)).toMatch(/^agent_job_draining(?:\{.*\})? 0$/mu)
@@ -78,8 +78,8 @@ layer(TaskCluster, { excludeTestServices: true, timeout: "60 seconds" })("agent-
         Effect.flatMap(Kubernetes, (kubernetes) => kubernetes.delete(jobs, { name, namespace })), { discard: true })
       const { code, out } = yield* waiting.ended
       expect(code).toBe(0)
-      expect(out).toContain("Still running: 0 that change something,")
-      expect(out).toContain("A plan may be evicted; it is planned again.")
+      expect(out).toContain("Still running: 0 applies or destroys,")
+      expect(out).toContain("An evicted plan of a run, or of a task that follows its source, is planned again.")
       yield* run(yield* drain("--undo"), environment)
     }).pipe(Effect.scoped))
 

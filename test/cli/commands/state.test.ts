@@ -62,7 +62,7 @@ it.live("a state in doubt is shown, looked into and settled, for a person and fo
     })
     expect(yield* agentJob("rescue", "demo", "--seen", seen)).toMatchObject({
       code: 2,
-      error: expect.stringContaining("--seen goes with --use or --keep")
+      error: expect.stringContaining("--seen needs --use or --keep")
     })
     const used = yield* agentJob("rescue", "demo", "--use", String(id), "-o", "json")
     expect(JSON.parse(used.out)).toMatchObject({

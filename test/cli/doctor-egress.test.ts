@@ -1,0 +1,72 @@
+// When NetworkPolicies count as closing all egress of the tasks' namespace: policies add up, so one can open what another closes.
+import { describe, expect, it } from "@effect/vitest"
+import { Effect } from "effect"
+import { isClosedWhole } from "../../src/cli/doctor-egress.ts"
+import { internet } from "../../src/core/manifest/network-addresses.ts"
+import { configOf } from "../core/configs.ts"
+import { against, list } from "./scripted-cluster.ts"
+
+const policy = (spec: object) => ({ metadata: { name: "p", namespace: "agent-job-tasks", uid: "u", resourceVersion: "1" }, spec })
+const ofAll = (...egress: ReadonlyArray<object>) => policy({ podSelector: {}, policyTypes: ["Egress"], egress })
+const ofSome = (podSelector: object, ...egress: ReadonlyArray<object>) => policy({ podSelector, policyTypes: ["Egress"], egress })
+const closed = policy({ podSelector: {}, policyTypes: ["Egress"] })
+const to = (cidr: string, ...except: ReadonlyArray<string>) => ({ to: [{ ipBlock: { cidr, ...(except.length > 0 && { except }) } }] })
+const on = (port: object) => ({ ...to("0.0.0.0/0"), ports: [port] })
+
+const config = configOf({ task: { podLabels: { team: "a" } } }, { namespace: "agent-job" })
+const isClosed = (...policies: ReadonlyArray<object>) =>
+  against(isClosedWhole(config), {
+    [`/apis/networking.k8s.io/v1/namespaces/${config.taskNamespace}/networkpolicies`]: list(...policies)
+  })
+
+describe("the egress of the tasks' namespace", () => {
+  it.live.each<{ by: string; policies: ReadonlyArray<object> }>([
+    { by: "a policy of all Pods that allows nothing", policies: [closed] },
+    { by: "a policy of all Pods that allows some addresses", policies: [ofAll(to("10.0.0.0/8"))] },
+    { by: "one that allows the internet without metadata services", policies: [ofAll({ to: internet })] },
+    { by: "one that allows all addresses, but not at the port of metadata services", policies: [ofAll(on({ port: 443 }))] },
+    { by: "one that allows all addresses for datagrams", policies: [ofAll(on({ port: 80, protocol: "UDP" }))] },
+    { by: "one that allows all Pods", policies: [ofAll({ to: [{ namespaceSelector: {} }] })] },
+    { by: "one beside a policy for other Pods that allows them everything", policies: [closed, ofSome({ matchLabels: { app: "x" } }, {})] },
+    {
+      by: "one beside a policy for all but tasks that allows them everything",
+      policies: [
+        closed,
+        ofSome({ matchExpressions: [{ key: "app.kubernetes.io/component", operator: "NotIn", values: ["task"] }] }, {})
+      ]
+    }
+  ])("is closed by $by", ({ policies }) =>
+    Effect.gen(function*() {
+      expect(yield* isClosed(...policies)).toBe(true)
+    }))
+
+  it.live.each<{ by: string; policies: ReadonlyArray<object> }>([
+    { by: "no policy", policies: [] },
+    { by: "a policy of some Pods", policies: [ofSome({ matchLabels: { team: "a" } })] },
+    { by: "a policy of ingress", policies: [policy({ podSelector: {}, policyTypes: ["Ingress"] })] },
+    { by: "a rule that allows everything", policies: [ofAll({})] },
+    { by: "a rule to no address in particular", policies: [ofAll({ to: [], ports: [] })] },
+    { by: "all addresses", policies: [ofAll(to("0.0.0.0/0"))] },
+    { by: "all addresses of IPv6", policies: [ofAll(to("::/0"))] },
+    { by: "all addresses at the port of metadata services", policies: [ofAll(on({ port: 80 }))] },
+    { by: "all addresses at ports around that one", policies: [ofAll(on({ port: 1, endPort: 1024 }))] },
+    { by: "all addresses at any port", policies: [ofAll(on({ protocol: "TCP" }))] },
+    { by: "a second policy of all Pods that allows everything", policies: [closed, ofAll({})] },
+    {
+      by: "a second policy of the Pods of tasks that allows everything",
+      policies: [closed, ofSome({ matchLabels: { "app.kubernetes.io/component": "task", team: "a" } }, {})]
+    },
+    {
+      by: "a second policy of Pods with a label that those of tasks have",
+      policies: [closed, ofSome({ matchExpressions: [{ key: "team", operator: "Exists" }] }, {})]
+    }
+  ])("is open with $by", ({ policies }) =>
+    Effect.gen(function*() {
+      expect(yield* isClosed(...policies)).toBe(false)
+    }))
+
+  it.live("is unknown where a policy has a shape that is not known", () =>
+    Effect.gen(function*() {
+      expect(yield* Effect.flip(isClosed(closed, policy({ podSelector: "all" })))).toMatchObject({ _tag: "Malformed" })
+    }))
+})
