@@ -1,88 +1,144 @@
-// kustomize/guard for an installation whose namespaces have other names, as flux/README.md tells a team to patch its binding.
+// kustomize/guard for two installations beside each other, whose namespaces have other names, with the bindings that flux/README.md tells to add.
 import { expect, layer } from "@effect/vitest"
 import { Effect, Layer } from "effect"
 import { execFileSync } from "node:child_process"
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs"
-import { tmpdir } from "node:os"
-import { join, relative } from "node:path"
+import { readFileSync } from "node:fs"
+import { parseAllDocuments } from "yaml"
 import { Kubernetes } from "../../src/kubernetes/client.ts"
 import { fromKubeconfig } from "../../src/kubernetes/credentials.ts"
 import type { AgentTaskStatus } from "../../src/schema/agent-task.ts"
 import { installDefinitions, kubectl, refused, until } from "./cluster.ts"
-import { statuses } from "./tasks.ts"
+import { statuses, succeed } from "./tasks.ts"
 
-const ofTasks = "teal-tasks"
-const guard = (): string => {
-  const folder = mkdtempSync(join(tmpdir(), "agent-job-guard-"))
-  const patch = `[{ "op": "replace", "path": "/spec/paramRef/namespace", "value": "${ofTasks}" }]`
-  writeFileSync(
-    join(folder, "kustomization.yaml"),
-    JSON.stringify({
-      resources: [relative(folder, "kustomize/guard")],
-      patches: [{ target: { kind: "ValidatingAdmissionPolicyBinding", name: "agent-job-installation-in-use" }, patch }]
-    })
-  )
-  try {
-    return execFileSync("kustomize", ["build", folder], { encoding: "utf8" })
-  } finally {
-    rmSync(folder, { recursive: true })
-  }
+interface Installed {
+  readonly apiVersion: string
+  readonly kind: string
+  readonly metadata: { readonly name: string; readonly namespace?: string }
+}
+interface Installation {
+  readonly product: string
+  readonly tasks: string
+}
+/** The guard knows the server of one by the names of its namespaces, that of the other by the URL of its pool. */
+const teal: Installation = { product: "teal", tasks: "teal-tasks" }
+const plum: Installation = { product: "plum", tasks: "runs-of-plum" }
+
+const build = (folder: string): string => execFileSync("kustomize", ["build", folder], { encoding: "utf8" })
+
+/** What `flux/README.md` says to add for tasks in teal-tasks, and the same for others. */
+const bindingFor = ({ tasks }: Installation): string => {
+  const [, binding = ""] =
+    /```yaml\n(# [^\n]*\n.*?kind: ValidatingAdmissionPolicyBinding.*?)```/su.exec(readFileSync("flux/README.md", "utf8")) ?? []
+  return binding.replaceAll(teal.tasks, tasks)
 }
 
-const namespaces = [
-  { name: ofTasks, labels: {} },
-  { name: "teal", labels: { "app.kubernetes.io/name": "agent-job" } },
-  { name: "teal-other", labels: {} }
-]
+/** The objects of kustomize/overlays/production and of the server in the namespaces of this installation, and these. */
+const installed = ({ product, tasks }: Installation): ReadonlyArray<Installed> => {
+  const renamed: Readonly<Record<string, string>> = { "agent-job": product, "agent-job-tasks": tasks }
+  const rename = (name: string): string => renamed[name] ?? name
+  const all = new Map<string, Installed>()
+  for (const document of ["production", "standalone"].flatMap((_) => parseAllDocuments(build(`kustomize/overlays/${_}`)))) {
+    const object: Installed = document.toJS()
+    const { kind, metadata: { name, namespace } } = object
+    if (namespace === undefined && kind !== "Namespace") continue
+    const metadata = namespace === undefined
+      ? { ...object.metadata, name: rename(name) }
+      : { ...object.metadata, namespace: rename(namespace) }
+    all.set(`${kind} ${metadata.namespace} ${metadata.name}`, { ...object, metadata })
+  }
+  return [...all.values()]
+}
 
-/** The worker of a task in that namespace claims it, by the writes that it would make. */
-const run = (name: string): void => {
+const [ofTeal, ofPlum] = [installed(teal), installed(plum)]
+
+/** A write of the status, as the controller or the worker of the task would make it. */
+const write = (namespace: string, name: string, step: (status: AgentTaskStatus) => AgentTaskStatus): void => {
+  const { status } = JSON.parse(kubectl(["-n", namespace, "get", "atask", name, "-o", "json"])) as { readonly status: AgentTaskStatus }
+  const patch = JSON.stringify({ status: step(status) })
+  kubectl(["-n", namespace, "patch", "atask", name, "--subresource=status", "--type=merge", `--patch=${patch}`])
+}
+
+const running = ({ tasks }: Installation, name: string, source: object): void => {
   kubectl(
     ["create", "-f", "-"],
     JSON.stringify({
       apiVersion: "scalr.io/v1",
       kind: "AgentTask",
-      metadata: { name, namespace: ofTasks },
-      spec: { workspace: name, stage: "apply", source: { inline: { "main.tf": "" } } }
+      metadata: { name, namespace: tasks },
+      spec: { workspace: name, stage: "apply", ...source }
     })
   )
-  for (const step of statuses.Running) {
-    const { status } = JSON.parse(kubectl(["-n", ofTasks, "get", "atask", name, "-o", "json"])) as { readonly status: AgentTaskStatus }
-    kubectl([
-      "-n",
-      ofTasks,
-      "patch",
-      "atask",
-      name,
-      "--subresource=status",
-      "--type=merge",
-      `--patch=${JSON.stringify({ status: step(status) })}`
-    ])
-  }
+  for (const step of statuses.Running) write(tasks, name, step)
 }
 
 const Guarded = Layer.effectDiscard(Effect.gen(function*() {
   installDefinitions("kustomize/crd/crd.yaml")
-  const objects = guard()
+  const objects = [build("kustomize/guard"), bindingFor(teal), bindingFor(plum)].join("\n---\n")
   kubectl(["apply", "--server-side", "--force-conflicts", "-f", "-"], objects)
   yield* Effect.addFinalizer(() => Effect.sync(() => kubectl(["delete", "--ignore-not-found", "-f", "-"], objects))) // the namespaces end with the control plane: the guard goes slower than it is deleted
-  for (const metadata of namespaces) kubectl(["create", "-f", "-"], JSON.stringify({ apiVersion: "v1", kind: "Namespace", metadata }))
-  run("of-teal")
+  const items = [...ofTeal, ...ofPlum, namespaceNamed("teal-other")]
+  kubectl(["create", "-f", "-"], JSON.stringify({ apiVersion: "v1", kind: "List", items }))
+  running(teal, "of-teal", { source: { inline: { "main.tf": "" } } })
 })).pipe(Layer.provideMerge(Kubernetes.layer(fromKubeconfig())), Layer.orDie)
 
-layer(Guarded, { excludeTestServices: true, timeout: "60 seconds" })("the guard of an installation in namespaces of other names", (it) => {
-  const deletion = (name: string) => Effect.sync(() => refused(["delete", "namespace", name, "--dry-run=server"]))
+/** What the API server would not delete of these objects: each with its namespace, and the reason unless that is an apply of this task. */
+const refusals = (objects: ReadonlyArray<Installed>, task: string): ReadonlyArray<string> =>
+  [...new Set(objects.map(({ metadata: { namespace } }) => namespace))].flatMap((namespace) => {
+    const items = objects.filter(({ metadata }) => metadata.namespace === namespace)
+    const said = refused(["delete", "--dry-run=server", "-f", "-"], JSON.stringify({ apiVersion: "v1", kind: "List", items }))
+    return said.split("\n").filter((line) => line.startsWith("Error")).map((line) => {
+      const [, object = line] =
+        new RegExp(`deleting "STDIN": (.*) is forbidden: .* the apply of AgentTask ${task} in namespace`, "u").exec(line) ?? []
+      return `${namespace ?? "cluster"}: ${object}`
+    })
+  }).sort()
 
-  it.effect("keeps the namespace of the tasks while an apply runs there, and that which is labelled as of agent-job", () =>
+const namespaceNamed = (name: string): Installed => ({ apiVersion: "v1", kind: "Namespace", metadata: { name } })
+
+/** All that an apply of it needs, and nothing else. */
+const needed = ({ product, tasks }: Installation): ReadonlyArray<string> =>
+  [
+    `cluster: namespaces "${product}"`,
+    `cluster: namespaces "${tasks}"`,
+    `${product}: services "agent-job-server"`,
+    `${product}: serviceaccounts "agent-job-server"`,
+    `${product}: statefulsets.apps "agent-job-server"`,
+    `${tasks}: networkpolicies.networking.k8s.io "agent-job-egress"`,
+    `${tasks}: networkpolicies.networking.k8s.io "agent-job-egress-api-server"`,
+    `${tasks}: networkpolicies.networking.k8s.io "agent-job-egress-named"`,
+    `${tasks}: networkpolicies.networking.k8s.io "agent-job-task-ingress"`,
+    `${tasks}: poddisruptionbudgets.policy "agent-job-changes"`,
+    `${tasks}: rolebindings.rbac.authorization.k8s.io "agent-job-task"`,
+    `${tasks}: roles.rbac.authorization.k8s.io "agent-job-task"`,
+    `${tasks}: serviceaccounts "agent-job-task"`
+  ].sort()
+
+const guards = ({ tasks }: Installation, task: string) =>
+  until(`the guard of ${tasks}`, Effect.sync(() => refusals([namespaceNamed(tasks)], task)), (_) => _.length > 0) // it knows the CRD within half a minute
+
+layer(Guarded, { excludeTestServices: true, timeout: "60 seconds" })("the guard of two installations", (it) => {
+  it.effect("keeps all that a running apply needs, and nothing that goes on without it or that is of the other installation", () =>
     Effect.gen(function*() {
-      for (const name of [ofTasks, "teal"]) {
-        yield* until(
-          `the guard of ${name}`,
-          deletion(name),
-          (_) => _.includes("the apply of AgentTask of-teal in namespace teal-tasks is running and needs it")
-        )
-      }
+      yield* guards(teal, "of-teal")
+      expect(refusals(ofTeal, "of-teal")).toEqual(needed(teal))
+      expect(refusals([...ofPlum, namespaceNamed("teal-other")], "of-teal")).toEqual([])
     }))
 
-  it.effect("lets every other namespace go", () => Effect.map(deletion("teal-other"), (_) => expect(_).toMatch(/^not refused/u)))
+  it.effect("knows the server of a pool by the URL where the names do not tell, and lets all go with the end of the apply", () =>
+    Effect.gen(function*() {
+      running(plum, "of-plum", {
+        source: { pool: { archiveSha256: "0".repeat(64) } },
+        pool: { url: "http://agent-job-server.plum.svc:8080", runId: "run-plum", tokenSecret: { name: "run-plum-apply-token" } }
+      })
+      yield* guards(plum, "of-plum")
+      write(teal.tasks, "of-teal", succeed)
+      yield* until("the end of the guard of teal", Effect.sync(() => refusals(ofTeal, "of-teal")), (_) => _.length === 0)
+      expect(refusals(ofPlum, "of-plum")).toEqual(needed(plum))
+    }))
+
+  it.effect("leaves the binding that all share to the tasks of agent-job-tasks", () =>
+    Effect.sync(() => {
+      const path = "jsonpath={.spec.paramRef.namespace}"
+      expect(kubectl(["get", "validatingadmissionpolicybinding", "agent-job-installation-in-use", "-o", path])).toBe("agent-job-tasks")
+    }))
 })

@@ -2,9 +2,10 @@
 // What kube-score and checkov are not asked, and why, is below: each is a decision.
 import { afterAll, beforeAll, describe, expect, it } from "@effect/vitest"
 import { spawnSync } from "node:child_process"
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs"
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs"
 import { tmpdir } from "node:os"
-import { basename, join } from "node:path"
+import { basename, join, resolve } from "node:path"
+import { parse, stringify } from "yaml"
 import { installDefinitions, kubectl } from "./cluster.ts"
 import { writeSchemas } from "./schemas.ts"
 
@@ -127,11 +128,48 @@ describe("checkov", () => {
   })
 })
 
+const rules = "kustomize/components/monitoring/rules.yaml"
+
 describe("promtool", () => {
   it("takes the rules of the component monitoring, and finds nothing to say of them", () => {
-    expect(said("promtool", ["check", "rules", "--lint=all", "--lint-fatal", "kustomize/components/monitoring/rules.yaml"])).toMatchObject({
+    expect(said("promtool", ["check", "rules", "--lint=all", "--lint-fatal", rules])).toMatchObject({
       status: 0,
       text: expect.stringContaining("SUCCESS")
     })
+  })
+
+  it("sees by them that one of two installations has no controller: none that leads, and none that is there", () => {
+    const file = join(directory, "no-controller.yaml")
+    const firing = (namespace: string) => [{
+      exp_labels: { severity: "critical", namespace },
+      exp_annotations: Object(parse(readFileSync(rules, "utf8")).groups[0].rules[0].annotations)
+    }]
+    const look = (eval_time: string, exp_alerts: ReadonlyArray<object>) => ({ eval_time, alertname: "AgentJobNoController", exp_alerts })
+    writeFileSync(
+      file,
+      stringify({
+        rule_files: [resolve(rules)],
+        evaluation_interval: "1m",
+        tests: [
+          {
+            interval: "1m",
+            input_series: [
+              { series: `agent_job_leader{namespace="here",pod="one"}`, values: "1x1800" },
+              { series: `agent_job_leader{namespace="gone",pod="one"}`, values: "1x30 stale" }
+            ],
+            alert_rule_test: [look("25m", []), look("45m", firing("gone")), look("20h", firing("gone")), look("26h", [])]
+          },
+          {
+            interval: "1m",
+            input_series: [
+              { series: `agent_job_leader{namespace="here",pod="one"}`, values: "1x60" },
+              { series: `agent_job_leader{namespace="idle",pod="one"}`, values: "0x60" }
+            ],
+            alert_rule_test: [look("30m", firing("idle"))]
+          }
+        ]
+      })
+    )
+    expect(said("promtool", ["test", "rules", file])).toMatchObject({ status: 0, text: expect.stringContaining("SUCCESS") })
   })
 })

@@ -23,7 +23,7 @@ const lose: Step = (status) =>
   advance(status, { phase: "Running", reason: "NodeUnreachable", message: "Its node does not answer.", generation: 1, now, stalled: true })
 const finish = (result: Omit<StageResult, "message" | "finishedAt">): Step => (status) =>
   finished(status, { ...result, message: "Done.", finishedAt: "2026-01-31T12:01:00Z" }, 1, false)
-const succeed = finish({ outcome: "succeeded", reason: "Completed", exitCode: 0 })
+export const succeed = finish({ outcome: "succeeded", reason: "Completed", exitCode: 0 })
 
 const running = [waits("Starting", "JobCreated"), claim]
 

@@ -47,7 +47,7 @@ const controller: ReadonlyArray<Alert> = [
   alert(
     "critical",
     "AgentJobNoController",
-    "absent(agent_job_leader) or max by (namespace) (agent_job_leader) == 0",
+    "absent(agent_job_leader) or max by (namespace) (agent_job_leader) == 0 or (count by (namespace) (last_over_time(agent_job_leader[1d])) unless count by (namespace) (agent_job_leader))",
     "No controller of agent-job leads.",
     "Nothing starts and no end is noticed; stages that run go on. See the Pods and the Lease agent-job-controller in its namespace.",
     "5m"

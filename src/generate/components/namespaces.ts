@@ -5,7 +5,7 @@ import type { Component } from "../component.ts"
 
 const restricted = { "pod-security.kubernetes.io/enforce": "restricted", "pod-security.kubernetes.io/warn": "restricted" }
 
-/** The label by which kustomize/guard knows the namespaces, whatever their names. */
+/** The label of every object of agent-job. */
 const ofAgentJob = { "app.kubernetes.io/name": "agent-job" }
 
 const namespace = (name: string): V1Namespace => ({
