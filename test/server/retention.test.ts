@@ -102,7 +102,7 @@ describe("a run that is old and has enough newer ones after it", () => {
         expect(yield* removedAt(run.id)).toBe("1970-02-01T00:00:00.000Z")
         expect(filesIn(made).has(run.archiveSha256)).toBe(false)
         expect((yield* (yield* Stages).ofRun(run.id)).map(({ result }) => result?.outcome)).toEqual(["succeeded"])
-        expect(yield* (yield* Assignments).byToken(run.stage.taskToken, Option.some("uid" as never))).toBeUndefined()
+        expect(yield* (yield* Assignments).byToken(run.stage.taskToken)).toBeUndefined()
         const gone = yield* Effect.flip((yield* Logs).read(run.id.replace("run-", "plan-"), 0, 100, 0))
         expect(gone).toMatchObject({
           status: 410,
