@@ -1,5 +1,5 @@
 import { describe, expect, it } from "@effect/vitest"
-import { Effect, Layer, Option, Stream } from "effect"
+import { Effect, Layer, Logger, Option, Stream } from "effect"
 import { SqlClient, Statement } from "effect/sql"
 import { TestClock } from "effect/testing"
 import { existsSync, readdirSync } from "node:fs"
@@ -241,6 +241,22 @@ describe("an old run", () => {
         yield* end
         yield* pass
         expect([yield* isRemoved(run.id), filesIn(made).has(run.archiveSha256)]).toEqual([true, false])
+      })
+    ))
+
+  it.effect("that came to be needed while the others were emptied is not counted as removed", () =>
+    inStores(() =>
+      Effect.gen(function*() {
+        const [first, second] = [yield* past("first"), yield* past("second")]
+        yield* newer
+        yield* onDay(31)
+        yield* change(
+          `CREATE TRIGGER needed AFTER UPDATE OF removedAt ON runs BEGIN UPDATE workspaces SET currentRunId = '${second.id}'; END`
+        )
+        const lines: Array<unknown> = []
+        yield* Effect.provide(pass, Logger.layer([Logger.make(({ message }) => lines.push(message))]))
+        expect([yield* isRemoved(first.id), yield* isRemoved(second.id)]).toEqual([true, false])
+        expect(lines).toEqual([["what is old was removed", { workspace: "demo", runs: 1, configurations: 1, states: 0 }]])
       })
     ))
 
