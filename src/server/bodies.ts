@@ -61,15 +61,14 @@ const busy = new Refused({
   status: 503,
   error: "busy",
   retryAfterSeconds,
-  message:
-    `The server holds as many states in memory as it may, of one token or of all together, and none of them was done in time; repeat it in ${retryAfterSeconds} s.`
+  message: `The server has too many states in memory, for this token or in all; try again in ${retryAfterSeconds} s.`
 })
 const untaken = new Refused({
   status: 503,
   error: "busy",
   retryAfterSeconds,
   message:
-    `The server holds as many large answers as it may, of one token or of all together, that their clients have not read yet; repeat it in ${retryAfterSeconds} s.`
+    `Too many large answers of the server, for this token or in all, have not been read by their clients yet; try again in ${retryAfterSeconds} s.`
 })
 
 const tooSlow = (arrival: Duration.Duration) =>

@@ -82,7 +82,7 @@ const make = Effect.gen(function*() {
     if (other !== undefined) {
       return yield* conflict(
         "wrong-moment",
-        `The run ${other.runId} still changes what the state is of, so nothing can be imported before its end; look at it with: agent-job get ${other.runId}`
+        `The run ${other.runId} is still applying, so nothing can be imported before its end; look at it with: agent-job get ${other.runId}`
       )
     }
   })
@@ -120,7 +120,7 @@ const make = Effect.gen(function*() {
     if (unread) { // every import would be for the same things, and none would settle the rescue
       return yield* conflict(
         "state-unread",
-        `The state of ${name} has more in it than the server has memory to look into, so nobody knows what of this it has; import by hand what it lacks, with: agent-job state rescue ${name} --import-blocks FILE, and then settle with --keep.`
+        `The state of ${name} is too large for the server to look into, so nobody knows whether it has what ${rescue.stageId} made; import by hand what it lacks, with: agent-job state rescue ${name} --import-blocks FILE, and then settle with --keep.`
       )
     }
     const before = yield* runs.get((yield* stages.get(rescue.stageId)).runId)

@@ -180,7 +180,7 @@ const make = Effect.gen(function*() {
       if (!wishes(run).forceCancel) return yield* conflict("wrong-moment", `The run ${run.id} is ${inWords(run.status)}, and ${next}`)
       const stage = (yield* stages.ofRun(run.id)).find(({ endedAt }) => endedAt === null)
       if (stage === undefined) return yield* Effect.die(new Error(`the run ${run.id} is ${run.status} without a stage`))
-      const message = `${by} ended it by force, since its cancel was not carried out; whether it has run to its end, nobody saw.`
+      const message = `${by} ended it by force, since its cancel was not carried out; nobody knows whether it ran to its end.`
       yield* conclude(stage, { outcome: "failed", reason: "Lost", message, finishedAt: yield* now })
       yield* sql`UPDATE stages SET forced = 1 WHERE id = ${stage.id}`
     }))

@@ -49,7 +49,7 @@ const tooDeep = invalid(
   `The state is nested more than ${levels} levels deep, more than the server reads; make the values in its configuration flatter.`
 )
 const tooMuch = invalid(
-  "The state has more in it than the server has memory to look into; give the server's container more, or push the state by hand under a lock, then settle with --keep."
+  "The state is too large for the server to look into; give the server's container more memory, or push the state by hand under a lock, then settle with --keep."
 )
 
 /** Returns the refusal of a state with too much in it to be parsed, whoever sent it; undefined for other states. */
@@ -90,7 +90,7 @@ const knowByHead = (bytes: Uint8Array, otherwise: () => Effect.Effect<Known, Ref
 }
 
 const unlike = invalid(
-  "The state has more in it than the server parses for its serial alone, and does not begin as the engines begin one, with its version, serial and lineage; push it as the engine writes it."
+  "The state is too large for the server to parse for its serial alone, and does not begin as the engines begin one, with its version, serial and lineage; push it as the engine writes it."
 )
 
 /**

@@ -59,7 +59,7 @@ describe("a state of a person", () => {
       expected: { serial: 0, lineage: "", excess: expect.stringContaining("does not begin as the engines begin one") }
     }
   ])(
-    "that has more in it than the server has memory to parse $given",
+    "that is too large for the server to parse $given",
     ({ expected, text }) => expect(told(know, text, 1024)).toEqual(expected)
   )
 })
