@@ -181,7 +181,7 @@ const make = Effect.gen(function*() {
    * Fails if the state is in doubt: the stage may have been offered, or taken and kept waiting, before the doubt came. A plan passes,
    * because it changes nothing.
    */
-  const withoutDoubt = Effect.fnUntraced(function*({ id, runId, stage }: StageRow) {
+  const refuseInDoubt = Effect.fnUntraced(function*({ id, runId, stage }: StageRow) {
     if (stage === "plan" || (yield* sql`SELECT id FROM stages WHERE id = ${id} AND ${inDoubt}`).length === 0) return
     const { workspace } = yield* runs.get(runId)
     return yield* conflict(
@@ -196,7 +196,7 @@ const make = Effect.gen(function*() {
       const stage = yield* take(id, Option.some(taskUid))
       if (before.taskUid === null && stage.result !== null) yield* stages.cancelLate(id)
       if (stage.acknowledgedAt !== null || stage.endedAt !== null) return
-      yield* withoutDoubt(stage)
+      yield* refuseInDoubt(stage)
       yield* sql`UPDATE stages SET acknowledgedAt = ${yield* now} WHERE id = ${id}`
       yield* runs.step(stage.runId, RunEvent.Started({ step: stepOf(stage.stage) }))
     }))
@@ -252,7 +252,7 @@ const make = Effect.gen(function*() {
       yield* acknowledge(id, taskUid)
       const stage = yield* stages.get(id)
       if (stage.endedAt !== null || stage.startedAt !== null) return stage // since its token was looked up
-      yield* withoutDoubt(stage)
+      yield* refuseInDoubt(stage)
       yield* sql`UPDATE stages SET startedAt = ${yield* now}, waitReason = NULL, waitMessage = NULL WHERE id = ${id}`
       return yield* stages.get(id)
     }))
