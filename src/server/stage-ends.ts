@@ -64,7 +64,7 @@ const make = Effect.gen(function*() {
   const stages = yield* Stages
 
   /** Opens a rescue when the end leaves the state in doubt; returns what the run's failure says of it, or "". */
-  const doubt = Effect.fnUntraced(
+  const openRescueIfInDoubt = Effect.fnUntraced(
     function*(
       ended: StageRow,
       { id, workspace, workspaceId }: Run,
@@ -112,7 +112,7 @@ const make = Effect.gen(function*() {
     const waits = (yield* rescues.ofStage(id))?.settledAt === null
     if (!hasLastWord && (waits || !hasCreation)) return { number } // the next plan finds what was changed or destroyed
     const lookedAt = hasLastWord ? undefined : yield* lookInTurn(id)
-    yield* doubt(stage, yield* runs.get(stage.runId), stage.result, yield* locks.standing(id))
+    yield* openRescueIfInDoubt(stage, yield* runs.get(stage.runId), stage.result, yield* locks.standing(id))
     return { number, lookedAt }
   })
 
@@ -162,7 +162,7 @@ const make = Effect.gen(function*() {
     const standing = yield* locks.standing(stage.id)
     // A stage that has no lock made nothing, seen or unseen, or ended in order.
     if (mutates(stage.stage) && standing.lock === "none") yield* effects.forgetPlanned(run.id)
-    const doubted = yield* doubt(stage, run, result, standing)
+    const doubted = yield* openRescueIfInDoubt(stage, run, result, standing)
     yield* locks.release(stage.id)
     yield* commits.news(`logs ${run.id}`)
     const again = planAgainAfterMillis(stage.stage, result, stage.attempt - 1)
