@@ -72,7 +72,7 @@ const make = Effect.gen(function*() {
       standing: Pick<StageEnd, "lock" | "refusedState">
     ) {
       const { id: stageId, stage } = ended
-      const unsaved = yield* effects.account(ended, workspaceId, result)
+      const unsaved = yield* effects.storeMissing(ended, workspaceId, result)
       const because = doubtOf({ stage, result, unsavedEffects: unsaved !== undefined && needRescue(unsaved), ...standing })
       if (because === undefined) return ""
       const message = `The ${stage} of ${id} ended with ${result.reason}: ${because}`
@@ -145,7 +145,7 @@ const make = Effect.gen(function*() {
     const left = (yield* effects.missingNow(state, [rescue])).get(rescue.stageId)
     const { refusedState } = yield* locks.standing(rescue.stageId)
     if (refusedState || (left !== undefined && needRescue(left))) return
-    yield* effects.accountSettled(state, [rescue])
+    yield* effects.storeMissingOfSettled(state, [rescue])
     yield* rescues.settle(rescueId, id, "what was missing is imported")
   })
 

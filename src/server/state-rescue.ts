@@ -211,7 +211,7 @@ const make = Effect.gen(function*() {
     const settled = Effect.fnUntraced(
       function*<E>(how: string, state: Effect.Effect<Uint8Array, E>, isMeant: (rescue: Rescue) => boolean) {
         const meant = (yield* asSeen(workspace, seen)).filter(isMeant)
-        yield* effects.accountSettled(state, meant)
+        yield* effects.storeMissingOfSettled(state, meant)
         yield* Effect.forEach(meant, (rescue) => Effect.andThen(endImports(rescue), rescues.settle(rescue.id, by, how)), { discard: true })
       }
     )
