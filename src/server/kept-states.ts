@@ -8,7 +8,7 @@ import { conflict, invalid } from "./refused.ts"
 import { Rescues } from "./rescues.ts"
 import { Runs } from "./runs.ts"
 import { Stages } from "./stages.ts"
-import { Heap, know } from "./state-body.ts"
+import { Heap, identify } from "./state-body.ts"
 import { StateVersions } from "./state-versions.ts"
 import { Tokens } from "./tokens.ts"
 import { type Workspace, Workspaces } from "./workspaces.ts"
@@ -83,7 +83,7 @@ const make = Effect.gen(function*() {
         `Nothing of ${name} waits to be settled, so no state is taken; see: agent-job state show ${name}`
       )
     }
-    yield* know(heapBytes, bytes) // a person is told at once that a file is damaged, as far as it is parsed
+    yield* identify(heapBytes, bytes) // a person is told at once that a file is damaged, as far as it is parsed
     return yield* leave(pending.stageId, id, { bytes, why: `It is a file that ${by} brought.` })
   })
 

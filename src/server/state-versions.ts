@@ -13,7 +13,7 @@ import { now } from "./instants.ts"
 import { NamedBlobs } from "./named-blobs.ts"
 import { type Left, makeKeepRefused } from "./refused-states.ts"
 import { conflict, invalid, Refused, type StoreFailure } from "./refused.ts"
-import { Heap, know, knowOfStage } from "./state-body.ts"
+import { Heap, identify, identifyOfStage } from "./state-body.ts"
 import { StateLocks, type Writer } from "./state-locks.ts"
 import { type Workspace } from "./workspaces.ts"
 
@@ -141,7 +141,7 @@ const make = Effect.gen(function*() {
   const receive = (bytes: Uint8Array, expected?: string) => blobs.receive(Stream.succeed(bytes), { limitBytes: stateLimitBytes, expected })
 
   const accept = Effect.fn("StateVersions.accept")(function*(workspaceId: string, { by, bytes, lockId, sha256 }: NewState) {
-    const { excess, lineage, serial } = yield* (by === undefined ? know : knowOfStage)(heapBytes, bytes)
+    const { excess, lineage, serial } = yield* (by === undefined ? identify : identifyOfStage)(heapBytes, bytes)
     if (excess !== undefined && by === undefined) return yield* excess
     const received = yield* receive(bytes, sha256)
     const superseded = yield* sql.withTransaction(Effect.gen(function*() {
@@ -177,7 +177,7 @@ const make = Effect.gen(function*() {
 
   const leave = Effect.fn("StateVersions.leave")(
     function*(stageId: string, workspaceId: string, { bytes, sha256, why }: Body & { readonly why: string }) {
-      const { excess, lineage, serial } = yield* knowOfStage(heapBytes, bytes)
+      const { excess, lineage, serial } = yield* identifyOfStage(heapBytes, bytes)
       const received = yield* receive(bytes, sha256)
       return yield* keep({ workspaceId, stageId, lineage, serial, received, why: excess === undefined ? why : `${why} ${excess.message}` })
     },
@@ -186,7 +186,7 @@ const make = Effect.gen(function*() {
 
   const adopt = Effect.fn("StateVersions.adopt")(
     function*<E>(workspaceId: string, { bytes, runId, serial, unlike }: Adopted, also: Effect.Effect<void, E>) {
-      const { excess, lineage, serial: parsed } = yield* know(heapBytes, bytes, unlike)
+      const { excess, lineage, serial: parsed } = yield* identify(heapBytes, bytes, unlike)
       if (excess !== undefined) return yield* excess
       if (parsed !== serial) return yield* twoSerials(serial, parsed)
       const received = yield* receive(bytes)
