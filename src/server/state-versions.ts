@@ -79,7 +79,11 @@ export class StateVersions extends Context.Service<StateVersions, {
    * Keeps a state of a stage that is over as evidence, with an open rescue. Returns what became of it, even if it was dropped. `why` is a
    * sentence for the person who looks at it.
    */
-  readonly leave: (stageId: string, workspaceId: string, state: Body & { readonly why: string }) => Effect.Effect<Left, StoreFailure>
+  readonly keepAsEvidence: (
+    stageId: string,
+    workspaceId: string,
+    state: Body & { readonly why: string }
+  ) => Effect.Effect<Left, StoreFailure>
   /**
    * Makes a state the next version, where nobody has the lock, under an epoch of its own, and runs `also` in the same transaction. Fails
    * with 409 `locked`, with 422 if its serial is another, and otherwise as `accept`.
@@ -175,7 +179,7 @@ const make = Effect.gen(function*() {
     yield* removeUnnamed(superseded)
   }, Effect.scoped)
 
-  const leave = Effect.fn("StateVersions.leave")(
+  const keepAsEvidence = Effect.fn("StateVersions.keepAsEvidence")(
     function*(stageId: string, workspaceId: string, { bytes, sha256, why }: Body & { readonly why: string }) {
       const { excess, lineage, serial } = yield* identifyOfStage(heapBytes, bytes)
       const received = yield* receive(bytes, sha256)
@@ -208,7 +212,7 @@ const make = Effect.gen(function*() {
     current,
     read: ({ sha256 }) => blobs.read(sha256),
     accept,
-    leave,
+    keepAsEvidence,
     adopt
   })
 })
