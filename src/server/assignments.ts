@@ -43,7 +43,7 @@ const dueAt = ({ agent, notBefore, offeredAt, offers }: StageRow, asking: string
  * Returns the stage if it belongs to the task; otherwise fails with 409 `taken`. A caller without a task may speak only for a stage that
  * belongs to none.
  */
-const ofTask = (stage: StageRow, taskUid: Option.Option<string>) =>
+const ownedBy = (stage: StageRow, taskUid: Option.Option<string>) =>
   stage.taskUid === null || Option.contains(taskUid, stage.taskUid)
     ? Effect.succeed(stage)
     : Effect.fail(conflict("taken", `Another agent has the stage ${stage.id}; what this one asks or says of it changes nothing.`))
@@ -111,7 +111,7 @@ const make = Effect.gen(function*() {
 
   const take = Effect.fnUntraced(function*(id: string, taskUid: Option.Option<string>) {
     if (Option.isSome(taskUid)) yield* sql`UPDATE stages SET taskUid = ${taskUid.value} WHERE id = ${id} AND taskUid IS NULL`
-    return yield* ofTask(yield* stages.get(id), taskUid)
+    return yield* ownedBy(yield* stages.get(id), taskUid)
   })
 
   /**
@@ -203,7 +203,7 @@ const make = Effect.gen(function*() {
   )
 
   const wait = Effect.fn("Assignments.wait")(function*(id: string, taskUid: Option.Option<string>, reason: string, message: string) {
-    yield* ofTask(yield* stages.get(id), taskUid)
+    yield* ownedBy(yield* stages.get(id), taskUid)
     yield* sql`UPDATE stages SET ${
       sql.update({ waitReason: reason, waitMessage: message })
     } WHERE id = ${id} AND startedAt IS NULL AND endedAt IS NULL`
@@ -263,7 +263,7 @@ const make = Effect.gen(function*() {
 
   const enter = Effect.fn("Assignments.enter")(function*(stage: StageRow, taskUid: Option.Option<string>) {
     // A stage that started before tasks had to name themselves goes on without a UID.
-    if (stage.endedAt !== null || stage.startedAt !== null) return yield* ofTask(stage, taskUid)
+    if (stage.endedAt !== null || stage.startedAt !== null) return yield* ownedBy(stage, taskUid)
     if (Option.isNone(taskUid)) return yield* invalid(`A request of a task names its AgentTask's UID in the header ${taskHeader.taskUid}.`)
     return yield* begin(stage.id, taskUid.value)
   })
