@@ -551,8 +551,8 @@ export const mutants: ReadonlyArray<Mutant> = [
   {
     name: "a journal that comes late is not accounted for",
     file: "src/server/stage-ends.ts",
-    from: "added === 0) return number",
-    to: "added >= 0) return number",
+    from: "added === 0) return { number }",
+    to: "added >= 0) return { number }",
     test: "server/effects.test.ts"
   },
   {
