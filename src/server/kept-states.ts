@@ -8,7 +8,7 @@ import { conflict, invalid } from "./refused.ts"
 import { Rescues } from "./rescues.ts"
 import { Runs } from "./runs.ts"
 import { Stages } from "./stages.ts"
-import { Heap, know } from "./state-body.ts"
+import { Heap, identify } from "./state-body.ts"
 import { StateVersions } from "./state-versions.ts"
 import { Tokens } from "./tokens.ts"
 import { type Workspace, Workspaces } from "./workspaces.ts"
@@ -40,10 +40,10 @@ const make = Effect.gen(function*() {
   /** Returns the key of a stage's kept states: 256 bits in hex. */
   const keyOf = (stage: string) => tokens.secretOf(`kept state ${stage}`)
 
-  /** Leaves a state as evidence. A state that was dropped is refused, so that whoever has a copy keeps it. */
-  const leave = Effect.fnUntraced(
+  /** Keeps a state as evidence. A state that was dropped is refused, so that whoever has a copy keeps it. */
+  const keepAsEvidence = Effect.fnUntraced(
     function*(stageId: string, workspaceId: string, state: { readonly bytes: Uint8Array; readonly why: string }) {
-      const { as, sentence } = yield* states.leave(stageId, workspaceId, state)
+      const { as, sentence } = yield* states.keepAsEvidence(stageId, workspaceId, state)
       if (as === "nothing") {
         return yield* conflict(
           "not-kept",
@@ -71,7 +71,7 @@ const make = Effect.gen(function*() {
       return yield* conflict("not-over", `The stage ${stage.id} still runs and may save its state itself; bring this copy once it is over.`)
     }
     const { workspaceId } = yield* runs.get(stage.runId)
-    return yield* leave(stage.id, workspaceId, { bytes: state, why: "It could not be saved, and was kept outside of its Pod." })
+    return yield* keepAsEvidence(stage.id, workspaceId, { bytes: state, why: "It could not be saved, and was kept outside of its Pod." })
   })
 
   /** Takes a plain state as evidence of the workspace's oldest pending rescue, because nothing in it says which stage it is from. */
@@ -83,8 +83,8 @@ const make = Effect.gen(function*() {
         `Nothing of ${name} waits to be settled, so no state is taken; see: agent-job state show ${name}`
       )
     }
-    yield* know(heapBytes, bytes) // a person is told at once that a file is damaged, as far as it is parsed
-    return yield* leave(pending.stageId, id, { bytes, why: `It is a file that ${by} brought.` })
+    yield* identify(heapBytes, bytes) // a person is told at once that a file is damaged, as far as it is parsed
+    return yield* keepAsEvidence(pending.stageId, id, { bytes, why: `It is a file that ${by} brought.` })
   })
 
   /** Takes what a person brings: an encrypted kept state, or a state as the engine writes it. */

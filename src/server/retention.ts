@@ -38,8 +38,8 @@ const make = Effect.gen(function*() {
     rows(Id)(sql`SELECT id FROM runs WHERE workspaceId = ${workspaceId} AND createdAt < ${old} AND ${isPast(old)}
       AND seq <= (SELECT seq FROM runs WHERE workspaceId = ${workspaceId} ORDER BY seq DESC LIMIT 1 OFFSET ${keep.runs}) ORDER BY createdAt LIMIT ${most}`)
 
-  /** Empties a run and returns the digests that it no longer needs; none if the run came to be needed since it was looked up. */
-  const empty = (id: string, old: string) =>
+  /** Removes what a run holds and returns the digests that it no longer needs; none if the run came to be needed since it was looked up. */
+  const removeContents = (id: string, old: string) =>
     sql.withTransaction(Effect.gen(function*() {
       const emptied = yield* rows(Gone)(
         sql`UPDATE runs SET removedAt = ${yield* now}, variables = '[]' WHERE id = ${id} AND ${
@@ -58,7 +58,7 @@ const make = Effect.gen(function*() {
    * Removes configuration versions of no kept run; such a run may have another archive, as an import has. The newest version that may be
    * applied stays for the next run.
    */
-  const letConfigurationsGo = Effect.fnUntraced(function*(workspaceId: string, old: string, most: number) {
+  const removeConfigurations = Effect.fnUntraced(function*(workspaceId: string, old: string, most: number) {
     return yield* rows(Gone)(sql`UPDATE configurationVersions SET removedAt = ${yield* now} WHERE id IN (
       SELECT id FROM configurationVersions AS version WHERE workspaceId = ${workspaceId} AND removedAt IS NULL AND sha256 IS NOT NULL AND createdAt < ${old} AND (uploadedAt IS NULL OR uploadedAt < ${old})
         AND NOT EXISTS (SELECT 1 FROM runs WHERE configurationVersionId = version.id AND removedAt IS NULL)
@@ -70,7 +70,7 @@ const make = Effect.gen(function*() {
    * Removes the bodies of old states; their rows stay, so that it is known for good that a state was stored. A workspace whose state is in
    * doubt keeps all.
    */
-  const letStatesGo = Effect.fnUntraced(function*(workspaceId: string, old: string, most: number) {
+  const removeStates = Effect.fnUntraced(function*(workspaceId: string, old: string, most: number) {
     return yield* rows(Gone)(sql`UPDATE stateVersions SET supersededAt = ${yield* now} WHERE id IN (
       SELECT id FROM stateVersions WHERE workspaceId = ${workspaceId} AND supersededAt IS NULL AND createdAt < ${old}
         AND seq <= (SELECT seq FROM stateVersions WHERE workspaceId = ${workspaceId} AND supersededAt IS NULL ORDER BY epoch DESC, seq DESC LIMIT 1 OFFSET ${keep.states})
@@ -79,23 +79,27 @@ const make = Effect.gen(function*() {
       LIMIT ${most}) RETURNING sha256`)
   })
 
-  /** Returns how many runs, configuration versions and states were removed. */
+  /** Returns how many runs, configuration versions and states it found old; a run that came to be needed since counts too. */
   const passOf = Effect.fnUntraced(function*({ id: workspaceId, name }: Workspace, old: string, most: number) {
-    const runs = keep.runs === 0 ? [] : yield* pastRuns(workspaceId, old, most)
-    for (const { id } of runs) yield* Effect.andThen(Effect.flatMap(empty(id, old), removeUnnamed), Effect.yieldNow)
-    const configurations = keep.runs === 0 ? [] : yield* letConfigurationsGo(workspaceId, old, most)
-    const states = keep.states === 0 ? [] : yield* letStatesGo(workspaceId, old, most)
+    const past = keep.runs === 0 ? [] : yield* pastRuns(workspaceId, old, most)
+    let runs = 0
+    for (const { id } of past) {
+      const digests = yield* removeContents(id, old)
+      if (digests.length > 0) runs++
+      yield* Effect.andThen(removeUnnamed(digests), Effect.yieldNow)
+    }
+    const configurations = keep.runs === 0 ? [] : yield* removeConfigurations(workspaceId, old, most)
+    const states = keep.states === 0 ? [] : yield* removeStates(workspaceId, old, most)
     yield* removeUnnamed([...configurations, ...states])
-    const count = runs.length + configurations.length + states.length
-    if (count > 0) {
+    if (runs + configurations.length + states.length > 0) {
       yield* Effect.logInfo("what is old was removed", {
         workspace: name,
-        runs: runs.length,
+        runs,
         configurations: configurations.length,
         states: states.length
       })
     }
-    return count
+    return past.length + configurations.length + states.length
   })
 
   /** Removes what is old, and returns whether there may be more. A clock that is set back only makes it keep more. */

@@ -64,7 +64,7 @@ const make = Effect.gen(function*() {
   const stages = yield* Stages
 
   /** Opens a rescue when the end leaves the state in doubt; returns what the run's failure says of it, or "". */
-  const doubt = Effect.fnUntraced(
+  const openRescueIfInDoubt = Effect.fnUntraced(
     function*(
       ended: StageRow,
       { id, workspace, workspaceId }: Run,
@@ -72,7 +72,7 @@ const make = Effect.gen(function*() {
       standing: Pick<StageEnd, "lock" | "refusedState">
     ) {
       const { id: stageId, stage } = ended
-      const unsaved = yield* effects.account(ended, workspaceId, result)
+      const unsaved = yield* effects.storeMissing(ended, workspaceId, result)
       const because = doubtOf({ stage, result, unsavedEffects: unsaved !== undefined && needRescue(unsaved), ...standing })
       if (because === undefined) return ""
       const message = `The ${stage} of ${id} ended with ${result.reason}: ${because}`
@@ -87,8 +87,8 @@ const make = Effect.gen(function*() {
   )
 
   /**
-   * Fails with 503 if the state was read for this stage a moment ago. Otherwise a worker that sends creations which the state has would
-   * have it read with each of them.
+   * Returns the time at which the state may be read for this stage; fails with 503 if it was read a moment ago. Otherwise a worker that
+   * sends creations which the state has would have it read with each of them.
    */
   const lookInTurn = Effect.fnUntraced(function*(id: string) {
     const at = Number(yield* Clock.monotonicTimeNanos) / 1e9
@@ -102,23 +102,25 @@ const make = Effect.gen(function*() {
           `The state was held against the journal of ${id}, which is over, less than ${secondsBetweenLooks} s ago, so none of these entries was stored; send them again in ${secondsBetweenLooks} s.`
       })
     }
-    looks.set(id, at)
+    return at
   })
 
-  const journal = Effect.fn("StageEnds.journal")((id: string, entries: ReadonlyArray<JournalEntry>) =>
-    sql.withTransaction(Effect.gen(function*() {
-      const { added, hasCreation, hasLastWord, number } = yield* effects.append(id, entries)
-      const stage = yield* stages.get(id) // the stage may have ended while the entries were on the way
-      if (stage.stage === "plan" || stage.result === null || added === 0) return number
-      const waits = (yield* rescues.ofStage(id))?.settledAt === null
-      if (!hasLastWord) {
-        if (waits || !hasCreation) return number // the next plan finds what was changed or destroyed
-        yield* lookInTurn(id)
-      }
-      yield* doubt(stage, yield* runs.get(stage.runId), stage.result, yield* locks.standing(id))
-      return number
-    }))
-  )
+  const append = Effect.fnUntraced(function*(id: string, entries: ReadonlyArray<JournalEntry>) {
+    const { added, hasCreation, hasLastWord, number } = yield* effects.append(id, entries)
+    const stage = yield* stages.get(id) // the stage may have ended while the entries were on the way
+    if (stage.stage === "plan" || stage.result === null || added === 0) return { number }
+    const waits = (yield* rescues.ofStage(id))?.settledAt === null
+    if (!hasLastWord && (waits || !hasCreation)) return { number } // the next plan finds what was changed or destroyed
+    const lookedAt = hasLastWord ? undefined : yield* lookInTurn(id)
+    yield* openRescueIfInDoubt(stage, yield* runs.get(stage.runId), stage.result, yield* locks.standing(id))
+    return { number, lookedAt }
+  })
+
+  const journal = Effect.fn("StageEnds.journal")(function*(id: string, entries: ReadonlyArray<JournalEntry>) {
+    const { lookedAt, number } = yield* sql.withTransaction(append(id, entries))
+    if (lookedAt !== undefined) looks.set(id, lookedAt) // only now: the worker sends entries that were not stored again at once
+    return number
+  })
 
   /** Makes the run pending again and creates its next attempt, unless somebody has asked to cancel the run. */
   const planAgain = Effect.fnUntraced(function*(stage: StageRow, { message, reason }: StageResult, afterMillis: number) {
@@ -143,7 +145,7 @@ const make = Effect.gen(function*() {
     const left = (yield* effects.missingNow(state, [rescue])).get(rescue.stageId)
     const { refusedState } = yield* locks.standing(rescue.stageId)
     if (refusedState || (left !== undefined && needRescue(left))) return
-    yield* effects.accountSettled(state, [rescue])
+    yield* effects.storeMissingOfSettled(state, [rescue])
     yield* rescues.settle(rescueId, id, "what was missing is imported")
   })
 
@@ -160,7 +162,7 @@ const make = Effect.gen(function*() {
     const standing = yield* locks.standing(stage.id)
     // A stage that has no lock made nothing, seen or unseen, or ended in order.
     if (mutates(stage.stage) && standing.lock === "none") yield* effects.forgetPlanned(run.id)
-    const doubted = yield* doubt(stage, run, result, standing)
+    const doubted = yield* openRescueIfInDoubt(stage, run, result, standing)
     yield* locks.release(stage.id)
     yield* commits.news(`logs ${run.id}`)
     const again = planAgainAfterMillis(stage.stage, result, stage.attempt - 1)
@@ -178,7 +180,7 @@ const make = Effect.gen(function*() {
       if (!wishes(run).forceCancel) return yield* conflict("wrong-moment", `The run ${run.id} is ${inWords(run.status)}, and ${next}`)
       const stage = (yield* stages.ofRun(run.id)).find(({ endedAt }) => endedAt === null)
       if (stage === undefined) return yield* Effect.die(new Error(`the run ${run.id} is ${run.status} without a stage`))
-      const message = `${by} ended it by force, since its cancel was not carried out; whether it has run to its end, nobody saw.`
+      const message = `${by} ended it by force, since its cancel was not carried out; nobody knows whether it ran to its end.`
       yield* conclude(stage, { outcome: "failed", reason: "Lost", message, finishedAt: yield* now })
       yield* sql`UPDATE stages SET forced = 1 WHERE id = ${stage.id}`
     }))

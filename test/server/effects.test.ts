@@ -1,6 +1,7 @@
 // The journals of stages at the server: appended in order and once, and held against the state when the stage ends, whoever says that it did.
 import { describe, expect, it, vi } from "@effect/vitest"
 import { Context, Duration, Effect } from "effect"
+import { SqlClient } from "effect/sql"
 import { TestClock } from "effect/testing"
 import { readFileSync, writeFileSync } from "node:fs"
 import { request as call } from "node:http"
@@ -79,7 +80,7 @@ const applying = Effect.gen(function*() {
   yield* applier.lock("a")
   const append = (...entries: ReadonlyArray<JournalEntry>) => applier.as("POST", taskPath.effects, { entries })
   const effects = Effect.map(person(url).view(id), ({ stages }) => stages.at(-1)?.effects)
-  return { folder, url, id, apply, applier, append, effects, reads }
+  return { folder, url, id, apply, applier, append, effects, reads, sql: Context.getUnsafe(context, SqlClient.SqlClient) }
 })
 
 /** How often a state was parsed so far; this one alone is called so. */
@@ -234,7 +235,7 @@ describe("the end of a stage", () => {
     { end: "that was in order", result: { ...failed(), statePushed: true }, left: undefined },
     { end: "that was not", result: killed, left: { unsavedCount: 2, unread: true } }
   ])(
-    "looks into no state that has more in it than there is memory for: of an end $end it names $left, and says why",
+    "looks into no state that is too large for it: of an end $end it names $left, and says why",
     ({ left, result }) =>
       Effect.gen(function*() {
         const { append, applier, effects, url } = yield* applying.pipe(Effect.provideService(Heap, 1024))
@@ -327,6 +328,19 @@ describe("the end of a stage", () => {
       yield* TestClock.adjust("5 seconds")
       expect([(yield* again(4)).status, reads() - before]).toEqual([200, 2])
       expect((yield* person(url).state("demo")).pending).toEqual([])
+    }))
+
+  it.live("lets the same entries come again at once where the look at the state came to nothing", () =>
+    Effect.gen(function*() {
+      const { append, apply, sql, url } = yield* applying
+      yield* agent(url).report(apply.id, lost)
+      yield* person(url).settle("demo")
+      const late = append(entry(1, "done", "time_sleep.a", "1"))
+      yield* sql`CREATE TRIGGER broken BEFORE INSERT ON rescues BEGIN SELECT RAISE(ABORT, 'the disk is full'); END`
+      const broken = yield* late
+      yield* sql`DROP TRIGGER broken`
+      expect([broken.json.error, (yield* late).status]).toEqual(["storage", 200])
+      expect((yield* person(url).state("demo")).pending).toHaveLength(1)
     }))
 
   it.live("parses the state once for all its rescues, when they are looked at and when they are settled", () =>
@@ -654,7 +668,7 @@ describe("the import of what is missing", () => {
       const start = person(url).as("POST", "/api/agent-job/v1/workspaces/demo/state/import")
       expect(yield* start).toMatchObject({
         status: 409,
-        json: { error: "wrong-moment", message: expect.stringContaining(`The run ${second} still changes`) }
+        json: { error: "wrong-moment", message: expect.stringContaining(`The run ${second} is still applying`) }
       })
       yield* applier.unlock("b")
       yield* applier.result(succeeded({ ...withChanges, statePushed: true }))
@@ -680,7 +694,7 @@ describe("the import of what is missing", () => {
       ])
     }))
 
-  it.live("is refused where the state has more in it than the server looks into, since it would be for what the state has, again and again", () =>
+  it.live("is refused where the state is too large for the server to look into, since it would be for what the state has, again and again", () =>
     Effect.gen(function*() {
       const { append, applier, apply, url } = yield* applying.pipe(Effect.provideService(Heap, 1024))
       yield* append(...made.slice(0, 4))
@@ -690,7 +704,7 @@ describe("the import of what is missing", () => {
       expect([status, json.error, json.message]).toEqual([
         409,
         "state-unread",
-        "The state of demo has more in it than the server has memory to look into, so nobody knows what of this it has; import by hand what it lacks, with: agent-job state rescue demo --import-blocks FILE, and then settle with --keep."
+        `The state of demo is too large for the server to look into, so nobody knows whether it has what ${apply.id} made; import by hand what it lacks, with: agent-job state rescue demo --import-blocks FILE, and then settle with --keep.`
       ])
     }))
 
