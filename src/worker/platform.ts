@@ -166,11 +166,15 @@ const make = Effect.fnUntraced(function*(url: string, taskUid: string) {
       )
     )
   /**
-   * Sends a request, and once more if the token is refused, because it may just have been replaced. `yes` is the one status with which the
-   * server agrees: another success is from something in front of it.
+   * Sends a request, and once more if the server does not accept the token (401), because it may just have been replaced. `yes` is the one
+   * status with which the server agrees: another success is from something in front of it.
    */
   const send = (request: Request.HttpClientRequest, yes: 200 | 204) =>
-    Effect.catchTag(once(request, yes), "TokenRefused", () => Effect.delay(once(request, yes), "1 second"))
+    Effect.catchIf(
+      once(request, yes),
+      (error) => error._tag === "TokenRefused" && error.status === 401,
+      () => Effect.delay(once(request, yes), "1 second")
+    )
   /** Gets bytes, which the server never sends without their digest. */
   const get = (path: string) =>
     Effect.flatMap(

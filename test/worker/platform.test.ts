@@ -85,6 +85,7 @@ describe("the platform", () => {
       expect(yield* appendLog(0, Buffer.from("one"))).toEqual({ _tag: "Refused" })
       expect(yield* Effect.flip(tellResult(result))).toMatchObject({ _tag: "TokenRefused", status: 409 })
       expect([api.log.length, api.results]).toEqual([0, []])
+      expect(api.requests).toHaveLength(3) // no other token would help, so nothing is asked twice
     })))
 
   it.live("fails with what is to be done first, when the state came into doubt before the stage began", () =>
