@@ -95,14 +95,19 @@ const carry = Effect.fnUntraced(
     )
 )
 
-/** Removes files that were never written to their end, such as those of a worker that was killed. */
+/** Removes files that were never written to their end, such as those of a worker that was killed; one that it cannot remove stays. */
 const removeHalfDone = Effect.fnUntraced(function*(folder: string, root: number, names: ReadonlyArray<string>) {
   const before = (yield* Clock.currentTimeMillis) - Duration.toMillis(halfDoneFor)
-  for (const name of names) {
-    const found = yield* Effect.try({ try: () => lstatSync(join(folder, name), { throwIfNoEntry: false }), catch: trouble })
-    if (found !== undefined && found.mtimeMs < before) yield* removeFile(root, [name])
-  }
-}, Effect.catch(({ message }) => Effect.logWarning("What was left half done among the kept states stays", message)))
+  yield* Effect.forEach(
+    names,
+    (name) =>
+      Effect.try({ try: () => lstatSync(join(folder, name), { throwIfNoEntry: false }), catch: trouble }).pipe(
+        Effect.flatMap((found) => found !== undefined && found.mtimeMs < before ? removeFile(root, [name]) : Effect.void),
+        Effect.catch(({ message }) => Effect.logWarning(`The half-written state ${name} stays on the volume`, message))
+      ),
+    { discard: true }
+  )
+})
 
 /**
  * Takes to the server the states that other stages had to leave, in random order, so that none is always last. Never fails, and begins no
