@@ -28,13 +28,13 @@ import { fileTrouble, invalid, StageFailed } from "./stage-failed.ts"
 /** No answer, a broken one, one that is not the server's own, 429, 5xx, or a request that broke off: asking again may help. */
 export class NoAnswer extends Data.TaggedError("NoAnswer")<{
   readonly detail: string
-  /** Whether the detail is the server's own sentence, which says what to do. */
+  /** Whether the detail is a whole sentence that says what to do, such as the server's own. */
   readonly isSaid?: boolean
 }> {
   override get message() {
     return this.isSaid === true
       ? this.detail
-      : `The pool's server gives no answer (${this.detail}); check agent.url in the values, and the network.`
+      : `The pool's server gave no usable answer (${this.detail}); check agent.url in the values, and the network.`
   }
 }
 
@@ -43,7 +43,7 @@ export class TokenRefused extends Data.TaggedError("TokenRefused")<{ readonly st
   override get message() {
     return this.status === 409
       ? "Another task has this stage, so nothing was run here; follow the run at the pool's server."
-      : `The pool's server refuses the token of this stage (${this.status}); it is over, or another one has the stage.`
+      : `The pool's server refuses the token of this stage (${this.status}): the stage is over there, or the server does not know the token; see: agent-job get RUN`
   }
 }
 
@@ -149,7 +149,11 @@ const make = Effect.fnUntraced(function*(url: string, taskUid: string) {
   /** Reads the token, for each request anew: the kubelet replaces the file when the Secret changes. */
   const token = Effect.try({
     try: () => readFileSync(path, "utf8").trim(),
-    catch: (cause) => new NoAnswer({ detail: `the token in ${path} cannot be read: ${causeOf(cause)}` })
+    catch: (cause) =>
+      new NoAnswer({
+        detail: `The worker cannot read the token of this stage in ${path} (${causeOf(cause)}); check the Secret in spec.pool.tokenSecret.`,
+        isSaid: true
+      })
   })
 
   const once = (request: Request.HttpClientRequest, yes: 200 | 204): Effect.Effect<HttpClientResponse.HttpClientResponse, PlatformError> =>
@@ -185,7 +189,7 @@ const make = Effect.fnUntraced(function*(url: string, taskUid: string) {
   const within = <A, E>(limit: Duration.Duration, effect: Effect.Effect<A, E | PlatformError>) =>
     Effect.timeoutOrElse(effect, {
       duration: limit,
-      orElse: () => Effect.fail(new NoAnswer({ detail: `not in ${Duration.format(limit)}` }))
+      orElse: () => Effect.fail(new NoAnswer({ detail: `not complete within ${Duration.format(limit)}` }))
     })
 
   const read = <A, E>(

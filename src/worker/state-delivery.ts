@@ -93,7 +93,7 @@ const make = Effect.fnUntraced(function*(): Effect.fn.Return<StateDelivery["Serv
   let goneAt = yield* Clock.monotonicTimeNanos
 
   const inGrace = <A>(ask: Effect.Effect<A, PlatformError>): Effect.Effect<A, PlatformError> =>
-    Effect.raceFirst(ask, Effect.andThen(tooLate, Effect.fail(new NoAnswer({ detail: "not before the end of the grace period" }))))
+    Effect.raceFirst(ask, Effect.andThen(tooLate, Effect.fail(new NoAnswer({ detail: "none before the end of the grace period" }))))
   const again = <A>(
     ask: Effect.Effect<A, PlatformError>,
     mayHelp: (error: PlatformError) => boolean,
