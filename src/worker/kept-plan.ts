@@ -135,7 +135,7 @@ export const sealingKey = Effect.fn("KeptPlan.key")(function*(workspace: Workspa
   return yield* new StageFailed({
     reason: "DigestMismatch",
     message:
-      `The claim has no key ${workspace}/${keyName} any more, which the variables of its plans were sealed with; remove what is left of it and plan again.`
+      `The key ${workspace}/${keyName} on the claim is missing or damaged, and without it no plan of the workspace there can be applied; remove the file if it exists, and plan again.`
   })
 }, Effect.scoped)
 

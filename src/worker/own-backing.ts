@@ -21,7 +21,9 @@ const archiveOf = (
   pinned: Artifact | undefined
 ): Effect.Effect<Option.Option<Pick<Artifact, "url" | "sha256">>, StageFailed> =>
   fluxSource !== undefined && pinned === undefined
-    ? Effect.fail(invalid("status.source is missing, which says what of source.fluxSource to run; make a new AgentTask."))
+    ? Effect.fail(
+      invalid("status.source is missing, so the worker does not know which revision of source.fluxSource to run; make a new AgentTask.")
+    )
     : Effect.succeed(Option.fromUndefinedOr(fluxSource === undefined ? archive : pinned))
 
 const fetchSource = ({ sha256, url }: Pick<Artifact, "url" | "sha256">) =>

@@ -42,9 +42,9 @@ const telling = <A, E, R>(what: string, wait: Effect.Effect<A, E, R>, within?: D
       const { statePatience } = yield* Settings
       yield* Effect.sleep(tellAfter)
       yield* line(
-        `The engine has ended, but the pool's server has not taken ${what}. The worker goes on trying, for ${
+        `The engine has ended, but the pool's server has not yet taken ${what}. The worker goes on trying for up to ${
           Duration.format(within ?? statePatience)
-        } at most.`
+        }.`
       )
       return yield* Effect.never
     })
@@ -65,7 +65,7 @@ export const makeSettlement = ({ backing, facts, journal }: Parts) => {
 
   /** Gives the lock back, trying for `patience`. Always gives `true`: the Pod has nothing else that could help with the lock. */
   const givingBack = (patience: Duration.Duration) =>
-    said(Effect.as(Effect.timeoutOption(telling("the lock of its state back", backing.giveStateBack, patience), patience), true))
+    said(Effect.as(Effect.timeoutOption(telling("back the lock on its state", backing.giveStateBack, patience), patience), true))
 
   /**
    * Tells the server that the journal is closed; returns whether the server knows. The entry is sent by itself, because a server that does
@@ -88,7 +88,7 @@ export const makeSettlement = ({ backing, facts, journal }: Parts) => {
       arriving,
       (arrived) => inOrder ? Effect.succeed(arrived) : Effect.map(close(done), (closed) => arrived && closed)
     )
-    const arrived = said(telling("the last words on what it made", Effect.raceFirst(toItsEnd, Effect.as(tooLate, false))))
+    const arrived = said(telling("the end of the journal of what was made", Effect.raceFirst(toItsEnd, Effect.as(tooLate, false))))
     if (journal.entries().length === 0) return yield* arrived
     const [state, isTold] = yield* Effect.all([Effect.raceFirst(backing.storedState, Effect.as(tooLate, Option.none<string>())), arrived], {
       concurrency: 2
@@ -127,7 +127,7 @@ const nothingApplied = () =>
   new StageFailed({
     reason: "InvalidConfiguration",
     message:
-      "The engine ended with success, but never locked the state, so it applied nothing; the log has what it said: see what TF_CLI_ARGS and TF_CLI_ARGS_apply make of its command, and what the runner image has as the engine.",
+      "The engine ended with success but never locked the state, so it applied nothing; read its log, and check TF_CLI_ARGS, TF_CLI_ARGS_apply and the engine in the runner image.",
     exitCode: 0
   })
 
