@@ -53,7 +53,7 @@ const claimOf = Effect.gen(function*() {
   const { plansDirectory } = yield* Settings
   return yield* Effect.mapError(
     Effect.fromOption(plansDirectory),
-    () => invalid("The Pod has no mount for the claim of the plan; let the controller make it anew.")
+    () => invalid("The Pod has no mount for the claim of the plan; run the task again.")
   )
 })
 

@@ -140,7 +140,7 @@ const make = Effect.fnUntraced(function*(url: string, taskUid: string) {
   const { poolPatience, tokenFile } = yield* Settings
   const path = yield* Effect.mapError(
     Effect.fromOption(tokenFile),
-    () => invalid("The Pod has no token of the pool; let the controller make it anew.")
+    () => invalid("The Pod has no token of the pool; run the task again.")
   )
   const base = URL.canParse(url) && /^https?:$/u.test(new URL(url).protocol) ? url.replace(/\/+$/u, "") : undefined
   if (base === undefined) return yield* invalid("pool.url is not an http or https URL; correct it.")

@@ -30,7 +30,7 @@ const readMounted = Effect.fnUntraced(function*() {
   const { sourceDirectory } = yield* Settings
   const directory = yield* Effect.mapError(
     Effect.fromOption(sourceDirectory),
-    () => invalid("The Pod has no mount for the ConfigMap of the source; let the controller make it anew.")
+    () => invalid("The Pod has no mount for the ConfigMap of the source; run the task again.")
   )
   return yield* Effect.try({
     try: () =>

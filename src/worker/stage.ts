@@ -165,7 +165,7 @@ const introduce = Effect.fnUntraced(function*(spec: AgentTaskSpec, name: string,
   yield* line(`Workspace: ${spec.workspace}, ${spec.stage}`)
   const limited = Option.filter(timeoutLimitSeconds, (seconds) => seconds < (spec.timeoutSeconds ?? defaultTimeoutSeconds))
   if (Option.isSome(limited)) {
-    yield* line(`Timeout: ${limited.value} seconds, since task.job.activeDeadlineSeconds lets no stage take longer`)
+    yield* line(`Timeout: ${limited.value} seconds, since task.job.activeDeadlineSeconds allows no more`)
   }
   yield* Effect.forEach(shown, line, { discard: true })
   const wanted = spec.engine?.version
@@ -232,6 +232,6 @@ const unexpected = (cause: Cause.Cause<unknown>): Effect.Effect<Outcome> =>
     {
       outcome: "failed",
       reason: "Lost",
-      message: "The worker met an error that it does not know; look at its log, and at the state before the next run."
+      message: "The worker met an unexpected error; read its log, and check the state before the next run."
     } satisfies Outcome
   )

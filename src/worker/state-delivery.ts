@@ -99,10 +99,11 @@ const make = Effect.fnUntraced(function*(): Effect.fn.Return<StateDelivery["Serv
     mayHelp: (error: PlatformError) => boolean,
     limit: Duration.Duration
   ): Effect.Effect<A, PlatformError> =>
-    Effect.tapError(ask, (error) => Effect.logWarning("The pool's server has not got the state yet, or its lock", error.message)).pipe(
-      (told) => askAgain(told, { while: mayHelp, first: "200 millis", spaced: "5 seconds", limit }),
-      inGrace
-    )
+    Effect.tapError(ask, (error) => Effect.logWarning("A request to the pool's server about the state or its lock failed", error.message))
+      .pipe(
+        (told) => askAgain(told, { while: mayHelp, first: "200 millis", spaced: "5 seconds", limit }),
+        inGrace
+      )
   /** Asks through an outage for as long as the engine waits, even with a refused token, which may be renewed meanwhile. */
   const stubbornly = <A>(ask: Effect.Effect<A, PlatformError>) => again(ask, ({ _tag }) => _tag !== "Declined", Duration.infinity)
   /** Asks through an outage after the engine is gone. A refusal is final, and all requests together take `statePatience` at most. */

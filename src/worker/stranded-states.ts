@@ -130,6 +130,6 @@ export const carryStrandedStates = Effect.gen(function*() {
   }
 }).pipe(
   Effect.scoped,
-  Effect.catchCause((cause) => Effect.logWarning("The states that were kept for the server cannot be looked at", cause)),
+  Effect.catchCause((cause) => Effect.logWarning("The states on the shared volume cannot be taken to the server", cause)),
   Effect.asVoid
 )
