@@ -188,7 +188,7 @@ const make = Effect.fnUntraced(function*(): Effect.fn.Return<StateDelivery["Serv
     })
 
   /** Notes that the lock may be given back once no state is unsaved. */
-  const note = () => {
+  const markLockReturned = () => {
     if (held !== undefined) held = { ...held, isOver: true }
   }
 
@@ -196,7 +196,7 @@ const make = Effect.fnUntraced(function*(): Effect.fn.Return<StateDelivery["Serv
   const rescue = Effect.fnUntraced(function*(bytes: Uint8Array) {
     if (held?.lock === undefined) {
       yield* lock({ ID: randomUUID(), Operation: "rescue", Who: pod.name }, patiently)
-      note()
+      markLockReturned()
     }
     yield* deliver(bytes, patiently)
     return Settled.Saved()
@@ -255,7 +255,7 @@ const make = Effect.fnUntraced(function*(): Effect.fn.Return<StateDelivery["Serv
       inTurn.withPermit(
         Effect.suspend(() =>
           held?.info.ID === ID
-            ? Effect.sync(note)
+            ? Effect.sync(markLockReturned)
             : Effect.fail(new Declined({ status: 409, message: "This command does not hold that lock.", body: undefined }))
         )
       ),
