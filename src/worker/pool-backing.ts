@@ -52,7 +52,7 @@ export const poolBacking = Effect.fnUntraced(function*({ plan, source, stage }: 
     )
   }
   const begun = yield* platform.details
-  yield* delivery.shareAs(begun)
+  yield* delivery.keepSharedCopyAs(begun)
   yield* carryStrandedStates
 
   const notSaved = (message: string) => new StageFailed({ reason: "StateNotSaved", message })

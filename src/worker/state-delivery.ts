@@ -26,7 +26,7 @@ export const Settled = Data.taggedEnum<Settled>()
 
 export class StateDelivery extends Context.Service<StateDelivery, {
   /** Makes each state that the server does not take go to the shared volume too, if the Pod has one. Called before any lock. */
-  readonly shareAs: (stage: KeptAs) => Effect.Effect<void>
+  readonly keepSharedCopyAs: (stage: KeptAs) => Effect.Effect<void>
   /** Reads the newest state; none if there is none yet. */
   readonly read: Effect.Effect<Option.Option<Uint8Array>, PlatformError>
   readonly lock: (info: LockInfo) => Effect.Effect<void, PlatformError>
@@ -116,7 +116,7 @@ const make = Effect.fnUntraced(function*(): Effect.fn.Return<StateDelivery["Serv
   const shortly = <A>(ask: Effect.Effect<A, PlatformError>) => inGrace(platform.patiently(ask))
 
   /** Puts a state on the shared volume, unless it is there already or the server keeps it as evidence. */
-  const share = Effect.fnUntraced(function*(bytes: Uint8Array) {
+  const keepOnSharedVolume = Effect.fnUntraced(function*(bytes: Uint8Array) {
     const digest = sha256(bytes)
     if (Option.isNone(copy) || shared?.digest === digest || evidence === digest) return
     shared = { digest, file: yield* copy.value.keep(bytes) }
@@ -124,9 +124,9 @@ const make = Effect.fnUntraced(function*(): Effect.fn.Return<StateDelivery["Serv
   const notTaken = (bytes: Uint8Array, error: PlatformError) =>
     Effect.suspend(() => {
       if (isEvidence(error)) evidence = sha256(bytes)
-      return share(bytes)
+      return keepOnSharedVolume(bytes)
     })
-  const unshare = Effect.suspend(() => {
+  const removeFromSharedVolume = Effect.suspend(() => {
     if (Option.isNone(copy) || shared === undefined) return Effect.void
     shared = undefined
     return copy.value.remove
@@ -154,7 +154,7 @@ const make = Effect.fnUntraced(function*(): Effect.fn.Return<StateDelivery["Serv
       const told = Effect.tapError(platform.pushState(bytes, digest, lock), (error) => notTaken(bytes, error))
       // An engine may hang up. Its request is not interruptible by itself, but may be interrupted now, since the state is not lost with it.
       yield* Effect.interruptible(ask(Effect.tap(told, confirm(bytes, digest, info))))
-      yield* unshare
+      yield* removeFromSharedVolume
       yield* removeUnsavedCopy(privateDirectory)
     })
 
@@ -208,7 +208,7 @@ const make = Effect.fnUntraced(function*(): Effect.fn.Return<StateDelivery["Serv
       onFailure: ({ message }) => Option.some(message),
       onSuccess: () => Option.none<string>()
     })
-    yield* share(bytes)
+    yield* keepOnSharedVolume(bytes)
     return Settled.Unsaved({ why, unkept, shared: shared?.digest === sha256(bytes) ? Option.some(shared.file) : Option.none() })
   })
 
@@ -242,7 +242,7 @@ const make = Effect.fnUntraced(function*(): Effect.fn.Return<StateDelivery["Serv
     )
 
   return StateDelivery.of({
-    shareAs: (stage) =>
+    keepSharedCopyAs: (stage) =>
       Effect.sync(() => {
         copy = Option.map(cacheDirectory, (directory) => strandedCopy(directory, stage))
       }),

@@ -49,7 +49,7 @@ const withParts = <A, E, R>(use: (parts: PoolParts, delivery: StateDelivery["Ser
     const context = yield* Layer.build(parts.layer)
     return yield* Effect.flatMap(
       StateDelivery,
-      (delivery) => Effect.andThen(delivery.shareAs({ id: stage, keptStateKey: key.toString("hex") }), use(parts, delivery))
+      (delivery) => Effect.andThen(delivery.keepSharedCopyAs({ id: stage, keptStateKey: key.toString("hex") }), use(parts, delivery))
     ).pipe(Effect.provide(context))
   }).pipe(Effect.scoped)
 
