@@ -82,7 +82,7 @@ interface Entry {
   readonly started: Deferred.Deferred<boolean>
   readonly ended: Deferred.Deferred<Ended>
   /** Completes when the caller does not want the command any more. */
-  readonly left: Deferred.Deferred<void>
+  readonly abandoned: Deferred.Deferred<void>
 }
 
 const connect = Effect.fnUntraced(function*({ directory, linger = "2 seconds", onCrowded = Effect.void, startDeadline }: Options) {
@@ -161,18 +161,18 @@ const connect = Effect.fnUntraced(function*({ directory, linger = "2 seconds", o
       const outputs = yield* Effect.forEach(pipes, (name) => readFifo(inside(folder, name)))
       yield* Deferred.succeed(opened, outputs)
 
-      yield* Effect.raceFirst(Deferred.await(entry.started), Deferred.await(entry.left))
+      yield* Effect.raceFirst(Deferred.await(entry.started), Deferred.await(entry.abandoned))
       outputs.forEach((output) => output.endWithWriters())
       yield* forget(folder)
-      yield* Effect.raceFirst(Deferred.await(entry.ended), Deferred.await(entry.left))
+      yield* Effect.raceFirst(Deferred.await(entry.ended), Deferred.await(entry.abandoned))
       if (!Deferred.isDoneUnsafe(entry.ended)) {
         outputs.forEach((output) => output.discard())
         yield* send(`INT ${id}`)
         yield* Deferred.await(entry.ended)
       }
-      yield* Effect.raceFirst(Effect.sleep(linger), Deferred.await(entry.left))
+      yield* Effect.raceFirst(Effect.sleep(linger), Deferred.await(entry.abandoned))
       outputs.forEach((output) => output.cut())
-      return yield* Deferred.await(entry.left)
+      return yield* Deferred.await(entry.abandoned)
     }
   )
 
@@ -187,7 +187,7 @@ const connect = Effect.fnUntraced(function*({ directory, linger = "2 seconds", o
     entries.set(id, entry)
     yield* Effect.addFinalizer(Effect.fnUntraced(function*() {
       if (yield* withdraw(id)) yield* Deferred.succeed(entry.taken, false)
-      yield* Deferred.succeed(entry.left, undefined)
+      yield* Deferred.succeed(entry.abandoned, undefined)
     }))
     yield* attend(id, entry, script, command.events === true ? ["stdout", "stderr", "events"] : ["stdout", "stderr"], opened).pipe(
       Effect.scoped,
@@ -211,7 +211,7 @@ const newEntry = (): Entry => ({
   taken: Deferred.makeUnsafe(),
   started: Deferred.makeUnsafe(),
   ended: Deferred.makeUnsafe(),
-  left: Deferred.makeUnsafe()
+  abandoned: Deferred.makeUnsafe()
 })
 
 const end = Effect.fnUntraced(function*(entry: Entry, ended: Ended) {

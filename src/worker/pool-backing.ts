@@ -88,23 +88,23 @@ export const poolBacking = Effect.fnUntraced(function*({ plan, source, stage }: 
    */
   const byHand = Effect.fnUntraced(function*(file: string, why: string, since: bigint) {
     const { line } = yield* Log
-    const left = Duration.subtract(statePatience, Duration.nanos((yield* Clock.monotonicTimeNanos) - since))
-    const staysFor = Duration.format(Duration.seconds(Math.max(0, Math.round(Duration.toSeconds(left)))))
+    const remaining = Duration.subtract(statePatience, Duration.nanos((yield* Clock.monotonicTimeNanos) - since))
+    const staysFor = Duration.format(Duration.seconds(Math.max(0, Math.round(Duration.toSeconds(remaining)))))
     yield* line(
       `The engine left its last state in ${file}, and the worker cannot send it to the pool's server. ${why} The Pod stays for ${staysFor}. Cancel the run only after you have saved the state, which this command does: kubectl -n ${namespace} exec ${pod.name} -c runner -- cat ${file} >${erroredState}`
     )
-    yield* unsavedDuring(Effect.andThen(Effect.raceFirst(Effect.sleep(left), tooLate), inFile("data", file, why)))
+    yield* unsavedDuring(Effect.andThen(Effect.raceFirst(Effect.sleep(remaining), tooLate), inFile("data", file, why)))
   })
   const settleState = Effect.fnUntraced(function*({ directory, path, root }: Provisioned) {
     const since = yield* Clock.monotonicTimeNanos
     const file = [...directory, erroredState]
     const errored = join(path, erroredState)
     const read = yield* Effect.result(readFile(root, file, stateLimitBytes))
-    const left = Result.getOrElse(read, () => Option.none<Uint8Array>())
-    const settled = yield* delivery.settle(left) // even if the file cannot be read: what the engine pushed before does not wait for it
+    const leftoverState = Result.getOrElse(read, () => Option.none<Uint8Array>())
+    const settled = yield* delivery.settle(leftoverState) // even if the file cannot be read: what the engine pushed before does not wait for it
     if (Result.isFailure(read)) yield* byHand(errored, read.failure.message, since)
-    if (settled._tag === "Unsaved") return yield* whereabouts(settled, Option.as(left, errored))
-    if (Option.isNone(left) && Option.isSome(yield* Effect.scoped(openFile(root, file)))) {
+    if (settled._tag === "Unsaved") return yield* whereabouts(settled, Option.as(leftoverState, errored))
+    if (Option.isNone(leftoverState) && Option.isSome(yield* Effect.scoped(openFile(root, file)))) {
       yield* byHand(errored, `It has more than ${stateLimitBytes / 1024 ** 2} MiB, which is the most that the server takes.`, since)
     }
     return states[settled._tag]

@@ -18,7 +18,7 @@ import { Stop } from "./stop.ts"
 /** What is known about a stage so far, whatever its outcome will be. */
 export interface Facts extends Pick<StageResult, "changes" | "hasChanges" | "planDigest" | "statePushed"> {
   /** What the stage made that its state does not have, in a sentence. */
-  readonly left?: string
+  readonly unsavedEffects?: string
 }
 
 /** How a command ended. */
@@ -93,11 +93,11 @@ export const makeSettlement = ({ backing, facts, journal }: Parts) => {
     const [state, isTold] = yield* Effect.all([Effect.raceFirst(backing.storedState, Effect.as(tooLate, Option.none<string>())), arrived], {
       concurrency: 2
     })
-    const left = Option.match(Option.filter(state, (text) => !isEncrypted(text)), {
+    const unsavedEffects = Option.match(Option.filter(state, (text) => !isEncrypted(text)), {
       onNone: () => inOrder ? "" : madeMessage(journal.entries()),
       onSome: (text) => effectsMessage(stageEffects(journal.entries(), stateObjects(text), inOrder))
     })
-    yield* Ref.update(facts, (_) => ({ ..._, left }))
+    yield* Ref.update(facts, (_) => ({ ..._, unsavedEffects }))
     return isTold
   })
 

@@ -61,8 +61,8 @@ export const runStage = Effect.fn("Stage.run")(
       Effect.provide(logging),
       orItsFailure
     )
-    const { left = "", ...known } = yield* Ref.get(facts)
-    const message = withLeft(log.redact(outcome.message), left)
+    const { unsavedEffects = "", ...known } = yield* Ref.get(facts)
+    const message = withLeft(log.redact(outcome.message), unsavedEffects)
     if (outcome.outcome !== "succeeded") yield* log.line(`\n\u001b[1m${message}\u001b[0m`)
     return { outcome: { ...outcome, ...known, message }, flushLog: log.flush }
   },

@@ -37,8 +37,8 @@ export class StateDelivery extends Context.Service<StateDelivery, {
    * the worker knows that no state is unsaved.
    */
   readonly unlock: (info: LockInfo) => Effect.Effect<void, PlatformError>
-  /** Sends the state that the server has not confirmed, or `left`, the one that the engine left in a file of its own. */
-  readonly settle: (left: Option.Option<Uint8Array>) => Effect.Effect<Settled>
+  /** Sends the state that the server has not confirmed, or `leftoverState`, the one that the engine left in a file of its own. */
+  readonly settle: (leftoverState: Option.Option<Uint8Array>) => Effect.Effect<Settled>
   /** Gives the lock back after `settle`, unless the engine still had it or a state is unsaved. */
   readonly giveBack: Effect.Effect<void>
 }>()("agent-job/worker/StateDelivery") {
@@ -56,10 +56,11 @@ const isEvidence = (error: PlatformError): boolean => error._tag === "Declined" 
  * Reports whether the file that was left in the runner, where not only the engine writes, replaces a state that is on its way: it has the
  * same lineage and no lower serial, or the state on its way is not one of an engine.
  */
-const mayReplace = (onItsWay: Uint8Array, left: Uint8Array): boolean =>
+const mayReplace = (onItsWay: Uint8Array, leftoverState: Uint8Array): boolean =>
   Option.match(engineHead(onItsWay), {
     onNone: () => true,
-    onSome: (before) => Option.exists(engineHead(left), ({ lineage, serial }) => lineage === before.lineage && serial >= before.serial)
+    onSome: (before) =>
+      Option.exists(engineHead(leftoverState), ({ lineage, serial }) => lineage === before.lineage && serial >= before.serial)
   })
 
 interface Held {
@@ -212,12 +213,12 @@ const make = Effect.fnUntraced(function*(): Effect.fn.Return<StateDelivery["Serv
     return Settled.Unsaved({ why, unkept, shared: shared?.digest === sha256(bytes) ? Option.some(shared.file) : Option.none() })
   })
 
-  const settle = (left: Option.Option<Uint8Array>): Effect.Effect<Settled> =>
+  const settle = (leftoverState: Option.Option<Uint8Array>): Effect.Effect<Settled> =>
     Effect.flatMap(Clock.monotonicTimeNanos, (now): Effect.Effect<Settled> => {
       goneAt = now
       const onItsWay = unconfirmed
       const wanted = Option.getOrUndefined(
-        Option.filter(left, (bytes) => sha256(bytes) !== confirmed && (onItsWay === undefined || mayReplace(onItsWay, bytes)))
+        Option.filter(leftoverState, (bytes) => sha256(bytes) !== confirmed && (onItsWay === undefined || mayReplace(onItsWay, bytes)))
       ) ?? onItsWay
       if (wanted === undefined) {
         return Effect.succeed(confirmed !== undefined ? Settled.Saved() : wasLocked ? Settled.Unwritten() : Settled.Untouched())
@@ -259,7 +260,7 @@ const make = Effect.fnUntraced(function*(): Effect.fn.Return<StateDelivery["Serv
             : Effect.fail(new Declined({ status: 409, message: "This command does not hold that lock.", body: undefined }))
         )
       ),
-    settle: (left) => inTurn.withPermit(settle(left)),
+    settle: (leftoverState) => inTurn.withPermit(settle(leftoverState)),
     giveBack: inTurn.withPermit(
       Effect.suspend(() => held?.isOver === true && unconfirmed === undefined ? giveBack(patiently) : Effect.void)
     )
