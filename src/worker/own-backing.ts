@@ -69,7 +69,7 @@ export const ownBacking = Effect.fnUntraced(
           : Effect.void,
       settleState: () => Effect.succeed("unwritten"),
       giveStateBack: Effect.void,
-      saidDuring: (wait) => wait,
+      showWaitingDuring: (wait) => wait,
       keepPlan: Option.map(Option.fromUndefinedOr(savePlan), () => keepPlan(workspace))
     }
   }

@@ -140,7 +140,7 @@ export const poolBacking = Effect.fnUntraced(function*({ plan, source, stage }: 
     mayRun: (_, engineDirectory) => heedNote(engineDirectory, (note) => Effect.succeed(poolStateTrouble(note))), // before a plan too, so that no plan is approved whose apply is refused
     settleState,
     giveStateBack: delivery.giveBack,
-    saidDuring: unsavedDuring,
+    showWaitingDuring: unsavedDuring,
     keepPlan: Option.some(Effect.fnUntraced(function*({ directory, root }: Provisioned, seal: Seal) {
       const file = join(privateDirectory, planFile)
       const sha256 = yield* packPlan(root, directory, file, seal)

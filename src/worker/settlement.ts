@@ -25,7 +25,7 @@ export interface Facts extends Pick<StageResult, "changes" | "hasChanges" | "pla
 type Done = Exit.Exit<unknown, StageFailed | StageStopped>
 
 interface Parts {
-  readonly backing: Pick<Backing, "settleState" | "storedState" | "giveStateBack" | "saidDuring">
+  readonly backing: Pick<Backing, "settleState" | "storedState" | "giveStateBack" | "showWaitingDuring">
   readonly journal: Journal
   /** Where the settlement stores the stage's changes, whether its state is pushed, and what the state lacks. */
   readonly facts: Ref.Ref<Facts>
@@ -55,17 +55,17 @@ export const makeSettlement = ({ backing, facts, journal }: Parts) => {
    * Waits, and if that takes long, the AgentTask says that the server has not got everything. The AgentTask goes on saying so until the
    * result, unless the wait gives `true` and no state is unsaved: a later wait must not take back what is said about an unsaved state.
    */
-  const said = Effect.fnUntraced(function*<R>(wait: Effect.Effect<boolean, never, R>) {
+  const showWaiting = Effect.fnUntraced(function*<R>(wait: Effect.Effect<boolean, never, R>) {
     const { statePushed } = yield* Ref.get(facts)
     return yield* Effect.catch(
-      backing.saidDuring(Effect.filterOrFail(wait, (isDone) => isDone && statePushed !== false, (isDone) => isDone)),
+      backing.showWaitingDuring(Effect.filterOrFail(wait, (isDone) => isDone && statePushed !== false, (isDone) => isDone)),
       Effect.succeed
     )
   })
 
   /** Gives the lock back, trying for `patience`. Always gives `true`: the Pod has nothing else that could help with the lock. */
   const givingBack = (patience: Duration.Duration) =>
-    said(Effect.as(Effect.timeoutOption(telling("back the lock on its state", backing.giveStateBack, patience), patience), true))
+    showWaiting(Effect.as(Effect.timeoutOption(telling("back the lock on its state", backing.giveStateBack, patience), patience), true))
 
   /**
    * Tells the server that the journal is closed; returns whether the server knows. The entry is sent by itself, because a server that does
@@ -88,7 +88,7 @@ export const makeSettlement = ({ backing, facts, journal }: Parts) => {
       arriving,
       (arrived) => inOrder ? Effect.succeed(arrived) : Effect.map(close(done), (closed) => arrived && closed)
     )
-    const arrived = said(telling("the end of the journal of what was made", Effect.raceFirst(toItsEnd, Effect.as(tooLate, false))))
+    const arrived = showWaiting(telling("the end of the journal of what was made", Effect.raceFirst(toItsEnd, Effect.as(tooLate, false))))
     if (journal.entries().length === 0) return yield* arrived
     const [state, isTold] = yield* Effect.all([Effect.raceFirst(backing.storedState, Effect.as(tooLate, Option.none<string>())), arrived], {
       concurrency: 2

@@ -53,12 +53,12 @@ const settling = Effect.fnUntraced(
       })
     const journal = yield* makeJournal({ redact: (text) => text, redactKey: (key) => key }, Option.some(send))
     journal.add({ kind: "done", action: "create", address: "a.b" })
-    const { status, unsavedDuring: saidDuring } = yield* claimedTask()
+    const { status, unsavedDuring: showWaitingDuring } = yield* claimedTask()
     const backing = {
       settleState: () => Effect.succeed("saved" as const),
       storedState: Effect.succeedNone,
       giveStateBack: Effect.sync(() => void heard.push("unlocked")),
-      saidDuring,
+      showWaitingDuring,
       ...waits
     }
     const place = { root: 0, directory: [], path: "/none" }
