@@ -22,7 +22,7 @@ import { archiveLimitBytes, planLimitBytes } from "../schema/task-api.ts"
 import { archiveFile } from "./archive-url.ts"
 import { unpack } from "./archive.ts"
 import { save } from "./download.ts"
-import { inside } from "./fifo.ts"
+import { pathIn } from "./fifo.ts"
 import { openFile, openFolder, readFile, type Segments } from "./folder.ts"
 import { packPlan, unpackConfiguration, unpackPlan } from "./saved-plan.ts"
 import { Settings } from "./settings.ts"
@@ -67,7 +67,7 @@ const openClaim = Effect.flatMap(claimOf, openFolder)
 const folderOf = Effect.fnUntraced(function*(workspace: WorkspaceName) {
   const path = join(yield* claimOf, workspace)
   yield* Effect.try({ try: () => mkdirSync(path, { recursive: true }), catch: trouble })
-  return inside(yield* openFolder(path), ".")
+  return pathIn(yield* openFolder(path), ".")
 })
 
 /** Removes a file if it can: a file that stays does not keep a plan from being stored. */
