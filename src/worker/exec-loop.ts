@@ -134,7 +134,7 @@ const connect = Effect.fnUntraced(function*({ directory, linger = "2 seconds", o
     const hidden = pathIn(commands, `.${id}`)
     yield* fileCall("commands", () => mkdirSync(hidden))
     const folder = yield* openDirectory(hidden)
-    yield* Effect.addFinalizer(() => forget(folder))
+    yield* Effect.addFinalizer(() => removeScript(folder))
     yield* fileCall("command", () => {
       fchmodSync(folder, 0o2770) // whatever the umask: the runner may be another user of the worker's group
       writeScript(pathIn(folder, "command"), script)
@@ -163,7 +163,7 @@ const connect = Effect.fnUntraced(function*({ directory, linger = "2 seconds", o
 
       yield* Effect.raceFirst(Deferred.await(entry.started), Deferred.await(entry.abandoned))
       outputs.forEach((output) => output.endWithWriters())
-      yield* forget(folder)
+      yield* removeScript(folder)
       yield* Effect.raceFirst(Deferred.await(entry.ended), Deferred.await(entry.abandoned))
       if (!Deferred.isDoneUnsafe(entry.ended)) {
         outputs.forEach((output) => output.discard())
@@ -240,7 +240,7 @@ const writeScript = (path: string, script: string) => {
 }
 
 /** Removes the script, because it contains the secrets of the environment. A shell that has it open can still read it. */
-const forget = (folder: number) => Effect.ignore(fileCall("command", () => unlinkSync(pathIn(folder, "command"))))
+const removeScript = (folder: number) => Effect.ignore(fileCall("command", () => unlinkSync(pathIn(folder, "command"))))
 
 /**
  * Waits for the named pipe at `path`. Besides watching, it looks once a second, in case the node has no inotify instance left or the kernel

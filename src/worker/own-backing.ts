@@ -8,7 +8,7 @@ import type { AgentTask, AgentTaskSpec } from "../schema/agent-task.ts"
 import type { Artifact } from "../schema/source.ts"
 import { archiveFile, fetchArchive } from "./archive-url.ts"
 import { unpack } from "./archive.ts"
-import { heedNote } from "./backend-note.ts"
+import { checkBackendNote } from "./backend-note.ts"
 import type { Backing } from "./backing.ts"
 import { noCommandEnv } from "./engine.ts"
 import { bringKeptPlan, bringPlannedSource, keepPlan, sealingKey } from "./kept-plan.ts"
@@ -64,7 +64,7 @@ export const ownBacking = Effect.fnUntraced(
       openFor: () => Effect.succeed(noCommandEnv),
       mayRun: ({ mutates }, engineDirectory, workspace) =>
         mutates // a plan writes no state
-          ? heedNote(engineDirectory, (note) =>
+          ? checkBackendNote(engineDirectory, (note) =>
             Effect.map(placesByWorkspace(note) ? workspace : Effect.undefined, (name) => stateTrouble(note, mounts, name)))
           : Effect.void,
       settleState: () => Effect.succeed("unwritten"),

@@ -119,7 +119,7 @@ export const refusalOf = (status: number, text: string): PlatformError => {
 }
 
 /** Returns the error code for programs in the server's answer, if there is one. */
-export const wordOf = ({ body }: Declined): string | undefined =>
+export const problemCodeOf = ({ body }: Declined): string | undefined =>
   Predicate.hasProperty(body, "error") && typeof body.error === "string" ? body.error : undefined
 
 /** Returns the failure of a stage that cannot go on without the answer. */
@@ -130,7 +130,7 @@ const stageFailure = (error: PlatformError): StageFailed => {
     case "TokenRefused":
       return new StageFailed({ reason: "TokenRefused", message: error.message })
     case "Declined":
-      return wordOf(error) === "rescue-pending"
+      return problemCodeOf(error) === "rescue-pending"
         ? new StageFailed({ reason: "StateRescuePending", message: error.message })
         : invalid(`The pool's server does not give what the stage needs: ${error.message}`)
   }
@@ -156,28 +156,31 @@ const make = Effect.fnUntraced(function*(url: string, taskUid: string) {
       })
   })
 
-  const once = (request: Request.HttpClientRequest, yes: 200 | 204): Effect.Effect<HttpClientResponse.HttpClientResponse, PlatformError> =>
+  const once = (
+    request: Request.HttpClientRequest,
+    expectedStatus: 200 | 204
+  ): Effect.Effect<HttpClientResponse.HttpClientResponse, PlatformError> =>
     token.pipe(
       Effect.flatMap((secret) =>
         http.execute(request.pipe(Request.prependUrl(base), Request.bearerToken(secret), Request.setHeader(taskHeader.taskUid, taskUid)))
       ),
       Effect.mapError((error) => error._tag === "NoAnswer" ? error : new NoAnswer({ detail: causeOf(error) })),
       Effect.flatMap((response) =>
-        response.status === yes ? Effect.succeed(response) : response.text.pipe(
+        response.status === expectedStatus ? Effect.succeed(response) : response.text.pipe(
           Effect.orElseSucceed(() => ""),
           Effect.flatMap((text) => Effect.fail(refusalOf(response.status, text)))
         )
       )
     )
   /**
-   * Sends a request, and once more if the server does not accept the token (401), because it may just have been replaced. `yes` is the one
-   * status with which the server agrees: another success is from something in front of it.
+   * Sends a request, and once more if the server does not accept the token (401), because it may just have been replaced. Only
+   * `expectedStatus` means that the server agrees: another success is from something in front of it.
    */
-  const send = (request: Request.HttpClientRequest, yes: 200 | 204) =>
+  const send = (request: Request.HttpClientRequest, expectedStatus: 200 | 204) =>
     Effect.catchIf(
-      once(request, yes),
+      once(request, expectedStatus),
       (error) => error._tag === "TokenRefused" && error.status === 401,
-      () => Effect.delay(once(request, yes), "1 second")
+      () => Effect.delay(once(request, expectedStatus), "1 second")
     )
   /** Gets bytes, which the server never sends without their digest. */
   const get = (path: string) =>
@@ -201,8 +204,8 @@ const make = Effect.fnUntraced(function*(url: string, taskUid: string) {
       limit,
       Effect.flatMap(response, (response) => Effect.mapError(body(response), (error) => new NoAnswer({ detail: causeOf(error) })))
     )
-  const text = (request: Request.HttpClientRequest, yes: 200 | 204, limit = smallBodyTimeout) =>
-    read(send(request, yes), (response) => response.text, limit)
+  const text = (request: Request.HttpClientRequest, expectedStatus: 200 | 204, limit = smallBodyTimeout) =>
+    read(send(request, expectedStatus), (response) => response.text, limit)
   const json = <S extends Schema.ConstraintDecoder<unknown>>(
     request: Request.HttpClientRequest,
     schema: S
@@ -300,7 +303,7 @@ const make = Effect.fnUntraced(function*(url: string, taskUid: string) {
         (error): Effect.Effect<Option.Option<never>, PlatformError> =>
           error.status !== 404
             ? Effect.fail(error)
-            : isOneOf(wordOf(error), "no-state")
+            : isOneOf(problemCodeOf(error), "no-state")
             ? Effect.succeedNone
             : Effect.fail(new NoAnswer({ detail: "it answers 404" }))
       )

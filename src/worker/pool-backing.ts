@@ -9,7 +9,7 @@ import type { Seal } from "../schema/seal.ts"
 import { stateLimitBytes, type TaskDetails } from "../schema/task-api.ts"
 import { archiveFile } from "./archive-url.ts"
 import { unpack } from "./archive.ts"
-import { heedNote } from "./backend-note.ts"
+import { checkBackendNote } from "./backend-note.ts"
 import type { Backing, Provisioned } from "./backing.ts"
 import { openFile, readFile, removeFile } from "./folder.ts"
 import { Log } from "./log-shipper.ts"
@@ -137,7 +137,7 @@ export const poolBacking = Effect.fnUntraced(function*({ plan, source, stage }: 
         return seal
       })),
     openFor: ({ mutates }) => Effect.provideService(openGateway(mutates), StateDelivery, delivery),
-    mayRun: (_, engineDirectory) => heedNote(engineDirectory, (note) => Effect.succeed(poolStateTrouble(note))), // before a plan too, so that no plan is approved whose apply is refused
+    mayRun: (_, engineDirectory) => checkBackendNote(engineDirectory, (note) => Effect.succeed(poolStateTrouble(note))), // before a plan too, so that no plan is approved whose apply is refused
     settleState,
     giveStateBack: delivery.giveBack,
     showWaitingDuring: unsavedDuring,

@@ -34,7 +34,7 @@ interface Parts {
 const tellAfter = Duration.seconds(20)
 
 /** Waits; after a while, tells the readers of the log that nothing happens because the server has not taken `what` yet. */
-const telling = <A, E, R>(what: string, wait: Effect.Effect<A, E, R>, within?: Duration.Duration) =>
+const logWaiting = <A, E, R>(what: string, wait: Effect.Effect<A, E, R>, within?: Duration.Duration) =>
   Effect.raceFirst(
     wait,
     Effect.gen(function*() {
@@ -65,7 +65,7 @@ export const makeSettlement = ({ backing, facts, journal }: Parts) => {
 
   /** Gives the lock back, trying for `patience`. Always gives `true`: the Pod has nothing else that could help with the lock. */
   const givingBack = (patience: Duration.Duration) =>
-    showWaiting(Effect.as(Effect.timeoutOption(telling("back the lock on its state", backing.giveStateBack, patience), patience), true))
+    showWaiting(Effect.as(Effect.timeoutOption(logWaiting("back the lock on its state", backing.giveStateBack, patience), patience), true))
 
   /**
    * Tells the server that the journal is closed; returns whether the server knows. The entry is sent by itself, because a server that does
@@ -88,7 +88,9 @@ export const makeSettlement = ({ backing, facts, journal }: Parts) => {
       arriving,
       (arrived) => inOrder ? Effect.succeed(arrived) : Effect.map(close(done), (closed) => arrived && closed)
     )
-    const arrived = showWaiting(telling("the end of the journal of what was made", Effect.raceFirst(toItsEnd, Effect.as(tooLate, false))))
+    const arrived = showWaiting(
+      logWaiting("the end of the journal of what was made", Effect.raceFirst(toItsEnd, Effect.as(tooLate, false)))
+    )
     if (journal.entries().length === 0) return yield* arrived
     const [state, isTold] = yield* Effect.all([Effect.raceFirst(backing.storedState, Effect.as(tooLate, Option.none<string>())), arrived], {
       concurrency: 2
@@ -106,7 +108,7 @@ export const makeSettlement = ({ backing, facts, journal }: Parts) => {
     const { poolPatience, statePatience } = yield* Settings
     yield* Ref.update(facts, (_) => ({ ..._, changes: changesOf(journal.entries()) }))
     const arriving = yield* Effect.forkChild(journal.flush(statePatience)) // beside the state, so that the Pod does not stay for twice that time
-    const settled = yield* Effect.exit(Effect.mapError(telling("its last state", backing.settleState(place)), withExitCodeOf(done)))
+    const settled = yield* Effect.exit(Effect.mapError(logWaiting("its last state", backing.settleState(place)), withExitCodeOf(done)))
     const known = Exit.isFailure(settled) ? { statePushed: false } : settled.value === "saved" ? { statePushed: true } : {}
     yield* Ref.update(facts, (_) => ({ ..._, ...known }))
     const inOrder = endedInOrder({ ...exitCodeOfDone(done), ...known })

@@ -8,7 +8,7 @@ import { join } from "node:path"
 import { isOneOf } from "../schema/problem.ts"
 import { frame, keptStateBytes, keptStateLimitBytes, keptStateLine, type TaskDetails } from "../schema/task-api.ts"
 import { openFolder, readFile, removeFile, renameFile } from "./folder.ts"
-import { Platform, type PlatformError, wordOf } from "./platform.ts"
+import { Platform, type PlatformError, problemCodeOf } from "./platform.ts"
 import { Settings } from "./settings.ts"
 import { volumeTrouble } from "./stage-failed.ts"
 import { asideSuffix, storeWhole } from "./whole-file.ts"
@@ -72,7 +72,8 @@ export const strandedCopy = (cacheDirectory: string, { id, keptStateKey }: KeptA
   }
 }
 
-const isFinal = (error: PlatformError): boolean => error._tag === "Declined" && isOneOf(wordOf(error), "invalid", "not-kept", "too-large")
+const isFinal = (error: PlatformError): boolean =>
+  error._tag === "Declined" && isOneOf(problemCodeOf(error), "invalid", "not-kept", "too-large")
 
 /** Takes one file to the server; returns whether the server has it now. */
 const carry = Effect.fnUntraced(
