@@ -54,7 +54,10 @@ export const archiveUrl = Effect.fnUntraced(function*(text: string, base?: URL):
   return url
 })
 
-const ask = (url: URL, left: number): Effect.Effect<HttpClientResponse.HttpClientResponse, StageFailed | NotNow, HttpClient.HttpClient> =>
+const ask = (
+  url: URL,
+  redirectsLeft: number
+): Effect.Effect<HttpClientResponse.HttpClientResponse, StageFailed | NotNow, HttpClient.HttpClient> =>
   Effect.gen(function*() {
     const cannot = unfetched(url)
     const later = notNow(url)
@@ -67,8 +70,8 @@ const ask = (url: URL, left: number): Effect.Effect<HttpClientResponse.HttpClien
     if (response.status === 429 || response.status >= 500) return yield* later(`it answers ${response.status}`)
     const location = Headers.get(response.headers, "location")
     if (response.status < 300 || response.status > 399 || Option.isNone(location)) return yield* cannot(`it answers ${response.status}`)
-    if (left === 0) return yield* cannot("it redirects too often")
-    return yield* ask(yield* archiveUrl(location.value, url), left - 1)
+    if (redirectsLeft === 0) return yield* cannot("it redirects too often")
+    return yield* ask(yield* archiveUrl(location.value, url), redirectsLeft - 1)
   })
 
 /** Downloads the archive into `file` and checks it against `sha256`; tries again for a minute while there is no answer. */

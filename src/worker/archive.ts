@@ -27,13 +27,17 @@ const notAnArchive = () => refused("is not a tar archive packed with gzip; make 
 
 const named = (path: string): string => JSON.stringify(shortened(path, 200))
 
-/** The error codes of the file system when two entries are in each other's way, an entry leads through a link, or a name is too long. */
-const collisions = new Set(["EEXIST", "ENOTDIR", "EISDIR", "ELOOP", "ENAMETOOLONG"])
+/** The error codes of the file system when two entries are in each other's way, or an entry leads through a link. */
+const collisions = new Set(["EEXIST", "ENOTDIR", "EISDIR", "ELOOP"])
 
-const entryTrouble = (path: string) => (cause: unknown): StageFailed =>
-  collisions.has(codeOf(cause))
-    ? refused(`holds ${named(path)}, which is there twice or lies below a file or link; remove it`)
-    : fileTrouble(named(path))(cause)
+/** Returns the failure to write the entry with this path. */
+export const entryTrouble = (path: string) => (cause: unknown): StageFailed => {
+  const code = codeOf(cause)
+  if (collisions.has(code)) return refused(`holds ${named(path)}, which is there twice or lies below a file or link; remove it`)
+  // core/archive-entry allows what Linux does; the volume may allow less.
+  if (code === "ENAMETOOLONG") return refused(`holds ${named(path)}, whose name is too long for the volume of the Pod; shorten it`)
+  return fileTrouble(named(path))(cause)
+}
 
 const readTrouble = (cause: unknown): StageFailed => {
   if (cause instanceof StageFailed) return cause

@@ -8,7 +8,7 @@ import { invalid } from "./stage-failed.ts"
 const limitBytes = 1024 * 1024
 
 /** Fails with what `trouble` finds wrong in the engine's note of its backend. Without a backend there is no note. */
-export const heedNote = Effect.fnUntraced(
+export const checkBackendNote = Effect.fnUntraced(
   function*<E>(engineDirectory: string, trouble: (note: Option.Option<string>) => Effect.Effect<Option.Option<string>, E>) {
     const found = yield* Effect.flatMap(openFolder(engineDirectory), (directory) => readFile(directory, ["terraform.tfstate"], limitBytes))
     const told = yield* trouble(Option.map(found, (bytes) => new TextDecoder().decode(bytes)))

@@ -68,7 +68,7 @@ export interface Backing {
    */
   readonly giveStateBack: Effect.Effect<void>
   /** Waits; if that takes long, the AgentTask says that the server has not got all of the stage, until the wait has succeeded. */
-  readonly saidDuring: <A, E, R>(wait: Effect.Effect<A, E, R>) => Effect.Effect<A, E, R>
+  readonly showWaitingDuring: <A, E, R>(wait: Effect.Effect<A, E, R>) => Effect.Effect<A, E, R>
   /** Stores the plan that a plan stage made, with its seal; returns the digest of both together. Absent if no plan is to be kept. */
   readonly keepPlan: Option.Option<(place: Provisioned, seal: Seal) => Effect.Effect<Sha256, StageFailed, Settings>>
 }

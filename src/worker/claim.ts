@@ -74,7 +74,7 @@ export const claimTask = Effect.fn("Claim.take")(
 
     const unlessStopped = Effect.flatMap(
       stop.now,
-      Option.match({ onNone: () => Effect.void, onSome: () => lost("has to wait for another Pod, since this one leaves its node") })
+      Option.match({ onNone: () => Effect.void, onSome: () => lost("has to wait for another Pod, because this one is leaving its node") })
     )
     /** Whether a write was sent: from then on this process may have the task, so it looks at the task before it gives up. */
     let hasWritten = false

@@ -42,7 +42,8 @@ export const save = <E, R>(
       if (found !== sha256) {
         return yield* new StageFailed({
           reason: "DigestMismatch",
-          message: `The SHA-256 of ${what} is ${found}, not ${sha256}; nothing was started, so make a new run from what you want to be run.`
+          message:
+            `The SHA-256 of ${what} is ${found}, not ${sha256}; nothing was run. Start a new run from the configuration that you want.`
         })
       }
     }),

@@ -6,7 +6,7 @@ import { randomUUID } from "node:crypto"
 import { closeSync, constants, fchmodSync, mkdirSync, openSync, renameSync, unlinkSync, watch, writeFileSync } from "node:fs"
 import { type Command, commandScript } from "./command-script.ts"
 import { readReplies, type Reply } from "./exec-replies.ts"
-import { attempt, type FifoReader, type FileUnusable, inside, isFifo, openDirectory, readFifo, writeFifo } from "./fifo.ts"
+import { type FifoReader, fileCall, type FileUnusable, isFifo, openDirectory, pathIn, readFifo, writeFifo } from "./fifo.ts"
 
 export interface Output {
   readonly stream: "stdout" | "stderr"
@@ -82,7 +82,7 @@ interface Entry {
   readonly started: Deferred.Deferred<boolean>
   readonly ended: Deferred.Deferred<Ended>
   /** Completes when the caller does not want the command any more. */
-  readonly left: Deferred.Deferred<void>
+  readonly abandoned: Deferred.Deferred<void>
 }
 
 const connect = Effect.fnUntraced(function*({ directory, linger = "2 seconds", onCrowded = Effect.void, startDeadline }: Options) {
@@ -103,8 +103,8 @@ const connect = Effect.fnUntraced(function*({ directory, linger = "2 seconds", o
 
   const { commands, request, send } = yield* Effect.gen(function*() {
     const base = yield* openDirectory(directory)
-    yield* fifoAppears(directory, inside(base, "replies")) // the last pipe that the loop makes
-    const replies = yield* readFifo(inside(base, "replies"))
+    yield* fifoAppears(directory, pathIn(base, "replies")) // the last pipe that the loop makes
+    const replies = yield* readFifo(pathIn(base, "replies"))
     yield* replies.chunks.pipe(
       Stream.mapAccum(() => "", readReplies),
       Stream.filter(({ name, what }) => what === "boot" || entries.has(name)),
@@ -112,9 +112,9 @@ const connect = Effect.fnUntraced(function*({ directory, linger = "2 seconds", o
       Effect.forkIn(layerScope)
     )
     const opened = {
-      commands: yield* openDirectory(inside(base, "commands")),
-      request: yield* writeFifo(inside(base, "requests")),
-      send: yield* writeFifo(inside(base, "signals"))
+      commands: yield* openDirectory(pathIn(base, "commands")),
+      request: yield* writeFifo(pathIn(base, "requests")),
+      send: yield* writeFifo(pathIn(base, "signals"))
     }
     yield* Deferred.await(booted)
     return opened
@@ -131,21 +131,21 @@ const connect = Effect.fnUntraced(function*({ directory, linger = "2 seconds", o
    * the loop moves the directory.
    */
   const publish = Effect.fnUntraced(function*(id: string, script: string) {
-    const hidden = inside(commands, `.${id}`)
-    yield* attempt("commands", () => mkdirSync(hidden))
+    const hidden = pathIn(commands, `.${id}`)
+    yield* fileCall("commands", () => mkdirSync(hidden))
     const folder = yield* openDirectory(hidden)
-    yield* Effect.addFinalizer(() => forget(folder))
-    yield* attempt("command", () => {
+    yield* Effect.addFinalizer(() => removeScript(folder))
+    yield* fileCall("command", () => {
       fchmodSync(folder, 0o2770) // whatever the umask: the runner may be another user of the worker's group
-      writeScript(inside(folder, "command"), script)
-      renameSync(hidden, inside(commands, id))
+      writeScript(pathIn(folder, "command"), script)
+      renameSync(hidden, pathIn(commands, id))
     })
     yield* request(`run ${id}`)
     return folder
   })
 
   /** Takes the command back; returns true if the loop has not taken it and now never will. */
-  const withdraw = (id: string) => Effect.isSuccess(attempt(id, () => renameSync(inside(commands, id), inside(commands, `.${id}`))))
+  const withdraw = (id: string) => Effect.isSuccess(fileCall(id, () => renameSync(pathIn(commands, id), pathIn(commands, `.${id}`))))
 
   /** Attends to a command until the loop is done with it, whether or not its caller still wants it. */
   const attend = Effect.fnUntraced(
@@ -158,21 +158,21 @@ const connect = Effect.fnUntraced(function*({ directory, linger = "2 seconds", o
     ) {
       const folder = yield* publish(id, script)
       if (!(yield* Deferred.await(entry.taken))) return yield* Deferred.succeed(opened, [])
-      const outputs = yield* Effect.forEach(pipes, (name) => readFifo(inside(folder, name)))
+      const outputs = yield* Effect.forEach(pipes, (name) => readFifo(pathIn(folder, name)))
       yield* Deferred.succeed(opened, outputs)
 
-      yield* Effect.raceFirst(Deferred.await(entry.started), Deferred.await(entry.left))
+      yield* Effect.raceFirst(Deferred.await(entry.started), Deferred.await(entry.abandoned))
       outputs.forEach((output) => output.endWithWriters())
-      yield* forget(folder)
-      yield* Effect.raceFirst(Deferred.await(entry.ended), Deferred.await(entry.left))
+      yield* removeScript(folder)
+      yield* Effect.raceFirst(Deferred.await(entry.ended), Deferred.await(entry.abandoned))
       if (!Deferred.isDoneUnsafe(entry.ended)) {
         outputs.forEach((output) => output.discard())
         yield* send(`INT ${id}`)
         yield* Deferred.await(entry.ended)
       }
-      yield* Effect.raceFirst(Effect.sleep(linger), Deferred.await(entry.left))
+      yield* Effect.raceFirst(Effect.sleep(linger), Deferred.await(entry.abandoned))
       outputs.forEach((output) => output.cut())
-      return yield* Deferred.await(entry.left)
+      return yield* Deferred.await(entry.abandoned)
     }
   )
 
@@ -187,7 +187,7 @@ const connect = Effect.fnUntraced(function*({ directory, linger = "2 seconds", o
     entries.set(id, entry)
     yield* Effect.addFinalizer(Effect.fnUntraced(function*() {
       if (yield* withdraw(id)) yield* Deferred.succeed(entry.taken, false)
-      yield* Deferred.succeed(entry.left, undefined)
+      yield* Deferred.succeed(entry.abandoned, undefined)
     }))
     yield* attend(id, entry, script, command.events === true ? ["stdout", "stderr", "events"] : ["stdout", "stderr"], opened).pipe(
       Effect.scoped,
@@ -211,7 +211,7 @@ const newEntry = (): Entry => ({
   taken: Deferred.makeUnsafe(),
   started: Deferred.makeUnsafe(),
   ended: Deferred.makeUnsafe(),
-  left: Deferred.makeUnsafe()
+  abandoned: Deferred.makeUnsafe()
 })
 
 const end = Effect.fnUntraced(function*(entry: Entry, ended: Ended) {
@@ -240,7 +240,7 @@ const writeScript = (path: string, script: string) => {
 }
 
 /** Removes the script, because it contains the secrets of the environment. A shell that has it open can still read it. */
-const forget = (folder: number) => Effect.ignore(attempt("command", () => unlinkSync(inside(folder, "command"))))
+const removeScript = (folder: number) => Effect.ignore(fileCall("command", () => unlinkSync(pathIn(folder, "command"))))
 
 /**
  * Waits for the named pipe at `path`. Besides watching, it looks once a second, in case the node has no inotify instance left or the kernel
@@ -249,7 +249,7 @@ const forget = (folder: number) => Effect.ignore(attempt("command", () => unlink
 const fifoAppears = (directory: string, path: string) => {
   const seen = Effect.repeat(Effect.sync(() => isFifo(path)), { until: (there) => there, schedule: Schedule.spaced("1 second") })
   const told = Effect.acquireUseRelease(
-    attempt(directory, () => watch(directory)),
+    fileCall(directory, () => watch(directory)),
     (watcher) =>
       Effect.callback<void>((resume) => {
         const look = () => {

@@ -18,13 +18,13 @@ export class FileUnusable extends Data.TaggedError("FileUnusable")<{ readonly pa
 }
 
 /** Returns the path of `name` in an open directory, which leads there whatever happens to the path by which the directory was opened. */
-export const inside = (directory: number, name: string) => `/proc/self/fd/${directory}/${name}`
+export const pathIn = (directory: number, name: string) => `/proc/self/fd/${directory}/${name}`
 
 /**
- * Makes a file system call that returns at once. A failure names only the last part of `path`, since `inside` makes the rest meaningless
+ * Makes a file system call that returns at once. A failure names only the last part of `path`, since `pathIn` makes the rest meaningless
  * to people.
  */
-export const attempt = <A>(path: string, call: () => A) =>
+export const fileCall = <A>(path: string, call: () => A) =>
   Effect.try({
     try: call,
     catch: (cause) =>
@@ -40,10 +40,10 @@ const openWithoutLinks = (path: string, flags: number, kind: "directory" | "name
   throw new Error(`it is not a ${kind}`)
 }
 
-/** Opens a directory, to be used with `inside`, until the scope closes. */
+/** Opens a directory, to be used with `pathIn`, until the scope closes. */
 export const openDirectory = (path: string) =>
   Effect.acquireRelease(
-    attempt(path, () => openWithoutLinks(path, O_RDONLY | O_DIRECTORY, "directory")),
+    fileCall(path, () => openWithoutLinks(path, O_RDONLY | O_DIRECTORY, "directory")),
     (fd) => Effect.sync(() => closeSync(fd))
   )
 
@@ -53,14 +53,14 @@ export const openDirectory = (path: string) =>
  */
 export const writeFifo = Effect.fnUntraced(
   function*(path: string): Effect.fn.Return<(line: string) => Effect.Effect<void>, FileUnusable, Scope.Scope> {
-    let fd: number | undefined = yield* attempt(path, () => openWithoutLinks(path, O_RDWR, "named pipe"))
+    let fd: number | undefined = yield* fileCall(path, () => openWithoutLinks(path, O_RDWR, "named pipe"))
     yield* Effect.addFinalizer(() =>
       Effect.sync(() => {
         if (fd !== undefined) closeSync(fd)
         fd = undefined // the number may mean another file from now on
       })
     )
-    return (line) => Effect.ignore(attempt(path, () => fd === undefined ? 0 : writeSync(fd, `${line}\n`)))
+    return (line) => Effect.ignore(fileCall(path, () => fd === undefined ? 0 : writeSync(fd, `${line}\n`)))
   },
   Effect.uninterruptible
 )
@@ -165,4 +165,4 @@ const readNow = (fd: number, buffer: Buffer) => {
 
 /** Reads the named pipe at `path`, at the pace of the consumer, until the scope closes. */
 export const readFifo = (path: string): Effect.Effect<FifoReader, FileUnusable, Scope.Scope> =>
-  Effect.acquireRelease(attempt(path, () => listen(path)), (reader) => Effect.sync(reader.close))
+  Effect.acquireRelease(fileCall(path, () => listen(path)), (reader) => Effect.sync(reader.close))

@@ -15,7 +15,7 @@ import {
   unlinkSync,
   writeSync
 } from "node:fs"
-import { inside } from "./fifo.ts"
+import { pathIn } from "./fifo.ts"
 import { fileTrouble, type StageFailed } from "./stage-failed.ts"
 
 const { O_CREAT, O_DIRECTORY, O_EXCL, O_NOFOLLOW, O_NONBLOCK, O_RDONLY, O_TRUNC, O_WRONLY } = constants
@@ -57,7 +57,7 @@ const makeUnlessThere = (path: string): void => {
 const enter = <A>(parent: number, segments: Segments, create: boolean, use: (directory: number) => A): A => {
   const [first, ...rest] = segments
   if (first === undefined) return use(parent)
-  const path = inside(parent, first)
+  const path = pathIn(parent, first)
   if (create) makeUnlessThere(path)
   const child = openSync(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW)
   try {
@@ -70,7 +70,7 @@ const enter = <A>(parent: number, segments: Segments, create: boolean, use: (dir
 const inParent = <A>(root: number, segments: Segments, use: (path: string) => A): A => {
   const name = segments.at(-1)
   if (name === undefined) throw new Error("a path without a name")
-  return enter(root, segments.slice(0, -1), true, (directory) => use(inside(directory, name)))
+  return enter(root, segments.slice(0, -1), true, (directory) => use(pathIn(directory, name)))
 }
 
 /** Makes the directory and those above it. Throws the file system's error, as do the other functions here that return no Effect. */
@@ -130,7 +130,7 @@ const openRegular = (root: number, segments: Segments): Option.Option<{ readonly
       root,
       segments.slice(0, -1),
       false,
-      (directory) => openSync(inside(directory, segments.at(-1) ?? ""), O_RDONLY | O_NOFOLLOW | O_NONBLOCK)
+      (directory) => openSync(pathIn(directory, segments.at(-1) ?? ""), O_RDONLY | O_NOFOLLOW | O_NONBLOCK)
     )
     const stat = fstatSync(fd)
     if (stat.isFile()) return Option.some({ fd, size: stat.size })
@@ -174,7 +174,7 @@ export const removeFile = (root: number, segments: Segments): Effect.Effect<void
   Effect.try({
     try: () => {
       try {
-        enter(root, segments.slice(0, -1), false, (directory) => unlinkSync(inside(directory, segments.at(-1) ?? "")))
+        enter(root, segments.slice(0, -1), false, (directory) => unlinkSync(pathIn(directory, segments.at(-1) ?? "")))
       } catch (error) {
         if (!isMissing(error)) throw error
       }
@@ -187,7 +187,7 @@ export const renameFile = (root: number, from: string, to: string): Effect.Effec
   Effect.try({
     try: () => {
       try {
-        renameSync(inside(root, from), inside(root, to))
+        renameSync(pathIn(root, from), pathIn(root, to))
       } catch (error) {
         if (!isMissing(error)) throw error
       }

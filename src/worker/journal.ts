@@ -67,7 +67,7 @@ const sendingOf = (entries: ReadonlyArray<JournalEntry>, send: SendEffects) => {
       Refused: () =>
         Effect.as(
           Effect.logWarning(
-            "The pool's server takes no journal of what the stage makes; what an engine that is killed has made is then named in its result alone."
+            "The pool's server does not accept the journal of what the stage makes. If the engine is killed, only the result of the stage names what it had made."
           ),
           "refused" as const
         ),

@@ -22,7 +22,7 @@ import { archiveLimitBytes, planLimitBytes } from "../schema/task-api.ts"
 import { archiveFile } from "./archive-url.ts"
 import { unpack } from "./archive.ts"
 import { save } from "./download.ts"
-import { inside } from "./fifo.ts"
+import { pathIn } from "./fifo.ts"
 import { openFile, openFolder, readFile, type Segments } from "./folder.ts"
 import { packPlan, unpackConfiguration, unpackPlan } from "./saved-plan.ts"
 import { Settings } from "./settings.ts"
@@ -53,7 +53,7 @@ const claimOf = Effect.gen(function*() {
   const { plansDirectory } = yield* Settings
   return yield* Effect.mapError(
     Effect.fromOption(plansDirectory),
-    () => invalid("The Pod has no mount for the claim of the plan; let the controller make it anew.")
+    () => invalid("The Pod has no mount for the claim of the plan; run the task again.")
   )
 })
 
@@ -67,7 +67,7 @@ const openClaim = Effect.flatMap(claimOf, openFolder)
 const folderOf = Effect.fnUntraced(function*(workspace: WorkspaceName) {
   const path = join(yield* claimOf, workspace)
   yield* Effect.try({ try: () => mkdirSync(path, { recursive: true }), catch: trouble })
-  return inside(yield* openFolder(path), ".")
+  return pathIn(yield* openFolder(path), ".")
 })
 
 /** Removes a file if it can: a file that stays does not keep a plan from being stored. */
@@ -135,7 +135,7 @@ export const sealingKey = Effect.fn("KeptPlan.key")(function*(workspace: Workspa
   return yield* new StageFailed({
     reason: "DigestMismatch",
     message:
-      `The claim has no key ${workspace}/${keyName} any more, which the variables of its plans were sealed with; remove what is left of it and plan again.`
+      `The key ${workspace}/${keyName} on the claim is missing or damaged, and without it no plan of the workspace there can be applied; remove the file if it exists, and plan again.`
   })
 }, Effect.scoped)
 

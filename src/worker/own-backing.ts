@@ -8,7 +8,7 @@ import type { AgentTask, AgentTaskSpec } from "../schema/agent-task.ts"
 import type { Artifact } from "../schema/source.ts"
 import { archiveFile, fetchArchive } from "./archive-url.ts"
 import { unpack } from "./archive.ts"
-import { heedNote } from "./backend-note.ts"
+import { checkBackendNote } from "./backend-note.ts"
 import type { Backing } from "./backing.ts"
 import { noCommandEnv } from "./engine.ts"
 import { bringKeptPlan, bringPlannedSource, keepPlan, sealingKey } from "./kept-plan.ts"
@@ -21,7 +21,9 @@ const archiveOf = (
   pinned: Artifact | undefined
 ): Effect.Effect<Option.Option<Pick<Artifact, "url" | "sha256">>, StageFailed> =>
   fluxSource !== undefined && pinned === undefined
-    ? Effect.fail(invalid("status.source is missing, which says what of source.fluxSource to run; make a new AgentTask."))
+    ? Effect.fail(
+      invalid("status.source is missing, so the worker does not know which revision of source.fluxSource to run; make a new AgentTask.")
+    )
     : Effect.succeed(Option.fromUndefinedOr(fluxSource === undefined ? archive : pinned))
 
 const fetchSource = ({ sha256, url }: Pick<Artifact, "url" | "sha256">) =>
@@ -62,12 +64,12 @@ export const ownBacking = Effect.fnUntraced(
       openFor: () => Effect.succeed(noCommandEnv),
       mayRun: ({ mutates }, engineDirectory, workspace) =>
         mutates // a plan writes no state
-          ? heedNote(engineDirectory, (note) =>
+          ? checkBackendNote(engineDirectory, (note) =>
             Effect.map(placesByWorkspace(note) ? workspace : Effect.undefined, (name) => stateTrouble(note, mounts, name)))
           : Effect.void,
       settleState: () => Effect.succeed("unwritten"),
       giveStateBack: Effect.void,
-      saidDuring: (wait) => wait,
+      showWaitingDuring: (wait) => wait,
       keepPlan: Option.map(Option.fromUndefinedOr(savePlan), () => keepPlan(workspace))
     }
   }

@@ -28,13 +28,13 @@ import { fileTrouble, invalid, StageFailed } from "./stage-failed.ts"
 /** No answer, a broken one, one that is not the server's own, 429, 5xx, or a request that broke off: asking again may help. */
 export class NoAnswer extends Data.TaggedError("NoAnswer")<{
   readonly detail: string
-  /** Whether the detail is the server's own sentence, which says what to do. */
+  /** Whether the detail is a whole sentence that says what to do, such as the server's own. */
   readonly isSaid?: boolean
 }> {
   override get message() {
     return this.isSaid === true
       ? this.detail
-      : `The pool's server gives no answer (${this.detail}); check agent.url in the values, and the network.`
+      : `The pool's server gave no usable answer (${this.detail}); check agent.url in the values, and the network.`
   }
 }
 
@@ -43,7 +43,7 @@ export class TokenRefused extends Data.TaggedError("TokenRefused")<{ readonly st
   override get message() {
     return this.status === 409
       ? "Another task has this stage, so nothing was run here; follow the run at the pool's server."
-      : `The pool's server refuses the token of this stage (${this.status}); it is over, or another one has the stage.`
+      : `The pool's server refuses the token of this stage (${this.status}): the stage is over there, or the server does not know the token; see: agent-job get RUN`
   }
 }
 
@@ -119,7 +119,7 @@ export const refusalOf = (status: number, text: string): PlatformError => {
 }
 
 /** Returns the error code for programs in the server's answer, if there is one. */
-export const wordOf = ({ body }: Declined): string | undefined =>
+export const problemCodeOf = ({ body }: Declined): string | undefined =>
   Predicate.hasProperty(body, "error") && typeof body.error === "string" ? body.error : undefined
 
 /** Returns the failure of a stage that cannot go on without the answer. */
@@ -130,7 +130,7 @@ const stageFailure = (error: PlatformError): StageFailed => {
     case "TokenRefused":
       return new StageFailed({ reason: "TokenRefused", message: error.message })
     case "Declined":
-      return wordOf(error) === "rescue-pending"
+      return problemCodeOf(error) === "rescue-pending"
         ? new StageFailed({ reason: "StateRescuePending", message: error.message })
         : invalid(`The pool's server does not give what the stage needs: ${error.message}`)
   }
@@ -140,7 +140,7 @@ const make = Effect.fnUntraced(function*(url: string, taskUid: string) {
   const { poolPatience, tokenFile } = yield* Settings
   const path = yield* Effect.mapError(
     Effect.fromOption(tokenFile),
-    () => invalid("The Pod has no token of the pool; let the controller make it anew.")
+    () => invalid("The Pod has no token of the pool; run the task again.")
   )
   const base = URL.canParse(url) && /^https?:$/u.test(new URL(url).protocol) ? url.replace(/\/+$/u, "") : undefined
   if (base === undefined) return yield* invalid("pool.url is not an http or https URL; correct it.")
@@ -149,28 +149,39 @@ const make = Effect.fnUntraced(function*(url: string, taskUid: string) {
   /** Reads the token, for each request anew: the kubelet replaces the file when the Secret changes. */
   const token = Effect.try({
     try: () => readFileSync(path, "utf8").trim(),
-    catch: (cause) => new NoAnswer({ detail: `the token in ${path} cannot be read: ${causeOf(cause)}` })
+    catch: (cause) =>
+      new NoAnswer({
+        detail: `The worker cannot read the token of this stage in ${path} (${causeOf(cause)}); check the Secret in spec.pool.tokenSecret.`,
+        isSaid: true
+      })
   })
 
-  const once = (request: Request.HttpClientRequest, yes: 200 | 204): Effect.Effect<HttpClientResponse.HttpClientResponse, PlatformError> =>
+  const once = (
+    request: Request.HttpClientRequest,
+    expectedStatus: 200 | 204
+  ): Effect.Effect<HttpClientResponse.HttpClientResponse, PlatformError> =>
     token.pipe(
       Effect.flatMap((secret) =>
         http.execute(request.pipe(Request.prependUrl(base), Request.bearerToken(secret), Request.setHeader(taskHeader.taskUid, taskUid)))
       ),
       Effect.mapError((error) => error._tag === "NoAnswer" ? error : new NoAnswer({ detail: causeOf(error) })),
       Effect.flatMap((response) =>
-        response.status === yes ? Effect.succeed(response) : response.text.pipe(
+        response.status === expectedStatus ? Effect.succeed(response) : response.text.pipe(
           Effect.orElseSucceed(() => ""),
           Effect.flatMap((text) => Effect.fail(refusalOf(response.status, text)))
         )
       )
     )
   /**
-   * Sends a request, and once more if the token is refused, because it may just have been replaced. `yes` is the one status with which the
-   * server agrees: another success is from something in front of it.
+   * Sends a request, and once more if the server does not accept the token (401), because it may just have been replaced. Only
+   * `expectedStatus` means that the server agrees: another success is from something in front of it.
    */
-  const send = (request: Request.HttpClientRequest, yes: 200 | 204) =>
-    Effect.catchTag(once(request, yes), "TokenRefused", () => Effect.delay(once(request, yes), "1 second"))
+  const send = (request: Request.HttpClientRequest, expectedStatus: 200 | 204) =>
+    Effect.catchIf(
+      once(request, expectedStatus),
+      (error) => error._tag === "TokenRefused" && error.status === 401,
+      () => Effect.delay(once(request, expectedStatus), "1 second")
+    )
   /** Gets bytes, which the server never sends without their digest. */
   const get = (path: string) =>
     Effect.flatMap(
@@ -181,7 +192,7 @@ const make = Effect.fnUntraced(function*(url: string, taskUid: string) {
   const within = <A, E>(limit: Duration.Duration, effect: Effect.Effect<A, E | PlatformError>) =>
     Effect.timeoutOrElse(effect, {
       duration: limit,
-      orElse: () => Effect.fail(new NoAnswer({ detail: `not in ${Duration.format(limit)}` }))
+      orElse: () => Effect.fail(new NoAnswer({ detail: `not complete within ${Duration.format(limit)}` }))
     })
 
   const read = <A, E>(
@@ -193,8 +204,8 @@ const make = Effect.fnUntraced(function*(url: string, taskUid: string) {
       limit,
       Effect.flatMap(response, (response) => Effect.mapError(body(response), (error) => new NoAnswer({ detail: causeOf(error) })))
     )
-  const text = (request: Request.HttpClientRequest, yes: 200 | 204, limit = smallBodyTimeout) =>
-    read(send(request, yes), (response) => response.text, limit)
+  const text = (request: Request.HttpClientRequest, expectedStatus: 200 | 204, limit = smallBodyTimeout) =>
+    read(send(request, expectedStatus), (response) => response.text, limit)
   const json = <S extends Schema.ConstraintDecoder<unknown>>(
     request: Request.HttpClientRequest,
     schema: S
@@ -292,7 +303,7 @@ const make = Effect.fnUntraced(function*(url: string, taskUid: string) {
         (error): Effect.Effect<Option.Option<never>, PlatformError> =>
           error.status !== 404
             ? Effect.fail(error)
-            : isOneOf(wordOf(error), "no-state")
+            : isOneOf(problemCodeOf(error), "no-state")
             ? Effect.succeedNone
             : Effect.fail(new NoAnswer({ detail: "it answers 404" }))
       )

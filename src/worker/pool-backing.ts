@@ -2,14 +2,14 @@
 // Always holds: an apply runs only the approved plan; its state goes only through the gateway; the last is confirmed, or the stage fails.
 // Used by worker/worker.ts.
 import { Clock, Duration, Effect, Option, Result } from "effect"
-import { join } from "node:path"
+import { join, relative } from "node:path"
 import { poolStateTrouble } from "../core/state-place.ts"
 import type { AgentTaskSpec } from "../schema/agent-task.ts"
 import type { Seal } from "../schema/seal.ts"
 import { stateLimitBytes, type TaskDetails } from "../schema/task-api.ts"
 import { archiveFile } from "./archive-url.ts"
 import { unpack } from "./archive.ts"
-import { heedNote } from "./backend-note.ts"
+import { checkBackendNote } from "./backend-note.ts"
 import type { Backing, Provisioned } from "./backing.ts"
 import { openFile, readFile, removeFile } from "./folder.ts"
 import { Log } from "./log-shipper.ts"
@@ -28,6 +28,9 @@ const planFile = "saved-plan.tar"
 /** The file that the engine leaves in its directory when it could not push its state. */
 const erroredState = "errored.tfstate"
 
+/** Where a kubelet keeps the volumes of its Pods, unless it is told otherwise. */
+const kubeletDirectory = "/var/lib/kubelet"
+
 const states = { Untouched: "untouched", Unwritten: "unwritten", Saved: "saved" } as const
 
 type Unsaved = Extract<Settled, { readonly _tag: "Unsaved" }>
@@ -41,7 +44,7 @@ export const poolBacking = Effect.fnUntraced(function*({ plan, source, stage }: 
   const platform = yield* Platform
   const delivery = yield* StateDelivery
   const { unsavedDuring } = yield* TaskStatus
-  const { namespace, pod, privateDirectory, statePatience } = yield* Settings
+  const { dataDirectory, namespace, pod, privateDirectory, statePatience } = yield* Settings
   const { tooLate } = yield* Stop
   if (stage !== "plan" && plan === undefined) {
     return yield* refuse(
@@ -49,13 +52,17 @@ export const poolBacking = Effect.fnUntraced(function*({ plan, source, stage }: 
     )
   }
   const begun = yield* platform.details
-  yield* delivery.shareAs(begun)
+  yield* delivery.keepSharedCopyAs(begun)
   yield* carryStrandedStates
 
   const notSaved = (message: string) => new StageFailed({ reason: "StateNotSaved", message })
-  const inFile = (where: string, why: string) =>
+  const mounts = { data: dataDirectory, private: privateDirectory } // by the name of the volume, see core/manifest/volumes
+  /** Says where the file is on the node: once the Pod has ended, no command can be run in it any more. */
+  const inFile = (volume: keyof typeof mounts, file: string, why: string) =>
     notSaved(
-      `The last state is in ${where} of Pod ${pod.name} on node ${pod.node}; save it before the Pod is deleted. The pool's server has not confirmed it (${why})`
+      `The last state is in ${file} of Pod ${pod.name}, which is removed soon after its end (task.job.ttlSecondsAfterFinished). Save it before that from node ${pod.node}; there it usually is ${kubeletDirectory}/pods/${pod.uid}/volumes/kubernetes.io~empty-dir/${volume}/${
+        relative(mounts[volume], file)
+      } (docs/state.md). The pool's server has not confirmed this state. ${why}`
     )
   /**
    * Returns the failure that names the best place of the unsaved state. A state that the worker could not keep may be where the engine left
@@ -64,15 +71,15 @@ export const poolBacking = Effect.fnUntraced(function*({ plan, source, stage }: 
   const whereabouts = ({ shared, unkept, why }: Unsaved, errored: Option.Option<string>) => {
     if (Option.isSome(shared)) {
       return notSaved(
-        `The last state is kept, encrypted, as ${shared.value} in the volume that tasks share; the next stage that runs takes it to the server, which has not confirmed it (${why})`
+        `The last state is kept, encrypted, as ${shared.value} on the volume that tasks share, and the next stage that runs takes it to the pool's server, which has not confirmed it yet. ${why}`
       )
     }
-    if (Option.isNone(unkept)) return inFile(unsavedCopyFile(privateDirectory), why)
-    if (Option.isSome(errored)) return inFile(errored.value, why)
+    if (Option.isNone(unkept)) return inFile("private", unsavedCopyFile(privateDirectory), why)
+    if (Option.isSome(errored)) return inFile("data", errored.value, why)
     return notSaved(
-      `The last state could be kept nowhere (${unkept.value}), so look for what the stage made before the next run; ${
+      `The worker could not keep the last state anywhere, and the pool's server has not confirmed it, so it may be lost. Before you run the workspace again, look for what the stage made. If ${
         unsavedCopyFile(privateDirectory)
-      } of Pod ${pod.name} on node ${pod.node} is an older one, if it is there. The pool's server has not confirmed the last (${why})`
+      } of Pod ${pod.name} on node ${pod.node} exists, it is an older state. ${unkept.value} ${why}`
     )
   }
   /**
@@ -81,24 +88,24 @@ export const poolBacking = Effect.fnUntraced(function*({ plan, source, stage }: 
    */
   const byHand = Effect.fnUntraced(function*(file: string, why: string, since: bigint) {
     const { line } = yield* Log
-    const left = Duration.subtract(statePatience, Duration.nanos((yield* Clock.monotonicTimeNanos) - since))
-    const staysFor = Duration.format(Duration.seconds(Math.max(0, Math.round(Duration.toSeconds(left)))))
+    const remaining = Duration.subtract(statePatience, Duration.nanos((yield* Clock.monotonicTimeNanos) - since))
+    const staysFor = Duration.format(Duration.seconds(Math.max(0, Math.round(Duration.toSeconds(remaining)))))
     yield* line(
-      `The engine left its last state in ${file}, which the pool's server does not get (${why}) The Pod stays for ${staysFor}, so save it now, and then cancel the run: kubectl -n ${namespace} exec ${pod.name} -c runner -- cat ${file} >${erroredState}`
+      `The engine left its last state in ${file}, and the worker cannot send it to the pool's server. ${why} The Pod stays for ${staysFor}. Cancel the run only after you have saved the state, which this command does: kubectl -n ${namespace} exec ${pod.name} -c runner -- cat ${file} >${erroredState}`
     )
-    yield* unsavedDuring(Effect.andThen(Effect.raceFirst(Effect.sleep(left), tooLate), inFile(file, why)))
+    yield* unsavedDuring(Effect.andThen(Effect.raceFirst(Effect.sleep(remaining), tooLate), inFile("data", file, why)))
   })
   const settleState = Effect.fnUntraced(function*({ directory, path, root }: Provisioned) {
     const since = yield* Clock.monotonicTimeNanos
     const file = [...directory, erroredState]
     const errored = join(path, erroredState)
     const read = yield* Effect.result(readFile(root, file, stateLimitBytes))
-    const left = Result.getOrElse(read, () => Option.none<Uint8Array>())
-    const settled = yield* delivery.settle(left) // even if the file cannot be read: what the engine pushed before does not wait for it
+    const leftoverState = Result.getOrElse(read, () => Option.none<Uint8Array>())
+    const settled = yield* delivery.settle(leftoverState) // even if the file cannot be read: what the engine pushed before does not wait for it
     if (Result.isFailure(read)) yield* byHand(errored, read.failure.message, since)
-    if (settled._tag === "Unsaved") return yield* whereabouts(settled, Option.as(left, errored))
-    if (Option.isNone(left) && Option.isSome(yield* Effect.scoped(openFile(root, file)))) {
-      yield* byHand(errored, `it has more than ${stateLimitBytes / 1024 ** 2} MiB.`, since)
+    if (settled._tag === "Unsaved") return yield* whereabouts(settled, Option.as(leftoverState, errored))
+    if (Option.isNone(leftoverState) && Option.isSome(yield* Effect.scoped(openFile(root, file)))) {
+      yield* byHand(errored, `It has more than ${stateLimitBytes / 1024 ** 2} MiB, which is the most that the server takes.`, since)
     }
     return states[settled._tag]
   })
@@ -130,10 +137,10 @@ export const poolBacking = Effect.fnUntraced(function*({ plan, source, stage }: 
         return seal
       })),
     openFor: ({ mutates }) => Effect.provideService(openGateway(mutates), StateDelivery, delivery),
-    mayRun: (_, engineDirectory) => heedNote(engineDirectory, (note) => Effect.succeed(poolStateTrouble(note))), // before a plan too, so that no plan is approved whose apply is refused
+    mayRun: (_, engineDirectory) => checkBackendNote(engineDirectory, (note) => Effect.succeed(poolStateTrouble(note))), // before a plan too, so that no plan is approved whose apply is refused
     settleState,
     giveStateBack: delivery.giveBack,
-    saidDuring: unsavedDuring,
+    showWaitingDuring: unsavedDuring,
     keepPlan: Option.some(Effect.fnUntraced(function*({ directory, root }: Provisioned, seal: Seal) {
       const file = join(privateDirectory, planFile)
       const sha256 = yield* packPlan(root, directory, file, seal)

@@ -40,7 +40,7 @@ export const providerMirrors = Effect.fnUntraced(function*(
   if (Option.isNone(mirrors) || variable in env) return { openFor: () => Effect.succeed(noCommandEnv) }
   const given = yield* Effect.mapError(
     decode(mirrors.value),
-    () => invalid("The mirrors of the Pod cannot be read; let the controller make it anew.")
+    () => invalid("The mirrors of the Pod cannot be read; run the task again.")
   )
   const tokens = (yield* Effect.forEach(given.network, tokenOf)).flat()
   const open = Effect.gen(function*() {

@@ -12,7 +12,7 @@ import { Settings } from "./settings.ts"
 import { fileTrouble, invalid, type StageFailed } from "./stage-failed.ts"
 import type { Variables } from "./variables.ts"
 
-const pathIn = (what: string, path: string): Effect.Effect<Segments, StageFailed> =>
+const checkedSegments = (what: string, path: string): Effect.Effect<Segments, StageFailed> =>
   Effect.mapError(
     Effect.fromOption(segmentsOf(path)),
     () => invalid(`${what} ${JSON.stringify(path)} leads outside the configuration; give a relative path without "..".`)
@@ -21,7 +21,7 @@ const pathIn = (what: string, path: string): Effect.Effect<Segments, StageFailed
 const writeAllFiles = (root: number, files: Readonly<Record<string, string | Uint8Array>>): Effect.Effect<void, StageFailed> =>
   Effect.forEach(
     Object.entries(files),
-    ([name, content]) => Effect.flatMap(pathIn("The file name", name), (path) => writeFile(root, path, content)),
+    ([name, content]) => Effect.flatMap(checkedSegments("The file name", name), (path) => writeFile(root, path, content)),
     { discard: true }
   )
 
@@ -30,7 +30,7 @@ const readMounted = Effect.fnUntraced(function*() {
   const { sourceDirectory } = yield* Settings
   const directory = yield* Effect.mapError(
     Effect.fromOption(sourceDirectory),
-    () => invalid("The Pod has no mount for the ConfigMap of the source; let the controller make it anew.")
+    () => invalid("The Pod has no mount for the ConfigMap of the source; run the task again.")
   )
   return yield* Effect.try({
     try: () =>
@@ -54,8 +54,8 @@ export const provision = Effect.fn("Provision.source")(
     if (spec.source.configMap !== undefined) yield* writeAllFiles(root, yield* readMounted())
     if (Option.isSome(bringSource)) yield* bringSource.value(root)
 
-    const base = yield* pathIn("source.fluxSource.path", spec.source.fluxSource?.path ?? "")
-    const directory = [...base, ...yield* pathIn("workingDirectory", spec.workingDirectory ?? "")]
+    const base = yield* checkedSegments("source.fluxSource.path", spec.source.fluxSource?.path ?? "")
+    const directory = [...base, ...yield* checkedSegments("workingDirectory", spec.workingDirectory ?? "")]
     if (!isFolder(root, directory)) {
       return yield* invalid(
         `The source has no directory ${directory.join("/")}; correct ${

@@ -33,7 +33,7 @@ const writeStatus = Effect.fnUntraced(function*(claim: Claim, result: StageResul
     const { metadata, status } = task
     if (status.claim?.nonce !== claim.nonce) {
       return yield* Effect.logError(
-        `AgentTask ${name} is another one by now, of the same name; the result of the one before is not written to it.`
+        `AgentTask ${name} has been replaced by another one of that name, or claimed by another worker; this result is not written to it.`
       )
     }
     if (status.result !== undefined) {

@@ -34,7 +34,10 @@ const digestOf = Effect.fnUntraced(function*(root: number, path: Segments, limit
 }, Effect.scoped)
 
 const needed = (found: Option.Option<Sha256>, what: string) =>
-  Effect.mapError(Effect.fromOption(found), () => invalid(`There is no ${what}, which a saved plan is nothing without; plan again.`))
+  Effect.mapError(
+    Effect.fromOption(found),
+    () => invalid(`There is no ${what}, and without it no plan can be saved or applied; plan again.`)
+  )
 
 /** Returns the digest of kind, name and value together, so that equal values of two variables have different digests. */
 const keyed = (key: Uint8Array, ...parts: ReadonlyArray<string | boolean>): Sha256 =>

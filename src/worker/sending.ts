@@ -47,7 +47,8 @@ export const startSending = Effect.fnUntraced(function*({ isLeft, once, pause }:
     yield* work.await
     const sent = yield* Effect.catchDefect(
       once,
-      (defect) => Effect.as(Effect.logError("What a stage sends was not sent, by a mistake", defect), "failed" as const)
+      (defect) =>
+        Effect.as(Effect.logError("The log or journal could not be sent, because of an unexpected error", defect), "failed" as const)
     )
     failures = sent === "failed" ? failures + 1 : 0
     isRefused = sent === "refused"

@@ -18,14 +18,14 @@ import { Stop } from "./stop.ts"
 /** What is known about a stage so far, whatever its outcome will be. */
 export interface Facts extends Pick<StageResult, "changes" | "hasChanges" | "planDigest" | "statePushed"> {
   /** What the stage made that its state does not have, in a sentence. */
-  readonly left?: string
+  readonly unsavedEffects?: string
 }
 
 /** How a command ended. */
 type Done = Exit.Exit<unknown, StageFailed | StageStopped>
 
 interface Parts {
-  readonly backing: Pick<Backing, "settleState" | "storedState" | "giveStateBack" | "saidDuring">
+  readonly backing: Pick<Backing, "settleState" | "storedState" | "giveStateBack" | "showWaitingDuring">
   readonly journal: Journal
   /** Where the settlement stores the stage's changes, whether its state is pushed, and what the state lacks. */
   readonly facts: Ref.Ref<Facts>
@@ -34,7 +34,7 @@ interface Parts {
 const tellAfter = Duration.seconds(20)
 
 /** Waits; after a while, tells the readers of the log that nothing happens because the server has not taken `what` yet. */
-const telling = <A, E, R>(what: string, wait: Effect.Effect<A, E, R>, within?: Duration.Duration) =>
+const logWaiting = <A, E, R>(what: string, wait: Effect.Effect<A, E, R>, within?: Duration.Duration) =>
   Effect.raceFirst(
     wait,
     Effect.gen(function*() {
@@ -42,9 +42,9 @@ const telling = <A, E, R>(what: string, wait: Effect.Effect<A, E, R>, within?: D
       const { statePatience } = yield* Settings
       yield* Effect.sleep(tellAfter)
       yield* line(
-        `The engine has ended, but the pool's server has not taken ${what}. The worker goes on trying, for ${
+        `The engine has ended, but the pool's server has not yet taken ${what}. The worker goes on trying for up to ${
           Duration.format(within ?? statePatience)
-        } at most.`
+        }.`
       )
       return yield* Effect.never
     })
@@ -55,17 +55,17 @@ export const makeSettlement = ({ backing, facts, journal }: Parts) => {
    * Waits, and if that takes long, the AgentTask says that the server has not got everything. The AgentTask goes on saying so until the
    * result, unless the wait gives `true` and no state is unsaved: a later wait must not take back what is said about an unsaved state.
    */
-  const said = Effect.fnUntraced(function*<R>(wait: Effect.Effect<boolean, never, R>) {
+  const showWaiting = Effect.fnUntraced(function*<R>(wait: Effect.Effect<boolean, never, R>) {
     const { statePushed } = yield* Ref.get(facts)
     return yield* Effect.catch(
-      backing.saidDuring(Effect.filterOrFail(wait, (isDone) => isDone && statePushed !== false, (isDone) => isDone)),
+      backing.showWaitingDuring(Effect.filterOrFail(wait, (isDone) => isDone && statePushed !== false, (isDone) => isDone)),
       Effect.succeed
     )
   })
 
   /** Gives the lock back, trying for `patience`. Always gives `true`: the Pod has nothing else that could help with the lock. */
   const givingBack = (patience: Duration.Duration) =>
-    said(Effect.as(Effect.timeoutOption(telling("the lock of its state back", backing.giveStateBack, patience), patience), true))
+    showWaiting(Effect.as(Effect.timeoutOption(logWaiting("back the lock on its state", backing.giveStateBack, patience), patience), true))
 
   /**
    * Tells the server that the journal is closed; returns whether the server knows. The entry is sent by itself, because a server that does
@@ -88,16 +88,18 @@ export const makeSettlement = ({ backing, facts, journal }: Parts) => {
       arriving,
       (arrived) => inOrder ? Effect.succeed(arrived) : Effect.map(close(done), (closed) => arrived && closed)
     )
-    const arrived = said(telling("the last words on what it made", Effect.raceFirst(toItsEnd, Effect.as(tooLate, false))))
+    const arrived = showWaiting(
+      logWaiting("the end of the journal of what was made", Effect.raceFirst(toItsEnd, Effect.as(tooLate, false)))
+    )
     if (journal.entries().length === 0) return yield* arrived
     const [state, isTold] = yield* Effect.all([Effect.raceFirst(backing.storedState, Effect.as(tooLate, Option.none<string>())), arrived], {
       concurrency: 2
     })
-    const left = Option.match(Option.filter(state, (text) => !isEncrypted(text)), {
+    const unsavedEffects = Option.match(Option.filter(state, (text) => !isEncrypted(text)), {
       onNone: () => inOrder ? "" : madeMessage(journal.entries()),
       onSome: (text) => effectsMessage(stageEffects(journal.entries(), stateObjects(text), inOrder))
     })
-    yield* Ref.update(facts, (_) => ({ ..._, left }))
+    yield* Ref.update(facts, (_) => ({ ..._, unsavedEffects }))
     return isTold
   })
 
@@ -106,7 +108,7 @@ export const makeSettlement = ({ backing, facts, journal }: Parts) => {
     const { poolPatience, statePatience } = yield* Settings
     yield* Ref.update(facts, (_) => ({ ..._, changes: changesOf(journal.entries()) }))
     const arriving = yield* Effect.forkChild(journal.flush(statePatience)) // beside the state, so that the Pod does not stay for twice that time
-    const settled = yield* Effect.exit(Effect.mapError(telling("its last state", backing.settleState(place)), withExitCodeOf(done)))
+    const settled = yield* Effect.exit(Effect.mapError(logWaiting("its last state", backing.settleState(place)), withExitCodeOf(done)))
     const known = Exit.isFailure(settled) ? { statePushed: false } : settled.value === "saved" ? { statePushed: true } : {}
     yield* Ref.update(facts, (_) => ({ ..._, ...known }))
     const inOrder = endedInOrder({ ...exitCodeOfDone(done), ...known })
@@ -127,7 +129,7 @@ const nothingApplied = () =>
   new StageFailed({
     reason: "InvalidConfiguration",
     message:
-      "The engine ended with success, but never locked the state, so it applied nothing; the log has what it said: see what TF_CLI_ARGS and TF_CLI_ARGS_apply make of its command, and what the runner image has as the engine.",
+      "The engine ended with success but never locked the state, so it applied nothing; read its log, and check TF_CLI_ARGS, TF_CLI_ARGS_apply and the engine in the runner image.",
     exitCode: 0
   })
 

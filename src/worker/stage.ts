@@ -61,8 +61,8 @@ export const runStage = Effect.fn("Stage.run")(
       Effect.provide(logging),
       orItsFailure
     )
-    const { left = "", ...known } = yield* Ref.get(facts)
-    const message = withLeft(log.redact(outcome.message), left)
+    const { unsavedEffects = "", ...known } = yield* Ref.get(facts)
+    const message = withLeft(log.redact(outcome.message), unsavedEffects)
     if (outcome.outcome !== "succeeded") yield* log.line(`\n\u001b[1m${message}\u001b[0m`)
     return { outcome: { ...outcome, ...known, message }, flushLog: log.flush }
   },
@@ -165,7 +165,7 @@ const introduce = Effect.fnUntraced(function*(spec: AgentTaskSpec, name: string,
   yield* line(`Workspace: ${spec.workspace}, ${spec.stage}`)
   const limited = Option.filter(timeoutLimitSeconds, (seconds) => seconds < (spec.timeoutSeconds ?? defaultTimeoutSeconds))
   if (Option.isSome(limited)) {
-    yield* line(`Timeout: ${limited.value} seconds, since task.job.activeDeadlineSeconds lets no stage take longer`)
+    yield* line(`Timeout: ${limited.value} seconds, since task.job.activeDeadlineSeconds allows no more`)
   }
   yield* Effect.forEach(shown, line, { discard: true })
   const wanted = spec.engine?.version
@@ -232,6 +232,6 @@ const unexpected = (cause: Cause.Cause<unknown>): Effect.Effect<Outcome> =>
     {
       outcome: "failed",
       reason: "Lost",
-      message: "The worker met an error that it does not know; look at its log, and at the state before the next run."
+      message: "The worker met an unexpected error; read its log, and check the state before the next run."
     } satisfies Outcome
   )

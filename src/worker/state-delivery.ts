@@ -26,7 +26,7 @@ export const Settled = Data.taggedEnum<Settled>()
 
 export class StateDelivery extends Context.Service<StateDelivery, {
   /** Makes each state that the server does not take go to the shared volume too, if the Pod has one. Called before any lock. */
-  readonly shareAs: (stage: KeptAs) => Effect.Effect<void>
+  readonly keepSharedCopyAs: (stage: KeptAs) => Effect.Effect<void>
   /** Reads the newest state; none if there is none yet. */
   readonly read: Effect.Effect<Option.Option<Uint8Array>, PlatformError>
   readonly lock: (info: LockInfo) => Effect.Effect<void, PlatformError>
@@ -37,8 +37,8 @@ export class StateDelivery extends Context.Service<StateDelivery, {
    * the worker knows that no state is unsaved.
    */
   readonly unlock: (info: LockInfo) => Effect.Effect<void, PlatformError>
-  /** Sends the state that the server has not confirmed, or `left`, the one that the engine left in a file of its own. */
-  readonly settle: (left: Option.Option<Uint8Array>) => Effect.Effect<Settled>
+  /** Sends the state that the server has not confirmed, or `leftoverState`, the one that the engine left in a file of its own. */
+  readonly settle: (leftoverState: Option.Option<Uint8Array>) => Effect.Effect<Settled>
   /** Gives the lock back after `settle`, unless the engine still had it or a state is unsaved. */
   readonly giveBack: Effect.Effect<void>
 }>()("agent-job/worker/StateDelivery") {
@@ -56,10 +56,11 @@ const isEvidence = (error: PlatformError): boolean => error._tag === "Declined" 
  * Reports whether the file that was left in the runner, where not only the engine writes, replaces a state that is on its way: it has the
  * same lineage and no lower serial, or the state on its way is not one of an engine.
  */
-const mayReplace = (onItsWay: Uint8Array, left: Uint8Array): boolean =>
+const mayReplace = (onItsWay: Uint8Array, leftoverState: Uint8Array): boolean =>
   Option.match(engineHead(onItsWay), {
     onNone: () => true,
-    onSome: (before) => Option.exists(engineHead(left), ({ lineage, serial }) => lineage === before.lineage && serial >= before.serial)
+    onSome: (before) =>
+      Option.exists(engineHead(leftoverState), ({ lineage, serial }) => lineage === before.lineage && serial >= before.serial)
   })
 
 interface Held {
@@ -93,16 +94,17 @@ const make = Effect.fnUntraced(function*(): Effect.fn.Return<StateDelivery["Serv
   let goneAt = yield* Clock.monotonicTimeNanos
 
   const inGrace = <A>(ask: Effect.Effect<A, PlatformError>): Effect.Effect<A, PlatformError> =>
-    Effect.raceFirst(ask, Effect.andThen(tooLate, Effect.fail(new NoAnswer({ detail: "not before the end of the grace period" }))))
+    Effect.raceFirst(ask, Effect.andThen(tooLate, Effect.fail(new NoAnswer({ detail: "none before the end of the grace period" }))))
   const again = <A>(
     ask: Effect.Effect<A, PlatformError>,
     mayHelp: (error: PlatformError) => boolean,
     limit: Duration.Duration
   ): Effect.Effect<A, PlatformError> =>
-    Effect.tapError(ask, (error) => Effect.logWarning("The pool's server has not got the state yet, or its lock", error.message)).pipe(
-      (told) => askAgain(told, { while: mayHelp, first: "200 millis", spaced: "5 seconds", limit }),
-      inGrace
-    )
+    Effect.tapError(ask, (error) => Effect.logWarning("A request to the pool's server about the state or its lock failed", error.message))
+      .pipe(
+        (told) => askAgain(told, { while: mayHelp, first: "200 millis", spaced: "5 seconds", limit }),
+        inGrace
+      )
   /** Asks through an outage for as long as the engine waits, even with a refused token, which may be renewed meanwhile. */
   const stubbornly = <A>(ask: Effect.Effect<A, PlatformError>) => again(ask, ({ _tag }) => _tag !== "Declined", Duration.infinity)
   /** Asks through an outage after the engine is gone. A refusal is final, and all requests together take `statePatience` at most. */
@@ -115,7 +117,7 @@ const make = Effect.fnUntraced(function*(): Effect.fn.Return<StateDelivery["Serv
   const shortly = <A>(ask: Effect.Effect<A, PlatformError>) => inGrace(platform.patiently(ask))
 
   /** Puts a state on the shared volume, unless it is there already or the server keeps it as evidence. */
-  const share = Effect.fnUntraced(function*(bytes: Uint8Array) {
+  const keepOnSharedVolume = Effect.fnUntraced(function*(bytes: Uint8Array) {
     const digest = sha256(bytes)
     if (Option.isNone(copy) || shared?.digest === digest || evidence === digest) return
     shared = { digest, file: yield* copy.value.keep(bytes) }
@@ -123,9 +125,9 @@ const make = Effect.fnUntraced(function*(): Effect.fn.Return<StateDelivery["Serv
   const notTaken = (bytes: Uint8Array, error: PlatformError) =>
     Effect.suspend(() => {
       if (isEvidence(error)) evidence = sha256(bytes)
-      return share(bytes)
+      return keepOnSharedVolume(bytes)
     })
-  const unshare = Effect.suspend(() => {
+  const removeFromSharedVolume = Effect.suspend(() => {
     if (Option.isNone(copy) || shared === undefined) return Effect.void
     shared = undefined
     return copy.value.remove
@@ -153,7 +155,7 @@ const make = Effect.fnUntraced(function*(): Effect.fn.Return<StateDelivery["Serv
       const told = Effect.tapError(platform.pushState(bytes, digest, lock), (error) => notTaken(bytes, error))
       // An engine may hang up. Its request is not interruptible by itself, but may be interrupted now, since the state is not lost with it.
       yield* Effect.interruptible(ask(Effect.tap(told, confirm(bytes, digest, info))))
-      yield* unshare
+      yield* removeFromSharedVolume
       yield* removeUnsavedCopy(privateDirectory)
     })
 
@@ -187,7 +189,7 @@ const make = Effect.fnUntraced(function*(): Effect.fn.Return<StateDelivery["Serv
     })
 
   /** Notes that the lock may be given back once no state is unsaved. */
-  const note = () => {
+  const markLockReturned = () => {
     if (held !== undefined) held = { ...held, isOver: true }
   }
 
@@ -195,7 +197,7 @@ const make = Effect.fnUntraced(function*(): Effect.fn.Return<StateDelivery["Serv
   const rescue = Effect.fnUntraced(function*(bytes: Uint8Array) {
     if (held?.lock === undefined) {
       yield* lock({ ID: randomUUID(), Operation: "rescue", Who: pod.name }, patiently)
-      note()
+      markLockReturned()
     }
     yield* deliver(bytes, patiently)
     return Settled.Saved()
@@ -207,16 +209,16 @@ const make = Effect.fnUntraced(function*(): Effect.fn.Return<StateDelivery["Serv
       onFailure: ({ message }) => Option.some(message),
       onSuccess: () => Option.none<string>()
     })
-    yield* share(bytes)
+    yield* keepOnSharedVolume(bytes)
     return Settled.Unsaved({ why, unkept, shared: shared?.digest === sha256(bytes) ? Option.some(shared.file) : Option.none() })
   })
 
-  const settle = (left: Option.Option<Uint8Array>): Effect.Effect<Settled> =>
+  const settle = (leftoverState: Option.Option<Uint8Array>): Effect.Effect<Settled> =>
     Effect.flatMap(Clock.monotonicTimeNanos, (now): Effect.Effect<Settled> => {
       goneAt = now
       const onItsWay = unconfirmed
       const wanted = Option.getOrUndefined(
-        Option.filter(left, (bytes) => sha256(bytes) !== confirmed && (onItsWay === undefined || mayReplace(onItsWay, bytes)))
+        Option.filter(leftoverState, (bytes) => sha256(bytes) !== confirmed && (onItsWay === undefined || mayReplace(onItsWay, bytes)))
       ) ?? onItsWay
       if (wanted === undefined) {
         return Effect.succeed(confirmed !== undefined ? Settled.Saved() : wasLocked ? Settled.Unwritten() : Settled.Untouched())
@@ -241,7 +243,7 @@ const make = Effect.fnUntraced(function*(): Effect.fn.Return<StateDelivery["Serv
     )
 
   return StateDelivery.of({
-    shareAs: (stage) =>
+    keepSharedCopyAs: (stage) =>
       Effect.sync(() => {
         copy = Option.map(cacheDirectory, (directory) => strandedCopy(directory, stage))
       }),
@@ -254,11 +256,11 @@ const make = Effect.fnUntraced(function*(): Effect.fn.Return<StateDelivery["Serv
       inTurn.withPermit(
         Effect.suspend(() =>
           held?.info.ID === ID
-            ? Effect.sync(note)
+            ? Effect.sync(markLockReturned)
             : Effect.fail(new Declined({ status: 409, message: "This command does not hold that lock.", body: undefined }))
         )
       ),
-    settle: (left) => inTurn.withPermit(settle(left)),
+    settle: (leftoverState) => inTurn.withPermit(settle(leftoverState)),
     giveBack: inTurn.withPermit(
       Effect.suspend(() => held?.isOver === true && unconfirmed === undefined ? giveBack(patiently) : Effect.void)
     )

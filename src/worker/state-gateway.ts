@@ -94,7 +94,7 @@ const answer = Effect.fnUntraced(
 )
 
 /** How long a request may still take that an engine sent before it ended. */
-const lastWords = "1 second"
+const drainTimeout = "1 second"
 
 /**
  * Closes the server, then all connections that are left. A request cannot be interrupted while its body comes or its answer goes, so a
@@ -103,7 +103,7 @@ const lastWords = "1 second"
 const closing = (server: Server) => {
   const open = openSockets(server)
   const closed = Effect.callback<void>((resume) => void server.close(() => resume(Effect.void)))
-  return Effect.andThen(Effect.timeoutOption(closed, lastWords), Effect.sync(() => open.forEach((socket) => socket.destroy())))
+  return Effect.andThen(Effect.timeoutOption(closed, drainTimeout), Effect.sync(() => open.forEach((socket) => socket.destroy())))
 }
 
 /**

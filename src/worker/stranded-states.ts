@@ -8,7 +8,7 @@ import { join } from "node:path"
 import { isOneOf } from "../schema/problem.ts"
 import { frame, keptStateBytes, keptStateLimitBytes, keptStateLine, type TaskDetails } from "../schema/task-api.ts"
 import { openFolder, readFile, removeFile, renameFile } from "./folder.ts"
-import { Platform, type PlatformError, wordOf } from "./platform.ts"
+import { Platform, type PlatformError, problemCodeOf } from "./platform.ts"
 import { Settings } from "./settings.ts"
 import { volumeTrouble } from "./stage-failed.ts"
 import { asideSuffix, storeWhole } from "./whole-file.ts"
@@ -72,7 +72,8 @@ export const strandedCopy = (cacheDirectory: string, { id, keptStateKey }: KeptA
   }
 }
 
-const isFinal = (error: PlatformError): boolean => error._tag === "Declined" && isOneOf(wordOf(error), "invalid", "not-kept", "too-large")
+const isFinal = (error: PlatformError): boolean =>
+  error._tag === "Declined" && isOneOf(problemCodeOf(error), "invalid", "not-kept", "too-large")
 
 /** Takes one file to the server; returns whether the server has it now. */
 const carry = Effect.fnUntraced(
@@ -95,14 +96,19 @@ const carry = Effect.fnUntraced(
     )
 )
 
-/** Removes files that were never written to their end, such as those of a worker that was killed. */
+/** Removes files that were never written to their end, such as those of a worker that was killed; one that it cannot remove stays. */
 const removeHalfDone = Effect.fnUntraced(function*(folder: string, root: number, names: ReadonlyArray<string>) {
   const before = (yield* Clock.currentTimeMillis) - Duration.toMillis(halfDoneFor)
-  for (const name of names) {
-    const found = yield* Effect.try({ try: () => lstatSync(join(folder, name), { throwIfNoEntry: false }), catch: trouble })
-    if (found !== undefined && found.mtimeMs < before) yield* removeFile(root, [name])
-  }
-}, Effect.catch(({ message }) => Effect.logWarning("What was left half done among the kept states stays", message)))
+  yield* Effect.forEach(
+    names,
+    (name) =>
+      Effect.try({ try: () => lstatSync(join(folder, name), { throwIfNoEntry: false }), catch: trouble }).pipe(
+        Effect.flatMap((found) => found !== undefined && found.mtimeMs < before ? removeFile(root, [name]) : Effect.void),
+        Effect.catch(({ message }) => Effect.logWarning(`The half-written state ${name} stays on the volume`, message))
+      ),
+    { discard: true }
+  )
+})
 
 /**
  * Takes to the server the states that other stages had to leave, in random order, so that none is always last. Never fails, and begins no
@@ -125,6 +131,6 @@ export const carryStrandedStates = Effect.gen(function*() {
   }
 }).pipe(
   Effect.scoped,
-  Effect.catchCause((cause) => Effect.logWarning("The states that were kept for the server cannot be looked at", cause)),
+  Effect.catchCause((cause) => Effect.logWarning("The states on the shared volume cannot be taken to the server", cause)),
   Effect.asVoid
 )

@@ -81,8 +81,10 @@ const make = Effect.fnUntraced(
       Effect.map((now) => {
         has = now
       }),
-      Effect.catch((error) => Effect.logWarning("What the stage waits for could not be written to its AgentTask", error.message)),
-      Effect.catchDefect((defect) => Effect.logError("What the stage waits for was not written to its AgentTask, by a mistake", defect))
+      Effect.catch((error) => Effect.logWarning("The AgentTask could not be told what its stage is waiting for", error.message)),
+      Effect.catchDefect((defect) =>
+        Effect.logError("The AgentTask was not told what its stage is waiting for, because of an unexpected error", defect)
+      )
     )
     const due = Effect.suspend(() =>
       isWanted || has !== "unsaid" ? Effect.asVoid(Effect.timeoutOption(changed.await, tellEvery)) : changed.await

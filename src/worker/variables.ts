@@ -60,7 +60,7 @@ export const variablesOf = Effect.fnUntraced(
         ...(value.length < shortestSecret && value !== "" ? [`The value of ${name} is too short to be kept out of this log.`] : []),
         ...(inside.isCut
           ? [
-            `The value of ${name} has more than ${mostParts} texts inside; those after them are kept out of this log only together with what is around them.`
+            `The value of ${name} contains more than ${mostParts} texts; only the first ${mostParts} are also kept out of this log one by one, the others only together with what surrounds them.`
           ]
           : [])
       ])

@@ -60,7 +60,7 @@ const finish = Effect.fnUntraced(
  * Runs the effect to its end although SIGTERM interrupts the program, because a stage listens for the signal itself and ends in order. The
  * process then exits with the code of the effect.
  */
-const heedless = <A, E, R>(effect: Effect.Effect<A, E, R>): Effect.Effect<A, E, R> =>
+const surviveInterrupt = <A, E, R>(effect: Effect.Effect<A, E, R>): Effect.Effect<A, E, R> =>
   Effect.suspend(() => {
     let code = 0
     const ended = Effect.flatMap(Effect.forkDetach(effect), Fiber.await).pipe(
@@ -81,4 +81,4 @@ const heedless = <A, E, R>(effect: Effect.Effect<A, E, R>): Effect.Effect<A, E, 
  * The whole program. Fails with `ClaimLost` (exit code 75) when it cannot have the task, and with `StageUnsuccessful` (1) when the stage
  * did not succeed.
  */
-export const worker = heedless(Effect.scoped(Effect.provide(claimed, Layer.provideMerge(Stop.layer, Settings.layer))))
+export const worker = surviveInterrupt(Effect.scoped(Effect.provide(claimed, Layer.provideMerge(Stop.layer, Settings.layer))))

@@ -614,7 +614,7 @@ export const mutants: ReadonlyArray<Mutant> = [
   {
     name: "any success is the server's yes",
     file: "src/worker/platform.ts",
-    from: "response.status === yes ? Effect.succeed",
+    from: "response.status === expectedStatus ? Effect.succeed",
     to: "response.status < 300 ? Effect.succeed",
     test: "worker/platform.test.ts"
   },

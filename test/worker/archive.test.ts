@@ -20,7 +20,7 @@ import { join } from "node:path"
 import { Readable } from "node:stream"
 import { pipeline } from "node:stream/promises"
 import { createGzip, gzipSync } from "node:zlib"
-import { archiveLimits, unpack } from "../../src/worker/archive.ts"
+import { archiveLimits, entryTrouble, unpack } from "../../src/worker/archive.ts"
 import { openFolder } from "../../src/worker/folder.ts"
 import { StageFailed } from "../../src/worker/stage-failed.ts"
 
@@ -146,6 +146,19 @@ const hostile: ReadonlyArray<{ readonly given: string; readonly archive: () => U
   { given: "nothing", archive: () => tar(), says: /is empty/u },
   { given: "text instead of entries", archive: () => Buffer.from("resource {}\n".repeat(100)), says: /not a tar archive/u }
 ]
+
+describe("an entry that cannot be written", () => {
+  it.each([
+    ["EEXIST", "InvalidArchive", "which is there twice or lies below a file or link; remove it"],
+    ["ENOTDIR", "InvalidArchive", "which is there twice or lies below a file or link; remove it"],
+    ["ENAMETOOLONG", "InvalidArchive", "whose name is too long for the volume of the Pod; shorten it"],
+    ["ENOSPC", "DiskFull", "The Pod's volume was full when the worker wrote"]
+  ])("is told by its cause: %s", (code, reason, says) => {
+    const failure = entryTrouble("modules/net/main.tf")(Object.assign(new Error("no"), { code }))
+    expect(failure).toMatchObject({ reason, message: expect.stringContaining(says) })
+    expect(failure.message).toContain(`"modules/net/main.tf"`)
+  })
+})
 
 describe("unpack", () => {
   it.effect("writes files, directories and links that stay inside", () =>

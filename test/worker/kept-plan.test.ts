@@ -83,7 +83,7 @@ describe("the key that variables are sealed with", () => {
       const claim = yield* directoryOf("claim")
       expect(yield* Effect.flip(keyOn(claim, false))).toMatchObject({
         reason: "DigestMismatch",
-        message: expect.stringContaining("has no key demo/seal.key any more")
+        message: expect.stringContaining("The key demo/seal.key on the claim is missing or damaged")
       })
       expect(readdirSync(claim)).toEqual([])
     }))
@@ -106,7 +106,7 @@ describe("a claim that a runner has written to", () => {
       for (const mayMake of [true, false]) {
         expect(yield* Effect.flip(keyOn(claim, mayMake))).toMatchObject({
           reason: "DigestMismatch",
-          message: expect.stringContaining("has no key demo/seal.key any more")
+          message: expect.stringContaining("The key demo/seal.key on the claim is missing or damaged")
         })
       }
     }))

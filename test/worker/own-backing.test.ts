@@ -77,7 +77,10 @@ describe("a task whose source Flux keeps", () => {
   it.live("gets nothing when the status does not say what", () =>
     Effect.gen(function*() {
       expect(yield* brought(task({}))).toMatchObject({
-        failure: { reason: "InvalidConfiguration", message: expect.stringContaining("status.source is missing") }
+        failure: {
+          reason: "InvalidConfiguration",
+          message: "status.source is missing, so the worker does not know which revision of source.fluxSource to run; make a new AgentTask."
+        }
       })
     }))
 })

@@ -1,7 +1,7 @@
 // The task API as the worker asks it: who gets the token, what is asked again, and what an answer means.
 import { describe, expect, it } from "@effect/vitest"
 import { Effect, Layer, Option } from "effect"
-import { readFileSync, writeFileSync } from "node:fs"
+import { readFileSync, rmSync, writeFileSync } from "node:fs"
 import { createServer } from "node:http"
 import type { AddressInfo } from "node:net"
 import { join } from "node:path"
@@ -38,7 +38,7 @@ describe("the platform", () => {
       api.goDown()
       const { message, reason } = yield* Effect.flip(details)
       expect(reason).toBe("PoolUnreachable")
-      expect(message).toMatch(/^The pool's server gives no answer \([^)]+\); check agent\.url in the values, and the network\.$/u)
+      expect(message).toMatch(/^The pool's server gave no usable answer \([^)]+\); check agent\.url in the values, and the network\.$/u)
       expect(message).not.toContain(api.token)
     })))
 
@@ -56,6 +56,15 @@ describe("the platform", () => {
       api.onRequest = () => {}
       writeFileSync(tokenFile, "a wrong token")
       expect(yield* Effect.flip(details)).toMatchObject({ reason: "TokenRefused" })
+    })))
+
+  it.live("names the token that it cannot read, and not the network", () =>
+    withPlatform(Effect.fnUntraced(function*({ details }, { tokenFile }) {
+      rmSync(tokenFile)
+      expect(yield* Effect.flip(details)).toMatchObject({
+        reason: "PoolUnreachable",
+        message: `The worker cannot read the token of this stage in ${tokenFile} (ENOENT); check the Secret in spec.pool.tokenSecret.`
+      })
     })))
 
   it.live("says in every request which task asks", () =>
@@ -85,6 +94,7 @@ describe("the platform", () => {
       expect(yield* appendLog(0, Buffer.from("one"))).toEqual({ _tag: "Refused" })
       expect(yield* Effect.flip(tellResult(result))).toMatchObject({ _tag: "TokenRefused", status: 409 })
       expect([api.log.length, api.results]).toEqual([0, []])
+      expect(api.requests).toHaveLength(3) // no other token would help, so nothing is asked twice
     })))
 
   it.live("fails with what is to be done first, when the state came into doubt before the stage began", () =>
@@ -258,10 +268,17 @@ describe("what an answer means", () => {
       says: "Repeat it in 3 s."
     },
     {
+      given: "a token that the server does not accept",
+      status: 401,
+      text: JSON.stringify({ error: "unauthorized", message: "No." }),
+      says:
+        "The pool's server refuses the token of this stage (401): the stage is over there, or the server does not know the token; see: agent-job get RUN"
+    },
+    {
       given: "a proxy without a server",
       status: 502,
       text: "<html>",
-      says: "The pool's server gives no answer (it answers 502); check agent.url in the values, and the network."
+      says: "The pool's server gave no usable answer (it answers 502); check agent.url in the values, and the network."
     }
   ])("$given is told as: $says", ({ says, status, text }) => expect(refusalOf(status, text).message).toBe(says))
 })

@@ -160,7 +160,12 @@ describe("the state that the engine left", () => {
       const { message, reason } = yield* Effect.flip(settle)
       expect([reason, message]).toEqual([
         "StateNotSaved",
-        expect.stringMatching(new RegExp(`^The last state is in ${path}/errored.tfstate of Pod demo-abcde .* more than 64 MiB`, "u"))
+        expect.stringMatching(
+          new RegExp(
+            `^The last state is in ${path}/errored.tfstate of Pod demo-abcde, .* has not confirmed this state. It has more than 64 MiB, which is the most that the server takes.$`,
+            "u"
+          )
+        )
       ])
     }))
 
@@ -178,7 +183,7 @@ describe("the state that the engine left", () => {
 
   it.live.each(
     [
-      ["is too large to be sent", false, "it has more than 64 MiB."],
+      ["is too large to be sent", false, "It has more than 64 MiB, which is the most that the server takes."],
       ["cannot be read", true, "The worker cannot use"]
     ] as const
   )("keeps its Pod when it %s, until somebody who has saved it cancels the run", ([, unreadable, why]) =>
@@ -192,9 +197,11 @@ describe("the state that the engine left", () => {
       }
       const settling = yield* Effect.forkChild(settleIn(...directory))
       yield* Effect.repeat(Effect.sleep("10 millis"), { until: () => told.length > 0 && isUnsaved() }).pipe(Effect.timeout("30 seconds"))
-      expect(told.join("")).toContain(`The engine left its last state in ${file}, which the pool's server does not get (${why}`)
+      expect(told.join("")).toContain(
+        `The engine left its last state in ${file}, and the worker cannot send it to the pool's server. ${why}`
+      )
       expect(told.join("").replace(/\b59m 5\ds/u, "1h")).toContain(
-        `The Pod stays for 1h, so save it now, and then cancel the run: kubectl -n tasks exec demo-abcde -c runner -- cat ${file} >errored.tfstate`
+        `The Pod stays for 1h. Cancel the run only after you have saved the state, which this command does: kubectl -n tasks exec demo-abcde -c runner -- cat ${file} >errored.tfstate`
       )
       expect(settling.pollUnsafe()).toBeUndefined()
       yield* endGrace
@@ -217,22 +224,28 @@ describe("a last state that the server has not taken", () => {
     }))
 
   const full = (directory: string) => mkdirSync(join(directory, "unsaved.tfstate.new"))
-  const copy = "unsaved.tfstate of Pod demo-abcde on node node-1"
+  const copy = "unsaved.tfstate of Pod demo-abcde"
+  const onNode = "/var/lib/kubelet/pods/pod-uid/volumes/kubernetes.io~empty-dir"
   it.live.each(
     [
       ["on the shared volume, where there is one", { shared: true, room: false, left: true }, "kept, encrypted, as ", copy],
-      ["in the worker's copy", { shared: false, room: true, left: true }, `The last state is in AT/${copy}; save it`, "errored"],
+      [
+        "in the worker's copy",
+        { shared: false, room: true, left: true },
+        `The last state is in AT/${copy}, which is removed soon after its end (task.job.ttlSecondsAfterFinished). Save it before that from node node-1; there it usually is ${onNode}/private/unsaved.tfstate (docs/state.md). The pool's server has not confirmed this state. The pool's server gave no usable answer (`,
+        "errored"
+      ],
       [
         "where the engine left it, when the worker had no room",
         { shared: false, room: false, left: true },
-        "The last state is in AT/work/errored.tfstate of Pod",
+        `The last state is in AT/work/errored.tfstate of Pod demo-abcde, which is removed soon after its end (task.job.ttlSecondsAfterFinished). Save it before that from node node-1; there it usually is ${onNode}/data/work/errored.tfstate `,
         copy
       ],
       [
         "nowhere, when the engine left none either",
         { shared: false, room: false, left: false },
-        `could be kept nowhere (The worker cannot use a copy of the state (ERR_FS_EISDIR); check the volumes of the Pod and who owns them.), so look for what the stage made before the next run; AT/${copy} is an older one`,
-        "save it"
+        `The worker could not keep the last state anywhere, and the pool's server has not confirmed it, so it may be lost. Before you run the workspace again, look for what the stage made. If AT/${copy} on node node-1 exists, it is an older state. The worker cannot use a copy of the state (ERR_FS_EISDIR); check the volumes of the Pod and who owns them. The pool's server gave no usable answer (`,
+        "Save it"
       ]
     ] as const
   )("is said to be %s", ([, { left, room, shared }, said, unsaid]) =>

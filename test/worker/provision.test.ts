@@ -144,7 +144,7 @@ describe("provision", () => {
       const { variables } = yield* provisioned(spec({ variables: [{ name: "tokens", value, sensitive: true }] }))
       expect(variables.parts).toHaveLength(1000)
       expect(variables.shown).toEqual([
-        "The value of tokens has more than 1000 texts inside; those after them are kept out of this log only together with what is around them."
+        "The value of tokens contains more than 1000 texts; only the first 1000 are also kept out of this log one by one, the others only together with what surrounds them."
       ])
     }))
 

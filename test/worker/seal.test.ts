@@ -111,7 +111,7 @@ describe("the seal of a directory", () => {
       rmSync(join(place, "work/live/.terraform.lock.hcl"))
       expect(yield* Effect.flip(sealed())).toMatchObject({
         reason: "InvalidConfiguration",
-        message: "There is no plan file of the engine, which a saved plan is nothing without; plan again."
+        message: "There is no plan file of the engine, and without it no plan can be saved or applied; plan again."
       })
     }))
 })

@@ -53,12 +53,12 @@ const settling = Effect.fnUntraced(
       })
     const journal = yield* makeJournal({ redact: (text) => text, redactKey: (key) => key }, Option.some(send))
     journal.add({ kind: "done", action: "create", address: "a.b" })
-    const { status, unsavedDuring: saidDuring } = yield* claimedTask()
+    const { status, unsavedDuring: showWaitingDuring } = yield* claimedTask()
     const backing = {
       settleState: () => Effect.succeed("saved" as const),
       storedState: Effect.succeedNone,
       giveStateBack: Effect.sync(() => void heard.push("unlocked")),
-      saidDuring,
+      showWaitingDuring,
       ...waits
     }
     const place = { root: 0, directory: [], path: "/none" }
@@ -141,7 +141,7 @@ describe("an apply that ended with success and never locked its state", () => {
       const { work } = yield* settling(undefined, { settleState: () => Effect.succeed("untouched") })
       expect(yield* Effect.flip(Fiber.join(work))).toMatchObject({
         reason: "InvalidConfiguration",
-        message: expect.stringMatching(/never locked the state, so it applied nothing; .*TF_CLI_ARGS_apply/u),
+        message: expect.stringMatching(/never locked the state, so it applied nothing; read its log, .*TF_CLI_ARGS_apply/u),
         exitCode: 0
       })
     }))
@@ -165,17 +165,17 @@ describe("whoever waits for a stage whose engine has ended", () => {
   it.effect.each(
     [
       ["its last state", "1h", killed, { settleState: () => Effect.never }],
-      ["the last words on what it made", "1h", killed, {}],
-      ["the lock of its state back", "1h", failed, { giveStateBack: Effect.never }],
-      ["the lock of its state back", "5m", undefined, { giveStateBack: Effect.never }]
+      ["the end of the journal of what was made", "1h", killed, {}],
+      ["back the lock on its state", "1h", failed, { giveStateBack: Effect.never }],
+      ["back the lock on its state", "5m", undefined, { giveStateBack: Effect.never }]
     ] as const
   )(
-    "is told after 20 seconds that the server has not taken %s, and for how long it is waited: %s",
+    "is told after 20 seconds that the server has not yet taken %s, and for how long it is waited: %s",
     ([what, patience, failure, waits]) =>
       Effect.gen(function*() {
         const { told } = yield* settling(failure, waits)
         expect(told).toEqual([
-          `The engine has ended, but the pool's server has not taken ${what}. The worker goes on trying, for ${patience} at most.\n`
+          `The engine has ended, but the pool's server has not yet taken ${what}. The worker goes on trying for up to ${patience}.\n`
         ])
       })
   )

@@ -155,7 +155,7 @@ describe("the state gateway", () => {
       yield* parts.endGrace
       expect((yield* Fiber.join(writing)).status).toBe(503)
       const settled = yield* settle()
-      expect(settled).toMatchObject({ _tag: "Unsaved", why: expect.stringMatching(/gives no answer/u) })
+      expect(settled).toMatchObject({ _tag: "Unsaved", why: expect.stringMatching(/gave no usable answer/u) })
       expect([existsSync(kept(parts)), parts.isUnsaved()]).toEqual([true, true])
     })))
 

@@ -49,7 +49,7 @@ const withParts = <A, E, R>(use: (parts: PoolParts, delivery: StateDelivery["Ser
     const context = yield* Layer.build(parts.layer)
     return yield* Effect.flatMap(
       StateDelivery,
-      (delivery) => Effect.andThen(delivery.shareAs({ id: stage, keptStateKey: key.toString("hex") }), use(parts, delivery))
+      (delivery) => Effect.andThen(delivery.keepSharedCopyAs({ id: stage, keptStateKey: key.toString("hex") }), use(parts, delivery))
     ).pipe(Effect.provide(context))
   }).pipe(Effect.scoped)
 
@@ -187,6 +187,17 @@ describe("the next worker", () => {
       for (const name of ["run-x.apply.1.state.new", "other.new"]) utimesSync(join(folder(parts), name), before, before)
       yield* carryStrandedStates
       expect([readdirSync(folder(parts)).sort(), parts.api.requests]).toEqual([["other.new", "run-y.apply.1.state.new"], []])
+    })))
+
+  it.live("removes the rest of it although a part cannot be removed", () =>
+    withParts(Effect.fnUntraced(function*(parts) {
+      const [first, last] = ["run-a.apply.1.state.new", "run-z.apply.1.state.new"]
+      leave(parts, ["run-m.apply.1.state.new"])
+      for (const name of [first, last]) mkdirSync(join(folder(parts), name))
+      const before = new Date(Date.now() - 61 * 60_000)
+      for (const name of readdirSync(folder(parts))) utimesSync(join(folder(parts), name), before, before)
+      yield* carryStrandedStates
+      expect(readdirSync(folder(parts)).sort()).toEqual([first, last])
     })))
 
   it.live("passes by what the server refuses, however much that is", () =>

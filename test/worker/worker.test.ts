@@ -63,7 +63,7 @@ describe("a claimed worker", () => {
       expect(yield* ran({}, "AGENT_JOB_CLIENT_CERTIFICATE_DIR")).toMatchObject({
         phase: "Failed",
         reason: "Lost",
-        message: expect.stringContaining("look at its log")
+        message: expect.stringContaining("read its log")
       })
     }))
 })
