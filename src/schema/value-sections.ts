@@ -103,7 +103,7 @@ const task = section({
   sidecars: value(
     Schema.mutable(Schema.Array(pod.Container)),
     [],
-    "Further containers of the Pods of tasks; they start before the runner and end after the worker."
+    "Further containers of the Pods of tasks; they start before the runner and end after the worker, so their restartPolicy is always Always."
   ),
   startupTimeoutSeconds: value(atLeastOne, 180, "Seconds that a Job may take until its worker takes the task."),
   userNamespaces: value(
