@@ -190,7 +190,7 @@ export const AgentTaskSpec = Schema.Struct({
   ),
   cel(
     "!has(self.source.fluxSource) || !has(self.source.fluxSource.onChange) || self.source.fluxSource.onChange == 'none' || self.stage == 'plan'",
-    "source.fluxSource.onChange is for a plan, which new attempts are made after",
+    "source.fluxSource.onChange needs stage plan",
     (spec: { readonly stage: Stage; readonly source: { readonly fluxSource?: FluxSource } }) =>
       (spec.source.fluxSource?.onChange ?? "none") === "none" || spec.stage === "plan"
   )
