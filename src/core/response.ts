@@ -169,7 +169,7 @@ export const stall: Respond = (s) =>
     reason: "NodeUnreachable",
     message: `Node ${
       Option.match(s.observed.pod, { onNone: () => "", onSome: ({ node }) => node })
-    } does not answer; the stage may still run there, so nothing is repeated until it answers or is removed.`,
+    } does not answer. The stage may still be running there, so the task keeps its place and its workspace until the node answers or is removed; repair the node, or delete its Node object if the machine is off.`,
     stalled: true
   })
 
@@ -199,7 +199,7 @@ export const finishDenied: Respond = (s) =>
     onSome: ({ message }) => {
       const { startupTimeoutSeconds } = s.policy
       const next =
-        `It was denied for ${startupTimeoutSeconds} s (task.startupTimeoutSeconds); mend that, and run the task again. Nothing was run.`
+        `It was denied for ${startupTimeoutSeconds} s (task.startupTimeoutSeconds); correct that, and run the task again. Nothing was run.`
       return end(s, "Failed", "Denied", andThen(message, next))
     }
   })
@@ -209,7 +209,11 @@ const isFresh = ({ observed: { task: { status: { phase = "Pending" } } } }: Situ
 
 const ourJob = ({ observed: { task }, policy }: Situation): string => jobName(policy.basename, task.metadata.name)
 
-const jobMade = (s: Situation): News => ({ phase: "Starting", reason: "JobCreated", message: `Job ${ourJob(s)} is made; its Pod starts.` })
+const jobMade = (s: Situation): News => ({
+  phase: "Starting",
+  reason: "JobCreated",
+  message: `Job ${ourJob(s)} was created; its Pod is starting.`
+})
 
 const isJobCounted = ({ observed: { job, task } }: Situation): boolean => Option.exists(job, (job) => isCounted(task, job))
 
@@ -241,11 +245,11 @@ export const finishStuck: Respond = (s) => {
   const name = Option.match(job, { onNone: () => ourJob(s), onSome: ({ name }) => name })
   const because = Option.match(pod, {
     onNone: () => "a finalizer keeps it; remove what is in its metadata.finalizers",
-    onSome: ({ name, node }) => `its Pod ${name} does not go; look at ${node === "" ? "it" : `node ${node}`}`
+    onSome: ({ name, node }) => `its Pod ${name} is still there; check ${node === "" ? "what keeps it" : `node ${node}`}`
   })
   return launched(
     s,
-    end(s, "Failed", "StartupTimeout", `Job ${name} was deleted, and ${because}, and run the task again. Nothing was run.`)
+    end(s, "Failed", "StartupTimeout", `Job ${name} was deleted, but ${because}, then run the task again. Nothing was run.`)
   )
 }
 
@@ -305,7 +309,7 @@ export const finishVanished: Respond = (s) =>
     s,
     "Failed",
     "Lost",
-    "Its Job is gone, and the worker had not taken the task: it was deleted, or it ended and its time to live was over. Nothing was run."
+    "Its Job disappeared before a worker took the task: somebody deleted it, or it ended and was removed after task.job.ttlSecondsAfterFinished. Nothing was run; run the task again."
   )
 
 export const showStarting: Respond = (s) => {
@@ -330,7 +334,8 @@ const waitFor = (s: Situation, reason: WaitReason, message: string, position: nu
   return { ...response, status: { ...response.status, queue: { position, reason, ...(blockedBy !== undefined && { blockedBy }) } } }
 }
 
-const ordinal = (position: number): string => position <= 4 ? `${position}` : `about ${position}`
+/** Returns the place in the queue in words. Further back only a rounded position is known. */
+const place = (position: number): string => position <= 4 ? `Number ${position} in the queue` : `About number ${position} in the queue`
 
 export const queue: Respond = (s) => {
   const { turn } = s.observed
@@ -345,11 +350,11 @@ export const queue: Respond = (s) => {
     )
   }
   if (turn.reason === "Draining") {
-    return waitFor(s, "Draining", "Nothing new starts while the cluster is drained; agent-job drain --undo ends that.", turn.position)
+    return waitFor(s, "Draining", "Nothing new starts while the cluster is draining; agent-job drain --undo ends that.", turn.position)
   }
   const message = turn.reason === "WorkspaceBusy"
-    ? `Waits for ${blockedBy}, which may change workspace ${s.observed.task.spec.workspace}.`
-    : `Number ${ordinal(turn.position)} in the queue: as many tasks run as the limits allow.`
+    ? `Waiting for ${blockedBy}, which goes before it in workspace ${s.observed.task.spec.workspace}.`
+    : `${place(turn.position)}: the limits on running tasks are reached; wait, or raise task.limits.`
   return waitFor(s, turn.reason, message, turn.position, blockedBy)
 }
 
@@ -357,7 +362,7 @@ export const queueBehindHolder: Respond = (s) => {
   const { holder, task: { spec: { workspace } } } = s.observed
   if (holder._tag === "Left") return later(waitFor(s, "WorkspaceBusy", waitsForLeft(holder, workspace), 1), askAgainMillis)
   const by = holder._tag === "Taken" ? holder.by : "another task"
-  return later(waitFor(s, "WorkspaceBusy", `Waits for ${by}, which holds workspace ${workspace}.`, 1, by), askAgainMillis)
+  return later(waitFor(s, "WorkspaceBusy", `Waiting for ${by}, which holds workspace ${workspace}.`, 1, by), askAgainMillis)
 }
 
 export const queueRefused: Respond = (s) =>
@@ -379,13 +384,13 @@ export const pin: Respond = (s) => {
   const { source: seen, task: { status } } = s.observed
   const source = seen._tag === "Ready" ? seen.artifact : status.source
   if (source === undefined) return unchanged(s)
-  const response = tell(s, { phase: "Pending", reason: "Accepted", message: `Runs revision ${source.revision}.` })
+  const response = tell(s, { phase: "Pending", reason: "Accepted", message: `Will run revision ${source.revision}.` })
   return { ...response, status: { ...response.status, source } }
 }
 
 /** Writes down a Job's name that policies of the API server cannot derive, such as one that was cut or cleaned. */
 export const nameJob: Respond = (s) => {
-  const response = tell(s, { phase: "Pending", reason: "Accepted", message: `Its Job is called ${ourJob(s)}.` })
+  const response = tell(s, { phase: "Pending", reason: "Accepted", message: `Its Job will be called ${ourJob(s)}.` })
   return { ...response, status: { ...response.status, job: { name: ourJob(s) } } }
 }
 
