@@ -190,7 +190,7 @@ export const rows: ReadonlyArray<Row> = [
     situation: "its Job is not as it was told of last",
     means:
       "the status names another Job, or says that this one failed: count it if it is another, and go on as with every Job that is there",
-    holds: holds.toldOtherwise,
+    holds: holds.jobDiffersFromStatus,
     respond: respond.showStarting,
     live: true
   },
