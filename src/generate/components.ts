@@ -119,7 +119,7 @@ const restrictMetadata: Component = {
 const separateUsers: Component = {
   name: "separate-users",
   does:
-    "Runs the runner as another user than the worker, so that the modes of files on the volume that they share keep the one from those of the other.",
+    "Runs the runner as another user than the worker, so that file modes on the volume that they share protect the files of each from the other.",
   adapt: ["A state on a claim that was written before, by user 1001, must be writable for its group (`chmod -R g+w`)."],
   layer: componentLayers["separate-users"]
 }
