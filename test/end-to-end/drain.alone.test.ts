@@ -92,7 +92,7 @@ describe("agent-job drain", () => {
     const { command, id } = await scene.startRun(slowApply(25), "--auto-approve", "--no-color")
     await command.says(slowly)
     const drain = scene.agentJob("drain", "--wait")
-    await drain.says(`Waits for ${id}-apply`)
+    await drain.says(`Waiting for ${id}-apply`)
     const name = await scene.task({ workspace: `${scene.name}-other`, stage: "plan", source: harmless })
     const { status } = await untilTask(name, "is held back", ({ status }) => status.phase === "Queued")
     assert.deepInclude(status, {

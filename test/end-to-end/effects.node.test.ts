@@ -54,7 +54,7 @@ const assertNothingForgotten = async (workspace: string, run: RunView, log: stri
   }
   for (const { id = "" } of unsaved) assert.isFalse(saved.has(id), `${id} is named, though it is in the state`)
   console.log(
-    `${made.size} made, ${saved.size} in the state, ${missing.length} would have been forgotten: ${unsaved.length} named with their id, ${unknown.length} with an end that nobody saw`
+    `${made.size} made, ${saved.size} in the state, ${missing.length} would have been forgotten: ${unsaved.length} named with their id, ${unknown.length} with an unknown outcome`
   )
   return missing.length
 }

@@ -73,7 +73,7 @@ layer(TaskCluster, { excludeTestServices: true, timeout: "60 seconds" })("agent-
       yield* untilLaunched("changing")
       yield* untilLaunched("planning")
       const waiting = yield* agentJob(yield* drain("--wait"), environment)
-      yield* waiting.until(/Waits for .*changing \(destroy\)/u)
+      yield* waiting.until(/Waiting for .*changing \(destroy\)/u)
       yield* Effect.forEach((yield* jobNames).filter((name) => !name.includes("planning")), (name) =>
         Effect.flatMap(Kubernetes, (kubernetes) => kubernetes.delete(jobs, { name, namespace })), { discard: true })
       const { code, out } = yield* waiting.ended
