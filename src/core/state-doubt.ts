@@ -1,5 +1,5 @@
 // Does the end of a stage leave the state of its workspace in doubt? One table, read from the top; if it does, a rescue is opened.
-// Always holds: a stage that ended with success, or that never had the lock, leaves none.
+// Always holds: success leaves none where the server has a state of the run, or none was written; a stage that never had the lock leaves none.
 // Used by server/stage-ends; printed into docs/state.md.
 import type { Stage } from "../schema/agent-task.ts"
 import type { StageResult } from "../schema/stage-result.ts"
@@ -13,6 +13,8 @@ export interface StageEnd {
   readonly unsavedEffects: boolean
   /** A state of it was refused and is kept as evidence. */
   readonly refusedState: boolean
+  /** Its last state was confirmed, and yet this server has no state of its run. */
+  readonly confirmedElsewhere: boolean
 }
 
 interface Row {
@@ -31,6 +33,12 @@ export const rows: ReadonlyArray<Row> = [
     holds: ({ result }) => result.statePushed === false || result.reason === "StateNotSaved",
     opens: true,
     because: "the state lacks what the engine wrote last"
+  },
+  {
+    situation: "the worker says that the last state is saved, and the server has no state of that run",
+    holds: ({ confirmedElsewhere }) => confirmedElsewhere,
+    opens: true,
+    because: "its last state was saved, but the server has no state of that run, as in a copy that was made before"
   },
   {
     situation: "success",

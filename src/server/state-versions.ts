@@ -66,6 +66,8 @@ export class StateVersions extends Context.Service<StateVersions, {
   readonly find: (id: string) => Effect.Effect<StateVersion | undefined, SqlError.SqlError>
   /** Returns the current state of the workspace; undefined before the first. */
   readonly current: (workspaceId: string) => Effect.Effect<StateVersion | undefined, SqlError.SqlError>
+  /** Reports whether a state of the run was ever stored; its body may be gone by now. */
+  readonly hasAnyOf: (runId: RunId) => Effect.Effect<boolean, SqlError.SqlError>
   /** Returns the whole body, at most 64 MiB. Fails with 503 when it is damaged. */
   readonly read: (version: StateVersion) => Effect.Effect<Uint8Array, Refused>
   /**
@@ -206,6 +208,7 @@ const make = Effect.gen(function*() {
   return StateVersions.of({
     find: (id) => row(StateVersion)(sql`SELECT * FROM stateVersions WHERE id = ${id} AND supersededAt IS NULL`),
     current,
+    hasAnyOf: (runId) => Effect.map(sql`SELECT 1 FROM stateVersions WHERE runId = ${runId} LIMIT 1`, ({ length }) => length > 0),
     read: ({ sha256 }) => blobs.read(sha256),
     accept,
     leave,
