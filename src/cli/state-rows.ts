@@ -69,9 +69,12 @@ const offered = ({ evidence, pending, version }: StateView) =>
     (version === undefined || version.lineage === lineage) && pending.some((rescue) => rescue.stage === stage)
   ).toSorted((one, other) => other.serial - one.serial)[0]
 
-/** What the stored state is, if it may be newer than that refused one: of a run that went on beside the doubt, of a person, or imported. */
-const newerThan = ({ receivedAt, serial }: StateView["evidence"][number], { version }: StateView) =>
-  version !== undefined && (version.serial >= serial || Date.parse(version.createdAt) > Date.parse(receivedAt))
+/**
+ * What the stored state is, if it may be newer than that refused one: of a run that went on beside the doubt, of a person, or imported.
+ * Times cannot tell, because clocks may be put back.
+ */
+const newerThan = ({ serial, storedVersion }: StateView["evidence"][number], { version }: StateView) =>
+  version !== undefined && (version.serial >= serial || version.id !== storedVersion)
     ? `serial ${version.serial}${version.runId === undefined ? "" : `, of ${version.runId}`}`
     : undefined
 

@@ -73,6 +73,20 @@ describe("a refused state", () => {
     }))
 })
 
+describe("evidence", () =>
+  it.live("says which version was stored when it came", () =>
+    Effect.gen(function*() {
+      const { apply, carry, key, looked, lose, url } = yield* applying
+      yield* lose
+      yield* carry(sealed(apply.id, key, bytes(7)))
+      const { evidence: [seven], version } = yield* looked
+      expect(seven.storedVersion).toBe(version.id)
+      yield* person(url).settle("demo", { use: seven.id })
+      yield* carry(sealed(apply.id, key, bytes(6)))
+      const after = yield* looked
+      expect(after.evidence.map(({ storedVersion }: typeof seven) => storedVersion)).toEqual([after.version.id, version.id])
+    })))
+
 describe("a kept state", () => {
   it.live("becomes evidence of the stage that it is of, whoever brings it and however often", () =>
     Effect.gen(function*() {
