@@ -212,7 +212,7 @@ describe("an assignment", () => {
       expect((yield* person(url).view(id)).queue?.message).toContain("is about to start its Pod")
       yield* TestClock.setTime(0)
       expect((yield* person(url).view(id)).queue?.message).toBe(
-        "The agent agent-1 has it, but has not asked for work since before the server's clock was put back; if this stays, check that its controller runs, is not drained, and reaches the server."
+        "Agent agent-1 has the stage, but has not asked for work since before the server's clock was put back; if this lasts, check that its controller runs, is not drained, and reaches the server."
       )
       expect((yield* ask(`${url}/metrics`, undefined)).text).toContain("agent_job_server_agents 0")
     }))
