@@ -39,7 +39,7 @@ export const certificateMounts = (config: ResolvedConfig): ReadonlyArray<V1Volum
 export const clientCertificateVariable = ({ clientCertificate }: ResolvedConfig): ReadonlyArray<V1EnvVar> =>
   clientCertificate === undefined ? [] : [{ name: "AGENT_JOB_CLIENT_CERTIFICATE_DIR", value: place.clientCertificate }]
 
-/** A process reads the roots when it starts: other ones need another Pod. */
+/** Starts the controller anew with changed roots: it reads their file for each request, but the kubelet brings that up to date only after minutes. */
 export const trustChecksum = ({ trust }: ResolvedConfig): Readonly<Record<string, string>> =>
   trust?.bundle === undefined ? {} : { "checksum/ca-bundle": fingerprint(trust.bundle) }
 
