@@ -5,14 +5,18 @@ import { Option } from "effect"
 import type { AgentTask, AgentTaskSpec, AgentTaskStatus } from "../schema/agent-task.ts"
 import { agentTaskResource, type Sha256, type Uid } from "../schema/names.ts"
 import { Action, Notice } from "./action.ts"
+import { spreadMillis } from "./fingerprint.ts"
 import { isForGood, type Observed, waitReasonOf } from "./observed.ts"
 import { planAgainAfterMillis } from "./plan-again.ts"
 import { later, type Respond, unchanged } from "./response.ts"
 import { millisSince, type Situation } from "./situation.ts"
 import { acknowledged, isInterim, isOver, lostSight, ownAgain, reflected, unapplied, unattempted } from "./status.ts"
 
-/** How often a followed source is looked at; any change to the task does it at once. */
-const lookMillis = 30_000
+/** How long tasks that follow the same source may share what was read of it. */
+export const answerMillis = 5_000
+
+/** How often a followed source is looked at, so that a new artifact is seen within 30 s; any change to the task does it at once. */
+const lookMillis = 30_000 - answerMillis
 
 /** Makes attempts for new artifacts of its source, from its own end on. A cancel ends that too. */
 export const follows = ({ metadata, spec, status }: AgentTask): boolean =>
@@ -182,5 +186,5 @@ const remembering = (observed: Observed, status: AgentTaskStatus): AgentTaskStat
 export const reflect: Respond = (s) =>
   later(
     { ...unchanged(s), status: remembering(s.observed, said(s)) },
-    Math.min(lookMillis, ...Option.toArray(againInMillis(s)).filter((millis) => millis > 0))
+    Math.min(lookMillis - spreadMillis(s.observed.task.metadata.uid), ...Option.toArray(againInMillis(s)).filter((millis) => millis > 0))
   )
