@@ -1,17 +1,22 @@
-// Which finished tasks are past the history limit of their workspace.
+// Which finished tasks may go: the oldest beyond the history limit of their workspace, and beyond that of the installation.
 // Only tasks that were made here count, for a pool or for a new revision: one that Git keeps would come back, and run again. The newest attempt stays.
 // Called by controller/past-history and controller/mirror.
 import { Option } from "effect"
 import type { AgentTask } from "../schema/agent-task.ts"
-import type { Uid } from "../schema/names.ts"
 import { attemptOf, isAttemptOf } from "./follow.ts"
 import { isOver } from "./status.ts"
+
+/**
+ * Of so many finished tasks, in all workspaces of an installation together, the newest are kept. A controller of 256 MiB holds three times
+ * as many, and one that ends for want of memory could never delete what was too much.
+ */
+export const mostFinished = 2_000
 
 /**
  * Later ones sort after; those of one moment by name. By the API server's clock: an end is by that of its node, which may be ahead and fill
  * the history with what is long past.
  */
-const place = ({ metadata: { creationTimestamp, name } }: AgentTask): string => `${creationTimestamp} ${name}`
+export const place = ({ metadata: { creationTimestamp, name } }: AgentTask): string => `${creationTimestamp} ${name}`
 
 /** Nobody waits for it any more, and nobody would make it again. */
 export const mayExpire = (task: AgentTask): boolean =>
@@ -43,11 +48,9 @@ const madeHere = (tasks: ReadonlyArray<AgentTask>): (task: AgentTask) => boolean
     )
 }
 
-/** Of one workspace's tasks the uids of those that may go: not needed any more, and made before the newest `limit`. */
-export const expired = (tasks: ReadonlyArray<AgentTask>, limit: number): ReadonlySet<Uid> => {
+/** Which of one workspace's tasks may go once they are past a limit: those that are not needed any more, newest first. */
+export const finished = (tasks: ReadonlyArray<AgentTask>): ReadonlyArray<AgentTask> => {
   const newest = newestAttempts(tasks)
-  const finished = tasks.filter(mayExpire).filter(madeHere(tasks)).filter(({ metadata }) =>
-    !newest.has(placeOf(metadata.namespace, metadata.name))
-  )
-  return new Set(finished.sort((a, b) => place(b) < place(a) ? -1 : 1).slice(limit).map(({ metadata }) => metadata.uid))
+  return tasks.filter(mayExpire).filter(madeHere(tasks)).filter(({ metadata }) => !newest.has(placeOf(metadata.namespace, metadata.name)))
+    .sort((a, b) => place(b) < place(a) ? -1 : 1)
 }
