@@ -67,12 +67,15 @@ export const answerAnnotations = ({ annotationsSeen, current, drained, sink, wor
   Effect.fnUntraced(function*(annotations: Readonly<Record<string, string>>, formerAtWork: boolean) {
     yield* Ref.set(annotationsSeen, annotations)
     const since = drainedSince(annotations)
-    const is = Option.isSome(since)
-    if (is !== (yield* SubscriptionRef.get(drained))) {
-      world.setDrained(is)
-      yield* SubscriptionRef.set(drained, is)
-      yield* Metric.update(draining, Number(is))
-      yield* Effect.logInfo(is ? "drained: nothing new starts" : "no longer drained", Option.isSome(since) ? { since: since.value } : {})
+    const isDrained = Option.isSome(since)
+    if (isDrained !== (yield* SubscriptionRef.get(drained))) {
+      world.setDrained(isDrained)
+      yield* SubscriptionRef.set(drained, isDrained)
+      yield* Metric.update(draining, Number(isDrained))
+      yield* Effect.logInfo(
+        isDrained ? "drained: nothing new starts" : "no longer drained",
+        Option.isSome(since) ? { since: since.value } : {}
+      )
       yield* lookAtAll({ sink, world })
     }
     if (world.setProven(isProven(annotations, yield* current))) yield* lookAtAll({ sink, world })

@@ -19,6 +19,13 @@ interface KnownJob {
   readonly lastPodMadeAt: Option.Option<string>
 }
 
+/** What a pass sees of a task's Job. */
+type Seen = Pick<Observed, "job" | "pod" | "warning">
+
+const goingSince = (before: KnownJob | undefined, at: number): number | undefined => before?.goes === true ? before.startsAt : at
+const startingSince = (before: KnownJob | undefined, seen: Seen, at: number): number | undefined =>
+  waitsForQuota(seen) ? undefined : before?.startsAt ?? at
+
 export const jobAges = () => {
   const known = new Map<string, KnownJob>() // by the task's uid
   const of = (taskUid: string, job: Option.Option<JobSeen>): KnownJob | undefined => {
@@ -30,11 +37,13 @@ export const jobAges = () => {
     knownMillis: (taskUid: string, job: Option.Option<JobSeen>, at: number): number => at - (of(taskUid, job)?.at ?? at),
     startingMillis: (taskUid: string, job: Option.Option<JobSeen>, at: number): number => {
       const seen = of(taskUid, job)
-      return seen === undefined || (Option.exists(job, ({ deleting }) => deleting) && !seen.goes) ? 0 : at - (seen.startsAt ?? at)
+      if (seen === undefined) return 0
+      if (Option.exists(job, ({ deleting }) => deleting) && !seen.goes) return 0 // no pass has recorded the deletion yet
+      return at - (seen.startsAt ?? at)
     },
     lastPodMadeAt: (taskUid: string, job: Option.Option<JobSeen>): Option.Option<string> =>
       of(taskUid, job)?.lastPodMadeAt ?? Option.none(),
-    passSaw: (taskUid: string, observed: Pick<Observed, "job" | "pod" | "warning">, at: number): void => {
+    passSaw: (taskUid: string, observed: Seen, at: number): void => {
       const { job, pod } = observed
       const before = of(taskUid, job)
       if (Option.isNone(job)) return void known.delete(taskUid)
@@ -43,7 +52,7 @@ export const jobAges = () => {
       known.set(taskUid, {
         job: uid,
         at: before?.at ?? at,
-        startsAt: goes ? (before?.goes === true ? before.startsAt : at) : waitsForQuota(observed) ? undefined : before?.startsAt ?? at,
+        startsAt: goes ? goingSince(before, at) : startingSince(before, observed, at),
         goes,
         lastPodMadeAt: Option.orElse(Option.map(pod, ({ createdAt }) => createdAt), () => before?.lastPodMadeAt ?? Option.none())
       })

@@ -208,7 +208,7 @@ const needsLease = (world: World, task: AgentTask): boolean => {
  * The answers of the API server. They are joined with the caches, turn included, only in the synchronous step that also decides, because
  * the caches go on changing while an answer is awaited.
  */
-export interface Asked {
+export interface Answers {
   /** Whether the Job and the Pods, or the source of a task that is over, are those that the API server itself has now. */
   readonly live: boolean
   readonly job: Option.Option<JobSeen>
@@ -219,7 +219,7 @@ export interface Asked {
   readonly warning: Option.Option<Warning>
 }
 
-const nothing: Asked = {
+const noAnswers: Answers = {
   live: false,
   job: Option.none(),
   pods: Option.none(),
@@ -252,24 +252,29 @@ export const askLive = Effect.fn("observe.askLive")(
     world: World,
     task: AgentTask,
     cached: Option.Option<JobSeen>,
-    asked: Asked
-  ): Effect.fn.Return<Asked, KubernetesError | Behind, Kubernetes> {
-    if (isOver(task.status.phase)) return { ...asked, live: true, source: yield* readSource(task) }
-    if (Option.isNone(cached)) return asked
+    answers: Answers
+  ): Effect.fn.Return<Answers, KubernetesError | Behind, Kubernetes> {
+    if (isOver(task.status.phase)) return { ...answers, live: true, source: yield* readSource(task) }
+    if (Option.isNone(cached)) return answers
     const job = Option.some(yield* stillThere(world, task, cached.value))
     const live = yield* podsOf(task, cached.value)
     const before = world.pods(task.metadata.uid)
     const pods = [...live, ...before.filter((pod) => isPodOver(pod) && !live.some(({ uid }) => uid === pod.uid))]
     const uidOf = (seen: ReadonlyArray<PodSeen>) => Option.getOrUndefined(podOf(task, job, seen))?.uid
-    return { ...nothing, live: true, job, pods: Option.some(pods), warning: uidOf(pods) === uidOf(before) ? asked.warning : Option.none() } // the warning was about that Pod, or about the lack of one
+    return {
+      ...noAnswers,
+      live: true,
+      job,
+      pods: Option.some(pods),
+      warning: uidOf(pods) === uidOf(before) ? answers.warning : Option.none() // it was about that Pod, or about the lack of one
+    }
   }
 )
 
 /**
  * Asks the API server what the caches cannot tell for sure. `at` is in monotonic milliseconds, and `followed` tells what a source has that
- * the task follows. A slot that an earlier pass took and that
- * led to no Job is given back here and not with the decision, because the turn that the task has without this slot determines whether the
- * Lease and the source are read.
+ * the task follows. A slot that an earlier pass took and that led to no Job is given back here and not with the decision, because the turn
+ * that the task has without this slot determines whether the Lease and the source are read.
  */
 export const ask = Effect.fn("observe.ask")(
   function*(
@@ -279,60 +284,60 @@ export const ask = Effect.fn("observe.ask")(
     now: string,
     at: number,
     followed: (task: AgentTask) => Read<SourceSeen> = readSource
-  ): Effect.fn.Return<Asked, KubernetesError | Behind, Kubernetes> {
+  ): Effect.fn.Return<Answers, KubernetesError | Behind, Kubernetes> {
     const { metadata: { uid }, status } = task
-    if (isOver(status.phase)) return follows(task) ? { ...nothing, source: yield* followed(task) } : nothing
+    if (isOver(status.phase)) return follows(task) ? { ...noAnswers, source: yield* followed(task) } : noAnswers
     if (status.claim !== undefined) {
       return Option.isSome(podOf(task, Option.none(), world.pods(uid)))
-        ? nothing
-        : { ...nothing, pods: Option.some(Option.toArray(yield* livePod(task))) }
+        ? noAnswers
+        : { ...noAnswers, pods: Option.some(Option.toArray(yield* livePod(task))) }
     }
-    if (isCalledOff(task)) return nothing
+    if (isCalledOff(task)) return noAnswers
     const job = world.job(uid)
     if (Option.isSome(job)) {
       const warning = yield* warningOf(world, task, job.value, now, at)
-      return Option.isSome(world.job(uid)) ? { ...nothing, warning } : yield* ask(world, task, policy, now, at, followed) // the Job went meanwhile
+      return Option.isSome(world.job(uid)) ? { ...noAnswers, warning } : yield* ask(world, task, policy, now, at, followed) // the Job went meanwhile
     }
     if (world.hadJob(uid)) yield* upToDate(task)
     if (status.launches !== undefined || world.hadJob(uid) || world.isReserved(uid)) {
       const live = yield* liveJob(task, policy)
-      if (Option.isSome(live)) return { ...nothing, job: live }
+      if (Option.isSome(live)) return { ...noAnswers, job: live }
       world.giveBack(uid)
     }
-    if (world.isRefused(uid)) return nothing
-    const held = needsLease(world, task) ? { ...nothing, holder: yield* holder(world, task) } : nothing
+    if (world.isRefused(uid)) return noAnswers
+    const held = needsLease(world, task) ? { ...noAnswers, holder: yield* holder(world, task) } : noAnswers
     return world.turn(task)._tag === "Admitted" && isUnpinned(task) ? { ...held, source: yield* readSource(task) } : held
   }
 )
 
-/** Reports whether the cached Job is further than the one asked about: it is another Job, is being deleted, or has ended. */
-const isFurther = ({ deleting, state, uid }: JobSeen, asked: Option.Option<JobSeen>): boolean =>
-  !Option.exists(asked, (_) => _.uid === uid) || deleting || state !== "active"
+/** Reports whether the cached Job is further than the answered one: it is another Job, is being deleted, or has ended. */
+const isFurther = ({ deleting, state, uid }: JobSeen, answered: Option.Option<JobSeen>): boolean =>
+  !Option.exists(answered, (_) => _.uid === uid) || deleting || state !== "active"
 
 /** Joins the answers with the caches. `at` is in monotonic milliseconds. */
-export const observe = (world: World, task: AgentTask, asked: Asked, at: number): Observed => {
+export const observe = (world: World, task: AgentTask, answers: Answers, at: number): Observed => {
   const { metadata: { namespace, uid }, status } = task
   const attempt = (name: string | undefined) =>
     Option.flatMap(Option.fromUndefinedOr(name), (name) => world.task(keyOf({ namespace, name }))).pipe(
       Option.filter((found) => found.metadata.uid === uid || Option.contains(attemptOf(found), uid)) // another task may have the name of an attempt that was deleted
     )
   const cached = world.job(uid)
-  const job = Option.orElse(Option.filter(cached, (job) => isFurther(job, asked.job)), () => asked.job)
-  const pod = podOf(task, job, Option.getOrElse(asked.pods, () => world.pods(uid)))
+  const job = Option.orElse(Option.filter(cached, (job) => isFurther(job, answers.job)), () => answers.job)
+  const pod = podOf(task, job, Option.getOrElse(answers.pods, () => world.pods(uid)))
   return {
     task,
     job,
-    hadJob: world.hadJob(uid) && (Option.isSome(cached) || !asked.live), // unless the Job that is gone is the one that was asked about
+    hadJob: world.hadJob(uid) && (Option.isSome(cached) || !answers.live), // unless the Job that is gone is the one that was asked about
     jobKnownMillis: world.jobKnownMillis(uid, job, at),
     startingMillis: world.startingMillis(uid, job, at),
     pod,
     hadPod: Option.isSome(pod) || Option.isSome(world.lastPodMadeAt(uid, job)),
     turn: world.turn(task),
-    holder: asked.holder,
-    source: asked.source,
+    holder: answers.holder,
+    source: answers.source,
     latest: attempt(status.latest?.name),
     latestApply: attempt(status.latest?.apply),
-    warning: asked.warning,
+    warning: answers.warning,
     refusal: world.refusal(uid, at),
     deniedMillis: world.deniedMillis(uid),
     reportedWait: world.reportedWait(uid),

@@ -169,16 +169,16 @@ const room = (intake: Intake) =>
     return policy.limits.total + backlog - waitingOfPool(intake)
   })
 
-const untilDrained = ({ drained }: Intake, wanted: boolean) =>
-  Stream.runHead(Stream.filter(SubscriptionRef.changes(drained), (is) => is === wanted))
+const untilDrainedIs = ({ drained }: Intake, wanted: boolean) =>
+  Stream.runHead(Stream.filter(SubscriptionRef.changes(drained), (isDrained) => isDrained === wanted))
 
 const take = Effect.fnUntraced(function*(intake: Intake) {
-  yield* untilDrained(intake, false)
+  yield* untilDrainedIs(intake, false)
   const free = yield* room(intake)
   if (free <= 0) return yield* Effect.sleep("1 second")
   const pool = yield* Pool
   const asked = pool.acquire(intake.identity, waitSeconds, Math.min(free, 100))
-  yield* acceptAll(intake, yield* Effect.raceFirst(asked, Effect.as(untilDrained(intake, true), [])))
+  yield* acceptAll(intake, yield* Effect.raceFirst(asked, Effect.as(untilDrainedIs(intake, true), [])))
 })
 
 /**

@@ -8,7 +8,7 @@ import { monotonicMillis } from "../kubernetes/clock.ts"
 import { keyOf } from "../kubernetes/object.ts"
 import type { AgentTask } from "../schema/agent-task.ts"
 import { makeBreaker } from "./breaker.ts"
-import { isNo, isUnknown, Pool, PoolChanged, type PoolError, PoolMissing, PoolUnreachable } from "./pool.ts"
+import { isFinalRefusal, isUnknown, Pool, PoolChanged, type PoolError, PoolMissing, PoolUnreachable } from "./pool.ts"
 
 /** The pool has not answered another request just now, so it was not asked. */
 export class PoolSilent extends Data.TaggedError("PoolSilent")<{ readonly againInMillis: number }> {}
@@ -93,7 +93,7 @@ export const makePoolReports = Effect.gen(function*() {
             )
         }),
         Effect.catch((error) =>
-          isNo(error) ? Effect.as(Effect.andThen(heard, Effect.logWarning(error.message)), true) : notHeard(error.message)
+          isFinalRefusal(error) ? Effect.as(Effect.andThen(heard, Effect.logWarning(error.message)), true) : notHeard(error.message)
         )
       )
     }

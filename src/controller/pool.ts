@@ -23,7 +23,7 @@ export class PoolRefused extends Data.TaggedError("PoolRefused")<{
   readonly url: string
   readonly status: number
   /** The server's machine-readable code; empty when the answer is not the server's own, but for example that of a proxy before it. */
-  readonly word: string
+  readonly code: string
   readonly detail: string
 }> {
   override get message() {
@@ -56,7 +56,7 @@ export class Pool extends Context.Service<Pool, {
   /** Waits up to `waitSeconds` for work; an empty list is a normal answer. */
   readonly acquire: (agent: string, waitSeconds: number, max: number) => Effect.Effect<ReadonlyArray<Assignment>, PoolError>
   /**
-   * Fails with `PoolRefused` and the word `taken` when another agent was faster, or `rescue-pending` when the state that the stage would
+   * Fails with `PoolRefused` and the code `taken` when another agent was faster, or `rescue-pending` when the state that the stage would
    * change is in doubt by now.
    */
   readonly acknowledge: (id: string, taskUid: string) => Effect.Effect<void, PoolError>
@@ -76,8 +76,8 @@ export class Pool extends Context.Service<Pool, {
     )
 }
 
-const isRefusedAs = (error: PoolError, ...words: ReadonlyArray<ProblemCode>): boolean =>
-  error._tag === "PoolRefused" && isOneOf(error.word, ...words)
+const isRefusedAs = (error: PoolError, ...codes: ReadonlyArray<ProblemCode>): boolean =>
+  error._tag === "PoolRefused" && isOneOf(error.code, ...codes)
 
 /** Reports whether the pool does not know the stage. */
 export const isUnknown = (error: PoolError): boolean => isRefusedAs(error, "not-found")
@@ -86,8 +86,8 @@ export const isUnknown = (error: PoolError): boolean => isRefusedAs(error, "not-
  * Reports whether the server itself refuses the request, so that the same request again cannot help. A refused token does not count,
  * because the token may become valid.
  */
-export const isNo = (error: PoolError): boolean =>
-  error._tag === "PoolRefused" && error.word !== "" && error.status !== 401 && error.status !== 403
+export const isFinalRefusal = (error: PoolError): boolean =>
+  error._tag === "PoolRefused" && error.code !== "" && error.status !== 401 && error.status !== 403
 
 /** Reports whether the pool will never take a result of this task for the stage, which is `from` the pool of that URL. */
 export const isSettled = (error: PoolError, from: string): boolean =>
@@ -99,10 +99,10 @@ const decodeProblem = Schema.decodeUnknownOption(Schema.fromJsonString(Problem))
  * Returns the server's own code and sentence. If the answer is that of a proxy, which may be a whole page, returns no code and the
  * beginning of the page.
  */
-const saidIn = (text: string): Pick<PoolRefused, "word" | "detail"> =>
+const saidIn = (text: string): Pick<PoolRefused, "code" | "detail"> =>
   Option.match(decodeProblem(text), {
-    onNone: () => ({ word: "", detail: shortened(text, 200) }),
-    onSome: ({ error, message }) => ({ word: error, detail: shortened(message, 600) })
+    onNone: () => ({ code: "", detail: shortened(text, 200) }),
+    onSome: ({ error, message }) => ({ code: error, detail: shortened(message, 600) })
   })
 
 const make = Effect.fnUntraced(function*(url: string, tokenFile: string) {
@@ -124,14 +124,14 @@ const make = Effect.fnUntraced(function*(url: string, tokenFile: string) {
       const response = yield* http.execute(request).pipe(Effect.mapError(unreachable))
       if (response.status < 300) return response
       const text = yield* response.text.pipe(Effect.orElseSucceed(() => ""))
-      const { detail, word } = saidIn(text)
+      const { code, detail } = saidIn(text)
       if (response.status === 429 || response.status >= 500) return yield* unreachable(`${response.status} ${detail.replace(/\.$/u, "")}`)
-      return yield* new PoolRefused({ url, status: response.status, word, detail })
+      return yield* new PoolRefused({ url, status: response.status, code, detail })
     }).pipe(Effect.timeoutOrElse({ duration: (waitSeconds + 15) * 1000, orElse: () => Effect.fail(unreachable("no answer in time")) }))
 
-  const told = (path: string, body: unknown) =>
+  const tell = (path: string, body: unknown) =>
     Effect.flatMap(post(path, body), (response) => Effect.mapError(Effect.asVoid(response.text), unreachable))
-  const asked = <S extends Schema.ConstraintDecoder<unknown>>(
+  const ask = <S extends Schema.ConstraintDecoder<unknown>>(
     path: string,
     body: unknown,
     waitSeconds: number,
@@ -144,11 +144,11 @@ const make = Effect.fnUntraced(function*(url: string, tokenFile: string) {
 
   return Pool.of({
     acquire: (agent, waitSeconds, max) =>
-      Effect.map(asked(poolPath.acquire, { agent, waitSeconds, max }, waitSeconds, AcquireResponse), ({ assignments }) => assignments),
-    acknowledge: (id, taskUid) => told(poolPath.acknowledge(id), { taskUid }),
-    cancellations: (after, waitSeconds) => asked(poolPath.cancellations, { after, waitSeconds }, waitSeconds, CancellationsResponse),
+      Effect.map(ask(poolPath.acquire, { agent, waitSeconds, max }, waitSeconds, AcquireResponse), ({ assignments }) => assignments),
+    acknowledge: (id, taskUid) => tell(poolPath.acknowledge(id), { taskUid }),
+    cancellations: (after, waitSeconds) => ask(poolPath.cancellations, { after, waitSeconds }, waitSeconds, CancellationsResponse),
     report: (id, taskUid, result, from = url) =>
-      told(
+      tell(
         poolPath.result(id) + Option.match(taskUid, { onNone: () => "", onSome: (uid) => `?taskUid=${encodeURIComponent(uid)}` }),
         result
       ).pipe(
@@ -158,7 +158,7 @@ const make = Effect.fnUntraced(function*(url: string, tokenFile: string) {
         )
       ),
     wait: (id, taskUid, reason, message) =>
-      told(poolPath.wait(id), { ...(Option.isSome(taskUid) && { taskUid: taskUid.value }), reason, message })
+      tell(poolPath.wait(id), { ...(Option.isSome(taskUid) && { taskUid: taskUid.value }), reason, message })
   })
 })
 

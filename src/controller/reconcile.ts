@@ -15,7 +15,7 @@ import type { Behind } from "./behind.ts"
 import { Configuration } from "./configuration.ts"
 import { Executor, type Pass } from "./execute.ts"
 import { sharedSources } from "./flux-sources.ts"
-import { ask, type Asked, askLive, observe } from "./observe.ts"
+import { type Answers, ask, askLive, observe } from "./observe.ts"
 import type { PoolSilent } from "./pool-reports.ts"
 import type { PoolError } from "./pool.ts"
 import type { Refused, Unsure } from "./refusals.ts"
@@ -60,21 +60,21 @@ const make = Effect.fnUntraced(function*(world: World) {
       (at) => Effect.provideService(ask(world, task, config.policy, now, at, sources.look), Kubernetes, kubernetes)
     )
 
-  const lookLive = (task: AgentTask, job: Option.Option<JobSeen>, asked: Asked) =>
-    Effect.provideService(askLive(world, task, job, asked), Kubernetes, kubernetes)
+  const lookLive = (task: AgentTask, job: Option.Option<JobSeen>, answers: Answers) =>
+    Effect.provideService(askLive(world, task, job, answers), Kubernetes, kubernetes)
 
   /**
    * Decides on a task; None if the task went meanwhile. A decision that `needsLive` must not be carried out, but is made again upon what
    * the API server itself has.
    */
-  const decide = (task: AgentTask, asked: Asked, { config, now }: Pass) =>
+  const decide = (task: AgentTask, answers: Answers, { config, now }: Pass) =>
     Effect.map(monotonicMillis, (at) => {
       if (Option.isNone(world.taskByUid(task.metadata.uid))) return Option.none()
-      const observed = observe(world, task, asked, at)
+      const observed = observe(world, task, answers, at)
       const decision = plan(config.policy, observed, now)
       world.passSaw(observed, at)
       if (decision.actions.some(({ _tag }) => _tag === "CreateJob")) world.reserve(task.metadata.uid)
-      return Option.some({ observed, decision, needsLive: decision.live && !asked.live })
+      return Option.some({ observed, decision, needsLive: decision.live && !answers.live })
     })
 
   /**
@@ -137,9 +137,9 @@ const make = Effect.fnUntraced(function*(world: World) {
   const refuse = ({ metadata: { uid } }: AgentTask, { againInMillis, kind, message }: Refusal) =>
     Effect.map(monotonicMillis, (at) => world.refuse(uid, { kind, message, againInMillis }, at))
 
-  const refused = (task: AgentTask, asked: Asked, pass: Pass, refusal: Refusal) =>
+  const refused = (task: AgentTask, answers: Answers, pass: Pass, refusal: Refusal) =>
     refuse(task, refusal).pipe(
-      Effect.andThen(decide(task, asked, pass)),
+      Effect.andThen(decide(task, answers, pass)),
       Effect.flatMap(Option.match({
         onNone: () => Effect.succeedNone,
         onSome: ({ decision, needsLive, observed }) => needsLive ? Effect.succeedSome(Duration.zero) : carryOut(observed, decision, pass)
@@ -147,12 +147,12 @@ const make = Effect.fnUntraced(function*(world: World) {
     )
 
   /** Handles a write that may have succeeded. The Job may be there, so its slot stays taken until a look shows that it is not. */
-  const unsure = (task: AgentTask, asked: Asked, pass: Pass, { because: { message } }: Unsure) =>
+  const unsure = (task: AgentTask, answers: Answers, pass: Pass, { because: { message } }: Unsure) =>
     look(task, pass).pipe(
-      Effect.catch((error) => Effect.as(Effect.logWarning(error.message), asked)),
+      Effect.catch((error) => Effect.as(Effect.logWarning(error.message), answers)),
       Effect.tap(() => Effect.logWarning(message)),
-      Effect.flatMap((asked) =>
-        refused(task, asked, pass, {
+      Effect.flatMap((answers) =>
+        refused(task, answers, pass, {
           kind: "Refused",
           message,
           againInMillis: Duration.toMillis(backoff.failed(keyOf(task.metadata)).delay)
@@ -164,13 +164,13 @@ const make = Effect.fnUntraced(function*(world: World) {
     function*(task: AgentTask): Effect.fn.Return<Option.Option<Duration.Duration>, Failure | PoolSilent | Refused | Behind> {
       const now = DateTime.formatIso(yield* DateTime.now)
       const pass: Pass = { config: yield* configuration.current, now }
-      world.mayAsk(task.metadata.uid, yield* monotonicMillis)
-      const asked = yield* look(task, pass)
-      const first = yield* decide(task, asked, pass)
+      world.dropExpiredRefusal(task.metadata.uid, yield* monotonicMillis)
+      const answers = yield* look(task, pass)
+      const first = yield* decide(task, answers, pass)
       const unsettled = Option.filter(first, ({ needsLive }) => needsLive)
       const decided = Option.isNone(unsettled)
         ? first
-        : yield* Effect.flatMap(lookLive(task, unsettled.value.observed.job, asked), (live) => decide(task, live, pass))
+        : yield* Effect.flatMap(lookLive(task, unsettled.value.observed.job, answers), (live) => decide(task, live, pass))
       if (Option.isNone(decided)) return Option.none()
       const { decision, observed } = decided.value
       yield* Metric.update(Metric.withAttributes(passes, { situation: decision.situation }), 1)
@@ -178,8 +178,8 @@ const make = Effect.fnUntraced(function*(world: World) {
         Effect.tapError(({ _tag }) =>
           _tag === "Unreachable" || _tag === "Unsure" ? Effect.void : Effect.sync(() => world.giveBack(task.metadata.uid))
         ), // the slot is not given back while the Job may be there after all
-        Effect.catchTag("Refused", (refusal) => refused(task, asked, pass, refusal)),
-        Effect.catchTag("Unsure", (answer) => unsure(task, asked, pass, answer)),
+        Effect.catchTag("Refused", (refusal) => refused(task, answers, pass, refusal)),
+        Effect.catchTag("Unsure", (answer) => unsure(task, answers, pass, answer)),
         Effect.catchTag("Unsure", ({ because }) => Effect.fail(because)) // from the decision upon a refusal, which makes no Job
       )
     }
@@ -208,7 +208,7 @@ const make = Effect.fnUntraced(function*(world: World) {
         Effect.catchTag("NotFound", () => Effect.succeedSome(afterLoss)),
         Effect.catchTag("PoolSilent", ({ againInMillis }) => Effect.succeedSome(Duration.millis(againInMillis))),
         Effect.catchTag("Refused", ({ message }) => Effect.logWarning(message).pipe(Effect.as(Option.some(Duration.seconds(10))))),
-        Effect.ensuring(Effect.sync(() => world.passed(uid)))
+        Effect.ensuring(Effect.sync(() => world.passEnded(uid)))
       )
     })
   })

@@ -46,13 +46,13 @@ export interface Turns {
   /** Gives back the slot that was taken for the task, because no Job will come of it. */
   readonly giveBack: (taskUid: string) => void
   /** Records that the pass over the task has ended, however it ended. */
-  readonly passed: (taskUid: string) => void
+  readonly passEnded: (taskUid: string) => void
   /** Records what a look at the workspace's Lease showed: the UID of its holder, or that no task has it. */
   readonly setHolder: (workspace: WorkspaceName, holder: Option.Option<string>) => void
   /** Records that the API server refused to make a Job or another task for this task. */
   readonly refuse: (taskUid: string, refusal: Refusal, at: number) => void
   /** Called at the beginning of a pass: a refusal whose time is over is dropped, which puts the task back into its place in the queue. */
-  readonly mayAsk: (taskUid: string, at: number) => void
+  readonly dropExpiredRefusal: (taskUid: string, at: number) => void
 }
 
 /** What the world tells the turns. */
@@ -114,7 +114,7 @@ export const make = (
     return kind !== undefined && kind !== "QuotaExceeded"
   }
   /** Lifts the refusals by a quota, because one Job less leaves room in it: from now on those tasks wait like any other. */
-  const roomInQuota = (): void => {
+  const liftQuotaRefusals = (): void => {
     for (const [uid, { refusal }] of refusals) {
       if (refusal.kind !== "QuotaExceeded") continue
       refusals.delete(uid)
@@ -161,7 +161,7 @@ export const make = (
     if (holders.get(workspace) === uid) holders.delete(workspace)
   }
   /** Forgets that no task holds the workspace, because the task that starts may take it. */
-  const mayTakeWorkspace = ({ spec: { workspace } }: AgentTask): void => {
+  const forgetVacancy = ({ spec: { workspace } }: AgentTask): void => {
     if (holders.get(workspace) === undefined) holders.delete(workspace)
   }
 
@@ -198,14 +198,14 @@ export const make = (
         reserved.add(uid)
         launching.add(uid)
         const task = cache.taskByUid(uid)
-        if (Option.isSome(task)) mayTakeWorkspace(task.value)
+        if (Option.isSome(task)) forgetVacancy(task.value)
         changed()
       },
       giveBack: (uid) => {
         if (reserved.delete(uid)) freed = true
         changed()
       },
-      passed: (uid) => void launching.delete(uid),
+      passEnded: (uid) => void launching.delete(uid),
       setHolder: (workspace, holder) => {
         const before = holders.get(workspace)
         const after = Option.getOrUndefined(holder)
@@ -225,7 +225,7 @@ export const make = (
         })
         changed()
       },
-      mayAsk: (uid, at) => {
+      dropExpiredRefusal: (uid, at) => {
         const refused = refusals.get(uid)
         if (refused === undefined || at < refused.until) return
         refusals.delete(uid)
@@ -255,7 +255,7 @@ export const make = (
       jobHeard: (taskUid, isGone) => {
         if (isGone) {
           freed = true
-          roomInQuota()
+          liftQuotaRefusals()
         }
         reserved.delete(taskUid)
         denials.delete(taskUid) // the API server took the Job

@@ -200,7 +200,8 @@ export const make = Effect.fnUntraced(function*(
     Effect.scopedWith((scope) =>
       Effect.gen(function*() {
         let current: Held | undefined
-        yield* Scope.addFinalizer(scope, Effect.flatMap(formerAtWork, (is) => hasTriedToWrite && !is ? release(current) : Effect.void)) // even if this process is stopped before it hears that it leads
+        const releaseIfOurs = Effect.flatMap(formerAtWork, (atWork) => hasTriedToWrite && !atWork ? release(current) : Effect.void)
+        yield* Scope.addFinalizer(scope, releaseIfOurs) // even if this process is stopped before it hears that it leads
         let newest = current = yield* acquire
         yield* Effect.logInfo("leads")
         const renewals = yield* Effect.suspend(() => renew(newest)).pipe(

@@ -51,7 +51,7 @@ it.live("does not take a result for told because another pool than its own knows
 it.effect("tells a pool the next result however a word on a wait or another result fared, as long as it answers", () =>
   Effect.gen(function*() {
     const away = new PoolUnreachable({ url: "http://pool", detail: "connection refused" })
-    const noToken = new PoolRefused({ url: "http://pool", status: 401, word: "unauthorized", detail: "no such token" })
+    const noToken = new PoolRefused({ url: "http://pool", status: 401, code: "unauthorized", detail: "no such token" })
     const told: Array<string> = []
     const pool = Layer.mock(Pool, {
       wait: () => Effect.never,

@@ -43,10 +43,10 @@ it.live("is refused a stage that another agent took, and counts what it has to s
     yield* pool.acknowledge(id, "uid-of-another")
     expect(yield* Effect.flip(pool.acknowledge(id, uid))).toMatchObject({
       _tag: "PoolRefused",
-      word: "taken",
+      code: "taken",
       message: expect.stringMatching(/refused a request with 409: Another agent has the stage[^{}"]*\.$/u)
     })
-    expect(yield* Effect.flip(pool.wait(id, ofTask, "ImagePull", "It waits."))).toMatchObject({ word: "taken" })
+    expect(yield* Effect.flip(pool.wait(id, ofTask, "ImagePull", "It waits."))).toMatchObject({ code: "taken" })
     yield* pool.report(id, ofTask, failed())
     yield* pool.report(id, Option.none(), failed()) // a cancel, where there is no task
     expect((yield* people.view(run)).status).toBe("planning")
@@ -66,7 +66,7 @@ it.live("says why no task came to be for a stage, until it is offered again", ()
     expect((yield* people.view(run)).queue?.message).toContain("offered")
     yield* pool.acknowledge(`${run}.plan.1`, uid)
     expect(yield* Effect.flip(pool.wait(`${run}.plan.1`, Option.none(), "Refused", "The quota is used up."))).toMatchObject({
-      word: "taken"
+      code: "taken"
     })
   }).pipe(Effect.scoped))
 

@@ -469,8 +469,8 @@ const waiting = Effect.fnUntraced(function*(names: ReadonlyArray<string>, wait: 
 })
 
 const away = new PoolUnreachable({ url: "http://pool", detail: "connection refused" })
-const noSuchStage = new PoolRefused({ url: "http://pool", status: 404, word: "not-found", detail: "There is no such stage." })
-const noToken = new PoolRefused({ url: "http://pool", status: 401, word: "unauthorized", detail: "no such token" })
+const noSuchStage = new PoolRefused({ url: "http://pool", status: 404, code: "not-found", detail: "There is no such stage." })
+const noToken = new PoolRefused({ url: "http://pool", status: 401, code: "unauthorized", detail: "no such token" })
 
 it.effect.each([
   { given: "a pool that is away", error: away, again: true },

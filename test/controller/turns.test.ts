@@ -138,9 +138,9 @@ describe("turns", () => {
     world.refuse("uid-0", { kind: "Refused", message: "no", againInMillis: 10_000 }, 0)
     expect([0, 1].map((index) => world.turn(task(index))._tag)).toEqual(["Waiting", "Admitted"])
     expect([world.calledUp(), world.calledUp()]).toEqual([[key(1)], []])
-    world.mayAsk("uid-0", 9_999)
+    world.dropExpiredRefusal("uid-0", 9_999)
     expect(world.turn(task(0))._tag).toBe("Waiting")
-    world.mayAsk("uid-0", 10_000)
+    world.dropExpiredRefusal("uid-0", 10_000)
     expect(world.turn(task(0))._tag).toBe("Admitted")
   })
 
@@ -220,7 +220,7 @@ describe("turns", () => {
     for (const index of [0, 1]) world.setTask(key(index), Option.some(task(index)))
     world.reserve("uid-0")
     expect(world.launching()).toBe(true)
-    world.passed("uid-0") // without an answer
+    world.passEnded("uid-0") // without an answer
     world.setDrained(true)
     expect([world.launching(), world.turn(task(0)), world.waiting()]).toEqual([false, heldBack, [key(1)]])
     world.setJob("tasks/job-0", Option.some(job(0))) // it was made

@@ -218,8 +218,8 @@ export const mutants: ReadonlyArray<Mutant> = [
   {
     name: "a Pod that the cache lacks is not looked up",
     file: "src/controller/observe.ts",
-    from: "{ ...nothing, pods: Option.some(Option.toArray(yield* livePod(task))) }",
-    to: "nothing",
+    from: "{ ...noAnswers, pods: Option.some(Option.toArray(yield* livePod(task))) }",
+    to: "noAnswers",
     test: "controller/observe.test.ts"
   },
   {
@@ -649,8 +649,8 @@ export const mutants: ReadonlyArray<Mutant> = [
   {
     name: "a launch ends by what a cache has of its Job and Pods",
     file: "src/controller/reconcile.ts",
-    from: "needsLive: decision.live && !asked.live",
-    to: "needsLive: decision.live && asked.live",
+    from: "needsLive: decision.live && !answers.live",
+    to: "needsLive: decision.live && answers.live",
     test: "controller/reconcile.test.ts"
   },
   {

@@ -209,7 +209,7 @@ export class PoolServer {
       error instanceof Refused
         ? error.status === 429 || error.status >= 500
           ? unreachable(String(error.status))
-          : new PoolRefused({ url, status: error.status, word: error.error, detail: error.message })
+          : new PoolRefused({ url, status: error.status, code: error.error, detail: error.message })
         : error instanceof PoolUnreachable
         ? error
         : unreachable(String(error))
