@@ -2,7 +2,7 @@
 // The API server confirms every absence that leads to an end or a take-over; the world is told at once what that shows of Jobs, slots and holders.
 // Called by controller/reconcile, which decides upon the result in a separate step.
 import { Array, Effect, Option, Order, Result, Schema } from "effect"
-import { isUnpinned, sourceSeen } from "../core/flux-source.ts"
+import { isUnpinned } from "../core/flux-source.ts"
 import { attemptOf, follows } from "../core/follow.ts"
 import { jobName } from "../core/job-name.ts"
 import { taskUidLabel } from "../core/manifest/labels.ts"
@@ -15,11 +15,12 @@ import { holderAnnotation, holderOf, leaseName, type OtherHolder } from "../core
 import { Kubernetes } from "../kubernetes/client.ts"
 import type { KubernetesError } from "../kubernetes/errors.ts"
 import { find } from "../kubernetes/find.ts"
-import { agentTasks, decoding, events, fluxSources, jobs, leases, pods } from "../kubernetes/kinds.ts"
+import { agentTasks, decoding, events, jobs, leases, pods } from "../kubernetes/kinds.ts"
 import { keyOf } from "../kubernetes/object.ts"
 import { type AgentTask, mutates } from "../schema/agent-task.ts"
-import { FluxObject, Job, Pod, WarningEvent, WorkspaceLease } from "../schema/kubernetes.ts"
+import { Job, Pod, WarningEvent, WorkspaceLease } from "../schema/kubernetes.ts"
 import { Behind } from "./behind.ts"
+import { readSource } from "./flux-sources.ts"
 import { jobSeen, podSeen, projectPod, taskOfJob } from "./project.ts"
 import type { World } from "./world.ts"
 
@@ -161,15 +162,6 @@ const holder = Effect.fnUntraced(function*(world: World, task: AgentTask): Effec
   return found
 })
 
-/** Reads the task's Flux source. The source is read when it is needed and not watched, because a cluster need not know these kinds. */
-const source = ({ metadata: { namespace }, spec: { source: { fluxSource } } }: AgentTask): Read<SourceSeen> =>
-  fluxSource === undefined
-    ? Effect.succeed(SourceSeen.NotAsked())
-    : find(decoding(fluxSources[fluxSource.kind], FluxObject), { namespace, name: fluxSource.name }).pipe(
-      Effect.map((found) => sourceSeen(fluxSource, found)),
-      Effect.catchTag(["Forbidden", "Malformed"], ({ message }) => Effect.succeed(SourceSeen.NotReady({ message, changed: false })))
-    )
-
 const decodeWarning = Schema.decodeUnknownOption(WarningEvent)
 const lastSeen = ({ deprecatedLastTimestamp, eventTime, series }: WarningEvent): string =>
   series?.lastObservedTime ?? deprecatedLastTimestamp ?? eventTime ?? ""
@@ -217,7 +209,7 @@ const needsLease = (world: World, task: AgentTask): boolean => {
  * the caches go on changing while an answer is awaited.
  */
 export interface Answers {
-  /** Whether both the Job and the Pods are those that the API server itself has. */
+  /** Whether the Job and the Pods, or the source of a task that is over, are those that the API server itself has now. */
   readonly live: boolean
   readonly job: Option.Option<JobSeen>
   /** The Pods among which to look for the right one; None where the cached ones serve. */
@@ -253,28 +245,36 @@ const warningOf = (world: World, task: AgentTask, job: JobSeen, now: string, at:
 
 /**
  * Reads the cached Job and then its Pods from the API server: the Pods come last, because a new one may appear at any time. A cached Pod
- * that is over and gone is kept, because the cache still knows how it ended.
+ * that is over and gone is kept, because the cache still knows how it ended. Of a task that is over, it reads the source.
  */
 export const askLive = Effect.fn("observe.askLive")(
   function*(
     world: World,
     task: AgentTask,
-    cached: JobSeen,
-    { warning }: Answers
+    cached: Option.Option<JobSeen>,
+    answers: Answers
   ): Effect.fn.Return<Answers, KubernetesError | Behind, Kubernetes> {
-    const job = Option.some(yield* stillThere(world, task, cached))
-    const live = yield* podsOf(task, cached)
+    if (isOver(task.status.phase)) return { ...answers, live: true, source: yield* readSource(task) }
+    if (Option.isNone(cached)) return answers
+    const job = Option.some(yield* stillThere(world, task, cached.value))
+    const live = yield* podsOf(task, cached.value)
     const before = world.pods(task.metadata.uid)
     const pods = [...live, ...before.filter((pod) => isPodOver(pod) && !live.some(({ uid }) => uid === pod.uid))]
     const uidOf = (seen: ReadonlyArray<PodSeen>) => Option.getOrUndefined(podOf(task, job, seen))?.uid
-    return { ...noAnswers, live: true, job, pods: Option.some(pods), warning: uidOf(pods) === uidOf(before) ? warning : Option.none() } // the warning was about that Pod, or about the lack of one
+    return {
+      ...noAnswers,
+      live: true,
+      job,
+      pods: Option.some(pods),
+      warning: uidOf(pods) === uidOf(before) ? answers.warning : Option.none() // it was about that Pod, or about the lack of one
+    }
   }
 )
 
 /**
- * Asks the API server what the caches cannot tell for sure. `at` is in monotonic milliseconds. A slot that an earlier pass took and that
- * led to no Job is given back here and not with the decision, because the turn that the task has without this slot determines whether the
- * Lease and the source are read.
+ * Asks the API server what the caches cannot tell for sure. `at` is in monotonic milliseconds, and `followed` tells what a source has that
+ * the task follows. A slot that an earlier pass took and that led to no Job is given back here and not with the decision, because the turn
+ * that the task has without this slot determines whether the Lease and the source are read.
  */
 export const ask = Effect.fn("observe.ask")(
   function*(
@@ -282,10 +282,11 @@ export const ask = Effect.fn("observe.ask")(
     task: AgentTask,
     policy: TaskPolicy,
     now: string,
-    at: number
+    at: number,
+    followed: (task: AgentTask) => Read<SourceSeen> = readSource
   ): Effect.fn.Return<Answers, KubernetesError | Behind, Kubernetes> {
     const { metadata: { uid }, status } = task
-    if (isOver(status.phase)) return follows(task) ? { ...noAnswers, source: yield* source(task) } : noAnswers
+    if (isOver(status.phase)) return follows(task) ? { ...noAnswers, source: yield* followed(task) } : noAnswers
     if (status.claim !== undefined) {
       return Option.isSome(podOf(task, Option.none(), world.pods(uid)))
         ? noAnswers
@@ -295,7 +296,7 @@ export const ask = Effect.fn("observe.ask")(
     const job = world.job(uid)
     if (Option.isSome(job)) {
       const warning = yield* warningOf(world, task, job.value, now, at)
-      return Option.isSome(world.job(uid)) ? { ...noAnswers, warning } : yield* ask(world, task, policy, now, at) // the Job went meanwhile
+      return Option.isSome(world.job(uid)) ? { ...noAnswers, warning } : yield* ask(world, task, policy, now, at, followed) // the Job went meanwhile
     }
     if (world.hadJob(uid)) yield* upToDate(task)
     if (status.launches !== undefined || world.hadJob(uid) || world.isReserved(uid)) {
@@ -305,7 +306,7 @@ export const ask = Effect.fn("observe.ask")(
     }
     if (world.isRefused(uid)) return noAnswers
     const held = needsLease(world, task) ? { ...noAnswers, holder: yield* holder(world, task) } : noAnswers
-    return world.turn(task)._tag === "Admitted" && isUnpinned(task) ? { ...held, source: yield* source(task) } : held
+    return world.turn(task)._tag === "Admitted" && isUnpinned(task) ? { ...held, source: yield* readSource(task) } : held
   }
 )
 

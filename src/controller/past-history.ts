@@ -1,40 +1,106 @@
-// Which finished tasks are past the history limit of their workspace.
-// Always holds: a workspace is counted again only when one of its tasks, or the limit, has changed.
+// Which finished tasks are past the history limit of their workspace, or of the installation.
+// Always holds: a workspace is counted again only when one of its tasks, or the limit, has changed; an event does not sort all tasks.
 // Used by controller/world.
-import { Option } from "effect"
-import { expired, mayExpire } from "../core/history.ts"
+import { Array, Option, Order } from "effect"
+import { finished, mayExpire, mostFinished, place } from "../core/history.ts"
+import { keyOf } from "../kubernetes/object.ts"
 import type { AgentTask } from "../schema/agent-task.ts"
-import type { Uid, WorkspaceName } from "../schema/names.ts"
+import type { WorkspaceName } from "../schema/names.ts"
 
-export const pastHistory = (limit: () => number) => {
+/** One end puts one task past the limit of the installation, or few. All others were named when they went past it, or when the lead began. */
+const mostNamed = 20
+
+/** Up to so many changes are made one by one. After more, as after a listing, all tasks are sorted once. */
+const mostMoves = 100
+
+interface Entry {
+  /** By age, and no two alike. */
+  readonly order: string
+  readonly key: string
+}
+
+/** A workspace's finished tasks by their order: those within its limit, and those past it. */
+interface Counted {
+  readonly within: ReadonlyMap<string, Entry>
+  readonly past: ReadonlyMap<string, Entry>
+}
+const none: Counted = { within: new Map(), past: new Map() }
+
+const orderOf = (task: AgentTask): string => `${place(task)} ${task.metadata.uid}`
+
+const byOrder = (tasks: ReadonlyArray<AgentTask>): ReadonlyMap<string, Entry> =>
+  new Map(tasks.map((task) => [orderOf(task), { order: orderOf(task), key: keyOf(task.metadata) }]))
+
+/** Returns where the entry of this order is, or would be, in a list that begins with the oldest. */
+const indexIn = (oldestFirst: ReadonlyArray<Entry>, order: string): number => {
+  let [low, high] = [0, oldestFirst.length]
+  while (low < high) {
+    const middle = (low + high) >> 1
+    if ((oldestFirst[middle]?.order ?? "") < order) low = middle + 1
+    else high = middle
+  }
+  return low
+}
+
+const less = (some: ReadonlyMap<string, Entry>, others: ReadonlyMap<string, Entry>): ReadonlyArray<Entry> =>
+  [...some.values()].filter(({ order }) => !others.has(order))
+
+export const pastHistory = (limit: () => number, most = mostFinished) => {
   const workspaces = new Map<WorkspaceName, Map<string, AgentTask>>() // workspace → key → task
-  const counted = new Map<WorkspaceName, ReadonlySet<Uid>>()
+  const counted = new Map<WorkspaceName, Counted>()
+  const changed = new Set<WorkspaceName>()
+  let kept: Array<Entry> = [] // within the limits of their workspaces, oldest first
 
-  const tasksOf = (workspace: WorkspaceName): ReadonlyArray<readonly [key: string, task: AgentTask]> => [...workspaces.get(workspace) ?? []]
-  const of = (workspace: WorkspaceName): ReadonlySet<Uid> => {
-    const past = counted.get(workspace) ?? expired(tasksOf(workspace).map(([, task]) => task), limit())
-    counted.set(workspace, past)
-    return past
+  /** Returns which entries are no longer within the limit of the workspace, and which have come to be. */
+  const count = (workspace: WorkspaceName) => {
+    const before = counted.get(workspace) ?? none
+    const all = finished([...workspaces.get(workspace)?.values() ?? []])
+    const now = { within: byOrder(all.slice(0, limit())), past: byOrder(all.slice(limit())) }
+    if (all.length === 0) counted.delete(workspace)
+    else counted.set(workspace, now)
+    return { gone: less(before.within, now.within), come: less(now.within, before.within) }
+  }
+  const countChanged = (): void => {
+    const moves = [...changed].map(count)
+    changed.clear()
+    if (moves.reduce((sum, { come, gone }) => sum + come.length + gone.length, 0) > mostMoves) {
+      kept = Array.sortWith([...counted.values()].flatMap(({ within }) => [...within.values()]), ({ order }) => order, Order.String)
+      return
+    }
+    for (const { order } of moves.flatMap(({ gone }) => gone)) kept.splice(indexIn(kept, order), 1)
+    for (const entry of moves.flatMap(({ come }) => come)) kept.splice(indexIn(kept, entry.order), 0, entry)
   }
   const put = (key: string, { spec: { workspace } }: AgentTask, task: Option.Option<AgentTask>): void => {
     const all = workspaces.get(workspace) ?? new Map<string, AgentTask>()
     Option.match(task, { onNone: () => all.delete(key), onSome: (task) => all.set(key, task) })
     if (all.size > 0) workspaces.set(workspace, all)
     else workspaces.delete(workspace)
-    counted.delete(workspace)
+    changed.add(workspace)
   }
 
   return {
-    has: (task: AgentTask): boolean => mayExpire(task) && of(task.spec.workspace).has(task.metadata.uid),
+    has: (task: AgentTask): boolean => {
+      if (!mayExpire(task)) return false
+      countChanged()
+      const order = orderOf(task)
+      if (counted.get(task.spec.workspace)?.past.has(order) === true) return true
+      const index = indexIn(kept, order)
+      return index < kept.length - most && kept[index]?.order === order
+    },
+    /** Returns the keys of those of the workspace that are past its limit, and of the last that went past the installation's. */
     keysIn: (workspace: WorkspaceName): ReadonlyArray<string> => {
-      const past = of(workspace)
-      return past.size === 0 ? [] : tasksOf(workspace).flatMap(([key, { metadata }]) => past.has(metadata.uid) ? [key] : [])
+      countChanged()
+      const beyond = Math.max(kept.length - most, 0)
+      const { past } = counted.get(workspace) ?? none
+      return [...past.values(), ...kept.slice(Math.max(beyond - mostNamed, 0), beyond)].map(({ key }) => key)
     },
     /** Replaces the task at the key. */
     set: (key: string, before: Option.Option<AgentTask>, after: Option.Option<AgentTask>): void => {
       if (Option.isSome(before)) put(key, before.value, Option.none())
       if (Option.isSome(after)) put(key, after.value, after)
     },
-    limitChanged: (): void => counted.clear()
+    limitChanged: (): void => {
+      for (const workspace of workspaces.keys()) changed.add(workspace)
+    }
   }
 }

@@ -14,6 +14,7 @@ import type { AgentTask, AgentTaskStatus } from "../schema/agent-task.ts"
 import type { Behind } from "./behind.ts"
 import { Configuration } from "./configuration.ts"
 import { Executor, type Pass } from "./execute.ts"
+import { sharedSources } from "./flux-sources.ts"
 import { type Answers, ask, askLive, observe } from "./observe.ts"
 import type { PoolSilent } from "./pool-reports.ts"
 import type { PoolError } from "./pool.ts"
@@ -51,11 +52,15 @@ const make = Effect.fnUntraced(function*(world: World) {
   const configuration = yield* Configuration
   const kubernetes = yield* Kubernetes
   const executor = yield* Executor
+  const sources = yield* sharedSources
 
   const look = (task: AgentTask, { config, now }: Pass) =>
-    Effect.flatMap(monotonicMillis, (at) => Effect.provideService(ask(world, task, config.policy, now, at), Kubernetes, kubernetes))
+    Effect.flatMap(
+      monotonicMillis,
+      (at) => Effect.provideService(ask(world, task, config.policy, now, at, sources.look), Kubernetes, kubernetes)
+    )
 
-  const lookLive = (task: AgentTask, job: JobSeen, answers: Answers) =>
+  const lookLive = (task: AgentTask, job: Option.Option<JobSeen>, answers: Answers) =>
     Effect.provideService(askLive(world, task, job, answers), Kubernetes, kubernetes)
 
   /**
@@ -162,10 +167,10 @@ const make = Effect.fnUntraced(function*(world: World) {
       world.dropExpiredRefusal(task.metadata.uid, yield* monotonicMillis)
       const answers = yield* look(task, pass)
       const first = yield* decide(task, answers, pass)
-      const job = Option.flatMap(Option.filter(first, ({ needsLive }) => needsLive), ({ observed }) => observed.job)
-      const decided = Option.isNone(job)
+      const unsettled = Option.filter(first, ({ needsLive }) => needsLive)
+      const decided = Option.isNone(unsettled)
         ? first
-        : yield* Effect.flatMap(lookLive(task, job.value, answers), (live) => decide(task, live, pass))
+        : yield* Effect.flatMap(lookLive(task, unsettled.value.observed.job, answers), (live) => decide(task, live, pass))
       if (Option.isNone(decided)) return Option.none()
       const { decision, observed } = decided.value
       yield* Metric.update(Metric.withAttributes(passes, { situation: decision.situation }), 1)
@@ -188,6 +193,7 @@ const make = Effect.fnUntraced(function*(world: World) {
       if (Option.isNone(task)) {
         conflicted.delete(key)
         backoff.ended(key)
+        sources.forget(key)
         return Option.none()
       }
       const { uid } = task.value.metadata

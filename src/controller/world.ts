@@ -22,7 +22,7 @@ export interface World extends Cache.Cache, Turns.Turns {
   /** When the last Pod of this Job that a pass saw was made, by the API server's clock. */
   readonly lastPodMadeAt: (taskUid: string, job: Option.Option<JobSeen>) => Option.Option<string>
   readonly isExpired: (task: AgentTask) => boolean
-  /** Keys of the workspace's finished tasks that are past its history limit. */
+  /** Keys of the workspace's finished tasks that are past its history limit, and of the last that went past that of the installation. */
   readonly pastHistory: (workspace: WorkspaceName) => ReadonlyArray<string>
   /** Why the task waits, as its pool last heard it. */
   readonly reportedWait: (taskUid: string) => Option.Option<ReportedWait>

@@ -5,14 +5,18 @@ import { Option } from "effect"
 import type { AgentTask, AgentTaskSpec, AgentTaskStatus } from "../schema/agent-task.ts"
 import { agentTaskResource, type Sha256, type Uid } from "../schema/names.ts"
 import { Action, Notice } from "./action.ts"
+import { spreadMillis } from "./fingerprint.ts"
 import { isForGood, type Observed, waitReasonOf } from "./observed.ts"
 import { planAgainAfterMillis } from "./plan-again.ts"
 import { later, type Respond, unchanged } from "./response.ts"
 import { millisSince, type Situation } from "./situation.ts"
 import { acknowledged, isInterim, isOver, lostSight, ownAgain, reflected, unapplied, unattempted } from "./status.ts"
 
-/** How often the controller looks at a followed source. It also looks whenever the task changes. */
-const lookMillis = 30_000
+/** How long tasks that follow the same source may share one read of it. */
+export const answerMillis = 5_000
+
+/** How often the controller looks at a followed source, so that it sees a new artifact within 30 s. It also looks whenever the task changes. */
+const lookMillis = 30_000 - answerMillis
 
 /**
  * Reports whether the task makes attempts for new artifacts of its source: it does so from its own end until it is cancelled or deleted.
@@ -199,5 +203,5 @@ const remembering = (observed: Observed, status: AgentTaskStatus): AgentTaskStat
 export const reflect: Respond = (s) =>
   later(
     { ...unchanged(s), status: remembering(s.observed, said(s)) },
-    Math.min(lookMillis, ...Option.toArray(againInMillis(s)).filter((millis) => millis > 0))
+    Math.min(lookMillis - spreadMillis(s.observed.task.metadata.uid), ...Option.toArray(againInMillis(s)).filter((millis) => millis > 0))
   )

@@ -1,17 +1,22 @@
-// Which finished tasks are past the history limit of their workspace.
+// Which finished tasks may be deleted: the oldest beyond the history limit of their workspace, and beyond that of the installation.
 // Only tasks for a pool and attempts count, since a task that Git keeps would come back and run again. The newest attempt stays.
 // Called by controller/past-history and controller/mirror.
 import { Option } from "effect"
 import type { AgentTask } from "../schema/agent-task.ts"
-import type { Uid } from "../schema/names.ts"
 import { attemptOf, isAttemptOf } from "./follow.ts"
 import { isOver } from "./status.ts"
+
+/**
+ * The most finished tasks that are kept in all workspaces of an installation together. A controller with 256 MiB holds three times as many;
+ * one that runs out of memory could never delete the rest.
+ */
+export const mostFinished = 2_000
 
 /**
  * Returns a key that sorts tasks by age, and those of one moment by name. It has the API server's time: an end is by the clock of its node,
  * which may be ahead and fill the history with tasks that are long past.
  */
-const place = ({ metadata: { creationTimestamp, name } }: AgentTask): string => `${creationTimestamp} ${name}`
+export const place = ({ metadata: { creationTimestamp, name } }: AgentTask): string => `${creationTimestamp} ${name}`
 
 /** Reports whether the task may be deleted: it is over, nothing waits for its result, and nothing would make it again. */
 export const mayExpire = (task: AgentTask): boolean =>
@@ -44,14 +49,9 @@ const madeHere = (tasks: ReadonlyArray<AgentTask>): (task: AgentTask) => boolean
     )
 }
 
-/**
- * Returns the UIDs of the tasks of one workspace that may be deleted: those that are not needed any more, except the newest `limit` of
- * them.
- */
-export const expired = (tasks: ReadonlyArray<AgentTask>, limit: number): ReadonlySet<Uid> => {
+/** Returns the tasks of one workspace that may be deleted once they are past a limit, newest first: those that are not needed any more. */
+export const finished = (tasks: ReadonlyArray<AgentTask>): ReadonlyArray<AgentTask> => {
   const newest = newestAttempts(tasks)
-  const finished = tasks.filter(mayExpire).filter(madeHere(tasks)).filter(({ metadata }) =>
-    !newest.has(placeOf(metadata.namespace, metadata.name))
-  )
-  return new Set(finished.sort((a, b) => place(b) < place(a) ? -1 : 1).slice(limit).map(({ metadata }) => metadata.uid))
+  return tasks.filter(mayExpire).filter(madeHere(tasks)).filter(({ metadata }) => !newest.has(placeOf(metadata.namespace, metadata.name)))
+    .sort((a, b) => place(b) < place(a) ? -1 : 1)
 }

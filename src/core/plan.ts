@@ -12,8 +12,8 @@ export interface Plan extends respond.Response {
   /** The row that held, for logs and metrics. */
   readonly situation: string
   /**
-   * Whether the plan ends a launch, deletes its Job or counts it. Such a plan is carried out only if it was decided on Job and Pods as the
-   * API server itself has them.
+   * Whether the plan ends a launch, deletes its Job or counts it, or makes another task for what a source has. Such a plan is carried out
+   * only if it was decided on Job and Pods, or on the source, as the API server itself has them.
    */
   readonly live: boolean
 }
@@ -64,19 +64,22 @@ export const rows: ReadonlyArray<Row> = [
     situation: "over, and its source has a new artifact",
     means: "make the next attempt, a task of its own, once the newest is over",
     holds: attempts.holds.newArtifact,
-    respond: attempts.makeAttempt
+    respond: attempts.makeAttempt,
+    live: true
   },
   {
     situation: "over, and its newest plan is to be applied",
     means: "make the task that applies that very plan, as long as the source has nothing newer",
     holds: attempts.holds.planned,
-    respond: attempts.applyPlan
+    respond: attempts.applyPlan,
+    live: true
   },
   {
     situation: "over, and its newest plan was disrupted",
     means: "make it again as the next attempt, three times at most, each later than the last",
     holds: attempts.holds.disrupted,
-    respond: attempts.planAgain
+    respond: attempts.planAgain,
+    live: true
   },
   {
     situation: "over, and it follows its source",

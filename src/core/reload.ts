@@ -25,7 +25,7 @@ const reach: { readonly [Part in keyof Required<ResolvedConfig>]: Reach } = {
   dataDir: "next",
   dataSizeLimit: "next",
   cache: "next",
-  trust: "next",
+  trust: "next", // which object the next Job mounts; the roots in it are read anew for each request
   clientCertificate: "next",
   objectLabels: "next",
   objectAnnotations: "next",

@@ -50,7 +50,7 @@ const caBundle: Component = {
   name: "ca-bundle",
   does: "Trusts authorities of your own, beside those of the images, in controller, worker and runner.",
   adapt: [
-    "Needs a ConfigMap agent-job-ca-bundle with certificates in PEM under its key `ca-bundle.crt`, in both namespaces, as trust-manager makes it."
+    "Needs a ConfigMap agent-job-ca-bundle with certificates in PEM under its key `ca-bundle.crt`, in both namespaces, as trust-manager makes it. Controllers and workers that run already take over what changes in it."
   ],
   layer: componentLayers["ca-bundle"]
 }

@@ -1,14 +1,15 @@
-// Clients for this program's own requests: they use the proxy that the environment names, and a client certificate for our server if there is one.
+// Clients for this program's own requests: they use the proxy and the roots of trust that the environment names, and a client certificate for our server.
 // Invariant: requests to loopback never use a proxy, a proxy never sees the client certificate, and nothing speaks HTTP/2 (see kubernetes/client).
 // Used by controller/pool, worker/platform, worker/archive-url and cli/server-client; the Kubernetes API is always asked directly.
 import { Dispatcher, layerUndiciNoDispatcher } from "@effect/platform-node/NodeHttpClient"
 import type * as Undici from "@effect/platform-node/Undici"
-import { Config, Data, Effect, Layer } from "effect"
+import { Config, Data, Effect, Equal, Layer } from "effect"
 import type { HttpClient } from "effect/http"
 import { lookup, type LookupAddress, type LookupOptions } from "node:dns"
 import { readFileSync } from "node:fs"
 import type { LookupFunction } from "node:net"
 import { join } from "node:path"
+import { createSecureContext, getCACertificates, type SecureContextOptions } from "node:tls"
 
 export interface ConnectionOptions {
   /** The maximum number of connections to one server. */
@@ -17,9 +18,13 @@ export interface ConnectionOptions {
   readonly lookup?: LookupFunction
 }
 
-interface Certificate {
+/** What new connections are opened with, in PEM. An empty text stands for what there is not. */
+interface Certificates {
+  /** The client certificate and its private key. */
   readonly cert: string
   readonly key: string
+  /** Roots to trust beside those of Node. */
+  readonly roots: string
 }
 
 /** The environment names a proxy by something that is no URL. The message leaves the value out, since it may contain a password. */
@@ -33,37 +38,74 @@ export class ProxyUnusable extends Data.TaggedError("ProxyUnusable")<{ readonly 
   }
 }
 
+/** Reads a variable, empty if it is not set. */
+const textOf = (name: string) => Config.withDefault(Config.String(name), "")
+
 const loopback = ["localhost", "127.0.0.1", "::1"]
 
 /** Reads a variable, empty if it is not set. Its lower-case name takes precedence, as in other programs. */
-const variable = (name: string) => Config.String(name.toLowerCase()).pipe(Config.orElse(() => Config.String(name)), Config.withDefault(""))
+const variable = (name: string) => Config.String(name.toLowerCase()).pipe(Config.orElse(() => textOf(name)))
 
 const proxies = Config.all({ httpProxy: variable("HTTP_PROXY"), httpsProxy: variable("HTTPS_PROXY"), noProxy: variable("NO_PROXY") }).pipe(
   Config.map(({ noProxy, ...rest }) => ({ ...rest, noProxy: [noProxy, ...loopback].join(",") }))
 )
 
-const read = (directory: string): Certificate => ({
-  cert: readFileSync(join(directory, "tls.crt"), "utf8"),
-  key: readFileSync(join(directory, "tls.key"), "utf8")
+/** Where the files of the certificates are. An empty path stands for a file that nobody names. */
+interface Places {
+  /** Holds tls.crt and tls.key. */
+  readonly directory: string
+  readonly bundle: string
+}
+
+/** Returns no roots if the file cannot be read, since Node goes on without them too. */
+const readRoots = (file: string): string | undefined => {
+  try {
+    return readFileSync(file, "utf8")
+  } catch {
+    return undefined
+  }
+}
+
+const read = ({ bundle, directory }: Places, before: Certificates): Certificates => ({
+  cert: directory === "" ? "" : readFileSync(join(directory, "tls.crt"), "utf8"),
+  key: directory === "" ? "" : readFileSync(join(directory, "tls.key"), "utf8"),
+  roots: bundle === "" ? "" : readRoots(bundle) ?? before.roots
 })
 
-type Open = (certificate?: Certificate) => Undici.Dispatcher
+const none: Certificates = { cert: "", key: "", roots: "" }
+
+type Open = (certificates: Certificates) => Undici.Dispatcher
 
 /**
- * Reads the certificate anew for each request, because the kubelet replaces its files. Connections that were opened with an older
- * certificate close when their requests end.
+ * Reads the certificates anew for each request, because the kubelet replaces their files, and Node itself reads the roots only when it
+ * starts. Connections that were opened with older certificates close when their requests end.
  */
-const renewing = (open: Open, directory: string, plain: Undici.Dispatcher): Undici.Dispatcher => {
-  let held: Certificate & { readonly dispatcher: Undici.Dispatcher } | undefined
+const renewing = (open: Open, places: Places): Undici.Dispatcher => {
+  let held = { certificates: none, dispatcher: open(none) }
+  const plain = held.dispatcher
   const current = (): Undici.Dispatcher => {
-    const { cert, key } = read(directory)
-    if (held?.cert !== cert || held.key !== key) {
-      void held?.dispatcher.close()
-      held = { cert, key, dispatcher: open({ cert, key }) }
+    const certificates = read(places, held.certificates)
+    if (!Equal.equals(held.certificates, certificates)) {
+      const before = held.dispatcher
+      held = { certificates, dispatcher: open(certificates) }
+      if (before !== plain) void before.close()
     }
     return held.dispatcher
   }
   return plain.compose(() => (options, handler) => current().dispatch(options, handler))
+}
+
+/** Returns the roots that Node trusts, but for those of the bundle that it read when it started. */
+const otherRoots = (): ReadonlyArray<string> => {
+  const extra = new Set(getCACertificates("extra"))
+  return getCACertificates().filter((root) => !extra.has(root))
+}
+
+/** Options of TLS, to the server and to a proxy. They share contexts, because it takes long to read all roots for each connection. */
+const tlsOf = ({ cert, key, roots }: Certificates) => {
+  const trust: SecureContextOptions = roots === "" ? {} : { ca: [...otherRoots(), roots] }
+  const proxy = roots === "" ? undefined : { secureContext: createSecureContext(trust) }
+  return { proxy, server: cert === "" ? proxy : { secureContext: createSecureContext({ ...trust, cert, key }) } }
 }
 
 /** The error message of a request to a server that has a forbidden address. */
@@ -91,25 +133,27 @@ export const lookupBut =
 const dispatcher = ({ connections, lookup }: ConnectionOptions, certificates: Config.Config<string>) =>
   Effect.gen(function*() {
     const settings = yield* Effect.orDie(proxies)
-    const directory = yield* Effect.orDie(certificates)
+    const places = yield* Effect.orDie(Config.all({ directory: certificates, bundle: textOf("NODE_EXTRA_CA_CERTS") }))
     const { default: { EnvHttpProxyAgent, ProxyAgent } } = yield* Effect.promise(() => import("@effect/platform-node/Undici")) // undici, by the only name that works in a bundle too
     for (const [variable, url] of [["HTTP_PROXY", settings.httpProxy], ["HTTPS_PROXY", settings.httpsProxy]] as const) {
       if (url !== "") yield* Effect.try({ try: () => new ProxyAgent(url), catch: () => new ProxyUnusable({ variable }) }) // connects to nothing yet
     }
     const opened: Array<Undici.Dispatcher> = []
-    const open: Open = (certificate) => {
+    const open: Open = (certificates) => {
+      const { proxy, server } = tlsOf(certificates)
       const made = new EnvHttpProxyAgent({
         connections,
         ...settings,
         allowH2: false,
-        connect: { ...certificate, ...(lookup !== undefined && { lookup }) },
-        ...(certificate !== undefined && { requestTls: { ...certificate } })
+        connect: { ...server, ...(lookup !== undefined && { lookup }) },
+        ...(server !== undefined && { requestTls: server }),
+        ...(proxy !== undefined && { proxyTls: proxy })
       })
       opened.push(made)
       return made
     }
     yield* Effect.addFinalizer(() => Effect.promise(() => Promise.all(opened.map((_) => _.destroy()))))
-    return directory === "" ? open() : renewing(open, directory, open())
+    return renewing(open, places)
   })
 
 const connections = (options: ConnectionOptions, certificates: Config.Config<string>): Layer.Layer<HttpClient.HttpClient, ProxyUnusable> =>
@@ -122,5 +166,4 @@ export const toAnybody = (options: ConnectionOptions) => connections(options, Co
  * A client for the server that gives work, which may ask for a client certificate: tls.crt and tls.key in the directory that
  * AGENT_JOB_CLIENT_CERTIFICATE_DIR names.
  */
-export const toServer = (options: ConnectionOptions) =>
-  connections(options, Config.withDefault(Config.String("AGENT_JOB_CLIENT_CERTIFICATE_DIR"), ""))
+export const toServer = (options: ConnectionOptions) => connections(options, textOf("AGENT_JOB_CLIENT_CERTIFICATE_DIR"))

@@ -1,11 +1,11 @@
 // The Kubernetes API as this program uses it: get, list, watch, create, apply, update, delete, logs.
 // Every unary call ends within its time limit, reads its whole answer, and fails only with a KubernetesError.
 // Built from credentials.ts, once by each program; used by informers, the controller, the worker and the command line.
-import { layerAgentOptions, layerNodeHttpNoAgent } from "@effect/platform-node/NodeHttpClient"
+import { HttpAgent, layerNodeHttpNoAgent, makeAgent } from "@effect/platform-node/NodeHttpClient"
 import { Clock, Context, Duration, Effect, Layer, Option, Predicate, Random, Stream } from "effect"
 import { Headers, HttpClient, HttpClientError, HttpClientRequest as Request, type HttpClientResponse } from "effect/http"
 import { objectOf, pageOf, refusal, watchEventOf } from "./answer.ts"
-import type { Credentials } from "./credentials.ts"
+import type { Credentials, Tls } from "./credentials.ts"
 import { type Call, type KubernetesError, Unauthorized, Unreachable, type Verb } from "./errors.ts"
 import { type Kind, pods } from "./kinds.ts"
 import type { KubernetesObject, Page, Place, WatchEvent, Writable } from "./object.ts"
@@ -146,7 +146,19 @@ const mostConnections = 64
  * take all memory. It does not use undici, whose parser is 16 MiB of WebAssembly.
  */
 const connections = ({ tls }: Credentials) =>
-  Layer.fresh(layerNodeHttpNoAgent.pipe(Layer.provide(layerAgentOptions({ ...tls, keepAlive: true, maxSockets: mostConnections }))))
+  Layer.fresh(
+    layerNodeHttpNoAgent.pipe(
+      Layer.provide(
+        Layer.effect(HttpAgent, Effect.map(makeAgent({ ...tls, keepAlive: true, maxSockets: mostConnections }), renewingAuthority(tls)))
+      )
+    )
+  )
+
+/** Node reads the agent's options for each request, and uses no connection again that was opened with another authority. */
+const renewingAuthority = (tls: Tls) => (agent: HttpAgent["Service"]): HttpAgent["Service"] => {
+  Object.defineProperty(agent.https.options, "ca", { enumerable: true, get: () => tls.ca })
+  return agent
+}
 
 /**
  * Encodes a name for a path. A name that would change the meaning of the path gets a colon: no object here has such a name, so the answer

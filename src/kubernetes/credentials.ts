@@ -1,5 +1,5 @@
 // Where the API server is and how to log in to it: from inside a Pod, or from a kubeconfig.
-// A token is read again at least every minute, and at once after a 401; no credential is ever part of an error.
+// A token and a Pod's authority are read again at least every minute, and at once after a 401; no credential is ever part of an error.
 // Given to client.ts by the controller, the worker and the command line.
 import { Config, Effect, Exit, Option, Schema } from "effect"
 import { readFile } from "node:fs/promises"
@@ -22,7 +22,10 @@ export interface Credentials {
   readonly server: string
   /** The namespace to use when nothing else says one. */
   readonly namespace: string
-  /** Read once: a client certificate that rotates needs a new process. */
+  /**
+   * To be read for each new connection: in a Pod, `ca` follows its file whenever `headers` are read anew. Those of a kubeconfig are read
+   * once: a client certificate that rotates needs a new process.
+   */
   readonly tls: Tls
   /** The headers to send now; cheap, since they are cached for up to a minute. */
   readonly headers: Effect.Effect<Readonly<Record<string, string>>, NoCredentials>
@@ -69,14 +72,23 @@ export const inCluster = Effect.fn("Credentials.inCluster")(function*(
       })
     )
   )
-  const ca = yield* read(join(directory, "ca.crt"), "mount a service account there")
+  const authority = read(join(directory, "ca.crt"), "mount a service account there")
+  let ca = yield* authority
+  /** Reads the authority again, since the cluster may get a new one. If it cannot be read, the old one stays. */
+  const renewAuthority = Effect.ignore(Effect.map(authority, (text) => {
+    ca = text
+  }))
   const namespace = yield* read(join(directory, "namespace"), "").pipe(Effect.orElseSucceed(() => "default"))
-  const [headers, refresh] = yield* forAMinute(bearer(join(directory, "token")))
+  const [headers, refresh] = yield* forAMinute(Effect.tap(bearer(join(directory, "token")), () => renewAuthority))
   yield* headers
   return {
     server: `https://${host.includes(":") ? `[${host}]` : host}:${port}`,
     namespace: namespace.trim(),
-    tls: { ca },
+    tls: {
+      get ca() {
+        return ca
+      }
+    },
     headers,
     refresh
   }

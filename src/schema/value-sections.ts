@@ -54,7 +54,11 @@ const controller = section({
 const task = section({
   ...scheduling("a task's Pod"),
   extraVolumes: value(Schema.mutable(Schema.Array(pod.Volume)), [], "Further volumes of the Pods of tasks."),
-  historyPerWorkspace: value(whole, 20, "Finished AgentTasks of a pool, and of attempts at new revisions, that are kept in one workspace."),
+  historyPerWorkspace: value(
+    whole,
+    20,
+    "Finished AgentTasks of a pool, and of attempts at new revisions, that are kept in one workspace. Of all workspaces together, the newest 2,000 are kept."
+  ),
   job: section({
     activeDeadlineSeconds: value(
       whole,

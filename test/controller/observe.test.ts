@@ -41,8 +41,7 @@ const looked = Effect.fnUntraced(
     const asked = yield* ask(world, task, of, now, at)
     const first = observe(world, task, asked, at)
     if (!plan(of, first, now).live) return first
-    const [job] = Option.toArray(first.job)
-    return job === undefined ? first : observe(world, task, yield* askLive(world, task, job, asked), at)
+    return observe(world, task, yield* askLive(world, task, first.job, asked), at)
   },
   (effect, kubernetes) => Effect.provideService(effect, Kubernetes, kubernetes)
 )
@@ -296,7 +295,7 @@ describe("a Job that goes while its task is looked at", () => {
         askLive(
           world,
           task,
-          Option.getOrThrow(job),
+          job,
           yield* Effect.provideService(ask(world, task, policy, noon, 0), Kubernetes, kubernetes)
         ),
         Kubernetes,

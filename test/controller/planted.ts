@@ -1,6 +1,6 @@
-// What the API server has of a task's Job and of its Pod, as Kubernetes would have made them; anything of it may be given otherwise.
+// What the API server has of a task's Job, of its Pod and of its source, as Kubernetes would have made them; anything of it may be given otherwise.
 // Used by the tests of what is asked of it.
-import { jobs, pods } from "../../src/kubernetes/kinds.ts"
+import { fluxSources, jobs, pods } from "../../src/kubernetes/kinds.ts"
 import { noon } from "../core/worlds.ts"
 import type { ApiServer } from "../simulation/api-server.ts"
 
@@ -25,4 +25,15 @@ export const plantPod = (server: ApiServer, status: object, jobUid = "job-uid"):
       ...ours
     },
     status
+  })
+
+/** A source of Flux that is ready, with an artifact of this digest. */
+export const plantSource = (server: ApiServer, name: string, sha256: string): void =>
+  server.plant(fluxSources.GitRepository, {
+    metadata: { name, uid: name, generation: 1, ...ours },
+    status: {
+      observedGeneration: 1,
+      conditions: [{ type: "Ready", status: "True" }],
+      artifact: { revision: "main@sha1:a", url: "http://flux/a.tar.gz", digest: `sha256:${sha256}` }
+    }
   })

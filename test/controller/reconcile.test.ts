@@ -24,7 +24,7 @@ import { Uid } from "../../src/schema/names.ts"
 import { configOf } from "../core/configs.ts"
 import { before, noon, plainSeed, policy, worldOf } from "../core/worlds.ts"
 import { instantCluster } from "./instant-cluster.ts"
-import { plantJob, plantPod } from "./planted.ts"
+import { plantJob, plantPod, plantSource } from "./planted.ts"
 
 const configuration = Layer.succeed(
   Configuration,
@@ -616,3 +616,35 @@ it.effect("lets the apply that holds the workspace start, though it has no Job a
       status: { reason: "WorkspaceBusy", message: "Waiting for holder, which goes before it in workspace demo." }
     })
   }).pipe(Effect.scoped))
+
+describe("a new artifact of a followed source", () => {
+  const { task } = worldOf({ ...plainSeed, life: "succeeded", source: "known", follows: "plan" })
+  const known = task.status.source?.sha256 ?? ""
+  const other = "b".repeat(64)
+
+  it.effect.each([
+    { given: "is there", read: [other, other], made: ["CreateTask"] },
+    { given: "was there, and is gone again", read: [other, known], made: [] }
+  ])("that $given at the second look makes $made", ({ made, read }) =>
+    Effect.gen(function*() {
+      const world = make(policy)
+      world.setTask("tasks/task", Option.some(task))
+      const cluster = instantCluster()
+      const answers = [...read]
+      const kubernetes = Kubernetes.of({
+        ...cluster.kubernetes,
+        get: (kind, place) => {
+          plantSource(cluster.server, place.name, answers.shift() ?? "")
+          return cluster.kubernetes.get(kind, place)
+        }
+      })
+      const done: Array<string> = []
+      const all: Executor["Service"]["all"] = (_, actions) => {
+        done.push(...actions.map(({ _tag }) => _tag))
+        return Effect.succeedNone
+      }
+      const reconcile = yield* reconcilerOf({ world, executor: carriesOut({ all }), kubernetes })
+      yield* reconcile("tasks/task")
+      expect([done, answers]).toEqual([made, []])
+    }).pipe(Effect.scoped))
+})

@@ -1,10 +1,11 @@
 // Names of attempts and of what applies them: each of its own, however long the name of the task.
 import { describe, expect, it } from "@effect/vitest"
 import { Option } from "effect"
+import { answerMillis } from "../../src/core/follow.ts"
 import type { Observed } from "../../src/core/observed.ts"
 import { plan } from "../../src/core/plan.ts"
 import type { AgentTask } from "../../src/schema/agent-task.ts"
-import { Sha256 } from "../../src/schema/names.ts"
+import { Sha256, Uid } from "../../src/schema/names.ts"
 import { before, noon, plainSeed, policy, type Seed, worldOf } from "./worlds.ts"
 
 const followed: Seed = { ...plainSeed, life: "succeeded", source: "new", follows: "planAndApply" }
@@ -63,6 +64,16 @@ describe("an attempt at a new artifact", () => {
     }
     expect(spentAfter(3, 3600).actions).toEqual([])
     expect(spentAfter(2, -3600).actions).toMatchObject([{ _tag: "CreateTask" }]) // by a node's clock that is an hour ahead
+  })
+
+  it("is made within 30 s of its artifact, however old a shared answer is, and not by all followers at once", () => {
+    const waits = ["a", "b", "c"].map((uid) => {
+      const world = worldOf({ ...followed, source: "known", follows: "plan" })
+      const task = { ...world.task, metadata: { ...world.task.metadata, uid: Uid.make(uid) } }
+      return Option.getOrThrow(plan(policy, { ...world, task }, noon).requeueAfterMillis)
+    })
+    expect(Math.max(...waits) + answerMillis).toBeLessThanOrEqual(30_000)
+    expect(new Set(waits).size).toBe(3)
   })
 
   it("has a name of its own beside the apply of the first plan", () => {

@@ -1,6 +1,6 @@
 // Which finished tasks may go: the oldest of each workspace, and only those that a pool knows the end of.
 import { describe, expect, it } from "@effect/vitest"
-import { expired } from "../../src/core/history.ts"
+import { finished } from "../../src/core/history.ts"
 import type { AgentTask, Stage } from "../../src/schema/agent-task.ts"
 import { Sha256, Uid, WorkspaceName } from "../../src/schema/names.ts"
 import { plainSeed, type Seed, worldOf } from "./worlds.ts"
@@ -17,7 +17,10 @@ const task = (uid: string, minute: number, workspace: string, seed: Partial<Seed
   }
 }
 
-describe("expired", () => {
+/** The uids of those of one workspace that are past this limit. */
+const expired = (tasks: ReadonlyArray<AgentTask>, limit: number) => finished(tasks).slice(limit).map(({ metadata }) => metadata.uid)
+
+describe("what may go", () => {
   it("names the oldest beyond the limit", () =>
     expect([...expired([task("old", 1, "a"), task("new", 3, "a"), task("middle", 2, "a")], 2)]).toEqual(["old"]))
   it.each([{ says: "an hour ago", finishedAt: "2026-01-01T11:00:00Z" }, { says: "in an hour", finishedAt: "2026-01-01T13:00:00Z" }])(

@@ -3,7 +3,7 @@ import { describe, expect, it } from "@effect/vitest"
 import { ConfigProvider, Effect } from "effect"
 import { HttpClient } from "effect/http"
 import { spawn } from "node:child_process"
-import { cpSync, mkdtempSync, rmSync } from "node:fs"
+import { cpSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs"
 import { createServer as createPlain } from "node:http"
 import { createServer as createSecure } from "node:https"
 import { tmpdir } from "node:os"
@@ -13,8 +13,8 @@ import { afterAll } from "vitest"
 import { toAnybody, toServer } from "../../src/http/connections.ts"
 import { causeOf } from "../../src/worker/platform.ts"
 import { configOf } from "../core/configs.ts"
-import { authority } from "./certificates.ts"
-import { forwardProxy, listening } from "./forward-proxy.ts"
+import { authority, type Signed } from "./certificates.ts"
+import { forwardProxy, listening, secureForwardProxy } from "./forward-proxy.ts"
 
 const place = mkdtempSync(join(tmpdir(), "agent-job-connections-"))
 const ca = authority(place)
@@ -32,11 +32,11 @@ const [first, second] = [ca.sign("first"), ca.sign("second")]
 const plain = Effect.suspend(() => listening(createPlain((_, answer) => void answer.end("plain"))))
 
 /** Answers with the subject of the client's certificate. */
-const secure = (requestCert = false) =>
+const secure = (requestCert = false, as: Signed = identity) =>
   Effect.suspend(() =>
     listening(
       createSecure(
-        { ...identity, ca: ca.cert, requestCert, rejectUnauthorized: requestCert },
+        { ...as, ca: ca.cert, requestCert, rejectUnauthorized: requestCert },
         ({ socket }, answer) => void answer.end(requestCert ? String((socket as TLSSocket).getPeerCertificate().subject.CN) : "secure")
       )
     )
@@ -116,6 +116,52 @@ describe("a client certificate", () => {
         Effect.provide(ConfigProvider.layer(ConfigProvider.fromUnknown({ AGENT_JOB_CLIENT_CERTIFICATE_DIR: mounted })))
       )
       expect(answers).toEqual(["first", "first", "second"])
+    }).pipe(Effect.scoped))
+})
+
+describe("the roots of NODE_EXTRA_CA_CERTS", () => {
+  const authorityOf = (name: string) => {
+    mkdirSync(join(place, name))
+    const { cert, sign } = authority(join(place, name))
+    return { cert, identity: sign(`of-${name}`, `DNS:${host},DNS:localhost,IP:127.0.0.1`) }
+  }
+  const [old, next] = [authorityOf("old"), authorityOf("next")]
+
+  const refused = { old: "refused", next: "refused", known: "refused" }
+  const trustingOld = { old: "trusted", next: "refused", known: "trusted" }
+  const trustingNext = { old: "refused", next: "trusted", known: "trusted" }
+  it.live.each([
+    { way: "directly", name: "localhost", env: Effect.succeed({}), before: trustingOld },
+    {
+      way: "with a client certificate",
+      name: "localhost",
+      env: Effect.succeed({ AGENT_JOB_CLIENT_CERTIFICATE_DIR: first.directory }),
+      before: trustingOld
+    },
+    { way: "through a tunnel", name: host, env: Effect.map(forwardProxy, ({ url }) => ({ HTTPS_PROXY: url })), before: trustingOld },
+    {
+      way: "through a tunnel of a proxy that needs the next root",
+      name: host,
+      env: Effect.map(secureForwardProxy(next.identity), ({ url }) => ({ HTTPS_PROXY: url })),
+      before: refused
+    }
+  ])("are those of its file at each request, $way, beside those of Node", ({ before, env, name }) =>
+    Effect.gen(function*() {
+      const bundle = join(place, "bundle.crt")
+      const variables = { ...yield* env, NODE_EXTRA_CA_CERTS: bundle }
+      const ports = { old: yield* secure(false, old.identity), next: yield* secure(false, next.identity), known: yield* secure() }
+      yield* Effect.gen(function*() {
+        const http = yield* HttpClient.HttpClient
+        const answer = (port: number) =>
+          Effect.match(http.get(`https://${name}:${port}`), { onFailure: () => "refused", onSuccess: () => "trusted" })
+        const answers = Effect.all({ old: answer(ports.old), next: answer(ports.next), known: answer(ports.known) })
+        writeFileSync(bundle, old.cert)
+        expect(yield* answers).toEqual(before)
+        writeFileSync(bundle, next.cert)
+        expect(yield* answers).toEqual(trustingNext)
+        rmSync(bundle)
+        expect(yield* answers).toEqual(trustingNext)
+      }).pipe(Effect.provide(toServer({ connections: 2 })), Effect.provide(ConfigProvider.layer(ConfigProvider.fromUnknown(variables))))
     }).pipe(Effect.scoped))
 })
 

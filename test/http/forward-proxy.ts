@@ -1,8 +1,8 @@
 // A forward proxy that resolves every name to this machine, and remembers what it was asked for.
 // Used by test/http/connections.test.ts and test/cli/server-client.test.ts; test/kubernetes/connections.test.ts has a server listen by it.
 import { Effect, type Scope } from "effect"
-import { createServer, request, type Server } from "node:http"
-import type { Server as SecureServer } from "node:https"
+import { createServer, request, type RequestListener, type Server } from "node:http"
+import { createServer as createSecureServer, type Server as SecureServer } from "node:https"
 import { type AddressInfo, connect } from "node:net"
 
 export const listening = (server: Server | SecureServer) =>
@@ -23,9 +23,12 @@ export interface ForwardProxy {
   readonly asked: ReadonlyArray<string>
 }
 
-export const forwardProxy: Effect.Effect<ForwardProxy, never, Scope.Scope> = Effect.gen(function*() {
+const proxyOf = Effect.fnUntraced(function*(
+  scheme: string,
+  made: (listener: RequestListener) => Server | SecureServer
+): Effect.fn.Return<ForwardProxy, never, Scope.Scope> {
   const asked: Array<string> = []
-  const server = createServer((incoming, answer) => {
+  const server = made((incoming, answer) => {
     const { pathname, port } = new URL(incoming.url ?? "")
     asked.push(`${incoming.method} ${incoming.url}`)
     incoming.pipe(
@@ -44,5 +47,11 @@ export const forwardProxy: Effect.Effect<ForwardProxy, never, Scope.Scope> = Eff
     for (const socket of [through, client]) socket.on("error", () => void through.destroy())
   })
   const port = yield* listening(server)
-  return { url: `http://127.0.0.1:${port}`, asked }
+  return { url: `${scheme}://127.0.0.1:${port}`, asked }
 })
+
+export const forwardProxy = proxyOf("http", createServer)
+
+/** One that is itself asked by TLS. */
+export const secureForwardProxy = (identity: { readonly cert: string; readonly key: string }) =>
+  proxyOf("https", (listener) => createSecureServer(identity, listener))

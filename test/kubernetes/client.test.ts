@@ -114,7 +114,7 @@ describe("a refusal", () => {
   it.live.each([
     { given: "404", answer: status(404, "NotFound"), tag: "NotFound", says: "not there" },
     { given: "409 for a taken name", answer: status(409, "AlreadyExists"), tag: "AlreadyExists", says: "exists already" },
-    { given: "409 for a newer version", answer: status(409, "Conflict"), tag: "Conflict", says: "about Conflict; read it again" },
+    { given: "409 for a newer version", answer: status(409, "Conflict"), tag: "Conflict", says: "about Conflict); try again" },
     {
       given: "409 for a UID that is gone",
       answer: status(409, "Conflict", { message: "uid mismatch: …" }),
@@ -166,7 +166,7 @@ describe("a refusal", () => {
       tag: "Invalid",
       says: "rejected our request"
     },
-    { given: "410", answer: status(410, "Expired"), tag: "Gone", says: "list again" },
+    { given: "410", answer: status(410, "Expired"), tag: "Gone", says: "try again" },
     { given: "403 by RBAC", answer: status(403, "Forbidden"), tag: "Forbidden", says: "grant it" },
     { given: "403 by a quota", answer: status(403, "Forbidden", { message: "exceeded quota: pods" }), tag: "Forbidden", says: "free room" },
     { given: "405", answer: status(405, "MethodNotAllowed"), tag: "Rejected", says: "405 MethodNotAllowed" },

@@ -1,8 +1,8 @@
 // How the client connects to an API server that offers more than it should take.
 import { expect, it } from "@effect/vitest"
-import { Context, Effect, Layer } from "effect"
+import { ConfigProvider, Context, Effect, Layer } from "effect"
 import { execFile } from "node:child_process"
-import { mkdtempSync, rmSync } from "node:fs"
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs"
 import { createSecureServer } from "node:http2"
 import { createServer } from "node:https"
 import { tmpdir } from "node:os"
@@ -11,6 +11,7 @@ import { promisify } from "node:util"
 import { rolldown } from "rolldown"
 import bundling from "../../scripts/rolldown.config.ts"
 import { Kubernetes } from "../../src/kubernetes/client.ts"
+import { inCluster } from "../../src/kubernetes/credentials.ts"
 import { jobs } from "../../src/kubernetes/kinds.ts"
 import { authority } from "../http/certificates.ts"
 import { listening } from "../http/forward-proxy.ts"
@@ -46,6 +47,42 @@ it.live("speaks HTTP/1.1 to a server that would rather have HTTP/2, whose reques
     const kubernetes = Context.get(yield* Layer.build(Kubernetes.layer(Effect.succeed(credentials))), Kubernetes)
     yield* kubernetes.create(jobs, { metadata: { name: "demo", namespace: "team" } })
     expect(versions).toEqual(["1.1"])
+  }).pipe(Effect.scoped))
+
+it.live("trusts an authority that came after the start, and no longer the one that it replaced", () =>
+  Effect.gen(function*() {
+    const directory = yield* place
+    const [old, next] = ["old", "next"].map((name) => {
+      mkdirSync(join(directory, name))
+      const { cert, sign } = authority(join(directory, name))
+      return { cert, identity: sign("api-server") }
+    })
+    if (old === undefined || next === undefined) return expect.unreachable()
+    const server = createServer(old.identity, (_, response) => void response.end(job))
+    const port = yield* listening(server)
+    const give = ({ cert }: { readonly cert: string }) => writeFileSync(join(directory, "ca.crt"), cert)
+    give(old)
+    writeFileSync(join(directory, "token"), "token")
+    const credentials = yield* inCluster({ directory }).pipe(
+      Effect.provide(
+        ConfigProvider.layer(ConfigProvider.fromUnknown({ KUBERNETES_SERVICE_HOST: "127.0.0.1", KUBERNETES_SERVICE_PORT: String(port) }))
+      )
+    )
+    const kubernetes = Context.get(yield* Layer.build(Kubernetes.layer(Effect.succeed(credentials))), Kubernetes)
+    const create = Effect.match(kubernetes.create(jobs, { metadata: { name: "demo", namespace: "team" } }), {
+      onFailure: ({ _tag }) => _tag,
+      onSuccess: () => "made"
+    })
+    expect(yield* create).toBe("made")
+    server.setSecureContext(next.identity)
+    server.closeAllConnections()
+    expect(yield* create).toBe("Unreachable")
+    give(next)
+    yield* credentials.refresh
+    expect(yield* create).toBe("made")
+    server.setSecureContext(old.identity)
+    server.closeAllConnections()
+    expect(yield* create).toBe("Unreachable")
   }).pipe(Effect.scoped))
 
 it.live("uses a connection again, also when an answer comes before Node has looked whether the question was sent", () =>

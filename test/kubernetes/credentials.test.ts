@@ -74,6 +74,17 @@ describe("credentials in a Pod", () => {
       expect(yield* headers).toEqual({ authorization: "Bearer three" })
     }).pipe(inPod))
 
+  it.effect("follow the authority's file with the token's, and keep the old one while it cannot be read", () =>
+    Effect.gen(function*() {
+      const directory = yield* directoryWith(files)
+      const { headers, tls } = yield* inCluster({ directory })
+      const afterAMinute = Effect.andThen(TestClock.adjust("61 seconds"), Effect.map(headers, () => tls.ca))
+      yield* write(directory, "ca.crt", "NEXT")
+      expect(yield* afterAMinute).toBe("NEXT")
+      yield* Effect.promise(() => rm(join(directory, "ca.crt")))
+      expect(yield* afterAMinute).toBe("NEXT")
+    }).pipe(inPod))
+
   it.effect("recover from a token file that was missing for a moment", () =>
     Effect.gen(function*() {
       const directory = yield* directoryWith(files)

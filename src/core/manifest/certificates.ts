@@ -40,8 +40,8 @@ export const clientCertificateVariable = ({ clientCertificate }: ResolvedConfig)
   clientCertificate === undefined ? [] : [{ name: "AGENT_JOB_CLIENT_CERTIFICATE_DIR", value: place.clientCertificate }]
 
 /**
- * Returns an annotation for Pods that changes with the certificates of the values: a process reads its trusted roots only when it starts,
- * so new ones need new Pods.
+ * Returns an annotation for Pods that changes with the certificates of the values, so that the controller starts anew with them. It would
+ * read the mounted file for each request, but the kubelet brings that up to date only after minutes.
  */
 export const trustChecksum = ({ trust }: ResolvedConfig): Readonly<Record<string, string>> =>
   trust?.bundle === undefined ? {} : { "checksum/ca-bundle": fingerprint(trust.bundle) }

@@ -1,0 +1,81 @@
+// Which finished tasks of an installation are past a limit: after any events the same as when all were counted at once.
+import { describe, expect, it } from "@effect/vitest"
+import { Option, Schema } from "effect"
+import { pastHistory } from "../../src/controller/past-history.ts"
+import { keyOf } from "../../src/kubernetes/object.ts"
+import type { AgentTask } from "../../src/schema/agent-task.ts"
+import { Uid, WorkspaceName } from "../../src/schema/names.ts"
+import { plainSeed, type Seed, worldOf } from "../core/worlds.ts"
+
+/** The task of this number, made in that minute; over and reported unless the seed says otherwise. */
+const task = (number: number, workspace: string, minute = number, seed: Partial<Seed> = {}): AgentTask => {
+  const { task } = worldOf({ ...plainSeed, life: "succeeded", pool: true, reported: true, ...seed })
+  return {
+    ...task,
+    metadata: {
+      ...task.metadata,
+      name: `task-${number}`,
+      uid: Uid.make(`uid-${number}-${minute}`),
+      creationTimestamp: new Date(Date.UTC(2026, 0, 1, 0, minute)).toISOString()
+    },
+    spec: { ...task.spec, workspace: WorkspaceName.make(workspace) }
+  }
+}
+
+/** A history that hears of each task, and of what becomes of it. */
+const heard = (limit: number, most: number) => {
+  const history = pastHistory(() => limit, most)
+  const tasks = new Map<string, AgentTask>()
+  const set = (task: AgentTask, after: Option.Option<AgentTask> = Option.some(task)) => {
+    const key = keyOf(task.metadata)
+    history.set(key, Option.fromUndefinedOr(tasks.get(key)), after)
+    Option.match(after, { onNone: () => tasks.delete(key), onSome: (task) => tasks.set(key, task) })
+  }
+  const past = () => [...tasks.values()].filter(history.has).map(({ metadata }) => metadata.name).sort()
+  return { history, set, past }
+}
+
+describe("the limit of an installation", () => {
+  it("lets the oldest of all workspaces go, and no task that may not", () => {
+    const { past, set } = heard(5, 2)
+    for (const [number, workspace] of ["a", "b", "c", "b"].entries()) set(task(number, workspace))
+    set(task(4, "a", 0, { life: "claimed" }))
+    set(task(5, "a", 0, { pool: false }))
+    expect(past()).toEqual(["task-0", "task-1"])
+  })
+
+  it("counts only what its workspace keeps", () => {
+    const { past, set } = heard(1, 2)
+    for (const [number, workspace] of ["a", "b", "b", "b"].entries()) set(task(number, workspace))
+    expect(past()).toEqual(["task-1", "task-2"])
+  })
+
+  it("names the last that went past it when a task ends, of whatever workspace they are, after a listing of many", () => {
+    const { history, set } = heard(5, 1)
+    for (const number of Array(150).keys()) set(task(number, `workspace-${number}`))
+    const named = history.keysIn(WorkspaceName.make("workspace-149"))
+    expect([named.length, named.at(-1)]).toEqual([20, "tasks/task-148"])
+  })
+
+  const Event = Schema.Struct({
+    number: Schema.Int.check(Schema.isBetween({ minimum: 0, maximum: 9 })),
+    workspace: Schema.Literals(["a", "b", "c"]),
+    minute: Schema.Int.check(Schema.isBetween({ minimum: 0, maximum: 3 })),
+    becomes: Schema.Literals(["over", "running", "gone"]),
+    asked: Schema.Boolean
+  })
+  it.prop("says after any events what it says of all that is there at once", [Schema.Array(Event)], ([events]) => {
+    const { past, set } = heard(2, 3)
+    const there = new Map<number, AgentTask>()
+    for (const { asked, becomes, minute, number, workspace } of events) {
+      const next = task(number, workspace, minute, becomes === "running" ? { life: "claimed" } : {})
+      set(next, becomes === "gone" ? Option.none() : Option.some(next))
+      if (becomes === "gone") there.delete(number)
+      else there.set(number, next)
+      if (asked) past()
+    }
+    const atOnce = heard(2, 3)
+    for (const task of there.values()) atOnce.set(task)
+    expect(past()).toEqual(atOnce.past())
+  })
+})
