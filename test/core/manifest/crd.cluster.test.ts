@@ -67,7 +67,7 @@ layer(RealCrd, { excludeTestServices: true })("a real API server", (it) => {
     {
       given: "an apply that follows its source",
       spec: { ...spec, stage: "apply", source: { fluxSource: { ...flux.fluxSource, onChange: "plan" } } },
-      says: "source.fluxSource.onChange is for a plan"
+      says: "source.fluxSource.onChange needs stage plan"
     },
     {
       given: "a plan kept for an apply",
