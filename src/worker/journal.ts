@@ -8,7 +8,7 @@ import { journalBatch, type JournalEntry } from "../schema/effects.ts"
 import type { Log } from "./log-shipper.ts"
 import { Received, startSending, toNobody } from "./sending.ts"
 
-/** Sends consecutive entries; fails when the server did not answer. */
+/** Sends consecutive entries; fails when the server did not answer, or refused the token. */
 export type SendEffects = (entries: ReadonlyArray<JournalEntry>) => Effect.Effect<Received, { readonly message: string }>
 
 export interface Journal {

@@ -6,7 +6,7 @@ import { begin, type Redaction, redactor } from "../core/redact.ts"
 import type { Output } from "./exec-loop.ts"
 import { Received, startSending } from "./sending.ts"
 
-/** Sends a piece of the log at its offset; fails when the server did not answer. */
+/** Sends a piece of the log at its offset; fails when the server did not answer, or refused the token. */
 export type Ship = (offset: number, bytes: Uint8Array) => Effect.Effect<Received, { readonly message: string }>
 
 export class Log extends Context.Service<Log, {

@@ -52,6 +52,12 @@ export class Declined extends Data.TaggedError("Declined")<{ readonly status: nu
 
 export type PlatformError = NoAnswer | TokenRefused | Declined
 
+/**
+ * Reports whether the server refuses the token (401), which may be renewed: a server that is restored from a copy does not know a later
+ * token, and gives the stage a new one when it offers it again. Whose task a stage belongs to never changes, so 409 is final.
+ */
+export const mayBeRenewed = (error: PlatformError): boolean => error._tag === "TokenRefused" && error.status === 401
+
 /** The lock that a state is written under. */
 export interface StateLock {
   readonly id: string
@@ -179,7 +185,7 @@ const make = Effect.fnUntraced(function*(url: string, taskUid: string) {
   const send = (request: Request.HttpClientRequest, expectedStatus: 200 | 204) =>
     Effect.catchIf(
       once(request, expectedStatus),
-      (error) => error._tag === "TokenRefused" && error.status === 401,
+      mayBeRenewed,
       () => Effect.delay(once(request, expectedStatus), "1 second")
     )
   /** Gets bytes, which the server never sends without their digest. */
@@ -222,7 +228,7 @@ const make = Effect.fnUntraced(function*(url: string, taskUid: string) {
 
   /**
    * Appends to the server's copy of the log or the journal. The server answers where its copy ends, also when it refuses a request that
-   * does not begin there. Any other refusal is final.
+   * does not begin there. Any other refusal is final, but one of the token is a failure.
    */
   const append = <S extends Schema.ConstraintDecoder<unknown>>(
     request: Request.HttpClientRequest,
@@ -236,7 +242,7 @@ const make = Effect.fnUntraced(function*(url: string, taskUid: string) {
       Effect.catchTags({
         Declined: ({ body, status }) =>
           Effect.succeed(Option.match(status === 409 ? decode(body) : Option.none(), { onNone: Received.Refused, onSome: storedUpTo })),
-        TokenRefused: () => Effect.succeed<Received>(Received.Refused())
+        TokenRefused: (error) => mayBeRenewed(error) ? Effect.fail(error) : Effect.succeed<Received>(Received.Refused())
       })
     )
   }

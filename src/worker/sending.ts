@@ -10,7 +10,7 @@ export type Received = Data.TaggedEnum<{
 }>
 export const Received = Data.taggedEnum<Received>()
 
-/** The end of one request: the server took some of it, the server took nothing or did not answer, or the server takes nothing any more. */
+/** The end of one request: the server took some of it, did not take or answer it this time, or takes nothing any more. */
 export type Sent = "taken" | "failed" | "refused"
 
 interface Work {

@@ -6,7 +6,7 @@ import { randomUUID } from "node:crypto"
 import { engineHead } from "../core/state-head.ts"
 import { KeptRefusal, type LockInfo } from "../schema/task-api.ts"
 import { askAgain } from "./patience.ts"
-import { Declined, NoAnswer, Platform, type PlatformError, sha256, type StateLock } from "./platform.ts"
+import { Declined, mayBeRenewed, NoAnswer, Platform, type PlatformError, sha256, type StateLock } from "./platform.ts"
 import { Settings } from "./settings.ts"
 import { Stop } from "./stop.ts"
 import { type KeptAs, type StrandedCopy, strandedCopy } from "./stranded-states.ts"
@@ -74,7 +74,7 @@ interface Held {
 }
 
 const make = Effect.fnUntraced(function*(): Effect.fn.Return<StateDelivery["Service"], never, Platform | Settings | Stop | TaskStatus> {
-  const { cacheDirectory, pod, privateDirectory, statePatience } = yield* Settings
+  const { cacheDirectory, pod, poolPatience, privateDirectory, statePatience } = yield* Settings
   const { tooLate } = yield* Stop
   const { unsavedDuring } = yield* TaskStatus
   const platform = yield* Platform
@@ -99,20 +99,26 @@ const make = Effect.fnUntraced(function*(): Effect.fn.Return<StateDelivery["Serv
     ask: Effect.Effect<A, PlatformError>,
     mayHelp: (error: PlatformError) => boolean,
     limit: Duration.Duration
-  ): Effect.Effect<A, PlatformError> =>
-    Effect.tapError(ask, (error) => Effect.logWarning("A request to the pool's server about the state or its lock failed", error.message))
-      .pipe(
-        (told) => askAgain(told, { while: mayHelp, first: "200 millis", spaced: "5 seconds", limit }),
-        inGrace
-      )
+  ): Effect.Effect<A, PlatformError> => inGrace(askAgain(ask, { while: mayHelp, first: "200 millis", spaced: "5 seconds", limit }))
+  const logged = <A>(ask: Effect.Effect<A, PlatformError>): Effect.Effect<A, PlatformError> =>
+    Effect.tapError(ask, ({ message }) => Effect.logWarning("A request to the pool's server about the state or its lock failed", message))
   /** Asks through an outage for as long as the engine waits, even with a refused token, which may be renewed meanwhile. */
-  const stubbornly = <A>(ask: Effect.Effect<A, PlatformError>) => again(ask, ({ _tag }) => _tag !== "Declined", Duration.infinity)
-  /** Asks through an outage after the engine is gone. A refusal is final, and all requests together take `statePatience` at most. */
-  const patiently = <A>(ask: Effect.Effect<A, PlatformError>) =>
+  const stubbornly = <A>(ask: Effect.Effect<A, PlatformError>) => again(logged(ask), ({ _tag }) => _tag !== "Declined", Duration.infinity)
+  /** Asks after the engine is gone, for as long as asking again may help. All requests together take `statePatience` at most. */
+  const whileItMayHelp = <A>(ask: Effect.Effect<A, PlatformError>, mayHelp: (error: PlatformError) => boolean) =>
     Effect.flatMap(
       Clock.monotonicTimeNanos,
-      (now) => again(ask, ({ _tag }) => _tag === "NoAnswer", Duration.subtract(statePatience, Duration.nanos(now - goneAt)))
+      (now) => again(ask, mayHelp, Duration.subtract(statePatience, Duration.nanos(now - goneAt)))
     )
+  /** Asks through an outage after the engine is gone, even with a refused token, because the worker may have the only copy of the state. */
+  const patiently = <A>(ask: Effect.Effect<A, PlatformError>) =>
+    whileItMayHelp(logged(ask), (error) => error._tag === "NoAnswer" || mayBeRenewed(error))
+  /**
+   * Asks like `patiently`, but with a refused token for `poolPatience` at a stretch. For a lock whose state is saved: when a stage was ended
+   * without its worker, the server never accepts its token for the lock again, and its Pod must not stay for an hour.
+   */
+  const lessPatiently = <A>(ask: Effect.Effect<A, PlatformError>) =>
+    whileItMayHelp(again(logged(ask), mayBeRenewed, poolPatience), ({ _tag }) => _tag === "NoAnswer")
   /** Asks for something that the engine waits for and cannot go on without. */
   const shortly = <A>(ask: Effect.Effect<A, PlatformError>) => inGrace(platform.patiently(ask))
 
@@ -262,7 +268,7 @@ const make = Effect.fnUntraced(function*(): Effect.fn.Return<StateDelivery["Serv
       ),
     settle: (leftoverState) => inTurn.withPermit(settle(leftoverState)),
     giveBack: inTurn.withPermit(
-      Effect.suspend(() => held?.isOver === true && unconfirmed === undefined ? giveBack(patiently) : Effect.void)
+      Effect.suspend(() => held?.isOver === true && unconfirmed === undefined ? giveBack(lessPatiently) : Effect.void)
     )
   })
 })

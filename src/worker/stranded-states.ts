@@ -72,6 +72,10 @@ export const strandedCopy = (cacheDirectory: string, { id, keptStateKey }: KeptA
   }
 }
 
+/**
+ * Reports whether the server would refuse the state for ever. A server that says `not-of-this-server` may be another one, or may lack the
+ * stage since it was restored from a copy, so the state stays for a server that knows it.
+ */
 const isFinal = (error: PlatformError): boolean =>
   error._tag === "Declined" && isOneOf(problemCodeOf(error), "invalid", "not-kept", "too-large")
 
@@ -110,9 +114,21 @@ const removeHalfDone = Effect.fnUntraced(function*(folder: string, root: number,
   )
 })
 
+const modifiedAt = Option.liftThrowable((file: string) => lstatSync(file).mtimeMs)
+
 /**
- * Takes to the server the states that other stages had to leave, in random order, so that none is always last. Never fails, and begins no
- * further state when its time is over, so that the stage comes to its own work.
+ * Returns the states in the order in which they are carried: the newest first, because a state that is not of this server stays for good and
+ * so gets old. One state at random precedes them, so that no state is always last.
+ */
+const inTurn = Effect.fnUntraced(function*(folder: string, names: ReadonlyArray<string>) {
+  const aged = names.map((name) => ({ name, at: Option.getOrElse(modifiedAt(join(folder, name)), () => 0) }))
+  const [first, ...others] = yield* Random.shuffle(aged)
+  return first === undefined ? [] : [first, ...others.toSorted((a, b) => b.at - a.at)].map(({ name }) => name)
+})
+
+/**
+ * Takes to the server the states that other stages had to leave. Never fails, and begins no further state when its time is over, so that
+ * the stage comes to its own work.
  */
 export const carryStrandedStates = Effect.gen(function*() {
   const { cacheDirectory } = yield* Settings
@@ -120,7 +136,7 @@ export const carryStrandedStates = Effect.gen(function*() {
   if (Option.isNone(folder) || !existsSync(folder.value)) return
   const since = yield* Clock.monotonicTimeNanos
   const found = readdirSync(folder.value)
-  const names = yield* Random.shuffle(found.filter((name) => name.endsWith(suffix)))
+  const names = yield* inTurn(folder.value, found.filter((name) => name.endsWith(suffix)))
   const root = yield* openFolder(folder.value)
   yield* removeHalfDone(folder.value, root, found.filter((name) => name.endsWith(`${suffix}${asideSuffix}`)))
   let taken = 0

@@ -1,10 +1,12 @@
 // The task API as the worker asks it: who gets the token, what is asked again, and what an answer means.
 import { describe, expect, it } from "@effect/vitest"
-import { Effect, Layer, Option } from "effect"
+import { Context, Effect, Layer, Option } from "effect"
 import { readFileSync, rmSync, writeFileSync } from "node:fs"
 import { createServer } from "node:http"
 import type { AddressInfo } from "node:net"
 import { join } from "node:path"
+import { makeJournal } from "../../src/worker/journal.ts"
+import { Log } from "../../src/worker/log-shipper.ts"
 import { Platform, type PlatformError, refusalOf } from "../../src/worker/platform.ts"
 import { Settings } from "../../src/worker/settings.ts"
 import { sha256 } from "./fake-task-api.ts"
@@ -180,8 +182,38 @@ describe("the platform", () => {
       expect(yield* appendLog(0, Buffer.from("one"))).toEqual({ _tag: "StoredUpTo", end: 3 })
       expect(yield* appendLog(10, Buffer.from("two"))).toEqual({ _tag: "StoredUpTo", end: 3 })
       expect(yield* appendLog(0, Buffer.from("one"))).toEqual({ _tag: "StoredUpTo", end: 3 })
-      api.fault("POST /log", 401, 401)
+      api.fault("POST /log", { status: 409, error: "wrong-stage" })
       expect(yield* appendLog(3, Buffer.from("two"))).toEqual({ _tag: "Refused" })
+    })))
+
+  it.live("has the whole log and journal arrive when their token is renewed, however late", () =>
+    withPlatform(Effect.fnUntraced(function*({ appendEffects, appendLog }, { api, tokenFile }) {
+      const log = Context.get(
+        yield* Layer.build(Log.layer({ secrets: [], parts: [], ship: Option.some(appendLog), print: () => Effect.void })),
+        Log
+      )
+      const journal = yield* makeJournal(log, Option.some(appendEffects))
+      const tell = (address: string) =>
+        Effect.andThen(log.line(address), Effect.sync(() => journal.add({ kind: "done", action: "create", address })))
+      writeFileSync(tokenFile, "a token that the server does not know")
+      yield* tell("a.b")
+      expect(yield* journal.flush("1500 millis")).toBe(false)
+      writeFileSync(tokenFile, api.token)
+      yield* tell("a.c")
+      expect(yield* journal.flush("30 seconds")).toBe(true)
+      yield* log.flush("30 seconds")
+      expect([Buffer.from(api.log).toString(), api.journal.map(({ address }) => address)]).toEqual(["a.b\na.c\n", ["a.b", "a.c"]])
+    }, Effect.scoped)))
+
+  it.live("calls a log or a journal not refused while its token is, since the token may be renewed", () =>
+    withPlatform(Effect.fnUntraced(function*({ appendEffects, appendLog }, { api, tokenFile }) {
+      writeFileSync(tokenFile, "a token that the server does not know")
+      const entry = { number: 1, kind: "done", action: "create", address: "a.b" } as const
+      expect(yield* Effect.flip(appendLog(0, Buffer.from("one")))).toMatchObject({ _tag: "TokenRefused", status: 401 })
+      expect(yield* Effect.flip(appendEffects([entry]))).toMatchObject({ _tag: "TokenRefused", status: 401 })
+      writeFileSync(tokenFile, api.token)
+      expect(yield* appendLog(0, Buffer.from("one"))).toEqual({ _tag: "StoredUpTo", end: 3 })
+      expect(yield* appendEffects([entry])).toEqual({ _tag: "StoredUpTo", end: 1 })
     })))
 
   it.live("tells the result", () =>

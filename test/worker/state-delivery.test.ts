@@ -7,7 +7,7 @@ import { writeFileSync } from "node:fs"
 import { join } from "node:path"
 import { signalPlan } from "../../src/core/signal-plan.ts"
 import { statePath } from "../../src/schema/state.ts"
-import { NoAnswer, Platform } from "../../src/worker/platform.ts"
+import { NoAnswer, Platform, TokenRefused } from "../../src/worker/platform.ts"
 import { Settled, StateDelivery } from "../../src/worker/state-delivery.ts"
 import { Stop } from "../../src/worker/stop.ts"
 import { TaskStatus } from "../../src/worker/task-status.ts"
@@ -94,6 +94,25 @@ describe("a worker that comes late", () => {
       expect((yield* looked).evidence).toMatchObject([{ serial: 9 }])
     }))
 
+  it.live("after its stage was ended by force with its state saved, does not keep its Pod for the lock", () =>
+    Effect.gen(function*() {
+      const { apply, delivery, looked, url } = yield* applying
+      yield* delivery.unlock({ ID: "engine-lock" })
+      for (const action of ["cancel", "force-cancel"] as const) yield* person(url).act(apply.runId, action)
+      expect(yield* delivery.settle(Option.none())).toEqual(Settled.Saved())
+      yield* delivery.giveBack
+      expect((yield* looked).lock).toBeUndefined()
+    }))
+
+  it.live("after its stage was ended by force, has its last state kept at once", () =>
+    Effect.gen(function*() {
+      const { apply, delivery, looked, url } = yield* applying
+      for (const action of ["cancel", "force-cancel"] as const) yield* person(url).act(apply.runId, action)
+      const settled = yield* delivery.settle(Option.some(state(5)))
+      expect(settled).toMatchObject({ _tag: "Unsaved", why: expect.stringContaining("It is kept as ev-") })
+      expect((yield* looked).evidence).toMatchObject([{ serial: 5 }])
+    }))
+
   it.live("in the very moment in which its stage is given up, has its state stored or kept, never neither", () =>
     Effect.gen(function*() {
       const { apply, delivery, looked, url } = yield* applying
@@ -127,12 +146,20 @@ describe("a state that the server has taken", () => {
     }))
 })
 
-/** With a server that does not answer what is among `deaf`, and that has done what is among `done`. */
+/**
+ * With a server that does not answer what is among `deaf`, that refuses every token with a status while there is one, and that has done what
+ * is among `done`.
+ */
 const withOutages = Effect.fnUntraced(function*() {
   const deaf = new Set<"lock" | "push" | "unlock">()
   const done: Array<string> = []
+  const token: { refused?: number | undefined } = {}
   const ask = (what: "lock" | "push" | "unlock") =>
-    Effect.suspend(() => deaf.has(what) ? Effect.fail(new NoAnswer({ detail: "down" })) : Effect.sync(() => void done.push(what)))
+    Effect.suspend((): Effect.Effect<void, NoAnswer | TokenRefused> => {
+      if (deaf.has(what)) return Effect.fail(new NoAnswer({ detail: "down" }))
+      if (token.refused !== undefined) return Effect.fail(new TokenRefused({ status: token.refused }))
+      return Effect.sync(() => void done.push(what))
+    })
   const platform = Layer.mock(Platform, {
     patiently: (ask) => ask,
     lockState: ({ ID }) => Effect.as(ask("lock"), { id: ID, epoch: 1 }),
@@ -143,7 +170,7 @@ const withOutages = Effect.fnUntraced(function*() {
   const parts = StateDelivery.layer.pipe(
     Layer.provide(Layer.mergeAll(Layer.succeed(TaskStatus, { unsavedDuring }), platform, podSettings("/none", "/none"), stop))
   )
-  return { deaf, done, reason: () => status().reason, delivery: Context.get(yield* Layer.build(parts), StateDelivery) }
+  return { deaf, done, token, reason: () => status().reason, delivery: Context.get(yield* Layer.build(parts), StateDelivery) }
 })
 
 describe("a state that is read", () => {
@@ -215,6 +242,64 @@ describe("an engine that is gone", () => {
       yield* TestClock.adjust("11 minutes")
       expect(done).toEqual(["lock"])
       expect(yield* Fiber.join(settling)).toMatchObject({ _tag: "Unsaved" })
+    }))
+
+  it.effect.each([
+    { under: "the lock of the engine", locked: true },
+    { under: "a lock that the worker has to ask for", locked: false }
+  ])(
+    "has its state saved under $under by a server that knows the token only after most of that hour",
+    ({ locked }) =>
+      Effect.gen(function*() {
+        const { deaf, delivery, done, token } = yield* withOutages()
+        if (locked) yield* delivery.lock({ ID: "a" })
+        if (locked) yield* delivery.unlock({ ID: "a" })
+        for (const what of ["lock", "push"] as const) deaf.add(what)
+        const settling = yield* Effect.forkChild(Effect.tap(delivery.settle(Option.some(state(1))), delivery.giveBack))
+        yield* TestClock.adjust("10 minutes")
+        token.refused = 401 // by a server that was restored from a copy, or has no copy yet
+        deaf.clear()
+        yield* TestClock.adjust("45 minutes")
+        token.refused = undefined
+        yield* TestClock.adjust("10 seconds")
+        expect([yield* Fiber.join(settling), done]).toEqual([Settled.Saved(), ["lock", "push", "unlock"]])
+      })
+  )
+
+  it.effect("has its state saved no more, at once, when another task has the stage", () =>
+    Effect.gen(function*() {
+      const { delivery, token } = yield* withOutages()
+      yield* delivery.lock({ ID: "a" })
+      token.refused = 409
+      expect(yield* delivery.settle(Option.some(state(1)))).toMatchObject({
+        _tag: "Unsaved",
+        why: expect.stringContaining("Another task has this stage")
+      })
+    }))
+
+  it.effect("has its lock given back with a renewed token, but is waited for no longer than five minutes for that alone", () =>
+    Effect.gen(function*() {
+      const { deaf, delivery, done, token } = yield* withOutages()
+      yield* delivery.lock({ ID: "a" })
+      yield* delivery.push(state(1))
+      yield* delivery.unlock({ ID: "a" })
+      yield* delivery.settle(Option.none())
+      deaf.add("unlock")
+      token.refused = 401
+      const giving = yield* Effect.forkChild(delivery.giveBack)
+      yield* TestClock.adjust("30 minutes")
+      deaf.clear()
+      yield* TestClock.adjust("4 minutes")
+      expect(giving.pollUnsafe()).toBeUndefined()
+      yield* TestClock.adjust("2 minutes")
+      yield* Fiber.join(giving)
+      expect(done).toEqual(["lock", "push"])
+      const again = yield* Effect.forkChild(delivery.giveBack)
+      yield* TestClock.adjust("1 minute")
+      token.refused = undefined
+      yield* TestClock.adjust("10 seconds")
+      yield* Fiber.join(again)
+      expect(done).toEqual(["lock", "push", "unlock"])
     }))
 
   it.effect("has a state that is unsaved, as its AgentTask says, until the server has it, and not only its lock", () =>

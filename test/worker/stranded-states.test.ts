@@ -223,13 +223,41 @@ describe("the next worker", () => {
       }))
   )
 
-  it.live("takes no more than twenty, and not always the same first", () =>
+  it.live("leaves as it is what is not of this server, and sends it again for one that knows it", () =>
     withParts(Effect.fnUntraced(function*(parts) {
-      leave(parts, numbered(45))
-      yield* carryStrandedStates.pipe(Random.withSeed("a worker"))
-      const left = readdirSync(folder(parts)).sort()
-      expect(left.length).toBe(25)
-      expect(left).not.toEqual(numbered(45).slice(20))
+      leave(parts, ["run-x.apply.1.state"])
+      parts.api.fault("POST /kept-state", { status: 409, error: "not-of-this-server" })
+      yield* carryStrandedStates
+      expect(readdirSync(folder(parts))).toEqual(["run-x.apply.1.state"])
+      yield* carryStrandedStates
+      expect([parts.api.keptStates.map(String), readdirSync(folder(parts))]).toEqual([["sealed run-x.apply.1.state"], []])
+    })))
+
+  /** States that were left one after the other, the first of them first. */
+  const leaveInOrder = (parts: PoolParts, names: ReadonlyArray<string>) => {
+    leave(parts, names)
+    names.forEach((name, at) => utimesSync(join(folder(parts), name), 1_700_000_000 + at, 1_700_000_000 + at))
+  }
+
+  it.live("takes no more than twenty, the newest first, since those that no server takes get old", () =>
+    withParts(Effect.fnUntraced(function*(parts) {
+      leaveInOrder(parts, numbered(45))
+      yield* carryStrandedStates
+      const newest = numbered(45).slice(25).reverse().map((name) => `sealed ${name}`)
+      const [first, ...others] = parts.api.keptStates.map(String)
+      expect(others).toEqual(newest.filter((name) => name !== first).slice(0, 19))
+    })))
+
+  it.live("begins with any of them, so that none is always last", () =>
+    withParts(Effect.fnUntraced(function*(parts) {
+      const firsts = new Set<string>()
+      for (const worker of ["a", "b", "c", "d", "e", "f", "g", "h"]) {
+        leaveInOrder(parts, numbered(3))
+        parts.api.keptStates.splice(0)
+        yield* carryStrandedStates.pipe(Random.withSeed(worker))
+        firsts.add(String(parts.api.keptStates[0]))
+      }
+      expect(firsts.size).toBe(3)
     })))
 
   it.effect("ends after a minute, but not within a state that takes longer to arrive", () =>
