@@ -86,11 +86,13 @@ export class Assignments extends Context.Service<Assignments, {
   ) => Effect.Effect<{ readonly ids: ReadonlyArray<string>; readonly next: number }, StoreFailure>
   /** Ends the stage with its result, once. The same result again succeeds, another one fails with 409 `result-exists`. */
   readonly end: (id: string, taskUid: Option.Option<string>, result: StageResult) => Effect.Effect<void, StoreFailure>
+  /** Returns the stage of a token; undefined if the token is unknown. */
+  readonly byToken: (token: string) => Effect.Effect<StageRow | undefined, SqlError.SqlError>
   /**
-   * Returns the stage of a token, which starts with the first use of the token; undefined if the token is unknown. Fails with 422 if the
-   * request that starts the stage names no task, and with 409 `rescue-pending` as above.
+   * Lets a task in that has the token of the stage, and returns the stage, which starts with the first request. Fails with 422 if that
+   * names no task, and with 409 `rescue-pending` as above.
    */
-  readonly byToken: (token: string, taskUid: Option.Option<string>) => Effect.Effect<StageRow | undefined, StoreFailure>
+  readonly enter: (stage: StageRow, taskUid: Option.Option<string>) => Effect.Effect<StageRow, StoreFailure>
   /** Returns when the agent last asked for work; undefined if it has asked within the last 90 s, or never. */
   readonly silentSince: (agent: string) => Effect.Effect<string | undefined, SqlError.SqlError>
   /** How many agents have asked for work within the last 90 s. */
@@ -255,11 +257,11 @@ const make = Effect.gen(function*() {
       return yield* stages.get(id)
     }))
 
-  const byToken = Effect.fn("Assignments.byToken")(function*(token: string, taskUid: Option.Option<string>) {
-    const stage = yield* row(Row)(
-      sql`SELECT stages.* FROM taskTokens JOIN stages ON stages.id = taskTokens.stageId WHERE taskTokens.hash = ${tokenHash(token)}`
-    )
-    if (stage === undefined) return
+  const byToken = Effect.fn("Assignments.byToken")((token: string) =>
+    row(Row)(sql`SELECT stages.* FROM taskTokens JOIN stages ON stages.id = taskTokens.stageId WHERE taskTokens.hash = ${tokenHash(token)}`)
+  )
+
+  const enter = Effect.fn("Assignments.enter")(function*(stage: StageRow, taskUid: Option.Option<string>) {
     // A stage that started before tasks had to name themselves goes on without a UID.
     if (stage.endedAt !== null || stage.startedAt !== null) return yield* ofTask(stage, taskUid)
     if (Option.isNone(taskUid)) return yield* invalid(`A request of a task names its AgentTask's UID in the header ${taskHeader.taskUid}.`)
@@ -280,5 +282,5 @@ const make = Effect.gen(function*() {
     return count?.n ?? 0
   })
 
-  return Assignments.of({ acquire, acknowledge, wait, cancellations, end, byToken, silentSince, connected })
+  return Assignments.of({ acquire, acknowledge, wait, cancellations, end, byToken, enter, silentSince, connected })
 })

@@ -13,8 +13,17 @@ import { type Caller, tokenOf, Tokens } from "./tokens.ts"
 type Form = Parameters<typeof routesWith>[0]
 type Request = HttpServerRequest.HttpServerRequest
 
-/** Returns whose token it is, with what the route wants to know of them; none if the token is not good for these routes. */
-type Who<A> = (token: string, request: Request) => Effect.Effect<Option.Option<readonly [Caller, A]>, Failure>
+interface Known<A> {
+  readonly caller: Caller
+  /**
+   * Returns what the route wants to know of the caller; none if the token is not good for these routes any more. Runs after the caller is
+   * charged, so that a failure is never charged to the address.
+   */
+  readonly enter: Effect.Effect<Option.Option<A>, Failure>
+}
+
+/** Returns whose token it is; none if it is no token for these routes. */
+type Who<A> = (token: string, request: Request) => Effect.Effect<Option.Option<Known<A>>, Failure>
 
 /** Returns the function that makes routes for the callers that `who` knows. */
 export const routesOf = <A>(who: Who<A>, form: Form) =>
@@ -29,16 +38,16 @@ export const routesOf = <A>(who: Who<A>, form: Form) =>
     ) =>
       route(method, path, (request, params, requestId) =>
         Effect.gen(function*() {
-          const nobody = limits.admit(Option.none(), request)
-          const known = yield* Option.match(tokenOf(request.headers.authorization), {
-            onNone: () => Effect.succeedNone,
-            onSome: (token) => Effect.tapError(who(token, request), () => nobody)
-          })
-          yield* Option.match(known, { onNone: () => nobody, onSome: ([caller]) => limits.admit(Option.some(caller), request) })
-          if (Option.isNone(known)) return yield* unauthorized()
-          const [by, rest] = known.value
+          const chargeAddress = limits.admit(Option.none(), request)
+          const token = tokenOf(request.headers.authorization)
+          const known = Option.isNone(token) ? Option.none() : yield* who(token.value, request)
+          if (Option.isNone(known)) return yield* Effect.andThen(chargeAddress, unauthorized())
+          const { caller: by, enter } = known.value
+          yield* limits.admit(Option.some(by), request)
+          const entered = yield* enter
+          if (Option.isNone(entered)) return yield* Effect.andThen(chargeAddress, unauthorized())
           yield* limits.place(by, request)
-          return yield* audit.kept({ by, method, path, params, requestId }, handler(request, params, rest))
+          return yield* audit.kept({ by, method, path, params, requestId }, handler(request, params, entered.value))
         }))
   })
 
@@ -46,7 +55,11 @@ export const routesOf = <A>(who: Who<A>, form: Form) =>
 export const routesFor = (kind: "user" | "pool", form: Form) =>
   Effect.flatMap(
     Tokens,
-    (tokens) => routesOf((token) => Effect.succeed(Option.map(tokens.holderOf(kind, token), (caller) => [caller, caller] as const)), form)
+    (tokens) =>
+      routesOf(
+        (token) => Effect.succeed(Option.map(tokens.holderOf(kind, token), (caller) => ({ caller, enter: Effect.succeedSome(caller) }))),
+        form
+      )
   )
 
 /** Makes routes whose address is the permission: its last part is a secret, and `opens` checks it against the id before it. */

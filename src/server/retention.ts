@@ -79,23 +79,27 @@ const make = Effect.gen(function*() {
       LIMIT ${most}) RETURNING sha256`)
   })
 
-  /** Returns how many runs, configuration versions and states were removed. */
+  /** Returns how many runs, configuration versions and states it found old; a run that came to be needed since counts too. */
   const passOf = Effect.fnUntraced(function*({ id: workspaceId, name }: Workspace, old: string, most: number) {
-    const runs = keep.runs === 0 ? [] : yield* pastRuns(workspaceId, old, most)
-    for (const { id } of runs) yield* Effect.andThen(Effect.flatMap(empty(id, old), removeUnnamed), Effect.yieldNow)
+    const past = keep.runs === 0 ? [] : yield* pastRuns(workspaceId, old, most)
+    let runs = 0
+    for (const { id } of past) {
+      const digests = yield* empty(id, old)
+      if (digests.length > 0) runs++
+      yield* Effect.andThen(removeUnnamed(digests), Effect.yieldNow)
+    }
     const configurations = keep.runs === 0 ? [] : yield* letConfigurationsGo(workspaceId, old, most)
     const states = keep.states === 0 ? [] : yield* letStatesGo(workspaceId, old, most)
     yield* removeUnnamed([...configurations, ...states])
-    const count = runs.length + configurations.length + states.length
-    if (count > 0) {
+    if (runs + configurations.length + states.length > 0) {
       yield* Effect.logInfo("what is old was removed", {
         workspace: name,
-        runs: runs.length,
+        runs,
         configurations: configurations.length,
         states: states.length
       })
     }
-    return count
+    return past.length + configurations.length + states.length
   })
 
   /** Removes what is old, and returns whether there may be more. A clock that is set back only makes it keep more. */

@@ -87,8 +87,8 @@ const make = Effect.gen(function*() {
   )
 
   /**
-   * Fails with 503 if the state was read for this stage a moment ago. Otherwise a worker that sends creations which the state has would
-   * have it read with each of them.
+   * Returns the time at which the state may be read for this stage; fails with 503 if it was read a moment ago. Otherwise a worker that
+   * sends creations which the state has would have it read with each of them.
    */
   const lookInTurn = Effect.fnUntraced(function*(id: string) {
     const at = Number(yield* Clock.monotonicTimeNanos) / 1e9
@@ -102,23 +102,25 @@ const make = Effect.gen(function*() {
           `The state was held against the journal of ${id}, which is over, less than ${secondsBetweenLooks} s ago, so none of these entries was stored; send them again in ${secondsBetweenLooks} s.`
       })
     }
-    looks.set(id, at)
+    return at
   })
 
-  const journal = Effect.fn("StageEnds.journal")((id: string, entries: ReadonlyArray<JournalEntry>) =>
-    sql.withTransaction(Effect.gen(function*() {
-      const { added, hasCreation, hasLastWord, number } = yield* effects.append(id, entries)
-      const stage = yield* stages.get(id) // the stage may have ended while the entries were on the way
-      if (stage.stage === "plan" || stage.result === null || added === 0) return number
-      const waits = (yield* rescues.ofStage(id))?.settledAt === null
-      if (!hasLastWord) {
-        if (waits || !hasCreation) return number // the next plan finds what was changed or destroyed
-        yield* lookInTurn(id)
-      }
-      yield* doubt(stage, yield* runs.get(stage.runId), stage.result, yield* locks.standing(id))
-      return number
-    }))
-  )
+  const append = Effect.fnUntraced(function*(id: string, entries: ReadonlyArray<JournalEntry>) {
+    const { added, hasCreation, hasLastWord, number } = yield* effects.append(id, entries)
+    const stage = yield* stages.get(id) // the stage may have ended while the entries were on the way
+    if (stage.stage === "plan" || stage.result === null || added === 0) return { number }
+    const waits = (yield* rescues.ofStage(id))?.settledAt === null
+    if (!hasLastWord && (waits || !hasCreation)) return { number } // the next plan finds what was changed or destroyed
+    const lookedAt = hasLastWord ? undefined : yield* lookInTurn(id)
+    yield* doubt(stage, yield* runs.get(stage.runId), stage.result, yield* locks.standing(id))
+    return { number, lookedAt }
+  })
+
+  const journal = Effect.fn("StageEnds.journal")(function*(id: string, entries: ReadonlyArray<JournalEntry>) {
+    const { lookedAt, number } = yield* sql.withTransaction(append(id, entries))
+    if (lookedAt !== undefined) looks.set(id, lookedAt) // only now: the worker sends entries that were not stored again at once
+    return number
+  })
 
   /** Makes the run pending again and creates its next attempt, unless somebody has asked to cancel the run. */
   const planAgain = Effect.fnUntraced(function*(stage: StageRow, { message, reason }: StageResult, afterMillis: number) {

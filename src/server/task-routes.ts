@@ -61,8 +61,13 @@ export const taskRoutes = HttpRouter.addAll(Effect.gen(function*() {
   const taskUidOf = (request: HttpServerRequest.HttpServerRequest) => decodeUid(request.headers[taskHeader.taskUid])
   const stageOf = (isGood: (stage: StageRow) => Effect.Effect<boolean, SqlError.SqlError>) =>
     Effect.fnUntraced(function*(token: string, request: HttpServerRequest.HttpServerRequest) {
-      const stage = yield* assignments.byToken(token, taskUidOf(request))
-      return stage !== undefined && (yield* isGood(stage)) ? Option.some([callerOf(stage), stage] as const) : Option.none()
+      const stage = yield* assignments.byToken(token)
+      if (stage === undefined) return Option.none()
+      const enter = Effect.gen(function*() {
+        const entered = yield* assignments.enter(stage, taskUidOf(request))
+        return (yield* isGood(entered)) ? Option.some(entered) : Option.none()
+      })
+      return Option.some({ caller: callerOf(stage), enter })
     })
 
   const routeOfStage = yield* routesOf(stageOf(({ endedAt }) => Effect.succeed(endedAt === null)), problem)

@@ -1,6 +1,7 @@
 // The journals of stages at the server: appended in order and once, and held against the state when the stage ends, whoever says that it did.
 import { describe, expect, it, vi } from "@effect/vitest"
 import { Context, Duration, Effect } from "effect"
+import { SqlClient } from "effect/sql"
 import { TestClock } from "effect/testing"
 import { readFileSync, writeFileSync } from "node:fs"
 import { request as call } from "node:http"
@@ -79,7 +80,7 @@ const applying = Effect.gen(function*() {
   yield* applier.lock("a")
   const append = (...entries: ReadonlyArray<JournalEntry>) => applier.as("POST", taskPath.effects, { entries })
   const effects = Effect.map(person(url).view(id), ({ stages }) => stages.at(-1)?.effects)
-  return { folder, url, id, apply, applier, append, effects, reads }
+  return { folder, url, id, apply, applier, append, effects, reads, sql: Context.getUnsafe(context, SqlClient.SqlClient) }
 })
 
 /** How often a state was parsed so far; this one alone is called so. */
@@ -327,6 +328,19 @@ describe("the end of a stage", () => {
       yield* TestClock.adjust("5 seconds")
       expect([(yield* again(4)).status, reads() - before]).toEqual([200, 2])
       expect((yield* person(url).state("demo")).pending).toEqual([])
+    }))
+
+  it.live("lets the same entries come again at once where the look at the state came to nothing", () =>
+    Effect.gen(function*() {
+      const { append, apply, sql, url } = yield* applying
+      yield* agent(url).report(apply.id, lost)
+      yield* person(url).settle("demo")
+      const late = append(entry(1, "done", "time_sleep.a", "1"))
+      yield* sql`CREATE TRIGGER broken BEFORE INSERT ON rescues BEGIN SELECT RAISE(ABORT, 'the disk is full'); END`
+      const broken = yield* late
+      yield* sql`DROP TRIGGER broken`
+      expect([broken.json.error, (yield* late).status]).toEqual(["storage", 200])
+      expect((yield* person(url).state("demo")).pending).toHaveLength(1)
     }))
 
   it.live("parses the state once for all its rescues, when they are looked at and when they are settled", () =>

@@ -58,6 +58,19 @@ describe("a limit of requests", () => {
       expect(yield* statuses(5, ask(`${url}/healthz`, undefined))).toEqual([200, 200, 200, 200, 200])
     }))
 
+  it.live("of an address touches no task that has a valid token and is refused: each request of it is that stage's", () =>
+    Effect.gen(function*() {
+      const url = yield* withRates({ address: few, task: few })
+      yield* person(url).start("demo")
+      const stage = yield* agent(url).take
+      expect(yield* statuses(4, ask(`${url}/api/v2/ping`, "a wrong token"))).toEqual([401, 401, 401, 429])
+      const other = worker(url, stage, "task-uid-2").as("GET", taskPath.assignment)
+      const nameless = ask(url + taskPath.assignment, stage.taskToken)
+      expect(yield* statuses(2, other)).toEqual([409, 409])
+      expect((yield* nameless).status).toBe(422)
+      expect(yield* statuses(2, other)).toEqual([429, 429])
+    }))
+
   it.live("of one stage is not that of another", () =>
     Effect.gen(function*() {
       const url = yield* withRates({ task: few })

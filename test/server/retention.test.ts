@@ -1,5 +1,5 @@
 import { describe, expect, it } from "@effect/vitest"
-import { Effect, Layer, Option, Stream } from "effect"
+import { Effect, Layer, Logger, Option, Stream } from "effect"
 import { SqlClient, Statement } from "effect/sql"
 import { TestClock } from "effect/testing"
 import { existsSync, readdirSync } from "node:fs"
@@ -102,7 +102,7 @@ describe("a run that is old and has enough newer ones after it", () => {
         expect(yield* removedAt(run.id)).toBe("1970-02-01T00:00:00.000Z")
         expect(filesIn(made).has(run.archiveSha256)).toBe(false)
         expect((yield* (yield* Stages).ofRun(run.id)).map(({ result }) => result?.outcome)).toEqual(["succeeded"])
-        expect(yield* (yield* Assignments).byToken(run.stage.taskToken, Option.some("uid" as never))).toBeUndefined()
+        expect(yield* (yield* Assignments).byToken(run.stage.taskToken)).toBeUndefined()
         const gone = yield* Effect.flip((yield* Logs).read(run.id.replace("run-", "plan-"), 0, 100, 0))
         expect(gone).toMatchObject({
           status: 410,
@@ -241,6 +241,22 @@ describe("an old run", () => {
         yield* end
         yield* pass
         expect([yield* isRemoved(run.id), filesIn(made).has(run.archiveSha256)]).toEqual([true, false])
+      })
+    ))
+
+  it.effect("that came to be needed while the others were emptied is not counted as removed", () =>
+    inStores(() =>
+      Effect.gen(function*() {
+        const [first, second] = [yield* past("first"), yield* past("second")]
+        yield* newer
+        yield* onDay(31)
+        yield* change(
+          `CREATE TRIGGER needed AFTER UPDATE OF removedAt ON runs BEGIN UPDATE workspaces SET currentRunId = '${second.id}'; END`
+        )
+        const lines: Array<unknown> = []
+        yield* Effect.provide(pass, Logger.layer([Logger.make(({ message }) => lines.push(message))]))
+        expect([yield* isRemoved(first.id), yield* isRemoved(second.id)]).toEqual([true, false])
+        expect(lines).toEqual([["what is old was removed", { workspace: "demo", runs: 1, configurations: 1, states: 0 }]])
       })
     ))
 

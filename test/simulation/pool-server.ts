@@ -238,13 +238,13 @@ export class PoolServer {
     const ask = <A>(what: string, storing: Storing<A>): Effect.Effect<A, PlatformError> =>
       process.ask(what, (fault) => Effect.mapError(this.#request(reaches() ? fault : "not sent", storing, unreachable), said))
     const stageThat = (isHeard: (stage: StageRow) => Storing<boolean>): Storing<StageRow> =>
-      Effect.flatMap(Assignments, (_) => _.byToken(token, Option.some(taskUid))).pipe(
-        Effect.flatMap((stage) =>
-          stage === undefined
-            ? Effect.fail(unauthorized())
-            : Effect.flatMap(isHeard(stage), (heard) => heard ? Effect.succeed(stage) : Effect.fail(unauthorized()))
-        )
-      )
+      Effect.gen(function*() {
+        const assignments = yield* Assignments
+        const found = yield* assignments.byToken(token)
+        if (found === undefined) return yield* unauthorized()
+        const stage = yield* assignments.enter(found, Option.some(taskUid))
+        return (yield* isHeard(stage)) ? stage : yield* unauthorized()
+      })
     const open = stageThat(({ endedAt }) => Effect.succeed(endedAt === null))
     const states = <A>(use: (_: StageStates["Service"], stage: StageRow) => Effect.Effect<A, unknown>): Storing<A> =>
       Effect.flatMap(open, (stage) => Effect.flatMap(StageStates, (_) => use(_, stage)))
