@@ -71,10 +71,10 @@ const offered = ({ evidence, pending, version }: StateView) =>
 
 /**
  * Returns what the stored state is, if it may be newer than the refused one: a run that went on beside the doubt, a person or an import may
- * have stored it. Undefined if it is older.
+ * have stored it. Undefined if it is older. Times cannot tell, because clocks may be put back.
  */
-const newerThan = ({ receivedAt, serial }: StateView["evidence"][number], { version }: StateView) =>
-  version !== undefined && (version.serial >= serial || Date.parse(version.createdAt) > Date.parse(receivedAt))
+const newerThan = ({ serial, storedVersion }: StateView["evidence"][number], { version }: StateView) =>
+  version !== undefined && (version.serial >= serial || version.id !== storedVersion)
     ? `serial ${version.serial}${version.runId === undefined ? "" : `, of ${version.runId}`}`
     : undefined
 

@@ -1,5 +1,5 @@
 // Whether the end of a stage leaves the state of its workspace in doubt, in which case a rescue is opened: one table, read from the top.
-// Always holds: a plan leaves no doubt, and neither does a stage that succeeded, unless its worker says that the last state is not saved.
+// Always holds: a plan leaves none, nor does a success, unless its state is not saved or the server lacks the state that it saved.
 // Used by server/stage-ends; printed into docs/decisions.md.
 import type { Stage } from "../schema/agent-task.ts"
 import type { StageResult } from "../schema/stage-result.ts"
@@ -15,6 +15,8 @@ export interface StageEnd {
   readonly unsavedEffects: boolean
   /** Whether a state of it was refused and is kept as evidence. */
   readonly refusedState: boolean
+  /** Its last state was confirmed, and yet this server has no state of its run. */
+  readonly confirmedElsewhere: boolean
 }
 
 interface Row {
@@ -33,6 +35,12 @@ export const rows: ReadonlyArray<Row> = [
     holds: ({ result }) => result.statePushed === false || result.reason === "StateNotSaved",
     opens: true,
     because: "the state lacks what the engine wrote last"
+  },
+  {
+    situation: "the worker says that the last state is saved, and the server has no state of that run",
+    holds: ({ confirmedElsewhere }) => confirmedElsewhere,
+    opens: true,
+    because: "its last state was saved, but the server has no state of that run, as in a copy that was made before"
   },
   {
     situation: "success",

@@ -27,6 +27,7 @@ export type ProblemCode =
   | "not-in-doubt"
   | "not-kept"
   | "not-locked"
+  | "not-of-this-server"
   | "not-over"
   | "nothing-pending"
   | "nothing-to-import"

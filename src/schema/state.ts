@@ -13,7 +13,10 @@ const EvidenceView = Schema.Struct({
   stage: Schema.String.annotate({ description: "The assignment that sent it." }),
   ...body,
   why: Schema.String.annotate({ description: "Why it was refused." }),
-  receivedAt: Timestamp
+  receivedAt: Timestamp,
+  storedVersion: Schema.optionalKey(
+    Schema.String.annotate({ description: "The id of the version that was stored when it came; none: there was none." })
+  )
 }).annotate({ description: "A state that was refused, kept aside." })
 
 export const RescueView = Schema.Struct({

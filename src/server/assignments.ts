@@ -51,6 +51,11 @@ const ofTask = (stage: StageRow, taskUid: Option.Option<string>) =>
 /** How long an agent counts as connected after it last asked for work; a long poll takes up to 60 s. */
 const connectedMillis = 90_000
 /**
+ * How far ahead of the clock an agent may have asked and still count as connected. One that asked later did so before the clock was put
+ * back, and would count for as long as it was put back.
+ */
+const aheadMillis = 5_000
+/**
  * How long the feed of cancellations names a stage that ended without its agent's word, because the agent may have been away. This is
  * bounded: where no task is left that could have the last word, each agent hears of the stage at each start.
  */
@@ -93,7 +98,9 @@ export class Assignments extends Context.Service<Assignments, {
    * names no task, and with 409 `rescue-pending` as above.
    */
   readonly enter: (stage: StageRow, taskUid: Option.Option<string>) => Effect.Effect<StageRow, StoreFailure>
-  /** Returns when the agent last asked for work; undefined if it has asked within the last 90 s, or never. */
+  /**
+   * Returns since when the agent has not asked for work, for a sentence; undefined if it has asked within the last 90 s, or never.
+   */
   readonly silentSince: (agent: string) => Effect.Effect<string | undefined, SqlError.SqlError>
   /** How many agents have asked for work within the last 90 s. */
   readonly connected: Effect.Effect<number, SqlError.SqlError>
@@ -268,17 +275,20 @@ const make = Effect.gen(function*() {
     return yield* begin(stage.id, taskUid.value)
   })
 
+  const seenLately = Effect.gen(function*() {
+    return sql`(seenAt > ${yield* instantAfter(-connectedMillis)} AND seenAt <= ${yield* instantAfter(aheadMillis)})`
+  })
+
   const silentSince = Effect.fn("Assignments.silentSince")(function*(agent: string) {
-    const lately = yield* instantAfter(-connectedMillis)
+    const soon = yield* instantAfter(aheadMillis)
     const silent = yield* row(Schema.Struct({ seenAt: Schema.String }))(
-      sql`SELECT seenAt FROM agents WHERE name = ${agent} AND seenAt <= ${lately}`
+      sql`SELECT seenAt FROM agents WHERE name = ${agent} AND NOT ${yield* seenLately}`
     )
-    return silent?.seenAt
+    return silent !== undefined && silent.seenAt > soon ? "before the server's clock was put back" : silent?.seenAt
   })
 
   const connected = Effect.gen(function*() {
-    const since = yield* instantAfter(-connectedMillis)
-    const [count] = yield* rows(Schema.Struct({ n: Schema.Int }))(sql`SELECT count(*) AS n FROM agents WHERE seenAt > ${since}`)
+    const [count] = yield* rows(Schema.Struct({ n: Schema.Int }))(sql`SELECT count(*) AS n FROM agents WHERE ${yield* seenLately}`)
     return count?.n ?? 0
   })
 

@@ -1,5 +1,5 @@
 // The journals of stages: what each plans to make, or has made, changed and destroyed; and at its end, what of it the state lacks.
-// Invariant: a journal has no gap and no number twice; of stages that succeeded only a plan's entries stay, while its run may need them.
+// Invariant: a journal has no gap and no number twice; of stages that succeeded, with a state that is here, only a plan's entries stay.
 // Used by stage-ends (append, account, missingNow), by what settles rescues (accountSettled) and by what looks at them (missingFor).
 import { Context, Effect, Layer, Schema } from "effect"
 import { SqlClient } from "effect/sql"
@@ -115,6 +115,14 @@ const make = Effect.gen(function*() {
       (found) => found.map(({ entry }) => entry)
     )
 
+  /**
+   * Reports whether the last state of the stage was confirmed, and yet none of its run is here: this database is a copy from before that
+   * state came. The rows of states are never removed, an engine pushes no state as it has read it, and the result of a stage that pushed
+   * none does not speak of it.
+   */
+  const isConfirmedElsewhere = ({ result, runId }: Pick<Ended, "result" | "runId">) =>
+    result.statePushed === true ? Effect.map(states.hasAnyOf(runId), (has) => !has) : Effect.succeed(false)
+
   /** Returns the bytes of a state version; none if there is no version or its file is damaged. */
   const stored = (version: StateVersion | undefined) =>
     version === undefined ? Effect.succeed(nothing) : Effect.orElseSucceed(states.read(version), () => nothing)
@@ -135,9 +143,9 @@ const make = Effect.gen(function*() {
     )
 
   /**
-   * Returns by stage what stages that did not succeed have made, or may have made, and the state lacks; a stage that lacks nothing is left
-   * out. A state that cannot be looked into is taken to have all that was made if the engine ended in order. All requests wait while the
-   * state is parsed, so it is parsed once for all journals that are held together.
+   * Returns by stage what stages have made, or may have made, and the state lacks; a stage that lacks nothing is left out. A state that
+   * cannot be looked into is taken to have all that was made if the engine ended in order and its last state is here. All requests wait
+   * while the state is parsed, so it is parsed once for all journals that are held together.
    */
   const missing = Effect.fn("Effects.missing")(
     function*<E>(ended: ReadonlyArray<Ended>, state: Effect.Effect<Uint8Array, E>, limit: number) {
@@ -156,7 +164,8 @@ const make = Effect.gen(function*() {
         })
       )
       for (const { id, result, runId } of ended) {
-        const next = { stageId: id, entries: yield* journal(id), wanted: yield* planned(runId), inOrder: endedInOrder(result), limit }
+        const inOrder = endedInOrder(result) && !(yield* isConfirmedElsewhere({ result, runId }))
+        const next = { stageId: id, entries: yield* journal(id), wanted: yield* planned(runId), inOrder, limit }
         if (next.entries.length + next.wanted.length === 0) continue
         const size = sizeOf(next)
         if (heldSize + size > heldAtMost) yield* look
@@ -199,14 +208,17 @@ const make = Effect.gen(function*() {
     Effect.asVoid(sql`DELETE FROM effects WHERE stageId IN (SELECT id FROM stages WHERE runId = ${runId} AND stage = 'plan')`)
 
   const accountIn = Effect.fnUntraced(function*<E>(ended: ReadonlyArray<Ended & StageRow>, state: Effect.Effect<Uint8Array, E>) {
-    const mutating = ended.filter(({ stage }) => stage !== "plan")
-    const failed = mutating.filter(({ result }) => result.outcome !== "succeeded")
-    for (const { id, runId } of mutating.filter(({ result }) => result.outcome === "succeeded")) {
-      yield* sql`DELETE FROM effects WHERE stageId = ${id}`
-      yield* forgetPlanned(runId)
+    const looked: Array<Ended> = []
+    for (const stage of ended.filter(({ stage }) => stage !== "plan")) {
+      if (stage.result.outcome !== "succeeded" || (yield* isConfirmedElsewhere(stage))) {
+        looked.push(stage)
+        continue
+      }
+      yield* sql`DELETE FROM effects WHERE stageId = ${stage.id}`
+      yield* forgetPlanned(stage.runId)
     }
-    const left = yield* missing(failed, state, namedLimit.run)
-    for (const { id } of failed) {
+    const left = yield* missing(looked, state, namedLimit.run)
+    for (const { id } of looked) {
       const effects = left.get(id)
       yield* sql`UPDATE stages SET effects = ${effects === undefined ? null : JSON.stringify(effects)} WHERE id = ${id}`
     }
@@ -228,7 +240,7 @@ const make = Effect.gen(function*() {
     }
   )
 
-  return { append, account, accountSettled, forgetPlanned, missingFor, missingNow, stateNow }
+  return { append, account, accountSettled, forgetPlanned, isConfirmedElsewhere, missingFor, missingNow, stateNow }
 })
 
 export class Effects extends Context.Service<Effects>()("agent-job/server/Effects", { make }) {

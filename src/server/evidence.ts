@@ -13,7 +13,10 @@ import { NamedBlobs } from "./named-blobs.ts"
 const perStage = { count: 8, bytes: 128 * 1024 * 1024 }
 const perWorkspace = { count: 40, bytes: 512 * 1024 * 1024 }
 
-/** A refused state. `why` says in a sentence for a person why the state is here. */
+/**
+ * A refused state. `why` says in a sentence for a person why the state is here. `storedVersionId` is the version that was stored when it
+ * came.
+ */
 const KeptState = Schema.Struct({
   id: Schema.String,
   workspaceId: Schema.String,
@@ -23,10 +26,11 @@ const KeptState = Schema.Struct({
   sha256: Sha256,
   sizeBytes: Schema.Int,
   why: Schema.String,
-  receivedAt: Timestamp
+  receivedAt: Timestamp,
+  storedVersionId: Schema.NullOr(Schema.String)
 })
 export type KeptState = typeof KeptState.Type
-export interface Refusal extends Omit<KeptState, "id" | "receivedAt" | "sha256" | "sizeBytes"> {
+export interface Refusal extends Omit<KeptState, "id" | "receivedAt" | "sha256" | "sizeBytes" | "storedVersionId"> {
   readonly received: Received
 }
 
@@ -71,8 +75,10 @@ const make = Effect.gen(function*() {
     const id = yield* newId("ev")
     const isIn = (gone: ReadonlyArray<typeof Gone.Type>) => gone.some((one) => one.id === id)
     const { ofStages, ofWorkspace } = yield* sql.withTransaction(Effect.gen(function*() {
-      const made = yield* sql`INSERT INTO evidence (id, seq, workspaceId, stageId, serial, lineage, sha256, sizeBytes, why, receivedAt)
-        SELECT ${id}, COALESCE(MAX(seq), 0) + 1, ${workspaceId}, ${stageId}, ${refused.serial}, ${refused.lineage}, ${sha256}, ${sizeBytes}, ${refused.why}, ${yield* now}
+      const made =
+        yield* sql`INSERT INTO evidence (id, seq, workspaceId, stageId, serial, lineage, sha256, sizeBytes, why, receivedAt, storedVersionId)
+        SELECT ${id}, COALESCE(MAX(seq), 0) + 1, ${workspaceId}, ${stageId}, ${refused.serial}, ${refused.lineage}, ${sha256}, ${sizeBytes}, ${refused.why}, ${yield* now},
+          (SELECT stateVersionId FROM workspaces WHERE id = ${workspaceId})
         FROM evidence WHERE true ON CONFLICT DO NOTHING RETURNING id`
       const ofStages = yield* pruneStage(stageId)
       if (made.length > 0 && !isIn(ofStages)) yield* ifNew

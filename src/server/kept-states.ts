@@ -1,5 +1,5 @@
 // States that did not arrive by a push: those that a stage had to leave encrypted outside of its Pod, and files that a person brings.
-// Invariant: an encrypted state belongs to the stage whose key opens it, whoever brings it; all become evidence and nothing more.
+// Invariant: an encrypted state is of the stage whose key opens it, whoever brings it; all become evidence and nothing more.
 // Used by the task routes (brought by the next worker) and by the workspace routes (brought by a person).
 import { Context, Effect, Layer, Result } from "effect"
 import { createDecipheriv } from "node:crypto"
@@ -7,13 +7,13 @@ import { keptStateBytes, keptStateLine, type KeptStateParts, unframe } from "../
 import { conflict, invalid } from "./refused.ts"
 import { Rescues } from "./rescues.ts"
 import { Runs } from "./runs.ts"
-import { Stages } from "./stages.ts"
+import { type StageRow, Stages } from "./stages.ts"
 import { Heap, know } from "./state-body.ts"
 import { StateVersions } from "./state-versions.ts"
 import { Tokens } from "./tokens.ts"
 import { type Workspace, Workspaces } from "./workspaces.ts"
 
-const opened = (key: Uint8Array, { hidden, stage, tag, vector }: KeptStateParts) =>
+const decrypted = (key: Uint8Array, { hidden, stage, tag, vector }: KeptStateParts) =>
   Result.try({
     try: () => {
       const decipher = createDecipheriv("aes-256-gcm", key, vector, { authTagLength: keptStateBytes.tag })
@@ -23,8 +23,9 @@ const opened = (key: Uint8Array, { hidden, stage, tag, vector }: KeptStateParts)
       return state
     },
     catch: () =>
-      invalid(
-        "This kept state is damaged, or was made for another server, so it is left where it is; bring another copy, or bring it to that server."
+      conflict(
+        "not-of-this-server",
+        "This kept state is damaged, or was made for another server, or for this one with another path.key, so it is left where it is; bring another copy, or bring it to that server."
       )
   })
 
@@ -42,7 +43,7 @@ const make = Effect.gen(function*() {
 
   /** Leaves a state as evidence. A state that was dropped is refused, so that whoever has a copy keeps it. */
   const leave = Effect.fnUntraced(
-    function*(stageId: string, workspaceId: string, state: { readonly bytes: Uint8Array; readonly why: string }) {
+    function*(stageId: string, workspaceId: string, state: { readonly bytes: Uint8Array; readonly why: string; readonly doubt?: string }) {
       const { as, sentence } = yield* states.leave(stageId, workspaceId, state)
       if (as === "nothing") {
         return yield* conflict(
@@ -55,23 +56,52 @@ const make = Effect.gen(function*() {
   )
 
   /**
-   * Takes an encrypted state; succeeds too if it was stored, or kept as evidence, before. Returns its workspace, and a sentence in `stored`
-   * if it was stored.
+   * Decrypts a kept state, which shows that a worker of this server made it: a restored database may lack its stage, but the key follows
+   * from the stage's name.
    */
+  const open = (kept: KeptStateParts) =>
+    Effect.map(Effect.fromResult(decrypted(Buffer.from(keyOf(kept.stage), "hex"), kept)), (state) => ({ state, stageId: kept.stage }))
+
+  /** Takes the decrypted state of a stage, which has to be over. */
+  const takeOf = Effect.fnUntraced(function*({ endedAt, id, runId }: StageRow, bytes: Uint8Array) {
+    if (endedAt === null) {
+      return yield* conflict("not-over", `The stage ${id} still runs and may save its state itself; bring this copy once it is over.`)
+    }
+    const { workspaceId } = yield* runs.get(runId)
+    return yield* leave(id, workspaceId, { bytes, why: "It could not be saved, and was kept outside of its Pod." })
+  })
+
+  /** Takes an encrypted state from a worker; succeeds too if it was stored, or kept as evidence, before. */
   const take = Effect.fn("KeptStates.take")(function*(bytes: Uint8Array) {
     const kept = unframe(bytes)
-    const stage = kept === undefined ? undefined : yield* stages.find(kept.stage)
-    if (kept === undefined || stage === undefined) {
-      return yield* invalid(
-        "This is no kept state of a stage of this server, so it is left where it is; bring it to the server whose stage made it."
+    if (kept === undefined) return yield* invalid("This is no kept state, so it is left where it is; remove it if nobody knows what it is.")
+    const { stageId, state } = yield* open(kept)
+    const stage = yield* stages.find(stageId)
+    if (stage === undefined) {
+      return yield* conflict(
+        "not-of-this-server",
+        `The stage ${stageId}, which left this kept state, is not in this server's database, as after a restore, so the state is left where it is; bring it yourself with: agent-job state rescue NAME --file FILE`
       )
     }
-    const state = yield* Effect.fromResult(opened(Buffer.from(keyOf(stage.id), "hex"), kept))
-    if (stage.endedAt === null) {
-      return yield* conflict("not-over", `The stage ${stage.id} still runs and may save its state itself; bring this copy once it is over.`)
+    yield* takeOf(stage, state)
+  })
+
+  /**
+   * Takes a state whose stage is not in the database, as evidence of the workspace that the person names: of its oldest pending rescue, or
+   * with a new rescue of its newest stage that is over. Only then can it be looked at and used.
+   */
+  const takeUnknown = Effect.fnUntraced(function*({ id, name }: Workspace, stageId: string, bytes: Uint8Array, by: string) {
+    const [pending] = yield* rescues.pending(id)
+    const heir = pending?.stageId ?? (yield* stages.newestOver(id))?.id
+    if (heir === undefined) {
+      return yield* conflict(
+        "not-of-this-server",
+        `The stage ${stageId}, which left this kept state, is not in this server's database, and no other stage of ${name} is over there, so the state is left where it is; plan ${name} once, then bring it again.`
+      )
     }
-    const { workspaceId } = yield* runs.get(stage.runId)
-    return yield* leave(stage.id, workspaceId, { bytes: state, why: "It could not be saved, and was kept outside of its Pod." })
+    yield* know(heapBytes, bytes)
+    const doubt = `The stage ${stageId}, which is not in the database, left a state`
+    return yield* leave(heir, id, { bytes, why: `${doubt}, which ${by} brought.`, doubt })
   })
 
   /** Takes a plain state as evidence of the workspace's oldest pending rescue, because nothing in it says which stage it is from. */
@@ -87,10 +117,17 @@ const make = Effect.gen(function*() {
     return yield* leave(pending.stageId, id, { bytes, why: `It is a file that ${by} brought.` })
   })
 
+  const takeKept = Effect.fnUntraced(function*(workspace: Workspace, kept: KeptStateParts, by: string) {
+    const { stageId, state } = yield* open(kept)
+    const stage = yield* stages.find(stageId)
+    return yield* stage === undefined ? takeUnknown(workspace, stageId, state, by) : takeOf(stage, state)
+  })
+
   /** Takes what a person brings: an encrypted kept state, or a state as the engine writes it. */
   const bring = Effect.fn("KeptStates.bring")(function*(name: string, bytes: Uint8Array, by: string) {
     const workspace = yield* workspaces.named(name)
-    const { stored, workspaceId } = yield* unframe(bytes) === undefined ? takePlain(workspace, bytes, by) : take(bytes)
+    const kept = unframe(bytes)
+    const { stored, workspaceId } = yield* kept === undefined ? takePlain(workspace, bytes, by) : takeKept(workspace, kept, by)
     if (workspaceId !== workspace.id) {
       const other = (yield* workspaces.get(workspaceId)).name
       return yield* conflict(

@@ -143,5 +143,13 @@ export const migrations = Migrator.fromRecord({
   "0019_decided_evidence": statements(
     `ALTER TABLE evidence ADD COLUMN decided INTEGER NOT NULL DEFAULT 0`,
     `UPDATE evidence SET decided = 1 WHERE EXISTS (SELECT 1 FROM rescues WHERE rescues.stageId = evidence.stageId AND rescues.settledAt > evidence.receivedAt)`
-  )
+  ),
+  /** The version that was stored when the evidence came; for evidence from before this column, as the times of both tell. */
+  "0020_stored_beside_evidence": statements(
+    `ALTER TABLE evidence ADD COLUMN storedVersionId TEXT`,
+    `UPDATE evidence SET storedVersionId = (SELECT id FROM stateVersions
+      WHERE stateVersions.workspaceId = evidence.workspaceId AND createdAt <= receivedAt ORDER BY epoch DESC, seq DESC LIMIT 1)`
+  ),
+  /** When the passes of the retention ran: the last one that is some hours old, and those since. */
+  "0021_retention_passes": statements(`CREATE TABLE retentionPasses (at TEXT PRIMARY KEY) STRICT, WITHOUT ROWID`)
 })

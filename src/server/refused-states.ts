@@ -23,6 +23,11 @@ const dropped = {
   workspace: "It is not kept, since its workspace has as many states of rescues that wait, or newer ones, as the server keeps."
 }
 
+/** A state to be kept as evidence. `doubt` is what the rescue says that it opens, if not that the stage sent the state after its end. */
+export interface Late extends Refusal {
+  readonly doubt?: string | undefined
+}
+
 /** What is read of a stage that ended. */
 const Over = Schema.Struct({ stage: Stage, runId: RunId })
 
@@ -34,7 +39,7 @@ export const makeKeepRefused = Effect.gen(function*() {
   const endOf = (stageId: string) => row(Over)(sql`SELECT stage, runId FROM stages WHERE id = ${stageId} AND endedAt IS NOT NULL`)
 
   /** Opens a rescue if the stage is over: its end may not have known of the state, and a person may have settled what it left in doubt. */
-  const openIfOver = ({ stageId, workspaceId }: Refusal) =>
+  const openIfOver = ({ doubt, stageId, workspaceId }: Late) =>
     Effect.flatMap(
       endOf(stageId),
       (over) =>
@@ -44,7 +49,7 @@ export const makeKeepRefused = Effect.gen(function*() {
             workspaceId,
             stageId,
             reason: "StateNotSaved",
-            message: `The ${over.stage} of ${over.runId} sent a state after its end`
+            message: doubt ?? `The ${over.stage} of ${over.runId} sent a state after its end`
           })
     )
 
@@ -52,7 +57,7 @@ export const makeKeepRefused = Effect.gen(function*() {
    * Keeps a stage's state as evidence, with an open rescue if the stage is over. A state that was stored before is not kept if the stage is
    * over.
    */
-  return Effect.fnUntraced(function*(state: Refusal): Effect.fn.Return<Left, StoreFailure> {
+  return Effect.fnUntraced(function*(state: Late): Effect.fn.Return<Left, StoreFailure> {
     if ((yield* endOf(state.stageId)) !== undefined) {
       const stored = yield* sql`SELECT id FROM stateVersions WHERE workspaceId = ${state.workspaceId} AND sha256 = ${state.received.sha256}`
       if (stored.length > 0) return { as: "stored", sentence: `It was stored before, with the serial ${state.serial}.`, details: undefined }

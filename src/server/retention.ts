@@ -1,18 +1,23 @@
 // Removes old runs, configuration versions and states that have newer ones after them, except the rows with their ids, results and digests.
-// Invariant: nothing goes that a stage, a rescue or a next run may ask for, which the removing statement checks; files go after the commit.
+// Invariant: nothing goes that a stage, a rescue or a next run may ask for, or that became old only lately; files go after the commit.
 // Used by server/upkeep.
 import { Context, Duration, Effect, Layer, Schema } from "effect"
 import { SqlClient } from "effect/sql"
 import { finalStatuses } from "../core/run-machine.ts"
-import { Sha256 } from "../schema/names.ts"
-import { rows } from "./database.ts"
-import { instantAfter, now } from "./instants.ts"
+import { Sha256, Timestamp } from "../schema/names.ts"
+import { row, rows } from "./database.ts"
+import { instantAfter, instantOf, now } from "./instants.ts"
 import { NamedBlobs } from "./named-blobs.ts"
 import { Settings } from "./settings.ts"
 import { type Workspace, Workspaces } from "./workspaces.ts"
 
 /** The most that one pass removes, so that nobody else has to wait for long; the next pass takes the rest. */
 const atOnce = 200
+
+/**
+ * How long what is old stays still: as long, a clock that is ahead costs nothing once it is corrected, however far ahead it was.
+ */
+const staysStill = Duration.hours(6)
 
 const Id = Schema.Struct({ id: Schema.String })
 const Gone = Schema.Struct({ sha256: Sha256 })
@@ -102,10 +107,26 @@ const make = Effect.gen(function*() {
     return past.length + configurations.length + states.length
   })
 
-  /** Removes what is old, and returns whether there may be more. A clock that is set back only makes it keep more. */
+  /**
+   * Notes this pass, and returns the instant of the last one that was at least `staysStill` ago; undefined if there was none. Passes of the
+   * time to come are of a clock that was ahead, and are forgotten.
+   */
+  const earlierPass = sql.withTransaction(Effect.gen(function*() {
+    const at = yield* now
+    const earlier = sql`SELECT MAX(at) AS at FROM retentionPasses WHERE at <= ${yield* instantAfter(-Duration.toMillis(staysStill))}`
+    yield* sql`DELETE FROM retentionPasses WHERE at > ${at} OR at < (${earlier})`
+    yield* sql`INSERT INTO retentionPasses ${sql.insert({ at })} ON CONFLICT DO NOTHING`
+    return (yield* row(Schema.Struct({ at: Schema.NullOr(Timestamp) }))(earlier))?.at ?? undefined
+  }))
+
+  /**
+   * Removes what an earlier pass saw as old already, and returns whether there may be more. A clock that is set back only makes it keep
+   * more.
+   */
   const pass = Effect.fn("Retention.pass")(function*() {
-    if (keep.days === 0) return false
-    const old = yield* instantAfter(-Duration.toMillis(Duration.days(keep.days)))
+    const since = keep.days === 0 ? undefined : yield* earlierPass
+    if (since === undefined) return false
+    const old = instantOf(Date.parse(since) - Duration.toMillis(Duration.days(keep.days)))
     let most = atOnce
     for (const workspace of yield* workspaces.list) if (most > 0) most -= yield* passOf(workspace, old, most)
     return most <= 0

@@ -16,7 +16,7 @@ import { newRunId } from "./ids.ts"
 import { now } from "./instants.ts"
 import { NamedBlobs } from "./named-blobs.ts"
 import { conflict, invalid, orNotFound, type StoreFailure, unauthorized } from "./refused.ts"
-import { Stages } from "./stages.ts"
+import { type StageRow, Stages } from "./stages.ts"
 import { RunVariable } from "./variables.ts"
 import { type Workspace, Workspaces } from "./workspaces.ts"
 
@@ -180,7 +180,9 @@ const make = Effect.gen(function*() {
 
   const end = Effect.fn("Runs.end")(function*(run: Run) {
     yield* stages.withdraw(run.id)
-    const began = (yield* stages.ofRun(run.id)).some(({ stage, startedAt }) => mutates(stage) && startedAt !== null)
+    /** A restored database may not have the start of a stage whose result speaks of its state. */
+    const hasBegun = ({ result, startedAt }: StageRow) => startedAt !== null || result?.statePushed !== undefined
+    const began = (yield* stages.ofRun(run.id)).some((stage) => mutates(stage.stage) && hasBegun(stage))
     if (!began) yield* effects.forgetPlanned(run.id)
     yield* sql`UPDATE workspaces SET currentRunId = NULL WHERE id = ${run.workspaceId} AND currentRunId = ${run.id}`
     yield* dispatch(run.workspaceId)

@@ -63,13 +63,17 @@ const make = Effect.gen(function*() {
   const runs = yield* Runs
   const stages = yield* Stages
 
+  const standingOf = Effect.fnUntraced(function*({ id, runId }: StageRow, result: StageResult) {
+    return { ...(yield* locks.standing(id)), confirmedElsewhere: yield* effects.isConfirmedElsewhere({ result, runId }) }
+  })
+
   /** Opens a rescue when the end leaves the state in doubt; returns what the run's failure says of it, or "". */
   const doubt = Effect.fnUntraced(
     function*(
       ended: StageRow,
       { id, workspace, workspaceId }: Run,
       result: StageResult,
-      standing: Pick<StageEnd, "lock" | "refusedState">
+      standing: Pick<StageEnd, "lock" | "refusedState" | "confirmedElsewhere">
     ) {
       const { id: stageId, stage } = ended
       const unsaved = yield* effects.account(ended, workspaceId, result)
@@ -112,7 +116,7 @@ const make = Effect.gen(function*() {
     const waits = (yield* rescues.ofStage(id))?.settledAt === null
     if (!hasLastWord && (waits || !hasCreation)) return { number } // the next plan finds what was changed or destroyed
     const lookedAt = hasLastWord ? undefined : yield* lookInTurn(id)
-    yield* doubt(stage, yield* runs.get(stage.runId), stage.result, yield* locks.standing(id))
+    yield* doubt(stage, yield* runs.get(stage.runId), stage.result, yield* standingOf(stage, stage.result))
     return { number, lookedAt }
   })
 
@@ -159,9 +163,9 @@ const make = Effect.gen(function*() {
       })
     } WHERE id = ${stage.id}`
     const run = yield* runs.get(stage.runId)
-    const standing = yield* locks.standing(stage.id)
-    // A stage that has no lock made nothing, seen or unseen, or ended in order.
-    if (mutates(stage.stage) && standing.lock === "none") yield* effects.forgetPlanned(run.id)
+    const standing = yield* standingOf(stage, result)
+    // A stage that has no lock made nothing, seen or unseen, or ended in order, unless this database is a copy from before its lock.
+    if (mutates(stage.stage) && standing.lock === "none" && !standing.confirmedElsewhere) yield* effects.forgetPlanned(run.id)
     const doubted = yield* doubt(stage, run, result, standing)
     yield* locks.release(stage.id)
     yield* commits.news(`logs ${run.id}`)

@@ -61,6 +61,12 @@ const make = Effect.gen(function*() {
   const get = (id: string) => Effect.flatMap(find(id), orNotFound)
   const ofRun = (runId: string) => rows(StageRow)(sql`SELECT * FROM stages WHERE runId = ${runId} ORDER BY seq`)
 
+  /** Returns the newest stage of a workspace that is over. */
+  const newestOver = (workspaceId: string) =>
+    row(StageRow)(
+      sql`SELECT stages.* FROM runs JOIN stages ON stages.runId = runs.id WHERE runs.workspaceId = ${workspaceId} AND stages.endedAt IS NOT NULL ORDER BY runs.seq DESC, stages.seq DESC LIMIT 1`
+    )
+
   const create = Effect.fn("Stages.create")(function*(runId: RunId, stage: Stage, attempt = 1) {
     yield* sql`INSERT INTO stages (id, seq, runId, stage, attempt) SELECT ${
       assignmentId(runId, stage, attempt)
@@ -104,7 +110,7 @@ const make = Effect.gen(function*() {
     yield* cancel(runId)
   })
 
-  return { find, get, ofRun, create, createAgain, cancel, cancelLate, withdraw }
+  return { find, get, ofRun, newestOver, create, createAgain, cancel, cancelLate, withdraw }
 })
 
 export class Stages extends Context.Service<Stages>()("agent-job/server/Stages", { make }) {

@@ -97,7 +97,9 @@ const make = Effect.gen(function*() {
         ...(lock !== undefined && { lock }),
         pending: all.filter(({ settledAt }) => settledAt === undefined),
         settled: all.filter(({ settledAt }) => settledAt !== undefined).slice(0, shownAtMost),
-        evidence: (yield* evidence.list(workspace.id)).map(({ id, lineage, receivedAt, serial, sha256, sizeBytes, stageId, why }) => ({
+        evidence: (yield* evidence.list(workspace.id)).map((
+          { id, lineage, receivedAt, serial, sha256, sizeBytes, stageId, storedVersionId, why }
+        ) => ({
           id,
           stage: stageId,
           serial,
@@ -105,7 +107,8 @@ const make = Effect.gen(function*() {
           sha256,
           sizeBytes,
           why,
-          receivedAt
+          receivedAt,
+          ...(storedVersionId !== null && { storedVersion: storedVersionId })
         })),
         forcedUnlocks: (yield* locks.forcedUnlocks(workspace.id, shownAtMost)).map(({ lockInfo, ...forced }) => ({
           lockId: lockInfo.ID,

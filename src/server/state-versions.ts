@@ -11,7 +11,7 @@ import { row, rows } from "./database.ts"
 import { newId } from "./ids.ts"
 import { now } from "./instants.ts"
 import { NamedBlobs } from "./named-blobs.ts"
-import { type Left, makeKeepRefused } from "./refused-states.ts"
+import { type Late, type Left, makeKeepRefused } from "./refused-states.ts"
 import { conflict, invalid, Refused, type StoreFailure } from "./refused.ts"
 import { Heap, know, knowOfStage } from "./state-body.ts"
 import { StateLocks, type Writer } from "./state-locks.ts"
@@ -42,6 +42,9 @@ interface NewState extends Body {
   readonly by: Writer | undefined
 }
 
+/** A state that comes after the end of its stage. `why` is a sentence for the person who looks at it. */
+interface LeftBehind extends Body, Pick<Late, "doubt" | "why"> {}
+
 /** `serial` is what the person is told, and what the state must have. `unlike` is the refusal of bytes that are no state. */
 interface Adopted extends Pick<Body, "bytes"> {
   readonly runId: RunId
@@ -66,6 +69,8 @@ export class StateVersions extends Context.Service<StateVersions, {
   readonly find: (id: string) => Effect.Effect<StateVersion | undefined, SqlError.SqlError>
   /** Returns the current state of the workspace; undefined before the first. */
   readonly current: (workspaceId: string) => Effect.Effect<StateVersion | undefined, SqlError.SqlError>
+  /** Reports whether a state of the run was ever stored; its body may be gone by now. */
+  readonly hasAnyOf: (runId: RunId) => Effect.Effect<boolean, SqlError.SqlError>
   /** Returns the whole body, at most 64 MiB. Fails with 503 when it is damaged. */
   readonly read: (version: StateVersion) => Effect.Effect<Uint8Array, Refused>
   /**
@@ -76,10 +81,9 @@ export class StateVersions extends Context.Service<StateVersions, {
    */
   readonly accept: (workspaceId: string, state: NewState) => Effect.Effect<void, StoreFailure>
   /**
-   * Keeps a state of a stage that is over as evidence, with an open rescue. Returns what became of it, even if it was dropped. `why` is a
-   * sentence for the person who looks at it.
+   * Keeps a state of a stage that is over as evidence, with an open rescue. Returns what became of it, even if it was dropped.
    */
-  readonly leave: (stageId: string, workspaceId: string, state: Body & { readonly why: string }) => Effect.Effect<Left, StoreFailure>
+  readonly leave: (stageId: string, workspaceId: string, state: LeftBehind) => Effect.Effect<Left, StoreFailure>
   /**
    * Makes a state the next version, where nobody has the lock, under an epoch of its own, and runs `also` in the same transaction. Fails
    * with 409 `locked`, with 422 if its serial is another, and otherwise as `accept`.
@@ -176,10 +180,11 @@ const make = Effect.gen(function*() {
   }, Effect.scoped)
 
   const leave = Effect.fn("StateVersions.leave")(
-    function*(stageId: string, workspaceId: string, { bytes, sha256, why }: Body & { readonly why: string }) {
+    function*(stageId: string, workspaceId: string, { bytes, doubt, sha256, why }: LeftBehind) {
       const { excess, lineage, serial } = yield* knowOfStage(heapBytes, bytes)
       const received = yield* receive(bytes, sha256)
-      return yield* keep({ workspaceId, stageId, lineage, serial, received, why: excess === undefined ? why : `${why} ${excess.message}` })
+      const reason = excess === undefined ? why : `${why} ${excess.message}`
+      return yield* keep({ workspaceId, stageId, lineage, serial, received, why: reason, doubt })
     },
     Effect.scoped
   )
@@ -206,6 +211,7 @@ const make = Effect.gen(function*() {
   return StateVersions.of({
     find: (id) => row(StateVersion)(sql`SELECT * FROM stateVersions WHERE id = ${id} AND supersededAt IS NULL`),
     current,
+    hasAnyOf: (runId) => Effect.map(sql`SELECT 1 FROM stateVersions WHERE runId = ${runId} LIMIT 1`, ({ length }) => length > 0),
     read: ({ sha256 }) => blobs.read(sha256),
     accept,
     leave,

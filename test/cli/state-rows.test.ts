@@ -29,7 +29,17 @@ const doubted: StateView = {
     message: "The apply of run-a1 ended with NodeLost: so",
     openedAt: at
   }],
-  evidence: [{ id: "ev-1", stage: "run-a1.apply.1", serial: 9, lineage: "l-1", sha256, sizeBytes: 900, why: "late", receivedAt: at }]
+  evidence: [{
+    id: "ev-1",
+    stage: "run-a1.apply.1",
+    serial: 9,
+    lineage: "l-1",
+    sha256,
+    sizeBytes: 900,
+    why: "late",
+    receivedAt: at,
+    storedVersion: "sv-1"
+  }]
 }
 
 describe("the state of a workspace", () => {
@@ -116,14 +126,22 @@ describe("a refused state", () => {
   it.each([
     { given: "the stored serial is higher", version: { serial: 10 } },
     { given: "the stored serial is the same", version: { serial: 9 } },
-    { given: "the stored one came later", version: { createdAt: Timestamp.make("2026-01-31T11:00:01Z") } }
+    {
+      given: "the stored one came later, by a clock that was put back",
+      version: { id: "sv-2", createdAt: Timestamp.make("2026-01-31T09:00:00Z") }
+    }
   ])("is offered last, and for what it undoes, when $given", ({ version }) =>
     expect(offers(version)).toEqual([
       expect.stringContaining(" --keep "),
-      `agent-job state rescue demo --use ev-1 --seen res-1,ev-1,sv-1   puts a refused state over the stored one, which may be newer (serial ${
+      `agent-job state rescue demo --use ev-1 --seen res-1,ev-1,${
+        version.id ?? "sv-1"
+      }   puts a refused state over the stored one, which may be newer (serial ${
         version.serial ?? 7
       }, of run-a1), and undoes what only that has; to look into it first: agent-job state show demo --evidence ev-1`
     ]))
+
+  it("is offered first when the same state is stored as when it came, whatever the clocks said", () =>
+    expect(offers({ createdAt: Timestamp.make("2026-01-31T11:30:00Z") })[0]).toContain(" --use ev-1 "))
 })
 
 describe("a refused state of another lineage than the stored one", () => {

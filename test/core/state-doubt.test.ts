@@ -9,7 +9,8 @@ const apply: StageEnd = {
   result: { outcome: "failed", reason: "ExitCode", message: "" },
   lock: "none",
   unsavedEffects: false,
-  refusedState: false
+  refusedState: false,
+  confirmedElsewhere: false
 }
 const ended = (reason: Reason, more: Partial<StageEnd> = {}, result: Partial<StageEnd["result"]> = {}): StageEnd => ({
   ...apply,
@@ -27,7 +28,8 @@ const AnyEnd = Schema.Struct({
   }),
   lock: Schema.Literals(["none", "held", "forced"]),
   unsavedEffects: Schema.Boolean,
-  refusedState: Schema.Boolean
+  refusedState: Schema.Boolean,
+  confirmedElsewhere: Schema.Boolean
 })
 
 describe("the end of a stage", () => {
@@ -38,6 +40,21 @@ describe("the end of a stage", () => {
       given: "an apply that succeeded, whose lock could not be given back",
       end: ended("Completed", { lock: "held" }, { outcome: "succeeded", statePushed: true }),
       doubted: false
+    },
+    {
+      given: "an apply that succeeded and wrote no state, as nothing was to be changed",
+      end: ended("Completed", {}, { outcome: "succeeded" }),
+      doubted: false
+    },
+    {
+      given: "an apply that succeeded, of whose run a restored server has no state",
+      end: ended("Completed", { confirmedElsewhere: true }, { outcome: "succeeded", statePushed: true }),
+      doubted: true
+    },
+    {
+      given: "a cancelled destroy, of whose run a restored server has no state",
+      end: ended("Cancelled", { stage: "destroy", confirmedElsewhere: true }, { outcome: "cancelled", statePushed: true }),
+      doubted: true
     },
     { given: "an apply that failed in order, its state pushed", end: ended("ExitCode", {}, { statePushed: true }), doubted: false },
     { given: "an apply that failed before it changed anything", end: ended("InvalidConfiguration"), doubted: false },
@@ -82,12 +99,12 @@ describe("the end of a stage", () => {
   ])("$given: in doubt is $doubted", ({ doubted, end }) => expect(doubtOf(end) !== undefined).toBe(doubted))
 
   it.prop(
-    "leaves no doubt after a plan, after success in order, or without lock, journal, refusal and word of the worker",
+    "leaves no doubt after a plan, after success whose state is here, or without lock, journal, refusal and word of the worker",
     [AnyEnd],
     ([end]) => {
       const unsaved = end.result.statePushed === false || end.result.reason === "StateNotSaved"
       if (end.stage === "plan") expect(doubtOf(end)).toBeUndefined()
-      else if (unsaved) expect(doubtOf(end)).toBeDefined()
+      else if (unsaved || end.confirmedElsewhere) expect(doubtOf(end)).toBeDefined()
       else if (end.result.outcome === "succeeded" || (end.lock === "none" && !end.refusedState && !end.unsavedEffects)) {
         expect(
           doubtOf(end)

@@ -16,6 +16,7 @@ import { stores } from "../../src/server/server.ts"
 import { Workspaces } from "../../src/server/workspaces.ts"
 import {
   agent,
+  ask,
   cancelled,
   directory,
   evicted,
@@ -199,6 +200,21 @@ describe("an assignment", () => {
       )
       yield* agent(url).acquire()
       expect((yield* person(url).view(id)).queue?.message).toContain("is about to start its Pod")
+    }))
+
+  it.effect("does not take an agent as connected that last asked before the clock was put back", () =>
+    Effect.gen(function*() {
+      yield* TestClock.setTime(3600 * 1000)
+      const url = yield* server
+      const id = yield* person(url).start("demo")
+      yield* agent(url).take
+      yield* TestClock.setTime(3595 * 1000)
+      expect((yield* person(url).view(id)).queue?.message).toContain("is about to start its Pod")
+      yield* TestClock.setTime(0)
+      expect((yield* person(url).view(id)).queue?.message).toBe(
+        "The agent agent-1 has it, but has not asked for work since before the server's clock was put back; if this stays, check that its controller runs, is not drained, and reaches the server."
+      )
+      expect((yield* ask(`${url}/metrics`, undefined)).text).toContain("agent_job_server_agents 0")
     }))
 
   it.effect("says that another agent asks, if one does: after a failover its task is there under another name", () =>

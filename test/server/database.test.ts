@@ -12,7 +12,7 @@ it.live("commits to the disk itself, so that a power cut loses nothing either (n
     expect([yield* sql`PRAGMA journal_mode`, yield* sql`PRAGMA synchronous`]).toEqual([[{ journal_mode: "wal" }], [{ synchronous: 2 }]])
   }))
 
-it.live("once marks the refused states that a person had decided on by the times of both, as versions before the mark told them apart", () =>
+it.live("once notes which refused states a person had decided on, and what was stored when they came, by the times that tell it alone", () =>
   Effect.gen(function*() {
     const file = join(yield* directory, "db.sqlite")
     const at = <A, E>(use: (sql: SqlClient.SqlClient) => Effect.Effect<A, E>) =>
@@ -32,7 +32,9 @@ it.live("once marks the refused states that a person had decided on by the times
     yield* at((sql) =>
       Effect.gen(function*() {
         yield* sql`ALTER TABLE evidence DROP COLUMN decided`
-        yield* sql`DELETE FROM effect_sql_migrations WHERE name = 'decided_evidence'`
+        yield* sql`ALTER TABLE evidence DROP COLUMN storedVersionId`
+        yield* sql`DROP TABLE retentionPasses`
+        yield* sql`DELETE FROM effect_sql_migrations WHERE migration_id >= 19`
         yield* sql`PRAGMA foreign_keys = OFF`
         yield* Effect.forEach([{ stageId: "decided", settledAt: settled }, { stageId: "waits", settledAt: null }], (rescue, seq) =>
           sql`INSERT INTO rescues ${
@@ -53,9 +55,29 @@ it.live("once marks the refused states that a person had decided on by the times
               receivedAt
             })
           }`)
+        yield* Effect.forEach([before, settled], (createdAt, seq) =>
+          sql`INSERT INTO stateVersions ${
+            sql.insert({
+              id: `sv-${seq}`,
+              seq,
+              workspaceId: "w",
+              serial: seq,
+              lineage: "l",
+              sha256: "",
+              sizeBytes: 1,
+              epoch: seq,
+              createdAt
+            })
+          }`)
       })
     )
     expect(yield* at((sql) => sql`SELECT stageId, receivedAt, decided FROM evidence ORDER BY seq`)).toEqual(states)
+    expect(yield* at((sql) => sql`SELECT storedVersionId AS id FROM evidence ORDER BY seq`)).toEqual([
+      { id: "sv-0" },
+      { id: "sv-1" },
+      { id: "sv-0" },
+      { id: "sv-0" }
+    ])
   }))
 
 it.live("leaves a database alone that a newer version wrote", () =>

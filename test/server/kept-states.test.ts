@@ -4,6 +4,7 @@ import { SqlClient } from "effect/sql"
 import { type AuditEntry, auditPath } from "../../src/schema/audit.ts"
 import { statePath } from "../../src/schema/state.ts"
 import { taskPath } from "../../src/schema/task-api.ts"
+import { Tokens } from "../../src/server/tokens.ts"
 import { sealed } from "../../src/worker/stranded-states.ts"
 import { agent, directory, failed, person, planWith, serveOpenly, succeeded, withChanges, worker } from "./live-server.ts"
 
@@ -71,6 +72,20 @@ describe("a refused state", () => {
       ])
     }))
 })
+
+describe("evidence", () =>
+  it.live("says which version was stored when it came", () =>
+    Effect.gen(function*() {
+      const { apply, carry, key, looked, lose, url } = yield* applying
+      yield* lose
+      yield* carry(sealed(apply.id, key, bytes(7)))
+      const { evidence: [seven], version } = yield* looked
+      expect(seven.storedVersion).toBe(version.id)
+      yield* person(url).settle("demo", { use: seven.id })
+      yield* carry(sealed(apply.id, key, bytes(6)))
+      const after = yield* looked
+      expect(after.evidence.map(({ storedVersion }: typeof seven) => storedVersion)).toEqual([after.version.id, version.id])
+    })))
 
 describe("a kept state", () => {
   it.live("becomes evidence of the stage that it is of, whoever brings it and however often", () =>
@@ -165,12 +180,6 @@ describe("a kept state", () => {
       }
     },
     {
-      given: "that is no kept state",
-      spoil: (kept: Buffer) => {
-        kept.write("X")
-      }
-    },
-    {
       given: "that is cut short",
       spoil: (kept: Buffer) => {
         kept.fill(0, kept.indexOf("\n") + 1)
@@ -182,8 +191,17 @@ describe("a kept state", () => {
       yield* lose
       const kept = Buffer.from(sealed(apply.id, key, bytes(7)))
       spoil(kept)
-      expect(yield* carry(kept)).toMatchObject({ status: 422, json: { message: expect.stringContaining("it is left where it is; bring") } })
+      expect(yield* carry(kept)).toMatchObject({
+        status: 409,
+        json: { error: "not-of-this-server", message: expect.stringContaining("it is left where it is; bring another copy") }
+      })
       expect((yield* looked).evidence).toEqual([])
+    }))
+
+  it.live("is refused for good when it does not begin as one", () =>
+    Effect.gen(function*() {
+      const { carry } = yield* applying
+      expect(yield* carry(bytes(7))).toMatchObject({ status: 422, json: { error: "invalid" } })
     }))
 
   it.live("is refused when another stage made it with its own key", () =>
@@ -191,7 +209,64 @@ describe("a kept state", () => {
       const { apply, carry, lose, other } = yield* applying
       yield* lose
       const foreign = Buffer.from(String((yield* other.as("GET", taskPath.assignment)).json.keptStateKey), "hex")
-      expect((yield* carry(sealed(apply.id, foreign, bytes(7)))).status).toBe(422)
+      expect((yield* carry(sealed(apply.id, foreign, bytes(7)))).json.error).toBe("not-of-this-server")
+    }))
+})
+
+describe("a kept state whose stage the database does not have, as it was restored", () => {
+  const gone = "run-gone.apply.1"
+  const keyIn = (context: Context.Context<never>) => Buffer.from(Context.getUnsafe(context, Tokens).secretOf(`kept state ${gone}`), "hex")
+
+  it.live("is left where it is by a worker, not for good, and says what a person can do", () =>
+    Effect.gen(function*() {
+      const { carry, context, looked } = yield* applying
+      const message =
+        `The stage ${gone}, which left this kept state, is not in this server's database, as after a restore, so the state is left where it is; bring it yourself with: agent-job state rescue NAME --file FILE`
+      expect(yield* carry(sealed(gone, keyIn(context), bytes(7)))).toMatchObject({
+        status: 409,
+        json: { error: "not-of-this-server", message }
+      })
+      expect((yield* looked).evidence).toEqual([])
+    }))
+
+  it.live("is evidence once a person brings it, of a rescue that it opens, and can become the state", () =>
+    Effect.gen(function*() {
+      const { applier, bring, context, looked, url } = yield* applying
+      yield* applier.unlock("a")
+      yield* applier.result(succeeded({ ...withChanges, statePushed: true }))
+      const kept = sealed(gone, keyIn(context), bytes(7))
+      for (const _ of [1, 2]) expect((yield* bring(kept)).status).toBe(200)
+      const { evidence, pending } = yield* looked
+      const doubt = `The stage ${gone}, which is not in the database, left a state`
+      expect([evidence, pending]).toMatchObject([
+        [{ serial: 7, why: expect.stringContaining(`${doubt}, which `) }],
+        [{ reason: "StateNotSaved", message: doubt }]
+      ])
+      yield* person(url).settle("demo", { use: evidence[0].id })
+      expect(yield* looked).toMatchObject({ version: { serial: 7 }, pending: [] })
+    }))
+
+  it.live("is evidence of the stage that is in doubt already", () =>
+    Effect.gen(function*() {
+      const { apply, bring, context, lose } = yield* applying
+      yield* lose
+      expect((yield* bring(sealed(gone, keyIn(context), bytes(7)))).json).toMatchObject({
+        evidence: [{ stage: apply.id, serial: 7 }],
+        pending: [{ stage: apply.id, reason: "NodeLost" }]
+      })
+    }))
+
+  it.live("is parsed as a plain file is, and waits for the first plan of a workspace that has had none", () =>
+    Effect.gen(function*() {
+      const { bring, context, lose } = yield* applying
+      const key = keyIn(context)
+      expect((yield* bring(sealed(gone, key, bytes(7)), "other")).json).toMatchObject({
+        error: "not-of-this-server",
+        message: expect.stringContaining("plan other once, then bring it again")
+      })
+      yield* lose
+      expect((yield* bring(sealed(gone, key, Buffer.from("no state")))).json.error).toBe("invalid")
+      expect((yield* bring(sealed("run-gone.apply.2", key, bytes(7)))).json.error).toBe("not-of-this-server")
     }))
 })
 

@@ -4,6 +4,7 @@ import { SqlClient, Statement } from "effect/sql"
 import { runPath } from "../../src/schema/run.ts"
 import { statePath } from "../../src/schema/state.ts"
 import { layerDatabase } from "../../src/server/database.ts"
+import { instantAfter } from "../../src/server/instants.ts"
 import { Retention } from "../../src/server/retention.ts"
 import { stores } from "../../src/server/server.ts"
 import { agent, archiveOf, ask, directory, failed, optionsIn, person, planWith, serve, worker } from "./live-server.ts"
@@ -32,7 +33,7 @@ const isBounded = (step: string, text: string) =>
 
 /** Of a migration: said once, of a table that an older version wrote. */
 const isOfMigration = (text: string) =>
-  text.includes("effect_sql_migrations") || text.startsWith("UPDATE evidence SET decided = 1 WHERE EXISTS")
+  text.includes("effect_sql_migrations") || /^UPDATE evidence SET (?:decided = 1 WHERE EXISTS|storedVersionId = \()/u.test(text)
 
 const state = (serial: number) => ({ version: 4, serial, lineage: "l", outputs: {}, resources: [] })
 
@@ -88,8 +89,13 @@ it.live("nothing that the server is asked makes it read a table that grows from 
     yield* Scope.close(scope, Exit.void)
     yield* Effect.scoped(
       Effect.flatMap(
-        Layer.build(stores({ ...optionsIn(made), keep: { days: 1e-9, runs: 1, states: 1 } })),
-        (context) => Effect.flatMap(Retention, (retention) => retention.pass()).pipe(Effect.provide(context), listening)
+        Layer.build(stores({ ...optionsIn(made), keep: { days: -1, runs: 1, states: 1 } })), // what is to be kept for a day to come was old some hours ago
+        (context) =>
+          Effect.gen(function*() {
+            const { pass } = yield* Retention
+            yield* (yield* SqlClient.SqlClient)`INSERT INTO retentionPasses (at) VALUES (${yield* instantAfter(-7 * 3600 * 1000)})`
+            yield* pass()
+          }).pipe(Effect.provide(context), listening)
       )
     )
     const sql = yield* Effect.provide(SqlClient.SqlClient, yield* Layer.build(layerDatabase(":memory:")))

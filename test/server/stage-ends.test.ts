@@ -3,8 +3,23 @@ import { Effect } from "effect"
 import { TestClock } from "effect/testing"
 import { once } from "node:events"
 import { request } from "node:http"
+import { statePath } from "../../src/schema/state.ts"
 import { taskHeader, taskPath } from "../../src/schema/task-api.ts"
-import { agent, directory, evicted, person, planWith, serve, sha256, succeeded, taskUid, withChanges, worker } from "./live-server.ts"
+import {
+  agent,
+  cancelled,
+  directory,
+  evicted,
+  failed,
+  person,
+  planWith,
+  serve,
+  sha256,
+  succeeded,
+  taskUid,
+  withChanges,
+  worker
+} from "./live-server.ts"
 
 const server = Effect.flatMap(directory, serve)
 
@@ -101,6 +116,79 @@ describe("a plan that was disrupted", () => {
       expect((yield* person(url).view(id)).status).toBe("errored")
       yield* TestClock.adjust("1 hour")
       expect((yield* agent(url).acquire()).map(({ runId }) => runId)).toEqual([next])
+    }))
+})
+
+describe("an apply whose confirmed state is not here, as the server is restored from a copy that is older", () => {
+  const wanted = { number: 1, kind: "planned", action: "create", address: "time_sleep.a" } as const
+  const state = { version: 4, serial: 1, lineage: "l", outputs: {}, resources: [] }
+  /** A server that has the apply as offered, and the agent whose task has long ended with this result. */
+  const restored = Effect.gen(function*() {
+    const url = yield* server
+    const id = yield* person(url).start("demo", { "auto-apply": true })
+    yield* planWith(url, "the plan", succeeded(withChanges), [wanted])
+    const apply = yield* agent(url).take
+    return { url, id, apply, applier: worker(url, apply) }
+  })
+
+  it.live.each([
+    { end: "succeeded", result: succeeded({ statePushed: true }), status: "applied" },
+    { end: "failed in order", result: { ...failed(), statePushed: true }, status: "errored" },
+    { end: "was cancelled in order", result: { ...cancelled, exitCode: 1, statePushed: true }, status: "canceled" }
+  ])("waits for a person if it $end, and names what its plan was to make", ({ result, status }) =>
+    Effect.gen(function*() {
+      const { apply, id, url } = yield* restored
+      const next = yield* person(url).start("demo", { "auto-apply": true })
+      yield* agent(url).report(apply.id, result)
+      expect(yield* agent(url).acquire()).toEqual([])
+      expect((yield* person(url).view(next)).queue?.reason).toBe("StateRescuePending")
+      const { inDoubt, stages, status: ended } = yield* person(url).view(id)
+      expect([ended, inDoubt, stages.at(-1)?.effects?.unseen]).toEqual([status, true, [{ action: "create", address: "time_sleep.a" }]])
+      const { pending: [rescue] } = yield* person(url).state("demo")
+      expect(rescue).toMatchObject({ stage: apply.id, effects: { unseenCount: 1 } })
+      expect(rescue.message).toContain(
+        `The apply of ${id} ended with ${result.reason}: its last state was saved, but the server has no state of that run, as in a copy that was made before`
+      )
+      yield* person(url).settle("demo")
+      expect((yield* agent(url).take).runId).toBe(next)
+      expect((yield* person(url).view(id)).stages.at(-1)?.effects?.unseenCount).toBe(1)
+    }))
+
+  it.live("waits for a person also where the copy has its lock as held", () =>
+    Effect.gen(function*() {
+      const { applier, apply, url } = yield* restored
+      yield* applier.lock("a")
+      yield* agent(url).report(apply.id, succeeded({ statePushed: true }))
+      const { lock, pending } = yield* person(url).state("demo")
+      expect([lock, pending[0]]).toMatchObject([undefined, { stage: apply.id, effects: { unseenCount: 1 } }])
+    }))
+
+  it.live("takes the state that a person brings, which then is one of its run", () =>
+    Effect.gen(function*() {
+      const { apply, id, url } = yield* restored
+      yield* agent(url).report(apply.id, succeeded({ statePushed: true }))
+      const { json } = yield* person(url).as("POST", statePath.bring("demo"), JSON.stringify(state))
+      expect((yield* person(url).settle("demo", { use: json.evidence[0].id })).status).toBe(200)
+      expect(yield* person(url).state("demo")).toMatchObject({ version: { runId: id }, pending: [] })
+    }))
+
+  it.live("is believed if it wrote no state, since there was nothing to change", () =>
+    Effect.gen(function*() {
+      const { applier, url } = yield* restored
+      yield* applier.lock("a")
+      yield* applier.unlock("a")
+      yield* applier.result(succeeded({ changes: { add: 0, change: 0, destroy: 0 } }))
+      expect((yield* person(url).state("demo")).pending).toEqual([])
+    }))
+
+  it.live("is believed if its state came, though the body is gone since", () =>
+    Effect.gen(function*() {
+      const { applier, url } = yield* restored
+      yield* applier.lock("a")
+      for (let serial = 1; serial <= 7; serial++) yield* applier.pushState({ ...state, serial }, "a", 1)
+      yield* applier.unlock("a")
+      yield* applier.result(succeeded({ statePushed: true }))
+      expect((yield* person(url).state("demo")).pending).toEqual([])
     }))
 })
 
