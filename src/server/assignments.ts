@@ -216,23 +216,29 @@ const make = Effect.gen(function*() {
     } WHERE id = ${id} AND startedAt IS NULL AND endedAt IS NULL`
   })
 
+  const newestCancel = Effect.map(
+    rows(Schema.Struct({ seq: Schema.Int }))(sql`SELECT COALESCE(MAX(cancelSeq), 0) AS seq FROM stages`),
+    ([newest]) => newest?.seq ?? 0
+  )
+
+  /**
+   * `next` passes all that was looked at, also what nobody has to be told: such a stage comes back on the feed only under a new number, and
+   * no later look has to read it again.
+   */
   const cancellations = Effect.fn("Assignments.cancellations")(function*(after: number, waitSeconds: number) {
     const Cancelled = Schema.Struct({ id: Schema.String, cancelSeq: Schema.Int })
-    const [last] = yield* rows(Schema.Struct({ seq: Schema.Int }))(sql`SELECT COALESCE(MAX(cancelSeq), 0) AS seq FROM stages`)
-    const from = after > (last?.seq ?? 0) ? 0 : after
     const old = yield* instantAfter(-awayMillis)
-    const found = yield* commits.await(
-      "cancellations",
-      waitSeconds,
-      Effect.map(
-        rows(Cancelled)(
-          sql`SELECT id, cancelSeq FROM stages WHERE cancelSeq > ${from} AND (endedAt IS NULL OR (endedAt > ${old} AND (result IS NULL OR forced = 1))) ORDER BY cancelSeq`
-        ),
-        (cancelled) => ({ found: cancelled.length === 0 ? Option.none<ReadonlyArray<typeof Cancelled.Type>>() : Option.some(cancelled) })
+    let next = after > (yield* newestCancel) ? 0 : after
+    const look = Effect.gen(function*() {
+      const newest = yield* newestCancel // read first: what comes after it is looked at the next time
+      const cancelled = yield* rows(Cancelled)(
+        sql`SELECT id, cancelSeq FROM stages WHERE cancelSeq > ${next} AND cancelSeq <= ${newest} AND (endedAt IS NULL OR (endedAt > ${old} AND (result IS NULL OR forced = 1))) ORDER BY cancelSeq`
       )
-    )
-    const cancelled = Option.getOrElse(found, () => [])
-    return { ids: cancelled.map(({ id }) => id), next: cancelled.at(-1)?.cancelSeq ?? from }
+      next = newest
+      return { found: cancelled.length === 0 ? Option.none<ReadonlyArray<typeof Cancelled.Type>>() : Option.some(cancelled) }
+    })
+    const found = yield* commits.await("cancellations", waitSeconds, look)
+    return { ids: Option.getOrElse(found, () => []).map(({ id }) => id), next }
   })
 
   const end = Effect.fn("Assignments.end")((id: string, taskUid: Option.Option<string>, result: StageResult) =>
