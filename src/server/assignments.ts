@@ -55,6 +55,8 @@ const connectedMillis = 90_000
  * back, and would count for as long as it was put back.
  */
 const aheadMillis = 5_000
+/** How long an agent without a stage is remembered after it last asked for work. */
+const rememberedMillis = 30 * 24 * 3600 * 1000
 /**
  * How long the feed of cancellations names a stage that ended without its agent's word, because the agent may have been away. This is
  * bounded: where no task is left that could have the last word, each agent hears of the stage at each start.
@@ -104,6 +106,8 @@ export class Assignments extends Context.Service<Assignments, {
   readonly silentSince: (agent: string) => Effect.Effect<string | undefined, SqlError.SqlError>
   /** How many agents have asked for work within the last 90 s. */
   readonly connected: Effect.Effect<number, SqlError.SqlError>
+  /** Removes the agents that have not asked for work for 30 days and have no stage: each new name of a controller adds one. */
+  readonly forgetAgents: Effect.Effect<void, SqlError.SqlError>
 }>()("agent-job/server/Assignments") {
   static readonly layer = Layer.effect(Assignments, Effect.suspend(() => make))
 }
@@ -298,5 +302,10 @@ const make = Effect.gen(function*() {
     return count?.n ?? 0
   })
 
-  return Assignments.of({ acquire, acknowledge, wait, cancellations, end, byToken, enter, silentSince, connected })
+  const forgetAgents = Effect.gen(function*() {
+    const old = yield* instantAfter(-rememberedMillis)
+    yield* sql`DELETE FROM agents WHERE seenAt < ${old} AND NOT EXISTS (SELECT 1 FROM stages WHERE agent = agents.name AND endedAt IS NULL)`
+  })
+
+  return Assignments.of({ acquire, acknowledge, wait, cancellations, end, byToken, enter, silentSince, connected, forgetAgents })
 })

@@ -1,8 +1,10 @@
 import { describe, expect, it } from "@effect/vitest"
-import { Effect, Fiber, Layer, Option, Stream } from "effect"
+import { Effect, Exit, Fiber, Layer, Option, Scope, Stream } from "effect"
 import { SqlClient, Statement } from "effect/sql"
 import { TestClock } from "effect/testing"
 import { cpSync } from "node:fs"
+import { join } from "node:path"
+import { DatabaseSync } from "node:sqlite"
 import { RunEvent } from "../../src/core/run-machine.ts"
 import { type RunId, WorkspaceName } from "../../src/schema/names.ts"
 import { poolPath } from "../../src/schema/pool-api.ts"
@@ -363,6 +365,23 @@ describe("a stage that two agents were offered", () => {
       expect((yield* person(url).view(id.split(".")[0] ?? "")).stages.at(-1)?.status).toBe("offered")
     }))
 })
+
+describe("an agent", () =>
+  it.effect("is forgotten when it has asked for no work for 30 days, unless it has a stage", () =>
+    Effect.gen(function*() {
+      const made = yield* directory
+      const life = yield* Scope.make()
+      const url = yield* Scope.provide(serve(made), life)
+      yield* person(url).start("demo")
+      yield* agent(url, "with a stage").take
+      for (const name of ["gone", "back"]) yield* agent(url, name).acquire()
+      yield* TestClock.adjust("20 days")
+      yield* agent(url, "back").acquire()
+      yield* TestClock.adjust("20 days")
+      yield* Scope.close(life, Exit.void)
+      using database = new DatabaseSync(join(made, "data", "agent-job.sqlite"), { readOnly: true })
+      expect(database.prepare("SELECT name FROM agents ORDER BY name").all()).toEqual([{ name: "back" }, { name: "with a stage" }])
+    })))
 
 describe("the feed of cancellations", () => {
   it.live("names what to cancel from a cursor on, wakes who waits, and forgets what has its result", () =>
