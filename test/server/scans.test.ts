@@ -65,6 +65,7 @@ const used = Effect.fnUntraced(function*(url: string) {
       runPath.list,
       `${runPath.list}?workspace=demo`,
       `/api/v2/runs/${id}`,
+      "/api/v2/organizations/default/workspaces?search[name]=demo",
       `/api/v2/workspaces/${workspaceId}/runs`,
       "/api/v2/organizations/default/runs/queue",
       "/api/v2/organizations/default/capacity",
