@@ -43,7 +43,7 @@ const dueAt = ({ agent, notBefore, offeredAt, offers }: StageRow, asking: string
  * Returns the stage if it belongs to the task; otherwise fails with 409 `taken`. A caller without a task may speak only for a stage that
  * belongs to none.
  */
-const ofTask = (stage: StageRow, taskUid: Option.Option<string>) =>
+const ownedBy = (stage: StageRow, taskUid: Option.Option<string>) =>
   stage.taskUid === null || Option.contains(taskUid, stage.taskUid)
     ? Effect.succeed(stage)
     : Effect.fail(conflict("taken", `Another agent has the stage ${stage.id}; what this one asks or says of it changes nothing.`))
@@ -122,7 +122,7 @@ const make = Effect.gen(function*() {
 
   const take = Effect.fnUntraced(function*(id: string, taskUid: Option.Option<string>) {
     if (Option.isSome(taskUid)) yield* sql`UPDATE stages SET taskUid = ${taskUid.value} WHERE id = ${id} AND taskUid IS NULL`
-    return yield* ofTask(yield* stages.get(id), taskUid)
+    return yield* ownedBy(yield* stages.get(id), taskUid)
   })
 
   /**
@@ -192,7 +192,7 @@ const make = Effect.gen(function*() {
    * Fails if the state is in doubt: the stage may have been offered, or taken and kept waiting, before the doubt came. A plan passes,
    * because it changes nothing.
    */
-  const withoutDoubt = Effect.fnUntraced(function*({ id, runId, stage }: StageRow) {
+  const refuseInDoubt = Effect.fnUntraced(function*({ id, runId, stage }: StageRow) {
     if (stage === "plan" || (yield* sql`SELECT id FROM stages WHERE id = ${id} AND ${inDoubt}`).length === 0) return
     const { workspace } = yield* runs.get(runId)
     return yield* conflict(
@@ -207,14 +207,14 @@ const make = Effect.gen(function*() {
       const stage = yield* take(id, Option.some(taskUid))
       if (before.taskUid === null && stage.result !== null) yield* stages.cancelLate(id)
       if (stage.acknowledgedAt !== null || stage.endedAt !== null) return
-      yield* withoutDoubt(stage)
+      yield* refuseInDoubt(stage)
       yield* sql`UPDATE stages SET acknowledgedAt = ${yield* now} WHERE id = ${id}`
       yield* runs.step(stage.runId, RunEvent.Started({ step: stepOf(stage.stage) }))
     }))
   )
 
   const wait = Effect.fn("Assignments.wait")(function*(id: string, taskUid: Option.Option<string>, reason: string, message: string) {
-    yield* ofTask(yield* stages.get(id), taskUid)
+    yield* ownedBy(yield* stages.get(id), taskUid)
     yield* sql`UPDATE stages SET ${
       sql.update({ waitReason: reason, waitMessage: message })
     } WHERE id = ${id} AND startedAt IS NULL AND endedAt IS NULL`
@@ -269,7 +269,7 @@ const make = Effect.gen(function*() {
       yield* acknowledge(id, taskUid)
       const stage = yield* stages.get(id)
       if (stage.endedAt !== null || stage.startedAt !== null) return stage // since its token was looked up
-      yield* withoutDoubt(stage)
+      yield* refuseInDoubt(stage)
       yield* sql`UPDATE stages SET startedAt = ${yield* now}, waitReason = NULL, waitMessage = NULL WHERE id = ${id}`
       return yield* stages.get(id)
     }))
@@ -280,7 +280,7 @@ const make = Effect.gen(function*() {
 
   const enter = Effect.fn("Assignments.enter")(function*(stage: StageRow, taskUid: Option.Option<string>) {
     // A stage that started before tasks had to name themselves goes on without a UID.
-    if (stage.endedAt !== null || stage.startedAt !== null) return yield* ofTask(stage, taskUid)
+    if (stage.endedAt !== null || stage.startedAt !== null) return yield* ownedBy(stage, taskUid)
     if (Option.isNone(taskUid)) return yield* invalid(`A request of a task names its AgentTask's UID in the header ${taskHeader.taskUid}.`)
     return yield* begin(stage.id, taskUid.value)
   })

@@ -25,7 +25,7 @@ export interface Asked {
  * Paths that are not recorded. Their requests come all the time and change nothing that is asked about later: looking for work, and the log
  * and the journal of a stage, which are stored themselves.
  */
-const unkept: ReadonlySet<string> = new Set([poolPath.acquire, poolPath.cancellations, taskPath.log, taskPath.effects])
+const unrecordedPaths: ReadonlySet<string> = new Set([poolPath.acquire, poolPath.cancellations, taskPath.log, taskPath.effects])
 
 /** Marks a write that was interrupted. It is recorded because the change may have been made. */
 const brokenOff = " (broken off)"
@@ -66,11 +66,11 @@ const make = Effect.gen(function*() {
    * state was kept as evidence.
    * A write that its caller, or the stop of this server, broke off has an entry that says so: it may have been done.
    */
-  const kept = <R>(
+  const recorded = <R>(
     asked: Asked,
     answer: Effect.Effect<HttpServerResponse.HttpServerResponse, Failure, R>
   ): Effect.Effect<HttpServerResponse.HttpServerResponse, Failure, R> =>
-    asked.method === "GET" || unkept.has(asked.path)
+    asked.method === "GET" || unrecordedPaths.has(asked.path)
       ? answer
       : Effect.uninterruptibleMask((restore) =>
         restore(answer).pipe(
@@ -94,7 +94,7 @@ const make = Effect.gen(function*() {
       sql`SELECT * FROM audit WHERE seq < ${Option.getOrElse(before, () => Number.MAX_SAFE_INTEGER)} ORDER BY seq DESC LIMIT ${limit}`
     )
 
-  return { kept, newest }
+  return { recorded, newest }
 })
 
 export class Audit extends Context.Service<Audit>()("agent-job/server/Audit", { make }) {

@@ -47,7 +47,7 @@ export const routesOf = <A>(who: Who<A>, form: Form) =>
           const entered = yield* enter
           if (Option.isNone(entered)) return yield* Effect.andThen(chargeAddress, unauthorized())
           yield* limits.place(by, request)
-          return yield* audit.kept({ by, method, path, params, requestId }, handler(request, params, entered.value))
+          return yield* audit.recorded({ by, method, path, params, requestId }, handler(request, params, entered.value))
         }))
   })
 
@@ -78,7 +78,7 @@ export const linkRoutes = (form: Form) =>
           yield* limits.admit(known ? Option.some(by) : Option.none(), request)
           if (!known) return yield* notFound()
           yield* limits.place(by, request)
-          return yield* audit.kept({ by, method, path, params, requestId }, handler(request, params, requestId))
+          return yield* audit.recorded({ by, method, path, params, requestId }, handler(request, params, requestId))
         }))
   })
 

@@ -14,7 +14,7 @@ const mebibyte = 1024 * 1024
 /** The largest state, with what surrounds it where it is encrypted. */
 const largest = Math.max(stateLimitBytes, keptStateLimitBytes)
 /** Leaves room for one person's body beside the largest body of another. */
-const beside = 8 * mebibyte
+const roomBesideLargest = 8 * mebibyte
 
 interface Room {
   readonly smallUpTo: number
@@ -48,8 +48,8 @@ export const BodyRoom = Context.Reference<Room>("agent-job/server/BodyRoom", {
   defaultValue: () => ({
     smallUpTo: 4 * mebibyte,
     small: 32 * mebibyte,
-    large: 2 * largest + beside,
-    ofCaller: { task: { small: 4 * mebibyte, large: largest }, user: { small: 16 * mebibyte, large: largest + beside } },
+    large: 2 * largest + roomBesideLargest,
+    ofCaller: { task: { small: 4 * mebibyte, large: largest }, user: { small: 16 * mebibyte, large: largest + roomBesideLargest } },
     answers: { smallUpTo: 64 * 1024, ofCaller: 8 * mebibyte, all: 16 * mebibyte },
     wait: Duration.seconds(10),
     arrival: { small: Duration.seconds(30), large: Duration.minutes(5) }
@@ -61,15 +61,14 @@ const busy = new Refused({
   status: 503,
   error: "busy",
   retryAfterSeconds,
-  message:
-    `The server holds as many states in memory as it may, of one token or of all together, and none of them was done in time; repeat it in ${retryAfterSeconds} s.`
+  message: `The server has too many states in memory, for this token or in all; try again in ${retryAfterSeconds} s.`
 })
 const untaken = new Refused({
   status: 503,
   error: "busy",
   retryAfterSeconds,
   message:
-    `The server holds as many large answers as it may, of one token or of all together, that their clients have not read yet; repeat it in ${retryAfterSeconds} s.`
+    `Too many large answers of the server, for this token or in all, have not been read by their clients yet; try again in ${retryAfterSeconds} s.`
 })
 
 const tooSlow = (arrival: Duration.Duration) =>

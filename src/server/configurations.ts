@@ -73,7 +73,7 @@ const make = Effect.gen(function*() {
    * and an upload whose sender is gone holds up none.
    */
   const uploads = new Map<string, Deferred.Deferred<never, Refused>>()
-  const alone = <A, E, R>(id: string, receive: Effect.Effect<A, E, R>) =>
+  const endingEarlier = <A, E, R>(id: string, receive: Effect.Effect<A, E, R>) =>
     Effect.gen(function*() {
       const ended = yield* Deferred.make<never, Refused>()
       const before = uploads.get(id)
@@ -88,7 +88,7 @@ const make = Effect.gen(function*() {
   const upload = Effect.fn("Configurations.upload")(function*<E>(id: string, bytes: Stream.Stream<Uint8Array, E>, saidBytes?: number) {
     const { sizeBytes: storedBytes, status } = yield* get(id)
     if (status === "uploaded" && saidBytes !== undefined && saidBytes !== storedBytes) return yield* another
-    const received = yield* alone(id, blobs.receive(bytes, { limitBytes: archiveLimitBytes }))
+    const received = yield* endingEarlier(id, blobs.receive(bytes, { limitBytes: archiveLimitBytes }))
     const { sha256, sizeBytes } = received
     const usable = yield* looksLikeArchive(yield* blobs.head(received, 64 * 1024))
     const kept = usable ? { sha256, sizeBytes } : { sha256: null, sizeBytes: null }

@@ -1,6 +1,6 @@
 // The journals of stages: what each plans to make, or has made, changed and destroyed; and at its end, what of it the state lacks.
 // Invariant: a journal has no gap and no number twice; of stages that succeeded, with a state that is here, only a plan's entries stay.
-// Used by stage-ends (append, account, missingNow), by what settles rescues (accountSettled) and by what looks at them (missingFor).
+// Used by stage-ends (append, storeMissing, missingNow), what settles rescues (storeMissingOfSettled) and what looks at them (missingFor).
 import { Context, Effect, Layer, Schema } from "effect"
 import { SqlClient } from "effect/sql"
 import { endedInOrder, stageEffects } from "../core/stage-effects.ts"
@@ -32,7 +32,8 @@ interface Ended extends Pick<StageRow, "id" | "runId"> {
   readonly result: StageResult
 }
 
-interface Account {
+/** The journal of a stage, and in `wanted` that of its run's last plan. */
+interface StageJournals {
   readonly stageId: string
   readonly entries: ReadonlyArray<JournalEntry>
   readonly wanted: ReadonlyArray<JournalEntry>
@@ -44,12 +45,12 @@ interface Account {
  * The most characters of the journals that are held in memory together. A server with many long journals parses the state more than once.
  */
 const heldAtMost = journalLimitBytes
-const sizeOf = ({ entries, wanted }: Account): number =>
+const sizeOf = ({ entries, wanted }: StageJournals): number =>
   [entries, wanted].flat().reduce((size, { address, id = "" }) => size + 100 + address.length + id.length, 0)
 
 const missingIn = (
   { isReadable, isTooMuch, objects }: StateContent,
-  { entries, inOrder, limit, wanted }: Account
+  { entries, inOrder, limit, wanted }: StageJournals
 ): StageEffects | undefined => {
   if (inOrder && !isReadable) return undefined
   const effects = stageEffects(entries, objects, inOrder, limit, wanted)
@@ -150,14 +151,14 @@ const make = Effect.gen(function*() {
   const missing = Effect.fn("Effects.missing")(
     function*<E>(ended: ReadonlyArray<Ended>, state: Effect.Effect<Uint8Array, E>, limit: number) {
       const found = new Map<string, StageEffects>()
-      let held: ReadonlyArray<Account> = []
+      let held: ReadonlyArray<StageJournals> = []
       let heldSize = 0
       const look = Effect.suspend(() =>
         held.length === 0 ? Effect.void : Effect.map(state, (bytes) => {
           const content = contentOf(heapBytes, bytes)
-          for (const account of held) {
-            const left = missingIn(content, account)
-            if (left !== undefined) found.set(account.stageId, left)
+          for (const journals of held) {
+            const left = missingIn(content, journals)
+            if (left !== undefined) found.set(journals.stageId, left)
           }
           held = []
           heldSize = 0
@@ -207,7 +208,11 @@ const make = Effect.gen(function*() {
   const forgetPlanned = (runId: string) =>
     Effect.asVoid(sql`DELETE FROM effects WHERE stageId IN (SELECT id FROM stages WHERE runId = ${runId} AND stage = 'plan')`)
 
-  const accountIn = Effect.fnUntraced(function*<E>(ended: ReadonlyArray<Ended & StageRow>, state: Effect.Effect<Uint8Array, E>) {
+  /**
+   * Stores by stage what the state lacks, for the stages' views, and returns it. Forgets the journals of stages that succeeded, with a
+   * state that is here.
+   */
+  const storeMissingOf = Effect.fnUntraced(function*<E>(ended: ReadonlyArray<Ended & StageRow>, state: Effect.Effect<Uint8Array, E>) {
     const looked: Array<Ended> = []
     for (const stage of ended.filter(({ stage }) => stage !== "plan")) {
       if (stage.result.outcome !== "succeeded" || (yield* isConfirmedElsewhere(stage))) {
@@ -226,21 +231,21 @@ const make = Effect.gen(function*() {
   })
 
   /** Stores what the state lacks when the stage ends, for the stage's view, and returns it. */
-  const account = Effect.fn("Effects.account")(function*(ended: StageRow, workspaceId: string, result: StageResult) {
-    return (yield* accountIn([{ ...ended, result }], yield* stateNow(workspaceId))).get(ended.id)
+  const storeMissing = Effect.fn("Effects.storeMissing")(function*(ended: StageRow, workspaceId: string, result: StageResult) {
+    return (yield* storeMissingOf([{ ...ended, result }], yield* stateNow(workspaceId))).get(ended.id)
   })
 
   /**
    * Stores the same once more in the transaction that settles the rescues of these stages: the rescues show it no longer, and what came
    * late would be named nowhere.
    */
-  const accountSettled = Effect.fn("Effects.accountSettled")(
+  const storeMissingOfSettled = Effect.fn("Effects.storeMissingOfSettled")(
     function*<E>(state: Effect.Effect<Uint8Array, E>, doubted: ReadonlyArray<Pick<Rescue, "stageId">>) {
-      yield* accountIn(yield* endedOf(doubted), state)
+      yield* storeMissingOf(yield* endedOf(doubted), state)
     }
   )
 
-  return { append, account, accountSettled, forgetPlanned, isConfirmedElsewhere, missingFor, missingNow, stateNow }
+  return { append, storeMissing, storeMissingOfSettled, forgetPlanned, isConfirmedElsewhere, missingFor, missingNow, stateNow }
 })
 
 export class Effects extends Context.Service<Effects>()("agent-job/server/Effects", { make }) {

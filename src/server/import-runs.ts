@@ -64,7 +64,7 @@ const make = Effect.gen(function*() {
   })
 
   /** Fails if an import for one of these rescues is not over, because a workspace has one import at a time. */
-  const noneRuns = Effect.fnUntraced(function*(pending: ReadonlyArray<Rescue>) {
+  const refuseIfImporting = Effect.fnUntraced(function*(pending: ReadonlyArray<Rescue>) {
     const open = (yield* Effect.forEach(pending, ({ id }) => runs.ofRescue(id))).flat().find(({ status }) => !isFinal(status))
     if (open !== undefined) {
       return yield* conflict("import-runs", `The run ${open.id} imports already; look at it with: agent-job get ${open.id}`)
@@ -75,20 +75,20 @@ const make = Effect.gen(function*() {
    * Fails if a run of the workspace is applying: an apply that began before the doubt goes on, and an import would be a second one beside
    * it.
    */
-  const noneApplies = Effect.fnUntraced(function*(workspaceId: string) {
+  const refuseIfApplying = Effect.fnUntraced(function*(workspaceId: string) {
     const AtWork = Schema.Struct({ runId: RunId })
     const other = yield* row(AtWork)(sql`SELECT runs.id AS runId FROM runs JOIN stages ON stages.runId = runs.id
       WHERE runs.workspaceId = ${workspaceId} AND stages.stage <> 'plan' AND stages.startedAt IS NOT NULL AND stages.endedAt IS NULL LIMIT 1`)
     if (other !== undefined) {
       return yield* conflict(
         "wrong-moment",
-        `The run ${other.runId} still changes what the state is of, so nothing can be imported before its end; look at it with: agent-job get ${other.runId}`
+        `The run ${other.runId} is still applying, so nothing can be imported before its end; look at it with: agent-job get ${other.runId}`
       )
     }
   })
 
   /** Fails if a run behind these rescues was emptied, because nobody knows what it made. */
-  const noneRemoved = Effect.fnUntraced(function*(pending: ReadonlyArray<Rescue>) {
+  const refuseIfRemoved = Effect.fnUntraced(function*(pending: ReadonlyArray<Rescue>) {
     const of = yield* Effect.forEach(pending, ({ stageId }) => Effect.flatMap(stages.get(stageId), ({ runId }) => runs.get(runId)))
     const removed = of.find(({ removedAt }) => removedAt !== null)
     if (removed !== undefined) {
@@ -107,9 +107,9 @@ const make = Effect.gen(function*() {
     const workspace = yield* workspaces.find(name)
     const pending = workspace === undefined ? [] : yield* rescues.pending(workspace.id)
     if (workspace === undefined || pending.length === 0) return yield* nothingPending(name)
-    yield* noneRuns(pending)
+    yield* refuseIfImporting(pending)
     const next = (yield* foundFor(workspace.id, pending)).find(({ found }) => found.length > 0)
-    if (next === undefined) yield* noneRemoved(pending)
+    if (next === undefined) yield* refuseIfRemoved(pending)
     if (next === undefined) {
       return yield* conflict(
         "nothing-to-import",
@@ -120,7 +120,7 @@ const make = Effect.gen(function*() {
     if (unread) { // every import would be for the same things, and none would settle the rescue
       return yield* conflict(
         "state-unread",
-        `The state of ${name} has more in it than the server has memory to look into, so nobody knows what of this it has; import by hand what it lacks, with: agent-job state rescue ${name} --import-blocks FILE, and then settle with --keep.`
+        `The state of ${name} is too large for the server to look into, so nobody knows whether it has what ${rescue.stageId} made; import by hand what it lacks, with: agent-job state rescue ${name} --import-blocks FILE, and then settle with --keep.`
       )
     }
     const before = yield* runs.get((yield* stages.get(rescue.stageId)).runId)
@@ -141,8 +141,8 @@ const make = Effect.gen(function*() {
     return yield* sql.withTransaction(Effect.gen(function*() { // another may have begun, or the rescue been settled, meanwhile
       const waiting = yield* rescues.pending(workspace.id)
       if (waiting.every(({ id }) => id !== rescue.id)) return yield* nothingPending(name)
-      yield* noneRuns(waiting)
-      yield* noneApplies(workspace.id)
+      yield* refuseIfImporting(waiting)
+      yield* refuseIfApplying(workspace.id)
       yield* blobs.store(archive)
       return yield* create
     }))

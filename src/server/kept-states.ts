@@ -8,7 +8,7 @@ import { conflict, invalid } from "./refused.ts"
 import { Rescues } from "./rescues.ts"
 import { Runs } from "./runs.ts"
 import { type StageRow, Stages } from "./stages.ts"
-import { Heap, know } from "./state-body.ts"
+import { Heap, identify } from "./state-body.ts"
 import { StateVersions } from "./state-versions.ts"
 import { Tokens } from "./tokens.ts"
 import { type Workspace, Workspaces } from "./workspaces.ts"
@@ -41,10 +41,10 @@ const make = Effect.gen(function*() {
   /** Returns the key of a stage's kept states: 256 bits in hex. */
   const keyOf = (stage: string) => tokens.secretOf(`kept state ${stage}`)
 
-  /** Leaves a state as evidence. A state that was dropped is refused, so that whoever has a copy keeps it. */
-  const leave = Effect.fnUntraced(
+  /** Keeps a state as evidence. A state that was dropped is refused, so that whoever has a copy keeps it. */
+  const keepAsEvidence = Effect.fnUntraced(
     function*(stageId: string, workspaceId: string, state: { readonly bytes: Uint8Array; readonly why: string; readonly doubt?: string }) {
-      const { as, sentence } = yield* states.leave(stageId, workspaceId, state)
+      const { as, sentence } = yield* states.keepAsEvidence(stageId, workspaceId, state)
       if (as === "nothing") {
         return yield* conflict(
           "not-kept",
@@ -68,13 +68,17 @@ const make = Effect.gen(function*() {
       return yield* conflict("not-over", `The stage ${id} still runs and may save its state itself; bring this copy once it is over.`)
     }
     const { workspaceId } = yield* runs.get(runId)
-    return yield* leave(id, workspaceId, { bytes, why: "It could not be saved, and was kept outside of its Pod." })
+    return yield* keepAsEvidence(id, workspaceId, { bytes, why: "It could not be saved, and was kept outside of its Pod." })
   })
 
   /** Takes an encrypted state from a worker; succeeds too if it was stored, or kept as evidence, before. */
   const take = Effect.fn("KeptStates.take")(function*(bytes: Uint8Array) {
     const kept = unframe(bytes)
-    if (kept === undefined) return yield* invalid("This is no kept state, so it is left where it is; remove it if nobody knows what it is.")
+    if (kept === undefined) {
+      return yield* invalid(
+        "This is no state as a worker keeps one, so it is left where it is; look at what it is, and remove it if nobody needs it."
+      )
+    }
     const { stageId, state } = yield* open(kept)
     const stage = yield* stages.find(stageId)
     if (stage === undefined) {
@@ -99,9 +103,9 @@ const make = Effect.gen(function*() {
         `The stage ${stageId}, which left this kept state, is not in this server's database, and no other stage of ${name} is over there, so the state is left where it is; plan ${name} once, then bring it again.`
       )
     }
-    yield* know(heapBytes, bytes)
+    yield* identify(heapBytes, bytes)
     const doubt = `The stage ${stageId}, which is not in the database, left a state`
-    return yield* leave(heir, id, { bytes, why: `${doubt}, which ${by} brought.`, doubt })
+    return yield* keepAsEvidence(heir, id, { bytes, why: `${doubt}, which ${by} brought.`, doubt })
   })
 
   /** Takes a plain state as evidence of the workspace's oldest pending rescue, because nothing in it says which stage it is from. */
@@ -113,8 +117,8 @@ const make = Effect.gen(function*() {
         `Nothing of ${name} waits to be settled, so no state is taken; see: agent-job state show ${name}`
       )
     }
-    yield* know(heapBytes, bytes) // a person is told at once that a file is damaged, as far as it is parsed
-    return yield* leave(pending.stageId, id, { bytes, why: `It is a file that ${by} brought.` })
+    yield* identify(heapBytes, bytes) // a person is told at once that a file is damaged, as far as it is parsed
+    return yield* keepAsEvidence(pending.stageId, id, { bytes, why: `It is a file that ${by} brought.` })
   })
 
   const takeKept = Effect.fnUntraced(function*(workspace: Workspace, kept: KeptStateParts, by: string) {

@@ -28,7 +28,11 @@ export const orNotFound = <A>(found: A | undefined): Effect.Effect<A, Refused> =
 
 /** The answer for every wrong or missing token. */
 export const unauthorized = () =>
-  new Refused({ status: 401, error: "unauthorized", message: "The token is missing, wrong or over; send a valid one as a bearer token." })
+  new Refused({
+    status: 401,
+    error: "unauthorized",
+    message: "The token is missing, wrong or no longer valid; send a valid one as a bearer token."
+  })
 
 export const conflict = (error: ProblemCode, message: string, details?: Readonly<Record<string, unknown>>) =>
   new Refused({ status: 409, error, message, ...(details !== undefined && { details }) })

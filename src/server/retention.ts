@@ -47,10 +47,10 @@ const make = Effect.gen(function*() {
       AND seq <= (SELECT seq FROM runs WHERE workspaceId = ${workspaceId} ORDER BY seq DESC LIMIT 1 OFFSET ${keep.runs}) ORDER BY createdAt LIMIT ${most}`)
 
   /**
-   * Empties a run, but leaves its logs, which nobody can read any more, to `removeLogs`. Returns the digests that the run no longer needs;
-   * none if it came to be needed since it was looked up.
+   * Removes what a run holds but its logs, which nobody can read any more and `removeLogs` deletes. Returns the digests that the run no
+   * longer needs; none if it came to be needed since it was looked up.
    */
-  const empty = (id: string, old: string) =>
+  const removeContents = (id: string, old: string) =>
     sql.withTransaction(Effect.gen(function*() {
       const emptied = yield* rows(Gone)(
         sql`UPDATE runs SET removedAt = ${yield* now}, variables = '[]' WHERE id = ${id} AND ${
@@ -67,8 +67,8 @@ const make = Effect.gen(function*() {
     }))
 
   /**
-   * Deletes the logs of emptied runs a few pieces at a time, so that no request waits until a whole log is deleted. Goes on with the logs that
-   * an earlier pass did not finish because the server stopped.
+   * Deletes the logs of removed runs a few pieces at a time, so that no request waits until a whole log is deleted. Goes on with the logs
+   * that an earlier pass did not finish because the server stopped.
    */
   const removeLogs = Effect.gen(function*() {
     for (const { id } of yield* rows(Id)(sql`SELECT stageId AS id FROM logsToRemove`)) {
@@ -83,7 +83,7 @@ const make = Effect.gen(function*() {
    * Removes configuration versions of no kept run; such a run may have another archive, as an import has. The newest version that may be
    * applied stays for the next run.
    */
-  const letConfigurationsGo = Effect.fnUntraced(function*(workspaceId: string, old: string, most: number) {
+  const removeConfigurations = Effect.fnUntraced(function*(workspaceId: string, old: string, most: number) {
     return yield* rows(Gone)(sql`UPDATE configurationVersions SET removedAt = ${yield* now} WHERE id IN (
       SELECT id FROM configurationVersions AS version WHERE workspaceId = ${workspaceId} AND removedAt IS NULL AND sha256 IS NOT NULL AND createdAt < ${old} AND (uploadedAt IS NULL OR uploadedAt < ${old})
         AND NOT EXISTS (SELECT 1 FROM runs WHERE configurationVersionId = version.id AND removedAt IS NULL)
@@ -95,7 +95,7 @@ const make = Effect.gen(function*() {
    * Removes the bodies of old states; their rows stay, so that it is known for good that a state was stored. A workspace whose state is in
    * doubt keeps all.
    */
-  const letStatesGo = Effect.fnUntraced(function*(workspaceId: string, old: string, most: number) {
+  const removeStates = Effect.fnUntraced(function*(workspaceId: string, old: string, most: number) {
     return yield* rows(Gone)(sql`UPDATE stateVersions SET supersededAt = ${yield* now} WHERE id IN (
       SELECT id FROM stateVersions WHERE workspaceId = ${workspaceId} AND supersededAt IS NULL AND createdAt < ${old}
         AND seq <= (SELECT seq FROM stateVersions WHERE workspaceId = ${workspaceId} AND supersededAt IS NULL ORDER BY epoch DESC, seq DESC LIMIT 1 OFFSET ${keep.states})
@@ -109,13 +109,13 @@ const make = Effect.gen(function*() {
     const past = keep.runs === 0 ? [] : yield* pastRuns(workspaceId, old, most)
     let runs = 0
     for (const { id } of past) {
-      const digests = yield* empty(id, old)
+      const digests = yield* removeContents(id, old)
       if (digests.length > 0) runs++
       yield* removeUnnamed(digests)
       yield* Effect.andThen(removeLogs, Effect.yieldNow)
     }
-    const configurations = keep.runs === 0 ? [] : yield* letConfigurationsGo(workspaceId, old, most)
-    const states = keep.states === 0 ? [] : yield* letStatesGo(workspaceId, old, most)
+    const configurations = keep.runs === 0 ? [] : yield* removeConfigurations(workspaceId, old, most)
+    const states = keep.states === 0 ? [] : yield* removeStates(workspaceId, old, most)
     yield* removeUnnamed([...configurations, ...states])
     if (runs + configurations.length + states.length > 0) {
       yield* Effect.logInfo("what is old was removed", {

@@ -72,19 +72,19 @@ export const makeRunViews = Effect.gen(function*() {
     }
     if (open.acknowledgedAt !== null) {
       const since = open.agent === null ? undefined : yield* assignments.silentSince(open.agent)
-      const has = `The agent ${open.agent} has it`
+      const has = `Agent ${open.agent} has the stage`
       if (since === undefined) return { position: 1, message: `${has} and is about to start its Pod.` }
       return {
         position: 1,
         message: (yield* assignments.connected) === 0
-          ? `${has}, but has not asked for work since ${since}; if this stays, check that its controller runs, is not drained, and reaches the server.`
-          : `${has}, but has not asked for work since ${since}; another agent has, which starts the Pod if it took its place; if this stays, check that the controller of ${open.agent} runs and reaches the server.`
+          ? `${has}, but has not asked for work since ${since}; if this lasts, check that its controller runs, is not drained, and reaches the server.`
+          : `${has}, but has not asked for work since ${since}. Another agent is asking for work, and starts the Pod if it has replaced ${open.agent}; if nothing starts, check that the controller of ${open.agent} runs and reaches the server.`
       }
     }
     return {
       position: 1,
       message: (yield* assignments.connected) === 0
-        ? "It waits for a controller to ask for work; if this stays, check that one runs, is not drained, and has the right pool token."
+        ? "No controller has asked for work in the last 90 seconds; check that one runs, is not drained, and has the right pool token."
         : "It is offered to the agents and waits for one to take it."
     }
   })

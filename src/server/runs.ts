@@ -176,7 +176,8 @@ const make = Effect.gen(function*() {
    * Removes the file of the saved plan after the commit, because nothing but the run's apply reads it. At the end of a run its digest
    * stays, as the seal.
    */
-  const letPlanGo = ({ planSha256 }: Run) => planSha256 === null ? Effect.void : sql.afterCommit(removeUnnamed([{ sha256: planSha256 }]))
+  const removePlanFile = ({ planSha256 }: Run) =>
+    planSha256 === null ? Effect.void : sql.afterCommit(removeUnnamed([{ sha256: planSha256 }]))
 
   const end = Effect.fn("Runs.end")(function*(run: Run) {
     yield* stages.withdraw(run.id)
@@ -186,7 +187,7 @@ const make = Effect.gen(function*() {
     if (!began) yield* effects.forgetPlanned(run.id)
     yield* sql`UPDATE workspaces SET currentRunId = NULL WHERE id = ${run.workspaceId} AND currentRunId = ${run.id}`
     yield* dispatch(run.workspaceId)
-    yield* letPlanGo(run)
+    yield* removePlanFile(run)
   })
 
   const step = Effect.fn("Runs.step")((id: string, event: RunEvent, facts: RunFacts = {}) =>
@@ -228,7 +229,7 @@ const make = Effect.gen(function*() {
     }))
   )
 
-  const forgetPlan = (run: Run) => Effect.andThen(sql`UPDATE runs SET planSha256 = NULL WHERE id = ${run.id}`, letPlanGo(run))
+  const forgetPlan = (run: Run) => Effect.andThen(sql`UPDATE runs SET planSha256 = NULL WHERE id = ${run.id}`, removePlanFile(run))
 
   return Runs.of({
     find,

@@ -68,7 +68,7 @@ const make = Effect.gen(function*() {
   })
 
   /** Opens a rescue when the end leaves the state in doubt; returns what the run's failure says of it, or "". */
-  const doubt = Effect.fnUntraced(
+  const openRescueIfInDoubt = Effect.fnUntraced(
     function*(
       ended: StageRow,
       { id, workspace, workspaceId }: Run,
@@ -76,7 +76,7 @@ const make = Effect.gen(function*() {
       standing: Pick<StageEnd, "lock" | "refusedState" | "confirmedElsewhere">
     ) {
       const { id: stageId, stage } = ended
-      const unsaved = yield* effects.account(ended, workspaceId, result)
+      const unsaved = yield* effects.storeMissing(ended, workspaceId, result)
       const because = doubtOf({ stage, result, unsavedEffects: unsaved !== undefined && needRescue(unsaved), ...standing })
       if (because === undefined) return ""
       const message = `The ${stage} of ${id} ended with ${result.reason}: ${because}`
@@ -116,7 +116,7 @@ const make = Effect.gen(function*() {
     const waits = (yield* rescues.ofStage(id))?.settledAt === null
     if (!hasLastWord && (waits || !hasCreation)) return { number } // the next plan finds what was changed or destroyed
     const lookedAt = hasLastWord ? undefined : yield* lookInTurn(id)
-    yield* doubt(stage, yield* runs.get(stage.runId), stage.result, yield* standingOf(stage, stage.result))
+    yield* openRescueIfInDoubt(stage, yield* runs.get(stage.runId), stage.result, yield* standingOf(stage, stage.result))
     return { number, lookedAt }
   })
 
@@ -149,7 +149,7 @@ const make = Effect.gen(function*() {
     const left = (yield* effects.missingNow(state, [rescue])).get(rescue.stageId)
     const { refusedState } = yield* locks.standing(rescue.stageId)
     if (refusedState || (left !== undefined && needRescue(left))) return
-    yield* effects.accountSettled(state, [rescue])
+    yield* effects.storeMissingOfSettled(state, [rescue])
     yield* rescues.settle(rescueId, id, "what was missing is imported")
   })
 
@@ -166,7 +166,7 @@ const make = Effect.gen(function*() {
     const standing = yield* standingOf(stage, result)
     // A stage that has no lock made nothing, seen or unseen, or ended in order, unless this database is a copy from before its lock.
     if (mutates(stage.stage) && standing.lock === "none" && !standing.confirmedElsewhere) yield* effects.forgetPlanned(run.id)
-    const doubted = yield* doubt(stage, run, result, standing)
+    const doubted = yield* openRescueIfInDoubt(stage, run, result, standing)
     yield* locks.release(stage.id)
     yield* commits.news(`logs ${run.id}`)
     const again = planAgainAfterMillis(stage.stage, result, stage.attempt - 1)
@@ -184,7 +184,7 @@ const make = Effect.gen(function*() {
       if (!wishes(run).forceCancel) return yield* conflict("wrong-moment", `The run ${run.id} is ${inWords(run.status)}, and ${next}`)
       const stage = (yield* stages.ofRun(run.id)).find(({ endedAt }) => endedAt === null)
       if (stage === undefined) return yield* Effect.die(new Error(`the run ${run.id} is ${run.status} without a stage`))
-      const message = `${by} ended it by force, since its cancel was not carried out; whether it has run to its end, nobody saw.`
+      const message = `${by} ended it by force, since its cancel was not carried out; nobody knows whether it ran to its end.`
       yield* conclude(stage, { outcome: "failed", reason: "Lost", message, finishedAt: yield* now })
       yield* sql`UPDATE stages SET forced = 1 WHERE id = ${stage.id}`
     }))

@@ -49,7 +49,7 @@ const make = Effect.gen(function*() {
       })
     }
     const why = `The stage ${stage.id} is over, so its state is not stored.`
-    const left = yield* states.leave(stage.id, workspaceId, { bytes, sha256, why })
+    const left = yield* states.keepAsEvidence(stage.id, workspaceId, { bytes, sha256, why })
     if (left.as !== "stored") return yield* conflict("stage-over", `${why} ${left.sentence}`, left.details)
   })
 

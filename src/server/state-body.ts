@@ -21,8 +21,8 @@ export const State = Schema.Struct({
 })
 export type State = typeof State.Type
 
-/** What is known of a body. `excess`, where it is set, says why the state can be kept but not parsed. */
-interface Known extends Pick<State, "serial" | "lineage"> {
+/** What identifies a state, which its place in the succession is decided by. `excess`, where it is set, says why the state can be kept but not parsed. */
+interface Identified extends Pick<State, "serial" | "lineage"> {
   readonly excess?: Refused
 }
 
@@ -49,7 +49,7 @@ const tooDeep = invalid(
   `The state is nested more than ${levels} levels deep, more than the server reads; make the values in its configuration flatter.`
 )
 const tooMuch = invalid(
-  "The state has more in it than the server has memory to look into; give the server's container more, or push the state by hand under a lock, then settle with --keep."
+  "The state is too large for the server to look into; give the server's container more memory, or push the state by hand under a lock, then settle with --keep."
 )
 
 /** Returns the refusal of a state with too much in it to be parsed, whoever sent it; undefined for other states. */
@@ -68,49 +68,49 @@ const noState = () =>
 const parse = (bytes: Uint8Array, otherwise = noState()) =>
   Result.match(decode(new TextDecoder().decode(bytes)), {
     onFailure: () => Effect.fail(otherwise),
-    onSuccess: ({ lineage, serial }) => Effect.succeed<Known>({ lineage, serial })
+    onSuccess: ({ lineage, serial }) => Effect.succeed<Identified>({ lineage, serial })
   })
 
 /** Returns no more than the head of a state with too much in it, which is enough to keep it as evidence. */
 const headOf = (bytes: Uint8Array, excess: Refused) =>
   Option.match(stateHead(bytes), {
     onNone: () => Effect.fail(excess),
-    onSome: (head) => Effect.succeed<Known>({ ...head, excess })
+    onSome: (head) => Effect.succeed<Identified>({ ...head, excess })
   })
 
 /**
  * Returns the head of a state that begins as the engines begin one and is there to its end; for one that begins otherwise, what `otherwise`
  * returns.
  */
-const knowByHead = (bytes: Uint8Array, otherwise: () => Effect.Effect<Known, Refused>): Effect.Effect<Known, Refused> => {
+const identifyByHead = (bytes: Uint8Array, otherwise: () => Effect.Effect<Identified, Refused>): Effect.Effect<Identified, Refused> => {
   const fault = jsonFault({ levels, values: Infinity }, bytes)
   if (fault === "end") return Effect.fail(noState())
   if (fault !== undefined) return headOf(bytes, tooDeep)
-  return Option.match(engineHead(bytes), { onNone: otherwise, onSome: (head) => Effect.succeed<Known>(head) })
+  return Option.match(engineHead(bytes), { onNone: otherwise, onSome: (head) => Effect.succeed<Identified>(head) })
 }
 
 const unlike = invalid(
-  "The state has more in it than the server parses for its serial alone, and does not begin as the engines begin one, with its version, serial and lineage; push it as the engine writes it."
+  "The state is too large for the server to parse for its serial alone, and does not begin as the engines begin one, with its version, serial and lineage; push it as the engine writes it."
 )
 
 /**
- * Returns what is known of a state that a person sends or decides on: it is parsed, or known by its head where there is too much in it.
+ * Identifies a state that a person sends or decides on: by parsing it, or by its head where there is too much in it to be parsed.
  * `otherwise` is the refusal of a body that is no state.
  */
-export const know = (heapBytes: number, bytes: Uint8Array, otherwise?: Refused): Effect.Effect<Known, Refused> =>
-  excessOf(heapBytes, bytes) === undefined ? parse(bytes, otherwise) : knowByHead(bytes, () => headOf(bytes, unlike))
+export const identify = (heapBytes: number, bytes: Uint8Array, otherwise?: Refused): Effect.Effect<Identified, Refused> =>
+  excessOf(heapBytes, bytes) === undefined ? parse(bytes, otherwise) : identifyByHead(bytes, () => headOf(bytes, unlike))
 
 /** How many values are parsed in some tens of milliseconds. The engines' encrypted states have a handful. */
 const quickValues = 100_000
 
 /**
- * Returns what is known of a state that a stage sends, which may do so again and again while everybody waits for the parser. The state is
- * known by its head, if that is as the engines write it and the state is there to its end; the rest is stored even if it is no JSON. That
+ * Identifies a state that a stage sends, which may do so again and again while everybody waits for the parser. The state is known by its
+ * head, if that is as the engines write it and the state is there to its end; the rest is stored even if it is no JSON. That
  * hurts only the stage's own workspace, whose earlier versions are kept; a malicious stage could as well leave an empty state. Whoever
  * reads such a state reports it as unreadable.
  */
-export const knowOfStage = (heapBytes: number, bytes: Uint8Array): Effect.Effect<Known, Refused> =>
-  knowByHead(bytes, () => {
+export const identifyOfStage = (heapBytes: number, bytes: Uint8Array): Effect.Effect<Identified, Refused> =>
+  identifyByHead(bytes, () => {
     const { values } = parsable(heapBytes, bytes)
     return jsonExcess({ levels, values: Math.min(values, quickValues) }, bytes) === undefined ? parse(bytes) : headOf(bytes, unlike)
   })

@@ -169,7 +169,7 @@ const make = Effect.gen(function*() {
     if (!pending.some((rescue) => rescue.stageId === stageId)) {
       return yield* conflict(
         "not-in-doubt",
-        `The state ${id} is of ${stageId}, of which nothing waits to be settled, so newer ones may have been stored since; see what waits with: agent-job state rescue ${name}`
+        `The state ${id} is of ${stageId}, which has nothing in doubt now, so newer states may have been stored since; see what is still in doubt with: agent-job state rescue ${name}`
       )
     }
     const { runId } = yield* stages.get(stageId)
@@ -214,7 +214,7 @@ const make = Effect.gen(function*() {
     const settled = Effect.fnUntraced(
       function*<E>(how: string, state: Effect.Effect<Uint8Array, E>, isMeant: (rescue: Rescue) => boolean) {
         const meant = (yield* asSeen(workspace, seen)).filter(isMeant)
-        yield* effects.accountSettled(state, meant)
+        yield* effects.storeMissingOfSettled(state, meant)
         yield* Effect.forEach(meant, (rescue) => Effect.andThen(endImports(rescue), rescues.settle(rescue.id, by, how)), { discard: true })
       }
     )

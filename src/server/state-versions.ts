@@ -13,7 +13,7 @@ import { now } from "./instants.ts"
 import { NamedBlobs } from "./named-blobs.ts"
 import { type Late, type Left, makeKeepRefused } from "./refused-states.ts"
 import { conflict, invalid, Refused, type StoreFailure } from "./refused.ts"
-import { Heap, know, knowOfStage } from "./state-body.ts"
+import { Heap, identify, identifyOfStage } from "./state-body.ts"
 import { StateLocks, type Writer } from "./state-locks.ts"
 import { type Workspace } from "./workspaces.ts"
 
@@ -43,7 +43,7 @@ interface NewState extends Body {
 }
 
 /** A state that comes after the end of its stage. `why` is a sentence for the person who looks at it. */
-interface LeftBehind extends Body, Pick<Late, "doubt" | "why"> {}
+interface LateState extends Body, Pick<Late, "doubt" | "why"> {}
 
 /** `serial` is what the person is told, and what the state must have. `unlike` is the refusal of bytes that are no state. */
 interface Adopted extends Pick<Body, "bytes"> {
@@ -83,7 +83,7 @@ export class StateVersions extends Context.Service<StateVersions, {
   /**
    * Keeps a state of a stage that is over as evidence, with an open rescue. Returns what became of it, even if it was dropped.
    */
-  readonly leave: (stageId: string, workspaceId: string, state: LeftBehind) => Effect.Effect<Left, StoreFailure>
+  readonly keepAsEvidence: (stageId: string, workspaceId: string, state: LateState) => Effect.Effect<Left, StoreFailure>
   /**
    * Makes a state the next version, where nobody has the lock, under an epoch of its own, and runs `also` in the same transaction. Fails
    * with 409 `locked`, with 422 if its serial is another, and otherwise as `accept`.
@@ -145,7 +145,7 @@ const make = Effect.gen(function*() {
   const receive = (bytes: Uint8Array, expected?: string) => blobs.receive(Stream.succeed(bytes), { limitBytes: stateLimitBytes, expected })
 
   const accept = Effect.fn("StateVersions.accept")(function*(workspaceId: string, { by, bytes, lockId, sha256 }: NewState) {
-    const { excess, lineage, serial } = yield* (by === undefined ? know : knowOfStage)(heapBytes, bytes)
+    const { excess, lineage, serial } = yield* (by === undefined ? identify : identifyOfStage)(heapBytes, bytes)
     if (excess !== undefined && by === undefined) return yield* excess
     const received = yield* receive(bytes, sha256)
     const superseded = yield* sql.withTransaction(Effect.gen(function*() {
@@ -179,9 +179,9 @@ const make = Effect.gen(function*() {
     yield* removeUnnamed(superseded)
   }, Effect.scoped)
 
-  const leave = Effect.fn("StateVersions.leave")(
-    function*(stageId: string, workspaceId: string, { bytes, doubt, sha256, why }: LeftBehind) {
-      const { excess, lineage, serial } = yield* knowOfStage(heapBytes, bytes)
+  const keepAsEvidence = Effect.fn("StateVersions.keepAsEvidence")(
+    function*(stageId: string, workspaceId: string, { bytes, doubt, sha256, why }: LateState) {
+      const { excess, lineage, serial } = yield* identifyOfStage(heapBytes, bytes)
       const received = yield* receive(bytes, sha256)
       const reason = excess === undefined ? why : `${why} ${excess.message}`
       return yield* keep({ workspaceId, stageId, lineage, serial, received, why: reason, doubt })
@@ -191,7 +191,7 @@ const make = Effect.gen(function*() {
 
   const adopt = Effect.fn("StateVersions.adopt")(
     function*<E>(workspaceId: string, { bytes, runId, serial, unlike }: Adopted, also: Effect.Effect<void, E>) {
-      const { excess, lineage, serial: parsed } = yield* know(heapBytes, bytes, unlike)
+      const { excess, lineage, serial: parsed } = yield* identify(heapBytes, bytes, unlike)
       if (excess !== undefined) return yield* excess
       if (parsed !== serial) return yield* twoSerials(serial, parsed)
       const received = yield* receive(bytes)
@@ -214,7 +214,7 @@ const make = Effect.gen(function*() {
     hasAnyOf: (runId) => Effect.map(sql`SELECT 1 FROM stateVersions WHERE runId = ${runId} LIMIT 1`, ({ length }) => length > 0),
     read: ({ sha256 }) => blobs.read(sha256),
     accept,
-    leave,
+    keepAsEvidence,
     adopt
   })
 })

@@ -40,7 +40,7 @@ const tooMuch = ({ id, serial }: StateVersion) =>
     status: 413,
     error: "too-large",
     message:
-      `The state ${id} with the serial ${serial} has more in it than the server has memory to look into, so its outputs are not given out; give the server's container more, or take the whole state from /api/v2/state-versions/${id}/download.`
+      `The state ${id} with the serial ${serial} is too large for the server to look into, so its outputs are not given out; give the server's container more memory, or take the whole state from /api/v2/state-versions/${id}/download.`
   })
 
 /** The least that each printed output has around its name and its value, so that too many outputs are seen before they are printed. */

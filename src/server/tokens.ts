@@ -1,5 +1,5 @@
 // Who may ask: tokens of people and agents from files, tokens of one stage from the database, and paths that carry their own secret.
-// Tokens are kept and looked up only by SHA-256, those from files in constant time; a path's secret is computed from a key, not stored.
+// Only the SHA-256 of a token is kept; those from files are compared in constant time. A path's secret is computed from a key, not stored.
 // Used by the borders of all the APIs.
 import { Context, Effect, Layer, Option } from "effect"
 import { createHash, createHmac, randomBytes, timingSafeEqual } from "node:crypto"

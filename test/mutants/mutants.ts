@@ -551,8 +551,8 @@ export const mutants: ReadonlyArray<Mutant> = [
   {
     name: "a journal that comes late is not accounted for",
     file: "src/server/stage-ends.ts",
-    from: "added === 0) return number",
-    to: "added >= 0) return number",
+    from: "added === 0) return { number }",
+    to: "added >= 0) return { number }",
     test: "server/effects.test.ts"
   },
   {
@@ -747,7 +747,7 @@ export const mutants: ReadonlyArray<Mutant> = [
   {
     name: "an apply that waited in its cluster begins in doubt",
     file: "src/server/assignments.ts",
-    from: "return stage // since its token was looked up\n      yield* withoutDoubt(stage)\n",
+    from: "return stage // since its token was looked up\n      yield* refuseInDoubt(stage)\n",
     to: "return stage // since its token was looked up\n",
     test: "server/rescues.test.ts"
   },

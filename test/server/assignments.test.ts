@@ -198,10 +198,10 @@ describe("an assignment", () => {
       const id = yield* person(url).start("demo")
       yield* agent(url).take
       yield* TestClock.adjust("89 seconds")
-      expect((yield* person(url).view(id)).queue?.message).toBe("The agent agent-1 has it and is about to start its Pod.")
+      expect((yield* person(url).view(id)).queue?.message).toBe("Agent agent-1 has the stage and is about to start its Pod.")
       yield* TestClock.adjust("1 second")
       expect((yield* person(url).view(id)).queue?.message).toBe(
-        "The agent agent-1 has it, but has not asked for work since 1970-01-01T00:00:00.000Z; if this stays, check that its controller runs, is not drained, and reaches the server."
+        "Agent agent-1 has the stage, but has not asked for work since 1970-01-01T00:00:00.000Z; if this lasts, check that its controller runs, is not drained, and reaches the server."
       )
       yield* agent(url).acquire()
       expect((yield* person(url).view(id)).queue?.message).toContain("is about to start its Pod")
@@ -217,7 +217,7 @@ describe("an assignment", () => {
       expect((yield* person(url).view(id)).queue?.message).toContain("is about to start its Pod")
       yield* TestClock.setTime(0)
       expect((yield* person(url).view(id)).queue?.message).toBe(
-        "The agent agent-1 has it, but has not asked for work since before the server's clock was put back; if this stays, check that its controller runs, is not drained, and reaches the server."
+        "Agent agent-1 has the stage, but has not asked for work since before the server's clock was put back; if this lasts, check that its controller runs, is not drained, and reaches the server."
       )
       expect((yield* ask(`${url}/metrics`, undefined)).text).toContain("agent_job_server_agents 0")
     }))
@@ -230,11 +230,11 @@ describe("an assignment", () => {
       yield* TestClock.adjust("2 minutes")
       yield* agent(url, "new-pod").acquire()
       expect((yield* person(url).view(id)).queue?.message).toBe(
-        "The agent old-pod has it, but has not asked for work since 1970-01-01T00:00:00.000Z; another agent has, which starts the Pod if it took its place; if this stays, check that the controller of old-pod runs and reaches the server."
+        "Agent old-pod has the stage, but has not asked for work since 1970-01-01T00:00:00.000Z. Another agent is asking for work, and starts the Pod if it has replaced old-pod; if nothing starts, check that the controller of old-pod runs and reaches the server."
       )
       yield* TestClock.adjust("2 minutes")
       expect((yield* person(url).view(id)).queue?.message).toContain(
-        "The agent old-pod has it, but has not asked for work since 1970-01-01T00:00:00.000Z; if this stays,"
+        "Agent old-pod has the stage, but has not asked for work since 1970-01-01T00:00:00.000Z; if this lasts,"
       )
     }))
 

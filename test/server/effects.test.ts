@@ -235,7 +235,7 @@ describe("the end of a stage", () => {
     { end: "that was in order", result: { ...failed(), statePushed: true }, left: undefined },
     { end: "that was not", result: killed, left: { unsavedCount: 2, unread: true } }
   ])(
-    "looks into no state that has more in it than there is memory for: of an end $end it names $left, and says why",
+    "looks into no state that is too large for it: of an end $end it names $left, and says why",
     ({ left, result }) =>
       Effect.gen(function*() {
         const { append, applier, effects, url } = yield* applying.pipe(Effect.provideService(Heap, 1024))
@@ -668,7 +668,7 @@ describe("the import of what is missing", () => {
       const start = person(url).as("POST", "/api/agent-job/v1/workspaces/demo/state/import")
       expect(yield* start).toMatchObject({
         status: 409,
-        json: { error: "wrong-moment", message: expect.stringContaining(`The run ${second} still changes`) }
+        json: { error: "wrong-moment", message: expect.stringContaining(`The run ${second} is still applying`) }
       })
       yield* applier.unlock("b")
       yield* applier.result(succeeded({ ...withChanges, statePushed: true }))
@@ -694,7 +694,7 @@ describe("the import of what is missing", () => {
       ])
     }))
 
-  it.live("is refused where the state has more in it than the server looks into, since it would be for what the state has, again and again", () =>
+  it.live("is refused where the state is too large for the server to look into, since it would be for what the state has, again and again", () =>
     Effect.gen(function*() {
       const { append, applier, apply, url } = yield* applying.pipe(Effect.provideService(Heap, 1024))
       yield* append(...made.slice(0, 4))
@@ -704,7 +704,7 @@ describe("the import of what is missing", () => {
       expect([status, json.error, json.message]).toEqual([
         409,
         "state-unread",
-        "The state of demo has more in it than the server has memory to look into, so nobody knows what of this it has; import by hand what it lacks, with: agent-job state rescue demo --import-blocks FILE, and then settle with --keep."
+        `The state of demo is too large for the server to look into, so nobody knows whether it has what ${apply.id} made; import by hand what it lacks, with: agent-job state rescue demo --import-blocks FILE, and then settle with --keep.`
       ])
     }))
 

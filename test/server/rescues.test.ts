@@ -437,7 +437,7 @@ describe("a state that is refused to a stage", () => {
       yield* agent(url).report(second.id, lost)
       const [{ id }] = (yield* looked).evidence
       const message =
-        `The state ${id} is of ${apply.id}, of which nothing waits to be settled, so newer ones may have been stored since; see what waits with: agent-job state rescue demo`
+        `The state ${id} is of ${apply.id}, which has nothing in doubt now, so newer states may have been stored since; see what is still in doubt with: agent-job state rescue demo`
       expect(yield* settle({ use: id })).toMatchObject({ status: 409, json: { error: "not-in-doubt", message } })
       expect(yield* looked).toMatchObject({ version: { serial: 2 }, pending: [{ stage: second.id }] })
     }))

@@ -487,7 +487,7 @@ describe("the states of a workspace", () => {
         yield* push(run.workspaceId, 1, 2, 3)
         yield* onDay(31)
         yield* pass
-        expect(yield* (yield* StateVersions).leave(run.stage.id, run.workspaceId, { bytes: state(1), why: "" })).toMatchObject({
+        expect(yield* (yield* StateVersions).keepAsEvidence(run.stage.id, run.workspaceId, { bytes: state(1), why: "" })).toMatchObject({
           as: "stored",
           sentence: "It was stored before, with the serial 1."
         })
@@ -541,7 +541,7 @@ describe("a server that dies while it removes", () => {
         const old = yield* Effect.forEach(["1", "2", "3"], past)
         yield* newer
         yield* push(old[0]!.workspaceId, 1, 2, 3, 4)
-        yield* (yield* StateVersions).leave(old[0]!.stage.id, old[0]!.workspaceId, { bytes: state(5), why: "" })
+        yield* (yield* StateVersions).keepAsEvidence(old[0]!.stage.id, old[0]!.workspaceId, { bytes: state(5), why: "" })
         yield* Effect.forEach(yield* (yield* Rescues).pending(old[0]!.workspaceId), ({ id }) => settle(id))
         yield* onDay(31)
         for (let at = 0; yield* dies(at); at++) {

@@ -108,7 +108,7 @@ describe("a run that waits for an agent", () =>
     Effect.gen(function*() {
       const url = yield* server
       const id = yield* person(url).start("demo")
-      expect((yield* person(url).view(id)).queue?.message).toContain("waits for a controller to ask for work")
+      expect((yield* person(url).view(id)).queue?.message).toContain("No controller has asked for work in the last 90 seconds")
       yield* agent(url).acquire()
       expect((yield* person(url).view(id)).queue?.message).toContain("offered")
     })))

@@ -1,11 +1,11 @@
 // What is known of a state before it is stored, and what is parsed of it to know that.
 import { describe, expect, it } from "@effect/vitest"
 import { Effect } from "effect"
-import { know, knowOfStage } from "../../src/server/state-body.ts"
+import { identify, identifyOfStage } from "../../src/server/state-body.ts"
 
 const bytes = (text: string) => new TextEncoder().encode(text)
 const ample = 1024 * 1024 * 1024
-const told = (known: typeof know, text: string, heapBytes = ample) =>
+const told = (known: typeof identify, text: string, heapBytes = ample) =>
   Effect.runSync(
     known(heapBytes, bytes(text)).pipe(
       Effect.map(({ excess, ...head }) => excess === undefined ? head : { ...head, excess: excess.message }),
@@ -34,7 +34,7 @@ describe("a state of a stage", () => {
       text: `{"lineage": "l", "serial": 7, ${many(100_000)}}`,
       expected: { serial: 0, lineage: "", excess: expect.stringContaining("does not begin as the engines begin one") }
     }
-  ])("$given", ({ expected, text }) => expect(told(knowOfStage, text)).toEqual(expected))
+  ])("$given", ({ expected, text }) => expect(told(identifyOfStage, text)).toEqual(expected))
 })
 
 describe("a state of a person", () => {
@@ -42,11 +42,11 @@ describe("a state of a person", () => {
     { given: "is parsed", text: `${begun}"outputs": {}}`, expected: head },
     { given: "is none where it is no JSON", text: `${begun}"outputs": not JSON}`, expected: noState },
     { given: "is of the serial that its reader finds", text: `${begun}"serial": 9}`, expected: { ...head, serial: 9 } }
-  ])("$given", ({ expected, text }) => expect(told(know, text)).toEqual(expected))
+  ])("$given", ({ expected, text }) => expect(told(identify, text)).toEqual(expected))
 
   it("is not parsed with more than two million values, for which all would wait, however much memory there is", () => {
-    expect(told(know, `${begun}${many(1_999_000)}, not JSON}`, 64 * ample)).toEqual(noState)
-    expect(told(know, `${begun}${many(2_000_000)}, not JSON}`, 64 * ample)).toEqual(head)
+    expect(told(identify, `${begun}${many(1_999_000)}, not JSON}`, 64 * ample)).toEqual(noState)
+    expect(told(identify, `${begun}${many(2_000_000)}, not JSON}`, 64 * ample)).toEqual(head)
   })
 
   it.each([
@@ -59,7 +59,7 @@ describe("a state of a person", () => {
       expected: { serial: 0, lineage: "", excess: expect.stringContaining("does not begin as the engines begin one") }
     }
   ])(
-    "that has more in it than the server has memory to parse $given",
-    ({ expected, text }) => expect(told(know, text, 1024)).toEqual(expected)
+    "that is too large for the server to parse $given",
+    ({ expected, text }) => expect(told(identify, text, 1024)).toEqual(expected)
   )
 })

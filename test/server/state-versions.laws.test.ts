@@ -124,7 +124,7 @@ describe("the epoch machine", () => {
           const push = (by: Who, given: Push) => {
             const bytes = new TextEncoder().encode(given.text)
             const stage = stageOf(by)
-            if (model.ended.has(by)) return states.leave(stage.id, workspaceId, { bytes, why: "late" })
+            if (model.ended.has(by)) return states.keepAsEvidence(stage.id, workspaceId, { bytes, why: "late" })
             const writer = { holder: stage.id, epoch: given.epoch, runId }
             return Effect.as(states.accept(workspaceId, { bytes, sha256: undefined, lockId: String(given.id), by: writer }), undefined)
           }

@@ -112,7 +112,7 @@ describe("a state of a stage", () => {
       expect([outputs.status, outputs.json.errors[0].detail]).toEqual([
         413,
         expect.stringMatching(
-          /^The state (sv-\w+) with the serial 1 has more in it than the server has memory to look into, .* \/api\/v2\/state-versions\/\1\/download\.$/u
+          /^The state (sv-\w+) with the serial 1 is too large for the server to look into, .* \/api\/v2\/state-versions\/\1\/download\.$/u
         )
       ])
     }))
