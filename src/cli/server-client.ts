@@ -37,7 +37,8 @@ const WorkspaceList = Schema.Struct({
   data: Schema.Array(Schema.Struct({
     attributes: Schema.Struct({ name: Schema.String, locked: Schema.Boolean, "created-at": Schema.String }),
     relationships: Schema.Struct({ "current-run": Schema.Struct({ data: Schema.NullOr(Schema.Struct({ id: Schema.String })) }) })
-  }))
+  })),
+  meta: Schema.Struct({ pagination: Schema.Struct({ "next-page": Schema.NullOr(Schema.Int) }) })
 })
 const VariableList = Schema.Struct({
   data: Schema.Array(Schema.Struct({
@@ -299,15 +300,18 @@ const make = ({ token, url }: Connection, http: HttpClient.HttpClient): ServerCl
       )
     }),
     workspace,
-    workspaces: Effect.map(
-      decoded(WorkspaceList, Request.get(tfePath.workspaces(organization)), "organization"),
-      ({ data }) =>
-        data.map(({ attributes: { "created-at": createdAt, name }, relationships }) => ({
-          name,
-          run: relationships["current-run"].data?.id ?? null,
-          createdAt
-        }))
-    ),
+    workspaces: Effect.gen(function*() {
+      const found: Array<WorkspaceRow> = []
+      for (let page: number | null = 1; page !== null;) {
+        const request = Request.get(tfePath.workspaces(organization), { urlParams: { "page[number]": page, "page[size]": 100 } })
+        const { data, meta }: typeof WorkspaceList.Type = yield* decoded(WorkspaceList, request, "organization")
+        for (const { attributes: { "created-at": createdAt, name }, relationships } of data) {
+          found.push({ name, run: relationships["current-run"].data?.id ?? null, createdAt })
+        }
+        page = meta.pagination["next-page"]
+      }
+      return found
+    }),
     variables: (workspaceId) =>
       Effect.map(
         decoded(VariableList, Request.get(tfePath.variables(workspaceId)), "workspace"),

@@ -18,6 +18,15 @@ export class PoolUnreachable extends Data.TaggedError("PoolUnreachable")<{ reado
   }
 }
 
+/** The pool was not asked, because the file of its token cannot be read; the file may come, so asking again may help. */
+export class PoolTokenUnreadable
+  extends Data.TaggedError("PoolTokenUnreadable")<{ readonly url: string; readonly file: string; readonly detail: string }>
+{
+  override get message() {
+    return `The pool at ${this.url} is not asked, because its token cannot be read from ${this.file} (${this.detail}); check the Secret that agent.tokenExistingSecret names and where it is mounted.`
+  }
+}
+
 /** The server said no; asking the same again cannot help. */
 export class PoolRefused extends Data.TaggedError("PoolRefused")<{
   readonly url: string
@@ -50,7 +59,7 @@ export class PoolChanged extends Data.TaggedError("PoolChanged")<
     return `The pool at ${this.url} does not know the stage of AgentTask ${this.task}, which is of the pool at ${this.from}; set agent.url to that one again, or remove the finalizer ${this.finalizer} from the task if nobody asks for its run any more.`
   }
 }
-export type PoolError = PoolUnreachable | PoolRefused | PoolMissing | PoolChanged
+export type PoolError = PoolUnreachable | PoolTokenUnreadable | PoolRefused | PoolMissing | PoolChanged
 
 export class Pool extends Context.Service<Pool, {
   /** Waits up to `waitSeconds` for work; an empty list is a normal answer. */
@@ -107,12 +116,14 @@ const saidIn = (text: string): Pick<PoolRefused, "code" | "detail"> =>
 
 const make = Effect.fnUntraced(function*(url: string, tokenFile: string) {
   const http = yield* HttpClient.HttpClient
-  const unreachable = (cause: unknown) => new PoolUnreachable({ url, detail: cause instanceof Error ? cause.message : String(cause) })
+  const detailOf = (cause: unknown): string => cause instanceof Error ? cause.message : String(cause)
+  const unreachable = (cause: unknown) => new PoolUnreachable({ url, detail: detailOf(cause) })
 
   /** Reads the token anew for each call: the kubelet replaces the file when the Secret changes. */
-  const token = Effect.tryPromise({ try: () => readFile(tokenFile, "utf8"), catch: unreachable }).pipe(
-    Effect.map((text) => Redacted.make(text.trim()))
-  )
+  const token = Effect.tryPromise({
+    try: () => readFile(tokenFile, "utf8"),
+    catch: (cause) => new PoolTokenUnreadable({ url, file: tokenFile, detail: detailOf(cause).replace(/, .*$/u, "") })
+  }).pipe(Effect.map((text) => Redacted.make(text.trim())))
 
   const post = (path: string, body: unknown, waitSeconds = 0): Effect.Effect<HttpClientResponse.HttpClientResponse, PoolError> =>
     Effect.gen(function*() {

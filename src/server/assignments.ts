@@ -55,6 +55,8 @@ const connectedMillis = 90_000
  * back, and would count for as long as it was put back.
  */
 const aheadMillis = 5_000
+/** How long an agent without a stage is remembered after it last asked for work. */
+const rememberedMillis = 30 * 24 * 3600 * 1000
 /**
  * How long the feed of cancellations names a stage that ended without its agent's word, because the agent may have been away. This is
  * bounded: where no task is left that could have the last word, each agent hears of the stage at each start.
@@ -104,6 +106,8 @@ export class Assignments extends Context.Service<Assignments, {
   readonly silentSince: (agent: string) => Effect.Effect<string | undefined, SqlError.SqlError>
   /** How many agents have asked for work within the last 90 s. */
   readonly connected: Effect.Effect<number, SqlError.SqlError>
+  /** Removes the agents that have not asked for work for 30 days and have no stage: each new name of a controller adds one. */
+  readonly forgetAgents: Effect.Effect<void, SqlError.SqlError>
 }>()("agent-job/server/Assignments") {
   static readonly layer = Layer.effect(Assignments, Effect.suspend(() => make))
 }
@@ -216,23 +220,29 @@ const make = Effect.gen(function*() {
     } WHERE id = ${id} AND startedAt IS NULL AND endedAt IS NULL`
   })
 
+  const newestCancel = Effect.map(
+    rows(Schema.Struct({ seq: Schema.Int }))(sql`SELECT COALESCE(MAX(cancelSeq), 0) AS seq FROM stages`),
+    ([newest]) => newest?.seq ?? 0
+  )
+
+  /**
+   * `next` passes all that was looked at, also what nobody has to be told: such a stage comes back on the feed only under a new number, and
+   * no later look has to read it again.
+   */
   const cancellations = Effect.fn("Assignments.cancellations")(function*(after: number, waitSeconds: number) {
     const Cancelled = Schema.Struct({ id: Schema.String, cancelSeq: Schema.Int })
-    const [last] = yield* rows(Schema.Struct({ seq: Schema.Int }))(sql`SELECT COALESCE(MAX(cancelSeq), 0) AS seq FROM stages`)
-    const from = after > (last?.seq ?? 0) ? 0 : after
     const old = yield* instantAfter(-awayMillis)
-    const found = yield* commits.await(
-      "cancellations",
-      waitSeconds,
-      Effect.map(
-        rows(Cancelled)(
-          sql`SELECT id, cancelSeq FROM stages WHERE cancelSeq > ${from} AND (endedAt IS NULL OR (endedAt > ${old} AND (result IS NULL OR forced = 1))) ORDER BY cancelSeq`
-        ),
-        (cancelled) => ({ found: cancelled.length === 0 ? Option.none<ReadonlyArray<typeof Cancelled.Type>>() : Option.some(cancelled) })
+    let next = after > (yield* newestCancel) ? 0 : after
+    const look = Effect.gen(function*() {
+      const newest = yield* newestCancel // read first: what comes after it is looked at the next time
+      const cancelled = yield* rows(Cancelled)(
+        sql`SELECT id, cancelSeq FROM stages WHERE cancelSeq > ${next} AND cancelSeq <= ${newest} AND (endedAt IS NULL OR (endedAt > ${old} AND (result IS NULL OR forced = 1))) ORDER BY cancelSeq`
       )
-    )
-    const cancelled = Option.getOrElse(found, () => [])
-    return { ids: cancelled.map(({ id }) => id), next: cancelled.at(-1)?.cancelSeq ?? from }
+      next = newest
+      return { found: cancelled.length === 0 ? Option.none<ReadonlyArray<typeof Cancelled.Type>>() : Option.some(cancelled) }
+    })
+    const found = yield* commits.await("cancellations", waitSeconds, look)
+    return { ids: Option.getOrElse(found, () => []).map(({ id }) => id), next }
   })
 
   const end = Effect.fn("Assignments.end")((id: string, taskUid: Option.Option<string>, result: StageResult) =>
@@ -292,5 +302,10 @@ const make = Effect.gen(function*() {
     return count?.n ?? 0
   })
 
-  return Assignments.of({ acquire, acknowledge, wait, cancellations, end, byToken, enter, silentSince, connected })
+  const forgetAgents = Effect.gen(function*() {
+    const old = yield* instantAfter(-rememberedMillis)
+    yield* sql`DELETE FROM agents WHERE seenAt < ${old} AND NOT EXISTS (SELECT 1 FROM stages WHERE agent = agents.name AND endedAt IS NULL)`
+  })
+
+  return Assignments.of({ acquire, acknowledge, wait, cancellations, end, byToken, enter, silentSince, connected, forgetAgents })
 })

@@ -1,6 +1,6 @@
 // The routes for Kubernetes and Prometheus: alive, ready to store, and counts of runs, agents, states and disk. They need no token.
 // Used by server/server.
-import { Clock, Effect, Option, Schema } from "effect"
+import { Clock, Duration, Effect, Option, Schema } from "effect"
 import { HttpRouter, HttpServerResponse } from "effect/http"
 import { SqlClient } from "effect/sql"
 import { statfs } from "node:fs/promises"
@@ -13,6 +13,7 @@ import { Commits } from "./commits.ts"
 import { rows } from "./database.ts"
 import { notFound, Refused } from "./refused.ts"
 import { Settings } from "./settings.ts"
+import { sharedVerdict } from "./shared-verdict.ts"
 
 const Count = Schema.Struct({ status: RunStatus, n: Schema.Int })
 const Total = Schema.Struct({ n: Schema.Int })
@@ -33,6 +34,40 @@ export const healthRoutes = HttpRouter.addAll(Effect.gen(function*() {
   const route = routesWith(problem)
   const ok = HttpServerResponse.text("ok\n")
 
+  /** The text is shared, because anybody may ask for it without a token: the rows are counted only now and then. */
+  const metrics = yield* sharedVerdict(
+    Effect.gen(function*() {
+      const counts = yield* rows(Count)(sql`SELECT status, count(*) AS n FROM runs GROUP BY status`)
+      const doubts = yield* rows(Total)(sql`SELECT count(*) AS n FROM rescues WHERE settledAt IS NULL`)
+      const since = yield* rows(Since)(
+        sql`SELECT json_extract(timestamps, '$.' || status) AS at FROM runs WHERE ${sql.in("status", atWork)} ORDER BY at LIMIT 1`
+      )
+      const free = yield* Effect.option(Effect.tryPromise(() => statfs(dataDir)))
+      const lines = [
+        "# HELP agent_job_server_runs Runs by status.",
+        "# TYPE agent_job_server_runs gauge",
+        ...RunStatus.literals.map((status) =>
+          `agent_job_server_runs{status="${status}"} ${counts.find((count) => count.status === status)?.n ?? 0}`
+        ),
+        ...gauge(
+          "agent_job_server_oldest_run_at_work_seconds",
+          "Since the run that has been at work for the longest began to plan or to apply; 0 if none is.",
+          ageSeconds(since[0]?.at, yield* Clock.currentTimeMillis)
+        ),
+        ...gauge("agent_job_server_states_in_doubt", "States that wait for a person, and their workspaces with them.", doubts[0]?.n ?? 0),
+        ...gauge("agent_job_server_agents", "Agents that asked for work in the last 90 seconds.", yield* assignments.connected),
+        ...gauge("agent_job_server_resident_bytes", "Memory of the process.", process.memoryUsage.rss()),
+        ...Option.match(free, {
+          onNone: () => [],
+          onSome: ({ bavail, bsize }) =>
+            gauge("agent_job_server_disk_free_bytes", "Room that is left for the data directory.", bavail * bsize)
+        })
+      ]
+      return `${lines.join("\n")}\n`
+    }),
+    Duration.seconds(5)
+  )
+
   return [
     route("GET", "/healthz", () => Effect.succeed(ok)),
     route("GET", "/readyz", () =>
@@ -42,36 +77,11 @@ export const healthRoutes = HttpRouter.addAll(Effect.gen(function*() {
         yield* blobs.probe
         return ok
       })),
-    route("GET", "/metrics", () =>
-      Effect.gen(function*() {
-        const counts = yield* rows(Count)(sql`SELECT status, count(*) AS n FROM runs GROUP BY status`)
-        const doubts = yield* rows(Total)(sql`SELECT count(*) AS n FROM rescues WHERE settledAt IS NULL`)
-        const since = yield* rows(Since)(
-          sql`SELECT json_extract(timestamps, '$.' || status) AS at FROM runs WHERE ${sql.in("status", atWork)} ORDER BY at LIMIT 1`
-        )
-        const free = yield* Effect.option(Effect.tryPromise(() => statfs(dataDir)))
-        const lines = [
-          "# HELP agent_job_server_runs Runs by status.",
-          "# TYPE agent_job_server_runs gauge",
-          ...RunStatus.literals.map((status) =>
-            `agent_job_server_runs{status="${status}"} ${counts.find((count) => count.status === status)?.n ?? 0}`
-          ),
-          ...gauge(
-            "agent_job_server_oldest_run_at_work_seconds",
-            "Since the run that has been at work for the longest began to plan or to apply; 0 if none is.",
-            ageSeconds(since[0]?.at, yield* Clock.currentTimeMillis)
-          ),
-          ...gauge("agent_job_server_states_in_doubt", "States that wait for a person, and their workspaces with them.", doubts[0]?.n ?? 0),
-          ...gauge("agent_job_server_agents", "Agents that asked for work in the last 90 seconds.", yield* assignments.connected),
-          ...gauge("agent_job_server_resident_bytes", "Memory of the process.", process.memoryUsage.rss()),
-          ...Option.match(free, {
-            onNone: () => [],
-            onSome: ({ bavail, bsize }) =>
-              gauge("agent_job_server_disk_free_bytes", "Room that is left for the data directory.", bavail * bsize)
-          })
-        ]
-        return HttpServerResponse.text(`${lines.join("\n")}\n`, { contentType: "text/plain; version=0.0.4; charset=utf-8" })
-      })),
+    route(
+      "GET",
+      "/metrics",
+      () => Effect.map(metrics, (text) => HttpServerResponse.text(text, { contentType: "text/plain; version=0.0.4; charset=utf-8" }))
+    ),
     routesWith(jsonApiErrors)("*", "/api/v2/*", () => Effect.fail(notFound())),
     route("*", "/*", () => Effect.fail(notFound()))
   ]

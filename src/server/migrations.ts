@@ -151,5 +151,13 @@ export const migrations = Migrator.fromRecord({
       WHERE stateVersions.workspaceId = evidence.workspaceId AND createdAt <= receivedAt ORDER BY epoch DESC, seq DESC LIMIT 1)`
   ),
   /** When the passes of the retention ran: the last one that is some hours old, and those since. */
-  "0021_retention_passes": statements(`CREATE TABLE retentionPasses (at TEXT PRIMARY KEY) STRICT, WITHOUT ROWID`)
+  "0021_retention_passes": statements(`CREATE TABLE retentionPasses (at TEXT PRIMARY KEY) STRICT, WITHOUT ROWID`),
+  /** The stages of removed runs whose logs are not deleted to their end yet. */
+  "0022_logs_to_remove": statements(`CREATE TABLE logsToRemove (stageId TEXT PRIMARY KEY REFERENCES stages (id)) STRICT, WITHOUT ROWID`),
+  /** For the agents that asked lately or long ago, for those that have a stage, and for the lock that a stage has at its end. */
+  "0023_agents_and_locks": statements(
+    `CREATE INDEX agentsByAge ON agents (seenAt)`,
+    `CREATE INDEX stagesOfAgents ON stages (agent) WHERE endedAt IS NULL`,
+    `CREATE INDEX workspacesByLockHolder ON workspaces (lockHolder) WHERE lockHolder IS NOT NULL`
+  )
 })

@@ -19,6 +19,9 @@ const atOnce = 200
  */
 const staysStill = Duration.hours(6)
 
+/** The most pieces of a log that one statement deletes: 2 MiB as workers send them, of the 64 MiB that a log may have. */
+const piecesAtOnce = 32
+
 const Id = Schema.Struct({ id: Schema.String })
 const Gone = Schema.Struct({ sha256: Sha256 })
 
@@ -43,7 +46,10 @@ const make = Effect.gen(function*() {
     rows(Id)(sql`SELECT id FROM runs WHERE workspaceId = ${workspaceId} AND createdAt < ${old} AND ${isPast(old)}
       AND seq <= (SELECT seq FROM runs WHERE workspaceId = ${workspaceId} ORDER BY seq DESC LIMIT 1 OFFSET ${keep.runs}) ORDER BY createdAt LIMIT ${most}`)
 
-  /** Removes what a run holds and returns the digests that it no longer needs; none if the run came to be needed since it was looked up. */
+  /**
+   * Removes what a run holds but its logs, which nobody can read any more and `removeLogs` deletes. Returns the digests that the run no
+   * longer needs; none if it came to be needed since it was looked up.
+   */
   const removeContents = (id: string, old: string) =>
     sql.withTransaction(Effect.gen(function*() {
       const emptied = yield* rows(Gone)(
@@ -53,11 +59,25 @@ const make = Effect.gen(function*() {
       )
       if (emptied.length === 0) return []
       const ofRun = sql`stageId IN (SELECT id FROM stages WHERE runId = ${id})`
-      for (const table of ["taskTokens", "logChunks", "logTails", "effects"]) yield* sql`DELETE FROM ${sql(table)} WHERE ${ofRun}`
+      yield* sql`INSERT INTO logsToRemove SELECT id FROM stages WHERE runId = ${id}`
+      for (const table of ["taskTokens", "logTails", "effects"]) yield* sql`DELETE FROM ${sql(table)} WHERE ${ofRun}`
       const evidence = yield* rows(Gone)(sql`DELETE FROM evidence WHERE ${ofRun} RETURNING sha256`)
       yield* sql`UPDATE stages SET effects = NULL, waitMessage = NULL WHERE runId = ${id}`
       return [...emptied, ...evidence]
     }))
+
+  /**
+   * Deletes the logs of removed runs a few pieces at a time, so that no request waits until a whole log is deleted. Goes on with the logs
+   * that an earlier pass did not finish because the server stopped.
+   */
+  const removeLogs = Effect.gen(function*() {
+    for (const { id } of yield* rows(Id)(sql`SELECT stageId AS id FROM logsToRemove`)) {
+      const some =
+        sql`DELETE FROM logChunks WHERE rowid IN (SELECT rowid FROM logChunks WHERE stageId = ${id} LIMIT ${piecesAtOnce}) RETURNING position`
+      while ((yield* some).length === piecesAtOnce) yield* Effect.yieldNow
+      yield* sql`DELETE FROM logsToRemove WHERE stageId = ${id}`
+    }
+  })
 
   /**
    * Removes configuration versions of no kept run; such a run may have another archive, as an import has. The newest version that may be
@@ -91,7 +111,8 @@ const make = Effect.gen(function*() {
     for (const { id } of past) {
       const digests = yield* removeContents(id, old)
       if (digests.length > 0) runs++
-      yield* Effect.andThen(removeUnnamed(digests), Effect.yieldNow)
+      yield* removeUnnamed(digests)
+      yield* Effect.andThen(removeLogs, Effect.yieldNow)
     }
     const configurations = keep.runs === 0 ? [] : yield* removeConfigurations(workspaceId, old, most)
     const states = keep.states === 0 ? [] : yield* removeStates(workspaceId, old, most)
@@ -124,6 +145,7 @@ const make = Effect.gen(function*() {
    * more.
    */
   const pass = Effect.fn("Retention.pass")(function*() {
+    yield* removeLogs
     const since = keep.days === 0 ? undefined : yield* earlierPass
     if (since === undefined) return false
     const old = instantOf(Date.parse(since) - Duration.toMillis(Duration.days(keep.days)))

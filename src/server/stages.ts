@@ -90,9 +90,9 @@ const make = Effect.gen(function*() {
 
   /** Puts the run's stages that an agent may have on the feed of cancellations. */
   const cancel = Effect.fn("Stages.cancel")(function*(runId: RunId) {
-    yield* sql`UPDATE stages SET cancelSeq = ${yield* nextCancelSeq}
-      WHERE runId = ${runId} AND offeredAt IS NOT NULL AND result IS NULL AND cancelSeq IS NULL`
-    yield* commits.news("cancellations")
+    const cancelled = yield* sql`UPDATE stages SET cancelSeq = ${yield* nextCancelSeq}
+      WHERE runId = ${runId} AND offeredAt IS NOT NULL AND result IS NULL AND cancelSeq IS NULL RETURNING id`
+    if (cancelled.length > 0) yield* commits.news("cancellations")
   })
 
   /** Puts a stage on the feed that was over before its task was heard of. An agent whose cursor is past the stage hears of it once more. */

@@ -3,10 +3,10 @@
 import { Effect } from "effect"
 import { type HttpServerRequest, HttpServerResponse } from "effect/http"
 import { organization } from "../schema/tfe-api.ts"
-import { jsonApiErrors, type Params } from "./answer.ts"
+import { countOf, jsonApiErrors, type Params } from "./answer.ts"
 import { routesFor } from "./authorize.ts"
 import { baseUrl } from "./links.ts"
-import { notFound } from "./refused.ts"
+import { notFound, type Refused } from "./refused.ts"
 import { Settings } from "./settings.ts"
 
 const contentType = "application/vnd.api+json"
@@ -18,11 +18,20 @@ export const document = (data: unknown, status = 200, included?: ReadonlyArray<u
 export const made = (address: string, data: { readonly id: string }) =>
   HttpServerResponse.jsonUnsafe({ data }, { status: 201, contentType, headers: { location: `${address}/${data.id}` } })
 
+interface Page {
+  readonly number: number
+  readonly size: number
+}
+
+/** Returns which page of a list the request asks for. As in TFE, a page has 20 entries unless it says otherwise, and 100 at most. */
+export const pageOf = (request: HttpServerRequest.HttpServerRequest): Effect.Effect<Page, Refused> =>
+  Effect.all({
+    number: Effect.map(countOf(request, "page[number]", 1), (number) => Math.max(1, number)),
+    size: Effect.map(countOf(request, "page[size]", 20), (size) => Math.min(100, Math.max(1, size)))
+  })
+
 /** The answer with one page of a list; without `page`, the list is complete. */
-export const documents = (
-  data: ReadonlyArray<unknown>,
-  page?: { readonly number: number; readonly size: number; readonly more: boolean }
-) =>
+export const documents = (data: ReadonlyArray<unknown>, page?: Page & { readonly more: boolean }) =>
   HttpServerResponse.jsonUnsafe({
     data,
     meta: {

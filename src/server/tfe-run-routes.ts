@@ -17,7 +17,7 @@ import { type Run, Runs } from "./runs.ts"
 import { StageEnds } from "./stage-ends.ts"
 import { Stages } from "./stages.ts"
 import { configurationVersionDocument, runDocument, stepDocument, workspaceDocument } from "./tfe-documents.ts"
-import { document, documents, made, makeTfe } from "./tfe-envelope.ts"
+import { document, documents, made, makeTfe, pageOf } from "./tfe-envelope.ts"
 import { Tokens } from "./tokens.ts"
 import { Workspaces } from "./workspaces.ts"
 
@@ -128,8 +128,7 @@ export const tfeRunRoutes = HttpRouter.addAll(Effect.gen(function*() {
     route("GET", "/api/v2/workspaces/:id/runs", (request, { id = "" }) =>
       Effect.gen(function*() {
         const workspace = yield* workspaces.get(id)
-        const number = Math.max(1, yield* countOf(request, "page[number]", 1))
-        const size = Math.min(100, Math.max(1, yield* countOf(request, "page[size]", 20)))
+        const { number, size } = yield* pageOf(request)
         const found = yield* runs.list(workspace.id, size + 1, (number - 1) * size)
         return documents(yield* Effect.forEach(found.slice(0, size), shown), { number, size, more: found.length > size })
       })),

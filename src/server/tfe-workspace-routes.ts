@@ -8,7 +8,7 @@ import { openRoutes } from "./authorize.ts"
 import { notFound } from "./refused.ts"
 import { Runs } from "./runs.ts"
 import { entitlements, variableDocument, workspaceDocument } from "./tfe-documents.ts"
-import { document, documents, made, makeTfe } from "./tfe-envelope.ts"
+import { document, documents, made, makeTfe, pageOf } from "./tfe-envelope.ts"
 import { Variables } from "./variables.ts"
 import { type Workspace, Workspaces, type WorkspaceSettings } from "./workspaces.ts"
 
@@ -53,9 +53,9 @@ export const tfeWorkspaceRoutes = HttpRouter.addAll(Effect.gen(function*() {
     route("GET", "/api/v2/organizations/:organization/workspaces", (request, params) =>
       Effect.gen(function*() {
         yield* member(params)
-        const wanted = queryOf(request, "search[name]") ?? ""
-        const found = (yield* workspaces.list).filter(({ name }) => name.includes(wanted))
-        return documents(yield* Effect.forEach(found, shown))
+        const { number, size } = yield* pageOf(request)
+        const found = yield* workspaces.search(queryOf(request, "search[name]") ?? "", size + 1, (number - 1) * size)
+        return documents(yield* Effect.forEach(found.slice(0, size), shown), { number, size, more: found.length > size })
       })),
     route("POST", "/api/v2/organizations/:organization/workspaces", (request, params) =>
       Effect.gen(function*() {

@@ -1,7 +1,8 @@
-// The server's chores: at once it ends the imports of settled rescues; hourly it removes what is old; daily, files that no row names.
+// The server's chores: at once, end the imports of settled rescues; hourly, remove what is old; daily, old agents and files without a row.
 // Invariant: such files go only after this database saw them unnamed for 30 days: beside a restored copy they may be newer states.
 // Used by server/server.
 import { Cause, Duration, Effect, Layer, Schedule } from "effect"
+import { Assignments } from "./assignments.ts"
 import { ImportRuns } from "./import-runs.ts"
 import { NamedBlobs } from "./named-blobs.ts"
 import { Retention } from "./retention.ts"
@@ -42,8 +43,14 @@ const retain = Effect.flatMap(Retention, ({ pass }) => undisturbed(pass(), false
   Effect.repeat({ while: (more) => more, schedule: Schedule.spaced("1 minute") })
 )
 
+const forgetAgents = Effect.flatMap(
+  Assignments,
+  (assignments) => undisturbed(assignments.forgetAgents, undefined, "old agents could not be forgotten, which is tried again tomorrow")
+)
+
 export const upkeep = Layer.effectDiscard(Effect.all([
   Effect.forkScoped(endImports),
   Effect.forkScoped(Effect.repeat(retain, Schedule.spaced("1 hour"))),
-  Effect.forkScoped(Effect.repeat(sweep, Schedule.spaced("1 day")))
+  Effect.forkScoped(Effect.repeat(sweep, Schedule.spaced("1 day"))),
+  Effect.forkScoped(Effect.repeat(forgetAgents, Schedule.spaced("1 day")))
 ]))

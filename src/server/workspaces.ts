@@ -40,6 +40,10 @@ const make = Effect.gen(function*() {
   const get = (id: string) => Effect.flatMap(one(sql`SELECT * FROM workspaces WHERE id = ${id}`), orNotFound)
   const list = rows(Workspace)(sql`SELECT * FROM workspaces ORDER BY name`)
 
+  /** Returns workspaces whose names contain `part`, sorted by name. */
+  const search = (part: string, limit: number, offset: number) =>
+    rows(Workspace)(sql`SELECT * FROM workspaces WHERE instr(name, ${part}) > 0 ORDER BY name LIMIT ${limit} OFFSET ${offset}`)
+
   /** Returns the workspace of that name: created with the settings if there is none, otherwise as it is. */
   const ensure = Effect.fn("Workspaces.ensure")(function*(name: WorkspaceName, settings: Partial<WorkspaceSettings> = {}) {
     const id = yield* newId("ws")
@@ -62,7 +66,7 @@ const make = Effect.gen(function*() {
     return yield* get(id)
   })
 
-  return { find, named, get, list, ensure, update }
+  return { find, named, get, list, search, ensure, update }
 })
 
 const checked = (settings: Partial<WorkspaceSettings>) =>

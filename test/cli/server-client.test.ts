@@ -39,6 +39,15 @@ describe("the client of the server", () => {
       }])
     }))
 
+  it.live("lists all workspaces of a real server, which gives a hundred at a time", () =>
+    Effect.gen(function*() {
+      const url = yield* Effect.flatMap(directory, serve)
+      const client = yield* at(url)
+      const names = Array.from({ length: 201 }, (_, n) => `w${1000 + n}`)
+      for (const name of names) yield* person(url).workspace(name)
+      expect((yield* client.workspaces).map(({ name }) => name)).toEqual(names)
+    }))
+
   it.live("takes a server that is asked too often for one that is away", () =>
     Effect.gen(function*() {
       const { client, server } = yield* scripted

@@ -1,14 +1,17 @@
 import { describe, expect, it } from "@effect/vitest"
-import { Effect, Fiber, Layer, Stream } from "effect"
-import { Statement } from "effect/sql"
+import { Effect, Exit, Fiber, Layer, Option, Scope, Stream } from "effect"
+import { SqlClient, Statement } from "effect/sql"
 import { TestClock } from "effect/testing"
 import { cpSync } from "node:fs"
+import { join } from "node:path"
+import { DatabaseSync } from "node:sqlite"
 import { RunEvent } from "../../src/core/run-machine.ts"
 import { type RunId, WorkspaceName } from "../../src/schema/names.ts"
 import { poolPath } from "../../src/schema/pool-api.ts"
 import { taskHeader, taskPath } from "../../src/schema/task-api.ts"
 import { Assignments } from "../../src/server/assignments.ts"
 import { Blobs } from "../../src/server/blobs.ts"
+import { Commits } from "../../src/server/commits.ts"
 import { Configurations } from "../../src/server/configurations.ts"
 import { Rescues } from "../../src/server/rescues.ts"
 import { Runs } from "../../src/server/runs.ts"
@@ -31,6 +34,8 @@ import {
 } from "./live-server.ts"
 
 const server = Effect.flatMap(directory, serve)
+const inStores = <A, E>(use: Effect.Effect<A, E, Layer.Success<ReturnType<typeof stores>>>) =>
+  Effect.flatMap(directory, (made) => Effect.provide(use, stores(optionsIn(made))))
 
 /** A run whose plan waits for an agent. */
 interface Offering {
@@ -262,8 +267,7 @@ describe("an assignment", () => {
       const asked = yield* Effect.provideService(acquire("agent-1", 0, 10), Statement.CurrentTransformer, (statement) =>
         Effect.as(statement.compile()[0].startsWith("UPDATE stages SET \"agent\"") ? Effect.orDie(changed) : Effect.void, statement))
       expect(asked).toEqual([])
-    }).pipe(Effect.provide(Layer.unwrap(Effect.map(directory, (made) =>
-      stores(optionsIn(made)))))))
+    }).pipe(inStores))
 
   it.live("is never given to two of many agents at once", () =>
     Effect.gen(function*() {
@@ -362,6 +366,23 @@ describe("a stage that two agents were offered", () => {
     }))
 })
 
+describe("an agent", () =>
+  it.effect("is forgotten when it has asked for no work for 30 days, unless it has a stage", () =>
+    Effect.gen(function*() {
+      const made = yield* directory
+      const life = yield* Scope.make()
+      const url = yield* Scope.provide(serve(made), life)
+      yield* person(url).start("demo")
+      yield* agent(url, "with a stage").take
+      for (const name of ["gone", "back"]) yield* agent(url, name).acquire()
+      yield* TestClock.adjust("20 days")
+      yield* agent(url, "back").acquire()
+      yield* TestClock.adjust("20 days")
+      yield* Scope.close(life, Exit.void)
+      using database = new DatabaseSync(join(made, "data", "agent-job.sqlite"), { readOnly: true })
+      expect(database.prepare("SELECT name FROM agents ORDER BY name").all()).toEqual([{ name: "back" }, { name: "with a stage" }])
+    })))
+
 describe("the feed of cancellations", () => {
   it.live("names what to cancel from a cursor on, wakes who waits, and forgets what has its result", () =>
     Effect.gen(function*() {
@@ -380,6 +401,38 @@ describe("the feed of cancellations", () => {
       yield* agent(url).report(`${one}.plan.1`, cancelled)
       expect((yield* agent(url).cancellations(0)).ids).toEqual([`${two}.plan.1`])
     }))
+
+  it.live("moves the cursor past what no agent has to be told, so that no later look reads it again", () =>
+    Effect.gen(function*() {
+      const url = yield* server
+      const id = yield* person(url).start("one")
+      const [plan] = yield* agent(url).acquire()
+      yield* agent(url).acknowledge(plan!.id)
+      yield* person(url).act(id, "cancel")
+      const { next } = yield* agent(url).cancellations()
+      yield* agent(url).report(plan!.id, cancelled)
+      expect(yield* agent(url).cancellations(0)).toEqual({ ids: [], next })
+      expect(next).toBeGreaterThan(0)
+    }))
+
+  it.effect("is not looked at again when a run ends that no agent has to be told of", () =>
+    Effect.gen(function*() {
+      const [assignments, commits, sql] = [yield* Assignments, yield* Commits, yield* SqlClient.SqlClient]
+      const { stageId } = yield* offering
+      yield* assignments.acquire("one", 0, 1)
+      yield* assignments.acknowledge(stageId, "uid")
+      const looks: Array<string> = []
+      let now = "at first"
+      const look = Effect.sync(() => ({ found: looks.push(now) > 1 && now === "told" ? Option.some(looks) : Option.none() }))
+      const waiting = yield* Effect.forkChild(commits.await("cancellations", 60, look))
+      yield* Effect.repeat(Effect.yieldNow, { until: () => looks.length > 0 })
+      now = "ended"
+      yield* assignments.end(stageId, Option.some("uid"), succeeded({ hasChanges: false }))
+      yield* Effect.repeat(Effect.yieldNow, { times: 10 })
+      now = "told"
+      yield* sql.withTransaction(commits.news("cancellations"))
+      expect(yield* Fiber.join(waiting)).toEqual(Option.some(["at first", "told"]))
+    }).pipe(inStores))
 
   it.live("begins anew for a cursor that a server before a restore has given", () =>
     Effect.gen(function*() {

@@ -204,6 +204,21 @@ describe("a request that is not as expected", () =>
     })))
 
 describe("a workspace", () => {
+  it.live("is listed by name, page by page, among those whose names have what is searched for", () =>
+    Effect.gen(function*() {
+      const me = person(yield* server)
+      for (const name of ["b-dev", "c-dev", "a-dev", "a-prod"]) yield* me.workspace(name)
+      const page = (query: string) =>
+        Effect.map(
+          me.as("GET", `${tfePath.workspaces("default")}?${query}`),
+          ({ json }) => [json.data.map((_: Resource) => _.attributes.name), json.meta.pagination["next-page"]]
+        )
+      expect(yield* page("search[name]=-dev&page[size]=2")).toEqual([["a-dev", "b-dev"], 2])
+      expect(yield* page("search[name]=-dev&page[size]=2&page[number]=2")).toEqual([["c-dev"], null])
+      expect(yield* page("search[name]=A-")).toEqual([[], null])
+      expect(yield* page("")).toEqual([["a-dev", "a-prod", "b-dev", "c-dev"], null])
+    }))
+
   it.live("shows its variables without the sensitive values, and setting one again replaces it", () =>
     Effect.gen(function*() {
       const url = yield* server

@@ -222,6 +222,17 @@ describe("health", () => {
       expect((yield* ask(`${url}/metrics`, undefined)).text).toContain("agent_job_server_runs{status=\"pending\"} 1\n")
     }))
 
+  it.effect("counts for its metrics at most every five seconds, however often they are asked for", () =>
+    Effect.gen(function*() {
+      const url = yield* Effect.flatMap(directory, serve)
+      const pending = Effect.map(ask(`${url}/metrics`, undefined), ({ text }) => /\{status="pending"\} (\d+)$/mu.exec(text)?.[1])
+      expect(yield* pending).toBe("0")
+      yield* person(url).start("demo")
+      expect(yield* pending).toBe("0")
+      yield* TestClock.adjust("5 seconds")
+      expect(yield* pending).toBe("1")
+    }))
+
   it.effect("says how much room is left, how many states are in doubt, and for how long the oldest run has been at work", () =>
     Effect.gen(function*() {
       const url = yield* Effect.flatMap(directory, serve)
@@ -229,6 +240,7 @@ describe("health", () => {
         Effect.map(ask(`${url}/metrics`, undefined), ({ text }) => new RegExp(`^agent_job_server_${name} (\\d+)$`, "mu").exec(text)?.[1])
       expect(Number(yield* figure("disk_free_bytes"))).toBeGreaterThan(1024 * 1024)
       yield* person(url).start("demo", { "auto-apply": true })
+      yield* TestClock.adjust("5 seconds")
       expect(yield* figure("oldest_run_at_work_seconds")).toBe("0")
       yield* planWith(url)
       const apply = yield* agent(url).take
@@ -236,6 +248,7 @@ describe("health", () => {
       expect([yield* figure("oldest_run_at_work_seconds"), yield* figure("states_in_doubt")]).toEqual(["90", "0"])
       yield* worker(url, apply).lock("a")
       yield* worker(url, apply).result(failed())
+      yield* TestClock.adjust("5 seconds")
       expect([yield* figure("oldest_run_at_work_seconds"), yield* figure("states_in_doubt")]).toEqual(["0", "1"])
     }))
 })
