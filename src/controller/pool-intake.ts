@@ -2,7 +2,16 @@
 // A crash at any point loses nothing: an assignment that is not acknowledged is offered again, and finds its task under the same name.
 // Run by controller/leader while it leads.
 import { Data, DateTime, Effect, Option, Ref, Schedule, Stream, SubscriptionRef } from "effect"
-import { carriesOut, isOf, isRunnable, poolFinalizer, specOf, taskName, taskNameOfId, tokenSecretName } from "../core/intake.ts"
+import {
+  belongsToAssignment,
+  carriesOut,
+  isRunnable,
+  poolFinalizer,
+  specOf,
+  taskName,
+  taskNameOfId,
+  tokenSecretName
+} from "../core/intake.ts"
 import { managedByUs } from "../core/manifest/labels.ts"
 import { ownerReference } from "../core/manifest/owner-reference.ts"
 import { isOver } from "../core/status.ts"
@@ -190,7 +199,7 @@ const cancel = Effect.fn("PoolIntake.cancel")(function*({ namespace }: Intake, i
   const pool = yield* Pool
   const name = taskNameOfId(id)
   if (Option.isNone(name)) return
-  const found = Option.filter(yield* find(tasks, { namespace, name: name.value }), ({ spec }) => isOf(spec, id))
+  const found = Option.filter(yield* find(tasks, { namespace, name: name.value }), ({ spec }) => belongsToAssignment(spec, id))
   if (Option.isSome(found)) return yield* isOver(found.value.status.phase) ? remind(id, found.value) : cancelTask(kubernetes, found.value)
   yield* pool.report(id, Option.none(), {
     outcome: "cancelled",

@@ -26,11 +26,11 @@ export const effectsMessage = (
   [
     sentences(
       ["Made, but not in the state", unsaved.map(effectName), unsavedCount],
-      ["Begun, with an end that nobody saw", unknown.map((effect) => `${effectName(effect)} (${effect.action})`), unknownCount],
-      ["Planned, and nobody saw whether it was made", unseen.map(effectName), unseenCount]
+      ["Begun, outcome unknown", unknown.map((effect) => `${effectName(effect)} (${effect.action})`), unknownCount],
+      ["Planned, unknown whether it was made", unseen.map(effectName), unseenCount]
     ),
     incomplete === true ? "There may be more, since the journal was full." : "",
-    unread === true ? "The state may have some of it, since it has more in it than the server has memory to look into." : ""
+    unread === true ? "The state may already contain some of this: it is too large for the server to look into." : ""
   ].filter((part) => part !== "").join(" ")
 
 /** Returns the message if the state cannot be read: it names everything that was made, since nobody knows what of it is saved. */

@@ -53,5 +53,5 @@ export const carriesOut = (spec: AgentTaskSpec, assignment: Assignment): boolean
   doesTheSame(spec, specOf(assignment, spec.pool?.url ?? ""))
 
 /** Reports whether the task belongs to the assignment with this id. */
-export const isOf = ({ attempt = 1, pool, stage }: AgentTaskSpec, id: string): boolean =>
+export const belongsToAssignment = ({ attempt = 1, pool, stage }: AgentTaskSpec, id: string): boolean =>
   pool !== undefined && assignmentId(pool.runId, stage, attempt) === id

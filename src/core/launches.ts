@@ -23,7 +23,7 @@ export const launchesOf = ({ hadJob, task }: Pick<Observed, "hadJob" | "task">):
 // ── which one counts ──
 
 /** Reports whether the task's Job is given up for a quota, with its launch taken back. This holds until there is another Job. */
-export const isMadeAnew = ({ status: { job } }: AgentTask): boolean => job?.replacedFor === "QuotaExceeded"
+export const isReplacedForQuota = ({ status: { job } }: AgentTask): boolean => job?.replacedFor === "QuotaExceeded"
 
 /**
  * Reports whether `launches` includes this Job. It does not include a Job that the status has not mentioned yet, such as the first Job or
@@ -31,7 +31,7 @@ export const isMadeAnew = ({ status: { job } }: AgentTask): boolean => job?.repl
  */
 export const isCounted = (task: AgentTask, { uid }: JobSeen): boolean => {
   const { job, launches = 0 } = task.status
-  return launches > 0 && !isMadeAnew(task) && (job?.uid ?? uid) === uid
+  return launches > 0 && !isReplacedForQuota(task) && (job?.uid ?? uid) === uid
 }
 
 /** Returns the status with the present Job counted, once, when the status first mentions it. */
@@ -64,11 +64,11 @@ export const launchedAs = (
 // ── which one makes way ──
 
 /** Reports whether the status says that the launch of the present Job failed. */
-export const isSaidToGo = ({ job, task: { status } }: Pick<Observed, "job" | "task">): boolean =>
+export const isLaunchMarkedFailed = ({ job, task: { status } }: Pick<Observed, "job" | "task">): boolean =>
   status.job?.replacedFor === "LaunchFailed" && Option.exists(job, ({ uid }) => uid === status.job?.uid)
 
 /** Returns the status with the launch of its Job marked as failed, until there is another Job. */
-export const failed = (status: AgentTaskStatus): AgentTaskStatus =>
+export const withFailedLaunch = (status: AgentTaskStatus): AgentTaskStatus =>
   status.job === undefined ? status : { ...status, job: { ...status.job, replacedFor: "LaunchFailed" } }
 
 /** Returns the status of a task that is over, for which no other Job is made. */
@@ -79,10 +79,10 @@ export const withoutReplacement = (status: AgentTaskStatus): AgentTaskStatus => 
 }
 
 /** Reports whether this Job is the one that was given up. A Job that was made since then has a minute of its own. */
-export const isGivenUp = (task: AgentTask, job: JobSeen): boolean => isMadeAnew(task) && task.status.job?.uid === job.uid
+export const isGivenUp = (task: AgentTask, job: JobSeen): boolean => isReplacedForQuota(task) && task.status.job?.uid === job.uid
 
 /** Returns the status with its Job marked as given up for a quota, and the launch taken back, until there is another Job. */
-export const givenUp = (status: AgentTaskStatus): AgentTaskStatus =>
+export const withJobGivenUp = (status: AgentTaskStatus): AgentTaskStatus =>
   status.job === undefined
     ? status
     : { ...status, launches: (status.launches ?? 1) - 1, job: { ...status.job, replacedFor: "QuotaExceeded" } }
@@ -110,7 +110,7 @@ const madeAnew = "Its Job is made anew. "
 export const withReplacement = (status: AgentTaskStatus): AgentTaskStatus => {
   const { job, message = "", phase } = status
   if (phase !== "Starting" || job === undefined || job.replacedFor !== undefined) return status
-  if (message.endsWith("It is launched again.")) return failed(status)
+  if (message.endsWith("It is launched again.")) return withFailedLaunch(status)
   return message.startsWith(madeAnew)
     ? { ...status, message: message.slice(madeAnew.length), job: { ...job, replacedFor: "QuotaExceeded" } }
     : status

@@ -50,7 +50,7 @@ export const rows: ReadonlyArray<Row> = [
   { situation: "over, deleted and reported", means: "let the object go", holds: holds.releasable, respond: respond.release },
   {
     situation: "over, and past the history limit",
-    means: "delete the task; only those of a pool and attempts at a new revision, Git keeps its own",
+    means: "delete the task if it is of a pool or an attempt at a new revision; tasks from Git stay",
     holds: holds.expired,
     respond: respond.deleteTask
   },
@@ -139,13 +139,13 @@ export const rows: ReadonlyArray<Row> = [
   },
   {
     situation: "the API server refused its Job for good",
-    means: "fail with the server's words",
+    means: "fail with the API server's answer",
     holds: holds.refusedForGood,
     respond: respond.finishRefused
   },
   {
     situation: "its Job is deleted, and does not go",
-    means: "fail after the time that a start has, and say what keeps it: a Pod, or somebody's finalizer",
+    means: "fail after task.startupTimeoutSeconds, and say what keeps the Job: a Pod, or a finalizer",
     holds: holds.stuck,
     respond: respond.finishStuck,
     live: true
@@ -181,15 +181,16 @@ export const rows: ReadonlyArray<Row> = [
   },
   {
     situation: "its Pod did not start in time",
-    means: "fail with the last word of the kubelet, or with what the Pod asks for beyond all that its quota gives",
+    means: "fail with what the kubelet said last, or say by how much the Pod exceeds its quota",
     holds: holds.startOverdue,
     respond: respond.finishNotStarted,
     live: true
   },
   {
     situation: "its Job is not as it was told of last",
-    means: "count it if it is another, and go on as with every Job that is there",
-    holds: holds.toldOtherwise,
+    means:
+      "the status names another Job, or says that this one failed: count it if it is another, and go on as with every Job that is there",
+    holds: holds.jobDiffersFromStatus,
     respond: respond.showStarting,
     live: true
   },
@@ -208,20 +209,20 @@ export const rows: ReadonlyArray<Row> = [
   {
     situation: "its Job or Lease is denied for as long as a start may take",
     means:
-      "fail with the words of the webhook, the policy or the rights that deny it, so that its workspace is free; a quota, an overload or a failure may last longer",
+      "fail with the answer of the webhook, the policy or the rights that deny it, so that its workspace is free; a quota, an overload or a failure may last longer",
     holds: holds.deniedTooLong,
     respond: respond.finishDenied
   },
   {
     situation: "the API server refused its Job for now",
-    means: "queue it with the server's words, and ask again after a pause, whatever happens meanwhile",
+    means: "queue it with the API server's answer, and ask again after a pause, whatever happens meanwhile",
     holds: holds.refusedForNow,
     respond: respond.queueRefused
   },
   { situation: "not its turn", means: "queue it and say behind whom", holds: holds.waiting, respond: respond.queue },
   {
     situation: "another task holds the workspace",
-    means: "queue it and say which, or which Pod is left of it",
+    means: "queue it and say which task holds it, or which Pod of a former holder is left",
     holds: holds.workspaceTaken,
     respond: respond.queueBehindHolder
   },

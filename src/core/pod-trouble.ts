@@ -27,9 +27,9 @@ const troubleOf = ([name, seen]: readonly [string, ContainerSeen]): ReadonlyArra
     return [{ reason: "InvalidConfiguration", message: say("cannot start; the image needs /bin/sh"), final: false }]
   }
   if (seen.state === "waiting") {
-    if (imageNevers.has(seen.reason)) return [{ reason: "ImagePull", message: say("cannot have its image"), final: true }]
-    if (imageWaits.has(seen.reason)) return [{ reason: "ImagePull", message: say("waits for its image"), final: false }]
-    if (configurationWaits.has(seen.reason)) return [{ reason: "InvalidConfiguration", message: say("cannot be made"), final: false }]
+    if (imageNevers.has(seen.reason)) return [{ reason: "ImagePull", message: say("can never get its image"), final: true }]
+    if (imageWaits.has(seen.reason)) return [{ reason: "ImagePull", message: say("cannot get its image yet"), final: false }]
+    if (configurationWaits.has(seen.reason)) return [{ reason: "InvalidConfiguration", message: say("cannot be created"), final: false }]
     if (seen.reason === "CrashLoopBackOff") {
       return [{ reason: "InvalidConfiguration", message: say("ends as soon as it starts"), final: false }]
     }
@@ -47,8 +47,8 @@ export const startTrouble = (pod: PodSeen): Option.Option<Trouble> =>
     : Option.fromUndefinedOr(containers(pod).flatMap(troubleOf)[0])
 
 const tooSmall = ({ asked, quota }: TooSmall): string =>
-  `Quota ${quota} never has room for the Pod, which asks for ${
-    asked.map(({ limited, requested, resource }) => `${requested} of its ${limited} ${resource}`).join(", ")
+  `The Pod can never fit into quota ${quota}: it asks for ${
+    asked.map(({ limited, requested, resource }) => `${requested} of ${resource} (the quota allows ${limited})`).join(", ")
   }; ask for less in jobTemplate.runner.resources of the task, or in task.runner.resources and task.worker.resources of the values, or raise the quota.`
 
 /** Returns trouble that only a warning tells of, and neither Job nor Pod: the Pod cannot be made, or one of its volumes is missing. */
@@ -58,7 +58,7 @@ const warningTrouble = ({ message, reason }: Warning): Option.Option<Trouble> =>
     if (never !== undefined) return Option.some({ reason: "Refused", message: tooSmall(never), final: false })
     return Option.some({
       reason: isOfQuota(message) ? "QuotaExceeded" : "Refused",
-      message: `Kubernetes cannot make the Pod: ${message}`,
+      message: `Kubernetes cannot create the Pod: ${message}`,
       final: false
     })
   }
@@ -95,7 +95,7 @@ export const endOf = (
   job: Option.Option<JobSeen>
 ): { readonly reason: FailureReason; readonly message: string } => {
   if (Option.exists(job, (_) => _.reason === "DeadlineExceeded")) {
-    return { reason: "DeadlineExceeded", message: "The Job ran past its deadline and was ended by Kubernetes." }
+    return { reason: "DeadlineExceeded", message: "Kubernetes ended the Job at its deadline (activeDeadlineSeconds)." }
   }
   if (Option.isNone(pod)) return { reason: "NodeLost", message: "The Pod is gone and left no result." }
   const { deleting, disruption, message, name, node, reason, runner, worker } = pod.value
@@ -119,6 +119,8 @@ export const endOf = (
 const finalReason = (reason: Trouble["reason"]): FailureReason =>
   reason === "Refused" ? "Denied" : reason === "Unschedulable" || reason === "QuotaExceeded" ? "StartupTimeout" : reason
 
+const notTakenInTime = "The worker did not take the task within task.startupTimeoutSeconds; the events of its Job and Pod may say why."
+
 /** Returns why a stage that was not claimed is not started any more. */
 export const endOfStart = (
   { job, pod, warning }: Pick<Observed, "job" | "pod" | "warning">
@@ -127,7 +129,7 @@ export const endOfStart = (
   const end = endOf(pod, job)
   if (isOver && Option.isSome(pod) && hadToGo(end.reason)) return end // whatever the Pod waited for
   return Option.match(troubleOfStart({ pod, warning }), {
-    onNone: () => isOver ? end : { reason: "StartupTimeout", message: "The worker did not take the task in time." },
+    onNone: () => isOver ? end : { reason: "StartupTimeout", message: notTakenInTime },
     onSome: ({ message, reason }) => ({ reason: finalReason(reason), message })
   })
 }

@@ -10,17 +10,17 @@ import { spreadMillis } from "./fingerprint.ts"
 import { jobName } from "./job-name.ts"
 import {
   counted,
-  failed,
-  givenUp,
   isCounted,
   isGivenUp,
-  isMadeAnew,
-  isSaidToGo,
+  isLaunchMarkedFailed,
+  isReplacedForQuota,
   launchedAs,
   launchesOf,
   mostLaunches,
   nextAfterMillis,
   quotaPatienceMillis,
+  withFailedLaunch,
+  withJobGivenUp,
   withoutReplacement
 } from "./launches.ts"
 import { askAgainMillis, isForGood, waitReasonOf } from "./observed.ts"
@@ -90,7 +90,7 @@ const sameNews = ({ observed: { task: { status } } }: Situation, { message, reas
   status.reason === reason && status.message === fitting(message)
 
 /** Returns a status for a task under way, and the report of it for the pool. */
-const tell = (situation: Situation, news: News, actions: ReadonlyArray<Action> = []): Response => ({
+const underWay = (situation: Situation, news: News, actions: ReadonlyArray<Action> = []): Response => ({
   ...unchanged(situation, actions),
   status: step(situation, news),
   notices: noticesToPool(situation, news)
@@ -101,7 +101,7 @@ export const later = (response: Response, millis: number): Response => ({
   requeueAfterMillis: Option.some(Math.max(millis, 0))
 })
 
-const end = (situation: Situation, phase: "Failed" | "Cancelled", reason: FailureReason | "Cancelled", message: string): Response => ({
+const ended = (situation: Situation, phase: "Failed" | "Cancelled", reason: FailureReason | "Cancelled", message: string): Response => ({
   ...unchanged(situation),
   status: withoutReplacement(step(situation, { phase, reason, message })),
   notices: [Notice.Emit({ type: phase === "Failed" ? "Warning" : "Normal", reason, message })]
@@ -160,37 +160,46 @@ export const finishWithLastWords: Respond = (s) => {
 export const finishLost: Respond = (s) => {
   const { reason, message } = endOf(s.observed.pod, s.observed.job)
   const next = mutates(s.observed.task.spec.stage) ? "Look at the state before the next run." : "Nothing was changed."
-  return end(s, "Failed", reason, andThen(message, next))
+  return ended(s, "Failed", reason, andThen(message, next))
 }
 
 export const stall: Respond = (s) =>
-  tell(s, {
+  underWay(s, {
     phase: "Running",
     reason: "NodeUnreachable",
     message: `Node ${
       Option.match(s.observed.pod, { onNone: () => "", onSome: ({ node }) => node })
-    } does not answer; the stage may still run there, so nothing is repeated until it answers or is removed.`,
+    } does not answer. The stage may still be running there, so the task keeps its place and its workspace until the node answers or is removed; repair the node, or delete its Node object if the machine is off.`,
     stalled: true
   })
 
 export const showStopping: Respond = (s) =>
-  tell(s, { phase: "Running", reason: "Stopping", message: "A cancel was asked for; the engine is interrupted once and saves its state." })
+  underWay(s, {
+    phase: "Running",
+    reason: "Stopping",
+    message: "A cancel was asked for; the engine is interrupted once and saves its state."
+  })
 
 /** Says again what the claim said, after a time in which the node did not answer. */
 export const showRunning: Respond = (s) => {
   const { pod, reason } = s.observed.task.status
-  return reason === "NodeUnreachable" && pod !== undefined ? tell(s, running(pod)) : unchanged(s)
+  return reason === "NodeUnreachable" && pod !== undefined ? underWay(s, running(pod)) : unchanged(s)
 }
 
 // ── no worker has claimed the task ──
 
 export const finishCalledOff: Respond = (s) =>
-  end(s, "Cancelled", "Cancelled", `${s.observed.task.spec.cancel === true ? "Cancelled" : "Deleted"} before it started; nothing was run.`)
+  ended(
+    s,
+    "Cancelled",
+    "Cancelled",
+    `${s.observed.task.spec.cancel === true ? "Cancelled" : "Deleted"} before it started; nothing was run.`
+  )
 
 export const finishRefused: Respond = (s) =>
   Option.match(s.observed.refusal, {
     onNone: () => unchanged(s),
-    onSome: ({ kind, message }) => isForGood(kind) ? end(s, "Failed", kind, message) : unchanged(s)
+    onSome: ({ kind, message }) => isForGood(kind) ? ended(s, "Failed", kind, message) : unchanged(s)
   })
 
 export const finishDenied: Respond = (s) =>
@@ -199,8 +208,8 @@ export const finishDenied: Respond = (s) =>
     onSome: ({ message }) => {
       const { startupTimeoutSeconds } = s.policy
       const next =
-        `It was denied for ${startupTimeoutSeconds} s (task.startupTimeoutSeconds); mend that, and run the task again. Nothing was run.`
-      return end(s, "Failed", "Denied", andThen(message, next))
+        `It was denied for ${startupTimeoutSeconds} s (task.startupTimeoutSeconds); correct that, and run the task again. Nothing was run.`
+      return ended(s, "Failed", "Denied", andThen(message, next))
     }
   })
 
@@ -209,7 +218,11 @@ const isFresh = ({ observed: { task: { status: { phase = "Pending" } } } }: Situ
 
 const ourJob = ({ observed: { task }, policy }: Situation): string => jobName(policy.basename, task.metadata.name)
 
-const jobMade = (s: Situation): News => ({ phase: "Starting", reason: "JobCreated", message: `Job ${ourJob(s)} is made; its Pod starts.` })
+const jobMade = (s: Situation): News => ({
+  phase: "Starting",
+  reason: "JobCreated",
+  message: `Job ${ourJob(s)} was created; its Pod is starting.`
+})
 
 const isJobCounted = ({ observed: { job, task } }: Situation): boolean => Option.exists(job, (job) => isCounted(task, job))
 
@@ -233,7 +246,7 @@ const notStarted = (s: Situation): Pick<News, "message"> & { readonly reason: Fa
 
 export const finishNotStarted: Respond = (s) => {
   const { reason, message } = notStarted(s)
-  return launched(s, end(s, "Failed", reason, andThen(message, "Nothing was run.")))
+  return launched(s, ended(s, "Failed", reason, andThen(message, "Nothing was run.")))
 }
 
 export const finishStuck: Respond = (s) => {
@@ -241,11 +254,11 @@ export const finishStuck: Respond = (s) => {
   const name = Option.match(job, { onNone: () => ourJob(s), onSome: ({ name }) => name })
   const because = Option.match(pod, {
     onNone: () => "a finalizer keeps it; remove what is in its metadata.finalizers",
-    onSome: ({ name, node }) => `its Pod ${name} does not go; look at ${node === "" ? "it" : `node ${node}`}`
+    onSome: ({ name, node }) => `its Pod ${name} is still there; check ${node === "" ? "what keeps it" : `node ${node}`}`
   })
   return launched(
     s,
-    end(s, "Failed", "StartupTimeout", `Job ${name} was deleted, and ${because}, and run the task again. Nothing was run.`)
+    ended(s, "Failed", "StartupTimeout", `Job ${name} was deleted, but ${because}, then run the task again. Nothing was run.`)
   )
 }
 
@@ -271,11 +284,11 @@ export const clearAwayOrFail: Respond = (s) => {
   const { launches = 1 } = counted(s.observed, s.policy, s.observed.task.status)
   if (launches >= mostLaunches(s.policy, reason)) return finishNotStarted(s)
   const news: News = { phase: "Starting", reason, message: andThen(message, "It is launched again.") }
-  const told = tell(s, news)
-  if (sameNews(s, news) && isSaidToGo(s.observed)) return clearAwayWhenDue(s, told)
+  const told = underWay(s, news)
+  if (sameNews(s, news) && isLaunchMarkedFailed(s.observed)) return clearAwayWhenDue(s, told)
   // The status is written first, guarded by its version: a Pod that has claimed the task meanwhile keeps its Job.
   const { status } = launched(s, told)
-  return later({ ...told, status: failed(status) }, 0)
+  return later({ ...told, status: withFailedLaunch(status) }, 0)
 }
 
 /** Returns what the start waits for, or that the Pod starts if nothing is known to keep it. */
@@ -293,7 +306,7 @@ export const makeAnew: Respond = (s) => {
   const { job, task } = s.observed
   if (Option.exists(job, (job) => isGivenUp(task, job))) return deleteAndLook(s)
   const { status } = launched(s, { ...unchanged(s), status: step(s, startNews(s)) })
-  return later({ ...unchanged(s), status: givenUp(status) }, 0)
+  return later({ ...unchanged(s), status: withJobGivenUp(status) }, 0)
 }
 
 /** Reports whether the status says that a quota has no room for the Pod. If it has no room for the Job, the task is queued instead. */
@@ -301,11 +314,11 @@ const saysQuota = ({ observed: { task: { status: { phase, queue, reason } } } }:
   phase === "Starting" && reason === "QuotaExceeded" && queue === undefined
 
 export const finishVanished: Respond = (s) =>
-  end(
+  ended(
     s,
     "Failed",
     "Lost",
-    "Its Job is gone, and the worker had not taken the task: it was deleted, or it ended and its time to live was over. Nothing was run."
+    "Its Job disappeared before a worker took the task: somebody deleted it, or it ended and was removed after task.job.ttlSecondsAfterFinished. Nothing was run; run the task again."
   )
 
 export const showStarting: Respond = (s) => {
@@ -318,19 +331,20 @@ export const showStarting: Respond = (s) => {
   const left = waitsForQuota(s.observed) ? quotaPatienceMillis - jobKnownMillis : s.policy.startupTimeoutSeconds * 1000 - startingMillis
   const again = lookAgainAfter(age)
   const news = startNews(s)
-  const told = tell(s, news)
+  const told = underWay(s, news)
   return later(
-    sameNews(s, news) && isJobCounted(s) && !isSaidToGo(s.observed) ? told : launched(s, told),
+    sameNews(s, news) && isJobCounted(s) && !isLaunchMarkedFailed(s.observed) ? told : launched(s, told),
     left > 0 ? Math.min(left, again) : again
   )
 }
 
 const waitFor = (s: Situation, reason: WaitReason, message: string, position: number, blockedBy?: string): Response => {
-  const response = tell(s, { phase: "Queued", reason, message })
+  const response = underWay(s, { phase: "Queued", reason, message })
   return { ...response, status: { ...response.status, queue: { position, reason, ...(blockedBy !== undefined && { blockedBy }) } } }
 }
 
-const ordinal = (position: number): string => position <= 4 ? `${position}` : `about ${position}`
+/** Returns the place in the queue in words. Further back only a rounded position is known. */
+const place = (position: number): string => position <= 4 ? `Number ${position} in the queue` : `About number ${position} in the queue`
 
 export const queue: Respond = (s) => {
   const { turn } = s.observed
@@ -345,11 +359,11 @@ export const queue: Respond = (s) => {
     )
   }
   if (turn.reason === "Draining") {
-    return waitFor(s, "Draining", "Nothing new starts while the cluster is drained; agent-job drain --undo ends that.", turn.position)
+    return waitFor(s, "Draining", "Nothing new starts while the cluster is draining; agent-job drain --undo ends that.", turn.position)
   }
   const message = turn.reason === "WorkspaceBusy"
-    ? `Waits for ${blockedBy}, which may change workspace ${s.observed.task.spec.workspace}.`
-    : `Number ${ordinal(turn.position)} in the queue: as many tasks run as the limits allow.`
+    ? `Waiting for ${blockedBy}, which goes before it in workspace ${s.observed.task.spec.workspace}.`
+    : `${place(turn.position)}: the limits on running tasks are reached; wait, or raise task.limits.`
   return waitFor(s, turn.reason, message, turn.position, blockedBy)
 }
 
@@ -357,7 +371,7 @@ export const queueBehindHolder: Respond = (s) => {
   const { holder, task: { spec: { workspace } } } = s.observed
   if (holder._tag === "Left") return later(waitFor(s, "WorkspaceBusy", waitsForLeft(holder, workspace), 1), askAgainMillis)
   const by = holder._tag === "Taken" ? holder.by : "another task"
-  return later(waitFor(s, "WorkspaceBusy", `Waits for ${by}, which holds workspace ${workspace}.`, 1, by), askAgainMillis)
+  return later(waitFor(s, "WorkspaceBusy", `Waiting for ${by}, which holds workspace ${workspace}.`, 1, by), askAgainMillis)
 }
 
 export const queueRefused: Respond = (s) =>
@@ -379,13 +393,13 @@ export const pin: Respond = (s) => {
   const { source: seen, task: { status } } = s.observed
   const source = seen._tag === "Ready" ? seen.artifact : status.source
   if (source === undefined) return unchanged(s)
-  const response = tell(s, { phase: "Pending", reason: "Accepted", message: `Runs revision ${source.revision}.` })
+  const response = underWay(s, { phase: "Pending", reason: "Accepted", message: `Will run revision ${source.revision}.` })
   return { ...response, status: { ...response.status, source } }
 }
 
 /** Writes down a Job's name that policies of the API server cannot derive, such as one that was cut or cleaned. */
 export const nameJob: Respond = (s) => {
-  const response = tell(s, { phase: "Pending", reason: "Accepted", message: `Its Job is called ${ourJob(s)}.` })
+  const response = underWay(s, { phase: "Pending", reason: "Accepted", message: `Its Job will be called ${ourJob(s)}.` })
   return { ...response, status: { ...response.status, job: { name: ourJob(s) } } }
 }
 
@@ -395,10 +409,10 @@ export const nameJob: Respond = (s) => {
  */
 const launchIn = (s: Situation, epoch: number, before: ReadonlyArray<Action> = []): Response => {
   const { message = "" } = s.observed.task.status
-  const news: News = isMadeAnew(s.observed.task) && saysQuota(s)
+  const news: News = isReplacedForQuota(s.observed.task) && saysQuota(s)
     ? { phase: "Starting", reason: "QuotaExceeded", message } // most likely it still waits
     : jobMade(s)
-  const response = tell(s, news, [...before, Action.CreateJob({ epoch })])
+  const response = underWay(s, news, [...before, Action.CreateJob({ epoch })])
   if (isFresh(s) && launchesOf(s.observed) === 0) return later({ ...response, status: s.observed.task.status }, quietMillis)
   const status = launchedAs(ourJob(s), s.observed, s.policy, response.status)
   return later({ ...response, status }, s.policy.startupTimeoutSeconds * 1000)

@@ -5,7 +5,7 @@ import { Equal, Option } from "effect"
 import { mutates } from "../schema/agent-task.ts"
 import { isUnpinned, waitsForSource } from "./flux-source.ts"
 import { isPlain, jobName } from "./job-name.ts"
-import { isCounted, isGivenUp, isOutOfPatience, isSaidToGo, launchesOf, mostLaunches, nextAfterMillis } from "./launches.ts"
+import { isCounted, isGivenUp, isLaunchMarkedFailed, isOutOfPatience, launchesOf, mostLaunches, nextAfterMillis } from "./launches.ts"
 import { claimLostExitCode } from "./manifest/places.ts"
 import { isForGood, type Observed } from "./observed.ts"
 import { isEngineOver, isPodOver, troubleOfStart, waitsForQuota } from "./pod-trouble.ts"
@@ -56,7 +56,7 @@ const changes: Holds = ({ observed: { task } }) => mutates(task.spec.stage)
  * Reports whether the launch failed and no Pod of it is left. Its Job is to be deleted, and may be already, though the cache does not show
  * that yet.
  */
-const isClearedAway: Holds = (s) => isSaidToGo(s.observed) && Option.isNone(s.observed.pod)
+const isClearedAway: Holds = (s) => isLaunchMarkedFailed(s.observed) && Option.isNone(s.observed.pod)
 /** Reports whether a start has taken all of its time, and `moreMillis` beyond it, by a monotonic clock. */
 const overdue = ({ observed: { job, startingMillis }, policy }: Situation, moreMillis = 0): boolean =>
   Option.isSome(job) && startingMillis >= policy.startupTimeoutSeconds * 1000 + moreMillis
@@ -100,8 +100,8 @@ export const holds = {
   launchesSpent: (s) => Option.isNone(s.observed.job) && launchesOf(s.observed) >= mostLaunches(s.policy, s.observed.task.status.reason),
   cannotStart: (s) => jobThere(s) && Option.exists(troubleOfStart(s.observed), ({ final }) => final),
   startOverdue: (s) => overdue(s) && !waitsForQuota(s.observed),
-  toldOtherwise: (s) =>
-    isSaidToGo(s.observed) ||
+  jobDiffersFromStatus: (s) =>
+    isLaunchMarkedFailed(s.observed) ||
     (s.observed.task.status.job?.uid !== undefined && Option.exists(s.observed.job, (job) => !isCounted(s.observed.task, job))),
   starting: jobThere,
   deniedTooLong: ({ observed: { deniedMillis, refusal }, policy: { startupTimeoutSeconds } }) =>

@@ -15,7 +15,7 @@ const decode = Schema.decodeUnknownOption(Schema.fromJsonString(Note))
 const backendIn = (note: Option.Option<string>) => Option.getOrUndefined(Option.flatMap(note, decode))?.backend
 
 /** The file that OpenTofu reads instead of our `.tf` file of that name. */
-const overtaking = backendFileName.replace(/\.tf$/u, ".tofu")
+const shadowingFileName = backendFileName.replace(/\.tf$/u, ".tofu")
 const remedy = "so it would be deleted with the Pod; give the configuration a backend, or set spec.backend."
 
 const isBelow = (path: string, directory: string): boolean => path === directory || path.startsWith(`${directory.replace(/\/+$/u, "")}/`)
@@ -80,5 +80,5 @@ export const poolStateTrouble = (note: Option.Option<string>): Option.Option<str
   Option.map(
     Option.fromUndefinedOr(elsewhere(note)),
     (found) =>
-      `${found} instead of the pool's server; take the backend or cloud block out of the override file that wins over ${backendFileName} (its name sorts after that, or is ${overtaking}), and any -backend out of TF_CLI_ARGS_init.`
+      `${found} instead of the pool's server; take the backend or cloud block out of the override file that wins over ${backendFileName} (its name sorts after that, or is ${shadowingFileName}), and any -backend out of TF_CLI_ARGS_init.`
   )

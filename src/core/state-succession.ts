@@ -29,7 +29,7 @@ export const obstacleTo = (before: StateMark | undefined, { lineage, serial }: S
     return {
       error: "other-lineage",
       message:
-        `The state has the lineage ${lineage}, the workspace's has ${before.lineage}, so it is of another origin and is not stored; push it to the workspace that it is of.`
+        `The state has the lineage ${lineage}, the workspace's has ${before.lineage}, so it belongs to another workspace and is not stored; push it to that one.`
     }
   }
   if (serial > before.serial) return undefined

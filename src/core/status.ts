@@ -138,7 +138,7 @@ export const unapplied = (task: AgentTask, { metadata: { name } }: AgentTask, me
     {
       phase: "Pending",
       reason: "SourceNotReady",
-      message: fitting(`${name}: What it planned is applied once the source is ready and has nothing newer. ${message}`)
+      message: fitting(`${name}: Its plan will be applied once the source is ready and has nothing newer. ${message}`)
     },
     now
   )
@@ -173,7 +173,7 @@ export const lostSight = (task: AgentTask, name: string, now: string): AgentTask
       phase: "Failed",
       reason: "Lost",
       message: fitting(
-        `${name}: It was deleted, so nothing here tells how it ended, or applies what it planned; see what it did, then delete this task and make it again, or wait for the next artifact of its source.`
+        `${name} was deleted before its end was seen or its plan was applied. Check what it did; then delete this task and make it again, or wait for the next artifact of its source.`
       )
     },
     now
@@ -199,7 +199,7 @@ export const running = (
 ): Pick<Step, "phase" | "reason" | "message"> => ({
   phase: "Running",
   reason: "Claimed",
-  message: `Runs in Pod ${name} on ${node ?? "its node"}.`
+  message: `Running in Pod ${name}${node === undefined ? "" : ` on node ${node}`}.`
 })
 
 /**
@@ -210,7 +210,7 @@ export const unsaved: Pick<Step, "phase" | "reason" | "message"> = {
   phase: "Running",
   reason: "StateUnsaved",
   message:
-    "The pool's server has not taken the newest state yet, what was made last, or the lock. The worker keeps it and goes on trying; do not delete its Pod."
+    "The pool's server has not yet taken the newest state, the end of the journal of what was made, or the release of the lock. The worker keeps it and goes on trying; do not delete its Pod."
 }
 
 /** Returns the status that claims a task. The worker writes it at the resourceVersion that it read, and only if `claim` was absent. */

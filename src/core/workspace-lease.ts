@@ -47,8 +47,8 @@ export const holderOf = ({ holder, resourceVersion, transitions }: LeaseSeen, se
 /** Returns the message of a task that waits for the Pod that is left of the former holder. */
 export const waitsForLeft = ({ by, node, pod }: Extract<Holder, { readonly _tag: "Left" }>, workspace: string): string => {
   const former = by === "" ? "a former task" : `a former task ${by}`
-  const next = node === "" ? "look at what keeps it" : `look at node ${node}, which has to answer or to be removed`
-  return `Waits for Pod ${pod} of ${former}, which may still change workspace ${workspace}; if it does not go, ${next}.`
+  const next = node === "" ? "check what keeps it" : `check node ${node}, which has to answer or be removed`
+  return `Waiting for Pod ${pod} of ${former}, which may still change workspace ${workspace}; if it does not end, ${next}.`
 }
 
 /** Returns the epoch of a task that has its workspace; 0 for a plan, which has none. */

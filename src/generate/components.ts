@@ -82,7 +82,7 @@ const noIngress: Component = {
 const nodeCache: Component = {
   name: "node-cache",
   does:
-    "Mounts a directory of each node, which the Pods of all tasks there share, as the place of a cache of providers and engines, which is empty yet, and of states that the server did not take, encrypted.",
+    "Mounts a directory of each node, which the Pods of all tasks there share. It holds states that the server did not take, encrypted; nothing uses it as a cache of providers and engines yet.",
   adapt: [
     "Needs the directory /var/cache/agent-job on every node, writable by user 1001. Not beside persistence, in whose place it comes.",
     "Pod Security refuses hostPath below privileged, so the tasks' namespace becomes that; the Pods stay as they are otherwise."
@@ -97,7 +97,7 @@ const nodeCache: Component = {
 const persistence: Component = {
   name: "persistence",
   does:
-    "Mounts one volume that the Pods of all tasks share, as the place of a cache of providers and engines, which is empty yet, and of states that the server did not take, encrypted.",
+    "Mounts one volume that the Pods of all tasks share. It holds states that the server did not take, encrypted; nothing uses it as a cache of providers and engines yet.",
   adapt: [
     "Needs a storage class with ReadWriteMany; where that is not the default one, patch the PersistentVolumeClaim agent-job-cache. A cluster of one node may do with ReadWriteOnce.",
     "When this leaves Git, Flux and Argo CD leave the claim, since it may have the only copy of a state: see docs/state.md before you delete it."
@@ -119,7 +119,7 @@ const restrictMetadata: Component = {
 const separateUsers: Component = {
   name: "separate-users",
   does:
-    "Runs the runner as another user than the worker, so that the modes of files on the volume that they share keep the one from those of the other.",
+    "Runs the runner as another user than the worker, so that file modes on the volume that they share protect the files of each from the other.",
   adapt: ["A state on a claim that was written before, by user 1001, must be writable for its group (`chmod -R g+w`)."],
   layer: componentLayers["separate-users"]
 }

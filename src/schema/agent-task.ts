@@ -29,12 +29,20 @@ export type Engine = typeof Engine.Type
 /** How many seconds a stage may take if its task does not say. */
 export const defaultTimeoutSeconds = 3600
 
+/** A variable's value as it was written: a text or an HCL expression. */
+export const VariableValue = text(65_536)
+
 const values = {
-  value: Schema.optionalKey(text(65_536)),
+  value: Schema.optionalKey(VariableValue),
   valueFrom: Schema.optionalKey(Schema.Struct({ secretKeyRef: Schema.Struct({ name: ObjectName, key: ObjectKey }) }))
 }
 
+/** How many variables a task may have. */
+export const mostVariables = 128
+
 export const VariableName = text(253).check(Schema.isPattern(/^[A-Za-z_][-A-Za-z0-9_]*$/u, { expected: "a variable's name" }))
+
+export const VariableCategory = Schema.Literals(["terraform", "env"])
 
 export const Variable = Schema.Struct({
   name: VariableName,
@@ -42,7 +50,7 @@ export const Variable = Schema.Struct({
   sensitive: Schema.optionalKey(Schema.Boolean.annotate({ description: "Kept out of every log and message." })),
   hcl: Schema.optionalKey(Schema.Boolean.annotate({ description: "The value is an HCL expression, not a text." })),
   category: Schema.optionalKey(
-    Schema.Literals(["terraform", "env"]).annotate({
+    VariableCategory.annotate({
       description: "terraform: an input variable (the default); env: the engine's environment."
     })
   )
@@ -52,13 +60,16 @@ export type Variable = typeof Variable.Type
 /** How many addresses a plan can be narrowed to, and how many characters each may have. */
 export const targetLimits = { count: 64, length: 512 } as const
 
+/** The addresses of resources that a plan is narrowed to, or that it replaces. */
+export const Targets = Schema.Array(text(targetLimits.length)).check(Schema.isMaxLength(targetLimits.count))
+
 /** How to plan: the flags of the engine that a run may set. */
 export const PlanOptions = Schema.Struct({
   destroy: Schema.optionalKey(Schema.Boolean.annotate({ description: "Plan the destruction of everything." })),
   refresh: Schema.optionalKey(Schema.Boolean),
   refreshOnly: Schema.optionalKey(Schema.Boolean),
-  targets: Schema.optionalKey(Schema.Array(text(targetLimits.length)).check(Schema.isMaxLength(targetLimits.count))),
-  replace: Schema.optionalKey(Schema.Array(text(targetLimits.length)).check(Schema.isMaxLength(targetLimits.count)))
+  targets: Schema.optionalKey(Targets),
+  replace: Schema.optionalKey(Targets)
 })
 export type PlanOptions = typeof PlanOptions.Type
 
@@ -88,6 +99,8 @@ export type JobTemplate = typeof JobTemplate.Type
 const once = (...keys: ReadonlyArray<string>) =>
   keys.map((key) => `has(self.${key}) == has(oldSelf.${key}) && (!has(self.${key}) || self.${key} == oldSelf.${key})`).join(" && ")
 
+export const WorkingDirectory = text(512)
+
 export const AgentTaskSpec = Schema.Struct({
   workspace: WorkspaceName.annotate({
     description: "One apply or destroy at a time runs in it; free places go first to the workspace with the fewest running tasks."
@@ -96,7 +109,7 @@ export const AgentTaskSpec = Schema.Struct({
   attempt: Schema.optionalKey(Schema.Int.check(Schema.isBetween({ minimum: 1, maximum: 1_000_000 }))),
   engine: Schema.optionalKey(Engine.annotate({ description: "Absent: tofu, or terraform where the runner image has no tofu." })),
   source: Schema.Struct(sources).check(exactlyOneOf(sources)).annotate({ description: "Where the configuration comes from; exactly one." }),
-  workingDirectory: Schema.optionalKey(text(512).annotate({ description: "Below the root of the source." })),
+  workingDirectory: Schema.optionalKey(WorkingDirectory.annotate({ description: "Below the root of the source." })),
   options: Schema.optionalKey(PlanOptions),
   plan: Schema.optionalKey(
     Schema.Struct({ sha256: Sha256 }).annotate({ description: "The approved saved plan; apply and destroy run it and nothing else." })
@@ -104,7 +117,7 @@ export const AgentTaskSpec = Schema.Struct({
   savePlan: Schema.optionalKey(
     SavePlan.annotate({ description: "Keeps the plan for source.savedPlan of a later task; status.result.planDigest names it." })
   ),
-  variables: Schema.optionalKey(Schema.Array(Variable).check(Schema.isMaxLength(128))),
+  variables: Schema.optionalKey(Schema.Array(Variable).check(Schema.isMaxLength(mostVariables))),
   backend: Schema.optionalKey(
     Schema.Struct({
       type: text(64),
@@ -177,7 +190,7 @@ export const AgentTaskSpec = Schema.Struct({
   ),
   cel(
     "!has(self.source.fluxSource) || !has(self.source.fluxSource.onChange) || self.source.fluxSource.onChange == 'none' || self.stage == 'plan'",
-    "source.fluxSource.onChange is for a plan, which new attempts are made after",
+    "source.fluxSource.onChange needs stage plan",
     (spec: { readonly stage: Stage; readonly source: { readonly fluxSource?: FluxSource } }) =>
       (spec.source.fluxSource?.onChange ?? "none") === "none" || spec.stage === "plan"
   )

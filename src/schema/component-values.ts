@@ -75,8 +75,8 @@ export const scheduling = (of: string) => ({
   ),
   hostAliases: value(pod.HostAliases, [], `Lines of /etc/hosts of ${of}, each as ip and hostnames.`),
   nodeSelector: value(pod.Labels, {}, `Labels that the node of ${of} must have.`),
-  podAnnotations: value(pod.Annotations, {}, `Annotations of ${of}; they go before global.podAnnotations.`),
-  podLabels: value(pod.OwnLabels, {}, `Labels of ${of}; they go before global.podLabels.`),
+  podAnnotations: value(pod.Annotations, {}, `Annotations of ${of}; they override those of global.podAnnotations with the same key.`),
+  podLabels: value(pod.OwnLabels, {}, `Labels of ${of}; they override those of global.podLabels with the same key.`),
   podSecurityContext: podSecurityContext(of),
   priorityClassName: value(optional(ObjectName), "", `Priority class of ${of}, which must exist.`),
   terminationGracePeriodSeconds: value(whole, 360, `Seconds that ${of} gets to end in order before it is killed.`),
@@ -93,5 +93,9 @@ export const agentContainer = (of: string, resources: pod.Resources) => ({
   ...environment(of, "agent.extraEnv and global.extraEnv"),
   image: image(of, "", ""),
   resources: value(pod.Resources, resources, `CPU and memory of ${of}.`),
-  securityContext: value(pod.SecurityContext, {}, `Security context of ${of}; empty: agent.securityContext, else it stands alone.`)
+  securityContext: value(
+    pod.SecurityContext,
+    {},
+    `Security context of ${of}; empty: agent.securityContext; if set, nothing of that applies.`
+  )
 })

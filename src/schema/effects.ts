@@ -58,14 +58,14 @@ const named = (description: string) => Schema.Array(Effected).annotate({ descrip
 export const StageEffects = Schema.Struct({
   unsaved: named(`Made, and not in the stored state; the first ${namedLimit.run}, or ${namedLimit.rescue} with a rescue.`),
   unsavedCount: Schema.Int,
-  unknown: named("Begun, and nobody saw the end; as many."),
+  unknown: named("Begun, outcome unknown; the same limit."),
   unknownCount: Schema.Int,
-  unseen: Schema.optionalKey(named("To be made by the plan, where nobody saw what the engine did; as many.")),
+  unseen: Schema.optionalKey(named("To be made by the plan, unknown whether it was made; the same limit.")),
   unseenCount: Schema.optionalKey(Schema.Int),
   incomplete: Schema.optionalKey(Schema.Boolean.annotate({ description: "The journal was full: there may be more." })),
   unread: Schema.optionalKey(
     Schema.Boolean.annotate({
-      description: "The state has more in it than the server has memory to look into: it may have what is named here."
+      description: "The state is too large for the server to look into: it may contain what is named here."
     })
   )
 })

@@ -8,24 +8,26 @@ export const reasons = {
   // while it waits
   Accepted: "The controller has seen the task and decides next whether it may start.",
   WorkspaceBusy: "Another apply or destroy holds the workspace; this one starts when that one is over.",
-  ConcurrencyLimit: "As many tasks run as the limits allow; raise task.limits or wait.",
-  QuotaExceeded: "A ResourceQuota refused the Job; raise the quota or wait for other Jobs to end.",
+  ConcurrencyLimit: "As many tasks are running as the limits allow; wait, or raise task.limits.",
+  QuotaExceeded: "A ResourceQuota leaves no room for the Job or its Pod; raise the quota or wait for other Jobs to end.",
   Refused:
-    "The API server does not take the Job for now; the message is its answer. What a webhook, a policy, a right or a quota that is too small at all denies for task.startupTimeoutSeconds ends as Denied.",
+    "The API server does not take the Job or its Pod for now; the message is its answer. If a webhook, a policy, missing rights or a quota that is too small for the Pod still denies it after task.startupTimeoutSeconds, the task fails as Denied.",
   SourceNotReady: "Flux has no artifact of the task's source yet; the message says what it waits for.",
   StateRescuePending:
-    "An earlier stage left the state in doubt, so nothing of the workspace starts, and an apply that had not begun ends; settle it with agent-job state rescue.",
+    "An earlier stage left the state in doubt, so no stage of the workspace starts, and an apply that has not begun ends without applying anything; settle it with agent-job state rescue WORKSPACE.",
   IsolationUnproven:
-    "Nothing starts before the isolation of tasks is proven for the present values; run agent-job doctor, and mend what it finds.",
-  Draining: "The cluster is drained, so nothing new starts; agent-job drain --undo ends that.",
-  NameHeld: "A Job of the same name, of a former task or of one whose name gives the same, is still there.",
+    "Nothing starts before the isolation of tasks is proven for the present values; run agent-job doctor, and correct what it finds.",
+  Draining: "The cluster is draining, so nothing new starts; agent-job drain --undo ends that.",
+  NameHeld:
+    "The name of its Job is still taken, by the Job of a former task of this name or of a task whose Job gets the same name; wait until that Job is gone, or make this task again under another name.",
   // while it starts and runs
-  JobCreated: "The Job is made; Kubernetes schedules the Pod and pulls its images.",
+  JobCreated: "The Job was created; Kubernetes is scheduling the Pod and pulling its images.",
   Unschedulable: "No node can take the Pod; look at the message for what is missing.",
-  Claimed: "The worker has taken the task and runs it.",
-  NodeUnreachable: "The node does not answer, so the stage may still run there; it is not repeated until that is ruled out.",
+  Claimed: "The worker has taken the task and is running it.",
+  NodeUnreachable:
+    "The node does not answer, and the stage may still be running there, so the task keeps its place and its workspace until the node answers or is removed; repair the node, or delete its Node object if the machine is off.",
   StateUnsaved:
-    "The pool's server has not taken the state that the engine wrote, the last words on what it made, or its lock; the worker keeps it and goes on trying, and the stage waits for that.",
+    "The pool's server has not yet taken the newest state, the end of the journal of what was made, or the release of the lock; the worker keeps it and goes on trying. Do not delete its Pod; check the server and the network.",
   Stopping: "A cancel was asked for; the engine was interrupted once and is given time to save its state.",
   // how it ended
   Completed: "The stage ended with success.",
@@ -39,19 +41,22 @@ export const reasons = {
     "The runner image has no such engine, or one that cannot start, as the message says; use an image in which tofu or terraform runs.",
   ImagePull: "An image could not be pulled; check its name, tag and pull secrets.",
   StartupTimeout: "The Pod did not start in time (task.startupTimeoutSeconds); the message says what it waited for.",
-  DeadlineExceeded: "The stage ran longer than spec.timeoutSeconds or task.job.activeDeadlineSeconds lets it, and was interrupted.",
+  DeadlineExceeded:
+    "The stage ran longer than spec.timeoutSeconds or task.job.activeDeadlineSeconds allows, and was interrupted; raise the limit that it reached.",
   OutOfMemory: "A container used more memory than its limit, or came near to it and was stopped in order; raise the limit.",
-  DiskFull: "A volume is full, and the message says which: of the Pod's own, raise persistence.emptyDir.sizeLimit; make a claim larger.",
+  DiskFull:
+    "A volume is full; the message says which. If it is the Pod's own, raise persistence.emptyDir.sizeLimit; if it is a claim, make the claim larger.",
   Evicted:
-    "The Pod was evicted, deleted, or had to leave its node; the message says whether anything was run. A plan is made again, an apply or destroy that had begun never is.",
-  NodeLost: "The node is gone, and the stage with it.",
+    "The Pod was evicted, deleted, or had to leave its node; the message says whether anything was run. The plan of a run, or of a task that follows its source, is made again, three times at most; an apply or destroy that had begun never is.",
+  NodeLost:
+    "The Pod is gone, most often with its node, and the stage left no result; after an apply or destroy, look at the state before the next run.",
   PoolUnreachable: "The server did not answer in time; check agent.url and the network.",
   TokenRefused:
     "The server refused the token of this stage: it is over, or another task has it; see agent-job get RUN, and start a new run if you still need one.",
   StateNotSaved: "The engine ended, but the server has not confirmed the state; the message says where a copy is.",
   NameTaken: "The name of the Job or the task is taken by an object that is not ours; delete that object, or use another name.",
   Denied:
-    "The API server refused the Job for good, or denied it for as long as a start may take; the message is its answer: mend what that names, and run the task again.",
+    "The API server refused the Job for good, or denied it for all of task.startupTimeoutSeconds; the message is its answer: correct what it names, and run the task again.",
   Lost: "The worker ended without a result; a plan may be made again, an apply never is: look at the state before the next run."
 } as const
 

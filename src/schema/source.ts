@@ -16,7 +16,7 @@ export const FluxSource = Schema.Struct({
   onChange: Schema.optionalKey(
     OnChange.annotate({
       description:
-        "plan: a new artifact makes a new attempt, a task of its own; planAndApply: and what it plans is applied; none if absent."
+        "plan: each new artifact is planned by a new AgentTask; planAndApply: and that plan is applied without a question; absent: none."
     })
   )
 })
@@ -48,7 +48,7 @@ export const sources = {
   ),
   fluxSource: Schema.optionalKey(
     FluxSource.annotate({
-      description: "The artifact of a source of Flux when the Job is made; checked against its digest before it is unpacked."
+      description: "The artifact that a source of Flux has when the Job is created; checked against its digest before it is unpacked."
     })
   ),
   savedPlan: Schema.optionalKey(

@@ -1,25 +1,22 @@
 // The requests of the TFE v2 API that we read, as loosely as stock clients write them: unknown keys pass, null means absent.
-// Answers are built by server/tfe-documents; only `data.type` and `data.id` are the same for all.
+// What becomes part of an AgentTask has the limits that it has there.
 // Used by the server's TFE routes and by the CLI.
 import { Schema } from "effect"
-import { Engine } from "./agent-task.ts"
+import { Engine, mostVariables, Targets, VariableCategory, VariableName, VariableValue, WorkingDirectory } from "./agent-task.ts"
 import { Sha256, WorkspaceName } from "./names.ts"
+import { text } from "./text.ts"
 
 const maybe = <S extends Schema.Top>(schema: S) => Schema.optionalKey(Schema.NullOr(schema))
 const request = <A extends Schema.Struct.Fields, R extends Schema.Struct.Fields>(attributes: A, relationships: R) =>
   Schema.Struct({
     data: Schema.Struct({ attributes: Schema.Struct(attributes), relationships: Schema.optionalKey(Schema.Struct(relationships)) })
   })
-const text = (maxLength: number) => Schema.String.check(Schema.isMaxLength(maxLength))
-/** The name of a variable, restricted as in the AgentTask that it becomes part of. */
-const variableName = text(253).check(Schema.isPattern(/^[A-Za-z_][-A-Za-z0-9_]*$/u, { expected: "a variable's name" }))
-const addresses = Schema.Array(text(512)).check(Schema.isMaxLength(64))
 const to = Schema.Struct({ data: Schema.Struct({ id: Schema.String }) })
 
 const workspaceSettings = {
   "auto-apply": maybe(Schema.Boolean),
   "terraform-version": maybe(Schema.String),
-  "working-directory": maybe(text(512))
+  "working-directory": maybe(WorkingDirectory)
 }
 export const CreateWorkspace = request({ name: WorkspaceName, ...workspaceSettings }, {})
 export const UpdateWorkspace = request(workspaceSettings, {})
@@ -27,8 +24,8 @@ export const UpdateWorkspace = request(workspaceSettings, {})
 export const CreateConfigurationVersion = request({ speculative: maybe(Schema.Boolean) }, {})
 
 const RunVariable = Schema.Struct({
-  key: variableName,
-  value: text(65_536).annotate({ description: "An HCL expression: a text comes in quotes." })
+  key: VariableName,
+  value: VariableValue.annotate({ description: "An HCL expression: a text comes in quotes." })
 })
 
 export const CreateRun = request({
@@ -39,9 +36,9 @@ export const CreateRun = request({
   "save-plan": maybe(Schema.Boolean),
   refresh: maybe(Schema.Boolean),
   "refresh-only": maybe(Schema.Boolean),
-  "target-addrs": maybe(addresses),
-  "replace-addrs": maybe(addresses),
-  variables: maybe(Schema.Array(RunVariable).check(Schema.isMaxLength(128))),
+  "target-addrs": maybe(Targets),
+  "replace-addrs": maybe(Targets),
+  variables: maybe(Schema.Array(RunVariable).check(Schema.isMaxLength(mostVariables))),
   engine: maybe(
     Engine.annotate({ description: "Ours, not in the TFE API; absent: tofu, or terraform where the runner image has no tofu." })
   )
@@ -54,10 +51,10 @@ export const ApplyRun = Schema.Struct({
 })
 
 export const CreateVariable = request({
-  key: variableName,
-  value: maybe(text(65_536)),
+  key: VariableName,
+  value: maybe(VariableValue),
   description: maybe(text(512)),
-  category: maybe(Schema.Literals(["terraform", "env"])),
+  category: maybe(VariableCategory),
   hcl: maybe(Schema.Boolean),
   sensitive: maybe(Schema.Boolean)
 }, {})

@@ -59,7 +59,7 @@ const task = section({
     activeDeadlineSeconds: value(
       whole,
       0,
-      "Seconds that a Job may live, start and orderly end included; it shortens the timeout of tasks that ask for more; 0: as long as its task's timeout needs, and an hour more to save a state while the server is away."
+      "Longest life of a Job in seconds, from its start to an orderly end; tasks with a longer timeout get a shorter one. 0: the task's timeout, plus an hour to save its state while the server is away."
     ),
     backoffLimit: value(whole, 0, "How often a Job that failed to start may be tried again; a stage that has begun is never repeated."),
     podFailurePolicy: section({
@@ -71,8 +71,12 @@ const task = section({
     }),
     ttlSecondsAfterFinished: value(whole, 60, "Seconds after which an ended Job and its Pod are removed.")
   }),
-  jobAnnotations: value(pod.Annotations, {}, "Annotations of the Jobs of tasks; they go before global.annotations."),
-  jobLabels: value(pod.OwnLabels, {}, "Labels of the Jobs of tasks; they go before global.labels."),
+  jobAnnotations: value(
+    pod.Annotations,
+    {},
+    "Annotations of the Jobs of tasks; they override those of global.annotations with the same key."
+  ),
+  jobLabels: value(pod.OwnLabels, {}, "Labels of the Jobs of tasks; they override those of global.labels with the same key."),
   limits: section({
     perWorkspace: value(atLeastOne, 10, "Tasks of one workspace that may run at once; an apply or destroy excludes others anyway."),
     total: value(atLeastOne, 50, "Tasks that may run at once.")
@@ -103,13 +107,13 @@ const task = section({
   sidecars: value(
     Schema.mutable(Schema.Array(pod.Container)),
     [],
-    "Further containers of the Pods of tasks; they start before the runner and end after the worker."
+    "Further containers of the Pods of tasks; they start before the runner and end after the worker, so their restartPolicy is always Always."
   ),
   startupTimeoutSeconds: value(atLeastOne, 180, "Seconds that a Job may take until its worker takes the task."),
   userNamespaces: value(
     Schema.Boolean,
     false,
-    "Gives the Pods of tasks users of their own, so that none of theirs is one of the node (hostUsers: false); the nodes must be able to."
+    "Gives the Pods of tasks users of their own, so that none of theirs is one of the node (hostUsers: false); the nodes must support it."
   ),
   worker: section({
     ...agentContainer("the worker", { limits: { cpu: "2000m", memory: "1024Mi" }, requests: { cpu: "250m", memory: "256Mi" } }),
@@ -124,13 +128,13 @@ const persistence = section({
   enabled: value(
     Schema.Boolean,
     false,
-    "Mounts a PersistentVolumeClaim that the Pods of tasks share, as the place of a cache of providers and engines, which is empty yet, and of states that could not be saved, encrypted (docs/state.md)."
+    "Mounts a PersistentVolumeClaim that the Pods of tasks share. It holds states that could not be saved, encrypted (docs/state.md); nothing uses it as a cache of providers and engines yet."
   ),
   hostPath: section({
     path: value(
       optional(Path),
       "",
-      "Directory of each node that the Pods of tasks there share as the place of their cache, instead of a claim; user 1001 must be able to write it, and Pod Security baseline and restricted refuse it."
+      "Directory of each node that the Pods of tasks there share instead of a claim; user 1001 must be able to write it, and Pod Security baseline and restricted refuse it."
     ),
     type: value(
       optional(Schema.Literals(["Directory", "DirectoryOrCreate"])),

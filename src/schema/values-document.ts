@@ -31,11 +31,11 @@ const orNull = (node: Node): Node => {
  * Returns the JSON Schema of what may be laid over `below`: a required key may be missing if `below` has it, and any other key may be null.
  * Lists are replaced as a whole, so nothing changes inside of them.
  */
-const over = (node: Node, below: unknown): Node => {
+const overlaid = (node: Node, below: unknown): Node => {
   const required = texts(node, "required")
   const properties = isTree(node["properties"]) ? node["properties"] : {}
   const within = (key: string, inner: Node): Node =>
-    over(inner, "default" in inner ? inner["default"] : isTree(below) ? below[key] : undefined)
+    overlaid(inner, "default" in inner ? inner["default"] : isTree(below) ? below[key] : undefined)
   const missing = required.filter((key) => !(isTree(below) && Object.hasOwn(below, key)))
   const { required: _, ...rest } = node
   return {
@@ -48,12 +48,12 @@ const over = (node: Node, below: unknown): Node => {
       )
     }),
     ...(missing.length > 0 && { required: missing }),
-    ...(isTree(node["additionalProperties"]) && { additionalProperties: orNull(over(node["additionalProperties"], undefined)) })
+    ...(isTree(node["additionalProperties"]) && { additionalProperties: orNull(overlaid(node["additionalProperties"], undefined)) })
   }
 }
 
 /** Returns the JSON Schema of one file: keys that have a value below may be missing, and null takes away what is below. */
-export const valuesFileDocument = (): Node => orNull(over(valuesDocument(), undefined))
+export const valuesFileDocument = (): Node => orNull(overlaid(valuesDocument(), undefined))
 
 export interface ValueKey {
   readonly key: string

@@ -42,8 +42,21 @@ describe("why a run failed", () => {
       "ExitCode: The engine ended with an error; its log says which."
     ].join("\n")))
   it("is told once when both say the same", () =>
-    expect(failure(run({ stages: [stage({ reason: "NodeLost", message: "The node is gone, and the stage with it." })] }), "plan")).toBe(
-      "The plan of run-a1 failed: The node is gone, and the stage with it."
+    expect(
+      failure(
+        run({
+          stages: [
+            stage({
+              reason: "NodeLost",
+              message:
+                "The Pod is gone, most often with its node, and the stage left no result; after an apply or destroy, look at the state before the next run."
+            })
+          ]
+        }),
+        "plan"
+      )
+    ).toBe(
+      "The plan of run-a1 failed: The Pod is gone, most often with its node, and the stage left no result; after an apply or destroy, look at the state before the next run."
     ))
   it("names what it left in the world", () =>
     expect(

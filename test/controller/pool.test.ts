@@ -25,8 +25,8 @@ it.live("takes work, says why it waits, and reports each stage once", () =>
     const [assignment] = yield* pool.acquire("agent", 5, 10)
     expect(assignment).toMatchObject({ id: `${run}.plan.1`, workspace: "demo", stage: "plan" })
     yield* pool.acknowledge(`${run}.plan.1`, uid)
-    yield* pool.wait(`${run}.plan.1`, ofTask, "ImagePull", "Container runner waits for its image: not found")
-    expect(JSON.stringify(yield* people.view(run))).toContain("waits for its image")
+    yield* pool.wait(`${run}.plan.1`, ofTask, "ImagePull", "Container runner cannot get its image yet: not found")
+    expect(JSON.stringify(yield* people.view(run))).toContain("cannot get its image yet")
     yield* pool.report(`${run}.plan.1`, ofTask, failed())
     yield* pool.report(`${run}.plan.1`, ofTask, failed()) // the answer was lost
     yield* pool.report(`${run}.plan.1`, ofTask, succeeded()) // somebody else's word came first

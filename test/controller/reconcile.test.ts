@@ -613,6 +613,6 @@ it.effect("lets the apply that holds the workspace start, though it has no Job a
     for (const name of ["holder", "older", "holder"]) yield* reconcile(`tasks/${name}`)
     expect(server.all(jobs).map(({ metadata }) => metadata.name)).toEqual(["agent-job-holder"])
     expect(server.all(agentTasks).find(({ metadata }) => metadata.name === "older")).toMatchObject({
-      status: { reason: "WorkspaceBusy", message: "Waits for holder, which may change workspace demo." }
+      status: { reason: "WorkspaceBusy", message: "Waiting for holder, which goes before it in workspace demo." }
     })
   }).pipe(Effect.scoped))

@@ -20,7 +20,7 @@ describe("effectsMessage", () => {
     { given: "nothing", says: "", about: effects([], []) },
     {
       given: "one of each",
-      says: "Made, but not in the state: t.a [id=1]. Begun, with an end that nobody saw: t.b (create).",
+      says: "Made, but not in the state: t.a [id=1]. Begun, outcome unknown: t.b (create).",
       about: effects([effect("create", "t.a", "1")], [effect("create", "t.b")])
     },
     {
@@ -30,14 +30,13 @@ describe("effectsMessage", () => {
     },
     {
       given: "what was planned, unseen",
-      says: "Planned, and nobody saw whether it was made: t.a.",
+      says: "Planned, unknown whether it was made: t.a.",
       about: { ...effects([], []), unseen: [effect("create", "t.a")], unseenCount: 1 }
     },
     { given: "a full journal", says: "There may be more, since the journal was full.", about: { ...effects([], []), incomplete: true } },
     {
       given: "a state that is not looked into",
-      says:
-        "Made, but not in the state: t.a. The state may have some of it, since it has more in it than the server has memory to look into.",
+      says: "Made, but not in the state: t.a. The state may already contain some of this: it is too large for the server to look into.",
       about: { ...effects([effect("create", "t.a")], []), unread: true }
     }
   ])("says of $given: $says", ({ about, says }) => expect(effectsMessage(about)).toBe(says))

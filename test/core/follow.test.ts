@@ -146,7 +146,7 @@ describe("a follower that applies what it plans", () => {
     "is not ready while its source is not, as long as the changes of $plan are not applied",
     ({ latest, plan: name }) => {
       const { actions, status } = plan(policy, worldOf({ ...followed, source: "notReady", latest }), noon)
-      const why = ["SourceNotReady", `${name}: What it planned is applied once the source is ready and has nothing newer. It is not ready.`]
+      const why = ["SourceNotReady", `${name}: Its plan will be applied once the source is ready and has nothing newer. It is not ready.`]
       expect([actions, ready({ status })]).toEqual([
         [],
         [["Ready", "False", ...why], ["Reconciling", "True", ...why], ["Stalled", "False", ...why]]
@@ -218,10 +218,10 @@ describe("a follower that applies what it plans", () => {
         name: "task-2-apply"
       }
     ] satisfies ReadonlyArray<{ given: string; first: Partial<Seed>; next: Partial<Seed>; name: string }>
-  )("says of $given, once it is deleted, that nobody tells how it ended", ({ first, name, next }) => {
+  )("says of $given, that it was deleted before its end was seen", ({ first, name, next }) => {
     const message = expect.stringMatching(
       new RegExp(
-        `^${name}: It was deleted, so nothing here tells how it ended.*; see what it did, then delete this task and make it again`,
+        `^${name} was deleted before its end was seen or its plan was applied. Check what it did; then delete this task and make it again`,
         "u"
       )
     )

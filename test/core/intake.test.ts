@@ -1,7 +1,16 @@
 // From the pool's assignment to an AgentTask, and from the assignment's id back to the task's name.
 import { describe, expect, it } from "@effect/vitest"
 import { Equal, Option, Schema } from "effect"
-import { carriesOut, isOf, isRunnable, specOf, taskName, taskNameOfId, tokenSecretName, tokenSecretPattern } from "../../src/core/intake.ts"
+import {
+  belongsToAssignment,
+  carriesOut,
+  isRunnable,
+  specOf,
+  taskName,
+  taskNameOfId,
+  tokenSecretName,
+  tokenSecretPattern
+} from "../../src/core/intake.ts"
 import { AgentTaskSpec } from "../../src/schema/agent-task.ts"
 import { Assignment, assignmentId } from "../../src/schema/pool-api.ts"
 
@@ -43,14 +52,18 @@ describe("an assignment", () => {
     ([assignment, other]) => {
       const spec = specOf(assignment, "http://pool")
       const id = assignmentId(assignment.runId, assignment.stage, assignment.attempt)
-      expect([spec, { ...spec, cancel: true }, specOf(assignment, "http://moved")].map((_) => [carriesOut(_, assignment), isOf(_, id)]))
+      expect(
+        [spec, { ...spec, cancel: true }, specOf(assignment, "http://moved")].map((
+          _
+        ) => [carriesOut(_, assignment), belongsToAssignment(_, id)])
+      )
         .toEqual(Array(3).fill([true, true]))
       expect([{ ...spec, jobTemplate: {} }, { ...spec, source: { inline: {} } }].map((_) => carriesOut(_, assignment))).toEqual([
         false,
         false
       ])
       const { pool: _, ...strangers } = spec
-      expect([carriesOut(strangers, assignment), isOf(strangers, id)]).toEqual([false, false])
+      expect([carriesOut(strangers, assignment), belongsToAssignment(strangers, id)]).toEqual([false, false])
       expect(carriesOut(specOf(other, "http://pool"), assignment)).toBe(Equal.equals(specOf(other, ""), specOf(assignment, "")))
     }
   )

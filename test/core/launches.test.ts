@@ -8,7 +8,7 @@ import { Uid } from "../../src/schema/names.ts"
 import { noon, perform, plainSeed, policyOf, type Seed, worldOf } from "./worlds.ts"
 
 const job = { name: "agent-job-task", uid: Uid.make("job-uid") }
-const quota = "Kubernetes cannot make the Pod: exceeded quota: pods"
+const quota = "Kubernetes cannot create the Pod: exceeded quota: pods"
 const starting: AgentTaskStatus = { phase: "Starting", launches: 1, job }
 const evicted: AgentTaskStatus = { ...starting, reason: "Evicted", message: "Pod pod was evicted from node node. It is launched again." }
 const outlasted: AgentTaskStatus = { ...starting, reason: "QuotaExceeded", message: `Its Job is made anew. ${quota}` }

@@ -1225,7 +1225,7 @@ describe("plan", () => {
   it("says of a Job that was denied for too long who denied it, and what to do", () => {
     const whole: Seed = { ...plainSeed, refusal: "Forbidden", deniedSeconds: 180 }
     expect(plan(policyOf(whole), worldOf(whole), noon).status.message).toBe(
-      "the server's words. It was denied for 180 s (task.startupTimeoutSeconds); mend that, and run the task again. Nothing was run."
+      "the server's words. It was denied for 180 s (task.startupTimeoutSeconds); correct that, and run the task again. Nothing was run."
     )
   })
 
@@ -1236,7 +1236,7 @@ describe("plan", () => {
       noon
     )
     expect(status.message).toBe(
-      "Quota q never has room for the Pod, which asks for 64Gi of its 32Gi limits.memory; ask for less in jobTemplate.runner.resources of the task, or in task.runner.resources and task.worker.resources of the values, or raise the quota. Nothing was run."
+      "The Pod can never fit into quota q: it asks for 64Gi of limits.memory (the quota allows 32Gi); ask for less in jobTemplate.runner.resources of the task, or in task.runner.resources and task.worker.resources of the values, or raise the quota. Nothing was run."
     )
   })
 
@@ -1250,13 +1250,13 @@ describe("plan", () => {
   it("says of a Job that is gone no more than is known: a controller that was away may have missed its end", () => {
     const whole: Seed = { ...plainSeed, life: "starting", launches: 1 }
     expect(plan(policyOf(whole), worldOf(whole), noon).status.message).toBe(
-      "Its Job is gone, and the worker had not taken the task: it was deleted, or it ended and its time to live was over. Nothing was run."
+      "Its Job disappeared before a worker took the task: somebody deleted it, or it ended and was removed after task.job.ttlSecondsAfterFinished. Nothing was run; run the task again."
     )
   })
 
-  it.each([{ node: "node-1", next: "look at node node-1, which has to answer or to be removed" }, {
+  it.each([{ node: "node-1", next: "check node node-1, which has to answer or be removed" }, {
     node: "",
-    next: "look at what keeps it"
+    next: "check what keeps it"
   }])("names the Pod that is left of a former task of its own name, and not itself: $next", ({ next, node }) => {
     const world = worldOf({ ...plainSeed, stage: "apply", holder: "left" })
     const holder = Holder.Left({ by: "task", pod: "former-pod", node })
@@ -1264,7 +1264,7 @@ describe("plan", () => {
     expect([situation, actions, status.message]).toEqual([
       "another task holds the workspace",
       [],
-      `Waits for Pod former-pod of a former task task, which may still change workspace demo; if it does not go, ${next}.`
+      `Waiting for Pod former-pod of a former task task, which may still change workspace demo; if it does not end, ${next}.`
     ])
     expect(status.queue).toEqual({ position: 1, reason: "WorkspaceBusy" })
   })

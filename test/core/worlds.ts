@@ -137,7 +137,7 @@ const queuedFor = (reason: WaitReason): AgentTaskStatus => ({
 
 const smallQuotaMessage =
   "Error creating: pods \"p\" is forbidden: exceeded quota: q, requested: limits.memory=64Gi,pods=1, used: limits.memory=0,pods=9, limited: limits.memory=32Gi,pods=9"
-const quotaMessage = "Kubernetes cannot make the Pod: exceeded quota: pods"
+const quotaMessage = "Kubernetes cannot create the Pod: exceeded quota: pods"
 
 const statusOf = ({ launches, life, reported }: Seed): AgentTaskStatus => {
   const claim = { podUid: Uid.make("pod-uid"), nonce: "n", epoch: 1, at: before(60) }

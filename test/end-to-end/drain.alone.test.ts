@@ -77,7 +77,7 @@ describe("kubectl drain", () => {
 
   it("that meets an apply before its claim has it launched again", async ({ scene }) => {
     const name = await scene.task({ stage: "apply", source: harmless, jobTemplate: { runner: { image: "registry.invalid/none:1" } } })
-    const { metadata: { uid } } = await untilTask(name, "waits for its image", ({ status }) => status.reason === "ImagePull")
+    const { metadata: { uid } } = await untilTask(name, "cannot get its image yet", ({ status }) => status.reason === "ImagePull")
     const first = (await kubectl(["get", "pods", `--selector=scalr.io/task-uid=${uid}`, "--output=name"])).trim().replace("pod/", "")
     await kubectl(["create", "--raw", `/api/v1/namespaces/agent-job-tasks/pods/${first}/eviction`, "--filename=-"], evictionOf(first))
     const { status } = await untilTask(name, "is launched again", ({ status }) => status.launches === 2)
@@ -97,7 +97,7 @@ describe("agent-job drain", () => {
     const { status } = await untilTask(name, "is held back", ({ status }) => status.phase === "Queued")
     assert.deepInclude(status, {
       reason: "Draining",
-      message: "Nothing new starts while the cluster is drained; agent-job drain --undo ends that."
+      message: "Nothing new starts while the cluster is draining; agent-job drain --undo ends that."
     })
     assert.include((await agentJob("get", "tasks")).stdout, "Draining")
 

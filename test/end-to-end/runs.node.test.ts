@@ -131,7 +131,10 @@ describe.concurrent("an apply of an AgentTask", () => {
     await untilTask(first, "has its Job", ({ status }) => status.phase === "Starting")
     const second = await scene.task({ stage: "apply", source: harmless }, "second")
     const { status } = await untilTask(second, "is queued", ({ status }) => status.phase === "Queued")
-    assert.deepInclude(status, { reason: "WorkspaceBusy", message: `Waits for ${first}, which may change workspace ${scene.name}.` })
+    assert.deepInclude(status, {
+      reason: "WorkspaceBusy",
+      message: `Waiting for ${first}, which goes before it in workspace ${scene.name}.`
+    })
     assert.deepStrictEqual(status.queue, { position: 1, reason: "WorkspaceBusy", blockedBy: first })
     assert.isUndefined(status.job)
 

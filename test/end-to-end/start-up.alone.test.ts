@@ -21,13 +21,13 @@ describe.concurrent("an AgentTask whose Pod", () => {
     const name = await scene.task({ stage: "plan", source: harmless, jobTemplate: { runner: { image: "registry.invalid/none:1" } } })
     const { status: { message } } = await untilTask(
       name,
-      "waits for its image",
+      "cannot get its image yet",
       ({ status }) => status.phase === "Starting" && status.reason === "ImagePull"
     )
-    assert.match(message ?? "", /^Container runner waits for its image: .*registry\.invalid\/none:1/u)
+    assert.match(message ?? "", /^Container runner cannot get its image yet: .*registry\.invalid\/none:1/u)
     const { status } = await untilOver(name)
     assert.deepInclude(status, { phase: "Failed", reason: "ImagePull" })
-    assert.match(status.message ?? "", /^Container runner waits for its image: .*registry\.invalid\/none:1.* Nothing was run\.$/su)
+    assert.match(status.message ?? "", /^Container runner cannot get its image yet: .*registry\.invalid\/none:1.* Nothing was run\.$/su)
     assert.isUndefined(status.claim)
   })
 
@@ -39,7 +39,7 @@ describe.concurrent("an AgentTask whose Pod", () => {
       "waits for the Secret",
       ({ status }) => status.phase === "Starting" && status.reason === "InvalidConfiguration"
     )
-    assert.strictEqual(message, `Container worker cannot be made: secret "${scene.name}-none" not found`)
+    assert.strictEqual(message, `Container worker cannot be created: secret "${scene.name}-none" not found`)
     const { status } = await untilOver(name)
     assert.deepInclude(status, { phase: "Failed", reason: "InvalidConfiguration", message: `${message}. Nothing was run.` })
   })

@@ -144,8 +144,8 @@ export const mutants: ReadonlyArray<Mutant> = [
   {
     name: "a Pod that exited with 0 is a success",
     file: "src/core/response.ts",
-    from: "end(s, \"Failed\", reason, andThen(message, next))",
-    to: "({ ...end(s, \"Failed\", reason, andThen(message, next)), status: { ...s.observed.task.status, phase: \"Succeeded\" } })",
+    from: "ended(s, \"Failed\", reason, andThen(message, next))",
+    to: "({ ...ended(s, \"Failed\", reason, andThen(message, next)), status: { ...s.observed.task.status, phase: \"Succeeded\" } })",
     test: laws
   },
   // how a status goes on
@@ -642,7 +642,7 @@ export const mutants: ReadonlyArray<Mutant> = [
   {
     name: "a Job that was given up for a quota and goes on is not counted again",
     file: "src/core/launches.ts",
-    from: "launches > 0 && !isMadeAnew(task) &&",
+    from: "launches > 0 && !isReplacedForQuota(task) &&",
     to: "launches > 0 &&",
     test: "core/plan.test.ts"
   },

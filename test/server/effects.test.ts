@@ -186,7 +186,7 @@ describe("the end of a stage", () => {
       const waiting = yield* person(url).view(yield* person(url).start("demo"))
       expect(waiting.queue).toMatchObject({ reason: "StateRescuePending" })
       expect(waiting.queue?.message).toContain(
-        "Made, but not in the state: time_sleep.b [id=2]. Begun, with an end that nobody saw: time_sleep.c (create)); look at it"
+        "Made, but not in the state: time_sleep.b [id=2]. Begun, outcome unknown: time_sleep.c (create)); look at it"
       )
       expect((yield* person(url).view(id)).failure).toContain("agent-job state rescue demo")
     }))
@@ -243,7 +243,7 @@ describe("the end of a stage", () => {
         yield* applier.unlock("a")
         yield* applier.result(result)
         expect(yield* effects).toEqual(left === undefined ? undefined : expect.objectContaining(left))
-        const why = "The state may have some of it, since it has more in it than the server has memory to look into"
+        const why = "The state may already contain some of this: it is too large for the server to look into"
         const { pending } = yield* person(url).state("demo")
         expect(pending).toEqual(left === undefined ? [] : [expect.objectContaining({ message: expect.stringContaining(why) })])
       })
@@ -464,7 +464,7 @@ describe("what a plan wants to be made", () => {
       expect([names(said?.unknown), names(said?.unseen), said?.unseenCount]).toEqual([["time_sleep.a"], ["time_sleep.c"], 1])
       const state = yield* person(url).as("GET", "/api/agent-job/v1/workspaces/demo/state")
       expect(names(state.json.pending[0].effects.unseen)).toEqual(["time_sleep.c"])
-      expect(state.json.pending[0].message).toContain("Planned, and nobody saw whether it was made: time_sleep.c")
+      expect(state.json.pending[0].message).toContain("Planned, unknown whether it was made: time_sleep.c")
     }))
 
   it.live("is no matter once the worker has told all of its engine, however late", () =>

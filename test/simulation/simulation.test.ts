@@ -120,9 +120,9 @@ describe("what chance seldom comes to", () => {
     expect(pods).toHaveLength(1)
     expect(simulation.tasks.map(({ metadata: { name }, status: { message } }) => [name, message])).toContainEqual([
       "task-1",
-      `Waits for Pod ${
+      `Waiting for Pod ${
         pods[0]?.metadata.name
-      } of a former task task-0, which may still change workspace one; if it does not go, look at node node-0, which has to answer or to be removed.`
+      } of a former task task-0, which may still change workspace one; if it does not end, check node node-0, which has to answer or be removed.`
     ])
     expect(simulation.cluster.jobs.map(({ metadata }) => metadata.name).sort()).toEqual([
       "agent-job-task-2",

@@ -41,7 +41,7 @@ resource "time_sleep" "last" {
       expect(result, log()).toMatchObject({ outcome: "failed", reason: "OutOfMemory", changes: { add: 3, change: 0, destroy: 0 } })
       for (const id of made) expect(result?.message).toContain(`[id=${id}]`)
       expect(result?.message).toMatch(
-        /Made, but not in the state: terraform_data\.made.*Begun, with an end that nobody saw: time_sleep\.last \(create\)\.$/u
+        /Made, but not in the state: terraform_data\.made.*Begun, outcome unknown: time_sleep\.last \(create\)\.$/u
       )
       expect(api.journal.filter(({ kind }) => kind === "done").map(({ id }) => id).sort()).toEqual([...made].sort())
       expect(api.journal.slice(-2)).toMatchObject([{ kind: "started", address: "time_sleep.last" }, { kind: "closed" }])

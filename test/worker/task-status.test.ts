@@ -39,7 +39,7 @@ describe("a state that is not saved", () => {
         1
       ])
       expect(yield* finish).toBe("stored")
-      expect([status().reason, status().message, kubernetes.writes()]).toEqual(["Claimed", "Runs in Pod demo-abcde on node-1.", 2])
+      expect([status().reason, status().message, kubernetes.writes()]).toEqual(["Claimed", "Running in Pod demo-abcde on node node-1.", 2])
     }))
 
   it.effect("is said again when somebody has said something else, and through a conflict", () =>

@@ -49,7 +49,7 @@ export const podPolicy = (config: ResolvedConfig): Policy => ({
   name: "task-pod",
   rules: [{ apiGroups: [""], apiVersions: ["v1"], resources: ["pods", "pods/ephemeralcontainers"], operations: ["CREATE", "UPDATE"] }],
   inTaskNamespace: true,
-  of: asTask(config.taskAccountName),
+  matchCondition: asTask(config.taskAccountName),
   variables: {
     containers: "object.spec.containers + object.spec.?initContainers.orValue([])",
     volumes: "object.spec.?volumes.orValue([])",
@@ -116,7 +116,7 @@ export const jobPolicy = (config: ResolvedConfig): Policy => ({
   name: "task-job",
   rules: [{ apiGroups: ["batch"], apiVersions: ["v1"], resources: ["jobs"], operations: ["CREATE"] }],
   inTaskNamespace: true,
-  of: {
+  matchCondition: {
     ...asTask(config.taskAccountName),
     expression: `object.spec.template.spec.?serviceAccountName.orValue('') == ${cel(config.taskAccountName)}`
   },

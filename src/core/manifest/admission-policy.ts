@@ -30,7 +30,7 @@ export interface Policy {
   /** Whether the policy applies in the tasks' namespace only. If false, it applies wherever the rules match. */
   readonly inTaskNamespace: boolean
   /** A condition in CEL that a matching request must meet for the checks to apply. Absent: they apply to every matching request. */
-  readonly of?: { readonly name: string; readonly expression: string }
+  readonly matchCondition?: { readonly name: string; readonly expression: string }
   readonly variables?: Readonly<Record<string, string>>
   readonly checks: ReadonlyArray<Check>
 }
@@ -60,7 +60,7 @@ export const policyObject = (config: ResolvedConfig, policy: Policy): V1Validati
       ...(policy.inTaskNamespace && { namespaceSelector: { matchLabels: { "kubernetes.io/metadata.name": config.taskNamespace } } }),
       resourceRules: [...policy.rules]
     },
-    ...(policy.of !== undefined && { matchConditions: [policy.of] }),
+    ...(policy.matchCondition !== undefined && { matchConditions: [policy.matchCondition] }),
     ...variablesOf(policy),
     validations: policy.checks.map((check) => ({ ...check, reason: "Forbidden" }))
   }

@@ -16,7 +16,10 @@ export const secretPolicy = (config: ResolvedConfig): Policy => ({
   name: "task-tokens",
   rules: [{ apiGroups: [""], apiVersions: ["*"], resources: ["secrets"], operations: ["CREATE", "UPDATE"] }],
   inTaskNamespace: true,
-  of: { name: "by-the-controller", expression: `request.userInfo.username == ${cel(userOf(config.namespace, config.account.name))}` },
+  matchCondition: {
+    name: "by-the-controller",
+    expression: `request.userInfo.username == ${cel(userOf(config.namespace, config.account.name))}`
+  },
   variables: { secret: "request.operation == 'CREATE' ? object : oldObject" },
   checks: [{
     expression: [

@@ -26,7 +26,10 @@ export const statusPolicy = (config: ResolvedConfig): Policy => ({
   name: "task-status",
   rules: [{ apiGroups: ["scalr.io"], apiVersions: ["*"], resources: ["atasks", "atasks/*"], operations: ["*"] }],
   inTaskNamespace: false,
-  of: { name: "by-a-task", expression: `request.userInfo.username == ${cel(userOf(config.taskNamespace, config.taskAccountName))}` },
+  matchCondition: {
+    name: "by-a-task",
+    expression: `request.userInfo.username == ${cel(userOf(config.taskNamespace, config.taskAccountName))}`
+  },
   variables: {
     was: "oldObject.?status.orValue({})",
     pod: ofToken("pod-name"),

@@ -8,7 +8,7 @@ export const tokenRequestPolicy = ({ taskAccountName }: ResolvedConfig): Policy 
   name: "task-token-requests",
   rules: [{ apiGroups: [""], apiVersions: ["*"], resources: ["serviceaccounts/token"], operations: ["CREATE"] }],
   inTaskNamespace: true,
-  of: { name: "for-a-task", expression: `request.name == ${cel(taskAccountName)}` },
+  matchCondition: { name: "for-a-task", expression: `request.name == ${cel(taskAccountName)}` },
   checks: [{
     expression: "request.userInfo.?groups.orValue([]).exists(group, group == 'system:nodes')",
     message: "only a kubelet gets a token of the account of tasks, for a Pod of its node"

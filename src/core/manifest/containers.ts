@@ -56,6 +56,6 @@ export const worker = (task: AgentTask, config: ResolvedConfig, epoch: number): 
   securityContext: config.task.worker.securityContext
 })
 
-/** Returns the sidecars of the values as native sidecars, so that one that never ends does not keep the Job from ending. */
+/** Returns the sidecars of the values, always as native sidecars, so that one that never ends does not keep the Job from ending. */
 export const sidecars = (config: ResolvedConfig): ReadonlyArray<V1Container> =>
-  config.task.sidecars.map((container) => ({ restartPolicy: "Always", ...container }))
+  config.task.sidecars.map((container) => ({ ...container, restartPolicy: "Always" }))

@@ -34,7 +34,7 @@ export const agentTaskOpenApi = (): Structural => ({
   ...agentTaskTransitions
 })
 
-const wide = 1
+const wideOnly = 1
 
 const { group, kind, plural, version } = agentTaskResource
 
@@ -45,11 +45,11 @@ const columns = [
   { name: "Changes", type: "string", jsonPath: ".status.changes" },
   { name: "Reason", type: "string", jsonPath: ".status.reason" },
   { name: "Age", type: "date", jsonPath: ".metadata.creationTimestamp" },
-  { name: "Job", type: "string", jsonPath: ".status.job.name", priority: wide },
-  { name: "Pod", type: "string", jsonPath: ".status.pod.name", priority: wide },
-  { name: "Node", type: "string", jsonPath: ".status.pod.node", priority: wide },
-  { name: "Revision", type: "string", description: "Of the Flux source.", jsonPath: ".status.source.revision", priority: wide },
-  { name: "Duration", type: "string", description: "From the claim to the end.", jsonPath: ".status.duration", priority: wide }
+  { name: "Job", type: "string", jsonPath: ".status.job.name", priority: wideOnly },
+  { name: "Pod", type: "string", jsonPath: ".status.pod.name", priority: wideOnly },
+  { name: "Node", type: "string", jsonPath: ".status.pod.node", priority: wideOnly },
+  { name: "Revision", type: "string", description: "Of the Flux source.", jsonPath: ".status.source.revision", priority: wideOnly },
+  { name: "Duration", type: "string", description: "From the claim to the end.", jsonPath: ".status.duration", priority: wideOnly }
 ]
 
 export const crdName = `${agentTaskResource.plural}.${agentTaskResource.group}`

@@ -6,7 +6,7 @@ import type { ResolvedConfig, TokenConfig } from "../resolve.ts"
 import { apiTokenMount, apiTokenVolume } from "./api-token.ts"
 import { certificateMounts, certificateVolumes, clientCertificateVariable, trustChecksum } from "./certificates.ts"
 import { configMapName } from "./config-map.ts"
-import { fromField, fromObjects, over } from "./environment.ts"
+import { fromField, fromObjects, withOurs } from "./environment.ts"
 import { labels, selectorLabels } from "./labels.ts"
 import { objectMetadata } from "./object-metadata.ts"
 import { controllerHealthPort, place } from "./places.ts"
@@ -61,7 +61,7 @@ export const deployment = (config: ResolvedConfig): V1Deployment => {
             imagePullPolicy: container.imagePullPolicy,
             args: ["controller", "--values", place.config, "--name", config.name, "--namespace", config.namespace],
             ports: [{ name: "health", containerPort: controllerHealthPort }],
-            env: over(container.env, [
+            env: withOurs(container.env, [
               ...clientCertificateVariable(config),
               fromField("POD_NAME", "metadata.name"),
               fromField("POD_NAMESPACE", "metadata.namespace")

@@ -18,7 +18,7 @@ export const fromField = (name: string, fieldPath: string): V1EnvVar => ({ name,
 export const fromObjects = ({ envFrom }: ContainerConfig) => envFrom.length === 0 ? {} : { envFrom: [...envFrom] }
 
 /** Returns the variables of the values and ours. Ours take precedence, because the program would not know what to do otherwise. */
-export const over = (values: Variables, ours: ReadonlyArray<V1EnvVar>): Array<V1EnvVar> => [
+export const withOurs = (values: Variables, ours: ReadonlyArray<V1EnvVar>): Array<V1EnvVar> => [
   ...fromValues(values).filter(({ name }) => !ours.some((_) => _.name === name)),
   ...ours
 ]
@@ -43,7 +43,7 @@ const timeoutLimit = ({ task: { timeoutLimitSeconds } }: ResolvedConfig): Readon
 
 /** Returns the worker's variables. `epoch` is how often the workspace's Lease changed hands, and 0 for plans. */
 export const workerEnvironment = (task: AgentTask, config: ResolvedConfig, epoch: number): Array<V1EnvVar> =>
-  over(config.task.worker.env, [
+  withOurs(config.task.worker.env, [
     fromField("AGENT_JOB_NAMESPACE", "metadata.namespace"),
     { name: "AGENT_JOB_TASK", value: task.metadata.name },
     { name: "AGENT_JOB_TASK_UID", value: task.metadata.uid }, // a later task of the same name has another UID

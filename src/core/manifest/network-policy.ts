@@ -40,7 +40,7 @@ const ofComponents = ({ name }: ResolvedConfig, components: ReadonlyArray<"contr
  * The names, after the installation's name, of the policies that open all but what they deny: beside policies that close all egress they
  * would open the rest.
  */
-export const wide = ["metadata-service", "task-egress"] as const
+export const permissivePolicies = ["metadata-service", "task-egress"] as const
 
 /** Returns one policy for each namespace. It leaves out tasks that may reach no Pods, because they have a narrower policy of their own. */
 const metadataPolicies = (config: ResolvedConfig): ReadonlyArray<V1NetworkPolicy> => {

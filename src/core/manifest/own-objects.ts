@@ -33,7 +33,7 @@ const ofVolume = (volume: V1Volume): Names => inVolume(volume).filter((name) => 
 const isShared = ({ namespace, taskNamespace }: Pick<ResolvedConfig, "namespace" | "taskNamespace">): boolean => namespace === taskNamespace
 
 /** Returns the Secrets of the controller and the server if tasks run in the same namespace, and none otherwise. */
-const besideTasks = (config: ResolvedConfig): Names =>
+const secretsBesideTasks = (config: ResolvedConfig): Names =>
   isShared(config)
     ? [config.token?.secret.name, ...Object.values(serverSecrets(config)), ...ofSources(config.controller.container.envFrom)]
     : []
@@ -55,7 +55,7 @@ export const ownSecrets = (config: ResolvedConfig): ReadonlyArray<string> => {
     ...ofSources(worker.envFrom),
     ...sidecars.flatMap(({ env, envFrom }) => [...ofSources(envFrom), ...ofVariables(env)]),
     ...volumes.flatMap(ofVolume),
-    ...besideTasks(config)
+    ...secretsBesideTasks(config)
   ]).filter((name) => !withRunner.includes(name))
 }
 

@@ -1,5 +1,5 @@
 // The volumes of a task's Pod, and which container mounts which: what keeps worker and runner apart.
-// Invariant: tokens, source, kept plans and private files are mounted in the worker alone.
+// Invariant: of our containers only the worker mounts tokens, source, kept plans and private files; a sidecar mounts what the values say.
 // Used by core/manifest/pod and core/manifest/containers.
 import type { V1Volume, V1VolumeMount } from "@kubernetes/client-node"
 import type { AgentTask } from "../../schema/agent-task.ts"

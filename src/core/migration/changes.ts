@@ -28,14 +28,14 @@ const names = (move: Move): ReadonlyArray<string> => {
   ]
 }
 
-const token = ({ config, given, left, release, values }: Move): ReadonlyArray<string> => [
+const token = ({ config, formerServer, given, release, values }: Move): ReadonlyArray<string> => [
   "The pool's token is a file in the controller's Pod; the Pods of tasks do not have it any more.",
   ...when(
     config.token !== undefined && isFirstChart(release) && given.secrets.some(({ name }) => name === config.token?.secret.name),
     "The chart never made a Secret of the token in its values, so its Pods run only if somebody made one; check that both tokens are the same."
   ),
   ...when(
-    config.pool !== undefined && left !== undefined,
+    config.pool !== undefined && formerServer !== undefined,
     `That token is the one of ${values.agent.url}, in Secret \`${config.token?.secret.name}\`; the release's own is in no file of the overlay.`
   ),
   ...values.agent.url === ""

@@ -33,8 +33,8 @@ const makeSecrets = (move: Move): ReadonlyArray<Step> => {
 }
 
 /** Returns the step that makes the Secret with the token of another server, which does not know the token of the release. */
-const makeToken = ({ config: { namespace, pool }, left }: Move): ReadonlyArray<Step> =>
-  pool === undefined || left === undefined ? [] : [{
+const makeToken = ({ config: { namespace, pool }, formerServer }: Move): ReadonlyArray<Step> =>
+  pool === undefined || formerServer === undefined ? [] : [{
     title: `Make the Secret \`${pool.tokenSecret.name}\``,
     why:
       `The new controller reads the token of its pool from it. Write that of ${pool.url} into a file pool.token first; the release keeps its own.`,
@@ -43,13 +43,13 @@ const makeToken = ({ config: { namespace, pool }, left }: Move): ReadonlyArray<S
     ]
   }]
 
-const whoIsAsked = ({ config, left }: Move): string => {
+const whoIsAsked = ({ config, formerServer }: Move): string => {
   const { pool } = config
   if (pool === undefined) return "A Pod with the new image tells its version. No server is asked, since the values name none."
   if (!asksServer(config)) {
     return `A Pod with the new image tells its version. The server at ${pool.url} is not asked, since the roots in \`global.tls.caBundle\` come with the overlay.`
   }
-  const failed = left === undefined
+  const failed = formerServer === undefined
     ? `leave the Secret \`${pool.tokenSecret.name}\` as it is, which the release may read too, and see whether an agent-job server answers there; to ask another one, migrate again with \`--url\``
     : `see whether the Secret \`${pool.tokenSecret.name}\` has that server's token`
   return `A Pod with the new image asks the server at ${pool.url} with the pool's token, as the controller will, and takes no work; where that fails, ${failed}.`
@@ -63,11 +63,11 @@ const tryNew = (move: Move): Step => ({
   commands: trials(move.config)
 })
 
-const emptyQueue = ({ config: { pool }, left }: Move): ReadonlyArray<Step> =>
-  left === undefined ? [] : [{
+const emptyQueue = ({ config: { pool }, formerServer }: Move): ReadonlyArray<Step> =>
+  formerServer === undefined ? [] : [{
     title: "Let the old queue run dry",
     why: [
-      `Runs that are queued at ${left} stay there, and nobody takes them once the old controller has stopped. Queue no more there, and go on when it shows none that waits for this pool.`,
+      `Runs that are queued at ${formerServer} stay there, and nobody takes them once the old controller has stopped. Queue no more there, and go on when it shows none that waits for this pool.`,
       ...(pool === undefined ? [] : [`Queue none at ${pool.url} yet either, since its states are still to come.`])
     ].join(" "),
     commands: []
@@ -79,7 +79,7 @@ const stopOld = (move: Move): Step => {
   return {
     title: "Stop the old controller",
     why: `From here on nobody takes runs${
-      move.left === undefined ? "; they stay queued in the pool, in their order" : ""
+      move.formerServer === undefined ? "; they stay queued in the pool, in their order" : ""
     }. Jobs that run go on.`,
     commands: [
       ...(flux === undefined ? [] : [`flux -n ${flux.namespace} suspend helmrelease ${flux.name}`]),
@@ -93,11 +93,11 @@ const stopOld = (move: Move): Step => {
   }
 }
 
-const waitForJobs = ({ config: { pool }, left, release: { name, namespace } }: Move): Step => ({
+const waitForJobs = ({ config: { pool }, formerServer, release: { name, namespace } }: Move): Step => ({
   title: "Wait for the Jobs that run",
   why: [
     "Each ends by itself and reports to the server; taking it away in the middle would lose its work. One whose Pod stays Pending runs no engine, and nobody ends it any more: delete that Job, and start its run again.",
-    ...(left === undefined || pool === undefined
+    ...(formerServer === undefined || pool === undefined
       ? []
       : [
         `Then bring the state of each workspace to ${pool.url}, say with \`tofu state pull\` there and \`tofu state push\` here: without it the first run would make everything a second time.`

@@ -45,9 +45,13 @@ const variablesOf = (given: unknown): ReadonlyArray<Variable> => {
     : []
 }
 
-const withoutNames = (given: unknown, names: ReadonlyArray<string>): unknown => {
-  if (isTree(given)) return Object.fromEntries(Object.entries(given).filter(([name]) => !names.includes(name)))
-  return Array.isArray(given) ? given.filter((_: unknown) => !isTree(_) || !names.includes(String(_["name"]))) : given
+/** Returns the variables with those in `found` as references to the variables of the same names that a Secret gives. */
+const withReferences = (given: unknown, found: ReadonlyArray<Variable>): unknown => {
+  const isFound = (at: string | number) => found.some(({ path: [first] }) => first === at)
+  if (isTree(given)) return Object.fromEntries(Object.entries(given).map(([name, value]) => [name, isFound(name) ? `$(${name})` : value]))
+  return Array.isArray(given)
+    ? given.map((_: unknown, index) => isTree(_) && isFound(index) ? { ..._, value: `$(${String(_["name"])})` } : _)
+    : given
 }
 
 const namesSecret = /(token|passw|passphrase|pass$|(^|[-_.])pass[-_.]|pwd|secret|credential|(private|api|access)[-_.]?key|[-_.]key$|dsn$)/iu
@@ -70,8 +74,8 @@ const isSecret = ({ name, value }: Variable): boolean => {
 const path = (key: string, ...rest: ReadonlyArray<string | number>): ReadonlyArray<string | number> => [...key.split("."), ...rest]
 
 /**
- * Moves the secrets among the variables of one key into a Secret. Precedence stays, because a nearer Secret overrides a farther one, and a
- * variable given by name overrides any Secret. Only a farther plain variable would now override a nearer secret of the same name.
+ * Moves the secrets among the variables of one key into a Secret. Each variable stays at its place and refers to what the Secret gives: a
+ * variable that is given by name overrides every Secret, so without it a farther variable of the same name would be in effect.
  */
 const variables = (release: string) => ({ secrets, values }: Taken, [key, suffix]: readonly [string, string]): Taken => {
   const given = get(values, `${key}.extraEnv`)
@@ -79,10 +83,10 @@ const variables = (release: string) => ({ secrets, values }: Taken, [key, suffix
   if (found.length === 0) return { secrets, values }
   const secret = { name: `${release}-${suffix}`, data: Object.fromEntries(found.map((_) => [_.name, path(key, "extraEnv", ..._.path)])) }
   const others = get(values, `${key}.extraEnvFrom`)
-  const left = withValue(values, `${key}.extraEnv`, withoutNames(given, found.map(({ name }) => name)))
+  const referring = withValue(values, `${key}.extraEnv`, withReferences(given, found))
   return {
     secrets: [...secrets, secret],
-    values: withValue(left, `${key}.extraEnvFrom`, [...Array.isArray(others) ? others : [], { secretRef: { name: secret.name } }])
+    values: withValue(referring, `${key}.extraEnvFrom`, [...Array.isArray(others) ? others : [], { secretRef: { name: secret.name } }])
   }
 }
 

@@ -18,7 +18,7 @@ export interface Move {
   /** Objects of the release that have the kind, namespace and name of a new one. */
   readonly clashes: ReadonlyArray<HelmObject>
   /** The server of the release, in words, if the new installation asks another server or none: what is queued there stays there. */
-  readonly left?: string
+  readonly formerServer?: string
 }
 
 /**
@@ -55,14 +55,14 @@ export const move = (release: HelmRelease, chosen: Chosen): Result.Result<Move, 
   return Result.map(parseValues(given.values), (values) => {
     const config = resolve(values, { name, namespace, version: appVersion })
     const places = new Set(install(config).map((_) => placeOf(_, namespace)))
-    const isLeft = config.pool === undefined || otherServer(release.config, chosen) !== undefined
+    const isMovedAway = config.pool === undefined || otherServer(release.config, chosen) !== undefined
     return {
       release,
       given,
       values,
       config,
       clashes: objects.filter((_) => places.has(place(_, namespace))),
-      ...(isLeft && { left: textAt(release.config, "agent.url") || "the server that the release's token names" })
+      ...(isMovedAway && { formerServer: textAt(release.config, "agent.url") || "the server that the release's token names" })
     }
   })
 }

@@ -73,7 +73,7 @@ const renames: ReadonlyArray<Rename> = [
 ]
 
 /** Sets a key to a value. What the key has already takes precedence. */
-const below = (all: Tree, key: string, value: unknown): Tree => {
+const withDefault = (all: Tree, key: string, value: unknown): Tree => {
   const own = get(all, key)
   if (own === undefined) return withValue(all, key, value)
   return isTree(own) && isTree(value) ? withValue(all, key, merge(value, own)) : all
@@ -92,7 +92,7 @@ export const renamedValues = (given: Tree): Renamed => {
     const value = get(values, rename.from)
     const here = value === undefined || value === null ? undefined : rename.as === undefined ? value : rename.as(value, given)
     if (here === undefined) continue
-    values = rename.to.reduce((all, to) => below(all, to, here), without(values, rename.from))
+    values = rename.to.reduce((all, to) => withDefault(all, to, here), without(values, rename.from))
     renamed.push(rename)
   }
   const { known, unknown } = unknownKeys(Values, values)

@@ -34,9 +34,9 @@ export const report = (move: Move, folder: string): string => {
     "## Handing over",
     "",
     `A step that failed can be repeated. ${
-      move.left === undefined
+      move.formerServer === undefined
         ? "No queued run is lost: runs wait in the pool until a controller asks for them."
-        : `Runs that are queued at ${move.left} are not taken along: they run before the old controller stops.`
+        : `Runs that are queued at ${move.formerServer} are not taken along: they run before the old controller stops.`
     }`,
     ...handOver(move, folder).flatMap((step, index) => section(`### ${index + 1}.`, step)),
     "",

@@ -15,7 +15,7 @@ export const unpacked = ({ release: { name, namespace, revision } }: Move): stri
 
 /** Returns a loop that waits until kubectl names nothing. A kubectl that fails gives no answer, so the loop goes on. */
 export const untilNone = (get: ReadonlyArray<string>): string =>
-  `until left=$(${get.join(" \\\n    ")}) && [ -z "$left" ]; do echo "Waits for" $left; sleep 5; done`
+  `until left=$(${get.join(" \\\n    ")}) && [ -z "$left" ]; do echo "Waiting for" $left; sleep 5; done`
 
 /**
  * Returns the HelmRelease of Flux that the release belongs to, if there is one: Flux would undo what is done by hand. Flux labels all

@@ -6,11 +6,11 @@ import { quoted } from "./quoted.ts"
 import { helmRelease, type Step, unpacked, untilNone } from "./step.ts"
 
 /** Returns what becomes of the runs that no controller has taken. */
-export const meanwhile = ({ config: { pool }, left }: Move): string => {
+export const meanwhile = ({ config: { pool }, formerServer }: Move): string => {
   if (pool === undefined) return "AgentTasks that have not begun stay, with nobody to run them."
-  return left === undefined
+  return formerServer === undefined
     ? "Queued runs wait in the pool meanwhile."
-    : `Runs that are queued at ${pool.url} stay there, and nobody takes them: cancel them, and queue them again at ${left}. Bring states that have changed since back there, too, before the next run.`
+    : `Runs that are queued at ${pool.url} stay there, and nobody takes them: cancel them, and queue them again at ${formerServer}. Bring states that have changed since back there, too, before the next run.`
 }
 
 const notBegun = ".items[] | select(.spec.pool and (.status.claim | not)) | .metadata.name"

@@ -5,7 +5,7 @@ import { difference as treeDifference, isTree, merge, type Tree } from "../../sc
 import { defaultValues, type Values } from "../../schema/values.ts"
 import { configMapName, layerText } from "../manifest/config-map.ts"
 import { install, type InstalledObject } from "../manifest/install.ts"
-import { wide } from "../manifest/network-policy.ts"
+import { permissivePolicies } from "../manifest/network-policy.ts"
 import { difference } from "../patch.ts"
 import { type Release, resolve, type ResolvedConfig, type TokenConfig } from "../resolve.ts"
 import { content, identityPatches, type JsonPatch } from "./identity.ts"
@@ -80,7 +80,7 @@ export interface Options {
 }
 
 const isWide = ({ kind, metadata }: InstalledObject, name: string): boolean =>
-  kind === "NetworkPolicy" && wide.some((_) => metadata?.name === `${name}-${_}`)
+  kind === "NetworkPolicy" && permissivePolicies.some((_) => metadata?.name === `${name}-${_}`)
 
 const isLeftOut = (object: InstalledObject, name: string, { closed = false, withoutCrd = false }: Options): boolean =>
   object.kind === "Secret" || (withoutCrd && object.kind === "CustomResourceDefinition") || (closed && isWide(object, name))

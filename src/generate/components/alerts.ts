@@ -84,14 +84,14 @@ const tasks: ReadonlyArray<Alert> = [
     "AgentJobStageLost",
     rose(passes("claimed, and the worker is over without a result"), "15m"),
     "A stage ended without a result, perhaps in the middle of an apply.",
-    "`kubectl get atasks` shows it with reason and message; look at its state before you run the workspace again."
+    "`kubectl get atasks -A` shows it with its reason, `kubectl describe atask` its message; look at its state before you run the workspace again."
   ),
   alert(
     "warning",
     "AgentJobNodeSilent",
     rose(passes("claimed, and its node does not answer"), "10m"),
     "The node of a running stage does not answer.",
-    "The stage keeps its workspace until the node or its Pod is certainly gone; repair the node, or delete its Node object if the machine is off.",
+    "The stage may still be running, so it keeps its workspace until the node answers or is removed; repair the node, or delete its Node object if the machine is off.",
     "10m"
   ),
   alert(
@@ -107,14 +107,14 @@ const tasks: ReadonlyArray<Alert> = [
       "15m"
     ),
     "Tasks fail before they start.",
-    "The message of the task has the last word of the kubelet or API server: an image, a quota, a policy."
+    "The message of the task has what the kubelet or the API server said last: an image, a quota, a policy."
   ),
   alert(
     "warning",
     "AgentJobJobsRefused",
     rose(passes("the API server refused its Job for now"), "10m"),
-    "The API server refuses Jobs, and tasks wait for it.",
-    "The message of the task has its words: most often a quota or a webhook that does not answer.",
+    "The API server refuses Jobs, and their tasks are waiting.",
+    "The message of the task has its answer: most often a quota or a webhook that does not answer.",
     "10m"
   )
 ]
@@ -125,23 +125,23 @@ const server: ReadonlyArray<Alert> = [
     "AgentJobNobodyTakesWork",
     "max by (namespace) (agent_job_server_agents) == 0 unless on (namespace) max by (namespace) (agent_job_draining) == 1",
     "No controller asks the server of agent-job for work.",
-    "Runs wait. See the log of the controller: its URL, its token, the way to the server.",
+    "Runs are waiting. See the log of the controller: its URL, its token, the way to the server.",
     "5m"
   ),
   alert(
     "warning",
     "AgentJobRunsWait",
     `max by (namespace) (agent_job_server_runs{status="pending"}) > 0 and max by (namespace) (sum without (status) (agent_job_server_runs{status=~"planning|confirmed|applying"})) == 0`,
-    "{{ $value }} runs wait while nothing runs.",
-    "`agent-job get RUN` says why one waits, or behind whom: one that waits for approval holds its workspace.",
+    "Runs are waiting while nothing is running: {{ $value }}.",
+    "`agent-job get RUN` says what each is waiting for: a run that waits for approval holds its workspace.",
     "15m"
   ),
   alert(
     "warning",
     "AgentJobStateInDoubt",
     "max by (namespace) (agent_job_server_states_in_doubt) > 0",
-    "{{ $value }} states are in doubt, and nothing runs in their workspaces.",
-    "`agent-job get runs` names the workspaces and `agent-job state rescue NAME` what to do; old runs and states of them stay until then.",
+    "States are in doubt, and nothing runs in their workspaces: {{ $value }}.",
+    "`agent-job get runs` names the workspaces and `agent-job state rescue NAME` what to do. Until then the server removes no old runs and states of these workspaces.",
     "15m"
   ),
   alert(

@@ -3,7 +3,7 @@
 // Used by generate/components.
 import type { V1NetworkPolicy, V1NetworkPolicyEgressRule } from "@kubernetes/client-node"
 import { addresses, dnsOutside, dnsService, tcp } from "../../core/manifest/network-addresses.ts"
-import { toApiServer, toFlux, toServer, wide } from "../../core/manifest/network-policy.ts"
+import { permissivePolicies, toApiServer, toFlux, toServer } from "../../core/manifest/network-policy.ts"
 import { objectMetadata } from "../../core/manifest/object-metadata.ts"
 import type { ResolvedConfig } from "../../core/resolve.ts"
 import type { Component, ObjectPatch } from "../component.ts"
@@ -60,5 +60,5 @@ export const restrictedEgress: Component = {
   ],
   layer: { task: { networkPolicy: { closedElsewhere: true } } },
   objects: policies,
-  ifThere: wide.map(without)
+  ifThere: permissivePolicies.map(without)
 }

@@ -20,7 +20,7 @@ const metrics = (port: number) => Effect.promise(async () => (await fetch(`http:
 const isDraining = {
   phase: "Queued",
   reason: "Draining",
-  message: "Nothing new starts while the cluster is drained; agent-job drain --undo ends that."
+  message: "Nothing new starts while the cluster is draining; agent-job drain --undo ends that."
 }
 
 layer(TaskCluster, { excludeTestServices: true, timeout: "60 seconds" })("agent-job drain", (it) => {

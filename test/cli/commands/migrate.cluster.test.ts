@@ -154,7 +154,7 @@ describe("a release of the chart", () => {
           namespace: "",
           runner: {
             image: { repository: "registry.example.com/agent-job-runner", tag: "0.1.0" },
-            extraEnv: { REGION: "eu" },
+            extraEnv: { DB_PASSWORD: "$(DB_PASSWORD)", REGION: "eu" },
             extraEnvFrom: [{ secretRef: { name: "blue-runner-env" } }]
           }
         }

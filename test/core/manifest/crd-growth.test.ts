@@ -50,7 +50,7 @@ const asOldAsTheirField = [
   "savePlan is for a plan whose source is archive or fluxSource",
   "source.savedPlan is for an apply or destroy without options of its own",
   "onChange: planAndApply needs savePlan, where its apply finds the plan",
-  "source.fluxSource.onChange is for a plan, which new attempts are made after"
+  "source.fluxSource.onChange needs stage plan"
 ]
 
 describe("the CRD", () => {

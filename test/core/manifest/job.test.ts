@@ -207,11 +207,16 @@ describe("the Job", () => {
 describe("the Pod", () => {
   it("starts install, then sidecars and the runner, which live as long as the worker", () => {
     const { containers, initContainers = [] } = podOf(
-      job(taskOf(), configOf({ task: { sidecars: [{ name: "proxy", image: "proxy:1" }] } }), 0)
+      job(
+        taskOf(),
+        configOf({ task: { sidecars: [{ name: "proxy", image: "proxy:1" }, { name: "once", image: "once:1", restartPolicy: "Never" }] } }),
+        0
+      )
     )
     expect(initContainers.map(({ name, restartPolicy }) => [name, restartPolicy])).toEqual([
       ["install", undefined],
       ["proxy", "Always"],
+      ["once", "Always"],
       ["runner", "Always"]
     ])
     expect(containers.map(({ name }) => name)).toEqual(["worker"])

@@ -1,5 +1,6 @@
 import { describe, expect, it } from "@effect/vitest"
 import { withoutSecrets } from "../../../src/core/migration/inline-secrets.ts"
+import { configOf } from "../configs.ts"
 
 const taken = (values: object) => withoutSecrets({ ...values }, "blue", "blue-token")
 
@@ -22,7 +23,7 @@ describe("a secret in the clear", () => {
       values: {
         task: {
           runner: {
-            extraEnv: { REGION: "eu" },
+            extraEnv: { REGION: "eu", AWS_SECRET_ACCESS_KEY: "$(AWS_SECRET_ACCESS_KEY)" },
             extraEnvFrom: [{ configMapRef: { name: "c" } }, { secretRef: { name: "blue-runner-env" } }]
           }
         }
@@ -31,7 +32,12 @@ describe("a secret in the clear", () => {
     },
     {
       given: { global: { extraEnv: { HTTPS_PROXY: "http://user:hunter2@proxy:3128", NO_PROXY: "http://proxy:3128" } } },
-      values: { global: { extraEnv: { NO_PROXY: "http://proxy:3128" }, extraEnvFrom: [{ secretRef: { name: "blue-env" } }] } },
+      values: {
+        global: {
+          extraEnv: { HTTPS_PROXY: "$(HTTPS_PROXY)", NO_PROXY: "http://proxy:3128" },
+          extraEnvFrom: [{ secretRef: { name: "blue-env" } }]
+        }
+      },
       secret: { name: "blue-env", data: { HTTPS_PROXY: ["global", "extraEnv", "HTTPS_PROXY"] } }
     },
     {
@@ -96,7 +102,7 @@ describe("a secret in the clear", () => {
     ["CERTIFICATE", "-----BEGIN EC PRIVATE KEY-----\nhunter2\n"]
   ])("is known by its name or its value: %s", (name, value) => {
     expect(taken({ agent: { extraEnv: { REGION: "eu", [name]: value } } })).toEqual({
-      values: { agent: { extraEnv: { REGION: "eu" }, extraEnvFrom: [{ secretRef: { name: "blue-agent-env" } }] } },
+      values: { agent: { extraEnv: { REGION: "eu", [name]: `$(${name})` }, extraEnvFrom: [{ secretRef: { name: "blue-agent-env" } }] } },
       secrets: [{ name: "blue-agent-env", data: { [name]: ["agent", "extraEnv", name] } }]
     })
   })
@@ -124,13 +130,28 @@ describe("a secret in the clear", () => {
     }
   )
 
+  it.each([
+    { beside: "a farther variable of its name", values: { global: { extraEnv: { HTTPS_PROXY: "" } } } },
+    { beside: "a farther one that is made of others", values: { global: { extraEnv: { HTTPS_PROXY: "$(OTHER)" } } } },
+    { beside: "the proxy of all containers", values: { global: { proxy: { enabled: true, httpsProxy: "http://plain:3128" } } } }
+  ])("stays in effect over $beside", ({ values }) => {
+    const moved = taken({ ...values, task: { runner: { extraEnv: { HTTPS_PROXY: "http://me:hunter2@proxy" } } } }).values
+    const { env, envFrom } = configOf(moved).task.runner
+    // Kubernetes replaces the reference by what the last of the Secrets gives.
+    expect([env["HTTPS_PROXY"], env["https_proxy"], envFrom]).toEqual([
+      "$(HTTPS_PROXY)",
+      undefined,
+      [{ secretRef: { name: "blue-runner-env" } }]
+    ])
+  })
+
   it("is found in the list of variables of later charts", () => {
     expect(taken({ agent: { controller: { extraEnv: [{ name: "REGION", value: "eu" }, { name: "DB_PASSWORD", value: "hunter2" }] } } }))
       .toEqual({
         values: {
           agent: {
             controller: {
-              extraEnv: [{ name: "REGION", value: "eu" }],
+              extraEnv: [{ name: "REGION", value: "eu" }, { name: "DB_PASSWORD", value: "$(DB_PASSWORD)" }],
               extraEnvFrom: [{ secretRef: { name: "blue-agent-controller-env" } }]
             }
           }

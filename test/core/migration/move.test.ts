@@ -248,7 +248,7 @@ describe("the hand-over", () => {
   it("never takes an answer that fails for one without Pods", () => {
     expect(commands(firstRelease({}), wait)).toEqual([[
       "until left=$(kubectl -n scalr get pods -l app.kubernetes.io/component=task,app.kubernetes.io/instance=blue \\",
-      "    --field-selector=status.phase!=Succeeded,status.phase!=Failed -o name) && [ -z \"$left\" ]; do echo \"Waits for\" $left; sleep 5; done"
+      "    --field-selector=status.phase!=Succeeded,status.phase!=Failed -o name) && [ -z \"$left\" ]; do echo \"Waiting for\" $left; sleep 5; done"
     ].join("\n")])
   })
 
@@ -338,7 +338,7 @@ describe("the way back", () => {
         "  jq -r '.items[] | select(.spec.pool and (.status.claim | not)) | .metadata.name' |",
         "  xargs -r kubectl -n tasks delete atasks.scalr.io --timeout=2m"
       ].join("\n"),
-      "until left=$(kubectl -n tasks get atasks.scalr.io -o jsonpath='{.items[?(@.status.phase==\"Running\")].metadata.name}') && [ -z \"$left\" ]; do echo \"Waits for\" $left; sleep 5; done",
+      "until left=$(kubectl -n tasks get atasks.scalr.io -o jsonpath='{.items[?(@.status.phase==\"Running\")].metadata.name}') && [ -z \"$left\" ]; do echo \"Waiting for\" $left; sleep 5; done",
       "kubectl -n scalr delete deployment blue-controller --ignore-not-found --cascade=foreground",
       "kubectl -n scalr delete lease blue-controller --ignore-not-found"
     ])
