@@ -17,6 +17,7 @@ const following = Effect.gen(function*() {
   const asked: Array<string> = []
   let view: RunView = planning
   const server = Layer.mock(ServerClient, {
+    url: "http://server",
     run: () =>
       Effect.sync(() => {
         asked.push("run")
