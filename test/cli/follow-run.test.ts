@@ -49,7 +49,9 @@ it.effect("a log that stands still is held by the server, longer each time, and 
     yield* started
     yield* TestClock.adjust("90 seconds")
     expect(asked).toEqual([
-      ...["run", "log 1", "log 1"],
+      "run",
+      "log 1",
+      "log 1",
       ...[2, 4, 8, 16, 20, 20, 20].flatMap((seconds) => ["run", `log ${seconds}`])
     ])
   }))
