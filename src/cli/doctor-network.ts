@@ -71,11 +71,11 @@ export const keepProof = Effect.fn("doctor.keepProof")(function*(config: Resolve
   )
 })
 
-/** Returns what each probe reached, or none if the listener did not start. `apiServer`: the addresses that a worker has to reach. */
+/** Returns what each probe reached, or none if the listener did not start. `needed`: the addresses that a worker has to reach. */
 export const examineNetwork = Effect.fn("doctor.network")(
   function*(
     config: ResolvedConfig,
-    apiServer: ReadonlyArray<ProbeTarget>
+    needed: ReadonlyArray<ProbeTarget>
   ): Effect.fn.Return<Option.Option<NetworkFindings>, KubernetesError, Kubernetes | Scope.Scope> {
     const id = (yield* Random.nextIntBetween(36 ** 4, 36 ** 5)).toString(36)
     for (const policy of probePolicies(config, id)) yield* forNow(networkPolicies, policy)
@@ -91,7 +91,7 @@ export const examineNetwork = Effect.fn("doctor.network")(
     const findings = yield* Effect.all({
       open: findingsOf("open", listener),
       closed: findingsOf("closed", listener),
-      task: findingsOf("task", [...listener, ...metadataTargets, ...apiServer])
+      task: findingsOf("task", [...listener, ...metadataTargets, ...needed])
     }, { concurrency: "unbounded" })
     return Option.some({ listener, findings })
   }

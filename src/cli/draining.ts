@@ -14,7 +14,7 @@ import { workspaceKey } from "../schema/names.ts"
 import { appVersion } from "../schema/values.ts"
 import type { Answer } from "./answer.ts"
 import { age } from "./elapsed.ts"
-import { Failed, NothingThere } from "./failure.ts"
+import { BadInput, Failed, NothingThere } from "./failure.ts"
 import { installedValues } from "./installed-values.ts"
 import { annotationsOf, leaderLease, markLeader } from "./leader-lease.ts"
 import { Screen } from "./screen.ts"
@@ -24,6 +24,8 @@ export interface Installation {
   readonly name: string
   readonly controllerNamespace: string
 }
+
+const shown = ({ controllerNamespace, name }: Installation): string => `${name} in ${controllerNamespace}`
 
 const controllerOf = ({ controllerNamespace, name }: Installation) => ({ name, namespace: controllerNamespace })
 
@@ -40,23 +42,47 @@ const leaseOf = (installation: Installation) =>
 const mark = (installation: Installation, change: Parameters<typeof markLeader>[1]) =>
   Effect.catchTag(markLeader(controllerOf(installation), change), "NotFound", () => Effect.fail(neverRan(installation)))
 
+const instead =
+  "give --name and --controller-namespace of the installation, and --namespace too if it has no such ConfigMap that you may read"
+
+/** Returns the namespace of the tasks by the values of the installation. */
+const valuesSay = Effect.fnUntraced(function*({ controllerNamespace, name }: Installation) {
+  const values = yield* installedValues(name, controllerNamespace, instead)
+  return resolve(values, { name, namespace: controllerNamespace, version: appVersion }).taskNamespace
+})
+
+/**
+ * Fails if the tasks of the installation are known to be elsewhere than in the given namespace, because then another installation is meant.
+ */
+const checkGiven = Effect.fnUntraced(function*(installation: Installation, given: string) {
+  const known = yield* valuesSay(installation).pipe(
+    Effect.asSome,
+    Effect.catchTags({ BadInput: () => Effect.succeedNone, NotAllowed: () => Effect.succeedNone })
+  )
+  if (Option.isNone(known) || known.value === given) return
+  return yield* new BadInput({
+    message: `The tasks of ${
+      shown(installation)
+    } are in ${known.value}, not in ${given}; name the installation whose tasks are in ${given} with --name and --controller-namespace, or leave out --namespace.`
+  })
+})
+
 /**
  * Returns the namespace of the tasks: the given one, or the one in the controller's values. Fails if it does not exist, because without any
  * Jobs it would look as if nothing runs.
  */
-const namespaceOf = Effect.fnUntraced(function*({ controllerNamespace, name }: Installation, given: Option.Option<string>) {
-  const instead = "give --name and --controller-namespace of the installation, or with --namespace where its tasks are"
-  const namespace = Option.isSome(given)
-    ? given.value
-    : resolve(yield* installedValues(name, controllerNamespace, instead), { name, namespace: controllerNamespace, version: appVersion })
-      .taskNamespace
+const namespaceOf = Effect.fnUntraced(function*(installation: Installation, given: Option.Option<string>) {
+  if (Option.isSome(given)) yield* checkGiven(installation, given.value)
+  const namespace = Option.isSome(given) ? given.value : yield* valuesSay(installation)
   yield* Effect.flatMap(Kubernetes, (kubernetes) => kubernetes.get(namespaces, { name: namespace })).pipe(
     Effect.catchTag(
       "NotFound",
       () =>
         Effect.fail(
           new NothingThere({
-            message: `There is no namespace ${namespace}, so no task runs there; say with --namespace where the tasks are.`
+            message: `There is no namespace ${namespace}, so no task of ${
+              shown(installation)
+            } runs there; give --name and --controller-namespace of the installation that is meant.`
           })
         )
     )
@@ -155,17 +181,22 @@ export const drain = Effect.fn("drain")(function*(installation: Installation, gi
   const all = yield* wait ? untilQuiet(namespace) : running(namespace)
   const since = Option.getOrElse(drainedSince(annotationsOf(lease)), () => now)
   return {
-    document: { drained: true, since, running: all },
+    document: { installation: controllerOf(installation), drained: true, since, running: all },
     lines: [
-      `Draining since ${since}: nothing new starts in ${namespace}.`,
+      `Draining ${shown(installation)} since ${since}: nothing new starts in ${namespace}.`,
       ...runningLines(all, yield* Clock.currentTimeMillis),
-      "To end this: agent-job drain --undo"
+      `To end this: agent-job drain --undo --name ${installation.name} --controller-namespace ${installation.controllerNamespace}`
     ]
   } satisfies Answer
 })
 
-export const undo = Effect.fn("undoDrain")(function*(installation: Installation) {
+/** Ends the drain. `given`: the namespace of the tasks, if it was typed. */
+export const undo = Effect.fn("undoDrain")(function*(installation: Installation, given: Option.Option<string>) {
+  if (Option.isSome(given)) yield* checkGiven(installation, given.value)
   yield* mark(installation, undrained)
   yield* awaitAnswer(installation)
-  return { document: { drained: false }, lines: ["No longer draining: waiting tasks start."] } satisfies Answer
+  return {
+    document: { installation: controllerOf(installation), drained: false },
+    lines: [`No longer draining ${shown(installation)}: waiting tasks start.`]
+  } satisfies Answer
 })

@@ -3,6 +3,7 @@
 // Used by doctor.
 import { Effect, Option } from "effect"
 import { networkChecks, networkPolicies, nothingStarted, provesIsolation } from "../core/doctor.ts"
+import { serverTargets } from "../core/pool-server.ts"
 import { resolve, type ResolvedConfig } from "../core/resolve.ts"
 import { appVersion } from "../schema/values.ts"
 import type { Answer } from "./answer.ts"
@@ -26,7 +27,7 @@ const apiServer = [{ address: "kubernetes.default.svc", port: 443 }]
 
 const examineTraffic = Effect.fnUntraced(function*(config: ResolvedConfig) {
   const isClosedElsewhere = yield* isClosedWhole(config)
-  const found = yield* Effect.scoped(examineNetwork(config, apiServer))
+  const found = yield* Effect.scoped(examineNetwork(config, [...apiServer, ...serverTargets(config)]))
   const checks = Option.isNone(found) ? [nothingStarted(config)] : networkChecks(config, found.value, apiServer, isClosedElsewhere)
   return [...checks, ...yield* Effect.as(keepProof(config, provesIsolation(checks)), []).pipe(orUnknown("the proof of isolation"))]
 })

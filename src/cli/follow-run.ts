@@ -1,6 +1,6 @@
 // Shows one step of a run as it happens: why it waits, then its log as it grows, until the run has left the step.
 // Invariant: every byte of the log is shown once, even if following stops and is resumed.
-// Used by run and logs.
+// Used by run, logs and cancel.
 import { Clock, Context, Duration, Effect, Schedule } from "effect"
 import type { Step } from "../core/run-machine.ts"
 import type { RunView } from "../schema/run.ts"
@@ -33,17 +33,21 @@ export const follow = (step: Step, colours: boolean, heading?: string): Followed
   run: undefined
 })
 
-/** How long the server may hold a request for more of the log, and how long to pause after a request that brought nothing. */
-const waitSeconds = 1
-const pause = Duration.millis(200)
+/**
+ * How many seconds the server may hold a request for more of the log: twice as long after each that brought nothing. The first are short,
+ * because only the view of the run tells why a stage has not begun.
+ */
+const hold = { shortest: 1, longest: 20 }
+/** How many milliseconds to pause after a look that brought nothing: twice as long after each while the step has no stage. */
+const pause = { shortest: 200, longest: 2000 }
 /** How long to wait for the end of a log once its step is over. */
 const graceForEnd = Duration.seconds(3)
-/** How often a request is retried while the server does not answer, and at most how many times. */
+/** How often a request is retried while the server gives no usable answer, and at most how many times. */
 export const Patience = Context.Reference<{ readonly every: Duration.Duration; readonly times: number }>("agent-job/cli/Patience", {
   defaultValue: () => ({ every: Duration.seconds(2), times: 60 })
 })
 
-/** Retries a call while the server does not answer, for two minutes by default: long enough for the server to restart. */
+/** Retries a call while the server gives no usable answer, for two minutes by default: long enough for the server to restart. */
 export const patiently = Effect.fnUntraced(function*<A>(call: Effect.Effect<A, ServerFailure>) {
   const { every, times } = yield* Patience
   const screen = yield* Screen
@@ -53,23 +57,24 @@ export const patiently = Effect.fnUntraced(function*<A>(call: Effect.Effect<A, S
   )
 })
 
-/** Shows the part of the log that was not shown yet, waiting up to `waitSeconds` for it. Returns whether there was any. */
+/**
+ * Shows the part of the log that was not shown yet, until nothing more comes for `waitSeconds`. If it may wait, it also stops at the byte
+ * that ends the log, and returns true then.
+ */
 export const showLog = Effect.fnUntraced(function*(followed: Followed, logUrl: string, waitSeconds: number) {
   const screen = yield* Screen
   const server = yield* ServerClient
-  const before = followed.offset
-  let wait = waitSeconds
   while (true) {
-    const bytes = yield* patiently(server.log(logUrl, followed.offset, wait))
-    if (bytes.length === 0) return followed.offset > before
+    const bytes = yield* patiently(server.log(logUrl, followed.offset, waitSeconds))
+    if (bytes.length === 0) return false
     followed.offset += bytes.length
-    wait = 0
     const text = followed.text.push(bytes)
     if (!followed.begun && text !== "") {
       followed.begun = true
       if (followed.heading !== undefined) yield* screen.step(followed.heading)
     }
     yield* screen.text(text)
+    if (waitSeconds > 0 && followed.text.ended()) return true
   }
 })
 
@@ -80,13 +85,14 @@ export const followStep = Effect.fn("followStep")(
     const server = yield* ServerClient
     const { step, text } = followed
     let overSince: number | undefined
+    let [holdSeconds, pauseMillis] = [hold.shortest, pause.shortest]
     while (true) {
       const run = yield* patiently(server.run(runId))
       followed.run = run
       const stage = stageOf(run, step)
       const over = stepIsOver(run, step)
       if (!over && !followed.begun) yield* screen.status(waiting(run, step))
-      const grew = stage !== undefined && (yield* showLog(followed, stage.logUrl, over ? 0 : waitSeconds))
+      const ended = stage !== undefined && (yield* showLog(followed, stage.logUrl, over ? 0 : holdSeconds))
       if (over) {
         const now = yield* Clock.currentTimeMillis
         overSince ??= now
@@ -95,7 +101,10 @@ export const followStep = Effect.fn("followStep")(
           return run
         }
       }
-      if (!grew) yield* Effect.sleep(pause)
+      if (ended) continue
+      yield* Effect.sleep(Duration.millis(pauseMillis))
+      pauseMillis = stage === undefined ? Math.min(2 * pauseMillis, pause.longest) : pause.shortest
+      holdSeconds = stage === undefined ? hold.shortest : Math.min(2 * holdSeconds, hold.longest)
     }
   }
 )

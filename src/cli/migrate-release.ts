@@ -20,6 +20,7 @@ export interface MigrateOptions {
   readonly url: Option.Option<string>
   readonly base: Base
   readonly out: string
+  readonly withoutCrd: boolean
 }
 
 const image = (flag: string, given: Option.Option<string>): Effect.Effect<Image, BadInput> => {
@@ -48,11 +49,12 @@ const unusable = (place: string, problems: ReadonlyArray<string>) =>
   })
 
 export const migrateRelease = Effect.fn("migrateRelease")(
-  function*({ base, namespace, out, release: name, url, ...given }: MigrateOptions) {
+  function*({ base, namespace, out, release: name, url, withoutCrd, ...given }: MigrateOptions) {
     const chosen: Chosen = {
       image: yield* image("image", given.image),
       runnerImage: yield* image("runner-image", given.runnerImage),
-      ...(Option.isSome(url) && { url: url.value })
+      ...(Option.isSome(url) && { url: url.value }),
+      ...(withoutCrd && { definition: "elsewhere" })
     }
     const kubernetes = yield* Kubernetes
     const { line } = yield* Screen
@@ -63,7 +65,7 @@ export const migrateRelease = Effect.fn("migrateRelease")(
     )
     const page = report(moved, shown(out))
     const more = { "MIGRATION.md": `<!-- ${pageMark} -->\n${page}` }
-    const { hints } = yield* writeOverlay({ values: moved.values, name, namespace: release.namespace, base, out, more })
+    const { hints } = yield* writeOverlay({ values: moved.values, name, namespace: release.namespace, base, out, withoutCrd, more })
     yield* line(page.trimEnd())
     yield* line("")
     yield* line(`Wrote ${shown(out)}, with this as MIGRATION.md.`)

@@ -101,8 +101,8 @@ export class ServerClient extends Context.Service<ServerClient, {
   ) => Effect.Effect<string, ServerFailure>
   readonly createRun: (run: NewRun) => Effect.Effect<string, ServerFailure>
   readonly run: (id: string) => Effect.Effect<RunView, ServerFailure>
-  /** Returns the runs of a workspace, or of all, newest first, 100 at most. */
-  readonly runs: (workspace: Option.Option<string>) => Effect.Effect<ReadonlyArray<RunView>, ServerFailure>
+  /** Returns the runs of a workspace, or of all, newest first: `most` of them, or 100. A server of an older version always returns 100. */
+  readonly runs: (workspace: Option.Option<string>, most?: number) => Effect.Effect<ReadonlyArray<RunView>, ServerFailure>
   /** Who changed what, newest first, 100 entries at most. */
   readonly audit: Effect.Effect<ReadonlyArray<AuditEntry>, ServerFailure>
   /** Discards or cancels a run. Doing it again succeeds; at the wrong moment it is refused. */
@@ -353,10 +353,10 @@ const make = ({ token, url }: Connection, http: HttpClient.HttpClient): ServerCl
         "workspace"
       ).pipe(Effect.map(({ data }) => data.id)),
     run: (id) => decoded(RunView, Request.get(runPath.run(id)), `run ${id}`),
-    runs: (workspace) =>
+    runs: (workspace, most = 100) =>
       decoded(
         RunList,
-        Request.get(runPath.list, { urlParams: Option.match(workspace, { onNone: () => ({}), onSome: (workspace) => ({ workspace }) }) }),
+        Request.get(runPath.list, { urlParams: { "page[size]": most, ...(Option.isSome(workspace) && { workspace: workspace.value }) } }),
         "such workspace"
       ).pipe(
         Effect.map(({ runs }) => runs)

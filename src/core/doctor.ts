@@ -5,6 +5,7 @@ import { Option } from "effect"
 import { type Finding, type ProbeTarget, shown } from "../schema/probe.ts"
 import { metadataAddresses } from "./manifest/network-addresses.ts"
 import type { Probe } from "./manifest/probe.ts"
+import { serverTargets } from "./pool-server.ts"
 import type { ResolvedConfig } from "./resolve.ts"
 
 export interface Check {
@@ -119,12 +120,29 @@ const otherPods = (
     : say("unknown", "a task's Pod does not reach a Pod that listens, but it is not proven that policies are enforced")
 }
 
-const needed = (found: ReadonlyArray<Finding>, targets: ReadonlyArray<ProbeTarget>): Check => {
+/** Returns what keeps the Pods of tasks from the server of `agent.url` while it runs, and what to change. */
+const closesServer = ({ name, taskNamespace, taskNetwork: { closedElsewhere, denyPods } }: ResolvedConfig): string => {
+  if (closedElsewhere) {
+    return `name it in NetworkPolicy ${name}-egress-named of component restricted-egress, or in what else closes egress in ${taskNamespace}`
+  }
+  return denyPods
+    ? `NetworkPolicy ${taskNamespace}/${name}-task-egress closes it, since in private networks it opens only ports 443 and 6443, and a server that agent.url names as NAME.NAMESPACE.svc; name it so, or give task.networkPolicy.denyPods: false`
+    : `look for a network policy that selects the Pods of tasks in ${taskNamespace}`
+}
+
+const needed = (config: ResolvedConfig, found: ReadonlyArray<Finding>, apiServer: ReadonlyArray<ProbeTarget>): Check => {
   const say = check("tasks reach what they need")
-  const missed = found.filter(isOneOf(targets)).filter(({ last }) => !last)
-  return missed.length === 0
-    ? say("ok", "the API server, by its name")
-    : say("failed", `a task's Pod does not reach ${listed(missed)}; a worker could not claim its task, so open DNS and the API server`)
+  const missed = found.filter(isOneOf(apiServer)).filter(({ last }) => !last)
+  if (missed.length > 0) {
+    return say("failed", `a task's Pod does not reach ${listed(missed)}; a worker could not claim its task, so open DNS and the API server`)
+  }
+  const server = found.filter(isOneOf(serverTargets(config)))
+  return server.every(({ last }) => last)
+    ? say("ok", `the API server, by its name${server.length === 0 ? "" : `, and ${listed(server)} of agent.url`}`)
+    : say(
+      "failed",
+      `a task's Pod does not reach ${listed(server)} of agent.url, so no run gets to its end; if that server runs, ${closesServer(config)}`
+    )
 }
 
 /**
@@ -140,7 +158,7 @@ export const nothingStarted = ({ taskNamespace }: ResolvedConfig): Check =>
   check(networkPolicies)("unknown", `no Pod could be started in ${taskNamespace} to connect to; see kubectl -n ${taskNamespace} get events`)
 
 /**
- * Returns the checks of the network. `apiServer` is what a worker has to reach. `isClosedElsewhere` says that a policy which is not part of
+ * Returns the checks of the network. `apiServer` is what every worker has to reach. `isClosedElsewhere` says that a policy which is not part of
  * the values closes all egress of the namespace.
  */
 export const networkChecks = (
@@ -155,7 +173,9 @@ export const networkChecks = (
     enforced,
     ...Option.match(found.findings.task, {
       onNone: () => [check(metadataServices)("unknown", "the probe of tasks did not tell what it reached")],
-      onSome: (task) => [metadata(config, task, proven, isClosedElsewhere), otherPods(config, task, found, proven), needed(task, apiServer)]
+      onSome: (
+        task
+      ) => [metadata(config, task, proven, isClosedElsewhere), otherPods(config, task, found, proven), needed(config, task, apiServer)]
     })
   ]
 }

@@ -4,16 +4,17 @@
 import { Option, Record } from "effect"
 import { fingerprint } from "./fingerprint.ts"
 import { Turn } from "./observed.ts"
+import { otherServerNamespace } from "./pool-server.ts"
 import type { ResolvedConfig } from "./resolve.ts"
 
 const mark = "scalr.io/isolation-proven"
 
 type Annotations = Readonly<Record<string, string>>
 
-const subject = (
-  { name, restrictMetadataService, taskNamespace, taskNetwork: { closedElsewhere, cloudIdentity, denyIngress, denyPods } }: ResolvedConfig
-): string =>
-  fingerprint(
+const subject = (config: ResolvedConfig): string => {
+  const { name, restrictMetadataService, taskNamespace, taskNetwork: { closedElsewhere, cloudIdentity, denyIngress, denyPods } } = config
+  const server = denyPods ? otherServerNamespace(config) : undefined
+  return fingerprint(
     JSON.stringify([
       name,
       taskNamespace,
@@ -21,9 +22,11 @@ const subject = (
       denyIngress,
       denyPods,
       cloudIdentity,
-      ...closedElsewhere ? ["closed elsewhere"] : []
+      ...closedElsewhere ? ["closed elsewhere"] : [],
+      ...server === undefined ? [] : [`server in ${server}`]
     ])
-  ) // nothing is added without closedElsewhere, so a proof from before that value existed outlives an upgrade
+  ) // nothing is added without closedElsewhere and such a server, so a proof from before they counted outlives an upgrade
+}
 
 /** Returns the annotations with a proof for these values. `now`, in RFC 3339, is for people to read. */
 export const proven = (annotations: Annotations, config: ResolvedConfig, now: string): Annotations => ({

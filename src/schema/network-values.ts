@@ -115,6 +115,6 @@ export const taskNetworkPolicy = section({
   denyPods: value(
     Schema.Boolean,
     false,
-    "Keeps the Pods of tasks from other Pods, private networks and metadata services, by a NetworkPolicy: they reach DNS, ports 53, 443 and 6443 of private networks, where it and the API server are, the server of agent-job, Flux's artifacts and the internet."
+    "Keeps the Pods of tasks from other Pods, private networks and metadata services, by a NetworkPolicy: they reach DNS, ports 53, 443 and 6443 of private networks, where it and the API server are, the server of agent-job in the installation's namespace or where agent.url names it as NAME.NAMESPACE.svc, Flux's artifacts and the internet. A server elsewhere in private networks is closed to them, unless it has one of these ports; `agent-job doctor` tries it."
   )
 })

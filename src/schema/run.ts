@@ -83,7 +83,7 @@ export const RunView = Schema.Struct({
 })
 export type RunView = typeof RunView.Type
 
-/** `GET /api/agent-job/v1/runs?workspace=NAME`: newest first, 100 at most. */
+/** `GET /api/agent-job/v1/runs?workspace=NAME&page[size]=N`: newest first, 100 at most. */
 export const RunList = Schema.Struct({ runs: Schema.Array(RunView) })
 
 export const runPath = {

@@ -136,7 +136,7 @@ const rescue = HttpApiGroup.make("rescue").add(
 
 const runs = HttpApiGroup.make("runs").add(
   HttpApiEndpoint.get("listRuns", runPath.list, {
-    query: { workspace: Schema.optionalKey(Schema.String) },
+    query: { workspace: Schema.optionalKey(Schema.String), "page[size]": Schema.optionalKey(Schema.FiniteFromString) },
     success: RunList,
     error: refusals
   }),

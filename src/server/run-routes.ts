@@ -24,16 +24,17 @@ export const runRoutes = HttpRouter.addAll(Effect.gen(function*() {
   const workspaces = yield* Workspaces
   const route = yield* routesFor("user", problem)
 
-  const listed = Effect.fnUntraced(function*(name: string | undefined) {
-    if (name === undefined) return yield* runs.newest(listLimit)
+  const listed = Effect.fnUntraced(function*(name: string | undefined, size: number) {
+    if (name === undefined) return yield* runs.newest(size)
     const workspace = yield* workspaces.find(name)
-    return workspace === undefined ? yield* notFound() : yield* runs.list(workspace.id, listLimit, 0)
+    return workspace === undefined ? yield* notFound() : yield* runs.list(workspace.id, size, 0)
   })
 
   return [
     route("GET", runPath.list, (request) =>
       Effect.gen(function*() {
-        const found = yield* listed(queryOf(request, "workspace"))
+        const size = Math.min(listLimit, Math.max(1, yield* countOf(request, "page[size]", listLimit)))
+        const found = yield* listed(queryOf(request, "workspace"), size)
         return HttpServerResponse.jsonUnsafe({ runs: yield* Effect.forEach(found, (run) => view(run, baseUrl(publicUrl, request))) })
       })),
     route("GET", auditPath, (request) =>

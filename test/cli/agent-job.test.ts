@@ -1,9 +1,10 @@
 import { describe, expect, it } from "@effect/vitest"
-import { Effect } from "effect"
+import { Duration, Effect } from "effect"
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { exitCode } from "../../src/cli/failure.ts"
+import { Patience } from "../../src/cli/follow-run.ts"
 import { directory, person, planWith, serve, sha256, userToken } from "../server/live-server.ts"
 import { typed } from "./typed.ts"
 
@@ -254,7 +255,9 @@ describe("an unreachable", () => {
           ["state", "unlock", "demo", "--force"]
         ]
       ) {
-        const answer = yield* typed({ AGENT_JOB_URL: nobody }, ...args)
+        const answer = yield* typed({ AGENT_JOB_URL: nobody }, ...args).pipe(
+          Effect.provideService(Patience, { every: Duration.zero, times: 0 })
+        )
         expect([args.join(" "), answer.code, answer.said]).toEqual([
           args.join(" "),
           4,

@@ -2,6 +2,7 @@ import { describe, expect, it } from "@effect/vitest"
 import { Deferred, Effect, Fiber, Option, Redacted } from "effect"
 import { type LogRequest, showRunLog } from "../../src/cli/run-log.ts"
 import { ServerClient } from "../../src/cli/server-client.ts"
+import { ScriptedServer } from "../kubernetes/scripted-server.ts"
 import { directory, person, serve, userToken } from "../server/live-server.ts"
 import { green, playing, quickstart } from "./fake-agent.ts"
 import { toldScreen } from "./told-screen.ts"
@@ -50,6 +51,14 @@ describe("the log of a run", () => {
       )
       yield* logOf(url, screen, asked({ workspace: Option.some("one") }))
       expect(screen.transcript()).toBe(plan)
+    }))
+
+  it.live("is asked for without the view of any run but the newest", () =>
+    Effect.gen(function*() {
+      const { server, url } = yield* ScriptedServer.make
+      server.otherwise = { body: { runs: [] } }
+      expect((yield* Effect.flip(logOf(url, toldScreen(), asked()))).message).toBe("There is no run yet; start one with: agent-job run DIR")
+      expect(server.asked.map(({ url }) => url)).toEqual(["/api/agent-job/v1/runs?page%5Bsize%5D=1"])
     }))
 
   it.live("is not there yet while nobody has taken the run, and that is said", () =>

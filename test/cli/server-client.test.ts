@@ -272,6 +272,7 @@ describe("the client of the server", () => {
       const second = yield* person(url).start("two")
       expect((yield* client.runs(Option.none())).map(({ id }) => id)).toEqual([second, first])
       expect((yield* client.runs(Option.some("one"))).map(({ id }) => id)).toEqual([first])
+      expect((yield* client.runs(Option.none(), 1)).map(({ id }) => id)).toEqual([second])
       expect(yield* agent(url).acquire()).toHaveLength(2)
     }))
 })

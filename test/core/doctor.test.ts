@@ -126,6 +126,54 @@ describe("the network", () => {
   })
 })
 
+describe("the server of agent.url", () => {
+  const values = (more: object = {}) => ({
+    agent: { token: "t", url: "http://server.elsewhere.example:8080" },
+    restrictMetadataService: true,
+    ...more
+  })
+  const target = { address: "server.elsewhere.example", port: 8080 }
+  const checked = (given: object, reached: boolean, what: Seen = {}) => {
+    const found = seen(what)
+    const task = Option.map(found.findings.task, (all) => [...all, { ...target, ...both(reached) }])
+    const checks = networkChecks(configOf(given), { ...found, findings: { ...found.findings, task } }, apiServer, true)
+    return { needed: checks.find(({ name }) => name === "tasks reach what they need"), proof: provesIsolation(checks) }
+  }
+  const unreached =
+    "a task's Pod does not reach server.elsewhere.example:8080 of agent.url, so no run gets to its end; if that server runs, "
+
+  it("that a task reaches is named", () =>
+    expect(checked(values(), true)).toMatchObject({
+      needed: { outcome: "ok", message: "the API server, by its name, and server.elsewhere.example:8080 of agent.url" },
+      proof: true
+    }))
+
+  it.each([
+    {
+      given: "denyPods",
+      values: values({ task: { networkPolicy: { denyPods: true } } }),
+      says:
+        "NetworkPolicy agent-job/agent-job-task-egress closes it, since in private networks it opens only ports 443 and 6443, and a server that agent.url names as NAME.NAMESPACE.svc; name it so, or give task.networkPolicy.denyPods: false"
+    },
+    {
+      given: "restricted-egress",
+      values: values({ task: { networkPolicy: { closedElsewhere: true } } }),
+      says: "name it in NetworkPolicy agent-job-egress-named of component restricted-egress, or in what else closes egress in agent-job"
+    },
+    { given: "neither", values: values(), says: "look for a network policy that selects the Pods of tasks in agent-job" }
+  ])(
+    "that a task does not reach fails, and is no proof, with what to change: $given",
+    ({ says, values }) =>
+      expect(checked(values, false, { pods: false })).toEqual({
+        needed: { name: "tasks reach what they need", outcome: "failed", message: `${unreached}${says}` },
+        proof: false
+      })
+  )
+
+  it("is not what is missed where the API server is not reached either", () =>
+    expect(checked(values(), false, { needed: false }).needed?.message).toContain("does not reach kubernetes.default.svc:443;"))
+})
+
 describe("a proof of isolation", () => {
   const proves = (values: object, what?: Seen, elsewhere = false) =>
     provesIsolation(networkChecks(configOf(values), seen(what), apiServer, elsewhere))

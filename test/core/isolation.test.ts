@@ -27,6 +27,16 @@ describe("a proof of isolation", () => {
   it("is what it was before the values could say that the network is closed elsewhere", () =>
     expect(proven({}, configOf(walled), noon)).toEqual({ "scalr.io/isolation-proven": `${noon} 1m4fblm` }))
 
+  it("is of the server of another installation that denyPods leaves open", () => {
+    const closed = (url: string, denyPods = true) => configOf({ agent: { token: "t", url }, task: { networkPolicy: { denyPods } } })
+    const [ours, theirs] = ["http://agent-job-server.agent-job.svc:8080", "http://agent-job-server.theirs.svc:8080"]
+    expect([
+      isProven(proven({}, closed(ours), noon), closed("https://example.com")),
+      isProven(proven({}, closed(ours), noon), closed(theirs)),
+      isProven(proven({}, closed(ours, false), noon), closed(theirs, false))
+    ]).toEqual([true, false, true])
+  })
+
   it("outlives other values that it has nothing to do with", () =>
     expect(isProven(proven({}, configOf(walled), noon), configOf({ ...walled, task: { limits: { total: 3 } } }))).toBe(true))
 

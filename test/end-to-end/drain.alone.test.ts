@@ -103,7 +103,7 @@ describe("agent-job drain", () => {
 
     const { code, stdout } = await drain.ended
     assert.strictEqual(code, 0)
-    assert.match(stdout, /^Draining since .*: nothing new starts in agent-job-tasks\.\n/u)
+    assert.match(stdout, /^Draining agent-job in agent-job since .*: nothing new starts in agent-job-tasks\.\n/u)
     assert.strictEqual((await command.ended).code, 0)
     await kubectl(["--namespace", productNamespace, "rollout", "restart", "deployment/agent-job-controller"])
     await kubectl(["--namespace", productNamespace, "rollout", "status", "deployment/agent-job-controller", "--timeout=90s"])

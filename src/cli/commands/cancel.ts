@@ -34,10 +34,12 @@ export const cancel = Command.make(
         given,
         forPeople,
         Effect.fnUntraced(function*({ screen, server }) {
-          const { final, status } = yield* server.run(name)
-          const { inWords } = yield* Effect.promise(() => import("../../core/run-machine.ts"))
+          const [{ inWords }, { patiently }] = yield* Effect.promise(() =>
+            Promise.all([import("../../core/run-machine.ts"), import("../follow-run.ts")])
+          )
+          const { final, status } = yield* patiently(server.run(name))
           if (final && !force) return yield* new Failed({ message: `${name} is ${inWords(status)} already; there is nothing to cancel.` })
-          yield* server.act(name, force ? "force-cancel" : "cancel")
+          yield* patiently(server.act(name, force ? "force-cancel" : "cancel"))
           yield* screen.line(confirmation(name, force))
         })
       )

@@ -20,7 +20,7 @@ const flags = {
     Flag.withAlias("n"),
     Flag.withMetavar("NAME"),
     Flag.optional,
-    Flag.withDescription("Where the AgentTasks are; by default where the values of the installation say.")
+    Flag.withDescription("Where its AgentTasks are; by default where its values say. This does not choose the installation.")
   ),
   output: outputFlag,
   context: clusterFlags.context
@@ -37,7 +37,7 @@ export const drain = Command.make(
         import("../draining.ts"),
         import("../screen.ts")
       ])
-      const work = given.undo ? undo(given) : drain(given, given.namespace, given.wait)
+      const work = given.undo ? undo(given, given.namespace) : drain(given, given.namespace, given.wait)
       return work.pipe(Effect.provide(cluster(given)), Effect.provide(Screen.layer({ colours: true, forProgram: true })))
     })
     return yield* print(given.output, answer)

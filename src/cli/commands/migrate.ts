@@ -5,7 +5,7 @@ import { Effect } from "effect"
 import { Command, Flag } from "effect/cli"
 import { baseFlag, baseReference, outFlag } from "../base-reference.ts"
 import { lazily } from "../lazily.ts"
-import { clusterFlags } from "../settings.ts"
+import { clusterFlags, toggle } from "../settings.ts"
 
 const flags = {
   release: Flag.String("release").pipe(Flag.withMetavar("NAME"), Flag.withDescription("The Helm release.")),
@@ -32,6 +32,7 @@ const flags = {
   ),
   out: outFlag,
   base: baseFlag,
+  withoutCrd: toggle("without-crd", "Leave the CustomResourceDefinition to another installation, or to kustomize/crd."),
   context: clusterFlags.context
 }
 

@@ -2,6 +2,7 @@
 // Invariant: policies add up, so no policy that selects a Pod opens what another policy is meant to keep closed for it.
 // Used by core/manifest/install, core/overlay/overlay and generate.
 import type { V1LabelSelector, V1NetworkPolicy, V1NetworkPolicyEgressRule, V1NetworkPolicySpec } from "@kubernetes/client-node"
+import { otherServerNamespace } from "../pool-server.ts"
 import type { ResolvedConfig } from "../resolve.ts"
 import { selectorLabels } from "./labels.ts"
 import { cloudIdentities, dnsInside, dnsOutside, dnsService, everywhere, internet, privateNetworks, tcp } from "./network-addresses.ts"
@@ -15,6 +16,18 @@ export const toServer = (config: ResolvedConfig): Rules => [{
   to: [{ namespaceSelector: namespaceNamed(config.namespace), podSelector: { matchLabels: selectorLabels(config, "server") } }],
   ports: [tcp(8080)]
 }]
+
+/** Opens the server of another installation, which `agent.url` names, to the Pods of tasks. */
+const toOtherServer = (config: ResolvedConfig): Rules => {
+  const namespace = otherServerNamespace(config)
+  return namespace === undefined ? [] : [{
+    to: [{
+      namespaceSelector: namespaceNamed(namespace),
+      podSelector: { matchLabels: { "app.kubernetes.io/name": "agent-job", "app.kubernetes.io/component": "server" } }
+    }],
+    ports: [tcp(8080)]
+  }]
+}
 
 /** The controller of Flux that serves the artifacts of AgentTasks with `source.fluxSource`. */
 export const toFlux: Rules = [{
@@ -65,7 +78,9 @@ const taskPolicies = (config: ResolvedConfig): ReadonlyArray<V1NetworkPolicy> =>
       ? [
         ofTasks("task-egress", {
           policyTypes: ["Egress"],
-          egress: [dnsInside, dnsService, dnsOutside, ...toServer(config), ...toFlux, ...toApiServer, { to: [...internet] }]
+          egress: [dnsInside, dnsService, dnsOutside, ...toServer(config), ...toOtherServer(config), ...toFlux, ...toApiServer, {
+            to: [...internet]
+          }]
         })
       ]
       : []),

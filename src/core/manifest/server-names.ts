@@ -1,5 +1,5 @@
 // The names of the server's objects that other builders have to know: the Secrets with its tokens, and the claim with its database.
-// Used by core/manifest/server and core/manifest/own-objects.
+// Used by core/manifest/server, core/manifest/own-objects and core/pool-server.
 import type { ResolvedConfig } from "../resolve.ts"
 
 type Named = Pick<ResolvedConfig, "name">

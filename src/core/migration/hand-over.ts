@@ -111,19 +111,34 @@ const waitForJobs = ({ config: { pool }, formerServer, release: { name, namespac
   ]
 })
 
-const applyNew = ({ config: { name, namespace, pool }, release }: Move, folder: string): Step => ({
-  title: "Apply the overlay",
-  why: [
-    `${pool === undefined ? "AgentTasks" : `Runs that are queued at ${pool.url}`} begin as soon as the new controller is ready.`,
+/** Returns what to know about the CustomResourceDefinition, which all installations in the cluster share, before the overlay is applied. */
+const aboutDefinition = ({ definition, release }: Move): ReadonlyArray<string> => {
+  const elsewhere = definition === "elsewhere"
+  return [
+    elsewhere
+      ? "The overlay leaves out the CustomResourceDefinition `atasks.scalr.io`: before this, apply `kustomize/crd` of the newest installation of agent-job in the cluster, unless that was done."
+      : "The overlay has the CustomResourceDefinition `atasks.scalr.io`, and --force-conflicts takes it over from whoever applied it before. Where another installation of agent-job uses it already, first migrate again with `--without-crd`, because an older definition would replace a newer one.",
     ...(isFirstChart(release)
       ? [
-        "The chart's CustomResourceDefinition `atasks.scalr.io` has the same name and another schema, and Helm owns its fields; --force-conflicts takes it over. It is one for the whole cluster: a release in another namespace (`kubectl get atasks -A`) does not work after this, so move them all together."
+        `The chart's definition has the same name and another schema, and Helm owns its fields${
+          elsewhere ? ", so apply ours with --force-conflicts" : ""
+        }. It is one for the whole cluster: a release in another namespace (\`kubectl get atasks -A\`) does not work after this, so move them all together.`
       ]
       : [])
+  ]
+}
+
+const applyNew = (move: Move, folder: string): Step => ({
+  title: "Apply the overlay",
+  why: [
+    `${
+      move.config.pool === undefined ? "AgentTasks" : `Runs that are queued at ${move.config.pool.url}`
+    } begin as soon as the new controller is ready.`,
+    ...aboutDefinition(move)
   ].join(" "),
   commands: [
-    `kubectl apply --server-side --force-conflicts -k ${quoted(folder)}`,
-    `kubectl -n ${namespace} rollout status deployment/${name}-controller --timeout=120s`
+    `kubectl apply --server-side${move.definition === "elsewhere" ? "" : " --force-conflicts"} -k ${quoted(folder)}`,
+    `kubectl -n ${move.config.namespace} rollout status deployment/${move.config.name}-controller --timeout=120s`
   ]
 })
 

@@ -46,12 +46,18 @@ const makeRoom = ({ clashes, release: { namespace } }: Move): ReadonlyArray<stri
     `kubectl -n ${metadata.namespace ?? namespace} delete --ignore-not-found ${kind.toLowerCase()}/${metadata.name}`
   )
 
+/** The beginning of a command that does nothing while the cluster has a controller of ours. */
+const unlessOthers =
+  "others=$(kubectl get deployments -A -l app.kubernetes.io/managed-by=agent-job,app.kubernetes.io/component=controller -o name) && [ -z \"$others\" ] &&"
+
 /**
  * Returns the command that installs the chart's CustomResourceDefinitions. Helm installs them with a chart and never again, and makes no
- * object of a kind that the API server does not know yet.
+ * object of a kind that the API server does not know yet. That of the first charts takes the place of ours, so no installation of ours may
+ * be left.
  */
 const definitions = (move: Move): string =>
   [
+    ...(isFirstChart(move.release) ? [unlessOthers] : []),
     unpacked(move),
     "  jq -r '.chart.files[] | select(.name | startswith(\"crds/\")) | \"---\", (.data | @base64d)' |",
     "  kubectl apply --server-side --force-conflicts -f - -o name |",
@@ -64,12 +70,17 @@ const restore = (move: Move): Step => {
   return {
     title: "To the release",
     why: [
+      ...(isFirstChart(move.release)
+        ? [
+          "The chart's CustomResourceDefinition takes the place of ours in the whole cluster, and no other installation of agent-job works with it, so move all of them back together: do all of the step before this for each of them first. While one has its controller, the first command does nothing and prints nothing; then stop here."
+        ]
+        : []),
       "Helm makes again what is missing, and the old controller starts.",
       ...(flux === undefined ? [] : ["Where the last command finds no HelmRelease, put it into Git again."])
     ].join(" "),
     commands: [
-      ...makeRoom(move),
       definitions(move),
+      ...makeRoom(move),
       `helm -n ${namespace} rollback ${name} ${revision}`,
       ...objects.filter(({ kind }) => kind === "Deployment").map(({ metadata, spec }) =>
         `kubectl -n ${namespace} scale deployment ${metadata.name} --replicas=${spec?.replicas ?? 1}`

@@ -1,6 +1,9 @@
 import { expect, it } from "@effect/vitest"
-import { Effect } from "effect"
+import { Duration, Effect } from "effect"
+import { Patience } from "../../../src/cli/follow-run.ts"
+import { ScriptedServer } from "../../kubernetes/scripted-server.ts"
 import { agent, directory, person, serve, userToken } from "../../server/live-server.ts"
+import { run } from "../run-views.ts"
 import { ran } from "../typed.ts"
 
 it.live("a run that its cancel does not end says what does, and is ended by force after its cancel alone", () =>
@@ -28,4 +31,15 @@ it.live("a run that its cancel does not end says what does, and is ended by forc
       out: "",
       error: `error: ${id} is canceled already; there is nothing to cancel.\n`
     })
+  }))
+
+it.live("a cancel outlives a server that has no room, or is away, for a moment", () =>
+  Effect.gen(function*() {
+    const { server, url } = yield* ScriptedServer.make
+    server.script.push({ status: 429 }, { body: run({}) }, { status: 429 }, "reset", {})
+    const { code, out } = yield* ran({ AGENT_JOB_URL: url, AGENT_JOB_TOKEN: userToken }, "cancel", "run-a1").pipe(
+      Effect.provideService(Patience, { every: Duration.millis(1), times: 2 })
+    )
+    expect([code, out]).toEqual([0, "run-a1 is asked to stop; see how it ends with: agent-job get run-a1\n"])
+    expect(server.asked.map(({ method }) => method)).toEqual(["GET", "GET", "POST", "POST", "POST"])
   }))

@@ -43,7 +43,7 @@ layer(TaskCluster, { excludeTestServices: true, timeout: "60 seconds" })("agent-
         expect([code, out]).toEqual([
           0,
           expect.stringMatching(
-            /^Draining since .*: nothing new starts in .*\.\nStill running: 1 apply or destroy, 0 plans\.\n {2}before {3}demo {3}apply {3}\d+s\nTo end this: agent-job drain --undo\n$/u
+            /^Draining agent-job in .* since .*: nothing new starts in .*\.\nStill running: 1 apply or destroy, 0 plans\.\n {2}before {3}demo {3}apply {3}\d+s\nTo end this: agent-job drain --undo --name agent-job --controller-namespace .*\n$/u
           )
         ])
         yield* createTask("during", { workspace: WorkspaceName.make("other") })
@@ -58,7 +58,7 @@ layer(TaskCluster, { excludeTestServices: true, timeout: "60 seconds" })("agent-
       expect(yield* jobNames).toEqual(["agent-job-before"])
 
       const { code, out } = yield* run(yield* drain("--undo"), environment)
-      expect([code, out]).toEqual([0, expect.stringMatching(/^No longer draining: waiting tasks start\.\n$/u)])
+      expect([code, out]).toEqual([0, expect.stringMatching(/^No longer draining agent-job in .*: waiting tasks start\.\n$/u)])
       yield* untilLaunched("during")
       yield* untilLaunched("after")
       expect(yield* metrics(healthPort)).toMatch(/^agent_job_draining(?:\{.*\})? 0$/mu)
@@ -112,12 +112,13 @@ layer(TaskCluster, { excludeTestServices: true, timeout: "60 seconds" })("agent-
         code: 2,
         out: "",
         error:
-          `error: There is no ConfigMap ${namespace}/agent-job-config; give --name and --controller-namespace of the installation, or with --namespace where its tasks are.\n`
+          `error: There is no ConfigMap ${namespace}/agent-job-config; give --name and --controller-namespace of the installation, and --namespace too if it has no such ConfigMap that you may read.\n`
       })
       expect(yield* run([...here, "-n", "nowhere"], environment)).toMatchObject({
         code: 3,
         out: "",
-        error: "error: There is no namespace nowhere, so no task runs there; say with --namespace where the tasks are.\n"
+        error:
+          `error: There is no namespace nowhere, so no task of agent-job in ${namespace} runs there; give --name and --controller-namespace of the installation that is meant.\n`
       })
       expect(drainedSince(annotationsOf(yield* leaderLease({ name: "agent-job", namespace })))).toEqual(Option.none())
       expect(yield* run([...here, "--undo"], environment)).toMatchObject({ code: 0 })

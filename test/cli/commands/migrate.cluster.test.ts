@@ -106,11 +106,11 @@ const commandsOf = (out: string, heading: RegExp): string =>
   readFileSync(join(folder, out, "MIGRATION.md"), "utf8").split(/^(?=##)/mu).filter((_) => heading.test(_)).join("").split("\n").filter((
     line
   ) => line.startsWith("    ")).map((line) => line.slice(4)).join("\n")
-/** What is not there: helm, a controller to drain, a node that makes Pods run, and registries. */
+/** What is not there: helm, a controller to drain, a node that makes Pods run, and registries; and installations of other tests. */
 const stubs = [
   "helm() { echo helm \"$@\"; }",
   "agent-job() { echo agent-job \"$@\"; }",
-  "kubectl() { case \" $* \" in *\" rollout \"*) ;; *\" run \"*) command kubectl \"${@/#--[ar][tm]*/--dry-run=server}\" ;; *) command kubectl \"$@\" ;; esac; }"
+  "kubectl() { case \" $* \" in *\" rollout \"*|*\" deployments -A \"*) ;; *\" run \"*) command kubectl \"${@/#--[ar][tm]*/--dry-run=server}\" ;; *) command kubectl \"$@\" ;; esac; }"
 ]
 const typed = async (commands: string) =>
   (await promisify(execFile)("bash", ["-c", ["set -eo pipefail", ...stubs, commands].join("\n")])).stdout.trim().split("\n")

@@ -147,6 +147,28 @@ describe("the Pods of tasks", () => {
     ])
   })
 
+  it.each([
+    { url: "http://agent-job-server.theirs.svc:8080", opens: "theirs" },
+    { url: "http://blue-server.agent-job.svc.cluster.local:8080/base", opens: "agent-job" },
+    { url: "http://agent-job-server.agent-job.svc:8080", opens: undefined },
+    { url: "https://server.example.com", opens: undefined }
+  ])("reach the server of another installation that agent.url names: $url", ({ opens, url }) => {
+    const rules = (agent: object) => {
+      const [policy] = networkPolicies(configOf({ agent, task: { networkPolicy: { denyPods: true } } }))
+      return policy?.spec?.egress ?? []
+    }
+    const before = JSON.stringify(rules({}))
+    expect(rules({ token: "t", url }).filter((rule) => !before.includes(JSON.stringify(rule)))).toEqual(
+      opens === undefined ? [] : [{
+        to: [{
+          namespaceSelector: { matchLabels: { "kubernetes.io/metadata.name": opens } },
+          podSelector: { matchLabels: { "app.kubernetes.io/name": "agent-job", "app.kubernetes.io/component": "server" } }
+        }],
+        ports: [{ port: 8080, protocol: "TCP" }]
+      }]
+    )
+  })
+
   it("are selected by one policy of egress, so that none opens what another closes", () => {
     const both = networkPolicies(configOf({ restrictMetadataService: true, task: { networkPolicy: { denyPods: true } } }))
     expect(both.map(({ metadata, spec }) => [metadata?.name, spec?.podSelector?.matchExpressions?.[0]?.values])).toEqual([[

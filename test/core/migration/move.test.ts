@@ -1,6 +1,7 @@
 import { describe, expect, it } from "@effect/vitest"
 import type { V1PodSpec } from "@kubernetes/client-node"
 import { Result } from "effect"
+import { deployment } from "../../../src/core/manifest/deployment.ts"
 import { changes, leaving } from "../../../src/core/migration/changes.ts"
 import { handOver } from "../../../src/core/migration/hand-over.ts"
 import { type Move, move } from "../../../src/core/migration/move.ts"
@@ -257,6 +258,19 @@ describe("the hand-over", () => {
     expect(report(moved(firstRelease({})), "my out")).toContain("    kubectl apply --server-side --force-conflicts -k 'my out'\n")
   })
 
+  it.each([
+    { of: "0.5.59", release: firstRelease({}) },
+    { of: "0.6.5", release: laterRelease({}) }
+  ])("leaves the definition to another installation where that was chosen (from $of)", ({ release }) => {
+    const steps = (definition?: "elsewhere") =>
+      handOver(Result.getOrThrow(move(release, { ...chosen, ...(definition !== undefined && { definition }) })), "out")
+    const [ours, theirs] = [steps(), steps("elsewhere")].map((all) => all.find(({ title }) => title === apply))
+    expect(theirs?.commands[0]).toBe("kubectl apply --server-side -k out")
+    expect(theirs?.why).toContain("leaves out the CustomResourceDefinition")
+    expect(ours?.commands[0]).toBe("kubectl apply --server-side --force-conflicts -k out")
+    expect(ours?.why).toContain("first migrate again with `--without-crd`")
+  })
+
   const fluxLabels = { "helm.toolkit.fluxcd.io/name": "agents", "helm.toolkit.fluxcd.io/namespace": "flux-system" }
   const ofFlux = firstRelease({}, [{ kind: "Role", metadata: { name: "r", labels: fluxLabels } }])
 
@@ -312,6 +326,8 @@ describe("the hand-over", () => {
 })
 
 describe("the way back", () => {
+  const unlessOthers =
+    "others=$(kubectl get deployments -A -l app.kubernetes.io/managed-by=agent-job,app.kubernetes.io/component=controller -o name) && [ -z \"$others\" ] &&"
   const definitions = [
     "kubectl -n scalr get secret sh.helm.release.v1.blue.v3 -o 'jsonpath={.data.release}' | base64 -d | base64 -d | gunzip |",
     "  jq -r '.chart.files[] | select(.name | startswith(\"crds/\")) | \"---\", (.data | @base64d)' |",
@@ -320,14 +336,25 @@ describe("the way back", () => {
   ].join("\n")
 
   it.each([
-    { chart: "0.5.59", release: firstRelease({}), deployment: "scalr-agent-controller" },
-    { chart: "0.6.5", release: laterRelease({}), deployment: "blue" }
-  ])("of $chart brings its definition before its objects", ({ deployment, release }) => {
+    { chart: "0.5.59", release: firstRelease({}), deployment: "scalr-agent-controller", given: `${unlessOthers}\n` },
+    { chart: "0.6.5", release: laterRelease({}), deployment: "blue", given: "" }
+  ])("of $chart brings its definition before its objects", ({ deployment, given, release }) => {
     expect(wayBack(moved(release))[1]?.commands).toEqual([
-      definitions,
+      `${given}${definitions}`,
       "helm -n scalr rollback blue 3",
       `kubectl -n scalr scale deployment ${deployment} --replicas=1`
     ])
+  })
+
+  it("brings the definition of the first charts back only where no controller of ours is left, which is how ours are labelled", () => {
+    const { config, release } = moved(firstRelease({}))
+    expect(deployment(config).metadata?.labels).toMatchObject({
+      "app.kubernetes.io/managed-by": "agent-job",
+      "app.kubernetes.io/component": "controller"
+    })
+    const why = (of: HelmRelease) => wayBack(moved(of))[1]?.why
+    expect(why(release)).toContain("so move all of them back together")
+    expect(why(laterRelease({}))).not.toContain("together")
   })
 
   it("cancels what has not begun while the new controller lives, and waits for what has", () => {
@@ -350,7 +377,7 @@ describe("the way back", () => {
       name: "scalr-agent"
     }
     expect(moved(release).clashes.map(({ kind }) => kind)).toEqual(["Deployment", "PersistentVolumeClaim"])
-    expect(wayBack(moved(release))[1]?.commands[0]).toBe("kubectl -n scalr delete --ignore-not-found deployment/scalr-agent-controller")
+    expect(wayBack(moved(release))[1]?.commands[1]).toBe("kubectl -n scalr delete --ignore-not-found deployment/scalr-agent-controller")
   })
 
   it("ends with the history, and with the definition of a later chart once no release needs it", () => {
