@@ -6,8 +6,8 @@ import type { ResolvedConfig } from "./resolve.ts"
 
 /**
  * What a part of the configuration affects in a running controller. `next`: the next decision and the next Job. `process`: what the process
- * was started with, such as names and places, which must not change while tasks run. `manifests`: only what `render` and Kustomize make,
- * such as the controller's own Deployment.
+ * was started with, such as names and places; README says to change them only when no task is left. `manifests`: only what `render` and
+ * Kustomize make, such as the controller's own Deployment.
  */
 type Reach = "next" | "process" | "manifests"
 
