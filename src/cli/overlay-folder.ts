@@ -2,7 +2,7 @@
 // Invariant: an error says whether the folder is as it was. Files that are not ours stay, and ours that are needed no more go.
 // Used by cli/write-overlay.ts.
 import { Effect } from "effect"
-import { mkdir, mkdtemp, readdir, readFile, rename, rm, stat, writeFile } from "node:fs/promises"
+import { mkdir, mkdtemp, readdir, readFile, rename, rm, rmdir, stat, writeFile } from "node:fs/promises"
 import { dirname, join } from "node:path"
 import { wordsOf } from "../controller/values-files.ts"
 import { BadInput } from "./failure.ts"
@@ -27,6 +27,16 @@ const present = async (folder: string): Promise<ReadonlyArray<Present>> => {
   return Promise.all(names.map(async (name) => ({ name, of: await author(join(folder, name)) })))
 }
 
+/** Removes folders that makeFolder made, from `lowest` up to `made`. A folder in which another program has put something stays. */
+const unmakeFolders = async (lowest: string, made: string): Promise<void> => {
+  try {
+    await rmdir(lowest)
+  } catch {
+    return
+  }
+  if (lowest !== made) await unmakeFolders(dirname(lowest), made)
+}
+
 /**
  * Makes the folder and those above it, all or none, and returns the uppermost one that it made. Node's own recursive mkdir never ends on a
  * file system that takes no folders, such as /proc.
@@ -37,7 +47,7 @@ const makeFolder = async (folder: string): Promise<string | undefined> => {
   try {
     await mkdir(folder)
   } catch (error) {
-    if (above !== undefined) await rm(above, { recursive: true })
+    if (above !== undefined) await unmakeFolders(dirname(folder), above)
     throw error
   }
   return above ?? folder
@@ -50,20 +60,22 @@ class PartlyWritten extends Error {}
 const put = async (folder: string, files: Files, stale: ReadonlyArray<string>): Promise<void> => {
   const made = await makeFolder(folder)
   let aside: string | undefined
-  let touched = false
+  const placed: Array<string> = []
   try {
     aside = await mkdtemp(join(folder, ".new-"))
     for (const [name, content] of Object.entries(files)) await writeFile(join(aside, name), content)
     for (const name of Object.keys(files).toReversed()) { // kustomization.yaml, which names the others, comes last
       await rename(join(aside, name), join(folder, name))
-      touched = true
+      placed.push(name)
     }
     for (const name of stale) await rm(join(folder, name))
     await rm(aside, { recursive: true })
   } catch (error) {
-    const ours = made ?? aside
-    if (ours !== undefined) await rm(ours, { recursive: true, force: true })
-    throw touched && made === undefined ? new PartlyWritten(wordsOf(error)) : error
+    if (aside !== undefined) await rm(aside, { recursive: true, force: true })
+    if (made === undefined) throw placed.length > 0 ? new PartlyWritten(wordsOf(error)) : error
+    for (const name of placed) await rm(join(folder, name), { force: true })
+    await unmakeFolders(folder, made)
+    throw error
   }
 }
 

@@ -81,7 +81,9 @@ const metadata = (config: ResolvedConfig, found: ReadonlyArray<Finding>, enforce
   if (by === "a policy that is not there") {
     return say(
       "failed",
-      `task.networkPolicy.closedElsewhere is true, but the policies in ${config.taskNamespace} do not close all egress: none selects every Pod, or one allows everything; apply component restricted-egress and remove what opens it, or take the value back`
+      `task.networkPolicy.closedElsewhere is true, but the policies in ${config.taskNamespace} do not close all egress: none selects every Pod, or one opens port 80 of a metadata service to tasks (${
+        metadataAddresses.join(", ")
+      }); apply component restricted-egress and remove or except what opens it, or take the value back`
     )
   }
   if (by === "a policy that the values do not know") {

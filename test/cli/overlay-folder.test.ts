@@ -1,7 +1,9 @@
 // What a folder is like after an overlay could not be written to it, and what the error says of that.
-import { afterEach, beforeEach, describe, expect, it } from "@effect/vitest"
+import { afterEach, beforeEach, describe, expect, it, vi } from "@effect/vitest"
 import { Effect } from "effect"
 import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs"
+import promises from "node:fs/promises"
+import { syncBuiltinESMExports } from "node:module"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { mark } from "../../src/cli/overlay-files.ts"
@@ -63,5 +65,36 @@ describe("a folder that an overlay cannot be written to", () => {
       const { message } = yield* Effect.flip(writeFolder(unmakeable, { "kustomization.yaml": file("new") }))
       expect(message).toContain("; it is as it was. ")
       expect(existsSync(join(base, "a"))).toBe(false)
+    }))
+
+  it.effect("leaves what another program has put beside it meanwhile, where its files cannot be written", () =>
+    Effect.gen(function*() {
+      const other = join(base, "a", "other")
+      const files = {
+        "kustomization.yaml": file("new"),
+        get "not/there.yaml"() { // read once the folder is made
+          mkdirSync(other)
+          return file("new")
+        }
+      }
+      yield* Effect.flip(writeFolder(join(base, "a", "b"), files))
+      expect(readdirSync(join(base, "a"))).toEqual(["other"])
+    }))
+
+  it.effect("leaves what another program has put beside it meanwhile, where it cannot be made itself", () =>
+    Effect.gen(function*() {
+      const unmakeable = join(base, "a", "b", "x".repeat(256))
+      const { mkdir } = promises
+      const other = join(base, "a", "other")
+      const spy = vi.spyOn(promises, "mkdir").mockImplementation((path, options) => {
+        if (path === unmakeable) mkdirSync(other)
+        return mkdir(path, options)
+      })
+      syncBuiltinESMExports()
+      yield* Effect.flip(writeFolder(unmakeable, { "kustomization.yaml": file("new") })).pipe(Effect.ensuring(Effect.sync(() => {
+        spy.mockRestore()
+        syncBuiltinESMExports()
+      })))
+      expect(readdirSync(join(base, "a"))).toEqual(["other"])
     }))
 })
