@@ -15,7 +15,10 @@ const EvidenceView = Schema.Struct({
   why: Schema.String.annotate({ description: "Why it was refused." }),
   receivedAt: Timestamp,
   storedVersion: Schema.optionalKey(
-    Schema.String.annotate({ description: "The id of the version that was stored when it came; none: there was none." })
+    Schema.String.annotate({
+      description:
+        "The id of the version that was stored when it came; none: there was none, or newer ones may have been stored since its stage wrote it."
+    })
   )
 }).annotate({ description: "A state that was refused, kept aside." })
 

@@ -15,7 +15,7 @@ const perWorkspace = { count: 40, bytes: 512 * 1024 * 1024 }
 
 /**
  * A refused state. `why` says in a sentence for a person why the state is here. `storedVersionId` is the version that was stored when it
- * came.
+ * came; null if there was none, or if newer ones may have been stored between its writing and its arrival.
  */
 const KeptState = Schema.Struct({
   id: Schema.String,
@@ -32,6 +32,8 @@ const KeptState = Schema.Struct({
 export type KeptState = typeof KeptState.Type
 export interface Refusal extends Omit<KeptState, "id" | "receivedAt" | "sha256" | "sizeBytes" | "storedVersionId"> {
   readonly received: Received
+  /** `unknown`: nothing says which stage wrote the state, so `stageId` is only the stage whose evidence it becomes. */
+  readonly writer?: "unknown" | undefined
 }
 
 const Gone = Schema.Struct({ id: Schema.String, sha256: Sha256 })
@@ -66,6 +68,18 @@ const make = Effect.gen(function*() {
       WHERE place > ${perWorkspace.count} OR (place > 1 AND bytes > ${perWorkspace.bytes})) RETURNING id, sha256`)
 
   /**
+   * Returns SQL for the version that is stored, or for NULL if later runs may have stored it since the state was written: they could begin
+   * once the stage had ended without a rescue, or with one that was settled. A rescue that such a late state opened makes the next one no
+   * earlier.
+   */
+  const storedBefore = ({ stageId, workspaceId, writer }: Refusal) =>
+    writer === "unknown" ? sql`NULL` : sql`(SELECT stateVersionId FROM workspaces WHERE id = ${workspaceId}
+      AND (EXISTS (SELECT 1 FROM stages WHERE id = ${stageId} AND endedAt IS NULL)
+        OR (EXISTS (SELECT 1 FROM rescues WHERE stageId = ${stageId} AND settledAt IS NULL)
+          AND NOT EXISTS (SELECT 1 FROM rescues WHERE stageId = ${stageId} AND settledAt IS NOT NULL)
+          AND NOT EXISTS (SELECT 1 FROM evidence WHERE stageId = ${stageId} AND storedVersionId IS NULL))))`
+
+  /**
    * Keeps a state and returns its row, or the limit that dropped it. The same state of a stage is kept once. For a new state, `ifNew` runs
    * in the same transaction before the workspace's limit is applied, because a rescue that it opens counts there.
    */
@@ -78,7 +92,7 @@ const make = Effect.gen(function*() {
       const made =
         yield* sql`INSERT INTO evidence (id, seq, workspaceId, stageId, serial, lineage, sha256, sizeBytes, why, receivedAt, storedVersionId)
         SELECT ${id}, COALESCE(MAX(seq), 0) + 1, ${workspaceId}, ${stageId}, ${refused.serial}, ${refused.lineage}, ${sha256}, ${sizeBytes}, ${refused.why}, ${yield* now},
-          (SELECT stateVersionId FROM workspaces WHERE id = ${workspaceId})
+          ${storedBefore(refused)}
         FROM evidence WHERE true ON CONFLICT DO NOTHING RETURNING id`
       const ofStages = yield* pruneStage(stageId)
       if (made.length > 0 && !isIn(ofStages)) yield* ifNew

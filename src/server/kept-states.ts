@@ -9,7 +9,7 @@ import { Rescues } from "./rescues.ts"
 import { Runs } from "./runs.ts"
 import { type StageRow, Stages } from "./stages.ts"
 import { Heap, identify } from "./state-body.ts"
-import { StateVersions } from "./state-versions.ts"
+import { type LateState, StateVersions } from "./state-versions.ts"
 import { Tokens } from "./tokens.ts"
 import { type Workspace, Workspaces } from "./workspaces.ts"
 
@@ -43,7 +43,7 @@ const make = Effect.gen(function*() {
 
   /** Keeps a state as evidence. A state that was dropped is refused, so that whoever has a copy keeps it. */
   const keepAsEvidence = Effect.fnUntraced(
-    function*(stageId: string, workspaceId: string, state: { readonly bytes: Uint8Array; readonly why: string; readonly doubt?: string }) {
+    function*(stageId: string, workspaceId: string, state: LateState) {
       const { as, sentence } = yield* states.keepAsEvidence(stageId, workspaceId, state)
       if (as === "nothing") {
         return yield* conflict(
@@ -105,7 +105,7 @@ const make = Effect.gen(function*() {
     }
     yield* identify(heapBytes, bytes)
     const doubt = `The stage ${stageId}, which is not in the database, left a state`
-    return yield* keepAsEvidence(heir, id, { bytes, why: `${doubt}, which ${by} brought.`, doubt })
+    return yield* keepAsEvidence(heir, id, { bytes, why: `${doubt}, which ${by} brought.`, doubt, writer: "unknown" })
   })
 
   /** Takes a plain state as evidence of the workspace's oldest pending rescue, because nothing in it says which stage it is from. */
@@ -118,7 +118,7 @@ const make = Effect.gen(function*() {
       )
     }
     yield* identify(heapBytes, bytes) // a person is told at once that a file is damaged, as far as it is parsed
-    return yield* keepAsEvidence(pending.stageId, id, { bytes, why: `It is a file that ${by} brought.` })
+    return yield* keepAsEvidence(pending.stageId, id, { bytes, why: `It is a file that ${by} brought.`, writer: "unknown" })
   })
 
   const takeKept = Effect.fnUntraced(function*(workspace: Workspace, kept: KeptStateParts, by: string) {

@@ -43,7 +43,7 @@ interface NewState extends Body {
 }
 
 /** A state that comes after the end of its stage. `why` is a sentence for the person who looks at it. */
-interface LateState extends Body, Pick<Late, "doubt" | "why"> {}
+export interface LateState extends Body, Pick<Late, "doubt" | "why" | "writer"> {}
 
 /** `serial` is what the person is told, and what the state must have. `unlike` is the refusal of bytes that are no state. */
 interface Adopted extends Pick<Body, "bytes"> {
@@ -180,11 +180,11 @@ const make = Effect.gen(function*() {
   }, Effect.scoped)
 
   const keepAsEvidence = Effect.fn("StateVersions.keepAsEvidence")(
-    function*(stageId: string, workspaceId: string, { bytes, doubt, sha256, why }: LateState) {
+    function*(stageId: string, workspaceId: string, { bytes, doubt, sha256, why, writer }: LateState) {
       const { excess, lineage, serial } = yield* identifyOfStage(heapBytes, bytes)
       const received = yield* receive(bytes, sha256)
       const reason = excess === undefined ? why : `${why} ${excess.message}`
-      return yield* keep({ workspaceId, stageId, lineage, serial, received, why: reason, doubt })
+      return yield* keep({ workspaceId, stageId, lineage, serial, received, why: reason, doubt, writer })
     },
     Effect.scoped
   )

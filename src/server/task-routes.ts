@@ -73,6 +73,7 @@ export const taskRoutes = HttpRouter.addAll(Effect.gen(function*() {
   const routeOfStage = yield* routesOf(stageOf(({ endedAt }) => Effect.succeed(endedAt === null)), problem)
   const routeOfResult = yield* routesOf(stageOf(({ endedAt, result }) => Effect.succeed(endedAt === null || result !== null)), problem)
   const routeOfState = yield* routesOf(stageOf(states.mayPush), problem)
+  const routeOfJournal = yield* routesOf(stageOf(() => Effect.succeed(true)), problem)
 
   /** Makes a route for the holder of the token of a stage that is not over; the handler gets the stage and its run. */
   const task = (
@@ -137,8 +138,15 @@ export const taskRoutes = HttpRouter.addAll(Effect.gen(function*() {
         const offset = yield* countOf(request, "offset", 0)
         return HttpServerResponse.jsonUnsafe({ offset: yield* logs.append(stage.id, offset, yield* bytesOf(request, logPieceLimitBytes)) })
       })),
-    routeOfState("POST", taskPath.effects, (request, _, stage) =>
+    routeOfJournal("POST", taskPath.effects, (request, _, stage) =>
       Effect.gen(function*() {
+        // Not 401: a worker takes that for a token that may be renewed, and its Pod would wait for that.
+        if (!(yield* states.mayPush(stage))) {
+          return yield* conflict(
+            "stage-over",
+            `The stage ${stage.id} is over and left nothing in doubt, so nothing more of its journal is stored; send no more of it.`
+          )
+        }
         const { entries } = yield* journalRequest(request)
         const isPlan = stage.stage === "plan"
         if (entries.some(({ kind }) => kind !== "full" && (kind === "planned") !== isPlan)) {

@@ -19,8 +19,10 @@ const suffix = ".state"
  * would refuse it for ever, at the cost of the others.
  */
 const refusedSuffix = ".refused"
-/** How many states one stage carries for others before it begins; a refused one does not count, so it costs no other its turn. */
+/** How many states one stage carries for others before it begins; a refused one does not count. */
 const carriedAtOnce = 20
+/** How many states one stage sends that turn out not to be of this server: each stays, and later stages send it whole again. */
+const foreignAtOnce = 5
 /** How long one stage carries states for others; a large state that was begun may take longer. */
 const carriesFor = Duration.minutes(1)
 /** The age at which a half-written file is removed: no worker writes one file for so long. */
@@ -79,24 +81,27 @@ export const strandedCopy = (cacheDirectory: string, { id, keptStateKey }: KeptA
 const isFinal = (error: PlatformError): boolean =>
   error._tag === "Declined" && isOneOf(problemCodeOf(error), "invalid", "not-kept", "too-large")
 
-/** Takes one file to the server; returns whether the server has it now. */
+/** Takes one file to the server; returns whether the server has it now, or it is not of this server, or it stays for another reason. */
 const carry = Effect.fnUntraced(
   function*(root: number, name: string) {
     const { takeKeptState } = yield* Platform
     const kept = yield* readFile(root, [name], keptStateLimitBytes)
-    if (Option.isNone(kept)) return false
+    if (Option.isNone(kept)) return "left" as const
     yield* Effect.tapError(
       takeKeptState(kept.value),
       (error) => isFinal(error) ? renameFile(root, name, `${name}${refusedSuffix}`) : Effect.void
     )
     yield* removeFile(root, [name])
-    return true
+    return "taken" as const
   },
   (effect, _, name) =>
     Effect.catch(
       effect,
-      ({ message }) =>
-        Effect.as(Effect.logWarning(`The server does not have the kept state ${name}, which stays on the volume`, message), false)
+      (error) =>
+        Effect.as(
+          Effect.logWarning(`The server does not have the kept state ${name}, which stays on the volume`, error.message),
+          error._tag === "Declined" && isOneOf(problemCodeOf(error), "not-of-this-server") ? "foreign" as const : "left" as const
+        )
     )
 )
 
@@ -140,10 +145,13 @@ export const carryStrandedStates = Effect.gen(function*() {
   const root = yield* openFolder(folder.value)
   yield* removeHalfDone(folder.value, root, found.filter((name) => name.endsWith(`${suffix}${asideSuffix}`)))
   let taken = 0
+  let foreign = 0
   for (const name of names) {
     const spent = Duration.nanos((yield* Clock.monotonicTimeNanos) - since)
-    if (taken === carriedAtOnce || Duration.isGreaterThanOrEqualTo(spent, carriesFor)) return
-    if (yield* carry(root, name)) taken++
+    if (taken === carriedAtOnce || foreign === foreignAtOnce || Duration.isGreaterThanOrEqualTo(spent, carriesFor)) return
+    const carried = yield* carry(root, name)
+    if (carried === "taken") taken++
+    if (carried === "foreign") foreign++
   }
 }).pipe(
   Effect.scoped,

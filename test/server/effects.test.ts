@@ -151,7 +151,11 @@ describe("the journal of a stage", () => {
       })
       expect((yield* person(url).as("POST", taskPath.effects, { entries: made })).status).toBe(401)
       yield* worker(url, plan).result(failed())
-      expect((yield* worker(url, plan).as("POST", taskPath.effects, { entries: made })).status).toBe(401)
+      expect(yield* worker(url, plan).as("POST", taskPath.effects, { entries: made })).toMatchObject({
+        status: 409, // and not 401, which a worker takes for a token that may be renewed, so that it would ask again
+        json: { error: "stage-over", message: expect.stringContaining(`${plan.id} is over`) }
+      })
+      expect((yield* worker(url, { ...plan, taskToken: "no token" }).as("POST", taskPath.effects, { entries: made })).status).toBe(401)
     }))
 
   it.live("outlives a restart of the server", () =>

@@ -73,19 +73,48 @@ describe("a refused state", () => {
     }))
 })
 
-describe("evidence", () =>
-  it.live("says which version was stored when it came", () =>
+describe("evidence", () => {
+  const storedOf = ({ evidence }: { readonly evidence: ReadonlyArray<{ readonly storedVersion?: string }> }) =>
+    evidence.map(({ storedVersion }) => storedVersion)
+
+  it.live("says which version was stored when it came, but not once its workspace went on since", () =>
     Effect.gen(function*() {
       const { apply, carry, key, looked, lose, url } = yield* applying
       yield* lose
       yield* carry(sealed(apply.id, key, bytes(7)))
-      const { evidence: [seven], version } = yield* looked
-      expect(seven.storedVersion).toBe(version.id)
-      yield* person(url).settle("demo", { use: seven.id })
-      yield* carry(sealed(apply.id, key, bytes(6)))
-      const after = yield* looked
-      expect(after.evidence.map(({ storedVersion }: typeof seven) => storedVersion)).toEqual([after.version.id, version.id])
-    })))
+      const { version } = yield* looked
+      expect(storedOf(yield* looked)).toEqual([version.id])
+      yield* person(url).settle("demo")
+      yield* person(url).start("demo", { "auto-apply": true })
+      yield* planWith(url)
+      const next = worker(url, yield* agent(url).take)
+      yield* next.pushState(state(2), "b", (yield* next.lock("b")).json.epoch)
+      yield* carry(sealed(apply.id, key, bytes(8)))
+      expect((yield* looked).version.serial).toBe(2)
+      expect(storedOf(yield* looked)).toEqual([undefined, version.id])
+      yield* carry(sealed(apply.id, key, bytes(9))) // also while the rescue that the last one opened waits
+      expect(storedOf(yield* looked)).toEqual([undefined, undefined, version.id])
+    }))
+
+  it.live("names no version when its stage ended in order, as others may have stored states since", () =>
+    Effect.gen(function*() {
+      const { applier, apply, carry, key, looked } = yield* applying
+      yield* applier.unlock("a")
+      yield* applier.result(succeeded({ ...withChanges, statePushed: true }))
+      for (const serial of [7, 8]) yield* carry(sealed(apply.id, key, bytes(serial))) // the first opens a rescue
+      expect(storedOf(yield* looked)).toEqual([undefined, undefined])
+    }))
+
+  it.live("names no version when nothing says which stage wrote it, or that stage is not known", () =>
+    Effect.gen(function*() {
+      const { bring, context, looked, lose } = yield* applying
+      yield* lose
+      const key = Buffer.from(Context.getUnsafe(context, Tokens).secretOf("kept state run-gone.apply.1"), "hex")
+      yield* bring(bytes(7))
+      yield* bring(sealed("run-gone.apply.1", key, bytes(8)))
+      expect(storedOf(yield* looked)).toEqual([undefined, undefined])
+    }))
+})
 
 describe("a kept state", () => {
   it.live("becomes evidence of the stage that it is of, whoever brings it and however often", () =>

@@ -208,6 +208,16 @@ describe("the next worker", () => {
       expect([parts.api.keptStates.length, readdirSync(folder(parts)).length]).toEqual([1, 25])
     })))
 
+  it.live("sends no more than five that are not of this server, since each later stage sends them whole again", () =>
+    withParts(Effect.fnUntraced(function*(parts) {
+      leave(parts, numbered(26))
+      let asked = 0
+      parts.api.onRequest = () => void asked++
+      parts.api.fault("POST /kept-state", ...Array.from({ length: 26 }, () => ({ status: 409, error: "not-of-this-server" })))
+      yield* carryStrandedStates
+      expect([asked, readdirSync(folder(parts)).length]).toEqual([5, 26])
+    })))
+
   it.live.each([{ status: 422, error: "invalid" }, { status: 413, error: "too-large" }, { status: 409, error: "not-kept" }])(
     "sends what was refused as $error no second time, and leaves it for a person",
     (refusal) =>
