@@ -64,7 +64,7 @@ describe("what falls back to what", () => {
 
   it("is told for every key whose sentence promises it, and for no other", () => {
     const promised = valueKeys().filter(({ description }) =>
-      /empty: (agent\.|the chart)|, over \w+\.extraEnv|go before|^Token of the agent pool/u.test(description)
+      /empty: (agent\.|the chart)|, over \w+\.extraEnv|they override those of|^Token of the agent pool/u.test(description)
     ).map(({ key }) => key)
     expect(Object.keys(inheritances).filter((key) => (inheritances[key]?.from.length ?? 0) > 0 || key.endsWith(".tag")).sort()).toEqual(
       promised.sort()

@@ -57,7 +57,7 @@ describe("an AgentTask of an earlier release", () => {
     ({ actions, name, situation }) => expect(decide(seen(taskOf(name)))).toMatchObject({ situation, actions })
   )
 
-  it("that starts is left to its Job, and that runs to its worker: nothing is made, ended or written", () => {
+  it("that starts is left to its Job, and that runs to its worker: nothing is made or ended, and at most its message is put into today's words", () => {
     const [running, starting] = [taskOf("running"), taskOf("starting")]
     const started = decide(
       seen(starting, {
@@ -68,7 +68,7 @@ describe("an AgentTask of an earlier release", () => {
         })
       })
     )
-    expect(started).toMatchObject({ situation: "its Job is there", actions: [], isQuiet: true })
+    expect(started).toMatchObject({ situation: "its Job is there", actions: [], status: { phase: "Starting", reason: "JobCreated" } })
     const goesOn = seen(running, {
       job: Option.some(job.seen),
       pod: Option.some({ ...runningPod, uid: running.status.claim?.podUid ?? runningPod.uid })
