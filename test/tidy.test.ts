@@ -13,7 +13,7 @@ const lines = (pattern: RegExp, all: ReadonlyArray<string>): ReadonlyArray<strin
 const below: Readonly<Record<string, ReadonlyArray<string>>> = {
   schema: [],
   core: ["schema"],
-  http: [],
+  http: ["schema"],
   kubernetes: ["schema"],
   queue: [],
   controller: ["schema", "core", "http", "kubernetes", "queue"],

@@ -1,10 +1,10 @@
-// Which finished tasks are past the history limit of their workspace, or of the installation.
+// Which finished tasks are past the history limit of their workspace, or of the installation; plans are counted apart from the others.
 // Always holds: a workspace is counted again only when one of its tasks, or the limit, has changed; an event does not sort all tasks.
 // Used by controller/world.
 import { Array, Option, Order } from "effect"
 import { finished, mayExpire, mostFinished, place } from "../core/history.ts"
 import { keyOf } from "../kubernetes/object.ts"
-import type { AgentTask } from "../schema/agent-task.ts"
+import { type AgentTask, mutates } from "../schema/agent-task.ts"
 import type { WorkspaceName } from "../schema/names.ts"
 
 /** One end puts one task past the limit of the installation, or few. All others were named when they went past it, or when the lead began. */
@@ -19,7 +19,7 @@ interface Entry {
   readonly key: string
 }
 
-/** A workspace's finished tasks by their order: those within its limit, and those past it. */
+/** A workspace's finished tasks of one kind by their order: those within its limit, and those past it. */
 interface Counted {
   readonly within: ReadonlyMap<string, Entry>
   readonly past: ReadonlyMap<string, Entry>
@@ -45,30 +45,62 @@ const indexIn = (oldestFirst: ReadonlyArray<Entry>, order: string): number => {
 const less = (some: ReadonlyMap<string, Entry>, others: ReadonlyMap<string, Entry>): ReadonlyArray<Entry> =>
   [...some.values()].filter(({ order }) => !others.has(order))
 
-export const pastHistory = (limit: () => number, most = mostFinished) => {
-  const workspaces = new Map<WorkspaceName, Map<string, AgentTask>>() // workspace → key → task
+/** A workspace that has changed, and its finished tasks of one kind, newest first. */
+interface Changed {
+  readonly workspace: WorkspaceName
+  readonly tasks: ReadonlyArray<AgentTask>
+}
+
+/** Counts the finished tasks of one kind. Up to `limit` are kept in each workspace, and up to `most` in all workspaces together. */
+const oneKind = (limit: () => number, most: number) => {
   const counted = new Map<WorkspaceName, Counted>()
-  const changed = new Set<WorkspaceName>()
   let kept: Array<Entry> = [] // within the limits of their workspaces, oldest first
 
   /** Returns which entries are no longer within the limit of the workspace, and which have come to be. */
-  const count = (workspace: WorkspaceName) => {
+  const count = ({ tasks, workspace }: Changed) => {
     const before = counted.get(workspace) ?? none
-    const all = finished([...workspaces.get(workspace)?.values() ?? []])
-    const now = { within: byOrder(all.slice(0, limit())), past: byOrder(all.slice(limit())) }
-    if (all.length === 0) counted.delete(workspace)
+    const now = { within: byOrder(tasks.slice(0, limit())), past: byOrder(tasks.slice(limit())) }
+    if (tasks.length === 0) counted.delete(workspace)
     else counted.set(workspace, now)
     return { gone: less(before.within, now.within), come: less(now.within, before.within) }
   }
-  const countChanged = (): void => {
-    const moves = [...changed].map(count)
-    changed.clear()
-    if (moves.reduce((sum, { come, gone }) => sum + come.length + gone.length, 0) > mostMoves) {
-      kept = Array.sortWith([...counted.values()].flatMap(({ within }) => [...within.values()]), ({ order }) => order, Order.String)
-      return
+
+  return {
+    recount: (changed: ReadonlyArray<Changed>): void => {
+      const moves = changed.map(count)
+      if (moves.reduce((sum, { come, gone }) => sum + come.length + gone.length, 0) > mostMoves) {
+        kept = Array.sortWith([...counted.values()].flatMap(({ within }) => [...within.values()]), ({ order }) => order, Order.String)
+        return
+      }
+      for (const { order } of moves.flatMap(({ gone }) => gone)) kept.splice(indexIn(kept, order), 1)
+      for (const entry of moves.flatMap(({ come }) => come)) kept.splice(indexIn(kept, entry.order), 0, entry)
+    },
+    has: (task: AgentTask): boolean => {
+      const order = orderOf(task)
+      if (counted.get(task.spec.workspace)?.past.has(order) === true) return true
+      const index = indexIn(kept, order)
+      return index < kept.length - most && kept[index]?.order === order
+    },
+    keysIn: (workspace: WorkspaceName): ReadonlyArray<string> => {
+      const beyond = Math.max(kept.length - most, 0)
+      const { past } = counted.get(workspace) ?? none
+      return [...past.values(), ...kept.slice(Math.max(beyond - mostNamed, 0), beyond)].map(({ key }) => key)
     }
-    for (const { order } of moves.flatMap(({ gone }) => gone)) kept.splice(indexIn(kept, order), 1)
-    for (const entry of moves.flatMap(({ come }) => come)) kept.splice(indexIn(kept, entry.order), 0, entry)
+  }
+}
+
+export const pastHistory = (limit: () => number, most = mostFinished) => {
+  const workspaces = new Map<WorkspaceName, Map<string, AgentTask>>() // workspace → key → task
+  const changed = new Set<WorkspaceName>()
+  const [plans, applies] = [oneKind(limit, most.plans), oneKind(limit, most.applies)]
+  const kindOf = ({ spec: { stage } }: AgentTask) => mutates(stage) ? applies : plans
+
+  const countChanged = (): void => {
+    const all = [...changed].map((workspace) => ({ workspace, tasks: finished([...workspaces.get(workspace)?.values() ?? []]) }))
+    changed.clear()
+    for (const kind of [plans, applies]) {
+      kind.recount(all.map(({ tasks, workspace }) => ({ workspace, tasks: tasks.filter((task) => kindOf(task) === kind) })))
+    }
   }
   const put = (key: string, { spec: { workspace } }: AgentTask, task: Option.Option<AgentTask>): void => {
     const all = workspaces.get(workspace) ?? new Map<string, AgentTask>()
@@ -82,17 +114,12 @@ export const pastHistory = (limit: () => number, most = mostFinished) => {
     has: (task: AgentTask): boolean => {
       if (!mayExpire(task)) return false
       countChanged()
-      const order = orderOf(task)
-      if (counted.get(task.spec.workspace)?.past.has(order) === true) return true
-      const index = indexIn(kept, order)
-      return index < kept.length - most && kept[index]?.order === order
+      return kindOf(task).has(task)
     },
     /** Returns the keys of those of the workspace that are past its limit, and of the last that went past the installation's. */
     keysIn: (workspace: WorkspaceName): ReadonlyArray<string> => {
       countChanged()
-      const beyond = Math.max(kept.length - most, 0)
-      const { past } = counted.get(workspace) ?? none
-      return [...past.values(), ...kept.slice(Math.max(beyond - mostNamed, 0), beyond)].map(({ key }) => key)
+      return [plans, applies].flatMap((kind) => kind.keysIn(workspace))
     },
     /** Replaces the task at the key. */
     set: (key: string, before: Option.Option<AgentTask>, after: Option.Option<AgentTask>): void => {

@@ -1,4 +1,4 @@
-// Which finished tasks may be deleted: the oldest beyond the history limit of their workspace, and beyond that of the installation.
+// Which finished tasks may be deleted: the oldest beyond a limit of their workspace or of the installation; plans never push out applies.
 // Only tasks for a pool and attempts count, since a task that Git keeps would come back and run again. The newest attempt stays.
 // Called by controller/past-history and controller/mirror.
 import { Option } from "effect"
@@ -7,10 +7,11 @@ import { attemptOf, isAttemptOf } from "./follow.ts"
 import { isOver } from "./status.ts"
 
 /**
- * The most finished tasks that are kept in all workspaces of an installation together. A controller with 256 MiB holds three times as many;
- * one that runs out of memory could never delete the rest.
+ * The most finished plans, and the most finished applies and destroys, that are kept in all workspaces of an installation together. Plans
+ * are counted apart, because a server that was restored from a backup may offer an apply again, and only the apply's own task keeps it from
+ * running twice. A controller with 256 MiB holds twice as many as both; one that runs out of memory could never delete the rest.
  */
-export const mostFinished = 2_000
+export const mostFinished = { plans: 1_000, applies: 2_000 }
 
 /**
  * Returns a key that sorts tasks by age, and those of one moment by name. It has the API server's time: an end is by the clock of its node,

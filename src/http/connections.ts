@@ -10,6 +10,7 @@ import { readFileSync } from "node:fs"
 import type { LookupFunction } from "node:net"
 import { join } from "node:path"
 import { createSecureContext, getCACertificates, type SecureContextOptions } from "node:tls"
+import { holdsCertificate } from "../schema/pem.ts"
 
 export interface ConnectionOptions {
   /** The maximum number of connections to one server. */
@@ -57,10 +58,11 @@ interface Places {
   readonly bundle: string
 }
 
-/** Returns no roots if the file cannot be read, since Node goes on without them too. */
+/** Returns no roots if the file cannot be read or has no whole certificate, since Node goes on without them too. */
 const readRoots = (file: string): string | undefined => {
   try {
-    return readFileSync(file, "utf8")
+    const text = readFileSync(file, "utf8")
+    return holdsCertificate(text) ? text : undefined
   } catch {
     return undefined
   }

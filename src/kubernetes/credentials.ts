@@ -6,6 +6,7 @@ import { readFile } from "node:fs/promises"
 import type { RequestOptions } from "node:https"
 import { homedir } from "node:os"
 import { delimiter, dirname, join, resolve } from "node:path"
+import { holdsCertificate } from "../schema/pem.ts"
 import { KubeconfigUnusable, NoCredentials } from "./errors.ts"
 
 /** TLS material for every connection; PEM, not base64. */
@@ -72,9 +73,15 @@ export const inCluster = Effect.fn("Credentials.inCluster")(function*(
       })
     )
   )
-  const authority = read(join(directory, "ca.crt"), "mount a service account there")
+  const authorityFile = join(directory, "ca.crt")
+  const authority = Effect.filterOrFail(
+    read(authorityFile, "mount a service account there"),
+    holdsCertificate, // an empty `ca` would have Node trust its public roots for the API server
+    () =>
+      new NoCredentials({ problem: `Cannot use ${authorityFile}: it holds no whole certificate`, next: "mount a service account there" })
+  )
   let ca = yield* authority
-  /** Reads the authority again, since the cluster may get a new one. If it cannot be read, the old one stays. */
+  /** Reads the authority again, since the cluster may get a new one. If the file has no whole certificate, the old one stays. */
   const renewAuthority = Effect.ignore(Effect.map(authority, (text) => {
     ca = text
   }))

@@ -57,7 +57,7 @@ const task = section({
   historyPerWorkspace: value(
     whole,
     20,
-    "Finished AgentTasks of a pool, and of attempts at new revisions, that are kept in one workspace. Of all workspaces together, the newest 2,000 are kept."
+    "Finished AgentTasks of a pool, and of attempts at new revisions, that are kept in one workspace: so many plans, and as many applies and destroys. Of all workspaces together, the newest 1,000 plans and the newest 2,000 applies and destroys are kept."
   ),
   job: section({
     activeDeadlineSeconds: value(

@@ -4,6 +4,7 @@ import { Effect, Layer, Option, Queue, Stream } from "effect"
 import { TestClock } from "effect/testing"
 import { mirror } from "../../src/controller/mirror.ts"
 import { make } from "../../src/controller/world.ts"
+import { mostFinished } from "../../src/core/history.ts"
 import { taskUidLabel } from "../../src/core/manifest/labels.ts"
 import { Kubernetes } from "../../src/kubernetes/client.ts"
 import { agentTasks, jobs } from "../../src/kubernetes/kinds.ts"
@@ -47,6 +48,47 @@ describe("the task that waits for its turn", () => {
       yield* Queue.offerAll(queue, events)
       yield* TestClock.adjust("1 second")
       expect(looks.filter((key) => key === "tasks/second")).toHaveLength(woken)
+    }).pipe(Effect.scoped))
+})
+
+describe("a task that becomes history", () => {
+  it.effect("has the oldest looked at, which it puts past the limit of the installation, in whatever workspace that is", () =>
+    Effect.gen(function*() {
+      const { plans } = mostFinished
+      const source = { pool: { archiveSha256: "0".repeat(64) } }
+      const finished = (index: number, resourceVersion: string, life: Seed["life"] = "succeeded"): WatchEvent => {
+        const { metadata: { ownerReferences: _, ...metadata }, spec, status } =
+          worldOf({ ...plainSeed, life, pool: true, reported: life === "succeeded" }).task
+        const named = {
+          name: `task-${index}`,
+          uid: `uid-${index}`,
+          creationTimestamp: new Date(Date.UTC(2026, 0, 1, 0, index)).toISOString()
+        }
+        return {
+          type: "MODIFIED",
+          object: {
+            metadata: { ...metadata, ...named, resourceVersion },
+            spec: { ...spec, source, workspace: `workspace-${index}` },
+            status
+          }
+        }
+      }
+      const queue = yield* Queue.unbounded<WatchEvent>()
+      const kubernetes = Layer.mock(Kubernetes, {
+        namespace: "tasks",
+        watch: ({ plural }) => plural === agentTasks.plural ? Stream.fromQueue(queue) : Stream.concat(Stream.make(whole), Stream.never)
+      })
+      const looks: Array<string> = []
+      const { synced } = yield* mirror(make(policy), "tasks", (key) => Effect.sync(() => void looks.push(key))).pipe(
+        Effect.provide(kubernetes)
+      )
+      yield* Queue.offerAll(queue, [...Array(plans).keys()].map((index) => finished(index, "1")))
+      yield* Queue.offerAll(queue, [finished(plans, "2", "claimed"), whole])
+      yield* synced
+      looks.length = 0
+      yield* Queue.offer(queue, finished(plans, "4"))
+      yield* TestClock.adjust("1 second")
+      expect(looks).toContain("tasks/task-0")
     }).pipe(Effect.scoped))
 })
 

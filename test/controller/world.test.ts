@@ -48,6 +48,25 @@ describe("the world", () => {
     expect(world.pastHistory(WorkspaceName.make("a"))).toEqual([])
   })
 
+  it.each([{ stage: "plan", most: 1_000 }, { stage: "apply", most: 2_000 }, { stage: "destroy", most: 2_000 }] as const)(
+    "names what is past the limit of $most of the installation, of other workspaces too: each $stage",
+    ({ most, stage }) => {
+      const world = make(policy)
+      const workspace = (index: number) => WorkspaceName.make(`workspace-${index}`)
+      const { task: { spec, status } } = worldOf({ ...plainSeed, stage, life: "succeeded", pool: true, reported: true })
+      const over = (index: number): AgentTask => {
+        const { metadata } = task(index)
+        const creationTimestamp = new Date(Date.UTC(2026, 0, 1, 0, index)).toISOString()
+        return { metadata: { ...metadata, creationTimestamp }, spec: { ...spec, workspace: workspace(index) }, status }
+      }
+      for (const index of Array(most).keys()) world.setTask(key(index), Option.some(over(index)))
+      expect([world.pastHistory(workspace(most - 1)), world.isExpired(over(0))]).toEqual([[], false])
+      for (const index of [most, most + 1]) world.setTask(key(index), Option.some(over(index)))
+      expect(world.pastHistory(workspace(most + 1))).toEqual([key(0), key(1)])
+      expect([0, 1, 2].map((index) => world.isExpired(over(index)))).toEqual([true, true, false])
+    }
+  )
+
   it("takes a Job that it made, and that a look at all Jobs does not find, to be gone; not one that was made during the look", () => {
     const world = make(policy)
     for (const index of [0, 1, 2]) world.setTask(key(index), Option.some(task(index)))

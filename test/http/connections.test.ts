@@ -145,7 +145,7 @@ describe("the roots of NODE_EXTRA_CA_CERTS", () => {
       env: Effect.map(secureForwardProxy(next.identity), ({ url }) => ({ HTTPS_PROXY: url })),
       before: refused
     }
-  ])("are those of its file at each request, $way, beside those of Node", ({ before, env, name }) =>
+  ])("are those of its last usable file at each request, $way, beside those of Node", ({ before, env, name }) =>
     Effect.gen(function*() {
       const bundle = join(place, "bundle.crt")
       const variables = { ...yield* env, NODE_EXTRA_CA_CERTS: bundle }
@@ -159,6 +159,10 @@ describe("the roots of NODE_EXTRA_CA_CERTS", () => {
         expect(yield* answers).toEqual(before)
         writeFileSync(bundle, next.cert)
         expect(yield* answers).toEqual(trustingNext)
+        for (const unusable of ["", "no certificate", old.cert.slice(0, old.cert.length / 2)]) { // empty, junk, cut off
+          writeFileSync(bundle, unusable)
+          expect(yield* answers, JSON.stringify(unusable)).toEqual(trustingNext)
+        }
         rmSync(bundle)
         expect(yield* answers).toEqual(trustingNext)
       }).pipe(Effect.provide(toServer({ connections: 2 })), Effect.provide(ConfigProvider.layer(ConfigProvider.fromUnknown(variables))))

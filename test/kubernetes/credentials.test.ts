@@ -44,19 +44,27 @@ const kubeconfig = (
 const from = (text: string, options: { readonly context?: string } = {}) =>
   Effect.flatMap(directoryWith({ config: text }), (directory) => fromKubeconfig({ path: join(directory, "config"), ...options }))
 
+/** A file of this authority, as far as its form goes. */
+const authority = (name: string) => `-----BEGIN CERTIFICATE-----\n${name}\n-----END CERTIFICATE-----\n`
+const unusableAuthorities = [
+  { given: "is empty", text: "" },
+  { given: "is junk", text: "no certificate" },
+  { given: "is cut off", text: "-----BEGIN CERTIFICATE-----\nhalf" }
+]
+
 describe("credentials in a Pod", () => {
-  const files = { "ca.crt": "PEM", token: "one\n", namespace: "team\n" }
+  const files = { "ca.crt": authority("first"), token: "one\n", namespace: "team\n" }
 
   it.effect("are the mounted token, authority and namespace", () =>
     Effect.gen(function*() {
       const credentials = yield* inCluster({ directory: yield* directoryWith(files) })
-      expect(credentials).toMatchObject({ server: "https://10.0.0.1:443", namespace: "team", tls: { ca: "PEM" } })
+      expect(credentials).toMatchObject({ server: "https://10.0.0.1:443", namespace: "team", tls: { ca: authority("first") } })
       expect(yield* credentials.headers).toEqual({ authorization: "Bearer one" })
     }).pipe(inPod))
 
   it.effect("work from a projected volume that has no namespace, and with an IPv6 address", () =>
     Effect.gen(function*() {
-      const credentials = yield* inCluster({ directory: yield* directoryWith({ "ca.crt": "PEM", token: "one" }) })
+      const credentials = yield* inCluster({ directory: yield* directoryWith({ "ca.crt": authority("first"), token: "one" }) })
       expect(credentials).toMatchObject({ server: "https://[fd00::1]:443", namespace: "default" })
     }).pipe(environment({ KUBERNETES_SERVICE_HOST: "fd00::1", KUBERNETES_SERVICE_PORT: "443" })))
 
@@ -74,15 +82,19 @@ describe("credentials in a Pod", () => {
       expect(yield* headers).toEqual({ authorization: "Bearer three" })
     }).pipe(inPod))
 
-  it.effect("follow the authority's file with the token's, and keep the old one while it cannot be read", () =>
+  it.effect("follow the authority's file with the token's, and keep the old one while the file is empty, junk, cut off or missing", () =>
     Effect.gen(function*() {
       const directory = yield* directoryWith(files)
       const { headers, tls } = yield* inCluster({ directory })
       const afterAMinute = Effect.andThen(TestClock.adjust("61 seconds"), Effect.map(headers, () => tls.ca))
-      yield* write(directory, "ca.crt", "NEXT")
-      expect(yield* afterAMinute).toBe("NEXT")
+      yield* write(directory, "ca.crt", authority("next"))
+      expect(yield* afterAMinute).toBe(authority("next"))
+      for (const { given, text } of unusableAuthorities) {
+        yield* write(directory, "ca.crt", text)
+        expect(yield* afterAMinute, given).toBe(authority("next"))
+      }
       yield* Effect.promise(() => rm(join(directory, "ca.crt")))
-      expect(yield* afterAMinute).toBe("NEXT")
+      expect(yield* afterAMinute).toBe(authority("next"))
     }).pipe(inPod))
 
   it.effect("recover from a token file that was missing for a moment", () =>
@@ -96,9 +108,20 @@ describe("credentials in a Pod", () => {
       expect(yield* headers).toEqual({ authorization: "Bearer back" })
     }).pipe(inPod))
 
+  it.effect.each(unusableAuthorities)(
+    "say that the authority's file has no certificate, where it $given",
+    ({ text }) =>
+      Effect.gen(function*() {
+        const directory = yield* directoryWith({ ...files, "ca.crt": text })
+        expect((yield* Effect.flip(inCluster({ directory }))).message).toMatch(
+          /^Cannot use \S+\/ca\.crt: it holds no whole certificate; mount a service account there\.$/u
+        )
+      }).pipe(inPod)
+  )
+
   it.effect("say what is missing", () =>
     Effect.gen(function*() {
-      const directory = yield* directoryWith({ "ca.crt": "PEM" })
+      const directory = yield* directoryWith({ "ca.crt": authority("first") })
       expect((yield* inCluster({ directory }).pipe(inPod, Effect.flip)).message).toMatch(
         /^Cannot read \S+\/token: .*; mount a service account token there\.$/u
       )
@@ -194,7 +217,7 @@ echo "{\\"apiVersion\\":\\"client.authentication.k8s.io/v1\\",\\"kind\\":\\"Exec
 
   it.effect("are preferred in a Pod only when asked for", () =>
     Effect.gen(function*() {
-      const directory = yield* directoryWith({ config: kubeconfig({}), "ca.crt": "PEM", token: "mounted" })
+      const directory = yield* directoryWith({ config: kubeconfig({}), "ca.crt": authority("mounted"), token: "mounted" })
       expect((yield* discover({ directory })).server).toBe("https://10.0.0.1:443")
       expect((yield* discover({ directory, path: join(directory, "config") })).server).toBe("https://here.example:6443")
     }).pipe(inPod))
