@@ -226,7 +226,7 @@ describe("what chance seldom comes to", () => {
     for (const run of [0, 1, 2]) {
       simulation.startRun(0, 3)
       comeToRest(simulation, 0)
-      expect(simulation.tasks, `after run ${run}`).toHaveLength(simulation.config.policy.historyPerWorkspace)
+      expect(simulation.tasks, `plans and applies after run ${run}`).toHaveLength(2 * simulation.config.policy.historyPerWorkspace)
     }
     simulation.pool?.close()
   })
