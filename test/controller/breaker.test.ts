@@ -1,12 +1,12 @@
-// Who may ask one that was silent, and when the others come again; rests for 30 s, and who asks has 15 s.
+// Which callers may ask a server that was silent, and when the others come again. Here it rests for 30 s, and a caller has 15 s to ask.
 import { expect, it } from "@effect/vitest"
 import { makeBreaker } from "../../src/controller/breaker.ts"
 
-/** Somebody comes at this second, or who asked says how it went. */
+/** The second at which a caller comes, or the second and the outcome with which the caller that asked is done. */
 type Happened = number | readonly [at: number, said: "answered" | "silent"]
 
 const second = 1000
-/** For how many seconds each waits who comes. */
+/** Returns for how many seconds each caller that comes has to wait. */
 const waits = (happened: ReadonlyArray<Happened>) => {
   const breaker = makeBreaker({ restMillis: 30 * second, askMillis: 15 * second })
   return happened.flatMap((one) => {
