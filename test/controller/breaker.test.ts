@@ -1,8 +1,8 @@
-// Which callers may ask a server that was silent, and when the others come again. Here it rests for 30 s, and a caller has 15 s to ask.
+// Which callers may ask a server that was silent, and when the others come again. It rests for 30 s, and the caller that asks gets 15 s.
 import { expect, it } from "@effect/vitest"
 import { makeBreaker } from "../../src/controller/breaker.ts"
 
-/** The second at which a caller comes, or the second and the outcome with which the caller that asked is done. */
+/** Either a caller comes at this second, or the caller that asked says at this second how it went. */
 type Happened = number | readonly [at: number, said: "answered" | "silent"]
 
 const second = 1000

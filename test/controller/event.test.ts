@@ -15,7 +15,7 @@ it.each([
 ])("tells of a task $given in an event that the API server takes", ({ message, name }) => {
   const { eventTime, metadata, note } = eventOf(name, message)
   expect(metadata.name.length).toBeLessThanOrEqual(253)
-  // the API server's own check of a name
+  // The API server's own check of a name.
   expect(metadata.name).toMatch(/^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$/u)
   expect(Buffer.byteLength(note)).toBeLessThanOrEqual(1024)
   expect(note.slice(0, 9)).toBe(message.slice(0, 9))

@@ -1,4 +1,4 @@
-// Actions that the API server refuses: the executor returns what the refusal means, so that the table can answer it, and not an error.
+// Actions that the API server refuses: told as what they mean, which the table can answer, and not as errors that are tried again.
 // Writes that come too late: what a faster writer wrote stays.
 import { describe, expect, it } from "@effect/vitest"
 import { Context, Effect, Layer } from "effect"

@@ -101,7 +101,7 @@ layer(TaskCluster, { excludeTestServices: true, timeout: "60 seconds" })("the co
       const [task, secret] = [`${run}-plan`, `${run}-plan-token`]
       yield* untilLaunched(task)
       for (const [kind, name] of [[agentTasks, task], [secrets, secret]] as const) yield* mark(kind, name)
-      // Somebody applies the values that the task already has, and a field of the spec that only somebody sets.
+      // Somebody applies the values that the task already has, and `cancel`, which then belongs to somebody.
       yield* applyAsSomebody(agentTasks, task, { spec: { ...(yield* getTask(task)).spec, cancel: false } })
       yield* people.act(run, "cancel")
       yield* until("the cancel", getTask(task), ({ spec, status }) => spec.cancel === true && status.phase === "Cancelled")

@@ -50,7 +50,7 @@ it.live("is refused a stage that another agent took, and counts what it has to s
     yield* pool.report(id, ofTask, failed())
     yield* pool.report(id, Option.none(), failed()) // as for a cancelled stage that has no task
     expect((yield* people.view(run)).status).toBe("planning")
-    yield* pool.acknowledge(id, "uid-of-another") // as after an answer that was lost
+    yield* pool.acknowledge(id, "uid-of-another") // the other agent repeats it, as after an answer that was lost
     yield* pool.report(id, Option.some("uid-of-another"), failed("It says how it was."))
     expect(yield* people.view(run)).toMatchObject({ status: "errored", failure: "It says how it was." })
   }).pipe(Effect.scoped))

@@ -123,7 +123,7 @@ export const untilLaunched = (name: string) => until(`the Job of ${name}`, jobNa
 const readAgain = <A, E extends { readonly _tag: string }, R>(write: Effect.Effect<A, E, R>) =>
   Effect.retry(write, { while: ({ _tag }) => _tag === "Conflict", times: 10 })
 
-/** Creates the Pod that the Job controller would make. It only has to exist, so its node does not. */
+/** Creates the Pod that the Job controller would make. Its node does not exist, because the Pod only has to be there. */
 const makePod = Effect.fnUntraced(function*({ metadata: { name, namespace, uid } }: AgentTask) {
   const labels = { "app.kubernetes.io/managed-by": "agent-job", "app.kubernetes.io/component": "task", "scalr.io/task-uid": uid }
   return yield* (yield* Kubernetes).create(pods, {

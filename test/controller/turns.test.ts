@@ -35,7 +35,7 @@ describe("turns", () => {
     world.setTask(key(0), Option.some({ ...task(0), spec: waits.spec, status: waits.status }))
     world.setTask(key(1), Option.some(task(1)))
     expect(world.turn(task(1))._tag).toBe("Admitted")
-    // its source is ready
+    // Its source is ready.
     world.setTask(key(0), Option.some({ ...task(0), spec: waits.spec, status: { ...waits.status, reason: "Accepted" } }))
     expect(world.turn(task(1))._tag).toBe("Waiting")
   })
@@ -51,7 +51,7 @@ describe("turns", () => {
       expect(world.turn(second)).toMatchObject({ reason: waits })
       world.setTask(key(0), Option.some(deleted))
       expect(world.turn(second)._tag).toBe("Admitted")
-      // its worker claimed it in time
+      // Its worker claimed it in time.
       world.setTask(key(0), Option.some({ ...deleted, status: worldOf({ ...plainSeed, life: "claimed" }).task.status }))
       expect(world.turn(second)).toMatchObject({ reason: waits })
     }

@@ -82,7 +82,7 @@ describe("the world", () => {
     expect(over()).toEqual(["uid-0"])
     expect([0, 1, 2].map((index) => Option.isSome(world.job(`uid-${index}`)))).toEqual([false, true, true])
     world.setDrained(true)
-    // the first task has no Job and no slot any more
+    // The first task has no Job and no slot any more.
     expect([0, 1, 2].map((index) => world.turn(task(index))._tag)).toEqual(["Waiting", "Admitted", "Admitted"])
   })
 

@@ -190,8 +190,8 @@ describe("a follower that applies what it plans", () => {
   })
 
   /**
-   * Returns what the task's conditions say after two worlds: in the first it speaks of its newest attempt or its apply, and in the second
-   * that one is gone or not wanted.
+   * Returns the task's conditions. In the first world the task speaks of its newest attempt or of its apply; in the next one that is gone or
+   * not wanted.
    */
   const then = (first: Partial<Seed>, next: Partial<Seed>) => {
     const said = plan(policy, worldOf({ ...followed, source: "known", latest: "over", ...first }), noon).status

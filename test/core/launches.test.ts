@@ -58,7 +58,7 @@ describe("a status of an earlier release", () => {
     const decision = plan(policyOf(whole), world, noon)
     expect(decision.actions.map(({ _tag }) => _tag)).toEqual(actions)
     const after = { ...perform(world, decision), job: Option.none(), hadJob: false }
-    // the status is rewritten once, and then stays as it is
+    // The status is rewritten once, and then stays as it is.
     expect(Equal.equals(withReplacement(after.task.status), after.task.status)).toBe(true)
   })
 })

@@ -44,7 +44,7 @@ const Workload = Schema.Struct({
   volumes: maybe(few(Volume))
 })
 
-/** By what the API server tells the elements of a list apart. */
+/** How the API server tells the elements of a list apart. */
 const keys: Readonly<Record<string, (element: Readonly<Record<string, unknown>>) => unknown>> = {
   containers: ({ name }) => name,
   env: ({ name }) => name,

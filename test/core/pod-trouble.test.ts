@@ -15,9 +15,9 @@ describe("a quota", () => {
   it.each<readonly [said: string, isQuota: boolean]>([
     ["exceeded quota: tasks, requested: pods=1, used: pods=9, limited: pods=9", true],
     ["status unknown for quota: tasks, resources: pods", true], // the quota is new, and its use is not counted yet
-    // the quota never has room for this
+    // The quota never has room for this.
     ["exceeded quota: tasks, requested: limits.memory=64Gi, used: limits.memory=0, limited: limits.memory=32Gi", false],
-    // somebody froze the quota
+    // Somebody froze the quota.
     ["exceeded quota: tasks, requested: limits.memory=64Gi, used: limits.memory=0, limited: limits.memory=0", true],
     ["violates PodSecurity", false]
   ])("is waited for, and nothing else, when no Pod can be made: %s", (said, isQuota) => {

@@ -305,7 +305,7 @@ layer(installation({ admissionPolicies: { enabled: true } }), { timeout: 60_000,
           "a patch of its own status": patchStatus(mine.token, metadata, { message: "hello" })
         }
         for (const [given, attempt] of Object.entries(attempts)) {
-          // The role may not be known yet, which is another refusal.
+          // Until the role is known, the API server may refuse the attempt for another reason.
           expect([given, yield* untilHeld(refusal(attempt))]).toEqual([given, expect.stringMatching(/ValidatingAdmissionPolicy/u)])
         }
       }))

@@ -52,7 +52,7 @@ const pieces = (values: Tree): Pieces => {
 export const treeOf = (key: string, value: unknown): Tree =>
   key.split(".").reduceRight<unknown>((inner, part) => ({ [part]: inner }), value) as Tree
 
-/** Returns the pieces that the value changes, in alphabetical order. The values `beside` are given before and after. */
+/** Returns the names of the pieces that the value changes, in alphabetical order. `beside` is given before and after. */
 export const changedBy = (key: string, value: unknown, beside: Tree = {}): string => {
   const [before, after] = [pieces(beside), pieces(merge(beside, treeOf(key, value)))]
   const names = [...new Set([...Object.keys(before), ...Object.keys(after)])]

@@ -3,8 +3,8 @@ import { describe, expect, it } from "@effect/vitest"
 import { agentTaskOpenApi, crd } from "../../../src/core/manifest/crd.ts"
 
 /**
- * Returns the schema of the field at a path like `.status.job.name`. There is none for a field of metadata, whose schema is Kubernetes'
- * own.
+ * Returns the schema of the field at a path like `.status.job.name`. Fields of metadata have none, because
+ * they are Kubernetes' own.
  */
 const typeAt = (path: string): unknown =>
   path.slice(1).split(".").reduce<unknown>((node, key) => Object(Object(Object(node).properties)[key]), agentTaskOpenApi())

@@ -1,6 +1,6 @@
 // An installation on the API server that KUBECONFIG names, in one or two namespaces of its own, and clients with the tokens of its accounts.
 // Jobs are for a node that does not exist: Kubernetes makes their Pods, and nothing runs.
-// Used by the *.cluster.test.ts files that test which accounts the API server refuses what.
+// Used by the *.cluster.test.ts files that test what the API server refuses to which account.
 import { Context, Effect, Layer, Option, Schedule, Scope } from "effect"
 import { randomBytes } from "node:crypto"
 import { Agent, request } from "undici"

@@ -32,7 +32,7 @@ beforeAll(() => {
     omitStages: ["RequestReceived"],
     rules: [{ level: "Metadata", userGroups: ["system:serviceaccounts"] }, { level: "None" }]
   }
-  // Informers list only where the API server cannot stream the objects that exist, so that this one cannot.
+  // Informers list only where the API server cannot stream the objects that exist, so WatchList is off here.
   plane = startControlPlane({
     flags: "--feature-gates=WatchList=false",
     directory: made,
