@@ -190,7 +190,7 @@ describe("a follower that applies what it plans", () => {
   })
 
   /**
-   * Returns the task's conditions. In the first world the task speaks of its newest attempt or of its apply; in the next one that is gone or
+   * Returns the task's conditions. In the first world the task speaks of its newest attempt or of its apply; in the next, that is gone or
    * not wanted.
    */
   const then = (first: Partial<Seed>, next: Partial<Seed>) => {

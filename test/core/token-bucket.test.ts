@@ -6,7 +6,7 @@ import { fullBucket, isFull, type Rate, take } from "../../src/core/token-bucket
 const Positive = Schema.Int.check(Schema.isBetween({ minimum: 1, maximum: 50 }))
 const Pauses = Schema.Array(Schema.Int.check(Schema.isBetween({ minimum: -500, maximum: 2000 })))
 
-/** Returns which requests are granted. Each comes `pauses` after the one before. */
+/** Returns for each request whether it is granted, and when it comes. `pauses` are the times between requests. */
 const grantedOf = (rate: Rate, pauses: ReadonlyArray<number>) => {
   let now = 0
   let bucket = fullBucket(rate, now)

@@ -1,4 +1,4 @@
-// Our own requests behind a proxy, with more roots, and to a server that asks for a client certificate: real connections on this machine.
+// Our own requests behind a proxy, with trusted roots of their own, and to a server that asks for a client certificate, on this machine.
 import { describe, expect, it } from "@effect/vitest"
 import { ConfigProvider, Effect } from "effect"
 import { HttpClient } from "effect/http"
@@ -188,7 +188,7 @@ describe("the variables that the values give", () => {
       const port = yield* secure(true)
       const values = { proxy: { httpsProxy: proxy.url }, tls: { caBundle: ca.cert, clientCertSecret: { name: "client" } } }
       const { env } = configOf({ global: values }).task.worker
-      // the paths at which the Pod has the files
+      // The paths at which the Pod has the files.
       const mounted = { ...env, NODE_EXTRA_CA_CERTS: ca.file, AGENT_JOB_CLIENT_CERTIFICATE_DIR: first.directory }
       expect(yield* inContainer(`https://${host}:${port}/`, mounted)).toBe("first")
       // A name in the cluster is not reached through the proxy.

@@ -1,4 +1,4 @@
-// A ValidatingAdmissionPolicy for one namespace. It has no `reason`, as few have, so the API server denies with 422 and not with 403.
+// A ValidatingAdmissionPolicy for one namespace. Like most, it has no `reason`, so the API server denies with 422, not 403.
 // The policy is in force when the effect completes, and is removed with the scope.
 // Used by the *.cluster.test.ts files of this folder and of controller.
 import { Effect, Schedule } from "effect"
