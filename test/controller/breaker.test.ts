@@ -1,12 +1,12 @@
-// Who may ask one that was silent, and when the others come again; rests for 30 s, and who asks has 15 s.
+// Which callers may ask a server that was silent, and when the others come again. It rests for 30 s, and the caller that asks gets 15 s.
 import { expect, it } from "@effect/vitest"
 import { makeBreaker } from "../../src/controller/breaker.ts"
 
-/** Somebody comes at this second, or who asked says how it went. */
+/** Either a caller comes at this second, or the caller that asked says at this second how it went. */
 type Happened = number | readonly [at: number, said: "answered" | "silent"]
 
 const second = 1000
-/** For how many seconds each waits who comes. */
+/** Returns for how many seconds each caller that comes has to wait. */
 const waits = (happened: ReadonlyArray<Happened>) => {
   const breaker = makeBreaker({ restMillis: 30 * second, askMillis: 15 * second })
   return happened.flatMap((one) => {

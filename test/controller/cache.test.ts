@@ -1,4 +1,4 @@
-// The cache where the informers and what we did ourselves come in an order that misleads.
+// The controller's cache when the events of the informers and the answers to its own writes come in a misleading order.
 import { describe, expect, it } from "@effect/vitest"
 import { Option } from "effect"
 import { make } from "../../src/controller/cache.ts"

@@ -1,4 +1,4 @@
-// The configuration of a running controller: good values are taken over, wrong ones change nothing, some ask for another process.
+// The configuration of a running controller: good values are taken over, wrong ones change nothing, and some need a new process.
 import { afterAll, describe, expect, it } from "@effect/vitest"
 import { Context, Deferred, Effect, Fiber, Layer, Logger, Metric, Queue, Runtime, type Scope, Stream } from "effect"
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs"
@@ -10,7 +10,10 @@ const root = mkdtempSync(join(tmpdir(), "configuration-"))
 afterAll(() => rmSync(root, { recursive: true }))
 const release = { name: "agent-job", namespace: "ours" }
 
-/** One that follows a file of its own, and reads it again when the test says so; it breaks where it logs `fails`. */
+/**
+ * Starts a configuration with a values file of its own. `becomes` writes the file and has it read again. The logger throws on a line with
+ * `fails`.
+ */
 const started = Effect.fnUntraced(function*(text: string, fails = ""): Effect.fn.Return<
   {
     readonly configuration: Configuration["Service"]
@@ -30,7 +33,7 @@ const started = Effect.fnUntraced(function*(text: string, fails = ""): Effect.fn
     logged.push(line)
     if (fails !== "" && line.includes(fails)) throw new Error("a mistake of ours")
   })])
-  // A tick is over when the next is asked for.
+  // A tick has been handled when the stream asks for the next one.
   let read: Deferred.Deferred<void> | undefined
   const each = Stream.fromPull(Effect.succeed(Effect.gen(function*() {
     if (read !== undefined) yield* Deferred.succeed(read, undefined)
@@ -85,7 +88,7 @@ describe("the configuration", () => {
       yield* becomes(limit(2))
       expect((yield* Fiber.join(heard)).map(({ policy }) => policy.limits.total)).toEqual([1, 2])
       expect(yield* total(configuration)).toBe(2)
-      expect((yield* configuration.current).configHash).toBe(before.configHash) // no Job is built otherwise
+      expect((yield* configuration.current).configHash).toBe(before.configHash) // the limit changes nothing in a Job
       expect(logged.join("")).toContain("task.limits.total")
     }).pipe(Effect.scoped))
 

@@ -165,7 +165,7 @@ layer(TaskCluster, { excludeTestServices: true, timeout: "60 seconds" })("the co
 
   it.effect("explains a Job whose Pod cannot be made at all, in the server's words", () =>
     Effect.gen(function*() {
-      yield* runController() // without the account that Pods of tasks run as
+      yield* runController() // the account that Pods of tasks run as does not exist
       yield* createTask("accountless")
       expect((yield* untilStatus("accountless", ({ reason }) => reason === "Refused")).message).toContain("agent-job-task")
     }).pipe(Effect.scoped))
@@ -252,7 +252,7 @@ layer(TaskCluster, { excludeTestServices: true, timeout: "60 seconds" })("the co
       const before = yield* versions
       yield* runController({ identity: "after" })
       yield* createTask("marker")
-      yield* untilLaunched("marker") // by then it has looked at the others
+      yield* untilLaunched("marker") // by now the controller has looked at the other tasks
       expect(yield* versions).toEqual(before)
     }).pipe(Effect.scoped))
 

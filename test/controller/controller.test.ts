@@ -28,7 +28,7 @@ it.effect("a proof of isolation holds for no new values but those that it is of,
       sink,
       world
     })
-    yield* takeOver(before, { annotationsSeen, sink, world }) // at the start, before the Lease is known
+    yield* takeOver(before, { annotationsSeen, sink, world }) // at the start, the Lease is not known yet
     yield* answer(proven({}, before, noon), false)
     yield* takeOver(valuesOf({ restrictMetadataService: false }), { annotationsSeen, sink, world })
     yield* takeOver(before, { annotationsSeen, sink, world })

@@ -1,4 +1,4 @@
-// The event of a task: one that the API server takes, whatever the task is called and whatever is said of it.
+// The event of a task: the API server accepts it, whatever the task's name and whatever the message.
 import { expect, it } from "@effect/vitest"
 import { event } from "../../src/controller/event.ts"
 import { Notice } from "../../src/core/action.ts"
@@ -15,7 +15,8 @@ it.each([
 ])("tells of a task $given in an event that the API server takes", ({ message, name }) => {
   const { eventTime, metadata, note } = eventOf(name, message)
   expect(metadata.name.length).toBeLessThanOrEqual(253)
-  expect(metadata.name).toMatch(/^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$/u) // as the API server checks
+  // The API server's own check of a name.
+  expect(metadata.name).toMatch(/^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$/u)
   expect(Buffer.byteLength(note)).toBeLessThanOrEqual(1024)
   expect(note.slice(0, 9)).toBe(message.slice(0, 9))
   expect(eventTime).toMatch(/\.\d{6}Z$/u)

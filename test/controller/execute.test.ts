@@ -1,5 +1,5 @@
-// Actions that the API server refuses: told as what they mean, so that the table can answer, not as an error to try again.
-// Writes that come late: whoever was faster keeps what it has.
+// Actions that the API server refuses: told as what they mean, which the table can answer, and not as errors that are tried again.
+// Writes that come too late: what a faster writer wrote stays.
 import { describe, expect, it } from "@effect/vitest"
 import { Context, Effect, Layer } from "effect"
 import { Executor } from "../../src/controller/execute.ts"
@@ -21,7 +21,7 @@ const world = worldOf(plainSeed)
 const makesJob = Action.CreateJob({ epoch: 0 })
 const makesTask = Action.CreateTask({ name: "task-2", spec: world.task.spec })
 
-/** Gives the task as a cache has it from then on. */
+/** Plants the task in the API server and returns it as a cache has it from then on. */
 const plantTask = (server: ApiServer, task: AgentTask, more: object = {}): AgentTask => {
   const { metadata: { name, namespace, uid }, spec, status } = task
   server.plant(agentTasks, { metadata: { name, namespace, uid, resourceVersion: "", creationTimestamp: noon, ...more }, spec, status })
@@ -42,7 +42,7 @@ const writing = Effect.gen(function*() {
   }
 })
 
-/** Carries out an action that creates something, which the API server answers with an error. */
+/** Carries out an action that creates something, has the API server answer with this error, and returns how the executor fails. */
 const refused = Effect.fnUntraced(function*(action: Action, answer: KubernetesError) {
   const { kubernetes, server } = instantCluster()
   const task = plantTask(server, world.task)

@@ -1,4 +1,4 @@
-// What others write on our objects, and we on theirs: server-side apply and status writes touch the controller's own fields and no others.
+// Who owns which fields: the controller's applies and status writes touch its own fields only, on our objects and on those of others.
 import { expect, layer } from "@effect/vitest"
 import { Effect } from "effect"
 import { join } from "node:path"
@@ -13,7 +13,7 @@ import { claim, createTask, finish, getTask, runController, TaskCluster, Tasks, 
 
 const somebody = "--field-manager=somebody"
 
-/** As a person or a GitOps tool does: by server-side apply, under a name of its own. */
+/** Applies the object as a person or a GitOps tool does: by server-side apply, with a field manager of its own. */
 const applyAsSomebody = Effect.fnUntraced(function*(kind: Kind, name: string, object: object) {
   const { namespace } = yield* Tasks
   const whole = { apiVersion: kind.apiVersion, kind: kind.kind, metadata: { name, namespace }, ...object }
@@ -41,7 +41,7 @@ interface Managed {
   readonly fieldsV1: object
 }
 
-/** The top-level fields that `agent-job` owns, each with what is below it in metadata and spec. */
+/** Returns the top-level fields that `agent-job` owns, one entry for each entry in the object's managed fields. */
 const ours = ({ metadata }: KubernetesObject) =>
   (metadata.managedFields as ReadonlyArray<Managed>).filter(({ manager }) => manager === "agent-job").map(({ fieldsV1, subresource }) => ({
     subresource,
@@ -63,7 +63,8 @@ layer(TaskCluster, { excludeTestServices: true, timeout: "60 seconds" })("the co
       expect(isMarked(task)).toEqual(marked)
       expect(task["spec"]).toEqual(spec)
       expect(ours(task)).toEqual([{ subresource: "status", fields: ["f:status"] }])
-      yield* applyAsSomebody(agentTasks, "owned", { spec: { ...spec, cancel: true } }) // without force: nobody else owns a field of the spec
+      // An apply without force fails if another manager owns the field that it changes.
+      yield* applyAsSomebody(agentTasks, "owned", { spec: { ...spec, cancel: true } })
     }).pipe(Effect.scoped))
 
   it.effect("keeps what others write on a Job, and on the Lease of a workspace when it changes hands", () =>
@@ -100,7 +101,8 @@ layer(TaskCluster, { excludeTestServices: true, timeout: "60 seconds" })("the co
       const [task, secret] = [`${run}-plan`, `${run}-plan-token`]
       yield* untilLaunched(task)
       for (const [kind, name] of [[agentTasks, task], [secrets, secret]] as const) yield* mark(kind, name)
-      yield* applyAsSomebody(agentTasks, task, { spec: { ...(yield* getTask(task)).spec, cancel: false } }) // the values that it has, and one of somebody's own
+      // Somebody applies the values that the task already has, and `cancel`, which then belongs to somebody.
+      yield* applyAsSomebody(agentTasks, task, { spec: { ...(yield* getTask(task)).spec, cancel: false } })
       yield* people.act(run, "cancel")
       yield* until("the cancel", getTask(task), ({ spec, status }) => spec.cancel === true && status.phase === "Cancelled")
       expect(isMarked(yield* read(agentTasks, task))).toEqual(marked)

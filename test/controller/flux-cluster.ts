@@ -1,5 +1,5 @@
-// Flux's kinds of source on a real API server, as far as a test needs them, and a hand in source-controller's place.
-// The kinds are served in a group of the real name; nothing but the test writes their status.
+// Flux's kinds of source on a real API server, as far as a test needs them, and functions that act as source-controller.
+// The kinds are in Flux's real API group, and nothing but the test writes their status.
 // Used by flux-source.cluster.test.ts.
 import { Effect, Schedule } from "effect"
 import { createHash } from "node:crypto"
@@ -11,7 +11,7 @@ import { Tasks } from "./task-cluster.ts"
 const group = "source.toolkit.fluxcd.io"
 const anything = { type: "object", "x-kubernetes-preserve-unknown-fields": true }
 
-/** Where they are not served already; left in the cluster, as the CRD of AgentTasks is. */
+/** Creates the kinds that are not served yet and waits until all are. They stay in the cluster, as the CRD of AgentTasks does. */
 export const installFluxKinds = Effect.gen(function*() {
   const kubernetes = yield* Kubernetes
   for (const { kind, plural } of Object.values(fluxSources)) {
@@ -54,7 +54,7 @@ export const createRepository = Effect.fnUntraced(function*(name: string) {
 
 export const digestOf = (revision: string): string => createHash("sha256").update(revision).digest("hex")
 
-/** Says as source-controller does that the repository is at this revision; what it has is told by `content`. */
+/** Writes the status that source-controller writes once it has fetched this revision. `content` names what the artifact contains. */
 export const serve = Effect.fnUntraced(function*(name: string, revision: string, content = revision) {
   yield* tellStatus(fluxSources.GitRepository, yield* repository(name), {
     ...ready("True", "Succeeded", `stored artifact for revision '${revision}'`),

@@ -1,4 +1,4 @@
-// Tasks whose configuration Flux keeps, on a real API server: what they wait for, what they run, and who runs the next revision.
+// Tasks whose configuration Flux keeps, on a real API server: what they wait for, what they run, and which task runs the next revision.
 import { expect, layer } from "@effect/vitest"
 import { Effect, Predicate, Result } from "effect"
 import { readFileSync } from "node:fs"
@@ -34,7 +34,7 @@ const from = (name: string, onChange?: OnChange) => ({
 const says = (words: string) => ({ message, reason }: AgentTaskStatus): boolean =>
   reason === "SourceNotReady" && message?.includes(words) === true
 
-/** A change to a task makes the controller look at its source at once. */
+/** Changes the task, so that the controller looks at its source at once. */
 let looks = 0
 const look = Effect.fnUntraced(function*(name: string) {
   const { namespace } = yield* Tasks
@@ -53,14 +53,14 @@ const warnings = Effect.fnUntraced(function*(name: string) {
   )
 })
 
-/** The controller has looked at the task since the call. */
+/** Returns once the controller has looked at the task since the call. */
 const looked = Effect.fnUntraced(function*(name: string) {
   yield* look(name)
   yield* createTask(`${name}-after-${looks}`, { workspace: WorkspaceName.make("after") })
   yield* untilLaunched(`${name}-after-${looks}`)
 })
 
-/** Its status once its Job is there. */
+/** Returns the task's status once its Job is there. */
 const launched = Effect.fnUntraced(function*(name: string) {
   yield* untilLaunched(name)
   return (yield* getTask(name)).status
@@ -131,7 +131,7 @@ layer(TaskCluster, { excludeTestServices: true, timeout: "90 seconds" })("a task
       yield* runController()
       yield* createTask("lost", from("lost", "plan"))
       yield* launched("lost")
-      yield* claimWithoutPod("lost") // so it is lost at once
+      yield* claimWithoutPod("lost") // the claim's Pod does not exist, so the task is lost at once
       expect(yield* untilStatus("lost", isPhase("Failed"))).toMatchObject({ reason: "NodeLost" })
       expect(yield* launched("lost-2")).toMatchObject({ source: { revision: "main@sha1:a" } })
       const { latest } = yield* untilStatus("lost", ({ latest }) => latest?.attempt === 2)
@@ -159,10 +159,11 @@ layer(TaskCluster, { excludeTestServices: true, timeout: "90 seconds" })("a task
       yield* Effect.scoped(Effect.gen(function*() {
         yield* runController()
         yield* looked("followed")
-        expect(yield* namesOf("followed")).toEqual(["followed", "followed-2", expect.stringContaining("after")]) // the second is alive
+        // The second attempt is not over, so there is no third one.
+        expect(yield* namesOf("followed")).toEqual(["followed", "followed-2", expect.stringContaining("after")])
         yield* claim("followed-2")
         yield* finish("followed-2", { outcome: "failed", reason: "ExitCode", exitCode: 1, message: "It does not parse." })
-        yield* ran("followed-3") // the end of one is enough to look for the next
+        yield* ran("followed-3") // the end of an attempt alone makes the controller look for the next revision
       }))
       yield* serve("followed", "main@sha1:d", "main@sha1:c") // another commit, the same content
       yield* Effect.scoped(Effect.gen(function*() {
@@ -212,7 +213,7 @@ layer(TaskCluster, { excludeTestServices: true, timeout: "90 seconds" })("a task
       yield* finish("applied-apply")
       yield* ran("applied-2", { ...planned, hasChanges: false })
       yield* looked("applied")
-      expect(yield* tasks).toEqual(["applied", "applied-2", "applied-apply"]) // nothing to apply
+      expect(yield* tasks).toEqual(["applied", "applied-2", "applied-apply"]) // the plan has no changes to apply
       expect((yield* getTask("applied")).status.latest).toMatchObject({ attempt: 2, name: "applied-2" })
     }).pipe(Effect.scoped))
 
@@ -225,7 +226,7 @@ layer(TaskCluster, { excludeTestServices: true, timeout: "90 seconds" })("a task
       yield* createSample("plan.yaml")
       const planDigest = Sha256.make(digestOf("plan"))
       yield* ran("network", { hasChanges: true, planDigest })
-      yield* serve("network", "main@sha1:b", "main@sha1:a") // the approval, which is no part of the content
+      yield* serve("network", "main@sha1:b", "main@sha1:a") // the commit of the approval, which the artifact does not contain
       yield* createSample("approval.yaml", (text) => text.replace("0".repeat(64), planDigest))
       yield* ran("network-apply-1")
       yield* untilStatus("network-apply-1", isPhase("Succeeded"))

@@ -1,4 +1,4 @@
-// Tasks that follow the same source of Flux share what was read of it, for as long as nobody needs to know better.
+// Tasks that follow the same source of Flux share what was read of it, as long as none of them needs a newer answer.
 import { describe, expect, it } from "@effect/vitest"
 import { Deferred, Effect, Fiber } from "effect"
 import { TestClock } from "effect/testing"
@@ -21,7 +21,7 @@ const follower = (name: string, source = "infra", resourceVersion = "1"): AgentT
   }
 }
 
-/** An API server with two sources that notes what is asked of it, and answers after `before`. */
+/** An API server with two sources. `names` has the source of each request, and every answer comes after `before`. */
 const asked = (before: Effect.Effect<void, Unreachable> = Effect.void) => {
   const { kubernetes, server } = instantCluster()
   for (const name of ["infra", "other"]) plantSource(server, name, "a".repeat(64))
@@ -78,7 +78,7 @@ describe("a source that many tasks follow", () => {
       expect(names).toHaveLength(2)
       yield* look(follower("one", "infra", "2"))
       forget("tasks/one")
-      yield* look(follower("one", "infra", "3")) // nothing is known of an earlier look
+      yield* look(follower("one", "infra", "3")) // the task's earlier looks are forgotten, so it does not count as changed
       expect(names).toHaveLength(2)
     }).pipe(provide)
   })

@@ -1,4 +1,4 @@
-// What kubelet and Prometheus ask: alive, in step or what is missing, and figures; and a port that is taken is said in a sentence.
+// The answers to the kubelet and Prometheus: alive, in step or what is missing, and metrics. A port that is taken is named in a sentence.
 import { expect, it } from "@effect/vitest"
 import { Effect, Layer, Ref } from "effect"
 import { createServer } from "node:net"

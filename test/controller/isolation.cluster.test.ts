@@ -1,4 +1,4 @@
-// Where isolation has to be proven, nothing starts before, and what was proven counts for these values alone.
+// Where isolation has to be proven, no task starts before the proof, and a proof counts only for the values that it was made for.
 import { expect, layer } from "@effect/vitest"
 import { Effect } from "effect"
 import { keepProof } from "../../src/cli/doctor-network.ts"
@@ -11,10 +11,10 @@ const waits = {
   message: "Nothing starts before the isolation of tasks is proven for the present values; run agent-job doctor."
 }
 
-/** So that it is never a limit that a task waits for. */
+/** Limits so high that no task waits for one of them. */
 const roomy = { total: 1000, perWorkspace: 1000 }
 
-/** The name of the first new task that waits for a proof: what changed may take the controller a moment. */
+/** Creates tasks until one waits for a proof, and returns its name: the controller may take a moment to notice what changed. */
 const untilHeldBack = (prefix: string) => {
   let made = 0
   const next = Effect.gen(function*() {

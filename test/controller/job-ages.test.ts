@@ -1,4 +1,4 @@
-// The age of a Job is from the first look at it on, whatever another clock says.
+// The age of a Job counts from the controller's first look at it, whatever another clock says.
 import { describe, expect, it } from "@effect/vitest"
 import { Option } from "effect"
 import { jobAges } from "../../src/controller/job-ages.ts"

@@ -1,4 +1,4 @@
-// What a lead does beside each pass, and what it leaves behind when it ends: nothing that still takes work in, or says that work waits.
+// What a leader does besides its passes, and what it leaves behind when it ends: nothing that takes in work or says that work waits.
 import { expect, it } from "@effect/vitest"
 import { Duration, Effect, Fiber, Layer, Metric, Option, Ref, Stream, SubscriptionRef } from "effect"
 import { TestClock } from "effect/testing"
@@ -113,7 +113,8 @@ it.effect("calls up who was told to wait for a slot that is given back, though n
     for (const name of ["first", "second"]) {
       world.setTask(`tasks/${name}`, Option.some({ ...task, metadata: { ...task.metadata, name, uid: Uid.make(name) } }))
     }
-    const executor = Executor.of({ say: heard, all, writeStatus: ({ metadata }) => Effect.succeed(metadata.resourceVersion) }) // no write brings anybody back
+    // No write comes back as an event that would have a task looked at again.
+    const executor = Executor.of({ say: heard, all, writeStatus: ({ metadata }) => Effect.succeed(metadata.resourceVersion) })
     const parts = Reconciler.layer(world).pipe(
       Layer.provide(Layer.succeed(Executor, executor)),
       Layer.provideMerge(configuration),

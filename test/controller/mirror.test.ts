@@ -1,4 +1,4 @@
-// What the events of one task mean for others: whoever frees a turn wakes those that wait for one.
+// What the events of one task mean for others: a task that frees its turn wakes those that wait for one.
 import { describe, expect, it } from "@effect/vitest"
 import { Effect, Layer, Option, Queue, Stream } from "effect"
 import { TestClock } from "effect/testing"

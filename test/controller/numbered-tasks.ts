@@ -1,4 +1,4 @@
-// Tasks that differ in number and age alone, and their Jobs and Pods, as the informers tell of them.
+// Tasks that differ only in number and age, and their Jobs and Pods, as the informers report them.
 import { Option } from "effect"
 import type { AgentTask } from "../../src/schema/agent-task.ts"
 import { Uid } from "../../src/schema/names.ts"

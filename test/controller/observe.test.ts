@@ -1,4 +1,4 @@
-// What a cache lacks is asked of the API server itself, before its absence may end a task or free a workspace.
+// What a cache lacks is read from the API server itself, before its absence may end a task or free a workspace.
 import { describe, expect, it } from "@effect/vitest"
 import { Effect, Option } from "effect"
 import { ask, askLive, observe } from "../../src/controller/observe.ts"
@@ -16,7 +16,7 @@ import { before, noon, plainSeed, policy, type Seed, worldOf } from "../core/wor
 import { instantCluster } from "./instant-cluster.ts"
 import { plantJob, plantPod } from "./planted.ts"
 
-/** What is asked for a task that is all its caches know. */
+/** Returns what `ask` finds out for a task when the caches know nothing else. */
 const asked = ({ kubernetes }: ReturnType<typeof instantCluster>, seed: Partial<Seed>) => {
   const { task } = worldOf({ ...plainSeed, ...seed })
   const world = make(policy)
@@ -24,7 +24,7 @@ const asked = ({ kubernetes }: ReturnType<typeof instantCluster>, seed: Partial<
   return Effect.provideService(ask(world, task, policy, noon, 0), Kubernetes, kubernetes)
 }
 
-/** A world whose caches know this task, its Job and its Pod. */
+/** Returns a world whose caches know this task, its Job and its Pod, and a function that tells the caches of a Job. */
 const knowing = ({ job, pod, task }: Pick<Observed, "job" | "task"> & Partial<Pick<Observed, "pod">>) => {
   const world = make(policy)
   const ofTask = <Seen>(seen: Option.Option<Seen>) => Option.map(seen, (seen) => ({ taskUid: task.metadata.uid, seen }))
@@ -35,7 +35,7 @@ const knowing = ({ job, pod, task }: Pick<Observed, "job" | "task"> & Partial<Pi
   return { world, hear }
 }
 
-/** What a pass decides upon, which asks the API server itself before it ends, deletes or counts a Job. */
+/** Returns what a pass decides upon. Like a pass, it asks the API server itself before it ends, deletes or counts a Job. */
 const looked = Effect.fnUntraced(
   function*(_: Kubernetes["Service"], world: World, task: AgentTask, { at = 0, now = noon, of = policy } = {}) {
     const asked = yield* ask(world, task, of, now, at)
@@ -245,7 +245,9 @@ describe("a Job of which it is said that it goes", () => {
   )
 })
 
-/** What is asked of this server for the task, all of which the caches know, its Job, and that it had one. */
+/**
+ * Returns what a pass decides upon when the caches know the task, its Job and whether it had one. The server has a Job with the uid `live`.
+ */
 const askedOf = (
   { kubernetes, server }: ReturnType<typeof instantCluster>,
   { hadJob, job, task }: Pick<Observed, "hadJob" | "job" | "task">,

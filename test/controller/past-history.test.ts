@@ -1,4 +1,4 @@
-// Which finished tasks of an installation are past a limit: after any events the same as when all were counted at once.
+// Which finished tasks of an installation are past a limit: any sequence of events gives the same answer as one count of all tasks.
 import { describe, expect, it } from "@effect/vitest"
 import { Option, Schema } from "effect"
 import { pastHistory } from "../../src/controller/past-history.ts"
@@ -8,7 +8,7 @@ import type { AgentTask } from "../../src/schema/agent-task.ts"
 import { Uid, WorkspaceName } from "../../src/schema/names.ts"
 import { plainSeed, type Seed, worldOf } from "../core/worlds.ts"
 
-/** The task of this number, made in that minute; over and reported unless the seed says otherwise. */
+/** Returns the task of this number, created in that minute. It is over and reported unless the seed says otherwise. */
 const task = (number: number, workspace: string, minute = number, seed: Partial<Seed> = {}): AgentTask => {
   const { task } = worldOf({ ...plainSeed, life: "succeeded", pool: true, reported: true, ...seed })
   return {
@@ -23,7 +23,7 @@ const task = (number: number, workspace: string, minute = number, seed: Partial<
   }
 }
 
-/** A history that hears of each task, and of what becomes of it. */
+/** A history that hears of each task and of each change to it. */
 const heard = (limit: number, most: typeof mostFinished) => {
   const history = pastHistory(() => limit, most)
   const tasks = new Map<string, AgentTask>()
@@ -36,7 +36,7 @@ const heard = (limit: number, most: typeof mostFinished) => {
   return { history, set, past }
 }
 
-/** The same limit for plans, and for applies and destroys. */
+/** Returns one limit for plans, and the same one for applies and destroys. */
 const ofEach = (most: number) => ({ plans: most, applies: most })
 
 describe("the limit of an installation", () => {

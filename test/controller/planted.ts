@@ -1,5 +1,5 @@
-// What the API server has of a task's Job, of its Pod and of its source, as Kubernetes would have made them; anything of it may be given otherwise.
-// Used by the tests of what is asked of it.
+// Plants a task's Job, its Pod and its source in the API server, as Kubernetes and Flux would have made them, but for what a test gives.
+// Used by the tests of what the API server is asked.
 import { fluxSources, jobs, pods } from "../../src/kubernetes/kinds.ts"
 import { noon } from "../core/worlds.ts"
 import type { ApiServer } from "../simulation/api-server.ts"
@@ -7,7 +7,7 @@ import type { ApiServer } from "../simulation/api-server.ts"
 const owner = (kind: string, name: string, uid: string) => [{ apiVersion: "v1", kind, name, uid, controller: true }]
 const ours = { namespace: "tasks", resourceVersion: "", creationTimestamp: noon }
 
-/** Of the task in the middle of test/core/worlds. */
+/** Plants the Job of the task in test/core/worlds. */
 export const plantJob = (server: ApiServer, metadata: object = {}, status: object = {}): void =>
   server.plant(jobs, {
     metadata: { name: "agent-job-task", uid: "job-uid", ownerReferences: owner("AgentTask", "task", "task-uid"), ...ours, ...metadata },
@@ -27,7 +27,7 @@ export const plantPod = (server: ApiServer, status: object, jobUid = "job-uid"):
     status
   })
 
-/** A source of Flux that is ready, with an artifact of this digest. */
+/** Plants a source of Flux that is ready, with an artifact of this digest. */
 export const plantSource = (server: ApiServer, name: string, sha256: string): void =>
   server.plant(fluxSources.GitRepository, {
     metadata: { name, uid: name, generation: 1, ...ours },

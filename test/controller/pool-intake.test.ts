@@ -1,4 +1,4 @@
-// Work from the pool where something fails on the way: what is held up, and what goes on.
+// Work from the pool when something fails on the way: what is held up, and what goes on.
 import { expect, it } from "@effect/vitest"
 import { Effect, Fiber, Layer, Option, Schema, Stream, SubscriptionRef } from "effect"
 import { TestClock } from "effect/testing"
@@ -23,7 +23,7 @@ const configuration = Layer.succeed(
   Configuration.of({ current: Effect.succeed(configOf()), changes: Stream.never, outdated: Effect.never })
 )
 
-/** A controller that takes work from this pool, into the namespace `tasks`. */
+/** Takes work from this pool, as a controller does, into the namespace `tasks`. */
 const taking = Effect.fnUntraced(function*(
   pool: Layer.Layer<Pool>,
   kubernetes: Kubernetes["Service"],
@@ -80,7 +80,7 @@ const assignment = Schema.decodeUnknownSync(Assignment)({
   taskToken: "token"
 })
 
-/** Its task is there already. */
+/** Plants the assignment's task with this status. */
 const plant = (server: ReturnType<typeof instantCluster>["server"], status: AgentTaskStatus, uid = "task-uid") =>
   server.plant(agentTasks, {
     metadata: { name: taskName(assignment), namespace: "tasks", uid, resourceVersion: "", creationTimestamp: noon },
@@ -88,11 +88,13 @@ const plant = (server: ReturnType<typeof instantCluster>["server"], status: Agen
     status
   })
 
-/** Whether somebody called its task off. */
+/** Reports whether the assignment's task was cancelled. */
 const isCalledOff = (server: ReturnType<typeof instantCluster>["server"]): boolean =>
   server.all(agentTasks).some(({ spec }) => JSON.stringify(spec).includes("\"cancel\":true"))
 
-/** What the pool is told, in order, when it speaks of the assignment's stage, and its task has `status` already. */
+/**
+ * Returns what the pool is told, in order, when it offers or cancels a stage whose task has `status`, and whether the task was cancelled.
+ */
 const toldOf = Effect.fnUntraced(function*(by: "an offer" | "a cancellation", status: AgentTaskStatus) {
   const { kubernetes, server } = instantCluster()
   plant(server, status)
@@ -128,7 +130,7 @@ it.effect("tells a pool that has forgotten it the result of a stage that it canc
   Effect.gen(function*() {
     expect(yield* toldOf("a cancellation", over)).toEqual({ told: [["report", assignment.id, "task-uid", success]], cancelled: false })
     expect(yield* toldOf("a cancellation", { phase: "Queued" })).toEqual({ told: [], cancelled: true })
-    expect(yield* toldOf("a cancellation", { phase: "Moonlit" })).toEqual({ told: [], cancelled: true }) // of a newer version
+    expect(yield* toldOf("a cancellation", { phase: "Moonlit" })).toEqual({ told: [], cancelled: true }) // a phase of a newer version
   }))
 
 it.effect("tells the pool why it cannot make a task of an offer, and goes on with the others", () =>
@@ -160,7 +162,10 @@ it.effect("tells the pool why it cannot make a task of an offer, and goes on wit
     expect(told).toContainEqual(["acknowledge", other.id])
   }))
 
-/** The pool is told this, and whether the task is called off, when its Secret is there already and the API server answers this to a patch. */
+/**
+ * Returns what the pool is told, and whether the task is cancelled, when a stage is offered whose token's Secret exists and the API server
+ * answers a patch with `body`.
+ */
 const offeredAgain = Effect.fnUntraced(function*(body: object) {
   const { kubernetes, server } = instantCluster()
   plant(server, { phase: "Queued" })

@@ -1,4 +1,4 @@
-// What the pool is told of its tasks, and what a pool that is another, silent or none at all holds up.
+// What the pool is told of its tasks, and what is held up by a pool that is another one, that is silent or that does not exist.
 import { expect, it } from "@effect/vitest"
 import { Context, Effect, Layer, Option } from "effect"
 import { TestClock } from "effect/testing"
@@ -45,7 +45,7 @@ it.live("does not take a result for told because another pool than its own knows
       message:
         `The pool at ${url} does not know the stage of AgentTask tasks/task, which is of the pool at http://before; set agent.url to that one again, or remove the finalizer scalr.io/report from the task if nobody asks for its run any more.`
     })
-    yield* reportOf(url) // it was set up anew
+    yield* reportOf(url) // the same pool was set up anew and has forgotten the stage
   }).pipe(Effect.scoped))
 
 it.effect("tells a pool the next result however a word on a wait or another result fared, as long as it answers", () =>

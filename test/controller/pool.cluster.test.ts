@@ -1,4 +1,4 @@
-// The controller between a real server and a real API server: runs become tasks, ends become known, and nothing is lost on the way.
+// The controller between a real server and a real API server: runs become tasks, their ends are reported, and nothing is lost on the way.
 import { expect, layer } from "@effect/vitest"
 import { Effect, Option, Scope } from "effect"
 import { join } from "node:path"
@@ -62,13 +62,13 @@ layer(TaskCluster, { excludeTestServices: true, timeout: "60 seconds" })("the co
       const run = yield* people.start("lost")
       yield* untilLaunched(`${run}-plan`)
       yield* until("the word on its wait", people.view(run), (view) => JSON.stringify(view).includes("JobCreated"))
-      yield* claimWithoutPod(`${run}-plan`) // so it is lost at once
+      yield* claimWithoutPod(`${run}-plan`) // the claim's Pod does not exist, so the task is lost at once
       expect(yield* untilStatus(`${run}-plan`, ({ reportedAt }) => reportedAt !== undefined)).toMatchObject({
         phase: "Failed",
         reason: "NodeLost"
       })
       expect(yield* people.view(run)).toMatchObject({ status: "pending", stages: [{ attempt: 1, reason: "NodeLost" }, { attempt: 2 }] })
-      yield* untilLaunched(`${run}-plan-2`) // since a plan that was lost is planned again
+      yield* untilLaunched(`${run}-plan-2`) // because a lost plan is planned again
     }).pipe(Effect.scoped))
 
   it.effect("cancels the task of a cancelled run, and the run of a deleted task", () =>
@@ -125,7 +125,7 @@ layer(TaskCluster, { excludeTestServices: true, timeout: "60 seconds" })("the co
         const life = yield* Scope.make()
         yield* Scope.provide(controller, life)
         runs.push(yield* people.start(`restart-${round}`))
-        yield* Scope.close(life, yield* Effect.exit(Effect.void)) // at once, wherever it is
+        yield* Scope.close(life, yield* Effect.exit(Effect.void)) // ends the controller at once, wherever it is
       }
       yield* controller
       for (const run of runs) {

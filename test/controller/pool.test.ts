@@ -28,10 +28,10 @@ it.live("takes work, says why it waits, and reports each stage once", () =>
     yield* pool.wait(`${run}.plan.1`, ofTask, "ImagePull", "Container runner cannot get its image yet: not found")
     expect(JSON.stringify(yield* people.view(run))).toContain("cannot get its image yet")
     yield* pool.report(`${run}.plan.1`, ofTask, failed())
-    yield* pool.report(`${run}.plan.1`, ofTask, failed()) // the answer was lost
-    yield* pool.report(`${run}.plan.1`, ofTask, succeeded()) // somebody else's word came first
+    yield* pool.report(`${run}.plan.1`, ofTask, failed()) // as after an answer that was lost
+    yield* pool.report(`${run}.plan.1`, ofTask, succeeded()) // another result was reported first
     expect((yield* people.view(run)).status).toBe("errored")
-    yield* pool.report("run-unknown.plan.1", ofTask, failed()) // a server that was set up anew
+    yield* pool.report("run-unknown.plan.1", ofTask, failed()) // as to a server that was set up anew
   }).pipe(Effect.scoped))
 
 it.live("is refused a stage that another agent took, and counts what it has to say of it as told", () =>
@@ -48,9 +48,9 @@ it.live("is refused a stage that another agent took, and counts what it has to s
     })
     expect(yield* Effect.flip(pool.wait(id, ofTask, "ImagePull", "It waits."))).toMatchObject({ code: "taken" })
     yield* pool.report(id, ofTask, failed())
-    yield* pool.report(id, Option.none(), failed()) // a cancel, where there is no task
+    yield* pool.report(id, Option.none(), failed()) // as for a cancelled stage that has no task
     expect((yield* people.view(run)).status).toBe("planning")
-    yield* pool.acknowledge(id, "uid-of-another") // the answer was lost
+    yield* pool.acknowledge(id, "uid-of-another") // the other agent repeats it, as after an answer that was lost
     yield* pool.report(id, Option.some("uid-of-another"), failed("It says how it was."))
     expect(yield* people.view(run)).toMatchObject({ status: "errored", failure: "It says how it was." })
   }).pipe(Effect.scoped))

@@ -1,4 +1,4 @@
-// From what the API server stores to flat facts: whatever is in a Pod or Job, and above all when a node has gone silent.
+// From what the API server stores to flat facts, whatever a Pod or a Job holds, and above all when a node has gone silent.
 import { describe, expect, it } from "@effect/vitest"
 import { Option, Result } from "effect"
 import { projectJob, projectPod, projectTask } from "../../src/controller/project.ts"

@@ -1,4 +1,4 @@
-// One pass over a task: what it takes when it decides, and an answer of the API server that comes too late for what was decided.
+// One pass over a task: what it takes when it decides, and answers of the API server that come too late for the decision.
 import { describe, expect, it } from "@effect/vitest"
 import { Context, Duration, Effect, Fiber, Layer, Option, Queue, Ref, Stream, SubscriptionRef } from "effect"
 import { TestClock } from "effect/testing"
@@ -31,10 +31,10 @@ const configuration = Layer.succeed(
   Configuration.of({ current: Effect.succeed(configOf()), changes: Stream.never, outdated: Effect.never })
 )
 
-/** Carries out what a test says, as it says; every word is heard, and the status that is written is the second version. */
+/** An executor that carries out actions with `all`. It accepts every notice, and a status that it writes gets the resource version 2. */
 const carriesOut = (parts: Pick<Executor["Service"], "all"> & Partial<Executor["Service"]>) =>
   Layer.succeed(Executor, Executor.of({ say: () => Effect.succeed(true), writeStatus: () => Effect.succeed("2"), ...parts }))
-/** Carries out everything, as the product does. */
+/** The product's own executor. */
 const writes = Executor.layer({ identity: "test" })
 
 interface Around {
@@ -44,7 +44,7 @@ interface Around {
   readonly pool?: Layer.Layer<never>
 }
 
-/** What makes the passes over the tasks of a world. */
+/** Returns the function that makes a pass over a task of a world. */
 const reconcilerOf = Effect.fnUntraced(
   function*({ executor, kubernetes = instantCluster().kubernetes, pool = Layer.empty, world }: Around) {
     const around = Layer.mergeAll(pool, configuration, Layer.succeed(Kubernetes, kubernetes))
@@ -88,7 +88,7 @@ it.effect("answers a drain when no pass can make a Job any more, also one that h
     expect(made).toMatchObject([{ _tag: "CreateJob" }, false])
     expect(draining.isAnswered(yield* answer(asked, false))).toBe(true)
     yield* reconcile("tasks/task")
-    expect(made).toHaveLength(2) // no other was made
+    expect(made).toHaveLength(2) // nothing else was made
   }).pipe(Effect.scoped))
 
 it.effect("answers no drain as long as a leader that fell silent may still make a Job", () =>
@@ -195,7 +195,7 @@ it.effect.each(
     const executor = carriesOut({ all })
     const reconcile = yield* reconcilerOf({ world, executor, kubernetes })
     yield* TestClock.setTime(Date.parse(noon))
-    yield* reconcile("tasks/task") // from here on the Job is known
+    yield* reconcile("tasks/task") // the age of the Job counts from here
     yield* TestClock.adjust("10 seconds")
     yield* reconcile("tasks/task")
     expect(deletions).toHaveLength(deleted)
@@ -226,7 +226,7 @@ it.effect("tells of a Job whose creation a webhook answers with 404, instead of 
     }])
   }).pipe(Effect.scoped))
 
-/** Passes over one task as the queue makes them; each status that is written comes back as the event of it. */
+/** Makes passes over one task as the queue does. Each status that is written comes back as an event. */
 const driven = Effect.fnUntraced(function*(all: Executor["Service"]["all"], kubernetes = instantCluster().kubernetes) {
   const world = make(policy)
   const { task } = worldOf(plainSeed)
@@ -290,12 +290,12 @@ describe("a Job that the API server failed to make", () => {
           told ? [{ phase: "Queued", reason: "Refused", message: expect.stringContaining("failed calling webhook \"check.example\"") }] : []
         )
         yield* look
-        expect(written).toHaveLength(told ? 1 : 0) // it was said
+        expect(written).toHaveLength(told ? 1 : 0) // a second look writes nothing more
         expect(world.waiting()).toEqual(keeps ? [] : ["tasks/task"])
         world.setJob(
           "tasks/agent-job-task",
           Option.map(worldOf({ ...plainSeed, job: "active" }).job, (seen) => ({ taskUid: task.metadata.uid, seen }))
-        ) // it is heard of after all
+        ) // the informer reports the Job after all
         yield* look
         expect(world.waiting()).toEqual([])
       }).pipe(Effect.scoped)
@@ -415,7 +415,8 @@ it.effect("takes the slot in the step that decides, before anybody has seen the 
       })
     const executor = carriesOut({ all })
     const reconcile = yield* reconcilerOf({ world, executor })
-    for (const [name, creationTimestamp] of [["one", before(60)], ["two", before(600)]] as const) { // the older one comes later, and would have gone first
+    // The older task is looked at second, and would have gone first if both had been known.
+    for (const [name, creationTimestamp] of [["one", before(60)], ["two", before(600)]] as const) {
       world.setTask(`tasks/${name}`, Option.some({ ...task, metadata: { ...task.metadata, name, uid: Uid.make(name), creationTimestamp } }))
       yield* reconcile(`tasks/${name}`)
     }
@@ -441,7 +442,7 @@ it.effect("says why a task waits before the pool has heard it, and waits for a p
     yield* Fiber.join(pass)
   }).pipe(Effect.scoped))
 
-/** A task of a pool that may not start, and passes over it whose words this pool hears. */
+/** Tasks of a pool that may not start, and passes over them. `wait` hears what the pool is told. */
 const waiting = Effect.fnUntraced(function*(names: ReadonlyArray<string>, wait: Pool["Service"]["wait"]) {
   const world = make({ ...policy, limits: { total: 0, perWorkspace: 1 } })
   const { kubernetes, server } = instantCluster()
@@ -453,7 +454,7 @@ const waiting = Effect.fnUntraced(function*(names: ReadonlyArray<string>, wait: 
     backoff: makeBackoff(Duration.seconds(1), Duration.minutes(5))
   })
   for (const name of names) server.plant(agentTasks, { ...task, metadata: { name, namespace: "tasks", uid: name, resourceVersion: "" } })
-  /** As the informer does: the newest of each task, and each is looked at. */
+  /** Does what the informer does: takes in the newest version of each task and has each one looked at. */
   return Effect.andThen(
     Effect.suspend(() =>
       Effect.forEach(server.all(agentTasks) as ReadonlyArray<unknown> as ReadonlyArray<AgentTask>, (_) => {
@@ -552,7 +553,7 @@ it.effect("holds up nothing for a pool that swallows what it is told: one result
     expect(server.all(jobs)).toHaveLength(2)
     silent = false
     yield* TestClock.adjust("14 seconds")
-    expect(told.length).toBe(3) // who asks is silent to its end, and the pool rests once more
+    expect(told.length).toBe(3) // the report that was under way stays silent to its end, and the pool rests once more
     yield* TestClock.adjust("30 seconds")
     expect(told.length).toBe(4)
     yield* TestClock.adjust("2 seconds")

@@ -1,4 +1,4 @@
-// What is said of each answer that keeps an object from being made, and when it is asked for again.
+// What a task says of each answer that keeps an object from being made, and when it asks again.
 import { describe, expect, it } from "@effect/vitest"
 import { Duration, Option } from "effect"
 import { leaseRefusalOr, orUnsure, refusalBy, refusalOr } from "../../src/controller/refusals.ts"
@@ -69,7 +69,7 @@ describe("what the API server answers to a create", () => {
   ])("$given is told as $kind, and asked for again no sooner than it may be", ({ againInMillis = 10_000, answer, kind, message }) => {
     const refused = refusalOr(answer)
     expect(refused).toMatchObject({ _tag: "Refused", kind, message: expect.stringContaining(message), againInMillis })
-    expect(refused.message).not.toContain("42s") // one that differs each time would be a write each time
+    expect(refused.message).not.toContain("42s") // a message that differed each time would be a write each time
   })
 
   it("is tried again where it was no answer", () => {

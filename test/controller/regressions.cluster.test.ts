@@ -1,4 +1,4 @@
-// What controllers of this kind have got wrong elsewhere, where it takes a real API server to see that it does not happen here.
+// Mistakes that controllers of this kind have made elsewhere, where only a real API server can show that they do not happen here.
 import { expect, layer } from "@effect/vitest"
 import { Context, Effect, Layer, Option, Stream } from "effect"
 import { Configuration } from "../../src/controller/configuration.ts"
@@ -15,7 +15,7 @@ const configuration = Layer.succeed(
   Configuration.of({ current: Effect.succeed(configOf()), changes: Stream.never, outdated: Effect.never })
 )
 
-/** One pass of a controller whose caches have only this of the world. */
+/** Makes one pass of a controller whose caches know only this copy of a task. */
 const passOver = Effect.fnUntraced(function*(stale: AgentTask) {
   const world = make(policy)
   const key = `${stale.metadata.namespace}/${stale.metadata.name}`
@@ -27,11 +27,11 @@ const passOver = Effect.fnUntraced(function*(stale: AgentTask) {
 
 const wasThere = { launches: 1, job: { name: "agent-job-gone" } }
 
-/** As it was seen at some step on its way to success; its Job is gone by now. */
+/** Copies of a task from different steps on its way to success. Its Job is gone by now; `jobs` says how many there are after the pass. */
 const copies: ReadonlyArray<{ readonly seen: string; readonly status: AgentTaskStatus | undefined; readonly jobs: number }> = [
   { seen: "starting", status: { phase: "Starting", reason: "JobCreated", message: "Starts.", ...wasThere }, jobs: 0 },
   { seen: "running", status: undefined, jobs: 0 },
-  // Nothing that the copy knows speaks against a start, and the claim does: such a Job's worker exits 75.
+  // Nothing that these copies know speaks against a start, so a Job is made. The claim stops it: the Job's worker exits with 75.
   { seen: "new", status: {}, jobs: 1 },
   {
     seen: "queued",

@@ -1,5 +1,5 @@
-// A namespace for AgentTasks on the API server that KUBECONFIG names, a controller that serves it, and a hand in the worker's place.
-// Jobs select a node that does not exist, so that no Pod runs whatever else the cluster can do.
+// A namespace for AgentTasks on the API server that KUBECONFIG names, a controller that serves it, and functions that act as the worker.
+// Jobs select a node that does not exist, so no Pod runs, whatever else the cluster can do.
 // Used by the *.cluster.test.ts files of this folder.
 import { Context, Effect, type Fiber, Layer, Option, Schedule, type Scope } from "effect"
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs"
@@ -20,7 +20,7 @@ const tasks = decoding(agentTasks, AgentTask)
 
 export class Tasks extends Context.Service<Tasks, { readonly namespace: string }>()("test/Tasks") {}
 
-/** Tasks of a pool wait for a controller to report them; here none runs any more. */
+/** Removes the finalizers of all tasks: tasks of a pool wait for a controller to report them, and no controller runs any more. */
 const letGo = Effect.fnUntraced(function*(namespace: string) {
   const kubernetes = yield* Kubernetes
   const { items } = yield* kubernetes.list(agentTasks, { namespace })
@@ -38,7 +38,7 @@ export const TaskCluster = Layer.effect(Tasks, Effect.map(servedNamespace("test-
 
 interface Running {
   readonly healthPort: number
-  /** Writes its values file anew: as it was, but for this part of `task`. */
+  /** Writes the controller's values file anew, with only this part of `task` changed. */
   readonly change: (task: object) => Effect.Effect<void>
   readonly fiber: Fiber.Fiber<unknown, unknown>
 }
@@ -85,7 +85,7 @@ export const createTask = Effect.fnUntraced(function*(name: string, spec: Partia
 
 const every = Schedule.spaced("50 millis")
 
-/** Reads until what was read is as wanted; fails after 20 s with what was seen last. */
+/** Reads until the result is as wanted. Fails after 20 s with the last result. */
 export const until = <A, E, R>(what: string, read: Effect.Effect<A, E, R>, wanted: (seen: A) => boolean): Effect.Effect<A, E, R> =>
   Effect.gen(function*() {
     let last: A | undefined
@@ -103,7 +103,7 @@ export const getTask = Effect.fnUntraced(function*(name: string) {
   return yield* (yield* Kubernetes).get(tasks, { name, namespace })
 })
 
-/** It may not be made yet. */
+/** Retries a read while the object does not exist yet. */
 const onceThere = <A, E extends { readonly _tag: string }, R>(read: Effect.Effect<A, E, R>) =>
   Effect.retry(read, { while: ({ _tag }) => _tag === "NotFound", schedule: every })
 
@@ -116,14 +116,14 @@ export const jobNames = Effect.gen(function*() {
   return items.map(({ metadata }) => metadata.name).sort()
 })
 
-/** A start that goes well is not told in the status before its claim. */
+/** Waits for the Job, because the status does not mention a start that goes well before its claim. */
 export const untilLaunched = (name: string) => until(`the Job of ${name}`, jobNames, (names) => names.includes(`agent-job-${name}`))
 
-/** As a worker does when somebody else wrote the status meanwhile. */
+/** Repeats a write, with the read before it, when another writer was faster, as a worker does. */
 const readAgain = <A, E extends { readonly _tag: string }, R>(write: Effect.Effect<A, E, R>) =>
   Effect.retry(write, { while: ({ _tag }) => _tag === "Conflict", times: 10 })
 
-/** The Pod that the Job controller would make, for a node that does not exist; it only has to be there. */
+/** Creates the Pod that the Job controller would make. Its node does not exist, because the Pod only has to be there. */
 const makePod = Effect.fnUntraced(function*({ metadata: { name, namespace, uid } }: AgentTask) {
   const labels = { "app.kubernetes.io/managed-by": "agent-job", "app.kubernetes.io/component": "task", "scalr.io/task-uid": uid }
   return yield* (yield* Kubernetes).create(pods, {
@@ -132,16 +132,16 @@ const makePod = Effect.fnUntraced(function*({ metadata: { name, namespace, uid }
   })
 })
 
-/** Takes the task as its worker would, in a Pod of its own. */
+/** Claims the task as its worker would, from a new Pod. */
 export const claim = Effect.fnUntraced(function*(name: string) {
   const { metadata } = yield* makePod(yield* getTask(name))
   return yield* claimBy(name, metadata.uid)
 })
 
-/** The same, by a Pod that is there already. */
+/** Claims the task from a Pod that exists already. */
 export const claimBy = (name: string, podUid: string) => readAgain(claimAs(name, podUid))
 
-/** The same, by a Pod that was never there. */
+/** Claims the task from a Pod that never existed. */
 export const claimWithoutPod = (name: string) => claimBy(name, "nobody")
 
 const claimAs = Effect.fnUntraced(function*(name: string, podUid: string) {

@@ -1,4 +1,4 @@
-// Who may start, asked of a world that hears what changes: a slot is never given twice, and who waits is called up.
+// Which tasks may start, in a world that hears of every change: a slot is never given twice, and a task that waits for one is called up.
 import { describe, expect, it } from "@effect/vitest"
 import { Option } from "effect"
 import { make } from "../../src/controller/world.ts"
@@ -35,7 +35,8 @@ describe("turns", () => {
     world.setTask(key(0), Option.some({ ...task(0), spec: waits.spec, status: waits.status }))
     world.setTask(key(1), Option.some(task(1)))
     expect(world.turn(task(1))._tag).toBe("Admitted")
-    world.setTask(key(0), Option.some({ ...task(0), spec: waits.spec, status: { ...waits.status, reason: "Accepted" } })) // it is ready
+    // Its source is ready.
+    world.setTask(key(0), Option.some({ ...task(0), spec: waits.spec, status: { ...waits.status, reason: "Accepted" } }))
     expect(world.turn(task(1))._tag).toBe("Waiting")
   })
 
@@ -50,7 +51,8 @@ describe("turns", () => {
       expect(world.turn(second)).toMatchObject({ reason: waits })
       world.setTask(key(0), Option.some(deleted))
       expect(world.turn(second)._tag).toBe("Admitted")
-      world.setTask(key(0), Option.some({ ...deleted, status: worldOf({ ...plainSeed, life: "claimed" }).task.status })) // in time
+      // Its worker claimed it in time.
+      world.setTask(key(0), Option.some({ ...deleted, status: worldOf({ ...plainSeed, life: "claimed" }).task.status }))
       expect(world.turn(second)).toMatchObject({ reason: waits })
     }
   )
@@ -220,10 +222,10 @@ describe("turns", () => {
     for (const index of [0, 1]) world.setTask(key(index), Option.some(task(index)))
     world.reserve("uid-0")
     expect(world.launching()).toBe(true)
-    world.passEnded("uid-0") // without an answer
+    world.passEnded("uid-0") // the API server has not said whether it made the Job
     world.setDrained(true)
     expect([world.launching(), world.turn(task(0)), world.waiting()]).toEqual([false, heldBack, [key(1)]])
-    world.setJob("tasks/job-0", Option.some(job(0))) // it was made
+    world.setJob("tasks/job-0", Option.some(job(0))) // the Job was made after all
     expect(world.turn(task(0))._tag).toBe("Admitted")
   })
 

@@ -1,4 +1,4 @@
-// Which files make up the values, in which order, and that what is wrong is told at once, each problem with its place.
+// Which files make up the values, and in which order. All mistakes are reported at once, each with its place.
 import { afterAll, describe, expect, it } from "@effect/vitest"
 import { Effect, Runtime } from "effect"
 import { mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from "node:fs"

@@ -1,4 +1,4 @@
-// Changes of values files are seen as they happen on a real file system, in the way the kubelet and editors make them.
+// Changes of values files are noticed as they happen on a real file system, in the ways in which the kubelet and editors make them.
 import { afterAll, describe, expect, it } from "@effect/vitest"
 import { Effect, Fiber, Stream } from "effect"
 import { TestClock } from "effect/testing"
@@ -10,7 +10,7 @@ import { valuesWatch } from "../../src/controller/values-watch.ts"
 const root = mkdtempSync(join(tmpdir(), "values-watch-"))
 afterAll(() => rmSync(root, { recursive: true }))
 
-/** As the kubelet changes a mounted ConfigMap. */
+/** A directory that changes as the kubelet changes a mounted ConfigMap. */
 const mounted = (): { readonly path: string; readonly change: () => void } => {
   const path = mkdtempSync(join(root, "mounted-"))
   let version = 0
@@ -23,7 +23,7 @@ const mounted = (): { readonly path: string; readonly change: () => void } => {
   change()
   return { path, change }
 }
-/** As an editor saves a file. */
+/** A file that changes as when an editor saves it. */
 const edited = (): { readonly path: string; readonly change: () => void } => {
   const path = join(mkdtempSync(join(root, "edited-")), "values.yaml")
   const change = () => {
@@ -44,7 +44,7 @@ describe("a watch of values", () => {
         yield* Effect.forkScoped(Stream.runForEach(valuesWatch(path), () => Effect.sync(() => void ticks++)))
         const more = (seen: number) =>
           Effect.sync(() => ticks > seen).pipe(Effect.repeat({ until: (_) => _ }), Effect.timeout("30 seconds"))
-        yield* more(0) // the first, with which the watch is there
+        yield* more(0) // waits for the first tick, which comes once the watch is there
         for (let changes = 1; changes <= 3; changes++) {
           const seen = ticks
           change()

@@ -1,4 +1,4 @@
-// The controller's memory: the same facts in any order and any number give the same answers, and a task is forgotten with all of it.
+// The controller's memory: the same facts in any order and number give the same answers, and a task is forgotten completely.
 import { describe, expect, it } from "@effect/vitest"
 import { Option, Schema } from "effect"
 import { make, type World } from "../../src/controller/world.ts"
@@ -82,7 +82,8 @@ describe("the world", () => {
     expect(over()).toEqual(["uid-0"])
     expect([0, 1, 2].map((index) => Option.isSome(world.job(`uid-${index}`)))).toEqual([false, true, true])
     world.setDrained(true)
-    expect([0, 1, 2].map((index) => world.turn(task(index))._tag)).toEqual(["Waiting", "Admitted", "Admitted"]) // its slot is free again
+    // The first task has no Job and no slot any more.
+    expect([0, 1, 2].map((index) => world.turn(task(index))._tag)).toEqual(["Waiting", "Admitted", "Admitted"])
   })
 
   it("keeps to itself by what its parts hear of each change, since a part that hears of one alone is out of step", () => {

@@ -1,4 +1,4 @@
-// Who may start: limits are kept, applies of a workspace exclude each other, every wait is explained, and nobody starves.
+// Which tasks may start: limits are kept, applies of a workspace exclude each other, every wait is explained, and no task starves.
 import { describe, expect, it } from "@effect/vitest"
 import { Option, Schema } from "effect"
 import { admit, type Candidate, shownPosition } from "../../src/core/admit.ts"
@@ -21,13 +21,16 @@ const Limits = Schema.Struct({
 
 const changes = ({ stage }: Pick<Candidate, "stage">): boolean => stage !== "plan"
 
-/** A Lease has one holder, which is an apply or destroy, and the one that runs if any does. */
+/** Reports whether the task may hold its workspace's Lease: only one apply or destroy does, and the one that runs if any does. */
 const mayHold = (tasks: typeof Tasks.Type, index: number): boolean => {
   const own = tasks.flatMap((task, at) => changes(task) && task.workspace === tasks[index]?.workspace ? [{ ...task, at }] : [])
   return (own.find(({ occupies }) => occupies) ?? own.find(({ holds }) => holds))?.at === index
 }
 
-/** By one that is none of them, and so are all changes of its workspace; not while one of those runs, or holds the Lease. */
+/**
+ * Reports whether a task outside of these holds the workspace, which shuts out all of its applies and destroys. It does not while one of
+ * them runs or holds the Lease.
+ */
 const isShutOut = (tasks: typeof Tasks.Type, index: number): boolean => {
   const own = tasks.flatMap((task, at) => changes(task) && task.workspace === tasks[index]?.workspace ? [{ ...task, at }] : [])
   return own.some(({ at }) => at === index) && own.every(({ holds, occupies }) => !holds && !occupies) && own.some(({ shutOut }) => shutOut)
@@ -46,7 +49,7 @@ const candidates = (tasks: typeof Tasks.Type): ReadonlyArray<Candidate> =>
 
 const perWorkspace = (tasks: ReadonlyArray<Candidate>) => ["a", "b", "c"].map((workspace) => tasks.filter((_) => _.workspace === workspace))
 
-/** Only worlds that admission itself could have made: at most one change runs in a workspace. */
+/** Reports whether admission itself could have led to these candidates: at most one apply or destroy runs in a workspace. */
 const legal = (tasks: ReadonlyArray<Candidate>): boolean =>
   perWorkspace(tasks.filter((_) => _.occupies)).every((own) => own.filter(changes).length <= 1)
 

@@ -6,7 +6,7 @@ import { EntryAction, entryAction } from "../../src/core/archive-entry.ts"
 
 const entry = (path: string, type = "File", linkTarget?: string) => entryAction({ path, type, mode: 0o644, linkTarget })
 
-/** Names and dots in every order. */
+/** Paths of names, dots and slashes in every order. */
 const Path = Schema.String.check(Schema.isPattern(/^(\/|\.\.?\/|[ab]\/|\.\.){0,6}[ab]?$/u))
 
 describe("entryAction", () => {

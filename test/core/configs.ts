@@ -1,4 +1,4 @@
-// Configurations and tasks as the tests of resolve and of the builders want them.
+// Configurations and tasks for the tests of resolve and of the builders.
 // Used by test/core/resolve.test.ts and test/core/manifest.
 import { Result, Schema } from "effect"
 import { type Release, resolve, type ResolvedConfig } from "../../src/core/resolve.ts"
@@ -25,7 +25,7 @@ export const taskOf = (spec: object = {}, metadata: object = {}): AgentTask =>
     spec: { workspace: "demo", stage: "plan", source: { inline: { "main.tf": "" } }, ...spec }
   })
 
-/** A task with everything that adds something to its Pod. */
+/** Returns a task with every field that adds something to its Pod. */
 export const fullTask = (): AgentTask =>
   taskOf({
     stage: "apply",

@@ -1,4 +1,4 @@
-// What an examination means: what was found, case by case, and the line that a person reads.
+// What the findings of an examination mean, case by case, and the line that a person reads.
 import { describe, expect, it } from "@effect/vitest"
 import { Option } from "effect"
 import {

@@ -1,4 +1,4 @@
-// What is left over of a stage, as the end of its message.
+// What a stage has left behind, as the end of its message.
 import { describe, expect, it } from "@effect/vitest"
 import { effectsMessage, madeMessage, withLeft } from "../../src/core/effects-message.ts"
 import type { Effected, JournalEntry, StageEffects } from "../../src/schema/effects.ts"

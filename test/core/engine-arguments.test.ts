@@ -1,4 +1,5 @@
-// Which words of TF_CLI_ARGS make a command of the engine that does nothing and ends well. Each was tried with OpenTofu 1.12 and Terraform 1.11.
+// Which words of TF_CLI_ARGS make a command of the engine do nothing and succeed.
+// Each was tried with OpenTofu 1.12 and Terraform 1.11.
 import { describe, expect, it } from "@effect/vitest"
 import { Option } from "effect"
 import { idleArguments } from "../../src/core/engine-arguments.ts"

@@ -1,4 +1,4 @@
-// What engines tell of what they do, in both of their languages. Every line is as tofu 1.12.6 or terraform 1.11.4 prints it.
+// What engines report of their work, as JSON events and in logs. Every line is as tofu 1.12.6 or terraform 1.11.4 prints it.
 import { describe, expect, it } from "@effect/vitest"
 import { Option, Schema } from "effect"
 import { fromEvent, fromLog } from "../../src/core/engine-events.ts"

@@ -1,4 +1,4 @@
-// What OpenTofu 1.12.6 prints when it fails, colours included; captured, never edited but for a path.
+// What OpenTofu 1.12.6 prints when it fails, with its colours. The output was captured, and only a path in it was edited.
 // Used by the tests that say what a failure means.
 
 export const providerNotInMirror = [

@@ -1,4 +1,4 @@
-// What a terminal shows of bytes: what is left out, and what only looks like it.
+// Escape sequences that a terminal does not show: which bytes are left out, and which only look like a sequence.
 import { describe, expect, it } from "@effect/vitest"
 import { plainOf } from "../../src/core/escapes.ts"
 

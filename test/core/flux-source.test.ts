@@ -1,4 +1,4 @@
-// What a source of Flux is good for, state by state, and in which words a task waits for it.
+// What a task gets from a source of Flux in each of its states, and with which message the task waits for it.
 import { describe, expect, it } from "@effect/vitest"
 import { Option } from "effect"
 import { sourceSeen } from "../../src/core/flux-source.ts"

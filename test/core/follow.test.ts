@@ -1,4 +1,4 @@
-// Names of attempts and of what applies them: each of its own, however long the name of the task.
+// Tasks that follow their source: when attempts and their applies are made, under which names, and what the task says of them.
 import { describe, expect, it } from "@effect/vitest"
 import { Option } from "effect"
 import { answerMillis } from "../../src/core/follow.ts"
@@ -63,7 +63,7 @@ describe("an attempt at a new artifact", () => {
       ])
     }
     expect(spentAfter(3, 3600).actions).toEqual([])
-    expect(spentAfter(2, -3600).actions).toMatchObject([{ _tag: "CreateTask" }]) // by a node's clock that is an hour ahead
+    expect(spentAfter(2, -3600).actions).toMatchObject([{ _tag: "CreateTask" }]) // by the clock of a node that is an hour ahead
   })
 
   it("is made within 30 s of its artifact, however old a shared answer is, and not by all followers at once", () => {
@@ -189,7 +189,10 @@ describe("a follower that applies what it plans", () => {
     }
   })
 
-  /** What it says of its newest attempt, or of its apply, in this world, and then in another, in which that one is gone or is not wanted. */
+  /**
+   * Returns the task's conditions. In the first world the task speaks of its newest attempt or of its apply; in the next, that is gone or
+   * not wanted.
+   */
   const then = (first: Partial<Seed>, next: Partial<Seed>) => {
     const said = plan(policy, worldOf({ ...followed, source: "known", latest: "over", ...first }), noon).status
     const after = worldOf({ ...followed, source: "known", latest: "over", ...first, refusal: "none", ...next })

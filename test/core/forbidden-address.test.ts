@@ -1,4 +1,4 @@
-// Which addresses no URL of a user may lead to, in every form that hides one.
+// Addresses to which no URL of a user may lead, in every form that hides one.
 import { describe, expect, it } from "@effect/vitest"
 import { Schema } from "effect"
 import { isForbiddenAddress } from "../../src/core/forbidden-address.ts"
@@ -6,7 +6,7 @@ import { isForbiddenAddress } from "../../src/core/forbidden-address.ts"
 const Byte = Schema.Int.check(Schema.isBetween({ minimum: 0, maximum: 255 }))
 const hex = (high: number, low: number) => ((high << 8) | low).toString(16)
 
-/** The IPv6 forms of an IPv4 address that some stack or translator takes for it. */
+/** Returns the IPv6 forms that some network stack or translator takes for this IPv4 address. */
 const hidden = ([a, b, c, d]: readonly [number, number, number, number]) => {
   const [dotted, words] = [`${a}.${b}.${c}.${d}`, `${hex(a, b)}:${hex(c, d)}`]
   return [

@@ -1,4 +1,4 @@
-// Which finished tasks may go: the oldest of each workspace, and only those that a pool knows the end of.
+// Which finished tasks may be deleted: the oldest of each workspace, and only attempts and tasks whose end their pool knows.
 import { describe, expect, it } from "@effect/vitest"
 import { finished } from "../../src/core/history.ts"
 import type { AgentTask, Stage } from "../../src/schema/agent-task.ts"
@@ -7,7 +7,7 @@ import { plainSeed, type Seed, worldOf } from "./worlds.ts"
 
 const at = (minute: number): string => `2026-01-01T12:0${minute}:00Z`
 
-/** Over, and made in that minute. */
+/** Returns a task that is over and was made in that minute. */
 const task = (uid: string, minute: number, workspace: string, seed: Partial<Seed> = {}): AgentTask => {
   const { task } = worldOf({ ...plainSeed, life: "succeeded", pool: true, reported: true, ...seed })
   return {
@@ -17,7 +17,7 @@ const task = (uid: string, minute: number, workspace: string, seed: Partial<Seed
   }
 }
 
-/** The uids of those of one workspace that are past this limit. */
+/** Returns the uids of the tasks of one workspace that are past this limit. */
 const expired = (tasks: ReadonlyArray<AgentTask>, limit: number) => finished(tasks).slice(limit).map(({ metadata }) => metadata.uid)
 
 describe("what may go", () => {

@@ -1,4 +1,4 @@
-// The table of what falls back to what says the same as resolve does, and has every key whose sentence promises it.
+// The table of fallbacks agrees with `resolve`, and has every key whose description promises a fallback.
 import { describe, expect, it } from "@effect/vitest"
 import { Arbitrary, Schema } from "effect"
 import { Result } from "effect"
@@ -12,7 +12,7 @@ const version = "1.2.3"
 const valuesOf = (file: Tree): Values => Result.getOrThrow(parseValues(file))
 const comesTo = (values: Values, key: string) => effective(values, key.split("."), version)
 
-/** What fills a key, by the end of its name. */
+/** Values for a key, by the last part of its name. */
 const samples: Readonly<Record<string, ReadonlyArray<unknown>>> = {
   token: ["a"],
   tag: ["", "1", "2"],

@@ -1,4 +1,4 @@
-// A proof of isolation as it is written down: of which values it is, and of which not.
+// A proof of isolation as it is written down: for which values it counts, and for which it does not.
 import { describe, expect, it } from "@effect/vitest"
 import { isProven, proven, unproven } from "../../src/core/isolation.ts"
 import { configOf } from "./configs.ts"

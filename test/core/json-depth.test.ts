@@ -25,7 +25,7 @@ describe("isDeeperThan", () => {
   ])("of 64 levels: $json", ({ expected, json }) => expect(isDeeperThan(64, encode(json))).toBe(expected))
 })
 
-/** All of them, an empty array or object twice. */
+/** Returns how many values there are in `value`, itself included. An empty array or object counts twice. */
 const valuesIn = (value: unknown): number =>
   typeof value === "object" && value !== null
     ? 1 + (Object.keys(value).length === 0 ? 1 : Object.values(value).reduce((sum: number, inner) => sum + valuesIn(inner), 0))

@@ -1,4 +1,4 @@
-// Which Job of a task makes way for another: told by `status.job.replacedFor`, in the words of an earlier release too.
+// Which Job of a task makes way for another: `status.job.replacedFor` says so, and so does the message of an earlier release.
 import { describe, expect, it } from "@effect/vitest"
 import { Equal, Option } from "effect"
 import { withReplacement } from "../../src/core/launches.ts"
@@ -58,7 +58,8 @@ describe("a status of an earlier release", () => {
     const decision = plan(policyOf(whole), world, noon)
     expect(decision.actions.map(({ _tag }) => _tag)).toEqual(actions)
     const after = { ...perform(world, decision), job: Option.none(), hadJob: false }
-    expect(Equal.equals(withReplacement(after.task.status), after.task.status)).toBe(true) // it is written anew, and once
+    // The status is rewritten once, and then stays as it is.
+    expect(Equal.equals(withReplacement(after.task.status), after.task.status)).toBe(true)
   })
 })
 

@@ -1,4 +1,4 @@
-// Lines of what somebody else writes, however it is cut into chunks.
+// Lines that another program writes, however they are cut into chunks.
 import { describe, expect, it } from "@effect/vitest"
 import { Schema } from "effect"
 import { linesOf, noLine, type Unfinished } from "../../src/core/lines.ts"

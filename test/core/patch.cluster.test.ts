@@ -44,7 +44,7 @@ const Workload = Schema.Struct({
   volumes: maybe(few(Volume))
 })
 
-/** What tells the elements of a list apart, for the API server. */
+/** How the API server tells the elements of a list apart. */
 const keys: Readonly<Record<string, (element: Readonly<Record<string, unknown>>) => unknown>> = {
   containers: ({ name }) => name,
   env: ({ name }) => name,
@@ -57,7 +57,7 @@ const keys: Readonly<Record<string, (element: Readonly<Record<string, unknown>>)
   volumes: ({ name }) => name
 }
 
-/** No two elements of one key. */
+/** Removes elements whose key an earlier element of the list has. */
 const valid = (data: unknown, field = ""): unknown => {
   if (Array.isArray(data)) {
     const key = keys[field]
@@ -69,7 +69,7 @@ const valid = (data: unknown, field = ""): unknown => {
     : data
 }
 
-/** What is there stays, unless it changes, and new elements come before and behind it. */
+/** Mixes two versions of an object: in lists with keys, the elements of `before` stay, between new ones that come first and last. */
 const among = (before: unknown, after: unknown, field = ""): unknown => {
   if (Array.isArray(before) && Array.isArray(after)) {
     return keys[field] === undefined
@@ -87,7 +87,7 @@ const workload = (name: string, { annotations, labels, replicas, ...pod }: typeo
   spec: { ...(replicas !== undefined && { replicas }), template: { spec: valid(pod) as object } }
 })
 
-/** What is there whatever is taken away: kustomize refuses to build nothing. */
+/** An object that every build has, because kustomize refuses to build nothing. */
 const anchor: Built = { apiVersion: "v1", kind: "Namespace", metadata: { name: "anchor" } }
 
 const patched = async (from: ReadonlyArray<Built>, to: ReadonlyArray<Built>) => {

@@ -14,7 +14,7 @@ describe("plan", () => {
     let world = worldOf(seed)
     for (let pass = 0; pass < 8; pass++) world = perform(world, plan(policyOf(seed), world, noon))
     const last = plan(policyOf(seed), world, noon)
-    const quiet = last.actions.filter(({ _tag }) => _tag !== "Release") // in the model an object that was let go is still there
+    const quiet = last.actions.filter(({ _tag }) => _tag !== "Release") // the model keeps an object that was released
     expect([...quiet, ...last.notices]).toEqual([])
     expect(Equal.equals(last.status, world.task.status)).toBe(true)
   })
@@ -128,7 +128,8 @@ describe("plan", () => {
     if (!starts(seed) || seed.source === "none") return
     const { holder, source, task: { status } } = worldOf(seed)
     expect(status.source).toBeDefined()
-    if (source._tag === "NotReady" && !source.changed && holder._tag === "Mine") return // it keeps nobody from the workspace
+    // Such a task starts all the same, because it would otherwise keep other tasks from the workspace that it holds.
+    if (source._tag === "NotReady" && !source.changed && holder._tag === "Mine") return
     if ((status.launches ?? 0) === 0) expect(source).toMatchObject({ _tag: "Ready", artifact: status.source })
   })
 

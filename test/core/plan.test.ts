@@ -862,7 +862,7 @@ describe("plan", () => {
     [
       { jobAgeSeconds: 0, again: 5_000 },
       { jobAgeSeconds: 10, again: 10_000 },
-      { jobAgeSeconds: 179, again: 1_000 } // when it is overdue
+      { jobAgeSeconds: 179, again: 1_000 } // when the start is overdue
     ] as const
   )("looks again at a start of $jobAgeSeconds s after $again ms", ({ again, jobAgeSeconds }) => {
     const whole: Seed = { ...plainSeed, life: "starting", job: "active", jobAgeSeconds }
@@ -1078,7 +1078,8 @@ describe("plan", () => {
     const world = worldOf({ ...outlasted, warning: "quota" })
     const going = { ...world, job: Option.map(world.job, (seen) => ({ ...seen, deleting: true })) }
     expect(plan(policyOf(outlasted), going, noon)).toMatchObject({ actions: [], status: world.task.status })
-    const stuck = { ...going, warning: Option.none(), pod: worldOf({ ...outlasted, pod: "Pending" }).pod, startingMillis: 4_000_000 } // by somebody's finalizer
+    // Somebody's finalizer keeps the Job.
+    const stuck = { ...going, warning: Option.none(), pod: worldOf({ ...outlasted, pod: "Pending" }).pod, startingMillis: 4_000_000 }
     expect(plan(policyOf(outlasted), stuck, noon).status).toMatchObject({ phase: "Failed", reason: "StartupTimeout" })
     expect(plan(policyOf(outlasted), { ...going, startingMillis: 179_999 }, noon)).toMatchObject({
       status: world.task.status,
@@ -1087,7 +1088,7 @@ describe("plan", () => {
     expect(plan(policyOf(outlasted), { ...going, startingMillis: 180_000 }, noon).status).toMatchObject({
       phase: "Failed",
       reason: "StartupTimeout"
-    }) // whose quota is still full
+    }) // the quota is still full
   })
 
   it("looks at a Job that waits for a quota when the minute is over", () => {
@@ -1107,7 +1108,7 @@ describe("plan", () => {
       return Option.getOrThrow(requeueAfterMillis)
     })
     expect([Math.min(...times) >= 3000, Math.max(...times) < 4000]).toEqual([true, true])
-    expect(new Set(times.map((time) => Math.floor(time / 100))).size).toBe(10) // some in each tenth
+    expect(new Set(times.map((time) => Math.floor(time / 100))).size).toBe(10) // some in each tenth of the second
   })
 
   it("counts a Job that went before a word was said on it, also where the one after it was not told of either, or none comes", () => {
@@ -1141,7 +1142,7 @@ describe("plan", () => {
     "clears launch $launches that failed away for the next no sooner than it is due: $jobAgeSeconds s old, after $again ms",
     ({ again, jobAgeSeconds, launches }) => {
       const whole: Seed = { ...plainSeed, life: "starting", launches, job: "failed", jobAgeSeconds, pod: "Evicted" }
-      const world = perform(worldOf(whole), plan(policyOf(whole), worldOf(whole), noon)) // it is said first
+      const world = perform(worldOf(whole), plan(policyOf(whole), worldOf(whole), noon)) // the failure is told first
       expect(plan(policyOf(whole), world, noon)).toMatchObject(
         again === undefined ? { actions: [{ _tag: "DeleteJob" }] } : { actions: [], requeueAfterMillis: Option.some(again) }
       )

@@ -14,9 +14,11 @@ const ended = (reason: string, code: number) => container({ state: "terminated",
 describe("a quota", () => {
   it.each<readonly [said: string, isQuota: boolean]>([
     ["exceeded quota: tasks, requested: pods=1, used: pods=9, limited: pods=9", true],
-    ["status unknown for quota: tasks, resources: pods", true], // it is new, and not counted yet
-    ["exceeded quota: tasks, requested: limits.memory=64Gi, used: limits.memory=0, limited: limits.memory=32Gi", false], // it never has room
-    ["exceeded quota: tasks, requested: limits.memory=64Gi, used: limits.memory=0, limited: limits.memory=0", true], // somebody froze it
+    ["status unknown for quota: tasks, resources: pods", true], // the quota is new, and its use is not counted yet
+    // The quota never has room for this.
+    ["exceeded quota: tasks, requested: limits.memory=64Gi, used: limits.memory=0, limited: limits.memory=32Gi", false],
+    // Somebody froze the quota.
+    ["exceeded quota: tasks, requested: limits.memory=64Gi, used: limits.memory=0, limited: limits.memory=0", true],
     ["violates PodSecurity", false]
   ])("is waited for, and nothing else, when no Pod can be made: %s", (said, isQuota) => {
     const warning = Option.some({ reason: "FailedCreate", message: `Error creating: pods "p" is forbidden: ${said}` })

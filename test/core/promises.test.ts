@@ -1,4 +1,4 @@
-// The README of the Helm chart, held for values files of every kind: what is rendered has each fact that the model derives from the file.
+// The promises of the Helm chart's README for values files of every kind: what is rendered has each fact that the model derives from one.
 import { describe, expect, it } from "@effect/vitest"
 import type { V1Container, V1PodTemplateSpec } from "@kubernetes/client-node"
 import { deployment } from "../../src/core/manifest/deployment.ts"

@@ -1,4 +1,4 @@
-// What the README of the Helm chart promises for a values file, as a small model of its own: it shares no code with what renders.
+// The promises of the Helm chart's README for a values file, as a small model that shares no code with what renders.
 // Used by test/core/promises.test.ts.
 import { Arbitrary, Schema } from "effect"
 
@@ -84,7 +84,7 @@ export const files = Arbitrary.schema(Schema.Struct({
 const printed = (layers: ReadonlyArray<Texts | undefined>) =>
   Object.fromEntries(layers.flatMap((layer) => Object.entries(layer ?? {}).map(([name, value]) => [name, String(value)])))
 
-/** "Inherits from agent.image if empty", field by field; the tag is the application's version at last. */
+/** "Inherits from agent.image if empty", field by field. A tag that nobody sets is the application's version. */
 const imageOf = (registry: string, version: string, ...nearest: ReadonlyArray<Image | undefined>) => {
   const field = (name: keyof Image, fallback: string) => nearest.map((_) => _?.[name]).find((_) => _ !== undefined) ?? fallback
   return {
@@ -99,7 +99,10 @@ const resourcesOf = (given: Resources | undefined, cpu: string, memory: string) 
   memory: given?.requests?.memory ?? memory
 })
 
-/** What must be found in the controller's Deployment and in a task's Job. `version`: of the application. `release`: its name. */
+/**
+ * Returns what must be in the controller's Deployment and in a task's Job. `version` is the application's, and `release` is the release's
+ * name.
+ */
 export const facts = ({ agent, controller, fullnameOverride, global, serviceAccount, task }: File, version: string, release: string) => {
   const registry = global?.imageRegistry ?? ""
   const ofAgent = {

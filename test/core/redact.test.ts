@@ -1,4 +1,4 @@
-// Secrets in a stream of bytes: none gets through in any spelling, however the stream is cut, and nothing else is touched.
+// Secrets in a stream of bytes: none gets through in any spelling, however the stream is cut, and nothing else is changed.
 import { describe, expect, it } from "@effect/vitest"
 import { Schema } from "effect"
 import { begin, forms, redactor, shortestSecret } from "../../src/core/redact.ts"
@@ -6,13 +6,13 @@ import { begin, forms, redactor, shortestSecret } from "../../src/core/redact.ts
 const encode = (text: string) => new TextEncoder().encode(text)
 const decode = (bytes: Uint8Array) => new TextDecoder().decode(bytes)
 
-/** Few letters, so that secrets overlap each other and themselves. */
+/** Texts of few letters, so that secrets overlap each other and themselves. */
 const Letters = Schema.String.check(Schema.isPattern(/^[ab]{0,40}$/u))
 const Secret = Schema.String.check(Schema.isPattern(/^[ab]{4,9}$/u))
 const Any = Schema.String.check(Schema.isPattern(/^[ -~\n]{6,90}$/u))
 const Cuts = Schema.Array(Schema.Int.check(Schema.isBetween({ minimum: 1, maximum: 7 })))
 
-/** The same stream in pieces of these sizes, over and over. */
+/** Returns what the redactor makes of the stream when it comes in pieces of these sizes, over and over. */
 const inPieces = (secrets: ReadonlyArray<string>, bytes: Uint8Array, sizes: ReadonlyArray<number>): string => {
   const { end, next } = redactor(secrets)
   let state = begin
@@ -27,7 +27,7 @@ const inPieces = (secrets: ReadonlyArray<string>, bytes: Uint8Array, sizes: Read
   return decode(Buffer.concat([...shown, end(state)]))
 }
 
-/** What it should be, found the slow way: every byte that is part of an occurrence goes, and a run of them becomes one mask. */
+/** Returns the expected text, found the slow way: every letter of an occurrence is hidden, and a run of hidden letters becomes one mask. */
 const slowly = (secrets: ReadonlyArray<string>, text: string): string => {
   const hidden = Array.from(text, () => false)
   for (const form of secrets.flatMap(forms)) {
@@ -36,7 +36,7 @@ const slowly = (secrets: ReadonlyArray<string>, text: string): string => {
   return [...text].map((letter, at) => hidden[at] ? hidden[at - 1] ? "" : "***" : letter).join("")
 }
 
-/** Letters and what terminals make of no letter; also what only looks like it. */
+/** Letters, escape sequences that a terminal does not show, and texts that only look like them. */
 const Coloured = Schema.Array(
   Schema.Literals([
     "a",
@@ -53,7 +53,7 @@ const Coloured = Schema.Array(
     "\u001b[1;2;3;4;5;6;7;8;9;10;11;12m"
   ])
 ).check(Schema.isMaxLength(60))
-/** Each letter with at most a few colours before it. */
+/** Letters, each after at most three colours. */
 const Painted = Schema.Array(
   Schema.Tuple([
     Schema.Array(Schema.Literals(["\u001b[0m", "\u001b[31;1m", "\u001b[K"])).check(Schema.isMaxLength(3)),

@@ -1,4 +1,4 @@
-// What controllers of this kind have got wrong elsewhere: each title says what happened there, each test that it does not here.
+// Mistakes that controllers of this kind have made elsewhere: each title says what happened, each test that it does not happen here.
 import { describe, expect, it } from "@effect/vitest"
 import { Option } from "effect"
 import { plan } from "../../src/core/plan.ts"
@@ -24,7 +24,7 @@ describe("here not:", () => {
   it.prop("a retry's Pod was made while the first one still lived", [Seed], ([seed]) => {
     const alive = { ...seed, life: "claimed", pod: "Running", worker: "running", runner: "running", lastWords: false } as const
     expect(makes(alive, "CreateJob", "CreateTask", "TakeWorkspace")).toBe(false)
-    const silent = { ...alive, pod: "silent" } as const // not seen for hours is not dead
+    const silent = { ...alive, pod: "silent" } as const // a Pod that has not been seen for hours is not dead
     expect(makes(silent, "CreateJob", "CreateTask", "TakeWorkspace")).toBe(false)
     if (Option.isSome(worldOf(seed).job)) expect(makes(seed, "CreateJob")).toBe(false)
   })

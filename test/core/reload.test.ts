@@ -1,4 +1,4 @@
-// Which values a running controller takes over, and for which it ends to be started anew.
+// Which values a running controller takes over, and which make it end so that it is started anew.
 import { describe, expect, it } from "@effect/vitest"
 import { reload } from "../../src/core/reload.ts"
 import { configOf } from "./configs.ts"

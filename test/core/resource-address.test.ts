@@ -1,4 +1,4 @@
-// What is an address, and what only looks like one.
+// Which texts are addresses of resources, and which only look like one.
 import { describe, expect, it } from "@effect/vitest"
 import { isAddress } from "../../src/core/resource-address.ts"
 
@@ -27,5 +27,5 @@ describe("isAddress", () => {
   it("is quick to refuse what is long", () => {
     expect(isAddress(`${"a".repeat(500_000)}!`)).toBe(false)
     expect(isAddress(`${"a.b".repeat(200_000)}!`)).toBe(false)
-  }, 30_000) // milliseconds; with a step for each pair of letters it would be minutes
+  }, 30_000) // takes milliseconds; with one step for each pair of letters it would take minutes
 })

@@ -1,4 +1,4 @@
-// What an approval is of: every part, and a name for each that is another one.
+// What an approval covers: every part of a seal, and a name for each part that is another one now.
 import { describe, expect, it } from "@effect/vitest"
 import { Schema } from "effect"
 import { brokenSeal, differences, sealText } from "../../src/core/seal.ts"
@@ -84,7 +84,7 @@ const wordsOf: Readonly<Record<typeof Part.Type, RegExp>> = {
 }
 
 const digests = Schema.Record(VariableName, Sha256)
-/** As the worker makes them: of variables that a task can have. */
+/** Seals as the worker makes them, with the variables that a task can have. */
 const Made = Schema.Struct({ ...Seal.fields, environment: digests, variables: digests })
 
 describe("a seal", () => {

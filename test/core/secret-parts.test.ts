@@ -1,11 +1,11 @@
-// What of a secret is hidden by itself: the texts inside a value that is a document.
+// Which parts of a secret are hidden on their own: the texts inside a value that is a document.
 import { describe, expect, it } from "@effect/vitest"
 import { Schema } from "effect"
 import { quoted } from "../../src/core/hcl.ts"
 import { redactor, shortestPart } from "../../src/core/redact.ts"
 import { mostParts, secretParts } from "../../src/core/secret-parts.ts"
 
-/** What an engine or a provider prints of a document: a text that is inside, alone. */
+/** A text inside a document, as an engine or a provider prints it without the rest. */
 const Leaf = Schema.String.check(Schema.isPattern(/^[!-~é][ -~é\n\t]{4,60}[!-~é]$/u))
 const Key = Schema.String.check(Schema.isPattern(/^[a-z]{1,3}[0-9]$/u))
 const Leaves = Schema.Array(Schema.Tuple([Key, Schema.Literals(["alone", "in a list", "in an object"]), Leaf])).check(Schema.isMaxLength(6))

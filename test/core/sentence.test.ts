@@ -1,4 +1,4 @@
-// Words of others, made to fit: whole characters, and no more than there is room for.
+// Messages from elsewhere, made to fit: whole characters, and no more of them than there is room for.
 import { describe, expect, it } from "@effect/vitest"
 import { Schema } from "effect"
 import { sentence, shortened, shortenedInBytes, shortName } from "../../src/core/sentence.ts"

@@ -1,4 +1,4 @@
-// When a stopping stage gets which signal.
+// When a stage that is being stopped gets which signal.
 import { describe, expect, it } from "@effect/vitest"
 import { Schema } from "effect"
 import { signalPlan } from "../../src/core/signal-plan.ts"

@@ -1,4 +1,4 @@
-// A journal held against the stored state: everything that was made is in one of the two.
+// A journal compared with the stored state: everything that was made is in one of the two.
 import { describe, expect, it } from "@effect/vitest"
 import { Arbitrary, Option, Predicate, Schema } from "effect"
 import { closing, plannedEntries } from "../../src/core/journal.ts"
@@ -22,7 +22,7 @@ const done = (action: Entry["action"], address: string, id?: string): Entry => (
 })
 const failed = (action: Entry["action"], address: string): Entry => ({ kind: "failed", action, address })
 
-/** A state with these objects: address to id. */
+/** Returns the objects of a state with these addresses, ids and statuses. */
 const stored = (objects: ReadonlyArray<readonly [address: string, id: string, status?: string]>) =>
   stateObjects(JSON.stringify({
     version: 4,
@@ -183,7 +183,7 @@ describe("stageEffects", () => {
     Schema.Int.check(Schema.isBetween({ minimum: 0, maximum: 40 })),
     Schema.Int.check(Schema.isBetween({ minimum: 0, maximum: 40 }))
   ], ([steps, diesAt, storesAt]) => {
-    // The engine and the world: every entry of the journal with what exists after it.
+    // Simulates the engine: `journal` has every entry, and `worlds` has what exists before the first entry and after each one.
     const journal: Array<Entry> = []
     const worlds: Array<ReadonlyMap<string, string>> = [new Map()]
     const tell = (entry: Entry, change: (world: Map<string, string>) => void = () => {}) => {

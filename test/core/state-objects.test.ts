@@ -1,4 +1,4 @@
-// What a state has, by address.
+// The objects of a state, by their addresses.
 import { describe, expect, it } from "@effect/vitest"
 import { hasObject, hasTainted, isEncrypted, stateObjects } from "../../src/core/state-objects.ts"
 

@@ -1,4 +1,4 @@
-// Which notes of the engine mean that a state would go with its Pod.
+// Which backends that the engine notes down mean that a state would be lost with its Pod.
 import { describe, expect, it } from "@effect/vitest"
 import { Option } from "effect"
 import { placesByWorkspace, poolStateTrouble, stateTrouble } from "../../src/core/state-place.ts"

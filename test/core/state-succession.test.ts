@@ -65,7 +65,7 @@ describe("a state", () => {
   )
 
   it.prop("always leaves one that may follow it", [StateMark], ([mark]) => {
-    if (obstacleTo(undefined, mark) !== undefined) return // none is stored that could not be the first, or follow
+    if (obstacleTo(undefined, mark) !== undefined) return // no state is stored that could not be the first, or follow another
     expect(obstacleTo(mark, { ...mark, serial: mark.serial + 1 })).toBeUndefined()
   })
 })

@@ -1,4 +1,4 @@
-// How a status moves: forward only, with kstatus conditions whose times change only when they do.
+// How a status moves: only forward, with kstatus conditions whose transition times change only when their status does.
 import { describe, expect, it } from "@effect/vitest"
 import { Schema } from "effect"
 import { advance, claimed, finished, mayFollow, reflected } from "../../src/core/status.ts"

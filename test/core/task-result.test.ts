@@ -1,4 +1,4 @@
-// The result that a task has which ended without one of its worker.
+// The result of a task that ended without a result from its worker.
 import { expect, it } from "@effect/vitest"
 import { resultOf } from "../../src/core/task-result.ts"
 import { longestMessage } from "../../src/schema/stage-result.ts"

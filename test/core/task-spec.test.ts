@@ -1,4 +1,4 @@
-// What the controller keeps of a spec in memory, and that nothing of it is lost where another task is made of it.
+// What the controller keeps of a spec in memory, and that nothing of the spec is lost when another task is made of it.
 import { expect, it } from "@effect/vitest"
 import { withoutTexts, withTextsOf } from "../../src/core/task-spec.ts"
 import { fullTask, taskOf } from "./configs.ts"

@@ -1,4 +1,4 @@
-// How often somebody may ask: never more than the burst and what flows in, and the time that is told is the right one.
+// How often a caller may ask: never more than the burst and what flows in, and a refusal names the right time to come again.
 import { describe, expect, it } from "@effect/vitest"
 import { Schema } from "effect"
 import { fullBucket, isFull, type Rate, take } from "../../src/core/token-bucket.ts"
@@ -6,7 +6,7 @@ import { fullBucket, isFull, type Rate, take } from "../../src/core/token-bucket
 const Positive = Schema.Int.check(Schema.isBetween({ minimum: 1, maximum: 50 }))
 const Pauses = Schema.Array(Schema.Int.check(Schema.isBetween({ minimum: -500, maximum: 2000 })))
 
-/** Which of the requests, this long after each other, are granted. */
+/** Returns for each request whether it is granted, and when it comes. `pauses` are the times between requests. */
 const grantedOf = (rate: Rate, pauses: ReadonlyArray<number>) => {
   let now = 0
   let bucket = fullBucket(rate, now)

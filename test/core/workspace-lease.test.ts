@@ -1,4 +1,4 @@
-// Who has a workspace: nobody loses it by time, and only what is over can be taken over.
+// Which task holds a workspace: no task loses it by time, and it can only be taken over from a task that is over.
 import { describe, expect, it } from "@effect/vitest"
 import { Option } from "effect"
 import { Holder } from "../../src/core/observed.ts"

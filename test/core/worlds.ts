@@ -42,7 +42,7 @@ const containers = Schema.Literals([
 
 export const Seed = Schema.Struct({
   stage: Schema.Literals(["plan", "apply", "destroy"]),
-  /** A name that its Job's does not follow from at sight. */
+  /** Whether the task's name has a dot, so that the name of its Job does not simply follow from it. */
   dotted: Schema.Boolean,
   pool: Schema.Boolean,
   cancel: Schema.Boolean,
@@ -66,11 +66,11 @@ export const Seed = Schema.Struct({
   maxLaunches: Schema.Literals([1, 2, 3]),
   job: Schema.Literals(["none", "active", "complete", "failed"]),
   jobDeleting: Schema.Boolean,
-  /** One of its Jobs is gone. */
+  /** Whether one of the task's Jobs is gone. */
   hadJob: Schema.Boolean,
   jobAgeSeconds: Schema.Literals([0, 10, 179, 180, 4000]),
   pod: Schema.Literals(["none", "Pending", "Running", "Failed", "Succeeded", "silent", "unschedulable", "Evicted"]),
-  /** Its Job had one. */
+  /** Whether the Job has had a Pod. */
   hadPod: Schema.Boolean,
   worker: containers,
   runner: containers,
@@ -82,8 +82,8 @@ export const Seed = Schema.Struct({
   warning: Schema.Literals(["none", "quota", "smallQuota", "FailedCreate", "FailedMount", "Unhealthy"]),
   expired: Schema.Boolean,
   /**
-   * What Flux has: `new` differs from what the task knows, `known` does not, `moved` is the same under another revision and URL; nothing of
-   * what it was `changed` to.
+   * What Flux has. `new` differs from what the task knows, `known` does not, and `moved` is the same content under another revision and
+   * URL. `changed` says that the source's spec has changed and that nothing is ready for it yet.
    */
   source: Schema.Literals(["none", "unasked", "notReady", "changed", "new", "known", "moved"]),
   waitsForSource: Schema.Boolean,
@@ -242,7 +242,7 @@ const taskOf = (seed: Seed): AgentTask => ({
   status: { ...statusOf(seed), ...fluxStatus(seed) }
 })
 
-/** Another task, as far as the one in the middle has to know it. */
+/** Returns another task, with as much of it as the task in the middle needs to know. */
 const other = (name: string, { follows, source }: Seed, life: Seed["latest"]): Option.Option<AgentTask> => {
   const { metadata, spec, status } = taskOf({
     ...plainSeed,
@@ -390,7 +390,9 @@ const after = (world: Observed, action: Action): Observed => {
   }
 }
 
-/** The world once the plan's actions have happened and its status is written; a refusal of the Job is over with its task. */
+/**
+ * Returns the world once the plan's actions have happened and its status is written. The refusal of a Job is dropped when its task is over.
+ */
 export const perform = (world: Observed, { actions, status, notices }: Plan): Observed => {
   const changed = actions.reduce(after, world)
   const reportedWait = Option.orElse(Option.fromUndefinedOr(notices.find(Notice.$is("ReportWait"))), () => world.reportedWait)

@@ -1,4 +1,4 @@
-// Asks our server for the URL in its first argument, as the worker would, and prints the answer or why there is none.
+// Requests the URL in its first argument from our server, as the worker would, and prints the answer or why there is none.
 // Run as a process of its own by test/http/connections.test.ts.
 import { Console, Effect } from "effect"
 import { HttpClient } from "effect/http"

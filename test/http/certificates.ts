@@ -1,5 +1,5 @@
-// A certificate authority of a moment, made by openssl, and what it signs.
-// Used by the tests of connections, of mirrors and of the CLI's client.
+// A certificate authority that lives for one test, made with openssl, and the certificates that it signs.
+// Used by the tests of connections, of mirrors and of the CLI's client, and by test/faults/faulty-api.
 import { execFileSync } from "node:child_process"
 import { mkdirSync, readFileSync } from "node:fs"
 import { join } from "node:path"
@@ -20,7 +20,7 @@ export interface Authority {
 const openssl = (...args: ReadonlyArray<string>) => execFileSync("openssl", args, { stdio: ["ignore", "pipe", "ignore"] })
 const curve = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes"]
 
-/** `place`: an empty directory. */
+/** Creates an authority in `place`, an empty directory. */
 export const authority = (place: string): Authority => {
   const [file, key] = [join(place, "ca.crt"), join(place, "ca.key")]
   openssl("req", "-x509", ...curve, "-keyout", key, "-out", file, "-subj", "/CN=authority", "-days", "2")

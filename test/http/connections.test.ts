@@ -1,4 +1,4 @@
-// Our own requests behind a proxy, with roots of their own, and to a server that asks for a client certificate: real ones, on this machine.
+// Our own requests behind a proxy, with trusted roots of their own, and to a server that asks for a client certificate, on this machine.
 import { describe, expect, it } from "@effect/vitest"
 import { ConfigProvider, Effect } from "effect"
 import { HttpClient } from "effect/http"
@@ -31,7 +31,7 @@ const [first, second] = [ca.sign("first"), ca.sign("second")]
 
 const plain = Effect.suspend(() => listening(createPlain((_, answer) => void answer.end("plain"))))
 
-/** Answers with the subject of the client's certificate. */
+/** Answers with the subject of the client's certificate if it asks for one, and with "secure" otherwise. */
 const secure = (requestCert = false, as: Signed = identity) =>
   Effect.suspend(() =>
     listening(
@@ -169,7 +169,7 @@ describe("the roots of NODE_EXTRA_CA_CERTS", () => {
     }).pipe(Effect.scoped))
 })
 
-/** The program that a container runs, with the variables that the values give it. */
+/** Runs the program that a container runs, with the variables that the values give it, and returns its output. */
 const inContainer = (url: string, env: Readonly<Record<string, string>>) =>
   Effect.callback<string>((resume) => {
     const child = spawn(process.execPath, [new URL("./ask.ts", import.meta.url).pathname, url], {
@@ -188,9 +188,11 @@ describe("the variables that the values give", () => {
       const port = yield* secure(true)
       const values = { proxy: { httpsProxy: proxy.url }, tls: { caBundle: ca.cert, clientCertSecret: { name: "client" } } }
       const { env } = configOf({ global: values }).task.worker
-      const mounted = { ...env, NODE_EXTRA_CA_CERTS: ca.file, AGENT_JOB_CLIENT_CERTIFICATE_DIR: first.directory } // where the Pod has them
+      // The paths at which the Pod has the files.
+      const mounted = { ...env, NODE_EXTRA_CA_CERTS: ca.file, AGENT_JOB_CLIENT_CERTIFICATE_DIR: first.directory }
       expect(yield* inContainer(`https://${host}:${port}/`, mounted)).toBe("first")
-      expect(yield* inContainer(`https://server.agent-job.svc:${port}/`, mounted)).toMatch(/ENOTFOUND|EAI_AGAIN/u) // of the cluster: not by the proxy
+      // A name in the cluster is not reached through the proxy.
+      expect(yield* inContainer(`https://server.agent-job.svc:${port}/`, mounted)).toMatch(/ENOTFOUND|EAI_AGAIN/u)
       expect(yield* inContainer(`https://${host}:${port}/`, { ...mounted, NODE_EXTRA_CA_CERTS: "" })).toMatch(
         /UNABLE_TO_GET_ISSUER|UNABLE_TO_VERIFY|SELF_SIGNED/u
       )

@@ -1,5 +1,5 @@
 // A forward proxy that resolves every name to this machine, and remembers what it was asked for.
-// Used by test/http/connections.test.ts and test/cli/server-client.test.ts; test/kubernetes/connections.test.ts has a server listen by it.
+// Used by test/http/connections.test.ts and test/cli/server-client.test.ts; test/kubernetes/connections.test.ts uses only its `listening`.
 import { Effect, type Scope } from "effect"
 import { createServer, request, type RequestListener, type Server } from "node:http"
 import { createServer as createSecureServer, type Server as SecureServer } from "node:https"
@@ -19,7 +19,7 @@ export const listening = (server: Server | SecureServer) =>
 
 export interface ForwardProxy {
   readonly url: string
-  /** `CONNECT host:port`, or the method and the whole URL. */
+  /** Each request: `CONNECT host:port`, or the method and the whole URL. */
   readonly asked: ReadonlyArray<string>
 }
 
@@ -52,6 +52,6 @@ const proxyOf = Effect.fnUntraced(function*(
 
 export const forwardProxy = proxyOf("http", createServer)
 
-/** One that is itself asked by TLS. */
+/** A forward proxy that clients reach by TLS. */
 export const secureForwardProxy = (identity: { readonly cert: string; readonly key: string }) =>
   proxyOf("https", (listener) => createSecureServer(identity, listener))

@@ -1,4 +1,4 @@
-// How the client connects to an API server that offers more than it should take.
+// How the client connects to an API server that offers more than the client should accept.
 import { expect, it } from "@effect/vitest"
 import { ConfigProvider, Context, Effect, Layer } from "effect"
 import { execFile } from "node:child_process"
@@ -102,5 +102,6 @@ it.live("uses a connection again, also when an answer comes before Node has look
     server.on("connection", () => void connections++)
     const env = { ...process.env, SERVER: `https://127.0.0.1:${yield* listening(server)}`, CA: ca.cert }
     yield* Effect.promise(() => promisify(execFile)(process.execPath, [program], { env }))
-    expect(connections).toBeLessThanOrEqual(8) // four at a time, each perhaps begun before the connection of the one before is free
+    // Four requests run at a time. Each may have begun a connection before the one of the request before was free.
+    expect(connections).toBeLessThanOrEqual(8)
   }).pipe(Effect.scoped))

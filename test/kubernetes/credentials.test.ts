@@ -44,7 +44,7 @@ const kubeconfig = (
 const from = (text: string, options: { readonly context?: string } = {}) =>
   Effect.flatMap(directoryWith({ config: text }), (directory) => fromKubeconfig({ path: join(directory, "config"), ...options }))
 
-/** A file of this authority, as far as its form goes. */
+/** Returns a text that has the form of this authority's certificate. */
 const authority = (name: string) => `-----BEGIN CERTIFICATE-----\n${name}\n-----END CERTIFICATE-----\n`
 const unusableAuthorities = [
   { given: "is empty", text: "" },

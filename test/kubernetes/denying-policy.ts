@@ -1,14 +1,14 @@
-// A ValidatingAdmissionPolicy of a namespace that gives no reason, as few do: the API server then denies with 422 and not with 403.
-// It is in force when this is done, and gone with the scope.
+// A ValidatingAdmissionPolicy for one namespace. Like most, it has no `reason`, so the API server denies with 422, not 403.
+// The policy is in force when the effect completes, and is removed with the scope.
 // Used by the *.cluster.test.ts files of this folder and of controller.
 import { Effect, Schedule } from "effect"
 import { Kubernetes } from "../../src/kubernetes/client.ts"
 import { admissionPolicyKinds, configMaps } from "../../src/kubernetes/kinds.ts"
 
-/** What it says of each object that it denies. */
+/** The message of the policy for each object that it denies. */
 export const policyWords = "not on Fridays"
 
-/** Denies the objects of these names, Jobs, Leases, Secrets and ConfigMaps alike. */
+/** Denies the Jobs, Leases, Secrets and ConfigMaps of these names. */
 export const denyingPolicy = Effect.fnUntraced(function*(namespace: string, names: ReadonlyArray<string>) {
   const kubernetes = yield* Kubernetes
   const name = `denying.${namespace}`

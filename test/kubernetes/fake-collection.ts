@@ -20,19 +20,19 @@ const cannotStream = new Invalid({
 
 export class FakeCollection {
   readonly objects = new Map<string, KubernetesObject>()
-  /** The resource version each watch began at, in order; those that begin with all objects are counted as lists. */
+  /** The resource version at which each watch began, in order. Watches that begin with all objects are counted in `lists` instead. */
   readonly watchedFrom: Array<string> = []
-  /** Pages, and watches that began with all objects. */
+  /** How many pages were listed, plus how many watches began with all objects. */
   lists = 0
   /** Whether a watch may begin with all objects. */
   streams = true
-  /** After how many of all objects such a watch breaks, the next time. */
+  /** After how many of all objects the next such watch breaks. */
   breaksAfter: number | undefined
-  /** Watches from before this version get 410. */
+  /** Watches that begin before this version get 410. */
   compacted = 0
   /** What the next lists and watches fail with, in order. */
   readonly failures: Array<KubernetesError> = []
-  /** New watches stay silent, as on a half-open connection. */
+  /** Whether new watches stay silent, as on a half-open connection. */
   muted = false
   pageSize = 500
   #version = 100
@@ -65,11 +65,11 @@ export class FakeCollection {
   bookmark(whole = false): Effect.Effect<void> {
     return Effect.suspend(() => this.#emit({ type: "BOOKMARK", resourceVersion: String(++this.#version), whole }))
   }
-  /** Forgets the past: whoever has not seen all of it must list again. */
+  /** Forgets the past events, so that a client that has not seen all of them must list again. */
   compact(): void {
     this.compacted = this.#version
   }
-  /** Ends the open watches, in order or with an error. */
+  /** Ends the open watches, with an error if one is given. */
   end(error?: KubernetesError): Effect.Effect<void> {
     return Effect.suspend(() => {
       const open = this.#open
@@ -82,7 +82,7 @@ export class FakeCollection {
     return Effect.forEach(this.#open, (queue) => Queue.offer(queue, event), { discard: true })
   }
 
-  /** As a watch begins that has seen nothing. */
+  /** Returns the events with which a watch begins that has seen nothing. */
   #all(): ReadonlyArray<WatchEvent> {
     const added = [...this.objects.values()].map((object): WatchEvent => ({ type: "ADDED", object }))
     return [...added, { type: "BOOKMARK", resourceVersion: String(this.#version), whole: true }]

@@ -1,4 +1,4 @@
-// One Lease in a pretended API server with compare-and-swap, and for each contender a connection to it that a test may cut.
+// One Lease in a pretended API server with compare-and-swap, and a connection to it for each contender, which a test may cut.
 // Used by the lease's tests.
 import { Effect, Layer } from "effect"
 import { Kubernetes } from "../../src/kubernetes/client.ts"
@@ -7,7 +7,8 @@ import type { Kind } from "../../src/kubernetes/kinds.ts"
 import type { KubernetesObject, Writable } from "../../src/kubernetes/object.ts"
 
 /**
- * "lost": a write happens and its answer does not arrive; "unanswered": only writes do not end, though they happen; "hangs": no call ends.
+ * "refused": every call fails. "lost": a write takes effect but its answer is lost, and a read fails. "unanswered": a write takes effect
+ * but never returns, and a read works. "hangs": no call returns.
  */
 export interface Connection {
   state: "works" | "refused" | "lost" | "unanswered" | "hangs"
@@ -27,7 +28,7 @@ export class FakeLease {
     }
     return this.lease
   }
-  /** Somebody else writes this spec, or these labels or annotations. */
+  /** Changes the spec, labels or annotations of the Lease as another writer does. */
   edit(
     { annotations, labels, spec = this.lease?.["spec"] }: {
       readonly spec?: unknown

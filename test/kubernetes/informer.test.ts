@@ -12,7 +12,7 @@ interface Slim {
   readonly version: string
 }
 
-/** An informer of `collection`, with what it reported as changed, and what there is by its reports. */
+/** Returns an informer of `collection`, the keys that it reported as changed, and the objects that exist by its reports. */
 const informerOf = Effect.fnUntraced(function*(collection: FakeCollection, refused?: string) {
   const changed: Array<string> = []
   const objects = new Map<string, Slim>()
@@ -64,7 +64,7 @@ describe("an informer", () => {
       const synced = yield* Effect.forkChild(informer.synced)
       yield* TestClock.adjust("1 millis")
       expect([synced.pollUnsafe(), objects.size]).toEqual([undefined, 2])
-      yield* collection.remove("a") // nobody watches
+      yield* collection.remove("a") // no watch is open
       yield* TestClock.adjust("1 second")
       yield* Fiber.join(synced)
       expect(names(objects)).toEqual(["team/b", "team/c"])
@@ -153,7 +153,7 @@ describe("an informer", () => {
       yield* TestClock.adjust("10 minutes")
       const tries = collection.watchedFrom.length - before
       expect(tries).toBeGreaterThan(10)
-      expect(tries).toBeLessThan(30) // a wait of 30 to 39 s after the first six
+      expect(tries).toBeLessThan(30) // after the first six tries, each wait is 30 to 39 s
       collection.failures.length = 0
       yield* TestClock.adjust("40 seconds")
       yield* collection.put("progress")
@@ -215,7 +215,8 @@ describe("an informer", () => {
   it.effect("counts the orderly end of an idle watch as a sign of life", () =>
     Effect.gen(function*() {
       const { collection, informer } = yield* setup
-      yield* TestClock.adjust("260 seconds") // any longer, and the informer may be between a watch that it gave up and the next
+      // Any later, the informer may be between a watch that it gave up and the next one.
+      yield* TestClock.adjust("260 seconds")
       yield* collection.end()
       yield* TestClock.adjust("1 second")
       expect(Duration.toSeconds(yield* informer.silence)).toBeLessThan(2)

@@ -6,7 +6,7 @@ import { type Connection, FakeLease } from "./fake-lease.ts"
 
 const seconds = Effect.map(Clock.currentTimeMillis, (now) => now / 1000)
 
-/** One process that leads for ever, or until it is stopped; `log` has when it began and ended to lead. */
+/** A process that leads until it is stopped. `log` says when it began and ended to lead. */
 const contender = Effect.fnUntraced(
   function*(fake: FakeLease, identity: string, lastWords: Effect.Effect<void> = Effect.void, state: Connection["state"] = "works") {
     const connection: Connection = { state }
@@ -90,7 +90,7 @@ describe("leader election", () => {
       expect(log).toEqual(["why", "leads"])
     }))
 
-  /** One that hears whether a former leader may still be at work, which that may be for five seconds. */
+  /** A process that hears whether a former leader may still be at work. Here that is so for five seconds. */
   const listener = Effect.fnUntraced(function*(fake: FakeLease, identity: string) {
     const heard: Array<boolean> = []
     const answerAnnotations = (annotations: Readonly<Record<string, string>>, formerAtWork: boolean) =>
@@ -163,7 +163,7 @@ describe("leader election", () => {
         fake.edit({ spec: { ...spec, renewTime: "2050-01-01T00:00:00.000000Z" } })
         yield* TestClock.adjust("30 seconds")
         expect(a.leads()).toBe(false)
-        fake.edit({ labels: { touched: "by a person" } }) // no sign of life of the holder
+        fake.edit({ labels: { touched: "by a person" } }) // not a sign of life of the holder
         yield* TestClock.adjust("5 seconds")
         expect(a.leads()).toBe(true)
         expect(fake.lease).toMatchObject({

@@ -1,4 +1,4 @@
-// A program that asks an API server many things at once, a few at a time, on a machine with little time for it.
+// A program that sends many requests to an API server, a few at a time, on a machine with little time for it.
 // Bundled and run by connections.test.ts, since the bundle is what users run.
 import { NodeRuntime } from "@effect/platform-node"
 import { Effect, Layer, Schedule } from "effect"
@@ -8,7 +8,9 @@ import { jobs } from "../../src/kubernetes/kinds.ts"
 const { CA: ca = "", SERVER: server = "" } = process.env
 const credentials = { server, namespace: "team", tls: { ca }, headers: Effect.succeed({}), refresh: Effect.void }
 
-/** As a pass over another task does: an answer is there when it ends, before Node has looked whether the question was sent. */
+/**
+ * Keeps the process as busy as a pass over another task does: an answer has arrived before Node has looked whether its request was sent.
+ */
 const busy = Effect.repeat(
   Effect.sync(() => {
     const until = performance.now() + 5

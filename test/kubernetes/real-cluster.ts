@@ -1,5 +1,5 @@
 // A namespace and a custom resource of its own in the API server that KUBECONFIG names, both gone afterwards.
-// The custom resource has a status, a rule and no history, which a real API server is needed to judge.
+// The custom resource has a status, a validation rule and no history, and it takes a real API server to judge what these mean.
 // Used by the *.cluster.test.ts files of this folder.
 import { Context, Effect, Layer, Schedule } from "effect"
 import { randomBytes } from "node:crypto"
@@ -45,10 +45,11 @@ const cluster = Layer.effect(
       }),
       () => Effect.ignore(kubernetes.delete(definitions, { name: `things.${group}` }))
     )
-    yield* kubernetes.list(things, { namespace }).pipe(Effect.retry({ times: 100, schedule: Schedule.spaced("100 millis") })) // until it is served
+    // Until the resource is served.
+    yield* kubernetes.list(things, { namespace }).pipe(Effect.retry({ times: 100, schedule: Schedule.spaced("100 millis") }))
     return { namespace, things }
   })
 )
 
-/** A client with the credentials of KUBECONFIG, and what is its own in that cluster. */
+/** A client with the credentials of KUBECONFIG, and a namespace and a custom resource of its own in that cluster. */
 export const RealCluster = cluster.pipe(Layer.provideMerge(Kubernetes.layer(fromKubeconfig())), Layer.orDie)

@@ -1,6 +1,6 @@
 // An HTTP server on loopback that answers with what a test puts in its script, and remembers what it was asked.
-// Nothing in it knows Kubernetes; the real API server is in the *.cluster.test.ts files.
-// Used by the client's tests.
+// It knows nothing of Kubernetes; the *.cluster.test.ts files use the real API server.
+// Used by the tests of the client and of the CLI, and by test/faults/proxy.test.ts.
 import { Effect, type Scope } from "effect"
 import { createServer, type IncomingMessage, type ServerResponse } from "node:http"
 import type { AddressInfo } from "node:net"
@@ -12,7 +12,7 @@ export interface Asked {
   readonly body: string
 }
 
-/** One answer; "reset" drops the connection, "silence" never answers, a function does as it likes. */
+/** One answer. "reset" drops the connection, "silence" never answers, and a function does what it likes. */
 export type Answer =
   | { readonly status?: number; readonly headers?: Record<string, string>; readonly body?: unknown }
   | "reset"
@@ -20,10 +20,10 @@ export type Answer =
   | ((response: ServerResponse) => void)
 
 export class ScriptedServer {
-  /** Answers to come, in order; when there are none left, `otherwise` answers. */
+  /** The next answers, in order. When none is left, `route` answers, or `otherwise` where there is no `route`. */
   readonly script: Array<Answer> = []
   otherwise: Answer = { status: 200, body: {} }
-  /** Answers by the path instead, where a test says so. */
+  /** Answers by the path of the URL, without its query. */
   route: ((path: string) => Answer) | undefined
   readonly asked: Array<Asked> = []
   readonly connections = new Set<unknown>()

@@ -1,5 +1,5 @@
-// The hand of whoever has an object's status to write: a kubelet, source-controller.
-// Fields that are given take the place of those of that name; what else the status has stays.
+// Writes an object's status in place of the component that owns it, such as a kubelet or source-controller.
+// The given fields replace those of the same name; the rest of the status stays.
 // Used by the tests of a cluster without a node or without Flux.
 import { Effect } from "effect"
 import { Kubernetes } from "../../src/kubernetes/client.ts"

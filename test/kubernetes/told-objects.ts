@@ -1,4 +1,4 @@
-// What there is, by nothing but the reports of an informer.
+// The objects that exist by the reports of an informer, and by nothing else.
 // Used by the tests that compare it with what the server has.
 import { Option } from "effect"
 

@@ -1,4 +1,4 @@
-// That protobuf and JSON tell the same of an object is for a real API server to say.
+// Only a real API server can say whether protobuf and JSON tell the same of an object.
 import { expect, layer } from "@effect/vitest"
 import { Data, Effect, Result, Schema, Stream } from "effect"
 import { Kubernetes } from "../../src/kubernetes/client.ts"
@@ -7,7 +7,7 @@ import type { Place } from "../../src/kubernetes/object.ts"
 import { Job, Pod } from "../../src/schema/kubernetes.ts"
 import { Cluster, RealCluster } from "./real-cluster.ts"
 
-/** Of metadata. */
+/** The fields of metadata that are not read from protobuf. */
 const unread = ["finalizers", "generateName", "deletionGracePeriodSeconds"]
 const template = {
   restartPolicy: "Never",
@@ -42,7 +42,7 @@ const podStatus = {
 class Changed extends Data.TaggedError("Changed") {}
 
 layer(RealCluster, { excludeTestServices: true })("a watch in protobuf of a real API server", (it) => {
-  /** The Job controller may write between the two looks: then they are taken again. */
+  /** Compares what protobuf and JSON tell of an object. Reads again when the Job controller has written in between. */
   const same = <S extends Schema.ConstraintDecoder<unknown>>(kind: Kind, place: Place, schema: S) =>
     Effect.gen(function*() {
       const kubernetes = yield* Kubernetes
@@ -81,7 +81,8 @@ layer(RealCluster, { excludeTestServices: true })("a watch in protobuf of a real
         spec: { ...template, nodeName: "node-1" }
       })
       yield* Effect.flatMap(kubernetes.get(pods, place), (made) => kubernetes.updateStatus(pods, { ...made, status: podStatus })).pipe(
-        Effect.retry({ while: ({ _tag }) => _tag === "Conflict", times: 20 }) // whoever looks after nodes may write between, since there is no such node
+        // The controllers that look after nodes may write in between, because there is no such node.
+        Effect.retry({ while: ({ _tag }) => _tag === "Conflict", times: 20 })
       )
       yield* same(pods, place, Pod)
     }))

@@ -6,7 +6,7 @@ import { acceptFor, watchEvents } from "../../src/kubernetes/watch-stream.ts"
 
 const protobufType = "application/vnd.kubernetes.protobuf;stream=watch"
 
-/** A message of fields that are all texts, bytes, numbers or messages, written in the order given. */
+/** A field of a message is a text, bytes, a number or another message, which is given encoded. Fields are written in the order given. */
 type Value = string | number | Uint8Array
 const encoded = (...fields: ReadonlyArray<readonly [number: number, value: Value]>): Uint8Array => {
   const writer = new BinaryWriter()

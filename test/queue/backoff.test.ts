@@ -1,4 +1,4 @@
-// Each key waits for itself, longer with each failure in a row, and never longer than the cap.
+// Each key has a wait of its own, longer with each failure in a row, and never longer than the cap.
 import { expect, it } from "@effect/vitest"
 import { Duration } from "effect"
 import { makeBackoff } from "../../src/queue/backoff.ts"

@@ -8,7 +8,7 @@ const backoff = () => makeBackoff<string>(Duration.seconds(1), Duration.minutes(
 const none = Option.none<Duration.Duration>()
 const seconds = Effect.map(Clock.currentTimeMillis, (now) => now / 1000)
 
-/** Work that takes a second and records `key@start`; a key found running twice at once is a defect that `overlaps` counts. */
+/** Work that takes a second and logs `key@start`. `overlaps` counts how often a key ran twice at once, which is a defect. */
 const recorder = () => {
   const log: Array<string> = []
   const active = new Set<string>()

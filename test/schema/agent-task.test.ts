@@ -1,4 +1,4 @@
-// An AgentTask is read here exactly when the API server stores it: else nobody would work on it, or say why.
+// An AgentTask can be decoded exactly when the API server stores it. Otherwise nothing would work on it or say why.
 import { describe, expect, it } from "@effect/vitest"
 import { Schema } from "effect"
 import { AgentTask, AgentTaskSpec, WritableStatus } from "../../src/schema/agent-task.ts"

@@ -1,9 +1,9 @@
-// How values in layers are laid over each other, and which layer is answerable for what comes of it.
+// How layers of values are laid over each other, and which layer is answerable for the result.
 import { describe, expect, it } from "@effect/vitest"
 import { Arbitrary, Schema } from "effect"
 import { answerable, difference, type Layer, merge, saying, type Tree } from "../../src/schema/layers.ts"
 
-/** Small, with few keys, so that layers meet. */
+/** Few keys, so that layers meet. */
 const Key = Schema.Literals(["a", "b", "c"])
 const Leaf = Schema.Union([Schema.Literals([1, 2]), Schema.Literals(["x", ""]), Schema.Boolean, Schema.Array(Schema.Literals([1, 2]))])
 const Map1 = Schema.Record(Key, Leaf)

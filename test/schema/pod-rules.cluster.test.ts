@@ -1,4 +1,4 @@
-// What is told of values before is what a real API server says of the Job, and no more than that.
+// What we report of values in advance is what a real API server says of the Job, and no more than that.
 import { expect, layer } from "@effect/vitest"
 import { Effect, Schema } from "effect"
 import { job } from "../../src/core/manifest/job.ts"
@@ -13,10 +13,10 @@ import { taskOf } from "../core/configs.ts"
 import { cases } from "./pod-rules.ts"
 
 layer(TaskCluster, { excludeTestServices: true, timeout: "60 seconds" })("a Job", (it) => {
-  /** Suspended, so that none of it runs. */
+  /** Creates the Job of these values, suspended so that none of it runs. */
   const create = Effect.fnUntraced(function*(file: object, name: string) {
     const { namespace } = yield* Tasks
-    const values = Schema.decodeUnknownSync(Sections)(merge(defaultValues, file as Tree)) // each key by itself
+    const values = Schema.decodeUnknownSync(Sections)(merge(defaultValues, file as Tree)) // checks each key only by itself
     const config = resolve(values, { name: "agent-job", namespace, version: "1" })
     const { metadata, spec } = job(taskOf({}, { name, namespace }), config, 0)
     const { ownerReferences: _, ...rest } = metadata ?? {}

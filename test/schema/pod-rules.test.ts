@@ -1,4 +1,4 @@
-// What Kubernetes would refuse of every Pod is told of the values already, with the key.
+// What Kubernetes would refuse in every Pod is reported for the values already, with the key.
 import { describe, expect, it } from "@effect/vitest"
 import { Result } from "effect"
 import { parseValues } from "../../src/schema/values.ts"

@@ -1,4 +1,4 @@
-// Values that are right one by one and wrong for Kubernetes, each with the key and words that are told, and a near miss that is right.
+// Values that are right one by one and wrong for Kubernetes, each with the key and message reported, and a near miss that is right.
 // Used by pod-rules.test.ts, and by pod-rules.cluster.test.ts, which asks a real API server about the same.
 
 interface Case {
@@ -6,7 +6,7 @@ interface Case {
   readonly wrong: object
   readonly says: string
   readonly right: object
-  /** Only the kubelet refuses it. */
+  /** Set if the API server accepts the Job and only the kubelet refuses it. */
   readonly late?: true
 }
 

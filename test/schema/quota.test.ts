@@ -1,4 +1,4 @@
-// What is read out of Kubernetes' words on a quota: whether there may be room some day, or never.
+// What Kubernetes' message on a quota tells: whether there may be room some day, or never.
 import { describe, expect, it } from "@effect/vitest"
 import { isOfQuota, quotaTooSmall } from "../../src/schema/quota.ts"
 

@@ -1,4 +1,5 @@
-// Every key of the values with its default: what users' files rely on. The names and defaults are those of the Helm chart agent-job 0.5.59.
+// Every key of the values with its default, on which users' files rely.
+// The names and defaults in `chartKeys` are those of the Helm chart agent-job 0.5.59.
 // Used by values.test.ts.
 import type { Schema } from "effect"
 

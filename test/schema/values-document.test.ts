@@ -1,4 +1,4 @@
-// The JSON Schema of values files and the decoder take the same files, but for what one key may not say because of another.
+// The JSON Schema of values files and the decoder accept the same files, except where one key rules out another.
 import { describe, expect, it } from "@effect/vitest"
 import { Ajv2020 } from "ajv/dist/2020.js"
 import { Arbitrary, Result, Schema } from "effect"
@@ -13,7 +13,7 @@ const matches = new Ajv2020({ allowUnionTypes: true, strictRequired: false, stri
 )
 const problems = (file: unknown): ReadonlyArray<string> => Result.match(parseValues(file), { onFailure: (_) => _, onSuccess: () => [] })
 
-/** What no schema says: one key on account of another. The schema takes such a file, the decoder does not. */
+/** Files that the schema accepts and the decoder refuses, because of what one key says about another. */
 const acrossKeys = [
   { says: "needs admissionPolicies.enabled", file: { admissionPolicies: { secrets: ["a"] } } },
   { says: "is open already", file: { task: { networkPolicy: { cloudIdentity: "gke" } } } },
@@ -104,11 +104,11 @@ const inRange = ({ maximum, minimum, type }: Node, value: number): boolean =>
   (typeof minimum !== "number" || value >= minimum) && (typeof maximum !== "number" || value <= maximum) &&
   (type === "number" || Number.isInteger(value))
 
-/** A row of numbers that decides what is made; where it ends, the plainest. */
+/** Makes a file from a tape of numbers, each of which decides a choice. Where the tape ends, every choice is the plainest one. */
 const made = (tape: ReadonlyArray<number>): unknown => {
   let position = 0
   const below = (limit: number): number => (tape[position++] ?? 0) % limit
-  const mistaken = below(4) !== 0 // else nothing is made that the schema does not allow
+  const mistaken = below(4) !== 0 // otherwise nothing is made that the schema does not allow
   const seldom = (every: number): boolean => mistaken && below(every) === 1
   const one = <A>(all: ReadonlyArray<A>): A | undefined => all[below(all.length)]
   const some = <A>(all: ReadonlyArray<A>): ReadonlyArray<A> =>

@@ -10,7 +10,7 @@ const at = (tree: unknown, key: string): unknown =>
     tree
   )
 
-/** `{ a: { b: value } }` of "a.b". */
+/** Returns `{ a: { b: value } }` for "a.b". */
 const tree = (key: string, value: unknown): object =>
   key.split(".").reduceRight<unknown>((inner, part) => ({ [part]: inner }), value) as object
 

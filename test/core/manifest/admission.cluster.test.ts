@@ -1,5 +1,5 @@
-// What a token of a task, and whoever may make objects beside tasks, can write: everything that is tried here a real API server refuses,
-// and what the worker and the controller themselves write it takes.
+// What the token of a task, and any account that may make objects beside tasks, can write: a real API server refuses all that is tried
+// here, and accepts what the worker and the controller themselves write.
 import { describe, expect, layer } from "@effect/vitest"
 import { ConfigProvider, Effect, Layer, Option, Schedule } from "effect"
 import { tmpdir } from "node:os"
@@ -25,7 +25,7 @@ import { type Client, createTask, Installation, installation, launched, tasks, t
 const at = "2026-01-01T00:00:00Z"
 const result: StageResult = { outcome: "failed", reason: "ExitCode", message: "tofu plan failed.", exitCode: 1, finishedAt: at }
 
-/** A task with its Job and Pod, and the client that its worker has. */
+/** Creates a task with its Job and Pod, and returns them with the client that the task's worker has. */
 const begun = Effect.fnUntraced(function*(name: string, basename?: string) {
   const { config, withToken } = yield* Installation
   const task = yield* createTask(name)
@@ -43,7 +43,7 @@ const claimBy = ({ pod, task }: Begun, status: AgentTaskStatus = task.status) =>
     configHash: "c0ffee"
   }, 1)
 
-/** Whoever the client is writes this status of the task as it is now. */
+/** Writes this status to the task as it is now, with the rights of `client`. */
 const write = Effect.fnUntraced(
   function*(client: Client, { metadata: { name, namespace } }: AgentTask, status: (now: AgentTaskStatus) => object) {
     const found = yield* (yield* Kubernetes).get(tasks, { name, namespace })
@@ -56,7 +56,7 @@ const refusal = <A, R>(
 ): Effect.Effect<string, never, R> =>
   Effect.match(attempt, { onSuccess: () => "it was taken", onFailure: ({ _tag, message }) => `${_tag}: ${message}` })
 
-/** A policy holds a moment after it was made. */
+/** Repeats the attempt until a policy refuses it, because a policy takes a moment to hold. */
 const untilHeld = (attempt: Effect.Effect<string>) =>
   attempt.pipe(
     Effect.repeat({ until: (_) => _.includes("ValidatingAdmissionPolicy"), schedule: Schedule.spaced("100 millis"), times: 200 })
@@ -94,10 +94,10 @@ const stop = Layer.succeed(
     begin: () => Effect.void
   })
 )
-/** The worker's own code, with its token. */
+/** The services of the worker's own code, with the worker's token. */
 const asWorker = (of: Begun) => Layer.mergeAll(settings(of), stop, Layer.succeed(Kubernetes, of.worker))
 
-/** By one of its checks, not because one could not be worked out. */
+/** Matches a refusal by one of a policy's checks, and not one because a check could not be evaluated. */
 const policy = /ValidatingAdmissionPolicy(?!.*resulted in error)/u
 
 layer(installation({ admissionPolicies: { enabled: true } }), { timeout: 60_000, excludeTestServices: true })("the API server", (it) => {
@@ -305,7 +305,8 @@ layer(installation({ admissionPolicies: { enabled: true } }), { timeout: 60_000,
           "a patch of its own status": patchStatus(mine.token, metadata, { message: "hello" })
         }
         for (const [given, attempt] of Object.entries(attempts)) {
-          expect([given, yield* untilHeld(refusal(attempt))]).toEqual([given, expect.stringMatching(/ValidatingAdmissionPolicy/u)]) // until then the role may not be known
+          // Until the role is known, the API server may refuse the attempt for another reason.
+          expect([given, yield* untilHeld(refusal(attempt))]).toEqual([given, expect.stringMatching(/ValidatingAdmissionPolicy/u)])
         }
       }))
 

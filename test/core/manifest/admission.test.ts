@@ -1,5 +1,5 @@
-// What the policies are made of, for any values: the Pods that our builder makes of the same values are never what they refuse, and no two installations share one.
-// The expressions themselves are held against a real API server in admission.cluster.test.ts; here it is what the values put into them.
+// The policies for any values: they never refuse a Pod that our builder makes of the same values, and no two installations share one.
+// The expressions themselves are tested on a real API server in admission.cluster.test.ts; here are the lists that values put into them.
 import { describe, expect, it } from "@effect/vitest"
 import type { V1PodSpec } from "@kubernetes/client-node"
 import { Arbitrary, Schema } from "effect"
@@ -13,7 +13,7 @@ import { ObjectName } from "../../../src/schema/names.ts"
 import { configOf, fullTask, taskOf } from "../configs.ts"
 import { configIn, fileOf, places, rowsAt } from "./some-values.ts"
 
-/** The lists in the policy's variables. */
+/** Returns the list that a variable of the policy has. */
 const allowed = (config: ResolvedConfig, variable: string): ReadonlyArray<unknown> =>
   JSON.parse(podPolicy(config).variables?.[variable] ?? "[]")
 

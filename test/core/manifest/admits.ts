@@ -1,5 +1,5 @@
-// What NetworkPolicies let through, as Kubernetes defines it: a Pod that none selects is open, one that some select reaches what any of those allows.
-// By addresses alone: peers that are Pods are known by labels, which an address does not have.
+// What NetworkPolicies let through: a Pod that no policy selects is open, and any other reaches what at least one of its policies allows.
+// Only addresses are compared: peers that are Pods are selected by labels, which an address does not have.
 // Used by network-policy.test.ts and test/generate/components.
 import type { V1IPBlock, V1LabelSelector, V1NetworkPolicy, V1NetworkPolicyPort } from "@kubernetes/client-node"
 import { BlockList } from "node:net"
@@ -35,7 +35,7 @@ export interface Target {
 const isPort = ({ port: wanted, protocol }: Target) => ({ port, protocol: of = "TCP" }: V1NetworkPolicyPort): boolean =>
   of === protocol && (port === undefined || port === wanted)
 
-/** May a Pod with these labels, in this namespace, send to the target? */
+/** Reports whether a Pod with these labels, in this namespace, may send to the target. */
 export const admits = (
   policies: ReadonlyArray<V1NetworkPolicy>,
   { labels, namespace }: { readonly labels: Labels; readonly namespace: string },

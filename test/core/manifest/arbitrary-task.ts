@@ -1,4 +1,4 @@
-// AgentTasks of every shape the schema allows, made from plain choices: rules like "exactly one" cannot be met by chance.
+// AgentTasks of every shape that the schema allows, made from plain choices, because chance does not meet rules like "exactly one".
 // Used by the property tests of this folder.
 import { Arbitrary, Schema } from "effect"
 import { type AgentTask, JobTemplate, Stage } from "../../../src/schema/agent-task.ts"

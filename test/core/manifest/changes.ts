@@ -1,4 +1,4 @@
-// An installation and one of its Jobs, taken apart into pieces with names, and which of them a value changes.
+// An installation and one of its Jobs, split into pieces with names, and which of the pieces a value changes.
 // Used by test/core/manifest/every-value.test.ts.
 import type { V1Container, V1Deployment } from "@kubernetes/client-node"
 import { configMapName } from "../../../src/core/manifest/config-map.ts"
@@ -19,7 +19,7 @@ const ofDeployment = ({ metadata, spec }: V1Deployment): Pieces => {
   return { Deployment: [metadata, spec?.replicas], "controller's Pod": [spec?.template.metadata, pod], ...byName(containers) }
 }
 
-/** `hash`: of the configuration, which is left out: it changes with everything else. */
+/** Splits a Job. `hash` is the configuration's hash, which is left out because any value changes it. */
 const ofJob = (values: Tree, hash: string): Pieces => {
   const { metadata, spec } = job(taskOf(), configOf(values), 0)
   const { containers, initContainers, ...pod } = spec?.template.spec ?? { containers: [] }
@@ -33,7 +33,7 @@ const ofJob = (values: Tree, hash: string): Pieces => {
   }
 }
 
-/** Without the ConfigMap with the values, which any value changes. */
+/** Splits an installation, without the ConfigMap of the values, which any value changes. */
 const pieces = (values: Tree): Pieces => {
   const config = configOf(values)
   const objects = install(config).filter(({ metadata }) => metadata?.name !== configMapName(config))
@@ -48,11 +48,11 @@ const pieces = (values: Tree): Pieces => {
   }
 }
 
-/** `{ a: { b: value } }` of "a.b". */
+/** Returns `{ a: { b: value } }` for "a.b". */
 export const treeOf = (key: string, value: unknown): Tree =>
   key.split(".").reduceRight<unknown>((inner, part) => ({ [part]: inner }), value) as Tree
 
-/** What another value changes, in alphabetical order; `beside`: what else is given, before and after. */
+/** Returns the names of the pieces that the value changes, in alphabetical order. `beside` is given before and after. */
 export const changedBy = (key: string, value: unknown, beside: Tree = {}): string => {
   const [before, after] = [pieces(beside), pieces(merge(beside, treeOf(key, value)))]
   const names = [...new Set([...Object.keys(before), ...Object.keys(after)])]

@@ -1,4 +1,4 @@
-// What the Helm chart agent-job 0.5.59 promises in its README and breaks, each as it is here: docs/from-the-helm-chart.md says it to its users.
+// What the Helm chart agent-job 0.5.59 promises in its README and breaks, as it works here; docs/from-the-helm-chart.md tells its users.
 import { describe, expect, it } from "@effect/vitest"
 import type { V1Container, V1NetworkPolicy, V1Role, V1RoleBinding } from "@kubernetes/client-node"
 import { parseDocument } from "yaml"

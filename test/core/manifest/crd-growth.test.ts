@@ -1,4 +1,4 @@
-// The promise of docs/crd-upgrades.md: within v1 the CRD only grows, so that what an earlier one took, the present one takes and keeps.
+// The promise of docs/crd-upgrades.md: within v1 the CRD only grows, so the present one accepts and keeps all that an earlier one did.
 import { describe, expect, it } from "@effect/vitest"
 import { Predicate } from "effect"
 import { readFileSync } from "node:fs"
@@ -12,7 +12,7 @@ const listOf = (input: unknown): ReadonlyArray<unknown> => Array.isArray(input) 
 const upperBounds = ["maxLength", "maxItems", "maxProperties", "maximum"]
 const lowerBounds = ["minLength", "minItems", "minProperties", "minimum"]
 
-/** What the earlier schema takes and the later one would refuse or drop; a sentence for each. */
+/** Returns a sentence for everything that the earlier schema accepts and the later one would refuse or drop. */
 const lost = (earlier: Node, later: Node, path: string): ReadonlyArray<string> => {
   const [before, after] = [nodeOf(earlier["properties"]), nodeOf(later["properties"])]
   const bound = (keyword: string, otherwise: number, wider: (later: number, earlier: number) => boolean) =>
@@ -38,13 +38,16 @@ const lost = (earlier: Node, later: Node, path: string): ReadonlyArray<string> =
 
 const earlier = nodeOf(parse(readFileSync("test/gitops/crd-v0.yaml", "utf8")).spec.versions[0].schema.openAPIV3Schema)
 
-/** Of `spec` itself, which a cancel changes, so that the API server asks them anew of a stored task; those with `oldSelf` compare alone. */
+/**
+ * Returns the rules of `spec` itself. A cancel changes `spec`, so the API server checks them again on a stored task. Rules with `oldSelf`
+ * are left out, because they only compare the two specs.
+ */
 const rulesOfSpec = (schema: Node): ReadonlyArray<Node> =>
   listOf(nodeOf(nodeOf(schema["properties"])["spec"])["x-kubernetes-validations"]).map(nodeOf).filter(({ rule }) =>
     !String(rule).includes("oldSelf")
   )
 
-/** Rules that came with the field that they are of: no task was ever stored that breaks one. */
+/** Rules that no stored task can break: those of the first CRD, and those that came with the field that they are about. */
 const asOldAsTheirField = [
   ...rulesOfSpec(earlier).map(({ message }) => message),
   "savePlan is for a plan whose source is archive or fluxSource",

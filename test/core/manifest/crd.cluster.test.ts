@@ -31,7 +31,7 @@ const create = Effect.fnUntraced(function*(spec: object) {
   })
 })
 
-/** One write after another; the statuses by the status subresource, as the worker and the controller do. */
+/** Writes the spec, or the status through the status subresource, as the worker and the controller do. */
 const change = (task: KubernetesObject, { spec, status }: { readonly spec?: object; readonly status?: object }) =>
   Effect.flatMap(Kubernetes, (kubernetes) => {
     const next = { ...task, ...(spec !== undefined && { spec }), ...(status !== undefined && { status }) }

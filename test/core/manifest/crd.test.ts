@@ -1,8 +1,11 @@
-// The CRD without an API server: every column shows a field that there is.
+// The CRD without an API server: every column shows a field that exists.
 import { describe, expect, it } from "@effect/vitest"
 import { agentTaskOpenApi, crd } from "../../../src/core/manifest/crd.ts"
 
-/** The type of the field at a path like `.status.job.name`; what has no schema of its own, as metadata, is Kubernetes' own. */
+/**
+ * Returns the schema of the field at a path like `.status.job.name`. Fields of metadata have none, because
+ * they are Kubernetes' own.
+ */
 const typeAt = (path: string): unknown =>
   path.slice(1).split(".").reduce<unknown>((node, key) => Object(Object(Object(node).properties)[key]), agentTaskOpenApi())
 

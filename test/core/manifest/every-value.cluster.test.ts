@@ -1,4 +1,4 @@
-// What is rendered of many values at once is taken by the API server, strictly validated; the Jobs of tasks too.
+// What is rendered for many values at once passes the strict validation of the API server, and so do the Jobs of tasks.
 import { afterAll, beforeAll, expect, it } from "@effect/vitest"
 import { begin, dryRun, end } from "../../kustomize/api-server.ts"
 import type { Built } from "../../kustomize/build.ts"
@@ -13,7 +13,8 @@ it("is taken for 200 files", { timeout: 300_000 }, async () => {
   const configs = sample(260, seed).flatMap((file) => configIn(file) ?? []).slice(0, 200)
   expect(configs).toHaveLength(200)
   const rendered = configs.flatMap((config) => render(config).filter(({ kind }) => kind !== "CustomResourceDefinition"))
-  const objects = [...new Set(rendered.map((object) => JSON.stringify(object)))].map((text) => JSON.parse(text) as Built) // many are the same
+  // Many objects are the same.
+  const objects = [...new Set(rendered.map((object) => JSON.stringify(object)))].map((text) => JSON.parse(text) as Built)
   const taken = await dryRun(objects)
   expect(taken).toHaveLength(objects.length)
 })

@@ -1,4 +1,4 @@
-// Every key takes effect, where the values say and nowhere else; any of them together make an installation that holds.
+// Every key takes effect where the values say and nowhere else, and any keys together make a valid installation.
 import { describe, expect, it } from "@effect/vitest"
 import { valueKeys } from "../../../src/schema/values-document.ts"
 import { changedBy } from "./changes.ts"

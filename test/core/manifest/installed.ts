@@ -1,6 +1,6 @@
 // An installation on the API server that KUBECONFIG names, in one or two namespaces of its own, and clients with the tokens of its accounts.
 // Jobs are for a node that does not exist: Kubernetes makes their Pods, and nothing runs.
-// Used by the *.cluster.test.ts files that ask what the API server refuses whom.
+// Used by the *.cluster.test.ts files that test what the API server refuses to which account.
 import { Context, Effect, Layer, Option, Schedule, Scope } from "effect"
 import { randomBytes } from "node:crypto"
 import { Agent, request } from "undici"
@@ -22,12 +22,12 @@ export type Client = Kubernetes["Service"]
 
 export class Installation extends Context.Service<Installation, {
   readonly config: ResolvedConfig
-  /** A client that shows this token, and nothing else. */
+  /** Returns a client that shows this token, and nothing else. */
   readonly withToken: (token: string) => Effect.Effect<Client>
-  /** One that the API server takes for this user, with nothing more than the name. */
+  /** Returns a client that impersonates this user by name alone. */
   readonly as: (user: string) => Effect.Effect<Client>
   readonly controller: Client
-  /** Whoever shows this token patches the status of a task, which nothing of ours does. */
+  /** Patches the status of a task with this token, which no code of ours does. */
   readonly patchStatus: (
     token: string,
     task: Place,
@@ -40,7 +40,7 @@ const clientOf = (credentials: Credentials) =>
 
 export const userOf = (namespace: string, account: string): string => `system:serviceaccount:${namespace}:${account}`
 
-/** Everything that is installed but the Deployment; policies take a moment until they hold. */
+/** Applies everything that is installed except the Deployment. Policies take a moment until they hold. */
 const apply = (config: ResolvedConfig) =>
   Effect.promise(() =>
     kubectl(
@@ -65,7 +65,7 @@ const remove = (config: ResolvedConfig) =>
     )
   )
 
-/** Where its tasks are, by where its controller is. */
+/** Returns the namespace of the tasks by that of the controller. */
 const apart = (namespace: string): string => `${namespace}-tasks`
 export const together = (namespace: string): string => namespace
 
@@ -116,10 +116,10 @@ export const installation = (values: object, tasksOf = apart) =>
     })
   ).pipe(Layer.provideMerge(Kubernetes.layer(fromKubeconfig())), Layer.orDie)
 
-/** Who a kubelet is, but for a name that would hold it to the Pods of its node. */
+/** Acts as a kubelet, under a name that does not limit it to the Pods of its node. */
 const asKubelet = ["--as=test-kubelet", "--as-group=system:nodes", "--as-group=system:masters"]
 
-/** What `kubectl create token` gives to a kubelet; for no Pod unless one is named. */
+/** Returns the token that `kubectl create token` gives to a kubelet. It is bound to a Pod only if one is named. */
 export const tokenOf = (namespace: string, account: string, pod?: string) =>
   Effect.map(
     Effect.promise(() =>
@@ -144,7 +144,7 @@ export const createTask = Effect.fnUntraced(function*(name: string, spec: Partia
   })
 })
 
-/** The Pod that Kubernetes makes for the task's Job, which the controller makes. */
+/** Creates the task's Job as the controller, and returns the Pod that Kubernetes makes for it. */
 export const launched = Effect.fnUntraced(function*(task: AgentTask, basename?: string) {
   const { config: installed, controller } = yield* Installation
   const config = { ...installed, policy: { ...installed.policy, ...(basename !== undefined && { basename }) } }

@@ -15,7 +15,7 @@ const containersOf = (pod: V1PodSpec): ReadonlyArray<V1Container> => [...pod.ini
 const container = (made: V1Job, name: string): V1Container => containersOf(podOf(made)).find((_) => _.name === name) ?? { name: "none" }
 const build = (task: AgentTask, config: ResolvedConfig = configOf({ task: { namespace: "agent-job-tasks" } })) => job(task, config, 0)
 const places = ({ volumeMounts = [] }: V1Container) => Object.fromEntries(volumeMounts.map(({ mountPath, name }) => [mountPath, name]))
-/** The hash is that of every default, which is no matter of a Job's form. */
+/** Renders the Job with a fixed configuration hash, because the real one changes with every default and says nothing about a Job's form. */
 const golden = (task: AgentTask, config = configOf({ task: { namespace: "agent-job-tasks" } })) =>
   stringify(build(task, { ...config, configHash: "c0ffee" }), { compat: "yaml-1.1", lineWidth: 0, aliasDuplicateObjects: false })
 

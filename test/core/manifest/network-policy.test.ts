@@ -1,4 +1,4 @@
-// What controller and tasks reach and what not, worked out from the policies for any address, port and configuration.
+// What the controller and tasks can reach, worked out from the policies for any address, port and configuration.
 import { describe, expect, it } from "@effect/vitest"
 import { Schema } from "effect"
 import { selectorLabels } from "../../../src/core/manifest/labels.ts"
@@ -6,7 +6,7 @@ import { networkPolicies } from "../../../src/core/manifest/network-policy.ts"
 import { configOf } from "../configs.ts"
 import { admits, type Target } from "./admits.ts"
 
-/** What clouds call so, in both families, and what is link-local beside. */
+/** Addresses of the metadata services of clouds, in both families, and some that are only link-local. */
 const metadata = [
   "169.254.169.254",
   "169.254.170.2",

@@ -1,4 +1,5 @@
-// What AgentTasks may not name: whatever the values have in a task's Pod for others than the runner, and what lies beside the tasks in one namespace.
+// What AgentTasks may not name: what the values give to a task's Pod for other containers than the runner,
+// and what lies beside the tasks in one namespace.
 import { describe, expect, it } from "@effect/vitest"
 import type { V1PodSpec } from "@kubernetes/client-node"
 import { Arbitrary, Schema } from "effect"
@@ -10,7 +11,7 @@ import { merge } from "../../../src/schema/layers.ts"
 import { configOf, taskOf } from "../configs.ts"
 import { configIn, fileOf, places, rowsAt } from "./some-values.ts"
 
-/** Every Secret that Kubernetes would read for these Pods, whatever for. */
+/** Returns the names of all Secrets that Kubernetes would read for this Pod, for whatever purpose. */
 const secretsIn = (spec: V1PodSpec): ReadonlyArray<string> => {
   const found: Array<string> = (spec.imagePullSecrets ?? []).map(({ name }) => name ?? "")
   JSON.stringify(spec, (key, value) => {
@@ -24,7 +25,7 @@ const secretsIn = (spec: V1PodSpec): ReadonlyArray<string> => {
 const specOf = (...given: Parameters<typeof pod>): V1PodSpec => pod(...given).spec ?? { containers: [] }
 
 const apart = { task: { namespace: "agent-job-tasks" } }
-/** One of each kind of Kubernetes that has a Secret for its driver, and the attributes in which a driver may have its own. */
+/** A volume of each kind of Kubernetes that has a Secret for its driver, and one with attributes in which a driver may name its own. */
 const volumesWithSecret = [
   { azureFile: { secretName: "s", shareName: "share" } },
   { cephfs: { monitors: ["m"], secretRef: { name: "s" } } },
@@ -125,7 +126,7 @@ describe("the claims that an installation has for itself", () => {
         task: { ...apart.task, extraVolumes: [extraVolume], runner: { extraVolumeMounts: [{ name: "v", mountPath: "/v", ...mount }] } }
       })
     expect(mounted({ readOnly: true })).toContain("mirror")
-    expect(mounted({}, readOnly)).toContain("mirror") // though the mount does not say so
+    expect(mounted({}, readOnly)).toContain("mirror") // the volume is read-only, though the mount does not say so
     expect(mounted({})).not.toContain("mirror")
     expect(own({ task: { ...apart.task, extraVolumes: [volume] } })).toContain("mirror")
   })

@@ -1,5 +1,5 @@
-// What the roles grant is what the controller and a worker use, no verb more and none less, as the audit log of an API server of this test's own tells.
-// The scenario goes every way on which either of them asks the API server for something.
+// The roles grant what the controller and a worker use, no verb more and none less, as an API server of this test's own logs its requests.
+// The scenario takes every path on which the controller or a worker asks the API server for something.
 import { layer } from "@effect/vitest"
 import { ConfigProvider, Effect, Layer, Option, Schedule } from "effect"
 import { execFileSync } from "node:child_process"
@@ -32,7 +32,7 @@ beforeAll(() => {
     omitStages: ["RequestReceived"],
     rules: [{ level: "Metadata", userGroups: ["system:serviceaccounts"] }, { level: "None" }]
   }
-  // Informers list where the API server cannot stream what there is.
+  // Informers list only where the API server cannot stream the objects that exist, so WatchList is off here.
   plane = startControlPlane({
     flags: "--feature-gates=WatchList=false",
     directory: made,
@@ -52,7 +52,7 @@ afterAll(() => {
 const values = { admissionPolicies: { enabled: true }, task: { historyPerWorkspace: 0, job: { backoffLimit: 1 } } }
 const every = Schedule.spaced("100 millis")
 
-/** A kubeconfig with the token of the controller's account, as its Pod has one. */
+/** Writes a kubeconfig with the token of the controller's account, as its Pod has one, and returns the path. */
 const controllerKubeconfig = (token: string): string => {
   const path = join(made, "controller.kubeconfig")
   const { clusters } = JSON.parse(execFileSync("kubectl", ["config", "view", "--raw", "-o", "json"], { encoding: "utf8" }))
@@ -107,7 +107,7 @@ const podOf = Effect.fnUntraced(function*({ metadata: { namespace, uid } }: Agen
   return items[0]?.metadata ?? { name: "", uid: "" }
 })
 
-/** The worker's own code, with the token of its Pod. */
+/** Returns the services of the worker's own code, with the token of its Pod. */
 const worker = Effect.fnUntraced(function*(task: AgentTask) {
   const { config: { taskAccountName, taskNamespace }, withToken } = yield* Installation
   const pod = yield* podOf(task)
@@ -130,7 +130,7 @@ const worker = Effect.fnUntraced(function*(task: AgentTask) {
 const done: StageResult = { outcome: "succeeded", reason: "Completed", message: "Done.", exitCode: 0, finishedAt: "2026-01-01T00:00:00Z" }
 const roads = { flushLog: () => Effect.void, tellPool: Option.none() }
 
-/** Claimed, cancelled once the worker watches for that, and ended. */
+/** Claims the task, cancels it once the worker watches for that, and reports its end. */
 const workUntilCancelled = Effect.fnUntraced(function*(name: string) {
   const { config: { taskAccountName, taskNamespace: namespace } } = yield* Installation
   const watches = Effect.sync(() => used().some((_) => _.includes(`:${taskAccountName} in ${namespace}: watch `)))
@@ -167,13 +167,13 @@ interface Event {
   readonly responseStatus?: { readonly code?: number }
 }
 
-/** Of the accounts of the installation; Kubernetes' own controllers have accounts too. */
+/** Returns the audit events of the installation's accounts, without those of Kubernetes' own controllers. */
 const events = (): ReadonlyArray<Event> =>
   readFileSync(plane?.auditLog ?? "", "utf8").split("\n").filter((_) => _ !== "").map((_): Event => JSON.parse(_)).filter(({ user }) =>
     user.username.includes(":test-installed-")
   )
 
-/** Who, where, which verb, on what. An apply that makes its object needs the right to create it too. */
+/** Returns who used which verb on what, and in which namespace. An apply that makes its object needs the right to create it too. */
 const used = (): ReadonlyArray<string> =>
   [
     ...new Set(
@@ -208,7 +208,7 @@ const scenario = Effect.gen(function*() {
   yield* podOf(yield* status("early"))
   yield* kubernetes.apply(agentTasks, { metadata: { name: "early", namespace }, spec: { cancel: true } })
   yield* untilTask("early", ({ status }) => status.phase === "Cancelled")
-  // a start that says nothing is asked about; its Job vanishes, and is made again
+  // a start without any news, about which the controller asks; then its Job vanishes, and is made again
   yield* createTask("silent")
   yield* untilTask("silent", ({ status }) => status.launches === 1)
   yield* Effect.sync(used).pipe(
@@ -218,7 +218,7 @@ const scenario = Effect.gen(function*() {
   )
   yield* kubernetes.delete(jobs, { namespace, name: "agent-job-silent" })
   yield* untilTask("silent", ({ status }) => status.launches === 2)
-  // claimed by a Pod that is not there
+  // a task that is claimed by a Pod that does not exist
   const lost = yield* createTask("lost")
   yield* podOf(lost)
   yield* status("lost").pipe(
@@ -241,7 +241,7 @@ const scenario = Effect.gen(function*() {
     yield* createTask(`of-${kind.toLowerCase()}`, { source: { fluxSource: { kind, name: "infra" } } })
     yield* untilTask(`of-${kind.toLowerCase()}`, ({ status }) => status.reason === "SourceNotReady")
   }
-  // a run of the pool, cancelled there; then its task is past the history limit, and let go
+  // a run of the pool that is cancelled there; its task is then past the history limit, and is released
   const run = yield* people.start("pooled")
   yield* untilTask(`${run}-plan`, ({ status }) => status.job !== undefined)
   yield* people.act(run, "cancel")
@@ -263,7 +263,7 @@ layer(installation(values), { timeout: 120_000, excludeTestServices: true })("th
           )
         ))
       ].sort()
-      // The API server asks for the first by itself, and only with a plug-in that is off by default; the second is for a token that is
+      // The API server checks the first right itself, and only with a plug-in that is off by default. The second is for a token that is
       // offered again, as in controller/pool.cluster.test.
       const unseen = granted.filter((_) =>
         _.endsWith("/atasks/finalizers") || _.endsWith("patch /secrets")

@@ -1,4 +1,4 @@
-// Pod Security "restricted", as Kubernetes' documentation states it, written anew so that the builders are checked by something else.
+// Pod Security "restricted", as Kubernetes' documentation states it, written separately from the builders that it checks.
 // Used by the tests of this folder.
 import type { V1Container, V1PodSpec } from "@kubernetes/client-node"
 
@@ -36,7 +36,7 @@ const ofContainer = (pod: V1PodSpec, { name, ports = [], securityContext: own = 
   return rules.flatMap(([broken, says]) => broken ? [`${name} ${says}`] : [])
 }
 
-/** What a Pod breaks of the standard; nothing when it passes. */
+/** Returns the parts of the standard that a Pod breaks. */
 export const violations = (pod: V1PodSpec): ReadonlyArray<string> => [
   ...(["hostNetwork", "hostPID", "hostIPC"] as const).filter((key) => pod[key] === true),
   ...(pod.securityContext?.sysctls ?? []).filter(({ name }) => !safeSysctls.includes(name)).map(({ name }) => `sysctl ${name}`),

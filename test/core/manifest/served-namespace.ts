@@ -1,4 +1,4 @@
-// A namespace of its own on the API server that KUBECONFIG names, in which AgentTasks are served by our definition.
+// A namespace of its own on the API server that KUBECONFIG names, in which our CRD serves AgentTasks.
 // Used by the tests with a real API server that make AgentTasks.
 import { Effect, Schedule } from "effect"
 import { randomBytes } from "node:crypto"
@@ -6,7 +6,7 @@ import { crd } from "../../../src/core/manifest/crd.ts"
 import { Kubernetes } from "../../../src/kubernetes/client.ts"
 import { agentTasks, definitions, namespaces } from "../../../src/kubernetes/kinds.ts"
 
-/** Gone with the scope, after `leave`; the definition stays. */
+/** Returns the name of a new namespace, which is deleted with the scope after `leave`. The CRD stays. */
 export const servedNamespace = <E>(prefix: string, leave: (namespace: string) => Effect.Effect<void, E, Kubernetes> = () => Effect.void) =>
   Effect.gen(function*() {
     const kubernetes = yield* Kubernetes
@@ -17,6 +17,7 @@ export const servedNamespace = <E>(prefix: string, leave: (namespace: string) =>
       kubernetes.create(namespaces, { metadata: { name: namespace } }),
       () => Effect.ignore(Effect.andThen(leave(namespace), kubernetes.delete(namespaces, { name: namespace })))
     )
-    yield* kubernetes.list(agentTasks, { namespace }).pipe(Effect.retry({ times: 100, schedule: Schedule.spaced("100 millis") })) // until it is served
+    // Until AgentTasks are served.
+    yield* kubernetes.list(agentTasks, { namespace }).pipe(Effect.retry({ times: 100, schedule: Schedule.spaced("100 millis") }))
     return namespace
   })

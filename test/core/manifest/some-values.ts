@@ -1,4 +1,4 @@
-// Values files that say several things at once, made of the rows of the table; those that contradict themselves are told apart.
+// Values files that set several keys at once, made of the rows of the table. Files that contradict themselves are told apart.
 // Used by test/core/manifest/every-value.test.ts and every-value.cluster.test.ts.
 import type { V1Job, V1PodSpec } from "@kubernetes/client-node"
 import { Arbitrary, Result, Schema } from "effect"
@@ -14,11 +14,11 @@ import { effects } from "./value-effects.ts"
 
 export type Row = (typeof effects)[number]
 
-/** The file that says all of this. */
+/** Returns the file that sets the keys of these rows. */
 export const fileOf = (rows: ReadonlyArray<Row>): Tree =>
   rows.flatMap(([key, value, , beside = {}]) => [beside, treeOf(key, value)]).reduce(merge, {})
 
-/** Nothing when it contradicts itself. */
+/** Returns the configuration of a file, or nothing for a file that contradicts itself. */
 export const configIn = (file: Tree): ResolvedConfig | undefined =>
   Result.match(parseValues(file), {
     onFailure: () => undefined,
@@ -38,11 +38,11 @@ export const render = (
   config: ResolvedConfig
 ): ReadonlyArray<InstalledObject | V1Job> => [...install(config), ...tasks.map((task) => job(task, config, 1))]
 
-/** Of the controller and of tasks. */
+/** Returns the specs of the Pods of the controller and of tasks. */
 export const podsOf = (config: ResolvedConfig): ReadonlyArray<V1PodSpec> =>
   [deployment(config), ...tasks.map((task) => job(task, config, 1))].flatMap(({ spec }) => spec?.template.spec ?? [])
 
-/** So many files, from this seed. */
+/** Returns this many files, always the same ones for one seed. */
 export const sample = (count: number, seed: number): ReadonlyArray<Tree> => {
   let state = seed
   const below = (limit: number): number => (state = (state * 48271) % 2147483647) % limit

@@ -1,4 +1,5 @@
-// Another value for each key, what of an installation it changes, and what else must be given for that: the inheritance of the values as one table.
+// Another value for each key, what the value changes in an installation, and what else must be given for that:
+// the inheritance of the values as one table.
 // Used by test/core/manifest/every-value.test.ts, which holds that no key is missing here.
 import type { Tree } from "../../../src/schema/layers.ts"
 

@@ -137,7 +137,7 @@ describe("a secret in the clear", () => {
   ])("stays in effect over $beside", ({ values }) => {
     const moved = taken({ ...values, task: { runner: { extraEnv: { HTTPS_PROXY: "http://me:hunter2@proxy" } } } }).values
     const { env, envFrom } = configOf(moved).task.runner
-    // Kubernetes replaces the reference by what the last of the Secrets gives.
+    // Kubernetes replaces the reference by the value from the last of the Secrets.
     expect([env["HTTPS_PROXY"], env["https_proxy"], envFrom]).toEqual([
       "$(HTTPS_PROXY)",
       undefined,

@@ -16,7 +16,7 @@ const moved = (release: HelmRelease, url?: string): Move =>
   Result.getOrThrow(move(release, { ...chosen, ...(url !== undefined && { url }) }))
 const images = { agent: { image: chosen.image }, task: { runner: { image: chosen.runnerImage } } }
 
-/** Of the values that it comes to, what is not an image. */
+/** Returns the values that the move results in, without the defaults and the images. */
 const said = (release: HelmRelease) => difference(merge(defaultValues, images), moved(release).values)
 const commands = (release: HelmRelease, title: string) => handOver(moved(release), "out").find((_) => _.title === title)?.commands ?? []
 const overridesOf = (command: string) => JSON.parse(/ --overrides='(.*)'$/u.exec(command)?.[1] ?? "{}") as { readonly spec: V1PodSpec }
