@@ -23,7 +23,7 @@ import { client, collect, eventually, execute, type Place, place, session, shell
 const forever = "while :; do sleep 0.02; done"
 const lines = (path: string) => existsSync(path) ? readFileSync(path, "utf8").split("\n").slice(0, -1) : []
 
-/** A worker in a process of its own that runs `text`; killed when it has passed on the first output. */
+/** Runs `text` by a worker in a process of its own, which it kills once the worker has passed on "ready", or with `interrupt`, "INT". */
 const workerThatDies = (at: Place, text: string, interrupt = "") =>
   Effect.callback<void>((resume) => {
     const worker = spawn(process.execPath, [join(import.meta.dirname, "dying-worker.ts"), at.directory, text, interrupt], {
@@ -47,7 +47,7 @@ const readNow = (fd: number) => {
   }
 }
 
-/** The worker's end of the protocol by hand, up to the moment before it reads the outputs. */
+/** The worker's end of the protocol by hand, which never reads the outputs of a command. */
 const rawWorker = (directory: string) => {
   const [signals, requests] = ["signals", "requests"].map((name) => openSync(join(directory, name), constants.O_RDWR)) as [number, number]
   const replies = openSync(join(directory, "replies"), constants.O_RDWR | constants.O_NONBLOCK)
@@ -70,7 +70,7 @@ const switches = (pid: number) =>
 const children = (pid: number) =>
   readFileSync(`/proc/${pid}/task/${pid}/children`, "utf8").trim().split(" ").filter((child) => child !== "").map(Number)
 
-/** True of a process that sleeps and is a shell, not the mv before. */
+/** Reports whether the process sleeps and is a shell, and not the mv before it. */
 const shellAsleep = (pid: number) => {
   try {
     const [, name, state] = /\((.*)\) (\w)/u.exec(readFileSync(`/proc/${pid}/stat`, "utf8")) ?? []
@@ -195,8 +195,9 @@ describe.each(shells)("exec loop under %s", (shell) => {
       yield* execute(execLoop, shellCommand(at, "true"))
       yield* eventually(() => readdirSync(join(at.directory, "ended")).length === 1)
       const processes = () => [loop.pid, ...children(loop.pid)]
-      yield* eventually(() => processes().length === 3 && processes().every(shellAsleep)) // the watcher, and the reader of requests
-      // A window to look through, not a wait for something to happen: whoever polls is scheduled in it.
+      // The three are the loop, the watcher and the reader of requests.
+      yield* eventually(() => processes().length === 3 && processes().every(shellAsleep))
+      // The sleep below waits for no event: a process that polls would be scheduled during it.
       const before = processes().map(switches)
       yield* Effect.sleep("700 millis")
       assert.deepStrictEqual(processes().map(switches), before)

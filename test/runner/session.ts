@@ -1,5 +1,5 @@
-// One exec loop in a directory of its own, under a given shell, and the real client on it.
-// Always holds: when the scope closes, neither the loop nor a command of its is left.
+// One exec loop in a directory of its own, under a given shell, with the real client.
+// Always holds: when the scope closes, neither the loop nor any of its commands is left.
 // Used by the tests of src/runner/exec-loop.sh and of src/worker/exec-loop.ts.
 import { type Duration, Effect, Layer, Schedule, Stream } from "effect"
 import { type ChildProcess, spawn } from "node:child_process"
@@ -11,7 +11,7 @@ import { ExecLoop, type Running } from "../../src/worker/exec-loop.ts"
 
 const script = join(import.meta.dirname, "../../src/runner/exec-loop.sh")
 
-/** The three that runner images have as /bin/sh: Debian's, Red Hat's and Alpine's. Each is started by the name sh, as there. */
+/** The shells that runner images have as /bin/sh: those of Debian, Red Hat and Alpine. Each is started under the name sh, as there. */
 export const shells = ["dash", "bash", "busybox"] as const
 export type Shell = typeof shells[number]
 
@@ -31,9 +31,9 @@ const isThere = (folder: string, name: string) => {
 }
 
 export interface Place {
-  /** Where the loop runs. */
+  /** The directory in which the loop runs. */
   readonly directory: string
-  /** A directory for what the test itself leaves. */
+  /** A directory for the files of the test itself. */
   readonly scratch: string
   readonly sh: string
 }
@@ -51,7 +51,7 @@ export const place = (shell: Shell) =>
     ({ directory }) => Effect.sync(() => rmSync(join(directory, ".."), { recursive: true, force: true }))
   )
 
-/** A PATH with these programs and nothing else. */
+/** Returns a PATH with these programs and nothing else. */
 export const onlyPrograms = ({ scratch }: Place, programs: ReadonlyArray<string>) => {
   const folder = mkdtempSync(join(scratch, "bin-"))
   for (const program of programs) symlinkSync(find(program), join(folder, program))
@@ -63,20 +63,20 @@ export interface Loop {
   /** Exit code and signal, when the loop has ended. */
   readonly exit: Effect.Effect<readonly [number | null, NodeJS.Signals | null]>
   readonly signal: (name: NodeJS.Signals) => void
-  /** What the death of the container is to the loop and its command. */
+  /** Kills the loop and its commands, as the death of the container does. */
   readonly killAll: Effect.Effect<void>
 }
 
 const signalGroup = (pid: number, name: NodeJS.Signals) => {
-  if (pid <= 0) return // its number is not written yet, and 0 would be our own group
+  if (pid <= 0) return // the process ID is not written yet, and 0 would mean our own group
   try {
     process.kill(-pid, name)
   } catch {
-    // It has ended.
+    // The group has ended.
   }
 }
 
-/** Without one there is no limit to watch. */
+/** The folder that the loop takes for its cgroup. Unless a test makes it, there is no limit to watch. */
 export const cgroupOf = ({ scratch }: Pick<Place, "scratch">) => join(scratch, "cgroup")
 
 export const startLoop = ({ directory, scratch, sh }: Place, path = process.env.PATH) =>
@@ -106,7 +106,7 @@ export const startLoop = ({ directory, scratch, sh }: Place, path = process.env.
     (loop) => loop.killAll
   )
 
-/** The processes of the commands that the loop has taken and not seen end. */
+/** The process IDs of the commands that the loop has taken and whose end it has not seen. */
 export const runningPids = (directory: string) =>
   isThere(directory, "taken")
     ? readdirSync(join(directory, "taken")).flatMap((id) =>
@@ -114,7 +114,7 @@ export const runningPids = (directory: string) =>
     )
     : []
 
-/** With a time to linger that no test outlives, so that nothing passes only because of it. */
+/** A client that by default lingers longer than any test runs, so that no test passes only because the time to linger is over. */
 export const client = ({ directory }: Place, linger: Duration.Input = "1 hour", onCrowded: Effect.Effect<unknown> = Effect.void) =>
   Layer.build(ExecLoop.layer({ directory, startDeadline: "10 seconds", linger, onCrowded })).pipe(
     Effect.flatMap((context) => Effect.provide(ExecLoop, context))
@@ -143,7 +143,7 @@ export const shellCommand = ({ scratch }: { readonly scratch: string }, text: st
   cwd: scratch
 })
 
-/** Waits until `holds`; ten seconds at most. */
+/** Waits until `holds` returns true, for at most 30 seconds. */
 export const eventually = (holds: () => boolean) =>
   Effect.sync(holds).pipe(
     Effect.repeat({ schedule: Schedule.spaced("10 millis"), until: (held) => held }),

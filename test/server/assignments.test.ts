@@ -263,7 +263,7 @@ describe("an assignment", () => {
     Effect.gen(function*() {
       const { acquire } = yield* Assignments
       const changed = yield* Effect.cached(Effect.provide(meanwhile(yield* offering), yield* Effect.context<Runs | Rescues>()))
-      /** Between its look at what is open and the offer. */
+      /** What agent-1 is given when `meanwhile` happens after `acquire` has looked for open stages and before it makes the offer. */
       const asked = yield* Effect.provideService(acquire("agent-1", 0, 10), Statement.CurrentTransformer, (statement) =>
         Effect.as(statement.compile()[0].startsWith("UPDATE stages SET \"agent\"") ? Effect.orDie(changed) : Effect.void, statement))
       expect(asked).toEqual([])

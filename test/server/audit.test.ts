@@ -1,4 +1,4 @@
-// Who changed what: every write that was done is in the trail with its request, nothing else is, and nothing secret.
+// The audit trail: every change that was made, or may have been, is in it with its request; reads, plain refusals and secrets are not.
 import { describe, expect, it } from "@effect/vitest"
 import { Effect, Exit, Schedule, Schema, Scope } from "effect"
 import { writeFileSync } from "node:fs"
@@ -28,7 +28,7 @@ const trail = (url: string, query = "") =>
 
 const server = Effect.flatMap(directory, serve)
 
-/** Sends half of what it announces, and hangs up once the server has it. */
+/** Sends half of the body that it announces, and closes the connection once that half is sent. */
 const halfOf = (method: string, url: string) =>
   Effect.promise(async () => {
     const sent = request(url, { method, headers: { "content-length": 2000 } }).on("error", () => {})

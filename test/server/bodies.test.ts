@@ -13,7 +13,7 @@ const posted = (bytes: number, body: Uint8Array<ArrayBuffer> | ReadableStream) =
     new Request("http://server/", { method: "POST", headers: { "content-length": `${bytes}` }, body, duplex: "half" })
   )
 const whole = (bytes: number) => posted(bytes, new Uint8Array(bytes))
-/** It has its room, and sends nothing. */
+/** A request that takes its room and never sends its body. */
 const standing = (bytes: number) => posted(bytes, new ReadableStream())
 
 describe("a caller's bodies", () => {

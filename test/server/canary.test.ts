@@ -1,4 +1,4 @@
-// A secret that is easy to find, in a variable, a token and a run: where it may be, and that it is nowhere else.
+// A secret that is easy to find goes into variables, a state, a run and a token; the test looks for it everywhere it must not be.
 import { describe, expect, it } from "@effect/vitest"
 import { Effect } from "effect"
 import { readdirSync, readFileSync } from "node:fs"
@@ -9,7 +9,7 @@ import { agent, ask, directory, person, planWith, poolToken, succeeded, userToke
 import { ended, started } from "./process.ts"
 
 const canary = "canary-4b1d-a-secret-that-sings"
-/** As it is, and as the encodings that a careless log would use write it. */
+/** The secret as it is and in the encodings that a careless log would use. */
 const songs = [canary, Buffer.from(canary).toString("base64").slice(0, -4), Buffer.from(canary).toString("hex"), encodeURIComponent(canary)]
 const sings = (text: string, secrets: ReadonlyArray<string> = songs) => secrets.filter((secret) => text.includes(secret))
 
@@ -50,7 +50,7 @@ describe("a sensitive variable", () =>
         yield* me.as("POST", `/api/v2/workspaces/${workspace}/vars`, {
           data: { attributes: { key: `${canary} !`, value: canary, sensitive: true } }
         })
-      ) // a key that is none is refused
+      ) // refused, because the key is not valid
       const run = yield* me.start("demo", { "auto-apply": true })
       const plan = yield* planWith(url)
       const apply = yield* agent(url).take
@@ -89,7 +89,7 @@ describe("a sensitive variable", () =>
         )
       expect([found(songs), found([plan.taskToken, apply.taskToken, poolToken, userToken])]).toEqual([["variables"], []])
       database.close()
-      // The state has it, as the engine wrote it; what else is kept as a file has not.
+      // The stored state has the secret, because the engine wrote it there; no other file has it.
       const blobs = readdirSync(join(data, "blobs")).filter((name) => sings(readFileSync(join(data, "blobs", name), "latin1")).length > 0)
       expect(blobs).toHaveLength(1)
     })))

@@ -5,7 +5,7 @@ import { TestClock } from "effect/testing"
 import { Commits } from "../../src/server/commits.ts"
 import { layerDatabase } from "../../src/server/database.ts"
 
-/** A poll for up to a minute that finds nothing until it is told to; `looked` waits until it has looked that often. */
+/** Starts a poll of up to a minute that finds nothing until `find` is called; `looked` waits until it has looked that often. */
 const polling = Effect.fnUntraced(function*(topic: Parameters<Commits["Service"]["await"]>[0]) {
   let looks = 0
   let there = false

@@ -10,14 +10,14 @@ import { agent, archiveOf, ask, directory, person, type Resource, serve, sha256,
 
 const server = Effect.flatMap(directory, serve)
 
-/** An upload of so many bytes that stops in the middle; tells the status of the answer once there is one. */
+/** Starts an upload of `bytes` bytes that stops half-way; `status` returns that of the answer, once there is one. */
 const halfSent = (link: string, bytes: number) =>
   Effect.acquireRelease(
     Effect.sync(() => {
       let status: number | undefined
       const sent = request(link, { method: "PUT", headers: { "content-length": bytes } })
       sent.on("response", (response) => (status = response.resume().statusCode))
-      sent.on("error", () => undefined) // it was hung up
+      sent.on("error", () => undefined) // the connection was closed
       sent.write(Buffer.alloc(bytes / 2))
       return { sent, status: () => status }
     }),

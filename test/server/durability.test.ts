@@ -12,7 +12,7 @@ import { ended, started } from "./process.ts"
 
 const state = (serial: number) => ({ version: 4, serial, lineage: "l", outputs: {}, resources: [{ filler: "x".repeat(20_000) }] })
 
-/** A server as a process, and in it an apply that holds the lock `a`. */
+/** Starts a server in a process of its own, and an apply there that holds the lock `a`. */
 const applyingIn = Effect.fnUntraced(function*(made: string) {
   const { child, url } = yield* started(made)
   yield* person(url).start("demo", { "auto-apply": true })

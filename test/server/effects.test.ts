@@ -1,4 +1,5 @@
-// The journals of stages at the server: appended in order and once, and held against the state when the stage ends, whoever says that it did.
+// The journals of stages at the server: each entry is stored once and in order, and the journal is compared with the state when the stage
+// ends, whoever reports that end.
 import { describe, expect, it, vi } from "@effect/vitest"
 import { Context, Duration, Effect } from "effect"
 import { SqlClient } from "effect/sql"
@@ -66,7 +67,7 @@ const stateWith = (...objects: ReadonlyArray<readonly [name: string, id: string]
 
 const planned = ["a", "b", "c"].map((name, at) => entry(at + 1, "planned", `time_sleep.${name}`))
 
-/** A run in its apply stage, with the lock of the state. `reads`: how often a state was read from the disk. */
+/** A run in its apply stage, which holds the lock of the state. `reads` returns how often a state has been read from the disk. */
 const applying = Effect.gen(function*() {
   const folder = yield* directory
   const { context, url } = yield* serveOpenly(folder)
@@ -83,16 +84,16 @@ const applying = Effect.gen(function*() {
   return { folder, url, id, apply, applier, append, effects, reads, sql: Context.getUnsafe(context, SqlClient.SqlClient) }
 })
 
-/** How often a state was parsed so far; this one alone is called so. */
+/** Spies on JSON.parse; the function that it gives returns how often exactly this state has been parsed since. */
 const parsesOf = Effect.map(
   Effect.acquireRelease(Effect.sync(() => vi.spyOn(JSON, "parse")), (parse) => Effect.sync(() => parse.mockRestore())),
   (parse) => (state: object) => parse.mock.calls.filter(([text]) => text === JSON.stringify(state)).length
 )
 
-/** For one state at a time. */
+/** Room for 10 kB of states in all, small ones included, for which a state waits 100 ms. */
 const scarce = Effect.map(BodyRoom, (room) => ({ ...room, smallUpTo: 0, small: 0, large: 10_000, wait: Duration.millis(100) }))
 
-/** A state that never arrives, and has all room meanwhile. */
+/** Announces a state of `large` bytes that never arrives, so that it holds that room until it is destroyed. */
 const filling = (url: string, large: number) =>
   Effect.acquireRelease(
     Effect.sync(() => {
@@ -100,7 +101,7 @@ const filling = (url: string, large: number) =>
         method: "POST",
         headers: { authorization: `Bearer ${userToken}`, "content-length": large }
       })
-      sent.on("error", () => undefined).flushHeaders() // it is hung up
+      sent.on("error", () => undefined).flushHeaders() // the connection is closed in the end
       return sent
     }),
     (sent) => Effect.sync(() => sent.destroy())
@@ -152,7 +153,7 @@ describe("the journal of a stage", () => {
       expect((yield* person(url).as("POST", taskPath.effects, { entries: made })).status).toBe(401)
       yield* worker(url, plan).result(failed())
       expect(yield* worker(url, plan).as("POST", taskPath.effects, { entries: made })).toMatchObject({
-        status: 409, // and not 401, which a worker takes for a token that may be renewed, so that it would ask again
+        status: 409, // not 401, after which a worker would ask again, because its token may be renewed
         json: { error: "stage-over", message: expect.stringContaining(`${plan.id} is over`) }
       })
       expect((yield* worker(url, { ...plan, taskToken: "no token" }).as("POST", taskPath.effects, { entries: made })).status).toBe(401)
@@ -288,7 +289,7 @@ describe("the end of a stage", () => {
         const before = reads()
         const settled = yield* person(url).settle("demo", use ? { use: evidence[0].id } : {})
         expect([settled.status, settled.json.pending]).toEqual([200, []])
-        expect(reads() - before).toBe(2) // for what is missing, as the person looks before, and for the decision
+        expect(reads() - before).toBe(2) // once for the look before the decision, and once for the decision
         expect(yield* effects).toMatchObject({ unsavedCount: left })
       })
   )
@@ -369,7 +370,7 @@ describe("the end of a stage", () => {
       expect(seen.pending.map((rescue: { effects: StageEffects }) => rescue.effects.unsavedCount).sort()).toEqual([1, 1, 2])
       expect(parses(stored)).toBe(1)
       expect((yield* person(url).settle("demo")).json.pending).toEqual([])
-      expect(parses(stored)).toBe(3) // as the person looks before, and for the decision
+      expect(parses(stored)).toBe(3) // once more for the look before the decision, and once for the decision
       expect(yield* effects).toMatchObject({ unsavedCount: 2 })
     }))
 
@@ -378,7 +379,7 @@ describe("the end of a stage", () => {
       const { append, apply, effects, url } = yield* applying
       const long = (at: number) => `${at}`.padEnd(1000, "€")
       const batch = (from: number) => Array.from({ length: 100 }, (_, at) => entry(from + at, "done", long(from + at), long(from + at)))
-      const [fitting, sent] = [2700, 3000] // of 6 kB each, 16 MiB have place for 2790
+      const [fitting, sent] = [2700, 3000] // an entry has 6 kB, so 16 MiB have room for 2790
       for (let from = 1; from <= sent; from += 100) expect((yield* append(...batch(from))).status).toBe(200)
       expect((yield* append(entry(sent + 1, "done", "time_sleep.a", "1"))).json).toEqual({ number: sent + 1 })
       yield* agent(url).report(apply.id, lost)
@@ -516,7 +517,7 @@ describe("what a plan wants to be made", () => {
 })
 
 describe("the import of what is missing", () => {
-  /** A workspace whose apply was lost after these entries, with another run in line. */
+  /** A workspace whose apply was lost after these entries, and another run that waits. */
   const doubted = (entries: ReadonlyArray<JournalEntry>) =>
     Effect.gen(function*() {
       const { append, applier, apply, id, url } = yield* applying
@@ -528,7 +529,7 @@ describe("the import of what is missing", () => {
     })
   const pending = (url: string) =>
     Effect.map(person(url).as("GET", "/api/agent-job/v1/workspaces/demo/state"), ({ json }): ReadonlyArray<unknown> => json.pending)
-  /** The import, planned and approved, up to its end with this state. */
+  /** Plans, approves and applies the import; its apply ends with a state that has these objects. */
   const imported = Effect.fnUntraced(function*(url: string, runId: string, ...objects: ReadonlyArray<readonly [string, string]>) {
     const plan = yield* planWith(url)
     expect(plan.runId).toBe(runId)
@@ -541,7 +542,7 @@ describe("the import of what is missing", () => {
     expect((yield* worker(url, apply).result(succeeded({ ...withChanges, statePushed: true }))).status).toBe(204)
   })
 
-  /** Where the archive of a stage is unpacked as its worker does it. */
+  /** Unpacks the archive of a stage as its worker does, and returns the folder. */
   const unpacked = Effect.fnUntraced(function*(url: string, { taskToken }: Pick<Assignment, "taskToken">) {
     const folder = yield* directory
     const archive = yield* Effect.promise(async () => {

@@ -9,7 +9,7 @@ const state = (serial: number) => ({ version: 4, serial, lineage: "l", outputs: 
 const actionsOf = (url: string, id: string) =>
   Effect.map(person(url).as("GET", `/api/v2/runs/${id}`), ({ json }) => json.data.attributes.actions)
 
-/** A run in its apply stage, whose AgentTask is gone: its cancel was asked, and the controller has found nothing to cancel. */
+/** A run in its apply stage whose AgentTask is gone: a person has cancelled the run, and the controller has found nothing to cancel. */
 const abandoned = Effect.gen(function*() {
   const url = yield* server
   const id = yield* person(url).start("demo", { "auto-apply": true })

@@ -1,4 +1,5 @@
-// The whole way of what a killed engine had made: real engine and worker against a real server, from the kill to a state that has it and a plan that makes nothing twice.
+// What a killed engine had made gets into the state, from the kill to the next plan, which makes nothing twice.
+// The engine, the worker and the server are real; the API server is in memory.
 import { expect, it } from "@effect/vitest"
 import { Effect, Fiber, Schema } from "effect"
 import { readFileSync, writeFileSync } from "node:fs"
@@ -10,14 +11,14 @@ import { tarGz } from "../worker/fake-task-api.ts"
 import { pod } from "../worker/pod.ts"
 import { agent, directory, person, serve } from "./live-server.ts"
 
-const taskUid = "task-uid" // as the fake has it
+const taskUid = "task-uid" // that of the task in fake-kubernetes.ts
 
 const State = Schema.Struct({
   resources: Schema.Array(Schema.Struct({ instances: Schema.Array(Schema.Struct({ attributes: Schema.Struct({ id: Schema.String }) })) }))
 })
 const decodeState = Schema.decodeUnknownSync(State)
 
-/** Each made thing writes its id to a file outside; the last one takes its time. */
+/** A configuration whose first two resources write their ids to the file `outside`, and whose last one takes `seconds`. */
 const configuration = (outside: string, seconds: number) => `
 resource "terraform_data" "made" {
   for_each = toset(["a", "b \\"c\\""])
@@ -33,7 +34,7 @@ resource "terraform_data" "last" {
 }
 `
 
-/** The stage of an assignment in a Pod of its own. */
+/** Starts the stage of an assignment in a Pod of its own. */
 const stage = Effect.fnUntraced(function*(url: string, assignment: Assignment) {
   const here = yield* pod()
   const file = join(here.privateDirectory, "token")
@@ -54,7 +55,7 @@ it.live("a killed apply is imported by a run of its own, and nothing is made a s
         yield* me.upload(workspaceId, tarGz({ "main.tf": configuration(outside, seconds) }))
         return String((yield* me.run(workspaceId)).json.data.id)
       })
-    /** The next stage, to its end. */
+    /** Runs the next stage to its end, which must be a success. */
     const next = Effect.scoped(Effect.gen(function*() {
       const { ended, log } = yield* stage(url, yield* ours.take)
       const status = yield* ended
@@ -83,7 +84,7 @@ it.live("a killed apply is imported by a run of its own, and nothing is made a s
     const state = decodeState((yield* me.as("GET", "/api/state/v1/workspaces/demo")).json)
     expect(state.resources.flatMap(({ instances }) => instances.map(({ attributes }) => attributes.id)).sort()).toEqual([...made].sort())
 
-    expect((yield* me.settle("demo")).status).toBe(200) // the one that nobody saw the end of
+    expect((yield* me.settle("demo")).status).toBe(200) // still open because of terraform_data.last, whose end nobody saw
     const again = yield* started(0)
     yield* approved(again)
     yield* next

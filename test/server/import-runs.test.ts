@@ -10,7 +10,7 @@ import { stores } from "../../src/server/server.ts"
 import { Workspaces } from "../../src/server/workspaces.ts"
 import { agent, directory, optionsIn, person, serve } from "./live-server.ts"
 
-/** What leads a run there. */
+/** The events that lead a run to each status. */
 const ways = {
   pending: [],
   planning: [RunEvent.Started({ step: "plan" })],
@@ -19,7 +19,8 @@ const ways = {
 } as const
 
 /**
- * An import that is so far, of a rescue of its own, which is settled beside it, as versions did that left their imports alone, or waits.
+ * An import with this status, for a rescue of its own. With `isSettled`, the rescue is settled and its import left alone, as earlier
+ * versions of the server did it.
  */
 const importing = Effect.fnUntraced(function*(status: keyof typeof ways, isSettled: boolean) {
   const [blobs, configurations, rescues, runs, workspaces] = [
@@ -75,6 +76,6 @@ it.live("the imports of rescues that are settled end with the start of the serve
       )
     expect(yield* Effect.forEach(ended, endedAs)).toEqual(["canceled", "canceled", "canceled"])
     expect(yield* Effect.repeat(person(url).view(planning), { until: ({ cancelAsked }) => cancelAsked }).pipe(Effect.timeout("30 seconds")))
-      .toMatchObject({ status: "planning" }) // its agent ends it
+      .toMatchObject({ status: "planning" }) // until its agent ends it
     expect((yield* agent(url).acquire()).map(({ runId }) => runId)).toContain(waiting)
   }))

@@ -10,7 +10,7 @@ import { agent, directory, failed, person, planWith, serveOpenly, succeeded, wit
 
 const state = (serial: number) => ({ version: 4, serial, lineage: "l", outputs: {}, resources: [] })
 const bytes = (serial: number) => Buffer.from(JSON.stringify(state(serial)))
-/** Too much to be parsed. */
+/** A state that is nested too deep to be parsed. */
 const deep = (serial: number) => Buffer.from(`{"serial":${serial},"lineage":"l","deep":${"[".repeat(500)}${"]".repeat(500)}}`)
 
 /** An apply of `demo` with the key of its kept states, and a plan of another workspace that runs beside it. */
@@ -136,7 +136,7 @@ describe("a kept state", () => {
       const { applier, apply, carry, key, looked } = yield* applying
       yield* applier.unlock("a")
       yield* applier.result(succeeded({ ...withChanges, statePushed: true }))
-      expect((yield* carry(sealed(apply.id, key, bytes(1)))).status).toBe(204) // it is stored
+      expect((yield* carry(sealed(apply.id, key, bytes(1)))).status).toBe(204) // this state is stored already
       expect((yield* looked).pending).toEqual([])
       expect((yield* carry(sealed(apply.id, key, bytes(7)))).status).toBe(204)
       expect((yield* looked).pending).toHaveLength(1)

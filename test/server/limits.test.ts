@@ -1,4 +1,4 @@
-// What one caller may ask for: each limit just below, at and above it, and who is not touched by it.
+// The limits on what one caller may ask for, each tested around its value, and which callers a limit does not touch.
 import { describe, expect, it } from "@effect/vitest"
 import { Duration, Effect, Fiber } from "effect"
 import { once } from "node:events"
@@ -21,7 +21,7 @@ const withRates = (rates: Partial<typeof Rates.Service>) =>
 const statuses = (count: number, once: Effect.Effect<{ readonly status: number }>) =>
   Effect.map(Effect.forEach(Array.from({ length: count }), () => once), (answers) => answers.map(({ status }) => status))
 
-/** So many who follow a log at once, none of whom is answered before the log goes on, but one that is refused. */
+/** Follows a log `count` times at once, one time too many: one request is refused, the others are answered when the log goes on. */
 const oneTooMany = Effect.fnUntraced(function*(log: string, count: number) {
   const follow = ask(`${log}?offset=1&wait=60`, undefined)
   const all = yield* Effect.forEach(Array.from({ length: count }), () => Effect.forkChild(follow))
@@ -37,7 +37,7 @@ describe("a limit of requests", () => {
       const [own, tfe] = [yield* ask(`${url}/api/agent-job/v1/runs`, userToken), yield* ask(`${url}/api/v2/ping`, userToken)]
       expect([own.status, tfe.status]).toEqual([429, 429])
       const seconds = Number(own.headers.get("retry-after"))
-      expect(seconds).toBeGreaterThan(5) // of ten, less what has gone by
+      expect(seconds).toBeGreaterThan(5) // ten, less the time that has passed
       expect(seconds).toBeLessThanOrEqual(10)
       expect(own.json).toEqual({
         error: "too-many-requests",
@@ -163,8 +163,8 @@ describe("a limit of what one caller asks at once, of small answers,", () =>
           ),
           (socket) => Effect.sync(() => socket.destroy())
         )
-        // The network's buffers hold some megabytes before the server has to; several requests that come together would be too much asked
-        // ahead.
+        // The buffers of the network take some megabytes before the server has to hold an answer. The requests come one by one, because the
+        // server closes a connection on which too much is asked ahead.
         for (let refusedInARow = 0; refusedInARow < 30;) {
           const { status } = yield* ask(log, undefined)
           refusedInARow = status === 429 ? refusedInARow + 1 : 0
@@ -260,7 +260,10 @@ describe("states that come at once", () => {
   })
   const stateOf = (url: string) => `${url}/api/state/v1/workspaces/demo`
 
-  /** A push of 16 MiB that stops before its last byte; a socket takes but a few MiB of what nobody reads. */
+  /**
+   * A push of 16 MiB without its last byte. `isRead` tells whether the server reads it, because a socket takes only a few MiB that nobody
+   * reads.
+   */
   const stopping = (url: string) =>
     Effect.acquireRelease(
       Effect.sync(() => {
@@ -269,14 +272,14 @@ describe("states that come at once", () => {
           headers: { authorization: `Bearer ${userToken}`, "content-length": 16 * mebibyte }
         })
         const answered = once(sent, "response").then(([response]: Array<IncomingMessage>) => response?.resume(), () => undefined)
-        sent.on("error", () => undefined) // of one that was hung up
+        sent.on("error", () => undefined) // the connection was closed
         sent.write(Buffer.alloc(16 * mebibyte - 1, " "))
         return { sent, answered, isRead: () => sent.writableLength === 0 }
       }),
       ({ sent }) => Effect.sync(() => sent.destroy())
     )
 
-  /** A push of so many bytes of which one comes now and then. */
+  /** A push that announces `bytes` bytes and sends one every 50 ms. */
   const trickle = (url: string, bytes: number) =>
     Effect.acquireRelease(
       Effect.sync(() => {
@@ -296,7 +299,7 @@ describe("states that come at once", () => {
           }),
           () => ({ status: undefined, text: "{}" })
         )
-        sent.on("error", () => undefined) // of one that was hung up
+        sent.on("error", () => undefined) // the connection was closed
         return { sent, trickling, told: Effect.promise(() => answered), hasBegun: () => written > 3 }
       }),
       ({ sent, trickling }) =>
@@ -363,7 +366,7 @@ describe("states that come at once", () => {
         ]
         const told = yield* Effect.promise(() => Promise.race(sending.map(({ answered }) => answered)))
         expect(told).toBe(503)
-        // Of each one holds its room still, and the third has room.
+        // One push of the task and one of the user still hold their room, and there is room for a third.
         yield* person(url).start("other", { "auto-apply": true })
         yield* planWith(url)
         const other = yield* agent(url).take
@@ -440,7 +443,7 @@ describe("an address", () => {
     "blobs"
   ]
 
-  /** As it is written; fetch would tidy it up. */
+  /** Asks for the path exactly as it is written; fetch would normalise it. */
   const raw = (url: string, path: string, method = "GET") =>
     Effect.promise(async () => {
       const request = call(url, { path, method, headers: { authorization: `Bearer ${userToken}`, "content-type": "application/json" } })

@@ -1,4 +1,4 @@
-// The port against those who speak slowly, too much, or not HTTP: they get an answer or an end, and nobody else waits for them.
+// Clients that send slowly, too much, or no HTTP: the server answers or disconnects them, and no other client waits for them.
 import { describe, expect, it } from "@effect/vitest"
 import { Effect } from "effect"
 import { once } from "node:events"
@@ -21,7 +21,7 @@ const opened = (url: string, localAddress: string) =>
     (socket) => Effect.sync(() => socket.destroy())
   )
 
-/** What comes back until the server closes. */
+/** Returns what the server sends until it closes the connection. */
 const said = (url: string, sent: string) =>
   Effect.scoped(Effect.flatMap(opened(url, "127.0.0.1"), (socket) =>
     Effect.promise(async () => {
@@ -156,7 +156,7 @@ describe("clients that send slowly", () =>
       const url = yield* server
       const slow = yield* Effect.forEach(Array.from({ length: 700 }), () => opened(url, "127.0.0.2"), { concurrency: 50 })
       const dripping: Array<Socket> = slow.filter((socket) => !socket.closed)
-      expect(dripping.length).toBe(700) // a cluster's workers behind one gateway are no fewer
+      expect(dripping.length).toBe(700) // as many as the workers of a cluster behind one gateway may be
       for (const [at, socket] of dripping.entries()) {
         socket.write(
           at % 2 === 0
@@ -172,7 +172,7 @@ describe("clients that send slowly", () =>
         expect((yield* ask(`${url}/api/v2/ping`, userToken)).status).toBe(204)
         answered++
       }
-      expect(answered).toBeGreaterThan(1) // while all 700 were still at it
+      expect(answered).toBeGreaterThan(1) // while all 700 were still sending
       yield* Effect.promise(async () => {
         while (dripping.filter((socket, at) => at % 2 === 0 && !socket.closed).length > 0) {
           await new Promise((done) => setTimeout(done, 100))

@@ -1,4 +1,4 @@
-// A real server on a free port and a real SQLite file, and the three who speak to it: a person, an agent and a worker.
+// A real server on a free port with a real SQLite file, and its three kinds of client: a person, an agent and a worker.
 // Used by the tests of the server; a restart is a second `serve` on the same directory.
 import { Effect, Layer, Schema } from "effect"
 import { HttpServer } from "effect/http"
@@ -23,7 +23,7 @@ export const poolToken = "pool-token-0123456789"
 
 export const sha256 = (bytes: string | Uint8Array) => createHash("sha256").update(bytes).digest("hex")
 
-/** A directory with the two token files, gone with the scope. */
+/** A directory with the two token files, removed when the scope closes. */
 export const directory = Effect.acquireRelease(
   Effect.sync(() => {
     const made = mkdtempSync(join(tmpdir(), "agent-job-server-"))
@@ -41,7 +41,7 @@ export const optionsIn = (made: string) => ({
   poolTokenFile: join(made, "pool.token")
 })
 
-/** Serves for as long as the scope lives; gives the URL, and what the server is made of. */
+/** Runs a server until the scope closes; returns its URL and its services. */
 export const serveOpenly = (made: string, keep = keptByDefault) =>
   Effect.gen(function*() {
     const context = yield* Layer.build(ServerWithAddress({ ...optionsIn(made), keep }))
@@ -52,10 +52,10 @@ export const serveOpenly = (made: string, keep = keptByDefault) =>
     return { url, context }
   })
 
-/** The same, of which only the URL is asked. */
+/** Runs a server until the scope closes; returns its URL. */
 export const serve = (made: string, keep = keptByDefault) => Effect.map(serveOpenly(made, keep), ({ url }) => url)
 
-/** One of those in the `data` or `included` of an answer. */
+/** A resource in the `data` or `included` of an answer. */
 export interface Resource {
   readonly id: string
   readonly type: string
@@ -110,7 +110,7 @@ export const person = (url: string) => {
         }
       }
     })
-  /** A new run of a workspace, both made on the way. */
+  /** Makes the workspace, unless it is there, and starts a run of it; returns the run's id. */
   const start = (name: string, attributes: Record<string, unknown> = {}) =>
     Effect.gen(function*() {
       const workspaceId = yield* workspace(name)
@@ -121,7 +121,7 @@ export const person = (url: string) => {
   const view = (id: string): Effect.Effect<RunView> =>
     Effect.map(as("GET", runPath.run(id)), ({ json }) => Schema.decodeUnknownSync(RunViewSchema)(json))
   const state = (name: string) => Effect.map(as("GET", statePath.state(name)), ({ json }) => json)
-  /** Settles what there is now. */
+  /** Settles the open rescues of the workspace as they are now. */
   const settle = (name: string, more: object = {}) =>
     Effect.flatMap(
       state(name),
@@ -138,7 +138,7 @@ export const person = (url: string) => {
   return { as, workspace, upload, run, start, view, state, settle, act }
 }
 
-/** Of the AgentTask that a test speaks for, where there is but one. */
+/** The UID of the AgentTask, in tests that need only one. */
 export const taskUid = "task-uid-1"
 
 export const agent = (url: string, name = "agent-1", uid = taskUid) => {
@@ -151,11 +151,11 @@ export const agent = (url: string, name = "agent-1", uid = taskUid) => {
   const acknowledge = (id: string) => post(poolPath.acknowledge(id), { taskUid: uid })
   const wait = (id: string, reason: string, message: string) => post(poolPath.wait(id), { taskUid: uid, reason, message })
   const report = (id: string, result: StageResult) => post(`${poolPath.result(id)}?taskUid=${uid}`, result)
-  /** Of a stage that no task came to be for. */
+  /** Reports the result of a stage for which no AgentTask was made. */
   const reportTaskless = (id: string, result: StageResult) => post(poolPath.result(id), result)
   const cancellations = (after = 0, waitSeconds = 0) =>
     Effect.map(post(poolPath.cancellations, { after, waitSeconds }), ({ json }) => Schema.decodeUnknownSync(CancellationsResponse)(json))
-  /** The one assignment there should be, acknowledged. */
+  /** Acquires and acknowledges the only assignment that is open; throws if there is none or more than one. */
   const take = Effect.gen(function*() {
     const [assignment, ...others] = yield* acquire()
     if (assignment === undefined || others.length > 0) {
@@ -187,8 +187,8 @@ export const worker = (url: string, { taskToken }: Pick<Assignment, "taskToken">
 }
 
 /**
- * The first request of a stage, on its way: its token was looked at, and of its body one byte has come. Gives what sends the others and
- * awaits the status.
+ * Sends the first request of a stage up to the first byte of its body, and waits until the server has accepted its token. Returns an effect
+ * that sends the rest and gives the status.
  */
 export const onTheWay = Effect.fnUntraced(function*(url: string, { runId, taskToken }: Assignment, path: string, body: string) {
   const sent = request(url + path, {
@@ -251,7 +251,7 @@ export const archiveOf = (files: Readonly<Record<string, string>>): Uint8Array =
   return gzipSync(Buffer.concat([...entries, Buffer.alloc(1024)]))
 }
 
-/** The current run of the worker until its plan is stored and reported. */
+/** Takes the plan stage that waits, stores its plan and reports its result; returns the assignment. */
 export const planWith = (
   url: string,
   plan = "the plan",
@@ -266,7 +266,7 @@ export const planWith = (
     return assignment
   })
 
-/** A server with a run of the workspace `demo` in its apply stage, and its worker. `address`: of its state, for people. */
+/** A server with a run of the workspace `demo` in its apply stage, and its worker. `address` is where people find the state. */
 export const applying = Effect.gen(function*() {
   const made = yield* directory
   const url = yield* serve(made)

@@ -1,6 +1,6 @@
-// Parses a state from a file as the server does when it accounts for a stage and gives out outputs, with the heap that this process has,
-// of which journals as long as they may be, of a plan and of its apply, have their part.
-// Used by state-content.test.ts, which gives it that of the container.
+// Parses a state from a file as the server does to account for a stage and to give out outputs. The heap of this process also holds the
+// longest journals that a plan and its apply may have.
+// Used by state-content.test.ts, which gives it the heap of the server's container.
 import { Schema } from "effect"
 import { readFileSync } from "node:fs"
 import { getHeapStatistics } from "node:v8"
@@ -20,7 +20,7 @@ const journalOf = (nameOf: (number: number) => string) => {
   return entries
 }
 const { address: longest } = longestIdentity
-/** The longest that there are; and those that take twice as much memory as they have bytes, since one character of them needs it. */
+/** The longest journal, and one that takes twice as much memory as it has bytes, because it has characters outside of Latin-1. */
 const journals = [
   journalOf((number) => `${number}${"😀".repeat(longest - `${number}`.length)}`),
   journalOf((number) => `Ā${number}`.padEnd(longest, "a"))

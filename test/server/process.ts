@@ -1,5 +1,5 @@
-// The server as a process of its own, for the tests that end it with a signal or take its disk away.
-// Used by server.test.ts and durability.test.ts.
+// The server as a process of its own, for the tests that end it with a signal, fill its disk or read what it prints.
+// Used by server.test.ts, durability.test.ts and canary.test.ts.
 import { Effect } from "effect"
 import { type ChildProcess, spawn } from "node:child_process"
 import { once } from "node:events"
@@ -7,7 +7,7 @@ import { fileURLToPath } from "node:url"
 
 const program = fileURLToPath(new URL("./serve.ts", import.meta.url))
 
-/** Started on a directory, with files of at most `fileKilobytes` if given; killed with the scope when it still runs. */
+/** Starts a server on a directory, with files of at most `fileKilobytes` if given; kills it when the scope closes, if it still runs. */
 export const started = (made: string, fileKilobytes?: number) =>
   Effect.gen(function*() {
     const limit = fileKilobytes === undefined ? "" : `ulimit -f ${fileKilobytes}; `
@@ -21,7 +21,7 @@ export const started = (made: string, fileKilobytes?: number) =>
     return { child, url: `http://127.0.0.1:${/(\d+)\s*$/u.exec(String(line))?.[1]}` }
   })
 
-/** The exit code, null after a signal. */
+/** Sends the signal, unless the process has ended; returns the exit code, or null if a signal ended it. */
 export const ended = async (child: ChildProcess, signal: NodeJS.Signals): Promise<number | null> => {
   if (child.exitCode === null && child.signalCode === null) {
     const exit = once(child, "exit")

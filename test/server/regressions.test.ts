@@ -1,4 +1,4 @@
-// What servers of this kind have got wrong elsewhere: each title says what happened there, each test that it does not here.
+// Mistakes that servers of this kind have made elsewhere: each title says what happened there, and its test shows that it does not here.
 import { describe, expect, it } from "@effect/vitest"
 import { Effect } from "effect"
 import { TestClock } from "effect/testing"
@@ -8,7 +8,7 @@ import { agent, cancelled, directory, failed, person, planWith, serve, sha256, s
 const server = Effect.flatMap(directory, serve)
 const evicted: StageResult = { ...failed("The Pod had to leave its node during tofu plan; nothing was changed."), reason: "Evicted" }
 
-/** Everything that a run can come to, from its start on. */
+/** The ends of a run, with what leads a new run to each. */
 const ends: ReadonlyArray<
   { readonly end: string; readonly reach: (url: string, id: string) => Effect.Effect<unknown>; readonly settings?: object }
 > = [
@@ -38,7 +38,7 @@ const ends: ReadonlyArray<
   { end: "canceled", reach: (url, id) => Effect.andThen(planWith(url), person(url).act(id, "cancel")) }
 ]
 
-/** The apply that waits. Its worker gives the state's lock back only when the engine failed, as that end would be in doubt without it. */
+/** Ends the apply that waits with `result`. The worker unlocks first if that is a failure, because a held lock would leave it in doubt. */
 const applying = Effect.fnUntraced(function*(url: string, result: StageResult) {
   const apply = yield* agent(url).take
   const { epoch } = (yield* worker(url, apply).lock("l-1")).json
@@ -59,7 +59,7 @@ describe("here not:", () => {
       const answers = yield* Effect.all(agents.map(({ acknowledge }) => acknowledge(id)), { concurrency: "unbounded" })
       expect(answers.map(({ status }) => status).sort()).toEqual([204, ...Array(63).fill(409)])
       const again = yield* Effect.all(agents.map(({ acknowledge }) => acknowledge(id)), { concurrency: "unbounded" })
-      expect(again.map(({ status }) => status)).toEqual(answers.map(({ status }) => status)) // whoever has it has it for good
+      expect(again.map(({ status }) => status)).toEqual(answers.map(({ status }) => status)) // the same agent still has it
     }))
 
   it.live("two words on the end of a stage were both taken, and the later one won", () =>
@@ -117,7 +117,7 @@ describe("here not:", () => {
       const url = yield* server
       yield* person(url).start("demo")
       yield* agent(url).acquire()
-      expect(yield* agent(url).acquire()).toEqual([]) // an agent that could not make a task of it
+      expect(yield* agent(url).acquire()).toEqual([]) // the agent could not make a task, and asks again at once
       yield* TestClock.adjust("2 seconds")
       const plan = yield* agent(url).take
       yield* agent(url).report(plan.id, evicted)

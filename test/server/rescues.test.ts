@@ -26,7 +26,7 @@ import {
 const state = (serial: number, lineage = "l", more: object = {}) => ({ version: 4, serial, lineage, outputs: {}, resources: [], ...more })
 const address = (url: string) => `${url}/api/state/v1/workspaces/demo`
 
-/** A run in its apply stage, which holds the lock of the state `a` and has pushed the serial 1, with `first` on its way before. */
+/** A run in its apply stage that holds the lock `a` of its state and has pushed the serial 1. `first` runs before it takes the lock. */
 const applyingWith = <A>(made: string, first: (url: string, apply: Assignment) => Effect.Effect<A>) =>
   Effect.gen(function*() {
     const url = yield* serve(made)
@@ -44,7 +44,7 @@ const applyingWith = <A>(made: string, first: (url: string, apply: Assignment) =
 const applyingIn = (made: string) => applyingWith(made, () => Effect.void)
 const applying = Effect.flatMap(directory, applyingIn)
 
-/** With a body of a state on the way, that goes on with `arrive`, which gives the status. */
+/** The same, with a push of this state begun before; `arrive` sends the rest of it and gives the status. */
 const arriving = (body: object) =>
   Effect.flatMap(
     directory,
@@ -62,7 +62,7 @@ const nextApply = Effect.fnUntraced(function*(url: string) {
 
 const lost = { ...failed("The worker ended without a result."), reason: "Lost" } as const
 
-/** After the end of an apply that was lost with the lock. */
+/** The same after the apply was reported as lost while it held the lock. */
 const doubted = Effect.gen(function*() {
   const made = yield* applying
   yield* agent(made.url).report(made.apply.id, lost)
@@ -75,7 +75,7 @@ describe("a rescue", () => {
       const { apply, id, url } = yield* applying
       const second = yield* person(url).start("demo")
       const planOnly = yield* person(url).start("demo", { "plan-only": true })
-      expect((yield* agent(url).take).runId).toBe(planOnly) // before the end: changes nothing, goes on
+      expect((yield* agent(url).take).runId).toBe(planOnly) // taken before the apply is lost
       yield* agent(url).report(apply.id, lost)
       expect(yield* agent(url).acquire()).toEqual([])
       const { queue, status } = yield* person(url).view(second)
@@ -133,7 +133,7 @@ describe("a rescue", () => {
 })
 
 describe("what a person decides", () => {
-  /** Of what there is now, as it is said when it has become something else. */
+  /** The part of a decision that says what the person saw, so that the server refuses the decision if that has changed. */
   const seen = ({ evidence, pending, version }: Pick<StateView, "evidence" | "pending" | "version">) => ({
     pending: pending.map(({ id }) => id),
     evidence: evidence[0]?.id,
@@ -183,7 +183,7 @@ describe("what a person decides", () => {
       yield* settle({})
       const second = yield* nextApply(url)
       yield* worker(url, second).pushState(state(2), "b", 2)
-      yield* applier.pushState(state(3), "a", 1) // of the worker that was cut off
+      yield* applier.pushState(state(3), "a", 1) // from the worker that was cut off
       const before = yield* looked
       yield* worker(url, second).pushState(state(9), "b", 2)
       yield* worker(url, second).unlock("b")
@@ -233,7 +233,7 @@ describe("an apply that was offered before its workspace came into doubt", () =>
       const [offered] = yield* agent(url).acquire()
       const planOnly = yield* person(url).start("demo", { "plan-only": true })
       const [plan] = yield* agent(url, "another").acquire() // the apply is offered to the first again, after a while
-      yield* applier.pushState(state(9), "a", 1) // of the worker that was cut off
+      yield* applier.pushState(state(9), "a", 1) // from the worker that was cut off
       expect(yield* worker(url, offered!).as("GET", taskPath.assignment)).toMatchObject(pending)
       expect(yield* worker(url, offered!).lock("b")).toMatchObject(pending)
       expect(yield* agent(url).acknowledge(offered!.id)).toMatchObject(pending)
@@ -252,7 +252,7 @@ describe("an apply that was offered before its workspace came into doubt", () =>
       yield* planWith(url)
       const apply = yield* agent(url).take
       yield* agent(url).wait(apply.id, "ConcurrencyLimit", "5 of 5 tasks run.")
-      yield* applier.pushState(state(9), "a", 1) // of the worker that was cut off
+      yield* applier.pushState(state(9), "a", 1) // from the worker that was cut off
       expect(yield* person(url).view(next)).toMatchObject({ status: "applying", queue: { reason: "StateRescuePending" } })
       for (const answer of [yield* worker(url, apply).as("GET", taskPath.assignment), yield* worker(url, apply).lock("b")]) {
         expect(answer).toMatchObject(pending)
@@ -313,7 +313,7 @@ describe("a state that is refused to a stage", () => {
         method: "POST",
         headers: { authorization: `Bearer ${userToken}`, "content-length": 10 }
       })
-      arriving.on("error", () => undefined) // it is hung up
+      arriving.on("error", () => undefined) // the connection is closed in the end
       yield* Effect.acquireRelease(Effect.sync(() => arriving.flushHeaders()), () => Effect.sync(() => arriving.destroy()))
       yield* Effect.repeat(settle({ use: id }), { until: ({ status }) => status === 503 })
       const read = yield* ask(url + statePath.evidence("demo", id), userToken)

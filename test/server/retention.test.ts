@@ -28,7 +28,7 @@ type Stores = Layer.Success<ReturnType<typeof stores>>
 const keep: Keep = { days: 30, runs: 2, states: 2 }
 const onDay = (days: number) => TestClock.setTime(days * 24 * 3600 * 1000)
 const passAlone = Effect.flatMap(Retention, (retention) => retention.pass())
-/** After one six hours before, which saw the same as old or nearly so. */
+/** Runs a pass as if another one had run six hours before, so that what is old goes at once. */
 const pass = Effect.gen(function*() {
   const before = new Date((yield* Clock.currentTimeMillis) - 6 * 3600 * 1000).toISOString()
   yield* (yield* SqlClient.SqlClient)`INSERT OR IGNORE INTO retentionPasses (at) VALUES (${before})`
@@ -45,7 +45,7 @@ const filesIn = (made: string) => new Set(readdirSync(join(made, "data", "blobs"
 const archive = (content: string) => archiveOf({ "main.tf": content })
 const state = (serial: number) => Buffer.from(JSON.stringify({ version: 4, serial, lineage: "l" }))
 
-/** A version with an archive of its own, or of that content. */
+/** Makes a configuration version of `demo` with an archive of this content. */
 const version = Effect.fnUntraced(function*(content: string, speculative = false) {
   const { id: workspaceId } = yield* (yield* Workspaces).ensure(WorkspaceName.make("demo"))
   const configurations = yield* Configurations
@@ -72,7 +72,7 @@ const create = (of: Effect.Success<ReturnType<typeof version>>, more: Partial<Ne
       })
   )
 
-/** Its stage is taken, has a log of 4 bytes and ends so. */
+/** Takes the stage that waits, gives it a log of 4 bytes and ends it with this result. */
 const stage = Effect.fnUntraced(function*(result: StageResult) {
   const assignments = yield* Assignments
   const [taken] = yield* assignments.acquire("agent-1", 0, 1)
@@ -83,7 +83,7 @@ const stage = Effect.fnUntraced(function*(result: StageResult) {
   return { id, taskToken: taken?.taskToken ?? "" }
 })
 
-/** A run that is over, of a version of its own. */
+/** Makes a run that is over, of a configuration version of its own. */
 const past = Effect.fnUntraced(function*(content: string) {
   const of = yield* version(content)
   const run = yield* create(of)
@@ -209,7 +209,7 @@ describe("what is old", () => {
           yield* TestClock.setTime(right)
         }
         yield* passAlone
-        yield* onDay(1001) // what was noted ahead of time says nothing when that time has come
+        yield* onDay(1001) // the passes that the fast clock noted do not count when their time has come
         for (let hour = 0; hour < 6; hour++) yield* Effect.andThen(passAlone, hours(1))
         expect(yield* isRemoved(id)).toBe(false)
         yield* passAlone
@@ -229,7 +229,7 @@ const rescue = (of: { readonly workspaceId: string; readonly stage: { readonly i
 const settle = (id: string) => Effect.flatMap(Rescues, (rescues) => rescues.settle(id, "me", "kept"))
 
 describe("an old run", () => {
-  /** What keeps it, given as what begins and what ends it. */
+  /** The reasons to keep a run: `begin` brings one about and returns what ends it. */
   const keeps: ReadonlyArray<
     {
       readonly what: string
@@ -423,7 +423,7 @@ describe("more than goes in one pass", () =>
       })
     )))
 
-/** One after another, each under a lock of its own. */
+/** Stores states with these serials one after another, each under a lock of its own. */
 const push = (workspaceId: string, ...serials: ReadonlyArray<number>) =>
   Effect.gen(function*() {
     const [locks, states] = [yield* StateLocks, yield* StateVersions]
@@ -517,7 +517,7 @@ describe("a server that runs", () =>
     })))
 
 describe("a server that dies while it removes", () => {
-  /** All digests that rows name, as the statement that guards the files has it. */
+  /** The digests that rows name, as in server/named-blobs, except those of saved plans, which these runs do not have. */
   const named = (sql: SqlClient.SqlClient) =>
     sql.unsafe<{ readonly sha256: string }>(`SELECT sha256 FROM configurationVersions WHERE sha256 IS NOT NULL AND removedAt IS NULL UNION
     SELECT archiveSha256 FROM runs WHERE removedAt IS NULL UNION SELECT sha256 FROM stateVersions WHERE supersededAt IS NULL UNION SELECT sha256 FROM evidence`)

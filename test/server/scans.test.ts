@@ -9,7 +9,7 @@ import { Retention } from "../../src/server/retention.ts"
 import { stores } from "../../src/server/server.ts"
 import { agent, archiveOf, ask, directory, failed, optionsIn, person, planWith, serve, worker } from "./live-server.ts"
 
-/** They have a row for each run, stage, state or word of them, and in a year there are a hundred thousand. */
+/** The tables that grow with the number of runs, stages, states, agents and workspaces, to a hundred thousand rows in a year. */
 const growing = [
   "runs",
   "stages",
@@ -26,21 +26,21 @@ const growing = [
 ]
 
 /**
- * The stages that nobody has taken, the rescues that wait; what is read in the order of an index and not to its end; what is counted in an
- * index alone; what the hourly pass of the retention goes over.
+ * Reports whether a scan is acceptable: one of the stages that no agent has taken or of the rescues that wait, one in the order of an index
+ * up to a limit, one that counts runs in an index alone, and that of all workspaces by the hourly pass of the retention.
  */
 const isBounded = (step: string, text: string) =>
   /(?:stagesToOffer|rescuesPending)$/u.test(step) ||
   text === "SELECT * FROM workspaces ORDER BY name" ||
   (step.includes(" INDEX ") && /\bLIMIT\b|^SELECT status, count\(\*\) AS n FROM runs GROUP BY status$/u.test(text))
 
-/** Of a migration: said once, of a table that an older version wrote. */
+/** Reports whether the statement is of a migration, which runs once over a table that an older version wrote. */
 const isOfMigration = (text: string) =>
   text.includes("effect_sql_migrations") || /^UPDATE evidence SET (?:decided = 1 WHERE EXISTS|storedVersionId = \()/u.test(text)
 
 const state = (serial: number) => ({ version: 4, serial, lineage: "l", outputs: {}, resources: [] })
 
-/** What people, agents and workers do with the server, so that it says all that it says to the database. */
+/** Does what people, agents and workers do with the server, so that it sends all of its statements to the database. */
 const used = Effect.fnUntraced(function*(url: string) {
   const me = person(url)
   const workspaceId = yield* me.workspace("demo")
@@ -93,7 +93,8 @@ it.live("nothing that the server is asked makes it read a table that grows from 
     yield* Scope.close(scope, Exit.void)
     yield* Effect.scoped(
       Effect.flatMap(
-        Layer.build(stores({ ...optionsIn(made), keep: { days: -1, runs: 1, states: 1 } })), // what is to be kept for a day to come was old some hours ago
+        // With -1 days, everything has been old for a day.
+        Layer.build(stores({ ...optionsIn(made), keep: { days: -1, runs: 1, states: 1 } })),
         (context) =>
           Effect.gen(function*() {
             const { pass } = yield* Retention

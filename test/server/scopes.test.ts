@@ -1,4 +1,4 @@
-// Which token opens which route: a table of all routes that the server has, asked with every kind of token.
+// Which token opens which route: a table of all routes of the server, each of which is asked with every kind of token.
 import { describe, expect, it } from "@effect/vitest"
 import { Effect, Layer } from "effect"
 import { HttpRouter } from "effect/http"
@@ -8,7 +8,7 @@ import { openApi } from "../../src/server/open-api.ts"
 import { routes, stores } from "../../src/server/server.ts"
 import { agent, ask, directory, optionsIn, person, planWith, poolToken, serve, taskUid, userToken } from "./live-server.ts"
 
-/** `link`: no token, but a secret in the path, whose lack looks like an address that does not exist. */
+/** What opens a route. `link` is a secret in the path instead of a token; without it, the answer is 404, as for an unknown address. */
 type Opens = "anybody" | "user" | "pool" | "task" | "link"
 
 const table: Readonly<Record<string, Opens>> = {
@@ -105,7 +105,7 @@ const address = (row: string) => {
   return { method: method === "*" ? "GET" : method, path: path.replaceAll(/:\w+|\*/gu, "run-x") }
 }
 
-/** The table is about tokens, not about how often they are used. */
+/** No limit on the number of requests, because the table is only about tokens. */
 const unlimited = { perSecond: 1e6, burst: 1e6 }
 const server = Effect.flatMap(directory, serve).pipe(
   Effect.provideService(Rates, { user: unlimited, pool: unlimited, task: unlimited, link: unlimited, address: unlimited })
@@ -159,8 +159,8 @@ describe("the table of scopes", () => {
       for (const [row, opens] of Object.entries(table)) {
         const { method, path } = address(row)
         for (const [given, kind, authorization] of tokens) {
-          if (row === "POST /api/task/v1/result" && given === "an ended stage's") continue // may say that same result again
-          if (row === "POST /api/task/v1/effects" && given === "an ended stage's") continue // is told that the stage is over
+          if (row === "POST /api/task/v1/result" && given === "an ended stage's") continue // it may report the same result again
+          if (row === "POST /api/task/v1/effects" && given === "an ended stage's") continue // it is told that the stage is over
           const headers = {
             ...(authorization !== "" && { authorization }),
             [taskHeader.taskUid]: given === "an ended stage's" ? taskUid : given

@@ -81,7 +81,8 @@ describe("a plan that was disrupted", () => {
       })
       const answered = once(late, "response")
       late.write("la")
-      while ((yield* person(url).view(id)).stages[0]?.status !== "running") yield* Effect.sleep("10 millis") // its token was good
+      // A stage is running once the server has accepted its token.
+      while ((yield* person(url).view(id)).stages[0]?.status !== "running") yield* Effect.sleep("10 millis")
       yield* agent(url).report(first.id, evicted)
       late.end("te")
       expect((yield* Effect.promise(() => answered))[0].statusCode).toBe(401)
@@ -122,7 +123,7 @@ describe("a plan that was disrupted", () => {
 describe("an apply whose confirmed state is not here, as the server is restored from a copy that is older", () => {
   const wanted = { number: 1, kind: "planned", action: "create", address: "time_sleep.a" } as const
   const state = { version: 4, serial: 1, lineage: "l", outputs: {}, resources: [] }
-  /** A server that has the apply as offered, and the agent whose task has long ended with this result. */
+  /** A server that has no state of an apply that an agent took, like a copy of its database from before the apply pushed a state. */
   const restored = Effect.gen(function*() {
     const url = yield* server
     const id = yield* person(url).start("demo", { "auto-apply": true })

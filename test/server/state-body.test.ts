@@ -1,4 +1,4 @@
-// What is known of a state before it is stored, and what is parsed of it to know that.
+// What the server learns of a state before it stores it, and how much of the state it parses for that.
 import { describe, expect, it } from "@effect/vitest"
 import { Effect } from "effect"
 import { identify, identifyOfStage } from "../../src/server/state-body.ts"

@@ -1,4 +1,4 @@
-// What is in a state, and that looking into the worst of them takes no more memory than the server has.
+// What the server reads in a state, and that even the worst state takes no more memory than the server has.
 import { describe, expect, it } from "@effect/vitest"
 import { Effect } from "effect"
 import { spawnSync } from "node:child_process"
@@ -55,10 +55,10 @@ describe("a state", () => {
 })
 
 describe("the heap that Node chooses in 1 GiB, the limit of the server, with the longest journals in it,", () => {
-  const heap = { oldSpace: 512, young: 6 } // of which a semi-space is a third (images/agent-job.Containerfile)
+  const heap = { oldSpace: 512, young: 6 } // MiB; a semi-space is a third of `young` (images/agent-job.Containerfile)
   const flags = [`--max-old-space-size=${heap.oldSpace}`, `--max-semi-space-size=${heap.young / 3}`]
 
-  /** As many as are parsed, or 2,000,000 values in them. */
+  /** Writes a state with as many items as the server still parses ("most"), or with 2,000,000 values ("more"); returns the file. */
   const stateOf = ([before, after]: readonly [string, string], valuesOfOne: number, one: (at: number) => string, count: "most" | "more") =>
     Effect.map(directory, (folder) => {
       const file = join(folder, "state")

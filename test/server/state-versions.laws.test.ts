@@ -14,7 +14,7 @@ import { StateVersions } from "../../src/server/state-versions.ts"
 import { Workspaces } from "../../src/server/workspaces.ts"
 import { sha256 } from "./live-server.ts"
 
-/** Files in memory, since the laws are not about the disk. What is aside is the body itself. */
+/** Blobs in memory, because the laws are not about the disk. `aside` is the body itself instead of a path. */
 const blobs = Layer.sync(Blobs, () => {
   const files = new Map<string, Uint8Array>()
   return Blobs.of({
@@ -46,7 +46,7 @@ const stores = StateVersions.layer.pipe(
 
 const who = Schema.Literals(["one", "two"])
 const oneOfTwo = Schema.Int.check(Schema.isBetween({ minimum: 0, maximum: 1 }))
-/** What ends the game, and what is wrong with a push, happens at one number alone, or little would ever be stored. */
+/** An end, a forced unlock and each flaw of a push happen at one number only; otherwise little would ever be stored. */
 const dice = Schema.Int.check(Schema.isBetween({ minimum: 0, maximum: 5 }))
 const Step = Schema.Union([
   Schema.TaggedStruct("Lock", { who, id: oneOfTwo }),
@@ -61,7 +61,7 @@ const Steps = Schema.Array(Step).check(Schema.isMinLength(12), Schema.isMaxLengt
 type Who = typeof who.Type
 type Push = { readonly id: number; readonly epoch: number; readonly serial: number; readonly lineage: string; readonly text: string }
 
-/** What should be: the lock with its holder, the epoch, and the state that was acknowledged last. */
+/** What the server should have: the lock with its holder, the epoch, and the state that was acknowledged last. */
 interface Model {
   epoch: number
   lock: { readonly who: Who; readonly id: number } | undefined
@@ -135,7 +135,7 @@ describe("the epoch machine", () => {
                 .length > 0
             const answer = yield* Effect.exit(push(by, given))
             const isKept = answer._tag === "Failure" || (answer.value !== undefined && answer.value.as !== "stored")
-            if (model.ended.has(by)) { // nothing of it is ever stored; at most it is told that it was
+            if (model.ended.has(by)) { // a late state is never stored; the server may say that it was stored before
               if (!isKept) expect(everStored).toBe(true)
             } else {
               expect([by, given, answer._tag === "Success"]).toEqual([by, given, pushed(model, by, given)])

@@ -196,7 +196,7 @@ describe("the states of one stage", () => {
     Effect.gen(function*() {
       const run = yield* applying
       yield* run.applier.lock("a")
-      yield* run.applier.pushState(state(1), "a stranger's", 1) // is evidence
+      yield* run.applier.pushState(state(1), "a stranger's", 1) // becomes evidence
       yield* pushed(1, 7, run, 1)
       expect(storedOf(run.made, [1, 2, 3])).toEqual([1, 3])
     }))

@@ -20,11 +20,11 @@ const remembered = (made: string) => {
   using database = new DatabaseSync(join(made, "data", "agent-job.sqlite"), { readOnly: true })
   return database.prepare("SELECT * FROM unnamed").all()
 }
-/** As if all files had been stored then. */
+/** Dates all files as if they had been stored on that day. */
 const storedOn = (made: string, days: number) =>
   filesIn(made).forEach((name) => utimesSync(join(blobsIn(made), name), days * day / 1000, days * day / 1000))
 
-/** With a run in its apply that has saved the state 2, and a state and a body that were refused. */
+/** Runs a server until an apply has saved the state 2, and a state and a body were refused; `end` ends the apply and the server. */
 const left = Effect.fnUntraced(function*(made: string) {
   const scope = yield* Scope.make()
   const url = yield* serve(made).pipe(Scope.provide(scope))
@@ -39,7 +39,7 @@ const left = Effect.fnUntraced(function*(made: string) {
   return { end }
 })
 
-/** By a server that sweeps on each of these days. Gives what the last sweep found. */
+/** Sweeps on each of these days; returns what the last sweep found. */
 const sweptOn = (made: string, days: ReadonlyArray<number>) =>
   Effect.scoped(Effect.gen(function*() {
     const { sweep } = yield* Effect.provide(NamedBlobs, yield* Layer.build(stores(optionsIn(made))))
@@ -66,7 +66,8 @@ describe("the sweep", () => {
       expect((yield* ask(`${after}/api/state/v1/workspaces/demo`, userToken)).json.serial).toBe(2)
       const { evidence } = (yield* view).json
       expect((yield* person(after).as("GET", statePath.evidence("demo", evidence[0].id))).json).toEqual(state(1))
-      expect((yield* view).status).toBe(200) // last, since a server whose answer has just been streamed ends after two seconds, which do not go by here
+      // A plain answer comes last: after a streamed one, the server takes two seconds to end, and the test clock stands still.
+      expect((yield* view).status).toBe(200)
     }))
 
   it.effect.each([

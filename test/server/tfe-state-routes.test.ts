@@ -1,4 +1,4 @@
-// The outputs of states, and how much of them the server holds for those who ask.
+// The outputs of states, and how much of them the server holds for clients that have not read them yet.
 import { describe, expect, it } from "@effect/vitest"
 import { Effect } from "effect"
 import { writeFileSync } from "node:fs"
@@ -13,7 +13,7 @@ const mebibyte = 1024 * 1024
 const server = Effect.flatMap(directory, serve)
 const one = (id: string) => `/api/v2/state-version-outputs/${id}`
 
-/** A workspace whose state has these outputs; gives its id. */
+/** Makes a workspace whose state has these outputs; returns its id. */
 const stateWith = Effect.fnUntraced(function*(url: string, outputs: Readonly<Record<string, string>>, workspace = "demo") {
   const address = `${url}/api/state/v1/workspaces/${workspace}`
   yield* ask(address, userToken, "PUT", { ID: "a" })
@@ -100,7 +100,7 @@ describe("the outputs of a state", () => {
           ),
           (socket) => Effect.sync(() => socket.destroy())
         )
-        // The network's buffers hold some megabytes before the server has to.
+        // The buffers of the network take some megabytes before the server has to hold an answer.
         for (let refusedInARow = 0; refusedInARow < 30;) {
           const { headers, status } = yield* ask(url + outputs, userToken)
           refusedInARow = status === 503 ? refusedInARow + 1 : 0

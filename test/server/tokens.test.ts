@@ -54,7 +54,7 @@ describe("a token", () => {
 })
 
 describe("a token file", () => {
-  /** Why a server with these files does not start. */
+  /** Starts a server with these files, which has to fail; returns the error and the directory. */
   const refused = (files: Readonly<Record<string, string>>) =>
     Effect.gen(function*() {
       const made = yield* directory
@@ -95,7 +95,7 @@ describe("a token file", () => {
 })
 
 describe("the key of links and seals", () => {
-  /** A data directory in which an earlier start left this. */
+  /** A directory whose data folder has these files, as an earlier start left them. */
   const left = (files: Readonly<Record<string, string>>) =>
     Effect.map(directory, (made) => {
       mkdirSync(join(made, "data"))

@@ -1,5 +1,5 @@
-// What an earlier release left behind is read right by this one: AgentTasks, Jobs and last words in the cluster, and the server's database.
-// Files in a folder beside this are as that release wrote them, and stay as they are; a new release that writes otherwise adds a folder.
+// This release reads correctly what an earlier one left: AgentTasks, Jobs and termination messages, and the server's database.
+// The files in the folder beside this file stay as that release wrote them; a new release that writes something else adds a folder.
 import { describe, expect, it } from "@effect/vitest"
 import { ConfigProvider, Effect, Equal, Option, Result, Schema } from "effect"
 import { mkdirSync, readFileSync, writeFileSync } from "node:fs"
@@ -128,7 +128,7 @@ describe("a server's database of an earlier release", () => {
   const token = "token-from-before-the-upgrade"
   const [planned, planning, waiting] = ["run-z67bfvn3d6hi3s44", "run-2qyc7vh4cg8jnjtm", "run-j4q7wsnyai8t6f8k"] as const
 
-  /** What was there before the server was started anew. */
+  /** A directory whose database and blobs are as the earlier release left them. */
   const before = Effect.map(directory, (made) => {
     mkdirSync(join(made, "data", "blobs"), { recursive: true })
     for (const blob of ["the plan", archiveOf({ "main.tf": "output \"m\" { value = 1 }" })]) {

@@ -1,4 +1,4 @@
-// Archives by URL: what is asked, what is never sent, and when it ends.
+// Archives by URL: which requests the worker makes, what it never sends, and when it gives up.
 import { describe, expect, it } from "@effect/vitest"
 import { Effect, type Scope } from "effect"
 import { existsSync, mkdtempSync, readFileSync, rmSync } from "node:fs"
@@ -10,7 +10,7 @@ import { lookupBut } from "../../src/http/connections.ts"
 import { archiveUrl, fetchArchive as fetch, Forbidden } from "../../src/worker/archive-url.ts"
 import { sha256 } from "./fake-task-api.ts"
 
-/** Where only the servers of this file are. */
+/** Fetches with no address forbidden, because the servers of this file are on loopback. */
 const fetchArchive = (...given: Parameters<typeof fetch>) => Effect.provideService(fetch(...given), Forbidden, () => false)
 
 const content = Buffer.from("an archive")

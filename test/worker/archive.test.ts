@@ -1,4 +1,4 @@
-// Archives that nobody vouches for: the good ones arrive whole, the hostile ones leave nothing outside the directory and end at a limit.
+// Archives that nobody vouches for: a good one is unpacked whole; a hostile one is refused and leaves nothing outside of the directory.
 import { describe, expect, it } from "@effect/vitest"
 import { Cause, Effect, Exit, Option, type Scope, Stream } from "effect"
 import { Tar } from "effect/encoding"
@@ -47,7 +47,7 @@ const tar = (...entries: ReadonlyArray<Tar.Entry>) =>
       Buffer.concat(chunks))
   )
 
-/** A header of any kind, checksum included; the library writes only good ones. */
+/** A tar header of any kind with its checksum; the library writes only valid ones. */
 const raw = (name: string, typeflag: string, { link = "", mode = 0o644, size = 0 } = {}): Buffer => {
   const block = Buffer.alloc(512)
   block.write(name.slice(0, 100), 0)
@@ -211,7 +211,7 @@ describe("unpack", () => {
       const here = yield* place
       const size = 10 * 1024 ** 3
       const zeros = Buffer.alloc(1024 * 1024)
-      // gzip members may follow one another, so one packed MiB of zeros again and again is a packed 10 GiB of them.
+      // A gzip file may have several members, so the same packed MiB of zeros, repeated, is a packed 10 GiB of zeros.
       const member = gzipSync(zeros)
       yield* Effect.promise(() =>
         pipeline(

@@ -1,4 +1,4 @@
-// The claim and the result against a real API server, whose versions and rules decide.
+// The claim and the result against a real API server, whose resource versions and validation rules decide.
 import { describe, expect, layer } from "@effect/vitest"
 import { Cause, ConfigProvider, Effect, Exit, Layer, Option, Result, Runtime, Schedule } from "effect"
 import { randomBytes } from "node:crypto"
@@ -32,7 +32,8 @@ const cluster = Layer.effectDiscard(Effect.gen(function*() {
     kubernetes.create(namespaces, { metadata: { name: namespace } }),
     () => Effect.ignore(kubernetes.delete(namespaces, { name: namespace }))
   )
-  yield* kubernetes.list(taskKind, { namespace }).pipe(Effect.retry({ times: 100, schedule: Schedule.spaced("100 millis") })) // until it is served
+  // Repeats the list until the API server serves the kind.
+  yield* kubernetes.list(taskKind, { namespace }).pipe(Effect.retry({ times: 100, schedule: Schedule.spaced("100 millis") }))
 })).pipe(Layer.provideMerge(Kubernetes.layer(fromKubeconfig())), Layer.orDie)
 
 const settings = (task: string, pod: string) =>
@@ -64,7 +65,7 @@ const stop = Layer.succeed(
 const errorOf = <A, E>(exit: Exit.Exit<A, E>): E | undefined =>
   Exit.isFailure(exit) ? Option.getOrUndefined(Cause.findErrorOption(exit.cause)) : undefined
 
-/** Writes of a status that happen, and whose answers come or do not; what is asked again gets its answer. */
+/** Runs `effect` with writes of a status that all happen; all of their answers arrive, every second one, or none. Reads are answered. */
 const losing = <A, E, R>(answers: "all" | "some" | "none", effect: Effect.Effect<A, E, R>) =>
   Effect.gen(function*() {
     const kubernetes = yield* Kubernetes
@@ -124,7 +125,7 @@ layer(cluster, { timeout: 60_000, excludeTestServices: true })("the API server",
             const cancel = Effect.delay(
               kubernetes.update(taskKind, { ...task, spec: { ...task.spec, cancel: true } }),
               `${(round % 40) * (round % 3 === 0 ? 10 : 1)} millis`
-            ) // of that very version, so it is the one that etcd has to decide about
+            ) // an update of the version that the claim updates too, so that etcd has to decide
             const [claimed, cancelled] = yield* Effect.all([claiming(name, "p"), Effect.result(cancel)], { concurrency: "unbounded" })
             const { spec, status } = yield* read(name)
             const first = Exit.isSuccess(claimed) ? "claim" : "cancel"

@@ -1,4 +1,4 @@
-// Who may run a task: one process, once, whatever becomes of the answers.
+// Who may run a task: exactly one process, once, whichever answers of the API server are lost.
 import { describe, expect, it } from "@effect/vitest"
 import { Cause, Clock, ConfigProvider, Effect, Exit, Fiber, Layer, Option, Runtime } from "effect"
 import { TestClock } from "effect/testing"
@@ -53,7 +53,7 @@ const claiming = (
     Effect.exit
   )
 
-/** Runs it through its backoffs. */
+/** Runs the effect and lets two minutes pass, which is longer than its backoffs. */
 const soon = <A, E>(effect: Effect.Effect<A, E>) =>
   Effect.gen(function*() {
     const fiber = yield* Effect.forkChild(effect)

@@ -1,5 +1,5 @@
 // An AgentTask in memory that a worker has claimed, and what that worker says in its status.
-// Used by the tests of task status, state delivery and stage.
+// Used by the tests of task status, state delivery and settlement.
 import { Context, Effect, Layer } from "effect"
 import { running } from "../../src/core/status.ts"
 import type { AgentTaskStatus, Claim } from "../../src/schema/agent-task.ts"

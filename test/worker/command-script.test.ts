@@ -1,4 +1,4 @@
-// A command's script against the shells that read it: what comes out is what went in.
+// A command's script, read by each shell: the program gets exactly the arguments and variables that went in.
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Result, Schema } from "effect"
 import { spawnSync } from "node:child_process"
@@ -7,9 +7,10 @@ import { join } from "node:path"
 import { type Command, commandScript } from "../../src/worker/command-script.ts"
 import { type Place, place, shells } from "../runner/session.ts"
 
-/** Any text that a process can be given: no NUL, and UTF-8 (a lone surrogate has none). */
+/** Any text that a process can be given: without NUL, and without lone surrogates, which have no UTF-8. */
 const Value = Schema.String.check(Schema.makeFilter((text: string) => text.isWellFormed() && !text.includes("\0")))
-const Name = Schema.String.check(Schema.isPattern(/^[a-z_]{2}[A-Za-z0-9_]{0,9}$/u)) // small letters first: no variable that sh or printf heeds
+/** A name that begins with small letters, so that it is no variable that sh or printf heeds. */
+const Name = Schema.String.check(Schema.isPattern(/^[a-z_]{2}[A-Za-z0-9_]{0,9}$/u))
 const Values = Schema.Struct({ args: Schema.Array(Value), env: Schema.Record(Name, Value) })
 type Values = typeof Values.Type
 

@@ -5,7 +5,7 @@ import { TestClock } from "effect/testing"
 import { printTo } from "../../src/worker/container-output.ts"
 import { Log } from "../../src/worker/log-shipper.ts"
 
-/** A pipe that is read only when it is told to be. */
+/** A pipe that nobody reads until `read` runs. */
 const pipe = () => {
   const written: Array<string> = []
   const waiting: Array<() => void> = []

@@ -1,4 +1,4 @@
-// Which engine a stage gets, and what a stop makes of a command that does not end when it is asked to: no word says that its state is safe.
+// Which engine a stage gets, and how a stop reports a command that does not end when it is asked to: never as one whose state is safe.
 import { describe, expect, it } from "@effect/vitest"
 import { Deferred, Effect, Fiber, Layer, Option, Stream } from "effect"
 import { TestClock } from "effect/testing"
@@ -25,10 +25,10 @@ const neverStopped = Stop.of({
   begin: () => Effect.void
 })
 
-/** Text of an engine that tells its version. */
+/** A script that stands for an engine and prints this version. */
 const telling = (version: string) => `#!/bin/sh\necho '{\n  "terraform_version": "${version}"\n}'\n`
 
-/** Looks for an engine in an image that has these programs, each with the version it tells or else its text. */
+/** Looks for an engine in an image with these programs, each given by the version that it prints or by its whole script. */
 const found = (name: "tofu" | "terraform" | undefined, image: Readonly<Record<string, string>>) =>
   Effect.gen(function*() {
     const place = yield* Effect.acquireRelease(Effect.sync(() => mkdtempSync(join(tmpdir(), "agent-job-image-"))), (made) =>
@@ -109,7 +109,7 @@ describe("the engine of a stage", () => {
 const apply: StageCommand = { subcommand: "apply", args: ["apply"], output: "printed", mutates: true }
 const plan = signalPlan(120)
 
-/** How what is done with an engine ends, if it is cancelled meanwhile and the command ends at the given signal, if at all. */
+/** Returns how `act` fails when a cancel comes meanwhile and its command ends with `code` at the signal `endsAt`, or never ends. */
 const cancelledDuring = <A>(
   act: (engine: Engine["Service"]) => Effect.Effect<A, StageFailed | StageStopped>,
   endsAt: Signal | "never",

@@ -22,13 +22,14 @@ import {
 } from "../runner/session.ts"
 
 /**
- * A loop that prepares everything as the real one does, boots with `boot`, and answers the first command, `$id`, with the given shell text.
+ * A loop that prepares everything as the real one does and then runs shell text: `boot` when it starts, and `answer` for each command,
+ * whose ID is `$id`.
  */
 const falseLoop = ({ directory }: Place, { answer = "", boot = "echo boot false-loop >&4", prepare = "" }) =>
   Effect.acquireRelease(
     Effect.sync(() => {
       const child = spawn(
-        "bash", // with dollar quotes, for bytes that are no text
+        "bash",
         [
           "-c",
           `mkdir commands taken; mkfifo requests signals; ${prepare}
@@ -219,7 +220,7 @@ describe("exec loop client", () => {
         const asleep = () => readFileSync(`/proc/${pid}/stat`, "utf8").includes(") S ")
         const written = () => Number(/^wchar: (\d+)$/mu.exec(readFileSync(`/proc/${pid}/io`, "utf8"))?.[1])
         yield* eventually(() => written() > 0 && asleep())
-        yield* Effect.sleep("200 millis") // a window in which it writes on, if anything takes what it writes
+        yield* Effect.sleep("200 millis") // time in which it would write on if anything took its output
         assert.isTrue(asleep())
         assert.isBelow(written(), 500_000)
         yield* running.signal("KILL")
@@ -233,11 +234,13 @@ describe("exec loop client", () => {
       const at = yield* place("dash")
       yield* startLoop(at)
       const execLoop = yield* client(at, "500 millis")
-      const running = yield* execLoop.run(shellCommand(at, "head -c 66000 /dev/zero; sleep 60 & echo $! >left; exit 5")) // more than one chunk, so some is left in the pipe
+      // The output is more than one chunk, so some of it is left in the pipe.
+      const running = yield* execLoop.run(shellCommand(at, "head -c 66000 /dev/zero; sleep 60 & echo $! >left; exit 5"))
       assert.deepStrictEqual(yield* running.ended, Ended.Exited({ code: 5 }))
-      yield* Effect.sleep("600 millis") // a consumer that is later than the time to linger
+      yield* Effect.sleep("600 millis") // longer than the time to linger, so that the reader comes late
       assert.strictEqual((yield* collect(running)).stdout.length, 66_000)
-      assert.isTrue(process.kill(Number(readFileSync(join(at.scratch, "left"), "utf8")), "SIGKILL")) // it was still there
+      // The process that was left behind was still there.
+      assert.isTrue(process.kill(Number(readFileSync(join(at.scratch, "left"), "utf8")), "SIGKILL"))
     }))
 
   it.live("lets a command go on whose output nobody wants any more", () =>

@@ -19,7 +19,7 @@ import {
   startLoop
 } from "../runner/session.ts"
 
-/** Does `effect` when the command writes `text`. */
+/** Adds effects to the output of a command: each of them runs when a chunk equals its key, apart from surrounding space. */
 const when = (running: Running, replies: Readonly<Record<string, Effect.Effect<void>>>) => ({
   ...running,
   output: Stream.tap(running.output, ({ bytes }) => replies[Buffer.from(bytes).toString().trim()] ?? Effect.void)
@@ -68,7 +68,7 @@ describe.each(shells)("exec loop under %s", (shell) => {
         const execLoop = yield* client(at, "1 hour", Effect.sync(() => void told++))
         const running = yield* execLoop.run(shellCommand(at, "trap 'exit 3' INT; echo begun; while :; do sleep 0.05; done"))
         const ended = yield* Effect.forkChild(collect(running))
-        yield* Effect.sleep("2.5 seconds") // a window in which it looks more than once
+        yield* Effect.sleep("2.5 seconds") // long enough for the loop to look more than once
         assert.strictEqual(told, 0)
         memory(2_200_000_000)
         yield* eventually(() => told === 1)
@@ -200,7 +200,7 @@ describe.each(shells)("exec loop under %s", (shell) => {
            trap 'echo TERM; exit 9' TERM
            echo next; while :; do sleep 0.02; done`
         ))
-        // The TERM comes after the second INT, so what would have come of that is before it.
+        // The TERM follows the second INT, so any output that the second INT caused would come before that of the TERM.
         const again = Effect.andThen(running.signal("INT"), running.signal("TERM"))
         return yield* collect(
           when(running, { ready: running.signal("INT"), next: again, "parent INT\nnext": again, "child INT\nparent INT\nnext": again })
@@ -259,7 +259,7 @@ describe.each(shells)("exec loop under %s", (shell) => {
       yield* eventually(() => commands().some((path) => /^0.*\/command$/u.test(path)))
       yield* Fiber.interrupt(second)
       assert.deepStrictEqual(commands().filter((path) => path.startsWith("0")), [])
-      yield* eventually(() => !commands().some((path) => path.endsWith("/command"))) // nor its secrets
+      yield* eventually(() => !commands().some((path) => path.endsWith("/command"))) // its secrets are gone as well
       writeFileSync(join(at.scratch, "gate"), "go on\n")
       assert.strictEqual((yield* Fiber.join(first)).stdout.toString(), "done\n")
       yield* execute(execLoop, shellCommand(at, "true"))

@@ -19,11 +19,11 @@ export interface FakeKubernetes {
   readonly layer: Layer.Layer<Kubernetes>
   readonly task: () => Stored
   /**
-   * What the server does next to the next write of a status; in order, one a write. One that is held has no answer, and comes with `land`;
-   * a mistake is one of the client, not of the server.
+   * Adds what the server does with the next writes of a status, one each, in order. A write that is held gets no answer and happens with
+   * `land`; "mistake" is a defect of the client, not an answer of the server.
    */
   readonly disturb: (...next: ReadonlyArray<Disturbance>) => void
-  /** What is held is taken now, unless the task has changed meanwhile. */
+  /** Makes the held write now, unless the task has changed meanwhile. */
   readonly land: Effect.Effect<void>
   /** Every write of a status takes this long until the returned function is called. */
   readonly slow: (duration: Duration.Input) => () => void

@@ -1,5 +1,5 @@
-// The task API in memory, with the rules of the real server and faults on demand: down, slow to be believed, or refusing.
-// Keeps every request's outcome, so that a test can say what really reached it.
+// The task API in memory, with the rules of the real server and faults on demand: no answer, a lost or foreign answer, or a refusal.
+// Records the requests that it answers by its rules, and all that it has taken, so that a test can say what really reached it.
 // Used by the tests of the worker's pool side.
 import { Effect, type Scope } from "effect"
 import { Stream } from "effect"
@@ -13,27 +13,27 @@ import type { JournalEntry } from "../../src/schema/effects.ts"
 import { taskHeader } from "../../src/schema/task-api.ts"
 
 /**
- * What happens to the next request of a kind: "lose answer" does it and then breaks the connection, "not ours" is the 404 of a proxy, "a
- * page" and "a document" its success with something of its own.
+ * What happens to the next request of a kind. "lose answer" carries it out and then breaks the connection. "not ours" is a 404 of a proxy,
+ * and "a page" and "a document" are successful answers of a proxy with a body of its own.
  */
 export type Fault = "break" | "lose answer" | "not ours" | "a page" | "a document" | 401 | 404 | 409 | 500 | Refusal
 
-/** What the server says. */
+/** A refusal as the server words it. */
 interface Refusal {
   readonly status: number
   readonly error: string
-  /** It has the state as evidence. */
+  /** The server has kept the state as evidence. */
   readonly kept?: true
 }
 
 export interface TaskApi {
   readonly url: string
   readonly token: string
-  /** Faults for `METHOD path`, in order, one a request. */
+  /** Adds faults for the next requests of `METHOD path`, one each, in order. */
   readonly fault: (request: string, ...faults: ReadonlyArray<Fault>) => void
   /** Every request breaks until the returned function is called. */
   readonly goDown: () => () => void
-  /** The UID of the AgentTask that the stage belongs to: the first that asks. */
+  /** The UID of the AgentTask that the stage belongs to, which is the first one that asks. */
   owner: string | undefined
   archive: Uint8Array
   plan: Uint8Array | undefined
@@ -43,14 +43,14 @@ export interface TaskApi {
   readonly serials: Array<number>
   log: Uint8Array
   readonly journal: Array<JournalEntry>
-  /** The journal of the plan: what it wants to be made. */
+  /** The journal of the plan stage: what the plan is to make. */
   readonly planned: Array<JournalEntry>
-  /** What workers brought for others, encrypted. */
+  /** The encrypted states that workers brought for other stages. */
   readonly keptStates: Array<Uint8Array>
   lock: { ID: string } | undefined
   epoch: number
   readonly results: Array<unknown>
-  /** `METHOD path status` of every request that was answered. */
+  /** `METHOD path status` of every request that was answered without a fault. */
   readonly requests: Array<string>
   /** Called when a request arrives, before it is answered. */
   onRequest: (request: string) => void
@@ -90,10 +90,10 @@ export const taskApi: Effect.Effect<TaskApi, never, Scope.Scope> = Effect.gen(fu
 
   const locked = (): Reply => [409, { error: "locked", message: "The state is locked by somebody.", ...api.lock }]
 
-  /** Of a state, which is evidence then. */
+  /** The refusal of a state that is kept as evidence. */
   const kept = ([status, said]: Reply): Reply => [status, { ...said, kept: true }]
 
-  /** Why the request is refused whatever it asks for. */
+  /** Returns the refusal of a request without the right token or task, whatever it asks for. */
   const refusal = ({ headers }: IncomingMessage): Reply | undefined => {
     if (headers.authorization !== `Bearer ${token}`) return [401, { error: "unauthorized", message: "No." }]
     const uid = headers[taskHeader.taskUid]

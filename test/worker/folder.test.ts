@@ -1,4 +1,4 @@
-// Files on a volume that a hostile runner writes too: a link on the way is never followed, whoever put it there.
+// Files on a volume to which a hostile runner writes as well: a link in a path is never followed, whoever put it there.
 import { describe, expect, it } from "@effect/vitest"
 import { Effect, Option, type Scope } from "effect"
 import { execFileSync } from "node:child_process"

@@ -33,11 +33,11 @@ export const write = (env: Env, serial: number) => ask(env, "write", state(seria
 export const kept = ({ privateDirectory }: PoolParts) => join(privateDirectory, "unsaved.tfstate")
 export const until = (holds: () => boolean) => Effect.repeat(Effect.sleep("10 millis"), { until: holds }).pipe(Effect.timeout("30 seconds"))
 
-/** As after an engine that ended in order. */
+/** Settles the state and then gives the lock back, as the worker does after an engine that ended in order. */
 export const settle = (left = Option.none<Uint8Array>()) =>
   Effect.flatMap(StateDelivery, (delivery) => Effect.tap(delivery.settle(left), delivery.giveBack))
 
-/** With the gateway of one writing command open. */
+/** Runs `use` while the gateway of one command is open, which may write unless `writable` is false. */
 export const withGateway = <A, E>(
   use: (env: Env, parts: PoolParts) => Effect.Effect<A, E, StateDelivery | Scope.Scope>,
   writable = true,

@@ -1,4 +1,4 @@
-// The journal of a real engine: what it made is named, whatever becomes of it and whatever it says.
+// The journal of a real engine names what the engine made, however the engine ends and whatever it prints.
 import { describe, expect, it } from "@effect/vitest"
 import { Effect, Fiber } from "effect"
 import { existsSync, readFileSync } from "node:fs"
@@ -8,7 +8,7 @@ import { pod } from "./pod.ts"
 import { addresses, applying, inline, planned, providers, ran } from "./whole-stage.ts"
 
 describe("the journal of an apply", () => {
-  /** Made one after another, each at once, with a word to a file outside of the engine; and then one that takes a minute. */
+  /** Three resources that are made at once and write their ids to the file `outside`, and then one that takes a minute. */
   const chain = (outside: string) =>
     `${providers}
 resource "terraform_data" "made" {

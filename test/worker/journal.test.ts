@@ -1,4 +1,4 @@
-// The journal of a stage on its way to the server: at once, in order, until the server has it, and never in the engine's way.
+// The journal of a stage is sent at once and in order until the server has it, and never holds up the engine.
 import { describe, expect, it } from "@effect/vitest"
 import { ConfigProvider, Context, Effect, Layer, Option } from "effect"
 import { TestClock } from "effect/testing"
@@ -18,7 +18,7 @@ const made = (address: string, id?: string): UnnumberedEntry => ({
   ...(id !== undefined && { idKey: "id", id })
 })
 
-/** As the engine writes it. */
+/** A state as the engine writes it. */
 const stateOf = JSON.stringify({
   version: 4,
   resources: [
@@ -33,7 +33,7 @@ const stateOf = JSON.stringify({
   ]
 })
 
-/** A server's copy of the journal, with answers that can be told in advance. */
+/** A server's copy of the journal, with answers that a test can set in advance. */
 const server = () => {
   const stored: Array<JournalEntry> = []
   const answers: Array<"no answer" | "lost answer" | Received> = []

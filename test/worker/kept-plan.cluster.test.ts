@@ -42,7 +42,7 @@ const sourceController = Effect.map(
   })
 )
 
-/** Where source-controller is on loopback. */
+/** Runs the worker with no address forbidden, because the source-controller of this file is on loopback. */
 const reaching = (running: ReturnType<Pod["run"]>) => Effect.provideService(running, Forbidden, () => false)
 
 /** Directories that outlive the Pods, one for plans and one for the state, and what the tasks of both stages have in common. */
@@ -105,7 +105,8 @@ describe("a kept plan", () => {
         workingDirectory: "live"
       })
       yield* Effect.scoped(Effect.flatMap(pod(), ({ run }) => reaching(run(again, env))))
-      expect(again.task().status.result).toMatchObject({ outcome: "failed", reason: "ExitCode" }) // the engine knows that the state is another one
+      // The engine refuses the plan, because the state has changed since.
+      expect(again.task().status.result).toMatchObject({ outcome: "failed", reason: "ExitCode" })
     }))
 
   it.live("is applied with the values it was made with, and with no others", () =>

@@ -1,4 +1,4 @@
-// Plans on a claim, from the Pod that made one to the Pod that applies it: whole, with its configuration, or not at all.
+// A plan on a claim gets from the Pod that made it to the Pod that applies it whole and with its configuration, or not at all.
 import { describe, expect, it } from "@effect/vitest"
 import { Effect, type Scope } from "effect"
 import { TestClock } from "effect/testing"
@@ -41,7 +41,7 @@ const podWith = Effect.fnUntraced(function*(claim: string) {
   return { work, privateDirectory, settings, root: yield* openFolder(work) }
 })
 
-/** Plans as an engine would, and keeps the plan; gives its digest. */
+/** Leaves the files of a plan as an engine would, and keeps the plan; returns its digest. */
 const planned = Effect.fnUntraced(function*(claim: string, content = "plan") {
   const pod = yield* podWith(claim)
   writeFileSync(join(pod.privateDirectory, "configuration.tar.gz"), tarGz({ "main.tf": "# planned", ".terraform.lock.hcl": "# of Git" }))
@@ -89,7 +89,7 @@ describe("the key that variables are sealed with", () => {
     }))
 })
 
-/** What a runner leaves on a claim that it mounts, though only workers should. */
+/** What a hostile runner may leave on a claim that it mounts, though only workers should mount it. */
 const plantings: ReadonlyArray<{ readonly kind: string; readonly plant: (path: string, elsewhere: string) => void }> = [
   { kind: "a named pipe", plant: (path) => void execFileSync("mkfifo", [path]) },
   { kind: "a link", plant: (path, elsewhere) => symlinkSync(elsewhere, path) },
@@ -207,7 +207,7 @@ describe("a kept plan", () => {
       rmSync(join(claim, "demo", `${digest}.tar`))
       symlinkSync("/dev/full", join(claim, "demo", `${digest}.tar.new`))
       writeFileSync(join(claim, "demo", "19.tar"), "")
-      yield* Effect.flip(planned(claim)) // such a file cannot be copied to
+      yield* Effect.flip(planned(claim)) // nothing can be written to /dev/full
       const names = readdirSync(join(claim, "demo"))
       expect(names.filter((name) => name.endsWith(".tar"))).toHaveLength(19)
       expect(names.filter((name) => !name.endsWith(".tar"))).toEqual(["at-work.tar.new"])

@@ -1,4 +1,4 @@
-// The log of a stage on its way: to the worker's own output at once, to the server in pieces by offset, without secrets on either.
+// The log of a stage goes to the worker's own output at once and to the server in pieces by offset, without secrets on either way.
 import { describe, expect, it } from "@effect/vitest"
 import { Effect, Fiber, Layer, Option, Schema, Stream } from "effect"
 import { TestClock } from "effect/testing"
@@ -8,7 +8,7 @@ import type { Received } from "../../src/worker/sending.ts"
 
 const out = (text: string, stream: Output["stream"] = "stdout"): Output => ({ stream, bytes: Buffer.from(text) })
 
-/** A server's copy of the log, with answers that can be told in advance. */
+/** A server's copy of the log, with answers that a test can set in advance. */
 const server = () => {
   let stored = Buffer.alloc(0)
   const answers: Array<"no answer" | "lost answer" | Received> = []
@@ -130,7 +130,7 @@ describe("the log", () => {
       const { log } = yield* logTo(Option.some(ship))
       yield* using(log, ({ line }) => line("one"))
       yield* TestClock.adjust("1 second")
-      truncate(2) // it lost what it had acknowledged
+      truncate(2) // the server lost what it had acknowledged
       answers.push({ _tag: "StoredUpTo", end: 2 })
       yield* using(log, ({ line }) => line("two"))
       yield* TestClock.adjust("1 second")
@@ -147,7 +147,8 @@ describe("the log", () => {
       yield* using(log, ({ line }) => line("first"))
       yield* TestClock.adjust("1 second")
       yield* using(log, ({ line }) => Effect.forEach(Array.from({ length: 60 }, (_, at) => `${at} ${"x".repeat(100_000)}`), line))
-      yield* Effect.repeat(TestClock.adjust("1 second"), { until: () => text().endsWith("x\n"), times: 300 }) // a clock that is set forward at once may leave the loop behind
+      // In steps of a second, because the loop may fall behind a clock that is set forward in one go.
+      yield* Effect.repeat(TestClock.adjust("1 second"), { until: () => text().endsWith("x\n"), times: 300 })
       expect(text()).toMatch(/^first\n\n\[\d+ bytes of the log are missing here: the server did not take them in time\]\n\d+ x/u)
       expect(text()).toMatch(/\n59 x+\n$/u)
       expect(text().length).toBeLessThan(4.2 * 1024 ** 2)

@@ -1,4 +1,4 @@
-// A network mirror with one provider, over https; its lists are behind a token. The engines fetch the archives themselves without one.
+// A network mirror with one provider, over https. Its lists need a token; its archives do not, because the engines fetch those without one.
 // Used by test/worker/provider-mirrors.cluster.test.ts.
 import { Effect } from "effect"
 import { readFileSync } from "node:fs"
@@ -33,7 +33,7 @@ const zipped = (name: string, content: Buffer): Buffer => {
   return Buffer.concat([local, entry, end])
 }
 
-/** `program`: path of the provider's. Gives its URL and the paths that it gave answers to. */
+/** Serves the provider whose program is the file `program`; returns the URL and the paths of all requests that were not refused. */
 export const mirrorServer = Effect.fnUntraced(function*(identity: Signed, token: string, program: string) {
   const asked: Array<string> = []
   const platform = `linux_${process.arch === "arm64" ? "arm64" : "amd64"}`

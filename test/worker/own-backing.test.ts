@@ -1,4 +1,4 @@
-// A task without a pool and the artifact of its Flux source: fetched from where the status says, and only with the digest that it says.
+// A task without a pool fetches the artifact of its Flux source from where its status says, and only with the digest given there.
 import { describe, expect, it } from "@effect/vitest"
 import { Effect, Option } from "effect"
 import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs"
@@ -37,7 +37,7 @@ const task = (status: AgentTask["status"]): Pick<AgentTask, "spec" | "status"> =
 
 const pinned = (url: string, digest: string) => task({ source: { revision: "main@sha1:a", url, sha256: Sha256.make(digest) } })
 
-/** Brings the source into a directory of its own; gives the failure, and what is in the directory. */
+/** Brings the source into a directory of its own; returns the failure, if any, and what is in the directory. */
 const brought = Effect.fnUntraced(function*(of: Pick<AgentTask, "spec" | "status">) {
   const directory = yield* Effect.acquireRelease(
     Effect.sync(() => mkdtempSync(join(tmpdir(), "agent-job-backing-"))),

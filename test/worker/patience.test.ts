@@ -1,4 +1,4 @@
-// How long somebody who does not answer is asked again, whatever the wall clock does.
+// How long the worker repeats a request that gets no answer, whatever the wall clock does.
 import { describe, expect, it } from "@effect/vitest"
 import { Clock, Effect, Fiber } from "effect"
 import { TestClock } from "effect/testing"

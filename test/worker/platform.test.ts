@@ -1,4 +1,4 @@
-// The task API as the worker asks it: who gets the token, what is asked again, and what an answer means.
+// The worker's client of the task API: who gets the token, which requests are repeated, and what an answer means.
 import { describe, expect, it } from "@effect/vitest"
 import { Context, Effect, Layer, Option } from "effect"
 import { readFileSync, rmSync, writeFileSync } from "node:fs"

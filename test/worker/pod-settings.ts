@@ -18,6 +18,6 @@ export const podEnvironment = (dataDirectory: string, privateDirectory: string, 
   ...more
 })
 
-/** For parts that need no more of a Pod than its directories. */
+/** The settings of a Pod, for parts of the worker that need no more of it than its directories. */
 export const podSettings = (...environment: Parameters<typeof podEnvironment>): Layer.Layer<Settings> =>
   Settings.layer.pipe(Layer.orDie, Layer.provide(ConfigProvider.layer(ConfigProvider.fromUnknown(podEnvironment(...environment)))))

@@ -1,5 +1,5 @@
-// A Pod without a node: the worker of this process, a real exec loop beside it, and directories in place of volumes.
-// Everything of it is gone with the scope.
+// A Pod without a node: the worker in this process, a real exec loop beside it, and directories in place of volumes.
+// All of it ends and is removed when the scope closes.
 // Used by the tests that run whole stages.
 import { ConfigProvider, Effect, type Exit, type Scope } from "effect"
 import { type ChildProcess, spawn } from "node:child_process"
@@ -18,13 +18,13 @@ export interface Pod {
   readonly claim: string
   /** Everything the worker printed. */
   readonly log: () => string
-  /** Completes when the log has this. */
+  /** Completes when the log contains this text. */
   readonly logged: (text: string) => Effect.Effect<void>
-  /** The words it left for the kubelet. */
+  /** Returns the worker's termination message, parsed. */
   readonly lastWords: () => unknown
   /** Ends the runner's container with all that is in it, and starts it again, as the kubelet does. */
   readonly restartRunner: Effect.Effect<void>
-  /** Kills the engine that runs, and what it has started, as the kernel does that has no memory left. */
+  /** Kills the running engine and what it has started, as the kernel does when memory runs out. */
   readonly killEngine: Effect.Effect<void>
   readonly run: (kubernetes: FakeKubernetes, env?: Readonly<Record<string, string>>) => Effect.Effect<Exit.Exit<void, unknown>>
 }
@@ -35,7 +35,7 @@ export const find = (program: string): string => {
   return found
 }
 
-/** The filesystem mirror and the command line configuration that the runner image has, and its programs. */
+/** Makes the filesystem mirror, the CLI configuration and the programs of the runner image; returns its environment. */
 const runnerImage = (place: string, programs: Readonly<Record<string, string>>): Record<string, string> => {
   const folder = join(place, "mirror/registry.opentofu.org/hashicorp/time/0.14.2", `linux_${process.arch === "arm64" ? "arm64" : "amd64"}`)
   mkdirSync(folder, { recursive: true })
@@ -47,7 +47,7 @@ const runnerImage = (place: string, programs: Readonly<Record<string, string>>):
   return { TF_CLI_CONFIG_FILE: join(place, "tofurc"), PATH: `${join(place, "bin")}:/usr/bin:/bin` }
 }
 
-/** `programs` of the runner's image, as scripts by name; a `tofu` among them is instead of the real one. */
+/** Starts a Pod. `programs` are scripts by name that the runner's image has; a `tofu` among them replaces the real one. */
 export const pod = (programs: Readonly<Record<string, string>> = {}): Effect.Effect<Pod, never, Scope.Scope> =>
   Effect.gen(function*() {
     const place = yield* Effect.acquireRelease(
@@ -128,7 +128,7 @@ const isEngine = (pid: number): boolean => {
   }
 }
 
-/** The process groups of a process and its descendants: a command has one of its own. */
+/** Returns the IDs of a process and its descendants. Each command among them leads a process group. */
 const groupsBelow = (pid: number): ReadonlyArray<number> => {
   const children = (parent: number): ReadonlyArray<number> => {
     try {
@@ -145,7 +145,7 @@ const killGroup = (pid: number): void => {
     try {
       process.kill(target, "SIGKILL")
     } catch {
-      // it is no group of its own, or has ended
+      // the process leads no group, or has ended
     }
   }
 }

@@ -1,4 +1,4 @@
-// Whole stages of a pool with the real engine: what was approved and nothing else, and no state lost through an outage.
+// Whole stages of a pool with the real engine: only what was approved is applied, and an outage loses no state.
 import { describe, expect, it } from "@effect/vitest"
 import { Effect, Fiber } from "effect"
 import { existsSync, readdirSync, readFileSync, writeFileSync } from "node:fs"

@@ -1,4 +1,4 @@
-// What a stage of a pool has behind it, where that is more than its parts: what may be taken for the engine's last state.
+// What stands behind a stage of a pool: above all, what the worker takes for the engine's last state, and where it keeps that state.
 import { describe, expect, it } from "@effect/vitest"
 import { Context, Effect, Fiber, Layer, Option, Stream } from "effect"
 import { Tar } from "effect/encoding"
@@ -67,7 +67,7 @@ const applying = Effect.fnUntraced(function*(files: Readonly<Record<string, stri
   }).pipe(Effect.provide(context))
 })
 
-/** A push that the engine does not wait for to its end. */
+/** Pushes a state for an engine that hangs up before the answer. */
 const hungUp = Effect.fnUntraced(function*(delivery: StateDelivery["Service"], api: TaskApi, pushed: string) {
   let isAsked = false
   api.onRequest = () => {
@@ -176,7 +176,7 @@ describe("the state that the engine left", () => {
       const up = api.goDown()
       yield* hungUp(delivery, api, state(1))
       up()
-      const { message, reason } = yield* Effect.flip(settleIn("x".repeat(300))) // no such name can be opened
+      const { message, reason } = yield* Effect.flip(settleIn("x".repeat(300))) // a name of 300 characters cannot be opened
       expect([reason, message]).toEqual(["StateNotSaved", expect.stringContaining("errored.tfstate of Pod demo-abcde")])
       expect(api.serials).toEqual([1])
     }))
@@ -253,7 +253,7 @@ describe("a last state that the server has not taken", () => {
       const { api, delivery, path, privateDirectory, settle } = yield* applying({ "main.tf": "" })
       if (!shared) writeFileSync(join(privateDirectory, "cache"), "")
       yield* delivery.lock({ ID: "engine" })
-      writeFileSync(join(privateDirectory, "unsaved.tfstate"), state(1)) // of a push before
+      writeFileSync(join(privateDirectory, "unsaved.tfstate"), state(1)) // from an earlier push
       if (!room) full(privateDirectory)
       api.goDown()
       if (left) writeFileSync(join(path, "errored.tfstate"), state(2))

@@ -1,5 +1,5 @@
 // The parts of the worker that speak to a pool, over the task API in memory, without a Pod around them.
-// Used by the tests of platform, state gateway and state delivery.
+// Used by the tests of platform, pool backing, state gateway, state delivery and stranded states.
 import { Deferred, Effect, Layer, Option, type Scope } from "effect"
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs"
 import { tmpdir } from "node:os"
@@ -13,19 +13,19 @@ import { TaskStatus } from "../../src/worker/task-status.ts"
 import { type TaskApi, taskApi } from "./fake-task-api.ts"
 import { podSettings } from "./pod-settings.ts"
 
-/** Of the AgentTask that they speak for. */
+/** The UID of the AgentTask that these parts act for. */
 export const taskUid = "task-uid-1"
 
-/** There is no AgentTask to say anything in. */
+/** For tests without an AgentTask in whose status anything could be said. */
 export const noTaskStatus = Layer.succeed(TaskStatus, { unsavedDuring: (work) => work })
 
 export interface PoolParts {
   readonly api: TaskApi
   readonly privateDirectory: string
   readonly tokenFile: string
-  /** A state is on its way, which the AgentTask would say if that took long, or was given up. */
+  /** Reports whether a state is on its way or was given up, which the status of an AgentTask would say after a while. */
   readonly isUnsaved: () => boolean
-  /** What is left of the grace is over from now on. */
+  /** Ends the grace now. */
   readonly endGrace: Effect.Effect<void>
   readonly layer: Layer.Layer<Platform | Settings | StateDelivery | Stop | TaskStatus>
 }

@@ -1,4 +1,4 @@
-// A probe on real sockets: whom it reached, first and last.
+// A probe on real sockets: which targets it reached at its first try and at its last.
 import { expect, it } from "@effect/vitest"
 import { ConfigProvider, Effect, Fiber } from "effect"
 import { mkdtempSync, readFileSync } from "node:fs"

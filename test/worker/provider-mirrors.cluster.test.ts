@@ -1,4 +1,5 @@
-// A stage whose provider comes from a mirror with a token, over https with an authority that no image knows: the real engine, the real provider.
+// A stage whose provider comes from a mirror that needs a token, over https with a certificate authority that no image knows.
+// The engine and the provider are real.
 import { describe, expect, it } from "@effect/vitest"
 import { Effect } from "effect"
 import { mkdirSync, readdirSync, symlinkSync, writeFileSync } from "node:fs"
@@ -19,7 +20,7 @@ resource "time_static" "now" {}
 `
 const token = "very-secret-token"
 
-/** As the kubelet mounts a key: by a link into a directory that has a link to it. */
+/** Makes a mount as the kubelet does: the key is a link through the link `..data`, which leads to a dated directory. */
 const mounted = (place: string, certificate: string): string => {
   const directory = join(place, "mounted")
   mkdirSync(join(directory, "..2026_01_01"), { recursive: true })

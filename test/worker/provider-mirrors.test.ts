@@ -1,4 +1,4 @@
-// The file with the mirrors and their tokens: there while providers are fetched, gone before anything of a provider runs.
+// The file with the mirrors and their tokens: it is there while providers are fetched, and gone before any code of a provider runs.
 import { describe, expect, it } from "@effect/vitest"
 import { ConfigProvider, Effect, Layer } from "effect"
 import { existsSync, mkdtempSync, readFileSync, rmSync } from "node:fs"

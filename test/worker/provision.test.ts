@@ -21,7 +21,7 @@ const spec = (more: Partial<AgentTaskSpec>): AgentTaskSpec => ({
   ...more
 })
 
-/** Provisions into a directory of its own, and gives what is in it. */
+/** Provisions into a directory of its own, and returns the result and what is in the directory. */
 const provisioned = (task: AgentTaskSpec, { bring = Option.none(), env = {}, prepare = () => {} }: {
   readonly bring?: Backing["bringSource"]
   readonly env?: Readonly<Record<string, string>>

@@ -1,4 +1,4 @@
-// The kubelet's question whether this Pod has the task.
+// The readiness probe, by which the kubelet asks whether this Pod has the task.
 import { describe, expect, it } from "@effect/vitest"
 import { Effect } from "effect"
 import { connect, type Socket } from "node:net"
@@ -7,7 +7,7 @@ import { freePort } from "../free-port.ts"
 
 const status = (port: number, path = "/readyz") => Effect.promise(async () => (await fetch(`http://127.0.0.1:${port}${path}`)).status)
 
-/** A connection with half a request on it; `closed` completes when the other side has had enough. */
+/** A connection on which half a request was sent; `closed` completes when the other side has closed it. */
 const half = (port: number, head = "GET /readyz HTTP/1.1\r\n") =>
   Effect.callback<{ readonly socket: Socket; readonly closed: Effect.Effect<void>; readonly said: () => string }>((resume) => {
     let said = ""

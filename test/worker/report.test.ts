@@ -1,4 +1,4 @@
-// A result on its three roads: none of them waits for another that is closed, and none overwrites what is there.
+// A result goes to the termination message, the pool and the status: a way that fails stops no other, and none overwrites a result.
 import { describe, expect, it } from "@effect/vitest"
 import { Effect, Fiber, Layer, Option, type Scope } from "effect"
 import { TestClock } from "effect/testing"

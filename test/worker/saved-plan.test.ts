@@ -1,4 +1,4 @@
-// The saved plan between two Pods: what one packs, the other has.
+// The saved plan between two Pods: what one packs, the other unpacks.
 import { describe, expect, it } from "@effect/vitest"
 import { Effect, type Scope, Stream } from "effect"
 import { Tar } from "effect/encoding"
@@ -82,7 +82,7 @@ describe("a saved plan", () => {
       const directory = yield* place
       for (const [name, size] of [["plan.tfplan", plan], [".terraform.lock.hcl", lock]] as const) {
         writeFileSync(join(directory, "one/sub", name), "")
-        truncateSync(join(directory, "one/sub", name), size) // a hole, so the runner needs no space for it
+        truncateSync(join(directory, "one/sub", name), size) // a sparse file, which takes no space on the disk
       }
       expect(yield* Effect.flip(packed(directory))).toMatchObject({
         reason: "InvalidConfiguration",
@@ -111,7 +111,7 @@ describe("a saved plan", () => {
       const entries = [Tar.file("plan.tfplan", "plan"), ...(content === undefined ? [] : [Tar.file("seal.json", content)])]
       const chunks = yield* Stream.runCollect(Stream.fromIterable(entries).pipe(Stream.pipeThroughChannel(Tar.encode())))
       writeFileSync(join(directory, "plan.tar"), Buffer.concat(chunks))
-      writeFileSync(join(directory, "private/seal.json"), JSON.stringify(seal())) // of a former plan
+      writeFileSync(join(directory, "private/seal.json"), JSON.stringify(seal())) // of an earlier plan
       expect(yield* Effect.flip(unpacked(directory))).toEqual(
         new StageFailed({
           reason: "DigestMismatch",

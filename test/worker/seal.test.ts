@@ -1,4 +1,4 @@
-// What of a directory and a task goes into a seal, and what cannot be learnt from it.
+// What of a directory and a task goes into a seal, and what nobody can learn from the seal.
 import { describe, expect, it } from "@effect/vitest"
 import { Effect } from "effect"
 import { mkdirSync, mkdtempSync, rmSync, symlinkSync, truncateSync, writeFileSync } from "node:fs"
@@ -19,7 +19,7 @@ const variables: Variables = {
 }
 const key = Buffer.alloc(32, 1)
 
-/** A directory after its plan. */
+/** A directory as it is after a plan, and a function that seals it. */
 const planned = Effect.gen(function*() {
   const place = yield* Effect.acquireRelease(
     Effect.sync(() => mkdtempSync(join(tmpdir(), "agent-job-seal-"))),
@@ -90,7 +90,8 @@ describe("the seal of a directory", () => {
       expect(yield* broken({ inputs: [region, password, { name: "TOKEN", value: "hunter2", hcl: false }], env: {} })).toContain(
         "other variables (TOKEN) and other environment variables (TOKEN)"
       )
-      yield* unbroken(first, yield* sealed({ inputs: [{ ...region, value: "us" }, password, region] })) // the later one counts, as for the engine
+      // The later one of two values counts, as it does for the engine.
+      yield* unbroken(first, yield* sealed({ inputs: [{ ...region, value: "us" }, password, region] }))
     }))
 
   it.effect("shows no value, nor that two are the same, and means nothing without its key", () =>
@@ -105,7 +106,7 @@ describe("the seal of a directory", () => {
   it.effect("is not made without a plan, nor of files of any size", () =>
     Effect.gen(function*() {
       const { place, sealed } = yield* planned
-      truncateSync(join(place, "work/live/.terraform.lock.hcl"), 1024 ** 4) // a hole, so the runner needs no space for it
+      truncateSync(join(place, "work/live/.terraform.lock.hcl"), 1024 ** 4) // a sparse file, which takes no space on the disk
       expect(yield* Effect.flip(sealed())).toMatchObject({ reason: "InvalidConfiguration", message: expect.stringContaining("256 MiB") })
       rmSync(join(place, "work/live/plan.tfplan"))
       rmSync(join(place, "work/live/.terraform.lock.hcl"))

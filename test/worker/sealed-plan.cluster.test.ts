@@ -1,4 +1,4 @@
-// From a plan to its apply with the real worker and the real server: each input changed between the two, by one byte where it has bytes, and the apply is refused.
+// From a plan to its apply with the real worker and the real server: if any input changes in between, the apply is refused.
 // The engine is a stand-in that writes down every command it is given; the API server is in memory.
 import { describe, expect, it } from "@effect/vitest"
 import { Effect, Exit, type Scope, Scope as Scopes, Stream } from "effect"
@@ -15,14 +15,14 @@ import { pod } from "./pod.ts"
 
 const uid = "task-uid" // of the task in memory
 
-/** What every apply begins and ends with. */
+/** A program that takes the lock of the state and gives it back, as every apply does. */
 const locking = `(async () => {
   const { TF_HTTP_LOCK_ADDRESS: lock, TF_HTTP_UNLOCK_ADDRESS: unlock, TF_HTTP_USERNAME: name, TF_HTTP_PASSWORD: password } = process.env
   const headers = { authorization: "Basic " + btoa(name + ":" + password) }
   for (const address of [lock, unlock]) await fetch(address, { method: "POST", headers, body: JSON.stringify({ ID: "l" }) })
 })()`
 
-/** An engine that plans one thing, and whose `init` does `onInit` beside. */
+/** An engine that plans one resource and records its commands in `calls`; its `init` also runs `onInit`. */
 const engine = (calls: string, { onInit = "", version = "1.12.6" } = {}) =>
   `#!/bin/sh
 case $1 in
@@ -38,7 +38,7 @@ esac
 `
 
 interface Scene {
-  /** The server as it is reached now, and its files while it is away. */
+  /** Returns a person at the server, which has another URL after each restart. */
   readonly me: () => ReturnType<typeof person>
   readonly files: string
   readonly workspaceId: string
@@ -67,7 +67,7 @@ const planned = Effect.gen(function*() {
   yield* me().upload(workspaceId, archiveOf({ "live/main.tf": "# one" }))
   const id = String((yield* me().run(workspaceId)).json.data.id)
 
-  /** The stage that waits, by a worker in a Pod of its own; gives its result and what the engine was told to do. */
+  /** Runs the stage that waits in a Pod of its own; returns its result, its log and the commands of its engine. */
   const stage = (programs: Readonly<Record<string, string>>) =>
     Effect.scoped(Effect.gen(function*() {
       const assignment: Assignment = yield* agent(url, "agent-1", uid).take
@@ -105,7 +105,10 @@ const pushState = Effect.fnUntraced(function*(url: string, state: object) {
   yield* ask(address, userToken, "DELETE", { ID: "l1" })
 })
 
-/** The stored package with one entry changed, under its own digest, as who can write to the server's disk and database would make it. */
+/**
+ * Stores the package with changed entries under its new digest, and returns that digest. An attacker who can write to the server's disk and
+ * database could do the same.
+ */
 const forged = (files: string, stored: string, change: (name: string, content: Buffer) => Buffer | undefined) =>
   Effect.gen(function*() {
     const [found = ""] = globSync(join(files, `data/**/${stored}`))
@@ -131,7 +134,7 @@ const flip = (bytes: Buffer): Buffer => Buffer.from(bytes.map((byte, at) => at =
 
 type Planned = Effect.Success<typeof planned>
 
-/** Puts a package in the place of the approved one. */
+/** Makes the server take a forged package for the approved one. */
 const forge = (scene: Planned, change: (name: string, content: Buffer) => Buffer | undefined) =>
   Effect.gen(function*() {
     const { planSha256 = "" } = yield* scene.me().view(scene.id)
@@ -144,7 +147,7 @@ const changes: ReadonlyArray<{
   readonly change: (scene: Planned) => Effect.Effect<unknown, unknown, Scope.Scope>
   readonly apply?: (calls: string) => Readonly<Record<string, string>>
   readonly words: string
-  /** What the engine was told before: nothing, where it can be known without it. */
+  /** The commands that the engine gets before the refusal: none, if the worker can tell without the engine. */
   readonly commands?: ReadonlyArray<string>
 }> = [
   {

@@ -1,10 +1,10 @@
-// What a log and a journal have in common on their way: one request at a time, again after a while, and never in anybody's way.
+// How logs and journals are sent: one request at a time, again after a while, and without holding up anything else.
 import { describe, expect, it } from "@effect/vitest"
 import { Duration, Effect, Fiber } from "effect"
 import { TestClock } from "effect/testing"
 import { type Sent, startSending, toNobody } from "../../src/worker/sending.ts"
 
-/** Things to send, of which the server takes one a request unless it is told to answer otherwise. */
+/** Things to send, of which the server takes one with each request, after it has given these `answers`. */
 const sending = Effect.fnUntraced(function*(...answers: ReadonlyArray<Exclude<Sent, "taken">>) {
   const [left, asked] = [[...answers], Array.of<Sent>()]
   let things = 0

@@ -1,4 +1,4 @@
-// What has to be told before a stage lets go of its state, when its engine did not end in order.
+// What the server has to know before a stage gives back its state, above all when its engine did not end in order.
 import { describe, expect, it } from "@effect/vitest"
 import { Effect, Exit, Fiber, Layer, Option, Ref } from "effect"
 import { TestClock } from "effect/testing"
@@ -36,7 +36,7 @@ const parts = (print: (text: string) => void) =>
     })
   )
 
-/** What the server hears, in order, after an engine that made one thing and whose last state is saved. */
+/** Settles a stage whose engine made one resource and whose last state is saved. `heard` is what the server hears, in order. */
 const settling = Effect.fnUntraced(
   function*(
     failure: ConstructorParameters<typeof StageFailed>[0] | undefined,

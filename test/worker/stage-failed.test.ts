@@ -1,4 +1,4 @@
-// What the file system's refusals mean for a stage.
+// What errors of the file system mean for a stage.
 import { describe, expect, it } from "@effect/vitest"
 import { Effect, Stream } from "effect"
 import { save } from "../../src/worker/download.ts"

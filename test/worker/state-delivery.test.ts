@@ -1,5 +1,5 @@
-// The worker's way of saving a state: against a real server that has given the stage up meanwhile, where what comes late is refused, and never lost;
-// and against one that is away, for as long as the time of a last state lasts.
+// How the worker saves a state: at a real server that has given the stage up meanwhile, which refuses a late state but never loses it,
+// and at a server that is away, for as long as a last state may take.
 import { describe, expect, it } from "@effect/vitest"
 import { Context, Deferred, Effect, Fiber, Layer, Option } from "effect"
 import { TestClock } from "effect/testing"
@@ -147,8 +147,8 @@ describe("a state that the server has taken", () => {
 })
 
 /**
- * With a server that does not answer what is among `deaf`, that refuses every token with a status while there is one, and that has done what
- * is among `done`.
+ * A delivery to a server that answers no request in `deaf`, refuses every token with the status `token.refused`, if there is one, and lists
+ * in `done` the requests that it has carried out.
  */
 const withOutages = Effect.fnUntraced(function*() {
   const deaf = new Set<"lock" | "push" | "unlock">()
@@ -257,7 +257,7 @@ describe("an engine that is gone", () => {
         for (const what of ["lock", "push"] as const) deaf.add(what)
         const settling = yield* Effect.forkChild(Effect.tap(delivery.settle(Option.some(state(1))), delivery.giveBack))
         yield* TestClock.adjust("10 minutes")
-        token.refused = 401 // by a server that was restored from a copy, or has no copy yet
+        token.refused = 401 // as by a server that was restored from an older copy, or is still empty
         deaf.clear()
         yield* TestClock.adjust("45 minutes")
         token.refused = undefined

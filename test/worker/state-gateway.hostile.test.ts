@@ -1,4 +1,4 @@
-// What a runner may do to the gateway that an engine does not: it fills no memory, and holds up no end.
+// A hostile runner at the gateway, which does what no engine does: it neither fills the worker's memory nor holds up the end of a command.
 import { describe, expect, it } from "@effect/vitest"
 import { Effect, Exit, Fiber, Scope } from "effect"
 import { TestClock } from "effect/testing"
@@ -7,7 +7,7 @@ import { Settled } from "../../src/worker/state-delivery.ts"
 import { openGateway } from "../../src/worker/state-gateway.ts"
 import { ask, type Env, lock, settle, state, until, withGateway } from "./gateway.ts"
 
-/** A connection that sends these words and nothing more by itself; nobody reads what it is answered. */
+/** Opens a connection that sends these lines and nothing else by itself, and whose answer nobody reads yet. */
 const saying = (env: Env, ...words: ReadonlyArray<string>) =>
   Effect.acquireRelease(
     Effect.sync(() => {
@@ -24,7 +24,7 @@ const first = (env: Env, method: string) => [
   `Authorization: Basic ${Buffer.from(`${env.TF_HTTP_USERNAME}:${env.TF_HTTP_PASSWORD}`).toString("base64")}`
 ]
 const answered = (socket: Socket) => until(() => socket.readableLength > 0 || socket.destroyed)
-/** A push of which the gateway has begun to read the body: that is when it says that it may come. */
+/** Begins a push and waits until the gateway begins to read its body, which it announces with 100 Continue. */
 const halfSent = (env: Env, size: number, part: string) =>
   Effect.tap(saying(env, ...first(env, "POST"), `Content-Length: ${size}`, "Expect: 100-continue", "", part), (socket) => {
     socket.resume().pause()
@@ -109,7 +109,8 @@ describe("the end of a command", () => {
       yield* lock(env)
       const socket = yield* halfSent(env, state(1).length, state(1).slice(0, 9))
       const ending = yield* Effect.forkDetach(Scope.close(command, Exit.void))
-      yield* Effect.repeat(Effect.exit(Effect.tryPromise(() => fetch(env.TF_HTTP_ADDRESS))), { until: Exit.isFailure }) // it takes no other connection
+      // Waits until the gateway takes no other connection.
+      yield* Effect.repeat(Effect.exit(Effect.tryPromise(() => fetch(env.TF_HTTP_ADDRESS))), { until: Exit.isFailure })
       socket.write(state(1).slice(9))
       yield* Fiber.join(ending)
       expect(api.serials).toEqual([1])

@@ -94,7 +94,7 @@ describe("the state gateway", () => {
       const writing = yield* Effect.forkChild(write(env, 1))
       yield* until(() => existsSync(kept(parts)))
       expect(readFileSync(kept(parts), "utf8")).toBe(state(1))
-      yield* until(() => tries > 4) // longer than other questions are asked
+      yield* until(() => tries > 4) // longer than other requests are repeated
       expect(parts.api.serials).toEqual([])
       expect([writing.pollUnsafe(), parts.isUnsaved()]).toEqual([undefined, true])
       up()
@@ -220,7 +220,7 @@ describe("the state gateway", () => {
 })
 
 describe("a lock that the engine asks for and does not hear of", () => {
-  /** The first time its answer is lost, and from then on nothing answers. */
+  /** The answer to the first request is lost, and no later request is answered. */
   const unheard = ["lose answer", ...Array.from({ length: 100 }, () => "break" as const)] as const
   const askedTwice = (api: PoolParts["api"]) =>
     Effect.suspend(() => {

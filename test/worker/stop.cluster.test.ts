@@ -55,7 +55,7 @@ describe("a stage that has to stop", () => {
       const { logged, log, kubernetes, running } = yield* applying(api, digest, { timeoutSeconds: 9 }, { AGENT_JOB_GRACE_SECONDS: "4" })
       yield* logged("time_sleep.second: Creating...")
       const up = api.goDown()
-      yield* logged("The worker goes on trying") // some seconds after all of the grace
+      yield* logged("The worker goes on trying") // printed some seconds after the whole grace
       up()
       yield* Fiber.join(running)
       expect(kubernetes.task().status, log()).toMatchObject({

@@ -1,4 +1,4 @@
-// What makes a stage stop: a cancel, SIGTERM or its time, the first of them alone.
+// What makes a stage stop: a cancel, SIGTERM, its timeout or the worker itself, whichever comes first.
 import { describe, expect, it } from "@effect/vitest"
 import { Effect, Fiber, Layer, Option, Stream } from "effect"
 import { TestClock } from "effect/testing"

@@ -16,7 +16,7 @@ const key = Buffer.from("7".repeat(64), "hex")
 const state = Buffer.from(JSON.stringify({ version: 4, serial: 3, lineage: "l", resources: ["secret"] }))
 
 const folder = ({ privateDirectory }: PoolParts) => join(privateDirectory, "cache", "kept-states")
-/** The files of the stage that are whole, each with a word of its own in its name. */
+/** Returns the files of the stage that are complete; each file has a part of its own in its name. */
 const kept = (parts: PoolParts) =>
   existsSync(folder(parts))
     ? readdirSync(folder(parts)).filter((name) => name.startsWith(`${stage}.`) && name.endsWith(".state")).map((name) =>
@@ -94,7 +94,7 @@ describe("a state that the server does not take", () => {
       const up = parts.api.goDown()
       expect(yield* delivery.settle(Option.some(state))).toMatchObject({ _tag: "Unsaved", shared: Option.some(onlyKept(parts)) })
       up()
-      parts.api.epoch++ // what comes now is evidence
+      parts.api.epoch++ // the server keeps what comes from now on as evidence
       const later = Buffer.from(JSON.stringify({ version: 4, serial: 4, lineage: "l" }))
       expect(yield* delivery.settle(Option.some(later))).toMatchObject({ _tag: "Unsaved", shared: Option.none() })
       expect(opened(readFileSync(onlyKept(parts)))).toEqual(state)
@@ -243,7 +243,7 @@ describe("the next worker", () => {
       expect([parts.api.keptStates.map(String), readdirSync(folder(parts))]).toEqual([["sealed run-x.apply.1.state"], []])
     })))
 
-  /** States that were left one after the other, the first of them first. */
+  /** Leaves states one after the other, in the order of `names`. */
   const leaveInOrder = (parts: PoolParts, names: ReadonlyArray<string>) => {
     leave(parts, names)
     names.forEach((name, at) => utimesSync(join(folder(parts), name), 1_700_000_000 + at, 1_700_000_000 + at))

@@ -1,11 +1,11 @@
-// A wait for the pool's server is said where it can be read while that server is away, and never instead of what matters more.
+// While the pool's server is away, the status of the AgentTask says that a state waits for it, but never in place of what matters more.
 import { describe, expect, it } from "@effect/vitest"
 import { Deferred, Effect, Fiber } from "effect"
 import { TestClock } from "effect/testing"
 import type { AgentTaskStatus } from "../../src/schema/agent-task.ts"
 import { claim, claimed, claimedTask } from "./claimed-task.ts"
 
-/** Some work that takes until `finish`, with the status of its task beside it. */
+/** Starts work that goes on until `finish` or `fail`, beside the status of its task. */
 const working = (before?: AgentTaskStatus) =>
   Effect.gen(function*() {
     const { kubernetes, status, unsavedDuring } = yield* claimedTask(before)
@@ -160,7 +160,7 @@ describe("a state that is not saved", () => {
       const { finish, kubernetes, status, unsavedDuring } = yield* working()
       yield* TestClock.adjust("20 seconds")
       const slow = kubernetes.slow("3 seconds")
-      expect(yield* finish).toBe("stored") // and no clock has moved
+      expect(yield* finish).toBe("stored") // although the clock has not moved
       const next = yield* Effect.forkChild(unsavedDuring(Effect.never))
       yield* TestClock.adjust("2 seconds")
       expect(status().reason).toBe("StateUnsaved")

@@ -1,5 +1,5 @@
-// Worker and runner as two users of one group, as component separate-users has them: a whole apply by the real engine, and whose the files are.
-// Only root can start programs as other users; elsewhere both are whoever runs the tests.
+// Worker and runner as two users of one group, as in the component separate-users: a whole apply, and who owns its files.
+// Only root can start programs as other users; without root, both are the user who runs the tests.
 import { expect, it } from "@effect/vitest"
 import { Effect } from "effect"
 import { spawn } from "node:child_process"

@@ -1,4 +1,4 @@
-// What is on the disk after a file was put in its place, or could not be.
+// What is on the disk after a file was stored as a whole, or could not be stored.
 import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, symlinkSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"

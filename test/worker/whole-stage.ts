@@ -24,7 +24,7 @@ output "region" {
   value = var.region
 }
 `
-/** One resource at once, and then one that takes a minute. */
+/** One resource that is made at once, and then one that takes a minute. */
 export const slow = `${providers}
 resource "time_static" "first" {}
 resource "time_sleep" "second" {
@@ -57,7 +57,7 @@ export const text = (bytes: Uint8Array | undefined): string => Buffer.from(bytes
 export const addresses = (api: TaskApi): ReadonlyArray<string> =>
   JSON.parse(text(api.state)).resources.map(({ name, type }: { readonly name: string; readonly type: string }) => `${type}.${name}`)
 
-/** Runs a stage in a Pod of its own; gives its status. */
+/** Runs a stage in a Pod of its own; returns the Pod, how the worker exited, and the status. */
 export const ran = Effect.fnUntraced(
   function*(
     kubernetes: FakeKubernetes,
@@ -70,7 +70,7 @@ export const ran = Effect.fnUntraced(
   }
 )
 
-/** Plans for the pool with these files; gives the digest of the approved plan. */
+/** Plans for the pool with these files; returns the digest of the saved plan. */
 export const planned = Effect.fnUntraced(function*(api: TaskApi, files: Record<string, string>) {
   api.archive = tarGz(files)
   const { log, status } = yield* Effect.scoped(ran(poolTask(api, "plan"), {}, (here) => token(here, api)))

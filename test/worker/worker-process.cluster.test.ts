@@ -1,4 +1,4 @@
-// How the worker's process ends: its exit code is what the Job goes by, SIGTERM or not.
+// How the worker's process ends, with and without SIGTERM: the Job goes by its exit code.
 import { describe, expect, it } from "@effect/vitest"
 import { Effect } from "effect"
 import { spawn } from "node:child_process"
@@ -15,7 +15,7 @@ trap 'exit 1' INT
 echo waiting
 while :; do sleep 0.1; done
 `
-/** One that has nothing to do. */
+/** An engine that has nothing to do. */
 const idle = `#!/bin/sh
 [ "$1" = version ] && echo '{"terraform_version": "9.9.9"}'
 [ "$1" = plan ] && echo plan >plan.tfplan

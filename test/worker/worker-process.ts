@@ -1,6 +1,6 @@
 // The worker as a process of its own, as `agent-job worker` runs it, with the API server in memory: node worker-process.ts ENVIRONMENT-JSON.
 // Prints the final status as its last line; its exit code is the worker's.
-// Started by worker-process.cluster.test.ts.
+// Started by worker-process.cluster.test.ts and users.cluster.test.ts.
 import * as NodeRuntime from "@effect/platform-node/NodeRuntime"
 import { Cause, ConfigProvider, Effect, Exit, type Runtime } from "effect"
 import { writeSync } from "node:fs"
@@ -9,7 +9,7 @@ import { serve } from "../../src/cli/serve.ts"
 import { worker } from "../../src/worker/worker.ts"
 import { fakeKubernetes } from "./fake-kubernetes.ts"
 
-/** What src/main.ts does. */
+/** Exits as src/main.ts does. */
 const teardown: Runtime.Teardown = (exit, onExit) => {
   if (Exit.isSuccess(exit)) return onExit(0)
   if (Cause.hasInterruptsOnly(exit.cause)) return onExit(Number(process.exitCode ?? 130))

@@ -1,4 +1,4 @@
-// Whole stages with the real engine: what a task without a pool comes to, and what a broken runner does to it.
+// Whole stages with the real engine: how a task without a pool ends, and what a broken runner does to a stage.
 import { describe, expect, it } from "@effect/vitest"
 import { Effect, Fiber } from "effect"
 import { existsSync, readFileSync } from "node:fs"

@@ -15,7 +15,7 @@ const spec = {
   pool: { url: "https://server.example.test", runId: "run-a", tokenSecret: { name: "token" } }
 }
 
-/** Runs the stage with these variables, of which `broken` cannot be read; gives its status. */
+/** Runs the stage with these variables of the Pod, of which the one named `broken` cannot be read; returns the status. */
 const ran = Effect.fnUntraced(function*(variables: Readonly<Record<string, string>>, broken = "") {
   const place = yield* Effect.acquireRelease(
     Effect.sync(() => mkdtempSync(join(tmpdir(), "agent-job-worker-"))),
