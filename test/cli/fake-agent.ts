@@ -1,5 +1,5 @@
 // An agent that takes whatever the server offers and plays each stage from a script: log, saved plan, state and result. It runs nothing.
-// Before the last piece of a log it waits, where a test wants that, until it is told to go on: so the test sees the earlier ones arrive.
+// It can wait before the last piece of a log until a test lets it go on, so that the test sees the earlier pieces arrive.
 // Used by the tests of run, logs and main.
 import { Deferred, Effect, Option } from "effect"
 import type { Assignment } from "../../src/schema/pool-api.ts"

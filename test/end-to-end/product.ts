@@ -1,4 +1,4 @@
-// What each end-to-end test has for itself: a workspace, a folder, the CLI as a process, and tasks. All of it is removed after the test.
+// What each end-to-end test has for itself: a workspace, a folder, the CLI as a process, and tasks. Only the workspace stays after it.
 // The product runs in the cluster that TEST_KUBECONFIG names, where scripts/test installs it.
 // Used by the tests of this folder.
 import { Schema } from "effect"

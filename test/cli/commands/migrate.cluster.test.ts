@@ -17,7 +17,7 @@ import { run } from "../program.ts"
 const suffix = randomBytes(4).toString("hex")
 const namespace = `test-migrate-${suffix}`
 const folder = mkdtempSync(join(tmpdir(), "migrate-"))
-process.env["KUBECACHEDIR"] = join(folder, "kubectl") // kubectl caches API definitions for ten minutes, longer than those of these tests exist
+process.env["KUBECACHEDIR"] = join(folder, "kubectl") // kubectl caches API definitions for ten minutes, but those of these tests are gone sooner
 const kubeconfig = process.env["KUBECONFIG"] ?? ""
 
 const config = {
