@@ -8,7 +8,7 @@ import { basename, dirname, join } from "node:path"
 import { gunzipSync } from "node:zlib"
 import { archiveOf, nameOfDirectory, staysInside } from "../../src/cli/archive.ts"
 
-/** A directory with these files, gone with the scope. */
+/** Makes a temporary directory with these files. It is removed when the scope closes. */
 const directoryWith = (files: Readonly<Record<string, string>>) =>
   Effect.acquireRelease(
     Effect.sync(() => {
@@ -163,7 +163,7 @@ describe("what cannot be archived", () => {
       const directory = yield* directoryWith({ ...main, "in/deep/x.tf": "" })
       const elsewhere = yield* directoryWith({ "secret.tf": "" })
       symlinkSync("../..", join(directory, "in/deep/up"))
-      // By its letters it ends in in/deep; followed, one level above the directory.
+      // Read as text, this path stays in in/deep. The link `up` in it leads one level above the directory.
       const target = `in/deep/up/../${basename(elsewhere)}/secret.tf`
       symlinkSync(target, join(directory, "odd.tf"))
       expect(yield* refusal(directory)).toBe(

@@ -1,4 +1,4 @@
-// Whether a base closes all egress: policies add up, so that one that keeps Pods from the metadata service alone would open all the rest again.
+// Whether a base closes all egress. NetworkPolicies add up, so a policy that blocks only the metadata service opens all the rest again.
 import { afterEach, beforeEach, describe, expect, it } from "@effect/vitest"
 import { Effect } from "effect"
 import { mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from "node:fs"
@@ -17,7 +17,7 @@ const listing = (...components: ReadonlyArray<string>) => JSON.stringify({ resou
 
 type ByPath = Readonly<Record<string, string>>
 
-/** `put` gets an absolute path, in a folder that is there. */
+/** Calls `put` with the absolute path of each entry, after making the folder of that path. */
 const each = (all: ByPath, put: (path: string, what: string) => void): void => {
   for (const [path, what] of Object.entries(all)) {
     mkdirSync(join(folder, dirname(path)), { recursive: true })
@@ -25,7 +25,7 @@ const each = (all: ByPath, put: (path: string, what: string) => void): void => {
   }
 }
 
-/** For an overlay in `out`, beside these files, and links by what they lead to. */
+/** Returns what the base contains for an overlay in `out`, beside these files and links. `links` maps the path of a link to its target. */
 const contents = (reference: string, files: ByPath, links: ByPath, out = "out") => {
   each(files, (path, text) => writeFileSync(path, text))
   each(links, (path, target) => symlinkSync(target, path))

@@ -1,4 +1,4 @@
-// Which directories --base takes: those that kustomize takes, by the file in them.
+// Which directories --base accepts: those that kustomize accepts, judged by the file in them.
 import { afterEach, beforeEach, describe, expect, it } from "@effect/vitest"
 import { Effect, Option } from "effect"
 import { mkdirSync, mkdtempSync, realpathSync, rmSync, symlinkSync, writeFileSync } from "node:fs"
@@ -12,10 +12,10 @@ beforeEach(() => {
 })
 afterEach(() => rmSync(folder, { recursive: true }))
 
-/** For an overlay beside it. */
+/** Returns the reference to the base `mine` for an overlay in `out`. */
 const reference = (out = "out") => baseReference(Option.some(join(folder, "mine")), join(folder, out))
 
-/** Each makes what it is called by at this path. */
+/** Each function makes what its key names at the given path. */
 const made = {
   "a file": (path: string) => writeFileSync(path, ""),
   "a link to a file": (path: string) => {

@@ -1,4 +1,4 @@
-// What the doctor makes of answers of an API server: those that no installation of ours gives, and nodes of any kind.
+// How the doctor judges answers of an API server that no installation of these tests gives, and nodes of any kind.
 import { describe, expect, it } from "@effect/vitest"
 import { Effect } from "effect"
 import { examineObjects } from "../../src/cli/doctor-objects.ts"
@@ -22,7 +22,7 @@ interface Asked {
   readonly subresource?: string
 }
 
-/** Returns the check of that name. `allowed`: what each access review is answered. */
+/** Returns the check that has `name` as its name or in its message. `review` returns the answer to an access review. */
 const checked = (
   name: string,
   { answers = {}, review = () => ({}), values = {} }: {

@@ -1,4 +1,4 @@
-// Which installation a drain reaches, and what its answer says of that.
+// Which installation a drain reaches, and what its answer says about it.
 import { expect, it } from "@effect/vitest"
 import { Effect, Option } from "effect"
 import { drain, undo } from "../../src/cli/draining.ts"

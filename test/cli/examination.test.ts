@@ -1,4 +1,4 @@
-// What the doctor's Pods are told to try, by the values of an installation.
+// Which addresses the doctor's Pods are told to try, given the values of an installation.
 import { expect, it } from "@effect/vitest"
 import { Effect } from "effect"
 import { examine } from "../../src/cli/examination.ts"

@@ -1,4 +1,4 @@
-// What the errors of other folders mean to a script, and the last that a command says.
+// Which exit code an error of another folder has, and the last sentence that a command prints.
 import { expect, it } from "@effect/vitest"
 import { Cause, ConfigProvider, Effect, Layer } from "effect"
 import { exitCode, exitCodeOf, Failed, lastSentence } from "../../src/cli/failure.ts"

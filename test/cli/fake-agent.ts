@@ -1,6 +1,6 @@
-// An agent that takes whatever the server offers and plays each stage from a script: log, saved plan, state, result; it runs nothing.
-// Between two pieces of a log it waits until it is told to go on, so that a test sees each of them arrive.
-// Used by the tests of run, logs and get.
+// An agent that takes whatever the server offers and plays each stage from a script: log, saved plan, state and result. It runs nothing.
+// It can wait before the last piece of a log until a test lets it go on, so that the test sees the earlier pieces arrive.
+// Used by the tests of run, logs and main.
 import { Deferred, Effect, Option } from "effect"
 import type { Assignment } from "../../src/schema/pool-api.ts"
 import type { StageResult } from "../../src/schema/stage-result.ts"
@@ -10,9 +10,9 @@ export interface Part {
   /** Pieces of the log, in the order in which they are sent. */
   readonly log: ReadonlyArray<string>
   readonly result: StageResult
-  /** The state that is pushed, for an apply. */
+  /** The state that the stage pushes. Only an apply has one. */
   readonly state?: { readonly serial: number; readonly outputs: Readonly<Record<string, unknown>> }
-  /** Before the last piece, it waits for this; a cancel comes through meanwhile. */
+  /** The agent waits for this before it sends the last piece of the log. Meanwhile it obeys a cancel. */
   readonly until?: Deferred.Deferred<void>
 }
 
@@ -87,7 +87,7 @@ const act = Effect.fnUntraced(function*(url: string, assignment: Assignment, { l
   yield* at.result(result)
 })
 
-/** Takes assignments until the scope ends. */
+/** Takes assignments and plays them until the scope closes. */
 export const playing = (url: string, play: Play) =>
   Effect.forkScoped(Effect.forever(Effect.gen(function*() {
     for (const assignment of yield* agent(url).acquire(5)) {

@@ -1,4 +1,4 @@
-// How often the server is asked while a run is followed, told by a server that holds each poll of the log as long as it is asked to.
+// How often the client asks the server while it follows a run. The server here holds each poll of the log as long as the client asks it to.
 import { expect, it } from "@effect/vitest"
 import { Deferred, Effect, Fiber, Layer } from "effect"
 import { TestClock } from "effect/testing"
@@ -11,7 +11,7 @@ import { toldScreen } from "./told-screen.ts"
 const planning = run({ stages: [stage({ status: "running" })] })
 const begin = "\x02Planning\n"
 
-/** A server whose run is as it was last set, and whose log has `begin` and, once `end` is there, the closing byte. */
+/** A mock server: its run is the view last set with `is`, and its log has `begin` and, once `end` is completed, the closing byte. */
 const following = Effect.gen(function*() {
   const end = yield* Deferred.make<void>()
   const asked: Array<string> = []
@@ -72,7 +72,7 @@ it.effect("a run that has no stage yet is looked at every two seconds in the end
     const { asked, is, started } = yield* following
     is(pending)
     yield* started
-    yield* TestClock.adjust("3 seconds") // looks at 0, 0.2, 0.6, 1.4 and 3 s
+    yield* TestClock.adjust("3 seconds") // the client looks at 0, 0.2, 0.6, 1.4 and 3 s
     expect(asked).toHaveLength(5)
     yield* TestClock.adjust("60 seconds")
     expect(asked).toEqual(Array.from({ length: 35 }, () => "run"))

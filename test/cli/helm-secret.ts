@@ -1,4 +1,4 @@
-// A release of the Helm chart agent-job as Helm keeps it in the cluster: its manifest in short, packed as Helm packs it.
+// A release of the Helm chart agent-job as Helm stores it in the cluster, with a shortened manifest.
 // Used by the tests of migrate.
 import { gzipSync } from "node:zlib"
 
@@ -11,11 +11,11 @@ export interface Release {
   readonly defaults?: object
   readonly config?: object | null
   readonly manifest?: string
-  /** CustomResourceDefinitions of the chart. */
+  /** The CustomResourceDefinitions of the chart, as text. */
   readonly crds?: ReadonlyArray<string>
 }
 
-/** Of chart 0.5.59: its labels have a key twice, and names are literals. */
+/** Returns the manifest of chart 0.5.59 in short. As in that chart, labels have a key twice, and some names are literals. */
 const firstManifest = ({ name, namespace }: Release): string =>
   `---
 # Source: agent-job/templates/serviceaccount.yaml
@@ -91,7 +91,7 @@ const payloadOf = (release: Release): object => {
   }
 }
 
-/** `release`: what is to be in its data, if not the release as Helm packs it. */
+/** Returns the Secret of a release. `release`: the content of its data, by default the release as Helm packs it. */
 export const releaseSecret = (of: Release, release = packed(payloadOf(of))) => {
   const { name, namespace, status = "deployed", version = 1 } = of
   return {

@@ -48,7 +48,7 @@ const cases: ReadonlyArray<readonly [rules: string, path: string, excluded: bool
   ["*.tfvars\n!prod.tfvars", "dev.tfvars", true],
   ["!prod.tfvars\n*.tfvars", "prod.tfvars", true],
   ["vendor/\n!vendor/keep/", "vendor/keep/a.tf", false],
-  // what is no rule
+  // comments, blank lines, escapes and spaces at the end
   ["# *.tf\n\n   \n/", "main.tf", false],
   ["\\#odd", "#odd", true],
   ["*.bak  \r\n", "x.bak", true]

@@ -1,4 +1,4 @@
-// What the move of a release leaves out of its overlay when that is asked for; all else is in migrate.cluster.test.ts.
+// What the migration of a release leaves out of its overlay with --without-crd. migrate.cluster.test.ts tests everything else.
 import * as NodeServices from "@effect/platform-node/NodeServices"
 import { expect, it } from "@effect/vitest"
 import { Effect, Option } from "effect"
@@ -11,7 +11,7 @@ import { releaseSecret } from "./helm-secret.ts"
 import { against, list } from "./scripted-cluster.ts"
 import { toldScreen } from "./told-screen.ts"
 
-/** The release as an API server gives it. */
+/** Returns the Secret of the release as an API server returns it. */
 const secret = () => {
   const { metadata, ...rest } = releaseSecret({ name: "blue", namespace: "scalr" })
   return { ...rest, metadata: { ...metadata, uid: "u", resourceVersion: "1" } }

@@ -1,4 +1,4 @@
-// What passes with one dash, and what does not.
+// Which words with one dash the command line accepts, and which it refuses.
 import { describe, expect, it } from "@effect/vitest"
 import { Command, Completions, Flag } from "effect/cli"
 import { misread } from "../../src/cli/one-dash.ts"

@@ -1,4 +1,4 @@
-// What a folder is like after an overlay could not be written to it, and what the error says of that.
+// The state of a folder after an overlay could not be written to it, and what the error says about it.
 import { afterEach, beforeEach, describe, expect, it, vi } from "@effect/vitest"
 import { Effect } from "effect"
 import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs"
@@ -40,7 +40,7 @@ describe("a folder that an overlay cannot be written to", () => {
       mkdirSync(folder())
       put("kustomization.yaml", "old")
       put("values.yaml", "old")
-      mkdirSync(join(folder(), "taken")) // "./taken" is another name for it, so it is found only when a file is moved there
+      mkdirSync(join(folder(), "taken")) // "./taken" names the same path, so the clash shows only when a file is moved there
       const { message } = yield* Effect.flip(
         write({ "kustomization.yaml": file("new"), "./taken": file("new"), "values.yaml": file("new") })
       )
@@ -72,7 +72,7 @@ describe("a folder that an overlay cannot be written to", () => {
       const other = join(base, "a", "other")
       const files = {
         "kustomization.yaml": file("new"),
-        get "not/there.yaml"() { // read once the folder is made
+        get "not/there.yaml"() { // called once the folder is made
           mkdirSync(other)
           return file("new")
         }

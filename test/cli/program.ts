@@ -1,5 +1,5 @@
 // The program as a process of its own: what it writes, and how it ends.
-// Used by the tests of main.
+// Used by the tests of main, of some commands and of test/gitops.
 import { Effect, Schedule, type Scope } from "effect"
 import { type ChildProcess, spawn } from "node:child_process"
 import { join } from "node:path"
@@ -14,14 +14,14 @@ export interface Program {
   readonly child: ChildProcess
   readonly out: () => string
   readonly error: () => string
-  /** Waits until stdout or stderr has this. */
+  /** Waits until stdout or stderr contains this, and fails after 30 seconds. */
   readonly until: (part: string | RegExp) => Effect.Effect<void>
   readonly ended: Effect.Effect<Ended>
 }
 
 const root = new URL("../..", import.meta.url).pathname
 
-/** Starts a command in the repository's root; it is killed with the scope. Nothing of our own environment but PATH and HOME gets in. */
+/** Starts a command in the repository's root and kills it when the scope closes. It inherits only PATH and HOME from our environment. */
 export const start = (
   command: string,
   args: ReadonlyArray<string>,
@@ -60,6 +60,6 @@ export const start = (
 export const agentJob = (args: ReadonlyArray<string>, environment: Record<string, string> = {}) =>
   start(process.execPath, ["--disable-warning=ExperimentalWarning", "src/main.ts", ...args], environment)
 
-/** Starts it, and waits for its end. */
+/** Runs the program to its end. */
 export const run = (args: ReadonlyArray<string>, environment: Record<string, string> = {}) =>
   Effect.flatMap(agentJob(args, environment), ({ ended }) => ended)

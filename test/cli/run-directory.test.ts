@@ -28,7 +28,7 @@ const request = (more: Partial<RunRequest> = {}): RunRequest => ({
 
 const client = (url: string) => ServerClient.layer({ url, token: Option.some(Redacted.make(userToken)) })
 
-/** The server does what it is asked, and of the first time the answer is lost. */
+/** Wraps a request: the server carries it out each time, but the first answer is lost. */
 const answerLost = <Asked extends ReadonlyArray<unknown>, A>(url: string, ask: (...asked: Asked) => Effect.Effect<A, ServerFailure>) => {
   let times = 0
   return (...asked: Asked) =>
@@ -38,7 +38,7 @@ const answerLost = <Asked extends ReadonlyArray<unknown>, A>(url: string, ask: (
     )
 }
 
-/** Of a server that goes away at the decision and at the end. */
+/** A client that loses the first answer to each request that decides on a run, or that reads the outputs or the serial of the state. */
 const losing = (url: string) =>
   Layer.effect(
     ServerClient,
@@ -52,13 +52,13 @@ const losing = (url: string) =>
       }))
   ).pipe(Layer.provide(client(url)))
 
-/** A client that asks some things in its own way. */
+/** Returns a client in which `otherwise` replaces some of the requests. */
 const asking = (otherwise: (server: ServerClient["Service"], url: string) => Partial<ServerClient["Service"]>) => (url: string) =>
   Layer.effect(ServerClient, Effect.map(ServerClient, (server) => ServerClient.of({ ...server, ...otherwise(server, url) }))).pipe(
     Layer.provide(client(url))
   )
 
-/** Runs the example against a real server whose agent plays `play`. */
+/** Starts a real server whose agent plays `play`. Returns its URL, and the effect that runs the example against it. */
 const running = Effect.fnUntraced(
   function*(screen: ReturnType<typeof toldScreen>, asked: RunRequest, play: Play = quickstart, clientOf: typeof client = client) {
     const url = yield* Effect.flatMap(directory, serve)
@@ -72,10 +72,10 @@ const runId = (screen: ReturnType<typeof toldScreen>) =>
 
 const runsAt = (url: string) => Effect.map(person(url).as("GET", runPath.list), ({ json }) => json.runs as ReadonlyArray<RunView>)
 
-/** As long as any other run's id. */
+/** A stand-in for run ids, as long as a real one. */
 const anyRun = `run-${"0".repeat(16)}`
 
-/** What is new for each run made the same. */
+/** Returns the transcript with all that differs from run to run replaced by the same text. */
 const settled = (screen: ReturnType<typeof toldScreen>) =>
   screen.transcript().replaceAll(/run-[a-z0-9]{16}/gu, anyRun).replace(/\d+ files, [\d.]+ kB/u, "N files, SIZE")
 
@@ -560,7 +560,7 @@ describe("an interrupt", () => {
       yield* exitCode
       const screen = toldScreen()
       const url = yield* Effect.flatMap(directory, serve)
-      // An agent that took the plan and does not hear of the cancel.
+      // The test plays an agent that has taken the plan and does not hear of the cancel.
       const fiber = yield* Effect.forkChild(
         runDirectory(request({ json: true })).pipe(Effect.provide(client(url)), Effect.provide(screen.layer))
       )

@@ -1,5 +1,5 @@
-// Runs as the server shows them, for tests of what is made of them.
-// Used by the tests of summary and rows.
+// Runs as the server shows them, for tests of what the CLI does with them.
+// Used by the tests of summary, rows, follow-run and cancel.
 import { RunId, Sha256, WorkspaceName } from "../../src/schema/names.ts"
 import type { RunView, StageView } from "../../src/schema/run.ts"
 

@@ -4,7 +4,7 @@ import { TerminalCapabilities } from "effect/cli"
 import { Screen } from "../../src/cli/screen.ts"
 import { printed } from "./typed.ts"
 
-/** Where somebody answers yes. */
+/** A terminal at which somebody answers yes. */
 const answered = Terminal.make({
   columns: Effect.succeed(80),
   rows: Effect.succeed(24),
@@ -14,7 +14,7 @@ const answered = Terminal.make({
   display: () => Effect.void
 })
 
-/** What it writes to stdout, which is a terminal or not. */
+/** Returns what `use` writes to stdout. `terminal`: whether stdout is a terminal. */
 const shown = (use: (screen: Screen["Service"]) => Effect.Effect<unknown>, options: { readonly terminal?: boolean } = {}) =>
   Effect.acquireUseRelease(
     Effect.sync(() => {
@@ -36,7 +36,7 @@ const shown = (use: (screen: Screen["Service"]) => Effect.Effect<unknown>, optio
       })
   )
 
-/** Writes the clipboard, goes up a line, and begins a colour in one character. */
+/** A text that writes the clipboard, goes up a line, and begins a colour with a one-character control. */
 const hostile = "a\u001b]52;c;eA==\u0007\u001b[1A\u009b31m\u007fb"
 const harmless = "a\\u001b]52;c;eA==\\u0007\\u001b[1A\\u009b31m\\u007fb"
 

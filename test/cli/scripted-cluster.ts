@@ -1,12 +1,12 @@
-// A client of an API server that answers by the path and the body of what it is asked.
-// Used by the tests of the doctor.
+// A client of an API server that answers by the path and the body of a request.
+// Used by the tests of doctor, drain and migrate.
 import { Context, Effect, Layer } from "effect"
 import { Kubernetes } from "../../src/kubernetes/client.ts"
 import { type Answer, ScriptedServer } from "../kubernetes/scripted-server.ts"
 
 export const list = (...items: ReadonlyArray<object>): Answer => ({ body: { metadata: { resourceVersion: "1" }, items } })
 
-/** Runs an examination against answers by path, `otherwise` for all other paths; it is told the body of the request. */
+/** Runs `look` against an API server that answers by path. `otherwise` answers all other paths, and gets the body of the request too. */
 export const against = <A, E>(
   look: Effect.Effect<A, E, Kubernetes>,
   answers: Readonly<Record<string, Answer>>,

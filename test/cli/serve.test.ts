@@ -1,4 +1,4 @@
-// What a service logs, as LOG_LEVEL or the variable of the Helm chart's agent says, and that it goes on when nobody reads its log any more.
+// What a service logs, given LOG_LEVEL or SCALR_AGENT_DEBUG (the Helm chart's variable), and that it goes on when its log has no reader.
 import { expect, it } from "@effect/vitest"
 import { ConfigProvider, Effect } from "effect"
 import { spawn } from "node:child_process"

@@ -9,7 +9,7 @@ import { forwardProxy, listening } from "../http/forward-proxy.ts"
 import { ScriptedServer } from "../kubernetes/scripted-server.ts"
 import { agent, directory, person, planWith, serve, userToken } from "../server/live-server.ts"
 
-/** Lives as long as the test. */
+/** Returns a client that lives as long as the test. */
 const at = (url: string) =>
   Effect.map(
     Layer.build(ServerClient.layer({ url, token: Option.some(Redacted.make(userToken)) })),
@@ -80,7 +80,7 @@ describe("the client of the server", () => {
       expect(yield* Fiber.join(asking)).toMatchObject({ _tag: "ServerUnreachable", detail: expect.stringContaining("no answer in") })
     }))
 
-  /** Lets what was written to a connection of this process arrive. */
+  /** Gives data that this process wrote to one of its own connections time to arrive. */
   const arrived = Effect.promise(async () => {
     for (let turn = 0; turn < 20; turn++) await new Promise(setImmediate)
   })

@@ -1,4 +1,4 @@
-// What the commands for AgentTasks say of answers that no installation of ours gives: tasks that are not there, or not known at all.
+// What the commands for AgentTasks say when the API server has no such tasks or namespace, or does not know AgentTasks at all.
 import { describe, expect, it } from "@effect/vitest"
 import { Effect } from "effect"
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs"
@@ -7,7 +7,7 @@ import { join } from "node:path"
 import { type Answer, ScriptedServer } from "../kubernetes/scripted-server.ts"
 import { printed, typed } from "./typed.ts"
 
-/** A cluster that answers by the path it is asked for, reached as through kubectl proxy. */
+/** Starts a cluster that answers by path, and returns the command line for it. Its kubeconfig has no credentials, as with kubectl proxy. */
 const cluster = Effect.fnUntraced(function*(answers: Readonly<Record<string, Answer>>, otherwise: Answer) {
   const { server, url } = yield* ScriptedServer.make
   server.route = (path) => answers[path] ?? otherwise
@@ -49,7 +49,7 @@ const none = "/apis/scalr.io/v1/namespaces/agent-job-tasks/atasks"
 const usual = "/api/v1/namespaces/agent-job-tasks"
 const installed = "/api/v1/namespaces/agent-job/configmaps/agent-job-config"
 
-/** As an API server says it of a kind that it does not have. */
+/** The answer of an API server to a request for a kind that it does not have. */
 const unknown: Answer = (response) => void response.writeHead(404, { "content-type": "text/plain" }).end("404 page not found\n")
 const status = (code: number, reason: string, message: string): Answer => ({
   status: code,

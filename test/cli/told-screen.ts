@@ -1,4 +1,4 @@
-// A screen that keeps what it is told, in order, and answers questions as a test says.
+// A screen that records what it is told, in order, and answers questions as a test says.
 // Used by the tests of commands that talk to a person.
 import { Effect, Layer, Option, Schedule } from "effect"
 import { Screen } from "../../src/cli/screen.ts"
@@ -8,7 +8,7 @@ export interface Told {
   readonly text: string
 }
 
-/** `answer`: undefined when nobody is there to be asked. */
+/** Returns a screen. `answer`: what somebody answers to a question; undefined makes the screen non-interactive. */
 export const toldScreen = (answer?: Effect.Effect<Option.Option<string>>) => {
   const told: Array<Told> = []
   const tell = (kind: Told["kind"]) => (text: string) => Effect.sync(() => void told.push({ kind, text }))
@@ -16,9 +16,9 @@ export const toldScreen = (answer?: Effect.Effect<Option.Option<string>>) => {
   return {
     told,
     of,
-    /** Everything but what changes in place, as a person would read it. */
+    /** Returns everything that was told but the status, which changes in place, as a person would read it. */
     transcript: () => told.filter(({ kind }) => kind !== "status").map(({ kind, text }) => kind === "text" ? text : `${text}\n`).join(""),
-    /** Waits until something that was told has `part` in it. */
+    /** Waits until the screen was told something that contains `part`. */
     until: (part: string) =>
       Effect.sync(() => told.some(({ text }) => text.includes(part))).pipe(
         Effect.repeat({ until: (seen) => seen, schedule: Schedule.spaced("10 millis") }),

@@ -34,7 +34,7 @@ export const typed = (environment: Record<string, string>, ...args: ReadonlyArra
     ))
   )
 
-/** What it gives, and what it writes to stdout meanwhile. */
+/** Runs a command, and returns its value and what it wrote to stdout. */
 const printing = <A, E, R>(command: Effect.Effect<A, E, R>) =>
   Effect.acquireUseRelease(
     Effect.sync(() => vi.spyOn(process.stdout, "write").mockImplementation(() => true)),
@@ -43,10 +43,10 @@ const printing = <A, E, R>(command: Effect.Effect<A, E, R>) =>
     (write) => Effect.sync(() => write.mockRestore())
   )
 
-/** What it writes to stdout meanwhile. */
+/** Runs a command, and returns what it wrote to stdout. */
 export const printed = <A, E, R>(command: Effect.Effect<A, E, R>) => Effect.map(printing(command), ({ text }) => text)
 
-/** Runs the command line in this process, and gives what `run` of program.ts gives of a process: that costs a second or more. */
+/** Runs the command line in this process, and returns what `run` of program.ts returns. A process takes a second or more longer. */
 export const ran = (environment: Record<string, string>, ...args: ReadonlyArray<string>) =>
   Effect.map(
     printing(typed(environment, ...args)),

@@ -25,7 +25,7 @@ engine_run() {
 	"$engine" "${storage[@]}" "$@"
 }
 
-# engine_images: what it has, a line each, like localhost/name:tag.
+# engine_images: prints the engine's images, one on each line, like localhost/name:tag.
 engine_images() {
 	local name=Repository
 	[[ $engine != buildah ]] || name=Name

@@ -1,4 +1,4 @@
-# How programs are built from Go modules of ours: with a Go that is new enough, and not again from the same sources. Sourced, not run.
+# Builds programs from our Go modules, with a Go that is new enough, and only once from the same sources. Sourced, not run.
 # shellcheck shell=bash disable=SC2154 # env.bash sets the variables, and who sources this says how many programs there are
 
 go_version=1.26.8 # what to get where Go is older than the modules want, or missing
@@ -6,14 +6,14 @@ modules=${modules:-$here}
 flags=(-trimpath -buildvcs=false)
 export CGO_ENABLED=0
 
-# version_of MODULE PATH: the version that a module's go.mod requires.
+# version_of MODULE PATH: prints the version of PATH that our MODULE's go.mod requires.
 version_of() { awk -v path="$2" '$1 == path && $2 ~ /^v/ { print $2 } $1 == "require" && $2 == path { print $3 }' "$modules/$1/go.mod"; }
 
 # is_new_enough GO: is this a Go that can build the modules?
 is_new_enough() { [[ $(printf '%s\n' "go$go_version" "$(GOTOOLCHAIN=local "$1" env GOVERSION 2>/dev/null)" | sort -V | head -n 1) == go1.26* ]]; }
 
-# need_go: finds a Go that is new enough. The Go module proxy has it as a module, which an old one, as Debian's, can download;
-# a sum that is kept by Go's checksum database is checked on the way.
+# need_go: finds a Go that is new enough. An older Go, such as Debian's, can download one as a module from the Go module proxy, and checks
+# it against Go's checksum database.
 need_go() {
 	local toolchain architecture
 	if is_new_enough go; then return; fi
@@ -29,7 +29,7 @@ need_go() {
 	is_new_enough go || fail "the Go in $toolchain does not run here; please install Go 1.26 or later from https://go.dev/dl"
 }
 
-# build NAME MODULE LDFLAGS PACKAGE...: builds packages of a module, unless that was done from the same sources and flags.
+# build NAME MODULE LDFLAGS PACKAGE...: builds packages of a module, unless they were built from the same sources and flags.
 build() {
 	local name=$1 module=$modules/$2 ldflags="-s -w $3" new=$bin/.new-$1 started=$SECONDS stamp
 	shift 3

@@ -1,4 +1,4 @@
-// What a person is told who cannot start the embedded cluster: one sentence, and nothing is left behind.
+// What a person is told who cannot start the embedded cluster: one sentence. Nothing is left behind.
 import { afterAll, assert, beforeAll, describe, it } from "@effect/vitest"
 import { spawn } from "node:child_process"
 import { once } from "node:events"
@@ -8,7 +8,7 @@ import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { text } from "node:stream/consumers"
 
-/** In a copy, which every user may read: a checkout of root's may be closed to others. */
+/** The scripts run in a copy that every user may read, because root's checkout may be closed to others. */
 const place = mkdtempSync(join(tmpdir(), "up-"))
 const state = join(place, "state")
 
@@ -45,7 +45,7 @@ const start = async (
   return { status, error }
 }
 
-/** A folder of programs that come first in PATH. */
+/** Makes a folder of programs, and returns a PATH in which they come first. */
 const programs = (name: string, all: Record<string, string>): string => {
   const folder = join(place, name)
   mkdirSync(folder)

@@ -1,4 +1,4 @@
-// What cannot work ends soon, with the reason of the closed list and one sentence that says what to do; nothing of it runs.
+// A task that cannot work ends soon, with a reason from the closed list and one sentence that says what to do, and runs nothing.
 import { createHash } from "node:crypto"
 import { afterAll, assert, beforeAll, describe } from "vitest"
 import { archiveOf } from "../server/live-server.ts"
@@ -20,7 +20,7 @@ afterAll(() => web.end())
 
 const archive = (name: string, bytes: Uint8Array) => ({ archive: { url: web.url(name), sha256: sha256(bytes) } })
 
-/** The engine is asked for its version at the same time; its commands come after that. */
+/** Asserts that the log has no command of the engine. The worker's question for the engine's version is never logged as a command. */
 const assertNoCommand = (log: string) => assert.notInclude(log, "$ tofu")
 
 describe.concurrent("an AgentTask whose configuration", () => {

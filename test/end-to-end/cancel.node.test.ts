@@ -1,4 +1,4 @@
-// Stages that are stopped on a real node: by the server's cancel, by Ctrl-C, by kubectl; in each case the state is kept.
+// Stages that are stopped on a real node by the server's cancel, by Ctrl-C or by kubectl. In each case the state is kept.
 import { afterAll, assert, beforeAll, describe } from "vitest"
 import { kubectl, taskOf, tryKubectl, untilOver, untilTask } from "./cluster.ts"
 import { slowApply, slowly } from "./configurations.ts"
@@ -12,17 +12,17 @@ beforeAll(async () => {
 })
 afterAll(() => web.end())
 
-/** Its plan waits for a module, for as long as nobody stops it. */
+/** A configuration whose plan waits for a module until the stage is stopped. */
 const endlessPlan = () => ({ "main.tf": `module "never" { source = "${web.never}" }` })
 
-/** An apply of a run that is in the middle of it. */
+/** Starts a run and waits until it is in the middle of its apply. */
 const applying = async (scene: Scene) => {
   const started = await scene.startRun(slowApply(120), "--auto-approve", "--no-color")
   await started.command.says(slowly)
   return started
 }
 
-/** A second interrupt would make the engine quit without saving. */
+/** Asserts that the engine was interrupted once, because a second interrupt makes it quit without saving the state. */
 const assertOneInterrupt = (log: string) => {
   assert.strictEqual(log.split("Interrupt received.").length - 1, 1, log)
   assert.notInclude(log, "Two interrupts received")

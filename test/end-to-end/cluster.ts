@@ -1,5 +1,5 @@
-// The cluster as a person sees it, through kubectl as a process: AgentTasks made, followed and looked at.
-// Waits follow a watch, so nothing is asked again and again; each has a deadline that tells what was seen last.
+// The cluster as a person sees it, through kubectl as a process: tests make, follow and read AgentTasks.
+// Waits follow a watch instead of polling. Each has a deadline, whose error says what was seen last.
 // Used by the end-to-end tests.
 import { Schema } from "effect"
 import { plainText } from "../../src/core/outcome.ts"
@@ -7,11 +7,11 @@ import { isOver } from "../../src/core/status.ts"
 import { AgentTask, type AgentTaskSpec } from "../../src/schema/agent-task.ts"
 import { type Ended, overdue, Process, run } from "./process.ts"
 
-/** Of the product and of its tasks, as scripts/install makes them. */
+/** The namespaces of the product and of its tasks, as scripts/install makes them. */
 export const productNamespace = "agent-job"
 export const taskNamespace = "agent-job-tasks"
 
-/** What it prints; fails with what it says when it fails. */
+/** Runs kubectl and returns its stdout. Fails with its stderr when it does not exit with 0. */
 export const kubectl = async (args: ReadonlyArray<string>, input?: string): Promise<string> => {
   const { code, stderr, stdout } = await tryKubectl(args, input)
   if (code !== 0) throw new Error(`kubectl ${args.join(" ")} ended with ${code}: ${stderr.trim()}`)
@@ -21,7 +21,7 @@ export const kubectl = async (args: ReadonlyArray<string>, input?: string): Prom
 export const tryKubectl = (args: ReadonlyArray<string>, input?: string): Promise<Ended> =>
   run("kubectl", ["--namespace", taskNamespace, ...args], input === undefined ? {} : { input })
 
-/** A spec as somebody writes it: what it must not say is tested as well. */
+/** The spec of an AgentTask, valid or not: the tests also make tasks that the API server must refuse. */
 export type TaskSpec = Readonly<Record<string, unknown>> | AgentTaskSpec
 
 export const manifestOf = (name: string, spec: TaskSpec): string =>
@@ -35,7 +35,7 @@ export const taskOf = async (name: string): Promise<AgentTask> =>
 const WatchEvent = Schema.fromJsonString(Schema.Struct({ type: Schema.String, object: Schema.Unknown }))
 const decodeEvent = Schema.decodeUnknownSync(WatchEvent)
 
-/** Follows what `args` select from now on until `seen` gives something for an object; `gone` once it was deleted. */
+/** Watches the objects that `args` select until `seen` returns a value for one of them. `gone`: whether the object was deleted. */
 export const follow = async <A>(
   what: string,
   args: ReadonlyArray<string>,
@@ -62,7 +62,7 @@ export const follow = async <A>(
 const told = ({ status: { message, phase, reason } }: AgentTask) =>
   `${phase ?? "no phase"}, ${reason ?? "no reason"}, ${message ?? "no message"}`
 
-/** The task once it is as `wanted`, though it need not be there yet; fails at once when it ends in another way. */
+/** Waits until a task, which need not exist yet, is as `wanted`, and returns it. Fails at once when the task ends in another way. */
 export const untilTask = async (name: string, what: string, wanted: (task: AgentTask) => boolean, seconds = 90): Promise<AgentTask> => {
   let last = "nothing"
   const found = await follow(`${name}: ${what}`, ["atasks", `--field-selector=metadata.name=${name}`], (object, gone) => {
@@ -80,6 +80,6 @@ export const untilTask = async (name: string, what: string, wanted: (task: Agent
 export const untilOver = (name: string, seconds?: number): Promise<AgentTask> =>
   untilTask(name, "is over", ({ status }) => isOver(status.phase), seconds)
 
-/** The log of the worker of a task, from its Pod, without colours. */
+/** Returns the log of the task's worker container without colours. */
 export const podLog = async (task: AgentTask): Promise<string> =>
   plainText(await kubectl(["logs", task.status.pod?.name ?? "", "--container=worker"]))

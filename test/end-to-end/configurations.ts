@@ -1,4 +1,4 @@
-// Configurations of OpenTofu that the end-to-end tests run, as small as what they are for allows.
+// OpenTofu configurations that the end-to-end tests run, each as small as its purpose allows.
 // They need no provider but the built-in one and hashicorp/time, which the runner's image has.
 import type { Files } from "./product.ts"
 
@@ -10,7 +10,7 @@ terraform {
 }
 `
 
-/** Two resources, a variable, and an output that is sensitive beside one that is not. */
+/** Has two resources, a variable, a sensitive output and one that is not sensitive. */
 export const greeting: Files = {
   "main.tf": `
 variable "greeting" { default = "hello" }
@@ -24,10 +24,10 @@ output "secret" {
 `
 }
 
-/** What `greeting` keeps secret. */
+/** The sensitive value of `greeting`. */
 export const hushed = "hush-hello"
 
-/** Makes one resource at once, and then another that takes its time. */
+/** Makes one resource at once, a second one that takes `seconds`, and then a third. */
 export const slowApply = (seconds: number): Files => ({
   "main.tf": `${time}
 resource "terraform_data" "first" { input = "made" }
@@ -60,7 +60,7 @@ resource "terraform_data" "second" {
 `
 }
 
-/** A configuration in one file, as an AgentTask has it. */
+/** Returns a configuration of one file as the source of an AgentTask. */
 export const inline = (content: string) => ({ inline: { "main.tf": content } })
 
 export const harmless = inline("resource \"terraform_data\" \"one\" {}\n")

@@ -1,5 +1,5 @@
-// Parts of the product that vanish in the middle of a run: it is finished all the same, once, and nothing is lost.
-// One test after the other, since each takes the product away from all.
+// Parts of the product vanish in the middle of a run: the run ends all the same, each stage runs once, and nothing is lost.
+// The tests run one after the other, because each takes the product away from all.
 import { afterAll, assert, beforeEach, describe } from "vitest"
 import { kubectl, productNamespace, untilOver } from "./cluster.ts"
 import { slowApply, slowly } from "./configurations.ts"
@@ -24,7 +24,7 @@ afterAll(async () => {
 
 const all = ["terraform_data.first", "terraform_data.third", "time_sleep.second"]
 
-/** Every stage of a run had one Job and one Pod. */
+/** Asserts that every stage of the run had one Job and one Pod. */
 const assertOnce = async (id: string) => {
   for (const stage of ["plan", "apply"]) {
     const { metadata: { uid }, status } = await untilOver(`${id}-${stage}`)

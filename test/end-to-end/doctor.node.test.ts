@@ -1,4 +1,4 @@
-// What the doctor finds in the installation of the overlay `standalone`, on a node whose network holds to its policies; its Pods really try.
+// What the doctor finds in the installation of the overlay `standalone`, with real Pods on a node whose network enforces its policies.
 import { Schema } from "effect"
 import { assert } from "vitest"
 import { kubectl } from "./cluster.ts"

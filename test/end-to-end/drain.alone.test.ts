@@ -1,5 +1,5 @@
-// What a drain of the node does to which stage, a drain of the cluster, and an engine that is about to run out of memory, on a real node with a real engine.
-// One test after the other, since each takes the node or the controller from all.
+// A drain of the node, a drain of the cluster, and an engine that comes near to its memory limit, on a real node with a real engine.
+// The tests run one after the other, because each takes the node or the controller from all.
 import { Schema } from "effect"
 import { afterAll, assert, beforeAll, describe } from "vitest"
 import { kubectl, productNamespace, taskOf, untilOver, untilTask } from "./cluster.ts"
@@ -34,7 +34,7 @@ afterAll(async () => {
 const onlyTasks = "--pod-selector=app.kubernetes.io/component=task"
 const evictionOf = (name: string) => JSON.stringify({ apiVersion: "policy/v1", kind: "Eviction", metadata: { name } })
 
-/** What the node still has of tasks. */
+/** Returns the names of the tasks' Pods that are still on the node. */
 const tasksOnNode = async () =>
   decodePods(
     await kubectl(["get", "pods", "--selector=app.kubernetes.io/component=task", `--field-selector=spec.nodeName=${node}`, "--output=json"])
@@ -114,7 +114,7 @@ describe("agent-job drain", () => {
 })
 
 describe("an apply that comes near to the memory of its runner", () => {
-  /** A megabyte every 40 ms, which `tail` keeps. */
+  /** Feeds `tail` a megabyte every 40 ms, all of which it keeps in memory. */
   const greedy = "i=0; while [ $i -lt 600 ]; do head -c 1000000 /dev/zero; sleep 0.04; i=$((i+1)); done | tail -c 600000000 >/dev/null"
 
   it("is interrupted once, keeps its state and says OutOfMemory", async ({ scene }) => {

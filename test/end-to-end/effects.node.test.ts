@@ -1,5 +1,5 @@
-// An engine, or a whole Pod, that dies in the middle of an apply: what it made is in the state, or the run names it.
-// What was really made is told by the resources themselves, in the log, as a provisioner of each.
+// An engine or a whole Pod dies in the middle of an apply: what it made is in the state, or the run names it.
+// A provisioner of each resource writes into the log that it was made, which tells what was really made.
 import { assert, describe } from "vitest"
 import { plainText } from "../../src/core/outcome.ts"
 import type { RunView } from "../../src/schema/run.ts"
@@ -8,8 +8,8 @@ import { agentJob, type Files, it } from "./product.ts"
 import { resourcesOf, stateOf, untilFinal, untilRun } from "./server.ts"
 
 /**
- * One after the other, each two seconds, so that some are made before and some after the engine has pushed its state, which it does after
- * 20.
+ * The resources are made one after the other, two seconds each, so that some are made before and some after the engine pushes its state,
+ * which it does after 20 seconds.
  */
 const steps = 24
 const staircase: Files = {
@@ -23,7 +23,7 @@ resource "terraform_data" "made${at}" {
 `).join("")
 }
 
-/** Address to id. */
+/** Returns the id of each resource that was made, by address. */
 const really = (log: string): ReadonlyMap<string, string> =>
   new Map(
     [...plainText(log).matchAll(/^(terraform_data\.made\d+) \(local-exec\): made ([0-9a-f-]{36})$/gmu)].map((
@@ -32,7 +32,7 @@ const really = (log: string): ReadonlyMap<string, string> =>
   )
 
 const idsIn = async (workspace: string): Promise<ReadonlySet<string>> => {
-  const state = await stateOf(workspace).catch(() => undefined) // it may have none yet
+  const state = await stateOf(workspace).catch(() => undefined) // the workspace may have no state yet
   return new Set(
     (state?.resources ?? []).flatMap(({ instances }) => instances).map((instance) =>
       (instance as { attributes: { id: string } }).attributes.id
@@ -40,7 +40,7 @@ const idsIn = async (workspace: string): Promise<ReadonlySet<string>> => {
   )
 }
 
-/** Everything that was made is in the state, or named; gives how many would have been forgotten. */
+/** Asserts that everything that was made is in the state or named by the run. Returns how many resources the state lacks. */
 const assertNothingForgotten = async (workspace: string, run: RunView, log: string): Promise<number> => {
   const [made, saved] = [really(log), await idsIn(workspace)]
   const { unknown = [], unsaved = [] } = run.stages.at(-1)?.effects ?? {}
@@ -100,7 +100,7 @@ describe.concurrent("an apply that dies", () => {
     const { command, id } = await scene.startRun(staircase, "--auto-approve", "--no-color")
     await command.until("6 are made", ({ text }) => really(text).size >= 6 ? true : undefined)
     const { status } = await untilTask(`${id}-apply`, "has a Pod", (task) => task.status.pod !== undefined)
-    await inRunner(status.pod?.name ?? "", signalEngine("STOP")) // as on a node that is cut off: no interrupt reaches it
+    await inRunner(status.pod?.name ?? "", signalEngine("STOP")) // as on a node that is cut off: no interrupt reaches the engine
     await kubectl(["delete", "pod", status.pod?.name ?? "", "--grace-period=1", "--wait=false"])
     const { stderr, stdout } = await command.ended
     const run = await untilFinal(id)

@@ -1,9 +1,9 @@
-// A configuration that means harm, on a real node: what its own code in the runner can do to its run, its log, and everybody else.
+// A malicious configuration on a real node: what its code in the runner can do to its own run, its log, and everything else.
 import { assert, describe } from "vitest"
 import { kubectl, podLog, taskOf } from "./cluster.ts"
 import { agentJob, type Files, it } from "./product.ts"
 
-/** Runs this in the runner while it is applied; a heredoc, so that quotes stay as they are. */
+/** A configuration whose apply runs the script in the runner. The script has a file of its own, so that its quotes stay as they are. */
 const harmful = (script: string): Files => ({
   "main.tf": `resource "terraform_data" "harm" {\n  provisioner "local-exec" {\n    command = file("\${path.module}/harm.sh")\n  }\n}\n`,
   "harm.sh": script
@@ -11,7 +11,7 @@ const harmful = (script: string): Files => ({
 
 const megabytes = 72
 
-/** The engine is a client of HTTP that every runner has: what it says of an address that it takes for a state. */
+/** Asks addresses with the engine, the one HTTP client that every runner has: each address is given to it as a state backend. */
 const asks = `
 ask() {
   mkdir -p /tmp/ask && cd /tmp/ask && rm -rf .terraform
@@ -29,7 +29,7 @@ ls -la /var/run/secrets/kubernetes.io/serviceaccount 2>&1 | head -1
 
 describe.concurrent("a hostile runner", () => {
   it("that floods its log faster than anybody takes it loses the middle, with a word where, keeps its end, and goes on", async ({ scene }) => {
-    // Past the engine, which takes a minute for as much: its own output is a pipe that its children may open.
+    // The script writes to the engine's own stdout, a pipe that its children may open, because the engine needs a minute for as much.
     const { code, report: { run } } = await scene.run(
       harmful(`head -c ${megabytes}000000 /dev/zero | tr '\\0' x >/proc/$PPID/fd/1; echo; echo the last words | tr a-z A-Z\n`),
       "--auto-approve"
@@ -65,7 +65,7 @@ describe.concurrent("a hostile runner", () => {
     )
     assert.strictEqual(code, 0, run.failure)
     const { stdout } = await agentJob("logs", run.id, "--stage", "apply")
-    assert.isAtLeast(stdout.split("link").length, 3) // through the engine, and past it
+    assert.isAtLeast(stdout.split("link").length, 3) // once through the engine, and once past it
     // oxlint-disable-next-line no-control-regex
     assert.notMatch(stdout, /\u001b|\u0007/u)
   })
@@ -81,7 +81,7 @@ describe.concurrent("a hostile runner", () => {
     assert.match(answers.get("metadata") ?? "", /refused|timeout|timed out|no route|unreachable|Terminated/iu)
     const ports = [...answers].filter(([whom]) => whom.startsWith("port-"))
     assert.isNotEmpty(ports)
-    for (const [whom, what] of ports) assert.notMatch(what, /"lineage":"[^"]|"serial":[1-9]|ajt_/u, whom) // at most the empty state that stands for no answer
+    for (const [whom, what] of ports) assert.notMatch(what, /"lineage":"[^"]|"serial":[1-9]|ajt_/u, whom) // at most an empty state, which stands for no answer
     assert.match(stdout, /serviceaccount: No such file/u)
   })
 

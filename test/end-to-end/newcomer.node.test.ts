@@ -1,11 +1,11 @@
-// What `make run` tells a newcomer to type, typed: the environment, and the first commands.
+// Types what `make run` tells a newcomer to type: the environment, and the first commands.
 import { fileURLToPath } from "node:url"
 import { assert, describe, it } from "vitest"
 import { run } from "./process.ts"
 
 const root = fileURLToPath(new URL("../..", import.meta.url))
 
-/** In a shell of its own that has evaluated `make -s env`, and nothing that these tests were given. */
+/** Runs commands in a shell that has evaluated `make -s env`, and has none of the settings of these tests. */
 const typed = (commands: string) =>
   run("bash", [
     "-euo",

@@ -27,7 +27,7 @@ const isReady = ({ status: { conditions = [] } }: typeof Pod.Type) =>
   conditions.some(({ status, type }) => type === "Ready" && status === "True")
 const workerOf = ({ status: { containerStatuses = [] } }: typeof Pod.Type) => containerStatuses.find(({ name }) => name === "worker")
 
-/** A run in the middle of its apply, and the task of that. */
+/** Starts a run and waits until it is in the middle of its apply. Returns the run and the task of the apply. */
 const applying = async (scene: Scene, seconds: number) => {
   const started = await scene.startRun(slowApply(seconds), "--auto-approve", "--no-color")
   await started.command.says(slowly)
@@ -46,10 +46,10 @@ const Job = Schema.Struct({
 })
 const decodeJob = Schema.decodeUnknownSync(Schema.fromJsonString(Job))
 
-/** Who makes Jobs here: nobody else may run anything as the tasks' account. */
+/** The controller's account. No other may make a Job that runs as the tasks' account. */
 const controller = "system:serviceaccount:agent-job:agent-job"
 
-/** A second Job with the Pod of the first, as a mistake or a stale controller would make it. */
+/** Returns a second Job with the Pod template of the first, as a mistake or a stale controller would make it. */
 const copyOf = (json: string, name: string) => {
   const { metadata: { ownerReferences }, spec: { podFailurePolicy, template: { metadata: { labels }, spec } } } = decodeJob(json)
   const own = Object.fromEntries(

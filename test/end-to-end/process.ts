@@ -1,10 +1,10 @@
-// A program as a process of its own: what it has said so far, how to wait for more of it, and how it ended.
+// A program as a process of its own: what it has printed so far, how to wait for more, and how it ended.
 // Used by the end-to-end tests for kubectl and agent-job, and by the files beside this one.
 import { type ChildProcess, spawn } from "node:child_process"
 import { setTimeout as sleep } from "node:timers/promises"
 
 export interface Ended {
-  /** Null after a signal that it did not handle. */
+  /** The exit code. Null when a signal ended the process. */
   readonly code: number | null
   readonly stdout: string
   readonly stderr: string
@@ -15,11 +15,11 @@ export interface StartOptions {
   readonly env?: Readonly<Record<string, string>>
 }
 
-/** A deadline that passed, told with what was seen last. */
+/** Returns the error for a deadline that passed, with what was seen last. */
 export const overdue = (what: string, seconds: number, seen: string) =>
   new Error(`${what} did not come about in ${seconds} s; seen last: ${seen}`)
 
-/** Looks again and again until there is something to see. */
+/** Calls `look` again and again until it returns a value. Fails at the deadline. */
 export const eventually = async <A>(what: string, look: () => A | undefined, { everyMillis = 20, seconds = 30 } = {}): Promise<A> => {
   for (const deadline = Date.now() + seconds * 1000; Date.now() < deadline; await sleep(everyMillis)) {
     const seen = look()
@@ -43,7 +43,7 @@ export class Process {
         this.tell()
       })
     }
-    child.stdin.on("error", () => {}) // it may end before it has read everything
+    child.stdin.on("error", () => {}) // the process may end before it has read everything
     if (input !== undefined) child.stdin.end(input)
     this.ended = new Promise((resolve, reject) => {
       child.once("error", reject)
@@ -52,7 +52,7 @@ export class Process {
     this.ended.then(() => this.tell(), () => this.tell())
   }
 
-  /** Everything it has said so far, its two streams one after the other. */
+  /** Everything that the process has printed so far: stdout, then stderr. */
   get text(): string {
     return this.said.stdout + this.said.stderr
   }
@@ -65,7 +65,7 @@ export class Process {
     return this.child.exitCode !== null || this.child.signalCode !== null
   }
 
-  /** Waits until `seen` gives something; fails when the process ends before that, or at the deadline. */
+  /** Waits until `seen` returns a value. Fails when the process ends before that, or at the deadline. */
   until<A>(what: string, seen: (said: Process) => A | undefined, seconds = 90): Promise<A> {
     return new Promise((resolve, reject) => {
       const settle = (finish: () => void) => {
@@ -96,7 +96,7 @@ export class Process {
     })
   }
 
-  /** Waits until it has said this. */
+  /** Waits until the process has printed `part`. */
   async says(part: string, seconds?: number): Promise<void> {
     await this.until(`it says "${part}"`, ({ text }) => text.includes(part) ? true : undefined, seconds)
   }
@@ -109,7 +109,7 @@ export class Process {
     if (!this.isOver) this.child.kill(name)
   }
 
-  /** Ends it, whatever it does. */
+  /** Kills the process and waits for its end. */
   async end(): Promise<void> {
     this.signal("SIGKILL")
     await this.ended.catch(() => {})

@@ -1,5 +1,5 @@
-// What each end-to-end test has for itself: a workspace, a folder, the CLI as a process, and tasks; all it made is gone with it.
-// The product is outside, in the cluster that TEST_KUBECONFIG names; scripts/test puts it there.
+// What each end-to-end test has for itself: a workspace, a folder, the CLI as a process, and tasks. Only the workspace stays after it.
+// The product runs in the cluster that TEST_KUBECONFIG names, where scripts/test installs it.
 // Used by the tests of this folder.
 import { Schema } from "effect"
 import { randomBytes } from "node:crypto"
@@ -15,7 +15,7 @@ import { runsOf } from "./server.ts"
 
 const program = fileURLToPath(new URL("../../bin/agent-job", import.meta.url))
 
-/** Files of a configuration, by their names. */
+/** The files of a configuration, by name. */
 export type Files = Readonly<Record<string, string>>
 
 const Report = Schema.Struct({
@@ -35,7 +35,7 @@ export interface RunEnded {
 export const agentJob = (...args: ReadonlyArray<string>): Promise<Ended> => run(program, args)
 
 export class Scene {
-  /** Of the workspace, and the beginning of the names of all that the test makes. */
+  /** The name of the workspace, with which the names of all objects of the test begin. */
   readonly name: string
   private readonly folder: string
   private readonly processes: Array<Process> = []
@@ -48,7 +48,7 @@ export class Scene {
     this.folder = folder
   }
 
-  /** A new directory with these files. */
+  /** Makes a new directory with these files. */
   async directory(files: Files): Promise<string> {
     const directory = join(this.folder, `configuration-${++this.folders}`)
     for (const [name, content] of Object.entries(files)) {
@@ -58,7 +58,7 @@ export class Scene {
     return directory
   }
 
-  /** A process that ends with the test at the latest. */
+  /** Starts a process that is killed when the test ends. */
   start(program: string, ...args: ReadonlyArray<string>): Process {
     const started = new Process(program, args)
     this.processes.push(started)
@@ -69,41 +69,41 @@ export class Scene {
     return this.start(program, ...args)
   }
 
-  /** Starts `agent-job run` of the files in the test's workspace; gives the process and the run's id. */
+  /** Starts `agent-job run` of the files in the test's workspace. Returns the process and the run's id. */
   async startRun(files: Files, ...flags: ReadonlyArray<string>): Promise<{ readonly command: Process; readonly id: string }> {
     const command = this.agentJob("run", await this.directory(files), "--workspace", this.name, ...flags)
     const id = await command.until("the run is started", ({ text }) => /Started (run-[a-z0-9]+)/u.exec(text)?.[1])
     return { command, id }
   }
 
-  /** `agent-job run -o json` of the files in the test's workspace, to its end. */
+  /** Runs `agent-job run -o json` of the files in the test's workspace to its end. */
   async run(files: Files, ...flags: ReadonlyArray<string>): Promise<RunEnded> {
     const { code, stderr, stdout } = await agentJob("run", await this.directory(files), "--workspace", this.name, "-o", "json", ...flags)
     if (stdout === "") throw new Error(`agent-job run printed no report and ended with ${code}: ${stderr}`)
     return { code, report: decodeReport(stdout), told: stderr }
   }
 
-  /** Makes an AgentTask; gives its name. */
+  /** Makes an AgentTask and returns its name. */
   async task(spec: TaskSpec, suffix = "task"): Promise<string> {
     const name = `${this.name}-${suffix}`
     await this.create(`atask/${name}`, manifestOf(name, { workspace: this.name, ...spec }))
     return name
   }
 
-  /** Makes another object, named as `kind/name`; `user`: in whose place. */
+  /** Makes an object, named as `kind/name`, that is deleted after the test. `user`: the user to impersonate. */
   async create(object: string, manifest: string, user?: string): Promise<void> {
     this.objects.push(object)
     await kubectl(["create", "--filename=-", ...user === undefined ? [] : [`--as=${user}`]], manifest)
   }
 
-  /** A scene within this one, for a test of two workspaces; it ends with this one. */
+  /** Makes a scene within this one, for a test of two workspaces. It ends with this one. */
   async another(suffix: string): Promise<Scene> {
     const other = new Scene(`${this.name}-${suffix}`, await mkdtemp(join(this.folder, `${suffix}-`)))
     this.others.push(other)
     return other
   }
 
-  /** Ends and removes everything. A run that still goes is cancelled; the server keeps its record. */
+  /** Ends and removes everything. It cancels runs that have not ended, whose records the server keeps. */
   async end(): Promise<void> {
     await Promise.all([...this.processes.map((started) => started.end()), ...this.others.map((other) => other.end())])
     const runs = await runsOf(this.name).catch(() => [])
@@ -116,7 +116,7 @@ export class Scene {
   }
 }
 
-/** The name says who made it; nobody else has its last part. */
+/** Makes a scene. Its name says that an end-to-end test made it, and ends in a random part. */
 const newScene = async () => new Scene(`e2e-${randomBytes(4).toString("hex")}`, await mkdtemp(join(tmpdir(), "agent-job-e2e-")))
 
 export const it = test.extend("scene", async ({ onTestFinished }) => {

@@ -1,4 +1,4 @@
-// Runs as a person has them: plan, approval, apply, changes, destroy, failures and waits, through the CLI and the server on a real node.
+// Runs as a person uses them: plan, approval, apply, changes, destroy, failures and waits, through the CLI and the server on a real node.
 import { assert, describe } from "vitest"
 import { untilOver, untilTask } from "./cluster.ts"
 import { failingApply, greeting, harmless, hushed, slowApply, slowly } from "./configurations.ts"

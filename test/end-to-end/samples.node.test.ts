@@ -1,4 +1,4 @@
-// kustomize/samples on a real node, without the server: each ends in the phase, reason and columns that its first line promises.
+// kustomize/samples on a real node, without the server: each ends with the phase, reason and columns that its first line promises.
 import { fileURLToPath } from "node:url"
 import { afterAll, assert, beforeAll, describe, it } from "vitest"
 import { kubectl, podLog, taskOf, untilOver } from "./cluster.ts"
@@ -10,18 +10,18 @@ type Sample = typeof samples[number]
 const fileOf = (sample: Sample) => fileURLToPath(new URL(`../../kustomize/samples/${sample}.yaml`, import.meta.url))
 const nameOf = (sample: Sample) => `sample-${sample}`
 
-/** The claim that the state is on stays: a cluster may have few volumes, and some serve one claim only. */
+/** Deletes the tasks, but not the state's PersistentVolumeClaim: a cluster may have few volumes, some of which serve one claim only. */
 const removeTasks = () => kubectl(["delete", "--ignore-not-found", "--timeout=60s", ...samples.map((sample) => `atask/${nameOf(sample)}`)])
 beforeAll(removeTasks)
 afterAll(removeTasks)
 
-/** Applied with kubectl and over. */
+/** Applies a sample with kubectl and waits until it is over. */
 const ended = async (sample: Sample) => {
   await kubectl(["apply", "--filename", fileOf(sample)])
   return untilOver(nameOf(sample))
 }
 
-/** The row of a task in a table, by column; columns are apart by three spaces and more. */
+/** Returns the row of a task in a table, by column. Columns are where the titles of the header begin. */
 const rowOf = (sample: Sample, table: string) => {
   const [header = "", ...rows] = table.trimEnd().split("\n")
   const row = rows.find((line) => line.startsWith(`${nameOf(sample)} `)) ?? ""

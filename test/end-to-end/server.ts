@@ -1,11 +1,11 @@
-// The server as another program sees it, through its HTTP API: runs, their logs, and the states of workspaces.
+// The server as another program sees it, through its HTTP API: runs, and the states of workspaces.
 // Used by the end-to-end tests, beside the CLI.
 import { Schema } from "effect"
 import { RunList, runPath, RunView } from "../../src/schema/run.ts"
 import { tfePath } from "../../src/schema/tfe-api.ts"
 import { overdue } from "./process.ts"
 
-/** What scripts/test puts into the environment. */
+/** Returns a variable that scripts/test puts into the environment. */
 export const required = (name: string): string => {
   const value = process.env[name]
   if (value === undefined || value === "") throw new Error(`${name} is not set; run these tests with scripts/test node`)
@@ -41,13 +41,13 @@ const list = document(RunList)
 
 export const runOf = (id: string): Promise<RunView> => view(runPath.run(id))
 
-/** Newest first. */
+/** Returns the runs of a workspace, newest first. */
 export const runsOf = async (workspace: string): Promise<ReadonlyArray<RunView>> =>
   (await list(`${runPath.list}?workspace=${workspace}`)).runs
 
 const pause = (millis: number) => new Promise((resolve) => setTimeout(resolve, millis))
 
-/** Asks again, also while the server does not answer, until what it says is as `wanted`, which else says what was seen. */
+/** Reads again and again, also while the server does not answer, until `wanted` returns true. Otherwise `wanted` returns what was seen. */
 const untilSeen = async <A>(
   what: string,
   seconds: number,
@@ -69,11 +69,11 @@ const untilSeen = async <A>(
   throw overdue(what, seconds, last)
 }
 
-/** Completes when the server answers. */
+/** Waits until the server answers. */
 export const untilServed = async (seconds = 90): Promise<void> =>
   void await untilSeen("the server answers", seconds, () => ask(runPath.list), () => true)
 
-/** The run once it is as `wanted`. Fails at once when the run ends in another way. */
+/** Waits until the run is as `wanted`, and returns it. Fails at once when the run ends in another way. */
 export const untilRun = (
   id: string,
   what: string,
@@ -90,13 +90,13 @@ export const untilRun = (
 
 export const untilFinal = (id: string, seconds?: number): Promise<RunView> => untilRun(id, "is final", ({ final }) => final, seconds)
 
-/** The current state of a workspace as it is stored. */
+/** Returns the current state of a workspace as it is stored. */
 export const stateOf = async (workspace: string) => {
   const { data: { id } } = await Identified(tfePath.workspace("default", workspace))
   const { data: { attributes } } = await StateVersion(`/api/v2/workspaces/${id}/current-state-version`)
   return State(attributes["hosted-state-download-url"])
 }
 
-/** The addresses of a state's resources, "type.name", one for each instance. */
+/** Returns the addresses ("type.name") of the resources in the state of a workspace, one for each instance. */
 export const resourcesOf = async (workspace: string): Promise<ReadonlyArray<string>> =>
   (await stateOf(workspace)).resources.flatMap(({ instances, name, type }) => instances.map(() => `${type}.${name}`)).sort()

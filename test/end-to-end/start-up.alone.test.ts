@@ -1,5 +1,5 @@
-// Pods that do not start, or do not last: the wait is told in the kubelet's own words, and the end has the reason and what to do.
-// The controller has other values for as long as this file runs: little patience and little room.
+// Pods that do not start, or do not last: the status explains the wait in the kubelet's words, and the end with a reason and what to do.
+// While this file runs, the controller has other values: a short startup timeout and small volumes.
 import { afterAll, assert, beforeAll, describe, vi } from "vitest"
 import { kubectl, untilOver, untilTask } from "./cluster.ts"
 import { harmless } from "./configurations.ts"
@@ -7,7 +7,7 @@ import { it } from "./product.ts"
 import { required, resourcesOf } from "./server.ts"
 import { changeValues } from "./values.ts"
 
-vi.setConfig({ maxConcurrency: 10 }) // they wait much and do little
+vi.setConfig({ maxConcurrency: 10 }) // the tests mostly wait
 
 const startupTimeoutSeconds = 30
 let restore = async () => {}

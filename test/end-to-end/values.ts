@@ -1,6 +1,6 @@
-// The values of the installed controller, changed for a while: its Deployment mounts a copy of the ConfigMap, which restarts it.
-// Always holds: `restore` gives it back what it had.
-// Used by the end-to-end tests of what other values do.
+// Changes the values of the installed controller for a while: its Deployment mounts a copy of the ConfigMap, which restarts the controller.
+// Always holds: the function that `changeValues` returns mounts the original ConfigMap again.
+// Used by the end-to-end tests that need other values.
 import { parse, stringify } from "yaml"
 import { isTree, merge, type Tree } from "../../src/schema/layers.ts"
 import { kubectl, productNamespace } from "./cluster.ts"
@@ -9,7 +9,7 @@ const deployment = "deployment/agent-job-controller"
 
 const inProduct = (args: ReadonlyArray<string>, input?: string) => kubectl(["--namespace", productNamespace, ...args], input)
 
-/** Waits until the one controller left is the new one. */
+/** Mounts the volume into the controller's Pod, and waits until only the new controller is left. */
 const mount = async (volume: unknown) => {
   await inProduct([
     "patch",
@@ -21,7 +21,7 @@ const mount = async (volume: unknown) => {
   await inProduct(["rollout", "status", deployment, "--timeout=90s"])
 }
 
-/** Restarts the controller with these values over its own; gives what restores it. */
+/** Restarts the controller with these values over its own. Returns a function that restores the original values. */
 export const changeValues = async (change: Tree): Promise<() => Promise<void>> => {
   const config = await inProduct([
     "get",

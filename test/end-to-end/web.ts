@@ -1,4 +1,4 @@
-// A web server in a Pod beside the product: it serves files, and takes requests that it never answers.
+// A web server in a Pod beside the product. It serves files, and has an address that it never answers.
 // Used by the end-to-end tests for archives by URL, and for stages that wait until they are stopped.
 import { randomBytes } from "node:crypto"
 import { follow, kubectl, taskNamespace, tryKubectl } from "./cluster.ts"
@@ -7,9 +7,9 @@ import { required } from "./server.ts"
 const port = 8080
 
 export interface Web {
-  /** Of a file by its name. */
+  /** Returns the URL of a file. */
   readonly url: (name: string) => string
-  /** Whoever asks for this gets no answer. */
+  /** A URL that is never answered. */
   readonly never: string
   readonly end: () => Promise<void>
 }
@@ -20,7 +20,7 @@ printf '#!/bin/sh\\nexec sleep 3600\\n' >cgi-bin/never && chmod +x cgi-bin/never
 exec httpd -f -p ${port} -h /tmp/www
 `
 
-/** As Pod Security "restricted" wants it. */
+/** Returns the Pod of the web server, as Pod Security "restricted" requires it. */
 const podOf = (name: string) => ({
   apiVersion: "v1",
   kind: "Pod",

@@ -1,4 +1,4 @@
-// The catalogue of faults stays true: every number has its row, every test that a row names is there.
+// Checks that the catalogue of faults stays true: every number has a row, and every test that a row names exists.
 import { describe, expect, it } from "@effect/vitest"
 import { existsSync, globSync, readFileSync } from "node:fs"
 import { faults, mistakes, type Row } from "./catalogue.ts"
@@ -6,7 +6,7 @@ import { faults, mistakes, type Row } from "./catalogue.ts"
 const read = (file: string): string => existsSync(file) ? readFileSync(file, "utf8") : ""
 const rows = Object.entries({ ...faults, ...mistakes })
 
-/** Titles of this folder that begin with numbers, by number. */
+/** The numbers with which titles of tests in this folder begin, each with its file. */
 const numbered = globSync("test/faults/*.test.ts").flatMap((file) =>
   [...read(file).matchAll(/\(\s*"((?:[FR]\d+ )+)/gu)].flatMap(([, numbers]) =>
     (numbers ?? "").trim().split(" ").map((number) => ({ file, number }))

@@ -1,9 +1,9 @@
-// What may go wrong around us, numbered, and by which tests it is shown what becomes of it; what nobody has shown is said as well.
+// The faults that may happen around the product, by number: which tests show what each leads to, and what no test shows.
 // Tests of this folder that begin with a number belong to its row without being named here.
-// Held to be true by test/faults/catalogue.test.
+// Checked by test/faults/catalogue.test.
 export interface Row {
   readonly fault: string
-  /** By file: how titles of its tests begin. */
+  /** The tests that show what the fault leads to: by file, how their titles begin. */
   readonly shownBy?: Readonly<Record<string, ReadonlyArray<string>>>
   readonly notShown?: ReadonlyArray<string>
 }
@@ -222,7 +222,7 @@ export const faults: Readonly<Record<string, Row>> = {
   }
 }
 
-/** Mistakes that were made elsewhere; each would have been ours to make. */
+/** Mistakes that other projects made, and that this one could have made too. */
 export const mistakes: Readonly<Record<string, Row>> = {
   R1: {
     fault: "slots leak when a task fails before it starts",

@@ -1,4 +1,4 @@
-// The client and the informer with a real API server behind the fault proxy: what is repeated, what is not, and that a mirror skips nothing.
+// The client and the informer with a real API server behind the fault proxy: which requests are repeated, and that a mirror skips nothing.
 import { expect, layer } from "@effect/vitest"
 import { Duration, Effect, Fiber, type Scope } from "effect"
 import { TestClock } from "effect/testing"
@@ -17,7 +17,7 @@ interface Mirrored {
   readonly objects: ReadonlyMap<string, string>
 }
 
-/** A mirror, through the proxy, of the ConfigMaps that have this label. */
+/** Starts a mirror, through the proxy, of the ConfigMaps that have this label. */
 const mirrorOf = Effect.fnUntraced(
   function*({ client }: FaultyApi, label: string): Effect.fn.Return<Mirrored, never, Cluster | Scope.Scope> {
     const { namespace } = yield* Cluster
@@ -50,11 +50,11 @@ const remove = Effect.fnUntraced(function*(label: string, name: string) {
   yield* (yield* Kubernetes).delete(configMaps, { namespace, name: `${label}-${name}` })
 })
 
-/** In real time, whatever clock the code under test has. */
+/** Waits in real time until `holds` returns true, whichever clock the code under test has. */
 const until = (what: string, holds: () => boolean) =>
   Effect.promise(() => expect.poll(holds, { message: what, interval: 10, timeout: 20_000 }).toBe(true))
 
-/** What the mirror has, by name without the label. */
+/** Returns the values in the mirror, by name without the label. */
 const shown = ({ objects }: Mirrored, label: string) =>
   Object.fromEntries([...objects].map(([key, data]) => [key.split("/")[1]?.slice(label.length + 1), JSON.parse(data).value]))
 const mirrors = (mirrored: Mirrored, label: string, expected: Record<string, string>) =>
@@ -125,7 +125,7 @@ layer(RealCluster, { excludeTestServices: true, timeout: "60 seconds" })("a clie
 
       yield* lose("created")
       expect([yield* tag(client.create(things, thing("created"))), sent("created")]).toEqual(["Unreachable", 1])
-      const there = yield* client.get(things, { namespace, name: "created" }) // it happened
+      const there = yield* client.get(things, { namespace, name: "created" }) // the write was carried out
       yield* lose("created")
       const before = sent("created")
       expect([yield* tag(client.update(things, { ...there, spec: { size: 2 } })), sent("created") - before]).toEqual(["Unreachable", 1])
@@ -136,7 +136,7 @@ layer(RealCluster, { excludeTestServices: true, timeout: "60 seconds" })("a clie
         sent("created") - before
       ]).toEqual(["done", 3])
       yield* lose("created")
-      expect(yield* tag(client.delete(things, { namespace, name: "created" }, { uid }))).toBe("NotFound") // the first one did it
+      expect(yield* tag(client.delete(things, { namespace, name: "created" }, { uid }))).toBe("NotFound") // the first request has deleted it
     }).pipe(Effect.scoped))
 
   it.effect("F3 F4 shows an answer that breaks off in its middle as no answer, and reads again", () =>
@@ -167,7 +167,7 @@ layer(RealCluster, { excludeTestServices: true, timeout: "60 seconds" })("an inf
       expect(failed).toBeLessThanOrEqual(8 * 4) // at 0, 0.5, 1.5 and 3.5 s
       expect(api.seen.length - failed).toBe(8)
       const last = api.seen.slice(failed).map(({ atMillis }) => atMillis)
-      expect(Math.max(...last) - Math.min(...last)).toBeGreaterThan(100) // not as one
+      expect(Math.max(...last) - Math.min(...last)).toBeGreaterThan(100) // not all at the same time
     }).pipe(Effect.scoped))
 
   it.effect.each<{ how: string; faults: ReadonlyArray<Fault> }>([
@@ -253,7 +253,7 @@ layer(RealCluster, { excludeTestServices: true, timeout: "60 seconds" })("an inf
       yield* TestClock.adjust("4 minutes")
       expect(shown(mirrored, "stalled")).toEqual({ one: "1" })
       yield* TestClock.adjust(Duration.subtract(longestWatch, Duration.minutes(4)))
-      yield* TestClock.adjust("10 seconds") // and no more: the next watch would be over too
+      yield* TestClock.adjust("10 seconds") // not more, or the next watch would end too
       yield* mirrors(mirrored, "stalled", { two: "2" })
       expect(api.seen).toHaveLength(3)
     }).pipe(Effect.scoped, Effect.provide(TestClock.layer())))

@@ -1,6 +1,6 @@
 // The controller as a program of its own, which a test may kill, stop for a while and start again under the same name.
-// One that is started again leads at once: its Lease is held by its name.
-// Used by the tests of this folder that end it at every one of its writes.
+// A controller that is started again leads at once, because its name still holds the Lease.
+// Used by the tests of this folder that kill it again and again.
 import { Effect, Schedule, type Scope } from "effect"
 import { type ChildProcess, spawn } from "node:child_process"
 import { once } from "node:events"
@@ -11,17 +11,17 @@ import { fileURLToPath } from "node:url"
 import { Tasks } from "../controller/task-cluster.ts"
 
 export interface Program {
-  /** Started, or started again. */
+  /** Starts the program, for the first time or again. */
   readonly start: Effect.Effect<void>
   readonly signal: (signal: NodeJS.Signals) => void
-  /** Completes when it has ended. */
+  /** Completes when the program has ended. */
   readonly ended: Effect.Effect<void>
   readonly isRunning: () => boolean
-  /** MiB, as the kernel counts it; 0 when it does not run. */
+  /** Returns the resident memory in MiB, as the kernel counts it. 0 when the program does not run. */
   readonly residentMebibytes: () => number
-  /** MiB that live after a collection of all garbage, which this asks for; of a program that leads. */
+  /** Asks for a full garbage collection, and returns the MiB that are live after it. The program must lead already. */
   readonly liveMebibytes: Effect.Effect<number>
-  /** How often it has begun to lead, over all its lives. */
+  /** Returns how often the program has begun to lead, over all its starts. */
   readonly leads: () => number
 }
 
@@ -32,9 +32,9 @@ export interface Options {
   readonly poolTokenFile?: string
 }
 
-/** The sources, or in the long runs what is built of them for the image. */
+/** The program: the sources, or in long runs the bundle that is built for the image. */
 const main = process.env.CONTROLLER_PROGRAM ?? fileURLToPath(new URL("../../src/main.ts", import.meta.url))
-/** As in its image; and Node sizes its heap by the memory limit of its container, which this process lacks: half of 256 MiB. */
+/** Node's flags as in the image, and the heap that Node would derive from the container's memory limit: half of 256 MiB. */
 const asInItsPod = ["--disable-warning=ExperimentalWarning", "--max-old-space-size=128", "--max-semi-space-size=2"]
 const measured = ["--expose-gc", "--import", new URL("live-heap.ts", import.meta.url).href]
 
@@ -48,7 +48,7 @@ const end = async (child: ChildProcess | undefined): Promise<void> => {
   await exit
 }
 
-/** Not started yet; gone with the scope. */
+/** Returns a program that is not started yet, and that is killed when the scope closes. */
 export const controllerProgram = (
   { identity = "program", kubeconfig, poolTokenFile = "/none", values = {} }: Options
 ): Effect.Effect<Program, never, Tasks | Scope.Scope> =>

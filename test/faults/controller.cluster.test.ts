@@ -1,4 +1,4 @@
-// The controller with its API server behind the fault proxy: whatever happens on the way, a task has one Job and the end it would have had.
+// The controller with its API server behind the fault proxy: whatever happens on the way, a task has one Job and ends as without a fault.
 import { expect, layer } from "@effect/vitest"
 import { Effect, Scope } from "effect"
 import { leaseName } from "../../src/core/workspace-lease.ts"
@@ -24,7 +24,7 @@ import type { Fault, Match, Rule } from "./rule.ts"
 
 type Options = Parameters<typeof runController>[0]
 
-/** A controller whose requests meet these faults. */
+/** Starts a controller whose requests meet these faults. */
 const controllerWith = Effect.fnUntraced(function*(rules: ReadonlyArray<Rule>, options: Options = {}) {
   const api = yield* faultyApi()
   yield* api.rules(...rules)
@@ -37,7 +37,7 @@ const isPhase = (phase: string) => (status: { readonly phase?: string | undefine
 
 const jobOf = (task: string): Match => ({ verb: "create", resource: "jobs", name: `agent-job-${task}` })
 
-/** How often a Job of the task was made, by whatever came through the proxy; a Job can be seen before its creation is answered. */
+/** Returns how often a Job of the task was created through the proxy, once all creations are answered: a Job can be seen before that. */
 const made = ({ seen }: FaultyApi, task: string) =>
   Effect.map(
     until(
@@ -48,8 +48,9 @@ const made = ({ seen }: FaultyApi, task: string) =>
     (creations) => creations.filter(({ code }) => code === 201).length
   )
 
-/** A task from its creation to its end, with a hand in the worker's place; what it came to. */
+/** Creates an apply and waits until it is launched. */
 const launchApply = (name: string) => Effect.andThen(createTask(name, apply(name)), untilLaunched(name))
+/** Claims and ends an apply in the worker's place, and returns how it ended. */
 const endApply = Effect.fnUntraced(function*(name: string) {
   const { namespace } = yield* Tasks
   yield* claim(name)
@@ -62,7 +63,7 @@ const endApply = Effect.fnUntraced(function*(name: string) {
 const wholeApply = (name: string) => Effect.andThen(launchApply(name), endApply(name))
 const ended = { launches: 1, message: "Done.", phase: "Succeeded", reason: "Completed", leaseTransitions: 1 }
 
-/** Cancelled while its Job is there but nobody has claimed it. */
+/** Creates an apply and cancels it after its Job was made and before it is claimed. Returns how it ended. */
 const wholeCancel = Effect.fnUntraced(function*(name: string) {
   const { namespace } = yield* Tasks
   const kubernetes = yield* Kubernetes
@@ -151,7 +152,7 @@ layer(TaskCluster, { excludeTestServices: true, timeout: "60 seconds" })("the co
       const { api } = yield* controllerWith([{ match: jobOf("unlucky"), times: 3, fault: { does: "status", code: 500 } }])
       yield* createTask("unlucky", apply("unlucky"))
       const others = ["lucky-1", "lucky-2", "lucky-3"]
-      for (const name of others) yield* launchApply(name) // and they do not end yet, since whoever has no slot just then is looked at again at each end
+      for (const name of others) yield* launchApply(name) // they do not end yet, because at each end the controller looks again at tasks that have no slot
       expect(yield* made(api, "unlucky")).toBe(0)
       yield* untilLaunched("unlucky")
       const at = api.seen.filter(({ name, verb }) => verb === "create" && name === "agent-job-unlucky").map(({ atMillis }) => atMillis)
@@ -191,7 +192,7 @@ layer(TaskCluster, { excludeTestServices: true, timeout: "60 seconds" })("the co
       const asked = api.seen.slice(before)
       expect(asked.filter(({ verb }) => verb === "watch").length).toBeLessThanOrEqual(2 * 3)
       expect(asked.filter(({ name, resource, verb }) => verb === "create" && resource === "jobs" && name?.includes("meanwhile")).length)
-        .toBe(20) // tasks of the tests before are in this namespace, too
+        .toBe(20) // tasks of earlier tests are in this namespace, too
       expect(yield* untilStatus("through-outage", isPhase("Succeeded"))).toMatchObject({ reason: "Completed", launches: 1 })
     }).pipe(Effect.scoped))
 
@@ -263,11 +264,11 @@ layer(TaskCluster, { excludeTestServices: true, timeout: "60 seconds" })("the co
       )
       expect(yield* until("what it does by the old view", answers, (codes) => codes.filter((_) => _ !== 0).length >= 2)).toEqual([409, 409])
       yield* createTask("new-start", apply("new-start"))
-      yield* untilLaunched("new-start") // by then it has caught up
+      yield* untilLaunched("new-start") // by then the controller has caught up
       const [news, start] = yield* Effect.all([getTask("old-news"), getTask("old-start")])
       expect(news).toEqual(last[0])
       expect(start.status.claim).toBeUndefined()
-      expect(api.seen.filter(({ body }) => body.includes("NameHeld"))).toEqual([]) // nor is it a former task's
+      expect(api.seen.filter(({ body }) => body.includes("NameHeld"))).toEqual([]) // nor is the Job taken for that of a former task
       expect(yield* Effect.all([made(api, "old-news"), made(api, "old-start"), made(api, "new-start")])).toEqual([0, 0, 1])
     }).pipe(Effect.scoped))
 

@@ -1,5 +1,5 @@
-// The real controller, killed at every one of its writes, before it and after it, and started again: the end is that of a run without a fault.
-// The writes are not listed here but counted in a clean run, so that a new one is killed at too.
+// The real controller is killed at every one of its writes, before and after it, and started again: the task ends as without a fault.
+// A clean run counts the writes, so that new ones are covered without being listed here.
 import { afterAll, expect, layer } from "@effect/vitest"
 import { Cause, Effect, Equal, Exit, Fiber, Schedule } from "effect"
 import { readFileSync } from "node:fs"
@@ -28,7 +28,7 @@ import { faultyApi } from "./faulty-api.ts"
 import { faultProxy } from "./proxy.ts"
 import type { Asked, Rule } from "./rule.ts"
 
-/** A script of a task's life, told by a name of its own each time. */
+/** A task's life, which is played under another name each time, and how it has to end. */
 interface Script {
   readonly life: (name: string) => Effect.Effect<object, KubernetesError, Tasks | Kubernetes>
   readonly ends: object
@@ -54,7 +54,7 @@ const cancelled: Script = {
     const kubernetes = yield* Kubernetes
     const { metadata: { uid } } = yield* createTask(name)
     yield* untilLaunched(name)
-    yield* untilStatus(name, (_) => _.phase === "Starting") // told after three seconds
+    yield* untilStatus(name, (_) => _.phase === "Starting") // the controller writes this after three seconds
     yield* kubernetes.apply(agentTasks, { metadata: { ...yield* place(name), uid }, spec: { cancel: true } })
     const { phase, reason } = yield* untilStatus(name, (_) => _.phase === "Cancelled")
     const job = yield* place(`agent-job-${name}`)
@@ -71,7 +71,7 @@ afterAll(() => {
 })
 
 const writes = ["create", "update", "patch", "delete"]
-/** Of the controller, for a task; renewals of its lead are told by time and not by what happens. */
+/** Returns a filter for the controller's writes for a task. The renewals of its lead are left out, because they depend on time alone. */
 const concerns = (name: string) => (asked: Asked): boolean => writes.includes(asked.verb) && `${asked.path} ${asked.name}`.includes(name)
 
 layer(TaskCluster, { excludeTestServices: true, timeout: "60 seconds" })("a controller that is killed", (it) => {
@@ -162,7 +162,7 @@ layer(TaskCluster, { excludeTestServices: true, timeout: "60 seconds" })("a cont
         const tasks = Effect.flatMap(Kubernetes, (_) => _.list(agentTasks, { namespace })).pipe(
           Effect.map(({ items }) => items.map(({ metadata }) => metadata.name).filter((_) => _.startsWith("run-")))
         )
-        const all = yield* until("all of them", tasks, ({ length }) => length >= 200) // who was killed may not have heard that its acknowledgement arrived
+        const all = yield* until("all of them", tasks, ({ length }) => length >= 200) // a controller that was killed may not know that its acknowledgement arrived
         expect([...all].sort()).toEqual(runs.map((run) => `${run}-plan`).sort())
         yield* until(
           "all their Jobs",

@@ -1,4 +1,4 @@
-// Two Pods for one Job, as Kubernetes may make them at any moment: the Job controller is the real one, the Pods are played by hand since no node is there.
+// Two Pods for one Job, as Kubernetes may make them at any moment. The Job controller is real. The test plays the Pods: there is no node.
 // What the losing container itself does (exit code 75, no engine) is in test/worker/worker-process and test/end-to-end/pod.
 import { expect, layer } from "@effect/vitest"
 import { Effect } from "effect"
@@ -18,7 +18,7 @@ const accounts = Effect.gen(function*() {
   yield* (yield* Kubernetes).apply(serviceAccounts, { metadata: { namespace, name: "agent-job-task" } })
 })
 
-/** The one Pod that the Job controller made. */
+/** Waits for the one Pod that the Job controller makes. */
 const onlyPod = (task: string) => Effect.map(until("the Pod", owned(task), (_) => _.length === 1), ([pod]) => pod ?? expect.fail("no Pod"))
 
 const write = Effect.fnUntraced(function*(name: string, status: object) {
@@ -26,7 +26,7 @@ const write = Effect.fnUntraced(function*(name: string, status: object) {
   yield* tellStatus(pods, { namespace, name }, status)
 })
 
-/** What the worker and then its kubelet say once it holds the claim. */
+/** Writes what a worker and then its kubelet write once the worker holds the claim. */
 const claims = (task: string, { name, uid }: { readonly name: string; readonly uid: string }) =>
   Effect.andThen(
     claimBy(task, uid),
@@ -46,7 +46,7 @@ const claims = (task: string, { name, uid }: { readonly name: string; readonly u
     })
   )
 
-/** As the kubelet says it of a worker that lost the claim. */
+/** Writes the status that the kubelet writes for a worker that lost the claim. */
 const loses = (name: string, exitCode: number) =>
   write(name, {
     phase: exitCode === 0 ? "Succeeded" : "Failed",
@@ -69,7 +69,7 @@ const loses = (name: string, exitCode: number) =>
     }]
   })
 
-/** One more of the same, owned by the same Job. */
+/** Creates a second Pod like the first, owned by the same Job, and returns its name. */
 const duplicate = Effect.fnUntraced(function*(task: string) {
   const { namespace } = yield* Tasks
   const { metadata: { labels, ownerReferences, finalizers, annotations }, spec } = yield* onlyPod(task)
@@ -113,7 +113,7 @@ layer(TaskCluster, { excludeTestServices: true, timeout: "60 seconds" })("a Job 
       const { metadata: { name, uid } } = yield* onlyPod("loser")
       yield* claims("loser", { name, uid })
       const twin = yield* duplicate("loser")
-      yield* Effect.ignore(loses(twin, 75)) // unless it is gone already
+      yield* Effect.ignore(loses(twin, 75)) // the Job controller may have deleted it already
       yield* until("a word of the Job on it", jobOf("loser"), (status) => status.includes("\"ready\":1") && status.includes("\"active\":1"))
       const winner = (yield* owned("loser")).find(({ metadata }) => metadata.uid === uid)
       expect(winner?.metadata.deletionTimestamp).toBeUndefined()

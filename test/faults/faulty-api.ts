@@ -1,6 +1,6 @@
-// The API server of KUBECONFIG behind a fault proxy, as the controller, the worker and a client find it: by a kubeconfig of their own.
-// The proxy has the right to do everything there; who comes through it needs no credentials.
-// Used by the *.cluster.test.ts files of this folder.
+// Puts a fault proxy before the API server of KUBECONFIG. The controller, the worker and a client find the proxy by a kubeconfig.
+// The proxy may do everything there, and requests through it need no credentials.
+// Used by the *.cluster.test.ts and *.faults.test.ts files of this folder.
 import { ConfigProvider, Context, Effect, Layer, type Scope } from "effect"
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs"
 import { tmpdir } from "node:os"
@@ -11,11 +11,11 @@ import { authority } from "../http/certificates.ts"
 import { type FaultProxy, faultProxy, type Options } from "./proxy.ts"
 
 export interface FaultyApi extends FaultProxy {
-  /** A file. */
+  /** The path of a kubeconfig that leads to the proxy. */
   readonly kubeconfig: string
   /** A client whose requests go through the proxy. */
   readonly client: Kubernetes["Service"]
-  /** Whoever looks for a cluster finds the proxy. */
+  /** Configuration in which KUBECONFIG leads to the proxy. */
   readonly found: Layer.Layer<never>
 }
 

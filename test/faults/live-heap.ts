@@ -1,5 +1,5 @@
-// Preloaded into a program whose memory is measured: at each SIGUSR2 all garbage is collected, and what lives then is a line of LIVE_HEAP_FILE, in bytes.
-// What the kernel counts as resident holds garbage too, and code and room that V8 keeps: it grows for an hour where nothing is retained.
+// Preloaded into a program whose memory is measured. At each SIGUSR2 it collects all garbage and appends the live bytes to LIVE_HEAP_FILE.
+// Resident memory would also count garbage, code and room that V8 keeps, and grows for an hour even where nothing is retained.
 // Used by controller-process.
 import { appendFileSync } from "node:fs"
 

@@ -1,5 +1,5 @@
-// Hands in the place of a node: for every Pod that the Job controller makes they claim its task and report its end, with the worker's own code, through the faults.
-// The Pod's end is told as a kubelet tells it, so that its Job completes and goes away by its time to live.
+// Stands in for a node: for every Pod that the Job controller makes, it claims the task and reports its end with the worker's own code.
+// These requests meet the faults. It writes the Pod's end as a kubelet does, so that the Job completes and is deleted after its TTL.
 // Used by the soak.
 import { ConfigProvider, Context, Data, Effect, Layer, Option, Queue, Schedule, type Scope } from "effect"
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs"
@@ -18,7 +18,7 @@ import { Stop } from "../../src/worker/stop.ts"
 import { Tasks } from "../controller/task-cluster.ts"
 import { tellStatus } from "../kubernetes/tell-status.ts"
 
-/** Where the worker's own requests go. */
+/** Where the worker's own requests go: a client of the API server, and the URL of the pool. */
 export interface Ways {
   readonly client: Kubernetes["Service"]
   readonly pool: string
@@ -40,7 +40,7 @@ const stop = Stop.of({
   begin: () => Effect.void
 })
 
-/** Of one Pod: the claim, the token, the result on its roads, and what the kubelet says at the end. */
+/** Plays one Pod: claims the task, reads the token, reports the result to the task and the pool, and writes the Pod's end as a kubelet. */
 const liveThrough = Effect.fnUntraced(
   function*(pod: string, podUid: string, task: string, place: string, claims: Array<string>, { client, pool }: Ways) {
     const { namespace } = yield* Tasks
@@ -105,13 +105,13 @@ interface Seen {
 }
 
 export interface Hands {
-  /** The task of each claim that was had. */
+  /** The task of each claim that succeeded. */
   readonly claims: ReadonlyArray<string>
-  /** What went wrong with the hands themselves, which should be nothing. */
+  /** Errors of the stand-in itself. There should be none. */
   readonly trouble: ReadonlyArray<string>
 }
 
-/** Serve until the scope ends. */
+/** Starts the stand-in, which works until the scope closes. */
 export const podHands = (ways: Ways): Effect.Effect<Hands, never, Tasks | Kubernetes | Scope.Scope> =>
   Effect.gen(function*() {
     const { namespace } = yield* Tasks

@@ -1,4 +1,4 @@
-// The controller between a pool and an API server that both lose words on the way: each run has one task, one Job and one end.
+// The controller between a pool and an API server that both lose requests or answers: each run has one task, one Job and one end.
 import { expect, layer } from "@effect/vitest"
 import { Effect } from "effect"
 import { join } from "node:path"

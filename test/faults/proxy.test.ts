@@ -13,7 +13,7 @@ const behind = Effect.gen(function*() {
   return { proxy, server }
 })
 
-/** How a plain client sees one request, within three seconds. */
+/** Sends one request with a plain client, and returns what the client sees within three seconds. */
 const ask = (url: string, method = "GET") =>
   Effect.promise(async () => {
     const pieces: Array<string> = []
@@ -99,7 +99,7 @@ describe("the proxy", () => {
       server.otherwise = { body: "whole" }
       yield* proxy.rules(only({ does: "drip", bytes: 3, everyMillis: 300 }))
       const pieces = (yield* ask(proxy.url + path)).split(" ")
-      expect(pieces.length).toBeGreaterThan(2) // two that a busy machine reads as one are not all of them
+      expect(pieces.length).toBeGreaterThan(2) // a busy machine may read two pieces as one, but not all of them
       expect(pieces.join("")).toBe("200\"whole\"")
     }))
 

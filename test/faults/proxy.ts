@@ -1,5 +1,5 @@
-// A reverse proxy that breaks things by rule, before the real API server or before our own server; what goes through it runs unchanged.
-// It makes up no state: every answer it lets through is the upstream's, every refusal of its own is told in `seen`.
+// A reverse proxy before the real API server or our own server that injects faults by rule. The programs that use it run unchanged.
+// It makes up no state: every answer that it passes on is the upstream's, and `seen` records every fault of its own.
 // Used by the tests of this folder.
 import { Effect, type Scope } from "effect"
 import {
@@ -30,32 +30,32 @@ export interface Seen extends Asked {
   readonly atMillis: number
   readonly fault: Fault["does"]
   readonly body: string
-  /** The upstream's answer; 0 while there is none. */
+  /** The status code of the upstream's answer. 0 while there is none. */
   code: number
 }
 
 export interface FaultProxy {
   readonly url: string
   readonly seen: ReadonlyArray<Seen>
-  /** From now on these, counted from nothing. */
+  /** Replaces the rules, and counts requests from zero again. */
   readonly rules: (...rules: ReadonlyArray<Rule>) => Effect.Effect<void>
-  /** Whether every rule has had all its requests. */
+  /** Reports whether every rule is used up. */
   readonly spent: () => boolean
-  /** Called when a request was lost before, or after, it was carried out, and before its sender can know. */
+  /** Called when a request was lost, before or after the upstream carried it out, and before its sender can notice. */
   onDrop: (asked: Asked) => void
-  /** Nobody listens any more, and every connection breaks; `up` listens on the same port. */
+  /** Stops listening and breaks every connection. `up` listens on the same port again. */
   readonly down: Effect.Effect<void>
   readonly up: Effect.Effect<void>
-  /** The upstream is somewhere else now, as after a restart. */
+  /** Changes the address of the upstream, as after a restart. */
   readonly leadTo: (url: string) => Effect.Effect<void>
 }
 
 export interface Options {
   readonly upstream: Upstream
-  /** Serves TLS with these, else plain HTTP. */
+  /** The certificate and key to serve TLS with. Without them, the proxy serves plain HTTP. */
   readonly tls?: { readonly cert: string; readonly key: string }
   readonly seed?: number
-  /** Remembers what was sent. Default: true; a long run has no room for it. */
+  /** Whether `seen` keeps the bodies of requests. Default: true. A long run has no room for them. */
   readonly keepsBodies?: boolean
 }
 
@@ -212,8 +212,7 @@ const answerOf = (sent: ReturnType<typeof plainRequest>) =>
 const refuse = (response: ServerResponse, code: number, body: string, headers: Readonly<Record<string, string>> = {}): void =>
   void response.writeHead(code, { "content-type": "application/json", ...headers }).end(body)
 
-/** Lets the answer's body through, as the fault has it. */
-/** Until its reader has read, or is gone. */
+/** Waits until the response's reader has read enough for more to be written, or is gone. */
 const room = (response: ServerResponse): Promise<void> =>
   new Promise((resolve) => {
     const done = (): void => {
@@ -223,6 +222,7 @@ const room = (response: ServerResponse): Promise<void> =>
     response.on("drain", done).on("close", done)
   })
 
+/** Passes the answer's body on, changed as the fault says. */
 const passOn = async (answer: IncomingMessage, response: ServerResponse, fault: Fault): Promise<void> => {
   let left = fault.does === "truncate" || fault.does === "stall" ? fault.bytes : Infinity
   if (fault.does === "replay") return replay(answer, response, fault)
@@ -241,11 +241,11 @@ const passOn = async (answer: IncomingMessage, response: ServerResponse, fault: 
   }
   if (left === Infinity) return void response.end()
   if (fault.does === "stall") return // until its reader gives up
-  await sleep(10) // what was written is on its way
+  await sleep(10) // so that what was written is sent first
   response.socket?.resetAndDestroy()
 }
 
-/** The whole events in the bytes, lines of JSON or frames of protobuf with their length in four bytes before them, and what is left. */
+/** Splits bytes into the whole events and what is left. An event is a line of JSON, or a protobuf frame after its length in four bytes. */
 const eventsIn = (bytes: Buffer, isProtobuf: boolean): { readonly events: ReadonlyArray<Buffer>; readonly left: Buffer } => {
   const events: Array<Buffer> = []
   let at = 0
@@ -257,7 +257,7 @@ const eventsIn = (bytes: Buffer, isProtobuf: boolean): { readonly events: Readon
   }
 }
 
-/** The type of an event is at its beginning, whatever it is written in. */
+/** Reports whether an event is a bookmark. In both encodings the type is at the event's beginning. */
 const isBookmark = (event: Buffer): boolean => event.subarray(0, 32).includes("BOOKMARK")
 
 const replay = async (
@@ -266,7 +266,7 @@ const replay = async (
   { lateMillis = 0, times }: Extract<Fault, { readonly does: "replay" }>
 ): Promise<void> => {
   const isProtobuf = answer.headers["content-type"]?.includes("protobuf") === true
-  const later = (write: () => void) => void setTimeout(write, lateMillis) // in their order, since all wait alike
+  const later = (write: () => void) => void setTimeout(write, lateMillis) // in their order, because all wait for the same time
   let open: Buffer = Buffer.alloc(0)
   for await (const piece of answer as AsyncIterable<Buffer>) {
     const { events, left } = eventsIn(Buffer.concat([open, piece]), isProtobuf)
@@ -278,10 +278,10 @@ const replay = async (
   later(() => response.end())
 }
 
-/** Serves until the scope ends. */
+/** Starts a proxy that serves until the scope closes. */
 export const faultProxy = (options: Options): Effect.Effect<FaultProxy, never, Scope.Scope> =>
   Effect.gen(function*() {
-    const port = yield* freePort // to which it comes back after an outage
+    const port = yield* freePort // the proxy comes back to this port after an outage
     const proxy = yield* Effect.acquireRelease(Effect.sync(() => new Proxy(options, port)), (proxy) => Effect.promise(() => proxy.close()))
     const url = yield* Effect.promise(() => proxy.listen())
     return {

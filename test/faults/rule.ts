@@ -1,12 +1,12 @@
-// What the fault proxy does to which request, as data.
+// Which fault of the fault proxy meets which request, as data.
 // Pure: the same rules and the same requests in the same order give the same faults.
 // Used by test/faults/proxy and by every test that sends its requests through it.
 
-/** What a request asks for, in Kubernetes' words; of another server the resource is the path without its query. */
+/** What a request asks for, in Kubernetes' words. For another server, the resource is the path without its query. */
 export interface Asked {
   readonly verb: "get" | "list" | "watch" | "create" | "update" | "patch" | "delete" | "other"
   readonly method: string
-  /** With the query. */
+  /** The path with its query. */
   readonly path: string
   readonly resource: string
   readonly subresource: string
@@ -14,13 +14,13 @@ export interface Asked {
   readonly name: string
 }
 
-/** Every field that is given has to be so. `path` is any part of it. */
+/** Matches requests that agree in every given field. `path` may be any part of the request's path. */
 export interface Match {
   readonly verb?: Asked["verb"] | ReadonlyArray<Asked["verb"]>
   readonly method?: string
   readonly path?: string
   readonly resource?: string
-  /** "" for none. */
+  /** The subresource, or "" for none. */
   readonly subresource?: string
   readonly name?: string
 }
@@ -39,34 +39,34 @@ export type Fault =
   | { readonly does: "delay"; readonly millis: number }
   /** The request never arrives. */
   | { readonly does: "dropBefore" }
-  /** It is carried out, and its answer never arrives. */
+  /** The request is carried out, and its answer never arrives. */
   | { readonly does: "dropAfter" }
   /** The answer begins and breaks off after so many bytes of its body. */
   | { readonly does: "truncate"; readonly bytes: number }
   /** The answer begins, and after so many bytes of its body nothing more comes; the connection stays open. */
   | { readonly does: "stall"; readonly bytes: number }
   | { readonly does: "drip"; readonly bytes: number; readonly everyMillis: number }
-  /** Events of a watch: each so many times, and each so much later. */
+  /** Each event of a watch arrives so many times, and so much later. */
   | { readonly does: "replay"; readonly times: number; readonly lateMillis?: number }
   /** Somebody else writes the object just before, so that the API server itself refuses this write. */
   | { readonly does: "meddle" }
-  /** A list as it was at this version; with no such look, a watch that begins with everything is refused. */
+  /** A list is answered as of this version. A watch that begins with all objects is refused, because it cannot be. */
   | { readonly does: "stale"; readonly resourceVersion: string }
 
 export interface Rule {
   readonly match: Match
-  /** So many matching requests pass first. Default: 0. */
+  /** How many matching requests pass first. Default: 0. */
   readonly after?: number
-  /** Then it holds for so many. Default: 1. */
+  /** For how many matching requests the rule holds after those. Default: 1. */
   readonly times?: number
-  /** Of those it holds for, this part meets the fault, by the seed. Default: 1. */
+  /** Which share of the requests it holds for meets the fault, chosen by the seed. Default: 1. */
   readonly share?: number
   readonly fault: Fault
 }
 
 const versions = /^v\d/u
 
-/** Where an API's groups begin, `api/v1` or `apis/GROUP/VERSION`; undefined: no path of Kubernetes. */
+/** Returns the segments after `api/v1` or `apis/GROUP/VERSION`, or undefined for a path that is none of Kubernetes. */
 const objectPath = (segments: ReadonlyArray<string>): ReadonlyArray<string> | undefined =>
   segments[0] === "apis" ? segments.slice(3) : segments[0] === "api" && versions.test(segments[1] ?? "") ? segments.slice(2) : undefined
 
@@ -87,7 +87,7 @@ const verbOf = (method: string, named: boolean, watches: boolean): Asked["verb"]
   }
 }
 
-/** A create names its object in its body. */
+/** Returns the name of the object in the body of a create. */
 const nameIn = (body: string): string => {
   try {
     return String(JSON.parse(body).metadata.name)
@@ -122,7 +122,7 @@ const meets = (asked: Asked, { path, verb, ...exact }: Match): boolean =>
   (exact.subresource === undefined || exact.subresource === asked.subresource) &&
   (exact.name === undefined || exact.name === asked.name)
 
-/** Numbers from 0 to 1 that depend on the seed alone. */
+/** Returns a generator of numbers from 0 to 1 that depend on the seed alone. */
 const random = (seed: number) => () => {
   seed = (seed + 0x6d2b79f5) | 0
   let mixed = Math.imul(seed ^ (seed >>> 15), 1 | seed)
@@ -130,7 +130,7 @@ const random = (seed: number) => () => {
   return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32
 }
 
-/** Says for each request what happens to it: the first rule that is meant and not used up. */
+/** Returns what chooses the fault of each request: that of the first rule that matches and is not used up. */
 export const script = (seed: number) => {
   let rules: Array<{ readonly rule: Rule; met: number }> = []
   const next = random(seed)
@@ -147,7 +147,7 @@ export const script = (seed: number) => {
       }
       return { does: "pass" }
     },
-    /** Whether every rule has had all its requests. */
+    /** Reports whether every rule is used up. */
     isOver: (): boolean => rules.every(({ met, rule: { after = 0, times = 1 } }) => met >= after + times)
   }
 }

@@ -1,4 +1,4 @@
-// The parts of a worker, and the real server behind the fault proxy: what was acknowledged is there, once, whatever was lost on the way.
+// The parts of a worker with the real server behind the fault proxy: the server has what it acknowledged, once, whatever was lost.
 import { describe, expect, it } from "@effect/vitest"
 import { Effect, Layer, Option, Scope } from "effect"
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs"
@@ -19,13 +19,13 @@ import type { Fault, Match } from "./rule.ts"
 
 interface Worker {
   readonly proxy: FaultProxy
-  /** The server itself, of a run that is being applied. */
+  /** The address of the server itself, without the proxy. */
   readonly url: string
   readonly run: string
   readonly parts: Layer.Layer<Platform | StateDelivery>
 }
 
-/** A worker that applies, with its server behind the proxy. */
+/** Starts a run and returns a worker that applies it, with its server behind the proxy. */
 const applying = (url: string): Effect.Effect<Worker, never, Scope.Scope> =>
   Effect.gen(function*() {
     const run = yield* person(url).start("demo", { "auto-apply": true })
@@ -62,7 +62,7 @@ const state = (serial: number) => Buffer.from(JSON.stringify({ version: 4, seria
 const lines = Array.from({ length: 40 }, (_, at) => `line ${at}\n`)
 const result = succeeded({ statePushed: true })
 
-/** What a worker says to its server from the first line of an apply to its result. */
+/** Sends what a worker sends to its server from the lock to the result of an apply. `disturb` runs before each push of a state. */
 const wholeStage = (disturb: (at: number) => Effect.Effect<void> = () => Effect.void) =>
   Effect.gen(function*() {
     const { appendLog, patiently, tellResult } = yield* Platform
@@ -83,7 +83,7 @@ const wholeStage = (disturb: (at: number) => Effect.Effect<void> = () => Effect.
     return settled
   }).pipe(Effect.scoped)
 
-/** What the server has of it afterwards. */
+/** Returns what the server has of the run afterwards. */
 const kept = Effect.fnUntraced(function*(url: string, run: string) {
   const view = yield* person(url).view(run)
   const stage = view.stages.find((_) => _.stage === "apply")
@@ -93,7 +93,7 @@ const kept = Effect.fnUntraced(function*(url: string, run: string) {
 })
 const whole = { status: "applied", serial: 4, log: lines.join("") }
 
-/** Whatever a worker sends while it applies. */
+/** Every kind of request that a worker sends while it applies. */
 const requests: ReadonlyArray<Match> = [
   { resource: taskPath.lock },
   { resource: taskPath.state, method: "POST" },

@@ -1,9 +1,9 @@
-// How a figure grows, by Theil and Sen: the median of the slopes between all pairs, which no outlier moves.
+// How a figure grows, by Theil and Sen: the median of the slopes between all pairs of points, which no outlier moves.
 // Pure.
 // Used by the soak.
 type Point = readonly [at: number, value: number]
 
-/** Per unit of `at`; 0 for less than two points. Every pair of at most 500 points, taken evenly. */
+/** Returns the growth per unit of `at`, or 0 for less than two points. It compares every pair of at most 500 points, spread evenly. */
 export const slope = (points: ReadonlyArray<Point>): number => {
   const step = Math.max(1, Math.ceil(points.length / 500))
   const some = points.filter((_, index) => index % step === 0)

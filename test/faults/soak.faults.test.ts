@@ -1,5 +1,5 @@
-// Many runs through a controller that is killed again and again, with a part of all answers faulty: nothing lost, nothing doubled, nothing stuck, no memory kept.
-// SOAK_TASKS and SOAK_SEED choose another size and other faults; a soak of full size leaves its figures for the scorecard.
+// Many runs through a controller that is killed again and again, with a part of all answers faulty: none is lost, doubled or stuck.
+// SOAK_TASKS and SOAK_SEED choose another size and other faults. A soak of full size writes its figures, memory too, for the scorecard.
 import { expect, layer } from "@effect/vitest"
 import { Effect, Fiber, Schedule } from "effect"
 import { join } from "node:path"
@@ -21,12 +21,12 @@ const tasks = Number(process.env.SOAK_TASKS ?? 5000)
 const seed = Number(process.env.SOAK_SEED ?? 1)
 const workspaces = 50
 const killEverySeconds = 10
-/** A run may take so long, whatever happens to it. */
+/** How long each half of the runs may take to end, whatever happens to them. */
 const patienceSeconds = 120 + tasks
 
 const writes = ["create", "update", "patch", "delete"] as const
 const part = (match: Rule["match"], share: number, fault: Fault): Rule => ({ match, share, times: Infinity, fault })
-/** Of single requests one in twenty; of watches, which live long, one in three is cut. */
+/** One single request in twenty meets a fault. Watches live long, so that one in three is cut. */
 const apiFaults: ReadonlyArray<Rule> = [
   ...([
     { does: "dropBefore" },
@@ -44,7 +44,7 @@ const poolFaults: ReadonlyArray<Rule> =
     part({}, 0.0125, fault)
   )
 
-/** This program looks at thousands of runs each second, and has the server wait for it. */
+/** In effect no limit: this test reads thousands of runs each second. */
 const unlimited: Rate = { perSecond: 100_000, burst: 100_000 }
 
 const ended = ["planned_and_finished", "errored", "canceled", "discarded", "applied"]
@@ -128,7 +128,7 @@ layer(TaskCluster, { excludeTestServices: true, timeout: "60 seconds" })("a soak
         yield* Fiber.interrupt(killing)
 
         yield* Effect.repeat(Effect.sleep("100 millis"), { until: () => program.leads() > kills })
-        // From here on as many finished tasks are kept as ever are.
+        // From here on, the number of finished tasks that are kept no longer grows.
         const memory: Array<{ readonly tasks: number; readonly resident: number; readonly live: number }> = []
         const measuring = yield* Effect.map(
           program.liveMebibytes,
@@ -177,7 +177,7 @@ layer(TaskCluster, { excludeTestServices: true, timeout: "60 seconds" })("a soak
           jobsLeft: 0
         })
         expect(figures.faultyPerThousand).toBeGreaterThan(30)
-        yield* kubernetes.get(leases, { namespace, name: "agent-job-controller" }) // one still leads
+        yield* kubernetes.get(leases, { namespace, name: "agent-job-controller" }) // there is still a leader's lease
       }).pipe(Effect.scoped),
     1000 * (600 + 2 * patienceSeconds)
   )

@@ -1,5 +1,5 @@
-// The real worker, killed at each of its steps by what it just said to the API server, and its container started again in the same Pod.
-// The engine is a script that counts its starts outside of the Pod.
+// The real worker is killed at each of its steps, and its container is started again in the same Pod.
+// The engine is a script that counts its starts in a file outside the Pod.
 import { expect, layer } from "@effect/vitest"
 import { Effect } from "effect"
 import { type ChildProcess, spawn } from "node:child_process"
@@ -17,7 +17,7 @@ import type { Rule } from "./rule.ts"
 
 const program = fileURLToPath(new URL("./worker-program.ts", import.meta.url))
 
-/** Counts each start of a plan, which takes so many seconds, by a line. */
+/** Returns an engine whose plan appends a line to `counter` and takes so many seconds. */
 const engine = (counter: string, seconds: number) =>
   `#!/bin/sh
 case $1 in
@@ -31,7 +31,7 @@ const claimOf: Rule["match"] = { verb: "update", resource: agentTasks.plural, su
 
 interface Death {
   readonly when: string
-  /** What kills it; none: the engine's start does. */
+  /** The rule whose fault kills the worker. Without one, the start of the engine does. */
   readonly rule?: Rule
   readonly starts: number
   readonly again: number

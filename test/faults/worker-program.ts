@@ -1,5 +1,5 @@
-// The worker as a program of its own, as `agent-job worker` runs it, with the API server of KUBECONFIG in it: node worker-program.ts ENVIRONMENT-JSON.
-// Its exit code is the worker's.
+// The worker as a program of its own, as `agent-job worker` runs it: node worker-program.ts ENVIRONMENT-JSON.
+// KUBECONFIG in that environment leads to the API server. The exit code is the worker's.
 // Started by test/faults/worker-death.cluster.test.
 import * as NodeRuntime from "@effect/platform-node/NodeRuntime"
 import { Cause, ConfigProvider, Effect, Exit, type Runtime } from "effect"
@@ -9,7 +9,7 @@ import { Kubernetes } from "../../src/kubernetes/client.ts"
 import { fromKubeconfig } from "../../src/kubernetes/credentials.ts"
 import { worker } from "../../src/worker/worker.ts"
 
-/** What src/main.ts does. */
+/** Ends the process as src/main.ts does. */
 const teardown: Runtime.Teardown = (exit, onExit) => {
   if (Exit.isSuccess(exit)) return onExit(0)
   return onExit(Cause.hasInterruptsOnly(exit.cause) ? Number(process.exitCode ?? 130) : exitCodeOf(Cause.squash(exit.cause)))

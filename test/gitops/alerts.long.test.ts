@@ -1,11 +1,11 @@
-// The alerts of flux/clusters in the hands of the real notification-controller: what goes wrong reaches the webhook that a team named, and nothing else does.
+// The alerts of flux/clusters with the real notification-controller: errors reach the webhook that a team named, and nothing else does.
 import { expect, layer } from "@effect/vitest"
 import { Effect } from "effect"
 import { kubectl, until } from "./cluster.ts"
 import { becomes, Flux, fluxNamespace, RealFluxWithAlerts } from "./flux.ts"
 import { serveHttp } from "./program.ts"
 
-/** A webhook of a chat; gives its address, and what it was told until now. */
+/** Starts a webhook of a chat. Returns its address, and the list of the messages that it has received. */
 const webhook = Effect.gen(function*() {
   const told: Array<string> = []
   const url = yield* serveHttp((request, response) => {

@@ -41,7 +41,7 @@ layer(RealArgo, { excludeTestServices: true, timeout: "120 seconds" })("Argo CD"
       const revision = commit()
       const given = parse(readFileSync("kustomize/argo-cd/application.yaml", "utf8"))
       given.spec.source = { repoURL: url, targetRevision: "main", path: "installation" }
-      given.spec.syncPolicy.retry.backoff = { duration: "1s", factor: 1 } // what is refused is tried again before the test is out of patience
+      given.spec.syncPolicy.retry.backoff = { duration: "1s", factor: 1 } // so that Argo CD retries what was refused before the test times out
       kubectl(["apply", "--server-side", "--validate=strict", "-f", "-"], stringify(given))
       yield* until("the controller", isThere(deployments, controllerPlace.name, productNamespace), (_) => _)
       expect(refused(["delete", "crd", crdName])).toContain("every AgentTask would be deleted with it")

@@ -1,4 +1,4 @@
-// Argo CD as a test needs it: its real controllers of Applications and ApplicationSets and its repository server, a git repository that it follows, and what it says of an Application.
+// Argo CD for a test: its real controllers and repository server, a git repository that it follows, and what it says of an Application.
 // Invariant: its settings are made as a team makes them, by our component in the kustomization of its Argo CD.
 // Used by argo.long.test.ts.
 import { Context, Effect, Layer, Schema, type Scope } from "effect"
@@ -20,15 +20,15 @@ export const applications: Kind = { ...namespaces, apiVersion: "argoproj.io/v1al
 export class Argo extends Context.Service<Argo, {
   readonly read: (path: string) => string
   readonly write: (path: string, text: string) => void
-  /** Makes what is written a commit, and has Argo CD look at it. */
+  /** Commits what was written, and returns the id of the commit. */
   readonly commit: () => string
   /** The address of the repository, as an Application names it. */
   readonly url: string
-  /** From now on the Pods of the installation get ready. */
+  /** Makes the Pods of the installation ready from now on. */
   readonly letPodsRun: Effect.Effect<void>
 }>()("test/Argo") {}
 
-/** Argo CD reads only what carries its label. */
+/** Returns an object with the label without which Argo CD does not read its settings. */
 const setting = (kind: "ConfigMap" | "Secret", name: string, data: object = {}): object => ({
   apiVersion: "v1",
   kind,
@@ -61,7 +61,7 @@ const settings = Effect.gen(function*() {
   kubectl(["apply", "--server-side", "-k", directory])
 })
 
-/** Each is the one program by another name. */
+/** Starts a part of Argo CD. All parts are the same program under another name. */
 const argocd = (name: string, args: ReadonlyArray<string>, environment: Readonly<Record<string, string>>, ready: Effect.Effect<boolean>) =>
   serve({ command: "argocd", args, env: { ...environment, ARGOCD_BINARY_NAME: name }, ready })
 
@@ -164,13 +164,13 @@ const Told = Schema.Struct({
   )
 })
 
-/** What Argo CD says of an Application. */
+/** Returns what Argo CD says of an Application. */
 export const told = Effect.fnUntraced(function*(name: string) {
   const { status } = yield* (yield* Kubernetes).get(applications, { name, namespace: argoNamespace })
   return Schema.decodeUnknownSync(Told)(status ?? {})
 })
 
-/** Waits until it is so: of the commit, when one is given. */
+/** Waits until Argo CD says this of an Application, for `commit` when one is given. */
 export const becomes = (name: string, sync: string, health: string, commit?: string) =>
   until(
     `${name} becoming ${sync} and ${health}`,
@@ -178,6 +178,6 @@ export const becomes = (name: string, sync: string, health: string, commit?: str
     (_) => _.sync?.status === sync && _.health?.status === health && (commit === undefined || _.sync.revision === commit)
   )
 
-/** Asks it to look now, rather than within five seconds. */
+/** Asks Argo CD to look at an Application now, instead of within five seconds. */
 export const refresh = (name: string): void =>
   void kubectl(["-n", argoNamespace, "annotate", "--overwrite", `application/${name}`, "argocd.argoproj.io/refresh=normal"])

@@ -1,4 +1,4 @@
-// The cluster as these tests see it: kubectl, waits with a deadline, and the hand of a kubelet, which a control plane lacks.
+// The cluster as these tests see it: kubectl, waits with a deadline, and a stand-in for the kubelet, which a control plane lacks.
 // Used by the tests beside it, of Flux and of Argo CD.
 import { Effect, Predicate, Schedule } from "effect"
 import { execFileSync } from "node:child_process"
@@ -24,7 +24,7 @@ export const controllerPlace = { name: "agent-job-controller", namespace: produc
 export const kubectl = (args: ReadonlyArray<string>, input = ""): string =>
   execFileSync("kubectl", args, { encoding: "utf8", input, maxBuffer: 2 ** 26, stdio: ["pipe", "pipe", "pipe"] })
 
-/** CRDs, until they are served. One without any condition yet cannot be waited for by a condition. */
+/** Installs CRDs and waits until they are served. kubectl can wait for a condition only once the CRD has any, so that comes first. */
 export const installDefinitions = (path: string): void => {
   kubectl(["apply", "--server-side", "--force-conflicts", "-f", path])
   for (const state of ["jsonpath={.status.conditions}", "condition=Established"]) {
@@ -32,7 +32,7 @@ export const installDefinitions = (path: string): void => {
   }
 }
 
-/** What the API server says to a command that it should refuse. */
+/** Runs a command that the API server should refuse, and returns the server's words. */
 export const refused = (args: ReadonlyArray<string>, input = ""): string => {
   try {
     return `not refused: ${kubectl(args, input)}`
@@ -41,7 +41,7 @@ export const refused = (args: ReadonlyArray<string>, input = ""): string => {
   }
 }
 
-/** The hand of a kubelet, which a control plane lacks: every Pod of the installation is ready as soon as it is there. */
+/** Stands in for the kubelet: makes every Pod of the installation ready as soon as it exists. */
 export const runPods = Effect.gen(function*() {
   const kubernetes = yield* Kubernetes
   const conditions = [{ type: "Ready", status: "True", lastTransitionTime: "2026-01-01T00:00:00Z" }]
@@ -77,6 +77,6 @@ export const isThere = Effect.fnUntraced(
   }
 )
 
-/** The value at a path of an object, or undefined. */
+/** Returns the value at a path of an object, or undefined. */
 export const at = (object: unknown, ...path: ReadonlyArray<string | number>): unknown =>
   path.reduce<unknown>((value, key) => Predicate.hasProperty(value, key) ? value[key] : undefined, object)

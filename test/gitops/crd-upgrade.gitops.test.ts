@@ -1,5 +1,5 @@
-// An upgrade of the CRD under the feet of tasks: those of the first version are kept as they were, and what runs goes on to its end.
-// And what becomes of a field that the CRD does not know: whoever writes it is told.
+// An upgrade of the CRD while there are tasks: those of the first version stay as they were, and running ones go on to their end.
+// And a field that the CRD does not know: its writer gets an error or a warning.
 import { expect, layer } from "@effect/vitest"
 import { Effect, Layer } from "effect"
 import { Kubernetes } from "../../src/kubernetes/client.ts"
@@ -8,7 +8,7 @@ import { agentTasks, namespaces } from "../../src/kubernetes/kinds.ts"
 import { installDefinitions, kubectl, refused } from "./cluster.ts"
 import { bring, createTask, end, run, statuses, task, taskNamespace } from "./tasks.ts"
 
-/** Another test may have guarded it. */
+/** Removes the CRD, with the annotation that its guard asks for, because another test may have installed the guard. */
 const remove = (): void => {
   kubectl(["annotate", "crd", "--all", "--overwrite", "scalr.io/delete-all-tasks=true"])
   kubectl(["delete", "crd", "atasks.scalr.io", "--ignore-not-found"])
@@ -72,7 +72,7 @@ layer(FirstVersion, { excludeTestServices: true, timeout: "60 seconds" })("an up
       const names = ["upgrade-rich", "upgrade-waits", "upgrade-over", "upgrade-runs"]
       const before = yield* Effect.forEach(names, raw)
       installDefinitions("kustomize/crd/crd.yaml")
-      expect(yield* Effect.forEach(names, raw)).toMatchObject(before) // it may add defaults
+      expect(yield* Effect.forEach(names, raw)).toMatchObject(before) // the new version may add defaults
       yield* end("upgrade-runs")
       expect((yield* task("upgrade-runs")).status).toMatchObject({ phase: "Succeeded", claim: { nonce: "nonce" } })
       yield* bring("upgrade-waits", ...statuses.Failed)

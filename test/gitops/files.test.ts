@@ -1,4 +1,4 @@
-// What a team puts into Git for Flux and Argo CD, by reading it: nothing is fetched, nothing is left to a default that surprises, nothing is named that is not there.
+// The files that a team puts into Git for Flux and Argo CD: they fetch nothing, rely on no surprising default, and name only what exists.
 import { describe, expect, it } from "@effect/vitest"
 import { existsSync, globSync, readFileSync } from "node:fs"
 import { dirname, join } from "node:path"

@@ -136,7 +136,7 @@ layer(RealFlux, { excludeTestServices: true, timeout: "60 seconds" })("flux", (i
       expect((yield* becomes("agent-job", "DependencyNotReady")).message).toContain("revision is not up to date")
       expect(yield* isNewer).toBe(true)
 
-      write(crd, newerCrd) // of crd-upgrades.md, "Going back"
+      write(crd, newerCrd) // as in crd-upgrades.md, "Going back"
       const revision = yield* publish
       suspend("agent-job-crds", false)
       yield* becomes("agent-job", "ReconciliationSucceeded", revision)
@@ -150,7 +150,7 @@ layer(RealFlux, { excludeTestServices: true, timeout: "60 seconds" })("flux", (i
       write("flux/samples/migration.yaml", applyOf("migration-1"))
       write(samplesKustomization, read(samplesKustomization).replace("- greeting.yaml", "- greeting.yaml\n  - migration.yaml"))
       const revision = yield* publish
-      yield* becomes("agent-job", "ReconciliationSucceeded", revision) // by then it would have been seen
+      yield* becomes("agent-job", "ReconciliationSucceeded", revision) // by then Flux would have seen it
       expect(yield* isThere(agentTasks, "migration-1", taskNamespace)).toBe(false)
       suspend("agent-job-samples", false)
       yield* until("the task", isThere(agentTasks, "migration-1", taskNamespace), (_) => _)
@@ -182,7 +182,7 @@ layer(RealFlux, { excludeTestServices: true, timeout: "60 seconds" })("flux", (i
         "the guard",
         Effect.sync(() => refused(["delete", "namespace", taskNamespace, "--dry-run=server"])),
         (_) => _.includes("of-the-server")
-      ) // it knows the CRD within half a minute
+      ) // the guard knows the CRD within half a minute
       bootstrap("flux/clusters/production")
       const revision = yield* publish
       expect((yield* becomes("agent-job", "PruneFailed")).message).toContain(

@@ -1,5 +1,5 @@
-// Flux as a test needs it: the real kustomize-controller, with notification-controller for who wants its alerts, a checkout, and what is said of Kustomizations.
-// source-controller is stood in for: `publish` packs the checkout, serves it, and writes the status that source-controller would.
+// Flux for a test: the real kustomize-controller, notification-controller for the alerts, a checkout, and the status of Kustomizations.
+// There is no source-controller: `publish` packs the checkout, serves it, and writes the status that source-controller would write.
 // Used by the *.gitops.test.ts and alerts.long.test.ts beside it.
 import { Context, Effect, Layer, Schema } from "effect"
 import { execFileSync } from "node:child_process"
@@ -34,22 +34,22 @@ export const kustomizations: Kind = {
 export interface Checkout {
   readonly read: (path: string) => string
   readonly write: (path: string, text: string) => void
-  /** Makes what is written a revision, which every source then has; gives its name. */
+  /** Makes a revision of what was written, which every source then has. Returns its name. */
   readonly publish: Effect.Effect<string>
-  /** What `kubectl apply -k` of a folder would do, but for kinds whose controller is not here. */
+  /** Does what `kubectl apply -k` of a folder does, but leaves out kinds whose controller does not run. */
   readonly bootstrap: (path: string) => void
 }
 
 export class Flux extends Context.Service<Flux, Checkout>()("test/Flux") {}
 
-/** As source-controller packs: the same content gives the same bytes, or every look would find a new revision. */
+/** Packs a directory as source-controller does: the same content gives the same bytes, or every look would find a new revision. */
 const pack = (directory: string): { readonly archive: Buffer; readonly revision: string } => {
   const options = ["--sort=name", "--mtime=@0", "--owner=0", "--group=0", "--numeric-owner", "--mode=go=rX,u+rw"]
   const tar = execFileSync("tar", ["-C", directory, ...options, "-cf", "-", "."], { maxBuffer: 2 ** 26 })
   return { archive: gzipSync(tar), revision: `main@sha1:${createHash("sha1").update(tar).digest("hex")}` }
 }
 
-/** Every archive that was published stays: a controller may still want an older one. */
+/** Serves every archive that was published, because a controller may still want an older one. */
 const archiveServer = Effect.gen(function*() {
   const archives = new Map<string, Buffer>()
   const url = yield* serveHttp(({ url = "" }, response) => response.writeHead(archives.has(url) ? 200 : 404).end(archives.get(url)))
@@ -109,7 +109,7 @@ const checkout = (hasAlerts: boolean) =>
 
 const definitionsOf = (name: string): string => join(process.env["GITOPS_CACHE"] ?? "", "definitions", name)
 
-/** Tells its events to an address, which may be none. */
+/** Starts kustomize-controller. `events`: the address for its events, or "" for none. */
 const runController = Effect.fnUntraced(function*(events: string) {
   installDefinitions(definitionsOf("flux"))
   const health = `127.0.0.1:${yield* freePort}`
@@ -130,7 +130,7 @@ const runController = Effect.fnUntraced(function*(events: string) {
   })
 })
 
-/** Gives the address that takes events. */
+/** Starts notification-controller, and returns the address that takes events. */
 const runNotifications = Effect.gen(function*() {
   installDefinitions(definitionsOf("notification"))
   const [events, health, receiver] = [yield* freePort, yield* freePort, yield* freePort].map((port) => `127.0.0.1:${port}`)
@@ -144,7 +144,7 @@ const runNotifications = Effect.gen(function*() {
   return `http://${events}/`
 })
 
-/** Kustomizations go while their controller is there: each has a finalizer. */
+/** Deletes the Kustomizations while their controller runs, because each has a finalizer. */
 const cleanUp = Effect.gen(function*() {
   const kubernetes = yield* Kubernetes
   const { items } = yield* kubernetes.list(kustomizations, { namespace: fluxNamespace })
@@ -194,9 +194,9 @@ const kustomization = Effect.fnUntraced(function*(name: string) {
 })
 
 /**
- * Waits until Flux says this of a Kustomization: of the revision, when one is given.
- * Flux writes conditions first and the rest of its status by a second request: a Kustomization that goes between the two leaves all that it
- * applied.
+ * Waits until a Kustomization has this reason in its Ready condition, for the revision `applied` when one is given.
+ * Flux writes conditions first and the rest of its status by a second request: a Kustomization that is deleted between the two leaves all
+ * objects that it applied.
  */
 export const becomes = (name: string, reason: string, applied?: string) =>
   until(`${name} becoming ${reason}`, Effect.map(kustomization(name), readyOf), (seen) => {
@@ -204,7 +204,7 @@ export const becomes = (name: string, reason: string, applied?: string) =>
     return seen.reason === reason && isWhole && (applied === undefined || seen.applied === applied)
   })
 
-/** As `flux reconcile kustomization` does: asks for it now. Patches are merged, annotations too. */
+/** Asks Flux to reconcile a Kustomization now, as `flux reconcile kustomization` does. */
 export const reconcile = (name: string): void =>
   void kubectl([
     "-n",

@@ -1,4 +1,4 @@
-// kustomize/guard for two installations beside each other, whose namespaces have other names, with the bindings that flux/README.md tells to add.
+// kustomize/guard for two installations side by side in namespaces of other names, with the bindings that flux/README.md says to add.
 import { expect, layer } from "@effect/vitest"
 import { Effect, Layer } from "effect"
 import { execFileSync } from "node:child_process"
@@ -19,20 +19,20 @@ interface Installation {
   readonly product: string
   readonly tasks: string
 }
-/** The guard knows the server of one by the names of its namespaces, that of the other by the URL of its pool. */
+/** The guard knows the server of teal by the names of its namespaces, and that of plum by the URL of its pool. */
 const teal: Installation = { product: "teal", tasks: "teal-tasks" }
 const plum: Installation = { product: "plum", tasks: "runs-of-plum" }
 
 const build = (folder: string): string => execFileSync("kustomize", ["build", folder], { encoding: "utf8" })
 
-/** What `flux/README.md` says to add for tasks in teal-tasks, and the same for others. */
+/** Returns the binding that `flux/README.md` says to add for tasks in teal-tasks, for the tasks of this installation. */
 const bindingFor = ({ tasks }: Installation): string => {
   const [, binding = ""] =
     /```yaml\n(# [^\n]*\n.*?kind: ValidatingAdmissionPolicyBinding.*?)```/su.exec(readFileSync("flux/README.md", "utf8")) ?? []
   return binding.replaceAll(teal.tasks, tasks)
 }
 
-/** The objects of kustomize/overlays/production and of the server in the namespaces of this installation, and these. */
+/** Returns the objects of the overlays production and standalone in the namespaces of this installation, and these namespaces. */
 const installed = ({ product, tasks }: Installation): ReadonlyArray<Installed> => {
   const renamed: Readonly<Record<string, string>> = { "agent-job": product, "agent-job-tasks": tasks }
   const rename = (name: string): string => renamed[name] ?? name
@@ -51,7 +51,7 @@ const installed = ({ product, tasks }: Installation): ReadonlyArray<Installed> =
 
 const [ofTeal, ofPlum] = [installed(teal), installed(plum)]
 
-/** A write of the status, as the controller or the worker of the task would make it. */
+/** Writes the status of a task as its controller or its worker would. */
 const write = (namespace: string, name: string, step: (status: AgentTaskStatus) => AgentTaskStatus): void => {
   const { status } = JSON.parse(kubectl(["-n", namespace, "get", "atask", name, "-o", "json"])) as { readonly status: AgentTaskStatus }
   const patch = JSON.stringify({ status: step(status) })
@@ -75,13 +75,13 @@ const Guarded = Layer.effectDiscard(Effect.gen(function*() {
   installDefinitions("kustomize/crd/crd.yaml")
   const objects = [build("kustomize/guard"), bindingFor(teal), bindingFor(plum)].join("\n---\n")
   kubectl(["apply", "--server-side", "--force-conflicts", "-f", "-"], objects)
-  yield* Effect.addFinalizer(() => Effect.sync(() => kubectl(["delete", "--ignore-not-found", "-f", "-"], objects))) // the namespaces end with the control plane: the guard goes slower than it is deleted
+  yield* Effect.addFinalizer(() => Effect.sync(() => kubectl(["delete", "--ignore-not-found", "-f", "-"], objects))) // the namespaces end with the control plane, because the guard stays in force for a while after it is deleted
   const items = [...ofTeal, ...ofPlum, namespaceNamed("teal-other")]
   kubectl(["create", "-f", "-"], JSON.stringify({ apiVersion: "v1", kind: "List", items }))
   running(teal, "of-teal", { source: { inline: { "main.tf": "" } } })
 })).pipe(Layer.provideMerge(Kubernetes.layer(fromKubeconfig())), Layer.orDie)
 
-/** What the API server would not delete of these objects: each with its namespace, and the reason unless that is an apply of this task. */
+/** Returns the objects that the API server would not delete, with the whole error where the reason is not an apply of this task. */
 const refusals = (objects: ReadonlyArray<Installed>, task: string): ReadonlyArray<string> =>
   [...new Set(objects.map(({ metadata: { namespace } }) => namespace))].flatMap((namespace) => {
     const items = objects.filter(({ metadata }) => metadata.namespace === namespace)
@@ -95,7 +95,7 @@ const refusals = (objects: ReadonlyArray<Installed>, task: string): ReadonlyArra
 
 const namespaceNamed = (name: string): Installed => ({ apiVersion: "v1", kind: "Namespace", metadata: { name } })
 
-/** All that an apply of it needs, and nothing else. */
+/** Returns what an apply of this installation needs: all of it, and nothing else. */
 const needed = ({ product, tasks }: Installation): ReadonlyArray<string> =>
   [
     `cluster: namespaces "${product}"`,
@@ -114,7 +114,7 @@ const needed = ({ product, tasks }: Installation): ReadonlyArray<string> =>
   ].sort()
 
 const guards = ({ tasks }: Installation, task: string) =>
-  until(`the guard of ${tasks}`, Effect.sync(() => refusals([namespaceNamed(tasks)], task)), (_) => _.length > 0) // it knows the CRD within half a minute
+  until(`the guard of ${tasks}`, Effect.sync(() => refusals([namespaceNamed(tasks)], task)), (_) => _.length > 0) // the guard knows the CRD within half a minute
 
 layer(Guarded, { excludeTestServices: true, timeout: "60 seconds" })("the guard of two installations", (it) => {
   it.effect("keeps all that a running apply needs, and nothing that goes on without it or that is of the other installation", () =>

@@ -1,4 +1,4 @@
-// What Flux and Argo CD take an AgentTask for in each of its phases, by the programs that they ask: kstatus, and the Lua check that we give to Argo CD.
+// The health that Flux and Argo CD see in an AgentTask in each phase, by the code that they use: kstatus, and our Lua check for Argo CD.
 import { expect, layer } from "@effect/vitest"
 import { Effect, Layer } from "effect"
 import { execFileSync } from "node:child_process"
@@ -15,7 +15,7 @@ const Cluster = Layer.effectDiscard(Effect.gen(function*() {
   )
 })).pipe(Layer.provideMerge(Kubernetes.layer(fromKubeconfig())), Layer.orDie)
 
-/** What kubectl prints, and so what both tools read. */
+/** Returns what kubectl prints of a task, which is what both tools read. */
 const stored = (name: string): string => kubectl(["-n", taskNamespace, "get", "atask", name, "--output=json"])
 const asked = (program: string, args: ReadonlyArray<string>, object: string): string =>
   execFileSync(program, args, { encoding: "utf8", input: object }).split("\t", 1)[0] ?? ""

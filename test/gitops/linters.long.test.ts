@@ -1,5 +1,5 @@
 // What the linters of manifests and rules say of ours: kubeconform, kube-score, checkov and promtool.
-// What kube-score and checkov are not asked, and why, is below: each is a decision.
+// The checks of kube-score that are skipped, and the findings of checkov that are accepted, are below with their reasons.
 import { afterAll, beforeAll, describe, expect, it } from "@effect/vitest"
 import { spawnSync } from "node:child_process"
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs"

@@ -1,4 +1,4 @@
-// The platforms of flux/ with the settings of a cluster, as flux/README.md tells a team to make them its own. It needs kustomize, and no API server.
+// The platforms of flux/ with the settings of a cluster, as flux/README.md shows a team. It needs kustomize, but no API server.
 import { describe, expect, it } from "@effect/vitest"
 import { readFileSync } from "node:fs"
 import { join } from "node:path"
@@ -10,7 +10,7 @@ import { type Settings, substitute } from "./substitute.ts"
 const yaml = (file: string): unknown => parse(readFileSync(file, "utf8"))
 const settingsOf = (cluster: string): Settings => (yaml(`flux/clusters/${cluster}/settings.yaml`) as { readonly data: Settings }).data
 
-/** Of the Pods that are installed as they are. */
+/** Returns the images of the Deployments and StatefulSets. */
 const images = (objects: ReadonlyArray<Built>): ReadonlyArray<string> =>
   objects.flatMap(({ kind, spec }) =>
     kind === "Deployment" || kind === "StatefulSet"
@@ -29,7 +29,7 @@ const mine: Settings = {
   tasks_total: "7"
 }
 
-/** The platform with what README.md#install has people put beside its overlay. */
+/** Builds the platform with what README.md#install says to put beside its overlay. */
 const withReadme = async (platform: string): Promise<ReadonlyArray<Built>> => {
   const [, kustomization = "", values = ""] =
     /# mine\/kustomization\.yaml\n([^]*?)\n\n {4}# mine\/values\.yaml\n([^]*?)\n\n/u.exec(readFileSync("README.md", "utf8")) ?? []

@@ -1,5 +1,5 @@
-// A program that serves for as long as a scope lasts, with its output in a file that is shown when it does not come up.
-// Invariant: it reaches nothing outside this machine: what it fetches over a network would be a fault of what it was given.
+// A program that serves until a scope closes. Its output goes into a file, which is shown when the program does not start.
+// Invariant: the program reaches nothing outside this machine. Files that make it fetch something from a network are wrong.
 // Used by flux.ts, argo.ts and alerts.long.test.ts.
 import { Effect, Schedule, type Scope } from "effect"
 import { spawn } from "node:child_process"
@@ -17,7 +17,7 @@ const offline = {
   GIT_ALLOW_PROTOCOL: "file"
 }
 
-/** A folder that is gone when the scope is. */
+/** Makes a folder that is removed when the scope closes. */
 export const folder = (name: string): Effect.Effect<string, never, Scope.Scope> =>
   Effect.acquireRelease(
     Effect.sync(() => mkdtempSync(join(tmpdir(), `${name}-`))),
@@ -28,14 +28,14 @@ export interface Program {
   readonly command: string
   readonly args: ReadonlyArray<string>
   readonly env?: Readonly<Record<string, string>>
-  /** Whether it serves by now. */
+  /** Returns whether the program serves by now. */
   readonly ready: Effect.Effect<boolean>
 }
 
-/** With success, to a request. */
+/** Returns whether a request to the URL is answered with success. */
 export const answers = (url: string): Effect.Effect<boolean> => Effect.promise(() => fetch(url).then(({ ok }) => ok, () => false))
 
-/** To a connection. */
+/** Returns whether the port accepts a connection. */
 export const accepts = (port: number): Effect.Effect<boolean> =>
   Effect.callback((resume) => {
     const say = (serves: boolean) => () => {
@@ -45,7 +45,7 @@ export const accepts = (port: number): Effect.Effect<boolean> =>
     const socket = connect(port, "127.0.0.1").once("connect", say(true)).once("error", say(false))
   })
 
-/** A server of the test's own; gives its address. */
+/** Starts an HTTP server of the test's own, and returns its address. */
 export const serveHttp = (answer: RequestListener): Effect.Effect<string, never, Scope.Scope> =>
   Effect.acquireRelease(
     Effect.callback<ReturnType<typeof createHttpServer>>((resume) => {

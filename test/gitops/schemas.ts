@@ -1,4 +1,4 @@
-// The schemas that kubeconform wants, from what an API server publishes of its kinds and of the CRDs it has: nothing is downloaded.
+// The schemas that kubeconform needs, made from what an API server publishes of its kinds and CRDs: nothing is downloaded.
 // Used by linters.long.test.ts.
 import { Predicate } from "effect"
 import { writeFileSync } from "node:fs"
@@ -7,13 +7,13 @@ import { join } from "node:path"
 type Node = { readonly [keyword: string]: unknown }
 const isNode = (input: unknown): input is Node => Predicate.isObject(input) && !Array.isArray(input)
 
-/** Kinds of value that are text or number, whatever their schema says. */
+/** The names of definitions whose value is text or a number, whatever their schema says. */
 const either = /(?:IntOrString|\.Quantity)$/u
 
-/** Keywords whose content is data and no schema. */
+/** Keywords whose content is data and not a schema. */
 const asItIs = new Set(["enum", "default", "required"])
 
-/** A key that is not in the schema is wrong, and null is as good as absent, as it is to the API server. */
+/** Returns a schema that refuses unknown keys, and takes null for an absent value as the API server does. */
 const strict = (schema: unknown): unknown => {
   if (Array.isArray(schema)) return schema.map(strict)
   if (!isNode(schema)) return schema
@@ -31,13 +31,13 @@ const strict = (schema: unknown): unknown => {
 const references = (schema: unknown): ReadonlyArray<string> =>
   [...JSON.stringify(schema).matchAll(/"#\/definitions\/([^"]+)"/gu)].map(([, name = ""]) => name)
 
-/** What a schema leads to, itself left out. */
+/** Returns the names of all definitions that a schema refers to, directly or by way of others. */
 const needed = (all: Node, schema: unknown, seen = new Set<string>()): ReadonlySet<string> => {
   for (const name of references(schema)) if (!seen.has(name)) needed(all, all[name], seen.add(name))
   return seen
 }
 
-/** A file for each kind; gives the template of their names, as kubeconform takes it. */
+/** Writes a file for each kind. Returns the template of the file names for kubeconform. */
 export const writeSchemas = (openApi: unknown, directory: string): string => {
   const definitions = isNode(openApi) && isNode(openApi["definitions"]) ? openApi["definitions"] : {}
   const all = Object.fromEntries(
@@ -46,10 +46,10 @@ export const writeSchemas = (openApi: unknown, directory: string): string => {
   for (const [name, definition] of Object.entries(definitions)) {
     const kinds = isNode(definition) ? definition["x-kubernetes-group-version-kind"] : undefined
     const [of, ...others] = Array.isArray(kinds) ? kinds : []
-    if (!isNode(of) || others.length > 0) continue // several kinds share it, such as DeleteOptions
+    if (!isNode(of) || others.length > 0) continue // several kinds share this definition, such as DeleteOptions
     const schema = all[name]
     const { group, kind, version } = of
-    const file = `${group === "" ? version : group}_${version}_${String(kind).toLowerCase()}.json` // to kubeconform, what has no group is of the group v1
+    const file = `${group === "" ? version : group}_${version}_${String(kind).toLowerCase()}.json` // kubeconform takes the core group for a group with the name v1
     writeFileSync(
       join(directory, file),
       JSON.stringify({ ...(isNode(schema) && schema), definitions: Object.fromEntries([...needed(all, schema)].map((_) => [_, all[_]])) })

@@ -1,6 +1,6 @@
-// What Flux does to each object after the build: `${name}` becomes the cluster's setting or its default, `$${` a plain `${`; without either it refuses (strict, from 2.9 on).
-// Invariant: an object that is marked `substitute: disabled` stays as it is.
-// Used by the tests beside it.
+// What Flux does to each object after the build: `${name}` becomes the cluster's setting or the default, and `$${` a plain `${`.
+// Without setting and default it throws, as Flux from 2.9 on (strict). An object that is marked `substitute: disabled` stays as it is.
+// Used by the tests beside it and of test/kustomize.
 import { parse } from "yaml"
 import { manifestYaml } from "../../src/cli/manifest-yaml.ts"
 import type { Built } from "../kustomize/build.ts"

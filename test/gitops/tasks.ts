@@ -1,5 +1,5 @@
-// AgentTasks as the controller and the worker leave them, phase by phase, without either: written by the same functions of the core.
-// Used by the *.gitops.test.ts and *.argo.test.ts files beside it.
+// AgentTasks in each phase as the controller and the worker leave them, written without either by the same functions of src/core.
+// Used by the *.gitops.test.ts files and argo.long.test.ts beside it.
 import { Effect } from "effect"
 import { advance, claimed, finished } from "../../src/core/status.ts"
 import { Kubernetes } from "../../src/kubernetes/client.ts"
@@ -27,7 +27,7 @@ export const succeed = finish({ outcome: "succeeded", reason: "Completed", exitC
 
 const running = [waits("Starting", "JobCreated"), claim]
 
-/** The writes that bring a task into each of its phases; none is what it has before a controller saw it. */
+/** The writes that bring a task into each of its phases. `none`: before a controller has seen the task. */
 export const statuses = {
   none: [],
   Pending: [waits("Pending", "Accepted")],
@@ -49,7 +49,7 @@ export const task = Effect.fnUntraced(function*(name: string) {
   return yield* (yield* Kubernetes).get(tasks, { name, namespace: taskNamespace })
 })
 
-/** Brings a task there by the writes that its controller and its worker would make: a claim and an end are writes of their own. */
+/** Makes the writes that a task's controller and worker would make, one request for each step. */
 export const bring = Effect.fnUntraced(function*(name: string, ...steps: ReadonlyArray<Step>) {
   const kubernetes = yield* Kubernetes
   for (const step of steps) {
@@ -58,7 +58,7 @@ export const bring = Effect.fnUntraced(function*(name: string, ...steps: Readonl
   }
 })
 
-/** A worker runs it, in a Job that belongs to it: what must not be interrupted. */
+/** Makes a task look as if a worker ran it, in a Job that the task owns: such a task must not be interrupted. */
 export const run = Effect.fnUntraced(function*(name: string) {
   const { metadata: { uid } } = yield* task(name)
   yield* bring(name, ...statuses.Running)
@@ -72,5 +72,5 @@ export const run = Effect.fnUntraced(function*(name: string) {
   })
 })
 
-/** Its worker ends it. */
+/** Ends a task with success, as its worker would. */
 export const end = (name: string) => bring(name, succeed)

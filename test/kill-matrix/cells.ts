@@ -1,5 +1,5 @@
-// The kill matrix as data: what is killed, when, and what has to come of the run. A cell that cannot be says why.
-// Whatever the cell: nothing is made twice, and what was made is in the state or named with the run (see outcome.ts).
+// The kill matrix as data: what is killed, at which moment, and how the run has to end. An impossible cell says why.
+// In every cell, nothing is made twice, and what was made is in the state or named with the run (see outcome.ts).
 // Read by matrix.kills.test.ts.
 
 export const moments = ["queued", "starting", "planning", "plan saved", "applying", "state pushed", "reporting"] as const
@@ -28,9 +28,9 @@ export const targets = [
 export type Target = typeof targets[number]
 
 /**
- * What may come of it. `applied`: as if nothing had happened, a plan being made again at most. `in order`: stopped with one interrupt, the
- * state saved.
- * `named`: ended abruptly, and the result says so and names what the state lacks. Several: which of them depends on what was faster.
+ * How a run may end. `applied`: as if nothing had happened, except that a plan may have been made again. `in order`: the engine was stopped
+ * with one interrupt, and the state is saved. `named`: the stage ended abruptly, and the result says so and names what the state lacks.
+ * A cell with several outcomes is a race.
  */
 export type Outcome = "applied" | "in order" | "named"
 
@@ -46,22 +46,22 @@ export interface Impossible {
   readonly why: string
 }
 
-/** Of the whole installation or node: a run outlives each of them. */
+/** Parts of the whole installation or node. A run outlives each of them. */
 const outlived: ReadonlyArray<Target> = ["controller", "server", "kubelet", "containerd", "kube-apiserver", "etcd"]
-/** It matters only while the engine runs. */
+/** Targets that matter only while the engine runs. */
 const inRunner: ReadonlyArray<Target> = ["exec loop", "engine", "runner out of memory", "network of the Pod"]
 const isPlan = (moment: Moment) => moment === "planning" || moment === "plan saved"
 
 const outcomesOf = (target: Target, moment: Moment): ReadonlyArray<Outcome> => {
   if (outlived.includes(target)) return ["applied"]
-  if (moment === "reporting") return ["applied"] // the result is written: whoever dies now changes nothing
+  if (moment === "reporting") return ["applied"] // the result is written, so no death changes it any more
   switch (target) {
     case "network of the Pod":
       return ["applied", "in order"] // what the configuration itself asks for over the network may fail
     case "disk full":
       return ["applied", "in order"] // what the engine itself has to write fails
     case "Pod evicted":
-      return ["applied"] // a plan is made again, and nobody may evict an apply
+      return ["applied"] // a plan is made again, and an apply cannot be evicted
     case "worker out of memory":
       return moment === "applying" ? ["named"] : ["named", "applied"]
     case "worker":

@@ -1,16 +1,16 @@
-// A Pod's own volumes on a disk so small that it can be filled: the files of the node stay what they are.
-// Always holds: it is put in place before the Pod's containers are made, so that they see no other; the kubelet takes it away with the Pod.
+// Puts a Pod's own volumes on disks that are small enough to be filled, so that the node's disk is not touched.
+// Always holds: the disks are mounted before the Pod's containers are made, which see no others. The kubelet unmounts them with the Pod.
 // Used by targets.ts.
 import { execFileSync } from "node:child_process"
 import { closeSync, existsSync, openSync, readdirSync, readFileSync, statfsSync, statSync, writeSync } from "node:fs"
 import { join } from "node:path"
 import { eventually } from "../end-to-end/process.ts"
 
-/** More than a run of the matrix needs. */
+/** The size of each disk, which is more than a run of the matrix needs. */
 const sizeMebibytes = 128
 const nameOfDisk = "small-disk"
 
-/** Every emptyDir of the Pod's; they come together, before its first container. */
+/** Waits for the Pod's emptyDir volumes, which the kubelet makes together before the first container, and returns their directories. */
 const volumesOf = (pod: string): Promise<ReadonlyArray<string>> => {
   const place = join(pod, "volumes/kubernetes.io~empty-dir")
   const names = ["data", "private", "tmp"]
@@ -21,10 +21,10 @@ const volumesOf = (pod: string): Promise<ReadonlyArray<string>> => {
   })
 }
 
-/** As the kernel calls a tmpfs. */
+/** The kernel's number for the type tmpfs. */
 const tmpfs = 0x01021994
 
-/** Nothing where the small disk is gone already: what is there then is the node's. */
+/** Fills the small disk. It does nothing once that is unmounted, because the directory is then on the node's disk. */
 const fill = (directory: string): void => {
   if (!existsSync(directory) || statfsSync(directory).type !== tmpfs) return
   const block = Buffer.alloc(2 ** 20, 1)
@@ -43,13 +43,16 @@ const fill = (directory: string): void => {
 }
 
 export interface SmallDisk {
-  /** To the last byte. */
+  /** Fills every volume to the last byte. */
   readonly fill: () => void
-  /** Whether that process has it, and not what was there before. */
+  /** Reports whether that process sees the small disks instead of what they cover. */
   readonly isSeenBy: (pid: number) => boolean
 }
 
-/** On a busy node the init container may have been quicker than the disk: what it put below it is brought along before the worker looks. */
+/**
+ * Waits until the exec loop is on the small disk. On a busy node the init container may have installed it before the disk was mounted: then
+ * it is copied from below the mount, before the worker looks.
+ */
 const untilInstalled = async (data: string, below: number): Promise<void> => {
   const [installed, script] = ["exec", "exec/exec-loop.sh"]
   const covered = `/proc/${process.pid}/fd/${below}`
@@ -60,7 +63,7 @@ const untilInstalled = async (data: string, below: number): Promise<void> => {
   }, { everyMillis: 2, seconds: 60 })
 }
 
-/** `pod`: the Pod's directory. */
+/** Mounts a small disk over each volume of a Pod. `pod`: the Pod's directory. */
 export const smallDisk = async (pod: string): Promise<SmallDisk> => {
   const volumes = await volumesOf(pod)
   const [data = ""] = volumes

@@ -1,5 +1,5 @@
-// The kill matrix on the real node: each part killed at each moment of a run, one cell after the other. `make kill-matrix`, with CELLS="text,text" for some.
-// Prints a table, and leaves the figures for the scorecard.
+// The kill matrix on the real node: each part is killed at each moment of a run, one cell after the other.
+// Run with `make kill-matrix`, or with CELLS="text,text" for some cells. Prints a table, and writes the figures for the scorecard.
 import { writeFileSync } from "node:fs"
 import { afterAll, assert, beforeAll, beforeEach, describe } from "vitest"
 import { kubectl, productNamespace } from "../end-to-end/cluster.ts"
@@ -18,7 +18,7 @@ const chosen = cells.filter((cell) => wanted.some((text) => nameOf(cell).include
 
 const inProduct = (...args: ReadonlyArray<string>) => kubectl(["--namespace", productNamespace, ...args])
 
-/** A Pod whose container was killed is made anew: the next one would be started again later and later. */
+/** Waits until the product is ready. It deletes Pods whose container has restarted, because backoff delays each further restart. */
 const untilReady = async () => {
   const pods = await inProduct(
     "get",
@@ -30,10 +30,10 @@ const untilReady = async () => {
   for (const part of ["deployment/agent-job-controller", "statefulset/agent-job-server"]) {
     await inProduct("rollout", "status", part, "--timeout=120s")
   }
-  await untilServed() // one that was just killed counts as ready until its kubelet has looked
+  await untilServed() // a server that was just killed counts as ready until the kubelet probes it
 }
 
-/** Began, and came to no result: the cell fails. */
+/** The cells that have begun. One without a result has failed. */
 const begun = new Set<string>()
 const results = new Map<string, Aftermath & { readonly seconds: number; readonly expected: boolean }>()
 let listener: Listener
@@ -65,7 +65,7 @@ afterAll(async () => {
   console.log(table())
   const all = [...results.values()]
   const seconds = all.map((_) => _.seconds).sort((a, b) => a - b)
-  if (all.length < cells.length / 3) return // a look at some, no run
+  if (all.length < cells.length / 3) return // only some cells were chosen, so this is no full run
   writeReport("kill-matrix", {
     command: "make kill-matrix",
     figures: {

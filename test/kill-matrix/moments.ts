@@ -1,4 +1,4 @@
-// How each moment of a run is noticed, by what anybody can see: the AgentTask, the run's view, the listener that things are told to, and on the node a worker's last words.
+// How the tests notice each moment of a run: by the AgentTask, the run's view, the listener, and the worker's termination message.
 // Used by matrix.kills.test.ts.
 import { existsSync, readdirSync, statSync } from "node:fs"
 import { join } from "node:path"
@@ -9,18 +9,18 @@ import type { Moment } from "./cells.ts"
 import { directoryOf, podOf } from "./pods.ts"
 import type { Listener } from "./workload.ts"
 
-/** The task that is at work then. */
+/** Returns the task that is at work at this moment. */
 export const taskAt = (moment: Moment, id: string): string =>
   moment === "applying" || moment === "state pushed" || moment === "reporting" ? `${id}-apply` : `${id}-plan`
 
-/** A worker writes them as it begins to report. */
+/** Waits for the worker's termination message, which it writes as it begins to report. */
 const untilLastWords = async (pod: string): Promise<void> => {
   const place = join(await directoryOf(pod), "containers/worker")
   const written = () => existsSync(place) && readdirSync(place).some((file) => statSync(join(place, file)).size > 0)
   await eventually(`the last words in ${place}`, () => written() ? true : undefined, { everyMillis: 1, seconds: 120 })
 }
 
-/** Completes when the run is there. */
+/** Completes when the run reaches the moment. */
 export const reach = async (moment: Moment, id: string, listener: Listener, key: string): Promise<void> => {
   const task = taskAt(moment, id)
   switch (moment) {

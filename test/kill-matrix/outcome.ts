@@ -1,4 +1,4 @@
-// What came of a run that was hit, held against what it really made, its state, its task's status and the run that follows.
+// How a run ended that was hit, compared with what it really made, its state, its tasks' status and the next run.
 // Used by matrix.kills.test.ts.
 import { Schema } from "effect"
 import type { RunView, StageView } from "../../src/schema/run.ts"
@@ -11,7 +11,7 @@ import { type Listener, things } from "./workload.ts"
 
 const decodeState = Schema.decodeUnknownSync(Schema.fromJsonString(StateView))
 
-/** What the journal tells, and what is only known to have been planned. */
+/** Returns the addresses that the journal names, and those that are only known to have been planned. */
 const named = (stages: ReadonlyArray<StageView>) => {
   const effects = stages.flatMap((stage) => stage.effects ?? [])
   return {
@@ -19,12 +19,12 @@ const named = (stages: ReadonlyArray<StageView>) => {
     planned: effects.flatMap(({ unseen = [] }) => unseen).map(({ address }) => address)
   }
 }
-/** A worker that vanishes may take what its engine told in the last moment along. */
+/** How many resources the journal may lack: a worker that vanishes may take the engine's last line with it. */
 const lastMoment = 1
 
 const phaseOf = { finished: "Succeeded", errored: "Failed", canceled: "Cancelled" } as const
 
-/** What each task says once it is over, where it is still there, against what the pool has. */
+/** Compares the final phase of each task that still exists with what the server says of its stage. Returns the differences. */
 const contradictions = async (run: RunView): Promise<ReadonlyArray<string>> => {
   const told = await Promise.all(run.stages.map(async ({ id, status }) => {
     const name = id.replace(/\.1$/u, "").replaceAll(".", "-")
@@ -44,7 +44,7 @@ const contradictions = async (run: RunView): Promise<ReadonlyArray<string>> => {
 const Instance = Schema.Struct({ status: Schema.optionalKey(Schema.String) })
 const isTainted = (instance: unknown): boolean => Schema.is(Instance)(instance) && instance.status === "tainted"
 
-/** What the state has, and of it what an interrupted engine says has to be made anew. */
+/** Returns the addresses in the state, and how many of them an interrupted engine marked as tainted, to be made anew. */
 const stored = async (workspace: string) => {
   const { resources } = await stateOf(workspace).catch(() => ({ resources: [] }))
   const all = resources.flatMap(({ instances, name, type }) =>
@@ -56,12 +56,12 @@ const stored = async (workspace: string) => {
 export interface Aftermath {
   readonly outcome: Outcome
   readonly doubled: ReadonlyArray<string>
-  /** Made, and neither in the state nor named. */
+  /** What was made and is neither in the state nor named. */
   readonly lost: ReadonlyArray<string>
   readonly troubles: ReadonlyArray<string>
 }
 
-/** Settles what waits for a person as a careful one would, and plans again. */
+/** Judges a run that has ended. It settles a state in doubt by keeping the stored one, and plans again. */
 export const aftermath = async (run: RunView, scene: Scene, files: Files, listener: Listener): Promise<Aftermath> => {
   const made = listener.made(scene.name)
   const address = (thing: string) => `terraform_data.${thing}`

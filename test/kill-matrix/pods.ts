@@ -1,4 +1,4 @@
-// The Pod of a task: by its name at the API, and by its directory on this node, which the kubelet keeps.
+// The Pod of a task: its name in the API, and the directory that the kubelet keeps for it on this node.
 // Used by targets, moments and disk.
 import { Schema } from "effect"
 import { join } from "node:path"
@@ -7,7 +7,7 @@ import { follow, kubectl } from "../end-to-end/cluster.ts"
 const state = process.env.CLUSTER_STATE ?? "/var/lib/agent-job-cluster"
 const named = Schema.decodeUnknownSync(Schema.Struct({ metadata: Schema.Struct({ name: Schema.String }) }))
 
-/** The newest Pod of a task, once there is one. */
+/** Waits until the task has a Pod, and returns the name of the first that the watch reports. */
 export const podOf = (task: string): Promise<string> =>
   follow(`a Pod of ${task}`, ["pods", `--selector=scalr.io/task=${task}`], (object) => named(object).metadata.name)
 

@@ -1,5 +1,5 @@
-// Processes on this node: those in the containers of a Pod, and the parts of the embedded cluster, which are started again as they were.
-// Only what the cluster of these tests started is ever found here.
+// Processes on this node: those in the containers of a Pod, and the parts of the embedded cluster, which can be restarted as they were.
+// It finds only processes that the cluster of these tests started.
 // Used by targets.ts.
 import { spawn } from "node:child_process"
 import { openSync, readdirSync, readFileSync, readlinkSync, writeFileSync } from "node:fs"
@@ -12,30 +12,30 @@ const fileOf = (pid: string, name: string): string => {
   try {
     return readFileSync(join("/proc", pid, name), "latin1")
   } catch {
-    return "" // it has just ended
+    return "" // the process has just ended
   }
 }
 const words = (text: string): ReadonlyArray<string> => text.split("\0").filter((word) => word !== "")
 
-/** Ids of the processes in the Pod's containers whose command line fits. */
+/** Returns the ids of the processes in the Pod's containers whose command line matches. */
 export const inPod = (pod: string, commandLine: RegExp): ReadonlyArray<number> =>
   readdirSync("/proc").filter((pid) =>
     /^\d+$/u.test(pid) && words(fileOf(pid, "environ")).includes(`HOSTNAME=${pod}`) &&
     commandLine.test(words(fileOf(pid, "cmdline")).join(" "))
   ).map(Number)
 
-/** At once; gives how many of them still lived. */
+/** Kills these processes with SIGKILL. Returns how many of them were still alive. */
 export const kill = (pids: ReadonlyArray<number>): number => {
   const living = pids.filter((pid) => fileOf(String(pid), "cmdline") !== "")
   for (const pid of living) {
     try {
       process.kill(pid, "SIGKILL")
-    } catch {} // it went with another of them
+    } catch {} // it ended together with another of them
   }
   return living.length
 }
 
-/** In the memory of the group that it is told: takes 64 MiB after the other. */
+/** A program that joins the cgroup it is given, and allocates 64 MiB again and again. */
 const glutton = `
 import { writeFileSync } from "node:fs"
 writeFileSync(process.argv[1], String(process.pid))
@@ -45,19 +45,19 @@ setInterval(() => taken.push(Buffer.alloc(64 * 2 ** 20, 1)), 1)
 
 const memoryOf = (group: string, file: string) => join("/sys/fs/cgroup/memory", group, file)
 
-/** How often the kernel has ended a process of the group for want of memory. */
+/** Returns how often the kernel's OOM killer has ended a process of the cgroup. */
 const kills = (group: string): number => Number(/^oom_kill (\d+)$/mu.exec(readFileSync(memoryOf(group, "memory.oom_control"), "utf8"))?.[1])
 
 /**
- * Takes the memory of the container of these away until the kernel has killed one of them; fails if it did not. Its limit is lowered, or
- * they would be over before.
+ * Uses up the memory of the container in which these processes run until the OOM killer has ended one of them, and fails if it has not. It
+ * lowers the container's limit first, or the processes would end before the memory does.
  */
 export const starve = async (pids: ReadonlyArray<number>): Promise<void> => {
   const [first] = pids
   const group = first === undefined ? undefined : /^\d+:memory:(.+)$/mu.exec(fileOf(String(first), "cgroup"))?.[1]
   if (group === undefined) throw new Error("There is no such process to starve, or no group of its memory")
   const before = kills(group)
-  for (const pid of pids) writeFileSync(join("/proc", String(pid), "oom_score_adj"), "1000") // they go first
+  for (const pid of pids) writeFileSync(join("/proc", String(pid), "oom_score_adj"), "1000") // the kernel kills these first
   writeFileSync(
     memoryOf(group, "memory.limit_in_bytes"),
     String(Number(readFileSync(memoryOf(group, "memory.usage_in_bytes"), "utf8")) + 32 * 2 ** 20)
@@ -68,10 +68,10 @@ export const starve = async (pids: ReadonlyArray<number>): Promise<void> => {
   if (kills(group) === before) throw new Error("The kernel killed nobody for want of memory")
 }
 
-/** The 20th number after the name of the program: with the id it names a process for good. */
+/** Returns the start time in /proc/PID/stat, the 20th field after the program's name. With the id, it identifies a process for good. */
 const startedAt = (pid: number): string => fileOf(String(pid), "stat").replace(/^.*\) /su, "").split(" ")[19] ?? ""
 
-/** Kills a part of the cluster; gives what starts it again, as it was. */
+/** Kills a part of the cluster. Returns a function that starts it again as it was. */
 export const killPart = (name: string): () => void => {
   const file = join(state, "processes", name)
   const [pid = ""] = readFileSync(file, "utf8").split(" ")

@@ -1,4 +1,4 @@
-// How each part is hit: on this node as root, or through the API as anybody with the right could.
+// How the tests hit each part: on this node as root, or through the API as anybody with the right could.
 // Used by matrix.kills.test.ts.
 import { execFileSync } from "node:child_process"
 import { setTimeout as sleep } from "node:timers/promises"
@@ -22,7 +22,7 @@ const productPod = async (component: string): Promise<string> =>
     "--output=jsonpath={.items[0].metadata.name}"
   ])).trim()
 
-/** Those in the Pod, once there is one. */
+/** Waits until the Pod has a matching process, and returns the ids of all of them. */
 const running = (pod: string, commandLine: RegExp): Promise<ReadonlyArray<number>> =>
   eventually(`a process ${String(commandLine)} in ${pod}`, () => {
     const pids = inPod(pod, commandLine)
@@ -33,23 +33,21 @@ const killAll = (pids: ReadonlyArray<number>): void => {
   if (kill(pids) === 0) throw new Error("It had ended before it could be killed")
 }
 
-/** Whichever runs there first: a short command may end before it is killed, and the next one is as good. */
+/** Kills the first matching process that it meets. A short command may end before it is killed, and the next one is as good. */
 const killRunning = async (pod: string, commandLine: RegExp): Promise<void> =>
   void await eventually(
     `the death of a process ${String(commandLine)} in ${pod}`,
     () => kill(inPod(pod, commandLine)) > 0 ? true : undefined
   )
 
-/** It is away for a while, as when an operator restarts it. */
+/** Kills a part, and starts it again after a few seconds, as when an operator restarts it. */
 const killAndRestart = async (part: string) => {
   const restart = killPart(part)
   await sleep(downSeconds * 1000)
   restart()
 }
 
-/**
- * The node's end of the Pod's only link goes down, and up again. It is found by the Pod's address, and is never a link of the node itself.
- */
+/** Takes the node's end of the Pod's only link down, and up again. It finds the link by the Pod's address, so it never takes another. */
 const cutOff = async (pod: string) => {
   const address = (await kubectl(["get", "pod", pod, "--output=jsonpath={.status.podIP}"])).trim()
   const route = execFileSync("ip", ["route", "show", `${address}/32`], { encoding: "utf8" })
@@ -58,12 +56,12 @@ const cutOff = async (pod: string) => {
   execFileSync("ip", ["link", "set", link, "down"])
   await sleep(downSeconds * 1000)
   execFileSync("ip", ["link", "set", link, "up"])
-  execFileSync("ip", ["route", "replace", ...route.trim().split(" ")]) // it went with the link
+  execFileSync("ip", ["route", "replace", ...route.trim().split(" ")]) // the route went with the link
 }
 
 const evict = async (pod: string) => {
   const eviction = { apiVersion: "policy/v1", kind: "Eviction", metadata: { name: pod, namespace: taskNamespace } }
-  await tryKubectl(["create", `--raw=/api/v1/namespaces/${taskNamespace}/pods/${pod}/eviction`, "--filename=-"], JSON.stringify(eviction)) // a budget may refuse it
+  await tryKubectl(["create", `--raw=/api/v1/namespaces/${taskNamespace}/pods/${pod}/eviction`, "--filename=-"], JSON.stringify(eviction)) // a PodDisruptionBudget may refuse it
 }
 
 const worker = /main\.cjs worker/u
@@ -74,7 +72,7 @@ type PodTarget = Exclude<
   "controller" | "server" | "kubelet" | "containerd" | "kube-apiserver" | "etcd" | "Job deleted" | "AgentTask deleted"
 >
 
-/** Hits what was aimed at. Completes when it is up again, where it comes up by itself; fails if there is no process left to kill. */
+/** Hits the target. Completes when a part that the tests restart is up again. Fails if there is no process left to kill. */
 export type Blow = () => Promise<void> | void
 
 const inItsPod = async (target: PodTarget, pod: string): Promise<Blow> => {
@@ -110,7 +108,7 @@ const inItsPod = async (target: PodTarget, pod: string): Promise<Blow> => {
   }
 }
 
-/** Finds the target beforehand, since at some moments it ends within milliseconds. Begins as early as the run. */
+/** Finds the target before the moment comes, because at some moments it ends within milliseconds. The search starts with the run. */
 export const aim = async (target: Target, task: string): Promise<Blow> => {
   switch (target) {
     case "controller":

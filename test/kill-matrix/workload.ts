@@ -1,19 +1,19 @@
-// What the runs of the matrix do: make a row of things, each told to a listener outside the cluster before the engine knows that it is made.
-// So what was made, and how often, is known whatever becomes of the run.
+// The runs of the matrix make things one after the other, each of which tells a listener outside the cluster before the engine knows it.
+// So the tests know what was made, and how often, however the run ends.
 // Used by matrix.kills.test.ts.
 import { createServer } from "node:http"
 import type { Files } from "../end-to-end/product.ts"
 
-/** The node as Pods see it: where this process is, too. */
+/** The address of the node for Pods. This process runs on the same node. */
 const nodeAddress = "10.200.0.1"
 
 export const things = ["one", "two", "three", "four", "five"] as const
 
 export interface Listener extends AsyncDisposable {
   readonly url: string
-  /** How often each thing of a run was made. */
+  /** Returns how often each thing of a run was made. */
   readonly made: (key: string) => ReadonlyMap<string, number>
-  /** Completes when that thing of a run was made. */
+  /** Completes when that thing of a run has been made. */
   readonly until: (key: string, thing: string) => Promise<void>
 }
 

@@ -1,5 +1,6 @@
-// What the API server of the tests says of objects: a dry run with strict validation, in namespaces of one test file alone, since the real ones may be in use.
-// Used by the tests of this folder.
+// Asks the API server of the tests about objects: by a dry run with strict validation, in namespaces that only one test file uses, because
+// the real ones may be in use.
+// Used by the tests of this folder, and by some of test/cli/commands, test/controller and test/core/manifest.
 import { execFile } from "node:child_process"
 import { randomBytes } from "node:crypto"
 import { manifestYaml } from "../../src/cli/manifest-yaml.ts"
@@ -25,7 +26,7 @@ export const namespaces = ["agent-job", "agent-job-tasks"].map(moved)
 const kindsOfOthers = "test/kustomize/prometheus-crds.yaml"
 const kinds = ["atasks.scalr.io", "podmonitors.monitoring.coreos.com", "prometheusrules.monitoring.coreos.com"]
 
-/** Installs what our objects are of, and makes the namespaces. */
+/** Installs the CustomResourceDefinitions of our objects, and makes the namespaces. */
 export const begin = async (): Promise<void> => {
   await kubectl(["apply", "--server-side", "--force-conflicts", "-f", "kustomize/crd/crd.yaml"])
   await kubectl(["create", "-f", kindsOfOthers]).catch((error: Error) => {
@@ -41,7 +42,7 @@ export const end = async (): Promise<void> => void await kubectl(["delete", "nam
 
 const lines = (text: string): ReadonlyArray<string> => text.trim().split("\n")
 
-/** A line for each object that it takes; fails with its words on the others. */
+/** Returns a line for each object that the API server accepts. Fails with the server's words when it refuses one. */
 export const dryRun = async (objects: ReadonlyArray<Built>): Promise<ReadonlyArray<string>> =>
   lines(
     await kubectl(

@@ -1,6 +1,6 @@
 // Builds with the real kustomize: a folder of the checkout, or files that a test makes up.
-// Invariant: what is built is compared as data, and by what it means.
-// Used by the tests of this folder and of test/core/patch.cluster.test.ts.
+// Invariant: tests compare what was built as data, by its meaning.
+// Used by the tests of this folder, test/gitops, test/cli/commands and test/core/manifest, and by test/core/patch.cluster.test.ts.
 import { execFile } from "node:child_process"
 import { mkdtemp, realpath, rm, writeFile } from "node:fs/promises"
 import { tmpdir } from "node:os"
@@ -18,7 +18,7 @@ export interface Built {
   readonly [key: string]: unknown
 }
 
-/** Most objects of two builds are the same, some of them large. */
+/** Objects by their text: they are parsed once, because most objects of two builds are the same, and some are large. */
 const known = new Map<string, Built>()
 const objectOf = (text: string): Built => {
   const object = known.get(text) ?? (parse(text) as Built)
@@ -31,7 +31,7 @@ export const objectsOf = (text: string): ReadonlyArray<Built> => text.split(/^--
 export const build = async (folder: string): Promise<ReadonlyArray<Built>> =>
   objectsOf((await execute("kustomize", ["build", folder], { maxBuffer: 2 ** 24 })).stdout)
 
-/** Of a kustomization that is in no checkout; `files` are written beside it. `at` gives it the way to a path of the checkout. */
+/** Builds a kustomization that is in no checkout, with `files` beside it. `at` returns the relative path to a path of the checkout. */
 export const buildOf = async (
   kustomization: (at: (path: string) => string) => object,
   files: Readonly<Record<string, ReadonlyArray<object>>> = {}
@@ -48,10 +48,10 @@ export const buildOf = async (
   }
 }
 
-/** Lists whose order says nothing. */
+/** The names of lists whose order has no meaning. */
 export const unordered: ReadonlyArray<string> = ["hostAliases", "imagePullSecrets", "volumeMounts", "volumes"]
 
-/** The order of variables says something where one refers to another. */
+/** Reports whether one of the variables refers to another, which gives their order a meaning. */
 const refers = (variables: ReadonlyArray<unknown>): boolean => {
   const text = JSON.stringify(variables)
   return variables.some((variable) =>
@@ -76,7 +76,7 @@ const meaning = (data: unknown, loose: ReadonlyArray<string>, field = ""): unkno
 
 export const idOf = ({ kind, metadata: { name, namespace = "" } }: Built): string => `${kind} ${namespace}/${name}`
 
-/** Each object by its identity, without what says nothing: the order of some lists, and what is empty. */
+/** Returns the objects by identity, without what has no meaning: the order of some lists, and empty values. */
 export const meaningOf = (
   objects: ReadonlyArray<object>,
   loose: ReadonlyArray<string> = [...unordered, "env"]

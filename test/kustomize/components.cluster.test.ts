@@ -1,5 +1,5 @@
-// Every component alone and every two of them over the base, built once and looked at from all sides.
-// What the values in the ConfigMap render is what was built: a component's layer and its patches never disagree, nor do two components.
+// Every component alone and every two of them over the base, built once and checked in several ways.
+// What was built is what the values in the ConfigMap render: a component's layer and its patches never disagree, nor do two components.
 import { afterAll, beforeAll, describe, expect, it } from "@effect/vitest"
 import { cpus } from "node:os"
 import { install } from "../../src/core/manifest/install.ts"
@@ -17,7 +17,7 @@ const names = components.map(({ name }) => name)
 const pairs = names.flatMap((one, index) => names.slice(index + 1).map((other) => [one, other]))
 const combinations: ReadonlyArray<ReadonlyArray<string>> = [[], ...names.map((name) => [name]), ...pairs, ["mtls", "admission"]]
 
-/** With what some components ask of whoever uses them. */
+/** The ConfigMaps that some components require of their users. */
 const inputs = components.flatMap(({ inputs = [], name }) =>
   inputs.length === 0 ? [] : [{
     name: `agent-job-${name}`,
@@ -56,7 +56,7 @@ const builtOf = (chosen: ReadonlyArray<string>): ReadonlyArray<Built> => {
   return found
 }
 
-/** As a component patches what another one brings. */
+/** Returns the object with the patches that components make to what another one brings. */
 const patched = (object: Built, patches: ReadonlyArray<ObjectPatch>): ReadonlyArray<Built> => {
   const found = patches.filter(({ kind, metadata }) => kind === object.kind && metadata.name === object.metadata.name)
   return found.some(({ $patch }) => $patch === "delete")
@@ -68,7 +68,7 @@ const patched = (object: Built, patches: ReadonlyArray<ObjectPatch>): ReadonlyAr
     ]
 }
 
-/** What the values in the ConfigMap render, and what the components bring beside that. */
+/** Returns what the values in the ConfigMap render, and what the components bring beside that. */
 const expected = (chosen: ReadonlyArray<string>, config: ResolvedConfig): ReadonlyArray<Built> => {
   const those = components.filter(({ name }) => chosen.includes(name))
   const brought = those.flatMap(({ layer = {}, objects }) => [...install(installationOf(layer)), ...objects?.(installationOf(layer)) ?? []])
@@ -76,7 +76,7 @@ const expected = (chosen: ReadonlyArray<string>, config: ResolvedConfig): Readon
   return all.flatMap((object) => patched(object, those.flatMap(({ ifThere = [] }) => ifThere)))
 }
 
-/** Those that kustomize makes of plain files; the CustomResourceDefinition is the same in all of them, and large. */
+/** The ConfigMaps that kustomize makes of plain files. They are not compared, nor is the large CustomResourceDefinition. */
 const plain = components.flatMap(({ configMaps = [] }) => configMaps.map(({ name }) => name))
 const toCompare = (objects: ReadonlyArray<Built>) =>
   meaningOf(

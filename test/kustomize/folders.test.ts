@@ -34,7 +34,7 @@ describe("a kustomization", () => {
   it("has no YAML file beside it that nothing names", () => {
     const used = new Set([
       ...kustomizations.flatMap((file) => [file, ...named(read(file)).map((path) => normalize(join(dirname(file), path)))]),
-      ...components.flatMap(({ files = {}, name }) => Object.keys(files).map((file) => `kustomize/components/${name}/${file}`)) // for people and other programs
+      ...components.flatMap(({ files = {}, name }) => Object.keys(files).map((file) => `kustomize/components/${name}/${file}`)) // these are for people and other programs
     ])
     expect(globSync("kustomize/{base,components,crd,overlays}/**/*.yaml").filter((file) => !used.has(file))).toEqual([])
   })

@@ -1,4 +1,4 @@
-// What each overlay comes to, for review: test/golden/overlay-*.yaml, written anew by scripts/golden. It needs kustomize, and no API server.
+// What each overlay builds, for review: test/golden/overlay-*.yaml, which scripts/golden writes. It needs kustomize, but no API server.
 // The CustomResourceDefinition is left out: it is in kustomize/crd as it is.
 import { describe, expect, it } from "@effect/vitest"
 import { globSync } from "node:fs"

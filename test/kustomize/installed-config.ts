@@ -1,4 +1,4 @@
-// What the controller makes of the layers in a ConfigMap that was built.
+// The configuration that the controller reads from the layers in a ConfigMap that was built.
 // Used by the tests of this folder and of test/gitops.
 import { Result } from "effect"
 import { shippedRelease } from "../../src/core/overlay/shipped.ts"
@@ -9,7 +9,7 @@ import { type Built, idOf } from "./build.ts"
 
 export const configId = "ConfigMap agent-job/agent-job-config"
 
-/** As the controller reads its ConfigMap: all of them valid, by name. */
+/** Reads the ConfigMap as the controller does: all its layers, in the order of their names. Throws when one is invalid. */
 export const configOf = (objects: ReadonlyArray<Built>): ResolvedConfig => {
   const layers = Object.entries(objects.find((_) => idOf(_) === configId)?.["data"] as Readonly<Record<string, string>>).sort(([a], [b]) =>
     a < b ? -1 : 1

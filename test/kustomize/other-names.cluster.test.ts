@@ -27,7 +27,7 @@ beforeAll(async () => {
   writeFileSync(
     join(folder, "walls.yaml"),
     "{ restrictMetadataService: true, task: { networkPolicy: { denyIngress: true, denyPods: true } } }\n"
-  ) // for which there are components beside the base of the checkout, and none here
+  ) // there are components for these beside the base of the checkout, but not beside this one
   const flags = [
     "--values",
     join(folder, "values.yaml"),

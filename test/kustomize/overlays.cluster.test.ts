@@ -55,7 +55,7 @@ describe("an overlay", () => {
       apiVersion: "v1",
       kind: "Pod",
       metadata: { ...metadata, name: `pod-${index}`, namespace: namespaces[0] },
-      // The claim of a StatefulSet is made for its Pods; the accounts are not there in a dry run.
+      // A StatefulSet's Pod gets the volume of its claim here. All use the default account, because theirs do not exist in a dry run.
       spec: {
         ...spec,
         serviceAccountName: "default",

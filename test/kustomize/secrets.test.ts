@@ -12,7 +12,7 @@ const read = (file: string) => readFileSync(file, "utf8")
 const inGit = globSync("kustomize/**/*.yaml").sort()
 const readme = read("kustomize/README.md")
 
-/** The Secrets that what is installed by the overlays mounts. */
+/** The names of the Secrets that the installations of the overlays mount. */
 const mounted = [
   ...new Set(
     ["pool/patch-deployment", "server/stateful-set"].flatMap((file) =>

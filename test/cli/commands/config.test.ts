@@ -27,7 +27,7 @@ const bad = file(
 )
 const late = file("late.yaml", "task:\n  runner:\n    resources:\n      requests:\n        cpu: 9\n")
 
-/** Without the directory, whose length is also in the width of columns. */
+/** Returns the text without the directory, and with even gaps between columns, because their width depends on the directory's length. */
 const plain = (text: string): string => text.replaceAll(`${directory}/`, "").replaceAll(/(?<=\S) {2,}/gu, "   ")
 const config = (...args: ReadonlyArray<string>) =>
   Effect.map(ran({}, "config", ...args), ({ code, error, out }) => ({ code, out: plain(out), error: plain(error) }))

@@ -1,5 +1,5 @@
-// The doctor against a real API server: what it finds of an installation as it should be, and of one with something wrong in it.
-// A hand in the kubelet's place says what Pods of a network that enforces policies, or does not, would have reached.
+// The doctor against a real API server: what it finds in a sound installation, and in one with faults.
+// A stand-in for the kubelet reports what Pods would have reached in a network that enforces policies, or in one that does not.
 import { describe, expect, layer } from "@effect/vitest"
 import { Effect, Option, Schedule } from "effect"
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs"
@@ -32,7 +32,7 @@ const examinedIn = Effect.fnUntraced(function*(environment: Record<string, strin
 
 const examined = examinedIn(environment, "--no-pods")
 
-/** As kubectl sees it: there are nodes, and the usual runtime of each can give Pods users of their own. */
+/** Reports whether there are nodes and the default runtime of each supports user namespaces, as kubectl shows it. */
 const allNodesHaveUsers = Effect.map(
   Effect.promise(() =>
     kubectl([
@@ -50,7 +50,7 @@ type Targets = ReadonlyArray<{ readonly address: string; readonly port: number }
 const environmentOf = (pod: KubernetesObject): Targets => JSON.parse(Object(pod["spec"]).containers[0].env?.[0]?.value ?? "[]")
 const probeOf = ({ metadata }: KubernetesObject): string => metadata.labels?.["scalr.io/probe"] ?? ""
 
-/** Does what a kubelet and a network would: the listener runs, the others end with what they reached. */
+/** Plays the kubelet and the network: the listener runs, and each other Pod ends with a termination message that lists what it reached. */
 const kubelet = Effect.fnUntraced(function*(reaches: (probe: string, target: Targets[number]) => boolean) {
   const { config: { taskNamespace: namespace } } = yield* Installation
   const kubernetes = yield* Kubernetes
@@ -101,7 +101,7 @@ layer(installation({ admissionPolicies: { enabled: true }, restrictMetadataServi
         [`what ${config.namespace}/agent-job may do`]: "ok",
         [`what ${config.taskNamespace}/agent-job-task may do`]: "ok",
         "Pod Security of the tasks' namespace": "ok",
-        "user namespaces": (yield* allNodesHaveUsers) ? "warning" : "ok" // which these values make no use of
+        "user namespaces": (yield* allNodesHaveUsers) ? "warning" : "ok" // these values do not use them
       })
     }))
 

@@ -1,4 +1,4 @@
-// A drain on a real API server: the controller answers, nothing begins, what has begun goes on, and the end of it starts what waited.
+// A drain on a real API server: the controller answers, no task starts, running tasks go on, and the end of the drain starts waiting ones.
 import { expect, layer } from "@effect/vitest"
 import { Effect, Option } from "effect"
 import { join } from "node:path"
@@ -133,7 +133,7 @@ layer(TaskCluster, { excludeTestServices: true, timeout: "60 seconds" })("agent-
         poolTokenFile: join(made, "pool.token")
       })
       const taken = yield* person(url).start("taken")
-      yield* untilLaunched(`${taken}-plan`) // so it asks for more by now
+      yield* untilLaunched(`${taken}-plan`) // the controller asks for more by now
       yield* run(yield* drain(), environment)
       const left = yield* person(url).start("left")
       expect((yield* agent(url, "another").acquire(5)).map(({ runId }) => runId)).toEqual([left])

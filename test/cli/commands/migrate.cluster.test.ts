@@ -1,4 +1,4 @@
-// `agent-job migrate` as a process, against releases that lie in a real API server as Helm keeps them.
+// `agent-job migrate` as a process, against releases that are stored in a real API server the way Helm stores them.
 import { afterAll, beforeAll, describe, expect, it } from "@effect/vitest"
 import { Effect } from "effect"
 import { execFile } from "node:child_process"
@@ -17,7 +17,7 @@ import { run } from "../program.ts"
 const suffix = randomBytes(4).toString("hex")
 const namespace = `test-migrate-${suffix}`
 const folder = mkdtempSync(join(tmpdir(), "migrate-"))
-process.env["KUBECACHEDIR"] = join(folder, "kubectl") // it remembers definitions for ten minutes, and those of these tests are gone by then
+process.env["KUBECACHEDIR"] = join(folder, "kubectl") // kubectl caches API definitions for ten minutes, but those of these tests are gone sooner
 const kubeconfig = process.env["KUBECONFIG"] ?? ""
 
 const config = {
@@ -25,7 +25,7 @@ const config = {
   task: { job: { backoffLimit: 2 }, runner: { extraEnv: { DB_PASSWORD: "hunter2", REGION: "eu" } } }
 }
 
-/** What the chart has of AgentTask, in a group of a test. */
+/** Returns the chart's CustomResourceDefinition of AgentTask as JSON, in the given API group. */
 const definitionIn = (group: string): string =>
   JSON.stringify({
     apiVersion: "apiextensions.k8s.io/v1",
@@ -58,8 +58,8 @@ const definitionIn = (group: string): string =>
 const keptGroup = `kept${suffix}.test.agent-job.io`
 const blue: Release = { name: "blue", namespace, config, crds: [definitionIn(keptGroup)] }
 
-/** What the chart runs; no node takes its Pod. */
 const labels = { "app.kubernetes.io/name": "agent-job", "app.kubernetes.io/instance": "blue" }
+/** The controller that the chart runs. No node matches the node selector of its Pod. */
 const oldController = {
   apiVersion: "apps/v1",
   kind: "Deployment",
@@ -73,7 +73,7 @@ const oldController = {
   }
 }
 
-/** What the new controller has made of a run, or somebody put into Git. */
+/** An AgentTask that the new controller made for a run of the pool, or one that somebody put into Git. */
 const task = (name: string, ofPool: boolean) => ({
   apiVersion: "scalr.io/v1",
   kind: "AgentTask",
@@ -101,12 +101,15 @@ const images = ["--image", "registry.example.com/agent-job:0.1.0", "--runner-ima
 const migrate = (release: string, environment = { KUBECONFIG: kubeconfig }, out = join(folder, release), chosen = images) =>
   run(["migrate", "--release", release, "--namespace", namespace, "--out", out, ...chosen], environment)
 
-/** Of a page, the commands of one of its sections, as they are written. */
+/** Returns the commands, as they are written, in those sections of the page whose heading matches. */
 const commandsOf = (out: string, heading: RegExp): string =>
   readFileSync(join(folder, out, "MIGRATION.md"), "utf8").split(/^(?=##)/mu).filter((_) => heading.test(_)).join("").split("\n").filter((
     line
   ) => line.startsWith("    ")).map((line) => line.slice(4)).join("\n")
-/** What is not there: helm, a controller to drain, a node that makes Pods run, and registries; and installations of other tests. */
+/**
+ * Shell functions in place of what the tests lack: helm, a controller to drain, a node that runs Pods, and registries. They also hide the
+ * installations of other tests.
+ */
 const stubs = [
   "helm() { echo helm \"$@\"; }",
   "agent-job() { echo agent-job \"$@\"; }",
@@ -343,7 +346,7 @@ describe("the CustomResourceDefinition of chart 0.5.59", () => {
     await kubectl(["create", "--field-manager=helm", "-f", "-"], template)
     await expect(kubectl(["apply", "--server-side", "-f", "-"], ours)).rejects.toThrow(/conflict with "helm"/u)
     expect(await kubectl(["apply", "--server-side", "--force-conflicts", "-f", "-"], ours)).toContain("serverside-applied")
-    // The way back: what the chart stored is whole again as soon as its own definition is.
+    // The way back: the object that the chart stored is complete again as soon as the chart's own definition is in place.
     await kubectl(["apply", "--server-side", "--force-conflicts", "-f", "-"], theirs)
     await kubectl([
       "wait",

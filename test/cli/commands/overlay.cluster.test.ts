@@ -1,4 +1,4 @@
-// The law of overlays, with the real kustomize: what it builds is what the same values render.
+// The law of overlays, with the real kustomize: an overlay builds exactly what the same values render.
 import { describe, expect, it } from "@effect/vitest"
 import { Arbitrary, Effect, Result, Schema } from "effect"
 import { mkdtemp, realpath, rm, writeFile } from "node:fs/promises"
@@ -19,7 +19,7 @@ interface Installation {
   readonly namespace: string
 }
 
-/** What kustomize makes of the overlay for a values file. */
+/** Returns what kustomize builds from the overlay for a values file. */
 const built = async (file: Tree, of: Installation, withoutCrd = false): Promise<ReadonlyArray<Built>> => {
   const folder = await realpath(await mkdtemp(join(tmpdir(), "agent-job-overlay-")))
   try {
@@ -41,7 +41,10 @@ const configOf = (values: Tree, of: Installation): ResolvedConfig =>
 const isConfig = ({ name }: ResolvedConfig) => ({ kind, metadata }: Built): boolean =>
   kind === "ConfigMap" && metadata.name === `${name}-config`
 
-/** The ConfigMap by what the controller reads in it; a Secret with a token is nobody's to write down. */
+/**
+ * Returns the objects in a form to compare: the ConfigMap as the values that the controller reads from it, and no Secrets, because an
+ * overlay never contains a token.
+ */
 const told = (objects: ReadonlyArray<object>, config: ResolvedConfig): unknown => {
   const all = objects.map((_) => JSON.parse(JSON.stringify(_)) as Built)
   const { data, ...rest } = all.find(isConfig(config)) ?? { data: {} }
@@ -70,7 +73,7 @@ const Installations = Schema.Struct({
 })
 
 describe("an overlay", () => {
-  // Two at a time: kustomize is what takes the time.
+  // Each run builds two installations at a time, because kustomize takes most of the time.
   it.effect.prop(
     "builds what the same values render, whatever they are and whatever the installation is called",
     [valuesFiles, Installations, valuesFiles, Installations],

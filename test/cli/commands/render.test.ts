@@ -16,7 +16,7 @@ const directory = mkdtempSync(join(tmpdir(), "render-"))
 afterAll(() => rmSync(directory, { recursive: true }))
 const file = join(directory, "given.yaml")
 
-/** `file` has what the test gives. */
+/** Runs `agent-job render` after writing `input` to `file`. */
 const render = (args: ReadonlyArray<string>, input = "") => {
   writeFileSync(file, input)
   return ran({}, "render", ...args)

@@ -8,7 +8,7 @@ import { ran } from "../typed.ts"
 
 const environmentOf = (url: string) => ({ AGENT_JOB_URL: url, AGENT_JOB_TOKEN: userToken })
 
-/** The command at a server, as a process with this on its standard input. */
+/** Runs the command against a server, as a process with `value` on its standard input. */
 const piped = (url: string) =>
   Effect.fnUntraced(function*(value: string, ...args: ReadonlyArray<string>) {
     const program = yield* agentJob(args, environmentOf(url))
