@@ -61,8 +61,8 @@ const asked = (port: number, path: string) =>
   })
 
 /**
- * Returns the flag for the heap size that Node would choose in its Pod. Node sizes its heap by the memory limit of its container, which this
- * process does not have.
+ * Returns the flag for the heap size that Node would choose in its Pod. Node sizes its heap by the memory limit of its container, and this
+ * process has none.
  */
 const heapFlags = ({ config }: Scene): ReadonlyArray<string> => {
   const limit = /^(\d+)Mi$/u.exec(config.controller.container.resources.limits?.["memory"] ?? "")?.[1]

@@ -1,5 +1,5 @@
 // Checks whether rendered objects are as the facts say, each fact by itself; the same for committed and for generated cases.
-// Invariant: a fact whose object is missing does not hold; what a fact says nothing about is not checked.
+// Invariant: a value that the facts expect and that is not found fails its check; what the facts leave open is not checked.
 // Used by cases.test.ts, which shows that each check can fail.
 import type { V1Container, V1PodTemplateSpec, V1Volume, V1VolumeMount } from "@kubernetes/client-node"
 import { isDeepStrictEqual } from "node:util"

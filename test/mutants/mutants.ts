@@ -6,7 +6,7 @@ export interface Mutant {
   readonly file: string
   readonly from: string
   readonly to: string
-  /** File of tests below `test`. */
+  /** The path of the test file, below `test`. */
   readonly test: string
 }
 
