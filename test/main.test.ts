@@ -182,7 +182,7 @@ describe("the program's end", () => {
   it.live("is quiet when its reader leaves, and 141, since nobody heard how it ended", () =>
     Effect.gen(function*() {
       const url = yield* Effect.flatMap(directory, serve)
-      const log = Array.from({ length: 6 }, () => "a line of the log\n".repeat(3600)) // more than a pipe holds, in pieces as a worker sends them
+      const log = Array.from({ length: 6 }, () => "a line of the log\n".repeat(3600)) // more than a pipe holds, in pieces like a worker's
       yield* playing(url, { plan: { log, result: succeeded({ hasChanges: false }) } })
       yield* run(["run", "examples/quickstart"], environmentOf(url))
       const { ended } = yield* start(

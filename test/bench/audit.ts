@@ -1,10 +1,10 @@
 // The controller's writes, from the API server's audit log, whose policy leaves out reads and all other users.
-// Used by the measurements of writes.
+// Used by control-plane.ts and the measurements of writes.
 import { readFileSync } from "node:fs"
 
 export interface Write {
   readonly verb: string
-  /** Like "jobs" or "atasks/status". */
+  /** The resource, with a subresource behind a slash, such as "jobs" or "atasks/status". */
   readonly resource: string
   readonly namespace: string
   readonly name: string

@@ -1,5 +1,5 @@
 // How much of the machine was used by programs that do not belong to the measurement: if it was much, the measured times mean little.
-// Used by the measurements of time.
+// Used by the measurement of latency.
 import { readdirSync, readFileSync } from "node:fs"
 import { join } from "node:path"
 

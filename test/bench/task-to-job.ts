@@ -1,6 +1,6 @@
 // How long a Job takes to appear after its AgentTask: from the reply to the task's POST until a watch reports the Job.
 // It is an open loop: tasks are created at a fixed rate, without waiting for earlier ones, because a loop that waits would hide a queue.
-// The floor is a relay in this process: one watch, and one POST of a ready-made Job for each task. Used by controller-figures.ts.
+// The floor is a relay in this process: one watch, and one POST of a ready-made Job per task. Used by controller-figures.ts and life.ts.
 import { setTimeout as sleep } from "node:timers/promises"
 import { job } from "../../src/core/manifest/job.ts"
 import type { AgentTask } from "../../src/schema/agent-task.ts"

@@ -1,5 +1,5 @@
 // Waiting for a condition, with a deadline.
-// Used by every measurement here.
+// Used by life.ts, task-to-job.ts and worker-start.ts.
 import { setTimeout as sleep } from "node:timers/promises"
 
 const everyMillis = 20

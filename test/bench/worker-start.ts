@@ -141,7 +141,7 @@ const measureEngine = async (
   const lines = await logOf(api, name, "engine")
   await api.call("DELETE", path)
   const following = (text: string) =>
-    lines.flatMap((line, index) => line.text === text ? [(lines[index + 1]?.at ?? NaN) - line.at] : []).slice(1) // the first warms up
+    lines.flatMap((line, index) => line.text === text ? [(lines[index + 1]?.at ?? NaN) - line.at] : []).slice(1) // the first is a warm-up
   return { version: following("version"), init: following("init") }
 }
 
@@ -157,7 +157,7 @@ export const workerFigures = async ({ containerdSocket, kubeconfig, runnerImage,
     say(`start of a worker, ${round} of ${rounds}`)
     all.push(await measureStart(api, starts.at, `bench-${Date.now()}`))
   }
-  const measured = all.slice(1) // the first warms up
+  const measured = all.slice(1) // the first is a warm-up
   const part = (of: (start: Start) => number) => measured.map(of)
   const own = median(engine.init)
   return [

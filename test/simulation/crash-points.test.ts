@@ -18,6 +18,6 @@ describe("a crash anywhere", () => {
   for (const [name, count] of Object.entries(points) as ReadonlyArray<readonly [ScenarioName, number]>) {
     it(`in ${name} ends as without it, in all ${count} places and ways`, () => {
       expect(crashEverywhere(name)).toEqual({ points: count, wrong: [] })
-    }, 300_000) // ten seconds, where nothing else runs
+    }, 300_000) // it takes ten seconds if nothing else runs
   }
 })

@@ -1,6 +1,6 @@
 // The invariants, checked after every step: on each change that was written, and on what really happened.
 // The numbers are those of the design's list of invariants: I1 one execution, I2 one writer for each workspace, I6 … I18.
-// Used by test/simulation/run.
+// Used by test/simulation/run and test/simulation/crash-points.
 import { taskUidLabel } from "../../src/core/manifest/labels.ts"
 import { mostAgain } from "../../src/core/plan-again.ts"
 import { isCalledOff, isOver, mayFollow } from "../../src/core/status.ts"

@@ -186,7 +186,7 @@ const underWay = (
 ): ReadonlyArray<Step> => [step("start a run", 3), step("start a run", 3), ...calm(7), step("an engine ends"), ...calm(rounds)]
 
 /**
- * Makes the schedule of a seed: up to a hundred steps with few tasks. About half of the kinds of trouble are left out at random, so that
+ * Makes the schedule of a seed: up to a hundred random steps with few tasks. Half of the kinds of trouble are left out at random, so that
  * rare kinds meet without the others in the way.
  */
 export const schedule = (seed: number, { withPool = false } = {}): ReadonlyArray<Step> => {
