@@ -1,6 +1,6 @@
-// The kinds of tests, told apart by file name: *.test.ts needs nothing, *.cluster.test.ts a real API server, *.node.test.ts, *.alone.test.ts and *.kills.test.ts a node with the product on it,
-// *.faults.test.ts the same API server for many minutes, *.gitops.test.ts a control plane of their own with Flux in it, *.long.test.ts that with programs that take half an hour to build.
-// Tests with a cluster speak only to the one named here, never to the kubeconfig of whoever runs them.
+// The kinds of tests, by file name: *.test.ts needs nothing, *.cluster.test.ts a real API server and *.faults.test.ts one for many minutes;
+// *.node, *.alone and *.kills a node with the product; *.gitops its own control plane with Flux, *.long that and programs that take half an
+// hour to build. Tests with a cluster use only the cluster that is named here, never the kubeconfig of the person who runs them.
 import { randomInt } from "node:crypto"
 import { homedir } from "node:os"
 import { join } from "node:path"
@@ -8,13 +8,13 @@ import { defineConfig } from "vitest/config"
 import { BaseSequencer, type TestSpecification } from "vitest/node"
 
 const { XDG_CACHE_HOME = "" } = process.env
-const caches = XDG_CACHE_HOME === "" ? join(homedir(), ".cache") : XDG_CACHE_HOME // as the scripts have it
+const caches = XDG_CACHE_HOME === "" ? join(homedir(), ".cache") : XDG_CACHE_HOME // the same rule as in the scripts
 const cache = process.env.CLUSTER_CACHE ?? join(caches, "agent-job-cluster")
 const state = process.env.CLUSTER_STATE ?? (process.getuid?.() === 0 ? "/var/lib/agent-job-cluster" : join(cache, "state"))
 const env = { KUBECONFIG: process.env.TEST_KUBECONFIG ?? join(state, "kubeconfig"), PATH: `${join(cache, "bin")}:${process.env.PATH}` }
 const withCluster = ["cluster", "faults", "node", "alone", "kills", "gitops", "long"].map((kind) => `test/**/*.${kind}.test.ts`)
 
-// What these do to CRDs and policies would disturb every other test, and on somebody's cluster another Flux.
+// The gitops tests have their own cluster: what they do to CRDs and policies would disturb other tests, and on a cluster in use its Flux.
 const gitopsCache = process.env.GITOPS_CACHE ?? join(caches, "agent-job-gitops")
 const ownState = process.env.GITOPS_STATE ?? join(gitopsCache, "state")
 const ownCluster = {
@@ -31,7 +31,7 @@ const node = { globalSetup: "test/end-to-end/setup.ts", env, testTimeout: 180_00
 const PROPERTY_SEED = process.env.PROPERTY_SEED ?? String(randomInt(2 ** 31))
 console.log(`property seed ${PROPERTY_SEED}`)
 
-/** A third of the work of all unit tests is one file: begun last, as the smallest of them, it would run on one core alone. */
+/** Puts one small file with a third of the work of all unit tests first: if it started last, it would run alone, on one core. */
 class SimulationFirst extends BaseSequencer {
   override async sort(files: Array<TestSpecification>): Promise<Array<TestSpecification>> {
     const isFirst = ({ moduleId }: TestSpecification) => moduleId.endsWith("/test/simulation/simulation.test.ts")
@@ -48,7 +48,7 @@ export default defineConfig({
     maxWorkers: 2,
     projects: [
       { extends: true, test: { name: "unit", include: ["test/**/*.test.ts"], exclude: withCluster, testTimeout: 60_000 } },
-      // One file at a time on each control plane: what one of them counts must not be another's.
+      // Each control plane runs one file at a time, because what a file counts must not come from another one.
       {
         extends: true,
         test: {
@@ -73,7 +73,7 @@ export default defineConfig({
         }
       },
       { extends: true, test: { name: "node", include: ["test/**/*.node.test.ts"], ...node } },
-      // These take the node, or a part of the product, from everybody else.
+      // These take the node, or a part of the product, away from all other tests.
       { extends: true, test: { name: "alone", include: ["test/**/*.alone.test.ts"], ...node, fileParallelism: false } },
       { extends: true, test: { name: "kills", include: ["test/**/*.kills.test.ts"], ...node, fileParallelism: false } },
       { extends: true, test: { name: "gitops", include: ["test/**/*.gitops.test.ts"], ...gitops } },

@@ -1,4 +1,4 @@
-// How many cases every property test runs, and from which seed; vitest.config.ts chooses and prints it, so that a failure can be repeated:
+// Sets the number of cases of every property test, and the seed. vitest.config.ts prints the seed, so that a failure can be repeated:
 // PROPERTY_SEED=… node_modules/.bin/vitest run --project unit test/core/plan.test.ts
 import { Arbitrary } from "effect"
 

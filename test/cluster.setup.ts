@@ -1,3 +1,3 @@
-// Gives each of the two files of cluster tests that run side by side a control plane of its own, where there is a second one.
+// Gives the second of two cluster test files that run side by side the second control plane, if there is one.
 const { TEST_KUBECONFIG_BESIDE, VITEST_POOL_ID } = process.env
 if (TEST_KUBECONFIG_BESIDE !== undefined && VITEST_POOL_ID === "2") process.env.KUBECONFIG = TEST_KUBECONFIG_BESIDE

@@ -1,5 +1,5 @@
-// A port that nobody listens on now, for what can only be told a number.
-// Always holds: it is below those that the kernel gives to `listen(0)`, so no other test takes it meanwhile, and above those of the control planes.
+// A port on which nothing listens now, for programs that have to be given a number.
+// Always holds: it is below the ports that the kernel gives to `listen(0)`, so that none takes it, and above those of the control planes.
 // Used by test/cli, controller, faults, gitops, main and worker.
 import { Effect } from "effect"
 import { randomInt } from "node:crypto"
@@ -18,7 +18,7 @@ export const freePort: Effect.Effect<number> = Effect.gen(function*() {
   for (;;) {
     const port = randomInt(30_000, 32_768)
     if (taken.has(port) || !(yield* isFree(port))) continue
-    taken.add(port) // two that are asked for one after another are not the same
+    taken.add(port) // so that two calls return different ports
     return port
   }
 })

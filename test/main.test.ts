@@ -12,7 +12,7 @@ import { agent, directory, failed, person, poolToken, serve, succeeded, userToke
 
 const environmentOf = (url: string, token = userToken) => ({ AGENT_JOB_URL: url, AGENT_JOB_TOKEN: token })
 
-/** The program with a run whose plan is under way, and does not end by itself. */
+/** Starts the program with a run whose plan is under way and does not end by itself. */
 const planningRun = Effect.gen(function*() {
   const url = yield* Effect.flatMap(directory, serve)
   const until = yield* Deferred.make<void>()
@@ -22,7 +22,7 @@ const planningRun = Effect.gen(function*() {
   return { program, url }
 })
 
-/** A server that answers everything in one way. */
+/** Starts a server that answers every request in the same way. */
 const answering = (status: number, body: string) =>
   Effect.map(
     Effect.acquireRelease(
@@ -164,7 +164,7 @@ describe("the program's end", () => {
     Effect.gen(function*() {
       const url = yield* Effect.flatMap(directory, serve)
       const program = yield* agentJob(["run", "examples/quickstart"], environmentOf(url))
-      // With an agent that has taken the plan, a cancel is not the end yet.
+      // Once an agent has taken the plan, a cancel alone does not end the run.
       yield* program.until("Started run-")
       const id = /run-\w+/u.exec(program.out())?.[0] ?? ""
       yield* agent(url).take
@@ -182,7 +182,7 @@ describe("the program's end", () => {
   it.live("is quiet when its reader leaves, and 141, since nobody heard how it ended", () =>
     Effect.gen(function*() {
       const url = yield* Effect.flatMap(directory, serve)
-      const log = Array.from({ length: 6 }, () => "a line of the log\n".repeat(3600)) // more than a pipe holds, in pieces as a worker sends them
+      const log = Array.from({ length: 6 }, () => "a line of the log\n".repeat(3600)) // more than a pipe holds, in pieces like a worker's
       yield* playing(url, { plan: { log, result: succeeded({ hasChanges: false }) } })
       yield* run(["run", "examples/quickstart"], environmentOf(url))
       const { ended } = yield* start(
@@ -195,7 +195,7 @@ describe("the program's end", () => {
 })
 
 describe("on a terminal", () => {
-  /** Types `answer` at the question, on a pseudo terminal. */
+  /** Runs the program on a pseudo terminal and types `answer` at its question. */
   const atTheQuestion = Effect.fnUntraced(function*(answer: string) {
     const url = yield* Effect.flatMap(directory, serve)
     yield* playing(url, quickstart)

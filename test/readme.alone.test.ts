@@ -1,4 +1,4 @@
-// The commands of the README are run, and what it shows of their output is what they print; … stands for anything, alone on a line for any lines.
+// Runs the commands of the README: they print what it shows. In what it shows, … stands for any text, and alone on a line for any lines.
 import { execFileSync, spawnSync } from "node:child_process"
 import { readFileSync } from "node:fs"
 import { stripVTControlCharacters } from "node:util"
@@ -9,7 +9,7 @@ interface Shown {
   readonly output: ReadonlyArray<string>
 }
 
-/** Engine steps in a log begin with "$ " as well; only these are commands of the reader. */
+/** Reports whether the line is a command for the reader; an engine's steps in a log begin with "$ " as well. */
 const isCommand = (line: string): boolean => /^\$ (?:agent-job|kubectl) /u.test(line)
 
 const shownIn = (block: string): ReadonlyArray<Shown> =>
@@ -29,7 +29,7 @@ const pattern = (line: string): RegExp =>
     "u"
   )
 
-/** The first shown line that the output does not have at its place; "" when all are there, in this order. */
+/** Returns the first shown line that is not printed in its place, else the first printed line that is not shown; "" if all lines match. */
 const missing = (shown: ReadonlyArray<string>, printed: ReadonlyArray<string>): string => {
   let at = 0
   let anywhere = false

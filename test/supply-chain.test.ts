@@ -1,4 +1,4 @@
-// What the program is made of and what it runs in: pinned, checked, and with nothing that runs by itself.
+// What the program is made of and what it runs in: versions are pinned, digests are checked, and nothing runs by itself.
 import { describe, expect, it } from "@effect/vitest"
 import { globSync, readFileSync } from "node:fs"
 import { parseAllDocuments } from "yaml"
@@ -16,8 +16,8 @@ const locked = Object.entries(
 )
   .filter(([name]) => name !== "")
 
-/** They have scripts, which are not run, and work without: each says why. */
-const scriptsLeftOut = ["node_modules/dprint"] // copies the program from its platform's package, which is locked here too; its first start does that as well
+/** Packages whose install scripts are not run, each with the reason why it works without. */
+const scriptsLeftOut = ["node_modules/dprint"] // copies the program from its platform's package, which is locked too; so does its first start
 
 interface Container {
   readonly name: string
@@ -25,7 +25,7 @@ interface Container {
   readonly securityContext?: Readonly<Record<string, unknown>>
 }
 
-/** All the containers in some object. */
+/** Returns all containers anywhere in an object. */
 const containersIn = (node: unknown): ReadonlyArray<Container> =>
   typeof node !== "object" || node === null
     ? []

@@ -1,4 +1,4 @@
-// Yes-or-no questions to the source itself: imports point down, headers are there, nothing is left over, the documents name what exists.
+// Checks of the source itself: imports point down, headers are there, nothing is left over, and the documents name only what exists.
 import { describe, expect, it } from "@effect/vitest"
 import { existsSync, globSync, readFileSync } from "node:fs"
 import { dirname, join, normalize } from "node:path"
@@ -9,7 +9,7 @@ const read = (file: string): string => readFileSync(file, "utf8")
 const lines = (pattern: RegExp, all: ReadonlyArray<string>): ReadonlyArray<string> =>
   all.flatMap((file) => read(file).split("\n").flatMap((line, index) => pattern.test(line) ? [`${file}:${index + 1}: ${line.trim()}`] : []))
 
-/** What each folder may import, itself left out. */
+/** The folders that each folder may import, besides itself. */
 const below: Readonly<Record<string, ReadonlyArray<string>>> = {
   schema: [],
   core: ["schema"],

@@ -1,6 +1,6 @@
-// The API server over HTTP/2, one connection for calls and one for watches, with little of our own between: what is measured is not this.
-// Errors are the server's own words; nothing is repeated.
-// Used by everything here that speaks to a cluster.
+// A client of the API server over HTTP/2, one connection for calls and one for watches; thin, so that it adds little to what is measured.
+// Errors have the server's own text; a call that fails is not retried.
+// Used by everything here that talks to a cluster.
 import { readFileSync } from "node:fs"
 import { connect } from "node:http2"
 import { parse } from "yaml"
@@ -10,7 +10,7 @@ interface Kubeconfig {
   readonly users: readonly [{ readonly user: { readonly "client-certificate-data": string; readonly "client-key-data": string } }]
 }
 
-/** What is read here of any object. */
+/** The fields of an object that the measurements read. */
 export interface Seen {
   readonly metadata: {
     readonly name: string
@@ -25,16 +25,16 @@ export interface Seen {
 }
 
 export interface Api extends Disposable {
-  /** Fails with the answer's text when the status is 400 or more. */
+  /** Returns the response; fails with the response's text if the status is 400 or more. */
   readonly call: <A = Seen>(method: "GET" | "POST" | "PUT" | "PATCH" | "DELETE", path: string, body?: object | string) => Promise<A>
   readonly text: (path: string) => Promise<string>
-  /** Every change from now on, until the API is disposed of; ready when the server has begun to answer. */
+  /** Passes on every change from now on, until the API is disposed of; resolves once the server has begun to answer. */
   readonly watch: (path: string, changed: (type: string, object: Seen) => void) => Promise<void>
 }
 
 const windowBytes = 8 * 1024 * 1024
 
-/** Of a kubeconfig as test/cluster writes it: one context, a client certificate. */
+/** Opens connections by a kubeconfig as test/cluster writes it, with one context and a client certificate. */
 export const openApi = (kubeconfig: string): Api => {
   const { clusters: [{ cluster }], users: [{ user }] }: Kubeconfig = parse(readFileSync(kubeconfig, "utf8"))
   const pem = (base64: string) => Buffer.from(base64, "base64")
@@ -80,7 +80,7 @@ export const openApi = (kubeconfig: string): Api => {
         stream.setEncoding("utf8").on("data", received).on("error", reject).on("response", () => resolve())
         stream.on("end", () => {
           if (!watches.destroyed) void open()
-        }) // the server ends a watch that it finds slow
+        }) // the server ends a watch whose reader is slow
       })
     await open()
   }

@@ -1,10 +1,10 @@
-// The controller's writes, as the API server's audit log tells them: reads and all other users are left out by its policy.
-// Used by the measurements of writes.
+// The controller's writes, from the API server's audit log, whose policy leaves out reads and all other users.
+// Used by control-plane.ts and the measurements of writes.
 import { readFileSync } from "node:fs"
 
 export interface Write {
   readonly verb: string
-  /** Like "jobs" or "atasks/status". */
+  /** The resource, with a subresource behind a slash, such as "jobs" or "atasks/status". */
   readonly resource: string
   readonly namespace: string
   readonly name: string
@@ -19,7 +19,7 @@ interface Event {
   readonly responseStatus?: { readonly code?: number }
 }
 
-/** What the API server logs: who changed what, no contents. */
+/** Returns the audit policy: the API server logs what the user changed, without the contents. */
 export const auditPolicy = (user: string) => ({
   apiVersion: "audit.k8s.io/v1",
   kind: "Policy",
@@ -41,7 +41,7 @@ export const writesIn = (auditLog: string): ReadonlyArray<Write> =>
     }
   })
 
-/** Like "300 create jobs, 300 update atasks/status". */
+/** Returns how many writes of each kind there are, such as "300 create jobs, 300 update atasks/status". */
 export const summary = (writes: ReadonlyArray<Write>): string =>
   [...Map.groupBy(writes, ({ code, resource, verb }) => `${verb} ${resource}${code >= 400 ? ` (${code})` : ""}`)]
     .map(([what, all]) => `${all.length} ${what}`).join(", ") || "none"

@@ -1,6 +1,6 @@
-// A control plane for one measurement or test: etcd, API server and controllers, without rate limits, beside whatever else runs on this machine.
-// Invariant: a fresh one each time, since an API server that has worked for a while collects its garbage in the midst of the next measurement.
-// Used by the measurements of the controller, and by tests that need an audit log; scripts/bench ends it when a measurement could not.
+// A control plane for one measurement or test: etcd, API server and controllers, without rate limits, on ports of its own.
+// Invariant: each is new, because an API server that has worked for a while collects its garbage in the middle of the next measurement.
+// Used by the measurements of the controller, and by tests that need an audit log; scripts/bench ends one that a measurement left.
 import { execFileSync } from "node:child_process"
 import { rmSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
@@ -9,25 +9,25 @@ import { controllerUser } from "./scene.ts"
 
 export interface ControlPlane extends Disposable {
   readonly kubeconfig: string
-  /** Folder with its process ids. */
+  /** The folder with its process ids. */
   readonly processes: string
-  /** Who wrote what, if that was wanted. */
+  /** The audit log; the file exists only if `audit` was asked for. */
   readonly auditLog: string
 }
 
 export interface Options {
-  /** For files of this run. */
+  /** The folder for files of this run. */
   readonly directory: string
-  /** For the files of the control plane; it is removed with it. */
+  /** The folder for the files of the control plane, which is removed with the control plane. */
   readonly state: string
-  /** Whether Jobs get Pods. */
+  /** Whether the Job controller runs; without it, Jobs get no Pods. */
   readonly jobController: boolean
   readonly audit: boolean
-  /** Of the audit; else the writes of the controller. */
+  /** The audit policy; absent: the one that logs the writes of the controller. */
   readonly auditPolicy?: object
-  /** Of the API server, beside those of the audit. */
+  /** Flags for the API server, in addition to those of the audit. */
   readonly flags?: string
-  /** Of its ports, beside other control planes. */
+  /** Added to every port, so that it can run beside other control planes; absent: 17,000. */
   readonly portOffset?: number
 }
 
@@ -45,13 +45,13 @@ export const startControlPlane = (
   }
   const cluster = (script: string, ...args: ReadonlyArray<string>) =>
     void execFileSync(join("test/cluster", script), args, { env, stdio: ["ignore", "ignore", "inherit"] })
-  cluster("down") // what an interrupted run may have left
+  cluster("down") // an interrupted run may have left one
   rmSync(auditLog, { force: true })
   writeFileSync(policy, JSON.stringify(policyOf))
   try {
     cluster("up", "--control-plane")
   } catch (error) {
-    cluster("down") // what half a start leaves
+    cluster("down") // some of its processes may have started
     throw error
   }
   return { kubeconfig: join(state, "kubeconfig"), processes: join(state, "processes"), auditLog, [Symbol.dispose]: () => cluster("down") }

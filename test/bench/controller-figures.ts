@@ -14,11 +14,11 @@ import { controllerKubeconfig, installation, makeScenes, type Scene } from "./sc
 import { type Latencies, measureLatency, startRelay, watchJobs } from "./task-to-job.ts"
 
 export interface Surroundings {
-  /** Files of this run, and the program, main.cjs. */
+  /** The folder with the files of this run, and with the bundled program, main.cjs. */
   readonly directory: string
-  /** For the files of a control plane. */
+  /** The folder for the files of a control plane. */
   readonly state: string
-  /** Tells what is going on. */
+  /** Prints what is being measured. */
   readonly say: (what: string) => void
 }
 
@@ -27,14 +27,14 @@ const starts = 7
 const quietSeconds = 30
 const lives = 50
 
-/** Runs Node to its end, in the environment of the image; milliseconds. */
+/** Runs Node to its end in the environment of the image; returns how long that took, in milliseconds. */
 const node = (directory: string, ...args: ReadonlyArray<string>): number => {
   const began = performance.now()
   execFileSync(process.execPath, args, { env: { ...process.env, ...imageEnvironment(directory) } })
   return performance.now() - began
 }
 
-/** As the build of the image does, so that the program is compiled once. */
+/** Runs the program once, as the build of the image does, so that its compile cache is filled. */
 const compileOnce = (directory: string) => node(directory, join(directory, "main.cjs"), "--help")
 
 const latency = (rate: number, ours: Latencies, relay: Latencies, other: string): ReadonlyArray<Figure> => [
@@ -49,7 +49,7 @@ const latency = (rate: number, ours: Latencies, relay: Latencies, other: string)
   }
 ]
 
-/** Without the Job controller, whose Pods would take more of a small machine than all else together. */
+/** Measures latency without the Job controller, whose Pods would take more of a small machine than everything else together. */
 export const latencyFigures = async ({ directory, say, state }: Surroundings): Promise<ReadonlyArray<Figure>> => {
   using plane = startControlPlane({ directory, state, jobController: false, audit: false })
   using api = openApi(plane.kubeconfig)
@@ -62,7 +62,7 @@ export const latencyFigures = async ({ directory, say, state }: Surroundings): P
   const run = (scene: Scene, rate: number, seconds: number) =>
     measureLatency(api, scene, seen.get(scene) ?? new Map(), { rate, seconds, prefix: `at-${rate}-for-${seconds}` })
   const figures: Array<Figure> = []
-  for (const scene of [relayed, ours]) await run(scene, 20, 3) // to warm up, thrown away
+  for (const scene of [relayed, ours]) await run(scene, 20, 3) // a warm-up, whose figures are thrown away
   for (const rate of [20, 50]) {
     say(`latency at ${rate} a second`)
     const relay = await run(relayed, rate, 20)
@@ -72,7 +72,7 @@ export const latencyFigures = async ({ directory, say, state }: Surroundings): P
   return figures
 }
 
-/** Starts it that often, one after another; gives the last one, still running. */
+/** Starts the controller `starts` times, one after another; returns the figures, and the last controller, which still runs. */
 const startOften = async (
   place: Place,
   scene: Scene
@@ -95,7 +95,7 @@ const memory = (when: string, { peak, resident }: Memory): ReadonlyArray<Figure>
   { what: `controller resident at most, ${when}`, unit: "MiB", budget: 128, values: [peak] }
 ]
 
-/** What the controller wrote while there was nothing to do, its own leader Lease apart. */
+/** Returns the figure of what the controller wrote while there was nothing to do; its leader Lease is only in the note. */
 const quiet = (when: string, writes: ReadonlyArray<Write>): Figure => {
   const { lead = [], other = [] } = Object.groupBy(writes, ({ namespace }) => namespace === installation.namespace ? "lead" : "other")
   return {
@@ -113,7 +113,7 @@ const writesOfLives = async (api: Api, place: Place, scene: Scene, auditLog: str
   )
   await using _ = await startController(place, scene)
   await liveThrough(api, scene, new Map(specs))
-  await sleep(2000) // whatever it may still want to write
+  await sleep(2000) // the controller may still have something to write
   const writes = writesIn(auditLog).filter(({ namespace }) => namespace === scene.namespace)
   const { apply = [], plan = [] } = Object.groupBy(
     writes,
@@ -128,7 +128,7 @@ const writesOfLives = async (api: Api, place: Place, scene: Scene, auditLog: str
   }))
 }
 
-/** Start, memory and writes of a controller that finds these tasks. */
+/** Measures start, memory and writes of a controller that finds the tasks of the scene when it starts. */
 const restarted = async (
   place: Place,
   scene: Scene,

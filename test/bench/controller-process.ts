@@ -1,4 +1,4 @@
-// The controller as users run it: the bundled program in a process of its own, with the environment of its image.
+// A controller as users run it: the bundled program in a process of its own, with the environment of its image.
 // Used by the measurements of memory, start and latency.
 import { type ChildProcess, spawn } from "node:child_process"
 import { once } from "node:events"
@@ -10,18 +10,18 @@ import { setTimeout as sleep } from "node:timers/promises"
 import { installation, type Scene } from "./scene.ts"
 
 export interface Place {
-  /** Of the benchmark: files of one run. */
+  /** The folder with the files of one run of the benchmark. */
   readonly directory: string
-  /** The controller's own. */
+  /** The file that the controller connects by. */
   readonly kubeconfig: string
 }
 
 export interface Controller extends AsyncDisposable {
-  /** From before the program was started until /readyz answered 200. */
+  /** Milliseconds from before the program was started until /readyz answered 200. */
   readonly readyMillis: number
-  /** Of its own, until then. */
+  /** The controller's own CPU time until then, in milliseconds. */
   readonly readyCpuMillis: number
-  /** MiB, as the kernel counts it. */
+  /** Its memory in MiB, as the kernel counts it. */
   readonly memory: () => Memory
 }
 
@@ -33,7 +33,7 @@ export interface Memory {
 const pollEvery = 10
 const deadlineMillis = 30_000
 
-/** The ENV line of the image, with the compile cache elsewhere. */
+/** Returns the variables in the ENV line of the image, with the compile cache in `directory`. */
 export const imageEnvironment = (directory: string): Readonly<Record<string, string>> => {
   const line = readFileSync("images/agent-job.Containerfile", "utf8").split("\n").find((_) => _.startsWith("ENV ")) ?? ""
   const given = Object.fromEntries(
@@ -50,7 +50,7 @@ const freePort = async (): Promise<number> => {
   return typeof address === "object" && address !== null ? address.port : 0
 }
 
-/** What it answers with 200; nothing when it answers with something else, or not at all. */
+/** Returns the body of a response with status 200; "" for any other response, or none. */
 const asked = (port: number, path: string) =>
   new Promise<string>((resolve) => {
     get({ host: "127.0.0.1", port, path, agent: false }, (response) => {
@@ -61,7 +61,8 @@ const asked = (port: number, path: string) =>
   })
 
 /**
- * Node sizes its heap by the memory limit of its container, which this process lacks: told, it is the one that it would choose in its Pod.
+ * Returns the flag for the heap size that Node would choose in its Pod. Node sizes its heap by the memory limit of its container, and this
+ * process has none.
  */
 const heapFlags = ({ config }: Scene): ReadonlyArray<string> => {
   const limit = /^(\d+)Mi$/u.exec(config.controller.container.resources.limits?.["memory"] ?? "")?.[1]
@@ -71,7 +72,7 @@ const heapFlags = ({ config }: Scene): ReadonlyArray<string> => {
 const isReady = async (port: number) => (await asked(port, "/readyz")) !== ""
 const leads = async (port: number) => /^agent_job_leader 1$/mu.test(await asked(port, "/metrics"))
 
-/** The kernel counts in hundredths of a second. */
+/** Returns the CPU time of a process in milliseconds; the kernel counts in hundredths of a second. */
 const cpuMillisOf = (pid: number): number => {
   const fields = readFileSync(`/proc/${pid}/stat`, "utf8").replace(/^.*\) /su, "").split(" ")
   return 10 * (Number(fields[11]) + Number(fields[12]))
@@ -90,7 +91,7 @@ const stopped = async (child: ChildProcess) => {
   await exit
 }
 
-/** Gives a controller that leads; disposing of it stops it in order. */
+/** Starts a controller and waits until it leads; disposing of it stops it by SIGTERM. */
 export const startController = async ({ directory, kubeconfig }: Place, scene: Scene): Promise<Controller> => {
   const { namespace, valuesFile } = scene
   const port = await freePort()
@@ -112,7 +113,7 @@ export const startController = async ({ directory, kubeconfig }: Place, scene: S
   const child = spawn(process.execPath, args, { env, stdio: ["ignore", log, log] })
   const { pid } = child
   if (pid === undefined) throw new Error("The controller cannot be started")
-  const kill = () => child.kill("SIGKILL") // it must not outlive a measurement that failed
+  const kill = () => child.kill("SIGKILL") // the controller must not outlive a measurement that failed
   process.once("exit", kill)
   child.once("exit", () => process.off("exit", kill))
   const becomes = async (what: string, holds: (port: number) => Promise<boolean>) => {

@@ -1,5 +1,5 @@
-// A figure: what was measured, how often, against which budget, and beside what; and the table of them all.
-// A repeated figure is judged by its median; the whole range is shown, so that an outlier is not hidden.
+// A figure: what was measured, how often, its budget and what it is compared with; and the table of all figures.
+// A repeated figure is judged by its median; the table has its whole range, so that an outlier is not hidden.
 // Made by every measurement here, printed by main.ts.
 
 export interface Samples {
@@ -9,18 +9,18 @@ export interface Samples {
 
 export interface Figure extends Samples {
   readonly unit: "MiB" | "MB" | "ms" | "s" | "writes"
-  /** At most this. Absent: measured for comparison. */
+  /** The most that is allowed. Absent: the figure is there for comparison. */
   readonly budget?: number
-  /** At most so many times the floor. */
+  /** The most that is allowed, as a multiple of the floor. */
   readonly ratioBudget?: number
-  /** What the same machine takes in the same run for what cannot be saved. */
+  /** What the same machine takes in the same run for the part of the work that cannot be avoided. */
   readonly floor?: Samples
   readonly note?: string
 }
 
 const inOrder = (values: ReadonlyArray<number>) => values.toSorted((a, b) => a - b)
 
-/** The value below which this share of all is; of none, NaN. */
+/** Returns the smallest value that at least this share of the values does not exceed; NaN if there are no values. */
 export const quantile = (values: ReadonlyArray<number>, share: number): number =>
   inOrder(values)[Math.min(values.length - 1, Math.ceil(values.length * share) - 1)] ?? NaN
 export const median = (values: ReadonlyArray<number>): number => quantile(values, 0.5)
@@ -54,7 +54,7 @@ const row = (figure: Figure): ReadonlyArray<string> => {
 
 const head = ["figure", "budget", "measured", "floor", "ratio", "met"]
 
-/** Columns as wide as their widest cell, so that it can be read as text too. */
+/** Makes each column as wide as its widest cell, so that the table can be read as plain text too. */
 const aligned = (rows: ReadonlyArray<ReadonlyArray<string>>): string => {
   const widths = head.map((_, column) => Math.max(...rows.map((cells) => cells[column]?.length ?? 0)))
   const line = (cells: ReadonlyArray<string>) => `| ${cells.map((cell, column) => cell.padEnd(widths[column] ?? 0)).join(" | ")} |`

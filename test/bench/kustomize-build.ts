@@ -1,4 +1,4 @@
-// How long an overlay takes to build, which Flux and Argo CD do at every change and every few minutes.
+// How long it takes to build an overlay, which Flux and Argo CD do at every change and every few minutes.
 // Used by main.ts.
 import { execFileSync } from "node:child_process"
 import type { Figure } from "./figure.ts"

@@ -1,4 +1,4 @@
-// Whole lives of tasks without a node: a hand in the place of kubelet and worker takes each Pod through its phases, claims and finishes.
+// Whole lives of tasks without a node: this code plays kubelet and worker, takes each Pod through its phases, claims the task and ends it.
 // Used by the measurement of writes, and to make finished tasks.
 import { setTimeout as sleep } from "node:timers/promises"
 import { advance, claimed, finished } from "../../src/core/status.ts"
@@ -24,7 +24,10 @@ const result = (): StageResult => ({
 })
 const claimBy = (podUid: string) => ({ podUid: Uid.make(podUid), nonce: "00000000-0000-4000-8000-000000000000", epoch: 0, at: now() })
 
-/** One try after another: the controller writes the same status, and a claim has to wait for its word that the task starts. */
+/**
+ * Writes a status, with up to ten more tries after a 409 or 422: the controller writes the same status, and a claim is valid only once the
+ * controller has said that the task starts.
+ */
 const writeStatus = async (api: Api, namespace: string, name: string, next: (task: Task) => AgentTaskStatus): Promise<void> => {
   const path = `${tasksOf(namespace)}/${name}`
   for (let left = 10;; left--) {
@@ -62,7 +65,7 @@ const claim = (api: Api, namespace: string, name: string, pod: Pick<Seen["metada
 const finish = (api: Api, namespace: string, name: string) =>
   writeStatus(api, namespace, name, ({ metadata, status }) => finished(status, result(), metadata.generation, false))
 
-/** What a kubelet says of a Pod whose containers are all in one state. */
+/** Returns what a kubelet writes about a Pod whose containers are all in the same state. */
 const podStatus = (phase: string, state: object, ready: boolean) => {
   const container = (name: string) => ({ name, image: "image", imageID: "", ready, restartCount: 0, state })
   return {
@@ -86,7 +89,7 @@ const live = async (api: Api, namespace: string, { metadata: pod }: Seen): Promi
   await say(podStatus("Succeeded", { terminated: { exitCode: 0, reason: "Completed", startedAt: now(), finishedAt: now() } }, false))
 }
 
-/** Makes the tasks and leads each from its Pod to the end of its Job; a controller has to run. */
+/** Creates the tasks and takes each from its Pod to the end of its Job; a controller has to run. */
 export const liveThrough = async (api: Api, { namespace }: Scene, specs: ReadonlyMap<string, object>): Promise<void> => {
   const lives: Array<Promise<void>> = []
   const complete = new Set<string>()
@@ -103,7 +106,7 @@ export const liveThrough = async (api: Api, { namespace }: Scene, specs: Readonl
 
 const namesOf = (kind: string, count: number): ReadonlyArray<string> => Array.from({ length: count }, (_, index) => `${kind}-${index}`)
 
-/** A few at a time. */
+/** Calls `make` for each name, eight at a time. */
 const forEach = async (names: ReadonlyArray<string>, make: (name: string) => Promise<unknown>): Promise<void> => {
   const left = [...names]
   const worker = async () => {
@@ -112,7 +115,7 @@ const forEach = async (names: ReadonlyArray<string>, make: (name: string) => Pro
   await Promise.all(Array.from({ length: 8 }, worker))
 }
 
-/** Tasks that are over, made while no controller looks. */
+/** Creates tasks that are over; no controller may run meanwhile. */
 export const makeFinished = (api: Api, { namespace }: Scene, count: number): Promise<void> =>
   forEach(namesOf("finished", count), async (name) => {
     await api.call("POST", tasksOf(namespace), taskNamed(name))
@@ -122,8 +125,8 @@ export const makeFinished = (api: Api, { namespace }: Scene, count: number): Pro
   })
 
 /**
- * Tasks whose Pods wait for a node, made while a controller runs; ready when all Pods are there and the controller has said that each
- * starts.
+ * Creates tasks whose Pods wait for a node; a controller has to run. Resolves once all Pods are there and the controller has said of each
+ * task that it starts.
  */
 export const makeStarting = async (api: Api, { namespace }: Scene, count: number): Promise<void> => {
   const [pods, told] = [new Set<string>(), new Set<string>()]

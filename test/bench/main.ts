@@ -1,5 +1,5 @@
-// `make bench`: measures what the budgets are about, prints a table and keeps it as docs/benchmarks.md. No test: nothing fails for being slow.
-// Run by scripts/bench from the root of the checkout, with all that is measured in place, and told where by the environment.
+// `make bench`: measures what the budgets limit, prints a table and keeps it as docs/benchmarks.md. It is no test: no figure makes it fail.
+// Run by scripts/bench from the root of the checkout; everything that is measured is in place, and environment variables say where.
 import { execFileSync } from "node:child_process"
 import { statSync, writeFileSync } from "node:fs"
 import { cpus, totalmem } from "node:os"
@@ -28,7 +28,7 @@ const imageSize = (): ReadonlyArray<Figure> => [
 
 const surroundings = () => ({ directory: given("BENCH_DIRECTORY"), state: given("BENCH_STATE"), say })
 
-/** What can be measured by itself, in the order of the table. */
+/** The parts that can be measured each by itself, in the order of the table. */
 const parts: Readonly<Record<string, () => Promise<ReadonlyArray<Figure>>>> = {
   latency: () => latencyFigures(surroundings()),
   controller: () => controllerFigures(surroundings()),

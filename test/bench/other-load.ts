@@ -1,9 +1,9 @@
-// How much of the machine was used by programs that do not belong to the measurement: with much of that, times mean little.
-// Used by the measurements of time.
+// How much of the machine was used by programs that do not belong to the measurement: if it was much, the measured times mean little.
+// Used by the measurement of latency.
 import { readdirSync, readFileSync } from "node:fs"
 import { join } from "node:path"
 
-/** Ticks of all cores: those that were used, and all. */
+/** Returns the ticks of all cores together: those that were used, and all of them. */
 const machine = () => {
   const [, ...ticks] = readFileSync("/proc/stat", "utf8").split("\n", 1).join().split(/\s+/u)
   const [user = 0, nice = 0, system = 0, idle = 0, wait = 0, irq = 0, softIrq = 0, steal = 0] = ticks.map(Number)
@@ -11,7 +11,7 @@ const machine = () => {
   return { used, all: used + idle + wait }
 }
 
-/** Ticks of a process; none when it has ended. */
+/** Returns the ticks that a process has used; 0 if it has ended. */
 const ticksOf = (pid: string): number => {
   try {
     const fields = readFileSync(`/proc/${pid}/stat`, "utf8").replace(/^.*\) /su, "").split(" ")
@@ -21,14 +21,14 @@ const ticksOf = (pid: string): number => {
   }
 }
 
-/** This process, what it started, and the control plane, whose process ids test/cluster keeps in a folder. */
+/** Returns the ids of this process, of its children and of the control plane, whose ids test/cluster keeps in the folder `processes`. */
 const belonging = (processes: string): ReadonlyArray<string> => [
   String(process.pid),
   ...readFileSync(`/proc/self/task/${process.pid}/children`, "utf8").trim().split(" "),
   ...readdirSync(processes).map((name) => readFileSync(join(processes, name), "utf8").split(" ")[0] ?? "")
 ]
 
-/** Runs it; `other` is a sentence on the share of all cores that other programs used meanwhile. */
+/** Runs `work`; `other` is a sentence about the share of all cores that other programs used meanwhile. */
 export const otherLoad = async <A>(processes: string, work: () => Promise<A>): Promise<{ readonly value: A; readonly other: string }> => {
   const pids = belonging(processes)
   const own = () => pids.reduce((sum, pid) => sum + ticksOf(pid), 0)

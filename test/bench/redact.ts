@@ -1,5 +1,5 @@
-// How fast secrets are taken out of a log, with 20 of them: plain text, coloured text, and text that begins like a secret all the time.
-// In processor time: it is one thread, and what else runs meanwhile is no part of it.
+// How fast 20 secrets are taken out of a log: of plain text, of coloured text, and of text that again and again begins like a secret.
+// Measured in processor time, so that other programs on the machine do not count; the work has one thread.
 // Used by main.ts.
 import { begin, redactor } from "../../src/core/redact.ts"
 import type { Figure } from "./figure.ts"

@@ -1,5 +1,5 @@
-// How long it takes to print an installation: the bundled program beside `helm template` of a chart with the very same objects.
-// The chart is the least that Helm can be asked for: its templates are finished text, but for the release's name and namespace.
+// How long it takes to print an installation: the bundled program compared with `helm template` of a chart with the same objects.
+// The chart asks as little of Helm as possible: its templates are finished text, except for the release's namespace.
 // Used by main.ts.
 import { Result } from "effect"
 import { execFileSync } from "node:child_process"
@@ -44,7 +44,7 @@ const task = Result.getOrThrow(
   })
 )
 
-/** The Job of one task, as text, in a process that has done so before. */
+/** Measures how long it takes to print the Job of one task in a process that has done so before. */
 const warmJob = (): Figure => {
   const config = resolve(defaultValues, { ...installation, version: appVersion })
   const once = () => JSON.stringify(job(task, config, 0))
@@ -62,7 +62,7 @@ export const renderFigures = (directory: string, say: (what: string) => void): R
   const env = { ...process.env, ...imageEnvironment(directory) }
   const render = () => output(process.execPath, [join(directory, "main.cjs"), "render"], env)
   const chart = join(directory, "chart")
-  writeChart(chart, render()) // and compiles the program, as the build of the image does
+  writeChart(chart, render()) // this call of the program also fills its compile cache, as the build of the image does
   const helm = () => output("helm", ["template", installation.name, chart, "--namespace", installation.namespace])
   helm()
   const pairs = Array.from({ length: times }, () => [milliseconds(render), milliseconds(helm)] as const)

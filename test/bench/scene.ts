@@ -1,6 +1,6 @@
 // Namespaces for tasks on a control plane of our own, each for one measurement, with the accounts and roles of a real installation.
-// Invariant: the controller speaks as its own service account, with its own rights, so that the audit log tells its calls from all others.
-// Used by main.ts and whoever starts a controller.
+// Invariant: the controller uses its own service account and its rights, so that the audit log tells its calls from all others.
+// Used by control-plane.ts, render.ts and everything that starts a controller.
 import { Result } from "effect"
 import { execFileSync } from "node:child_process"
 import { writeFileSync } from "node:fs"
@@ -12,18 +12,18 @@ import { resolve, type ResolvedConfig } from "../../src/core/resolve.ts"
 import { appVersion, parseValues } from "../../src/schema/values.ts"
 
 export const installation = { name: "agent-job", namespace: "agent-job" }
-/** Of the controller, in the audit log. */
+/** The controller's user name in the audit log. */
 export const controllerUser = `system:serviceaccount:${installation.namespace}:${installation.name}`
 
 export interface Scene {
-  /** Where its tasks are. */
+  /** The namespace of its tasks. */
   readonly namespace: string
   readonly config: ResolvedConfig
   /** The controller's values file. */
   readonly valuesFile: string
 }
 
-/** No limit and no timeout of ours may be what is measured. */
+/** Sets limits and timeouts so high that none of them affects a measurement. */
 const valuesFor = (namespace: string) => ({
   task: { namespace, limits: { total: 100_000, perWorkspace: 100_000 }, startupTimeoutSeconds: 36_000 }
 })
@@ -40,7 +40,7 @@ const kubectl = (kubeconfig: string, args: ReadonlyArray<string>, input = ""): s
 
 const namespace = (name: string) => ({ apiVersion: "v1", kind: "Namespace", metadata: { name } })
 
-/** Makes them all; files are left in the directory. */
+/** Creates the scenes and everything that they have in common; their values files are left in `directory`. */
 export const makeScenes = (directory: string, kubeconfig: string, names: ReadonlyArray<string>): ReadonlyArray<Scene> => {
   const scenes = names.map((name) => sceneOf(directory, name))
   const objects = [
@@ -58,7 +58,7 @@ export const makeScenes = (directory: string, kubeconfig: string, names: Readonl
   return scenes
 }
 
-/** A kubeconfig with a token of the controller's service account, as it has one in its Pod. */
+/** Writes a kubeconfig with a token of the controller's service account, like the one in its Pod, and returns its path. */
 export const controllerKubeconfig = (directory: string, kubeconfig: string): string => {
   const file = join(directory, "controller.kubeconfig")
   const token = kubectl(kubeconfig, ["-n", installation.namespace, "create", "token", installation.name, "--duration=2h"])

@@ -1,9 +1,9 @@
-// How long `make run` takes when everything is there already.
+// How long `make run` takes when everything is already there.
 // Used by main.ts.
 import { spawnSync } from "node:child_process"
 import type { Figure } from "./figure.ts"
 
-/** Its own lines say how long each step took. */
+/** A line of `make run` that says how long a step took. */
 const step = /^ {2}ok {2}(.+?) {2,}([\d.]+ (?:s|min \d+ s))/gmu
 
 export const secondRun = (say: (what: string) => void): ReadonlyArray<Figure> => {

@@ -1,6 +1,6 @@
-// How long a Job takes to appear after its AgentTask: from the reply to the task's POST until the watch tells of the Job.
-// Open loop: tasks are made at a fixed rate, whatever becomes of those before, since a loop that waits would hide a queue.
-// The floor is a relay in this process: one watch, and one POST of a ready-made Job a task. Used by controller-figures.ts.
+// How long a Job takes to appear after its AgentTask: from the reply to the task's POST until a watch reports the Job.
+// It is an open loop: tasks are created at a fixed rate, without waiting for earlier ones, because a loop that waits would hide a queue.
+// The floor is a relay in this process: one watch, and one POST of a ready-made Job per task. Used by controller-figures.ts and life.ts.
 import { setTimeout as sleep } from "node:timers/promises"
 import { job } from "../../src/core/manifest/job.ts"
 import type { AgentTask } from "../../src/schema/agent-task.ts"
@@ -17,7 +17,7 @@ export interface Latencies {
   readonly longest: number
 }
 
-/** Stands in the ready-made Job where a task's own name goes. */
+/** What the ready-made Job has in the places of the task's name. */
 const placeholder = "name-of-the-task"
 
 export const taskNamed = (name: string, spec: object = {}) => ({
@@ -27,7 +27,7 @@ export const taskNamed = (name: string, spec: object = {}) => ({
   spec: { workspace: "bench", stage: "plan", source: { inline: { "main.tf": "output \"greeting\" {\n  value = \"hello\"\n}\n" } }, ...spec }
 })
 
-/** The body of a Job as the controller makes it, owner left out: that one would have to be known. */
+/** Returns the body of a Job as the controller makes it, but without an owner, whose UID is known only once the task is there. */
 const readyMadeJob = ({ config, namespace }: Scene): string => {
   const task: AgentTask = {
     metadata: {
@@ -45,7 +45,7 @@ const readyMadeJob = ({ config, namespace }: Scene): string => {
   return JSON.stringify({ ...rest, metadata: { ...metadata, ownerReferences: [] } })
 }
 
-/** Makes a Job of every task of the scene from now on, in the controller's place. */
+/** Creates a Job for every task of the scene from now on, in place of the controller. */
 export const startRelay = async (api: Api, scene: Scene): Promise<void> => {
   const body = readyMadeJob(scene)
   await api.watch(tasksOf(scene.namespace), (type, { metadata: { name } }) => {
@@ -53,7 +53,7 @@ export const startRelay = async (api: Api, scene: Scene): Promise<void> => {
   })
 }
 
-/** Tells of the Jobs of a scene, each once. */
+/** Watches the Jobs of a scene; the map, which keeps growing, has the time at which the Job of each task was seen, by the task's name. */
 export const watchJobs = async (api: Api, { namespace }: Scene): Promise<ReadonlyMap<string, number>> => {
   const seenAt = new Map<string, number>()
   await api.watch(jobsOf(namespace), (type, { metadata: { labels, name } }: Seen) => {
@@ -68,7 +68,7 @@ export interface Load {
   readonly prefix: string
 }
 
-/** `jobsSeen` is of this scene. */
+/** Creates tasks at the rate of the load, and measures until each has its Job. `jobsSeen` is what `watchJobs` returned for the scene. */
 export const measureLatency = async (
   api: Api,
   { namespace }: Scene,

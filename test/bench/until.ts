@@ -1,10 +1,10 @@
-// Waiting for something to come about, with a deadline.
-// Used by every measurement here.
+// Waiting for a condition, with a deadline.
+// Used by life.ts, task-to-job.ts and worker-start.ts.
 import { setTimeout as sleep } from "node:timers/promises"
 
 const everyMillis = 20
 
-/** Looks until what it sees is as wanted, and gives that; fails with what was waited for. */
+/** Calls `look` until `wanted` accepts what it returns, and returns that; after the limit it fails with an error that names `what`. */
 export const until = async <A>(
   what: string,
   look: () => A | Promise<A>,

@@ -1,5 +1,5 @@
-// How long the Pod of a task takes to come to the engine's first line, and where that time goes; on the embedded node, with the product on it.
-// The floor is the same `tofu init` in the same image without us. Adds tasks to the namespace of tasks, and removes them.
+// How long the Pod of a task takes until the engine's first line, and where that time goes; on the embedded node, with the product on it.
+// The floor is the same `tofu init` in the same image without our worker. It adds tasks to the namespace of tasks, and removes them.
 // Used by main.ts.
 import { spawn } from "node:child_process"
 import { once } from "node:events"
@@ -12,7 +12,7 @@ export interface Node {
   readonly kubeconfig: string
   readonly containerdSocket: string
   readonly runnerImage: string
-  /** Tells what is going on. */
+  /** Prints what is being measured. */
   readonly say: (what: string) => void
 }
 
@@ -25,7 +25,7 @@ interface Line {
   readonly text: string
 }
 
-/** RFC 3339 with nanoseconds, of which a Date keeps three digits; milliseconds. */
+/** Returns the milliseconds of an RFC 3339 time with nanoseconds, all digits kept; Date alone would keep only three of them. */
 const instant = (time: string): number =>
   Date.parse(time.replace(/(\.\d{3})\d*/u, "$1")) + Number(`0.${/\.\d{3}(\d*)/u.exec(time)?.[1] ?? "0"}`)
 
@@ -37,7 +37,7 @@ const logOf = async (api: Api, pod: string, container: string): Promise<Readonly
   })
 }
 
-/** When containers start, by their id, as containerd tells it. */
+/** Watches containerd's events; `at` has the time at which each container started, by its id. */
 const watchStarts = async (socket: string): Promise<Disposable & { readonly at: ReadonlyMap<string, number> }> => {
   const at = new Map<string, number>()
   const events = spawn("ctr", ["--address", socket, "events"], { stdio: ["ignore", "pipe", "ignore"] })
@@ -60,7 +60,10 @@ interface Task extends Seen {
   readonly status: { readonly phase?: string; readonly claim?: { readonly at: string }; readonly pod?: { readonly name: string } }
 }
 
-/** Milliseconds from the start of the worker's container on; `pod` is from the POST of the task to that start. */
+/**
+ * A start of a worker, in milliseconds: `pod` is from the POST of the task to the start of the worker's container, and `all` from there to
+ * the engine's first line. The other three are the parts of `all`, one after another.
+ */
 interface Start {
   readonly pod: number
   readonly claim: number
@@ -104,7 +107,7 @@ const measureStart = async (api: Api, starts: ReadonlyMap<string, number>, name:
 const script = `mkdir /tmp/w && cd /tmp/w && printf '%s' "$MAIN" >main.tf
 for round in $(seq ${rounds}); do rm -rf .terraform*; echo version; tofu version -json >/dev/null; echo init; tofu init -input=false; done`
 
-/** The engine alone in the runner's image: milliseconds of `tofu version`, and of `tofu init` to its first line. */
+/** Runs the engine alone in the runner's image; returns the milliseconds of `tofu version`, and of `tofu init` until its first line. */
 const measureEngine = async (
   api: Api,
   image: string
@@ -138,7 +141,7 @@ const measureEngine = async (
   const lines = await logOf(api, name, "engine")
   await api.call("DELETE", path)
   const following = (text: string) =>
-    lines.flatMap((line, index) => line.text === text ? [(lines[index + 1]?.at ?? NaN) - line.at] : []).slice(1) // the first warms up
+    lines.flatMap((line, index) => line.text === text ? [(lines[index + 1]?.at ?? NaN) - line.at] : []).slice(1) // the first is a warm-up
   return { version: following("version"), init: following("init") }
 }
 
@@ -154,7 +157,7 @@ export const workerFigures = async ({ containerdSocket, kubeconfig, runnerImage,
     say(`start of a worker, ${round} of ${rounds}`)
     all.push(await measureStart(api, starts.at, `bench-${Date.now()}`))
   }
-  const measured = all.slice(1) // the first warms up
+  const measured = all.slice(1) // the first is a warm-up
   const part = (of: (start: Start) => number) => measured.map(of)
   const own = median(engine.init)
   return [

@@ -1,4 +1,4 @@
-// What docs/cli.md shows of the commands that need neither server nor cluster is what they print.
+// Runs the commands of docs/cli.md that need neither server nor cluster: the page shows what they print.
 import { afterAll, expect, it } from "@effect/vitest"
 import { spawnSync } from "node:child_process"
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs"
@@ -8,7 +8,7 @@ import { join, resolve } from "node:path"
 const place = mkdtempSync(join(tmpdir(), "agent-job-docs-"))
 afterAll(() => rmSync(place, { recursive: true }))
 
-/** The indented lines from the one that begins so, to the end of their block. */
+/** Returns the indented lines from the one that starts with `begin` to the end of its block. */
 const shown = (begin: string): string => {
   const lines = readFileSync("docs/cli.md", "utf8").split("\n")
   const from = lines.findIndex((line) => line.startsWith(`    ${begin}`))

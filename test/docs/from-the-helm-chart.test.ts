@@ -1,4 +1,4 @@
-// The page for those who move from the Helm chart names only keys that exist, and says of none that it is missing when it is here.
+// The page for people who move from the Helm chart names only keys that exist, and calls no key missing that is there.
 import { describe, expect, it } from "@effect/vitest"
 import { readFileSync } from "node:fs"
 import { valueKeys } from "../../src/schema/values-document.ts"
@@ -7,7 +7,7 @@ const page = readFileSync("docs/from-the-helm-chart.md", "utf8")
 const keys = valueKeys().map(({ key }) => key)
 const exists = (name: string): boolean => keys.some((key) => key === name || key.startsWith(`${name.replace(/\.\*$/u, "")}.`))
 
-/** `a.b`, `.c` is a.b and a.c. */
+/** Returns the keys that a cell names; `.c` after `a.b` stands for a.c. */
 const named = (cell: string): ReadonlyArray<string> =>
   [...cell.matchAll(/`([^`]+)`/gu)].reduce<ReadonlyArray<string>>(
     (all, [, name = ""]) => [...all, name.startsWith(".") ? `${all[0]?.replace(/\.[^.]+$/u, "")}${name}` : name],

@@ -1,5 +1,5 @@
-// What comes from outside, broken in every way: each decoder takes it or refuses it in its own words, soon, and nothing else happens.
-// FUZZ_INPUTS says how many inputs each decoder gets; `make fuzz N=…` prints what came of them.
+// Input from outside, broken in every way: each decoder accepts it or refuses it with an error of its own, soon, and nothing else happens.
+// FUZZ_INPUTS is the number of inputs for each decoder; `make fuzz N=…` sets it and prints the results.
 import { describe, expect, it } from "@effect/vitest"
 import { Cause, Effect, Exit, Option, Schema } from "effect"
 import { lstatSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs"
@@ -24,7 +24,7 @@ const seed = Number(process.env.PROPERTY_SEED ?? 1)
 const timeout = Math.max(120_000, inputs * 20)
 const slowMillis = 10_000
 
-/** Feeds each input; an exception or a long silence is a crash. */
+/** Decodes `count` inputs; an exception, or an input that takes over `slowMillis`, counts as a crash. */
 const feed = <A>(what: string, input: (chance: Chance) => A, decode: (input: A) => unknown, count = inputs) => {
   const chance = new Chance(seed)
   const crashes: Array<string> = []
@@ -50,7 +50,7 @@ const feed = <A>(what: string, input: (chance: Chance) => A, decode: (input: A) 
 
 const noise = (chance: Chance, most: number) => Buffer.from(Array.from({ length: chance.below(most) }, () => chance.below(256)))
 
-/** The text with a piece doubled, cut out, or overwritten. */
+/** Returns the text with a piece doubled, cut out or overwritten, or only a piece of it. */
 const torn = (chance: Chance, text: string): string => {
   const [from, to] = [chance.below(text.length + 1), chance.below(text.length + 1)].sort((a, b) => a - b) as [number, number]
   return chance.one([
@@ -101,7 +101,7 @@ const names = [
 ]
 
 const archive = (chance: Chance): Uint8Array => {
-  const fair = chance.often(0.3) // else hardly one would arrive at its second entry
+  const fair = chance.often(0.3) // without these, hardly any archive would be read as far as its second entry
   const name = () => fair && chance.often(0.9) ? `${chance.one(["a", "b", "c/d"])}${chance.below(100)}` : chance.one(names)
   const entries = Array.from({ length: 1 + chance.below(6) }, () => {
     const content = noise(chance, 700)
@@ -125,7 +125,7 @@ const archive = (chance: Chance): Uint8Array => {
   return chance.often(0.1) ? packed.subarray(0, chance.below(packed.length)) : packed
 }
 
-/** Everything there, links not followed. */
+/** Returns the paths of everything in the folder; links are not followed. */
 const below = (folder: string): ReadonlyArray<string> =>
   readdirSync(folder, { withFileTypes: true }).flatMap((
     entry

@@ -1,5 +1,5 @@
-// What a fuzz test came to: printed, and kept for `make fuzz` in the file that it names.
-// Used by the fuzz tests; report.ts makes one report of all.
+// The figures of a fuzz test: printed, and for `make fuzz` appended to the file that FUZZ_FIGURES names.
+// Used by the fuzz tests; report.ts makes one report of them all.
 import { appendFileSync } from "node:fs"
 
 export interface Figures {

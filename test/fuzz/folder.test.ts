@@ -1,4 +1,4 @@
-// Trees that a hostile runner left, with links to everywhere: what the worker reads, writes and removes there stays there.
+// Trees that a hostile runner left, with links to everywhere: the worker reads, writes and removes nothing outside of them.
 import { describe, expect, it } from "@effect/vitest"
 import { Effect } from "effect"
 import { lstatSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs"
@@ -13,7 +13,7 @@ const seed = Number(process.env.PROPERTY_SEED ?? 1)
 const names = ["a", "b", "c"]
 const secret = "the worker's own"
 
-/** Files, folders and links under the few names that are asked for later. */
+/** Fills the folder with files, folders and links, under the few names that the test asks for later. */
 const grow = (chance: Chance, folder: string, outside: string, depth: number): void => {
   for (const name of names.filter(() => chance.often(0.7))) {
     const path = join(folder, name)

@@ -1,4 +1,4 @@
-// Chance from a seed, and values by a JSON Schema: those it allows, and those it should refuse.
+// Random choices from a seed, and values made by a JSON Schema: some that it allows, and some that it should refuse.
 // Used by the fuzz tests; the same seed gives the same requests.
 
 type Json = null | boolean | number | string | ReadonlyArray<Json> | { readonly [key: string]: Json }
@@ -23,7 +23,7 @@ export class Chance {
   constructor(seed: number) {
     this.state = seed >>> 0
   }
-  /** At least 0, below 1; mulberry32. */
+  /** Returns a number from 0 up to but not including 1, by mulberry32. */
   next(): number {
     this.state = (this.state + 0x6d2b79f5) >>> 0
     let mixed = Math.imul(this.state ^ (this.state >>> 15), this.state | 1)
@@ -43,7 +43,7 @@ export class Chance {
   }
 }
 
-/** Texts that programs have stumbled over; the first is none. */
+/** Texts that programs have stumbled over; the first is the empty text. */
 export const hostileTexts: ReadonlyArray<string> = [
   "",
   " ",
@@ -114,7 +114,7 @@ const text = (chance: Chance, { pattern }: JsonSchema): string => {
   return chance.one(["demo", "a", "plan", "x1", "name"])
 }
 
-/** A value that the schema most likely allows. */
+/** Returns a value that the schema most likely allows; texts are often chosen from `names`, if there are any. */
 export const valid = (chance: Chance, schema: JsonSchema, names: ReadonlyArray<string> = []): Json => {
   if (schema.allOf?.[0] !== undefined) {
     return valid(chance, Object.assign({}, schema, ...schema.allOf, { allOf: undefined }) as JsonSchema, names)
@@ -144,7 +144,7 @@ export const valid = (chance: Chance, schema: JsonSchema, names: ReadonlyArray<s
   }
 }
 
-/** The value with one place of it changed, taken out, or added to. */
+/** Returns the value with one place changed or removed, or with something added in one place. */
 export const damaged = (chance: Chance, value: Json): Json => {
   if (typeof value !== "object" || value === null || chance.often(0.2)) return chance.one(hostile)
   if (Array.isArray(value)) {

@@ -1,4 +1,4 @@
-// Makes the report of `make fuzz` out of what its tests came to: report.ts FILE COMMAND. Run by scripts/fuzz.
+// Makes the report of `make fuzz` from the figures of its tests: report.ts FILE COMMAND. Run by scripts/fuzz.
 import { readFileSync } from "node:fs"
 import { writeReport } from "../scorecard/report.ts"
 import type { Figures } from "./figures.ts"

@@ -1,5 +1,6 @@
-// Requests of every kind, right and wrong, to every route of the real server with every kind of token: it never breaks, hangs or answers in another form.
-// FUZZ_REQUESTS says how many; `make fuzz N=…` prints what came of them.
+// Requests of every kind, right and wrong, to every route of the real server, with every kind of token.
+// The server never breaks or hangs, and answers only in the forms that it describes.
+// FUZZ_REQUESTS is the number of requests; `make fuzz N=…` sets it and prints the results.
 import { describe, expect, it } from "@effect/vitest"
 import { Ajv2020 } from "ajv/dist/2020.js"
 import { Effect, Option, Schema } from "effect"
@@ -33,7 +34,7 @@ import { Chance, damaged, hostileTexts, type JsonSchema, valid } from "./random.
 const requests = Number(process.env.FUZZ_REQUESTS ?? 5000)
 const seed = Number(process.env.PROPERTY_SEED ?? 1)
 const sceneEvery = 250
-/** A hang is for ever; less than this is a machine that has other work too. */
+/** How long a request may take before it counts as a hang; so long because the machine may have other work too. */
 const longestAnswerMillis = 60_000
 
 type Kind = "user" | "pool" | "task"
@@ -44,7 +45,7 @@ interface Operation {
   readonly kind: Kind | undefined
   readonly body: JsonSchema | "bytes" | undefined
   readonly query: ReadonlyArray<string>
-  /** By status; nothing of those that are not ours to describe. */
+  /** The schema of each answer, by status; absent for the routes that our OpenAPI document does not describe. */
   readonly answers?: Readonly<Record<string, object | undefined>>
 }
 
@@ -137,15 +138,15 @@ const theirs: ReadonlyArray<Operation> = [
 ]
 const operations = [...ours, ...theirs]
 
-/** What there is on the server just now. */
+/** What is on the server while a part of the requests is sent. */
 interface Scene {
   readonly ids: ReadonlyArray<string>
-  /** An id and the secret that goes with it. */
+  /** Ends of links that need no token: an id, a slash and its secret. */
   readonly links: ReadonlyArray<string>
   readonly tokens: Readonly<Record<"over" | Kind, string>>
 }
 
-/** A workspace whose state is in doubt: its apply made something, was refused a state, and was lost. */
+/** Makes a workspace whose state is in doubt: its apply made something, could not push its state, and was lost. Returns its ids. */
 const makeDoubt = Effect.fnUntraced(function*(url: string, name: string) {
   yield* person(url).start(name, { "auto-apply": true })
   yield* planWith(url)
@@ -163,7 +164,8 @@ const makeDoubt = Effect.fnUntraced(function*(url: string, name: string) {
 })
 
 /**
- * A run that waits for a decision, one that applies, one that plans, one that left its state in doubt; with all the ids that lead to them.
+ * Makes a run that waits for a decision, one that applies, one that waits for its plan and one that left its state in doubt. Returns all
+ * the ids that lead to them.
  */
 const makeScene = Effect.fnUntraced(function*(url: string, turn: number) {
   const me = person(url)
@@ -219,7 +221,7 @@ const makeScene = Effect.fnUntraced(function*(url: string, turn: number) {
   } satisfies Scene
 })
 
-/** What the requests left open would be taken for the next scene's; each end may start the run behind it. */
+/** Ends all open runs, which an agent of the next scene could take. It repeats, because the end of a run may start the next one. */
 const endAll = (url: string) =>
   Effect.gen(function*() {
     const open = (yield* ask(`${url}${runPath.list}`, userToken)).json.runs.filter(({ cancelAsked, final }: RunView) =>
@@ -246,7 +248,7 @@ const segment = (chance: Chance, { ids }: Scene): string =>
     ? encodeURIComponent(chance.one(hostileTexts.slice(1)).toWellFormed())
     : chance.one(["%zz", "%", "..", "%2e%2e", "a%00b", "%ff", "a?b", "*"])
 
-/** How an id begins that belongs behind this part of a path. */
+/** The ids that fit behind a part of a path, by that part. */
 const fittingIds: Readonly<Record<string, RegExp>> = {
   runs: /^run-[a-z0-9]+$/u,
   assignments: /\.(?:plan|apply)\.1$/u,
@@ -302,7 +304,7 @@ const bodyOf = (chance: Chance, { ids }: Scene, operation: Operation): Buffer | 
   return Buffer.from(JSON.stringify(chance.often(0.35) ? damaged(chance, value) : value))
 }
 
-/** After these little more can succeed in a scene. */
+/** Routes after which few other requests of the same scene can succeed; so they are drawn less often. */
 const ends = /(?:result|cancel|discard|unlock|apply)$/u
 
 const requestOf = (chance: Chance, scene: Scene): Sent => {
@@ -380,7 +382,7 @@ const validators = new Map(
   )
 )
 
-/** What is wrong with an answer; nothing if it is fine. */
+/** Returns what is wrong with an answer, or undefined if nothing is. */
 const troubleWith = ({ method, operation, path }: Sent, { headers, status, text }: Got): string | undefined => {
   if (status >= 500) return "it failed"
   if (status < 200) return "it is no answer"

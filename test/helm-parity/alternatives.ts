@@ -1,5 +1,5 @@
-// What each key of the chart may say beside its default, odd texts and numbers among it.
-// Invariant: all of it is taken by Kubernetes, and by itself contradicts no other key.
+// The values that each key of the chart may have besides its default, with odd texts and numbers among them.
+// Invariant: Kubernetes accepts every one of them, and none by itself contradicts another key.
 // Used by generated-values.ts.
 import type { Choices, Some } from "./choices.ts"
 
@@ -23,7 +23,7 @@ const texts = [
   "~"
 ] as const
 
-/** Some that others give too, and one that only this component gives. */
+/** Makes a map with some keys that other components give too, and one that only this component gives. */
 const map = (shared: readonly [string, ...ReadonlyArray<string>], values: Some): Made => ({ oneOf, someOf }, key) =>
   Object.fromEntries([...someOf(shared), `only-${key.split(".").slice(0, -1).join("-")}`].map((name) => [name, oneOf(values)]))
 
@@ -139,7 +139,7 @@ const container = (key: string): Readonly<Record<string, Made>> => ({
   [`${key}.resources`]: resources
 })
 
-/** What each key of the chart may say beside its default. */
+/** The values that each key of the chart may have besides its default, by key. */
 export const alternatives: Readonly<Record<string, Made>> = {
   "agent.dataDir": oneOf("/data", "/opt/agent/work"),
   "agent.extraEnv": variables,

@@ -1,5 +1,5 @@
-// Where the chart breaks its own README, and for which values that shows.
-// Used by generate.ts, so that each is in a committed case.
+// Where the chart breaks the promises of its own README, and for which values that shows.
+// Used by generate.ts and cases.test.ts, so that each broken promise is in a committed case.
 import type { ChartValues, Image, Variables } from "./chart-values.ts"
 import type { Texts } from "./facts.ts"
 
@@ -27,7 +27,7 @@ const promises: Readonly<Record<string, (values: ChartValues) => boolean>> = {
   "the full name is taken": ({ fullnameOverride }) => fullnameOverride !== ""
 }
 
-/** Helm itself refuses longer ones. */
+/** Broken if the release's name has more than 53 characters, which Helm itself refuses. */
 const longName = "a long release name is cut"
 
 export const allBroken: ReadonlyArray<string> = [...Object.keys(promises), longName]

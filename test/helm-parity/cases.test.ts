@@ -1,4 +1,4 @@
-// The promises of the Helm chart's README, held by what is rendered: of the committed cases, and of as many more as the property seed makes.
+// What is rendered keeps the promises of the Helm chart's README: for the committed cases, and for more that the property seed makes.
 import { describe, expect, it } from "@effect/vitest"
 import { Arbitrary, Result, Schema } from "effect"
 import { readdirSync, readFileSync } from "node:fs"
@@ -32,11 +32,11 @@ const refusedCases = folders("refused").map((folder) => ({
   fact: JSON.parse(read("refused", folder, "refused.json")) as Refused
 }))
 
-/** The facts that do not hold. */
+/** Returns the checks of facts that do not hold. */
 const broken = (facts: Facts, objects: Objects) => compare(facts, objects).filter(({ holds }) => !holds)
 const names = (said: string, path: string): boolean => new RegExp(`(?<![\\w.])${path.replaceAll(".", "\\.")}(?!\\w)`, "u").test(said)
 
-/** What is said of a file that is refused. */
+/** Returns the message for a file that is refused, or "nothing" if it is accepted. */
 const saidOf = (text: string, release: { readonly name: string; readonly namespace: string }): string =>
   Result.match(rendered(text, release), { onFailure: (said) => said, onSuccess: () => "nothing" })
 
@@ -63,14 +63,14 @@ describe("a committed case", () => {
     expect(allBroken.filter((promise) => !acceptedCases.some(({ fact }) => fact.brokenByChart.includes(promise)))).toEqual([]))
 })
 
-/** Where both say something, the first. */
+/** Merges two trees; where both have a value, the first one's stays. */
 const together = (first: Tree, second: Tree): Tree =>
   Object.entries(second).reduce<Tree>((all, [key, value]) => {
     const own = all[key]
     return { ...all, [key]: isTree(own) && isTree(value) ? together(own, value) : Object.hasOwn(all, key) ? own : value }
   }, first)
 
-/** What the chart does not have; these change what it promises, as their sentences say. */
+/** Keys that the chart does not have, and that change what the chart promises, as their descriptions say. */
 const elsewhere = /^(agent\.auth\.token|global\.annotations|persistence\.hostPath\..*|task\.namespace|task\.networkPolicy\..*)$/u
 const newer = effects.filter(([key]) => ourKeys.some(([ours]) => ours === key) && !elsewhere.test(key))
 
@@ -107,7 +107,7 @@ describe("the comparison", () => {
     expect(broken(factsOf(fileOf(given), release), Result.getOrThrow(rendered(stringify(fileOf(ignored)), release)))).not.toEqual([])
   })
 
-  const kinds = mutations.map(({ breaks }) => breaks).sort((a, b) => b.length - a.length) // the nearer name first
+  const kinds = mutations.map(({ breaks }) => breaks).sort((a, b) => b.length - a.length) // the longest prefix first
   const kind = (fact: string): string => kinds.find((breaks) => fact.startsWith(breaks)) ?? fact
 
   it.each(mutations)("sees it by $breaks when $what", ({ breaks, change, given = {} }) => {

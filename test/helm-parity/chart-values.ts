@@ -1,5 +1,5 @@
-// The values of the chart as its promises speak of them: their types, their defaults, and a file laid over these as Helm does it.
-// Invariant: nothing of the product is asked, so that the model stays independent of it.
+// The values of the chart: their types, their defaults, and how a file is laid over the defaults, as Helm does it.
+// Invariant: no code of the product is used, so that the model stays independent of it.
 // Used by the other files here.
 import type {
   V1Affinity,
@@ -88,7 +88,7 @@ export interface ChartValues {
 
 export const isTree = (value: unknown): value is Tree => typeof value === "object" && value !== null && !Array.isArray(value)
 
-/** Maps key by key, all else as a whole, and null takes a key away. */
+/** Lays `above` over `below`: maps are merged key by key, other values replaced, and null removes a key. */
 const laidOver = (below: Tree, above: Tree): Tree => {
   const result: Record<string, unknown> = { ...below }
   for (const [key, value] of Object.entries(above)) {
@@ -104,10 +104,10 @@ const put = (file: Tree, [key = "", ...rest]: ReadonlyArray<string>, value: unkn
   return { ...file, [key]: rest.length === 0 ? value : put(isTree(inner) ? inner : {}, rest, value) }
 }
 
-/** The file that gives each key, by its path with dots, its value. */
+/** Returns the values file with the given values, whose keys are paths with dots. */
 export const fileOf = (given: Tree): Tree => Object.entries(given).reduce((file, [path, value]) => put(file, path.split("."), value), {})
 
 const defaults = fileOf(Object.fromEntries(chartKeys))
 
-/** Of a file that no one refuses, so that it has these types. */
+/** Returns the file laid over the defaults; the file has to be valid, because its types are not checked. */
 export const chartValues = (file: Tree): ChartValues => laidOver(defaults, file) as unknown as ChartValues

@@ -1,19 +1,19 @@
-// Choices that a seed decides, the same ones each time.
+// Random choices, which are the same each time for the same seed.
 // Used by generated-values.ts, refusals.ts and generate.ts.
 
 export type Some = readonly [unknown, ...ReadonlyArray<unknown>]
 
 export interface Choices {
-  /** From 0 up, less than this. */
+  /** Returns a whole number from 0 up to but not including the limit. */
   readonly below: (limit: number) => number
   readonly oneOf: <const All extends Some>(all: All) => All[number]
-  /** In their order; at least one. */
+  /** Returns at least one of them, in their order. */
   readonly someOf: <const All extends Some>(all: All) => ReadonlyArray<All[number]>
-  /** Once in so many times. */
+  /** Returns true once in so many times, on average. */
   readonly oneIn: (times: number) => boolean
 }
 
-/** The generator mulberry32, which is short and good enough. */
+/** Makes choices with the generator mulberry32, which is short and good enough. */
 export const choices = (seed: number): Choices => {
   let state = seed >>> 0
   const below = (limit: number): number => {

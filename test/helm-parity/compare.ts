@@ -1,6 +1,6 @@
-// Whether rendered objects are as the facts say, each fact by itself: the same comparison for committed and for generated cases.
-// Invariant: a fact that cannot be found does not hold; what a fact leaves free is not looked at.
-// Used by cases.test.ts, which shows that each of them can fail.
+// Checks whether rendered objects are as the facts say, each fact by itself; the same for committed and for generated cases.
+// Invariant: a value that the facts expect and that is not found fails its check; what the facts leave open is not checked.
+// Used by cases.test.ts, which shows that each check can fail.
 import type { V1Container, V1PodTemplateSpec, V1Volume, V1VolumeMount } from "@kubernetes/client-node"
 import { isDeepStrictEqual } from "node:util"
 import type { ContainerFacts, Facts, Name, PodFacts, TaskContainerFacts, Texts } from "./facts.ts"
@@ -49,7 +49,7 @@ const name = (fact: string, expected: Name, rendered = ""): Check =>
       rendered
     )
 
-/** Marks that a program may put on its own objects. */
+/** Annotations that a program may put on its own objects. */
 const ownMark =
   /^([a-z0-9.-]+\.)?scalr\.io\/|^checksum\/|^kubectl\.kubernetes\.io\/default-|^cluster-autoscaler\.kubernetes\.io\/safe-to-evict|^karpenter\.sh\/do-not-/u
 const annotations = (fact: string, expected: Texts, absent: ReadonlyArray<string>, rendered: Texts = {}): Checks => [

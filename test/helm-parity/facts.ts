@@ -1,5 +1,5 @@
-// What must be found in the rendered objects of one values file: the shape of a case's expected.json, and of its refused.json.
-// Used by the model that works it out, the comparer that looks for it, and the generator that writes it down.
+// The facts that must be found in the rendered objects of one values file: the types of a case's expected.json and refused.json.
+// Used by the model that derives them, the comparison that looks for them, and the generator that writes them.
 import type {
   V1Affinity,
   V1Container,
@@ -13,7 +13,7 @@ import type {
 
 export type Texts = Readonly<Record<string, string>>
 
-/** Of a name that the program makes: how it begins, and what else is in it. */
+/** A name that the program makes up: only how it starts, and a text that it contains, are fixed. */
 export interface MadeName {
   readonly generated: true
   readonly startsWith: string
@@ -25,7 +25,7 @@ export interface ContainerFacts {
   readonly image: string
   readonly pullPolicy: string
   readonly env: Texts
-  /** Variables of other components. */
+  /** Names of variables that were given to other containers only. */
   readonly envAbsent: ReadonlyArray<string>
   readonly resources: V1ResourceRequirements
   readonly securityContext: V1SecurityContext
@@ -55,7 +55,7 @@ export interface ControllerFacts extends ContainerFacts, PodFacts {
   readonly url?: string
 }
 
-/** The volume that worker and runner share; with a claim, where in it. */
+/** The volume that worker and runner share; if it is a claim, with the path in it. */
 export type DataFacts =
   & { readonly mountPath: string; readonly sharedWithRunner: true }
   & ({ readonly kind: "emptyDir"; readonly sizeLimit: string } | {
@@ -104,17 +104,17 @@ export interface Facts {
     }
 }
 
-/** `expected.json`. */
+/** The content of `expected.json`. */
 export interface Accepted {
   readonly about: string
   readonly name: string
   readonly namespace: string
   readonly expected: Facts
-  /** Promises among these facts that the chart itself breaks. */
+  /** The promises behind these facts that the chart itself breaks. */
   readonly brokenByChart: ReadonlyArray<string>
 }
 
-/** `refused.json`. */
+/** The content of `refused.json`. */
 export interface Refused {
   readonly keyPath: string
   readonly why: string

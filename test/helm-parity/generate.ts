@@ -1,5 +1,5 @@
-// Writes the committed cases, from a seed: node test/helm-parity/generate.ts SEED
-// Invariant: together the accepted ones give every key of the chart, and show every promise that the chart breaks.
+// Writes the committed cases from a seed: node test/helm-parity/generate.ts SEED
+// Invariant: together the accepted cases give every key of the chart, and show every promise that the chart breaks.
 // Run by a person; cases.test.ts reads what it wrote.
 import { mkdirSync, rmSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
@@ -20,7 +20,7 @@ if (!Number.isSafeInteger(seed)) {
   )
 }
 
-/** Keys of which one wins over another: the first cases have each of these together. */
+/** Groups of keys that override each other: each of the first cases has one of these groups. */
 const layers: ReadonlyArray<ReadonlyArray<string>> = [
   ["global.extraEnv", "agent.extraEnv", "controller.extraEnv", "task.worker.extraEnv", "task.runner.extraEnv"],
   ["global.podAnnotations", "controller.podAnnotations", "task.podAnnotations"],
@@ -38,7 +38,7 @@ const write = (
   const words = about.replaceAll(/(?<=[a-z])[A-Z]/gu, "-$&").toLowerCase().replace(/[^a-z0-9]+/gu, "-")
   const path = join(import.meta.dirname, folder, `${String(number + 1).padStart(3, "0")}-${words}`)
   mkdirSync(path, { recursive: true })
-  writeFileSync(join(path, "values.yaml"), stringify(file, { version: "1.1" })) // as Helm reads it: yes is no text
+  writeFileSync(join(path, "values.yaml"), stringify(file, { version: "1.1" })) // Helm reads YAML 1.1, where a bare yes is no text
   for (const [kind, fact] of Object.entries(facts)) {
     writeFileSync(join(path, kind === "accepted" ? "expected.json" : "refused.json"), `${JSON.stringify(fact, null, 2)}\n`)
   }

@@ -1,5 +1,5 @@
-// Values files from a seed: some keys that must be in it, others by chance, and what belongs beside them.
-// Invariant: no file contradicts itself, every key in it means something there, and a pool token is always given.
+// Values files from a seed: with the keys that must be there, others by chance, and the keys that those need.
+// Invariant: no file contradicts itself, every key in it has an effect, and a pool token is always given.
 // Used by refusals.ts, generate.ts and cases.test.ts.
 import { alternatives } from "./alternatives.ts"
 import { fileOf, type Tree } from "./chart-values.ts"
@@ -35,7 +35,7 @@ const beside: Readonly<Record<string, Beside>> = {
   "task.worker.extraVolumeMounts": { needs: ["task.extraVolumes"] }
 }
 
-/** The keys in their order as far as they go together, each with what it needs. */
+/** Returns the wanted keys, each with the keys that it needs; one that contradicts an earlier one is left out. */
 const fitting = (wanted: ReadonlyArray<string>): ReadonlySet<string> => {
   const chosen = new Set<string>()
   const excluded = new Set<string>()
@@ -50,7 +50,7 @@ const fitting = (wanted: ReadonlyArray<string>): ReadonlySet<string> => {
   return chosen
 }
 
-/** By key: those that must be there, and each other once in so many times. */
+/** Returns values by key: for the keys in `must`, and for each other key once in `othersOnceIn` times. */
 export const generatedGiven = (choices: Choices, must: ReadonlyArray<string>, othersOnceIn: number): Tree => {
   const chosen = fitting([
     ...must,

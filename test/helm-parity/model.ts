@@ -1,5 +1,5 @@
-// The promises of the chart's README as one function: from a values file to the facts that hold of everything rendered from it.
-// Invariant: written from the promises alone; nothing of the product is asked but what the chart's defaults are.
+// The promises of the chart's README as one function: from a values file to the facts that must hold for everything rendered from it.
+// Invariant: it is written from the promises alone and uses no code of the product.
 // Used by generate.ts and cases.test.ts.
 import type { V1PodSecurityContext, V1SecurityContext } from "@kubernetes/client-node"
 import {
@@ -16,7 +16,7 @@ import type { ContainerFacts, DataFacts, Facts, MadeName, PodFacts, TaskContaine
 const applicationVersion = "0.54.0"
 const metadataService = "169.254.169.254/32"
 
-/** Which layers of variables reach a container, the nearest last. */
+/** Returns the layers of variables that each container gets; a later layer wins. */
 const variablesOf = ({ agent, controller, global, task }: ChartValues) => ({
   controller: [global.extraEnv, agent.extraEnv, controller.extraEnv],
   worker: [global.extraEnv, agent.extraEnv, task.worker.extraEnv],
@@ -47,7 +47,7 @@ const image = (
 const inherited = ["runAsGroup", "runAsNonRoot", "runAsUser", "seLinuxOptions", "seccompProfile"]
 const says = (value: unknown): boolean => typeof value !== "object" || value === null || Object.keys(value).length > 0
 
-/** What Kubernetes applies to a container: what it does not say itself is as its Pod says. */
+/** Returns the security context in force for a container: its own settings over the ones it inherits from its Pod. */
 const applied = (own: V1SecurityContext, pod: V1PodSecurityContext): V1SecurityContext => ({
   ...Object.fromEntries(Object.entries(pod).filter(([key, value]) => inherited.includes(key) && says(value))),
   ...Object.fromEntries(Object.entries(own).filter(([, value]) => says(value)))
@@ -65,7 +65,7 @@ const ofAgent = (
   securityContext: applied(says(own.securityContext) ? own.securityContext : values.agent.securityContext, podSecurityContext)
 })
 
-/** Of one of the two containers; the other's mounts are not its own. */
+/** Returns the extra mounts that one of the two containers must have, and those of the other one, which it must not have. */
 const mounts = (
   { task }: ChartValues,
   part: "runner" | "worker"
@@ -89,7 +89,7 @@ const pod = ({ global }: ChartValues, own: PodValues, other: PodValues): PodFact
   }
 }
 
-/** Names may be cut after 40 characters, and end in neither dash nor dot. */
+/** Returns the name that a program may make up: it may be cut after 40 characters, and ends in neither a dash nor a dot. */
 const madeName = ({ fullnameOverride, nameOverride }: ChartValues, release: string): MadeName => {
   const fits = `${release}-${nameOverride}`.length <= 40
   return {

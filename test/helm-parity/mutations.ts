@@ -1,11 +1,11 @@
-// What could be wrong in rendered objects, one thing at a time, and the fact that must then fail: each kind of fact has its row.
+// Mutations of rendered objects, each of which makes one thing wrong, with the fact that must then fail. Each kind of fact has one.
 // Used by cases.test.ts.
 import { isTree, type Tree } from "./chart-values.ts"
 import type { Objects } from "./objects.ts"
 
 type Node = unknown
 
-/** Of lists, the item with this name or place. */
+/** Sets the value at a path; in a list, a key of the path is the name or the index of an item. */
 const put = (node: Node, [key, ...rest]: ReadonlyArray<string>, value: unknown): Node => {
   if (key === undefined) return value
   if (Array.isArray(node)) {
@@ -17,12 +17,12 @@ const put = (node: Node, [key, ...rest]: ReadonlyArray<string>, value: unknown):
 export interface Mutation {
   readonly breaks: string
   readonly what: string
-  /** The values that the fact needs. */
+  /** The values that the fact needs, by key. */
   readonly given?: Tree
   readonly change: (objects: Objects) => Objects
 }
 
-/** `path`: with slashes, since labels have dots. */
+/** Returns a mutation that sets one value. `path` has slashes, because labels contain dots. */
 const wrong = (breaks: string, kind: string, path: string, value: unknown, given: Tree = {}): Mutation => ({
   breaks,
   what: `${kind} ${path} is ${JSON.stringify(value)}`,

@@ -1,4 +1,4 @@
-// Where in the rendered objects the facts are: the controller, the task, what their containers get, and what they may reach.
+// Finds in the rendered objects what the facts are about: the controller, the task, what their containers get, and what they may reach.
 // Used by compare.ts.
 import type {
   V1ConfigMap,
@@ -31,7 +31,7 @@ export interface KubernetesObject {
 }
 export type Objects = ReadonlyArray<KubernetesObject>
 
-/** A kind is all that tells what an object is. */
+/** Returns the objects of a kind; the kind alone tells their type. */
 export const ofKind = <K extends keyof Kinds>(objects: Objects, kind: K): ReadonlyArray<Kinds[K]> =>
   objects.filter((object) => object.kind === kind) as ReadonlyArray<Kinds[K]>
 export const named = <A extends { readonly metadata?: V1ObjectMeta }>(all: ReadonlyArray<A>, name: string | undefined): A | undefined =>
@@ -49,17 +49,20 @@ export const containersOf = (
 export const containerOf = (pod: V1PodSpec | undefined, name: string): V1Container | undefined =>
   containersOf(pod).find((container) => container.name === name)
 
-/** As text, the last of a name; those from elsewhere as nothing that a values file could say. */
+/**
+ * Returns a container's variables by name. The last one of a name wins, and one that comes from elsewhere is an object, which no values
+ * file could give.
+ */
 export const environmentOf = ({ env = [] }: V1Container): Readonly<Record<string, unknown>> =>
   Object.fromEntries(env.map(({ name, value, valueFrom }) => [name, valueFrom ?? value ?? ""]))
 
-/** What a Secret says, by key. */
+/** Returns the decoded content of a Secret, by key. */
 export const dataOf = ({ data = {}, stringData = {} }: V1Secret): Readonly<Record<string, string>> => ({
   ...Object.fromEntries(Object.entries(data).map(([key, value]) => [key, Buffer.from(value, "base64").toString()])),
   ...stringData
 })
 
-/** The keys of Secrets that a container gets, as variables or in mounted volumes; without a key: all of them. */
+/** Returns the keys of Secrets that a container gets as variables or in mounted volumes; no key means all keys of the Secret. */
 export const secretsOf = (
   pod: V1PodSpec | undefined,
   { env = [], volumeMounts = [] }: V1Container
@@ -79,7 +82,7 @@ export const secretsOf = (
   ]
 }
 
-/** The Pod's word, else its account's. */
+/** Reports whether the API token is mounted by default: the Pod decides, else its service account. */
 export const mountsTokenByItself = (objects: Objects, pod: V1PodSpec | undefined): boolean =>
   pod?.automountServiceAccountToken ??
     named(ofKind(objects, "ServiceAccount"), pod?.serviceAccountName ?? "default")?.automountServiceAccountToken ?? true
@@ -116,7 +119,10 @@ export interface Connection {
 const opens = ({ port, protocol }: Connection) => ({ endPort, port: first, protocol: only = "TCP" }: V1NetworkPolicyPort): boolean =>
   only === protocol && (first === undefined || (typeof first === "number" && first <= port && port <= (endPort ?? first)))
 
-/** Whether the policies let a Pod of this template open the connection: any of them is enough, and with none for it everything is open. */
+/**
+ * Reports whether the policies let a Pod of this template open the connection. One policy that allows it is enough; a Pod that no policy
+ * selects may open every connection.
+ */
 export const reaches = (objects: Objects, template: V1PodTemplateSpec | undefined, connection: Connection): boolean => {
   const policies = ofKind(objects, "NetworkPolicy").flatMap(({ spec }) => spec === undefined ? [] : [spec])
     .filter(({ podSelector, policyTypes = [] }) => policyTypes.includes("Egress") && selects(podSelector, template?.metadata?.labels ?? {}))

@@ -1,5 +1,5 @@
-// Values files that must be refused, each for one reason, and the key that must be named.
-// Invariant: the rest of the file is a generated one that would be taken.
+// Values files that must be refused, each for one reason, and the key that the message must name.
+// Invariant: the rest of each file is generated and would be accepted.
 // Used by generate.ts and cases.test.ts.
 import { fileOf, type Tree } from "./chart-values.ts"
 import type { Choices } from "./choices.ts"
@@ -7,15 +7,15 @@ import { generatedGiven, keys } from "./generated-values.ts"
 
 interface Mistake {
   readonly about: string
-  /** By key, what to give beside the rest, or instead. */
+  /** Values by key, which are added to the generated ones or replace them. */
   readonly given: Tree
   readonly keyPath: string
   readonly mentions?: ReadonlyArray<string>
-  /** Keys that would say something else about it. */
+  /** Keys to leave out of the rest of the file, because they would hide the mistake. */
   readonly without?: ReadonlyArray<string>
 }
 
-/** `key`, and what is put there. */
+/** Returns the mistake of giving `key` this value. */
 const at = (about: string, key: string, value: unknown, mentions?: ReadonlyArray<string>): Mistake => ({
   about,
   given: { [key]: value },
@@ -91,7 +91,7 @@ export interface Refusable {
 
 export const countOfMistakes = mistakes.length
 
-/** A generated file with the mistake of this number. */
+/** Returns a generated file with the mistake of this number. */
 export const refusable = (choices: Choices, number: number): Refusable => {
   const { about, given, keyPath, mentions, without = [] } = (mistakes[number % mistakes.length] ?? letterMistake)(choices)
   const rest = Object.entries(generatedGiven(choices, [], 12)).filter(([key]) => !without.includes(key) && !key.startsWith(`${keyPath}.`))

@@ -1,4 +1,4 @@
-// What the product renders of the text of a values file, without a process of its own: as `agent-job render` does it, from YAML to JSON.
+// Renders the text of a values file as `agent-job render` does, but in this process: from YAML to the objects as JSON.
 // Used by cases.test.ts.
 import { Result } from "effect"
 import { readFileSync } from "node:fs"
@@ -13,7 +13,7 @@ import type { KubernetesObject } from "./objects.ts"
 
 const taskFile = Result.getOrThrow(yamlLayer("task.yaml", readFileSync(`${import.meta.dirname}/task.yaml`, "utf8"))).tree
 
-/** The objects, or what is said to whoever wrote the file. */
+/** Returns the objects, or the message for the author of the file. */
 export const rendered = (
   text: string,
   release: { readonly name: string; readonly namespace: string }

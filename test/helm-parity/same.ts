@@ -1,4 +1,4 @@
-// When two pieces of Kubernetes data say the same, though they are written differently.
+// Whether two pieces of Kubernetes data mean the same, though they are written differently.
 // Used by compare.ts.
 import type { V1Container, V1PodSecurityContext, V1PodSpec, V1SecurityContext, V1Toleration } from "@kubernetes/client-node"
 import { isDeepStrictEqual } from "node:util"
@@ -27,10 +27,10 @@ const amount = (quantity: unknown): number => {
   return digits === undefined ? NaN : Number(digits) * (suffix === "" ? 1 : factors[suffix] ?? NaN)
 }
 
-/** 500m and 0.5, 1Gi and 1024Mi; what is no quantity is the same as none. */
+/** Reports whether two quantities are equal, such as 500m and 0.5, or 1Gi and 1024Mi. A value that is no quantity equals nothing. */
 export const sameAmount = (a: unknown, b: unknown): boolean => Math.abs(amount(a) - amount(b)) <= 1e-9 * amount(a)
 
-/** Everything in `want` is in `have`: maps may have more keys, lists of named things more things. */
+/** Reports whether everything in `want` is in `have`: maps may have more keys, and lists of named things more items. */
 export const isWithin = (want: unknown, have: unknown): boolean => {
   if (isTree(want)) return isTree(have) && Object.entries(want).every(([key, value]) => isWithin(value, have[key]))
   if (!Array.isArray(want)) return isDeepStrictEqual(want, have)
@@ -41,7 +41,7 @@ export const isWithin = (want: unknown, have: unknown): boolean => {
   return want.length === have.length && want.every((item, index) => isWithin(item, have[index]))
 }
 
-/** Without what says nothing: empty maps and lists. */
+/** Returns the context without empty maps and lists, which mean nothing. */
 const said = (context: object): Tree =>
   Object.fromEntries(
     Object.entries(context).filter(([, value]) =>
@@ -49,7 +49,7 @@ const said = (context: object): Tree =>
     )
   )
 
-/** What Kubernetes takes where a security context does not say. */
+/** Kubernetes' defaults for a security context. */
 const unsaid: Tree = { privileged: false, readOnlyRootFilesystem: false, runAsNonRoot: false, fsGroupChangePolicy: "Always" }
 
 export const inForce = (context: V1PodSecurityContext | V1SecurityContext = {}): Tree =>
@@ -57,11 +57,11 @@ export const inForce = (context: V1PodSecurityContext | V1SecurityContext = {}):
 
 const inherited = ["runAsGroup", "runAsNonRoot", "runAsUser", "seLinuxOptions", "seccompProfile"]
 
-/** What the kubelet applies: the Pod's settings under the container's. */
+/** Returns what the kubelet applies: the container's settings over the Pod's. */
 export const inForceWithin = ({ securityContext: pod = {} }: V1PodSpec, { securityContext: own = {} }: V1Container): Tree =>
   inForce({ ...Object.fromEntries(Object.entries(said(pod)).filter(([key]) => inherited.includes(key))), ...said(own) })
 
-/** In one order and spelling. */
+/** Returns the tolerations as texts, in one order and spelling, so that they can be compared. */
 export const tolerationsSaid = (all: ReadonlyArray<V1Toleration> = []): ReadonlyArray<string> =>
   all.map(({ operator, ...rest }) =>
     JSON.stringify(Object.entries({ ...rest, ...(operator !== "Equal" && operator !== undefined && { operator }) }).sort())

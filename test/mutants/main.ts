@@ -1,6 +1,6 @@
 // `make mutants`: plants each deliberate bug alone in a copy of the checkout and runs the test that has to catch it.
-// Always holds: a test that fails without a bug catches none; what survives is said and fails the run. The table is docs/mutants.md.
-// Run from the root of the checkout by scripts/mutants; parts of names, or of tests' paths, choose some of the bugs.
+// Always holds: a test that fails without any bug ends the run, and a bug that survives fails it. The table is docs/mutants.md.
+// Run from the root of the checkout by scripts/mutants; arguments choose bugs by parts of their names or of their tests' paths.
 import { execFileSync, spawnSync } from "node:child_process"
 import { cpSync, existsSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs"
 import { tmpdir } from "node:os"
@@ -19,8 +19,8 @@ symlinkSync(resolve("node_modules"), join(copy, "node_modules"))
 type Verdict = "caught" | "survived" | "out of date" | "no verdict"
 
 /**
- * Whether a test of the file fails, if it comes to its end. One seed for all, and few schedules: what those do not find has a test of its
- * own.
+ * Runs a test file and returns whether a test in it failed, or "no verdict" if none came to its end. It uses a fixed seed and few
+ * schedules: a bug that those do not find has a test of its own.
  */
 const run = (test: string): "passed" | "failed" | "no verdict" => {
   const report = join(copy, "report.json")
@@ -48,7 +48,7 @@ const run = (test: string): "passed" | "failed" | "no verdict" => {
   })
   if (!existsSync(report)) return "no verdict"
   const { numFailedTests, numPassedTests } = JSON.parse(readFileSync(report, "utf8"))
-  return numFailedTests > 0 ? "failed" : numPassedTests > 0 ? "passed" : "no verdict" // a bug that keeps the file from loading is none
+  return numFailedTests > 0 ? "failed" : numPassedTests > 0 ? "passed" : "no verdict" // a bug that keeps the file from loading has none
 }
 
 const caught = ({ file, from, test, to }: Mutant): Verdict => {

@@ -1,4 +1,4 @@
-// Each deliberate bug can still be planted, and the test that has to catch it is there: `make mutants` is too long for every change.
+// Each deliberate bug can still be planted, and the test that has to catch it exists. `make mutants` takes too long for every change.
 import { expect, it } from "@effect/vitest"
 import { existsSync, readFileSync } from "node:fs"
 import { mutants } from "./mutants.ts"

@@ -6,7 +6,7 @@ export interface Mutant {
   readonly file: string
   readonly from: string
   readonly to: string
-  /** File of tests below `test`. */
+  /** The path of the test file, below `test`. */
   readonly test: string
 }
 
@@ -148,7 +148,7 @@ export const mutants: ReadonlyArray<Mutant> = [
     to: "({ ...ended(s, \"Failed\", reason, andThen(message, next)), status: { ...s.observed.task.status, phase: \"Succeeded\" } })",
     test: laws
   },
-  // how a status goes on
+  // how a status may change
   {
     name: "an end can be overwritten",
     file: "src/core/status.ts",
@@ -170,7 +170,7 @@ export const mutants: ReadonlyArray<Mutant> = [
     to: "...({",
     test: "worker/report.test.ts"
   },
-  // who may start
+  // which tasks may start
   {
     name: "applies of one workspace start together",
     file: admit,

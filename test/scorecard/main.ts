@@ -1,5 +1,6 @@
-// `make scorecard`: the promises as figures, printed and kept in docs/reliability.md and docs/scorecard.json, from what the long tests left in docs/reports.
-// Run from the root of the checkout. It measures nothing and judges only: what was not run says so.
+// `make scorecard`: the promises as figures, from the reports that the long tests left in docs/reports. They are printed, and kept in
+// docs/reliability.md and docs/scorecard.json. It measures nothing: a figure that no test has measured is shown as not run.
+// Run from the root of the checkout.
 import { Schema } from "effect"
 import { existsSync, readFileSync, writeFileSync } from "node:fs"
 import { Report, reportFile } from "./report.ts"

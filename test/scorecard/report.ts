@@ -1,5 +1,5 @@
-// What a long test leaves of a run: its figures, and with what they can be had again. One file a test, in docs/reports.
-// Invariant: a figure without its seed, commit and command is no figure.
+// The report that a long test leaves of a run: its figures, and how to get them again. There is one file for each test, in docs/reports.
+// Invariant: every figure has its commit and command, and its seed if there is one.
 // Written by the long tests (soak, mutants, kill matrix …), read by main.ts.
 import { Schema } from "effect"
 import { execFileSync } from "node:child_process"
@@ -20,11 +20,11 @@ export type Report = typeof Report.Type
 export const reportFile = (name: string): string => join("docs/reports", `${name}.json`)
 
 const git = (...args: ReadonlyArray<string>): string => execFileSync("git", args, { encoding: "utf8" }).trim()
-/** Of the checkout that this runs in; a change that is not committed is said, but for what these reports write themselves. */
+/** Returns the commit of the checkout, with "-dirty" if a tracked file has changed outside docs, where the reports are written. */
 const commit = (): string =>
   `${git("describe", "--always")}${git("status", "--porcelain", "--untracked-files=no", "--", ".", ":!docs") === "" ? "" : "-dirty"}`
 
-/** From the root of the checkout. */
+/** Writes the report of a test; has to be called in the root of the checkout. */
 export const writeReport = (
   name: string,
   { command, figures, seed }: Pick<Report, "command" | "figures"> & { readonly seed?: number }

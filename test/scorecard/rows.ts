@@ -1,13 +1,13 @@
-// The promises as figures: what is counted, where it comes from, and what it has to be. Nothing here is measured.
-// Used by main.ts, which prints what was not run as such.
+// The promises as figures: what is counted, which report has it, and which value it has to have. Nothing here is measured.
+// Used by main.ts, which shows a figure without a report as not run.
 
 export interface Row {
   readonly name: string
-  /** File in docs/reports, and the figure in it. */
+  /** The name of the report in docs/reports, and of the figure in it. */
   readonly report: string
   readonly figure: string
   readonly target: { readonly atLeast: number } | { readonly atMost: number }
-  /** What measures it. */
+  /** The command that measures it. */
   readonly command: string
 }
 

@@ -1,4 +1,4 @@
-// The model of the API server held to a real one: the same random requests to both, whose answers and objects must be the same.
+// Compares the model of the API server with a real one: both get the same random requests, and must give the same answers and objects.
 import { describe, expect, layer } from "@effect/vitest"
 import { Context, Effect, Layer, Predicate, Result } from "effect"
 import { Kubernetes } from "../../src/kubernetes/client.ts"
@@ -49,7 +49,7 @@ const statuses = [
   { phase: "Nothing" }
 ] as const
 
-/** One API server, as the script sees it: what it last read of each name. */
+/** One of the two API servers; `seen` has all versions of each object that the script has read, the newest last. */
 interface Side {
   readonly kubernetes: Kubernetes["Service"]
   readonly namespace: string
@@ -59,7 +59,7 @@ interface Request {
   readonly verb: "create" | "create kept" | "status" | "spec" | "let go" | "apply" | "delete" | "get" | "lease" | "lease apply"
   readonly name: string
   readonly nth: number
-  /** Of the object that it speaks of: the newest version, an older one, another object, or no word on it. */
+  /** Which version of the object the request names: the newest or an older one, that of another object, or none. */
   readonly guard: "newest" | "older" | "other" | "none"
 }
 
@@ -143,7 +143,7 @@ const send = (
   }
 }
 
-/** What may be compared: no names, times and numbers that a server makes up. */
+/** Returns the parts that can be compared: without the UIDs, times and versions that each server makes up. */
 const comparable = (verb: Request["verb"], object: KubernetesObject, before: KubernetesObject | undefined) => {
   const { metadata: { deletionTimestamp, finalizers = [], generation, name, resourceVersion, uid }, spec, status } = object
   return {
@@ -154,7 +154,7 @@ const comparable = (verb: Request["verb"], object: KubernetesObject, before: Kub
     ...(object.kind === "AgentTask" && { generation }),
     deleting: deletionTimestamp !== undefined,
     sameObject: before?.metadata.uid === uid,
-    // A write of the whole object that changes nothing may change who manages its fields, which the model knows nothing of.
+    // A write of the whole object that changes nothing may still change its managed fields, which the model does not have.
     ...(verb === "status" && { sameVersion: before?.metadata.resourceVersion === resourceVersion })
   }
 }

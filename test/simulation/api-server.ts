@@ -1,5 +1,5 @@
-// A Kubernetes API server in memory: versions, optimistic concurrency, the CRD's own rules, finalizers, history with compaction.
-// Always holds: it answers as a real one does, which api-server.cluster.test.ts compares; what is stored is never changed in place.
+// A Kubernetes API server in memory: versions, optimistic concurrency, the CRD's own rules, finalizers, and history with compaction.
+// Always holds: it answers as a real one does, which api-server.cluster.test.ts checks; a stored object is never changed in place.
 // Used by test/simulation/client for processes, and directly by the parts of the cluster itself.
 import { agentTaskOpenApi } from "../../src/core/manifest/crd.ts"
 import type { Guard, Selection } from "../../src/kubernetes/client.ts"
@@ -27,7 +27,7 @@ export type Answer =
 
 type Fields = Readonly<Record<string, unknown>>
 
-/** What a write says of metadata; the rest is the server's own. */
+/** An object as a client writes it; the server sets the rest of the metadata. */
 interface Written extends Writable {
   readonly metadata: Writable["metadata"] & {
     readonly labels?: Fields
@@ -42,7 +42,7 @@ interface Written extends Writable {
 const checkTask = checkOf(agentTaskOpenApi())
 const untouched = { observedGeneration: -1, phase: "Pending" }
 
-/** In no order, as real ones. */
+/** Returns a UID; as with real ones, their order says nothing. */
 const uidOf = (revision: number): string => `uid-${(Math.imul(revision, 0x9e3779b1) >>> 0).toString(36)}`
 
 const isFields = (value: unknown): value is Fields => typeof value === "object" && value !== null && !Array.isArray(value)
@@ -52,7 +52,7 @@ const merged = (before: unknown, given: unknown): unknown => {
   return { ...before, ...Object.fromEntries(Object.entries(given).map(([key, value]) => [key, merged(before[key], value)])) }
 }
 
-/** As what goes over a wire: no undefined, nothing shared. */
+/** Returns a copy as it comes over the wire: without undefined fields, and with nothing shared. */
 const plain = <T>(value: T): T => JSON.parse(JSON.stringify(value))
 
 const conflict = (kind: Kind<unknown>, { name }: Place, message: string): Answer => ({
@@ -87,10 +87,10 @@ export const matches = (object: KubernetesObject, { fieldSelector, labelSelector
 
 export class ApiServer {
   revision = 100
-  /** Watches from before this revision get 410. */
+  /** A watch from before this revision gets 410. */
   compacted = 0
   readonly history: Array<Change> = []
-  /** Why no Job can be made now. */
+  /** Why the server refuses to create Jobs now; "nothing" if it does not. */
   refuses: "nothing" | "quota" | "policy" = "nothing"
   readonly #objects = new Map<string, Map<string, KubernetesObject>>()
   readonly #now: () => number
@@ -171,7 +171,7 @@ export class ApiServer {
     return { code: 201, object: this.#commit(kind, "ADDED", object) }
   }
 
-  /** As if somebody had written it straight into etcd. */
+  /** Stores the object unchecked, as if it were written straight into etcd. */
   plant(kind: Kind<unknown>, object: KubernetesObject): void {
     this.#commit(kind, "ADDED", object)
   }
@@ -212,7 +212,7 @@ export class ApiServer {
     return this.#replace(kind, given, (before) => ({ ...before, status }))
   }
 
-  /** By the one field manager that there is, with force. Creates what is not there: only a UID keeps it from that. */
+  /** Applies as the only field manager there is, with force. An object that does not exist is created, unless a UID is given. */
   apply(kind: Kind<unknown>, given: Written): Answer {
     const { name = "", namespace, resourceVersion, uid } = given.metadata
     const before = this.find(kind, { name, namespace })
@@ -236,7 +236,7 @@ export class ApiServer {
     return this.#store(kind, before, merged(before, plain({ ...given, metadata })) as KubernetesObject)
   }
 
-  /** A JSON patch of tests and of fields that are put in; nothing is changed if a test fails. */
+  /** Performs a JSON patch of `test` operations and of `add` for top-level fields; changes nothing if a test fails. */
   patch(
     kind: Kind<unknown>,
     place: Place,
@@ -252,7 +252,7 @@ export class ApiServer {
     return this.#store(kind, before, { ...before, ...Object.fromEntries(put) } as KubernetesObject)
   }
 
-  /** In the background: what it owns is collected later. Finalizers keep it, with the time of its deletion. */
+  /** Deletes in the background: what the object owns is collected later. An object with finalizers stays, with a deletion timestamp. */
   remove(kind: Kind<unknown>, place: Place, { resourceVersion, uid }: Guard = {}): Answer {
     const before = this.find(kind, place)
     if (before === undefined) return notFound(kind, place)
@@ -274,7 +274,7 @@ export class ApiServer {
 }
 
 const withoutGiven = ({ annotations: _a, finalizers: _f, labels: _l, ...rest }: KubernetesObject["metadata"]) => rest
-/** What is empty is not stored. */
+/** Returns the fields without the empty ones, which are not stored. */
 const present = (fields: Fields): Fields =>
   Object.fromEntries(
     Object.entries(fields).filter(([, value]) =>

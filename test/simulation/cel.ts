@@ -1,5 +1,5 @@
-// The part of CEL that the CRD's rules are written in, so that the model enforces the very text that the API server gets.
-// A field that is not there is an error, as in CEL, and a rule with an error does not hold; `has` asks for it.
+// The part of CEL that the CRD's rules are written in, so that the model enforces the same text that the API server gets.
+// A missing field is an error, as in CEL, and a rule with an error does not hold; `has` tells whether a field is there.
 // Used by test/simulation/custom-resource.
 import { Predicate } from "effect"
 import { same } from "./same.ts"
@@ -9,7 +9,7 @@ type Expression = (scope: Scope) => unknown
 
 const tokens = (text: string): Array<string> => text.match(/'[^']*'|"[^"]*"|\d+|[A-Za-z_]\w*|&&|\|\||[=!<>]=|[-+!<>()[\]{}.,:?]/gu) ?? []
 
-/** What the evaluation of an expression without a value comes to; it spreads through everything but `has`, `||` and `&&`. */
+/** The value of an expression that has none. Operators other than `||` and `&&` pass it on; `has` and methods do not. */
 const error = Symbol("error")
 
 const member = (value: unknown, name: PropertyKey): unknown =>
@@ -44,7 +44,7 @@ const comparisons: Readonly<Record<string, (a: unknown, b: unknown) => boolean>>
   in: within
 }
 
-/** `||` (by true) and `&&` (by false): whichever side decides does so even when the other is an error. */
+/** Returns `||` (`by` is true) or `&&` (`by` is false); a side that decides the result does so even if the other one is an error. */
 const decided = (first: Expression, rest: Expression, by: boolean): Expression => (scope) => {
   const left = first(scope)
   if (left === by) return by
@@ -172,7 +172,7 @@ class Parser {
   }
 }
 
-/** Whether the rule holds; parsed once. */
+/** Parses the rule and returns a function that reports whether it holds. */
 export const rule = (text: string): (scope: Scope) => boolean => {
   const holds = new Parser(text).whole()
   return (scope) => holds(scope) === true

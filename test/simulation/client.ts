@@ -1,5 +1,5 @@
-// The Kubernetes client of one process: every request waits for a step that answers it, or fails it in one of the ways there are.
-// Answers are read with the product's own code; a watch gets what the schedule delivers, so a cache lags as long as that wants.
+// The Kubernetes client of one process: every request waits for a step of the schedule, which answers it or makes it fail.
+// Answers are read with the product's own code; a watch gets only what the schedule delivers, so a cache can lag for any time.
 // Used by test/simulation/controller-process and test/simulation/worker-process.
 import { Cause, Duration, Effect, Option, Queue, Stream } from "effect"
 import { objectOf, refusal } from "../../src/kubernetes/answer.ts"
@@ -10,7 +10,7 @@ import type { Place, WatchEvent } from "../../src/kubernetes/object.ts"
 import { type Answer, type ApiServer, type Change, matches } from "./api-server.ts"
 import type { Fault, Process } from "./one-thread.ts"
 
-/** An open watch: what of the history it has not been sent yet begins at `next`. */
+/** An open watch. `#next` is the index in the history of the first change that may still have to be sent. */
 export class Watch {
   readonly plural: string
   readonly #server: ApiServer
@@ -35,7 +35,7 @@ export class Watch {
   #isMine(change: Change | undefined): change is Change {
     return change !== undefined && change.kind === this.plural && matches(change.object, this.#selection)
   }
-  /** Whether anything is left to be sent. */
+  /** Whether a change still has to be sent. */
   get behind(): boolean {
     const { history } = this.#server
     while (this.#next < history.length && !this.#isMine(history[this.#next])) this.#next++
@@ -47,7 +47,7 @@ export class Watch {
       if (change !== undefined) Queue.offerUnsafe(this.#queue, { type: change.type, object: change.object })
     }
   }
-  /** The last events once more, as after a connection that was opened again from an older version. */
+  /** Sends the last events once more, as when a connection is opened again from an older version. */
   repeat(count: number): void {
     const sent = this.#server.history.slice(0, this.#next).filter((_) => this.#isMine(_)).slice(-count)
     for (const { object, type } of sent) Queue.offerUnsafe(this.#queue, { type, object })
@@ -66,7 +66,7 @@ export interface Client {
   readonly watches: Set<Watch>
 }
 
-/** `reaches`: false while the network, or its token, is cut off. */
+/** Makes a client. `reaches` returns true while the process can use the API server, and otherwise what keeps it from that. */
 export const clientOf = (
   server: ApiServer,
   process: Pick<Process, "ask">,

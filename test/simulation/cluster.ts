@@ -1,5 +1,5 @@
-// What a cluster does beside its API server: Job controller, scheduler, kubelets, nodes, garbage collection, each one step at a time.
-// It has the races of the real one: two Pods for one Job, a container started twice, a Pod that is deleted while its node is silent.
+// A cluster's parts besides its API server: Job controller, scheduler, kubelets, nodes and garbage collection, each one step at a time.
+// It has the races of a real one: two Pods for one Job, a container started twice, a Pod that is deleted while its node is silent.
 // Used by test/simulation/simulation.
 import type { V1Job, V1Pod, V1PodFailurePolicyRule } from "@kubernetes/client-node"
 import { claimLostExitCode } from "../../src/core/manifest/places.ts"
@@ -12,7 +12,7 @@ import type { Container } from "./worker-process.ts"
 type Pod = KubernetesObject & { readonly spec: V1Pod["spec"] & {}; readonly status: V1Pod["status"] & {} }
 type Job = KubernetesObject & { readonly spec: V1Job["spec"] & {}; readonly status?: V1Job["status"] }
 
-/** What keeps a deleted Pod until its kubelet has ended it, and until its Job has counted it. */
+/** Finalizers: the first keeps a deleted Pod until its kubelet has ended it, the second until the Job controller has counted it. */
 const kubeletHas = "model/kubelet"
 const jobCounts = "batch.kubernetes.io/job-tracking"
 
@@ -26,13 +26,13 @@ export interface Parts {
 }
 
 interface Node {
-  /** The control plane hears its kubelet, and the Pods on it hear the API server. */
+  /** Whether the control plane hears from its kubelet, and the Pods on it reach the API server. */
   reachable: boolean
-  /** Out of order for good: nothing on it runs. */
+  /** Whether it is out of order for good, and nothing runs on it. */
   lost: boolean
 }
 
-/** What the Job controller knows of a Job: its ended Pods, and when it may make another one. */
+/** What the Job controller knows about a Job: its Pods that are over, and when it may create another one. */
 interface Counted {
   readonly failed: Set<string>
   readonly succeeded: Set<string>
@@ -50,7 +50,7 @@ const isReady = ({ status }: Pod): boolean => status.conditions?.some(({ status,
 const workerExit = ({ status }: Pod): number | undefined =>
   status.containerStatuses?.find(({ name }) => name === "worker")?.state?.terminated?.exitCode
 
-/** As the Job controller matches: a container without an exit code, or with 0, matches no rule of exit codes. */
+/** Reports whether the rule matches, as in the Job controller: a container with no exit code, or with 0, matches no rule on exit codes. */
 const ruleMatches = (pod: Pod, { onExitCodes, onPodConditions }: V1PodFailurePolicyRule): boolean => {
   if (onExitCodes !== undefined) {
     const code = onExitCodes.containerName === undefined || onExitCodes.containerName === "worker" ? workerExit(pod) : undefined
@@ -63,10 +63,10 @@ const ruleMatches = (pod: Pod, { onExitCodes, onPodConditions }: V1PodFailurePol
 
 export class Cluster {
   readonly nodes = new Map<string, Node>([["node-0", { reachable: true, lost: false }], ["node-1", { reachable: true, lost: false }]])
-  /** By Pod: every start of its worker. */
+  /** Every start of a Pod's worker, by the Pod's UID. */
   readonly containers = new Map<string, Array<Container>>()
   readonly #parts: Parts
-  /** Else a quota is full, and each Job is told so. */
+  /** If false, a quota is full, and an event about the Job says so whenever a Pod cannot be created. */
   hasRoomForPods = true
   readonly #counted = new Map<string, Counted>()
   #names = 0
@@ -149,7 +149,7 @@ export class Cluster {
     return this.pods.filter((pod) => ownerOf(pod) === job.metadata.uid)
   }
 
-  /** One look at one Job. `extra`: a Pod too many, as when its view of the Pods is behind. */
+  /** Syncs one Job once. `extra` asks for one Pod too many, as if the Job controller's cache of Pods were behind. */
   lookAtJob(job: Job, extra = false): void {
     const { activeDeadlineSeconds = 0, backoffLimit = 6, podFailurePolicy, podReplacementPolicy } = job.spec
     const counted = this.#counted.get(job.metadata.uid) ?? { failed: new Set(), succeeded: new Set(), ignored: new Set(), waitsUntil: 0 }
@@ -184,7 +184,7 @@ export class Cluster {
     for (const pod of tooMany) this.deletePod(pod)
   }
 
-  /** Of Jobs that ended a while ago. */
+  /** Deletes a Job that finished longer ago than its TTL. */
   expireJob(job: Job): void {
     const ended = job.status?.completionTime
     if (isFinished(job) && this.#parts.now() - Date.parse(String(ended)) >= (job.spec.ttlSecondsAfterFinished ?? Infinity) * 1000) {
@@ -226,14 +226,14 @@ export class Cluster {
     return (this.containers.get(pod.metadata.uid) ?? []).filter(({ exitCode, process }) => exitCode === undefined && process.alive)
   }
 
-  /** A volume of a Secret is made when that is there; no container starts before. */
+  /** Reports whether a volume of the Pod waits for its Secret; until that exists, no container starts. */
   #wantsSecret({ metadata: { namespace }, spec: { volumes = [] } }: Pod): boolean {
     return volumes.some(({ secret }) =>
       secret?.secretName !== undefined && secret.optional !== true &&
       this.#server.find(secrets, { name: secret.secretName, namespace }) === undefined
     )
   }
-  /** The kubelet starts the worker; once more for the same Pod if it forgot that it had. */
+  /** Starts the worker, as the kubelet does; `again` starts it once more in the same Pod, as if the kubelet had forgotten the first. */
   startContainer(pod: Pod, again = false): void {
     const node = this.#nodeOf(pod)
     if (node?.reachable !== true || node.lost || pod.metadata.deletionTimestamp !== undefined || isOver(pod)) return
@@ -273,18 +273,18 @@ export class Cluster {
     })
   }
 
-  /** The worker is killed; its runner, and the engine in it, goes on until it is stopped. */
+  /** Kills the worker; the runner, and the engine in it, goes on until it is stopped. */
   killWorker(pod: Pod): void {
     for (const container of this.#running(pod)) {
       container.process.kill()
       container.exitCode = 137
     }
   }
-  /** The kubelet ends what is left of a Pod whose worker is over, or that has to go. */
+  /** Kills the engine of a Pod in which no worker runs, as the kubelet ends what is left of a Pod. */
   stopRunner(pod: Pod): void {
     if (this.#running(pod).length === 0) this.#parts.engineOf(pod.metadata.uid)?.end(killed)
   }
-  /** SIGTERM to a Pod that is deleted; the second time its grace is over. */
+  /** Ends a deleted Pod: sends SIGTERM to its worker, or kills everything in it if the grace period is over. */
   terminate(pod: Pod, graceOver: boolean): void {
     if (pod.metadata.deletionTimestamp === undefined || this.#nodeOf(pod)?.reachable === false) return
     if (!graceOver) { for (const container of this.#running(pod)) container.sigterm() }
@@ -294,7 +294,7 @@ export class Cluster {
     this.killWorker(pod)
     this.stopRunner(pod)
   }
-  /** Of a node under pressure: at once, and for good. */
+  /** Evicts a Pod, as a node under pressure does: everything in it is killed at once, and it never starts again. */
   evict(pod: Pod): void {
     if (this.#nodeOf(pod)?.reachable !== true || isOver(pod)) return
     this.#killAll(pod)
@@ -311,7 +311,7 @@ export class Cluster {
     if (now?.metadata.deletionTimestamp !== undefined) this.#strip(pods, now, kubeletHas)
   }
 
-  /** The kubelet tells what it sees. */
+  /** Writes the Pod's status, as its kubelet does. */
   report({ name, namespace }: { readonly name: string; readonly namespace?: string | undefined }): void {
     const pod = this.#server.find(pods, { name, namespace }) as Pod | undefined
     const node = pod === undefined ? undefined : this.#nodeOf(pod)
@@ -322,7 +322,7 @@ export class Cluster {
     if (last !== undefined && !isOver(pod)) {
       const running = this.#running(pod).length > 0
       const winner = starts.find(({ exitCode }) => exitCode !== claimLostExitCode) ?? last
-      const code = running ? undefined : winner.exitCode ?? killed // by whatever
+      const code = running ? undefined : winner.exitCode ?? killed // killed in some other way
       const words = code === undefined || code === claimLostExitCode ? "" : winner.lastWords()
       const terminated = code === undefined
         ? undefined
@@ -359,7 +359,7 @@ export class Cluster {
       node.lost = true
       for (const pod of here) this.#killAll(pod)
     }
-    if (what === "removed" && node.lost) { // Pods of a node that is not there are removed
+    if (what === "removed" && node.lost) { // the Pods of a node that no longer exists are removed
       for (const pod of here) {
         this.deletePod(pod)
         this.#letGo(pod)
@@ -386,7 +386,7 @@ export class Cluster {
 
   // ── garbage collection ──
 
-  /** What is left of owners that are gone. */
+  /** Deletes the objects whose owners are all gone. */
   collect(): void {
     const there = new Set([agentTasks, jobs, pods].flatMap((kind) => this.#server.all(kind).map(({ metadata }) => metadata.uid)))
     for (const kind of [jobs, pods, secrets, leases, agentTasks]) {

@@ -1,5 +1,5 @@
 // A controller as a process of the simulation: the product's mirror, queue, reconciler and executor, from its start to its crash.
-// It leads at once and for ever: two of them at a time are what an election is there to prevent, and must do no harm.
+// It leads at once and for ever: two at a time are what an election should prevent, and even then they must do no harm.
 // Used by test/simulation/simulation.
 import { Effect, Layer, Option, Ref, Stream, SubscriptionRef } from "effect"
 import { Configuration } from "../../src/controller/configuration.ts"

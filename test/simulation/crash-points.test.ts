@@ -1,8 +1,8 @@
-// A crash at every request of every scenario, in each of the ways a crash can come.
+// A crash or a lost message at every request of every scenario, in each of the ways in which it can happen.
 import { describe, expect, it } from "@effect/vitest"
 import { crashEverywhere, type ScenarioName } from "./crash-points.ts"
 
-/** Pinned: a request more, or one that got lost on the way to here, is a change to be seen. */
+/** How many crash points each scenario has. They are pinned, so that a request more or less is a change that has to be looked at. */
 const points: Readonly<Record<ScenarioName, number>> = {
   "a plan": 40,
   "an apply": 52,
@@ -18,6 +18,6 @@ describe("a crash anywhere", () => {
   for (const [name, count] of Object.entries(points) as ReadonlyArray<readonly [ScenarioName, number]>) {
     it(`in ${name} ends as without it, in all ${count} places and ways`, () => {
       expect(crashEverywhere(name)).toEqual({ points: count, wrong: [] })
-    }, 300_000) // ten seconds, where nothing else runs
+    }, 300_000) // it takes ten seconds if nothing else runs
   }
 })

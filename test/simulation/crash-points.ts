@@ -1,5 +1,5 @@
-// Crashes enumerated: each scenario again for every request in it, with the process killed before it, after it, or its answer lost.
-// Always holds: a crash of a controller changes nothing about the end; one of a worker never starts anything twice, nor makes a failure a success.
+// Crashes enumerated: each scenario runs again for every request in it, with the process killed before or after it, or with the request
+// or its answer lost. One of a controller changes no task's end; one of a worker may make its task fail, but never starts an engine twice.
 // Run by test/simulation/crash-points.test.ts, and counted by test/simulation/main.
 import { judge, Violation } from "./invariants.ts"
 import type { Fault, Process } from "./one-thread.ts"
@@ -7,10 +7,10 @@ import { comeToRest, stayAtRest } from "./run.ts"
 import { Simulation } from "./simulation.ts"
 
 interface Scenario {
-  /** Chooses the configuration: the number of launches is one more than the rest by three. */
+  /** Chooses the configuration: `maxLaunches` is 1 + `seed` mod 3. */
   readonly seed: number
   readonly begin: (simulation: Simulation) => void
-  /** What people and nodes do beside it. */
+  /** What people and nodes do meanwhile; called once in every round. */
   readonly beside?: (simulation: Simulation) => void
   readonly enginesEnd?: (simulation: Simulation) => boolean
   readonly containersStart?: false
@@ -70,9 +70,9 @@ interface Crash {
   readonly mode: Fault
 }
 interface End {
-  /** Requests that were made in all. */
+  /** How many requests were made in all. */
   readonly requests: number
-  /** Of the task, by name: how it ended, and how often its engine was started. */
+  /** A text with the name of each task, how it ended, and how often its engine was started. */
   readonly tasks: string
   readonly struck: "controller" | "worker" | "nobody"
 }
@@ -106,7 +106,7 @@ const play = (scenario: Scenario, crash?: Crash): End => {
   return { requests, tasks, struck }
 }
 
-/** How many crashes of the scenario there are, and what went wrong in which. */
+/** Runs the scenario with every possible crash; returns how many there were, and a text for each that went wrong. */
 export const crashEverywhere = (name: ScenarioName): { readonly points: number; readonly wrong: ReadonlyArray<string> } => {
   const clean = play(scenarios[name])
   const wrong: Array<string> = []

@@ -1,11 +1,11 @@
-// What an API server checks of a custom resource: types, bounds and CEL rules, by the schema in its CRD.
-// A rule that speaks of `oldSelf` is asked only where both the old and the new value are there.
+// Checks a custom resource as an API server does, by the schema in its CRD: types, bounds and CEL rules.
+// A rule that names `oldSelf` is evaluated only where both the old and the new value are there.
 // Used by test/simulation/api-server.
 import { Predicate } from "effect"
 import type { Structural } from "../../src/schema/structural.ts"
 import { rule } from "./cel.ts"
 
-/** What is wrong, in the API server's words as far as they are matched anywhere; nothing when it may be stored. */
+/** Returns what is wrong with a value, in the API server's words where the product matches them; empty if it may be stored. */
 export type Check = (value: unknown, old: unknown) => ReadonlyArray<string>
 
 const typeOf = (value: unknown): string => Array.isArray(value) ? "array" : Number.isInteger(value) ? "integer" : typeof value
@@ -23,7 +23,7 @@ const limits = (schema: Structural, path: string): Check => {
   ]
 }
 
-/** Made once for a schema. */
+/** Makes the check of a schema; a check is made once and used for every write. */
 export const checkOf = (schema: Structural, path = ""): Check => {
   const { additionalProperties, items, properties = {}, required = [], type } = schema
   const rules = (schema["x-kubernetes-validations"] ?? []).map(({ message, rule: text }) => ({
@@ -60,7 +60,7 @@ export const checkOf = (schema: Structural, path = ""): Check => {
       }
     }
     if (Array.isArray(value) && each !== undefined) { for (const item of value) problems.push(...each(item, undefined)) }
-    if (problems.length > 0) return problems // rules are not asked of what has not the right shape
+    if (problems.length > 0) return problems // rules are not evaluated for a value of the wrong shape
     return rules.filter(({ holds, transition }) => (!transition || old !== undefined) && !holds({ self: value, oldSelf: old })).map((
       { message }
     ) => message)

@@ -1,5 +1,5 @@
-// What the engine of a pool's stage does with its state, through the product's own delivery: lock, read, one state while it works and one at its end, unlock.
-// Always holds: what it really made, and what it was told is stored, is noted with the engine, where no product code can reach.
+// What the engine of a pool's stage does with its state, by the product's own delivery: lock, read, push twice, unlock.
+// Always holds: what the engine really made, and what it was told is stored, is noted in the Engine, which no product code can reach.
 // Used by test/simulation/worker-process.
 import { Effect, Layer, Option, Schema } from "effect"
 import { createHash } from "node:crypto"
@@ -30,17 +30,17 @@ const platformOf = (states: StatesOfStage, patiently: Platform["Service"]["patie
   })
 
 interface Life {
-  /** Its work is done, with this exit code. */
+  /** Gives the exit code once the engine's work is done, before its last state is pushed. */
   readonly done: Effect.Effect<number>
   readonly ended: Effect.Effect<number>
 }
 
-/** `epoch`: of the lock that the server gave last. */
+/** Runs the engine to its end. `epoch` returns the epoch of the lock that the server gave last. */
 const live = Effect.fnUntraced(function*(engine: Engine, { done, ended }: Life, epoch: () => number) {
   const delivery = yield* StateDelivery
   const info = { ID: engine.podUid, Operation: "OperationTypeApply", Who: engine.podUid }
   let left = Option.none<Uint8Array>()
-  /** What is not taken is left in a file. */
+  /** Pushes a state; one that is not accepted is kept in `left`, as the engine leaves it in a file. */
   const push = (state: State) => {
     const bytes = bytesOf(state)
     return Effect.match(delivery.push(bytes), {
@@ -57,7 +57,7 @@ const live = Effect.fnUntraced(function*(engine: Engine, { done, ended }: Life, 
     const before = Option.map(yield* delivery.read, (bytes) => decode(new TextDecoder().decode(bytes)))
     const { lineage, serial } = Option.getOrElse(before, () => ({ lineage: engine.podUid, serial: 0 }))
     const next = (by: number): State => ({ serial: serial + by, lineage, by: engine.podUid })
-    engine.lastState = digestOf(bytesOf(next(2))) // from now on it makes things
+    engine.lastState = digestOf(bytesOf(next(2))) // from now on the engine makes things
     yield* push(next(1))
     const code = yield* done
     yield* push(next(2))
@@ -73,7 +73,7 @@ const live = Effect.fnUntraced(function*(engine: Engine, { done, ended }: Life, 
   }
 })
 
-/** How it ended, and whether its last state is stored; nothing if it wrote none. */
+/** Runs the engine with its state; returns its exit code, and whether its last state is stored, or none if it wrote none. */
 export const liveWithState = (engine: Engine, life: Life, states: StatesOfStage, patiently: Platform["Service"]["patiently"]) =>
   Effect.suspend(() => {
     let epoch = 0

@@ -1,9 +1,9 @@
-// The engine of one Pod, as it really is: it runs until the schedule wants it to end, whatever becomes of its worker.
-// Always holds: it ends once. One that has a state to write ends when it is done with that, or when it is killed.
-// Used by worker-process and engine-state; judged by invariants.
+// The engine of one Pod, as it really is: it runs until the schedule ends it, whatever happens to its worker.
+// Always holds: it ends once. An engine that has a state to write ends when that is done, or when it is killed.
+// Used by worker-process, engine-state and cluster; judged by invariants.
 import type { AgentTask } from "../../src/schema/agent-task.ts"
 
-/** The kernel's way to end it: it does nothing any more. */
+/** The exit code of an engine that is killed by SIGKILL, and does nothing more. */
 export const killed = 137
 
 export class Engine {
@@ -12,24 +12,24 @@ export class Engine {
   running = true
   interrupts = 0
   exitCode: number | undefined
-  /** It has more to do when its work is done. */
+  /** Whether it still has to write its state when its work is done. */
   writesState = false
-  /** Digest of the state that has all it makes; it has made something once there is one. */
+  /** The digest of the state with everything that the engine makes; absent until it has made something. */
   lastState: string | undefined
-  /** Digests of the states that it was told are stored, and the epoch of its lock then. */
+  /** The epoch of the engine's lock for each state that it was told is stored, by the state's digest. */
   readonly acknowledged = new Map<string, number>()
-  /** With this code it is done with its work. */
+  /** The exit code of its work; absent until the work is done. */
   #done: number | undefined
   readonly #heard: Array<() => void> = []
   constructor(task: AgentTask, podUid: string) {
     this.task = task
     this.podUid = podUid
   }
-  /** Told at once if it has ended. */
+  /** Calls `tell` when the engine has ended; at once if it already has. */
   onEnd(tell: (code: number) => void): void {
     this.#when(() => this.exitCode, tell)
   }
-  /** Told at once if its work is done. */
+  /** Calls `tell` when the engine's work is done; at once if it already is. */
   onDone(tell: (code: number) => void): void {
     this.#when(() => this.#done, tell)
   }
@@ -44,14 +44,14 @@ export class Engine {
     this.#heard.push(look)
     look()
   }
-  /** Its work is done, or it is killed. */
+  /** Ends its work with this code, or kills it. */
   end(code: number): void {
     if (!this.running) return
     this.#done ??= code
     if (this.writesState && code !== killed) this.#tell()
     else this.finish(code)
   }
-  /** It has ended, whatever it had left to do. */
+  /** Ends the engine, whatever it still had to do. */
   finish(code: number): void {
     if (!this.running) return
     this.running = false

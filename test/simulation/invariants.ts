@@ -1,6 +1,6 @@
-// What must never break, asked after every step: of each change that was written, and of what really happened.
-// Numbers as in the list of invariants of the design: I1 one execution, I2 one writer a workspace, I6 … I18.
-// Used by test/simulation/run.
+// The invariants, checked after every step: on each change that was written, and on what really happened.
+// The numbers are those of the design's list of invariants: I1 one execution, I2 one writer for each workspace, I6 … I18.
+// Used by test/simulation/run and test/simulation/crash-points.
 import { taskUidLabel } from "../../src/core/manifest/labels.ts"
 import { mostAgain } from "../../src/core/plan-again.ts"
 import { isCalledOff, isOver, mayFollow } from "../../src/core/status.ts"
@@ -29,7 +29,7 @@ const demand = (holds: boolean, invariant: string, message: () => string): void 
 const isOwned = ({ metadata: { ownerReferences = [] } }: Change["object"]): boolean => ownerReferences.length > 0
 const statusOf = (object: Change["object"] | undefined): AgentTaskStatus => (object?.["status"] ?? {}) as AgentTaskStatus
 
-/** All that it made is in a state that is stored. */
+/** Reports whether everything that the task made is in a stored state. */
 const isSaved = ({ pool, truth }: Simulation, { metadata, spec }: AgentTask): boolean => {
   if (spec.pool === undefined) return truth.states.has(metadata.uid)
   const stored = digestsOf(pool?.states ?? [])
@@ -90,8 +90,8 @@ const judgeTask = (simulation: Simulation, { before, object, type }: Change): vo
 }
 
 /**
- * A task starts no oftener than it may, whatever its status says of that: by the Jobs of it that had a Pod. One that is gone starts
- * nothing: its Jobs go as soon as they are made.
+ * Checks that a task starts no more often than it may, counted by its Jobs that had a Pod, whatever its status says. A task that is gone
+ * is not counted: its Jobs are collected as soon as they are made.
  */
 const judgePod = ({ config, launched, tasks }: Simulation, { before, object: { metadata } }: Change): void => {
   const task = metadata.labels?.[taskUidLabel]
@@ -101,7 +101,7 @@ const judgePod = ({ config, launched, tasks }: Simulation, { before, object: { m
   demand(ofTask.size <= config.policy.maxLaunches + mostAgain, "I17", () => `${task} was started by ${ofTask.size} Jobs`)
 }
 
-/** Who has not heard that a task is gone makes one Job for it, and no other when that one goes as well. */
+/** Checks that each controller makes at most one Job for a task that is gone: it may not know that yet, but learns it when the Job goes. */
 const judgeJob = ({ leads, made, madeForGone }: Simulation, { before, object: { metadata } }: Change): void => {
   const task = metadata.ownerReferences?.[0]?.uid
   if (before !== undefined || task === undefined) return
@@ -141,8 +141,8 @@ const judgeTruth = ({ truth: { engines } }: Simulation): void => {
 }
 
 /**
- * Slots are derived from objects, so one controller alone never gives more than there are. Who was cancelled or deleted before the claim
- * never runs.
+ * Checks that no more tasks have Jobs than there are slots. One controller alone never gives more, because slots are derived from objects.
+ * A task that was cancelled or deleted before its claim does not count, because it never runs.
  */
 const judgeLimits = ({ cluster, config: { policy: { limits } }, crowded, tasks }: Simulation): void => {
   if (crowded) return
@@ -152,7 +152,8 @@ const judgeLimits = ({ cluster, config: { policy: { limits } }, crowded, tasks }
 }
 
 /**
- * Who waits for nobody while no Job is there: neither called off nor claimed, and what holds its workspace neither runs nor has a Pod left.
+ * Returns the tasks that could start while no Job is there: they are neither called off nor claimed, and the holder of their workspace
+ * neither runs nor has a Pod left.
  */
 export const waitForNobody = ({ cluster, server, tasks }: Simulation): ReadonlyArray<AgentTask> => {
   if (server.refuses !== "nothing" || cluster.jobs.some(({ spec }) => spec.template !== undefined)) return []
@@ -171,7 +172,10 @@ const stageOf = ({ task: { spec } }: Engine): string =>
   spec.pool === undefined ? "" : assignmentId(spec.pool.runId, spec.stage, spec.attempt ?? 1)
 const digestsOf = (states: PoolServer["states"]): ReadonlySet<string> => new Set(states.map(({ sha256 }) => sha256))
 
-/** What the pool has of a stage is what its one task did, once. A stage that an agent took is on its way, or has a result. */
+/**
+ * Checks that what the pool has stored of a stage is what its one task did, once, and that a stage that an agent acknowledged has a task or
+ * a result.
+ */
 const judgeStages = ({ server, truth }: Simulation, pool: PoolServer, stored: ReadonlySet<string>): void => {
   const there = new Set(server.all(agentTasks).map(({ metadata }) => metadata.uid))
   const { stages } = pool
@@ -211,7 +215,7 @@ const judgeStages = ({ server, truth }: Simulation, pool: PoolServer, stored: Re
   }
 }
 
-/** Nobody makes things upon a state that lacks some, unless a person has looked at it. */
+/** Checks that no engine begins to make things on a state that lacks what an earlier one made, unless a person has looked at it. */
 const judgeBeginnings = ({ truth: { engines } }: Simulation, pool: PoolServer, stored: ReadonlySet<string>): void => {
   const making = engines.filter(({ lastState }) => lastState !== undefined)
   for (const engine of making) {
@@ -229,8 +233,8 @@ const judgeBeginnings = ({ truth: { engines } }: Simulation, pool: PoolServer, s
 }
 
 /**
- * A workspace has one line of states: of one lineage, each under the lock of one run, serials rising. What an engine was told is stored
- * stays so, under its own lock.
+ * Checks that a workspace has one line of states: with one lineage and rising serials, and no lock with states of two runs. A state that
+ * an engine was told is stored is there, under the engine's own lock.
  */
 const judgeStates = ({ truth }: Simulation, states: PoolServer["states"]): void => {
   for (const line of Map.groupBy(states, ({ workspaceId }) => workspaceId).values()) {
@@ -272,7 +276,7 @@ const judgePool = (simulation: Simulation, pool: PoolServer): void => {
   judgeStates(simulation, states)
 }
 
-/** When all is over: what was made is in a stored state, or somebody was told that it may not be. */
+/** Checks, when everything is over, that everything an engine made is in a stored state, or its stage was put in doubt. */
 export const judgeEnd = ({ pool, truth }: Simulation): void => {
   if (pool === undefined) return
   const { doubts } = pool
@@ -283,7 +287,7 @@ export const judgeEnd = ({ pool, truth }: Simulation): void => {
   }
 }
 
-/** Asks everything of what happened since `from`; gives where to go on from. */
+/** Checks everything that happened since index `from` of the history; returns the index to go on from. */
 export const judge = (simulation: Simulation, from: number): number => {
   const { history } = simulation.server
   for (const change of history.slice(from)) {

@@ -1,5 +1,5 @@
-// Runs schedules by the number: `soak` as many as are asked for, with a report; `replay` one seed, made short and told step by step.
-// Always holds: docs/reports/simulation.json has the figures of this very run; a run that ends early says how far it came.
+// Runs schedules: `soak` as many as are asked for, with a report; `replay` one seed, whose failing schedule is shortened and printed.
+// Always holds: docs/reports/simulation.json has the figures of the last soak; one that ends early has the number of schedules that it ran.
 // Started by scripts/soak and scripts/replay.
 import { once } from "node:events"
 import { availableParallelism } from "node:os"
@@ -15,7 +15,7 @@ const { positionals: [command], values } = parseArgs({
 })
 const seed = Number(values.seed)
 
-/** Shared out among a thread for each processor; gives how many failed. */
+/** Runs the schedules in one thread for each processor; returns how many failed. */
 const soak = async (schedules: number): Promise<number> => {
   const began = performance.now()
   const every = availableParallelism()
@@ -36,7 +36,7 @@ const soak = async (schedules: number): Promise<number> => {
     if (run % 10_000 === 0) console.log(`${run} schedules, ${failed} failed`)
   }
   for (const thread of threads) thread.on("message", hear)
-  await Promise.all(threads.map((thread) => once(thread, "exit"))) // fails as the thread does
+  await Promise.all(threads.map((thread) => once(thread, "exit"))) // rejects if a thread fails
   const seconds = (performance.now() - began) / 1000
   const crashes = Object.keys(scenarios).map((name) => crashEverywhere(name as ScenarioName))
   const wrong = crashes.flatMap((_) => _.wrong)

@@ -1,15 +1,15 @@
-// One thread with a clock of its own: fibers run until every one waits, and only a step of the schedule lets one go on.
-// Always holds: no promise, no timer, no randomness of the machine, so a seed gives the same run again; who was killed never runs again.
-// Used by every process of the simulation.
+// One thread with its own clock: fibers run until all of them wait, and only a step of the schedule lets one go on.
+// Always holds: it uses no promise, no timer and no randomness of the machine, so that a seed always gives the same run; a killed process
+// never runs again. Used by every process of the simulation.
 import { Clock, Context, Duration, Effect, Logger, Random, References, Scheduler } from "effect"
 
-/** What is done to a request: answered in order, or one of the ways in which a network, a server or the process itself fails. */
+/** What happens to a request: "none" means that it is answered; the others are failures of the network, the server or the process. */
 export type Fault = "none" | "lost answer" | "not sent" | "conflict" | "too many requests" | "killed before" | "killed after"
 
-/** A request that nobody has answered yet. */
+/** A request that is not answered yet. */
 export interface Wait {
   readonly what: string
-  /** Asked again and again by whoever has nothing to do. */
+  /** Whether it is a poll, which a process repeats even if it has nothing to do. */
   readonly poll: boolean
   readonly answer: (fault: Fault) => void
 }
@@ -20,7 +20,7 @@ interface Sleeper {
   readonly wake: () => void
 }
 
-/** Small and good enough; the same numbers everywhere. */
+/** Returns a generator of numbers from 0 up to but not including 1 (mulberry32); a seed gives the same numbers on every machine. */
 export const randomOf = (seed: number) => {
   let state = seed >>> 0
   return (): number => {
@@ -34,7 +34,7 @@ export const randomOf = (seed: number) => {
 export class OneThread {
   /** Milliseconds since the beginning; never goes back. */
   elapsed = 0
-  /** What the wall clock says beyond that. */
+  /** What the wall clock shows at the beginning, in milliseconds since 1970. */
   readonly epoch = Date.parse("2026-01-01T12:00:00Z")
   readonly #tasks: Array<{ readonly process: Process; readonly task: () => void }> = []
   #sleepers: Array<Sleeper> = []
@@ -55,17 +55,17 @@ export class OneThread {
     this.#sleepers = this.#sleepers.filter((_) => _.process !== process)
   }
 
-  /** Until all fibers wait. */
+  /** Runs until all fibers wait. */
   settle(): void {
     for (let task = this.#tasks.shift(); task !== undefined; task = this.#tasks.shift()) if (task.process.alive) task.task()
   }
 
-  /** How long until somebody wakes. */
+  /** Milliseconds until the next sleeper wakes; Infinity if none sleeps. */
   get untilWake(): number {
     return Math.min(...this.#sleepers.map(({ at }) => at)) - this.elapsed
   }
 
-  /** Time goes by; who slept wakes in order. */
+  /** Lets time go by; sleepers wake in order. */
   pass(millis: number): void {
     const until = this.elapsed + millis
     for (;;) {
@@ -85,11 +85,11 @@ export class OneThread {
 
 export class Process {
   alive = true
-  /** Oldest first. */
+  /** The requests of the process that are not answered yet, oldest first. */
   readonly waits: Array<Wait> = []
   readonly thread: OneThread
   readonly name: string
-  /** By how much its wall clock is wrong. */
+  /** By how many milliseconds its wall clock is ahead. */
   skew = 0
   readonly #context: Context.Context<never>
 
@@ -133,7 +133,7 @@ export class Process {
     this.thread.settle()
   }
 
-  /** Something that comes from outside, if it comes while this process still runs. */
+  /** Waits for a value from outside, which is lost if the process no longer runs when it comes. */
   hear<A>(register: (tell: (value: A) => void) => void): Effect.Effect<A> {
     return Effect.callback<A>((resume) =>
       register((value) => {
@@ -142,7 +142,7 @@ export class Process {
     )
   }
 
-  /** A request, which a step will answer. */
+  /** Sends a request, which a step of the schedule will answer. */
   ask<A, E>(what: string, answer: (fault: Fault) => Effect.Effect<A, E>, poll = false): Effect.Effect<A, E> {
     return Effect.callback<A, E>((resume) => {
       const remove = () => {

@@ -1,5 +1,5 @@
-// The pool's server as a part of the simulation: the product's own runs, stages, assignments and states, over SQLite and files in memory.
-// Always holds: a crash ends whatever waits for an answer, and keeps what is stored.
+// The pool's server as a part of the simulation: the product's own runs, stages, assignments and states, on SQLite and files in memory.
+// Always holds: a crash ends all requests that wait for an answer, and keeps what is stored.
 // Used by test/simulation/simulation and by the processes in it, through `forAgent` and `forWorker`.
 import { Cause, Context, Effect, Exit, Layer, Option, Schema, Scope, Stream } from "effect"
 import { SqlClient } from "effect/sql"
@@ -38,11 +38,11 @@ type Storing<A, E = unknown> = Effect.Effect<A, E, Stores | SqlClient.SqlClient>
 
 const url = "http://pool"
 const archiveSha256 = Sha256.make("a".repeat(64))
-/** Of the plan that every plan stage makes. */
+/** The digest of the plan that every plan stage makes. */
 export const planSha256 = Sha256.make("c".repeat(64))
 
 const unused = () => Effect.die(new Error("the simulation has no such file"))
-/** The directory of files, which outlives a crash. What is aside is the body itself. */
+/** The directory of files, which survives a crash. `aside`, elsewhere the place of a received file, is its content here. */
 const blobsIn = (files: Map<string, Uint8Array>) =>
   Layer.succeed(Blobs, {
     receive: (stream, { expected }) =>
@@ -97,20 +97,20 @@ const StoredState = Schema.Struct({
 })
 const Doubt = Schema.Struct({ stageId: Schema.String, settledAt: Schema.NullOr(Schema.String) })
 
-/** What a worker asks the server of its state. */
+/** The requests of a worker about its state. */
 export type StatesOfStage = Pick<Platform["Service"], "state" | "lockState" | "unlockState" | "pushState">
 
 const byHand = { ID: "by hand", Operation: "state push", Who: "a person" }
 
-/** A request that the server works on, and whoever waits for its end. */
+/** A request that the server works on; `reset` fails it for the process that waits for its answer. */
 interface Open {
   readonly reset: () => void
 }
 
 export class PoolServer {
-  /** By stage, as it was first seen: for the invariants. */
+  /** The result of each stage when it was first seen, by the stage's id; for the invariants. */
   readonly results = new Map<string, StageResult>()
-  /** Engines that make things, and were looked at when they began: for the invariants. */
+  /** The engines whose beginning has already been checked; for the invariants. */
   readonly begun = new Set<Engine>()
   readonly #thread: OneThread
   readonly #disk: Process
@@ -131,12 +131,12 @@ export class PoolServer {
     this.start()
   }
 
-  /** Gives the memory of its database back. */
+  /** Frees the memory of the database. */
   close(): void {
     this.#now(this.#disk, Scope.close(this.#scope, Exit.void))
   }
 
-  /** What needs to wait for nobody. */
+  /** Runs an effect that does not have to wait for anything, and returns its value. */
   #now<A, E>(process: Process, effect: Effect.Effect<A, E>): A {
     let exit: Exit.Exit<A, E> | undefined
     process.run(Effect.map(Effect.exit(Effect.provideService(effect, RandomBytes, this.#random)), (_) => {
@@ -161,11 +161,11 @@ export class PoolServer {
     this.#open.clear()
   }
 
-  /** What a person asks for; who finds the server away asks for nothing. */
+  /** Does what a person asks for; nothing if the server is down. */
   #do(storing: Storing<void>): void {
     if (this.#process?.alive === true) this.#now(this.#process, this.#provided(storing))
   }
-  /** What is stored, whether the server is there or not. */
+  /** Returns what is stored, whether the server is up or down. */
   #stored<S extends Schema.ConstraintDecoder<unknown>>(
     schema: S,
     query: (sql: SqlClient.SqlClient) => Effect.Effect<ReadonlyArray<unknown>, unknown>
@@ -177,7 +177,7 @@ export class PoolServer {
     return Effect.provide(storing, Context.merge(this.#stores, this.#sql))
   }
 
-  /** One request over the network: the server works on it, however long, and whoever asked may hear nothing of it. */
+  /** Sends one request over the network: the server works on it to its end, and the client may not get the answer. */
   #request<A, E, F>(fault: Fault, storing: Storing<A, E>, unreachable: (detail: string) => F): Effect.Effect<A, E | F> {
     const process = this.#process
     if (process?.alive !== true || fault === "not sent") return Effect.fail(unreachable("connection refused"))
@@ -228,7 +228,7 @@ export class PoolServer {
     })
   }
 
-  /** As the task API lets a worker in: by the token of its stage, in the name of its task. */
+  /** Returns the requests of a worker, which the task API admits by the token of its stage and the UID of its task. */
   forWorker(process: Process, token: string, taskUid: string, reaches: () => boolean) {
     const unreachable = (detail: string) => new NoAnswer({ detail })
     const said = (error: unknown): PlatformError =>
@@ -311,7 +311,7 @@ export class PoolServer {
     const { [nth % Math.max(this.runs.length, 1)]: run } = this.runs
     if (run !== undefined) this.#do(Effect.ignore(Effect.flatMap(Runs, (runs) => runs.step(run.id, RunEvent.Cancel()))))
   }
-  /** Somebody looks at each state in doubt, and lets the workspace go on. */
+  /** Settles each state in doubt, as a person would after a look at it, so that its workspace can go on. */
   settleAll(): void {
     this.#do(Effect.gen(function*() {
       const [rescues, workspaces] = [yield* Rescues, yield* Workspaces]
@@ -321,7 +321,7 @@ export class PoolServer {
     }))
   }
 
-  /** Somebody opens the lock of a workspace, whoever has it, and takes it. */
+  /** Breaks the lock of a workspace, whoever has it, and takes it, as a person. */
   lockByForce(workspace: string): void {
     this.#do(
       Effect.gen(function*() {
@@ -332,7 +332,7 @@ export class PoolServer {
       }).pipe(Effect.ignore)
     )
   }
-  /** Whoever took it writes a state, if there is one to follow, and gives it back. */
+  /** Writes a state as the person who took the lock, if there is one that it can follow, and releases the lock. */
   writeByHand(workspace: string): void {
     this.#do(
       Effect.gen(function*() {
@@ -354,14 +354,14 @@ export class PoolServer {
   get runs(): ReadonlyArray<typeof StoredRun.Type> {
     return this.#stored(StoredRun, (sql) => sql`SELECT id, status FROM runs ORDER BY seq`)
   }
-  /** Oldest first. */
+  /** All stored states, oldest first. */
   get states(): ReadonlyArray<typeof StoredState.Type> {
     return this.#stored(
       StoredState,
       (sql) => sql`SELECT workspaceId, runId, serial, lineage, sha256, epoch FROM stateVersions ORDER BY seq`
     )
   }
-  /** Stages that a rescue was opened for, and whether somebody has settled the last one. */
+  /** The stages that a rescue was opened for, and whether the last one is settled. */
   get doubts(): ReadonlyMap<string, "open" | "settled"> {
     return new Map(
       this.#stored(Doubt, (sql) => sql`SELECT stageId, settledAt FROM rescues ORDER BY seq`).map((

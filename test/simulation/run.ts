@@ -1,5 +1,5 @@
-// Runs a schedule: after every step all invariants, then a fair suffix in which everything must come to its end and to rest.
-// A schedule that fails is made as short as it gets by leaving steps out and faults away.
+// Runs a schedule: checks all invariants after every step, then goes on without faults until everything has ended and is at rest.
+// A schedule that fails is made as short as possible by leaving out steps and faults.
 // Used by the tests beside it and by test/simulation/main.
 import { isOver } from "../../src/core/status.ts"
 import { judge, judgeEnd, Violation, waitForNobody } from "./invariants.ts"
@@ -13,16 +13,16 @@ export interface Failure {
 }
 
 /**
- * Each so many-th schedule has a pool, and takes as long as eight without. A prime, so that such ones meet everything else that goes by the
- * seed.
+ * One schedule in so many has a pool, and takes as long as eight without one. The number is a prime, so that schedules with a pool come
+ * with everything else that depends on the seed.
  */
 const poolEvery = 17
 const hasPool = (seed: number): boolean => seed % poolEvery === 0
 const longestRounds = 600
-/** Rounds of up to 30 s without anything to do: longer than anybody backs off. */
+/** How many rounds of up to 30 s may pass with nothing to do: longer than any backoff. */
 const longestSilence = 4
 
-/** Whatever is broken still, while no Job is there one of those that may start does, before all have fallen silent. */
+/** Goes on, with faults left as they are, while no Job is there but a task could start; fails once nothing moves any more. */
 const comeToStart = (simulation: Simulation, judged: number): number => {
   let from = judged
   let still = 0
@@ -44,7 +44,7 @@ const comeToStart = (simulation: Simulation, judged: number): number => {
   return from
 }
 
-/** Until everything is over and nothing moves any more; at most a few hours of its time. */
+/** Repairs all faults and goes on until everything is over and nothing moves any more; fails after a few hours of simulated time. */
 export const comeToRest = (simulation: Simulation, judged: number): number => {
   let from = judged
   let still = 0
@@ -53,7 +53,7 @@ export const comeToRest = (simulation: Simulation, judged: number): number => {
     simulation.keepControlled()
     const moved = simulation.round({ enginesEnd: true })
     from = judge(simulation, from)
-    if (!moved) simulation.pool?.settleAll() // a person looks when nothing goes on by itself
+    if (!moved) simulation.pool?.settleAll() // a person looks at states in doubt when nothing goes on by itself
     still = moved ? 0 : still + 1
     if (moved) continue
     if (still >= longestSilence && simulation.atRest) {
@@ -73,7 +73,7 @@ export const comeToRest = (simulation: Simulation, judged: number): number => {
   )
 }
 
-/** Nothing is left to do, for what runs and for one that starts anew. */
+/** Checks that nothing is written any more, neither by the running controllers nor by one that is started again. */
 export const stayAtRest = (simulation: Simulation): void => {
   const { revision } = simulation.server
   const quiet = (what: string, minutes: number) => {
@@ -82,7 +82,7 @@ export const stayAtRest = (simulation: Simulation): void => {
       throw new Violation("I9", `${what} wrote ${JSON.stringify(simulation.server.history.at(-1)?.object)}`.slice(0, 800))
     }
   }
-  quiet("a controller with nothing to do", 11) // each key counts as changed every ten
+  quiet("a controller with nothing to do", 11) // every ten minutes each key is reconciled again
   for (const name of simulation.controllers.keys()) simulation.crash(name)
   simulation.start("a")
   quiet("a controller that was started again", 5)
@@ -90,7 +90,7 @@ export const stayAtRest = (simulation: Simulation): void => {
 
 export const runSteps = (seed: number, steps: ReadonlyArray<Step>): Violation | undefined => {
   const limit = Error.stackTraceLimit
-  Error.stackTraceLimit = 0 // or a third of the time goes into stacks that nobody reads
+  Error.stackTraceLimit = 0 // a third of the time would go into stacks that nobody reads
   let simulation: Simulation | undefined
   try {
     simulation = new Simulation(seed, { withPool: hasPool(seed) })
@@ -110,7 +110,7 @@ export const runSteps = (seed: number, steps: ReadonlyArray<Step>): Violation | 
   }
 }
 
-/** Leaves out ever smaller parts, then takes away faults and numbers, as long as it fails in the same way. */
+/** Leaves out smaller and smaller parts, then faults and numbers, as long as the schedule still breaks the same invariant. */
 const shorten = (seed: number, failing: ReadonlyArray<Step>, { invariant }: Violation): ReadonlyArray<Step> => {
   const stillFails = (steps: ReadonlyArray<Step>) => runSteps(seed, steps)?.invariant === invariant
   let steps = failing

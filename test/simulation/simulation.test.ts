@@ -1,4 +1,4 @@
-// Thousands of seeded schedules of crashes, lost answers, lagging caches, doubled Pods and lost nodes: nothing runs twice, all comes to rest.
+// Thousands of seeded schedules of crashes, lost answers, lagging caches, doubled Pods and lost nodes: nothing runs twice, everything ends.
 import { describe, expect, it } from "@effect/vitest"
 import { judge } from "./invariants.ts"
 import { comeToRest, runSeed, runSteps, told } from "./run.ts"
@@ -11,7 +11,7 @@ const first = Number(SIMULATION_SEED ?? 1)
 
 const go = (verb: Step["do"], nth = 0, by = 0, fault: Step["fault"] = "none"): Step => ({ do: verb, nth, by, fault })
 const goesWell = (rounds: number): ReadonlyArray<Step> => Array.from({ length: rounds }, () => go("all goes well for a while"))
-/** Everybody goes on for so long; gives what `comeToRest` wants. */
+/** Runs for this long and checks the invariants; returns the index in the history that `comeToRest` goes on from. */
 const comeToWait = (simulation: Simulation, seconds: number): number => {
   for (let round = 0; round < seconds / 5; round++) {
     simulation.thread.pass(4_900)
@@ -166,7 +166,7 @@ describe("what chance seldom comes to", () => {
   })
 
   it.each([70, 4000])("an apply whose Pod waited %i s for a quota starts once there is room, by its first launch", (seconds) => {
-    const simulation = new Simulation(2) // of the shortest time to start
+    const simulation = new Simulation(2) // the seed with the shortest startup timeout
     simulation.start("a")
     simulation.cluster.hasRoomForPods = false
     simulation.create(0)

@@ -1,5 +1,5 @@
-// One whole installation in one thread: API server, cluster, up to two controllers, workers, and what really happened.
-// Always holds: nothing moves but by a call of one of these methods, and every one of them may be called at any time.
+// A whole installation in one thread: API server, cluster, up to two controllers, workers, and a record of what really happened.
+// Always holds: nothing moves except when one of these methods is called, and each of them may be called at any time.
 // Driven by test/simulation/steps, judged by test/simulation/invariants.
 import { Option } from "effect"
 import { taskLabels } from "../../src/core/manifest/labels.ts"
@@ -18,7 +18,10 @@ import { type Container, startWorker, type Truth } from "./worker-process.ts"
 
 export type ControllerName = "a" | "b"
 
-/** Small limits, so that tasks meet; one configuration a number of launches. A start may take less than a wait for a quota does. */
+/**
+ * One configuration for each number of launches. Limits are small, so that tasks get in each other's way, and a startup timeout is shorter
+ * than some waits for a quota.
+ */
 const configs: ReadonlyArray<ResolvedConfig> = [0, 1, 2].map((backoffLimit) =>
   configOf({
     agent: { url: "http://pool", tokenExistingSecret: { name: "pool" } },
@@ -40,32 +43,32 @@ const templates = [
   { workspace: "two", stage: "plan" }
 ] as const
 
-/** Of runs. */
+/** Returns the workspace of the run of this number. */
 const workspaceAt = (nth: number): string => nth % 2 === 0 ? "one" : "two"
 
 export class Simulation {
   readonly thread = new OneThread()
   readonly server = new ApiServer(() => this.thread.now)
-  /** Of each task, the Jobs that had a Pod: for the invariants. */
+  /** The Jobs of each task that had a Pod, by the task's UID; for the invariants. */
   readonly launched = new Map<string, Set<string>>()
-  /** Of each task, how many Jobs were made. */
+  /** How many Jobs were made for each task. */
   readonly made = new Map<string, number>()
-  /** Of each task that is gone, how many Jobs were made since. */
+  /** How many Jobs were made for each task since it was gone. */
   readonly madeForGone = new Map<string, number>()
-  /** Controllers that were started. */
+  /** How many controllers were started. */
   leads = 0
-  /** Jobs that a person deleted, perhaps before anybody said a word on them. */
+  /** The Jobs that a person deleted, perhaps before any controller wrote about them in the task's status. */
   readonly takenAway = new Set<string>()
   readonly truth: Truth = { engines: [], results: new Map(), states: new Set() }
   readonly cluster: Cluster
   readonly config: ResolvedConfig
   readonly controllers = new Map<ControllerName, ControllerProcess>()
   readonly workers: Array<Container> = []
-  /** More than one controller worked at some time. */
+  /** Whether two controllers ever ran at the same time. */
   crowded = false
-  /** What is done to a request that all would go well with; crash points put themselves here. */
+  /** Decides what happens to each request of a round; by default all are answered. The crash points replace it. */
   disturb: (process: Process) => Fault = () => "none"
-  /** Where runs come from, beside tasks that people make. */
+  /** The server that runs come from, in addition to the tasks that people create. */
   readonly pool: PoolServer | undefined
   #seed: number
 
@@ -135,7 +138,7 @@ export class Simulation {
     return controller?.process.alive === true ? [...controller.watches] : []
   }
 
-  /** Of workers whose node is heard. */
+  /** The watches of workers whose node is reachable. */
   get watchesOfWorkers() {
     return this.workers.filter(({ process, reaches }) => process.alive && reaches() !== "cut off").flatMap(({ watches }) => [...watches])
   }
@@ -166,7 +169,7 @@ export class Simulation {
     const task = this.tasks[nth % this.tasks.length]
     if (task !== undefined) this.server.remove(agentTasks, task.metadata)
   }
-  /** By a finalizer of their own, whatever becomes of it. */
+  /** Adds a finalizer of a person's own, which keeps a deleted task. */
   keepTask(nth: number): void {
     const task = this.tasks[nth % this.tasks.length]
     const found = task === undefined ? undefined : this.server.find(agentTasks, task.metadata)
@@ -183,7 +186,7 @@ export class Simulation {
   startRun(nth: number, by: number): void {
     this.pool?.startRun(workspaceAt(nth), { destroy: by === 7, planOnly: by < 2 })
   }
-  /** Under another name, with what made it the task's own left out, as people make one to look into it. */
+  /** Creates a copy of a task's Job under another name and without its owner, as people do to debug a task. */
   copyJob(nth: number): void {
     const task = this.tasks[nth % this.tasks.length]
     if (task === undefined) return
@@ -202,7 +205,7 @@ export class Simulation {
 
   // ── what goes by itself when nothing fails ──
 
-  /** Everybody once; true if anything happened. */
+  /** Lets everything in the installation act once; returns whether anything happened. */
   round({ containersStart = true, enginesEnd }: { readonly enginesEnd: boolean; readonly containersStart?: boolean }): boolean {
     const { revision } = this.server
     let answered = 0
@@ -234,7 +237,7 @@ export class Simulation {
     return answered > 0 || revision !== this.server.revision
   }
 
-  /** Faults are over: nodes and the pool answer. */
+  /** Ends all faults: quotas have room, and the nodes and the pool answer. */
   heal(): void {
     this.server.refuses = "nothing"
     this.cluster.hasRoomForPods = true
@@ -244,7 +247,7 @@ export class Simulation {
       this.cluster.setNode(name, "healed")
     }
   }
-  /** Some controller runs from here on, as its Deployment sees to. */
+  /** Starts a controller if none runs, as the Deployment does. */
   keepControlled(): void {
     if (![...this.controllers.values()].some(({ process }) => process.alive)) this.start("a")
   }
@@ -252,7 +255,7 @@ export class Simulation {
   get isOver(): boolean {
     return (this.pool?.isOver ?? true) && this.tasks.every(({ status }) => isOver(status.phase))
   }
-  /** Everything is over, and nothing of it is left. */
+  /** Whether everything is over, and no Job or Pod of it is left. */
   get atRest(): boolean {
     return this.isOver && this.cluster.pods.length === 0 && this.cluster.jobs.every(({ spec }) => spec.template === undefined)
   }

@@ -1,5 +1,5 @@
-// The steps of a schedule: named, each possible at any time and without effect where there is nothing to do.
-// So every list of steps is a schedule, and one that fails is made shorter by leaving steps out.
+// The steps of a schedule. Each has a name, is possible at any time, and has no effect where there is nothing to do,
+// so that every list of steps is a schedule, and one that fails can be made shorter by leaving out steps.
 // Made from a seed here, carried out by test/simulation/run.
 import { Gone, Unreachable } from "../../src/kubernetes/errors.ts"
 import { type Fault, randomOf } from "./one-thread.ts"
@@ -7,7 +7,7 @@ import type { ControllerName, Simulation } from "./simulation.ts"
 
 export interface Step {
   readonly do: Verb
-  /** Which of several, and how much of it. */
+  /** `nth` chooses one of several objects; `by` is a second number, such as an amount. */
   readonly nth: number
   readonly by: number
   readonly fault: Fault
@@ -15,9 +15,9 @@ export interface Step {
 
 type Perform = (simulation: Simulation, step: Step) => void
 interface Row {
-  /** How often, compared with the others. */
+  /** How often the step is drawn, relative to the others. */
   readonly weight: number
-  /** Belongs to what a schedule may be free of. */
+  /** Whether the step is trouble: a schedule may be free of it. */
   readonly trouble?: true
   readonly perform: Perform
 }
@@ -179,15 +179,15 @@ const faults: ReadonlyArray<Fault> = [
 const step = (verb: Verb, by = 0): Step => ({ do: verb, nth: 0, by, fault: "none" })
 const calm = (rounds: number): ReadonlyArray<Step> => Array.from({ length: rounds }, () => step("all goes well for a while"))
 /**
- * A run whose plan went well, and whose apply is about as far as that, with another one behind it: chance alone seldom brings them so far.
+ * Returns steps that start two runs, bring the first one's plan to a good end, and go on for some rounds. Random steps seldom get so far.
  */
 const underWay = (
   rounds: number
 ): ReadonlyArray<Step> => [step("start a run", 3), step("start a run", 3), ...calm(7), step("an engine ends"), ...calm(rounds)]
 
 /**
- * Of one seed: up to a hundred steps with few tasks, free of a random half of all trouble, so that rare troubles meet without the others in
- * the way.
+ * Makes the schedule of a seed: up to a hundred random steps with few tasks. Half of the kinds of trouble are left out at random, so that
+ * rare kinds meet without the others in the way.
  */
 export const schedule = (seed: number, { withPool = false } = {}): ReadonlyArray<Step> => {
   const random = randomOf(seed)

@@ -1,5 +1,5 @@
-// A worker as a process of the simulation: the product's claim, stop and report around an engine that ends when the schedule wants.
-// Always holds: what the engine really did is noted beside it, where no product code can reach.
+// A worker as a process of the simulation: the product's claim, stop and report around an engine that ends when the schedule says so.
+// Always holds: what the engine really did is noted in Truth, which no product code can reach.
 // Started by the kubelet in test/simulation/cluster.
 import { Cause, ConfigProvider, Effect, Exit, Fiber, Layer, Option, Schedule } from "effect"
 import { mkdtempSync, readFileSync, rmSync } from "node:fs"
@@ -24,12 +24,12 @@ import { Engine } from "./engine.ts"
 import { type OneThread, Process } from "./one-thread.ts"
 import { planSha256, type PoolServer, type StatesOfStage } from "./pool-server.ts"
 
-/** What really happened, whatever anybody wrote down. */
+/** What really happened, whatever the objects say. */
 export interface Truth {
   readonly engines: Array<Engine>
-  /** By task: what its worker made of its engine's end. */
+  /** The result that the worker made of its engine's end, by the task's UID. */
   readonly results: Map<string, StageResult>
-  /** Tasks without a pool whose state their backend has confirmed. */
+  /** The UIDs of tasks without a pool whose state the backend has stored. */
   readonly states: Set<string>
 }
 
@@ -37,7 +37,7 @@ export interface Container {
   readonly process: Process
   readonly watches: ReadonlySet<Watch>
   readonly reaches: Start["reaches"]
-  /** Undefined while it runs. */
+  /** The worker's exit code; undefined while it runs. */
   exitCode: number | undefined
   ready: boolean
   readonly lastWords: () => string
@@ -47,7 +47,7 @@ export interface Container {
 const directory = mkdtempSync(join(tmpdir(), "simulation-"))
 process.once("exit", () => rmSync(directory, { recursive: true, force: true }))
 
-/** How an engine came to its end, and whether what it has left is stored: the plan, or the last state if it wrote one. */
+/** How an engine ended, and whether its plan, or its last state, is stored; none if it wrote no state. */
 interface Ended {
   readonly code: number
   readonly stored: Option.Option<boolean>
@@ -75,7 +75,7 @@ const resultOf = (task: AgentTask, { code, stored }: Ended, stopped: StopCause |
   }
 }
 
-/** The pool does not let it begin. */
+/** The result of a worker that the pool does not let begin. */
 const refused: Omit<StageResult, "finishedAt"> = {
   outcome: "failed",
   reason: "TokenRefused",
@@ -92,7 +92,7 @@ export interface Start {
   readonly pool: Option.Option<PoolServer>
 }
 
-/** What the pool gives a worker: the right to begin, a place for its plan and its states, and an ear for its result. */
+/** What the pool gives a worker: leave to begin, a place for its plan and its states, and a way to report its result. */
 interface Backing {
   readonly mayBegin: Effect.Effect<boolean>
   readonly storePlan: Effect.Effect<boolean>
@@ -107,7 +107,7 @@ const ownBacking: Backing = {
   tellPool: Option.none()
 }
 
-/** Asks again while there is no answer, as the product's does. */
+/** The schedule of retries while there is no answer, like that of the product. */
 const patience = Schedule.min([Schedule.exponential("200 millis"), Schedule.spaced("5 seconds")]).pipe(
   Schedule.jittered,
   Schedule.while(({ elapsed }) => elapsed < 300_000)
@@ -124,7 +124,7 @@ export const startWorker = ({ pod, pool, reaches, seed, server, thread, truth }:
     sigterm = tell
   })
 
-  /** The token is in the Pod from its start, as a file. */
+  /** Returns the worker's access to its pool; the token is in a file of the Pod from its start. */
   const backingOf = ({ metadata, spec }: AgentTask): Backing => {
     if (spec.pool === undefined || Option.isNone(pool)) return ownBacking
     const secret = server.find(secrets, { name: spec.pool.tokenSecret.name, namespace: metadata.namespace })
@@ -142,7 +142,7 @@ export const startWorker = ({ pod, pool, reaches, seed, server, thread, truth }:
     }
   }
 
-  /** A backend of the task's own is behind this: it answers once the state is stored. */
+  /** Pushes the state to the task's own backend, which answers once it is stored; returns whether the worker got that answer. */
   const save = (task: AgentTask) =>
     process.ask("push the state", (fault) => {
       const heard = reaches() === true && fault !== "not sent" && fault !== "too many requests" && fault !== "conflict"
@@ -150,7 +150,7 @@ export const startWorker = ({ pod, pool, reaches, seed, server, thread, truth }:
       return heard && fault !== "lost answer" ? Effect.succeed(true) : Effect.fail("not confirmed" as const)
     }).pipe(Effect.retry({ times: 2 }), Effect.orElseSucceed(() => false))
 
-  /** With all that has to be done after its end. */
+  /** Waits until the engine has ended and its plan or state is stored, or is given up. */
   const untilEnd = (task: AgentTask, engine: Engine, { states, storePlan }: Backing, stopped: () => boolean) => {
     const ended = process.hear<number>((tell) => engine.onEnd(tell))
     if (task.spec.stage !== "plan" && Option.isSome(states)) {

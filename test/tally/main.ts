@@ -1,4 +1,5 @@
-// `node test/tally/main.ts REPORT...`: how scripts/test ends. A kind of tests that did not even start has no report, and has told so itself.
+// `node test/tally/main.ts REPORT...` prints the last lines of scripts/test. Tests of a kind that could not start have no report; that was
+// already printed.
 import { existsSync, readFileSync } from "node:fs"
 import { type Report, tally } from "./tally.ts"
 

@@ -1,4 +1,5 @@
-// What came of a whole test run, from the reports that vitest wrote: the failed tests by name, and the counts as the last line. Used by main.ts beside it.
+// The result of a whole test run, from the reports that vitest wrote: the failed tests by name, and the counts as the last line.
+// Used by main.ts.
 import { relative } from "node:path"
 
 export interface Report {
@@ -15,7 +16,7 @@ export interface Report {
 
 const firstLine = (text: string): string => text.split("\n", 1)[0] ?? ""
 
-/** A file that failed before its first test counts as one failed test. `root` is the checkout that the files' names are told from. */
+/** Returns the lines to print. A file that failed without a failed test counts as one; paths are printed relative to `root`. */
 export const tally = (reports: ReadonlyArray<Report>, root: string): ReadonlyArray<string> => {
   const failures = reports.flatMap(({ testResults }) =>
     testResults.flatMap((file) => {

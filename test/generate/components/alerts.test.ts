@@ -12,7 +12,7 @@ const expressions = [
   ...[...JSON.stringify(dashboard()).matchAll(/"expr":("(?:[^"\\]|\\.)*")/gu)].map(([, text = ""]) => String(JSON.parse(text)))
 ]
 
-/** The values that an expression asks a label to have. */
+/** Returns the values that the expressions ask a label to have. */
 const asked = (label: string) =>
   expressions.flatMap((expr) =>
     [...expr.matchAll(new RegExp(`${label}=~?"([^"]*)"`, "gu"))].flatMap(([, values = ""]) => values.split("|"))

@@ -8,7 +8,7 @@ import { taskOf } from "../../core/configs.ts"
 const units: Readonly<Record<string, number>> = { "": 1, m: 0.001, Mi: 2 ** 20, Gi: 2 ** 30 }
 const amount = (quantity: string): number => parseFloat(quantity) * (units[quantity.replace(/^[\d.]+/u, "")] ?? NaN)
 
-/** As Kubernetes counts a Pod: containers and sidecars together, or one init container if that is more. */
+/** Returns what a Pod counts for in a quota: containers and sidecars together, or one init container if that is more. */
 const counted = ({ containers, initContainers = [] }: V1PodSpec, of: "requests" | "limits", resource: string): number => {
   const value = ({ resources }: V1Container) => amount(resources?.[of]?.[resource] ?? "0")
   const [sidecars, once] = [

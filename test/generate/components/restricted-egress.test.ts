@@ -14,7 +14,7 @@ const holds = (cidr: string, address: string): boolean => {
   return list.check(address, family(address))
 }
 
-/** The ports at which an address may be reached from a namespace. */
+/** Returns the ports at which an address may be reached from a namespace. */
 const reached = (namespace: string, address: string): ReadonlyArray<unknown> =>
   policies.filter(({ metadata }) => metadata?.namespace === namespace).flatMap(({ spec }) => spec?.egress ?? [])
     .filter(({ to = [] }) =>
@@ -30,7 +30,7 @@ describe.each(["agent-job", "agent-job-tasks"])("from any Pod of %s", (namespace
     expect(ofIt).toHaveLength(3)
     for (const { spec } of ofIt) expect([spec?.podSelector, spec?.policyTypes]).toEqual([{}, ["Egress"]])
     for (const rule of ofIt.flatMap(({ spec }) => spec?.egress ?? [])) {
-      expect([rule.to?.length, rule.ports?.length]).toEqual([expect.any(Number), expect.any(Number)]) // without one of them: all
+      expect([rule.to?.length, rule.ports?.length]).toEqual([expect.any(Number), expect.any(Number)]) // a rule without one allows all
     }
   })
 
