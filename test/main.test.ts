@@ -217,7 +217,7 @@ describe("on a terminal", () => {
       expect(code).toBe(0)
       expect(out).toContain("\u001b[1mPlan: 3 to add, 0 to change, 0 to destroy.\u001b[0m")
       expect(out).toContain("\u001b[32m+\u001b[0m card.ada")
-      expect(out).toMatch(/\r\u001b\[2K.*⠋|⠙|⠹|⠸|⠼|⠴|⠦|⠧|⠇|⠏/u)
+      expect(out).toMatch(/\r\u001b\[2K.*[⠋⠙⠹⠸⠼⠴⠦⠧⠇⠏]/u)
       expect(out).toContain("Applied: 3 added")
     }))
 

@@ -43,7 +43,7 @@ const missing = (shown: ReadonlyArray<string>, printed: ReadonlyArray<string>): 
     at = found + 1
     anywhere = false
   }
-  return anywhere || printed.slice(at).every((line) => line.trim() === "") ? "" : printed[at] ?? ""
+  return anywhere ? "" : printed.slice(at).find((line) => line.trim() !== "") ?? ""
 }
 
 const environment = {

@@ -1,7 +1,7 @@
 import { describe, expect, it } from "@effect/vitest"
 import { Effect, Stream } from "effect"
 import { Tar } from "effect/encoding"
-import { chmodSync, mkdirSync, mkdtempSync, rmSync, symlinkSync, utimesSync, writeFileSync } from "node:fs"
+import { chmodSync, chownSync, mkdirSync, mkdtempSync, rmSync, symlinkSync, utimesSync, writeFileSync } from "node:fs"
 import { createServer } from "node:net"
 import { tmpdir } from "node:os"
 import { basename, dirname, join } from "node:path"
@@ -71,6 +71,8 @@ describe("the archive of a directory", () => {
       const [one, two] = [yield* directoryWith({ ...main, "b/c.tf": "" }), yield* directoryWith({ "b/c.tf": "", ...main })]
       utimesSync(join(two, "main.tf"), 1, 1)
       chmodSync(join(two, "main.tf"), 0o600)
+      if (process.getuid?.() === 0) chownSync(join(two, "main.tf"), 1, 1) // only root may
+      expect((yield* unpacked((yield* archiveOf(two)).bytes)).map(({ gid, uid }) => [uid, gid])).toEqual([[0, 0], [0, 0], [0, 0]])
       expect(Buffer.from((yield* archiveOf(one)).bytes)).toEqual(Buffer.from((yield* archiveOf(two)).bytes))
     }))
 

@@ -1,6 +1,7 @@
 // Which installation a drain reaches, and what its answer says about it.
 import { expect, it } from "@effect/vitest"
 import { Effect, Option } from "effect"
+import type { ServerResponse } from "node:http"
 import { drain, undo } from "../../src/cli/draining.ts"
 import { against, list } from "./scripted-cluster.ts"
 import { toldScreen } from "./told-screen.ts"
@@ -58,12 +59,19 @@ it.live.each([
   { does: "drain --undo", work: undo(ours, Option.some("scalr-tasks")) }
 ])("$does marks nothing where the tasks of the installation are known to be elsewhere", ({ work }) =>
   Effect.gen(function*() {
-    const refused = yield* Effect.flip(against(work.pipe(Effect.provide(toldScreen().layer)), both))
+    const asked: Array<string | undefined> = []
+    const heard = (response: ServerResponse) => {
+      asked.push(response.req.method)
+      response.setHeader("content-type", "application/json").end(JSON.stringify(lease("agent-job", "agent-job-controller").body))
+    }
+    const answers = { ...both, [`${leases}/agent-job/leases/agent-job-controller`]: heard }
+    const refused = yield* Effect.flip(against(work.pipe(Effect.provide(toldScreen().layer)), answers))
     expect(refused).toMatchObject({
       _tag: "BadInput",
       message:
         "The tasks of agent-job in agent-job are in agent-job-tasks, not in scalr-tasks; name the installation whose tasks are in scalr-tasks with --name and --controller-namespace, or leave out --namespace."
     })
+    expect(asked.filter((method) => method !== "GET")).toEqual([])
   }))
 
 it.live("takes the typed namespace where the values cannot be read", () =>

@@ -35,6 +35,14 @@ describe("importBlocks", () => {
     for (const line of lines) expect(line).toMatch(/^(?:import \{|\}|  to = .*|  id = ".*"|#.*)$/u)
     expect(lines.filter((line) => line === "import {").length).toBeLessThanOrEqual(1)
   })
+
+  it.prop("of a known address have its id as one string, whatever is in it", [Schema.String, Schema.String], ([first, second]) => {
+    for (const id of [first, `${first}"\n}\n\${${second}\\`]) {
+      expect(blocksOf([made("t.a", id)])).toMatch(
+        /^import \{\n {2}to = t\.a\n {2}id = "(?:[^"\\\n$%]|\\.|\$\$\{|%%\{|[$%](?!\{))*"\n\}\n$/u
+      )
+    }
+  })
 })
 
 describe("importable", () => {

@@ -15,14 +15,16 @@ const named = (cell: string): ReadonlyArray<string> =>
   )
 
 const section = (title: string): string => page.split(/^## /mu).find((_) => _.startsWith(title)) ?? ""
-const rows = ["The keys of 0.5.59", "The keys of 0.6"].flatMap((title) =>
+const tables = ["The keys of 0.5.59", "The keys of 0.6"].map((title) =>
   section(title).split("\n").filter((line) => line.startsWith("|") && !/^\| (?:-|Key of)/u.test(line)).map((line) =>
     line.split("|").slice(1, 3).map((_) => _.trim())
   )
 )
 
 describe("the page for those who come from the Helm chart", () => {
-  it.each(rows)("is right about %s: %s", (theirs = "", ours = "") => {
+  it("has rows in both tables of keys", () => expect(Math.min(...tables.map(({ length }) => length))).toBeGreaterThanOrEqual(3))
+
+  it.each(tables.flat())("is right about %s: %s", (theirs = "", ours = "") => {
     if (theirs === "every key of its README") return
     const here = ours === "the same" ? named(theirs) : named(ours)
     expect(here.filter((name) => !exists(name))).toEqual([])
@@ -34,6 +36,7 @@ describe("the page for those who come from the Helm chart", () => {
     const others = named(section("What is different")).concat(
       named(page.slice(page.indexOf("Beyond the chart"), page.indexOf("## What the chart")))
     ).filter((_) => /^(?:agent|controller|task|global|persistence)\.\w/u.test(_))
+    expect(others.length).toBeGreaterThan(3)
     expect(others.filter((name) => !exists(name))).toEqual([])
   })
 })

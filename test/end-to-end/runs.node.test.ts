@@ -120,7 +120,8 @@ describe.concurrent("a run", () => {
     assert.strictEqual(code, 0)
     assert.include(stdout, `No changes: ${scene.name} is as its configuration says.`)
     const [done, after] = await Promise.all([runOf(first.id), runOf(second.id)])
-    assert.isTrue((done.timestamps["applied"] ?? "") <= (after.timestamps["planning"] ?? ""))
+    const [applied = "", planning = ""] = [done.timestamps["applied"], after.timestamps["planning"]]
+    assert.isTrue("" < applied && applied <= planning)
   })
 })
 

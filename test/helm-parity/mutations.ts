@@ -123,7 +123,7 @@ export const mutations: ReadonlyArray<Mutation> = [
   wrong("serviceAccount.annotations (no others)", "ServiceAccount", "metadata/annotations/a", "1"),
   wrong("serviceAccount.labels", "ServiceAccount", "metadata/labels", {}, { "serviceAccount.labels": { a: "1" } }),
   wrong("tokenSecret.name", "Deployment", `${pod}/volumes`, [], existing),
-  wrong("tokenSecret.key", "Deployment", `${pod}/volumes`, [], existing),
+  wrong("tokenSecret.key", "Deployment", `${pod}/volumes/pool-token/secret/items/0/key`, "other", existing),
   {
     breaks: "tokenSecret.notRendered",
     what: "the existing Secret is made",

@@ -2,8 +2,10 @@
 import { describe, expect, it } from "@effect/vitest"
 import { Duration, Effect, Fiber } from "effect"
 import { once } from "node:events"
+import { readdirSync } from "node:fs"
 import { type IncomingMessage, request as call } from "node:http"
 import { connect } from "node:net"
+import { join } from "node:path"
 import type { Rate } from "../../src/core/token-bucket.ts"
 import { taskHeader, taskPath } from "../../src/schema/task-api.ts"
 import { tfePath } from "../../src/schema/tfe-api.ts"
@@ -476,11 +478,13 @@ describe("an address", () => {
 
   it.live("of an upload stores nothing outside, whatever names are in the archive: it is not unpacked here", () =>
     Effect.gen(function*() {
-      const url = yield* server
-      const { status } = yield* person(url).upload(
-        yield* person(url).workspace("demo"),
-        archiveOf({ "../../escaped": "x", "/absolute": "x" })
-      )
-      expect(status).toBe(204)
+      const made = yield* directory
+      const url = yield* serve(made)
+      const workspace = yield* person(url).workspace("demo")
+      const files = () => readdirSync(made, { recursive: true, encoding: "utf8" }).sort()
+      const before = files()
+      const archive = archiveOf({ "../../escaped": "x", [join(made, "absolute")]: "x", within: "x" })
+      expect((yield* person(url).upload(workspace, archive)).status).toBe(204)
+      expect(files()).toEqual([...before, join("data", "blobs", sha256(archive))].sort())
     }))
 })

@@ -248,7 +248,7 @@ describe("a URL that leads to this machine or to the metadata of a cloud", () =>
     "https://[64:ff9b::808:808]/",
     "http://source-controller.flux-system.svc.cluster.local./a"
   ])(
-    "is not mistaken for a good one: %s",
+    "is none of these, which are taken: %s",
     (text) => archiveUrl(text)
   )
 

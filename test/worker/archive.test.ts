@@ -93,7 +93,7 @@ const hostile: ReadonlyArray<{ readonly given: string; readonly archive: () => U
   {
     given: "an absolute path in a PAX header",
     archive: () => Buffer.concat([pax("path=/tmp/victim"), raw("innocent", "0"), end]),
-    says: /absolute|not a tar/u
+    says: /absolute/u
   },
   { given: "a drive letter", archive: () => tar(Tar.file("C:/victim", "x")), says: /absolute/u },
   { given: "a backslash", archive: () => tar(Tar.file("..\\victim", "x")), says: /backslash/u },

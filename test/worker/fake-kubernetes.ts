@@ -3,7 +3,7 @@
 // Used by the tests of the worker's parts; the real API server is in the *.cluster tests.
 import { type Duration, Effect, Layer, PubSub, Result, Stream } from "effect"
 import { Kubernetes } from "../../src/kubernetes/client.ts"
-import { Conflict, Forbidden, Invalid, type KubernetesError, NotFound, Unreachable } from "../../src/kubernetes/errors.ts"
+import { Conflict, Forbidden, Invalid, type KubernetesError, Unreachable } from "../../src/kubernetes/errors.ts"
 import type { Kind } from "../../src/kubernetes/kinds.ts"
 import type { KubernetesObject, WatchEvent } from "../../src/kubernetes/object.ts"
 import type { AgentTaskStatus } from "../../src/schema/agent-task.ts"
@@ -99,12 +99,10 @@ export const fakeKubernetes = (spec: Record<string, unknown>, status: AgentTaskS
       return yield* decode(kind)
     })
 
-  const gone = () => task.metadata.name === ""
   return {
     layer: Layer.mock(Kubernetes, {
       namespace: "tasks",
-      get: (kind) =>
-        Effect.suspend(() => gone() ? Effect.fail(new NotFound({ ...call, code: 404, reason: "NotFound", detail: "gone" })) : decode(kind)),
+      get: decode,
       updateStatus,
       watch: (_, { resourceVersion }) =>
         Stream.concat(

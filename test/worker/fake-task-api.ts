@@ -128,7 +128,7 @@ export const taskApi: Effect.Effect<TaskApi, never, Scope.Scope> = Effect.gen(fu
       case "POST /log": {
         const offset = Number(url.searchParams.get("offset"))
         if (offset > api.log.length) return [409, { error: "log-gap", message: "A gap.", offset: api.log.length }]
-        api.log = Buffer.concat([api.log.subarray(0, Math.max(offset, api.log.length)), body.subarray(api.log.length - offset)])
+        api.log = Buffer.concat([api.log, body.subarray(api.log.length - offset)])
         return [200, { offset: api.log.length }]
       }
       case "POST /effects": {

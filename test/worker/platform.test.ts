@@ -230,20 +230,20 @@ describe("the platform", () => {
   it.live("sends its token to no other server, not even when asked to", () =>
     Effect.gen(function*() {
       const asked: Array<string> = []
-      const serve = (answer: (port: number) => Record<string, string>) =>
+      const serve = (headers: Readonly<Record<string, string>>) =>
         Effect.acquireRelease(
           Effect.callback<number>((resume) => {
             const server = createServer((request, response) => {
               asked.push(`${request.headers.host} ${request.headers.authorization ?? ""}`)
-              response.writeHead(307, answer(0)).end()
+              response.writeHead(307, headers).end()
             }).listen(0, "127.0.0.1", () => resume(Effect.succeed((server.address() as AddressInfo).port)))
             servers.push(server)
           }),
           () => Effect.sync(() => servers.forEach((server) => (server.close(), server.closeAllConnections())))
         )
       const servers: Array<ReturnType<typeof createServer>> = []
-      const elsewhere = yield* serve(() => ({}))
-      const here = yield* serve(() => ({ location: `http://127.0.0.1:${elsewhere}/api/task/v1/assignment` }))
+      const elsewhere = yield* serve({})
+      const here = yield* serve({ location: `http://127.0.0.1:${elsewhere}/api/task/v1/assignment` })
       yield* withPlatform((_, { layer }) =>
         Effect.gen(function*() {
           const settings = yield* Settings
