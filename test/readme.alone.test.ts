@@ -43,7 +43,7 @@ const missing = (shown: ReadonlyArray<string>, printed: ReadonlyArray<string>): 
     at = found + 1
     anywhere = false
   }
-  return anywhere ? "" : printed.slice(at).find((line) => line.trim() !== "") ?? ""
+  return anywhere || printed.slice(at).every((line) => line.trim() === "") ? "" : printed[at] ?? ""
 }
 
 const environment = {
