@@ -8,7 +8,7 @@ import { Action, Notice } from "./action.ts"
 import { spreadMillis } from "./fingerprint.ts"
 import { isForGood, type Observed, waitReasonOf } from "./observed.ts"
 import { planAgainAfterMillis } from "./plan-again.ts"
-import { later, type Respond, unchanged } from "./response.ts"
+import { later, type Respond, unchanged } from "./response-forms.ts"
 import { millisSince, type Situation } from "./situation.ts"
 import { acknowledged, isInterim, isOver, lostSight, ownAgain, reflected, unapplied, unattempted } from "./status.ts"
 

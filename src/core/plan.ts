@@ -4,11 +4,12 @@
 import * as attempts from "./follow.ts"
 import { withReplacement } from "./launches.ts"
 import type { Observed } from "./observed.ts"
+import type { Response } from "./response-forms.ts"
 import * as respond from "./response.ts"
 import { holds, type Situation } from "./situation.ts"
 import type { TaskPolicy } from "./task-policy.ts"
 
-export interface Plan extends respond.Response {
+export interface Plan extends Response {
   /** The row that held, for logs and metrics. */
   readonly situation: string
   /**
@@ -22,7 +23,7 @@ interface Row {
   readonly situation: string
   readonly means: string
   readonly holds: (situation: Situation) => boolean
-  readonly respond: (situation: Situation) => respond.Response
+  readonly respond: (situation: Situation) => Response
   readonly live?: true
 }
 

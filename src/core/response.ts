@@ -1,11 +1,10 @@
 // The response of each row of the table of situations: actions, the status from now on, and when to look again.
 // A task's end is written before its Job is deleted: the status, guarded by its version, decides between a cancel and a claim.
-// Used by core/plan, and by core/follow for what all responses have in common.
+// Used by core/plan.
 import { Option, Schema } from "effect"
-import { type AgentTaskStatus, longestStatusMessage, mutates, type Phase } from "../schema/agent-task.ts"
-import { assignmentId } from "../schema/pool-api.ts"
+import { longestStatusMessage, mutates } from "../schema/agent-task.ts"
 import { type FailureReason, Reason, type WaitReason } from "../schema/reason.ts"
-import { Action, Notice } from "./action.ts"
+import { Action } from "./action.ts"
 import { spreadMillis } from "./fingerprint.ts"
 import { jobName } from "./job-name.ts"
 import {
@@ -20,27 +19,28 @@ import {
   nextAfterMillis,
   quotaPatienceMillis,
   withFailedLaunch,
-  withJobGivenUp,
-  withoutReplacement
+  withJobGivenUp
 } from "./launches.ts"
 import { askAgainMillis, isForGood, waitReasonOf } from "./observed.ts"
 import { endOf, endOfStart, troubleOfStart, waitsForQuota } from "./pod-trouble.ts"
+import {
+  assignmentOf,
+  ended,
+  later,
+  type News,
+  noticesToPool,
+  type Respond,
+  type Response,
+  sameNews,
+  step,
+  unchanged,
+  underWay
+} from "./response-forms.ts"
 import { sentence, shortened } from "./sentence.ts"
 import { jobGoesOn, millisSince, millisSinceEnd, patienceMillis, podWent, type Situation } from "./situation.ts"
-import { acknowledged, advance, finished, fitting, isInterim, ownAgain, running } from "./status.ts"
+import { acknowledged, finished, isInterim, ownAgain, running } from "./status.ts"
 import { resultOf } from "./task-result.ts"
 import { epochOf, nextEpoch, waitsForLeft } from "./workspace-lease.ts"
-
-export interface Response {
-  /** The actions, carried out in this order before the status is written. The first that fails ends the pass. */
-  readonly actions: ReadonlyArray<Action>
-  readonly status: AgentTaskStatus
-  /** Sent once the status is written: an end whose write was refused must not be announced, and no pool may hold up the status. */
-  readonly notices: ReadonlyArray<Notice>
-  /** Milliseconds until time alone may change the decision. */
-  readonly requeueAfterMillis: Option.Option<number>
-}
-export type Respond = (situation: Situation) => Response
 
 /** How soon a start is looked at again: only events, which are not watched, say what keeps a Pod from being made. */
 const lookAgainMillis = 5_000
@@ -51,61 +51,6 @@ const lookAgainMillis = 5_000
 const lookAgainAfter = (age: number): number => Math.min(Math.max(lookAgainMillis, age), 60_000)
 /** How long the status is silent about a new start: a start that goes well is told by the worker's claim alone. */
 const quietMillis = 3_000
-
-export const unchanged = ({ observed }: Situation, actions: ReadonlyArray<Action> = []): Response => ({
-  actions,
-  status: observed.task.status,
-  notices: [],
-  requeueAfterMillis: Option.none()
-})
-
-interface News {
-  readonly phase: Phase
-  readonly reason: Reason
-  readonly message: string
-  readonly stalled?: boolean
-}
-
-/**
- * Returns the status after `news`. It counts a launch whose Job went before the status mentioned it, since only this process knows of that
- * one.
- */
-const step = (s: Situation, news: News) => {
-  const { metadata: { generation }, status } = s.observed.task
-  return advance({ ...status, ...(s.observed.hadJob && { launches: launchesOf(s.observed) }) }, { ...news, generation, now: s.now })
-}
-
-/** Returns the id by which the pool knows the stage; none for a task that is not the pool's. */
-const assignmentOf = ({ observed: { task: { spec } } }: Situation): Option.Option<string> =>
-  Option.map(Option.fromUndefinedOr(spec.pool), ({ runId }) => assignmentId(runId, spec.stage, spec.attempt ?? 1))
-
-/** Returns the report for the pool, until the pool has taken it, whatever the status says already. */
-const noticesToPool = (situation: Situation, { message, reason }: Pick<News, "message" | "reason">): ReadonlyArray<Notice> => {
-  const news = { reason, message: fitting(message) }
-  const isTold = Option.exists(situation.observed.reportedWait, (wait) => wait.reason === news.reason && wait.message === news.message)
-  return isTold ? [] : Option.toArray(assignmentOf(situation)).map((assignment) => Notice.ReportWait({ assignment, ...news }))
-}
-
-const sameNews = ({ observed: { task: { status } } }: Situation, { message, reason }: News): boolean =>
-  status.reason === reason && status.message === fitting(message)
-
-/** Returns a status for a task under way, and the report of it for the pool. */
-const underWay = (situation: Situation, news: News, actions: ReadonlyArray<Action> = []): Response => ({
-  ...unchanged(situation, actions),
-  status: step(situation, news),
-  notices: noticesToPool(situation, news)
-})
-
-export const later = (response: Response, millis: number): Response => ({
-  ...response,
-  requeueAfterMillis: Option.some(Math.max(millis, 0))
-})
-
-const ended = (situation: Situation, phase: "Failed" | "Cancelled", reason: FailureReason | "Cancelled", message: string): Response => ({
-  ...unchanged(situation),
-  status: withoutReplacement(step(situation, { phase, reason, message })),
-  notices: [Notice.Emit({ type: phase === "Failed" ? "Warning" : "Normal", reason, message })]
-})
 
 // ── the task is over ──
 

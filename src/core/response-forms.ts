@@ -1,0 +1,82 @@
+// The forms that all responses share: nothing changes, a task under way says news, a task ends; and when to look again.
+// A status counts every launch that this process knows of, and the pool is told news until it has taken them.
+// Used by core/response, core/follow and core/plan.
+import { Option } from "effect"
+import type { AgentTaskStatus, Phase } from "../schema/agent-task.ts"
+import { assignmentId } from "../schema/pool-api.ts"
+import type { FailureReason, Reason } from "../schema/reason.ts"
+import { type Action, Notice } from "./action.ts"
+import { launchesOf, withoutReplacement } from "./launches.ts"
+import type { Situation } from "./situation.ts"
+import { advance, fitting } from "./status.ts"
+
+export interface Response {
+  /** The actions, carried out in this order before the status is written. The first that fails ends the pass. */
+  readonly actions: ReadonlyArray<Action>
+  readonly status: AgentTaskStatus
+  /** Sent once the status is written: an end whose write was refused must not be announced, and no pool may hold up the status. */
+  readonly notices: ReadonlyArray<Notice>
+  /** Milliseconds until time alone may change the decision. */
+  readonly requeueAfterMillis: Option.Option<number>
+}
+export type Respond = (situation: Situation) => Response
+
+export const unchanged = ({ observed }: Situation, actions: ReadonlyArray<Action> = []): Response => ({
+  actions,
+  status: observed.task.status,
+  notices: [],
+  requeueAfterMillis: Option.none()
+})
+
+export interface News {
+  readonly phase: Phase
+  readonly reason: Reason
+  readonly message: string
+  readonly stalled?: boolean
+}
+
+/**
+ * Returns the status after `news`. It counts a launch whose Job went before the status mentioned it, since only this process knows of that
+ * one.
+ */
+export const step = (s: Situation, news: News) => {
+  const { metadata: { generation }, status } = s.observed.task
+  return advance({ ...status, ...(s.observed.hadJob && { launches: launchesOf(s.observed) }) }, { ...news, generation, now: s.now })
+}
+
+/** Returns the id by which the pool knows the stage; none for a task that is not the pool's. */
+export const assignmentOf = ({ observed: { task: { spec } } }: Situation): Option.Option<string> =>
+  Option.map(Option.fromUndefinedOr(spec.pool), ({ runId }) => assignmentId(runId, spec.stage, spec.attempt ?? 1))
+
+/** Returns the report for the pool, until the pool has taken it, whatever the status says already. */
+export const noticesToPool = (situation: Situation, { message, reason }: Pick<News, "message" | "reason">): ReadonlyArray<Notice> => {
+  const news = { reason, message: fitting(message) }
+  const isTold = Option.exists(situation.observed.reportedWait, (wait) => wait.reason === news.reason && wait.message === news.message)
+  return isTold ? [] : Option.toArray(assignmentOf(situation)).map((assignment) => Notice.ReportWait({ assignment, ...news }))
+}
+
+export const sameNews = ({ observed: { task: { status } } }: Situation, { message, reason }: News): boolean =>
+  status.reason === reason && status.message === fitting(message)
+
+/** Returns a status for a task under way, and the report of it for the pool. */
+export const underWay = (situation: Situation, news: News, actions: ReadonlyArray<Action> = []): Response => ({
+  ...unchanged(situation, actions),
+  status: step(situation, news),
+  notices: noticesToPool(situation, news)
+})
+
+export const later = (response: Response, millis: number): Response => ({
+  ...response,
+  requeueAfterMillis: Option.some(Math.max(millis, 0))
+})
+
+export const ended = (
+  situation: Situation,
+  phase: "Failed" | "Cancelled",
+  reason: FailureReason | "Cancelled",
+  message: string
+): Response => ({
+  ...unchanged(situation),
+  status: withoutReplacement(step(situation, { phase, reason, message })),
+  notices: [Notice.Emit({ type: phase === "Failed" ? "Warning" : "Normal", reason, message })]
+})
