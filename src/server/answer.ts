@@ -139,6 +139,10 @@ export const countOf = (request: HttpServerRequest.HttpServerRequest, name: stri
   return /^\d{1,15}$/u.test(text) ? Effect.succeed(Number(text)) : Effect.fail(invalid(`The parameter ${name} must be a whole number.`))
 }
 
+/** Returns how many items a page of a list has: what the query asks for, or `otherwise` if it asks for nothing; from 1 to `most`. */
+export const pageSizeOf = (request: HttpServerRequest.HttpServerRequest, otherwise: number, most: number): Effect.Effect<number, Refused> =>
+  Effect.map(countOf(request, "page[size]", otherwise), (size) => Math.min(most, Math.max(1, size)))
+
 /** Answers with a blob as the body, with its length and digest. */
 export const blobAnswer = (blobs: Blobs["Service"], sha256: string, contentType = "application/octet-stream"): Answer =>
   Effect.map(

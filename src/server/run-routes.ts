@@ -4,7 +4,7 @@ import { Effect, Option } from "effect"
 import { HttpRouter, HttpServerResponse } from "effect/http"
 import { auditPath } from "../schema/audit.ts"
 import { runPath } from "../schema/run.ts"
-import { countOf, problem, queryOf } from "./answer.ts"
+import { countOf, pageSizeOf, problem, queryOf } from "./answer.ts"
 import { Audit } from "./audit.ts"
 import { routesFor } from "./authorize.ts"
 import { baseUrl } from "./links.ts"
@@ -33,7 +33,7 @@ export const runRoutes = HttpRouter.addAll(Effect.gen(function*() {
   return [
     route("GET", runPath.list, (request) =>
       Effect.gen(function*() {
-        const size = Math.min(listLimit, Math.max(1, yield* countOf(request, "page[size]", listLimit)))
+        const size = yield* pageSizeOf(request, listLimit, listLimit)
         const found = yield* listed(queryOf(request, "workspace"), size)
         return HttpServerResponse.jsonUnsafe({ runs: yield* Effect.forEach(found, (run) => view(run, baseUrl(publicUrl, request))) })
       })),

@@ -3,7 +3,7 @@
 import { Effect } from "effect"
 import { type HttpServerRequest, HttpServerResponse } from "effect/http"
 import { organization } from "../schema/tfe-api.ts"
-import { countOf, jsonApiErrors, type Params } from "./answer.ts"
+import { countOf, jsonApiErrors, pageSizeOf, type Params } from "./answer.ts"
 import { routesFor } from "./authorize.ts"
 import { baseUrl } from "./links.ts"
 import { notFound, type Refused } from "./refused.ts"
@@ -27,7 +27,7 @@ interface Page {
 export const pageOf = (request: HttpServerRequest.HttpServerRequest): Effect.Effect<Page, Refused> =>
   Effect.all({
     number: Effect.map(countOf(request, "page[number]", 1), (number) => Math.max(1, number)),
-    size: Effect.map(countOf(request, "page[size]", 20), (size) => Math.min(100, Math.max(1, size)))
+    size: pageSizeOf(request, 20, 100)
   })
 
 /** The answer with one page of a list; without `page`, the list is complete. */
