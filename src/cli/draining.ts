@@ -13,6 +13,7 @@ import { Job } from "../schema/kubernetes.ts"
 import { workspaceKey } from "../schema/names.ts"
 import { appVersion } from "../schema/values.ts"
 import type { Answer } from "./answer.ts"
+import { counted } from "./counted.ts"
 import { age } from "./elapsed.ts"
 import { BadInput, Failed, NothingThere } from "./failure.ts"
 import { installedValues } from "./installed-values.ts"
@@ -157,15 +158,13 @@ const untilQuiet = Effect.fnUntraced(function*(namespace: string) {
 const listed = (all: ReadonlyArray<Running>, now: number): ReadonlyArray<string> =>
   columns(all.map(({ since, stage, task, workspace }) => [`  ${task}`, workspace, stage, age(since, now)]), "   ")
 
-const counted = (count: number, one: string, more: string): string => `${count} ${count === 1 ? one : more}`
-
 const runningLines = (all: ReadonlyArray<Running>, now: number): ReadonlyArray<string> => {
   const [changing, plans] = [changes(all).length, all.length - changes(all).length]
   return [
     ...(all.length === 0
       ? ["Nothing runs."]
       : [
-        `Still running: ${counted(changing, "apply or destroy", "applies or destroys")}, ${counted(plans, "plan", "plans")}.`,
+        `Still running: ${counted(changing, "apply or destroy", "applies or destroys")}, ${counted(plans, "plan")}.`,
         ...listed(all, now)
       ]),
     ...(plans === 0 ? [] : ["An evicted plan of a run, or of a task that follows its source, is planned again."])

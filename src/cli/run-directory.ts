@@ -6,6 +6,7 @@ import { expressionOf } from "../core/hcl.ts"
 import type { RunView } from "../schema/run.ts"
 import { decide } from "./approval.ts"
 import { archiveOf } from "./archive.ts"
+import { counted } from "./counted.ts"
 import { Cancelled, Failed, MaybeStarted, type ServerRefused, type ServerUnreachable } from "./failure.ts"
 import { follow, type Followed, followStep, patiently } from "./follow-run.ts"
 import { onInterrupt, onInterruptedStart } from "./interrupt.ts"
@@ -40,7 +41,7 @@ const prepared = Effect.fn("prepared")(function*({ autoApprove, destroy, directo
   const screen = yield* Screen
   const server = yield* ServerClient
   const archive = yield* archiveOf(directory)
-  yield* screen.step(`Archived ${directory}: ${archive.files} ${archive.files === 1 ? "file" : "files"}, ${size(archive.contentBytes)}`)
+  yield* screen.step(`Archived ${directory}: ${counted(archive.files, "file")}, ${size(archive.contentBytes)}`)
   yield* screen.status(`Asking ${server.url}`)
   const { created, id: workspaceId } = yield* server.ensureWorkspace(workspace)
   if (created) yield* screen.step(`Made the workspace ${workspace}`)

@@ -300,18 +300,22 @@ const make = ({ token, url }: Connection, http: HttpClient.HttpClient): ServerCl
       )
     }),
     workspace,
-    workspaces: Effect.gen(function*() {
-      const found: Array<WorkspaceRow> = []
-      for (let page: number | null = 1; page !== null;) {
-        const request = Request.get(tfePath.workspaces(organization), { urlParams: { "page[number]": page, "page[size]": 100 } })
-        const { data, meta }: typeof WorkspaceList.Type = yield* decoded(WorkspaceList, request, "organization")
-        for (const { attributes: { "created-at": createdAt, name }, relationships } of data) {
-          found.push({ name, run: relationships["current-run"].data?.id ?? null, createdAt })
-        }
-        page = meta.pagination["next-page"]
-      }
-      return found
-    }),
+    workspaces: Stream.paginate(1, (page) =>
+      Effect.map(
+        decoded(
+          WorkspaceList,
+          Request.get(tfePath.workspaces(organization), { urlParams: { "page[number]": page, "page[size]": 100 } }),
+          "organization"
+        ),
+        ({ data, meta }) => [
+          data.map(({ attributes: { "created-at": createdAt, name }, relationships }) => ({
+            name,
+            run: relationships["current-run"].data?.id ?? null,
+            createdAt
+          })),
+          Option.fromNullishOr(meta.pagination["next-page"])
+        ]
+      )).pipe(Stream.runCollect),
     variables: (workspaceId) =>
       Effect.map(
         decoded(VariableList, Request.get(tfePath.variables(workspaceId)), "workspace"),

@@ -4,10 +4,9 @@ import { Effect } from "effect"
 import { Command } from "effect/cli"
 import type { Layer } from "../../schema/layers.ts"
 import { type Answer, type Format, outputFlag, print } from "../answer.ts"
+import { counted } from "../counted.ts"
 import { lazily } from "../lazily.ts"
 import { loaded, unusable, valuesFlag, type Wrong } from "../values-flag.ts"
-
-const counted = (count: number, what: string): string => `${count} ${what}${count === 1 ? "" : "s"}`
 
 const good = (layers: ReadonlyArray<Layer>, keys: (layer: Layer) => number): Answer => ({
   document: { valid: true, files: layers.map(({ name }) => name), faults: [] },
