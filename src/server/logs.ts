@@ -1,13 +1,13 @@
 // The log of a stage: bytes appended at an offset, read from an offset, nothing lost and nothing twice.
 // Invariant: a position counts bytes over all attempts at a step. Past 64 MiB of a stage's log only its end is kept, for when it is over.
 // Used by the task API (append) and by whoever follows a log.
-import { Context, Effect, Layer, Option, Schema } from "effect"
+import { Array, Context, Effect, Exit, Layer, Option, Request, RequestResolver, Schema } from "effect"
 import { SqlClient } from "effect/sql"
 import { isFinal, type Step } from "../core/run-machine.ts"
 import { Commits } from "./commits.ts"
 import { rows } from "./database.ts"
 import { runOfStep, stepId } from "./ids.ts"
-import { conflict, Refused, unauthorized } from "./refused.ts"
+import { conflict, Refused, type StoreFailure, unauthorized } from "./refused.ts"
 import { type Run, Runs } from "./runs.ts"
 import { type StageRow, Stages, stepOf, stepStatus } from "./stages.ts"
 
@@ -62,6 +62,13 @@ const partsOf = (head: Uint8Array, attempts: ReadonlyArray<StageRow>, tails: Rea
   })
 }
 
+/** Bytes that a worker sends at an offset of its stage's log, which is answered with the log's end. */
+class Piece extends Request.Class<
+  { readonly stageId: string; readonly offset: number; readonly bytes: Uint8Array },
+  number,
+  StoreFailure
+> {}
+
 const Tail = Schema.Struct({ stageId: Schema.String, bytes: Schema.Uint8Array })
 const Chunk = Schema.Struct({ position: Schema.Int, bytes: Schema.Uint8Array })
 
@@ -83,26 +90,46 @@ const make = Effect.gen(function*() {
     yield* sql`INSERT INTO logTails ${sql.insert({ stageId, bytes })} ON CONFLICT (stageId) DO UPDATE SET bytes = excluded.bytes`
   })
 
+  /** Stores what is new of a piece, in the transaction around it, and returns the log's end. It writes nothing before it refuses. */
+  const store = Effect.fnUntraced(function*({ bytes, offset, stageId }: Piece) {
+    const stage = yield* stages.get(stageId)
+    if (stage.endedAt !== null) return yield* unauthorized() // it ended while the piece came, and readers have gone on from its end
+    if (offset > stage.logEnd) {
+      return yield* conflict("log-gap", `The log ends at ${stage.logEnd}, not at ${offset}; go on from there.`, { offset: stage.logEnd })
+    }
+    const fresh = bytes.subarray(stage.logEnd - offset)
+    if (fresh.byteLength === 0) return stage.logEnd
+    const logEnd = stage.logEnd + fresh.byteLength
+    const kept = fresh.subarray(0, Math.max(0, logLimitBytes - stage.logEnd))
+    const cutHere = kept.byteLength < fresh.byteLength && stage.logEnd <= logLimitBytes
+    const stored = cutHere ? Buffer.concat([kept, notice]) : kept
+    if (stored.byteLength > 0) yield* sql`INSERT INTO logChunks ${sql.insert({ stageId, position: stage.logStored, bytes: stored })}`
+    if (kept.byteLength < fresh.byteLength) yield* keepTail(stageId, fresh.subarray(kept.byteLength))
+    yield* sql`UPDATE stages SET ${sql.update({ logEnd, logStored: stage.logStored + stored.byteLength })} WHERE id = ${stageId}`
+    yield* commits.news(`logs ${stage.runId}`)
+    return logEnd
+  })
+
+  /** Stores a piece and returns how to answer it, which holds once the transaction around it is committed. */
+  const answerOf = (piece: Piece) =>
+    store(piece).pipe(
+      Effect.map((logEnd): Exit.Exit<number, Refused> => Exit.succeed(logEnd)),
+      Effect.catchTag("Refused", (refused) => Effect.succeed(Exit.fail(refused)))
+    )
+
+  /**
+   * Stores the pieces that came in one turn of the event loop with one commit: a commit waits for the disk, and all else waits with it. The
+   * slower the disk, the more pieces share a commit.
+   */
+  const pieces = RequestResolver.make<Piece>((entries) =>
+    sql.withTransaction(Effect.forEach(entries, ({ request }) => answerOf(request))).pipe(
+      Effect.map((answers) => Array.zip(entries, answers).forEach(([entry, answer]) => entry.completeUnsafe(answer)))
+    )
+  )
+
   /** Appends bytes and returns the log's end. Bytes that are stored already may be sent again; a gap is refused with the true end. */
   const append = Effect.fn("Logs.append")((stageId: string, offset: number, bytes: Uint8Array) =>
-    sql.withTransaction(Effect.gen(function*() {
-      const stage = yield* stages.get(stageId)
-      if (stage.endedAt !== null) return yield* unauthorized() // it ended while the piece came, and readers have gone on from its end
-      if (offset > stage.logEnd) {
-        return yield* conflict("log-gap", `The log ends at ${stage.logEnd}, not at ${offset}; go on from there.`, { offset: stage.logEnd })
-      }
-      const fresh = bytes.subarray(stage.logEnd - offset)
-      if (fresh.byteLength === 0) return stage.logEnd
-      const logEnd = stage.logEnd + fresh.byteLength
-      const kept = fresh.subarray(0, Math.max(0, logLimitBytes - stage.logEnd))
-      const cutHere = kept.byteLength < fresh.byteLength && stage.logEnd <= logLimitBytes
-      const stored = cutHere ? Buffer.concat([kept, notice]) : kept
-      if (stored.byteLength > 0) yield* sql`INSERT INTO logChunks ${sql.insert({ stageId, position: stage.logStored, bytes: stored })}`
-      if (kept.byteLength < fresh.byteLength) yield* keepTail(stageId, fresh.subarray(kept.byteLength))
-      yield* sql`UPDATE stages SET ${sql.update({ logEnd, logStored: stage.logStored + stored.byteLength })} WHERE id = ${stageId}`
-      yield* commits.news(`logs ${stage.runId}`)
-      return logEnd
-    }))
+    Effect.request(new Piece({ stageId, offset, bytes }), pieces)
   )
 
   /**

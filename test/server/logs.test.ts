@@ -1,9 +1,12 @@
 import { describe, expect, it } from "@effect/vitest"
-import { Effect, Fiber } from "effect"
+import { Context, Effect, Fiber } from "effect"
 import { TestClock } from "effect/testing"
+import { StatementSync } from "node:sqlite"
+import { afterEach, vi } from "vitest"
 import { taskPath } from "../../src/schema/task-api.ts"
+import { Logs } from "../../src/server/logs.ts"
 import { gapMark } from "../../src/worker/log-shipper.ts"
-import { agent, ask, directory, evicted, onTheWay, person, serve, succeeded, worker } from "./live-server.ts"
+import { agent, ask, directory, evicted, onTheWay, person, serve, serveOpenly, succeeded, worker } from "./live-server.ts"
 
 const largestPiece = 256 * 1024
 
@@ -14,6 +17,10 @@ const planning = Effect.gen(function*() {
   const logUrl = (yield* person(url).view(id)).stages[0]!.logUrl
   const read = (offset: number, query = "") => Effect.map(ask(`${logUrl}?offset=${offset}${query}`, undefined), ({ text }) => text)
   return { url, id, shipper, logUrl, read }
+})
+
+afterEach(() => {
+  vi.restoreAllMocks()
 })
 
 describe("a log", () => {
@@ -60,6 +67,23 @@ describe("a log", () => {
         expect((yield* ask((yield* person(url).view(id)).stages[0]!.logUrl, undefined)).text).toBe(`\x02${after}`)
       })
   )
+
+  it.live("shares one commit among pieces that come together; a refused one leaves no gap in the others", () =>
+    Effect.gen(function*() {
+      const { url, context } = yield* Effect.flatMap(directory, serveOpenly)
+      const logs: Logs["Service"] = Context.getUnsafe(context, Logs)
+      const stages = yield* Effect.forEach(["one", "two", "three"], (workspace) =>
+        Effect.andThen(person(url).start(workspace, { "plan-only": true }), agent(url).take))
+      const statements = vi.spyOn(StatementSync.prototype, "all")
+      const answers = yield* Effect.forEach(
+        [...stages.map(({ id }) => ({ id, offset: 0 })), { id: stages[0]!.id, offset: 99 }, { id: stages[1]!.id, offset: 4 }],
+        ({ id, offset }) =>
+          Effect.result(logs.append(id, offset, Buffer.from("one\n"))),
+        { concurrency: "unbounded" }
+      )
+      expect(statements.mock.contexts.filter((statement) => Object(statement).sourceSQL === "COMMIT")).toHaveLength(1)
+      expect(answers).toMatchObject([{ success: 4 }, { success: 4 }, { success: 4 }, { failure: { error: "log-gap" } }, { success: 8 }])
+    }))
 
   it.live("counts bytes, not characters", () =>
     Effect.gen(function*() {
