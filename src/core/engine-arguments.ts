@@ -1,4 +1,4 @@
-// Finds arguments in the environment (TF_CLI_ARGS and TF_CLI_ARGS_…) that turn a command of the engine into another one.
+// Finds arguments in the environment (TF_CLI_ARGS and TF_CLI_ARGS_…) that turn a command of the engine into another one, or change its output.
 // Always holds: a word is found however it is quoted, as the engines' own shellwords parser reads it; text inside a value does not count.
 // Used by worker/stage.ts.
 import { Option } from "effect"
@@ -27,3 +27,7 @@ export const idleArguments = (env: Readonly<Record<string, string>>): Option.Opt
     ({ name, one }) => `${name} has ${one}, with which the engine only tells of itself and ends with success; take that out.`
   )
 }
+
+/** Reports whether `apply` prints JSON with this environment, beside which the engine writes no events on a pipe: what it prints has them. */
+export const printsJson = (env: Readonly<Record<string, string>>): boolean =>
+  ["TF_CLI_ARGS", "TF_CLI_ARGS_apply"].some((name) => wordsOf(env[name] ?? "").some((one) => /^--?json(?:=|$)/u.test(one)))

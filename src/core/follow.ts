@@ -91,11 +91,14 @@ const toApply = (observed: Observed): Option.Option<{ readonly plan: AgentTask; 
     ? Option.flatMap(newest(observed), (plan) => Option.map(applySpec(plan), (spec) => ({ plan, spec })))
     : Option.none()
 
-/** Returns the spec that applies a task's saved plan in the same directory, or none if there is no such plan with changes. */
+/**
+ * Returns the spec that applies a task's saved plan in the same directory, or none if there is no such plan with changes. A plan whose
+ * changes could not be counted is taken to have some, as one of a pool is (core/run-end).
+ */
 const applySpec = (
   { spec: { cancel: _cancel, options: _options, savePlan, source, workingDirectory, ...spec }, status: { result } }: AgentTask
 ): Option.Option<AgentTaskSpec> => {
-  if (savePlan === undefined || result?.outcome !== "succeeded" || result.planDigest === undefined || result.hasChanges !== true) {
+  if (savePlan === undefined || result?.outcome !== "succeeded" || result.planDigest === undefined || result.hasChanges === false) {
     return Option.none()
   }
   const directory = [source.fluxSource?.path, workingDirectory].filter((path) => path !== undefined).join("/")

@@ -56,6 +56,7 @@ const providerTrouble = [
   /no available releases match the given constraints/u,
   /Error while installing/u
 ]
+const localState = /ask approval for state migration|asking for state migration action/u
 const diskTrouble = /no space left on device|disk quota exceeded/iu
 
 const because = (log: string): string => Option.match(errorSummary(log), { onNone: () => "", onSome: (summary) => `: ${summary}` })
@@ -69,6 +70,13 @@ const providerIn = (text: string): string => {
 /** Returns what a failed `init` means: a provider that cannot be installed, or a wrong configuration. */
 const initFailure = (engine: string, log: string): Omit<Failure, "exitCode"> => {
   const text = plainLines(log).filter((line) => line !== "").join(" ")
+  if (localState.test(text)) {
+    return {
+      reason: "InvalidConfiguration",
+      message:
+        `${engine} init found a local state in the configuration, terraform.tfstate or terraform.tfstate.d, which a run does not take over: what it lists would be made again. Take it out, and import what it lists with import blocks.`
+    }
+  }
   return providerTrouble.some((pattern) => pattern.test(text))
     ? {
       reason: "ProviderMissing",
@@ -100,7 +108,7 @@ export const commandFailure = (
       if (diskTrouble.test(log)) {
         return Option.some({
           reason: "DiskFull",
-          message: `The Pod's volume was full when ${name} wrote to it; raise persistence.emptyDir.sizeLimit.${next}`,
+          message: `${name} ran out of disk space${because(log)}; if it was the Pod's volume, raise persistence.emptyDir.sizeLimit.${next}`,
           exitCode: end.code
         })
       }

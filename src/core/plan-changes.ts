@@ -18,7 +18,11 @@ const PlanJson = Schema.Struct({
       })
     )
   ),
-  resource_drift: Schema.optionalKey(Schema.Array(Schema.Struct({ address: Schema.optionalKey(Schema.String), change }))),
+  resource_drift: Schema.optionalKey(
+    Schema.Array(
+      Schema.Struct({ address: Schema.optionalKey(Schema.String), previous_address: Schema.optionalKey(Schema.String), change })
+    )
+  ),
   output_changes: Schema.optionalKey(Schema.Record(Schema.String, change)),
   applyable: Schema.optionalKey(Schema.Boolean)
 })
@@ -52,9 +56,16 @@ const isTakenOver = (
 
 const does = ({ actions }: typeof change.Type): boolean => actions.some((action) => action !== "no-op" && action !== "read")
 
-/** Returns what the plan changes, or none if the JSON has another form, as from another version of the engine, or is beyond the limits. */
-export const plannedChanges = (json: string, refreshOnly: boolean): Option.Option<PlannedChanges> =>
-  Option.map(isParsable(json) ? decode(json) : Option.none(), (plan) => {
+/** Returns the JSON of what `show -json` printed. Before it, a wrapper of the engine may print lines, and OpenTofu warns of its own configuration. */
+const jsonOf = (printed: string): string => printed.slice(Math.max(0, printed.search(/^\{/mu)))
+
+/**
+ * Returns what the plan changes, or none if what `show -json` printed has another form, as from another version of the engine, or is beyond
+ * the limits.
+ */
+export const plannedChanges = (printed: string, refreshOnly: boolean): Option.Option<PlannedChanges> => {
+  const json = jsonOf(printed)
+  return Option.map(isParsable(json) ? decode(json) : Option.none(), (plan) => {
     const managed = (plan.resource_changes ?? []).filter(({ mode }) => mode !== "data")
     const resources = managed.map((_) => _.change)
     const left = new Set(
@@ -63,12 +74,14 @@ export const plannedChanges = (json: string, refreshOnly: boolean): Option.Optio
       )
     )
     const count = (action: string) => resources.filter(({ actions }) => actions.includes(action)).length
-    const others = [...Object.values(plan.output_changes ?? {}), ...(refreshOnly ? plan.resource_drift ?? [] : []).map((_) => _.change)]
+    const refreshed = refreshOnly ? plan.resource_drift ?? [] : []
+    const others = [...Object.values(plan.output_changes ?? {}), ...refreshed.map((_) => _.change)]
     return {
       changes: { add: count("create"), change: count("update"), destroy: count("delete") },
       creations: managed.flatMap(({ address, change: { actions } }) =>
         address !== undefined && actions.includes("create") ? [{ address, replaces: left.has(address) }] : []
       ),
-      hasChanges: plan.applyable ?? (managed.some(isTakenOver) || [...resources, ...others].some(does))
+      hasChanges: plan.applyable ?? ([...managed, ...refreshed].some(isTakenOver) || [...resources, ...others].some(does))
     }
   })
+}

@@ -1,6 +1,7 @@
 // Which commands of the engine make up a stage, in order; the same for OpenTofu and Terraform.
 // Always holds: what a user wrote stands after `=` in an argument, so that it can never be read as a flag.
-// Used by worker/stage.ts.
+// Used by worker/stage.ts and worker/engine.ts.
+import { Array } from "effect"
 import type { PlanOptions, Stage } from "../schema/agent-task.ts"
 
 /** The name of the saved plan's file, in the working directory and inside the archive that the pool keeps. */
@@ -44,12 +45,34 @@ const printed = (subcommand: StageCommand["subcommand"], args: ReadonlyArray<str
   mutates: false
 })
 
-/** Returns the `init` command. The providers of a saved plan are those of its lock file, which stays as it was sealed. */
-const init = (savedPlan: boolean) => printed("init", ["-input=false", ...(savedPlan ? ["-lockfile=readonly"] : [])])
-const show: StageCommand = { subcommand: "show", args: ["show", "-json", savedPlanName], output: "captured", mutates: false }
+const captured = (subcommand: StageCommand["subcommand"], ...args: ReadonlyArray<string>): StageCommand => ({
+  subcommand,
+  args: [subcommand, ...args],
+  output: "captured",
+  mutates: false
+})
+
+/**
+ * Returns the `init` command. The providers of a saved plan are those of its lock file, which stays as it was sealed; the engine refuses
+ * that beside `-upgrade`, which TF_CLI_ARGS may have.
+ */
+const init = (savedPlan: boolean) => printed("init", ["-input=false", ...(savedPlan ? ["-lockfile=readonly", "-upgrade=false"] : [])])
+const show = captured("show", "-json", savedPlanName)
 
 /** Prints which workspace of its backend the engine is in. */
-export const showWorkspace: StageCommand = { subcommand: "workspace", args: ["workspace", "show"], output: "captured", mutates: false }
+export const showWorkspace = captured("workspace", "show")
+
+/** Prints the engine's version. */
+export const showVersion = captured("version", "-json")
+
+/**
+ * Returns the variables that take additional arguments (TF_CLI_ARGS and the command's own) from a captured command: they are meant for what
+ * a person sees, and it may refuse them.
+ */
+export const withoutArguments = ({ args }: StageCommand): Readonly<Record<string, string>> => ({
+  TF_CLI_ARGS: "",
+  [`TF_CLI_ARGS_${Array.takeWhile(args, (arg) => !arg.startsWith("-")).join("_")}`]: ""
+})
 
 /**
  * Flags that override TF_CLI_ARGS, since they come after it. They leave the state where its backend says (only the backend local takes
@@ -69,9 +92,16 @@ const planFlags = (options: PlanOptions = {}): ReadonlyArray<string> => [
   ...(options.replace ?? []).map((address) => `-replace=${address}`)
 ]
 
-/** A plan writes no state, so it takes no lock. */
+/** A plan writes no state, so it takes no lock; with any changes it ends with 0, whatever TF_CLI_ARGS says. */
 const plan = ({ keeper, options }: StageSpec) =>
-  printed("plan", ["-input=false", "-lock=false", ...stateFlags.plan[keeper], `-out=${savedPlanName}`, ...planFlags(options)])
+  printed("plan", [
+    "-input=false",
+    "-lock=false",
+    "-detailed-exitcode=false",
+    ...stateFlags.plan[keeper],
+    `-out=${savedPlanName}`,
+    ...planFlags(options)
+  ])
 
 const apply = ({ events = false, keeper, options, savedPlan, stage }: StageSpec): StageCommand => {
   const what = savedPlan ? [savedPlanName] : ["-auto-approve", ...planFlags(stage === "destroy" ? { ...options, destroy: true } : options)]

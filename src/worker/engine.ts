@@ -4,7 +4,7 @@
 import { Context, Data, Effect, Fiber, Layer, Option, Ref, Stream } from "effect"
 import { linesOf, noLine } from "../core/lines.ts"
 import { type CommandEnd, commandFailure, type Interrupted, type StopCause } from "../core/outcome.ts"
-import type { StageCommand } from "../core/stage-commands.ts"
+import { showVersion, type StageCommand, withoutArguments } from "../core/stage-commands.ts"
 import type { Seal } from "../schema/seal.ts"
 import type { Command } from "./command-script.ts"
 import { ExecLoop, type ExecLoopError, type Output, type Running } from "./exec-loop.ts"
@@ -80,12 +80,12 @@ export class Engine extends Context.Service<Engine, {
         yield* Effect.sleep(stop.plan.giveUpAfterMillis - past)
       })
 
-      const started = ({ argv, directory, env }: Started, { tells }: StageCommand, extra: CommandEnv) =>
+      const started = ({ argv, directory, env }: Started, command: StageCommand, extra: CommandEnv) =>
         execLoop.run({
           argv,
-          env: { ...env, ...extra.env },
+          env: { ...env, ...(command.output === "captured" && withoutArguments(command)), ...extra.env },
           cwd: directory,
-          events: tells === "events"
+          events: command.tells === "events"
         }).pipe(
           Effect.mapError(execLoopFailure),
           Effect.raceFirst(Effect.flatMap(stop.asked, (cause) => Effect.fail(new StageStopped({ cause, during: Option.none() }))))
@@ -140,7 +140,7 @@ export class Engine extends Context.Service<Engine, {
         const names = Option.match(wanted, { onNone: () => engines, onSome: (name) => [name] })
         const captured = yield* toItsEnd(
           { ...place, engine: names.join(" or "), argv: ["/bin/sh", "-c", searchFor(names)] },
-          versionCommand
+          showVersion
         )
         const said = Option.getOrElse(captured, () => "")
         const name = names.find((name) => said.startsWith(`${name}\n`))
@@ -158,14 +158,13 @@ type Started = Workplace & Pick<Command, "argv">
 type EngineName = Seal["engine"]["name"]
 const engines: ReadonlyArray<EngineName> = ["tofu", "terraform"]
 
-const versionCommand: StageCommand = { subcommand: "version", args: ["version", "-json"], output: "captured", mutates: false }
 /**
  * Returns a script that prints which engine it found and becomes the engine's version command, so that the runner is asked once. The script
  * prints nothing if there is no engine.
  */
 const searchFor = (names: ReadonlyArray<EngineName>): string =>
   `for engine in ${names.join(" ")}; do if command -v $engine >/dev/null; then echo $engine; exec $engine ${
-    versionCommand.args.join(" ")
+    showVersion.args.join(" ")
   }; fi; done`
 
 const noneOf = (names: ReadonlyArray<EngineName>): StageFailed => {

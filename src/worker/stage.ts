@@ -4,7 +4,7 @@
 import { type Cause, Context, Effect, Layer, Option, Ref, type Scope } from "effect"
 import { join } from "node:path"
 import { withLeft } from "../core/effects-message.ts"
-import { idleArguments } from "../core/engine-arguments.ts"
+import { idleArguments, printsJson } from "../core/engine-arguments.ts"
 import { fromEvent, fromLog } from "../core/engine-events.ts"
 import { plannedEntries } from "../core/journal.ts"
 import { stopMessage } from "../core/outcome.ts"
@@ -87,10 +87,9 @@ const stage = Effect.fnUntraced(function*(spec: AgentTaskSpec, backing: Backing,
   }
   const idle = idleArguments(variables.env)
   if (Option.isSome(idle)) return yield* invalid(idle.value)
-  const [{ name, version }, { approved, place }] = yield* Effect.all([
-    engine.find(Option.fromUndefinedOr(spec.engine?.name), { directory: folders.home, env }),
-    untilStopped(bring(spec, variables, backing))
-  ], { concurrency: 2 })
+  const { approved, place } = yield* untilStopped(bring(spec, variables, backing))
+  // Asked where its commands will run: an image's version manager picks the engine by what the configuration says.
+  const { name, version } = yield* engine.find(Option.fromUndefinedOr(spec.engine?.name), { directory: place.path, env })
   yield* introduce(spec, name, version, variables.shown)
   const sealNow = sealOf(place, { name, version }, variables, backing.sealing)
   const asApproved = untilStopped(
@@ -107,7 +106,7 @@ const stage = Effect.fnUntraced(function*(spec: AgentTaskSpec, backing: Backing,
     keeper: spec.pool === undefined ? "backend" : "server",
     options: spec.options,
     savedPlan: Option.isSome(approved),
-    events: tellsEvents(name, version)
+    events: tellsEvents(name, version) && !printsJson(variables.env)
   })
   for (const command of commands) {
     if (command.subcommand !== "init") yield* backing.mayRun(command, folders.data, workspaceOf(engine, workplace))
@@ -176,12 +175,9 @@ const introduce = Effect.fnUntraced(function*(spec: AgentTaskSpec, name: string,
   }
 })
 
-/** Clears additional arguments: `workspace show` may refuse those that are meant for other commands. */
-const noArguments = { env: { TF_CLI_ARGS: "", TF_CLI_ARGS_workspace_show: "" }, secrets: [] }
-
 /** Asks the engine, since its image may set the workspace too. Takes the last line, since an image may have it print more before. */
 const workspaceOf = ({ run }: Engine["Service"], workplace: Workplace) =>
-  Effect.map(run(workplace, showWorkspace, noArguments), (said) => Option.getOrElse(said, () => "").trim().split("\n").at(-1) ?? "")
+  Effect.map(run(workplace, showWorkspace), (said) => Option.getOrElse(said, () => "").trim().split("\n").at(-1) ?? "")
 
 /** Runs one command with what is opened for it, only for as long as it runs. Returns what it printed, if that was captured. */
 const perform = Effect.fnUntraced(

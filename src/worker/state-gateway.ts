@@ -1,5 +1,5 @@
 // The engine's way to its state: an HTTP address on loopback, for one command alone, with the pool's server behind it.
-// Always holds: a client without this command's address and password gets nothing, and a state is acknowledged only after the server did.
+// Always holds: a client without this command's secret address gets nothing, and a state is acknowledged only after the server did.
 // Used by worker/pool-backing.ts.
 import * as NodeHttpServer from "@effect/platform-node/NodeHttpServer"
 import { Effect, Option, Schema, Semaphore, Stream } from "effect"
@@ -13,7 +13,6 @@ import type { PlatformError } from "./platform.ts"
 import { invalid } from "./stage-failed.ts"
 import { StateDelivery } from "./state-delivery.ts"
 
-const user = "worker"
 const secret = () => randomBytes(24).toString("base64url")
 
 const equal = (a: string, b: string): boolean => {
@@ -66,11 +65,10 @@ const refusal = (error: PlatformError) =>
     : text(503, error.message)
 
 const answer = Effect.fnUntraced(
-  function*(request: HttpServerRequest.HttpServerRequest, place: string, writable: boolean, inTurn: Semaphore.Semaphore) {
+  function*(request: HttpServerRequest.HttpServerRequest, path: string, writable: boolean, inTurn: Semaphore.Semaphore) {
     const delivery = yield* StateDelivery
     const lockInfo = Effect.flatMap(bodyOf(request, lockLimitBytes), (bytes) => decodeLock(new TextDecoder().decode(bytes)))
-    const { pathname } = new URL(request.url, "http://127.0.0.1")
-    switch (`${request.method} ${pathname.startsWith(place) ? pathname.slice(place.length) : "elsewhere"}`) {
+    switch (`${request.method} ${path}`) {
       case "GET ":
         return Option.match(yield* delivery.read, {
           onNone: () => HttpServerResponse.empty({ status: 404 }),
@@ -108,12 +106,11 @@ const closing = (server: Server) => {
 
 /**
  * Listens until the scope closes; returns what the command's environment has to say about it. Unless `writable`, the state can only be
- * read. The address is in the environment and not in the configuration, so that no saved plan contains it.
+ * read. The address is in the environment and not in the configuration, so that no saved plan contains it. It alone is the secret: the
+ * engine would send a user name and password of the environment also to the servers of a configuration's remote states.
  */
 export const openGateway = Effect.fn("StateGateway.open")(function*(writable: boolean) {
   const place = `/${secret()}`
-  const password = secret()
-  const expected = `Basic ${Buffer.from(`${user}:${password}`).toString("base64")}`
   const inTurn = Semaphore.makeUnsafe(1)
   const listener = createServer({ headersTimeout: headerMillis, connectionsCheckingInterval: headerMillis / 5 })
   listener.maxConnections = mostConnections
@@ -127,8 +124,9 @@ export const openGateway = Effect.fn("StateGateway.open")(function*(writable: bo
   yield* server.serve(
     Effect.gen(function*() {
       const request = yield* HttpServerRequest.HttpServerRequest
-      if (!equal(request.headers.authorization ?? "", expected)) return text(401, "This is the state of another command.")
-      return yield* answer(request, place, writable, inTurn)
+      const { pathname } = new URL(request.url, "http://127.0.0.1")
+      if (!equal(pathname.slice(0, place.length), place)) return text(401, "This is the state of another command.")
+      return yield* answer(request, pathname.slice(place.length), writable, inTurn)
     }).pipe(
       Effect.catchTags({
         NoAnswer: (error) => Effect.succeed(refusal(error)),
@@ -152,10 +150,8 @@ export const openGateway = Effect.fn("StateGateway.open")(function*(writable: bo
       TF_HTTP_LOCK_METHOD: "POST",
       TF_HTTP_UNLOCK_ADDRESS: `${address}/unlock`,
       TF_HTTP_UNLOCK_METHOD: "POST",
-      TF_HTTP_USERNAME: user,
-      TF_HTTP_PASSWORD: password,
       TF_HTTP_RETRY_MAX: "0" // the worker has tried long enough when it answers with an error
     },
-    secrets: [password, place]
+    secrets: [place]
   } satisfies CommandEnv
 })

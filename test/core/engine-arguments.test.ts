@@ -2,7 +2,7 @@
 // Each was tried with OpenTofu 1.12 and Terraform 1.11.
 import { describe, expect, it } from "@effect/vitest"
 import { Option } from "effect"
-import { idleArguments } from "../../src/core/engine-arguments.ts"
+import { idleArguments, printsJson } from "../../src/core/engine-arguments.ts"
 
 describe("arguments by environment", () => {
   it.each([
@@ -34,6 +34,13 @@ describe("arguments by environment", () => {
     "are the engine's own business with $value in $name",
     ({ name, value }) => expect(idleArguments({ [name]: value })).toEqual(Option.none())
   )
+
+  it.each([
+    { name: "TF_CLI_ARGS_apply", value: "-json", json: true },
+    { name: "TF_CLI_ARGS", value: "-no-color '--json=true'", json: true },
+    { name: "TF_CLI_ARGS_apply", value: "-var=x=-json -json-into=x", json: false },
+    { name: "TF_CLI_ARGS_plan", value: "-json", json: false }
+  ])("make an apply print JSON with $value in $name: $json", ({ json, name, value }) => expect(printsJson({ [name]: value })).toBe(json))
 
   it("are looked through in no more time than they are long", () => {
     expect(idleArguments({ TF_CLI_ARGS: `"${"\\".repeat(200_000)}`, TF_CLI_ARGS_apply: `${"'".repeat(200_001)} -x` })).toEqual(

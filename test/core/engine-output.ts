@@ -105,3 +105,28 @@ export const unsupportedArgument = [
   "\u001b[31m╵\u001b[0m\u001b[0m",
   ""
 ].join("\n")
+
+export const localState = [
+  "\u001b[0m\u001b[1mInitializing the backend...\u001b[0m",
+  "\u001b[31m╷\u001b[0m\u001b[0m",
+  "\u001b[31m│\u001b[0m \u001b[0m\u001b[1m\u001b[31mError: \u001b[0m\u001b[0m\u001b[1mCan't ask approval for state migration when interactive input is disabled.",
+  "\u001b[31m│\u001b[0m \u001b[0m",
+  "\u001b[31m│\u001b[0m \u001b[0mIf non-interactive operation is desired, consider adding the \"-force-copy\"",
+  "\u001b[31m│\u001b[0m \u001b[0moption. Otherwise, please remove the \"-input=false\" option and try again.\u001b[0m",
+  "\u001b[31m│\u001b[0m \u001b[0m",
+  "\u001b[31m│\u001b[0m \u001b[0m\u001b[0m",
+  "\u001b[31m╵\u001b[0m\u001b[0m",
+  "",
+  ""
+].join("\n")
+
+export const localWorkspaces = [
+  "\u001b[0m\u001b[1mInitializing the backend...\u001b[0m",
+  "\u001b[31m╷\u001b[0m\u001b[0m",
+  "\u001b[31m│\u001b[0m \u001b[0m\u001b[1m\u001b[31mError: \u001b[0m\u001b[0m\u001b[1mError asking for state migration action: input is disabled\u001b[0m",
+  "\u001b[31m│\u001b[0m \u001b[0m",
+  "\u001b[31m│\u001b[0m \u001b[0m\u001b[0m",
+  "\u001b[31m╵\u001b[0m\u001b[0m",
+  "",
+  ""
+].join("\n")

@@ -6,7 +6,7 @@ import type { Observed } from "../../src/core/observed.ts"
 import { plan } from "../../src/core/plan.ts"
 import type { AgentTask } from "../../src/schema/agent-task.ts"
 import { Sha256, Uid } from "../../src/schema/names.ts"
-import { before, noon, plainSeed, policy, type Seed, worldOf } from "./worlds.ts"
+import { before, noon, plainSeed, policy, type Seed, success, worldOf } from "./worlds.ts"
 
 const followed: Seed = { ...plainSeed, life: "succeeded", source: "new", follows: "planAndApply" }
 
@@ -37,6 +37,21 @@ describe("an attempt at a new artifact", () => {
     expect(apply).toBe(`${attempt}-apply`)
     expect(apply.length).toBeLessThanOrEqual(253)
   })
+
+  it.each([{ hasChanges: true, applies: ["task-2-apply"] }, { hasChanges: false, applies: [] }, {
+    hasChanges: undefined,
+    applies: ["task-2-apply"]
+  }])(
+    "is applied unless its plan says that it changes nothing: hasChanges $hasChanges",
+    ({ applies, hasChanges }) => {
+      const world = worldOf({ ...followed, source: "known", latest: "over" })
+      const counted = (task: AgentTask): AgentTask => {
+        const { hasChanges: _, ...rest } = task.status.result ?? success
+        return { ...task, status: { ...task.status, result: { ...rest, ...(hasChanges !== undefined && { hasChanges }) } } }
+      }
+      expect(made({ ...world, latest: Option.map(world.latest, counted) })).toEqual(applies)
+    }
+  )
 
   it("that was disrupted is made three times more, each later than the last", () => {
     const spentAfter = (again: number, seconds: number) => {

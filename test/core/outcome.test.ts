@@ -73,13 +73,21 @@ describe("commandFailure", () => {
       reason: "ExitCode",
       says: "tofu plan failed with exit code 2; the log"
     },
+    ...[printed.localState, printed.localWorkspaces].map((log) => ({
+      given: "a local state in the configuration",
+      command: init,
+      end: exited(1),
+      log,
+      reason: "InvalidConfiguration",
+      says: "found a local state in the configuration, terraform.tfstate or terraform.tfstate.d"
+    })),
     {
       given: "a full disk",
       command: plan,
       end: exited(1),
-      log: "write plan.tfplan: no space left on device",
+      log: "Error: write plan.tfplan: no space left on device\n",
       reason: "DiskFull",
-      says: "raise persistence.emptyDir.sizeLimit"
+      says: "tofu plan ran out of disk space: write plan.tfplan: no space left on device; if it was the Pod's volume, raise"
     },
     {
       given: "a full disk in init",

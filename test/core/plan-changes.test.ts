@@ -89,6 +89,18 @@ describe("plannedChanges", () => {
     expect(Option.map(plannedChanges(plan, false), (_) => _.hasChanges)).toEqual(Option.some(false))
   })
 
+  it("see that a thing has moved in a plan that only refreshes, which OpenTofu tells among what drifted", () => {
+    const plan = json({ resource_drift: [{ address: "a.c", previous_address: "a.b", change: { actions: ["no-op"] } }] })
+    expect(Option.map(plannedChanges(plan, true), (_) => _.hasChanges)).toEqual(Option.some(true))
+    expect(Option.map(plannedChanges(plan, false), (_) => _.hasChanges)).toEqual(Option.some(false))
+  })
+
+  it("are those of the JSON after what the engine or its wrapper prints before it", () => {
+    const warning = "Warning: Unable to open CLI configuration file\n\nThe file {\"none\"} does not exist.\n"
+    expect(Option.map(plannedChanges(warning + json({ resource_changes: [managed("create")] }), false), (_) => _.changes.add))
+      .toEqual(Option.some(1))
+  })
+
   it.each(["", "{", "[]", `{"resource_changes": 3}`])(
     "are unknown for %s",
     (text) => expect(plannedChanges(text, false)).toEqual(Option.none())

@@ -1,6 +1,6 @@
 // The engine's commands of every stage, as they are typed.
 import { describe, expect, it } from "@effect/vitest"
-import { stageCommands, type StageSpec, tellsEvents } from "../../src/core/stage-commands.ts"
+import { showVersion, showWorkspace, stageCommands, type StageSpec, tellsEvents, withoutArguments } from "../../src/core/stage-commands.ts"
 
 const typed = (spec: StageSpec): ReadonlyArray<string> => stageCommands(spec).map(({ args }) => args.join(" "))
 
@@ -8,41 +8,49 @@ const rows: ReadonlyArray<{ readonly given: string; readonly spec: StageSpec; re
   {
     given: "a plan",
     spec: { stage: "plan", keeper: "backend", savedPlan: false },
-    commands: ["init -input=false", "plan -input=false -lock=false -state= -out=plan.tfplan", "show -json plan.tfplan"]
+    commands: [
+      "init -input=false",
+      "plan -input=false -lock=false -detailed-exitcode=false -state= -out=plan.tfplan",
+      "show -json plan.tfplan"
+    ]
   },
   {
     given: "a plan of the destruction of two things without a refresh",
     spec: { stage: "plan", keeper: "backend", options: { destroy: true, refresh: false, targets: ["a.b", "module.c"] }, savedPlan: false },
     commands: [
       "init -input=false",
-      "plan -input=false -lock=false -state= -out=plan.tfplan -destroy -refresh=false -target=a.b -target=module.c",
+      "plan -input=false -lock=false -detailed-exitcode=false -state= -out=plan.tfplan -destroy -refresh=false -target=a.b -target=module.c",
       "show -json plan.tfplan"
     ]
   },
   {
     given: "a plan that only refreshes",
     spec: { stage: "plan", keeper: "backend", options: { refreshOnly: true }, savedPlan: false },
-    commands: ["init -input=false", "plan -input=false -lock=false -state= -out=plan.tfplan -refresh-only", "show -json plan.tfplan"]
+    commands: [
+      "init -input=false",
+      "plan -input=false -lock=false -detailed-exitcode=false -state= -out=plan.tfplan -refresh-only",
+      "show -json plan.tfplan"
+    ]
   },
   {
     given: "an apply of a saved plan",
     spec: { stage: "apply", keeper: "server", options: { targets: ["a.b"] }, savedPlan: true },
-    commands: ["init -input=false -lockfile=readonly", "apply -input=false -lock=true plan.tfplan"]
+    commands: ["init -input=false -lockfile=readonly -upgrade=false", "apply -input=false -lock=true plan.tfplan"]
   },
   {
     given: "a destroy of a saved plan",
     spec: { stage: "destroy", keeper: "server", savedPlan: true },
-    commands: ["init -input=false -lockfile=readonly", "apply -input=false -lock=true plan.tfplan"]
+    commands: ["init -input=false -lockfile=readonly -upgrade=false", "apply -input=false -lock=true plan.tfplan"]
   },
   {
     given: "a plan of a pool",
     spec: { stage: "plan", keeper: "server", savedPlan: false },
-    commands: ["init -input=false", "plan -input=false -lock=false -out=plan.tfplan", "show -json plan.tfplan"]
+    commands: ["init -input=false", "plan -input=false -lock=false -detailed-exitcode=false -out=plan.tfplan", "show -json plan.tfplan"]
   },
   {
     given: "an apply of a plan that was kept without a pool",
     spec: { stage: "apply", keeper: "backend", savedPlan: true },
-    commands: ["init -input=false -lockfile=readonly", "apply -input=false -state= -state-out= plan.tfplan"]
+    commands: ["init -input=false -lockfile=readonly -upgrade=false", "apply -input=false -state= -state-out= plan.tfplan"]
   },
   {
     given: "an apply without a pool",
@@ -61,7 +69,7 @@ describe("stageCommands", () => {
 
   it("tell their events on a descriptor of their own when the engine can", () => {
     expect(typed({ stage: "apply", keeper: "server", savedPlan: true, events: true })).toEqual([
-      "init -input=false -lockfile=readonly",
+      "init -input=false -lockfile=readonly -upgrade=false",
       "apply -input=false -lock=true -json-into=/dev/fd/7 plan.tfplan"
     ])
     expect(typed({ stage: "destroy", keeper: "backend", savedPlan: false, events: true })[1]).toBe(
@@ -78,6 +86,18 @@ describe("stageCommands", () => {
       ])
     }
   )
+
+  it("take no additional arguments where the worker alone reads what they print", () =>
+    expect(
+      [showVersion, showWorkspace, stageCommands({ stage: "plan", keeper: "server", savedPlan: false })[2] ?? showVersion].map(
+        withoutArguments
+      )
+    )
+      .toEqual([
+        { TF_CLI_ARGS: "", TF_CLI_ARGS_version: "" },
+        { TF_CLI_ARGS: "", TF_CLI_ARGS_workspace_show: "" },
+        { TF_CLI_ARGS: "", TF_CLI_ARGS_show: "" }
+      ]))
 
   it("make no flag of what a user wrote", () => {
     const { args } = stageCommands({ stage: "plan", keeper: "backend", options: { targets: ["-destroy"] }, savedPlan: false })[1] ??

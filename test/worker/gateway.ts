@@ -11,16 +11,13 @@ export const lockInfo = { ID: "engine-lock", Operation: "OperationTypeApply", Wh
 export const state = (serial: number) => JSON.stringify({ version: 4, serial, lineage: "one", resources: [] })
 
 /** One request as the engine's `http` backend makes it. */
-export const ask = (env: Env, what: "read" | "write" | "lock" | "unlock", body?: string, authorization?: string) =>
+export const ask = (env: Env, what: "read" | "write" | "lock" | "unlock", body?: string) =>
   Effect.promise(async (signal) => {
     const url =
       { read: env.TF_HTTP_ADDRESS, write: env.TF_HTTP_ADDRESS, lock: env.TF_HTTP_LOCK_ADDRESS, unlock: env.TF_HTTP_UNLOCK_ADDRESS }[what] ??
         ""
     const response = await fetch(url, {
       method: what === "read" ? "GET" : "POST",
-      headers: {
-        authorization: authorization ?? `Basic ${Buffer.from(`${env.TF_HTTP_USERNAME}:${env.TF_HTTP_PASSWORD}`).toString("base64")}`
-      },
       ...(body !== undefined && { body }),
       signal
     })

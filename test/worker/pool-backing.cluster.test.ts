@@ -47,6 +47,22 @@ describe("a stage of a pool", () => {
       expect(ofState.map((request) => request.split(" ")[1])).toEqual(["/state/lock", "/state", "/state/unlock"])
     }))
 
+  it.live.each([
+    { name: "TF_CLI_ARGS", value: "-input=false" },
+    { name: "TF_CLI_ARGS_init", value: "-upgrade" },
+    { name: "TF_CLI_ARGS_plan", value: "-detailed-exitcode" },
+    { name: "TF_CLI_ARGS_apply", value: "-json" }
+  ])("plans, applies and tells what it made with $value in $name", ({ name, value }) =>
+    Effect.gen(function*() {
+      const api = yield* taskApi
+      api.variables = [{ name, value, category: "env" }]
+      const digest = yield* planned(api, { "main.tf": `resource "terraform_data" "a" {}\n` })
+      const { log, status } = yield* ran(poolTask(api, "apply", { plan: { sha256: digest } }), {}, (here) => token(here, api))
+      expect(status, log()).toMatchObject({ reason: "Completed" })
+      expect(api.serials).toEqual([1])
+      expect(api.journal.map(({ kind }) => kind)).toContain("started")
+    }))
+
   it.live("has not succeeded when its engine ended well and applied nothing, as an image may have it", () =>
     Effect.gen(function*() {
       const api = yield* taskApi

@@ -20,8 +20,7 @@ const saying = (env: Env, ...words: ReadonlyArray<string>) =>
   )
 const first = (env: Env, method: string) => [
   `${method} ${new URL(env.TF_HTTP_ADDRESS ?? "").pathname} HTTP/1.1`,
-  "Host: 127.0.0.1",
-  `Authorization: Basic ${Buffer.from(`${env.TF_HTTP_USERNAME}:${env.TF_HTTP_PASSWORD}`).toString("base64")}`
+  "Host: 127.0.0.1"
 ]
 const answered = (socket: Socket) => until(() => socket.readableLength > 0 || socket.destroyed)
 /** Begins a push and waits until the gateway begins to read its body, which it announces with 100 Continue. */

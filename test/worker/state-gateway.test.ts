@@ -19,20 +19,26 @@ describe("the state gateway", () => {
       expect(api).toMatchObject({ serials: [1], lock: undefined, epoch: 1 })
     })))
 
-  it.live("answers nobody without the password of this command", () =>
+  it.live("answers nobody who does not know the secret address of this command", () =>
     withGateway(Effect.fnUntraced(function*(env, { api }) {
-      const address = env.TF_HTTP_ADDRESS ?? ""
-      expect((yield* ask(env, "read", undefined, "Basic d29ya2VyOndyb25n")).status).toBe(401)
-      expect((yield* ask(env, "lock", JSON.stringify(lockInfo), "")).status).toBe(401)
-      expect((yield* ask({ ...env, TF_HTTP_ADDRESS: address.replace(/\/[^/]+$/u, "/elsewhere") }, "read")).status).toBe(405)
+      const { origin, pathname } = new URL(env.TF_HTTP_ADDRESS ?? "")
+      for (const path of ["/", "/elsewhere", "/state", pathname.slice(0, -1)]) {
+        expect((yield* ask({ TF_HTTP_ADDRESS: origin + path }, "read")).status).toBe(401)
+        expect((yield* ask({ TF_HTTP_LOCK_ADDRESS: `${origin}${path}/lock` }, "lock", JSON.stringify(lockInfo))).status).toBe(401)
+      }
+      expect((yield* ask({ TF_HTTP_ADDRESS: `${origin}${pathname}/elsewhere` }, "read")).status).toBe(405)
       expect(api.requests).toEqual([])
     })))
+
+  it.live("leaves the engine's user name and password for remote states to the task", () =>
+    withGateway((env) => Effect.sync(() => expect(Object.keys(env).filter((name) => /_(?:USERNAME|PASSWORD)$/u.test(name))).toEqual([]))))
 
   it.live("listens no longer than its command runs, and never twice with the same words", () =>
     Effect.gen(function*() {
       const first = yield* withGateway((env) => Effect.succeed(env))
       const second = yield* withGateway((env) => Effect.succeed(env))
-      expect(second.TF_HTTP_PASSWORD).not.toBe(first.TF_HTTP_PASSWORD)
+      const [one, other] = [first, second].map((env) => new URL(env.TF_HTTP_ADDRESS ?? "").pathname)
+      expect(other).not.toBe(one)
       expect(yield* Effect.exit(Effect.tryPromise(() => fetch(first.TF_HTTP_ADDRESS ?? "")))).toMatchObject({ _tag: "Failure" })
     }))
 

@@ -124,6 +124,14 @@ describe("a stage without a pool", () => {
       })
   )
 
+  it.live("is told the version that the image's version manager picks by the configuration", () =>
+    Effect.gen(function*() {
+      const picked = `echo "{\\"terraform_version\\": \\"$(cat .opentofu-version)\\"}"`
+      const here = yield* pod({ tofu: `#!/bin/sh\nif [ "$1" = version ]; then ${picked}; exit; fi\nexec ${find("tofu")} "$@"\n` })
+      yield* here.run(inline("plan", { "main.tf": main, ".opentofu-version": "1.11.3" }))
+      expect(here.log()).toContain("Engine: tofu 1.11.3\n")
+    }))
+
   it.live("knows in which workspace it is, whatever arguments others have and the image says beside", () =>
     Effect.gen(function*() {
       const here = yield* pod({ tofu: `#!/bin/sh\n[ "$1" != workspace ] || echo welcome\nexec ${find("tofu")} "$@"\n` })
