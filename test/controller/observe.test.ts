@@ -1,15 +1,13 @@
-// What a cache lacks is read from the API server itself, before its absence may end a task or free a workspace.
+// What a cache lacks is read from the API server itself, before its absence may end a task.
 import { describe, expect, it } from "@effect/vitest"
 import { Effect, Option } from "effect"
 import { ask, askLive, observe } from "../../src/controller/observe.ts"
 import { make, type World } from "../../src/controller/world.ts"
 import { quotaPatienceMillis } from "../../src/core/launches.ts"
-import { taskUidLabel } from "../../src/core/manifest/labels.ts"
 import { Holder, type JobSeen, type Observed, SourceSeen } from "../../src/core/observed.ts"
 import { plan } from "../../src/core/plan.ts"
-import { holderAnnotation, leaseName } from "../../src/core/workspace-lease.ts"
 import { Kubernetes } from "../../src/kubernetes/client.ts"
-import { agentTasks, events, leases, pods } from "../../src/kubernetes/kinds.ts"
+import { agentTasks, events, pods } from "../../src/kubernetes/kinds.ts"
 import type { AgentTask } from "../../src/schema/agent-task.ts"
 import { Sha256, Uid } from "../../src/schema/names.ts"
 import { before, noon, plainSeed, policy, type Seed, worldOf } from "../core/worlds.ts"
@@ -390,41 +388,16 @@ describe("a Job that has ended before the claim", () => {
     }))
 })
 
-describe("a workspace whose holder is not in the cache", () => {
-  it.effect.each([
-    { phase: "Running", holder: Holder.Taken({ by: "former" }) },
-    { phase: "Failed", holder: Holder.Over({ resourceVersion: "101", epoch: 4 }) }
-  ])("is held by it until it is over: $phase", ({ holder, phase }) =>
-    Effect.gen(function*() {
-      const cluster = instantCluster()
-      cluster.server.create(leases, {
-        metadata: { name: leaseName("demo"), namespace: "tasks", annotations: { [holderAnnotation]: "former" } },
-        spec: { holderIdentity: "former-uid", leaseTransitions: 4 }
-      })
-      cluster.server.plant(agentTasks, {
-        metadata: { name: "former", namespace: "tasks", uid: "former-uid", resourceVersion: "", creationTimestamp: noon },
-        spec: { source: "of a newer version" },
-        status: { phase }
-      })
-      expect((yield* asked(cluster, { stage: "apply" })).holder).toEqual(holder)
-    }))
-})
-
-describe("a workspace whose holder is deleted", () => {
-  it.effect("is held by it as long as one Pod of it is there", () =>
-    Effect.gen(function*() {
-      const cluster = instantCluster()
-      const { server } = cluster
-      const pod = { name: "pod", namespace: "tasks", labels: { [taskUidLabel]: "former-uid" } }
-      server.create(leases, {
-        metadata: { name: leaseName("demo"), namespace: "tasks", annotations: { [holderAnnotation]: "former" } },
-        spec: { holderIdentity: "former-uid", leaseTransitions: 4 }
-      })
-      server.create(pods, { metadata: pod, spec: { nodeName: "node-1" } })
-      expect((yield* asked(cluster, { stage: "apply" })).holder).toEqual(Holder.Left({ by: "former", pod: "pod", node: "node-1" }))
-      server.remove(pods, pod)
-      expect((yield* asked(cluster, { stage: "apply" })).holder).toMatchObject({ _tag: "Over", epoch: 4 })
-    }))
+describe("the holder of a workspace", () => {
+  it.effect.each(
+    [
+      { stage: "apply", holder: Holder.Free() },
+      { stage: "plan", holder: Holder.NotAsked() }
+    ] as const
+  )(
+    "is asked for only by a task that may change the workspace: $stage",
+    ({ holder, stage }) => Effect.map(asked(instantCluster(), { stage }), (answers) => expect(answers.holder).toEqual(holder))
+  )
 })
 
 describe("the newest attempt at a source, and its apply", () => {

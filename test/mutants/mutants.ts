@@ -210,7 +210,7 @@ export const mutants: ReadonlyArray<Mutant> = [
   },
   {
     name: "the holder of a workspace is over as soon as its task is gone, its Pods not asked about",
-    file: "src/controller/observe.ts",
+    file: "src/controller/workspace-holder.ts",
     from: "return yield* podLeftOf(namespace, uid, name)",
     to: "return Option.none()",
     test: schedules
