@@ -170,7 +170,8 @@ const noAnswers: Answers = {
  * process has known it.
  */
 const warningOf = (world: World, task: AgentTask, job: JobSeen, now: string, at: number) => {
-  const [{ uid }, seen] = [task.metadata, Option.some(job)]
+  const { uid } = task.metadata
+  const seen = Option.some(job)
   return warningAbout(
     task,
     job,
@@ -220,7 +221,7 @@ export const ask = Effect.fn("observe.ask")(
     policy: TaskPolicy,
     now: string,
     at: number,
-    followed: (task: AgentTask) => Read<SourceSeen> = readSource
+    followed: (task: AgentTask) => Read<SourceSeen>
   ): Effect.fn.Return<Answers, KubernetesError | Behind, Kubernetes> {
     const { metadata: { uid }, status } = task
     if (isOver(status.phase)) return follows(task) ? { ...noAnswers, source: yield* followed(task) } : noAnswers
