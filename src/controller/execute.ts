@@ -23,9 +23,9 @@ import { event } from "./event.ts"
 import { makePoolReports, type PoolSilent } from "./pool-reports.ts"
 import type { PoolError } from "./pool.ts"
 import { projectJob } from "./project.ts"
-import { leaseRefusalOr, orUnsure, refusalBy, refusalOr, Refused, type Unsure } from "./refusals.ts"
+import { leaseRefusalOr, orUnsure, refusalBy, refusalOr, type Unsure, WriteRefused } from "./refusals.ts"
 
-type Failure = Refused | Unsure | PoolSilent | Behind | KubernetesError | PoolError
+type Failure = WriteRefused | Unsure | PoolSilent | Behind | KubernetesError | PoolError
 
 /** The configuration and the time of one pass over a task: they are the same from its look at the task to its last write. */
 export interface Pass {
@@ -77,14 +77,14 @@ const make = Effect.fnUntraced(function*({ identity }: Settings) {
     task: AgentTask,
     object: O,
     isSame: (found: KubernetesObject) => boolean = () => true
-  ): Effect.Effect<KubernetesObject, Refused | KubernetesError> =>
+  ): Effect.Effect<KubernetesObject, WriteRefused | KubernetesError> =>
     kubernetes.create(kind, object).pipe(
-      Effect.catch((error): Effect.Effect<KubernetesObject, Refused | KubernetesError> =>
+      Effect.catch((error): Effect.Effect<KubernetesObject, WriteRefused | KubernetesError> =>
         error._tag !== "AlreadyExists"
           ? Effect.fail(refusalOr(error))
           : Effect.flatMap(kubernetes.get(kind, object.metadata), (found) =>
             Option.match(refusalBy(kind.kind, found, task, isSame(found)), {
-              onSome: (refusal) => Effect.fail(new Refused(refusal)),
+              onSome: (refusal) => Effect.fail(new WriteRefused(refusal)),
               onNone: () => Effect.as(Effect.logInfo("it was made by an earlier try", error), found)
             }))
       )
@@ -105,7 +105,7 @@ const make = Effect.fnUntraced(function*({ identity }: Settings) {
    * decision, for example because it was called off.
    */
   const createTask = (task: AgentTask, name: string, cached: AgentTaskSpec) =>
-    Effect.flatMap(kubernetes.get(tasks, placeOf(task)), (stored): Effect.Effect<unknown, Refused | Behind | KubernetesError> => {
+    Effect.flatMap(kubernetes.get(tasks, placeOf(task)), (stored): Effect.Effect<unknown, WriteRefused | Behind | KubernetesError> => {
       const { resourceVersion, uid } = stored.metadata
       if (uid !== task.metadata.uid || resourceVersion !== task.metadata.resourceVersion) {
         return Effect.fail(new Behind({ object: `AgentTask ${keyOf(task.metadata)}` }))

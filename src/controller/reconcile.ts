@@ -18,7 +18,7 @@ import { sharedSources } from "./flux-sources.ts"
 import { type Answers, ask, askLive, observe } from "./observe.ts"
 import type { PoolSilent } from "./pool-reports.ts"
 import type { PoolError } from "./pool.ts"
-import type { Refused, Unsure } from "./refusals.ts"
+import type { Unsure, WriteRefused } from "./refusals.ts"
 import type { World } from "./world.ts"
 
 type Failure = KubernetesError | PoolError
@@ -161,7 +161,7 @@ const make = Effect.fnUntraced(function*(world: World) {
     )
 
   const once = Effect.fnUntraced(
-    function*(task: AgentTask): Effect.fn.Return<Option.Option<Duration.Duration>, Failure | PoolSilent | Refused | Behind> {
+    function*(task: AgentTask): Effect.fn.Return<Option.Option<Duration.Duration>, Failure | PoolSilent | WriteRefused | Behind> {
       const now = DateTime.formatIso(yield* DateTime.now)
       const pass: Pass = { config: yield* configuration.current, now }
       world.dropExpiredRefusal(task.metadata.uid, yield* monotonicMillis)
@@ -178,7 +178,7 @@ const make = Effect.fnUntraced(function*(world: World) {
         Effect.tapError(({ _tag }) =>
           _tag === "Unreachable" || _tag === "Unsure" ? Effect.void : Effect.sync(() => world.giveBack(task.metadata.uid))
         ), // the slot is not given back while the Job may be there after all
-        Effect.catchTag("Refused", (refusal) => refused(task, answers, pass, refusal)),
+        Effect.catchTag("WriteRefused", (refusal) => refused(task, answers, pass, refusal)),
         Effect.catchTag("Unsure", (answer) => unsure(task, answers, pass, answer)),
         Effect.catchTag("Unsure", ({ because }) => Effect.fail(because)) // from the decision upon a refusal, which makes no Job
       )
@@ -207,7 +207,7 @@ const make = Effect.fnUntraced(function*(world: World) {
           })),
         Effect.catchTag("NotFound", () => Effect.succeedSome(afterLoss)),
         Effect.catchTag("PoolSilent", ({ againInMillis }) => Effect.succeedSome(Duration.millis(againInMillis))),
-        Effect.catchTag("Refused", ({ message }) => Effect.logWarning(message).pipe(Effect.as(Option.some(Duration.seconds(10))))),
+        Effect.catchTag("WriteRefused", ({ message }) => Effect.logWarning(message).pipe(Effect.as(Option.some(Duration.seconds(10))))),
         Effect.ensuring(Effect.sync(() => world.passEnded(uid)))
       )
     })
