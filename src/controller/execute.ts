@@ -33,11 +33,6 @@ export interface Pass {
   readonly now: string
 }
 
-export interface Settings {
-  /** Names this controller in events. */
-  readonly identity: string
-}
-
 export class Executor extends Context.Service<Executor, {
   /**
    * Carries out the actions in their order and stops at the first that fails. Returns the Job that was made, if any, before an informer
@@ -49,7 +44,8 @@ export class Executor extends Context.Service<Executor, {
   /** Returns the new resource version of the task. */
   readonly writeStatus: (task: AgentTask, status: AgentTaskStatus) => Effect.Effect<string, KubernetesError>
 }>()("agent-job/controller/Executor") {
-  static readonly layer = (settings: Settings) => Layer.effect(Executor, make(settings))
+  /** `identity` names this controller in events. */
+  static readonly layer = (identity: string) => Layer.effect(Executor, make(identity))
 }
 
 const tasks = decoding(agentTasks, AgentTask)
@@ -64,7 +60,7 @@ export const cancelTask = (
   { metadata: { name, namespace, uid } }: { readonly metadata: Place & { readonly uid: string } }
 ) => kubernetes.apply(agentTasks, { metadata: { name, namespace, uid }, spec: { cancel: true } })
 
-const make = Effect.fnUntraced(function*({ identity }: Settings) {
+const make = Effect.fnUntraced(function*(identity: string) {
   const kubernetes = yield* Kubernetes
   const { report, reportWait } = yield* makePoolReports
 

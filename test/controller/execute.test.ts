@@ -31,7 +31,7 @@ const plantTask = (server: ApiServer, task: AgentTask, more: object = {}): Agent
 /** A cluster, and the executor that writes to it. */
 const writing = Effect.gen(function*() {
   const { kubernetes, server } = instantCluster()
-  const parts = yield* Layer.build(Executor.layer({ identity: "test" }).pipe(Layer.provide(Layer.succeed(Kubernetes, kubernetes))))
+  const parts = yield* Layer.build(Executor.layer("test").pipe(Layer.provide(Layer.succeed(Kubernetes, kubernetes))))
   const { all, say, writeStatus } = Context.get(parts, Executor)
   const pass = { config: configOf(), now: noon }
   return {
@@ -47,7 +47,7 @@ const refused = Effect.fnUntraced(function*(action: Action, answer: KubernetesEr
   const { kubernetes, server } = instantCluster()
   const task = plantTask(server, world.task)
   const refusing = Layer.succeed(Kubernetes, Kubernetes.of({ ...kubernetes, create: () => Effect.fail(answer) }))
-  const parts = yield* Layer.build(Executor.layer({ identity: "test" }).pipe(Layer.provide(refusing)))
+  const parts = yield* Layer.build(Executor.layer("test").pipe(Layer.provide(refusing)))
   return yield* Effect.flip(Context.get(parts, Executor).all(task, [action], { config: configOf(), now: noon }))
 }, Effect.scoped)
 

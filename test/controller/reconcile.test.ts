@@ -35,7 +35,7 @@ const configuration = Layer.succeed(
 const carriesOut = (parts: Pick<Executor["Service"], "all"> & Partial<Executor["Service"]>) =>
   Layer.succeed(Executor, Executor.of({ say: () => Effect.succeed(true), writeStatus: () => Effect.succeed("2"), ...parts }))
 /** The product's own executor. */
-const writes = Executor.layer({ identity: "test" })
+const writes = Executor.layer("test")
 
 interface Around {
   readonly world: World
