@@ -58,7 +58,7 @@ export const heldRefusals = () => {
       for (const taskUid of lifted) held.delete(taskUid)
       return lifted
     },
-    /** Counts the denied time of the task from zero again, because the API server took its Job or the task is over. */
+    /** Counts the denied time of the task from zero again, because the API server took its Job. */
     countAnew: (taskUid: string): void => void denied.delete(taskUid),
     forget: (taskUid: string): void => {
       held.delete(taskUid)

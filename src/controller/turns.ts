@@ -207,7 +207,6 @@ export const make = (
           if (had && !occupies(task.value)) freed = true
           if (isOver(phase)) {
             reserved.delete(uid)
-            refused.countAnew(uid)
             letGo(task.value)
             if (Option.exists(before, ({ status }) => !isOver(status.phase))) refused.forget(uid) // the refusal was of its Job
           }
