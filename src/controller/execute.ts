@@ -75,14 +75,16 @@ const make = Effect.fnUntraced(function*(identity: string) {
     isSame: (found: KubernetesObject) => boolean = () => true
   ): Effect.Effect<KubernetesObject, WriteRefused | KubernetesError> =>
     kubernetes.create(kind, object).pipe(
-      Effect.catch((error): Effect.Effect<KubernetesObject, WriteRefused | KubernetesError> =>
-        error._tag !== "AlreadyExists"
-          ? Effect.fail(refusalOr(error))
-          : Effect.flatMap(kubernetes.get(kind, object.metadata), (found) =>
-            Option.match(refusalBy(kind.kind, found, task, isSame(found)), {
-              onSome: (refusal) => Effect.fail(new WriteRefused(refusal)),
-              onNone: () => Effect.as(Effect.logInfo("it was made by an earlier try", error), found)
-            }))
+      Effect.mapError(refusalOr),
+      Effect.catchTag(
+        "AlreadyExists",
+        Effect.fnUntraced(function*(error) {
+          const found = yield* kubernetes.get(kind, object.metadata)
+          const refusal = refusalBy(kind.kind, found, task, isSame(found))
+          if (Option.isSome(refusal)) return yield* new WriteRefused(refusal.value)
+          yield* Effect.logInfo("it was made by an earlier try", error)
+          return found
+        })
       )
     )
 
@@ -100,26 +102,26 @@ const make = Effect.fnUntraced(function*(identity: string) {
    * task from the API server, because no cache has the values of its variables, and fails with `Behind` if the task has changed since the
    * decision, for example because it was called off.
    */
-  const createTask = (task: AgentTask, name: string, cached: AgentTaskSpec) =>
-    Effect.flatMap(kubernetes.get(tasks, placeOf(task)), (stored): Effect.Effect<unknown, WriteRefused | Behind | KubernetesError> => {
-      const { resourceVersion, uid } = stored.metadata
-      if (uid !== task.metadata.uid || resourceVersion !== task.metadata.resourceVersion) {
-        return Effect.fail(new Behind({ object: `AgentTask ${keyOf(task.metadata)}` }))
-      }
-      const spec = withTextsOf(stored.spec, cached)
-      const metadata = {
-        name,
-        namespace: task.metadata.namespace,
-        labels: managedByUs,
-        ownerReferences: [{ ...ownerReference(task), controller: true }]
-      }
-      return makeOwned(
-        agentTasks,
-        task,
-        { metadata, spec },
-        (found) => Option.exists(Result.getSuccess(tasks.decode(found)), (of) => doesTheSame(of.spec, spec))
-      )
-    })
+  const createTask = Effect.fnUntraced(function*(task: AgentTask, name: string, cached: AgentTaskSpec) {
+    const stored = yield* kubernetes.get(tasks, placeOf(task))
+    const { resourceVersion, uid } = stored.metadata
+    if (uid !== task.metadata.uid || resourceVersion !== task.metadata.resourceVersion) {
+      return yield* new Behind({ object: `AgentTask ${keyOf(task.metadata)}` })
+    }
+    const spec = withTextsOf(stored.spec, cached)
+    const metadata = {
+      name,
+      namespace: task.metadata.namespace,
+      labels: managedByUs,
+      ownerReferences: [{ ...ownerReference(task), controller: true }]
+    }
+    return yield* makeOwned(
+      agentTasks,
+      task,
+      { metadata, spec },
+      (found) => Option.exists(Result.getSuccess(tasks.decode(found)), (of) => doesTheSame(of.spec, spec))
+    )
+  })
 
   const takeWorkspace = (task: AgentTask, { epoch, from }: Extract<Action, { readonly _tag: "TakeWorkspace" }>, now: string) => {
     const lease = leaseOf(task, epoch, microTime(Date.parse(now)))
