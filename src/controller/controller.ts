@@ -116,7 +116,7 @@ const withConfiguration = Effect.fnUntraced(function*(options: Omit<ControllerOp
   const config = yield* current
   const world = World.make(config.policy)
   const pool = config.pool === undefined ? Layer.empty : Pool.layer(config.pool.url, options.poolTokenFile)
-  const parts = Executor.layer({ identity: options.identity }).pipe(
+  const parts = Executor.layer(options.identity).pipe(
     Layer.provideMerge(pool),
     Layer.provideMerge(Kubernetes.layer(discover({})))
   )

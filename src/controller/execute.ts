@@ -23,19 +23,14 @@ import { event } from "./event.ts"
 import { makePoolReports, type PoolSilent } from "./pool-reports.ts"
 import type { PoolError } from "./pool.ts"
 import { projectJob } from "./project.ts"
-import { leaseRefusalOr, orUnsure, refusalBy, refusalOr, Refused, type Unsure } from "./refusals.ts"
+import { leaseRefusalOr, orUnsure, refusalBy, refusalOr, type Unsure, WriteRefused } from "./refusals.ts"
 
-type Failure = Refused | Unsure | PoolSilent | Behind | KubernetesError | PoolError
+type Failure = WriteRefused | Unsure | PoolSilent | Behind | KubernetesError | PoolError
 
 /** The configuration and the time of one pass over a task: they are the same from its look at the task to its last write. */
 export interface Pass {
   readonly config: ResolvedConfig
   readonly now: string
-}
-
-export interface Settings {
-  /** Names this controller in events. */
-  readonly identity: string
 }
 
 export class Executor extends Context.Service<Executor, {
@@ -49,7 +44,8 @@ export class Executor extends Context.Service<Executor, {
   /** Returns the new resource version of the task. */
   readonly writeStatus: (task: AgentTask, status: AgentTaskStatus) => Effect.Effect<string, KubernetesError>
 }>()("agent-job/controller/Executor") {
-  static readonly layer = (settings: Settings) => Layer.effect(Executor, make(settings))
+  /** `identity` names this controller in events. */
+  static readonly layer = (identity: string) => Layer.effect(Executor, make(identity))
 }
 
 const tasks = decoding(agentTasks, AgentTask)
@@ -64,7 +60,7 @@ export const cancelTask = (
   { metadata: { name, namespace, uid } }: { readonly metadata: Place & { readonly uid: string } }
 ) => kubernetes.apply(agentTasks, { metadata: { name, namespace, uid }, spec: { cancel: true } })
 
-const make = Effect.fnUntraced(function*({ identity }: Settings) {
+const make = Effect.fnUntraced(function*(identity: string) {
   const kubernetes = yield* Kubernetes
   const { report, reportWait } = yield* makePoolReports
 
@@ -77,16 +73,18 @@ const make = Effect.fnUntraced(function*({ identity }: Settings) {
     task: AgentTask,
     object: O,
     isSame: (found: KubernetesObject) => boolean = () => true
-  ): Effect.Effect<KubernetesObject, Refused | KubernetesError> =>
+  ): Effect.Effect<KubernetesObject, WriteRefused | KubernetesError> =>
     kubernetes.create(kind, object).pipe(
-      Effect.catch((error): Effect.Effect<KubernetesObject, Refused | KubernetesError> =>
-        error._tag !== "AlreadyExists"
-          ? Effect.fail(refusalOr(error))
-          : Effect.flatMap(kubernetes.get(kind, object.metadata), (found) =>
-            Option.match(refusalBy(kind.kind, found, task, isSame(found)), {
-              onSome: (refusal) => Effect.fail(new Refused(refusal)),
-              onNone: () => Effect.as(Effect.logInfo("it was made by an earlier try", error), found)
-            }))
+      Effect.mapError(refusalOr),
+      Effect.catchTag(
+        "AlreadyExists",
+        Effect.fnUntraced(function*(error) {
+          const found = yield* kubernetes.get(kind, object.metadata)
+          const refusal = refusalBy(kind.kind, found, task, isSame(found))
+          if (Option.isSome(refusal)) return yield* new WriteRefused(refusal.value)
+          yield* Effect.logInfo("it was made by an earlier try", error)
+          return found
+        })
       )
     )
 
@@ -104,26 +102,26 @@ const make = Effect.fnUntraced(function*({ identity }: Settings) {
    * task from the API server, because no cache has the values of its variables, and fails with `Behind` if the task has changed since the
    * decision, for example because it was called off.
    */
-  const createTask = (task: AgentTask, name: string, cached: AgentTaskSpec) =>
-    Effect.flatMap(kubernetes.get(tasks, placeOf(task)), (stored): Effect.Effect<unknown, Refused | Behind | KubernetesError> => {
-      const { resourceVersion, uid } = stored.metadata
-      if (uid !== task.metadata.uid || resourceVersion !== task.metadata.resourceVersion) {
-        return Effect.fail(new Behind({ object: `AgentTask ${keyOf(task.metadata)}` }))
-      }
-      const spec = withTextsOf(stored.spec, cached)
-      const metadata = {
-        name,
-        namespace: task.metadata.namespace,
-        labels: managedByUs,
-        ownerReferences: [{ ...ownerReference(task), controller: true }]
-      }
-      return makeOwned(
-        agentTasks,
-        task,
-        { metadata, spec },
-        (found) => Option.exists(Result.getSuccess(tasks.decode(found)), (of) => doesTheSame(of.spec, spec))
-      )
-    })
+  const createTask = Effect.fnUntraced(function*(task: AgentTask, name: string, cached: AgentTaskSpec) {
+    const stored = yield* kubernetes.get(tasks, placeOf(task))
+    const { resourceVersion, uid } = stored.metadata
+    if (uid !== task.metadata.uid || resourceVersion !== task.metadata.resourceVersion) {
+      return yield* new Behind({ object: `AgentTask ${keyOf(task.metadata)}` })
+    }
+    const spec = withTextsOf(stored.spec, cached)
+    const metadata = {
+      name,
+      namespace: task.metadata.namespace,
+      labels: managedByUs,
+      ownerReferences: [{ ...ownerReference(task), controller: true }]
+    }
+    return yield* makeOwned(
+      agentTasks,
+      task,
+      { metadata, spec },
+      (found) => Option.exists(Result.getSuccess(tasks.decode(found)), (of) => doesTheSame(of.spec, spec))
+    )
+  })
 
   const takeWorkspace = (task: AgentTask, { epoch, from }: Extract<Action, { readonly _tag: "TakeWorkspace" }>, now: string) => {
     const lease = leaseOf(task, epoch, microTime(Date.parse(now)))

@@ -24,6 +24,8 @@ export interface Mirror {
 const ofTask = <Seen>(found: Option.Option<Projected<Seen>>) =>
   Option.flatMap(found, ({ seen, taskUid }) => Option.map(taskUid, (taskUid) => ({ seen, taskUid })))
 
+const isUnfinished = ({ status }: AgentTask): boolean => !isOver(status.phase)
+
 export const mirror = Effect.fnUntraced(function*(
   world: World,
   namespace: string,
@@ -36,7 +38,7 @@ export const mirror = Effect.fnUntraced(function*(
     Effect.suspend(() => {
       const before = world.task(key)
       world.setTask(key, task)
-      const ended = Option.exists(before, (_) => !isOver(_.status.phase)) && !Option.exists(task, (_) => !isOver(_.status.phase))
+      const ended = Option.exists(before, isUnfinished) && !Option.exists(task, isUnfinished)
       const gaveWay = Option.exists(task, waitsForSource) && !Option.exists(before, waitsForSource)
       const becameHistory = Option.exists(before, (_) => !mayExpire(_)) ? Option.filter(task, mayExpire) : Option.none()
       const follower = Option.flatMap(Option.orElse(task, () => before), attemptOf)

@@ -1,38 +1,27 @@
 // Gathers what `plan` needs to know of one task: from the caches, and from the API server itself where a lagging cache could do harm.
 // The API server confirms every absence that leads to an end or a take-over; the world is told at once what that shows of Jobs, slots and holders.
 // Called by controller/reconcile, which decides upon the result in a separate step.
-import { Array, Effect, Option, Order, Result, Schema } from "effect"
+import { Array, Effect, Option, Order, Schema } from "effect"
 import { isUnpinned } from "../core/flux-source.ts"
 import { attemptOf, follows } from "../core/follow.ts"
 import { jobName } from "../core/job-name.ts"
-import { taskUidLabel } from "../core/manifest/labels.ts"
 import { Holder, type JobSeen, type Observed, type PodSeen, SourceSeen, type Warning } from "../core/observed.ts"
 import { isPodOver, startTrouble } from "../core/pod-trouble.ts"
 import { millisSince } from "../core/situation.ts"
 import { isCalledOff, isOver } from "../core/status.ts"
 import type { TaskPolicy } from "../core/task-policy.ts"
-import { holderAnnotation, holderOf, leaseName, type OtherHolder } from "../core/workspace-lease.ts"
 import { Kubernetes } from "../kubernetes/client.ts"
 import type { KubernetesError } from "../kubernetes/errors.ts"
 import { find } from "../kubernetes/find.ts"
-import { agentTasks, decoding, events, jobs, leases, pods } from "../kubernetes/kinds.ts"
+import { agentTasks, decoding, events, jobs, pods } from "../kubernetes/kinds.ts"
 import { keyOf } from "../kubernetes/object.ts"
 import { type AgentTask, mutates } from "../schema/agent-task.ts"
-import { Job, Pod, WarningEvent, WorkspaceLease } from "../schema/kubernetes.ts"
+import { Job, Pod, WarningEvent } from "../schema/kubernetes.ts"
 import { Behind } from "./behind.ts"
 import { readSource } from "./flux-sources.ts"
 import { jobSeen, podSeen, projectPod, taskOfJob } from "./project.ts"
+import { workspaceHolder } from "./workspace-holder.ts"
 import type { World } from "./world.ts"
-
-/** The fields of a task that matter for a Lease that it holds; the task may be one that this version cannot decode. */
-const holders = decoding(
-  agentTasks,
-  Schema.Struct({
-    metadata: Schema.Struct({ uid: Schema.String }),
-    status: Schema.optionalKey(Schema.Struct({ phase: Schema.optionalKey(Schema.String) }))
-  })
-)
-const workspaceLeases = decoding(leases, WorkspaceLease)
 
 /** Kubernetes' own label on a Job's Pods, by its UID: a task may still have Pods of a former Job that is being deleted. */
 const jobUidLabel = "batch.kubernetes.io/controller-uid"
@@ -110,58 +99,6 @@ const upToDate = ({ metadata: { name, namespace, resourceVersion, uid } }: Agent
         : Effect.fail(new Behind({ object: `AgentTask ${keyOf({ namespace, name })}` }))
   )
 
-/** Returns a Pod that is left of a task that is gone, even if the Pod cannot be decoded. */
-const podLeftOf = Effect.fnUntraced(
-  function*(namespace: string, taskUid: string, by: string): Effect.fn.Return<Option.Option<OtherHolder>, KubernetesError, Kubernetes> {
-    const { items: [pod] } = yield* (yield* Kubernetes).list(pods, { namespace, labelSelector: `${taskUidLabel}=${taskUid}`, limit: 1 })
-    if (pod === undefined) return Option.none()
-    const node = Option.map(Result.getSuccess(projectPod(pod)), ({ seen }) => seen.node)
-    return Option.some(Holder.Left({ by, pod: pod.metadata.name, node: Option.getOrElse(node, () => "") }))
-  }
-)
-
-/**
- * Returns the task that holds a Lease, or the Pod that is left of it; None if the task is over or nothing of it is left. A task that the
- * cache lacks is read from the API server, and so are its Pods.
- */
-const aliveOf = Effect.fnUntraced(
-  function*(
-    world: World,
-    namespace: string,
-    uid: string,
-    name: string
-  ): Effect.fn.Return<Option.Option<OtherHolder>, KubernetesError, Kubernetes> {
-    const unlessOver = (phase: string | undefined, by: string) => isOver(phase) ? Option.none() : Option.some(Holder.Taken({ by }))
-    const cached = world.taskByUid(uid)
-    if (Option.isSome(cached)) return unlessOver(cached.value.status.phase, cached.value.metadata.name)
-    const live = name === "" ? Option.none() : yield* find(holders, { namespace, name })
-    if (Option.isSome(live) && live.value.metadata.uid === uid) return unlessOver(live.value.status?.phase, name)
-    return yield* podLeftOf(namespace, uid, name)
-  }
-)
-
-/**
- * Returns who holds the workspace. The world is told at once and not with the decision, which a failed read may prevent: turns depend on
- * the holder, and a task whose turn comes after the holder's does not ask again.
- */
-const holder = Effect.fnUntraced(function*(world: World, task: AgentTask): Effect.fn.Return<Holder, KubernetesError, Kubernetes> {
-  const { namespace, uid } = task.metadata
-  const { workspace } = task.spec
-  const lease = yield* find(workspaceLeases, { namespace, name: leaseName(workspace) })
-  if (Option.isNone(lease)) {
-    world.setHolder(workspace, Option.none())
-    return Holder.Free()
-  }
-  const { metadata, spec } = lease.value
-  const holder = spec?.holderIdentity ?? ""
-  const alive = holder === "" || holder === uid
-    ? Option.none()
-    : yield* aliveOf(world, namespace, holder, metadata.annotations?.[holderAnnotation] ?? "")
-  const found = holderOf({ holder, transitions: spec?.leaseTransitions ?? 0, resourceVersion: metadata.resourceVersion }, uid, alive)
-  world.setHolder(workspace, found._tag === "Over" ? Option.none() : Option.some(holder))
-  return found
-})
-
 const decodeWarning = Schema.decodeUnknownOption(WarningEvent)
 const lastSeen = ({ deprecatedLastTimestamp, eventTime, series }: WarningEvent): string =>
   series?.lastObservedTime ?? deprecatedLastTimestamp ?? eventTime ?? ""
@@ -233,7 +170,8 @@ const noAnswers: Answers = {
  * process has known it.
  */
 const warningOf = (world: World, task: AgentTask, job: JobSeen, now: string, at: number) => {
-  const [{ uid }, seen] = [task.metadata, Option.some(job)]
+  const { uid } = task.metadata
+  const seen = Option.some(job)
   return warningAbout(
     task,
     job,
@@ -283,7 +221,7 @@ export const ask = Effect.fn("observe.ask")(
     policy: TaskPolicy,
     now: string,
     at: number,
-    followed: (task: AgentTask) => Read<SourceSeen> = readSource
+    followed: (task: AgentTask) => Read<SourceSeen>
   ): Effect.fn.Return<Answers, KubernetesError | Behind, Kubernetes> {
     const { metadata: { uid }, status } = task
     if (isOver(status.phase)) return follows(task) ? { ...noAnswers, source: yield* followed(task) } : noAnswers
@@ -305,7 +243,7 @@ export const ask = Effect.fn("observe.ask")(
       world.giveBack(uid)
     }
     if (world.isRefused(uid)) return noAnswers
-    const held = needsLease(world, task) ? { ...noAnswers, holder: yield* holder(world, task) } : noAnswers
+    const held = needsLease(world, task) ? { ...noAnswers, holder: yield* workspaceHolder(world, task) } : noAnswers
     return world.turn(task)._tag === "Admitted" && isUnpinned(task) ? { ...held, source: yield* readSource(task) } : held
   }
 )

@@ -18,7 +18,7 @@ import { sharedSources } from "./flux-sources.ts"
 import { type Answers, ask, askLive, observe } from "./observe.ts"
 import type { PoolSilent } from "./pool-reports.ts"
 import type { PoolError } from "./pool.ts"
-import type { Refused, Unsure } from "./refusals.ts"
+import type { Unsure, WriteRefused } from "./refusals.ts"
 import type { World } from "./world.ts"
 
 type Failure = KubernetesError | PoolError
@@ -77,6 +77,13 @@ const make = Effect.fnUntraced(function*(world: World) {
       return Option.some({ observed, decision, needsLive: decision.live && !answers.live })
     })
 
+  /** Decides on a task and, if the decision needs that, a second time upon what the API server itself has. */
+  const decideForSure = Effect.fnUntraced(function*(task: AgentTask, answers: Answers, pass: Pass) {
+    const first = yield* decide(task, answers, pass)
+    if (Option.isNone(first) || !first.value.needsLive) return first
+    return yield* decide(task, yield* lookLive(task, first.value.observed.job, answers), pass)
+  })
+
   /**
    * By key, the version of the task that our last write of its status replaced. As long as the cache still has that version, the event of
    * the write is on its way.
@@ -131,20 +138,18 @@ const make = Effect.fnUntraced(function*(world: World) {
   })
 
   /**
-   * Keeps a refusal until its time is over: no pass before that asks again, such as the one for the event of the status that tells of the
-   * refusal.
+   * Keeps a refusal until its time is over, and decides again upon it. No pass before that asks the API server again, such as the one for
+   * the event of the status that tells of the refusal.
    */
-  const refuse = ({ metadata: { uid } }: AgentTask, { againInMillis, kind, message }: Refusal) =>
-    Effect.map(monotonicMillis, (at) => world.refuse(uid, { kind, message, againInMillis }, at))
-
-  const refused = (task: AgentTask, answers: Answers, pass: Pass, refusal: Refusal) =>
-    refuse(task, refusal).pipe(
-      Effect.andThen(decide(task, answers, pass)),
-      Effect.flatMap(Option.match({
-        onNone: () => Effect.succeedNone,
-        onSome: ({ decision, needsLive, observed }) => needsLive ? Effect.succeedSome(Duration.zero) : carryOut(observed, decision, pass)
-      }))
-    )
+  const refused = Effect.fnUntraced(
+    function*(task: AgentTask, answers: Answers, pass: Pass, { againInMillis, kind, message }: Refusal) {
+      world.refuse(task.metadata.uid, { kind, message, againInMillis }, yield* monotonicMillis)
+      const decided = yield* decide(task, answers, pass)
+      if (Option.isNone(decided)) return Option.none()
+      const { decision, needsLive, observed } = decided.value
+      return needsLive ? Option.some(Duration.zero) : yield* carryOut(observed, decision, pass)
+    }
+  )
 
   /** Handles a write that may have succeeded. The Job may be there, so its slot stays taken until a look shows that it is not. */
   const unsure = (task: AgentTask, answers: Answers, pass: Pass, { because: { message } }: Unsure) =>
@@ -161,16 +166,12 @@ const make = Effect.fnUntraced(function*(world: World) {
     )
 
   const once = Effect.fnUntraced(
-    function*(task: AgentTask): Effect.fn.Return<Option.Option<Duration.Duration>, Failure | PoolSilent | Refused | Behind> {
+    function*(task: AgentTask): Effect.fn.Return<Option.Option<Duration.Duration>, Failure | PoolSilent | WriteRefused | Behind> {
       const now = DateTime.formatIso(yield* DateTime.now)
       const pass: Pass = { config: yield* configuration.current, now }
       world.dropExpiredRefusal(task.metadata.uid, yield* monotonicMillis)
       const answers = yield* look(task, pass)
-      const first = yield* decide(task, answers, pass)
-      const unsettled = Option.filter(first, ({ needsLive }) => needsLive)
-      const decided = Option.isNone(unsettled)
-        ? first
-        : yield* Effect.flatMap(lookLive(task, unsettled.value.observed.job, answers), (live) => decide(task, live, pass))
+      const decided = yield* decideForSure(task, answers, pass)
       if (Option.isNone(decided)) return Option.none()
       const { decision, observed } = decided.value
       yield* Metric.update(Metric.withAttributes(passes, { situation: decision.situation }), 1)
@@ -178,7 +179,7 @@ const make = Effect.fnUntraced(function*(world: World) {
         Effect.tapError(({ _tag }) =>
           _tag === "Unreachable" || _tag === "Unsure" ? Effect.void : Effect.sync(() => world.giveBack(task.metadata.uid))
         ), // the slot is not given back while the Job may be there after all
-        Effect.catchTag("Refused", (refusal) => refused(task, answers, pass, refusal)),
+        Effect.catchTag("WriteRefused", (refusal) => refused(task, answers, pass, refusal)),
         Effect.catchTag("Unsure", (answer) => unsure(task, answers, pass, answer)),
         Effect.catchTag("Unsure", ({ because }) => Effect.fail(because)) // from the decision upon a refusal, which makes no Job
       )
@@ -207,7 +208,7 @@ const make = Effect.fnUntraced(function*(world: World) {
           })),
         Effect.catchTag("NotFound", () => Effect.succeedSome(afterLoss)),
         Effect.catchTag("PoolSilent", ({ againInMillis }) => Effect.succeedSome(Duration.millis(againInMillis))),
-        Effect.catchTag("Refused", ({ message }) => Effect.logWarning(message).pipe(Effect.as(Option.some(Duration.seconds(10))))),
+        Effect.catchTag("WriteRefused", ({ message }) => Effect.logWarning(message).pipe(Effect.as(Option.some(Duration.seconds(10))))),
         Effect.ensuring(Effect.sync(() => world.passEnded(uid)))
       )
     })

@@ -9,7 +9,7 @@ import type { KubernetesObject } from "../kubernetes/object.ts"
 import type { AgentTask } from "../schema/agent-task.ts"
 
 /** The API server refused to make a Job or a task, or to write a Lease. `plan` decides again, with this refusal. */
-export class Refused extends Data.TaggedError("Refused")<Refusal> {}
+export class WriteRefused extends Data.TaggedError("WriteRefused")<Refusal> {}
 
 /** The API server answered that it failed to make a Job or to write a Lease. The write may have happened or not. */
 export class Unsure extends Data.TaggedError("Unsure")<{ readonly because: Unreachable }> {}
@@ -42,19 +42,19 @@ const refusalOf = (error: KubernetesError): Option.Option<Refusal> => {
   return error._tag === "Invalid" ? Option.some(refusal("Denied", error.message)) : Option.none()
 }
 
-/** Returns `Refused` for an error that refuses to create a Job or a task, and any other error as it is. */
-export const refusalOr = (error: KubernetesError): Refused | KubernetesError =>
-  Option.match(refusalOf(error), { onNone: () => error, onSome: (refusal) => new Refused(refusal) })
+/** Returns `WriteRefused` for an error that refuses to create a Job or a task, and any other error as it is. */
+export const refusalOr = (error: KubernetesError): WriteRefused | KubernetesError =>
+  Option.match(refusalOf(error), { onNone: () => error, onSome: (refusal) => new WriteRefused(refusal) })
 
 /**
- * Returns `Refused` for an error that refuses to write a Lease: this keeps the task from starting as much as a Job that may not be made. A
- * Lease that is gone, or that another task made or took, is looked at again.
+ * Returns `WriteRefused` for an error that refuses to write a Lease: this keeps the task from starting as much as a Job that may not be
+ * made. A Lease that is gone, or that another task made or took, is looked at again.
  */
-export const leaseRefusalOr = (error: KubernetesError): Refused | KubernetesError =>
+export const leaseRefusalOr = (error: KubernetesError): WriteRefused | KubernetesError =>
   error._tag === "NotFound" || error._tag === "Gone" || error._tag === "Invalid" ? error : refusalOr(error)
 
 /** Returns `Unsure` if the API server answered that it failed, because that does not tell what it did. */
-export const orUnsure = <E extends Refused | KubernetesError>(error: E): E | Unsure =>
+export const orUnsure = <E extends WriteRefused | KubernetesError>(error: E): E | Unsure =>
   error._tag === "Unreachable" && error.answered === true ? new Unsure({ because: error }) : error
 
 /** The refusal for an object that names the task as its owner, as anybody can write, but is not what the task would have made. */

@@ -12,6 +12,7 @@ import type { TaskPolicy } from "../core/task-policy.ts"
 import { type AgentTask, mutates } from "../schema/agent-task.ts"
 import type { Uid, WorkspaceName } from "../schema/names.ts"
 import type { Cache } from "./cache.ts"
+import { heldRefusals } from "./held-refusals.ts"
 
 export interface Turns {
   /** Whether the task has a slot. */
@@ -70,11 +71,6 @@ interface TurnEvents {
   readonly forget: (task: AgentTask) => void
 }
 
-/**
- * The most that one denial adds to a task's denied time: beyond that, the task may have been waiting for something else, such as a slot.
- */
-const sameDenialMillis = 60_000
-
 export const make = (
   cache: Pick<Cache, "job" | "keyOf" | "task" | "taskByUid" | "tasks">,
   policy: () => TaskPolicy
@@ -83,8 +79,7 @@ export const make = (
   let proven = false
   const reserved = new Set<string>()
   const launching = new Set<string>()
-  const refusals = new Map<string, { readonly refusal: Refusal; readonly until: number }>()
-  const denials = new Map<string, { readonly millis: number; readonly since: number | undefined }>() // since: when the last refusal came, if that was a denial
+  const refused = heldRefusals()
   const holders = new Map<WorkspaceName, string | undefined>() // workspace → uid of its task, undefined for nobody; absent while not known
   const toldToWait = new Set<string>() // uids of the tasks that were told to wait for their turn
   let freed = false // whether a slot or a workspace became free, of which no event need tell the tasks that wait
@@ -105,22 +100,6 @@ export const make = (
    */
   const isBetweenLaunches = ({ status: { phase, queue } }: AgentTask): boolean => phase === "Starting" && queue === undefined
   const occupies = (task: AgentTask): boolean => isBetweenLaunches(task) || reserved.has(task.metadata.uid) || hasBegun(task)
-  /**
-   * Reports whether a refusal lets other tasks go first. A task that waits for a quota keeps its place: another one would be refused as
-   * well, or take the room that it waits for.
-   */
-  const isPassedOver = (uid: string): boolean => {
-    const kind = refusals.get(uid)?.refusal.kind
-    return kind !== undefined && kind !== "QuotaExceeded"
-  }
-  /** Lifts the refusals by a quota, because one Job less leaves room in it: from now on those tasks wait like any other. */
-  const liftQuotaRefusals = (): void => {
-    for (const [uid, { refusal }] of refusals) {
-      if (refusal.kind !== "QuotaExceeded") continue
-      refusals.delete(uid)
-      toldToWait.add(uid)
-    }
-  }
   const candidate = (task: AgentTask): Candidate => {
     const { metadata: { creationTimestamp, name, uid }, spec: { stage, workspace } } = task
     const has = occupies(task)
@@ -133,7 +112,7 @@ export const make = (
       createdAt: creationTimestamp,
       occupies: has,
       holds: holder === uid,
-      refused: !has && isPassedOver(uid),
+      refused: !has && refused.isPassedOver(uid),
       shutOut: !has && mutates(stage) && isOutside(holder)
     }
   }
@@ -176,13 +155,9 @@ export const make = (
         return [...toldToWait].flatMap((uid) => Option.toArray(cache.keyOf(uid))).filter(mayStart)
       },
       knowsHolder: (workspace) => holders.has(workspace),
-      refusal: (uid, at) =>
-        Option.fromUndefinedOr(refusals.get(uid)).pipe(
-          Option.filter(({ until }) => at < until),
-          Option.map(({ refusal, until }) => ({ ...refusal, againInMillis: until - at }))
-        ),
-      isRefused: (uid) => refusals.has(uid),
-      deniedMillis: (uid) => denials.get(uid)?.millis ?? 0,
+      refusal: refused.at,
+      isRefused: refused.isRefused,
+      deniedMillis: refused.deniedMillis,
       isReserved: (uid) => reserved.has(uid),
       launching: () => launching.size > 0,
 
@@ -216,20 +191,11 @@ export const make = (
       },
       refuse: (uid, refusal, at) => {
         if (Option.isNone(cache.keyOf(uid))) return // the task went while the API server was asked
-        const until = at + refusal.againInMillis
-        refusals.set(uid, { refusal, until })
-        const { millis, since = at } = denials.get(uid) ?? { millis: 0 }
-        denials.set(uid, {
-          millis: millis + Math.min(at - since, sameDenialMillis),
-          since: refusal.kind === "Forbidden" ? at : undefined
-        })
+        refused.refuse(uid, refusal, at)
         changed()
       },
       dropExpiredRefusal: (uid, at) => {
-        const refused = refusals.get(uid)
-        if (refused === undefined || at < refused.until) return
-        refusals.delete(uid)
-        changed()
+        if (refused.dropExpired(uid, at)) changed()
       }
     },
     events: {
@@ -241,24 +207,23 @@ export const make = (
           if (had && !occupies(task.value)) freed = true
           if (isOver(phase)) {
             reserved.delete(uid)
-            denials.delete(uid)
             letGo(task.value)
-            if (Option.exists(before, ({ status }) => !isOver(status.phase))) refusals.delete(uid) // the refusal was of its Job
+            if (Option.exists(before, ({ status }) => !isOver(status.phase))) refused.forget(uid) // the refusal was of its Job
           }
         }
         changed()
       },
       jobMade: (taskUid) => {
-        denials.delete(taskUid)
+        refused.countAnew(taskUid)
         changed()
       },
       jobHeard: (taskUid, isGone) => {
         if (isGone) {
           freed = true
-          liftQuotaRefusals()
+          for (const uid of refused.liftQuota()) toldToWait.add(uid) // they wait like any other task from now on
         }
         reserved.delete(taskUid)
-        denials.delete(taskUid) // the API server took the Job
+        refused.countAnew(taskUid)
         changed()
       },
       passSaw: (uid, turn) => {
@@ -269,8 +234,7 @@ export const make = (
         const { uid } = task.metadata
         letGo(task)
         reserved.delete(uid)
-        refusals.delete(uid)
-        denials.delete(uid)
+        refused.forget(uid)
         toldToWait.delete(uid)
       }
     }

@@ -24,7 +24,7 @@ export interface Call {
 }
 
 /** A refusal by the API server: its HTTP code, its machine-readable reason ("AlreadyExists"), and its own words. */
-export interface Refusal extends Call {
+export interface ApiRefusal extends Call {
   readonly code: number
   readonly reason: string
   readonly detail: string
@@ -46,42 +46,42 @@ const brief = (text: string): string => {
 }
 
 /** 404, and every answer to a write guarded by a UID which means that the object with this UID is gone. */
-export class NotFound extends Data.TaggedError("NotFound")<Refusal> {
+export class NotFound extends Data.TaggedError("NotFound")<ApiRefusal> {
   override get message() {
     return cannot(this, `it is not there (${brief(this.detail)})`, "check its name and namespace")
   }
 }
 
 /** 409 for a create: the name is taken, perhaps by an earlier try of the same create. */
-export class AlreadyExists extends Data.TaggedError("AlreadyExists")<Refusal> {
+export class AlreadyExists extends Data.TaggedError("AlreadyExists")<ApiRefusal> {
   override get message() {
     return cannot(this, "one of this name exists already", "see who owns that one, or choose another name")
   }
 }
 
 /** Any other 409: the object changed since it was read. */
-export class Conflict extends Data.TaggedError("Conflict")<Refusal> {
+export class Conflict extends Data.TaggedError("Conflict")<ApiRefusal> {
   override get message() {
     return cannot(this, `it has changed since it was read (${brief(this.detail)})`, "try again")
   }
 }
 
 /** 410, as a response or inside a watch: the resource version or page asked for is no longer kept. */
-export class Gone extends Data.TaggedError("Gone")<Refusal> {
+export class Gone extends Data.TaggedError("Gone")<ApiRefusal> {
   override get message() {
     return cannot(this, "the resource version asked for is no longer kept", "try again")
   }
 }
 
 /** 429, or 503 with a Retry-After: nothing was done, and the same request may be sent again after the delay. */
-export class TooManyRequests extends Data.TaggedError("TooManyRequests")<Refusal & { readonly retryAfter: Duration.Duration }> {
+export class TooManyRequests extends Data.TaggedError("TooManyRequests")<ApiRefusal & { readonly retryAfter: Duration.Duration }> {
   override get message() {
     return cannot(this, "the API server is overloaded", `try again in ${Duration.format(this.retryAfter)}`)
   }
 }
 
 /** 403, or a 422 that is worded as a denial: RBAC, a quota, an admission policy or a webhook refused the request. */
-export class Forbidden extends Data.TaggedError("Forbidden")<Refusal> {
+export class Forbidden extends Data.TaggedError("Forbidden")<ApiRefusal> {
   /**
    * Whether a ResourceQuota refused the request, or is so new that its use is not counted yet. A later try may succeed, because room may
    * come by itself.
@@ -101,14 +101,14 @@ export class Forbidden extends Data.TaggedError("Forbidden")<Refusal> {
 }
 
 /** 401, even after the credentials were read anew; or no credentials could be read for the request. */
-export class Unauthorized extends Data.TaggedError("Unauthorized")<Refusal> {
+export class Unauthorized extends Data.TaggedError("Unauthorized")<ApiRefusal> {
   override get message() {
     return cannot(this, `the API server does not accept the credentials (${brief(this.detail)})`, "log in again, or renew the token")
   }
 }
 
 /** 422: the object breaks its schema or a validation rule, and `causes` names the fields; or a `test` of a patch does not hold. */
-export class Invalid extends Data.TaggedError("Invalid")<Refusal & { readonly causes: ReadonlyArray<Cause> }> {
+export class Invalid extends Data.TaggedError("Invalid")<ApiRefusal & { readonly causes: ReadonlyArray<Cause> }> {
   override get message() {
     const fields = this.causes.map(({ field, message }) => `${field}: ${message}`).join(", ")
     return cannot(this, brief(fields || this.detail), "correct the named fields")
@@ -116,7 +116,7 @@ export class Invalid extends Data.TaggedError("Invalid")<Refusal & { readonly ca
 }
 
 /** Any other 4xx, such as 400 for the logs of a container that has not started. */
-export class Rejected extends Data.TaggedError("Rejected")<Refusal> {
+export class Rejected extends Data.TaggedError("Rejected")<ApiRefusal> {
   /**
    * Whether the API server could not read the object, for example because of an invalid quantity, so that the same object is never
    * accepted. The message of a webhook's denial begins differently.

@@ -31,7 +31,7 @@ const plantTask = (server: ApiServer, task: AgentTask, more: object = {}): Agent
 /** A cluster, and the executor that writes to it. */
 const writing = Effect.gen(function*() {
   const { kubernetes, server } = instantCluster()
-  const parts = yield* Layer.build(Executor.layer({ identity: "test" }).pipe(Layer.provide(Layer.succeed(Kubernetes, kubernetes))))
+  const parts = yield* Layer.build(Executor.layer("test").pipe(Layer.provide(Layer.succeed(Kubernetes, kubernetes))))
   const { all, say, writeStatus } = Context.get(parts, Executor)
   const pass = { config: configOf(), now: noon }
   return {
@@ -47,7 +47,7 @@ const refused = Effect.fnUntraced(function*(action: Action, answer: KubernetesEr
   const { kubernetes, server } = instantCluster()
   const task = plantTask(server, world.task)
   const refusing = Layer.succeed(Kubernetes, Kubernetes.of({ ...kubernetes, create: () => Effect.fail(answer) }))
-  const parts = yield* Layer.build(Executor.layer({ identity: "test" }).pipe(Layer.provide(refusing)))
+  const parts = yield* Layer.build(Executor.layer("test").pipe(Layer.provide(refusing)))
   return yield* Effect.flip(Context.get(parts, Executor).all(task, [action], { config: configOf(), now: noon }))
 }, Effect.scoped)
 
@@ -57,11 +57,11 @@ const noRight = new Forbidden({ verb: "create", object: "it", code: 403, reason:
 const notFound = new NotFound({ verb: "create", object: "it", code: 404, reason: "NotFound", detail: "no such namespace" })
 
 it.effect.each([
-  { action: makesJob, answer: noRight, tag: "Refused" },
-  { action: makesJob, answer: notFound, tag: "Refused" },
-  { action: makesTask, answer: noRight, tag: "Refused" },
-  { action: makesTask, answer: notFound, tag: "Refused" },
-  { action: takesWorkspace, answer: noRight, tag: "Refused" },
+  { action: makesJob, answer: noRight, tag: "WriteRefused" },
+  { action: makesJob, answer: notFound, tag: "WriteRefused" },
+  { action: makesTask, answer: noRight, tag: "WriteRefused" },
+  { action: makesTask, answer: notFound, tag: "WriteRefused" },
+  { action: takesWorkspace, answer: noRight, tag: "WriteRefused" },
   { action: takesWorkspace, answer: notFound, tag: "NotFound" }
 ])("is told what keeps it from being carried out: $action._tag, $answer._tag", ({ action, answer, tag }) =>
   Effect.gen(function*() {
@@ -136,7 +136,7 @@ describe("an attempt at a source", () => {
       const tried = carryOut(makesAttempt, cached)
       if (adopted) yield* tried
       else {expect(yield* Effect.flip(tried)).toMatchObject({
-          _tag: "Refused",
+          _tag: "WriteRefused",
           kind: "NameTaken",
           message: "AgentTask task-2 says that it is of AgentTask task, but is not what that one makes; see who made it, and delete it."
         })}
@@ -222,7 +222,7 @@ describe("a write that comes late", () => {
     Effect.gen(function*() {
       const { carryOut, server } = yield* writing
       server.create(jobs, { metadata: { name: "agent-job-task", namespace: "tasks", ownerReferences }, spec: {} })
-      expect(yield* Effect.flip(carryOut(Action.CreateJob({ epoch: 0 })))).toMatchObject({ _tag: "Refused", kind, message })
+      expect(yield* Effect.flip(carryOut(Action.CreateJob({ epoch: 0 })))).toMatchObject({ _tag: "WriteRefused", kind, message })
       expect(server.history).toHaveLength(1)
     }).pipe(Effect.scoped))
 

@@ -6,7 +6,7 @@ import { Configuration } from "../../src/controller/configuration.ts"
 import { Executor } from "../../src/controller/execute.ts"
 import { whileLeader } from "../../src/controller/leader.ts"
 import { Reconciler } from "../../src/controller/reconcile.ts"
-import { Refused } from "../../src/controller/refusals.ts"
+import { WriteRefused } from "../../src/controller/refusals.ts"
 import { make } from "../../src/controller/world.ts"
 import { Action } from "../../src/core/action.ts"
 import { Kubernetes } from "../../src/kubernetes/client.ts"
@@ -102,7 +102,7 @@ it.effect("calls up who was told to wait for a slot that is given back, though n
   Effect.gen(function*() {
     const world = make({ ...policy, limits: { total: 1, perWorkspace: 1 } })
     const { task } = worldOf({ ...plainSeed, life: "queued" })
-    const refusal = new Refused({ kind: "Refused", message: "no", againInMillis: 10_000 })
+    const refusal = new WriteRefused({ kind: "Refused", message: "no", againInMillis: 10_000 })
     const asked: Array<string> = []
     const all: Executor["Service"]["all"] = ({ metadata: { name } }, actions) =>
       Effect.suspend(() =>

@@ -1,15 +1,14 @@
-// What a cache lacks is read from the API server itself, before its absence may end a task or free a workspace.
+// What a cache lacks is read from the API server itself, before its absence may end a task.
 import { describe, expect, it } from "@effect/vitest"
 import { Effect, Option } from "effect"
+import { readSource } from "../../src/controller/flux-sources.ts"
 import { ask, askLive, observe } from "../../src/controller/observe.ts"
 import { make, type World } from "../../src/controller/world.ts"
 import { quotaPatienceMillis } from "../../src/core/launches.ts"
-import { taskUidLabel } from "../../src/core/manifest/labels.ts"
 import { Holder, type JobSeen, type Observed, SourceSeen } from "../../src/core/observed.ts"
 import { plan } from "../../src/core/plan.ts"
-import { holderAnnotation, leaseName } from "../../src/core/workspace-lease.ts"
 import { Kubernetes } from "../../src/kubernetes/client.ts"
-import { agentTasks, events, leases, pods } from "../../src/kubernetes/kinds.ts"
+import { agentTasks, events, pods } from "../../src/kubernetes/kinds.ts"
 import type { AgentTask } from "../../src/schema/agent-task.ts"
 import { Sha256, Uid } from "../../src/schema/names.ts"
 import { before, noon, plainSeed, policy, type Seed, worldOf } from "../core/worlds.ts"
@@ -21,7 +20,7 @@ const asked = ({ kubernetes }: ReturnType<typeof instantCluster>, seed: Partial<
   const { task } = worldOf({ ...plainSeed, ...seed })
   const world = make(policy)
   world.setTask("tasks/task", Option.some(task))
-  return Effect.provideService(ask(world, task, policy, noon, 0), Kubernetes, kubernetes)
+  return Effect.provideService(ask(world, task, policy, noon, 0, readSource), Kubernetes, kubernetes)
 }
 
 /** Returns a world whose caches know this task, its Job and its Pod, and a function that tells the caches of a Job. */
@@ -38,7 +37,7 @@ const knowing = ({ job, pod, task }: Pick<Observed, "job" | "task"> & Partial<Pi
 /** Returns what a pass decides upon. Like a pass, it asks the API server itself before it ends, deletes or counts a Job. */
 const looked = Effect.fnUntraced(
   function*(_: Kubernetes["Service"], world: World, task: AgentTask, { at = 0, now = noon, of = policy } = {}) {
-    const asked = yield* ask(world, task, of, now, at)
+    const asked = yield* ask(world, task, of, now, at, readSource)
     const first = observe(world, task, asked, at)
     if (!plan(of, first, now).live) return first
     return observe(world, task, yield* askLive(world, task, first.job, asked), at)
@@ -128,7 +127,8 @@ describe("a Job that says nothing", () => {
         )
         let asked = 0
         const list: typeof kubernetes.list = (...of) => Effect.andThen(Effect.sync(() => void asked++), kubernetes.list(...of))
-        const look = (at: number) => ask(world, task, policy, noon, at).pipe(Effect.provideService(Kubernetes, { ...kubernetes, list }))
+        const look = (at: number) =>
+          ask(world, task, policy, noon, at, readSource).pipe(Effect.provideService(Kubernetes, { ...kubernetes, list }))
         yield* look(1_000)
         world.passSaw(
           { task, job: world.job(task.metadata.uid), pod: Option.none(), warning: Option.none(), turn: world.turn(task) },
@@ -298,7 +298,7 @@ describe("a Job that goes while its task is looked at", () => {
           world,
           task,
           job,
-          yield* Effect.provideService(ask(world, task, policy, noon, 0), Kubernetes, kubernetes)
+          yield* Effect.provideService(ask(world, task, policy, noon, 0, readSource), Kubernetes, kubernetes)
         ),
         Kubernetes,
         kubernetes
@@ -390,41 +390,16 @@ describe("a Job that has ended before the claim", () => {
     }))
 })
 
-describe("a workspace whose holder is not in the cache", () => {
-  it.effect.each([
-    { phase: "Running", holder: Holder.Taken({ by: "former" }) },
-    { phase: "Failed", holder: Holder.Over({ resourceVersion: "101", epoch: 4 }) }
-  ])("is held by it until it is over: $phase", ({ holder, phase }) =>
-    Effect.gen(function*() {
-      const cluster = instantCluster()
-      cluster.server.create(leases, {
-        metadata: { name: leaseName("demo"), namespace: "tasks", annotations: { [holderAnnotation]: "former" } },
-        spec: { holderIdentity: "former-uid", leaseTransitions: 4 }
-      })
-      cluster.server.plant(agentTasks, {
-        metadata: { name: "former", namespace: "tasks", uid: "former-uid", resourceVersion: "", creationTimestamp: noon },
-        spec: { source: "of a newer version" },
-        status: { phase }
-      })
-      expect((yield* asked(cluster, { stage: "apply" })).holder).toEqual(holder)
-    }))
-})
-
-describe("a workspace whose holder is deleted", () => {
-  it.effect("is held by it as long as one Pod of it is there", () =>
-    Effect.gen(function*() {
-      const cluster = instantCluster()
-      const { server } = cluster
-      const pod = { name: "pod", namespace: "tasks", labels: { [taskUidLabel]: "former-uid" } }
-      server.create(leases, {
-        metadata: { name: leaseName("demo"), namespace: "tasks", annotations: { [holderAnnotation]: "former" } },
-        spec: { holderIdentity: "former-uid", leaseTransitions: 4 }
-      })
-      server.create(pods, { metadata: pod, spec: { nodeName: "node-1" } })
-      expect((yield* asked(cluster, { stage: "apply" })).holder).toEqual(Holder.Left({ by: "former", pod: "pod", node: "node-1" }))
-      server.remove(pods, pod)
-      expect((yield* asked(cluster, { stage: "apply" })).holder).toMatchObject({ _tag: "Over", epoch: 4 })
-    }))
+describe("the holder of a workspace", () => {
+  it.effect.each(
+    [
+      { stage: "apply", holder: Holder.Free() },
+      { stage: "plan", holder: Holder.NotAsked() }
+    ] as const
+  )(
+    "is asked for only by a task that may change the workspace: $stage",
+    ({ holder, stage }) => Effect.map(asked(instantCluster(), { stage }), (answers) => expect(answers.holder).toEqual(holder))
+  )
 })
 
 describe("the newest attempt at a source, and its apply", () => {

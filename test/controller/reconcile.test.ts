@@ -8,7 +8,7 @@ import { answerAnnotations } from "../../src/controller/controller.ts"
 import { Executor } from "../../src/controller/execute.ts"
 import { Pool, PoolRefused, PoolUnreachable } from "../../src/controller/pool.ts"
 import { Reconciler } from "../../src/controller/reconcile.ts"
-import { Refused, Unsure } from "../../src/controller/refusals.ts"
+import { Unsure, WriteRefused } from "../../src/controller/refusals.ts"
 import { make, type World } from "../../src/controller/world.ts"
 import { Action } from "../../src/core/action.ts"
 import * as draining from "../../src/core/draining.ts"
@@ -35,7 +35,7 @@ const configuration = Layer.succeed(
 const carriesOut = (parts: Pick<Executor["Service"], "all"> & Partial<Executor["Service"]>) =>
   Layer.succeed(Executor, Executor.of({ say: () => Effect.succeed(true), writeStatus: () => Effect.succeed("2"), ...parts }))
 /** The product's own executor. */
-const writes = Executor.layer({ identity: "test" })
+const writes = Executor.layer("test")
 
 interface Around {
   readonly world: World
@@ -303,13 +303,17 @@ describe("a Job that the API server failed to make", () => {
 })
 
 it.effect.each<
-  { readonly given: string; readonly pauses: readonly [number, number]; readonly refusal: (words: string) => Refused | Unsure }
+  { readonly given: string; readonly pauses: readonly [number, number]; readonly refusal: (words: string) => WriteRefused | Unsure }
 >([
-  { given: "refuses", pauses: [10_000, 10_000], refusal: (message) => new Refused({ kind: "Refused", message, againInMillis: 10_000 }) },
+  {
+    given: "refuses",
+    pauses: [10_000, 10_000],
+    refusal: (message) => new WriteRefused({ kind: "Refused", message, againInMillis: 10_000 })
+  },
   {
     given: "refuses for longer",
     pauses: [30_000, 30_000],
-    refusal: (message) => new Refused({ kind: "Refused", message, againInMillis: 30_000 })
+    refusal: (message) => new WriteRefused({ kind: "Refused", message, againInMillis: 30_000 })
   },
   {
     given: "fails to make, ever more seldom",
@@ -340,7 +344,7 @@ it.effect.each<
 it.effect("ends a task whose Job is denied for as long as a start may take, and asks for it no more", () =>
   Effect.gen(function*() {
     let asked = 0
-    const denial = new Refused({ kind: "Forbidden", message: "A webhook denied the request.", againInMillis: 10_000 })
+    const denial = new WriteRefused({ kind: "Forbidden", message: "A webhook denied the request.", againInMillis: 10_000 })
     const { written } = yield* driven((_, actions) =>
       Effect.suspend(() => actions.some(Action.$is("CreateJob")) ? Effect.fail((asked++, denial)) : Effect.succeedNone)
     )
@@ -576,7 +580,7 @@ it.effect.each(["looked up", "refused"] as const)(
       const all: Executor["Service"]["all"] = () =>
         Effect.suspend(() => {
           tries++
-          return Effect.andThen(goes, Effect.fail(new Refused({ kind: "Refused", message: "no", againInMillis: 10_000 })))
+          return Effect.andThen(goes, Effect.fail(new WriteRefused({ kind: "Refused", message: "no", againInMillis: 10_000 })))
         })
       const executor = carriesOut({ all })
       const reconcile = yield* reconcilerOf({ world, executor, kubernetes: cluster })

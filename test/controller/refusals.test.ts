@@ -68,7 +68,7 @@ describe("what the API server answers to a create", () => {
     { given: "of one that says when to come again", answer: overload(42), kind: "Refused", message: "is overloaded", againInMillis: 42_000 }
   ])("$given is told as $kind, and asked for again no sooner than it may be", ({ againInMillis = 10_000, answer, kind, message }) => {
     const refused = refusalOr(answer)
-    expect(refused).toMatchObject({ _tag: "Refused", kind, message: expect.stringContaining(message), againInMillis })
+    expect(refused).toMatchObject({ _tag: "WriteRefused", kind, message: expect.stringContaining(message), againInMillis })
     expect(refused.message).not.toContain("42s") // a message that differed each time would be a write each time
   })
 
@@ -85,8 +85,8 @@ describe("what the API server answers to a create", () => {
 
 describe("what the API server answers to a write of a workspace's Lease", () => {
   it.each<{ answer: KubernetesError; tag: string }>([
-    { answer: new Forbidden({ ...said, detail: "of a policy" }), tag: "Refused" },
-    { answer: badRequest("denied"), tag: "Refused" },
+    { answer: new Forbidden({ ...said, detail: "of a policy" }), tag: "WriteRefused" },
+    { answer: badRequest("denied"), tag: "WriteRefused" },
     { answer: new NotFound({ ...said, code: 404, detail: "gone" }), tag: "NotFound" },
     { answer: new Gone({ ...said, code: 410, detail: "gone" }), tag: "Gone" },
     { answer: new Invalid({ ...said, code: 422, detail: "another's", causes: [] }), tag: "Invalid" }

@@ -20,7 +20,7 @@ const passOver = Effect.fnUntraced(function*(stale: AgentTask) {
   const world = make(policy)
   const key = `${stale.metadata.namespace}/${stale.metadata.name}`
   world.setTask(key, Option.some(stale))
-  const executor = Executor.layer({ identity: "stale" })
+  const executor = Executor.layer("stale")
   const parts = yield* Layer.build(Reconciler.layer(world).pipe(Layer.provide(executor), Layer.provide(configuration)))
   yield* Context.get(parts, Reconciler).reconcile(key)
 }, Effect.scoped)

@@ -3,7 +3,6 @@ import { describe, expect, it } from "@effect/vitest"
 import { Option } from "effect"
 import { make } from "../../src/controller/world.ts"
 import { heldBack } from "../../src/core/draining.ts"
-import type { Refusal } from "../../src/core/observed.ts"
 import type { AgentTask } from "../../src/schema/agent-task.ts"
 import { WorkspaceName } from "../../src/schema/names.ts"
 import { plainSeed, policy, worldOf } from "../core/worlds.ts"
@@ -81,46 +80,24 @@ describe("turns", () => {
     expect([world.refusal("uid-0", 5_000), world.calledUp()]).toEqual([Option.none(), [key(0)]])
   })
 
-  const denied = (world: ReturnType<typeof make>, ...asked: ReadonlyArray<readonly [at: number, kind: Refusal["kind"]]>) => {
-    for (const [at, kind] of asked) world.refuse("uid-0", { kind, message: "no", againInMillis: 10_000 }, at)
-    return world.deniedMillis("uid-0")
-  }
-
-  it("counts for how long a Job is denied, without the waits for what refuses it otherwise, which take nothing back", () => {
-    const world = make(policy)
-    world.setTask(key(0), Option.some(task(0)))
-    expect(denied(world, [0, "QuotaExceeded"], [10_000, "Forbidden"])).toBe(0)
-    expect(denied(world, [20_000, "Forbidden"], [30_000, "Forbidden"])).toBe(20_000)
-    expect(denied(world, [40_000, "Refused"])).toBe(30_000)
-    expect(denied(world, [50_000, "QuotaExceeded"], [60_000, "Forbidden"])).toBe(30_000)
-    expect(denied(world, [70_000, "Forbidden"])).toBe(40_000)
-    world.setTask(key(0), Option.none())
-    expect(world.deniedMillis("uid-0")).toBe(0)
-  })
-
-  it("comes to an end also where a webhook fails each other time that it is asked", () => {
-    const world = make(policy)
-    world.setTask(key(0), Option.some(task(0)))
-    const asked = Array.from({ length: 37 }, (_, index) => [index * 10_000, index % 2 === 0 ? "Forbidden" : "Refused"] as const)
-    expect(denied(world, ...asked)).toBe(180_000)
-  })
-
-  it("comes to an end also where each denial is long after the one before, since others had the slot", () => {
-    const world = make(policy)
-    world.setTask(key(0), Option.some(task(0)))
-    expect(denied(world, ...[0, 1, 2, 3].map((time) => [time * 600_000, "Forbidden"] as const))).toBe(180_000)
-  })
-
   it.each<readonly [what: string, happens: (world: ReturnType<typeof make>) => void]>([
     ["its Job was made", (world) => world.created("uid-0", job(0).seen)],
     ["its Job was heard of", (world) => world.setJob("tasks/job-0", Option.some(job(0)))],
-    ["it is over", (world) => world.setTask(key(0), Option.some(task(0, "succeeded")))]
-  ])("counts anew from when %s", (_, happens) => {
+    ["it is over", (world) => world.setTask(key(0), Option.some(task(0, "succeeded")))],
+    ["it was deleted", (world) => world.setTask(key(0), Option.none())]
+  ])("counts anew for how long a Job is denied from when %s", (_, happens) => {
     const world = make(policy)
     world.setTask(key(0), Option.some(task(0)))
-    expect(denied(world, [0, "Forbidden"], [60_000, "Forbidden"])).toBe(60_000)
+    for (const at of [0, 60_000]) world.refuse("uid-0", { kind: "Forbidden", message: "no", againInMillis: 10_000 }, at)
+    expect(world.deniedMillis("uid-0")).toBe(60_000)
     happens(world)
-    expect(denied(world, [95_000, "Forbidden"])).toBe(0)
+    expect(world.deniedMillis("uid-0")).toBe(0)
+  })
+
+  it("keeps no refusal of a task that went while the API server was asked", () => {
+    const world = make(policy)
+    world.refuse("uid-0", { kind: "Forbidden", message: "no", againInMillis: 10_000 }, 0)
+    expect(world.isRefused("uid-0")).toBe(false)
   })
 
   it("counts the slot of a task in a phase of a newer version, though it is cancelled", () => {

@@ -210,7 +210,7 @@ export const mutants: ReadonlyArray<Mutant> = [
   },
   {
     name: "the holder of a workspace is over as soon as its task is gone, its Pods not asked about",
-    file: "src/controller/observe.ts",
+    file: "src/controller/workspace-holder.ts",
     from: "return yield* podLeftOf(namespace, uid, name)",
     to: "return Option.none()",
     test: schedules
@@ -662,7 +662,7 @@ export const mutants: ReadonlyArray<Mutant> = [
   },
   {
     name: "who waits for a quota loses its place",
-    file: "src/controller/turns.ts",
+    file: "src/controller/held-refusals.ts",
     from: "kind !== undefined && kind !== \"QuotaExceeded\"",
     to: "kind !== undefined",
     test: "controller/turns.test.ts"
@@ -690,7 +690,7 @@ export const mutants: ReadonlyArray<Mutant> = [
   },
   {
     name: "a refused Job is asked for again as soon as its status is written",
-    file: "src/controller/turns.ts",
+    file: "src/controller/held-refusals.ts",
     from: "Option.filter(({ until }) => at < until)",
     to: "Option.filter(({ until }) => at < 0 * until)",
     test: "controller/reconcile.test.ts"

@@ -38,7 +38,7 @@ export const startController = ({ config, name, pool, seed, server, skew, thread
   const { kubernetes, watches } = clientOf(server, process)
   const world = World.make(config.policy)
   const parts = Reconciler.layer(world).pipe(
-    Layer.provide(Executor.layer({ identity: name })),
+    Layer.provide(Executor.layer(name)),
     Layer.provideMerge(Option.match(pool, { onNone: () => Layer.empty, onSome: (of) => Layer.succeed(Pool, of(process)) })),
     Layer.provideMerge(Layer.succeed(Kubernetes, kubernetes)),
     Layer.provideMerge(
