@@ -2,7 +2,8 @@
 // Invariant: every call ends with a value or one of four errors, and no error holds the token. It ends in time: by the response headers, then by silence.
 // Used by run, logs, get, cancel, approve, discard, vars and state.
 import { Context, Duration, Effect, Layer, Option, Predicate, Redacted, Schema, Stream } from "effect"
-import { HttpClient, HttpClientError, HttpClientRequest as Request, type HttpClientResponse } from "effect/http"
+import { HttpClient, HttpClientRequest as Request, type HttpClientResponse } from "effect/http"
+import { causesOf } from "../http/cause.ts"
 import { toAnybody } from "../http/connections.ts"
 import { type AuditEntry, AuditList, auditPath } from "../schema/audit.ts"
 import type { Sha256 } from "../schema/names.ts"
@@ -167,14 +168,15 @@ const unconnected: ReadonlySet<string | undefined> = new Set(
   ["ECONNREFUSED", "ENOTFOUND", "EAI_AGAIN", "EHOSTUNREACH"].map((code) => words[code])
 )
 
-/** Returns the innermost cause of an error in plain words, on one line. */
+/** Returns the cause of an error in plain words, on one line: the outermost cause that there are words for, else the innermost. */
 const reasonOf = (error: unknown): string => {
-  if (HttpClientError.isHttpClientError(error)) return reasonOf(error.reason)
-  if (Predicate.hasProperty(error, "code") && typeof error.code === "string" && words[error.code] !== undefined) {
-    return words[error.code] ?? ""
-  }
-  if (Predicate.hasProperty(error, "cause") && error.cause !== undefined) return reasonOf(error.cause)
-  return (error instanceof Error && error.message !== "" ? error.message : String(error)).trim().replace(/\s+/gu, " ")
+  const causes = causesOf(error)
+  const [known] = causes.flatMap((cause) =>
+    Predicate.hasProperty(cause, "code") && typeof cause.code === "string" ? words[cause.code] ?? [] : []
+  )
+  const innermost = causes.at(-1)
+  return known ??
+    (innermost instanceof Error && innermost.message !== "" ? innermost.message : String(innermost)).trim().replace(/\s+/gu, " ")
 }
 
 const saidBy = (text: string): string | undefined => {

@@ -3,7 +3,7 @@
 // Built from credentials.ts, once by each program; used by informers, the controller, the worker and the command line.
 import { HttpAgent, layerNodeHttpNoAgent, makeAgent } from "@effect/platform-node/NodeHttpClient"
 import { Clock, Context, Duration, Effect, Layer, Option, Predicate, Random, Stream } from "effect"
-import { Headers, HttpClient, HttpClientError, HttpClientRequest as Request, type HttpClientResponse } from "effect/http"
+import { Headers, HttpClient, HttpClientRequest as Request, type HttpClientResponse } from "effect/http"
 import { objectOf, pageOf, refusal, watchEventOf } from "./answer.ts"
 import type { Credentials, Tls } from "./credentials.ts"
 import { type Call, type KubernetesError, Unauthorized, Unreachable, type Verb } from "./errors.ts"
@@ -189,7 +189,6 @@ const json = (request: Request.HttpClientRequest, body: object, type = "applicat
 
 /** Returns the innermost reason, such as ECONNREFUSED: the errors around it say only that a request failed. */
 const reasonOf = (error: unknown): string => {
-  if (HttpClientError.isHttpClientError(error)) return reasonOf(error.reason)
   if (Predicate.hasProperty(error, "cause") && error.cause !== undefined) return reasonOf(error.cause)
   if (!(error instanceof Error)) return String(error)
   return error.message || (Predicate.hasProperty(error, "code") ? String(error.code) : error.name)
