@@ -71,6 +71,9 @@ export class ServerRefused extends Data.TaggedError("ServerRefused")<{ readonly 
   override readonly [Runtime.errorExitCode] = exitCode.failed
 }
 
+/** How a request to the server may fail. */
+export type ServerFailure = ServerUnreachable | TokenRefused | NothingThere | ServerRefused
+
 /** The run or the command failed, for the reason in the message. */
 export class Failed extends Data.TaggedError("Failed")<{ readonly message: string }> {
   override readonly [Runtime.errorExitCode] = exitCode.failed
