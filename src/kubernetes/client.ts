@@ -131,7 +131,8 @@ const fieldManager = "agent-job"
 /** Strict: the API server refuses a field that it does not know, as it does for `apply`. By default it would drop the field. */
 const write = { fieldManager, fieldValidation: "Strict" }
 const pageLimit = 500
-const callTimeout = Duration.seconds(30)
+/** How long a try of a unary call waits for its whole answer. */
+export const callTimeout = Duration.seconds(30)
 const longestWait = Duration.seconds(5)
 
 /**
