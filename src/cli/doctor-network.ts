@@ -1,12 +1,13 @@
 // Finds out what the network enforces: starts Pods that try to connect under its own NetworkPolicies, and reads their termination messages.
 // Invariant: it deletes what it made, however it ends. If the doctor is killed, its Pods end by their deadline.
 // Used by examination.
-import { DateTime, Effect, Option, Random, Schedule, Schema, type Scope } from "effect"
+import { Effect, Option, Random, Schedule, Schema, type Scope } from "effect"
 import { metadataTargets, type NetworkFindings } from "../core/doctor.ts"
 import { proven, unproven } from "../core/isolation.ts"
 import { listenerPort, type Probe, probePod, probePolicies } from "../core/manifest/probe.ts"
 import type { ResolvedConfig } from "../core/resolve.ts"
 import { Kubernetes } from "../kubernetes/client.ts"
+import { currentInstant } from "../kubernetes/clock.ts"
 import type { KubernetesError } from "../kubernetes/errors.ts"
 import { decoding, type Kind, networkPolicies, pods } from "../kubernetes/kinds.ts"
 import type { Place, Writable } from "../kubernetes/object.ts"
@@ -65,7 +66,7 @@ const lastWords = ({ status }: ProbePod): Option.Option<ReadonlyArray<Finding>> 
  * a Lease, because then no controller has ever run.
  */
 export const keepProof = Effect.fn("doctor.keepProof")(function*(config: ResolvedConfig, isProof: boolean) {
-  const now = DateTime.formatIso(yield* DateTime.now)
+  const now = yield* currentInstant
   yield* markLeader(config, (annotations) => isProof ? proven(annotations, config, now) : unproven(annotations)).pipe(
     Effect.catchTag("NotFound", () => Effect.void)
   )

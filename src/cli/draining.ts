@@ -1,13 +1,14 @@
 // Drains a cluster, or undoes that: marks the Lease of the leading controller, waits for its answer there, and lists the Jobs that run.
 // Invariant: while it waits it says what for, and it never touches what runs.
 // Used by drain.
-import { Clock, DateTime, Duration, Effect, Option, Result, Schedule, Schema, Stream } from "effect"
+import { Clock, Duration, Effect, Option, Result, Schedule, Schema, Stream } from "effect"
 import { jobSeen } from "../controller/project.ts"
 import { drained, drainedSince, formerLeadMillis, isAnswered, undrained } from "../core/draining.ts"
 import { stageLabel, taskLabel, taskSelector } from "../core/manifest/labels.ts"
 import { leaderLeaseName } from "../core/manifest/rbac.ts"
 import { resolve } from "../core/resolve.ts"
 import { Kubernetes } from "../kubernetes/client.ts"
+import { currentInstant } from "../kubernetes/clock.ts"
 import { jobs, namespaces } from "../kubernetes/kinds.ts"
 import { Job } from "../schema/kubernetes.ts"
 import { workspaceKey } from "../schema/names.ts"
@@ -174,7 +175,7 @@ const runningLines = (all: ReadonlyArray<Running>, now: number): ReadonlyArray<s
 /** Drains the cluster. `given`: the namespace of the tasks, if it was typed. `wait`: return once no apply or destroy runs. */
 export const drain = Effect.fn("drain")(function*(installation: Installation, given: Option.Option<string>, wait: boolean) {
   const namespace = yield* namespaceOf(installation, given)
-  const now = DateTime.formatIso(yield* DateTime.now)
+  const now = yield* currentInstant
   const lease = yield* mark(installation, (annotations) => drained(annotations, now))
   yield* awaitAnswer(installation)
   const all = yield* wait ? untilQuiet(namespace) : running(namespace)

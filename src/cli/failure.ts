@@ -1,9 +1,12 @@
 // The errors that a command ends with: each has an exit code, and one sentence that says what happened, where, and what to do next.
 // Invariant: a code means the same for every command, so that scripts can rely on it; docs/cli.md has the table.
 // Made by the commands and their clients; main prints them and exits with their codes.
-import { Cause, Data, Option, Runtime } from "effect"
+import { Cause, type Config, Data, Option, Runtime } from "effect"
 import { CliError } from "effect/cli"
 import { claimLostExitCode } from "../core/manifest/places.ts"
+import type { ProxyUnusable } from "../http/connections.ts"
+import type { KubeconfigUnusable, KubernetesError, NoCredentials } from "../kubernetes/errors.ts"
+import type { OptionsUnusable } from "../server/settings.ts"
 import { visible } from "./visible.ts"
 
 export const exitCode = {
@@ -71,6 +74,9 @@ export class ServerRefused extends Data.TaggedError("ServerRefused")<{ readonly 
   override readonly [Runtime.errorExitCode] = exitCode.failed
 }
 
+/** How a request to the server may fail. */
+export type ServerFailure = ServerUnreachable | TokenRefused | NothingThere | ServerRefused
+
 /** The run or the command failed, for the reason in the message. */
 export class Failed extends Data.TaggedError("Failed")<{ readonly message: string }> {
   override readonly [Runtime.errorExitCode] = exitCode.failed
@@ -86,7 +92,9 @@ export class AlreadyLogged extends Data.TaggedError("AlreadyLogged")<{ readonly 
   override readonly [Runtime.errorExitCode] = this.code
 }
 
-/** The exit codes of the errors of other folders, by tag. */
+type OfOthers = KubernetesError | NoCredentials | KubeconfigUnusable | Config.ConfigError | ProxyUnusable | OptionsUnusable
+
+/** The exit codes of the errors of other folders, by tag. Another error has a code of its own, or 1. */
 const codesOfOthers: Readonly<Record<string, number>> = {
   NotFound: exitCode.notThere,
   Unreachable: exitCode.unreachable,
@@ -99,7 +107,7 @@ const codesOfOthers: Readonly<Record<string, number>> = {
   ConfigError: exitCode.usage,
   ProxyUnusable: exitCode.usage,
   OptionsUnusable: exitCode.usage
-}
+} satisfies Partial<Record<OfOthers["_tag"], number>>
 
 const tagOf = (error: unknown): string => typeof error === "object" && error !== null && "_tag" in error ? String(error._tag) : ""
 

@@ -4,9 +4,10 @@
 import { Clock, Context, Duration, Effect, Schedule } from "effect"
 import type { Step } from "../core/run-machine.ts"
 import type { RunView } from "../schema/run.ts"
+import type { ServerFailure } from "./failure.ts"
 import { type LogText, logText } from "./log-text.ts"
 import { Screen } from "./screen.ts"
-import { ServerClient, type ServerFailure } from "./server-client.ts"
+import { ServerClient } from "./server-client.ts"
 import { stageOf, stepIsOver, waiting } from "./summary.ts"
 
 /** How far the log of a step has been shown. */

@@ -4,11 +4,11 @@
 import { Cause, Effect, Exit, Fiber } from "effect"
 import { inWords } from "../core/run-machine.ts"
 import type { RunView } from "../schema/run.ts"
-import { exitCode, exitCodeOf, type MaybeStarted, sentenceOf } from "./failure.ts"
+import { exitCode, exitCodeOf, type MaybeStarted, sentenceOf, type ServerFailure } from "./failure.ts"
 import { type Followed, followStep, patiently } from "./follow-run.ts"
 import { outliveReaders } from "./readers.ts"
 import { Screen } from "./screen.ts"
-import { ServerClient, type ServerFailure } from "./server-client.ts"
+import { ServerClient } from "./server-client.ts"
 
 /** The exit code that a shell expects of an interrupted program: 128 + SIGINT. */
 const interrupted = 130

@@ -1,18 +1,17 @@
 // The client of the server's user API: workspaces, uploads and runs in the TFE shapes, and our own views of runs and states.
-// Invariant: every call ends with a value or one of four errors, and no error holds the token. It ends in time: by the response headers, then by silence.
+// Invariant: every call ends in time, with a value or a ServerFailure, as cli/server-requests sees to.
 // Used by run, logs, get, cancel, approve, discard, vars and state.
-import { Context, Duration, Effect, Layer, Option, Predicate, Redacted, Schema, Stream } from "effect"
-import { HttpClient, HttpClientError, HttpClientRequest as Request, type HttpClientResponse } from "effect/http"
+import { Context, Duration, Effect, Layer, Option, Schema, Stream } from "effect"
+import { HttpClient, HttpClientRequest as Request } from "effect/http"
 import { toAnybody } from "../http/connections.ts"
 import { type AuditEntry, AuditList, auditPath } from "../schema/audit.ts"
 import type { Sha256 } from "../schema/names.ts"
 import { RunList, runPath, RunView } from "../schema/run.ts"
 import { ImportStarted, type SettleRescue, statePath, StateView } from "../schema/state.ts"
 import { organization, tfePath } from "../schema/tfe-api.ts"
-import { BadInput, NothingThere, ServerRefused, ServerUnreachable, TokenRefused } from "./failure.ts"
+import { BadInput, NothingThere, type ServerFailure } from "./failure.ts"
+import { callTimeout, makeRequests } from "./server-requests.ts"
 import type { Connection } from "./settings.ts"
-
-export type ServerFailure = ServerUnreachable | TokenRefused | NothingThere | ServerRefused
 
 export interface NewRun {
   readonly workspaceId: string
@@ -63,23 +62,12 @@ export interface WorkspaceRow {
 /** A variable of a workspace. The server gives null as the value of a sensitive one. */
 export type WorkspaceVariable = typeof VariableList.Type["data"][number]["attributes"] & { readonly id: string }
 
-/** The body of a refusal: JSON:API errors on the TFE paths, a message on our own paths. */
-const Refusal = Schema.Union([
-  Schema.Struct({
-    errors: Schema.NonEmptyArray(Schema.Struct({ title: Schema.optionalKey(Schema.String), detail: Schema.optionalKey(Schema.String) }))
-  }),
-  Schema.Struct({ message: Schema.String })
-])
-
-const callTimeout = Duration.seconds(30)
 const uploadTimeout = Duration.minutes(5)
 /**
  * The time limit for uploading a state or deciding about one. The server gives a state 5 min to arrive, and waits for room in memory before
  * that and again for its answer. A request that only looks at a state waits for room once, 10 s at most, so it has the limit of any call.
  */
 const stateTimeout = Duration.sum(uploadTimeout, callTimeout)
-/** How long the body of a response may bring nothing more. A large one may take longer in all. */
-const longestSilence = callTimeout
 /** How many bytes of a log to ask for at once. */
 const logLimit = 65_536
 
@@ -138,131 +126,9 @@ export class ServerClient extends Context.Service<ServerClient, {
     )
 }
 
-const notTrusted =
-  "its certificate is from an authority that is not trusted here; set NODE_EXTRA_CA_CERTS=ca.pem to the certificate of that authority"
-const noTls = "it does not speak TLS; is it http://?"
-
-const words: Readonly<Record<string, string>> = {
-  ECONNREFUSED: "connection refused",
-  ECONNRESET: "the connection was closed",
-  ENOTFOUND: "there is no host of that name",
-  EAI_AGAIN: "the name of the host cannot be looked up now",
-  EHOSTUNREACH: "no way to that host",
-  ETIMEDOUT: "no answer",
-  UND_ERR_CONNECT_TIMEOUT: "no answer",
-  UND_ERR_SOCKET: "the connection was closed",
-  ERR_SSL_WRONG_VERSION_NUMBER: noTls,
-  EPROTO: noTls,
-  DEPTH_ZERO_SELF_SIGNED_CERT: notTrusted,
-  SELF_SIGNED_CERT_IN_CHAIN: notTrusted,
-  UNABLE_TO_GET_ISSUER_CERT: notTrusted,
-  UNABLE_TO_GET_ISSUER_CERT_LOCALLY: notTrusted,
-  UNABLE_TO_VERIFY_LEAF_SIGNATURE: notTrusted,
-  CERT_HAS_EXPIRED: "its certificate has expired",
-  ERR_TLS_CERT_ALTNAME_INVALID: "its certificate is for another name than that of the address"
-}
-
-/** The reasons that mean that there was no connection, so the server did not receive the request. */
-const unconnected: ReadonlySet<string | undefined> = new Set(
-  ["ECONNREFUSED", "ENOTFOUND", "EAI_AGAIN", "EHOSTUNREACH"].map((code) => words[code])
-)
-
-/** Returns the innermost cause of an error in plain words, on one line. */
-const reasonOf = (error: unknown): string => {
-  if (HttpClientError.isHttpClientError(error)) return reasonOf(error.reason)
-  if (Predicate.hasProperty(error, "code") && typeof error.code === "string" && words[error.code] !== undefined) {
-    return words[error.code] ?? ""
-  }
-  if (Predicate.hasProperty(error, "cause") && error.cause !== undefined) return reasonOf(error.cause)
-  return (error instanceof Error && error.message !== "" ? error.message : String(error)).trim().replace(/\s+/gu, " ")
-}
-
-const saidBy = (text: string): string | undefined => {
-  const refusal = Schema.decodeUnknownOption(Schema.fromJsonString(Refusal))(text)
-  if (Option.isNone(refusal)) return undefined
-  if ("message" in refusal.value) return refusal.value.message
-  const [{ detail, title }] = refusal.value.errors
-  return detail ?? title
-}
-
-const make = ({ token, url }: Connection, http: HttpClient.HttpClient): ServerClient["Service"] => {
-  const unreachable = (error: unknown) => {
-    const detail = reasonOf(error)
-    return new ServerUnreachable({ url, detail, hadNoEffect: unconnected.has(detail) })
-  }
-
-  /**
-   * Returns the address below `url` of a path with a secret in it, because the server may know itself by another address, and a proxy may
-   * serve it below a path.
-   */
-  const atOwnUrl = (secretUrl: string) => {
-    const path = URL.canParse(secretUrl) ? new URL(secretUrl).pathname : secretUrl
-    return `${url}${path.slice(Math.max(0, path.lastIndexOf("/api/v2/")))}`
-  }
-
-  const refused = (status: number, text: string, thing: string): ServerFailure => {
-    if (status === 401 || status === 403) return new TokenRefused({ url, given: Option.isSome(token) })
-    const said = saidBy(text)
-    // A proxy before a server that is away for a moment answers 404 too, but not with a body of the server's.
-    if (status === 404 && said !== undefined) {
-      return new NothingThere({ message: `There is no ${thing} on ${url}; \`agent-job get runs\` lists what there is.` })
-    }
-    if (status === 404 || status === 429 || status >= 500) {
-      return new ServerUnreachable({
-        url,
-        detail: `it answers ${status}${said === undefined ? "" : `: ${said}`}`,
-        hadNoEffect: status === 429
-      })
-    }
-    return new ServerRefused({
-      status,
-      message: said ?? `The server at ${url} refused the request with ${status}; check that it has the same version as this program.`
-    })
-  }
-
-  const send = (
-    request: Request.HttpClientRequest,
-    thing: string,
-    timeout = callTimeout
-  ): Effect.Effect<HttpClientResponse.HttpClientResponse, ServerFailure> =>
-    http.execute(request).pipe(
-      Effect.mapError(unreachable),
-      Effect.flatMap((response) =>
-        response.status < 400
-          ? Effect.succeed(response)
-          : Effect.flatMap(Effect.orElseSucceed(response.text, () => ""), (text) => Effect.fail(refused(response.status, text, thing)))
-      ),
-      Effect.timeoutOrElse({ duration: timeout, orElse: () => Effect.fail(unreachable(`no answer in ${Duration.format(timeout)}`)) })
-    )
-
-  const bytesOf = ({ stream }: HttpClientResponse.HttpClientResponse): Effect.Effect<Uint8Array, ServerFailure> =>
-    stream.pipe(
-      Stream.mapError(unreachable),
-      Stream.timeoutOrElse({
-        duration: longestSilence,
-        orElse: () => Stream.fail(unreachable(`nothing more in ${Duration.format(longestSilence)}`))
-      }),
-      Stream.runCollect,
-      Effect.map((chunks) => new Uint8Array(Buffer.concat(chunks)))
-    )
-
-  const authorised = (request: Request.HttpClientRequest) => {
-    const local = request.pipe(Request.prependUrl(url), Request.accept("application/vnd.api+json, application/json"))
-    return Option.match(token, { onNone: () => local, onSome: (token) => Request.bearerToken(local, Redacted.value(token)) })
-  }
-  const decoded = <S extends Schema.ConstraintDecoder<unknown>>(
-    schema: S,
-    request: Request.HttpClientRequest,
-    thing: string,
-    timeout = callTimeout
-  ): Effect.Effect<S["Type"], ServerFailure> =>
-    send(authorised(request), thing, timeout).pipe(
-      Effect.flatMap(bytesOf),
-      Effect.flatMap((answer) =>
-        Effect.mapError(Schema.decodeUnknownEffect(Schema.fromJsonString(schema))(new TextDecoder().decode(answer)), () =>
-          new ServerUnreachable({ url, detail: "what answers there is no agent-job server of this version" }))
-      )
-    )
+const make = (connection: Connection, http: HttpClient.HttpClient): ServerClient["Service"] => {
+  const { url } = connection
+  const { atOwnUrl, authorised, bytesOf, decoded, send } = makeRequests(connection, http)
   const jsonApi = (request: Request.HttpClientRequest, data: object) =>
     Request.bodyText(request, JSON.stringify({ data }), "application/vnd.api+json")
   const json = (request: Request.HttpClientRequest, body: object) => Request.bodyText(request, JSON.stringify(body), "application/json")
@@ -375,7 +241,7 @@ const make = ({ token, url }: Connection, http: HttpClient.HttpClient): ServerCl
         Effect.map(({ data }) => data.map(({ attributes }) => attributes))
       ),
     stateSerial: (workspaceId) =>
-      decoded(StateVersion, Request.get(`/api/v2/workspaces/${encodeURIComponent(workspaceId)}/current-state-version`), "state").pipe(
+      decoded(StateVersion, Request.get(tfePath.stateVersion(workspaceId)), "state").pipe(
         Effect.map(({ data }) => Option.some(data.attributes.serial)),
         Effect.catchTag("NothingThere", () => Effect.succeed(Option.none()))
       ),

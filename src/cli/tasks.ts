@@ -2,6 +2,7 @@
 // Invariant: it asks only the API server, so it works without an agent-job server.
 // Used by get, logs and cancel.
 import { Duration, Effect, Option, Result, Schedule, Schema, Stream } from "effect"
+import { cancellationOf } from "../core/cancellation.ts"
 import { isOver } from "../core/status.ts"
 import { Kubernetes } from "../kubernetes/client.ts"
 import { discover } from "../kubernetes/credentials.ts"
@@ -73,7 +74,7 @@ export const cancelTask = Effect.fn("cancelTask")(function*(at: ClusterFlags, na
   if (isOver(task.status.phase)) {
     return yield* new Failed({ message: `AgentTask ${name} is ${task.status.phase} already; there is nothing to cancel.` })
   }
-  yield* kubernetes.apply(agentTasks, { metadata: { name, namespace, uid: task.metadata.uid }, spec: { cancel: true } })
+  yield* kubernetes.apply(agentTasks, cancellationOf(task))
   yield* screen.line(`AgentTask ${name} is asked to stop; see how it ends with: agent-job get ${name} --namespace ${namespace}`)
 })
 

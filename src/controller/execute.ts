@@ -3,6 +3,7 @@
 // Called by controller/reconcile.
 import { Context, Effect, Layer, Option, Result } from "effect"
 import { Action, type Notice } from "../core/action.ts"
+import { cancellationOf } from "../core/cancellation.ts"
 import { poolFinalizer } from "../core/intake.ts"
 import { job } from "../core/manifest/job.ts"
 import { managedByUs } from "../core/manifest/labels.ts"
@@ -52,13 +53,9 @@ const tasks = decoding(agentTasks, AgentTask)
 
 const placeOf = ({ metadata: { name, namespace } }: AgentTask) => ({ name, namespace })
 
-/**
- * Asks the worker of a task to stop, by `spec.cancel`. The UID guards the write, so that a later task of the same name is not cancelled.
- */
-export const cancelTask = (
-  kubernetes: Kubernetes["Service"],
-  { metadata: { name, namespace, uid } }: { readonly metadata: Place & { readonly uid: string } }
-) => kubernetes.apply(agentTasks, { metadata: { name, namespace, uid }, spec: { cancel: true } })
+/** Asks the worker of a task to stop. */
+export const cancelTask = (kubernetes: Kubernetes["Service"], task: Pick<AgentTask, "metadata">) =>
+  kubernetes.apply(agentTasks, cancellationOf(task))
 
 const make = Effect.fnUntraced(function*(identity: string) {
   const kubernetes = yield* Kubernetes

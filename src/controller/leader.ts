@@ -3,6 +3,7 @@
 // Run by controller/controller once this replica leads.
 import { Duration, Effect, Metric, Option, Ref, type SubscriptionRef } from "effect"
 import type { ResolvedConfig } from "../core/resolve.ts"
+import { callTimeout } from "../kubernetes/client.ts"
 import { makeBackoff } from "../queue/backoff.ts"
 import * as KeyedQueue from "../queue/keyed-queue.ts"
 import { poolIntake } from "./pool-intake.ts"
@@ -12,8 +13,6 @@ import type { World } from "./world.ts"
 
 const concurrency = 16
 const drainLimit = Duration.seconds(20)
-/** How long the Kubernetes client waits for an answer. */
-const requestLimit = Duration.seconds(30)
 const longestBackoff = Duration.minutes(1)
 
 const leader = Metric.gauge("agent_job_leader", { description: "1 while this replica leads." })
@@ -35,7 +34,7 @@ export const whileLeader = Effect.fnUntraced(function*({ config, drained, identi
   const callUp = Effect.suspend(() => Effect.forEach(world.calledUp(), look, { discard: true }))
   const work = (key: string) => Effect.ensuring(reconciler.reconcile(key), callUp)
   let isCutOff = false
-  yield* Effect.addFinalizer(() => isCutOff ? Effect.sleep(requestLimit) : Effect.void) // runs last: once another replica leads, no request of ours may be under way
+  yield* Effect.addFinalizer(() => isCutOff ? Effect.sleep(callTimeout) : Effect.void) // runs last: once another replica leads, no request of ours may be under way
   const queue = yield* KeyedQueue.make({ concurrency, work, backoff: makeBackoff(Duration.seconds(1), longestBackoff) })
   yield* Effect.addFinalizer(() =>
     Ref.set(sink, () => Effect.void).pipe( // later changes are for the next lead, which looks at all tasks

@@ -1,7 +1,7 @@
 // Takes work from the pool by long poll: each assignment becomes an AgentTask and its token a Secret, and only then is it acknowledged.
 // A crash at any point loses nothing: an assignment that is not acknowledged is offered again, and finds its task under the same name.
 // Run by controller/leader while it leads.
-import { Data, DateTime, Effect, Option, Ref, Schedule, Stream, SubscriptionRef } from "effect"
+import { Data, Effect, Option, Ref, Schedule, Stream, SubscriptionRef } from "effect"
 import {
   belongsToAssignment,
   carriesOut,
@@ -17,6 +17,7 @@ import { ownerReference } from "../core/manifest/owner-reference.ts"
 import { isOver } from "../core/status.ts"
 import { resultOf } from "../core/task-result.ts"
 import { Kubernetes } from "../kubernetes/client.ts"
+import { currentInstant } from "../kubernetes/clock.ts"
 import { find } from "../kubernetes/find.ts"
 import { agentTasks, decoding, secrets } from "../kubernetes/kinds.ts"
 import { keyOf } from "../kubernetes/object.ts"
@@ -48,8 +49,6 @@ const retrySeconds = 5
 /** How many tasks of the pool may wait here beyond the limit, so that a freed slot is filled at once. */
 const backlog = 100
 const retry = Schedule.min([Schedule.exponential("500 millis"), Schedule.spaced("5 seconds")]).pipe(Schedule.jittered)
-
-const now = Effect.map(DateTime.now, DateTime.formatIso)
 
 const tasks = decoding(agentTasks, AgentTask)
 
@@ -104,7 +103,7 @@ const keepToken = Effect.fnUntraced(function*(task: AgentTask, token: string) {
 
 const refuse = Effect.fnUntraced(function*(id: string, reason: FailureReason, message: string) {
   const pool = yield* Pool
-  yield* pool.report(id, Option.none(), { outcome: "failed", reason, message, finishedAt: yield* now })
+  yield* pool.report(id, Option.none(), { outcome: "failed", reason, message, finishedAt: yield* currentInstant })
 })
 
 /**
@@ -125,7 +124,7 @@ const tellWhy = Effect.fnUntraced(function*(id: string, message: string) {
  */
 const remind = Effect.fnUntraced(function*(id: string, { metadata, status }: AgentTask) {
   const pool = yield* Pool
-  yield* pool.report(id, Option.some(metadata.uid), resultOf(status, yield* now))
+  yield* pool.report(id, Option.some(metadata.uid), resultOf(status, yield* currentInstant))
 })
 
 /**
@@ -205,7 +204,7 @@ const cancel = Effect.fn("PoolIntake.cancel")(function*({ namespace }: Intake, i
     outcome: "cancelled",
     reason: "Cancelled",
     message: "Cancelled before it started; nothing was run.",
-    finishedAt: yield* now
+    finishedAt: yield* currentInstant
   })
 })
 

@@ -5,6 +5,7 @@ import { Context, Data, Effect, Layer, Option, Redacted, Schema } from "effect"
 import { HttpClient, HttpClientRequest as Request, type HttpClientResponse } from "effect/http"
 import { readFile } from "node:fs/promises"
 import { shortened } from "../core/sentence.ts"
+import { reasonOf } from "../http/cause.ts"
 import { toServer } from "../http/connections.ts"
 import { AcquireResponse, type Assignment, CancellationsResponse, poolPath } from "../schema/pool-api.ts"
 import { isOneOf, Problem, type ProblemCode } from "../schema/problem.ts"
@@ -116,13 +117,18 @@ const saidIn = (text: string): Pick<PoolRefused, "code" | "detail"> =>
 
 const make = Effect.fnUntraced(function*(url: string, tokenFile: string) {
   const http = yield* HttpClient.HttpClient
-  const detailOf = (cause: unknown): string => cause instanceof Error ? cause.message : String(cause)
-  const unreachable = (cause: unknown) => new PoolUnreachable({ url, detail: detailOf(cause) })
+  const unusable = (detail: string) => new PoolUnreachable({ url, detail })
+  const unreachable = (error: unknown) => unusable(reasonOf(error))
 
   /** Reads the token anew for each call: the kubelet replaces the file when the Secret changes. */
   const token = Effect.tryPromise({
     try: () => readFile(tokenFile, "utf8"),
-    catch: (cause) => new PoolTokenUnreadable({ url, file: tokenFile, detail: detailOf(cause).replace(/, .*$/u, "") })
+    catch: (cause) =>
+      new PoolTokenUnreadable({
+        url,
+        file: tokenFile,
+        detail: (cause instanceof Error ? cause.message : String(cause)).replace(/, .*$/u, "")
+      })
   }).pipe(Effect.map((text) => Redacted.make(text.trim())))
 
   const post = (path: string, body: unknown, waitSeconds = 0): Effect.Effect<HttpClientResponse.HttpClientResponse, PoolError> =>
@@ -136,9 +142,9 @@ const make = Effect.fnUntraced(function*(url: string, tokenFile: string) {
       if (response.status < 300) return response
       const text = yield* response.text.pipe(Effect.orElseSucceed(() => ""))
       const { code, detail } = saidIn(text)
-      if (response.status === 429 || response.status >= 500) return yield* unreachable(`${response.status} ${detail.replace(/\.$/u, "")}`)
+      if (response.status === 429 || response.status >= 500) return yield* unusable(`${response.status} ${detail.replace(/\.$/u, "")}`)
       return yield* new PoolRefused({ url, status: response.status, code, detail })
-    }).pipe(Effect.timeoutOrElse({ duration: (waitSeconds + 15) * 1000, orElse: () => Effect.fail(unreachable("no answer in time")) }))
+    }).pipe(Effect.timeoutOrElse({ duration: (waitSeconds + 15) * 1000, orElse: () => Effect.fail(unusable("no answer in time")) }))
 
   const tell = (path: string, body: unknown) =>
     Effect.flatMap(post(path, body), (response) => Effect.mapError(Effect.asVoid(response.text), unreachable))

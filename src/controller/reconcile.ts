@@ -1,12 +1,12 @@
 // One pass over one task: observe, plan, execute, write the status if it changed.
 // The decision and the slot it takes are one synchronous step; a conflict means that another writer was faster, and the task is looked at again.
 // Run by the keyed queue in controller/leader, never twice at once for one task.
-import { Context, DateTime, Duration, Effect, Equal, Layer, Metric, Option } from "effect"
+import { Context, Duration, Effect, Equal, Layer, Metric, Option } from "effect"
 import type { Notice } from "../core/action.ts"
 import type { JobSeen, Observed, Refusal } from "../core/observed.ts"
 import { type Plan, plan } from "../core/plan.ts"
 import { Kubernetes } from "../kubernetes/client.ts"
-import { monotonicMillis } from "../kubernetes/clock.ts"
+import { currentInstant, monotonicMillis } from "../kubernetes/clock.ts"
 import type { KubernetesError } from "../kubernetes/errors.ts"
 import { keyOf } from "../kubernetes/object.ts"
 import { makeBackoff } from "../queue/backoff.ts"
@@ -167,7 +167,7 @@ const make = Effect.fnUntraced(function*(world: World) {
 
   const once = Effect.fnUntraced(
     function*(task: AgentTask): Effect.fn.Return<Option.Option<Duration.Duration>, Failure | PoolSilent | WriteRefused | Behind> {
-      const now = DateTime.formatIso(yield* DateTime.now)
+      const now = yield* currentInstant
       const pass: Pass = { config: yield* configuration.current, now }
       world.dropExpiredRefusal(task.metadata.uid, yield* monotonicMillis)
       const answers = yield* look(task, pass)

@@ -2,8 +2,8 @@
 // Every unary call ends within its time limit, reads its whole answer, and fails only with a KubernetesError.
 // Built from credentials.ts, once by each program; used by informers, the controller, the worker and the command line.
 import { HttpAgent, layerNodeHttpNoAgent, makeAgent } from "@effect/platform-node/NodeHttpClient"
-import { Clock, Context, Duration, Effect, Layer, Option, Predicate, Random, Stream } from "effect"
-import { Headers, HttpClient, HttpClientError, HttpClientRequest as Request, type HttpClientResponse } from "effect/http"
+import { Clock, Context, Duration, Effect, Layer, Option, Predicate, Random, Schedule, Stream } from "effect"
+import { Headers, HttpClient, HttpClientRequest as Request, type HttpClientResponse } from "effect/http"
 import { objectOf, pageOf, refusal, watchEventOf } from "./answer.ts"
 import type { Credentials, Tls } from "./credentials.ts"
 import { type Call, type KubernetesError, Unauthorized, Unreachable, type Verb } from "./errors.ts"
@@ -131,7 +131,8 @@ const fieldManager = "agent-job"
 /** Strict: the API server refuses a field that it does not know, as it does for `apply`. By default it would drop the field. */
 const write = { fieldManager, fieldValidation: "Strict" }
 const pageLimit = 500
-const callTimeout = Duration.seconds(30)
+/** How long a try of a unary call waits for its whole answer. */
+export const callTimeout = Duration.seconds(30)
 const longestWait = Duration.seconds(5)
 
 /**
@@ -189,11 +190,27 @@ const json = (request: Request.HttpClientRequest, body: object, type = "applicat
 
 /** Returns the innermost reason, such as ECONNREFUSED: the errors around it say only that a request failed. */
 const reasonOf = (error: unknown): string => {
-  if (HttpClientError.isHttpClientError(error)) return reasonOf(error.reason)
   if (Predicate.hasProperty(error, "cause") && error.cause !== undefined) return reasonOf(error.cause)
   if (!(error instanceof Error)) return String(error)
   return error.message || (Predicate.hasProperty(error, "code") ? String(error.code) : error.name)
 }
+
+/** Reports whether to try again. The caller has to wait for a longer `Retry-After` itself. */
+const mayRepeat = (idempotent: boolean) => (error: KubernetesError): boolean =>
+  error._tag === "TooManyRequests"
+    ? Duration.isLessThanOrEqualTo(error.retryAfter, longestWait)
+    : error._tag === "Unreachable" && idempotent
+
+/** The pauses between tries: none ends before `Retry-After`, and the jitter keeps clients from trying again all at once. */
+const pauses = Schedule.exponential("100 millis", 4).pipe(
+  Schedule.setInputType<KubernetesError>(),
+  Schedule.modifyDelay(({ duration, input }) =>
+    Effect.map(
+      Random.nextBetween(1, 1.5),
+      (jitter) => Duration.times(input._tag === "TooManyRequests" ? Duration.max(input.retryAfter, duration) : duration, jitter)
+    )
+  )
+)
 
 const make = (credentials: Credentials, http: HttpClient.HttpClient) => {
   const unreachable = (call: Call) => (error: unknown) => new Unreachable({ ...call, detail: `${credentials.server}: ${reasonOf(error)}` })
@@ -225,31 +242,6 @@ const make = (credentials: Credentials, http: HttpClient.HttpClient) => {
   const send = (request: Request.HttpClientRequest, call: Call) =>
     Effect.catchTag(once(request, call), "Unauthorized", () => Effect.andThen(credentials.refresh, once(request, call)))
 
-  /** Returns how long to wait before another try; undefined if that cannot help, or would keep the caller waiting too long. */
-  const waitBefore = (error: KubernetesError, idempotent: boolean, failures: number): Duration.Duration | undefined => {
-    const backoff = Duration.millis(100 * 4 ** (failures - 1))
-    if (failures > 2) return undefined
-    if (error._tag === "TooManyRequests") {
-      return Duration.isLessThanOrEqualTo(error.retryAfter, longestWait)
-        ? Duration.max(error.retryAfter, backoff)
-        : undefined
-    }
-    return error._tag === "Unreachable" && idempotent ? backoff : undefined
-  }
-  const persistently = <A>(
-    attempt: Effect.Effect<A, KubernetesError>,
-    idempotent: boolean,
-    failures = 1
-  ): Effect.Effect<A, KubernetesError> =>
-    Effect.catch(attempt, (error) => {
-      const wait = waitBefore(error, idempotent, failures)
-      if (wait === undefined) return Effect.fail(error)
-      return Random.nextBetween(1, 1.5).pipe( // never before Retry-After, and not all clients at once
-        Effect.flatMap((jitter) => Effect.sleep(Duration.times(wait, jitter))),
-        Effect.andThen(persistently(attempt, idempotent, failures + 1))
-      )
-    })
-
   const unary = (
     request: Request.HttpClientRequest,
     call: Call,
@@ -261,7 +253,7 @@ const make = (credentials: Credentials, http: HttpClient.HttpClient) => {
         duration: callTimeout,
         orElse: () => Effect.fail(unreachable(call)(`no answer in ${Duration.format(callTimeout)}`))
       }),
-      (attempt) => persistently(attempt, idempotent)
+      Effect.retry({ while: mayRepeat(idempotent), times: 2, schedule: pauses })
     )
 
   const single = <A>(

@@ -73,7 +73,6 @@ export const admissionPolicyKinds = {
   )
 } as const
 export const accessReviews = kind("authorization.k8s.io/v1", "SubjectAccessReview", "subjectaccessreviews")
-export const serviceAccounts = kind("v1", "ServiceAccount", "serviceaccounts")
 
 const flux = "source.toolkit.fluxcd.io/v1"
 /** The sources of Flux, by kind. A cluster without Flux does not know them and answers 404. */

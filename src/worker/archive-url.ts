@@ -4,11 +4,11 @@
 import { Context, Data, Effect, Option, Stream } from "effect"
 import { Headers, HttpClient, HttpClientRequest as Request, type HttpClientResponse } from "effect/http"
 import { isForbiddenAddress } from "../core/forbidden-address.ts"
+import { reasonOf } from "../http/cause.ts"
 import { forbiddenAddress, lookupBut, toAnybody } from "../http/connections.ts"
 import { archiveLimitBytes } from "../schema/task-api.ts"
 import { save } from "./download.ts"
 import { askAgain } from "./patience.ts"
-import { causeOf } from "./platform.ts"
 import { invalid, type StageFailed } from "./stage-failed.ts"
 
 /** The name of the packed archive in the worker's own directory. */
@@ -62,7 +62,7 @@ const ask = (
     const cannot = unfetched(url)
     const later = notNow(url)
     const response = yield* HttpClient.execute(Request.get(url)).pipe(
-      Effect.mapError((error) => causeOf(error) === forbiddenAddress ? cannot(forbiddenAddress) : later(causeOf(error))),
+      Effect.mapError((error) => reasonOf(error) === forbiddenAddress ? cannot(forbiddenAddress) : later(reasonOf(error))),
       Effect.timeoutOrElse({ duration: silence, orElse: () => Effect.fail(later(`no answer in ${silence}`)) })
     )
     if (response.status === 200) return response
@@ -83,7 +83,7 @@ export const fetchArchive = Effect.fn("Archive.fetch")(
       Effect.flatMap((response) =>
         save(
           response.stream.pipe(
-            Stream.mapError((error) => later(causeOf(error))),
+            Stream.mapError((error) => later(reasonOf(error))),
             Stream.timeoutOrElse({ duration: silence, orElse: () => Stream.fail(later(`nothing more in ${silence}`)) })
           ),
           file,

@@ -9,6 +9,7 @@ import { createGunzip } from "node:zlib"
 import { EntryAction, entryAction } from "../core/archive-entry.ts"
 import { shortened } from "../core/sentence.ts"
 import { createFile, makeFolder, makeLink, type Segments, writeAll } from "./folder.ts"
+import { inMebibytes } from "./mebibytes.ts"
 import { codeOf, fileTrouble, StageFailed } from "./stage-failed.ts"
 
 export interface ArchiveLimits {
@@ -71,7 +72,7 @@ const unpacked = (file: string, limits: ArchiveLimits): Stream.Stream<Uint8Array
           ? Effect.succeed(chunk)
           : Effect.fail(refused(
             sum > limits.bytes
-              ? `unpacks to more than ${limits.bytes / 1024 ** 2} MiB; leave out what is not configuration`
+              ? `unpacks to more than ${inMebibytes(limits.bytes)}; leave out what is not configuration`
               : `unpacks to more than ${limits.ratio} times its size; leave out what is not configuration`
           ))
       )

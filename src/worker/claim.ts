@@ -1,10 +1,11 @@
 // Claims the task for this process: one update of its status against the resourceVersion that was read, with a nonce made for this process.
 // Always holds: nothing of the stage begins before the claim has succeeded, and a restarted container of the same Pod cannot claim again.
 // Used by worker/worker.ts, before anything of the stage.
-import { Data, DateTime, Effect, Option, Runtime } from "effect"
+import { Data, Effect, Option, Runtime } from "effect"
 import { claimLostExitCode } from "../core/manifest/places.ts"
 import { claimed, isOfNewerVersion, isOver } from "../core/status.ts"
 import { Kubernetes } from "../kubernetes/client.ts"
+import { currentInstant } from "../kubernetes/clock.ts"
 import type { KubernetesError } from "../kubernetes/errors.ts"
 import type { AgentTask, Claim } from "../schema/agent-task.ts"
 import { Uid } from "../schema/names.ts"
@@ -49,8 +50,6 @@ const standing = ({ metadata, spec, status }: AgentTask, { nonce, podUid }: Clai
   return Standing.Free()
 }
 
-const now = Effect.map(DateTime.now, DateTime.formatIso)
-
 /**
  * Reports whether the task is worth another look after this error: the write may have succeeded, come late or come before the controller's
  * own; or a policy denies it, perhaps only while that policy is being rolled out.
@@ -90,7 +89,7 @@ export const claimTask = Effect.fn("Claim.take")(
       if (stands._tag === "Mine") return { task, claim: stands.claim }
       yield* unlessStopped
       hasWritten = true
-      const claim: Claim = { podUid: Uid.make(pod.uid), nonce: claimant.nonce, epoch, at: yield* now }
+      const claim: Claim = { podUid: Uid.make(pod.uid), nonce: claimant.nonce, epoch, at: yield* currentInstant }
       const { metadata, status } = task
       const taken = yield* writeTaskStatus(
         task,

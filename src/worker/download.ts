@@ -5,6 +5,7 @@ import { Effect, Stream } from "effect"
 import { createHash } from "node:crypto"
 import { closeSync, openSync } from "node:fs"
 import { writeAll } from "./folder.ts"
+import { inMebibytes } from "./mebibytes.ts"
 import { fileTrouble, StageFailed } from "./stage-failed.ts"
 
 export interface Wanted {
@@ -31,7 +32,7 @@ export const save = <E, R>(
           return Effect.fail(
             new StageFailed({
               reason: "InvalidArchive",
-              message: `The download of ${what} has more than ${limitBytes / 1024 ** 2} MiB; make it smaller.`
+              message: `The download of ${what} has more than ${inMebibytes(limitBytes)}; make it smaller.`
             })
           )
         }

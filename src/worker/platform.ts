@@ -2,9 +2,10 @@
 // Always holds: the token goes to the server's own address and nowhere else, and is read anew for every request.
 // Used by worker/worker, worker/pool-backing, worker/state-delivery and worker/state-gateway.
 import { Context, Data, Duration, Effect, Layer, Option, Predicate, Schema, Stream } from "effect"
-import { HttpBody, HttpClient, HttpClientError, HttpClientRequest as Request, type HttpClientResponse } from "effect/http"
+import { HttpBody, HttpClient, HttpClientRequest as Request, type HttpClientResponse } from "effect/http"
 import { createHash } from "node:crypto"
 import { createReadStream, readFileSync, statSync } from "node:fs"
+import { reasonOf } from "../http/cause.ts"
 import { toServer } from "../http/connections.ts"
 import { type JournalEntry, JournalPosition, JournalRequest } from "../schema/effects.ts"
 import { isOneOf, Problem } from "../schema/problem.ts"
@@ -93,14 +94,6 @@ export class Platform extends Context.Service<Platform, {
     )
 }
 
-/** Returns the innermost reason of a failed request, such as ECONNREFUSED: the errors around it say only that the request failed. */
-export const causeOf = (error: unknown): string => {
-  if (HttpClientError.isHttpClientError(error)) return causeOf(error.reason)
-  if (Predicate.hasProperty(error, "cause") && error.cause !== undefined) return causeOf(error.cause)
-  if (Predicate.hasProperty(error, "code") && typeof error.code === "string") return error.code
-  return error instanceof Error && error.message !== "" ? error.message : "the connection broke"
-}
-
 /** Returns the SHA-256 in hex, by which the server and the worker name a state. */
 export const sha256 = (bytes: Uint8Array): string => createHash("sha256").update(bytes).digest("hex")
 
@@ -157,7 +150,9 @@ const make = Effect.fnUntraced(function*(url: string, taskUid: string) {
     try: () => readFileSync(path, "utf8").trim(),
     catch: (cause) =>
       new NoAnswer({
-        detail: `The worker cannot read the token of this stage in ${path} (${causeOf(cause)}); check the Secret in spec.pool.tokenSecret.`,
+        detail: `The worker cannot read the token of this stage in ${path} (${
+          reasonOf(cause)
+        }); check the Secret in spec.pool.tokenSecret.`,
         isSaid: true
       })
   })
@@ -170,7 +165,7 @@ const make = Effect.fnUntraced(function*(url: string, taskUid: string) {
       Effect.flatMap((secret) =>
         http.execute(request.pipe(Request.prependUrl(base), Request.bearerToken(secret), Request.setHeader(taskHeader.taskUid, taskUid)))
       ),
-      Effect.mapError((error) => error._tag === "NoAnswer" ? error : new NoAnswer({ detail: causeOf(error) })),
+      Effect.mapError((error) => error._tag === "NoAnswer" ? error : new NoAnswer({ detail: reasonOf(error) })),
       Effect.flatMap((response) =>
         response.status === expectedStatus ? Effect.succeed(response) : response.text.pipe(
           Effect.orElseSucceed(() => ""),
@@ -208,7 +203,7 @@ const make = Effect.fnUntraced(function*(url: string, taskUid: string) {
   ): Effect.Effect<A, PlatformError> =>
     within(
       limit,
-      Effect.flatMap(response, (response) => Effect.mapError(body(response), (error) => new NoAnswer({ detail: causeOf(error) })))
+      Effect.flatMap(response, (response) => Effect.mapError(body(response), (error) => new NoAnswer({ detail: reasonOf(error) })))
     )
   const text = (request: Request.HttpClientRequest, expectedStatus: 200 | 204, limit = smallBodyTimeout) =>
     read(send(request, expectedStatus), (response) => response.text, limit)
@@ -262,7 +257,7 @@ const make = Effect.fnUntraced(function*(url: string, taskUid: string) {
     const failed = (error: PlatformError | StageFailed) => error._tag === "StageFailed" ? error : stageFailure(error)
     const body = Effect.map(
       get(taskPath[what]),
-      (response) => Stream.mapError(response.stream, (error) => new NoAnswer({ detail: causeOf(error) }))
+      (response) => Stream.mapError(response.stream, (error) => new NoAnswer({ detail: reasonOf(error) }))
     )
     const attempt = within(largeBodyTimeout, save(Stream.unwrap(body), file, { what: name, sha256, limitBytes }))
     return Effect.mapError(patiently(attempt), failed)

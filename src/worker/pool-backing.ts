@@ -13,6 +13,7 @@ import { checkBackendNote } from "./backend-note.ts"
 import type { Backing, Provisioned } from "./backing.ts"
 import { openFile, readFile, removeFile } from "./folder.ts"
 import { Log } from "./log-shipper.ts"
+import { inMebibytes } from "./mebibytes.ts"
 import { Platform } from "./platform.ts"
 import { packPlan, unpackPlan } from "./saved-plan.ts"
 import { Settings } from "./settings.ts"
@@ -105,7 +106,7 @@ export const poolBacking = Effect.fnUntraced(function*({ plan, source, stage }: 
     if (Result.isFailure(read)) yield* byHand(errored, read.failure.message, since)
     if (settled._tag === "Unsaved") return yield* whereabouts(settled, Option.as(leftoverState, errored))
     if (Option.isNone(leftoverState) && Option.isSome(yield* Effect.scoped(openFile(root, file)))) {
-      yield* byHand(errored, `It has more than ${stateLimitBytes / 1024 ** 2} MiB, which is the most that the server takes.`, since)
+      yield* byHand(errored, `It has more than ${inMebibytes(stateLimitBytes)}, which is the most that the server takes.`, since)
     }
     return states[settled._tag]
   })

@@ -12,6 +12,7 @@ import { Sha256 } from "../schema/names.ts"
 import { Seal } from "../schema/seal.ts"
 import { planLimitBytes } from "../schema/task-api.ts"
 import { chunksOf, createFile, openFile, openFolder, readFile, type Segments, writeAll } from "./folder.ts"
+import { inMebibytes } from "./mebibytes.ts"
 import { Settings } from "./settings.ts"
 import { fileTrouble, invalid, StageFailed } from "./stage-failed.ts"
 
@@ -72,7 +73,7 @@ export const packPlan = Effect.fn("SavedPlan.pack")(
     const archive = Option.isSome(configuration) ? [yield* ownEntry(configuration.value)] : []
     const entries = [Tar.file(sealName, sealText(seal)), plan.value, ...Option.toArray(lock)]
     const bytes = entries.reduce((sum, { header }) => sum + header.size, 0)
-    if (bytes > planLimitBytes - tarBytes) return yield* notPacked(`with its lock file it has more than ${planLimitBytes / 1024 ** 2} MiB`)
+    if (bytes > planLimitBytes - tarBytes) return yield* notPacked(`with its lock file it has more than ${inMebibytes(planLimitBytes)}`)
     return yield* Stream.fromIterable([...entries, ...archive]).pipe(
       Stream.pipeThroughChannel(Tar.encode()),
       writeTo(file),

@@ -11,6 +11,7 @@ import { archiveLimitBytes, planLimitBytes } from "../schema/task-api.ts"
 import { archiveFile } from "./archive-url.ts"
 import type { Provisioned, Sealing } from "./backing.ts"
 import { chunksOf, openFile, openFolder, type Segments } from "./folder.ts"
+import { inMebibytes } from "./mebibytes.ts"
 import { Settings } from "./settings.ts"
 import { fileTrouble, invalid, StageFailed } from "./stage-failed.ts"
 import type { Variables } from "./variables.ts"
@@ -21,7 +22,7 @@ const digestOf = Effect.fnUntraced(function*(root: number, path: Segments, limit
   if (Option.isNone(found)) return Option.none<Sha256>()
   const { fd, size } = found.value
   if (size > limitBytes) {
-    return yield* invalid(`The file ${name} has more than ${limitBytes / 1024 ** 2} MiB, so its plan cannot be kept; make it smaller.`)
+    return yield* invalid(`The file ${name} has more than ${inMebibytes(limitBytes)}, so its plan cannot be kept; make it smaller.`)
   }
   return yield* Effect.try({
     try: () => {

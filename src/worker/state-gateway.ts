@@ -8,6 +8,7 @@ import { randomBytes, timingSafeEqual } from "node:crypto"
 import { createServer, type Server } from "node:http"
 import { LockInfo, lockLimitBytes, stateLimitBytes } from "../schema/task-api.ts"
 import type { CommandEnv } from "./engine.ts"
+import { inMebibytes } from "./mebibytes.ts"
 import { openSockets } from "./open-sockets.ts"
 import type { PlatformError } from "./platform.ts"
 import { invalid } from "./stage-failed.ts"
@@ -132,7 +133,7 @@ export const openGateway = Effect.fn("StateGateway.open")(function*(writable: bo
         NoAnswer: (error) => Effect.succeed(refusal(error)),
         TokenRefused: (error) => Effect.succeed(refusal(error)),
         Declined: (error) => Effect.succeed(refusal(error)),
-        TooLarge: () => Effect.succeed(text(413, `A state may have ${stateLimitBytes / 1024 ** 2} MiB at most.`)),
+        TooLarge: () => Effect.succeed(text(413, `A state may have ${inMebibytes(stateLimitBytes)} at most.`)),
         TooSlow: () => Effect.succeed(text(408, `The request did not come whole in ${bodyPatience}.`)),
         SchemaError: () => Effect.succeed(text(400, "This is no lock.")),
         HttpServerError: () => Effect.succeed(text(400, "The request broke off."))

@@ -1,9 +1,10 @@
 // Says in the AgentTask's status that a claimed stage waits for the pool's server; the log cannot say so, since it goes to that server.
 // Always holds: a task that is over or has another claim is left alone; no work waits for these writes, which come one after another.
 // Made by worker/worker.ts, used by worker/state-delivery and worker/pool-backing.
-import { Context, DateTime, Duration, Effect, Latch, Layer, type Scope } from "effect"
+import { Context, Duration, Effect, Latch, Layer, type Scope } from "effect"
 import { advance, isOver, running, unsaved } from "../core/status.ts"
 import { Kubernetes } from "../kubernetes/client.ts"
+import { currentInstant } from "../kubernetes/clock.ts"
 import type { KubernetesError } from "../kubernetes/errors.ts"
 import type { Claim } from "../schema/agent-task.ts"
 import { Settings } from "./settings.ts"
@@ -63,7 +64,7 @@ const make = Effect.fnUntraced(
           const told = advance(status, {
             ...(wanted ? unsaved : running(pod)),
             generation: metadata.generation,
-            now: DateTime.formatIso(yield* DateTime.now)
+            now: yield* currentInstant
           })
           yield* Effect.provideService(writeTaskStatus(task, told), Kubernetes, kubernetes)
         }

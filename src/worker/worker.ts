@@ -1,7 +1,8 @@
 // The worker of a Pod: claims its AgentTask, runs the stage, and reports the result on three roads.
 // Always holds: nothing of the stage begins without the claim; after the claim there is a result, whatever stops the stage.
 // Run by the command `agent-job worker`.
-import { Cause, Context, Data, DateTime, Duration, Effect, Exit, Fiber, Layer, Option, Runtime } from "effect"
+import { Cause, Context, Data, Duration, Effect, Exit, Fiber, Layer, Option, Runtime } from "effect"
+import { currentInstant } from "../kubernetes/clock.ts"
 import { type AgentTaskSpec, type Claim, defaultTimeoutSeconds } from "../schema/agent-task.ts"
 import type { StageResult } from "../schema/stage-result.ts"
 import type { Backing } from "./backing.ts"
@@ -50,7 +51,7 @@ const ofPool = Effect.fnUntraced(function*(claim: Claim, spec: AgentTaskSpec, ur
 const finish = Effect.fnUntraced(
   function*<R>(claim: Claim, spec: AgentTaskSpec, backing: Effect.Effect<Backing, StageFailed, R>, tellPool: Option.Option<TellPool>) {
     const { flushLog, outcome } = yield* runStage(spec, backing)
-    const result: StageResult = { ...outcome, finishedAt: DateTime.formatIso(yield* DateTime.now) }
+    const result: StageResult = { ...outcome, finishedAt: yield* currentInstant }
     yield* report(claim, result, { flushLog, tellPool })
     if (result.outcome !== "succeeded") return yield* new StageUnsuccessful({ result })
   }

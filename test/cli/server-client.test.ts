@@ -1,11 +1,9 @@
 import { describe, expect, it, vi } from "@effect/vitest"
 import { ConfigProvider, Context, Duration, Effect, Fiber, Layer, Option, Redacted } from "effect"
 import { TestClock } from "effect/testing"
-import { createServer as createSecure } from "node:https"
-import { exitCodeOf } from "../../src/cli/failure.ts"
-import { ServerClient, type ServerFailure } from "../../src/cli/server-client.ts"
-import { authority } from "../http/certificates.ts"
-import { forwardProxy, listening } from "../http/forward-proxy.ts"
+import { exitCodeOf, type ServerFailure } from "../../src/cli/failure.ts"
+import { ServerClient } from "../../src/cli/server-client.ts"
+import { forwardProxy } from "../http/forward-proxy.ts"
 import { ScriptedServer } from "../kubernetes/scripted-server.ts"
 import { agent, directory, person, planWith, serve, userToken } from "../server/live-server.ts"
 
@@ -46,13 +44,6 @@ describe("the client of the server", () => {
       const names = Array.from({ length: 201 }, (_, n) => `w${1000 + n}`)
       for (const name of names) yield* person(url).workspace(name)
       expect((yield* client.workspaces).map(({ name }) => name)).toEqual(names)
-    }))
-
-  it.live("takes a server that is asked too often for one that is away", () =>
-    Effect.gen(function*() {
-      const { client, server } = yield* scripted
-      server.script.push(refusal(429, "too many"))
-      expect(yield* Effect.flip(client.run("run-a1"))).toMatchObject({ _tag: "ServerUnreachable" })
     }))
 
   const seen = { by: "me@here", pending: [], use: "ev-1" }
@@ -183,46 +174,6 @@ describe("the client of the server", () => {
         ])
       })
   )
-
-  it.live.each([
-    { answer: refusal(401, "no"), tag: "TokenRefused", code: 5 },
-    { answer: refusal(403, "no"), tag: "TokenRefused", code: 5 },
-    { answer: refusal(404, "no"), tag: "NothingThere", code: 3 },
-    { answer: { status: 404 }, tag: "ServerUnreachable", code: 4 },
-    { answer: refusal(409, "The run is over."), tag: "ServerRefused", code: 1 },
-    { answer: { status: 503, body: { error: "storage", message: "The disk is full." } }, tag: "ServerUnreachable", code: 4 },
-    { answer: { body: { surprising: true } }, tag: "ServerUnreachable", code: 4 },
-    { answer: "reset" as const, tag: "ServerUnreachable", code: 4 }
-  ])("says $tag, exit code $code", ({ answer, code, tag }) =>
-    Effect.gen(function*() {
-      const { client, server } = yield* scripted
-      server.script.push(answer)
-      const error = yield* Effect.flip(client.run("run-a1"))
-      expect([error._tag, exitCodeOf(error), error.message.includes(userToken)]).toEqual([tag, code, false])
-      if (tag === "ServerUnreachable" && typeof answer === "object" && answer.status === 503) {
-        expect(error.message).toContain("it answers 503: The disk is full.")
-      }
-    }))
-
-  it.live("says in words that an https address is of a server without TLS", () =>
-    Effect.gen(function*() {
-      const { url } = yield* scripted
-      const https = url.replace("http:", "https:")
-      const error = yield* Effect.flip(Effect.flatMap(at(https), (client) => client.run("run-a1")))
-      expect(error.message).toBe(
-        `No usable answer from the agent-job server at ${https} (it does not speak TLS; is it http://?); check that it runs and that AGENT_JOB_URL or --url is right.`
-      )
-    }))
-
-  it.live("says how to trust the authority of a certificate", () =>
-    Effect.gen(function*() {
-      const place = yield* directory
-      const port = yield* listening(createSecure(authority(place).sign("localhost", "DNS:localhost")))
-      const error = yield* Effect.flip(Effect.flatMap(at(`https://localhost:${port}`), (client) => client.run("run-a1")))
-      expect(error.message).toContain(
-        "(its certificate is from an authority that is not trusted here; set NODE_EXTRA_CA_CERTS=ca.pem to the certificate of that authority)"
-      )
-    }))
 
   it.live("asks through the proxy of the environment", () =>
     Effect.gen(function*() {

@@ -4,9 +4,10 @@ import { Effect } from "effect"
 import { managedByUs, taskUidLabel } from "../../src/core/manifest/labels.ts"
 import { leaseName } from "../../src/core/workspace-lease.ts"
 import { Kubernetes } from "../../src/kubernetes/client.ts"
-import { agentTasks, jobs, type Kind, leases, serviceAccounts } from "../../src/kubernetes/kinds.ts"
+import { agentTasks, jobs, type Kind, leases } from "../../src/kubernetes/kinds.ts"
 import { WorkspaceName } from "../../src/schema/names.ts"
 import { denyingPolicy, policyWords } from "../kubernetes/denying-policy.ts"
+import { serviceAccounts } from "../kubernetes/service-accounts.ts"
 import {
   claim,
   claimWithoutPod,

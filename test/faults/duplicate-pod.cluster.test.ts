@@ -3,8 +3,9 @@
 import { expect, layer } from "@effect/vitest"
 import { Effect } from "effect"
 import { Kubernetes } from "../../src/kubernetes/client.ts"
-import { jobs, pods, serviceAccounts } from "../../src/kubernetes/kinds.ts"
+import { jobs, pods } from "../../src/kubernetes/kinds.ts"
 import { claimBy, createTask, getTask, runController, TaskCluster, Tasks, until, untilLaunched } from "../controller/task-cluster.ts"
+import { serviceAccounts } from "../kubernetes/service-accounts.ts"
 import { tellStatus } from "../kubernetes/tell-status.ts"
 
 const owned = Effect.fnUntraced(function*(task: string) {

@@ -4,7 +4,8 @@ import { Effect } from "effect"
 import { readFileSync } from "node:fs"
 import { parse, stringify } from "yaml"
 import { Kubernetes } from "../../src/kubernetes/client.ts"
-import { agentTasks, jobs, namespaces, serviceAccounts } from "../../src/kubernetes/kinds.ts"
+import { agentTasks, jobs, namespaces } from "../../src/kubernetes/kinds.ts"
+import { serviceAccounts } from "../kubernetes/service-accounts.ts"
 import { applications, Argo, becomes, RealArgo, refresh, told } from "./argo.ts"
 import {
   at,

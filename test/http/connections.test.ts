@@ -10,8 +10,8 @@ import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { getCACertificates, setDefaultCACertificates, type TLSSocket } from "node:tls"
 import { afterAll } from "vitest"
+import { reasonOf } from "../../src/http/cause.ts"
 import { toAnybody, toServer } from "../../src/http/connections.ts"
-import { causeOf } from "../../src/worker/platform.ts"
 import { configOf } from "../core/configs.ts"
 import { authority, type Signed } from "./certificates.ts"
 import { forwardProxy, listening, secureForwardProxy } from "./forward-proxy.ts"
@@ -72,7 +72,7 @@ describe("a proxy of the environment", () => {
   it.live("that cannot be reached is what the error says", () =>
     Effect.gen(function*() {
       const error = yield* Effect.flip(ask(`https://${host}:1`, { HTTPS_PROXY: "http://127.0.0.1:1" }))
-      expect(causeOf(error)).toBe("ECONNREFUSED")
+      expect(reasonOf(error)).toBe("ECONNREFUSED")
     }).pipe(Effect.scoped))
 
   it.live.each([toServer, toAnybody])(

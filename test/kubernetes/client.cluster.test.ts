@@ -3,9 +3,10 @@ import { Context, Effect, Fiber, Layer, Schema, Stream } from "effect"
 import { Kubernetes } from "../../src/kubernetes/client.ts"
 import { type Credentials, fromKubeconfig } from "../../src/kubernetes/credentials.ts"
 import type { KubernetesError } from "../../src/kubernetes/errors.ts"
-import { configMaps, decoding, leases, pods, secrets, serviceAccounts } from "../../src/kubernetes/kinds.ts"
+import { configMaps, decoding, leases, pods, secrets } from "../../src/kubernetes/kinds.ts"
 import { denyingPolicy } from "./denying-policy.ts"
 import { Cluster, RealCluster } from "./real-cluster.ts"
+import { serviceAccounts } from "./service-accounts.ts"
 
 const clientWith = (change: (credentials: Credentials) => Credentials) =>
   Layer.build(Kubernetes.layer(Effect.map(fromKubeconfig(), change))).pipe(Effect.map((built) => Context.get(built, Kubernetes)))

@@ -5,8 +5,9 @@ import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { Kubernetes } from "../../src/kubernetes/client.ts"
 import { fromKubeconfig, inCluster } from "../../src/kubernetes/credentials.ts"
-import { decoding, pods, secrets, serviceAccounts } from "../../src/kubernetes/kinds.ts"
+import { decoding, pods, secrets } from "../../src/kubernetes/kinds.ts"
 import { Cluster, RealCluster } from "./real-cluster.ts"
+import { serviceAccounts } from "./service-accounts.ts"
 
 const TokenSecret = decoding(secrets, Schema.Struct({ data: Schema.Struct({ token: Schema.String }) }))
 

@@ -1,0 +1,155 @@
+// How the server is asked: a request, with the token where one is wanted, its answer decoded, and the failure of it in words.
+// Invariant: every request ends with a value or one of four errors, and no error holds the token. It ends in time: by the response headers, then by silence.
+// Used by cli/server-client, which says what to ask for.
+import { Duration, Effect, Option, Predicate, Redacted, Schema, Stream } from "effect"
+import { type HttpClient, HttpClientRequest as Request, type HttpClientResponse } from "effect/http"
+import { causesOf } from "../http/cause.ts"
+import { NothingThere, type ServerFailure, ServerRefused, ServerUnreachable, TokenRefused } from "./failure.ts"
+import type { Connection } from "./settings.ts"
+
+/** The body of a refusal: JSON:API errors on the TFE paths, a message on our own paths. */
+const Refusal = Schema.Union([
+  Schema.Struct({
+    errors: Schema.NonEmptyArray(Schema.Struct({ title: Schema.optionalKey(Schema.String), detail: Schema.optionalKey(Schema.String) }))
+  }),
+  Schema.Struct({ message: Schema.String })
+])
+
+/** How long the headers of a response may take, unless a request says otherwise. */
+export const callTimeout = Duration.seconds(30)
+/** How long the body of a response may bring nothing more. A large one may take longer in all. */
+const longestSilence = callTimeout
+
+const notTrusted =
+  "its certificate is from an authority that is not trusted here; set NODE_EXTRA_CA_CERTS=ca.pem to the certificate of that authority"
+const noTls = "it does not speak TLS; is it http://?"
+
+const words: Readonly<Record<string, string>> = {
+  ECONNREFUSED: "connection refused",
+  ECONNRESET: "the connection was closed",
+  ENOTFOUND: "there is no host of that name",
+  EAI_AGAIN: "the name of the host cannot be looked up now",
+  EHOSTUNREACH: "no way to that host",
+  ETIMEDOUT: "no answer",
+  UND_ERR_CONNECT_TIMEOUT: "no answer",
+  UND_ERR_SOCKET: "the connection was closed",
+  ERR_SSL_WRONG_VERSION_NUMBER: noTls,
+  EPROTO: noTls,
+  DEPTH_ZERO_SELF_SIGNED_CERT: notTrusted,
+  SELF_SIGNED_CERT_IN_CHAIN: notTrusted,
+  UNABLE_TO_GET_ISSUER_CERT: notTrusted,
+  UNABLE_TO_GET_ISSUER_CERT_LOCALLY: notTrusted,
+  UNABLE_TO_VERIFY_LEAF_SIGNATURE: notTrusted,
+  CERT_HAS_EXPIRED: "its certificate has expired",
+  ERR_TLS_CERT_ALTNAME_INVALID: "its certificate is for another name than that of the address"
+}
+
+/** The reasons that mean that there was no connection, so the server did not receive the request. */
+const unconnected: ReadonlySet<string | undefined> = new Set(
+  ["ECONNREFUSED", "ENOTFOUND", "EAI_AGAIN", "EHOSTUNREACH"].map((code) => words[code])
+)
+
+/** Returns the cause of an error in plain words, on one line: the outermost cause that there are words for, else the innermost. */
+const reasonOf = (error: unknown): string => {
+  const causes = causesOf(error)
+  const [known] = causes.flatMap((cause) =>
+    Predicate.hasProperty(cause, "code") && typeof cause.code === "string" ? words[cause.code] ?? [] : []
+  )
+  const innermost = causes.at(-1)
+  return known ??
+    (innermost instanceof Error && innermost.message !== "" ? innermost.message : String(innermost)).trim().replace(/\s+/gu, " ")
+}
+
+const saidBy = (text: string): string | undefined => {
+  const refusal = Schema.decodeUnknownOption(Schema.fromJsonString(Refusal))(text)
+  if (Option.isNone(refusal)) return undefined
+  if ("message" in refusal.value) return refusal.value.message
+  const [{ detail, title }] = refusal.value.errors
+  return detail ?? title
+}
+
+export const makeRequests = ({ token, url }: Connection, http: HttpClient.HttpClient) => {
+  const unreachable = (error: unknown) => {
+    const detail = reasonOf(error)
+    return new ServerUnreachable({ url, detail, hadNoEffect: unconnected.has(detail) })
+  }
+
+  /**
+   * Returns the address below `url` of a path with a secret in it, because the server may know itself by another address, and a proxy may
+   * serve it below a path.
+   */
+  const atOwnUrl = (secretUrl: string) => {
+    const path = URL.canParse(secretUrl) ? new URL(secretUrl).pathname : secretUrl
+    return `${url}${path.slice(Math.max(0, path.lastIndexOf("/api/v2/")))}`
+  }
+
+  const refused = (status: number, text: string, thing: string): ServerFailure => {
+    if (status === 401 || status === 403) return new TokenRefused({ url, given: Option.isSome(token) })
+    const said = saidBy(text)
+    // A proxy before a server that is away for a moment answers 404 too, but not with a body of the server's.
+    if (status === 404 && said !== undefined) {
+      return new NothingThere({ message: `There is no ${thing} on ${url}; \`agent-job get runs\` lists what there is.` })
+    }
+    if (status === 404 || status === 429 || status >= 500) {
+      return new ServerUnreachable({
+        url,
+        detail: `it answers ${status}${said === undefined ? "" : `: ${said}`}`,
+        hadNoEffect: status === 429
+      })
+    }
+    return new ServerRefused({
+      status,
+      message: said ?? `The server at ${url} refused the request with ${status}; check that it has the same version as this program.`
+    })
+  }
+
+  /** Sends a request as it is. `thing` is what a 404 says is not there. */
+  const send = (
+    request: Request.HttpClientRequest,
+    thing: string,
+    timeout = callTimeout
+  ): Effect.Effect<HttpClientResponse.HttpClientResponse, ServerFailure> =>
+    http.execute(request).pipe(
+      Effect.mapError(unreachable),
+      Effect.flatMap((response) =>
+        response.status < 400
+          ? Effect.succeed(response)
+          : Effect.flatMap(Effect.orElseSucceed(response.text, () => ""), (text) => Effect.fail(refused(response.status, text, thing)))
+      ),
+      Effect.timeoutOrElse({ duration: timeout, orElse: () => Effect.fail(unreachable(`no answer in ${Duration.format(timeout)}`)) })
+    )
+
+  /** Reads a body to its end. */
+  const bytesOf = ({ stream }: HttpClientResponse.HttpClientResponse): Effect.Effect<Uint8Array, ServerFailure> =>
+    stream.pipe(
+      Stream.mapError(unreachable),
+      Stream.timeoutOrElse({
+        duration: longestSilence,
+        orElse: () => Stream.fail(unreachable(`nothing more in ${Duration.format(longestSilence)}`))
+      }),
+      Stream.runCollect,
+      Effect.map((chunks) => new Uint8Array(Buffer.concat(chunks)))
+    )
+
+  /** Returns the request to a path of the server, with the token. */
+  const authorised = (request: Request.HttpClientRequest) => {
+    const local = request.pipe(Request.prependUrl(url), Request.accept("application/vnd.api+json, application/json"))
+    return Option.match(token, { onNone: () => local, onSome: (token) => Request.bearerToken(local, Redacted.value(token)) })
+  }
+  /** Sends a request with the token, and decodes the JSON of its answer. */
+  const decoded = <S extends Schema.ConstraintDecoder<unknown>>(
+    schema: S,
+    request: Request.HttpClientRequest,
+    thing: string,
+    timeout = callTimeout
+  ): Effect.Effect<S["Type"], ServerFailure> =>
+    send(authorised(request), thing, timeout).pipe(
+      Effect.flatMap(bytesOf),
+      Effect.flatMap((answer) =>
+        Effect.mapError(Schema.decodeUnknownEffect(Schema.fromJsonString(schema))(new TextDecoder().decode(answer)), () =>
+          new ServerUnreachable({ url, detail: "what answers there is no agent-job server of this version" }))
+      )
+    )
+
+  return { atOwnUrl, authorised, bytesOf, decoded, send }
+}
