@@ -131,6 +131,12 @@ it.live.each([
     status: 404,
     body: "default backend - 404\n",
     says: "404, which is not the server's own: default backend - 404"
+  },
+  {
+    given: "a gateway without such a route",
+    status: 404,
+    body: `{"error":"Not Found","message":"No route."}`,
+    says: `404, which is not the server's own: {"error":"Not Found","message":"No route."}`
   }
 ])("takes $given of something before the server for no answer, whatever was asked", ({ body, says, status }) =>
   Effect.gen(function*() {

@@ -277,6 +277,19 @@ describe("what an answer means", () => {
     { given: "401 of something before the server", status: 401, text: "<html>", tag: "NoAnswer" },
     { given: "403 of something before the server", status: 403, text: "", tag: "NoAnswer" },
     { given: "404 of something before the server", status: 404, text: "not found", tag: "NoAnswer" },
+    {
+      given: "404 of a gateway that answers in JSON",
+      status: 404,
+      text: JSON.stringify({ statusCode: 404, error: "Not Found", message: "Route POST:/api/task/v1/state not found" }),
+      tag: "NoAnswer"
+    },
+    {
+      given: "413 of a gateway that answers in JSON",
+      status: 413,
+      text: JSON.stringify({ statusCode: 413, error: "Payload Too Large", message: "Request body is too large" }),
+      tag: "NoAnswer"
+    },
+    { given: "a refusal that only a newer server has", status: 409, text: problem("not-yet-known"), tag: "Declined" },
     { given: "too many requests", status: 429, text: problem("too-many-requests"), tag: "NoAnswer" },
     { given: "a redirect, whoever says it", status: 307, text: problem("moved"), tag: "NoAnswer" },
     { given: "a success that is not the server's", status: 202, text: problem("accepted"), tag: "NoAnswer" },
