@@ -319,6 +319,15 @@ describe("what an answer means", () => {
       says:
         "The pool's server refuses the token of this stage (401): the stage is over there, or the server does not know the token; see: agent-job get RUN"
     },
+    ...["<html><center><h1>413 Request Entity Too Large</h1></center>", JSON.stringify({ error: "Payload Too Large", message: "No." })].map(
+      (text) => ({
+        given: `a body that a proxy does not take, ${text.slice(0, 6)}`,
+        status: 413,
+        text,
+        says:
+          "Something before the pool's server takes no body of this size (it answers 413); raise its limit to 256 MiB (nginx: client_max_body_size 256m)."
+      })
+    ),
     {
       given: "a proxy without a server",
       status: 502,
