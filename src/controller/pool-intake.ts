@@ -43,7 +43,11 @@ export interface Intake {
   readonly drained: SubscriptionRef.SubscriptionRef<boolean>
 }
 
-const waitSeconds = 30
+/**
+ * How long a poll waits for work or cancellations. It is shorter than the 30 s after which many gateways end a request that has no answer,
+ * such as the router of OpenShift.
+ */
+const waitSeconds = 20
 /** How long a poll for cancellations waits while a failed one is to be tried again. */
 const retrySeconds = 5
 /** How many tasks of the pool may wait here beyond the limit, so that a freed slot is filled at once. */

@@ -12,7 +12,7 @@ import { isOneOf, Problem, type ProblemCode } from "../schema/problem.ts"
 import type { Reason } from "../schema/reason.ts"
 import type { StageResult } from "../schema/stage-result.ts"
 
-/** The server could not be asked; asking again may help. */
+/** The server gave no answer, or something before it answered; asking again may help. */
 export class PoolUnreachable extends Data.TaggedError("PoolUnreachable")<{ readonly url: string; readonly detail: string }> {
   override get message() {
     return `The pool at ${this.url} gave no usable answer (${this.detail}); check agent.url, the server and the network between.`
@@ -28,16 +28,16 @@ export class PoolTokenUnreadable
   }
 }
 
-/** The server said no; asking the same again cannot help. */
+/** The server itself said no; asking the same again cannot help, unless the token was refused, which may become valid. */
 export class PoolRefused extends Data.TaggedError("PoolRefused")<{
   readonly url: string
   readonly status: number
-  /** The server's machine-readable code; empty when the answer is not the server's own, but for example that of a proxy before it. */
+  /** The server's machine-readable code. */
   readonly code: string
   readonly detail: string
 }> {
   override get message() {
-    return this.status === 401 || this.status === 403
+    return this.status === 401
       ? `The pool at ${this.url} refuses the token; put a valid pool token into the Secret that agent.tokenExistingSecret names.`
       : `The pool at ${this.url} refused a request with ${this.status}: ${this.detail}`
   }
@@ -92,12 +92,8 @@ const isRefusedAs = (error: PoolError, ...codes: ReadonlyArray<ProblemCode>): bo
 /** Reports whether the pool does not know the stage. */
 export const isUnknown = (error: PoolError): boolean => isRefusedAs(error, "not-found")
 
-/**
- * Reports whether the server itself refuses the request, so that the same request again cannot help. A refused token does not count,
- * because the token may become valid.
- */
-export const isFinalRefusal = (error: PoolError): boolean =>
-  error._tag === "PoolRefused" && error.code !== "" && error.status !== 401 && error.status !== 403
+/** Reports whether the same request again cannot help. A refused token does not count, because the token may become valid. */
+export const isFinalRefusal = (error: PoolError): boolean => error._tag === "PoolRefused" && error.status !== 401
 
 /** Reports whether the pool will never take a result of this task for the stage, which is `from` the pool of that URL. */
 export const isSettled = (error: PoolError, from: string): boolean =>
@@ -105,15 +101,21 @@ export const isSettled = (error: PoolError, from: string): boolean =>
 
 const decodeProblem = Schema.decodeUnknownOption(Schema.fromJsonString(Problem))
 
-/**
- * Returns the server's own code and sentence. If the answer is that of a proxy, which may be a whole page, returns no code and the
- * beginning of the page.
- */
-const saidIn = (text: string): Pick<PoolRefused, "code" | "detail"> =>
-  Option.match(decodeProblem(text), {
-    onNone: () => ({ code: "", detail: shortened(text, 200) }),
-    onSome: ({ error, message }) => ({ code: error, detail: shortened(message, 600) })
-  })
+const notUnderstood = "it answers what this version of agent-job does not understand; if it is the server, give both the same version"
+
+/** Returns what an answer other than the expected success means. It is the server's own only if it is a refusal in the server's form. */
+const refusalOf = (url: string, status: number, text: string): PoolUnreachable | PoolRefused => {
+  const said = status < 400 ? Option.none() : decodeProblem(text)
+  if (Option.isNone(said)) {
+    const page = text.trim() === "" ? "" : `: ${shortened(text.trim(), 200)}`
+    return new PoolUnreachable({ url, detail: `it answers ${status}, which is not the server's own${page}` })
+  }
+  const { error: code, message } = said.value
+  const detail = shortened(message, 600)
+  return status === 429 || status >= 500
+    ? new PoolUnreachable({ url, detail: `${status} ${detail.replace(/\.$/u, "")}` })
+    : new PoolRefused({ url, status, code, detail })
+}
 
 const make = Effect.fnUntraced(function*(url: string, tokenFile: string) {
   const http = yield* HttpClient.HttpClient
@@ -131,7 +133,17 @@ const make = Effect.fnUntraced(function*(url: string, tokenFile: string) {
       })
   }).pipe(Effect.map((text) => Redacted.make(text.trim())))
 
-  const post = (path: string, body: unknown, waitSeconds = 0): Effect.Effect<HttpClientResponse.HttpClientResponse, PoolError> =>
+  /**
+   * Sends a request and reads its answer, both within one limit: `waitSeconds`, during which the server may hold the request, and 15 s more.
+   * Only `expectedStatus` means that the server agrees.
+   */
+  const post = <A>(
+    path: string,
+    body: unknown,
+    expectedStatus: 200 | 204,
+    read: (response: HttpClientResponse.HttpClientResponse) => Effect.Effect<A, unknown>,
+    waitSeconds = 0
+  ): Effect.Effect<A, PoolError> =>
     Effect.gen(function*() {
       const request = Request.post(path).pipe(
         Request.prependUrl(url),
@@ -139,25 +151,18 @@ const make = Effect.fnUntraced(function*(url: string, tokenFile: string) {
         Request.bodyText(JSON.stringify(body), "application/json")
       )
       const response = yield* http.execute(request).pipe(Effect.mapError(unreachable))
-      if (response.status < 300) return response
-      const text = yield* response.text.pipe(Effect.orElseSucceed(() => ""))
-      const { code, detail } = saidIn(text)
-      if (response.status === 429 || response.status >= 500) return yield* unusable(`${response.status} ${detail.replace(/\.$/u, "")}`)
-      return yield* new PoolRefused({ url, status: response.status, code, detail })
-    }).pipe(Effect.timeoutOrElse({ duration: (waitSeconds + 15) * 1000, orElse: () => Effect.fail(unusable("no answer in time")) }))
-
-  const tell = (path: string, body: unknown) =>
-    Effect.flatMap(post(path, body), (response) => Effect.mapError(Effect.asVoid(response.text), unreachable))
-  const ask = <S extends Schema.ConstraintDecoder<unknown>>(
-    path: string,
-    body: unknown,
-    waitSeconds: number,
-    schema: S
-  ): Effect.Effect<S["Type"], PoolError> =>
-    post(path, body, waitSeconds).pipe(
-      Effect.flatMap((response) => Effect.mapError(response.json, unreachable)),
-      Effect.flatMap((json) => Effect.mapError(Effect.fromResult(Schema.decodeUnknownResult(schema)(json)), unreachable))
+      if (response.status === expectedStatus) return yield* Effect.mapError(read(response), unreachable)
+      return yield* refusalOf(url, response.status, yield* Effect.orElseSucceed(response.text, () => ""))
+    }).pipe(
+      Effect.timeoutOrElse({ duration: (waitSeconds + 15) * 1000, orElse: () => Effect.fail(unreachable("no whole answer in time")) })
     )
+
+  const tell = (path: string, body: unknown) => post(path, body, 204, ({ text }) => Effect.asVoid(text))
+  const ask = <S extends Schema.ConstraintDecoder<unknown>>(path: string, body: unknown, waitSeconds: number, schema: S) => {
+    const decode = Schema.decodeUnknownEffect(Schema.fromJsonString(schema))
+    const understood = (text: string): Effect.Effect<S["Type"], string> => Effect.mapError(decode(text), () => notUnderstood)
+    return post(path, body, 200, ({ text }) => Effect.flatMap(text, understood), waitSeconds)
+  }
 
   return Pool.of({
     acquire: (agent, waitSeconds, max) =>

@@ -4,6 +4,7 @@
 import type { ProbeTarget } from "../schema/probe.ts"
 import { serverName } from "./manifest/server-names.ts"
 import type { ResolvedConfig } from "./resolve.ts"
+import { shortClusterHost } from "./resolve/network.ts"
 
 const urlOf = ({ pool }: ResolvedConfig): URL | undefined => pool !== undefined && URL.canParse(pool.url) ? new URL(pool.url) : undefined
 
@@ -15,7 +16,7 @@ export const otherServerNamespace = (config: ResolvedConfig): string | undefined
   return name === serverName(config) && namespace === config.namespace ? undefined : namespace
 }
 
-const isInCluster = (host: string): boolean => service.test(host) || !/[.:]/u.test(host)
+const isInCluster = ({ hostname, href }: URL): boolean => service.test(hostname) || shortClusterHost(href) !== undefined
 
 /** Reports whether the environment of workers may name a proxy, or has variables that only the cluster knows. */
 const mayUseProxy = ({ task: { worker: { env, envFrom } } }: ResolvedConfig): boolean =>
@@ -24,6 +25,6 @@ const mayUseProxy = ({ task: { worker: { env, envFrom } } }: ResolvedConfig): bo
 /** Returns the host and port that a worker connects to, or nothing if it asks no server or may ask it through a proxy. */
 export const serverTargets = (config: ResolvedConfig): ReadonlyArray<ProbeTarget> => {
   const url = urlOf(config)
-  if (url === undefined || (mayUseProxy(config) && !isInCluster(url.hostname))) return []
+  if (url === undefined || (mayUseProxy(config) && !isInCluster(url))) return []
   return [{ address: url.hostname.replace(/^\[|\]$/gu, ""), port: Number(url.port || (url.protocol === "https:" ? 443 : 80)) }]
 }

@@ -42,6 +42,12 @@ export class ProxyUnusable extends Data.TaggedError("ProxyUnusable")<{ readonly 
 /** Reads a variable, empty if it is not set. */
 const textOf = (name: string) => Config.withDefault(Config.String(name), "")
 
+/**
+ * How long a proxy may take to open a tunnel, in milliseconds. A request that is given up does not end its wait for the tunnel, which keeps
+ * one of the connections.
+ */
+const tunnelTimeout = 25_000
+
 const loopback = ["localhost", "127.0.0.1", "::1"]
 
 /** Reads a variable, empty if it is not set. Its lower-case name takes precedence, as in other programs. */
@@ -136,7 +142,7 @@ const dispatcher = ({ connections, lookup }: ConnectionOptions, certificates: Co
   Effect.gen(function*() {
     const settings = yield* Effect.orDie(proxies)
     const places = yield* Effect.orDie(Config.all({ directory: certificates, bundle: textOf("NODE_EXTRA_CA_CERTS") }))
-    const { default: { EnvHttpProxyAgent, ProxyAgent } } = yield* Effect.promise(() => import("@effect/platform-node/Undici")) // undici, by the only name that works in a bundle too
+    const { default: { EnvHttpProxyAgent, Pool, ProxyAgent } } = yield* Effect.promise(() => import("@effect/platform-node/Undici")) // undici, by the only name that works in a bundle too
     for (const [variable, url] of [["HTTP_PROXY", settings.httpProxy], ["HTTPS_PROXY", settings.httpsProxy]] as const) {
       if (url !== "") yield* Effect.try({ try: () => new ProxyAgent(url), catch: () => new ProxyUnusable({ variable }) }) // connects to nothing yet
     }
@@ -146,6 +152,7 @@ const dispatcher = ({ connections, lookup }: ConnectionOptions, certificates: Co
       const made = new EnvHttpProxyAgent({
         connections,
         ...settings,
+        clientFactory: (url, options) => new Pool(url, { ...options, headersTimeout: tunnelTimeout }),
         allowH2: false,
         connect: { ...server, ...(lookup !== undefined && { lookup }) },
         ...(server !== undefined && { requestTls: server }),

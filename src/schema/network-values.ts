@@ -24,7 +24,7 @@ export const proxy = section({
   noProxy: value(
     Schema.String,
     "",
-    "Hosts and domains that are asked without the proxy, separated by commas; loopback, the API server, .svc and .cluster.local always are."
+    "Hosts, domains and single addresses that are asked without the proxy, separated by commas; loopback, the API server, .svc, .cluster.local and a server at http://NAME or http://NAME.NAMESPACE always are. Ranges such as 10.0.0.0/8 count in the runner alone, for engines and providers: the controller and the worker want the name or the address of their server."
   )
 })
 

@@ -3,7 +3,7 @@
 // Used by the pool and task APIs on both sides; the user API has the TFE form instead.
 import { Schema } from "effect"
 
-/** All words that the server uses. Clients accept any word, because a newer server may use others. */
+/** All words that the server uses. Clients accept any word of this form, because a newer server may use others. */
 export type ProblemCode =
   | "address-too-long"
   | "already-uploaded"
@@ -58,8 +58,11 @@ export type ProblemCode =
 /** Reports whether a word is one of these codes. */
 export const isOneOf = (said: string | undefined, ...codes: ReadonlyArray<ProblemCode>): boolean => codes.some((code) => code === said)
 
+/** The form of a code. It tells the server's refusal from that of a gateway, which may have the same keys (`"error": "Not Found"`). */
+const code = /^[a-z]+(-[a-z]+)*$/u
+
 export const Problem = Schema.Struct({
-  error: Schema.String.annotate({ description: "A word for programs, such as digest-mismatch." }),
+  error: Schema.String.check(Schema.isPattern(code)).annotate({ description: "A word for programs, such as digest-mismatch." }),
   message: Schema.String.annotate({ description: "One sentence for a person." })
 })
 export type Problem = typeof Problem.Type

@@ -97,7 +97,17 @@ export class Platform extends Context.Service<Platform, {
 /** Returns the SHA-256 in hex, by which the server and the worker name a state. */
 export const sha256 = (bytes: Uint8Array): string => createHash("sha256").update(bytes).digest("hex")
 
+const largestBodyMiB = Math.max(archiveLimitBytes, planLimitBytes) / 1024 ** 2
+
 const notOurs = (what: string) => new NoAnswer({ detail: `it answers ${what}, which is not the server's own` })
+
+/** Returns the error of a body that a gateway in front of the server does not take, such as nginx beyond 1 MB. */
+const tooLargeBefore = () =>
+  new NoAnswer({
+    detail:
+      `Something before the pool's server takes no body of this size (it answers 413); raise its limit to ${largestBodyMiB} MiB (nginx: client_max_body_size ${largestBodyMiB}m).`,
+    isSaid: true
+  })
 
 const smallBodyTimeout = Duration.seconds(30)
 const largeBodyTimeout = Duration.minutes(10)
@@ -109,7 +119,7 @@ const parseJson = Option.liftThrowable((text: string): unknown => JSON.parse(tex
 export const refusalOf = (status: number, text: string): PlatformError => {
   const said = decodeProblem(text)
   // An answer in another form is from a proxy or the like in front of the server, which may give it while the server is away.
-  if (Option.isNone(said) || status < 400) return new NoAnswer({ detail: `it answers ${status}` })
+  if (Option.isNone(said) || status < 400) return status === 413 ? tooLargeBefore() : new NoAnswer({ detail: `it answers ${status}` })
   const { error, message } = said.value
   const brokeOff = isOneOf(error, "bad-request", "request-timeout") // the request did not reach the server whole
   if (status === 429 || status >= 500 || brokeOff) return new NoAnswer({ detail: message, isSaid: true })

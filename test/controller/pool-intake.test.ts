@@ -62,10 +62,10 @@ it.effect("carries out the cancellations after one that fails, and that one as s
     yield* TestClock.adjust("1 minute")
     expect(told).toEqual(["run-b.plan.1", "run-c.plan.1", broken])
     expect(asked.slice(0, 4)).toEqual([
-      { after: 0, waitSeconds: 30 },
+      { after: 0, waitSeconds: 20 },
       { after: 2, waitSeconds: 5 },
       { after: 3, waitSeconds: 5 },
-      { after: 3, waitSeconds: 30 }
+      { after: 3, waitSeconds: 20 }
     ])
     yield* Fiber.interrupt(running)
   }))

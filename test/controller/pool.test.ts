@@ -1,10 +1,12 @@
 // The controller's client of the pool: what a person reads when the server does not answer or refuses, and what counts as told.
 import { expect, it } from "@effect/vitest"
-import { Context, Effect, Layer, Option, Scope } from "effect"
+import { Context, Effect, Fiber, Latch, Layer, Option, Scope } from "effect"
+import { TestClock } from "effect/testing"
 import { writeFileSync } from "node:fs"
-import { createServer } from "node:http"
+import { createServer, type RequestListener } from "node:http"
 import { join } from "node:path"
-import { askPool, Pool } from "../../src/controller/pool.ts"
+import { askPool, isFinalRefusal, Pool, type PoolError } from "../../src/controller/pool.ts"
+import { listening } from "../http/forward-proxy.ts"
 import { directory, failed, person, poolToken, serve, succeeded } from "../server/live-server.ts"
 
 const uid = "uid-of-task"
@@ -17,6 +19,14 @@ const setUp = Effect.gen(function*() {
   const url = yield* serve(made)
   return { made, url, people: person(url), pool: yield* clientOf(url, join(made, "pool.token")) }
 })
+
+/** A client of a pool whose place something else has taken, which answers in this way. */
+const answeredBy = (answer: RequestListener) =>
+  Effect.gen(function*() {
+    const made = yield* directory
+    const url = `http://127.0.0.1:${yield* listening(createServer(answer))}`
+    return { url, pool: yield* clientOf(url, join(made, "pool.token")) }
+  })
 
 it.live("takes work, says why it waits, and reports each stage once", () =>
   Effect.gen(function*() {
@@ -99,18 +109,73 @@ it.live("names the Secret when the token is refused, and works once the file is 
     yield* pool.acquire("agent", 0, 1)
   }).pipe(Effect.scoped))
 
-it.live("does not take a result for told because something before the server knows no such page", () =>
+it.live.each([
+  {
+    given: "a maintenance page",
+    status: 200,
+    body: "<html>Back soon</html>",
+    says: "200, which is not the server's own: <html>Back soon</html>"
+  },
+  { given: "a success without a body", status: 202, body: "", says: "202, which is not the server's own" },
+  { given: "no content", status: 204, body: "", says: "204, which is not the server's own" },
+  { given: "a redirect", status: 308, body: "", says: "308, which is not the server's own" },
+  { given: "a firewall that forbids", status: 403, body: "Forbidden", says: "403, which is not the server's own: Forbidden" },
+  {
+    given: "a mesh that wants a login",
+    status: 401,
+    body: "RBAC: access denied",
+    says: "401, which is not the server's own: RBAC: access denied"
+  },
+  {
+    given: "a proxy without such a page",
+    status: 404,
+    body: "default backend - 404\n",
+    says: "404, which is not the server's own: default backend - 404"
+  },
+  {
+    given: "a gateway without such a route",
+    status: 404,
+    body: `{"error":"Not Found","message":"No route."}`,
+    says: `404, which is not the server's own: {"error":"Not Found","message":"No route."}`
+  }
+])("takes $given of something before the server for no answer, whatever was asked", ({ body, says, status }) =>
   Effect.gen(function*() {
-    const made = yield* directory
-    const proxy = createServer((_, response) => response.writeHead(404).end("default backend - 404"))
-    yield* Effect.acquireRelease(Effect.callback<void>((resume) => void proxy.listen(0, "127.0.0.1", () => resume(Effect.void))), () =>
-      Effect.sync(() => proxy.close()))
-    const address = proxy.address()
-    const pool = yield* clientOf(`http://127.0.0.1:${typeof address === "object" ? address?.port : ""}`, join(made, "pool.token"))
-    expect(yield* Effect.flip(pool.report("run-a.apply.1", ofTask, failed()))).toMatchObject({
-      _tag: "PoolRefused",
-      message: expect.stringContaining("404: default backend")
+    const { pool, url } = yield* answeredBy((_, response) => response.writeHead(status).end(body))
+    const id = "run-a.apply.1"
+    const told = [pool.acknowledge(id, uid), pool.report(id, ofTask, failed()), pool.wait(id, ofTask, "ImagePull", "It waits.")]
+    const asked = [pool.acquire("agent", 0, 1), pool.cancellations(0, 0)]
+    for (const request of [...(status === 204 ? [] : told), ...(status === 200 ? [] : asked)]) {
+      const error = yield* Effect.flip(Effect.asVoid<unknown, PoolError, never>(request))
+      expect([error._tag, error.message, isFinalRefusal(error)]).toEqual([
+        "PoolUnreachable",
+        `The pool at ${url} gave no usable answer (it answers ${says}); check agent.url, the server and the network between.`,
+        false
+      ])
+    }
+  }).pipe(Effect.scoped))
+
+it.live.each(["<html>Back soon</html>", "{}"])("takes the answer %s for none when it asks for work", (body) =>
+  Effect.gen(function*() {
+    const { pool } = yield* answeredBy((_, response) => response.end(body))
+    for (const request of [pool.acquire("agent", 0, 1), pool.cancellations(0, 0)]) {
+      expect(yield* Effect.flip(Effect.asVoid<unknown, PoolError, never>(request))).toMatchObject({
+        _tag: "PoolUnreachable",
+        detail: "it answers what this version of agent-job does not understand; if it is the server, give both the same version"
+      })
+    }
+  }).pipe(Effect.scoped))
+
+it.effect.each([200, 404])("gives up on an answer with %i of which only the beginning arrives", (status) =>
+  Effect.gen(function*() {
+    const begun = yield* Latch.make()
+    const half = Buffer.alloc(32 * 1024 * 1024, "x") // more than fits into the sockets, so the client has read the head when it is written
+    const { pool } = yield* answeredBy((_, response) => {
+      response.writeHead(status, { "content-length": 2 * half.byteLength }).write(half, () => Effect.runFork(begun.open))
     })
+    const asked = yield* Effect.forkChild(Effect.flip(pool.acquire("agent", 5, 1)))
+    yield* begun.await
+    yield* TestClock.adjust("20 seconds")
+    expect(yield* Fiber.join(asked)).toMatchObject({ _tag: "PoolUnreachable", detail: "no whole answer in time" })
   }).pipe(Effect.scoped))
 
 it.live.each([
@@ -122,16 +187,10 @@ it.live.each([
   }
 ])("says what the server says, in its own sentence and not as it is sent: $status", ({ message, status }) =>
   Effect.gen(function*() {
-    const made = yield* directory
-    writeFileSync(join(made, "pool.token"), poolToken)
-    const server = createServer((_, response) =>
+    const { pool, url } = yield* answeredBy((_, response) =>
       response.writeHead(status).end(JSON.stringify({ error: "invalid", message: "The stage is none. Ask for another." }))
     )
-    yield* Effect.acquireRelease(Effect.callback<void>((resume) => void server.listen(0, "127.0.0.1", () => resume(Effect.void))), () =>
-      Effect.sync(() => server.close()))
-    const address = server.address()
-    const url = `http://127.0.0.1:${typeof address === "object" ? address?.port : ""}`
-    expect((yield* Effect.flip((yield* clientOf(url, join(made, "pool.token"))).acquire("agent", 0, 1))).message).toBe(message(url))
+    expect((yield* Effect.flip(pool.acquire("agent", 0, 1))).message).toBe(message(url))
   }).pipe(Effect.scoped))
 
 it.live("says where it looked when the server is away or the token's file is missing", () =>

@@ -13,6 +13,8 @@ it.each([
   { url: "https://server.example.com", given: "a proxy", more: proxy, is: undefined },
   { url: "https://server.example.com", given: "variables of a Secret", more: unknown, is: undefined },
   { url: "https://agent-job-server.theirs.svc", given: "a proxy", more: proxy, is: ["agent-job-server.theirs.svc", 443] },
+  { url: "http://server.theirs:8080", given: "a proxy", more: proxy, is: ["server.theirs", 8080] },
+  { url: "https://example.com", given: "a proxy", more: proxy, is: undefined },
   { url: "https://server", given: "variables of a Secret", more: unknown, is: ["server", 443] }
 ])("a worker connects to the server of $url, with $given, at $is", ({ is, more = {}, url }) => {
   const [target, ...others] = serverTargets(configOf({ agent: { token: "t", url }, ...more }))

@@ -171,6 +171,10 @@ describe("the proxy", () => {
   it.each([
     ["http://server:8080", "server"],
     ["https://server", "server"],
+    ["http://server.agent-job:8080", "server.agent-job"],
+    ["http://server.agent-job", "server.agent-job"],
+    ["https://example.com", undefined],
+    ["http://agent-job.example.com", undefined],
     ["https://agent-job.example.com", undefined],
     ["http://10.0.0.1:8080", undefined],
     ["http://[::1]:8080", undefined]

@@ -1,11 +1,12 @@
 // Our own requests behind a proxy, with trusted roots of their own, and to a server that asks for a client certificate, on this machine.
 import { describe, expect, it } from "@effect/vitest"
-import { ConfigProvider, Effect } from "effect"
+import { ConfigProvider, Effect, Fiber } from "effect"
 import { HttpClient } from "effect/http"
 import { spawn } from "node:child_process"
 import { cpSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs"
 import { createServer as createPlain } from "node:http"
 import { createServer as createSecure } from "node:https"
+import { createRequire } from "node:module"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { getCACertificates, setDefaultCACertificates, type TLSSocket } from "node:tls"
@@ -24,6 +25,9 @@ afterAll(() => {
   setDefaultCACertificates(roots)
   rmSync(place, { recursive: true })
 })
+
+/** The clock of undici's time limits, which `tick` puts forward by so many milliseconds. */
+const undiciTimers: { readonly tick: (millis: number) => void } = createRequire(import.meta.url)("undici/lib/util/timers")
 
 const host = "server.example.test"
 const identity = ca.sign(host, `DNS:${host},DNS:localhost,DNS:server`)
@@ -73,6 +77,27 @@ describe("a proxy of the environment", () => {
     Effect.gen(function*() {
       const error = yield* Effect.flip(ask(`https://${host}:1`, { HTTPS_PROXY: "http://127.0.0.1:1" }))
       expect(reasonOf(error)).toBe("ECONNREFUSED")
+    }).pipe(Effect.scoped))
+
+  it.live("that does not answer does not keep its connections once it answers again", () =>
+    Effect.gen(function*() {
+      const proxy = yield* forwardProxy
+      const url = `https://${host}:${yield* secure()}`
+      proxy.silent = true
+      yield* Effect.gen(function*() {
+        const http = yield* HttpClient.HttpClient
+        const unanswered = yield* Effect.forEach([1, 2], () => Effect.forkChild(http.get(url)))
+        yield* Effect.promise(() => expect.poll(() => proxy.asked.length).toBe(2))
+        yield* Fiber.interruptAll(unanswered)
+        proxy.silent = false
+        const answer = yield* Effect.forkChild(Effect.flatMap(http.get(url), ({ text }) => text))
+        undiciTimers.tick(0) // which starts the time of limits that are new
+        undiciTimers.tick(30_000)
+        expect(yield* Fiber.join(answer)).toBe("secure")
+      }).pipe(
+        Effect.provide(toServer({ connections: 2 })),
+        Effect.provide(ConfigProvider.layer(ConfigProvider.fromUnknown({ HTTPS_PROXY: proxy.url })))
+      )
     }).pipe(Effect.scoped))
 
   it.live.each([toServer, toAnybody])(

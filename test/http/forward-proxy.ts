@@ -21,6 +21,8 @@ export interface ForwardProxy {
   readonly url: string
   /** Each request: `CONNECT host:port`, or the method and the whole URL. */
   readonly asked: ReadonlyArray<string>
+  /** While true, it takes requests for tunnels and never answers them. */
+  silent: boolean
 }
 
 const proxyOf = Effect.fnUntraced(function*(
@@ -40,14 +42,15 @@ const proxyOf = Effect.fnUntraced(function*(
   })
   server.on("connect", (incoming, client) => {
     asked.push(`CONNECT ${incoming.url}`)
+    if (proxy.silent) return void client.on("error", () => client.destroy())
     const through = connect(Number(incoming.url?.split(":").at(-1)), "127.0.0.1", () => {
       client.write("HTTP/1.1 200 Connection established\r\n\r\n")
       through.pipe(client).pipe(through)
     })
     for (const socket of [through, client]) socket.on("error", () => void through.destroy())
   })
-  const port = yield* listening(server)
-  return { url: `${scheme}://127.0.0.1:${port}`, asked }
+  const proxy: ForwardProxy = { url: `${scheme}://127.0.0.1:${yield* listening(server)}`, asked, silent: false }
+  return proxy
 })
 
 export const forwardProxy = proxyOf("http", createServer)

@@ -277,6 +277,19 @@ describe("what an answer means", () => {
     { given: "401 of something before the server", status: 401, text: "<html>", tag: "NoAnswer" },
     { given: "403 of something before the server", status: 403, text: "", tag: "NoAnswer" },
     { given: "404 of something before the server", status: 404, text: "not found", tag: "NoAnswer" },
+    {
+      given: "404 of a gateway that answers in JSON",
+      status: 404,
+      text: JSON.stringify({ statusCode: 404, error: "Not Found", message: "Route POST:/api/task/v1/state not found" }),
+      tag: "NoAnswer"
+    },
+    {
+      given: "413 of a gateway that answers in JSON",
+      status: 413,
+      text: JSON.stringify({ statusCode: 413, error: "Payload Too Large", message: "Request body is too large" }),
+      tag: "NoAnswer"
+    },
+    { given: "a refusal that only a newer server has", status: 409, text: problem("not-yet-known"), tag: "Declined" },
     { given: "too many requests", status: 429, text: problem("too-many-requests"), tag: "NoAnswer" },
     { given: "a redirect, whoever says it", status: 307, text: problem("moved"), tag: "NoAnswer" },
     { given: "a success that is not the server's", status: 202, text: problem("accepted"), tag: "NoAnswer" },
@@ -306,6 +319,15 @@ describe("what an answer means", () => {
       says:
         "The pool's server refuses the token of this stage (401): the stage is over there, or the server does not know the token; see: agent-job get RUN"
     },
+    ...["<html><center><h1>413 Request Entity Too Large</h1></center>", JSON.stringify({ error: "Payload Too Large", message: "No." })].map(
+      (text) => ({
+        given: `a body that a proxy does not take, ${text.slice(0, 6)}`,
+        status: 413,
+        text,
+        says:
+          "Something before the pool's server takes no body of this size (it answers 413); raise its limit to 256 MiB (nginx: client_max_body_size 256m)."
+      })
+    ),
     {
       given: "a proxy without a server",
       status: 502,

@@ -1,6 +1,6 @@
 // What the values say about the network: the proxy, trusted roots, the client certificate, mirrors of providers, and policies for tasks.
 // Invariant: nothing in the cluster is asked through the proxy. Trusted roots are added to those of an image and never replace them.
-// Used by core/resolve and core/resolve/containers.
+// Used by core/resolve, core/resolve/containers and core/pool-server.
 import type { ProviderMirrors } from "../../schema/provider-mirrors.ts"
 import type { Values } from "../../schema/values.ts"
 import { place } from "../manifest/places.ts"
@@ -16,12 +16,16 @@ const bothCases = (variables: Variables): Variables =>
   Object.fromEntries(Object.entries(variables).flatMap(([name, value]) => value === "" ? [] : [[name, value], [name.toLowerCase(), value]]))
 
 /**
- * Returns the variables of the proxy. `url` is that of the server. Its host is asked without the proxy if it has no dot, because it is in
- * the cluster then.
+ * Returns the host of a URL if the name is one of the cluster's short names: without a dot, or NAME.NAMESPACE. With https, a name of two
+ * parts may be one of the internet, such as example.com.
  */
+export const shortClusterHost = (url: string): string | undefined =>
+  /^https?:\/\/([^.:/[\]]+|(?<=^http:\/\/)[^.:/[\]]+\.[^.:/[\]]+)(?=[:/]|$)/u.exec(url)?.[1]
+
+/** Returns the variables of the proxy. `url` is that of the server, which is asked without the proxy if it has a short name of the cluster. */
 export const proxyVariables = ({ enabled, httpProxy, httpsProxy, noProxy }: Network["proxy"], url: string): Variables => {
   if (!enabled || (httpProxy === "" && httpsProxy === "")) return {}
-  const server = /^https?:\/\/([^.:/[\]]+)(?=[:/]|$)/u.exec(url)?.[1]
+  const server = shortClusterHost(url)
   const direct = [...noProxy.split(/[\s,]+/u), ...neverProxied, ...(server === undefined ? [] : [server])]
   return bothCases({ HTTP_PROXY: httpProxy, HTTPS_PROXY: httpsProxy, NO_PROXY: [...new Set(direct.filter((_) => _ !== ""))].join(",") })
 }
