@@ -49,10 +49,10 @@ export const stateRoutes = HttpRouter.addAll(Effect.gen(function*() {
         yield* bodies.whole(caller, request, stateLimitBytes, (bytes) => states.accept(id, { bytes, ...written }))
         return noContent
       })),
-    route("PUT", address, (request, params) =>
+    route("PUT", address, (request, params, caller) =>
       Effect.gen(function*() {
         const { id } = yield* made(params)
-        return HttpServerResponse.jsonUnsafe({ epoch: yield* locks.lock(id, yield* lockInfo(request), "person") })
+        return HttpServerResponse.jsonUnsafe({ epoch: yield* locks.lock(id, yield* lockInfo(request), { person: caller.name }) })
       })),
     route("DELETE", address, (request, params, caller) =>
       Effect.gen(function*() {
