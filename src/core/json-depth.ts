@@ -1,6 +1,6 @@
 // Tells from the bytes of JSON text, before it is parsed, how deeply it is nested, how many values it has and whether it is complete.
 // A recursive parser or printer would run out of stack, and small values take many times their bytes of memory. Syntax is not checked here.
-// Used by core/plan-changes.ts, server/answer.ts and server/state-body.ts.
+// Used by core/plan-changes.ts, server/http-request.ts and server/state-body.ts.
 
 const quote = 0x22
 const backslash = 0x5c

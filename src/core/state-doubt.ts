@@ -15,7 +15,7 @@ export interface StageEnd {
   readonly unsavedEffects: boolean
   /** Whether a state of it was refused and is kept as evidence. */
   readonly refusedState: boolean
-  /** Its last state was confirmed, and yet this server has no state of its run. */
+  /** Its last state was confirmed, and yet this server does not have it. */
   readonly confirmedElsewhere: boolean
 }
 
@@ -37,10 +37,10 @@ export const rows: ReadonlyArray<Row> = [
     because: "the state lacks what the engine wrote last"
   },
   {
-    situation: "the worker says that the last state is saved, and the server has no state of that run",
+    situation: "the worker says that the last state is saved, and the server does not have it",
     holds: ({ confirmedElsewhere }) => confirmedElsewhere,
     opens: true,
-    because: "its last state was saved, but the server has no state of that run, as in a copy that was made before"
+    because: "its last state was saved, but the server does not have it, as in a copy that was made before"
   },
   {
     situation: "success",

@@ -3,8 +3,8 @@
 // Used by the routes, each with the one kind of token that it takes.
 import { Effect, Option } from "effect"
 import type { HttpServerRequest } from "effect/http"
-import { type Answer, type Failure, type Handler, type Params, routesWith } from "./answer.ts"
 import { Audit } from "./audit.ts"
+import { type Answer, type Failure, type Handler, type Params, routesWith } from "./http-answer.ts"
 import { Limits } from "./limits.ts"
 import type { isLogSecret } from "./links.ts"
 import { notFound, unauthorized } from "./refused.ts"

@@ -4,7 +4,7 @@
 import { Context, Duration, Effect, Layer, Scope, Semaphore, Stream } from "effect"
 import type { HttpServerRequest } from "effect/http"
 import { keptStateLimitBytes, stateLimitBytes } from "../schema/task-api.ts"
-import type { Failure } from "./answer.ts"
+import type { Failure } from "./http-answer.ts"
 import { Refused, tooLarge } from "./refused.ts"
 import { makeQueues, makeShares } from "./shares.ts"
 import type { Caller } from "./tokens.ts"

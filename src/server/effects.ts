@@ -117,12 +117,14 @@ const make = Effect.gen(function*() {
     )
 
   /**
-   * Reports whether the last state of the stage was confirmed, and yet none of its run is here: this database is a copy from before that
-   * state came. The rows of states are never removed, an engine pushes no state as it has read it, and the result of a stage that pushed
-   * none does not speak of it.
+   * Reports whether the last state of the stage was confirmed, and yet is not here: this database is a copy from before that state came. The
+   * rows of states are never removed, and the result of a stage that pushed none does not speak of it. A worker of an earlier release does
+   * not say which state was the last: then any state of the run counts, since an engine pushes no state as it has read it.
    */
-  const isConfirmedElsewhere = ({ result, runId }: Pick<Ended, "result" | "runId">) =>
-    result.statePushed === true ? Effect.map(states.hasAnyOf(runId), (has) => !has) : Effect.succeed(false)
+  const isConfirmedElsewhere = ({ result: { stateDigest, statePushed }, runId }: Pick<Ended, "result" | "runId">) =>
+    statePushed === true
+      ? Effect.map(stateDigest === undefined ? states.hasAnyOf(runId) : states.hasEver(runId, stateDigest), (has) => !has)
+      : Effect.succeed(false)
 
   /** Returns the bytes of a state version; none if there is no version or its file is damaged. */
   const stored = (version: StateVersion | undefined) =>

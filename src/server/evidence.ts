@@ -30,7 +30,8 @@ const KeptState = Schema.Struct({
   storedVersionId: Schema.NullOr(Schema.String)
 })
 export type KeptState = typeof KeptState.Type
-export interface Refusal extends Omit<KeptState, "id" | "receivedAt" | "sha256" | "sizeBytes" | "storedVersionId"> {
+/** A refused state as it comes, before it is kept. */
+export interface RefusedState extends Omit<KeptState, "id" | "receivedAt" | "sha256" | "sizeBytes" | "storedVersionId"> {
   readonly received: Received
   /** `unknown`: nothing says which stage wrote the state, so `stageId` is only the stage whose evidence it becomes. */
   readonly writer?: "unknown" | undefined
@@ -72,7 +73,7 @@ const make = Effect.gen(function*() {
    * once the stage had ended without a rescue, or with one that was settled. A rescue that such a late state opened makes the next one no
    * earlier.
    */
-  const storedBefore = ({ stageId, workspaceId, writer }: Refusal) =>
+  const storedBefore = ({ stageId, workspaceId, writer }: RefusedState) =>
     writer === "unknown" ? sql`NULL` : sql`(SELECT stateVersionId FROM workspaces WHERE id = ${workspaceId}
       AND (EXISTS (SELECT 1 FROM stages WHERE id = ${stageId} AND endedAt IS NULL)
         OR (EXISTS (SELECT 1 FROM rescues WHERE stageId = ${stageId} AND settledAt IS NULL)
@@ -83,7 +84,7 @@ const make = Effect.gen(function*() {
    * Keeps a state and returns its row, or the limit that dropped it. The same state of a stage is kept once. For a new state, `ifNew` runs
    * in the same transaction before the workspace's limit is applied, because a rescue that it opens counts there.
    */
-  const keep = Effect.fn("Evidence.keep")(function*(refused: Refusal, ifNew: Effect.Effect<void, SqlError.SqlError>) {
+  const keep = Effect.fn("Evidence.keep")(function*(refused: RefusedState, ifNew: Effect.Effect<void, SqlError.SqlError>) {
     const { stageId, workspaceId } = refused
     const { sha256, sizeBytes } = refused.received
     const id = yield* newId("ev")

@@ -8,7 +8,7 @@ import { HttpRouter, HttpServerError, HttpServerRequest, HttpServerResponse } fr
 import { createServer, type Server } from "node:http"
 import type { Socket } from "node:net"
 import type { Duplex } from "node:stream"
-import { jsonApiErrors, problem } from "./answer.ts"
+import { jsonApiErrors, problem } from "./http-answer.ts"
 import { notFound, Refused } from "./refused.ts"
 import { ServerError } from "./settings.ts"
 

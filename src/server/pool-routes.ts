@@ -6,9 +6,10 @@ import { HttpRouter, HttpServerResponse } from "effect/http"
 import { Uid } from "../schema/names.ts"
 import { AcknowledgeRequest, AcquireRequest, CancellationsRequest, poolPath, WaitRequest } from "../schema/pool-api.ts"
 import { StageResult } from "../schema/stage-result.ts"
-import { jsonOf, noContent, problem, queryOf } from "./answer.ts"
 import { Assignments } from "./assignments.ts"
 import { routesFor } from "./authorize.ts"
+import { noContent, problem } from "./http-answer.ts"
+import { jsonOf, queryOf } from "./http-request.ts"
 
 const acknowledgeRequest = jsonOf(AcknowledgeRequest)
 const acquireRequest = jsonOf(AcquireRequest)

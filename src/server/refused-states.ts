@@ -7,7 +7,7 @@ import { Stage } from "../schema/agent-task.ts"
 import { RunId } from "../schema/names.ts"
 import type { KeptRefusal } from "../schema/task-api.ts"
 import { row } from "./database.ts"
-import { Evidence, type Refusal } from "./evidence.ts"
+import { Evidence, type RefusedState } from "./evidence.ts"
 import type { StoreFailure } from "./refused.ts"
 import { Rescues } from "./rescues.ts"
 
@@ -24,7 +24,7 @@ const dropped = {
 }
 
 /** A state to be kept as evidence. `doubt` is what the rescue says that it opens, if not that the stage sent the state after its end. */
-export interface Late extends Refusal {
+export interface Late extends RefusedState {
   readonly doubt?: string | undefined
 }
 

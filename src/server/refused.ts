@@ -1,5 +1,5 @@
 // How the server refuses inside: one error with a status, a code for programs and a sentence for a person.
-// Each API gives it its own form at its border (server/answer); nothing secret is ever put in it.
+// Each API gives it its own form at its border (server/http-answer); nothing secret is ever put in it.
 // Used by every store and route of the server.
 import { Data, Effect } from "effect"
 import type { SqlError } from "effect/sql"

@@ -1,7 +1,7 @@
 // What a stage does with the state of its workspace, once its token is known: reads, writes, locks.
 // Invariant: a stage that is over stores no version any more; where its end left the state in doubt, a late state is kept as evidence.
 // Used by the task API.
-import { Context, Effect, Layer, Option } from "effect"
+import { Context, Effect, Layer, type Option } from "effect"
 import type { LockInfo } from "../schema/task-api.ts"
 import { conflict, Refused } from "./refused.ts"
 import { Rescues } from "./rescues.ts"
@@ -15,6 +15,7 @@ interface Pushed {
   /** The SHA-256 that the worker claims. */
   readonly sha256: string | undefined
   readonly lockId: string | undefined
+  /** The epoch of the lock that the worker says it has. */
   readonly epoch: Option.Option<number>
 }
 
@@ -41,12 +42,7 @@ const make = Effect.gen(function*() {
   const push = Effect.fn("StageStates.push")(function*(stage: StageRow, { bytes, epoch, lockId, sha256 }: Pushed) {
     const workspaceId = yield* workspaceOf(stage)
     if (stage.endedAt === null) {
-      return yield* states.accept(workspaceId, {
-        bytes,
-        sha256,
-        lockId,
-        by: { holder: stage.id, epoch: Option.getOrElse(epoch, () => -1), runId: stage.runId }
-      })
+      return yield* states.accept(workspaceId, { bytes, sha256, lockId, by: { holder: stage.id, epoch, runId: stage.runId } })
     }
     const why = `The stage ${stage.id} is over, so its state is not stored.`
     const left = yield* states.keepAsEvidence(stage.id, workspaceId, { bytes, sha256, why })
@@ -55,7 +51,7 @@ const make = Effect.gen(function*() {
 
   /** Locks the state and returns the epoch. */
   const lock = (stage: StageRow, info: LockInfo) =>
-    Effect.flatMap(workspaceOf(stage), (workspaceId) => locks.lock(workspaceId, info, stage.id))
+    Effect.flatMap(workspaceOf(stage), (workspaceId) => locks.lock(workspaceId, info, { stage: stage.id }))
   const unlock = (stage: StageRow, { ID }: LockInfo) =>
     Effect.flatMap(workspaceOf(stage), (workspaceId) => locks.unlock(workspaceId, ID, { stage: stage.id }))
 

@@ -1,7 +1,7 @@
 // The locks on the states of workspaces: a state has one lock at a time, each under an epoch of its own.
 // Invariant: each lock raises the workspace's epoch, and so does breaking one; a stage whose lock was broken never gets another.
 // Used by state-versions (who may write), stage-states and state-routes (lock, unlock), stage-ends (release) and state-rescue (by force).
-import { Context, Effect, Layer, Schema } from "effect"
+import { Context, Effect, Layer, Option, Schema } from "effect"
 import { SqlClient, type SqlError } from "effect/sql"
 import { RunId, Timestamp } from "../schema/names.ts"
 import { LockInfo } from "../schema/task-api.ts"
@@ -20,14 +20,17 @@ const ForcedUnlock = Schema.Struct({
 })
 
 /**
- * A stage that writes: the lock must be its own and of this epoch. For any other writer the lock must be a person's; stock clients know no
- * epoch, but never use the id of a lock twice.
+ * A stage that writes: the lock must be its own and of the epoch that it says; if it says none, it may not write. For any other writer the
+ * lock must be a person's; stock clients know no epoch, but never use the id of a lock twice.
  */
 export interface Writer {
   readonly holder: string
-  readonly epoch: number
+  readonly epoch: Option.Option<number>
   readonly runId: RunId
 }
+
+/** Who takes a lock or gives it back: a stage, by its id, or a person, by name. */
+type By = { readonly stage: string } | { readonly person: string }
 
 /** How a stage stands to the state of its workspace: its lock, and whether it has a refused state on which no person has decided. */
 interface Standing {
@@ -35,8 +38,9 @@ interface Standing {
   readonly refusedState: boolean
 }
 
-/** The holder of each lock that is not a stage's. */
+/** The holder of each lock that is not a stage's, which no id of a stage equals. */
 const person = "person"
+const holderOf = (by: By): string => "stage" in by ? by.stage : person
 
 const locked = ({ lockInfo, name }: Workspace) =>
   conflict(
@@ -50,16 +54,12 @@ export class StateLocks extends Context.Service<StateLocks, {
    * Locks the state and returns the epoch. The holder gets the lock again with the same id, since the answer may have been lost. Fails with
    * 409 `locked` and the lock of another holder, 409 `fenced` for a stage whose lock was broken, 401 for a stage that is over, and 404.
    */
-  readonly lock: (workspaceId: string, info: LockInfo, holder: string) => Effect.Effect<number, StoreFailure>
+  readonly lock: (workspaceId: string, info: LockInfo, by: By) => Effect.Effect<number, StoreFailure>
   /**
    * Opens a lock. Succeeds if there is none; fails with 409 `locked` if there is another one. A stage opens only its own lock; a person
    * also opens a stage's, which counts as force.
    */
-  readonly unlock: (
-    workspaceId: string,
-    lockId: string,
-    by: { readonly stage: string } | { readonly person: string }
-  ) => Effect.Effect<void, StoreFailure>
+  readonly unlock: (workspaceId: string, lockId: string, by: By) => Effect.Effect<void, StoreFailure>
   /**
    * Opens a lock by force. Succeeds if there is none; fails with 409 `changed` if there is another one, whose holder the person did not
    * see.
@@ -89,18 +89,24 @@ const make = Effect.gen(function*() {
   const sql = yield* SqlClient.SqlClient
   const workspaces = yield* Workspaces
 
-  const lock = Effect.fn("StateLocks.lock")((workspaceId: string, info: LockInfo, holder: string) =>
+  /** Fails for a stage that gets no lock any more: one that is over, or whose lock was broken. */
+  const mayLock = Effect.fnUntraced(function*(stage: string) {
+    const over = yield* sql`SELECT id FROM stages WHERE id = ${stage} AND endedAt IS NOT NULL`
+    if (over.length > 0) return yield* unauthorized() // the stage ended while its request came, and nobody would open the lock
+    const [forced] = yield* rows(ForcedUnlock)(sql`SELECT * FROM forcedUnlocks WHERE holder = ${stage} LIMIT 1`)
+    if (forced !== undefined) {
+      return yield* conflict(
+        "fenced",
+        `The lock of this stage was opened by force (${forced.forcedBy}), so it gets none any more; start a new run.`
+      )
+    }
+  })
+
+  const lock = Effect.fn("StateLocks.lock")((workspaceId: string, info: LockInfo, by: By) =>
     sql.withTransaction(Effect.gen(function*() {
       const workspace = yield* workspaces.get(workspaceId)
-      const over = yield* sql`SELECT id FROM stages WHERE id = ${holder} AND endedAt IS NOT NULL`
-      if (over.length > 0) return yield* unauthorized() // the stage ended while its request came, and nobody would open the lock
-      const [forced] = holder === person ? [] : yield* rows(ForcedUnlock)(sql`SELECT * FROM forcedUnlocks WHERE holder = ${holder} LIMIT 1`)
-      if (forced !== undefined) {
-        return yield* conflict(
-          "fenced",
-          `The lock of this stage was opened by force (${forced.forcedBy}), so it gets none any more; start a new run.`
-        )
-      }
+      if ("stage" in by) yield* mayLock(by.stage)
+      const holder = holderOf(by)
       if (workspace.lockInfo !== null) {
         return yield* workspace.lockInfo.ID === info.ID && workspace.lockHolder === holder
           ? Effect.succeed(workspace.epoch)
@@ -113,7 +119,8 @@ const make = Effect.gen(function*() {
     }))
   )
 
-  const open = (workspaceId: string) => sql`UPDATE workspaces SET lockInfo = NULL, lockHolder = NULL WHERE id = ${workspaceId}`
+  const open = (workspaceId: string) =>
+    Effect.asVoid(sql`UPDATE workspaces SET lockInfo = NULL, lockHolder = NULL WHERE id = ${workspaceId}`)
 
   /**
    * Opens the lock and fences its holder: what the holder writes from then on is refused, a stage's state is kept as evidence, and a stage
@@ -127,17 +134,13 @@ const make = Effect.gen(function*() {
     yield* open(id)
   })
 
-  const unlock = Effect.fn("StateLocks.unlock")((
-    workspaceId: string,
-    lockId: string,
-    by: { readonly stage: string } | { readonly person: string }
-  ) =>
+  const unlock = Effect.fn("StateLocks.unlock")((workspaceId: string, lockId: string, by: By) =>
     sql.withTransaction(Effect.gen(function*() {
       const workspace = yield* workspaces.get(workspaceId)
       if (workspace.lockInfo === null) return
-      const isOwn = workspace.lockHolder === ("stage" in by ? by.stage : person)
-      if (workspace.lockInfo.ID !== lockId || (!isOwn && "stage" in by)) return yield* locked(workspace)
-      yield* "stage" in by || isOwn ? open(workspaceId) : breakLock(workspace, by.person)
+      if (workspace.lockInfo.ID !== lockId) return yield* locked(workspace)
+      if (workspace.lockHolder === holderOf(by)) return yield* open(workspaceId)
+      yield* "stage" in by ? locked(workspace) : breakLock(workspace, by.person)
     }))
   )
 
@@ -160,7 +163,7 @@ const make = Effect.gen(function*() {
     const workspace = yield* workspaces.get(workspaceId)
     const { epoch, lockHolder, lockInfo, name } = workspace
     if (lockInfo === null) return yield* conflict("not-locked", `The state of ${name} is not locked; lock it before writing.`)
-    const isOwn = writer === undefined ? lockHolder === person : writer.holder === lockHolder && writer.epoch === epoch
+    const isOwn = writer === undefined ? lockHolder === person : writer.holder === lockHolder && Option.contains(writer.epoch, epoch)
     return lockInfo.ID === lockId && isOwn ? workspace : yield* locked(workspace)
   })
 

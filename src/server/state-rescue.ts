@@ -89,7 +89,9 @@ const make = Effect.gen(function*() {
   const viewWith = Effect.fnUntraced(
     function*(look: Look, name: string): Effect.fn.Return<StateView, Effect.Error<ReturnType<typeof workspaces.named>>> {
       const workspace = yield* workspaces.named(name)
-      const [version, lock, all] = [yield* versionOf(workspace.id), yield* lockOf(workspace), yield* rescuesOf(workspace.id, look)]
+      const version = yield* versionOf(workspace.id)
+      const lock = yield* lockOf(workspace)
+      const all = yield* rescuesOf(workspace.id, look)
       return {
         workspace: workspace.name,
         ...(version !== undefined && { version }),
@@ -137,11 +139,9 @@ const make = Effect.gen(function*() {
    * the doubt came may have stored newer ones. Otherwise fails with 409 `changed`.
    */
   const asSeen = Effect.fnUntraced(function*({ id: workspaceId, name }: Workspace, seen: Seen) {
-    const [pending, refused, stored] = [
-      yield* rescues.pending(workspaceId),
-      yield* evidence.list(workspaceId),
-      yield* states.current(workspaceId)
-    ]
+    const pending = yield* rescues.pending(workspaceId)
+    const refused = yield* evidence.list(workspaceId)
+    const stored = yield* states.current(workspaceId)
     if (pending.length === 0) return yield* nothingPending(name)
     const newest = refused.findIndex(({ id }) => id === seen.evidence)
     const changes = [

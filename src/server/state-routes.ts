@@ -5,10 +5,11 @@ import { Effect } from "effect"
 import { HttpRouter, HttpServerResponse } from "effect/http"
 import { WorkspaceName } from "../schema/names.ts"
 import { LockInfo, lockLimitBytes, stateLimitBytes, taskHeader } from "../schema/task-api.ts"
-import { jsonOf, noContent, type Params, problem, queryOf, stateAnswer, unlocked } from "./answer.ts"
 import { routesFor } from "./authorize.ts"
 import { Blobs } from "./blobs.ts"
 import { Bodies } from "./bodies.ts"
+import { noContent, type Params, problem, stateAnswer, unlocked } from "./http-answer.ts"
+import { jsonOf, queryOf } from "./http-request.ts"
 import { invalid, orNotFound, Refused } from "./refused.ts"
 import { StateLocks } from "./state-locks.ts"
 import { StateVersions } from "./state-versions.ts"
@@ -49,10 +50,10 @@ export const stateRoutes = HttpRouter.addAll(Effect.gen(function*() {
         yield* bodies.whole(caller, request, stateLimitBytes, (bytes) => states.accept(id, { bytes, ...written }))
         return noContent
       })),
-    route("PUT", address, (request, params) =>
+    route("PUT", address, (request, params, caller) =>
       Effect.gen(function*() {
         const { id } = yield* made(params)
-        return HttpServerResponse.jsonUnsafe({ epoch: yield* locks.lock(id, yield* lockInfo(request), "person") })
+        return HttpServerResponse.jsonUnsafe({ epoch: yield* locks.lock(id, yield* lockInfo(request), { person: caller.name }) })
       })),
     route("DELETE", address, (request, params, caller) =>
       Effect.gen(function*() {

@@ -71,6 +71,8 @@ export class StateVersions extends Context.Service<StateVersions, {
   readonly current: (workspaceId: string) => Effect.Effect<StateVersion | undefined, SqlError.SqlError>
   /** Reports whether a state of the run was ever stored; its body may be gone by now. */
   readonly hasAnyOf: (runId: RunId) => Effect.Effect<boolean, SqlError.SqlError>
+  /** Reports whether a state with this digest was ever stored in the workspace of the run; its body may be gone by now. */
+  readonly hasEver: (runId: RunId, sha256: Sha256) => Effect.Effect<boolean, SqlError.SqlError>
   /** Returns the whole body, at most 64 MiB. Fails with 503 when it is damaged. */
   readonly read: (version: StateVersion) => Effect.Effect<Uint8Array, Refused>
   /**
@@ -212,6 +214,11 @@ const make = Effect.gen(function*() {
     find: (id) => row(StateVersion)(sql`SELECT * FROM stateVersions WHERE id = ${id} AND supersededAt IS NULL`),
     current,
     hasAnyOf: (runId) => Effect.map(sql`SELECT 1 FROM stateVersions WHERE runId = ${runId} LIMIT 1`, ({ length }) => length > 0),
+    hasEver: (runId, sha256) =>
+      Effect.map(
+        sql`SELECT 1 FROM stateVersions WHERE sha256 = ${sha256} AND workspaceId = (SELECT workspaceId FROM runs WHERE id = ${runId}) LIMIT 1`,
+        ({ length }) => length > 0
+      ),
     read: ({ sha256 }) => blobs.read(sha256),
     accept,
     keepAsEvidence,

@@ -18,11 +18,12 @@ import {
   taskHeader,
   taskPath
 } from "../schema/task-api.ts"
-import { type Answer, blobAnswer, bytesOf, countOf, jsonOf, noContent, problem, stateAnswer, unlocked } from "./answer.ts"
 import { Assignments } from "./assignments.ts"
 import { routesOf } from "./authorize.ts"
 import { Blobs } from "./blobs.ts"
 import { Bodies } from "./bodies.ts"
+import { type Answer, blobAnswer, noContent, problem, stateAnswer, unlocked } from "./http-answer.ts"
+import { bytesOf, countOf, jsonOf } from "./http-request.ts"
 import { KeptStates } from "./kept-states.ts"
 import { Logs } from "./logs.ts"
 import { conflict, invalid, Refused } from "./refused.ts"

@@ -12,6 +12,7 @@ import type { SendEffects } from "./journal.ts"
 import type { Log, Ship } from "./log-shipper.ts"
 import type { Settings } from "./settings.ts"
 import type { StageFailed } from "./stage-failed.ts"
+import type { Settled } from "./state-delivery.ts"
 
 /** Where the configuration is, and where in it the engine works. */
 export interface Provisioned {
@@ -58,10 +59,10 @@ export interface Backing {
     workspace: Effect.Effect<string, StageFailed | StageStopped>
   ) => Effect.Effect<void, StageFailed | StageStopped>
   /**
-   * Called after a command that changes something, however it ended. Returns `saved` when a state of it is known to be saved, `untouched`
-   * when it is known never to have locked the state, and otherwise `unwritten`. Fails when its last state is not saved.
+   * Called after a command that changes something, however it ended. Returns `Saved` when a state of it is known to be saved, `Untouched`
+   * when it is known never to have locked the state, and otherwise `Unwritten`. Fails when its last state is not saved.
    */
-  readonly settleState: (place: Provisioned) => Effect.Effect<"untouched" | "unwritten" | "saved", StageFailed, Log>
+  readonly settleState: (place: Provisioned) => Effect.Effect<Exclude<Settled, { readonly _tag: "Unsaved" }>, StageFailed, Log>
   /**
    * Called after `settleState`, once the server has to be told nothing more about what the engine made. Gives back the lock of the state,
    * if the engine gave it back and its last state is saved.

@@ -14,6 +14,7 @@ import { noCommandEnv } from "./engine.ts"
 import { bringKeptPlan, bringPlannedSource, keepPlan, sealingKey } from "./kept-plan.ts"
 import { Settings } from "./settings.ts"
 import { invalid, type StageFailed } from "./stage-failed.ts"
+import { Settled } from "./state-delivery.ts"
 
 /** Returns the archive to fetch, if the source is one; for a Flux source it is the artifact that was recorded before the Job was made. */
 const archiveOf = (
@@ -67,7 +68,7 @@ export const ownBacking = Effect.fnUntraced(
           ? checkBackendNote(engineDirectory, (note) =>
             Effect.map(placesByWorkspace(note) ? workspace : Effect.undefined, (name) => stateTrouble(note, mounts, name)))
           : Effect.void,
-      settleState: () => Effect.succeed("unwritten"),
+      settleState: () => Effect.succeed(Settled.Unwritten()),
       giveStateBack: Effect.void,
       showWaitingDuring: (wait) => wait,
       keepPlan: Option.map(Option.fromUndefinedOr(savePlan), () => keepPlan(workspace))

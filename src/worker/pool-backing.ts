@@ -32,8 +32,6 @@ const erroredState = "errored.tfstate"
 /** Where a kubelet keeps the volumes of its Pods, unless it is told otherwise. */
 const kubeletDirectory = "/var/lib/kubelet"
 
-const states = { Untouched: "untouched", Unwritten: "unwritten", Saved: "saved" } as const
-
 type Unsaved = Extract<Settled, { readonly _tag: "Unsaved" }>
 
 const markOf = ({ state }: TaskDetails): Seal["state"] => state ?? "none"
@@ -108,7 +106,7 @@ export const poolBacking = Effect.fnUntraced(function*({ plan, source, stage }: 
     if (Option.isNone(leftoverState) && Option.isSome(yield* Effect.scoped(openFile(root, file)))) {
       yield* byHand(errored, `It has more than ${inMebibytes(stateLimitBytes)}, which is the most that the server takes.`, since)
     }
-    return states[settled._tag]
+    return settled
   })
 
   return {

@@ -16,7 +16,7 @@ import { exitCodeOf, StageFailed } from "./stage-failed.ts"
 import { Stop } from "./stop.ts"
 
 /** What is known about a stage so far, whatever its outcome will be. */
-export interface Facts extends Pick<StageResult, "changes" | "hasChanges" | "planDigest" | "statePushed"> {
+export interface Facts extends Pick<StageResult, "changes" | "hasChanges" | "planDigest" | "statePushed" | "stateDigest"> {
   /** What the stage made that its state does not have, in a sentence. */
   readonly unsavedEffects?: string
 }
@@ -27,7 +27,7 @@ type Done = Exit.Exit<unknown, StageFailed | StageStopped>
 interface Parts {
   readonly backing: Pick<Backing, "settleState" | "storedState" | "giveStateBack" | "showWaitingDuring">
   readonly journal: Journal
-  /** Where the settlement stores the stage's changes, whether its state is pushed, and what the state lacks. */
+  /** Where the settlement stores the stage's changes, whether and which state is pushed, and what the state lacks. */
   readonly facts: Ref.Ref<Facts>
 }
 
@@ -109,7 +109,10 @@ export const makeSettlement = ({ backing, facts, journal }: Parts) => {
     yield* Ref.update(facts, (_) => ({ ..._, changes: changesOf(journal.entries()) }))
     const arriving = yield* Effect.forkChild(journal.flush(statePatience)) // beside the state, so that the Pod does not stay for twice that time
     const settled = yield* Effect.exit(Effect.mapError(logWaiting("its last state", backing.settleState(place)), withExitCodeOf(done)))
-    const known = Exit.isFailure(settled) ? { statePushed: false } : settled.value === "saved" ? { statePushed: true } : {}
+    const known = Exit.match(settled, {
+      onFailure: () => ({ statePushed: false }),
+      onSuccess: (state) => state._tag === "Saved" ? { statePushed: true, stateDigest: state.digest } : {}
+    })
     yield* Ref.update(facts, (_) => ({ ..._, ...known }))
     const inOrder = endedInOrder({ ...exitCodeOfDone(done), ...known })
     if (inOrder) yield* givingBack(Exit.isSuccess(done) ? poolPatience : statePatience) // after a success the server opens the lock by itself
@@ -118,7 +121,7 @@ export const makeSettlement = ({ backing, facts, journal }: Parts) => {
       if (!inOrder && isTold) yield* givingBack(statePatience)
     }
     const state = yield* settled
-    if (Exit.isSuccess(done) && state === "untouched") return yield* nothingApplied()
+    if (Exit.isSuccess(done) && state._tag === "Untouched") return yield* nothingApplied()
   })
 
   return { after }

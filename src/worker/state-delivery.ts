@@ -1,9 +1,10 @@
 // What the worker knows of the state while a stage runs: the lock, and the state that the server has not acknowledged yet.
 // Always holds: states are sent one at a time, under a lock. It goes back only if the engine does not hold it and no state is unsaved,
-// since a stage that ends with its lock tells the server that its state is in doubt. Used by worker/state-gateway and worker/pool-backing.
+// since a stage that ends with its lock tells the server that its state is in doubt. Used by worker/state-gateway and the backings.
 import { Clock, Context, Data, Duration, Effect, Layer, Option, Schema, Semaphore } from "effect"
 import { randomUUID } from "node:crypto"
 import { engineHead } from "../core/state-head.ts"
+import { Sha256 } from "../schema/names.ts"
 import { KeptRefusal, type LockInfo } from "../schema/task-api.ts"
 import { askAgain } from "./patience.ts"
 import { Declined, mayBeRenewed, NoAnswer, Platform, type PlatformError, sha256, type StateLock } from "./platform.ts"
@@ -18,7 +19,8 @@ export type Settled = Data.TaggedEnum<{
   /** The engine never got a lock, so it did none of its work. */
   Untouched: {}
   Unwritten: {}
-  Saved: {}
+  /** `digest`: of the last state that the server confirmed. */
+  Saved: { readonly digest: Sha256 }
   /** `shared`: the file on the shared volume that has the state. `unkept`: why the worker's own volume does not have the state. */
   Unsaved: { readonly why: string; readonly shared: Option.Option<string>; readonly unkept: Option.Option<string> }
 }>
@@ -206,7 +208,7 @@ const make = Effect.fnUntraced(function*(): Effect.fn.Return<StateDelivery["Serv
       markLockReturned()
     }
     yield* deliver(bytes, patiently)
-    return Settled.Saved()
+    return Settled.Saved({ digest: Sha256.make(sha256(bytes)) })
   }, unsavedDuring)
 
   /** Keeps a state that could not be delivered. There may have been no time to try even once, so nothing may have it yet. */
@@ -227,7 +229,13 @@ const make = Effect.fnUntraced(function*(): Effect.fn.Return<StateDelivery["Serv
         Option.filter(leftoverState, (bytes) => sha256(bytes) !== confirmed && (onItsWay === undefined || mayReplace(onItsWay, bytes)))
       ) ?? onItsWay
       if (wanted === undefined) {
-        return Effect.succeed(confirmed !== undefined ? Settled.Saved() : wasLocked ? Settled.Unwritten() : Settled.Untouched())
+        return Effect.succeed(
+          confirmed !== undefined
+            ? Settled.Saved({ digest: Sha256.make(confirmed) })
+            : wasLocked
+            ? Settled.Unwritten()
+            : Settled.Untouched()
+        )
       }
       unconfirmed = wanted
       return Effect.catch(rescue(wanted), ({ message }) => leave(wanted, message))

@@ -13,7 +13,7 @@ import { Stop } from "../../src/worker/stop.ts"
 import { agent, ask, directory, person, planWith, serve, succeeded, taskUid, userToken } from "../server/live-server.ts"
 import { ended, started } from "../server/process.ts"
 import { podSettings } from "../worker/pod-settings.ts"
-import { noTaskStatus } from "../worker/pool-parts.ts"
+import { noTaskStatus, saved } from "../worker/pool-parts.ts"
 import { type FaultProxy, faultProxy } from "./proxy.ts"
 import type { Fault, Match } from "./rule.ts"
 
@@ -60,7 +60,7 @@ const applying = (url: string): Effect.Effect<Worker, never, Scope.Scope> =>
 
 const state = (serial: number) => Buffer.from(JSON.stringify({ version: 4, serial, lineage: "one", outputs: {}, resources: [] }))
 const lines = Array.from({ length: 40 }, (_, at) => `line ${at}\n`)
-const result = succeeded({ statePushed: true })
+const result = succeeded({ statePushed: true, stateDigest: saved(state(4)).digest })
 
 /** Sends what a worker sends to its server from the lock to the result of an apply. `disturb` runs before each push of a state. */
 const wholeStage = (disturb: (at: number) => Effect.Effect<void> = () => Effect.void) =>
@@ -118,7 +118,7 @@ describe.concurrent("a worker and its server", () => {
       Effect.gen(function*() {
         const { parts, proxy, run, url } = yield* Effect.flatMap(Effect.flatMap(directory, serve), applying)
         yield* proxy.rules(...requests.map((match) => ({ match, times: 2, fault })))
-        expect(yield* Effect.provide(wholeStage(), parts)).toEqual({ _tag: "Saved" })
+        expect(yield* Effect.provide(wholeStage(), parts)).toEqual(saved(state(4)))
         expect(yield* kept(url, run)).toEqual(whole)
         for (const { method, resource } of requests) {
           expect(proxy.seen.some((_) => _.fault === fault.does && _.resource === resource && _.method === (method ?? "POST"))).toBe(true)

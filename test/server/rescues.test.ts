@@ -327,7 +327,8 @@ describe("a state that is refused to a stage", () => {
     { given: "another lineage", body: state(2, "other"), lock: "a", epoch: 1, error: "other-lineage" },
     { given: "a lower serial", body: state(0), lock: "a", epoch: 1, error: "old-serial" },
     { given: "another lock", body: state(2), lock: "b", epoch: 1, error: "locked" },
-    { given: "an old epoch", body: state(2), lock: "a", epoch: 0, error: "locked" }
+    { given: "an old epoch", body: state(2), lock: "a", epoch: 0, error: "locked" },
+    { given: "no epoch", body: state(2), lock: "a", epoch: Number.NaN, error: "locked" }
   ])("for $given is kept", ({ body, epoch, error, lock }) =>
     Effect.gen(function*() {
       const { applier, looked } = yield* applying

@@ -428,7 +428,7 @@ const push = (workspaceId: string, ...serials: ReadonlyArray<number>) =>
   Effect.gen(function*() {
     const [locks, states] = [yield* StateLocks, yield* StateVersions]
     for (const serial of serials) {
-      yield* locks.lock(workspaceId, { ID: String(serial) }, "person")
+      yield* locks.lock(workspaceId, { ID: String(serial) }, { person: "me" })
       yield* states.accept(workspaceId, { bytes: state(serial), sha256: undefined, lockId: String(serial), by: undefined })
       yield* locks.unlock(workspaceId, String(serial), { person: "me" })
     }

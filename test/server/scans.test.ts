@@ -1,13 +1,14 @@
 import { expect, it } from "@effect/vitest"
 import { Effect, Exit, Layer, Scope } from "effect"
 import { SqlClient, Statement } from "effect/sql"
+import { Sha256 } from "../../src/schema/names.ts"
 import { runPath } from "../../src/schema/run.ts"
 import { statePath } from "../../src/schema/state.ts"
 import { layerDatabase } from "../../src/server/database.ts"
 import { instantAfter } from "../../src/server/instants.ts"
 import { Retention } from "../../src/server/retention.ts"
 import { stores } from "../../src/server/server.ts"
-import { agent, archiveOf, ask, directory, failed, optionsIn, person, planWith, serve, worker } from "./live-server.ts"
+import { agent, archiveOf, ask, directory, failed, optionsIn, person, planWith, serve, sha256, worker } from "./live-server.ts"
 
 /** The tables that grow with the number of runs, stages, states, agents and workspaces, to a hundred thousand rows in a year. */
 const growing = [
@@ -54,7 +55,7 @@ const used = Effect.fnUntraced(function*(url: string) {
   for (let serial = 1; serial < 9; serial++) yield* applier.pushState(state(serial), "a", epoch)
   for (let serial = 1; serial < 12; serial++) yield* applier.pushState(state(serial), "a stranger's", epoch)
   yield* me.run(workspaceId)
-  yield* applier.result(failed("Lost"))
+  yield* applier.result({ ...failed("Lost"), statePushed: true, stateDigest: Sha256.make(sha256(JSON.stringify(state(8)))) })
   yield* me.as("POST", statePath.import("demo"))
   yield* me.settle("demo")
   const { runId } = yield* agent(url).take

@@ -3,10 +3,12 @@ import { Effect } from "effect"
 import { TestClock } from "effect/testing"
 import { once } from "node:events"
 import { request } from "node:http"
+import { Sha256 } from "../../src/schema/names.ts"
 import { statePath } from "../../src/schema/state.ts"
 import { taskHeader, taskPath } from "../../src/schema/task-api.ts"
 import {
   agent,
+  ask,
   cancelled,
   directory,
   evicted,
@@ -17,6 +19,7 @@ import {
   sha256,
   succeeded,
   taskUid,
+  userToken,
   withChanges,
   worker
 } from "./live-server.ts"
@@ -148,7 +151,7 @@ describe("an apply whose confirmed state is not here, as the server is restored 
       const { pending: [rescue] } = yield* person(url).state("demo")
       expect(rescue).toMatchObject({ stage: apply.id, effects: { unseenCount: 1 } })
       expect(rescue.message).toContain(
-        `The apply of ${id} ended with ${result.reason}: its last state was saved, but the server has no state of that run, as in a copy that was made before`
+        `The apply of ${id} ended with ${result.reason}: its last state was saved, but the server does not have it, as in a copy that was made before`
       )
       yield* person(url).settle("demo")
       expect((yield* agent(url).take).runId).toBe(next)
@@ -173,6 +176,59 @@ describe("an apply whose confirmed state is not here, as the server is restored 
       expect(yield* person(url).state("demo")).toMatchObject({ version: { runId: id }, pending: [] })
     }))
 
+  const bodyOf = (serial: number) => JSON.stringify({ ...state, serial })
+  const saved = (serial: number) => succeeded({ statePushed: true, stateDigest: Sha256.make(sha256(bodyOf(serial))) })
+  /** The same, like a copy from after the apply pushed its first state, and before it pushed another. */
+  const restoredMeanwhile = Effect.gen(function*() {
+    const made = yield* restored
+    yield* made.applier.lock("a")
+    yield* made.applier.pushState({ ...state, serial: 1 }, "a", 1)
+    return made
+  })
+
+  it.live("waits for a person though an earlier state of it is here, and is at rest once the last one is brought", () =>
+    Effect.gen(function*() {
+      const { apply, id, url } = yield* restoredMeanwhile
+      for (let times = 0; times < 2; times++) expect((yield* agent(url).report(apply.id, saved(2))).status).toBe(204)
+      const { evidence, lock, pending, version } = yield* person(url).state("demo")
+      expect([evidence, lock, pending, version]).toMatchObject([[], undefined, [{ stage: apply.id, effects: { unseenCount: 1 } }], {
+        serial: 1
+      }])
+      expect(yield* agent(url).acquire()).toEqual([])
+      const { json } = yield* person(url).as("POST", statePath.bring("demo"), bodyOf(2))
+      expect((yield* person(url).settle("demo", { use: json.evidence[0].id })).status).toBe(200)
+      expect(yield* person(url).state("demo")).toMatchObject({ version: { runId: id, serial: 2 }, pending: [] })
+    }))
+
+  it.live("is believed by its earlier state if its worker, of an earlier release, does not say which was the last", () =>
+    Effect.gen(function*() {
+      const { apply, url } = yield* restoredMeanwhile
+      yield* agent(url).report(apply.id, succeeded({ statePushed: true }))
+      expect((yield* person(url).state("demo")).pending).toEqual([])
+    }))
+
+  it.live("is believed if a person has pushed its last state meanwhile, and others after it", () =>
+    Effect.gen(function*() {
+      const { applier, apply, url } = yield* restoredMeanwhile
+      yield* applier.unlock("a")
+      const address = `${url}/api/state/v1/workspaces/demo`
+      yield* ask(address, userToken, "PUT", { ID: "b" })
+      for (const serial of [2, 3]) expect((yield* ask(`${address}?ID=b`, userToken, "POST", bodyOf(serial))).status).toBe(204)
+      yield* ask(address, userToken, "DELETE", { ID: "b" })
+      yield* agent(url).report(apply.id, saved(2))
+      expect((yield* person(url).state("demo")).pending).toEqual([])
+    }))
+
+  it.live("waits for a person where only another workspace has that state", () =>
+    Effect.gen(function*() {
+      const { apply, url } = yield* restored
+      const address = `${url}/api/state/v1/workspaces/other`
+      yield* ask(address, userToken, "PUT", { ID: "b" })
+      expect((yield* ask(`${address}?ID=b`, userToken, "POST", bodyOf(2))).status).toBe(204)
+      yield* agent(url).report(apply.id, saved(2))
+      expect((yield* person(url).state("demo")).pending).toMatchObject([{ stage: apply.id }])
+    }))
+
   it.live("is believed if it wrote no state, since there was nothing to change", () =>
     Effect.gen(function*() {
       const { applier, url } = yield* restored
@@ -188,7 +244,7 @@ describe("an apply whose confirmed state is not here, as the server is restored 
       yield* applier.lock("a")
       for (let serial = 1; serial <= 7; serial++) yield* applier.pushState({ ...state, serial }, "a", 1)
       yield* applier.unlock("a")
-      yield* applier.result(succeeded({ statePushed: true }))
+      yield* applier.result(saved(1))
       expect((yield* person(url).state("demo")).pending).toEqual([])
     }))
 })

@@ -1,7 +1,7 @@
 import { describe, expect, it } from "@effect/vitest"
 import { Effect } from "effect"
 import { taskPath } from "../../src/schema/task-api.ts"
-import { agent, applying, ask, failed, onTheWay, userToken } from "./live-server.ts"
+import { agent, applying, ask, failed, onTheWay, person, userToken } from "./live-server.ts"
 
 describe("a lock", () => {
   it.live("has 64 KiB at most, since all who want it are shown it", () =>
@@ -25,6 +25,26 @@ describe("a lock", () => {
       expect((yield* applier.unlock("a")).status).toBe(200)
       expect((yield* applier.lock("c")).json.epoch).toBe(2)
     }))
+
+  it.live.each([
+    { of: "a stage", by: "that stage", id: "a", status: 200, left: undefined, forced: [] },
+    { of: "a stage", by: "that stage", id: "b", status: 409, left: "a", forced: [] },
+    { of: "a stage", by: "a person", id: "a", status: 200, left: undefined, forced: ["a"] },
+    { of: "a stage", by: "a person", id: "b", status: 423, left: "a", forced: [] },
+    { of: "a person", by: "a stage", id: "a", status: 409, left: "a", forced: [] },
+    { of: "a person", by: "a person", id: "a", status: 200, left: undefined, forced: [] },
+    { of: "a person", by: "a person", id: "b", status: 423, left: "a", forced: [] }
+  ])(
+    "of $of, asked to be opened as $id by $by: $status, by force $forced",
+    ({ by, forced, id, left, of, status }) =>
+      Effect.gen(function*() {
+        const { address, applier, url } = yield* applying
+        yield* of === "a stage" ? applier.lock("a") : ask(address, userToken, "PUT", { ID: "a" })
+        expect((yield* by === "a person" ? ask(address, userToken, "DELETE", { ID: id }) : applier.unlock(id)).status).toBe(status)
+        const { forcedUnlocks, lock } = yield* person(url).state("demo")
+        expect([lock?.id, forcedUnlocks.map(({ lockId }: { lockId: string }) => lockId)]).toEqual([left, forced])
+      })
+  )
 
   it.live("is not given to a stage that ended while its request was on the way", () =>
     Effect.gen(function*() {

@@ -125,7 +125,7 @@ describe("the epoch machine", () => {
             const bytes = new TextEncoder().encode(given.text)
             const stage = stageOf(by)
             if (model.ended.has(by)) return states.keepAsEvidence(stage.id, workspaceId, { bytes, why: "late" })
-            const writer = { holder: stage.id, epoch: given.epoch, runId }
+            const writer = { holder: stage.id, epoch: Option.some(given.epoch), runId }
             return Effect.as(states.accept(workspaceId, { bytes, sha256: undefined, lockId: String(given.id), by: writer }), undefined)
           }
           const send = Effect.fnUntraced(function*(by: Who, given: Push) {
@@ -155,7 +155,7 @@ describe("the epoch machine", () => {
                 const { lock } = model
                 const isFree = lock === undefined && !model.fenced.has(step.who)
                 const isAgain = lock?.who === step.who && lock.id === step.id && !model.fenced.has(step.who)
-                const answer = yield* Effect.exit(locks.lock(workspaceId, { ID: String(step.id) }, stageOf(step.who).id))
+                const answer = yield* Effect.exit(locks.lock(workspaceId, { ID: String(step.id) }, { stage: stageOf(step.who).id }))
                 expect(answer._tag === "Success").toBe(!model.ended.has(step.who) && (isFree || isAgain))
                 if (answer._tag === "Success" && isFree) [model.epoch, model.lock] = [model.epoch + 1, { who: step.who, id: step.id }]
                 if (answer._tag === "Success") expect(answer.value).toBe(model.epoch)

@@ -65,15 +65,12 @@ const live = Effect.fnUntraced(function*(engine: Engine, { done, ended }: Life, 
     return code
   })
   yield* Effect.orElseSucceed(work, () => 1).pipe(Effect.tap((code) => Effect.sync(() => engine.finish(code))), Effect.raceFirst(ended))
-  const { _tag: settled } = yield* delivery.settle(left)
+  const settled = yield* delivery.settle(left)
   yield* delivery.giveBack
-  return {
-    code: yield* ended,
-    statePushed: settled === "Unwritten" || settled === "Untouched" ? Option.none() : Option.some(settled === "Saved")
-  }
+  return { code: yield* ended, settled }
 })
 
-/** Runs the engine with its state; returns its exit code, and whether its last state is stored, or none if it wrote none. */
+/** Runs the engine with its state; returns its exit code, and what became of its last state. */
 export const liveWithState = (engine: Engine, life: Life, states: StatesOfStage, patiently: Platform["Service"]["patiently"]) =>
   Effect.suspend(() => {
     let epoch = 0

@@ -328,7 +328,7 @@ export class PoolServer {
         const [locks, rescue, workspaces] = [yield* StateLocks, yield* StateRescue, yield* Workspaces]
         const { id, lockInfo } = yield* workspaces.named(workspace)
         if (lockInfo !== null) yield* rescue.unlock(workspace, "a person", lockInfo.ID)
-        yield* locks.lock(id, byHand, "person")
+        yield* locks.lock(id, byHand, { person: "a person" })
       }).pipe(Effect.ignore)
     )
   }

@@ -48,14 +48,14 @@ const directory = mkdtempSync(join(tmpdir(), "simulation-"))
 process.once("exit", () => rmSync(directory, { recursive: true, force: true }))
 
 /** How an engine ended, and whether its plan, or its last state, is stored; none if it wrote no state. */
-interface Ended {
+interface Ended extends Pick<StageResult, "stateDigest"> {
   readonly code: number
   readonly stored: Option.Option<boolean>
 }
 
-const resultOf = (task: AgentTask, { code, stored }: Ended, stopped: StopCause | undefined): Omit<StageResult, "finishedAt"> => {
+const resultOf = (task: AgentTask, { code, stored, ...digest }: Ended, stopped: StopCause | undefined): Omit<StageResult, "finishedAt"> => {
   const saved = Option.getOrElse(stored, () => true)
-  const state = task.spec.stage === "plan" || Option.isNone(stored) ? {} : { statePushed: saved }
+  const state = task.spec.stage === "plan" || Option.isNone(stored) ? {} : { statePushed: saved, ...digest }
   if (!saved && task.spec.stage === "plan") {
     return { outcome: "failed", reason: "PoolUnreachable", message: "The pool has not got the plan.", exitCode: code }
   }
@@ -158,7 +158,11 @@ export const startWorker = ({ pod, pool, reaches, seed, server, thread, truth }:
       const done = process.hear<number>((tell) => engine.onDone(tell))
       return Effect.map(
         liveWithState(engine, { done, ended }, states.value, patiently),
-        ({ code, statePushed }): Ended => ({ code, stored: statePushed })
+        ({ code, settled }): Ended => ({
+          code,
+          stored: settled._tag === "Unwritten" || settled._tag === "Untouched" ? Option.none() : Option.some(settled._tag === "Saved"),
+          ...(settled._tag === "Saved" && { stateDigest: settled.digest })
+        })
       )
     }
     return Effect.flatMap(ended, (code) =>

@@ -28,6 +28,7 @@ describe("a stage of a pool", () => {
       expect(applied.status.result, applied.log()).toMatchObject({
         outcome: "succeeded",
         statePushed: true,
+        stateDigest: sha256(api.state ?? new Uint8Array()),
         exitCode: 0,
         changes: { add: 1, change: 0, destroy: 0 }
       })

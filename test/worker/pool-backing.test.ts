@@ -9,9 +9,9 @@ import { RunId, Sha256, WorkspaceName } from "../../src/schema/names.ts"
 import { openFolder } from "../../src/worker/folder.ts"
 import { Log } from "../../src/worker/log-shipper.ts"
 import { poolBacking } from "../../src/worker/pool-backing.ts"
-import { StateDelivery } from "../../src/worker/state-delivery.ts"
+import { Settled, StateDelivery } from "../../src/worker/state-delivery.ts"
 import { type Fault, sha256, tarGz, type TaskApi } from "./fake-task-api.ts"
-import { poolParts } from "./pool-parts.ts"
+import { poolParts, saved } from "./pool-parts.ts"
 import { seal } from "./seals.ts"
 
 const state = (serial: number) => JSON.stringify({ version: 4, serial, lineage: "one", resources: [] })
@@ -101,7 +101,7 @@ describe("the state that the engine left", () => {
     Effect.gen(function*() {
       const { api, path, settle } = yield* applying({ "main.tf": "" })
       writeFileSync(join(path, "errored.tfstate"), state(3))
-      expect(yield* settle).toBe("saved")
+      expect(yield* settle).toEqual(saved(state(3)))
       expect(api.serials).toEqual([3])
     }))
 
@@ -120,7 +120,7 @@ describe("the state that the engine left", () => {
       yield* hungUp(delivery, api, state(2))
       up()
       writeFileSync(join(path, "errored.tfstate"), left)
-      expect(yield* settle).toBe("saved")
+      expect(yield* settle).toEqual(saved(sent === 3 ? left : state(sent)))
       expect(api.serials).toEqual([sent])
     }))
 
@@ -132,24 +132,24 @@ describe("the state that the engine left", () => {
       yield* hungUp(delivery, api, "no state")
       up()
       writeFileSync(join(path, "errored.tfstate"), state(2))
-      expect(yield* settle).toBe("saved")
+      expect(yield* settle).toEqual(saved(state(2)))
       expect(api.serials).toEqual([2])
     }))
 
   it.live("is never one that came with the configuration", () =>
     Effect.gen(function*() {
       const { api, settle } = yield* applying({ "main.tf": "", "errored.tfstate": state(9) })
-      expect(yield* settle).toBe("untouched")
+      expect(yield* settle).toEqual(Settled.Untouched())
       expect(api.serials).toEqual([])
     }))
 
   it.live("is none after an engine that had only the lock, which is told from one that never came to that", () =>
     Effect.gen(function*() {
       const { delivery, settle } = yield* applying({ "main.tf": "" })
-      expect(yield* settle).toBe("untouched")
+      expect(yield* settle).toEqual(Settled.Untouched())
       yield* delivery.lock({ ID: "engine" })
       yield* delivery.unlock({ ID: "engine" })
-      expect(yield* settle).toBe("unwritten")
+      expect(yield* settle).toEqual(Settled.Unwritten())
     }))
 
   it.live("is named first when it is too large to be sent", () =>

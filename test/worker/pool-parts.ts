@@ -5,16 +5,20 @@ import { mkdtempSync, rmSync, writeFileSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { signalPlan } from "../../src/core/signal-plan.ts"
+import { Sha256 } from "../../src/schema/names.ts"
 import { Platform } from "../../src/worker/platform.ts"
 import { Settings } from "../../src/worker/settings.ts"
-import { StateDelivery } from "../../src/worker/state-delivery.ts"
+import { Settled, StateDelivery } from "../../src/worker/state-delivery.ts"
 import { Stop } from "../../src/worker/stop.ts"
 import { TaskStatus } from "../../src/worker/task-status.ts"
-import { type TaskApi, taskApi } from "./fake-task-api.ts"
+import { sha256, type TaskApi, taskApi } from "./fake-task-api.ts"
 import { podSettings } from "./pod-settings.ts"
 
 /** The UID of the AgentTask that these parts act for. */
 export const taskUid = "task-uid-1"
+
+/** What has become of a state that the server confirmed last. */
+export const saved = (state: Uint8Array | string) => Settled.Saved({ digest: Sha256.make(sha256(Buffer.from(state))) })
 
 /** For tests without an AgentTask in whose status anything could be said. */
 export const noTaskStatus = Layer.succeed(TaskStatus, { unsavedDuring: (work) => work })

@@ -4,11 +4,13 @@ import { Effect, Exit, Fiber, Layer, Option, Ref } from "effect"
 import { TestClock } from "effect/testing"
 import { signalPlan } from "../../src/core/signal-plan.ts"
 import type { JournalEntry } from "../../src/schema/effects.ts"
+import { Sha256 } from "../../src/schema/names.ts"
 import type { Backing } from "../../src/worker/backing.ts"
 import { makeJournal, type SendEffects } from "../../src/worker/journal.ts"
 import { Log } from "../../src/worker/log-shipper.ts"
-import { makeSettlement } from "../../src/worker/settlement.ts"
+import { type Facts, makeSettlement } from "../../src/worker/settlement.ts"
 import { StageFailed } from "../../src/worker/stage-failed.ts"
+import { Settled } from "../../src/worker/state-delivery.ts"
 import { Stop } from "../../src/worker/stop.ts"
 import { claimedTask } from "./claimed-task.ts"
 import { podSettings } from "./pod-settings.ts"
@@ -36,6 +38,8 @@ const parts = (print: (text: string) => void) =>
     })
   )
 
+const digest = Sha256.make("5".repeat(64))
+
 /** Settles a stage whose engine made one resource and whose last state is saved. `heard` is what the server hears, in order. */
 const settling = Effect.fnUntraced(
   function*(
@@ -55,14 +59,14 @@ const settling = Effect.fnUntraced(
     journal.add({ kind: "done", action: "create", address: "a.b" })
     const { status, unsavedDuring: showWaitingDuring } = yield* claimedTask()
     const backing = {
-      settleState: () => Effect.succeed("saved" as const),
+      settleState: () => Effect.succeed(Settled.Saved({ digest })),
       storedState: Effect.succeedNone,
       giveStateBack: Effect.sync(() => void heard.push("unlocked")),
       showWaitingDuring,
       ...waits
     }
     const place = { root: 0, directory: [], path: "/none" }
-    const facts = yield* Ref.make({})
+    const facts = yield* Ref.make<Facts>({})
     const work = yield* Effect.forkChild(
       makeSettlement({ backing, journal, facts }).after(failure === undefined ? Exit.void : Exit.fail(new StageFailed(failure)), place)
         .pipe(
@@ -73,6 +77,7 @@ const settling = Effect.fnUntraced(
     return {
       heard,
       told,
+      facts: Ref.get(facts),
       reason: () => status().reason,
       goUp: Effect.sync(() => {
         isUp = true
@@ -135,10 +140,28 @@ describe("a lock of the state", () => {
     }))
 })
 
+describe("the last state of a stage", () => {
+  const unsaved = new StageFailed({ reason: "StateNotSaved", message: "Unsaved." })
+
+  it.effect.each([
+    { end: "saved", settled: Effect.succeed(Settled.Saved({ digest })), known: { statePushed: true, stateDigest: digest } },
+    { end: "never written", settled: Effect.succeed(Settled.Unwritten()), known: {} },
+    { end: "not saved", settled: Effect.fail(unsaved), known: { statePushed: false } }
+  ])("is known by its digest where it is saved: $end", ({ known, settled }) =>
+    Effect.gen(function*() {
+      const { facts, goUp, work } = yield* settling(failed, { settleState: () => settled })
+      yield* goUp
+      yield* TestClock.adjust("1 minute")
+      yield* Effect.exit(Fiber.join(work))
+      const { stateDigest, statePushed } = yield* facts
+      expect({ ...(statePushed !== undefined && { statePushed }), ...(stateDigest !== undefined && { stateDigest }) }).toEqual(known)
+    }))
+})
+
 describe("an apply that ended with success and never locked its state", () => {
   it.effect("is a failure, since nothing was applied, and says where to look", () =>
     Effect.gen(function*() {
-      const { work } = yield* settling(undefined, { settleState: () => Effect.succeed("untouched") })
+      const { work } = yield* settling(undefined, { settleState: () => Effect.succeed(Settled.Untouched()) })
       expect(yield* Effect.flip(Fiber.join(work))).toMatchObject({
         reason: "InvalidConfiguration",
         message: expect.stringMatching(/never locked the state, so it applied nothing; read its log, .*TF_CLI_ARGS_apply/u),
@@ -148,7 +171,7 @@ describe("an apply that ended with success and never locked its state", () => {
 
   it.effect("is what it was when it failed by itself", () =>
     Effect.gen(function*() {
-      const { goUp, work } = yield* settling(failed, { settleState: () => Effect.succeed("untouched") })
+      const { goUp, work } = yield* settling(failed, { settleState: () => Effect.succeed(Settled.Untouched()) })
       yield* goUp
       yield* TestClock.adjust("1 minute")
       yield* Fiber.join(work)
@@ -156,7 +179,7 @@ describe("an apply that ended with success and never locked its state", () => {
 
   it.effect("is none when it had the lock and found nothing to write", () =>
     Effect.gen(function*() {
-      const { work } = yield* settling(undefined, { settleState: () => Effect.succeed("unwritten") })
+      const { work } = yield* settling(undefined, { settleState: () => Effect.succeed(Settled.Unwritten()) })
       yield* Fiber.join(work)
     }))
 })

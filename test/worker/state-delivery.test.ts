@@ -8,13 +8,13 @@ import { join } from "node:path"
 import { signalPlan } from "../../src/core/signal-plan.ts"
 import { statePath } from "../../src/schema/state.ts"
 import { NoAnswer, Platform, TokenRefused } from "../../src/worker/platform.ts"
-import { Settled, StateDelivery } from "../../src/worker/state-delivery.ts"
+import { StateDelivery } from "../../src/worker/state-delivery.ts"
 import { Stop } from "../../src/worker/stop.ts"
 import { TaskStatus } from "../../src/worker/task-status.ts"
 import { agent, directory, failed, person, planWith, serve, taskUid } from "../server/live-server.ts"
 import { claimedTask } from "./claimed-task.ts"
 import { podSettings } from "./pod-settings.ts"
-import { noTaskStatus, poolParts } from "./pool-parts.ts"
+import { noTaskStatus, poolParts, saved } from "./pool-parts.ts"
 
 const state = (serial: number) => Buffer.from(JSON.stringify({ version: 4, serial, lineage: "l", outputs: {}, resources: [{ serial }] }))
 
@@ -99,7 +99,7 @@ describe("a worker that comes late", () => {
       const { apply, delivery, looked, url } = yield* applying
       yield* delivery.unlock({ ID: "engine-lock" })
       for (const action of ["cancel", "force-cancel"] as const) yield* person(url).act(apply.runId, action)
-      expect(yield* delivery.settle(Option.none())).toEqual(Settled.Saved())
+      expect(yield* delivery.settle(Option.none())).toEqual(saved(state(1)))
       yield* delivery.giveBack
       expect((yield* looked).lock).toBeUndefined()
     }))
@@ -141,7 +141,7 @@ describe("a state that the server has taken", () => {
       yield* Deferred.await(said)
       yield* Fiber.interrupt(pushing)
       const before = api.requests.length
-      expect(yield* delivery.settle(Option.none())).toEqual(Settled.Saved())
+      expect(yield* delivery.settle(Option.none())).toEqual(saved(state(1)))
       expect(api.requests.slice(before)).toEqual([])
     }))
 })
@@ -207,7 +207,7 @@ describe("an engine that is gone", () => {
       yield* delivery.lock({ ID: "a" })
       yield* delivery.push(state(1))
       yield* delivery.unlock({ ID: "a" })
-      expect(yield* delivery.settle(Option.none())).toEqual(Settled.Saved())
+      expect(yield* delivery.settle(Option.none())).toEqual(saved(state(1)))
       deaf.add("unlock")
       const giving = yield* Effect.forkChild(delivery.giveBack)
       yield* TestClock.adjust("59 minutes")
@@ -262,7 +262,7 @@ describe("an engine that is gone", () => {
         yield* TestClock.adjust("45 minutes")
         token.refused = undefined
         yield* TestClock.adjust("10 seconds")
-        expect([yield* Fiber.join(settling), done]).toEqual([Settled.Saved(), ["lock", "push", "unlock"]])
+        expect([yield* Fiber.join(settling), done]).toEqual([saved(state(1)), ["lock", "push", "unlock"]])
       })
   )
 
@@ -313,6 +313,6 @@ describe("an engine that is gone", () => {
       expect([done, reason()]).toEqual([["lock"], "StateUnsaved"])
       deaf.clear()
       yield* TestClock.adjust("10 seconds")
-      expect([yield* Fiber.join(settling), reason()]).toEqual([Settled.Saved(), "Claimed"])
+      expect([yield* Fiber.join(settling), reason()]).toEqual([saved(state(1)), "Claimed"])
     }))
 })

@@ -4,7 +4,7 @@ import { Effect, Fiber, Option } from "effect"
 import { existsSync, readFileSync, writeFileSync } from "node:fs"
 import { Settled } from "../../src/worker/state-delivery.ts"
 import { ask, kept, lock, lockInfo, settle, state, unlock, until, withGateway, write } from "./gateway.ts"
-import type { PoolParts } from "./pool-parts.ts"
+import { type PoolParts, saved } from "./pool-parts.ts"
 
 describe("the state gateway", () => {
   it.live("is read, locked, written and unlocked like a server", () =>
@@ -15,7 +15,7 @@ describe("the state gateway", () => {
       expect((yield* ask(env, "read")).text).toBe(state(1))
       expect((yield* unlock(env)).status).toBe(200)
       expect(existsSync(kept({ api, ...parts }))).toBe(false)
-      expect(yield* settle()).toEqual(Settled.Saved())
+      expect(yield* settle()).toEqual(saved(state(1)))
       expect(api).toMatchObject({ serials: [1], lock: undefined, epoch: 1 })
     })))
 
@@ -118,7 +118,7 @@ describe("the state gateway", () => {
       yield* Fiber.interrupt(writing)
       const settling = yield* Effect.forkChild(settle())
       up()
-      expect(yield* Fiber.join(settling)).toEqual(Settled.Saved())
+      expect(yield* Fiber.join(settling)).toEqual(saved(state(1)))
       expect(new Set(parts.api.requests.filter((request) => request.startsWith("POST /state")))).toEqual(
         new Set(["POST /state/lock 200", "POST /state 204"])
       )
@@ -300,7 +300,7 @@ describe("what the engine left", () => {
   it.live("is sent under a lock of the worker's own when the engine had none", () =>
     withGateway(Effect.fnUntraced(function*(_, { api }) {
       const settled = yield* settle(Option.some(Buffer.from(state(3))))
-      expect(settled).toEqual(Settled.Saved())
+      expect(settled).toEqual(saved(state(3)))
       expect(api).toMatchObject({ serials: [3], lock: undefined })
     })))
 
@@ -321,7 +321,7 @@ describe("what the engine left", () => {
       const settling = yield* Effect.forkChild(settle(Option.some(Buffer.from(state(3)))))
       yield* until(() => tries > 4)
       up()
-      expect(yield* Fiber.join(settling)).toEqual(Settled.Saved())
+      expect(yield* Fiber.join(settling)).toEqual(saved(state(3)))
       expect(api.serials).toEqual([3])
     })))
 
@@ -348,7 +348,7 @@ describe("what the engine left", () => {
     withGateway(Effect.fnUntraced(function*(env, { api }) {
       yield* lock(env)
       yield* write(env, 1)
-      expect(yield* settle()).toEqual(Settled.Saved())
+      expect(yield* settle()).toEqual(saved(state(1)))
       expect(api.lock).toMatchObject({ ID: "engine-lock" })
     })))
 })

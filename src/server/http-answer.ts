@@ -1,13 +1,12 @@
-// The HTTP border of every API: it decodes request bodies within a limit, and turns a failure into one sentence in the form of its API.
+// What every API answers: the bodies of successes, and each failure as one sentence in the form of its API.
 // Invariant: every failure gets that form, and none that is made here reveals what a request held or what the server is made of.
 // Used by all routes.
-import { Cause, Effect, Schema, SchemaIssue, type Scope, Stream } from "effect"
+import { Cause, Effect, Schema, type Scope } from "effect"
 import { HttpRouter, type HttpServerError, type HttpServerRequest, HttpServerResponse } from "effect/http"
-import { isDeeperThan } from "../core/json-depth.ts"
 import { taskHeader } from "../schema/task-api.ts"
 import type { Blobs } from "./blobs.ts"
 import { newId } from "./ids.ts"
-import { invalid, Refused, type StoreFailure, tooLarge } from "./refused.ts"
+import { Refused, type StoreFailure } from "./refused.ts"
 
 export type Failure = StoreFailure | HttpServerError.HttpServerError
 /** A response. Its scope ends once the server has sent it; what must last until the client has the answer is held by until-taken. */
@@ -91,57 +90,6 @@ export const routesWith = (form: typeof problem) => (method: Method, path: HttpR
       )
       return HttpServerResponse.setHeader(answer, "x-request-id", requestId)
     }))
-
-/** Reads a whole body that is never large; fails with 413 past the limit. */
-export const bytesOf = (request: HttpServerRequest.HttpServerRequest, limitBytes: number): Effect.Effect<Uint8Array, Failure> =>
-  Effect.gen(function*() {
-    const chunks: Array<Uint8Array> = []
-    let sizeBytes = 0
-    yield* Stream.runForEach(request.stream, (chunk) => {
-      sizeBytes += chunk.byteLength
-      chunks.push(chunk)
-      return sizeBytes > limitBytes ? Effect.fail(tooLarge(limitBytes)) : Effect.void
-    })
-    return Buffer.concat(chunks)
-  })
-
-const explain = SchemaIssue.makeFormatterStandardSchemaV1()
-
-const jsonLimitBytes = 1024 * 1024
-/** The most levels of nesting in a request's JSON; none of our requests has ten. */
-const deepestRequest = 64
-
-/**
- * Reads the body as JSON and decodes it; fails with 422, which names the first wrong field without its value. `nothing` is the text that an
- * empty body stands for.
- */
-export const jsonOf = <S extends Schema.ConstraintDecoder<unknown>>(schema: S, nothing = "", limitBytes = jsonLimitBytes) => {
-  const decode = Schema.decodeUnknownEffect(Schema.fromJsonString(schema))
-  return (request: HttpServerRequest.HttpServerRequest): Effect.Effect<S["Type"], Failure> =>
-    Effect.flatMap(bytesOf(request, limitBytes), (bytes) =>
-      isDeeperThan(deepestRequest, bytes)
-        ? Effect.fail(invalid(`The request is not as expected: it is nested more than ${deepestRequest} levels deep.`))
-        : Effect.mapError(decode(bytes.byteLength === 0 ? nothing : new TextDecoder().decode(bytes)), ({ issue }) => {
-          const [first] = explain(issue).issues
-          const where = (first?.path ?? []).map(String).join(".")
-          return invalid(`The request is not as expected${where === "" ? "" : ` at ${where}`}: ${first?.message ?? "it cannot be read"}.`)
-        }))
-}
-
-/** Returns a parameter of the query; undefined if it is absent. */
-export const queryOf = (request: HttpServerRequest.HttpServerRequest, name: string): string | undefined =>
-  new URL(request.url, "http://localhost").searchParams.get(name) ?? undefined
-
-/** Returns a whole number of the query, such as an offset, or `otherwise` if it is absent; fails with 422 if it is no number. */
-export const countOf = (request: HttpServerRequest.HttpServerRequest, name: string, otherwise: number): Effect.Effect<number, Refused> => {
-  const text = queryOf(request, name)
-  if (text === undefined) return Effect.succeed(otherwise)
-  return /^\d{1,15}$/u.test(text) ? Effect.succeed(Number(text)) : Effect.fail(invalid(`The parameter ${name} must be a whole number.`))
-}
-
-/** Returns how many items a page of a list has: what the query asks for, or `otherwise` if it asks for nothing; from 1 to `most`. */
-export const pageSizeOf = (request: HttpServerRequest.HttpServerRequest, otherwise: number, most: number): Effect.Effect<number, Refused> =>
-  Effect.map(countOf(request, "page[size]", otherwise), (size) => Math.min(most, Math.max(1, size)))
 
 /** Answers with a blob as the body, with its length and digest. */
 export const blobAnswer = (blobs: Blobs["Service"], sha256: string, contentType = "application/octet-stream"): Answer =>
