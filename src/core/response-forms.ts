@@ -3,11 +3,10 @@
 // Used by core/response, core/follow and core/plan.
 import { Option } from "effect"
 import type { AgentTaskStatus, Phase } from "../schema/agent-task.ts"
-import { assignmentId } from "../schema/pool-api.ts"
 import type { FailureReason, Reason } from "../schema/reason.ts"
 import { type Action, Notice } from "./action.ts"
 import { launchesOf, withoutReplacement } from "./launches.ts"
-import type { Situation } from "./situation.ts"
+import { assignmentOf, type Situation } from "./situation.ts"
 import { advance, fitting } from "./status.ts"
 
 export interface Response {
@@ -20,6 +19,8 @@ export interface Response {
   readonly requeueAfterMillis: Option.Option<number>
 }
 export type Respond = (situation: Situation) => Response
+/** A response to what the row's question found, such as the Job. */
+export type RespondTo<Found> = (situation: Situation, found: Found) => Response
 
 export const unchanged = ({ observed }: Situation, actions: ReadonlyArray<Action> = []): Response => ({
   actions,
@@ -43,10 +44,6 @@ export const step = (s: Situation, news: News) => {
   const { metadata: { generation }, status } = s.observed.task
   return advance({ ...status, ...(s.observed.hadJob && { launches: launchesOf(s.observed) }) }, { ...news, generation, now: s.now })
 }
-
-/** Returns the id by which the pool knows the stage; none for a task that is not the pool's. */
-export const assignmentOf = ({ observed: { task: { spec } } }: Situation): Option.Option<string> =>
-  Option.map(Option.fromUndefinedOr(spec.pool), ({ runId }) => assignmentId(runId, spec.stage, spec.attempt ?? 1))
 
 /** Returns the report for the pool, until the pool has taken it, whatever the status says already. */
 export const noticesToPool = (situation: Situation, { message, reason }: Pick<News, "message" | "reason">): ReadonlyArray<Notice> => {

@@ -4,6 +4,8 @@
 import { Option, Schema } from "effect"
 import { longestStatusMessage, mutates } from "../schema/agent-task.ts"
 import { type FailureReason, Reason, type WaitReason } from "../schema/reason.ts"
+import type { Artifact } from "../schema/source.ts"
+import type { StageResult } from "../schema/stage-result.ts"
 import { Action } from "./action.ts"
 import { spreadMillis } from "./fingerprint.ts"
 import { jobName } from "./job-name.ts"
@@ -21,15 +23,15 @@ import {
   withFailedLaunch,
   withJobGivenUp
 } from "./launches.ts"
-import { askAgainMillis, isForGood, waitReasonOf } from "./observed.ts"
+import { askAgainMillis, type FinalRefusal, type JobSeen, type PodSeen, type Refusal, type Waiting, waitReasonOf } from "./observed.ts"
 import { endOf, endOfStart, troubleOfStart, waitsForQuota } from "./pod-trouble.ts"
 import {
-  assignmentOf,
   ended,
   later,
   type News,
   noticesToPool,
   type Respond,
+  type RespondTo,
   type Response,
   sameNews,
   step,
@@ -40,7 +42,7 @@ import { sentence, shortened } from "./sentence.ts"
 import { jobGoesOn, millisSince, millisSinceEnd, patienceMillis, podWent, type Situation } from "./situation.ts"
 import { acknowledged, finished, isInterim, ownAgain, running } from "./status.ts"
 import { resultOf } from "./task-result.ts"
-import { epochOf, nextEpoch, waitsForLeft } from "./workspace-lease.ts"
+import { epochOf, nextEpoch, type OtherHolder, waitsForLeft } from "./workspace-lease.ts"
 
 /** How soon a start is looked at again: only events, which are not watched, say what keeps a Pod from being made. */
 const lookAgainMillis = 5_000
@@ -65,25 +67,16 @@ export const keepOver: Respond = (s) => {
   return jobGoesOn(s) ? later(kept, patienceMillis - millisSinceEnd(s)) : kept
 }
 
-export const deleteJob: Respond = (s) =>
-  unchanged(
-    s,
-    Option.match(s.observed.job, {
-      onNone: () => [],
-      onSome: ({ deleting, name, uid }) => deleting ? [] : [Action.DeleteJob({ name, uid })]
-    })
-  )
+/** Deletes the Job, unless that is under way. */
+export const deleteJob: RespondTo<JobSeen> = (s, { deleting, name, uid }) => unchanged(s, deleting ? [] : [Action.DeleteJob({ name, uid })])
 
-export const report: Respond = (s) => ({
-  ...unchanged(
-    s,
-    Option.match(assignmentOf(s), {
-      onNone: () => [],
-      onSome: (assignment) => [Action.ReportResult({ assignment, result: resultOf(s.observed.task.status, s.now) })]
-    })
-  ),
-  status: { ...s.observed.task.status, reportedAt: s.now }
-})
+export const report: RespondTo<string> = (s, assignment) => {
+  const { status } = s.observed.task
+  return {
+    ...unchanged(s, [Action.ReportResult({ assignment, result: resultOf(status, s.now) })]),
+    status: { ...status, reportedAt: s.now }
+  }
+}
 
 export const release: Respond = (s) => unchanged(s, [Action.Release()])
 export const deleteTask: Respond = (s) => unchanged(s, [Action.DeleteTask()])
@@ -94,12 +87,9 @@ const andThen = (words: string, next: string): string => `${shortened(sentence(w
 
 // ── a worker has claimed the task ──
 
-export const finishWithLastWords: Respond = (s) => {
-  const { task: { metadata, status }, pod } = s.observed
-  return Option.match(Option.flatMap(pod, ({ lastWords }) => lastWords), {
-    onNone: () => unchanged(s),
-    onSome: (result) => ({ ...unchanged(s), status: finished(status, result, metadata.generation, false) })
-  })
+export const finishWithLastWords: RespondTo<StageResult> = (s, result) => {
+  const { metadata, status } = s.observed.task
+  return { ...unchanged(s), status: finished(status, result, metadata.generation, false) }
 }
 
 export const finishLost: Respond = (s) => {
@@ -108,13 +98,12 @@ export const finishLost: Respond = (s) => {
   return ended(s, "Failed", reason, andThen(message, next))
 }
 
-export const stall: Respond = (s) =>
+export const stall: RespondTo<PodSeen> = (s, { node }) =>
   underWay(s, {
     phase: "Running",
     reason: "NodeUnreachable",
-    message: `Node ${
-      Option.match(s.observed.pod, { onNone: () => "", onSome: ({ node }) => node })
-    } does not answer. The stage may still be running there, so the task keeps its place and its workspace until the node answers or is removed; repair the node, or delete its Node object if the machine is off.`,
+    message:
+      `Node ${node} does not answer. The stage may still be running there, so the task keeps its place and its workspace until the node answers or is removed; repair the node, or delete its Node object if the machine is off.`,
     stalled: true
   })
 
@@ -141,22 +130,14 @@ export const finishCalledOff: Respond = (s) =>
     `${s.observed.task.spec.cancel === true ? "Cancelled" : "Deleted"} before it started; nothing was run.`
   )
 
-export const finishRefused: Respond = (s) =>
-  Option.match(s.observed.refusal, {
-    onNone: () => unchanged(s),
-    onSome: ({ kind, message }) => isForGood(kind) ? ended(s, "Failed", kind, message) : unchanged(s)
-  })
+export const finishRefused: RespondTo<FinalRefusal> = (s, { kind, message }) => ended(s, "Failed", kind, message)
 
-export const finishDenied: Respond = (s) =>
-  Option.match(s.observed.refusal, {
-    onNone: () => unchanged(s),
-    onSome: ({ message }) => {
-      const { startupTimeoutSeconds } = s.policy
-      const next =
-        `It was denied for ${startupTimeoutSeconds} s (task.startupTimeoutSeconds); correct that, and run the task again. Nothing was run.`
-      return ended(s, "Failed", "Denied", andThen(message, next))
-    }
-  })
+export const finishDenied: RespondTo<Refusal> = (s, { message }) => {
+  const { startupTimeoutSeconds } = s.policy
+  const next =
+    `It was denied for ${startupTimeoutSeconds} s (task.startupTimeoutSeconds); correct that, and run the task again. Nothing was run.`
+  return ended(s, "Failed", "Denied", andThen(message, next))
+}
 
 /** Reports whether the status says nothing of a start or a wait yet. */
 const isFresh = ({ observed: { task: { status: { phase = "Pending" } } } }: Situation): boolean => phase === "Pending"
@@ -169,19 +150,17 @@ const jobMade = (s: Situation): News => ({
   message: `Job ${ourJob(s)} was created; its Pod is starting.`
 })
 
-const isJobCounted = ({ observed: { job, task } }: Situation): boolean => Option.exists(job, (job) => isCounted(task, job))
-
-/** Returns the response with the present Job counted, as the status mentions that Job now. */
-const launched = (s: Situation, response: Response): Response => ({
+/** Returns the response with the Job counted, as the status mentions that Job now. */
+const launched = (s: Situation, job: JobSeen, response: Response): Response => ({
   ...response,
-  status: counted(s.observed, s.policy, response.status)
+  status: counted(job, s.observed, s.policy, response.status)
 })
 
 /**
  * Returns the Job's age by two clocks, one of which may be behind. It is good for when to speak and to look again, and never for an end.
  */
-const jobAgeMillis = ({ now, observed: { job, jobKnownMillis } }: Situation): number =>
-  Option.match(job, { onNone: () => 0, onSome: ({ createdAt }) => Math.max(millisSince(createdAt, now), jobKnownMillis) })
+const jobAgeMillis = ({ now, observed: { jobKnownMillis } }: Situation, { createdAt }: JobSeen): number =>
+  Math.max(millisSince(createdAt, now), jobKnownMillis)
 
 /** Returns why the launch failed, as one reason and sentence. */
 const notStarted = (s: Situation): Pick<News, "message"> & { readonly reason: FailureReason } =>
@@ -189,50 +168,49 @@ const notStarted = (s: Situation): Pick<News, "message"> & { readonly reason: Fa
     ? { reason: "Evicted", message: "The Pod is gone, and a quota leaves no room for another." }
     : endOfStart(s.observed)
 
-export const finishNotStarted: Respond = (s) => {
+export const finishNotStarted: RespondTo<JobSeen> = (s, job) => {
   const { reason, message } = notStarted(s)
-  return launched(s, ended(s, "Failed", reason, andThen(message, "Nothing was run.")))
+  return launched(s, job, ended(s, "Failed", reason, andThen(message, "Nothing was run.")))
 }
 
-export const finishStuck: Respond = (s) => {
-  const { job, pod } = s.observed
-  const name = Option.match(job, { onNone: () => ourJob(s), onSome: ({ name }) => name })
-  const because = Option.match(pod, {
+export const finishStuck: RespondTo<JobSeen> = (s, job) => {
+  const because = Option.match(s.observed.pod, {
     onNone: () => "a finalizer keeps it; remove what is in its metadata.finalizers",
     onSome: ({ name, node }) => `its Pod ${name} is still there; check ${node === "" ? "what keeps it" : `node ${node}`}`
   })
   return launched(
     s,
-    ended(s, "Failed", "StartupTimeout", `Job ${name} was deleted, but ${because}, then run the task again. Nothing was run.`)
+    job,
+    ended(s, "Failed", "StartupTimeout", `Job ${job.name} was deleted, but ${because}, then run the task again. Nothing was run.`)
   )
 }
 
 const isReason = Schema.is(Reason)
 
 /** Deletes the Job and looks again, because a finalizer may keep it. */
-const deleteAndLook: Respond = (s) => later(deleteJob(s), lookAgainAfter(jobAgeMillis(s)))
+const deleteAndLook: RespondTo<JobSeen> = (s, job) => later(deleteJob(s, job), lookAgainAfter(jobAgeMillis(s, job)))
 
 /** Deletes the Job of a failed launch, but not before the next launch is due. */
-const clearAwayWhenDue = (s: Situation, told: Response): Response => {
+const clearAwayWhenDue = (s: Situation, job: JobSeen, told: Response): Response => {
   const soonest = nextAfterMillis(s.observed.task.status) - s.observed.jobKnownMillis
-  return soonest > 0 ? later(told, soonest) : deleteAndLook(s)
+  return soonest > 0 ? later(told, soonest) : deleteAndLook(s, job)
 }
 
 /** Clears the Job away when that is due. The status stays as it is, and a pool that has not heard it is told. */
-export const clearAway: Respond = (s) => {
+export const clearAway: RespondTo<JobSeen> = (s, job) => {
   const { message = "", reason } = s.observed.task.status
-  return clearAwayWhenDue(s, { ...unchanged(s), notices: isReason(reason) ? noticesToPool(s, { reason, message }) : [] })
+  return clearAwayWhenDue(s, job, { ...unchanged(s), notices: isReason(reason) ? noticesToPool(s, { reason, message }) : [] })
 }
 
-export const clearAwayOrFail: Respond = (s) => {
+export const clearAwayOrFail: RespondTo<JobSeen> = (s, job) => {
   const { message, reason } = notStarted(s)
-  const { launches = 1 } = counted(s.observed, s.policy, s.observed.task.status)
-  if (launches >= mostLaunches(s.policy, reason)) return finishNotStarted(s)
+  const { launches = 1 } = counted(job, s.observed, s.policy, s.observed.task.status)
+  if (launches >= mostLaunches(s.policy, reason)) return finishNotStarted(s, job)
   const news: News = { phase: "Starting", reason, message: andThen(message, "It is launched again.") }
   const told = underWay(s, news)
-  if (sameNews(s, news) && isLaunchMarkedFailed(s.observed)) return clearAwayWhenDue(s, told)
+  if (sameNews(s, news) && isLaunchMarkedFailed(s.observed.task, job)) return clearAwayWhenDue(s, job, told)
   // The status is written first, guarded by its version: a Pod that has claimed the task meanwhile keeps its Job.
-  const { status } = launched(s, told)
+  const { status } = launched(s, job, told)
   return later({ ...told, status: withFailedLaunch(status) }, 0)
 }
 
@@ -247,10 +225,9 @@ const startNews = (s: Situation): News =>
  * Deletes a Job that waits for a quota, so that it is made again. The status is written first here too, with the launch taken back. The
  * pool is not told, as this is no news to it.
  */
-export const makeAnew: Respond = (s) => {
-  const { job, task } = s.observed
-  if (Option.exists(job, (job) => isGivenUp(task, job))) return deleteAndLook(s)
-  const { status } = launched(s, { ...unchanged(s), status: step(s, startNews(s)) })
+export const makeAnew: RespondTo<JobSeen> = (s, job) => {
+  if (isGivenUp(s.observed.task, job)) return deleteAndLook(s, job)
+  const { status } = launched(s, job, { ...unchanged(s), status: step(s, startNews(s)) })
   return later({ ...unchanged(s), status: withJobGivenUp(status) }, 0)
 }
 
@@ -266,19 +243,19 @@ export const finishVanished: Respond = (s) =>
     "Its Job disappeared before a worker took the task: somebody deleted it, or it ended and was removed after task.job.ttlSecondsAfterFinished. Nothing was run; run the task again."
   )
 
-export const showStarting: Respond = (s) => {
-  const age = jobAgeMillis(s)
+export const showStarting: RespondTo<JobSeen> = (s, job) => {
+  const { jobKnownMillis, startingMillis, task } = s.observed
+  const age = jobAgeMillis(s, job)
   const quiet = isFresh(s) ? quietMillis : saysQuota(s) ? lookAgainMillis : 0
   if (age < quiet && Option.isNone(troubleOfStart(s.observed))) {
-    return later(unchanged(s), Math.min(quiet - age, quiet) + spreadMillis(s.observed.task.metadata.uid))
+    return later(unchanged(s), Math.min(quiet - age, quiet) + spreadMillis(task.metadata.uid))
   }
-  const { jobKnownMillis, startingMillis } = s.observed
   const left = waitsForQuota(s.observed) ? quotaPatienceMillis - jobKnownMillis : s.policy.startupTimeoutSeconds * 1000 - startingMillis
   const again = lookAgainAfter(age)
   const news = startNews(s)
   const told = underWay(s, news)
   return later(
-    sameNews(s, news) && isJobCounted(s) && !isLaunchMarkedFailed(s.observed) ? told : launched(s, told),
+    sameNews(s, news) && isCounted(task, job) && !isLaunchMarkedFailed(task, job) ? told : launched(s, job, told),
     left > 0 ? Math.min(left, again) : again
   )
 }
@@ -291,9 +268,7 @@ const waitFor = (s: Situation, reason: WaitReason, message: string, position: nu
 /** Returns the place in the queue in words. Further back only a rounded position is known. */
 const place = (position: number): string => position <= 4 ? `Number ${position} in the queue` : `About number ${position} in the queue`
 
-export const queue: Respond = (s) => {
-  const { turn } = s.observed
-  if (turn._tag === "Admitted") return unchanged(s)
+export const queue: RespondTo<Waiting> = (s, turn) => {
   const blockedBy = Option.getOrUndefined(turn.blockedBy)
   if (turn.reason === "IsolationUnproven") {
     return waitFor(
@@ -312,32 +287,25 @@ export const queue: Respond = (s) => {
   return waitFor(s, turn.reason, message, turn.position, blockedBy)
 }
 
-export const queueBehindHolder: Respond = (s) => {
-  const { holder, task: { spec: { workspace } } } = s.observed
-  if (holder._tag === "Left") return later(waitFor(s, "WorkspaceBusy", waitsForLeft(holder, workspace), 1), askAgainMillis)
-  const by = holder._tag === "Taken" ? holder.by : "another task"
-  return later(waitFor(s, "WorkspaceBusy", `Waiting for ${by}, which holds workspace ${workspace}.`, 1, by), askAgainMillis)
+export const queueBehindHolder: RespondTo<OtherHolder> = (s, holder) => {
+  const { workspace } = s.observed.task.spec
+  const told = holder._tag === "Left"
+    ? waitFor(s, "WorkspaceBusy", waitsForLeft(holder, workspace), 1)
+    : waitFor(s, "WorkspaceBusy", `Waiting for ${holder.by}, which holds workspace ${workspace}.`, 1, holder.by)
+  return later(told, askAgainMillis)
 }
 
-export const queueRefused: Respond = (s) =>
-  Option.match(s.observed.refusal, {
-    onNone: () => unchanged(s),
-    onSome: ({ againInMillis, kind, message }) => later(waitFor(s, waitReasonOf(kind), message, 1), againInMillis)
-  })
+export const queueRefused: RespondTo<Refusal> = (s, { againInMillis, kind, message }) =>
+  later(waitFor(s, waitReasonOf(kind), message, 1), againInMillis)
 
 /** Looks again at once, because the task's turn came too late for this pass to ask its source. */
 export const askSource: Respond = (s) => later(unchanged(s), 0)
 
-export const waitForSource: Respond = (s) => {
-  const { source } = s.observed
-  return source._tag === "NotReady" ? later(waitFor(s, "SourceNotReady", source.message, 1), lookAgainMillis) : unchanged(s)
-}
+export const waitForSource: RespondTo<{ readonly message: string }> = (s, { message }) =>
+  later(waitFor(s, "SourceNotReady", message, 1), lookAgainMillis)
 
 /** Writes down the artifact before there is a Job, because the worker reads it with its claim. */
-export const pin: Respond = (s) => {
-  const { source: seen, task: { status } } = s.observed
-  const source = seen._tag === "Ready" ? seen.artifact : status.source
-  if (source === undefined) return unchanged(s)
+export const pin: RespondTo<Artifact> = (s, source) => {
   const response = underWay(s, { phase: "Pending", reason: "Accepted", message: `Will run revision ${source.revision}.` })
   return { ...response, status: { ...response.status, source } }
 }

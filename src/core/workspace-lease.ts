@@ -34,6 +34,7 @@ export interface LeaseSeen {
 
 /** Another task that holds the Lease, or a Pod that is left of its holder. */
 export type OtherHolder = Extract<Holder, { readonly _tag: "Taken" | "Left" }>
+export const isOther = (holder: Holder): holder is OtherHolder => holder._tag === "Taken" || holder._tag === "Left"
 
 /**
  * Returns who holds the Lease, from the point of view of the task `self`. `alive` is another holder, or none if that is over or gone with
