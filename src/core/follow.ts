@@ -9,7 +9,7 @@ import { Action, Notice } from "./action.ts"
 import { spreadMillis } from "./fingerprint.ts"
 import { isForGood, type Observed, type Refusal, waitReasonOf } from "./observed.ts"
 import { planAgainAfterMillis } from "./plan-again.ts"
-import { later, type Respond, type RespondTo, unchanged } from "./response-forms.ts"
+import { later, type Respond, type RespondTo, unchanged } from "./response.ts"
 import { is, millisSince, type Situation, type When } from "./situation.ts"
 import { acknowledged, isInterim, isOver, lostSight, ownAgain, reflected, unapplied, unattempted } from "./status.ts"
 

@@ -1,6 +1,6 @@
 // The Jobs made for a task that is not claimed: how many there were, which of them counts, which makes way, and when the next is due.
 // Always holds: each Job counts once, by its UID; a Job that only waited for a quota is no launch.
-// Used by core/plan, core/situation and core/response.
+// Used by core/plan, core/situation, core/response and core/start.
 import { Schema } from "effect"
 import type { AgentTask, AgentTaskStatus } from "../schema/agent-task.ts"
 import { WaitReason } from "../schema/reason.ts"

@@ -2,13 +2,17 @@
 // Invariant: carrying the plan out and observing again gives an empty plan; a final phase stays; a claimed stage is never started again.
 // Called by controller/reconcile; printed into docs/decisions.md; its laws are in test/core/plan.laws.test.ts.
 import { Array, Option } from "effect"
+import { Action } from "./action.ts"
+import * as claimed from "./claimed.ts"
 import * as attempts from "./follow.ts"
 import { withReplacement } from "./launches.ts"
 import type { Observed } from "./observed.ts"
-import type { RespondTo, Response } from "./response-forms.ts"
-import * as respond from "./response.ts"
+import * as over from "./over.ts"
+import { deleteJob, type RespondTo, type Response, unchanged } from "./response.ts"
 import { type Situation, type When, when } from "./situation.ts"
+import * as start from "./start.ts"
 import type { TaskPolicy } from "./task-policy.ts"
+import * as waiting from "./waiting.ts"
 
 export interface Plan extends Response {
   /** The row that held, for logs and metrics. */
@@ -48,27 +52,27 @@ export const rows: ReadonlyArray<Row> = [
     situation: "in a phase of a newer version",
     means: "leave it alone; it keeps its slot and its workspace",
     when: when.ofNewerVersion,
-    respond: respond.keep
+    respond: (s) => unchanged(s)
   }),
   // the task is over
   row({
     situation: "over, but its Job goes on",
     means: "delete the Job: nobody can claim the task any more; one whose worker gave a result has 90 s to end by itself",
     when: when.leftover,
-    respond: respond.deleteJob
+    respond: deleteJob
   }),
   row({
     situation: "over, and the pool does not know",
     means: "report the result until the pool confirms it",
     when: when.unreported,
-    respond: respond.report
+    respond: over.report
   }),
-  row({ situation: "over, deleted and reported", means: "let the object go", when: when.releasable, respond: respond.release }),
+  row({ situation: "over, deleted and reported", means: "let the object go", when: when.releasable, respond: over.release }),
   row({
     situation: "over, and past the history limit",
     means: "delete the task if it is of a pool or an attempt at a new revision; tasks from Git stay",
     when: when.expired,
-    respond: respond.deleteTask
+    respond: over.deleteTask
   }),
   row({
     situation: "over, and its next attempt was refused",
@@ -104,83 +108,83 @@ export const rows: ReadonlyArray<Row> = [
     when: attempts.when.atRest,
     respond: attempts.reflect
   }),
-  row({ situation: "over", means: "keep it as it is, for ever", when: when.final, respond: respond.keepOver }),
+  row({ situation: "over", means: "keep it as it is, for ever", when: when.final, respond: over.keep }),
   // the task is deleted
   row({
     situation: "deleted, not cancelled yet",
     means: "cancel it first, so that its stage ends in order",
     when: when.deletedUncancelled,
-    respond: respond.cancel
+    respond: (s) => unchanged(s, [Action.Cancel()])
   }),
   // a worker has claimed the task
   row({
     situation: "claimed, and the worker left its last words",
     means: "take the result from the termination message",
     when: when.lastWords,
-    respond: respond.finishWithLastWords
+    respond: claimed.finishWithLastWords
   }),
   row({
     situation: "claimed, and the worker is over without a result",
     means: "fail as lost and say why; never start it again",
     when: when.lost,
-    respond: respond.finishLost
+    respond: claimed.finishLost
   }),
   row({
     situation: "claimed, and its node does not answer",
     means: "wait for evidence, keep the workspace, say so",
     when: when.unreachable,
-    respond: respond.stall
+    respond: claimed.stall
   }),
   row({
     situation: "claimed, and its newest state is not saved",
     means: "leave it to the worker, which says so itself and takes it back",
     when: when.unsaved,
-    respond: respond.keep
+    respond: (s) => unchanged(s)
   }),
   row({
     situation: "claimed, and to be cancelled",
     means: "the worker interrupts the engine once and saves the state",
     when: when.stopping,
-    respond: respond.showStopping
+    respond: claimed.showStopping
   }),
   row({
     situation: "claimed",
     means: "leave it to the worker, which stops in order when Kubernetes removes Job and Pod of a deleted task",
     when: when.running,
-    respond: respond.showRunning
+    respond: claimed.showRunning
   }),
   // no worker has claimed the task
   row({
     situation: "cancelled or deleted before the claim",
     means: "end it; it never starts, and a finalizer that keeps it keeps nothing from others",
     when: when.calledOff,
-    respond: respond.finishCalledOff
+    respond: start.finishCalledOff
   }),
   row({
     situation: "the API server refused its Job for good",
     means: "fail with the API server's answer",
     when: when.refusedForGood,
-    respond: respond.finishRefused
+    respond: start.finishRefused
   }),
   row({
     situation: "its Job is deleted, and does not go",
     means: "fail after task.startupTimeoutSeconds, and say what keeps the Job: a Pod, or a finalizer",
     when: when.stuck,
-    respond: respond.finishStuck,
+    respond: start.finishStuck,
     live: true
   }),
   row({
     situation: "its Job is to make way for another launch, and has no Pod any more",
     means: "clear it away when that is due, and say nothing else of it",
     when: when.clearedAway,
-    respond: respond.clearAway,
+    respond: start.clearAway,
     live: true
   }),
   row({
     situation: "its Job has waited for a quota for a minute",
     means: "delete it and, once it is gone, make it anew, which is no further launch: its deadline runs, and its stage may need all of it",
     when: when.quotaOutlasted,
-    respond: respond.makeAnew,
+    respond: start.makeAnew,
     live: true
   }),
   row({
@@ -188,21 +192,21 @@ export const rows: ReadonlyArray<Row> = [
     means:
       "clear it away for another launch within the limit, 5, 20 and then 80 s after the one before, else fail with the Pod's reason; one that was evicted, or whose Pod is gone and a quota leaves no room for another, may have three more",
     when: when.launchFailed,
-    respond: respond.clearAwayOrFail,
+    respond: start.clearAwayOrFail,
     live: true
   }),
   row({
     situation: "its Pod cannot start, ever",
     means: "fail at once",
     when: when.cannotStart,
-    respond: respond.finishNotStarted,
+    respond: start.finishNotStarted,
     live: true
   }),
   row({
     situation: "its Pod did not start in time",
     means: "fail with what the kubelet said last, or say by how much the Pod exceeds its quota",
     when: when.startOverdue,
-    respond: respond.finishNotStarted,
+    respond: start.finishNotStarted,
     live: true
   }),
   row({
@@ -210,67 +214,67 @@ export const rows: ReadonlyArray<Row> = [
     means:
       "the status names another Job, or says that this one failed: count it if it is another, and go on as with every Job that is there",
     when: when.jobDiffersFromStatus,
-    respond: respond.showStarting,
+    respond: start.showStarting,
     live: true
   }),
   row({
     situation: "its Job is there",
     means: "wait for the claim and show what the Pod waits for",
     when: when.starting,
-    respond: respond.showStarting
+    respond: start.showStarting
   }),
   row({
     situation: "its last Job vanished before the claim",
     means: "fail; below the limit it is launched again like a new task",
     when: when.launchesSpent,
-    respond: respond.finishVanished
+    respond: start.finishVanished
   }),
   row({
     situation: "its Job or Lease is denied for as long as a start may take",
     means:
       "fail with the answer of the webhook, the policy or the rights that deny it, so that its workspace is free; a quota, an overload or a failure may last longer",
     when: when.deniedTooLong,
-    respond: respond.finishDenied
+    respond: start.finishDenied
   }),
   row({
     situation: "the API server refused its Job for now",
     means: "queue it with the API server's answer, and ask again after a pause, whatever happens meanwhile",
     when: when.refusedForNow,
-    respond: respond.queueRefused
+    respond: waiting.queueRefused
   }),
-  row({ situation: "not its turn", means: "queue it and say behind whom", when: when.waiting, respond: respond.queue }),
+  row({ situation: "not its turn", means: "queue it and say behind whom", when: when.waiting, respond: waiting.queue }),
   row({
     situation: "another task holds the workspace",
     means: "queue it and say which task holds it, or which Pod of a former holder is left",
     when: when.workspaceTaken,
-    respond: respond.queueBehindHolder
+    respond: waiting.queueBehindHolder
   }),
-  row({ situation: "its source was not asked yet", means: "look again at once", when: when.sourceUnasked, respond: respond.askSource }),
+  row({ situation: "its source was not asked yet", means: "look again at once", when: when.sourceUnasked, respond: waiting.askSource }),
   row({
     situation: "its source has nothing to run",
     means:
       "queue it with what the source lacks; it takes no turn from others, so one that has the workspace already starts with the artifact that is written down, unless the source was changed since",
     when: when.sourceNotReady,
-    respond: respond.waitForSource
+    respond: waiting.waitForSource
   }),
   row({
     situation: "its artifact is to be written down, or was waited for",
     means: "write down which artifact it runs; once claimed, that stays",
     when: when.toPin,
-    respond: respond.pin
+    respond: start.pin
   }),
   row({
     situation: "its Job's name is to be written down",
     means:
       "write down what the Job will be called where that does not follow from its own name, or was written under other values, so that the API server knows its Pod by the name",
     when: when.jobUnnamed,
-    respond: respond.nameJob
+    respond: start.nameJob
   }),
   row({
     situation: "its turn, and the workspace is free",
     means: "take the workspace, then make the Job",
     when: when.workspaceFree,
-    respond: respond.takeAndLaunch
+    respond: start.takeAndLaunch
   })
 ]
 
@@ -284,6 +288,6 @@ export const plan = (policy: TaskPolicy, given: Observed, now: string): Plan => 
   const seen = { observed: understood(given), policy, now }
   return Option.getOrElse(
     Array.findFirst(rows, ({ decide }) => decide(seen)),
-    () => ({ situation: "its turn", live: false, ...respond.launch(seen) })
+    () => ({ situation: "its turn", live: false, ...start.launch(seen) })
   )
 }

@@ -1,6 +1,6 @@
 // The questions that the table of situations asks of what was observed; each gives the row's response what it found.
 // They are asked in the table's order, so each may assume that those above it found nothing.
-// Used by core/plan and core/response; controller/observe uses its `millisSince`.
+// Used by core/plan, core/follow and the responses in core/over, core/start and core/waiting; controller/observe uses its `millisSince`.
 import { Equal, Option } from "effect"
 import { mutates } from "../schema/agent-task.ts"
 import { assignmentId } from "../schema/pool-api.ts"

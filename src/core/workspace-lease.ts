@@ -1,6 +1,6 @@
 // One Lease for each workspace, held by the one task whose apply or destroy may change it.
 // The Lease never expires: it is free only if its holder is over, or nothing of its holder is left.
-// Read by controller/observe, taken by core/response, written by controller/execute.
+// Read by controller/observe, taken by core/start, written by controller/execute.
 import { Option } from "effect"
 import type { AgentTask } from "../schema/agent-task.ts"
 import { type Uid, workspaceKey } from "../schema/names.ts"

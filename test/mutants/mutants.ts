@@ -24,7 +24,7 @@ export const mutants: ReadonlyArray<Mutant> = [
   // what happens next
   {
     name: "all starts of one second are looked at again at once",
-    file: "src/core/response.ts",
+    file: "src/core/start.ts",
     from: " + spreadMillis(task.metadata.uid)",
     to: "",
     test: "core/plan.test.ts"
@@ -143,7 +143,7 @@ export const mutants: ReadonlyArray<Mutant> = [
   },
   {
     name: "a Pod that exited with 0 is a success",
-    file: "src/core/response.ts",
+    file: "src/core/claimed.ts",
     from: "ended(s, \"Failed\", reason, andThen(message, next))",
     to: "({ ...ended(s, \"Failed\", reason, andThen(message, next)), status: { ...s.observed.task.status, phase: \"Succeeded\" } })",
     test: laws
