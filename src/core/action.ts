@@ -1,6 +1,6 @@
 // The actions and notices that `plan` may ask for, as plain data. Only controller/execute carries them out.
 // Each action is safe to repeat: creates use derived names, writes are guarded by resourceVersion or UID, and reports name the assignment.
-// Made by core/response and core/follow, carried out by controller/execute.
+// Made by core/response, core/over, core/start, core/follow and core/plan, carried out by controller/execute.
 import { Data } from "effect"
 import type { AgentTaskSpec } from "../schema/agent-task.ts"
 import type { Reason } from "../schema/reason.ts"

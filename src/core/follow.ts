@@ -4,12 +4,13 @@
 import { Option } from "effect"
 import type { AgentTask, AgentTaskSpec, AgentTaskStatus } from "../schema/agent-task.ts"
 import { agentTaskResource, type Sha256, type Uid } from "../schema/names.ts"
+import type { Artifact, FluxSource } from "../schema/source.ts"
 import { Action, Notice } from "./action.ts"
 import { spreadMillis } from "./fingerprint.ts"
-import { isForGood, type Observed, waitReasonOf } from "./observed.ts"
+import { isForGood, type Observed, type Refusal, waitReasonOf } from "./observed.ts"
 import { planAgainAfterMillis } from "./plan-again.ts"
-import { later, type Respond, unchanged } from "./response-forms.ts"
-import { millisSince, type Situation } from "./situation.ts"
+import { later, type Respond, type RespondTo, unchanged } from "./response.ts"
+import { is, millisSince, type Situation, type When } from "./situation.ts"
 import { acknowledged, isInterim, isOver, lostSight, ownAgain, reflected, unapplied, unattempted } from "./status.ts"
 
 /** How long tasks that follow the same source may share one read of it. */
@@ -64,7 +65,20 @@ const isFree = (observed: Observed): boolean =>
 const tried = (observed: Observed): Sha256 | undefined =>
   Option.getOrUndefined(newest(observed))?.status.source?.sha256 ?? observed.task.status.latest?.sha256
 
-const hasNew = (observed: Observed): boolean => observed.source._tag === "Ready" && observed.source.artifact.sha256 !== tried(observed)
+/** What the next attempt, or the apply of the newest one, can be made from. */
+interface Offer {
+  readonly artifact: Artifact
+  readonly fluxSource: FluxSource
+}
+
+/** Returns what the source of a task that follows it has at present, or none while it is not ready or the newest attempt is under way. */
+const offered = (observed: Observed): Option.Option<Offer> => {
+  const { source, task } = observed
+  const { fluxSource } = task.spec.source
+  return fluxSource !== undefined && follows(task) && isFree(observed) && source._tag === "Ready"
+    ? Option.some({ artifact: source.artifact, fluxSource })
+    : Option.none()
+}
 
 /** Returns in how many milliseconds the newest attempt, which was disrupted, is to be made again, or none if it is not. */
 const againInMillis = ({ now, observed }: Situation): Option.Option<number> =>
@@ -82,11 +96,14 @@ const againInMillis = ({ now, observed }: Situation): Option.Option<number> =>
         )
   )
 
-/**
- * Returns the newest attempt and the spec of its apply, if the attempt saved a plan with changes that the task is to apply and that has no
- * apply yet.
- */
-const toApply = (observed: Observed): Option.Option<{ readonly plan: AgentTask; readonly spec: AgentTaskSpec }> =>
+/** An attempt whose plan is to be applied, and the spec of its apply. */
+interface Wanted {
+  readonly plan: AgentTask
+  readonly spec: AgentTaskSpec
+}
+
+/** Returns the newest attempt, if it saved a plan with changes that the task is to apply and that has no apply yet. */
+const toApply = (observed: Observed): Option.Option<Wanted> =>
   observed.task.spec.source.fluxSource?.onChange === "planAndApply" && observed.task.status.latest?.apply === undefined
     ? Option.flatMap(newest(observed), (plan) => Option.map(applySpec(plan), (spec) => ({ plan, spec })))
     : Option.none()
@@ -110,64 +127,43 @@ const applySpec = (
   })
 }
 
-type Holds = (situation: Situation) => boolean
+export const when = {
+  refused: ({ observed: { refusal, task } }) => Option.filter(refusal, () => follows(task)),
+  newArtifact: ({ observed }) => Option.filter(offered(observed), ({ artifact }) => artifact.sha256 !== tried(observed)),
+  planned: ({ observed }) => Option.zipWith(offered(observed), toApply(observed), ({ artifact }, wanted) => ({ ...wanted, artifact })),
+  disrupted: (s) => Option.filter(offered(s.observed), () => Option.exists(againInMillis(s), (millis) => millis <= 0)),
+  atRest: is(({ observed: { task } }) => follows(task))
+} satisfies Readonly<Record<string, When<unknown>>>
 
-export const holds = {
-  refused: ({ observed: { refusal, task } }) => follows(task) && Option.isSome(refusal),
-  newArtifact: ({ observed }) => follows(observed.task) && isFree(observed) && hasNew(observed),
-  planned: ({ observed }) =>
-    follows(observed.task) && isFree(observed) && observed.source._tag === "Ready" && Option.isSome(toApply(observed)),
-  disrupted: (s) =>
-    follows(s.observed.task) && isFree(s.observed) && s.observed.source._tag === "Ready" &&
-    Option.exists(againInMillis(s), (millis) => millis <= 0),
-  atRest: ({ observed: { task } }) => follows(task)
-} satisfies Readonly<Record<string, Holds>>
-
-const makeNext = (s: Situation, again: number) => {
-  const { source, task: { metadata: { name }, spec, status } } = s.observed
-  if (source._tag !== "Ready" || spec.source.fluxSource === undefined) return unchanged(s)
+const makeNext = (s: Situation, { artifact, fluxSource: { onChange: _onChange, ...fluxSource } }: Offer, again: number) => {
+  const { metadata: { name }, spec, status } = s.observed.task
   const attempt = (status.latest?.attempt ?? spec.attempt ?? 1) + 1
-  const { onChange: _onChange, ...fluxSource } = spec.source.fluxSource
   const next = attemptName(name, attempt)
   return {
     ...unchanged(s, [Action.CreateTask({ name: next, spec: { ...spec, attempt, source: { fluxSource } } })]),
-    status: { ...status, latest: { attempt, name: next, sha256: source.artifact.sha256, ...(again > 0 && { again }) } }
+    status: { ...status, latest: { attempt, name: next, sha256: artifact.sha256, ...(again > 0 && { again }) } }
   }
 }
 
-export const makeAttempt: Respond = (s) => makeNext(s, 0)
+export const makeAttempt: RespondTo<Offer> = (s, offer) => makeNext(s, offer, 0)
 
 /** Makes the disrupted attempt again, at the same artifact: a newer artifact makes a new attempt instead. */
-export const planAgain: Respond = (s) => makeNext(s, 1 + (s.observed.task.status.latest?.again ?? 0))
+export const planAgain: RespondTo<Offer> = (s, offer) => makeNext(s, offer, 1 + (s.observed.task.status.latest?.again ?? 0))
 
-export const applyPlan: Respond = (s) =>
-  Option.match(toApply(s.observed), {
-    onNone: () => unchanged(s),
-    onSome: ({ plan, spec }) => {
-      const { source, task: { status } } = s.observed
-      if (source._tag !== "Ready") return unchanged(s)
-      const apply = applyName(plan.metadata.name)
-      const latest = status.latest ?? { attempt: plan.spec.attempt ?? 1, name: plan.metadata.name, sha256: source.artifact.sha256 }
-      return { ...unchanged(s, [Action.CreateTask({ name: apply, spec })]), status: { ...status, latest: { ...latest, apply } } }
-    }
-  })
+export const applyPlan: RespondTo<Wanted & Pick<Offer, "artifact">> = (s, { artifact, plan, spec }) => {
+  const { status } = s.observed.task
+  const apply = applyName(plan.metadata.name)
+  const latest = status.latest ?? { attempt: plan.spec.attempt ?? 1, name: plan.metadata.name, sha256: artifact.sha256 }
+  return { ...unchanged(s, [Action.CreateTask({ name: apply, spec })]), status: { ...status, latest: { ...latest, apply } } }
+}
 
-export const tellRefusal: Respond = (s) => {
-  const { refusal, task } = s.observed
-  return later(
-    Option.match(refusal, {
-      onNone: () => unchanged(s),
-      onSome: ({ kind, message }) => {
-        const reason = isForGood(kind) ? kind : waitReasonOf(kind)
-        return {
-          ...unchanged(s),
-          notices: [Notice.Emit({ type: "Warning", reason, message })],
-          status: unattempted(task, { reason, message, stalled: isForGood(kind) }, s.now)
-        }
-      }
-    }),
-    lookMillis
-  )
+export const tellRefusal: RespondTo<Refusal> = (s, { kind, message }) => {
+  const reason = isForGood(kind) ? kind : waitReasonOf(kind)
+  return later({
+    ...unchanged(s),
+    notices: [Notice.Emit({ type: "Warning", reason, message })],
+    status: unattempted(s.observed.task, { reason, message, stalled: isForGood(kind) }, s.now)
+  }, lookMillis)
 }
 
 /** Returns the task that the conditions speak of: the newest attempt, or its apply once one was made. None if that task was deleted. */

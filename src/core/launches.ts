@@ -1,7 +1,7 @@
 // The Jobs made for a task that is not claimed: how many there were, which of them counts, which makes way, and when the next is due.
 // Always holds: each Job counts once, by its UID; a Job that only waited for a quota is no launch.
-// Used by core/plan, core/situation and core/response.
-import { Option, Schema } from "effect"
+// Used by core/plan, core/situation, core/response and core/start.
+import { Schema } from "effect"
 import type { AgentTask, AgentTaskStatus } from "../schema/agent-task.ts"
 import { WaitReason } from "../schema/reason.ts"
 import type { JobSeen, Observed } from "./observed.ts"
@@ -34,24 +34,18 @@ export const isCounted = (task: AgentTask, { uid }: JobSeen): boolean => {
   return launches > 0 && !isReplacedForQuota(task) && (job?.uid ?? uid) === uid
 }
 
-/** Returns the status with the present Job counted, once, when the status first mentions it. */
+/** Returns the status with this Job counted, once, when the status first mentions it. */
 export const counted = (
-  { hadJob, job, task }: Pick<Observed, "hadJob" | "job" | "task">,
+  job: JobSeen,
+  observed: Pick<Observed, "hadJob" | "task">,
   { configHash }: TaskPolicy,
   status: AgentTaskStatus
-): AgentTaskStatus =>
-  Option.match(job, {
-    onNone: () => status,
-    onSome: (job) => {
-      const launches = launchesOf({ hadJob, task })
-      return {
-        ...status,
-        job: { name: job.name, uid: job.uid },
-        launches: isCounted(task, job) ? launches : launches + 1,
-        configHash: job.configHash || configHash
-      }
-    }
-  })
+): AgentTaskStatus => ({
+  ...status,
+  job: { name: job.name, uid: job.uid },
+  launches: launchesOf(observed) + (isCounted(observed.task, job) ? 0 : 1),
+  configHash: job.configHash || configHash
+})
 
 /** Returns the status with one more launch. The UID of its Job is known only once the Job is made. */
 export const launchedAs = (
@@ -63,9 +57,9 @@ export const launchedAs = (
 
 // ── which one makes way ──
 
-/** Reports whether the status says that the launch of the present Job failed. */
-export const isLaunchMarkedFailed = ({ job, task: { status } }: Pick<Observed, "job" | "task">): boolean =>
-  status.job?.replacedFor === "LaunchFailed" && Option.exists(job, ({ uid }) => uid === status.job?.uid)
+/** Reports whether the status says that the launch of this Job failed. */
+export const isLaunchMarkedFailed = ({ status }: AgentTask, { uid }: JobSeen): boolean =>
+  status.job?.replacedFor === "LaunchFailed" && status.job.uid === uid
 
 /** Returns the status with the launch of its Job marked as failed, until there is another Job. */
 export const withFailedLaunch = (status: AgentTaskStatus): AgentTaskStatus =>

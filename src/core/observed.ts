@@ -66,6 +66,7 @@ export type Turn = Data.TaggedEnum<{
   Waiting: { readonly reason: WaitReason; readonly position: number; readonly blockedBy: Option.Option<string> }
 }>
 export const Turn = Data.taggedEnum<Turn>()
+export type Waiting = Extract<Turn, { readonly _tag: "Waiting" }>
 
 /** Who has the workspace's Lease. Only an apply or destroy asks. */
 export type Holder = Data.TaggedEnum<{
@@ -102,6 +103,10 @@ export interface Refusal {
 
 /** Reports whether a person is needed, because the same request would be refused again. */
 export const isForGood = (kind: Refusal["kind"]): kind is "NameTaken" | "Denied" => kind === "NameTaken" || kind === "Denied"
+
+/** A refusal for good. */
+export type FinalRefusal = Refusal & { readonly kind: "NameTaken" | "Denied" }
+export const isFinal = (refusal: Refusal): refusal is FinalRefusal => isForGood(refusal.kind)
 
 /**
  * Returns the reason that a task gives while it waits for a refusal to end. What a webhook, a policy or missing rights deny is worth

@@ -1,13 +1,18 @@
 // What the controller does next for one AgentTask, decided from what was last observed: one table, read from the top.
 // Invariant: carrying the plan out and observing again gives an empty plan; a final phase stays; a claimed stage is never started again.
 // Called by controller/reconcile; printed into docs/decisions.md; its laws are in test/core/plan.laws.test.ts.
+import { Array, Option } from "effect"
+import { Action } from "./action.ts"
+import * as claimed from "./claimed.ts"
 import * as attempts from "./follow.ts"
 import { withReplacement } from "./launches.ts"
 import type { Observed } from "./observed.ts"
-import type { Response } from "./response-forms.ts"
-import * as respond from "./response.ts"
-import { holds, type Situation } from "./situation.ts"
+import * as over from "./over.ts"
+import { deleteJob, type RespondTo, type Response, unchanged } from "./response.ts"
+import { type Situation, type When, when } from "./situation.ts"
+import * as start from "./start.ts"
 import type { TaskPolicy } from "./task-policy.ts"
+import * as waiting from "./waiting.ts"
 
 export interface Plan extends Response {
   /** The row that held, for logs and metrics. */
@@ -22,245 +27,256 @@ export interface Plan extends Response {
 interface Row {
   readonly situation: string
   readonly means: string
-  readonly holds: (situation: Situation) => boolean
-  readonly respond: (situation: Situation) => Response
-  readonly live?: true
+  readonly live: boolean
+  /** Returns the plan if the task is in this situation, or none. */
+  readonly decide: (situation: Situation) => Option.Option<Plan>
 }
+
+/** Builds a row, whose response gets what its question found and need not look for it again. */
+const row = <Found>({ live = false, means, respond, situation, when }: {
+  readonly situation: string
+  readonly means: string
+  readonly when: When<Found>
+  readonly respond: RespondTo<Found>
+  readonly live?: boolean
+}): Row => ({
+  situation,
+  means,
+  live,
+  decide: (s) => Option.map(when(s), (found) => ({ situation, live, ...respond(s, found) }))
+})
 
 export const rows: ReadonlyArray<Row> = [
   // this version does not know the phase
-  {
+  row({
     situation: "in a phase of a newer version",
     means: "leave it alone; it keeps its slot and its workspace",
-    holds: holds.ofNewerVersion,
-    respond: respond.keep
-  },
+    when: when.ofNewerVersion,
+    respond: (s) => unchanged(s)
+  }),
   // the task is over
-  {
+  row({
     situation: "over, but its Job goes on",
     means: "delete the Job: nobody can claim the task any more; one whose worker gave a result has 90 s to end by itself",
-    holds: holds.leftover,
-    respond: respond.deleteJob
-  },
-  {
+    when: when.leftover,
+    respond: deleteJob
+  }),
+  row({
     situation: "over, and the pool does not know",
     means: "report the result until the pool confirms it",
-    holds: holds.unreported,
-    respond: respond.report
-  },
-  { situation: "over, deleted and reported", means: "let the object go", holds: holds.releasable, respond: respond.release },
-  {
+    when: when.unreported,
+    respond: over.report
+  }),
+  row({ situation: "over, deleted and reported", means: "let the object go", when: when.releasable, respond: over.release }),
+  row({
     situation: "over, and past the history limit",
     means: "delete the task if it is of a pool or an attempt at a new revision; tasks from Git stay",
-    holds: holds.expired,
-    respond: respond.deleteTask
-  },
-  {
+    when: when.expired,
+    respond: over.deleteTask
+  }),
+  row({
     situation: "over, and its next attempt was refused",
     means: "say why, and try again; a stranger's task of that name is never adopted",
-    holds: attempts.holds.refused,
+    when: attempts.when.refused,
     respond: attempts.tellRefusal
-  },
-  {
+  }),
+  row({
     situation: "over, and its source has a new artifact",
     means: "make the next attempt, a task of its own, once the newest is over",
-    holds: attempts.holds.newArtifact,
+    when: attempts.when.newArtifact,
     respond: attempts.makeAttempt,
     live: true
-  },
-  {
+  }),
+  row({
     situation: "over, and its newest plan is to be applied",
     means: "make the task that applies that very plan, as long as the source has nothing newer",
-    holds: attempts.holds.planned,
+    when: attempts.when.planned,
     respond: attempts.applyPlan,
     live: true
-  },
-  {
+  }),
+  row({
     situation: "over, and its newest plan was disrupted",
     means: "make it again as the next attempt, three times at most, each later than the last",
-    holds: attempts.holds.disrupted,
+    when: attempts.when.disrupted,
     respond: attempts.planAgain,
     live: true
-  },
-  {
+  }),
+  row({
     situation: "over, and it follows its source",
     means:
       "look at the source from time to time; the conditions are those of the newest attempt, or of its apply once there is one or the source keeps it waiting; they say so where that one was deleted before its end was seen",
-    holds: attempts.holds.atRest,
+    when: attempts.when.atRest,
     respond: attempts.reflect
-  },
-  { situation: "over", means: "keep it as it is, for ever", holds: holds.final, respond: respond.keepOver },
+  }),
+  row({ situation: "over", means: "keep it as it is, for ever", when: when.final, respond: over.keep }),
   // the task is deleted
-  {
+  row({
     situation: "deleted, not cancelled yet",
     means: "cancel it first, so that its stage ends in order",
-    holds: holds.deletedUncancelled,
-    respond: respond.cancel
-  },
+    when: when.deletedUncancelled,
+    respond: (s) => unchanged(s, [Action.Cancel()])
+  }),
   // a worker has claimed the task
-  {
+  row({
     situation: "claimed, and the worker left its last words",
     means: "take the result from the termination message",
-    holds: holds.lastWords,
-    respond: respond.finishWithLastWords
-  },
-  {
+    when: when.lastWords,
+    respond: claimed.finishWithLastWords
+  }),
+  row({
     situation: "claimed, and the worker is over without a result",
     means: "fail as lost and say why; never start it again",
-    holds: holds.lost,
-    respond: respond.finishLost
-  },
-  {
+    when: when.lost,
+    respond: claimed.finishLost
+  }),
+  row({
     situation: "claimed, and its node does not answer",
     means: "wait for evidence, keep the workspace, say so",
-    holds: holds.unreachable,
-    respond: respond.stall
-  },
-  {
+    when: when.unreachable,
+    respond: claimed.stall
+  }),
+  row({
     situation: "claimed, and its newest state is not saved",
     means: "leave it to the worker, which says so itself and takes it back",
-    holds: holds.unsaved,
-    respond: respond.keep
-  },
-  {
+    when: when.unsaved,
+    respond: (s) => unchanged(s)
+  }),
+  row({
     situation: "claimed, and to be cancelled",
     means: "the worker interrupts the engine once and saves the state",
-    holds: holds.stopping,
-    respond: respond.showStopping
-  },
-  {
+    when: when.stopping,
+    respond: claimed.showStopping
+  }),
+  row({
     situation: "claimed",
     means: "leave it to the worker, which stops in order when Kubernetes removes Job and Pod of a deleted task",
-    holds: holds.running,
-    respond: respond.showRunning
-  },
+    when: when.running,
+    respond: claimed.showRunning
+  }),
   // no worker has claimed the task
-  {
+  row({
     situation: "cancelled or deleted before the claim",
     means: "end it; it never starts, and a finalizer that keeps it keeps nothing from others",
-    holds: holds.calledOff,
-    respond: respond.finishCalledOff
-  },
-  {
+    when: when.calledOff,
+    respond: start.finishCalledOff
+  }),
+  row({
     situation: "the API server refused its Job for good",
     means: "fail with the API server's answer",
-    holds: holds.refusedForGood,
-    respond: respond.finishRefused
-  },
-  {
+    when: when.refusedForGood,
+    respond: start.finishRefused
+  }),
+  row({
     situation: "its Job is deleted, and does not go",
     means: "fail after task.startupTimeoutSeconds, and say what keeps the Job: a Pod, or a finalizer",
-    holds: holds.stuck,
-    respond: respond.finishStuck,
+    when: when.stuck,
+    respond: start.finishStuck,
     live: true
-  },
-  {
+  }),
+  row({
     situation: "its Job is to make way for another launch, and has no Pod any more",
     means: "clear it away when that is due, and say nothing else of it",
-    holds: holds.clearedAway,
-    respond: respond.clearAway,
+    when: when.clearedAway,
+    respond: start.clearAway,
     live: true
-  },
-  {
+  }),
+  row({
     situation: "its Job has waited for a quota for a minute",
     means: "delete it and, once it is gone, make it anew, which is no further launch: its deadline runs, and its stage may need all of it",
-    holds: holds.quotaOutlasted,
-    respond: respond.makeAnew,
+    when: when.quotaOutlasted,
+    respond: start.makeAnew,
     live: true
-  },
-  {
+  }),
+  row({
     situation: "its Job ended before the claim",
     means:
       "clear it away for another launch within the limit, 5, 20 and then 80 s after the one before, else fail with the Pod's reason; one that was evicted, or whose Pod is gone and a quota leaves no room for another, may have three more",
-    holds: holds.launchFailed,
-    respond: respond.clearAwayOrFail,
+    when: when.launchFailed,
+    respond: start.clearAwayOrFail,
     live: true
-  },
-  {
+  }),
+  row({
     situation: "its Pod cannot start, ever",
     means: "fail at once",
-    holds: holds.cannotStart,
-    respond: respond.finishNotStarted,
+    when: when.cannotStart,
+    respond: start.finishNotStarted,
     live: true
-  },
-  {
+  }),
+  row({
     situation: "its Pod did not start in time",
     means: "fail with what the kubelet said last, or say by how much the Pod exceeds its quota",
-    holds: holds.startOverdue,
-    respond: respond.finishNotStarted,
+    when: when.startOverdue,
+    respond: start.finishNotStarted,
     live: true
-  },
-  {
+  }),
+  row({
     situation: "its Job is not as it was told of last",
     means:
       "the status names another Job, or says that this one failed: count it if it is another, and go on as with every Job that is there",
-    holds: holds.jobDiffersFromStatus,
-    respond: respond.showStarting,
+    when: when.jobDiffersFromStatus,
+    respond: start.showStarting,
     live: true
-  },
-  {
+  }),
+  row({
     situation: "its Job is there",
     means: "wait for the claim and show what the Pod waits for",
-    holds: holds.starting,
-    respond: respond.showStarting
-  },
-  {
+    when: when.starting,
+    respond: start.showStarting
+  }),
+  row({
     situation: "its last Job vanished before the claim",
     means: "fail; below the limit it is launched again like a new task",
-    holds: holds.launchesSpent,
-    respond: respond.finishVanished
-  },
-  {
+    when: when.launchesSpent,
+    respond: start.finishVanished
+  }),
+  row({
     situation: "its Job or Lease is denied for as long as a start may take",
     means:
       "fail with the answer of the webhook, the policy or the rights that deny it, so that its workspace is free; a quota, an overload or a failure may last longer",
-    holds: holds.deniedTooLong,
-    respond: respond.finishDenied
-  },
-  {
+    when: when.deniedTooLong,
+    respond: start.finishDenied
+  }),
+  row({
     situation: "the API server refused its Job for now",
     means: "queue it with the API server's answer, and ask again after a pause, whatever happens meanwhile",
-    holds: holds.refusedForNow,
-    respond: respond.queueRefused
-  },
-  { situation: "not its turn", means: "queue it and say behind whom", holds: holds.waiting, respond: respond.queue },
-  {
+    when: when.refusedForNow,
+    respond: waiting.queueRefused
+  }),
+  row({ situation: "not its turn", means: "queue it and say behind whom", when: when.waiting, respond: waiting.queue }),
+  row({
     situation: "another task holds the workspace",
     means: "queue it and say which task holds it, or which Pod of a former holder is left",
-    holds: holds.workspaceTaken,
-    respond: respond.queueBehindHolder
-  },
-  { situation: "its source was not asked yet", means: "look again at once", holds: holds.sourceUnasked, respond: respond.askSource },
-  {
+    when: when.workspaceTaken,
+    respond: waiting.queueBehindHolder
+  }),
+  row({ situation: "its source was not asked yet", means: "look again at once", when: when.sourceUnasked, respond: waiting.askSource }),
+  row({
     situation: "its source has nothing to run",
     means:
       "queue it with what the source lacks; it takes no turn from others, so one that has the workspace already starts with the artifact that is written down, unless the source was changed since",
-    holds: holds.sourceNotReady,
-    respond: respond.waitForSource
-  },
-  {
+    when: when.sourceNotReady,
+    respond: waiting.waitForSource
+  }),
+  row({
     situation: "its artifact is to be written down, or was waited for",
     means: "write down which artifact it runs; once claimed, that stays",
-    holds: holds.toPin,
-    respond: respond.pin
-  },
-  {
+    when: when.toPin,
+    respond: start.pin
+  }),
+  row({
     situation: "its Job's name is to be written down",
     means:
       "write down what the Job will be called where that does not follow from its own name, or was written under other values, so that the API server knows its Pod by the name",
-    holds: holds.jobUnnamed,
-    respond: respond.nameJob
-  },
-  {
+    when: when.jobUnnamed,
+    respond: start.nameJob
+  }),
+  row({
     situation: "its turn, and the workspace is free",
     means: "take the workspace, then make the Job",
-    holds: holds.workspaceFree,
-    respond: respond.takeAndLaunch
-  }
+    when: when.workspaceFree,
+    respond: start.takeAndLaunch
+  })
 ]
-
-/** What happens if no row holds: the task starts. */
-const otherwise: Omit<Row, "holds" | "means"> = { situation: "its turn", respond: respond.launch }
 
 const understood = (observed: Observed): Observed => {
   const { task } = observed
@@ -270,6 +286,8 @@ const understood = (observed: Observed): Observed => {
 
 export const plan = (policy: TaskPolicy, given: Observed, now: string): Plan => {
   const seen = { observed: understood(given), policy, now }
-  const { live = false, respond, situation } = rows.find((_) => _.holds(seen)) ?? otherwise
-  return { situation, live, ...respond(seen) }
+  return Option.getOrElse(
+    Array.findFirst(rows, ({ decide }) => decide(seen)),
+    () => ({ situation: "its turn", live: false, ...start.launch(seen) })
+  )
 }

@@ -1,6 +1,6 @@
 // What a Pod's state says about a stage: why it does not start or why it ended, by a reason of the closed list and the kubelet's message.
 // A Pod's phase or exit code never means success here.
-// Used by core/situation, core/response, controller/observe and controller/job-ages.
+// Used by core/situation, core/claimed, core/start, controller/observe and controller/job-ages.
 import { Option } from "effect"
 import { isOfQuota, quotaTooSmall, type TooSmall } from "../schema/quota.ts"
 import type { FailureReason } from "../schema/reason.ts"

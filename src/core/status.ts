@@ -1,6 +1,6 @@
 // How a status goes from one phase to the next: the only place where phase, reason and kstatus conditions are put together.
 // A condition's transition time changes only when its status does, so an unchanged situation gives an equal status.
-// Used by core/response for the controller, and by worker/claim and worker/report for claim and result.
+// Used by core/response, core/over, core/claimed and core/follow, and by worker/claim and worker/report for claim and result.
 import { Schema } from "effect"
 import {
   type AgentTask,

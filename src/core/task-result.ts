@@ -1,6 +1,6 @@
 // The result of a task that is over, with reasons that this version knows, because the pool may not know newer ones either.
 // A task that ended without a result of its worker gets one from its phase, reason and message.
-// Used by core/response, controller/pool-intake and controller/project (last words).
+// Used by core/over, controller/pool-intake and controller/project (last words).
 import { Schema } from "effect"
 import type { AgentTaskStatus } from "../schema/agent-task.ts"
 import { Reason } from "../schema/reason.ts"

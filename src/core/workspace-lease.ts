@@ -1,6 +1,6 @@
 // One Lease for each workspace, held by the one task whose apply or destroy may change it.
 // The Lease never expires: it is free only if its holder is over, or nothing of its holder is left.
-// Read by controller/workspace-holder, taken by core/response, written by controller/execute.
+// Read by controller/workspace-holder, taken by core/start, written by controller/execute.
 import { Option } from "effect"
 import type { AgentTask } from "../schema/agent-task.ts"
 import { type Uid, workspaceKey } from "../schema/names.ts"
@@ -34,6 +34,7 @@ export interface LeaseSeen {
 
 /** Another task that holds the Lease, or a Pod that is left of its holder. */
 export type OtherHolder = Extract<Holder, { readonly _tag: "Taken" | "Left" }>
+export const isOther = (holder: Holder): holder is OtherHolder => holder._tag === "Taken" || holder._tag === "Left"
 
 /**
  * Returns who holds the Lease, from the point of view of the task `self`. `alive` is another holder, or none if that is over or gone with

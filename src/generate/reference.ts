@@ -39,7 +39,7 @@ const decisionsFile = (): GeneratedFile =>
     "",
     ...table(
       ["When it is", "the controller will"],
-      rows.map(({ live, means, situation }) => [`${situation}${live === true ? " *" : ""}`, means])
+      rows.map(({ live, means, situation }) => [`${situation}${live ? " *" : ""}`, means])
     ),
     "",
     "# When the end of a stage leaves the state in doubt",

@@ -24,8 +24,8 @@ export const mutants: ReadonlyArray<Mutant> = [
   // what happens next
   {
     name: "all starts of one second are looked at again at once",
-    file: "src/core/response.ts",
-    from: " + spreadMillis(s.observed.task.metadata.uid)",
+    file: "src/core/start.ts",
+    from: " + spreadMillis(task.metadata.uid)",
     to: "",
     test: "core/plan.test.ts"
   },
@@ -60,15 +60,15 @@ export const mutants: ReadonlyArray<Mutant> = [
   {
     name: "a claimed stage counts as unclaimed",
     file: situation,
-    from: "task.status.claim !== undefined\nconst jobThere",
-    to: "task.status.claim === null\nconst jobThere",
+    from: "isClaimed: Holds = ({ observed: { task } }) => task.status.claim !== undefined",
+    to: "isClaimed: Holds = ({ observed: { task } }) => task.status.claim === null",
     test: laws
   },
   {
     name: "a cancel before the claim is not seen",
     file: situation,
-    from: "calledOff: ({ observed: { task } }) => isCalledOff(task)",
-    to: "calledOff: () => false",
+    from: "calledOff: is(({ observed: { task } }) => isCalledOff(task))",
+    to: "calledOff: is(() => false)",
     test: laws
   },
   {
@@ -88,36 +88,36 @@ export const mutants: ReadonlyArray<Mutant> = [
   {
     name: "launches are not counted",
     file: situation,
-    from: "launchesSpent: (s) => Option.isNone",
-    to: "launchesSpent: (s) => s.now === \"\" && Option.isNone",
+    from: "launchesSpent: is((s) => ",
+    to: "launchesSpent: is((s) => s.now === \"\" && ",
     test: laws
   },
   {
     name: "a workspace that is taken is no reason to wait",
     file: situation,
-    from: "workspaceTaken: (s) => changes(s) && ",
-    to: "workspaceTaken: (s) => !changes(s) && ",
+    from: "isOther), () => changes(s))",
+    to: "isOther), () => !changes(s))",
     test: laws
   },
   {
     name: "who is not admitted starts all the same",
     file: situation,
-    from: "turn._tag === \"Waiting\"",
-    to: "turn._tag !== \"Waiting\" && turn._tag !== \"Admitted\"",
+    from: "Option.liftPredicate(turn, Turn.$is(\"Waiting\"))",
+    to: "Option.filter(Option.liftPredicate(turn, Turn.$is(\"Waiting\")), () => false)",
     test: laws
   },
   {
     name: "a silent node is no reason to wait",
     file: situation,
-    from: "(pod) => !pod.nodeAnswers",
-    to: "(pod) => pod.nodeAnswers",
+    from: "isClaimed(s) && !pod.nodeAnswers",
+    to: "isClaimed(s) && pod.nodeAnswers",
     test: laws
   },
   {
     name: "last words are not read",
     file: situation,
-    from: "Option.isSome(pod.lastWords)",
-    to: "Option.isNone(pod.lastWords) && pod.name === \"\"",
+    from: "({ lastWords }) => lastWords), () => isClaimed(s))",
+    to: "({ lastWords }) => lastWords), () => false)",
     test: "core/plan.test.ts"
   },
   {
@@ -130,20 +130,20 @@ export const mutants: ReadonlyArray<Mutant> = [
   {
     name: "a Job that failed to launch stays",
     file: situation,
-    from: "jobThere(s) && (jobEnded(s) || podWent(s) || (podOver(s) && !makesWay(s)))",
-    to: "jobThere(s) && podOver(s) && jobEnded(s) && s.now === \"\"",
+    from: "state !== \"active\" || podWent(s) || (podOver(s) && !makesWay(s))",
+    to: "podOver(s) && state !== \"active\" && s.now === \"\"",
     test: crashes
   },
   {
     name: "what is over keeps its Job",
     file: situation,
-    from: "leftover: (s) => taskOver(s) && jobGoesOn(s)",
-    to: "leftover: (s) => taskOver(s) && !jobGoesOn(s)",
+    from: "taskOver(s) && jobGoesOn(s) && (",
+    to: "taskOver(s) && !jobGoesOn(s) && (",
     test: "core/plan.test.ts"
   },
   {
     name: "a Pod that exited with 0 is a success",
-    file: "src/core/response.ts",
+    file: "src/core/claimed.ts",
     from: "ended(s, \"Failed\", reason, andThen(message, next))",
     to: "({ ...ended(s, \"Failed\", reason, andThen(message, next)), status: { ...s.observed.task.status, phase: \"Succeeded\" } })",
     test: laws

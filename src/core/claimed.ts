@@ -1,0 +1,42 @@
+// The responses to a task that a worker has claimed: the worker runs it, and the controller says what keeps the worker, or how it ended.
+// Always holds: nothing is made or deleted for it, and it succeeds only with the worker's own result.
+// Used by core/plan.
+import { mutates } from "../schema/agent-task.ts"
+import type { StageResult } from "../schema/stage-result.ts"
+import type { PodSeen } from "./observed.ts"
+import { endOf } from "./pod-trouble.ts"
+import { andThen, ended, type Respond, type RespondTo, unchanged, underWay } from "./response.ts"
+import { finished, running } from "./status.ts"
+
+export const finishWithLastWords: RespondTo<StageResult> = (s, result) => {
+  const { metadata, status } = s.observed.task
+  return { ...unchanged(s), status: finished(status, result, metadata.generation, false) }
+}
+
+export const finishLost: Respond = (s) => {
+  const { reason, message } = endOf(s.observed.pod, s.observed.job)
+  const next = mutates(s.observed.task.spec.stage) ? "Look at the state before the next run." : "Nothing was changed."
+  return ended(s, "Failed", reason, andThen(message, next))
+}
+
+export const stall: RespondTo<PodSeen> = (s, { node }) =>
+  underWay(s, {
+    phase: "Running",
+    reason: "NodeUnreachable",
+    message:
+      `Node ${node} does not answer. The stage may still be running there, so the task keeps its place and its workspace until the node answers or is removed; repair the node, or delete its Node object if the machine is off.`,
+    stalled: true
+  })
+
+export const showStopping: Respond = (s) =>
+  underWay(s, {
+    phase: "Running",
+    reason: "Stopping",
+    message: "A cancel was asked for; the engine is interrupted once and saves its state."
+  })
+
+/** Says again what the claim said, after a time in which the node did not answer. */
+export const showRunning: Respond = (s) => {
+  const { pod, reason } = s.observed.task.status
+  return reason === "NodeUnreachable" && pod !== undefined ? underWay(s, running(pod)) : unchanged(s)
+}
