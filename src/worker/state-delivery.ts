@@ -1,15 +1,16 @@
 // What the worker knows of the state while a stage runs: the lock, and the state that the server has not acknowledged yet.
 // Always holds: states are sent one at a time, under a lock. It goes back only if the engine does not hold it and no state is unsaved,
 // since a stage that ends with its lock tells the server that its state is in doubt. Used by worker/state-gateway and worker/pool-backing.
-import { Clock, Context, Data, Duration, Effect, Layer, Option, Schema, Semaphore } from "effect"
+import { Clock, Context, Data, Duration, Effect, Layer, Option, Semaphore } from "effect"
 import { randomUUID } from "node:crypto"
 import { engineHead } from "../core/state-head.ts"
-import { KeptRefusal, type LockInfo } from "../schema/task-api.ts"
+import type { LockInfo } from "../schema/task-api.ts"
 import { askAgain } from "./patience.ts"
 import { Declined, mayBeRenewed, NoAnswer, Platform, type PlatformError, sha256, type StateLock } from "./platform.ts"
 import { Settings } from "./settings.ts"
+import { sharedCopy } from "./shared-copy.ts"
 import { Stop } from "./stop.ts"
-import { type KeptAs, type StrandedCopy, strandedCopy } from "./stranded-states.ts"
+import type { KeptAs } from "./stranded-states.ts"
 import { TaskStatus } from "./task-status.ts"
 import { keepUnsavedCopy, removeUnsavedCopy } from "./unsaved-copy.ts"
 
@@ -48,9 +49,6 @@ export class StateDelivery extends Context.Service<StateDelivery, {
 /** How long the server may take to answer a read whose result the worker already knows, while the engine waits. */
 const answerPatience = Duration.seconds(10)
 const notLocked = new Declined({ status: 409, message: "The state is not locked, so it may not be written.", body: undefined })
-const saysKept = Schema.is(KeptRefusal)
-/** Reports whether the server keeps the state that it refused. An older server does not say so; an unneeded copy does no harm. */
-const isEvidence = (error: PlatformError): boolean => error._tag === "Declined" && saysKept(error.body)
 
 /**
  * Reports whether the file that was left in the runner, where not only the engine writes, replaces a state that is on its way: it has the
@@ -78,6 +76,7 @@ const make = Effect.fnUntraced(function*(): Effect.fn.Return<StateDelivery["Serv
   const { tooLate } = yield* Stop
   const { unsavedDuring } = yield* TaskStatus
   const platform = yield* Platform
+  const shared = sharedCopy(cacheDirectory)
   const inTurn = Semaphore.makeUnsafe(1)
   /** Apart from `inTurn`, so that an engine can read while a push waits. One read at a time, because each has a whole state in memory. */
   const reading = Semaphore.makeUnsafe(1)
@@ -85,10 +84,6 @@ const make = Effect.fnUntraced(function*(): Effect.fn.Return<StateDelivery["Serv
   let wasLocked = false
   let unconfirmed: Uint8Array | undefined
   let confirmed: string | undefined
-  /** The digest of the last state that the server refused and keeps as evidence. */
-  let evidence: string | undefined
-  let copy = Option.none<StrandedCopy>()
-  let shared: { readonly digest: string; readonly file: string } | undefined
 
   /** When the engine was known to be gone, by the monotonic clock; the start of the stage until then. */
   let goneAt = yield* Clock.monotonicTimeNanos
@@ -122,23 +117,6 @@ const make = Effect.fnUntraced(function*(): Effect.fn.Return<StateDelivery["Serv
   /** Asks for something that the engine waits for and cannot go on without. */
   const shortly = <A>(ask: Effect.Effect<A, PlatformError>) => inGrace(platform.patiently(ask))
 
-  /** Puts a state on the shared volume, unless it is there already or the server keeps it as evidence. */
-  const keepOnSharedVolume = Effect.fnUntraced(function*(bytes: Uint8Array) {
-    const digest = sha256(bytes)
-    if (Option.isNone(copy) || shared?.digest === digest || evidence === digest) return
-    shared = { digest, file: yield* copy.value.keep(bytes) }
-  }, Effect.catch((error) => Effect.logWarning(error.message)))
-  const notTaken = (bytes: Uint8Array, error: PlatformError) =>
-    Effect.suspend(() => {
-      if (isEvidence(error)) evidence = sha256(bytes)
-      return keepOnSharedVolume(bytes)
-    })
-  const removeFromSharedVolume = Effect.suspend(() => {
-    if (Option.isNone(copy) || shared === undefined) return Effect.void
-    shared = undefined
-    return copy.value.remove
-  })
-
   const learn = (under: LockInfo, newest: Option.Option<Uint8Array>) => {
     if (held?.info.ID === under.ID) held = { ...held, known: newest }
   }
@@ -158,10 +136,10 @@ const make = Effect.fnUntraced(function*(): Effect.fn.Return<StateDelivery["Serv
       const digest = sha256(bytes)
       unconfirmed = bytes
       yield* keepUnsavedCopy(privateDirectory, bytes).pipe(Effect.catch((error) => Effect.logWarning(error.message))) // the state is sent all the same
-      const told = Effect.tapError(platform.pushState(bytes, digest, lock), (error) => notTaken(bytes, error))
+      const told = Effect.tapError(platform.pushState(bytes, digest, lock), (error) => shared.notTaken(bytes, error))
       // An engine may hang up. Its request is not interruptible by itself, but may be interrupted now, since the state is not lost with it.
       yield* Effect.interruptible(ask(Effect.tap(told, confirm(bytes, digest, info))))
-      yield* removeFromSharedVolume
+      yield* shared.remove
       yield* removeUnsavedCopy(privateDirectory)
     })
 
@@ -215,8 +193,8 @@ const make = Effect.fnUntraced(function*(): Effect.fn.Return<StateDelivery["Serv
       onFailure: ({ message }) => Option.some(message),
       onSuccess: () => Option.none<string>()
     })
-    yield* keepOnSharedVolume(bytes)
-    return Settled.Unsaved({ why, unkept, shared: shared?.digest === sha256(bytes) ? Option.some(shared.file) : Option.none() })
+    yield* shared.keep(bytes)
+    return Settled.Unsaved({ why, unkept, shared: shared.fileOf(bytes) })
   })
 
   const settle = (leftoverState: Option.Option<Uint8Array>): Effect.Effect<Settled> =>
@@ -249,10 +227,7 @@ const make = Effect.fnUntraced(function*(): Effect.fn.Return<StateDelivery["Serv
     )
 
   return StateDelivery.of({
-    keepSharedCopyAs: (stage) =>
-      Effect.sync(() => {
-        copy = Option.map(cacheDirectory, (directory) => strandedCopy(directory, stage))
-      }),
+    keepSharedCopyAs: shared.keepAs,
     read: Effect.interruptible(
       reading.withPermit(Effect.suspend(() => held?.lock === undefined ? platform.patiently(platform.state) : readUnder(held)))
     ),
