@@ -71,6 +71,9 @@ interface Held {
   readonly known?: Option.Option<Uint8Array>
 }
 
+/** Asks the server for as long as it makes sense at some moment of the stage. */
+type Asking = <A>(ask: Effect.Effect<A, PlatformError>) => Effect.Effect<A, PlatformError>
+
 const make = Effect.fnUntraced(function*(): Effect.fn.Return<StateDelivery["Service"], never, Platform | Settings | Stop | TaskStatus> {
   const { cacheDirectory, pod, poolPatience, privateDirectory, statePatience } = yield* Settings
   const { tooLate } = yield* Stop
@@ -88,34 +91,34 @@ const make = Effect.fnUntraced(function*(): Effect.fn.Return<StateDelivery["Serv
   /** When the engine was known to be gone, by the monotonic clock; the start of the stage until then. */
   let goneAt = yield* Clock.monotonicTimeNanos
 
-  const inGrace = <A>(ask: Effect.Effect<A, PlatformError>): Effect.Effect<A, PlatformError> =>
+  const withinGrace: Asking = (ask) =>
     Effect.raceFirst(ask, Effect.andThen(tooLate, Effect.fail(new NoAnswer({ detail: "none before the end of the grace period" }))))
-  const again = <A>(
+  const retried = <A>(
     ask: Effect.Effect<A, PlatformError>,
     mayHelp: (error: PlatformError) => boolean,
     limit: Duration.Duration
-  ): Effect.Effect<A, PlatformError> => inGrace(askAgain(ask, { while: mayHelp, first: "200 millis", spaced: "5 seconds", limit }))
-  const logged = <A>(ask: Effect.Effect<A, PlatformError>): Effect.Effect<A, PlatformError> =>
+  ): Effect.Effect<A, PlatformError> => withinGrace(askAgain(ask, { while: mayHelp, first: "200 millis", spaced: "5 seconds", limit }))
+  const logged: Asking = (ask) =>
     Effect.tapError(ask, ({ message }) => Effect.logWarning("A request to the pool's server about the state or its lock failed", message))
+  /** Asks through an outage for `poolPatience` at most: an engine that has no lock yet has done nothing that could be lost. */
+  const beforeEngineWorks: Asking = (ask) => withinGrace(platform.patiently(ask))
   /** Asks through an outage for as long as the engine waits, even with a refused token, which may be renewed meanwhile. */
-  const stubbornly = <A>(ask: Effect.Effect<A, PlatformError>) => again(logged(ask), ({ _tag }) => _tag !== "Declined", Duration.infinity)
+  const whileEngineWaits: Asking = (ask) => retried(logged(ask), ({ _tag }) => _tag !== "Declined", Duration.infinity)
   /** Asks after the engine is gone, for as long as asking again may help. All requests together take `statePatience` at most. */
-  const whileItMayHelp = <A>(ask: Effect.Effect<A, PlatformError>, mayHelp: (error: PlatformError) => boolean) =>
+  const afterEngineWhile = <A>(ask: Effect.Effect<A, PlatformError>, mayHelp: (error: PlatformError) => boolean) =>
     Effect.flatMap(
       Clock.monotonicTimeNanos,
-      (now) => again(ask, mayHelp, Duration.subtract(statePatience, Duration.nanos(now - goneAt)))
+      (now) => retried(ask, mayHelp, Duration.subtract(statePatience, Duration.nanos(now - goneAt)))
     )
   /** Asks through an outage after the engine is gone, even with a refused token, because the worker may have the only copy of the state. */
-  const patiently = <A>(ask: Effect.Effect<A, PlatformError>) =>
-    whileItMayHelp(logged(ask), (error) => error._tag === "NoAnswer" || mayBeRenewed(error))
+  const afterEngine: Asking = (ask) => afterEngineWhile(logged(ask), (error) => error._tag === "NoAnswer" || mayBeRenewed(error))
   /**
-   * Asks like `patiently`, but with a refused token for `poolPatience` at a stretch. For a lock whose state is saved: when a stage was ended
-   * without its worker, the server never accepts its token for the lock again, and its Pod must not stay for an hour.
+   * Asks after the engine is gone for nothing but the end of a lock whose state is saved: through an outage like `afterEngine`, but with a
+   * refused token for `poolPatience` at a stretch. When a stage was ended without its worker, the server never accepts its token for the
+   * lock again, and its Pod must not stay for an hour.
    */
-  const lessPatiently = <A>(ask: Effect.Effect<A, PlatformError>) =>
-    whileItMayHelp(again(logged(ask), mayBeRenewed, poolPatience), ({ _tag }) => _tag === "NoAnswer")
-  /** Asks for something that the engine waits for and cannot go on without. */
-  const shortly = <A>(ask: Effect.Effect<A, PlatformError>) => inGrace(platform.patiently(ask))
+  const forLockAlone: Asking = (ask) =>
+    afterEngineWhile(retried(logged(ask), mayBeRenewed, poolPatience), ({ _tag }) => _tag === "NoAnswer")
 
   const learn = (under: LockInfo, newest: Option.Option<Uint8Array>) => {
     if (held?.info.ID === under.ID) held = { ...held, known: newest }
@@ -144,7 +147,7 @@ const make = Effect.fnUntraced(function*(): Effect.fn.Return<StateDelivery["Serv
     })
 
   /** Gives the lock back. If that fails, the server opens the lock at the end of a successful stage, and else calls the state in doubt. */
-  const giveBack = (ask: typeof patiently) =>
+  const giveBack = (ask: Asking) =>
     Effect.suspend(() =>
       held === undefined ? Effect.void : Effect.tap(
         ask(platform.unlockState(held.info)),
@@ -161,7 +164,7 @@ const make = Effect.fnUntraced(function*(): Effect.fn.Return<StateDelivery["Serv
   }
 
   /** Asks for a lock. If this ends before the lock is granted, the lock counts as over, because nothing was changed under it. */
-  const lock = (info: LockInfo, ask: typeof patiently) =>
+  const lock = (info: LockInfo, ask: Asking) =>
     Effect.gen(function*() {
       if (held?.info.ID !== info.ID) {
         yield* giveBack(ask)
@@ -180,10 +183,10 @@ const make = Effect.fnUntraced(function*(): Effect.fn.Return<StateDelivery["Serv
   /** Delivers a state whose engine is gone, under a new lock if there is none; the AgentTask may say meanwhile that it is unsaved. */
   const rescue = Effect.fnUntraced(function*(bytes: Uint8Array) {
     if (held?.lock === undefined) {
-      yield* lock({ ID: randomUUID(), Operation: "rescue", Who: pod.name }, patiently)
+      yield* lock({ ID: randomUUID(), Operation: "rescue", Who: pod.name }, afterEngine)
       markLockReturned()
     }
-    yield* deliver(bytes, patiently)
+    yield* deliver(bytes, afterEngine)
     return Settled.Saved()
   }, unsavedDuring)
 
@@ -218,7 +221,7 @@ const make = Effect.fnUntraced(function*(): Effect.fn.Return<StateDelivery["Serv
   const readUnder = ({ info, known }: Held) =>
     Effect.tap(
       known === undefined
-        ? stubbornly(platform.state)
+        ? whileEngineWaits(platform.state)
         : platform.state.pipe(
           Effect.timeoutOrElse({ duration: answerPatience, orElse: () => Effect.succeed(known) }),
           Effect.catch((error) => error._tag === "Declined" ? Effect.fail(error) : Effect.succeed(known))
@@ -231,8 +234,8 @@ const make = Effect.fnUntraced(function*(): Effect.fn.Return<StateDelivery["Serv
     read: Effect.interruptible(
       reading.withPermit(Effect.suspend(() => held?.lock === undefined ? platform.patiently(platform.state) : readUnder(held)))
     ),
-    lock: (info) => Effect.interruptible(inTurn.withPermit(lock(info, shortly))),
-    push: (bytes) => inTurn.withPermit(deliver(bytes, (push) => unsavedDuring(stubbornly(push)))),
+    lock: (info) => Effect.interruptible(inTurn.withPermit(lock(info, beforeEngineWorks))),
+    push: (bytes) => inTurn.withPermit(deliver(bytes, (push) => unsavedDuring(whileEngineWaits(push)))),
     unlock: ({ ID }) =>
       inTurn.withPermit(
         Effect.suspend(() =>
@@ -243,7 +246,7 @@ const make = Effect.fnUntraced(function*(): Effect.fn.Return<StateDelivery["Serv
       ),
     settle: (leftoverState) => inTurn.withPermit(settle(leftoverState)),
     giveBack: inTurn.withPermit(
-      Effect.suspend(() => held?.isOver === true && unconfirmed === undefined ? giveBack(lessPatiently) : Effect.void)
+      Effect.suspend(() => held?.isOver === true && unconfirmed === undefined ? giveBack(forLockAlone) : Effect.void)
     )
   })
 })

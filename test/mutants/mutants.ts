@@ -474,7 +474,7 @@ export const mutants: ReadonlyArray<Mutant> = [
   {
     name: "the last state is not sent again when the engine is gone",
     file: "src/worker/state-delivery.ts",
-    from: "    yield* deliver(bytes, patiently)",
+    from: "    yield* deliver(bytes, afterEngine)",
     to: "    unconfirmed = undefined",
     test: "worker/state-gateway.test.ts"
   },
