@@ -61,6 +61,29 @@ const mayReplace = (onItsWay: Uint8Array, leftoverState: Uint8Array): boolean =>
       Option.exists(engineHead(leftoverState), ({ lineage, serial }) => lineage === before.lineage && serial >= before.serial)
   })
 
+/** What became of the engine's states so far, in the words of `Settled`. */
+type Progress = Data.TaggedEnum<{
+  Untouched: {}
+  Unwritten: {}
+  /** The server has not confirmed `bytes`. `savedBefore`: the digest of the last state that it has confirmed, if it has any of this stage. */
+  Unsaved: { readonly bytes: Uint8Array; readonly savedBefore: Option.Option<string> }
+  Saved: { readonly digest: string }
+}>
+const Progress = Data.taggedEnum<Progress>()
+
+/** Returns the digest of the last state that the server has confirmed. */
+const savedOf: (progress: Progress) => Option.Option<string> = Progress.$match({
+  Untouched: () => Option.none(),
+  Unwritten: () => Option.none(),
+  Unsaved: ({ savedBefore }) => savedBefore,
+  Saved: ({ digest }) => Option.some(digest)
+})
+
+/** Reports whether the state that the engine left in a file is sent, and not the one on its way, if there is one. */
+const isToBeSent = (leftoverState: Uint8Array, progress: Progress): boolean =>
+  !Option.contains(savedOf(progress), sha256(leftoverState)) &&
+  (progress._tag !== "Unsaved" || mayReplace(progress.bytes, leftoverState))
+
 interface Held {
   readonly info: LockInfo
   /** Absent while the server is asked for it, and when that got no answer: the server may have granted it all the same. */
@@ -84,9 +107,7 @@ const make = Effect.fnUntraced(function*(): Effect.fn.Return<StateDelivery["Serv
   /** Apart from `inTurn`, so that an engine can read while a push waits. One read at a time, because each has a whole state in memory. */
   const reading = Semaphore.makeUnsafe(1)
   let held: Held | undefined
-  let wasLocked = false
-  let unconfirmed: Uint8Array | undefined
-  let confirmed: string | undefined
+  let progress: Progress = Progress.Untouched()
 
   /** When the engine was known to be gone, by the monotonic clock; the start of the stage until then. */
   let goneAt = yield* Clock.monotonicTimeNanos
@@ -124,11 +145,15 @@ const make = Effect.fnUntraced(function*(): Effect.fn.Return<StateDelivery["Serv
     if (held?.info.ID === under.ID) held = { ...held, known: newest }
   }
 
+  /** Notes that the server may lack this state from now on. */
+  const markUnsaved = (bytes: Uint8Array) => {
+    progress = Progress.Unsaved({ bytes, savedBefore: savedOf(progress) })
+  }
+
   /** Notes that the server has the state. Nothing comes between the server's answer and this, not even an interruption. */
   const confirm = (bytes: Uint8Array, digest: string, under: LockInfo) =>
     Effect.sync(() => {
-      unconfirmed = undefined
-      confirmed = digest
+      progress = Progress.Saved({ digest })
       learn(under, Option.some(bytes))
     })
 
@@ -137,7 +162,7 @@ const make = Effect.fnUntraced(function*(): Effect.fn.Return<StateDelivery["Serv
       if (held?.lock === undefined) return yield* notLocked
       const { info, lock } = held
       const digest = sha256(bytes)
-      unconfirmed = bytes
+      markUnsaved(bytes)
       yield* keepUnsavedCopy(privateDirectory, bytes).pipe(Effect.catch((error) => Effect.logWarning(error.message))) // the state is sent all the same
       const told = Effect.tapError(platform.pushState(bytes, digest, lock), (error) => shared.notTaken(bytes, error))
       // An engine may hang up. Its request is not interruptible by itself, but may be interrupted now, since the state is not lost with it.
@@ -172,7 +197,7 @@ const make = Effect.fnUntraced(function*(): Effect.fn.Return<StateDelivery["Serv
       }
       const granted = yield* Effect.tapErrorTag(ask(platform.lockState(info)), "Declined", () => Effect.sync(forgetAsked))
       held = { info, lock: granted, isOver: false }
-      wasLocked = true
+      if (progress._tag === "Untouched") progress = Progress.Unwritten()
     })
 
   /** Notes that the lock may be given back once no state is unsaved. */
@@ -200,18 +225,24 @@ const make = Effect.fnUntraced(function*(): Effect.fn.Return<StateDelivery["Serv
     return Settled.Unsaved({ why, unkept, shared: shared.fileOf(bytes) })
   })
 
+  const sendLast = (bytes: Uint8Array): Effect.Effect<Settled> => {
+    markUnsaved(bytes)
+    return Effect.catch(rescue(bytes), ({ message }) => leave(bytes, message))
+  }
+
   const settle = (leftoverState: Option.Option<Uint8Array>): Effect.Effect<Settled> =>
-    Effect.flatMap(Clock.monotonicTimeNanos, (now): Effect.Effect<Settled> => {
+    Effect.flatMap(Clock.monotonicTimeNanos, (now) => {
       goneAt = now
-      const onItsWay = unconfirmed
-      const wanted = Option.getOrUndefined(
-        Option.filter(leftoverState, (bytes) => sha256(bytes) !== confirmed && (onItsWay === undefined || mayReplace(onItsWay, bytes)))
-      ) ?? onItsWay
-      if (wanted === undefined) {
-        return Effect.succeed(confirmed !== undefined ? Settled.Saved() : wasLocked ? Settled.Unwritten() : Settled.Untouched())
-      }
-      unconfirmed = wanted
-      return Effect.catch(rescue(wanted), ({ message }) => leave(wanted, message))
+      return Option.match(Option.filter(leftoverState, (bytes) => isToBeSent(bytes, progress)), {
+        onSome: sendLast,
+        onNone: () =>
+          Progress.$match(progress, {
+            Untouched: () => Effect.succeed(Settled.Untouched()),
+            Unwritten: () => Effect.succeed(Settled.Unwritten()),
+            Unsaved: ({ bytes }) => sendLast(bytes),
+            Saved: () => Effect.succeed(Settled.Saved())
+          })
+      })
     })
 
   /**
@@ -246,7 +277,7 @@ const make = Effect.fnUntraced(function*(): Effect.fn.Return<StateDelivery["Serv
       ),
     settle: (leftoverState) => inTurn.withPermit(settle(leftoverState)),
     giveBack: inTurn.withPermit(
-      Effect.suspend(() => held?.isOver === true && unconfirmed === undefined ? giveBack(forLockAlone) : Effect.void)
+      Effect.suspend(() => held?.isOver === true && progress._tag !== "Unsaved" ? giveBack(forLockAlone) : Effect.void)
     )
   })
 })
