@@ -2,32 +2,20 @@
 import { describe, expect, it } from "@effect/vitest"
 import { Effect, Exit, Fiber, Layer, Option, Ref } from "effect"
 import { TestClock } from "effect/testing"
-import { signalPlan } from "../../src/core/signal-plan.ts"
 import type { JournalEntry } from "../../src/schema/effects.ts"
 import type { Backing } from "../../src/worker/backing.ts"
 import { makeJournal, type SendEffects } from "../../src/worker/journal.ts"
 import { Log } from "../../src/worker/log-shipper.ts"
 import { makeSettlement } from "../../src/worker/settlement.ts"
 import { StageFailed } from "../../src/worker/stage-failed.ts"
-import { Stop } from "../../src/worker/stop.ts"
 import { claimedTask } from "./claimed-task.ts"
+import { neverStops } from "./never-stops.ts"
 import { podSettings } from "./pod-settings.ts"
 
 const parts = (print: (text: string) => void) =>
   Layer.mergeAll(
     podSettings("/none", "/none"),
-    Layer.succeed(
-      Stop,
-      Stop.of({
-        asked: Effect.never,
-        now: Effect.succeedNone,
-        plan: signalPlan(30),
-        tooLate: Effect.never,
-        because: () => Effect.void,
-        isLeaving: Effect.succeed(false),
-        begin: () => Effect.void
-      })
-    ),
+    neverStops(),
     Log.layer({
       secrets: [],
       parts: [],

@@ -5,31 +5,19 @@ import { Context, Deferred, Effect, Fiber, Layer, Option } from "effect"
 import { TestClock } from "effect/testing"
 import { writeFileSync } from "node:fs"
 import { join } from "node:path"
-import { signalPlan } from "../../src/core/signal-plan.ts"
 import { statePath } from "../../src/schema/state.ts"
 import { NoAnswer, Platform, TokenRefused } from "../../src/worker/platform.ts"
 import { Settled, StateDelivery } from "../../src/worker/state-delivery.ts"
-import { Stop } from "../../src/worker/stop.ts"
 import { TaskStatus } from "../../src/worker/task-status.ts"
 import { agent, directory, failed, person, planWith, serve, taskUid } from "../server/live-server.ts"
 import { claimedTask } from "./claimed-task.ts"
+import { neverStops } from "./never-stops.ts"
 import { podSettings } from "./pod-settings.ts"
 import { noTaskStatus, poolParts } from "./pool-parts.ts"
 
 const state = (serial: number) => Buffer.from(JSON.stringify({ version: 4, serial, lineage: "l", outputs: {}, resources: [{ serial }] }))
 
-const stop = Layer.succeed(
-  Stop,
-  Stop.of({
-    asked: Effect.never,
-    now: Effect.succeedNone,
-    plan: signalPlan(30),
-    because: () => Effect.void,
-    tooLate: Deferred.await(Deferred.makeUnsafe<void>()),
-    isLeaving: Effect.succeed(false),
-    begin: () => Effect.void
-  })
-)
+const stop = neverStops()
 
 /** An apply of `demo` whose worker has the lock and has saved the serial 1. */
 const applying = Effect.gen(function*() {
