@@ -8,20 +8,17 @@ import { taskHeader, taskPath } from "../../src/schema/task-api.ts"
 import {
   agent,
   cancelled,
-  directory,
   evicted,
   failed,
   person,
   planWith,
-  serve,
+  server,
   sha256,
   succeeded,
   taskUid,
   withChanges,
   worker
 } from "./live-server.ts"
-
-const server = Effect.flatMap(directory, serve)
 
 describe("a plan that was disrupted", () => {
   it.effect("is planned again three times, later each time, and every attempt says why", () =>
