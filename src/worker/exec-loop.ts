@@ -3,10 +3,11 @@
 // Used by worker/engine.ts; started by worker/stage.ts.
 import { Context, Data, Deferred, type Duration, Effect, Layer, Schedule, type Scope, Stream } from "effect"
 import { randomUUID } from "node:crypto"
-import { closeSync, constants, fchmodSync, mkdirSync, openSync, renameSync, unlinkSync, watch, writeFileSync } from "node:fs"
+import { constants, fchmodSync, mkdirSync, openSync, renameSync, unlinkSync, watch, writeFileSync } from "node:fs"
 import { type Command, commandScript } from "./command-script.ts"
+import { openDirectory, pathIn, untilScopeCloses, using } from "./descriptor.ts"
 import { readReplies, type Reply } from "./exec-replies.ts"
-import { type FifoReader, fileCall, type FileUnusable, isFifo, openDirectory, pathIn, readFifo, writeFifo } from "./fifo.ts"
+import { type FifoReader, fileCall, type FileUnusable, isFifo, readFifo, writeFifo } from "./fifo.ts"
 
 export interface Output {
   readonly stream: "stdout" | "stderr"
@@ -102,7 +103,7 @@ const connect = Effect.fnUntraced(function*({ directory, linger = "2 seconds", o
   })
 
   const { commands, request, send } = yield* Effect.gen(function*() {
-    const base = yield* openDirectory(directory)
+    const base = yield* openFolder(directory)
     yield* fifoAppears(directory, pathIn(base, "replies")) // the last pipe that the loop makes
     const replies = yield* readFifo(pathIn(base, "replies"))
     yield* replies.chunks.pipe(
@@ -112,7 +113,7 @@ const connect = Effect.fnUntraced(function*({ directory, linger = "2 seconds", o
       Effect.forkIn(layerScope)
     )
     const opened = {
-      commands: yield* openDirectory(pathIn(base, "commands")),
+      commands: yield* openFolder(pathIn(base, "commands")),
       request: yield* writeFifo(pathIn(base, "requests")),
       send: yield* writeFifo(pathIn(base, "signals"))
     }
@@ -133,7 +134,7 @@ const connect = Effect.fnUntraced(function*({ directory, linger = "2 seconds", o
   const publish = Effect.fnUntraced(function*(id: string, script: string) {
     const hidden = pathIn(commands, `.${id}`)
     yield* fileCall("commands", () => mkdirSync(hidden))
-    const folder = yield* openDirectory(hidden)
+    const folder = yield* openFolder(hidden)
     yield* Effect.addFinalizer(() => removeScript(folder))
     yield* fileCall("command", () => {
       fchmodSync(folder, 0o2770) // whatever the umask: the runner may be another user of the worker's group
@@ -229,14 +230,13 @@ const exited = Effect.fnUntraced(function*(entry: Entry, code: number) {
 const labelled = (stream: Output["stream"], reader: FifoReader | undefined): Stream.Stream<Output> =>
   reader === undefined ? Stream.empty : Stream.map(reader.chunks, (bytes) => ({ stream, bytes }))
 
+const openFolder = (path: string) => untilScopeCloses(fileCall(path, () => openDirectory(path)))
+
 const writeScript = (path: string, script: string) => {
-  const fd = openSync(path, constants.O_WRONLY | constants.O_CREAT | constants.O_EXCL)
-  try {
+  using(openSync(path, constants.O_WRONLY | constants.O_CREAT | constants.O_EXCL), (fd) => {
     fchmodSync(fd, 0o640)
     writeFileSync(fd, script)
-  } finally {
-    closeSync(fd)
-  }
+  })
 }
 
 /** Removes the script, because it contains the secrets of the environment. A shell that has it open can still read it. */

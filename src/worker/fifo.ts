@@ -1,12 +1,12 @@
-// Named pipes and directories on a volume that the runner writes to as well: opened without following a link, read by the event loop alone.
+// Named pipes on a volume that the runner writes to as well: opened without following a link, read by the event loop alone.
 // Always holds: no call waits for the other side or occupies a thread; before `cut`, a reader has at most one chunk that was not asked for.
-// Used by worker/exec-loop.ts, and by worker/folder.ts and worker/kept-plan.ts to stay inside a directory.
+// Used by worker/exec-loop.ts.
 import { Data, Effect, type Scope, Stream } from "effect"
 import { closeSync, constants, fstatSync, lstatSync, openSync, readSync, writeSync } from "node:fs"
 import { Socket } from "node:net"
 import { basename } from "node:path"
 
-const { O_DIRECTORY, O_NOFOLLOW, O_NONBLOCK, O_RDONLY, O_RDWR, O_WRONLY } = constants
+const { O_NOFOLLOW, O_NONBLOCK, O_RDONLY, O_RDWR, O_WRONLY } = constants
 const chunkBytes = 64 * 1024
 /** The most that a Linux pipe holds for a writer without privileges (`fs.pipe-max-size`). */
 const pipeBytes = 1024 * 1024
@@ -17,12 +17,9 @@ export class FileUnusable extends Data.TaggedError("FileUnusable")<{ readonly pa
   }
 }
 
-/** Returns the path of `name` in an open directory, which leads there whatever happens to the path by which the directory was opened. */
-export const pathIn = (directory: number, name: string) => `/proc/self/fd/${directory}/${name}`
-
 /**
- * Makes a file system call that returns at once. A failure names only the last part of `path`, since `pathIn` makes the rest meaningless
- * to people.
+ * Makes a file system call that returns at once. A failure names only the last part of `path`, since the rest may be that of a descriptor,
+ * which is meaningless to people.
  */
 export const fileCall = <A>(path: string, call: () => A) =>
   Effect.try({
@@ -32,20 +29,12 @@ export const fileCall = <A>(path: string, call: () => A) =>
   })
 
 /** Returns a descriptor that the caller closes. `O_NONBLOCK` keeps a missing other side, or a device, from blocking the worker. */
-const openWithoutLinks = (path: string, flags: number, kind: "directory" | "named pipe") => {
+const openFifo = (path: string, flags: number): number => {
   const fd = openSync(path, flags | O_NOFOLLOW | O_NONBLOCK)
-  const stat = fstatSync(fd)
-  if (kind === "directory" ? stat.isDirectory() : stat.isFIFO()) return fd
+  if (fstatSync(fd).isFIFO()) return fd
   closeSync(fd)
-  throw new Error(`it is not a ${kind}`)
+  throw new Error("it is not a named pipe")
 }
-
-/** Opens a directory, to be used with `pathIn`, until the scope closes. */
-export const openDirectory = (path: string) =>
-  Effect.acquireRelease(
-    fileCall(path, () => openWithoutLinks(path, O_RDONLY | O_DIRECTORY, "directory")),
-    (fd) => Effect.sync(() => closeSync(fd))
-  )
 
 /**
  * Returns a function that writes short lines to the named pipe at `path` until the scope closes. A line is dropped when the pipe is full,
@@ -53,7 +42,7 @@ export const openDirectory = (path: string) =>
  */
 export const writeFifo = Effect.fnUntraced(
   function*(path: string): Effect.fn.Return<(line: string) => Effect.Effect<void>, FileUnusable, Scope.Scope> {
-    let fd: number | undefined = yield* fileCall(path, () => openWithoutLinks(path, O_RDWR, "named pipe"))
+    let fd: number | undefined = yield* fileCall(path, () => openFifo(path, O_RDWR))
     yield* Effect.addFinalizer(() =>
       Effect.sync(() => {
         if (fd !== undefined) closeSync(fd)
@@ -88,7 +77,7 @@ export interface FifoReader {
 }
 
 const listen = (path: string): FifoReader & { readonly close: () => void } => {
-  const fd = openWithoutLinks(path, O_RDONLY, "named pipe")
+  const fd = openFifo(path, O_RDONLY)
   let keeper: number | undefined = openSync(`/proc/self/fd/${fd}`, O_WRONLY | O_NONBLOCK)
   const chunks: Array<Uint8Array> = []
   let ended = false

@@ -15,10 +15,10 @@ import {
   unlinkSync,
   writeSync
 } from "node:fs"
-import { pathIn } from "./fifo.ts"
+import { openDirectory, pathIn, untilScopeCloses, using } from "./descriptor.ts"
 import { fileTrouble, type StageFailed } from "./stage-failed.ts"
 
-const { O_CREAT, O_DIRECTORY, O_EXCL, O_NOFOLLOW, O_NONBLOCK, O_RDONLY, O_TRUNC, O_WRONLY } = constants
+const { O_CREAT, O_EXCL, O_NOFOLLOW, O_NONBLOCK, O_RDONLY, O_TRUNC, O_WRONLY } = constants
 
 /** These modes are set whatever the umask is, because worker and runner may be different users of one group. */
 const directoryMode = 0o2770
@@ -37,12 +37,7 @@ const isTaken = (error: unknown): boolean => error instanceof Error && "code" in
 
 const make = (path: string): void => {
   mkdirSync(path)
-  const fd = openSync(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW)
-  try {
-    fchmodSync(fd, directoryMode)
-  } finally {
-    closeSync(fd)
-  }
+  using(openDirectory(path), (fd) => fchmodSync(fd, directoryMode))
 }
 
 const makeUnlessThere = (path: string): void => {
@@ -59,12 +54,7 @@ const enter = <A>(parent: number, segments: Segments, create: boolean, use: (dir
   if (first === undefined) return use(parent)
   const path = pathIn(parent, first)
   if (create) makeUnlessThere(path)
-  const child = openSync(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW)
-  try {
-    return enter(child, rest, create, use)
-  } finally {
-    closeSync(child)
-  }
+  return using(openDirectory(path), (child) => enter(child, rest, create, use))
 }
 
 const inParent = <A>(root: number, segments: Segments, use: (path: string) => A): A => {
@@ -97,25 +87,18 @@ export const makeLink = (root: number, segments: Segments, target: string): void
   inParent(root, segments, (path) => symlinkSync(target, path))
 
 /** Opens a directory; returns its descriptor, which is closed with the scope. */
-export const openFolder = (path: string) =>
-  Effect.acquireRelease(
-    Effect.try({ try: () => openSync(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW), catch: fileTrouble(path) }),
-    (fd) => Effect.sync(() => closeSync(fd))
-  )
+export const openFolder = (path: string) => untilScopeCloses(Effect.try({ try: () => openDirectory(path), catch: fileTrouble(path) }))
 
 /** Makes a directory that must not be there yet. */
 export const newFolder = (path: string): Effect.Effect<void, StageFailed> => Effect.try({ try: () => make(path), catch: fileTrouble(path) })
 
 export const writeFile = (root: number, segments: Segments, content: string | Uint8Array): Effect.Effect<void, StageFailed> =>
   Effect.try({
-    try: () => {
-      const fd = createFile(root, segments, { executable: false, replace: true })
-      try {
-        writeAll(fd, typeof content === "string" ? Buffer.from(content) : content)
-      } finally {
-        closeSync(fd)
-      }
-    },
+    try: () =>
+      using(
+        createFile(root, segments, { executable: false, replace: true }),
+        (fd) => writeAll(fd, typeof content === "string" ? Buffer.from(content) : content)
+      ),
     catch: fileTrouble(segments.join("/"))
   })
 

@@ -1,16 +1,17 @@
 // What the worker knows of the state while a stage runs: the lock, and the state that the server has not acknowledged yet.
 // Always holds: states are sent one at a time, under a lock. It goes back only if the engine does not hold it and no state is unsaved,
 // since a stage that ends with its lock tells the server that its state is in doubt. Used by worker/state-gateway and the backings.
-import { Clock, Context, Data, Duration, Effect, Layer, Option, Schema, Semaphore } from "effect"
+import { Clock, Context, Data, Duration, Effect, Layer, Option, Semaphore } from "effect"
 import { randomUUID } from "node:crypto"
 import { engineHead } from "../core/state-head.ts"
 import { Sha256 } from "../schema/names.ts"
-import { KeptRefusal, type LockInfo } from "../schema/task-api.ts"
+import type { LockInfo } from "../schema/task-api.ts"
 import { askAgain } from "./patience.ts"
 import { Declined, mayBeRenewed, NoAnswer, Platform, type PlatformError, sha256, type StateLock } from "./platform.ts"
 import { Settings } from "./settings.ts"
+import { sharedCopy } from "./shared-copy.ts"
 import { Stop } from "./stop.ts"
-import { type KeptAs, type StrandedCopy, strandedCopy } from "./stranded-states.ts"
+import type { KeptAs } from "./stranded-states.ts"
 import { TaskStatus } from "./task-status.ts"
 import { keepUnsavedCopy, removeUnsavedCopy } from "./unsaved-copy.ts"
 
@@ -50,9 +51,6 @@ export class StateDelivery extends Context.Service<StateDelivery, {
 /** How long the server may take to answer a read whose result the worker already knows, while the engine waits. */
 const answerPatience = Duration.seconds(10)
 const notLocked = new Declined({ status: 409, message: "The state is not locked, so it may not be written.", body: undefined })
-const saysKept = Schema.is(KeptRefusal)
-/** Reports whether the server keeps the state that it refused. An older server does not say so; an unneeded copy does no harm. */
-const isEvidence = (error: PlatformError): boolean => error._tag === "Declined" && saysKept(error.body)
 
 /**
  * Reports whether the file that was left in the runner, where not only the engine writes, replaces a state that is on its way: it has the
@@ -65,6 +63,29 @@ const mayReplace = (onItsWay: Uint8Array, leftoverState: Uint8Array): boolean =>
       Option.exists(engineHead(leftoverState), ({ lineage, serial }) => lineage === before.lineage && serial >= before.serial)
   })
 
+/** What became of the engine's states so far, in the words of `Settled`. */
+type Progress = Data.TaggedEnum<{
+  Untouched: {}
+  Unwritten: {}
+  /** The server has not confirmed `bytes`. `savedBefore`: the digest of the last state that it has confirmed, if it has any of this stage. */
+  Unsaved: { readonly bytes: Uint8Array; readonly savedBefore: Option.Option<string> }
+  Saved: { readonly digest: string }
+}>
+const Progress = Data.taggedEnum<Progress>()
+
+/** Returns the digest of the last state that the server has confirmed. */
+const savedOf: (progress: Progress) => Option.Option<string> = Progress.$match({
+  Untouched: () => Option.none(),
+  Unwritten: () => Option.none(),
+  Unsaved: ({ savedBefore }) => savedBefore,
+  Saved: ({ digest }) => Option.some(digest)
+})
+
+/** Reports whether the state that the engine left in a file is sent, and not the one on its way, if there is one. */
+const isToBeSent = (leftoverState: Uint8Array, progress: Progress): boolean =>
+  !Option.contains(savedOf(progress), sha256(leftoverState)) &&
+  (progress._tag !== "Unsaved" || mayReplace(progress.bytes, leftoverState))
+
 interface Held {
   readonly info: LockInfo
   /** Absent while the server is asked for it, and when that got no answer: the server may have granted it all the same. */
@@ -75,81 +96,66 @@ interface Held {
   readonly known?: Option.Option<Uint8Array>
 }
 
+/** Asks the server for as long as it makes sense at some moment of the stage. */
+type Asking = <A>(ask: Effect.Effect<A, PlatformError>) => Effect.Effect<A, PlatformError>
+
 const make = Effect.fnUntraced(function*(): Effect.fn.Return<StateDelivery["Service"], never, Platform | Settings | Stop | TaskStatus> {
   const { cacheDirectory, pod, poolPatience, privateDirectory, statePatience } = yield* Settings
   const { tooLate } = yield* Stop
   const { unsavedDuring } = yield* TaskStatus
   const platform = yield* Platform
+  const shared = sharedCopy(cacheDirectory)
   const inTurn = Semaphore.makeUnsafe(1)
   /** Apart from `inTurn`, so that an engine can read while a push waits. One read at a time, because each has a whole state in memory. */
   const reading = Semaphore.makeUnsafe(1)
   let held: Held | undefined
-  let wasLocked = false
-  let unconfirmed: Uint8Array | undefined
-  let confirmed: string | undefined
-  /** The digest of the last state that the server refused and keeps as evidence. */
-  let evidence: string | undefined
-  let copy = Option.none<StrandedCopy>()
-  let shared: { readonly digest: string; readonly file: string } | undefined
+  let progress: Progress = Progress.Untouched()
 
   /** When the engine was known to be gone, by the monotonic clock; the start of the stage until then. */
   let goneAt = yield* Clock.monotonicTimeNanos
 
-  const inGrace = <A>(ask: Effect.Effect<A, PlatformError>): Effect.Effect<A, PlatformError> =>
+  const withinGrace: Asking = (ask) =>
     Effect.raceFirst(ask, Effect.andThen(tooLate, Effect.fail(new NoAnswer({ detail: "none before the end of the grace period" }))))
-  const again = <A>(
+  const retried = <A>(
     ask: Effect.Effect<A, PlatformError>,
     mayHelp: (error: PlatformError) => boolean,
     limit: Duration.Duration
-  ): Effect.Effect<A, PlatformError> => inGrace(askAgain(ask, { while: mayHelp, first: "200 millis", spaced: "5 seconds", limit }))
-  const logged = <A>(ask: Effect.Effect<A, PlatformError>): Effect.Effect<A, PlatformError> =>
+  ): Effect.Effect<A, PlatformError> => withinGrace(askAgain(ask, { while: mayHelp, first: "200 millis", spaced: "5 seconds", limit }))
+  const logged: Asking = (ask) =>
     Effect.tapError(ask, ({ message }) => Effect.logWarning("A request to the pool's server about the state or its lock failed", message))
+  /** Asks through an outage for `poolPatience` at most: an engine that has no lock yet has done nothing that could be lost. */
+  const beforeEngineWorks: Asking = (ask) => withinGrace(platform.patiently(ask))
   /** Asks through an outage for as long as the engine waits, even with a refused token, which may be renewed meanwhile. */
-  const stubbornly = <A>(ask: Effect.Effect<A, PlatformError>) => again(logged(ask), ({ _tag }) => _tag !== "Declined", Duration.infinity)
+  const whileEngineWaits: Asking = (ask) => retried(logged(ask), ({ _tag }) => _tag !== "Declined", Duration.infinity)
   /** Asks after the engine is gone, for as long as asking again may help. All requests together take `statePatience` at most. */
-  const whileItMayHelp = <A>(ask: Effect.Effect<A, PlatformError>, mayHelp: (error: PlatformError) => boolean) =>
+  const afterEngineWhile = <A>(ask: Effect.Effect<A, PlatformError>, mayHelp: (error: PlatformError) => boolean) =>
     Effect.flatMap(
       Clock.monotonicTimeNanos,
-      (now) => again(ask, mayHelp, Duration.subtract(statePatience, Duration.nanos(now - goneAt)))
+      (now) => retried(ask, mayHelp, Duration.subtract(statePatience, Duration.nanos(now - goneAt)))
     )
   /** Asks through an outage after the engine is gone, even with a refused token, because the worker may have the only copy of the state. */
-  const patiently = <A>(ask: Effect.Effect<A, PlatformError>) =>
-    whileItMayHelp(logged(ask), (error) => error._tag === "NoAnswer" || mayBeRenewed(error))
+  const afterEngine: Asking = (ask) => afterEngineWhile(logged(ask), (error) => error._tag === "NoAnswer" || mayBeRenewed(error))
   /**
-   * Asks like `patiently`, but with a refused token for `poolPatience` at a stretch. For a lock whose state is saved: when a stage was ended
-   * without its worker, the server never accepts its token for the lock again, and its Pod must not stay for an hour.
+   * Asks after the engine is gone for nothing but the end of a lock whose state is saved: through an outage like `afterEngine`, but with a
+   * refused token for `poolPatience` at a stretch. When a stage was ended without its worker, the server never accepts its token for the
+   * lock again, and its Pod must not stay for an hour.
    */
-  const lessPatiently = <A>(ask: Effect.Effect<A, PlatformError>) =>
-    whileItMayHelp(again(logged(ask), mayBeRenewed, poolPatience), ({ _tag }) => _tag === "NoAnswer")
-  /** Asks for something that the engine waits for and cannot go on without. */
-  const shortly = <A>(ask: Effect.Effect<A, PlatformError>) => inGrace(platform.patiently(ask))
-
-  /** Puts a state on the shared volume, unless it is there already or the server keeps it as evidence. */
-  const keepOnSharedVolume = Effect.fnUntraced(function*(bytes: Uint8Array) {
-    const digest = sha256(bytes)
-    if (Option.isNone(copy) || shared?.digest === digest || evidence === digest) return
-    shared = { digest, file: yield* copy.value.keep(bytes) }
-  }, Effect.catch((error) => Effect.logWarning(error.message)))
-  const notTaken = (bytes: Uint8Array, error: PlatformError) =>
-    Effect.suspend(() => {
-      if (isEvidence(error)) evidence = sha256(bytes)
-      return keepOnSharedVolume(bytes)
-    })
-  const removeFromSharedVolume = Effect.suspend(() => {
-    if (Option.isNone(copy) || shared === undefined) return Effect.void
-    shared = undefined
-    return copy.value.remove
-  })
+  const forLockAlone: Asking = (ask) =>
+    afterEngineWhile(retried(logged(ask), mayBeRenewed, poolPatience), ({ _tag }) => _tag === "NoAnswer")
 
   const learn = (under: LockInfo, newest: Option.Option<Uint8Array>) => {
     if (held?.info.ID === under.ID) held = { ...held, known: newest }
   }
 
+  /** Notes that the server may lack this state from now on. */
+  const markUnsaved = (bytes: Uint8Array) => {
+    progress = Progress.Unsaved({ bytes, savedBefore: savedOf(progress) })
+  }
+
   /** Notes that the server has the state. Nothing comes between the server's answer and this, not even an interruption. */
   const confirm = (bytes: Uint8Array, digest: string, under: LockInfo) =>
     Effect.sync(() => {
-      unconfirmed = undefined
-      confirmed = digest
+      progress = Progress.Saved({ digest })
       learn(under, Option.some(bytes))
     })
 
@@ -158,17 +164,17 @@ const make = Effect.fnUntraced(function*(): Effect.fn.Return<StateDelivery["Serv
       if (held?.lock === undefined) return yield* notLocked
       const { info, lock } = held
       const digest = sha256(bytes)
-      unconfirmed = bytes
+      markUnsaved(bytes)
       yield* keepUnsavedCopy(privateDirectory, bytes).pipe(Effect.catch((error) => Effect.logWarning(error.message))) // the state is sent all the same
-      const told = Effect.tapError(platform.pushState(bytes, digest, lock), (error) => notTaken(bytes, error))
+      const told = Effect.tapError(platform.pushState(bytes, digest, lock), (error) => shared.notTaken(bytes, error))
       // An engine may hang up. Its request is not interruptible by itself, but may be interrupted now, since the state is not lost with it.
       yield* Effect.interruptible(ask(Effect.tap(told, confirm(bytes, digest, info))))
-      yield* removeFromSharedVolume
+      yield* shared.remove
       yield* removeUnsavedCopy(privateDirectory)
     })
 
   /** Gives the lock back. If that fails, the server opens the lock at the end of a successful stage, and else calls the state in doubt. */
-  const giveBack = (ask: typeof patiently) =>
+  const giveBack = (ask: Asking) =>
     Effect.suspend(() =>
       held === undefined ? Effect.void : Effect.tap(
         ask(platform.unlockState(held.info)),
@@ -185,7 +191,7 @@ const make = Effect.fnUntraced(function*(): Effect.fn.Return<StateDelivery["Serv
   }
 
   /** Asks for a lock. If this ends before the lock is granted, the lock counts as over, because nothing was changed under it. */
-  const lock = (info: LockInfo, ask: typeof patiently) =>
+  const lock = (info: LockInfo, ask: Asking) =>
     Effect.gen(function*() {
       if (held?.info.ID !== info.ID) {
         yield* giveBack(ask)
@@ -193,7 +199,7 @@ const make = Effect.fnUntraced(function*(): Effect.fn.Return<StateDelivery["Serv
       }
       const granted = yield* Effect.tapErrorTag(ask(platform.lockState(info)), "Declined", () => Effect.sync(forgetAsked))
       held = { info, lock: granted, isOver: false }
-      wasLocked = true
+      if (progress._tag === "Untouched") progress = Progress.Unwritten()
     })
 
   /** Notes that the lock may be given back once no state is unsaved. */
@@ -204,10 +210,10 @@ const make = Effect.fnUntraced(function*(): Effect.fn.Return<StateDelivery["Serv
   /** Delivers a state whose engine is gone, under a new lock if there is none; the AgentTask may say meanwhile that it is unsaved. */
   const rescue = Effect.fnUntraced(function*(bytes: Uint8Array) {
     if (held?.lock === undefined) {
-      yield* lock({ ID: randomUUID(), Operation: "rescue", Who: pod.name }, patiently)
+      yield* lock({ ID: randomUUID(), Operation: "rescue", Who: pod.name }, afterEngine)
       markLockReturned()
     }
-    yield* deliver(bytes, patiently)
+    yield* deliver(bytes, afterEngine)
     return Settled.Saved({ digest: Sha256.make(sha256(bytes)) })
   }, unsavedDuring)
 
@@ -217,28 +223,28 @@ const make = Effect.fnUntraced(function*(): Effect.fn.Return<StateDelivery["Serv
       onFailure: ({ message }) => Option.some(message),
       onSuccess: () => Option.none<string>()
     })
-    yield* keepOnSharedVolume(bytes)
-    return Settled.Unsaved({ why, unkept, shared: shared?.digest === sha256(bytes) ? Option.some(shared.file) : Option.none() })
+    yield* shared.keep(bytes)
+    return Settled.Unsaved({ why, unkept, shared: shared.fileOf(bytes) })
   })
 
+  const sendLast = (bytes: Uint8Array): Effect.Effect<Settled> => {
+    markUnsaved(bytes)
+    return Effect.catch(rescue(bytes), ({ message }) => leave(bytes, message))
+  }
+
   const settle = (leftoverState: Option.Option<Uint8Array>): Effect.Effect<Settled> =>
-    Effect.flatMap(Clock.monotonicTimeNanos, (now): Effect.Effect<Settled> => {
+    Effect.flatMap(Clock.monotonicTimeNanos, (now) => {
       goneAt = now
-      const onItsWay = unconfirmed
-      const wanted = Option.getOrUndefined(
-        Option.filter(leftoverState, (bytes) => sha256(bytes) !== confirmed && (onItsWay === undefined || mayReplace(onItsWay, bytes)))
-      ) ?? onItsWay
-      if (wanted === undefined) {
-        return Effect.succeed(
-          confirmed !== undefined
-            ? Settled.Saved({ digest: Sha256.make(confirmed) })
-            : wasLocked
-            ? Settled.Unwritten()
-            : Settled.Untouched()
-        )
-      }
-      unconfirmed = wanted
-      return Effect.catch(rescue(wanted), ({ message }) => leave(wanted, message))
+      return Option.match(Option.filter(leftoverState, (bytes) => isToBeSent(bytes, progress)), {
+        onSome: sendLast,
+        onNone: () =>
+          Progress.$match(progress, {
+            Untouched: () => Effect.succeed(Settled.Untouched()),
+            Unwritten: () => Effect.succeed(Settled.Unwritten()),
+            Unsaved: ({ bytes }) => sendLast(bytes),
+            Saved: ({ digest }) => Effect.succeed(Settled.Saved({ digest: Sha256.make(digest) }))
+          })
+      })
     })
 
   /**
@@ -248,7 +254,7 @@ const make = Effect.fnUntraced(function*(): Effect.fn.Return<StateDelivery["Serv
   const readUnder = ({ info, known }: Held) =>
     Effect.tap(
       known === undefined
-        ? stubbornly(platform.state)
+        ? whileEngineWaits(platform.state)
         : platform.state.pipe(
           Effect.timeoutOrElse({ duration: answerPatience, orElse: () => Effect.succeed(known) }),
           Effect.catch((error) => error._tag === "Declined" ? Effect.fail(error) : Effect.succeed(known))
@@ -257,15 +263,12 @@ const make = Effect.fnUntraced(function*(): Effect.fn.Return<StateDelivery["Serv
     )
 
   return StateDelivery.of({
-    keepSharedCopyAs: (stage) =>
-      Effect.sync(() => {
-        copy = Option.map(cacheDirectory, (directory) => strandedCopy(directory, stage))
-      }),
+    keepSharedCopyAs: shared.keepAs,
     read: Effect.interruptible(
       reading.withPermit(Effect.suspend(() => held?.lock === undefined ? platform.patiently(platform.state) : readUnder(held)))
     ),
-    lock: (info) => Effect.interruptible(inTurn.withPermit(lock(info, shortly))),
-    push: (bytes) => inTurn.withPermit(deliver(bytes, (push) => unsavedDuring(stubbornly(push)))),
+    lock: (info) => Effect.interruptible(inTurn.withPermit(lock(info, beforeEngineWorks))),
+    push: (bytes) => inTurn.withPermit(deliver(bytes, (push) => unsavedDuring(whileEngineWaits(push)))),
     unlock: ({ ID }) =>
       inTurn.withPermit(
         Effect.suspend(() =>
@@ -276,7 +279,7 @@ const make = Effect.fnUntraced(function*(): Effect.fn.Return<StateDelivery["Serv
       ),
     settle: (leftoverState) => inTurn.withPermit(settle(leftoverState)),
     giveBack: inTurn.withPermit(
-      Effect.suspend(() => held?.isOver === true && unconfirmed === undefined ? giveBack(lessPatiently) : Effect.void)
+      Effect.suspend(() => held?.isOver === true && progress._tag !== "Unsaved" ? giveBack(forLockAlone) : Effect.void)
     )
   })
 })

@@ -15,6 +15,7 @@ import {
   finish,
   found,
   getTask,
+  isPhase,
   jobNames,
   runController,
   TaskCluster,
@@ -25,7 +26,6 @@ import {
 } from "./task-cluster.ts"
 
 const quotas: Kind = { ...jobs, apiVersion: "v1", kind: "ResourceQuota", plural: "resourcequotas" }
-const isPhase = (phase: string) => (status: { readonly phase?: string | undefined }): boolean => status.phase === phase
 const workspace = (name: string) => ({ workspace: WorkspaceName.make(name) })
 
 layer(TaskCluster, { excludeTestServices: true, timeout: "60 seconds" })("the controller", (it) => {

@@ -17,6 +17,7 @@ import {
   createTask,
   finish,
   getTask,
+  isPhase,
   jobNames,
   runController,
   TaskCluster,
@@ -26,7 +27,6 @@ import {
   untilStatus
 } from "./task-cluster.ts"
 
-const isPhase = (phase: string) => (status: { readonly phase?: string | undefined }): boolean => status.phase === phase
 const from = (name: string, onChange?: OnChange) => ({
   workspace: WorkspaceName.make(name),
   source: { fluxSource: { kind: "GitRepository" as const, name, ...(onChange !== undefined && { onChange }) } }

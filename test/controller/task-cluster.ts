@@ -107,6 +107,9 @@ export const getTask = Effect.fnUntraced(function*(name: string) {
 const onceThere = <A, E extends { readonly _tag: string }, R>(read: Effect.Effect<A, E, R>) =>
   Effect.retry(read, { while: ({ _tag }) => _tag === "NotFound", schedule: every })
 
+/** Reports whether a status has this phase, for `untilStatus`. */
+export const isPhase = (phase: AgentTaskStatus["phase"]) => (status: AgentTaskStatus): boolean => status.phase === phase
+
 export const untilStatus = (name: string, wanted: (status: AgentTaskStatus) => boolean) =>
   Effect.map(until(`the status of ${name}`, onceThere(getTask(name)), ({ status }) => wanted(status)), ({ status }) => status)
 

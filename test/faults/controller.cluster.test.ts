@@ -11,6 +11,7 @@ import {
   finish,
   found,
   getTask,
+  isPhase,
   jobNames,
   runController,
   TaskCluster,
@@ -33,7 +34,6 @@ const controllerWith = Effect.fnUntraced(function*(rules: ReadonlyArray<Rule>, o
 })
 
 const apply = (name: string) => ({ stage: "apply", workspace: WorkspaceName.make(name) }) as const
-const isPhase = (phase: string) => (status: { readonly phase?: string | undefined }): boolean => status.phase === phase
 
 const jobOf = (task: string): Match => ({ verb: "create", resource: "jobs", name: `agent-job-${task}` })
 

@@ -5,7 +5,6 @@ import { ConfigProvider, Context, Data, Effect, Layer, Option, Queue, Schedule, 
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
-import { signalPlan } from "../../src/core/signal-plan.ts"
 import { Kubernetes } from "../../src/kubernetes/client.ts"
 import * as Informer from "../../src/kubernetes/informer.ts"
 import { pods, secrets } from "../../src/kubernetes/kinds.ts"
@@ -14,10 +13,10 @@ import { claimTask } from "../../src/worker/claim.ts"
 import { Platform } from "../../src/worker/platform.ts"
 import { report } from "../../src/worker/report.ts"
 import { Settings } from "../../src/worker/settings.ts"
-import { Stop } from "../../src/worker/stop.ts"
 import { Tasks } from "../controller/task-cluster.ts"
 import { serviceAccounts } from "../kubernetes/service-accounts.ts"
 import { tellStatus } from "../kubernetes/tell-status.ts"
+import { neverStops } from "../worker/never-stops.ts"
 
 /** Where the worker's own requests go: a client of the API server, and the URL of the pool. */
 export interface Ways {
@@ -30,16 +29,6 @@ class NoToken extends Data.TaggedError("NoToken")<{ readonly task: string }> {
     return `The Secret of ${this.task} is not there.`
   }
 }
-
-const stop = Stop.of({
-  asked: Effect.never,
-  now: Effect.succeed(Option.none()),
-  plan: signalPlan(30),
-  tooLate: Effect.never,
-  because: () => Effect.void,
-  isLeaving: Effect.succeed(false),
-  begin: () => Effect.void
-})
 
 /** Plays one Pod: claims the task, reads the token, reports the result to the task and the pool, and writes the Pod's end as a kubelet. */
 const liveThrough = Effect.fnUntraced(
@@ -62,7 +51,7 @@ const liveThrough = Effect.fnUntraced(
       AGENT_JOB_POOL_PATIENCE: "1 minute"
     }
     const settings = Layer.orDie(Settings.layer).pipe(Layer.provide(ConfigProvider.layer(ConfigProvider.fromUnknown(env))))
-    const worker = Layer.mergeAll(settings, Layer.succeed(Stop, stop), Layer.succeed(Kubernetes, client))
+    const worker = Layer.mergeAll(settings, neverStops(), Layer.succeed(Kubernetes, client))
     const code = yield* Effect.gen(function*() {
       const claimed = yield* Effect.result(claimTask())
       if (claimed._tag === "Failure") return 75

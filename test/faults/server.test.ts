@@ -4,14 +4,13 @@ import { Effect, Layer, Option, Scope } from "effect"
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
-import { signalPlan } from "../../src/core/signal-plan.ts"
 import { taskPath } from "../../src/schema/task-api.ts"
 import { Log } from "../../src/worker/log-shipper.ts"
 import { Platform } from "../../src/worker/platform.ts"
 import { StateDelivery } from "../../src/worker/state-delivery.ts"
-import { Stop } from "../../src/worker/stop.ts"
 import { agent, ask, directory, person, planWith, serve, succeeded, taskUid, userToken } from "../server/live-server.ts"
 import { ended, started } from "../server/process.ts"
+import { neverStops } from "../worker/never-stops.ts"
 import { podSettings } from "../worker/pod-settings.ts"
 import { noTaskStatus, saved } from "../worker/pool-parts.ts"
 import { type FaultProxy, faultProxy } from "./proxy.ts"
@@ -36,19 +35,7 @@ const applying = (url: string): Effect.Effect<Worker, never, Scope.Scope> =>
       Effect.sync(() => rmSync(made, { recursive: true })))
     const tokenFile = join(place, "token")
     writeFileSync(tokenFile, taskToken)
-    const stop = Layer.succeed(
-      Stop,
-      Stop.of({
-        asked: Effect.never,
-        now: Effect.succeed(Option.none()),
-        plan: signalPlan(30),
-        tooLate: Effect.never,
-        because: () =>
-          Effect.void,
-        isLeaving: Effect.succeed(false),
-        begin: () => Effect.void
-      })
-    )
+    const stop = neverStops()
     const settings = Layer.orDie(podSettings(place, place, { AGENT_JOB_TOKEN_FILE: tokenFile, AGENT_JOB_POOL_PATIENCE: "20 seconds" }))
     const parts = StateDelivery.layer.pipe(
       Layer.provide(noTaskStatus),

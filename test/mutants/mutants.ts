@@ -474,8 +474,8 @@ export const mutants: ReadonlyArray<Mutant> = [
   {
     name: "the last state is not sent again when the engine is gone",
     file: "src/worker/state-delivery.ts",
-    from: "    yield* deliver(bytes, patiently)",
-    to: "    unconfirmed = undefined",
+    from: "    yield* deliver(bytes, afterEngine)",
+    to: "    progress = Progress.Saved({ digest: sha256(bytes) })",
     test: "worker/state-gateway.test.ts"
   },
   {

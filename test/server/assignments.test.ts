@@ -1,5 +1,5 @@
 import { describe, expect, it } from "@effect/vitest"
-import { Effect, Exit, Fiber, Layer, Option, Scope, Stream } from "effect"
+import { Effect, Exit, Fiber, Option, Scope, Stream } from "effect"
 import { SqlClient, Statement } from "effect/sql"
 import { TestClock } from "effect/testing"
 import { cpSync } from "node:fs"
@@ -15,7 +15,6 @@ import { Commits } from "../../src/server/commits.ts"
 import { Configurations } from "../../src/server/configurations.ts"
 import { Rescues } from "../../src/server/rescues.ts"
 import { Runs } from "../../src/server/runs.ts"
-import { stores } from "../../src/server/server.ts"
 import { Workspaces } from "../../src/server/workspaces.ts"
 import {
   agent,
@@ -24,18 +23,15 @@ import {
   directory,
   evicted,
   failed,
-  optionsIn,
+  inStores,
   person,
   planWith,
   serve,
+  server,
   succeeded,
   withChanges,
   worker
 } from "./live-server.ts"
-
-const server = Effect.flatMap(directory, serve)
-const inStores = <A, E>(use: Effect.Effect<A, E, Layer.Success<ReturnType<typeof stores>>>) =>
-  Effect.flatMap(directory, (made) => Effect.provide(use, stores(optionsIn(made))))
 
 /** A run whose plan waits for an agent. */
 interface Offering {

@@ -17,6 +17,7 @@ import {
   planWith,
   poolToken,
   serve,
+  server,
   succeeded,
   userToken,
   withChanges,
@@ -25,8 +26,6 @@ import {
 
 const trail = (url: string, query = "") =>
   Effect.map(ask(`${url}${auditPath}${query}`, userToken), ({ json }) => Schema.decodeUnknownSync(AuditList)(json).entries)
-
-const server = Effect.flatMap(directory, serve)
 
 /** Sends half of the body that it announces, and closes the connection once that half is sent. */
 const halfOf = (method: string, url: string) =>

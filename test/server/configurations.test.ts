@@ -6,9 +6,7 @@ import { join } from "node:path"
 import { gzipSync } from "node:zlib"
 import { taskHeader, taskPath } from "../../src/schema/task-api.ts"
 import { tfePath } from "../../src/schema/tfe-api.ts"
-import { agent, archiveOf, ask, directory, person, type Resource, serve, sha256, userToken, worker } from "./live-server.ts"
-
-const server = Effect.flatMap(directory, serve)
+import { agent, archiveOf, ask, directory, person, type Resource, serve, server, sha256, userToken, worker } from "./live-server.ts"
 
 /** Starts an upload of `bytes` bytes that stops half-way; `status` returns that of the answer, once there is one. */
 const halfSent = (link: string, bytes: number) =>
@@ -172,7 +170,7 @@ describe("a body that was stored before it was refused", () =>
 describe("the same bytes", () =>
   it.live("sent many times at once are answered each as if alone, though the refused ones are removed meanwhile", () =>
     Effect.gen(function*() {
-      const url = yield* Effect.flatMap(directory, serve)
+      const url = yield* server
       const me = person(url)
       yield* me.start("demo")
       const planner = worker(url, yield* agent(url).take)

@@ -7,7 +7,7 @@ import { join } from "node:path"
 import { gzipSync } from "node:zlib"
 import { statePath } from "../../src/schema/state.ts"
 import { taskHeader, taskPath } from "../../src/schema/task-api.ts"
-import { agent, archiveOf, ask, directory, person, planWith, serve, succeeded, taskUid, userToken, worker } from "./live-server.ts"
+import { agent, archiveOf, ask, directory, person, planWith, serve, server, succeeded, taskUid, userToken, worker } from "./live-server.ts"
 import { ended, started } from "./process.ts"
 
 const state = (serial: number) => ({ version: 4, serial, lineage: "l", outputs: {}, resources: [{ filler: "x".repeat(20_000) }] })
@@ -178,7 +178,7 @@ describe("a full disk", () => {
 describe("what is stored once", () =>
   it.live("is whole after the request that brought it broke off", () =>
     Effect.gen(function*() {
-      const url = yield* Effect.flatMap(directory, serve)
+      const url = yield* server
       const me = person(url)
       const version = yield* me.upload(yield* me.workspace("demo"), archiveOf({ a: "b" }))
       const controller = new AbortController()

@@ -27,6 +27,7 @@ import {
   planWith,
   serve,
   serveOpenly,
+  server,
   succeeded,
   taskUid,
   userToken,
@@ -143,7 +144,7 @@ describe("the journal of a stage", () => {
 
   it.live("is for the worker of an apply or destroy that runs, and for nobody else", () =>
     Effect.gen(function*() {
-      const url = yield* Effect.flatMap(directory, serve)
+      const url = yield* server
       yield* person(url).start("demo", { "auto-apply": true })
       const plan = yield* agent(url).take
       expect(yield* worker(url, plan).as("POST", taskPath.effects, { entries: made })).toMatchObject({
@@ -436,7 +437,7 @@ describe("the end of a stage", () => {
 
   it.live("accounts for what was on the way when it came", () =>
     Effect.gen(function*() {
-      const url = yield* Effect.flatMap(directory, serve)
+      const url = yield* server
       const id = yield* person(url).start("demo", { "auto-apply": true })
       yield* planWith(url)
       const apply = yield* agent(url).take
@@ -721,7 +722,7 @@ describe("the import of what is missing", () => {
       yield* person(url).act(json.runId, "cancel")
       const both = yield* Effect.all([start, start], { concurrency: "unbounded" })
       expect(both.map(({ status }) => status).sort()).toEqual([200, 409])
-      const calm = yield* Effect.flatMap(directory, serve)
+      const calm = yield* server
       expect(yield* person(calm).as("POST", "/api/agent-job/v1/workspaces/none/state/import")).toMatchObject({
         status: 409,
         json: { error: "nothing-pending" }

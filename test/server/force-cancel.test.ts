@@ -2,10 +2,8 @@ import { describe, expect, it } from "@effect/vitest"
 import { Effect } from "effect"
 import { TestClock } from "effect/testing"
 import { statePath } from "../../src/schema/state.ts"
-import { agent, ask, cancelled, directory, person, planWith, poolToken, serve, worker } from "./live-server.ts"
+import { agent, ask, cancelled, person, planWith, poolToken, server, state, worker } from "./live-server.ts"
 
-const server = Effect.flatMap(directory, serve)
-const state = (serial: number) => ({ version: 4, serial, lineage: "l", outputs: {}, resources: [] })
 const actionsOf = (url: string, id: string) =>
   Effect.map(person(url).as("GET", `/api/v2/runs/${id}`), ({ json }) => json.data.attributes.actions)
 

@@ -6,9 +6,8 @@ import { statePath } from "../../src/schema/state.ts"
 import { taskPath } from "../../src/schema/task-api.ts"
 import { Tokens } from "../../src/server/tokens.ts"
 import { sealed } from "../../src/worker/stranded-states.ts"
-import { agent, directory, failed, person, planWith, serveOpenly, succeeded, withChanges, worker } from "./live-server.ts"
+import { agent, directory, failed, person, planWith, serveOpenly, state, succeeded, withChanges, worker } from "./live-server.ts"
 
-const state = (serial: number) => ({ version: 4, serial, lineage: "l", outputs: {}, resources: [] })
 const bytes = (serial: number) => Buffer.from(JSON.stringify(state(serial)))
 /** A state that is nested too deep to be parsed. */
 const deep = (serial: number) => Buffer.from(`{"serial":${serial},"lineage":"l","deep":${"[".repeat(500)}${"]".repeat(500)}}`)

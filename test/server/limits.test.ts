@@ -12,9 +12,22 @@ import { tfePath } from "../../src/schema/tfe-api.ts"
 import { BodyRoom } from "../../src/server/bodies.ts"
 import { Waiters } from "../../src/server/commits.ts"
 import { AtOnce, Rates } from "../../src/server/limits.ts"
-import { agent, archiveOf, ask, directory, person, planWith, poolToken, serve, sha256, taskUid, userToken, worker } from "./live-server.ts"
+import {
+  agent,
+  archiveOf,
+  ask,
+  directory,
+  person,
+  planWith,
+  poolToken,
+  serve,
+  server,
+  sha256,
+  taskUid,
+  userToken,
+  worker
+} from "./live-server.ts"
 
-const server = Effect.flatMap(directory, serve)
 const few: Rate = { perSecond: 0.1, burst: 3 }
 const many: Rate = { perSecond: 1000, burst: 5000 }
 const withRates = (rates: Partial<typeof Rates.Service>) =>

@@ -5,9 +5,7 @@ import { once } from "node:events"
 import { connect, type Socket } from "node:net"
 import { Waiters } from "../../src/server/commits.ts"
 import { Connections } from "../../src/server/listen.ts"
-import { agent, ask, directory, person, serve, userToken, worker } from "./live-server.ts"
-
-const server = Effect.flatMap(directory, serve)
+import { agent, ask, person, server, userToken, worker } from "./live-server.ts"
 
 const opened = (url: string, localAddress: string) =>
   Effect.acquireRelease(

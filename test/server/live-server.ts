@@ -1,6 +1,6 @@
 // A real server on a free port with a real SQLite file, and its three kinds of client: a person, an agent and a worker.
 // Used by the tests of the server; a restart is a second `serve` on the same directory.
-import { Effect, Layer, Schema } from "effect"
+import { Effect, Layer, Schema, type Scope } from "effect"
 import { HttpServer } from "effect/http"
 import { createHash } from "node:crypto"
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs"
@@ -16,7 +16,7 @@ import type { StageResult } from "../../src/schema/stage-result.ts"
 import { statePath } from "../../src/schema/state.ts"
 import { taskHeader, taskPath } from "../../src/schema/task-api.ts"
 import { tfePath } from "../../src/schema/tfe-api.ts"
-import { ServerWithAddress } from "../../src/server/server.ts"
+import { ServerWithAddress, stores } from "../../src/server/server.ts"
 
 export const userToken = "user-token-0123456789"
 export const poolToken = "pool-token-0123456789"
@@ -54,6 +54,23 @@ export const serveOpenly = (made: string, keep = keptByDefault) =>
 
 /** Runs a server until the scope closes; returns its URL. */
 export const serve = (made: string, keep = keptByDefault) => Effect.map(serveOpenly(made, keep), ({ url }) => url)
+
+/** The URL of a server on data of its own, which runs until the scope closes. */
+export const server = Effect.flatMap(directory, serve)
+
+/** Runs an effect in the server's stores, on data of their own, which close with the scope. */
+export const inStores = <A, E>(use: Effect.Effect<A, E, Layer.Success<ReturnType<typeof stores>> | Scope.Scope>) =>
+  Effect.flatMap(directory, (made) => Effect.flatMap(Layer.build(stores(optionsIn(made))), (context) => Effect.provide(use, context)))
+
+/** A state without resources, as far as `more` says nothing else. */
+export const state = (serial: number, lineage = "l", more: object = {}) => ({
+  version: 4,
+  serial,
+  lineage,
+  outputs: {},
+  resources: [],
+  ...more
+})
 
 /** A resource in the `data` or `included` of an answer. */
 export interface Resource {

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "@effect/vitest"
-import { Effect, Layer, Option, type Scope, Stream } from "effect"
+import { Effect, Layer, Option, Stream } from "effect"
 import { readdirSync } from "node:fs"
 import { join } from "node:path"
 import { Sha256, WorkspaceName } from "../../src/schema/names.ts"
@@ -10,10 +10,7 @@ import { Runs } from "../../src/server/runs.ts"
 import { stores } from "../../src/server/server.ts"
 import { Stages } from "../../src/server/stages.ts"
 import { Workspaces } from "../../src/server/workspaces.ts"
-import { archiveOf, directory, optionsIn } from "./live-server.ts"
-
-const inStores = <A, E>(use: Effect.Effect<A, E, Layer.Success<ReturnType<typeof stores>> | Scope.Scope>) =>
-  Effect.flatMap(directory, (made) => Effect.flatMap(Layer.build(stores(optionsIn(made))), (context) => Effect.provide(use, context)))
+import { archiveOf, directory, inStores, optionsIn } from "./live-server.ts"
 
 /** A run, the stage of its plan, and its archive, which is on the disk. */
 const waitingRun = Effect.gen(function*() {

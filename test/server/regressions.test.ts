@@ -3,9 +3,8 @@ import { describe, expect, it } from "@effect/vitest"
 import { Effect } from "effect"
 import { TestClock } from "effect/testing"
 import type { StageResult } from "../../src/schema/stage-result.ts"
-import { agent, cancelled, directory, failed, person, planWith, serve, sha256, succeeded, withChanges, worker } from "./live-server.ts"
+import { agent, cancelled, failed, person, planWith, server, sha256, succeeded, withChanges, worker } from "./live-server.ts"
 
-const server = Effect.flatMap(directory, serve)
 const evicted: StageResult = { ...failed("The Pod had to leave its node during tofu plan; nothing was changed."), reason: "Evicted" }
 
 /** The ends of a run, with what leads a new run to each. */

@@ -17,13 +17,13 @@ import {
   planWith,
   poolToken,
   serve,
+  state,
   succeeded,
   userToken,
   withChanges,
   worker
 } from "./live-server.ts"
 
-const state = (serial: number, lineage = "l", more: object = {}) => ({ version: 4, serial, lineage, outputs: {}, resources: [], ...more })
 const address = (url: string) => `${url}/api/state/v1/workspaces/demo`
 
 /** A run in its apply stage that holds the lock `a` of its state and has pushed the serial 1. `first` runs before it takes the lock. */

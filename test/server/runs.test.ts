@@ -5,19 +5,16 @@ import {
   agent,
   archiveOf,
   cancelled,
-  directory,
   failed,
   person,
   planWith,
   type Resource,
-  serve,
+  server,
   sha256,
   succeeded,
   withChanges,
   worker
 } from "./live-server.ts"
-
-const server = Effect.flatMap(directory, serve)
 
 describe("a second run of a workspace", () => {
   it.live("waits behind the one that holds it, says so, and starts when that is over", () =>

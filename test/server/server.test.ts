@@ -17,6 +17,7 @@ import {
   planWith,
   poolToken,
   serve,
+  server,
   succeeded,
   userToken,
   withChanges,
@@ -214,7 +215,7 @@ describe("health", () => {
 
   it.live("needs no token and says how many runs there are", () =>
     Effect.gen(function*() {
-      const url = yield* Effect.flatMap(directory, serve)
+      const url = yield* server
       yield* person(url).start("demo")
       expect((yield* ask(`${url}/healthz`, undefined)).text).toBe("ok\n")
       expect((yield* ask(`${url}/readyz`, undefined)).text).toBe("ok\n")
@@ -223,7 +224,7 @@ describe("health", () => {
 
   it.effect("counts for its metrics at most every five seconds, however often they are asked for", () =>
     Effect.gen(function*() {
-      const url = yield* Effect.flatMap(directory, serve)
+      const url = yield* server
       const pending = Effect.map(ask(`${url}/metrics`, undefined), ({ text }) => /\{status="pending"\} (\d+)$/mu.exec(text)?.[1])
       expect(yield* pending).toBe("0")
       yield* person(url).start("demo")
@@ -234,7 +235,7 @@ describe("health", () => {
 
   it.effect("says how much room is left, how many states are in doubt, and for how long the oldest run has been at work", () =>
     Effect.gen(function*() {
-      const url = yield* Effect.flatMap(directory, serve)
+      const url = yield* server
       const figure = (name: string) =>
         Effect.map(ask(`${url}/metrics`, undefined), ({ text }) => new RegExp(`^agent_job_server_${name} (\\d+)$`, "mu").exec(text)?.[1])
       expect(Number(yield* figure("disk_free_bytes"))).toBeGreaterThan(1024 * 1024)

@@ -10,12 +10,11 @@ import {
   agent,
   ask,
   cancelled,
-  directory,
   evicted,
   failed,
   person,
   planWith,
-  serve,
+  server,
   sha256,
   succeeded,
   taskUid,
@@ -23,8 +22,6 @@ import {
   withChanges,
   worker
 } from "./live-server.ts"
-
-const server = Effect.flatMap(directory, serve)
 
 describe("a plan that was disrupted", () => {
   it.effect("is planned again three times, later each time, and every attempt says why", () =>

@@ -15,14 +15,14 @@ import {
   person,
   planWith,
   serve,
+  server,
   sha256,
+  state,
   succeeded,
   userToken,
   withChanges,
   worker
 } from "./live-server.ts"
-
-const state = (serial: number, lineage = "l-1", more: object = {}) => ({ version: 4, serial, lineage, outputs: {}, resources: [], ...more })
 
 describe("a state of a stage", () => {
   it.live("needs the current lock and its epoch", () =>
@@ -45,7 +45,7 @@ describe("a state of a stage", () => {
         Effect.map(applier.pushState(body, "a", epoch), ({ json, status }) => json === undefined ? status : json.error)
       expect(yield* push(state(5))).toBe(204)
       expect(yield* push(state(5))).toBe(204)
-      expect(yield* push(state(5, "l-1", { resources: [1] }))).toBe("old-serial")
+      expect(yield* push(state(5, "l", { resources: [1] }))).toBe("old-serial")
       expect(yield* push(state(4))).toBe("old-serial")
       expect(yield* push(state(6, "l-2"))).toBe("other-lineage")
       expect(yield* push(state(6))).toBe(204)
@@ -133,7 +133,7 @@ describe("a state of a stage", () => {
 
   it.live("is neither locked nor written by a plan", () =>
     Effect.gen(function*() {
-      const url = yield* Effect.flatMap(directory, serve)
+      const url = yield* server
       yield* person(url).start("demo")
       const planner = worker(url, yield* agent(url).take)
       expect((yield* planner.lock("p")).json.error).toBe("wrong-stage")
@@ -146,13 +146,13 @@ describe("a state of a stage", () => {
 })
 
 describe("the states of one stage", () => {
-  const pushed = (from: number, to: number, { applier }: Effect.Success<typeof applying>, epoch: number, lineage = "l-1") =>
+  const pushed = (from: number, to: number, { applier }: Effect.Success<typeof applying>, epoch: number, lineage = "l") =>
     Effect.forEach(
       Array.from({ length: to - from + 1 }, (_, at) => from + at),
       (serial) => Effect.map(applier.pushState(state(serial, lineage), "a", epoch), ({ status }) => expect(status).toBe(204)),
       { discard: true }
     )
-  const storedOf = (made: string, serials: ReadonlyArray<number>, lineage = "l-1") => {
+  const storedOf = (made: string, serials: ReadonlyArray<number>, lineage = "l") => {
     const files = new Set(readdirSync(join(made, "data", "blobs")))
     return serials.filter((serial) => files.has(sha256(JSON.stringify(state(serial, lineage)))))
   }
@@ -220,7 +220,7 @@ describe("the states of one stage", () => {
 describe("the state API for people", () => {
   it.live("serves the stock http backend: lock, write, read, unlock, with the token as basic password", () =>
     Effect.gen(function*() {
-      const url = yield* Effect.flatMap(directory, serve)
+      const url = yield* server
       const address = `${url}/api/state/v1/workspaces/moved`
       const basic = { authorization: `Basic ${Buffer.from(`anybody:${userToken}`).toString("base64")}` }
       const as = (method: string, path: string, body?: unknown) => ask(path, undefined, method, body, basic)

@@ -7,10 +7,9 @@ import { join } from "node:path"
 import { taskPath } from "../../src/schema/task-api.ts"
 import { tfePath } from "../../src/schema/tfe-api.ts"
 import { BodyRoom } from "../../src/server/bodies.ts"
-import { agent, ask, directory, person, planWith, serve, userToken, worker } from "./live-server.ts"
+import { agent, ask, directory, person, planWith, serve, server, userToken, worker } from "./live-server.ts"
 
 const mebibyte = 1024 * 1024
-const server = Effect.flatMap(directory, serve)
 const one = (id: string) => `/api/v2/state-version-outputs/${id}`
 
 /** Makes a workspace whose state has these outputs; returns its id. */

@@ -8,9 +8,7 @@ import { runPath } from "../../src/schema/run.ts"
 import { taskPath } from "../../src/schema/task-api.ts"
 import { ServerWithAddress } from "../../src/server/server.ts"
 import { tokenOf } from "../../src/server/tokens.ts"
-import { agent, ask, directory, optionsIn, person, planWith, poolToken, serve, userToken, worker } from "./live-server.ts"
-
-const server = Effect.flatMap(directory, serve)
+import { agent, ask, directory, optionsIn, person, planWith, poolToken, serve, server, userToken, worker } from "./live-server.ts"
 
 describe("a token", () => {
   it.live("of a stage is over with the stage's result", () =>

@@ -5,7 +5,6 @@ import { randomBytes } from "node:crypto"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { crd } from "../../src/core/manifest/crd.ts"
-import { signalPlan } from "../../src/core/signal-plan.ts"
 import { Kubernetes } from "../../src/kubernetes/client.ts"
 import { fromKubeconfig } from "../../src/kubernetes/credentials.ts"
 import { Unreachable } from "../../src/kubernetes/errors.ts"
@@ -14,8 +13,8 @@ import type { StageResult } from "../../src/schema/stage-result.ts"
 import { claimTask } from "../../src/worker/claim.ts"
 import { report } from "../../src/worker/report.ts"
 import { Settings } from "../../src/worker/settings.ts"
-import { Stop } from "../../src/worker/stop.ts"
 import { taskKind } from "../../src/worker/task-kind.ts"
+import { neverStops } from "./never-stops.ts"
 
 const definitions: Kind = {
   ...namespaces,
@@ -49,18 +48,7 @@ const settings = (task: string, pod: string) =>
     AGENT_JOB_PRIVATE_DIR: "/none",
     AGENT_JOB_TERMINATION_LOG: join(tmpdir(), `${namespace}-termination-log`)
   }))))
-const stop = Layer.succeed(
-  Stop,
-  Stop.of({
-    asked: Effect.never,
-    now: Effect.succeed(Option.none()),
-    plan: signalPlan(30),
-    tooLate: Effect.never,
-    because: () => Effect.void,
-    isLeaving: Effect.succeed(false),
-    begin: () => Effect.void
-  })
-)
+const stop = neverStops()
 
 const errorOf = <A, E>(exit: Exit.Exit<A, E>): E | undefined =>
   Exit.isFailure(exit) ? Option.getOrUndefined(Cause.findErrorOption(exit.cause)) : undefined

@@ -2,13 +2,12 @@
 import { describe, expect, it } from "@effect/vitest"
 import { Cause, Clock, ConfigProvider, Effect, Exit, Fiber, Layer, Option, Runtime } from "effect"
 import { TestClock } from "effect/testing"
-import { signalPlan } from "../../src/core/signal-plan.ts"
 import type { AgentTaskStatus } from "../../src/schema/agent-task.ts"
 import { Uid } from "../../src/schema/names.ts"
 import { claimTask } from "../../src/worker/claim.ts"
 import { Settings } from "../../src/worker/settings.ts"
-import { Stop } from "../../src/worker/stop.ts"
 import { type FakeKubernetes, fakeKubernetes } from "./fake-kubernetes.ts"
+import { neverStops } from "./never-stops.ts"
 
 const spec = { workspace: "demo", stage: "plan", source: { inline: {} } }
 const claim = (podUid: string) => ({ podUid: Uid.make(podUid), nonce: "another", epoch: 0, at: "2026-01-01T00:00:00Z" })
@@ -24,18 +23,7 @@ const claiming = (
   claimTask().pipe(
     Effect.provide(Layer.mergeAll(
       kubernetes.layer,
-      Layer.succeed(
-        Stop,
-        Stop.of({
-          asked: Effect.never,
-          now: Effect.map(Clock.currentTimeMillis, (at) => at < stopsAt ? Option.none() : Option.some("Evicted")),
-          plan: signalPlan(30),
-          tooLate: Effect.never,
-          because: () => Effect.void,
-          isLeaving: Effect.succeed(false),
-          begin: () => Effect.void
-        })
-      ),
+      neverStops({ now: Effect.map(Clock.currentTimeMillis, (at) => at < stopsAt ? Option.none() : Option.some("Evicted")) }),
       Settings.layer.pipe(Layer.provide(ConfigProvider.layer(ConfigProvider.fromUnknown({
         AGENT_JOB_NAMESPACE: "tasks",
         AGENT_JOB_TASK: "demo",

@@ -13,17 +13,7 @@ import { Engine, type StageStopped } from "../../src/worker/engine.ts"
 import { Ended, ExecLoop, type Signal } from "../../src/worker/exec-loop.ts"
 import { Log } from "../../src/worker/log-shipper.ts"
 import type { StageFailed } from "../../src/worker/stage-failed.ts"
-import { Stop } from "../../src/worker/stop.ts"
-
-const neverStopped = Stop.of({
-  asked: Effect.never,
-  now: Effect.succeedNone,
-  plan: signalPlan(120),
-  tooLate: Effect.never,
-  isLeaving: Effect.succeed(false),
-  because: () => Effect.void,
-  begin: () => Effect.void
-})
+import { neverStops } from "./never-stops.ts"
 
 /** A script that stands for an engine and prints this version. */
 const telling = (version: string) => `#!/bin/sh\necho '{\n  "terraform_version": "${version}"\n}'\n`
@@ -51,7 +41,7 @@ const found = (name: "tofu" | "terraform" | undefined, image: Readonly<Record<st
     })
     const parts = Layer.mergeAll(
       Layer.succeed(ExecLoop, execLoop),
-      Layer.succeed(Stop, neverStopped),
+      neverStops(),
       Log.layer({
         secrets: [],
         parts: [],
@@ -127,18 +117,14 @@ const cancelledDuring = <A>(
           signal: (name) => name === endsAt ? Effect.asVoid(Deferred.succeed(ended, Ended.Exited({ code }))) : Effect.void
         })
     })
-    const stop = Stop.of({
+    const stop = neverStops({
       asked: Deferred.await(asked),
       now: Effect.suspend(() => Deferred.isDoneUnsafe(asked) ? Effect.asSome(Deferred.await(asked)) : Effect.succeedNone),
-      plan,
-      tooLate: Effect.never,
-      isLeaving: Effect.succeed(false),
-      because: () => Effect.void,
-      begin: () => Effect.void
+      plan
     })
     const parts = Layer.mergeAll(
       Layer.succeed(ExecLoop, execLoop),
-      Layer.succeed(Stop, stop),
+      stop,
       Log.layer({
         secrets: [],
         parts: [],

@@ -88,6 +88,11 @@ describe("exec loop client", () => {
       given: "a symbolic link for a directory",
       prepare: "mv commands other; ln -s other commands",
       says: /commands cannot be used \(ENOTDIR/u
+    },
+    {
+      given: "a named pipe for a directory",
+      prepare: "rmdir commands; mkfifo commands",
+      says: /commands cannot be used \(ENOTDIR/u
     }
   ])("refuses a runner with $given", ({ prepare, says }) =>
     Effect.gen(function*() {

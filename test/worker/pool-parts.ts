@@ -1,10 +1,9 @@
 // The parts of the worker that speak to a pool, over the task API in memory, without a Pod around them.
 // Used by the tests of platform, pool backing, state gateway, state delivery and stranded states.
-import { Deferred, Effect, Layer, Option, type Scope } from "effect"
+import { Deferred, Effect, Layer, type Scope } from "effect"
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
-import { signalPlan } from "../../src/core/signal-plan.ts"
 import { Sha256 } from "../../src/schema/names.ts"
 import { Platform } from "../../src/worker/platform.ts"
 import { Settings } from "../../src/worker/settings.ts"
@@ -12,6 +11,7 @@ import { Settled, StateDelivery } from "../../src/worker/state-delivery.ts"
 import { Stop } from "../../src/worker/stop.ts"
 import { TaskStatus } from "../../src/worker/task-status.ts"
 import { sha256, type TaskApi, taskApi } from "./fake-task-api.ts"
+import { neverStops } from "./never-stops.ts"
 import { podSettings } from "./pod-settings.ts"
 
 /** The UID of the AgentTask that these parts act for. */
@@ -50,18 +50,7 @@ export const poolParts = (patience = "2 seconds", statePatience = "10 seconds"):
       })
     const taskStatus = Layer.succeed(TaskStatus, { unsavedDuring: (work) => Effect.andThen(mark(true), Effect.tap(work, mark(false))) })
     const tooLate = Deferred.makeUnsafe<void>()
-    const stop = Layer.succeed(
-      Stop,
-      Stop.of({
-        asked: Effect.never,
-        now: Effect.succeed(Option.none()),
-        plan: signalPlan(30),
-        tooLate: Deferred.await(tooLate),
-        isLeaving: Effect.succeed(false),
-        because: () => Effect.void,
-        begin: () => Effect.void
-      })
-    )
+    const stop = neverStops({ tooLate: Deferred.await(tooLate) })
     const settings = podSettings(privateDirectory, privateDirectory, {
       AGENT_JOB_TOKEN_FILE: tokenFile,
       AGENT_JOB_POOL_PATIENCE: patience,

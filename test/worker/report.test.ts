@@ -6,13 +6,12 @@ import { mkdtempSync, readFileSync, rmSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import type { StopCause } from "../../src/core/outcome.ts"
-import { signalPlan } from "../../src/core/signal-plan.ts"
 import type { Claim } from "../../src/schema/agent-task.ts"
 import { Uid } from "../../src/schema/names.ts"
 import type { StageResult, ToldResult } from "../../src/schema/stage-result.ts"
 import { report, type TellPool } from "../../src/worker/report.ts"
-import { Stop } from "../../src/worker/stop.ts"
 import { type FakeKubernetes, fakeKubernetes } from "./fake-kubernetes.ts"
+import { neverStops } from "./never-stops.ts"
 import { podSettings } from "./pod-settings.ts"
 
 const result: StageResult = {
@@ -48,18 +47,7 @@ const world = (status: Parameters<typeof fakeKubernetes>[1] = running): Effect.E
         tellPool
       }).pipe(Effect.provide(Layer.mergeAll(
         kubernetes.layer,
-        Layer.succeed(
-          Stop,
-          Stop.of({
-            asked: Effect.never,
-            now: Effect.succeed(Option.fromUndefinedOr(stopped)),
-            plan: signalPlan(30),
-            tooLate: Effect.never,
-            because: () => Effect.void,
-            isLeaving: Effect.succeed(stopped === "Evicted"),
-            begin: () => Effect.void
-          })
-        ),
+        neverStops({ now: Effect.succeed(Option.fromUndefinedOr(stopped)), isLeaving: Effect.succeed(stopped === "Evicted") }),
         podSettings(directory, directory, { AGENT_JOB_TERMINATION_LOG: terminationLog })
       )))
     return { kubernetes, lastWords: () => JSON.parse(readFileSync(file, "utf8")), send }

@@ -2,7 +2,6 @@
 import { describe, expect, it } from "@effect/vitest"
 import { Effect, Exit, Fiber, Layer, Option, Ref } from "effect"
 import { TestClock } from "effect/testing"
-import { signalPlan } from "../../src/core/signal-plan.ts"
 import type { JournalEntry } from "../../src/schema/effects.ts"
 import { Sha256 } from "../../src/schema/names.ts"
 import type { Backing } from "../../src/worker/backing.ts"
@@ -11,25 +10,14 @@ import { Log } from "../../src/worker/log-shipper.ts"
 import { type Facts, makeSettlement } from "../../src/worker/settlement.ts"
 import { StageFailed } from "../../src/worker/stage-failed.ts"
 import { Settled } from "../../src/worker/state-delivery.ts"
-import { Stop } from "../../src/worker/stop.ts"
 import { claimedTask } from "./claimed-task.ts"
+import { neverStops } from "./never-stops.ts"
 import { podSettings } from "./pod-settings.ts"
 
 const parts = (print: (text: string) => void) =>
   Layer.mergeAll(
     podSettings("/none", "/none"),
-    Layer.succeed(
-      Stop,
-      Stop.of({
-        asked: Effect.never,
-        now: Effect.succeedNone,
-        plan: signalPlan(30),
-        tooLate: Effect.never,
-        because: () => Effect.void,
-        isLeaving: Effect.succeed(false),
-        begin: () => Effect.void
-      })
-    ),
+    neverStops(),
     Log.layer({
       secrets: [],
       parts: [],

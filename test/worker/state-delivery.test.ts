@@ -5,31 +5,19 @@ import { Context, Deferred, Effect, Fiber, Layer, Option } from "effect"
 import { TestClock } from "effect/testing"
 import { writeFileSync } from "node:fs"
 import { join } from "node:path"
-import { signalPlan } from "../../src/core/signal-plan.ts"
 import { statePath } from "../../src/schema/state.ts"
 import { NoAnswer, Platform, TokenRefused } from "../../src/worker/platform.ts"
 import { StateDelivery } from "../../src/worker/state-delivery.ts"
-import { Stop } from "../../src/worker/stop.ts"
 import { TaskStatus } from "../../src/worker/task-status.ts"
 import { agent, directory, failed, person, planWith, serve, taskUid } from "../server/live-server.ts"
 import { claimedTask } from "./claimed-task.ts"
+import { neverStops } from "./never-stops.ts"
 import { podSettings } from "./pod-settings.ts"
 import { noTaskStatus, poolParts, saved } from "./pool-parts.ts"
 
 const state = (serial: number) => Buffer.from(JSON.stringify({ version: 4, serial, lineage: "l", outputs: {}, resources: [{ serial }] }))
 
-const stop = Layer.succeed(
-  Stop,
-  Stop.of({
-    asked: Effect.never,
-    now: Effect.succeedNone,
-    plan: signalPlan(30),
-    because: () => Effect.void,
-    tooLate: Deferred.await(Deferred.makeUnsafe<void>()),
-    isLeaving: Effect.succeed(false),
-    begin: () => Effect.void
-  })
-)
+const stop = neverStops()
 
 /** An apply of `demo` whose worker has the lock and has saved the serial 1. */
 const applying = Effect.gen(function*() {
@@ -148,11 +136,12 @@ describe("a state that the server has taken", () => {
 
 /**
  * A delivery to a server that answers no request in `deaf`, refuses every token with the status `token.refused`, if there is one, and lists
- * in `done` the requests that it has carried out.
+ * in `done` the requests that it has carried out and in `pushed` the states.
  */
 const withOutages = Effect.fnUntraced(function*() {
   const deaf = new Set<"lock" | "push" | "unlock">()
   const done: Array<string> = []
+  const pushed: Array<Uint8Array> = []
   const token: { refused?: number | undefined } = {}
   const ask = (what: "lock" | "push" | "unlock") =>
     Effect.suspend((): Effect.Effect<void, NoAnswer | TokenRefused> => {
@@ -163,14 +152,14 @@ const withOutages = Effect.fnUntraced(function*() {
   const platform = Layer.mock(Platform, {
     patiently: (ask) => ask,
     lockState: ({ ID }) => Effect.as(ask("lock"), { id: ID, epoch: 1 }),
-    pushState: () => ask("push"),
+    pushState: (bytes) => Effect.tap(ask("push"), Effect.sync(() => void pushed.push(bytes))),
     unlockState: () => ask("unlock")
   })
   const { status, unsavedDuring } = yield* claimedTask()
   const parts = StateDelivery.layer.pipe(
     Layer.provide(Layer.mergeAll(Layer.succeed(TaskStatus, { unsavedDuring }), platform, podSettings("/none", "/none"), stop))
   )
-  return { deaf, done, token, reason: () => status().reason, delivery: Context.get(yield* Layer.build(parts), StateDelivery) }
+  return { deaf, done, pushed, token, reason: () => status().reason, delivery: Context.get(yield* Layer.build(parts), StateDelivery) }
 })
 
 describe("a state that is read", () => {
@@ -300,6 +289,41 @@ describe("an engine that is gone", () => {
       yield* TestClock.adjust("10 seconds")
       yield* Fiber.join(again)
       expect(done).toEqual(["lock", "push", "unlock"])
+    }))
+
+  it.effect("has its lock kept while a state is unsaved, so that the server takes its state to be in doubt", () =>
+    Effect.gen(function*() {
+      const { deaf, delivery, done } = yield* withOutages()
+      yield* delivery.lock({ ID: "a" })
+      yield* delivery.unlock({ ID: "a" })
+      deaf.add("push")
+      const settling = yield* Effect.forkChild(delivery.settle(Option.some(state(1))))
+      yield* TestClock.adjust("61 minutes")
+      expect(yield* Fiber.join(settling)).toMatchObject({ _tag: "Unsaved" })
+      yield* delivery.giveBack
+      expect(done).toEqual(["lock"])
+    }))
+
+  it.effect("has the state sent that was on its way, and not the one before it that it left in a file", () =>
+    Effect.gen(function*() {
+      const { deaf, delivery, pushed } = yield* withOutages()
+      const [before, after] = [state(1), Buffer.from(state(1).toString().replace("resources", "results"))]
+      yield* delivery.lock({ ID: "a" })
+      yield* delivery.push(before)
+      deaf.add("push")
+      yield* Fiber.interrupt(yield* Effect.forkChild(delivery.push(after), { startImmediately: true }))
+      deaf.clear()
+      expect([yield* delivery.settle(Option.some(before)), pushed]).toEqual([saved(after), [before, after]])
+    }))
+
+  it.effect("has saved its state, even if it then locked once more and wrote nothing", () =>
+    Effect.gen(function*() {
+      const { delivery } = yield* withOutages()
+      yield* delivery.lock({ ID: "a" })
+      yield* delivery.push(state(1))
+      yield* delivery.unlock({ ID: "a" })
+      yield* delivery.lock({ ID: "b" })
+      expect(yield* delivery.settle(Option.none())).toEqual(saved(state(1)))
     }))
 
   it.effect("has a state that is unsaved, as its AgentTask says, until the server has it, and not only its lock", () =>

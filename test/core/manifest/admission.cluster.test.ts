@@ -7,7 +7,6 @@ import { join } from "node:path"
 import { job } from "../../../src/core/manifest/job.ts"
 import { managedByUs } from "../../../src/core/manifest/labels.ts"
 import { ownerReference } from "../../../src/core/manifest/owner-reference.ts"
-import { signalPlan } from "../../../src/core/signal-plan.ts"
 import { advance, claimed, finished, running, unsaved } from "../../../src/core/status.ts"
 import { Kubernetes } from "../../../src/kubernetes/client.ts"
 import type { KubernetesError } from "../../../src/kubernetes/errors.ts"
@@ -18,8 +17,8 @@ import type { StageResult } from "../../../src/schema/stage-result.ts"
 import { claimTask } from "../../../src/worker/claim.ts"
 import { report } from "../../../src/worker/report.ts"
 import { Settings } from "../../../src/worker/settings.ts"
-import { Stop } from "../../../src/worker/stop.ts"
 import { kubectl } from "../../kustomize/api-server.ts"
+import { neverStops } from "../../worker/never-stops.ts"
 import { type Client, createTask, Installation, installation, launched, tasks, together, tokenOf, userOf } from "./installed.ts"
 
 const at = "2026-01-01T00:00:00Z"
@@ -82,18 +81,7 @@ const settings = ({ pod, task: { metadata: { name, namespace } } }: Begun) =>
     AGENT_JOB_PRIVATE_DIR: "/none",
     AGENT_JOB_TERMINATION_LOG: join(tmpdir(), `${pod.name}-termination-log`)
   }))))
-const stop = Layer.succeed(
-  Stop,
-  Stop.of({
-    asked: Effect.never,
-    now: Effect.succeed(Option.none()),
-    plan: signalPlan(30),
-    tooLate: Effect.never,
-    because: () => Effect.void,
-    isLeaving: Effect.succeed(false),
-    begin: () => Effect.void
-  })
-)
+const stop = neverStops()
 /** The services of the worker's own code, with the worker's token. */
 const asWorker = (of: Begun) => Layer.mergeAll(settings(of), stop, Layer.succeed(Kubernetes, of.worker))
 
