@@ -29,6 +29,8 @@ export interface StageSpec {
   readonly options?: PlanOptions | undefined
   /** Whether a saved plan is in the working directory, so that nothing else may be applied. */
   readonly savedPlan: boolean
+  /** Where `init` gets modules from: their sources, or nowhere, since they came with the saved plan. Absent: their sources. */
+  readonly modules?: "sources" | "plan"
   /** Whether the engine can write events beside what it prints; see `tellsEvents`. */
   readonly events?: boolean
 }
@@ -44,8 +46,12 @@ const printed = (subcommand: StageCommand["subcommand"], args: ReadonlyArray<str
   mutates: false
 })
 
-/** Returns the `init` command. The providers of a saved plan are those of its lock file, which stays as it was sealed. */
-const init = (savedPlan: boolean) => printed("init", ["-input=false", ...(savedPlan ? ["-lockfile=readonly"] : [])])
+/** Returns the `init` command. The providers of a saved plan are those of its lock file, and its modules those that came with it. */
+const init = ({ modules, savedPlan, stage }: StageSpec) =>
+  printed("init", [
+    "-input=false",
+    ...(stage !== "plan" && savedPlan ? ["-lockfile=readonly", ...(modules === "plan" ? ["-get=false"] : [])] : [])
+  ])
 const show: StageCommand = { subcommand: "show", args: ["show", "-json", savedPlanName], output: "captured", mutates: false }
 
 /** Prints which workspace of its backend the engine is in. */
@@ -90,4 +96,4 @@ export const tellsEvents = (engine: string, version: string): boolean => {
 
 /** Returns the commands of a stage, in order. There is at least one, and the last one decides what the stage came to. */
 export const stageCommands = (spec: StageSpec): ReadonlyArray<StageCommand> =>
-  spec.stage === "plan" ? [init(false), plan(spec), show] : [init(spec.savedPlan), apply(spec)]
+  spec.stage === "plan" ? [init(spec), plan(spec), show] : [init(spec), apply(spec)]
