@@ -1,4 +1,4 @@
-// The files that an apply needs beside its plan and its archive, in the plan's package: the modules that `init` brought.
+// The files that an apply needs beside its plan and its archive: the modules that `init` brought, and what planning made in the configuration.
 // Always holds: the worker follows no link in them; what does not fit into the package is told before anybody approves the plan.
 // Used by worker/stage.ts, worker/saved-plan.ts and worker/seal.ts.
 import { Effect, Option, Stream } from "effect"
@@ -9,19 +9,22 @@ import { Readable } from "node:stream"
 import { pipeline } from "node:stream/promises"
 import { createGzip } from "node:zlib"
 import { EntryAction, entryAction } from "../core/archive-entry.ts"
+import { backendFileName, variablesFileName } from "../core/hcl.ts"
 import { lockFileName, savedPlanName } from "../core/stage-commands.ts"
 import { planLimitBytes } from "../schema/task-api.ts"
 import { type ArchiveLimits, unpack } from "./archive.ts"
 import type { Provisioned } from "./backing.ts"
 import { pathIn } from "./fifo.ts"
 import { contentOf, makeFolder, openFile, openFolder, type Segments } from "./folder.ts"
+import { Log } from "./log-shipper.ts"
 import { Settings } from "./settings.ts"
 import { fileTrouble, invalid, StageFailed } from "./stage-failed.ts"
 import { type Found, treeBelow } from "./tree.ts"
 
 /** The names of the archives inside a plan's package, and in the worker's own directory. */
 const modulesArchive = "modules.tar.gz"
-const archives = [modulesArchive] as const
+const madeArchive = "made.tar.gz"
+const archives = [modulesArchive, madeArchive] as const
 
 const engineFolder = "engine"
 const modulesFolder = "modules"
@@ -38,6 +41,7 @@ interface Part {
   readonly root: number
   readonly from: Segments
   readonly wanted: (segments: Segments) => boolean
+  readonly isKept: (found: Found) => boolean
   readonly what: string
   readonly remedy: string
 }
@@ -53,6 +57,13 @@ const headerOf = ({ executable, segments, target, type }: Found) => ({
   linkTarget: target
 })
 
+/** Returns the failure to read the part, or to write its archive. */
+const troubleOf = (part: Part) => (cause: unknown): StageFailed => {
+  if (Tar.isTarError(cause)) return notKept(part, "they changed while they were read")
+  const failed = cause instanceof StageFailed ? cause : fileTrouble(part.what.toLowerCase())(cause)
+  return failed.reason === "DiskFull" ? failed : notKept(part, "the worker cannot read all of them")
+}
+
 /** Returns what there is to pack. Fails if the other Pod could not unpack it. */
 const listed = Effect.fnUntraced(function*(part: Part) {
   const list: Array<Found> = []
@@ -60,6 +71,7 @@ const listed = Effect.fnUntraced(function*(part: Part) {
   const why = yield* Effect.try({
     try: () => {
       for (const found of treeBelow(part.root, part.from, part.wanted)) {
+        if (!part.isKept(found)) continue
         const action = entryAction(headerOf(found), "anywhere")
         if (EntryAction.$is("Refuse")(action)) return `they hold ${JSON.stringify(found.segments.join("/").slice(0, 200))}, ${action.why}`
         bytes += found.size + bytesPerEntry
@@ -68,7 +80,7 @@ const listed = Effect.fnUntraced(function*(part: Part) {
       }
       return undefined
     },
-    catch: fileTrouble(part.what.toLowerCase())
+    catch: troubleOf(part)
   })
   if (why !== undefined) return yield* notKept(part, why)
   return list
@@ -87,24 +99,22 @@ const entryOf = (part: Part) => (found: Found): Tar.Entry<StageFailed> => {
   return Tar.fileStream(path, found.size, body, { mode })
 }
 
-/** Packs the part into `file`, but leaves no file if there is nothing to pack, or it would be larger than `roomBytes`; then it fails. */
+/**
+ * Packs the part into `file`; returns what is in it, and its size. Makes no file if there is nothing to pack. Fails if the file would be
+ * larger than `roomBytes`.
+ */
 const pack = Effect.fnUntraced(function*(part: Part, file: string, roomBytes: number) {
   rmSync(file, { force: true })
   const list = yield* listed(part)
-  if (list.every(({ type }) => type === "Directory")) return 0
+  if (list.length === 0) return { list, size: 0 }
   const tar = Stream.fromIterable(list.map(entryOf(part))).pipe(Stream.pipeThroughChannel(Tar.encode()))
   yield* Effect.tryPromise({
     try: (signal) =>
       pipeline(Readable.from(Stream.toAsyncIterable(tar)), createGzip(), createWriteStream(file, { mode: 0o600 }), { signal }),
-    catch: (cause) =>
-      Tar.isTarError(cause)
-        ? notKept(part, "they changed while they were read")
-        : cause instanceof StageFailed
-        ? cause
-        : fileTrouble(part.what.toLowerCase())(cause)
+    catch: troubleOf(part)
   })
   const { size } = statSync(file)
-  if (size <= roomBytes) return size
+  if (size <= roomBytes) return { list, size }
   rmSync(file)
   return yield* notKept(
     part,
@@ -120,8 +130,41 @@ export const modulesBelow = (data: number): Generator<Found> => treeBelow(data, 
 /** Returns the names from the directory `data` to a file of a module. */
 export const inModules = (segments: Segments): Segments => [engineFolder, modulesFolder, ...segments]
 
-/** Packs what the apply of the plan in the directory will need, for the package that `packPlan` makes. Fails if there is no room for it. */
-export const packCarried = Effect.fn("CarriedFiles.pack")(function*({ directory, root }: Provisioned) {
+/** What is in the configuration, by path, with the mark of each. */
+export type Marks = ReadonlyMap<string, string>
+
+const pathOf = ({ segments }: Pick<Found, "segments">): string => segments.join("/")
+
+/** Returns what is in the configuration now, to be compared with what is there after the plan. */
+export const marksOf = (root: number): Effect.Effect<Marks, StageFailed> =>
+  Effect.try({
+    try: () => new Map(Array.from(treeBelow(root, [], () => true), (found) => [pathOf(found), found.mark])),
+    catch: fileTrouble("the configuration")
+  })
+
+/** Reports whether a path may be of a file that planning made: not in the data of an engine, but for modules, and none that we write. */
+const mayBeMade = (directory: Segments) => {
+  const ours = [savedPlanName, lockFileName, variablesFileName, backendFileName].map((name) => [...directory, name].join("/"))
+  return (segments: Segments): boolean => {
+    const inData = segments.indexOf(".terraform") + 1
+    return isNoHistory(segments) && !ours.includes(segments.join("/")) && (inData === 0 || (segments[inData] ?? "modules") === "modules")
+  }
+}
+
+/** The most files that the log names. */
+const mostNamed = 5
+
+const madeLine = (files: ReadonlyArray<string>): string =>
+  `Kept with the plan for its apply, since planning made or changed them: ${files.slice(0, mostNamed).join(", ")}${
+    files.length > mostNamed ? ` and ${files.length - mostNamed} more` : ""
+  }`
+
+/**
+ * Packs what the apply of the plan in the directory will need, for the package that `packPlan` makes. Fails if there is no room for the
+ * modules. If there is none for what planning made since `before`, the log says so, because most plans can be applied without.
+ */
+export const packCarried = Effect.fn("CarriedFiles.pack")(function*({ directory, root }: Provisioned, before: Marks) {
+  const { line } = yield* Log
   const { dataDirectory, privateDirectory } = yield* Settings
   const sizes = yield* Effect.forEach(
     [savedPlanName, lockFileName],
@@ -132,10 +175,24 @@ export const packCarried = Effect.fn("CarriedFiles.pack")(function*({ directory,
     root: yield* openFolder(dataDirectory),
     from: inModules([]),
     wanted: isNoHistory,
+    isKept: () => true,
     what: "The modules of the configuration",
     remedy: "take them from a registry, or from smaller repositories"
   }
-  yield* pack(modules, join(privateDirectory, modulesArchive), roomBytes)
+  const { size } = yield* pack(modules, join(privateDirectory, modulesArchive), roomBytes)
+  const made: Part = {
+    root,
+    from: [],
+    wanted: mayBeMade(directory),
+    isKept: (found) => found.type === "Directory" ? !before.has(pathOf(found)) : before.get(pathOf(found)) !== found.mark,
+    what: "The files that planning made or changed",
+    remedy: "its apply runs without them"
+  }
+  yield* pack(made, join(privateDirectory, madeArchive), roomBytes - size).pipe(
+    Effect.map(({ list }) => list.filter(({ type }) => type !== "Directory").map(pathOf)),
+    Effect.flatMap((files) => files.length === 0 ? Effect.void : line(madeLine(files))),
+    Effect.catch((error) => error.reason === "DiskFull" ? Effect.fail(error) : line(error.message))
+  )
 }, Effect.scoped)
 
 /** Returns the paths of the packed archives in the worker's own directory. */
@@ -146,8 +203,8 @@ export const carriedArchives = (privateDirectory: string): ReadonlyArray<string>
 export const carriedFile = (privateDirectory: string, name: string): string | undefined =>
   archives.some((known) => known === name) ? join(privateDirectory, name) : undefined
 
-/** Unpacks the archives that came with a plan to where they were packed. */
-export const bringCarried = Effect.fn("CarriedFiles.bring")(function*() {
+/** Unpacks the archives that came with a plan to where they were packed; `root` is the open directory of the configuration. */
+export const bringCarried = Effect.fn("CarriedFiles.bring")(function*(root: number) {
   const { dataDirectory, privateDirectory } = yield* Settings
   const modules = join(privateDirectory, modulesArchive)
   if (existsSync(modules)) {
@@ -156,4 +213,6 @@ export const bringCarried = Effect.fn("CarriedFiles.bring")(function*() {
     const engine = yield* openFolder(pathIn(data, engineFolder))
     yield* unpack(modules, yield* openFolder(pathIn(engine, modulesFolder)), limits, "worker")
   }
+  const made = join(privateDirectory, madeArchive)
+  if (existsSync(made)) yield* unpack(made, root, limits, "worker")
 }, Effect.scoped)

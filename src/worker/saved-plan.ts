@@ -134,7 +134,7 @@ export const unpackPlan = Effect.fn("SavedPlan.unpack")(
     const found = yield* readFile(yield* openFolder(privateDirectory), [sealName], sealLimitBytes)
     const decoded = Option.flatMap(found, (bytes) => decodeSeal(new TextDecoder().decode(bytes)))
     const seal = yield* Effect.mapError(Effect.fromOption(decoded), noSeal)
-    yield* Effect.mapError(bringCarried(), (error) => error.reason === "InvalidArchive" ? notAPlan() : error)
+    yield* Effect.mapError(bringCarried(root), (error) => error.reason === "InvalidArchive" ? notAPlan() : error)
     return seal
   },
   Effect.scoped

@@ -1,4 +1,4 @@
-// What an apply finds beside its plan, with the real engine: the modules that were planned.
+// What an apply finds beside its plan, with the real engine: the modules that were planned, and what planning made.
 // Each Pod is a new one at the same paths, as in a cluster, since the engine writes absolute paths of modules into the plan.
 import { describe, expect, it } from "@effect/vitest"
 import { Effect, Stream } from "effect"
@@ -8,7 +8,7 @@ import { mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from "node
 import { tmpdir } from "node:os"
 import { dirname, join } from "node:path"
 import { sha256, tarGz, taskApi } from "./fake-task-api.ts"
-import { pod } from "./pod.ts"
+import { find, pod } from "./pod.ts"
 import { poolTask, token } from "./whole-stage.ts"
 
 const git = (repository: string, ...args: ReadonlyArray<string>) =>
@@ -38,17 +38,21 @@ const scene = Effect.gen(function*() {
   )
   const api = yield* taskApi
   /** Runs a stage of the pool in a new Pod. */
-  const stage = (stage: string, more: Record<string, unknown> = {}) =>
+  const stage = (stage: string, more: Record<string, unknown> = {}, programs: Readonly<Record<string, string>> = {}) =>
     Effect.scoped(Effect.gen(function*() {
-      const here = yield* pod({}, join(place, "pod"))
+      const here = yield* pod(programs, join(place, "pod"))
       const kubernetes = poolTask(api, stage, more)
       yield* here.run(kubernetes, token(here, api))
       return { ...kubernetes.task().status.result, log: here.log() }
     }))
-  const planning = (files: Readonly<Record<string, string>>, more: Record<string, unknown> = {}) =>
+  const planning = (
+    files: Readonly<Record<string, string>>,
+    more: Record<string, unknown> = {},
+    programs: Readonly<Record<string, string>> = {}
+  ) =>
     Effect.suspend(() => {
       api.archive = tarGz(files)
-      return stage("plan", more)
+      return stage("plan", more, programs)
     })
   const applying = (plan: { readonly planDigest?: string; readonly log: string }, more: Record<string, unknown> = {}) =>
     Effect.suspend(() => {
@@ -164,5 +168,22 @@ describe("the apply of a plan with modules", () => {
       expect(result, log).toMatchObject({ outcome: "succeeded", changes: { destroy: 1 } })
       expect(log).toContain("it is the approved one")
       expect(log).not.toContain("it is another one")
+    }))
+})
+
+describe("the apply of a plan that made files", () => {
+  it.live("finds them as data sources such as archive_file left them", () =>
+    Effect.gen(function*() {
+      const { applying, planning } = yield* scene
+      const files = {
+        "live/main.tf": `resource "terraform_data" "x" {\n  provisioner "local-exec" {\n    command = "cat builds/lambda.zip"\n  }\n}\n`
+      }
+      const makes = `[ "$1" != plan ] || { mkdir builds && echo what was planned >builds/lambda.zip; } || exit 1`
+      const tofu = `#!/bin/sh\n${makes}\nexec ${find("tofu")} "$@"\n`
+      const plan = yield* planning(files, { workingDirectory: "live" }, { tofu })
+      expect(plan.log).toContain("Kept with the plan for its apply, since planning made or changed them: live/builds/lambda.zip")
+      const { log, ...result } = yield* applying(plan, { workingDirectory: "live" })
+      expect(result, log).toMatchObject({ outcome: "succeeded" })
+      expect(log).toContain("what was planned")
     }))
 })

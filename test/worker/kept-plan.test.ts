@@ -1,6 +1,6 @@
 // A plan on a claim gets from the Pod that made it to the Pod that applies it whole and with its configuration, or not at all.
 import { describe, expect, it } from "@effect/vitest"
-import { Effect, type Scope } from "effect"
+import { Effect, Layer, Option, type Scope } from "effect"
 import { TestClock } from "effect/testing"
 import { execFileSync } from "node:child_process"
 import {
@@ -18,15 +18,17 @@ import {
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { Sha256, WorkspaceName } from "../../src/schema/names.ts"
-import { packCarried } from "../../src/worker/carried-files.ts"
+import { marksOf, packCarried } from "../../src/worker/carried-files.ts"
 import { openFolder } from "../../src/worker/folder.ts"
 import { bringKeptPlan, bringPlannedSource, keepPlan, sealingKey } from "../../src/worker/kept-plan.ts"
+import { Log } from "../../src/worker/log-shipper.ts"
 import type { StageFailed } from "../../src/worker/stage-failed.ts"
 import { tarGz } from "./fake-task-api.ts"
 import { podSettings } from "./pod-settings.ts"
 import { seal } from "./seals.ts"
 
 const workspace = WorkspaceName.make("demo")
+const silent = Log.layer({ secrets: [], parts: [], ship: Option.none(), print: () => Effect.void })
 const directoryOf = (name: string) =>
   Effect.acquireRelease(
     Effect.sync(() => mkdtempSync(join(tmpdir(), `agent-job-${name}-`))),
@@ -151,9 +153,9 @@ describe("a kept plan", () => {
       }
       const keep = Effect.gen(function*() {
         const root = yield* openFolder(join(plan, "work"))
-        yield* packCarried({ root, directory: [], path: join(plan, "work") })
+        yield* packCarried({ root, directory: [], path: join(plan, "work") }, yield* marksOf(root))
         return yield* keepPlan(workspace)({ root, directory: [] }, seal())
-      }).pipe(Effect.provide(podOn(plan)))
+      }).pipe(Effect.provide(Layer.provideMerge(silent, podOn(plan))))
       const bring = Effect.fnUntraced(function*(digest: Sha256) {
         const root = yield* openFolder(join(apply, "work"))
         yield* bringPlannedSource(workspace, digest)(root)
