@@ -1,6 +1,6 @@
 // The files that an apply needs beside its plan and its archive: the modules that `init` brought, and what planning made in the configuration.
 // Always holds: the worker follows no link in them; what does not fit into the package is told before anybody approves the plan.
-// Used by worker/stage.ts, worker/saved-plan.ts and worker/seal.ts.
+// Used by worker/stage.ts, worker/provision.ts, worker/saved-plan.ts and worker/seal.ts.
 import { Effect, Option, Stream } from "effect"
 import { Tar } from "effect/encoding"
 import { createWriteStream, existsSync, rmSync, statSync } from "node:fs"
@@ -127,7 +127,7 @@ const isNoHistory = (segments: Segments): boolean => segments.at(-1) !== ".git"
 
 /** Goes through the modules that `init` brought. `data` is the open directory that the runner shares. */
 export const modulesBelow = (data: number): Generator<Found> => treeBelow(data, [engineFolder, modulesFolder], isNoHistory)
-/** Returns the names from the directory `data` to a file of a module. */
+/** Returns the names from the directory that the runner shares to something among the modules. */
 export const inModules = (segments: Segments): Segments => [engineFolder, modulesFolder, ...segments]
 
 /** What is in the configuration, by path, with the mark of each. */
@@ -170,7 +170,7 @@ export const packCarried = Effect.fn("CarriedFiles.pack")(function*({ directory,
     [savedPlanName, lockFileName],
     (name) => Effect.map(openFile(root, [...directory, name]), Option.match({ onNone: () => 0, onSome: ({ size }) => size }))
   )
-  const roomBytes = planLimitBytes - reservedBytes - sizes.reduce((sum, size) => sum + size, 0)
+  const roomBytes = Math.max(0, planLimitBytes - reservedBytes - sizes.reduce((sum, size) => sum + size, 0))
   const modules: Part = {
     root: yield* openFolder(dataDirectory),
     from: inModules([]),

@@ -154,6 +154,29 @@ describe("the apply of a plan with modules", () => {
       expect(log).toContain("it is of the source")
     }))
 
+  it.live("uses modules that came with the configuration, in a network that is closed", () =>
+    Effect.gen(function*() {
+      const { applying, planning } = yield* scene
+      const source = "git::https://git.invalid/modules.git?ref=v1"
+      const index = {
+        Modules: [
+          { Key: "", Source: "", Dir: "." },
+          { Key: "m", Source: source, Dir: ".terraform/modules/m" },
+          { Key: "m.inner", Source: "./inner", Dir: ".terraform/modules/m/inner" }
+        ]
+      }
+      const plan = yield* planning({
+        "live/main.tf": `module "m" {\n  source = "${source}"\n}\n`,
+        "live/.terraform/modules/modules.json": JSON.stringify(index),
+        "live/.terraform/modules/m/main.tf": `module "inner" {\n  source = "./inner"\n}\n`,
+        "live/.terraform/modules/m/inner/main.tf": runsItsScript,
+        "live/.terraform/modules/m/inner/run.sh": "echo it is the uploaded one"
+      }, { workingDirectory: "live" })
+      const { log, ...result } = yield* applying(plan, { workingDirectory: "live" })
+      expect(result, log).toMatchObject({ outcome: "succeeded", changes: { add: 1 } })
+      expect(log).toContain("it is the uploaded one")
+    }))
+
   it.live("also destroys by what was approved", () =>
     Effect.gen(function*() {
       const { applying, git, planning } = yield* scene
