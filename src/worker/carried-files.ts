@@ -1,4 +1,4 @@
-// The files that an apply needs beside its plan and its archive: the modules that `init` brought, and what planning made in the configuration.
+// What an apply needs beside plan and archive: the modules that `init` brought, and what planning made in the configuration.
 // Always holds: the worker follows no link in them; what does not fit into the package is told before anybody approves the plan.
 // Used by worker/stage.ts, worker/provision.ts, worker/saved-plan.ts and worker/seal.ts.
 import { Effect, Option, Stream } from "effect"
@@ -177,7 +177,7 @@ export const packCarried = Effect.fn("CarriedFiles.pack")(function*({ directory,
     wanted: isNoHistory,
     isKept: () => true,
     what: "The modules of the configuration",
-    remedy: "take them from a registry, or from smaller repositories"
+    remedy: "leave out of them what the configuration does not need"
   }
   const { size } = yield* pack(modules, join(privateDirectory, modulesArchive), roomBytes)
   const made: Part = {

@@ -151,7 +151,7 @@ describe("the modules of a plan", () => {
       expect(yield* Effect.flip(here.pack)).toMatchObject({
         reason: "InvalidConfiguration",
         message:
-          `The modules of the configuration cannot be kept with the plan, because ${why}; take them from a registry, or from smaller repositories.`
+          `The modules of the configuration cannot be kept with the plan, because ${why}; leave out of them what the configuration does not need.`
       })
       expect(existsSync(join(here.privateDirectory, moduleArchive))).toBe(false)
     }))
