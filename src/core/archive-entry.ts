@@ -22,6 +22,9 @@ export type EntryAction = Data.TaggedEnum<{
 }>
 export const EntryAction = Data.taggedEnum<EntryAction>()
 
+/** Where links may lead: only to what is below the root, or anywhere, since the engine makes a link of a module at an absolute path. */
+export type Links = "inside" | "anywhere"
+
 /** The most bytes in a whole path and in one name of it, and the most names in a path. */
 const pathLimits = { path: 1024, name: 255, depth: 32 } as const
 
@@ -42,10 +45,10 @@ const parse = (path: string): ReadonlyArray<string> | string => {
  * Returns why a link with `depth` directories above it may not lead to `target`, or none if it may. `..` is allowed only at the beginning:
  * after a name that is a link itself, it would be resolved from wherever that link leads.
  */
-const linkTrouble = (target: string, depth: number): Option.Option<string> => {
-  if (target === "" || target.startsWith("/") || /[\u0000-\u001f\u007f\\]/u.test(target) || size(target) > pathLimits.path) {
-    return Option.some("a link to an absolute or impossible path")
-  }
+const linkTrouble = (target: string, depth: number, links: Links): Option.Option<string> => {
+  const isImpossible = target === "" || /[\u0000-\u001f\u007f\\]/u.test(target) || size(target) > pathLimits.path
+  if (isImpossible || (links === "inside" && target.startsWith("/"))) return Option.some("a link to an absolute or impossible path")
+  if (links === "anywhere") return Option.none()
   const names = target.split("/").filter((name) => name !== "" && name !== ".")
   const up = names.findIndex((name) => name !== "..")
   const climbs = up === -1 ? names.length : up
@@ -59,7 +62,7 @@ const kinds: Readonly<Record<string, string>> = {
   Fifo: "a named pipe"
 }
 
-export const entryAction = ({ linkTarget = "", mode, path, type }: EntryHeader): EntryAction => {
+export const entryAction = ({ linkTarget = "", mode, path, type }: EntryHeader, links: Links = "inside"): EntryAction => {
   const segments = parse(path)
   if (typeof segments === "string") return EntryAction.Refuse({ why: segments })
   if (type === "Directory") return segments.length === 0 ? EntryAction.Skip() : EntryAction.MakeFolder({ segments })
@@ -70,7 +73,7 @@ export const entryAction = ({ linkTarget = "", mode, path, type }: EntryHeader):
       : EntryAction.WriteFile({ segments, executable: (mode & 0o100) !== 0 })
   }
   if (type === "Symlink") {
-    return Option.match(linkTrouble(linkTarget, segments.length - 1), {
+    return Option.match(linkTrouble(linkTarget, segments.length - 1, links), {
       onNone: () => EntryAction.MakeLink({ segments, target: linkTarget }),
       onSome: (why) => EntryAction.Refuse({ why })
     })

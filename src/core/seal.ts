@@ -42,11 +42,17 @@ const anotherState = (sealed: Seal["state"], now: Seal["state"]): Words =>
     ? Option.some("a state of another lineage")
     : shown("state", stateWords(sealed), stateWords(now))
 
-const parts: { readonly [_ in Exclude<keyof Seal, "version">]: (sealed: Seal, now: Seal) => Words } = {
+const parts: { readonly [_ in Exclude<keyof Seal, "version">]-?: (sealed: Seal, now: Seal) => Words } = {
   configuration: (sealed, now) => another("configuration archive", sealed.configuration, now.configuration),
   directory: (sealed, now) => shown("working directory", placed(sealed.directory), placed(now.directory)),
   engine: (sealed, now) => shown("engine", engineWords(sealed.engine), engineWords(now.engine)),
   lockFile: (sealed, now) => another("provider lock file", sealed.lockFile, now.lockFile),
+  modules: ({ modules: sealed }, { modules: now }) =>
+    sealed !== undefined && now !== undefined
+      ? others("modules", sealed, now)
+      : sealed === now
+      ? Option.none()
+      : Option.some("other modules"),
   plan: (sealed, now) => another("plan file", sealed.plan, now.plan),
   state: (sealed, now) => anotherState(sealed.state, now.state),
   variables: (sealed, now) => others("variables", sealed.variables, now.variables),

@@ -30,6 +30,8 @@ export interface StageSpec {
   readonly options?: PlanOptions | undefined
   /** Whether a saved plan is in the working directory, so that nothing else may be applied. */
   readonly savedPlan: boolean
+  /** Where `init` gets modules from: their sources, or nowhere, since they came with the saved plan. Absent: their sources. */
+  readonly modules?: "sources" | "plan"
   /** Whether the engine can write events beside what it prints; see `tellsEvents`. */
   readonly events?: boolean
 }
@@ -53,10 +55,14 @@ const captured = (subcommand: StageCommand["subcommand"], ...args: ReadonlyArray
 })
 
 /**
- * Returns the `init` command. The providers of a saved plan are those of its lock file, which stays as it was sealed; the engine refuses
- * that beside `-upgrade`, which TF_CLI_ARGS may have.
+ * Returns the `init` command. The providers of a saved plan are those of its lock file, and its modules those that came with it. The engine
+ * refuses a lock file that stays as it was sealed beside `-upgrade`, which TF_CLI_ARGS may have.
  */
-const init = (savedPlan: boolean) => printed("init", ["-input=false", ...(savedPlan ? ["-lockfile=readonly", "-upgrade=false"] : [])])
+const init = ({ modules, savedPlan, stage }: StageSpec) =>
+  printed("init", [
+    "-input=false",
+    ...(stage !== "plan" && savedPlan ? ["-lockfile=readonly", "-upgrade=false", ...(modules === "plan" ? ["-get=false"] : [])] : [])
+  ])
 const show = captured("show", "-json", savedPlanName)
 
 /** Prints which workspace of its backend the engine is in. */
@@ -120,4 +126,4 @@ export const tellsEvents = (engine: string, version: string): boolean => {
 
 /** Returns the commands of a stage, in order. There is at least one, and the last one decides what the stage came to. */
 export const stageCommands = (spec: StageSpec): ReadonlyArray<StageCommand> =>
-  spec.stage === "plan" ? [init(false), plan(spec), show] : [init(spec.savedPlan), apply(spec)]
+  spec.stage === "plan" ? [init(spec), plan(spec), show] : [init(spec), apply(spec)]

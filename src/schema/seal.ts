@@ -18,6 +18,9 @@ export const Seal = Schema.Struct({
   engine: Schema.Struct({ name: Engine.fields.name, version: Schema.String }),
   environment: digests.annotate({ description: "Of the engine's environment variables, by name: HMAC-SHA-256." }),
   lockFile: Schema.NullOr(Sha256).annotate({ description: "Of the providers; null: there is none." }),
+  modules: Schema.optionalKey(digests).annotate({
+    description: "Of the modules that init brought, by the name of their directory; absent: an older version sealed no modules."
+  }),
   plan: Sha256.annotate({ description: "Of the engine's own file." }),
   state: Schema.Union([StateMark, Schema.Literals(["none", "engine"])]).annotate({
     description: "engine: kept by a backend of the engine, which compares the state itself."

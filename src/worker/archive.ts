@@ -1,6 +1,6 @@
 // Unpacks a configuration archive, an untrusted tar.gz, below an open directory.
 // Always holds: nothing is written outside of that directory, and what is read and written stays within the limits.
-// Used by worker/own-backing.ts and worker/pool-backing.ts, after the archive's digest was found right.
+// Used by worker/own-backing.ts, worker/pool-backing.ts and worker/carried-files.ts, after the archive's digest was found right.
 import { Effect, Stream } from "effect"
 import { Tar } from "effect/encoding"
 import { closeSync, createReadStream, statSync } from "node:fs"
@@ -8,7 +8,7 @@ import { pipeline } from "node:stream"
 import { createGunzip } from "node:zlib"
 import { EntryAction, entryAction } from "../core/archive-entry.ts"
 import { shortened } from "../core/sentence.ts"
-import { createFile, makeFolder, makeLink, type Segments, writeAll } from "./folder.ts"
+import { createFile, makeFolder, makeLink, removeFile, type Segments, writeAll } from "./folder.ts"
 import { inMebibytes } from "./mebibytes.ts"
 import { codeOf, fileTrouble, StageFailed } from "./stage-failed.ts"
 
@@ -92,26 +92,32 @@ const writeFile = (
     (fd) => Effect.sync(() => closeSync(fd))
   )
 
+/** Who packed an archive: only what the worker packed itself may replace files that are there, and have links that lead anywhere. */
+export type PackedBy = "user" | "worker"
+
 const unpackEntry =
-  (root: number) => ({ body, header }: Tar.Entry<StageFailed | Tar.TarError>): Effect.Effect<void, StageFailed | Tar.TarError> => {
+  (root: number, by: PackedBy) =>
+  ({ body, header }: Tar.Entry<StageFailed | Tar.TarError>): Effect.Effect<void, StageFailed | Tar.TarError> => {
     const trouble = entryTrouble(header.path)
-    return EntryAction.$match(entryAction(header), {
-      WriteFile: ({ executable, segments }) => writeFile(root, segments, executable, body, trouble),
+    const replaced = (segments: Segments) => by === "worker" ? removeFile(root, segments) : Effect.void
+    return EntryAction.$match(entryAction(header, by === "worker" ? "anywhere" : "inside"), {
+      WriteFile: ({ executable, segments }) => Effect.andThen(replaced(segments), writeFile(root, segments, executable, body, trouble)),
       MakeFolder: ({ segments }) => Effect.try({ try: () => makeFolder(root, segments), catch: trouble }),
-      MakeLink: ({ segments, target }) => Effect.try({ try: () => makeLink(root, segments, target), catch: trouble }),
+      MakeLink: ({ segments, target }) =>
+        Effect.andThen(replaced(segments), Effect.try({ try: () => makeLink(root, segments, target), catch: trouble })),
       Skip: () => Effect.void,
       Refuse: ({ why }) => Effect.fail(refused(`holds ${named(header.path)}, ${why}; remove it`))
     })
   }
 
 /** Unpacks the file below `root`, an open directory. What was written before a failure, such as InvalidArchive or DiskFull, stays. */
-export const unpack = Effect.fn("Archive.unpack")((file: string, root: number, limits: ArchiveLimits = archiveLimits) =>
+export const unpack = Effect.fn("Archive.unpack")((file: string, root: number, limits = archiveLimits, by: PackedBy = "user") =>
   unpacked(file, limits).pipe(
     Stream.pipeThroughChannel(Tar.decode<StageFailed>()),
     Stream.runFoldEffect(() => 0, (count, entry) =>
       count === limits.entries
         ? Effect.fail(refused(`has more than ${limits.entries} entries; leave out what is not configuration`))
-        : Effect.as(unpackEntry(root)(entry), count + 1)),
+        : Effect.as(unpackEntry(root, by)(entry), count + 1)),
     Effect.catchTag("TarError", (error) => Effect.fail(tarTrouble(error))),
     Effect.flatMap((count) => count === 0 ? Effect.fail(refused("is empty")) : Effect.void)
   )

@@ -1,7 +1,7 @@
 // Files and directories on a volume that the runner writes to as well: reached step by step from an open descriptor, never through links.
 // Always holds: segments never lead outside of the directory that they start in, whatever the runner does meanwhile.
 // Used by worker/provision, worker/archive and the other parts of the worker that write or read where the runner does.
-import { Effect, Option } from "effect"
+import { Effect, Option, Stream } from "effect"
 import {
   closeSync,
   constants,
@@ -142,6 +142,9 @@ export function* chunksOf(fd: number, limit: number): Generator<Uint8Array> {
     left -= length
   }
 }
+
+/** Streams a file in chunks, at most `limit` bytes of it, because the worker does not have the memory for a whole plan. */
+export const contentOf = (fd: number, limit: number) => Stream.fromIterable(chunksOf(fd, limit), { chunkSize: 1 })
 
 /** Returns the content of a regular file of at most `limit` bytes; none if there is no regular file, or it is larger. */
 export const readFile = (root: number, segments: Segments, limit: number): Effect.Effect<Option.Option<Uint8Array>, StageFailed> =>

@@ -7,7 +7,8 @@ import { join } from "node:path"
 import { backendFile, backendFileName, variablesFile, variablesFileName } from "../core/hcl.ts"
 import type { AgentTaskSpec } from "../schema/agent-task.ts"
 import type { Backing, Provisioned } from "./backing.ts"
-import { isFolder, newFolder, openFolder, type Segments, segmentsOf, writeFile } from "./folder.ts"
+import { inModules } from "./carried-files.ts"
+import { isFolder, newFolder, openFolder, readFile, type Segments, segmentsOf, writeFile } from "./folder.ts"
 import { Settings } from "./settings.ts"
 import { fileTrouble, invalid, type StageFailed } from "./stage-failed.ts"
 import type { Variables } from "./variables.ts"
@@ -43,6 +44,20 @@ const readMounted = Effect.fnUntraced(function*() {
   })
 })
 
+/** The largest index of modules that is read, in bytes: it has some hundred for each module. */
+const indexLimitBytes = 16 * 1024 ** 2
+const indexName = "modules.json"
+
+/**
+ * Tells the engine of the modules that came with the configuration, where a local `init` puts them. They stay there, because their index
+ * has their paths from the root module; the engine looks for the index in its own data directory.
+ */
+const adoptModules = Effect.fnUntraced(function*(root: number, directory: Segments) {
+  const { dataDirectory } = yield* Settings
+  const index = yield* readFile(root, [...directory, ".terraform", "modules", indexName], indexLimitBytes)
+  if (Option.isSome(index)) yield* writeFile(yield* openFolder(dataDirectory), inModules([indexName]), index.value)
+})
+
 /** Makes and fills the working directory. `bringSource` brings a configuration that comes as an archive. */
 export const provision = Effect.fn("Provision.source")(
   function*(spec: AgentTaskSpec, variables: Variables, bringSource: Backing["bringSource"]) {
@@ -63,6 +78,7 @@ export const provision = Effect.fn("Provision.source")(
         }workingDirectory.`
       )
     }
+    yield* adoptModules(root, directory)
     if (variables.inputs.length > 0) yield* writeFile(root, [...directory, variablesFileName], variablesFile(variables.inputs))
     const backend = backendOf(spec)
     if (Option.isSome(backend)) yield* writeFile(root, [...directory, backendFileName], backend.value)

@@ -1,17 +1,18 @@
-// The package of a saved plan: a tar of its seal, the plan, its lock file and, without a pool, the archive of its configuration.
+// The package of a saved plan: a tar of its seal, the plan, its lock file, its modules and, without a pool, its configuration's archive.
 // Always holds: only these names are put into it or taken out of it, and its digest covers exactly the bytes that are kept.
 // Used by worker/pool-backing.ts and worker/kept-plan.ts: packed after a plan, unpacked before its apply.
 import { Effect, Option, Schema, Stream } from "effect"
 import { Tar } from "effect/encoding"
 import { createHash } from "node:crypto"
 import { closeSync, createReadStream, fstatSync, openSync, rmSync } from "node:fs"
-import { join } from "node:path"
+import { basename, join } from "node:path"
 import { sealText } from "../core/seal.ts"
 import { lockFileName, savedPlanName } from "../core/stage-commands.ts"
 import { Sha256 } from "../schema/names.ts"
 import { Seal } from "../schema/seal.ts"
 import { planLimitBytes } from "../schema/task-api.ts"
-import { chunksOf, createFile, openFile, openFolder, readFile, type Segments, writeAll } from "./folder.ts"
+import { bringCarried, carriedArchives, carriedFile } from "./carried-files.ts"
+import { contentOf, createFile, openFile, openFolder, readFile, type Segments, writeAll } from "./folder.ts"
 import { inMebibytes } from "./mebibytes.ts"
 import { Settings } from "./settings.ts"
 import { fileTrouble, invalid, StageFailed } from "./stage-failed.ts"
@@ -22,9 +23,6 @@ const sealLimitBytes = 1024 * 1024
 
 /** The most bytes that a tar adds to these few entries: a header and padding for each, and the end of the archive. */
 const tarBytes = 16 * 1024
-
-/** Streams the file in pieces, because the worker does not have the memory for a whole plan. */
-const contentOf = (fd: number, size: number) => Stream.fromIterable(chunksOf(fd, size), { chunkSize: 1 })
 
 const entry = (root: number, directory: Segments, name: string) =>
   Effect.map(openFile(root, [...directory, name]), Option.map(({ fd, size }) => Tar.fileStream(name, size, contentOf(fd, size))))
@@ -49,29 +47,31 @@ const writeTo = (file: string) => <E, R>(stream: Stream.Stream<Uint8Array, E, R>
 
 const notPacked = (why: string) => invalid(`The engine's saved plan cannot be stored, because ${why}; plan again.`)
 
-/** Returns the entry of the archive at `path`: it is in the worker's own directory, and the worker has checked it. */
+/** Returns the entry of the archive at `path`: it is in the worker's own directory, and the worker has checked or made it. */
 const ownEntry = (path: string) =>
   Effect.acquireRelease(
-    Effect.try({ try: () => openSync(path, "r"), catch: fileTrouble("the configuration archive") }),
+    Effect.try({ try: () => openSync(path, "r"), catch: fileTrouble(basename(path)) }),
     (fd) => Effect.sync(() => closeSync(fd))
   ).pipe(
     Effect.map((fd) => {
       const { size } = fstatSync(fd)
-      return Tar.fileStream(configurationName, size, contentOf(fd, size))
+      return Tar.fileStream(basename(path), size, contentOf(fd, size))
     })
   )
 
 /**
- * Packs the plan and the lock file that the engine left in the directory into `file`, with the seal and, if given, the archive at
- * `configuration`. Returns the digest of the package.
+ * Packs the plan and the lock file that the engine left in the directory into `file`, with the seal, with what `packCarried` left in the
+ * worker's own directory and, if given, the archive at `configuration`. Returns the digest of the package.
  */
 export const packPlan = Effect.fn("SavedPlan.pack")(
   function*(root: number, directory: Segments, file: string, seal: Seal, configuration: Option.Option<string> = Option.none()) {
     const plan = yield* entry(root, directory, savedPlanName)
     if (Option.isNone(plan)) return yield* notPacked("there is none")
     const lock = yield* entry(root, directory, lockFileName)
-    const archive = Option.isSome(configuration) ? [yield* ownEntry(configuration.value)] : []
-    const entries = [Tar.file(sealName, sealText(seal)), plan.value, ...Option.toArray(lock)]
+    const { privateDirectory } = yield* Settings
+    const carried = yield* Effect.forEach(carriedArchives(privateDirectory), ownEntry)
+    const archive = yield* Effect.forEach(Option.toArray(configuration), ownEntry)
+    const entries = [Tar.file(sealName, sealText(seal)), plan.value, ...Option.toArray(lock), ...carried]
     const bytes = entries.reduce((sum, { header }) => sum + header.size, 0)
     if (bytes > planLimitBytes - tarBytes) return yield* notPacked(`with its lock file it has more than ${inMebibytes(planLimitBytes)}`)
     return yield* Stream.fromIterable([...entries, ...archive]).pipe(
@@ -117,21 +117,26 @@ const noSeal = () =>
     message: "The saved plan has no seal of this version, so nothing says what it was made with; plan again and approve that plan."
   })
 
-/** Puts the plan and its lock file into the directory; returns the seal, which tells what they were made with. */
+/** Puts the plan, its lock file and what is carried with them to their places; returns the seal, which tells what they were made with. */
 export const unpackPlan = Effect.fn("SavedPlan.unpack")(
   function*(file: string, root: number, directory: Segments, configuration: "refuse" | "skip" = "refuse") {
     const { privateDirectory } = yield* Settings
     const sealFile = join(privateDirectory, sealName)
-    rmSync(sealFile, { force: true })
+    for (const old of [sealFile, ...carriedArchives(privateDirectory)]) rmSync(old, { force: true })
     yield* take(file, (name) => {
       if (name === configurationName) return configuration
       if (name === sealName) return () => openSync(sealFile, "w", 0o600)
+      const carried = carriedFile(privateDirectory, name)
+      if (carried !== undefined) return () => openSync(carried, "w", 0o600)
       return name === savedPlanName || name === lockFileName
         ? () => createFile(root, [...directory, name], { executable: false, replace: true })
         : "refuse"
     })
     const found = yield* readFile(yield* openFolder(privateDirectory), [sealName], sealLimitBytes)
-    return yield* Effect.mapError(Effect.fromOption(Option.flatMap(found, (bytes) => decodeSeal(new TextDecoder().decode(bytes)))), noSeal)
+    const decoded = Option.flatMap(found, (bytes) => decodeSeal(new TextDecoder().decode(bytes)))
+    const seal = yield* Effect.mapError(Effect.fromOption(decoded), noSeal)
+    yield* Effect.mapError(bringCarried(root), (error) => error.reason === "InvalidArchive" ? notAPlan() : error)
+    return seal
   },
   Effect.scoped
 )

@@ -2,7 +2,7 @@
 // Always holds: a seal tells nothing of a variable's value without the key, which neither the stage's runner nor the plan's package gets.
 // Used by worker/stage.ts.
 import { Effect, Option } from "effect"
-import { createHash, createHmac } from "node:crypto"
+import { createHash, createHmac, type Hash } from "node:crypto"
 import { brokenSeal, differences } from "../core/seal.ts"
 import { lockFileName, savedPlanName } from "../core/stage-commands.ts"
 import { Sha256 } from "../schema/names.ts"
@@ -10,6 +10,7 @@ import type { Seal } from "../schema/seal.ts"
 import { archiveLimitBytes, planLimitBytes } from "../schema/task-api.ts"
 import { archiveFile } from "./archive-url.ts"
 import type { Provisioned, Sealing } from "./backing.ts"
+import { inModules, modulesBelow } from "./carried-files.ts"
 import { chunksOf, openFile, openFolder, type Segments } from "./folder.ts"
 import { inMebibytes } from "./mebibytes.ts"
 import { Settings } from "./settings.ts"
@@ -44,10 +45,24 @@ const needed = (found: Option.Option<Sha256>, what: string) =>
 const keyed = (key: Uint8Array, ...parts: ReadonlyArray<string | boolean>): Sha256 =>
   Sha256.make(createHmac("sha256", key).update(JSON.stringify(parts)).digest("hex"))
 
+/** Returns a digest for each directory or file directly among the modules: of names, contents, links, and of which files are executable. */
+const modulesDigests = Effect.fnUntraced(function*(data: number) {
+  const hashes = new Map<string, Hash>()
+  const list = yield* Effect.try({ try: () => [...modulesBelow(data)], catch: fileTrouble("the modules of the configuration") })
+  for (const { executable, segments, size, target, type } of list) {
+    if (type === "Directory") continue
+    const content = type === "File" ? yield* digestOf(data, inModules(segments), size) : Option.none()
+    const [name = ""] = segments
+    const hash = hashes.get(name) ?? createHash("sha256")
+    hashes.set(name, hash.update(`${JSON.stringify([segments, type, executable, target, Option.getOrNull(content)])}\n`))
+  }
+  return Object.fromEntries([...hashes].map(([name, hash]) => [name, Sha256.make(hash.digest("hex"))]))
+})
+
 /** Returns the seal of what the directory and the task have now. */
 export const sealOf = Effect.fn("Seal.of")(
   function*({ directory, root }: Provisioned, engine: Seal["engine"], { env, inputs }: Variables, sealing: Sealing) {
-    const { privateDirectory } = yield* Settings
+    const { dataDirectory, privateDirectory } = yield* Settings
     const archives = yield* openFolder(privateDirectory)
     const key = yield* sealing.key
     return {
@@ -57,6 +72,7 @@ export const sealOf = Effect.fn("Seal.of")(
       engine,
       environment: Object.fromEntries(Object.entries(env).map(([name, value]) => [name, keyed(key, "env", name, value)])),
       lockFile: Option.getOrNull(yield* digestOf(root, [...directory, lockFileName], planLimitBytes)),
+      modules: yield* modulesDigests(yield* openFolder(dataDirectory)),
       plan: yield* needed(yield* digestOf(root, [...directory, savedPlanName], planLimitBytes), "plan file of the engine"),
       state: yield* sealing.state,
       variables: Object.fromEntries(inputs.map(({ hcl, name, value }) => [name, keyed(key, "terraform", name, hcl, value)]))
@@ -65,8 +81,11 @@ export const sealOf = Effect.fn("Seal.of")(
   Effect.scoped
 )
 
-/** Fails with DigestMismatch if a part is not as it was sealed; the message names each such part. */
-export const unbroken = (sealed: Seal, now: Seal): Effect.Effect<void, StageFailed> => {
-  const different = differences(sealed, now)
+/**
+ * Fails with DigestMismatch if a part is not as it was sealed; the message names each such part. The modules count only if they were sealed,
+ * because older versions did not.
+ */
+export const unbroken = (sealed: Seal, { modules, ...now }: Seal): Effect.Effect<void, StageFailed> => {
+  const different = differences(sealed, sealed.modules === undefined || modules === undefined ? now : { ...now, modules })
   return different.length === 0 ? Effect.void : Effect.fail(new StageFailed({ reason: "DigestMismatch", message: brokenSeal(different) }))
 }

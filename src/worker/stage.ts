@@ -13,6 +13,7 @@ import { showWorkspace, type StageCommand, stageCommands, tellsEvents } from "..
 import { type AgentTaskSpec, defaultTimeoutSeconds } from "../schema/agent-task.ts"
 import type { StageResult } from "../schema/stage-result.ts"
 import type { Backing } from "./backing.ts"
+import { marksOf, packCarried } from "./carried-files.ts"
 import { printed } from "./container-output.ts"
 import { Engine, execLoopFailure, StageStopped, type Workplace } from "./engine.ts"
 import { ExecLoop } from "./exec-loop.ts"
@@ -96,6 +97,7 @@ const stage = Effect.fnUntraced(function*(spec: AgentTaskSpec, backing: Backing,
     Option.match(approved, { onNone: () => Effect.void, onSome: (sealed) => Effect.flatMap(sealNow, (now) => unbroken(sealed, now)) })
   )
   yield* asApproved
+  const before = yield* marksOf(place.root)
 
   const mirrors = yield* providerMirrors(folders.temporary, env)
   const workplace: Workplace = { engine: name, directory: place.path, env }
@@ -106,6 +108,7 @@ const stage = Effect.fnUntraced(function*(spec: AgentTaskSpec, backing: Backing,
     keeper: spec.pool === undefined ? "backend" : "server",
     options: spec.options,
     savedPlan: Option.isSome(approved),
+    modules: Option.exists(approved, ({ modules }) => modules !== undefined) ? "plan" : "sources",
     events: tellsEvents(name, version) && !printsJson(variables.env)
   })
   for (const command of commands) {
@@ -125,6 +128,7 @@ const stage = Effect.fnUntraced(function*(spec: AgentTaskSpec, backing: Backing,
   }
   if (spec.stage === "plan" && Option.isSome(backing.keepPlan)) {
     const { value: keep } = backing.keepPlan
+    yield* untilStopped(packCarried(place, before))
     const planDigest = yield* untilStopped(Effect.flatMap(sealNow, (seal) => keep(place, seal)))
     yield* Ref.update(facts, (_) => ({ ..._, planDigest }))
   }

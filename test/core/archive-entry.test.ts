@@ -37,5 +37,11 @@ describe("entryAction", () => {
   it("keeps the owner's right to execute, and no other right", () => {
     expect(entryAction({ path: "x", type: "File", mode: 0o6755 })).toEqual(EntryAction.WriteFile({ segments: ["x"], executable: true }))
   })
+  it.each(["/opt/modules/vpc", "../../elsewhere"])("makes a link to %s only where links may lead anywhere", (linkTarget) => {
+    const link = { path: "a/b", type: "Symlink", mode: 0o777, linkTarget }
+    expect(entryAction(link)._tag).toBe("Refuse")
+    expect(entryAction(link, "anywhere")).toEqual(EntryAction.MakeLink({ segments: ["a", "b"], target: linkTarget }))
+    expect(entryAction({ ...link, linkTarget: "a\0b" }, "anywhere")._tag).toBe("Refuse")
+  })
   it("skips the root itself", () => expect(entry("./", "Directory")).toEqual(EntryAction.Skip()))
 })

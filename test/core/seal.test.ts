@@ -63,6 +63,8 @@ const rows: ReadonlyArray<
     now: { variables: { ...variables, ...many } },
     words: ["other variables (v00, v01, v02, v03, v04, v05, v06, v07 and 3 more)"]
   },
+  { changed: "a module", now: { modules: { ...seal().modules, vpc: other } }, words: ["other modules (vpc)"] },
+  { changed: "which modules there are", now: { modules: {} }, words: ["other modules (modules.json, vpc)"] },
   { changed: "the environment", now: { environment: {} }, words: ["other environment variables (AWS_REGION)"] },
   {
     changed: "much",
@@ -71,13 +73,14 @@ const rows: ReadonlyArray<
   }
 ]
 
-const Part = Schema.Literals(["configuration", "directory", "engine", "environment", "lockFile", "plan", "state", "variables"])
+const Part = Schema.Literals(["configuration", "directory", "engine", "environment", "lockFile", "modules", "plan", "state", "variables"])
 const wordsOf: Readonly<Record<typeof Part.Type, RegExp>> = {
   configuration: /configuration archive/u,
   directory: /working directory/u,
   engine: /another engine/u,
   environment: /environment variables/u,
   lockFile: /lock file/u,
+  modules: /other modules/u,
   plan: /plan file/u,
   state: /state/u,
   variables: /other variables/u

@@ -38,6 +38,11 @@ const rows: ReadonlyArray<{ readonly given: string; readonly spec: StageSpec; re
     commands: ["init -input=false -lockfile=readonly -upgrade=false", "apply -input=false -lock=true plan.tfplan"]
   },
   {
+    given: "an apply of a saved plan that came with its modules",
+    spec: { stage: "apply", keeper: "server", savedPlan: true, modules: "plan" },
+    commands: ["init -input=false -lockfile=readonly -upgrade=false -get=false", "apply -input=false -lock=true plan.tfplan"]
+  },
+  {
     given: "a destroy of a saved plan",
     spec: { stage: "destroy", keeper: "server", savedPlan: true },
     commands: ["init -input=false -lockfile=readonly -upgrade=false", "apply -input=false -lock=true plan.tfplan"]

@@ -738,6 +738,34 @@ export const mutants: ReadonlyArray<Mutant> = [
     test: "core/seal.test.ts"
   },
   {
+    name: "another module takes a sealed plan",
+    file: "src/core/seal.ts",
+    from: "? others(\"modules\", sealed, now)",
+    to: "? Option.none()",
+    test: "core/seal.test.ts"
+  },
+  {
+    name: "the script of a module is not sealed",
+    file: "src/worker/seal.ts",
+    from: "target, Option.getOrNull(content)]",
+    to: "target]",
+    test: "worker/seal.test.ts"
+  },
+  {
+    name: "the apply of a saved plan downloads its modules",
+    file: "src/core/stage-commands.ts",
+    from: "modules === \"plan\" ? [\"-get=false\"] : []",
+    to: "[]",
+    test: "core/stage-commands.test.ts"
+  },
+  {
+    name: "a module is kept without the link in it that leads out",
+    file: "src/worker/carried-files.ts",
+    from: "if (!part.isKept(found)) continue",
+    to: "if (!part.isKept(found) || found.target.startsWith(\"/\")) continue",
+    test: "worker/carried-files.test.ts"
+  },
+  {
     name: "a newer state takes a sealed plan",
     file: "src/core/seal.ts",
     from: "`serial ${state.serial}`",

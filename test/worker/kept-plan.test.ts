@@ -1,6 +1,6 @@
 // A plan on a claim gets from the Pod that made it to the Pod that applies it whole and with its configuration, or not at all.
 import { describe, expect, it } from "@effect/vitest"
-import { Effect, type Scope } from "effect"
+import { Effect, Layer, Option, type Scope } from "effect"
 import { TestClock } from "effect/testing"
 import { execFileSync } from "node:child_process"
 import {
@@ -18,14 +18,17 @@ import {
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { Sha256, WorkspaceName } from "../../src/schema/names.ts"
+import { marksOf, packCarried } from "../../src/worker/carried-files.ts"
 import { openFolder } from "../../src/worker/folder.ts"
 import { bringKeptPlan, bringPlannedSource, keepPlan, sealingKey } from "../../src/worker/kept-plan.ts"
+import { Log } from "../../src/worker/log-shipper.ts"
 import type { StageFailed } from "../../src/worker/stage-failed.ts"
 import { tarGz } from "./fake-task-api.ts"
 import { podSettings } from "./pod-settings.ts"
 import { seal } from "./seals.ts"
 
 const workspace = WorkspaceName.make("demo")
+const silent = Log.layer({ secrets: [], parts: [], ship: Option.none(), print: () => Effect.void })
 const directoryOf = (name: string) =>
   Effect.acquireRelease(
     Effect.sync(() => mkdtempSync(join(tmpdir(), `agent-job-${name}-`))),
@@ -139,6 +142,37 @@ describe("a kept plan", () => {
       const digest = yield* planned(claim)
       expect(readdirSync(join(claim, "demo"))).toEqual([`${digest}.tar`])
       expect(yield* applied(claim, digest)).toEqual([".terraform.lock.hcl: # the plan's", "main.tf: # planned", "plan.tfplan: plan"])
+    }))
+
+  it.effect("comes with what was packed beside it, and leaves nothing of an earlier plan's", () =>
+    Effect.gen(function*() {
+      const [claim, plan, apply] = [yield* directoryOf("claim"), yield* directoryOf("plan"), yield* directoryOf("apply")]
+      const podOn = (place: string) => {
+        for (const name of ["work", "private", "engine"]) mkdirSync(join(place, name), { recursive: true })
+        return podSettings(place, join(place, "private"), { AGENT_JOB_PLANS_DIR: claim })
+      }
+      const keep = Effect.gen(function*() {
+        const root = yield* openFolder(join(plan, "work"))
+        yield* packCarried({ root, directory: [], path: join(plan, "work") }, yield* marksOf(root))
+        return yield* keepPlan(workspace)({ root, directory: [] }, seal())
+      }).pipe(Effect.provide(Layer.provideMerge(silent, podOn(plan))))
+      const bring = Effect.fnUntraced(function*(digest: Sha256) {
+        const root = yield* openFolder(join(apply, "work"))
+        yield* bringPlannedSource(workspace, digest)(root)
+        yield* bringKeptPlan({ root, directory: [] })
+      }, Effect.provide(podOn(apply)))
+      writeFileSync(join(plan, "private/configuration.tar.gz"), tarGz({ "main.tf": "# planned" }))
+      writeFileSync(join(plan, "work/plan.tfplan"), "plan")
+      mkdirSync(join(plan, "engine/modules/m"), { recursive: true })
+      writeFileSync(join(plan, "engine/modules/m/run.sh"), "echo one")
+      yield* bring(yield* keep)
+      expect(readFileSync(join(apply, "engine/modules/m/run.sh"), "utf8")).toBe("echo one")
+
+      for (const gone of [join(plan, "engine/modules"), join(apply, "engine/modules"), join(apply, "work/main.tf")]) {
+        rmSync(gone, { recursive: true })
+      }
+      yield* bring(yield* keep)
+      expect(readdirSync(join(apply, "engine"))).toEqual([])
     }))
 
   it.effect("is refused when a byte of it is another, whatever its name", () =>

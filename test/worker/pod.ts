@@ -47,11 +47,17 @@ const runnerImage = (place: string, programs: Readonly<Record<string, string>>):
   return { TF_CLI_CONFIG_FILE: join(place, "tofurc"), PATH: `${join(place, "bin")}:/usr/bin:/bin` }
 }
 
-/** Starts a Pod. `programs` are scripts by name that the runner's image has; a `tofu` among them replaces the real one. */
-export const pod = (programs: Readonly<Record<string, string>> = {}): Effect.Effect<Pod, never, Scope.Scope> =>
+/**
+ * Starts a Pod. `programs` are scripts by name that the runner's image has; a `tofu` among them replaces the real one. `at` is where the
+ * directories are, for Pods one after another that have the same paths, as real ones do.
+ */
+export const pod = (programs: Readonly<Record<string, string>> = {}, at?: string): Effect.Effect<Pod, never, Scope.Scope> =>
   Effect.gen(function*() {
     const place = yield* Effect.acquireRelease(
-      Effect.sync(() => mkdtempSync(join(tmpdir(), "agent-job-pod-"))),
+      Effect.sync(() => {
+        if (at !== undefined) mkdirSync(at)
+        return at ?? mkdtempSync(join(tmpdir(), "agent-job-pod-"))
+      }),
       (made) => Effect.sync(() => rmSync(made, { recursive: true, force: true }))
     )
     const [dataDirectory, privateDirectory, claim] = [join(place, "data"), join(place, "private"), join(place, "claim")]

@@ -99,6 +99,20 @@ describe("provision", () => {
       expect(read("live/demo/zzz_agent_job.auto.tfvars")).toBe(`region = "eu"\n`)
     }))
 
+  it.effect("tells the engine of modules that came with the configuration, which stay where they are", () =>
+    Effect.gen(function*() {
+      const inline = {
+        "live/main.tf": "# main",
+        "live/.terraform/modules/modules.json": `{"Modules":[]}`,
+        "live/.terraform/modules/m/main.tf": "# m"
+      }
+      const { read } = yield* provisioned(spec({ source: { inline }, workingDirectory: "live" }))
+      expect(read("../engine/modules/modules.json")).toBe(`{"Modules":[]}`)
+      expect(read("live/.terraform/modules/m/main.tf")).toBe("# m")
+      const elsewhere = yield* provisioned(spec({ source: { inline } }))
+      expect(() => elsewhere.read("../engine/modules/modules.json")).toThrow("ENOENT") // the modules are of another root module
+    }))
+
   it.effect("counts the path of a source of Flux as its root", () =>
     Effect.gen(function*() {
       const files: Backing["bringSource"] = Option.some((root) => writeFile(root, ["teams", "net", "live", "main.tf"], "# main"))

@@ -33,7 +33,10 @@ const place: Effect.Effect<string, never, Scope.Scope> = Effect.acquireRelease(
 )
 
 const packed = Effect.fnUntraced(function*(directory: string) {
-  return yield* packPlan(yield* openFolder(join(directory, "one")), ["sub"], join(directory, "plan.tar"), seal())
+  return yield* Effect.provide(
+    packPlan(yield* openFolder(join(directory, "one")), ["sub"], join(directory, "plan.tar"), seal()),
+    podSettings(directory, join(directory, "private"))
+  )
 })
 const unpacked = Effect.fnUntraced(function*(directory: string) {
   return yield* Effect.provide(
@@ -123,6 +126,8 @@ describe("a saved plan", () => {
   it.effect.each([
     { given: "another name", entry: Tar.file("main.tf", "x") },
     { given: "a path", entry: Tar.file("../plan.tfplan", "x") },
+    { given: "another archive", entry: Tar.file("more.tar.gz", "x") },
+    { given: "modules that are no archive", entry: Tar.file("modules.tar.gz", "x") },
     { given: "a link", entry: Tar.symlink("plan.tfplan", "/etc/passwd") }
   ])("is refused with $given in it", ({ entry }) =>
     Effect.gen(function*() {

@@ -1,7 +1,7 @@
 // What of a directory and a task goes into a seal, and what nobody can learn from the seal.
 import { describe, expect, it } from "@effect/vitest"
 import { Effect } from "effect"
-import { mkdirSync, mkdtempSync, rmSync, symlinkSync, truncateSync, writeFileSync } from "node:fs"
+import { chmodSync, mkdirSync, mkdtempSync, rmSync, symlinkSync, truncateSync, writeFileSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { sealText } from "../../src/core/seal.ts"
@@ -25,10 +25,13 @@ const planned = Effect.gen(function*() {
     Effect.sync(() => mkdtempSync(join(tmpdir(), "agent-job-seal-"))),
     (made) => Effect.sync(() => rmSync(made, { recursive: true }))
   )
-  for (const name of ["work/live", "private"]) mkdirSync(join(place, name), { recursive: true })
+  for (const name of ["work/live", "private", "engine/modules/vpc"]) mkdirSync(join(place, name), { recursive: true })
   writeFileSync(join(place, "private/configuration.tar.gz"), "archive")
   writeFileSync(join(place, "work/live/plan.tfplan"), "plan")
   writeFileSync(join(place, "work/live/.terraform.lock.hcl"), "lock")
+  writeFileSync(join(place, "engine/modules/modules.json"), "{}")
+  writeFileSync(join(place, "engine/modules/vpc/run.sh"), "echo one")
+  symlinkSync("run.sh", join(place, "engine/modules/vpc/link"))
   const root = yield* openFolder(join(place, "work"))
   const sealed = (more: Partial<Variables> = {}, sealingKey: Uint8Array = key) =>
     sealOf({ root, directory: ["live"], path: join(place, "work/live") }, { name: "tofu", version: "1.12.6" }, { ...variables, ...more }, {
@@ -62,6 +65,49 @@ describe("the seal of a directory", () => {
         reason: "DigestMismatch",
         message: `The saved plan was made with ${words} than this apply would get; plan again.`
       })
+    }))
+
+  it.effect.each<{ readonly change: string; readonly make: (modules: string) => void; readonly words: string }>([
+    { change: "another byte of a file", make: (modules) => writeFileSync(join(modules, "vpc/run.sh"), "echo two"), words: "vpc" },
+    { change: "a file that became a program", make: (modules) => chmodSync(join(modules, "vpc/run.sh"), 0o755), words: "vpc" },
+    { change: "a file more", make: (modules) => writeFileSync(join(modules, "vpc/more"), ""), words: "vpc" },
+    {
+      change: "a link that leads elsewhere",
+      make: (modules) => {
+        rmSync(join(modules, "vpc/link"))
+        symlinkSync("more", join(modules, "vpc/link"))
+      },
+      words: "vpc"
+    },
+    {
+      change: "a module more",
+      make: (modules) => {
+        mkdirSync(join(modules, "vpc.inner"))
+        writeFileSync(join(modules, "vpc.inner/main.tf"), "")
+        writeFileSync(join(modules, "modules.json"), "{ }")
+      },
+      words: "modules.json, vpc.inner"
+    }
+  ])("is broken by $change among the modules", ({ make, words }) =>
+    Effect.gen(function*() {
+      const { place, sealed } = yield* planned
+      const first = yield* sealed()
+      make(join(place, "engine/modules"))
+      expect(yield* Effect.flip(unbroken(first, yield* sealed()))).toMatchObject({
+        reason: "DigestMismatch",
+        message: `The saved plan was made with other modules (${words}) than this apply would get; plan again.`
+      })
+      const { modules: _, ...older } = first
+      yield* unbroken(older, yield* sealed()) // an older version sealed no modules
+    }))
+
+  it.effect("is the same whatever the history of a module's checkout", () =>
+    Effect.gen(function*() {
+      const { place, sealed } = yield* planned
+      const first = yield* sealed()
+      mkdirSync(join(place, "engine/modules/vpc/.git"))
+      writeFileSync(join(place, "engine/modules/vpc/.git/index"), "never the same twice")
+      yield* unbroken(first, yield* sealed())
     }))
 
   it.effect("is broken by a lock file that came or went, or became a link", () =>

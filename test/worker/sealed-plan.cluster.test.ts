@@ -218,6 +218,13 @@ const changes: ReadonlyArray<{
     commands: ["init"]
   },
   {
+    given: "a module by the engine's init",
+    change: () => Effect.void,
+    apply: (calls) => ({ tofu: engine(calls, { onInit: "mkdir -p $TF_DATA_DIR/modules/vpc; echo > $TF_DATA_DIR/modules/vpc/run.sh" }) }),
+    words: "other modules (vpc)",
+    commands: ["init"]
+  },
+  {
     given: "the plan file while the engine's init runs",
     change: () => Effect.void,
     apply: (calls) => ({ tofu: engine(calls, { onInit: "printf '!' >> plan.tfplan" }) }),

@@ -12,6 +12,7 @@ export const seal = (more: Partial<Seal> = {}): Seal => ({
   engine: { name: "tofu", version: "1.12.6" },
   environment: { AWS_REGION: digest("2") },
   lockFile: digest("3"),
+  modules: { "modules.json": digest("7"), vpc: digest("8") },
   plan: digest("4"),
   state: { lineage: "one", serial: 4 },
   variables: { region: digest("5"), db_password: digest("6") },
