@@ -98,11 +98,14 @@ export const endOf = (
     return { reason: "DeadlineExceeded", message: "Kubernetes ended the Job at its deadline (activeDeadlineSeconds)." }
   }
   if (Option.isNone(pod)) return { reason: "NodeLost", message: "The Pod is gone and left no result." }
-  const { deleting, disruption, message, name, node, reason, runner, worker } = pod.value
+  const { deleting, disruption, message, name, node, phase, reason, runner, worker } = pod.value
   if (reason === "Evicted" || reason === "Preempting" || reason === "Shutdown" || reason === "Terminated") {
     return { reason: "Evicted", message: `Pod ${name} was evicted from node ${node}: ${message || reason}` }
   }
   if (reason === "NodeLost") return { reason: "NodeLost", message: `Node ${node} was lost with Pod ${name}.` }
+  if (phase === "Failed" && reason !== "" && Option.isNone(worker)) { // OutOfcpu, NodeShutdown, NodeAffinity …: the kubelet started nothing
+    return { reason: "Evicted", message: `Pod ${name} was refused by node ${node}: ${message || reason}` }
+  }
   if (wasOutOfMemory(worker)) {
     return { reason: "OutOfMemory", message: `The worker of Pod ${name} ran out of memory; raise task.worker.resources.limits.memory.` }
   }

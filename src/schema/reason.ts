@@ -47,7 +47,7 @@ export const reasons = {
   DiskFull:
     "A volume is full; the message says which. If it is the Pod's own, raise persistence.emptyDir.sizeLimit; if it is a claim, make the claim larger.",
   Evicted:
-    "The Pod was evicted, deleted, or had to leave its node; the message says whether anything was run. The plan of a run, or of a task that follows its source, is made again, three times at most; an apply or destroy that had begun never is.",
+    "The Pod was evicted, deleted, refused by its node, or had to leave it; the message says whether anything was run. The plan of a run, or of a task that follows its source, is made again, three times at most; an apply or destroy that had begun never is.",
   NodeLost:
     "The Pod is gone, most often with its node, and the stage left no result; after an apply or destroy, look at the state before the next run.",
   PoolUnreachable: "The server did not answer in time; check agent.url and the network.",

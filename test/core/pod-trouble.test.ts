@@ -10,6 +10,8 @@ const container = (seen: Partial<ContainerSeen>): Option.Option<ContainerSeen> =
   Option.some({ state: "waiting", reason: "", message: "", exitCode: Option.none(), lastReason: "", ...seen })
 const waiting = (reason: string, message = "") => container({ reason, message })
 const ended = (reason: string, code: number) => container({ state: "terminated", reason, exitCode: Option.some(code) })
+/** What the kubelet makes of a Pod that it does not admit: it writes no status of any container. */
+const refused = { phase: "Failed", worker: Option.none(), runner: Option.none(), install: Option.none() } satisfies Partial<PodSeen>
 
 describe("a quota", () => {
   it.each<readonly [said: string, isQuota: boolean]>([
@@ -101,6 +103,11 @@ describe("isPodOver", () => {
 describe("endOf", () => {
   it.each([
     { given: "an eviction", pod: { reason: "Evicted", message: "low on memory" }, reason: "Evicted" },
+    ...["OutOfcpu", "OutOfmemory", "OutOfpods", "NodeShutdown", "NodeAffinity", "UnexpectedAdmissionError"].map((reason) => ({
+      given: `a kubelet that refuses it (${reason})`,
+      pod: { ...refused, reason },
+      reason: "Evicted"
+    })),
     { given: "a drain of its node", pod: { disruption: "Eviction API: evicting", worker: ended("Error", 1) }, reason: "Evicted" },
     { given: "somebody who deleted it", pod: { deleting: true, worker: ended("Error", 1) }, reason: "Evicted" },
     {
@@ -116,5 +123,16 @@ describe("endOf", () => {
     },
     { given: "a worker that just ended", pod: { worker: ended("Completed", 0) }, reason: "Lost" }
   ])("blames $given on $reason", ({ pod, reason }) => expect(endOf(Option.some({ ...healthy, ...pod }), Option.none()).reason).toBe(reason))
+  it("says which node refused a Pod, and why", () => {
+    const said = (pod: Partial<PodSeen>) => endOf(Option.some({ ...healthy, ...refused, ...pod }), Option.none()).message
+    expect(said({ reason: "OutOfcpu", message: "Pod was rejected: Node didn't have enough resource: cpu." })).toBe(
+      "Pod pod was refused by node node: Pod was rejected: Node didn't have enough resource: cpu."
+    )
+    expect(said({ reason: "NodeAffinity" })).toBe("Pod pod was refused by node node: NodeAffinity")
+  })
+  it("does not call it refused if its worker has begun", () =>
+    expect(endOf(Option.some({ ...healthy, phase: "Failed", reason: "Odd", worker: ended("Error", 1) }), Option.none()).reason).toBe(
+      "Lost"
+    ))
   it("calls a Pod that is gone a lost node", () => expect(endOf(Option.none(), Option.none()).reason).toBe("NodeLost"))
 })

@@ -306,6 +306,14 @@ export class Cluster {
     })
     this.#letGo(pod)
   }
+  /** Refuses a Pod that was given to a node, as a kubelet does whose node has too little left: nothing of the Pod starts. */
+  refuse(pod: Pod): void {
+    if (pod.spec.nodeName === undefined || this.containers.has(pod.metadata.uid) || this.#nodeOf(pod)?.reachable !== true) return
+    if (isOver(pod)) return
+    const message = "Pod was rejected: Node didn't have enough resource: cpu, requested: 500, used: 3900, capacity: 4000"
+    this.#setStatus(pod, { phase: "Failed", reason: "OutOfcpu", message })
+    this.#letGo(pod)
+  }
   #letGo({ metadata }: Pick<Pod, "metadata">): void {
     const now = this.#server.find(pods, metadata)
     if (now?.metadata.deletionTimestamp !== undefined) this.#strip(pods, now, kubeletHas)
