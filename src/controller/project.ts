@@ -21,13 +21,15 @@ const controllerOf = (metadata: Job["metadata"] | Pod["metadata"], ofKind: strin
   Option.fromUndefinedOr(metadata.ownerReferences?.find(({ controller, kind }) => kind === ofKind && controller === true)?.uid)
 
 export const jobSeen = ({ metadata, status }: Job): JobSeen => {
-  const ended = status?.conditions?.find(({ status, type }) => status === "True" && (type === "Complete" || type === "Failed"))
+  const holds = (...types: ReadonlyArray<string>) => status?.conditions?.find((_) => _.status === "True" && types.includes(_.type))
+  const ended = holds("Complete", "Failed")
+  const why = ended ?? holds("FailureTarget") // Kubernetes 1.31 and later says Failed only once all Pods of the Job are over
   return {
     name: metadata.name,
     uid: metadata.uid,
     state: ended === undefined ? "active" : ended.type === "Complete" ? "complete" : "failed",
-    reason: ended?.reason ?? "",
-    message: ended?.message ?? "",
+    reason: why?.reason ?? "",
+    message: why?.message ?? "",
     deleting: metadata.deletionTimestamp !== undefined,
     createdAt: metadata.creationTimestamp,
     configHash: metadata.annotations?.[configHashAnnotation] ?? ""
@@ -49,6 +51,7 @@ export const podSeen = ({ metadata, spec, status }: Pod): PodSeen => {
   const find = (name: string) =>
     Option.fromUndefinedOr([...status?.containerStatuses ?? [], ...status?.initContainerStatuses ?? []].find((_) => _.name === name))
   const has = (type: string, value: string) => status?.conditions?.some((_) => _.type === type && _.status === value) === true
+  const unready = status?.conditions?.find((_) => _.type === "Ready" && _.status === "False")
   const unschedulable = status?.conditions?.find((_) => _.type === "PodScheduled" && _.status === "False")
   const disruption = status?.conditions?.find((_) => _.type === "DisruptionTarget" && _.status === "True")
   const worker = Option.map(find("worker"), containerSeen)
@@ -63,8 +66,9 @@ export const podSeen = ({ metadata, spec, status }: Pod): PodSeen => {
     message: status?.message ?? "",
     deleting: metadata.deletionTimestamp !== undefined,
     disruption: disruption === undefined ? "" : disruption.message ?? disruption.reason ?? "disrupted",
-    // The control plane marks a Pod of a silent node as not ready, but cannot ask its containers.
-    nodeAnswers: !(has("Ready", "False") && has("ContainersReady", "True")) && !has("Ready", "Unknown"),
+    // The control plane marks a Pod of a silent node as not ready, but cannot ask its containers. So does a readiness gate, and says so.
+    nodeAnswers: (unready === undefined || unready.reason === "ReadinessGatesNotReady" || !has("ContainersReady", "True")) &&
+      !has("Ready", "Unknown"),
     unschedulable: unschedulable === undefined ? "" : unschedulable.message ?? unschedulable.reason ?? "unschedulable",
     worker,
     runner: Option.map(find("runner"), containerSeen),

@@ -13,7 +13,7 @@ export interface JobSeen {
   readonly name: string
   readonly uid: Uid
   readonly state: "active" | "complete" | "failed"
-  /** The reason of the condition that ended the Job, such as DeadlineExceeded; empty if there is none. */
+  /** The reason of the condition that ended the Job, or is about to, such as DeadlineExceeded; empty if there is none. */
   readonly reason: string
   readonly message: string
   readonly deleting: boolean

@@ -51,6 +51,11 @@ describe("projectPod", () => {
       conditions: [{ type: "Ready", status: "False" }, { type: "ContainersReady", status: "True" }],
       answers: false
     },
+    {
+      given: "a Pod that waits for a readiness gate, such as one of a load balancer",
+      conditions: [{ type: "Ready", status: "False", reason: "ReadinessGatesNotReady" }, { type: "ContainersReady", status: "True" }],
+      answers: true
+    },
     { given: "a Pod of which nobody knows", conditions: [{ type: "Ready", status: "Unknown" }], answers: false }
   ])("takes $given as a node that answers: $answers", ({ answers, conditions }) => expect(pod({ conditions }).nodeAnswers).toBe(answers))
   it("reads the worker's last words, and nothing into other words", () => {
@@ -112,6 +117,13 @@ describe("projectJob", () => {
     { given: "Complete", conditions: [{ type: "Complete", status: "True" }], state: "complete" },
     { given: "Failed", conditions: [{ type: "Failed", status: "True", reason: "DeadlineExceeded" }], state: "failed" }
   ])("takes $given as $state", ({ conditions, state }) => expect(job({ conditions }).state).toBe(state))
+  it("knows why a Job is about to fail, while its Pods are still to end", () => {
+    const target = { type: "FailureTarget", status: "True", reason: "DeadlineExceeded", message: "Job was active longer than its deadline" }
+    const why = { reason: "DeadlineExceeded", message: "Job was active longer than its deadline" }
+    expect(job({ conditions: [target] })).toMatchObject({ ...why, state: "active" })
+    expect(job({ conditions: [target, { ...target, type: "Failed" }] })).toMatchObject({ ...why, state: "failed" })
+    expect(job({ conditions: [{ ...target, status: "False" }] })).toMatchObject({ reason: "", message: "", state: "active" })
+  })
   it("knows of which configuration it was built, if it says so", () => {
     expect(job({}).configHash).toBe("")
     expect(job({}, { annotations: { "scalr.io/config-hash": "c0ffee", other: "x" } }).configHash).toBe("c0ffee")

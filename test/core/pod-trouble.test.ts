@@ -2,7 +2,7 @@
 import { describe, expect, it } from "@effect/vitest"
 import { Option } from "effect"
 import type { ContainerSeen, PodSeen } from "../../src/core/observed.ts"
-import { endOf, isPodOver, startTrouble, waitsForQuota } from "../../src/core/pod-trouble.ts"
+import { endOf, endOfStart, isPodOver, startTrouble, waitsForQuota } from "../../src/core/pod-trouble.ts"
 import { plainSeed, worldOf } from "./worlds.ts"
 
 const healthy: PodSeen = Option.getOrThrow(worldOf({ ...plainSeed, pod: "Running", worker: "running", runner: "running" }).pod)
@@ -134,5 +134,11 @@ describe("endOf", () => {
     expect(endOf(Option.some({ ...healthy, phase: "Failed", reason: "Odd", worker: ended("Error", 1) }), Option.none()).reason).toBe(
       "Lost"
     ))
+  it("blames the deadline of the Job although the Pod was deleted for it, and the Job is not Failed before the Pod is over", () => {
+    const job = Option.map(worldOf({ ...plainSeed, job: "active" }).job, (_) => ({ ..._, reason: "DeadlineExceeded" }))
+    const pod = Option.some({ ...healthy, deleting: true, worker: ended("Error", 1) })
+    expect(endOf(pod, job).reason).toBe("DeadlineExceeded")
+    expect(endOfStart({ job, pod, warning: Option.none() }).reason).toBe("DeadlineExceeded")
+  })
   it("calls a Pod that is gone a lost node", () => expect(endOf(Option.none(), Option.none()).reason).toBe("NodeLost"))
 })
