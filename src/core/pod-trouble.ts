@@ -21,8 +21,11 @@ const configurationWaits = new Set(["CreateContainerConfigError", "CreateContain
 const containers = ({ install, runner, worker }: PodSeen): ReadonlyArray<readonly [string, ContainerSeen]> =>
   Object.entries({ install, runner, worker }).flatMap(([name, seen]) => Option.isSome(seen) ? [[name, seen.value] as const] : [])
 
+/** Returns words of a log or of the container runtime on one line. */
+const inLine = (words: string): string => words.trim().replace(/\s+/gu, " ")
+
 const troubleOf = ([name, seen]: readonly [string, ContainerSeen]): ReadonlyArray<Trouble> => {
-  const say = (what: string): string => `Container ${name} ${what}: ${seen.message || seen.reason}`
+  const say = (what: string): string => `Container ${name} ${what}: ${inLine(seen.message) || seen.reason}`
   if (name === "runner" && (seen.reason === "StartError" || seen.lastReason === "StartError")) {
     return [{ reason: "InvalidConfiguration", message: say("cannot start; the image needs /bin/sh"), final: false }]
   }
@@ -115,7 +118,9 @@ export const endOf = (
   if (disruption !== "") return { reason: "Evicted", message: `Pod ${name} had to leave node ${node}: ${disruption}` }
   if (deleting) return { reason: "Evicted", message: `Pod ${name} was deleted.` }
   const code = Option.match(Option.flatMap(worker, (_) => _.exitCode), { onNone: () => "", onSome: (_) => ` with exit code ${_}` })
-  return { reason: "Lost", message: `The worker of Pod ${name} ended${code} and left no result.` }
+  const words = Option.match(worker, { onNone: () => "", onSome: ({ message }) => inLine(message) })
+  const said = words === "" || words.startsWith("{") ? "." : `: ${words}` // a result that cannot be read is no sentence
+  return { reason: "Lost", message: `The worker of Pod ${name} ended${code} and left no result${said}` }
 }
 
 /** Returns the failure reason for a start that is given up while it waits for `reason`. */
@@ -130,7 +135,8 @@ export const endOfStart = (
 ): { readonly reason: FailureReason; readonly message: string } => {
   const isOver = Option.exists(job, ({ state }) => state !== "active") || Option.exists(pod, isPodOver)
   const end = endOf(pod, job)
-  if (isOver && Option.isSome(pod) && hadToGo(end.reason)) return end // whatever the Pod waited for
+  const hasBegun = Option.exists(pod, ({ worker }) => Option.exists(worker, ({ state }) => state === "terminated"))
+  if (isOver && (hasBegun || (Option.isSome(pod) && hadToGo(end.reason)))) return end // whatever the Pod waited for
   return Option.match(troubleOfStart({ pod, warning }), {
     onNone: () => isOver ? end : { reason: "StartupTimeout", message: notTakenInTime },
     onSome: ({ message, reason }) => ({ reason: finalReason(reason), message })

@@ -123,6 +123,25 @@ describe("endOf", () => {
     },
     { given: "a worker that just ended", pod: { worker: ended("Completed", 0) }, reason: "Lost" }
   ])("blames $given on $reason", ({ pod, reason }) => expect(endOf(Option.some({ ...healthy, ...pod }), Option.none()).reason).toBe(reason))
+  it("adds what the worker said last, on one line, unless that is a result that cannot be read", () => {
+    const said = (message: string) =>
+      endOf(Option.some({ ...healthy, worker: container({ state: "terminated", exitCode: Option.some(4), message }) }), Option.none())
+        .message
+    expect(said("Cannot get AgentTask t/a: nobody answers;\n check the network.")).toBe(
+      "The worker of Pod pod ended with exit code 4 and left no result: Cannot get AgentTask t/a: nobody answers; check the network."
+    )
+    expect(said("")).toBe("The worker of Pod pod ended with exit code 4 and left no result.")
+    expect(said("{\"outcome\":\"postponed\"}")).toBe("The worker of Pod pod ended with exit code 4 and left no result.")
+  })
+  it("tells a start by what the worker said when it ended, and not by what the Pod waited for before", () => {
+    const job = Option.map(worldOf({ ...plainSeed, job: "active" }).job, (_) => ({ ..._, state: "failed" as const }))
+    const pod = { ...healthy, worker: container({ state: "terminated", exitCode: Option.some(4), message: "Nobody answers." }) }
+    const warning = Option.some({ reason: "FailedMount", message: "secret not found" })
+    expect(endOfStart({ job, pod: Option.some(pod), warning })).toEqual({
+      reason: "Lost",
+      message: "The worker of Pod pod ended with exit code 4 and left no result: Nobody answers."
+    })
+  })
   it("says which node refused a Pod, and why", () => {
     const said = (pod: Partial<PodSeen>) => endOf(Option.some({ ...healthy, ...refused, ...pod }), Option.none()).message
     expect(said({ reason: "OutOfcpu", message: "Pod was rejected: Node didn't have enough resource: cpu." })).toBe(
