@@ -47,7 +47,26 @@ const containerSeen = ({ lastState, state }: ContainerStatus): ContainerSeen => 
   }
 }
 
-export const podSeen = ({ metadata, spec, status }: Pod): PodSeen => {
+const ours: ReadonlyArray<string> = ["install", "runner", "worker"]
+/** What a container waits for that starts in its turn. */
+const inTurn: ReadonlyArray<string> = ["", "PodInitializing", "ContainerCreating"]
+const noOthers: PodSeen["others"] = []
+
+/** Returns the containers that are not ours and that keep the Pod from starting. It is nearly always none, which takes no memory. */
+const othersSeen = ({ spec, status }: Pod): PodSeen["others"] => {
+  const sidecars = spec?.initContainers?.filter(({ restartPolicy }) => restartPolicy === "Always").map(({ name }) => name) ?? []
+  const isOther = ({ name }: ContainerStatus) => !ours.includes(name)
+  const waits = ({ state }: ContainerStatus) => state?.waiting !== undefined && !inTurn.includes(state.waiting.reason ?? "")
+  const failed = ({ name, state }: ContainerStatus) => (state?.terminated?.exitCode ?? 0) !== 0 && !sidecars.includes(name)
+  const found = [
+    ...status?.initContainerStatuses?.filter((_) => isOther(_) && (waits(_) || failed(_))) ?? [],
+    ...status?.containerStatuses?.filter((_) => isOther(_) && waits(_)) ?? []
+  ]
+  return found.length === 0 ? noOthers : found.map((_) => [_.name, containerSeen(_)])
+}
+
+export const podSeen = (pod: Pod): PodSeen => {
+  const { metadata, spec, status } = pod
   const find = (name: string) =>
     Option.fromUndefinedOr([...status?.containerStatuses ?? [], ...status?.initContainerStatuses ?? []].find((_) => _.name === name))
   const has = (type: string, value: string) => status?.conditions?.some((_) => _.type === type && _.status === value) === true
@@ -73,6 +92,7 @@ export const podSeen = ({ metadata, spec, status }: Pod): PodSeen => {
     worker,
     runner: Option.map(find("runner"), containerSeen),
     install: Option.map(find("install"), containerSeen),
+    others: othersSeen(pod),
     lastWords: worker.pipe(
       Option.filter(({ state }) => state === "terminated"),
       Option.flatMap(({ message }) => decodeLastWords(message))

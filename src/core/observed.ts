@@ -53,6 +53,11 @@ export interface PodSeen {
   readonly worker: Option.Option<ContainerSeen>
   readonly runner: Option.Option<ContainerSeen>
   readonly install: Option.Option<ContainerSeen>
+  /**
+   * The sidecars of the values, and what webhooks added, by name; only those that wait for a reason, and init containers whose failure
+   * ended the Pod.
+   */
+  readonly others: ReadonlyArray<readonly [name: string, seen: ContainerSeen]>
   /** What the worker left in its termination message. */
   readonly lastWords: Option.Option<StageResult>
 }

@@ -8,7 +8,7 @@ import type { ContainerSeen, JobSeen, Observed, PodSeen, Warning } from "./obser
 import { hadToGo } from "./plan-again.ts"
 
 export interface Trouble {
-  readonly reason: FailureReason | "Unschedulable" | "QuotaExceeded" | "Refused"
+  readonly reason: FailureReason | "JobCreated" | "Unschedulable" | "QuotaExceeded" | "Refused"
   readonly message: string
   /** Whether waiting longer cannot help. */
   readonly final: boolean
@@ -18,8 +18,10 @@ const imageWaits = new Set(["ErrImagePull", "ImagePullBackOff", "RegistryUnavail
 const imageNevers = new Set(["InvalidImageName", "ErrImageNeverPull"])
 const configurationWaits = new Set(["CreateContainerConfigError", "CreateContainerError", "RunContainerError", "StartError"])
 
-const containers = ({ install, runner, worker }: PodSeen): ReadonlyArray<readonly [string, ContainerSeen]> =>
-  Object.entries({ install, runner, worker }).flatMap(([name, seen]) => Option.isSome(seen) ? [[name, seen.value] as const] : [])
+const containers = ({ install, others, runner, worker }: PodSeen): PodSeen["others"] => [
+  ...Object.entries({ install, runner, worker }).flatMap(([name, seen]) => Option.isSome(seen) ? [[name, seen.value] as const] : []),
+  ...others
+]
 
 /** Returns words of a log or of the container runtime on one line. */
 const inLine = (words: string): string => words.trim().replace(/\s+/gu, " ")
@@ -37,8 +39,9 @@ const troubleOf = ([name, seen]: readonly [string, ContainerSeen]): ReadonlyArra
       return [{ reason: "InvalidConfiguration", message: say("ends as soon as it starts"), final: false }]
     }
   }
-  if (name === "install" && seen.state === "terminated" && !Option.contains(seen.exitCode, 0)) {
-    return [{ reason: "InvalidConfiguration", message: say("failed"), final: true }]
+  const code = Option.getOrElse(seen.exitCode, () => 0)
+  if (name !== "runner" && name !== "worker" && code !== 0) {
+    return [{ reason: "InvalidConfiguration", message: say(`failed with exit code ${code}`), final: true }]
   }
   return []
 }
@@ -54,8 +57,11 @@ const tooSmall = ({ asked, quota }: TooSmall): string =>
     asked.map(({ limited, requested, resource }) => `${requested} of ${resource} (the quota allows ${limited})`).join(", ")
   }; ask for less in jobTemplate.runner.resources of the task, or in task.runner.resources and task.worker.resources of the values, or raise the quota.`
 
-/** Returns trouble that only a warning tells of, and neither Job nor Pod: the Pod cannot be made, or one of its volumes is missing. */
-const warningTrouble = ({ message, reason }: Warning): Option.Option<Trouble> => {
+/**
+ * Returns trouble that only a warning tells of, and neither Job nor Pod: the Pod cannot be made, its node gives it no network or runtime,
+ * or one of its volumes is missing.
+ */
+const warningTrouble = ({ message, reason }: Warning, node: string): Option.Option<Trouble> => {
   if (reason === "FailedCreate") {
     const never = quotaTooSmall(message)
     if (never !== undefined) return Option.some({ reason: "Refused", message: tooSmall(never), final: false })
@@ -65,6 +71,9 @@ const warningTrouble = ({ message, reason }: Warning): Option.Option<Trouble> =>
       final: false
     })
   }
+  if (reason === "FailedCreatePodSandBox" || reason === "NetworkNotReady") {
+    return Option.some({ reason: "JobCreated", message: `Node ${node} cannot set up the Pod yet: ${message}`, final: false })
+  }
   return reason === "FailedMount" || reason === "FailedAttachVolume"
     ? Option.some({ reason: "InvalidConfiguration", message: `A volume of the Pod cannot be mounted: ${message}`, final: false })
     : Option.none()
@@ -72,7 +81,10 @@ const warningTrouble = ({ message, reason }: Warning): Option.Option<Trouble> =>
 
 /** Returns why the stage has not started yet, as far as the Pod or a warning says. */
 export const troubleOfStart = ({ pod, warning }: Pick<Observed, "pod" | "warning">): Option.Option<Trouble> =>
-  Option.orElse(Option.flatMap(pod, startTrouble), () => Option.flatMap(warning, warningTrouble))
+  Option.orElse(
+    Option.flatMap(pod, startTrouble),
+    () => Option.flatMap(warning, (told) => warningTrouble(told, Option.match(pod, { onNone: () => "", onSome: ({ node }) => node })))
+  )
 
 /** Reports whether the start waits for a quota. That is no failed start, because a quota has room again when others end. */
 export const waitsForQuota = (observed: Pick<Observed, "pod" | "warning">): boolean =>
@@ -125,7 +137,11 @@ export const endOf = (
 
 /** Returns the failure reason for a start that is given up while it waits for `reason`. */
 const finalReason = (reason: Trouble["reason"]): FailureReason =>
-  reason === "Refused" ? "Denied" : reason === "Unschedulable" || reason === "QuotaExceeded" ? "StartupTimeout" : reason
+  reason === "Refused"
+    ? "Denied"
+    : reason === "JobCreated" || reason === "Unschedulable" || reason === "QuotaExceeded"
+    ? "StartupTimeout"
+    : reason
 
 const notTakenInTime = "The worker did not take the task within task.startupTimeoutSeconds; the events of its Job and Pod may say why."
 

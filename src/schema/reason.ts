@@ -21,7 +21,7 @@ export const reasons = {
   NameHeld:
     "The name of its Job is still taken, by the Job of a former task of this name or of a task whose Job gets the same name; wait until that Job is gone, or make this task again under another name.",
   // while it starts and runs
-  JobCreated: "The Job was created; Kubernetes is scheduling the Pod and pulling its images.",
+  JobCreated: "The Job was created; Kubernetes is scheduling the Pod, setting up its network and pulling its images.",
   Unschedulable: "No node can take the Pod; look at the message for what is missing.",
   Claimed: "The worker has taken the task and is running it.",
   NodeUnreachable:

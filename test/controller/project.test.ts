@@ -35,6 +35,31 @@ describe("projectPod", () => {
     expect(projected.seen.runner).toMatchObject(Option.some({ state: "running", lastReason: "OOMKilled" }))
     expect(projected.seen.worker).toEqual(Option.none())
   })
+  it("keeps the other containers that something keeps from starting or that ended the start, by their names, and nothing of the rest", () => {
+    const waiting = (name: string, reason: string) => ({ name, state: { waiting: { reason, message: "its words" } } })
+    const ended = (name: string, exitCode: number) => ({ name, state: { terminated: { exitCode, reason: "Error", message: "its words" } } })
+    const { others } = Result.getOrThrow(
+      projectPod({
+        metadata,
+        spec: { initContainers: [{ name: "vault-init" }, { name: "done" }, { name: "proxy", restartPolicy: "Always" }, { name: "later" }] },
+        status: {
+          initContainerStatuses: [ended("vault-init", 1), ended("done", 0), ended("proxy", 143), waiting("later", "PodInitializing")],
+          containerStatuses: [
+            waiting("logs", "ImagePullBackOff"),
+            waiting("next", "ContainerCreating"),
+            ended("aside", 1), // its end does not end the start
+            waiting("worker", "ImagePullBackOff"),
+            { name: "mesh", state: { running: {} } }
+          ]
+        }
+      })
+    ).seen
+    expect(others).toMatchObject([
+      ["vault-init", { state: "terminated", reason: "Error", message: "its words", exitCode: Option.some(1) }],
+      ["logs", { state: "waiting", reason: "ImagePullBackOff", message: "its words" }]
+    ])
+    expect(pod({ containerStatuses: [waiting("worker", "PodInitializing")] }).others).toEqual([])
+  })
   it.each([
     {
       given: "a Pod that is ready",

@@ -2,12 +2,12 @@
 import { describe, expect, it } from "@effect/vitest"
 import { Option } from "effect"
 import type { ContainerSeen, PodSeen } from "../../src/core/observed.ts"
-import { endOf, endOfStart, isPodOver, startTrouble, waitsForQuota } from "../../src/core/pod-trouble.ts"
+import { endOf, endOfStart, isPodOver, startTrouble, troubleOfStart, waitsForQuota } from "../../src/core/pod-trouble.ts"
 import { plainSeed, worldOf } from "./worlds.ts"
 
 const healthy: PodSeen = Option.getOrThrow(worldOf({ ...plainSeed, pod: "Running", worker: "running", runner: "running" }).pod)
-const container = (seen: Partial<ContainerSeen>): Option.Option<ContainerSeen> =>
-  Option.some({ state: "waiting", reason: "", message: "", exitCode: Option.none(), lastReason: "", ...seen })
+const seen: ContainerSeen = { state: "waiting", reason: "", message: "", exitCode: Option.none(), lastReason: "" }
+const container = (more: Partial<ContainerSeen>): Option.Option<ContainerSeen> => Option.some({ ...seen, ...more })
 const waiting = (reason: string, message = "") => container({ reason, message })
 const ended = (reason: string, code: number) => container({ state: "terminated", reason, exitCode: Option.some(code) })
 /** What the kubelet makes of a Pod that it does not admit: it writes no status of any container. */
@@ -78,6 +78,33 @@ describe("startTrouble", () => {
     },
     { given: "an install that failed", pod: { install: ended("Error", 1) }, reason: "InvalidConfiguration", final: true, says: "install" },
     {
+      given: "an init container of a webhook that failed",
+      pod: { others: [["vault-agent-init", { ...seen, state: "terminated", reason: "Error", exitCode: Option.some(2) }]] as const },
+      reason: "InvalidConfiguration",
+      final: true,
+      says: "Container vault-agent-init failed with exit code 2: Error"
+    },
+    {
+      given: "a sidecar of the values that crashes",
+      pod: {
+        worker: waiting("PodInitializing"),
+        others: [["proxy", { ...seen, reason: "CrashLoopBackOff", message: "back-off" }]] as const
+      },
+      reason: "InvalidConfiguration",
+      final: false,
+      says: "Container proxy ends as soon as it starts: back-off"
+    },
+    {
+      given: "an image of ours before one of a sidecar",
+      pod: {
+        runner: waiting("ImagePullBackOff", "not found"),
+        others: [["proxy", { ...seen, reason: "InvalidImageName", message: "" }]] as const
+      },
+      reason: "ImagePull",
+      final: false,
+      says: "Container runner"
+    },
+    {
       given: "no node for it",
       pod: { unschedulable: "0/1 nodes: insufficient memory" },
       reason: "Unschedulable",
@@ -88,6 +115,20 @@ describe("startTrouble", () => {
     const trouble = Option.getOrThrow(startTrouble({ ...healthy, ...pod }))
     expect(trouble).toMatchObject({ reason, final })
     expect(trouble.message).toContain(says)
+  })
+})
+
+describe("troubleOfStart", () => {
+  it.each(["FailedCreatePodSandBox", "NetworkNotReady"])("says why the node cannot set the Pod up: %s", (reason) => {
+    const warning = Option.some({ reason, message: "no addresses left" })
+    const pod = Option.some({ ...healthy, phase: "Pending" as const, worker: Option.none(), runner: Option.none() })
+    expect(Option.getOrThrow(troubleOfStart({ pod, warning }))).toEqual({
+      reason: "JobCreated",
+      message: "Node node cannot set up the Pod yet: no addresses left",
+      final: false
+    })
+    const job = worldOf({ ...plainSeed, job: "active" }).job
+    expect(endOfStart({ job, pod, warning }).reason).toBe("StartupTimeout")
   })
 })
 

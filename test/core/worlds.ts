@@ -79,7 +79,7 @@ export const Seed = Schema.Struct({
   holder: Schema.Literals(["free", "mine", "over", "taken", "left"]),
   refusal: Schema.Literals(["none", "QuotaExceeded", "Refused", "Forbidden", "NameHeld", "NameTaken", "Denied"]),
   deniedSeconds: Schema.Literals([0, 179, 180]),
-  warning: Schema.Literals(["none", "quota", "smallQuota", "FailedCreate", "FailedMount", "Unhealthy"]),
+  warning: Schema.Literals(["none", "quota", "smallQuota", "FailedCreate", "FailedMount", "FailedCreatePodSandBox", "Unhealthy"]),
   expired: Schema.Boolean,
   /**
    * What Flux has. `new` differs from what the task knows, `known` does not, and `moved` is the same content under another revision and
@@ -305,6 +305,7 @@ const pod = ({ lastWords, pod, runner, worker }: Seed): Option.Option<PodSeen> =
     worker: container(worker),
     runner: container(runner),
     install: Option.none(),
+    others: [],
     lastWords: lastWords && worker === "Completed" ? Option.some(success) : Option.none()
   })
 
