@@ -31,6 +31,7 @@ export const jobSeen = ({ metadata, status }: Job): JobSeen => {
     reason: why?.reason ?? "",
     message: why?.message ?? "",
     deleting: metadata.deletionTimestamp !== undefined,
+    suspended: holds("Suspended") !== undefined,
     createdAt: metadata.creationTimestamp,
     configHash: metadata.annotations?.[configHashAnnotation] ?? ""
   }

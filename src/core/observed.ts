@@ -17,6 +17,8 @@ export interface JobSeen {
   readonly reason: string
   readonly message: string
   readonly deleting: boolean
+  /** Whether Kubernetes makes no Pod for the Job until somebody sets its spec.suspend to false, as Kueue does. */
+  readonly suspended: boolean
   readonly createdAt: string
   /** The hash of the configuration that the Job was built from; empty if the Job does not say. */
   readonly configHash: string
@@ -140,8 +142,8 @@ export interface Observed {
    */
   readonly jobKnownMillis: number
   /**
-   * How long the Pod may have been starting, by the same clock: 0 while a quota leaves no room for it. Once the Job is being deleted, how
-   * long that has taken.
+   * How long the Pod may have been starting, by the same clock: 0 while a quota leaves no room for it or its Job is suspended, and counted
+   * anew once no node could take it, and again once one can. Once the Job is being deleted, how long that has taken.
    */
   readonly startingMillis: number
   /** The Pod of the claim. Without a claim, the newest Pod of the Job that may still take it, else the newest of all. */

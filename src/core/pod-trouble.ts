@@ -4,8 +4,10 @@
 import { Option } from "effect"
 import { isOfQuota, quotaTooSmall, type TooSmall } from "../schema/quota.ts"
 import type { FailureReason } from "../schema/reason.ts"
+import { longestWaitForNodeSeconds } from "./manifest/places.ts"
 import type { ContainerSeen, JobSeen, Observed, PodSeen, Warning } from "./observed.ts"
 import { hadToGo } from "./plan-again.ts"
+import type { TaskPolicy } from "./task-policy.ts"
 
 export interface Trouble {
   readonly reason: FailureReason | "JobCreated" | "Unschedulable" | "QuotaExceeded" | "Refused"
@@ -79,16 +81,35 @@ const warningTrouble = ({ message, reason }: Warning, node: string): Option.Opti
     : Option.none()
 }
 
-/** Returns why the stage has not started yet, as far as the Pod or a warning says. */
-export const troubleOfStart = ({ pod, warning }: Pick<Observed, "pod" | "warning">): Option.Option<Trouble> =>
-  Option.orElse(
+/** What a start is judged by. */
+type Start = Pick<Observed, "job" | "pod" | "warning">
+
+/** Reports whether the Job is suspended. That is no failed start, because whoever suspended it, such as Kueue, resumes it in its turn. */
+export const isSuspended = ({ job }: Pick<Observed, "job">): boolean =>
+  Option.exists(job, ({ state, suspended }) => suspended && state === "active")
+
+/** Returns why the stage has not started yet, as far as the Job, the Pod or a warning says. */
+export const troubleOfStart = ({ job, pod, warning }: Start): Option.Option<Trouble> => {
+  if (isSuspended({ job })) {
+    const message = "Its Job is suspended, by a queue such as Kueue or by hand; it starts once the Job's spec.suspend is false."
+    return Option.some({ reason: "JobCreated", message, final: false })
+  }
+  return Option.orElse(
     Option.flatMap(pod, startTrouble),
     () => Option.flatMap(warning, (told) => warningTrouble(told, Option.match(pod, { onNone: () => "", onSome: ({ node }) => node })))
   )
+}
 
 /** Reports whether the start waits for a quota. That is no failed start, because a quota has room again when others end. */
-export const waitsForQuota = (observed: Pick<Observed, "pod" | "warning">): boolean =>
-  Option.exists(troubleOfStart(observed), ({ reason }) => reason === "QuotaExceeded")
+export const waitsForQuota = (start: Start): boolean => Option.exists(troubleOfStart(start), ({ reason }) => reason === "QuotaExceeded")
+
+/** Reports whether the Pod waits for a node that can take it. */
+export const waitsForNode = ({ job, pod }: Pick<Observed, "job" | "pod">): boolean =>
+  Option.exists(pod, ({ unschedulable }) => unschedulable !== "") && !Option.exists(job, ({ deleting }) => deleting)
+
+/** Returns how long a start may take: longer while no node can take the Pod, because an autoscaler may be about to add one. */
+export const longestStartMillis = (start: Start, { startupTimeoutSeconds }: Pick<TaskPolicy, "startupTimeoutSeconds">): number =>
+  Math.max(startupTimeoutSeconds, waitsForNode(start) ? longestWaitForNodeSeconds : 0) * 1000
 
 /** Reports whether the kubelet says that the worker has ended, so that nothing claims or reports from this Pod any more. */
 export const isPodOver = (pod: PodSeen): boolean =>
@@ -147,13 +168,13 @@ const notTakenInTime = "The worker did not take the task within task.startupTime
 
 /** Returns why a stage that was not claimed is not started any more. */
 export const endOfStart = (
-  { job, pod, warning }: Pick<Observed, "job" | "pod" | "warning">
+  { job, pod, warning }: Start
 ): { readonly reason: FailureReason; readonly message: string } => {
   const isOver = Option.exists(job, ({ state }) => state !== "active") || Option.exists(pod, isPodOver)
   const end = endOf(pod, job)
   const hasBegun = Option.exists(pod, ({ worker }) => Option.exists(worker, ({ state }) => state === "terminated"))
   if (isOver && (hasBegun || (Option.isSome(pod) && hadToGo(end.reason)))) return end // whatever the Pod waited for
-  return Option.match(troubleOfStart({ pod, warning }), {
+  return Option.match(troubleOfStart({ job, pod, warning }), {
     onNone: () => isOver ? end : { reason: "StartupTimeout", message: notTakenInTime },
     onSome: ({ message, reason }) => ({ reason: finalReason(reason), message })
   })

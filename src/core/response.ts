@@ -22,7 +22,7 @@ import {
   withJobGivenUp
 } from "./launches.ts"
 import { askAgainMillis, isForGood, waitReasonOf } from "./observed.ts"
-import { endOf, endOfStart, troubleOfStart, waitsForQuota } from "./pod-trouble.ts"
+import { endOf, endOfStart, longestStartMillis, troubleOfStart, waitsForQuota } from "./pod-trouble.ts"
 import {
   assignmentOf,
   ended,
@@ -273,7 +273,7 @@ export const showStarting: Respond = (s) => {
     return later(unchanged(s), Math.min(quiet - age, quiet) + spreadMillis(s.observed.task.metadata.uid))
   }
   const { jobKnownMillis, startingMillis } = s.observed
-  const left = waitsForQuota(s.observed) ? quotaPatienceMillis - jobKnownMillis : s.policy.startupTimeoutSeconds * 1000 - startingMillis
+  const left = waitsForQuota(s.observed) ? quotaPatienceMillis - jobKnownMillis : longestStartMillis(s.observed, s.policy) - startingMillis
   const again = lookAgainAfter(age)
   const news = startNews(s)
   const told = underWay(s, news)

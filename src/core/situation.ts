@@ -8,7 +8,7 @@ import { isPlain, jobName } from "./job-name.ts"
 import { isCounted, isGivenUp, isLaunchMarkedFailed, isOutOfPatience, launchesOf, mostLaunches, nextAfterMillis } from "./launches.ts"
 import { claimLostExitCode } from "./manifest/places.ts"
 import { isForGood, type Observed } from "./observed.ts"
-import { isEngineOver, isPodOver, troubleOfStart, waitsForQuota } from "./pod-trouble.ts"
+import { isEngineOver, isPodOver, longestStartMillis, troubleOfStart, waitsForQuota } from "./pod-trouble.ts"
 import { isCalledOff, isOfNewerVersion, isOver } from "./status.ts"
 import type { TaskPolicy } from "./task-policy.ts"
 
@@ -58,8 +58,8 @@ const changes: Holds = ({ observed: { task } }) => mutates(task.spec.stage)
  */
 const isClearedAway: Holds = (s) => isLaunchMarkedFailed(s.observed) && Option.isNone(s.observed.pod)
 /** Reports whether a start has taken all of its time, and `moreMillis` beyond it, by a monotonic clock. */
-const overdue = ({ observed: { job, startingMillis }, policy }: Situation, moreMillis = 0): boolean =>
-  Option.isSome(job) && startingMillis >= policy.startupTimeoutSeconds * 1000 + moreMillis
+const overdue = ({ observed, policy }: Situation, moreMillis = 0): boolean =>
+  Option.isSome(observed.job) && observed.startingMillis >= longestStartMillis(observed, policy) + moreMillis
 
 /**
  * Reports whether the task has its workspace, for which others may wait, and an artifact is written down. It starts with that artifact,

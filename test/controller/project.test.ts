@@ -142,6 +142,11 @@ describe("projectJob", () => {
     { given: "Complete", conditions: [{ type: "Complete", status: "True" }], state: "complete" },
     { given: "Failed", conditions: [{ type: "Failed", status: "True", reason: "DeadlineExceeded" }], state: "failed" }
   ])("takes $given as $state", ({ conditions, state }) => expect(job({ conditions }).state).toBe(state))
+  it("knows whether a Job is suspended", () => {
+    const suspended = (status: string) => job({ conditions: [{ type: "Suspended", status, reason: "JobSuspended" }] })
+    expect([suspended("True"), suspended("False"), job({})].map((_) => _.suspended)).toEqual([true, false, false])
+    expect(suspended("True")).toMatchObject({ state: "active", reason: "" })
+  })
   it("knows why a Job is about to fail, while its Pods are still to end", () => {
     const target = { type: "FailureTarget", status: "True", reason: "DeadlineExceeded", message: "Job was active longer than its deadline" }
     const why = { reason: "DeadlineExceeded", message: "Job was active longer than its deadline" }

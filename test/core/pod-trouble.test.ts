@@ -24,7 +24,7 @@ describe("a quota", () => {
     ["violates PodSecurity", false]
   ])("is waited for, and nothing else, when no Pod can be made: %s", (said, isQuota) => {
     const warning = Option.some({ reason: "FailedCreate", message: `Error creating: pods "p" is forbidden: ${said}` })
-    expect(waitsForQuota({ pod: Option.none(), warning })).toBe(isQuota)
+    expect(waitsForQuota({ job: Option.none(), pod: Option.none(), warning })).toBe(isQuota)
   })
 })
 
@@ -122,12 +122,12 @@ describe("troubleOfStart", () => {
   it.each(["FailedCreatePodSandBox", "NetworkNotReady"])("says why the node cannot set the Pod up: %s", (reason) => {
     const warning = Option.some({ reason, message: "no addresses left" })
     const pod = Option.some({ ...healthy, phase: "Pending" as const, worker: Option.none(), runner: Option.none() })
-    expect(Option.getOrThrow(troubleOfStart({ pod, warning }))).toEqual({
+    const job = worldOf({ ...plainSeed, job: "active" }).job
+    expect(Option.getOrThrow(troubleOfStart({ job, pod, warning }))).toEqual({
       reason: "JobCreated",
       message: "Node node cannot set up the Pod yet: no addresses left",
       final: false
     })
-    const job = worldOf({ ...plainSeed, job: "active" }).job
     expect(endOfStart({ job, pod, warning }).reason).toBe("StartupTimeout")
   })
 })
