@@ -44,6 +44,15 @@ const answering = (status: number, body: string) =>
   )
 
 describe("the program's end", () => {
+  it.live("is one sentence where a Pod cannot be set up, because the kubelet takes that for the termination message", () =>
+    Effect.gen(function*() {
+      expect(yield* run(["install", "/dev/null"], {})).toMatchObject({
+        code: 1,
+        out: "",
+        error: "error: The worker cannot use /dev/null/exec (ENOTDIR); check the volumes of the Pod and who owns them.\n"
+      })
+    }))
+
   it.live("is 0 after a run that is applied, with everything on stdout", () =>
     Effect.gen(function*() {
       const url = yield* Effect.flatMap(directory, serve)

@@ -1,9 +1,9 @@
 // How long the Job of each task has been known, by our monotonic clock and not by its creation time, and when its last Pod was made.
-// Always holds: another Job begins anew; a wait for a quota does not count as the start of a Pod; once the Job is being deleted, that is timed instead.
+// Always holds: another Job begins anew; waits for a quota, a node or a resume do not count as the start of a Pod; once the Job is being deleted, that is timed instead.
 // Used by controller/world.
 import { Option } from "effect"
 import type { JobSeen, Observed } from "../core/observed.ts"
-import { waitsForQuota } from "../core/pod-trouble.ts"
+import { isSuspended, waitsForNode, waitsForQuota } from "../core/pod-trouble.ts"
 
 /** What passes saw of a Job. `at` and `startsAt` are in monotonic milliseconds. */
 interface KnownJob {
@@ -11,8 +11,13 @@ interface KnownJob {
   readonly job: string
   /** When a pass first saw the Job. */
   readonly at: number
-  /** Since when its Pod has been starting; undefined while that waits for a quota. If `goes`, since when the Job has been going. */
+  /**
+   * Since when its Pod has been starting, or has waited for a node if `lacksNode`; undefined while it waits for a quota or the Job is
+   * suspended. If `goes`, since when the Job has been going.
+   */
   readonly startsAt: number | undefined
+  /** Whether no node could take the Pod. */
+  readonly lacksNode: boolean
   /** Whether the Job is being deleted. */
   readonly goes: boolean
   /** When the last Pod that a pass saw of the Job was made, by the API server's clock. */
@@ -23,8 +28,10 @@ interface KnownJob {
 type Seen = Pick<Observed, "job" | "pod" | "warning">
 
 const goingSince = (before: KnownJob | undefined, at: number): number | undefined => before?.goes === true ? before.startsAt : at
-const startingSince = (before: KnownJob | undefined, seen: Seen, at: number): number | undefined =>
-  waitsForQuota(seen) ? undefined : before?.startsAt ?? at
+const startingSince = (before: KnownJob | undefined, seen: Seen, at: number): number | undefined => {
+  if (waitsForQuota(seen) || isSuspended(seen)) return undefined
+  return before?.lacksNode === waitsForNode(seen) ? before.startsAt ?? at : at
+}
 
 export const jobAges = () => {
   const known = new Map<string, KnownJob>() // by the task's uid
@@ -35,11 +42,12 @@ export const jobAges = () => {
 
   return {
     knownMillis: (taskUid: string, job: Option.Option<JobSeen>, at: number): number => at - (of(taskUid, job)?.at ?? at),
-    startingMillis: (taskUid: string, job: Option.Option<JobSeen>, at: number): number => {
-      const seen = of(taskUid, job)
-      if (seen === undefined) return 0
-      if (Option.exists(job, ({ deleting }) => deleting) && !seen.goes) return 0 // no pass has recorded the deletion yet
-      return at - (seen.startsAt ?? at)
+    startingMillis: (taskUid: string, seen: Seen, at: number): number => {
+      const before = of(taskUid, seen.job)
+      if (before === undefined) return 0
+      if (before.goes) return at - (before.startsAt ?? at)
+      if (Option.exists(seen.job, ({ deleting }) => deleting)) return 0 // no pass has recorded the deletion yet
+      return at - (startingSince(before, seen, at) ?? at)
     },
     lastPodMadeAt: (taskUid: string, job: Option.Option<JobSeen>): Option.Option<string> =>
       of(taskUid, job)?.lastPodMadeAt ?? Option.none(),
@@ -54,6 +62,7 @@ export const jobAges = () => {
         at: before?.at ?? at,
         startsAt: goes ? goingSince(before, at) : startingSince(before, observed, at),
         goes,
+        lacksNode: waitsForNode(observed),
         lastPodMadeAt: Option.orElse(Option.map(pod, ({ createdAt }) => createdAt), () => before?.lastPodMadeAt ?? Option.none())
       })
     },

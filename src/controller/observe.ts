@@ -267,7 +267,7 @@ export const observe = (world: World, task: AgentTask, answers: Answers, at: num
     job,
     hadJob: world.hadJob(uid) && (Option.isSome(cached) || !answers.live), // unless the Job that is gone is the one that was asked about
     jobKnownMillis: world.jobKnownMillis(uid, job, at),
-    startingMillis: world.startingMillis(uid, job, at),
+    startingMillis: world.startingMillis(uid, { job, pod, warning: answers.warning }, at),
     pod,
     hadPod: Option.isSome(pod) || Option.isSome(world.lastPodMadeAt(uid, job)),
     turn: world.turn(task),

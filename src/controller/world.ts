@@ -15,10 +15,10 @@ export interface World extends Cache.Cache, Turns.Turns {
   /** How long passes have known this Job of the task at `at`, in monotonic milliseconds; 0 at the first look. */
   readonly jobKnownMillis: (taskUid: string, job: Option.Option<JobSeen>, at: number) => number
   /**
-   * How long the Pod of this Job has been starting, from the first pass that did not see it wait for a quota; once the Job is being
-   * deleted, how long that has taken.
+   * How long the Pod of this Job has been starting, from the first pass that did not see it wait for a quota or a suspended Job. A wait for
+   * a node is counted by itself. Once the Job is being deleted, how long that has taken.
    */
-  readonly startingMillis: (taskUid: string, job: Option.Option<JobSeen>, at: number) => number
+  readonly startingMillis: (taskUid: string, seen: Pick<Observed, "job" | "pod" | "warning">, at: number) => number
   /** When the last Pod of this Job that a pass saw was made, by the API server's clock. */
   readonly lastPodMadeAt: (taskUid: string, job: Option.Option<JobSeen>) => Option.Option<string>
   readonly isExpired: (task: AgentTask) => boolean

@@ -13,10 +13,12 @@ export interface JobSeen {
   readonly name: string
   readonly uid: Uid
   readonly state: "active" | "complete" | "failed"
-  /** The reason of the condition that ended the Job, such as DeadlineExceeded; empty if there is none. */
+  /** The reason of the condition that ended the Job, or is about to, such as DeadlineExceeded; empty if there is none. */
   readonly reason: string
   readonly message: string
   readonly deleting: boolean
+  /** Whether Kubernetes makes no Pod for the Job until somebody sets its spec.suspend to false, as Kueue does. */
+  readonly suspended: boolean
   readonly createdAt: string
   /** The hash of the configuration that the Job was built from; empty if the Job does not say. */
   readonly configHash: string
@@ -53,6 +55,11 @@ export interface PodSeen {
   readonly worker: Option.Option<ContainerSeen>
   readonly runner: Option.Option<ContainerSeen>
   readonly install: Option.Option<ContainerSeen>
+  /**
+   * The sidecars of the values, and what webhooks added, by name; only those that wait for a reason, and init containers whose failure
+   * ended the Pod.
+   */
+  readonly others: ReadonlyArray<readonly [name: string, seen: ContainerSeen]>
   /** What the worker left in its termination message. */
   readonly lastWords: Option.Option<StageResult>
 }
@@ -140,8 +147,8 @@ export interface Observed {
    */
   readonly jobKnownMillis: number
   /**
-   * How long the Pod may have been starting, by the same clock: 0 while a quota leaves no room for it. Once the Job is being deleted, how
-   * long that has taken.
+   * How long the Pod may have been starting, by the same clock: 0 while a quota leaves no room for it or its Job is suspended, and counted
+   * anew once no node could take it, and again once one can. Once the Job is being deleted, how long that has taken.
    */
   readonly startingMillis: number
   /** The Pod of the claim. Without a claim, the newest Pod of the Job that may still take it, else the newest of all. */

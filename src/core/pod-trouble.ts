@@ -4,11 +4,13 @@
 import { Option } from "effect"
 import { isOfQuota, quotaTooSmall, type TooSmall } from "../schema/quota.ts"
 import type { FailureReason } from "../schema/reason.ts"
+import { longestWaitForNodeSeconds } from "./manifest/places.ts"
 import type { ContainerSeen, JobSeen, Observed, PodSeen, Warning } from "./observed.ts"
 import { hadToGo } from "./plan-again.ts"
+import type { TaskPolicy } from "./task-policy.ts"
 
 export interface Trouble {
-  readonly reason: FailureReason | "Unschedulable" | "QuotaExceeded" | "Refused"
+  readonly reason: FailureReason | "JobCreated" | "Unschedulable" | "QuotaExceeded" | "Refused"
   readonly message: string
   /** Whether waiting longer cannot help. */
   readonly final: boolean
@@ -18,11 +20,16 @@ const imageWaits = new Set(["ErrImagePull", "ImagePullBackOff", "RegistryUnavail
 const imageNevers = new Set(["InvalidImageName", "ErrImageNeverPull"])
 const configurationWaits = new Set(["CreateContainerConfigError", "CreateContainerError", "RunContainerError", "StartError"])
 
-const containers = ({ install, runner, worker }: PodSeen): ReadonlyArray<readonly [string, ContainerSeen]> =>
-  Object.entries({ install, runner, worker }).flatMap(([name, seen]) => Option.isSome(seen) ? [[name, seen.value] as const] : [])
+const containers = ({ install, others, runner, worker }: PodSeen): PodSeen["others"] => [
+  ...Object.entries({ install, runner, worker }).flatMap(([name, seen]) => Option.isSome(seen) ? [[name, seen.value] as const] : []),
+  ...others
+]
+
+/** Returns words of a log or of the container runtime on one line. */
+const inLine = (words: string): string => words.trim().replace(/\s+/gu, " ")
 
 const troubleOf = ([name, seen]: readonly [string, ContainerSeen]): ReadonlyArray<Trouble> => {
-  const say = (what: string): string => `Container ${name} ${what}: ${seen.message || seen.reason}`
+  const say = (what: string): string => `Container ${name} ${what}: ${inLine(seen.message) || seen.reason}`
   if (name === "runner" && (seen.reason === "StartError" || seen.lastReason === "StartError")) {
     return [{ reason: "InvalidConfiguration", message: say("cannot start; the image needs /bin/sh"), final: false }]
   }
@@ -34,8 +41,9 @@ const troubleOf = ([name, seen]: readonly [string, ContainerSeen]): ReadonlyArra
       return [{ reason: "InvalidConfiguration", message: say("ends as soon as it starts"), final: false }]
     }
   }
-  if (name === "install" && seen.state === "terminated" && !Option.contains(seen.exitCode, 0)) {
-    return [{ reason: "InvalidConfiguration", message: say("failed"), final: true }]
+  const code = Option.getOrElse(seen.exitCode, () => 0)
+  if (name !== "runner" && name !== "worker" && code !== 0) {
+    return [{ reason: "InvalidConfiguration", message: say(`failed with exit code ${code}`), final: true }]
   }
   return []
 }
@@ -51,8 +59,11 @@ const tooSmall = ({ asked, quota }: TooSmall): string =>
     asked.map(({ limited, requested, resource }) => `${requested} of ${resource} (the quota allows ${limited})`).join(", ")
   }; ask for less in jobTemplate.runner.resources of the task, or in task.runner.resources and task.worker.resources of the values, or raise the quota.`
 
-/** Returns trouble that only a warning tells of, and neither Job nor Pod: the Pod cannot be made, or one of its volumes is missing. */
-const warningTrouble = ({ message, reason }: Warning): Option.Option<Trouble> => {
+/**
+ * Returns trouble that only a warning tells of, and neither Job nor Pod: the Pod cannot be made, its node gives it no network or runtime,
+ * or one of its volumes is missing.
+ */
+const warningTrouble = ({ message, reason }: Warning, node: string): Option.Option<Trouble> => {
   if (reason === "FailedCreate") {
     const never = quotaTooSmall(message)
     if (never !== undefined) return Option.some({ reason: "Refused", message: tooSmall(never), final: false })
@@ -62,18 +73,43 @@ const warningTrouble = ({ message, reason }: Warning): Option.Option<Trouble> =>
       final: false
     })
   }
+  if (reason === "FailedCreatePodSandBox" || reason === "NetworkNotReady") {
+    return Option.some({ reason: "JobCreated", message: `Node ${node} cannot set up the Pod yet: ${message}`, final: false })
+  }
   return reason === "FailedMount" || reason === "FailedAttachVolume"
     ? Option.some({ reason: "InvalidConfiguration", message: `A volume of the Pod cannot be mounted: ${message}`, final: false })
     : Option.none()
 }
 
-/** Returns why the stage has not started yet, as far as the Pod or a warning says. */
-export const troubleOfStart = ({ pod, warning }: Pick<Observed, "pod" | "warning">): Option.Option<Trouble> =>
-  Option.orElse(Option.flatMap(pod, startTrouble), () => Option.flatMap(warning, warningTrouble))
+/** What a start is judged by. */
+type Start = Pick<Observed, "job" | "pod" | "warning">
+
+/** Reports whether the Job is suspended. That is no failed start, because whoever suspended it, such as Kueue, resumes it in its turn. */
+export const isSuspended = ({ job }: Pick<Observed, "job">): boolean =>
+  Option.exists(job, ({ state, suspended }) => suspended && state === "active")
+
+/** Returns why the stage has not started yet, as far as the Job, the Pod or a warning says. */
+export const troubleOfStart = ({ job, pod, warning }: Start): Option.Option<Trouble> => {
+  if (isSuspended({ job })) {
+    const message = "Its Job is suspended, by a queue such as Kueue or by hand; it starts once the Job's spec.suspend is false."
+    return Option.some({ reason: "JobCreated", message, final: false })
+  }
+  return Option.orElse(
+    Option.flatMap(pod, startTrouble),
+    () => Option.flatMap(warning, (told) => warningTrouble(told, Option.match(pod, { onNone: () => "", onSome: ({ node }) => node })))
+  )
+}
 
 /** Reports whether the start waits for a quota. That is no failed start, because a quota has room again when others end. */
-export const waitsForQuota = (observed: Pick<Observed, "pod" | "warning">): boolean =>
-  Option.exists(troubleOfStart(observed), ({ reason }) => reason === "QuotaExceeded")
+export const waitsForQuota = (start: Start): boolean => Option.exists(troubleOfStart(start), ({ reason }) => reason === "QuotaExceeded")
+
+/** Reports whether the Pod waits for a node that can take it. */
+export const waitsForNode = ({ job, pod }: Pick<Observed, "job" | "pod">): boolean =>
+  Option.exists(pod, ({ unschedulable }) => unschedulable !== "") && !Option.exists(job, ({ deleting }) => deleting)
+
+/** Returns how long a start may take: longer while no node can take the Pod, because an autoscaler may be about to add one. */
+export const longestStartMillis = (start: Start, { startupTimeoutSeconds }: Pick<TaskPolicy, "startupTimeoutSeconds">): number =>
+  Math.max(startupTimeoutSeconds, waitsForNode(start) ? longestWaitForNodeSeconds : 0) * 1000
 
 /** Reports whether the kubelet says that the worker has ended, so that nothing claims or reports from this Pod any more. */
 export const isPodOver = (pod: PodSeen): boolean =>
@@ -98,11 +134,14 @@ export const endOf = (
     return { reason: "DeadlineExceeded", message: "Kubernetes ended the Job at its deadline (activeDeadlineSeconds)." }
   }
   if (Option.isNone(pod)) return { reason: "NodeLost", message: "The Pod is gone and left no result." }
-  const { deleting, disruption, message, name, node, reason, runner, worker } = pod.value
+  const { deleting, disruption, message, name, node, phase, reason, runner, worker } = pod.value
   if (reason === "Evicted" || reason === "Preempting" || reason === "Shutdown" || reason === "Terminated") {
     return { reason: "Evicted", message: `Pod ${name} was evicted from node ${node}: ${message || reason}` }
   }
   if (reason === "NodeLost") return { reason: "NodeLost", message: `Node ${node} was lost with Pod ${name}.` }
+  if (phase === "Failed" && reason !== "" && Option.isNone(worker)) { // OutOfcpu, NodeShutdown, NodeAffinity …: the kubelet started nothing
+    return { reason: "Evicted", message: `Pod ${name} was refused by node ${node}: ${message || reason}` }
+  }
   if (wasOutOfMemory(worker)) {
     return { reason: "OutOfMemory", message: `The worker of Pod ${name} ran out of memory; raise task.worker.resources.limits.memory.` }
   }
@@ -112,23 +151,30 @@ export const endOf = (
   if (disruption !== "") return { reason: "Evicted", message: `Pod ${name} had to leave node ${node}: ${disruption}` }
   if (deleting) return { reason: "Evicted", message: `Pod ${name} was deleted.` }
   const code = Option.match(Option.flatMap(worker, (_) => _.exitCode), { onNone: () => "", onSome: (_) => ` with exit code ${_}` })
-  return { reason: "Lost", message: `The worker of Pod ${name} ended${code} and left no result.` }
+  const words = Option.match(worker, { onNone: () => "", onSome: ({ message }) => inLine(message) })
+  const said = words === "" || words.startsWith("{") ? "." : `: ${words}` // a result that cannot be read is no sentence
+  return { reason: "Lost", message: `The worker of Pod ${name} ended${code} and left no result${said}` }
 }
 
 /** Returns the failure reason for a start that is given up while it waits for `reason`. */
 const finalReason = (reason: Trouble["reason"]): FailureReason =>
-  reason === "Refused" ? "Denied" : reason === "Unschedulable" || reason === "QuotaExceeded" ? "StartupTimeout" : reason
+  reason === "Refused"
+    ? "Denied"
+    : reason === "JobCreated" || reason === "Unschedulable" || reason === "QuotaExceeded"
+    ? "StartupTimeout"
+    : reason
 
 const notTakenInTime = "The worker did not take the task within task.startupTimeoutSeconds; the events of its Job and Pod may say why."
 
 /** Returns why a stage that was not claimed is not started any more. */
 export const endOfStart = (
-  { job, pod, warning }: Pick<Observed, "job" | "pod" | "warning">
+  { job, pod, warning }: Start
 ): { readonly reason: FailureReason; readonly message: string } => {
   const isOver = Option.exists(job, ({ state }) => state !== "active") || Option.exists(pod, isPodOver)
   const end = endOf(pod, job)
-  if (isOver && Option.isSome(pod) && hadToGo(end.reason)) return end // whatever the Pod waited for
-  return Option.match(troubleOfStart({ pod, warning }), {
+  const hasBegun = Option.exists(pod, ({ worker }) => Option.exists(worker, ({ state }) => state === "terminated"))
+  if (isOver && (hasBegun || (Option.isSome(pod) && hadToGo(end.reason)))) return end // whatever the Pod waited for
+  return Option.match(troubleOfStart({ job, pod, warning }), {
     onNone: () => isOver ? end : { reason: "StartupTimeout", message: notTakenInTime },
     onSome: ({ message, reason }) => ({ reason: finalReason(reason), message })
   })

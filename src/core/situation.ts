@@ -9,7 +9,7 @@ import { isPlain, jobName } from "./job-name.ts"
 import { isCounted, isGivenUp, isLaunchMarkedFailed, isOutOfPatience, launchesOf, mostLaunches, nextAfterMillis } from "./launches.ts"
 import { claimLostExitCode } from "./manifest/places.ts"
 import { isFinal, type JobSeen, type Observed, SourceSeen, Turn } from "./observed.ts"
-import { isEngineOver, isPodOver, troubleOfStart, waitsForQuota } from "./pod-trouble.ts"
+import { isEngineOver, isPodOver, longestStartMillis, troubleOfStart, waitsForQuota } from "./pod-trouble.ts"
 import { isCalledOff, isOfNewerVersion, isOver } from "./status.ts"
 import type { TaskPolicy } from "./task-policy.ts"
 import { isOther } from "./workspace-lease.ts"
@@ -71,8 +71,8 @@ const changes: Holds = ({ observed: { task } }) => mutates(task.spec.stage)
 const isClearedAway = ({ observed: { pod, task } }: Situation, job: JobSeen): boolean =>
   isLaunchMarkedFailed(task, job) && Option.isNone(pod)
 /** Reports whether the start of a Job has taken all of its time, and `moreMillis` beyond it, by a monotonic clock. */
-const overdue = ({ observed: { startingMillis }, policy }: Situation, moreMillis = 0): boolean =>
-  startingMillis >= policy.startupTimeoutSeconds * 1000 + moreMillis
+const overdue = ({ observed, policy }: Situation, moreMillis = 0): boolean =>
+  observed.startingMillis >= longestStartMillis(observed, policy) + moreMillis
 
 /**
  * Reports whether the task has its workspace, for which others may wait, and an artifact is written down. It starts with that artifact,

@@ -22,7 +22,7 @@ import {
   withJobGivenUp
 } from "./launches.ts"
 import type { FinalRefusal, JobSeen, Refusal } from "./observed.ts"
-import { endOfStart, troubleOfStart, waitsForQuota } from "./pod-trouble.ts"
+import { endOfStart, longestStartMillis, troubleOfStart, waitsForQuota } from "./pod-trouble.ts"
 import {
   andThen,
   deleteJob,
@@ -178,7 +178,7 @@ export const showStarting: RespondTo<JobSeen> = (s, job) => {
   if (age < quiet && Option.isNone(troubleOfStart(s.observed))) {
     return later(unchanged(s), Math.min(quiet - age, quiet) + spreadMillis(task.metadata.uid))
   }
-  const left = waitsForQuota(s.observed) ? quotaPatienceMillis - jobKnownMillis : s.policy.startupTimeoutSeconds * 1000 - startingMillis
+  const left = waitsForQuota(s.observed) ? quotaPatienceMillis - jobKnownMillis : longestStartMillis(s.observed, s.policy) - startingMillis
   const again = lookAgainAfter(age)
   const news = startNews(s)
   const told = underWay(s, news)

@@ -39,7 +39,10 @@ export type ContainerStatus = typeof containerStatus.Type
 
 export const Pod = Schema.Struct({
   metadata,
-  spec: maybe(Schema.Struct({ nodeName: maybe(Schema.String) })),
+  spec: maybe(Schema.Struct({
+    nodeName: maybe(Schema.String),
+    initContainers: list(Schema.Struct({ name: Schema.String, restartPolicy: maybe(Schema.String) }))
+  })),
   status: maybe(Schema.Struct({
     phase: maybe(Schema.Literals(["Pending", "Running", "Succeeded", "Failed", "Unknown"])),
     reason: maybe(Schema.String),

@@ -21,8 +21,10 @@ export const reasons = {
   NameHeld:
     "The name of its Job is still taken, by the Job of a former task of this name or of a task whose Job gets the same name; wait until that Job is gone, or make this task again under another name.",
   // while it starts and runs
-  JobCreated: "The Job was created; Kubernetes is scheduling the Pod and pulling its images.",
-  Unschedulable: "No node can take the Pod; look at the message for what is missing.",
+  JobCreated:
+    "The Job was created; Kubernetes is scheduling the Pod, setting up its network and pulling its images. If the Job is suspended, as by Kueue, the message says so, and the task waits until it is resumed.",
+  Unschedulable:
+    "No node can take the Pod; look at the message for what is missing. An autoscaler has 15 minutes to add a node, or task.startupTimeoutSeconds if that is longer; then the task fails as StartupTimeout.",
   Claimed: "The worker has taken the task and is running it.",
   NodeUnreachable:
     "The node does not answer, and the stage may still be running there, so the task keeps its place and its workspace until the node answers or is removed; repair the node, or delete its Node object if the machine is off.",
@@ -40,14 +42,15 @@ export const reasons = {
   EngineMissing:
     "The runner image has no such engine, or one that cannot start, as the message says; use an image in which tofu or terraform runs.",
   ImagePull: "An image could not be pulled; check its name, tag and pull secrets.",
-  StartupTimeout: "The Pod did not start in time (task.startupTimeoutSeconds); the message says what it waited for.",
+  StartupTimeout:
+    "The Pod did not start in time (task.startupTimeoutSeconds, or 15 minutes if no node could take it); the message says what it waited for.",
   DeadlineExceeded:
     "The stage ran longer than spec.timeoutSeconds or task.job.activeDeadlineSeconds allows, and was interrupted; raise the limit that it reached.",
   OutOfMemory: "A container used more memory than its limit, or came near to it and was stopped in order; raise the limit.",
   DiskFull:
     "A volume is full; the message says which. If it is the Pod's own, raise persistence.emptyDir.sizeLimit; if it is a claim, make the claim larger.",
   Evicted:
-    "The Pod was evicted, deleted, or had to leave its node; the message says whether anything was run. The plan of a run, or of a task that follows its source, is made again, three times at most; an apply or destroy that had begun never is.",
+    "The Pod was evicted, deleted, refused by its node, or had to leave it; the message says whether anything was run. The plan of a run, or of a task that follows its source, is made again, three times at most; an apply or destroy that had begun never is.",
   NodeLost:
     "The Pod is gone, most often with its node, and the stage left no result; after an apply or destroy, look at the state before the next run.",
   PoolUnreachable: "The server did not answer in time; check agent.url and the network.",

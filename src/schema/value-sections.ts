@@ -63,7 +63,7 @@ const task = section({
     activeDeadlineSeconds: value(
       whole,
       0,
-      "Longest life of a Job in seconds, from its start to an orderly end; tasks with a longer timeout get a shorter one. 0: the task's timeout, plus an hour to save its state while the server is away."
+      "Longest life of a Job in seconds, from its start to an orderly end; tasks with a longer timeout get a shorter one. 0: the task's timeout, plus 15 minutes in which no node may take its Pod, and an hour to save its state while the server is away."
     ),
     backoffLimit: value(whole, 0, "How often a Job that failed to start may be tried again; a stage that has begun is never repeated."),
     podFailurePolicy: section({
@@ -113,7 +113,11 @@ const task = section({
     [],
     "Further containers of the Pods of tasks; they start before the runner and end after the worker, so their restartPolicy is always Always."
   ),
-  startupTimeoutSeconds: value(atLeastOne, 180, "Seconds that a Job may take until its worker takes the task."),
+  startupTimeoutSeconds: value(
+    atLeastOne,
+    180,
+    "Seconds that a Job may take until its worker takes the task. The time in which a quota leaves no room for its Pod, the Job is suspended, or no node can take the Pod (15 minutes at most) does not count."
+  ),
   userNamespaces: value(
     Schema.Boolean,
     false,

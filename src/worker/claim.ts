@@ -51,12 +51,14 @@ const standing = ({ metadata, spec, status }: AgentTask, { nonce, podUid }: Clai
 }
 
 /**
- * Reports whether the task is worth another look after this error: the write may have succeeded, come late or come before the controller's
- * own; or a policy denies it, perhaps only while that policy is being rolled out.
+ * Reports whether the task is worth another look after this answer: the write may have come late or before the controller's own; or a
+ * policy denies it, perhaps only while that policy is being rolled out.
  */
 const mayChange = ({ _tag }: KubernetesError): boolean =>
-  _tag === "Conflict" || _tag === "Unreachable" || _tag === "TooManyRequests" || _tag === "Invalid" || _tag === "Unauthorized" ||
-  _tag === "Forbidden"
+  _tag === "Conflict" || _tag === "Invalid" || _tag === "Unauthorized" || _tag === "Forbidden"
+
+/** Reports whether the API server gave no answer, so that the write may have succeeded. */
+const isSilent = ({ _tag }: ClaimLost | KubernetesError): boolean => _tag === "Unreachable" || _tag === "TooManyRequests"
 
 /** Claims the task; returns the claim, and the task as it is with the claim. */
 export const claimTask = Effect.fn("Claim.take")(
@@ -97,11 +99,13 @@ export const claimTask = Effect.fn("Claim.take")(
       )
       return { task: taken, claim }
     })
-    return yield* askAgain(attempt, {
+    const denied = askAgain(attempt, {
       while: (error) => error._tag !== "ClaimLost" && mayChange(error),
       first: "50 millis",
       spaced: "2 seconds",
       limit: "1 minute"
     })
+    // An upgrade of the control plane may take longer. A late claim does no harm, because a task that is over by then refuses it.
+    return yield* askAgain(denied, { while: isSilent, first: "50 millis", spaced: "2 seconds", limit: "3 minutes" })
   }
 )

@@ -3,7 +3,8 @@
 // Used by worker/worker.ts, last of all.
 import { Cause, type Duration, Effect, Equal, Option } from "effect"
 import { writeFileSync } from "node:fs"
-import { lastWords } from "../core/last-words.ts"
+import { lastWords, lastWordsBytes } from "../core/last-words.ts"
+import { shortenedInBytes } from "../core/sentence.ts"
 import { finished } from "../core/status.ts"
 import { Kubernetes } from "../kubernetes/client.ts"
 import type { Claim } from "../schema/agent-task.ts"
@@ -17,9 +18,9 @@ import { taskKind, writeTaskStatus } from "./task-kind.ts"
 /** Sends the result to the pool's server; succeeds when the server has confirmed it. */
 export type TellPool = (result: StageResult) => Effect.Effect<void, { readonly message: string }>
 
-const writeLastWords = Effect.fnUntraced(function*(result: StageResult) {
+const writeLastWords = Effect.fnUntraced(function*(words: string) {
   const { terminationLog } = yield* Settings
-  yield* Effect.try({ try: () => writeFileSync(terminationLog, lastWords(result)), catch: fileTrouble(terminationLog) }) // in place, because the kubelet mounts this very file
+  yield* Effect.try({ try: () => writeFileSync(terminationLog, words), catch: fileTrouble(terminationLog) }) // in place, because the kubelet mounts this very file
 })
 
 /** How long sending the end of the log, and then telling the pool, may take: less when the Pod has to go. */
@@ -69,6 +70,13 @@ const onItsOwn = <E extends { readonly message: string }, R>(
     onSuccess: () => Effect.succeed(true)
   })
 
+/**
+ * Leaves the reason why this worker has not claimed the task in its termination message. It is a sentence and no result, so the controller
+ * adds it to what it says of the Pod.
+ */
+export const reportUnclaimed = ({ message }: { readonly message: string }): Effect.Effect<void, never, Settings> =>
+  Effect.catch(writeLastWords(shortenedInBytes(message, lastWordsBytes)), (failure) => Effect.logError(failure.message))
+
 export interface Roads {
   /** Waits until the server has the log, at most this long. */
   readonly flushLog: (limit: Duration.Input) => Effect.Effect<void>
@@ -88,7 +96,7 @@ export const report = Effect.fn("Report.result")(function*(claim: Claim, result:
     onSome: (tell) => Effect.map(Effect.timeoutOption(onItsOwn("the pool", tell(result)), wait.pool), Option.getOrElse(() => false))
   })
   const status = (reported: boolean) => onItsOwn("the AgentTask", writeStatus(claim, result, reported))
-  yield* onItsOwn("the kubelet", writeLastWords(result))
+  yield* onItsOwn("the kubelet", writeLastWords(lastWords(result)))
   yield* flushLog(wait.log)
   // In haste the status does not wait for the pool; the controller then tells the pool once more, which does no harm.
   yield* hasty ? Effect.all([status(false), pool], { concurrency: 2 }) : Effect.flatMap(pool, status)

@@ -11,7 +11,7 @@ import { ownBacking } from "./own-backing.ts"
 import { Platform } from "./platform.ts"
 import { poolBacking } from "./pool-backing.ts"
 import { serveReadiness } from "./readiness.ts"
-import { report, type TellPool } from "./report.ts"
+import { report, reportUnclaimed, type TellPool } from "./report.ts"
 import { Settings } from "./settings.ts"
 import type { StageFailed } from "./stage-failed.ts"
 import { runStage } from "./stage.ts"
@@ -30,7 +30,7 @@ class StageUnsuccessful extends Data.TaggedError("StageUnsuccessful")<{ readonly
 const claimed = Effect.gen(function*() {
   const { readyPort, timeoutLimitSeconds } = yield* Settings
   const ready = yield* serveReadiness(readyPort)
-  const { claim, task } = yield* claimTask()
+  const { claim, task } = yield* Effect.tapError(claimTask(), reportUnclaimed)
   const { metadata, spec } = task
   yield* ready
   const timeoutSeconds = spec.timeoutSeconds ?? defaultTimeoutSeconds

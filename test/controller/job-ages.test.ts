@@ -33,8 +33,9 @@ describe("the ages of Jobs", () => {
     const seen = Option.some(job(0).seen)
     const { warning: quota } = worldOf({ ...plainSeed, warning: "quota" })
     const look = (warning: typeof quota, at: number) => {
-      const millis = [ages.knownMillis("uid-0", seen, at), ages.startingMillis("uid-0", seen, at)]
-      ages.passSaw("uid-0", { ...nothing, job: seen, warning }, at)
+      const start = { ...nothing, job: seen, warning }
+      const millis = [ages.knownMillis("uid-0", seen, at), ages.startingMillis("uid-0", start, at)]
+      ages.passSaw("uid-0", start, at)
       return millis
     }
     expect([
@@ -46,7 +47,43 @@ describe("the ages of Jobs", () => {
       look(quota, 270_000),
       look(nothing.warning, 280_000)
     ])
-      .toEqual([[0, 0], [5_000, 5_000], [200_000, 0], [250_000, 0], [260_000, 10_000], [270_000, 20_000], [280_000, 0]])
+      .toEqual([[0, 0], [5_000, 0], [200_000, 0], [250_000, 0], [260_000, 10_000], [270_000, 0], [280_000, 0]])
+  })
+
+  it("counts no time in which the Job is suspended", () => {
+    const ages = jobAges()
+    const look = (suspended: boolean, at: number) => {
+      const start = { ...nothing, job: Option.some({ ...job(0).seen, suspended }) }
+      const millis = ages.startingMillis("uid-0", start, at)
+      ages.passSaw("uid-0", start, at)
+      return millis
+    }
+    expect([look(false, 0), look(true, 5_000), look(true, 4_000_000), look(false, 4_100_000), look(false, 4_110_000)]).toEqual([
+      0,
+      0,
+      0,
+      0,
+      10_000
+    ])
+  })
+
+  it("counts a wait for a node by itself, and the start anew once there is one", () => {
+    const ages = jobAges()
+    const seen = Option.some(job(0).seen)
+    const podOf = (pod: "Pending" | "unschedulable") => worldOf({ ...plainSeed, job: "active", pod }).pod
+    const look = (pod: Observed["pod"], at: number) => {
+      const start = { ...nothing, job: seen, pod }
+      const millis = ages.startingMillis("uid-0", start, at)
+      ages.passSaw("uid-0", start, at)
+      return millis
+    }
+    expect([
+      look(Option.none(), 0),
+      look(podOf("unschedulable"), 5_000),
+      look(podOf("unschedulable"), 605_000),
+      look(podOf("Pending"), 606_000),
+      look(podOf("Pending"), 616_000)
+    ]).toEqual([0, 0, 600_000, 0, 10_000])
   })
 
   it("remembers when the last Pod of a Job was made, and not that of the Job before it", () => {
@@ -69,19 +106,19 @@ describe("the ages of Jobs", () => {
     const ages = jobAges()
     const { warning } = worldOf({ ...plainSeed, warning: "quota" })
     const look = (deleting: boolean, at: number) => {
-      const seen = Option.some({ ...job(0).seen, deleting })
-      ages.passSaw("uid-0", { ...nothing, job: seen, warning }, at)
-      return ages.startingMillis("uid-0", seen, at)
+      const start = { ...nothing, job: Option.some({ ...job(0).seen, deleting }), warning }
+      ages.passSaw("uid-0", start, at)
+      return ages.startingMillis("uid-0", start, at)
     }
     expect([look(false, 0), look(false, 60_000), look(true, 61_000), look(true, 241_000)]).toEqual([0, 0, 0, 180_000])
   })
 
   it("counts that time from when a pass was told of it, whatever a cache that is behind says after", () => {
     const ages = jobAges()
-    const going = (deleting: boolean) => Option.some({ ...job(0).seen, deleting })
     const look = (deleting: boolean, at: number) => {
-      const millis = ages.startingMillis("uid-0", going(deleting), at)
-      ages.passSaw("uid-0", { ...nothing, job: going(deleting) }, at)
+      const start = { ...nothing, job: Option.some({ ...job(0).seen, deleting }) }
+      const millis = ages.startingMillis("uid-0", start, at)
+      ages.passSaw("uid-0", start, at)
       return millis
     }
     expect([look(false, 0), look(false, 200_000), look(true, 200_000), look(false, 205_000), look(true, 205_000), look(true, 380_000)])

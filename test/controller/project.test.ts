@@ -35,6 +35,31 @@ describe("projectPod", () => {
     expect(projected.seen.runner).toMatchObject(Option.some({ state: "running", lastReason: "OOMKilled" }))
     expect(projected.seen.worker).toEqual(Option.none())
   })
+  it("keeps the other containers that something keeps from starting or that ended the start, by their names, and nothing of the rest", () => {
+    const waiting = (name: string, reason: string) => ({ name, state: { waiting: { reason, message: "its words" } } })
+    const ended = (name: string, exitCode: number) => ({ name, state: { terminated: { exitCode, reason: "Error", message: "its words" } } })
+    const { others } = Result.getOrThrow(
+      projectPod({
+        metadata,
+        spec: { initContainers: [{ name: "vault-init" }, { name: "done" }, { name: "proxy", restartPolicy: "Always" }, { name: "later" }] },
+        status: {
+          initContainerStatuses: [ended("vault-init", 1), ended("done", 0), ended("proxy", 143), waiting("later", "PodInitializing")],
+          containerStatuses: [
+            waiting("logs", "ImagePullBackOff"),
+            waiting("next", "ContainerCreating"),
+            ended("aside", 1), // its end does not end the start
+            waiting("worker", "ImagePullBackOff"),
+            { name: "mesh", state: { running: {} } }
+          ]
+        }
+      })
+    ).seen
+    expect(others).toMatchObject([
+      ["vault-init", { state: "terminated", reason: "Error", message: "its words", exitCode: Option.some(1) }],
+      ["logs", { state: "waiting", reason: "ImagePullBackOff", message: "its words" }]
+    ])
+    expect(pod({ containerStatuses: [waiting("worker", "PodInitializing")] }).others).toEqual([])
+  })
   it.each([
     {
       given: "a Pod that is ready",
@@ -50,6 +75,11 @@ describe("projectPod", () => {
       given: "a Pod marked not ready though its containers were",
       conditions: [{ type: "Ready", status: "False" }, { type: "ContainersReady", status: "True" }],
       answers: false
+    },
+    {
+      given: "a Pod that waits for a readiness gate, such as one of a load balancer",
+      conditions: [{ type: "Ready", status: "False", reason: "ReadinessGatesNotReady" }, { type: "ContainersReady", status: "True" }],
+      answers: true
     },
     { given: "a Pod of which nobody knows", conditions: [{ type: "Ready", status: "Unknown" }], answers: false }
   ])("takes $given as a node that answers: $answers", ({ answers, conditions }) => expect(pod({ conditions }).nodeAnswers).toBe(answers))
@@ -112,6 +142,18 @@ describe("projectJob", () => {
     { given: "Complete", conditions: [{ type: "Complete", status: "True" }], state: "complete" },
     { given: "Failed", conditions: [{ type: "Failed", status: "True", reason: "DeadlineExceeded" }], state: "failed" }
   ])("takes $given as $state", ({ conditions, state }) => expect(job({ conditions }).state).toBe(state))
+  it("knows whether a Job is suspended", () => {
+    const suspended = (status: string) => job({ conditions: [{ type: "Suspended", status, reason: "JobSuspended" }] })
+    expect([suspended("True"), suspended("False"), job({})].map((_) => _.suspended)).toEqual([true, false, false])
+    expect(suspended("True")).toMatchObject({ state: "active", reason: "" })
+  })
+  it("knows why a Job is about to fail, while its Pods are still to end", () => {
+    const target = { type: "FailureTarget", status: "True", reason: "DeadlineExceeded", message: "Job was active longer than its deadline" }
+    const why = { reason: "DeadlineExceeded", message: "Job was active longer than its deadline" }
+    expect(job({ conditions: [target] })).toMatchObject({ ...why, state: "active" })
+    expect(job({ conditions: [target, { ...target, type: "Failed" }] })).toMatchObject({ ...why, state: "failed" })
+    expect(job({ conditions: [{ ...target, status: "False" }] })).toMatchObject({ reason: "", message: "", state: "active" })
+  })
   it("knows of which configuration it was built, if it says so", () => {
     expect(job({}).configHash).toBe("")
     expect(job({}, { annotations: { "scalr.io/config-hash": "c0ffee", other: "x" } }).configHash).toBe("c0ffee")

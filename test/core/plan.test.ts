@@ -393,8 +393,24 @@ const cases: ReadonlyArray<Case> = [
     reason: "InvalidConfiguration"
   },
   {
-    given: "a Pod that no node can take, too long",
+    given: "a Pod that no node can take, for which an autoscaler may still add one",
     seed: { life: "starting", job: "active", jobAgeSeconds: 180, pod: "unschedulable" },
+    situation: "its Job is there",
+    actions: [],
+    phase: "Starting",
+    reason: "Unschedulable"
+  },
+  {
+    given: "a Job that is suspended",
+    seed: { life: "starting", job: "suspended", jobAgeSeconds: 4000 },
+    situation: "its Job is there",
+    actions: [],
+    phase: "Starting",
+    reason: "JobCreated"
+  },
+  {
+    given: "a Pod that no node can take, too long",
+    seed: { life: "starting", job: "active", jobAgeSeconds: 4000, pod: "unschedulable" },
     situation: "its Pod did not start in time",
     actions: ["Emit"],
     phase: "Failed",
@@ -1241,8 +1257,27 @@ describe("plan", () => {
     )
   })
 
+  it("gives a Pod that no node can take 15 minutes, or as long as a start may take where that is longer", () => {
+    const whole: Seed = { ...plainSeed, life: "starting", launches: 1, job: "active", pod: "unschedulable" }
+    const after = (startingMillis: number, startupTimeoutSeconds = 180) =>
+      plan({ ...policyOf(whole), startupTimeoutSeconds }, { ...worldOf(whole), startingMillis }, noon)
+    expect([after(899_999), after(900_000), after(900_000, 3600)].map(({ status }) => status.phase)).toEqual([
+      "Starting",
+      "Failed",
+      "Starting"
+    ])
+    expect(after(899_000).requeueAfterMillis).toEqual(Option.some(1_000))
+  })
+
+  it("says of a Job that is suspended what resumes it", () => {
+    const whole: Seed = { ...plainSeed, life: "starting", launches: 1, job: "suspended", jobAgeSeconds: 4000 }
+    expect(plan(policyOf(whole), worldOf(whole), noon).status.message).toBe(
+      "Its Job is suspended, by a queue such as Kueue or by hand; it starts once the Job's spec.suspend is false."
+    )
+  })
+
   it("ends Kubernetes' words as a sentence before it goes on", () => {
-    const whole: Seed = { ...plainSeed, life: "starting", job: "active", jobAgeSeconds: 180, pod: "unschedulable" }
+    const whole: Seed = { ...plainSeed, life: "starting", job: "active", jobAgeSeconds: 4000, pod: "unschedulable" }
     expect(plan(policyOf(whole), worldOf(whole), noon).status.message).toBe(
       "No node can take the Pod: 0/1 nodes are available. Nothing was run."
     )

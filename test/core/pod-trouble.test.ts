@@ -2,14 +2,16 @@
 import { describe, expect, it } from "@effect/vitest"
 import { Option } from "effect"
 import type { ContainerSeen, PodSeen } from "../../src/core/observed.ts"
-import { endOf, isPodOver, startTrouble, waitsForQuota } from "../../src/core/pod-trouble.ts"
+import { endOf, endOfStart, isPodOver, startTrouble, troubleOfStart, waitsForQuota } from "../../src/core/pod-trouble.ts"
 import { plainSeed, worldOf } from "./worlds.ts"
 
 const healthy: PodSeen = Option.getOrThrow(worldOf({ ...plainSeed, pod: "Running", worker: "running", runner: "running" }).pod)
-const container = (seen: Partial<ContainerSeen>): Option.Option<ContainerSeen> =>
-  Option.some({ state: "waiting", reason: "", message: "", exitCode: Option.none(), lastReason: "", ...seen })
+const seen: ContainerSeen = { state: "waiting", reason: "", message: "", exitCode: Option.none(), lastReason: "" }
+const container = (more: Partial<ContainerSeen>): Option.Option<ContainerSeen> => Option.some({ ...seen, ...more })
 const waiting = (reason: string, message = "") => container({ reason, message })
 const ended = (reason: string, code: number) => container({ state: "terminated", reason, exitCode: Option.some(code) })
+/** What the kubelet makes of a Pod that it does not admit: it writes no status of any container. */
+const refused = { phase: "Failed", worker: Option.none(), runner: Option.none(), install: Option.none() } satisfies Partial<PodSeen>
 
 describe("a quota", () => {
   it.each<readonly [said: string, isQuota: boolean]>([
@@ -22,7 +24,7 @@ describe("a quota", () => {
     ["violates PodSecurity", false]
   ])("is waited for, and nothing else, when no Pod can be made: %s", (said, isQuota) => {
     const warning = Option.some({ reason: "FailedCreate", message: `Error creating: pods "p" is forbidden: ${said}` })
-    expect(waitsForQuota({ pod: Option.none(), warning })).toBe(isQuota)
+    expect(waitsForQuota({ job: Option.none(), pod: Option.none(), warning })).toBe(isQuota)
   })
 })
 
@@ -76,6 +78,33 @@ describe("startTrouble", () => {
     },
     { given: "an install that failed", pod: { install: ended("Error", 1) }, reason: "InvalidConfiguration", final: true, says: "install" },
     {
+      given: "an init container of a webhook that failed",
+      pod: { others: [["vault-agent-init", { ...seen, state: "terminated", reason: "Error", exitCode: Option.some(2) }]] as const },
+      reason: "InvalidConfiguration",
+      final: true,
+      says: "Container vault-agent-init failed with exit code 2: Error"
+    },
+    {
+      given: "a sidecar of the values that crashes",
+      pod: {
+        worker: waiting("PodInitializing"),
+        others: [["proxy", { ...seen, reason: "CrashLoopBackOff", message: "back-off" }]] as const
+      },
+      reason: "InvalidConfiguration",
+      final: false,
+      says: "Container proxy ends as soon as it starts: back-off"
+    },
+    {
+      given: "an image of ours before one of a sidecar",
+      pod: {
+        runner: waiting("ImagePullBackOff", "not found"),
+        others: [["proxy", { ...seen, reason: "InvalidImageName", message: "" }]] as const
+      },
+      reason: "ImagePull",
+      final: false,
+      says: "Container runner"
+    },
+    {
       given: "no node for it",
       pod: { unschedulable: "0/1 nodes: insufficient memory" },
       reason: "Unschedulable",
@@ -86,6 +115,20 @@ describe("startTrouble", () => {
     const trouble = Option.getOrThrow(startTrouble({ ...healthy, ...pod }))
     expect(trouble).toMatchObject({ reason, final })
     expect(trouble.message).toContain(says)
+  })
+})
+
+describe("troubleOfStart", () => {
+  it.each(["FailedCreatePodSandBox", "NetworkNotReady"])("says why the node cannot set the Pod up: %s", (reason) => {
+    const warning = Option.some({ reason, message: "no addresses left" })
+    const pod = Option.some({ ...healthy, phase: "Pending" as const, worker: Option.none(), runner: Option.none() })
+    const job = worldOf({ ...plainSeed, job: "active" }).job
+    expect(Option.getOrThrow(troubleOfStart({ job, pod, warning }))).toEqual({
+      reason: "JobCreated",
+      message: "Node node cannot set up the Pod yet: no addresses left",
+      final: false
+    })
+    expect(endOfStart({ job, pod, warning }).reason).toBe("StartupTimeout")
   })
 })
 
@@ -101,6 +144,11 @@ describe("isPodOver", () => {
 describe("endOf", () => {
   it.each([
     { given: "an eviction", pod: { reason: "Evicted", message: "low on memory" }, reason: "Evicted" },
+    ...["OutOfcpu", "OutOfmemory", "OutOfpods", "NodeShutdown", "NodeAffinity", "UnexpectedAdmissionError"].map((reason) => ({
+      given: `a kubelet that refuses it (${reason})`,
+      pod: { ...refused, reason },
+      reason: "Evicted"
+    })),
     { given: "a drain of its node", pod: { disruption: "Eviction API: evicting", worker: ended("Error", 1) }, reason: "Evicted" },
     { given: "somebody who deleted it", pod: { deleting: true, worker: ended("Error", 1) }, reason: "Evicted" },
     {
@@ -116,5 +164,41 @@ describe("endOf", () => {
     },
     { given: "a worker that just ended", pod: { worker: ended("Completed", 0) }, reason: "Lost" }
   ])("blames $given on $reason", ({ pod, reason }) => expect(endOf(Option.some({ ...healthy, ...pod }), Option.none()).reason).toBe(reason))
+  it("adds what the worker said last, on one line, unless that is a result that cannot be read", () => {
+    const said = (message: string) =>
+      endOf(Option.some({ ...healthy, worker: container({ state: "terminated", exitCode: Option.some(4), message }) }), Option.none())
+        .message
+    expect(said("Cannot get AgentTask t/a: nobody answers;\n check the network.")).toBe(
+      "The worker of Pod pod ended with exit code 4 and left no result: Cannot get AgentTask t/a: nobody answers; check the network."
+    )
+    expect(said("")).toBe("The worker of Pod pod ended with exit code 4 and left no result.")
+    expect(said("{\"outcome\":\"postponed\"}")).toBe("The worker of Pod pod ended with exit code 4 and left no result.")
+  })
+  it("tells a start by what the worker said when it ended, and not by what the Pod waited for before", () => {
+    const job = Option.map(worldOf({ ...plainSeed, job: "active" }).job, (_) => ({ ..._, state: "failed" as const }))
+    const pod = { ...healthy, worker: container({ state: "terminated", exitCode: Option.some(4), message: "Nobody answers." }) }
+    const warning = Option.some({ reason: "FailedMount", message: "secret not found" })
+    expect(endOfStart({ job, pod: Option.some(pod), warning })).toEqual({
+      reason: "Lost",
+      message: "The worker of Pod pod ended with exit code 4 and left no result: Nobody answers."
+    })
+  })
+  it("says which node refused a Pod, and why", () => {
+    const said = (pod: Partial<PodSeen>) => endOf(Option.some({ ...healthy, ...refused, ...pod }), Option.none()).message
+    expect(said({ reason: "OutOfcpu", message: "Pod was rejected: Node didn't have enough resource: cpu." })).toBe(
+      "Pod pod was refused by node node: Pod was rejected: Node didn't have enough resource: cpu."
+    )
+    expect(said({ reason: "NodeAffinity" })).toBe("Pod pod was refused by node node: NodeAffinity")
+  })
+  it("does not call it refused if its worker has begun", () =>
+    expect(endOf(Option.some({ ...healthy, phase: "Failed", reason: "Odd", worker: ended("Error", 1) }), Option.none()).reason).toBe(
+      "Lost"
+    ))
+  it("blames the deadline of the Job although the Pod was deleted for it, and the Job is not Failed before the Pod is over", () => {
+    const job = Option.map(worldOf({ ...plainSeed, job: "active" }).job, (_) => ({ ..._, reason: "DeadlineExceeded" }))
+    const pod = Option.some({ ...healthy, deleting: true, worker: ended("Error", 1) })
+    expect(endOf(pod, job).reason).toBe("DeadlineExceeded")
+    expect(endOfStart({ job, pod, warning: Option.none() }).reason).toBe("DeadlineExceeded")
+  })
   it("calls a Pod that is gone a lost node", () => expect(endOf(Option.none(), Option.none()).reason).toBe("NodeLost"))
 })

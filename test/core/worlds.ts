@@ -64,7 +64,7 @@ export const Seed = Schema.Struct({
   reported: Schema.Boolean,
   launches: small,
   maxLaunches: Schema.Literals([1, 2, 3]),
-  job: Schema.Literals(["none", "active", "complete", "failed"]),
+  job: Schema.Literals(["none", "active", "suspended", "complete", "failed"]),
   jobDeleting: Schema.Boolean,
   /** Whether one of the task's Jobs is gone. */
   hadJob: Schema.Boolean,
@@ -79,7 +79,7 @@ export const Seed = Schema.Struct({
   holder: Schema.Literals(["free", "mine", "over", "taken", "left"]),
   refusal: Schema.Literals(["none", "QuotaExceeded", "Refused", "Forbidden", "NameHeld", "NameTaken", "Denied"]),
   deniedSeconds: Schema.Literals([0, 179, 180]),
-  warning: Schema.Literals(["none", "quota", "smallQuota", "FailedCreate", "FailedMount", "Unhealthy"]),
+  warning: Schema.Literals(["none", "quota", "smallQuota", "FailedCreate", "FailedMount", "FailedCreatePodSandBox", "Unhealthy"]),
   expired: Schema.Boolean,
   /**
    * What Flux has. `new` differs from what the task knows, `known` does not, and `moved` is the same content under another revision and
@@ -269,7 +269,8 @@ const job = ({ job, jobAgeSeconds, jobDeleting }: Seed): Option.Option<JobSeen> 
   job === "none" ? Option.none() : Option.some({
     name: "agent-job-task",
     uid: Uid.make("job-uid"),
-    state: job,
+    state: job === "suspended" ? "active" : job,
+    suspended: job === "suspended",
     reason: "",
     message: "",
     deleting: jobDeleting,
@@ -305,6 +306,7 @@ const pod = ({ lastWords, pod, runner, worker }: Seed): Option.Option<PodSeen> =
     worker: container(worker),
     runner: container(runner),
     install: Option.none(),
+    others: [],
     lastWords: lastWords && worker === "Completed" ? Option.some(success) : Option.none()
   })
 
@@ -323,7 +325,9 @@ export const worldOf = (seed: Seed): Observed => ({
   job: job(seed),
   hadJob: seed.hadJob,
   jobKnownMillis: seed.job === "none" ? 0 : seed.jobAgeSeconds * 1000,
-  startingMillis: seed.job === "none" || (seed.warning === "quota" && seed.pod === "none") ? 0 : seed.jobAgeSeconds * 1000,
+  startingMillis: seed.job === "none" || seed.job === "suspended" || (seed.warning === "quota" && seed.pod === "none")
+    ? 0
+    : seed.jobAgeSeconds * 1000,
   pod: pod(seed),
   hadPod: seed.hadPod || seed.pod !== "none",
   turn: seed.turn === "admitted"

@@ -382,7 +382,7 @@ export const mutants: ReadonlyArray<Mutant> = [
   {
     name: "no last words",
     file: "src/worker/report.ts",
-    from: "yield* onItsOwn(\"the kubelet\", writeLastWords(result))",
+    from: "yield* onItsOwn(\"the kubelet\", writeLastWords(lastWords(result)))",
     to: "void writeLastWords",
     test: "worker/report.test.ts"
   },

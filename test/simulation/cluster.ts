@@ -41,8 +41,13 @@ interface Counted {
 }
 
 const isOver = ({ status }: Pod): boolean => status.phase === "Failed" || status.phase === "Succeeded"
+/** Reports whether the Pod was deleted before it had a node. Only the finalizer of the Job controller keeps it then. */
+const isGone = ({ metadata, spec }: Pod): boolean => metadata.deletionTimestamp !== undefined && spec.nodeName === undefined
 const isFinished = ({ status }: Job): boolean =>
   status?.conditions?.some(({ status, type }) => status === "True" && (type === "Complete" || type === "Failed")) === true
+/** Returns the reason for which the Job is about to fail; undefined if it is not. */
+const failureTarget = ({ status }: Job): string | undefined =>
+  status?.conditions?.find(({ status, type }) => status === "True" && type === "FailureTarget")?.reason
 const ownerOf = ({ metadata }: KubernetesObject): string | undefined =>
   metadata.ownerReferences?.find(({ controller }) => controller === true)?.uid
 const isReady = ({ status }: Pod): boolean => status.conditions?.some(({ status, type }) => type === "Ready" && status === "True") === true
@@ -141,7 +146,17 @@ export class Cluster {
   }
   #finish(job: Job, type: "Complete" | "Failed", reason: string): void {
     this.#write(jobs, job, {
-      status: { conditions: [{ type, status: "True", reason, message: `The Job is ${type}.` }], completionTime: this.#server.time }
+      status: {
+        conditions: [...job.status?.conditions ?? [], { type, status: "True", reason, message: `The Job is ${type}.` }],
+        completionTime: this.#server.time
+      }
+    }, "status")
+    for (const pod of this.#podsOf(job)) if (!isOver(pod)) this.deletePod(pod)
+  }
+  /** Says that the Job is about to fail and deletes its Pods. It is Failed only once they are over, as in Kubernetes 1.31 and later. */
+  #fail(job: Job, reason: string): void {
+    this.#write(jobs, job, {
+      status: { conditions: [{ type: "FailureTarget", status: "True", reason, message: "The Job is about to fail." }] }
     }, "status")
     for (const pod of this.#podsOf(job)) if (!isOver(pod)) this.deletePod(pod)
   }
@@ -159,7 +174,7 @@ export class Cluster {
       if (![counted.failed, counted.succeeded, counted.ignored].some((_) => _.has(pod.metadata.uid))) {
         const matched = (podFailurePolicy?.rules ?? []).find((rule) => ruleMatches(pod, rule))
         if (pod.status.phase === "Succeeded") counted.succeeded.add(pod.metadata.uid)
-        else if (matched?.action === "FailJob" && !isFinished(job)) this.#finish(job, "Failed", "PodFailurePolicy")
+        else if (matched?.action === "FailJob" && !isFinished(job) && failureTarget(job) === undefined) this.#fail(job, "PodFailurePolicy")
         else (matched?.action === "Ignore" ? counted.ignored : counted.failed).add(pod.metadata.uid)
         counted.waitsUntil = this.#parts.now() + Math.min(10_000 * 2 ** (counted.failed.size + counted.ignored.size - 1), 600_000)
       }
@@ -168,10 +183,12 @@ export class Cluster {
     const now = this.#server.find(jobs, job.metadata)
     if (now === undefined || now.metadata.uid !== job.metadata.uid || isFinished(now as Job)) return
     const active = all.filter((pod) => !isOver(pod))
-    if (counted.failed.size > backoffLimit) return this.#finish(now as Job, "Failed", "BackoffLimitExceeded")
+    const target = failureTarget(now as Job)
+    if (target !== undefined) return active.every(isGone) ? this.#finish(now as Job, "Failed", target) : undefined
+    if (counted.failed.size > backoffLimit) return this.#fail(now as Job, "BackoffLimitExceeded")
     if (counted.succeeded.size > 0) return this.#finish(now as Job, "Complete", "CompletionsReached")
     if (this.#parts.now() - Date.parse(String(job.metadata.creationTimestamp)) > activeDeadlineSeconds * 1000) {
-      return this.#finish(now as Job, "Failed", "DeadlineExceeded")
+      return this.#fail(now as Job, "DeadlineExceeded")
     }
     const staying = active.filter(({ metadata }) => metadata.deletionTimestamp === undefined)
     if ((podReplacementPolicy === "Failed" ? active : staying).length === 0 || extra) {
@@ -304,6 +321,14 @@ export class Cluster {
       message: "The node was low on resource: memory.",
       conditions: [{ type: "DisruptionTarget", status: "True" }]
     })
+    this.#letGo(pod)
+  }
+  /** Refuses a Pod that was given to a node, as a kubelet does whose node has too little left: nothing of the Pod starts. */
+  refuse(pod: Pod): void {
+    if (pod.spec.nodeName === undefined || this.containers.has(pod.metadata.uid) || this.#nodeOf(pod)?.reachable !== true) return
+    if (isOver(pod)) return
+    const message = "Pod was rejected: Node didn't have enough resource: cpu, requested: 500, used: 3900, capacity: 4000"
+    this.#setStatus(pod, { phase: "Failed", reason: "OutOfcpu", message })
     this.#letGo(pod)
   }
   #letGo({ metadata }: Pick<Pod, "metadata">): void {

@@ -131,7 +131,11 @@ const table = {
   "a runner is stopped": { weight: 2, perform: ofPod((_, pod) => _.cluster.stopRunner(pod)) },
   "a Pod is told to end": { weight: 3, perform: ofPod((_, pod) => _.cluster.terminate(pod, false)) },
   "a Pod's grace is over": { weight: 1, perform: ofPod((_, pod) => _.cluster.terminate(pod, true)) },
-  "a Pod is evicted": { weight: 0.5, trouble: true, perform: ofPod((_, pod) => _.cluster.evict(pod)) },
+  "a Pod is evicted": {
+    weight: 0.5,
+    trouble: true,
+    perform: ofPod((_, pod, { by }) => by % 2 === 0 ? _.cluster.evict(pod) : _.cluster.refuse(pod))
+  },
   "a node is cut off": { weight: 1, trouble: true, perform: (_, step) => _.cluster.setNode(node(step), "cut off") },
   "a node is heard again": { weight: 2, perform: (_, step) => _.cluster.setNode(node(step), "healed") },
   "a node is lost": { weight: 0.3, trouble: true, perform: (_, step) => _.cluster.setNode(node(step), "lost") },

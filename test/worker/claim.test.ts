@@ -1,6 +1,6 @@
 // Who may run a task: exactly one process, once, whichever answers of the API server are lost.
 import { describe, expect, it } from "@effect/vitest"
-import { Cause, Clock, ConfigProvider, Effect, Exit, Fiber, Layer, Option, Runtime } from "effect"
+import { Cause, Clock, ConfigProvider, Duration, Effect, Exit, Fiber, Layer, Option, Runtime } from "effect"
 import { TestClock } from "effect/testing"
 import type { AgentTaskStatus } from "../../src/schema/agent-task.ts"
 import { Uid } from "../../src/schema/names.ts"
@@ -41,11 +41,11 @@ const claiming = (
     Effect.exit
   )
 
-/** Runs the effect and lets two minutes pass, which is longer than its backoffs. */
-const soon = <A, E>(effect: Effect.Effect<A, E>) =>
+/** Runs the effect and lets two minutes pass, which is longer than its backoffs, or as many as are given. */
+const soon = <A, E>(effect: Effect.Effect<A, E>, minutes = 2) =>
   Effect.gen(function*() {
     const fiber = yield* Effect.forkChild(effect)
-    yield* TestClock.adjust("2 minutes")
+    yield* TestClock.adjust(Duration.minutes(minutes))
     return yield* Fiber.join(fiber)
   })
 
@@ -173,7 +173,15 @@ describe("the claim", () => {
       Effect.gen(function*() {
         const kubernetes = fakeKubernetes(spec)
         kubernetes.disturb(...Array.from({ length: 1000 }, () => write))
-        expect(errorOf(yield* soon(claiming(kubernetes)))?._tag).toBe(tag)
+        expect(errorOf(yield* soon(claiming(kubernetes), 4))?._tag).toBe(tag)
       })
   )
+
+  it.effect("is asked for as long as a control plane may take to be upgraded, and then for the minute that a policy may take", () =>
+    Effect.gen(function*() {
+      const kubernetes = fakeKubernetes(spec)
+      kubernetes.disturb(...Array.from({ length: 70 }, () => "drop" as const), ...Array.from({ length: 20 }, () => "deny" as const))
+      expect(Exit.isSuccess(yield* soon(claiming(kubernetes), 4))).toBe(true)
+      expect(kubernetes.writes()).toBe(1)
+    }))
 })

@@ -1,4 +1,4 @@
-// A claimed worker whose pool cannot be asked at all ends with a result; whole stages are in worker.cluster.test.ts.
+// A worker that cannot claim says why, and a claimed one whose pool cannot be asked at all ends with a result; whole stages are in worker.cluster.test.ts.
 import { describe, expect, it } from "@effect/vitest"
 import { ConfigProvider, Effect, Runtime } from "effect"
 import { mkdtempSync, readFileSync, rmSync } from "node:fs"
@@ -15,12 +15,14 @@ const spec = {
   pool: { url: "https://server.example.test", runId: "run-a", tokenSecret: { name: "token" } }
 }
 
+const folder = Effect.acquireRelease(
+  Effect.sync(() => mkdtempSync(join(tmpdir(), "agent-job-worker-"))),
+  (made) => Effect.sync(() => rmSync(made, { recursive: true }))
+)
+
 /** Runs the stage with these variables of the Pod, of which the one named `broken` cannot be read; returns the status. */
 const ran = Effect.fnUntraced(function*(variables: Readonly<Record<string, string>>, broken = "") {
-  const place = yield* Effect.acquireRelease(
-    Effect.sync(() => mkdtempSync(join(tmpdir(), "agent-job-worker-"))),
-    (made) => Effect.sync(() => rmSync(made, { recursive: true }))
-  )
+  const place = yield* folder
   const terminationLog = join(place, "termination-log")
   const environment = ConfigProvider.fromUnknown(
     podEnvironment(place, place, {
@@ -38,6 +40,25 @@ const ran = Effect.fnUntraced(function*(variables: Readonly<Record<string, strin
   const { status } = kubernetes.task()
   expect([Runtime.getErrorExitCode(failure), JSON.parse(readFileSync(terminationLog, "utf8"))]).toEqual([1, status.result])
   return status
+})
+
+describe("a worker that cannot have the task", () => {
+  it.live("leaves the reason in its termination message, which the kubelet keeps", () =>
+    Effect.gen(function*() {
+      const place = yield* folder
+      const terminationLog = join(place, "termination-log")
+      const environment = podEnvironment(place, place, { AGENT_JOB_TERMINATION_LOG: terminationLog, AGENT_JOB_READY_PORT: "0" })
+      const kubernetes = fakeKubernetes({ ...spec, cancel: true })
+      const failure = yield* worker.pipe(
+        Effect.provide(kubernetes.layer),
+        Effect.provide(ConfigProvider.layer(ConfigProvider.fromUnknown(environment))),
+        Effect.flip
+      )
+      expect([Runtime.getErrorExitCode(failure), readFileSync(terminationLog, "utf8")]).toEqual([
+        75,
+        "AgentTask demo is cancelled; this Pod runs nothing."
+      ])
+    }))
 })
 
 describe("a claimed worker", () => {

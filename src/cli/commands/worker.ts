@@ -18,9 +18,10 @@ export const worker = Command.make("worker", {}, () =>
     Command.withDescription("Claim and run the task of this Pod.")
   )
 
+/** Prints an error as main does and not as a line of JSON, because the kubelet takes what it prints for the termination message. */
 export const install = Command.make("install", {
   dataDir: Argument.Path("DIR").pipe(Argument.withDescription("The volume shared with the runner."))
-}, ({ dataDir }) => serve(lazily(async () => (await import("../../worker/install.ts")).install(dataDir)))).pipe(
+}, ({ dataDir }) => lazily(async () => (await import("../../worker/install.ts")).install(dataDir))).pipe(
   Command.withDescription("Put the runner's exec loop on the shared volume.")
 )
 

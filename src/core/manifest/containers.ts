@@ -15,6 +15,7 @@ export const install = (config: ResolvedConfig): V1Container => ({
   name: "install",
   ...imageOf(config.task.worker),
   args: ["install", config.dataDir],
+  terminationMessagePolicy: "FallbackToLogsOnError", // tells of an image of another architecture; no secret is in what it prints
   resources: config.task.worker.resources, // the same as the worker's, so that this container does not raise what the Pod requests
   volumeMounts: installMounts(config),
   securityContext: config.task.worker.securityContext

@@ -1,4 +1,4 @@
-// What the builders of our Pods and the programs in them agree upon: mount paths, ports, and a time and an exit code that a Job depends on.
+// What the builders of our Pods and the programs in them agree upon: mount paths, ports, and two times and an exit code that a Job depends on.
 // The worker's own paths are mounted in the worker alone. The runner sees `dataDir`, the trusted roots and what values and task mount.
 // Used by the builders beside it, the worker and the command line.
 export const place = {
@@ -36,3 +36,6 @@ export const statePatienceSeconds = 3600
 
 /** The worker's exit code when another Pod holds the claim. It must not end the Job, and with it the winner. */
 export const claimLostExitCode = 75
+
+/** How long a Pod that no node can take may wait for one, in seconds. An autoscaler adds a node in a few minutes, if it can. */
+export const longestWaitForNodeSeconds = 900

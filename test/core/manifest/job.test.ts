@@ -144,12 +144,12 @@ describe("the Job", () => {
     ])
   })
 
-  it("ends some time after the task's own timeout, start and grace", () => {
-    expect(build(taskOf()).spec?.activeDeadlineSeconds).toBe(3600 + 180 + 360 + 120)
+  it("ends some time after the task's own timeout, start and grace, and the 15 minutes in which no node may take its Pod", () => {
+    expect(build(taskOf()).spec?.activeDeadlineSeconds).toBe(3600 + 900 + 180 + 360 + 120)
     expect(
       job(taskOf({ timeoutSeconds: 60 }), configOf({ task: { startupTimeoutSeconds: 30, terminationGracePeriodSeconds: 10 } }), 0).spec
         ?.activeDeadlineSeconds
-    ).toBe(60 + 30 + 10 + 120)
+    ).toBe(60 + 900 + 30 + 10 + 120)
   })
 
   it("leaves the worker of a pool's apply an hour more to save the last state, as far as the values let any Job live", () => {
@@ -160,8 +160,8 @@ describe("the Job", () => {
         configOf({ task: { job: { activeDeadlineSeconds } } }),
         0
       ).spec?.activeDeadlineSeconds
-    expect([seconds("plan"), seconds("apply"), seconds("destroy")]).toEqual([600 + 660, 600 + 3600 + 660, 600 + 3600 + 660])
-    expect([seconds("apply", 3000), seconds("apply", 7200)]).toEqual([3000, 600 + 3600 + 660])
+    expect([seconds("plan"), seconds("apply"), seconds("destroy")]).toEqual([1500 + 660, 1500 + 3600 + 660, 1500 + 3600 + 660])
+    expect([seconds("apply", 3000), seconds("apply", 7200)]).toEqual([3000, 1500 + 3600 + 660])
   })
 
   it("takes retries of a start from the values", () =>
@@ -172,7 +172,7 @@ describe("the Job", () => {
     const limit = (task: AgentTask) =>
       container(job(task, config, 0), "worker").env?.find(({ name }) => name === "AGENT_JOB_TIMEOUT_LIMIT_SECONDS")?.value
     expect([job(taskOf(), config, 0).spec?.activeDeadlineSeconds, limit(taskOf())]).toEqual([1200, "540"])
-    expect(job(taskOf({ timeoutSeconds: 60 }), config, 0).spec?.activeDeadlineSeconds).toBe(60 + 660)
+    expect(job(taskOf({ timeoutSeconds: 60 }), config, 0).spec?.activeDeadlineSeconds).toBe(1200)
     expect(container(build(taskOf()), "worker").env?.map(({ name }) => name)).not.toContain("AGENT_JOB_TIMEOUT_LIMIT_SECONDS")
   })
 
