@@ -121,7 +121,7 @@ const task = section({
   userNamespaces: value(
     Schema.Boolean,
     false,
-    "Gives the Pods of tasks users of their own, so that none of theirs is one of the node (hostUsers: false); the nodes must support it."
+    "Gives the Pods of tasks users of their own, so that none of theirs is one of the node (hostUsers: false). The nodes must support it, and the API server: before Kubernetes 1.33 it drops this without a word unless its feature gate UserNamespacesSupport is on."
   ),
   worker: section({
     ...agentContainer("the worker", { limits: { cpu: "2000m", memory: "1024Mi" }, requests: { cpu: "250m", memory: "256Mi" } }),

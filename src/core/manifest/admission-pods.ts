@@ -11,8 +11,11 @@ const onUpdate = ({ expression, message }: Check): Check => ({ expression: `requ
 /** The user names of Kubernetes' Job controller, which makes the Pods of Jobs: with a service account of its own, and without. */
 const jobControllers = ["system:serviceaccount:kube-system:job-controller", "system:kube-controller-manager"]
 
-/** Audiences of the tokens that the webhooks of clouds add to Pods. The API server accepts no token with one of these audiences. */
-const cloudAudiences = ["sts.amazonaws.com", "pods.eks.amazonaws.com", "api://AzureADTokenExchange"]
+/**
+ * Audiences of the tokens that webhooks add to Pods: those of AWS, of Azure, and of the meshes Istio and Linkerd. The API server accepts no
+ * token with one of these audiences.
+ */
+const foreignAudiences = ["sts.amazonaws.com", "pods.eks.amazonaws.com", "api://AzureADTokenExchange", "istio-ca", "identity.l5d.io"]
 
 const hostPaths = ({ cache, task: { volumes } }: ResolvedConfig): ReadonlyArray<string> =>
   [...cache === undefined ? [] : [cache.volume], ...volumes].flatMap(({ hostPath }) => hostPath === undefined ? [] : [hostPath.path])
@@ -86,7 +89,7 @@ export const podPolicy = (config: ResolvedConfig): Policy => ({
     onCreate({
       expression:
         `object.spec.?automountServiceAccountToken.orValue(true) == false && variables.volumes.all(v, v.name in variables.tokenVolumes || v.?projected.?sources.orValue([]).all(s, !has(s.serviceAccountToken) || s.serviceAccountToken.?audience.orValue('') in ${
-          cel(cloudAudiences)
+          cel(foreignAudiences)
         }))`,
       message: "a Pod with the account of tasks has one token of the Kubernetes API, that of its worker"
     }),

@@ -47,8 +47,15 @@ export const dnsInside: V1NetworkPolicyEgressRule = {
 
 export const everywhere: ReadonlyArray<V1NetworkPolicyPeer> = [allBut("0.0.0.0/0", denied.ipv4), allBut("::/0", denied.ipv6)]
 
+/** Networks that belong to nobody on the internet, from which some clusters give their Pods addresses. */
+const unrouted = ["198.18.0.0/15", "240.0.0.0/4"]
+
 export const internet: ReadonlyArray<V1NetworkPolicyPeer> = [
-  allBut("0.0.0.0/0", [...denied.ipv4.filter((_) => _ !== "100.100.100.200/32"), ...privateRanges.ipv4]), // it is in the shared range
+  allBut("0.0.0.0/0", [
+    ...denied.ipv4.filter((_) => _ !== "100.100.100.200/32"), // it is in the shared range
+    ...privateRanges.ipv4,
+    ...unrouted
+  ]),
   allBut("::/0", [linkLocal.ipv6, privateRanges.ipv6]) // the other denied ranges are in the private one
 ]
 

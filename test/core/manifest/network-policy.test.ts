@@ -111,6 +111,8 @@ describe("all else", () => {
     { address: "10.96.0.1", port: 8080, open: false },
     { address: "172.20.0.10", port: 5432, open: false },
     { address: "100.64.0.1", port: 80, open: false },
+    { address: "198.18.7.1", port: 80, open: false }, // from ranges like these, some clusters give Pods their addresses
+    { address: "240.1.2.3", port: 80, open: false },
     { address: "fd12:3456::10", port: 80, open: false },
     { address: "fd12:3456::10", port: 443, open: true }
   ])("at $address:$port is open to tasks that may reach no Pods: $open", ({ address, open, port }) => {
