@@ -17,6 +17,7 @@ import type { Provisioned } from "./backing.ts"
 import { pathIn } from "./descriptor.ts"
 import { contentOf, makeFolder, openFile, openFolder, type Segments } from "./folder.ts"
 import { Log } from "./log-shipper.ts"
+import { inMebibytes } from "./mebibytes.ts"
 import { Settings } from "./settings.ts"
 import { fileTrouble, invalid, StageFailed } from "./stage-failed.ts"
 import { type Found, treeBelow } from "./tree.ts"
@@ -46,8 +47,6 @@ interface Part {
   readonly remedy: string
 }
 
-const mebibytes = (bytes: number): string => `${Math.floor(bytes / 1024 ** 2)} MiB`
-
 const notKept = ({ remedy, what }: Part, why: string) => invalid(`${what} cannot be kept with the plan, because ${why}; ${remedy}.`)
 
 const headerOf = ({ executable, segments, target, type }: Found) => ({
@@ -75,7 +74,7 @@ const listed = Effect.fnUntraced(function*(part: Part) {
         const action = entryAction(headerOf(found), "anywhere")
         if (EntryAction.$is("Refuse")(action)) return `they hold ${JSON.stringify(found.segments.join("/").slice(0, 200))}, ${action.why}`
         bytes += found.size + bytesPerEntry
-        if (bytes > limits.bytes) return `they have more than ${mebibytes(limits.bytes)}`
+        if (bytes > limits.bytes) return `they have more than ${inMebibytes(limits.bytes)}`
         if (list.push(found) > limits.entries) return `they are more than ${limits.entries}`
       }
       return undefined
@@ -118,7 +117,7 @@ const pack = Effect.fnUntraced(function*(part: Part, file: string, roomBytes: nu
   rmSync(file)
   return yield* notKept(
     part,
-    `packed they have more than ${mebibytes(roomBytes)}, which is what the plan leaves of ${mebibytes(planLimitBytes)}`
+    `packed they have more than ${inMebibytes(roomBytes)}, which is what the plan leaves of ${inMebibytes(planLimitBytes)}`
   )
 })
 
