@@ -5,15 +5,8 @@ import { Duration, Effect, Option, Predicate, Redacted, Schema, Stream } from "e
 import { type HttpClient, HttpClientRequest as Request, type HttpClientResponse } from "effect/http"
 import { causesOf } from "../http/cause.ts"
 import { NothingThere, type ServerFailure, ServerRefused, ServerUnreachable, TokenRefused } from "./failure.ts"
+import { type Expected, isOwn, saidBy, strangeAnswer } from "./own-answer.ts"
 import type { Connection } from "./settings.ts"
-
-/** The body of a refusal: JSON:API errors on the TFE paths, a message on our own paths. */
-const Refusal = Schema.Union([
-  Schema.Struct({
-    errors: Schema.NonEmptyArray(Schema.Struct({ title: Schema.optionalKey(Schema.String), detail: Schema.optionalKey(Schema.String) }))
-  }),
-  Schema.Struct({ message: Schema.String })
-])
 
 /** How long the headers of a response may take, unless a request says otherwise. */
 export const callTimeout = Duration.seconds(30)
@@ -60,14 +53,6 @@ const reasonOf = (error: unknown): string => {
     (innermost instanceof Error && innermost.message !== "" ? innermost.message : String(innermost)).trim().replace(/\s+/gu, " ")
 }
 
-const saidBy = (text: string): string | undefined => {
-  const refusal = Schema.decodeUnknownOption(Schema.fromJsonString(Refusal))(text)
-  if (Option.isNone(refusal)) return undefined
-  if ("message" in refusal.value) return refusal.value.message
-  const [{ detail, title }] = refusal.value.errors
-  return detail ?? title
-}
-
 export const makeRequests = ({ token, url }: Connection, http: HttpClient.HttpClient) => {
   const unreachable = (error: unknown) => {
     const detail = reasonOf(error)
@@ -103,21 +88,22 @@ export const makeRequests = ({ token, url }: Connection, http: HttpClient.HttpCl
     })
   }
 
-  /** Sends a request as it is. `thing` is what a 404 says is not there. */
+  /** Sends a request as it is. Any answer but the expected one is a failure. */
   const send = (
     request: Request.HttpClientRequest,
-    thing: string,
-    timeout = callTimeout
-  ): Effect.Effect<HttpClientResponse.HttpClientResponse, ServerFailure> =>
-    http.execute(request).pipe(
+    expected: Expected
+  ): Effect.Effect<HttpClientResponse.HttpClientResponse, ServerFailure> => {
+    const { thing, timeout = callTimeout } = expected
+    return http.execute(request).pipe(
       Effect.mapError(unreachable),
-      Effect.flatMap((response) =>
-        response.status < 400
-          ? Effect.succeed(response)
-          : Effect.flatMap(Effect.orElseSucceed(response.text, () => ""), (text) => Effect.fail(refused(response.status, text, thing)))
-      ),
+      Effect.flatMap((response) => {
+        if (isOwn(response, expected)) return Effect.succeed(response)
+        if (response.status < 400) return Effect.fail(unreachable(strangeAnswer(url, request, response)))
+        return Effect.flatMap(Effect.orElseSucceed(response.text, () => ""), (text) => Effect.fail(refused(response.status, text, thing)))
+      }),
       Effect.timeoutOrElse({ duration: timeout, orElse: () => Effect.fail(unreachable(`no answer in ${Duration.format(timeout)}`)) })
     )
+  }
 
   /** Reads a body to its end. */
   const bytesOf = ({ stream }: HttpClientResponse.HttpClientResponse): Effect.Effect<Uint8Array, ServerFailure> =>
@@ -136,14 +122,14 @@ export const makeRequests = ({ token, url }: Connection, http: HttpClient.HttpCl
     const local = request.pipe(Request.prependUrl(url), Request.accept("application/vnd.api+json, application/json"))
     return Option.match(token, { onNone: () => local, onSome: (token) => Request.bearerToken(local, Redacted.value(token)) })
   }
-  /** Sends a request with the token, and decodes the JSON of its answer. */
+  /** Sends a request with the token, and decodes the JSON of its answer, whose status is 200 unless `expected` says otherwise. */
   const decoded = <S extends Schema.ConstraintDecoder<unknown>>(
     schema: S,
     request: Request.HttpClientRequest,
     thing: string,
-    timeout = callTimeout
+    expected: Partial<Expected> = {}
   ): Effect.Effect<S["Type"], ServerFailure> =>
-    send(authorised(request), thing, timeout).pipe(
+    send(authorised(request), { status: 200, ...expected, thing }).pipe(
       Effect.flatMap(bytesOf),
       Effect.flatMap((answer) =>
         Effect.mapError(Schema.decodeUnknownEffect(Schema.fromJsonString(schema))(new TextDecoder().decode(answer)), () =>

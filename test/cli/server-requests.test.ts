@@ -50,6 +50,25 @@ it.live.each([
     expect(error.message).toContain(says)
   }))
 
+it.live.each([
+  {
+    what: "a redirect to TLS",
+    to: (path: string) => `https://jobs.example.com/blue${path}`,
+    detail: "it redirects to https://jobs.example.com/blue; use that address"
+  },
+  {
+    what: "a redirect to a login page",
+    to: () => "https://login.example.com/start?secret=1",
+    detail: "it redirects to https://login.example.com, which is not the server's own"
+  },
+  { what: "a redirect to itself", to: (path: string) => path, detail: "it answers 308, which is not the server's own" },
+  { what: "a redirect to what is no page", to: () => "mailto:a@example.com", detail: "it answers 308, which is not the server's own" },
+  { what: "a redirect to nowhere", to: () => "https://", detail: "it answers 308, which is not the server's own" }
+])("says where $what leads, and no more", ({ detail, to }) =>
+  Effect.gen(function*() {
+    expect(yield* failureOn({ status: 308, headers: { location: to(path) } })).toMatchObject({ _tag: "ServerUnreachable", detail })
+  }))
+
 it.live("says in words that an https address is of a server without TLS", () =>
   Effect.gen(function*() {
     const { url } = yield* ScriptedServer.make
