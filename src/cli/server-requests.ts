@@ -5,7 +5,7 @@ import { Duration, Effect, Option, Predicate, Redacted, Schema, Stream } from "e
 import { type HttpClient, HttpClientRequest as Request, type HttpClientResponse } from "effect/http"
 import { causesOf } from "../http/cause.ts"
 import { NothingThere, type ServerFailure, ServerRefused, ServerUnreachable, TokenRefused } from "./failure.ts"
-import { type Expected, isOwn, saidBy, strangeAnswer } from "./own-answer.ts"
+import { type Expected, isOwn, notOwn, saidBy, strangeAnswer } from "./own-answer.ts"
 import type { Connection } from "./settings.ts"
 
 /** How long the headers of a response may take, unless a request says otherwise. */
@@ -69,8 +69,9 @@ export const makeRequests = ({ token, url }: Connection, http: HttpClient.HttpCl
   }
 
   const refused = (status: number, text: string, thing: string): ServerFailure => {
-    if (status === 401 || status === 403) return new TokenRefused({ url, given: Option.isSome(token) })
     const said = saidBy(text)
+    if (status === 401 && said !== undefined) return new TokenRefused({ url, given: Option.isSome(token) })
+    if (said === undefined && (status === 401 || status === 403)) return unreachable(notOwn(status))
     // A proxy before a server that is away for a moment answers 404 too, but not with a body of the server's.
     if (status === 404 && said !== undefined) {
       return new NothingThere({ message: `There is no ${thing} on ${url}; \`agent-job get runs\` lists what there is.` })

@@ -30,7 +30,15 @@ const refusal = (status: number, detail: string) => ({ status, body: { errors: [
 
 it.live.each([
   { answer: refusal(401, "no"), tag: "TokenRefused", code: 5 },
-  { answer: refusal(403, "no"), tag: "TokenRefused", code: 5 },
+  { answer: { status: 401, body: { error: "unauthorized", message: "no" } }, tag: "TokenRefused", code: 5 },
+  { answer: { status: 401 }, tag: "ServerUnreachable", code: 4, says: "(it answers 401, which is not the server's own)" },
+  {
+    answer: { status: 403, body: { message: "Forbidden" } },
+    tag: "ServerUnreachable",
+    code: 4,
+    says: "(it answers 403, which is not the server's own)"
+  },
+  { answer: refusal(403, "not this"), tag: "ServerRefused", code: 1, says: "not this" },
   { answer: refusal(404, "no"), tag: "NothingThere", code: 3, says: "There is no run run-a1 on " },
   { answer: { status: 404 }, tag: "ServerUnreachable", code: 4 },
   { answer: refusal(409, "The run is over."), tag: "ServerRefused", code: 1, says: "The run is over." },
