@@ -4,6 +4,7 @@
 import { Duration, Effect, Option, Predicate, Redacted, Schema, Stream } from "effect"
 import { type HttpClient, HttpClientRequest as Request, type HttpClientResponse } from "effect/http"
 import { causesOf } from "../http/cause.ts"
+import { archiveLimitBytes } from "../schema/task-api.ts"
 import { NothingThere, type ServerFailure, ServerRefused, ServerUnreachable, TokenRefused } from "./failure.ts"
 import { type Expected, isOwn, notOwn, saidBy, strangeAnswer } from "./own-answer.ts"
 import type { Connection } from "./settings.ts"
@@ -12,6 +13,9 @@ import type { Connection } from "./settings.ts"
 export const callTimeout = Duration.seconds(30)
 /** How long the body of a response may bring nothing more. A large one may take longer in all. */
 const longestSilence = callTimeout
+
+/** The largest body that the server takes, in words. */
+const largestUpload = `${archiveLimitBytes / 1024 / 1024} MiB`
 
 const notTrusted =
   "its certificate is from an authority that is not trusted here; set NODE_EXTRA_CA_CERTS=ca.pem to the certificate of that authority"
@@ -81,6 +85,13 @@ export const makeRequests = ({ token, url }: Connection, http: HttpClient.HttpCl
         url,
         detail: `it answers ${status}${said === undefined ? "" : `: ${said}`}`,
         hadNoEffect: status === 429
+      })
+    }
+    if (said === undefined && status === 413) {
+      return new ServerRefused({
+        status,
+        message:
+          `Something before the server at ${url} takes no body of this size (413); raise its limit to ${largestUpload} (nginx: client_max_body_size).`
       })
     }
     return new ServerRefused({

@@ -42,6 +42,13 @@ it.live.each([
   { answer: refusal(404, "no"), tag: "NothingThere", code: 3, says: "There is no run run-a1 on " },
   { answer: { status: 404 }, tag: "ServerUnreachable", code: 4 },
   { answer: refusal(409, "The run is over."), tag: "ServerRefused", code: 1, says: "The run is over." },
+  { answer: refusal(413, "The body has too many bytes."), tag: "ServerRefused", code: 1, says: "The body has too many bytes." },
+  {
+    answer: { status: 413 },
+    tag: "ServerRefused",
+    code: 1,
+    says: "takes no body of this size (413); raise its limit to 256 MiB (nginx: client_max_body_size)."
+  },
   { answer: refusal(429, "too many"), tag: "ServerUnreachable", code: 4, says: "it answers 429: too many" },
   {
     answer: { status: 503, body: { error: "storage", message: "The disk is full." } },
