@@ -64,12 +64,15 @@ export interface WorkspaceRow {
 /** A variable of a workspace. The server gives null as the value of a sensitive one. */
 export type WorkspaceVariable = typeof VariableList.Type["data"][number]["attributes"] & { readonly id: string }
 
-const uploadTimeout = Duration.minutes(5)
+/** The time limit for uploading an archive: the server gives its bytes as long to arrive (server/listen). */
+const uploadTimeout = Duration.minutes(15)
+/** How long the server gives a state to arrive (server/bodies), and how long evidence may take to be checked before it is sent. */
+const stateArrival = Duration.minutes(5)
 /**
  * The time limit for uploading a state or deciding about one. The server gives a state 5 min to arrive, and waits for room in memory before
  * that and again for its answer. A request that only looks at a state waits for room once, 10 s at most, so it has the limit of any call.
  */
-const stateTimeout = Duration.sum(uploadTimeout, callTimeout)
+const stateTimeout = Duration.sum(stateArrival, callTimeout)
 /** The answer to a request that makes something. */
 const made = { status: 201 }
 /** How many bytes of a log to ask for at once. */
@@ -268,7 +271,7 @@ const make = (connection: Connection, http: HttpClient.HttpClient): ServerClient
         thing: "evidence",
         status: 200,
         mediaType: "application/json",
-        timeout: uploadTimeout
+        timeout: stateArrival
       }).pipe(
         Effect.flatMap((response) => Effect.filterOrFail(bytesOf(response), isWhole(response), () => damaged)),
         noEvidence(workspace, id)

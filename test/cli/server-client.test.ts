@@ -143,6 +143,18 @@ describe("the client of the server", () => {
       yield* ask(client)
     }))
 
+  it.effect("waits for an upload as long as the server does, 15 minutes", () =>
+    Effect.gen(function*() {
+      const { client, server } = yield* scripted
+      server.script.push(configurationVersion(""), "silence")
+      const asking = yield* Effect.forkChild(Effect.flip(client.upload("ws-1", new Uint8Array(1), { speculative: true })))
+      yield* Effect.promise(() => vi.waitUntil(() => server.asked.length === 2, { timeout: 20_000 }))
+      yield* TestClock.adjust(Duration.minutes(15).pipe(Duration.subtract(Duration.seconds(1))))
+      expect(asking.pollUnsafe()).toBeUndefined()
+      yield* TestClock.adjust("1 second")
+      expect(yield* Fiber.join(asking)).toMatchObject({ _tag: "ServerUnreachable", detail: "no answer in 15m" })
+    }))
+
   it.live("takes no page that something else gives for an upload", () =>
     Effect.gen(function*() {
       const { client, server } = yield* scripted
