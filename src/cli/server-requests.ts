@@ -57,6 +57,9 @@ const reasonOf = (error: unknown): string => {
     (innermost instanceof Error && innermost.message !== "" ? innermost.message : String(innermost)).trim().replace(/\s+/gu, " ")
 }
 
+/** Gives up a body after its first bytes, because one that nobody reads would keep one of our few connections. */
+const letGo = ({ stream }: HttpClientResponse.HttpClientResponse) => Effect.ignore(Stream.runDrain(Stream.take(stream, 1)))
+
 export const makeRequests = ({ token, url }: Connection, http: HttpClient.HttpClient) => {
   const unreachable = (error: unknown) => {
     const detail = reasonOf(error)
@@ -110,7 +113,7 @@ export const makeRequests = ({ token, url }: Connection, http: HttpClient.HttpCl
       Effect.mapError(unreachable),
       Effect.flatMap((response) => {
         if (isOwn(response, expected)) return Effect.succeed(response)
-        if (response.status < 400) return Effect.fail(unreachable(strangeAnswer(url, request, response)))
+        if (response.status < 400) return Effect.andThen(letGo(response), Effect.fail(unreachable(strangeAnswer(url, request, response))))
         return Effect.flatMap(Effect.orElseSucceed(response.text, () => ""), (text) => Effect.fail(refused(response.status, text, thing)))
       }),
       Effect.timeoutOrElse({ duration: timeout, orElse: () => Effect.fail(unreachable(`no answer in ${Duration.format(timeout)}`)) })
