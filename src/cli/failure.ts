@@ -54,7 +54,7 @@ export class MaybeStarted extends Data.TaggedError("MaybeStarted")<
   }
 }
 
-/** The server answered 401 or 403: it refuses the token, or none was given. */
+/** The server itself answered 401: it refuses the token, or none was given. */
 export class TokenRefused extends Data.TaggedError("TokenRefused")<{ readonly url: string; readonly given: boolean }> {
   override readonly [Runtime.errorExitCode] = exitCode.tokenRefused
   override get message() {

@@ -28,9 +28,10 @@ export interface RunRequest {
   readonly json: boolean
 }
 
-/** What `-o json` prints, also for a run that failed or was interrupted. */
-interface Report {
-  readonly run: RunView
+/** What `-o json` prints, also for a run that failed or was interrupted, or whose end was not seen. */
+interface Report<Run extends { readonly id: string } = RunView> {
+  /** The run as it was seen last. */
+  readonly run: Run
   /** The outputs of the state; null if the server did not return them. */
   readonly outputs: ReadonlyArray<Output> | null
   readonly stateSerial: number | null
@@ -112,7 +113,18 @@ const outputsOf = Effect.fnUntraced(function*({ planOnly, status }: RunView, wor
     : noOutputs
 })
 
-const print = (report: Report) => Effect.flatMap(Screen, (screen) => screen.result(JSON.stringify(report, null, 2)))
+const print = (report: Report<{ readonly id: string }>) =>
+  Effect.flatMap(Screen, (screen) => screen.result(JSON.stringify(report, null, 2)))
+
+/**
+ * Says that the run goes on although the command ends, unless the server has said that there is no such run, and prints what is known of
+ * it. Asks the server nothing, because it has just failed to answer.
+ */
+const lostSight = Effect.fnUntraced(function*(runId: string, run: RunView | undefined, json: boolean, { _tag }: ServerFailure) {
+  const screen = yield* Screen
+  if (_tag !== "NothingThere") yield* screen.step(`${runId} goes on without this command; follow it with: agent-job logs -f ${runId}`)
+  if (json) yield* print({ run: run ?? { id: runId }, outputs: null, stateSerial: null })
+})
 
 /** Tells a person what was done, the outputs, and what to do next. */
 const tell = Effect.fnUntraced(function*({ outputs, run, stateSerial }: Report, directory: string) {
@@ -154,7 +166,10 @@ export const runDirectory = Effect.fn("runDirectory")(function*(request: RunRequ
       const asked = yield* Effect.forkChild(restore(start(wanted, workspace)))
       const runId = yield* restore(Fiber.join(asked)).pipe(Effect.onInterrupt(() => onInterruptedStart(asked, workspace, stop)))
       yield* screen.step(`Started ${runId} in workspace ${workspace}`)
-      return yield* restore(followRun(runId, progress)).pipe(Effect.onInterrupt(() => stop(runId)))
+      return yield* restore(followRun(runId, progress)).pipe(
+        Effect.onInterrupt(() => stop(runId)),
+        Effect.tapError((error) => lostSight(runId, progress.followed.run, request.json, error))
+      )
     })
   )
   const report: Report = { run, ...(yield* outputsOf(run, workspaceId)) }

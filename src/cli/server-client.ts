@@ -2,14 +2,16 @@
 // Invariant: every call ends in time, with a value or a ServerFailure, as cli/server-requests sees to.
 // Used by run, logs, get, cancel, approve, discard, vars and state.
 import { Context, Duration, Effect, Layer, Option, Schema, Stream } from "effect"
-import { HttpClient, HttpClientRequest as Request } from "effect/http"
+import { HttpClient, HttpClientRequest as Request, type HttpClientResponse } from "effect/http"
+import { createHash } from "node:crypto"
 import { toAnybody } from "../http/connections.ts"
 import { type AuditEntry, AuditList, auditPath } from "../schema/audit.ts"
 import type { Sha256 } from "../schema/names.ts"
 import { RunList, runPath, RunView } from "../schema/run.ts"
 import { ImportStarted, type SettleRescue, statePath, StateView } from "../schema/state.ts"
+import { taskHeader } from "../schema/task-api.ts"
 import { organization, tfePath } from "../schema/tfe-api.ts"
-import { BadInput, NothingThere, type ServerFailure } from "./failure.ts"
+import { BadInput, NothingThere, type ServerFailure, ServerUnreachable } from "./failure.ts"
 import { callTimeout, makeRequests } from "./server-requests.ts"
 import type { Connection } from "./settings.ts"
 
@@ -62,12 +64,17 @@ export interface WorkspaceRow {
 /** A variable of a workspace. The server gives null as the value of a sensitive one. */
 export type WorkspaceVariable = typeof VariableList.Type["data"][number]["attributes"] & { readonly id: string }
 
-const uploadTimeout = Duration.minutes(5)
+/** The time limit for uploading an archive: the server gives its bytes as long to arrive (server/listen). */
+const uploadTimeout = Duration.minutes(15)
+/** How long the server gives a state to arrive (server/bodies), and how long evidence may take to be checked before it is sent. */
+const stateArrival = Duration.minutes(5)
 /**
  * The time limit for uploading a state or deciding about one. The server gives a state 5 min to arrive, and waits for room in memory before
  * that and again for its answer. A request that only looks at a state waits for room once, 10 s at most, so it has the limit of any call.
  */
-const stateTimeout = Duration.sum(uploadTimeout, callTimeout)
+const stateTimeout = Duration.sum(stateArrival, callTimeout)
+/** The answer to a request that makes something. */
+const made = { status: 201 }
 /** How many bytes of a log to ask for at once. */
 const logLimit = 65_536
 
@@ -126,6 +133,10 @@ export class ServerClient extends Context.Service<ServerClient, {
     )
 }
 
+/** Reports whether the bytes of an answer have the digest in its headers, if there is one: a proxy may leave it out. */
+const isWhole = ({ headers: { [taskHeader.digest]: digest } }: HttpClientResponse.HttpClientResponse) => (bytes: Uint8Array): boolean =>
+  digest === undefined || digest === createHash("sha256").update(bytes).digest("hex")
+
 const make = (connection: Connection, http: HttpClient.HttpClient): ServerClient["Service"] => {
   const { url } = connection
   const { atOwnUrl, authorised, bytesOf, decoded, send } = makeRequests(connection, http)
@@ -135,7 +146,7 @@ const make = (connection: Connection, http: HttpClient.HttpClient): ServerClient
   const workspace = (name: string) =>
     Effect.map(decoded(Identified, Request.get(tfePath.workspace(organization, name)), `workspace ${name}`), ({ data: { id } }) => ({ id }))
   const ask = (id: string, action: Parameters<typeof tfePath.action>[1], body: object) =>
-    Effect.asVoid(send(authorised(json(Request.post(tfePath.action(id, action)), body)), `run ${id}`))
+    Effect.asVoid(send(authorised(json(Request.post(tfePath.action(id, action)), body)), { thing: `run ${id}`, status: 202 }))
   /** Replaces a NothingThere of the call by one that says how to list the evidence that there is. */
   const noEvidence = (workspace: string, id: string) => <A>(ask: Effect.Effect<A, ServerFailure>): Effect.Effect<A, ServerFailure> =>
     Effect.catchTag(
@@ -149,6 +160,7 @@ const make = (connection: Connection, http: HttpClient.HttpClient): ServerClient
           })
         )
     )
+  const damaged = new ServerUnreachable({ url, detail: "what came is not what the server sent: its SHA-256 is another; try again" })
   const related = (type: string, id: string) => ({ data: { type, id } })
 
   return ServerClient.of({
@@ -158,7 +170,7 @@ const make = (connection: Connection, http: HttpClient.HttpClient): ServerClient
       const create = jsonApi(Request.post(tfePath.workspaces(organization)), { type: "workspaces", attributes: { name } })
       return yield* get.pipe(
         Effect.catchTag("NothingThere", () =>
-          decoded(Identified, create, "organization").pipe(
+          decoded(Identified, create, "organization", made).pipe(
             Effect.map(({ data }) => ({ id: data.id, created: true })),
             // Somebody else may have made the workspace in between.
             Effect.catchTag("ServerRefused", (refusal) => Effect.catchTag(get, "NothingThere", () => Effect.fail(refusal)))
@@ -188,18 +200,21 @@ const make = (connection: Connection, http: HttpClient.HttpClient): ServerClient
         ({ data }) => data.map(({ attributes, id }) => ({ id, ...attributes }))
       ),
     setVariable: (workspaceId, attributes) =>
-      Effect.asVoid(send(authorised(jsonApi(Request.post(tfePath.variables(workspaceId)), { type: "vars", attributes })), "workspace")),
-    deleteVariable: (workspaceId, id) => Effect.asVoid(send(authorised(Request.delete(tfePath.variable(workspaceId, id))), "variable")),
+      Effect.asVoid(send(authorised(jsonApi(Request.post(tfePath.variables(workspaceId)), { type: "vars", attributes })), {
+        ...made,
+        thing: "workspace"
+      })),
+    deleteVariable: (workspaceId, id) =>
+      Effect.asVoid(send(authorised(Request.delete(tfePath.variable(workspaceId, id))), { thing: "variable", status: 204 })),
     upload: Effect.fn("ServerClient.upload")(function*(workspaceId, archive, { speculative }) {
       const request = jsonApi(Request.post(tfePath.configurationVersions(workspaceId)), {
         type: "configuration-versions",
         attributes: { speculative, "auto-queue-runs": false }
       })
-      const { data } = yield* decoded(ConfigurationVersion, request, "workspace")
+      const { data } = yield* decoded(ConfigurationVersion, request, "workspace", made)
       yield* send(
         Request.put(atOwnUrl(data.attributes["upload-url"])).pipe(Request.bodyUint8Array(archive, "application/octet-stream")),
-        "upload",
-        uploadTimeout
+        { thing: "upload", status: 204, timeout: uploadTimeout }
       )
       return data.id
     }),
@@ -220,7 +235,8 @@ const make = (connection: Connection, http: HttpClient.HttpClient): ServerClient
             "configuration-version": related("configuration-versions", configurationVersionId)
           }
         }),
-        "workspace"
+        "workspace",
+        made
       ).pipe(Effect.map(({ data }) => data.id)),
     run: (id) => decoded(RunView, Request.get(runPath.run(id)), `run ${id}`),
     runs: (workspace, most = 100) =>
@@ -235,7 +251,11 @@ const make = (connection: Connection, http: HttpClient.HttpClient): ServerClient
     act: (id, action) => ask(id, action, {}),
     approve: (id, seal) => ask(id, "apply", seal === undefined ? {} : { seal }),
     log: (logUrl, offset, wait) =>
-      send(Request.get(atOwnUrl(logUrl), { urlParams: { limit: logLimit, offset, wait } }), "log").pipe(Effect.flatMap(bytesOf)),
+      send(Request.get(atOwnUrl(logUrl), { urlParams: { limit: logLimit, offset, wait } }), {
+        thing: "log",
+        status: 200,
+        mediaType: "application/octet-stream"
+      }).pipe(Effect.flatMap(bytesOf)),
     outputs: (workspaceId) =>
       decoded(Schema.Struct({ data: Schema.Array(Output) }), Request.get(tfePath.outputs(workspaceId)), "workspace").pipe(
         Effect.map(({ data }) => data.map(({ attributes }) => attributes))
@@ -247,8 +267,13 @@ const make = (connection: Connection, http: HttpClient.HttpClient): ServerClient
       ),
     state: (workspace) => decoded(StateView, Request.get(statePath.state(workspace)), `workspace ${workspace}`),
     evidence: (workspace, id) =>
-      send(authorised(Request.get(statePath.evidence(workspace, id))), "evidence", uploadTimeout).pipe(
-        Effect.flatMap(bytesOf),
+      send(authorised(Request.get(statePath.evidence(workspace, id))), {
+        thing: "evidence",
+        status: 200,
+        mediaType: "application/json",
+        timeout: stateArrival
+      }).pipe(
+        Effect.flatMap((response) => Effect.filterOrFail(bytesOf(response), isWhole(response), () => damaged)),
         noEvidence(workspace, id)
       ),
     bringEvidence: (workspace, bytes) =>
@@ -256,11 +281,11 @@ const make = (connection: Connection, http: HttpClient.HttpClient): ServerClient
         StateView,
         Request.post(statePath.bring(workspace)).pipe(Request.bodyUint8Array(bytes, "application/octet-stream")),
         `workspace ${workspace}`,
-        stateTimeout
+        { timeout: stateTimeout }
       ),
     settleRescue: (workspace, decision) => {
       const request = json(Request.post(statePath.rescue(workspace)), decision)
-      const settled = decoded(StateView, request, `workspace ${workspace}`, stateTimeout)
+      const settled = decoded(StateView, request, `workspace ${workspace}`, { timeout: stateTimeout })
       return decision.use === undefined ? settled : settled.pipe(noEvidence(workspace, decision.use))
     },
     importMissing: (workspace) => decoded(ImportStarted, Request.post(statePath.import(workspace)), `workspace ${workspace}`),

@@ -4,21 +4,18 @@
 import { Duration, Effect, Option, Predicate, Redacted, Schema, Stream } from "effect"
 import { type HttpClient, HttpClientRequest as Request, type HttpClientResponse } from "effect/http"
 import { causesOf } from "../http/cause.ts"
+import { archiveLimitBytes } from "../schema/task-api.ts"
 import { NothingThere, type ServerFailure, ServerRefused, ServerUnreachable, TokenRefused } from "./failure.ts"
+import { type Expected, isOwn, notOwn, saidBy, strangeAnswer } from "./own-answer.ts"
 import type { Connection } from "./settings.ts"
-
-/** The body of a refusal: JSON:API errors on the TFE paths, a message on our own paths. */
-const Refusal = Schema.Union([
-  Schema.Struct({
-    errors: Schema.NonEmptyArray(Schema.Struct({ title: Schema.optionalKey(Schema.String), detail: Schema.optionalKey(Schema.String) }))
-  }),
-  Schema.Struct({ message: Schema.String })
-])
 
 /** How long the headers of a response may take, unless a request says otherwise. */
 export const callTimeout = Duration.seconds(30)
 /** How long the body of a response may bring nothing more. A large one may take longer in all. */
 const longestSilence = callTimeout
+
+/** The largest body that the server takes, in words. */
+const largestUpload = `${archiveLimitBytes / 1024 / 1024} MiB`
 
 const notTrusted =
   "its certificate is from an authority that is not trusted here; set NODE_EXTRA_CA_CERTS=ca.pem to the certificate of that authority"
@@ -60,13 +57,8 @@ const reasonOf = (error: unknown): string => {
     (innermost instanceof Error && innermost.message !== "" ? innermost.message : String(innermost)).trim().replace(/\s+/gu, " ")
 }
 
-const saidBy = (text: string): string | undefined => {
-  const refusal = Schema.decodeUnknownOption(Schema.fromJsonString(Refusal))(text)
-  if (Option.isNone(refusal)) return undefined
-  if ("message" in refusal.value) return refusal.value.message
-  const [{ detail, title }] = refusal.value.errors
-  return detail ?? title
-}
+/** Gives up a body after its first bytes, because one that nobody reads would keep one of our few connections. */
+const letGo = ({ stream }: HttpClientResponse.HttpClientResponse) => Effect.ignore(Stream.runDrain(Stream.take(stream, 1)))
 
 export const makeRequests = ({ token, url }: Connection, http: HttpClient.HttpClient) => {
   const unreachable = (error: unknown) => {
@@ -84,8 +76,9 @@ export const makeRequests = ({ token, url }: Connection, http: HttpClient.HttpCl
   }
 
   const refused = (status: number, text: string, thing: string): ServerFailure => {
-    if (status === 401 || status === 403) return new TokenRefused({ url, given: Option.isSome(token) })
     const said = saidBy(text)
+    if (status === 401 && said !== undefined) return new TokenRefused({ url, given: Option.isSome(token) })
+    if (said === undefined && (status === 401 || status === 403)) return unreachable(notOwn(status))
     // A proxy before a server that is away for a moment answers 404 too, but not with a body of the server's.
     if (status === 404 && said !== undefined) {
       return new NothingThere({ message: `There is no ${thing} on ${url}; \`agent-job get runs\` lists what there is.` })
@@ -97,27 +90,35 @@ export const makeRequests = ({ token, url }: Connection, http: HttpClient.HttpCl
         hadNoEffect: status === 429
       })
     }
+    if (said === undefined && status === 413) {
+      return new ServerRefused({
+        status,
+        message:
+          `Something before the server at ${url} takes no body of this size (413); raise its limit to ${largestUpload} (nginx: client_max_body_size).`
+      })
+    }
     return new ServerRefused({
       status,
       message: said ?? `The server at ${url} refused the request with ${status}; check that it has the same version as this program.`
     })
   }
 
-  /** Sends a request as it is. `thing` is what a 404 says is not there. */
+  /** Sends a request as it is. Any answer but the expected one is a failure. */
   const send = (
     request: Request.HttpClientRequest,
-    thing: string,
-    timeout = callTimeout
-  ): Effect.Effect<HttpClientResponse.HttpClientResponse, ServerFailure> =>
-    http.execute(request).pipe(
+    expected: Expected
+  ): Effect.Effect<HttpClientResponse.HttpClientResponse, ServerFailure> => {
+    const { thing, timeout = callTimeout } = expected
+    return http.execute(request).pipe(
       Effect.mapError(unreachable),
-      Effect.flatMap((response) =>
-        response.status < 400
-          ? Effect.succeed(response)
-          : Effect.flatMap(Effect.orElseSucceed(response.text, () => ""), (text) => Effect.fail(refused(response.status, text, thing)))
-      ),
+      Effect.flatMap((response) => {
+        if (isOwn(response, expected)) return Effect.succeed(response)
+        if (response.status < 400) return Effect.andThen(letGo(response), Effect.fail(unreachable(strangeAnswer(url, request, response))))
+        return Effect.flatMap(Effect.orElseSucceed(response.text, () => ""), (text) => Effect.fail(refused(response.status, text, thing)))
+      }),
       Effect.timeoutOrElse({ duration: timeout, orElse: () => Effect.fail(unreachable(`no answer in ${Duration.format(timeout)}`)) })
     )
+  }
 
   /** Reads a body to its end. */
   const bytesOf = ({ stream }: HttpClientResponse.HttpClientResponse): Effect.Effect<Uint8Array, ServerFailure> =>
@@ -136,14 +137,14 @@ export const makeRequests = ({ token, url }: Connection, http: HttpClient.HttpCl
     const local = request.pipe(Request.prependUrl(url), Request.accept("application/vnd.api+json, application/json"))
     return Option.match(token, { onNone: () => local, onSome: (token) => Request.bearerToken(local, Redacted.value(token)) })
   }
-  /** Sends a request with the token, and decodes the JSON of its answer. */
+  /** Sends a request with the token, and decodes the JSON of its answer, whose status is 200 unless `expected` says otherwise. */
   const decoded = <S extends Schema.ConstraintDecoder<unknown>>(
     schema: S,
     request: Request.HttpClientRequest,
     thing: string,
-    timeout = callTimeout
+    expected: Partial<Expected> = {}
   ): Effect.Effect<S["Type"], ServerFailure> =>
-    send(authorised(request), thing, timeout).pipe(
+    send(authorised(request), { status: 200, ...expected, thing }).pipe(
       Effect.flatMap(bytesOf),
       Effect.flatMap((answer) =>
         Effect.mapError(Schema.decodeUnknownEffect(Schema.fromJsonString(schema))(new TextDecoder().decode(answer)), () =>

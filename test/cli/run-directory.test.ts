@@ -1,7 +1,7 @@
 import { describe, expect, it } from "@effect/vitest"
 import { Deferred, Duration, Effect, Exit, Fiber, Layer, Option, Redacted, Scope } from "effect"
 import { archiveOf } from "../../src/cli/archive.ts"
-import { exitCodeOf, MaybeStarted, type ServerFailure, ServerRefused, ServerUnreachable } from "../../src/cli/failure.ts"
+import { exitCodeOf, MaybeStarted, NothingThere, type ServerFailure, ServerRefused, ServerUnreachable } from "../../src/cli/failure.ts"
 import { Patience } from "../../src/cli/follow-run.ts"
 import { runDirectory, type RunRequest } from "../../src/cli/run-directory.ts"
 import { ServerClient } from "../../src/cli/server-client.ts"
@@ -275,6 +275,59 @@ describe("outputs that the server does not give", () => {
       expect(screen.of("result").map((text) => JSON.parse(text))).toMatchObject([
         { run: { status: "applied" }, outputs: null, stateSerial: null }
       ])
+    }))
+})
+
+describe("a run whose server does not come back", () => {
+  const impatient = Effect.provideService(Patience, { every: Duration.millis(1), times: 1 })
+
+  /** A client of a server that answers nothing more of the run once it was seen with status `last`; without `last`, nothing at all. */
+  const leaving = (last?: RunView["status"]) =>
+    asking((server, url) => {
+      let away = last === undefined
+      const unlessAway = <A>(call: Effect.Effect<A, ServerFailure>) =>
+        Effect.suspend(() => away ? Effect.fail(new ServerUnreachable({ url, detail: "connection refused" })) : call)
+      return {
+        run: (id) =>
+          unlessAway(Effect.map(server.run(id), (run) => {
+            away = run.status === last
+            return run
+          })),
+        log: (...asked) => unlessAway(server.log(...asked)),
+        outputs: () => Effect.die("asks for the outputs of a server that is away"),
+        stateSerial: () => Effect.die("asks for the state of a server that is away")
+      }
+    })
+
+  it.live.each([
+    { given: "while it applies", last: "applying" as const, known: { status: "applying", workspace: "demo" } },
+    { given: "before it was ever seen", known: {} }
+  ])(
+    "is left with words on how to follow it, and printed for a program as it was seen last: $given",
+    ({ known, last }) =>
+      Effect.gen(function*() {
+        const screen = toldScreen()
+        const until = yield* Deferred.make<void>()
+        const play = { plan: quickstart.plan, apply: { ...quickstart.apply!, until } }
+        const { run } = yield* running(screen, request({ autoApprove: true, json: true }), play, leaving(last))
+        const error = yield* Effect.flip(impatient(run))
+        const id = runId(screen)
+        expect([error._tag, exitCodeOf(error)]).toEqual(["ServerUnreachable", 4])
+        expect(screen.of("step").at(-1)).toBe(`${id} goes on without this command; follow it with: agent-job logs -f ${id}`)
+        expect(screen.of("result").map((text) => JSON.parse(text))).toEqual([
+          { run: expect.objectContaining({ id, ...known }), outputs: null, stateSerial: null }
+        ])
+      })
+  )
+
+  it.live("is not said to go on where the server does not know it any more", () =>
+    Effect.gen(function*() {
+      const screen = toldScreen()
+      const nothing = new NothingThere({ message: "There is no such run." })
+      const { run } = yield* running(screen, request(), quickstart, asking(() => ({ run: () => Effect.fail(nothing) })))
+      expect(yield* Effect.flip(run)).toBe(nothing)
+      expect(screen.transcript()).not.toContain("goes on")
+      expect(screen.of("result")).toEqual([])
     }))
 })
 

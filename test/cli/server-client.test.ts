@@ -4,8 +4,8 @@ import { TestClock } from "effect/testing"
 import { exitCodeOf, type ServerFailure } from "../../src/cli/failure.ts"
 import { ServerClient } from "../../src/cli/server-client.ts"
 import { forwardProxy } from "../http/forward-proxy.ts"
-import { ScriptedServer } from "../kubernetes/scripted-server.ts"
-import { agent, directory, person, planWith, serve, userToken } from "../server/live-server.ts"
+import { type Answer, ScriptedServer } from "../kubernetes/scripted-server.ts"
+import { agent, directory, person, planWith, serve, sha256, userToken } from "../server/live-server.ts"
 
 /** Returns a client that lives as long as the test. */
 const at = (url: string) =>
@@ -16,6 +16,15 @@ const at = (url: string) =>
 const environment = (variables: Record<string, string>) => ConfigProvider.layer(ConfigProvider.fromUnknown(variables))
 const document = (id: string, attributes: object = {}) => ({ data: { id, type: "x", attributes } })
 const refusal = (status: number, detail: string) => ({ status, body: { errors: [{ status: String(status), title: "no", detail }] } })
+
+const log = { headers: { "content-type": "application/octet-stream" } }
+/** The answer that makes a configuration version, by a server that knows itself as `known`. */
+const configurationVersion = (known: string) => ({
+  status: 201,
+  body: document("cv-1", { "upload-url": `${known}/api/v2/uploads/cv-1/secret` })
+})
+
+type Ask = (client: ServerClient["Service"]) => Effect.Effect<unknown, ServerFailure>
 
 /** A client of a server that answers by a script. */
 const scripted = Effect.gen(function*() {
@@ -56,9 +65,7 @@ describe("the client of the server", () => {
         seconds: 330
       },
       { what: "a decision about a state, which may be large,", ask: (client) => client.settleRescue("demo", seen), seconds: 330 }
-    ] satisfies ReadonlyArray<
-      { what: string; ask: (client: ServerClient["Service"]) => Effect.Effect<unknown, ServerFailure>; seconds: number }
-    >
+    ] satisfies ReadonlyArray<{ what: string; ask: Ask; seconds: number }>
   )("waits for $what for $seconds s", ({ ask, seconds }) =>
     Effect.gen(function*() {
       const { client, server } = yield* scripted
@@ -75,15 +82,15 @@ describe("the client of the server", () => {
   const arrived = Effect.promise(async () => {
     for (let turn = 0; turn < 20; turn++) await new Promise(setImmediate)
   })
-  const asks: ReadonlyArray<{ what: string; ask: (client: ServerClient["Service"]) => Effect.Effect<unknown, ServerFailure> }> = [
-    { what: "a view of a state", ask: (client) => client.state("demo") },
-    { what: "a log", ask: (client) => client.log("/api/v2/logs/plan-1/secret", 0, 1) },
-    { what: "evidence", ask: (client) => client.evidence("demo", "ev-1") }
+  const asks: ReadonlyArray<{ what: string; ask: Ask; type: string }> = [
+    { what: "a view of a state", ask: (client) => client.state("demo"), type: "application/json" },
+    { what: "a log", ask: (client) => client.log("/api/v2/logs/plan-1/secret", 0, 1), type: "application/octet-stream" },
+    { what: "evidence", ask: (client) => client.evidence("demo", "ev-1"), type: "application/json" }
   ]
-  it.effect.each(asks)("gives up $what whose body falls silent for 30 s", ({ ask }) =>
+  it.effect.each(asks)("gives up $what whose body falls silent for 30 s", ({ ask, type }) =>
     Effect.gen(function*() {
       const { client, server } = yield* scripted
-      server.script.push((response) => void response.writeHead(200).write("{"))
+      server.script.push((response) => void response.writeHead(200, { "content-type": type }).write("{"))
       const asking = yield* Effect.forkChild(Effect.flip(ask(client)))
       yield* Effect.promise(() => vi.waitUntil(() => server.asked.length > 0, { timeout: 20_000 }))
       yield* Effect.repeat(Effect.andThen(arrived, TestClock.adjust("30 seconds")), { until: () => asking.pollUnsafe() !== undefined })
@@ -95,7 +102,7 @@ describe("the client of the server", () => {
       const { client, server } = yield* scripted
       const body: { write?: (text: string) => void; end?: () => void } = {}
       server.script.push((response) => {
-        response.writeHead(200).flushHeaders()
+        response.writeHead(200, { "content-type": "application/json" }).flushHeaders()
         Object.assign(body, { write: (text: string) => response.write(text), end: () => response.end() })
       })
       const asking = yield* Effect.forkChild(client.evidence("demo", "ev-1"))
@@ -106,6 +113,78 @@ describe("the client of the server", () => {
       }
       body.end?.()
       expect(new TextDecoder().decode(yield* Fiber.join(asking))).toBe("x".repeat(10))
+    }))
+
+  const page = { headers: { "content-type": "text/html; charset=utf-8" }, body: "<html>Sign in</html>" }
+  const variable = { key: "a", value: "1", category: "env", hcl: false, sensitive: false } as const
+  const undecoded: ReadonlyArray<{ what: string; ask: Ask; own: Answer }> = [
+    { what: "a discard", ask: (client) => client.act("run-a1", "discard"), own: { status: 202 } },
+    { what: "an approval", ask: (client) => client.approve("run-a1", undefined), own: { status: 202 } },
+    { what: "a new variable", ask: (client) => client.setVariable("ws-1", variable), own: { status: 201 } },
+    { what: "the end of a variable", ask: (client) => client.deleteVariable("ws-1", "var-1"), own: { status: 204 } },
+    { what: "a log", ask: (client) => client.log("/api/v2/logs/plan-1/secret", 0, 1), own: log },
+    { what: "evidence", ask: (client) => client.evidence("demo", "ev-1"), own: {} }
+  ]
+  it.live.each(undecoded)("takes no page that something else gives for $what", ({ ask, own }) =>
+    Effect.gen(function*() {
+      const { client, server } = yield* scripted
+      server.script.push(page, { status: 302, headers: { location: "https://login.example.com/" } }, { ...page, status: 203 })
+      const details = []
+      for (let answer = 0; answer < 3; answer++) {
+        const error = yield* Effect.flip(ask(client))
+        details.push(error._tag === "ServerUnreachable" && error.detail)
+      }
+      expect(details).toEqual([
+        "it answers 200, which is not the server's own",
+        "it redirects to https://login.example.com, which is not the server's own",
+        "it answers 203, which is not the server's own"
+      ])
+      server.script.push(own)
+      yield* ask(client)
+    }))
+
+  it.effect("waits for an upload as long as the server does, 15 minutes", () =>
+    Effect.gen(function*() {
+      const { client, server } = yield* scripted
+      server.script.push(configurationVersion(""), "silence")
+      const asking = yield* Effect.forkChild(Effect.flip(client.upload("ws-1", new Uint8Array(1), { speculative: true })))
+      yield* Effect.promise(() => vi.waitUntil(() => server.asked.length === 2, { timeout: 20_000 }))
+      yield* TestClock.adjust(Duration.minutes(15).pipe(Duration.subtract(Duration.seconds(1))))
+      expect(asking.pollUnsafe()).toBeUndefined()
+      yield* TestClock.adjust("1 second")
+      expect(yield* Fiber.join(asking)).toMatchObject({ _tag: "ServerUnreachable", detail: "no answer in 15m" })
+    }))
+
+  it.live("takes no page that something else gives for an upload", () =>
+    Effect.gen(function*() {
+      const { client, server } = yield* scripted
+      server.script.push(configurationVersion(""), page)
+      expect(yield* Effect.flip(client.upload("ws-1", new Uint8Array(1), { speculative: true }))).toMatchObject({
+        _tag: "ServerUnreachable",
+        detail: "it answers 200, which is not the server's own"
+      })
+    }))
+
+  it.live("lets go of the connection of a large page that it does not take", () =>
+    Effect.gen(function*() {
+      const { client, server } = yield* scripted
+      server.otherwise = { ...page, body: "x".repeat(4_000_000) }
+      for (let asked = 0; asked < 4; asked++) yield* Effect.flip(client.log("/api/v2/logs/plan-1/secret", 0, 1))
+      yield* Effect.promise(() => vi.waitUntil(() => server.connections.size <= 1, { timeout: 5000 }))
+    }))
+
+  it.live("takes evidence only as the server sent it", () =>
+    Effect.gen(function*() {
+      const { client, server } = yield* scripted
+      server.script.push(
+        { headers: { "x-content-sha256": sha256(Buffer.from("{}")) } },
+        { headers: { "x-content-sha256": sha256(Buffer.from("{ }")) } }
+      )
+      expect(new TextDecoder().decode(yield* client.evidence("demo", "ev-1"))).toBe("{}")
+      expect(yield* Effect.flip(client.evidence("demo", "ev-1"))).toMatchObject({
+        _tag: "ServerUnreachable",
+        detail: "what came is not what the server sent: its SHA-256 is another; try again"
+      })
     }))
 
   it.live("finds a workspace, and makes it only when there is none", () =>
@@ -139,10 +218,10 @@ describe("the client of the server", () => {
   it.live("uploads and reads logs the way it reached the server, without the token", () =>
     Effect.gen(function*() {
       const { client, server } = yield* scripted
-      server.script.push({ body: document("cv-1", { "upload-url": "https://inside.cluster.local/api/v2/uploads/cv-1/secret" }) }, {}, {})
+      server.script.push(configurationVersion("https://inside.cluster.local"), { status: 204 }, log)
       expect(yield* client.upload("ws-1", new Uint8Array([1, 2, 3]), { speculative: true })).toBe("cv-1")
       yield* client.log("https://inside.cluster.local/api/v2/logs/plan-1/secret", 7, 1)
-      const [, upload, log] = server.asked
+      const [, upload, read] = server.asked
       expect([upload?.method, upload?.url, upload?.body, upload?.headers["content-type"], upload?.headers["content-length"]]).toEqual([
         "PUT",
         "/api/v2/uploads/cv-1/secret",
@@ -150,7 +229,7 @@ describe("the client of the server", () => {
         "application/octet-stream",
         "3"
       ])
-      expect(log?.url).toBe("/api/v2/logs/plan-1/secret?limit=65536&offset=7&wait=1")
+      expect(read?.url).toBe("/api/v2/logs/plan-1/secret?limit=65536&offset=7&wait=1")
       expect(server.asked.map(({ headers }) => headers.authorization)).toEqual([`Bearer ${userToken}`, undefined, undefined])
     }))
 
@@ -164,7 +243,7 @@ describe("the client of the server", () => {
       Effect.gen(function*() {
         const { server, url } = yield* ScriptedServer.make
         const client = yield* at(`${url}/agent-job`)
-        server.script.push({ body: document("cv-1", { "upload-url": `${known}/api/v2/uploads/cv-1/secret` }) }, {}, {})
+        server.script.push(configurationVersion(known), { status: 204 }, log)
         yield* client.upload("ws-1", new Uint8Array(1), { speculative: true })
         yield* client.log(`${known}/api/v2/logs/plan-1/secret`, 0, 0)
         expect(server.asked.map((_) => _.url)).toEqual([

@@ -30,10 +30,25 @@ const refusal = (status: number, detail: string) => ({ status, body: { errors: [
 
 it.live.each([
   { answer: refusal(401, "no"), tag: "TokenRefused", code: 5 },
-  { answer: refusal(403, "no"), tag: "TokenRefused", code: 5 },
+  { answer: { status: 401, body: { error: "unauthorized", message: "no" } }, tag: "TokenRefused", code: 5 },
+  { answer: { status: 401 }, tag: "ServerUnreachable", code: 4, says: "(it answers 401, which is not the server's own)" },
+  {
+    answer: { status: 403, body: { message: "Forbidden" } },
+    tag: "ServerUnreachable",
+    code: 4,
+    says: "(it answers 403, which is not the server's own)"
+  },
+  { answer: refusal(403, "not this"), tag: "ServerRefused", code: 1, says: "not this" },
   { answer: refusal(404, "no"), tag: "NothingThere", code: 3, says: "There is no run run-a1 on " },
   { answer: { status: 404 }, tag: "ServerUnreachable", code: 4 },
   { answer: refusal(409, "The run is over."), tag: "ServerRefused", code: 1, says: "The run is over." },
+  { answer: refusal(413, "The body has too many bytes."), tag: "ServerRefused", code: 1, says: "The body has too many bytes." },
+  {
+    answer: { status: 413 },
+    tag: "ServerRefused",
+    code: 1,
+    says: "takes no body of this size (413); raise its limit to 256 MiB (nginx: client_max_body_size)."
+  },
   { answer: refusal(429, "too many"), tag: "ServerUnreachable", code: 4, says: "it answers 429: too many" },
   {
     answer: { status: 503, body: { error: "storage", message: "The disk is full." } },
@@ -48,6 +63,25 @@ it.live.each([
     const error = yield* failureOn(answer)
     expect([error._tag, exitCodeOf(error), error.message.includes(userToken)]).toEqual([tag, code, false])
     expect(error.message).toContain(says)
+  }))
+
+it.live.each([
+  {
+    what: "a redirect to TLS",
+    to: (path: string) => `https://jobs.example.com/blue${path}`,
+    detail: "it redirects to https://jobs.example.com/blue; use that address"
+  },
+  {
+    what: "a redirect to a login page",
+    to: () => "https://login.example.com/start?secret=1",
+    detail: "it redirects to https://login.example.com, which is not the server's own"
+  },
+  { what: "a redirect to itself", to: (path: string) => path, detail: "it answers 308, which is not the server's own" },
+  { what: "a redirect to what is no page", to: () => "mailto:a@example.com", detail: "it answers 308, which is not the server's own" },
+  { what: "a redirect to nowhere", to: () => "https://", detail: "it answers 308, which is not the server's own" }
+])("says where $what leads, and no more", ({ detail, to }) =>
+  Effect.gen(function*() {
+    expect(yield* failureOn({ status: 308, headers: { location: to(path) } })).toMatchObject({ _tag: "ServerUnreachable", detail })
   }))
 
 it.live("says in words that an https address is of a server without TLS", () =>

@@ -36,7 +36,7 @@ it.live("a run that its cancel does not end says what does, and is ended by forc
 it.live("a cancel outlives a server that has no room, or is away, for a moment", () =>
   Effect.gen(function*() {
     const { server, url } = yield* ScriptedServer.make
-    server.script.push({ status: 429 }, { body: run({}) }, { status: 429 }, "reset", {})
+    server.script.push({ status: 429 }, { body: run({}) }, { status: 429 }, "reset", { status: 202 })
     const { code, out } = yield* ran({ AGENT_JOB_URL: url, AGENT_JOB_TOKEN: userToken }, "cancel", "run-a1").pipe(
       Effect.provideService(Patience, { every: Duration.millis(1), times: 2 })
     )
