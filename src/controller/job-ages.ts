@@ -9,7 +9,7 @@ import { isSuspended, waitsForNode, waitsForQuota } from "../core/pod-trouble.ts
 interface KnownJob {
   /** The UID of the Job. */
   readonly job: string
-  /** When a pass first saw the Job. */
+  /** When a pass first saw the Job, or last saw it suspended. */
   readonly at: number
   /**
    * Since when its Pod has been starting, or has waited for a node if `lacksNode`; undefined while it waits for a quota or the Job is
@@ -59,7 +59,7 @@ export const jobAges = () => {
       const goes = deleting || before?.goes === true // the cache may hear of the deletion later than a pass that asked the API server
       known.set(taskUid, {
         job: uid,
-        at: before?.at ?? at,
+        at: isSuspended(observed) ? at : before?.at ?? at, // a Job that is resumed is like a new one to Kubernetes, and to its queue
         startsAt: goes ? goingSince(before, at) : startingSince(before, observed, at),
         goes,
         lacksNode: waitsForNode(observed),

@@ -141,7 +141,7 @@ const make = Effect.fnUntraced(function*(url: string, tokenFile: string) {
     path: string,
     body: unknown,
     expectedStatus: 200 | 204,
-    read: (response: HttpClientResponse.HttpClientResponse) => Effect.Effect<A, unknown>,
+    read: (response: HttpClientResponse.HttpClientResponse) => Effect.Effect<A, PoolError>,
     waitSeconds = 0
   ): Effect.Effect<A, PoolError> =>
     Effect.gen(function*() {
@@ -151,17 +151,18 @@ const make = Effect.fnUntraced(function*(url: string, tokenFile: string) {
         Request.bodyText(JSON.stringify(body), "application/json")
       )
       const response = yield* http.execute(request).pipe(Effect.mapError(unreachable))
-      if (response.status === expectedStatus) return yield* Effect.mapError(read(response), unreachable)
+      if (response.status === expectedStatus) return yield* read(response)
       return yield* refusalOf(url, response.status, yield* Effect.orElseSucceed(response.text, () => ""))
     }).pipe(
-      Effect.timeoutOrElse({ duration: (waitSeconds + 15) * 1000, orElse: () => Effect.fail(unreachable("no whole answer in time")) })
+      Effect.timeoutOrElse({ duration: (waitSeconds + 15) * 1000, orElse: () => Effect.fail(unusable("no whole answer in time")) })
     )
 
-  const tell = (path: string, body: unknown) => post(path, body, 204, ({ text }) => Effect.asVoid(text))
+  const textOf = ({ text }: HttpClientResponse.HttpClientResponse) => Effect.mapError(text, unreachable)
+  const tell = (path: string, body: unknown) => post(path, body, 204, (response) => Effect.asVoid(textOf(response)))
   const ask = <S extends Schema.ConstraintDecoder<unknown>>(path: string, body: unknown, waitSeconds: number, schema: S) => {
     const decode = Schema.decodeUnknownEffect(Schema.fromJsonString(schema))
-    const understood = (text: string): Effect.Effect<S["Type"], string> => Effect.mapError(decode(text), () => notUnderstood)
-    return post(path, body, 200, ({ text }) => Effect.flatMap(text, understood), waitSeconds)
+    const understood = (text: string): Effect.Effect<S["Type"], PoolError> => Effect.mapError(decode(text), () => unusable(notUnderstood))
+    return post(path, body, 200, (response) => Effect.flatMap(textOf(response), understood), waitSeconds)
   }
 
   return Pool.of({

@@ -4,7 +4,6 @@
 import { Option } from "effect"
 import { isOfQuota, quotaTooSmall, type TooSmall } from "../schema/quota.ts"
 import type { FailureReason } from "../schema/reason.ts"
-import { longestWaitForNodeSeconds } from "./manifest/places.ts"
 import type { ContainerSeen, JobSeen, Observed, PodSeen, Warning } from "./observed.ts"
 import { hadToGo } from "./plan-again.ts"
 import type { TaskPolicy } from "./task-policy.ts"
@@ -108,8 +107,8 @@ export const waitsForNode = ({ job, pod }: Pick<Observed, "job" | "pod">): boole
   Option.exists(pod, ({ unschedulable }) => unschedulable !== "") && !Option.exists(job, ({ deleting }) => deleting)
 
 /** Returns how long a start may take: longer while no node can take the Pod, because an autoscaler may be about to add one. */
-export const longestStartMillis = (start: Start, { startupTimeoutSeconds }: Pick<TaskPolicy, "startupTimeoutSeconds">): number =>
-  Math.max(startupTimeoutSeconds, waitsForNode(start) ? longestWaitForNodeSeconds : 0) * 1000
+export const longestStartMillis = (start: Start, { nodeWaitSeconds, startupTimeoutSeconds }: TaskPolicy): number =>
+  (waitsForNode(start) ? nodeWaitSeconds : startupTimeoutSeconds) * 1000
 
 /** Reports whether the kubelet says that the worker has ended, so that nothing claims or reports from this Pod any more. */
 export const isPodOver = (pod: PodSeen): boolean =>

@@ -4,7 +4,7 @@
 import type { V1Container, V1LocalObjectReference, V1PodFailurePolicyRule, V1Volume } from "@kubernetes/client-node"
 import type { Tree } from "../schema/layers.ts"
 import type { ProviderMirrors } from "../schema/provider-mirrors.ts"
-import { secondsBesideStage } from "../schema/value-rules.ts"
+import { nodeWaitSeconds, secondsBesideStage } from "../schema/value-rules.ts"
 import { overrides, type Values } from "../schema/values.ts"
 import { canonical } from "./canonical.ts"
 import { fingerprint } from "./fingerprint.ts"
@@ -220,6 +220,7 @@ export const resolve = (values: Values, { name: release, namespace, version }: R
       basename: name.replaceAll(".", "-"), // a Job's name with a dot gives Pods without a host name
       limits: values.task.limits,
       startupTimeoutSeconds: values.task.startupTimeoutSeconds,
+      nodeWaitSeconds: nodeWaitSeconds(values.task),
       maxLaunches: 1 + values.task.job.backoffLimit,
       historyPerWorkspace: values.task.historyPerWorkspace,
       requireProvenIsolation: values.task.requireProvenIsolation,

@@ -72,12 +72,12 @@ export const showWorkspace = captured("workspace", "show")
 export const showVersion = captured("version", "-json")
 
 /**
- * Returns the variables that take additional arguments (TF_CLI_ARGS and the command's own) from a captured command: they are meant for what
- * a person sees, and it may refuse them.
+ * Returns the variables that take additional arguments from a captured command, which may refuse those that are meant for what a person
+ * sees. `show` keeps its own, because an encrypted plan may need the variables that they give.
  */
-export const withoutArguments = ({ args }: StageCommand): Readonly<Record<string, string>> => ({
+export const withoutArguments = ({ args, subcommand }: StageCommand): Readonly<Record<string, string>> => ({
   TF_CLI_ARGS: "",
-  [`TF_CLI_ARGS_${Array.takeWhile(args, (arg) => !arg.startsWith("-")).join("_")}`]: ""
+  ...(subcommand !== "show" && { [`TF_CLI_ARGS_${Array.takeWhile(args, (arg) => !arg.startsWith("-")).join("_")}`]: "" })
 })
 
 /**

@@ -13,6 +13,8 @@ export interface TaskPolicy {
   }
   /** The most seconds from the Job to the worker's claim. */
   readonly startupTimeoutSeconds: number
+  /** The most seconds that a Pod may wait for a node that can take it; they come before those of its start. */
+  readonly nodeWaitSeconds: number
   /** Jobs that may be made for one task, as long as none of them was claimed. */
   readonly maxLaunches: number
   /** Finished AgentTasks kept in one workspace. */

@@ -44,7 +44,7 @@ export const pods: Kind = {
   ...kind("v1", "Pod", "pods"),
   watched: {
     1: metadata,
-    2: message("spec", { 10: text("nodeName") }),
+    2: message("spec", { 10: text("nodeName"), 20: messages("initContainers", { 1: text("name"), 24: text("restartPolicy") }) }),
     3: message("status", {
       1: text("phase"),
       ...conditions(2),

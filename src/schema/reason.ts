@@ -24,7 +24,7 @@ export const reasons = {
   JobCreated:
     "The Job was created; Kubernetes is scheduling the Pod, setting up its network and pulling its images. If the Job is suspended, as by Kueue, the message says so, and the task waits until it is resumed.",
   Unschedulable:
-    "No node can take the Pod; look at the message for what is missing. An autoscaler has 15 minutes to add a node, or task.startupTimeoutSeconds if that is longer; then the task fails as StartupTimeout.",
+    "No node can take the Pod; look at the message for what is missing. An autoscaler has 15 minutes to add a node, or task.startupTimeoutSeconds if that is longer or task.job.activeDeadlineSeconds is given; then the task fails as StartupTimeout.",
   Claimed: "The worker has taken the task and is running it.",
   NodeUnreachable:
     "The node does not answer, and the stage may still be running there, so the task keeps its place and its workspace until the node answers or is removed; repair the node, or delete its Node object if the machine is off.",

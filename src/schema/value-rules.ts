@@ -55,16 +55,25 @@ const failureRulesHaveContainers: Rule = ({ task: { job: { podFailurePolicy: { r
   )
 }
 
+/** What the times around a stage follow from. */
+type Times = Pick<Sections["task"], "job" | "startupTimeoutSeconds" | "terminationGracePeriodSeconds">
+
+/** How many seconds an autoscaler has to add a node: it takes a few minutes, if it can. */
+const autoscalerSeconds = 900
+
 /**
- * Returns how many seconds a Job may take beside its stage: for its start, its orderly end, and what both may take longer, such as a minute
- * for a quota.
+ * Returns how many seconds a Pod may wait for a node that can take it, before it starts. A limit on the life of Jobs leaves an autoscaler
+ * no time of its own.
  */
-export const secondsBesideStage = (
-  { startupTimeoutSeconds, terminationGracePeriodSeconds }: Pick<
-    Sections["task"],
-    "startupTimeoutSeconds" | "terminationGracePeriodSeconds"
-  >
-): number => startupTimeoutSeconds + terminationGracePeriodSeconds + 120
+export const nodeWaitSeconds = ({ job, startupTimeoutSeconds }: Times): number =>
+  Math.max(startupTimeoutSeconds, job.activeDeadlineSeconds > 0 ? 0 : autoscalerSeconds)
+
+/**
+ * Returns how many seconds a Job may take beside its stage: for its node, its start, its orderly end, and what these may take longer, such
+ * as a minute for a quota.
+ */
+export const secondsBesideStage = (task: Times): number =>
+  nodeWaitSeconds(task) + task.startupTimeoutSeconds + task.terminationGracePeriodSeconds + 120
 
 const deadlineLeavesTime: Rule = ({ task }) => {
   const least = secondsBesideStage(task) + 60

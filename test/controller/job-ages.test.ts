@@ -67,6 +67,18 @@ describe("the ages of Jobs", () => {
     ])
   })
 
+  it("takes a Job that is resumed for a new one, as Kubernetes does", () => {
+    const ages = jobAges()
+    const known = (suspended: boolean, at: number) => {
+      const seen = Option.some({ ...job(0).seen, suspended })
+      const millis = ages.knownMillis("uid-0", seen, at)
+      ages.passSaw("uid-0", { ...nothing, job: seen }, at)
+      return millis
+    }
+    known(true, 0)
+    expect([known(true, 4_000_000), known(false, 4_010_000), known(false, 4_030_000)]).toEqual([4_000_000, 10_000, 30_000])
+  })
+
   it("counts a wait for a node by itself, and the start anew once there is one", () => {
     const ages = jobAges()
     const seen = Option.some(job(0).seen)

@@ -1257,10 +1257,10 @@ describe("plan", () => {
     )
   })
 
-  it("gives a Pod that no node can take 15 minutes, or as long as a start may take where that is longer", () => {
+  it("gives a Pod that no node can take a time of its own, before that of its start", () => {
     const whole: Seed = { ...plainSeed, life: "starting", launches: 1, job: "active", pod: "unschedulable" }
-    const after = (startingMillis: number, startupTimeoutSeconds = 180) =>
-      plan({ ...policyOf(whole), startupTimeoutSeconds }, { ...worldOf(whole), startingMillis }, noon)
+    const after = (startingMillis: number, nodeWaitSeconds = 900) =>
+      plan({ ...policyOf(whole), nodeWaitSeconds }, { ...worldOf(whole), startingMillis }, noon)
     expect([after(899_999), after(900_000), after(900_000, 3600)].map(({ status }) => status.phase)).toEqual([
       "Starting",
       "Failed",

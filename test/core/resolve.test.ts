@@ -324,6 +324,15 @@ describe("the policy", () => {
     })
   })
 
+  it.each([
+    { given: "the defaults", task: {}, seconds: 900 },
+    { given: "a start that may take longer", task: { startupTimeoutSeconds: 1800 }, seconds: 1800 },
+    { given: "a limit on the life of Jobs", task: { job: { activeDeadlineSeconds: 3600 } }, seconds: 180 }
+  ])(
+    "lets a Pod wait $seconds s for a node by $given",
+    ({ seconds, task }) => expect(configOf({ task }).policy.nodeWaitSeconds).toBe(seconds)
+  )
+
   it("has the same hash however the values are written, and another one when Jobs change", () => {
     const hash = (values: object) => configOf(values).policy.configHash
     const [first, second] = [{ A: "1", B: "2" }, { B: "2", A: "1" }]

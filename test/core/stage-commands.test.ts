@@ -101,7 +101,7 @@ describe("stageCommands", () => {
       .toEqual([
         { TF_CLI_ARGS: "", TF_CLI_ARGS_version: "" },
         { TF_CLI_ARGS: "", TF_CLI_ARGS_workspace_show: "" },
-        { TF_CLI_ARGS: "", TF_CLI_ARGS_show: "" }
+        { TF_CLI_ARGS: "" }
       ]))
 
   it("make no flag of what a user wrote", () => {

@@ -22,6 +22,7 @@ export const policy: TaskPolicy = {
   basename: "agent-job",
   limits: { total: 10, perWorkspace: 5 },
   startupTimeoutSeconds: 180,
+  nodeWaitSeconds: 900,
   maxLaunches: 1,
   historyPerWorkspace: 20,
   configHash: "c0ffee"

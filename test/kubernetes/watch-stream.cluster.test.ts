@@ -12,7 +12,11 @@ const unread = ["finalizers", "generateName", "deletionGracePeriodSeconds"]
 const template = {
   restartPolicy: "Never",
   containers: [{ name: "worker", image: "nowhere.invalid/worker" }],
-  initContainers: [{ name: "runner", image: "nowhere.invalid/runner" }]
+  initContainers: [{ name: "install", image: "nowhere.invalid/worker" }, {
+    name: "runner",
+    image: "nowhere.invalid/runner",
+    restartPolicy: "Always"
+  }]
 }
 const at = "2026-01-01T00:00:00Z"
 const condition = {

@@ -113,7 +113,7 @@ describe("the values", () => {
     ["task.dnsPolicy", "None", "task.dnsConfig: needs nameservers"],
     ["controller.podDisruptionBudget", { enabled: true }, "minAvailable: is 1 of 1, so that no node"],
     ["controller.podDisruptionBudget.minAvailable", "half", "must be "],
-    ["task.job.activeDeadlineSeconds", 719, "leaves no minute for a stage: start and end take up to 660 seconds; give at least 720, or 0"],
+    ["task.job.activeDeadlineSeconds", 899, "leaves no minute for a stage: start and end take up to 840 seconds; give at least 900, or 0"],
     ["task.job.podFailurePolicy.rules", [{ action: "Ignore", onExitCodes: { operator: "In", values: [1] } }], `must be "FailJob"`],
     [
       "task.job.podFailurePolicy.rules",

@@ -8,7 +8,7 @@ import { jobName } from "../job-name.ts"
 import type { ResolvedConfig } from "../resolve.ts"
 import { taskLabels } from "./labels.ts"
 import { ownerReference } from "./owner-reference.ts"
-import { claimLostExitCode, longestWaitForNodeSeconds, statePatienceSeconds } from "./places.ts"
+import { claimLostExitCode, statePatienceSeconds } from "./places.ts"
 import { pod } from "./pod.ts"
 
 /**
@@ -19,16 +19,10 @@ const stateSeconds = ({ spec: { pool, stage } }: AgentTask): number => pool !== 
 
 /**
  * Returns after how many seconds Kubernetes ends the Job. The worker interrupts the engine at the task's timeout and then saves the state,
- * so this deadline is for a worker that no longer can. A limit of the values includes the saving and a wait for a node; only start and end
- * come on top.
+ * so this deadline is for a worker that no longer can. The limit of the values includes the saving; only start and end come on top.
  */
-const activeDeadlineSeconds = (
-  task: AgentTask,
-  { task: { secondsBesideStage, timeoutLimitSeconds = Infinity } }: ResolvedConfig
-): number => {
-  const stage = (task.spec.timeoutSeconds ?? defaultTimeoutSeconds) + stateSeconds(task)
-  return Math.min(stage + longestWaitForNodeSeconds, timeoutLimitSeconds) + secondsBesideStage
-}
+const activeDeadlineSeconds = (task: AgentTask, { task: { secondsBesideStage, timeoutLimitSeconds = Infinity } }: ResolvedConfig): number =>
+  Math.min((task.spec.timeoutSeconds ?? defaultTimeoutSeconds) + stateSeconds(task), timeoutLimitSeconds) + secondsBesideStage
 
 /**
  * If a Job has two Pods, the one that lost the claim ends at once, and must not end the Job of the other. This rule comes first, so that no

@@ -25,6 +25,8 @@ export const metadataAddresses: ReadonlyArray<string> = [
 
 const denied = { ipv4: [linkLocal.ipv4, ...elsewhere.ipv4], ipv6: [linkLocal.ipv6, ...elsewhere.ipv6] }
 
+/** Networks that belong to nobody on the internet, from which some clusters give their Pods and Services addresses. */
+const unrouted = ["198.18.0.0/15", "240.0.0.0/4"]
 const shared = "100.64.0.0/10"
 const privateRanges = { ipv4: ["10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", shared], ipv6: "fc00::/7" }
 
@@ -47,9 +49,6 @@ export const dnsInside: V1NetworkPolicyEgressRule = {
 
 export const everywhere: ReadonlyArray<V1NetworkPolicyPeer> = [allBut("0.0.0.0/0", denied.ipv4), allBut("::/0", denied.ipv6)]
 
-/** Networks that belong to nobody on the internet, from which some clusters give their Pods addresses. */
-const unrouted = ["198.18.0.0/15", "240.0.0.0/4"]
-
 export const internet: ReadonlyArray<V1NetworkPolicyPeer> = [
   allBut("0.0.0.0/0", [
     ...denied.ipv4.filter((_) => _ !== "100.100.100.200/32"), // it is in the shared range
@@ -59,9 +58,9 @@ export const internet: ReadonlyArray<V1NetworkPolicyPeer> = [
   allBut("::/0", [linkLocal.ipv6, privateRanges.ipv6]) // the other denied ranges are in the private one
 ]
 
-/** The networks of an API server that is no Pod: only the cluster knows its address. */
+/** The networks of an API server that is no Pod, and of Services: only the cluster knows their addresses. */
 export const privateNetworks: ReadonlyArray<V1NetworkPolicyPeer> = [
-  ...addresses(...privateRanges.ipv4.filter((_) => _ !== shared)),
+  ...addresses(...privateRanges.ipv4.filter((_) => _ !== shared), ...unrouted),
   allBut(shared, ["100.100.100.200/32"]),
   allBut(privateRanges.ipv6, elsewhere.ipv6)
 ]

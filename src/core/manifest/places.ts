@@ -36,6 +36,3 @@ export const statePatienceSeconds = 3600
 
 /** The worker's exit code when another Pod holds the claim. It must not end the Job, and with it the winner. */
 export const claimLostExitCode = 75
-
-/** How long a Pod that no node can take may wait for one, in seconds. An autoscaler adds a node in a few minutes, if it can. */
-export const longestWaitForNodeSeconds = 900

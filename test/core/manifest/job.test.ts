@@ -161,7 +161,7 @@ describe("the Job", () => {
         0
       ).spec?.activeDeadlineSeconds
     expect([seconds("plan"), seconds("apply"), seconds("destroy")]).toEqual([1500 + 660, 1500 + 3600 + 660, 1500 + 3600 + 660])
-    expect([seconds("apply", 3000), seconds("apply", 7200)]).toEqual([3000, 1500 + 3600 + 660])
+    expect([seconds("apply", 3000), seconds("apply", 7200)]).toEqual([3000, 600 + 3600 + 840])
   })
 
   it("takes retries of a start from the values", () =>
@@ -171,8 +171,8 @@ describe("the Job", () => {
     const config = configOf({ task: { job: { activeDeadlineSeconds: 1200 } } })
     const limit = (task: AgentTask) =>
       container(job(task, config, 0), "worker").env?.find(({ name }) => name === "AGENT_JOB_TIMEOUT_LIMIT_SECONDS")?.value
-    expect([job(taskOf(), config, 0).spec?.activeDeadlineSeconds, limit(taskOf())]).toEqual([1200, "540"])
-    expect(job(taskOf({ timeoutSeconds: 60 }), config, 0).spec?.activeDeadlineSeconds).toBe(1200)
+    expect([job(taskOf(), config, 0).spec?.activeDeadlineSeconds, limit(taskOf())]).toEqual([1200, "360"])
+    expect(job(taskOf({ timeoutSeconds: 60 }), config, 0).spec?.activeDeadlineSeconds).toBe(60 + 840)
     expect(container(build(taskOf()), "worker").env?.map(({ name }) => name)).not.toContain("AGENT_JOB_TIMEOUT_LIMIT_SECONDS")
   })
 
