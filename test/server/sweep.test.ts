@@ -46,6 +46,12 @@ const sweptOn = (made: string, days: ReadonlyArray<number>) =>
     const found = yield* Effect.forEach(days, (on) => Effect.andThen(TestClock.setTime(on * day), sweep(30 * day)))
     return found.at(-1)
   }))
+/** Lets the test clock go on until the scope closes, since a server that has streamed an answer takes two seconds to end. */
+const passingTime = TestClock.withLive(Effect.sleep("20 millis")).pipe(
+  Effect.andThen(TestClock.adjust("1 second")),
+  Effect.forever,
+  Effect.forkScoped
+)
 const daily = (from: number, to: number) => Array.from({ length: to - from + 1 }, (_, n) => from + n)
 
 describe("the sweep", () => {
@@ -61,13 +67,12 @@ describe("the sweep", () => {
       expect(filesIn(made).sort()).toEqual([...named, sha256("nobody's")].sort())
       expect(yield* sweptOn(made, [130, 131])).toEqual({ files: 0, bytes: 0 })
       expect([filesIn(made).sort(), remembered(made)]).toEqual([named, []])
+      yield* passingTime
       const after = yield* serve(made)
       const view = person(after).as("GET", statePath.state("demo"))
       expect((yield* ask(`${after}/api/state/v1/workspaces/demo`, userToken)).json.serial).toBe(2)
       const { evidence } = (yield* view).json
       expect((yield* person(after).as("GET", statePath.evidence("demo", evidence[0].id))).json).toEqual(state(1))
-      // A plain answer comes last: after a streamed one, the server takes two seconds to end, and the test clock stands still.
-      expect((yield* view).status).toBe(200)
     }))
 
   it.effect.each([
