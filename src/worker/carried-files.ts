@@ -10,6 +10,7 @@ import { pipeline } from "node:stream/promises"
 import { createGzip } from "node:zlib"
 import { EntryAction, entryAction } from "../core/archive-entry.ts"
 import { backendFileName, variablesFileName } from "../core/hcl.ts"
+import { shortened } from "../core/sentence.ts"
 import { lockFileName, savedPlanName } from "../core/stage-commands.ts"
 import { planLimitBytes } from "../schema/task-api.ts"
 import { type ArchiveLimits, unpack } from "./archive.ts"
@@ -43,11 +44,17 @@ interface Part {
   readonly from: Segments
   readonly wanted: (segments: Segments) => boolean
   readonly isKept: (found: Found) => boolean
+  /** Returns why nothing can be kept because of this one; undefined if it can. */
+  readonly obstacle: (found: Found) => string | undefined
   readonly what: string
   readonly remedy: string
 }
 
 const notKept = ({ remedy, what }: Part, why: string) => invalid(`${what} cannot be kept with the plan, because ${why}; ${remedy}.`)
+
+const pathOf = ({ segments }: Pick<Found, "segments">): string => segments.join("/")
+
+const named = (found: Found): string => JSON.stringify(shortened(pathOf(found), 200))
 
 const headerOf = ({ executable, segments, target, type }: Found) => ({
   path: segments.join("/"),
@@ -70,9 +77,11 @@ const listed = Effect.fnUntraced(function*(part: Part) {
   const why = yield* Effect.try({
     try: () => {
       for (const found of treeBelow(part.root, part.from, part.wanted)) {
+        const obstacle = part.obstacle(found)
+        if (obstacle !== undefined) return obstacle
         if (!part.isKept(found)) continue
         const action = entryAction(headerOf(found), "anywhere")
-        if (EntryAction.$is("Refuse")(action)) return `they hold ${JSON.stringify(found.segments.join("/").slice(0, 200))}, ${action.why}`
+        if (EntryAction.$is("Refuse")(action)) return `they hold ${named(found)}, ${action.why}`
         bytes += found.size + bytesPerEntry
         if (bytes > limits.bytes) return `they have more than ${inMebibytes(limits.bytes)}`
         if (list.push(found) > limits.entries) return `they are more than ${limits.entries}`
@@ -129,15 +138,13 @@ export const modulesBelow = (data: number): Generator<Found> => treeBelow(data, 
 /** Returns the names from the directory that the runner shares to something among the modules. */
 export const inModules = (segments: Segments): Segments => [engineFolder, modulesFolder, ...segments]
 
-/** What is in the configuration, by path, with the mark of each. */
-export type Marks = ReadonlyMap<string, string>
-
-const pathOf = ({ segments }: Pick<Found, "segments">): string => segments.join("/")
+/** What is in the configuration, by path: whether it is a file, directory or link, and its mark. */
+export type Marks = ReadonlyMap<string, Pick<Found, "mark" | "type">>
 
 /** Returns what is in the configuration now, to be compared with what is there after the plan. */
 export const marksOf = (root: number): Effect.Effect<Marks, StageFailed> =>
   Effect.try({
-    try: () => new Map(Array.from(treeBelow(root, [], () => true), (found) => [pathOf(found), found.mark])),
+    try: () => new Map(Array.from(treeBelow(root, [], () => true), (found) => [pathOf(found), found])),
     catch: fileTrouble("the configuration")
   })
 
@@ -148,6 +155,18 @@ const mayBeMade = (directory: Segments) => {
     const inData = segments.indexOf(".terraform") + 1
     return isNoHistory(segments) && !ours.includes(segments.join("/")) && (inData === 0 || (segments[inData] ?? "modules") === "modules")
   }
+}
+
+const whatWasMade = "The files that planning made or changed"
+
+const kinds = { File: "a file", Directory: "a directory", Symlink: "a link" } as const
+
+/** Returns why the apply's Pod could not put this one back: it replaces files and links of the configuration, but no directory. */
+const otherKind = (before: Marks) => (found: Found): string | undefined => {
+  const was = before.get(pathOf(found))?.type ?? found.type
+  return was === found.type || (was !== "Directory" && found.type !== "Directory")
+    ? undefined
+    : `${named(found)}, which was ${kinds[was]}, is ${kinds[found.type]} now`
 }
 
 /** The most files that the log names. */
@@ -175,6 +194,7 @@ export const packCarried = Effect.fn("CarriedFiles.pack")(function*({ directory,
     from: inModules([]),
     wanted: isNoHistory,
     isKept: () => true,
+    obstacle: () => undefined,
     what: "The modules of the configuration",
     remedy: "leave out of them what the configuration does not need"
   }
@@ -183,8 +203,9 @@ export const packCarried = Effect.fn("CarriedFiles.pack")(function*({ directory,
     root,
     from: [],
     wanted: mayBeMade(directory),
-    isKept: (found) => found.type === "Directory" ? !before.has(pathOf(found)) : before.get(pathOf(found)) !== found.mark,
-    what: "The files that planning made or changed",
+    isKept: (found) => found.type === "Directory" ? !before.has(pathOf(found)) : before.get(pathOf(found))?.mark !== found.mark,
+    obstacle: otherKind(before),
+    what: whatWasMade,
     remedy: "its apply runs without them"
   }
   yield* pack(made, join(privateDirectory, madeArchive), roomBytes - size).pipe(
@@ -202,6 +223,11 @@ export const carriedArchives = (privateDirectory: string): ReadonlyArray<string>
 export const carriedFile = (privateDirectory: string, name: string): string | undefined =>
   archives.some((known) => known === name) ? join(privateDirectory, name) : undefined
 
+const inTheWay = () =>
+  invalid(
+    `${whatWasMade} cannot be put back into the configuration; plan again, and let planning replace no directory of it by a file, nor the reverse.`
+  )
+
 /** Unpacks the archives that came with a plan to where they were packed; `root` is the open directory of the configuration. */
 export const bringCarried = Effect.fn("CarriedFiles.bring")(function*(root: number) {
   const { dataDirectory, privateDirectory } = yield* Settings
@@ -213,5 +239,7 @@ export const bringCarried = Effect.fn("CarriedFiles.bring")(function*(root: numb
     yield* unpack(modules, yield* openFolder(pathIn(engine, modulesFolder)), limits, "worker")
   }
   const made = join(privateDirectory, madeArchive)
-  if (existsSync(made)) yield* unpack(made, root, limits, "worker")
+  if (existsSync(made)) {
+    yield* Effect.mapError(unpack(made, root, limits, "worker"), (error) => error.reason === "InvalidArchive" ? inTheWay() : error)
+  }
 }, Effect.scoped)

@@ -227,6 +227,61 @@ describe("what planning made in the configuration", () => {
       expect(lstatSync(join(work, "live/builds/deep/prepare.sh")).mode & 0o777).toBe(0o770)
     }))
 
+  it.effect("may be a file instead of a link, or a link instead of a file", () =>
+    Effect.gen(function*() {
+      const [plan, apply] = [yield* podAt, yield* podAt]
+      for (const { at, write } of [plan, apply]) {
+        write("work/live/file", "approved")
+        symlinkSync("file", at("work/live/link"))
+      }
+      yield* plan.packAfter(() => {
+        for (const name of ["file", "link"]) rmSync(join(plan.data, "work/live", name))
+        symlinkSync("link", plan.at("work/live/file"))
+        plan.write("work/live/link", "of planning")
+      })
+      writeFileSync(join(apply.privateDirectory, madeFiles), readFileSync(join(plan.privateDirectory, madeFiles)))
+      yield* apply.unpack
+      expect(readFileSync(join(apply.data, "work/live/file"), "utf8")).toBe("of planning")
+    }))
+
+  it.effect.each([
+    { given: "a directory in place of a file", of: "live/a", was: "a file", is: "a directory" },
+    { given: "a directory in place of a link", of: "live/b", was: "a link", is: "a directory" },
+    { given: "a file in place of a directory", of: "live/c", was: "a directory", is: "a file" },
+    { given: "a link in place of a directory", of: "live/c", was: "a directory", is: "a link" }
+  ])("is left out, and the log says so, if it has $given", ({ is, of, was }) =>
+    Effect.gen(function*() {
+      const here = yield* podAt
+      here.write("work/live/a", "approved")
+      symlinkSync("a", here.at("work/live/b"))
+      here.write("work/live/c/main.sh", "approved")
+      yield* here.packAfter(() => {
+        const path = here.at(`work/${of}`)
+        rmSync(path, { recursive: true })
+        if (is === "a directory") mkdirSync(path)
+        else if (is === "a file") writeFileSync(path, "of planning")
+        else symlinkSync("a", path)
+        here.write("work/live/new", "of planning")
+      })
+      expect(here.told()).toEqual([
+        `The files that planning made or changed cannot be kept with the plan, because "${of}", which was ${was}, is ${is} now; its apply runs without them.`
+      ])
+      expect(existsSync(join(here.privateDirectory, madeFiles))).toBe(false)
+    }))
+
+  it.effect("is said to be in the way, if something in the configuration of the apply is", () =>
+    Effect.gen(function*() {
+      const [plan, apply] = [yield* podAt, yield* podAt]
+      yield* plan.packAfter(() => plan.write("work/live/builds", "of planning"))
+      writeFileSync(join(apply.privateDirectory, madeFiles), readFileSync(join(plan.privateDirectory, madeFiles)))
+      apply.write("work/live/builds/main.sh", "of the configuration")
+      expect(yield* Effect.flip(apply.unpack)).toMatchObject({
+        reason: "InvalidConfiguration",
+        message:
+          "The files that planning made or changed cannot be put back into the configuration; plan again, and let planning replace no directory of it by a file, nor the reverse."
+      })
+    }))
+
   it.effect("is no archive, and no line of the log, if planning made nothing", () =>
     Effect.gen(function*() {
       const here = yield* podAt
