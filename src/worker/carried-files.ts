@@ -169,13 +169,25 @@ const otherKind = (before: Marks) => (found: Found): string | undefined => {
     : `${named(found)}, which was ${kinds[was]}, is ${kinds[found.type]} now`
 }
 
-/** The most files that the log names. */
-const mostNamed = 5
+/**
+ * The most files that the log names. More of the changed ones, because a person who approves the plan may have read them in the archive,
+ * where they are as they were.
+ */
+const mostNamed = { changed: 50, made: 5 } as const
 
-const madeLine = (files: ReadonlyArray<string>): string =>
-  `Kept with the plan for its apply, since planning made or changed them: ${files.slice(0, mostNamed).join(", ")}${
-    files.length > mostNamed ? ` and ${files.length - mostNamed} more` : ""
-  }`
+const listOf = (files: ReadonlyArray<string>, most: number): string =>
+  files.slice(0, most).join(", ") + (files.length > most ? ` and ${files.length - most} more` : "")
+
+const linesOf = (list: ReadonlyArray<Found>, before: Marks): ReadonlyArray<string> => {
+  const files = list.filter(({ type }) => type !== "Directory").map(pathOf)
+  const { changed = [], made = [] } = Object.groupBy(files, (path) => before.has(path) ? "changed" : "made")
+  return [
+    ...changed.length === 0 ? [] : [
+      `Planning changed these files of the configuration, and its apply gets them as they are now: ${listOf(changed, mostNamed.changed)}`
+    ],
+    ...made.length === 0 ? [] : [`Kept with the plan for its apply, since planning made them: ${listOf(made, mostNamed.made)}`]
+  ]
+}
 
 /**
  * Packs what the apply of the plan in the directory will need, for the package that `packPlan` makes. Fails if there is no room for the
@@ -209,8 +221,7 @@ export const packCarried = Effect.fn("CarriedFiles.pack")(function*({ directory,
     remedy: "its apply runs without them"
   }
   yield* pack(made, join(privateDirectory, madeArchive), roomBytes - size).pipe(
-    Effect.map(({ list }) => list.filter(({ type }) => type !== "Directory").map(pathOf)),
-    Effect.flatMap((files) => files.length === 0 ? Effect.void : line(madeLine(files))),
+    Effect.flatMap(({ list }) => Effect.forEach(linesOf(list, before), line, { discard: true })),
     Effect.catch((error) => error.reason === "DiskFull" ? Effect.fail(error) : line(error.message))
   )
 }, Effect.scoped)

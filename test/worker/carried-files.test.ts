@@ -192,7 +192,8 @@ describe("what planning made in the configuration", () => {
         rmSync(join(plan.data, "work/live/old.txt"))
       })
       expect(plan.told()).toEqual([
-        "Kept with the plan for its apply, since planning made or changed them: live/.terraform/modules/m/made.zip, live/build.sh, live/builds/deep/prepare.sh, live/lambda.zip, live/latest.zip and 1 more"
+        "Planning changed these files of the configuration, and its apply gets them as they are now: live/build.sh",
+        "Kept with the plan for its apply, since planning made them: live/.terraform/modules/m/made.zip, live/builds/deep/prepare.sh, live/lambda.zip, live/latest.zip, shared.json"
       ])
       writeFileSync(join(apply.privateDirectory, madeFiles), readFileSync(join(plan.privateDirectory, madeFiles)))
       apply.write("work/live/zzz_agent_job.auto.tfvars", "of the apply")
@@ -225,6 +226,21 @@ describe("what planning made in the configuration", () => {
       expect(readFileSync(join(work, "live/plan.tfplan"), "utf8")).toBe("plan")
       expect(readFileSync(join(work, "live/zzz_agent_job.auto.tfvars"), "utf8")).toBe("of the apply")
       expect(lstatSync(join(work, "live/builds/deep/prepare.sh")).mode & 0o777).toBe(0o770)
+    }))
+
+  it.effect("hides no change of a file of the configuration from who approves the plan", () =>
+    Effect.gen(function*() {
+      const here = yield* podAt
+      const numbered = (name: string, most: number) => Array.from({ length: most }, (_, at) => `work/live/${name}${100 + at}`)
+      for (const path of numbered("z", 52)) here.write(path, "approved")
+      yield* here.packAfter(() => {
+        for (const path of [...numbered("a", 7), ...numbered("z", 52)]) here.write(path, "of planning")
+      })
+      const names = (name: string, most: number) => numbered(name, most).map((path) => path.replace("work/", "")).join(", ")
+      expect(here.told()).toEqual([
+        `Planning changed these files of the configuration, and its apply gets them as they are now: ${names("z", 50)} and 2 more`,
+        `Kept with the plan for its apply, since planning made them: ${names("a", 5)} and 2 more`
+      ])
     }))
 
   it.effect("may be a file instead of a link, or a link instead of a file", () =>
