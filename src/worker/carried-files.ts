@@ -20,7 +20,7 @@ import { contentOf, makeFolder, openFile, openFolder, type Segments } from "./fo
 import { Log } from "./log-shipper.ts"
 import { inMebibytes } from "./mebibytes.ts"
 import { Settings } from "./settings.ts"
-import { fileTrouble, invalid, StageFailed } from "./stage-failed.ts"
+import { codeOf, fileTrouble, invalid, StageFailed } from "./stage-failed.ts"
 import { type Found, treeBelow } from "./tree.ts"
 
 /** The names of the archives inside a plan's package, and in the worker's own directory. */
@@ -56,6 +56,10 @@ const pathOf = ({ segments }: Pick<Found, "segments">): string => segments.join(
 
 const named = (found: Found): string => JSON.stringify(shortened(pathOf(found), 200))
 
+/** Worker and runner may be different users, and an archive of a module may have files that only their owner reads. */
+const unreadable = (part: Part, found: Found) =>
+  notKept({ ...part, remedy: `make it readable for its group, or ${part.remedy}` }, `the worker cannot read ${named(found)}`)
+
 const headerOf = ({ executable, segments, target, type }: Found) => ({
   path: segments.join("/"),
   type,
@@ -66,7 +70,8 @@ const headerOf = ({ executable, segments, target, type }: Found) => ({
 /** Returns the failure to read the part, or to write its archive. */
 const troubleOf = (part: Part) => (cause: unknown): StageFailed => {
   if (Tar.isTarError(cause)) return notKept(part, "they changed while they were read")
-  const failed = cause instanceof StageFailed ? cause : fileTrouble(part.what.toLowerCase())(cause)
+  if (cause instanceof StageFailed) return cause
+  const failed = fileTrouble(part.what.toLowerCase())(cause)
   return failed.reason === "DiskFull" ? failed : notKept(part, "the worker cannot read all of them")
 }
 
@@ -74,9 +79,11 @@ const troubleOf = (part: Part) => (cause: unknown): StageFailed => {
 const listed = Effect.fnUntraced(function*(part: Part) {
   const list: Array<Found> = []
   let bytes = 0
+  let last: Found | undefined
   const why = yield* Effect.try({
     try: () => {
       for (const found of treeBelow(part.root, part.from, part.wanted)) {
+        last = found
         const obstacle = part.obstacle(found)
         if (obstacle !== undefined) return obstacle
         if (!part.isKept(found)) continue
@@ -88,7 +95,8 @@ const listed = Effect.fnUntraced(function*(part: Part) {
       }
       return undefined
     },
-    catch: troubleOf(part)
+    // A directory is found before it is opened, so the one that may not be opened was found last.
+    catch: (cause) => codeOf(cause) === "EACCES" && last !== undefined ? unreadable(part, last) : troubleOf(part)(cause)
   })
   if (why !== undefined) return yield* notKept(part, why)
   return list
@@ -100,7 +108,7 @@ const entryOf = (part: Part) => (found: Found): Tar.Entry<StageFailed> => {
   if (type === "Symlink") return Tar.symlink(path, linkTarget)
   const body = Stream.unwrap(
     Effect.map(
-      openFile(part.root, [...part.from, ...found.segments]),
+      Effect.mapError(openFile(part.root, [...part.from, ...found.segments]), () => unreadable(part, found)),
       Option.match({ onNone: () => Stream.empty, onSome: ({ fd }) => contentOf(fd, found.size) })
     )
   )

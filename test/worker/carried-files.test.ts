@@ -1,8 +1,11 @@
 // What one Pod packs beside a plan, another one gets: every file as it was, and nothing that cannot be put back.
 import { describe, expect, it } from "@effect/vitest"
 import { Effect, Layer, Option } from "effect"
+import { execFileSync } from "node:child_process"
 import { randomBytes } from "node:crypto"
 import {
+  chmodSync,
+  chownSync,
   existsSync,
   lstatSync,
   mkdirSync,
@@ -62,6 +65,27 @@ const podAt = Effect.gen(function*() {
     unpack: Effect.provide(bringCarried(root), settings)
   }
 })
+
+const isRoot = process.getuid?.() === 0
+
+/**
+ * Lets the rest of the test run as a user who owns all in `place` but what is `denied`, because root may read everything. Without root, the
+ * user stays, and what is denied loses all permissions.
+ */
+const asWorker = (place: string, denied: string, mode: number) =>
+  Effect.acquireRelease(
+    Effect.sync(() => {
+      if (isRoot) execFileSync("chown", ["-R", "1001", place])
+      if (isRoot) chownSync(denied, 0, 0)
+      chmodSync(denied, isRoot ? mode : 0)
+      if (isRoot) process.seteuid?.(1001)
+    }),
+    () =>
+      Effect.sync(() => {
+        if (isRoot) process.seteuid?.(0)
+        chmodSync(denied, 0o700)
+      })
+  )
 
 const moduleArchive = "modules.tar.gz"
 
@@ -155,6 +179,27 @@ describe("the modules of a plan", () => {
       })
       expect(existsSync(join(here.privateDirectory, moduleArchive))).toBe(false)
     }))
+
+  it.effect.each([
+    { given: "a file", path: "m/secret.sh", mode: 0o600, named: "m/secret.sh" },
+    { given: "a directory", path: "m/hidden", mode: 0o700, named: "m/hidden" },
+    { given: "a directory without its entries", path: "m/hidden", mode: 0o744, named: "m/hidden" }
+  ])(
+    "name $given that the worker may not read, since it is another user than the runner",
+    ({ mode, named, path }) =>
+      Effect.gen(function*() {
+        const here = yield* podAt
+        here.write("engine/modules/m/secret.sh", "echo")
+        here.write("engine/modules/m/hidden/run.sh", "echo")
+        const denied = join(here.data, "engine/modules", path)
+        yield* asWorker(dirname(here.data), denied, mode)
+        expect(yield* Effect.flip(here.pack)).toMatchObject({
+          reason: "InvalidConfiguration",
+          message:
+            `The modules of the configuration cannot be kept with the plan, because the worker cannot read "${named}"; make it readable for its group, or leave out of them what the configuration does not need.`
+        })
+      })
+  )
 
   it.effect("are read through no link that the runner has put in the way", () =>
     Effect.gen(function*() {
