@@ -1,5 +1,5 @@
 // Makes sentences of messages from elsewhere: those of Kubernetes and Flux often lack the full stop, and may be of any length.
-// Used where such a message becomes part of ours or of an event: in core, by controller/event, controller/pool, cli, worker/archive and worker/report.
+// Used where such a message becomes part of ours or of an event: in core, by controller/event, controller/pool, cli, worker/archive, worker/carried-files and worker/report.
 export const sentence = (words: string): string => words.trimEnd().replace(/[^.!?]$/u, "$&.")
 
 /**

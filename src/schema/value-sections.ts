@@ -10,7 +10,11 @@ import { atLeastOne, Namespace, optional, Path, section, StorageClass, Url, valu
 
 const agent = section({
   auth: section({ token: value(Schema.String, "", "Another spelling of agent.token.") }),
-  dataDir: value(Path, "/var/lib/scalr-agent", "Directory of the volume that worker and runner share."),
+  dataDir: value(
+    Path,
+    "/var/lib/scalr-agent",
+    "Directory of the volume that worker and runner share. After a change of it, plans that have modules and wait for approval must be made again."
+  ),
   ...environment("controller and worker", "global.extraEnv"),
   ...mirrors,
   image: image("controller and worker", "scalr/agent", "IfNotPresent"),

@@ -8,7 +8,7 @@ import { pipeline } from "node:stream"
 import { createGunzip } from "node:zlib"
 import { EntryAction, entryAction } from "../core/archive-entry.ts"
 import { shortened } from "../core/sentence.ts"
-import { createFile, makeFolder, makeLink, removeFile, type Segments, writeAll } from "./folder.ts"
+import { createFile, isFolder, makeFolder, makeLink, removeFile, type Segments, writeAll } from "./folder.ts"
 import { inMebibytes } from "./mebibytes.ts"
 import { codeOf, fileTrouble, StageFailed } from "./stage-failed.ts"
 
@@ -99,7 +99,7 @@ const unpackEntry =
   (root: number, by: PackedBy) =>
   ({ body, header }: Tar.Entry<StageFailed | Tar.TarError>): Effect.Effect<void, StageFailed | Tar.TarError> => {
     const trouble = entryTrouble(header.path)
-    const replaced = (segments: Segments) => by === "worker" ? removeFile(root, segments) : Effect.void
+    const replaced = (segments: Segments) => by === "worker" && !isFolder(root, segments) ? removeFile(root, segments) : Effect.void
     return EntryAction.$match(entryAction(header, by === "worker" ? "anywhere" : "inside"), {
       WriteFile: ({ executable, segments }) => Effect.andThen(replaced(segments), writeFile(root, segments, executable, body, trouble)),
       MakeFolder: ({ segments }) => Effect.try({ try: () => makeFolder(root, segments), catch: trouble }),

@@ -10,6 +10,7 @@ import { pipeline } from "node:stream/promises"
 import { createGzip } from "node:zlib"
 import { EntryAction, entryAction } from "../core/archive-entry.ts"
 import { backendFileName, variablesFileName } from "../core/hcl.ts"
+import { shortened } from "../core/sentence.ts"
 import { lockFileName, savedPlanName } from "../core/stage-commands.ts"
 import { planLimitBytes } from "../schema/task-api.ts"
 import { type ArchiveLimits, unpack } from "./archive.ts"
@@ -19,7 +20,7 @@ import { contentOf, makeFolder, openFile, openFolder, type Segments } from "./fo
 import { Log } from "./log-shipper.ts"
 import { inMebibytes } from "./mebibytes.ts"
 import { Settings } from "./settings.ts"
-import { fileTrouble, invalid, StageFailed } from "./stage-failed.ts"
+import { codeOf, fileTrouble, invalid, StageFailed } from "./stage-failed.ts"
 import { type Found, treeBelow } from "./tree.ts"
 
 /** The names of the archives inside a plan's package, and in the worker's own directory. */
@@ -43,11 +44,21 @@ interface Part {
   readonly from: Segments
   readonly wanted: (segments: Segments) => boolean
   readonly isKept: (found: Found) => boolean
+  /** Returns why nothing can be kept because of this one; undefined if it can. */
+  readonly obstacle: (found: Found) => string | undefined
   readonly what: string
   readonly remedy: string
 }
 
 const notKept = ({ remedy, what }: Part, why: string) => invalid(`${what} cannot be kept with the plan, because ${why}; ${remedy}.`)
+
+const pathOf = ({ segments }: Pick<Found, "segments">): string => segments.join("/")
+
+const named = (found: Found): string => JSON.stringify(shortened(pathOf(found), 200))
+
+/** Worker and runner may be different users, and an archive of a module may have files that only their owner reads. */
+const unreadable = (part: Part, found: Found) =>
+  notKept({ ...part, remedy: `make it readable for its group, or ${part.remedy}` }, `the worker cannot read ${named(found)}`)
 
 const headerOf = ({ executable, segments, target, type }: Found) => ({
   path: segments.join("/"),
@@ -59,7 +70,8 @@ const headerOf = ({ executable, segments, target, type }: Found) => ({
 /** Returns the failure to read the part, or to write its archive. */
 const troubleOf = (part: Part) => (cause: unknown): StageFailed => {
   if (Tar.isTarError(cause)) return notKept(part, "they changed while they were read")
-  const failed = cause instanceof StageFailed ? cause : fileTrouble(part.what.toLowerCase())(cause)
+  if (cause instanceof StageFailed) return cause
+  const failed = fileTrouble(part.what.toLowerCase())(cause)
   return failed.reason === "DiskFull" ? failed : notKept(part, "the worker cannot read all of them")
 }
 
@@ -67,19 +79,24 @@ const troubleOf = (part: Part) => (cause: unknown): StageFailed => {
 const listed = Effect.fnUntraced(function*(part: Part) {
   const list: Array<Found> = []
   let bytes = 0
+  let last: Found | undefined
   const why = yield* Effect.try({
     try: () => {
       for (const found of treeBelow(part.root, part.from, part.wanted)) {
+        last = found
+        const obstacle = part.obstacle(found)
+        if (obstacle !== undefined) return obstacle
         if (!part.isKept(found)) continue
         const action = entryAction(headerOf(found), "anywhere")
-        if (EntryAction.$is("Refuse")(action)) return `they hold ${JSON.stringify(found.segments.join("/").slice(0, 200))}, ${action.why}`
+        if (EntryAction.$is("Refuse")(action)) return `they hold ${named(found)}, ${action.why}`
         bytes += found.size + bytesPerEntry
         if (bytes > limits.bytes) return `they have more than ${inMebibytes(limits.bytes)}`
         if (list.push(found) > limits.entries) return `they are more than ${limits.entries}`
       }
       return undefined
     },
-    catch: troubleOf(part)
+    // A directory is found before it is opened, so the one that may not be opened was found last.
+    catch: (cause) => codeOf(cause) === "EACCES" && last !== undefined ? unreadable(part, last) : troubleOf(part)(cause)
   })
   if (why !== undefined) return yield* notKept(part, why)
   return list
@@ -91,7 +108,7 @@ const entryOf = (part: Part) => (found: Found): Tar.Entry<StageFailed> => {
   if (type === "Symlink") return Tar.symlink(path, linkTarget)
   const body = Stream.unwrap(
     Effect.map(
-      openFile(part.root, [...part.from, ...found.segments]),
+      Effect.mapError(openFile(part.root, [...part.from, ...found.segments]), () => unreadable(part, found)),
       Option.match({ onNone: () => Stream.empty, onSome: ({ fd }) => contentOf(fd, found.size) })
     )
   )
@@ -129,15 +146,13 @@ export const modulesBelow = (data: number): Generator<Found> => treeBelow(data, 
 /** Returns the names from the directory that the runner shares to something among the modules. */
 export const inModules = (segments: Segments): Segments => [engineFolder, modulesFolder, ...segments]
 
-/** What is in the configuration, by path, with the mark of each. */
-export type Marks = ReadonlyMap<string, string>
-
-const pathOf = ({ segments }: Pick<Found, "segments">): string => segments.join("/")
+/** What is in the configuration, by path: whether it is a file, directory or link, and its mark. */
+export type Marks = ReadonlyMap<string, Pick<Found, "mark" | "type">>
 
 /** Returns what is in the configuration now, to be compared with what is there after the plan. */
 export const marksOf = (root: number): Effect.Effect<Marks, StageFailed> =>
   Effect.try({
-    try: () => new Map(Array.from(treeBelow(root, [], () => true), (found) => [pathOf(found), found.mark])),
+    try: () => new Map(Array.from(treeBelow(root, [], () => true), (found) => [pathOf(found), found])),
     catch: fileTrouble("the configuration")
   })
 
@@ -150,13 +165,37 @@ const mayBeMade = (directory: Segments) => {
   }
 }
 
-/** The most files that the log names. */
-const mostNamed = 5
+const whatWasMade = "The files that planning made or changed"
 
-const madeLine = (files: ReadonlyArray<string>): string =>
-  `Kept with the plan for its apply, since planning made or changed them: ${files.slice(0, mostNamed).join(", ")}${
-    files.length > mostNamed ? ` and ${files.length - mostNamed} more` : ""
-  }`
+const kinds = { File: "a file", Directory: "a directory", Symlink: "a link" } as const
+
+/** Returns why the apply's Pod could not put this one back: it replaces files and links of the configuration, but no directory. */
+const otherKind = (before: Marks) => (found: Found): string | undefined => {
+  const was = before.get(pathOf(found))?.type ?? found.type
+  return was === found.type || (was !== "Directory" && found.type !== "Directory")
+    ? undefined
+    : `${named(found)}, which was ${kinds[was]}, is ${kinds[found.type]} now`
+}
+
+/**
+ * The most files that the log names. More of the changed ones, because a person who approves the plan may have read them in the archive,
+ * where they are as they were.
+ */
+const mostNamed = { changed: 50, made: 5 } as const
+
+const listOf = (files: ReadonlyArray<string>, most: number): string =>
+  files.slice(0, most).join(", ") + (files.length > most ? ` and ${files.length - most} more` : "")
+
+const linesOf = (list: ReadonlyArray<Found>, before: Marks): ReadonlyArray<string> => {
+  const files = list.filter(({ type }) => type !== "Directory").map(pathOf)
+  const { changed = [], made = [] } = Object.groupBy(files, (path) => before.has(path) ? "changed" : "made")
+  return [
+    ...changed.length === 0 ? [] : [
+      `Planning changed these files of the configuration, and its apply gets them as they are now: ${listOf(changed, mostNamed.changed)}`
+    ],
+    ...made.length === 0 ? [] : [`Kept with the plan for its apply, since planning made them: ${listOf(made, mostNamed.made)}`]
+  ]
+}
 
 /**
  * Packs what the apply of the plan in the directory will need, for the package that `packPlan` makes. Fails if there is no room for the
@@ -175,6 +214,7 @@ export const packCarried = Effect.fn("CarriedFiles.pack")(function*({ directory,
     from: inModules([]),
     wanted: isNoHistory,
     isKept: () => true,
+    obstacle: () => undefined,
     what: "The modules of the configuration",
     remedy: "leave out of them what the configuration does not need"
   }
@@ -183,13 +223,13 @@ export const packCarried = Effect.fn("CarriedFiles.pack")(function*({ directory,
     root,
     from: [],
     wanted: mayBeMade(directory),
-    isKept: (found) => found.type === "Directory" ? !before.has(pathOf(found)) : before.get(pathOf(found)) !== found.mark,
-    what: "The files that planning made or changed",
+    isKept: (found) => found.type === "Directory" ? !before.has(pathOf(found)) : before.get(pathOf(found))?.mark !== found.mark,
+    obstacle: otherKind(before),
+    what: whatWasMade,
     remedy: "its apply runs without them"
   }
   yield* pack(made, join(privateDirectory, madeArchive), roomBytes - size).pipe(
-    Effect.map(({ list }) => list.filter(({ type }) => type !== "Directory").map(pathOf)),
-    Effect.flatMap((files) => files.length === 0 ? Effect.void : line(madeLine(files))),
+    Effect.flatMap(({ list }) => Effect.forEach(linesOf(list, before), line, { discard: true })),
     Effect.catch((error) => error.reason === "DiskFull" ? Effect.fail(error) : line(error.message))
   )
 }, Effect.scoped)
@@ -202,6 +242,11 @@ export const carriedArchives = (privateDirectory: string): ReadonlyArray<string>
 export const carriedFile = (privateDirectory: string, name: string): string | undefined =>
   archives.some((known) => known === name) ? join(privateDirectory, name) : undefined
 
+const inTheWay = () =>
+  invalid(
+    `${whatWasMade} cannot be put back into the configuration; plan again, and let planning replace no directory of it by a file, nor the reverse.`
+  )
+
 /** Unpacks the archives that came with a plan to where they were packed; `root` is the open directory of the configuration. */
 export const bringCarried = Effect.fn("CarriedFiles.bring")(function*(root: number) {
   const { dataDirectory, privateDirectory } = yield* Settings
@@ -213,5 +258,7 @@ export const bringCarried = Effect.fn("CarriedFiles.bring")(function*(root: numb
     yield* unpack(modules, yield* openFolder(pathIn(engine, modulesFolder)), limits, "worker")
   }
   const made = join(privateDirectory, madeArchive)
-  if (existsSync(made)) yield* unpack(made, root, limits, "worker")
+  if (existsSync(made)) {
+    yield* Effect.mapError(unpack(made, root, limits, "worker"), (error) => error.reason === "InvalidArchive" ? inTheWay() : error)
+  }
 }, Effect.scoped)

@@ -78,7 +78,8 @@ export const provision = Effect.fn("Provision.source")(
         }workingDirectory.`
       )
     }
-    yield* adoptModules(root, directory)
+    // An apply gets the index of its plan, or downloads the modules of a plan from before there were such.
+    if (spec.plan === undefined && spec.source.savedPlan === undefined) yield* adoptModules(root, directory)
     if (variables.inputs.length > 0) yield* writeFile(root, [...directory, variablesFileName], variablesFile(variables.inputs))
     const backend = backendOf(spec)
     if (Option.isSome(backend)) yield* writeFile(root, [...directory, backendFileName], backend.value)

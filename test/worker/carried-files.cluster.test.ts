@@ -145,10 +145,21 @@ describe("the apply of a plan with modules", () => {
     Effect.gen(function*() {
       const { api, applying, git, planning } = yield* scene
       git.commit({ "main.tf": runsItsScript, "run.sh": "echo it is of the source" })
-      yield* planning({ "main.tf": `module "m" {\n  source = "${git.source}?ref=main"\n}\n` })
+      const source = `${git.source}?ref=main`
+      const files = { "main.tf": `module "m" {\n  source = "${source}"\n}\n` }
+      yield* planning(files)
       const { "modules.tar.gz": _, "seal.json": seal = Buffer.alloc(0), ...entries } = yield* entriesOf(api.plan)
       const { modules: __, ...older } = JSON.parse(seal.toString("utf8"))
-      api.plan = yield* packageOf({ "seal.json": Buffer.from(JSON.stringify(older)), ...entries })
+      // What was uploaded counted for nothing then: the older version downloaded the modules for the plan too.
+      const index = { Modules: [{ Key: "", Source: "", Dir: "." }, { Key: "m", Source: source, Dir: ".terraform/modules/m" }] }
+      const uploaded = {
+        ".terraform/modules/modules.json": JSON.stringify(index),
+        ".terraform/modules/m/main.tf": runsItsScript,
+        ".terraform/modules/m/run.sh": "echo it is the uploaded one"
+      }
+      api.archive = tarGz({ ...files, ...uploaded })
+      const configuration = sha256(api.archive)
+      api.plan = yield* packageOf({ "seal.json": Buffer.from(JSON.stringify({ ...older, configuration })), ...entries })
       const { log, ...result } = yield* applying({ planDigest: sha256(api.plan), log: "" })
       expect(result, log).toMatchObject({ outcome: "succeeded" })
       expect(log).toContain("it is of the source")
@@ -204,7 +215,7 @@ describe("the apply of a plan that made files", () => {
       const makes = `[ "$1" != plan ] || { mkdir builds && echo what was planned >builds/lambda.zip; } || exit 1`
       const tofu = `#!/bin/sh\n${makes}\nexec ${find("tofu")} "$@"\n`
       const plan = yield* planning(files, { workingDirectory: "live" }, { tofu })
-      expect(plan.log).toContain("Kept with the plan for its apply, since planning made or changed them: live/builds/lambda.zip")
+      expect(plan.log).toContain("Kept with the plan for its apply, since planning made them: live/builds/lambda.zip")
       const { log, ...result } = yield* applying(plan, { workingDirectory: "live" })
       expect(result, log).toMatchObject({ outcome: "succeeded" })
       expect(log).toContain("what was planned")

@@ -1,8 +1,11 @@
 // What one Pod packs beside a plan, another one gets: every file as it was, and nothing that cannot be put back.
 import { describe, expect, it } from "@effect/vitest"
 import { Effect, Layer, Option } from "effect"
+import { execFileSync } from "node:child_process"
 import { randomBytes } from "node:crypto"
 import {
+  chmodSync,
+  chownSync,
   existsSync,
   lstatSync,
   mkdirSync,
@@ -62,6 +65,27 @@ const podAt = Effect.gen(function*() {
     unpack: Effect.provide(bringCarried(root), settings)
   }
 })
+
+const isRoot = process.getuid?.() === 0
+
+/**
+ * Lets the rest of the test run as a user who owns all in `place` but what is `denied`, because root may read everything. Without root, the
+ * user stays, and what is denied loses all permissions.
+ */
+const asWorker = (place: string, denied: string, mode: number) =>
+  Effect.acquireRelease(
+    Effect.sync(() => {
+      if (isRoot) execFileSync("chown", ["-R", "1001", place])
+      if (isRoot) chownSync(denied, 0, 0)
+      chmodSync(denied, isRoot ? mode : 0)
+      if (isRoot) process.seteuid?.(1001)
+    }),
+    () =>
+      Effect.sync(() => {
+        if (isRoot) process.seteuid?.(0)
+        chmodSync(denied, 0o700)
+      })
+  )
 
 const moduleArchive = "modules.tar.gz"
 
@@ -156,6 +180,27 @@ describe("the modules of a plan", () => {
       expect(existsSync(join(here.privateDirectory, moduleArchive))).toBe(false)
     }))
 
+  it.effect.each([
+    { given: "a file", path: "m/secret.sh", mode: 0o600, named: "m/secret.sh" },
+    { given: "a directory", path: "m/hidden", mode: 0o700, named: "m/hidden" },
+    { given: "a directory without its entries", path: "m/hidden", mode: 0o744, named: "m/hidden" }
+  ])(
+    "name $given that the worker may not read, since it is another user than the runner",
+    ({ mode, named, path }) =>
+      Effect.gen(function*() {
+        const here = yield* podAt
+        here.write("engine/modules/m/secret.sh", "echo")
+        here.write("engine/modules/m/hidden/run.sh", "echo")
+        const denied = join(here.data, "engine/modules", path)
+        yield* asWorker(dirname(here.data), denied, mode)
+        expect(yield* Effect.flip(here.pack)).toMatchObject({
+          reason: "InvalidConfiguration",
+          message:
+            `The modules of the configuration cannot be kept with the plan, because the worker cannot read "${named}"; make it readable for its group, or leave out of them what the configuration does not need.`
+        })
+      })
+  )
+
   it.effect("are read through no link that the runner has put in the way", () =>
     Effect.gen(function*() {
       const here = yield* podAt
@@ -192,7 +237,8 @@ describe("what planning made in the configuration", () => {
         rmSync(join(plan.data, "work/live/old.txt"))
       })
       expect(plan.told()).toEqual([
-        "Kept with the plan for its apply, since planning made or changed them: live/.terraform/modules/m/made.zip, live/build.sh, live/builds/deep/prepare.sh, live/lambda.zip, live/latest.zip and 1 more"
+        "Planning changed these files of the configuration, and its apply gets them as they are now: live/build.sh",
+        "Kept with the plan for its apply, since planning made them: live/.terraform/modules/m/made.zip, live/builds/deep/prepare.sh, live/lambda.zip, live/latest.zip, shared.json"
       ])
       writeFileSync(join(apply.privateDirectory, madeFiles), readFileSync(join(plan.privateDirectory, madeFiles)))
       apply.write("work/live/zzz_agent_job.auto.tfvars", "of the apply")
@@ -225,6 +271,76 @@ describe("what planning made in the configuration", () => {
       expect(readFileSync(join(work, "live/plan.tfplan"), "utf8")).toBe("plan")
       expect(readFileSync(join(work, "live/zzz_agent_job.auto.tfvars"), "utf8")).toBe("of the apply")
       expect(lstatSync(join(work, "live/builds/deep/prepare.sh")).mode & 0o777).toBe(0o770)
+    }))
+
+  it.effect("hides no change of a file of the configuration from who approves the plan", () =>
+    Effect.gen(function*() {
+      const here = yield* podAt
+      const numbered = (name: string, most: number) => Array.from({ length: most }, (_, at) => `work/live/${name}${100 + at}`)
+      for (const path of numbered("z", 52)) here.write(path, "approved")
+      yield* here.packAfter(() => {
+        for (const path of [...numbered("a", 7), ...numbered("z", 52)]) here.write(path, "of planning")
+      })
+      const names = (name: string, most: number) => numbered(name, most).map((path) => path.replace("work/", "")).join(", ")
+      expect(here.told()).toEqual([
+        `Planning changed these files of the configuration, and its apply gets them as they are now: ${names("z", 50)} and 2 more`,
+        `Kept with the plan for its apply, since planning made them: ${names("a", 5)} and 2 more`
+      ])
+    }))
+
+  it.effect("may be a file instead of a link, or a link instead of a file", () =>
+    Effect.gen(function*() {
+      const [plan, apply] = [yield* podAt, yield* podAt]
+      for (const { at, write } of [plan, apply]) {
+        write("work/live/file", "approved")
+        symlinkSync("file", at("work/live/link"))
+      }
+      yield* plan.packAfter(() => {
+        for (const name of ["file", "link"]) rmSync(join(plan.data, "work/live", name))
+        symlinkSync("link", plan.at("work/live/file"))
+        plan.write("work/live/link", "of planning")
+      })
+      writeFileSync(join(apply.privateDirectory, madeFiles), readFileSync(join(plan.privateDirectory, madeFiles)))
+      yield* apply.unpack
+      expect(readFileSync(join(apply.data, "work/live/file"), "utf8")).toBe("of planning")
+    }))
+
+  it.effect.each([
+    { given: "a directory in place of a file", of: "live/a", was: "a file", is: "a directory" },
+    { given: "a directory in place of a link", of: "live/b", was: "a link", is: "a directory" },
+    { given: "a file in place of a directory", of: "live/c", was: "a directory", is: "a file" },
+    { given: "a link in place of a directory", of: "live/c", was: "a directory", is: "a link" }
+  ])("is left out, and the log says so, if it has $given", ({ is, of, was }) =>
+    Effect.gen(function*() {
+      const here = yield* podAt
+      here.write("work/live/a", "approved")
+      symlinkSync("a", here.at("work/live/b"))
+      here.write("work/live/c/main.sh", "approved")
+      yield* here.packAfter(() => {
+        const path = here.at(`work/${of}`)
+        rmSync(path, { recursive: true })
+        if (is === "a directory") mkdirSync(path)
+        else if (is === "a file") writeFileSync(path, "of planning")
+        else symlinkSync("a", path)
+        here.write("work/live/new", "of planning")
+      })
+      expect(here.told()).toEqual([
+        `The files that planning made or changed cannot be kept with the plan, because "${of}", which was ${was}, is ${is} now; its apply runs without them.`
+      ])
+      expect(existsSync(join(here.privateDirectory, madeFiles))).toBe(false)
+    }))
+
+  it.effect("is said to be in the way, if something in the configuration of the apply is", () =>
+    Effect.gen(function*() {
+      const [plan, apply] = [yield* podAt, yield* podAt]
+      yield* plan.packAfter(() => plan.write("work/live/builds", "of planning"))
+      writeFileSync(join(apply.privateDirectory, madeFiles), readFileSync(join(plan.privateDirectory, madeFiles)))
+      apply.write("work/live/builds/main.sh", "of the configuration")
+      expect(yield* Effect.flip(apply.unpack)).toMatchObject({
+        reason: "InvalidConfiguration",
+        message:
+          "The files that planning made or changed cannot be put back into the configuration; plan again, and let planning replace no directory of it by a file, nor the reverse."
+      })
     }))
 
   it.effect("is no archive, and no line of the log, if planning made nothing", () =>

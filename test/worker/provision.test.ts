@@ -5,7 +5,7 @@ import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, symlinkSync,
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import type { AgentTaskSpec } from "../../src/schema/agent-task.ts"
-import { RunId, WorkspaceName } from "../../src/schema/names.ts"
+import { RunId, Sha256, WorkspaceName } from "../../src/schema/names.ts"
 import type { Backing } from "../../src/worker/backing.ts"
 import { writeFile } from "../../src/worker/folder.ts"
 import { provision } from "../../src/worker/provision.ts"
@@ -111,6 +111,25 @@ describe("provision", () => {
       expect(read("live/.terraform/modules/m/main.tf")).toBe("# m")
       const elsewhere = yield* provisioned(spec({ source: { inline } }))
       expect(() => elsewhere.read("../engine/modules/modules.json")).toThrow("ENOENT") // the modules are of another root module
+    }))
+
+  it.effect.each([
+    { of: "the server", more: { plan: { sha256: Sha256.make("0".repeat(64)) } } },
+    {
+      of: "a claim",
+      more: { source: { savedPlan: { claimName: "plans", sha256: Sha256.make("0".repeat(64)) } } }
+    }
+  ])("leaves it to a plan of $of to tell the engine of its modules", ({ more }) =>
+    Effect.gen(function*() {
+      const bring: Backing["bringSource"] = Option.some((root) =>
+        Effect.andThen(
+          writeFile(root, ["main.tf"], "# main"),
+          writeFile(root, [".terraform", "modules", "modules.json"], `{"Modules":[]}`)
+        )
+      )
+      const { read } = yield* provisioned(spec({ stage: "apply", source: {}, ...more }), { bring })
+      expect(read(".terraform/modules/modules.json")).toBe(`{"Modules":[]}`)
+      expect(() => read("../engine/modules/modules.json")).toThrow("ENOENT")
     }))
 
   it.effect("counts the path of a source of Flux as its root", () =>
