@@ -128,7 +128,7 @@ const pack = Effect.fnUntraced(function*(part: Part, file: string, roomBytes: nu
     try: (signal) =>
       pipeline(Readable.from(Stream.toAsyncIterable(tar)), createGzip(), createWriteStream(file, { mode: 0o600 }), { signal }),
     catch: troubleOf(part)
-  })
+  }).pipe(Effect.tapError(() => Effect.sync(() => rmSync(file, { force: true })))) // a part of it would be packed with the plan
   const { size } = statSync(file)
   if (size <= roomBytes) return { list, size }
   rmSync(file)

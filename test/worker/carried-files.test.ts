@@ -288,6 +288,19 @@ describe("what planning made in the configuration", () => {
       ])
     }))
 
+  it.effect("is left out whole, and the log says so, if the worker may not read one of its files", () =>
+    Effect.gen(function*() {
+      const here = yield* podAt
+      here.write("work/live/a", "readable")
+      here.write("work/live/secret", "of the runner")
+      yield* asWorker(dirname(here.data), here.at("work/live/secret"), 0o600)
+      yield* here.pack
+      expect(here.told()).toEqual([
+        `The files that planning made or changed cannot be kept with the plan, because the worker cannot read "live/secret"; make it readable for its group, or its apply runs without them.`
+      ])
+      expect(existsSync(join(here.privateDirectory, madeFiles))).toBe(false)
+    }))
+
   it.effect("may be a file instead of a link, or a link instead of a file", () =>
     Effect.gen(function*() {
       const [plan, apply] = [yield* podAt, yield* podAt]
