@@ -9,13 +9,15 @@ import { isSuspended, waitsForNode, waitsForQuota } from "../core/pod-trouble.ts
 interface KnownJob {
   /** The UID of the Job. */
   readonly job: string
-  /** When a pass first saw the Job, or last saw it suspended. */
+  /** When a pass first saw the Job, or first saw it after a suspension. */
   readonly at: number
   /**
    * Since when its Pod has been starting, or has waited for a node if `lacksNode`; undefined while it waits for a quota or the Job is
    * suspended. If `goes`, since when the Job has been going.
    */
   readonly startsAt: number | undefined
+  /** Whether the Job was suspended. To Kubernetes, and to its queue, a Job that is resumed is like a new one. */
+  readonly suspended: boolean
   /** Whether no node could take the Pod. */
   readonly lacksNode: boolean
   /** Whether the Job is being deleted. */
@@ -41,7 +43,10 @@ export const jobAges = () => {
   }
 
   return {
-    knownMillis: (taskUid: string, job: Option.Option<JobSeen>, at: number): number => at - (of(taskUid, job)?.at ?? at),
+    knownMillis: (taskUid: string, job: Option.Option<JobSeen>, at: number): number => {
+      const before = of(taskUid, job)
+      return before === undefined || before.suspended ? 0 : at - before.at
+    },
     startingMillis: (taskUid: string, seen: Seen, at: number): number => {
       const before = of(taskUid, seen.job)
       if (before === undefined) return 0
@@ -59,7 +64,8 @@ export const jobAges = () => {
       const goes = deleting || before?.goes === true // the cache may hear of the deletion later than a pass that asked the API server
       known.set(taskUid, {
         job: uid,
-        at: isSuspended(observed) ? at : before?.at ?? at, // a Job that is resumed is like a new one to Kubernetes, and to its queue
+        at: before === undefined || before.suspended ? at : before.at,
+        suspended: isSuspended(observed),
         startsAt: goes ? goingSince(before, at) : startingSince(before, observed, at),
         goes,
         lacksNode: waitsForNode(observed),

@@ -75,8 +75,13 @@ describe("the ages of Jobs", () => {
       ages.passSaw("uid-0", { ...nothing, job: seen }, at)
       return millis
     }
-    known(true, 0)
-    expect([known(true, 4_000_000), known(false, 4_010_000), known(false, 4_030_000)]).toEqual([4_000_000, 10_000, 30_000])
+    expect([known(false, 0), known(true, 5_000), known(true, 4_000_000), known(false, 4_060_000), known(false, 4_080_000)]).toEqual([
+      0,
+      5_000,
+      0,
+      0,
+      20_000
+    ])
   })
 
   it("counts a wait for a node by itself, and the start anew once there is one", () => {
