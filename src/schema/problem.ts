@@ -1,6 +1,6 @@
 // How our own APIs refuse a request: with one sentence, a word for programs, and nothing secret.
 // Invariant: the status code alone already tells whether asking again can help (429, 5xx) or not (other 4xx).
-// Used by the pool and task APIs on both sides; the user API has the TFE form instead.
+// Used by the pool and task APIs on both sides, and by the user API but for its TFE paths, which have the TFE form.
 import { Schema } from "effect"
 
 /** All words that the server uses. Clients accept any word of this form, because a newer server may use others. */

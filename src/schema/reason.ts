@@ -43,12 +43,12 @@ export const reasons = {
     "The runner image has no such engine, or one that cannot start, as the message says; use an image in which tofu or terraform runs.",
   ImagePull: "An image could not be pulled; check its name, tag and pull secrets.",
   StartupTimeout:
-    "The Pod did not start in time (task.startupTimeoutSeconds, or 15 minutes if no node could take it); the message says what it waited for.",
+    "The Pod did not start in time (task.startupTimeoutSeconds; if no node could take it, as long as Unschedulable says); the message says what it waited for.",
   DeadlineExceeded:
     "The stage ran longer than spec.timeoutSeconds or task.job.activeDeadlineSeconds allows, and was interrupted; raise the limit that it reached.",
   OutOfMemory: "A container used more memory than its limit, or came near to it and was stopped in order; raise the limit.",
   DiskFull:
-    "A volume is full; the message says which. If it is the Pod's own, raise persistence.emptyDir.sizeLimit; if it is a claim, make the claim larger.",
+    "A disk is full; the message says which, or what the engine said of it. If it is the Pod's own, raise persistence.emptyDir.sizeLimit; if it is a claim, make the claim larger.",
   Evicted:
     "The Pod was evicted, deleted, refused by its node, or had to leave it; the message says whether anything was run. The plan of a run, or of a task that follows its source, is made again, three times at most; an apply or destroy that had begun never is.",
   NodeLost:

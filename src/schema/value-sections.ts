@@ -120,7 +120,7 @@ const task = section({
   startupTimeoutSeconds: value(
     atLeastOne,
     180,
-    "Seconds that a Job may take until its worker takes the task. The time in which a quota leaves no room for its Pod, the Job is suspended, or no node can take the Pod (15 minutes at most) does not count."
+    "Seconds that a Job may take until its worker takes the task. The time in which a quota leaves no room for its Pod, the Job is suspended, or no node can take the Pod does not count; for a node there are 15 minutes, or as many seconds as this if they are more or if task.job.activeDeadlineSeconds is given."
   ),
   userNamespaces: value(
     Schema.Boolean,

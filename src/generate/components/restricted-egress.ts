@@ -54,7 +54,7 @@ export const restrictedEgress: Component = {
     "Lets no Pod of the two namespaces out but to DNS, the API server, the server of agent-job, Flux's artifacts, and addresses that you name, IPv4 and IPv6.",
   adapt: [
     "Patch the NetworkPolicies agent-job-egress-named with the addresses of your pool, registries and clouds, or of your proxy: without them, tasks reach nothing outside. See kustomize/overlays/production.",
-    "Replace what agent-job-egress-api-server allows, all private networks, by what `kubectl get endpointslices kubernetes` shows: where that is a public address, nothing starts before; elsewhere it closes the rest.",
+    "Replace what agent-job-egress-api-server allows, all private networks and 198.18.0.0/15 and 240.0.0.0/4, by what `kubectl get endpointslices kubernetes` shows: where that is a public address, nothing starts before; elsewhere it closes the rest.",
     "DNS is the Pods of kube-system with label k8s-app: kube-dns, and port 53 of private networks, for a cache on the node that answers at the address of the Service; OpenShift's Pods listen at 5353, and want a rule of yours.",
     "List it after restrict-metadata, which it makes needless and takes away, since that one would open all the rest."
   ],
