@@ -1,5 +1,5 @@
 // Pods that do not start, or do not last: the status explains the wait in the kubelet's words, and the end with a reason and what to do.
-// While this file runs, the controller has other values: a short startup timeout and small volumes.
+// While this file runs, the controller has other values: a short startup timeout, no more time for a node than that, and small volumes.
 import { afterAll, assert, beforeAll, describe, vi } from "vitest"
 import { kubectl, untilOver, untilTask } from "./cluster.ts"
 import { harmless } from "./configurations.ts"
@@ -12,7 +12,10 @@ vi.setConfig({ maxConcurrency: 10 }) // the tests mostly wait
 const startupTimeoutSeconds = 30
 let restore = async () => {}
 beforeAll(async () => {
-  restore = await changeValues({ persistence: { emptyDir: { sizeLimit: "64Mi" } }, task: { startupTimeoutSeconds } })
+  restore = await changeValues({
+    persistence: { emptyDir: { sizeLimit: "64Mi" } },
+    task: { startupTimeoutSeconds, job: { activeDeadlineSeconds: 3600 } }
+  })
 })
 afterAll(() => restore())
 
