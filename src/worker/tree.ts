@@ -1,8 +1,8 @@
 // What is below a directory that the runner writes to: its files, links and directories, by name.
 // Always holds: no link is followed; devices, pipes and sockets are left out.
 // Used by worker/carried-files.ts.
-import { closeSync, constants, lstatSync, openSync, readdirSync, readlinkSync } from "node:fs"
-import { pathIn } from "./descriptor.ts"
+import { closeSync, lstatSync, readdirSync, readlinkSync } from "node:fs"
+import { openDirectory, pathIn } from "./descriptor.ts"
 import type { Segments } from "./folder.ts"
 import { codeOf } from "./stage-failed.ts"
 
@@ -18,9 +18,6 @@ export interface Found {
   /** A text that is another one after each write to the file, and after it was replaced. */
   readonly mark: string
 }
-
-const openChild = (parent: number, name: string): number =>
-  openSync(pathIn(parent, name), constants.O_RDONLY | constants.O_DIRECTORY | constants.O_NOFOLLOW)
 
 const foundAt = (path: string, segments: Segments): Found | undefined => {
   const stat = lstatSync(path, { bigint: true, throwIfNoEntry: false })
@@ -43,7 +40,7 @@ function* below(directory: number, above: Segments, wanted: (segments: Segments)
     if (found === undefined) continue
     yield found
     if (found.type !== "Directory") continue
-    const child = openChild(directory, name)
+    const child = openDirectory(pathIn(directory, name))
     try {
       yield* below(child, segments, wanted)
     } finally {
@@ -61,7 +58,7 @@ export function* treeBelow(root: number, from: Segments, wanted: (segments: Segm
   if (first === undefined) return yield* below(root, [], wanted)
   let child: number
   try {
-    child = openChild(root, first)
+    child = openDirectory(pathIn(root, first))
   } catch (error) {
     if (["ENOENT", "ENOTDIR", "ELOOP"].includes(codeOf(error))) return
     throw error
