@@ -97,7 +97,12 @@ const stage = Effect.fnUntraced(function*(spec: AgentTaskSpec, backing: Backing,
     Option.match(approved, { onNone: () => Effect.void, onSome: (sealed) => Effect.flatMap(sealNow, (now) => unbroken(sealed, now)) })
   )
   yield* asApproved
-  const before = yield* marksOf(place.root)
+  const keeping = yield* Effect.transposeOption(
+    Option.map(
+      spec.stage === "plan" ? backing.keepPlan : Option.none(),
+      (keep) => Effect.map(marksOf(place.root), (before) => ({ keep, before }))
+    )
+  )
 
   const mirrors = yield* providerMirrors(folders.temporary, env)
   const workplace: Workplace = { engine: name, directory: place.path, env }
@@ -126,8 +131,8 @@ const stage = Effect.fnUntraced(function*(spec: AgentTaskSpec, backing: Backing,
       yield* untilStopped(tellPlanned(Option.map(planned, ({ creations }) => creations), journal, Option.isSome(backing.sendEffects)))
     }
   }
-  if (spec.stage === "plan" && Option.isSome(backing.keepPlan)) {
-    const { value: keep } = backing.keepPlan
+  if (Option.isSome(keeping)) {
+    const { before, keep } = keeping.value
     yield* untilStopped(packCarried(place, before))
     const planDigest = yield* untilStopped(Effect.flatMap(sealNow, (seal) => keep(place, seal)))
     yield* Ref.update(facts, (_) => ({ ..._, planDigest }))
