@@ -35,8 +35,9 @@ export interface Policy {
   readonly checks: ReadonlyArray<Check>
 }
 
-/** Returns a string, or a list of strings, as a CEL literal. */
-export const cel = (value: string | ReadonlyArray<string>): string => JSON.stringify(value)
+/** Returns a string, a list of strings, or a map of such lists as a CEL literal. */
+export const cel = (value: string | ReadonlyArray<string> | Readonly<Record<string, ReadonlyArray<string>>>): string =>
+  JSON.stringify(value)
 
 /** Returns the user name that the API server gives a service account. */
 export const userOf = (namespace: string, account: string): string => `system:serviceaccount:${namespace}:${account}`

@@ -429,7 +429,16 @@ layer(installation({ admissionPolicies: { enabled: true } }), { timeout: 60_000,
           }),
           "the token in the runner": asKubernetes({ initContainers: [first, { ...runner, volumeMounts: [mount] }] }),
           "the token in the install container": asKubernetes({ initContainers: [{ ...first, volumeMounts: [mount] }, runner] }),
-          "the token in one more container": asKubernetes({ containers: [worker, { name: "more", image: "i", volumeMounts: [mount] }] })
+          "the token in one more container": asKubernetes({ containers: [worker, { name: "more", image: "i", volumeMounts: [mount] }] }),
+          ...Object.fromEntries(
+            ["task-token", "agent-job-client-certificate", "private", "plans", "source", "tmp"].map((volume) => [
+              `${volume} in what a webhook adds`,
+              asKubernetes({
+                containers: [worker, { name: "istio-proxy", image: "i", volumeMounts: [{ name: volume, mountPath: "/loot" }] }],
+                volumes: [...(spec["volumes"] ?? []).filter(({ name }) => name !== volume), { name: volume, emptyDir: {} }]
+              })
+            ])
+          )
         }
         for (const [given, attempt] of Object.entries(attempts)) {
           expect([given, yield* refusal(attempt)]).toEqual([
@@ -440,6 +449,9 @@ layer(installation({ admissionPolicies: { enabled: true } }), { timeout: 60_000,
         yield* asKubernetes({})
       }), 60_000)
 
+        yield* asKubernetes({
+          containers: [worker, { name: "istio-proxy", image: "i", volumeMounts: [{ name: "data", mountPath: "/data" }] }]
+        })
     it.effect("nothing that is put into a Pod later", () =>
       Effect.gen(function*() {
         const { config: { taskNamespace: namespace } } = yield* Installation
