@@ -15,12 +15,14 @@ export interface Check {
   readonly expression: string
   /** What the API server answers if the expression is false. */
   readonly message: string
+  /** A CEL expression of a better message, if the request itself has to be in it. */
+  readonly messageExpression?: string
 }
 
 /** Returns the check for creations only, for a policy that sees updates too. */
-export const onCreate = ({ expression, message }: Check): Check => ({
+export const onCreate = ({ expression, ...said }: Check): Check => ({
   expression: `request.operation != 'CREATE' || (${expression})`,
-  message
+  ...said
 })
 
 export interface Policy {
