@@ -230,6 +230,12 @@ export const rows: ReadonlyArray<Row> = [
     respond: start.finishVanished
   }),
   row({
+    situation: "its template has a key that the values do not allow",
+    means: "fail and name the key: what a key with a prefix does, a webhook or another controller decides",
+    when: when.templateRefused,
+    respond: start.finishRefusedTemplate
+  }),
+  row({
     situation: "its Job or Lease is denied for as long as a start may take",
     means:
       "fail with the answer of the webhook, the policy or the rights that deny it, so that its workspace is free; a quota, an overload or a failure may last longer",

@@ -223,6 +223,7 @@ export const resolve = (values: Values, { name: release, namespace, version }: R
       nodeWaitSeconds: nodeWaitSeconds(values.task),
       maxLaunches: 1 + values.task.job.backoffLimit,
       historyPerWorkspace: values.task.historyPerWorkspace,
+      allowedKeys: values.task.allowedKeys,
       requireProvenIsolation: values.task.requireProvenIsolation,
       configHash
     },

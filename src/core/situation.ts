@@ -12,6 +12,7 @@ import { isFinal, type JobSeen, type Observed, SourceSeen, Turn } from "./observ
 import { isEngineOver, isPodOver, longestStartMillis, troubleOfStart, waitsForQuota } from "./pod-trouble.ts"
 import { isCalledOff, isOfNewerVersion, isOver } from "./status.ts"
 import type { TaskPolicy } from "./task-policy.ts"
+import { templateRefusal } from "./template-keys.ts"
 import { isOther } from "./workspace-lease.ts"
 
 /** What every question and response gets: the observation, the policy and the time, in RFC 3339. */
@@ -116,6 +117,7 @@ export const when = {
   }),
   starting: ({ observed: { job } }) => job,
   launchesSpent: is((s) => launchesOf(s.observed) >= mostLaunches(s.policy, s.observed.task.status.reason)),
+  templateRefused: ({ observed: { task }, policy: { allowedKeys } }) => Option.fromUndefinedOr(templateRefusal(task, allowedKeys)),
   deniedTooLong: ({ observed: { deniedMillis, refusal }, policy: { startupTimeoutSeconds } }) =>
     Option.filter(refusal, ({ kind }) => kind === "Forbidden" && deniedMillis >= startupTimeoutSeconds * 1000),
   refusedForNow: ({ observed: { refusal } }) => refusal,

@@ -74,17 +74,18 @@ export const PlanOptions = Schema.Struct({
 export type PlanOptions = typeof PlanOptions.Type
 
 const quantities = Schema.optionalKey(Schema.Record(Schema.String, text(32)).check(Schema.isMaxProperties(8)))
-const labels = Schema.optionalKey(Schema.Record(Schema.String, text(1024)).check(Schema.isMaxProperties(32)))
+const marks = (description: string) =>
+  Schema.optionalKey(Schema.Record(Schema.String, text(1024)).check(Schema.isMaxProperties(32)).annotate({ description }))
 
-/** What a task may change in its own Job: an allow-list, which typed code merges. */
+/** What a task may change in its own Job, and add to it: an allow-list, which typed code merges. */
 export const JobTemplate = Schema.Struct({
   runner: Schema.optionalKey(Schema.Struct({
     image: Schema.optionalKey(text(512)),
     resources: Schema.optionalKey(Schema.Struct({ limits: quantities, requests: quantities }))
   })),
-  nodeSelector: labels,
-  annotations: labels,
-  labels,
+  nodeSelector: marks("Beside that of the values, which wins."),
+  annotations: marks("Of the Pod, beside those of the values, which win; a key with a prefix must be among their task.allowedKeys."),
+  labels: marks("Of Job and Pod, beside those of the values, which win; a key with a prefix must be among their task.allowedKeys."),
   volumeClaims: Schema.optionalKey(
     Schema.Array(
       Schema.Struct({ claimName: ObjectName, mountPath: text(512).check(Schema.isPattern(/^\/[^:]*$/u, { expected: "an absolute path" })) })

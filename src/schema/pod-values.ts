@@ -161,6 +161,20 @@ const keysLike = <V>(keys: RegExp, problem: (key: string) => string | undefined)
   )
 
 const qualifiedName = /^([a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*\/)?[A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?$/u
+
+/** Keys of labels and annotations with their prefixes, and prefixes that end in `/`. Those of Kubernetes and of agent-job are none of them. */
+export const PrefixedKeys = list(
+  Schema.String.check(
+    Schema.isPattern(
+      /^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*\/([A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?)?$/u,
+      { expected: "a key with its prefix, such as example.com/team, or the prefix and /" }
+    ),
+    Schema.isPattern(/^(?!([-a-z0-9.]+\.)?(kubernetes\.io|k8s\.io|scalr\.io)\/)/u, {
+      expected: "no key of Kubernetes or of agent-job itself, which no task may set"
+    })
+  )
+)
+
 const badKey = (key: string): string | undefined =>
   qualifiedName.test(key)
     ? undefined

@@ -57,6 +57,11 @@ const controller = section({
 
 const task = section({
   ...scheduling("a task's Pod"),
+  allowedKeys: value(
+    pod.PrefixedKeys,
+    [],
+    "Keys of labels and annotations that an AgentTask may set in its jobTemplate, such as example.com/team, or all keys of a prefix, such as example.com/. Keys without a prefix are free, and no task replaces what the values set. An allowed key may speak to a webhook, which gives the Pod whatever the task asks for."
+  ),
   extraVolumes: value(Schema.mutable(Schema.Array(pod.Volume)), [], "Further volumes of the Pods of tasks."),
   historyPerWorkspace: value(
     whole,

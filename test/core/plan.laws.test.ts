@@ -72,6 +72,7 @@ describe("plan", () => {
     const ready: Seed = {
       ...seed,
       dotted: false,
+      strangeLabel: false,
       life: "new",
       launches: 0,
       deleted: false,
@@ -88,6 +89,7 @@ describe("plan", () => {
     const obstacles: ReadonlyArray<Partial<Seed>> = [
       { cancel: true },
       { deleted: true },
+      { strangeLabel: true },
       { turn: "busy" },
       { turn: "limit" },
       { stage: "apply", holder: "taken" },

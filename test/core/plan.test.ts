@@ -312,6 +312,22 @@ const cases: ReadonlyArray<Case> = [
     reason: "Refused"
   },
   {
+    given: "a queued task whose template sets a label that the values do not allow",
+    seed: { life: "queued", turn: "limit", strangeLabel: true },
+    situation: "its template has a key that the values do not allow",
+    actions: ["Emit"],
+    phase: "Failed",
+    reason: "InvalidConfiguration"
+  },
+  {
+    given: "one whose Job is there already",
+    seed: { life: "starting", job: "active", strangeLabel: true },
+    situation: "its Job is there",
+    actions: [],
+    phase: "Starting",
+    reason: "JobCreated"
+  },
+  {
     given: "an apply that has its workspace, and whose Job a webhook has denied for as long as a start may take",
     seed: { stage: "apply", holder: "mine", life: "queued", refusal: "Forbidden", deniedSeconds: 180 },
     situation: "its Job or Lease is denied for as long as a start may take",

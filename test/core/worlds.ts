@@ -25,6 +25,7 @@ export const policy: TaskPolicy = {
   nodeWaitSeconds: 900,
   maxLaunches: 1,
   historyPerWorkspace: 20,
+  allowedKeys: ["example.com/"],
   configHash: "c0ffee"
 }
 
@@ -46,6 +47,8 @@ export const Seed = Schema.Struct({
   /** Whether the task's name has a dot, so that the name of its Job does not simply follow from it. */
   dotted: Schema.Boolean,
   pool: Schema.Boolean,
+  /** Whether the task's template sets a label that the values do not allow. */
+  strangeLabel: Schema.Boolean,
   cancel: Schema.Boolean,
   deleted: Schema.Boolean,
   life: Schema.Literals([
@@ -98,6 +101,7 @@ export const plainSeed: Seed = {
   stage: "plan",
   dotted: false,
   pool: false,
+  strangeLabel: false,
   cancel: false,
   deleted: false,
   life: "new",
@@ -238,6 +242,7 @@ const taskOf = (seed: Seed): AgentTask => ({
       },
     ...(seed.follows === "planAndApply" && seed.stage === "plan" && { savePlan: { claimName: "plans" } }),
     ...(seed.cancel && { cancel: true }),
+    ...(seed.strangeLabel && { jobTemplate: { labels: { "example.com/team": "a", "sidecar.istio.io/inject": "true" } } }),
     ...(seed.pool && { pool: { url: "http://pool", runId: RunId.make("run-1"), tokenSecret: { name: "token" } } })
   },
   status: { ...statusOf(seed), ...fluxStatus(seed) }

@@ -123,6 +123,7 @@ export const ourKeys: ReadonlyArray<Row> = [
   ["task.limits.perWorkspace", 10],
   ["task.startupTimeoutSeconds", 180],
   ["task.historyPerWorkspace", 20],
+  ["task.allowedKeys", []],
   ["agent.extraEnvFrom", []],
   ["agent.providerFilesystemMirrors", []],
   ["agent.providerNetworkMirrors", []],

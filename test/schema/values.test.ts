@@ -54,6 +54,11 @@ describe("the values", () => {
     })
   })
 
+  it("take keys with a prefix for tasks, one by one or all of a prefix, also where the prefix looks like that of Kubernetes", () => {
+    const allowedKeys = ["example.com/", "sidecar.istio.io/inject", "kueue.x-k8s.io/queue-name"]
+    expect(parsed({ task: { allowedKeys } }).task.allowedKeys).toEqual(allowedKeys)
+  })
+
   it("take numbers and booleans as variables", () => {
     expect(parsed({ global: { extraEnv: { A: 1, B: true, C: "" } } }).global.extraEnv).toEqual({ A: 1, B: true, C: "" })
   })
@@ -102,6 +107,15 @@ describe("the values", () => {
     ["global.labels", { "scalr.io/task": "a" }, "is a label that agent-job itself sets"],
     ["task.podLabels", { "app.kubernetes.io/instance": "a" }, "is a label that agent-job itself sets"],
     ["task.jobLabels", { "bad key": "a" }, "the key must be a name like"],
+    ["task.allowedKeys", ["team"], "must be a key with its prefix"],
+    ["task.allowedKeys", ["example.com/*"], "must be a key with its prefix"],
+    ["task.allowedKeys", ["/"], "must be a key with its prefix"],
+    ["task.allowedKeys", ["scalr.io/"], "no key of Kubernetes or of agent-job itself"],
+    ["task.allowedKeys", ["more.scalr.io/task"], "no key of Kubernetes or of agent-job itself"],
+    ["task.allowedKeys", ["kubernetes.io/"], "no key of Kubernetes or of agent-job itself"],
+    ["task.allowedKeys", ["app.kubernetes.io/name"], "no key of Kubernetes or of agent-job itself"],
+    ["task.allowedKeys", ["k8s.io/"], "no key of Kubernetes or of agent-job itself"],
+    ["task.allowedKeys", ["autoscaler.k8s.io/a"], "no key of Kubernetes or of agent-job itself"],
     [
       "controller.extraEnvFrom",
       [{ configMapRef: { name: "a" }, secretRef: { name: "b" } }],

@@ -3,6 +3,8 @@
 // Used by agent-job.ts.
 import { Effect, Option, Result } from "effect"
 import { Command, Flag } from "effect/cli"
+import type { ResolvedConfig } from "../../core/resolve.ts"
+import { templateRefusal } from "../../core/template-keys.ts"
 import type { AgentTask } from "../../schema/agent-task.ts"
 import type { BadInput } from "../failure.ts"
 import { lazily } from "../lazily.ts"
@@ -24,7 +26,7 @@ const flags = {
   )
 }
 
-const readTask = (file: string, namespace: string): Effect.Effect<ReadonlyArray<AgentTask>, BadInput> =>
+const readTask = (file: string, { policy, taskNamespace }: ResolvedConfig): Effect.Effect<ReadonlyArray<AgentTask>, BadInput> =>
   lazily(async () => {
     const [{ readTexts }, { located }, { parseTaskFile }, { onlyOfKind, yamlLayer }, { agentTaskResource }] = await Promise.all([
       import("../../controller/values-files.ts"),
@@ -37,11 +39,18 @@ const readTask = (file: string, namespace: string): Effect.Effect<ReadonlyArray<
       Result.gen(function*() {
         const own = yield* Result.mapError(onlyOfKind(text, agentTaskResource.kind), (message) => [{ file, message }])
         const layer = yield* yamlLayer(file, own)
-        return yield* Result.mapError(parseTaskFile(namespace)(layer.tree), (mistakes) => located([layer], mistakes))
+        const task = yield* Result.mapError(parseTaskFile(taskNamespace)(layer.tree), (mistakes) => located([layer], mistakes))
+        const message = templateRefusal(task, policy.allowedKeys)
+        return yield* message === undefined ? Result.succeed(task) : Result.fail([{ file, message }])
       })
-    return Effect.flatMap(readTexts([file]), (texts) =>
-      Effect.forEach(texts, ({ file, text }) =>
-        Effect.mapError(Effect.fromResult(taskIn(file, text)), (faults) => ({ files: [file], faults })))).pipe(Effect.catch(unusable))
+    return Effect.flatMap(
+      readTexts([file]),
+      (texts) =>
+        Effect.forEach(
+          texts,
+          ({ file, text }) => Effect.mapError(Effect.fromResult(taskIn(file, text)), (faults) => ({ files: [file], faults }))
+        )
+    ).pipe(Effect.catch(unusable))
   })
 
 const print = (output: "yaml" | "json", objects: ReadonlyArray<object>) =>
@@ -63,7 +72,7 @@ export const render = Command.make("render", flags, ({ name, namespace, output, 
     ])
     return Effect.gen(function*() {
       const config = resolve(yield* givenValues(values), { name, namespace, version: appVersion })
-      const tasks = yield* Option.match(task, { onNone: () => Effect.succeed([]), onSome: (file) => readTask(file, config.taskNamespace) })
+      const tasks = yield* Option.match(task, { onNone: () => Effect.succeed([]), onSome: (file) => readTask(file, config) })
       yield* print(output, [...install(config), ...tasks.map((task) => job(task, config, task.spec.stage === "plan" ? 0 : 1))])
     })
   })).pipe(

@@ -1,12 +1,13 @@
-// Policies on Jobs and Pods with the tasks' account: the controller makes the Jobs, Kubernetes the Pods, and only the worker has the token.
+// Policies on Jobs and Pods with the tasks' account: the controller makes the Jobs, Kubernetes the Pods, and only the worker has its volumes.
 // Invariant: every Pod that our builder makes from the same values passes, and no policy keeps an existing Pod from ending.
 // Used by core/manifest/admission.
 import type { V1Volume } from "@kubernetes/client-node"
 import type { ResolvedConfig } from "../resolve.ts"
 import { cel, type Check, onCreate, type Policy, userOf } from "./admission-policy.ts"
 import { selectorLabels } from "./labels.ts"
+import { workerVolumes } from "./volumes.ts"
 
-const onUpdate = ({ expression, message }: Check): Check => ({ expression: `request.operation != 'UPDATE' || (${expression})`, message })
+const onUpdate = ({ expression, ...said }: Check): Check => ({ expression: `request.operation != 'UPDATE' || (${expression})`, ...said })
 
 /** The user names of Kubernetes' Job controller, which makes the Pods of Jobs: with a service account of its own, and without. */
 const jobControllers = ["system:serviceaccount:kube-system:job-controller", "system:kube-controller-manager"]
@@ -32,13 +33,12 @@ const privilegedContainers = ({ task: { runner, sidecars, worker } }: ResolvedCo
   ...sidecars.filter(({ securityContext }) => securityContext?.privileged === true).map(({ name }) => name)
 ]
 
-/** Returns the containers that may mount the worker's token: the worker, and each sidecar to which the values give it. */
-const tokenHolders = (
-  { task: { sidecars } }: ResolvedConfig
-): ReadonlyArray<string> => [
-  "worker",
-  ...sidecars.filter(({ volumeMounts }) => volumeMounts?.some(({ name }) => name === "api-token")).map(({ name }) => name)
-]
+/** Returns the containers that may mount each volume of the worker: the worker, and each sidecar to which the values give the volume. */
+const holders = ({ task: { sidecars } }: ResolvedConfig): Readonly<Record<string, ReadonlyArray<string>>> =>
+  Object.fromEntries(workerVolumes.map((volume) => [volume, [
+    "worker",
+    ...sidecars.filter(({ volumeMounts }) => volumeMounts?.some(({ name }) => name === volume)).map(({ name }) => name)
+  ]]))
 
 const asTask = (account: string) => ({ name: "as-a-task", expression: `object.?spec.?serviceAccountName.orValue('') == ${cel(account)}` })
 
@@ -60,7 +60,7 @@ export const podPolicy = (config: ResolvedConfig): Policy => ({
     hostPaths: cel(hostPaths(config)),
     privileged: cel(privilegedContainers(config)),
     tokenVolumes: cel(["api-token", ...tokenVolumes(config)]),
-    tokenHolders: cel(tokenHolders(config))
+    holders: cel(holders(config))
   },
   checks: [
     onCreate({
@@ -95,8 +95,8 @@ export const podPolicy = (config: ResolvedConfig): Policy => ({
     }),
     onCreate({
       expression:
-        "variables.containers.all(c, c.name in variables.tokenHolders || c.?volumeMounts.orValue([]).all(m, m.name != 'api-token'))",
-      message: "the token of the Kubernetes API is mounted in the worker alone"
+        "variables.containers.all(c, c.?volumeMounts.orValue([]).all(m, !(m.name in variables.holders) || c.name in variables.holders[m.name]))",
+      message: "the worker's volumes, such as the tokens of the Kubernetes API and of the task, are mounted in the worker alone"
     }),
     onUpdate({
       expression: "size(object.spec.?ephemeralContainers.orValue([])) <= size(oldObject.spec.?ephemeralContainers.orValue([]))",

@@ -15,12 +15,14 @@ export interface Check {
   readonly expression: string
   /** What the API server answers if the expression is false. */
   readonly message: string
+  /** A CEL expression of a better message, if the request itself has to be in it. */
+  readonly messageExpression?: string
 }
 
 /** Returns the check for creations only, for a policy that sees updates too. */
-export const onCreate = ({ expression, message }: Check): Check => ({
+export const onCreate = ({ expression, ...said }: Check): Check => ({
   expression: `request.operation != 'CREATE' || (${expression})`,
-  message
+  ...said
 })
 
 export interface Policy {
@@ -35,8 +37,9 @@ export interface Policy {
   readonly checks: ReadonlyArray<Check>
 }
 
-/** Returns a string, or a list of strings, as a CEL literal. */
-export const cel = (value: string | ReadonlyArray<string>): string => JSON.stringify(value)
+/** Returns a string, a list of strings, or a map of such lists as a CEL literal. */
+export const cel = (value: string | ReadonlyArray<string> | Readonly<Record<string, ReadonlyArray<string>>>): string =>
+  JSON.stringify(value)
 
 /** Returns the user name that the API server gives a service account. */
 export const userOf = (namespace: string, account: string): string => `system:serviceaccount:${namespace}:${account}`

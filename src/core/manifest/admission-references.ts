@@ -1,8 +1,9 @@
-// Which objects an AgentTask may name (the kubelet gives them to its Pod, so its author could read any of the namespace), and which owners.
+// What an AgentTask may name: objects, which the kubelet gives to its Pod, owners, and the keys of labels and annotations of the Pod.
 // Invariant: only the controller names a pool task's token Secret and the URL that gets it; nobody names the installation's own objects.
 // Used by core/manifest/admission.
 import { tokenSecretPattern } from "../intake.ts"
 import type { ResolvedConfig } from "../resolve.ts"
+import { markedParts, refusalOf } from "../template-keys.ts"
 import { cel, type Check, onCreate, type Policy, userOf } from "./admission-policy.ts"
 import { ownClaims, ownSecrets } from "./own-objects.ts"
 
@@ -34,6 +35,23 @@ const claimNames = `(object.spec.?jobTemplate.?volumeClaims.orValue([]).map(c, c
   at("?source.?savedPlan.?claimName")
 }))`
 
+type Part = (typeof markedParts)[number]
+
+const strangeKeys = (part: Part): string => part === "labels" ? "strangeLabels" : "strangeAnnotations"
+
+/** Returns a CEL list of the keys with a prefix that the task's template sets and the values do not allow. */
+const strange = (part: Part): string =>
+  `object.spec.?jobTemplate.?${part}.orValue({}).filter(key, key.contains('/') && !variables.allowedKeys.exists(one, one.endsWith('/') ? key.startsWith(one) : key == one))`
+
+const allowedOnly = (part: Part): Check => {
+  const { after, before } = refusalOf(part)
+  return {
+    expression: `size(variables.${strangeKeys(part)}) == 0`,
+    message: `the keys of spec.jobTemplate.${part} have no prefix, or are among task.allowedKeys of the values`,
+    messageExpression: `${cel(before)} + variables.${strangeKeys(part)}.min() + ${cel(after)}`
+  }
+}
+
 export const referencePolicy = (config: ResolvedConfig): Policy => {
   const { configMaps = ["*"], persistentVolumeClaims = ["*"], secrets = ["*"] } = config.admissionPolicies ?? {}
   const byController = `request.userInfo.username == ${cel(userOf(config.namespace, config.account.name))}`
@@ -41,7 +59,12 @@ export const referencePolicy = (config: ResolvedConfig): Policy => {
     name: "task-references",
     rules: [{ apiGroups: ["scalr.io"], apiVersions: ["*"], resources: ["atasks"], operations: ["CREATE", "UPDATE"] }],
     inTaskNamespace: true,
-    variables: { ownSecrets: cel(ownSecrets(config)), ownClaims: cel(ownClaims(config)) },
+    variables: {
+      ownSecrets: cel(ownSecrets(config)),
+      ownClaims: cel(ownClaims(config)),
+      allowedKeys: cel(config.policy.allowedKeys),
+      ...Object.fromEntries(markedParts.map((part) => [strangeKeys(part), strange(part)]))
+    },
     checks: [
       ...[
         {
@@ -62,6 +85,7 @@ export const referencePolicy = (config: ResolvedConfig): Policy => {
           message:
             "no AgentTask names a claim that the installation has for itself, such as the one that all tasks share; make another one for its state or its plans"
         },
+        ...markedParts.map(allowedOnly),
         ...among("Secrets", secretNames, secrets),
         ...among("ConfigMaps", `(${at("?source.?configMap.?name")})`, configMaps),
         ...among("PersistentVolumeClaims", claimNames, persistentVolumeClaims)

@@ -1,8 +1,8 @@
 // The labels that our objects have, and by which they are selected.
-// Invariant: an AgentTask's Job and Pods have the same labels of ours, which neither the values nor the task's own template can take away.
+// Invariant: an AgentTask's Job and Pods have the same labels of ours, which neither the values nor the task's own template can set.
 // Used by every builder beside it and, for selectors, by the controller.
 import type { AgentTask } from "../../schema/agent-task.ts"
-import { workspaceKey } from "../../schema/names.ts"
+import { agentTaskResource, workspaceKey } from "../../schema/names.ts"
 import { isLabelValue } from "../../schema/pod-values.ts"
 import type { ResolvedConfig } from "../resolve.ts"
 
@@ -38,14 +38,15 @@ export const labels = (config: ResolvedConfig, component: Component) => ({
 /** Returns at most 63 characters of a name, cut so that they are a valid label value. */
 const cut = (name: string): string => name.slice(0, 63).replace(/[-._]+$/u, "")
 
-/** Returns the labels of a task's Job or Pod. `given` are those of the values: the task's own override them, and ours override both. */
+const isOurs = (key: string): boolean => key.startsWith(`${agentTaskResource.group}/`)
+
+/** Returns the labels of a task's Job or Pod. `given` are those of the values: they override the task's own, and ours override both. */
 export const taskLabels = (
   { metadata, spec }: AgentTask,
   config: ResolvedConfig,
   given: Readonly<Record<string, string>>
 ): Record<string, string> => ({
-  ...given,
-  ...spec.jobTemplate?.labels,
+  ...Object.fromEntries(Object.entries({ ...spec.jobTemplate?.labels, ...given }).filter(([key]) => !isOurs(key))),
   ...labels(config, "task"),
   [taskLabel]: cut(metadata.name),
   [taskUidLabel]: metadata.uid,

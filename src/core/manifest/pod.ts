@@ -32,13 +32,13 @@ export const pod = (task: AgentTask, config: ResolvedConfig, epoch: number): V1P
   const { annotations, labels, nodeSelector } = config.task.pod
   const settings = {
     ...config.task.pod,
-    nodeSelector: { ...nodeSelector, ...task.spec.jobTemplate?.nodeSelector },
+    nodeSelector: { ...task.spec.jobTemplate?.nodeSelector, ...nodeSelector },
     tolerations: tolerations(task, config)
   }
   return {
     metadata: {
       labels: taskLabels(task, config, labels),
-      annotations: { ...undisturbed, ...annotations, ...task.spec.jobTemplate?.annotations }
+      annotations: { ...task.spec.jobTemplate?.annotations, ...undisturbed, ...annotations }
     },
     spec: {
       ...(config.imagePullSecrets.length > 0 && { imagePullSecrets: [...config.imagePullSecrets] }),

@@ -116,6 +116,13 @@ describe("agent-job render", () => {
       says: `spec.timeout: unknown key, did you mean "timeoutSeconds"?`
     },
     {
+      given: "a task with a key that the values do not allow",
+      flag: "--task",
+      input: task("{ inline: {} }, jobTemplate: { labels: { sidecar.istio.io/inject: 'true' } }"),
+      says:
+        `${file} spec.jobTemplate.labels has the key sidecar.istio.io/inject, which task.allowedKeys of the values does not allow; make a task without it`
+    },
+    {
       given: "two tasks",
       flag: "--task",
       input: `${task("{ inline: {} }")}---\n${task("{ inline: {} }")}`,

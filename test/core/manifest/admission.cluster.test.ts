@@ -8,6 +8,7 @@ import { job } from "../../../src/core/manifest/job.ts"
 import { managedByUs } from "../../../src/core/manifest/labels.ts"
 import { ownerReference } from "../../../src/core/manifest/owner-reference.ts"
 import { advance, claimed, finished, running, unsaved } from "../../../src/core/status.ts"
+import { templateRefusal } from "../../../src/core/template-keys.ts"
 import { Kubernetes } from "../../../src/kubernetes/client.ts"
 import type { KubernetesError } from "../../../src/kubernetes/errors.ts"
 import { agentTasks, jobs, pods, secrets } from "../../../src/kubernetes/kinds.ts"
@@ -19,6 +20,7 @@ import { report } from "../../../src/worker/report.ts"
 import { Settings } from "../../../src/worker/settings.ts"
 import { kubectl } from "../../kustomize/api-server.ts"
 import { neverStops } from "../../worker/never-stops.ts"
+import { taskOf } from "../configs.ts"
 import { type Client, createTask, Installation, installation, launched, tasks, together, tokenOf, userOf } from "./installed.ts"
 
 const at = "2026-01-01T00:00:00Z"
@@ -429,7 +431,16 @@ layer(installation({ admissionPolicies: { enabled: true } }), { timeout: 60_000,
           }),
           "the token in the runner": asKubernetes({ initContainers: [first, { ...runner, volumeMounts: [mount] }] }),
           "the token in the install container": asKubernetes({ initContainers: [{ ...first, volumeMounts: [mount] }, runner] }),
-          "the token in one more container": asKubernetes({ containers: [worker, { name: "more", image: "i", volumeMounts: [mount] }] })
+          "the token in one more container": asKubernetes({ containers: [worker, { name: "more", image: "i", volumeMounts: [mount] }] }),
+          ...Object.fromEntries(
+            ["task-token", "agent-job-client-certificate", "private", "plans", "source", "tmp"].map((volume) => [
+              `${volume} in what a webhook adds`,
+              asKubernetes({
+                containers: [worker, { name: "istio-proxy", image: "i", volumeMounts: [{ name: volume, mountPath: "/loot" }] }],
+                volumes: [...(spec["volumes"] ?? []).filter(({ name }) => name !== volume), { name: volume, emptyDir: {} }]
+              })
+            ])
+          )
         }
         for (const [given, attempt] of Object.entries(attempts)) {
           expect([given, yield* refusal(attempt)]).toEqual([
@@ -438,6 +449,9 @@ layer(installation({ admissionPolicies: { enabled: true } }), { timeout: 60_000,
           ])
         }
         yield* asKubernetes({})
+        yield* asKubernetes({
+          containers: [worker, { name: "istio-proxy", image: "i", volumeMounts: [{ name: "data", mountPath: "/data" }] }]
+        })
       }), 60_000)
 
     it.effect("nothing that is put into a Pod later", () =>
@@ -606,6 +620,42 @@ layer(
           jobTemplate: { volumeClaims: [{ claimName: "state", mountPath: "/s" }] }
         }].entries()
       ) yield* createTask(`allowed-${index}`, spec as never)
+    }))
+})
+
+layer(
+  installation({ admissionPolicies: { enabled: true }, task: { allowedKeys: ["example.com/", "sidecar.istio.io/inject"] } }),
+  { timeout: 60_000, excludeTestServices: true }
+)("the template of an AgentTask", (it) => {
+  const template = (jobTemplate: object) => ({ jobTemplate })
+  const strange = {
+    "one more volume of a sidecar": template({
+      annotations: { "sidecar.istio.io/inject": "true", "sidecar.istio.io/userVolume": "[]" }
+    }),
+    "a network of its own": template({ annotations: { "k8s.v1.cni.cncf.io/networks": "other" } }),
+    "a workspace of others": template({ labels: { "scalr.io/workspace": "production" } }),
+    "several": template({ labels: { "z.io/c": "", "z.io/a": "", "z.io/b": "", "example.com/a": "" } })
+  }
+
+  it.effect("sets the keys that the values allow, and is refused in the controller's words for another one", () =>
+    Effect.gen(function*() {
+      const { config: { policy: { allowedKeys } } } = yield* Installation
+      const probe = createTask("probe", strange["a network of its own"] as never)
+      yield* untilHeld(Effect.provide(refusal(probe), yield* Effect.context<Kubernetes | Installation>()))
+      for (const [given, spec] of Object.entries(strange)) {
+        const told = templateRefusal(taskOf(spec), allowedKeys)
+        expect([given, yield* refusal(createTask(given.replaceAll(" ", "-"), spec as never))]).toEqual([
+          given,
+          expect.stringContaining(`denied request: ${told?.replace(/\.$/u, "")}`)
+        ])
+      }
+      const allowed = {
+        labels: { team: "a", "example.com/team": "a" },
+        annotations: { purpose: "b", "sidecar.istio.io/inject": "true" },
+        nodeSelector: { "topology.kubernetes.io/zone": "a" }
+      }
+      yield* createTask("allowed", template(allowed) as never)
+      yield* createTask("plain")
     }))
 })
 

@@ -1,7 +1,7 @@
 // The policies for any values: they never refuse a Pod that our builder makes of the same values, and no two installations share one.
 // The expressions themselves are tested on a real API server in admission.cluster.test.ts; here are the lists that values put into them.
 import { describe, expect, it } from "@effect/vitest"
-import type { V1PodSpec } from "@kubernetes/client-node"
+import type { V1Container, V1PodSpec } from "@kubernetes/client-node"
 import { Arbitrary, Schema } from "effect"
 import { isPlain, jobName } from "../../../src/core/job-name.ts"
 import { podPolicy } from "../../../src/core/manifest/admission-pods.ts"
@@ -11,11 +11,16 @@ import { pod } from "../../../src/core/manifest/pod.ts"
 import type { ResolvedConfig } from "../../../src/core/resolve.ts"
 import { ObjectName } from "../../../src/schema/names.ts"
 import { configOf, fullTask, taskOf } from "../configs.ts"
+import { caseOf, choices } from "./arbitrary-task.ts"
 import { configIn, fileOf, places, rowsAt } from "./some-values.ts"
 
 /** Returns the list that a variable of the policy has. */
 const allowed = (config: ResolvedConfig, variable: string): ReadonlyArray<unknown> =>
   JSON.parse(podPolicy(config).variables?.[variable] ?? "[]")
+
+/** Returns the containers that may mount each volume of the worker. */
+const holders = (config: ResolvedConfig): Readonly<Record<string, ReadonlyArray<string>>> =>
+  JSON.parse(podPolicy(config).variables?.["holders"] ?? "{}")
 
 const refused = (
   config: ResolvedConfig,
@@ -36,9 +41,9 @@ const refused = (
       projected?.sources?.some(({ serviceAccountToken }) => serviceAccountToken !== undefined) === true &&
       !allowed(config, "tokenVolumes").includes(name)
     ).map(({ name }) => `token ${name}`),
-    ...all.filter(({ name, volumeMounts = [] }) =>
-      volumeMounts.some((_) => _.name === "api-token") && !allowed(config, "tokenHolders").includes(name)
-    ).map(({ name }) => `the token in ${name}`)
+    ...all.flatMap(({ name, volumeMounts = [] }) =>
+      volumeMounts.filter((mount) => holders(config)[mount.name]?.includes(name) === false).map((mount) => `${mount.name} in ${name}`)
+    )
   ]
 }
 
@@ -50,36 +55,49 @@ describe("the policy on Pods", () => {
   }, { arbitrary: { runs: 1000 } })
 
   it.each([
-    { given: "nothing of the node", values: {}, lists: [[], [], ["api-token"], ["worker"]] },
+    { given: "nothing of the node", values: {}, lists: [[], [], ["api-token"]] },
     {
       given: "a directory for the cache",
       values: { persistence: { hostPath: { path: "/cache" } } },
-      lists: [["/cache"], [], ["api-token"], ["worker"]]
+      lists: [["/cache"], [], ["api-token"]]
     },
     {
       given: "a directory of another volume",
       values: { task: { extraVolumes: [{ name: "v", hostPath: { path: "/v" } }] } },
-      lists: [["/v"], [], ["api-token"], ["worker"]]
+      lists: [["/v"], [], ["api-token"]]
     },
     {
       given: "a privileged sidecar",
       values: { task: { sidecars: [{ name: "s", image: "s", securityContext: { privileged: true } }] } },
-      lists: [[], ["s"], ["api-token"], ["worker"]]
+      lists: [[], ["s"], ["api-token"]]
     },
     {
       given: "a token for another audience",
       values: {
         task: { extraVolumes: [{ name: "vault", projected: { sources: [{ serviceAccountToken: { path: "t", audience: "vault" } }] } }] }
       },
-      lists: [[], [], ["api-token", "vault"], ["worker"]]
+      lists: [[], [], ["api-token", "vault"]]
     }
   ])(
     "allows $given to values that ask for it",
     ({ lists, values }) =>
-      expect(["hostPaths", "privileged", "tokenVolumes", "tokenHolders"].map((variable) => allowed(configOf(values), variable))).toEqual(
+      expect(["hostPaths", "privileged", "tokenVolumes"].map((variable) => allowed(configOf(values), variable))).toEqual(
         lists
       )
   )
+
+  it.prop("leaves every volume that only the worker mounts to the worker", [choices], ([choices]) => {
+    const config = configOf({ global: { tls: { clientCertSecret: { name: "client" } } } })
+    const { containers, initContainers = [] } = pod(caseOf(choices).task, config, 1).spec ?? { containers: [] }
+    const mounted = (all: ReadonlyArray<V1Container>) => all.flatMap(({ volumeMounts = [] }) => volumeMounts.map(({ name }) => name))
+    const others = mounted(initContainers)
+    expect(mounted(containers).filter((name) => !others.includes(name) && holders(config)[name]?.join() !== "worker")).toEqual([])
+  })
+
+  it("leaves a volume of the worker to the sidecars to which the values give it", () => {
+    const sidecars = [{ name: "sender", image: "s", volumeMounts: [{ name: "tmp", mountPath: "/theirs" }] }]
+    expect(holders(configOf({ task: { sidecars } }))).toMatchObject({ tmp: ["worker", "sender"], private: ["worker"] })
+  })
 })
 
 describe("the policy on statuses", () => {

@@ -13,6 +13,7 @@ import { type Credentials, fromKubeconfig } from "../../../src/kubernetes/creden
 import { agentTasks, decoding, jobs, namespaces, pods } from "../../../src/kubernetes/kinds.ts"
 import type { KubernetesObject, Place } from "../../../src/kubernetes/object.ts"
 import { AgentTask, type AgentTaskSpec } from "../../../src/schema/agent-task.ts"
+import { merge, type Tree } from "../../../src/schema/layers.ts"
 import { WorkspaceName } from "../../../src/schema/names.ts"
 import { kubectl } from "../../kustomize/api-server.ts"
 import { configOf } from "../configs.ts"
@@ -69,7 +70,7 @@ const remove = (config: ResolvedConfig) =>
 const apart = (namespace: string): string => `${namespace}-tasks`
 export const together = (namespace: string): string => namespace
 
-export const installation = (values: object, tasksOf = apart) =>
+export const installation = (values: Tree, tasksOf = apart) =>
   Layer.effect(
     Installation,
     Effect.gen(function*() {
@@ -77,9 +78,8 @@ export const installation = (values: object, tasksOf = apart) =>
       const scope = yield* Effect.scope
       const credentials = yield* fromKubeconfig()
       const namespace = `test-installed-${randomBytes(3).toString("hex")}`
-      const config = configOf({ ...values, task: { namespace: tasksOf(namespace), nodeSelector: { "test/nowhere": "true" } } }, {
-        namespace
-      })
+      const nowhere = { task: { namespace: tasksOf(namespace), nodeSelector: { "test/nowhere": "true" } } }
+      const config = configOf(merge(values, nowhere), { namespace })
       for (const name of new Set([namespace, tasksOf(namespace)])) {
         yield* Effect.acquireRelease(
           kubernetes.create(namespaces, { metadata: { name } }),

@@ -49,6 +49,40 @@ describe("the Job of any task", () => {
     expect(marked).toBe(JSON.stringify(made))
   })
 
+  it.prop("has no label of its workspace but the name of that", [choices], ([choices]) => {
+    const forged = { "scalr.io/workspace": "forged", "scalr.io/other": "forged", "app.kubernetes.io/component": "forged" }
+    const { task } = caseOf({ ...choices, jobTemplate: { ...choices.jobTemplate, labels: forged } })
+    const given = {
+      ...config,
+      objectLabels: forged,
+      task: { ...config.task, jobLabels: forged, pod: { ...config.task.pod, labels: forged } }
+    }
+    const { metadata, spec } = build(task, given)
+    for (const labels of [metadata?.labels, spec?.template.metadata?.labels]) {
+      expect([undefined, task.spec.workspace]).toContain(labels?.["scalr.io/workspace"])
+      expect(Object.values(labels ?? {})).not.toContain("forged")
+    }
+  })
+
+  it.prop("has what the values mark it with and where they place it, whatever its task adds", [choices], ([choices]) => {
+    const values = { a: "values", "example.com/b": "values" }
+    const theirs = { a: "task", "example.com/b": "task", c: "task", "karpenter.sh/do-not-disrupt": "false" }
+    const { task } = caseOf({
+      ...choices,
+      jobTemplate: { ...choices.jobTemplate, annotations: theirs, labels: theirs, nodeSelector: theirs }
+    })
+    const { metadata, spec } = build(
+      task,
+      configOf({ global: { labels: values }, task: { nodeSelector: values, podAnnotations: values, podLabels: values } })
+    )
+    expect(metadata?.labels).toMatchObject({ ...values, c: "task" })
+    expect(spec?.template.metadata).toMatchObject({
+      annotations: { ...values, c: "task", "karpenter.sh/do-not-disrupt": "true" },
+      labels: { ...values, c: "task" }
+    })
+    expect(spec?.template.spec?.nodeSelector).toEqual({ ...theirs, ...values })
+  })
+
   it.prop("keeps what is the worker's alone from the runner", [choices], ([choices]) => {
     const made = build(caseOf(choices).task, config)
     const worker = new Set(Object.values(places(container(made, "worker"))))
@@ -182,7 +216,7 @@ describe("the Job", () => {
     expect(made.spec?.podFailurePolicy?.rules).toEqual([...build(taskOf()).spec?.podFailurePolicy?.rules ?? [], ...rules])
   })
 
-  it("is marked as the values say: for all objects, over it for Jobs, over it as the task says, and ours over all", () => {
+  it("is marked as the task says, over it as the values say, for all objects and over it for Jobs, and ours over all", () => {
     const config = configOf({
       global: {
         labels: { a: "global", b: "global", c: "global" },
@@ -191,15 +225,18 @@ describe("the Job", () => {
       },
       task: { jobLabels: { b: "job", c: "job" }, jobAnnotations: { b: "job" }, podLabels: { c: "pod" } }
     })
-    const { metadata, spec } = job(taskOf({ jobTemplate: { labels: { c: "task" } } }), config, 0)
-    expect(metadata?.labels).toMatchObject({ a: "global", b: "job", c: "task", "scalr.io/task": "demo-plan" })
+    const { metadata, spec } = job(taskOf({ jobTemplate: { labels: { c: "task", d: "task" } } }), config, 0)
+    expect(metadata?.labels).toMatchObject({ a: "global", b: "job", c: "job", d: "task", "scalr.io/task": "demo-plan" })
     expect(metadata?.annotations).toEqual({ a: "global", b: "job", "scalr.io/config-hash": config.configHash })
-    expect(spec?.template.metadata?.labels).toMatchObject({ pods: "global", c: "task", "scalr.io/task": "demo-plan" })
+    expect(spec?.template.metadata?.labels).toMatchObject({ pods: "global", c: "pod", d: "task", "scalr.io/task": "demo-plan" })
     expect(spec?.template.metadata?.labels).not.toHaveProperty("a")
   })
 
   it("has no workspace label where the name is no label", () => {
-    expect(build(taskOf({ workspace: "a".repeat(64) })).metadata?.labels).not.toHaveProperty("scalr.io/workspace")
+    const jobTemplate = { labels: { "scalr.io/workspace": "demo" } }
+    for (const workspace of ["a".repeat(64), "demo-"]) {
+      expect(build(taskOf({ workspace, jobTemplate })).metadata?.labels).not.toHaveProperty("scalr.io/workspace")
+    }
     expect(build(taskOf({ workspace: "demo_1" })).metadata?.labels).toHaveProperty("scalr.io/workspace", "demo_1")
   })
 })

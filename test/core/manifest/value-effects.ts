@@ -115,6 +115,7 @@ export const effects: ReadonlyArray<readonly [key: string, value: unknown, chang
   ["serviceAccount.name", "mine", "RoleBinding, ServiceAccount, controller's Pod"],
   ["serviceAccount.tokenTTL", 900, "controller's Pod, task's Pod"],
   ["task.affinity", { nodeAffinity: {} }, "task's Pod"],
+  ["task.allowedKeys", ["example.com/", "sidecar.istio.io/inject"], "policy"],
   ["task.dnsConfig", { searches: ["a"] }, "task's Pod"],
   ["task.dnsPolicy", "Default", "task's Pod"],
   ["task.extraVolumes", [{ name: "v", emptyDir: {} }], "task's Pod"],
