@@ -12,7 +12,16 @@ import type { ResolvedConfig } from "../core/resolve.ts"
 import { Kubernetes } from "../kubernetes/client.ts"
 import type { KubernetesError } from "../kubernetes/errors.ts"
 import { find } from "../kubernetes/find.ts"
-import { accessReviews, admissionPolicyKinds, decoding, definitions, namespaces, nodes, runtimeClasses } from "../kubernetes/kinds.ts"
+import {
+  accessReviews,
+  admissionPolicyKinds,
+  decoding,
+  definitions,
+  deployments,
+  namespaces,
+  nodes,
+  runtimeClasses
+} from "../kubernetes/kinds.ts"
 import { isTree } from "../schema/layers.ts"
 import { decodedAs, orUnknown } from "./doctor-unknown.ts"
 
@@ -134,6 +143,27 @@ const podSecurity = ({ taskNamespace }: ResolvedConfig): Look<Check> =>
       judge.podSecurity(taskNamespace, Option.match(found, { onNone: () => ({}), onSome: ({ metadata }) => metadata.labels ?? {} }))
   )
 
+const Deployment = Schema.Struct({
+  spec: Schema.Struct({
+    template: Schema.Struct({
+      spec: Schema.Struct({ containers: Schema.Array(Schema.Struct({ name: Schema.String, image: Schema.optionalKey(Schema.String) })) })
+    })
+  })
+})
+
+const workerImage = (config: ResolvedConfig): Look<Check> =>
+  Effect.map(
+    find(decoding(deployments, Deployment), { name: `${config.name}-controller`, namespace: config.namespace }),
+    (found) =>
+      judge.workerImage(
+        config,
+        Option.flatMap(
+          found,
+          ({ spec: { template } }) => Option.fromUndefinedOr(template.spec.containers.find(({ name }) => name === "controller")?.image)
+        )
+      )
+  )
+
 const Node = Schema.Struct({
   spec: Schema.optionalKey(Schema.Struct({
     taints: Schema.optionalKey(Schema.Array(Schema.Struct({
@@ -195,6 +225,7 @@ export const examineObjects = (config: ResolvedConfig): Look<ReadonlyArray<Check
       checkOrUnknown("what the controller may do", rights(config, { name: config.account.name, namespace: config.namespace })),
       checkOrUnknown("what tasks may do", rights(config, { name: config.taskAccountName, namespace: config.taskNamespace })),
       checkOrUnknown("Pod Security of the tasks' namespace", podSecurity(config)),
+      checkOrUnknown("the worker's image", workerImage(config)),
       checkOrUnknown("user namespaces", userNamespaces(config))
     ]),
     (checks) => checks.flat()

@@ -230,6 +230,34 @@ export const rights = (account: string, lacking: ReadonlyArray<string>, excess: 
     : say("ok", "as docs/rbac.md has it, and neither get Secrets nor run commands in Pods")
 }
 
+/** Returns the tag of an image, or undefined where it has a digest alone, or neither. */
+const tagOf = (image: string): string | undefined => /:([^/:]+)$/u.exec(image.replace(/@.*$/u, ""))?.[1]
+
+/** Returns the check of the worker's image, which comes with the values, beside that of the controller, which its Deployment has. */
+export const workerImage = ({ name, namespace, task }: ResolvedConfig, controller: Option.Option<string>): Check => {
+  const say = check("the worker's image")
+  const { image } = task.worker
+  return Option.match(controller, {
+    onNone: () => say("unknown", `there is no Deployment ${namespace}/${name}-controller with a container "controller" to compare it with`),
+    onSome: (of) => {
+      const [own, its] = [tagOf(image), tagOf(of)]
+      if (image === of) return say("ok", `is the controller's, ${image}`)
+      if (own === undefined || its === undefined) {
+        return say(
+          "unknown",
+          `is ${image}, and the controller's is ${of}; give both a tag, so that one sees whether they are of one version`
+        )
+      }
+      return own === its
+        ? say("ok", `is ${image}, of the same tag as the controller's`)
+        : say(
+          "warning",
+          `is ${image}, and the controller's is ${of}, so they may be of different versions; give the values (agent.image.tag) and the Deployment the same tag`
+        )
+    }
+  })
+}
+
 interface Taint {
   readonly key: string
   readonly value?: string

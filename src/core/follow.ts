@@ -11,7 +11,7 @@ import { isForGood, type Observed, type Refusal, waitReasonOf } from "./observed
 import { planAgainAfterMillis } from "./plan-again.ts"
 import { later, type Respond, type RespondTo, unchanged } from "./response.ts"
 import { is, millisSince, type Situation, type When } from "./situation.ts"
-import { acknowledged, isInterim, isOver, lostSight, ownAgain, reflected, unapplied, unattempted } from "./status.ts"
+import { acknowledged, isInterim, isOver, lostSight, outdated, ownAgain, reflected, unapplied, unattempted } from "./status.ts"
 
 /** How long tasks that follow the same source may share one read of it. */
 export const answerMillis = 5_000
@@ -80,20 +80,26 @@ const offered = (observed: Observed): Option.Option<Offer> => {
     : Option.none()
 }
 
+/** Returns how long ago an attempt ended, by the clock of its node. */
+const millisSinceEndOf = ({ metadata, status }: AgentTask, now: string): number =>
+  millisSince(status.finishedAt ?? metadata.creationTimestamp, now)
+
 /** Returns in how many milliseconds the newest attempt, which was disrupted, is to be made again, or none if it is not. */
 const againInMillis = ({ now, observed }: Situation): Option.Option<number> =>
   Option.flatMap(
     newest(observed),
-    ({ metadata, spec: { stage }, status: { finishedAt, phase, reason } }) =>
-      phase !== "Failed" || reason === undefined
+    (attempt) => {
+      const { spec: { stage }, status: { phase, reason } } = attempt
+      return phase !== "Failed" || reason === undefined
         ? Option.none()
         : Option.map(
           planAgainAfterMillis(stage, { outcome: "failed", reason }, observed.task.status.latest?.again ?? 0),
           (delay) => {
-            const left = delay - millisSince(finishedAt ?? metadata.creationTimestamp, now)
+            const left = delay - millisSinceEndOf(attempt, now)
             return left > delay ? 0 : left // its end is by its node's clock, which may be ahead
           }
         )
+    }
   )
 
 /** An attempt whose plan is to be applied, and the spec of its apply. */
@@ -103,10 +109,19 @@ interface Wanted {
 }
 
 /** Returns the newest attempt, if it saved a plan with changes that the task is to apply and that has no apply yet. */
-const toApply = (observed: Observed): Option.Option<Wanted> =>
+const notApplied = (observed: Observed): Option.Option<Wanted> =>
   observed.task.spec.source.fluxSource?.onChange === "planAndApply" && observed.task.status.latest?.apply === undefined
     ? Option.flatMap(newest(observed), (plan) => Option.map(applySpec(plan), (spec) => ({ plan, spec })))
     : Option.none()
+
+/**
+ * How long after its end a plan whose changes could not be counted is applied. Followers of versions that applied none have old ones, which
+ * nobody expects to be applied any more.
+ */
+const uncountedMillis = 3_600_000
+
+const isOutdated = ({ plan }: Wanted, now: string): boolean =>
+  plan.status.result?.hasChanges === undefined && millisSinceEndOf(plan, now) > uncountedMillis
 
 /**
  * Returns the spec that applies a task's saved plan in the same directory, or none if there is no such plan with changes. A plan whose
@@ -130,7 +145,12 @@ const applySpec = (
 export const when = {
   refused: ({ observed: { refusal, task } }) => Option.filter(refusal, () => follows(task)),
   newArtifact: ({ observed }) => Option.filter(offered(observed), ({ artifact }) => artifact.sha256 !== tried(observed)),
-  planned: ({ observed }) => Option.zipWith(offered(observed), toApply(observed), ({ artifact }, wanted) => ({ ...wanted, artifact })),
+  planned: ({ now, observed }) =>
+    Option.zipWith(
+      offered(observed),
+      Option.filter(notApplied(observed), (wanted) => !isOutdated(wanted, now)),
+      ({ artifact }, wanted) => ({ ...wanted, artifact })
+    ),
   disrupted: (s) => Option.filter(offered(s.observed), () => Option.exists(againInMillis(s), (millis) => millis <= 0)),
   atRest: is(({ observed: { task } }) => follows(task))
 } satisfies Readonly<Record<string, When<unknown>>>
@@ -173,7 +193,8 @@ const spokenOf = (observed: Observed): Option.Option<AgentTask> =>
 const said = ({ now, observed }: Situation): AgentTaskStatus => {
   const { source, task } = observed
   const { latest } = task.status
-  const wanted = toApply(observed)
+  const wanted = notApplied(observed)
+  if (Option.isSome(wanted) && isOutdated(wanted.value, now)) return outdated(task, wanted.value.plan, now)
   if (Option.isSome(wanted) && source._tag === "NotReady") return unapplied(task, wanted.value.plan, source.message, now)
   return Option.match(Option.filter(spokenOf(observed), (of) => of !== task), {
     onNone: () =>

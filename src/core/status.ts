@@ -143,6 +143,21 @@ export const unapplied = (task: AgentTask, { metadata: { name } }: AgentTask, me
     now
   )
 
+/** Returns the status with conditions that say that the newest attempt's plan is not applied, since nobody knows what an old plan changes. */
+export const outdated = (task: AgentTask, { metadata: { name } }: AgentTask, now: string): AgentTaskStatus =>
+  saying(
+    task,
+    {
+      phase: "Pending",
+      reason: "SourceNotReady",
+      message: fitting(
+        `${name}: Its plan is not applied: its changes could not be counted, and it ended more than an hour ago. The next artifact of the source is planned anew.`
+      ),
+      stalled: true
+    },
+    now
+  )
+
 const cannotBeMade = "Its next attempt cannot be made."
 
 /** Returns the status with conditions that say why the next attempt cannot be made. `stalled` says that a person is needed. */
@@ -153,13 +168,14 @@ export const unattempted = (
 ): AgentTaskStatus => saying(task, { phase: "Pending", reason, message: fitting(`${cannotBeMade} ${message}`), stalled }, now)
 
 /**
- * Reports whether the conditions speak of another task that is under way, if only on a node that does not answer, or that cannot be made.
- * They are no longer true once that task is gone or not wanted any more. A task that cannot be made is known by the message, since an
- * attempt may have ended with the same reason, and a message about an attempt begins with its name.
+ * Reports whether the conditions speak of another task that is under way, if only on a node that does not answer, or that cannot be made, or
+ * of a plan that is not applied. They are no longer true once that task is gone or not wanted any more. A task that cannot be made is known
+ * by the message, since an attempt may have ended with the same reason, and a message about an attempt begins with its name.
  */
 export const isInterim = ({ conditions = [] }: AgentTaskStatus): boolean =>
   conditions.some(({ message, reason, status, type }) =>
-    (type === "Reconciling" && status === "True") || reason === "NodeUnreachable" || message.startsWith(cannotBeMade)
+    (type === "Reconciling" && status === "True") || reason === "NodeUnreachable" || reason === "SourceNotReady" ||
+    message.startsWith(cannotBeMade)
   )
 
 /**

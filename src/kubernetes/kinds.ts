@@ -57,6 +57,7 @@ export const pods: Kind = {
 }
 export const leases = kind("coordination.k8s.io/v1", "Lease", "leases")
 export const events = kind("events.k8s.io/v1", "Event", "events")
+export const deployments = kind("apps/v1", "Deployment", "deployments")
 export const secrets = kind("v1", "Secret", "secrets")
 export const configMaps = kind("v1", "ConfigMap", "configmaps")
 export const namespaces = kind("v1", "Namespace", "namespaces")

@@ -88,7 +88,7 @@ const isNotNewer = Effect.fnUntraced(function*(file: string) {
   if (newest !== undefined && newest.id > known) {
     return yield* new ServerError({
       message:
-        `The database ${file} is of a newer version of agent-job (schema ${newest.id}, this one knows ${known}); start that version again, or restore a copy from before the upgrade.`
+        `The database ${file} is of a newer version of agent-job (schema ${newest.id}, this one knows ${known}); start that version again (delete the server's Pod if it is not replaced), or restore a copy from before the upgrade.`
     })
   }
 })

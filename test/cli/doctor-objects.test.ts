@@ -78,6 +78,34 @@ describe("what the controller may do", () => {
   )
 })
 
+describe("the worker's image", () => {
+  const path = "/apis/apps/v1/namespaces/agent-job/deployments/agent-job-controller"
+  const deployment = (...containers: ReadonlyArray<object>): Answer => ({
+    body: {
+      apiVersion: "apps/v1",
+      kind: "Deployment",
+      metadata: { name: "agent-job-controller", namespace: "agent-job", uid: "u", resourceVersion: "1" },
+      spec: { template: { spec: { containers } } }
+    }
+  })
+  const found = (answer: Answer) =>
+    checked("the worker's image", { values: { agent: { image: { tag: "0.2.0" } } }, answers: { [path]: answer } })
+
+  it.live("is judged by that of the controller's own container", () =>
+    Effect.gen(function*() {
+      const beside = { name: "proxy", image: "proxy:0.2.0" }
+      expect(yield* found(deployment(beside, { name: "controller", image: "scalr/agent:0.2.0" }))).toMatchObject({ outcome: "ok" })
+      expect(yield* found(deployment(beside, { name: "controller", image: "scalr/agent:0.1.0" }))).toMatchObject({ outcome: "warning" })
+    }))
+
+  it.live("is unknown to whoever may not read the Deployment, or where it has no such container", () =>
+    Effect.gen(function*() {
+      expect(yield* found(forbidden)).toMatchObject({ outcome: "unknown" })
+      expect(yield* found(notThere)).toMatchObject({ outcome: "unknown" })
+      expect(yield* found(deployment())).toMatchObject({ outcome: "unknown" })
+    }))
+})
+
 describe("user namespaces", () => {
   const node = (handlers: Readonly<Record<string, boolean>>, spec: object = {}) => ({
     metadata: { name: "n", uid: "u", resourceVersion: "1", labels: { "kubernetes.io/os": "linux" } },

@@ -11,7 +11,8 @@ import {
   provesIsolation,
   rights,
   type SeenNode,
-  userNamespaces
+  userNamespaces,
+  workerImage
 } from "../../src/core/doctor.ts"
 import type { Finding } from "../../src/schema/probe.ts"
 import { configOf } from "./configs.ts"
@@ -214,6 +215,25 @@ describe("what is installed", () => {
     expect(check.outcome).toBe(is)
     expect(check.message).not.toBe("")
   })
+})
+
+describe("the worker's image", () => {
+  const own = "registry.example.com:5000/agent-job"
+  const digest = `sha256:${"0".repeat(64)}`
+
+  it.each([
+    { given: "that of the controller", controller: `${own}:0.2.0`, is: "ok" },
+    { given: "from another registry than that of the controller", controller: "mirror.example.com/agent-job:0.2.0", is: "ok" },
+    { given: "of the tag that the controller has beside a digest", controller: `${own}:0.2.0@${digest}`, is: "ok" },
+    { given: "of another tag than that of the controller", controller: `${own}:0.1.0`, is: "warning" },
+    { given: "while the controller has a digest alone", controller: `${own}@${digest}`, is: "unknown" },
+    { given: "while the controller has no tag", controller: own, is: "unknown" }
+  ])("$given is $is", ({ controller, is }) => {
+    const config = configOf({ agent: { image: { repository: own, tag: "0.2.0" } } })
+    expect(workerImage(config, Option.some(controller)).outcome).toBe(is)
+  })
+
+  it("is unknown without the controller's Deployment", () => expect(workerImage(configOf(), Option.none()).outcome).toBe("unknown"))
 })
 
 describe("user namespaces", () => {

@@ -24,6 +24,11 @@ const applyOf = (name: string, attempt: string): ReadonlyArray<string> => {
   return made({ ...world, latest: Option.map(world.latest, (latest) => renamed(latest, attempt)) })
 }
 
+const counted = (task: AgentTask, hasChanges: boolean | undefined): AgentTask => {
+  const { hasChanges: _, ...rest } = task.status.result ?? success
+  return { ...task, status: { ...task.status, result: { ...rest, ...(hasChanges !== undefined && { hasChanges }) } } }
+}
+
 describe("an attempt at a new artifact", () => {
   it("is named after its task and its number, and its apply after it", () => {
     expect(attemptOf("infra")).toBe("infra-2")
@@ -45,11 +50,7 @@ describe("an attempt at a new artifact", () => {
     "is applied unless its plan says that it changes nothing: hasChanges $hasChanges",
     ({ applies, hasChanges }) => {
       const world = worldOf({ ...followed, source: "known", latest: "over" })
-      const counted = (task: AgentTask): AgentTask => {
-        const { hasChanges: _, ...rest } = task.status.result ?? success
-        return { ...task, status: { ...task.status, result: { ...rest, ...(hasChanges !== undefined && { hasChanges }) } } }
-      }
-      expect(made({ ...world, latest: Option.map(world.latest, counted) })).toEqual(applies)
+      expect(made({ ...world, latest: Option.map(world.latest, (task) => counted(task, hasChanges)) })).toEqual(applies)
     }
   )
 
@@ -189,6 +190,39 @@ describe("a follower that applies what it plans", () => {
     const applied = plan(policy, worldOf({ ...followed, source: "notReady", latest: "over", latestApply: "over" }), noon)
     expect(ready(applied)[0]?.slice(0, 2)).toEqual(["Ready", "True"])
   })
+
+  it.each([{ source: "known", applies: ["task-2-apply"] }, { source: "notReady", applies: [] }] as const)(
+    "applies no plan an hour after its end whose changes could not be counted, and says so (source: $source)",
+    ({ applies, source }) => {
+      const world = worldOf({ ...followed, source, latest: "over" })
+      const ended = (seconds: number, hasChanges?: boolean): Observed => ({
+        ...world,
+        latest: Option.map(world.latest, (task) => {
+          const { status, ...rest } = counted(task, hasChanges)
+          return { ...rest, status: { ...status, finishedAt: before(seconds) } }
+        })
+      })
+      expect(made(ended(3600))).toEqual(applies)
+      expect(made(ended(-86_400))).toEqual(applies) // by the clock of a node that is ahead
+      expect(made(ended(86_400, true))).toEqual(applies)
+      const { actions, status } = plan(policy, ended(3601), noon)
+      const message =
+        "task-2: Its plan is not applied: its changes could not be counted, and it ended more than an hour ago. The next artifact of the source is planned anew."
+      const why = ["SourceNotReady", message]
+      expect([actions, ready({ status })]).toEqual([
+        [],
+        [["Ready", "False", ...why], ["Reconciling", "False", ...why], ["Stalled", "True", ...why]]
+      ])
+      const after = { ...ended(3601), task: { ...world.task, status } }
+      expect(plan(policy, after, noon).status).toEqual(status)
+      expect(made({ ...after, source: worldOf({ ...followed, source: "new" }).source })).toEqual(["task-3"])
+      const cancelled = plan(policy, { ...after, task: { ...after.task, spec: { ...after.task.spec, cancel: true } } }, noon)
+      expect(ready(cancelled).map(([type, value]) => [type, value])).toEqual([["Ready", "True"], ["Reconciling", "False"], [
+        "Stalled",
+        "False"
+      ]])
+    }
+  )
 
   it("goes on saying how the apply ended that is gone, and not how its plan did", () => {
     const failed = worldOf({ ...followed, source: "known", latest: "over", latestApply: "over" })

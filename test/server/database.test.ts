@@ -92,6 +92,6 @@ it.live("leaves a database alone that a newer version wrote", () =>
         sql`INSERT INTO effect_sql_migrations (migration_id, name) VALUES (1000, 'of_tomorrow')`).pipe(Effect.provide(context))))
     const { message } = yield* Effect.flip(Effect.scoped(Layer.build(layerDatabase(file))))
     expect(message).toMatch(
-      /^The database \S+db\.sqlite is of a newer version of agent-job \(schema 1000, this one knows \d+\); start that version again, or restore a copy from before the upgrade\.$/u
+      /^The database \S+db\.sqlite is of a newer version of agent-job \(schema 1000, this one knows \d+\); start that version again \(delete the server's Pod if it is not replaced\), or restore a copy from before the upgrade\.$/u
     )
   }))

@@ -37,6 +37,8 @@ const statefulSet = (config: ResolvedConfig): V1StatefulSet => {
     metadata: metadata(config),
     spec: {
       replicas: 1,
+      // With OrderedReady, a Pod that never gets ready would keep the corrected template from its place (kubernetes#67250).
+      podManagementPolicy: "Parallel",
       serviceName: serverName(config),
       selector: { matchLabels: selectorLabels(config, "server") },
       template: {

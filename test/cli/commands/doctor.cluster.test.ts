@@ -89,6 +89,7 @@ layer(installation({ admissionPolicies: { enabled: true }, restrictMetadataServi
         [`what ${config.namespace}/agent-job may do`]: "ok",
         [`what ${config.taskNamespace}/agent-job-task may do`]: "ok",
         "Pod Security of the tasks' namespace": "ok",
+        "the worker's image": "unknown", // no controller is installed here
         "user namespaces": "ok" // these values do not use them, and no node takes their tasks
       })
     }))
@@ -107,7 +108,7 @@ layer(installation({ admissionPolicies: { enabled: true }, restrictMetadataServi
       )
       const { code, error, outcomes } = yield* examined
       expect([code, outcomes["admission policies"]]).toEqual([1, "failed"])
-      expect(error).toMatch(/^error: 1 of 6 checks failed: admission policies\.$/mu)
+      expect(error).toMatch(/^error: 1 of 7 checks failed: admission policies\.$/mu)
       yield* made("create", "role", "-n", taskNamespace, "too-much", "--verb=get", "--resource=secrets")
       yield* made("create", "rolebinding", "-n", taskNamespace, "too-much", "--role=too-much", `--serviceaccount=${namespace}:agent-job`)
       yield* made("delete", "rolebinding", "-n", taskNamespace, "agent-job-task")
