@@ -50,7 +50,9 @@ export const StageView = Schema.Struct({
   finishedAt: Schema.optionalKey(Timestamp),
   logUrl: Schema.String.annotate({ description: "Needs no token; framed as the TFE API frames logs." }),
   result: Schema.optionalKey(StageResult),
-  effects: Schema.optionalKey(StageEffects.annotate({ description: "What it made that its state does not have, if anything." }))
+  effects: Schema.optionalKey(
+    StageEffects.annotate({ description: "What it made that its state does not have, if anything; not in lists." })
+  )
 })
 export type StageView = typeof StageView.Type
 

@@ -159,5 +159,7 @@ export const migrations = Migrator.fromRecord({
     `CREATE INDEX agentsByAge ON agents (seenAt)`,
     `CREATE INDEX stagesOfAgents ON stages (agent) WHERE endedAt IS NULL`,
     `CREATE INDEX workspacesByLockHolder ON workspaces (lockHolder) WHERE lockHolder IS NOT NULL`
-  )
+  ),
+  /** The name of a version had no limit. It is shown with each workspace, and decides nothing. */
+  "0024_long_versions": statements(`UPDATE workspaces SET terraformVersion = 'latest' WHERE length(terraformVersion) > 64`)
 })

@@ -21,11 +21,11 @@ export const runRoutes = HttpRouter.addAll(Effect.gen(function*() {
   const { publicUrl } = yield* Settings
   const audit = yield* Audit
   const runs = yield* Runs
-  const view = yield* makeRunViews
+  const views = yield* makeRunViews
   const workspaces = yield* Workspaces
   const route = yield* routesFor("user", problem)
 
-  const listed = Effect.fnUntraced(function*(name: string | undefined, size: number) {
+  const asked = Effect.fnUntraced(function*(name: string | undefined, size: number) {
     if (name === undefined) return yield* runs.newest(size)
     const workspace = yield* workspaces.find(name)
     return workspace === undefined ? yield* notFound() : yield* runs.list(workspace.id, size, 0)
@@ -35,8 +35,10 @@ export const runRoutes = HttpRouter.addAll(Effect.gen(function*() {
     route("GET", runPath.list, (request) =>
       Effect.gen(function*() {
         const size = yield* pageSizeOf(request, listLimit, listLimit)
-        const found = yield* listed(queryOf(request, "workspace"), size)
-        return HttpServerResponse.jsonUnsafe({ runs: yield* Effect.forEach(found, (run) => view(run, baseUrl(publicUrl, request))) })
+        const found = yield* asked(queryOf(request, "workspace"), size)
+        return HttpServerResponse.jsonUnsafe({
+          runs: yield* Effect.forEach(found, (run) => views.listed(run, baseUrl(publicUrl, request)))
+        })
       })),
     route("GET", auditPath, (request) =>
       Effect.gen(function*() {
@@ -45,7 +47,7 @@ export const runRoutes = HttpRouter.addAll(Effect.gen(function*() {
       })),
     route("GET", "/api/agent-job/v1/runs/:id", (request, { id = "" }) =>
       Effect.gen(function*() {
-        return HttpServerResponse.jsonUnsafe(yield* view(yield* runs.get(id), baseUrl(publicUrl, request)))
+        return HttpServerResponse.jsonUnsafe(yield* views.view(yield* runs.get(id), baseUrl(publicUrl, request)))
       }))
   ]
 }))

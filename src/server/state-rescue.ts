@@ -68,8 +68,9 @@ const make = Effect.gen(function*() {
   })
 
   const rescuesOf = Effect.fnUntraced(function*(workspaceId: string, look: Look) {
-    const all = yield* rescues.list(workspaceId)
-    const left = yield* look(workspaceId, all.filter(({ settledAt }) => settledAt === null))
+    const pending = (yield* rescues.pending(workspaceId)).toReversed()
+    const all = [...pending, ...(yield* rescues.settled(workspaceId, shownAtMost))]
+    const left = yield* look(workspaceId, pending)
     return all.map(({ how, id, message, openedAt, reason, settledAt, settledBy, stageId }) => {
       const missing = left.get(stageId)
       return {
@@ -98,7 +99,7 @@ const make = Effect.gen(function*() {
         epoch: workspace.epoch,
         ...(lock !== undefined && { lock }),
         pending: all.filter(({ settledAt }) => settledAt === undefined),
-        settled: all.filter(({ settledAt }) => settledAt !== undefined).slice(0, shownAtMost),
+        settled: all.filter(({ settledAt }) => settledAt !== undefined),
         evidence: (yield* evidence.list(workspace.id)).map((
           { id, lineage, receivedAt, serial, sha256, sizeBytes, stageId, storedVersionId, why }
         ) => ({

@@ -37,7 +37,9 @@ const isBounded = (step: string, text: string) =>
 
 /** Reports whether the statement is of a migration, which runs once over a table that an older version wrote. */
 const isOfMigration = (text: string) =>
-  text.includes("effect_sql_migrations") || /^UPDATE evidence SET (?:decided = 1 WHERE EXISTS|storedVersionId = \()/u.test(text)
+  text.includes("effect_sql_migrations") ||
+  /^UPDATE (?:evidence SET (?:decided = 1 WHERE EXISTS|storedVersionId = \()|workspaces SET terraformVersion = 'latest' WHERE length)/u
+    .test(text)
 
 const state = (serial: number) => ({ version: 4, serial, lineage: "l", outputs: {}, resources: [] })
 
