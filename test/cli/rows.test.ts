@@ -41,9 +41,9 @@ describe("the table of who changed what", () => {
         requestId: "req-1"
       }
     ])).toEqual([
-      "AT                         WHO                  ACTION                                OBJECT   REQUEST",
-      "2026-01-31T12:00:00.000Z   user Ada             POST /api/v2/runs/:id/actions/apply   run-a1   req-2",
-      "2026-01-31T11:59:59.000Z   task run-a1.plan.1   PUT /api/task/v1/plan                 -        req-1"
+      "SEQ   AT                         WHO                  ACTION                                OBJECT   REQUEST",
+      "2     2026-01-31T12:00:00.000Z   user Ada             POST /api/v2/runs/:id/actions/apply   run-a1   req-2",
+      "1     2026-01-31T11:59:59.000Z   task run-a1.plan.1   PUT /api/task/v1/plan                 -        req-1"
     ]))
 })
 
