@@ -43,6 +43,7 @@ export const runDetails = (run: RunView, now: number): ReadonlyArray<string> => 
     : [`Changes: ${run.changes.add} to add, ${run.changes.change} to change, ${run.changes.destroy} to destroy`]),
   ...(run.planSha256 === undefined ? [] : [`Seal: ${run.planSha256}`]),
   ...(run.approval === undefined ? [] : [`Approved: by ${run.approval.by}, ${age(run.approval.at, now)} ago`]),
+  ...(run.stoppedBy === undefined ? [] : [`${run.status === "discarded" ? "Discarded" : "Cancelled"}: by ${run.stoppedBy}`]),
   ...(run.cancelAsked && !run.final
     ? [
       `Stops: once its state is safe. Only if its AgentTask is gone (see agent-job get tasks), end it with: agent-job cancel ${run.id} --force`

@@ -161,5 +161,7 @@ export const migrations = Migrator.fromRecord({
     `CREATE INDEX workspacesByLockHolder ON workspaces (lockHolder) WHERE lockHolder IS NOT NULL`
   ),
   /** The name of a version had no limit. It is shown with each workspace, and decides nothing. */
-  "0024_long_versions": statements(`UPDATE workspaces SET terraformVersion = 'latest' WHERE length(terraformVersion) > 64`)
+  "0024_long_versions": statements(`UPDATE workspaces SET terraformVersion = 'latest' WHERE length(terraformVersion) > 64`),
+  /** Who cancelled or discarded a run; unknown for those from before. */
+  "0025_stopped_by": statements(`ALTER TABLE runs ADD COLUMN stoppedBy TEXT`)
 })

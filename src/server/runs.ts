@@ -37,6 +37,7 @@ export const Run = Schema.Struct({
   engine: Schema.NullOr(Schema.fromJsonString(Engine)),
   planSha256: Schema.NullOr(Sha256),
   approval: Schema.NullOr(Schema.fromJsonString(Approval)),
+  stoppedBy: Schema.NullOr(Schema.String),
   hasChanges: Schema.NullOr(Schema.BooleanFromBit),
   changes: Schema.NullOr(Schema.fromJsonString(Changes)),
   failure: Schema.NullOr(Schema.String),
@@ -70,12 +71,13 @@ export interface NewRun {
   readonly rescueId?: string
 }
 
-/** What a stage found out, or who approved; it is written with the step that it leads to. */
+/** What a stage found out, or who approved or stopped the run; it is written with the step that it leads to. */
 export interface RunFacts {
   readonly hasChanges?: boolean
   readonly changes?: Changes
   readonly failure?: string
   readonly approvedBy?: string
+  readonly stoppedBy?: string
 }
 
 const approvalOf = ({ planSha256 }: Run, by = "auto-apply", at: string) => ({
@@ -225,6 +227,7 @@ const make = Effect.gen(function*() {
           ...(facts.hasChanges !== undefined && { hasChanges: facts.hasChanges }),
           ...(facts.changes !== undefined && { changes: JSON.stringify(facts.changes) }),
           ...(facts.failure !== undefined && { failure: facts.failure }),
+          ...(facts.stoppedBy !== undefined && { stoppedBy: facts.stoppedBy }),
           ...(next.status === "confirmed" && approvalOf(run, facts.approvedBy, at))
         })
       } WHERE id = ${run.id}`

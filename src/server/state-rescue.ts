@@ -193,7 +193,7 @@ const make = Effect.gen(function*() {
    * Cancels the imports for a rescue that is being settled, which nobody wants any more. Fails with 409 `import-runs` if one is applying:
    * it may be at work, and no other apply may begin beside it.
    */
-  const endImports = Effect.fnUntraced(function*({ id, stageId }: Rescue) {
+  const endImports = Effect.fnUntraced(function*({ id, stageId }: Rescue, by: string) {
     const open = (yield* runs.ofRescue(id)).filter(({ status }) => !isFinal(status))
     const applying = open.find(({ status }) => status === "applying")
     if (applying !== undefined) {
@@ -202,7 +202,7 @@ const make = Effect.gen(function*() {
         `The run ${applying.id} applies what it imports for ${stageId}, so nothing was settled; wait for its end, or stop it with: agent-job cancel ${applying.id}`
       )
     }
-    yield* Effect.forEach(open, (run) => runs.step(run.id, RunEvent.Cancel()), { discard: true })
+    yield* Effect.forEach(open, (run) => runs.step(run.id, RunEvent.Cancel(), { stoppedBy: by }), { discard: true })
   })
 
   /**
@@ -216,7 +216,9 @@ const make = Effect.gen(function*() {
       function*<E>(how: string, state: Effect.Effect<Uint8Array, E>, isMeant: (rescue: Rescue) => boolean) {
         const meant = (yield* asSeen(workspace, seen)).filter(isMeant)
         yield* effects.storeMissingOfSettled(state, meant)
-        yield* Effect.forEach(meant, (rescue) => Effect.andThen(endImports(rescue), rescues.settle(rescue.id, by, how)), { discard: true })
+        yield* Effect.forEach(meant, (rescue) => Effect.andThen(endImports(rescue, by), rescues.settle(rescue.id, by, how)), {
+          discard: true
+        })
       }
     )
     if (use === undefined) {

@@ -96,7 +96,11 @@ export const tfeRunRoutes = HttpRouter.addAll(Effect.gen(function*() {
 
   const accepted = HttpServerResponse.empty({ status: 202 })
   const action = (name: "discard" | "cancel", event: RunEvent) =>
-    route("POST", `/api/v2/runs/:id/actions/${name}`, (_, { id = "" }) => Effect.as(runs.step(id, event), accepted))
+    route(
+      "POST",
+      `/api/v2/runs/:id/actions/${name}`,
+      (_, { id = "" }, caller) => Effect.as(runs.step(id, event, { stoppedBy: caller.name }), accepted)
+    )
 
   return [
     route("POST", "/api/v2/workspaces/:id/configuration-versions", (request, { id = "" }) =>

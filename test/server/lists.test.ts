@@ -125,7 +125,7 @@ describe("a workspace", () => {
       const file = join(made, "data", "agent-job.sqlite")
       yield* Effect.scoped(Layer.build(stores(optionsIn(made))))
       const db = new DatabaseSync(file)
-      db.exec(`DELETE FROM effect_sql_migrations WHERE migration_id >= 24`)
+      db.exec(`ALTER TABLE runs DROP COLUMN stoppedBy; DELETE FROM effect_sql_migrations WHERE migration_id >= 24`)
       const insert = db.prepare(
         "INSERT INTO workspaces (id, name, autoApply, terraformVersion, workingDirectory, createdAt) VALUES (?, ?, 0, ?, '', '2026-01-31T12:00:00Z')"
       )
