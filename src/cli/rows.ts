@@ -1,9 +1,10 @@
 // Runs, their stages, workspaces, variables and AgentTasks as rows of tables.
 // Pure: the time is an argument.
 // Used by get and vars.
+import { Option } from "effect"
 import { rescueAdvice } from "../core/state-doubt.ts"
 import type { AgentTask } from "../schema/agent-task.ts"
-import type { AuditEntry } from "../schema/audit.ts"
+import type { AuditEntry, AuditList } from "../schema/audit.ts"
 import type { RunView, StageView } from "../schema/run.ts"
 import { age, elapsed } from "./elapsed.ts"
 import { leftOver } from "./left-over.ts"
@@ -42,6 +43,7 @@ export const runDetails = (run: RunView, now: number): ReadonlyArray<string> => 
     : [`Changes: ${run.changes.add} to add, ${run.changes.change} to change, ${run.changes.destroy} to destroy`]),
   ...(run.planSha256 === undefined ? [] : [`Seal: ${run.planSha256}`]),
   ...(run.approval === undefined ? [] : [`Approved: by ${run.approval.by}, ${age(run.approval.at, now)} ago`]),
+  ...(run.stoppedBy === undefined ? [] : [`${run.status === "discarded" ? "Discarded" : "Cancelled"}: by ${run.stoppedBy}`]),
   ...(run.cancelAsked && !run.final
     ? [
       `Stops: once its state is safe. Only if its AgentTask is gone (see agent-job get tasks), end it with: agent-job cancel ${run.id} --force`
@@ -74,9 +76,18 @@ export const runDetails = (run: RunView, now: number): ReadonlyArray<string> => 
 /** Returns the audit trail: whose token was used when, and what was done with it. */
 export const auditTable = (entries: ReadonlyArray<AuditEntry>): ReadonlyArray<string> =>
   table(
-    ["AT", "WHO", "ACTION", "OBJECT", "REQUEST"],
-    entries.map(({ action, at, kind, name, object, requestId }) => [at, `${kind} ${name}`, action, object, requestId])
+    ["SEQ", "AT", "WHO", "ACTION", "OBJECT", "REQUEST"],
+    entries.map(({ action, at, kind, name, object, requestId, seq }) => [String(seq), at, `${kind} ${name}`, action, object, requestId])
   )
+
+/** Returns a part of the trail, of the workspace or run `name` if there is one, and the command that shows what is older. */
+export const auditLines = ({ entries, older }: AuditList, name: Option.Option<string>): ReadonlyArray<string> => {
+  const of = Option.match(name, { onNone: () => "", onSome: (one) => ` ${one}` })
+  return [
+    ...(entries.length === 0 ? ["There are no such entries."] : auditTable(entries)),
+    ...(older === undefined ? [] : [`Older entries: agent-job get audit${of} --before ${older}`])
+  ]
+}
 
 export const workspaceTable = (workspaces: ReadonlyArray<WorkspaceRow>, now: number): ReadonlyArray<string> =>
   table(["WORKSPACE", "RUN", "AGE"], workspaces.map(({ createdAt, name, run }) => [name, run ?? "", age(createdAt, now)]))

@@ -12,6 +12,7 @@ import { ImportStarted, type SettleRescue, statePath, StateView } from "../schem
 import { taskHeader } from "../schema/task-api.ts"
 import { organization, tfePath } from "../schema/tfe-api.ts"
 import { BadInput, NothingThere, type ServerFailure, ServerUnreachable } from "./failure.ts"
+import { isRunId } from "./run-or-task.ts"
 import { callTimeout, makeRequests } from "./server-requests.ts"
 import type { Connection } from "./settings.ts"
 
@@ -75,6 +76,8 @@ const stateArrival = Duration.minutes(5)
 const stateTimeout = Duration.sum(stateArrival, callTimeout)
 /** The answer to a request that makes something. */
 const made = { status: 201 }
+/** How many entries of the audit trail to ask for, of which the server may give a part at a time. */
+const auditEntries = 100
 /** How many bytes of a log to ask for at once. */
 const logLimit = 65_536
 
@@ -98,8 +101,11 @@ export class ServerClient extends Context.Service<ServerClient, {
   readonly run: (id: string) => Effect.Effect<RunView, ServerFailure>
   /** Returns the runs of a workspace, or of all, newest first: `most` of them, or 100. A server of an older version always returns 100. */
   readonly runs: (workspace: Option.Option<string>, most?: number) => Effect.Effect<ReadonlyArray<RunView>, ServerFailure>
-  /** Who changed what, newest first, 100 entries at most. */
-  readonly audit: Effect.Effect<ReadonlyArray<AuditEntry>, ServerFailure>
+  /**
+   * Returns who changed what, newest first: of the workspace or run `name`, or all. `before` is the number of an entry, and only older ones
+   * are returned. A server of an older version gives the newest 100 and does not say what is older.
+   */
+  readonly audit: (name: Option.Option<string>, before: Option.Option<number>) => Effect.Effect<AuditList, ServerFailure>
   /** Discards or cancels a run. Doing it again succeeds; at the wrong moment it is refused. */
   readonly act: (id: string, action: "discard" | "cancel" | "force-cancel") => Effect.Effect<void, ServerFailure>
   /** Approves the plan with this seal and no other. A run of an older server has no seal: then its plan is approved whatever it is. */
@@ -247,7 +253,20 @@ const make = (connection: Connection, http: HttpClient.HttpClient): ServerClient
       ).pipe(
         Effect.map(({ runs }) => runs)
       ),
-    audit: Effect.map(decoded(AuditList, Request.get(auditPath), "audit trail"), ({ entries }) => entries),
+    audit: Effect.fn("ServerClient.audit")(function*(name, before) {
+      const [path, thing] = Option.match(name, {
+        onNone: () => [auditPath.all, "audit trail"] as const,
+        onSome: (of) => isRunId(of) ? [auditPath.run(of), `run ${of}`] as const : [auditPath.workspace(of), `workspace ${of}`] as const
+      })
+      const entries: Array<AuditEntry> = []
+      let older = Option.getOrUndefined(before)
+      do {
+        const page = yield* decoded(AuditList, Request.get(path, { urlParams: { ...(older !== undefined && { before: older }) } }), thing)
+        entries.push(...page.entries)
+        older = page.older
+      } while (older !== undefined && entries.length < auditEntries)
+      return { entries, ...(older !== undefined && { older }) }
+    }),
     act: (id, action) => ask(id, action, {}),
     approve: (id, seal) => ask(id, "apply", seal === undefined ? {} : { seal }),
     log: (logUrl, offset, wait) =>

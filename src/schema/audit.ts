@@ -22,7 +22,20 @@ export const AuditEntry = Schema.Struct({
 })
 export type AuditEntry = typeof AuditEntry.Type
 
-/** `GET /api/agent-job/v1/audit?before=SEQ`: newest first, 100 at most. */
-export const AuditList = Schema.Struct({ entries: Schema.Array(AuditEntry) })
+/** `GET /api/agent-job/v1/audit?before=SEQ`, and of one workspace or run: newest first, 100 at most. */
+export const AuditList = Schema.Struct({
+  entries: Schema.Array(AuditEntry),
+  older: Schema.optionalKey(
+    Schema.Int.annotate({
+      description:
+        "As `before`, gives what is older; absent: there is nothing. Of one workspace or run, a part of the trail is looked through for each answer, so that there may be fewer entries, or none, and older ones all the same."
+    })
+  )
+})
+export type AuditList = typeof AuditList.Type
 
-export const auditPath = "/api/agent-job/v1/audit"
+export const auditPath = {
+  all: "/api/agent-job/v1/audit",
+  workspace: (name: string) => `/api/agent-job/v1/workspaces/${encodeURIComponent(name)}/audit`,
+  run: (id: string) => `/api/agent-job/v1/runs/${encodeURIComponent(id)}/audit`
+} as const

@@ -50,7 +50,9 @@ export const StageView = Schema.Struct({
   finishedAt: Schema.optionalKey(Timestamp),
   logUrl: Schema.String.annotate({ description: "Needs no token; framed as the TFE API frames logs." }),
   result: Schema.optionalKey(StageResult),
-  effects: Schema.optionalKey(StageEffects.annotate({ description: "What it made that its state does not have, if anything." }))
+  effects: Schema.optionalKey(
+    StageEffects.annotate({ description: "What it made that its state does not have, if anything; not in lists." })
+  )
 })
 export type StageView = typeof StageView.Type
 
@@ -73,6 +75,7 @@ export const RunView = Schema.Struct({
     Sha256.annotate({ description: "The seal: of the saved plan and all that it was made with; what an approval names." })
   ),
   approval: Schema.optionalKey(Approval),
+  stoppedBy: Schema.optionalKey(Schema.String.annotate({ description: "Who cancelled or discarded it, as in the audit trail." })),
   hasChanges: Schema.optionalKey(Schema.Boolean),
   changes: Schema.optionalKey(Changes),
   queue: Schema.optionalKey(QueueView),

@@ -15,7 +15,7 @@ const to = Schema.Struct({ data: Schema.Struct({ id: Schema.String }) })
 
 const workspaceSettings = {
   "auto-apply": maybe(Schema.Boolean),
-  "terraform-version": maybe(Schema.String),
+  "terraform-version": maybe(text(64)),
   "working-directory": maybe(WorkingDirectory)
 }
 export const CreateWorkspace = request({ name: WorkspaceName, ...workspaceSettings }, {})

@@ -145,7 +145,7 @@ const make = Effect.gen(function*() {
     if (offered.length === 0) return []
     const taskToken = yield* newTaskToken
     yield* sql`INSERT INTO taskTokens ${sql.insert({ hash: tokenHash(taskToken), stageId: stage.id })}`
-    const run = yield* runs.get(stage.runId)
+    const run = yield* runs.whole(stage.runId)
     const { workingDirectory } = yield* workspaces.get(run.workspaceId)
     const assignment: Assignment = {
       id: stage.id,

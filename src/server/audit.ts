@@ -1,17 +1,18 @@
 // The record of every write that a person, an agent or a stage made: who did what, when and in which request.
 // Invariant: a caller hears of success only when the entry is on disk; entries are only ever added, which the table itself enforces.
 // Used by server/authorize, which serves every route that writes, and by the route that shows the trail.
-import { Context, Effect, Layer, Option } from "effect"
+import { Context, Effect, Layer, Option, Schema } from "effect"
 import type { HttpServerResponse } from "effect/http"
 import { SqlClient, type SqlError } from "effect/sql"
-import { AuditEntry } from "../schema/audit.ts"
+import { AuditEntry, type AuditList } from "../schema/audit.ts"
 import { poolPath } from "../schema/pool-api.ts"
 import { taskPath } from "../schema/task-api.ts"
-import { rows } from "./database.ts"
+import { row, rows } from "./database.ts"
 import type { Failure, Params } from "./http-answer.ts"
 import { now } from "./instants.ts"
 import { Refused } from "./refused.ts"
 import type { Caller } from "./tokens.ts"
+import type { Workspace } from "./workspaces.ts"
 
 export interface Asked {
   readonly by: Caller
@@ -20,6 +21,14 @@ export interface Asked {
   readonly params: Params
   readonly requestId: string
 }
+
+/** What the entries that are asked for are about. What a workspace is about has its uploads and its runs in it. */
+type About = { readonly all: true } | { readonly run: string } | { readonly workspace: Pick<Workspace, "id" | "name"> }
+export const everything: About = { all: true }
+
+const entriesAtOnce = 100
+/** How many entries are looked through for one answer, in a few hundredths of a second: the trail only grows. */
+const lookedThrough = 20_000
 
 /**
  * Paths that are not recorded. Their requests come all the time and change nothing that is asked about later: looking for work, and the log
@@ -89,12 +98,35 @@ const make = Effect.gen(function*() {
     }
   )
 
-  const newest = (before: Option.Option<number>, limit: number) =>
-    rows(AuditEntry)(
-      sql`SELECT * FROM audit WHERE seq < ${Option.getOrElse(before, () => Number.MAX_SAFE_INTEGER)} ORDER BY seq DESC LIMIT ${limit}`
-    )
+  /** What an entry is about: the stage that wrote, or the object of what anybody else did. */
+  const subject = sql`CASE kind WHEN 'task' THEN name ELSE object END`
+  const run = sql`substr(${subject}, 1, instr(${subject} || '.', '.') - 1)`
+  const isAbout = (about: About) => {
+    if ("all" in about) return sql`TRUE`
+    if ("run" in about) return sql`${run} = ${about.run}`
+    const { id, name } = about.workspace
+    return sql`(object IN (${id}, ${name}) OR object LIKE ${`${id}/%`}
+      OR EXISTS (SELECT 1 FROM runs WHERE runs.id = ${run} AND runs.workspaceId = ${id})
+      OR EXISTS (SELECT 1 FROM configurationVersions AS version WHERE version.id = object AND version.workspaceId = ${id}))`
+  }
 
-  return { recorded, newest }
+  /** Returns the newest entries before a number, or the newest of all, and where to go on. */
+  const page = Effect.fn("Audit.page")(
+    function*(about: About, before: Option.Option<number>): Effect.fn.Return<AuditList, SqlError.SqlError> {
+      const number = row(Schema.Struct({ seq: Schema.NullOr(Schema.Int) }))
+      const newest = (yield* number(sql`SELECT MAX(seq) AS seq FROM audit`))?.seq ?? 0
+      const end = Math.min(newest + 1, Option.getOrElse(before, () => newest + 1))
+      const start = end - lookedThrough
+      const entries = yield* rows(AuditEntry)(
+        sql`SELECT * FROM audit WHERE seq < ${end} AND seq >= ${start} AND ${isAbout(about)} ORDER BY seq DESC LIMIT ${entriesAtOnce}`
+      )
+      const last = entries.length < entriesAtOnce ? start : entries.at(-1)?.seq ?? start
+      const oldest = (yield* number(sql`SELECT MIN(seq) AS seq FROM audit`))?.seq ?? last
+      return { entries, ...(oldest < last && { older: last }) }
+    }
+  )
+
+  return { recorded, page }
 })
 
 export class Audit extends Context.Service<Audit>()("agent-job/server/Audit", { make }) {

@@ -56,20 +56,19 @@ export class Blobs extends Context.Service<Blobs, {
   static readonly layer = (directory: string) => Layer.effect(Blobs, make(directory))
 }
 
-const storage = (cause: unknown) => {
+/** Returns the refusal for a step that failed in this directory; the error of an open file does not have its path. */
+const storageIn = (directory: string) => (cause: unknown) => {
   const code = cause instanceof Error && "code" in cause ? String(cause.code) : "unknown error"
+  const path = cause instanceof Error && "path" in cause ? String(cause.path) : directory
   return new Refused({
     status: 503,
     error: "storage",
     message: code === "ENOSPC" || code === "EDQUOT" || code === "EFBIG"
       ? "The server's disk is full, so nothing was stored; make room in its data directory and repeat."
-      : `The server cannot use its data directory (${code}), so nothing was stored; look at its log and repeat.`
+      : `The server cannot use its data directory (${code}), so nothing was stored; look at its log and repeat.`,
+    beneath: { cause, code, path }
   })
 }
-
-const onDisk = <A>(use: () => Promise<A>) => Effect.tryPromise({ try: use, catch: storage })
-/** Runs a synchronous step of a transaction, of which the server has only one at a time. */
-const atOnce = <A>(use: () => A) => Effect.try({ try: use, catch: storage })
 
 /** Syncs a directory; without that, a new name in it may be gone after a power cut. */
 export const syncDirectory = (directory: string) => {
@@ -93,6 +92,10 @@ const make = Effect.fnUntraced(function*(directory: string) {
   /** The prefix of this process's unfinished files, which tells them from those of an earlier process. */
   const unfinished = `new-${randomUUID()}`
   const path = (sha256: string) => join(directory, Sha256.make(sha256))
+  const storage = storageIn(directory)
+  const onDisk = <A>(use: () => Promise<A>) => Effect.tryPromise({ try: use, catch: storage })
+  /** Runs a synchronous step of a transaction, of which the server has only one at a time. */
+  const atOnce = <A>(use: () => A) => Effect.try({ try: use, catch: storage })
   yield* Effect.tryPromise({
     try: () => mkdir(directory, { recursive: true, mode: 0o700 }),
     catch: (cause) =>

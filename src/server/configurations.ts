@@ -3,7 +3,7 @@
 // Used by the TFE routes; runs keep the digest.
 import { Context, Deferred, Effect, Layer, Schema, type Stream } from "effect"
 import { SqlClient } from "effect/sql"
-import { constants, gunzip } from "node:zlib"
+import { constants, createGunzip } from "node:zlib"
 import { Sha256, Timestamp } from "../schema/names.ts"
 import { archiveLimitBytes } from "../schema/task-api.ts"
 import { Blobs } from "./blobs.ts"
@@ -25,11 +25,21 @@ export type ConfigurationVersion = typeof ConfigurationVersion.Type
 
 const tarBlock = 512
 
-/** Reports whether `head` begins a gzipped tar. `head` is the first bytes of an archive, enough of them for one tar block. */
+/**
+ * Reports whether `head` begins a gzipped tar. `head` is the first bytes of an archive, enough of them for one tar block. It is unpacked up
+ * to that block, because the whole of it may become a thousand times as large.
+ */
 const looksLikeArchive = (head: Uint8Array): Effect.Effect<boolean> =>
   Effect.callback((resume) => {
-    gunzip(head, { finishFlush: constants.Z_SYNC_FLUSH, maxOutputLength: 64 * 1024 * 1024 }, (error, tar) =>
-      resume(Effect.succeed(error === null && tar.byteLength >= tarBlock && isTarHeader(tar.subarray(0, tarBlock)))))
+    const tar = createGunzip({ chunkSize: tarBlock, finishFlush: constants.Z_SYNC_FLUSH })
+    const say = (yes: boolean) => {
+      tar.destroy()
+      resume(Effect.succeed(yes))
+    }
+    tar.once("error", () => say(false)).once("end", () => say(false))
+    tar.once("data", (block: Buffer) => say(block.byteLength === tarBlock && isTarHeader(block)))
+    tar.end(head)
+    return Effect.sync(() => tar.destroy())
   })
 
 /**

@@ -10,7 +10,7 @@ import { Assignments } from "./assignments.ts"
 import { Blobs } from "./blobs.ts"
 import { Commits } from "./commits.ts"
 import { rows } from "./database.ts"
-import { jsonApiErrors, problem, routesWith } from "./http-answer.ts"
+import { jsonApiErrors, logBeneath, problem, refusedOf, routesWith } from "./http-answer.ts"
 import { notFound, Refused } from "./refused.ts"
 import { Settings } from "./settings.ts"
 import { sharedVerdict } from "./shared-verdict.ts"
@@ -68,15 +68,37 @@ export const healthRoutes = HttpRouter.addAll(Effect.gen(function*() {
     Duration.seconds(5)
   )
 
+  const ready = Effect.gen(function*() {
+    if (yield* commits.stopped) return yield* new Refused({ status: 503, error: "stopping", message: "The server is about to stop." })
+    yield* sql`SELECT 1`
+    yield* blobs.probe
+  })
+
+  /** The log hears of a change and not of each probe, which may come every second, and from anybody. */
+  let failing = false
+  const tellFailing = (refused: Refused, requestId: string) =>
+    Effect.suspend(() => {
+      if (failing) return Effect.void
+      failing = refused.beneath !== undefined
+      return logBeneath(refused, { requestId })
+    })
+  const tellReady = Effect.suspend(() => {
+    if (!failing) return Effect.void
+    failing = false
+    return Effect.logInfo("what is stored can be used again")
+  })
+
   return [
     route("GET", "/healthz", () => Effect.succeed(ok)),
-    route("GET", "/readyz", () =>
-      Effect.gen(function*() {
-        if (yield* commits.stopped) return yield* new Refused({ status: 503, error: "stopping", message: "The server is about to stop." })
-        yield* sql`SELECT 1`
-        yield* blobs.probe
-        return ok
-      })),
+    route(
+      "GET",
+      "/readyz",
+      (_, __, requestId) =>
+        Effect.matchEffect(ready, {
+          onFailure: (failure) => Effect.as(tellFailing(refusedOf(failure), requestId), problem(refusedOf(failure))),
+          onSuccess: () => Effect.as(tellReady, ok)
+        })
+    ),
     route(
       "GET",
       "/metrics",

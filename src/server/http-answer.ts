@@ -1,7 +1,7 @@
 // What every API answers: the bodies of successes, and each failure as one sentence in the form of its API.
 // Invariant: every failure gets that form, and none that is made here reveals what a request held or what the server is made of.
 // Used by all routes.
-import { Cause, Effect, Schema, type Scope } from "effect"
+import { Cause, Effect, Schema, type Scope, Stream } from "effect"
 import { HttpRouter, type HttpServerError, type HttpServerRequest, HttpServerResponse } from "effect/http"
 import { taskHeader } from "../schema/task-api.ts"
 import type { Blobs } from "./blobs.ts"
@@ -13,24 +13,27 @@ export type Failure = StoreFailure | HttpServerError.HttpServerError
 export type Answer = Effect.Effect<HttpServerResponse.HttpServerResponse, Failure, Scope.Scope>
 export type Params = Readonly<Record<string, string>>
 
-const toRefused = (failure: Failure): Effect.Effect<Refused> => {
+export const refusedOf = (failure: Failure): Refused => {
   switch (failure._tag) {
     case "Refused":
-      return Effect.succeed(failure)
+      return failure
     case "SqlError":
-      return Effect.as(
-        Effect.logError("the database failed", failure),
-        new Refused({
-          status: 503,
-          error: "storage",
-          message: "The server cannot use its database now, so nothing was stored; check its log and its disk, and repeat."
-        })
-      )
+      return new Refused({
+        status: 503,
+        error: "storage",
+        message: "The server cannot use its database now, so nothing was stored; check its log and its disk, and repeat.",
+        beneath: { cause: failure }
+      })
     case "HttpServerError":
-      return Effect.succeed(
-        new Refused({ status: 400, error: "bad-request", message: "The request broke off or is malformed; send it again." })
-      )
+      return new Refused({ status: 400, error: "bad-request", message: "The request broke off or is malformed; send it again." })
   }
+}
+
+/** Logs what failed beneath a refusal of something, such as a request; what was only refused is not logged. */
+export const logBeneath = ({ beneath }: Refused, of: Readonly<Record<string, string>>): Effect.Effect<void> => {
+  if (beneath === undefined) return Effect.void
+  const { cause, ...known } = beneath
+  return Effect.logError("what is stored cannot be used", { ...of, ...known }, cause)
 }
 
 const headersOf = ({ retryAfterSeconds, status }: Refused): Readonly<Record<string, string>> => ({
@@ -84,8 +87,9 @@ export const routesWith = (form: typeof problem) => (method: Method, path: HttpR
       const requestId = yield* newId("req")
       const params: Record<string, string> = {}
       for (const [name, value] of Object.entries(yield* HttpRouter.params)) if (value !== undefined) params[name] = value
+      const refuse = (refused: Refused) => Effect.as(logBeneath(refused, { requestId }), form(refused))
       const answer = yield* handler(request, params, requestId).pipe(
-        Effect.catch((failure) => Effect.map(toRefused(failure), form)),
+        Effect.catch((failure) => refuse(refusedOf(failure))),
         Effect.catchCause((cause) => Cause.hasInterruptsOnly(cause) ? Effect.failCause(cause) : Effect.map(mistake(cause, requestId), form))
       )
       return HttpServerResponse.setHeader(answer, "x-request-id", requestId)
@@ -95,8 +99,10 @@ export const routesWith = (form: typeof problem) => (method: Method, path: HttpR
 export const blobAnswer = (blobs: Blobs["Service"], sha256: string, contentType = "application/octet-stream"): Answer =>
   Effect.map(
     blobs.sizeBytes(sha256),
-    (contentLength) =>
-      HttpServerResponse.stream(blobs.stream(sha256), { contentType, contentLength, headers: { [taskHeader.digest]: sha256 } })
+    (contentLength) => {
+      const bytes = Stream.tapError(blobs.stream(sha256), (refused) => logBeneath(refused, { sha256 })) // its answer has begun
+      return HttpServerResponse.stream(bytes, { contentType, contentLength, headers: { [taskHeader.digest]: sha256 } })
+    }
   )
 
 /**

@@ -123,7 +123,7 @@ const make = Effect.gen(function*() {
         `The state of ${name} is too large for the server to look into, so nobody knows whether it has what ${rescue.stageId} made; import by hand what it lacks, with: agent-job state rescue ${name} --import-blocks FILE, and then settle with --keep.`
       )
     }
-    const before = yield* runs.get((yield* stages.get(rescue.stageId)).runId)
+    const before = yield* runs.whole((yield* stages.get(rescue.stageId)).runId)
     const archive = yield* archiveWith(before.configurationVersionId, workspace.workingDirectory, found)
     const create = runs.create({
       workspaceId: workspace.id,

@@ -159,5 +159,14 @@ export const migrations = Migrator.fromRecord({
     `CREATE INDEX agentsByAge ON agents (seenAt)`,
     `CREATE INDEX stagesOfAgents ON stages (agent) WHERE endedAt IS NULL`,
     `CREATE INDEX workspacesByLockHolder ON workspaces (lockHolder) WHERE lockHolder IS NOT NULL`
+  ),
+  /** The name of a version had no limit. It is shown with each workspace, and decides nothing. */
+  "0024_long_versions": statements(`UPDATE workspaces SET terraformVersion = 'latest' WHERE length(terraformVersion) > 64`),
+  /** Who cancelled or discarded a run; unknown for those from before. */
+  "0025_stopped_by": statements(`ALTER TABLE runs ADD COLUMN stoppedBy TEXT`),
+  /** All that a count of the runs before another one asks for: with each list of thousands that wait, it is made a hundred times. */
+  "0026_runs_pending": statements(
+    `DROP INDEX runsPending`,
+    `CREATE INDEX runsPending ON runs (workspaceId, seq, planOnly, rescueId, id) WHERE status = 'pending'`
   )
 })

@@ -134,14 +134,23 @@ const rescue = HttpApiGroup.make("rescue").add(
   HttpApiEndpoint.post("forceUnlock", `${statePlace}/unlock`, { params: name, payload: ForceUnlock, success: StateView, error: refusals })
 ).middleware(UserToken)
 
+const before = { before: Schema.optionalKey(Schema.FiniteFromString) }
 const runs = HttpApiGroup.make("runs").add(
   HttpApiEndpoint.get("listRuns", runPath.list, {
     query: { workspace: Schema.optionalKey(Schema.String), "page[size]": Schema.optionalKey(Schema.FiniteFromString) },
     success: RunList,
     error: refusals
   }),
-  HttpApiEndpoint.get("listAudit", auditPath, {
-    query: { before: Schema.optionalKey(Schema.FiniteFromString) },
+  HttpApiEndpoint.get("listAudit", auditPath.all, { query: before, success: AuditList, error: refusals }),
+  HttpApiEndpoint.get("listAuditOfWorkspace", "/api/agent-job/v1/workspaces/:name/audit", {
+    params: name,
+    query: before,
+    success: AuditList,
+    error: refusals
+  }),
+  HttpApiEndpoint.get("listAuditOfRun", "/api/agent-job/v1/runs/:id/audit", {
+    params: id,
+    query: before,
     success: AuditList,
     error: refusals
   }),

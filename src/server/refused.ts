@@ -13,6 +13,8 @@ export class Refused extends Data.TaggedError("Refused")<{
   readonly details?: Readonly<Record<string, unknown>>
   /** How long to wait before asking again may help. */
   readonly retryAfterSeconds?: number
+  /** What failed beneath a `storage` refusal: for the log, and never in an answer. */
+  readonly beneath?: { readonly cause: unknown; readonly code?: string; readonly path?: string }
 }> {}
 
 /** What a store fails with: a refusal, or a database that cannot be used, which the border answers with 503. */

@@ -37,8 +37,8 @@ export const nothingPending = (name: string) =>
   conflict("nothing-pending", `Nothing of ${name} waits to be settled; see: agent-job state show ${name}`)
 
 export class Rescues extends Context.Service<Rescues, {
-  /** Returns all rescues of a workspace, newest first. */
-  readonly list: (workspaceId: string) => Effect.Effect<ReadonlyArray<Rescue>, SqlError.SqlError>
+  /** Returns the rescues of a workspace that were settled, newest first. */
+  readonly settled: (workspaceId: string, limit: number) => Effect.Effect<ReadonlyArray<Rescue>, SqlError.SqlError>
   /** Returns the rescues of a workspace that nobody has settled, oldest first. */
   readonly pending: (workspaceId: string) => Effect.Effect<ReadonlyArray<Rescue>, SqlError.SqlError>
   /** Returns the newest rescue of a stage, settled or not. */
@@ -75,7 +75,10 @@ const make = Effect.gen(function*() {
   })
 
   return Rescues.of({
-    list: (workspaceId) => rows(Rescue)(sql`SELECT * FROM rescues WHERE workspaceId = ${workspaceId} ORDER BY seq DESC`),
+    settled: (workspaceId, limit) =>
+      rows(Rescue)(
+        sql`SELECT * FROM rescues WHERE workspaceId = ${workspaceId} AND settledAt IS NOT NULL ORDER BY seq DESC LIMIT ${limit}`
+      ),
     pending: (workspaceId) =>
       rows(Rescue)(sql`SELECT * FROM rescues WHERE workspaceId = ${workspaceId} AND settledAt IS NULL ORDER BY seq`),
     ofStage: (stageId) => row(Rescue)(sql`SELECT * FROM rescues WHERE stageId = ${stageId} ORDER BY seq DESC LIMIT 1`),

@@ -1,10 +1,10 @@
 // Our own JSON beside the TFE API: runs, with what the TFE shapes lack, and the audit trail.
 // Used by server/server; the CLI's get and run ask here why something waits.
 import { Effect, Option } from "effect"
-import { HttpRouter, HttpServerResponse } from "effect/http"
+import { HttpRouter, type HttpServerRequest, HttpServerResponse } from "effect/http"
 import { auditPath } from "../schema/audit.ts"
 import { runPath } from "../schema/run.ts"
-import { Audit } from "./audit.ts"
+import { Audit, everything } from "./audit.ts"
 import { routesFor } from "./authorize.ts"
 import { problem } from "./http-answer.ts"
 import { countOf, pageSizeOf, queryOf } from "./http-request.ts"
@@ -21,31 +21,44 @@ export const runRoutes = HttpRouter.addAll(Effect.gen(function*() {
   const { publicUrl } = yield* Settings
   const audit = yield* Audit
   const runs = yield* Runs
-  const view = yield* makeRunViews
+  const views = yield* makeRunViews
   const workspaces = yield* Workspaces
   const route = yield* routesFor("user", problem)
 
-  const listed = Effect.fnUntraced(function*(name: string | undefined, size: number) {
+  const asked = Effect.fnUntraced(function*(name: string | undefined, size: number) {
     if (name === undefined) return yield* runs.newest(size)
     const workspace = yield* workspaces.find(name)
     return workspace === undefined ? yield* notFound() : yield* runs.list(workspace.id, size, 0)
+  })
+
+  const trail = Effect.fnUntraced(function*(request: HttpServerRequest.HttpServerRequest, about: Parameters<typeof audit.page>[0]) {
+    const before = queryOf(request, "before") === undefined ? Option.none() : Option.some(yield* countOf(request, "before", 0))
+    return HttpServerResponse.jsonUnsafe(yield* audit.page(about, before))
   })
 
   return [
     route("GET", runPath.list, (request) =>
       Effect.gen(function*() {
         const size = yield* pageSizeOf(request, listLimit, listLimit)
-        const found = yield* listed(queryOf(request, "workspace"), size)
-        return HttpServerResponse.jsonUnsafe({ runs: yield* Effect.forEach(found, (run) => view(run, baseUrl(publicUrl, request))) })
+        const found = yield* asked(queryOf(request, "workspace"), size)
+        return HttpServerResponse.jsonUnsafe({
+          runs: yield* Effect.forEach(found, (run) => views.listed(run, baseUrl(publicUrl, request)))
+        })
       })),
-    route("GET", auditPath, (request) =>
-      Effect.gen(function*() {
-        const before = queryOf(request, "before") === undefined ? Option.none() : Option.some(yield* countOf(request, "before", 0))
-        return HttpServerResponse.jsonUnsafe({ entries: yield* audit.newest(before, listLimit) })
-      })),
+    route("GET", auditPath.all, (request) => trail(request, everything)),
+    route(
+      "GET",
+      "/api/agent-job/v1/workspaces/:name/audit",
+      (request, { name = "" }) => Effect.flatMap(workspaces.named(name), (workspace) => trail(request, { workspace }))
+    ),
+    route(
+      "GET",
+      "/api/agent-job/v1/runs/:id/audit",
+      (request, { id = "" }) => Effect.flatMap(runs.get(id), (run) => trail(request, { run: run.id }))
+    ),
     route("GET", "/api/agent-job/v1/runs/:id", (request, { id = "" }) =>
       Effect.gen(function*() {
-        return HttpServerResponse.jsonUnsafe(yield* view(yield* runs.get(id), baseUrl(publicUrl, request)))
+        return HttpServerResponse.jsonUnsafe(yield* views.view(yield* runs.get(id), baseUrl(publicUrl, request)))
       }))
   ]
 }))

@@ -89,9 +89,9 @@ export const makeRunViews = Effect.gen(function*() {
     }
   })
 
-  /** Returns the view of a run. `base` is the server's URL as the client knows it. */
-  return Effect.fn("RunViews.view")(function*(run: Run, base: string) {
-    const rows = yield* stages.ofRun(run.id)
+  /** Returns the view of a run. `base` is the server's URL as the client knows it; `ofRun` gives the run's stages. */
+  const viewWith = Effect.fn("RunViews.view")(function*(ofRun: typeof stages.ofRun, run: Run, base: string) {
+    const rows = yield* ofRun(run.id)
     const queue = yield* queueOf(run, rows.findLast(({ endedAt }) => endedAt === null))
     const failure = run.status === "errored" ? failureOf(run, rows) : undefined
     const unsettled = isFinal(run.status) ? yield* rescues.pending(run.workspaceId) : []
@@ -111,6 +111,7 @@ export const makeRunViews = Effect.gen(function*() {
       archiveSha256: run.archiveSha256,
       ...(run.planSha256 !== null && { planSha256: run.planSha256 }),
       ...(run.approval !== null && { approval: run.approval }),
+      ...(run.stoppedBy !== null && { stoppedBy: run.stoppedBy }),
       ...(run.hasChanges !== null && { hasChanges: run.hasChanges }),
       ...(run.changes !== null && { changes: run.changes }),
       ...(queue !== undefined && { queue }),
@@ -121,4 +122,10 @@ export const makeRunViews = Effect.gen(function*() {
     }
     return view
   })
+
+  return {
+    view: (run: Run, base: string) => viewWith(stages.ofRun, run, base),
+    /** Returns the view of a run as lists have it, without what its stages left behind. */
+    listed: (run: Run, base: string) => viewWith(stages.listedOf, run, base)
+  }
 })

@@ -20,6 +20,7 @@ import { type StageRow, Stages } from "./stages.ts"
 import { RunVariable } from "./variables.ts"
 import { type Workspace, Workspaces } from "./workspaces.ts"
 
+/** A run without what may be large, which lists leave out. */
 export const Run = Schema.Struct({
   id: RunId,
   seq: Schema.Int,
@@ -34,10 +35,9 @@ export const Run = Schema.Struct({
   destroy: Schema.BooleanFromBit,
   message: Schema.String,
   engine: Schema.NullOr(Schema.fromJsonString(Engine)),
-  options: Schema.fromJsonString(PlanOptions),
-  variables: Schema.fromJsonString(Schema.Array(RunVariable)),
   planSha256: Schema.NullOr(Sha256),
   approval: Schema.NullOr(Schema.fromJsonString(Approval)),
+  stoppedBy: Schema.NullOr(Schema.String),
   hasChanges: Schema.NullOr(Schema.BooleanFromBit),
   changes: Schema.NullOr(Schema.fromJsonString(Changes)),
   failure: Schema.NullOr(Schema.String),
@@ -47,6 +47,14 @@ export const Run = Schema.Struct({
   timestamps: Schema.fromJsonString(Schema.Record(Schema.String, Timestamp))
 })
 export type Run = typeof Run.Type
+
+/** A run with all that it was started with: its variables alone may be a megabyte. */
+const WholeRun = Schema.Struct({
+  ...Run.fields,
+  options: Schema.fromJsonString(PlanOptions),
+  variables: Schema.fromJsonString(Schema.Array(RunVariable))
+})
+export type WholeRun = typeof WholeRun.Type
 
 export interface NewRun {
   readonly workspaceId: string
@@ -63,12 +71,13 @@ export interface NewRun {
   readonly rescueId?: string
 }
 
-/** What a stage found out, or who approved; it is written with the step that it leads to. */
+/** What a stage found out, or who approved or stopped the run; it is written with the step that it leads to. */
 export interface RunFacts {
   readonly hasChanges?: boolean
   readonly changes?: Changes
   readonly failure?: string
   readonly approvedBy?: string
+  readonly stoppedBy?: string
 }
 
 const approvalOf = ({ planSha256 }: Run, by = "auto-apply", at: string) => ({
@@ -79,14 +88,18 @@ export class Runs extends Context.Service<Runs, {
   readonly find: (id: string) => Effect.Effect<Run | undefined, SqlError.SqlError>
   /** Fails with 404 if there is no such run. */
   readonly get: (id: string) => Effect.Effect<Run, StoreFailure>
+  /** Returns the same run with what it was started with. */
+  readonly whole: (id: string) => Effect.Effect<WholeRun, StoreFailure>
   /** Returns runs of a workspace, newest first. */
   readonly list: (workspaceId: string, limit: number, offset: number) => Effect.Effect<ReadonlyArray<Run>, SqlError.SqlError>
   /** Returns runs of all workspaces, newest first. */
   readonly newest: (limit: number) => Effect.Effect<ReadonlyArray<Run>, SqlError.SqlError>
   /** Returns the runs that import for a rescue, oldest first. */
   readonly ofRescue: (rescueId: string) => Effect.Effect<ReadonlyArray<Run>, SqlError.SqlError>
-  /** Returns the runs of all workspaces that have one of these statuses, oldest first. */
-  readonly withStatus: (statuses: ReadonlyArray<RunStatus>) => Effect.Effect<ReadonlyArray<Run>, SqlError.SqlError>
+  /** Returns the runs of all workspaces that have not begun, oldest first. */
+  readonly pending: (limit: number, offset: number) => Effect.Effect<ReadonlyArray<Run>, SqlError.SqlError>
+  /** Returns how many runs of all workspaces have one of these statuses. */
+  readonly count: (statuses: ReadonlyArray<RunStatus>) => Effect.Effect<number, SqlError.SqlError>
   /**
    * Returns how many runs of its workspace go before it, without the holder of the workspace; 0 if the run has begun or does not wait for
    * the workspace.
@@ -96,7 +109,7 @@ export class Runs extends Context.Service<Runs, {
    * Creates a run, with its first stage if its workspace is free or the run does not wait for it. Fails with 422 if the archive is no
    * longer stored.
    */
-  readonly create: (run: NewRun) => Effect.Effect<Run, StoreFailure>
+  readonly create: (run: NewRun) => Effect.Effect<WholeRun, StoreFailure>
   /**
    * Applies one event and what follows from it: the next stage, the word to the agent, the next run of the workspace. Returns the run as it
    * is then. A person's wish fails with 409 `wrong-moment` at the wrong moment, and with 409 `other-seal` if it is about another plan than
@@ -124,9 +137,18 @@ const make = Effect.gen(function*() {
   const stages = yield* Stages
   const workspaces = yield* Workspaces
 
-  const all = sql`SELECT runs.*, workspaces.name AS workspace FROM runs JOIN workspaces ON workspaces.id = runs.workspaceId`
+  const columns = Object.keys(Run.fields).filter((field) => field !== "workspace").map((field) => `runs.${field}`)
+  const from = sql`workspaces.name AS workspace FROM runs JOIN workspaces ON workspaces.id = runs.workspaceId`
+  const all = sql`SELECT ${sql.literal(columns.join(", "))}, ${from}`
   const find = (id: string) => row(Run)(sql`${all} WHERE runs.id = ${id}`)
   const get = (id: string) => Effect.flatMap(find(id), orNotFound)
+  const whole = (id: string) => Effect.flatMap(row(WholeRun)(sql`SELECT runs.*, ${from} WHERE runs.id = ${id}`), orNotFound)
+
+  const count = (statuses: ReadonlyArray<RunStatus>) =>
+    Effect.map(
+      rows(Schema.Struct({ n: Schema.Int }))(sql`SELECT count(*) AS n FROM runs WHERE ${sql.in("status", statuses)}`),
+      ([found]) => found?.n ?? 0
+    )
 
   const pendingBefore = (run: Run) =>
     run.status !== "pending" || run.planOnly || run.rescueId !== null ? Effect.succeed(0) : Effect.map(
@@ -169,7 +191,7 @@ const make = Effect.gen(function*() {
       yield* sql`INSERT INTO runs ${sql.insert({ ...made, seq: (last?.seq ?? 0) + 1 })}`
       yield* asked.planOnly || asked.rescueId !== undefined ? stages.create(id, "plan") : dispatch(asked.workspaceId)
     }))
-    return yield* get(id)
+    return yield* whole(id)
   })
 
   /**
@@ -205,6 +227,7 @@ const make = Effect.gen(function*() {
           ...(facts.hasChanges !== undefined && { hasChanges: facts.hasChanges }),
           ...(facts.changes !== undefined && { changes: JSON.stringify(facts.changes) }),
           ...(facts.failure !== undefined && { failure: facts.failure }),
+          ...(facts.stoppedBy !== undefined && { stoppedBy: facts.stoppedBy }),
           ...(next.status === "confirmed" && approvalOf(run, facts.approvedBy, at))
         })
       } WHERE id = ${run.id}`
@@ -234,11 +257,13 @@ const make = Effect.gen(function*() {
   return Runs.of({
     find,
     get,
+    whole,
     list: (workspaceId, limit, offset) =>
       rows(Run)(sql`${all} WHERE runs.workspaceId = ${workspaceId} ORDER BY runs.seq DESC LIMIT ${limit} OFFSET ${offset}`),
     newest: (limit) => rows(Run)(sql`${all} ORDER BY runs.seq DESC LIMIT ${limit}`),
     ofRescue: (rescueId) => rows(Run)(sql`${all} WHERE runs.rescueId = ${rescueId} ORDER BY runs.seq`),
-    withStatus: (statuses) => rows(Run)(sql`${all} WHERE ${sql.in("runs.status", statuses)} ORDER BY runs.seq`),
+    pending: (limit, offset) => rows(Run)(sql`${all} WHERE runs.status = 'pending' ORDER BY runs.seq LIMIT ${limit} OFFSET ${offset}`),
+    count,
     pendingBefore,
     create,
     step,

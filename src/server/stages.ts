@@ -60,6 +60,9 @@ const make = Effect.gen(function*() {
   const find = (id: string) => row(StageRow)(sql`SELECT * FROM stages WHERE id = ${id}`)
   const get = (id: string) => Effect.flatMap(find(id), orNotFound)
   const ofRun = (runId: string) => rows(StageRow)(sql`SELECT * FROM stages WHERE runId = ${runId} ORDER BY seq`)
+  const small = sql.literal(Object.keys(StageRow.fields).filter((field) => field !== "effects").join(", "))
+  /** Returns the same without what they left behind, which may be large. */
+  const listedOf = (runId: string) => rows(StageRow)(sql`SELECT ${small}, NULL AS effects FROM stages WHERE runId = ${runId} ORDER BY seq`)
 
   /** Returns the newest stage of a workspace that is over. */
   const newestOver = (workspaceId: string) =>
@@ -110,7 +113,7 @@ const make = Effect.gen(function*() {
     yield* cancel(runId)
   })
 
-  return { find, get, ofRun, newestOver, create, createAgain, cancel, cancelLate, withdraw }
+  return { find, get, ofRun, listedOf, newestOver, create, createAgain, cancel, cancelLate, withdraw }
 })
 
 export class Stages extends Context.Service<Stages>()("agent-job/server/Stages", { make }) {

@@ -68,8 +68,9 @@ const make = Effect.gen(function*() {
   })
 
   const rescuesOf = Effect.fnUntraced(function*(workspaceId: string, look: Look) {
-    const all = yield* rescues.list(workspaceId)
-    const left = yield* look(workspaceId, all.filter(({ settledAt }) => settledAt === null))
+    const pending = (yield* rescues.pending(workspaceId)).toReversed()
+    const all = [...pending, ...(yield* rescues.settled(workspaceId, shownAtMost))]
+    const left = yield* look(workspaceId, pending)
     return all.map(({ how, id, message, openedAt, reason, settledAt, settledBy, stageId }) => {
       const missing = left.get(stageId)
       return {
@@ -98,7 +99,7 @@ const make = Effect.gen(function*() {
         epoch: workspace.epoch,
         ...(lock !== undefined && { lock }),
         pending: all.filter(({ settledAt }) => settledAt === undefined),
-        settled: all.filter(({ settledAt }) => settledAt !== undefined).slice(0, shownAtMost),
+        settled: all.filter(({ settledAt }) => settledAt !== undefined),
         evidence: (yield* evidence.list(workspace.id)).map((
           { id, lineage, receivedAt, serial, sha256, sizeBytes, stageId, storedVersionId, why }
         ) => ({
@@ -192,7 +193,7 @@ const make = Effect.gen(function*() {
    * Cancels the imports for a rescue that is being settled, which nobody wants any more. Fails with 409 `import-runs` if one is applying:
    * it may be at work, and no other apply may begin beside it.
    */
-  const endImports = Effect.fnUntraced(function*({ id, stageId }: Rescue) {
+  const endImports = Effect.fnUntraced(function*({ id, stageId }: Rescue, by: string) {
     const open = (yield* runs.ofRescue(id)).filter(({ status }) => !isFinal(status))
     const applying = open.find(({ status }) => status === "applying")
     if (applying !== undefined) {
@@ -201,7 +202,7 @@ const make = Effect.gen(function*() {
         `The run ${applying.id} applies what it imports for ${stageId}, so nothing was settled; wait for its end, or stop it with: agent-job cancel ${applying.id}`
       )
     }
-    yield* Effect.forEach(open, (run) => runs.step(run.id, RunEvent.Cancel()), { discard: true })
+    yield* Effect.forEach(open, (run) => runs.step(run.id, RunEvent.Cancel(), { stoppedBy: by }), { discard: true })
   })
 
   /**
@@ -215,7 +216,9 @@ const make = Effect.gen(function*() {
       function*<E>(how: string, state: Effect.Effect<Uint8Array, E>, isMeant: (rescue: Rescue) => boolean) {
         const meant = (yield* asSeen(workspace, seen)).filter(isMeant)
         yield* effects.storeMissingOfSettled(state, meant)
-        yield* Effect.forEach(meant, (rescue) => Effect.andThen(endImports(rescue), rescues.settle(rescue.id, by, how)), { discard: true })
+        yield* Effect.forEach(meant, (rescue) => Effect.andThen(endImports(rescue, by), rescues.settle(rescue.id, by, how)), {
+          discard: true
+        })
       }
     )
     if (use === undefined) {

@@ -86,6 +86,7 @@ export const taskRoutes = HttpRouter.addAll(Effect.gen(function*() {
   const details = (stage: StageRow, run: Run) =>
     Effect.gen(function*() {
       const { workingDirectory } = yield* runs.workspaceOf(run)
+      const { options, variables: ofRun } = yield* runs.whole(run.id)
       const state = yield* versions.current(run.workspaceId)
       const task: TaskDetails = {
         id: stage.id,
@@ -95,8 +96,8 @@ export const taskRoutes = HttpRouter.addAll(Effect.gen(function*() {
         archiveSha256: run.archiveSha256,
         ...(mutates(stage.stage) && run.planSha256 !== null && { planSha256: run.planSha256 }),
         ...(workingDirectory !== "" && { workingDirectory }),
-        options: run.options,
-        variables: variablesOf(yield* variables.list(run.workspaceId), run.variables),
+        options,
+        variables: variablesOf(yield* variables.list(run.workspaceId), ofRun),
         ...(state !== undefined && { state: { lineage: state.lineage, serial: state.serial } }),
         keptStateKey: keptStates.keyOf(stage.id),
         sealKey: tokens.secretOf(`seal ${run.id}`)

@@ -5,7 +5,7 @@ import { isFinal, type Step, wishes } from "../core/run-machine.ts"
 import { organization } from "../schema/tfe-api.ts"
 import type { ConfigurationVersion } from "./configurations.ts"
 import { stepId } from "./ids.ts"
-import type { Run } from "./runs.ts"
+import type { Run, WholeRun } from "./runs.ts"
 import { type StageRow, stepOf, stepStatus } from "./stages.ts"
 import type { State } from "./state-body.ts"
 import type { StateVersion } from "./state-versions.ts"
@@ -80,8 +80,8 @@ export const configurationVersionDocument = (version: ConfigurationVersion, uplo
 const timestampsOf = ({ timestamps }: Run) =>
   Object.fromEntries(Object.entries(timestamps).map(([status, at]) => [`${status.replaceAll("_", "-")}-at`, at]))
 
-/** `position` is how many runs are before this one; clients print it as what they wait for. */
-export const runDocument = (run: Run, position: number) => {
+/** A run as lists show it. `position` is how many runs are before this one; clients print it as what they wait for. */
+export const listedRunDocument = (run: Run, position: number) => {
   const may = wishes(run)
   return {
     id: run.id,
@@ -94,11 +94,6 @@ export const runDocument = (run: Run, position: number) => {
       "is-destroy": run.destroy,
       "plan-only": run.planOnly,
       "auto-apply": run.autoApply,
-      refresh: run.options.refresh ?? true,
-      "refresh-only": run.options.refreshOnly ?? false,
-      "target-addrs": run.options.targets ?? [],
-      "replace-addrs": run.options.replace ?? [],
-      variables: run.variables.map(({ key, value }) => ({ key, value })),
       "position-in-queue": position,
       "created-at": run.createdAt,
       "status-timestamps": timestampsOf(run),
@@ -115,6 +110,21 @@ export const runDocument = (run: Run, position: number) => {
       plan: relation("plans", stepId(run.id, "plan")),
       apply: relation("applies", stepId(run.id, "apply")),
       "configuration-version": relation("configuration-versions", run.configurationVersionId)
+    }
+  }
+}
+
+export const runDocument = (run: WholeRun, position: number) => {
+  const { attributes, ...listed } = listedRunDocument(run, position)
+  return {
+    ...listed,
+    attributes: {
+      ...attributes,
+      refresh: run.options.refresh ?? true,
+      "refresh-only": run.options.refreshOnly ?? false,
+      "target-addrs": run.options.targets ?? [],
+      "replace-addrs": run.options.replace ?? [],
+      variables: run.variables.map(({ key, value }) => ({ key, value }))
     }
   }
 }

@@ -14,10 +14,10 @@ import { runOfStep } from "./ids.ts"
 import { isLogSecret, isUploadSecret, logUrl, uploadUrl } from "./links.ts"
 import { Logs } from "./logs.ts"
 import { invalid } from "./refused.ts"
-import { type Run, Runs } from "./runs.ts"
+import { type Run, Runs, type WholeRun } from "./runs.ts"
 import { StageEnds } from "./stage-ends.ts"
 import { Stages } from "./stages.ts"
-import { configurationVersionDocument, runDocument, stepDocument, workspaceDocument } from "./tfe-documents.ts"
+import { configurationVersionDocument, listedRunDocument, runDocument, stepDocument, workspaceDocument } from "./tfe-documents.ts"
 import { document, documents, made, makeTfe, pageOf } from "./tfe-envelope.ts"
 import { Tokens } from "./tokens.ts"
 import { Workspaces } from "./workspaces.ts"
@@ -52,7 +52,8 @@ export const tfeRunRoutes = HttpRouter.addAll(Effect.gen(function*() {
   const workspaces = yield* Workspaces
   const linked = yield* linkRoutes(jsonApiErrors)
 
-  const shown = (run: Run) => Effect.map(runs.pendingBefore(run), (position) => runDocument(run, position))
+  const shown = (run: WholeRun) => Effect.map(runs.pendingBefore(run), (position) => runDocument(run, position))
+  const listed = (run: Run) => Effect.map(runs.pendingBefore(run), (position) => listedRunDocument(run, position))
 
   const step = (which: Step, id: string, url: string) =>
     Effect.gen(function*() {
@@ -95,7 +96,11 @@ export const tfeRunRoutes = HttpRouter.addAll(Effect.gen(function*() {
 
   const accepted = HttpServerResponse.empty({ status: 202 })
   const action = (name: "discard" | "cancel", event: RunEvent) =>
-    route("POST", `/api/v2/runs/:id/actions/${name}`, (_, { id = "" }) => Effect.as(runs.step(id, event), accepted))
+    route(
+      "POST",
+      `/api/v2/runs/:id/actions/${name}`,
+      (_, { id = "" }, caller) => Effect.as(runs.step(id, event, { stoppedBy: caller.name }), accepted)
+    )
 
   return [
     route("POST", "/api/v2/workspaces/:id/configuration-versions", (request, { id = "" }) =>
@@ -122,7 +127,7 @@ export const tfeRunRoutes = HttpRouter.addAll(Effect.gen(function*() {
     ),
     route("GET", "/api/v2/runs/:id", (request, { id = "" }) =>
       Effect.gen(function*() {
-        const run = yield* runs.get(id)
+        const run = yield* runs.whole(id)
         const wanted = queryOf(request, "include")
         return document(yield* shown(run), 200, wanted === undefined ? undefined : yield* included(run, wanted, base(request)))
       })),
@@ -131,23 +136,23 @@ export const tfeRunRoutes = HttpRouter.addAll(Effect.gen(function*() {
         const workspace = yield* workspaces.get(id)
         const { number, size } = yield* pageOf(request)
         const found = yield* runs.list(workspace.id, size + 1, (number - 1) * size)
-        return documents(yield* Effect.forEach(found.slice(0, size), shown), { number, size, more: found.length > size })
+        return documents(yield* Effect.forEach(found.slice(0, size), listed), { number, size, more: found.length > size })
       })),
-    route("GET", "/api/v2/organizations/:organization/runs/queue", (_, params) =>
+    route("GET", "/api/v2/organizations/:organization/runs/queue", (request, params) =>
       Effect.gen(function*() {
         yield* member(params)
-        return documents((yield* runs.withStatus(["pending"])).map((run, before) => runDocument(run, before)))
+        const { number, size } = yield* pageOf(request)
+        const before = (number - 1) * size
+        const found = yield* runs.pending(size + 1, before)
+        const shown = found.slice(0, size).map((run, at) => listedRunDocument(run, before + at))
+        return documents(shown, { number, size, more: found.length > size })
       })),
     route("GET", "/api/v2/organizations/:organization/capacity", (_, params) =>
       Effect.gen(function*() {
         yield* member(params)
-        const pending = yield* runs.withStatus(["pending"])
-        const running = yield* runs.withStatus(["planning", "applying"])
-        return document({
-          id: organization,
-          type: "organization-capacity",
-          attributes: { pending: pending.length, running: running.length }
-        })
+        const pending = yield* runs.count(["pending"])
+        const running = yield* runs.count(["planning", "applying"])
+        return document({ id: organization, type: "organization-capacity", attributes: { pending, running } })
       })),
     route("GET", "/api/v2/runs/:id/run-events", (_, { id = "" }) => Effect.as(runs.get(id), documents([]))),
     route("POST", "/api/v2/runs/:id/actions/apply", (request, { id = "" }, { name }) =>

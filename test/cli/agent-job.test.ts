@@ -81,6 +81,12 @@ describe("what is typed wrong", () => {
       args: ["get", "audit", "-w", "demo", "--url", nobody],
       said: "error: --workspace works only with: agent-job get runs"
     },
+    { args: ["get", "runs", "demo", "--url", nobody], said: "error: A second name works only with: agent-job get audit demo" },
+    { args: ["get", "run-a1", "--before", "7", "--url", nobody], said: "error: --before works only with: agent-job get audit" },
+    {
+      args: ["get", "audit", "Rubbish!", "--url", nobody],
+      said: "error: \"Rubbish!\" is neither the name of a workspace nor a run's id, of which agent-job get audit shows the entries."
+    },
     { args: ["get", "task", "-w", "demo"], said: "error: --workspace works only with: agent-job get runs" },
     {
       args: ["get", "run-a1", "-w", "demo", "--url", nobody],

@@ -41,9 +41,9 @@ describe("the table of who changed what", () => {
         requestId: "req-1"
       }
     ])).toEqual([
-      "AT                         WHO                  ACTION                                OBJECT   REQUEST",
-      "2026-01-31T12:00:00.000Z   user Ada             POST /api/v2/runs/:id/actions/apply   run-a1   req-2",
-      "2026-01-31T11:59:59.000Z   task run-a1.plan.1   PUT /api/task/v1/plan                 -        req-1"
+      "SEQ   AT                         WHO                  ACTION                                OBJECT   REQUEST",
+      "2     2026-01-31T12:00:00.000Z   user Ada             POST /api/v2/runs/:id/actions/apply   run-a1   req-2",
+      "1     2026-01-31T11:59:59.000Z   task run-a1.plan.1   PUT /api/task/v1/plan                 -        req-1"
     ]))
 })
 
@@ -86,6 +86,11 @@ describe("one run", () => {
     ])
     expect(runDetails(run({ status: "canceled", cancelAsked: true, final: true }), now)).toHaveLength(1)
   })
+  it.each([["discarded", "Discarded: by Ada"], ["canceled", "Cancelled: by Ada"], ["applying", "Cancelled: by Ada"]] as const)(
+    "is told with who stopped it (%s)",
+    (status, line) => expect(runDetails({ ...planned, status, stoppedBy: "Ada" }, now)).toContain(line)
+  )
+
   it("is told with its seal, and who approved that", () => {
     const planSha256 = Sha256.make("0123456789abcdef".repeat(4))
     expect(runDetails({ ...sealed, approval: { by: "user-1f2e3d4c", seal: planSha256, at: "2026-01-31T11:59:00Z" } }, now).slice(2, 4))

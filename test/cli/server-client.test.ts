@@ -37,13 +37,41 @@ describe("the client of the server", () => {
     Effect.gen(function*() {
       const url = yield* Effect.flatMap(directory, serve)
       const client = yield* at(url)
-      expect(yield* client.audit).toEqual([])
+      const trail = (name?: string) => client.audit(Option.fromUndefinedOr(name), Option.none())
+      expect(yield* trail()).toEqual({ entries: [] })
       const { id } = yield* client.ensureWorkspace("demo")
-      expect(yield* client.audit).toMatchObject([{
-        kind: "user",
-        action: "POST /api/v2/organizations/:organization/workspaces",
-        object: id
-      }])
+      const made = { entries: [{ kind: "user", action: "POST /api/v2/organizations/:organization/workspaces", object: id }] }
+      expect([yield* trail(), yield* trail("demo")]).toMatchObject([made, made])
+      for (const [name, thing] of [["none", "workspace none"], ["run-none", "run run-none"]] as const) {
+        expect((yield* Effect.flip(trail(name))).message).toContain(`There is no ${thing} on`)
+      }
+    }))
+
+  it.live("looks for who changed one thing until it has a hundred entries, or has been through the trail", () =>
+    Effect.gen(function*() {
+      const { client, server } = yield* scripted
+      const entry = (seq: number) => ({
+        seq,
+        at: "2026-01-31T12:00:00Z",
+        kind: "user" as const,
+        name: "Ada",
+        action: "POST",
+        object: "run-a",
+        requestId: "req-1"
+      })
+      const answer = (count: number, older?: number) => ({
+        status: 200,
+        body: { entries: Array.from({ length: count }, (_, n) => entry(9000 - n)), ...(older !== undefined && { older }) }
+      })
+      const looked = (before: number) => client.audit(Option.some("run-a"), Option.some(before))
+      server.script.push(answer(1, 70), answer(0, 60), answer(99, 50))
+      const { entries, older } = yield* looked(80)
+      expect([entries.length, older]).toEqual([100, 50])
+      expect(server.asked.map(({ url }) => url)).toEqual(
+        [80, 70, 60].map((before) => `/api/agent-job/v1/runs/run-a/audit?before=${before}`)
+      )
+      server.script.push(answer(2, 40), answer(1))
+      expect((yield* looked(50)).entries).toHaveLength(3)
     }))
 
   it.live("lists all workspaces of a real server, which gives a hundred at a time", () =>

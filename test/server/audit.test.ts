@@ -1,6 +1,7 @@
 // The audit trail: every change that was made, or may have been, is in it with its request; reads, plain refusals and secrets are not.
 import { describe, expect, it } from "@effect/vitest"
-import { Effect, Exit, Schedule, Schema, Scope } from "effect"
+import { Effect, Exit, Option, Schedule, Schema, Scope } from "effect"
+import { SqlClient } from "effect/sql"
 import { writeFileSync } from "node:fs"
 import { request } from "node:http"
 import { join } from "node:path"
@@ -8,11 +9,13 @@ import { DatabaseSync } from "node:sqlite"
 import { AuditList, auditPath } from "../../src/schema/audit.ts"
 import { poolPath } from "../../src/schema/pool-api.ts"
 import { tfePath } from "../../src/schema/tfe-api.ts"
+import { Audit, everything } from "../../src/server/audit.ts"
 import {
   agent,
   ask,
   directory,
   failed,
+  inStores,
   person,
   planWith,
   poolToken,
@@ -25,7 +28,7 @@ import {
 } from "./live-server.ts"
 
 const trail = (url: string, query = "") =>
-  Effect.map(ask(`${url}${auditPath}${query}`, userToken), ({ json }) => Schema.decodeUnknownSync(AuditList)(json).entries)
+  Effect.map(ask(`${url}${auditPath.all}${query}`, userToken), ({ json }) => Schema.decodeUnknownSync(AuditList)(json).entries)
 
 /** Sends half of the body that it announces, and closes the connection once that half is sent. */
 const halfOf = (method: string, url: string) =>
@@ -126,6 +129,56 @@ describe("the audit trail", () => {
         "POST /api/task/v1/state (kept as evidence)"
       ])
     }))
+
+  it.live("gives the entries of one run, and of one workspace with its uploads and runs, and 404 for what is not there", () =>
+    Effect.gen(function*() {
+      const url = yield* server
+      const me = person(url)
+      const id = yield* me.start("demo")
+      yield* planWith(url)
+      const other = yield* me.start("other")
+      yield* me.act(other, "cancel")
+      yield* me.act(id, "discard")
+      const last = (path: string) => path.split("/").at(-1)
+      const actions = (path: string) =>
+        Effect.map(
+          ask(url + path, userToken),
+          ({ json }) => Schema.decodeUnknownSync(AuditList)(json).entries.map(({ action }) => last(action)).toReversed()
+        )
+      const ofRun = ["runs", "acknowledge", "plan", "result", "discard"]
+      expect(yield* actions(auditPath.run(id))).toEqual(ofRun)
+      expect(yield* actions(auditPath.workspace("demo"))).toEqual(["workspaces", "configuration-versions", ":secret", ...ofRun])
+      expect(yield* actions(auditPath.workspace("other"))).toEqual([
+        "workspaces",
+        "configuration-versions",
+        ":secret",
+        "runs",
+        "cancel"
+      ])
+      for (const path of [auditPath.run("run-none"), auditPath.workspace("none")]) {
+        expect((yield* ask(url + path, userToken)).status).toBe(404)
+      }
+    }))
+
+  it.effect("is given a hundred entries at a time, and says where the older ones begin; of one run, few are looked for at once", () =>
+    inStores(
+      Effect.gen(function*() {
+        const sql = yield* SqlClient.SqlClient
+        const { page } = yield* Audit
+        expect(yield* page(everything, Option.none())).toEqual({ entries: [] })
+        yield* sql`WITH RECURSIVE n (seq) AS (SELECT 1 UNION ALL SELECT seq + 1 FROM n WHERE seq < 45000)
+          INSERT INTO audit (seq, at, kind, name, action, object, requestId)
+          SELECT seq, '2026-01-31T12:00:00Z', 'user', 'Ada', 'POST', CASE WHEN seq IN (1, 30000) THEN 'run-a' ELSE 'run-b' END, 'req-1' FROM n`
+        const seqs = ({ entries, older }: typeof AuditList.Type) => [entries.at(0)?.seq, entries.at(-1)?.seq, older]
+        expect(seqs(yield* page(everything, Option.none()))).toEqual([45_000, 44_901, 44_901])
+        expect(seqs(yield* page(everything, Option.some(44_901)))).toEqual([44_900, 44_801, 44_801])
+        expect(seqs(yield* page(everything, Option.some(101)))).toEqual([100, 1, undefined])
+        const rare = (before: number) => page({ run: "run-a" }, Option.some(before))
+        expect(seqs(yield* rare(90_000))).toEqual([30_000, 30_000, 25_001])
+        expect(seqs(yield* rare(25_001))).toEqual([undefined, undefined, 5001])
+        expect(seqs(yield* rare(5001))).toEqual([1, 1, undefined])
+      })
+    ))
 
   it.live("has what was broken off in its midst, since nobody heard whether it was done", () =>
     Effect.gen(function*() {

@@ -3,7 +3,7 @@ import { Effect } from "effect"
 import { readdirSync } from "node:fs"
 import { request } from "node:http"
 import { join } from "node:path"
-import { gzipSync } from "node:zlib"
+import { constants, deflateRawSync, gunzipSync, gzipSync } from "node:zlib"
 import { taskHeader, taskPath } from "../../src/schema/task-api.ts"
 import { tfePath } from "../../src/schema/tfe-api.ts"
 import { agent, archiveOf, ask, directory, person, type Resource, serve, server, sha256, userToken, worker } from "./live-server.ts"
@@ -98,6 +98,25 @@ describe("an upload", () => {
         expect([version.status, version.answer.json.errors[0].detail]).toEqual([422, expect.stringContaining("not a gzipped tar archive")])
         expect((yield* me.as("GET", `/api/v2/configuration-versions/${version.id}`)).json.data.attributes.status).toBe("errored")
         expect((yield* ask(version.uploadUrl, undefined, "PUT", archiveOf({ a: "b" }))).status).toBe(204)
+      }
+    }))
+
+  it.live("is taken whatever size its first bytes unpack to, of which no more than the first block is looked at", () =>
+    Effect.gen(function*() {
+      const me = person(yield* server)
+      const workspaceId = yield* me.workspace("demo")
+      const begun = gunzipSync(archiveOf({ "main.tf": "" })).subarray(0, 512)
+      const packed = (content: Uint8Array, end: number) => deflateRawSync(content, { level: 9, finishFlush: end })
+      const member = Buffer.from([0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 255])
+      const inTheEnd = gzipSync(Buffer.concat([begun, Buffer.alloc(66 * 1024 * 1024)]), { level: 9 })
+      const tornLater = Buffer.concat([
+        member,
+        packed(Buffer.concat([begun, Buffer.alloc(1024 * 1024)]), constants.Z_FULL_FLUSH),
+        Buffer.alloc(99, 255)
+      ])
+      const tornInIt = Buffer.concat([member, packed(begun.subarray(0, 500), constants.Z_FULL_FLUSH), Buffer.alloc(99, 255)])
+      for (const [archive, status] of [[inTheEnd, 204], [tornLater, 204], [tornInIt, 422]] as const) {
+        expect((yield* me.upload(workspaceId, archive)).status).toBe(status)
       }
     }))
 

@@ -38,6 +38,7 @@ it.live("once notes which refused states a person had decided on, and what was s
         yield* sql`DROP INDEX agentsByAge`
         yield* sql`DROP INDEX stagesOfAgents`
         yield* sql`DROP INDEX workspacesByLockHolder`
+        yield* sql`ALTER TABLE runs DROP COLUMN stoppedBy`
         yield* sql`DELETE FROM effect_sql_migrations WHERE migration_id >= 19`
         yield* sql`PRAGMA foreign_keys = OFF`
         yield* Effect.forEach([{ stageId: "decided", settledAt: settled }, { stageId: "waits", settledAt: null }], (rescue, seq) =>

@@ -431,7 +431,7 @@ describe("the end of a stage", () => {
       yield* Effect.repeat(look, { until: ({ status }) => status === 503 }).pipe(Effect.timeout("20 seconds"))
       const { json: { pending: [rescue, ...others] }, status } = yield* unlock
       expect([status, rescue.stage, rescue.effects, others]).toEqual([200, apply.id, undefined, []])
-      const { json: { entries } } = yield* person(url).as("GET", auditPath)
+      const { json: { entries } } = yield* person(url).as("GET", auditPath.all)
       expect(entries.filter(({ action }: AuditEntry) => action.endsWith("/unlock"))).toHaveLength(2)
     }))
 

@@ -324,7 +324,7 @@ describe("a file that a person brings", () => {
         error: "other-workspace",
         message: "This kept state is not of other but of demo, where the server has it now; look at it with: agent-job state show demo"
       }
-      const recorded = Effect.map(person(url).as("GET", auditPath), ({ json }) =>
+      const recorded = Effect.map(person(url).as("GET", auditPath.all), ({ json }) =>
         json.entries.filter(({ action }: AuditEntry) => action.endsWith("/evidence (kept as evidence)")).length)
       expect([(yield* bring(sealed(apply.id, key, bytes(9)), "other")).json, yield* recorded]).toEqual([{ ...elsewhere, kept: true }, 1])
       expect([(yield* bring(sealed(apply.id, key, bytes(1)), "other")).json, yield* recorded]).toEqual([elsewhere, 1]) // it was stored before

@@ -102,7 +102,7 @@ describe("a run that is old and has enough newer ones after it", () => {
         yield* newer
         yield* onDay(31)
         yield* pass
-        const { status, variables } = yield* (yield* Runs).get(run.id)
+        const { status, variables } = yield* (yield* Runs).whole(run.id)
         expect({ status, variables }).toEqual({ status: "planned_and_finished", variables: [] })
         expect(yield* removedAt(run.id)).toBe("1970-02-01T00:00:00.000Z")
         expect(filesIn(made).has(run.archiveSha256)).toBe(false)

@@ -1,17 +1,24 @@
 import { describe, expect, it } from "@effect/vitest"
 import { Effect } from "effect"
+import { writeFileSync } from "node:fs"
+import { join } from "node:path"
 import { taskPath } from "../../src/schema/task-api.ts"
+import { tfePath } from "../../src/schema/tfe-api.ts"
 import {
   agent,
   archiveOf,
+  ask,
   cancelled,
+  directory,
   failed,
   person,
   planWith,
   type Resource,
+  serve,
   server,
   sha256,
   succeeded,
+  userToken,
   withChanges,
   worker
 } from "./live-server.ts"
@@ -210,6 +217,25 @@ describe("a run", () => {
       })
       expect((yield* approve({ seal: sha256("another plan") })).status).toBe(409)
       expect((yield* approve({ seal: sha256("the plan") })).status).toBe(202)
+    }))
+
+  it.live("says who cancelled or discarded it, and not who repeats that", () =>
+    Effect.gen(function*() {
+      const made = yield* directory
+      const grace = "another-token-0123456789"
+      writeFileSync(join(made, "user.token"), `${userToken} Ada\n${grace} Grace\n`)
+      const url = yield* serve(made)
+      const me = person(url)
+      const act = (token: string, id: string, action: "cancel" | "discard") => ask(url + tfePath.action(id, action), token, "POST", {})
+      const working = yield* me.start("one")
+      yield* agent(url).take
+      const waiting = yield* me.start("two")
+      expect((yield* me.view(waiting)).stoppedBy).toBeUndefined()
+      expect((yield* act(grace, working, "cancel")).status).toBe(202)
+      expect((yield* act(userToken, working, "cancel")).status).toBe(202)
+      expect((yield* act(userToken, waiting, "discard")).status).toBe(202)
+      expect(yield* me.view(working)).toMatchObject({ status: "planning", cancelAsked: true, stoppedBy: "Grace" })
+      expect(yield* me.view(waiting)).toMatchObject({ status: "discarded", stoppedBy: "Ada" })
     }))
 
   it.live.each([

@@ -41,6 +41,8 @@ const table: Readonly<Record<string, Opens>> = {
   "GET /api/agent-job/v1/runs": "user",
   "GET /api/agent-job/v1/runs/:id": "user",
   "GET /api/agent-job/v1/audit": "user",
+  "GET /api/agent-job/v1/runs/:id/audit": "user",
+  "GET /api/agent-job/v1/workspaces/:name/audit": "user",
   "GET /api/agent-job/v1/workspaces/:name/state": "user",
   "GET /api/agent-job/v1/workspaces/:name/state/evidence/:id": "user",
   "POST /api/agent-job/v1/workspaces/:name/state/evidence": "user",

@@ -1,10 +1,11 @@
 import { describe, expect, it } from "@effect/vitest"
-import { Effect, Exit, Layer, Scope } from "effect"
+import { Effect, Exit, Layer, Logger, Scope } from "effect"
 import { TestClock } from "effect/testing"
 import { mkdirSync, readdirSync, readFileSync, rmSync, watch, writeFileSync } from "node:fs"
 import { createServer } from "node:http"
 import { connect } from "node:net"
 import { join } from "node:path"
+import { taskHeader, taskPath } from "../../src/schema/task-api.ts"
 import { Server } from "../../src/server/server.ts"
 import {
   agent,
@@ -19,6 +20,7 @@ import {
   serve,
   server,
   succeeded,
+  taskUid,
   userToken,
   withChanges,
   worker
@@ -169,6 +171,57 @@ describe("SIGTERM", () =>
       expect(yield* Effect.promise(() => polls)).toEqual([[], { ids: [], next: 0 }])
     }), 45_000))
 
+/** The lines of a server's log that are about what is stored, and what makes a server write to them. */
+const listening = () => {
+  const lines: Array<unknown> = []
+  const logger = Logger.make(({ message }) => {
+    if (Array.isArray(message) && String(message[0]).startsWith("what is stored")) lines.push(message)
+  })
+  return { lines, logged: Effect.provide(Logger.layer([logger])) }
+}
+
+describe("a request that cannot be stored", () => {
+  it.live("is told to the log once, with the code, the path and the request, and nothing of these to the client", () =>
+    Effect.gen(function*() {
+      const made = yield* directory
+      const { lines, logged } = listening()
+      const url = yield* logged(serve(made))
+      const me = person(url)
+      const workspaceId = yield* me.workspace("demo")
+      const blobs = join(made, "data", "blobs")
+      rmSync(blobs, { recursive: true })
+      const { answer } = yield* me.upload(workspaceId, archiveOf({ "main.tf": "" }))
+      const { detail } = answer.json.errors[0]
+      expect([answer.status, detail]).toEqual([
+        503,
+        "The server cannot use its data directory (ENOENT), so nothing was stored; look at its log and repeat."
+      ])
+      const requestId = answer.headers.get("x-request-id")
+      expect(lines).toEqual([[
+        "what is stored cannot be used",
+        { requestId, code: "ENOENT", path: expect.stringContaining(blobs) },
+        expect.any(Error)
+      ]])
+    }))
+})
+
+describe("an answer that cannot be read to its end", () => {
+  it.live("is told to the log, with its file", () =>
+    Effect.gen(function*() {
+      const made = yield* directory
+      const { lines, logged } = listening()
+      const url = yield* logged(serve(made))
+      yield* person(url).start("demo")
+      const { archiveSha256, taskToken } = yield* agent(url).take
+      const blobs = join(made, "data", "blobs")
+      rmSync(join(blobs, archiveSha256))
+      mkdirSync(join(blobs, archiveSha256))
+      const headers = { authorization: `Bearer ${taskToken}`, [taskHeader.taskUid]: taskUid }
+      yield* Effect.promise(() => fetch(url + taskPath.archive, { headers }).then((answer) => answer.text()).catch(() => "")) // broken off
+      expect(lines).toEqual([["what is stored cannot be used", { sha256: archiveSha256, code: "EISDIR", path: blobs }, expect.any(Error)]])
+    }))
+})
+
 describe("health", () => {
   it.effect("asks the disk whether it takes anything, at most every five seconds", () =>
     Effect.gen(function*() {
@@ -211,6 +264,27 @@ describe("health", () => {
       })
       expect((yield* ask(`${url}/readyz`, undefined)).status).toBe(200)
       expect([...written]).toEqual([expect.stringMatching(/^new-/u)])
+    }))
+
+  it.effect("tells the log that nothing can be stored when that begins and when it ends, and not at each question", () =>
+    Effect.gen(function*() {
+      const made = yield* directory
+      const { lines, logged } = listening()
+      const url = yield* logged(serve(made))
+      const blobs = join(made, "data", "blobs")
+      const ready = Effect.map(ask(`${url}/readyz`, undefined), ({ status }) => status)
+      const failure = [
+        "what is stored cannot be used",
+        expect.objectContaining({ code: "ENOENT", path: expect.stringContaining(blobs) }),
+        expect.any(Error)
+      ]
+      rmSync(blobs, { recursive: true })
+      expect([yield* ready, yield* ready, lines]).toEqual([503, 503, [failure]])
+      yield* TestClock.adjust("5 seconds")
+      expect([yield* ready, lines]).toEqual([503, [failure]])
+      mkdirSync(blobs)
+      yield* TestClock.adjust("5 seconds")
+      expect([yield* ready, yield* ready, lines]).toEqual([200, 200, [failure, ["what is stored can be used again"]]])
     }))
 
   it.live("needs no token and says how many runs there are", () =>

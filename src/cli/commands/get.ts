@@ -1,7 +1,8 @@
-// `agent-job get [runs|workspaces|tasks|audit|RUN|TASK]`: shows what runs, what waits and why, and who changed what.
+// `agent-job get [runs|workspaces|tasks|audit [NAME]|RUN|TASK]`: shows what runs, what waits and why, and who changed what.
 // Used by agent-job.ts.
-import { Clock, Effect, Option } from "effect"
+import { Clock, Effect, Option, Schema } from "effect"
 import { Argument, Command, Flag } from "effect/cli"
+import { WorkspaceName } from "../../schema/names.ts"
 import { type Answer, outputFlag, print } from "../answer.ts"
 import { BadInput } from "../failure.ts"
 import { lazily } from "../lazily.ts"
@@ -16,6 +17,15 @@ const flags = {
       "runs or workspaces (of the server), tasks (AgentTasks of the cluster), audit (who changed what on the server), a run's id, or a task's name."
     )
   ),
+  name: Argument.String("name").pipe(
+    Argument.optional,
+    Argument.withDescription("Of audit: the workspace or the run whose entries are shown; by default all are.")
+  ),
+  before: Flag.Int("before").pipe(
+    Flag.withMetavar("SEQ"),
+    Flag.optional,
+    Flag.withDescription("Of audit: the entries before this one, by its number; a hundred are shown at once.")
+  ),
   workspace: Flag.String("workspace").pipe(
     Flag.withAlias("w"),
     Flag.withMetavar("NAME"),
@@ -27,18 +37,21 @@ const flags = {
   ...clusterFlags
 }
 
-const fromServer = (given: ServerFlags, what: string, workspace: Option.Option<string>) =>
+interface Given extends ServerFlags {
+  readonly name: Option.Option<string>
+  readonly before: Option.Option<number>
+  readonly workspace: Option.Option<string>
+}
+
+const fromServer = (given: Given, what: string) =>
   withServer(
     given,
     forPrograms,
     Effect.fnUntraced(function*({ server }) {
-      const { auditTable, runDetails, runTable, workspaceTable } = yield* Effect.promise(() => import("../rows.ts"))
+      const { auditLines, runDetails, runTable, workspaceTable } = yield* Effect.promise(() => import("../rows.ts"))
       if (what === "audit") {
-        const entries = yield* server.audit
-        return {
-          document: { entries },
-          lines: entries.length === 0 ? ["Nobody has changed anything yet."] : auditTable(entries)
-        } satisfies Answer
+        const trail = yield* server.audit(given.name, given.before)
+        return { document: trail, lines: auditLines(trail, given.name) } satisfies Answer
       }
       const now = yield* Clock.currentTimeMillis
       if (what === "workspaces") {
@@ -52,7 +65,7 @@ const fromServer = (given: ServerFlags, what: string, workspace: Option.Option<s
         const run = yield* server.run(what)
         return { document: run, lines: runDetails(run, now) } satisfies Answer
       }
-      const runs = yield* server.runs(workspace)
+      const runs = yield* server.runs(given.workspace)
       return {
         document: { runs },
         lines: runs.length === 0 ? ["No runs yet; start one with: agent-job run DIR"] : runTable(runs, now)
@@ -77,6 +90,8 @@ const fromCluster = (given: ClusterFlags, what: string) =>
     }).pipe(Effect.provide(cluster(given)))
   })
 
+const isWorkspaceName = Schema.is(WorkspaceName)
+
 const ofServer = ["runs", "workspaces", "audit"]
 
 export const get = Command.make(
@@ -94,7 +109,20 @@ export const get = Command.make(
         message: "--workspace works only with: agent-job get runs"
       })
     }
-    const answer = yield* ofServer.includes(what) || isRunId(what) ? fromServer(given, what, given.workspace) : fromCluster(given, what)
+    if (what !== "audit" && Option.isSome(given.name)) {
+      return yield* new BadInput({ message: `A second name works only with: agent-job get audit ${given.name.value}` })
+    }
+    if (what !== "audit" && Option.isSome(given.before)) {
+      return yield* new BadInput({ message: "--before works only with: agent-job get audit" })
+    }
+    if (Option.isSome(given.name) && !isRunId(given.name.value) && !isWorkspaceName(given.name.value)) {
+      return yield* new BadInput({
+        message: `${
+          JSON.stringify(given.name.value)
+        } is neither the name of a workspace nor a run's id, of which agent-job get audit shows the entries.`
+      })
+    }
+    const answer = yield* ofServer.includes(what) || isRunId(what) ? fromServer(given, what) : fromCluster(given, what)
     return yield* print(given.output, answer)
   })
 ).pipe(
@@ -103,7 +131,7 @@ export const get = Command.make(
     { command: "agent-job get runs --workspace demo" },
     { command: "agent-job get run-k3v9x2 -o json" },
     { command: "agent-job get workspaces" },
-    { command: "agent-job get audit" },
+    { command: "agent-job get audit demo --before 4711" },
     { command: "agent-job get tasks --namespace agent-job-tasks" }
   ])
 )
