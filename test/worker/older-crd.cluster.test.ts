@@ -58,18 +58,19 @@ const cluster = Layer.effect(
   })
 ).pipe(Layer.provide(Kubernetes.layer(fromKubeconfig())), Layer.orDie)
 
-const settings = Layer.orDie(Settings.layer).pipe(Layer.provide(ConfigProvider.layer(ConfigProvider.fromUnknown({
-  AGENT_JOB_NAMESPACE: namespace,
-  AGENT_JOB_TASK: "demo",
-  AGENT_JOB_JOB: "agent-job-demo",
-  AGENT_JOB_CONFIG_HASH: "c0ffee",
-  AGENT_JOB_POD_NAME: "agent-job-demo-abcde",
-  AGENT_JOB_POD_UID: "pod-uid",
-  AGENT_JOB_NODE: "node-1",
-  AGENT_JOB_DATA_DIR: "/none",
-  AGENT_JOB_PRIVATE_DIR: "/none",
-  AGENT_JOB_TERMINATION_LOG: join(tmpdir(), `${namespace}-termination-log`)
-}))))
+const settingsOf = (task: string) =>
+  Layer.orDie(Settings.layer).pipe(Layer.provide(ConfigProvider.layer(ConfigProvider.fromUnknown({
+    AGENT_JOB_NAMESPACE: namespace,
+    AGENT_JOB_TASK: task,
+    AGENT_JOB_JOB: `agent-job-${task}`,
+    AGENT_JOB_CONFIG_HASH: "c0ffee",
+    AGENT_JOB_POD_NAME: `agent-job-${task}-abcde`,
+    AGENT_JOB_POD_UID: "pod-uid",
+    AGENT_JOB_NODE: "node-1",
+    AGENT_JOB_DATA_DIR: "/none",
+    AGENT_JOB_PRIVATE_DIR: "/none",
+    AGENT_JOB_TERMINATION_LOG: join(tmpdir(), `${namespace}-termination-log`)
+  }))))
 
 const known: StageResult = {
   outcome: "succeeded",
@@ -81,26 +82,38 @@ const known: StageResult = {
 }
 const result: StageResult = { ...known, stateDigest: Sha256.make("0".repeat(64)) }
 
+/** Makes a task, claims it and reports this result of it; returns the task as it is then, and the effect that reports again. */
+const ended = Effect.fnUntraced(function*(name: string, result: StageResult) {
+  const kubernetes = yield* Kubernetes
+  const around = Layer.merge(settingsOf(name), neverStops())
+  const at = { name, namespace }
+  const made = yield* kubernetes.create(taskKind, {
+    metadata: at,
+    spec: { workspace: "demo", stage: "apply", source: { inline: { "main.tf": "" } } }
+  })
+  yield* writeTaskStatus(made, { phase: "Starting", reason: "JobCreated", message: "Starts." })
+  const { claim } = yield* Effect.provide(claimTask(), around)
+  const send = Effect.provide(report(claim, result, { flushLog: () => Effect.void, tellPool: Option.none() }), around)
+  yield* send
+  return { send, read: kubernetes.get(taskKind, at), task: yield* kubernetes.get(taskKind, at) }
+})
+
 layer(cluster, { timeout: 60_000, excludeTestServices: true })("an API server with an older CRD", (it) => {
+  it.effect("stores an end without a reason that it does not have in its list", () =>
+    Effect.gen(function*() {
+      const { task: { status } } = yield* ended("reason", { ...known, outcome: "failed", reason: "StateRescuePending" })
+      expect(status).toMatchObject({ phase: "Failed", reason: "ExitCode", message: known.message, result: { reason: "ExitCode" } })
+      expect(status.conditions?.map(({ reason }) => reason)).toEqual(Array(3).fill("StateRescuePending"))
+    }))
+
   it.effect("stores what it knows of a result, so that the task ends, and lets every later write have the result as it is stored", () =>
     Effect.gen(function*() {
-      const kubernetes = yield* Kubernetes
-      const at = { name: "demo", namespace }
-      const read = kubernetes.get(taskKind, at)
-      const made = yield* kubernetes.create(taskKind, {
-        metadata: at,
-        spec: { workspace: "demo", stage: "apply", source: { inline: { "main.tf": "" } } }
-      })
-      yield* writeTaskStatus(made, { phase: "Starting", reason: "JobCreated", message: "Starts." })
-      const { claim } = yield* claimTask()
-      yield* report(claim, result, { flushLog: () => Effect.void, tellPool: Option.none() })
-      const ended = yield* read
-      expect(ended.status).toMatchObject({ phase: "Succeeded", reason: "Completed", claim, result: known })
-      expect(ended.status.result).toEqual(known)
-
-      const reported = yield* writeTaskStatus(ended, { ...ended.status, reportedAt: known.finishedAt })
-      yield* kubernetes.apply(definitions, crdWith(agentTaskOpenApi()))
-      yield* report(claim, result, { flushLog: () => Effect.void, tellPool: Option.none() })
+      const { read, send, task } = yield* ended("field", result)
+      expect(task.status).toMatchObject({ phase: "Succeeded", reason: "Completed", claim: { podUid: "pod-uid" } })
+      expect(task.status.result).toEqual(known)
+      const reported = yield* writeTaskStatus(task, { ...task.status, reportedAt: known.finishedAt })
+      yield* (yield* Kubernetes).apply(definitions, crdWith(agentTaskOpenApi()))
+      yield* send
       expect((yield* read).status).toEqual(reported.status)
-    }).pipe(Effect.provide(Layer.merge(settings, neverStops()))))
+    }))
 })
