@@ -6,7 +6,8 @@ import type { Check } from "../core/doctor.ts"
 import * as judge from "../core/doctor.ts"
 import { userOf } from "../core/manifest/admission-policy.ts"
 import { admissionPolicies } from "../core/manifest/admission.ts"
-import { crd } from "../core/manifest/crd.ts"
+import { lackingIn } from "../core/manifest/crd-growth.ts"
+import { crdName } from "../core/manifest/crd.ts"
 import { grants } from "../core/manifest/rbac.ts"
 import type { ResolvedConfig } from "../core/resolve.ts"
 import { Kubernetes } from "../kubernetes/client.ts"
@@ -37,12 +38,10 @@ const contains = (found: unknown, wanted: unknown): boolean => {
     : Equal.equals(found, wanted)
 }
 
-const definition: Look<Check> = Effect.gen(function*() {
-  const wanted = crd()
-  return judge.definition(
-    Option.map(yield* find(definitions, { name: wanted.metadata.name }), (found) => ({ differs: !contains(found["spec"], wanted.spec) }))
-  )
-})
+const definition: Look<Check> = Effect.map(
+  find(definitions, { name: crdName }),
+  (found) => judge.definition(Option.map(found, ({ spec }) => lackingIn(spec)))
+)
 
 const isPolicy = (kind: string): kind is keyof typeof admissionPolicyKinds => Object.hasOwn(admissionPolicyKinds, kind)
 

@@ -3,7 +3,8 @@
 // Used by run.
 import { Effect, Fiber, Option } from "effect"
 import { expressionOf } from "../core/hcl.ts"
-import type { RunView } from "../schema/run.ts"
+import { inWords } from "../core/run-machine.ts"
+import { isRunStatus, type RunView } from "../schema/run.ts"
 import { decide } from "./approval.ts"
 import { archiveOf } from "./archive.ts"
 import { counted } from "./counted.ts"
@@ -89,7 +90,7 @@ const followRun = Effect.fn("followRun")(function*(runId: string, progress: Prog
   yield* screen.line(planSummary(planned), "bold")
   progress.asked = true
   const decided = planned.status === "planned" ? yield* decide(planned, applying) : planned
-  if (decided.status !== "confirmed" && decided.status !== "applying" && decided.status !== "applied") return decided
+  if (decided.status === "planned" || (decided.final && decided.status !== "applied")) return decided
   yield* applying
   return yield* followStep(runId, progress.followed)
 })
@@ -183,6 +184,9 @@ export const runDirectory = Effect.fn("runDirectory")(function*(request: RunRequ
     case "discarded":
       return yield* new Cancelled({ message: `${run.id} was discarded; nothing was changed.` })
     default:
-      return
+      if (isRunStatus(run.status) || !run.final) return
+      return yield* new Failed({
+        message: `${run.id} ended as ${inWords(run.status)}, which this version of agent-job does not know; see agent-job get ${run.id}.`
+      })
   }
 })

@@ -4,7 +4,7 @@
 import { inWords, type Step } from "../core/run-machine.ts"
 import { sentence } from "../core/sentence.ts"
 import { reasons } from "../schema/reason.ts"
-import type { RunView, StageView } from "../schema/run.ts"
+import { isRunStatus, type RunView, type StageView } from "../schema/run.ts"
 import type { Changes } from "../schema/stage-result.ts"
 import { leftOver } from "./left-over.ts"
 import { columns } from "./table.ts"
@@ -16,8 +16,11 @@ const shortSealLength = 12
 export const stageOf = ({ stages }: RunView, step: Step): StageView | undefined =>
   stages.findLast(({ stage }) => (stage === "plan") === (step === "plan"))
 
-export const stepIsOver = ({ status }: RunView, step: Step): boolean =>
-  step === "plan" ? status !== "pending" && status !== "planning" : status !== "confirmed" && status !== "applying"
+const underWay: Readonly<Record<Step, ReadonlyArray<string>>> = { plan: ["pending", "planning"], apply: ["confirmed", "applying"] }
+
+/** Reports whether a step is over. In a status that only a newer server knows, no step is before the end of the run. */
+export const stepIsOver = ({ final, status }: RunView, step: Step): boolean =>
+  final || (isRunStatus(status) && !underWay[step].includes(status))
 
 /** "+1 ~2 -0", for a column. */
 export const shortChanges = (changes: Changes | undefined): string =>

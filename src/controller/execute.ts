@@ -11,6 +11,7 @@ import { ownerReference } from "../core/manifest/owner-reference.ts"
 import type { JobSeen } from "../core/observed.ts"
 import type { ResolvedConfig } from "../core/resolve.ts"
 import { isOver } from "../core/status.ts"
+import { endInPlainReasons } from "../core/task-result.ts"
 import { doesTheSame, withTextsOf } from "../core/task-spec.ts"
 import { leaseOf } from "../core/workspace-lease.ts"
 import { Kubernetes } from "../kubernetes/client.ts"
@@ -18,6 +19,7 @@ import { microTime } from "../kubernetes/clock.ts"
 import type { KubernetesError } from "../kubernetes/errors.ts"
 import { agentTasks, decoding, events, jobs, type Kind, leases } from "../kubernetes/kinds.ts"
 import { keyOf, type KubernetesObject, type Place, type Writable } from "../kubernetes/object.ts"
+import { writeStatus } from "../kubernetes/write-status.ts"
 import { AgentTask, type AgentTaskSpec, type AgentTaskStatus } from "../schema/agent-task.ts"
 import { Behind } from "./behind.ts"
 import { event } from "./event.ts"
@@ -184,10 +186,8 @@ const make = Effect.fnUntraced(function*(identity: string) {
   return Executor.of({
     all: Effect.fn("Executor.all")((task, actions, pass) => Effect.map(Effect.forEach(actions, execute(task, pass)), Option.firstSomeOf)),
     say: (task, notice, { now }) => notice._tag === "Emit" ? emit(task, notice, now) : reportWait(task, notice),
-    writeStatus: Effect.fn("Executor.writeStatus")((task, status) => {
-      const { name, namespace, resourceVersion, uid } = task.metadata
-      const written = kubernetes.updateStatus(agentTasks, { metadata: { name, namespace, resourceVersion, uid }, spec: task.spec, status })
-      return Effect.map(written, ({ metadata }) => metadata.resourceVersion)
-    })
+    writeStatus: Effect.fn("Executor.writeStatus")((task, status) =>
+      Effect.map(writeStatus(kubernetes, agentTasks, task, status, endInPlainReasons), ({ metadata }) => metadata.resourceVersion)
+    )
   })
 })

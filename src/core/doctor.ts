@@ -192,15 +192,24 @@ export const podSecurity = (namespace: string, labels: Readonly<Record<string, s
   )
 }
 
-/** Returns the check of the CustomResourceDefinition. `differs` says that it is not the same as this program's. */
-export const definition = (found: Option.Option<{ readonly differs: boolean }>): Check => {
+/** How many of the things that a definition lacks are named. */
+const namedLacks = 3
+
+/** Returns the check of the CustomResourceDefinition, from what this program needs and it lacks. A newer one has more, and lacks nothing. */
+export const definition = (lacking: Option.Option<ReadonlyArray<string>>): Check => {
   const say = check("the CustomResourceDefinition")
-  return Option.match(found, {
+  return Option.match(lacking, {
     onNone: () => say("failed", "atasks.scalr.io is not there; apply kustomize/crd"),
-    onSome: ({ differs }) =>
-      differs
-        ? say("failed", "atasks.scalr.io is of another version than this program; apply the kustomize/crd that belongs to it")
-        : say("ok", "is of this program's version")
+    onSome: (lacks) => {
+      if (lacks.length === 0) return say("ok", "has all that this program needs; one that is newer stays as it is")
+      const more = lacks.length > namedLacks ? `, and ${lacks.length - namedLacks} more` : ""
+      return say(
+        "failed",
+        `atasks.scalr.io lacks what this program needs (${
+          lacks.slice(0, namedLacks).join("; ")
+        }${more}); apply the kustomize/crd of the newest version that runs here`
+      )
+    }
   })
 }
 

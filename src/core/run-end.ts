@@ -1,7 +1,7 @@
 // What the end of a stage means for its run: an event of core/run-machine, and what the stage found out.
 // Always holds: a plan that changes something goes on only if the plan it saved is the one that is stored.
 // Used by server/stage-ends.
-import type { Changes, StageResult } from "../schema/stage-result.ts"
+import type { Changes, ToldResult } from "../schema/stage-result.ts"
 import { RunEvent, type RunState, type Step } from "./run-machine.ts"
 
 interface RunEnd {
@@ -14,14 +14,14 @@ interface RunEnd {
 
 type Planned = Pick<RunState, "planOnly" | "planSha256">
 
-const isItsPlan = ({ planSha256 }: Planned, { planDigest }: StageResult): boolean =>
+const isItsPlan = ({ planSha256 }: Planned, { planDigest }: ToldResult): boolean =>
   planSha256 !== null && (planDigest ?? planSha256) === planSha256
 
 /**
  * Returns what the end of a successful plan means. Without a word on changes or their numbers, it is taken to change something, so that a
  * person looks at it.
  */
-const planned = (run: Planned, result: StageResult): RunEnd => {
+const planned = (run: Planned, result: ToldResult): RunEnd => {
   const { changes } = result
   const hasChanges = result.hasChanges ?? (changes === undefined || changes.add + changes.change + changes.destroy > 0)
   const facts = { hasChanges, ...(changes !== undefined && { changes }) }
@@ -31,7 +31,7 @@ const planned = (run: Planned, result: StageResult): RunEnd => {
 }
 
 /** Returns what the end of a stage means for its run. `doubted` is what the message of a failure adds about the state. */
-export const runEnd = (step: Step, run: Planned, result: StageResult, doubted: string): RunEnd => {
+export const runEnd = (step: Step, run: Planned, result: ToldResult, doubted: string): RunEnd => {
   switch (result.outcome) {
     case "cancelled":
       return { event: RunEvent.Stopped({ step }) }

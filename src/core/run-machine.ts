@@ -16,7 +16,7 @@ export interface RunState {
 }
 
 /** Returns the status as it stands in a sentence. */
-export const inWords = (status: RunStatus): string => status.replaceAll("_", " ")
+export const inWords = (status: string): string => status.replaceAll("_", " ")
 
 export type Step = "plan" | "apply"
 

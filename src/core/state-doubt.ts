@@ -2,11 +2,11 @@
 // Always holds: a plan leaves none, nor does a success, unless its state is not saved or the server lacks the state that it saved.
 // Used by server/stage-ends; printed into docs/decisions.md.
 import type { Stage } from "../schema/agent-task.ts"
-import type { StageResult } from "../schema/stage-result.ts"
+import type { ToldResult } from "../schema/stage-result.ts"
 
 export interface StageEnd {
   readonly stage: Stage
-  readonly result: Pick<StageResult, "outcome" | "reason" | "message" | "statePushed">
+  readonly result: Pick<ToldResult, "outcome" | "reason" | "message" | "statePushed">
   /**
    * The stage's lock on the state when it ended. `none`: never taken, or given back. `held`: still held. `forced`: taken from it by force.
    */

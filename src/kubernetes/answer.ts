@@ -83,6 +83,12 @@ export const refusal = (call: Call, code: number, body: string, retryAfter: Opti
   return errorOf(call, code, Option.getOrElse(decodeStatus(body), () => ({ code, message: body, reason: "" })), delay)
 }
 
+/** Returns the texts of a Warning header, which has each as `299 - "text"`. */
+export const warningsOf = (header: Option.Option<string>): ReadonlyArray<string> =>
+  [...Option.getOrElse(header, () => "").matchAll(/"(?<text>(?:[^"\\]|\\.)*)"/gu)].map(({ groups }) =>
+    (groups?.["text"] ?? "").replace(/\\(?<sign>.)/gu, "$<sign>")
+  )
+
 const malformed = (call: Call, detail: string) => new Malformed({ ...call, detail })
 
 const paths = SchemaIssue.makeFormatterStandardSchemaV1()

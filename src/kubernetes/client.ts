@@ -4,7 +4,7 @@
 import { HttpAgent, layerNodeHttpNoAgent, makeAgent } from "@effect/platform-node/NodeHttpClient"
 import { Clock, Context, Duration, Effect, Layer, Option, Predicate, Random, Schedule, Stream } from "effect"
 import { Headers, HttpClient, HttpClientRequest as Request, type HttpClientResponse } from "effect/http"
-import { objectOf, pageOf, refusal, watchEventOf } from "./answer.ts"
+import { objectOf, pageOf, refusal, warningsOf, watchEventOf } from "./answer.ts"
 import type { Credentials, Tls } from "./credentials.ts"
 import { type Call, type KubernetesError, Unauthorized, Unreachable, type Verb } from "./errors.ts"
 import { type Kind, pods } from "./kinds.ts"
@@ -80,7 +80,8 @@ export class Kubernetes extends Context.Service<Kubernetes, {
   /** Replaces the whole object (PUT). Fails with `Conflict` unless `metadata.resourceVersion` is the newest. */
   readonly update: <A, O extends Writable & Versioned>(kind: Kind<A>, object: O) => Effect.Effect<A, KubernetesError>
   /**
-   * Replaces the status (PUT) and ignores the rest of the object. Fails with `Conflict` unless `metadata.resourceVersion` is the newest.
+   * Replaces the status (PUT) and ignores the rest of the object. Fails with `Conflict` unless `metadata.resourceVersion` is the newest. A
+   * field that an older CRD does not know is not stored, which is logged: how a stage ended must be told, even if not all of it can be.
    */
   readonly updateStatus: <A, O extends Writable & Versioned>(kind: Kind<A>, object: O) => Effect.Effect<A, KubernetesError>
   /**
@@ -130,7 +131,10 @@ interface Versioned {
 const fieldManager = "agent-job"
 /** Strict: the API server refuses a field that it does not know, as it does for `apply`. By default it would drop the field. */
 const write = { fieldManager, fieldValidation: "Strict" }
+const statusWrite = { fieldManager, fieldValidation: "Warn" }
 const pageLimit = 500
+/** How many warnings are remembered, so that each is logged once. Later ones are not logged. */
+const mostWarnings = 100
 /** How long a try of a unary call waits for its whole answer. */
 export const callTimeout = Duration.seconds(30)
 const longestWait = Duration.seconds(5)
@@ -195,6 +199,12 @@ const reasonOf = (error: unknown): string => {
   return error.message || (Predicate.hasProperty(error, "code") ? String(error.code) : error.name)
 }
 
+interface Sending {
+  readonly idempotent: boolean
+  /** What to do with a response that is no refusal, before its body is read. */
+  readonly heard?: (response: HttpClientResponse.HttpClientResponse) => Effect.Effect<void>
+}
+
 /** Reports whether to try again. The caller has to wait for a longer `Retry-After` itself. */
 const mayRepeat = (idempotent: boolean) => (error: KubernetesError): boolean =>
   error._tag === "TooManyRequests"
@@ -245,9 +255,10 @@ const make = (credentials: Credentials, http: HttpClient.HttpClient) => {
   const unary = (
     request: Request.HttpClientRequest,
     call: Call,
-    { idempotent }: { readonly idempotent: boolean }
+    { heard = () => Effect.void, idempotent }: Sending
   ): Effect.Effect<unknown, KubernetesError> =>
     send(request, call).pipe(
+      Effect.tap(heard),
       Effect.flatMap((response) => Effect.mapError(response.json, unreachable(call))),
       Effect.timeoutOrElse({
         duration: callTimeout,
@@ -260,9 +271,19 @@ const make = (credentials: Credentials, http: HttpClient.HttpClient) => {
     kind: Kind<A>,
     request: Request.HttpClientRequest,
     call: Call,
-    options: { readonly idempotent: boolean }
+    options: Sending
   ): Effect.Effect<A, KubernetesError> =>
     Effect.flatMap(unary(request, call, options), (answer) => Effect.fromResult(objectOf(kind, call, answer)))
+
+  const warned = new Set<string>()
+  const logWarnings = ({ object }: Call) => ({ headers }: HttpClientResponse.HttpClientResponse) =>
+    Effect.forEach(warningsOf(Headers.get(headers, "warning")), (text) => {
+      if (warned.has(text) || warned.size >= mostWarnings) return Effect.void
+      warned.add(text)
+      return Effect.logWarning(
+        `The API server warns about the status of ${object}: ${text}; it does not store what the CRD does not know, so apply the CRD of the newest version that runs here.`
+      )
+    }, { discard: true })
 
   const list: Kubernetes["Service"]["list"] = (kind, { namespace, limit = pageLimit, ...query } = {}) => {
     const call = many("list", kind, { namespace })
@@ -330,13 +351,15 @@ const make = (credentials: Credentials, http: HttpClient.HttpClient) => {
         one("update", kind, object.metadata),
         { idempotent: false }
       ),
-    updateStatus: (kind, object) =>
-      single(
+    updateStatus: (kind, object) => {
+      const call = one("update the status of", kind, object.metadata)
+      return single(
         kind,
-        json(Request.put(pathOf(kind, object.metadata, "status"), { urlParams: write }), whole(kind, object)),
-        one("update the status of", kind, object.metadata),
-        { idempotent: false }
-      ),
+        json(Request.put(pathOf(kind, object.metadata, "status"), { urlParams: statusWrite }), whole(kind, object)),
+        call,
+        { idempotent: false, heard: logWarnings(call) }
+      )
+    },
     patch: (kind, place, steps) =>
       single(
         kind,

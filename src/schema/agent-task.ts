@@ -8,6 +8,7 @@ import { Reason } from "./reason.ts"
 import { Artifact, type FluxSource, SavePlan, sources } from "./source.ts"
 import { StageResult, ToldResult } from "./stage-result.ts"
 import { text } from "./text.ts"
+import { whole } from "./whole.ts"
 
 export const Stage = Schema.Literals(["plan", "apply", "destroy"])
 export type Stage = typeof Stage.Type
@@ -288,17 +289,17 @@ export const WritableStatus = Schema.Struct({
 })
 
 /**
- * The status as it is read. A phase or reason that only a newer version knows is kept: after a rollback to this version no task may vanish
- * and no result may change. What this version writes is in the lists.
+ * The status as it is read. A phase, a reason or a field that only a newer version knows is kept: after a rollback to this version no task
+ * may vanish, no result may change, and a write without that field would be refused. What this version writes is in the lists.
  */
-const AgentTaskStatus = Schema.Struct({
+const AgentTaskStatus = whole(Schema.Struct({
   ...WritableStatus.fields,
   phase: Schema.optionalKey(Schema.String),
   reason: Schema.optionalKey(Schema.String),
   queue: Schema.optionalKey(Schema.Struct({ ...Waiting.fields, reason: Schema.String })),
   job: Schema.optionalKey(Schema.Struct({ ...JobMade.fields, replacedFor: Schema.optionalKey(Schema.String) })),
   result: Schema.optionalKey(ToldResult)
-})
+}))
 export type AgentTaskStatus = typeof AgentTaskStatus.Type
 
 const rank = `{${Object.entries(phaseRank).map(([phase, rank]) => `'${phase}': ${rank}`).join(", ")}}`

@@ -5,7 +5,7 @@ import { Schema } from "effect"
 import { Engine, Stage } from "./agent-task.ts"
 import { StageEffects } from "./effects.ts"
 import { RunId, Sha256, Timestamp, WorkspaceName } from "./names.ts"
-import { Changes, StageResult } from "./stage-result.ts"
+import { Changes, ToldResult } from "./stage-result.ts"
 
 /** The words of the TFE API. The last five are final. */
 export const RunStatus = Schema.Literals([
@@ -21,6 +21,13 @@ export const RunStatus = Schema.Literals([
   "discarded"
 ])
 export type RunStatus = typeof RunStatus.Type
+
+/** Reports whether this version knows the status. Of any other, `final` in the run's view says whether the run is over. */
+export const isRunStatus = Schema.is(RunStatus)
+
+/** A word of a list to which a newer server may have added others, so that a client reads any. */
+const oneOf = (words: ReadonlyArray<string>) =>
+  Schema.String.annotate({ description: `${words.join(", ")}; a newer server may have others.` })
 
 /** Why a run or stage has not started: who is before it, in one sentence. */
 const QueueView = Schema.Struct({
@@ -38,18 +45,21 @@ export const Approval = Schema.Struct({
 })
 export type Approval = typeof Approval.Type
 
+const stageStatuses = ["waiting", "offered", "running", "finished", "errored", "canceled"] as const
+export type StageStatus = (typeof stageStatuses)[number]
+
 export const StageView = Schema.Struct({
   id: Schema.String.annotate({ description: "Of the assignment: <run>.<stage>.<attempt>." }),
   stage: Stage,
   attempt: Schema.Int,
-  status: Schema.Literals(["waiting", "offered", "running", "finished", "errored", "canceled"]),
+  status: oneOf(stageStatuses),
   agent: Schema.optionalKey(Schema.String),
   reason: Schema.optionalKey(Schema.String),
   message: Schema.optionalKey(Schema.String),
   startedAt: Schema.optionalKey(Timestamp),
   finishedAt: Schema.optionalKey(Timestamp),
   logUrl: Schema.String.annotate({ description: "Needs no token; framed as the TFE API frames logs." }),
-  result: Schema.optionalKey(StageResult),
+  result: Schema.optionalKey(ToldResult),
   effects: Schema.optionalKey(
     StageEffects.annotate({ description: "What it made that its state does not have, if anything; not in lists." })
   )
@@ -60,7 +70,7 @@ export type StageView = typeof StageView.Type
 export const RunView = Schema.Struct({
   id: RunId,
   workspace: WorkspaceName,
-  status: RunStatus,
+  status: oneOf(RunStatus.literals),
   final: Schema.Boolean,
   cancelAsked: Schema.Boolean,
   failure: Schema.optionalKey(Schema.String.annotate({ description: "Why it ended as errored, in one sentence." })),

@@ -33,5 +33,10 @@ export const StageResult = Schema.Struct({
 export type StageResult = typeof StageResult.Type
 
 /** A result as it is read, since a newer version may have written it with a reason that is unknown here. */
-export const ToldResult = Schema.Struct({ ...StageResult.fields, reason: Schema.String })
+export const ToldResult = Schema.Struct({
+  ...StageResult.fields,
+  reason: Schema.String.check(Schema.isPattern(/^[A-Za-z][A-Za-z0-9]*$/u, { expected: "one word" }), Schema.isMaxLength(64)).annotate({
+    description: "Why, from the list of reasons; a newer version may have others."
+  })
+})
 export type ToldResult = typeof ToldResult.Type

@@ -3,7 +3,6 @@
 import { Schema } from "effect"
 import { StageEffects } from "./effects.ts"
 import { RunId, Sha256, Timestamp, WorkspaceName } from "./names.ts"
-import { Reason } from "./reason.ts"
 
 /** What is told about a state without showing its content. */
 const body = { serial: Schema.Int, lineage: Schema.String, sha256: Sha256, sizeBytes: Schema.Int }
@@ -25,7 +24,7 @@ const EvidenceView = Schema.Struct({
 export const RescueView = Schema.Struct({
   id: Schema.String,
   stage: Schema.String.annotate({ description: "The assignment whose end left the state in doubt." }),
-  reason: Reason,
+  reason: Schema.String.annotate({ description: "From the list of reasons; a newer server may have others." }),
   message: Schema.String,
   effects: Schema.optionalKey(
     StageEffects.annotate({ description: "Pending only: what the stage made that the state, as it is now, does not have." })

@@ -5,9 +5,10 @@ import { Clock, Context, Effect, Equal, Layer, Option, Schema } from "effect"
 import { SqlClient, type SqlError } from "effect/sql"
 import { delayMillis, mostAgain } from "../core/plan-again.ts"
 import { RunEvent } from "../core/run-machine.ts"
+import { plainly } from "../core/task-result.ts"
 import { mutates } from "../schema/agent-task.ts"
 import type { Assignment } from "../schema/pool-api.ts"
-import type { StageResult } from "../schema/stage-result.ts"
+import type { ToldResult } from "../schema/stage-result.ts"
 import { taskHeader } from "../schema/task-api.ts"
 import { Commits } from "./commits.ts"
 import { row, rows } from "./database.ts"
@@ -92,7 +93,7 @@ export class Assignments extends Context.Service<Assignments, {
     waitSeconds: number
   ) => Effect.Effect<{ readonly ids: ReadonlyArray<string>; readonly next: number }, StoreFailure>
   /** Ends the stage with its result, once. The same result again succeeds, another one fails with 409 `result-exists`. */
-  readonly end: (id: string, taskUid: Option.Option<string>, result: StageResult) => Effect.Effect<void, StoreFailure>
+  readonly end: (id: string, taskUid: Option.Option<string>, result: ToldResult) => Effect.Effect<void, StoreFailure>
   /** Returns the stage of a token; undefined if the token is unknown. */
   readonly byToken: (token: string) => Effect.Effect<StageRow | undefined, SqlError.SqlError>
   /**
@@ -245,11 +246,11 @@ const make = Effect.gen(function*() {
     return { ids: Option.getOrElse(found, () => []).map(({ id }) => id), next }
   })
 
-  const end = Effect.fn("Assignments.end")((id: string, taskUid: Option.Option<string>, result: StageResult) =>
+  const end = Effect.fn("Assignments.end")((id: string, taskUid: Option.Option<string>, result: ToldResult) =>
     sql.withTransaction(Effect.gen(function*() {
       const stage = yield* take(id, taskUid)
       if (stage.result !== null) {
-        return yield* Equal.equals(stage.result, result)
+        return yield* Equal.equals(plainly(stage.result), plainly(result)) // as an older controller tells what a newer worker said
           ? Effect.void
           : conflict(
             "result-exists",

@@ -5,7 +5,7 @@ import { Context, Effect, Layer, Schema } from "effect"
 import { SqlClient } from "effect/sql"
 import { endedInOrder, stageEffects } from "../core/stage-effects.ts"
 import { JournalEntry, journalLimitBytes, namedLimit, type StageEffects } from "../schema/effects.ts"
-import type { StageResult } from "../schema/stage-result.ts"
+import type { ToldResult } from "../schema/stage-result.ts"
 import { Bodies } from "./bodies.ts"
 import { row, rows } from "./database.ts"
 import { conflict, invalid } from "./refused.ts"
@@ -29,7 +29,7 @@ const nothing = new Uint8Array()
 const cutShort = ({ action, number }: JournalEntry): JournalEntry => ({ number, kind: "full", action, address: "" })
 
 interface Ended extends Pick<StageRow, "id" | "runId"> {
-  readonly result: StageResult
+  readonly result: ToldResult
 }
 
 /** The journal of a stage, and in `wanted` that of its run's last plan. */
@@ -233,7 +233,7 @@ const make = Effect.gen(function*() {
   })
 
   /** Stores what the state lacks when the stage ends, for the stage's view, and returns it. */
-  const storeMissing = Effect.fn("Effects.storeMissing")(function*(ended: StageRow, workspaceId: string, result: StageResult) {
+  const storeMissing = Effect.fn("Effects.storeMissing")(function*(ended: StageRow, workspaceId: string, result: ToldResult) {
     return (yield* storeMissingOf([{ ...ended, result }], yield* stateNow(workspaceId))).get(ended.id)
   })
 

@@ -17,7 +17,7 @@ import {
 } from "../schema/pool-api.ts"
 import { Problem } from "../schema/problem.ts"
 import { RunList, runPath, RunView } from "../schema/run.ts"
-import { StageResult } from "../schema/stage-result.ts"
+import { ToldResult } from "../schema/stage-result.ts"
 import { ForceUnlock, ImportStarted, SettleRescue, StateView } from "../schema/state.ts"
 import { LockGranted, LockInfo, LogPosition, TaskDetails, taskHeader, taskPath } from "../schema/task-api.ts"
 
@@ -57,7 +57,7 @@ const pool = HttpApiGroup.make("pool").add(
   HttpApiEndpoint.post("result", "/api/pool/v1/assignments/:id/result", {
     params: id,
     query: { taskUid: Schema.optionalKey(Uid) },
-    payload: StageResult,
+    payload: ToldResult,
     success: done,
     error: refusals
   })
@@ -86,7 +86,7 @@ const task = HttpApiGroup.make("task").add(
     success: JournalPosition,
     error: refusals
   }),
-  HttpApiEndpoint.post("taskResult", taskPath.result, { headers: taskUid, payload: StageResult, success: done, error: refusals }),
+  HttpApiEndpoint.post("taskResult", taskPath.result, { headers: taskUid, payload: ToldResult, success: done, error: refusals }),
   HttpApiEndpoint.get("readState", taskPath.state, { headers: taskUid, success: bytes, error: refusals }),
   HttpApiEndpoint.post("writeState", taskPath.state, {
     headers: { ...taskUid, ...digest, [taskHeader.lockId]: Schema.String, [taskHeader.lockEpoch]: Schema.String },

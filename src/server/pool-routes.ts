@@ -5,7 +5,7 @@ import { Effect, Option, Schema } from "effect"
 import { HttpRouter, HttpServerResponse } from "effect/http"
 import { Uid } from "../schema/names.ts"
 import { AcknowledgeRequest, AcquireRequest, CancellationsRequest, poolPath, WaitRequest } from "../schema/pool-api.ts"
-import { StageResult } from "../schema/stage-result.ts"
+import { ToldResult } from "../schema/stage-result.ts"
 import { Assignments } from "./assignments.ts"
 import { routesFor } from "./authorize.ts"
 import { noContent, problem } from "./http-answer.ts"
@@ -15,7 +15,7 @@ const acknowledgeRequest = jsonOf(AcknowledgeRequest)
 const acquireRequest = jsonOf(AcquireRequest)
 const cancellationsRequest = jsonOf(CancellationsRequest)
 const waitRequest = jsonOf(WaitRequest.check(Schema.makeFilter(({ message }) => message.length <= 4096)))
-const result = jsonOf(StageResult)
+const result = jsonOf(ToldResult)
 const decodeUid = Schema.decodeUnknownOption(Uid)
 
 export const poolRoutes = HttpRouter.addAll(Effect.gen(function*() {

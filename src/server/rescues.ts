@@ -4,7 +4,6 @@
 import { Context, Effect, Layer, Schema } from "effect"
 import { SqlClient, type SqlError } from "effect/sql"
 import { Timestamp } from "../schema/names.ts"
-import { Reason } from "../schema/reason.ts"
 import { Commits } from "./commits.ts"
 import { row, rows } from "./database.ts"
 import { newId } from "./ids.ts"
@@ -15,7 +14,7 @@ const Rescue = Schema.Struct({
   id: Schema.String,
   workspaceId: Schema.String,
   stageId: Schema.String,
-  reason: Reason,
+  reason: Schema.String,
   message: Schema.String,
   openedAt: Timestamp,
   settledAt: Schema.NullOr(Timestamp),
@@ -27,7 +26,7 @@ export type Rescue = typeof Rescue.Type
 interface Doubt {
   readonly workspaceId: string
   readonly stageId: string
-  readonly reason: Reason
+  readonly reason: string
   /** What is in doubt and why, as one sentence. */
   readonly message: string
 }

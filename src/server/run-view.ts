@@ -4,7 +4,7 @@ import { Effect } from "effect"
 import { isFinal } from "../core/run-machine.ts"
 import { rescueAdvice } from "../core/state-doubt.ts"
 import { mutates } from "../schema/agent-task.ts"
-import type { RunView, StageView } from "../schema/run.ts"
+import type { RunView, StageStatus, StageView } from "../schema/run.ts"
 import { Assignments } from "./assignments.ts"
 import { logUrl } from "./links.ts"
 import { Rescues } from "./rescues.ts"
@@ -12,7 +12,7 @@ import { type Run, Runs } from "./runs.ts"
 import { type StageRow, Stages, stepOf, stepStatus } from "./stages.ts"
 import { Tokens } from "./tokens.ts"
 
-const statusOf = (stage: StageRow): StageView["status"] => {
+const statusOf = (stage: StageRow): StageStatus => {
   const status = stepStatus(stage)
   if (status === "pending") return stage.offeredAt === null ? "waiting" : "offered"
   return status === "running" && stage.startedAt === null ? "offered" : status

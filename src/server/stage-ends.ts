@@ -12,7 +12,7 @@ import { needRescue } from "../core/stage-effects.ts"
 import { doubtOf, rescueAdvice, type StageEnd } from "../core/state-doubt.ts"
 import { mutates } from "../schema/agent-task.ts"
 import type { JournalEntry } from "../schema/effects.ts"
-import type { StageResult } from "../schema/stage-result.ts"
+import type { ToldResult } from "../schema/stage-result.ts"
 import { Commits } from "./commits.ts"
 import { Effects } from "./effects.ts"
 import { instantAfter, now } from "./instants.ts"
@@ -27,7 +27,7 @@ export class StageEnds extends Context.Service<StageEnds, {
    * Ends a stage, in the transaction that has made sure that the stage has no result: stores the result, opens a rescue where the state is
    * in doubt, ends the stage's token and the lock it may hold, and moves its run on.
    */
-  readonly conclude: (stage: StageRow, result: StageResult) => Effect.Effect<void, StoreFailure>
+  readonly conclude: (stage: StageRow, result: ToldResult) => Effect.Effect<void, StoreFailure>
   /**
    * Ends, at a person's word, a run whose cancel was asked and never carried out, as when its AgentTask is gone: its stage ends as lost,
    * and what it may have changed is in doubt.
@@ -63,7 +63,7 @@ const make = Effect.gen(function*() {
   const runs = yield* Runs
   const stages = yield* Stages
 
-  const standingOf = Effect.fnUntraced(function*({ id, runId }: StageRow, result: StageResult) {
+  const standingOf = Effect.fnUntraced(function*({ id, runId }: StageRow, result: ToldResult) {
     return { ...(yield* locks.standing(id)), confirmedElsewhere: yield* effects.isConfirmedElsewhere({ result, runId }) }
   })
 
@@ -72,7 +72,7 @@ const make = Effect.gen(function*() {
     function*(
       ended: StageRow,
       { id, workspace, workspaceId }: Run,
-      result: StageResult,
+      result: ToldResult,
       standing: Pick<StageEnd, "lock" | "refusedState" | "confirmedElsewhere">
     ) {
       const { id: stageId, stage } = ended
@@ -127,7 +127,7 @@ const make = Effect.gen(function*() {
   })
 
   /** Makes the run pending again and creates its next attempt, unless somebody has asked to cancel the run. */
-  const planAgain = Effect.fnUntraced(function*(stage: StageRow, { message, reason }: StageResult, afterMillis: number) {
+  const planAgain = Effect.fnUntraced(function*(stage: StageRow, { message, reason }: ToldResult, afterMillis: number) {
     const run = yield* runs.step(stage.runId, RunEvent.Disrupted())
     if (run.status !== "pending") return
     yield* runs.forgetPlan(run)
@@ -153,7 +153,7 @@ const make = Effect.gen(function*() {
     yield* rescues.settle(rescueId, id, "what was missing is imported")
   })
 
-  const conclude = Effect.fnUntraced(function*(stage: StageRow, result: StageResult) {
+  const conclude = Effect.fnUntraced(function*(stage: StageRow, result: ToldResult) {
     const at = yield* now
     yield* sql`UPDATE stages SET ${
       sql.update({

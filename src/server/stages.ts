@@ -8,7 +8,7 @@ import { Stage } from "../schema/agent-task.ts"
 import { StageEffects } from "../schema/effects.ts"
 import { RunId, Timestamp } from "../schema/names.ts"
 import { assignmentId } from "../schema/pool-api.ts"
-import { StageResult } from "../schema/stage-result.ts"
+import { ToldResult } from "../schema/stage-result.ts"
 import { Commits } from "./commits.ts"
 import { row, rows } from "./database.ts"
 import { now } from "./instants.ts"
@@ -30,7 +30,7 @@ export const StageRow = Schema.Struct({
   endedAt: Schema.NullOr(Timestamp),
   waitReason: Schema.NullOr(Schema.String),
   waitMessage: Schema.NullOr(Schema.String),
-  result: Schema.NullOr(Schema.fromJsonString(StageResult)),
+  result: Schema.NullOr(Schema.fromJsonString(ToldResult)),
   effects: Schema.NullOr(Schema.fromJsonString(StageEffects)),
   logEnd: Schema.Int,
   logStored: Schema.Int

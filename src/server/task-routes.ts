@@ -7,7 +7,7 @@ import type { SqlError } from "effect/sql"
 import { mutates } from "../schema/agent-task.ts"
 import { JournalRequest } from "../schema/effects.ts"
 import { Uid } from "../schema/names.ts"
-import { StageResult } from "../schema/stage-result.ts"
+import { ToldResult } from "../schema/stage-result.ts"
 import {
   keptStateLimitBytes,
   LockInfo,
@@ -38,7 +38,7 @@ import { Variables, variablesOf } from "./variables.ts"
 /** The largest piece of a log. A worker sends 64 KiB, with a mark where something is missing (worker/log-shipper). */
 const logPieceLimitBytes = 256 * 1024
 
-const result = jsonOf(StageResult)
+const result = jsonOf(ToldResult)
 const journalRequest = jsonOf(JournalRequest)
 const lockInfo = jsonOf(LockInfo, "", lockLimitBytes)
 const decodeUid = Schema.decodeUnknownOption(Uid)

@@ -38,7 +38,7 @@ const writeStatus = Effect.fnUntraced(function*(claim: Claim, result: StageResul
       )
     }
     if (status.result !== undefined) {
-      if (!Equal.equals(status.result, result)) {
+      if (!Equal.equals({ ...result, ...status.result }, result)) { // an older CRD stores only a part
         yield* Effect.logError(`AgentTask ${name} has another result already; this one is not written.`)
       }
       return

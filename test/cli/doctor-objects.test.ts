@@ -1,7 +1,10 @@
 // How the doctor judges answers of an API server that no installation of these tests gives, and nodes of any kind.
 import { describe, expect, it } from "@effect/vitest"
 import { Effect } from "effect"
+import { readFileSync } from "node:fs"
+import { parse } from "yaml"
 import { examineObjects } from "../../src/cli/doctor-objects.ts"
+import { crd } from "../../src/core/manifest/crd.ts"
 import { configOf } from "../core/configs.ts"
 import type { Answer } from "../kubernetes/scripted-server.ts"
 import { against, list } from "./scripted-cluster.ts"
@@ -103,6 +106,67 @@ describe("the worker's image", () => {
       expect(yield* found(forbidden)).toMatchObject({ outcome: "unknown" })
       expect(yield* found(notThere)).toMatchObject({ outcome: "unknown" })
       expect(yield* found(deployment())).toMatchObject({ outcome: "unknown" })
+    }))
+})
+
+describe("the CustomResourceDefinition", () => {
+  const path = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions/atasks.scalr.io"
+  const found = (definition: string) =>
+    checked("the CustomResourceDefinition", { answers: { [path]: { body: withUid(JSON.parse(definition)) } } })
+  const withUid = (definition: { readonly metadata: object }) => ({
+    ...definition,
+    metadata: { ...definition.metadata, uid: "u", resourceVersion: "1" }
+  })
+  const own = JSON.stringify(crd())
+  /** The definition with a text of it, which must be there, replaced by another. */
+  const changed = (from: string, to: string) => {
+    expect(own).toContain(from)
+    return own.replaceAll(from, to)
+  }
+
+  it.live("is ok where it is this program's own", () =>
+    Effect.gen(function*() {
+      expect(yield* found(own)).toMatchObject({ outcome: "ok" })
+    }))
+
+  it.live.each([
+    { more: "an optional field", given: changed("\"stateDigest\":", "\"fromTomorrow\":{\"type\":\"string\"},\"stateDigest\":") },
+    { more: "a value of a list", given: changed("\"Accepted\",", "\"FromTomorrow\",\"Accepted\",") },
+    { more: "a rule", given: changed("[{\"rule\":", "[{\"rule\":\"true\",\"message\":\"is so\"},{\"rule\":") },
+    { more: "another kind of source", given: changed("one of inline, archive", "one of inline, bucket, archive") },
+    { more: "other descriptions", given: changed("\"description\":\"", "\"description\":\"Newer: ") }
+  ])("is ok, and stays, where a newer one has $more more than this program's own", ({ given }) =>
+    Effect.gen(function*() {
+      expect(yield* found(given)).toMatchObject({ outcome: "ok", message: expect.stringContaining("newer stays") })
+    }))
+
+  it.live.each([
+    {
+      lacks: "a field",
+      given: changed("\"stateDigest\":", "\"fromTomorrow\":"),
+      says: "AgentTask.status.result.stateDigest: is not there"
+    },
+    { lacks: "a value of a list", given: changed("\"Accepted\",", ""), says: "AgentTask.status.reason: Accepted is not allowed" },
+    {
+      lacks: "a rule",
+      given: changed("status.result is written once", "status.result is written"),
+      says: "AgentTask: no rule says: status.result is written once"
+    },
+    { lacks: "the subresource", given: changed("\"subresources\":{\"status\":{}},", ""), says: "v1 has no subresource status" },
+    { lacks: "the version", given: changed("\"name\":\"v1\"", "\"name\":\"v2\""), says: "v1 is not served" }
+  ])("has failed where it lacks $lacks, and says which", ({ given, says }) =>
+    Effect.gen(function*() {
+      expect(yield* found(given)).toMatchObject({
+        outcome: "failed",
+        message: expect.stringMatching(/; apply the kustomize\/crd of the newest version that runs here$/u)
+      })
+      expect((yield* found(given))?.message).toContain(says)
+    }))
+
+  it.live("has failed where it is of the first version", () =>
+    Effect.gen(function*() {
+      const first = yield* found(JSON.stringify(parse(readFileSync("test/gitops/crd-v0.yaml", "utf8"))))
+      expect(first).toMatchObject({ outcome: "failed", message: expect.stringContaining("more)") })
     }))
 })
 

@@ -4,7 +4,7 @@ import { auditTable, runDetails, runTable, taskTable } from "../../src/cli/rows.
 import { rescueAdvice } from "../../src/core/state-doubt.ts"
 import { AgentTask } from "../../src/schema/agent-task.ts"
 import { Sha256 } from "../../src/schema/names.ts"
-import { applied, failed, pending, planned, run, sealed } from "./run-views.ts"
+import { applied, failed, pending, planned, run, sealed, stage } from "./run-views.ts"
 
 const now = Date.parse("2026-01-31T12:00:00Z")
 
@@ -18,6 +18,19 @@ describe("the table of runs", () => {
       "run-a1   demo        errored   -          2m    tofu ended with exit code 1."
     ]))
 })
+
+describe("what only a newer server knows of a run", () =>
+  it("is shown as it comes", () => {
+    const stages = [stage({ status: "paused", reason: "FromTomorrow", attempt: 1 })]
+    const view = run({ status: "cost_estimated", stages })
+    expect(runTable([view], now)[1]).toBe("run-a1   demo        cost_estimated   -         2m    FromTomorrow")
+    expect(runDetails(view, now)).toEqual([
+      "run-a1   workspace demo   cost_estimated   2m ago",
+      "",
+      "STAGE   STATUS   CONTROLLER   TOOK   REASON",
+      "plan    paused   -            -      FromTomorrow"
+    ])
+  }))
 
 describe("the table of who changed what", () => {
   it("says whose token it was, and what was done with it", () =>

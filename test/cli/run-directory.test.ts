@@ -278,6 +278,23 @@ describe("outputs that the server does not give", () => {
     }))
 })
 
+describe("a run of a newer server", () => {
+  it.live("that ends in a status which is not known here is no success", () =>
+    Effect.gen(function*() {
+      const screen = toldScreen()
+      const newer = asking((server) => ({
+        run: (id) => Effect.map(server.run(id), (run) => run.status === "applied" ? { ...run, status: "half_applied" } : run)
+      }))
+      const { run } = yield* running(screen, request({ autoApprove: true }), quickstart, newer)
+      const error = yield* Effect.flip(run)
+      const id = runId(screen)
+      expect([exitCodeOf(error), error.message]).toEqual([
+        1,
+        `${id} ended as half applied, which this version of agent-job does not know; see agent-job get ${id}.`
+      ])
+    }))
+})
+
 describe("a run whose server does not come back", () => {
   const impatient = Effect.provideService(Patience, { every: Duration.millis(1), times: 1 })
 

@@ -6,6 +6,7 @@ import { ServerClient } from "../../src/cli/server-client.ts"
 import { forwardProxy } from "../http/forward-proxy.ts"
 import { type Answer, ScriptedServer } from "../kubernetes/scripted-server.ts"
 import { agent, directory, person, planWith, serve, sha256, userToken } from "../server/live-server.ts"
+import { planned, run, stage } from "./run-views.ts"
 
 /** Returns a client that lives as long as the test. */
 const at = (url: string) =>
@@ -72,6 +73,20 @@ describe("the client of the server", () => {
       )
       server.script.push(answer(2, 40), answer(1))
       expect((yield* looked(50)).entries).toHaveLength(3)
+    }))
+
+  it.live("reads the runs and the state of a newer server, whose words it does not all know", () =>
+    Effect.gen(function*() {
+      const { client, server } = yield* scripted
+      const result = { outcome: "failed", reason: "FromTomorrow", message: "It had to wait.", finishedAt: "2026-01-31T12:00:00Z" } as const
+      const newer = run({ status: "cost_estimated", stages: [stage({ status: "paused", reason: result.reason, result })] })
+      server.script.push({ body: { runs: [planned, newer] } }, { body: newer })
+      expect(yield* client.runs(Option.none())).toEqual([planned, newer])
+      expect(yield* client.run(newer.id)).toEqual(newer)
+      const rescue = { id: "res-1", stage: "run-a1.apply.1", reason: result.reason, message: "In doubt.", openedAt: result.finishedAt }
+      const state = { workspace: "demo", epoch: 1, pending: [rescue], settled: [], evidence: [], forcedUnlocks: [] }
+      server.script.push({ body: state })
+      expect(yield* client.state("demo")).toEqual(state)
     }))
 
   it.live("lists all workspaces of a real server, which gives a hundred at a time", () =>

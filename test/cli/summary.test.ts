@@ -115,6 +115,10 @@ describe("a step", () => {
       [true, true]
     ])
   })
+  it("is not over in a status of a newer server, before the run is", () => {
+    const over = (final: boolean) => (["plan", "apply"] as const).map((step) => stepIsOver(run({ status: "cost_estimated", final }), step))
+    expect([over(false), over(true)]).toEqual([[false, false], [true, true]])
+  })
   it("has the newest stage of its kind, and destroying is applying", () => {
     const view = run({ stages: [stage({ attempt: 1 }), stage({ attempt: 2 }), stage({ stage: "destroy" })] })
     expect(stageOf(view, "plan")?.attempt).toBe(2)

@@ -2,6 +2,8 @@
 import { describe, expect, it } from "@effect/vitest"
 import { Option, Result } from "effect"
 import { projectJob, projectPod, projectTask } from "../../src/controller/project.ts"
+import { plan } from "../../src/core/plan.ts"
+import { noon, plainSeed, policy, worldOf } from "../core/worlds.ts"
 
 const metadata = {
   name: "pod",
@@ -131,6 +133,29 @@ describe("projectTask", () => {
   it("keeps all else as it is", () => {
     expect(task({})).toEqual({ workspace: "demo", stage: "plan", source: { configMap: { name: "a" } } })
     expect(task({ variables: [], backend: { type: "http" } })).toMatchObject({ variables: [], backend: { type: "http" } })
+  })
+  it("keeps what only a newer version knows of a status, so that a report writes it again: what is written once stays whole", () => {
+    const digest = "0".repeat(64)
+    const status = {
+      phase: "Succeeded",
+      claim: { podUid: "p", nonce: "n", epoch: 1, at: noon, fromTomorrow: 1 },
+      source: { revision: "main@sha1:1", url: "http://flux/a", sha256: digest, fromTomorrow: { a: [1] } },
+      result: { outcome: "succeeded", reason: "FromTomorrow", message: "It went well.", finishedAt: noon, fromTomorrow: "x" },
+      fromTomorrow: true
+    }
+    const read = projectTask({
+      metadata: { ...metadata, namespace: "tasks", finalizers: ["scalr.io/pool"] },
+      spec: {
+        workspace: "demo",
+        stage: "apply",
+        source: { pool: { archiveSha256: digest } },
+        plan: { sha256: digest },
+        pool: { url: "http://pool", runId: "run-a", tokenSecret: { name: "t" } }
+      },
+      status
+    })
+    const written = plan(policy, { ...worldOf(plainSeed), task: read, job: Option.none(), pod: Option.none() }, noon)
+    expect(written).toMatchObject({ situation: "over, and the pool does not know", status: { ...status, reportedAt: noon } })
   })
 })
 

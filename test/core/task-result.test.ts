@@ -1,6 +1,7 @@
-// The result of a task that ended without a result from its worker.
+// The result of a task that ended without a result from its worker, and an end in words that an older CRD has.
 import { expect, it } from "@effect/vitest"
-import { resultOf } from "../../src/core/task-result.ts"
+import { Option } from "effect"
+import { endInPlainReasons, resultOf } from "../../src/core/task-result.ts"
 import { longestMessage } from "../../src/schema/stage-result.ts"
 
 it("has the status's message, cut between two characters, so that the API server gives back what was written", () => {
@@ -11,4 +12,20 @@ it("has the status's message, cut between two characters, so that the API server
     true,
     true
   ])
+})
+
+it.each(
+  [
+    { phase: "Succeeded", outcome: "succeeded", plain: "Completed" },
+    { phase: "Failed", outcome: "failed", plain: "ExitCode" },
+    { phase: "Cancelled", outcome: "cancelled", plain: "Cancelled" }
+  ] as const
+)("has a plain reason where an older CRD does not have the one that was meant, and there alone: $phase", ({ outcome, phase, plain }) => {
+  const result = { outcome, reason: "FromTomorrow", message: "It ended.", finishedAt: "2026-01-01T00:00:00Z" } as const
+  const status = { phase, reason: "FromTomorrow", result }
+  const both = ["status.reason", "status.result.reason"]
+  expect(endInPlainReasons(status, both)).toEqual(Option.some({ phase, reason: plain, result: { ...result, reason: plain } }))
+  expect(endInPlainReasons(status, both.slice(1))).toEqual(Option.some({ ...status, result: { ...result, reason: plain } }))
+  expect(endInPlainReasons({ phase, reason: "FromTomorrow" }, both)).toEqual(Option.some({ phase, reason: plain }))
+  expect([endInPlainReasons(status, []), endInPlainReasons({ ...status, phase: "Running" }, both)]).toEqual([Option.none(), Option.none()])
 })

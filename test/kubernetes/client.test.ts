@@ -1,5 +1,5 @@
 import { describe, expect, it } from "@effect/vitest"
-import { Context, Duration, Effect, Fiber, Layer, Schema, Stream } from "effect"
+import { Context, Duration, Effect, Fiber, Layer, Logger, Schema, Stream } from "effect"
 import { TestClock } from "effect/testing"
 import { Kubernetes } from "../../src/kubernetes/client.ts"
 import type { Credentials } from "../../src/kubernetes/credentials.ts"
@@ -68,7 +68,7 @@ describe("the paths and bodies of requests", () => {
         "POST /api/v1/namespaces/team/configmaps?fieldManager=agent-job&fieldValidation=Strict",
         "PATCH /api/v1/namespaces/team/configmaps/demo?fieldManager=agent-job&force=true",
         "PUT /api/v1/namespaces/team/configmaps/demo?fieldManager=agent-job&fieldValidation=Strict",
-        "PUT /apis/scalr.io/v1/namespaces/team/atasks/demo/status?fieldManager=agent-job&fieldValidation=Strict",
+        "PUT /apis/scalr.io/v1/namespaces/team/atasks/demo/status?fieldManager=agent-job&fieldValidation=Warn",
         "PATCH /apis/scalr.io/v1/namespaces/team/atasks/demo?fieldManager=agent-job&fieldValidation=Strict",
         "DELETE /apis/batch/v1/namespaces/team/jobs/demo"
       ])
@@ -78,6 +78,26 @@ describe("the paths and bodies of requests", () => {
       expect(bodies[1]).toEqual({ apiVersion: "v1", kind: "ConfigMap", metadata: at, data: { key: "value" } })
       expect(bodies[5]).toEqual([{ op: "test", path: "/metadata/uid", value: "u" }])
       expect(bodies[6]).toMatchObject({ propagationPolicy: "Background", gracePeriodSeconds: 5, preconditions: { uid: "u" } })
+    }))
+
+  it.live("tell once what the API server did not store of a status, by each of its warnings", () =>
+    Effect.gen(function*() {
+      const { kubernetes, server } = yield* setup
+      const said: Array<unknown> = []
+      const [digest, again] = [
+        String.raw`299 - "unknown field \"status.result.digest\""`,
+        String.raw`299 - "unknown field \"status.again\""`
+      ]
+      server.script.push(
+        { headers: { warning: digest }, body: stored() },
+        { headers: { warning: `${digest}, ${again}` }, body: stored() },
+        found
+      )
+      const write = kubernetes.updateStatus(agentTasks, { metadata: { ...at, resourceVersion: "7" }, status: {} })
+      yield* Effect.provide(Effect.replicateEffect(write, 3), Logger.layer([Logger.make(({ message }) => said.push(message))]))
+      const text = (field: string) =>
+        `The API server warns about the status of AgentTask team/demo: unknown field "${field}"; it does not store what the CRD does not know, so apply the CRD of the newest version that runs here.`
+      expect(said.flat()).toEqual([text("status.result.digest"), text("status.again")])
     }))
 
   it.live("cannot leave their place, whatever the name", () =>

@@ -267,9 +267,9 @@ export const mutants: ReadonlyArray<Mutant> = [
   },
   {
     name: "a status is written whatever its version",
-    file: execute,
-    from: "metadata: { name, namespace, resourceVersion, uid }, spec: task.spec",
-    to: "metadata: { name, namespace, uid } as never, spec: task.spec",
+    file: "src/kubernetes/write-status.ts",
+    from: "metadata: { name, namespace, resourceVersion, uid }, spec, status",
+    to: "metadata: { name, namespace, uid } as never, spec, status",
     test: "controller/execute.test.ts"
   },
   {

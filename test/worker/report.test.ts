@@ -1,6 +1,6 @@
 // A result goes to the termination message, the pool and the status: a way that fails stops no other, and none overwrites a result.
 import { describe, expect, it } from "@effect/vitest"
-import { Effect, Fiber, Layer, Option, type Scope } from "effect"
+import { Effect, Fiber, Layer, Logger, Option, type Scope } from "effect"
 import { TestClock } from "effect/testing"
 import { mkdtempSync, readFileSync, rmSync } from "node:fs"
 import { tmpdir } from "node:os"
@@ -121,6 +121,19 @@ describe("the report", () => {
       yield* send(Option.none())
       expect(kubernetes.writes()).toBe(0)
       expect(kubernetes.task().status.result).toEqual(lost)
+    }))
+
+  it.effect("knows its own result again, of which an older CRD stored only a part", () =>
+    Effect.gen(function*() {
+      const { exitCode: _, ...part } = result
+      const said: Array<unknown> = []
+      const logger = Logger.layer([Logger.make(({ message }) => said.push(message))])
+      const send = (stored: StageResult) =>
+        Effect.flatMap(world({ phase: "Succeeded", result: stored, claim }), ({ send }) => Effect.provide(send(Option.none()), logger))
+      yield* send(part)
+      expect(said).toEqual([])
+      yield* send({ ...part, message: "Another one." })
+      expect(said.flat()).toEqual([expect.stringContaining("has another result already")])
     }))
 
   it.effect("adds the result to a task that was given up meanwhile, whose phase stays", () =>

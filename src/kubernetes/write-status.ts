@@ -1,0 +1,34 @@
+// Writes the status of an AgentTask against the resource version that was read, for the controller and the worker.
+// Always holds: a value that is in no list of the CRD is refused, unless the caller has another status in place of the refused one.
+// Used by controller/execute and worker/task-kind.
+import { Effect, Option } from "effect"
+import type { AgentTask, AgentTaskStatus } from "../schema/agent-task.ts"
+import type { Kubernetes } from "./client.ts"
+import type { KubernetesError } from "./errors.ts"
+import type { Kind } from "./kinds.ts"
+
+/** Returns the fields of the status whose value is in no list of the CRD. */
+const unsupported = (error: KubernetesError): ReadonlyArray<string> =>
+  error._tag === "Invalid" ? error.causes.filter(({ reason }) => reason === "FieldValueNotSupported").map(({ field }) => field) : []
+
+/** `instead` returns what to write if an older CRD does not have the values of these fields. */
+export const writeStatus = <A>(
+  kubernetes: Kubernetes["Service"],
+  kind: Kind<A>,
+  { metadata: { name, namespace, resourceVersion, uid }, spec }: AgentTask,
+  status: AgentTaskStatus,
+  instead: (status: AgentTaskStatus, fields: ReadonlyArray<string>) => Option.Option<AgentTaskStatus>
+): Effect.Effect<A, KubernetesError> => {
+  // The API server ignores the spec, but the object has to be valid.
+  const write = (status: AgentTaskStatus) =>
+    kubernetes.updateStatus(kind, { metadata: { name, namespace, resourceVersion, uid }, spec, status })
+  return Effect.catch(write(status), (error) =>
+    Option.match(instead(status, unsupported(error)), {
+      onNone: () => Effect.fail(error),
+      onSome: (other) =>
+        Effect.andThen(
+          Effect.logWarning("An older CRD refuses the reason of an end, so a plain one is written", error.message),
+          write(other)
+        )
+    }))
+}

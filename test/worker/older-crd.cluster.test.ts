@@ -1,0 +1,119 @@
+// A worker meets a CRD that is older than itself, as when an image is upgraded before the CRD: how its stage ended is stored all the same.
+// The CRD is the first version's, in a group of its own, so that it is beside the one of the other tests.
+import { expect, layer } from "@effect/vitest"
+import { ConfigProvider, Effect, Layer, Option, Schedule } from "effect"
+import { randomBytes } from "node:crypto"
+import { readFileSync } from "node:fs"
+import { tmpdir } from "node:os"
+import { join } from "node:path"
+import { parse } from "yaml"
+import { agentTaskOpenApi } from "../../src/core/manifest/crd.ts"
+import { Kubernetes } from "../../src/kubernetes/client.ts"
+import { fromKubeconfig } from "../../src/kubernetes/credentials.ts"
+import { definitions, type Kind, namespaces } from "../../src/kubernetes/kinds.ts"
+import { Sha256 } from "../../src/schema/names.ts"
+import type { StageResult } from "../../src/schema/stage-result.ts"
+import { claimTask } from "../../src/worker/claim.ts"
+import { report } from "../../src/worker/report.ts"
+import { Settings } from "../../src/worker/settings.ts"
+import { taskKind, writeTaskStatus } from "../../src/worker/task-kind.ts"
+import { neverStops } from "./never-stops.ts"
+
+const suffix = randomBytes(4).toString("hex")
+const namespace = `test-older-crd-${suffix}`
+const group = `t${suffix}.test.agent-job.io`
+const firstSchema: object = parse(readFileSync("test/gitops/crd-v0.yaml", "utf8")).spec.versions[0].schema.openAPIV3Schema
+const crdWith = (openAPIV3Schema: object) => ({
+  metadata: { name: `atasks.${group}` },
+  spec: {
+    group,
+    scope: "Namespaced",
+    names: { kind: "AgentTask", plural: "atasks" },
+    versions: [{ name: "v1", served: true, storage: true, subresources: { status: {} }, schema: { openAPIV3Schema } }]
+  }
+})
+
+const ofGroup = <A>(kind: Kind<A>): Kind<A> => kind.plural === taskKind.plural ? { ...kind, apiVersion: `${group}/v1` } : kind
+
+const cluster = Layer.effect(
+  Kubernetes,
+  Effect.gen(function*() {
+    const kubernetes = yield* Kubernetes
+    yield* Effect.acquireRelease(
+      kubernetes.create(definitions, crdWith(firstSchema)),
+      () => Effect.ignore(kubernetes.delete(definitions, { name: `atasks.${group}` }))
+    )
+    yield* Effect.acquireRelease(
+      kubernetes.create(namespaces, { metadata: { name: namespace } }),
+      () => Effect.ignore(kubernetes.delete(namespaces, { name: namespace }))
+    )
+    // Until the resource is served.
+    yield* kubernetes.list(ofGroup(taskKind), { namespace }).pipe(Effect.retry({ times: 100, schedule: Schedule.spaced("100 millis") }))
+    return Kubernetes.of({
+      ...kubernetes,
+      get: (kind, place) => kubernetes.get(ofGroup(kind), place),
+      create: (kind, object) => kubernetes.create(ofGroup(kind), object),
+      updateStatus: (kind, object) => kubernetes.updateStatus(ofGroup(kind), object)
+    })
+  })
+).pipe(Layer.provide(Kubernetes.layer(fromKubeconfig())), Layer.orDie)
+
+const settingsOf = (task: string) =>
+  Layer.orDie(Settings.layer).pipe(Layer.provide(ConfigProvider.layer(ConfigProvider.fromUnknown({
+    AGENT_JOB_NAMESPACE: namespace,
+    AGENT_JOB_TASK: task,
+    AGENT_JOB_JOB: `agent-job-${task}`,
+    AGENT_JOB_CONFIG_HASH: "c0ffee",
+    AGENT_JOB_POD_NAME: `agent-job-${task}-abcde`,
+    AGENT_JOB_POD_UID: "pod-uid",
+    AGENT_JOB_NODE: "node-1",
+    AGENT_JOB_DATA_DIR: "/none",
+    AGENT_JOB_PRIVATE_DIR: "/none",
+    AGENT_JOB_TERMINATION_LOG: join(tmpdir(), `${namespace}-termination-log`)
+  }))))
+
+const known: StageResult = {
+  outcome: "succeeded",
+  reason: "Completed",
+  message: "tofu apply ended with success.",
+  exitCode: 0,
+  statePushed: true,
+  finishedAt: "2026-01-01T00:00:00Z"
+}
+const result: StageResult = { ...known, stateDigest: Sha256.make("0".repeat(64)) }
+
+/** Makes a task, claims it and reports this result of it; returns the task as it is then, and the effect that reports again. */
+const ended = Effect.fnUntraced(function*(name: string, result: StageResult) {
+  const kubernetes = yield* Kubernetes
+  const around = Layer.merge(settingsOf(name), neverStops())
+  const at = { name, namespace }
+  const made = yield* kubernetes.create(taskKind, {
+    metadata: at,
+    spec: { workspace: "demo", stage: "apply", source: { inline: { "main.tf": "" } } }
+  })
+  yield* writeTaskStatus(made, { phase: "Starting", reason: "JobCreated", message: "Starts." })
+  const { claim } = yield* Effect.provide(claimTask(), around)
+  const send = Effect.provide(report(claim, result, { flushLog: () => Effect.void, tellPool: Option.none() }), around)
+  yield* send
+  return { send, read: kubernetes.get(taskKind, at), task: yield* kubernetes.get(taskKind, at) }
+})
+
+layer(cluster, { timeout: 60_000, excludeTestServices: true })("an API server with an older CRD", (it) => {
+  it.effect("stores an end without a reason that it does not have in its list", () =>
+    Effect.gen(function*() {
+      const { task: { status } } = yield* ended("reason", { ...known, outcome: "failed", reason: "StateRescuePending" })
+      expect(status).toMatchObject({ phase: "Failed", reason: "ExitCode", message: known.message, result: { reason: "ExitCode" } })
+      expect(status.conditions?.map(({ reason }) => reason)).toEqual(Array(3).fill("StateRescuePending"))
+    }))
+
+  it.effect("stores what it knows of a result, so that the task ends, and lets every later write have the result as it is stored", () =>
+    Effect.gen(function*() {
+      const { read, send, task } = yield* ended("field", result)
+      expect(task.status).toMatchObject({ phase: "Succeeded", reason: "Completed", claim: { podUid: "pod-uid" } })
+      expect(task.status.result).toEqual(known)
+      const reported = yield* writeTaskStatus(task, { ...task.status, reportedAt: known.finishedAt })
+      yield* (yield* Kubernetes).apply(definitions, crdWith(agentTaskOpenApi()))
+      yield* send
+      expect((yield* read).status).toEqual(reported.status)
+    }))
+})
