@@ -6,12 +6,13 @@ import type { AgentTask, AgentTaskSpec, AgentTaskStatus } from "../schema/agent-
 import { agentTaskResource, type Sha256, type Uid } from "../schema/names.ts"
 import type { Artifact, FluxSource } from "../schema/source.ts"
 import { Action, Notice } from "./action.ts"
+import { isInterim, lostSight, ownAgain, reflected, unapplied, unattempted } from "./attempt-conditions.ts"
 import { spreadMillis } from "./fingerprint.ts"
 import { isForGood, type Observed, type Refusal, waitReasonOf } from "./observed.ts"
 import { planAgainAfterMillis } from "./plan-again.ts"
 import { later, type Respond, type RespondTo, unchanged } from "./response.ts"
 import { is, millisSince, type Situation, type When } from "./situation.ts"
-import { acknowledged, isInterim, isOver, lostSight, ownAgain, reflected, unapplied, unattempted } from "./status.ts"
+import { acknowledged, isOver } from "./status.ts"
 
 /** How long tasks that follow the same source may share one read of it. */
 export const answerMillis = 5_000
