@@ -65,8 +65,8 @@ export const isLaunchMarkedFailed = ({ status }: AgentTask, { uid }: JobSeen): b
 export const withFailedLaunch = (status: AgentTaskStatus): AgentTaskStatus =>
   status.job === undefined ? status : { ...status, job: { ...status.job, replacedFor: "LaunchFailed" } }
 
-/** Returns the status of a task that is over, for which no other Job is made. */
-export const withoutReplacement = (status: AgentTaskStatus): AgentTaskStatus => {
+/** Returns the status of a task that is over: no other Job is made for it, whatever its last one was to be replaced for. */
+export const withoutReplacedFor = (status: AgentTaskStatus): AgentTaskStatus => {
   if (status.job === undefined) return status
   const { replacedFor: _, ...job } = status.job
   return { ...status, job }
@@ -101,7 +101,7 @@ const madeAnew = "Its Job is made anew. "
  * Returns the status as this release writes it: a release without `status.job.replacedFor` says the same in the message alone. This can be
  * removed with the first release to which no release without that field can be upgraded.
  */
-export const withReplacement = (status: AgentTaskStatus): AgentTaskStatus => {
+export const asThisReleaseWrites = (status: AgentTaskStatus): AgentTaskStatus => {
   const { job, message = "", phase } = status
   if (phase !== "Starting" || job === undefined || job.replacedFor !== undefined) return status
   if (message.endsWith("It is launched again.")) return withFailedLaunch(status)
