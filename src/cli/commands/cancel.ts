@@ -4,7 +4,7 @@
 import { Effect } from "effect"
 import { Argument, Command } from "effect/cli"
 import { BadInput, Failed } from "../failure.ts"
-import { lazily } from "../lazily.ts"
+import { lazily, loading } from "../lazily.ts"
 import { isRunId, isTaskName } from "../run-or-task.ts"
 import { clusterFlags, serverFlags, toggle } from "../settings.ts"
 import { forPeople, withServer } from "../with-server.ts"
@@ -34,7 +34,7 @@ export const cancel = Command.make(
         given,
         forPeople,
         Effect.fnUntraced(function*({ screen, server }) {
-          const [{ inWords }, { patiently }] = yield* Effect.promise(() =>
+          const [{ inWords }, { patiently }] = yield* loading(() =>
             Promise.all([import("../../core/run-machine.ts"), import("../follow-run.ts")])
           )
           const { final, status } = yield* patiently(server.run(name))

@@ -4,7 +4,7 @@ import { Clock, Effect, Option } from "effect"
 import { Argument, Command, Flag } from "effect/cli"
 import { type Answer, outputFlag, print } from "../answer.ts"
 import { BadInput } from "../failure.ts"
-import { lazily } from "../lazily.ts"
+import { lazily, loading } from "../lazily.ts"
 import { isRunId, isTaskName } from "../run-or-task.ts"
 import { type ClusterFlags, clusterFlags, type ServerFlags, serverFlags } from "../settings.ts"
 import { forPrograms, withServer } from "../with-server.ts"
@@ -32,7 +32,7 @@ const fromServer = (given: ServerFlags, what: string, workspace: Option.Option<s
     given,
     forPrograms,
     Effect.fnUntraced(function*({ server }) {
-      const { auditTable, runDetails, runTable, workspaceTable } = yield* Effect.promise(() => import("../rows.ts"))
+      const { auditTable, runDetails, runTable, workspaceTable } = yield* loading(() => import("../rows.ts"))
       if (what === "audit") {
         const entries = yield* server.audit
         return {
