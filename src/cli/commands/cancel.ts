@@ -53,7 +53,11 @@ export const cancel = Command.make(
       })
     }
     return yield* lazily(async () => {
-      const [{ cancelTask, cluster }, { Screen }] = await Promise.all([import("../tasks.ts"), import("../screen.ts")])
+      const [{ cluster }, { cancelTask }, { Screen }] = await Promise.all([
+        import("../cluster.ts"),
+        import("../tasks.ts"),
+        import("../screen.ts")
+      ])
       return cancelTask(given, name).pipe(Effect.provide(cluster(given)), Effect.provide(Screen.layer(forPeople)))
     })
   })

@@ -33,7 +33,7 @@ export const drain = Command.make(
     if (given.wait && given.undo) return yield* new BadInput({ message: "--wait and --undo exclude each other; give one of them." })
     const answer = yield* lazily(async () => {
       const [{ cluster }, { drain, undo }, { Screen }] = await Promise.all([
-        import("../tasks.ts"),
+        import("../cluster.ts"),
         import("../draining.ts"),
         import("../screen.ts")
       ])

@@ -62,7 +62,11 @@ const fromServer = (given: ServerFlags, what: string, workspace: Option.Option<s
 
 const fromCluster = (given: ClusterFlags, what: string) =>
   lazily(async () => {
-    const [{ cluster, getTask, listTasks }, { taskTable }] = await Promise.all([import("../tasks.ts"), import("../rows.ts")])
+    const [{ cluster }, { getTask, listTasks }, { taskTable }] = await Promise.all([
+      import("../cluster.ts"),
+      import("../tasks.ts"),
+      import("../rows.ts")
+    ])
     return Effect.gen(function*() {
       const now = yield* Clock.currentTimeMillis
       if (what !== "tasks") {

@@ -44,7 +44,7 @@ export const migrate = Command.make(
     return yield* lazily(async () => {
       const [{ migrateRelease }, { cluster }, { Screen }] = await Promise.all([
         import("../migrate-release.ts"),
-        import("../tasks.ts"),
+        import("../cluster.ts"),
         import("../screen.ts")
       ])
       return migrateRelease({ ...given, base }).pipe(
