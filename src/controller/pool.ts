@@ -1,6 +1,6 @@
 // The controller's side of the pool API: takes assignments, acknowledges them, and reports what no worker could.
 // Every call may be repeated: a call whose answer was lost changes nothing the second time.
-// Used by controller/pool-intake and controller/pool-reports, and by cli/commands/worker to ask once.
+// Used by controller/pool-intake and controller/pool-reports; cli/commands/worker asks it once.
 import { Context, Data, Effect, Layer, Option, Redacted, Schema } from "effect"
 import { HttpClient, HttpClientRequest as Request, type HttpClientResponse } from "effect/http"
 import { readFile } from "node:fs/promises"

@@ -1,6 +1,6 @@
 // Tasks that follow their source: when such a task makes its next attempt, when that plan is applied, and what the task says of them.
 // Attempts are tasks of their own under derived names, one after another. Each takes the newest artifact when its Job is made.
-// Used by core/plan; the rest of the table does not know that a task is an attempt.
+// Used by core/plan, and by what keeps attempts and their task together; the rest of the table does not know that a task is an attempt.
 import { Option } from "effect"
 import type { AgentTask, AgentTaskSpec, AgentTaskStatus } from "../schema/agent-task.ts"
 import { agentTaskResource, type Sha256, type Uid } from "../schema/names.ts"

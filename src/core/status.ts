@@ -1,6 +1,6 @@
 // How a status goes from one phase to the next: the only place where phase, reason and kstatus conditions are put together.
 // A condition's transition time changes only when its status does, so an unchanged situation gives an equal status.
-// Used by core/response, core/over, core/claimed and core/attempt-conditions, and by worker/claim and worker/report for claim and result.
+// Used by core/attempt-conditions and the responses to a task, by the worker for claim and result, and wherever a phase is read.
 import { Schema } from "effect"
 import {
   type AgentTask,

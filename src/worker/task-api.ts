@@ -1,6 +1,6 @@
 // The task API of the pool's server, as the worker calls it with the token of its stage.
 // Always holds: the token goes to the server's own address and nowhere else, and is read anew for every request.
-// Used by worker/worker, worker/pool-backing, worker/state-delivery and worker/state-gateway.
+// Used by worker/worker, worker/pool-backing, and the parts that deliver states.
 import { Context, Data, Duration, Effect, Layer, Option, Predicate, Schema, Stream } from "effect"
 import { HttpBody, HttpClient, HttpClientRequest as Request, type HttpClientResponse } from "effect/http"
 import { createHash } from "node:crypto"
