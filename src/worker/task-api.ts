@@ -5,10 +5,11 @@ import { Context, Data, Duration, Effect, Layer, Option, Predicate, Schema, Stre
 import { HttpBody, HttpClient, HttpClientRequest as Request, type HttpClientResponse } from "effect/http"
 import { createHash } from "node:crypto"
 import { createReadStream, readFileSync, statSync } from "node:fs"
+import { meaningOf, problemIn, ServerRefusal } from "../core/server-refusal.ts"
 import { reasonOf } from "../http/cause.ts"
 import { toServer } from "../http/connections.ts"
 import { type JournalEntry, JournalPosition, JournalRequest } from "../schema/effects.ts"
-import { isOneOf, Problem } from "../schema/problem.ts"
+import { isOneOf } from "../schema/problem.ts"
 import { StageResult } from "../schema/stage-result.ts"
 import {
   archiveLimitBytes,
@@ -112,20 +113,19 @@ const tooLargeBefore = () =>
 const smallBodyTimeout = Duration.seconds(30)
 const largeBodyTimeout = Duration.minutes(10)
 
-const decodeProblem = Schema.decodeUnknownOption(Schema.fromJsonString(Problem))
 const parseJson = Option.liftThrowable((text: string): unknown => JSON.parse(text))
 
 /** Returns the error that an answer other than success means. */
-export const refusalOf = (status: number, text: string): TaskApiError => {
-  const said = decodeProblem(text)
-  // An answer in another form is from a proxy or the like in front of the server, which may give it while the server is away.
-  if (Option.isNone(said) || status < 400) return status === 413 ? tooLargeBefore() : new NoAnswer({ detail: `it answers ${status}` })
-  const { error, message } = said.value
-  const brokeOff = isOneOf(error, "bad-request", "request-timeout") // the request did not reach the server whole
-  if (status === 429 || status >= 500 || brokeOff) return new NoAnswer({ detail: message, isSaid: true })
-  if (status === 401 || isOneOf(error, "taken")) return new TokenRefused({ status })
-  return new Declined({ status, message, body: Option.getOrUndefined(parseJson(text)) })
-}
+export const refusalOf = (status: number, text: string): TaskApiError =>
+  ServerRefusal.$match(meaningOf(status, problemIn(text)), {
+    NotOwn: (): TaskApiError => status === 413 ? tooLargeBefore() : new NoAnswer({ detail: `it answers ${status}` }),
+    AskAgain: ({ message }) => new NoAnswer({ detail: message, isSaid: true }),
+    TokenRefused: () => new TokenRefused({ status }),
+    Final: ({ error, message }) =>
+      isOneOf(error, "taken")
+        ? new TokenRefused({ status })
+        : new Declined({ status, message, body: Option.getOrUndefined(parseJson(text)) })
+  })
 
 /** Returns the error code for programs in the server's answer, if there is one. */
 export const problemCodeOf = ({ body }: Declined): string | undefined =>

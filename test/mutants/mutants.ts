@@ -564,9 +564,10 @@ export const mutants: ReadonlyArray<Mutant> = [
   },
   {
     name: "a proxy that forbids ends the saving of a state",
-    file: "src/worker/task-api.ts",
-    from: "Option.isNone(said) || status < 400",
-    to: "Option.isNone(said) && status === 403) return new TokenRefused({ status })\n  if (Option.isNone(said) || status < 400",
+    file: "src/core/server-refusal.ts",
+    from: "if (Option.isNone(said) || status < 400)",
+    to:
+      "if (Option.isNone(said) && status === 403) return ServerRefusal.TokenRefused({ error: \"\", message: \"\" })\n  if (Option.isNone(said) || status < 400)",
     test: "worker/task-api.test.ts"
   },
   {
