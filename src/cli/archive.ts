@@ -23,7 +23,7 @@ export interface Archive {
 }
 
 /** The largest archive, compressed: larger than any real configuration, and small enough to harm neither this program nor the server. */
-export const maxArchiveBytes = 100 * 1024 * 1024
+const maxArchiveBytes = 100 * 1024 * 1024
 
 const configuration = /\.(?:tf|tofu)(?:\.json)?$/u
 

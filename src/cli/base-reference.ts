@@ -1,6 +1,6 @@
 // Where an overlay goes, and where it finds its base: what --base names, or else the checkout that this program runs from.
 // Invariant: a remote base is pinned to a version, and a local one is a path relative to the overlay's folder.
-// Used by cli/commands/overlay.ts, cli/commands/migrate.ts and cli/base-contents.ts.
+// Used by the commands overlay and migrate, by cli/base-contents.ts, and by what tells the base to a person.
 import { Effect, Option, Predicate } from "effect"
 import { Flag } from "effect/cli"
 import { existsSync, realpathSync, statSync } from "node:fs"

@@ -35,7 +35,7 @@ export class NothingThere extends Data.TaggedError("NothingThere")<{ readonly me
 export class ServerUnreachable extends Data.TaggedError("ServerUnreachable")<{
   readonly url: string
   readonly detail: string
-  /** Whether the request surely had no effect: it did not reach the server, or the server refused it with 429. */
+  /** Whether the request surely had no effect: it did not reach the server whole, or the server refused it with 429. */
   readonly hadNoEffect?: boolean
 }> {
   override readonly [Runtime.errorExitCode] = exitCode.unreachable

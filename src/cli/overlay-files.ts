@@ -1,6 +1,6 @@
 // An overlay as files: kustomization.yaml, values.yaml, and a file for each patch and object, each with our mark in its first line.
 // Invariant: the same overlay gives the same bytes, and no file has a token.
-// Used by cli/write-overlay.ts and cli/migrate-release.ts.
+// Used by cli/write-overlay.ts and cli/migrate-release.ts; cli/overlay-folder.ts knows its files again by their marks.
 import { Document, isCollection, isScalar, visit } from "yaml"
 import { configMapName } from "../core/manifest/config-map.ts"
 import { type Described, fileName } from "../core/overlay/file-name.ts"

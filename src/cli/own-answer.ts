@@ -22,12 +22,13 @@ const Refusal = Schema.fromJsonString(Schema.Union([
   Problem
 ]))
 
-/** Returns the sentence in the body of a refusal; none if the body is not the server's own. */
-export const saidBy = (text: string): string | undefined => {
-  const refusal = Option.getOrUndefined(Schema.decodeUnknownOption(Refusal)(text))
-  if (refusal === undefined) return undefined
-  return "message" in refusal ? refusal.message : refusal.errors[0].detail
-}
+/** Returns what the body of a refusal says, in whichever form; none if the body is not the server's own. */
+export const saidBy = (text: string): Option.Option<Problem> =>
+  Option.map(Schema.decodeUnknownOption(Refusal)(text), (refusal) => {
+    if ("message" in refusal) return refusal
+    const [{ detail, title }] = refusal.errors
+    return { error: title.replaceAll(" ", "-"), message: detail }
+  })
 
 /** Reports whether an answer may be the one that the server gives. */
 export const isOwn = ({ headers, status }: HttpClientResponse.HttpClientResponse, { mediaType, status: own }: Expected): boolean =>

@@ -3,6 +3,7 @@
 // Used by cli/server-client, which says what to ask for.
 import { Duration, Effect, Option, Predicate, Redacted, Schema, Stream } from "effect"
 import { type HttpClient, HttpClientRequest as Request, type HttpClientResponse } from "effect/http"
+import { meaningOf, ServerRefusal } from "../core/server-refusal.ts"
 import { causesOf } from "../http/cause.ts"
 import { archiveLimitBytes } from "../schema/task-api.ts"
 import { NothingThere, type ServerFailure, ServerRefused, ServerUnreachable, TokenRefused } from "./failure.ts"
@@ -75,33 +76,30 @@ export const makeRequests = ({ token, url }: Connection, http: HttpClient.HttpCl
     return `${url}${path.slice(Math.max(0, path.lastIndexOf("/api/v2/")))}`
   }
 
-  const refused = (status: number, text: string, thing: string): ServerFailure => {
-    const said = saidBy(text)
-    if (status === 401 && said !== undefined) return new TokenRefused({ url, given: Option.isSome(token) })
-    if (said === undefined && (status === 401 || status === 403)) return unreachable(notOwn(status))
-    // A proxy before a server that is away for a moment answers 404 too, but not with a body of the server's.
-    if (status === 404 && said !== undefined) {
-      return new NothingThere({ message: `There is no ${thing} on ${url}; \`agent-job get runs\` lists what there is.` })
-    }
+  /** Returns the failure of an answer that something before the server gives, perhaps while the server is away for a moment. */
+  const refusedBefore = (status: number): ServerFailure => {
+    if (status === 401 || status === 403) return unreachable(notOwn(status))
     if (status === 404 || status === 429 || status >= 500) {
-      return new ServerUnreachable({
-        url,
-        detail: `it answers ${status}${said === undefined ? "" : `: ${said}`}`,
-        hadNoEffect: status === 429
-      })
-    }
-    if (said === undefined && status === 413) {
-      return new ServerRefused({
-        status,
-        message:
-          `Something before the server at ${url} takes no body of this size (413); raise its limit to ${largestUpload} (nginx: client_max_body_size).`
-      })
+      return new ServerUnreachable({ url, detail: `it answers ${status}`, hadNoEffect: status === 429 })
     }
     return new ServerRefused({
       status,
-      message: said ?? `The server at ${url} refused the request with ${status}; check that it has the same version as this program.`
+      message: status === 413
+        ? `Something before the server at ${url} takes no body of this size (413); raise its limit to ${largestUpload} (nginx: client_max_body_size).`
+        : `The server at ${url} refused the request with ${status}; check that it has the same version as this program.`
     })
   }
+
+  const refused = (status: number, text: string, thing: string): ServerFailure =>
+    ServerRefusal.$match(meaningOf(status, saidBy(text)), {
+      NotOwn: () => refusedBefore(status),
+      AskAgain: ({ message }) => new ServerUnreachable({ url, detail: `it answers ${status}: ${message}`, hadNoEffect: status < 500 }),
+      TokenRefused: () => new TokenRefused({ url, given: Option.isSome(token) }),
+      Final: ({ message }) =>
+        status === 404
+          ? new NothingThere({ message: `There is no ${thing} on ${url}; \`agent-job get runs\` lists what there is.` })
+          : new ServerRefused({ status, message })
+    })
 
   /** Sends a request as it is. Any answer but the expected one is a failure. */
   const send = (

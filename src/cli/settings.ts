@@ -39,6 +39,9 @@ export const serverFlags = {
   )
 }
 
+/** The flag for a namespace, as kubectl and helm have it. What it names, and whether it may be left out, is each command's own. */
+export const namespaceFlag = Flag.String("namespace").pipe(Flag.withAlias("n"), Flag.withMetavar("NAME"))
+
 /** The namespace where the shipped values put AgentTasks. */
 export const usualTaskNamespace = "agent-job-tasks"
 
@@ -48,9 +51,7 @@ export const clusterFlags = {
     Flag.optional,
     Flag.withDescription("A context of the kubeconfig (KUBECONFIG); by default the current one.")
   ),
-  namespace: Flag.String("namespace").pipe(
-    Flag.withAlias("n"),
-    Flag.withMetavar("NAME"),
+  namespace: namespaceFlag.pipe(
     Flag.withDefault(usualTaskNamespace),
     Flag.withDescription(`Where the AgentTasks are; ${usualTaskNamespace} by default.`)
   )
@@ -64,10 +65,8 @@ export const installationFlags = {
     Flag.withDefault("agent-job"),
     Flag.withDescription("The name of the installation.")
   ),
-  namespace: Flag.String("namespace").pipe(
+  namespace: namespaceFlag.pipe(
     Flag.withSchema(Namespace),
-    Flag.withAlias("n"),
-    Flag.withMetavar("NAME"),
     Flag.withDefault("agent-job"),
     Flag.withDescription("Its namespace.")
   )

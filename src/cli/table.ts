@@ -1,6 +1,6 @@
 // Aligned columns for a terminal: widths are counted in cells, so that wide and combining characters keep the columns straight.
 // Invariant: no line ends in spaces.
-// Used by get and the tables of run.
+// Used by whatever prints tables or columns, and by the screen, which cuts lines to its width.
 import { CliOutput } from "effect/cli"
 
 const cells = (text: string, width: number) => text + " ".repeat(Math.max(0, width - CliOutput.displayWidth(text)))

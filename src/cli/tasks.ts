@@ -1,11 +1,10 @@
 // What the commands do with the AgentTasks of a cluster: list them, read the log of a task's Pod, cancel one.
 // Invariant: it asks only the API server, so it works without an agent-job server.
-// Used by get, logs and cancel.
+// Used by the commands get, logs and cancel.
 import { Duration, Effect, Option, Result, Schedule, Schema, Stream } from "effect"
 import { cancellationOf } from "../core/cancellation.ts"
 import { isOver } from "../core/status.ts"
 import { Kubernetes } from "../kubernetes/client.ts"
-import { discover } from "../kubernetes/credentials.ts"
 import type { NotFound } from "../kubernetes/errors.ts"
 import { agentTasks, decoding } from "../kubernetes/kinds.ts"
 import type { KubernetesObject } from "../kubernetes/object.ts"
@@ -16,10 +15,6 @@ import { Screen } from "./screen.ts"
 import type { ClusterFlags } from "./settings.ts"
 
 const kind = decoding(agentTasks, AgentTask)
-
-/** Returns the Kubernetes client for the context that was asked for, or for the current one. */
-export const cluster = ({ context }: Pick<ClusterFlags, "context">) =>
-  Kubernetes.layer(discover({ context: Option.getOrUndefined(context) }))
 
 const notKnown = ({ context }: ClusterFlags) =>
   new NothingThere({

@@ -55,10 +55,6 @@ const tasks = decoding(agentTasks, AgentTask)
 
 const placeOf = ({ metadata: { name, namespace } }: AgentTask) => ({ name, namespace })
 
-/** Asks the worker of a task to stop. */
-export const cancelTask = (kubernetes: Kubernetes["Service"], task: Pick<AgentTask, "metadata">) =>
-  kubernetes.apply(agentTasks, cancellationOf(task))
-
 const make = Effect.fnUntraced(function*(identity: string) {
   const kubernetes = yield* Kubernetes
   const { report, reportWait } = yield* makePoolReports
@@ -177,7 +173,7 @@ const make = Effect.fnUntraced(function*(identity: string) {
       CreateJob: ({ epoch }) => createJob(task, config, epoch),
       DeleteJob: (action) => unlessNotFound(deleteJob(task, action)),
       CreateTask: ({ name, spec }) => withoutJob(createTask(task, name, spec)),
-      Cancel: () => unlessNotFound(cancelTask(kubernetes, task)),
+      Cancel: () => unlessNotFound(kubernetes.apply(agentTasks, cancellationOf(task))),
       ReportResult: (action) => withoutJob(report(task, action)),
       Release: () => unlessNotFound(release(task)),
       DeleteTask: () => unlessNotFound(kubernetes.delete(agentTasks, placeOf(task), { uid: task.metadata.uid }))

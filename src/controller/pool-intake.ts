@@ -2,6 +2,7 @@
 // A crash at any point loses nothing: an assignment that is not acknowledged is offered again, and finds its task under the same name.
 // Run by controller/leader while it leads.
 import { Data, Effect, Option, Ref, Schedule, Stream, SubscriptionRef } from "effect"
+import { cancellationOf } from "../core/cancellation.ts"
 import {
   belongsToAssignment,
   carriesOut,
@@ -26,7 +27,6 @@ import type { Assignment } from "../schema/pool-api.ts"
 import type { FailureReason } from "../schema/reason.ts"
 import { longestMessage } from "../schema/stage-result.ts"
 import { Configuration } from "./configuration.ts"
-import { cancelTask } from "./execute.ts"
 import { Pool } from "./pool.ts"
 import type { World } from "./world.ts"
 
@@ -94,7 +94,7 @@ const keepToken = Effect.fnUntraced(function*(task: AgentTask, token: string) {
     { op: "test", path: "/metadata/ownerReferences/0/uid", value: uid },
     { op: "add", path: "/data", value: data }
   ]).pipe(
-    Effect.catchTag("Invalid", () => Effect.andThen(cancelTask(kubernetes, task), Effect.fail(stranger))) // the task must not run with a stranger's Secret
+    Effect.catchTag("Invalid", () => Effect.andThen(kubernetes.apply(agentTasks, cancellationOf(task)), Effect.fail(stranger))) // the task must not run with a stranger's Secret
   )
   yield* kubernetes.create(secrets, {
     metadata: { ...place, labels: managedByUs, ownerReferences: [ownerReference(task)] },
@@ -203,7 +203,11 @@ const cancel = Effect.fn("PoolIntake.cancel")(function*({ namespace }: Intake, i
   const name = taskNameOfId(id)
   if (Option.isNone(name)) return
   const found = Option.filter(yield* find(tasks, { namespace, name: name.value }), ({ spec }) => belongsToAssignment(spec, id))
-  if (Option.isSome(found)) return yield* isOver(found.value.status.phase) ? remind(id, found.value) : cancelTask(kubernetes, found.value)
+  if (Option.isSome(found)) {
+    return yield* isOver(found.value.status.phase)
+      ? remind(id, found.value)
+      : kubernetes.apply(agentTasks, cancellationOf(found.value))
+  }
   yield* pool.report(id, Option.none(), {
     outcome: "cancelled",
     reason: "Cancelled",

@@ -1,14 +1,15 @@
 // The controller's side of the pool API: takes assignments, acknowledges them, and reports what no worker could.
 // Every call may be repeated: a call whose answer was lost changes nothing the second time.
-// Used by controller/pool-intake and controller/pool-reports, and by cli/commands/worker to ask once.
+// Used by controller/pool-intake and controller/pool-reports; cli/commands/worker asks it once.
 import { Context, Data, Effect, Layer, Option, Redacted, Schema } from "effect"
 import { HttpClient, HttpClientRequest as Request, type HttpClientResponse } from "effect/http"
 import { readFile } from "node:fs/promises"
 import { shortened } from "../core/sentence.ts"
+import { meaningOf, problemIn, ServerRefusal } from "../core/server-refusal.ts"
 import { reasonOf } from "../http/cause.ts"
 import { toServer } from "../http/connections.ts"
 import { AcquireResponse, type Assignment, CancellationsResponse, poolPath } from "../schema/pool-api.ts"
-import { isOneOf, Problem, type ProblemCode } from "../schema/problem.ts"
+import { isOneOf, type Problem, type ProblemCode } from "../schema/problem.ts"
 import type { Reason } from "../schema/reason.ts"
 import type { StageResult } from "../schema/stage-result.ts"
 
@@ -99,22 +100,20 @@ export const isFinalRefusal = (error: PoolError): boolean => error._tag === "Poo
 export const isSettled = (error: PoolError, from: string): boolean =>
   isUnknown(error) ? error.url === from : isRefusedAs(error, "result-exists", "taken")
 
-const decodeProblem = Schema.decodeUnknownOption(Schema.fromJsonString(Problem))
-
 const notUnderstood = "it answers what this version of agent-job does not understand; if it is the server, give both the same version"
 
-/** Returns what an answer other than the expected success means. It is the server's own only if it is a refusal in the server's form. */
+/** Returns what an answer other than the expected success means. */
 const refusalOf = (url: string, status: number, text: string): PoolUnreachable | PoolRefused => {
-  const said = status < 400 ? Option.none() : decodeProblem(text)
-  if (Option.isNone(said)) {
-    const page = text.trim() === "" ? "" : `: ${shortened(text.trim(), 200)}`
-    return new PoolUnreachable({ url, detail: `it answers ${status}, which is not the server's own${page}` })
-  }
-  const { error: code, message } = said.value
-  const detail = shortened(message, 600)
-  return status === 429 || status >= 500
-    ? new PoolUnreachable({ url, detail: `${status} ${detail.replace(/\.$/u, "")}` })
-    : new PoolRefused({ url, status, code, detail })
+  const refused = ({ error: code, message }: Problem) => new PoolRefused({ url, status, code, detail: shortened(message, 600) })
+  return ServerRefusal.$match(meaningOf(status, problemIn(text)), {
+    NotOwn: (): PoolUnreachable | PoolRefused => {
+      const page = text.trim() === "" ? "" : `: ${shortened(text.trim(), 200)}`
+      return new PoolUnreachable({ url, detail: `it answers ${status}, which is not the server's own${page}` })
+    },
+    AskAgain: ({ message }) => new PoolUnreachable({ url, detail: `${status} ${shortened(message, 600).replace(/\.$/u, "")}` }),
+    TokenRefused: refused,
+    Final: refused
+  })
 }
 
 const make = Effect.fnUntraced(function*(url: string, tokenFile: string) {

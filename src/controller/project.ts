@@ -1,6 +1,6 @@
 // Projects Kubernetes' objects to the flat facts that the core reads; nothing else of them is kept in memory.
 // Every Job and Pod that can be decoded becomes facts, whatever it holds; a termination message that is no result gives no last words.
-// Used by controller/mirror, controller/observe, controller/workspace-holder and controller/execute.
+// Used by controller/mirror, controller/observe, controller/workspace-holder and controller/execute, and by cli/draining.
 import { Option, Result, Schema } from "effect"
 import { taskUidLabel } from "../core/manifest/labels.ts"
 import type { ContainerSeen, JobSeen, PodSeen } from "../core/observed.ts"

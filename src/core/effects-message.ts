@@ -1,6 +1,6 @@
 // Says what a stage made that is not in its state, in a few sentences for the end of its message. The whole list is with the run.
 // Always holds: joined by `withLeft`, the text fits into the message of a result, however long the names are.
-// Used by worker/stage.ts, server/stage-ends.ts and cli/left-over.ts.
+// Used by worker/stage.ts, worker/settlement.ts, server/stage-ends.ts, cli/left-over.ts and core/import-blocks.ts.
 import type { Effected, JournalEntry, StageEffects } from "../schema/effects.ts"
 import { longestMessage } from "../schema/stage-result.ts"
 import { shortened, shortName } from "./sentence.ts"

@@ -1,6 +1,6 @@
 // Reads what an engine says about the real things it makes, changes and destroys, as journal entries without their numbers.
 // Always holds: only a line in the engine's own format gives an entry; every other line is skipped.
-// Used by core/journal.ts.
+// Used by worker/stage.ts, which reads them, and by core/journal.ts.
 import { Option, Schema } from "effect"
 import { type EffectAction, type JournalEntry, longestIdentity } from "../schema/effects.ts"
 import { plainText } from "./outcome.ts"

@@ -1,6 +1,6 @@
 // What a Flux source has to offer at the moment: its artifact, or a sentence that says why there is none to use.
 // The artifact is never taken while its source is not ready or Flux has not seen the source's newest spec: it may be of another branch.
-// Used by controller/observe, controller/turns and core/situation.
+// Used by the parts of the controller that read or await a source, and by core/situation.
 import { Option, Schema } from "effect"
 import type { AgentTask } from "../schema/agent-task.ts"
 import type { FluxObject } from "../schema/kubernetes.ts"

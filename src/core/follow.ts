@@ -1,17 +1,18 @@
 // Tasks that follow their source: when such a task makes its next attempt, when that plan is applied, and what the task says of them.
 // Attempts are tasks of their own under derived names, one after another. Each takes the newest artifact when its Job is made.
-// Used by core/plan; the rest of the table does not know that a task is an attempt.
+// Used by core/plan, and by what keeps attempts and their task together; the rest of the table does not know that a task is an attempt.
 import { Option } from "effect"
 import type { AgentTask, AgentTaskSpec, AgentTaskStatus } from "../schema/agent-task.ts"
 import { agentTaskResource, type Sha256, type Uid } from "../schema/names.ts"
 import type { Artifact, FluxSource } from "../schema/source.ts"
 import { Action, Notice } from "./action.ts"
+import { isInterim, lostSight, outdated, ownAgain, reflected, unapplied, unattempted } from "./attempt-conditions.ts"
 import { spreadMillis } from "./fingerprint.ts"
 import { isForGood, type Observed, type Refusal, waitReasonOf } from "./observed.ts"
 import { planAgainAfterMillis } from "./plan-again.ts"
 import { later, type Respond, type RespondTo, unchanged } from "./response.ts"
 import { is, millisSince, type Situation, type When } from "./situation.ts"
-import { acknowledged, isInterim, isOver, lostSight, outdated, ownAgain, reflected, unapplied, unattempted } from "./status.ts"
+import { acknowledged, isOver } from "./status.ts"
 
 /** How long tasks that follow the same source may share one read of it. */
 export const answerMillis = 5_000

@@ -1,6 +1,6 @@
 // Writes text as HCL, and two files that are added to a configuration: the values of its variables, and the backend that replaces its own.
 // Always holds: a plain value is a quoted string in which nothing is evaluated; only a value marked `hcl` is an expression.
-// Used by worker/provision.ts, and by cli/run-directory.ts for values that a person types.
+// Used by worker/provision.ts, by cli/run-directory.ts for values that a person types, and by what else writes HCL or knows these files.
 
 /** The name and the value of an input variable. `hcl` says that the value is an expression. */
 export interface InputValue {

@@ -1,6 +1,6 @@
 // The name of a task's Job, derived from the task's name so that it need not be recorded before the Job exists.
 // At most 57 characters, since Kubernetes adds six for the Pod's name. If two tasks have the same Job name, one waits for the other.
-// Used by core/manifest/job, core/manifest/admission-status, core/situation and core/start.
+// Used wherever a Job is made, or known by its name.
 import { fingerprint } from "./fingerprint.ts"
 
 const limit = 57

@@ -1,6 +1,6 @@
 // The journal of a stage: what the engine reported, or what its plan will make, numbered in order, and what that adds up to.
 // Always holds: numbers have no gap, and a journal that is full says so in its last entry.
-// Used by worker/journal.ts and worker/stage.ts.
+// Used by worker/journal.ts, worker/stage.ts and worker/settlement.ts.
 import { Option } from "effect"
 import { type JournalEntry, journalLimit } from "../schema/effects.ts"
 import type { Changes } from "../schema/stage-result.ts"

@@ -4,8 +4,8 @@
 import { Schema } from "effect"
 import type { AgentTask, AgentTaskStatus } from "../schema/agent-task.ts"
 import { WaitReason } from "../schema/reason.ts"
+import { hadToGo, mostRetries, retryDelayMillis } from "./disruption.ts"
 import type { JobSeen, Observed } from "./observed.ts"
-import { delayMillis, hadToGo, mostAgain } from "./plan-again.ts"
 import type { TaskPolicy } from "./task-policy.ts"
 
 const isWait = Schema.is(WaitReason)
@@ -15,7 +15,7 @@ const isWait = Schema.is(WaitReason)
  * task's fault, or if the task waits for its next launch since then.
  */
 export const mostLaunches = ({ maxLaunches }: TaskPolicy, why: string | undefined): number =>
-  maxLaunches + (hadToGo(why) || isWait(why) ? mostAgain : 0)
+  maxLaunches + (hadToGo(why) || isWait(why) ? mostRetries : 0)
 
 /** Returns how many launches there were: as many as the status says, or one if a Job went before the status mentioned it. */
 export const launchesOf = ({ hadJob, task }: Pick<Observed, "hadJob" | "task">): number => task.status.launches ?? (hadJob ? 1 : 0)
@@ -65,8 +65,8 @@ export const isLaunchMarkedFailed = ({ status }: AgentTask, { uid }: JobSeen): b
 export const withFailedLaunch = (status: AgentTaskStatus): AgentTaskStatus =>
   status.job === undefined ? status : { ...status, job: { ...status.job, replacedFor: "LaunchFailed" } }
 
-/** Returns the status of a task that is over, for which no other Job is made. */
-export const withoutReplacement = (status: AgentTaskStatus): AgentTaskStatus => {
+/** Returns the status of a task that is over: no other Job is made for it, whatever its last one was to be replaced for. */
+export const withoutReplacedFor = (status: AgentTaskStatus): AgentTaskStatus => {
   if (status.job === undefined) return status
   const { replacedFor: _, ...job } = status.job
   return { ...status, job }
@@ -91,7 +91,7 @@ export const isOutOfPatience = (task: AgentTask, job: JobSeen, knownMillis: numb
 // ── when the next is due ──
 
 /** Returns the milliseconds from one launch to the next, after as many failed launches as the status has. */
-export const nextAfterMillis = ({ launches = 1 }: AgentTaskStatus): number => delayMillis(launches)
+export const nextAfterMillis = ({ launches = 1 }: AgentTaskStatus): number => retryDelayMillis(launches)
 
 // ── what an earlier release wrote ──
 
@@ -101,7 +101,7 @@ const madeAnew = "Its Job is made anew. "
  * Returns the status as this release writes it: a release without `status.job.replacedFor` says the same in the message alone. This can be
  * removed with the first release to which no release without that field can be upgraded.
  */
-export const withReplacement = (status: AgentTaskStatus): AgentTaskStatus => {
+export const asThisReleaseWrites = (status: AgentTaskStatus): AgentTaskStatus => {
   const { job, message = "", phase } = status
   if (phase !== "Starting" || job === undefined || job.replacedFor !== undefined) return status
   if (message.endsWith("It is launched again.")) return withFailedLaunch(status)

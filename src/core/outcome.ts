@@ -1,6 +1,6 @@
 // What the end of a command, or of a whole stage, means: a reason and one sentence, from the exit code and the end of the log.
 // Always holds: a stage succeeds only when its last command ended with 0 and every state the engine wrote is confirmed.
-// Used by worker/stage.ts.
+// Used by worker/stage.ts and worker/engine.ts.
 import { Option } from "effect"
 import type { FailureReason } from "../schema/reason.ts"
 import { shortened } from "./sentence.ts"

@@ -2,9 +2,10 @@
 // Always holds: phase, reason and result stay.
 // Used by core/plan.
 import { Action } from "./action.ts"
+import { isInterim, ownAgain } from "./attempt-conditions.ts"
 import { later, type Respond, type RespondTo, unchanged } from "./response.ts"
 import { jobGoesOn, millisSinceEnd, patienceMillis } from "./situation.ts"
-import { acknowledged, isInterim, ownAgain } from "./status.ts"
+import { acknowledged } from "./status.ts"
 import { resultOf } from "./task-result.ts"
 
 export const keep: Respond = (s) => {

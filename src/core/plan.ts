@@ -5,7 +5,7 @@ import { Array, Option } from "effect"
 import { Action } from "./action.ts"
 import * as claimed from "./claimed.ts"
 import * as attempts from "./follow.ts"
-import { withReplacement } from "./launches.ts"
+import { asThisReleaseWrites } from "./launches.ts"
 import type { Observed } from "./observed.ts"
 import * as over from "./over.ts"
 import { deleteJob, type RespondTo, type Response, unchanged } from "./response.ts"
@@ -286,7 +286,7 @@ export const rows: ReadonlyArray<Row> = [
 
 const understood = (observed: Observed): Observed => {
   const { task } = observed
-  const status = withReplacement(task.status)
+  const status = asThisReleaseWrites(task.status)
   return status === task.status ? observed : { ...observed, task: { ...task, status } }
 }
 

@@ -4,8 +4,8 @@
 import { Option } from "effect"
 import { isOfQuota, quotaTooSmall, type TooSmall } from "../schema/quota.ts"
 import type { FailureReason } from "../schema/reason.ts"
+import { hadToGo } from "./disruption.ts"
 import type { ContainerSeen, JobSeen, Observed, PodSeen, Warning } from "./observed.ts"
-import { hadToGo } from "./plan-again.ts"
 import type { TaskPolicy } from "./task-policy.ts"
 
 export interface Trouble {

@@ -5,7 +5,7 @@ import { Option } from "effect"
 import { type AgentTaskStatus, longestStatusMessage, type Phase } from "../schema/agent-task.ts"
 import type { FailureReason, Reason } from "../schema/reason.ts"
 import { Action, Notice } from "./action.ts"
-import { launchesOf, withoutReplacement } from "./launches.ts"
+import { launchesOf, withoutReplacedFor } from "./launches.ts"
 import type { JobSeen } from "./observed.ts"
 import { sentence, shortened } from "./sentence.ts"
 import { assignmentOf, type Situation } from "./situation.ts"
@@ -76,7 +76,7 @@ export const ended = (
   message: string
 ): Response => ({
   ...unchanged(situation),
-  status: withoutReplacement(step(situation, { phase, reason, message })),
+  status: withoutReplacedFor(step(situation, { phase, reason, message })),
   notices: [Notice.Emit({ type: phase === "Failed" ? "Warning" : "Normal", reason, message })]
 })
 

@@ -1,6 +1,6 @@
 // Seals of plans: the text of a seal, and in which parts two seals differ, in words for a person.
 // Law: two seals have the same text exactly when no part differs, and every part that differs is named.
-// Used by worker/seal before a plan is kept, and before it is applied.
+// Used by worker/seal before a plan is kept, and before it is applied; worker/saved-plan keeps it with the plan.
 import { Option } from "effect"
 import type { Seal } from "../schema/seal.ts"
 import { canonical } from "./canonical.ts"

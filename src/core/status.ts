@@ -1,6 +1,6 @@
 // How a status goes from one phase to the next: the only place where phase, reason and kstatus conditions are put together.
 // A condition's transition time changes only when its status does, so an unchanged situation gives an equal status.
-// Used by core/response, core/over, core/claimed and core/follow, and by worker/claim and worker/report for claim and result.
+// Used by core/attempt-conditions and the responses to a task, by the worker for claim and result, and wherever a phase is read.
 import { Schema } from "effect"
 import {
   type AgentTask,
@@ -53,8 +53,8 @@ export interface Step {
   readonly stalled?: boolean
 }
 
-/** A step of another task, perhaps one that a newer version wrote. */
-type Told = Omit<Step, "phase" | "reason"> & { readonly phase: string; readonly reason: string }
+/** A step of any task, perhaps one that a newer version wrote. */
+export type Told = Omit<Step, "phase" | "reason"> & { readonly phase: string; readonly reason: string }
 
 const types = ["Ready", "Reconciling", "Stalled"] as const
 
@@ -68,6 +68,12 @@ const condition = (status: AgentTaskStatus, step: Told, type: Condition["type"],
     lastTransitionTime: before?.status === value ? before.lastTransitionTime : step.now,
     observedGeneration: step.generation
   }
+}
+
+/** Returns the conditions of a status after this step. */
+export const conditionsAfter = (status: AgentTaskStatus, step: Told): ReadonlyArray<Condition> => {
+  const says = kstatus(step.phase, step.stalled === true)
+  return types.map((type) => condition(status, step, type, says[type]))
 }
 
 /** Returns what a status keeps of a message: one from elsewhere may be longer than the API server takes. */
@@ -89,7 +95,6 @@ export const advance = (status: AgentTaskStatus, given: Step): AgentTaskStatus =
   const step = { ...given, message: fitting(given.message) }
   const phase = mayFollow(status.phase, step.phase) ? step.phase : status.phase ?? step.phase
   const { queue: _, ...kept } = status
-  const says = kstatus(phase, step.stalled === true)
   const finishedAt = isOver(phase) ? status.finishedAt ?? step.now : undefined
   return {
     ...kept,
@@ -97,7 +102,7 @@ export const advance = (status: AgentTaskStatus, given: Step): AgentTaskStatus =
     phase,
     reason: step.reason,
     message: step.message,
-    conditions: types.map((type) => condition(status, step, type, says[type])),
+    conditions: conditionsAfter(status, { ...step, phase }),
     ...(finishedAt !== undefined && { finishedAt }),
     ...(finishedAt !== undefined && status.startedAt !== undefined && { duration: duration(status.startedAt, finishedAt) })
   }
@@ -109,97 +114,6 @@ export const advance = (status: AgentTaskStatus, given: Step): AgentTaskStatus =
  */
 export const acknowledged = (status: AgentTaskStatus, generation: number): AgentTaskStatus =>
   isOver(status.phase) && status.observedGeneration !== generation ? { ...status, observedGeneration: generation } : status
-
-/** Returns the status of a task that is over, with conditions made from `told`. The rest of the status stays. */
-const saying = (
-  { metadata: { generation }, status }: AgentTask,
-  told: Pick<Told, "message" | "phase" | "reason" | "stalled">,
-  now: string
-): AgentTaskStatus => {
-  const step: Told = { ...told, generation, now }
-  const says = kstatus(step.phase, step.stalled === true)
-  return { ...status, observedGeneration: generation, conditions: types.map((type) => condition(status, step, type, says[type])) }
-}
-
-/** Returns the status with conditions that speak of another task: the newest attempt, or its apply. */
-export const reflected = (task: AgentTask, of: AgentTask, now: string): AgentTaskStatus => {
-  const { conditions = [], message = "Nobody has looked at it yet.", phase = "Pending", reason = "Accepted" } = of.status
-  const stalled = conditions.some((_) => _.type === "Stalled" && _.status === "True")
-  return saying(task, { phase, reason, message: fitting(`${of.metadata.name}: ${message}`), stalled }, now)
-}
-
-/**
- * Returns the status with conditions that say that the newest attempt's plan waits to be applied: only a source that is ready says that it
- * has nothing newer.
- */
-export const unapplied = (task: AgentTask, { metadata: { name } }: AgentTask, message: string, now: string): AgentTaskStatus =>
-  saying(
-    task,
-    {
-      phase: "Pending",
-      reason: "SourceNotReady",
-      message: fitting(`${name}: Its plan will be applied once the source is ready and has nothing newer. ${message}`)
-    },
-    now
-  )
-
-/** Returns the status with conditions that say that the newest attempt's plan is not applied, since nobody knows what an old plan changes. */
-export const outdated = (task: AgentTask, { metadata: { name } }: AgentTask, now: string): AgentTaskStatus =>
-  saying(
-    task,
-    {
-      phase: "Pending",
-      reason: "SourceNotReady",
-      message: fitting(
-        `${name}: Its plan is not applied: its changes could not be counted, and it ended more than an hour ago. The next artifact of the source is planned anew.`
-      ),
-      stalled: true
-    },
-    now
-  )
-
-const cannotBeMade = "Its next attempt cannot be made."
-
-/** Returns the status with conditions that say why the next attempt cannot be made. `stalled` says that a person is needed. */
-export const unattempted = (
-  task: AgentTask,
-  { message, reason, stalled }: Pick<Step, "message" | "reason"> & { readonly stalled: boolean },
-  now: string
-): AgentTaskStatus => saying(task, { phase: "Pending", reason, message: fitting(`${cannotBeMade} ${message}`), stalled }, now)
-
-/**
- * Reports whether the conditions speak of another task that is under way, if only on a node that does not answer, or that cannot be made, or
- * of a plan that is not applied. They are no longer true once that task is gone or not wanted any more. A task that cannot be made is known
- * by the message, since an attempt may have ended with the same reason, and a message about an attempt begins with its name.
- */
-export const isInterim = ({ conditions = [] }: AgentTaskStatus): boolean =>
-  conditions.some(({ message, reason, status, type }) =>
-    (type === "Reconciling" && status === "True") || reason === "NodeUnreachable" || reason === "SourceNotReady" ||
-    message.startsWith(cannotBeMade)
-  )
-
-/**
- * Returns the status with conditions that say that the attempt called `name` was deleted before this task could tell how it ended, or apply
- * what it planned.
- */
-export const lostSight = (task: AgentTask, name: string, now: string): AgentTaskStatus =>
-  saying(
-    task,
-    {
-      phase: "Failed",
-      reason: "Lost",
-      message: fitting(
-        `${name} was deleted before its end was seen or its plan was applied. Check what it did; then delete this task and make it again, or wait for the next artifact of its source.`
-      )
-    },
-    now
-  )
-
-/** Returns the status with the task's own conditions again, once there is no other task to speak of and none is wanted. */
-export const ownAgain = (task: AgentTask, now: string): AgentTaskStatus => {
-  const { message = "", phase = "Pending", reason = "Accepted" } = task.status
-  return saying(task, { phase, reason, message }, now)
-}
 
 /** Where a task runs, and what its Job was built from. */
 export interface Launch {

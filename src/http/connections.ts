@@ -1,6 +1,6 @@
 // Clients for this program's own requests: they use the proxy and the roots of trust that the environment names, and a client certificate for our server.
 // Invariant: requests to loopback never use a proxy, a proxy never sees the client certificate, and nothing speaks HTTP/2 (see kubernetes/client).
-// Used by controller/pool, worker/platform, worker/archive-url and cli/server-client; the Kubernetes API is always asked directly.
+// Used by controller/pool, worker/task-api, worker/archive-url and cli/server-client; the Kubernetes API is always asked directly.
 import { Dispatcher, layerUndiciNoDispatcher } from "@effect/platform-node/NodeHttpClient"
 import type * as Undici from "@effect/platform-node/Undici"
 import { Config, Data, Effect, Equal, Layer } from "effect"

@@ -1,6 +1,6 @@
 // The parts of Jobs, Pods, Leases, sources of Flux and Events that are read; everything else in them is dropped when they are decoded.
 // A field is optional wherever Kubernetes may leave it out, so that a strange object decodes and is judged by the core.
-// Used by controller/project, controller/observe and controller/workspace-holder.
+// Used by the parts of the controller that read objects of the cluster, and by cli/draining.
 import { Schema } from "effect"
 import { configHashAnnotation, Uid } from "./names.ts"
 

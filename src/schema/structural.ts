@@ -8,7 +8,6 @@ export interface Structural {
   readonly type?: string
   readonly description?: string
   readonly default?: unknown
-  readonly nullable?: boolean
   readonly minimum?: number
   readonly maximum?: number
   readonly items?: Structural

@@ -1,6 +1,6 @@
 // What a worker and the server say to each other, authorised by the token of one stage of one run.
 // Large things (archive, saved plan, state, log) are plain bytes with their SHA-256 in a header; the rest is JSON.
-// Used by worker/platform and server/task-routes.
+// Used by worker/task-api and server/task-routes, and for its limits and headers by whoever moves states, plans or archives.
 import { Schema } from "effect"
 import { PlanOptions, Stage, Variable } from "./agent-task.ts"
 import { RunId, Sha256, WorkspaceName } from "./names.ts"

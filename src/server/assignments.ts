@@ -3,7 +3,7 @@
 // So two agents may have the same offer. The stage belongs to the AgentTask that takes it first, and all others are refused.
 import { Clock, Context, Effect, Equal, Layer, Option, Schema } from "effect"
 import { SqlClient, type SqlError } from "effect/sql"
-import { delayMillis, mostAgain } from "../core/plan-again.ts"
+import { mostRetries, retryDelayMillis } from "../core/disruption.ts"
 import { RunEvent } from "../core/run-machine.ts"
 import { plainly } from "../core/task-result.ts"
 import { mutates } from "../schema/agent-task.ts"
@@ -37,7 +37,7 @@ const dueAt = ({ agent, notBefore, offeredAt, offers }: StageRow, asking: string
     return since > at ? at : since + (agent === asking ? sameAgentMillis(offers) : offerMillis)
   }
   const due = notBefore === null ? at : Date.parse(notBefore)
-  return due > at + delayMillis(mostAgain) ? at : due
+  return due > at + retryDelayMillis(mostRetries) ? at : due
 }
 
 /**

@@ -17,7 +17,7 @@ const perWorkspace = { count: 40, bytes: 512 * 1024 * 1024 }
  * A refused state. `why` says in a sentence for a person why the state is here. `storedVersionId` is the version that was stored when it
  * came; null if there was none, or if newer ones may have been stored between its writing and its arrival.
  */
-const KeptState = Schema.Struct({
+const EvidenceRow = Schema.Struct({
   id: Schema.String,
   workspaceId: Schema.String,
   stageId: Schema.String,
@@ -29,9 +29,9 @@ const KeptState = Schema.Struct({
   receivedAt: Timestamp,
   storedVersionId: Schema.NullOr(Schema.String)
 })
-export type KeptState = typeof KeptState.Type
+export type EvidenceRow = typeof EvidenceRow.Type
 /** A refused state as it comes, before it is kept. */
-export interface RefusedState extends Omit<KeptState, "id" | "receivedAt" | "sha256" | "sizeBytes" | "storedVersionId"> {
+export interface RefusedState extends Omit<EvidenceRow, "id" | "receivedAt" | "sha256" | "sizeBytes" | "storedVersionId"> {
   readonly received: Received
   /** `unknown`: nothing says which stage wrote the state, so `stageId` is only the stage whose evidence it becomes. */
   readonly writer?: "unknown" | undefined
@@ -51,11 +51,11 @@ const make = Effect.gen(function*() {
   const { removeUnnamed } = yield* NamedBlobs
 
   const find = (workspaceId: string, id: string) =>
-    row(KeptState)(sql`SELECT * FROM evidence WHERE workspaceId = ${workspaceId} AND id = ${id}`)
+    row(EvidenceRow)(sql`SELECT * FROM evidence WHERE workspaceId = ${workspaceId} AND id = ${id}`)
   /** Returns the states of a workspace, newest first. */
-  const list = (workspaceId: string) => rows(KeptState)(sql`SELECT * FROM evidence WHERE workspaceId = ${workspaceId} ORDER BY seq DESC`)
+  const list = (workspaceId: string) => rows(EvidenceRow)(sql`SELECT * FROM evidence WHERE workspaceId = ${workspaceId} ORDER BY seq DESC`)
   const ofStage = (stageId: string, sha256: string) =>
-    row(KeptState)(sql`SELECT * FROM evidence WHERE stageId = ${stageId} AND sha256 = ${sha256}`)
+    row(EvidenceRow)(sql`SELECT * FROM evidence WHERE stageId = ${stageId} AND sha256 = ${sha256}`)
 
   /** Removes the states of a stage past its limits, and returns them. The first state is kept however large it is. */
   const pruneStage = (stageId: string) =>
@@ -106,7 +106,7 @@ const make = Effect.gen(function*() {
     return (yield* ofStage(stageId, sha256)) ?? limit
   })
 
-  return { find, list, ofStage, keep, read: ({ sha256 }: KeptState) => blobs.read(sha256) }
+  return { find, list, ofStage, keep, read: ({ sha256 }: EvidenceRow) => blobs.read(sha256) }
 })
 
 export class Evidence extends Context.Service<Evidence>()("agent-job/server/Evidence", { make }) {

@@ -8,7 +8,7 @@ import { withHeadSerial } from "../core/state-head.ts"
 import type { SettleRescue, StateView } from "../schema/state.ts"
 import { Bodies } from "./bodies.ts"
 import { Effects } from "./effects.ts"
-import { Evidence, type KeptState } from "./evidence.ts"
+import { Evidence, type EvidenceRow } from "./evidence.ts"
 import { conflict, invalid, orNotFound } from "./refused.ts"
 import { nothingPending, type Rescue, Rescues } from "./rescues.ts"
 import { Runs } from "./runs.ts"
@@ -165,7 +165,7 @@ const make = Effect.gen(function*() {
   })
 
   /** Returns a refused state of a stage in doubt as it may follow the stored one: with its serial raised where it is not higher. */
-  const following = Effect.fnUntraced(function*({ id: workspaceId, name }: Workspace, pending: ReadonlyArray<Rescue>, state: KeptState) {
+  const following = Effect.fnUntraced(function*({ id: workspaceId, name }: Workspace, pending: ReadonlyArray<Rescue>, state: EvidenceRow) {
     const { id, serial, stageId } = state
     if (!pending.some((rescue) => rescue.stageId === stageId)) {
       return yield* conflict(

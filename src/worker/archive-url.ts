@@ -1,6 +1,6 @@
 // Fetches the archive that a task names by its URL.
 // Always holds: no credential is sent, no message contains a URL's query, which may be one, and nothing leads to a forbidden address.
-// Used by worker/own-backing.ts.
+// Used by worker/own-backing.ts; an archive that comes by another way is kept under the same name.
 import { Context, Data, Effect, Option, Stream } from "effect"
 import { Headers, HttpClient, HttpClientRequest as Request, type HttpClientResponse } from "effect/http"
 import { isForbiddenAddress } from "../core/forbidden-address.ts"

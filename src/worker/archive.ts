@@ -1,6 +1,6 @@
 // Unpacks a tar.gz below an open directory: a configuration archive, which is untrusted, or what a worker packed with a plan.
 // Always holds: nothing is written outside of that directory, and what is read and written stays within the limits.
-// Used by worker/own-backing.ts, worker/pool-backing.ts and worker/carried-files.ts, after the archive's digest was found right.
+// Used by the backings, worker/kept-plan.ts and worker/carried-files.ts, after the archive's digest was found right.
 import { Effect, Stream } from "effect"
 import { Tar } from "effect/encoding"
 import { closeSync, createReadStream, statSync } from "node:fs"

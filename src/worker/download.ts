@@ -1,6 +1,6 @@
 // Downloads bytes from the network into a file, counts them and takes their digest on the way.
 // Always holds: success means that the file has the wanted SHA-256; no caller opens it before.
-// Used by worker/platform and worker/archive-url.
+// Used by worker/task-api, worker/archive-url and worker/kept-plan.
 import { Effect, Stream } from "effect"
 import { createHash } from "node:crypto"
 import { closeSync, openSync } from "node:fs"

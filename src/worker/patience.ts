@@ -1,6 +1,6 @@
 // How a server that does not answer is asked again: soon at first, then every few seconds, up to a limit.
 // Always holds: the limit is measured by the monotonic clock, so that a step of the wall clock, or a node that slept, gives nothing up.
-// Used by worker/claim, worker/report, worker/platform, worker/state-delivery and worker/archive-url.
+// Used by worker/claim, worker/report, worker/task-api, worker/state-delivery and worker/archive-url.
 import { Clock, Duration, Effect, Schedule } from "effect"
 
 export interface Patience<E> {

@@ -14,7 +14,6 @@ import type { Backing, Provisioned } from "./backing.ts"
 import { openFile, readFile, removeFile } from "./folder.ts"
 import { Log } from "./log-shipper.ts"
 import { inMebibytes } from "./mebibytes.ts"
-import { Platform } from "./platform.ts"
 import { packPlan, unpackPlan } from "./saved-plan.ts"
 import { Settings } from "./settings.ts"
 import { invalid, StageFailed } from "./stage-failed.ts"
@@ -22,6 +21,7 @@ import { type Settled, StateDelivery } from "./state-delivery.ts"
 import { openGateway } from "./state-gateway.ts"
 import { Stop } from "./stop.ts"
 import { carryStrandedStates } from "./stranded-states.ts"
+import { TaskApi } from "./task-api.ts"
 import { TaskStatus } from "./task-status.ts"
 import { unsavedCopyFile } from "./unsaved-copy.ts"
 
@@ -40,7 +40,7 @@ const refuse = (message: string) => Effect.fail(invalid(message))
 
 /** Makes the backing. Asks the server for the stage's details, and carries stranded states to it; all else is fetched when it is needed. */
 export const poolBacking = Effect.fnUntraced(function*({ plan, source, stage }: AgentTaskSpec) {
-  const platform = yield* Platform
+  const taskApi = yield* TaskApi
   const delivery = yield* StateDelivery
   const { unsavedDuring } = yield* TaskStatus
   const { dataDirectory, namespace, pod, privateDirectory, statePatience } = yield* Settings
@@ -50,7 +50,7 @@ export const poolBacking = Effect.fnUntraced(function*({ plan, source, stage }: 
       `spec.plan is missing: the ${stage} of a pool's run applies the plan that was approved, and only that; plan again.`
     )
   }
-  const begun = yield* platform.details
+  const begun = yield* taskApi.details
   yield* delivery.keepSharedCopyAs(begun)
   yield* carryStrandedStates
 
@@ -111,26 +111,26 @@ export const poolBacking = Effect.fnUntraced(function*({ plan, source, stage }: 
 
   return {
     variables: begun.variables,
-    secrets: [...(yield* platform.secrets), begun.keptStateKey],
-    ship: Option.some(platform.appendLog),
-    sendEffects: Option.some(platform.appendEffects),
-    storedState: Effect.option(platform.patiently(platform.state)).pipe(
+    secrets: [...(yield* taskApi.secrets), begun.keptStateKey],
+    ship: Option.some(taskApi.appendLog),
+    sendEffects: Option.some(taskApi.appendEffects),
+    storedState: Effect.option(taskApi.patiently(taskApi.state)).pipe(
       Effect.map(Option.map(Option.match({ onNone: () => "", onSome: (bytes) => new TextDecoder().decode(bytes) })))
     ),
     bringSource: Option.map(Option.fromUndefinedOr(source.pool), ({ archiveSha256 }) =>
       Effect.fnUntraced(function*(root: number) {
         const file = join(privateDirectory, archiveFile)
-        yield* platform.download("archive", file, archiveSha256)
+        yield* taskApi.download("archive", file, archiveSha256)
         yield* unpack(file, root)
       })),
     sealing: {
       key: Effect.succeed(Buffer.from(begun.sealKey, "hex")),
-      state: stage === "plan" ? Effect.succeed(markOf(begun)) : Effect.map(platform.details, markOf) // a plan from a later state than this is refused by its apply
+      state: stage === "plan" ? Effect.succeed(markOf(begun)) : Effect.map(taskApi.details, markOf) // a plan from a later state than this is refused by its apply
     },
     bringPlan: Option.map(Option.fromUndefinedOr(plan), ({ sha256 }) =>
       Effect.fnUntraced(function*({ directory, root }: Provisioned) {
         const file = join(privateDirectory, planFile)
-        yield* platform.download("plan", file, sha256)
+        yield* taskApi.download("plan", file, sha256)
         const seal = yield* unpackPlan(file, root, directory)
         yield* removeFile(root, [...directory, erroredState]) // a file of this name that came with the configuration is no state of this stage
         return seal
@@ -143,7 +143,7 @@ export const poolBacking = Effect.fnUntraced(function*({ plan, source, stage }: 
     keepPlan: Option.some(Effect.fnUntraced(function*({ directory, root }: Provisioned, seal: Seal) {
       const file = join(privateDirectory, planFile)
       const sha256 = yield* packPlan(root, directory, file, seal)
-      yield* platform.storePlan(file, sha256)
+      yield* taskApi.storePlan(file, sha256)
       return sha256
     }))
   } satisfies Backing

@@ -3,8 +3,8 @@
 // Used by worker/state-delivery.ts.
 import { Effect, Option, Schema } from "effect"
 import { KeptRefusal } from "../schema/task-api.ts"
-import { type PlatformError, sha256 } from "./platform.ts"
 import { type KeptAs, type StrandedCopy, strandedCopy } from "./stranded-states.ts"
+import { sha256, type TaskApiError } from "./task-api.ts"
 
 export interface SharedCopy {
   /** Makes later copies those of this stage. Nothing is copied before. */
@@ -12,7 +12,7 @@ export interface SharedCopy {
   /** Puts a state on the volume, unless it is there already or the server keeps it as evidence. */
   readonly keep: (bytes: Uint8Array) => Effect.Effect<void>
   /** Takes note of why the server has not taken a state, and keeps the state unless the server keeps it. */
-  readonly notTaken: (bytes: Uint8Array, error: PlatformError) => Effect.Effect<void>
+  readonly notTaken: (bytes: Uint8Array, error: TaskApiError) => Effect.Effect<void>
   /** Removes the copy, once the server has the state or a later one. */
   readonly remove: Effect.Effect<void>
   /** Returns the file on the volume that has this state; none if the volume has another state or nothing. */
@@ -21,7 +21,7 @@ export interface SharedCopy {
 
 const saysKept = Schema.is(KeptRefusal)
 /** Reports whether the server keeps the state that it refused. An older server does not say so; an unneeded copy does no harm. */
-const isEvidence = (error: PlatformError): boolean => error._tag === "Declined" && saysKept(error.body)
+const isEvidence = (error: TaskApiError): boolean => error._tag === "Declined" && saysKept(error.body)
 
 /** Returns the copy in the directory of the shared volume; without one, nothing is ever copied. */
 export const sharedCopy = (cacheDirectory: Option.Option<string>): SharedCopy => {

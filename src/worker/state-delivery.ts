@@ -7,11 +7,11 @@ import { engineHead } from "../core/state-head.ts"
 import { Sha256 } from "../schema/names.ts"
 import type { LockInfo } from "../schema/task-api.ts"
 import { askAgain } from "./patience.ts"
-import { Declined, mayBeRenewed, NoAnswer, Platform, type PlatformError, sha256, type StateLock } from "./platform.ts"
 import { Settings } from "./settings.ts"
 import { sharedCopy } from "./shared-copy.ts"
 import { Stop } from "./stop.ts"
 import type { KeptAs } from "./stranded-states.ts"
+import { Declined, mayBeRenewed, NoAnswer, sha256, type StateLock, TaskApi, type TaskApiError } from "./task-api.ts"
 import { TaskStatus } from "./task-status.ts"
 import { keepUnsavedCopy, removeUnsavedCopy } from "./unsaved-copy.ts"
 
@@ -31,15 +31,15 @@ export class StateDelivery extends Context.Service<StateDelivery, {
   /** Makes each state that the server does not take go to the shared volume too, if the Pod has one. Called before any lock. */
   readonly keepSharedCopyAs: (stage: KeptAs) => Effect.Effect<void>
   /** Reads the newest state; none if there is none yet. */
-  readonly read: Effect.Effect<Option.Option<Uint8Array>, PlatformError>
-  readonly lock: (info: LockInfo) => Effect.Effect<void, PlatformError>
+  readonly read: Effect.Effect<Option.Option<Uint8Array>, TaskApiError>
+  readonly lock: (info: LockInfo) => Effect.Effect<void, TaskApiError>
   /** Succeeds when the server has the state, however long the engine has to wait. If the engine hangs up, `settle` goes on with it. */
-  readonly push: (bytes: Uint8Array) => Effect.Effect<void, PlatformError>
+  readonly push: (bytes: Uint8Array) => Effect.Effect<void, TaskApiError>
   /**
    * Takes note that the engine gave its lock back. The server gets the lock back by `giveBack` after the engine is gone, because only then
    * the worker knows that no state is unsaved.
    */
-  readonly unlock: (info: LockInfo) => Effect.Effect<void, PlatformError>
+  readonly unlock: (info: LockInfo) => Effect.Effect<void, TaskApiError>
   /** Sends the state that the server has not confirmed, or `leftoverState`, the one that the engine left in a file of its own. */
   readonly settle: (leftoverState: Option.Option<Uint8Array>) => Effect.Effect<Settled>
   /** Gives the lock back after `settle`, unless the engine still had it or a state is unsaved. */
@@ -97,13 +97,13 @@ interface Held {
 }
 
 /** Asks the server for as long as it makes sense at some moment of the stage. */
-type Asking = <A>(ask: Effect.Effect<A, PlatformError>) => Effect.Effect<A, PlatformError>
+type Asking = <A>(ask: Effect.Effect<A, TaskApiError>) => Effect.Effect<A, TaskApiError>
 
-const make = Effect.fnUntraced(function*(): Effect.fn.Return<StateDelivery["Service"], never, Platform | Settings | Stop | TaskStatus> {
+const make = Effect.fnUntraced(function*(): Effect.fn.Return<StateDelivery["Service"], never, TaskApi | Settings | Stop | TaskStatus> {
   const { cacheDirectory, pod, poolPatience, privateDirectory, statePatience } = yield* Settings
   const { tooLate } = yield* Stop
   const { unsavedDuring } = yield* TaskStatus
-  const platform = yield* Platform
+  const taskApi = yield* TaskApi
   const shared = sharedCopy(cacheDirectory)
   const inTurn = Semaphore.makeUnsafe(1)
   /** Apart from `inTurn`, so that an engine can read while a push waits. One read at a time, because each has a whole state in memory. */
@@ -117,18 +117,18 @@ const make = Effect.fnUntraced(function*(): Effect.fn.Return<StateDelivery["Serv
   const withinGrace: Asking = (ask) =>
     Effect.raceFirst(ask, Effect.andThen(tooLate, Effect.fail(new NoAnswer({ detail: "none before the end of the grace period" }))))
   const retried = <A>(
-    ask: Effect.Effect<A, PlatformError>,
-    mayHelp: (error: PlatformError) => boolean,
+    ask: Effect.Effect<A, TaskApiError>,
+    mayHelp: (error: TaskApiError) => boolean,
     limit: Duration.Duration
-  ): Effect.Effect<A, PlatformError> => withinGrace(askAgain(ask, { while: mayHelp, first: "200 millis", spaced: "5 seconds", limit }))
+  ): Effect.Effect<A, TaskApiError> => withinGrace(askAgain(ask, { while: mayHelp, first: "200 millis", spaced: "5 seconds", limit }))
   const logged: Asking = (ask) =>
     Effect.tapError(ask, ({ message }) => Effect.logWarning("A request to the pool's server about the state or its lock failed", message))
   /** Asks through an outage for `poolPatience` at most: an engine that has no lock yet has done nothing that could be lost. */
-  const beforeEngineWorks: Asking = (ask) => withinGrace(platform.patiently(ask))
+  const beforeEngineWorks: Asking = (ask) => withinGrace(taskApi.patiently(ask))
   /** Asks through an outage for as long as the engine waits, even with a refused token, which may be renewed meanwhile. */
   const whileEngineWaits: Asking = (ask) => retried(logged(ask), ({ _tag }) => _tag !== "Declined", Duration.infinity)
   /** Asks after the engine is gone, for as long as asking again may help. All requests together take `statePatience` at most. */
-  const afterEngineWhile = <A>(ask: Effect.Effect<A, PlatformError>, mayHelp: (error: PlatformError) => boolean) =>
+  const afterEngineWhile = <A>(ask: Effect.Effect<A, TaskApiError>, mayHelp: (error: TaskApiError) => boolean) =>
     Effect.flatMap(
       Clock.monotonicTimeNanos,
       (now) => retried(ask, mayHelp, Duration.subtract(statePatience, Duration.nanos(now - goneAt)))
@@ -159,14 +159,14 @@ const make = Effect.fnUntraced(function*(): Effect.fn.Return<StateDelivery["Serv
       learn(under, Option.some(bytes))
     })
 
-  const deliver = (bytes: Uint8Array, ask: (push: Effect.Effect<void, PlatformError>) => Effect.Effect<void, PlatformError>) =>
+  const deliver = (bytes: Uint8Array, ask: (push: Effect.Effect<void, TaskApiError>) => Effect.Effect<void, TaskApiError>) =>
     Effect.gen(function*() {
       if (held?.lock === undefined) return yield* notLocked
       const { info, lock } = held
       const digest = sha256(bytes)
       markUnsaved(bytes)
       yield* keepUnsavedCopy(privateDirectory, bytes).pipe(Effect.catch((error) => Effect.logWarning(error.message))) // the state is sent all the same
-      const told = Effect.tapError(platform.pushState(bytes, digest, lock), (error) => shared.notTaken(bytes, error))
+      const told = Effect.tapError(taskApi.pushState(bytes, digest, lock), (error) => shared.notTaken(bytes, error))
       // An engine may hang up. Its request is not interruptible by itself, but may be interrupted now, since the state is not lost with it.
       yield* Effect.interruptible(ask(Effect.tap(told, confirm(bytes, digest, info))))
       yield* shared.remove
@@ -177,7 +177,7 @@ const make = Effect.fnUntraced(function*(): Effect.fn.Return<StateDelivery["Serv
   const giveBack = (ask: Asking) =>
     Effect.suspend(() =>
       held === undefined ? Effect.void : Effect.tap(
-        ask(platform.unlockState(held.info)),
+        ask(taskApi.unlockState(held.info)),
         Effect.sync(() => {
           held = undefined
         })
@@ -197,7 +197,7 @@ const make = Effect.fnUntraced(function*(): Effect.fn.Return<StateDelivery["Serv
         yield* giveBack(ask)
         held = { info, isOver: true }
       }
-      const granted = yield* Effect.tapErrorTag(ask(platform.lockState(info)), "Declined", () => Effect.sync(forgetAsked))
+      const granted = yield* Effect.tapErrorTag(ask(taskApi.lockState(info)), "Declined", () => Effect.sync(forgetAsked))
       held = { info, lock: granted, isOver: false }
       if (progress._tag === "Untouched") progress = Progress.Unwritten()
     })
@@ -254,8 +254,8 @@ const make = Effect.fnUntraced(function*(): Effect.fn.Return<StateDelivery["Serv
   const readUnder = ({ info, known }: Held) =>
     Effect.tap(
       known === undefined
-        ? whileEngineWaits(platform.state)
-        : platform.state.pipe(
+        ? whileEngineWaits(taskApi.state)
+        : taskApi.state.pipe(
           Effect.timeoutOrElse({ duration: answerPatience, orElse: () => Effect.succeed(known) }),
           Effect.catch((error) => error._tag === "Declined" ? Effect.fail(error) : Effect.succeed(known))
         ),
@@ -265,7 +265,7 @@ const make = Effect.fnUntraced(function*(): Effect.fn.Return<StateDelivery["Serv
   return StateDelivery.of({
     keepSharedCopyAs: shared.keepAs,
     read: Effect.interruptible(
-      reading.withPermit(Effect.suspend(() => held?.lock === undefined ? platform.patiently(platform.state) : readUnder(held)))
+      reading.withPermit(Effect.suspend(() => held?.lock === undefined ? taskApi.patiently(taskApi.state) : readUnder(held)))
     ),
     lock: (info) => Effect.interruptible(inTurn.withPermit(lock(info, beforeEngineWorks))),
     push: (bytes) => inTurn.withPermit(deliver(bytes, (push) => unsavedDuring(whileEngineWaits(push)))),

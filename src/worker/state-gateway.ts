@@ -10,9 +10,9 @@ import { LockInfo, lockLimitBytes, stateLimitBytes } from "../schema/task-api.ts
 import type { CommandEnv } from "./engine.ts"
 import { inMebibytes } from "./mebibytes.ts"
 import { openSockets } from "./open-sockets.ts"
-import type { PlatformError } from "./platform.ts"
 import { invalid } from "./stage-failed.ts"
 import { StateDelivery } from "./state-delivery.ts"
+import type { TaskApiError } from "./task-api.ts"
 
 const secret = () => randomBytes(24).toString("base64url")
 
@@ -60,7 +60,7 @@ const decodeLock = Schema.decodeUnknownEffect(Schema.fromJsonString(LockInfo))
 const text = (status: number, message: string) => HttpServerResponse.text(message, { status })
 
 /** Returns the response to a refusal: the engine shows its body, and reads the holder of a lock from it. */
-const refusal = (error: PlatformError) =>
+const refusal = (error: TaskApiError) =>
   error._tag === "Declined"
     ? error.body === undefined ? text(error.status, error.message) : HttpServerResponse.jsonUnsafe(error.body, { status: error.status })
     : text(503, error.message)

@@ -8,9 +8,9 @@ import { join } from "node:path"
 import { isOneOf } from "../schema/problem.ts"
 import { frame, keptStateBytes, keptStateLimitBytes, keptStateLine, type TaskDetails } from "../schema/task-api.ts"
 import { openFolder, readFile, removeFile, renameFile } from "./folder.ts"
-import { Platform, type PlatformError, problemCodeOf } from "./platform.ts"
 import { Settings } from "./settings.ts"
 import { volumeTrouble } from "./stage-failed.ts"
+import { problemCodeOf, TaskApi, type TaskApiError } from "./task-api.ts"
 import { asideSuffix, storeWhole } from "./whole-file.ts"
 
 const suffix = ".state"
@@ -78,13 +78,13 @@ export const strandedCopy = (cacheDirectory: string, { id, keptStateKey }: KeptA
  * Reports whether the server would refuse the state for ever. A server that says `not-of-this-server` may be another one, or may lack the
  * stage since it was restored from a copy, so the state stays for a server that knows it.
  */
-const isFinal = (error: PlatformError): boolean =>
+const isFinal = (error: TaskApiError): boolean =>
   error._tag === "Declined" && isOneOf(problemCodeOf(error), "invalid", "not-kept", "too-large")
 
 /** Takes one file to the server; returns whether the server has it now, or it is not of this server, or it stays for another reason. */
 const carry = Effect.fnUntraced(
   function*(root: number, name: string) {
-    const { takeKeptState } = yield* Platform
+    const { takeKeptState } = yield* TaskApi
     const kept = yield* readFile(root, [name], keptStateLimitBytes)
     if (Option.isNone(kept)) return "left" as const
     yield* Effect.tapError(

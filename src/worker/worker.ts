@@ -8,7 +8,6 @@ import type { StageResult } from "../schema/stage-result.ts"
 import type { Backing } from "./backing.ts"
 import { claimTask } from "./claim.ts"
 import { ownBacking } from "./own-backing.ts"
-import { Platform } from "./platform.ts"
 import { poolBacking } from "./pool-backing.ts"
 import { serveReadiness } from "./readiness.ts"
 import { report, reportUnclaimed, type TellPool } from "./report.ts"
@@ -17,6 +16,7 @@ import type { StageFailed } from "./stage-failed.ts"
 import { runStage } from "./stage.ts"
 import { StateDelivery } from "./state-delivery.ts"
 import { Stop } from "./stop.ts"
+import { TaskApi } from "./task-api.ts"
 import { TaskStatus } from "./task-status.ts"
 
 /** The stage did not succeed; its result says why. Exit code 1. */
@@ -41,10 +41,10 @@ const claimed = Effect.gen(function*() {
 /** Runs a stage of a pool. If the pool's server cannot even be asked, the stage fails as for any other cause, but the pool is not told. */
 const ofPool = Effect.fnUntraced(function*(claim: Claim, spec: AgentTaskSpec, url: string, taskUid: string) {
   const parts = yield* Effect.exit(
-    Layer.build(StateDelivery.layer.pipe(Layer.provideMerge(TaskStatus.layer(claim)), Layer.provideMerge(Platform.layer(url, taskUid))))
+    Layer.build(StateDelivery.layer.pipe(Layer.provideMerge(TaskStatus.layer(claim)), Layer.provideMerge(TaskApi.layer(url, taskUid))))
   )
   if (Exit.isFailure(parts)) return yield* finish(claim, spec, Effect.failCause(parts.cause), Option.none())
-  const { patiently, tellResult } = Context.get(parts.value, Platform)
+  const { patiently, tellResult } = Context.get(parts.value, TaskApi)
   yield* Effect.provide(finish(claim, spec, poolBacking(spec), Option.some((result) => patiently(tellResult(result)))), parts.value)
 })
 

@@ -51,6 +51,18 @@ it.live.each([
   },
   { answer: refusal(429, "too many"), tag: "ServerUnreachable", code: 4, says: "it answers 429: too many" },
   {
+    answer: { status: 400, body: { errors: [{ status: "400", title: "bad request", detail: "The request broke off." }] } },
+    tag: "ServerUnreachable",
+    code: 4,
+    says: "it answers 400: The request broke off."
+  },
+  {
+    answer: { status: 408, body: { error: "request-timeout", message: "The state did not arrive in 30s." } },
+    tag: "ServerUnreachable",
+    code: 4,
+    says: "it answers 408: The state did not arrive in 30s."
+  },
+  {
     answer: { status: 503, body: { error: "storage", message: "The disk is full." } },
     tag: "ServerUnreachable",
     code: 4,

@@ -9,11 +9,25 @@ import { makePoolReports } from "../../src/controller/pool-reports.ts"
 import { Pool, type PoolError, PoolRefused, PoolUnreachable } from "../../src/controller/pool.ts"
 import { Action, Notice } from "../../src/core/action.ts"
 import { plainSeed, success, worldOf } from "../core/worlds.ts"
+import { listening } from "../http/forward-proxy.ts"
 import { directory } from "../server/live-server.ts"
 
 const { task } = worldOf({ ...plainSeed, life: "failed", pool: true })
 const ended = (assignment: string) => Action.ReportResult({ assignment, result: success })
 const waits = Notice.ReportWait({ assignment: "run-1.plan.1", reason: "Draining", message: "It waits." })
+
+/** A pool that gives the same answer to everything. */
+const answering = (status: number, body: object) =>
+  Effect.map(
+    listening(createServer((_, response) => response.writeHead(status).end(JSON.stringify(body)))),
+    (port) => `http://127.0.0.1:${port}`
+  )
+const reportsTo = Effect.fnUntraced(function*(url: string) {
+  const tokenFile = join(yield* directory, "token")
+  writeFileSync(tokenFile, "a-token")
+  const pool = Context.get(yield* Layer.build(Pool.layer(url, tokenFile)), Pool)
+  return yield* Effect.provideService(makePoolReports, Pool, pool)
+})
 
 it.effect("fails to report to a pool that the values do not name, with what a person can do, and holds up no wait for that", () =>
   Effect.gen(function*() {
@@ -26,17 +40,8 @@ it.effect("fails to report to a pool that the values do not name, with what a pe
 
 it.live("does not take a result for told because another pool than its own knows no such stage", () =>
   Effect.gen(function*() {
-    const server = createServer((_, response) =>
-      response.writeHead(404).end(JSON.stringify({ error: "not-found", message: "There is no such stage." }))
-    )
-    yield* Effect.acquireRelease(Effect.callback<void>((resume) => void server.listen(0, "127.0.0.1", () => resume(Effect.void))), () =>
-      Effect.sync(() => server.close()))
-    const address = server.address()
-    const url = `http://127.0.0.1:${typeof address === "object" ? address?.port : ""}`
-    const tokenFile = join(yield* directory, "token")
-    writeFileSync(tokenFile, "a-token")
-    const pool = Context.get(yield* Layer.build(Pool.layer(url, tokenFile)), Pool)
-    const { report } = yield* Effect.provideService(makePoolReports, Pool, pool)
+    const url = yield* answering(404, { error: "not-found", message: "There is no such stage." })
+    const { report } = yield* reportsTo(url)
     const reportOf = (from: string) => {
       const pool = Option.getOrThrow(Option.fromUndefinedOr(task.spec.pool))
       return report({ ...task, spec: { ...task.spec, pool: { ...pool, url: from } } }, ended("run-1.plan.1"))
@@ -46,6 +51,16 @@ it.live("does not take a result for told because another pool than its own knows
         `The pool at ${url} does not know the stage of AgentTask tasks/task, which is of the pool at http://before; set agent.url to that one again, or remove the finalizer scalr.io/report from the task if nobody asks for its run any more.`
     })
     yield* reportOf(url) // the same pool was set up anew and has forgotten the stage
+  }).pipe(Effect.scoped))
+
+it.live.each([
+  { given: "broke off", status: 400, error: "bad-request" },
+  { given: "did not arrive in time", status: 408, error: "request-timeout" }
+])("says again why a task waits if the request for it $given", ({ error, status }) =>
+  Effect.gen(function*() {
+    const url = yield* answering(status, { error, message: "Send it again." })
+    const { reportWait } = yield* reportsTo(url)
+    expect(yield* reportWait(task, waits)).toBe(false)
   }).pipe(Effect.scoped))
 
 it.effect("tells a pool the next result however a word on a wait or another result fared, as long as it answers", () =>

@@ -1,7 +1,7 @@
 // Which Job of a task makes way for another: `status.job.replacedFor` says so, and so does the message of an earlier release.
 import { describe, expect, it } from "@effect/vitest"
 import { Equal, Option } from "effect"
-import { withReplacement } from "../../src/core/launches.ts"
+import { asThisReleaseWrites } from "../../src/core/launches.ts"
 import { plan } from "../../src/core/plan.ts"
 import type { AgentTaskStatus } from "../../src/schema/agent-task.ts"
 import { Uid } from "../../src/schema/names.ts"
@@ -28,17 +28,17 @@ describe("a task that is over", () => {
 
 describe("a status of an earlier release", () => {
   it("that says in its message that a launch came to nothing says so of its Job", () =>
-    expect(withReplacement(evicted)).toEqual({ ...evicted, job: { ...job, replacedFor: "LaunchFailed" } }))
+    expect(asThisReleaseWrites(evicted)).toEqual({ ...evicted, job: { ...job, replacedFor: "LaunchFailed" } }))
 
   it("that says in its message that a Job is given up for a quota says so of that Job, and why in the message", () =>
-    expect(withReplacement(outlasted)).toEqual({ ...outlasted, message: quota, job: { ...job, replacedFor: "QuotaExceeded" } }))
+    expect(asThisReleaseWrites(outlasted)).toEqual({ ...outlasted, message: quota, job: { ...job, replacedFor: "QuotaExceeded" } }))
 
   it.each<{ readonly given: string; readonly status: AgentTaskStatus }>([
     { given: "other words", status: { ...starting, message: quota } },
     { given: "no Job", status: { phase: "Starting", message: outlasted.message ?? "" } },
     { given: "an end", status: { ...evicted, phase: "Failed" } },
     { given: "the word of this release", status: { ...evicted, job: { ...job, replacedFor: "QuotaExceeded" } } }
-  ])("stays as it is with $given", ({ status }) => expect(withReplacement(status)).toBe(status))
+  ])("stays as it is with $given", ({ status }) => expect(asThisReleaseWrites(status)).toBe(status))
 
   it.each<
     { readonly given: string; readonly status: AgentTaskStatus; readonly seed: Partial<Seed>; readonly actions: ReadonlyArray<string> }
@@ -59,7 +59,7 @@ describe("a status of an earlier release", () => {
     expect(decision.actions.map(({ _tag }) => _tag)).toEqual(actions)
     const after = { ...perform(world, decision), job: Option.none(), hadJob: false }
     // The status is rewritten once, and then stays as it is.
-    expect(Equal.equals(withReplacement(after.task.status), after.task.status)).toBe(true)
+    expect(Equal.equals(asThisReleaseWrites(after.task.status), after.task.status)).toBe(true)
   })
 })
 

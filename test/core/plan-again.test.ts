@@ -1,6 +1,7 @@
 import { describe, expect, it } from "@effect/vitest"
 import { Option, Schema } from "effect"
-import { mostAgain, planAgainAfterMillis } from "../../src/core/plan-again.ts"
+import { mostRetries } from "../../src/core/disruption.ts"
+import { planAgainAfterMillis } from "../../src/core/plan-again.ts"
 import { Stage } from "../../src/schema/agent-task.ts"
 import { Reason } from "../../src/schema/reason.ts"
 
@@ -24,7 +25,7 @@ describe("a plan", () => {
     [Stage, Outcome, Reason, Times],
     ([stage, outcome, reason, times]) =>
       Option.isNone(planAgainAfterMillis(stage, { outcome, reason }, times)) ||
-      (stage === "plan" && outcome === "failed" && times < mostAgain)
+      (stage === "plan" && outcome === "failed" && times < mostRetries)
   )
 })
 

@@ -1,7 +1,8 @@
 // How a status moves: only forward, with kstatus conditions whose transition times change only when their status does.
 import { describe, expect, it } from "@effect/vitest"
 import { Schema } from "effect"
-import { advance, claimed, finished, mayFollow, reflected } from "../../src/core/status.ts"
+import { reflected } from "../../src/core/attempt-conditions.ts"
+import { advance, claimed, finished, mayFollow } from "../../src/core/status.ts"
 import { Phase, WritableStatus } from "../../src/schema/agent-task.ts"
 import { Uid } from "../../src/schema/names.ts"
 import { before, noon, plainSeed, success, worldOf } from "./worlds.ts"

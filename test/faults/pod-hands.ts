@@ -10,9 +10,9 @@ import * as Informer from "../../src/kubernetes/informer.ts"
 import { pods, secrets } from "../../src/kubernetes/kinds.ts"
 import type { StageResult } from "../../src/schema/stage-result.ts"
 import { claimTask } from "../../src/worker/claim.ts"
-import { Platform } from "../../src/worker/platform.ts"
 import { report } from "../../src/worker/report.ts"
 import { Settings } from "../../src/worker/settings.ts"
+import { TaskApi } from "../../src/worker/task-api.ts"
 import { Tasks } from "../controller/task-cluster.ts"
 import { serviceAccounts } from "../kubernetes/service-accounts.ts"
 import { tellStatus } from "../kubernetes/tell-status.ts"
@@ -62,7 +62,7 @@ const liveThrough = Effect.fnUntraced(
         Effect.retry({ times: 300, schedule: Schedule.spaced("200 millis") }) // as the kubelet waits for it
       )
       writeFileSync(tokenFile, Buffer.from(String(Object(data).token), "base64"))
-      const platform = Context.get(yield* Layer.build(Layer.provide(Platform.layer(pool, metadata.uid), settings)), Platform)
+      const taskApi = Context.get(yield* Layer.build(Layer.provide(TaskApi.layer(pool, metadata.uid), settings)), TaskApi)
       const result: StageResult = {
         outcome: "succeeded",
         reason: "Completed",
@@ -73,7 +73,7 @@ const liveThrough = Effect.fnUntraced(
       }
       yield* report(claim, result, {
         flushLog: () => Effect.void,
-        tellPool: Option.some((result) => platform.patiently(platform.tellResult(result)))
+        tellPool: Option.some((result) => taskApi.patiently(taskApi.tellResult(result)))
       })
       rmSync(tokenFile, { force: true })
       return 0

@@ -6,8 +6,8 @@ import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { taskPath } from "../../src/schema/task-api.ts"
 import { Log } from "../../src/worker/log-shipper.ts"
-import { Platform } from "../../src/worker/platform.ts"
 import { StateDelivery } from "../../src/worker/state-delivery.ts"
+import { TaskApi } from "../../src/worker/task-api.ts"
 import { agent, ask, directory, person, planWith, serve, succeeded, taskUid, userToken } from "../server/live-server.ts"
 import { ended, started } from "../server/process.ts"
 import { neverStops } from "../worker/never-stops.ts"
@@ -21,7 +21,7 @@ interface Worker {
   /** The address of the server itself, without the proxy. */
   readonly url: string
   readonly run: string
-  readonly parts: Layer.Layer<Platform | StateDelivery>
+  readonly parts: Layer.Layer<TaskApi | StateDelivery>
 }
 
 /** Starts a run and returns a worker that applies it, with its server behind the proxy. */
@@ -39,7 +39,7 @@ const applying = (url: string): Effect.Effect<Worker, never, Scope.Scope> =>
     const settings = Layer.orDie(podSettings(place, place, { AGENT_JOB_TOKEN_FILE: tokenFile, AGENT_JOB_POOL_PATIENCE: "20 seconds" }))
     const parts = StateDelivery.layer.pipe(
       Layer.provide(noTaskStatus),
-      Layer.provideMerge(Layer.orDie(Platform.layer(proxy.url, taskUid))),
+      Layer.provideMerge(Layer.orDie(TaskApi.layer(proxy.url, taskUid))),
       Layer.provide(Layer.merge(settings, stop))
     )
     return { proxy, url, run, parts: Layer.fresh(parts) }
@@ -52,7 +52,7 @@ const result = succeeded({ statePushed: true, stateDigest: saved(state(4)).diges
 /** Sends what a worker sends to its server from the lock to the result of an apply. `disturb` runs before each push of a state. */
 const wholeStage = (disturb: (at: number) => Effect.Effect<void> = () => Effect.void) =>
   Effect.gen(function*() {
-    const { appendLog, patiently, tellResult } = yield* Platform
+    const { appendLog, patiently, tellResult } = yield* TaskApi
     const delivery = yield* StateDelivery
     const log = yield* Layer.build(Log.layer({ secrets: [], parts: [], ship: Option.some(appendLog), print: () => Effect.void }))
     const { flush, line } = yield* Effect.provide(Log, log)

@@ -564,10 +564,11 @@ export const mutants: ReadonlyArray<Mutant> = [
   },
   {
     name: "a proxy that forbids ends the saving of a state",
-    file: "src/worker/platform.ts",
-    from: "Option.isNone(said) || status < 400",
-    to: "Option.isNone(said) && status === 403) return new TokenRefused({ status })\n  if (Option.isNone(said) || status < 400",
-    test: "worker/platform.test.ts"
+    file: "src/core/server-refusal.ts",
+    from: "if (Option.isNone(said) || status < 400)",
+    to:
+      "if (Option.isNone(said) && status === 403) return ServerRefusal.TokenRefused({ error: \"\", message: \"\" })\n  if (Option.isNone(said) || status < 400)",
+    test: "worker/task-api.test.ts"
   },
   {
     name: "the next kept state has the file of the one before",
@@ -613,10 +614,10 @@ export const mutants: ReadonlyArray<Mutant> = [
   },
   {
     name: "any success is the server's yes",
-    file: "src/worker/platform.ts",
+    file: "src/worker/task-api.ts",
     from: "response.status === expectedStatus ? Effect.succeed",
     to: "response.status < 300 ? Effect.succeed",
-    test: "worker/platform.test.ts"
+    test: "worker/task-api.test.ts"
   },
   {
     name: "a lock goes back before the journal has arrived",

@@ -3,8 +3,8 @@
 // Used by test/simulation/worker-process.
 import { Effect, Layer, Option, Schema } from "effect"
 import { createHash } from "node:crypto"
-import { Platform } from "../../src/worker/platform.ts"
 import { StateDelivery } from "../../src/worker/state-delivery.ts"
+import { TaskApi } from "../../src/worker/task-api.ts"
 import type { Engine } from "./engine.ts"
 import type { StatesOfStage } from "./pool-server.ts"
 
@@ -15,8 +15,8 @@ const bytesOf = (state: State): Uint8Array => Buffer.from(JSON.stringify(state))
 const digestOf = (bytes: Uint8Array): string => createHash("sha256").update(bytes).digest("hex")
 
 const unused = () => Effect.die(new Error("the simulated worker has its own way for this"))
-const platformOf = (states: StatesOfStage, patiently: Platform["Service"]["patiently"]) =>
-  Layer.succeed(Platform, {
+const taskApiOf = (states: StatesOfStage, patiently: TaskApi["Service"]["patiently"]) =>
+  Layer.succeed(TaskApi, {
     ...states,
     patiently,
     secrets: Effect.succeed([]),
@@ -71,7 +71,7 @@ const live = Effect.fnUntraced(function*(engine: Engine, { done, ended }: Life, 
 })
 
 /** Runs the engine with its state; returns its exit code, and what became of its last state. */
-export const liveWithState = (engine: Engine, life: Life, states: StatesOfStage, patiently: Platform["Service"]["patiently"]) =>
+export const liveWithState = (engine: Engine, life: Life, states: StatesOfStage, patiently: TaskApi["Service"]["patiently"]) =>
   Effect.suspend(() => {
     let epoch = 0
     const lockState: StatesOfStage["lockState"] = (info) =>
@@ -80,6 +80,6 @@ export const liveWithState = (engine: Engine, life: Life, states: StatesOfStage,
           epoch = lock.epoch
         }))
     return live(engine, life, () => epoch).pipe(
-      Effect.provide(StateDelivery.layer.pipe(Layer.provide(platformOf({ ...states, lockState }, patiently))))
+      Effect.provide(StateDelivery.layer.pipe(Layer.provide(taskApiOf({ ...states, lockState }, patiently))))
     )
   })

@@ -1,8 +1,8 @@
 // The invariants, checked after every step: on each change that was written, and on what really happened.
 // The numbers are those of the design's list of invariants: I1 one execution, I2 one writer for each workspace, I6 … I18.
 // Used by test/simulation/run and test/simulation/crash-points.
+import { mostRetries } from "../../src/core/disruption.ts"
 import { taskUidLabel } from "../../src/core/manifest/labels.ts"
-import { mostAgain } from "../../src/core/plan-again.ts"
 import { isCalledOff, isOver, mayFollow } from "../../src/core/status.ts"
 import { leaseName } from "../../src/core/workspace-lease.ts"
 import { agentTasks, jobs, leases, pods } from "../../src/kubernetes/kinds.ts"
@@ -51,7 +51,7 @@ const judgeTask = (simulation: Simulation, { before, object, type }: Change): vo
     const job = simulation.server.find(jobs, { name: `agent-job-${metadata.name}`, namespace: metadata.namespace })
     demand(job !== undefined && !isOwned(job), "I13", () => `${named} ended for a stranger's Job, but none has its name`)
   }
-  demand((to.launches ?? 0) <= config.policy.maxLaunches + mostAgain, "I17", () => `${named} was launched ${to.launches} times`)
+  demand((to.launches ?? 0) <= config.policy.maxLaunches + mostRetries, "I17", () => `${named} was launched ${to.launches} times`)
   const made = simulation.made.get(metadata.uid) ?? 0
   demand((to.launches ?? 0) <= made, "I17", () => `${named} says ${to.launches} launches, but ${made} Jobs were made for it`)
   if (to.phase === "Failed" && to.claim === undefined && !isOver(from.phase)) {
@@ -98,7 +98,7 @@ const judgePod = ({ config, launched, tasks }: Simulation, { before, object: { m
   if (before !== undefined || task === undefined || !tasks.some(({ metadata: { uid } }) => uid === task)) return
   const ofTask = launched.get(task) ?? new Set()
   launched.set(task, ofTask.add(metadata.ownerReferences?.[0]?.uid ?? ""))
-  demand(ofTask.size <= config.policy.maxLaunches + mostAgain, "I17", () => `${task} was started by ${ofTask.size} Jobs`)
+  demand(ofTask.size <= config.policy.maxLaunches + mostRetries, "I17", () => `${task} was started by ${ofTask.size} Jobs`)
 }
 
 /** Checks that each controller makes at most one Job for a task that is gone: it may not know that yet, but learns it when the Job goes. */

@@ -29,7 +29,7 @@ import { StateLocks } from "../../src/server/state-locks.ts"
 import { StateRescue } from "../../src/server/state-rescue.ts"
 import { StateVersions } from "../../src/server/state-versions.ts"
 import { Workspaces } from "../../src/server/workspaces.ts"
-import { NoAnswer, type Platform, type PlatformError, refusalOf } from "../../src/worker/platform.ts"
+import { NoAnswer, refusalOf, type TaskApi, type TaskApiError } from "../../src/worker/task-api.ts"
 import type { Engine } from "./engine.ts"
 import { type Fault, OneThread, Process, randomOf } from "./one-thread.ts"
 
@@ -98,7 +98,7 @@ const StoredState = Schema.Struct({
 const Doubt = Schema.Struct({ stageId: Schema.String, settledAt: Schema.NullOr(Schema.String) })
 
 /** The requests of a worker about its state. */
-export type StatesOfStage = Pick<Platform["Service"], "state" | "lockState" | "unlockState" | "pushState">
+export type StatesOfStage = Pick<TaskApi["Service"], "state" | "lockState" | "unlockState" | "pushState">
 
 const byHand = { ID: "by hand", Operation: "state push", Who: "a person" }
 
@@ -231,11 +231,11 @@ export class PoolServer {
   /** Returns the requests of a worker, which the task API admits by the token of its stage and the UID of its task. */
   forWorker(process: Process, token: string, taskUid: string, reaches: () => boolean) {
     const unreachable = (detail: string) => new NoAnswer({ detail })
-    const said = (error: unknown): PlatformError =>
+    const said = (error: unknown): TaskApiError =>
       error instanceof Refused
         ? refusalOf(error.status, JSON.stringify({ ...error.details, error: error.error, message: error.message }))
         : unreachable(String(error))
-    const ask = <A>(what: string, storing: Storing<A>): Effect.Effect<A, PlatformError> =>
+    const ask = <A>(what: string, storing: Storing<A>): Effect.Effect<A, TaskApiError> =>
       process.ask(what, (fault) => Effect.mapError(this.#request(reaches() ? fault : "not sent", storing, unreachable), said))
     const stageThat = (isHeard: (stage: StageRow) => Storing<boolean>): Storing<StageRow> =>
       Effect.gen(function*() {

@@ -12,10 +12,10 @@ import { secrets } from "../../src/kubernetes/kinds.ts"
 import type { AgentTask } from "../../src/schema/agent-task.ts"
 import type { StageResult } from "../../src/schema/stage-result.ts"
 import { claimTask } from "../../src/worker/claim.ts"
-import type { PlatformError } from "../../src/worker/platform.ts"
 import { report, type TellPool } from "../../src/worker/report.ts"
 import { Settings } from "../../src/worker/settings.ts"
 import { Stop } from "../../src/worker/stop.ts"
+import type { TaskApiError } from "../../src/worker/task-api.ts"
 import { TaskStatus } from "../../src/worker/task-status.ts"
 import type { ApiServer } from "./api-server.ts"
 import { clientOf, type Watch } from "./client.ts"
@@ -130,7 +130,7 @@ export const startWorker = ({ pod, pool, reaches, seed, server, thread, truth }:
     const secret = server.find(secrets, { name: spec.pool.tokenSecret.name, namespace: metadata.namespace })
     const { token = "" } = (secret?.["data"] ?? {}) as { readonly token?: string }
     const asked = pool.value.forWorker(process, Buffer.from(token, "base64").toString(), metadata.uid, () => reaches() !== "cut off")
-    const succeeds = (ask: Effect.Effect<void, PlatformError>) =>
+    const succeeds = (ask: Effect.Effect<void, TaskApiError>) =>
       Effect.match(patiently(ask), { onFailure: () => false, onSuccess: () => true })
     return {
       mayBegin: succeeds(asked.details),

@@ -26,7 +26,7 @@ interface Refusal {
   readonly kept?: true
 }
 
-export interface TaskApi {
+export interface FakeTaskApi {
   readonly url: string
   readonly token: string
   /** Adds faults for the next requests of `METHOD path`, one each, in order. */
@@ -80,7 +80,7 @@ const read = async (request: IncomingMessage): Promise<Buffer> => {
   return Buffer.concat(chunks)
 }
 
-export const taskApi: Effect.Effect<TaskApi, never, Scope.Scope> = Effect.gen(function*() {
+export const taskApi: Effect.Effect<FakeTaskApi, never, Scope.Scope> = Effect.gen(function*() {
   const faults = new Map<string, Array<Fault>>()
   let down = false
   const token = "task-token-0123456789"
@@ -207,7 +207,7 @@ export const taskApi: Effect.Effect<TaskApi, never, Scope.Scope> = Effect.gen(fu
     Effect.callback<void>((resume) => void server.listen(0, "127.0.0.1", () => resume(Effect.void))),
     () => Effect.sync(() => (server.close(), server.closeAllConnections()))
   )
-  const api: TaskApi = {
+  const api: FakeTaskApi = {
     url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
     token,
     fault: (request, ...next) => void faults.set(request, [...(faults.get(request) ?? []), ...next]),

@@ -3,7 +3,7 @@ import { describe, expect, it } from "@effect/vitest"
 import { Effect, Fiber } from "effect"
 import { existsSync, readFileSync } from "node:fs"
 import { join } from "node:path"
-import { type TaskApi, taskApi } from "./fake-task-api.ts"
+import { type FakeTaskApi, taskApi } from "./fake-task-api.ts"
 import { pod } from "./pod.ts"
 import { addresses, applying, inline, planned, providers, ran } from "./whole-stage.ts"
 
@@ -23,7 +23,7 @@ resource "time_sleep" "last" {
 }
 `
   const ids = (file: string) => existsSync(file) ? readFileSync(file, "utf8").split("\n").filter((line) => line !== "") : []
-  const numbers = ({ journal }: TaskApi) => journal.map(({ number }) => number)
+  const numbers = ({ journal }: FakeTaskApi) => journal.map(({ number }) => number)
 
   it.live("names every resource that an engine made before it was killed, and the one that it was making", () =>
     Effect.gen(function*() {

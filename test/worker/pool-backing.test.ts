@@ -10,7 +10,7 @@ import { openFolder } from "../../src/worker/folder.ts"
 import { Log } from "../../src/worker/log-shipper.ts"
 import { poolBacking } from "../../src/worker/pool-backing.ts"
 import { Settled, StateDelivery } from "../../src/worker/state-delivery.ts"
-import { type Fault, sha256, tarGz, type TaskApi } from "./fake-task-api.ts"
+import { type FakeTaskApi, type Fault, sha256, tarGz } from "./fake-task-api.ts"
 import { poolParts, saved } from "./pool-parts.ts"
 import { seal } from "./seals.ts"
 
@@ -68,7 +68,7 @@ const applying = Effect.fnUntraced(function*(files: Readonly<Record<string, stri
 })
 
 /** Pushes a state for an engine that hangs up before the answer. */
-const hungUp = Effect.fnUntraced(function*(delivery: StateDelivery["Service"], api: TaskApi, pushed: string) {
+const hungUp = Effect.fnUntraced(function*(delivery: StateDelivery["Service"], api: FakeTaskApi, pushed: string) {
   let isAsked = false
   api.onRequest = () => {
     isAsked = true

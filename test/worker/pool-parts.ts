@@ -1,16 +1,16 @@
 // The parts of the worker that speak to a pool, over the task API in memory, without a Pod around them.
-// Used by the tests of platform, pool backing, state gateway, state delivery and stranded states.
+// Used by the tests of the task API, pool backing, state gateway, state delivery and stranded states.
 import { Deferred, Effect, Layer, type Scope } from "effect"
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { Sha256 } from "../../src/schema/names.ts"
-import { Platform } from "../../src/worker/platform.ts"
 import { Settings } from "../../src/worker/settings.ts"
 import { Settled, StateDelivery } from "../../src/worker/state-delivery.ts"
 import { Stop } from "../../src/worker/stop.ts"
+import { TaskApi } from "../../src/worker/task-api.ts"
 import { TaskStatus } from "../../src/worker/task-status.ts"
-import { sha256, type TaskApi, taskApi } from "./fake-task-api.ts"
+import { type FakeTaskApi, sha256, taskApi } from "./fake-task-api.ts"
 import { neverStops } from "./never-stops.ts"
 import { podSettings } from "./pod-settings.ts"
 
@@ -24,14 +24,14 @@ export const saved = (state: Uint8Array | string) => Settled.Saved({ digest: Sha
 export const noTaskStatus = Layer.succeed(TaskStatus, { unsavedDuring: (work) => work })
 
 export interface PoolParts {
-  readonly api: TaskApi
+  readonly api: FakeTaskApi
   readonly privateDirectory: string
   readonly tokenFile: string
   /** Reports whether a state is on its way or was given up, which the status of an AgentTask would say after a while. */
   readonly isUnsaved: () => boolean
   /** Ends the grace now. */
   readonly endGrace: Effect.Effect<void>
-  readonly layer: Layer.Layer<Platform | Settings | StateDelivery | Stop | TaskStatus>
+  readonly layer: Layer.Layer<TaskApi | Settings | StateDelivery | Stop | TaskStatus>
 }
 
 export const poolParts = (patience = "2 seconds", statePatience = "10 seconds"): Effect.Effect<PoolParts, never, Scope.Scope> =>
@@ -60,7 +60,7 @@ export const poolParts = (patience = "2 seconds", statePatience = "10 seconds"):
     const base = Layer.merge(Layer.orDie(settings), stop)
     const layer = StateDelivery.layer.pipe(
       Layer.provideMerge(taskStatus),
-      Layer.provideMerge(Layer.orDie(Platform.layer(api.url, taskUid))),
+      Layer.provideMerge(Layer.orDie(TaskApi.layer(api.url, taskUid))),
       Layer.provideMerge(base)
     )
     return {

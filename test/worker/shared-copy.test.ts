@@ -4,8 +4,8 @@ import { Effect, Option } from "effect"
 import { existsSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
-import { Declined, NoAnswer } from "../../src/worker/platform.ts"
 import { sharedCopy } from "../../src/worker/shared-copy.ts"
+import { Declined, NoAnswer } from "../../src/worker/task-api.ts"
 
 const stage = { id: "run-a.apply.1", keptStateKey: "7".repeat(64) }
 const [first, later] = [Buffer.from("the first state"), Buffer.from("a later state")]

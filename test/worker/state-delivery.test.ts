@@ -6,8 +6,8 @@ import { TestClock } from "effect/testing"
 import { writeFileSync } from "node:fs"
 import { join } from "node:path"
 import { statePath } from "../../src/schema/state.ts"
-import { NoAnswer, Platform, TokenRefused } from "../../src/worker/platform.ts"
 import { StateDelivery } from "../../src/worker/state-delivery.ts"
+import { NoAnswer, TaskApi, TokenRefused } from "../../src/worker/task-api.ts"
 import { TaskStatus } from "../../src/worker/task-status.ts"
 import { agent, directory, failed, person, planWith, serve, taskUid } from "../server/live-server.ts"
 import { claimedTask } from "./claimed-task.ts"
@@ -31,7 +31,7 @@ const applying = Effect.gen(function*() {
   const settings = podSettings(made, made, { AGENT_JOB_TOKEN_FILE: tokenFile, AGENT_JOB_POOL_PATIENCE: "300 millis" })
   const parts = StateDelivery.layer.pipe(
     Layer.provide(noTaskStatus),
-    Layer.provide(Layer.orDie(Platform.layer(url, taskUid))),
+    Layer.provide(Layer.orDie(TaskApi.layer(url, taskUid))),
     Layer.provide(Layer.merge(settings, stop))
   )
   const delivery = Context.get(yield* Layer.build(parts), StateDelivery)
@@ -149,7 +149,7 @@ const withOutages = Effect.fnUntraced(function*() {
       if (token.refused !== undefined) return Effect.fail(new TokenRefused({ status: token.refused }))
       return Effect.sync(() => void done.push(what))
     })
-  const platform = Layer.mock(Platform, {
+  const taskApi = Layer.mock(TaskApi, {
     patiently: (ask) => ask,
     lockState: ({ ID }) => Effect.as(ask("lock"), { id: ID, epoch: 1 }),
     pushState: (bytes) => Effect.tap(ask("push"), Effect.sync(() => void pushed.push(bytes))),
@@ -157,7 +157,7 @@ const withOutages = Effect.fnUntraced(function*() {
   })
   const { status, unsavedDuring } = yield* claimedTask()
   const parts = StateDelivery.layer.pipe(
-    Layer.provide(Layer.mergeAll(Layer.succeed(TaskStatus, { unsavedDuring }), platform, podSettings("/none", "/none"), stop))
+    Layer.provide(Layer.mergeAll(Layer.succeed(TaskStatus, { unsavedDuring }), taskApi, podSettings("/none", "/none"), stop))
   )
   return { deaf, done, pushed, token, reason: () => status().reason, delivery: Context.get(yield* Layer.build(parts), StateDelivery) }
 })
@@ -166,7 +166,7 @@ describe("a state that is read", () => {
   it.effect("is fetched once at a time, and for the next who asks when the first has hung up", () =>
     Effect.gen(function*() {
       let fetching = 0
-      const platform = Layer.mock(Platform, {
+      const taskApi = Layer.mock(TaskApi, {
         patiently: (ask) => ask,
         state: Effect.suspend(() => {
           fetching++
@@ -176,7 +176,7 @@ describe("a state that is read", () => {
             }))
         })
       })
-      const parts = StateDelivery.layer.pipe(Layer.provide(Layer.mergeAll(noTaskStatus, platform, podSettings("/none", "/none"), stop)))
+      const parts = StateDelivery.layer.pipe(Layer.provide(Layer.mergeAll(noTaskStatus, taskApi, podSettings("/none", "/none"), stop)))
       const { read } = Context.get(yield* Layer.build(parts), StateDelivery)
       const [first, second] = [yield* Effect.forkChild(read), yield* Effect.forkChild(read)]
       yield* TestClock.adjust(0)

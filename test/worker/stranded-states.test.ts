@@ -6,9 +6,9 @@ import { createDecipheriv } from "node:crypto"
 import { existsSync, mkdirSync, readdirSync, readFileSync, utimesSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
 import { keptStateLine } from "../../src/schema/task-api.ts"
-import { Platform } from "../../src/worker/platform.ts"
 import { StateDelivery } from "../../src/worker/state-delivery.ts"
 import { carryStrandedStates } from "../../src/worker/stranded-states.ts"
+import { TaskApi } from "../../src/worker/task-api.ts"
 import { type PoolParts, poolParts } from "./pool-parts.ts"
 
 const stage = "run-a.plan.1" // of the task API in memory
@@ -275,7 +275,7 @@ describe("the next worker", () => {
       const parts = yield* poolParts()
       leave(parts, numbered(3))
       const begun = Deferred.makeUnsafe<void>()
-      const slow = Layer.mock(Platform, {
+      const slow = Layer.mock(TaskApi, {
         takeKeptState: () => Effect.andThen(Deferred.succeed(begun, undefined), Effect.sleep("9 minutes"))
       })
       const carrying = yield* Effect.forkChild(carryStrandedStates.pipe(Effect.provide(slow), Effect.provide(parts.layer)))

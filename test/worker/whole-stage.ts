@@ -5,7 +5,7 @@ import { Cause, Effect, Exit, Runtime } from "effect"
 import { writeFileSync } from "node:fs"
 import { join } from "node:path"
 import { type FakeKubernetes, fakeKubernetes } from "./fake-kubernetes.ts"
-import { sha256, tarGz, type TaskApi } from "./fake-task-api.ts"
+import { type FakeTaskApi, sha256, tarGz } from "./fake-task-api.ts"
 import { type Pod, pod } from "./pod.ts"
 
 export const providers = `
@@ -36,7 +36,7 @@ resource "time_sleep" "second" {
 export const inline = (stage: string, files: Record<string, string>, more: Record<string, unknown> = {}) =>
   fakeKubernetes({ workspace: "demo", stage, source: { inline: files }, ...more })
 
-export const poolTask = (api: TaskApi, stage: string, more: Record<string, unknown> = {}) =>
+export const poolTask = (api: FakeTaskApi, stage: string, more: Record<string, unknown> = {}) =>
   fakeKubernetes({
     workspace: "demo",
     stage,
@@ -45,7 +45,7 @@ export const poolTask = (api: TaskApi, stage: string, more: Record<string, unkno
     ...more
   })
 
-export const token = ({ privateDirectory }: Pod, api: TaskApi) => {
+export const token = ({ privateDirectory }: Pod, api: FakeTaskApi) => {
   const file = join(privateDirectory, "token")
   writeFileSync(file, `${api.token}\n`)
   return { AGENT_JOB_TOKEN_FILE: file, AGENT_JOB_POOL_PATIENCE: "1 second" }
@@ -54,7 +54,7 @@ export const token = ({ privateDirectory }: Pod, api: TaskApi) => {
 export const exitCode = (exit: Exit.Exit<unknown, unknown>): number =>
   Exit.isSuccess(exit) ? 0 : Runtime.getErrorExitCode(Cause.squash(exit.cause))
 export const text = (bytes: Uint8Array | undefined): string => Buffer.from(bytes ?? "").toString("utf8")
-export const addresses = (api: TaskApi): ReadonlyArray<string> =>
+export const addresses = (api: FakeTaskApi): ReadonlyArray<string> =>
   JSON.parse(text(api.state)).resources.map(({ name, type }: { readonly name: string; readonly type: string }) => `${type}.${name}`)
 
 /** Runs a stage in a Pod of its own; returns the Pod, how the worker exited, and the status. */
@@ -71,7 +71,7 @@ export const ran = Effect.fnUntraced(
 )
 
 /** Plans for the pool with these files; returns the digest of the saved plan. */
-export const planned = Effect.fnUntraced(function*(api: TaskApi, files: Record<string, string>) {
+export const planned = Effect.fnUntraced(function*(api: FakeTaskApi, files: Record<string, string>) {
   api.archive = tarGz(files)
   const { log, status } = yield* Effect.scoped(ran(poolTask(api, "plan"), {}, (here) => token(here, api)))
   expect(status.reason, log()).toBe("Completed")
@@ -81,7 +81,7 @@ export const planned = Effect.fnUntraced(function*(api: TaskApi, files: Record<s
 
 /** Starts the apply of that plan in a Pod of its own. */
 export const applying = Effect.fnUntraced(
-  function*(api: TaskApi, digest: string, more: Record<string, unknown> = {}, env: Record<string, string> = {}) {
+  function*(api: FakeTaskApi, digest: string, more: Record<string, unknown> = {}, env: Record<string, string> = {}) {
     const here = yield* pod()
     const kubernetes = poolTask(api, "apply", { plan: { sha256: digest }, ...more })
     const running = yield* Effect.forkChild(here.run(kubernetes, { ...token(here, api), AGENT_JOB_GRACE_SECONDS: "60", ...env }))

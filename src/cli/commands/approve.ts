@@ -4,6 +4,7 @@
 import { Effect, Option } from "effect"
 import { Argument, Command, Flag } from "effect/cli"
 import { BadInput, Failed } from "../failure.ts"
+import { loading } from "../lazily.ts"
 import { isRunId } from "../run-or-task.ts"
 import { serverFlags } from "../settings.ts"
 import { forPeople, withServer } from "../with-server.ts"
@@ -34,7 +35,7 @@ const approveRun = Effect.fn("approve")(function*(given: Command.Command.Config.
     given,
     forPeople,
     Effect.fnUntraced(function*({ screen, server }) {
-      const { approved, notApproved } = yield* Effect.promise(() => import("../summary.ts"))
+      const { approved, notApproved } = yield* loading(() => import("../summary.ts"))
       const run = yield* server.run(id)
       const problem = notApproved(run, seen)
       if (problem !== undefined) return yield* new Failed({ message: problem })

@@ -4,7 +4,7 @@
 import { Effect } from "effect"
 import { Argument, Command } from "effect/cli"
 import { BadInput, Failed } from "../failure.ts"
-import { lazily } from "../lazily.ts"
+import { lazily, loading } from "../lazily.ts"
 import { isRunId, isTaskName } from "../run-or-task.ts"
 import { clusterFlags, serverFlags, toggle } from "../settings.ts"
 import { forPeople, withServer } from "../with-server.ts"
@@ -34,7 +34,7 @@ export const cancel = Command.make(
         given,
         forPeople,
         Effect.fnUntraced(function*({ screen, server }) {
-          const [{ inWords }, { patiently }] = yield* Effect.promise(() =>
+          const [{ inWords }, { patiently }] = yield* loading(() =>
             Promise.all([import("../../core/run-machine.ts"), import("../follow-run.ts")])
           )
           const { final, status } = yield* patiently(server.run(name))
@@ -53,7 +53,11 @@ export const cancel = Command.make(
       })
     }
     return yield* lazily(async () => {
-      const [{ cancelTask, cluster }, { Screen }] = await Promise.all([import("../tasks.ts"), import("../screen.ts")])
+      const [{ cluster }, { cancelTask }, { Screen }] = await Promise.all([
+        import("../cluster.ts"),
+        import("../tasks.ts"),
+        import("../screen.ts")
+      ])
       return cancelTask(given, name).pipe(Effect.provide(cluster(given)), Effect.provide(Screen.layer(forPeople)))
     })
   })

@@ -6,7 +6,7 @@ import { hostname } from "node:os"
 import { controllerHealthPort, place } from "../../core/manifest/places.ts"
 import { lazily } from "../lazily.ts"
 import { serve } from "../serve.ts"
-import { portFlag } from "../settings.ts"
+import { namespaceFlag, portFlag } from "../settings.ts"
 
 const flags = {
   values: Flag.Path("values").pipe(
@@ -19,9 +19,7 @@ const flags = {
     Flag.withDefault("agent-job"),
     Flag.withDescription("The name of this installation.")
   ),
-  namespace: Flag.String("namespace").pipe(
-    Flag.withAlias("n"),
-    Flag.withMetavar("NAME"),
+  namespace: namespaceFlag.pipe(
     Flag.withDefault("agent-job"),
     Flag.withDescription("The namespace of this installation.")
   ),

@@ -22,7 +22,7 @@ export const doctor = Command.make(
   flags,
   Effect.fn("doctor")(function*(given) {
     const answer = yield* lazily(async () => {
-      const [{ examine }, { cluster }] = await Promise.all([import("../examination.ts"), import("../tasks.ts")])
+      const [{ examine }, { cluster }] = await Promise.all([import("../examination.ts"), import("../cluster.ts")])
       return Effect.provide(examine(given), cluster(given))
     })
     yield* print(given.output, answer)

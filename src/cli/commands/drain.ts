@@ -5,7 +5,7 @@ import { Command, Flag } from "effect/cli"
 import { outputFlag, print } from "../answer.ts"
 import { BadInput } from "../failure.ts"
 import { lazily } from "../lazily.ts"
-import { clusterFlags, installationFlags, toggle } from "../settings.ts"
+import { clusterFlags, installationFlags, namespaceFlag, toggle } from "../settings.ts"
 
 const flags = {
   wait: toggle("wait", "Wait until no apply or destroy runs any more."),
@@ -16,9 +16,7 @@ const flags = {
     Flag.withDefault("agent-job"),
     Flag.withDescription("Where the controller is; agent-job by default.")
   ),
-  namespace: Flag.String("namespace").pipe(
-    Flag.withAlias("n"),
-    Flag.withMetavar("NAME"),
+  namespace: namespaceFlag.pipe(
     Flag.optional,
     Flag.withDescription("Where its AgentTasks are; by default where its values say. This does not choose the installation.")
   ),
@@ -33,7 +31,7 @@ export const drain = Command.make(
     if (given.wait && given.undo) return yield* new BadInput({ message: "--wait and --undo exclude each other; give one of them." })
     const answer = yield* lazily(async () => {
       const [{ cluster }, { drain, undo }, { Screen }] = await Promise.all([
-        import("../tasks.ts"),
+        import("../cluster.ts"),
         import("../draining.ts"),
         import("../screen.ts")
       ])

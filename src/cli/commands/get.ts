@@ -5,7 +5,7 @@ import { Argument, Command, Flag } from "effect/cli"
 import { WorkspaceName } from "../../schema/names.ts"
 import { type Answer, outputFlag, print } from "../answer.ts"
 import { BadInput } from "../failure.ts"
-import { lazily } from "../lazily.ts"
+import { lazily, loading } from "../lazily.ts"
 import { isRunId, isTaskName } from "../run-or-task.ts"
 import { type ClusterFlags, clusterFlags, type ServerFlags, serverFlags } from "../settings.ts"
 import { forPrograms, withServer } from "../with-server.ts"
@@ -48,7 +48,7 @@ const fromServer = (given: Given, what: string) =>
     given,
     forPrograms,
     Effect.fnUntraced(function*({ server }) {
-      const { auditLines, runDetails, runTable, workspaceTable } = yield* Effect.promise(() => import("../rows.ts"))
+      const { auditLines, runDetails, runTable, workspaceTable } = yield* loading(() => import("../rows.ts"))
       if (what === "audit") {
         const trail = yield* server.audit(given.name, given.before)
         return { document: trail, lines: auditLines(trail, given.name) } satisfies Answer
@@ -75,7 +75,11 @@ const fromServer = (given: Given, what: string) =>
 
 const fromCluster = (given: ClusterFlags, what: string) =>
   lazily(async () => {
-    const [{ cluster, getTask, listTasks }, { taskTable }] = await Promise.all([import("../tasks.ts"), import("../rows.ts")])
+    const [{ cluster }, { getTask, listTasks }, { taskTable }] = await Promise.all([
+      import("../cluster.ts"),
+      import("../tasks.ts"),
+      import("../rows.ts")
+    ])
     return Effect.gen(function*() {
       const now = yield* Clock.currentTimeMillis
       if (what !== "tasks") {

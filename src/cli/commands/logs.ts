@@ -44,7 +44,11 @@ export const logs = Command.make(
         return yield* new BadInput({ message: "--stage and --workspace are for runs; an AgentTask is one stage already." })
       }
       return yield* lazily(async () => {
-        const [{ cluster, showTaskLog }, { Screen }] = await Promise.all([import("../tasks.ts"), import("../screen.ts")])
+        const [{ cluster }, { showTaskLog }, { Screen }] = await Promise.all([
+          import("../cluster.ts"),
+          import("../tasks.ts"),
+          import("../screen.ts")
+        ])
         return showTaskLog(given, task, follow).pipe(
           Effect.provide(cluster(given)),
           Effect.provide(Screen.layer({ ...forPeople, colours: !noColor }))

@@ -5,13 +5,11 @@ import { Effect } from "effect"
 import { Command, Flag } from "effect/cli"
 import { baseFlag, baseReference, outFlag } from "../base-reference.ts"
 import { lazily } from "../lazily.ts"
-import { clusterFlags, toggle } from "../settings.ts"
+import { clusterFlags, namespaceFlag, toggle } from "../settings.ts"
 
 const flags = {
   release: Flag.String("release").pipe(Flag.withMetavar("NAME"), Flag.withDescription("The Helm release.")),
-  namespace: Flag.String("namespace").pipe(
-    Flag.withAlias("n"),
-    Flag.withMetavar("NAME"),
+  namespace: namespaceFlag.pipe(
     Flag.optional,
     Flag.withDescription("Its namespace; by default that of the context, as for helm.")
   ),
@@ -44,7 +42,7 @@ export const migrate = Command.make(
     return yield* lazily(async () => {
       const [{ migrateRelease }, { cluster }, { Screen }] = await Promise.all([
         import("../migrate-release.ts"),
-        import("../tasks.ts"),
+        import("../cluster.ts"),
         import("../screen.ts")
       ])
       return migrateRelease({ ...given, base }).pipe(

@@ -5,7 +5,7 @@ import { Effect, Option, Result, Schema } from "effect"
 import { Argument, Command, Flag } from "effect/cli"
 import { WorkspaceName } from "../../schema/names.ts"
 import { BadInput } from "../failure.ts"
-import { lazily } from "../lazily.ts"
+import { lazily, loading } from "../lazily.ts"
 import { givenVariable } from "../run-variables.ts"
 import { noColor, serverFlags, toggle } from "../settings.ts"
 import { withServer } from "../with-server.ts"
@@ -57,7 +57,7 @@ const workspaceOf = Effect.fnUntraced(function*(given: Option.Option<string>, di
       } cannot be the name of a workspace; use letters, digits, "-" and "_", beginning with a letter or digit, at most 90.`
     })
   }
-  const { nameOfDirectory } = yield* Effect.promise(() => import("../archive.ts"))
+  const { nameOfDirectory } = yield* loading(() => import("../archive.ts"))
   const name = nameOfDirectory(directory)
   if (isName(name)) return name
   return yield* new BadInput({

@@ -7,6 +7,7 @@ import { hostname, userInfo } from "node:os"
 import type { StateView } from "../../schema/state.ts"
 import { outputFlag, print } from "../answer.ts"
 import { BadInput, Failed, NothingThere } from "../failure.ts"
+import { loading } from "../lazily.ts"
 import { readSeen, seenIn } from "../seen.ts"
 import { inputFlag, pathFlag, type ServerFlags, serverFlags, toggle } from "../settings.ts"
 import { forPrograms, type WithServer, withServer } from "../with-server.ts"
@@ -31,7 +32,7 @@ const answering = <A extends object, E>(
     given,
     forPrograms,
     Effect.fnUntraced(function*({ server }) {
-      const rows = yield* Effect.promise(() => import("../state-rows.ts"))
+      const rows = yield* loading(() => import("../state-rows.ts"))
       const document = yield* ask(server)
       yield* print(given.output, { document, lines: form(rows)(document, yield* Clock.currentTimeMillis) })
     })
@@ -72,7 +73,7 @@ const writingImports = (given: Omit<Given, "output">, file: string) =>
     given,
     forPrograms,
     Effect.fnUntraced(function*({ screen, server }) {
-      const { importBlocks } = yield* Effect.promise(() => import("../../core/import-blocks.ts"))
+      const { importBlocks } = yield* loading(() => import("../../core/import-blocks.ts"))
       const looked = yield* server.state(given.workspace)
       const { pending, workspace } = looked
       const blocks = pending.flatMap(({ effects }) => effects === undefined ? [] : [importBlocks(effects)]).join("\n")

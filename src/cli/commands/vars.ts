@@ -7,6 +7,7 @@ import { readFile } from "node:fs/promises"
 import { buffer } from "node:stream/consumers"
 import { outputFlag, print } from "../answer.ts"
 import { BadInput, NothingThere } from "../failure.ts"
+import { loading } from "../lazily.ts"
 import { isVariableName } from "../run-variables.ts"
 import { inputFlag, serverFlags, toggle } from "../settings.ts"
 import { forPrograms, withServer } from "../with-server.ts"
@@ -26,7 +27,7 @@ const list = Command.make(
       given,
       forPrograms,
       Effect.fnUntraced(function*({ server }) {
-        const { variableTable } = yield* Effect.promise(() => import("../rows.ts"))
+        const { variableTable } = yield* loading(() => import("../rows.ts"))
         const { id } = yield* server.workspace(given.workspace)
         const variables = yield* server.variables(id)
         const lines = variables.length === 0

@@ -1,5 +1,5 @@
 // All admission policies: the API server holds tasks and the controller to their purpose, whoever has their tokens or may make objects.
-// Used by core/manifest/install.
+// Used by core/manifest/install, and by the doctor to compare.
 import type { V1ValidatingAdmissionPolicy, V1ValidatingAdmissionPolicyBinding } from "@kubernetes/client-node"
 import type { ResolvedConfig } from "../resolve.ts"
 import { jobPolicy, podPolicy } from "./admission-pods.ts"

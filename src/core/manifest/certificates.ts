@@ -1,6 +1,6 @@
 // Certificates in our Pods: roots that all our containers trust beside those of their images, and the client certificate for the server.
 // Invariant: the client's private key is mounted in controller and worker, never in the runner.
-// Used by core/manifest/volumes, core/manifest/deployment and core/manifest/install.
+// Used by core/manifest/volumes, core/manifest/environment, core/manifest/deployment and core/manifest/install.
 import type { V1ConfigMap, V1EnvVar, V1Volume, V1VolumeMount } from "@kubernetes/client-node"
 import { fingerprint } from "../fingerprint.ts"
 import type { ResolvedConfig } from "../resolve.ts"

@@ -1,6 +1,6 @@
 // The ConfigMap with the controller's values file, as the YAML a person would have written: only what differs from the defaults.
 // Invariant: it contains no token, and reading it gives the same configuration again.
-// Used by core/manifest/install, core/manifest/deployment and generate, which writes layers the same way.
+// Used by core/manifest/install, core/manifest/deployment, and by overlays and generate, which write layers the same way.
 import type { V1ConfigMap } from "@kubernetes/client-node"
 import { isTree, type Tree } from "../../schema/layers.ts"
 import type { ResolvedConfig } from "../resolve.ts"

@@ -1,6 +1,6 @@
 // The CustomResourceDefinition of AgentTask, generated from the schema that decodes it, with the rules that only an API server can enforce.
 // Invariant: the API server and our decoder accept the same specs, except for the rules that only the API server has (schema/cel).
-// Used by core/manifest/install; written to kustomize/crd by generate.
+// Used by core/manifest/install, and by the doctor to compare; written to kustomize/crd by generate.
 import { AgentTaskSpec, agentTaskTransitions, WritableStatus } from "../../schema/agent-task.ts"
 import { agentTaskResource } from "../../schema/names.ts"
 import { type Structural, structuralSchema } from "../../schema/structural.ts"

@@ -1,6 +1,6 @@
 // The controller's Deployment: one replica leads, others stand by.
 // Invariant: tokens are files, never variables or arguments. A changed ConfigMap makes no new Pods: the controller reads it again.
-// Used by core/manifest/install.
+// Used by core/manifest/install, and by core/migration/trial, whose Pod starts as the controller's does.
 import type { V1Deployment, V1Probe, V1Volume, V1VolumeMount } from "@kubernetes/client-node"
 import type { ResolvedConfig, TokenConfig } from "../resolve.ts"
 import { apiTokenMount, apiTokenVolume } from "./api-token.ts"

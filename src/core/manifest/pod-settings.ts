@@ -1,6 +1,6 @@
 // The fields of a Pod's spec that the values set for the Pod as a whole, alike for the controller's Pod and those of tasks.
 // Invariant: what the values leave empty is left out.
-// Used by core/manifest/pod and core/manifest/deployment.
+// Used by whatever makes a Pod.
 import type { V1PodSpec, V1TopologySpreadConstraint } from "@kubernetes/client-node"
 import type { PodConfig } from "../resolve/pods.ts"
 

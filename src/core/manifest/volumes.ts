@@ -1,6 +1,6 @@
 // The volumes of a task's Pod, and which container mounts which: what keeps worker and runner apart.
 // Invariant: of our containers only the worker mounts tokens, source, kept plans and private files; a sidecar mounts what the values say.
-// Used by core/manifest/pod and core/manifest/containers.
+// Used by the builders of Pods and containers beside it.
 import type { V1Volume, V1VolumeMount } from "@kubernetes/client-node"
 import type { AgentTask } from "../../schema/agent-task.ts"
 import type { ResolvedConfig } from "../resolve.ts"

@@ -1,6 +1,6 @@
 // A move from a Helm release to an installation of ours: its values, the configuration that they resolve to, and the objects in the way.
 // Invariant: it contains no secret.
-// Made by cli/migrate-release.ts; told by core/migration/changes.ts and core/migration/hand-over.ts.
+// Made by cli/migrate-release.ts; told by core/migration/changes.ts, core/migration/hand-over.ts and core/migration/way-back.ts.
 import { Result } from "effect"
 import type { HelmObject, HelmRelease } from "../../schema/helm-release.ts"
 import { appVersion, defaultValues, parseValues, type Values } from "../../schema/values.ts"

@@ -1,6 +1,6 @@
 // What the repository ships as Kustomize for values to choose: the base, and the components that are a layer of values and nothing else.
 // Invariant: a layer here is what the folder of the same name was generated from.
-// Used by core/overlay/overlay.ts, generate/installation.ts and generate/components.ts.
+// Used by core/overlay/overlay.ts, by generate, which ships them, and by cli/base-contents.ts, which looks for them in a base.
 import { Result } from "effect"
 import { merge, type Tree } from "../../schema/layers.ts"
 import { appVersion, parseValues } from "../../schema/values.ts"

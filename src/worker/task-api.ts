@@ -1,14 +1,15 @@
 // The task API of the pool's server, as the worker calls it with the token of its stage.
 // Always holds: the token goes to the server's own address and nowhere else, and is read anew for every request.
-// Used by worker/worker, worker/pool-backing, worker/state-delivery and worker/state-gateway.
+// Used by worker/worker, worker/pool-backing, and the parts that deliver states.
 import { Context, Data, Duration, Effect, Layer, Option, Predicate, Schema, Stream } from "effect"
 import { HttpBody, HttpClient, HttpClientRequest as Request, type HttpClientResponse } from "effect/http"
 import { createHash } from "node:crypto"
 import { createReadStream, readFileSync, statSync } from "node:fs"
+import { meaningOf, problemIn, ServerRefusal } from "../core/server-refusal.ts"
 import { reasonOf } from "../http/cause.ts"
 import { toServer } from "../http/connections.ts"
 import { type JournalEntry, JournalPosition, JournalRequest } from "../schema/effects.ts"
-import { isOneOf, Problem } from "../schema/problem.ts"
+import { isOneOf } from "../schema/problem.ts"
 import { StageResult } from "../schema/stage-result.ts"
 import {
   archiveLimitBytes,
@@ -51,13 +52,13 @@ export class TokenRefused extends Data.TaggedError("TokenRefused")<{ readonly st
 /** Any other refusal by the server itself; `body` is its answer, such as the holder of a lock. */
 export class Declined extends Data.TaggedError("Declined")<{ readonly status: number; readonly message: string; readonly body: unknown }> {}
 
-export type PlatformError = NoAnswer | TokenRefused | Declined
+export type TaskApiError = NoAnswer | TokenRefused | Declined
 
 /**
  * Reports whether the server refuses the token (401), which may be renewed: a server that is restored from a copy does not know a later
  * token, and gives the stage a new one when it offers it again. Whose task a stage belongs to never changes, so 409 is final.
  */
-export const mayBeRenewed = (error: PlatformError): boolean => error._tag === "TokenRefused" && error.status === 401
+export const mayBeRenewed = (error: TaskApiError): boolean => error._tag === "TokenRefused" && error.status === 401
 
 /** The lock that a state is written under. */
 export interface StateLock {
@@ -65,7 +66,7 @@ export interface StateLock {
   readonly epoch: number
 }
 
-export class Platform extends Context.Service<Platform, {
+export class TaskApi extends Context.Service<TaskApi, {
   /** What no log may show: the token. */
   readonly secrets: Effect.Effect<ReadonlyArray<string>>
   /** What the pool's server says about this stage, its variables included. */
@@ -74,23 +75,23 @@ export class Platform extends Context.Service<Platform, {
   readonly download: (what: "archive" | "plan", file: string, sha256: string) => Effect.Effect<void, StageFailed>
   readonly storePlan: (file: string, sha256: string) => Effect.Effect<void, StageFailed>
   // Each of these asks once; its caller decides how long to go on asking.
-  readonly appendLog: (offset: number, bytes: Uint8Array) => Effect.Effect<Received, PlatformError>
-  readonly appendEffects: (entries: ReadonlyArray<JournalEntry>) => Effect.Effect<Received, PlatformError>
-  readonly tellResult: (result: StageResult) => Effect.Effect<void, PlatformError>
-  readonly state: Effect.Effect<Option.Option<Uint8Array>, PlatformError>
+  readonly appendLog: (offset: number, bytes: Uint8Array) => Effect.Effect<Received, TaskApiError>
+  readonly appendEffects: (entries: ReadonlyArray<JournalEntry>) => Effect.Effect<Received, TaskApiError>
+  readonly tellResult: (result: StageResult) => Effect.Effect<void, TaskApiError>
+  readonly state: Effect.Effect<Option.Option<Uint8Array>, TaskApiError>
   /** Sends a state that another stage had to leave, still encrypted. */
-  readonly takeKeptState: (bytes: Uint8Array) => Effect.Effect<void, PlatformError>
-  readonly pushState: (bytes: Uint8Array, sha256: string, lock: StateLock) => Effect.Effect<void, PlatformError>
-  readonly lockState: (info: LockInfo) => Effect.Effect<StateLock, PlatformError>
-  readonly unlockState: (info: LockInfo) => Effect.Effect<void, PlatformError>
+  readonly takeKeptState: (bytes: Uint8Array) => Effect.Effect<void, TaskApiError>
+  readonly pushState: (bytes: Uint8Array, sha256: string, lock: StateLock) => Effect.Effect<void, TaskApiError>
+  readonly lockState: (info: LockInfo) => Effect.Effect<StateLock, TaskApiError>
+  readonly unlockState: (info: LockInfo) => Effect.Effect<void, TaskApiError>
   /** Asks again while there is no answer, for as long as `poolPatience` in the settings. */
   readonly patiently: <A, E extends { readonly _tag: string; readonly message: string }>(ask: Effect.Effect<A, E>) => Effect.Effect<A, E>
-}>()("agent-job/worker/Platform") {
+}>()("agent-job/worker/TaskApi") {
   /** Asks the server at `url`, which is `https:` or `http:`, in the name of the AgentTask with this UID. */
   static readonly layer = (url: string, taskUid: string) =>
-    Layer.effect(Platform, make(url, taskUid)).pipe(
+    Layer.effect(TaskApi, make(url, taskUid)).pipe(
       Layer.provide(toServer({ connections: 16 })),
-      Layer.catchTag("ProxyUnusable", ({ message }) => Layer.effect(Platform, Effect.fail(invalid(message))))
+      Layer.catchTag("ProxyUnusable", ({ message }) => Layer.effect(TaskApi, Effect.fail(invalid(message))))
     )
 }
 
@@ -112,27 +113,26 @@ const tooLargeBefore = () =>
 const smallBodyTimeout = Duration.seconds(30)
 const largeBodyTimeout = Duration.minutes(10)
 
-const decodeProblem = Schema.decodeUnknownOption(Schema.fromJsonString(Problem))
 const parseJson = Option.liftThrowable((text: string): unknown => JSON.parse(text))
 
 /** Returns the error that an answer other than success means. */
-export const refusalOf = (status: number, text: string): PlatformError => {
-  const said = decodeProblem(text)
-  // An answer in another form is from a proxy or the like in front of the server, which may give it while the server is away.
-  if (Option.isNone(said) || status < 400) return status === 413 ? tooLargeBefore() : new NoAnswer({ detail: `it answers ${status}` })
-  const { error, message } = said.value
-  const brokeOff = isOneOf(error, "bad-request", "request-timeout") // the request did not reach the server whole
-  if (status === 429 || status >= 500 || brokeOff) return new NoAnswer({ detail: message, isSaid: true })
-  if (status === 401 || isOneOf(error, "taken")) return new TokenRefused({ status })
-  return new Declined({ status, message, body: Option.getOrUndefined(parseJson(text)) })
-}
+export const refusalOf = (status: number, text: string): TaskApiError =>
+  ServerRefusal.$match(meaningOf(status, problemIn(text)), {
+    NotOwn: (): TaskApiError => status === 413 ? tooLargeBefore() : new NoAnswer({ detail: `it answers ${status}` }),
+    AskAgain: ({ message }) => new NoAnswer({ detail: message, isSaid: true }),
+    TokenRefused: () => new TokenRefused({ status }),
+    Final: ({ error, message }) =>
+      isOneOf(error, "taken")
+        ? new TokenRefused({ status })
+        : new Declined({ status, message, body: Option.getOrUndefined(parseJson(text)) })
+  })
 
 /** Returns the error code for programs in the server's answer, if there is one. */
 export const problemCodeOf = ({ body }: Declined): string | undefined =>
   Predicate.hasProperty(body, "error") && typeof body.error === "string" ? body.error : undefined
 
 /** Returns the failure of a stage that cannot go on without the answer. */
-const stageFailure = (error: PlatformError): StageFailed => {
+const stageFailure = (error: TaskApiError): StageFailed => {
   switch (error._tag) {
     case "NoAnswer":
       return new StageFailed({ reason: "PoolUnreachable", message: error.message })
@@ -170,7 +170,7 @@ const make = Effect.fnUntraced(function*(url: string, taskUid: string) {
   const once = (
     request: Request.HttpClientRequest,
     expectedStatus: 200 | 204
-  ): Effect.Effect<HttpClientResponse.HttpClientResponse, PlatformError> =>
+  ): Effect.Effect<HttpClientResponse.HttpClientResponse, TaskApiError> =>
     token.pipe(
       Effect.flatMap((secret) =>
         http.execute(request.pipe(Request.prependUrl(base), Request.bearerToken(secret), Request.setHeader(taskHeader.taskUid, taskUid)))
@@ -200,17 +200,17 @@ const make = Effect.fnUntraced(function*(url: string, taskUid: string) {
       (response) => digestOf(response) === undefined ? Effect.fail(notOurs("200")) : Effect.succeed(response)
     )
 
-  const within = <A, E>(limit: Duration.Duration, effect: Effect.Effect<A, E | PlatformError>) =>
+  const within = <A, E>(limit: Duration.Duration, effect: Effect.Effect<A, E | TaskApiError>) =>
     Effect.timeoutOrElse(effect, {
       duration: limit,
       orElse: () => Effect.fail(new NoAnswer({ detail: `not complete within ${Duration.format(limit)}` }))
     })
 
   const read = <A, E>(
-    response: Effect.Effect<HttpClientResponse.HttpClientResponse, PlatformError>,
+    response: Effect.Effect<HttpClientResponse.HttpClientResponse, TaskApiError>,
     body: (response: HttpClientResponse.HttpClientResponse) => Effect.Effect<A, E>,
     limit = smallBodyTimeout
-  ): Effect.Effect<A, PlatformError> =>
+  ): Effect.Effect<A, TaskApiError> =>
     within(
       limit,
       Effect.flatMap(response, (response) => Effect.mapError(body(response), (error) => new NoAnswer({ detail: reasonOf(error) })))
@@ -220,7 +220,7 @@ const make = Effect.fnUntraced(function*(url: string, taskUid: string) {
   const json = <S extends Schema.ConstraintDecoder<unknown>>(
     request: Request.HttpClientRequest,
     schema: S
-  ): Effect.Effect<S["Type"], PlatformError> =>
+  ): Effect.Effect<S["Type"], TaskApiError> =>
     Effect.flatMap(
       text(request, 200),
       (text) =>
@@ -252,7 +252,7 @@ const make = Effect.fnUntraced(function*(url: string, taskUid: string) {
     )
   }
 
-  const patiently: Platform["Service"]["patiently"] = (ask) =>
+  const patiently: TaskApi["Service"]["patiently"] = (ask) =>
     askAgain(Effect.tapError(ask, (error) => Effect.logDebug(error.message)), {
       while: ({ _tag }) => _tag === "NoAnswer",
       first: "200 millis",
@@ -260,11 +260,11 @@ const make = Effect.fnUntraced(function*(url: string, taskUid: string) {
       limit: poolPatience
     })
 
-  const download: Platform["Service"]["download"] = (what, file, sha256) => {
+  const download: TaskApi["Service"]["download"] = (what, file, sha256) => {
     const [name, limitBytes] = what === "archive"
       ? ["the configuration archive", archiveLimitBytes] as const
       : ["the saved plan", planLimitBytes] as const
-    const failed = (error: PlatformError | StageFailed) => error._tag === "StageFailed" ? error : stageFailure(error)
+    const failed = (error: TaskApiError | StageFailed) => error._tag === "StageFailed" ? error : stageFailure(error)
     const body = Effect.map(
       get(taskPath[what]),
       (response) => Stream.mapError(response.stream, (error) => new NoAnswer({ detail: reasonOf(error) }))
@@ -273,7 +273,7 @@ const make = Effect.fnUntraced(function*(url: string, taskUid: string) {
     return Effect.mapError(patiently(attempt), failed)
   }
 
-  return Platform.of({
+  return TaskApi.of({
     secrets: Effect.map(Effect.option(token), Option.toArray),
     details: Effect.mapError(patiently(json(Request.get(taskPath.assignment), TaskDetails)), stageFailure),
     download,
@@ -311,7 +311,7 @@ const make = Effect.fnUntraced(function*(url: string, taskUid: string) {
       ),
       Effect.catchTag(
         "Declined",
-        (error): Effect.Effect<Option.Option<never>, PlatformError> =>
+        (error): Effect.Effect<Option.Option<never>, TaskApiError> =>
           error.status !== 404
             ? Effect.fail(error)
             : isOneOf(problemCodeOf(error), "no-state")

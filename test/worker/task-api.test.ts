@@ -7,26 +7,26 @@ import type { AddressInfo } from "node:net"
 import { join } from "node:path"
 import { makeJournal } from "../../src/worker/journal.ts"
 import { Log } from "../../src/worker/log-shipper.ts"
-import { Platform, type PlatformError, refusalOf } from "../../src/worker/platform.ts"
 import { Settings } from "../../src/worker/settings.ts"
+import { refusalOf, TaskApi, type TaskApiError } from "../../src/worker/task-api.ts"
 import { sha256 } from "./fake-task-api.ts"
 import { type PoolParts, poolParts, taskUid } from "./pool-parts.ts"
 
-const withPlatform = <A, E>(
-  use: (platform: Platform["Service"], parts: PoolParts) => Effect.Effect<A, E, Settings>,
+const withTaskApi = <A, E>(
+  use: (taskApi: TaskApi["Service"], parts: PoolParts) => Effect.Effect<A, E, Settings>,
   patience = "1 second"
 ) =>
   Effect.gen(function*() {
     const parts = yield* poolParts(patience)
     const context = yield* Layer.build(parts.layer)
-    return yield* Effect.provide(Effect.flatMap(Platform, (platform) => use(platform, parts)), context)
+    return yield* Effect.provide(Effect.flatMap(TaskApi, (taskApi) => use(taskApi, parts)), context)
   }).pipe(Effect.scoped)
 
 const result = { outcome: "succeeded", reason: "Completed", message: "Done.", finishedAt: "2026-01-01T00:00:00Z" } as const
 
-describe("the platform", () => {
+describe("the task API", () => {
   it.live("gives the details of the stage, asked again while nobody answers", () =>
-    withPlatform(
+    withTaskApi(
       Effect.fnUntraced(function*({ details }, { api }) {
         api.variables = [{ name: "region", value: "eu", sensitive: true }]
         api.fault("GET /assignment", "not ours", 500, "lose answer")
@@ -36,7 +36,7 @@ describe("the platform", () => {
     ))
 
   it.live("gives up with PoolUnreachable after its patience", () =>
-    withPlatform(Effect.fnUntraced(function*({ details }, { api }) {
+    withTaskApi(Effect.fnUntraced(function*({ details }, { api }) {
       api.goDown()
       const { message, reason } = yield* Effect.flip(details)
       expect(reason).toBe("PoolUnreachable")
@@ -45,13 +45,13 @@ describe("the platform", () => {
     })))
 
   it.live("gives the server's own words when it cannot take what it is sent, and no advice on the network", () =>
-    withPlatform(Effect.fnUntraced(function*({ tellResult }, { api }) {
+    withTaskApi(Effect.fnUntraced(function*({ tellResult }, { api }) {
       api.fault("POST /result", 500)
       expect(yield* Effect.flip(tellResult(result))).toMatchObject({ _tag: "NoAnswer", message: "Refused with 500." })
     })))
 
   it.live("says TokenRefused only after it has read the token again", () =>
-    withPlatform(Effect.fnUntraced(function*({ details }, { api, tokenFile }) {
+    withTaskApi(Effect.fnUntraced(function*({ details }, { api, tokenFile }) {
       writeFileSync(tokenFile, "an old token")
       api.onRequest = () => writeFileSync(tokenFile, api.token)
       expect((yield* details).id).toBe("run-a.plan.1")
@@ -61,7 +61,7 @@ describe("the platform", () => {
     })))
 
   it.live("names the token that it cannot read, and not the network", () =>
-    withPlatform(Effect.fnUntraced(function*({ details }, { tokenFile }) {
+    withTaskApi(Effect.fnUntraced(function*({ details }, { tokenFile }) {
       rmSync(tokenFile)
       expect(yield* Effect.flip(details)).toMatchObject({
         reason: "PoolUnreachable",
@@ -70,24 +70,24 @@ describe("the platform", () => {
     })))
 
   it.live("says in every request which task asks", () =>
-    withPlatform(Effect.fnUntraced(function*(platform, { api, privateDirectory }) {
+    withTaskApi(Effect.fnUntraced(function*(taskApi, { api, privateDirectory }) {
       const file = join(privateDirectory, "file")
-      yield* platform.details
-      yield* platform.download("archive", file, sha256(api.archive))
-      yield* platform.storePlan(file, sha256(api.archive))
-      yield* platform.appendLog(0, Buffer.from("one"))
-      const lock = yield* platform.lockState({ ID: "a" })
+      yield* taskApi.details
+      yield* taskApi.download("archive", file, sha256(api.archive))
+      yield* taskApi.storePlan(file, sha256(api.archive))
+      yield* taskApi.appendLog(0, Buffer.from("one"))
+      const lock = yield* taskApi.lockState({ ID: "a" })
       const state = Buffer.from(`{"serial":1}`)
-      yield* platform.pushState(state, sha256(state), lock)
-      yield* platform.state
-      yield* platform.unlockState({ ID: "a" })
-      yield* platform.tellResult(result)
+      yield* taskApi.pushState(state, sha256(state), lock)
+      yield* taskApi.state
+      yield* taskApi.unlockState({ ID: "a" })
+      yield* taskApi.tellResult(result)
       expect(api.requests.filter((request) => !/ 20[04]$/u.test(request))).toEqual([])
       expect(api.owner).toBe(taskUid)
     })))
 
   it.live("fails as refused, and says why, when another agent has the stage", () =>
-    withPlatform(Effect.fnUntraced(function*({ appendLog, details, tellResult }, { api }) {
+    withTaskApi(Effect.fnUntraced(function*({ appendLog, details, tellResult }, { api }) {
       api.owner = "uid-of-another"
       expect(yield* Effect.flip(details)).toMatchObject({
         reason: "TokenRefused",
@@ -100,13 +100,13 @@ describe("the platform", () => {
     })))
 
   it.live("fails with what is to be done first, when the state came into doubt before the stage began", () =>
-    withPlatform(Effect.fnUntraced(function*({ details }, { api }) {
+    withTaskApi(Effect.fnUntraced(function*({ details }, { api }) {
       api.fault("GET /assignment", { status: 409, error: "rescue-pending" })
       expect(yield* Effect.flip(details)).toMatchObject({ reason: "StateRescuePending", message: "Refused as rescue-pending." })
     })))
 
   it.live("downloads a file again when the connection broke, but not when it is another file", () =>
-    withPlatform(Effect.fnUntraced(function*({ download }, { api, privateDirectory }) {
+    withTaskApi(Effect.fnUntraced(function*({ download }, { api, privateDirectory }) {
       const file = join(privateDirectory, "archive")
       api.archive = Buffer.alloc(300_000, 5)
       api.fault("GET /archive", "lose answer", "break")
@@ -122,7 +122,7 @@ describe("the platform", () => {
     })))
 
   it.live("stores a plan whose answer was lost", () =>
-    withPlatform(
+    withTaskApi(
       Effect.fnUntraced(function*({ storePlan }, { api, privateDirectory }) {
         const file = join(privateDirectory, "plan")
         writeFileSync(file, Buffer.alloc(300_000, 6))
@@ -136,22 +136,22 @@ describe("the platform", () => {
   it.live.each(["a page", "a document"] as const)(
     "takes %s of something before the server for no answer, whatever was asked",
     (fault) =>
-      withPlatform(Effect.fnUntraced(function*(platform, { api }) {
-        const lock = yield* platform.lockState({ ID: "a" })
+      withTaskApi(Effect.fnUntraced(function*(taskApi, { api }) {
+        const lock = yield* taskApi.lockState({ ID: "a" })
         const state = Buffer.from(`{"serial":1}`)
         const asked = {
-          "POST /state": platform.pushState(state, sha256(state), lock),
-          "GET /state": platform.state,
-          "POST /kept-state": platform.takeKeptState(state),
-          "POST /state/lock": platform.lockState({ ID: "a" }),
-          "POST /state/unlock": platform.unlockState({ ID: "a" }),
-          "POST /log": platform.appendLog(0, Buffer.from("one")),
-          "POST /effects": platform.appendEffects([{ number: 1, kind: "done", action: "create", address: "a.b" }]),
-          "POST /result": platform.tellResult(result)
+          "POST /state": taskApi.pushState(state, sha256(state), lock),
+          "GET /state": taskApi.state,
+          "POST /kept-state": taskApi.takeKeptState(state),
+          "POST /state/lock": taskApi.lockState({ ID: "a" }),
+          "POST /state/unlock": taskApi.unlockState({ ID: "a" }),
+          "POST /log": taskApi.appendLog(0, Buffer.from("one")),
+          "POST /effects": taskApi.appendEffects([{ number: 1, kind: "done", action: "create", address: "a.b" }]),
+          "POST /result": taskApi.tellResult(result)
         }
         for (const [request, ask] of Object.entries(asked)) {
           api.fault(request, fault)
-          expect([request, (yield* Effect.flip(Effect.asVoid<unknown, PlatformError, never>(ask)))._tag]).toEqual([request, "NoAnswer"])
+          expect([request, (yield* Effect.flip(Effect.asVoid<unknown, TaskApiError, never>(ask)))._tag]).toEqual([request, "NoAnswer"])
         }
         expect([api.state, api.results, api.log.length]).toEqual([undefined, [], 0])
       }))
@@ -160,7 +160,7 @@ describe("the platform", () => {
   it.live.each(["a page", "a document"] as const)(
     "asks again after %s of something before the server",
     (fault) =>
-      withPlatform(Effect.fnUntraced(function*({ details, download, storePlan }, { api, privateDirectory }) {
+      withTaskApi(Effect.fnUntraced(function*({ details, download, storePlan }, { api, privateDirectory }) {
         const file = join(privateDirectory, "archive")
         api.archive = Buffer.alloc(300_000, 5)
         for (const request of ["GET /assignment", "GET /archive", "PUT /plan"]) api.fault(request, fault)
@@ -172,13 +172,13 @@ describe("the platform", () => {
   )
 
   it.live("says that both want the same version when the answer stays one that it does not understand", () =>
-    withPlatform(Effect.fnUntraced(function*({ details }, { api }) {
+    withTaskApi(Effect.fnUntraced(function*({ details }, { api }) {
       api.fault("GET /assignment", ...Array.from({ length: 20 }, () => "a document" as const))
       expect((yield* Effect.flip(details)).message).toMatch(/give both the same version/u)
     })))
 
   it.live("takes the true end of the log from a refusal", () =>
-    withPlatform(Effect.fnUntraced(function*({ appendLog }, { api }) {
+    withTaskApi(Effect.fnUntraced(function*({ appendLog }, { api }) {
       expect(yield* appendLog(0, Buffer.from("one"))).toEqual({ _tag: "StoredUpTo", end: 3 })
       expect(yield* appendLog(10, Buffer.from("two"))).toEqual({ _tag: "StoredUpTo", end: 3 })
       expect(yield* appendLog(0, Buffer.from("one"))).toEqual({ _tag: "StoredUpTo", end: 3 })
@@ -187,7 +187,7 @@ describe("the platform", () => {
     })))
 
   it.live("has the whole log and journal arrive when their token is renewed, however late", () =>
-    withPlatform(Effect.fnUntraced(function*({ appendEffects, appendLog }, { api, tokenFile }) {
+    withTaskApi(Effect.fnUntraced(function*({ appendEffects, appendLog }, { api, tokenFile }) {
       const log = Context.get(
         yield* Layer.build(Log.layer({ secrets: [], parts: [], ship: Option.some(appendLog), print: () => Effect.void })),
         Log
@@ -206,7 +206,7 @@ describe("the platform", () => {
     }, Effect.scoped)))
 
   it.live("calls a log or a journal not refused while its token is, since the token may be renewed", () =>
-    withPlatform(Effect.fnUntraced(function*({ appendEffects, appendLog }, { api, tokenFile }) {
+    withTaskApi(Effect.fnUntraced(function*({ appendEffects, appendLog }, { api, tokenFile }) {
       writeFileSync(tokenFile, "a token that the server does not know")
       const entry = { number: 1, kind: "done", action: "create", address: "a.b" } as const
       expect(yield* Effect.flip(appendLog(0, Buffer.from("one")))).toMatchObject({ _tag: "TokenRefused", status: 401 })
@@ -217,13 +217,13 @@ describe("the platform", () => {
     })))
 
   it.live("tells the result", () =>
-    withPlatform(Effect.fnUntraced(function*({ tellResult }, { api }) {
+    withTaskApi(Effect.fnUntraced(function*({ tellResult }, { api }) {
       yield* tellResult(result)
       expect(api.results).toEqual([result])
     })))
 
   it.live("has no state before the first one", () =>
-    withPlatform(Effect.fnUntraced(function*({ state }) {
+    withTaskApi(Effect.fnUntraced(function*({ state }) {
       expect(yield* state).toEqual(Option.none())
     })))
 
@@ -244,13 +244,13 @@ describe("the platform", () => {
       const servers: Array<ReturnType<typeof createServer>> = []
       const elsewhere = yield* serve({})
       const here = yield* serve({ location: `http://127.0.0.1:${elsewhere}/api/task/v1/assignment` })
-      yield* withPlatform((_, { layer }) =>
+      yield* withTaskApi((_, { layer }) =>
         Effect.gen(function*() {
           const settings = yield* Settings
-          const platform = yield* Platform
-          expect(yield* Effect.flip(platform.details)).toMatchObject({ reason: "PoolUnreachable", message: expect.stringContaining("307") })
+          const taskApi = yield* TaskApi
+          expect(yield* Effect.flip(taskApi.details)).toMatchObject({ reason: "PoolUnreachable", message: expect.stringContaining("307") })
           expect(settings.namespace).toBe("tasks")
-        }).pipe(Effect.provide(Layer.provide(Layer.orDie(Platform.layer(`http://127.0.0.1:${here}`, taskUid)), layer)))
+        }).pipe(Effect.provide(Layer.provide(Layer.orDie(TaskApi.layer(`http://127.0.0.1:${here}`, taskUid)), layer)))
       )
       expect([asked.length > 0, asked.filter((request) => !request.startsWith(`127.0.0.1:${here} Bearer`))]).toEqual([true, []])
     }))
@@ -258,9 +258,9 @@ describe("the platform", () => {
   it.effect.each(["ftp://example.com", "no url", ""])(
     "refuses %s as a server",
     (url) =>
-      withPlatform((_, { layer }) =>
+      withTaskApi((_, { layer }) =>
         Effect.gen(function*() {
-          expect(yield* Effect.flip(Layer.build(Platform.layer(url, taskUid)).pipe(Effect.provide(layer), Effect.scoped))).toMatchObject({
+          expect(yield* Effect.flip(Layer.build(TaskApi.layer(url, taskUid)).pipe(Effect.provide(layer), Effect.scoped))).toMatchObject({
             reason: "InvalidConfiguration",
             message: expect.stringContaining("pool.url")
           })
