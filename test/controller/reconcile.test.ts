@@ -1,6 +1,6 @@
 // One pass over a task: what it takes when it decides, and answers of the API server that come too late for the decision.
 import { describe, expect, it } from "@effect/vitest"
-import { Context, Duration, Effect, Fiber, Layer, Option, Queue, Ref, Stream, SubscriptionRef } from "effect"
+import { Context, Duration, Effect, Fiber, Layer, Metric, Option, Queue, Ref, Stream, SubscriptionRef } from "effect"
 import { TestClock } from "effect/testing"
 import { Behind } from "../../src/controller/behind.ts"
 import { Configuration } from "../../src/controller/configuration.ts"
@@ -353,6 +353,26 @@ it.effect("ends a task whose Job is denied for as long as a start may take, and 
     yield* TestClock.adjust("1 hour")
     expect([asked, written.at(-1)]).toMatchObject([19, { phase: "Failed", reason: "Denied" }])
   }).pipe(Effect.scoped))
+
+/** Returns how often a decision was counted that ends a task in this situation. */
+const endsIn = (situation: string) =>
+  Effect.map(Metric.snapshot, (all) =>
+    all.flatMap((_) => _.type === "Counter" && _.id === "agent_job_reconcile_total" ? [_] : [])
+      .filter(({ attributes }) => attributes?.["situation"] === situation && attributes["ends"] === "Failed")
+      .reduce((sum, { state: { count } }) => sum + Number(count), 0))
+
+it.effect.each(["Denied", "NameTaken"] as const)(
+  "counts the end of a task whose Job is refused for good in the very pass that asked for it: %s",
+  (kind) =>
+    Effect.gen(function*() {
+      const situation = "the API server refused its Job for good"
+      const before = yield* endsIn(situation)
+      const refusal = new WriteRefused({ kind, message: "no", againInMillis: 10_000 })
+      const { written } = yield* driven((_, actions) => actions.some(Action.$is("CreateJob")) ? Effect.fail(refusal) : Effect.succeedNone)
+      expect(written).toMatchObject([{ phase: "Failed", reason: kind }])
+      expect((yield* endsIn(situation)) - before).toBe(1)
+    }).pipe(Effect.scoped)
+)
 
 it.effect.each([
   { given: "the cache stays behind", fresh: false, most: 14 },

@@ -11,14 +11,14 @@ export interface Alert {
   readonly annotations: { readonly summary: string; readonly description: string }
 }
 
+const decisions = "agent_job_reconcile_total"
+
 /**
- * Returns the counter of passes over tasks in one of these situations. Throws if there is no such situation, so that a renamed row is
- * noticed.
+ * Returns the counter of decisions on tasks in this situation. Throws if there is no such situation, so that a renamed row is noticed.
  */
-const passes = (...situations: ReadonlyArray<string>): string => {
-  const unknown = situations.filter((_) => !rows.some(({ situation }) => situation === _))
-  if (unknown.length > 0) throw new Error(`no such situation: ${unknown.join("; ")}`)
-  return `agent_job_reconcile_total{situation=~"${situations.join("|")}"}`
+const found = (situation: string): string => {
+  if (!rows.some((_) => _.situation === situation)) throw new Error(`no such situation: ${situation}`)
+  return `${decisions}{situation="${situation}"}`
 }
 
 /**
@@ -82,14 +82,14 @@ const tasks: ReadonlyArray<Alert> = [
   alert(
     "critical",
     "AgentJobStageLost",
-    rose(passes("claimed, and the worker is over without a result"), "15m"),
+    rose(found("claimed, and the worker is over without a result"), "15m"),
     "A stage ended without a result, perhaps in the middle of an apply.",
     "`kubectl get atasks -A` shows it with its reason, `kubectl describe atask` its message; look at its state before you run the workspace again."
   ),
   alert(
     "warning",
     "AgentJobNodeSilent",
-    rose(passes("claimed, and its node does not answer"), "10m"),
+    rose(found("claimed, and its node does not answer"), "10m"),
     "The node of a running stage does not answer.",
     "The stage may still be running, so it keeps its workspace until the node answers or is removed; repair the node, or delete its Node object if the machine is off.",
     "10m"
@@ -97,22 +97,14 @@ const tasks: ReadonlyArray<Alert> = [
   alert(
     "warning",
     "AgentJobTasksDoNotStart",
-    rose(
-      passes(
-        "its Pod cannot start, ever",
-        "its Pod did not start in time",
-        "the API server refused its Job for good",
-        "its last Job vanished before the claim"
-      ),
-      "15m"
-    ),
+    rose(`${decisions}{ends="Failed",situation!~"claimed, .*"}`, "15m"),
     "Tasks fail before they start.",
-    "The message of the task has what the kubelet or the API server said last: an image, a quota, a policy."
+    "`kubectl get atasks -A` shows them; the message of each has what its Pod, the kubelet or the API server said last: an image, a quota, a policy."
   ),
   alert(
     "warning",
     "AgentJobJobsRefused",
-    rose(passes("the API server refused its Job for now"), "10m"),
+    rose(found("the API server refused its Job for now"), "10m"),
     "The API server refuses Jobs, and their tasks are waiting.",
     "The message of the task has its answer: most often a quota or a webhook that does not answer.",
     "10m"

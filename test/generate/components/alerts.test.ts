@@ -1,9 +1,11 @@
 import { describe, expect, it } from "@effect/vitest"
 import { globSync, readFileSync } from "node:fs"
-import { rows } from "../../../src/core/plan.ts"
+import { plan, rows } from "../../../src/core/plan.ts"
+import { isOver } from "../../../src/core/status.ts"
 import { groups } from "../../../src/generate/components/alerts.ts"
 import { dashboard } from "../../../src/generate/components/dashboard.ts"
 import { RunStatus } from "../../../src/schema/run.ts"
+import { noon, policyOf, Seed, worldOf } from "../../core/worlds.ts"
 
 const programs = globSync(["src/controller/*.ts", "src/server/*.ts"]).map((file) => readFileSync(file, "utf8")).join("\n")
 const rules = groups.flatMap(({ rules }) => rules)
@@ -42,4 +44,18 @@ describe("an alert", () => {
   )
 
   it("has a name of its own", () => expect(new Set(rules.map(({ alert }) => alert)).size).toBe(rules.length))
+})
+
+/** Reports whether the alert counts what is decided in the situation. */
+const counts = (name: string, situation: string): boolean => {
+  const [, operator, values] = /situation(=~|!~)"([^"]*)"/u.exec(rules.find(({ alert }) => alert === name)?.expr ?? "") ?? []
+  return new RegExp(`^(?:${values})$`, "u").test(situation) === (operator === "=~")
+}
+
+it.prop("AgentJobTasksDoNotStart counts all situations in which a task fails before the claim, and none after it", [Seed], ([seed]) => {
+  const world = worldOf(seed)
+  const { claim, phase } = world.task.status
+  const { situation, status } = plan(policyOf(seed), world, noon)
+  if (isOver(phase) || status.phase !== "Failed") return
+  expect([situation, counts("AgentJobTasksDoNotStart", situation)]).toEqual([situation, claim === undefined])
 })
