@@ -45,13 +45,14 @@ const afterLoss = Duration.seconds(1)
 const untilHeard = Duration.seconds(30)
 
 const decisions = Metric.counter("agent_job_reconcile_total", {
-  description: "Decisions on a task, by the situation it was found in and, where the decision ends it, by the phase that it ends in.",
+  description:
+    "Decisions on a task, by its stage, the situation it was found in and, where the decision ends it, the phase that it ends in.",
   incremental: true
 })
 
-const count = ({ task }: Observed, { situation, status: { phase } }: Plan) => {
-  const ends = phase !== undefined && isOver(phase) && !isOver(task.status.phase)
-  return Metric.update(Metric.withAttributes(decisions, { situation, ...(ends && { ends: phase }) }), 1)
+const count = ({ task: { spec: { stage }, status } }: Observed, { situation, status: { phase } }: Plan) => {
+  const ends = phase !== undefined && isOver(phase) && !isOver(status.phase)
+  return Metric.update(Metric.withAttributes(decisions, { situation, stage, ...(ends && { ends: phase }) }), 1)
 }
 
 const make = Effect.fnUntraced(function*(world: World) {

@@ -2,6 +2,7 @@
 // Invariant: each alert says in one sentence what is wrong and in another what to do.
 // Used by generate/components/monitoring.
 import { rows } from "../../core/plan.ts"
+import type { Stage } from "../../schema/agent-task.ts"
 
 export interface Alert {
   readonly alert: string
@@ -14,11 +15,12 @@ export interface Alert {
 const decisions = "agent_job_reconcile_total"
 
 /**
- * Returns the counter of decisions on tasks in this situation. Throws if there is no such situation, so that a renamed row is noticed.
+ * Returns the counter of decisions on tasks in this situation, of these stages if any are named. Throws if there is no such situation, so
+ * that a renamed row is noticed.
  */
-const found = (situation: string): string => {
+const found = (situation: string, ...stages: ReadonlyArray<Stage>): string => {
   if (!rows.some((_) => _.situation === situation)) throw new Error(`no such situation: ${situation}`)
-  return `${decisions}{situation="${situation}"}`
+  return `${decisions}{situation="${situation}"${stages.length === 0 ? "" : `,stage=~"${stages.join("|")}"`}}`
 }
 
 /**
@@ -82,9 +84,16 @@ const tasks: ReadonlyArray<Alert> = [
   alert(
     "critical",
     "AgentJobStageLost",
-    rose(found("claimed, and the worker is over without a result"), "15m"),
-    "A stage ended without a result, perhaps in the middle of an apply.",
+    rose(found("claimed, and the worker is over without a result", "apply", "destroy"), "15m"),
+    "An apply or destroy ended without a result, perhaps in the middle.",
     "`kubectl get atasks -A` shows it with its reason, `kubectl describe atask` its message; look at its state before you run the workspace again."
+  ),
+  alert(
+    "warning",
+    "AgentJobPlanLost",
+    rose(found("claimed, and the worker is over without a result", "plan"), "15m"),
+    "A plan ended without a result, and changed nothing.",
+    "`kubectl get atasks -A` shows it with its reason: an eviction or a lost node, after which a run plans again, or too little memory."
   ),
   alert(
     "warning",

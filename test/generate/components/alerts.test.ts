@@ -4,6 +4,7 @@ import { plan, rows } from "../../../src/core/plan.ts"
 import { isOver } from "../../../src/core/status.ts"
 import { groups } from "../../../src/generate/components/alerts.ts"
 import { dashboard } from "../../../src/generate/components/dashboard.ts"
+import { mutates, Stage } from "../../../src/schema/agent-task.ts"
 import { RunStatus } from "../../../src/schema/run.ts"
 import { noon, policyOf, Seed, worldOf } from "../../core/worlds.ts"
 
@@ -46,16 +47,26 @@ describe("an alert", () => {
   it("has a name of its own", () => expect(new Set(rules.map(({ alert }) => alert)).size).toBe(rules.length))
 })
 
-/** Reports whether the alert counts what is decided in the situation. */
-const counts = (name: string, situation: string): boolean => {
-  const [, operator, values] = /situation(=~|!~)"([^"]*)"/u.exec(rules.find(({ alert }) => alert === name)?.expr ?? "") ?? []
-  return new RegExp(`^(?:${values})$`, "u").test(situation) === (operator === "=~")
+/** Reports whether the expression counts decisions with this value of the label. */
+const counts = (expr: string, label: "situation" | "stage", value: string): boolean => {
+  const [, operator, values] = new RegExp(`${label}(=|=~|!~)"([^"]*)"`, "u").exec(expr) ?? ["", "!~", ""]
+  return new RegExp(`^(?:${values})$`, "u").test(value) === (operator !== "!~")
 }
+
+const doNotStart = rules.find(({ alert }) => alert === "AgentJobTasksDoNotStart")?.expr ?? ""
 
 it.prop("AgentJobTasksDoNotStart counts all situations in which a task fails before the claim, and none after it", [Seed], ([seed]) => {
   const world = worldOf(seed)
   const { claim, phase } = world.task.status
   const { situation, status } = plan(policyOf(seed), world, noon)
   if (isOver(phase) || status.phase !== "Failed") return
-  expect([situation, counts("AgentJobTasksDoNotStart", situation)]).toEqual([situation, claim === undefined])
+  expect([situation, counts(doNotStart, "situation", situation)]).toEqual([situation, claim === undefined])
+})
+
+it.each(Stage.literals)("the loss of a claimed %s is told by one alert, and pages only where it may have changed something", (stage) => {
+  const situation = "claimed, and the worker is over without a result"
+  const telling = rules.filter(({ expr }) =>
+    expr.includes("situation") && counts(expr, "situation", situation) && counts(expr, "stage", stage)
+  )
+  expect(telling.map(({ labels: { severity } }) => severity)).toEqual([mutates(stage) ? "critical" : "warning"])
 })
