@@ -5,7 +5,7 @@ import { mutates } from "../schema/agent-task.ts"
 import type { StageResult } from "../schema/stage-result.ts"
 import type { PodSeen } from "./observed.ts"
 import { endOf } from "./pod-trouble.ts"
-import { andThen, ended, type Respond, type RespondTo, unchanged, underWay } from "./response.ts"
+import { andThen, ended, later, type Respond, type RespondTo, unchanged, underWay } from "./response.ts"
 import { finished, running } from "./status.ts"
 
 export const finishWithLastWords: RespondTo<StageResult> = (s, result) => {
@@ -19,14 +19,20 @@ export const finishLost: Respond = (s) => {
   return ended(s, "Failed", reason, andThen(message, next))
 }
 
+/** How soon a task on a silent node is looked at again. Each look is counted, and the alert AgentJobNodeSilent goes by that count. */
+const stalledAgainMillis = 120_000
+
 export const stall: RespondTo<PodSeen> = (s, { node }) =>
-  underWay(s, {
-    phase: "Running",
-    reason: "NodeUnreachable",
-    message:
-      `Node ${node} does not answer. The stage may still be running there, so the task keeps its place and its workspace until the node answers or is removed; repair the node, or delete its Node object if the machine is off.`,
-    stalled: true
-  })
+  later(
+    underWay(s, {
+      phase: "Running",
+      reason: "NodeUnreachable",
+      message:
+        `Node ${node} does not answer. The stage may still be running there, so the task keeps its place and its workspace until the node answers or is removed; repair the node, or delete its Node object if the machine is off.`,
+      stalled: true
+    }),
+    stalledAgainMillis
+  )
 
 export const showStopping: Respond = (s) =>
   underWay(s, {

@@ -1198,6 +1198,15 @@ describe("plan", () => {
     ).toEqual([])
   })
 
+  it("looks again and again at a claimed task whose node is silent, so that its alert does not end before the silence", () => {
+    const whole: Seed = { ...plainSeed, life: "claimed", job: "active", pod: "silent", worker: "running" }
+    const silent = perform(worldOf(whole), plan(policyOf(whole), worldOf(whole), noon))
+    expect(plan(policyOf(whole), silent, noon)).toMatchObject({
+      situation: "claimed, and its node does not answer",
+      requeueAfterMillis: Option.some(120_000)
+    })
+  })
+
   it("tells the pool of a result whose reason only a newer version knows, in a reason that both know", () => {
     const whole: Seed = { ...plainSeed, life: "succeeded", pool: true }
     const seen = worldOf(whole)
