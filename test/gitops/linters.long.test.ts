@@ -183,6 +183,55 @@ describe("promtool", () => {
     expect(promtool(gone, idle)).toMatchObject(obeyed)
   })
 
+  it("sees by them that a server is gone, but for a day only, as after its removal, and never where none has been", () => {
+    const alert = "AgentJobNoServer"
+    expect(promtool({
+      interval: "1m",
+      input_series: [
+        { series: `agent_job_server_agents{namespace="here",pod="one"}`, values: "1x1800" },
+        { series: `agent_job_server_agents{namespace="gone",pod="one"}`, values: "1x30 stale" },
+        { series: `agent_job_leader{namespace="none",pod="one"}`, values: "1x1800" }
+      ],
+      alert_rule_test: [look(alert, "25m"), look(alert, "45m", "gone"), look(alert, "20h", "gone"), look(alert, "26h")]
+    })).toMatchObject(obeyed)
+  })
+
+  it("sees by them that a pool gives no answer to the leader, whatever a former leader last heard", () => {
+    const alert = "AgentJobPoolSilent"
+    const metric = "agent_job_pool_answered_timestamp_seconds"
+    expect(promtool({
+      interval: "1m",
+      input_series: [
+        { series: `${metric}{namespace="here",pod="former"}`, values: "0x60" },
+        { series: `${metric}{namespace="here",pod="leader"}`, values: "0+60x60" },
+        { series: `${metric}{namespace="silent",pod="leader"}`, values: "0+60x20 1200x40" }
+      ],
+      alert_rule_test: [look(alert, "24m"), look(alert, "26m", "silent"), look(alert, "60m", "silent")]
+    })).toMatchObject(obeyed)
+  })
+
+  it("sees by them that a watch is dead, though those of other kinds and of other replicas are not", () => {
+    const { annotations, labels } = ruleOf("AgentJobWatchSilent")
+    const metric = "agent_job_watch_heard_timestamp_seconds"
+    const exp_annotations = { ...annotations, summary: "A controller of agent-job has heard nothing of pods for eleven minutes." }
+    expect(promtool({
+      interval: "1m",
+      input_series: [
+        { series: `${metric}{namespace="here",pod="one",kind="pods"}`, values: "0+60x5 300x60" },
+        { series: `${metric}{namespace="here",pod="one",kind="jobs"}`, values: "0+60x60" },
+        { series: `${metric}{namespace="here",pod="two",kind="pods"}`, values: "0+60x60" }
+      ],
+      alert_rule_test: [
+        look("AgentJobWatchSilent", "15m"),
+        {
+          eval_time: "17m",
+          alertname: "AgentJobWatchSilent",
+          exp_alerts: [{ exp_labels: { ...labels, namespace: "here", kind: "pods" }, exp_annotations }]
+        }
+      ]
+    })).toMatchObject(obeyed)
+  })
+
   it("sees by them that a node is silent for as long as it is: the controller looks every two minutes", () => {
     const alert = "AgentJobNodeSilent"
     const labels = `namespace="here",pod="one",situation="claimed, and its node does not answer",stage="apply"`

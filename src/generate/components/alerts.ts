@@ -30,6 +30,9 @@ const found = (situation: string, ...stages: ReadonlyArray<Stage>): string => {
 const rose = (counter: string, window: string): string =>
   `sum by (namespace) (increase(${counter}[${window}]) > 0 or (${counter} unless ${counter} offset ${window})) > 0`
 
+/** Returns an expression for the installations whose metric was there within the last day and is not any more. */
+const vanished = (metric: string): string => `count by (namespace) (last_over_time(${metric}[1d])) unless count by (namespace) (${metric})`
+
 const alert = (
   severity: "critical" | "warning",
   name: string,
@@ -49,7 +52,7 @@ const controller: ReadonlyArray<Alert> = [
   alert(
     "critical",
     "AgentJobNoController",
-    "absent(agent_job_leader) or max by (namespace) (agent_job_leader) == 0 or (count by (namespace) (last_over_time(agent_job_leader[1d])) unless count by (namespace) (agent_job_leader))",
+    `absent(agent_job_leader) or max by (namespace) (agent_job_leader) == 0 or (${vanished("agent_job_leader")})`,
     "No controller of agent-job leads.",
     "Nothing starts and no end is noticed; stages that run go on. See the Pods and the Lease agent-job-controller in its namespace.",
     "5m"
@@ -77,6 +80,20 @@ const controller: ReadonlyArray<Alert> = [
     "The controller of agent-job is behind with {{ $value }} tasks.",
     "See its CPU limit and how fast the API server answers it.",
     "10m"
+  ),
+  alert(
+    "critical",
+    "AgentJobWatchSilent",
+    "time() - min by (namespace, kind) (agent_job_watch_heard_timestamp_seconds) > 660",
+    "A controller of agent-job has heard nothing of {{ $labels.kind }} for eleven minutes.",
+    "It does not see what becomes of them, and its Pod is not ready. Its log says why; if the API server answers others, delete that Pod."
+  ),
+  alert(
+    "critical",
+    "AgentJobPoolSilent",
+    "time() - max by (namespace) (agent_job_pool_answered_timestamp_seconds) > 300",
+    "The pool has given the controller of agent-job no usable answer for five minutes.",
+    "No run is taken, and none is cancelled. The log of the controller says why: its URL, its token, the server, the way there."
   )
 ]
 
@@ -121,6 +138,14 @@ const tasks: ReadonlyArray<Alert> = [
 ]
 
 const server: ReadonlyArray<Alert> = [
+  alert(
+    "critical",
+    "AgentJobNoServer",
+    vanished("agent_job_server_agents"),
+    "The server of agent-job does not answer Prometheus, and was there within the last day.",
+    "No run begins, and what runs cannot save its state there, for which its worker waits an hour. See the Pod of the server, its claim and its log.",
+    "5m"
+  ),
   alert(
     "critical",
     "AgentJobNobodyTakesWork",

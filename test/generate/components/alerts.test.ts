@@ -8,7 +8,9 @@ import { mutates, Stage } from "../../../src/schema/agent-task.ts"
 import { RunStatus } from "../../../src/schema/run.ts"
 import { noon, policyOf, Seed, worldOf } from "../../core/worlds.ts"
 
-const programs = globSync(["src/controller/*.ts", "src/server/*.ts"]).map((file) => readFileSync(file, "utf8")).join("\n")
+const programs = globSync(["src/controller/*.ts", "src/kubernetes/*.ts", "src/server/*.ts"]).map((file) => readFileSync(file, "utf8")).join(
+  "\n"
+)
 const rules = groups.flatMap(({ rules }) => rules)
 const expressions = [
   ...rules.map(({ expr }) => expr),
@@ -26,6 +28,12 @@ describe("rules and dashboard", () => {
     const names = new Set(expressions.flatMap((expr) => expr.match(/agent_job_\w+/gu) ?? []))
     expect(names.size).toBeGreaterThanOrEqual(5)
     expect([...names].filter((name) => !new RegExp(`\\b${name}\\b`, "u").test(programs))).toEqual([])
+  })
+
+  it("ask for each of these, but for the memory of the server, which a cluster knows of every Pod", () => {
+    const names = new Set(programs.match(/agent_job_\w+[a-z]/gu))
+    const asked = expressions.join("\n")
+    expect([...names].filter((name) => !new RegExp(`\\b${name}\\b`, "u").test(asked))).toEqual(["agent_job_server_resident_bytes"])
   })
 
   it("ask only for situations and statuses that there are", () => {
