@@ -22,7 +22,7 @@ export const RunStatus = Schema.Literals([
 ])
 export type RunStatus = typeof RunStatus.Type
 
-/** Why a run or stage has not started: who is before it, in one sentence. */
+/** Why a run or stage has not started, such as who is before it, or why it stands still, in one sentence. */
 const QueueView = Schema.Struct({
   position: Schema.Int.annotate({ description: "1 is next." }),
   reason: Schema.optionalKey(Schema.String.annotate({ description: "From the list of reasons, where one is known." })),
