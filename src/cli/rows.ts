@@ -78,8 +78,17 @@ export const auditTable = (entries: ReadonlyArray<AuditEntry>): ReadonlyArray<st
     entries.map(({ action, at, kind, name, object, requestId }) => [at, `${kind} ${name}`, action, object, requestId])
   )
 
+/** Returns the workspaces, each with the run that holds it and with the command that settles what is in doubt of its state. */
 export const workspaceTable = (workspaces: ReadonlyArray<WorkspaceRow>, now: number): ReadonlyArray<string> =>
-  table(["WORKSPACE", "RUN", "AGE"], workspaces.map(({ createdAt, name, run }) => [name, run ?? "", age(createdAt, now)]))
+  table(
+    ["WORKSPACE", "RUN", "AGE", "IN DOUBT"],
+    workspaces.map(({ createdAt, inDoubt, name, run }) => [
+      name,
+      run ?? "",
+      age(createdAt, now),
+      inDoubt === true ? `agent-job state rescue ${name}` : ""
+    ])
+  )
 
 /** Returns a value for one cell. A value with control characters, such as line breaks, is written as JSON, so that it takes one line. */
 const valueCell = ({ value }: WorkspaceVariable): string =>

@@ -167,7 +167,7 @@ const server: ReadonlyArray<Alert> = [
     "AgentJobStateInDoubt",
     "max by (namespace) (agent_job_server_states_in_doubt) > 0",
     "States are in doubt, and nothing runs in their workspaces: {{ $value }}.",
-    "`agent-job get runs` names the workspaces and `agent-job state rescue NAME` what to do. Until then the server removes no old runs and states of these workspaces.",
+    "`agent-job get workspaces` names the workspaces and `agent-job state rescue NAME` what to do. Until then the server removes no old runs and states of these workspaces.",
     "15m"
   ),
   alert(
