@@ -8,9 +8,8 @@ import { mutates, Stage } from "../../../src/schema/agent-task.ts"
 import { RunStatus } from "../../../src/schema/run.ts"
 import { noon, policyOf, Seed, worldOf } from "../../core/worlds.ts"
 
-const programs = globSync(["src/controller/*.ts", "src/kubernetes/*.ts", "src/server/*.ts"]).map((file) => readFileSync(file, "utf8")).join(
-  "\n"
-)
+const sources = globSync(["src/controller/*.ts", "src/kubernetes/*.ts", "src/server/*.ts"])
+const programs = sources.map((file) => readFileSync(file, "utf8")).join("\n")
 const rules = groups.flatMap(({ rules }) => rules)
 const expressions = [
   ...rules.map(({ expr }) => expr),
