@@ -89,8 +89,17 @@ export const auditLines = ({ entries, older }: AuditList, name: Option.Option<st
   ]
 }
 
+/** Returns the workspaces, each with the run that holds it and with the command that settles what is in doubt of its state. */
 export const workspaceTable = (workspaces: ReadonlyArray<WorkspaceRow>, now: number): ReadonlyArray<string> =>
-  table(["WORKSPACE", "RUN", "AGE"], workspaces.map(({ createdAt, name, run }) => [name, run ?? "", age(createdAt, now)]))
+  table(
+    ["WORKSPACE", "RUN", "AGE", "IN DOUBT"],
+    workspaces.map(({ createdAt, inDoubt, name, run }) => [
+      name,
+      run ?? "",
+      age(createdAt, now),
+      inDoubt === true ? `agent-job state rescue ${name}` : ""
+    ])
+  )
 
 /** Returns a value for one cell. A value with control characters, such as line breaks, is written as JSON, so that it takes one line. */
 const valueCell = ({ value }: WorkspaceVariable): string =>

@@ -37,7 +37,12 @@ const Output = Schema.Struct({ attributes: Schema.Struct({ name: Schema.String, 
 export type Output = typeof Output.Type["attributes"]
 const WorkspaceList = Schema.Struct({
   data: Schema.Array(Schema.Struct({
-    attributes: Schema.Struct({ name: Schema.String, locked: Schema.Boolean, "created-at": Schema.String }),
+    attributes: Schema.Struct({
+      name: Schema.String,
+      locked: Schema.Boolean,
+      "created-at": Schema.String,
+      "in-doubt": Schema.optionalKey(Schema.Boolean)
+    }),
     relationships: Schema.Struct({ "current-run": Schema.Struct({ data: Schema.NullOr(Schema.Struct({ id: Schema.String })) }) })
   })),
   meta: Schema.Struct({ pagination: Schema.Struct({ "next-page": Schema.NullOr(Schema.Int) }) })
@@ -60,6 +65,8 @@ export interface WorkspaceRow {
   /** The id of the run that holds the workspace, if any. */
   readonly run: string | null
   readonly createdAt: string
+  /** Whether its state waits for a person. A server of an older version does not say so. */
+  readonly inDoubt?: true
 }
 
 /** A variable of a workspace. The server gives null as the value of a sensitive one. */
@@ -192,10 +199,11 @@ const make = (connection: Connection, http: HttpClient.HttpClient): ServerClient
           "organization"
         ),
         ({ data, meta }) => [
-          data.map(({ attributes: { "created-at": createdAt, name }, relationships }) => ({
+          data.map(({ attributes: { "created-at": createdAt, "in-doubt": inDoubt, name }, relationships }) => ({
             name,
             run: relationships["current-run"].data?.id ?? null,
-            createdAt
+            createdAt,
+            ...(inDoubt === true && { inDoubt })
           })),
           Option.fromNullishOr(meta.pagination["next-page"])
         ]

@@ -1,7 +1,7 @@
 // The controller as a whole: the mirror feeds a world, this replica works off a queue of tasks while it leads, and the pool gives work.
 // Standby replicas only keep their caches warm. A stop, or values that need a new process, drains running passes, gives the lead back and ends with 0.
 // Started by cli/commands/controller.
-import { Deferred, Effect, Layer, Metric, Option, Ref, Stream, SubscriptionRef } from "effect"
+import { Deferred, Effect, Layer, Option, Ref, Stream, SubscriptionRef } from "effect"
 import { answered, drainedSince, formerLeadMillis } from "../core/draining.ts"
 import { isProven } from "../core/isolation.ts"
 import { leaderLeaseName } from "../core/manifest/rbac.ts"
@@ -31,8 +31,6 @@ export interface ControllerOptions {
   /** The path of the pool's token; the file is read anew for every request. */
   readonly poolTokenFile: string
 }
-
-const draining = Metric.gauge("agent_job_draining", { description: "1 while the cluster is drained, so that nothing new starts." })
 
 const lookAtAll = ({ sink, world }: Pick<Parts, "sink" | "world">) =>
   Effect.flatMap(Ref.get(sink), (add) => Effect.forEach([...world.tasks()], ([key]) => add(key), { discard: true }))
@@ -71,7 +69,6 @@ export const answerAnnotations = ({ annotationsSeen, current, drained, sink, wor
     if (isDrained !== (yield* SubscriptionRef.get(drained))) {
       world.setDrained(isDrained)
       yield* SubscriptionRef.set(drained, isDrained)
-      yield* Metric.update(draining, Number(isDrained))
       yield* Effect.logInfo(
         isDrained ? "drained: nothing new starts" : "no longer drained",
         Option.isSome(since) ? { since: since.value } : {}

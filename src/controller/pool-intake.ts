@@ -1,7 +1,7 @@
 // Takes work from the pool by long poll: each assignment becomes an AgentTask and its token a Secret, and only then is it acknowledged.
 // A crash at any point loses nothing: an assignment that is not acknowledged is offered again, and finds its task under the same name.
 // Run by controller/leader while it leads.
-import { Data, Effect, Option, Ref, Schedule, Stream, SubscriptionRef } from "effect"
+import { Clock, Data, Effect, Metric, Option, Ref, Schedule, Stream, SubscriptionRef } from "effect"
 import { cancellationOf } from "../core/cancellation.ts"
 import {
   belongsToAssignment,
@@ -53,6 +53,11 @@ const retrySeconds = 5
 /** How many tasks of the pool may wait here beyond the limit, so that a freed slot is filled at once. */
 const backlog = 100
 const retry = Schedule.min([Schedule.exponential("500 millis"), Schedule.spaced("5 seconds")]).pipe(Schedule.jittered)
+
+const answeredAt = Metric.gauge("agent_job_pool_answered_timestamp_seconds", {
+  description: "When the pool last gave the leader a usable answer, or else when the lead began, in Unix time."
+})
+const answered = Effect.flatMap(Clock.currentTimeMillis, (millis) => Metric.update(answeredAt, millis / 1000))
 
 const tasks = decoding(agentTasks, AgentTask)
 
@@ -189,7 +194,7 @@ const take = Effect.fnUntraced(function*(intake: Intake) {
   const free = yield* room(intake)
   if (free <= 0) return yield* Effect.sleep("1 second")
   const pool = yield* Pool
-  const asked = pool.acquire(intake.identity, waitSeconds, Math.min(free, 100))
+  const asked = Effect.tap(pool.acquire(intake.identity, waitSeconds, Math.min(free, 100)), answered)
   yield* acceptAll(intake, yield* Effect.raceFirst(asked, Effect.as(untilDrainedIs(intake, true), [])))
 })
 
@@ -225,7 +230,7 @@ interface Followed {
 /** Carries out the next cancellations, and tries those that failed once more. One that fails again must not keep the others waiting. */
 const followCancellations = Effect.fnUntraced(function*(intake: Intake, { after, failed }: Followed) {
   const pool = yield* Pool
-  const { ids, next } = yield* pool.cancellations(after, failed.length === 0 ? waitSeconds : retrySeconds)
+  const { ids, next } = yield* Effect.tap(pool.cancellations(after, failed.length === 0 ? waitSeconds : retrySeconds), answered)
   const fails = (id: string) =>
     Effect.as(cancel(intake, id), false).pipe(
       Effect.catch(({ message }) => Effect.logWarning(message).pipe(Effect.annotateLogs({ assignment: id }), Effect.as(true)))
@@ -239,6 +244,7 @@ const persistently = <A, E extends { readonly message: string }, R>(step: Effect
 
 /** Takes assignments and cancellations until interrupted. */
 export const poolIntake = Effect.fnUntraced(function*(intake: Intake) {
+  yield* answered
   const followed = yield* Ref.make<Followed>({ after: 0, failed: [] })
   const cancellations = Ref.get(followed).pipe(
     Effect.flatMap((before) => persistently(followCancellations(intake, before))),

@@ -5,6 +5,7 @@ import { Context, Duration, Effect, Equal, Layer, Metric, Option } from "effect"
 import type { Notice } from "../core/action.ts"
 import type { JobSeen, Observed, Refusal } from "../core/observed.ts"
 import { type Plan, plan } from "../core/plan.ts"
+import { isOver } from "../core/status.ts"
 import { Kubernetes } from "../kubernetes/client.ts"
 import { currentInstant, monotonicMillis } from "../kubernetes/clock.ts"
 import type { KubernetesError } from "../kubernetes/errors.ts"
@@ -46,10 +47,16 @@ const whileCrdIsOlder = Duration.seconds(30)
 /** The delay until a pool that did not hear why a task waits is told again. */
 const untilHeard = Duration.seconds(30)
 
-const passes = Metric.counter("agent_job_reconcile_total", {
-  description: "Passes over a task, by the situation it was found in.",
+const decisions = Metric.counter("agent_job_reconcile_total", {
+  description:
+    "Decisions on a task, by its stage, the situation it was found in and, where the decision ends it, the phase that it ends in.",
   incremental: true
 })
+
+const count = ({ task: { spec: { stage }, status } }: Observed, { situation, status: { phase } }: Plan) => {
+  const ends = phase !== undefined && isOver(phase) && !isOver(status.phase)
+  return Metric.update(Metric.withAttributes(decisions, { situation, stage, ...(ends && { ends: phase }) }), 1)
+}
 
 const make = Effect.fnUntraced(function*(world: World) {
   const configuration = yield* Configuration
@@ -135,6 +142,7 @@ const make = Effect.fnUntraced(function*(world: World) {
       }))
 
   const carryOut = Effect.fnUntraced(function*(observed: Observed, decision: Plan, pass: Pass) {
+    yield* count(observed, decision)
     const made = yield* executor.all(observed.task, decision.actions, pass)
     if (Option.isSome(made)) world.created(observed.task.metadata.uid, made.value)
     const again = yield* settle(observed.task, decision, made)
@@ -181,7 +189,6 @@ const make = Effect.fnUntraced(function*(world: World) {
       const decided = yield* decideForSure(task, answers, pass)
       if (Option.isNone(decided)) return Option.none()
       const { decision, observed } = decided.value
-      yield* Metric.update(Metric.withAttributes(passes, { situation: decision.situation }), 1)
       return yield* carryOut(observed, decision, pass).pipe(
         Effect.tapError(({ _tag }) =>
           _tag === "Unreachable" || _tag === "Unsure" ? Effect.void : Effect.sync(() => world.giveBack(task.metadata.uid))

@@ -1,11 +1,12 @@
 // The responses to a task that a worker has claimed: the worker runs it, and the controller says what keeps the worker, or how it ended.
 // Always holds: nothing is made or deleted for it, and it succeeds only with the worker's own result.
 // Used by core/plan.
+import { Option } from "effect"
 import { mutates } from "../schema/agent-task.ts"
 import type { StageResult } from "../schema/stage-result.ts"
 import type { PodSeen } from "./observed.ts"
 import { endOf } from "./pod-trouble.ts"
-import { andThen, ended, type Respond, type RespondTo, unchanged, underWay } from "./response.ts"
+import { andThen, ended, later, noticesToPool, type Respond, type RespondTo, unchanged, underWay } from "./response.ts"
 import { finished, running } from "./status.ts"
 
 export const finishWithLastWords: RespondTo<StageResult> = (s, result) => {
@@ -19,14 +20,20 @@ export const finishLost: Respond = (s) => {
   return ended(s, "Failed", reason, andThen(message, next))
 }
 
+/** How soon a task on a silent node is looked at again. Each look is counted, and the alert AgentJobNodeSilent goes by that count. */
+const stalledAgainMillis = 120_000
+
 export const stall: RespondTo<PodSeen> = (s, { node }) =>
-  underWay(s, {
-    phase: "Running",
-    reason: "NodeUnreachable",
-    message:
-      `Node ${node} does not answer. The stage may still be running there, so the task keeps its place and its workspace until the node answers or is removed; repair the node, or delete its Node object if the machine is off.`,
-    stalled: true
-  })
+  later(
+    underWay(s, {
+      phase: "Running",
+      reason: "NodeUnreachable",
+      message:
+        `Node ${node} does not answer. The stage may still be running there, so the task keeps its place and its workspace until the node answers or is removed; repair the node, or delete its Node object if the machine is off.`,
+      stalled: true
+    }),
+    stalledAgainMillis
+  )
 
 export const showStopping: Respond = (s) =>
   underWay(s, {
@@ -35,8 +42,15 @@ export const showStopping: Respond = (s) =>
     message: "A cancel was asked for; the engine is interrupted once and saves its state."
   })
 
+/** Leaves the task to its worker. A pool that last heard of a silent node is told that the worker runs, until it has heard that. */
+export const leave: Respond = (s) => {
+  const { reportedWait, task: { status: { pod } } } = s.observed
+  const isTakenForSilent = Option.exists(reportedWait, ({ reason }) => reason === "NodeUnreachable")
+  return { ...unchanged(s), notices: isTakenForSilent && pod !== undefined ? noticesToPool(s, running(pod)) : [] }
+}
+
 /** Says again what the claim said, after a time in which the node did not answer. */
 export const showRunning: Respond = (s) => {
   const { pod, reason } = s.observed.task.status
-  return reason === "NodeUnreachable" && pod !== undefined ? underWay(s, running(pod)) : unchanged(s)
+  return reason === "NodeUnreachable" && pod !== undefined ? underWay(s, running(pod)) : leave(s)
 }

@@ -139,7 +139,7 @@ export const rows: ReadonlyArray<Row> = [
     situation: "claimed, and its newest state is not saved",
     means: "leave it to the worker, which says so itself and takes it back",
     when: when.unsaved,
-    respond: (s) => unchanged(s)
+    respond: claimed.leave
   }),
   row({
     situation: "claimed, and to be cancelled",

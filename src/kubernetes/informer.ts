@@ -1,7 +1,7 @@
 // Mirrors one kind by a watch that begins with all objects (or by list and watch), and tells which keys changed.
 // It misses nothing: the next full look finds the objects that vanished while no watch was open. It keeps projections, never whole objects.
 // Feeds the controller's queue; the mirror may be behind, so a write based on it needs a guard.
-import { Cause, Clock, Deferred, Duration, Effect, Option, Random, type Scope, Stream } from "effect"
+import { Cause, Clock, Deferred, Duration, Effect, Metric, Option, Random, type Scope, Stream } from "effect"
 import { Kubernetes, type Selection } from "./client.ts"
 import type { KubernetesError } from "./errors.ts"
 import type { Kind } from "./kinds.ts"
@@ -47,6 +47,10 @@ const betweenWatches = Duration.millis(100)
 const pageLimit = 50
 const longestBackoff = Duration.seconds(30)
 
+const lastHeard = Metric.gauge("agent_job_watch_heard_timestamp_seconds", {
+  description: "When the API server last said something of a kind of objects, or else when this process began to watch it, in Unix time."
+})
+
 /**
  * How far the informer is: it knows nothing; it looks at all objects, with the keys named since the look began; or it is at a version from
  * which a watch goes on.
@@ -77,10 +81,13 @@ export const make = Effect.fnUntraced(function*<A>(
   let streams = true
   /** Watches and lists in a row that brought nothing. */
   let failures = 0
-  let heardAt = yield* Clock.monotonicTimeNanos
-  const heard = Effect.map(Clock.monotonicTimeNanos, (now) => {
-    heardAt = now
+  let heardAt = 0n // in monotonic nanoseconds
+  const ofKind = Metric.withAttributes(lastHeard, { kind: kind.plural })
+  const heard = Effect.gen(function*() {
+    heardAt = yield* Clock.monotonicTimeNanos
+    yield* Metric.update(ofKind, (yield* Clock.currentTimeMillis) / 1000)
   })
+  yield* heard
 
   const moveTo = (next: Position): void => {
     position = next

@@ -55,7 +55,8 @@ export const WaitRequest = Schema.Struct({
   reason: Schema.String,
   message: Schema.String
 }).annotate({
-  description: "Why the stage has not started yet, shown with the run."
+  description:
+    "Why the stage has not started yet, or that its node does not answer, shown with the run. Of a stage that runs, any reason but NodeUnreachable takes that back."
 })
 
 /** The paths of the API, below the server's URL. */

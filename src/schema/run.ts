@@ -29,7 +29,7 @@ export const isRunStatus = Schema.is(RunStatus)
 const oneOf = (words: ReadonlyArray<string>) =>
   Schema.String.annotate({ description: `${words.join(", ")}; a newer server may have others.` })
 
-/** Why a run or stage has not started: who is before it, in one sentence. */
+/** Why a run or stage has not started, such as who is before it, or why it stands still, in one sentence. */
 const QueueView = Schema.Struct({
   position: Schema.Int.annotate({ description: "1 is next." }),
   reason: Schema.optionalKey(Schema.String.annotate({ description: "From the list of reasons, where one is known." })),

@@ -8,6 +8,7 @@ import { RunEvent } from "../core/run-machine.ts"
 import { plainly } from "../core/task-result.ts"
 import { mutates } from "../schema/agent-task.ts"
 import type { Assignment } from "../schema/pool-api.ts"
+import type { Reason } from "../schema/reason.ts"
 import type { ToldResult } from "../schema/stage-result.ts"
 import { taskHeader } from "../schema/task-api.ts"
 import { Commits } from "./commits.ts"
@@ -19,6 +20,8 @@ import { StageEnds } from "./stage-ends.ts"
 import { type StageRow, StageRow as Row, Stages, stepOf } from "./stages.ts"
 import { newTaskToken, tokenHash } from "./tokens.ts"
 import { Workspaces } from "./workspaces.ts"
+
+const nodeSilent: Reason = "NodeUnreachable"
 
 const offerMillis = 30_000
 /**
@@ -80,7 +83,10 @@ export class Assignments extends Context.Service<Assignments, {
    * doubt.
    */
   readonly acknowledge: (id: string, taskUid: string) => Effect.Effect<void, StoreFailure>
-  /** Stores why the stage has not started, which is shown with its run. Has no effect once the stage has started. */
+  /**
+   * Stores why the stage has not started, which is shown with its run. Of a stage that has started it stores that the node does not answer;
+   * any other reason takes that back.
+   */
   readonly wait: (id: string, taskUid: Option.Option<string>, reason: string, message: string) => Effect.Effect<void, StoreFailure>
   /**
    * Returns the cancelled stages after the cursor `after`, and in `next` the cursor to ask with again. Waits up to `waitSeconds` for the
@@ -214,12 +220,15 @@ const make = Effect.gen(function*() {
     }))
   )
 
-  const wait = Effect.fn("Assignments.wait")(function*(id: string, taskUid: Option.Option<string>, reason: string, message: string) {
-    yield* ownedBy(yield* stages.get(id), taskUid)
-    yield* sql`UPDATE stages SET ${
-      sql.update({ waitReason: reason, waitMessage: message })
-    } WHERE id = ${id} AND startedAt IS NULL AND endedAt IS NULL`
-  })
+  const wait = Effect.fn("Assignments.wait")((id: string, taskUid: Option.Option<string>, reason: string, message: string) =>
+    sql.withTransaction(Effect.gen(function*() {
+      const { startedAt } = yield* ownedBy(yield* stages.get(id), taskUid)
+      const waits = startedAt === null || reason === nodeSilent
+      yield* sql`UPDATE stages SET ${
+        sql.update({ waitReason: waits ? reason : null, waitMessage: waits ? message : null })
+      } WHERE id = ${id} AND endedAt IS NULL`
+    }))
+  )
 
   const newestCancel = Effect.map(
     rows(Schema.Struct({ seq: Schema.Int }))(sql`SELECT COALESCE(MAX(cancelSeq), 0) AS seq FROM stages`),

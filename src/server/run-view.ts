@@ -38,6 +38,10 @@ const stageView = (stage: StageRow, url: string): StageView => {
   }
 }
 
+/** Returns what its agent said that the stage waits for. */
+const waitOf = ({ waitMessage, waitReason }: StageRow) =>
+  waitMessage === null ? undefined : { position: 1, ...(waitReason !== null && { reason: waitReason }), message: waitMessage }
+
 const failureOf = (run: Run, stages: ReadonlyArray<StageRow>) => run.failure ?? stages.at(-1)?.result?.message
 
 export const makeRunViews = Effect.gen(function*() {
@@ -48,7 +52,7 @@ export const makeRunViews = Effect.gen(function*() {
   const tokens = yield* Tokens
 
   const queueOf = Effect.fnUntraced(function*(run: Run, open: StageRow | undefined) {
-    if (isFinal(run.status) || run.status === "planned" || (open !== undefined && open.startedAt !== null)) return undefined
+    if (isFinal(run.status) || run.status === "planned") return undefined
     if (open === undefined) {
       const { currentRunId } = yield* runs.workspaceOf(run)
       const holder = currentRunId === null ? undefined : yield* runs.find(currentRunId)
@@ -62,14 +66,14 @@ export const makeRunViews = Effect.gen(function*() {
           : `The run ${holder.id} holds the workspace and is ${holder.status}.`
       }
     }
+    if (open.startedAt !== null) return waitOf(open)
     const waits = run.rescueId === null && (open.acknowledgedAt === null || mutates(open.stage))
     const [rescue] = waits ? yield* rescues.pending(run.workspaceId) : []
     if (rescue !== undefined) {
       return { position: 1, reason: "StateRescuePending", message: `${rescue.message}; ${rescueAdvice(run.workspace)}` }
     }
-    if (open.waitMessage !== null) {
-      return { position: 1, ...(open.waitReason !== null && { reason: open.waitReason }), message: open.waitMessage }
-    }
+    const told = waitOf(open)
+    if (told !== undefined) return told
     if (open.acknowledgedAt !== null) {
       const since = open.agent === null ? undefined : yield* assignments.silentSince(open.agent)
       const has = `Agent ${open.agent} has the stage`

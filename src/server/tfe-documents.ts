@@ -30,8 +30,9 @@ export const entitlements = {
 
 /**
  * `holder` is the workspace's current run. A holder that is still pending does not count as a lock: clients would call that a manual one.
+ * `in-doubt` is ours, not in the TFE API; it is there only if it is known that the workspace waits for a rescue of its state.
  */
-export const workspaceDocument = (workspace: Workspace, holder: Run | undefined) => ({
+export const workspaceDocument = (workspace: Workspace, holder: Run | undefined, inDoubt = false) => ({
   id: workspace.id,
   type: "workspaces",
   attributes: {
@@ -46,6 +47,7 @@ export const workspaceDocument = (workspace: Workspace, holder: Run | undefined)
     "structured-run-output-enabled": false,
     "tag-names": [],
     "vcs-repo": null,
+    ...(inDoubt && { "in-doubt": true }),
     permissions: {
       "can-update": true,
       "can-destroy": false,

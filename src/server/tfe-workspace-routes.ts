@@ -7,6 +7,7 @@ import { openRoutes } from "./authorize.ts"
 import { jsonApiErrors, noContent } from "./http-answer.ts"
 import { jsonOf, queryOf } from "./http-request.ts"
 import { notFound } from "./refused.ts"
+import { Rescues } from "./rescues.ts"
 import { Runs } from "./runs.ts"
 import { entitlements, variableDocument, workspaceDocument } from "./tfe-documents.ts"
 import { document, documents, made, makeTfe, pageOf } from "./tfe-envelope.ts"
@@ -31,16 +32,17 @@ const settingsOf = (attributes: (typeof UpdateWorkspace.Type)["data"]["attribute
 
 export const tfeWorkspaceRoutes = HttpRouter.addAll(Effect.gen(function*() {
   const { member, route } = yield* makeTfe
+  const rescues = yield* Rescues
   const runs = yield* Runs
   const variables = yield* Variables
   const workspaces = yield* Workspaces
   const open = yield* openRoutes(jsonApiErrors)
 
-  const shown = (workspace: Workspace) =>
-    Effect.map(
-      workspace.currentRunId === null ? Effect.succeed(undefined) : runs.find(workspace.currentRunId),
-      (holder) => workspaceDocument(workspace, holder)
-    )
+  const shown = Effect.fnUntraced(function*(workspace: Workspace) {
+    const holder = workspace.currentRunId === null ? undefined : yield* runs.find(workspace.currentRunId)
+    const pending = yield* rescues.pending(workspace.id)
+    return workspaceDocument(workspace, holder, pending.length > 0)
+  })
 
   return [
     open("GET", tfePath.discovery, () => Effect.succeed(HttpServerResponse.jsonUnsafe(services))),

@@ -131,3 +131,53 @@ it.effect("calls up who was told to wait for a slot that is given back, though n
     yield* TestClock.adjust("1 millis")
     expect(asked).toEqual(["first", "second"])
   }).pipe(Effect.scoped))
+
+it.effect("says that nothing waits once all tasks were looked at, as the caches ask for now and then, or once it leads no more", () =>
+  Effect.gen(function*() {
+    const keys = Array.from({ length: 200 }, (_, index) => `tasks/${index}`)
+    const parts = Layer.mergeAll(
+      Layer.succeed(Reconciler, Reconciler.of({ reconcile: () => Effect.as(Effect.sleep("1 minute"), Option.none()) })),
+      configuration,
+      Layer.mock(Kubernetes, { namespace: "tasks" })
+    )
+    const sink = yield* Ref.make<(key: string) => Effect.Effect<void>>(() => Effect.void)
+    const drained = yield* SubscriptionRef.make(false)
+    const lead = yield* Effect.forkChild(
+      Effect.scoped(whileLeader({ world: make(policy), config: configOf(), identity: "test", sink, drained })).pipe(Effect.provide(parts))
+    )
+    const lookAtAll = Effect.forEach(keys, (key) => Effect.flatMap(Ref.get(sink), (add) => add(key)), { discard: true })
+    yield* TestClock.adjust(0)
+    yield* Effect.andThen(lookAtAll, TestClock.adjust("1 second"))
+    expect(yield* gauge("agent_job_queue_depth")).toEqual({ value: 184 }) // 16 at once
+    yield* TestClock.adjust("13 minutes")
+    expect(yield* gauge("agent_job_queue_depth")).toEqual({ value: 0 })
+    yield* Effect.andThen(lookAtAll, TestClock.adjust("1 second"))
+    const end = yield* Effect.forkChild(Fiber.interrupt(lead))
+    yield* TestClock.adjust("20 seconds") // the passes are cut off
+    yield* Fiber.join(end)
+    expect(yield* gauge("agent_job_queue_depth")).toEqual({ value: 0 })
+  }))
+
+it.effect("says that the cluster is drained while it leads, and only then: whoever leads after it may know better", () =>
+  Effect.gen(function*() {
+    const parts = Layer.mergeAll(
+      Layer.succeed(Reconciler, Reconciler.of({ reconcile: () => Effect.succeedNone })),
+      configuration,
+      Layer.mock(Kubernetes, { namespace: "tasks" })
+    )
+    const sink = yield* Ref.make<(key: string) => Effect.Effect<void>>(() => Effect.void)
+    const drained = yield* SubscriptionRef.make(true)
+    const lead = Effect.scoped(whileLeader({ world: make(policy), config: configOf(), identity: "test", sink, drained })).pipe(
+      Effect.provide(parts)
+    )
+    for (const isDrained of [true, false]) {
+      const led = yield* Effect.forkChild(lead)
+      yield* TestClock.adjust(0)
+      expect(yield* gauge("agent_job_draining")).toEqual({ value: 1 })
+      yield* SubscriptionRef.set(drained, isDrained)
+      yield* TestClock.adjust(0)
+      expect(yield* gauge("agent_job_draining")).toEqual({ value: Number(isDrained) })
+      yield* Fiber.interrupt(led)
+      expect(yield* gauge("agent_job_draining")).toEqual({ value: 0 })
+    }
+  }))

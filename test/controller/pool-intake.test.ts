@@ -1,10 +1,10 @@
 // Work from the pool when something fails on the way: what is held up, and what goes on.
 import { expect, it } from "@effect/vitest"
-import { Effect, Fiber, Layer, Option, Schema, Stream, SubscriptionRef } from "effect"
+import { Effect, Fiber, Layer, Metric, Option, Schema, Stream, SubscriptionRef } from "effect"
 import { TestClock } from "effect/testing"
 import { Configuration } from "../../src/controller/configuration.ts"
 import { poolIntake } from "../../src/controller/pool-intake.ts"
-import { Pool, PoolUnreachable } from "../../src/controller/pool.ts"
+import { Pool, PoolRefused, PoolUnreachable } from "../../src/controller/pool.ts"
 import { make } from "../../src/controller/world.ts"
 import { specOf, taskName, tokenSecretName } from "../../src/core/intake.ts"
 import { refusal } from "../../src/kubernetes/answer.ts"
@@ -262,3 +262,31 @@ it.effect.each([
       expect([world.reportedWait(task.metadata.uid), looks]).toEqual([Option.none(), ["tasks/run-1-plan"]])
     })
 )
+
+it.effect.each([
+  { given: "refuses the token", error: new PoolRefused({ url: "http://pool", status: 401, code: "unauthorized", detail: "" }), after: 0 },
+  { given: "is away", error: new PoolUnreachable({ url: "http://pool", detail: "connection refused" }), after: 0 },
+  { given: "is silent", error: new PoolUnreachable({ url: "http://pool", detail: "no answer in 35s" }), after: 35_000 }
+])("says when the pool last gave a usable answer, of one that $given", ({ after, error }) =>
+  Effect.gen(function*() {
+    const answeredAt = Effect.map(
+      Metric.snapshot,
+      (all) => all.find(({ id }) => id === "agent_job_pool_answered_timestamp_seconds")?.state
+    )
+    let answers = false
+    const pool = Layer.mock(Pool, {
+      acquire: () => Effect.never,
+      cancellations: (next, waitSeconds) =>
+        Effect.suspend(() =>
+          answers ? Effect.delay(Effect.succeed({ ids: [], next }), waitSeconds * 1000) : Effect.delay(Effect.fail(error), after)
+        )
+    })
+    yield* TestClock.setTime(1_000_000)
+    const running = yield* taking(pool, instantCluster().kubernetes)
+    yield* TestClock.adjust("10 minutes")
+    expect(yield* answeredAt).toEqual({ value: 1_000 })
+    answers = true
+    yield* TestClock.adjust("2 minutes")
+    expect(yield* answeredAt).toMatchObject({ value: expect.closeTo(1_700, -2) })
+    yield* Fiber.interrupt(running)
+  }))

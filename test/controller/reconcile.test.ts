@@ -1,6 +1,6 @@
 // One pass over a task: what it takes when it decides, and answers of the API server that come too late for the decision.
 import { describe, expect, it } from "@effect/vitest"
-import { Context, Duration, Effect, Fiber, Layer, Option, Queue, Ref, Stream, SubscriptionRef } from "effect"
+import { Context, Duration, Effect, Equal, Fiber, Layer, Metric, Option, Queue, Ref, Stream, SubscriptionRef } from "effect"
 import { TestClock } from "effect/testing"
 import { Behind } from "../../src/controller/behind.ts"
 import { Configuration } from "../../src/controller/configuration.ts"
@@ -19,7 +19,7 @@ import { Conflict, NotFound, Unreachable } from "../../src/kubernetes/errors.ts"
 import { agentTasks, jobs, leases } from "../../src/kubernetes/kinds.ts"
 import { makeBackoff } from "../../src/queue/backoff.ts"
 import * as KeyedQueue from "../../src/queue/keyed-queue.ts"
-import type { AgentTask, AgentTaskStatus } from "../../src/schema/agent-task.ts"
+import type { AgentTask, AgentTaskStatus, Stage } from "../../src/schema/agent-task.ts"
 import { Uid } from "../../src/schema/names.ts"
 import { configOf } from "../core/configs.ts"
 import { before, noon, plainSeed, policy, worldOf } from "../core/worlds.ts"
@@ -352,6 +352,42 @@ it.effect("ends a task whose Job is denied for as long as a start may take, and 
     expect([asked, written.at(-1)]).toMatchObject([18, { phase: "Queued", reason: "Refused" }])
     yield* TestClock.adjust("1 hour")
     expect([asked, written.at(-1)]).toMatchObject([19, { phase: "Failed", reason: "Denied" }])
+  }).pipe(Effect.scoped))
+
+/** Returns how often a decision was counted that ends a task of this stage as failed. */
+const endsIn = (situation: string, stage: Stage) =>
+  Effect.map(
+    Metric.snapshot,
+    (all) =>
+      all.flatMap((_) =>
+        _.type === "Counter" && _.id === "agent_job_reconcile_total" && Equal.equals(_.attributes, { situation, stage, ends: "Failed" })
+          ? [Number(_.state.count)]
+          : []
+      )[0] ?? 0
+  )
+
+it.effect.each(["Denied", "NameTaken"] as const)(
+  "counts the end of a task whose Job is refused for good in the very pass that asked for it: %s",
+  (kind) =>
+    Effect.gen(function*() {
+      const situation = "the API server refused its Job for good"
+      const before = yield* endsIn(situation, "plan")
+      const refusal = new WriteRefused({ kind, message: "no", againInMillis: 10_000 })
+      const { written } = yield* driven((_, actions) => actions.some(Action.$is("CreateJob")) ? Effect.fail(refusal) : Effect.succeedNone)
+      expect(written).toMatchObject([{ phase: "Failed", reason: kind }])
+      expect((yield* endsIn(situation, "plan")) - before).toBe(1)
+    }).pipe(Effect.scoped)
+)
+
+it.effect.each(["plan", "apply"] as const)("counts the loss of a claimed stage by its kind: %s", (stage) =>
+  Effect.gen(function*() {
+    const situation = "claimed, and the worker is over without a result"
+    const before = yield* endsIn(situation, stage)
+    const world = make(policy)
+    world.setTask("tasks/task", Option.some(worldOf({ ...plainSeed, stage, life: "claimed" }).task))
+    const reconcile = yield* reconcilerOf({ world, executor: carriesOut({ all: () => Effect.succeedNone }) })
+    yield* reconcile("tasks/task")
+    expect((yield* endsIn(situation, stage)) - before).toBe(1)
   }).pipe(Effect.scoped))
 
 it.effect.each([

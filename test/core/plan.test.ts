@@ -1214,6 +1214,29 @@ describe("plan", () => {
     ).toEqual([])
   })
 
+  it("looks again and again at a claimed task whose node is silent, so that its alert does not end before the silence", () => {
+    const whole: Seed = { ...plainSeed, life: "claimed", job: "active", pod: "silent", worker: "running" }
+    const silent = perform(worldOf(whole), plan(policyOf(whole), worldOf(whole), noon))
+    expect(plan(policyOf(whole), silent, noon)).toMatchObject({
+      situation: "claimed, and its node does not answer",
+      requeueAfterMillis: Option.some(120_000)
+    })
+  })
+
+  it.each(["claimed", "unsaved"] as const)(
+    "tells the pool that a node answers again until it has heard that, of a task that is %s",
+    (life) => {
+      const whole: Seed = { ...plainSeed, life, pool: true, job: "active", pod: "Running", worker: "running" }
+      const silent = { reason: "NodeUnreachable", message: "Node node does not answer." } as const
+      const unheard = { ...worldOf(whole), reportedWait: Option.some(silent) }
+      const told = plan(policyOf(whole), unheard, noon)
+      expect(told.notices).toMatchObject([{ _tag: "ReportWait", reason: "Claimed", message: "Running in Pod pod on node node." }])
+      expect(told.status).toEqual(unheard.task.status)
+      expect(plan(policyOf(whole), perform(unheard, told), noon).notices).toEqual([])
+      expect(plan(policyOf(whole), worldOf(whole), noon).notices).toEqual([]) // the pool was told of no silence
+    }
+  )
+
   it("tells the pool of a result whose reason only a newer version knows, in a reason that both know", () => {
     const whole: Seed = { ...plainSeed, life: "succeeded", pool: true }
     const seen = worldOf(whole)

@@ -130,46 +130,119 @@ describe("checkov", () => {
 
 const rules = "kustomize/components/monitoring/rules.yaml"
 
+interface Rule {
+  readonly alert: string
+  readonly labels: object
+  readonly annotations: object
+}
+const ruleOf = (alertname: string): Rule => {
+  const groups: ReadonlyArray<{ readonly rules: ReadonlyArray<Rule> }> = parse(readFileSync(rules, "utf8")).groups
+  return groups.flatMap(({ rules }) => rules).find(({ alert }) => alert === alertname)!
+}
+
+/** Returns the namespaces for which the alert fires at a time, in the words of promtool. */
+const look = (alertname: string, eval_time: string, ...namespaces: ReadonlyArray<string>) => {
+  const { annotations, labels } = ruleOf(alertname)
+  return {
+    eval_time,
+    alertname,
+    exp_alerts: namespaces.map((namespace) => ({ exp_labels: { ...labels, namespace }, exp_annotations: annotations }))
+  }
+}
+
+const file = join(directory, "alerts.yaml")
+const promtool = (...tests: ReadonlyArray<object>) => {
+  writeFileSync(file, stringify({ rule_files: [resolve(rules)], evaluation_interval: "1m", tests }))
+  return said("promtool", ["test", "rules", file])
+}
+const obeyed = { status: 0, text: expect.stringContaining("SUCCESS") }
+
 describe("promtool", () => {
   it("takes the rules of the component monitoring, and finds nothing to say of them", () => {
-    expect(said("promtool", ["check", "rules", "--lint=all", "--lint-fatal", rules])).toMatchObject({
-      status: 0,
-      text: expect.stringContaining("SUCCESS")
-    })
+    expect(said("promtool", ["check", "rules", "--lint=all", "--lint-fatal", rules])).toMatchObject(obeyed)
   })
 
   it("sees by them that one of two installations has no controller: none that leads, and none that is there", () => {
-    const file = join(directory, "no-controller.yaml")
-    const firing = (namespace: string) => [{
-      exp_labels: { severity: "critical", namespace },
-      exp_annotations: Object(parse(readFileSync(rules, "utf8")).groups[0].rules[0].annotations)
-    }]
-    const look = (eval_time: string, exp_alerts: ReadonlyArray<object>) => ({ eval_time, alertname: "AgentJobNoController", exp_alerts })
-    writeFileSync(
-      file,
-      stringify({
-        rule_files: [resolve(rules)],
-        evaluation_interval: "1m",
-        tests: [
-          {
-            interval: "1m",
-            input_series: [
-              { series: `agent_job_leader{namespace="here",pod="one"}`, values: "1x1800" },
-              { series: `agent_job_leader{namespace="gone",pod="one"}`, values: "1x30 stale" }
-            ],
-            alert_rule_test: [look("25m", []), look("45m", firing("gone")), look("20h", firing("gone")), look("26h", [])]
-          },
-          {
-            interval: "1m",
-            input_series: [
-              { series: `agent_job_leader{namespace="here",pod="one"}`, values: "1x60" },
-              { series: `agent_job_leader{namespace="idle",pod="one"}`, values: "0x60" }
-            ],
-            alert_rule_test: [look("30m", firing("idle"))]
-          }
-        ]
-      })
-    )
-    expect(said("promtool", ["test", "rules", file])).toMatchObject({ status: 0, text: expect.stringContaining("SUCCESS") })
+    const alert = "AgentJobNoController"
+    const gone = {
+      interval: "1m",
+      input_series: [
+        { series: `agent_job_leader{namespace="here",pod="one"}`, values: "1x1800" },
+        { series: `agent_job_leader{namespace="gone",pod="one"}`, values: "1x30 stale" }
+      ],
+      alert_rule_test: [look(alert, "25m"), look(alert, "45m", "gone"), look(alert, "20h", "gone"), look(alert, "26h")]
+    }
+    const idle = {
+      interval: "1m",
+      input_series: [
+        { series: `agent_job_leader{namespace="here",pod="one"}`, values: "1x60" },
+        { series: `agent_job_leader{namespace="idle",pod="one"}`, values: "0x60" }
+      ],
+      alert_rule_test: [look(alert, "30m", "idle")]
+    }
+    expect(promtool(gone, idle)).toMatchObject(obeyed)
+  })
+
+  it("sees by them that a server is gone, but for a day only, as after its removal, and never where none has been", () => {
+    const alert = "AgentJobNoServer"
+    expect(promtool({
+      interval: "1m",
+      input_series: [
+        { series: `agent_job_server_agents{namespace="here",pod="one"}`, values: "1x1800" },
+        { series: `agent_job_server_agents{namespace="gone",pod="one"}`, values: "1x30 stale" },
+        { series: `agent_job_leader{namespace="none",pod="one"}`, values: "1x1800" }
+      ],
+      alert_rule_test: [look(alert, "25m"), look(alert, "45m", "gone"), look(alert, "20h", "gone"), look(alert, "26h")]
+    })).toMatchObject(obeyed)
+  })
+
+  it("sees by them that a pool gives no answer to the leader, whatever a former leader last heard", () => {
+    const alert = "AgentJobPoolSilent"
+    const metric = "agent_job_pool_answered_timestamp_seconds"
+    expect(promtool({
+      interval: "1m",
+      input_series: [
+        { series: `${metric}{namespace="here",pod="former"}`, values: "0x60" },
+        { series: `${metric}{namespace="here",pod="leader"}`, values: "0+60x60" },
+        { series: `${metric}{namespace="silent",pod="leader"}`, values: "0+60x20 1200x40" }
+      ],
+      alert_rule_test: [look(alert, "24m"), look(alert, "26m", "silent"), look(alert, "60m", "silent")]
+    })).toMatchObject(obeyed)
+  })
+
+  it("sees by them that a watch is dead, though those of other kinds and of other replicas are not", () => {
+    const { annotations, labels } = ruleOf("AgentJobWatchSilent")
+    const metric = "agent_job_watch_heard_timestamp_seconds"
+    const exp_annotations = { ...annotations, summary: "A controller of agent-job has heard nothing of pods for eleven minutes." }
+    expect(promtool({
+      interval: "1m",
+      input_series: [
+        { series: `${metric}{namespace="here",pod="one",kind="pods"}`, values: "0+60x5 300x60" },
+        { series: `${metric}{namespace="here",pod="one",kind="jobs"}`, values: "0+60x60" },
+        { series: `${metric}{namespace="here",pod="two",kind="pods"}`, values: "0+60x60" }
+      ],
+      alert_rule_test: [
+        look("AgentJobWatchSilent", "15m"),
+        {
+          eval_time: "17m",
+          alertname: "AgentJobWatchSilent",
+          exp_alerts: [{ exp_labels: { ...labels, namespace: "here", kind: "pods" }, exp_annotations }]
+        }
+      ]
+    })).toMatchObject(obeyed)
+  })
+
+  it("sees by them that a node is silent for as long as it is: the controller looks every two minutes", () => {
+    const alert = "AgentJobNodeSilent"
+    const labels = `namespace="here",pod="one",situation="claimed, and its node does not answer",stage="apply"`
+    expect(promtool({
+      interval: "2m",
+      input_series: [{ series: `agent_job_reconcile_total{${labels}}`, values: "1+1x90 91x15" }],
+      alert_rule_test: [
+        look(alert, "5m"),
+        ...["15m", "1h", "2h", "3h"].map((at) => look(alert, at, "here")),
+        look(alert, "3h20m")
+      ]
+    })).toMatchObject(obeyed)
   })
 })

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "@effect/vitest"
-import { Duration, Effect, Fiber, Schema } from "effect"
+import { Clock, Duration, Effect, Fiber, Metric, Schema } from "effect"
 import { TestClock } from "effect/testing"
 import { TooManyRequests } from "../../src/kubernetes/errors.ts"
 import { longestWatch, make } from "../../src/kubernetes/informer.ts"
@@ -40,6 +40,10 @@ const setup = Effect.gen(function*() {
   changed.length = 0
   return { changed, collection, informer, objects }
 })
+const heardAt = Effect.map(
+  Metric.snapshot,
+  (all) => all.find(({ attributes, id }) => id === "agent_job_watch_heard_timestamp_seconds" && attributes?.["kind"] === "jobs")?.state
+)
 const names = (objects: ReadonlyMap<string, unknown>) => [...objects.keys()].sort()
 
 describe("an informer", () => {
@@ -205,11 +209,14 @@ describe("an informer", () => {
       yield* TestClock.adjust(longestWatch)
       expect(collection.watchedFrom.length).toBe(opened + 1)
       expect(Duration.toSeconds(yield* informer.silence)).toBeGreaterThanOrEqual(330)
+      expect(yield* heardAt).toEqual({ value: 0 })
       yield* collection.put("missed")
       collection.muted = false
       yield* TestClock.adjust(longestWatch)
       expect(objects.has("team/missed")).toBe(true)
-      expect(Duration.toSeconds(yield* informer.silence)).toBeLessThan(330)
+      const silence = Duration.toSeconds(yield* informer.silence)
+      expect(silence).toBeLessThan(330)
+      expect(yield* heardAt).toMatchObject({ value: expect.closeTo((yield* Clock.currentTimeMillis) / 1000 - silence, 3) })
     }))
 
   it.effect("counts the orderly end of an idle watch as a sign of life", () =>

@@ -2,6 +2,7 @@
 // Invariant: each alert says in one sentence what is wrong and in another what to do.
 // Used by generate/components/monitoring.
 import { rows } from "../../core/plan.ts"
+import type { Stage } from "../../schema/agent-task.ts"
 
 export interface Alert {
   readonly alert: string
@@ -11,14 +12,15 @@ export interface Alert {
   readonly annotations: { readonly summary: string; readonly description: string }
 }
 
+const decisions = "agent_job_reconcile_total"
+
 /**
- * Returns the counter of passes over tasks in one of these situations. Throws if there is no such situation, so that a renamed row is
- * noticed.
+ * Returns the counter of decisions on tasks in this situation, of these stages if any are named. Throws if there is no such situation, so
+ * that a renamed row is noticed.
  */
-const passes = (...situations: ReadonlyArray<string>): string => {
-  const unknown = situations.filter((_) => !rows.some(({ situation }) => situation === _))
-  if (unknown.length > 0) throw new Error(`no such situation: ${unknown.join("; ")}`)
-  return `agent_job_reconcile_total{situation=~"${situations.join("|")}"}`
+const found = (situation: string, ...stages: ReadonlyArray<Stage>): string => {
+  if (!rows.some((_) => _.situation === situation)) throw new Error(`no such situation: ${situation}`)
+  return `${decisions}{situation="${situation}"${stages.length === 0 ? "" : `,stage=~"${stages.join("|")}"`}}`
 }
 
 /**
@@ -27,6 +29,9 @@ const passes = (...situations: ReadonlyArray<string>): string => {
  */
 const rose = (counter: string, window: string): string =>
   `sum by (namespace) (increase(${counter}[${window}]) > 0 or (${counter} unless ${counter} offset ${window})) > 0`
+
+/** Returns an expression for the installations whose metric was there within the last day and is not any more. */
+const vanished = (metric: string): string => `count by (namespace) (last_over_time(${metric}[1d])) unless count by (namespace) (${metric})`
 
 const alert = (
   severity: "critical" | "warning",
@@ -47,7 +52,7 @@ const controller: ReadonlyArray<Alert> = [
   alert(
     "critical",
     "AgentJobNoController",
-    "absent(agent_job_leader) or max by (namespace) (agent_job_leader) == 0 or (count by (namespace) (last_over_time(agent_job_leader[1d])) unless count by (namespace) (agent_job_leader))",
+    `absent(agent_job_leader) or max by (namespace) (agent_job_leader) == 0 or (${vanished("agent_job_leader")})`,
     "No controller of agent-job leads.",
     "Nothing starts and no end is noticed; stages that run go on. See the Pods and the Lease agent-job-controller in its namespace.",
     "5m"
@@ -75,6 +80,20 @@ const controller: ReadonlyArray<Alert> = [
     "The controller of agent-job is behind with {{ $value }} tasks.",
     "See its CPU limit and how fast the API server answers it.",
     "10m"
+  ),
+  alert(
+    "critical",
+    "AgentJobWatchSilent",
+    "time() - min by (namespace, kind) (agent_job_watch_heard_timestamp_seconds) > 660",
+    "A controller of agent-job has heard nothing of {{ $labels.kind }} for eleven minutes.",
+    "It does not see what becomes of them, and its Pod is not ready. Its log says why; if the API server answers others, delete that Pod."
+  ),
+  alert(
+    "critical",
+    "AgentJobPoolSilent",
+    "time() - max by (namespace) (agent_job_pool_answered_timestamp_seconds) > 300",
+    "The pool has given the controller of agent-job no usable answer for five minutes.",
+    "No run is taken, and none is cancelled. The log of the controller says why: its URL, its token, the server, the way there."
   )
 ]
 
@@ -82,14 +101,21 @@ const tasks: ReadonlyArray<Alert> = [
   alert(
     "critical",
     "AgentJobStageLost",
-    rose(passes("claimed, and the worker is over without a result"), "15m"),
-    "A stage ended without a result, perhaps in the middle of an apply.",
+    rose(found("claimed, and the worker is over without a result", "apply", "destroy"), "15m"),
+    "An apply or destroy ended without a result, perhaps in the middle.",
     "`kubectl get atasks -A` shows it with its reason, `kubectl describe atask` its message; look at its state before you run the workspace again."
   ),
   alert(
     "warning",
+    "AgentJobPlanLost",
+    rose(found("claimed, and the worker is over without a result", "plan"), "15m"),
+    "A plan ended without a result, and changed nothing.",
+    "`kubectl get atasks -A` shows it with its reason: an eviction or a lost node, after which a run plans again, or too little memory."
+  ),
+  alert(
+    "warning",
     "AgentJobNodeSilent",
-    rose(passes("claimed, and its node does not answer"), "10m"),
+    rose(found("claimed, and its node does not answer"), "10m"),
     "The node of a running stage does not answer.",
     "The stage may still be running, so it keeps its workspace until the node answers or is removed; repair the node, or delete its Node object if the machine is off.",
     "10m"
@@ -97,22 +123,14 @@ const tasks: ReadonlyArray<Alert> = [
   alert(
     "warning",
     "AgentJobTasksDoNotStart",
-    rose(
-      passes(
-        "its Pod cannot start, ever",
-        "its Pod did not start in time",
-        "the API server refused its Job for good",
-        "its last Job vanished before the claim"
-      ),
-      "15m"
-    ),
+    rose(`${decisions}{ends="Failed",situation!~"claimed, .*"}`, "15m"),
     "Tasks fail before they start.",
-    "The message of the task has what the kubelet or the API server said last: an image, a quota, a policy."
+    "`kubectl get atasks -A` shows them; the message of each has what its Pod, the kubelet or the API server said last: an image, a quota, a policy."
   ),
   alert(
     "warning",
     "AgentJobJobsRefused",
-    rose(passes("the API server refused its Job for now"), "10m"),
+    rose(found("the API server refused its Job for now"), "10m"),
     "The API server refuses Jobs, and their tasks are waiting.",
     "The message of the task has its answer: most often a quota or a webhook that does not answer.",
     "10m"
@@ -120,6 +138,14 @@ const tasks: ReadonlyArray<Alert> = [
 ]
 
 const server: ReadonlyArray<Alert> = [
+  alert(
+    "critical",
+    "AgentJobNoServer",
+    vanished("agent_job_server_agents"),
+    "The server of agent-job does not answer Prometheus, and was there within the last day.",
+    "No run begins, and what runs cannot save its state there, for which its worker waits an hour. See the Pod of the server, its claim and its log.",
+    "5m"
+  ),
   alert(
     "critical",
     "AgentJobNobodyTakesWork",
@@ -141,7 +167,7 @@ const server: ReadonlyArray<Alert> = [
     "AgentJobStateInDoubt",
     "max by (namespace) (agent_job_server_states_in_doubt) > 0",
     "States are in doubt, and nothing runs in their workspaces: {{ $value }}.",
-    "`agent-job get runs` names the workspaces and `agent-job state rescue NAME` what to do. Until then the server removes no old runs and states of these workspaces.",
+    "`agent-job get workspaces` names the workspaces and `agent-job state rescue NAME` what to do. Until then the server removes no old runs and states of these workspaces.",
     "15m"
   ),
   alert(

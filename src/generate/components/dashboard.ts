@@ -10,6 +10,7 @@ interface Panel {
   readonly expr: string
   /** The name of each series, from its labels. */
   readonly legend: string
+  readonly unit?: "s"
 }
 
 const panels: ReadonlyArray<Panel> = [
@@ -42,6 +43,21 @@ const panels: ReadonlyArray<Panel> = [
     legend: ""
   },
   {
+    type: "stat",
+    title: "Longest run at work",
+    description: "Since it began to plan or to apply, of the server; one that hangs shows here.",
+    expr: `max(agent_job_server_oldest_run_at_work_seconds{namespace=~"$namespace"})`,
+    legend: "",
+    unit: "s"
+  },
+  {
+    type: "stat",
+    title: "States in doubt",
+    description: "They wait for a person: agent-job get workspaces.",
+    expr: `max(agent_job_server_states_in_doubt{namespace=~"$namespace"})`,
+    legend: ""
+  },
+  {
     type: "timeseries",
     title: "What the controller is busy with",
     description: "Passes over tasks a second, by the situation each was found in; docs/decisions.md has the table.",
@@ -61,7 +77,7 @@ const datasource = { type: "prometheus", uid: "${datasource}" }
 
 /** Returns where a panel is: small ones are in a row, large ones below them. */
 const place = ({ type }: Panel, index: number) =>
-  type === "stat" ? { h: 5, w: 6, x: index * 6, y: 0 } : { h: 10, w: 12, x: (index - 4) * 12, y: 5 }
+  type === "stat" ? { h: 5, w: 4, x: index * 4, y: 0 } : { h: 10, w: 12, x: (index - 6) * 12, y: 5 }
 
 const panel = (of: Panel, index: number): object => ({
   id: index + 1,
@@ -70,6 +86,7 @@ const panel = (of: Panel, index: number): object => ({
   description: of.description,
   datasource,
   gridPos: place(of, index),
+  ...(of.unit !== undefined && { fieldConfig: { defaults: { unit: of.unit }, overrides: [] } }),
   targets: [{ refId: "A", datasource, expr: of.expr, ...(of.legend !== "" && { legendFormat: of.legend }) }]
 })
 

@@ -2,7 +2,7 @@ import { describe, expect, it } from "@effect/vitest"
 import { Effect } from "effect"
 import { writeFileSync } from "node:fs"
 import { join } from "node:path"
-import { directory, person, serve, userToken } from "../../server/live-server.ts"
+import { agent, directory, failed, person, planWith, serve, userToken, worker } from "../../server/live-server.ts"
 import { agentJob } from "../program.ts"
 import { ran } from "../typed.ts"
 
@@ -104,4 +104,23 @@ it.live("the workspaces are listed with the run that holds them", () =>
     const id = yield* person(url).start("demo")
     const { out } = yield* ran(environmentOf(url), "get", "workspaces", "-o", "json")
     expect(JSON.parse(out)).toMatchObject({ workspaces: [{ name: "demo", run: id }, { name: "idle", run: null }] })
+  }))
+
+it.live("a workspace whose state is in doubt is listed with the command that settles it", () =>
+  Effect.gen(function*() {
+    const url = yield* Effect.flatMap(directory, serve)
+    yield* person(url).start("demo", { "auto-apply": true })
+    yield* planWith(url)
+    const applier = worker(url, yield* agent(url).take)
+    yield* applier.lock("a")
+    yield* applier.result(failed("Lost"))
+    yield* person(url).workspace("idle")
+    const { workspaces } = JSON.parse((yield* ran(environmentOf(url), "get", "workspaces", "-o", "json")).out)
+    expect(workspaces).toMatchObject([{ name: "demo", inDoubt: true }, { name: "idle" }])
+    expect(workspaces[1]).not.toHaveProperty("inDoubt")
+    expect((yield* ran(environmentOf(url), "get", "workspaces")).out.split("\n").slice(0, 3)).toEqual([
+      expect.stringMatching(/^WORKSPACE +RUN +AGE +IN DOUBT$/u),
+      expect.stringMatching(/^demo .* agent-job state rescue demo$/u),
+      expect.stringMatching(/^idle .* -$/u)
+    ])
   }))

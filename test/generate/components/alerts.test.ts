@@ -1,11 +1,15 @@
 import { describe, expect, it } from "@effect/vitest"
 import { globSync, readFileSync } from "node:fs"
-import { rows } from "../../../src/core/plan.ts"
+import { plan, rows } from "../../../src/core/plan.ts"
+import { isOver } from "../../../src/core/status.ts"
 import { groups } from "../../../src/generate/components/alerts.ts"
 import { dashboard } from "../../../src/generate/components/dashboard.ts"
+import { mutates, Stage } from "../../../src/schema/agent-task.ts"
 import { RunStatus } from "../../../src/schema/run.ts"
+import { noon, policyOf, Seed, worldOf } from "../../core/worlds.ts"
 
-const programs = globSync(["src/controller/*.ts", "src/server/*.ts"]).map((file) => readFileSync(file, "utf8")).join("\n")
+const sources = globSync(["src/controller/*.ts", "src/kubernetes/*.ts", "src/server/*.ts"])
+const programs = sources.map((file) => readFileSync(file, "utf8")).join("\n")
 const rules = groups.flatMap(({ rules }) => rules)
 const expressions = [
   ...rules.map(({ expr }) => expr),
@@ -25,6 +29,12 @@ describe("rules and dashboard", () => {
     expect([...names].filter((name) => !new RegExp(`\\b${name}\\b`, "u").test(programs))).toEqual([])
   })
 
+  it("ask for each of these, but for the memory of the server, which a cluster knows of every Pod", () => {
+    const names = new Set(programs.match(/agent_job_\w+[a-z]/gu))
+    const asked = expressions.join("\n")
+    expect([...names].filter((name) => !new RegExp(`\\b${name}\\b`, "u").test(asked))).toEqual(["agent_job_server_resident_bytes"])
+  })
+
   it("ask only for situations and statuses that there are", () => {
     expect(asked("situation").filter((value) => !rows.some(({ situation }) => situation === value))).toEqual([])
     expect(asked("status").filter((value) => !RunStatus.literals.some((status) => status === value))).toEqual([])
@@ -42,4 +52,28 @@ describe("an alert", () => {
   )
 
   it("has a name of its own", () => expect(new Set(rules.map(({ alert }) => alert)).size).toBe(rules.length))
+})
+
+/** Reports whether the expression counts decisions with this value of the label. */
+const counts = (expr: string, label: "situation" | "stage", value: string): boolean => {
+  const [, operator, values] = new RegExp(`${label}(=|=~|!~)"([^"]*)"`, "u").exec(expr) ?? ["", "!~", ""]
+  return new RegExp(`^(?:${values})$`, "u").test(value) === (operator !== "!~")
+}
+
+const doNotStart = rules.find(({ alert }) => alert === "AgentJobTasksDoNotStart")?.expr ?? ""
+
+it.prop("AgentJobTasksDoNotStart counts all situations in which a task fails before the claim, and none after it", [Seed], ([seed]) => {
+  const world = worldOf(seed)
+  const { claim, phase } = world.task.status
+  const { situation, status } = plan(policyOf(seed), world, noon)
+  if (isOver(phase) || status.phase !== "Failed") return
+  expect([situation, counts(doNotStart, "situation", situation)]).toEqual([situation, claim === undefined])
+})
+
+it.each(Stage.literals)("the loss of a claimed %s is told by one alert, and pages only where it may have changed something", (stage) => {
+  const situation = "claimed, and the worker is over without a result"
+  const telling = rules.filter(({ expr }) =>
+    expr.includes("situation") && counts(expr, "situation", situation) && counts(expr, "stage", stage)
+  )
+  expect(telling.map(({ labels: { severity } }) => severity)).toEqual([mutates(stage) ? "critical" : "warning"])
 })
