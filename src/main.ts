@@ -6,8 +6,8 @@ import { CliConfig, CliOutput, TerminalCapabilities } from "effect/cli"
 import { HttpClient } from "effect/http"
 import { commandLine } from "./cli/agent-job.ts"
 import { programVersion } from "./cli/commands/version.ts"
-import { exitCodeOf, isPrinted, lastSentence } from "./cli/failure.ts"
-import { builtIns, presenter } from "./cli/help.ts"
+import { exitCodeOf, isPrinted, lastSentence } from "./cli/terminal/failure.ts"
+import { builtIns, presenter } from "./cli/terminal/help.ts"
 
 /** An interrupted command may set process.exitCode. If it did not, the exit code is 130, which a shell expects after an interrupt. */
 const teardown: Runtime.Teardown = (exit, onExit) => {

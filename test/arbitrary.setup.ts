@@ -1,5 +1,5 @@
 // Sets the number of cases of every property test, and the seed. vitest.config.ts prints the seed, so that a failure can be repeated:
-// PROPERTY_SEED=… node_modules/.bin/vitest run --project unit test/core/plan.test.ts
+// PROPERTY_SEED=… node_modules/.bin/vitest run --project unit test/core/reconcile/plan.test.ts
 import { Arbitrary } from "effect"
 
 const { PROPERTY_RUNS, PROPERTY_SEED } = process.env

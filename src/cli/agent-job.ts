@@ -20,8 +20,8 @@ import { state } from "./commands/state.ts"
 import { vars } from "./commands/vars.ts"
 import { version } from "./commands/version.ts"
 import { install, probe, worker } from "./commands/worker.ts"
-import { BadInput } from "./failure.ts"
-import { misread } from "./one-dash.ts"
+import { misread } from "./flags/one-dash.ts"
+import { BadInput } from "./terminal/failure.ts"
 
 const description = [
   "agent-job runs every stage of OpenTofu and Terraform (plan, apply, destroy) as a Kubernetes Job of its own, in a cluster that you own.",

@@ -1,12 +1,12 @@
 // Judges what an examination of an installation found: one check a line, with what to do if it is not as it should be.
 // Invariant: "no answer" alone proves nothing. Isolation counts as proven only where the network is seen to enforce policies.
-// Used by cli/examination, cli/doctor-network and cli/doctor-objects.
+// Used by cli/doctor/examination, cli/doctor/doctor-network and cli/doctor/doctor-objects.
 import { Option } from "effect"
-import { type Finding, type ProbeTarget, shown } from "../schema/probe.ts"
-import { metadataAddresses } from "./manifest/network-addresses.ts"
-import type { Probe } from "./manifest/probe.ts"
-import { serverTargets } from "./pool-server.ts"
-import type { ResolvedConfig } from "./resolve.ts"
+import { type Finding, type ProbeTarget, shown } from "../schema/kubernetes/probe.ts"
+import { metadataAddresses } from "./network/network-addresses.ts"
+import { serverTargets } from "./network/pool-server.ts"
+import type { Probe } from "./network/probe.ts"
+import type { ResolvedConfig } from "./resolve/resolve.ts"
 
 export interface Check {
   readonly name: string

@@ -3,9 +3,9 @@
 // Used by the generators beside it.
 import { Result } from "effect"
 import { baseLayer, shippedRelease } from "../core/overlay/shipped.ts"
-import { resolve, type ResolvedConfig } from "../core/resolve.ts"
-import { merge, type Tree } from "../schema/layers.ts"
-import { parseValues } from "../schema/values.ts"
+import { resolve, type ResolvedConfig } from "../core/resolve/resolve.ts"
+import { merge, type Tree } from "../schema/document/layers.ts"
+import { parseValues } from "../schema/values/values.ts"
 
 export const installationOf = (layer: Tree): ResolvedConfig =>
   resolve(Result.getOrThrow(parseValues(merge(baseLayer, layer))), shippedRelease)

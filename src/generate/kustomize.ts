@@ -1,9 +1,9 @@
 // Generates kustomize/crd, kustomize/base (everything but the server) and kustomize/components, from the builders that also render.
 // The CRD is apart, for those who install it first and keep it. The ConfigMap's name has no hash: the controller itself sees changes in it.
 // Called by generate/main.
-import { configMap, valuesFile } from "../core/manifest/config-map.ts"
-import { crd } from "../core/manifest/crd.ts"
-import { install } from "../core/manifest/install.ts"
+import { configMap, valuesFile } from "../core/manifest/installation/config-map.ts"
+import { crd } from "../core/manifest/installation/crd.ts"
+import { install } from "../core/manifest/installation/install.ts"
 import { componentFiles } from "./component.ts"
 import { components } from "./components.ts"
 import { type GeneratedFile, mark, yamlFile } from "./file.ts"

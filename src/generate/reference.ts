@@ -1,12 +1,12 @@
 // Reference documents and schemas made from the tables and schemas of the code: reasons, decisions, rights, AgentTask, the server's API.
 // Called by generate/main.
-import { agentTaskOpenApi } from "../core/manifest/crd.ts"
-import { grants } from "../core/manifest/rbac.ts"
-import { rows } from "../core/plan.ts"
-import { rows as doubts } from "../core/state-doubt.ts"
+import { agentTaskOpenApi } from "../core/manifest/installation/crd.ts"
+import { grants } from "../core/manifest/installation/rbac.ts"
+import { rows } from "../core/reconcile/plan.ts"
+import { rows as doubts } from "../core/run/state-doubt.ts"
 import { schemaId } from "../schema/names.ts"
-import { reasons } from "../schema/reason.ts"
-import { openApi } from "../server/open-api.ts"
+import { reasons } from "../schema/task/reason.ts"
+import { openApi } from "../server/routes/open-api.ts"
 import { type GeneratedFile, jsonFile, markdownFile, table } from "./file.ts"
 import { installationOf } from "./installation.ts"
 

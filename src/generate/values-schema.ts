@@ -1,7 +1,7 @@
 // The values as JSON Schema, for editors, and as tables, for people; both from the one schema that decodes them.
 // Called by generate/main.
 import { schemaId } from "../schema/names.ts"
-import { valueKeys, valuesFileDocument } from "../schema/values-document.ts"
+import { valueKeys, valuesFileDocument } from "../schema/values/values-document.ts"
 import { type GeneratedFile, jsonFile, markdownFile, table } from "./file.ts"
 
 export const valuesTable = (): ReadonlyArray<string> =>

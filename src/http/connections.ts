@@ -1,6 +1,6 @@
 // Clients for this program's own requests: they use the proxy and the roots of trust that the environment names, and a client certificate for our server.
 // Invariant: requests to loopback never use a proxy, a proxy never sees the client certificate, and nothing speaks HTTP/2 (see kubernetes/client).
-// Used by controller/pool, worker/task-api, worker/archive-url and cli/server-client; the Kubernetes API is always asked directly.
+// Used by controller/pool/pool, worker/network/task-api, worker/network/archive-url and cli/server/server-client; the Kubernetes API is always asked directly.
 import { Dispatcher, layerUndiciNoDispatcher } from "@effect/platform-node/NodeHttpClient"
 import type * as Undici from "@effect/platform-node/Undici"
 import { Config, Data, Effect, Equal, Layer } from "effect"
@@ -10,7 +10,7 @@ import { readFileSync } from "node:fs"
 import type { LookupFunction } from "node:net"
 import { join } from "node:path"
 import { createSecureContext, getCACertificates, type SecureContextOptions } from "node:tls"
-import { holdsCertificate } from "../schema/pem.ts"
+import { holdsCertificate } from "../schema/kubernetes/pem.ts"
 
 export interface ConnectionOptions {
   /** The maximum number of connections to one server. */

@@ -6,7 +6,7 @@ import { readFile } from "node:fs/promises"
 import type { RequestOptions } from "node:https"
 import { homedir } from "node:os"
 import { delimiter, dirname, join, resolve } from "node:path"
-import { holdsCertificate } from "../schema/pem.ts"
+import { holdsCertificate } from "../schema/kubernetes/pem.ts"
 import { KubeconfigUnusable, NoCredentials } from "./errors.ts"
 
 /** TLS material for every connection; PEM, not base64. */

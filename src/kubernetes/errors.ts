@@ -2,7 +2,7 @@
 // Every message is one sentence: what happened, to which object, what to do next; it never holds a credential.
 // Made by answer.ts, client.ts and credentials.ts; matched by tag in all code that uses the client.
 import { Data, Duration } from "effect"
-import { isOfQuota } from "../schema/quota.ts"
+import { isOfQuota } from "../schema/kubernetes/quota.ts"
 
 /** Completes "Cannot … Job team/name". */
 export type Verb =

@@ -37,9 +37,9 @@ const containerState: Fields = {
 }
 const containerStatus: Fields = { 1: text("name"), 2: message("state", containerState), 3: message("lastState", containerState) }
 
-/** Jobs. A watch reads only the fields that `Job` in schema/kubernetes decodes. */
+/** Jobs. A watch reads only the fields that `Job` in schema/kubernetes/kubernetes decodes. */
 export const jobs: Kind = { ...kind("batch/v1", "Job", "jobs"), watched: { 1: metadata, 3: message("status", conditions(1)) } }
-/** Pods. A watch reads only the fields that `Pod` in schema/kubernetes decodes. */
+/** Pods. A watch reads only the fields that `Pod` in schema/kubernetes/kubernetes decodes. */
 export const pods: Kind = {
   ...kind("v1", "Pod", "pods"),
   watched: {

@@ -1,8 +1,8 @@
 // Writes the status of an AgentTask against the resource version that was read, for the controller and the worker.
 // Always holds: a value that is in no list of the CRD is refused, unless the caller has another status in place of the refused one.
-// Used by controller/execute and worker/task-kind.
+// Used by controller/reconcile/execute and worker/task/task-kind.
 import { Effect, Option } from "effect"
-import type { AgentTask, AgentTaskStatus } from "../schema/agent-task.ts"
+import type { AgentTask, AgentTaskStatus } from "../schema/task/agent-task.ts"
 import type { Kubernetes } from "./client.ts"
 import type { KubernetesError } from "./errors.ts"
 import type { Kind } from "./kinds.ts"

@@ -1,9 +1,9 @@
 // How the server refuses inside: one error with a status, a code for programs and a sentence for a person.
-// Each API gives it its own form at its border (server/http-answer); nothing secret is ever put in it.
+// Each API gives it its own form at its border (server/access/http-answer); nothing secret is ever put in it.
 // Used by every store and route of the server.
 import { Data, Effect } from "effect"
 import type { SqlError } from "effect/sql"
-import type { ProblemCode } from "../schema/problem.ts"
+import type { ProblemCode } from "../schema/api/problem.ts"
 
 export class Refused extends Data.TaggedError("Refused")<{
   readonly status: 400 | 401 | 404 | 408 | 409 | 410 | 413 | 414 | 422 | 423 | 429 | 500 | 503

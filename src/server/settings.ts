@@ -1,7 +1,7 @@
 // The options of `agent-job server`, and the errors of a server that cannot start.
 // Used by every part of the server and by the CLI's server command.
 import { Context, Data } from "effect"
-import type { Keep } from "../schema/keep.ts"
+import type { Keep } from "../schema/api/keep.ts"
 
 export interface ServerOptions {
   /** 0 takes a free port. */

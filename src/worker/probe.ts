@@ -4,7 +4,7 @@
 import { Config, Effect, Schema } from "effect"
 import { writeFileSync } from "node:fs"
 import { connect, createServer } from "node:net"
-import { Findings, type ProbeTarget, Targets } from "../schema/probe.ts"
+import { Findings, type ProbeTarget, Targets } from "../schema/kubernetes/probe.ts"
 
 /** Accepts connections and closes them at once, until it is interrupted. */
 export const listen = (port: number) =>

@@ -1,8 +1,8 @@
 // The worker's settings, from the environment variables of its Pod; no other part of the worker reads them.
 // Always holds: a secret leaves this file only as a redacted value.
-// Used by worker/worker.ts and the parts that it starts.
+// Used by worker/stage/worker.ts and the parts that it starts.
 import { Config, Context, Duration, Layer, Option } from "effect"
-import { statePatienceSeconds, workerHealthPort } from "../core/manifest/places.ts"
+import { statePatienceSeconds, workerHealthPort } from "../core/task/places.ts"
 
 export class Settings extends Context.Service<Settings, {
   readonly namespace: string

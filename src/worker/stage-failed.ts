@@ -1,8 +1,8 @@
 // The one way in which the parts of the worker say that a stage cannot go on: a reason from the closed list and a sentence.
 // Always holds: the message contains no secret; an error of the operating system or of a library is reduced to its cause.
-// Used by every part of the worker, turned into the result by worker/stage.ts.
+// Used by every part of the worker, turned into the result by worker/stage/stage.ts.
 import { Data, Predicate } from "effect"
-import type { FailureReason } from "../schema/reason.ts"
+import type { FailureReason } from "../schema/task/reason.ts"
 
 export class StageFailed extends Data.TaggedError("StageFailed")<{
   readonly reason: FailureReason

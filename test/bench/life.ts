@@ -1,10 +1,10 @@
 // Whole lives of tasks without a node: this code plays kubelet and worker, takes each Pod through its phases, claims the task and ends it.
 // Used by the measurement of writes, and to make finished tasks.
 import { setTimeout as sleep } from "node:timers/promises"
-import { advance, claimed, finished } from "../../src/core/status.ts"
-import type { AgentTask, AgentTaskStatus } from "../../src/schema/agent-task.ts"
+import { advance, claimed, finished } from "../../src/core/task/status.ts"
 import { Uid } from "../../src/schema/names.ts"
-import type { StageResult } from "../../src/schema/stage-result.ts"
+import type { AgentTask, AgentTaskStatus } from "../../src/schema/task/agent-task.ts"
+import type { StageResult } from "../../src/schema/task/stage-result.ts"
 import { type Api, jobsOf, podsOf, type Seen, tasksOf } from "./api.ts"
 import type { Scene } from "./scene.ts"
 import { taskNamed } from "./task-to-job.ts"

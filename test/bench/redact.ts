@@ -1,7 +1,7 @@
 // How fast 20 secrets are taken out of a log: of plain text, of coloured text, and of text that again and again begins like a secret.
 // Measured in processor time, so that other programs on the machine do not count; the work has one thread.
 // Used by main.ts.
-import { begin, redactor } from "../../src/core/redact.ts"
+import { begin, redactor } from "../../src/core/text/redact.ts"
 import type { Figure } from "./figure.ts"
 
 const secrets = Array.from(

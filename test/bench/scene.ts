@@ -5,11 +5,11 @@ import { Result } from "effect"
 import { execFileSync } from "node:child_process"
 import { writeFileSync } from "node:fs"
 import { join } from "node:path"
-import { crd } from "../../src/core/manifest/crd.ts"
-import { rbac } from "../../src/core/manifest/rbac.ts"
-import { controllerAccount, taskAccount } from "../../src/core/manifest/service-account.ts"
-import { resolve, type ResolvedConfig } from "../../src/core/resolve.ts"
-import { appVersion, parseValues } from "../../src/schema/values.ts"
+import { crd } from "../../src/core/manifest/installation/crd.ts"
+import { rbac } from "../../src/core/manifest/installation/rbac.ts"
+import { controllerAccount, taskAccount } from "../../src/core/manifest/installation/service-account.ts"
+import { resolve, type ResolvedConfig } from "../../src/core/resolve/resolve.ts"
+import { appVersion, parseValues } from "../../src/schema/values/values.ts"
 
 export const installation = { name: "agent-job", namespace: "agent-job" }
 /** The controller's user name in the audit log. */

@@ -3,8 +3,8 @@
 // The floor is a relay in this process: one watch, and one POST of a ready-made Job per task. Used by controller-figures.ts and life.ts.
 import { setTimeout as sleep } from "node:timers/promises"
 import { job } from "../../src/core/manifest/job.ts"
-import type { AgentTask } from "../../src/schema/agent-task.ts"
 import { Uid, WorkspaceName } from "../../src/schema/names.ts"
+import type { AgentTask } from "../../src/schema/task/agent-task.ts"
 import { type Api, jobsOf, type Seen, tasksOf } from "./api.ts"
 import { quantile } from "./figure.ts"
 import type { Scene } from "./scene.ts"

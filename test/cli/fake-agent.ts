@@ -2,8 +2,8 @@
 // It can wait before the last piece of a log until a test lets it go on, so that the test sees the earlier pieces arrive.
 // Used by the tests of run, logs and main.
 import { Deferred, Effect, Option } from "effect"
-import type { Assignment } from "../../src/schema/pool-api.ts"
-import type { StageResult } from "../../src/schema/stage-result.ts"
+import type { Assignment } from "../../src/schema/api/pool-api.ts"
+import type { StageResult } from "../../src/schema/task/stage-result.ts"
 import { agent, cancelled, sha256, succeeded, worker } from "../server/live-server.ts"
 
 export interface Part {

@@ -1,7 +1,7 @@
 // Runs as the server shows them, for tests of what the CLI does with them.
 // Used by the tests of summary, rows, follow-run and cancel.
+import type { RunView, StageView } from "../../src/schema/api/run.ts"
 import { RunId, Sha256, WorkspaceName } from "../../src/schema/names.ts"
-import type { RunView, StageView } from "../../src/schema/run.ts"
 
 export const run = (more: Partial<RunView>): RunView => ({
   id: RunId.make("run-a1"),

@@ -1,7 +1,7 @@
 // A screen that records what it is told, in order, and answers questions as a test says.
 // Used by the tests of commands that talk to a person.
 import { Effect, Layer, Option, Schedule } from "effect"
-import { Screen } from "../../src/cli/screen.ts"
+import { Screen } from "../../src/cli/terminal/screen.ts"
 
 export interface Told {
   readonly kind: "step" | "status" | "line" | "text" | "result" | "ask"

@@ -6,8 +6,8 @@ import { CliConfig, CliOutput } from "effect/cli"
 import { TestConsole } from "effect/testing"
 import { vi } from "vitest"
 import { commandLine } from "../../src/cli/agent-job.ts"
-import { exitCodeOf } from "../../src/cli/failure.ts"
-import { builtIns, presenter } from "../../src/cli/help.ts"
+import { exitCodeOf } from "../../src/cli/terminal/failure.ts"
+import { builtIns, presenter } from "../../src/cli/terminal/help.ts"
 
 /** Runs the command line in this process, with these arguments and this environment. */
 export const typed = (environment: Record<string, string>, ...args: ReadonlyArray<string>) =>

@@ -2,7 +2,7 @@
 import { expect, layer } from "@effect/vitest"
 import { Effect } from "effect"
 import { join } from "node:path"
-import { leaseName } from "../../src/core/workspace-lease.ts"
+import { leaseName } from "../../src/core/scheduling/workspace-lease.ts"
 import { Kubernetes } from "../../src/kubernetes/client.ts"
 import { agentTasks, jobs, type Kind, leases, secrets } from "../../src/kubernetes/kinds.ts"
 import type { KubernetesObject } from "../../src/kubernetes/object.ts"

@@ -1,7 +1,7 @@
 // Where isolation has to be proven, no task starts before the proof, and a proof counts only for the values that it was made for.
 import { expect, layer } from "@effect/vitest"
 import { Effect } from "effect"
-import { keepProof } from "../../src/cli/doctor-network.ts"
+import { keepProof } from "../../src/cli/doctor/doctor-network.ts"
 import { configOf } from "../core/configs.ts"
 import { createTask, getTask, jobNames, runController, TaskCluster, Tasks, until, untilLaunched, untilStatus } from "./task-cluster.ts"
 

@@ -1,9 +1,9 @@
 // Configurations and tasks for the tests of resolve and of the builders.
-// Used by test/core/resolve.test.ts and test/core/manifest.
+// Used by test/core/resolve/resolve.test.ts and test/core/manifest.
 import { Result, Schema } from "effect"
-import { type Release, resolve, type ResolvedConfig } from "../../src/core/resolve.ts"
-import { AgentTask } from "../../src/schema/agent-task.ts"
-import { parseValues } from "../../src/schema/values.ts"
+import { type Release, resolve, type ResolvedConfig } from "../../src/core/resolve/resolve.ts"
+import { AgentTask } from "../../src/schema/task/agent-task.ts"
+import { parseValues } from "../../src/schema/values/values.ts"
 
 const release: Release = { name: "agent-job", namespace: "agent-job", version: "1.2.3" }
 

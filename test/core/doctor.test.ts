@@ -14,7 +14,7 @@ import {
   userNamespaces,
   workerImage
 } from "../../src/core/doctor.ts"
-import type { Finding } from "../../src/schema/probe.ts"
+import type { Finding } from "../../src/schema/kubernetes/probe.ts"
 import { configOf } from "./configs.ts"
 
 const listener = { address: "10.0.0.7", port: 8083 }

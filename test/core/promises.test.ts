@@ -1,7 +1,7 @@
 // The promises of the Helm chart's README for values files of every kind: what is rendered has each fact that the model derives from one.
 import { describe, expect, it } from "@effect/vitest"
 import type { V1Container, V1PodTemplateSpec } from "@kubernetes/client-node"
-import { deployment } from "../../src/core/manifest/deployment.ts"
+import { deployment } from "../../src/core/manifest/installation/deployment.ts"
 import { job } from "../../src/core/manifest/job.ts"
 import { configOf, taskOf } from "./configs.ts"
 import { facts, type File, files } from "./promises.ts"

@@ -1,10 +1,10 @@
 // Mistakes that controllers of this kind have made elsewhere: each title says what happened, each test that it does not happen here.
 import { describe, expect, it } from "@effect/vitest"
 import { Option } from "effect"
-import { plan } from "../../src/core/plan.ts"
-import { move, RunEvent, type RunState } from "../../src/core/run-machine.ts"
-import { isOver } from "../../src/core/status.ts"
-import { RunStatus } from "../../src/schema/run.ts"
+import { plan } from "../../src/core/reconcile/plan.ts"
+import { move, RunEvent, type RunState } from "../../src/core/run/run-machine.ts"
+import { isOver } from "../../src/core/task/status.ts"
+import { RunStatus } from "../../src/schema/api/run.ts"
 import { noon, policyOf, Seed, worldOf } from "./worlds.ts"
 
 const actionsOf = (seed: Seed) => plan(policyOf(seed), worldOf(seed), noon).actions

@@ -1,7 +1,7 @@
 // The page for people who move from the Helm chart names only keys that exist, and calls no key missing that is there.
 import { describe, expect, it } from "@effect/vitest"
 import { readFileSync } from "node:fs"
-import { valueKeys } from "../../src/schema/values-document.ts"
+import { valueKeys } from "../../src/schema/values/values-document.ts"
 
 const page = readFileSync("docs/from-the-helm-chart.md", "utf8")
 const keys = valueKeys().map(({ key }) => key)

@@ -2,9 +2,9 @@
 // Waits follow a watch instead of polling. Each has a deadline, whose error says what was seen last.
 // Used by the end-to-end tests.
 import { Schema } from "effect"
-import { plainText } from "../../src/core/outcome.ts"
-import { isOver } from "../../src/core/status.ts"
-import { AgentTask, type AgentTaskSpec } from "../../src/schema/agent-task.ts"
+import { plainText } from "../../src/core/stage/outcome.ts"
+import { isOver } from "../../src/core/task/status.ts"
+import { AgentTask, type AgentTaskSpec } from "../../src/schema/task/agent-task.ts"
 import { type Ended, overdue, Process, run } from "./process.ts"
 
 /** The namespaces of the product and of its tasks, as scripts/install makes them. */

@@ -1,8 +1,8 @@
 // An engine or a whole Pod dies in the middle of an apply: what it made is in the state, or the run names it.
 // A provisioner of each resource writes into the log that it was made, which tells what was really made.
 import { assert, describe } from "vitest"
-import { plainText } from "../../src/core/outcome.ts"
-import type { RunView } from "../../src/schema/run.ts"
+import { plainText } from "../../src/core/stage/outcome.ts"
+import type { RunView } from "../../src/schema/api/run.ts"
 import { kubectl, untilTask } from "./cluster.ts"
 import { agentJob, type Files, it } from "./product.ts"
 import { resourcesOf, stateOf, untilFinal, untilRun } from "./server.ts"

@@ -1,8 +1,8 @@
 // The server as another program sees it, through its HTTP API: runs, and the states of workspaces.
 // Used by the end-to-end tests, beside the CLI.
 import { Schema } from "effect"
-import { RunList, runPath, RunView } from "../../src/schema/run.ts"
-import { tfePath } from "../../src/schema/tfe-api.ts"
+import { RunList, runPath, RunView } from "../../src/schema/api/run.ts"
+import { tfePath } from "../../src/schema/api/tfe-api.ts"
 import { overdue } from "./process.ts"
 
 /** Returns a variable that scripts/test puts into the environment. */

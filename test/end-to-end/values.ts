@@ -2,7 +2,7 @@
 // Always holds: the function that `changeValues` returns mounts the original ConfigMap again.
 // Used by the end-to-end tests that need other values.
 import { parse, stringify } from "yaml"
-import { isTree, merge, type Tree } from "../../src/schema/layers.ts"
+import { isTree, merge, type Tree } from "../../src/schema/document/layers.ts"
 import { kubectl, productNamespace } from "./cluster.ts"
 
 const deployment = "deployment/agent-job-controller"

@@ -12,8 +12,8 @@ export const faults: Readonly<Record<string, Row>> = {
   F1: {
     fault: "409 Conflict, 409 AlreadyExists, 422",
     shownBy: {
-      "test/controller/controller.cluster.test.ts": ["never adopts a stranger's Job"],
-      "test/controller/pool.cluster.test.ts": ["never adopts, cancels or gives its token to a stranger's task"],
+      "test/controller/lifecycle/controller.cluster.test.ts": ["never adopts a stranger's Job"],
+      "test/controller/pool/pool.cluster.test.ts": ["never adopts, cancels or gives its token to a stranger's task"],
       "test/kubernetes/client.cluster.test.ts": [
         "lets one of two writers of the same version win",
         "refuses every write that is meant for an object of another UID"
@@ -28,9 +28,9 @@ export const faults: Readonly<Record<string, Row>> = {
   F3: {
     fault: "a write happened and its answer is lost",
     shownBy: {
-      "test/worker/claim.test.ts": ["is recognised by its nonce when the answer was lost"],
-      "test/worker/report.test.ts": ["is written once through conflicts and answers that are lost"],
-      "test/server/assignments.test.ts": [
+      "test/worker/task/claim.test.ts": ["is recognised by its nonce when the answer was lost"],
+      "test/worker/task/report.test.ts": ["is written once through conflicts and answers that are lost"],
+      "test/server/run/assignments.test.ts": [
         "counts as arrived once its token is used, though the acknowledgement was lost",
         "takes acknowledgements and results again, but no other result"
       ]
@@ -51,7 +51,7 @@ export const faults: Readonly<Record<string, Row>> = {
     fault: "a watch stalls with its connection open",
     shownBy: {
       "test/kubernetes/informer.test.ts": ["gives up a watch that stalls, and tells how long it has heard nothing"],
-      "test/controller/health.test.ts": ["answers for the process, for its caches, and with its figures"]
+      "test/controller/lifecycle/health.test.ts": ["answers for the process, for its caches, and with its figures"]
     },
     notShown: ["half-open TCP without FIN or RST: the proxy's stall looks the same to the client"]
   },
@@ -64,21 +64,24 @@ export const faults: Readonly<Record<string, Row>> = {
     fault: "clocks that jump or differ",
     shownBy: {
       "test/kubernetes/lease.test.ts": ["waits a whole duration after it last saw a change, even if the holder's clock says"],
-      "test/worker/stop.test.ts": ["comes with the time of the stage", "is too late for all but the result when most of the grace is over"]
+      "test/worker/task/stop.test.ts": [
+        "comes with the time of the stage",
+        "is too late for all but the result when most of the grace is over"
+      ]
     },
     notShown: ["a step of the system clock of a node under a running stage"]
   },
   F9: {
     fault: "the controller dies between any two of its writes",
     shownBy: {
-      "test/controller/pool.cluster.test.ts": ["loses no run when it stops between any two steps"],
+      "test/controller/pool/pool.cluster.test.ts": ["loses no run when it stops between any two steps"],
       "test/end-to-end/disruption.alone.test.ts": ["goes on to its end when the controller is killed while it plans"]
     }
   },
   F10: {
     fault: "two controllers, and a leader that was held up",
     shownBy: {
-      "test/controller/controller.cluster.test.ts": ["works once when two replicas run"],
+      "test/controller/lifecycle/controller.cluster.test.ts": ["works once when two replicas run"],
       "test/kubernetes/lease.test.ts": [
         "never has two leaders, and always one again",
         "stops at once when another one holds the lease, and when it is deleted"
@@ -88,8 +91,8 @@ export const faults: Readonly<Record<string, Row>> = {
   F11: {
     fault: "the node is lost while it applies",
     shownBy: {
-      "test/core/plan.laws.test.ts": ["leaves a claimed stage alone while its node does not answer"],
-      "test/controller/controller.cluster.test.ts": ["ends a claimed task whose Pod is gone as lost, and never starts it again"]
+      "test/core/reconcile/plan.laws.test.ts": ["leaves a claimed stage alone while its node does not answer"],
+      "test/controller/lifecycle/controller.cluster.test.ts": ["ends a claimed task whose Pod is gone as lost, and never starts it again"]
     },
     notShown: ["outside the kill matrix: a kubelet that is killed, or a network that is cut, under a real apply"]
   },
@@ -100,14 +103,16 @@ export const faults: Readonly<Record<string, Row>> = {
         "whose Pod is deleted while it applies is interrupted once, keeps its state and fails as Evicted"
       ],
       "test/end-to-end/start-up.alone.test.ts": ["fills its volume is Evicted; the run says so, and keeps its state"],
-      "test/core/plan.laws.test.ts": ["never calls anything a success without the worker's own result"]
+      "test/core/reconcile/plan.laws.test.ts": ["never calls anything a success without the worker's own result"]
     },
     notShown: ["pressure of memory on a real node"]
   },
   F13: {
     fault: "the runner is out of memory",
     shownBy: {
-      "test/worker/worker.cluster.test.ts": ["ends the stage with OutOfMemory when its container is started again, and runs nothing twice"],
+      "test/worker/stage/worker.cluster.test.ts": [
+        "ends the stage with OutOfMemory when its container is started again, and runs nothing twice"
+      ],
       "test/end-to-end/bad-input.node.test.ts": ["has too little memory is OutOfMemory"]
     }
   },
@@ -115,7 +120,7 @@ export const faults: Readonly<Record<string, Row>> = {
     fault: "the worker is out of memory or crashes",
     shownBy: {
       "test/runner/exec-loop.test.ts": ["interrupts the command once when its worker dies, lets it write on, and starts nothing more"],
-      "test/cli/serve.test.ts": ["goes on to its end when the reader of its log goes away"]
+      "test/cli/terminal/serve.test.ts": ["goes on to its end when the reader of its log goes away"]
     },
     notShown: ["too few descriptors, and an event loop that is blocked for minutes"]
   },
@@ -133,7 +138,7 @@ export const faults: Readonly<Record<string, Row>> = {
   F16: {
     fault: "refused by a quota, a policy, a webhook, a role",
     shownBy: {
-      "test/controller/controller.cluster.test.ts": [
+      "test/controller/lifecycle/controller.cluster.test.ts": [
         "queues what a quota refuses, with the quota's name",
         "queues what a policy without a reason denies, Job or Lease, with its words",
         "explains a Job whose Pod a quota refuses",
@@ -153,13 +158,15 @@ export const faults: Readonly<Record<string, Row>> = {
   },
   F18: {
     fault: "the worker dies at each of its steps",
-    shownBy: { "test/worker/claim.cluster.test.ts": ["is lost with exit code 75 by a container that the kubelet started twice in one Pod"] }
+    shownBy: {
+      "test/worker/task/claim.cluster.test.ts": ["is lost with exit code 75 by a container that the kubelet started twice in one Pod"]
+    }
   },
   F19: {
     fault: "the server and its database",
     shownBy: {
       "test/server/durability.test.ts": ["survives SIGKILL in the middle of state pushes, log appends and new runs"],
-      "test/server/server.test.ts": [
+      "test/server/lifecycle/server.test.ts": [
         "refuses a database that another server has open",
         "keeps runs, logs, saved plans, states, locks, tokens",
         "refuses a file that is no database"
@@ -170,18 +177,18 @@ export const faults: Readonly<Record<string, Row>> = {
   F20: {
     fault: "a partition between worker and server",
     shownBy: {
-      "test/worker/pool-backing.cluster.test.ts": [
+      "test/worker/backing/pool-backing.cluster.test.ts": [
         "keeps its log and its state through an outage of the server in the middle of an apply",
         "says where the state is when the server takes it no more"
       ],
-      "test/worker/log-shipper.test.ts": ["is marked where something had to be dropped, and keeps its end"]
+      "test/worker/engine/log-shipper.test.ts": ["is marked where something had to be dropped, and keeps its end"]
     }
   },
   F21: {
     fault: "objects vanish",
     shownBy: {
-      "test/controller/controller.cluster.test.ts": ["fails a task whose Job was deleted before the claim"],
-      "test/controller/pool.cluster.test.ts": ["cancels the task of a cancelled run, and the run of a deleted task"],
+      "test/controller/lifecycle/controller.cluster.test.ts": ["fails a task whose Job was deleted before the claim"],
+      "test/controller/pool/pool.cluster.test.ts": ["cancels the task of a cancelled run, and the run of a deleted task"],
       "test/end-to-end/cancel.node.test.ts": ["while it applies for a run ends in order, tells the run, and goes away"]
     }
   },
@@ -189,7 +196,10 @@ export const faults: Readonly<Record<string, Row>> = {
     fault: "Kubernetes itself runs twice",
     shownBy: {
       "test/end-to-end/pod.node.test.ts": ["that comes second exits with 75 and runs nothing, and the first one does not notice"],
-      "test/worker/claim.cluster.test.ts": ["lets one of sixty-four that race have the task", "is lost with exit code 75 by a container"],
+      "test/worker/task/claim.cluster.test.ts": [
+        "lets one of sixty-four that race have the task",
+        "is lost with exit code 75 by a container"
+      ],
       "test/core/manifest/job.test.ts": ["never lets Kubernetes run a stage twice"]
     },
     notShown: ["a kubelet that is killed right after it started a container: two starts of the worker in one Pod are shown in its place"]
@@ -197,25 +207,25 @@ export const faults: Readonly<Record<string, Row>> = {
   F23: {
     fault: "a stop, a cancel or the end of a token in the middle of an apply",
     shownBy: {
-      "test/worker/stop.cluster.test.ts": [
+      "test/worker/task/stop.cluster.test.ts": [
         "gets one interrupt for a cancel, a SIGTERM and another cancel",
         "is ended by force when it does not listen, within the grace"
       ],
-      "test/core/signal-plan.test.ts": ["is one interrupt at once, then TERM, then KILL, all within the grace"],
+      "test/core/stage/signal-plan.test.ts": ["is one interrupt at once, then TERM, then KILL, all within the grace"],
       "test/kubernetes/credentials.test.ts": ["follow the token file after a minute, and at once when told that they were refused"],
-      "test/worker/task-api.test.ts": ["says TokenRefused only after it has read the token again"]
+      "test/worker/network/task-api.test.ts": ["says TokenRefused only after it has read the token again"]
     },
     notShown: ["SIGTERM at each quarter of a second of one apply"]
   },
   F24: {
     fault: "hostile or malformed input",
     shownBy: {
-      "test/worker/archive.test.ts": ["ends 10 GB of zeros early"],
-      "test/worker/exec-loop-hostile.test.ts": [
+      "test/worker/volume/archive.test.ts": ["ends 10 GB of zeros early"],
+      "test/worker/engine/exec-loop-hostile.test.ts": [
         "does not grow by a flood of answers",
         "makes a command wait that writes faster than its output is read"
       ],
-      "test/worker/folder.test.ts": ["is not left through a link, by writing or reading"],
+      "test/worker/volume/folder.test.ts": ["is not left through a link, by writing or reading"],
       "test/kubernetes/informer.test.ts": ["leaves out an object it cannot use, and no other"]
     },
     notShown: ["objects that were written into etcd past the API server"]
@@ -227,37 +237,41 @@ export const mistakes: Readonly<Record<string, Row>> = {
   R1: {
     fault: "slots leak when a task fails before it starts",
     shownBy: {
-      "test/core/admit.test.ts": [
+      "test/core/scheduling/admit.test.ts": [
         "never exceeds a limit by what it admits",
         "gives every task a turn, and somebody a start while there is room"
       ],
-      "test/controller/controller.cluster.test.ts": ["lets no more start than the limits allow"]
+      "test/controller/lifecycle/controller.cluster.test.ts": ["lets no more start than the limits allow"]
     }
   },
   R2: {
     fault: "finished Jobs, found after a restart, make it drop work that is offered again",
-    shownBy: { "test/controller/pool.cluster.test.ts": ["loses no run when it stops between any two steps"] }
+    shownBy: { "test/controller/pool/pool.cluster.test.ts": ["loses no run when it stops between any two steps"] }
   },
   R3: {
     fault: "Jobs are made again and again for what is over",
-    shownBy: { "test/core/plan.laws.test.ts": ["never starts what was cancelled, deleted or is over"] }
+    shownBy: { "test/core/reconcile/plan.laws.test.ts": ["never starts what was cancelled, deleted or is over"] }
   },
   R4: {
     fault: "the Job of a task that was cancelled before it started stays",
     shownBy: {
-      "test/controller/controller.cluster.test.ts": ["cancels before the claim: the task ends, its Job goes, and no claim can follow"]
+      "test/controller/lifecycle/controller.cluster.test.ts": [
+        "cancels before the claim: the task ends, its Job goes, and no claim can follow"
+      ]
     }
   },
   R5: {
     fault: "one container failed and the other runs on for a week",
     shownBy: {
-      "test/worker/worker.cluster.test.ts": ["says so when it has no exec loop"],
+      "test/worker/stage/worker.cluster.test.ts": ["says so when it has no exec loop"],
       "test/end-to-end/start-up.alone.test.ts": ["has a runner without a shell says so"]
     }
   },
   R6: {
     fault: "a Job that makes no Pod is not reported",
-    shownBy: { "test/controller/controller.cluster.test.ts": ["explains a Job whose Pod cannot be made at all, in the server's words"] }
+    shownBy: {
+      "test/controller/lifecycle/controller.cluster.test.ts": ["explains a Job whose Pod cannot be made at all, in the server's words"]
+    }
   },
   R15: {
     fault: "a pass waits for ever on a call that never answers",
@@ -266,13 +280,15 @@ export const mistakes: Readonly<Record<string, Row>> = {
   R21: {
     fault: "random names and a failed status write make duplicates",
     shownBy: {
-      "test/core/job-name.test.ts": ["differs for different tasks"],
-      "test/core/plan.test.ts": ["counts a first launch that failed before it was told of"]
+      "test/core/task/job-name.test.ts": ["differs for different tasks"],
+      "test/core/reconcile/plan.test.ts": ["counts a first launch that failed before it was told of"]
     }
   },
   R29: {
     fault: "attempts are capped for each run, and runs are made for ever",
-    shownBy: { "test/core/plan.laws.test.ts": ["never makes a Job while one is there, while it waits, or past the limit of launches"] }
+    shownBy: {
+      "test/core/reconcile/plan.laws.test.ts": ["never makes a Job while one is there, while it waits, or past the limit of launches"]
+    }
   },
   R31: {
     fault: "a deletion hangs behind a task that fails",

@@ -1,7 +1,7 @@
 // The controller with its API server behind the fault proxy: whatever happens on the way, a task has one Job and ends as without a fault.
 import { expect, layer } from "@effect/vitest"
 import { Effect, Scope } from "effect"
-import { leaseName } from "../../src/core/workspace-lease.ts"
+import { leaseName } from "../../src/core/scheduling/workspace-lease.ts"
 import { Kubernetes } from "../../src/kubernetes/client.ts"
 import { agentTasks, jobs, leases } from "../../src/kubernetes/kinds.ts"
 import { WorkspaceName } from "../../src/schema/names.ts"

@@ -3,11 +3,11 @@
 // Started by test/faults/worker-death.cluster.test.
 import * as NodeRuntime from "@effect/platform-node/NodeRuntime"
 import { Cause, ConfigProvider, Effect, Exit, type Runtime } from "effect"
-import { exitCodeOf } from "../../src/cli/failure.ts"
-import { serve } from "../../src/cli/serve.ts"
+import { exitCodeOf } from "../../src/cli/terminal/failure.ts"
+import { serve } from "../../src/cli/terminal/serve.ts"
 import { Kubernetes } from "../../src/kubernetes/client.ts"
 import { fromKubeconfig } from "../../src/kubernetes/credentials.ts"
-import { worker } from "../../src/worker/worker.ts"
+import { worker } from "../../src/worker/stage/worker.ts"
 
 /** Ends the process as src/main.ts does. */
 const teardown: Runtime.Teardown = (exit, onExit) => {

@@ -4,7 +4,7 @@ import { Effect } from "effect"
 import { lstatSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
-import { isFolder, makeFolder, openFolder, readFile, removeFile, writeFile } from "../../src/worker/folder.ts"
+import { isFolder, makeFolder, openFolder, readFile, removeFile, writeFile } from "../../src/worker/volume/folder.ts"
 import { tell } from "./figures.ts"
 import { Chance } from "./random.ts"
 

@@ -1,7 +1,7 @@
 import { describe, expect, it } from "@effect/vitest"
 import { spawnSync } from "node:child_process"
 import { readFileSync, rmSync, writeFileSync } from "node:fs"
-import { manifestYaml } from "../../src/cli/manifest-yaml.ts"
+import { manifestYaml } from "../../src/cli/values/manifest-yaml.ts"
 import { mark, table } from "../../src/generate/file.ts"
 import { kustomize } from "../../src/generate/kustomize.ts"
 import { referenceFiles } from "../../src/generate/reference.ts"

@@ -6,7 +6,7 @@ import { readFileSync } from "node:fs"
 import { parseAllDocuments } from "yaml"
 import { Kubernetes } from "../../src/kubernetes/client.ts"
 import { fromKubeconfig } from "../../src/kubernetes/credentials.ts"
-import type { AgentTaskStatus } from "../../src/schema/agent-task.ts"
+import type { AgentTaskStatus } from "../../src/schema/task/agent-task.ts"
 import { installDefinitions, kubectl, refused, until } from "./cluster.ts"
 import { statuses, succeed } from "./tasks.ts"
 

@@ -1,12 +1,12 @@
 // AgentTasks in each phase as the controller and the worker leave them, written without either by the same functions of src/core.
 // Used by the *.gitops.test.ts files and argo.long.test.ts beside it.
 import { Effect } from "effect"
-import { advance, claimed, finished } from "../../src/core/status.ts"
+import { advance, claimed, finished } from "../../src/core/task/status.ts"
 import { Kubernetes } from "../../src/kubernetes/client.ts"
 import { agentTasks, decoding, jobs } from "../../src/kubernetes/kinds.ts"
-import { AgentTask, type AgentTaskStatus, type Phase, type Stage } from "../../src/schema/agent-task.ts"
 import { Uid, WorkspaceName } from "../../src/schema/names.ts"
-import type { StageResult } from "../../src/schema/stage-result.ts"
+import { AgentTask, type AgentTaskStatus, type Phase, type Stage } from "../../src/schema/task/agent-task.ts"
+import type { StageResult } from "../../src/schema/task/stage-result.ts"
 
 const tasks = decoding(agentTasks, AgentTask)
 export const taskNamespace = "agent-job-tasks"

@@ -2,13 +2,13 @@
 // Used by cases.test.ts.
 import { Result } from "effect"
 import { readFileSync } from "node:fs"
-import { install } from "../../src/core/manifest/install.ts"
+import { install } from "../../src/core/manifest/installation/install.ts"
 import { job } from "../../src/core/manifest/job.ts"
-import { resolve } from "../../src/core/resolve.ts"
-import { type Fault, told } from "../../src/schema/explain.ts"
-import { parseTaskFile } from "../../src/schema/task-file.ts"
-import { appVersion, parseLayers } from "../../src/schema/values.ts"
-import { yamlLayer } from "../../src/schema/yaml-layer.ts"
+import { resolve } from "../../src/core/resolve/resolve.ts"
+import { type Fault, told } from "../../src/schema/document/explain.ts"
+import { yamlLayer } from "../../src/schema/document/yaml-layer.ts"
+import { parseTaskFile } from "../../src/schema/task/task-file.ts"
+import { appVersion, parseLayers } from "../../src/schema/values/values.ts"
 import type { KubernetesObject } from "./objects.ts"
 
 const taskFile = Result.getOrThrow(yamlLayer("task.yaml", readFileSync(`${import.meta.dirname}/task.yaml`, "utf8"))).tree

@@ -1,5 +1,5 @@
 // A forward proxy that resolves every name to this machine, and remembers what it was asked for.
-// Used by test/http/connections.test.ts and test/cli/server-client.test.ts; test/kubernetes/connections.test.ts uses only its `listening`.
+// Used by test/http/connections.test.ts and test/cli/server/server-client.test.ts; test/kubernetes/connections.test.ts uses only its `listening`.
 import { Effect, type Scope } from "effect"
 import { createServer, request, type RequestListener, type Server } from "node:http"
 import { createServer as createSecureServer, type Server as SecureServer } from "node:https"

@@ -1,8 +1,8 @@
 // How a run ended that was hit, compared with what it really made, its state, its tasks' status and the next run.
 // Used by matrix.kills.test.ts.
 import { Schema } from "effect"
-import type { RunView, StageView } from "../../src/schema/run.ts"
-import { StateView } from "../../src/schema/state.ts"
+import type { RunView, StageView } from "../../src/schema/api/run.ts"
+import { StateView } from "../../src/schema/api/state.ts"
 import { taskOf, untilOver } from "../end-to-end/cluster.ts"
 import { agentJob, type Files, type Scene } from "../end-to-end/product.ts"
 import { stateOf } from "../end-to-end/server.ts"

@@ -4,7 +4,7 @@ import { Data, Effect, Result, Schema, Stream } from "effect"
 import { Kubernetes } from "../../src/kubernetes/client.ts"
 import { jobs, type Kind, pods } from "../../src/kubernetes/kinds.ts"
 import type { Place } from "../../src/kubernetes/object.ts"
-import { Job, Pod } from "../../src/schema/kubernetes.ts"
+import { Job, Pod } from "../../src/schema/kubernetes/kubernetes.ts"
 import { Cluster, RealCluster } from "./real-cluster.ts"
 
 /** The fields of metadata that are not read from protobuf. */

@@ -1,13 +1,13 @@
 // Builds with the real kustomize: a folder of the checkout, or files that a test makes up.
 // Invariant: tests compare what was built as data, by its meaning.
-// Used by the tests of this folder, test/gitops, test/cli/commands and test/core/manifest, and by test/core/patch.cluster.test.ts.
+// Used by the tests of this folder, test/gitops, test/cli/commands and test/core/manifest, and by test/core/overlay/patch.cluster.test.ts.
 import { execFile } from "node:child_process"
 import { mkdtemp, realpath, rm, writeFile } from "node:fs/promises"
 import { tmpdir } from "node:os"
 import { join, relative, resolve } from "node:path"
 import { promisify } from "node:util"
 import { parse } from "yaml"
-import { manifestYaml } from "../../src/cli/manifest-yaml.ts"
+import { manifestYaml } from "../../src/cli/values/manifest-yaml.ts"
 
 const execute = promisify(execFile)
 

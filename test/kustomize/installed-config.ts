@@ -2,9 +2,9 @@
 // Used by the tests of this folder and of test/gitops.
 import { Result } from "effect"
 import { shippedRelease } from "../../src/core/overlay/shipped.ts"
-import { resolve, type ResolvedConfig } from "../../src/core/resolve.ts"
-import { parseLayers } from "../../src/schema/values.ts"
-import { yamlLayer } from "../../src/schema/yaml-layer.ts"
+import { resolve, type ResolvedConfig } from "../../src/core/resolve/resolve.ts"
+import { yamlLayer } from "../../src/schema/document/yaml-layer.ts"
+import { parseLayers } from "../../src/schema/values/values.ts"
 import { type Built, idOf } from "./build.ts"
 
 export const configId = "ConfigMap agent-job/agent-job-config"

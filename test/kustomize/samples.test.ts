@@ -3,7 +3,7 @@ import { Result } from "effect"
 import { globSync, readFileSync } from "node:fs"
 import { basename } from "node:path"
 import { parseAllDocuments } from "yaml"
-import { parseTaskFile } from "../../src/schema/task-file.ts"
+import { parseTaskFile } from "../../src/schema/task/task-file.ts"
 
 const documents = (file: string): ReadonlyArray<{ readonly kind?: string }> =>
   parseAllDocuments(readFileSync(file, "utf8")).map((_) => _.toJS() as { readonly kind?: string })

@@ -1,7 +1,7 @@
 import { describe, expect, it } from "@effect/vitest"
 import { globSync, readFileSync } from "node:fs"
 import { parse, parseAllDocuments } from "yaml"
-import { parseLayers } from "../../src/schema/values.ts"
+import { parseLayers } from "../../src/schema/values/values.ts"
 
 interface ExternalSecret {
   readonly metadata: { readonly name: string; readonly namespace: string }

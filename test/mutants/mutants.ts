@@ -10,13 +10,13 @@ export interface Mutant {
   readonly test: string
 }
 
-const situation = "src/core/situation.ts"
-const execute = "src/controller/execute.ts"
-const claim = "src/worker/claim.ts"
-const admit = "src/core/admit.ts"
+const situation = "src/core/reconcile/situation.ts"
+const execute = "src/controller/reconcile/execute.ts"
+const claim = "src/worker/task/claim.ts"
+const admit = "src/core/scheduling/admit.ts"
 const job = "src/core/manifest/job.ts"
 const pod = "src/core/manifest/pod.ts"
-const laws = "core/plan.laws.test.ts"
+const laws = "core/reconcile/plan.laws.test.ts"
 const schedules = "simulation/simulation.test.ts"
 const crashes = "simulation/crash-points.test.ts"
 
@@ -24,38 +24,38 @@ export const mutants: ReadonlyArray<Mutant> = [
   // what happens next
   {
     name: "all starts of one second are looked at again at once",
-    file: "src/core/start.ts",
+    file: "src/core/reconcile/start.ts",
     from: " + spreadMillis(task.metadata.uid)",
     to: "",
-    test: "core/plan.test.ts"
+    test: "core/reconcile/plan.test.ts"
   },
   {
     name: "a Job that nobody saw is there for ever",
-    file: "src/controller/cache.ts",
+    file: "src/controller/world/cache.ts",
     from: "    fresh.delete(uid)\n    goneJobs",
     to: "    goneJobs",
-    test: "controller/cache.test.ts"
+    test: "controller/world/cache.test.ts"
   },
   {
     name: "a Job that the API server does not have stays until a watch tells of it",
-    file: "src/controller/observe.ts",
+    file: "src/controller/reconcile/observe.ts",
     from: "world.jobNotFound(task.metadata.uid, uid)",
     to: "undefined",
-    test: "controller/observe.test.ts"
+    test: "controller/reconcile/observe.test.ts"
   },
   {
     name: "what is past the history limit stays until it is looked at again",
-    file: "src/controller/mirror.ts",
+    file: "src/controller/world/mirror.ts",
     from: "Option.exists(before, (_) => !mayExpire(_)) ?",
     to: "Option.isNone(before) ?",
     test: schedules
   },
   {
     name: "the newest Pod is the one heard of last",
-    file: "src/controller/observe.ts",
+    file: "src/controller/reconcile/observe.ts",
     from: "Array.sortWith(ofJob, ({ createdAt }) => createdAt, Order.String)",
     to: "[...ofJob]",
-    test: "controller/observe.test.ts"
+    test: "controller/reconcile/observe.test.ts"
   },
   {
     name: "a claimed stage counts as unclaimed",
@@ -73,17 +73,17 @@ export const mutants: ReadonlyArray<Mutant> = [
   },
   {
     name: "a deleted task that a finalizer keeps has its slot for ever",
-    file: "src/core/status.ts",
+    file: "src/core/task/status.ts",
     from: "spec.cancel === true || metadata.deletionTimestamp !== undefined",
     to: "spec.cancel === true",
-    test: "controller/turns.test.ts"
+    test: "controller/world/turns.test.ts"
   },
   {
     name: "a stranger's Job is adopted",
-    file: "src/controller/project.ts",
+    file: "src/controller/world/project.ts",
     from: "controllerOf(metadata, agentTaskResource.kind)",
     to: "Option.fromUndefinedOr(metadata.labels?.[taskUidLabel])",
-    test: "controller/project.test.ts"
+    test: "controller/world/project.test.ts"
   },
   {
     name: "launches are not counted",
@@ -118,14 +118,14 @@ export const mutants: ReadonlyArray<Mutant> = [
     file: situation,
     from: "({ lastWords }) => lastWords), () => isClaimed(s))",
     to: "({ lastWords }) => lastWords), () => false)",
-    test: "core/plan.test.ts"
+    test: "core/reconcile/plan.test.ts"
   },
   {
     name: "a stage is lost as soon as its worker is over, though its engine goes on",
     file: situation,
     from: "onNone: () => true, onSome: isEngineOver",
     to: "onNone: () => true, onSome: isPodOver",
-    test: "core/plan.test.ts"
+    test: "core/reconcile/plan.test.ts"
   },
   {
     name: "a Job that failed to launch stays",
@@ -139,11 +139,11 @@ export const mutants: ReadonlyArray<Mutant> = [
     file: situation,
     from: "taskOver(s) && jobGoesOn(s) && (",
     to: "taskOver(s) && !jobGoesOn(s) && (",
-    test: "core/plan.test.ts"
+    test: "core/reconcile/plan.test.ts"
   },
   {
     name: "a Pod that exited with 0 is a success",
-    file: "src/core/claimed.ts",
+    file: "src/core/reconcile/claimed.ts",
     from: "ended(s, \"Failed\", reason, andThen(message, next))",
     to: "({ ...ended(s, \"Failed\", reason, andThen(message, next)), status: { ...s.observed.task.status, phase: \"Succeeded\" } })",
     test: laws
@@ -151,24 +151,24 @@ export const mutants: ReadonlyArray<Mutant> = [
   // how a status may change
   {
     name: "an end can be overwritten",
-    file: "src/core/status.ts",
+    file: "src/core/task/status.ts",
     from: "if (isOver(status.phase) || (isOf",
     to: "if ((isOf",
-    test: "core/status.test.ts"
+    test: "core/task/status.test.ts"
   },
   {
     name: "phases go back",
-    file: "src/core/status.ts",
+    file: "src/core/task/status.ts",
     from: "(!isOver(from) && rankOf(to) > rankOf(from))",
     to: "(!isOver(from) && rankOf(to) < rankOf(from))",
     test: laws
   },
   {
     name: "every result counts as told to the pool",
-    file: "src/core/status.ts",
+    file: "src/core/task/status.ts",
     from: "...(reported && {",
     to: "...({",
-    test: "worker/report.test.ts"
+    test: "worker/task/report.test.ts"
   },
   // which tasks may start
   {
@@ -176,65 +176,71 @@ export const mutants: ReadonlyArray<Mutant> = [
     file: admit,
     from: "if (mutates(task.stage)) changing.set(task.workspace, task.name)\n    turns",
     to: "turns",
-    test: "core/admit.test.ts"
+    test: "core/scheduling/admit.test.ts"
   },
-  { name: "one task too many runs", file: admit, from: "total >= limits.total", to: "total > limits.total", test: "core/admit.test.ts" },
+  {
+    name: "one task too many runs",
+    file: admit,
+    from: "total >= limits.total",
+    to: "total > limits.total",
+    test: "core/scheduling/admit.test.ts"
+  },
   {
     name: "a workspace takes all slots",
     file: admit,
     from: " || (perWorkspace.get(task.workspace) ?? 0) >= limits.perWorkspace",
     to: "",
-    test: "core/admit.test.ts"
+    test: "core/scheduling/admit.test.ts"
   },
-  { name: "workspaces take no turns", file: admit, from: "a.round - b.round || ", to: "", test: "core/admit.test.ts" },
+  { name: "workspaces take no turns", file: admit, from: "a.round - b.round || ", to: "", test: "core/scheduling/admit.test.ts" },
   {
     name: "two that wait for a workspace overtake each other",
     file: admit,
     from: "if (mutates(task.stage) && holder === undefined) changing.set",
     to: "if (task.name === \"\") changing.set",
-    test: "core/admit.test.ts"
+    test: "core/scheduling/admit.test.ts"
   },
   {
     name: "who is shut out of its workspace takes a slot while it asks",
     file: admit,
     from: "if (holder === undefined && task.shutOut)",
     to: "if (task.shutOut && task.name === \"\")",
-    test: "core/admit.test.ts"
+    test: "core/scheduling/admit.test.ts"
   },
   {
     name: "another's workspace is one's own",
-    file: "src/core/workspace-lease.ts",
+    file: "src/core/scheduling/workspace-lease.ts",
     from: "holder === self",
     to: "holder !== \"\"",
-    test: "core/workspace-lease.test.ts"
+    test: "core/scheduling/workspace-lease.test.ts"
   },
   {
     name: "the holder of a workspace is over as soon as its task is gone, its Pods not asked about",
-    file: "src/controller/workspace-holder.ts",
+    file: "src/controller/reconcile/workspace-holder.ts",
     from: "return yield* podLeftOf(namespace, uid, name)",
     to: "return Option.none()",
     test: schedules
   },
   {
     name: "a Pod that the cache lacks is not looked up",
-    file: "src/controller/observe.ts",
+    file: "src/controller/reconcile/observe.ts",
     from: "{ ...noAnswers, pods: Option.some(Option.toArray(yield* livePod(task))) }",
     to: "noAnswers",
-    test: "controller/observe.test.ts"
+    test: "controller/reconcile/observe.test.ts"
   },
   {
     name: "another Pod of its name is the one that claimed",
-    file: "src/controller/observe.ts",
+    file: "src/controller/reconcile/observe.ts",
     from: "Option.filter(Option.map(found, podSeen), ({ uid }) => uid === claim.podUid)",
     to: "Option.map(found, podSeen)",
-    test: "controller/observe.test.ts"
+    test: "controller/reconcile/observe.test.ts"
   },
   {
     name: "a slot is not taken until its Job is seen",
-    file: "src/controller/reconcile.ts",
+    file: "src/controller/reconcile/reconcile.ts",
     from: "world.reserve(task.metadata.uid)",
     to: "void 0",
-    test: "controller/reconcile.test.ts"
+    test: "controller/reconcile/reconcile.test.ts"
   },
   // what the controller does
   {
@@ -246,35 +252,35 @@ export const mutants: ReadonlyArray<Mutant> = [
   },
   {
     name: "a Job of that name is ours, whoever owns it",
-    file: "src/controller/refusals.ts",
+    file: "src/controller/reconcile/refusals.ts",
     from: "if (owner?.uid === task.metadata.uid) return",
     to: "if (owner?.uid !== \"\") return",
-    test: "controller/refusals.test.ts"
+    test: "controller/reconcile/refusals.test.ts"
   },
   {
     name: "a workspace is taken over whatever its version",
     file: execute,
     from: "resourceVersion: from.resourceVersion }",
     to: "resourceVersion: undefined }",
-    test: "controller/execute.test.ts"
+    test: "controller/reconcile/execute.test.ts"
   },
   {
     name: "a free workspace is taken by apply",
     file: execute,
     from: ": kubernetes.create(leases, lease)",
     to: ": kubernetes.apply(leases, lease)",
-    test: "controller/execute.test.ts"
+    test: "controller/reconcile/execute.test.ts"
   },
   {
     name: "a status is written whatever its version",
     file: "src/kubernetes/write-status.ts",
     from: "metadata: { name, namespace, resourceVersion, uid }, spec, status",
     to: "metadata: { name, namespace, uid } as never, spec, status",
-    test: "controller/execute.test.ts"
+    test: "controller/reconcile/execute.test.ts"
   },
   {
     name: "the epoch of a workspace stays",
-    file: "src/core/workspace-lease.ts",
+    file: "src/core/scheduling/workspace-lease.ts",
     from: "from.epoch + 1 : 1",
     to: "from.epoch : 1",
     test: crashes
@@ -324,10 +330,10 @@ export const mutants: ReadonlyArray<Mutant> = [
   },
   {
     name: "a Job's name is too long for its Pods",
-    file: "src/core/job-name.ts",
+    file: "src/core/task/job-name.ts",
     from: "const limit = 57",
     to: "const limit = 63",
-    test: "core/job-name.test.ts"
+    test: "core/task/job-name.test.ts"
   },
   // the worker
   {
@@ -335,183 +341,183 @@ export const mutants: ReadonlyArray<Mutant> = [
     file: claim,
     from: "claim?.podUid === podUid && claim.nonce === nonce",
     to: "claim?.podUid === podUid",
-    test: "worker/claim.test.ts"
+    test: "worker/task/claim.test.ts"
   },
   {
     name: "a cancelled task is claimed",
     file: claim,
     from: "if (spec.cancel === true)",
     to: "if (spec.cancel === null)",
-    test: "worker/claim.test.ts"
+    test: "worker/task/claim.test.ts"
   },
   {
     name: "a task that is over is claimed",
     file: claim,
     from: "if (isOver(status.phase))",
     to: "if (isOver(undefined))",
-    test: "worker/claim.test.ts"
+    test: "worker/task/claim.test.ts"
   },
   {
     name: "a task that is being deleted is claimed",
     file: claim,
     from: "metadata.deletionTimestamp !== undefined",
     to: "metadata.deletionTimestamp === null",
-    test: "worker/claim.test.ts"
+    test: "worker/task/claim.test.ts"
   },
   {
     name: "a later task of the same name is claimed",
     file: claim,
     from: "taskUid.value !== task.metadata.uid",
     to: "taskUid.value === \"\"",
-    test: "worker/claim.test.ts"
+    test: "worker/task/claim.test.ts"
   },
   {
     name: "a result goes to a later task of the same name",
-    file: "src/worker/report.ts",
+    file: "src/worker/task/report.ts",
     from: "status.claim?.nonce !== claim.nonce",
     to: "status.claim?.nonce === \"\"",
-    test: "worker/report.test.ts"
+    test: "worker/task/report.test.ts"
   },
   {
     name: "a result is replaced",
-    file: "src/worker/report.ts",
+    file: "src/worker/task/report.ts",
     from: "if (status.result !== undefined) {",
     to: "if (status.result === null) {",
-    test: "worker/report.test.ts"
+    test: "worker/task/report.test.ts"
   },
   {
     name: "no last words",
-    file: "src/worker/report.ts",
+    file: "src/worker/task/report.ts",
     from: "yield* onItsOwn(\"the kubelet\", writeLastWords(lastWords(result)))",
     to: "void writeLastWords",
-    test: "worker/report.test.ts"
+    test: "worker/task/report.test.ts"
   },
   {
     name: "two interrupts",
-    file: "src/core/signal-plan.ts",
+    file: "src/core/stage/signal-plan.ts",
     from: "{ name: \"TERM\", afterMillis",
     to: "{ name: \"INT\", afterMillis",
-    test: "core/signal-plan.test.ts"
+    test: "core/stage/signal-plan.test.ts"
   },
   {
     name: "an exit code of 1 is a success",
-    file: "src/core/outcome.ts",
+    file: "src/core/stage/outcome.ts",
     from: "if (end.code === 0) return Option.none()",
     to: "if (end.code <= 1) return Option.none()",
-    test: "core/outcome.test.ts"
+    test: "core/stage/outcome.test.ts"
   },
   // pool and server
   {
     name: "an assignment is acknowledged before its task is kept",
-    file: "src/controller/pool-intake.ts",
+    file: "src/controller/pool/pool-intake.ts",
     from: "  const kept = Effect.tap(persist(intake, assignment)",
     to: "  yield* Effect.ignore(pool.acknowledge(id, \"uid\"))\n  const kept = Effect.tap(persist(intake, assignment)",
     test: crashes
   },
   {
     name: "a write that was broken off leaves no trace",
-    file: "src/server/audit.ts",
+    file: "src/server/access/audit.ts",
     from: "Effect.onInterrupt(() => Effect.ignore(append(",
     to: "Effect.onInterrupt(() => Effect.ignore(asked.method !== \"\" ? Effect.void : append(",
-    test: "server/audit.test.ts"
+    test: "server/access/audit.test.ts"
   },
   {
     name: "a newer version's database is opened",
-    file: "src/server/database.ts",
+    file: "src/server/store/database.ts",
     from: "newest.id > known",
     to: "newest.id > known * 1000",
-    test: "server/database.test.ts"
+    test: "server/store/database.test.ts"
   },
   {
     name: "an apply without an approved plan is a task",
-    file: "src/core/intake.ts",
+    file: "src/core/task/intake.ts",
     from: "(planSha256 !== undefined) === mutates(stage)",
     to: "planSha256 === undefined || mutates(stage)",
-    test: "core/intake.test.ts"
+    test: "core/task/intake.test.ts"
   },
   {
     name: "two attempts have one name",
-    file: "src/core/intake.ts",
+    file: "src/core/task/intake.ts",
     from: "attempt === 1 ? `${runId}-${stage}` :",
     to: "attempt > 0 ? `${runId}-${stage}` :",
-    test: "core/intake.test.ts"
+    test: "core/task/intake.test.ts"
   },
   {
     name: "a run is applied that nobody has confirmed",
-    file: "src/core/run-machine.ts",
+    file: "src/core/run/run-machine.ts",
     from: "isIn(run, \"confirmed\", \"applying\")\nconst isDue",
     to: "isIn(run, \"planned\", \"confirmed\", \"applying\")\nconst isDue",
-    test: "core/run-machine.test.ts"
+    test: "core/run/run-machine.test.ts"
   },
   {
     name: "a cancelled run is applied",
-    file: "src/core/run-machine.ts",
+    file: "src/core/run/run-machine.ts",
     from: "planned(run, event) && run.cancelAsked",
     to: "planned(run, event) && run.cancelAsked && run.planOnly",
-    test: "core/run-machine.test.ts"
+    test: "core/run/run-machine.test.ts"
   },
   {
     name: "a stage belongs to whoever speaks",
-    file: "src/server/assignments.ts",
+    file: "src/server/run/assignments.ts",
     from: "stage.taskUid === null || Option.contains(taskUid, stage.taskUid)",
     to: "stage.taskUid === null || Option.isSome(taskUid)",
-    test: "server/assignments.test.ts"
+    test: "server/run/assignments.test.ts"
   },
   {
     name: "a second result replaces the first",
-    file: "src/server/assignments.ts",
+    file: "src/server/run/assignments.ts",
     from: "if (stage.result !== null) {",
     to: "if (stage.result !== null && stage.id === \"\") {",
-    test: "server/assignments.test.ts"
+    test: "server/run/assignments.test.ts"
   },
   {
     name: "what was acknowledged is offered again",
-    file: "src/server/assignments.ts",
+    file: "src/server/run/assignments.ts",
     from: "sql`acknowledgedAt IS NULL AND endedAt IS NULL",
     to: "sql`endedAt IS NULL",
-    test: "server/assignments.test.ts"
+    test: "server/run/assignments.test.ts"
   },
   {
     name: "the last state is not sent again when the engine is gone",
-    file: "src/worker/state-delivery.ts",
+    file: "src/worker/state/state-delivery.ts",
     from: "    yield* deliver(bytes, afterEngine)",
     to: "    progress = Progress.Saved({ digest: sha256(bytes) })",
-    test: "worker/state-gateway.test.ts"
+    test: "worker/state/state-gateway.test.ts"
   },
   {
     name: "the Pods of a Job that was cleared away count against the next",
-    file: "src/controller/observe.ts",
+    file: "src/controller/reconcile/observe.ts",
     from: "seen.filter(({ owner }) => Option.exists(job, ({ uid }) => Option.contains(owner, uid)))",
     to: "seen",
-    test: "controller/observe.test.ts"
+    test: "controller/reconcile/observe.test.ts"
   },
   {
     name: "the Job of a task is cleared away though its Pod has the claim",
     file: execute,
     from: "status.claim === undefined\n",
     to: "status.claim !== null\n",
-    test: "controller/execute.test.ts"
+    test: "controller/reconcile/execute.test.ts"
   },
   {
     name: "what a webhook denies without a code is asked again without a word",
-    file: "src/controller/refusals.ts",
+    file: "src/controller/reconcile/refusals.ts",
     from: "if (error._tag === \"Rejected\") return",
     to: "if (error._tag === \"Rejected\" && error.message === \"\") return",
-    test: "controller/refusals.test.ts"
+    test: "controller/reconcile/refusals.test.ts"
   },
   {
     name: "a drain is answered while a Job is on its way",
-    file: "src/core/draining.ts",
+    file: "src/core/scheduling/draining.ts",
     from: "launching ? annotations :",
     to: "launching && since === \"\" ? annotations :",
-    test: "core/draining.test.ts"
+    test: "core/scheduling/draining.test.ts"
   },
   {
     name: "a drain is answered while a leader that fell silent may still make a Job",
-    file: "src/controller/controller.ts",
+    file: "src/controller/lifecycle/controller.ts",
     from: "formerAtWork || world.launching()",
     to: "world.launching()",
-    test: "controller/reconcile.test.ts"
+    test: "controller/reconcile/reconcile.test.ts"
   },
   {
     name: "a lease of one that fell silent counts as given back",
@@ -522,277 +528,277 @@ export const mutants: ReadonlyArray<Mutant> = [
   },
   {
     name: "a Job is asked about by a clock that may be wrong",
-    file: "src/controller/observe.ts",
+    file: "src/controller/reconcile/observe.ts",
     from: "Math.max(millisSince(job.createdAt, now), world.jobKnownMillis(uid, seen, at))",
     to: "millisSince(job.createdAt, now)",
-    test: "controller/observe.test.ts"
+    test: "controller/reconcile/observe.test.ts"
   },
   {
     name: "who waits for a source wakes nobody",
-    file: "src/controller/mirror.ts",
+    file: "src/controller/world/mirror.ts",
     from: "Option.exists(task, waitsForSource) &&",
     to: "Option.isNone(task) &&",
-    test: "controller/mirror.test.ts"
+    test: "controller/world/mirror.test.ts"
   },
   {
     name: "a state of any number of values is parsed",
-    file: "src/core/json-depth.ts",
+    file: "src/core/text/json-depth.ts",
     from: "if (begun > values) return",
     to: "if (begun < 0) return",
-    test: "core/json-depth.test.ts"
+    test: "core/text/json-depth.test.ts"
   },
   {
     name: "a key that is not whole makes links",
-    file: "src/server/tokens.ts",
+    file: "src/server/access/tokens.ts",
     from: "if (key.byteLength === keyBytes) return key",
     to: "if (key.byteLength <= keyBytes) return key",
-    test: "server/tokens.test.ts"
+    test: "server/access/tokens.test.ts"
   },
   {
     name: "a journal that comes late is not accounted for",
-    file: "src/server/stage-ends.ts",
+    file: "src/server/run/stage-ends.ts",
     from: "added === 0) return { number }",
     to: "added >= 0) return { number }",
-    test: "server/effects.test.ts"
+    test: "server/run/effects.test.ts"
   },
   {
     name: "an engine that was forced ended in order, since it exits with 1",
-    file: "src/worker/engine.ts",
+    file: "src/worker/engine/engine.ts",
     from: "(!byForce || exitCode > 128)",
     to: "(!byForce || exitCode > 0)",
-    test: "worker/engine.test.ts"
+    test: "worker/engine/engine.test.ts"
   },
   {
     name: "a proxy that forbids ends the saving of a state",
-    file: "src/core/server-refusal.ts",
+    file: "src/core/network/server-refusal.ts",
     from: "if (Option.isNone(said) || status < 400)",
     to:
       "if (Option.isNone(said) && status === 403) return ServerRefusal.TokenRefused({ error: \"\", message: \"\" })\n  if (Option.isNone(said) || status < 400)",
-    test: "worker/task-api.test.ts"
+    test: "worker/network/task-api.test.ts"
   },
   {
     name: "the next kept state has the file of the one before",
-    file: "src/worker/stranded-states.ts",
+    file: "src/worker/state/stranded-states.ts",
     from: ".${randomBytes(6).toString(\"hex\")}${suffix}",
     to: ".x${suffix}",
-    test: "worker/stranded-states.test.ts"
+    test: "worker/state/stranded-states.test.ts"
   },
   {
     name: "a lock that its stage never gave back is no doubt",
-    file: "src/core/state-doubt.ts",
+    file: "src/core/run/state-doubt.ts",
     from: "holds: ({ lock }) => lock === \"held\"",
     to: "holds: ({ lock }) => lock !== lock",
-    test: "core/state-doubt.test.ts"
+    test: "core/run/state-doubt.test.ts"
   },
   {
     name: "a workspace goes on though its state is in doubt",
-    file: "src/server/assignments.ts",
+    file: "src/server/run/assignments.ts",
     from: "rescues.settledAt IS NULL AND (",
     to: "rescues.settledAt = '' AND (",
-    test: "server/rescues.test.ts"
+    test: "server/workspace/rescues.test.ts"
   },
   {
     name: "a late writer is let in under another's lock",
-    file: "src/server/state-locks.ts",
+    file: "src/server/workspace/state-locks.ts",
     from: "lockInfo.ID === lockId && isOwn ?",
     to: "lockInfo.ID !== \"\" || isOwn ?",
     test: schedules
   },
   {
     name: "what was planned and nobody saw is in the state, since its predecessor is",
-    file: "src/core/stage-effects.ts",
+    file: "src/core/state/stage-effects.ts",
     from: "(replaced.has(address) || !hasObject",
     to: "(!hasObject",
-    test: "core/stage-effects.test.ts"
+    test: "core/state/stage-effects.test.ts"
   },
   {
     name: "a lock does not raise the epoch",
-    file: "src/server/state-locks.ts",
+    file: "src/server/workspace/state-locks.ts",
     from: "SET epoch = epoch + 1, lockInfo",
     to: "SET epoch = epoch, lockInfo",
-    test: "server/state-locks.test.ts"
+    test: "server/workspace/state-locks.test.ts"
   },
   {
     name: "any success is the server's yes",
-    file: "src/worker/task-api.ts",
+    file: "src/worker/network/task-api.ts",
     from: "response.status === expectedStatus ? Effect.succeed",
     to: "response.status < 300 ? Effect.succeed",
-    test: "worker/task-api.test.ts"
+    test: "worker/network/task-api.test.ts"
   },
   {
     name: "a lock goes back before the journal has arrived",
-    file: "src/worker/settlement.ts",
+    file: "src/worker/stage/settlement.ts",
     from: "if (inOrder) yield* givingBack",
     to: "yield* givingBack",
-    test: "worker/settlement.test.ts"
+    test: "worker/stage/settlement.test.ts"
   },
   {
     name: "a state that is given up is said of no more",
-    file: "src/worker/settlement.ts",
+    file: "src/worker/stage/settlement.ts",
     from: "isDone && statePushed !== false",
     to: "isDone || statePushed !== null",
-    test: "worker/settlement.test.ts"
+    test: "worker/stage/settlement.test.ts"
   },
   {
     name: "who holds a workspace waits behind an older task of it",
     file: admit,
     from: "Number(b.holds) - Number(a.holds) || ",
     to: "",
-    test: "core/admit.test.ts"
+    test: "core/scheduling/admit.test.ts"
   },
   {
     name: "a Job that was given up for a quota and goes on is not counted again",
-    file: "src/core/launches.ts",
+    file: "src/core/reconcile/launches.ts",
     from: "launches > 0 && !isReplacedForQuota(task) &&",
     to: "launches > 0 &&",
-    test: "core/plan.test.ts"
+    test: "core/reconcile/plan.test.ts"
   },
   {
     name: "a launch ends by what a cache has of its Job and Pods",
-    file: "src/controller/reconcile.ts",
+    file: "src/controller/reconcile/reconcile.ts",
     from: "needsLive: decision.live && !answers.live",
     to: "needsLive: decision.live && answers.live",
-    test: "controller/reconcile.test.ts"
+    test: "controller/reconcile/reconcile.test.ts"
   },
   {
     name: "of a Pod that is gone it is forgotten how it ended",
-    file: "src/controller/observe.ts",
+    file: "src/controller/reconcile/observe.ts",
     from: "isPodOver(pod) && !live.some(",
     to: "isPodOver(pod) && live.some(",
-    test: "controller/observe.test.ts"
+    test: "controller/reconcile/observe.test.ts"
   },
   {
     name: "who waits for a quota loses its place",
-    file: "src/controller/held-refusals.ts",
+    file: "src/controller/world/held-refusals.ts",
     from: "kind !== undefined && kind !== \"QuotaExceeded\"",
     to: "kind !== undefined",
-    test: "controller/turns.test.ts"
+    test: "controller/world/turns.test.ts"
   },
   {
     name: "a notice that the pool did not hear is never given again",
-    file: "src/controller/reconcile.ts",
+    file: "src/controller/reconcile/reconcile.ts",
     from: "if (heard && notice._tag",
     to: "if (notice._tag",
-    test: "controller/reconcile.test.ts"
+    test: "controller/reconcile/reconcile.test.ts"
   },
   {
     name: "each task that waits finds out for itself that the pool is silent",
-    file: "src/controller/breaker.ts",
+    file: "src/controller/pool/breaker.ts",
     from: "if (at < rests.until) return",
     to: "if (at < 0 * rests.until) return",
-    test: "controller/breaker.test.ts"
+    test: "controller/pool/breaker.test.ts"
   },
   {
     name: "a task that went while it was looked up is decided upon",
-    file: "src/controller/reconcile.ts",
+    file: "src/controller/reconcile/reconcile.ts",
     from: "if (Option.isNone(world.taskByUid(task.metadata.uid)))",
     to: "if (task.metadata.uid.length === 0)",
-    test: "controller/reconcile.test.ts"
+    test: "controller/reconcile/reconcile.test.ts"
   },
   {
     name: "a refused Job is asked for again as soon as its status is written",
-    file: "src/controller/held-refusals.ts",
+    file: "src/controller/world/held-refusals.ts",
     from: "Option.filter(({ until }) => at < until)",
     to: "Option.filter(({ until }) => at < 0 * until)",
-    test: "controller/reconcile.test.ts"
+    test: "controller/reconcile/reconcile.test.ts"
   },
   {
     name: "files of no record go at once after a restore",
-    file: "src/server/named-blobs.ts",
+    file: "src/server/store/named-blobs.ts",
     from: "Math.max(yield* unnamedSince(sha256, at), found.value.storedAt)",
     to: "found.value.storedAt",
     test: "server/sweep.test.ts"
   },
   {
     name: "an archive that is refused is stored",
-    file: "src/server/configurations.ts",
+    file: "src/server/run/configurations.ts",
     from: "if (usable) yield* blobs.store(received)",
     to: "yield* blobs.store(received)",
-    test: "server/configurations.test.ts"
+    test: "server/run/configurations.test.ts"
   },
   {
     name: "an old run whose state is in doubt is emptied",
-    file: "src/server/retention.ts",
+    file: "src/server/lifecycle/retention.ts",
     from: "(settledAt IS NULL OR settledAt >= ${old})",
     to: "(settledAt >= ${old})",
-    test: "server/retention.test.ts"
+    test: "server/lifecycle/retention.test.ts"
   },
   {
     name: "all states of one run are kept",
-    file: "src/server/state-versions.ts",
+    file: "src/server/workspace/state-versions.ts",
     from: "OFFSET ${keptOfWriter}",
     to: "OFFSET ${1000 * keptOfWriter}",
-    test: "server/state-versions.test.ts"
+    test: "server/workspace/state-versions.test.ts"
   },
   {
     name: "a state that arrives after its stage's end opens no rescue",
-    file: "src/server/refused-states.ts",
+    file: "src/server/workspace/refused-states.ts",
     from: "over === undefined\n",
     to: "over?.stage !== \"\"\n",
-    test: "server/rescues.test.ts"
+    test: "server/workspace/rescues.test.ts"
   },
   {
     name: "another engine applies a sealed plan",
-    file: "src/core/seal.ts",
+    file: "src/core/stage/seal.ts",
     from: "engine: (sealed, now) => shown(\"engine\", engineWords(sealed.engine), engineWords(now.engine))",
     to: "engine: () => Option.none()",
-    test: "core/seal.test.ts"
+    test: "core/stage/seal.test.ts"
   },
   {
     name: "another module takes a sealed plan",
-    file: "src/core/seal.ts",
+    file: "src/core/stage/seal.ts",
     from: "? others(\"modules\", sealed, now)",
     to: "? Option.none()",
-    test: "core/seal.test.ts"
+    test: "core/stage/seal.test.ts"
   },
   {
     name: "the script of a module is not sealed",
-    file: "src/worker/seal.ts",
+    file: "src/worker/stage/seal.ts",
     from: "target, Option.getOrNull(content)]",
     to: "target]",
-    test: "worker/seal.test.ts"
+    test: "worker/stage/seal.test.ts"
   },
   {
     name: "the apply of a saved plan downloads its modules",
-    file: "src/core/stage-commands.ts",
+    file: "src/core/stage/stage-commands.ts",
     from: "modules === \"plan\" ? [\"-get=false\"] : []",
     to: "[]",
-    test: "core/stage-commands.test.ts"
+    test: "core/stage/stage-commands.test.ts"
   },
   {
     name: "a module is kept without the link in it that leads out",
-    file: "src/worker/carried-files.ts",
+    file: "src/worker/backing/carried-files.ts",
     from: "if (!part.isKept(found)) continue",
     to: "if (!part.isKept(found) || found.target.startsWith(\"/\")) continue",
-    test: "worker/carried-files.test.ts"
+    test: "worker/backing/carried-files.test.ts"
   },
   {
     name: "a newer state takes a sealed plan",
-    file: "src/core/seal.ts",
+    file: "src/core/stage/seal.ts",
     from: "`serial ${state.serial}`",
     to: "`serial`",
-    test: "core/seal.test.ts"
+    test: "core/stage/seal.test.ts"
   },
   {
     name: "an apply that waited in its cluster begins in doubt",
-    file: "src/server/assignments.ts",
+    file: "src/server/run/assignments.ts",
     from: "return stage // since its token was looked up\n      yield* refuseInDoubt(stage)\n",
     to: "return stage // since its token was looked up\n",
-    test: "server/rescues.test.ts"
+    test: "server/workspace/rescues.test.ts"
   },
   {
     name: "an end by force takes its cancellation off the feed",
-    file: "src/server/assignments.ts",
+    file: "src/server/run/assignments.ts",
     from: " OR forced = 1",
     to: "",
     test: "server/force-cancel.test.ts"
   },
   {
     name: "what a new offer wiped is not said again",
-    file: "src/controller/pool-intake.ts",
+    file: "src/controller/pool/pool-intake.ts",
     from: "Effect.ensuring(pool.acknowledge(id, task.metadata.uid), sayAgain(intake, task))",
     to: "pool.acknowledge(id, task.metadata.uid)",
-    test: "controller/pool-intake.test.ts"
+    test: "controller/pool/pool-intake.test.ts"
   },
   {
     name: "a Lease that was deleted was given back",
@@ -803,9 +809,9 @@ export const mutants: ReadonlyArray<Mutant> = [
   },
   {
     name: "a Job made anew counts as another launch",
-    file: "src/core/launches.ts",
+    file: "src/core/reconcile/launches.ts",
     from: "launches: (status.launches ?? 1) - 1",
     to: "launches: status.launches ?? 1",
-    test: "core/plan.test.ts"
+    test: "core/reconcile/plan.test.ts"
   }
 ]

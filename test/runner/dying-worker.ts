@@ -1,7 +1,7 @@
 // A worker to be killed: runs one command through the exec loop in the directory of its first argument, and passes its output on.
 // Started by exec-loop.test.ts, as a process of its own.
 import { Effect, Stream } from "effect"
-import { ExecLoop } from "../../src/worker/exec-loop.ts"
+import { ExecLoop } from "../../src/worker/engine/exec-loop.ts"
 
 const [directory = "", text = "", interrupt] = process.argv.slice(2)
 

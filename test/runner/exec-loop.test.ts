@@ -17,7 +17,7 @@ import {
   writeSync
 } from "node:fs"
 import { join } from "node:path"
-import { Ended } from "../../src/worker/exec-loop.ts"
+import { Ended } from "../../src/worker/engine/exec-loop.ts"
 import { client, collect, eventually, execute, type Place, place, session, shellCommand, shells, startLoop } from "./session.ts"
 
 const forever = "while :; do sleep 0.02; done"

@@ -1,13 +1,13 @@
 // One exec loop in a directory of its own, under a given shell, with the real client.
 // Always holds: when the scope closes, neither the loop nor any of its commands is left.
-// Used by the tests of src/runner/exec-loop.sh and of src/worker/exec-loop.ts.
+// Used by the tests of src/runner/exec-loop.sh and of src/worker/engine/exec-loop.ts.
 import { type Duration, Effect, Layer, Schedule, Stream } from "effect"
 import { type ChildProcess, spawn } from "node:child_process"
 import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, symlinkSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { delimiter, join } from "node:path"
-import type { Command } from "../../src/worker/command-script.ts"
-import { ExecLoop, type Running } from "../../src/worker/exec-loop.ts"
+import type { Command } from "../../src/worker/engine/command-script.ts"
+import { ExecLoop, type Running } from "../../src/worker/engine/exec-loop.ts"
 
 const script = join(import.meta.dirname, "../../src/runner/exec-loop.sh")
 

@@ -4,7 +4,7 @@ import { Effect } from "effect"
 import { readdirSync, readFileSync } from "node:fs"
 import { join } from "node:path"
 import { DatabaseSync } from "node:sqlite"
-import { taskPath } from "../../src/schema/task-api.ts"
+import { taskPath } from "../../src/schema/api/task-api.ts"
 import { agent, ask, directory, person, planWith, poolToken, succeeded, userToken, withChanges, worker } from "./live-server.ts"
 import { ended, started } from "./process.ts"
 

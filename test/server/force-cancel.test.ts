@@ -1,7 +1,7 @@
 import { describe, expect, it } from "@effect/vitest"
 import { Effect } from "effect"
 import { TestClock } from "effect/testing"
-import { statePath } from "../../src/schema/state.ts"
+import { statePath } from "../../src/schema/api/state.ts"
 import { agent, ask, cancelled, person, planWith, poolToken, server, state, worker } from "./live-server.ts"
 
 const actionsOf = (url: string, id: string) =>

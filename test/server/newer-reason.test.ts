@@ -2,7 +2,7 @@
 // So also after a way back to an older server, whose database has such reasons.
 import { expect, it } from "@effect/vitest"
 import { Effect } from "effect"
-import { runPath } from "../../src/schema/run.ts"
+import { runPath } from "../../src/schema/api/run.ts"
 import { agent, applying, failed, person, planWith, succeeded, withChanges } from "./live-server.ts"
 
 const fromTomorrow = "FromTomorrow" as "Completed"

@@ -4,9 +4,9 @@
 import { Schema } from "effect"
 import { readFileSync } from "node:fs"
 import { getHeapStatistics } from "node:v8"
-import { JournalEntry, journalLimit, journalLimitBytes, longestIdentity } from "../../src/schema/effects.ts"
-import { contentOf, outputsIn } from "../../src/server/state-content.ts"
-import { asListed } from "../../src/server/tfe-documents.ts"
+import { JournalEntry, journalLimit, journalLimitBytes, longestIdentity } from "../../src/schema/api/effects.ts"
+import { asListed } from "../../src/server/tfe/tfe-documents.ts"
+import { contentOf, outputsIn } from "../../src/server/workspace/state-content.ts"
 
 const decode = Schema.decodeUnknownSync(Schema.fromJsonString(JournalEntry))
 const journalOf = (nameOf: (number: number) => string) => {

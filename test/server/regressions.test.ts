@@ -2,7 +2,7 @@
 import { describe, expect, it } from "@effect/vitest"
 import { Effect } from "effect"
 import { TestClock } from "effect/testing"
-import type { StageResult } from "../../src/schema/stage-result.ts"
+import type { StageResult } from "../../src/schema/task/stage-result.ts"
 import { agent, cancelled, failed, person, planWith, server, sha256, succeeded, withChanges, worker } from "./live-server.ts"
 
 const evicted: StageResult = { ...failed("The Pod had to leave its node during tofu plan; nothing was changed."), reason: "Evicted" }

@@ -2,8 +2,8 @@ import { describe, expect, it } from "@effect/vitest"
 import { Effect } from "effect"
 import { readdirSync } from "node:fs"
 import { join } from "node:path"
-import type { StageResult } from "../../src/schema/stage-result.ts"
-import { taskPath } from "../../src/schema/task-api.ts"
+import { taskPath } from "../../src/schema/api/task-api.ts"
+import type { StageResult } from "../../src/schema/task/stage-result.ts"
 import { agent, directory, evicted, failed, person, planWith, serve, sha256, succeeded, worker } from "./live-server.ts"
 
 const planned = Effect.fnUntraced(

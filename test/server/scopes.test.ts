@@ -2,10 +2,10 @@
 import { describe, expect, it } from "@effect/vitest"
 import { Effect, Layer } from "effect"
 import { HttpRouter } from "effect/http"
-import { taskHeader, taskPath } from "../../src/schema/task-api.ts"
-import { Rates } from "../../src/server/limits.ts"
-import { openApi } from "../../src/server/open-api.ts"
-import { routes, stores } from "../../src/server/server.ts"
+import { taskHeader, taskPath } from "../../src/schema/api/task-api.ts"
+import { Rates } from "../../src/server/access/limits.ts"
+import { routes, stores } from "../../src/server/lifecycle/server.ts"
+import { openApi } from "../../src/server/routes/open-api.ts"
 import { agent, ask, directory, optionsIn, person, planWith, poolToken, serve, taskUid, userToken } from "./live-server.ts"
 
 /** What opens a route. `link` is a secret in the path instead of a token; without it, the answer is 404, as for an unknown address. */

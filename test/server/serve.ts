@@ -2,7 +2,7 @@
 import * as NodeRuntime from "@effect/platform-node/NodeRuntime"
 import { Cause, Console, Effect, Exit, Layer, Runtime } from "effect"
 import { HttpServer } from "effect/http"
-import { ServerWithAddress } from "../../src/server/server.ts"
+import { ServerWithAddress } from "../../src/server/lifecycle/server.ts"
 import { optionsIn } from "./live-server.ts"
 
 const program = Layer.effectDiscard(HttpServer.addressFormattedWith(Console.log)).pipe(

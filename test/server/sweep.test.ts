@@ -5,9 +5,9 @@ import { TestClock } from "effect/testing"
 import { copyFileSync, readdirSync, rmSync, utimesSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
 import { DatabaseSync } from "node:sqlite"
-import { statePath } from "../../src/schema/state.ts"
-import { NamedBlobs } from "../../src/server/named-blobs.ts"
-import { stores } from "../../src/server/server.ts"
+import { statePath } from "../../src/schema/api/state.ts"
+import { stores } from "../../src/server/lifecycle/server.ts"
+import { NamedBlobs } from "../../src/server/store/named-blobs.ts"
 import { agent, ask, directory, failed, optionsIn, person, planWith, serve, sha256, userToken, worker } from "./live-server.ts"
 
 const day = 24 * 3600 * 1000

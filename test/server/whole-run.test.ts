@@ -1,6 +1,6 @@
 import { expect, it } from "@effect/vitest"
 import { Effect } from "effect"
-import { taskHeader, taskPath } from "../../src/schema/task-api.ts"
+import { taskHeader, taskPath } from "../../src/schema/api/task-api.ts"
 import {
   agent,
   archiveOf,

@@ -2,7 +2,7 @@
 // It has the races of a real one: two Pods for one Job, a container started twice, a Pod that is deleted while its node is silent.
 // Used by test/simulation/simulation.
 import type { V1Job, V1Pod, V1PodFailurePolicyRule } from "@kubernetes/client-node"
-import { claimLostExitCode } from "../../src/core/manifest/places.ts"
+import { claimLostExitCode } from "../../src/core/task/places.ts"
 import { agentTasks, events, jobs, type Kind, leases, pods, secrets } from "../../src/kubernetes/kinds.ts"
 import type { KubernetesObject } from "../../src/kubernetes/object.ts"
 import type { ApiServer } from "./api-server.ts"

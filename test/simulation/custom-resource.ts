@@ -2,7 +2,7 @@
 // A rule that names `oldSelf` is evaluated only where both the old and the new value are there.
 // Used by test/simulation/api-server.
 import { Predicate } from "effect"
-import type { Structural } from "../../src/schema/structural.ts"
+import type { Structural } from "../../src/schema/task/structural.ts"
 import { rule } from "./cel.ts"
 
 /** Returns what is wrong with a value, in the API server's words where the product matches them; empty if it may be stored. */

@@ -3,8 +3,8 @@
 // Used by test/simulation/worker-process.
 import { Effect, Layer, Option, Schema } from "effect"
 import { createHash } from "node:crypto"
-import { StateDelivery } from "../../src/worker/state-delivery.ts"
-import { TaskApi } from "../../src/worker/task-api.ts"
+import { TaskApi } from "../../src/worker/network/task-api.ts"
+import { StateDelivery } from "../../src/worker/state/state-delivery.ts"
 import type { Engine } from "./engine.ts"
 import type { StatesOfStage } from "./pool-server.ts"
 

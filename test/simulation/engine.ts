@@ -1,7 +1,7 @@
 // The engine of one Pod, as it really is: it runs until the schedule ends it, whatever happens to its worker.
 // Always holds: it ends once. An engine that has a state to write ends when that is done, or when it is killed.
 // Used by worker-process, engine-state and cluster; judged by invariants.
-import type { AgentTask } from "../../src/schema/agent-task.ts"
+import type { AgentTask } from "../../src/schema/task/agent-task.ts"
 
 /** The exit code of an engine that is killed by SIGKILL, and does nothing more. */
 export const killed = 137

@@ -1,14 +1,14 @@
 // The invariants, checked after every step: on each change that was written, and on what really happened.
 // The numbers are those of the design's list of invariants: I1 one execution, I2 one writer for each workspace, I6 … I18.
 // Used by test/simulation/run and test/simulation/crash-points.
-import { mostRetries } from "../../src/core/disruption.ts"
 import { taskUidLabel } from "../../src/core/manifest/labels.ts"
-import { isCalledOff, isOver, mayFollow } from "../../src/core/status.ts"
-import { leaseName } from "../../src/core/workspace-lease.ts"
+import { mostRetries } from "../../src/core/run/disruption.ts"
+import { leaseName } from "../../src/core/scheduling/workspace-lease.ts"
+import { isCalledOff, isOver, mayFollow } from "../../src/core/task/status.ts"
 import { agentTasks, jobs, leases, pods } from "../../src/kubernetes/kinds.ts"
-import type { AgentTask, AgentTaskStatus } from "../../src/schema/agent-task.ts"
-import { assignmentId } from "../../src/schema/pool-api.ts"
-import { reasons } from "../../src/schema/reason.ts"
+import { assignmentId } from "../../src/schema/api/pool-api.ts"
+import type { AgentTask, AgentTaskStatus } from "../../src/schema/task/agent-task.ts"
+import { reasons } from "../../src/schema/task/reason.ts"
 import type { Change } from "./api-server.ts"
 import type { Engine } from "./engine.ts"
 import type { PoolServer } from "./pool-server.ts"

@@ -1,7 +1,7 @@
 // Runs a schedule: checks all invariants after every step, then goes on without faults until everything has ended and is at rest.
 // A schedule that fails is made as short as possible by leaving out steps and faults.
 // Used by the tests beside it and by test/simulation/main.
-import { isOver } from "../../src/core/status.ts"
+import { isOver } from "../../src/core/task/status.ts"
 import { judge, judgeEnd, Violation, waitForNobody } from "./invariants.ts"
 import { Simulation } from "./simulation.ts"
 import { perform, schedule, type Step } from "./steps.ts"

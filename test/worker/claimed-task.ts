@@ -1,10 +1,10 @@
 // An AgentTask in memory that a worker has claimed, and what that worker says in its status.
 // Used by the tests of task status, state delivery and settlement.
 import { Context, Effect, Layer } from "effect"
-import { running } from "../../src/core/status.ts"
-import type { AgentTaskStatus, Claim } from "../../src/schema/agent-task.ts"
+import { running } from "../../src/core/task/status.ts"
 import { Uid } from "../../src/schema/names.ts"
-import { TaskStatus } from "../../src/worker/task-status.ts"
+import type { AgentTaskStatus, Claim } from "../../src/schema/task/agent-task.ts"
+import { TaskStatus } from "../../src/worker/task/task-status.ts"
 import { fakeKubernetes } from "./fake-kubernetes.ts"
 import { podSettings } from "./pod-settings.ts"
 

@@ -6,7 +6,7 @@ import { Kubernetes } from "../../src/kubernetes/client.ts"
 import { Conflict, Forbidden, Invalid, type KubernetesError, Unreachable } from "../../src/kubernetes/errors.ts"
 import type { Kind } from "../../src/kubernetes/kinds.ts"
 import type { KubernetesObject, WatchEvent } from "../../src/kubernetes/object.ts"
-import type { AgentTaskStatus } from "../../src/schema/agent-task.ts"
+import type { AgentTaskStatus } from "../../src/schema/task/agent-task.ts"
 
 export interface Stored extends KubernetesObject {
   readonly spec: Record<string, unknown>

@@ -8,9 +8,9 @@ import { createHash } from "node:crypto"
 import { createServer, type IncomingMessage, type ServerResponse } from "node:http"
 import type { AddressInfo } from "node:net"
 import { gzipSync } from "node:zlib"
-import type { Variable } from "../../src/schema/agent-task.ts"
-import type { JournalEntry } from "../../src/schema/effects.ts"
-import { taskHeader } from "../../src/schema/task-api.ts"
+import type { JournalEntry } from "../../src/schema/api/effects.ts"
+import { taskHeader } from "../../src/schema/api/task-api.ts"
+import type { Variable } from "../../src/schema/task/agent-task.ts"
 
 /**
  * What happens to the next request of a kind. "lose answer" carries it out and then breaks the connection. "not ours" is a 404 of a proxy,

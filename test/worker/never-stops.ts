@@ -1,8 +1,8 @@
 // A stage that nothing stops: no cancel, no SIGTERM, no deadline.
 // Used by the tests of this folder, and by others that run parts of the worker.
 import { Effect, Layer } from "effect"
-import { signalPlan } from "../../src/core/signal-plan.ts"
-import { Stop } from "../../src/worker/stop.ts"
+import { signalPlan } from "../../src/core/stage/signal-plan.ts"
+import { Stop } from "../../src/worker/task/stop.ts"
 
 /** The stage's Stop, with what a test wants otherwise. */
 export const neverStops = (over: Partial<Stop["Service"]> = {}): Layer.Layer<Stop> =>

@@ -7,7 +7,7 @@ import { chmodSync, cpSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rm
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { install } from "../../src/worker/install.ts"
-import { worker } from "../../src/worker/worker.ts"
+import { worker } from "../../src/worker/stage/worker.ts"
 import type { FakeKubernetes } from "./fake-kubernetes.ts"
 import { podEnvironment } from "./pod-settings.ts"
 

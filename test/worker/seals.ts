@@ -1,7 +1,7 @@
 // A seal, for tests of what carries one.
 // Used by the tests of saved plans.
 import { Sha256 } from "../../src/schema/names.ts"
-import type { Seal } from "../../src/schema/seal.ts"
+import type { Seal } from "../../src/schema/task/seal.ts"
 
 const digest = (digit: string): Sha256 => Sha256.make(digit.repeat(64))
 

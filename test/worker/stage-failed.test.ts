@@ -1,7 +1,7 @@
 // What errors of the file system mean for a stage.
 import { describe, expect, it } from "@effect/vitest"
 import { Effect, Stream } from "effect"
-import { save } from "../../src/worker/download.ts"
+import { save } from "../../src/worker/network/download.ts"
 import { fileTrouble, volumeTrouble } from "../../src/worker/stage-failed.ts"
 
 const trouble = (code: string) => Object.assign(new Error(`${code}: secret details`), { code })

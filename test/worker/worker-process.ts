@@ -4,9 +4,9 @@
 import * as NodeRuntime from "@effect/platform-node/NodeRuntime"
 import { Cause, ConfigProvider, Effect, Exit, type Runtime } from "effect"
 import { writeSync } from "node:fs"
-import { exitCodeOf } from "../../src/cli/failure.ts"
-import { serve } from "../../src/cli/serve.ts"
-import { worker } from "../../src/worker/worker.ts"
+import { exitCodeOf } from "../../src/cli/terminal/failure.ts"
+import { serve } from "../../src/cli/terminal/serve.ts"
+import { worker } from "../../src/worker/stage/worker.ts"
 import { fakeKubernetes } from "./fake-kubernetes.ts"
 
 /** Exits as src/main.ts does. */

@@ -3,11 +3,11 @@
 // Used by agent-job.ts.
 import { Effect, Option } from "effect"
 import { Argument, Command, Flag } from "effect/cli"
-import { BadInput, Failed } from "../failure.ts"
-import { loading } from "../lazily.ts"
-import { isRunId } from "../run-or-task.ts"
-import { serverFlags } from "../settings.ts"
-import { forPeople, withServer } from "../with-server.ts"
+import { isRunId } from "../flags/run-or-task.ts"
+import { serverFlags } from "../flags/settings.ts"
+import { forPeople, withServer } from "../server/with-server.ts"
+import { BadInput, Failed } from "../terminal/failure.ts"
+import { loading } from "../terminal/lazily.ts"
 
 const flags = { run: Argument.String("RUN").pipe(Argument.withDescription("A run's id, such as run-k3v9x2.")), ...serverFlags }
 
@@ -35,7 +35,7 @@ const approveRun = Effect.fn("approve")(function*(given: Command.Command.Config.
     given,
     forPeople,
     Effect.fnUntraced(function*({ screen, server }) {
-      const { approved, notApproved } = yield* loading(() => import("../summary.ts"))
+      const { approved, notApproved } = yield* loading(() => import("../run/summary.ts"))
       const run = yield* server.run(id)
       const problem = notApproved(run, seen)
       if (problem !== undefined) return yield* new Failed({ message: problem })

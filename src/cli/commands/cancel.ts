@@ -3,11 +3,11 @@
 // Used by agent-job.ts.
 import { Effect } from "effect"
 import { Argument, Command } from "effect/cli"
-import { BadInput, Failed } from "../failure.ts"
-import { lazily, loading } from "../lazily.ts"
-import { isRunId, isTaskName } from "../run-or-task.ts"
-import { clusterFlags, serverFlags, toggle } from "../settings.ts"
-import { forPeople, withServer } from "../with-server.ts"
+import { isRunId, isTaskName } from "../flags/run-or-task.ts"
+import { clusterFlags, serverFlags, toggle } from "../flags/settings.ts"
+import { forPeople, withServer } from "../server/with-server.ts"
+import { BadInput, Failed } from "../terminal/failure.ts"
+import { lazily, loading } from "../terminal/lazily.ts"
 
 const flags = {
   name: Argument.String("RUN|TASK").pipe(Argument.withDescription("A run's id, or the name of an AgentTask.")),
@@ -35,7 +35,7 @@ export const cancel = Command.make(
         forPeople,
         Effect.fnUntraced(function*({ screen, server }) {
           const [{ inWords }, { patiently }] = yield* loading(() =>
-            Promise.all([import("../../core/run-machine.ts"), import("../follow-run.ts")])
+            Promise.all([import("../../core/run/run-machine.ts"), import("../run/follow-run.ts")])
           )
           const { final, status } = yield* patiently(server.run(name))
           if (final && !force) return yield* new Failed({ message: `${name} is ${inWords(status)} already; there is nothing to cancel.` })
@@ -54,9 +54,9 @@ export const cancel = Command.make(
     }
     return yield* lazily(async () => {
       const [{ cluster }, { cancelTask }, { Screen }] = await Promise.all([
-        import("../cluster.ts"),
-        import("../tasks.ts"),
-        import("../screen.ts")
+        import("../cluster/cluster.ts"),
+        import("../cluster/tasks.ts"),
+        import("../terminal/screen.ts")
       ])
       return cancelTask(given, name).pipe(Effect.provide(cluster(given)), Effect.provide(Screen.layer(forPeople)))
     })

@@ -2,10 +2,10 @@
 // Used by config.ts.
 import { Effect } from "effect"
 import { Argument, Command } from "effect/cli"
-import { outputFlag, print } from "../answer.ts"
-import { BadInput } from "../failure.ts"
-import { lazily } from "../lazily.ts"
-import { loaded, unusable, valuesFlag } from "../values-flag.ts"
+import { outputFlag, print } from "../terminal/answer.ts"
+import { BadInput } from "../terminal/failure.ts"
+import { lazily } from "../terminal/lazily.ts"
+import { loaded, unusable, valuesFlag } from "../values/values-flag.ts"
 
 const flags = {
   key: Argument.String("key").pipe(
@@ -21,10 +21,10 @@ const flags = {
 export const explain = Command.make("explain", flags, ({ key: asked, output, values: paths }) =>
   lazily(async () => {
     const [{ explainKey, findKey, isBranch, setBelow }, { valueAt }, { appVersion }, { branchAnswer, leafAnswer }] = await Promise.all([
-      import("../../core/provenance.ts"),
-      import("../../schema/layers.ts"),
-      import("../../schema/values.ts"),
-      import("../explanation.ts")
+      import("../../core/resolve/provenance.ts"),
+      import("../../schema/document/layers.ts"),
+      import("../../schema/values/values.ts"),
+      import("../values/explanation.ts")
     ])
     return Effect.gen(function*() {
       const { layers, values } = yield* Effect.catch(loaded(paths), unusable)

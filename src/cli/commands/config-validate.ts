@@ -2,11 +2,11 @@
 // Used by config.ts.
 import { Effect } from "effect"
 import { Command } from "effect/cli"
-import type { Layer } from "../../schema/layers.ts"
-import { type Answer, type Format, outputFlag, print } from "../answer.ts"
-import { counted } from "../counted.ts"
-import { lazily } from "../lazily.ts"
-import { loaded, unusable, valuesFlag, type Wrong } from "../values-flag.ts"
+import type { Layer } from "../../schema/document/layers.ts"
+import { type Answer, type Format, outputFlag, print } from "../terminal/answer.ts"
+import { counted } from "../terminal/counted.ts"
+import { lazily } from "../terminal/lazily.ts"
+import { loaded, unusable, valuesFlag, type Wrong } from "../values/values-flag.ts"
 
 const good = (layers: ReadonlyArray<Layer>, keys: (layer: Layer) => number): Answer => ({
   document: { valid: true, files: layers.map(({ name }) => name), faults: [] },
@@ -35,7 +35,7 @@ export const validate = Command.make(
   { values: valuesFlag, output: outputFlag },
   ({ output, values: paths }) =>
     lazily(async () => {
-      const { leaves } = await import("../../schema/layers.ts")
+      const { leaves } = await import("../../schema/document/layers.ts")
       return Effect.matchEffect(loaded(paths), {
         onFailure: (wrong) => bad(output, wrong),
         onSuccess: ({ layers }) => print(output, good(layers, ({ tree }) => leaves(tree).length))

@@ -3,10 +3,10 @@
 import { Config, Effect, Option } from "effect"
 import { Command, Flag } from "effect/cli"
 import { hostname } from "node:os"
-import { controllerHealthPort, place } from "../../core/manifest/places.ts"
-import { lazily } from "../lazily.ts"
-import { serve } from "../serve.ts"
-import { namespaceFlag, portFlag } from "../settings.ts"
+import { controllerHealthPort, place } from "../../core/task/places.ts"
+import { namespaceFlag, portFlag } from "../flags/settings.ts"
+import { lazily } from "../terminal/lazily.ts"
+import { serve } from "../terminal/serve.ts"
 
 const flags = {
   values: Flag.Path("values").pipe(
@@ -43,6 +43,6 @@ export const controller = Command.make(
   (given) =>
     serve(
       Effect.flatMap(identity, (identity) =>
-        lazily(async () => (await import("../../controller/controller.ts")).controller({ ...given, identity })))
+        lazily(async () => (await import("../../controller/lifecycle/controller.ts")).controller({ ...given, identity })))
     )
 ).pipe(Command.withDescription("Watch AgentTasks and run each as a Job."))

@@ -3,11 +3,11 @@
 // Used by agent-job.ts.
 import { Effect } from "effect"
 import { Command, Flag } from "effect/cli"
-import { outputFlag, print } from "../answer.ts"
-import { Failed } from "../failure.ts"
-import { lazily } from "../lazily.ts"
-import { clusterFlags, installationFlags, toggle } from "../settings.ts"
-import { valuesFlag } from "../values-flag.ts"
+import { clusterFlags, installationFlags, toggle } from "../flags/settings.ts"
+import { outputFlag, print } from "../terminal/answer.ts"
+import { Failed } from "../terminal/failure.ts"
+import { lazily } from "../terminal/lazily.ts"
+import { valuesFlag } from "../values/values-flag.ts"
 
 const flags = {
   values: valuesFlag.pipe(Flag.withDescription("A values file, or a directory of them; without one, what the controller's ConfigMap has.")),
@@ -22,7 +22,7 @@ export const doctor = Command.make(
   flags,
   Effect.fn("doctor")(function*(given) {
     const answer = yield* lazily(async () => {
-      const [{ examine }, { cluster }] = await Promise.all([import("../examination.ts"), import("../cluster.ts")])
+      const [{ examine }, { cluster }] = await Promise.all([import("../doctor/examination.ts"), import("../cluster/cluster.ts")])
       return Effect.provide(examine(given), cluster(given))
     })
     yield* print(given.output, answer)

@@ -2,10 +2,10 @@
 // Used by agent-job.ts.
 import { Effect } from "effect"
 import { Command, Flag } from "effect/cli"
-import { outputFlag, print } from "../answer.ts"
-import { BadInput } from "../failure.ts"
-import { lazily } from "../lazily.ts"
-import { clusterFlags, installationFlags, namespaceFlag, toggle } from "../settings.ts"
+import { clusterFlags, installationFlags, namespaceFlag, toggle } from "../flags/settings.ts"
+import { outputFlag, print } from "../terminal/answer.ts"
+import { BadInput } from "../terminal/failure.ts"
+import { lazily } from "../terminal/lazily.ts"
 
 const flags = {
   wait: toggle("wait", "Wait until no apply or destroy runs any more."),
@@ -31,9 +31,9 @@ export const drain = Command.make(
     if (given.wait && given.undo) return yield* new BadInput({ message: "--wait and --undo exclude each other; give one of them." })
     const answer = yield* lazily(async () => {
       const [{ cluster }, { drain, undo }, { Screen }] = await Promise.all([
-        import("../cluster.ts"),
-        import("../draining.ts"),
-        import("../screen.ts")
+        import("../cluster/cluster.ts"),
+        import("../cluster/draining.ts"),
+        import("../terminal/screen.ts")
       ])
       const work = given.undo ? undo(given, given.namespace) : drain(given, given.namespace, given.wait)
       return work.pipe(Effect.provide(cluster(given)), Effect.provide(Screen.layer({ colours: true, forProgram: true })))

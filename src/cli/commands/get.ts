@@ -3,12 +3,12 @@
 import { Clock, Effect, Option, Schema } from "effect"
 import { Argument, Command, Flag } from "effect/cli"
 import { WorkspaceName } from "../../schema/names.ts"
-import { type Answer, outputFlag, print } from "../answer.ts"
-import { BadInput } from "../failure.ts"
-import { lazily, loading } from "../lazily.ts"
-import { isRunId, isTaskName } from "../run-or-task.ts"
-import { type ClusterFlags, clusterFlags, type ServerFlags, serverFlags } from "../settings.ts"
-import { forPrograms, withServer } from "../with-server.ts"
+import { isRunId, isTaskName } from "../flags/run-or-task.ts"
+import { type ClusterFlags, clusterFlags, type ServerFlags, serverFlags } from "../flags/settings.ts"
+import { forPrograms, withServer } from "../server/with-server.ts"
+import { type Answer, outputFlag, print } from "../terminal/answer.ts"
+import { BadInput } from "../terminal/failure.ts"
+import { lazily, loading } from "../terminal/lazily.ts"
 
 const flags = {
   what: Argument.String("what").pipe(
@@ -48,7 +48,7 @@ const fromServer = (given: Given, what: string) =>
     given,
     forPrograms,
     Effect.fnUntraced(function*({ server }) {
-      const { auditLines, runDetails, runTable, workspaceTable } = yield* loading(() => import("../rows.ts"))
+      const { auditLines, runDetails, runTable, workspaceTable } = yield* loading(() => import("../run/rows.ts"))
       if (what === "audit") {
         const trail = yield* server.audit(given.name, given.before)
         return { document: trail, lines: auditLines(trail, given.name) } satisfies Answer
@@ -76,9 +76,9 @@ const fromServer = (given: Given, what: string) =>
 const fromCluster = (given: ClusterFlags, what: string) =>
   lazily(async () => {
     const [{ cluster }, { getTask, listTasks }, { taskTable }] = await Promise.all([
-      import("../cluster.ts"),
-      import("../tasks.ts"),
-      import("../rows.ts")
+      import("../cluster/cluster.ts"),
+      import("../cluster/tasks.ts"),
+      import("../run/rows.ts")
     ])
     return Effect.gen(function*() {
       const now = yield* Clock.currentTimeMillis
@@ -88,7 +88,7 @@ const fromCluster = (given: ClusterFlags, what: string) =>
       }
       const { objects, tasks } = yield* listTasks(given)
       const lines = objects.length === 0
-        ? [yield* lazily(async () => (await import("../no-tasks.ts")).noTasks(given.namespace))]
+        ? [yield* lazily(async () => (await import("../cluster/no-tasks.ts")).noTasks(given.namespace))]
         : taskTable(tasks, now)
       return { document: { apiVersion: "v1", kind: "List", items: objects }, lines } satisfies Answer
     }).pipe(Effect.provide(cluster(given)))

@@ -2,11 +2,11 @@
 // Used by agent-job.ts.
 import { Effect, Option } from "effect"
 import { Argument, Command, Flag } from "effect/cli"
-import { BadInput } from "../failure.ts"
-import { lazily } from "../lazily.ts"
-import { isRunId, isTaskName } from "../run-or-task.ts"
-import { clusterFlags, noColor, serverFlags, toggle } from "../settings.ts"
-import { forPeople, withServer } from "../with-server.ts"
+import { isRunId, isTaskName } from "../flags/run-or-task.ts"
+import { clusterFlags, noColor, serverFlags, toggle } from "../flags/settings.ts"
+import { forPeople, withServer } from "../server/with-server.ts"
+import { BadInput } from "../terminal/failure.ts"
+import { lazily } from "../terminal/lazily.ts"
 
 const flags = {
   name: Argument.String("RUN|TASK").pipe(
@@ -45,9 +45,9 @@ export const logs = Command.make(
       }
       return yield* lazily(async () => {
         const [{ cluster }, { showTaskLog }, { Screen }] = await Promise.all([
-          import("../cluster.ts"),
-          import("../tasks.ts"),
-          import("../screen.ts")
+          import("../cluster/cluster.ts"),
+          import("../cluster/tasks.ts"),
+          import("../terminal/screen.ts")
         ])
         return showTaskLog(given, task, follow).pipe(
           Effect.provide(cluster(given)),
@@ -58,7 +58,7 @@ export const logs = Command.make(
     return yield* withServer(
       given,
       { ...forPeople, colours: !noColor },
-      () => lazily(async () => (await import("../run-log.ts")).showRunLog({ run: name, workspace, step: stage, follow }))
+      () => lazily(async () => (await import("../run/run-log.ts")).showRunLog({ run: name, workspace, step: stage, follow }))
     )
   })
 ).pipe(

@@ -3,9 +3,9 @@
 // Used by agent-job.ts.
 import { Effect } from "effect"
 import { Command, Flag } from "effect/cli"
-import { baseFlag, baseReference, outFlag } from "../base-reference.ts"
-import { lazily } from "../lazily.ts"
-import { clusterFlags, namespaceFlag, toggle } from "../settings.ts"
+import { clusterFlags, namespaceFlag, toggle } from "../flags/settings.ts"
+import { lazily } from "../terminal/lazily.ts"
+import { baseFlag, baseReference, outFlag } from "../values/base-reference.ts"
 
 const flags = {
   release: Flag.String("release").pipe(Flag.withMetavar("NAME"), Flag.withDescription("The Helm release.")),
@@ -41,9 +41,9 @@ export const migrate = Command.make(
     const base = yield* baseReference(given.base, given.out)
     return yield* lazily(async () => {
       const [{ migrateRelease }, { cluster }, { Screen }] = await Promise.all([
-        import("../migrate-release.ts"),
-        import("../cluster.ts"),
-        import("../screen.ts")
+        import("../values/migrate-release.ts"),
+        import("../cluster/cluster.ts"),
+        import("../terminal/screen.ts")
       ])
       return migrateRelease({ ...given, base }).pipe(
         Effect.provide(cluster(given)),

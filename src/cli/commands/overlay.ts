@@ -3,10 +3,10 @@
 // Used by agent-job.ts.
 import { Effect } from "effect"
 import { Command } from "effect/cli"
-import { baseFlag, baseReference, outFlag, shown } from "../base-reference.ts"
-import { lazily } from "../lazily.ts"
-import { installationFlags, toggle } from "../settings.ts"
-import { givenValues, valuesFlag } from "../values-flag.ts"
+import { installationFlags, toggle } from "../flags/settings.ts"
+import { lazily } from "../terminal/lazily.ts"
+import { baseFlag, baseReference, outFlag, shown } from "../values/base-reference.ts"
+import { givenValues, valuesFlag } from "../values/values-flag.ts"
 
 const flags = {
   values: valuesFlag,
@@ -23,7 +23,7 @@ export const overlay = Command.make(
     const base = yield* baseReference(given.base, out)
     const values = yield* givenValues(given.values)
     return yield* lazily(async () => {
-      const [{ writeOverlay }, { Screen }] = await Promise.all([import("../write-overlay.ts"), import("../screen.ts")])
+      const [{ writeOverlay }, { Screen }] = await Promise.all([import("../values/write-overlay.ts"), import("../terminal/screen.ts")])
       return Effect.gen(function*() {
         const { line } = yield* Screen
         const { files, hints, namespaces, secret } = yield* writeOverlay({

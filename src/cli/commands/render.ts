@@ -3,13 +3,12 @@
 // Used by agent-job.ts.
 import { Effect, Option, Result } from "effect"
 import { Command, Flag } from "effect/cli"
-import type { ResolvedConfig } from "../../core/resolve.ts"
-import { templateRefusal } from "../../core/template-keys.ts"
-import type { AgentTask } from "../../schema/agent-task.ts"
-import type { BadInput } from "../failure.ts"
-import { lazily } from "../lazily.ts"
-import { inputFlag, installationFlags } from "../settings.ts"
-import { givenValues, unusable, valuesFlag } from "../values-flag.ts"
+import type { ResolvedConfig } from "../../core/resolve/resolve.ts"
+import type { AgentTask } from "../../schema/task/agent-task.ts"
+import { inputFlag, installationFlags } from "../flags/settings.ts"
+import type { BadInput } from "../terminal/failure.ts"
+import { lazily } from "../terminal/lazily.ts"
+import { givenValues, unusable, valuesFlag } from "../values/values-flag.ts"
 
 const flags = {
   values: valuesFlag,
@@ -28,13 +27,15 @@ const flags = {
 
 const readTask = (file: string, { policy, taskNamespace }: ResolvedConfig): Effect.Effect<ReadonlyArray<AgentTask>, BadInput> =>
   lazily(async () => {
-    const [{ readTexts }, { located }, { parseTaskFile }, { onlyOfKind, yamlLayer }, { agentTaskResource }] = await Promise.all([
-      import("../../controller/values-files.ts"),
-      import("../../schema/explain.ts"),
-      import("../../schema/task-file.ts"),
-      import("../../schema/yaml-layer.ts"),
-      import("../../schema/names.ts")
-    ])
+    const [{ readTexts }, { located }, { parseTaskFile }, { onlyOfKind, yamlLayer }, { agentTaskResource }, { templateRefusal }] =
+      await Promise.all([
+        import("../../controller/configuration/values-files.ts"),
+        import("../../schema/document/explain.ts"),
+        import("../../schema/task/task-file.ts"),
+        import("../../schema/document/yaml-layer.ts"),
+        import("../../schema/names.ts"),
+        import("../../core/task/template-keys.ts")
+      ])
     const taskIn = (file: string, text: string) =>
       Result.gen(function*() {
         const own = yield* Result.mapError(onlyOfKind(text, agentTaskResource.kind), (message) => [{ file, message }])
@@ -55,7 +56,7 @@ const readTask = (file: string, { policy, taskNamespace }: ResolvedConfig): Effe
 
 const print = (output: "yaml" | "json", objects: ReadonlyArray<object>) =>
   lazily(async () => {
-    const [{ Screen }, { manifestYaml }] = await Promise.all([import("../screen.ts"), import("../manifest-yaml.ts")])
+    const [{ Screen }, { manifestYaml }] = await Promise.all([import("../terminal/screen.ts"), import("../values/manifest-yaml.ts")])
     const text = output === "json"
       ? JSON.stringify({ apiVersion: "v1", kind: "List", items: objects }, null, 2)
       : objects.map(manifestYaml).join("---\n").trimEnd()
@@ -65,10 +66,10 @@ const print = (output: "yaml" | "json", objects: ReadonlyArray<object>) =>
 export const render = Command.make("render", flags, ({ name, namespace, output, task, values }) =>
   lazily(async () => {
     const [{ install }, { job }, { resolve }, { appVersion }] = await Promise.all([
-      import("../../core/manifest/install.ts"),
+      import("../../core/manifest/installation/install.ts"),
       import("../../core/manifest/job.ts"),
-      import("../../core/resolve.ts"),
-      import("../../schema/values.ts")
+      import("../../core/resolve/resolve.ts"),
+      import("../../schema/values/values.ts")
     ])
     return Effect.gen(function*() {
       const config = resolve(yield* givenValues(values), { name, namespace, version: appVersion })

@@ -4,11 +4,11 @@
 import { Effect, Option, Result, Schema } from "effect"
 import { Argument, Command, Flag } from "effect/cli"
 import { WorkspaceName } from "../../schema/names.ts"
-import { BadInput } from "../failure.ts"
-import { lazily, loading } from "../lazily.ts"
-import { givenVariable } from "../run-variables.ts"
-import { noColor, serverFlags, toggle } from "../settings.ts"
-import { withServer } from "../with-server.ts"
+import { givenVariable } from "../flags/run-variables.ts"
+import { noColor, serverFlags, toggle } from "../flags/settings.ts"
+import { withServer } from "../server/with-server.ts"
+import { BadInput } from "../terminal/failure.ts"
+import { lazily, loading } from "../terminal/lazily.ts"
 
 const flags = {
   directory: Argument.String("DIR").pipe(Argument.withDescription("The directory with the configuration.")),
@@ -57,7 +57,7 @@ const workspaceOf = Effect.fnUntraced(function*(given: Option.Option<string>, di
       } cannot be the name of a workspace; use letters, digits, "-" and "_", beginning with a letter or digit, at most 90.`
     })
   }
-  const { nameOfDirectory } = yield* loading(() => import("../archive.ts"))
+  const { nameOfDirectory } = yield* loading(() => import("../run/archive.ts"))
   const name = nameOfDirectory(directory)
   if (isName(name)) return name
   return yield* new BadInput({
@@ -80,7 +80,7 @@ export const run = Command.make(
       { colours: !noColor, forProgram: json },
       () =>
         lazily(async () =>
-          (await import("../run-directory.ts")).runDirectory({
+          (await import("../run/run-directory.ts")).runDirectory({
             directory,
             workspace,
             autoApprove,

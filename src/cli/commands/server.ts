@@ -2,10 +2,10 @@
 // Used by the server's StatefulSet, or by hand.
 import { Effect, Layer, Option, Schema } from "effect"
 import { Command, Flag } from "effect/cli"
-import { keptByDefault } from "../../schema/keep.ts"
-import { lazily } from "../lazily.ts"
-import { serve } from "../serve.ts"
-import { checkedUrl, portFlag } from "../settings.ts"
+import { keptByDefault } from "../../schema/api/keep.ts"
+import { checkedUrl, portFlag } from "../flags/settings.ts"
+import { lazily } from "../terminal/lazily.ts"
+import { serve } from "../terminal/serve.ts"
 
 const file = (name: string, description: string) => Flag.Path(name).pipe(Flag.withMetavar("FILE"), Flag.withDescription(description))
 
@@ -43,7 +43,7 @@ export const server = Command.make(
   Effect.fn("server")(function*({ days, publicUrl, runs, states, ...given }) {
     const address = Option.isSome(publicUrl) ? { publicUrl: yield* checkedUrl(publicUrl.value) } : {}
     return yield* serve(lazily(async () => {
-      const { Server } = await import("../../server/server.ts")
+      const { Server } = await import("../../server/lifecycle/server.ts")
       return Layer.launch(Server({ ...given, ...address, keep: { days, runs, states } }))
     }))
   })

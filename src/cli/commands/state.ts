@@ -4,13 +4,13 @@ import { Clock, Effect, Option } from "effect"
 import { Argument, Command, Flag } from "effect/cli"
 import { readFileSync, writeFileSync } from "node:fs"
 import { hostname, userInfo } from "node:os"
-import type { StateView } from "../../schema/state.ts"
-import { outputFlag, print } from "../answer.ts"
-import { BadInput, Failed, NothingThere } from "../failure.ts"
-import { loading } from "../lazily.ts"
-import { readSeen, seenIn } from "../seen.ts"
-import { inputFlag, pathFlag, type ServerFlags, serverFlags, toggle } from "../settings.ts"
-import { forPrograms, type WithServer, withServer } from "../with-server.ts"
+import type { StateView } from "../../schema/api/state.ts"
+import { readSeen, seenIn } from "../flags/seen.ts"
+import { inputFlag, pathFlag, type ServerFlags, serverFlags, toggle } from "../flags/settings.ts"
+import { forPrograms, type WithServer, withServer } from "../server/with-server.ts"
+import { outputFlag, print } from "../terminal/answer.ts"
+import { BadInput, Failed, NothingThere } from "../terminal/failure.ts"
+import { loading } from "../terminal/lazily.ts"
 
 const workspace = Argument.String("WORKSPACE").pipe(Argument.withDescription("The name of the workspace."))
 const common = { workspace, output: outputFlag, ...serverFlags }
@@ -20,7 +20,7 @@ const me = Effect.sync(() => `${userInfo().username}@${hostname()}`)
 
 type Given = ServerFlags & { readonly workspace: string; readonly output: Parameters<typeof print>[0] }
 type Client = WithServer["server"]
-type Rows = typeof import("../state-rows.ts")
+type Rows = typeof import("../run/state-rows.ts")
 
 /** Asks the server and prints its answer, for a person as the lines that `form` makes of it. */
 const answering = <A extends object, E>(
@@ -32,7 +32,7 @@ const answering = <A extends object, E>(
     given,
     forPrograms,
     Effect.fnUntraced(function*({ server }) {
-      const rows = yield* loading(() => import("../state-rows.ts"))
+      const rows = yield* loading(() => import("../run/state-rows.ts"))
       const document = yield* ask(server)
       yield* print(given.output, { document, lines: form(rows)(document, yield* Clock.currentTimeMillis) })
     })
@@ -73,7 +73,7 @@ const writingImports = (given: Omit<Given, "output">, file: string) =>
     given,
     forPrograms,
     Effect.fnUntraced(function*({ screen, server }) {
-      const { importBlocks } = yield* loading(() => import("../../core/import-blocks.ts"))
+      const { importBlocks } = yield* loading(() => import("../../core/state/import-blocks.ts"))
       const looked = yield* server.state(given.workspace)
       const { pending, workspace } = looked
       const blocks = pending.flatMap(({ effects }) => effects === undefined ? [] : [importBlocks(effects)]).join("\n")

@@ -5,12 +5,12 @@ import { Effect, Option } from "effect"
 import { Argument, Command, Flag } from "effect/cli"
 import { readFile } from "node:fs/promises"
 import { buffer } from "node:stream/consumers"
-import { outputFlag, print } from "../answer.ts"
-import { BadInput, NothingThere } from "../failure.ts"
-import { loading } from "../lazily.ts"
-import { isVariableName } from "../run-variables.ts"
-import { inputFlag, serverFlags, toggle } from "../settings.ts"
-import { forPrograms, withServer } from "../with-server.ts"
+import { isVariableName } from "../flags/run-variables.ts"
+import { inputFlag, serverFlags, toggle } from "../flags/settings.ts"
+import { forPrograms, withServer } from "../server/with-server.ts"
+import { outputFlag, print } from "../terminal/answer.ts"
+import { BadInput, NothingThere } from "../terminal/failure.ts"
+import { loading } from "../terminal/lazily.ts"
 
 const workspace = Argument.String("WORKSPACE").pipe(Argument.withDescription("The name of the workspace."))
 const variable = Argument.String("NAME").pipe(Argument.withDescription("The name of the variable."))
@@ -27,7 +27,7 @@ const list = Command.make(
       given,
       forPrograms,
       Effect.fnUntraced(function*({ server }) {
-        const { variableTable } = yield* loading(() => import("../rows.ts"))
+        const { variableTable } = yield* loading(() => import("../run/rows.ts"))
         const { id } = yield* server.workspace(given.workspace)
         const variables = yield* server.variables(id)
         const lines = variables.length === 0

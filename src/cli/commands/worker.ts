@@ -2,14 +2,14 @@
 // Used by those Pods; nobody types them.
 import { Effect, Option } from "effect"
 import { Argument, Command, Flag } from "effect/cli"
-import { place } from "../../core/manifest/places.ts"
-import { lazily } from "../lazily.ts"
-import { serve } from "../serve.ts"
+import { place } from "../../core/task/places.ts"
+import { lazily } from "../terminal/lazily.ts"
+import { serve } from "../terminal/serve.ts"
 
 export const worker = Command.make("worker", {}, () =>
   serve(lazily(async () => {
     const [{ worker }, { Kubernetes }, { inCluster }] = await Promise.all([
-      import("../../worker/worker.ts"),
+      import("../../worker/stage/worker.ts"),
       import("../../kubernetes/client.ts"),
       import("../../kubernetes/credentials.ts")
     ])
@@ -49,7 +49,8 @@ const connections = (port: Option.Option<number>) =>
     return Option.match(port, { onNone: () => tryTargets, onSome: listen })
   })
 
-const askPool = (url: string, tokenFile: string) => lazily(async () => (await import("../../controller/pool.ts")).askPool(url, tokenFile))
+const askPool = (url: string, tokenFile: string) =>
+  lazily(async () => (await import("../../controller/pool/pool.ts")).askPool(url, tokenFile))
 
 export const probe = Command.make(
   "probe",

@@ -1,8 +1,8 @@
 // The token of the Kubernetes API as a volume: mounted where clients look for it, in one container of ours in a Pod.
 // A sidecar of the values may mount the volume too, because whoever wrote the values chose to give the token away.
-// Used by core/manifest/volumes and core/manifest/deployment.
+// Used by core/manifest/volumes and core/manifest/installation/deployment.
 import type { V1Volume, V1VolumeMount } from "@kubernetes/client-node"
-import { place } from "./places.ts"
+import { place } from "../task/places.ts"
 
 const name = "api-token"
 

@@ -1,12 +1,12 @@
 // Certificates in our Pods: roots that all our containers trust beside those of their images, and the client certificate for the server.
 // Invariant: the client's private key is mounted in controller and worker, never in the runner.
-// Used by core/manifest/volumes, core/manifest/environment, core/manifest/deployment and core/manifest/install.
+// Used by core/manifest/volumes, core/manifest/environment, core/manifest/installation/deployment and core/manifest/installation/install.
 import type { V1ConfigMap, V1EnvVar, V1Volume, V1VolumeMount } from "@kubernetes/client-node"
-import { fingerprint } from "../fingerprint.ts"
-import type { ResolvedConfig } from "../resolve.ts"
 import type { ClientCertificateConfig, TrustConfig } from "../resolve/network.ts"
+import type { ResolvedConfig } from "../resolve/resolve.ts"
+import { place } from "../task/places.ts"
+import { fingerprint } from "../text/fingerprint.ts"
 import { objectMetadata } from "./object-metadata.ts"
-import { place } from "./places.ts"
 
 const trust = "agent-job-ca-bundle"
 const client = "agent-job-client-certificate"

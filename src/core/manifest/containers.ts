@@ -2,11 +2,11 @@
 // The runner is a native sidecar, so the kubelet stops it after the worker has ended, and the runner's own end does not end the Pod.
 // Used by core/manifest/pod.
 import type { V1Container, V1ResourceRequirements } from "@kubernetes/client-node"
-import type { AgentTask } from "../../schema/agent-task.ts"
-import type { ResolvedConfig } from "../resolve.ts"
+import type { AgentTask } from "../../schema/task/agent-task.ts"
 import type { ContainerConfig } from "../resolve/containers.ts"
+import type { ResolvedConfig } from "../resolve/resolve.ts"
+import { execDir, workerHealthPort } from "../task/places.ts"
 import { fromObjects, fromValues, workerEnvironment } from "./environment.ts"
-import { execDir, workerHealthPort } from "./places.ts"
 import { installMounts, runnerMounts, workerMounts } from "./volumes.ts"
 
 const imageOf = ({ image, imagePullPolicy }: ContainerConfig) => ({ image, imagePullPolicy })

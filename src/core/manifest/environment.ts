@@ -1,13 +1,13 @@
 // Environment variables of our containers: those that the values give, overridden by those that our programs need.
 // Invariant: the runner gets none of our programs' variables, and the value of a Secret only ever appears as a reference.
-// Used by core/manifest/containers and core/manifest/deployment.
+// Used by core/manifest/containers and core/manifest/installation/deployment.
 import type { V1EnvVar } from "@kubernetes/client-node"
-import type { AgentTask } from "../../schema/agent-task.ts"
-import { jobName } from "../job-name.ts"
-import type { ResolvedConfig } from "../resolve.ts"
+import type { AgentTask } from "../../schema/task/agent-task.ts"
 import type { ContainerConfig, Variables } from "../resolve/containers.ts"
+import type { ResolvedConfig } from "../resolve/resolve.ts"
+import { jobName } from "../task/job-name.ts"
+import { cacheDir, place } from "../task/places.ts"
 import { clientCertificateVariable } from "./certificates.ts"
-import { cacheDir, place } from "./places.ts"
 import { planClaimOf } from "./volumes.ts"
 
 export const fromValues = (variables: Variables): Array<V1EnvVar> => Object.entries(variables).map(([name, value]) => ({ name, value }))

@@ -1,14 +1,14 @@
 // The Job of an AgentTask: one Pod that may run the stage, and rules that keep Kubernetes from making a second one while the first may run.
 // Invariant: the same task, configuration and epoch give the same Job, under a name derived from the task's.
-// Created by controller/execute; printed by cli/commands/render.
+// Created by controller/reconcile/execute; printed by cli/commands/render.
 import type { V1Job, V1PodFailurePolicyRule } from "@kubernetes/client-node"
-import { type AgentTask, defaultTimeoutSeconds, mutates } from "../../schema/agent-task.ts"
 import { configHashAnnotation } from "../../schema/names.ts"
-import { jobName } from "../job-name.ts"
-import type { ResolvedConfig } from "../resolve.ts"
+import { type AgentTask, defaultTimeoutSeconds, mutates } from "../../schema/task/agent-task.ts"
+import type { ResolvedConfig } from "../resolve/resolve.ts"
+import { jobName } from "../task/job-name.ts"
+import { claimLostExitCode, statePatienceSeconds } from "../task/places.ts"
 import { taskLabels } from "./labels.ts"
 import { ownerReference } from "./owner-reference.ts"
-import { claimLostExitCode, statePatienceSeconds } from "./places.ts"
 import { pod } from "./pod.ts"
 
 /**

@@ -1,10 +1,10 @@
 // The labels that our objects have, and by which they are selected.
 // Invariant: an AgentTask's Job and Pods have the same labels of ours, which neither the values nor the task's own template can set.
 // Used by every builder beside it and, for selectors, by the controller.
-import type { AgentTask } from "../../schema/agent-task.ts"
 import { agentTaskResource, workspaceKey } from "../../schema/names.ts"
-import { isLabelValue } from "../../schema/pod-values.ts"
-import type { ResolvedConfig } from "../resolve.ts"
+import type { AgentTask } from "../../schema/task/agent-task.ts"
+import { isLabelValue } from "../../schema/values/pod-values.ts"
+import type { ResolvedConfig } from "../resolve/resolve.ts"
 
 export type Component = "controller" | "server" | "task"
 

@@ -2,7 +2,7 @@
 // Invariant: a label of ours is never overridden.
 // Used by every builder beside it.
 import type { V1ObjectMeta } from "@kubernetes/client-node"
-import type { ResolvedConfig } from "../resolve.ts"
+import type { ResolvedConfig } from "../resolve/resolve.ts"
 import { type Component, labels } from "./labels.ts"
 
 interface Own {

@@ -1,8 +1,8 @@
 // Objects in the tasks' namespace that no AgentTask may name: Secrets that are not the runner's, and claims that no runner may write whole.
 // Invariant: every Secret that the values put into a task's Pod is among them, unless the values give the runner all of it.
-// Used by core/manifest/admission-references and core/manifest/volumes.
+// Used by core/manifest/admission/admission-references and core/manifest/volumes.
 import type { V1EnvFromSource, V1EnvVar, V1Volume, V1VolumeMount } from "@kubernetes/client-node"
-import type { ResolvedConfig } from "../resolve.ts"
+import type { ResolvedConfig } from "../resolve/resolve.ts"
 import { serverClaim, serverSecrets } from "./server-names.ts"
 
 type Names = ReadonlyArray<string | undefined>

@@ -2,8 +2,8 @@
 // Invariant: it passes Pod Security "restricted" unless the values themselves ask for more.
 // Used by core/manifest/job.
 import type { V1PodTemplateSpec, V1Toleration } from "@kubernetes/client-node"
-import { type AgentTask, mutates } from "../../schema/agent-task.ts"
-import type { ResolvedConfig } from "../resolve.ts"
+import { type AgentTask, mutates } from "../../schema/task/agent-task.ts"
+import type { ResolvedConfig } from "../resolve/resolve.ts"
 import { install, runner, sidecars, worker } from "./containers.ts"
 import { selectorLabels, taskLabels } from "./labels.ts"
 import { podSettings } from "./pod-settings.ts"

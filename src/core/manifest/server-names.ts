@@ -1,6 +1,6 @@
 // The names of the server's objects that other builders have to know: the Secrets with its tokens, and the claim with its database.
-// Used by core/manifest/server, core/manifest/own-objects and core/pool-server.
-import type { ResolvedConfig } from "../resolve.ts"
+// Used by core/manifest/installation/server, core/manifest/own-objects and core/network/pool-server.
+import type { ResolvedConfig } from "../resolve/resolve.ts"
 
 type Named = Pick<ResolvedConfig, "name">
 

@@ -2,13 +2,13 @@
 // Invariant: of our containers only the worker mounts tokens, source, kept plans and private files; a sidecar mounts what the values say.
 // Used by the builders of Pods and containers beside it.
 import type { V1Volume, V1VolumeMount } from "@kubernetes/client-node"
-import type { AgentTask } from "../../schema/agent-task.ts"
-import type { ResolvedConfig } from "../resolve.ts"
+import type { AgentTask } from "../../schema/task/agent-task.ts"
+import type { ResolvedConfig } from "../resolve/resolve.ts"
 import type { CacheConfig } from "../resolve/storage.ts"
+import { cacheDir, place } from "../task/places.ts"
 import { apiTokenMount, apiTokenVolume } from "./api-token.ts"
 import { certificateMounts, certificateVolumes, trustMounts } from "./certificates.ts"
 import { ownClaims } from "./own-objects.ts"
-import { cacheDir, place } from "./places.ts"
 
 /** The names of the volumes that only the worker mounts of our containers. */
 export const workerVolumes = ["api-token", "task-token", "agent-job-client-certificate", "private", "plans", "source", "tmp"]

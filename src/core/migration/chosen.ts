@@ -1,8 +1,8 @@
 // What a person chooses for a move, because no release has it: images of this program and of the runner, and the server that gives work.
 // Invariant: images of the release have no effect any more, since the chart's agent is another program.
-// Used by cli/migrate-release.ts and core/migration/move.ts.
-import type { Tree } from "../../schema/layers.ts"
-import { textAt, without, withValue } from "../tree-path.ts"
+// Used by cli/values/migrate-release.ts and core/migration/move.ts.
+import type { Tree } from "../../schema/document/layers.ts"
+import { textAt, without, withValue } from "../resolve/tree-path.ts"
 
 export interface Image {
   readonly repository: string

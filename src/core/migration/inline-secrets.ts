@@ -1,8 +1,8 @@
 // Secrets that the values of a release contain in the clear: taken out, and replaced by the names of Kubernetes Secrets to make for them.
 // Invariant: no secret value is in what is returned; a path tells where the release has it.
 // Used by core/migration/release-values.ts.
-import { isTree, type Tree } from "../../schema/layers.ts"
-import { get, textAt, without, withValue } from "../tree-path.ts"
+import { isTree, type Tree } from "../../schema/document/layers.ts"
+import { get, textAt, without, withValue } from "../resolve/tree-path.ts"
 
 /** A Secret to make. `data` gives for each key the path of its content in the user-supplied values of the release. */
 export interface InlineSecret {

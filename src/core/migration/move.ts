@@ -1,12 +1,12 @@
 // A move from a Helm release to an installation of ours: its values, the configuration that they resolve to, and the objects in the way.
 // Invariant: it contains no secret.
-// Made by cli/migrate-release.ts; told by core/migration/changes.ts, core/migration/hand-over.ts and core/migration/way-back.ts.
+// Made by cli/values/migrate-release.ts; told by core/migration/changes.ts, core/migration/hand-over.ts and core/migration/way-back.ts.
 import { Result } from "effect"
-import type { HelmObject, HelmRelease } from "../../schema/helm-release.ts"
-import { appVersion, defaultValues, parseValues, type Values } from "../../schema/values.ts"
-import { install, type InstalledObject } from "../manifest/install.ts"
-import { resolve, type ResolvedConfig } from "../resolve.ts"
-import { textAt } from "../tree-path.ts"
+import type { HelmObject, HelmRelease } from "../../schema/kubernetes/helm-release.ts"
+import { appVersion, defaultValues, parseValues, type Values } from "../../schema/values/values.ts"
+import { install, type InstalledObject } from "../manifest/installation/install.ts"
+import { resolve, type ResolvedConfig } from "../resolve/resolve.ts"
+import { textAt } from "../resolve/tree-path.ts"
 import { type Chosen, otherServer, withChosen } from "./chosen.ts"
 import { type ReleaseValues, releaseValues } from "./release-values.ts"
 

@@ -1,10 +1,10 @@
 // The values of a Helm release as ours, without its secrets, and the keys of it that have another name here or none.
 // Invariant: the result means what the release means with the chart's defaults, also where our defaults differ from those.
 // Used by core/migration/move.ts.
-import type { HelmRelease } from "../../schema/helm-release.ts"
-import { isTree, merge, type Tree } from "../../schema/layers.ts"
-import { defaultValues } from "../../schema/values.ts"
-import { get, textAt, treeAt, without, withValue } from "../tree-path.ts"
+import { isTree, merge, type Tree } from "../../schema/document/layers.ts"
+import type { HelmRelease } from "../../schema/kubernetes/helm-release.ts"
+import { defaultValues } from "../../schema/values/values.ts"
+import { get, textAt, treeAt, without, withValue } from "../resolve/tree-path.ts"
 import { type InlineSecret, withoutSecrets } from "./inline-secrets.ts"
 import { type Renamed, renamedValues } from "./renamed-values.ts"
 

@@ -1,10 +1,10 @@
 // Values of the Helm chart as ours: keys that later charts (0.5.68 on) renamed get their names here, unknown keys are taken out and named.
 // Invariant: a key that has the same name here keeps its value, and nothing is dropped without being in `unknown`.
 // Used by core/migration/release-values.ts.
-import { isTree, merge, type Tree } from "../../schema/layers.ts"
-import { type UnknownKey, unknownKeys } from "../../schema/unknown-keys.ts"
-import { Values } from "../../schema/values.ts"
-import { get, without, withValue } from "../tree-path.ts"
+import { isTree, merge, type Tree } from "../../schema/document/layers.ts"
+import { type UnknownKey, unknownKeys } from "../../schema/document/unknown-keys.ts"
+import { Values } from "../../schema/values/values.ts"
+import { get, without, withValue } from "../resolve/tree-path.ts"
 
 interface Rename {
   readonly from: string

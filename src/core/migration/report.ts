@@ -1,6 +1,6 @@
 // A move as a page to read and to follow: what changes, what goes, the steps of the hand-over, and the way back.
 // Invariant: it contains no secret, so that it may be kept in Git beside the overlay.
-// Used by cli/migrate-release.ts.
+// Used by cli/values/migrate-release.ts.
 import { changes, leaving } from "./changes.ts"
 import { handOver } from "./hand-over.ts"
 import type { Move } from "./move.ts"

@@ -2,10 +2,10 @@
 // Invariant: each Pod ends by itself and takes no work, and its command fails if what it tries fails.
 // Used by core/migration/hand-over.ts.
 import type { V1Container, V1PodSpec } from "@kubernetes/client-node"
-import { deployment } from "../manifest/deployment.ts"
-import { place } from "../manifest/places.ts"
+import { deployment } from "../manifest/installation/deployment.ts"
 import { podSettings } from "../manifest/pod-settings.ts"
-import type { ResolvedConfig } from "../resolve.ts"
+import type { ResolvedConfig } from "../resolve/resolve.ts"
+import { place } from "../task/places.ts"
 import { quoted } from "./quoted.ts"
 
 interface Trial {

@@ -1,10 +1,10 @@
 // Patches from the name and namespaces of the shipped installation to those of another one, and what other patches have to change.
 // Invariant: kustomize updates references to a renamed object, so no other patch does, except where kustomize is known to lose track of it.
 // Used by core/overlay/overlay.ts.
-import { isTree, type Tree } from "../../schema/layers.ts"
-import type { InstalledObject } from "../manifest/install.ts"
-import type { ResolvedConfig } from "../resolve.ts"
-import { get, withValue } from "../tree-path.ts"
+import { isTree, type Tree } from "../../schema/document/layers.ts"
+import type { InstalledObject } from "../manifest/installation/install.ts"
+import type { ResolvedConfig } from "../resolve/resolve.ts"
+import { get, withValue } from "../resolve/tree-path.ts"
 import { labelOf, nameOf, namespaceOf, type Pair } from "./pairs.ts"
 
 const component = "app.kubernetes.io/component"

@@ -1,15 +1,15 @@
 // A Kustomize overlay for some values: the base, the components that say the same as the values, and patches for what is left.
 // Law: `kustomize build` of it gives what `render` prints of the same values, except a Secret with a token, which the overlay only names.
-// Used by cli/write-overlay.ts; the law is in test/cli/commands/overlay.cluster.test.ts.
-import { difference as treeDifference, isTree, merge, type Tree } from "../../schema/layers.ts"
-import { defaultValues, type Values } from "../../schema/values.ts"
-import { configMapName, layerText } from "../manifest/config-map.ts"
-import { install, type InstalledObject } from "../manifest/install.ts"
-import { permissivePolicies } from "../manifest/network-policy.ts"
-import { difference } from "../patch.ts"
-import { type Release, resolve, type ResolvedConfig, type TokenConfig } from "../resolve.ts"
+// Used by cli/values/write-overlay.ts; the law is in test/cli/commands/overlay.cluster.test.ts.
+import { difference as treeDifference, isTree, merge, type Tree } from "../../schema/document/layers.ts"
+import { defaultValues, type Values } from "../../schema/values/values.ts"
+import { configMapName, layerText } from "../manifest/installation/config-map.ts"
+import { install, type InstalledObject } from "../manifest/installation/install.ts"
+import { permissivePolicies } from "../network/network-policy.ts"
+import { type Release, resolve, type ResolvedConfig, type TokenConfig } from "../resolve/resolve.ts"
 import { content, identityPatches, type JsonPatch } from "./identity.ts"
 import { type Installed, labelOf, nameOf, type Pair, pairsOf } from "./pairs.ts"
+import { difference } from "./patch.ts"
 import { layersOf, shipped, type ShippedComponent, shippedComponents } from "./shipped.ts"
 
 export interface Overlay {

@@ -1,8 +1,8 @@
 // Finds the objects of two installations that have the same role, whatever the installations are called.
 // Invariant: every object is in a pair, gone or added, and only in one of these.
 // Used by core/overlay/overlay.ts and core/overlay/identity.ts.
-import type { InstalledObject } from "../manifest/install.ts"
-import type { ResolvedConfig } from "../resolve.ts"
+import type { InstalledObject } from "../manifest/installation/install.ts"
+import type { ResolvedConfig } from "../resolve/resolve.ts"
 
 /** An object of the shipped installation and what it becomes. */
 export interface Pair {

@@ -1,11 +1,11 @@
 // What the repository ships as Kustomize for values to choose: the base, and the components that are a layer of values and nothing else.
 // Invariant: a layer here is what the folder of the same name was generated from.
-// Used by core/overlay/overlay.ts, by generate, which ships them, and by cli/base-contents.ts, which looks for them in a base.
+// Used by core/overlay/overlay.ts, by generate, which ships them, and by cli/values/base-contents.ts, which looks for them in a base.
 import { Result } from "effect"
-import { merge, type Tree } from "../../schema/layers.ts"
-import { appVersion, parseValues } from "../../schema/values.ts"
-import { install } from "../manifest/install.ts"
-import { type Release, resolve } from "../resolve.ts"
+import { merge, type Tree } from "../../schema/document/layers.ts"
+import { appVersion, parseValues } from "../../schema/values/values.ts"
+import { install } from "../manifest/installation/install.ts"
+import { type Release, resolve } from "../resolve/resolve.ts"
 import type { Installed } from "./pairs.ts"
 
 export const shippedRelease: Release = { name: "agent-job", namespace: "agent-job", version: appVersion }

@@ -1,9 +1,9 @@
 // What the values say about the network: the proxy, trusted roots, the client certificate, mirrors of providers, and policies for tasks.
 // Invariant: nothing in the cluster is asked through the proxy. Trusted roots are added to those of an image and never replace them.
-// Used by core/resolve, core/resolve/containers and core/pool-server.
-import type { ProviderMirrors } from "../../schema/provider-mirrors.ts"
-import type { Values } from "../../schema/values.ts"
-import { place } from "../manifest/places.ts"
+// Used by core/resolve/resolve, core/resolve/containers and core/network/pool-server.
+import type { ProviderMirrors } from "../../schema/values/provider-mirrors.ts"
+import type { Values } from "../../schema/values/values.ts"
+import { place } from "../task/places.ts"
 
 type Variables = Readonly<Record<string, string>>
 type Network = Pick<Values["global"], "proxy" | "tls">

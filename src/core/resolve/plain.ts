@@ -1,5 +1,5 @@
 // Small functions over plain data that several parts of resolve need.
-// Used by the files beside it and core/resolve.
+// Used by the files beside it and core/resolve/resolve.
 
 /** Returns a value as text. A whole number is written out: 1000000, never 1e+06. */
 export const text = (value: string | number | boolean): string =>

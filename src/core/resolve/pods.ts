@@ -1,6 +1,6 @@
 // A Pod as the values want it, apart from its containers: its labels and annotations, where it runs, and what surrounds it.
 // Invariant: global labels and annotations reach both Pods, and the Pod's own win.
-// Used by core/resolve; its tables are in test/core/resolve.test.ts.
+// Used by core/resolve/resolve; its tables are in test/core/resolve/resolve.test.ts.
 import type {
   V1Affinity,
   V1HostAlias,
@@ -9,7 +9,7 @@ import type {
   V1Toleration,
   V1TopologySpreadConstraint
 } from "@kubernetes/client-node"
-import type { Values } from "../../schema/values.ts"
+import type { Values } from "../../schema/values/values.ts"
 import { isEmpty } from "./plain.ts"
 
 type Texts = Readonly<Record<string, string>>

@@ -1,8 +1,8 @@
 // The cache of providers and engines that the Pods of tasks share, as the values want it: a directory of each node, a claim, or none.
 // Invariant: a claim is made only if the values name neither an existing claim nor a directory of the node.
-// Used by core/resolve.
+// Used by core/resolve/resolve.
 import type { V1Volume } from "@kubernetes/client-node"
-import type { Values } from "../../schema/values.ts"
+import type { Values } from "../../schema/values/values.ts"
 import { text } from "./plain.ts"
 
 export interface CacheConfig {

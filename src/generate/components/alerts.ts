@@ -1,8 +1,8 @@
 // The alerts, as rules of Prometheus, from the metrics that the controller and the server really have.
 // Invariant: each alert says in one sentence what is wrong and in another what to do.
 // Used by generate/components/monitoring.
-import { rows } from "../../core/plan.ts"
-import type { Stage } from "../../schema/agent-task.ts"
+import { rows } from "../../core/reconcile/plan.ts"
+import type { Stage } from "../../schema/task/agent-task.ts"
 
 export interface Alert {
   readonly alert: string

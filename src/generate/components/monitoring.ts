@@ -1,9 +1,9 @@
 // The component `monitoring`: where Prometheus finds the metrics, its alerts, and a dashboard of Grafana.
 // The rules are a plain file too, for a Prometheus without the operator and for promtool.
 // Used by generate/components.
-import { manifestYaml } from "../../cli/manifest-yaml.ts"
+import { manifestYaml } from "../../cli/values/manifest-yaml.ts"
 import { objectMetadata } from "../../core/manifest/object-metadata.ts"
-import type { ResolvedConfig } from "../../core/resolve.ts"
+import type { ResolvedConfig } from "../../core/resolve/resolve.ts"
 import type { Component } from "../component.ts"
 import { mark } from "../file.ts"
 import { groups } from "./alerts.ts"

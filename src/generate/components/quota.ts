@@ -4,7 +4,7 @@
 import type { V1PriorityClass, V1ResourceQuota } from "@kubernetes/client-node"
 import { labels } from "../../core/manifest/labels.ts"
 import { objectMetadata } from "../../core/manifest/object-metadata.ts"
-import type { ResolvedConfig } from "../../core/resolve.ts"
+import type { ResolvedConfig } from "../../core/resolve/resolve.ts"
 import type { Component } from "../component.ts"
 
 const name = "agent-job-tasks"

@@ -2,10 +2,10 @@
 // Policies add up, so each destination that somebody may want to narrow or widen is a policy of its own.
 // Used by generate/components.
 import type { V1NetworkPolicy, V1NetworkPolicyEgressRule } from "@kubernetes/client-node"
-import { addresses, dnsOutside, dnsService, tcp } from "../../core/manifest/network-addresses.ts"
-import { permissivePolicies, toApiServer, toFlux, toServer } from "../../core/manifest/network-policy.ts"
 import { objectMetadata } from "../../core/manifest/object-metadata.ts"
-import type { ResolvedConfig } from "../../core/resolve.ts"
+import { addresses, dnsOutside, dnsService, tcp } from "../../core/network/network-addresses.ts"
+import { permissivePolicies, toApiServer, toFlux, toServer } from "../../core/network/network-policy.ts"
+import type { ResolvedConfig } from "../../core/resolve/resolve.ts"
 import type { Component, ObjectPatch } from "../component.ts"
 
 type Rules = ReadonlyArray<V1NetworkPolicyEgressRule>

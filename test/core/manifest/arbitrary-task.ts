@@ -1,8 +1,8 @@
 // AgentTasks of every shape that the schema allows, made from plain choices, because chance does not meet rules like "exactly one".
 // Used by the property tests of this folder.
 import { Arbitrary, Schema } from "effect"
-import { type AgentTask, JobTemplate, Stage } from "../../../src/schema/agent-task.ts"
 import { ObjectName, WorkspaceName } from "../../../src/schema/names.ts"
+import { type AgentTask, JobTemplate, Stage } from "../../../src/schema/task/agent-task.ts"
 import { taskOf } from "../configs.ts"
 
 const sources = {

@@ -1,10 +1,10 @@
 // An installation and one of its Jobs, split into pieces with names, and which of the pieces a value changes.
 // Used by test/core/manifest/every-value.test.ts.
 import type { V1Container, V1Deployment } from "@kubernetes/client-node"
-import { configMapName } from "../../../src/core/manifest/config-map.ts"
-import { install, type InstalledObject } from "../../../src/core/manifest/install.ts"
+import { configMapName } from "../../../src/core/manifest/installation/config-map.ts"
+import { install, type InstalledObject } from "../../../src/core/manifest/installation/install.ts"
 import { job } from "../../../src/core/manifest/job.ts"
-import { merge, type Tree } from "../../../src/schema/layers.ts"
+import { merge, type Tree } from "../../../src/schema/document/layers.ts"
 import { configOf, taskOf } from "../configs.ts"
 
 type Pieces = Readonly<Record<string, unknown>>

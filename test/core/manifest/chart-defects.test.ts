@@ -2,11 +2,11 @@
 import { describe, expect, it } from "@effect/vitest"
 import type { V1Container, V1NetworkPolicy, V1Role, V1RoleBinding } from "@kubernetes/client-node"
 import { parseDocument } from "yaml"
-import { manifestYaml } from "../../../src/cli/manifest-yaml.ts"
-import { deployment } from "../../../src/core/manifest/deployment.ts"
-import { install, type InstalledObject } from "../../../src/core/manifest/install.ts"
+import { manifestYaml } from "../../../src/cli/values/manifest-yaml.ts"
+import { deployment } from "../../../src/core/manifest/installation/deployment.ts"
+import { install, type InstalledObject } from "../../../src/core/manifest/installation/install.ts"
 import { job } from "../../../src/core/manifest/job.ts"
-import { parseValues } from "../../../src/schema/values.ts"
+import { parseValues } from "../../../src/schema/values/values.ts"
 import { configOf, fullTask, taskOf } from "../configs.ts"
 
 const objects = (values: object = {}, release = {}): ReadonlyArray<InstalledObject> => install(configOf(values, release))

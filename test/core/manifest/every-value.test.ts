@@ -1,6 +1,6 @@
 // Every key takes effect where the values say and nowhere else, and any keys together make a valid installation.
 import { describe, expect, it } from "@effect/vitest"
-import { valueKeys } from "../../../src/schema/values-document.ts"
+import { valueKeys } from "../../../src/schema/values/values-document.ts"
 import { changedBy } from "./changes.ts"
 import { violations } from "./restricted.ts"
 import { configIn, fileOf, places, podsOf, render, type Row, rowsAt, sample } from "./some-values.ts"

@@ -2,7 +2,7 @@
 // Used by the tests with a real API server that make AgentTasks.
 import { Effect, Schedule } from "effect"
 import { randomBytes } from "node:crypto"
-import { crd } from "../../../src/core/manifest/crd.ts"
+import { crd } from "../../../src/core/manifest/installation/crd.ts"
 import { Kubernetes } from "../../../src/kubernetes/client.ts"
 import { agentTasks, definitions, namespaces } from "../../../src/kubernetes/kinds.ts"
 

@@ -1,7 +1,7 @@
 // Another value for each key, what the value changes in an installation, and what else must be given for that:
 // the inheritance of the values as one table.
 // Used by test/core/manifest/every-value.test.ts, which holds that no key is missing here.
-import type { Tree } from "../../../src/schema/layers.ts"
+import type { Tree } from "../../../src/schema/document/layers.ts"
 
 const certificate = "-----BEGIN CERTIFICATE-----\nMIIB\n-----END CERTIFICATE-----\n"
 const spread = [{ maxSkew: 1, topologyKey: "zone", whenUnsatisfiable: "ScheduleAnyway" }]

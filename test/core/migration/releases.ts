@@ -1,7 +1,7 @@
 // Decoded releases of the Helm chart: one of 0.5.59, and one of 0.6.5 with those of its defaults that differ from ours.
 // Used by the tests of this folder.
 import type { Chosen } from "../../../src/core/migration/chosen.ts"
-import type { HelmObject, HelmRelease } from "../../../src/schema/helm-release.ts"
+import type { HelmObject, HelmRelease } from "../../../src/schema/kubernetes/helm-release.ts"
 
 export const objectOf = (kind: string, name: string, more: object = {}): HelmObject => ({
   kind,

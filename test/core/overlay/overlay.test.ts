@@ -1,8 +1,8 @@
 import { describe, expect, it } from "@effect/vitest"
 import { Result } from "effect"
 import { missingSecret, type Overlay, overlay } from "../../../src/core/overlay/overlay.ts"
-import type { Release } from "../../../src/core/resolve.ts"
-import { parseValues } from "../../../src/schema/values.ts"
+import type { Release } from "../../../src/core/resolve/resolve.ts"
+import { parseValues } from "../../../src/schema/values/values.ts"
 
 const overlayOf = (values: object, of: Partial<Release> = {}): Overlay =>
   overlay(Result.getOrThrow(parseValues(values)), { name: "agent-job", namespace: "agent-job", version: "0.54.0", ...of })

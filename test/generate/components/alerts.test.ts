@@ -1,14 +1,14 @@
 import { describe, expect, it } from "@effect/vitest"
 import { globSync, readFileSync } from "node:fs"
-import { plan, rows } from "../../../src/core/plan.ts"
-import { isOver } from "../../../src/core/status.ts"
+import { plan, rows } from "../../../src/core/reconcile/plan.ts"
+import { isOver } from "../../../src/core/task/status.ts"
 import { groups } from "../../../src/generate/components/alerts.ts"
 import { dashboard } from "../../../src/generate/components/dashboard.ts"
-import { mutates, Stage } from "../../../src/schema/agent-task.ts"
-import { RunStatus } from "../../../src/schema/run.ts"
+import { RunStatus } from "../../../src/schema/api/run.ts"
+import { mutates, Stage } from "../../../src/schema/task/agent-task.ts"
 import { noon, policyOf, Seed, worldOf } from "../../core/worlds.ts"
 
-const sources = globSync(["src/controller/*.ts", "src/kubernetes/*.ts", "src/server/*.ts"])
+const sources = globSync("src/{controller,kubernetes,server}/**/*.ts")
 const programs = sources.map((file) => readFileSync(file, "utf8")).join("\n")
 const rules = groups.flatMap(({ rules }) => rules)
 const expressions = [

@@ -1,0 +1,202 @@
+// Drains a cluster, or undoes that: marks the Lease of the leading controller, waits for its answer there, and lists the Jobs that run.
+// Invariant: while it waits it says what for, and it never touches what runs.
+// Used by drain.
+import { Clock, Duration, Effect, Option, Result, Schedule, Schema, Stream } from "effect"
+import { jobSeen } from "../../controller/world/project.ts"
+import { leaderLeaseName } from "../../core/manifest/installation/rbac.ts"
+import { stageLabel, taskLabel, taskSelector } from "../../core/manifest/labels.ts"
+import { resolve } from "../../core/resolve/resolve.ts"
+import { drained, drainedSince, formerLeadMillis, isAnswered, undrained } from "../../core/scheduling/draining.ts"
+import { Kubernetes } from "../../kubernetes/client.ts"
+import { currentInstant } from "../../kubernetes/clock.ts"
+import { jobs, namespaces } from "../../kubernetes/kinds.ts"
+import { Job } from "../../schema/kubernetes/kubernetes.ts"
+import { workspaceKey } from "../../schema/names.ts"
+import { appVersion } from "../../schema/values/values.ts"
+import type { Answer } from "../terminal/answer.ts"
+import { counted } from "../terminal/counted.ts"
+import { age } from "../terminal/elapsed.ts"
+import { BadInput, Failed, NothingThere } from "../terminal/failure.ts"
+import { Screen } from "../terminal/screen.ts"
+import { columns } from "../terminal/table.ts"
+import { installedValues } from "../values/installed-values.ts"
+import { annotationsOf, leaderLease, markLeader } from "./leader-lease.ts"
+
+export interface Installation {
+  readonly name: string
+  readonly controllerNamespace: string
+}
+
+const shown = ({ controllerNamespace, name }: Installation): string => `${name} in ${controllerNamespace}`
+
+const controllerOf = ({ controllerNamespace, name }: Installation) => ({ name, namespace: controllerNamespace })
+
+const neverRan = ({ controllerNamespace, name }: Installation) =>
+  new NothingThere({
+    message: `There is no Lease ${controllerNamespace}/${
+      leaderLeaseName({ name })
+    }, so no controller ever ran there; say which is meant with --name and --controller-namespace.`
+  })
+
+const leaseOf = (installation: Installation) =>
+  Effect.catchTag(leaderLease(controllerOf(installation)), "NotFound", () => Effect.fail(neverRan(installation)))
+
+const mark = (installation: Installation, change: Parameters<typeof markLeader>[1]) =>
+  Effect.catchTag(markLeader(controllerOf(installation), change), "NotFound", () => Effect.fail(neverRan(installation)))
+
+const instead =
+  "give --name and --controller-namespace of the installation, and --namespace too if it has no such ConfigMap that you may read"
+
+/** Returns the namespace of the tasks by the values of the installation. */
+const valuesSay = Effect.fnUntraced(function*({ controllerNamespace, name }: Installation) {
+  const values = yield* installedValues(name, controllerNamespace, instead)
+  return resolve(values, { name, namespace: controllerNamespace, version: appVersion }).taskNamespace
+})
+
+/**
+ * Fails if the tasks of the installation are known to be elsewhere than in the given namespace, because then another installation is meant.
+ */
+const checkGiven = Effect.fnUntraced(function*(installation: Installation, given: string) {
+  const known = yield* valuesSay(installation).pipe(
+    Effect.asSome,
+    Effect.catchTags({ BadInput: () => Effect.succeedNone, NotAllowed: () => Effect.succeedNone })
+  )
+  if (Option.isNone(known) || known.value === given) return
+  return yield* new BadInput({
+    message: `The tasks of ${
+      shown(installation)
+    } are in ${known.value}, not in ${given}; name the installation whose tasks are in ${given} with --name and --controller-namespace, or leave out --namespace.`
+  })
+})
+
+/**
+ * Returns the namespace of the tasks: the given one, or the one in the controller's values. Fails if it does not exist, because without any
+ * Jobs it would look as if nothing runs.
+ */
+const namespaceOf = Effect.fnUntraced(function*(installation: Installation, given: Option.Option<string>) {
+  if (Option.isSome(given)) yield* checkGiven(installation, given.value)
+  const namespace = Option.isSome(given) ? given.value : yield* valuesSay(installation)
+  yield* Effect.flatMap(Kubernetes, (kubernetes) => kubernetes.get(namespaces, { name: namespace })).pipe(
+    Effect.catchTag(
+      "NotFound",
+      () =>
+        Effect.fail(
+          new NothingThere({
+            message: `There is no namespace ${namespace}, so no task of ${
+              shown(installation)
+            } runs there; give --name and --controller-namespace of the installation that is meant.`
+          })
+        )
+    )
+  )
+  return namespace
+})
+
+/** How long to wait for the controller's answer: longer than a new leader waits for Jobs that the former leader may still create. */
+const patience = Duration.millis(1.5 * formerLeadMillis)
+
+/** Waits until the controller has answered the mark. Fails if that takes longer than `patience`. */
+const awaitAnswer = Effect.fnUntraced(function*(installation: Installation) {
+  const screen = yield* Screen
+  yield* leaseOf(installation).pipe(
+    Effect.tap((lease) => isAnswered(annotationsOf(lease)) ? Effect.void : screen.status("Waiting for the controller to answer")),
+    Effect.repeat({ until: (lease) => isAnswered(annotationsOf(lease)), schedule: Schedule.spaced("500 millis") }),
+    Effect.timeoutOrElse({
+      duration: patience,
+      orElse: () =>
+        Effect.fail(
+          new Failed({
+            message: `The controller has not answered for ${
+              Duration.toSeconds(patience)
+            } seconds, but the request stays: it is answered once a replica leads and no Job that was decided on before is still being created; see kubectl -n ${installation.controllerNamespace} get pods.`
+          })
+        )
+    })
+  )
+})
+
+interface Running {
+  readonly task: string
+  readonly workspace: string
+  readonly stage: string
+  readonly since: string
+}
+
+const runningOf = ({ metadata: { creationTimestamp, labels = {} } }: Job): Running => ({
+  task: labels[taskLabel] ?? "",
+  workspace: labels[workspaceKey] ?? "",
+  stage: labels[stageLabel] ?? "",
+  since: creationTimestamp
+})
+
+const decodeJob = Schema.decodeUnknownResult(Job)
+
+/** Returns the tasks of the namespace that have an active Job. */
+const running = Effect.fnUntraced(function*(namespace: string) {
+  const found = yield* Stream.runCollect((yield* Kubernetes).listAll(jobs, { namespace, labelSelector: taskSelector }))
+  return found.map((object) => decodeJob(object)).filter(Result.isSuccess).map(({ success }) => success)
+    .filter((job) => jobSeen(job).state === "active").map(runningOf)
+})
+
+const changes = (all: ReadonlyArray<Running>) => all.filter(({ stage }) => stage !== "plan")
+
+/** How many looks in a row have to find no change running: the API server may still create a Job after a request that got no response. */
+const quietLooks = 2
+
+const untilQuiet = Effect.fnUntraced(function*(namespace: string) {
+  const screen = yield* Screen
+  let quiet = 0
+  while (true) {
+    const all = yield* running(namespace)
+    const waited = changes(all)
+    quiet = waited.length === 0 ? quiet + 1 : 0
+    if (quiet === quietLooks) return all
+    if (waited.length > 0) yield* screen.status(`Waiting for ${waited.map(({ stage, task }) => `${task} (${stage})`).join(", ")}`)
+    yield* Effect.sleep("1 second")
+  }
+})
+
+const listed = (all: ReadonlyArray<Running>, now: number): ReadonlyArray<string> =>
+  columns(all.map(({ since, stage, task, workspace }) => [`  ${task}`, workspace, stage, age(since, now)]), "   ")
+
+const runningLines = (all: ReadonlyArray<Running>, now: number): ReadonlyArray<string> => {
+  const [changing, plans] = [changes(all).length, all.length - changes(all).length]
+  return [
+    ...(all.length === 0
+      ? ["Nothing runs."]
+      : [
+        `Still running: ${counted(changing, "apply or destroy", "applies or destroys")}, ${counted(plans, "plan")}.`,
+        ...listed(all, now)
+      ]),
+    ...(plans === 0 ? [] : ["An evicted plan of a run, or of a task that follows its source, is planned again."])
+  ]
+}
+
+/** Drains the cluster. `given`: the namespace of the tasks, if it was typed. `wait`: return once no apply or destroy runs. */
+export const drain = Effect.fn("drain")(function*(installation: Installation, given: Option.Option<string>, wait: boolean) {
+  const namespace = yield* namespaceOf(installation, given)
+  const now = yield* currentInstant
+  const lease = yield* mark(installation, (annotations) => drained(annotations, now))
+  yield* awaitAnswer(installation)
+  const all = yield* wait ? untilQuiet(namespace) : running(namespace)
+  const since = Option.getOrElse(drainedSince(annotationsOf(lease)), () => now)
+  return {
+    document: { installation: controllerOf(installation), drained: true, since, running: all },
+    lines: [
+      `Draining ${shown(installation)} since ${since}: nothing new starts in ${namespace}.`,
+      ...runningLines(all, yield* Clock.currentTimeMillis),
+      `To end this: agent-job drain --undo --name ${installation.name} --controller-namespace ${installation.controllerNamespace}`
+    ]
+  } satisfies Answer
+})
+
+/** Ends the drain. `given`: the namespace of the tasks, if it was typed. */
+export const undo = Effect.fn("undoDrain")(function*(installation: Installation, given: Option.Option<string>) {
+  if (Option.isSome(given)) yield* checkGiven(installation, given.value)
+  yield* mark(installation, undrained)
+  yield* awaitAnswer(installation)
+  return {
+    document: { installation: controllerOf(installation), drained: false },
+    lines: [`No longer draining ${shown(installation)}: waiting tasks start.`]
+  } satisfies Answer
+})

@@ -1,0 +1,34 @@
+// Says why a list of AgentTasks is empty: there is no such namespace, or the tasks are in another one, if the caller may read which.
+// Used by get.
+import { Effect, Option } from "effect"
+import { resolve } from "../../core/resolve/resolve.ts"
+import { Kubernetes } from "../../kubernetes/client.ts"
+import { namespaces } from "../../kubernetes/kinds.ts"
+import { appVersion } from "../../schema/values/values.ts"
+import { NothingThere } from "../terminal/failure.ts"
+import { installedValues } from "../values/installed-values.ts"
+
+const installation = { name: "agent-job", namespace: "agent-job" }
+
+/** The task namespace of the installation with the default name; none if its values cannot be read, which few callers may. */
+const taskNamespace = installedValues(installation.name, installation.namespace, "").pipe(
+  Effect.map((values) => resolve(values, { ...installation, version: appVersion }).taskNamespace),
+  Effect.option
+)
+
+const elsewhere = (namespace: string, found: Option.Option<string>): string => {
+  if (Option.isNone(found)) return "; list those of another one with --namespace."
+  return found.value === namespace
+    ? "."
+    : `; the installation in namespace ${installation.namespace} has its tasks in another one: agent-job get tasks --namespace ${found.value}`
+}
+
+/** Returns the sentence for an empty list. Fails if there is no such namespace. */
+export const noTasks = Effect.fn("noTasks")(function*(namespace: string) {
+  const more = elsewhere(namespace, yield* taskNamespace)
+  yield* Effect.flatMap(Kubernetes, (kubernetes) => kubernetes.get(namespaces, { name: namespace })).pipe(Effect.catchTags({
+    NotFound: () => Effect.fail(new NothingThere({ message: `There is no namespace ${namespace}${more}` })),
+    Forbidden: () => Effect.void
+  }))
+  return `No AgentTasks in namespace ${namespace}${more}`
+})

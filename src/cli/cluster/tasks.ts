@@ -1,0 +1,120 @@
+// What the commands do with the AgentTasks of a cluster: list them, read the log of a task's Pod, cancel one.
+// Invariant: it asks only the API server, so it works without an agent-job server.
+// Used by the commands get, logs and cancel.
+import { Duration, Effect, Option, Result, Schedule, Schema, Stream } from "effect"
+import { cancellationOf } from "../../core/task/cancellation.ts"
+import { isOver } from "../../core/task/status.ts"
+import { Kubernetes } from "../../kubernetes/client.ts"
+import type { NotFound } from "../../kubernetes/errors.ts"
+import { agentTasks, decoding } from "../../kubernetes/kinds.ts"
+import type { KubernetesObject } from "../../kubernetes/object.ts"
+import { AgentTask } from "../../schema/task/agent-task.ts"
+import type { ClusterFlags } from "../flags/settings.ts"
+import { Failed, NothingThere } from "../terminal/failure.ts"
+import { logText } from "../terminal/log-text.ts"
+import { Screen } from "../terminal/screen.ts"
+
+const kind = decoding(agentTasks, AgentTask)
+
+const notKnown = ({ context }: ClusterFlags) =>
+  new NothingThere({
+    message: `AgentTasks are not known in the cluster of ${
+      Option.match(context, {
+        onNone: () => "the current context",
+        onSome: (name) => `context ${name}`
+      })
+    }: agent-job is not installed there; install it, or name another cluster with --context.`
+  })
+
+/** Fails with what is missing: the task, or all AgentTasks. Without their definition the API server answers 404 without a reason in it. */
+const missing = (at: ClusterFlags, name: string) => ({ reason }: NotFound) =>
+  Effect.fail(
+    reason === "NotFound"
+      ? new NothingThere({
+        message: `There is no AgentTask ${name} in namespace ${at.namespace}; \`agent-job get tasks -n ${at.namespace}\` lists them.`
+      })
+      : notKnown(at)
+  )
+
+/** Returns all tasks of a namespace as the API server has them (`objects`), and those of them that can be decoded (`tasks`). */
+export const listTasks = Effect.fn("listTasks")(function*(at: ClusterFlags) {
+  const kubernetes = yield* Kubernetes
+  const objects: ReadonlyArray<KubernetesObject> = yield* Stream.runCollect(kubernetes.listAll(agentTasks, { namespace: at.namespace }))
+    .pipe(
+      Effect.catchTag("NotFound", () => Effect.fail(notKnown(at)))
+    )
+  return {
+    objects,
+    tasks: objects.map((object) => Schema.decodeUnknownResult(AgentTask)(object)).filter(Result.isSuccess).map(({ success }) => success)
+  }
+})
+
+const decoded = (at: ClusterFlags, name: string) =>
+  Effect.flatMap(Kubernetes, (kubernetes) => kubernetes.get(kind, { namespace: at.namespace, name })).pipe(
+    Effect.catchTag("NotFound", missing(at, name))
+  )
+
+/** Returns one task, as the API server has it (`object`) and decoded (`task`). */
+export const getTask = Effect.fn("getTask")(function*(at: ClusterFlags, name: string) {
+  const kubernetes = yield* Kubernetes
+  const task = yield* decoded(at, name)
+  return { object: yield* kubernetes.get(agentTasks, { namespace: at.namespace, name }), task }
+})
+
+export const cancelTask = Effect.fn("cancelTask")(function*(at: ClusterFlags, name: string) {
+  const kubernetes = yield* Kubernetes
+  const screen = yield* Screen
+  const { namespace } = at
+  const task = yield* decoded(at, name)
+  if (isOver(task.status.phase)) {
+    return yield* new Failed({ message: `AgentTask ${name} is ${task.status.phase} already; there is nothing to cancel.` })
+  }
+  yield* kubernetes.apply(agentTasks, cancellationOf(task))
+  yield* screen.line(`AgentTask ${name} is asked to stop; see how it ends with: agent-job get ${name} --namespace ${namespace}`)
+})
+
+const lookEvery = Duration.seconds(1)
+
+const phaseAndWhy = ({ status }: AgentTask) =>
+  [status.phase ?? "Pending", status.message ?? status.reason].filter((part) => part !== undefined).join(": ")
+
+/** Returns the task: with `follow` once its worker has claimed it, so that there is a log, or once it is over. */
+const withLog = Effect.fnUntraced(function*(at: ClusterFlags, name: string, follow: boolean) {
+  const screen = yield* Screen
+  const hasLog = (task: AgentTask) => task.status.claim !== undefined || isOver(task.status.phase)
+  return yield* decoded(at, name).pipe(
+    Effect.tap((task) => hasLog(task) || !follow ? Effect.void : screen.status(phaseAndWhy(task))),
+    Effect.repeat({ while: (task) => follow && !hasLog(task), schedule: Schedule.spaced(lookEvery) })
+  )
+})
+
+/** Prints the log of the worker's container. `follow` waits for it to begin and stays until it ends. */
+export const showTaskLog = Effect.fn("showTaskLog")(function*(at: ClusterFlags, name: string, follow: boolean) {
+  const kubernetes = yield* Kubernetes
+  const screen = yield* Screen
+  const { namespace } = at
+  const task = yield* withLog(at, name, follow)
+  const { pod } = task.status
+  if (pod === undefined || task.status.claim === undefined) {
+    return yield* new Failed({
+      message: `AgentTask ${name} has no log, since nothing ran for it (${
+        phaseAndWhy(task)
+      }); see kubectl -n ${namespace} describe atask ${name}.`
+    })
+  }
+  const text = logText(screen.colours)
+  yield* kubernetes.logs({ namespace, name: pod.name }, { container: "worker", follow }).pipe(
+    Stream.runForEach((bytes) => screen.text(text.push(bytes))),
+    Effect.catchTag("NotFound", () =>
+      Effect.fail(
+        new Failed({
+          message: `The Pod ${pod.name} of AgentTask ${name} is gone, and its log with it; ${
+            task.spec.pool === undefined
+              ? "run the task again under another name"
+              : `the server still has it: agent-job logs ${task.spec.pool.runId}`
+          }.`
+        })
+      ))
+  )
+  yield* screen.text(text.rest())
+})

@@ -1,0 +1,99 @@
+// Finds out what the network enforces: starts Pods that try to connect under its own NetworkPolicies, and reads their termination messages.
+// Invariant: it deletes what it made, however it ends. If the doctor is killed, its Pods end by their deadline.
+// Used by examination.
+import { Effect, Option, Random, Schedule, Schema, type Scope } from "effect"
+import { metadataTargets, type NetworkFindings } from "../../core/doctor.ts"
+import { listenerPort, type Probe, probePod, probePolicies } from "../../core/network/probe.ts"
+import type { ResolvedConfig } from "../../core/resolve/resolve.ts"
+import { proven, unproven } from "../../core/scheduling/isolation.ts"
+import { Kubernetes } from "../../kubernetes/client.ts"
+import { currentInstant } from "../../kubernetes/clock.ts"
+import type { KubernetesError } from "../../kubernetes/errors.ts"
+import { decoding, type Kind, networkPolicies, pods } from "../../kubernetes/kinds.ts"
+import type { Place, Writable } from "../../kubernetes/object.ts"
+import { type Finding, Findings, type ProbeTarget } from "../../schema/kubernetes/probe.ts"
+import { markLeader } from "../cluster/leader-lease.ts"
+
+const maybe = Schema.optionalKey
+const ProbePod = Schema.Struct({
+  status: maybe(Schema.Struct({
+    phase: maybe(Schema.String),
+    podIPs: maybe(Schema.Array(Schema.Struct({ ip: Schema.String }))),
+    containerStatuses: maybe(Schema.Array(Schema.Struct({
+      ready: maybe(Schema.Boolean),
+      state: maybe(Schema.Struct({ terminated: maybe(Schema.Struct({ message: maybe(Schema.String) })) }))
+    })))
+  }))
+})
+type ProbePod = typeof ProbePod.Type
+const probePods = decoding(pods, ProbePod)
+
+/** Creates the object, and deletes it when the scope closes. Returns its name and namespace. */
+const forNow = <O extends Writable & { readonly metadata: Place }>(
+  kind: Kind<unknown>,
+  object: O
+): Effect.Effect<Place, KubernetesError, Kubernetes | Scope.Scope> =>
+  Effect.gen(function*() {
+    const kubernetes = yield* Kubernetes
+    yield* Effect.acquireRelease(kubernetes.create(kind, object), () =>
+      Effect.ignore(kubernetes.delete(kind, object.metadata, { gracePeriodSeconds: 0 })))
+    return object.metadata
+  })
+
+const limit = "90 seconds"
+
+/** Polls the Pod until it is `wanted`, and returns it. Returns none if that takes longer than `limit`. */
+const waitForPod = (
+  place: Place,
+  wanted: (pod: ProbePod) => boolean
+): Effect.Effect<Option.Option<ProbePod>, KubernetesError, Kubernetes> =>
+  Effect.flatMap(Kubernetes, (kubernetes) => kubernetes.get(probePods, place)).pipe(
+    Effect.repeat({ until: wanted, schedule: Schedule.spaced("500 millis") }),
+    Effect.timeoutOption(limit)
+  )
+
+const isOver = ({ status }: ProbePod): boolean => status?.phase === "Succeeded" || status?.phase === "Failed"
+const listens = ({ status }: ProbePod): boolean =>
+  isOver({ status: status ?? {} }) || (status?.phase === "Running" && (status.podIPs ?? []).length > 0)
+
+const decodeFindings = Schema.decodeUnknownOption(Findings)
+
+const lastWords = ({ status }: ProbePod): Option.Option<ReadonlyArray<Finding>> =>
+  decodeFindings(status?.containerStatuses?.[0]?.state?.terminated?.message)
+
+/**
+ * Records on the leader's Lease whether the isolation is proven, where a controller that requires the proof reads it. Does nothing without
+ * a Lease, because then no controller has ever run.
+ */
+export const keepProof = Effect.fn("doctor.keepProof")(function*(config: ResolvedConfig, isProof: boolean) {
+  const now = yield* currentInstant
+  yield* markLeader(config, (annotations) => isProof ? proven(annotations, config, now) : unproven(annotations)).pipe(
+    Effect.catchTag("NotFound", () => Effect.void)
+  )
+})
+
+/** Returns what each probe reached, or none if the listener did not start. `needed`: the addresses that a worker has to reach. */
+export const examineNetwork = Effect.fn("doctor.network")(
+  function*(
+    config: ResolvedConfig,
+    needed: ReadonlyArray<ProbeTarget>
+  ): Effect.fn.Return<Option.Option<NetworkFindings>, KubernetesError, Kubernetes | Scope.Scope> {
+    const id = (yield* Random.nextIntBetween(36 ** 4, 36 ** 5)).toString(36)
+    for (const policy of probePolicies(config, id)) yield* forNow(networkPolicies, policy)
+    const start = (probe: Probe, targets: ReadonlyArray<ProbeTarget>) => forNow(pods, probePod(config, id, probe, targets))
+    const listening = yield* Effect.flatMap(start("listener", []), (place) => waitForPod(place, listens))
+    const listener = Option.match(listening, {
+      onNone: () => [],
+      onSome: ({ status }) => (status?.podIPs ?? []).map(({ ip }) => ({ address: ip, port: listenerPort }))
+    })
+    if (listener.length === 0) return Option.none()
+    const findingsOf = (probe: Probe, targets: ReadonlyArray<ProbeTarget>) =>
+      Effect.map(Effect.flatMap(start(probe, targets), (place) => waitForPod(place, isOver)), Option.flatMap(lastWords))
+    const findings = yield* Effect.all({
+      open: findingsOf("open", listener),
+      closed: findingsOf("closed", listener),
+      task: findingsOf("task", [...listener, ...metadataTargets, ...needed])
+    }, { concurrency: "unbounded" })
+    return Option.some({ listener, findings })
+  }
+)

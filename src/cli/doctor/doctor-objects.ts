@@ -1,0 +1,231 @@
+// Looks at what is installed: the definition, the policies, the rights of the accounts, the namespace, the nodes.
+// Invariant: it changes nothing. What this login may not read becomes a check with the outcome unknown, and the other checks go on.
+// Used by examination.
+import { Effect, Equal, Option, Schema, Stream } from "effect"
+import type { Check } from "../../core/doctor.ts"
+import * as judge from "../../core/doctor.ts"
+import { userOf } from "../../core/manifest/admission/admission-policy.ts"
+import { admissionPolicies } from "../../core/manifest/admission/admission.ts"
+import { lackingIn } from "../../core/manifest/installation/crd-growth.ts"
+import { crdName } from "../../core/manifest/installation/crd.ts"
+import { grants } from "../../core/manifest/installation/rbac.ts"
+import type { ResolvedConfig } from "../../core/resolve/resolve.ts"
+import { Kubernetes } from "../../kubernetes/client.ts"
+import type { KubernetesError } from "../../kubernetes/errors.ts"
+import { find } from "../../kubernetes/find.ts"
+import {
+  accessReviews,
+  admissionPolicyKinds,
+  decoding,
+  definitions,
+  deployments,
+  namespaces,
+  nodes,
+  runtimeClasses
+} from "../../kubernetes/kinds.ts"
+import { isTree } from "../../schema/document/layers.ts"
+import { decodedAs, orUnknown } from "./doctor-unknown.ts"
+
+type Look<A> = Effect.Effect<A, KubernetesError, Kubernetes>
+
+/** Reports whether `found` has all that `wanted` has. Further fields of `found` are ignored, because the API server adds some by itself. */
+const contains = (found: unknown, wanted: unknown): boolean => {
+  if (Array.isArray(wanted)) {
+    return Array.isArray(found) && found.length === wanted.length && wanted.every((_, index) => contains(found[index], _))
+  }
+  return isTree(wanted)
+    ? isTree(found) && Object.entries(wanted).every(([key, value]) => contains(found[key], value))
+    : Equal.equals(found, wanted)
+}
+
+const definition: Look<Check> = Effect.map(
+  find(definitions, { name: crdName }),
+  (found) => judge.definition(Option.map(found, ({ spec }) => lackingIn(spec)))
+)
+
+const isPolicy = (kind: string): kind is keyof typeof admissionPolicyKinds => Object.hasOwn(admissionPolicyKinds, kind)
+
+const admission = Effect.fnUntraced(function*(config: ResolvedConfig) {
+  const [missing, weaker]: [Array<string>, Array<string>] = [[], []]
+  for (const { kind = "", metadata, spec } of admissionPolicies(config)) {
+    const name = metadata?.name ?? ""
+    const found = isPolicy(kind) ? yield* find(admissionPolicyKinds[kind], { name }) : Option.none()
+    if (Option.isNone(found)) missing.push(`${kind} ${name}`)
+    else if (!contains(found.value["spec"], spec)) weaker.push(`${kind} ${name}`)
+  }
+  return judge.admission(config, missing, weaker)
+})
+
+const Answer = Schema.Struct({ status: Schema.Struct({ allowed: Schema.Boolean }) })
+const decodeAnswer = decodedAs(Answer, { verb: "create", object: accessReviews.kind })
+
+interface Question {
+  readonly verb: string
+  readonly group: string
+  readonly resource: string
+  readonly subresource?: string
+  readonly namespace: string
+  readonly name?: string
+}
+
+const inWords = ({ namespace, resource, subresource, verb }: Question): string =>
+  `${verb} ${resource}${subresource === undefined ? "" : `/${subresource}`} in ${namespace}`
+
+const may = (user: string, namespace: string, question: Question): Look<boolean> =>
+  Effect.flatMap(
+    Kubernetes,
+    (kubernetes) =>
+      kubernetes.review(accessReviews, {
+        spec: {
+          user,
+          groups: ["system:serviceaccounts", `system:serviceaccounts:${namespace}`, "system:authenticated"],
+          resourceAttributes: question
+        }
+      })
+  ).pipe(Effect.flatMap(decodeAnswer), Effect.map(({ status }) => status.allowed))
+
+/** The requests that run a command in a Pod, by subresource. Over WebSocket, exec and attach are opened by a GET, which is the verb get. */
+const intoPods = { exec: ["create", "get"], attach: ["create", "get"], ephemeralcontainers: ["patch", "update"] } as const
+
+/** The permissions that neither account may have in a namespace of the installation, because each would make all other limits worthless. */
+const forbiddenPermissions = (namespace: string): ReadonlyArray<Question> => [
+  ...["get", "list", "watch"].map((verb) => ({ verb, group: "", resource: "secrets", namespace })),
+  ...Object.entries(intoPods).flatMap(([subresource, verbs]) =>
+    verbs.map((verb) => ({ verb, group: "", resource: "pods", subresource, namespace }))
+  ),
+  { verb: "create", group: "", resource: "pods", namespace },
+  { verb: "create", group: "", resource: "serviceaccounts", subresource: "token", namespace }
+]
+
+const rights = Effect.fnUntraced(function*(config: ResolvedConfig, account: { readonly name: string; readonly namespace: string }) {
+  const user = userOf(account.namespace, account.name)
+  const wanted = grants(config).filter(({ to }) => to.name === account.name && to.namespace === account.namespace).flatMap((
+    { namespace, rights }
+  ) =>
+    rights.flatMap(({ apiGroup, names = [undefined], resources, verbs }) =>
+      resources.flatMap((path) =>
+        verbs.flatMap((verb) =>
+          names.map((name): Question => {
+            const [resource = "", subresource] = path.split("/")
+            return {
+              verb,
+              group: apiGroup,
+              resource,
+              namespace,
+              ...(subresource !== undefined && { subresource }),
+              ...(name !== undefined && { name })
+            }
+          })
+        )
+      )
+    )
+  )
+  const those = (questions: ReadonlyArray<Question>, allowed: boolean) =>
+    Effect.map(
+      Effect.forEach(questions, (question) =>
+        Effect.map(may(user, account.namespace, question), (is) => is === allowed ? [inWords(question)] : []), { concurrency: 8 }),
+      (_) =>
+        _.flat()
+    )
+  const spaces = [...new Set([config.namespace, config.taskNamespace])]
+  return judge.rights(
+    `${account.namespace}/${account.name}`,
+    yield* those(wanted, false),
+    yield* those(spaces.flatMap(forbiddenPermissions), true)
+  )
+})
+
+const podSecurity = ({ taskNamespace }: ResolvedConfig): Look<Check> =>
+  Effect.map(
+    find(namespaces, { name: taskNamespace }),
+    (found) =>
+      judge.podSecurity(taskNamespace, Option.match(found, { onNone: () => ({}), onSome: ({ metadata }) => metadata.labels ?? {} }))
+  )
+
+const Deployment = Schema.Struct({
+  spec: Schema.Struct({
+    template: Schema.Struct({
+      spec: Schema.Struct({ containers: Schema.Array(Schema.Struct({ name: Schema.String, image: Schema.optionalKey(Schema.String) })) })
+    })
+  })
+})
+
+const workerImage = (config: ResolvedConfig): Look<Check> =>
+  Effect.map(
+    find(decoding(deployments, Deployment), { name: `${config.name}-controller`, namespace: config.namespace }),
+    (found) =>
+      judge.workerImage(
+        config,
+        Option.flatMap(
+          found,
+          ({ spec: { template } }) => Option.fromUndefinedOr(template.spec.containers.find(({ name }) => name === "controller")?.image)
+        )
+      )
+  )
+
+const Node = Schema.Struct({
+  spec: Schema.optionalKey(Schema.Struct({
+    taints: Schema.optionalKey(Schema.Array(Schema.Struct({
+      key: Schema.String,
+      value: Schema.optionalKey(Schema.String),
+      effect: Schema.String
+    })))
+  })),
+  status: Schema.optionalKey(Schema.Struct({
+    runtimeHandlers: Schema.optionalKey(Schema.Array(Schema.Struct({
+      name: Schema.String,
+      features: Schema.optionalKey(Schema.Struct({ userNamespaces: Schema.optionalKey(Schema.Boolean) }))
+    })))
+  }))
+})
+const decodeNode = decodedAs(Node, { verb: "list", object: "Nodes" })
+
+const RuntimeClass = Schema.Struct({
+  handler: Schema.String,
+  scheduling: Schema.optionalKey(Schema.Struct({
+    nodeSelector: Schema.optionalKey(Schema.Record(Schema.String, Schema.String)),
+    tolerations: Schema.optionalKey(Schema.Array(Schema.Struct({
+      key: Schema.optionalKey(Schema.String),
+      operator: Schema.optionalKey(Schema.String),
+      value: Schema.optionalKey(Schema.String),
+      effect: Schema.optionalKey(Schema.String)
+    })))
+  }))
+})
+type RuntimeClass = typeof RuntimeClass.Type
+
+/** Returns the RuntimeClass of the tasks. Without a name, Pods use the default handler of their node, whose name is empty. */
+const runtimeClassOf = (name: string): Look<Option.Option<RuntimeClass>> =>
+  name === "" ? Effect.succeedSome({ handler: "" }) : find(decoding(runtimeClasses, RuntimeClass), { name })
+
+/** Finds out which nodes support user namespaces in the handler that the tasks' RuntimeClass names. */
+const userNamespaces = Effect.fnUntraced(function*(config: ResolvedConfig) {
+  const { runtimeClassName } = config.task.pod
+  const runtimeClass = yield* runtimeClassOf(runtimeClassName)
+  if (Option.isNone(runtimeClass)) return judge.noRuntimeClass(runtimeClassName)
+  const { handler, scheduling = {} } = runtimeClass.value
+  const found = yield* Stream.runCollect((yield* Kubernetes).listAll(nodes))
+  const seen = yield* Effect.forEach(found, (node) =>
+    Effect.map(decodeNode(node), ({ spec, status }) => ({
+      labels: node.metadata.labels ?? {},
+      taints: spec?.taints ?? [],
+      able: (status?.runtimeHandlers ?? []).some(({ features, name }) => name === handler && features?.userNamespaces === true)
+    })))
+  return judge.userNamespaces(config, scheduling, seen)
+})
+
+const checkOrUnknown = (name: string, look: Look<Check>) => orUnknown(name)(Effect.map(look, (check) => [check]))
+
+export const examineObjects = (config: ResolvedConfig): Look<ReadonlyArray<Check>> =>
+  Effect.map(
+    Effect.all([
+      checkOrUnknown("the CustomResourceDefinition", definition),
+      checkOrUnknown("admission policies", admission(config)),
+      checkOrUnknown("what the controller may do", rights(config, { name: config.account.name, namespace: config.namespace })),
+      checkOrUnknown("what tasks may do", rights(config, { name: config.taskAccountName, namespace: config.taskNamespace })),
+      checkOrUnknown("Pod Security of the tasks' namespace", podSecurity(config)),
+      checkOrUnknown("the worker's image", workerImage(config)),
+      checkOrUnknown("user namespaces", userNamespaces(config))
+    ]),
+    (checks) => checks.flat()
+  )

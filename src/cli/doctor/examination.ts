@@ -1,0 +1,45 @@
+// The doctor's examination: of the installation's objects and, unless --no-pods is given, of its network. Records the proof of isolation.
+// Invariant: what cannot be found out becomes a check of its own, and hides no other.
+// Used by doctor.
+import { Effect, Option } from "effect"
+import { networkChecks, networkPolicies, nothingStarted, provesIsolation } from "../../core/doctor.ts"
+import { serverTargets } from "../../core/network/pool-server.ts"
+import { resolve, type ResolvedConfig } from "../../core/resolve/resolve.ts"
+import { appVersion } from "../../schema/values/values.ts"
+import type { Answer } from "../terminal/answer.ts"
+import { table } from "../terminal/table.ts"
+import { installedValues } from "../values/installed-values.ts"
+import { givenValues } from "../values/values-flag.ts"
+import { isClosedWhole } from "./doctor-egress.ts"
+import { examineNetwork, keepProof } from "./doctor-network.ts"
+import { examineObjects } from "./doctor-objects.ts"
+import { orUnknown } from "./doctor-unknown.ts"
+
+export interface Examination {
+  readonly name: string
+  readonly namespace: string
+  /** Paths of values files; if there are none, the values in the controller's ConfigMap are used. */
+  readonly values: ReadonlyArray<string>
+  readonly noPods: boolean
+}
+
+const apiServer = [{ address: "kubernetes.default.svc", port: 443 }]
+
+const examineTraffic = Effect.fnUntraced(function*(config: ResolvedConfig) {
+  const isClosedElsewhere = yield* isClosedWhole(config)
+  const found = yield* Effect.scoped(examineNetwork(config, [...apiServer, ...serverTargets(config)]))
+  const checks = Option.isNone(found) ? [nothingStarted(config)] : networkChecks(config, found.value, apiServer, isClosedElsewhere)
+  return [...checks, ...yield* Effect.as(keepProof(config, provesIsolation(checks)), []).pipe(orUnknown("the proof of isolation"))]
+})
+
+export const examine = Effect.fn("examine")(function*({ name, namespace, noPods, values }: Examination) {
+  const given = yield* values.length > 0
+    ? givenValues(values)
+    : installedValues(name, namespace, "give --name and --namespace of the installation, or its values with --values")
+  const config = resolve(given, { name, namespace, version: appVersion })
+  const checks = [...yield* examineObjects(config), ...noPods ? [] : yield* examineTraffic(config).pipe(orUnknown(networkPolicies))]
+  return {
+    document: { installation: { name: config.name, namespace }, checks },
+    lines: table(["OUTCOME", "CHECK", "WHAT WAS FOUND"], checks.map(({ message, name, outcome }) => [outcome, name, message]))
+  } satisfies Answer
+})

@@ -1,0 +1,22 @@
+// Parses the names of variables, and `--var key=value`.
+// Invariant: a key is the name of a variable; a value is all that follows the first "=".
+// Used by run and vars.
+import { Result } from "effect"
+
+/** A variable as it was typed. core/text/hcl decides whether its value is text or an HCL expression. */
+export interface GivenVariable {
+  readonly key: string
+  readonly value: string
+}
+
+const name = /^[A-Za-z_][-A-Za-z0-9_]*$/u
+
+export const isVariableName = (given: string): boolean => name.test(given)
+
+export const givenVariable = (given: string): Result.Result<GivenVariable, string> => {
+  const at = given.indexOf("=")
+  const key = given.slice(0, at)
+  if (at < 1) return Result.fail(`--var takes key=value, not ${JSON.stringify(given)}`)
+  if (!isVariableName(key)) return Result.fail(`--var ${key}: a variable's name has letters, digits, "-" and "_" only`)
+  return Result.succeed({ key, value: given.slice(at + 1) })
+}

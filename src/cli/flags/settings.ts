@@ -1,0 +1,138 @@
+// Where the server and the cluster are and how to log in: the flags that several commands share, and the environment behind them.
+// Invariant: a token comes from the environment or a file, never from the command line, where other users of the machine would see it.
+// Used by the commands that people type.
+import { Config, Effect, FileSystem, Option, Redacted, Schema } from "effect"
+import { Flag } from "effect/cli"
+import { resolve } from "node:path"
+import { ObjectName } from "../../schema/names.ts"
+import { Namespace } from "../../schema/values/value.ts"
+import { BadInput } from "../terminal/failure.ts"
+
+export const toggle = (name: string, description: string) =>
+  Flag.Boolean(name).pipe(Flag.withDefault(false), Flag.withoutNegation, Flag.withDescription(description))
+
+const Given = Schema.String.check(Schema.isMinLength(1, { expected: "a path; an empty one would be the directory this runs in" }))
+
+/** Returns a flag whose value is a path, made absolute. The flag does not check that the path can be read. */
+export const pathFlag = (name: string) => Flag.String(name).pipe(Flag.withSchema(Given), Flag.map((given) => resolve(given)))
+
+/** Returns a flag for a file to read; `-` is standard input, as in kubectl and helm. */
+export const inputFlag = (name: string) =>
+  Flag.String(name).pipe(Flag.withSchema(Given), Flag.map((given) => given === "-" ? "/dev/stdin" : resolve(given)))
+
+/** Returns a flag for a port to listen on; 0 takes a free one. */
+export const portFlag = (name: string) =>
+  Flag.Int(name).pipe(
+    Flag.withSchema(Schema.Int.check(Schema.isBetween({ minimum: 0, maximum: 65_535 }, { expected: "a port, 0 to 65535" })))
+  )
+
+export const serverFlags = {
+  url: Flag.String("url").pipe(
+    Flag.withMetavar("URL"),
+    Flag.optional,
+    Flag.withDescription("The server; by default what AGENT_JOB_URL says.")
+  ),
+  tokenFile: Flag.Path("token-file", { pathType: "either" }).pipe(
+    Flag.withMetavar("FILE"),
+    Flag.optional,
+    Flag.withDescription("A file with the user token; by default AGENT_JOB_TOKEN is the token.")
+  )
+}
+
+/** The flag for a namespace, as kubectl and helm have it. What it names, and whether it may be left out, is each command's own. */
+export const namespaceFlag = Flag.String("namespace").pipe(Flag.withAlias("n"), Flag.withMetavar("NAME"))
+
+/** The namespace where the shipped values put AgentTasks. */
+export const usualTaskNamespace = "agent-job-tasks"
+
+export const clusterFlags = {
+  context: Flag.String("context").pipe(
+    Flag.withMetavar("NAME"),
+    Flag.optional,
+    Flag.withDescription("A context of the kubeconfig (KUBECONFIG); by default the current one.")
+  ),
+  namespace: namespaceFlag.pipe(
+    Flag.withDefault(usualTaskNamespace),
+    Flag.withDescription(`Where the AgentTasks are; ${usualTaskNamespace} by default.`)
+  )
+}
+
+/** Flags that say which installation is meant. */
+export const installationFlags = {
+  name: Flag.String("name").pipe(
+    Flag.withSchema(ObjectName),
+    Flag.withMetavar("NAME"),
+    Flag.withDefault("agent-job"),
+    Flag.withDescription("The name of the installation.")
+  ),
+  namespace: namespaceFlag.pipe(
+    Flag.withSchema(Namespace),
+    Flag.withDefault("agent-job"),
+    Flag.withDescription("Its namespace.")
+  )
+}
+
+export const noColor = toggle("no-color", "No colours; NO_COLOR=1 does the same.")
+
+export interface ServerFlags {
+  readonly url: Option.Option<string>
+  readonly tokenFile: Option.Option<string>
+}
+export interface ClusterFlags {
+  readonly context: Option.Option<string>
+  readonly namespace: string
+}
+
+export interface Connection {
+  /** The server's address, without a slash at its end. */
+  readonly url: string
+  readonly token: Option.Option<Redacted.Redacted>
+}
+
+const withPassword = new BadInput({
+  message: "The address of the server has a user or a password in it; leave them out: a token is given by itself, as --help says."
+})
+
+/** Returns the address without a slash at its end. Fails if it is unusable; the message never repeats one that may have a password. */
+export const checkedUrl = (given: string): Effect.Effect<string, BadInput> => {
+  const url = URL.canParse(given) ? new URL(given) : undefined
+  if (url === undefined || !/^https?:$/u.test(url.protocol)) {
+    return Effect.fail(
+      given.includes("@")
+        ? withPassword
+        : new BadInput({ message: `${JSON.stringify(given)} is not the address of a server; write it like http://127.0.0.1:8080.` })
+    )
+  }
+  return url.username === "" && url.password === "" ? Effect.succeed(given.replace(/\/+$/u, "")) : Effect.fail(withPassword)
+}
+
+const noServer = new BadInput({
+  message: "No server is named; set AGENT_JOB_URL or --url, such as http://127.0.0.1:8080 (after `make run`: eval \"$(make -s env)\")."
+})
+
+/** Reports whether the token has a character that no HTTP header can carry, such as a line break. */
+const isUnusable = (token: Redacted.Redacted) => /[^\t\u0020-\u007e\u0080-\u00ff]/u.test(Redacted.value(token))
+
+const tokenOf = (path: string) =>
+  FileSystem.FileSystem.use((files) => files.readFileString(path)).pipe(
+    Effect.mapError(() => new BadInput({ message: `Cannot read the token file ${path}; check its name and that you may read it.` })),
+    Effect.map((text) => Redacted.make(text.trim()))
+  )
+
+/** Returns the server's address and the token. Fails if no server is named or one of the two is unusable. Does not ask the server yet. */
+export const connection = Effect.fn("connection")(function*({ tokenFile, url }: ServerFlags) {
+  const environment = yield* Config.all({
+    url: Config.option(Config.String("AGENT_JOB_URL")),
+    token: Config.option(Config.Redacted("AGENT_JOB_TOKEN"))
+  })
+  const given = Option.orElse(url, () => environment.url)
+  if (Option.isNone(given)) return yield* noServer
+  const token = Option.isSome(tokenFile) ? Option.some(yield* tokenOf(tokenFile.value)) : environment.token
+  if (Option.exists(token, isUnusable)) {
+    const place = Option.match(tokenFile, { onNone: () => "AGENT_JOB_TOKEN", onSome: (path) => `The token file ${path}` })
+    return yield* new BadInput({
+      message: `${place} has a line break or another character that no token can have; let it have the token alone.`
+    })
+  }
+  return { url: yield* checkedUrl(given.value), token } satisfies Connection
+})

@@ -1,0 +1,64 @@
+// Asks a person before a plan is applied, and approves or discards the run by the answer. Stops asking when the run is decided elsewhere.
+// Invariant: only the answer "yes" applies the plan; any other answer discards it, and no answer leaves the run as it is.
+// Used by run.
+import { Data, Duration, Effect, Option, Schedule } from "effect"
+import type { RunView } from "../../schema/api/run.ts"
+import { ServerClient } from "../server/server-client.ts"
+import { Screen } from "../terminal/screen.ts"
+import { patiently } from "./follow-run.ts"
+import { question } from "./summary.ts"
+
+type Decision = Data.TaggedEnum<{ Yes: {}; No: {}; Nobody: {}; Elsewhere: { readonly run: RunView } }>
+const Decision = Data.taggedEnum<Decision>()
+
+const lookEvery = Duration.seconds(2)
+
+const askPerson = (run: RunView) =>
+  Effect.gen(function*() {
+    const screen = yield* Screen
+    if (!screen.interactive) return Decision.Nobody()
+    return Option.match(yield* screen.ask(question(run)), {
+      onNone: () => Decision.Nobody(),
+      onSome: (typed) => typed.trim() === "yes" ? Decision.Yes() : Decision.No()
+    })
+  })
+
+/** Polls the run until it is no longer planned, because somebody decided elsewhere. */
+const elsewhere = (run: RunView) =>
+  Effect.gen(function*() {
+    const server = yield* ServerClient
+    return yield* server.run(run.id).pipe(
+      // retries silently, because a message would overwrite the question
+      Effect.retry({ while: ({ _tag }) => _tag === "ServerUnreachable", schedule: Schedule.spaced(lookEvery) }),
+      Effect.repeat({ while: ({ status }) => status === "planned", schedule: Schedule.spaced(lookEvery) }),
+      Effect.map((run) => Decision.Elsewhere({ run })),
+      Effect.catch(() => Effect.never) // the request that follows the answer meets the same error, and reports it
+    )
+  })
+
+/**
+ * Returns the run after the decision, or as it was if nobody answered. `approving` runs before the approval is sent, because the apply may
+ * start even if the server's response is lost.
+ */
+export const decide = Effect.fn("decide")(function*(run: RunView, approving: Effect.Effect<unknown>) {
+  const screen = yield* Screen
+  const server = yield* ServerClient
+  const decision = yield* screen.interactive ? Effect.raceFirst(askPerson(run), elsewhere(run)) : askPerson(run)
+  switch (decision._tag) {
+    case "Nobody":
+      return run
+    case "Elsewhere": {
+      yield* screen.step(decision.run.status === "discarded" ? "Discarded elsewhere" : "Decided elsewhere")
+      return decision.run
+    }
+    case "Yes": {
+      yield* approving
+      yield* patiently(server.approve(run.id, run.planSha256))
+      return yield* patiently(server.run(run.id))
+    }
+    case "No": {
+      yield* patiently(server.act(run.id, "discard"))
+      return yield* patiently(server.run(run.id))
+    }
+  }
+})

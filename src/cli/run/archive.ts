@@ -1,0 +1,177 @@
+// Packs a directory into the tar.gz that a run starts from. The same content gives the same bytes: sorted entries, no times, no owners.
+// Invariant: nothing from outside of the directory gets in; a link that leads out is an error that names it.
+// Used by run.
+import { Effect, Stream } from "effect"
+import { Tar } from "effect/encoding"
+import { lstat, readdir, readFile, readlink, realpath, stat } from "node:fs/promises"
+import { basename, dirname, isAbsolute, join, normalize, resolve, sep } from "node:path"
+import { constants, createGzip } from "node:zlib"
+import { BadInput } from "../terminal/failure.ts"
+import { type IgnoreRules, ignoreRules } from "./ignore-rules.ts"
+
+/** `path` is relative with "/" between its parts; `mode` has the permission bits. */
+export type Entry =
+  | { readonly type: "file"; readonly path: string; readonly mode: number; readonly sizeBytes: number }
+  | { readonly type: "directory"; readonly path: string }
+  | { readonly type: "link"; readonly path: string; readonly target: string }
+
+export interface Archive {
+  readonly bytes: Uint8Array
+  readonly files: number
+  /** Total size of the files, before compression. */
+  readonly contentBytes: number
+}
+
+/** The largest archive, compressed: larger than any real configuration, and small enough to harm neither this program nor the server. */
+const maxArchiveBytes = 100 * 1024 * 1024
+
+const configuration = /\.(?:tf|tofu)(?:\.json)?$/u
+
+const problemOf = (error: unknown): string => {
+  const code = error instanceof Error && "code" in error ? error.code : undefined
+  return code === "EACCES" || code === "EPERM"
+    ? "permission denied"
+    : code === "ENOENT"
+    ? "it vanished while it was read"
+    : error instanceof Error
+    ? error.message
+    : String(error)
+}
+
+const reading = <A>(path: string, read: () => Promise<A>) =>
+  Effect.tryPromise({
+    try: read,
+    catch: (error) => new BadInput({ message: `Cannot read ${path}: ${problemOf(error)}; correct that, or name it in .terraformignore.` })
+  })
+
+/** Reports whether the target of the link at `path`, resolved from the link's directory, stays under the root. */
+export const staysInside = (path: string, target: string): boolean => {
+  const lands = normalize(join(dirname(path), target))
+  return !isAbsolute(target) && lands !== ".." && !lands.startsWith(`..${sep}`)
+}
+
+const leadsOut = (path: string, target: string) =>
+  new BadInput({
+    message: `${path} is a link to ${target}, outside of the directory; put a copy in its place, or name it in .terraformignore.`
+  })
+
+/** Fails when a link leads out of the root. A target that exists must be inside also after every link on the way to it is followed. */
+const checkLink = Effect.fnUntraced(function*(root: string, path: string, target: string) {
+  if (!staysInside(path, target)) return yield* leadsOut(path, target)
+  const real = yield* Effect.option(Effect.tryPromise(() => realpath(join(root, path))))
+  if (real._tag === "Some" && real.value !== root && !real.value.startsWith(root + sep)) return yield* leadsOut(path, target)
+})
+
+/** Returns the entries of the archive in the order of their names, each directory before its content. */
+const entriesOf = (root: string, rules: IgnoreRules, directory = ""): Effect.Effect<ReadonlyArray<Entry>, BadInput> =>
+  Effect.gen(function*() {
+    const found = yield* reading(directory || root, () => readdir(join(root, directory), { withFileTypes: true }))
+    const perEntry = found.toSorted((a, b) => a.name < b.name ? -1 : 1).map(Effect.fnUntraced(function*(entry) {
+      const path = directory === "" ? entry.name : `${directory}/${entry.name}`
+      const excluded = rules.excludes(path, entry.isDirectory())
+      if (entry.isDirectory()) {
+        const below = rules.prunes(path) ? [] : yield* entriesOf(root, rules, path)
+        return excluded ? below : [{ type: "directory", path }, ...below] satisfies ReadonlyArray<Entry>
+      }
+      if (excluded) return []
+      if (entry.isSymbolicLink()) {
+        const target = yield* reading(path, () => readlink(join(root, path)))
+        yield* checkLink(root, path, target)
+        return [{ type: "link", path, target }] satisfies ReadonlyArray<Entry>
+      }
+      if (!entry.isFile()) {
+        return yield* new BadInput({ message: `${path} is neither a file, a directory nor a link; name it in .terraformignore.` })
+      }
+      const { mode, size } = yield* reading(path, () => lstat(join(root, path)))
+      return [{ type: "file", path, mode: mode & 0o100 ? 0o755 : 0o644, sizeBytes: size }] satisfies ReadonlyArray<Entry>
+    }))
+    return (yield* Effect.all(perEntry)).flat()
+  })
+
+const tarEntry = Effect.fnUntraced(function*(root: string, entry: Entry) {
+  switch (entry.type) {
+    case "directory":
+      return Tar.directory(entry.path)
+    case "link":
+      return Tar.symlink(entry.path, entry.target)
+    case "file":
+      return Tar.file(entry.path, yield* reading(entry.path, () => readFile(join(root, entry.path))), { mode: entry.mode })
+  }
+})
+
+const tooLarge = (directory: string) =>
+  new BadInput({
+    message: `${directory} is more than ${
+      maxArchiveBytes / 1024 / 1024
+    } MB even when compressed; name what a run does not need in .terraformignore, beginning with downloads and build outputs.`
+  })
+
+/** Compresses at the fastest level, as other clients of this API do, because the network is faster than a better compression. */
+const compressed = (directory: string, tar: Stream.Stream<Uint8Array, BadInput | Tar.TarError>) =>
+  Effect.gen(function*() {
+    const gzip = createGzip({ level: constants.Z_BEST_SPEED })
+    const chunks: Array<Uint8Array> = []
+    let size = 0
+    gzip.on("data", (chunk: Uint8Array) => {
+      chunks.push(chunk)
+      size += chunk.length
+    })
+    const write = (bytes: Uint8Array) => Effect.callback<void>((resume) => void gzip.write(bytes, () => resume(Effect.void)))
+    yield* Stream.runForEach(tar, (bytes) =>
+      Effect.andThen(write(bytes), () => size > maxArchiveBytes ? Effect.fail(tooLarge(directory)) : Effect.void))
+    yield* Effect.callback<void>((resume) => {
+      gzip.once("end", () =>
+        resume(Effect.void))
+      gzip.end()
+    })
+    return Buffer.concat(chunks)
+  })
+
+const noConfiguration = (directory: string) =>
+  new BadInput({
+    message: `There is no configuration in ${directory}: no file there ends in .tf or .tofu; name the directory that has them.`
+  })
+
+const rootOf = (directory: string) =>
+  Effect.tryPromise({
+    try: async () => ({ root: await realpath(directory), is: await stat(directory) }),
+    catch: (error) =>
+      new BadInput({
+        message: error instanceof Error && "code" in error && error.code === "ENOENT"
+          ? `There is no directory ${directory}; name the one that has the configuration.`
+          : `Cannot read ${directory}: ${problemOf(error)}; name a directory that you may read.`
+      })
+  })
+
+const rulesIn = (text: string) =>
+  Effect.mapError(Effect.fromResult(ignoreRules(text)), ({ line, rule }) =>
+    new BadInput({
+      message:
+        `.terraformignore:${line}: ${rule} cannot be used as a rule: a range such as [a-z] goes from the lower to the higher character; correct that line.`
+    }))
+
+/** Packs the directory. Fails if it is no directory, has no configuration, holds something that cannot be archived, or is too large. */
+export const archiveOf = Effect.fn("archiveOf")(function*(directory: string) {
+  const { is, root } = yield* rootOf(directory)
+  if (!is.isDirectory()) {
+    return yield* new BadInput({ message: `${directory} is not a directory; name the one that has the configuration.` })
+  }
+  const ignore = yield* Effect.orElseSucceed(Effect.tryPromise(() => readFile(join(root, ".terraformignore"), "utf8")), () => "")
+  const entries = yield* entriesOf(root, yield* rulesIn(ignore))
+  const files = entries.filter((entry) => entry.type === "file")
+  if (!files.some(({ path }) => !path.includes("/") && configuration.test(path))) return yield* noConfiguration(directory)
+  const tar = Stream.fromIterable(entries).pipe(Stream.mapEffect((entry) => tarEntry(root, entry)), Stream.pipeThroughChannel(Tar.encode()))
+  const bytes = yield* compressed(directory, tar).pipe(
+    Effect.catchTag(
+      "TarError",
+      ({ message }) =>
+        Effect.fail(
+          new BadInput({ message: `Cannot archive ${directory}: ${message}; rename that entry, or name it in .terraformignore.` })
+        )
+    )
+  )
+  return { bytes, files: files.length, contentBytes: files.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0) } satisfies Archive
+})
+
+/** Returns the last part of the directory's absolute path, so that "." has a name too. */
+export const nameOfDirectory = (directory: string): string => basename(resolve(directory))

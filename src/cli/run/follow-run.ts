@@ -1,0 +1,111 @@
+// Shows one step of a run as it happens: why it waits, then its log as it grows, until the run has left the step.
+// Invariant: every byte of the log is shown once, even if following stops and is resumed.
+// Used by run, logs and cancel.
+import { Clock, Context, Duration, Effect, Schedule } from "effect"
+import type { Step } from "../../core/run/run-machine.ts"
+import type { RunView } from "../../schema/api/run.ts"
+import { ServerClient } from "../server/server-client.ts"
+import type { ServerFailure } from "../terminal/failure.ts"
+import { type LogText, logText } from "../terminal/log-text.ts"
+import { Screen } from "../terminal/screen.ts"
+import { stageOf, stepIsOver, waiting } from "./summary.ts"
+
+/** How far the log of a step has been shown. */
+export interface Followed {
+  readonly step: Step
+  readonly text: LogText
+  /** How many bytes of the log were read, including its frame. */
+  offset: number
+  /** The line to print before the first text, if any. */
+  readonly heading: string | undefined
+  /** Whether any text was shown yet. */
+  begun: boolean
+  /** The run as it was seen last. */
+  run: RunView | undefined
+}
+
+/** Returns the log of a step with nothing shown yet. The log of an apply begins with three lines that stock clients expect and drop. */
+export const follow = (step: Step, colours: boolean, heading?: string): Followed => ({
+  step,
+  text: logText(colours, step === "apply" ? 3 : 0),
+  offset: 0,
+  heading,
+  begun: false,
+  run: undefined
+})
+
+/**
+ * How many seconds the server may hold a request for more of the log: twice as long after each that brought nothing. The first are short,
+ * because only the view of the run tells why a stage has not begun.
+ */
+const hold = { shortest: 1, longest: 20 }
+/** How many milliseconds to pause after a look that brought nothing: twice as long after each while the step has no stage. */
+const pause = { shortest: 200, longest: 2000 }
+/** How long to wait for the end of a log once its step is over. */
+const graceForEnd = Duration.seconds(3)
+/** How often a request is retried while the server gives no usable answer, and at most how many times. */
+export const Patience = Context.Reference<{ readonly every: Duration.Duration; readonly times: number }>("agent-job/cli/Patience", {
+  defaultValue: () => ({ every: Duration.seconds(2), times: 60 })
+})
+
+/** Retries a call while the server gives no usable answer, for two minutes by default: long enough for the server to restart. */
+export const patiently = Effect.fnUntraced(function*<A>(call: Effect.Effect<A, ServerFailure>) {
+  const { every, times } = yield* Patience
+  const screen = yield* Screen
+  return yield* call.pipe(
+    Effect.tapErrorTag("ServerUnreachable", ({ detail }) => screen.status(`No usable answer from the server (${detail}); trying again`)),
+    Effect.retry({ while: (error) => error._tag === "ServerUnreachable", schedule: Schedule.spaced(every), times })
+  )
+})
+
+/**
+ * Shows the part of the log that was not shown yet, until nothing more comes for `waitSeconds`. If it may wait, it also stops at the byte
+ * that ends the log, and returns true then.
+ */
+export const showLog = Effect.fnUntraced(function*(followed: Followed, logUrl: string, waitSeconds: number) {
+  const screen = yield* Screen
+  const server = yield* ServerClient
+  while (true) {
+    const bytes = yield* patiently(server.log(logUrl, followed.offset, waitSeconds))
+    if (bytes.length === 0) return false
+    followed.offset += bytes.length
+    const text = followed.text.push(bytes)
+    if (!followed.begun && text !== "") {
+      followed.begun = true
+      if (followed.heading !== undefined) yield* screen.step(followed.heading)
+    }
+    yield* screen.text(text)
+    if (waitSeconds > 0 && followed.text.ended()) return true
+  }
+})
+
+/** Follows a step to its end, and returns the run as it is then. */
+export const followStep = Effect.fn("followStep")(
+  function*(runId: string, followed: Followed): Effect.fn.Return<RunView, ServerFailure, Screen | ServerClient> {
+    const screen = yield* Screen
+    const server = yield* ServerClient
+    const { step, text } = followed
+    let overSince: number | undefined
+    let [holdSeconds, pauseMillis] = [hold.shortest, pause.shortest]
+    while (true) {
+      const run = yield* patiently(server.run(runId))
+      followed.run = run
+      const stage = stageOf(run, step)
+      const over = stepIsOver(run, step)
+      if (!over && !followed.begun) yield* screen.status(waiting(run, step))
+      const ended = stage !== undefined && (yield* showLog(followed, stage.logUrl, over ? 0 : holdSeconds))
+      if (over) {
+        const now = yield* Clock.currentTimeMillis
+        overSince ??= now
+        if (text.ended() || stage === undefined || now - overSince >= Duration.toMillis(graceForEnd)) {
+          yield* screen.text(text.rest())
+          return run
+        }
+      }
+      if (ended) continue
+      yield* Effect.sleep(Duration.millis(pauseMillis))
+      pauseMillis = stage === undefined ? Math.min(2 * pauseMillis, pause.longest) : pause.shortest
+      holdSeconds = stage === undefined ? hold.shortest : Math.min(2 * holdSeconds, hold.longest)
+    }
+  }
+)

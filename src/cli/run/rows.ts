@@ -1,0 +1,124 @@
+// Runs, their stages, workspaces, variables and AgentTasks as rows of tables.
+// Pure: the time is an argument.
+// Used by get and vars.
+import { Option } from "effect"
+import { rescueAdvice } from "../../core/run/state-doubt.ts"
+import type { AuditEntry, AuditList } from "../../schema/api/audit.ts"
+import type { RunView, StageView } from "../../schema/api/run.ts"
+import type { AgentTask } from "../../schema/task/agent-task.ts"
+import type { WorkspaceRow, WorkspaceVariable } from "../server/server-client.ts"
+import { age, elapsed } from "../terminal/elapsed.ts"
+import { fit, table } from "../terminal/table.ts"
+import { leftOver } from "./left-over.ts"
+import { shortChanges } from "./summary.ts"
+
+const widestReason = 60
+
+/**
+ * Returns why the run waits, or why it ended as it did, for one cell. If a state in doubt is the reason, or the run left one, this is the
+ * command that settles it.
+ */
+const reasonOf = ({ failure, inDoubt, queue, stages, status, workspace }: RunView): string => {
+  if (status === "planned") return "waits for a decision"
+  if (queue?.reason === "StateRescuePending" || inDoubt === true) return `agent-job state rescue ${workspace}`
+  return fit(queue?.message ?? failure ?? stages.at(-1)?.result?.reason ?? stages.at(-1)?.reason ?? "", widestReason)
+}
+
+export const runTable = (runs: ReadonlyArray<RunView>, now: number): ReadonlyArray<string> =>
+  table(
+    ["RUN", "WORKSPACE", "STATUS", "CHANGES", "AGE", "REASON"],
+    runs.map((run) => [run.id, run.workspace, run.status, shortChanges(run.changes), age(run.createdAt, now), reasonOf(run)])
+  )
+
+const lasted = ({ finishedAt, startedAt }: StageView, now: number): string =>
+  startedAt === undefined ? "" : elapsed((finishedAt === undefined ? now : Date.parse(finishedAt)) - Date.parse(startedAt))
+
+/** Returns one run: first its own lines, then its stages, then what they left behind. */
+export const runDetails = (run: RunView, now: number): ReadonlyArray<string> => [
+  `${run.id}   workspace ${run.workspace}   ${run.status}${run.cancelAsked && !run.final ? ", to be cancelled" : ""}   ${
+    age(run.createdAt, now)
+  } ago`,
+  ...(run.changes === undefined
+    ? []
+    : [`Changes: ${run.changes.add} to add, ${run.changes.change} to change, ${run.changes.destroy} to destroy`]),
+  ...(run.planSha256 === undefined ? [] : [`Seal: ${run.planSha256}`]),
+  ...(run.approval === undefined ? [] : [`Approved: by ${run.approval.by}, ${age(run.approval.at, now)} ago`]),
+  ...(run.stoppedBy === undefined ? [] : [`${run.status === "discarded" ? "Discarded" : "Cancelled"}: by ${run.stoppedBy}`]),
+  ...(run.cancelAsked && !run.final
+    ? [
+      `Stops: once its state is safe. Only if its AgentTask is gone (see agent-job get tasks), end it with: agent-job cancel ${run.id} --force`
+    ]
+    : []),
+  ...(run.queue === undefined ? [] : [`Waits: ${run.queue.message}`]),
+  ...(run.failure === undefined ? [] : [`Failed: ${run.failure}`]),
+  ...(run.inDoubt === true && run.failure?.includes(rescueAdvice(run.workspace)) !== true
+    ? [`In doubt: what it left; ${rescueAdvice(run.workspace)}`]
+    : []),
+  ...(run.removedAt === undefined ? [] : [`Its archive and logs were removed ${age(run.removedAt, now)} ago, as it is old.`]),
+  ...(run.stages.length === 0 ? [] : [
+    "",
+    ...table(
+      ["STAGE", "STATUS", "CONTROLLER", "TOOK", "REASON"],
+      run.stages.map((
+        stage
+      ) => [
+        stage.attempt === 1 ? stage.stage : `${stage.stage} ${stage.attempt}`,
+        stage.status,
+        stage.agent ?? "",
+        lasted(stage, now),
+        stage.result?.reason ?? stage.reason ?? ""
+      ])
+    )
+  ]),
+  ...run.stages.flatMap(({ effects }) => effects === undefined ? [] : ["", ...leftOver(effects)])
+]
+
+/** Returns the audit trail: whose token was used when, and what was done with it. */
+export const auditTable = (entries: ReadonlyArray<AuditEntry>): ReadonlyArray<string> =>
+  table(
+    ["SEQ", "AT", "WHO", "ACTION", "OBJECT", "REQUEST"],
+    entries.map(({ action, at, kind, name, object, requestId, seq }) => [String(seq), at, `${kind} ${name}`, action, object, requestId])
+  )
+
+/** Returns a part of the trail, of the workspace or run `name` if there is one, and the command that shows what is older. */
+export const auditLines = ({ entries, older }: AuditList, name: Option.Option<string>): ReadonlyArray<string> => {
+  const of = Option.match(name, { onNone: () => "", onSome: (one) => ` ${one}` })
+  return [
+    ...(entries.length === 0 ? ["There are no such entries."] : auditTable(entries)),
+    ...(older === undefined ? [] : [`Older entries: agent-job get audit${of} --before ${older}`])
+  ]
+}
+
+/** Returns the workspaces, each with the run that holds it and with the command that settles what is in doubt of its state. */
+export const workspaceTable = (workspaces: ReadonlyArray<WorkspaceRow>, now: number): ReadonlyArray<string> =>
+  table(
+    ["WORKSPACE", "RUN", "AGE", "IN DOUBT"],
+    workspaces.map(({ createdAt, inDoubt, name, run }) => [
+      name,
+      run ?? "",
+      age(createdAt, now),
+      inDoubt === true ? `agent-job state rescue ${name}` : ""
+    ])
+  )
+
+/** Returns a value for one cell. A value with control characters, such as line breaks, is written as JSON, so that it takes one line. */
+const valueCell = ({ value }: WorkspaceVariable): string =>
+  value === null ? "(sensitive)" : fit(/^[^\p{Cc}]*$/u.test(value) ? value : JSON.stringify(value), widestReason)
+
+export const variableTable = (variables: ReadonlyArray<WorkspaceVariable>): ReadonlyArray<string> =>
+  table(["NAME", "KIND", "VALUE"], variables.map((variable) => [variable.key, variable.category, valueCell(variable)]))
+
+/** Returns AgentTasks with the columns that kubectl shows. */
+export const taskTable = (tasks: ReadonlyArray<AgentTask>, now: number): ReadonlyArray<string> =>
+  table(
+    ["NAME", "WORKSPACE", "STAGE", "PHASE", "CHANGES", "REASON", "AGE"],
+    tasks.map(({ metadata, spec, status }) => [
+      metadata.name,
+      spec.workspace,
+      spec.stage,
+      status.phase ?? "",
+      status.changes ?? "",
+      status.reason ?? "",
+      age(metadata.creationTimestamp, now)
+    ])
+  )

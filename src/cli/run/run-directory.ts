@@ -1,0 +1,192 @@
+// Takes a directory through a whole run on the server: upload, plan, approval, apply, outputs. Shows each as it happens.
+// Invariant: only a plan that was approved is applied: by the answer to the question, by --auto-approve or elsewhere.
+// Used by run.
+import { Effect, Fiber, Option } from "effect"
+import { inWords } from "../../core/run/run-machine.ts"
+import { expressionOf } from "../../core/text/hcl.ts"
+import { isRunStatus, type RunView } from "../../schema/api/run.ts"
+import type { GivenVariable } from "../flags/run-variables.ts"
+import { type NewRun, type Output, ServerClient } from "../server/server-client.ts"
+import { counted } from "../terminal/counted.ts"
+import { Cancelled, Failed, MaybeStarted, type ServerFailure, type ServerRefused, type ServerUnreachable } from "../terminal/failure.ts"
+import { Screen } from "../terminal/screen.ts"
+import { decide } from "./approval.ts"
+import { archiveOf } from "./archive.ts"
+import { follow, type Followed, followStep, patiently } from "./follow-run.ts"
+import { onInterrupt, onInterruptedStart } from "./interrupt.ts"
+import { applySummary, approvalHint, failure, nextSteps, outputLines, planSummary, size } from "./summary.ts"
+
+export interface RunRequest {
+  readonly directory: string
+  readonly workspace: string
+  readonly autoApprove: boolean
+  readonly destroy: boolean
+  readonly planOnly: boolean
+  /** The engine; none: one that the runner's image has. */
+  readonly engine: NewRun["engine"]
+  readonly variables: ReadonlyArray<GivenVariable>
+  /** Whether one JSON document is printed at the end, instead of a summary for people. */
+  readonly json: boolean
+}
+
+/** What `-o json` prints, also for a run that failed or was interrupted, or whose end was not seen. */
+interface Report<Run extends { readonly id: string } = RunView> {
+  /** The run as it was seen last. */
+  readonly run: Run
+  /** The outputs of the state; null if the server did not return them. */
+  readonly outputs: ReadonlyArray<Output> | null
+  readonly stateSerial: number | null
+}
+
+/** Uploads the directory, and returns the run to ask the server for. */
+const prepared = Effect.fn("prepared")(function*({ autoApprove, destroy, directory, engine, planOnly, variables, workspace }: RunRequest) {
+  const screen = yield* Screen
+  const server = yield* ServerClient
+  const archive = yield* archiveOf(directory)
+  yield* screen.step(`Archived ${directory}: ${counted(archive.files, "file")}, ${size(archive.contentBytes)}`)
+  yield* screen.status(`Asking ${server.url}`)
+  const { created, id: workspaceId } = yield* server.ensureWorkspace(workspace)
+  if (created) yield* screen.step(`Made the workspace ${workspace}`)
+  yield* screen.status(`Uploading ${size(archive.bytes.length)}`)
+  const configurationVersionId = yield* server.upload(workspaceId, archive.bytes, { speculative: planOnly })
+  return {
+    workspaceId,
+    configurationVersionId,
+    destroy,
+    autoApply: autoApprove,
+    planOnly,
+    engine,
+    variables: variables.map(({ key, value }) => ({ key, value: expressionOf(value) }))
+  } satisfies NewRun
+})
+
+/** Starts the run and returns its id. The request is not retried, because that could start a second run. */
+const start = Effect.fn("start")(function*(wanted: NewRun, workspace: string) {
+  const server = yield* ServerClient
+  return yield* server.createRun(wanted).pipe(
+    Effect.catchTag(
+      "ServerUnreachable",
+      (error) => Effect.fail(error.hadNoEffect === true ? error : new MaybeStarted({ detail: error.detail, url: error.url, workspace }))
+    )
+  )
+})
+
+/** What an interrupt has to know: what is followed now, and whether a person is being asked. */
+interface Progress {
+  followed: Followed
+  asked: boolean
+}
+
+/** Takes the run through plan, decision and apply, and returns it as it is then. */
+const followRun = Effect.fn("followRun")(function*(runId: string, progress: Progress) {
+  const screen = yield* Screen
+  const applying = Effect.sync(() => {
+    progress.followed = { ...follow("apply", screen.colours, "Applying"), run: progress.followed.run }
+    progress.asked = false
+  })
+  const planned = yield* followStep(runId, progress.followed)
+  if (planned.status === "errored" || planned.status === "canceled") return planned
+  yield* screen.line("")
+  yield* screen.line(planSummary(planned), "bold")
+  progress.asked = true
+  const decided = planned.status === "planned" ? yield* decide(planned, applying) : planned
+  if (decided.status === "planned" || (decided.final && decided.status !== "applied")) return decided
+  yield* applying
+  return yield* followStep(runId, progress.followed)
+})
+
+const noOutputs = { outputs: [], stateSerial: null }
+
+/** Returns the call's result, or null after a message if the server does not give it: the run itself has succeeded by then. */
+const orNull = <A>(call: Effect.Effect<A, ServerFailure>, tell: (message: string) => Effect.Effect<void>) => {
+  const untold = ({ message }: ServerRefused | ServerUnreachable) => Effect.as(tell(message), null)
+  return patiently(call).pipe(Effect.catchTags({ ServerRefused: untold, ServerUnreachable: untold }))
+}
+
+const outputsOf = Effect.fnUntraced(function*({ planOnly, status }: RunView, workspaceId: string) {
+  const [screen, server] = [yield* Screen, yield* ServerClient]
+  const settled = status === "applied" || (status === "planned_and_finished" && !planOnly)
+  return settled
+    ? {
+      outputs: yield* orNull(server.outputs(workspaceId), (message) => screen.line(message)),
+      stateSerial: yield* orNull(Effect.map(server.stateSerial(workspaceId), Option.getOrNull), () => Effect.void)
+    }
+    : noOutputs
+})
+
+const print = (report: Report<{ readonly id: string }>) =>
+  Effect.flatMap(Screen, (screen) => screen.result(JSON.stringify(report, null, 2)))
+
+/**
+ * Says that the run goes on although the command ends, unless the server has said that there is no such run, and prints what is known of
+ * it. Asks the server nothing, because it has just failed to answer.
+ */
+const lostSight = Effect.fnUntraced(function*(runId: string, run: RunView | undefined, json: boolean, { _tag }: ServerFailure) {
+  const screen = yield* Screen
+  if (_tag !== "NothingThere") yield* screen.step(`${runId} goes on without this command; follow it with: agent-job logs -f ${runId}`)
+  if (json) yield* print({ run: run ?? { id: runId }, outputs: null, stateSerial: null })
+})
+
+/** Tells a person what was done, the outputs, and what to do next. */
+const tell = Effect.fnUntraced(function*({ outputs, run, stateSerial }: Report, directory: string) {
+  const screen = yield* Screen
+  if (run.status === "applied") {
+    yield* screen.line("")
+    yield* screen.line(`${applySummary(run)}${stateSerial === null ? "" : ` The state is at serial ${stateSerial}.`}`, "good")
+  }
+  if (run.status === "planned") yield* Effect.forEach(["", ...approvalHint(run)], (text) => screen.line(text))
+  if (outputs !== null && outputs.length > 0) {
+    yield* screen.line("")
+    yield* screen.line("Outputs", "bold")
+    yield* Effect.forEach(outputLines(outputs), (text) => screen.line(text))
+  }
+  const next = nextSteps(run, directory)
+  if (next.length === 0) return
+  yield* screen.line("")
+  yield* screen.line("Next", "bold")
+  yield* Effect.forEach(next, (text) => screen.line(text))
+})
+
+/** Runs the directory and prints the result. Fails with `Failed` if the run failed, with `Cancelled` if it was cancelled or discarded. */
+export const runDirectory = Effect.fn("runDirectory")(function*(request: RunRequest) {
+  const screen = yield* Screen
+  const { workspace } = request
+  const wanted = yield* prepared(request)
+  const { workspaceId } = wanted
+  const progress: Progress = { followed: follow("plan", screen.colours, "Planning"), asked: false }
+  const known = (run: RunView | undefined) =>
+    run === undefined || !request.json
+      ? Effect.void
+      : outputsOf(run, workspaceId).pipe(
+        Effect.orElseSucceed(() => ({ outputs: null, stateSerial: null })),
+        Effect.flatMap((more) => print({ run, ...more }))
+      )
+  const stop = (runId: string) => onInterrupt(runId, progress.followed, progress.asked, known)
+  const run = yield* Effect.uninterruptibleMask((restore) =>
+    Effect.gen(function*() {
+      const asked = yield* Effect.forkChild(restore(start(wanted, workspace)))
+      const runId = yield* restore(Fiber.join(asked)).pipe(Effect.onInterrupt(() => onInterruptedStart(asked, workspace, stop)))
+      yield* screen.step(`Started ${runId} in workspace ${workspace}`)
+      return yield* restore(followRun(runId, progress)).pipe(
+        Effect.onInterrupt(() => stop(runId)),
+        Effect.tapError((error) => lostSight(runId, progress.followed.run, request.json, error))
+      )
+    })
+  )
+  const report: Report = { run, ...(yield* outputsOf(run, workspaceId)) }
+  if (request.json) yield* print(report)
+  else yield* tell(report, request.directory)
+  switch (run.status) {
+    case "errored":
+      return yield* new Failed({ message: failure(run, run.timestamps.confirmed === undefined ? "plan" : "apply") })
+    case "canceled":
+      return yield* new Cancelled({ message: `${run.id} was cancelled.` })
+    case "discarded":
+      return yield* new Cancelled({ message: `${run.id} was discarded; nothing was changed.` })
+    default:
+      if (isRunStatus(run.status) || !run.final) return
+      return yield* new Failed({
+        message: `${run.id} ended as ${inWords(run.status)}, which this version of agent-job does not know; see agent-job get ${run.id}.`
+      })
+  }
+})

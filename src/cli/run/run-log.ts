@@ -1,0 +1,95 @@
+// Shows the log of a run that was started elsewhere or is over: what there is now, or all of it as it grows.
+// Used by logs.
+import { Duration, Effect, Option, Schedule } from "effect"
+import { inWords, type Step } from "../../core/run/run-machine.ts"
+import type { RunView } from "../../schema/api/run.ts"
+import { ServerClient } from "../server/server-client.ts"
+import { Failed, NothingThere } from "../terminal/failure.ts"
+import { Screen } from "../terminal/screen.ts"
+import { follow, followStep, patiently, showLog } from "./follow-run.ts"
+import { stageOf, waiting } from "./summary.ts"
+
+export interface LogRequest {
+  /** Id of the run; the newest if none. */
+  readonly run: Option.Option<string>
+  readonly workspace: Option.Option<string>
+  /** Step whose log is shown; both if none. */
+  readonly step: Option.Option<Step>
+  readonly follow: boolean
+}
+
+const lookEvery = Duration.seconds(2)
+
+const newest = Effect.fnUntraced(function*(workspace: Option.Option<string>) {
+  const [run] = yield* (yield* ServerClient).runs(workspace, 1)
+  if (run !== undefined) return run
+  const where = Option.match(workspace, { onNone: () => "", onSome: (name) => ` in workspace ${name}` })
+  return yield* new NothingThere({ message: `There is no run yet${where}; start one with: agent-job run DIR` })
+})
+
+/** Waits until the run is no longer planned, and returns it as it is then. */
+const decided = Effect.fnUntraced(function*(run: RunView) {
+  const screen = yield* Screen
+  const server = yield* ServerClient
+  if (run.status !== "planned") return run
+  yield* screen.status(`${run.id} waits for a decision: agent-job approve ${run.id}, or agent-job discard ${run.id}`)
+  return yield* patiently(server.run(run.id)).pipe(
+    Effect.repeat({ while: ({ status }) => status === "planned", schedule: Schedule.spaced(lookEvery) })
+  )
+})
+
+/** The run as it was seen last, and whether there was any log to show. */
+interface Shown {
+  readonly run: RunView
+  readonly any: boolean
+}
+
+const followAll = Effect.fnUntraced(function*(run: RunView, steps: ReadonlyArray<Step>) {
+  const screen = yield* Screen
+  let now: Shown = { run, any: false }
+  for (const step of steps) {
+    if (step === "apply") now = { ...now, run: yield* decided(now.run) }
+    if (step === "apply" && now.run.timestamps.confirmed === undefined) return now
+    const followed = follow(step, screen.colours)
+    now = { run: yield* followStep(run.id, followed), any: now.any || followed.begun }
+  }
+  return now
+})
+
+const showAll = Effect.fnUntraced(function*(run: RunView, steps: ReadonlyArray<Step>) {
+  const screen = yield* Screen
+  let any = false
+  for (const step of steps) {
+    const stage = stageOf(run, step)
+    if (stage === undefined) continue
+    const followed = follow(step, screen.colours)
+    yield* showLog(followed, stage.logUrl, 0)
+    yield* screen.text(followed.text.rest())
+    any ||= followed.begun
+  }
+  return { run, any } satisfies Shown
+})
+
+/** Shows the log; says so when there is none yet, and fails when there will be none. */
+export const showRunLog = Effect.fn("showRunLog")(function*({ follow, run: id, step, workspace }: LogRequest) {
+  const screen = yield* Screen
+  const server = yield* ServerClient
+  const asked = yield* Option.match(id, { onNone: () => newest(workspace), onSome: server.run })
+  const steps = Option.match(step, { onNone: () => ["plan", "apply"] as const, onSome: (step) => [step] })
+  const { any, run } = yield* follow ? followAll(asked, steps) : showAll(asked, steps)
+  if (any) return
+  if (run.final) {
+    const why = run.removedAt === undefined
+      ? `nothing was written to it, and the run is ${inWords(run.status)}`
+      : "it was removed, as the run is old"
+    return yield* new Failed({
+      message: `${run.id} has no ${
+        Option.match(step, {
+          onNone: () => "",
+          onSome: (step) => `${step} `
+        })
+      }log: ${why}; see agent-job get ${run.id}.`
+    })
+  }
+  yield* screen.line(`${run.id} has no ${Option.getOrElse(step, () => "plan")} log yet. ${waiting(run, "plan")}`)
+})

@@ -1,0 +1,162 @@
+// Tells in sentences what a run comes to: from its numbers and reasons, never from the engine's text.
+// Pure.
+// Used by run, get and the commands that act on a run.
+import { inWords, type Step } from "../../core/run/run-machine.ts"
+import { sentence } from "../../core/text/sentence.ts"
+import { isRunStatus, type RunView, type StageView } from "../../schema/api/run.ts"
+import { reasons } from "../../schema/task/reason.ts"
+import type { Changes } from "../../schema/task/stage-result.ts"
+import { columns } from "../terminal/table.ts"
+import { leftOver } from "./left-over.ts"
+
+/** How many characters of a seal are shown. */
+const shortSealLength = 12
+
+/** Returns the newest attempt of a step. A destroy stage belongs to the apply step. */
+export const stageOf = ({ stages }: RunView, step: Step): StageView | undefined =>
+  stages.findLast(({ stage }) => (stage === "plan") === (step === "plan"))
+
+const underWay: Readonly<Record<Step, ReadonlyArray<string>>> = { plan: ["pending", "planning"], apply: ["confirmed", "applying"] }
+
+/** Reports whether a step is over. In a status that only a newer server knows, no step is before the end of the run. */
+export const stepIsOver = ({ final, status }: RunView, step: Step): boolean =>
+  final || (isRunStatus(status) && !underWay[step].includes(status))
+
+/** "+1 ~2 -0", for a column. */
+export const shortChanges = (changes: Changes | undefined): string =>
+  changes === undefined ? "" : `+${changes.add} ~${changes.change} -${changes.destroy}`
+
+const nothing = (changes: Changes) => changes.add + changes.change + changes.destroy === 0
+
+export const planSummary = ({ changes, hasChanges, workspace }: RunView): string => {
+  if (hasChanges === false) return `No changes: ${workspace} is as its configuration says.`
+  if (changes === undefined) return "Planned."
+  return nothing(changes)
+    ? "Plan: nothing to add, change or destroy, but the state or the outputs change."
+    : `Plan: ${changes.add} to add, ${changes.change} to change, ${changes.destroy} to destroy.`
+}
+
+export const applySummary = (run: RunView): string => {
+  const changes = stageOf(run, "apply")?.result?.changes ?? run.changes
+  return changes === undefined ? "Applied." : `Applied: ${changes.add} added, ${changes.change} changed, ${changes.destroy} destroyed.`
+}
+
+const unpointed = (text: string) => text.replace(/[.\s]*$/u, "")
+
+const adviceFor = (reason: string | undefined): string | undefined => Object.entries(reasons).find(([name]) => name === reason)?.[1]
+
+/** Returns why a step failed: what the worker or controller says, what its reason means, and what the stage left behind. */
+export const failure = (run: RunView, step: Step): string => {
+  const stage = stageOf(run, step)
+  const reason = stage?.result?.reason ?? stage?.reason
+  const said = stage?.result?.message ?? stage?.message ?? run.failure
+  const advice = adviceFor(reason)
+  return [
+    said === undefined ? `The ${step} of ${run.id} failed.` : `The ${step} of ${run.id} failed: ${sentence(said)}`,
+    ...(advice === undefined || said === advice ? [] : [`${reason}: ${advice}`]),
+    ...(stage?.effects === undefined ? [] : leftOver(stage.effects))
+  ].join("\n")
+}
+
+/** Returns why a step has not begun, such as its place in the queue or what keeps its Pod from starting, or else that it runs. */
+export const waiting = (run: RunView, step: Step): string => {
+  const stage = stageOf(run, step)
+  if (run.cancelAsked) return "Stopping"
+  if (run.queue !== undefined) {
+    return `${unpointed(run.queue.message)}${run.queue.position > 1 ? ` (number ${run.queue.position} in line)` : ""}`
+  }
+  if (stage?.message !== undefined && stage.status !== "running") return unpointed(stage.message)
+  switch (stage?.status) {
+    case "running":
+      return step === "plan" ? "Planning" : "Applying"
+    case "offered":
+      return `A controller has taken the ${step}; its Pod is starting`
+    default:
+      return `Waiting for a controller to take the ${step}`
+  }
+}
+
+const value = (output: unknown): string => {
+  const short = JSON.stringify(output)
+  return short !== undefined && short.length <= 80 ? short : JSON.stringify(output, null, 2) ?? "null"
+}
+
+/** Returns lines of "name = value"; sensitive values stay hidden. */
+export const outputLines = (
+  outputs: ReadonlyArray<{ readonly name: string; readonly sensitive: boolean; readonly value: unknown }>
+): ReadonlyArray<string> => {
+  const names = columns(outputs.map(({ name }) => [name, ""]), " ")
+  const width = Math.max(...outputs.map(({ name }) => name.length))
+  return outputs.flatMap((output, index) =>
+    `  ${(names[index] ?? output.name).padEnd(width)} = ${output.sensitive ? "(sensitive)" : value(output.value).replaceAll("\n", "\n  ")}`
+      .split("\n")
+  )
+}
+
+/** "3.1 kB": sizes as people read them. */
+export const size = (bytes: number): string =>
+  bytes < 1000 ? `${bytes} B` : bytes < 1_000_000 ? `${(bytes / 1000).toFixed(1)} kB` : `${(bytes / 1_000_000).toFixed(1)} MB`
+
+/** Returns enough of the run's seal to tell plans apart, between `before` and `after`; empty if it has no seal. */
+const shortSeal = ({ planSha256 }: RunView, before: string, after = ""): string =>
+  planSha256 === undefined ? "" : `${before}${planSha256.slice(0, shortSealLength)}${after}`
+
+export const question = (run: RunView): string => {
+  const which = `${run.workspace}${shortSeal(run, " (seal ", ")")}`
+  return run.destroy
+    ? `Destroy all of this in ${which}? Only "yes" destroys it.`
+    : `Apply these changes to ${which}? Only "yes" applies them.`
+}
+
+/**
+ * Returns why the plan that a person saw cannot be approved; undefined if it can. `seen`: the beginning of its seal, if one was named. A
+ * run that still plans is refused here, because it may have a plan by the time the server is asked. Only a run of an older server has a
+ * plan without a seal.
+ */
+export const notApproved = (run: RunView, seen: string | undefined): string | undefined => {
+  const { id, planSha256, status } = run
+  if (planSha256 !== undefined) {
+    return seen === undefined || planSha256.startsWith(seen)
+      ? undefined
+      : `${id} has the plan with the seal ${planSha256}, which does not begin with ${seen}; look at it again: agent-job logs ${id}`
+  }
+  if (!stepIsOver(run, "plan")) {
+    return `${id} is ${inWords(status)}, so there is no plan to approve yet; look at it once it is there: agent-job logs -f ${id}`
+  }
+  return seen === undefined
+    ? undefined
+    : `${id} is ${inWords(status)} and has no seal to compare with; look at its plan (agent-job logs ${id}), and approve it without --seal.`
+}
+
+export const approved = (run: RunView): string =>
+  `${run.id} is approved${shortSeal(run, " with the seal ")} and applies its plan; follow it with: agent-job logs -f ${run.id}`
+
+const commands = (rows: ReadonlyArray<readonly [command: string, what: string]>) =>
+  columns(rows.map(([command, what]) => [`  ${command}`, what]), "   ")
+
+/** Returns what to type for a run that waits for a decision. */
+export const approvalHint = (run: RunView): ReadonlyArray<string> => [
+  `${run.id} waits for your decision and keeps its workspace until then:`,
+  ...commands([
+    [`agent-job approve ${run.id}${shortSeal(run, " --seal ")}`, "apply this very plan"],
+    [`agent-job discard ${run.id}`, "change nothing"]
+  ])
+]
+
+/** Returns up to three things to try after a run that went well. `directory`: as it was typed. */
+export const nextSteps = (run: RunView, directory: string): ReadonlyArray<string> => {
+  const again = `agent-job run ${directory} --workspace ${run.workspace}`
+  const look = [`agent-job get ${run.id}`, "what happened, stage by stage"] as const
+  switch (run.status) {
+    case "applied":
+      return commands(
+        run.destroy
+          ? [[again, "make it all again"], look]
+          : [[again, "run again after a change"], [`${again} --destroy`, "remove it all"], look]
+      )
+    case "planned_and_finished":
+      return commands(run.planOnly && run.hasChanges === true ? [[again, "plan again, and apply"], look] : [look])
+    default:
+      return []
+  }
+}

@@ -1,0 +1,322 @@
+// The client of the server's user API: workspaces, uploads and runs in the TFE shapes, and our own views of runs and states.
+// Invariant: every call ends in time, with a value or a ServerFailure, as cli/server/server-requests sees to.
+// Used by run, logs, get, cancel, approve, discard, vars and state.
+import { Context, Duration, Effect, Layer, Option, Schema, Stream } from "effect"
+import { HttpClient, HttpClientRequest as Request, type HttpClientResponse } from "effect/http"
+import { createHash } from "node:crypto"
+import { toAnybody } from "../../http/connections.ts"
+import { type AuditEntry, AuditList, auditPath } from "../../schema/api/audit.ts"
+import { RunList, runPath, RunView } from "../../schema/api/run.ts"
+import { ImportStarted, type SettleRescue, statePath, StateView } from "../../schema/api/state.ts"
+import { taskHeader } from "../../schema/api/task-api.ts"
+import { organization, tfePath } from "../../schema/api/tfe-api.ts"
+import type { Sha256 } from "../../schema/names.ts"
+import { isRunId } from "../flags/run-or-task.ts"
+import type { Connection } from "../flags/settings.ts"
+import { BadInput, NothingThere, type ServerFailure, ServerUnreachable } from "../terminal/failure.ts"
+import { callTimeout, makeRequests } from "./server-requests.ts"
+
+export interface NewRun {
+  readonly workspaceId: string
+  readonly configurationVersionId: string
+  readonly destroy: boolean
+  readonly autoApply: boolean
+  readonly planOnly: boolean
+  readonly engine: Option.Option<"tofu" | "terraform">
+  /** Variables of the run; their values are HCL expressions. */
+  readonly variables: ReadonlyArray<{ readonly key: string; readonly value: string }>
+}
+
+const document = <F extends Schema.Struct.Fields>(attributes: F) =>
+  Schema.Struct({ data: Schema.Struct({ id: Schema.String, attributes: Schema.Struct(attributes) }) })
+
+const Identified = document({})
+const ConfigurationVersion = document({ "upload-url": Schema.String })
+const StateVersion = document({ serial: Schema.Int })
+const Output = Schema.Struct({ attributes: Schema.Struct({ name: Schema.String, sensitive: Schema.Boolean, value: Schema.Unknown }) })
+export type Output = typeof Output.Type["attributes"]
+const WorkspaceList = Schema.Struct({
+  data: Schema.Array(Schema.Struct({
+    attributes: Schema.Struct({
+      name: Schema.String,
+      locked: Schema.Boolean,
+      "created-at": Schema.String,
+      "in-doubt": Schema.optionalKey(Schema.Boolean)
+    }),
+    relationships: Schema.Struct({ "current-run": Schema.Struct({ data: Schema.NullOr(Schema.Struct({ id: Schema.String })) }) })
+  })),
+  meta: Schema.Struct({ pagination: Schema.Struct({ "next-page": Schema.NullOr(Schema.Int) }) })
+})
+const VariableList = Schema.Struct({
+  data: Schema.Array(Schema.Struct({
+    id: Schema.String,
+    attributes: Schema.Struct({
+      key: Schema.String,
+      value: Schema.NullOr(Schema.String),
+      category: Schema.Literals(["terraform", "env"]),
+      hcl: Schema.Boolean,
+      sensitive: Schema.Boolean
+    })
+  }))
+})
+
+export interface WorkspaceRow {
+  readonly name: string
+  /** The id of the run that holds the workspace, if any. */
+  readonly run: string | null
+  readonly createdAt: string
+  /** Whether its state waits for a person. A server of an older version does not say so. */
+  readonly inDoubt?: true
+}
+
+/** A variable of a workspace. The server gives null as the value of a sensitive one. */
+export type WorkspaceVariable = typeof VariableList.Type["data"][number]["attributes"] & { readonly id: string }
+
+/** The time limit for uploading an archive: the server gives its bytes as long to arrive (server/lifecycle/listen). */
+const uploadTimeout = Duration.minutes(15)
+/** How long the server gives a state to arrive (server/access/bodies), and how long evidence may take to be checked before it is sent. */
+const stateArrival = Duration.minutes(5)
+/**
+ * The time limit for uploading a state or deciding about one. The server gives a state 5 min to arrive, and waits for room in memory before
+ * that and again for its answer. A request that only looks at a state waits for room once, 10 s at most, so it has the limit of any call.
+ */
+const stateTimeout = Duration.sum(stateArrival, callTimeout)
+/** The answer to a request that makes something. */
+const made = { status: 201 }
+/** How many entries of the audit trail to ask for, of which the server may give a part at a time. */
+const auditEntries = 100
+/** How many bytes of a log to ask for at once. */
+const logLimit = 65_536
+
+export class ServerClient extends Context.Service<ServerClient, {
+  readonly url: string
+  /** Returns the workspace, and makes it if there is none of that name. */
+  readonly ensureWorkspace: (name: string) => Effect.Effect<{ readonly id: string; readonly created: boolean }, ServerFailure>
+  readonly workspace: (name: string) => Effect.Effect<{ readonly id: string }, ServerFailure>
+  readonly workspaces: Effect.Effect<ReadonlyArray<WorkspaceRow>, ServerFailure>
+  readonly variables: (workspaceId: string) => Effect.Effect<ReadonlyArray<WorkspaceVariable>, ServerFailure>
+  /** Sets a variable. Replaces the one with the same key and category. */
+  readonly setVariable: (workspaceId: string, variable: Omit<WorkspaceVariable, "id">) => Effect.Effect<void, ServerFailure>
+  readonly deleteVariable: (workspaceId: string, id: string) => Effect.Effect<void, ServerFailure>
+  /** Uploads an archive (tar.gz), and returns the id of the configuration version. */
+  readonly upload: (
+    workspaceId: string,
+    archive: Uint8Array,
+    options: { readonly speculative: boolean }
+  ) => Effect.Effect<string, ServerFailure>
+  readonly createRun: (run: NewRun) => Effect.Effect<string, ServerFailure>
+  readonly run: (id: string) => Effect.Effect<RunView, ServerFailure>
+  /** Returns the runs of a workspace, or of all, newest first: `most` of them, or 100. A server of an older version always returns 100. */
+  readonly runs: (workspace: Option.Option<string>, most?: number) => Effect.Effect<ReadonlyArray<RunView>, ServerFailure>
+  /**
+   * Returns who changed what, newest first: of the workspace or run `name`, or all. `before` is the number of an entry, and only older ones
+   * are returned. A server of an older version gives the newest 100 and does not say what is older.
+   */
+  readonly audit: (name: Option.Option<string>, before: Option.Option<number>) => Effect.Effect<AuditList, ServerFailure>
+  /** Discards or cancels a run. Doing it again succeeds; at the wrong moment it is refused. */
+  readonly act: (id: string, action: "discard" | "cancel" | "force-cancel") => Effect.Effect<void, ServerFailure>
+  /** Approves the plan with this seal and no other. A run of an older server has no seal: then its plan is approved whatever it is. */
+  readonly approve: (id: string, seal: Sha256 | undefined) => Effect.Effect<void, ServerFailure>
+  /** Returns the next bytes of a stage's log from `offset`. Waits up to `waitSeconds` for the first, and returns none if none came. */
+  readonly log: (logUrl: string, offset: number, waitSeconds: number) => Effect.Effect<Uint8Array, ServerFailure>
+  /** Returns the outputs of the workspace's state; none before there is a state. */
+  readonly outputs: (workspaceId: string) => Effect.Effect<ReadonlyArray<Output>, ServerFailure>
+  readonly stateSerial: (workspaceId: string) => Effect.Effect<Option.Option<number>, ServerFailure>
+  /** Returns the state of the workspace of that name. */
+  readonly state: (workspace: string) => Effect.Effect<StateView, ServerFailure>
+  /** Returns the bytes of a refused state. */
+  readonly evidence: (workspace: string, id: string) => Effect.Effect<Uint8Array, ServerFailure>
+  /** Uploads as evidence a state, or an encrypted one that a worker kept outside of its Pod. */
+  readonly bringEvidence: (workspace: string, bytes: Uint8Array) => Effect.Effect<StateView, ServerFailure>
+  /** Settles what is pending: a refused state becomes the next one, or the stored one stays. Refused if anything came since the look. */
+  readonly settleRescue: (workspace: string, decision: SettleRescue) => Effect.Effect<StateView, ServerFailure>
+  /** Starts a run that imports what is missing in the state. */
+  readonly importMissing: (workspace: string) => Effect.Effect<ImportStarted, ServerFailure>
+  /** Opens this lock and no other. */
+  readonly forceUnlock: (workspace: string, by: string, lock: string) => Effect.Effect<StateView, ServerFailure>
+}>()("agent-job/cli/ServerClient") {
+  /** Connects through the proxy that the environment names, if any. */
+  static readonly layer = (connection: Connection): Layer.Layer<ServerClient, BadInput> =>
+    Layer.effect(ServerClient, Effect.map(HttpClient.HttpClient, (http) => make(connection, http))).pipe(
+      Layer.provide(toAnybody({ connections: 16 })),
+      Layer.catchTag(
+        "ProxyUnusable",
+        (error) => Layer.effect(ServerClient, Effect.fail(new BadInput({ message: error.sayingTo("correct or unset that variable") })))
+      )
+    )
+}
+
+/** Reports whether the bytes of an answer have the digest in its headers, if there is one: a proxy may leave it out. */
+const isWhole = ({ headers: { [taskHeader.digest]: digest } }: HttpClientResponse.HttpClientResponse) => (bytes: Uint8Array): boolean =>
+  digest === undefined || digest === createHash("sha256").update(bytes).digest("hex")
+
+const make = (connection: Connection, http: HttpClient.HttpClient): ServerClient["Service"] => {
+  const { url } = connection
+  const { atOwnUrl, authorised, bytesOf, decoded, send } = makeRequests(connection, http)
+  const jsonApi = (request: Request.HttpClientRequest, data: object) =>
+    Request.bodyText(request, JSON.stringify({ data }), "application/vnd.api+json")
+  const json = (request: Request.HttpClientRequest, body: object) => Request.bodyText(request, JSON.stringify(body), "application/json")
+  const workspace = (name: string) =>
+    Effect.map(decoded(Identified, Request.get(tfePath.workspace(organization, name)), `workspace ${name}`), ({ data: { id } }) => ({ id }))
+  const ask = (id: string, action: Parameters<typeof tfePath.action>[1], body: object) =>
+    Effect.asVoid(send(authorised(json(Request.post(tfePath.action(id, action)), body)), { thing: `run ${id}`, status: 202 }))
+  /** Replaces a NothingThere of the call by one that says how to list the evidence that there is. */
+  const noEvidence = (workspace: string, id: string) => <A>(ask: Effect.Effect<A, ServerFailure>): Effect.Effect<A, ServerFailure> =>
+    Effect.catchTag(
+      ask,
+      "NothingThere",
+      () =>
+        Effect.fail(
+          new NothingThere({
+            message:
+              `There is no evidence ${id} of workspace ${workspace} on ${url}; \`agent-job state show ${workspace}\` lists what there is.`
+          })
+        )
+    )
+  const damaged = new ServerUnreachable({ url, detail: "what came is not what the server sent: its SHA-256 is another; try again" })
+  const related = (type: string, id: string) => ({ data: { type, id } })
+
+  return ServerClient.of({
+    url,
+    ensureWorkspace: Effect.fn("ServerClient.ensureWorkspace")(function*(name) {
+      const get = Effect.map(workspace(name), ({ id }) => ({ id, created: false }))
+      const create = jsonApi(Request.post(tfePath.workspaces(organization)), { type: "workspaces", attributes: { name } })
+      return yield* get.pipe(
+        Effect.catchTag("NothingThere", () =>
+          decoded(Identified, create, "organization", made).pipe(
+            Effect.map(({ data }) => ({ id: data.id, created: true })),
+            // Somebody else may have made the workspace in between.
+            Effect.catchTag("ServerRefused", (refusal) => Effect.catchTag(get, "NothingThere", () => Effect.fail(refusal)))
+          ))
+      )
+    }),
+    workspace,
+    workspaces: Stream.paginate(1, (page) =>
+      Effect.map(
+        decoded(
+          WorkspaceList,
+          Request.get(tfePath.workspaces(organization), { urlParams: { "page[number]": page, "page[size]": 100 } }),
+          "organization"
+        ),
+        ({ data, meta }) => [
+          data.map(({ attributes: { "created-at": createdAt, "in-doubt": inDoubt, name }, relationships }) => ({
+            name,
+            run: relationships["current-run"].data?.id ?? null,
+            createdAt,
+            ...(inDoubt === true && { inDoubt })
+          })),
+          Option.fromNullishOr(meta.pagination["next-page"])
+        ]
+      )).pipe(Stream.runCollect),
+    variables: (workspaceId) =>
+      Effect.map(
+        decoded(VariableList, Request.get(tfePath.variables(workspaceId)), "workspace"),
+        ({ data }) => data.map(({ attributes, id }) => ({ id, ...attributes }))
+      ),
+    setVariable: (workspaceId, attributes) =>
+      Effect.asVoid(send(authorised(jsonApi(Request.post(tfePath.variables(workspaceId)), { type: "vars", attributes })), {
+        ...made,
+        thing: "workspace"
+      })),
+    deleteVariable: (workspaceId, id) =>
+      Effect.asVoid(send(authorised(Request.delete(tfePath.variable(workspaceId, id))), { thing: "variable", status: 204 })),
+    upload: Effect.fn("ServerClient.upload")(function*(workspaceId, archive, { speculative }) {
+      const request = jsonApi(Request.post(tfePath.configurationVersions(workspaceId)), {
+        type: "configuration-versions",
+        attributes: { speculative, "auto-queue-runs": false }
+      })
+      const { data } = yield* decoded(ConfigurationVersion, request, "workspace", made)
+      yield* send(
+        Request.put(atOwnUrl(data.attributes["upload-url"])).pipe(Request.bodyUint8Array(archive, "application/octet-stream")),
+        { thing: "upload", status: 204, timeout: uploadTimeout }
+      )
+      return data.id
+    }),
+    createRun: ({ autoApply, configurationVersionId, destroy, engine, planOnly, variables, workspaceId }) =>
+      decoded(
+        Identified,
+        jsonApi(Request.post(tfePath.runs), {
+          type: "runs",
+          attributes: {
+            "is-destroy": destroy,
+            "auto-apply": autoApply,
+            "plan-only": planOnly,
+            variables,
+            ...(Option.isSome(engine) && { engine: { name: engine.value } })
+          },
+          relationships: {
+            workspace: related("workspaces", workspaceId),
+            "configuration-version": related("configuration-versions", configurationVersionId)
+          }
+        }),
+        "workspace",
+        made
+      ).pipe(Effect.map(({ data }) => data.id)),
+    run: (id) => decoded(RunView, Request.get(runPath.run(id)), `run ${id}`),
+    runs: (workspace, most = 100) =>
+      decoded(
+        RunList,
+        Request.get(runPath.list, { urlParams: { "page[size]": most, ...(Option.isSome(workspace) && { workspace: workspace.value }) } }),
+        "such workspace"
+      ).pipe(
+        Effect.map(({ runs }) => runs)
+      ),
+    audit: Effect.fn("ServerClient.audit")(function*(name, before) {
+      const [path, thing] = Option.match(name, {
+        onNone: () => [auditPath.all, "audit trail"] as const,
+        onSome: (of) => isRunId(of) ? [auditPath.run(of), `run ${of}`] as const : [auditPath.workspace(of), `workspace ${of}`] as const
+      })
+      const entries: Array<AuditEntry> = []
+      let older = Option.getOrUndefined(before)
+      do {
+        const page = yield* decoded(AuditList, Request.get(path, { urlParams: { ...(older !== undefined && { before: older }) } }), thing)
+        entries.push(...page.entries)
+        older = page.older
+      } while (older !== undefined && entries.length < auditEntries)
+      return { entries, ...(older !== undefined && { older }) }
+    }),
+    act: (id, action) => ask(id, action, {}),
+    approve: (id, seal) => ask(id, "apply", seal === undefined ? {} : { seal }),
+    log: (logUrl, offset, wait) =>
+      send(Request.get(atOwnUrl(logUrl), { urlParams: { limit: logLimit, offset, wait } }), {
+        thing: "log",
+        status: 200,
+        mediaType: "application/octet-stream"
+      }).pipe(Effect.flatMap(bytesOf)),
+    outputs: (workspaceId) =>
+      decoded(Schema.Struct({ data: Schema.Array(Output) }), Request.get(tfePath.outputs(workspaceId)), "workspace").pipe(
+        Effect.map(({ data }) => data.map(({ attributes }) => attributes))
+      ),
+    stateSerial: (workspaceId) =>
+      decoded(StateVersion, Request.get(tfePath.stateVersion(workspaceId)), "state").pipe(
+        Effect.map(({ data }) => Option.some(data.attributes.serial)),
+        Effect.catchTag("NothingThere", () => Effect.succeed(Option.none()))
+      ),
+    state: (workspace) => decoded(StateView, Request.get(statePath.state(workspace)), `workspace ${workspace}`),
+    evidence: (workspace, id) =>
+      send(authorised(Request.get(statePath.evidence(workspace, id))), {
+        thing: "evidence",
+        status: 200,
+        mediaType: "application/json",
+        timeout: stateArrival
+      }).pipe(
+        Effect.flatMap((response) => Effect.filterOrFail(bytesOf(response), isWhole(response), () => damaged)),
+        noEvidence(workspace, id)
+      ),
+    bringEvidence: (workspace, bytes) =>
+      decoded(
+        StateView,
+        Request.post(statePath.bring(workspace)).pipe(Request.bodyUint8Array(bytes, "application/octet-stream")),
+        `workspace ${workspace}`,
+        { timeout: stateTimeout }
+      ),
+    settleRescue: (workspace, decision) => {
+      const request = json(Request.post(statePath.rescue(workspace)), decision)
+      const settled = decoded(StateView, request, `workspace ${workspace}`, { timeout: stateTimeout })
+      return decision.use === undefined ? settled : settled.pipe(noEvidence(workspace, decision.use))
+    },
+    importMissing: (workspace) => decoded(ImportStarted, Request.post(statePath.import(workspace)), `workspace ${workspace}`),
+    forceUnlock: (workspace, by, lock) =>
+      decoded(StateView, json(Request.post(statePath.unlock(workspace)), { by, lock }), `workspace ${workspace}`)
+  })
+}

@@ -1,0 +1,154 @@
+// How the server is asked: a request, with the token where one is wanted, its answer decoded, and the failure of it in words.
+// Invariant: every request ends with a value or one of four errors, and no error holds the token. It ends in time: by the response headers, then by silence.
+// Used by cli/server/server-client, which says what to ask for.
+import { Duration, Effect, Option, Predicate, Redacted, Schema, Stream } from "effect"
+import { type HttpClient, HttpClientRequest as Request, type HttpClientResponse } from "effect/http"
+import { meaningOf, ServerRefusal } from "../../core/network/server-refusal.ts"
+import { causesOf } from "../../http/cause.ts"
+import { archiveLimitBytes } from "../../schema/api/task-api.ts"
+import type { Connection } from "../flags/settings.ts"
+import { NothingThere, type ServerFailure, ServerRefused, ServerUnreachable, TokenRefused } from "../terminal/failure.ts"
+import { type Expected, isOwn, notOwn, saidBy, strangeAnswer } from "./own-answer.ts"
+
+/** How long the headers of a response may take, unless a request says otherwise. */
+export const callTimeout = Duration.seconds(30)
+/** How long the body of a response may bring nothing more. A large one may take longer in all. */
+const longestSilence = callTimeout
+
+/** The largest body that the server takes, in words. */
+const largestUpload = `${archiveLimitBytes / 1024 / 1024} MiB`
+
+const notTrusted =
+  "its certificate is from an authority that is not trusted here; set NODE_EXTRA_CA_CERTS=ca.pem to the certificate of that authority"
+const noTls = "it does not speak TLS; is it http://?"
+
+const words: Readonly<Record<string, string>> = {
+  ECONNREFUSED: "connection refused",
+  ECONNRESET: "the connection was closed",
+  ENOTFOUND: "there is no host of that name",
+  EAI_AGAIN: "the name of the host cannot be looked up now",
+  EHOSTUNREACH: "no way to that host",
+  ETIMEDOUT: "no answer",
+  UND_ERR_CONNECT_TIMEOUT: "no answer",
+  UND_ERR_SOCKET: "the connection was closed",
+  ERR_SSL_WRONG_VERSION_NUMBER: noTls,
+  EPROTO: noTls,
+  DEPTH_ZERO_SELF_SIGNED_CERT: notTrusted,
+  SELF_SIGNED_CERT_IN_CHAIN: notTrusted,
+  UNABLE_TO_GET_ISSUER_CERT: notTrusted,
+  UNABLE_TO_GET_ISSUER_CERT_LOCALLY: notTrusted,
+  UNABLE_TO_VERIFY_LEAF_SIGNATURE: notTrusted,
+  CERT_HAS_EXPIRED: "its certificate has expired",
+  ERR_TLS_CERT_ALTNAME_INVALID: "its certificate is for another name than that of the address"
+}
+
+/** The reasons that mean that there was no connection, so the server did not receive the request. */
+const unconnected: ReadonlySet<string | undefined> = new Set(
+  ["ECONNREFUSED", "ENOTFOUND", "EAI_AGAIN", "EHOSTUNREACH"].map((code) => words[code])
+)
+
+/** Returns the cause of an error in plain words, on one line: the outermost cause that there are words for, else the innermost. */
+const reasonOf = (error: unknown): string => {
+  const causes = causesOf(error)
+  const [known] = causes.flatMap((cause) =>
+    Predicate.hasProperty(cause, "code") && typeof cause.code === "string" ? words[cause.code] ?? [] : []
+  )
+  const innermost = causes.at(-1)
+  return known ??
+    (innermost instanceof Error && innermost.message !== "" ? innermost.message : String(innermost)).trim().replace(/\s+/gu, " ")
+}
+
+/** Gives up a body after its first bytes, because one that nobody reads would keep one of our few connections. */
+const letGo = ({ stream }: HttpClientResponse.HttpClientResponse) => Effect.ignore(Stream.runDrain(Stream.take(stream, 1)))
+
+export const makeRequests = ({ token, url }: Connection, http: HttpClient.HttpClient) => {
+  const unreachable = (error: unknown) => {
+    const detail = reasonOf(error)
+    return new ServerUnreachable({ url, detail, hadNoEffect: unconnected.has(detail) })
+  }
+
+  /**
+   * Returns the address below `url` of a path with a secret in it, because the server may know itself by another address, and a proxy may
+   * serve it below a path.
+   */
+  const atOwnUrl = (secretUrl: string) => {
+    const path = URL.canParse(secretUrl) ? new URL(secretUrl).pathname : secretUrl
+    return `${url}${path.slice(Math.max(0, path.lastIndexOf("/api/v2/")))}`
+  }
+
+  /** Returns the failure of an answer that something before the server gives, perhaps while the server is away for a moment. */
+  const refusedBefore = (status: number): ServerFailure => {
+    if (status === 401 || status === 403) return unreachable(notOwn(status))
+    if (status === 404 || status === 429 || status >= 500) {
+      return new ServerUnreachable({ url, detail: `it answers ${status}`, hadNoEffect: status === 429 })
+    }
+    return new ServerRefused({
+      status,
+      message: status === 413
+        ? `Something before the server at ${url} takes no body of this size (413); raise its limit to ${largestUpload} (nginx: client_max_body_size).`
+        : `The server at ${url} refused the request with ${status}; check that it has the same version as this program.`
+    })
+  }
+
+  const refused = (status: number, text: string, thing: string): ServerFailure =>
+    ServerRefusal.$match(meaningOf(status, saidBy(text)), {
+      NotOwn: () => refusedBefore(status),
+      AskAgain: ({ message }) => new ServerUnreachable({ url, detail: `it answers ${status}: ${message}`, hadNoEffect: status < 500 }),
+      TokenRefused: () => new TokenRefused({ url, given: Option.isSome(token) }),
+      Final: ({ message }) =>
+        status === 404
+          ? new NothingThere({ message: `There is no ${thing} on ${url}; \`agent-job get runs\` lists what there is.` })
+          : new ServerRefused({ status, message })
+    })
+
+  /** Sends a request as it is. Any answer but the expected one is a failure. */
+  const send = (
+    request: Request.HttpClientRequest,
+    expected: Expected
+  ): Effect.Effect<HttpClientResponse.HttpClientResponse, ServerFailure> => {
+    const { thing, timeout = callTimeout } = expected
+    return http.execute(request).pipe(
+      Effect.mapError(unreachable),
+      Effect.flatMap((response) => {
+        if (isOwn(response, expected)) return Effect.succeed(response)
+        if (response.status < 400) return Effect.andThen(letGo(response), Effect.fail(unreachable(strangeAnswer(url, request, response))))
+        return Effect.flatMap(Effect.orElseSucceed(response.text, () => ""), (text) => Effect.fail(refused(response.status, text, thing)))
+      }),
+      Effect.timeoutOrElse({ duration: timeout, orElse: () => Effect.fail(unreachable(`no answer in ${Duration.format(timeout)}`)) })
+    )
+  }
+
+  /** Reads a body to its end. */
+  const bytesOf = ({ stream }: HttpClientResponse.HttpClientResponse): Effect.Effect<Uint8Array, ServerFailure> =>
+    stream.pipe(
+      Stream.mapError(unreachable),
+      Stream.timeoutOrElse({
+        duration: longestSilence,
+        orElse: () => Stream.fail(unreachable(`nothing more in ${Duration.format(longestSilence)}`))
+      }),
+      Stream.runCollect,
+      Effect.map((chunks) => new Uint8Array(Buffer.concat(chunks)))
+    )
+
+  /** Returns the request to a path of the server, with the token. */
+  const authorised = (request: Request.HttpClientRequest) => {
+    const local = request.pipe(Request.prependUrl(url), Request.accept("application/vnd.api+json, application/json"))
+    return Option.match(token, { onNone: () => local, onSome: (token) => Request.bearerToken(local, Redacted.value(token)) })
+  }
+  /** Sends a request with the token, and decodes the JSON of its answer, whose status is 200 unless `expected` says otherwise. */
+  const decoded = <S extends Schema.ConstraintDecoder<unknown>>(
+    schema: S,
+    request: Request.HttpClientRequest,
+    thing: string,
+    expected: Partial<Expected> = {}
+  ): Effect.Effect<S["Type"], ServerFailure> =>
+    send(authorised(request), { status: 200, ...expected, thing }).pipe(
+      Effect.flatMap(bytesOf),
+      Effect.flatMap((answer) =>
+        Effect.mapError(Schema.decodeUnknownEffect(Schema.fromJsonString(schema))(new TextDecoder().decode(answer)), () =>
+          new ServerUnreachable({ url, detail: "what answers there is no agent-job server of this version" }))
+      )
+    )
+
+  return { atOwnUrl, authorised, bytesOf, decoded, send }
+}

@@ -1,0 +1,26 @@
+// Gives a command a screen and the client of the server. Both are loaded and made only when a command that needs them runs.
+// Used by run, get, logs, approve, discard, cancel, vars and state.
+import { Effect } from "effect"
+import { connection, type ServerFlags } from "../flags/settings.ts"
+import { lazily } from "../terminal/lazily.ts"
+import type { Screen, ScreenOptions } from "../terminal/screen.ts"
+import type { ServerClient } from "./server-client.ts"
+
+export const forPeople: ScreenOptions = { colours: true, forProgram: false }
+export const forPrograms: ScreenOptions = { colours: false, forProgram: true }
+
+export interface WithServer {
+  readonly screen: Screen["Service"]
+  readonly server: ServerClient["Service"]
+}
+
+/** Does `work` with a screen and the server's client. Its parts may also ask for both as services. */
+export const withServer = <A, E, R>(given: ServerFlags, options: ScreenOptions, work: (_: WithServer) => Effect.Effect<A, E, R>) =>
+  Effect.flatMap(connection(given), (at) =>
+    lazily(async () => {
+      const [{ Screen }, { ServerClient }] = await Promise.all([import("../terminal/screen.ts"), import("./server-client.ts")])
+      return Effect.flatMap(Effect.all({ screen: Screen, server: ServerClient }), work).pipe(
+        Effect.provide(ServerClient.layer(at)),
+        Effect.provide(Screen.layer(options))
+      )
+    }))

@@ -1,0 +1,74 @@
+// Reads a Helm release from the cluster, writes the overlay for its values, and describes the move in a page beside it.
+// Used by cli/commands/migrate.ts.
+import { Effect, Option } from "effect"
+import { type Chosen, type Image, imageOf } from "../../core/migration/chosen.ts"
+import { move } from "../../core/migration/move.ts"
+import { report } from "../../core/migration/report.ts"
+import { Kubernetes } from "../../kubernetes/client.ts"
+import { BadInput } from "../terminal/failure.ts"
+import { Screen } from "../terminal/screen.ts"
+import { type Base, shown } from "./base-reference.ts"
+import { helmRelease } from "./helm-release.ts"
+import { pageMark } from "./overlay-files.ts"
+import { writeOverlay } from "./write-overlay.ts"
+
+export interface MigrateOptions {
+  readonly release: string
+  readonly namespace: Option.Option<string>
+  readonly image: Option.Option<string>
+  readonly runnerImage: Option.Option<string>
+  readonly url: Option.Option<string>
+  readonly base: Base
+  readonly out: string
+  readonly withoutCrd: boolean
+}
+
+const image = (flag: string, given: Option.Option<string>): Effect.Effect<Image, BadInput> => {
+  if (Option.isNone(given)) {
+    return Effect.fail(
+      new BadInput({
+        message:
+          "No image of the chart can run here, since its agent is another program; build both images with make image, and name them with --image and --runner-image."
+      })
+    )
+  }
+  const named = imageOf(given.value)
+  return named === undefined
+    ? Effect.fail(
+      new BadInput({ message: `--${flag} ${given.value} is no image with its tag; write it like registry.example.com/agent-job:0.1.0.` })
+    )
+    : Effect.succeed(named)
+}
+
+const unusable = (place: string, problems: ReadonlyArray<string>) =>
+  new BadInput({
+    message: [
+      `The values of the Helm release ${place} cannot be used here; correct them in the release, or in a file (helm get values -o yaml) for agent-job overlay:`,
+      ...problems.map((_) => `  ${_}`)
+    ].join("\n")
+  })
+
+export const migrateRelease = Effect.fn("migrateRelease")(
+  function*({ base, namespace, out, release: name, url, withoutCrd, ...given }: MigrateOptions) {
+    const chosen: Chosen = {
+      image: yield* image("image", given.image),
+      runnerImage: yield* image("runner-image", given.runnerImage),
+      ...(Option.isSome(url) && { url: url.value }),
+      ...(withoutCrd && { definition: "elsewhere" })
+    }
+    const kubernetes = yield* Kubernetes
+    const { line } = yield* Screen
+    const release = yield* helmRelease(Option.getOrElse(namespace, () => kubernetes.namespace), name)
+    const moved = yield* Effect.mapError(
+      Effect.fromResult(move(release, chosen)),
+      (problems) => unusable(`${release.namespace}/${name}`, problems)
+    )
+    const page = report(moved, shown(out))
+    const more = { "MIGRATION.md": `<!-- ${pageMark} -->\n${page}` }
+    const { hints } = yield* writeOverlay({ values: moved.values, name, namespace: release.namespace, base, out, withoutCrd, more })
+    yield* line(page.trimEnd())
+    yield* line("")
+    yield* line(`Wrote ${shown(out)}, with this as MIGRATION.md.`)
+    yield* Effect.forEach(hints, (hint) => line(hint))
+  }
+)

@@ -1,0 +1,52 @@
+// The flag --values: the values files of an installation, in the order of the command line, later ones over earlier ones.
+// Used by the commands that take it, and by those that read the values of an installation in its cluster.
+import { Effect } from "effect"
+import { Flag } from "effect/cli"
+import { relative } from "node:path"
+import type { Fault } from "../../schema/document/explain.ts"
+import type { Layer } from "../../schema/document/layers.ts"
+import type { Values } from "../../schema/values/values.ts"
+import { inputFlag } from "../flags/settings.ts"
+import { BadInput } from "../terminal/failure.ts"
+import { lazily } from "../terminal/lazily.ts"
+
+/** Returns a path for people: relative to the working directory if it is below that, else unchanged. */
+const asTyped = (path: string): string => {
+  const below = relative(process.cwd(), path)
+  return below === "" || below.startsWith("..") ? path : below
+}
+
+export const valuesFlag = inputFlag("values").pipe(
+  Flag.withAlias("f"),
+  Flag.withMetavar("FILE"),
+  Flag.map(asTyped),
+  Flag.atLeast(0),
+  Flag.withDescription(
+    "A values file (YAML), a directory of them, or - for standard input; more than one are laid over each other, the last on top. Without one, the defaults."
+  )
+)
+
+export interface Wrong {
+  readonly files: ReadonlyArray<string>
+  readonly faults: ReadonlyArray<Fault>
+}
+
+/** Fails with everything that is wrong in the files, one line for each fault. */
+export const unusable = ({ faults, files }: Wrong): Effect.Effect<never, BadInput> =>
+  lazily(async () => {
+    const { told } = await import("../../schema/document/explain.ts")
+    return Effect.fail(
+      new BadInput({
+        message: `${files.join(", ")} cannot be used; correct this and try again:\n${faults.map((_) => `  ${told(_)}`).join("\n")}`
+      })
+    )
+  })
+
+/** Returns what the values files come to, and their layers. Fails with everything that is wrong, each with its file, line and column. */
+export const loaded = (
+  paths: ReadonlyArray<string>
+): Effect.Effect<{ readonly layers: ReadonlyArray<Layer>; readonly values: Values }, Wrong> =>
+  lazily(async () => (await import("../../controller/configuration/values-files.ts")).loadValues(paths))
+
+export const givenValues = (paths: ReadonlyArray<string>): Effect.Effect<Values, BadInput> =>
+  Effect.map(Effect.catch(loaded(paths), unusable), ({ values }) => values)

@@ -1,0 +1,111 @@
+// Reads values files as layers: a file is one layer, and a directory has one for each *.yaml, in the order of their names with values.yaml last.
+// Invariant: all or nothing; if files cannot be read or decoded, the error lists every problem with its place.
+// Used by the controller, the commands that take --values, and the doctor.
+import { Data, Effect, Result, Runtime } from "effect"
+import { readdir, readFile, realpath, stat } from "node:fs/promises"
+import { join } from "node:path"
+import { text as textOf } from "node:stream/consumers"
+import { type Fault, told } from "../../schema/document/explain.ts"
+import type { Layer } from "../../schema/document/layers.ts"
+import { yamlLayer } from "../../schema/document/yaml-layer.ts"
+import { parseLayers, type Values } from "../../schema/values/values.ts"
+
+export class ValuesInvalid
+  extends Data.TaggedError("ValuesInvalid")<{ readonly files: ReadonlyArray<string>; readonly faults: ReadonlyArray<Fault> }>
+{
+  override readonly [Runtime.errorExitCode] = 2
+  override get message() {
+    return `The values in ${this.files.join(", ")} cannot be used; correct them and start again: ${this.faults.map(told).join("; ")}`
+  }
+}
+
+/** The name of a file, as shown to people, and its text. */
+interface ValuesText {
+  readonly file: string
+  readonly text: string
+}
+
+const last = "values.yaml"
+const inOrder = (a: string, b: string): number => Number(a === last) - Number(b === last) || (a < b ? -1 : 1)
+
+/** A file to read, and its name, as shown to people. */
+interface ValuesFile {
+  readonly file: string
+  readonly path: string
+}
+
+const filesIn = async (directory: string): Promise<ReadonlyArray<ValuesFile>> => {
+  const data = await realpath(join(directory, "..data")).catch(() => directory) // the kubelet changes all files of a ConfigMap at once, by this link
+  const names = (await readdir(data)).filter((name) => name.endsWith(".yaml")).sort(inOrder)
+  if (names.length === 0) throw new Error("no *.yaml file in it")
+  return names.map((name) => ({ file: join(directory, name), path: join(data, name) }))
+}
+
+/** The path that means standard input. It is never opened by this name, because that fails if it is a socket. */
+const standardInput = "/dev/stdin"
+
+const filesOf = async (path: string): Promise<ReadonlyArray<ValuesFile>> =>
+  path !== standardInput && (await stat(path)).isDirectory() ? filesIn(path) : [{ file: path, path }]
+
+/** Returns Node's words for why a file cannot be read or written, without the code, the system call and the path. */
+export const wordsOf = (error: unknown): string =>
+  error instanceof Error ? error.message.replace(/^E[A-Z]+: (.*?),? \w+ '.*'$/u, "$1") : String(error)
+
+const reading = <A>(file: string, read: () => Promise<A>): Effect.Effect<A, Fault> =>
+  Effect.tryPromise({ try: read, catch: (error) => ({ file, message: `cannot be read: ${wordsOf(error)}` }) })
+
+const readOne = ({ file, path }: ValuesFile): Effect.Effect<ValuesText, Fault> =>
+  Effect.map(reading(file, () => path === standardInput ? textOf(process.stdin) : readFile(path, "utf8")), (text) => ({ file, text }))
+
+const readPath = (path: string): Effect.Effect<ReadonlyArray<ValuesText>, ReadonlyArray<Fault>> =>
+  reading(path, () => filesOf(path)).pipe(
+    Effect.mapError((fault) => [fault]),
+    Effect.flatMap((files) => Effect.validate(files, readOne, { concurrency: "unbounded" }))
+  )
+
+/** Returns the texts of all files that the paths mean, in the order in which they are laid over each other. */
+export const readTexts = (paths: ReadonlyArray<string>): Effect.Effect<ReadonlyArray<ValuesText>, ValuesInvalid> =>
+  Effect.validate(paths, readPath, { concurrency: "unbounded" }).pipe(
+    Effect.map((texts) => texts.flat()),
+    Effect.mapError((faults) => new ValuesInvalid({ files: paths, faults: faults.flat() }))
+  )
+
+const layersOf = (texts: ReadonlyArray<ValuesText>): Effect.Effect<ReadonlyArray<Layer>, ValuesInvalid> => {
+  const read = texts.map(({ file, text }) => yamlLayer(file, text))
+  const faults = read.flatMap(Result.match({ onFailure: (_) => _, onSuccess: () => [] }))
+  return faults.length > 0
+    ? Effect.fail(new ValuesInvalid({ files: texts.map(({ file }) => file), faults }))
+    : Effect.succeed(read.filter(Result.isSuccess).map(({ success }) => success))
+}
+
+export const loadLayers = (paths: ReadonlyArray<string>): Effect.Effect<ReadonlyArray<Layer>, ValuesInvalid> =>
+  Effect.flatMap(readTexts(paths), layersOf)
+
+export interface Loaded {
+  readonly layers: ReadonlyArray<Layer>
+  readonly values: Values
+}
+
+const valuesOf = (layers: ReadonlyArray<Layer>): Effect.Effect<Loaded, ValuesInvalid> =>
+  Effect.fromResult(parseLayers(layers)).pipe(
+    Effect.mapBoth({
+      onSuccess: (values) => ({ layers, values }),
+      onFailure: (faults) => new ValuesInvalid({ files: layers.map(({ name }) => name), faults })
+    })
+  )
+
+/** Returns the values that the paths give together, and the layers from which they are made. */
+export const loadValues = (paths: ReadonlyArray<string>): Effect.Effect<Loaded, ValuesInvalid> =>
+  Effect.flatMap(loadLayers(paths), valuesOf)
+
+/** Returns the same for the texts of files by their names, as a ConfigMap has them. */
+export const valuesIn = (files: Readonly<Record<string, string>>): Effect.Effect<Loaded, ValuesInvalid> =>
+  Effect.flatMap(
+    layersOf(
+      Object.entries(files).filter(([file]) => file.endsWith(".yaml")).sort(([a], [b]) => inOrder(a, b)).map(([file, text]) => ({
+        file,
+        text
+      }))
+    ),
+    valuesOf
+  )

@@ -1,0 +1,192 @@
+// The controller's side of the pool API: takes assignments, acknowledges them, and reports what no worker could.
+// Every call may be repeated: a call whose answer was lost changes nothing the second time.
+// Used by controller/pool/pool-intake and controller/pool/pool-reports; cli/commands/worker asks it once.
+import { Context, Data, Effect, Layer, Option, Redacted, Schema } from "effect"
+import { HttpClient, HttpClientRequest as Request, type HttpClientResponse } from "effect/http"
+import { readFile } from "node:fs/promises"
+import { meaningOf, problemIn, ServerRefusal } from "../../core/network/server-refusal.ts"
+import { shortened } from "../../core/text/sentence.ts"
+import { reasonOf } from "../../http/cause.ts"
+import { toServer } from "../../http/connections.ts"
+import { AcquireResponse, type Assignment, CancellationsResponse, poolPath } from "../../schema/api/pool-api.ts"
+import { isOneOf, type Problem, type ProblemCode } from "../../schema/api/problem.ts"
+import type { Reason } from "../../schema/task/reason.ts"
+import type { StageResult } from "../../schema/task/stage-result.ts"
+
+/** The server gave no answer, or something before it answered; asking again may help. */
+export class PoolUnreachable extends Data.TaggedError("PoolUnreachable")<{ readonly url: string; readonly detail: string }> {
+  override get message() {
+    return `The pool at ${this.url} gave no usable answer (${this.detail}); check agent.url, the server and the network between.`
+  }
+}
+
+/** The pool was not asked, because the file of its token cannot be read; the file may come, so asking again may help. */
+export class PoolTokenUnreadable
+  extends Data.TaggedError("PoolTokenUnreadable")<{ readonly url: string; readonly file: string; readonly detail: string }>
+{
+  override get message() {
+    return `The pool at ${this.url} is not asked, because its token cannot be read from ${this.file} (${this.detail}); check the Secret that agent.tokenExistingSecret names and where it is mounted.`
+  }
+}
+
+/** The server itself said no; asking the same again cannot help, unless the token was refused, which may become valid. */
+export class PoolRefused extends Data.TaggedError("PoolRefused")<{
+  readonly url: string
+  readonly status: number
+  /** The server's machine-readable code. */
+  readonly code: string
+  readonly detail: string
+}> {
+  override get message() {
+    return this.status === 401
+      ? `The pool at ${this.url} refuses the token; put a valid pool token into the Secret that agent.tokenExistingSecret names.`
+      : `The pool at ${this.url} refused a request with ${this.status}: ${this.detail}`
+  }
+}
+
+/** The values name no pool any more, so the result of a task that is from a pool cannot be reported. */
+export class PoolMissing
+  extends Data.TaggedError("PoolMissing")<{ readonly url: string; readonly task: string; readonly finalizer: string }>
+{
+  override get message() {
+    return `The values name no pool, so the one at ${this.url} is not told how AgentTask ${this.task} ended; set agent.url again, or remove the finalizer ${this.finalizer} from the task if nobody asks for its run any more.`
+  }
+}
+
+/** The values name another pool than the task is from, so it means nothing that this pool does not know the stage. */
+export class PoolChanged extends Data.TaggedError("PoolChanged")<
+  { readonly url: string; readonly from: string; readonly task: string; readonly finalizer: string }
+> {
+  override get message() {
+    return `The pool at ${this.url} does not know the stage of AgentTask ${this.task}, which is of the pool at ${this.from}; set agent.url to that one again, or remove the finalizer ${this.finalizer} from the task if nobody asks for its run any more.`
+  }
+}
+export type PoolError = PoolUnreachable | PoolTokenUnreadable | PoolRefused | PoolMissing | PoolChanged
+
+export class Pool extends Context.Service<Pool, {
+  /** Waits up to `waitSeconds` for work; an empty list is a normal answer. */
+  readonly acquire: (agent: string, waitSeconds: number, max: number) => Effect.Effect<ReadonlyArray<Assignment>, PoolError>
+  /**
+   * Fails with `PoolRefused` and the code `taken` when another agent was faster, or `rescue-pending` when the state that the stage would
+   * change is in doubt by now.
+   */
+  readonly acknowledge: (id: string, taskUid: string) => Effect.Effect<void, PoolError>
+  readonly cancellations: (after: number, waitSeconds: number) => Effect.Effect<typeof CancellationsResponse.Type, PoolError>
+  /**
+   * Reports the result of a stage, from the AgentTask with this UID or from no task. The pool keeps the first result of a stage. It counts
+   * as a success if the pool has a result already or gave the stage to another agent; also if it does not know the stage, provided that the
+   * stage is `from` this very pool, which is the default.
+   */
+  readonly report: (id: string, taskUid: Option.Option<string>, result: StageResult, from?: string) => Effect.Effect<void, PoolError>
+  /** Tells why a stage waits, from the AgentTask with this UID, or from no task while none could be made. */
+  readonly wait: (id: string, taskUid: Option.Option<string>, reason: Reason, message: string) => Effect.Effect<void, PoolError>
+}>()("agent-job/controller/Pool") {
+  static readonly layer = (url: string, tokenFile: string) =>
+    Layer.effect(Pool, make(url, tokenFile)).pipe(
+      Layer.provide(toServer({ connections: 16 }))
+    )
+}
+
+const isRefusedAs = (error: PoolError, ...codes: ReadonlyArray<ProblemCode>): boolean =>
+  error._tag === "PoolRefused" && isOneOf(error.code, ...codes)
+
+/** Reports whether the pool does not know the stage. */
+export const isUnknown = (error: PoolError): boolean => isRefusedAs(error, "not-found")
+
+/** Reports whether the same request again cannot help. A refused token does not count, because the token may become valid. */
+export const isFinalRefusal = (error: PoolError): boolean => error._tag === "PoolRefused" && error.status !== 401
+
+/** Reports whether the pool will never take a result of this task for the stage, which is `from` the pool of that URL. */
+export const isSettled = (error: PoolError, from: string): boolean =>
+  isUnknown(error) ? error.url === from : isRefusedAs(error, "result-exists", "taken")
+
+const notUnderstood = "it answers what this version of agent-job does not understand; if it is the server, give both the same version"
+
+/** Returns what an answer other than the expected success means. */
+const refusalOf = (url: string, status: number, text: string): PoolUnreachable | PoolRefused => {
+  const refused = ({ error: code, message }: Problem) => new PoolRefused({ url, status, code, detail: shortened(message, 600) })
+  return ServerRefusal.$match(meaningOf(status, problemIn(text)), {
+    NotOwn: (): PoolUnreachable | PoolRefused => {
+      const page = text.trim() === "" ? "" : `: ${shortened(text.trim(), 200)}`
+      return new PoolUnreachable({ url, detail: `it answers ${status}, which is not the server's own${page}` })
+    },
+    AskAgain: ({ message }) => new PoolUnreachable({ url, detail: `${status} ${shortened(message, 600).replace(/\.$/u, "")}` }),
+    TokenRefused: refused,
+    Final: refused
+  })
+}
+
+const make = Effect.fnUntraced(function*(url: string, tokenFile: string) {
+  const http = yield* HttpClient.HttpClient
+  const unusable = (detail: string) => new PoolUnreachable({ url, detail })
+  const unreachable = (error: unknown) => unusable(reasonOf(error))
+
+  /** Reads the token anew for each call: the kubelet replaces the file when the Secret changes. */
+  const token = Effect.tryPromise({
+    try: () => readFile(tokenFile, "utf8"),
+    catch: (cause) =>
+      new PoolTokenUnreadable({
+        url,
+        file: tokenFile,
+        detail: (cause instanceof Error ? cause.message : String(cause)).replace(/, .*$/u, "")
+      })
+  }).pipe(Effect.map((text) => Redacted.make(text.trim())))
+
+  /**
+   * Sends a request and reads its answer, both within one limit: `waitSeconds`, during which the server may hold the request, and 15 s more.
+   * Only `expectedStatus` means that the server agrees.
+   */
+  const post = <A>(
+    path: string,
+    body: unknown,
+    expectedStatus: 200 | 204,
+    read: (response: HttpClientResponse.HttpClientResponse) => Effect.Effect<A, PoolError>,
+    waitSeconds = 0
+  ): Effect.Effect<A, PoolError> =>
+    Effect.gen(function*() {
+      const request = Request.post(path).pipe(
+        Request.prependUrl(url),
+        Request.bearerToken(yield* token),
+        Request.bodyText(JSON.stringify(body), "application/json")
+      )
+      const response = yield* http.execute(request).pipe(Effect.mapError(unreachable))
+      if (response.status === expectedStatus) return yield* read(response)
+      return yield* refusalOf(url, response.status, yield* Effect.orElseSucceed(response.text, () => ""))
+    }).pipe(
+      Effect.timeoutOrElse({ duration: (waitSeconds + 15) * 1000, orElse: () => Effect.fail(unusable("no whole answer in time")) })
+    )
+
+  const textOf = ({ text }: HttpClientResponse.HttpClientResponse) => Effect.mapError(text, unreachable)
+  const tell = (path: string, body: unknown) => post(path, body, 204, (response) => Effect.asVoid(textOf(response)))
+  const ask = <S extends Schema.ConstraintDecoder<unknown>>(path: string, body: unknown, waitSeconds: number, schema: S) => {
+    const decode = Schema.decodeUnknownEffect(Schema.fromJsonString(schema))
+    const understood = (text: string): Effect.Effect<S["Type"], PoolError> => Effect.mapError(decode(text), () => unusable(notUnderstood))
+    return post(path, body, 200, (response) => Effect.flatMap(textOf(response), understood), waitSeconds)
+  }
+
+  return Pool.of({
+    acquire: (agent, waitSeconds, max) =>
+      Effect.map(ask(poolPath.acquire, { agent, waitSeconds, max }, waitSeconds, AcquireResponse), ({ assignments }) => assignments),
+    acknowledge: (id, taskUid) => tell(poolPath.acknowledge(id), { taskUid }),
+    cancellations: (after, waitSeconds) => ask(poolPath.cancellations, { after, waitSeconds }, waitSeconds, CancellationsResponse),
+    report: (id, taskUid, result, from = url) =>
+      tell(
+        poolPath.result(id) + Option.match(taskUid, { onNone: () => "", onSome: (uid) => `?taskUid=${encodeURIComponent(uid)}` }),
+        result
+      ).pipe(
+        Effect.catchIf(
+          (error) => isSettled(error, from),
+          (error) => Effect.logInfo("the pool has another result, gave the stage to another agent, or does not know it", error)
+        )
+      ),
+    wait: (id, taskUid, reason, message) =>
+      tell(poolPath.wait(id), { ...(Option.isSome(taskUid) && { taskUid: taskUid.value }), reason, message })
+  })
+})
+
+/** Checks whether the pool answers and takes the token, by a request that changes nothing there. */
+export const askPool = (url: string, tokenFile: string) =>
+  Effect.flatMap(Pool, (pool) => pool.cancellations(0, 0)).pipe(
+    Effect.andThen(Effect.logInfo(`The pool at ${url} answers and takes the token.`)),
+    Effect.provide(Pool.layer(url, tokenFile))
+  )

@@ -1,0 +1,189 @@
+// Carries out the actions of `plan`. It is the only part of the controller that writes to the cluster, beside pool-intake, which makes tasks.
+// Every write fails safe: a create has a derived name, the version seen guards a take-over, and the UID guards a delete.
+// Called by controller/reconcile/reconcile.
+import { Context, Effect, Layer, Option, Result } from "effect"
+import { job } from "../../core/manifest/job.ts"
+import { managedByUs } from "../../core/manifest/labels.ts"
+import { ownerReference } from "../../core/manifest/owner-reference.ts"
+import { Action, type Notice } from "../../core/reconcile/action.ts"
+import type { ResolvedConfig } from "../../core/resolve/resolve.ts"
+import { leaseOf } from "../../core/scheduling/workspace-lease.ts"
+import { cancellationOf } from "../../core/task/cancellation.ts"
+import { poolFinalizer } from "../../core/task/intake.ts"
+import type { JobSeen } from "../../core/task/observed.ts"
+import { isOver } from "../../core/task/status.ts"
+import { endInPlainReasons } from "../../core/task/task-result.ts"
+import { doesTheSame, withTextsOf } from "../../core/task/task-spec.ts"
+import { Kubernetes } from "../../kubernetes/client.ts"
+import { microTime } from "../../kubernetes/clock.ts"
+import type { KubernetesError } from "../../kubernetes/errors.ts"
+import { agentTasks, decoding, events, jobs, type Kind, leases } from "../../kubernetes/kinds.ts"
+import { keyOf, type KubernetesObject, type Place, type Writable } from "../../kubernetes/object.ts"
+import { writeStatus } from "../../kubernetes/write-status.ts"
+import { AgentTask, type AgentTaskSpec, type AgentTaskStatus } from "../../schema/task/agent-task.ts"
+import { makePoolReports, type PoolSilent } from "../pool/pool-reports.ts"
+import type { PoolError } from "../pool/pool.ts"
+import { projectJob } from "../world/project.ts"
+import { Behind } from "./behind.ts"
+import { event } from "./event.ts"
+import { leaseRefusalOr, orUnsure, refusalBy, refusalOr, type Unsure, WriteRefused } from "./refusals.ts"
+
+type Failure = WriteRefused | Unsure | PoolSilent | Behind | KubernetesError | PoolError
+
+/** The configuration and the time of one pass over a task: they are the same from its look at the task to its last write. */
+export interface Pass {
+  readonly config: ResolvedConfig
+  readonly now: string
+}
+
+export class Executor extends Context.Service<Executor, {
+  /**
+   * Carries out the actions in their order and stops at the first that fails. Returns the Job that was made, if any, before an informer
+   * reports it.
+   */
+  readonly all: (task: AgentTask, actions: ReadonlyArray<Action>, pass: Pass) => Effect.Effect<Option.Option<JobSeen>, Failure>
+  /** Tells a notice, by best effort. Returns whether it was heard or never will be, so that it need not be said again. */
+  readonly say: (task: AgentTask, notice: Notice, pass: Pass) => Effect.Effect<boolean>
+  /** Returns the new resource version of the task. */
+  readonly writeStatus: (task: AgentTask, status: AgentTaskStatus) => Effect.Effect<string, KubernetesError>
+}>()("agent-job/controller/Executor") {
+  /** `identity` names this controller in events. */
+  static readonly layer = (identity: string) => Layer.effect(Executor, make(identity))
+}
+
+const tasks = decoding(agentTasks, AgentTask)
+
+const placeOf = ({ metadata: { name, namespace } }: AgentTask) => ({ name, namespace })
+
+const make = Effect.fnUntraced(function*(identity: string) {
+  const kubernetes = yield* Kubernetes
+  const { report, reportWait } = yield* makePoolReports
+
+  /**
+   * Makes an object that the task owns, under its derived name. If the task owns an object of that name already and it is the same, an
+   * earlier try made it and the answer was lost; that object is returned. Any other object of that name is a refusal.
+   */
+  const makeOwned = <O extends Writable & { readonly metadata: Place }>(
+    kind: Kind<KubernetesObject>,
+    task: AgentTask,
+    object: O,
+    isSame: (found: KubernetesObject) => boolean = () => true
+  ): Effect.Effect<KubernetesObject, WriteRefused | KubernetesError> =>
+    kubernetes.create(kind, object).pipe(
+      Effect.mapError(refusalOr),
+      Effect.catchTag(
+        "AlreadyExists",
+        Effect.fnUntraced(function*(error) {
+          const found = yield* kubernetes.get(kind, object.metadata)
+          const refusal = refusalBy(kind.kind, found, task, isSame(found))
+          if (Option.isSome(refusal)) return yield* new WriteRefused(refusal.value)
+          yield* Effect.logInfo("it was made by an earlier try", error)
+          return found
+        })
+      )
+    )
+
+  const createJob = (task: AgentTask, config: ResolvedConfig, epoch: number) => {
+    const wanted = job(task, config, epoch)
+    const place = { name: wanted.metadata?.name ?? "", namespace: task.metadata.namespace }
+    return makeOwned(jobs, task, { ...wanted, metadata: { ...wanted.metadata, ...place } }).pipe(
+      Effect.map((made) => Option.map(Result.getSuccess(projectJob(made)), ({ seen }) => seen)),
+      Effect.mapError(orUnsure)
+    )
+  }
+
+  /**
+   * Makes another task that the task owns, without the labels and annotations by which a GitOps tool knows its own objects. It reads the
+   * task from the API server, because no cache has the values of its variables, and fails with `Behind` if the task has changed since the
+   * decision, for example because it was called off.
+   */
+  const createTask = Effect.fnUntraced(function*(task: AgentTask, name: string, cached: AgentTaskSpec) {
+    const stored = yield* kubernetes.get(tasks, placeOf(task))
+    const { resourceVersion, uid } = stored.metadata
+    if (uid !== task.metadata.uid || resourceVersion !== task.metadata.resourceVersion) {
+      return yield* new Behind({ object: `AgentTask ${keyOf(task.metadata)}` })
+    }
+    const spec = withTextsOf(stored.spec, cached)
+    const metadata = {
+      name,
+      namespace: task.metadata.namespace,
+      labels: managedByUs,
+      ownerReferences: [{ ...ownerReference(task), controller: true }]
+    }
+    return yield* makeOwned(
+      agentTasks,
+      task,
+      { metadata, spec },
+      (found) => Option.exists(Result.getSuccess(tasks.decode(found)), (of) => doesTheSame(of.spec, spec))
+    )
+  })
+
+  const takeWorkspace = (task: AgentTask, { epoch, from }: Extract<Action, { readonly _tag: "TakeWorkspace" }>, now: string) => {
+    const lease = leaseOf(task, epoch, microTime(Date.parse(now)))
+    return from._tag === "Over" // applied, so that fields which others wrote stay
+      ? kubernetes.apply(leases, { ...lease, metadata: { ...lease.metadata, resourceVersion: from.resourceVersion } })
+      : kubernetes.create(leases, lease)
+  }
+
+  /** Creates the event by best effort. Returns true even if that failed, so that it is tried only once. */
+  const emit = (task: AgentTask, notice: Extract<Notice, { readonly _tag: "Emit" }>, now: string) =>
+    kubernetes.create(events, event(task, notice, identity, now)).pipe(
+      Effect.catchTag("AlreadyExists", () => Effect.void),
+      Effect.catch((error) => Effect.logWarning(error.message)),
+      Effect.as(true)
+    )
+
+  const release = (task: AgentTask) =>
+    Effect.flatMap(
+      kubernetes.get(agentTasks, placeOf(task)),
+      (found) =>
+        found.metadata.uid !== task.metadata.uid
+          ? Effect.void
+          : kubernetes.update(agentTasks, {
+            ...found,
+            metadata: { ...found.metadata, finalizers: (found.metadata.finalizers ?? []).filter((_) => _ !== poolFinalizer) }
+          })
+    )
+
+  /** Runs an action that makes no Job. */
+  const withoutJob = <A, E>(effect: Effect.Effect<A, E>): Effect.Effect<Option.Option<JobSeen>, E> => Effect.as(effect, Option.none())
+  /** Runs an action that makes no Job and has nothing to do once its object is gone. */
+  const unlessNotFound = <A, E extends { readonly _tag: string }>(effect: Effect.Effect<A, E | KubernetesError>) =>
+    Effect.catchTag(withoutJob(effect), "NotFound", () => Effect.succeedNone)
+
+  const deletion = (task: AgentTask, { name, uid }: Extract<Action, { readonly _tag: "DeleteJob" }>) =>
+    kubernetes.delete(jobs, { name, namespace: task.metadata.namespace }, { uid })
+
+  /**
+   * Deletes the Job. No worker can claim a task that is over. Any other task is read from the API server first, because the cache may lag
+   * behind a claim, and a claim keeps the Job; the event of the claim brings the task back.
+   */
+  const deleteJob = (task: AgentTask, action: Extract<Action, { readonly _tag: "DeleteJob" }>) =>
+    isOver(task.status.phase)
+      ? deletion(task, action)
+      : Effect.flatMap(kubernetes.get(tasks, placeOf(task)), ({ metadata, status }) =>
+        metadata.uid === task.metadata.uid && status.claim === undefined
+          ? deletion(task, action)
+          : Effect.logInfo("its Job stays, since a Pod of it has taken the task meanwhile"))
+
+  const execute = (task: AgentTask, { config, now }: Pass) =>
+    Action.$match({
+      TakeWorkspace: (action): Effect.Effect<Option.Option<JobSeen>, Failure> =>
+        withoutJob(Effect.mapError(takeWorkspace(task, action, now), (error) => orUnsure(leaseRefusalOr(error)))),
+      CreateJob: ({ epoch }) => createJob(task, config, epoch),
+      DeleteJob: (action) => unlessNotFound(deleteJob(task, action)),
+      CreateTask: ({ name, spec }) => withoutJob(createTask(task, name, spec)),
+      Cancel: () => unlessNotFound(kubernetes.apply(agentTasks, cancellationOf(task))),
+      ReportResult: (action) => withoutJob(report(task, action)),
+      Release: () => unlessNotFound(release(task)),
+      DeleteTask: () => unlessNotFound(kubernetes.delete(agentTasks, placeOf(task), { uid: task.metadata.uid }))
+    })
+
+  return Executor.of({
+    all: Effect.fn("Executor.all")((task, actions, pass) => Effect.map(Effect.forEach(actions, execute(task, pass)), Option.firstSomeOf)),
+    say: (task, notice, { now }) => notice._tag === "Emit" ? emit(task, notice, now) : reportWait(task, notice),
+    writeStatus: Effect.fn("Executor.writeStatus")((task, status) =>
+      Effect.map(writeStatus(kubernetes, agentTasks, task, status, endInPlainReasons), ({ metadata }) => metadata.resourceVersion)
+    )
+  })
+})

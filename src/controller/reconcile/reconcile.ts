@@ -1,0 +1,230 @@
+// One pass over one task: observe, plan, execute, write the status if it changed.
+// The decision and the slot it takes are one synchronous step; a conflict means that another writer was faster, and the task is looked at again.
+// Run by the keyed queue in controller/lifecycle/leader, never twice at once for one task.
+import { Context, Duration, Effect, Equal, Layer, Metric, Option } from "effect"
+import type { Notice } from "../../core/reconcile/action.ts"
+import { type Plan, plan } from "../../core/reconcile/plan.ts"
+import type { JobSeen, Observed, Refusal } from "../../core/task/observed.ts"
+import { isOver } from "../../core/task/status.ts"
+import { Kubernetes } from "../../kubernetes/client.ts"
+import { currentInstant, monotonicMillis } from "../../kubernetes/clock.ts"
+import type { KubernetesError } from "../../kubernetes/errors.ts"
+import { keyOf } from "../../kubernetes/object.ts"
+import { makeBackoff } from "../../queue/backoff.ts"
+import type { AgentTask, AgentTaskStatus } from "../../schema/task/agent-task.ts"
+import { Configuration } from "../configuration/configuration.ts"
+import type { PoolSilent } from "../pool/pool-reports.ts"
+import type { PoolError } from "../pool/pool.ts"
+import type { World } from "../world/world.ts"
+import type { Behind } from "./behind.ts"
+import { Executor, type Pass } from "./execute.ts"
+import { sharedSources } from "./flux-sources.ts"
+import { type Answers, ask, askLive, observe } from "./observe.ts"
+import type { Unsure, WriteRefused } from "./refusals.ts"
+
+type Failure = KubernetesError | PoolError
+
+export class Reconciler extends Context.Service<Reconciler, {
+  /** Makes a pass over the task of the key. Returns the delay after which time alone may change the decision. */
+  readonly reconcile: (key: string) => Effect.Effect<Option.Option<Duration.Duration>, Failure>
+}>()("agent-job/controller/Reconciler") {
+  static readonly layer = (world: World) => Layer.effect(Reconciler, make(world))
+}
+
+/** The delay after another writer was faster; the event of its write usually comes before the delay is over. */
+const afterConflict = Duration.millis(200)
+/** The delay after a second conflict at the same version: a cache is behind, and may stay so for minutes. */
+const whileBehind = Duration.seconds(5)
+/**
+ * The delay after an object was found to be gone: the task itself, of which the cache will hear soon, or a Job or Lease of others, of which
+ * no event tells us.
+ */
+const afterLoss = Duration.seconds(1)
+
+/** The delay after the API server stored nothing of a status, as its CRD is older than what is new in it: no event will bring the task back. */
+const whileCrdIsOlder = Duration.seconds(30)
+
+/** The delay until a pool that did not hear why a task waits is told again. */
+const untilHeard = Duration.seconds(30)
+
+const decisions = Metric.counter("agent_job_reconcile_total", {
+  description:
+    "Decisions on a task, by its stage, the situation it was found in and, where the decision ends it, the phase that it ends in.",
+  incremental: true
+})
+
+const count = ({ task: { spec: { stage }, status } }: Observed, { situation, status: { phase } }: Plan) => {
+  const ends = phase !== undefined && isOver(phase) && !isOver(status.phase)
+  return Metric.update(Metric.withAttributes(decisions, { situation, stage, ...(ends && { ends: phase }) }), 1)
+}
+
+const make = Effect.fnUntraced(function*(world: World) {
+  const configuration = yield* Configuration
+  const kubernetes = yield* Kubernetes
+  const executor = yield* Executor
+  const sources = yield* sharedSources
+
+  const look = (task: AgentTask, { config, now }: Pass) =>
+    Effect.flatMap(
+      monotonicMillis,
+      (at) => Effect.provideService(ask(world, task, config.policy, now, at, sources.look), Kubernetes, kubernetes)
+    )
+
+  const lookLive = (task: AgentTask, job: Option.Option<JobSeen>, answers: Answers) =>
+    Effect.provideService(askLive(world, task, job, answers), Kubernetes, kubernetes)
+
+  /**
+   * Decides on a task; None if the task went meanwhile. A decision that `needsLive` must not be carried out, but is made again upon what
+   * the API server itself has.
+   */
+  const decide = (task: AgentTask, answers: Answers, { config, now }: Pass) =>
+    Effect.map(monotonicMillis, (at) => {
+      if (Option.isNone(world.taskByUid(task.metadata.uid))) return Option.none()
+      const observed = observe(world, task, answers, at)
+      const decision = plan(config.policy, observed, now)
+      world.passSaw(observed, at)
+      if (decision.actions.some(({ _tag }) => _tag === "CreateJob")) world.reserve(task.metadata.uid)
+      return Option.some({ observed, decision, needsLive: decision.live && !answers.live })
+    })
+
+  /** Decides on a task and, if the decision needs that, a second time upon what the API server itself has. */
+  const decideForSure = Effect.fnUntraced(function*(task: AgentTask, answers: Answers, pass: Pass) {
+    const first = yield* decide(task, answers, pass)
+    if (Option.isNone(first) || !first.value.needsLive) return first
+    return yield* decide(task, yield* lookLive(task, first.value.observed.job, answers), pass)
+  })
+
+  /**
+   * By key, the version of the task that our last write of its status replaced. As long as the cache still has that version, the event of
+   * the write is on its way.
+   */
+  const replaced = new Map<string, string>()
+
+  /** By key, the version of the task at which a write last met a conflict, or a cache was last found to be behind. */
+  const conflicted = new Map<string, string>()
+
+  const metConflict = (key: string, { metadata: { resourceVersion } }: AgentTask): Duration.Duration => {
+    const isBehind = conflicted.get(key) === resourceVersion
+    conflicted.set(key, resourceVersion)
+    return isBehind ? whileBehind : afterConflict
+  }
+
+  /** The backoff for Jobs that the API server failed to make, mostly because of a webhook that is starting again, or is gone for hours. */
+  const backoff = makeBackoff<string>(Duration.seconds(1), Duration.minutes(1))
+
+  /** Writes the status. Returns whether the API server stored anything of it. */
+  const write = (task: AgentTask, status: AgentTaskStatus) =>
+    Effect.map(executor.writeStatus(task, status), (version) => {
+      const { metadata } = task
+      const isStored = version !== metadata.resourceVersion
+      if (isStored) replaced.set(keyOf(metadata), metadata.resourceVersion)
+      return isStored
+    })
+
+  /**
+   * Writes the status if it changed, with the UID of a Job that was just made, which marks that Job as counted. Returns the delay until the
+   * next pass.
+   */
+  const settle = (task: AgentTask, { requeueAfterMillis, status: planned }: Plan, made: Option.Option<JobSeen>) => {
+    const status = Option.isSome(made) && planned.launches !== undefined
+      ? { ...planned, job: { name: made.value.name, uid: made.value.uid } }
+      : planned
+    return Effect.map(
+      Equal.equals(status, task.status) ? Effect.succeed(true) : write(task, status),
+      (isStored) => isStored ? Option.map(requeueAfterMillis, Duration.millis) : Option.some(whileCrdIsOlder)
+    )
+  }
+
+  const say = (task: AgentTask, notice: Notice, pass: Pass) =>
+    Effect.tap(executor.say(task, notice, pass), (heard) =>
+      Effect.sync(() => {
+        if (heard && notice._tag === "ReportWait") world.setReportedWait(task.metadata.uid, notice)
+      }))
+
+  const carryOut = Effect.fnUntraced(function*(observed: Observed, decision: Plan, pass: Pass) {
+    yield* count(observed, decision)
+    const made = yield* executor.all(observed.task, decision.actions, pass)
+    if (Option.isSome(made)) world.created(observed.task.metadata.uid, made.value)
+    const again = yield* settle(observed.task, decision, made)
+    const heard = yield* Effect.forEach(decision.notices, (notice) => say(observed.task, notice, pass))
+    return heard.every((_) => _)
+      ? again
+      : Option.some(Option.match(again, { onNone: () => untilHeard, onSome: (delay) => Duration.min(delay, untilHeard) }))
+  })
+
+  /**
+   * Keeps a refusal until its time is over, and decides again upon it. No pass before that asks the API server again, such as the one for
+   * the event of the status that tells of the refusal.
+   */
+  const refused = Effect.fnUntraced(
+    function*(task: AgentTask, answers: Answers, pass: Pass, { againInMillis, kind, message }: Refusal) {
+      world.refuse(task.metadata.uid, { kind, message, againInMillis }, yield* monotonicMillis)
+      const decided = yield* decide(task, answers, pass)
+      if (Option.isNone(decided)) return Option.none()
+      const { decision, needsLive, observed } = decided.value
+      return needsLive ? Option.some(Duration.zero) : yield* carryOut(observed, decision, pass)
+    }
+  )
+
+  /** Handles a write that may have succeeded. The Job may be there, so its slot stays taken until a look shows that it is not. */
+  const unsure = (task: AgentTask, answers: Answers, pass: Pass, { because: { message } }: Unsure) =>
+    look(task, pass).pipe(
+      Effect.catch((error) => Effect.as(Effect.logWarning(error.message), answers)),
+      Effect.tap(() => Effect.logWarning(message)),
+      Effect.flatMap((answers) =>
+        refused(task, answers, pass, {
+          kind: "Refused",
+          message,
+          againInMillis: Duration.toMillis(backoff.failed(keyOf(task.metadata)).delay)
+        })
+      )
+    )
+
+  const once = Effect.fnUntraced(
+    function*(task: AgentTask): Effect.fn.Return<Option.Option<Duration.Duration>, Failure | PoolSilent | WriteRefused | Behind> {
+      const now = yield* currentInstant
+      const pass: Pass = { config: yield* configuration.current, now }
+      world.dropExpiredRefusal(task.metadata.uid, yield* monotonicMillis)
+      const answers = yield* look(task, pass)
+      const decided = yield* decideForSure(task, answers, pass)
+      if (Option.isNone(decided)) return Option.none()
+      const { decision, observed } = decided.value
+      return yield* carryOut(observed, decision, pass).pipe(
+        Effect.tapError(({ _tag }) =>
+          _tag === "Unreachable" || _tag === "Unsure" ? Effect.void : Effect.sync(() => world.giveBack(task.metadata.uid))
+        ), // the slot is not given back while the Job may be there after all
+        Effect.catchTag("WriteRefused", (refusal) => refused(task, answers, pass, refusal)),
+        Effect.catchTag("Unsure", (answer) => unsure(task, answers, pass, answer)),
+        Effect.catchTag("Unsure", ({ because }) => Effect.fail(because)) // from the decision upon a refusal, which makes no Job
+      )
+    }
+  )
+
+  return Reconciler.of({
+    reconcile: Effect.fn("Reconciler.reconcile")(function*(key) {
+      const task = world.task(key)
+      if (Option.exists(task, ({ metadata }) => metadata.resourceVersion === replaced.get(key))) return Option.none() // the event of our write brings the key back
+      replaced.delete(key)
+      if (Option.isNone(task)) {
+        conflicted.delete(key)
+        backoff.ended(key)
+        sources.forget(key)
+        return Option.none()
+      }
+      const { uid } = task.value.metadata
+      if (Option.isSome(world.job(uid))) backoff.ended(key)
+      return yield* once(task.value).pipe(
+        Effect.catchTag(["Conflict", "AlreadyExists"], () => Effect.sync(() => Option.some(metConflict(key, task.value)))),
+        Effect.catchTag("Behind", ({ message }) =>
+          Effect.suspend(() => {
+            const pause = metConflict(key, task.value)
+            return Effect.as(pause === whileBehind ? Effect.logInfo(message) : Effect.void, Option.some(pause))
+          })),
+        Effect.catchTag("NotFound", () => Effect.succeedSome(afterLoss)),
+        Effect.catchTag("PoolSilent", ({ againInMillis }) => Effect.succeedSome(Duration.millis(againInMillis))),
+        Effect.catchTag("WriteRefused", ({ message }) => Effect.logWarning(message).pipe(Effect.as(Option.some(Duration.seconds(10))))),
+        Effect.ensuring(Effect.sync(() => world.passEnded(uid)))
+      )
+    })
+  })
+})

@@ -1,0 +1,81 @@
+// Which task holds a workspace, or which Pod is left of its former holder, as the Lease of the workspace and the API server say.
+// A holder that the cache lacks is gone only if the API server has no such task and no Pod of it; the world is told at once.
+// Used by controller/reconcile/observe.
+import { Effect, Option, Result, Schema } from "effect"
+import { taskUidLabel } from "../../core/manifest/labels.ts"
+import { holderAnnotation, holderOf, leaseName, type OtherHolder } from "../../core/scheduling/workspace-lease.ts"
+import { Holder } from "../../core/task/observed.ts"
+import { isOver } from "../../core/task/status.ts"
+import { Kubernetes } from "../../kubernetes/client.ts"
+import type { KubernetesError } from "../../kubernetes/errors.ts"
+import { find } from "../../kubernetes/find.ts"
+import { agentTasks, decoding, leases, pods } from "../../kubernetes/kinds.ts"
+import { WorkspaceLease } from "../../schema/kubernetes/kubernetes.ts"
+import type { AgentTask } from "../../schema/task/agent-task.ts"
+import { projectPod } from "../world/project.ts"
+import type { World } from "../world/world.ts"
+
+/** The fields of a task that matter for a Lease that it holds; the task may be one that this version cannot decode. */
+const holders = decoding(
+  agentTasks,
+  Schema.Struct({
+    metadata: Schema.Struct({ uid: Schema.String }),
+    status: Schema.optionalKey(Schema.Struct({ phase: Schema.optionalKey(Schema.String) }))
+  })
+)
+const workspaceLeases = decoding(leases, WorkspaceLease)
+
+/** Returns a Pod that is left of a task that is gone, even if the Pod cannot be decoded. */
+const podLeftOf = Effect.fnUntraced(
+  function*(namespace: string, taskUid: string, by: string): Effect.fn.Return<Option.Option<OtherHolder>, KubernetesError, Kubernetes> {
+    const { items: [pod] } = yield* (yield* Kubernetes).list(pods, { namespace, labelSelector: `${taskUidLabel}=${taskUid}`, limit: 1 })
+    if (pod === undefined) return Option.none()
+    const node = Option.map(Result.getSuccess(projectPod(pod)), ({ seen }) => seen.node)
+    return Option.some(Holder.Left({ by, pod: pod.metadata.name, node: Option.getOrElse(node, () => "") }))
+  }
+)
+
+/**
+ * Returns the task that holds a Lease, or the Pod that is left of it; None if the task is over or nothing of it is left. A task that the
+ * cache lacks is read from the API server, and so are its Pods.
+ */
+const aliveOf = Effect.fnUntraced(
+  function*(
+    world: World,
+    namespace: string,
+    uid: string,
+    name: string
+  ): Effect.fn.Return<Option.Option<OtherHolder>, KubernetesError, Kubernetes> {
+    const unlessOver = (phase: string | undefined, by: string) => isOver(phase) ? Option.none() : Option.some(Holder.Taken({ by }))
+    const cached = world.taskByUid(uid)
+    if (Option.isSome(cached)) return unlessOver(cached.value.status.phase, cached.value.metadata.name)
+    const live = name === "" ? Option.none() : yield* find(holders, { namespace, name })
+    if (Option.isSome(live) && live.value.metadata.uid === uid) return unlessOver(live.value.status?.phase, name)
+    return yield* podLeftOf(namespace, uid, name)
+  }
+)
+
+/**
+ * Returns who holds the workspace. The world is told at once and not with the decision, which a failed read may prevent: turns depend on
+ * the holder, and a task whose turn comes after the holder's does not ask again.
+ */
+export const workspaceHolder = Effect.fnUntraced(function*(
+  world: World,
+  task: AgentTask
+): Effect.fn.Return<Holder, KubernetesError, Kubernetes> {
+  const { namespace, uid } = task.metadata
+  const { workspace } = task.spec
+  const lease = yield* find(workspaceLeases, { namespace, name: leaseName(workspace) })
+  if (Option.isNone(lease)) {
+    world.setHolder(workspace, Option.none())
+    return Holder.Free()
+  }
+  const { metadata, spec } = lease.value
+  const holder = spec?.holderIdentity ?? ""
+  const alive = holder === "" || holder === uid
+    ? Option.none()
+    : yield* aliveOf(world, namespace, holder, metadata.annotations?.[holderAnnotation] ?? "")
+  const found = holderOf({ holder, transitions: spec?.leaseTransitions ?? 0, resourceVersion: metadata.resourceVersion }, uid, alive)
+  world.setHolder(workspace, found._tag === "Over" ? Option.none() : Option.some(holder))
+  return found
+})

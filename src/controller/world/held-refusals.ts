@@ -1,0 +1,68 @@
+// What the API server refused to make for each task, while that holds, and how long each task has been denied, by our monotonic clock.
+// Always holds: between two refusals, time counts as denied only if the first of them was a denial, and then a minute at most.
+// Used by controller/world/turns.
+import { Option } from "effect"
+import type { Refusal } from "../../core/task/observed.ts"
+
+/**
+ * The most that one denial adds to a task's denied time: beyond that, the task may have been waiting for something else, such as a slot.
+ */
+const sameDenialMillis = 60_000
+
+/** How long a task has been denied, and when its last refusal came, if that was a denial. `since` is in monotonic milliseconds. */
+interface Denied {
+  readonly millis: number
+  readonly since: number | undefined
+}
+
+/** Each `at` is in monotonic milliseconds. */
+export const heldRefusals = () => {
+  const held = new Map<string, { readonly refusal: Refusal; readonly until: number }>() // by the task's uid, as is `denied`
+  const denied = new Map<string, Denied>()
+
+  return {
+    /** Returns the refusal that still holds at `at`, with the time that is left of it. */
+    at: (taskUid: string, at: number): Option.Option<Refusal> =>
+      Option.fromUndefinedOr(held.get(taskUid)).pipe(
+        Option.filter(({ until }) => at < until),
+        Option.map(({ refusal, until }) => ({ ...refusal, againInMillis: until - at }))
+      ),
+    /** Reports whether the task has a refusal that was not dropped, even if its time is over. */
+    isRefused: (taskUid: string): boolean => held.has(taskUid),
+    /**
+     * Reports whether a refusal lets other tasks go first. A task that waits for a quota keeps its place: another one would be refused as
+     * well, or take the room that it waits for.
+     */
+    isPassedOver: (taskUid: string): boolean => {
+      const kind = held.get(taskUid)?.refusal.kind
+      return kind !== undefined && kind !== "QuotaExceeded"
+    },
+    deniedMillis: (taskUid: string): number => denied.get(taskUid)?.millis ?? 0,
+
+    refuse: (taskUid: string, refusal: Refusal, at: number): void => {
+      const { millis, since = at } = denied.get(taskUid) ?? { millis: 0 }
+      held.set(taskUid, { refusal, until: at + refusal.againInMillis })
+      denied.set(taskUid, {
+        millis: millis + Math.min(at - since, sameDenialMillis),
+        since: refusal.kind === "Forbidden" ? at : undefined
+      })
+    },
+    /** Drops the task's refusal if its time is over. Reports whether it did. */
+    dropExpired: (taskUid: string, at: number): boolean => {
+      const refused = held.get(taskUid)
+      return refused !== undefined && at >= refused.until && held.delete(taskUid)
+    },
+    /** Drops the refusals by a quota, because one Job less leaves room in it. Returns the UIDs of their tasks. */
+    liftQuota: (): ReadonlyArray<string> => {
+      const lifted = [...held].flatMap(([taskUid, { refusal }]) => refusal.kind === "QuotaExceeded" ? [taskUid] : [])
+      for (const taskUid of lifted) held.delete(taskUid)
+      return lifted
+    },
+    /** Counts the denied time of the task from zero again, because the API server took its Job. */
+    countAnew: (taskUid: string): void => void denied.delete(taskUid),
+    forget: (taskUid: string): void => {
+      held.delete(taskUid)
+      denied.delete(taskUid)
+    }
+  }
+}

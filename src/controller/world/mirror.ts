@@ -1,0 +1,82 @@
+// Keeps the world in step with the cluster: one informer for each kind puts its events into the world and has their task looked at.
+// When a task ends, goes or begins to wait for its source, all waiting tasks are looked at too; when it becomes history, so are those past the limit.
+// Used by controller/lifecycle/controller.
+import { Duration, Effect, Option, Result, type Scope } from "effect"
+import { taskSelector } from "../../core/manifest/labels.ts"
+import { waitsForSource } from "../../core/reconcile/flux-source.ts"
+import { attemptOf } from "../../core/reconcile/follow.ts"
+import { mayExpire } from "../../core/reconcile/history.ts"
+import { isOver } from "../../core/task/status.ts"
+import type { Kubernetes } from "../../kubernetes/client.ts"
+import * as Informer from "../../kubernetes/informer.ts"
+import { agentTasks, jobs, pods } from "../../kubernetes/kinds.ts"
+import type { AgentTask } from "../../schema/task/agent-task.ts"
+import { type Projected, projectJob, projectPod, projectTask } from "./project.ts"
+import type { World } from "./world.ts"
+
+export interface Mirror {
+  readonly synced: Effect.Effect<void>
+  /** The kinds whose watch has been silent for too long; empty when all are in step. */
+  readonly stale: Effect.Effect<ReadonlyArray<string>>
+}
+
+/** Returns None for an object that belongs to no task any more, so that it is gone from the world. */
+const ofTask = <Seen>(found: Option.Option<Projected<Seen>>) =>
+  Option.flatMap(found, ({ seen, taskUid }) => Option.map(taskUid, (taskUid) => ({ seen, taskUid })))
+
+const isUnfinished = ({ status }: AgentTask): boolean => !isOver(status.phase)
+
+export const mirror = Effect.fnUntraced(function*(
+  world: World,
+  namespace: string,
+  enqueue: (key: string) => Effect.Effect<void>
+): Effect.fn.Return<Mirror, never, Kubernetes | Scope.Scope> {
+  const enqueueOwner = (uid: Option.Option<string>) =>
+    Option.match(Option.flatMap(uid, world.keyOf), { onNone: () => Effect.void, onSome: enqueue })
+
+  const taskChanged = (key: string, task: Option.Option<AgentTask>) =>
+    Effect.suspend(() => {
+      const before = world.task(key)
+      world.setTask(key, task)
+      const ended = Option.exists(before, isUnfinished) && !Option.exists(task, isUnfinished)
+      const gaveWay = Option.exists(task, waitsForSource) && !Option.exists(before, waitsForSource)
+      const becameHistory = Option.exists(before, (_) => !mayExpire(_)) ? Option.filter(task, mayExpire) : Option.none()
+      const follower = Option.flatMap(Option.orElse(task, () => before), attemptOf)
+      const others = [
+        ...ended || gaveWay ? world.waiting() : [],
+        ...Option.toArray(becameHistory).flatMap(({ spec }) => world.pastHistory(spec.workspace))
+      ]
+      return Effect.all([enqueue(key), enqueueOwner(follower), Effect.forEach(others, enqueue, { discard: true })], { discard: true })
+    })
+
+  const tasks = yield* Informer.make({ kind: agentTasks, namespace, project: projectTask, changed: taskChanged })
+  const lookAtJobs = () => {
+    const over = world.lookAtJobs()
+    return Effect.suspend(() => Effect.forEach(over(), (uid) => enqueueOwner(Option.some(uid)), { discard: true }))
+  }
+  const ours = { namespace, labelSelector: taskSelector }
+  const ourJobs = yield* Informer.make({
+    ...ours,
+    kind: jobs,
+    project: (object) => Result.getOrThrow(projectJob(object)),
+    changed: (key, job) => Effect.suspend(() => enqueueOwner(world.setJob(key, ofTask(job)))),
+    look: lookAtJobs
+  })
+  const ourPods = yield* Informer.make({
+    ...ours,
+    kind: pods,
+    project: (object) => Result.getOrThrow(projectPod(object)),
+    changed: (key, pod) => Effect.suspend(() => enqueueOwner(world.setPod(key, ofTask(pod))))
+  })
+  const all: ReadonlyArray<readonly [string, Informer.Informer]> = [["tasks", tasks], ["Jobs", ourJobs], ["Pods", ourPods]]
+  return {
+    synced: Effect.forEach(all, ([, { synced }]) => synced, { discard: true }),
+    stale: Effect.map(
+      Effect.filter(
+        all,
+        ([, { silence }]) => Effect.map(silence, (_) => Duration.isGreaterThan(_, Duration.times(Informer.longestWatch, 2)))
+      ),
+      (silent) => silent.map(([name]) => name)
+    )
+  }
+})

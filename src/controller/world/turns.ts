@@ -1,0 +1,242 @@
+// Which tasks may start: which of them have a slot, were refused one, hold a workspace or were told to wait.
+// Changes only in synchronous steps, so that a decision and the slot it takes are never apart; all turns are computed anew after a change that matters.
+// Used by controller/world/world, which tells it of each change; how turns are shared out is in core/scheduling/admit.
+import { Option } from "effect"
+import { waitsForSource } from "../../core/reconcile/flux-source.ts"
+import { admit, type Candidate } from "../../core/scheduling/admit.ts"
+import { heldBack } from "../../core/scheduling/draining.ts"
+import { waitsForProof } from "../../core/scheduling/isolation.ts"
+import { type Refusal, Turn } from "../../core/task/observed.ts"
+import { isCalledOff, isOfNewerVersion, isOver } from "../../core/task/status.ts"
+import type { TaskPolicy } from "../../core/task/task-policy.ts"
+import type { Uid, WorkspaceName } from "../../schema/names.ts"
+import { type AgentTask, mutates } from "../../schema/task/agent-task.ts"
+import type { Cache } from "./cache.ts"
+import { heldRefusals } from "./held-refusals.ts"
+
+export interface Turns {
+  /** Whether the task has a slot. */
+  readonly occupies: (task: AgentTask) => boolean
+  readonly turn: (task: AgentTask) => Turn
+  /**
+   * The keys of the tasks that are not over and have no slot. When a slot or a workspace becomes free, it is their turn to be looked at.
+   */
+  readonly waiting: () => ReadonlyArray<string>
+  /**
+   * The keys of the tasks that were told to wait and may start now; empty unless a slot or a workspace has become free since the last call.
+   */
+  readonly calledUp: () => ReadonlyArray<string>
+  /** Whether it is known which task has the workspace's Lease, or that none has. */
+  readonly knowsHolder: (workspace: WorkspaceName) => boolean
+  /** The refusal that still holds at `at`, in monotonic milliseconds, with the time that is left of it. */
+  readonly refusal: (taskUid: string, at: number) => Option.Option<Refusal>
+  readonly isRefused: (taskUid: string) => boolean
+  /** How long the task has been denied, in milliseconds, without the times in between when it waited for something else. */
+  readonly deniedMillis: (taskUid: string) => number
+  /** Whether a slot is taken for the task, and no informer has reported its Job yet. */
+  readonly isReserved: (taskUid: string) => boolean
+  /** Whether any pass that decided to make a Job has not ended, so that the Job may still be made. */
+  readonly launching: () => boolean
+
+  /** Sets whether the cluster is drained: while it is, no task begins. */
+  readonly setDrained: (drained: boolean) => void
+  /** Sets whether the isolation of tasks is proven; it is not before the first call. Reports whether that is a change. */
+  readonly setProven: (proven: boolean) => boolean
+  /** Takes a slot for the task, before its Job is made. */
+  readonly reserve: (taskUid: string) => void
+  /** Gives back the slot that was taken for the task, because no Job will come of it. */
+  readonly giveBack: (taskUid: string) => void
+  /** Records that the pass over the task has ended, however it ended. */
+  readonly passEnded: (taskUid: string) => void
+  /** Records what a look at the workspace's Lease showed: the UID of its holder, or that no task has it. */
+  readonly setHolder: (workspace: WorkspaceName, holder: Option.Option<string>) => void
+  /** Records that the API server refused to make a Job or another task for this task. */
+  readonly refuse: (taskUid: string, refusal: Refusal, at: number) => void
+  /** Called at the beginning of a pass: a refusal whose time is over is dropped, which puts the task back into its place in the queue. */
+  readonly dropExpiredRefusal: (taskUid: string, at: number) => void
+}
+
+/** What the world tells the turns. */
+interface TurnEvents {
+  /** Something outside of this file that turns depend on has changed. */
+  readonly changed: () => void
+  /** A task changes. This is called before the cache has the change, so that the cache still shows whether the task had a slot. */
+  readonly taskChanges: (before: Option.Option<AgentTask>, task: Option.Option<AgentTask>) => void
+  /** The Job of this task was made; no informer has reported it yet. */
+  readonly jobMade: (taskUid: string) => void
+  /** An informer reported the Job of this task, or that it is gone. */
+  readonly jobHeard: (taskUid: string, isGone: boolean) => void
+  /** A pass over the task saw its turn. */
+  readonly passSaw: (taskUid: string, turn: Turn) => void
+  readonly forget: (task: AgentTask) => void
+}
+
+export const make = (
+  cache: Pick<Cache, "job" | "keyOf" | "task" | "taskByUid" | "tasks">,
+  policy: () => TaskPolicy
+): { readonly turns: Turns; readonly events: TurnEvents } => {
+  let drained = false
+  let proven = false
+  const reserved = new Set<string>()
+  const launching = new Set<string>()
+  const refused = heldRefusals()
+  const holders = new Map<WorkspaceName, string | undefined>() // workspace → uid of its task, undefined for nobody; absent while not known
+  const toldToWait = new Set<string>() // uids of the tasks that were told to wait for their turn
+  let freed = false // whether a slot or a workspace became free, of which no event need tell the tasks that wait
+  let turns: ReadonlyMap<Uid, Turn> | undefined
+  const changed = (): void => {
+    turns = undefined
+  }
+
+  /**
+   * Reports whether the task has begun. A task whose Job was cleared away, or was asked for and is not there, counts as one that has never
+   * begun.
+   */
+  const hasBegun = ({ metadata: { uid }, status: { phase } }: AgentTask): boolean =>
+    phase === "Running" || isOfNewerVersion(phase) || Option.isSome(cache.job(uid))
+  /**
+   * Reports whether the task is between two launches, when it keeps its slot. If it was told to wait, `queue` says so, because the phase
+   * does not go back for that.
+   */
+  const isBetweenLaunches = ({ status: { phase, queue } }: AgentTask): boolean => phase === "Starting" && queue === undefined
+  const occupies = (task: AgentTask): boolean => isBetweenLaunches(task) || reserved.has(task.metadata.uid) || hasBegun(task)
+  const candidate = (task: AgentTask): Candidate => {
+    const { metadata: { creationTimestamp, name, uid }, spec: { stage, workspace } } = task
+    const has = occupies(task)
+    const holder = holders.get(workspace)
+    return {
+      uid,
+      name,
+      workspace,
+      stage,
+      createdAt: creationTimestamp,
+      occupies: has,
+      holds: holder === uid,
+      refused: !has && refused.isPassedOver(uid),
+      shutOut: !has && mutates(stage) && isOutside(holder)
+    }
+  }
+  const isOpen = (task: AgentTask): boolean =>
+    !isOver(task.status.phase) && (!isCalledOff(task) || isOfNewerVersion(task.status.phase)) && (!waitsForSource(task) || occupies(task))
+  /**
+   * Reports whether there is a holder that is no open task of our cache. No event tells us when it ends, so a task that waits for it has to
+   * ask.
+   */
+  const isOutside = (holder: string | undefined): boolean => holder !== undefined && !Option.exists(cache.taskByUid(holder), isOpen)
+  const candidates = (): ReadonlyArray<Candidate> => {
+    const found: Array<Candidate> = []
+    for (const [, task] of cache.tasks()) if (isOpen(task)) found.push(candidate(task)) // runs for each task that comes or goes, so it makes no lists on the way
+    return found
+  }
+  const turn = (task: AgentTask): Turn => {
+    if (drained && !hasBegun(task)) return heldBack
+    if (policy().requireProvenIsolation === true && !proven && !hasBegun(task)) return waitsForProof
+    if (occupies(task)) return Turn.Admitted() // most passes are over such a task, for which no other task need be looked at
+    turns ??= admit(candidates(), policy().limits)
+    return turns.get(task.metadata.uid) ?? Turn.Admitted()
+  }
+  const mayStart = (key: string): boolean => Option.exists(cache.task(key), (task) => isOpen(task) && turn(task)._tag === "Admitted")
+  const letGo = ({ metadata: { uid }, spec: { workspace } }: AgentTask): void => {
+    if (holders.get(workspace) === uid) holders.delete(workspace)
+  }
+  /** Forgets that no task holds the workspace, because the task that starts may take it. */
+  const forgetVacancy = ({ spec: { workspace } }: AgentTask): void => {
+    if (holders.get(workspace) === undefined) holders.delete(workspace)
+  }
+
+  return {
+    turns: {
+      occupies,
+      turn,
+      waiting: () => [...cache.tasks()].filter(([, task]) => !isOver(task.status.phase) && !occupies(task)).map(([key]) => key),
+      calledUp: () => {
+        if (!freed) return []
+        freed = false
+        return [...toldToWait].flatMap((uid) => Option.toArray(cache.keyOf(uid))).filter(mayStart)
+      },
+      knowsHolder: (workspace) => holders.has(workspace),
+      refusal: refused.at,
+      isRefused: refused.isRefused,
+      deniedMillis: refused.deniedMillis,
+      isReserved: (uid) => reserved.has(uid),
+      launching: () => launching.size > 0,
+
+      setDrained: (next) => {
+        drained = next
+      },
+      setProven: (next) => {
+        const isNews = next !== proven
+        proven = next
+        return isNews
+      },
+      reserve: (uid) => {
+        reserved.add(uid)
+        launching.add(uid)
+        const task = cache.taskByUid(uid)
+        if (Option.isSome(task)) forgetVacancy(task.value)
+        changed()
+      },
+      giveBack: (uid) => {
+        if (reserved.delete(uid)) freed = true
+        changed()
+      },
+      passEnded: (uid) => void launching.delete(uid),
+      setHolder: (workspace, holder) => {
+        const before = holders.get(workspace)
+        const after = Option.getOrUndefined(holder)
+        holders.set(workspace, after)
+        if (before === after) return
+        freed = true
+        changed()
+      },
+      refuse: (uid, refusal, at) => {
+        if (Option.isNone(cache.keyOf(uid))) return // the task went while the API server was asked
+        refused.refuse(uid, refusal, at)
+        changed()
+      },
+      dropExpiredRefusal: (uid, at) => {
+        if (refused.dropExpired(uid, at)) changed()
+      }
+    },
+    events: {
+      changed,
+      taskChanges: (before, task) => {
+        const had = Option.exists(before, occupies)
+        if (Option.isSome(task)) {
+          const { metadata: { uid }, status: { phase } } = task.value
+          if (had && !occupies(task.value)) freed = true
+          if (isOver(phase)) {
+            reserved.delete(uid)
+            letGo(task.value)
+            if (Option.exists(before, ({ status }) => !isOver(status.phase))) refused.forget(uid) // the refusal was of its Job
+          }
+        }
+        changed()
+      },
+      jobMade: (taskUid) => {
+        refused.countAnew(taskUid)
+        changed()
+      },
+      jobHeard: (taskUid, isGone) => {
+        if (isGone) {
+          freed = true
+          for (const uid of refused.liftQuota()) toldToWait.add(uid) // they wait like any other task from now on
+        }
+        reserved.delete(taskUid)
+        refused.countAnew(taskUid)
+        changed()
+      },
+      passSaw: (uid, turn) => {
+        if (turn._tag === "Waiting") toldToWait.add(uid)
+        else toldToWait.delete(uid)
+      },
+      forget: (task) => {
+        const { uid } = task.metadata
+        letGo(task)
+        reserved.delete(uid)
+        refused.forget(uid)
+        toldToWait.delete(uid)
+      }
+    }
+  }
+}

@@ -1,0 +1,113 @@
+// What the controller knows of all tasks: the cache of what exists, the turn of each task, and what passes said and saw.
+// Always holds: its parts hear of each change in one synchronous step, and forget a task together.
+// Fed by the informers in controller/world/mirror, read by controller/reconcile/observe.
+import { Option } from "effect"
+import type { JobSeen, Observed, ReportedWait } from "../../core/task/observed.ts"
+import type { TaskPolicy } from "../../core/task/task-policy.ts"
+import type { WorkspaceName } from "../../schema/names.ts"
+import type { AgentTask } from "../../schema/task/agent-task.ts"
+import * as Cache from "./cache.ts"
+import { jobAges } from "./job-ages.ts"
+import { pastHistory } from "./past-history.ts"
+import * as Turns from "./turns.ts"
+
+export interface World extends Cache.Cache, Turns.Turns {
+  /** How long passes have known this Job of the task at `at`, in monotonic milliseconds; 0 at the first look. */
+  readonly jobKnownMillis: (taskUid: string, job: Option.Option<JobSeen>, at: number) => number
+  /**
+   * How long the Pod of this Job has been starting, from the first pass that did not see it wait for a quota or a suspended Job. A wait for
+   * a node is counted by itself. Once the Job is being deleted, how long that has taken.
+   */
+  readonly startingMillis: (taskUid: string, seen: Pick<Observed, "job" | "pod" | "warning">, at: number) => number
+  /** When the last Pod of this Job that a pass saw was made, by the API server's clock. */
+  readonly lastPodMadeAt: (taskUid: string, job: Option.Option<JobSeen>) => Option.Option<string>
+  readonly isExpired: (task: AgentTask) => boolean
+  /** Keys of the workspace's finished tasks that are past its history limit, and of the last that went past that of the installation. */
+  readonly pastHistory: (workspace: WorkspaceName) => ReadonlyArray<string>
+  /** Why the task waits, as its pool last heard it. */
+  readonly reportedWait: (taskUid: string) => Option.Option<ReportedWait>
+
+  /** Sets the policy by which turns are given and history is limited from now on. */
+  readonly setPolicy: (policy: TaskPolicy) => void
+  /**
+   * Records what a pass over the task saw at `at`, in monotonic milliseconds: whether the task has to wait for its turn, its Job, and whether
+   * the Job has a Pod or waits for a quota.
+   */
+  readonly passSaw: (observed: Pick<Observed, "task" | "turn" | "job" | "pod" | "warning">, at: number) => void
+  /** Records that the pool has heard this reason to wait, or never will. */
+  readonly setReportedWait: (taskUid: string, wait: ReportedWait) => void
+  /** Forgets what the pool heard about this task, or about all tasks, because the pool may not have it any more. */
+  readonly clearReportedWait: (taskUid: Option.Option<string>) => void
+}
+
+export const make = (initial: TaskPolicy): World => {
+  let policy = initial
+  const cache = Cache.make()
+  const { events, turns } = Turns.make(cache, () => policy)
+  const history = pastHistory(() => policy.historyPerWorkspace)
+  const ages = jobAges()
+  const reportedWaits = new Map<string, ReportedWait>()
+  const isThere = (uid: string): boolean => Option.isSome(cache.keyOf(uid))
+  const forget = (task: AgentTask): void => {
+    const { uid } = task.metadata
+    events.forget(task)
+    ages.forget(uid)
+    reportedWaits.delete(uid)
+  }
+
+  return {
+    ...cache,
+    ...turns,
+    jobKnownMillis: ages.knownMillis,
+    startingMillis: ages.startingMillis,
+    lastPodMadeAt: ages.lastPodMadeAt,
+    isExpired: history.has,
+    pastHistory: history.keysIn,
+    reportedWait: (uid) => Option.fromUndefinedOr(reportedWaits.get(uid)),
+
+    setPolicy: (next) => {
+      policy = next
+      history.limitChanged()
+      events.changed()
+    },
+    setTask: (key, task) => {
+      const before = cache.task(key)
+      history.set(key, before, task)
+      events.taskChanges(before, task)
+      const gone = cache.setTask(key, task)
+      if (Option.isSome(gone)) forget(gone.value)
+      return gone
+    },
+    setJob: (key, job) => {
+      const taskUid = cache.setJob(key, job)
+      if (Option.isSome(taskUid)) events.jobHeard(taskUid.value, Option.isNone(job))
+      return taskUid
+    },
+    created: (uid, job) => {
+      cache.created(uid, job)
+      events.jobMade(uid)
+    },
+    jobNotFound: (uid, jobUid) => {
+      cache.jobNotFound(uid, jobUid)
+      if (Option.isNone(cache.job(uid))) turns.giveBack(uid)
+    },
+    lookAtJobs: () => {
+      const over = cache.lookAtJobs()
+      return () => {
+        const gone = over()
+        for (const uid of gone) turns.giveBack(uid)
+        return gone
+      }
+    },
+    passSaw: (observed, at) => {
+      const { task: { metadata: { uid } }, turn } = observed
+      if (!isThere(uid)) return // the task went while it was looked at
+      events.passSaw(uid, turn)
+      ages.passSaw(uid, observed, at)
+    },
+    setReportedWait: (uid, wait) => {
+      if (isThere(uid)) reportedWaits.set(uid, wait)
+    },
+    clearReportedWait: Option.match({ onNone: () => reportedWaits.clear(), onSome: (uid) => void reportedWaits.delete(uid) })
+  }
+}

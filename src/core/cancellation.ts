@@ -1,9 +1,0 @@
-// What is applied to a task to cancel it.
-// Always holds: it is guarded by the UID, so that a later task of the same name is not cancelled.
-// Used by controller/execute, controller/pool-intake and cli/tasks.
-import type { AgentTask } from "../schema/agent-task.ts"
-
-export const cancellationOf = ({ metadata: { name, namespace, uid } }: Pick<AgentTask, "metadata">) => ({
-  metadata: { name, namespace, uid },
-  spec: { cancel: true }
-})

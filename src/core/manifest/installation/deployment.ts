@@ -1,0 +1,81 @@
+// The controller's Deployment: one replica leads, others stand by.
+// Invariant: tokens are files, never variables or arguments. A changed ConfigMap makes no new Pods: the controller reads it again.
+// Used by core/manifest/installation/install, and by core/migration/trial, whose Pod starts as the controller's does.
+import type { V1Deployment, V1Probe, V1Volume, V1VolumeMount } from "@kubernetes/client-node"
+import type { ResolvedConfig, TokenConfig } from "../../resolve/resolve.ts"
+import { controllerHealthPort, place } from "../../task/places.ts"
+import { apiTokenMount, apiTokenVolume } from "../api-token.ts"
+import { certificateMounts, certificateVolumes, clientCertificateVariable, trustChecksum } from "../certificates.ts"
+import { fromField, fromObjects, withOurs } from "../environment.ts"
+import { labels, selectorLabels } from "../labels.ts"
+import { objectMetadata } from "../object-metadata.ts"
+import { podSettings } from "../pod-settings.ts"
+import { secretFile } from "../volumes.ts"
+import { configMapName } from "./config-map.ts"
+
+const probe = (path: string): V1Probe => ({ httpGet: { path, port: controllerHealthPort }, periodSeconds: 10, timeoutSeconds: 5 })
+
+const tokenVolume = ({ secret }: TokenConfig): V1Volume => secretFile("pool-token", secret.name, secret.key)
+
+const volumes = (config: ResolvedConfig): Array<V1Volume> => [
+  { name: "config", configMap: { name: configMapName(config) } },
+  { name: "data", emptyDir: { sizeLimit: "1Gi" } },
+  apiTokenVolume(config.tokenTtlSeconds),
+  ...(config.token === undefined ? [] : [tokenVolume(config.token)]),
+  ...certificateVolumes(config)
+]
+
+const mounts = (config: ResolvedConfig): Array<V1VolumeMount> => [
+  { name: "config", mountPath: place.config, readOnly: true },
+  { name: "data", mountPath: config.dataDir },
+  apiTokenMount,
+  ...(config.token === undefined ? [] : [{ name: "pool-token", mountPath: place.poolToken, readOnly: true }]),
+  ...certificateMounts(config)
+]
+
+export const deployment = (config: ResolvedConfig): V1Deployment => {
+  const { container, pod } = config.controller
+  const annotations = { ...pod.annotations, ...trustChecksum(config) }
+  return {
+    apiVersion: "apps/v1",
+    kind: "Deployment",
+    metadata: objectMetadata(config, "controller", { name: `${config.name}-controller`, namespace: config.namespace }),
+    spec: {
+      replicas: config.controller.replicas,
+      selector: { matchLabels: selectorLabels(config, "controller") },
+      strategy: { type: "RollingUpdate" },
+      template: {
+        metadata: {
+          labels: { ...pod.labels, ...labels(config, "controller") },
+          ...(Object.keys(annotations).length > 0 && { annotations })
+        },
+        spec: {
+          ...(config.imagePullSecrets.length > 0 && { imagePullSecrets: [...config.imagePullSecrets] }),
+          serviceAccountName: config.account.name,
+          automountServiceAccountToken: config.account.automountToken,
+          enableServiceLinks: false,
+          ...podSettings(pod, selectorLabels(config, "controller")),
+          containers: [{
+            name: "controller",
+            image: container.image,
+            imagePullPolicy: container.imagePullPolicy,
+            args: ["controller", "--values", place.config, "--name", config.name, "--namespace", config.namespace],
+            ports: [{ name: "health", containerPort: controllerHealthPort }],
+            env: withOurs(container.env, [
+              ...clientCertificateVariable(config),
+              fromField("POD_NAME", "metadata.name"),
+              fromField("POD_NAMESPACE", "metadata.namespace")
+            ]),
+            ...fromObjects(container),
+            resources: container.resources,
+            volumeMounts: mounts(config),
+            livenessProbe: probe("/healthz"),
+            readinessProbe: probe("/readyz"),
+            securityContext: container.securityContext
+          }],
+          volumes: volumes(config)
+        }
+      }
+    }
+  }
+}

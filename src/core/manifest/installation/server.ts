@@ -1,0 +1,98 @@
+// The server as Kubernetes runs it: one Pod with a volume of its own, a Service, and an account that may do nothing.
+// There is always one replica, because the database has one writer.
+// Used by generate for kustomize/components/server.
+import type { V1Probe, V1Service, V1ServiceAccount, V1StatefulSet } from "@kubernetes/client-node"
+import type { ResolvedConfig } from "../../resolve/resolve.ts"
+import { place } from "../../task/places.ts"
+import { labels, selectorLabels } from "../labels.ts"
+import { objectMetadata } from "../object-metadata.ts"
+import { serverName, serverSecrets, serverVolume } from "../server-names.ts"
+import { secretFile } from "../volumes.ts"
+
+const port = 8080
+const probe = (path: string): V1Probe => ({ httpGet: { path, port }, periodSeconds: 10, timeoutSeconds: 5 })
+const metadata = (config: ResolvedConfig) => objectMetadata(config, "server", { name: serverName(config), namespace: config.namespace })
+
+const account = (config: ResolvedConfig): V1ServiceAccount => ({
+  apiVersion: "v1",
+  kind: "ServiceAccount",
+  metadata: metadata(config),
+  automountServiceAccountToken: false
+})
+
+const service = (config: ResolvedConfig): V1Service => ({
+  apiVersion: "v1",
+  kind: "Service",
+  metadata: metadata(config),
+  // A server with a full disk is not ready, but answers and says so: its logs and states can still be read.
+  spec: { selector: selectorLabels(config, "server"), publishNotReadyAddresses: true, ports: [{ name: "http", port, targetPort: "http" }] }
+})
+
+const statefulSet = (config: ResolvedConfig): V1StatefulSet => {
+  const { container, pod } = config.controller
+  const secrets = serverSecrets(config)
+  return {
+    apiVersion: "apps/v1",
+    kind: "StatefulSet",
+    metadata: metadata(config),
+    spec: {
+      replicas: 1,
+      // With OrderedReady, a Pod that never gets ready would keep the corrected template from its place (kubernetes#67250).
+      podManagementPolicy: "Parallel",
+      serviceName: serverName(config),
+      selector: { matchLabels: selectorLabels(config, "server") },
+      template: {
+        metadata: { labels: labels(config, "server") },
+        spec: {
+          serviceAccountName: serverName(config),
+          automountServiceAccountToken: false,
+          enableServiceLinks: false,
+          terminationGracePeriodSeconds: 30,
+          securityContext: pod.securityContext,
+          containers: [{
+            name: "server",
+            image: container.image,
+            imagePullPolicy: container.imagePullPolicy,
+            args: [
+              "server",
+              "--port",
+              String(port),
+              "--data-dir",
+              place.serverData,
+              "--user-token-file",
+              `${place.userToken}/token`,
+              "--pool-token-file",
+              `${place.poolToken}/token`
+            ],
+            ports: [{ name: "http", containerPort: port }],
+            // Node takes half of the memory for its heap, and half of the heap is for a state that is parsed (server/workspace/state-body). The
+            // bodies of requests that arrive are held beside the heap (server/access/bodies).
+            resources: { limits: { cpu: "1", memory: "1Gi" }, requests: { cpu: "100m", memory: "128Mi" } },
+            volumeMounts: [
+              { name: serverVolume, mountPath: place.serverData },
+              { name: "tmp", mountPath: place.tmp },
+              { name: "user-token", mountPath: place.userToken, readOnly: true },
+              { name: "pool-token", mountPath: place.poolToken, readOnly: true }
+            ],
+            livenessProbe: probe("/healthz"),
+            readinessProbe: probe("/readyz"),
+            securityContext: container.securityContext
+          }],
+          volumes: [
+            { name: "tmp", emptyDir: { sizeLimit: "1Gi" } },
+            secretFile("user-token", secrets.user, "token"),
+            secretFile("pool-token", secrets.pool, "token")
+          ]
+        }
+      },
+      volumeClaimTemplates: [{
+        metadata: { name: serverVolume, labels: selectorLabels(config, "server") },
+        spec: { accessModes: ["ReadWriteOnce"], resources: { requests: { storage: "1Gi" } } }
+      }]
+    }
+  }
+}
+
+export const server = (
+  config: ResolvedConfig
+): ReadonlyArray<V1ServiceAccount | V1Service | V1StatefulSet> => [account(config), service(config), statefulSet(config)]

@@ -1,0 +1,62 @@
+// Addresses that no URL of a user may lead to: this machine, its link, clouds' metadata services, and IPv6 forms that hide one of these.
+// Private ranges are allowed: Flux and most artifact stores are there, and the NetworkPolicy says what may be reached of them.
+// Used by worker/network/archive-url.ts.
+
+type Range = readonly [number, number]
+
+const range4 = (text: string): Range => {
+  const [address = "", bits = "32"] = text.split("/")
+  return [parse4(address) ?? 0, Number(bits)]
+}
+
+/** Returns the 32 bits of four decimal numbers, or undefined for any other spelling. */
+const parse4 = (text: string): number | undefined => {
+  const parts = text.split(".")
+  if (parts.length !== 4 || parts.some((part) => !/^(?:0|[1-9]\d{0,2})$/u.test(part) || Number(part) > 255)) return undefined
+  return parts.reduce((bits, part) => bits * 256 + Number(part), 0)
+}
+
+const forbidden4: ReadonlyArray<Range> = [
+  "0.0.0.0/8", // this host
+  "127.0.0.0/8", // loopback, where the state gateway listens
+  "169.254.0.0/16", // link-local, and the metadata of most clouds
+  "168.63.129.16", // Azure
+  "100.100.100.200", // Alibaba
+  "192.0.0.0/24", // Oracle
+  "224.0.0.0/4", // multicast
+  "240.0.0.0/4" // reserved, broadcast
+].map(range4)
+
+const isForbidden4 = (address: number): boolean => forbidden4.some(([start, bits]) => address >>> (32 - bits) === start >>> (32 - bits))
+
+/** Returns eight numbers of 16 bits, or undefined if the text is no IPv6 address. The zone is ignored. */
+const parse6 = (text: string): ReadonlyArray<number> | undefined => {
+  const [plain = ""] = text.split("%")
+  const url = `http://[${plain}]/`
+  if (!plain.includes(":") || !URL.canParse(url)) return undefined
+  const [head = "", tail] = new URL(url).hostname.slice(1, -1).split("::") // in its shortest spelling, without dots
+  const words = (part: string) => part === "" ? [] : part.split(":").map((word) => Number.parseInt(word, 16))
+  const [first, last] = [words(head), words(tail ?? "")]
+  return [...first, ...Array.from({ length: tail === undefined ? 0 : 8 - first.length - last.length }, () => 0), ...last]
+}
+
+const isForbidden6 = (words: ReadonlyArray<number>): boolean => {
+  const [a = 0, b = 0, c = 0, d = 0, e = 0, f = 0, g = 0, h = 0] = words
+  const embedded = (high: number, low: number) => isForbidden4(((high << 16) | low) >>> 0)
+  if (a === 0 && b === 0 && c === 0 && d === 0) return (f === 0 && g === 0) || embedded(g, h) // ::, ::1; mapped, translated and compatible IPv4
+  if (a === 0x64 && b === 0xff9b) return c !== 0 || embedded(g, h) // NAT64; where a local prefix has the IPv4 address is unknown
+  if (a === 0x2002) return embedded(b, c) // 6to4
+  if (a === 0x2001 && b === 0) return true // Teredo
+  if (a === 0xfd00 && b === 0x0ec2) return true // AWS
+  if (a === 0xfd20 && b === 0x00ce) return true // Google
+  if ((e & 0xfdff) === 0 && f === 0x5efe) return embedded(g, h) // ISATAP
+  return (a & 0xff80) === 0xfe80 || (a & 0xff00) === 0xff00 // link, site, multicast
+}
+
+/** Reports whether an IP address, as a resolver or a URL spells it, is forbidden. A text that is no address is forbidden too. */
+export const isForbiddenAddress = (text: string): boolean => {
+  const four = parse4(text)
+  if (four !== undefined) return isForbidden4(four)
+  const six = parse6(text)
+  return six === undefined || isForbidden6(six)
+}

@@ -1,0 +1,63 @@
+// The Pods and NetworkPolicies with which the doctor finds out what the network really enforces, and what a task's Pod reaches.
+// Invariant: the Pods pass Pod Security "restricted", have no token and end by themselves, and the controller never sees them.
+// Used by cli/doctor/doctor-network.ts.
+import type { V1NetworkPolicy, V1Pod } from "@kubernetes/client-node"
+import type { ProbeTarget } from "../../schema/kubernetes/probe.ts"
+import { selectorLabels } from "../manifest/labels.ts"
+import { podSettings } from "../manifest/pod-settings.ts"
+import type { ResolvedConfig } from "../resolve/resolve.ts"
+
+/**
+ * `listener` waits for connections. `open` may reach it whatever other policies say, and `closed` may reach nothing: only both together
+ * prove anything. `task` has the labels by which network policies select the Pods of tasks.
+ */
+export type Probe = "listener" | "open" | "closed" | "task"
+
+export const listenerPort = 8083
+
+const doctorLabel = "scalr.io/doctor"
+const probeLabel = "scalr.io/probe"
+
+/** Returns the name of a probe's objects. `id` tells one examination by the doctor from others. */
+const nameOf = ({ name }: ResolvedConfig, id: string, probe: Probe): string => `${name}-doctor-${id}-${probe}`
+
+const ownLabels = (id: string, probe: Probe) => ({ [doctorLabel]: id, [probeLabel]: probe })
+
+export const probePod = (
+  config: ResolvedConfig,
+  id: string,
+  probe: Probe,
+  targets: ReadonlyArray<ProbeTarget>
+): V1Pod & { readonly metadata: { readonly name: string; readonly namespace: string } } => {
+  const { pod, worker } = config.task
+  const labels = { ...pod.labels, ...(probe === "task" && selectorLabels(config, "task")), ...ownLabels(id, probe) }
+  return {
+    metadata: { name: nameOf(config, id, probe), namespace: config.taskNamespace, labels },
+    spec: {
+      activeDeadlineSeconds: 300, // ends a Pod whose doctor went away
+      ...(config.imagePullSecrets.length > 0 && { imagePullSecrets: [...config.imagePullSecrets] }),
+      automountServiceAccountToken: false,
+      enableServiceLinks: false,
+      restartPolicy: "Never",
+      ...podSettings({ ...pod, terminationGracePeriodSeconds: 1 }, labels),
+      containers: [{
+        name: "probe",
+        image: worker.image,
+        imagePullPolicy: worker.imagePullPolicy,
+        args: probe === "listener" ? ["probe", "--listen", String(listenerPort)] : ["probe"],
+        ...(probe !== "listener" && { env: [{ name: "AGENT_JOB_PROBE_TARGETS", value: JSON.stringify(targets) }] }),
+        resources: worker.resources,
+        securityContext: worker.securityContext
+      }]
+    }
+  }
+}
+
+export const probePolicies = (
+  config: ResolvedConfig,
+  id: string
+): ReadonlyArray<V1NetworkPolicy & { readonly metadata: { readonly name: string; readonly namespace: string } }> =>
+  (["open", "closed"] as const).map((probe) => ({
+    metadata: { name: nameOf(config, id, probe), namespace: config.taskNamespace, labels: ownLabels(id, probe) },
+    spec: { podSelector: { matchLabels: ownLabels(id, probe) }, policyTypes: ["Egress"], ...(probe === "open" && { egress: [{}] }) }
+  }))

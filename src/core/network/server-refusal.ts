@@ -1,0 +1,26 @@
+// What an answer of the server means that is not the expected success: the same for every client.
+// Always holds: only an answer in the server's own form is the server's; any other may come from a proxy while the server is away.
+// Used by worker/network/task-api, controller/pool/pool and cli/server/server-requests, which say it in their own errors.
+import { Data, Option, Schema } from "effect"
+import { isOneOf, Problem } from "../../schema/api/problem.ts"
+
+export type ServerRefusal = Data.TaggedEnum<{
+  NotOwn: {}
+  /** The server cannot do it now, or did not get the request whole. */
+  AskAgain: Problem
+  TokenRefused: Problem
+  /** The same request would be refused again. */
+  Final: Problem
+}>
+export const ServerRefusal = Data.taggedEnum<ServerRefusal>()
+
+/** Returns the problem in the body of an answer; none if the body is not the server's. */
+export const problemIn = Schema.decodeUnknownOption(Schema.fromJsonString(Problem))
+
+/** Returns what an answer with this status means, in whose body the server says this, if it does. */
+export const meaningOf = (status: number, said: Option.Option<Problem>): ServerRefusal => {
+  if (Option.isNone(said) || status < 400) return ServerRefusal.NotOwn()
+  if (status === 401) return ServerRefusal.TokenRefused(said.value)
+  const brokeOff = isOneOf(said.value.error, "bad-request", "request-timeout")
+  return status === 429 || status >= 500 || brokeOff ? ServerRefusal.AskAgain(said.value) : ServerRefusal.Final(said.value)
+}

@@ -1,0 +1,96 @@
+// What the conditions of a task that follows its source say of its attempts, in place of the task's own end.
+// Always holds: phase, reason, message and result stay those of the task itself.
+// Used by core/reconcile/follow and core/reconcile/over alone.
+import type { AgentTask, AgentTaskStatus } from "../../schema/task/agent-task.ts"
+import { conditionsAfter, fitting, type Step, type Told } from "../task/status.ts"
+
+/** Returns the status of a task that is over, with conditions made from `told`. The rest of the status stays. */
+const saying = (
+  { metadata: { generation }, status }: AgentTask,
+  told: Pick<Told, "message" | "phase" | "reason" | "stalled">,
+  now: string
+): AgentTaskStatus => ({
+  ...status,
+  observedGeneration: generation,
+  conditions: conditionsAfter(status, { ...told, generation, now })
+})
+
+/** Returns the status with conditions that speak of another task: the newest attempt, or its apply. */
+export const reflected = (task: AgentTask, of: AgentTask, now: string): AgentTaskStatus => {
+  const { conditions = [], message = "Nobody has looked at it yet.", phase = "Pending", reason = "Accepted" } = of.status
+  const stalled = conditions.some((_) => _.type === "Stalled" && _.status === "True")
+  return saying(task, { phase, reason, message: fitting(`${of.metadata.name}: ${message}`), stalled }, now)
+}
+
+/**
+ * Returns the status with conditions that say that the newest attempt's plan waits to be applied: only a source that is ready says that it
+ * has nothing newer.
+ */
+export const unapplied = (task: AgentTask, { metadata: { name } }: AgentTask, message: string, now: string): AgentTaskStatus =>
+  saying(
+    task,
+    {
+      phase: "Pending",
+      reason: "SourceNotReady",
+      message: fitting(`${name}: Its plan will be applied once the source is ready and has nothing newer. ${message}`)
+    },
+    now
+  )
+
+/** Returns the status with conditions that say that the newest attempt's plan is not applied, since nobody knows what an old plan changes. */
+export const outdated = (task: AgentTask, { metadata: { name } }: AgentTask, now: string): AgentTaskStatus =>
+  saying(
+    task,
+    {
+      phase: "Pending",
+      reason: "SourceNotReady",
+      message: fitting(
+        `${name}: Its plan is not applied: its changes could not be counted, and it ended more than an hour ago. The next artifact of the source is planned anew.`
+      ),
+      stalled: true
+    },
+    now
+  )
+
+const cannotBeMade = "Its next attempt cannot be made."
+
+/** Returns the status with conditions that say why the next attempt cannot be made. `stalled` says that a person is needed. */
+export const unattempted = (
+  task: AgentTask,
+  { message, reason, stalled }: Pick<Step, "message" | "reason"> & { readonly stalled: boolean },
+  now: string
+): AgentTaskStatus => saying(task, { phase: "Pending", reason, message: fitting(`${cannotBeMade} ${message}`), stalled }, now)
+
+/**
+ * Reports whether the conditions speak of another task that is under way, if only on a node that does not answer, or that cannot be made, or
+ * of a plan that is not applied. They are no longer true once that task is gone or not wanted any more. A task that cannot be made is known
+ * by the message, since an attempt may have ended with the same reason, and a message about an attempt begins with its name.
+ */
+export const isInterim = ({ conditions = [] }: AgentTaskStatus): boolean =>
+  conditions.some(({ message, reason, status, type }) =>
+    (type === "Reconciling" && status === "True") || reason === "NodeUnreachable" || reason === "SourceNotReady" ||
+    message.startsWith(cannotBeMade)
+  )
+
+/**
+ * Returns the status with conditions that say that the attempt called `name` was deleted before this task could tell how it ended, or apply
+ * what it planned.
+ */
+export const lostSight = (task: AgentTask, name: string, now: string): AgentTaskStatus =>
+  saying(
+    task,
+    {
+      phase: "Failed",
+      reason: "Lost",
+      message: fitting(
+        `${name} was deleted before its end was seen or its plan was applied. Check what it did; then delete this task and make it again, or wait for the next artifact of its source.`
+      )
+    },
+    now
+  )
+
+/** Returns the status with the task's own conditions again, once there is no other task to speak of and none is wanted. */
+export const ownAgain = (task: AgentTask, now: string): AgentTaskStatus => {
+  const { message = "", phase = "Pending", reason = "Accepted" } = task.status
+  return saying(task, { phase, reason, message }, now)
+}

@@ -1,0 +1,56 @@
+// The responses to a task that a worker has claimed: the worker runs it, and the controller says what keeps the worker, or how it ended.
+// Always holds: nothing is made or deleted for it, and it succeeds only with the worker's own result.
+// Used by core/reconcile/plan.
+import { Option } from "effect"
+import { mutates } from "../../schema/task/agent-task.ts"
+import type { StageResult } from "../../schema/task/stage-result.ts"
+import type { PodSeen } from "../task/observed.ts"
+import { finished, running } from "../task/status.ts"
+import { endOf } from "./pod-trouble.ts"
+import { andThen, ended, later, noticesToPool, type Respond, type RespondTo, unchanged, underWay } from "./response.ts"
+
+export const finishWithLastWords: RespondTo<StageResult> = (s, result) => {
+  const { metadata, status } = s.observed.task
+  return { ...unchanged(s), status: finished(status, result, metadata.generation, false) }
+}
+
+export const finishLost: Respond = (s) => {
+  const { reason, message } = endOf(s.observed.pod, s.observed.job)
+  const next = mutates(s.observed.task.spec.stage) ? "Look at the state before the next run." : "Nothing was changed."
+  return ended(s, "Failed", reason, andThen(message, next))
+}
+
+/** How soon a task on a silent node is looked at again. Each look is counted, and the alert AgentJobNodeSilent goes by that count. */
+const stalledAgainMillis = 120_000
+
+export const stall: RespondTo<PodSeen> = (s, { node }) =>
+  later(
+    underWay(s, {
+      phase: "Running",
+      reason: "NodeUnreachable",
+      message:
+        `Node ${node} does not answer. The stage may still be running there, so the task keeps its place and its workspace until the node answers or is removed; repair the node, or delete its Node object if the machine is off.`,
+      stalled: true
+    }),
+    stalledAgainMillis
+  )
+
+export const showStopping: Respond = (s) =>
+  underWay(s, {
+    phase: "Running",
+    reason: "Stopping",
+    message: "A cancel was asked for; the engine is interrupted once and saves its state."
+  })
+
+/** Leaves the task to its worker. A pool that last heard of a silent node is told that the worker runs, until it has heard that. */
+export const leave: Respond = (s) => {
+  const { reportedWait, task: { status: { pod } } } = s.observed
+  const isTakenForSilent = Option.exists(reportedWait, ({ reason }) => reason === "NodeUnreachable")
+  return { ...unchanged(s), notices: isTakenForSilent && pod !== undefined ? noticesToPool(s, running(pod)) : [] }
+}
+
+/** Says again what the claim said, after a time in which the node did not answer. */
+export const showRunning: Respond = (s) => {
+  const { pod, reason } = s.observed.task.status
+  return reason === "NodeUnreachable" && pod !== undefined ? underWay(s, running(pod)) : leave(s)
+}

@@ -1,0 +1,42 @@
+// What a Flux source has to offer at the moment: its artifact, or a sentence that says why there is none to use.
+// The artifact is never taken while its source is not ready or Flux has not seen the source's newest spec: it may be of another branch.
+// Used by the parts of the controller that read or await a source, and by core/reconcile/situation.
+import { Option, Schema } from "effect"
+import type { FluxObject } from "../../schema/kubernetes/kubernetes.ts"
+import type { AgentTask } from "../../schema/task/agent-task.ts"
+import { Artifact, type FluxSource } from "../../schema/task/source.ts"
+import { SourceSeen } from "../task/observed.ts"
+import { sentence } from "../text/sentence.ts"
+
+/**
+ * Reports whether the task's artifact may still be chosen. The claim fixes it, and so does the first launch once the artifact is written
+ * down.
+ */
+export const isUnpinned = ({ spec, status }: AgentTask): boolean =>
+  spec.source.fluxSource !== undefined && status.claim === undefined && (status.source === undefined || (status.launches ?? 0) === 0)
+
+/** Reports whether the task's status says that it waits for its source. Such a task takes no turn from others until the source is ready. */
+export const waitsForSource = (task: AgentTask): boolean => isUnpinned(task) && task.status.reason === "SourceNotReady"
+
+const decodeArtifact = Schema.decodeUnknownOption(Artifact)
+
+const notReady = (message: string, changed = false) => SourceSeen.NotReady({ message, changed })
+
+export const sourceSeen = ({ kind, name }: FluxSource, found: Option.Option<FluxObject>): SourceSeen => {
+  const named = `${kind} ${name}`
+  if (Option.isNone(found)) return notReady(`There is no ${named} in the namespace of the task; make it, or correct source.fluxSource.`)
+  const { metadata, status } = found.value
+  const changed = (status?.observedGeneration ?? 0) < (metadata.generation ?? 1)
+  const ready = status?.conditions?.find(({ type }) => type === "Ready")
+  if (ready !== undefined && ready.status !== "True") {
+    return notReady(sentence(`${named} is not ready: ${ready.message ?? ready.reason ?? "Flux does not say why"}`), changed)
+  }
+  if (ready === undefined || changed) return notReady(`Flux has not looked at ${named} yet.`, changed)
+  if (status?.artifact === undefined) return notReady(`${named} has no artifact yet.`)
+  const { digest = "", revision, url } = status.artifact
+  const artifact = decodeArtifact({ revision, url, sha256: digest.replace(/^sha256:/u, "") })
+  return Option.match(artifact, {
+    onNone: () => notReady(`The artifact of ${named} has no SHA-256 digest (${digest.slice(0, 80)}); let source-controller make one.`),
+    onSome: (artifact) => SourceSeen.Ready({ artifact })
+  })
+}

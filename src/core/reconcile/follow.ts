@@ -1,0 +1,228 @@
+// Tasks that follow their source: when such a task makes its next attempt, when that plan is applied, and what the task says of them.
+// Attempts are tasks of their own under derived names, one after another. Each takes the newest artifact when its Job is made.
+// Used by core/reconcile/plan, and by what keeps attempts and their task together; the rest of the table does not know that a task is an attempt.
+import { Option } from "effect"
+import { agentTaskResource, type Sha256, type Uid } from "../../schema/names.ts"
+import type { AgentTask, AgentTaskSpec, AgentTaskStatus } from "../../schema/task/agent-task.ts"
+import type { Artifact, FluxSource } from "../../schema/task/source.ts"
+import { planAgainAfterMillis } from "../run/plan-again.ts"
+import { isForGood, type Observed, type Refusal, waitReasonOf } from "../task/observed.ts"
+import { acknowledged, isOver } from "../task/status.ts"
+import { spreadMillis } from "../text/fingerprint.ts"
+import { Action, Notice } from "./action.ts"
+import { isInterim, lostSight, outdated, ownAgain, reflected, unapplied, unattempted } from "./attempt-conditions.ts"
+import { later, type Respond, type RespondTo, unchanged } from "./response.ts"
+import { is, millisSince, type Situation, type When } from "./situation.ts"
+
+/** How long tasks that follow the same source may share one read of it. */
+export const answerMillis = 5_000
+
+/** How often the controller looks at a followed source, so that it sees a new artifact within 30 s. It also looks whenever the task changes. */
+const lookMillis = 30_000 - answerMillis
+
+/**
+ * Reports whether the task makes attempts for new artifacts of its source: it does so from its own end until it is cancelled or deleted.
+ */
+export const follows = ({ metadata, spec, status }: AgentTask): boolean =>
+  isOver(status.phase) && (spec.source.fluxSource?.onChange ?? "none") !== "none" && spec.cancel !== true &&
+  metadata.deletionTimestamp === undefined
+
+/** Returns the UID of the task that this one is an attempt of, or none. */
+export const attemptOf = ({ metadata: { ownerReferences = [] } }: AgentTask): Option.Option<Uid> =>
+  Option.map(
+    Option.fromUndefinedOr(ownerReferences.find(({ controller, kind }) => controller === true && kind === agentTaskResource.kind)),
+    ({ uid }) => uid
+  )
+
+/**
+ * How many of the 253 characters of a name its base may take. The base of an attempt is shorter, so that the name of its apply never cuts
+ * off its number.
+ */
+const mostOf = { attempt: 230, apply: 245 }
+
+const named = (name: string, most: number, suffix: string): string => `${name.slice(0, most).replace(/[-.]+$/u, "")}-${suffix}`
+const attemptName = (name: string, attempt: number): string => named(name, mostOf.attempt, String(attempt))
+const applyName = (plan: string): string => named(plan, mostOf.apply, "apply")
+
+/**
+ * Reports whether `follower` made the task, as an attempt or as the apply of one. The name is checked too, because anyone can write an
+ * owner reference.
+ */
+export const isAttemptOf = (follower: AgentTask, task: AgentTask): boolean => {
+  const { metadata: { name, uid }, spec, status: { latest } } = follower
+  const attempt = task.spec.attempt ?? 1
+  const plan = attempt === (spec.attempt ?? 1) ? name : attemptName(name, attempt) // the first attempt is the task itself
+  return Option.contains(attemptOf(task), uid) && attempt <= (latest?.attempt ?? 0) &&
+    task.metadata.name === (task.spec.stage === "plan" ? plan : applyName(plan))
+}
+
+/** Returns the newest attempt: the task itself until it has made another, or none if the newest was deleted. */
+const newest = ({ latest, task }: Observed): Option.Option<AgentTask> => task.status.latest === undefined ? Option.some(task) : latest
+
+const isFree = (observed: Observed): boolean =>
+  [...Option.toArray(newest(observed)), ...Option.toArray(observed.latestApply)].every(({ status }) => isOver(status.phase))
+
+/** Returns the digest of the artifact that the newest attempt ran, or was made for. */
+const tried = (observed: Observed): Sha256 | undefined =>
+  Option.getOrUndefined(newest(observed))?.status.source?.sha256 ?? observed.task.status.latest?.sha256
+
+/** What the next attempt, or the apply of the newest one, can be made from. */
+interface Offer {
+  readonly artifact: Artifact
+  readonly fluxSource: FluxSource
+}
+
+/** Returns what the source of a task that follows it has at present, or none while it is not ready or the newest attempt is under way. */
+const offered = (observed: Observed): Option.Option<Offer> => {
+  const { source, task } = observed
+  const { fluxSource } = task.spec.source
+  return fluxSource !== undefined && follows(task) && isFree(observed) && source._tag === "Ready"
+    ? Option.some({ artifact: source.artifact, fluxSource })
+    : Option.none()
+}
+
+/** Returns how long ago an attempt ended, by the clock of its node. */
+const millisSinceEndOf = ({ metadata, status }: AgentTask, now: string): number =>
+  millisSince(status.finishedAt ?? metadata.creationTimestamp, now)
+
+/** Returns in how many milliseconds the newest attempt, which was disrupted, is to be made again, or none if it is not. */
+const againInMillis = ({ now, observed }: Situation): Option.Option<number> =>
+  Option.flatMap(
+    newest(observed),
+    (attempt) => {
+      const { spec: { stage }, status: { phase, reason } } = attempt
+      return phase !== "Failed" || reason === undefined
+        ? Option.none()
+        : Option.map(
+          planAgainAfterMillis(stage, { outcome: "failed", reason }, observed.task.status.latest?.again ?? 0),
+          (delay) => {
+            const left = delay - millisSinceEndOf(attempt, now)
+            return left > delay ? 0 : left // its end is by its node's clock, which may be ahead
+          }
+        )
+    }
+  )
+
+/** An attempt whose plan is to be applied, and the spec of its apply. */
+interface Wanted {
+  readonly plan: AgentTask
+  readonly spec: AgentTaskSpec
+}
+
+/** Returns the newest attempt, if it saved a plan with changes that the task is to apply and that has no apply yet. */
+const notApplied = (observed: Observed): Option.Option<Wanted> =>
+  observed.task.spec.source.fluxSource?.onChange === "planAndApply" && observed.task.status.latest?.apply === undefined
+    ? Option.flatMap(newest(observed), (plan) => Option.map(applySpec(plan), (spec) => ({ plan, spec })))
+    : Option.none()
+
+/**
+ * How long after its end a plan whose changes could not be counted is applied. Followers of versions that applied none have old ones, which
+ * nobody expects to be applied any more.
+ */
+const uncountedMillis = 3_600_000
+
+const isOutdated = ({ plan }: Wanted, now: string): boolean =>
+  plan.status.result?.hasChanges === undefined && millisSinceEndOf(plan, now) > uncountedMillis
+
+/**
+ * Returns the spec that applies a task's saved plan in the same directory, or none if there is no such plan with changes. A plan whose
+ * changes could not be counted is taken to have some, as one of a pool is (core/run/run-end).
+ */
+const applySpec = (
+  { spec: { cancel: _cancel, options: _options, savePlan, source, workingDirectory, ...spec }, status: { result } }: AgentTask
+): Option.Option<AgentTaskSpec> => {
+  if (savePlan === undefined || result?.outcome !== "succeeded" || result.planDigest === undefined || result.hasChanges === false) {
+    return Option.none()
+  }
+  const directory = [source.fluxSource?.path, workingDirectory].filter((path) => path !== undefined).join("/")
+  return Option.some({
+    ...spec,
+    stage: "apply",
+    source: { savedPlan: { claimName: savePlan.claimName, sha256: result.planDigest } },
+    ...(directory !== "" && { workingDirectory: directory })
+  })
+}
+
+export const when = {
+  refused: ({ observed: { refusal, task } }) => Option.filter(refusal, () => follows(task)),
+  newArtifact: ({ observed }) => Option.filter(offered(observed), ({ artifact }) => artifact.sha256 !== tried(observed)),
+  planned: ({ now, observed }) =>
+    Option.zipWith(
+      offered(observed),
+      Option.filter(notApplied(observed), (wanted) => !isOutdated(wanted, now)),
+      ({ artifact }, wanted) => ({ ...wanted, artifact })
+    ),
+  disrupted: (s) => Option.filter(offered(s.observed), () => Option.exists(againInMillis(s), (millis) => millis <= 0)),
+  atRest: is(({ observed: { task } }) => follows(task))
+} satisfies Readonly<Record<string, When<unknown>>>
+
+const makeNext = (s: Situation, { artifact, fluxSource: { onChange: _onChange, ...fluxSource } }: Offer, again: number) => {
+  const { metadata: { name }, spec, status } = s.observed.task
+  const attempt = (status.latest?.attempt ?? spec.attempt ?? 1) + 1
+  const next = attemptName(name, attempt)
+  return {
+    ...unchanged(s, [Action.CreateTask({ name: next, spec: { ...spec, attempt, source: { fluxSource } } })]),
+    status: { ...status, latest: { attempt, name: next, sha256: artifact.sha256, ...(again > 0 && { again }) } }
+  }
+}
+
+export const makeAttempt: RespondTo<Offer> = (s, offer) => makeNext(s, offer, 0)
+
+/** Makes the disrupted attempt again, at the same artifact: a newer artifact makes a new attempt instead. */
+export const planAgain: RespondTo<Offer> = (s, offer) => makeNext(s, offer, 1 + (s.observed.task.status.latest?.again ?? 0))
+
+export const applyPlan: RespondTo<Wanted & Pick<Offer, "artifact">> = (s, { artifact, plan, spec }) => {
+  const { status } = s.observed.task
+  const apply = applyName(plan.metadata.name)
+  const latest = status.latest ?? { attempt: plan.spec.attempt ?? 1, name: plan.metadata.name, sha256: artifact.sha256 }
+  return { ...unchanged(s, [Action.CreateTask({ name: apply, spec })]), status: { ...status, latest: { ...latest, apply } } }
+}
+
+export const tellRefusal: RespondTo<Refusal> = (s, { kind, message }) => {
+  const reason = isForGood(kind) ? kind : waitReasonOf(kind)
+  return later({
+    ...unchanged(s),
+    notices: [Notice.Emit({ type: "Warning", reason, message })],
+    status: unattempted(s.observed.task, { reason, message, stalled: isForGood(kind) }, s.now)
+  }, lookMillis)
+}
+
+/** Returns the task that the conditions speak of: the newest attempt, or its apply once one was made. None if that task was deleted. */
+const spokenOf = (observed: Observed): Option.Option<AgentTask> =>
+  observed.task.status.latest?.apply === undefined ? newest(observed) : observed.latestApply
+
+const said = ({ now, observed }: Situation): AgentTaskStatus => {
+  const { source, task } = observed
+  const { latest } = task.status
+  const wanted = notApplied(observed)
+  if (Option.isSome(wanted) && isOutdated(wanted.value, now)) return outdated(task, wanted.value.plan, now)
+  if (Option.isSome(wanted) && source._tag === "NotReady") return unapplied(task, wanted.value.plan, source.message, now)
+  return Option.match(Option.filter(spokenOf(observed), (of) => of !== task), {
+    onNone: () =>
+      latest === undefined
+        ? ownAgain(task, now)
+        : isInterim(task.status)
+        ? lostSight(task, latest.apply ?? latest.name, now)
+        : acknowledged(task.status, task.metadata.generation), // that task is gone, but its end is still the newest
+    onSome: (of) => reflected(task, of, now)
+  })
+}
+
+/**
+ * Returns the status with the digest of the artifact that the newest attempt took, which may be newer than the attempt. So that artifact
+ * counts as tried even once the attempt is gone.
+ */
+const remembering = (observed: Observed, status: AgentTaskStatus): AgentTaskStatus => {
+  const sha256 = tried(observed)
+  return status.latest === undefined || sha256 === undefined ? status : { ...status, latest: { ...status.latest, sha256 } }
+}
+
+/**
+ * Sets the conditions to those of the newest attempt or of its apply, so that a client that waits for this task waits for what the source
+ * has now.
+ */
+export const reflect: Respond = (s) =>
+  later(
+    { ...unchanged(s), status: remembering(s.observed, said(s)) },
+    Math.min(lookMillis - spreadMillis(s.observed.task.metadata.uid), ...Option.toArray(againInMillis(s)).filter((millis) => millis > 0))
+  )

@@ -1,0 +1,111 @@
+// The Jobs made for a task that is not claimed: how many there were, which of them counts, which makes way, and when the next is due.
+// Always holds: each Job counts once, by its UID; a Job that only waited for a quota is no launch.
+// Used by core/reconcile/plan, core/reconcile/situation, core/reconcile/response and core/reconcile/start.
+import { Schema } from "effect"
+import type { AgentTask, AgentTaskStatus } from "../../schema/task/agent-task.ts"
+import { WaitReason } from "../../schema/task/reason.ts"
+import { hadToGo, mostRetries, retryDelayMillis } from "../run/disruption.ts"
+import type { JobSeen, Observed } from "../task/observed.ts"
+import type { TaskPolicy } from "../task/task-policy.ts"
+
+const isWait = Schema.is(WaitReason)
+
+/**
+ * Returns how many Jobs may be made for a task that is not claimed: a few more if the last Job's Pod or node had to go, which is not the
+ * task's fault, or if the task waits for its next launch since then.
+ */
+export const mostLaunches = ({ maxLaunches }: TaskPolicy, why: string | undefined): number =>
+  maxLaunches + (hadToGo(why) || isWait(why) ? mostRetries : 0)
+
+/** Returns how many launches there were: as many as the status says, or one if a Job went before the status mentioned it. */
+export const launchesOf = ({ hadJob, task }: Pick<Observed, "hadJob" | "task">): number => task.status.launches ?? (hadJob ? 1 : 0)
+
+// ── which one counts ──
+
+/** Reports whether the task's Job is given up for a quota, with its launch taken back. This holds until there is another Job. */
+export const isReplacedForQuota = ({ status: { job } }: AgentTask): boolean => job?.replacedFor === "QuotaExceeded"
+
+/**
+ * Reports whether `launches` includes this Job. It does not include a Job that the status has not mentioned yet, such as the first Job or
+ * one whose maker ended too early, nor a Job that was given up.
+ */
+export const isCounted = (task: AgentTask, { uid }: JobSeen): boolean => {
+  const { job, launches = 0 } = task.status
+  return launches > 0 && !isReplacedForQuota(task) && (job?.uid ?? uid) === uid
+}
+
+/** Returns the status with this Job counted, once, when the status first mentions it. */
+export const counted = (
+  job: JobSeen,
+  observed: Pick<Observed, "hadJob" | "task">,
+  { configHash }: TaskPolicy,
+  status: AgentTaskStatus
+): AgentTaskStatus => ({
+  ...status,
+  job: { name: job.name, uid: job.uid },
+  launches: launchesOf(observed) + (isCounted(observed.task, job) ? 0 : 1),
+  configHash: job.configHash || configHash
+})
+
+/** Returns the status with one more launch. The UID of its Job is known only once the Job is made. */
+export const launchedAs = (
+  name: string,
+  observed: Pick<Observed, "hadJob" | "task">,
+  { configHash }: TaskPolicy,
+  status: AgentTaskStatus
+): AgentTaskStatus => ({ ...status, job: { name }, launches: launchesOf(observed) + 1, configHash })
+
+// ── which one makes way ──
+
+/** Reports whether the status says that the launch of this Job failed. */
+export const isLaunchMarkedFailed = ({ status }: AgentTask, { uid }: JobSeen): boolean =>
+  status.job?.replacedFor === "LaunchFailed" && status.job.uid === uid
+
+/** Returns the status with the launch of its Job marked as failed, until there is another Job. */
+export const withFailedLaunch = (status: AgentTaskStatus): AgentTaskStatus =>
+  status.job === undefined ? status : { ...status, job: { ...status.job, replacedFor: "LaunchFailed" } }
+
+/** Returns the status of a task that is over: no other Job is made for it, whatever its last one was to be replaced for. */
+export const withoutReplacedFor = (status: AgentTaskStatus): AgentTaskStatus => {
+  if (status.job === undefined) return status
+  const { replacedFor: _, ...job } = status.job
+  return { ...status, job }
+}
+
+/** Reports whether this Job is the one that was given up. A Job that was made since then has a minute of its own. */
+export const isGivenUp = (task: AgentTask, job: JobSeen): boolean => isReplacedForQuota(task) && task.status.job?.uid === job.uid
+
+/** Returns the status with its Job marked as given up for a quota, and the launch taken back, until there is another Job. */
+export const withJobGivenUp = (status: AgentTaskStatus): AgentTaskStatus =>
+  status.job === undefined
+    ? status
+    : { ...status, launches: (status.launches ?? 1) - 1, job: { ...status.job, replacedFor: "QuotaExceeded" } }
+
+/** How long a Job may wait for a quota. Its deadline runs meanwhile, and after a longer wait the rest may not be enough for its stage. */
+export const quotaPatienceMillis = 60_000
+
+/** Reports whether a Job that still waits for a quota is to be given up, or was already. */
+export const isOutOfPatience = (task: AgentTask, job: JobSeen, knownMillis: number): boolean =>
+  isGivenUp(task, job) || knownMillis >= quotaPatienceMillis
+
+// ── when the next is due ──
+
+/** Returns the milliseconds from one launch to the next, after as many failed launches as the status has. */
+export const nextAfterMillis = ({ launches = 1 }: AgentTaskStatus): number => retryDelayMillis(launches)
+
+// ── what an earlier release wrote ──
+
+const madeAnew = "Its Job is made anew. "
+
+/**
+ * Returns the status as this release writes it: a release without `status.job.replacedFor` says the same in the message alone. This can be
+ * removed with the first release to which no release without that field can be upgraded.
+ */
+export const asThisReleaseWrites = (status: AgentTaskStatus): AgentTaskStatus => {
+  const { job, message = "", phase } = status
+  if (phase !== "Starting" || job === undefined || job.replacedFor !== undefined) return status
+  if (message.endsWith("It is launched again.")) return withFailedLaunch(status)
+  return message.startsWith(madeAnew)
+    ? { ...status, message: message.slice(madeAnew.length), job: { ...job, replacedFor: "QuotaExceeded" } }
+    : status
+}

@@ -1,0 +1,29 @@
+// The responses to a task that is over: its result is reported, its object let go or deleted, and else it stays as it is.
+// Always holds: phase, reason and result stay.
+// Used by core/reconcile/plan.
+import { acknowledged } from "../task/status.ts"
+import { resultOf } from "../task/task-result.ts"
+import { Action } from "./action.ts"
+import { isInterim, ownAgain } from "./attempt-conditions.ts"
+import { later, type Respond, type RespondTo, unchanged } from "./response.ts"
+import { jobGoesOn, millisSinceEnd, patienceMillis } from "./situation.ts"
+
+export const keep: Respond = (s) => {
+  const { task } = s.observed
+  const kept = {
+    ...unchanged(s),
+    status: isInterim(task.status) ? ownAgain(task, s.now) : acknowledged(task.status, task.metadata.generation)
+  }
+  return jobGoesOn(s) ? later(kept, patienceMillis - millisSinceEnd(s)) : kept
+}
+
+export const report: RespondTo<string> = (s, assignment) => {
+  const { status } = s.observed.task
+  return {
+    ...unchanged(s, [Action.ReportResult({ assignment, result: resultOf(status, s.now) })]),
+    status: { ...status, reportedAt: s.now }
+  }
+}
+
+export const release: Respond = (s) => unchanged(s, [Action.Release()])
+export const deleteTask: Respond = (s) => unchanged(s, [Action.DeleteTask()])

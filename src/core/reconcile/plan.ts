@@ -1,0 +1,299 @@
+// What the controller does next for one AgentTask, decided from what was last observed: one table, read from the top.
+// Invariant: carrying the plan out and observing again gives an empty plan; a final phase stays; a claimed stage is never started again.
+// Called by controller/reconcile/reconcile; printed into docs/decisions.md; its laws are in test/core/reconcile/plan.laws.test.ts.
+import { Array, Option } from "effect"
+import type { Observed } from "../task/observed.ts"
+import type { TaskPolicy } from "../task/task-policy.ts"
+import { Action } from "./action.ts"
+import * as claimed from "./claimed.ts"
+import * as attempts from "./follow.ts"
+import { asThisReleaseWrites } from "./launches.ts"
+import * as over from "./over.ts"
+import { deleteJob, type RespondTo, type Response, unchanged } from "./response.ts"
+import { type Situation, type When, when } from "./situation.ts"
+import * as start from "./start.ts"
+import * as waiting from "./waiting.ts"
+
+export interface Plan extends Response {
+  /** The row that held, for logs and metrics. */
+  readonly situation: string
+  /**
+   * Whether the plan ends a launch, deletes its Job or counts it, or makes another task for what a source has. Such a plan is carried out
+   * only if it was decided on Job and Pods, or on the source, as the API server itself has them.
+   */
+  readonly live: boolean
+}
+
+interface Row {
+  readonly situation: string
+  readonly means: string
+  readonly live: boolean
+  /** Returns the plan if the task is in this situation, or none. */
+  readonly decide: (situation: Situation) => Option.Option<Plan>
+}
+
+/** Builds a row, whose response gets what its question found and need not look for it again. */
+const row = <Found>({ live = false, means, respond, situation, when }: {
+  readonly situation: string
+  readonly means: string
+  readonly when: When<Found>
+  readonly respond: RespondTo<Found>
+  readonly live?: boolean
+}): Row => ({
+  situation,
+  means,
+  live,
+  decide: (s) => Option.map(when(s), (found) => ({ situation, live, ...respond(s, found) }))
+})
+
+export const rows: ReadonlyArray<Row> = [
+  // this version does not know the phase
+  row({
+    situation: "in a phase of a newer version",
+    means: "leave it alone; it keeps its slot and its workspace",
+    when: when.ofNewerVersion,
+    respond: (s) => unchanged(s)
+  }),
+  // the task is over
+  row({
+    situation: "over, but its Job goes on",
+    means: "delete the Job: nobody can claim the task any more; one whose worker gave a result has 90 s to end by itself",
+    when: when.leftover,
+    respond: deleteJob
+  }),
+  row({
+    situation: "over, and the pool does not know",
+    means: "report the result until the pool confirms it",
+    when: when.unreported,
+    respond: over.report
+  }),
+  row({ situation: "over, deleted and reported", means: "let the object go", when: when.releasable, respond: over.release }),
+  row({
+    situation: "over, and past the history limit",
+    means: "delete the task if it is of a pool or an attempt at a new revision; tasks from Git stay",
+    when: when.expired,
+    respond: over.deleteTask
+  }),
+  row({
+    situation: "over, and its next attempt was refused",
+    means: "say why, and try again; a stranger's task of that name is never adopted",
+    when: attempts.when.refused,
+    respond: attempts.tellRefusal
+  }),
+  row({
+    situation: "over, and its source has a new artifact",
+    means: "make the next attempt, a task of its own, once the newest is over",
+    when: attempts.when.newArtifact,
+    respond: attempts.makeAttempt,
+    live: true
+  }),
+  row({
+    situation: "over, and its newest plan is to be applied",
+    means: "make the task that applies that very plan, as long as the source has nothing newer",
+    when: attempts.when.planned,
+    respond: attempts.applyPlan,
+    live: true
+  }),
+  row({
+    situation: "over, and its newest plan was disrupted",
+    means: "make it again as the next attempt, three times at most, each later than the last",
+    when: attempts.when.disrupted,
+    respond: attempts.planAgain,
+    live: true
+  }),
+  row({
+    situation: "over, and it follows its source",
+    means:
+      "look at the source from time to time; the conditions are those of the newest attempt, or of its apply once there is one or the source keeps it waiting; they say so where that one was deleted before its end was seen",
+    when: attempts.when.atRest,
+    respond: attempts.reflect
+  }),
+  row({ situation: "over", means: "keep it as it is, for ever", when: when.final, respond: over.keep }),
+  // the task is deleted
+  row({
+    situation: "deleted, not cancelled yet",
+    means: "cancel it first, so that its stage ends in order",
+    when: when.deletedUncancelled,
+    respond: (s) => unchanged(s, [Action.Cancel()])
+  }),
+  // a worker has claimed the task
+  row({
+    situation: "claimed, and the worker left its last words",
+    means: "take the result from the termination message",
+    when: when.lastWords,
+    respond: claimed.finishWithLastWords
+  }),
+  row({
+    situation: "claimed, and the worker is over without a result",
+    means: "fail as lost and say why; never start it again",
+    when: when.lost,
+    respond: claimed.finishLost
+  }),
+  row({
+    situation: "claimed, and its node does not answer",
+    means: "wait for evidence, keep the workspace, say so",
+    when: when.unreachable,
+    respond: claimed.stall
+  }),
+  row({
+    situation: "claimed, and its newest state is not saved",
+    means: "leave it to the worker, which says so itself and takes it back",
+    when: when.unsaved,
+    respond: claimed.leave
+  }),
+  row({
+    situation: "claimed, and to be cancelled",
+    means: "the worker interrupts the engine once and saves the state",
+    when: when.stopping,
+    respond: claimed.showStopping
+  }),
+  row({
+    situation: "claimed",
+    means: "leave it to the worker, which stops in order when Kubernetes removes Job and Pod of a deleted task",
+    when: when.running,
+    respond: claimed.showRunning
+  }),
+  // no worker has claimed the task
+  row({
+    situation: "cancelled or deleted before the claim",
+    means: "end it; it never starts, and a finalizer that keeps it keeps nothing from others",
+    when: when.calledOff,
+    respond: start.finishCalledOff
+  }),
+  row({
+    situation: "the API server refused its Job for good",
+    means: "fail with the API server's answer",
+    when: when.refusedForGood,
+    respond: start.finishRefused
+  }),
+  row({
+    situation: "its Job is deleted, and does not go",
+    means: "fail after task.startupTimeoutSeconds, and say what keeps the Job: a Pod, or a finalizer",
+    when: when.stuck,
+    respond: start.finishStuck,
+    live: true
+  }),
+  row({
+    situation: "its Job is to make way for another launch, and has no Pod any more",
+    means: "clear it away when that is due, and say nothing else of it",
+    when: when.clearedAway,
+    respond: start.clearAway,
+    live: true
+  }),
+  row({
+    situation: "its Job has waited for a quota for a minute",
+    means: "delete it and, once it is gone, make it anew, which is no further launch: its deadline runs, and its stage may need all of it",
+    when: when.quotaOutlasted,
+    respond: start.makeAnew,
+    live: true
+  }),
+  row({
+    situation: "its Job ended before the claim",
+    means:
+      "clear it away for another launch within the limit, 5, 20 and then 80 s after the one before, else fail with the Pod's reason; one that was evicted, or whose Pod is gone and a quota leaves no room for another, may have three more",
+    when: when.launchFailed,
+    respond: start.clearAwayOrFail,
+    live: true
+  }),
+  row({
+    situation: "its Pod cannot start, ever",
+    means: "fail at once",
+    when: when.cannotStart,
+    respond: start.finishNotStarted,
+    live: true
+  }),
+  row({
+    situation: "its Pod did not start in time",
+    means: "fail with what the kubelet said last, or say by how much the Pod exceeds its quota",
+    when: when.startOverdue,
+    respond: start.finishNotStarted,
+    live: true
+  }),
+  row({
+    situation: "its Job is not as it was told of last",
+    means:
+      "the status names another Job, or says that this one failed: count it if it is another, and go on as with every Job that is there",
+    when: when.jobDiffersFromStatus,
+    respond: start.showStarting,
+    live: true
+  }),
+  row({
+    situation: "its Job is there",
+    means: "wait for the claim and show what the Pod waits for",
+    when: when.starting,
+    respond: start.showStarting
+  }),
+  row({
+    situation: "its last Job vanished before the claim",
+    means: "fail; below the limit it is launched again like a new task",
+    when: when.launchesSpent,
+    respond: start.finishVanished
+  }),
+  row({
+    situation: "its template has a key that the values do not allow",
+    means: "fail and name the key: what a key with a prefix does, a webhook or another controller decides",
+    when: when.templateRefused,
+    respond: start.finishRefusedTemplate
+  }),
+  row({
+    situation: "its Job or Lease is denied for as long as a start may take",
+    means:
+      "fail with the answer of the webhook, the policy or the rights that deny it, so that its workspace is free; a quota, an overload or a failure may last longer",
+    when: when.deniedTooLong,
+    respond: start.finishDenied
+  }),
+  row({
+    situation: "the API server refused its Job for now",
+    means: "queue it with the API server's answer, and ask again after a pause, whatever happens meanwhile",
+    when: when.refusedForNow,
+    respond: waiting.queueRefused
+  }),
+  row({ situation: "not its turn", means: "queue it and say behind whom", when: when.waiting, respond: waiting.queue }),
+  row({
+    situation: "another task holds the workspace",
+    means: "queue it and say which task holds it, or which Pod of a former holder is left",
+    when: when.workspaceTaken,
+    respond: waiting.queueBehindHolder
+  }),
+  row({ situation: "its source was not asked yet", means: "look again at once", when: when.sourceUnasked, respond: waiting.askSource }),
+  row({
+    situation: "its source has nothing to run",
+    means:
+      "queue it with what the source lacks; it takes no turn from others, so one that has the workspace already starts with the artifact that is written down, unless the source was changed since",
+    when: when.sourceNotReady,
+    respond: waiting.waitForSource
+  }),
+  row({
+    situation: "its artifact is to be written down, or was waited for",
+    means: "write down which artifact it runs; once claimed, that stays",
+    when: when.toPin,
+    respond: start.pin
+  }),
+  row({
+    situation: "its Job's name is to be written down",
+    means:
+      "write down what the Job will be called where that does not follow from its own name, or was written under other values, so that the API server knows its Pod by the name",
+    when: when.jobUnnamed,
+    respond: start.nameJob
+  }),
+  row({
+    situation: "its turn, and the workspace is free",
+    means: "take the workspace, then make the Job",
+    when: when.workspaceFree,
+    respond: start.takeAndLaunch
+  })
+]
+
+const understood = (observed: Observed): Observed => {
+  const { task } = observed
+  const status = asThisReleaseWrites(task.status)
+  return status === task.status ? observed : { ...observed, task: { ...task, status } }
+}
+
+export const plan = (policy: TaskPolicy, given: Observed, now: string): Plan => {
+  const seen = { observed: understood(given), policy, now }
+  return Option.getOrElse(
+    Array.findFirst(rows, ({ decide }) => decide(seen)),
+    () => ({ situation: "its turn", live: false, ...start.launch(seen) })
+  )
+}

@@ -1,0 +1,180 @@
+// What a Pod's state says about a stage: why it does not start or why it ended, by a reason of the closed list and the kubelet's message.
+// A Pod's phase or exit code never means success here.
+// Used by core/reconcile/situation, core/reconcile/claimed, core/reconcile/start, controller/reconcile/observe and controller/world/job-ages.
+import { Option } from "effect"
+import { isOfQuota, quotaTooSmall, type TooSmall } from "../../schema/kubernetes/quota.ts"
+import type { FailureReason } from "../../schema/task/reason.ts"
+import { hadToGo } from "../run/disruption.ts"
+import type { ContainerSeen, JobSeen, Observed, PodSeen, Warning } from "../task/observed.ts"
+import type { TaskPolicy } from "../task/task-policy.ts"
+
+export interface Trouble {
+  readonly reason: FailureReason | "JobCreated" | "Unschedulable" | "QuotaExceeded" | "Refused"
+  readonly message: string
+  /** Whether waiting longer cannot help. */
+  readonly final: boolean
+}
+
+const imageWaits = new Set(["ErrImagePull", "ImagePullBackOff", "RegistryUnavailable", "ImageInspectError", "SignatureValidationFailed"])
+const imageNevers = new Set(["InvalidImageName", "ErrImageNeverPull"])
+const configurationWaits = new Set(["CreateContainerConfigError", "CreateContainerError", "RunContainerError", "StartError"])
+
+const containers = ({ install, others, runner, worker }: PodSeen): PodSeen["others"] => [
+  ...Object.entries({ install, runner, worker }).flatMap(([name, seen]) => Option.isSome(seen) ? [[name, seen.value] as const] : []),
+  ...others
+]
+
+/** Returns words of a log or of the container runtime on one line. */
+const inLine = (words: string): string => words.trim().replace(/\s+/gu, " ")
+
+const troubleOf = ([name, seen]: readonly [string, ContainerSeen]): ReadonlyArray<Trouble> => {
+  const say = (what: string): string => `Container ${name} ${what}: ${inLine(seen.message) || seen.reason}`
+  if (name === "runner" && (seen.reason === "StartError" || seen.lastReason === "StartError")) {
+    return [{ reason: "InvalidConfiguration", message: say("cannot start; the image needs /bin/sh"), final: false }]
+  }
+  if (seen.state === "waiting") {
+    if (imageNevers.has(seen.reason)) return [{ reason: "ImagePull", message: say("can never get its image"), final: true }]
+    if (imageWaits.has(seen.reason)) return [{ reason: "ImagePull", message: say("cannot get its image yet"), final: false }]
+    if (configurationWaits.has(seen.reason)) return [{ reason: "InvalidConfiguration", message: say("cannot be created"), final: false }]
+    if (seen.reason === "CrashLoopBackOff") {
+      return [{ reason: "InvalidConfiguration", message: say("ends as soon as it starts"), final: false }]
+    }
+  }
+  const code = Option.getOrElse(seen.exitCode, () => 0)
+  if (name !== "runner" && name !== "worker" && code !== 0) {
+    return [{ reason: "InvalidConfiguration", message: say(`failed with exit code ${code}`), final: true }]
+  }
+  return []
+}
+
+/** Returns why the Pod has not started yet, or none if nothing keeps it. */
+export const startTrouble = (pod: PodSeen): Option.Option<Trouble> =>
+  pod.unschedulable !== ""
+    ? Option.some({ reason: "Unschedulable", message: `No node can take the Pod: ${pod.unschedulable}`, final: false })
+    : Option.fromUndefinedOr(containers(pod).flatMap(troubleOf)[0])
+
+const tooSmall = ({ asked, quota }: TooSmall): string =>
+  `The Pod can never fit into quota ${quota}: it asks for ${
+    asked.map(({ limited, requested, resource }) => `${requested} of ${resource} (the quota allows ${limited})`).join(", ")
+  }; ask for less in jobTemplate.runner.resources of the task, or in task.runner.resources and task.worker.resources of the values, or raise the quota.`
+
+/**
+ * Returns trouble that only a warning tells of, and neither Job nor Pod: the Pod cannot be made, its node gives it no network or runtime,
+ * or one of its volumes is missing.
+ */
+const warningTrouble = ({ message, reason }: Warning, node: string): Option.Option<Trouble> => {
+  if (reason === "FailedCreate") {
+    const never = quotaTooSmall(message)
+    if (never !== undefined) return Option.some({ reason: "Refused", message: tooSmall(never), final: false })
+    return Option.some({
+      reason: isOfQuota(message) ? "QuotaExceeded" : "Refused",
+      message: `Kubernetes cannot create the Pod: ${message}`,
+      final: false
+    })
+  }
+  if (reason === "FailedCreatePodSandBox" || reason === "NetworkNotReady") {
+    return Option.some({ reason: "JobCreated", message: `Node ${node} cannot set up the Pod yet: ${message}`, final: false })
+  }
+  return reason === "FailedMount" || reason === "FailedAttachVolume"
+    ? Option.some({ reason: "InvalidConfiguration", message: `A volume of the Pod cannot be mounted: ${message}`, final: false })
+    : Option.none()
+}
+
+/** What a start is judged by. */
+type Start = Pick<Observed, "job" | "pod" | "warning">
+
+/** Reports whether the Job is suspended. That is no failed start, because whoever suspended it, such as Kueue, resumes it in its turn. */
+export const isSuspended = ({ job }: Pick<Observed, "job">): boolean =>
+  Option.exists(job, ({ state, suspended }) => suspended && state === "active")
+
+/** Returns why the stage has not started yet, as far as the Job, the Pod or a warning says. */
+export const troubleOfStart = ({ job, pod, warning }: Start): Option.Option<Trouble> => {
+  if (isSuspended({ job })) {
+    const message = "Its Job is suspended, by a queue such as Kueue or by hand; it starts once the Job's spec.suspend is false."
+    return Option.some({ reason: "JobCreated", message, final: false })
+  }
+  return Option.orElse(
+    Option.flatMap(pod, startTrouble),
+    () => Option.flatMap(warning, (told) => warningTrouble(told, Option.match(pod, { onNone: () => "", onSome: ({ node }) => node })))
+  )
+}
+
+/** Reports whether the start waits for a quota. That is no failed start, because a quota has room again when others end. */
+export const waitsForQuota = (start: Start): boolean => Option.exists(troubleOfStart(start), ({ reason }) => reason === "QuotaExceeded")
+
+/** Reports whether the Pod waits for a node that can take it. */
+export const waitsForNode = ({ job, pod }: Pick<Observed, "job" | "pod">): boolean =>
+  Option.exists(pod, ({ unschedulable }) => unschedulable !== "") && !Option.exists(job, ({ deleting }) => deleting)
+
+/** Returns how long a start may take: longer while no node can take the Pod, because an autoscaler may be about to add one. */
+export const longestStartMillis = (start: Start, { nodeWaitSeconds, startupTimeoutSeconds }: TaskPolicy): number =>
+  (waitsForNode(start) ? nodeWaitSeconds : startupTimeoutSeconds) * 1000
+
+/** Reports whether the kubelet says that the worker has ended, so that nothing claims or reports from this Pod any more. */
+export const isPodOver = (pod: PodSeen): boolean =>
+  pod.phase === "Failed" || pod.phase === "Succeeded" || Option.exists(pod.worker, (_) => _.state === "terminated")
+
+/**
+ * Reports whether the engine has ended as well. A worker that died leaves the engine to the runner, which interrupts it and lives on for as
+ * long as the grace period allows.
+ */
+export const isEngineOver = (pod: PodSeen): boolean =>
+  pod.phase === "Failed" || pod.phase === "Succeeded" || (isPodOver(pod) && !Option.exists(pod.runner, (_) => _.state === "running"))
+
+const wasOutOfMemory = (seen: Option.Option<ContainerSeen>): boolean =>
+  Option.exists(seen, (_) => _.reason === "OOMKilled" || _.lastReason === "OOMKilled")
+
+/** Returns why a stage ended without a result, from what is left of its Pod and Job. */
+export const endOf = (
+  pod: Option.Option<PodSeen>,
+  job: Option.Option<JobSeen>
+): { readonly reason: FailureReason; readonly message: string } => {
+  if (Option.exists(job, (_) => _.reason === "DeadlineExceeded")) {
+    return { reason: "DeadlineExceeded", message: "Kubernetes ended the Job at its deadline (activeDeadlineSeconds)." }
+  }
+  if (Option.isNone(pod)) return { reason: "NodeLost", message: "The Pod is gone and left no result." }
+  const { deleting, disruption, message, name, node, phase, reason, runner, worker } = pod.value
+  if (reason === "Evicted" || reason === "Preempting" || reason === "Shutdown" || reason === "Terminated") {
+    return { reason: "Evicted", message: `Pod ${name} was evicted from node ${node}: ${message || reason}` }
+  }
+  if (reason === "NodeLost") return { reason: "NodeLost", message: `Node ${node} was lost with Pod ${name}.` }
+  if (phase === "Failed" && reason !== "" && Option.isNone(worker)) { // OutOfcpu, NodeShutdown, NodeAffinity …: the kubelet started nothing
+    return { reason: "Evicted", message: `Pod ${name} was refused by node ${node}: ${message || reason}` }
+  }
+  if (wasOutOfMemory(worker)) {
+    return { reason: "OutOfMemory", message: `The worker of Pod ${name} ran out of memory; raise task.worker.resources.limits.memory.` }
+  }
+  if (wasOutOfMemory(runner)) {
+    return { reason: "OutOfMemory", message: `The runner of Pod ${name} ran out of memory; raise task.runner.resources.limits.memory.` }
+  }
+  if (disruption !== "") return { reason: "Evicted", message: `Pod ${name} had to leave node ${node}: ${disruption}` }
+  if (deleting) return { reason: "Evicted", message: `Pod ${name} was deleted.` }
+  const code = Option.match(Option.flatMap(worker, (_) => _.exitCode), { onNone: () => "", onSome: (_) => ` with exit code ${_}` })
+  const words = Option.match(worker, { onNone: () => "", onSome: ({ message }) => inLine(message) })
+  const said = words === "" || words.startsWith("{") ? "." : `: ${words}` // a result that cannot be read is no sentence
+  return { reason: "Lost", message: `The worker of Pod ${name} ended${code} and left no result${said}` }
+}
+
+/** Returns the failure reason for a start that is given up while it waits for `reason`. */
+const finalReason = (reason: Trouble["reason"]): FailureReason =>
+  reason === "Refused"
+    ? "Denied"
+    : reason === "JobCreated" || reason === "Unschedulable" || reason === "QuotaExceeded"
+    ? "StartupTimeout"
+    : reason
+
+const notTakenInTime = "The worker did not take the task within task.startupTimeoutSeconds; the events of its Job and Pod may say why."
+
+/** Returns why a stage that was not claimed is not started any more. */
+export const endOfStart = (
+  { job, pod, warning }: Start
+): { readonly reason: FailureReason; readonly message: string } => {
+  const isOver = Option.exists(job, ({ state }) => state !== "active") || Option.exists(pod, isPodOver)
+  const end = endOf(pod, job)
+  const hasBegun = Option.exists(pod, ({ worker }) => Option.exists(worker, ({ state }) => state === "terminated"))
+  if (isOver && (hasBegun || (Option.isSome(pod) && hadToGo(end.reason)))) return end // whatever the Pod waited for
+  return Option.match(troubleOfStart({ job, pod, warning }), {
+    onNone: () => isOver ? end : { reason: "StartupTimeout", message: notTakenInTime },
+    onSome: ({ message, reason }) => ({ reason: finalReason(reason), message })
+  })
+}

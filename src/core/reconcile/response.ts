@@ -1,0 +1,91 @@
+// What a response to a row is, and what all of them share: nothing changes, a task under way says news, a task ends, a Job is deleted.
+// A status counts every launch that this process knows of, and the pool is told news until it has taken them.
+// Used by core/reconcile/plan for its rows, and by core/reconcile/over, core/reconcile/claimed, core/reconcile/waiting, core/reconcile/start and core/reconcile/follow, which respond to them.
+import { Option } from "effect"
+import { type AgentTaskStatus, longestStatusMessage, type Phase } from "../../schema/task/agent-task.ts"
+import type { FailureReason, Reason } from "../../schema/task/reason.ts"
+import type { JobSeen } from "../task/observed.ts"
+import { advance, fitting } from "../task/status.ts"
+import { sentence, shortened } from "../text/sentence.ts"
+import { Action, Notice } from "./action.ts"
+import { launchesOf, withoutReplacedFor } from "./launches.ts"
+import { assignmentOf, type Situation } from "./situation.ts"
+
+export interface Response {
+  /** The actions, carried out in this order before the status is written. The first that fails ends the pass. */
+  readonly actions: ReadonlyArray<Action>
+  readonly status: AgentTaskStatus
+  /** Sent once the status is written: an end whose write was refused must not be announced, and no pool may hold up the status. */
+  readonly notices: ReadonlyArray<Notice>
+  /** Milliseconds until time alone may change the decision. */
+  readonly requeueAfterMillis: Option.Option<number>
+}
+export type Respond = (situation: Situation) => Response
+/** A response to what the row's question found, such as the Job. */
+export type RespondTo<Found> = (situation: Situation, found: Found) => Response
+
+export const unchanged = ({ observed }: Situation, actions: ReadonlyArray<Action> = []): Response => ({
+  actions,
+  status: observed.task.status,
+  notices: [],
+  requeueAfterMillis: Option.none()
+})
+
+export interface News {
+  readonly phase: Phase
+  readonly reason: Reason
+  readonly message: string
+  readonly stalled?: boolean
+}
+
+/**
+ * Returns the status after `news`. It counts a launch whose Job went before the status mentioned it, since only this process knows of that
+ * one.
+ */
+export const step = (s: Situation, news: News) => {
+  const { metadata: { generation }, status } = s.observed.task
+  return advance({ ...status, ...(s.observed.hadJob && { launches: launchesOf(s.observed) }) }, { ...news, generation, now: s.now })
+}
+
+/** Returns the report for the pool, until the pool has taken it, whatever the status says already. */
+export const noticesToPool = (situation: Situation, { message, reason }: Pick<News, "message" | "reason">): ReadonlyArray<Notice> => {
+  const news = { reason, message: fitting(message) }
+  const isTold = Option.exists(situation.observed.reportedWait, (wait) => wait.reason === news.reason && wait.message === news.message)
+  return isTold ? [] : Option.toArray(assignmentOf(situation)).map((assignment) => Notice.ReportWait({ assignment, ...news }))
+}
+
+export const sameNews = ({ observed: { task: { status } } }: Situation, { message, reason }: News): boolean =>
+  status.reason === reason && status.message === fitting(message)
+
+/** Returns a status for a task under way, and the report of it for the pool. */
+export const underWay = (situation: Situation, news: News, actions: ReadonlyArray<Action> = []): Response => ({
+  ...unchanged(situation, actions),
+  status: step(situation, news),
+  notices: noticesToPool(situation, news)
+})
+
+export const later = (response: Response, millis: number): Response => ({
+  ...response,
+  requeueAfterMillis: Option.some(Math.max(millis, 0))
+})
+
+export const ended = (
+  situation: Situation,
+  phase: "Failed" | "Cancelled",
+  reason: FailureReason | "Cancelled",
+  message: string
+): Response => ({
+  ...unchanged(situation),
+  status: withoutReplacedFor(step(situation, { phase, reason, message })),
+  notices: [Notice.Emit({ type: phase === "Failed" ? "Warning" : "Normal", reason, message })]
+})
+
+/** Deletes the Job, unless that is under way. */
+export const deleteJob: RespondTo<JobSeen> = (s, { deleting, name, uid }) => unchanged(s, deleting ? [] : [Action.DeleteJob({ name, uid })])
+
+/** Adds a sentence to a message that may be Kubernetes' own, of any length. */
+export const andThen = (words: string, next: string): string =>
+  `${shortened(sentence(words), longestStatusMessage - next.length - 1)} ${next}`
+
+/** How soon a start is looked at again: only events, which are not watched, say what keeps a Pod from being made. */
+export const lookAgainMillis = 5_000

@@ -1,0 +1,226 @@
+// The responses to a task that no worker has claimed: its Job is made, shown while it starts, cleared away for another, or given up.
+// A task's end is written before its Job is deleted: the status, guarded by its version, decides between a cancel and a claim.
+// Used by core/reconcile/plan.
+import { Option, Schema } from "effect"
+import { type FailureReason, Reason } from "../../schema/task/reason.ts"
+import type { Artifact } from "../../schema/task/source.ts"
+import { epochOf, nextEpoch } from "../scheduling/workspace-lease.ts"
+import { jobName } from "../task/job-name.ts"
+import type { FinalRefusal, JobSeen, Refusal } from "../task/observed.ts"
+import { spreadMillis } from "../text/fingerprint.ts"
+import { Action } from "./action.ts"
+import {
+  counted,
+  isCounted,
+  isGivenUp,
+  isLaunchMarkedFailed,
+  isReplacedForQuota,
+  launchedAs,
+  launchesOf,
+  mostLaunches,
+  nextAfterMillis,
+  quotaPatienceMillis,
+  withFailedLaunch,
+  withJobGivenUp
+} from "./launches.ts"
+import { endOfStart, longestStartMillis, troubleOfStart, waitsForQuota } from "./pod-trouble.ts"
+import {
+  andThen,
+  deleteJob,
+  ended,
+  later,
+  lookAgainMillis,
+  type News,
+  noticesToPool,
+  type Respond,
+  type RespondTo,
+  type Response,
+  sameNews,
+  step,
+  unchanged,
+  underWay
+} from "./response.ts"
+import { millisSince, podWent, type Situation } from "./situation.ts"
+
+/**
+ * Returns when to look again at a start of this age. The longer it has waited, the less a delay matters, and a thousand that wait must not
+ * cause two hundred requests a second.
+ */
+const lookAgainAfter = (age: number): number => Math.min(Math.max(lookAgainMillis, age), 60_000)
+/** How long the status is silent about a new start: a start that goes well is told by the worker's claim alone. */
+const quietMillis = 3_000
+
+export const finishCalledOff: Respond = (s) =>
+  ended(
+    s,
+    "Cancelled",
+    "Cancelled",
+    `${s.observed.task.spec.cancel === true ? "Cancelled" : "Deleted"} before it started; nothing was run.`
+  )
+
+export const finishRefused: RespondTo<FinalRefusal> = (s, { kind, message }) => ended(s, "Failed", kind, message)
+
+export const finishRefusedTemplate: RespondTo<string> = (s, message) => ended(s, "Failed", "InvalidConfiguration", message)
+
+export const finishDenied: RespondTo<Refusal> = (s, { message }) => {
+  const { startupTimeoutSeconds } = s.policy
+  const next =
+    `It was denied for ${startupTimeoutSeconds} s (task.startupTimeoutSeconds); correct that, and run the task again. Nothing was run.`
+  return ended(s, "Failed", "Denied", andThen(message, next))
+}
+
+/** Reports whether the status says nothing of a start or a wait yet. */
+const isFresh = ({ observed: { task: { status: { phase = "Pending" } } } }: Situation): boolean => phase === "Pending"
+
+const ourJob = ({ observed: { task }, policy }: Situation): string => jobName(policy.basename, task.metadata.name)
+
+const jobMade = (s: Situation): News => ({
+  phase: "Starting",
+  reason: "JobCreated",
+  message: `Job ${ourJob(s)} was created; its Pod is starting.`
+})
+
+/** Returns the response with the Job counted, as the status mentions that Job now. */
+const launched = (s: Situation, job: JobSeen, response: Response): Response => ({
+  ...response,
+  status: counted(job, s.observed, s.policy, response.status)
+})
+
+/**
+ * Returns the Job's age by two clocks, one of which may be behind. It is good for when to speak and to look again, and never for an end.
+ */
+const jobAgeMillis = ({ now, observed: { jobKnownMillis } }: Situation, { createdAt }: JobSeen): number =>
+  Math.max(millisSince(createdAt, now), jobKnownMillis)
+
+/** Returns why the launch failed, as one reason and sentence. */
+const notStarted = (s: Situation): Pick<News, "message"> & { readonly reason: FailureReason } =>
+  podWent(s)
+    ? { reason: "Evicted", message: "The Pod is gone, and a quota leaves no room for another." }
+    : endOfStart(s.observed)
+
+export const finishNotStarted: RespondTo<JobSeen> = (s, job) => {
+  const { reason, message } = notStarted(s)
+  return launched(s, job, ended(s, "Failed", reason, andThen(message, "Nothing was run.")))
+}
+
+export const finishStuck: RespondTo<JobSeen> = (s, job) => {
+  const because = Option.match(s.observed.pod, {
+    onNone: () => "a finalizer keeps it; remove what is in its metadata.finalizers",
+    onSome: ({ name, node }) => `its Pod ${name} is still there; check ${node === "" ? "what keeps it" : `node ${node}`}`
+  })
+  return launched(
+    s,
+    job,
+    ended(s, "Failed", "StartupTimeout", `Job ${job.name} was deleted, but ${because}, then run the task again. Nothing was run.`)
+  )
+}
+
+const isReason = Schema.is(Reason)
+
+/** Deletes the Job and looks again, because a finalizer may keep it. */
+const deleteAndLook: RespondTo<JobSeen> = (s, job) => later(deleteJob(s, job), lookAgainAfter(jobAgeMillis(s, job)))
+
+/** Deletes the Job of a failed launch, but not before the next launch is due. */
+const clearAwayWhenDue = (s: Situation, job: JobSeen, told: Response): Response => {
+  const soonest = nextAfterMillis(s.observed.task.status) - s.observed.jobKnownMillis
+  return soonest > 0 ? later(told, soonest) : deleteAndLook(s, job)
+}
+
+/** Clears the Job away when that is due. The status stays as it is, and a pool that has not heard it is told. */
+export const clearAway: RespondTo<JobSeen> = (s, job) => {
+  const { message = "", reason } = s.observed.task.status
+  return clearAwayWhenDue(s, job, { ...unchanged(s), notices: isReason(reason) ? noticesToPool(s, { reason, message }) : [] })
+}
+
+export const clearAwayOrFail: RespondTo<JobSeen> = (s, job) => {
+  const { message, reason } = notStarted(s)
+  const { launches = 1 } = counted(job, s.observed, s.policy, s.observed.task.status)
+  if (launches >= mostLaunches(s.policy, reason)) return finishNotStarted(s, job)
+  const news: News = { phase: "Starting", reason, message: andThen(message, "It is launched again.") }
+  const told = underWay(s, news)
+  if (sameNews(s, news) && isLaunchMarkedFailed(s.observed.task, job)) return clearAwayWhenDue(s, job, told)
+  // The status is written first, guarded by its version: a Pod that has claimed the task meanwhile keeps its Job.
+  const { status } = launched(s, job, told)
+  return later({ ...told, status: withFailedLaunch(status) }, 0)
+}
+
+/** Returns what the start waits for, or that the Pod starts if nothing is known to keep it. */
+const startNews = (s: Situation): News =>
+  Option.match(troubleOfStart(s.observed), {
+    onNone: () => jobMade(s),
+    onSome: ({ message, reason }) => ({ phase: "Starting", reason, message })
+  })
+
+/**
+ * Deletes a Job that waits for a quota, so that it is made again. The status is written first here too, with the launch taken back. The
+ * pool is not told, as this is no news to it.
+ */
+export const makeAnew: RespondTo<JobSeen> = (s, job) => {
+  if (isGivenUp(s.observed.task, job)) return deleteAndLook(s, job)
+  const { status } = launched(s, job, { ...unchanged(s), status: step(s, startNews(s)) })
+  return later({ ...unchanged(s), status: withJobGivenUp(status) }, 0)
+}
+
+/** Reports whether the status says that a quota has no room for the Pod. If it has no room for the Job, the task is queued instead. */
+const saysQuota = ({ observed: { task: { status: { phase, queue, reason } } } }: Situation): boolean =>
+  phase === "Starting" && reason === "QuotaExceeded" && queue === undefined
+
+export const finishVanished: Respond = (s) =>
+  ended(
+    s,
+    "Failed",
+    "Lost",
+    "Its Job disappeared before a worker took the task: somebody deleted it, or it ended and was removed after task.job.ttlSecondsAfterFinished. Nothing was run; run the task again."
+  )
+
+export const showStarting: RespondTo<JobSeen> = (s, job) => {
+  const { jobKnownMillis, startingMillis, task } = s.observed
+  const age = jobAgeMillis(s, job)
+  const quiet = isFresh(s) ? quietMillis : saysQuota(s) ? lookAgainMillis : 0
+  if (age < quiet && Option.isNone(troubleOfStart(s.observed))) {
+    return later(unchanged(s), Math.min(quiet - age, quiet) + spreadMillis(task.metadata.uid))
+  }
+  const left = waitsForQuota(s.observed) ? quotaPatienceMillis - jobKnownMillis : longestStartMillis(s.observed, s.policy) - startingMillis
+  const again = lookAgainAfter(age)
+  const news = startNews(s)
+  const told = underWay(s, news)
+  return later(
+    sameNews(s, news) && isCounted(task, job) && !isLaunchMarkedFailed(task, job) ? told : launched(s, job, told),
+    left > 0 ? Math.min(left, again) : again
+  )
+}
+
+/** Writes down the artifact before there is a Job, because the worker reads it with its claim. */
+export const pin: RespondTo<Artifact> = (s, source) => {
+  const response = underWay(s, { phase: "Pending", reason: "Accepted", message: `Will run revision ${source.revision}.` })
+  return { ...response, status: { ...response.status, source } }
+}
+
+/** Writes down a Job's name that policies of the API server cannot derive, such as one that was cut or cleaned. */
+export const nameJob: Respond = (s) => {
+  const response = underWay(s, { phase: "Pending", reason: "Accepted", message: `Its Job will be called ${ourJob(s)}.` })
+  return { ...response, status: { ...response.status, job: { name: ourJob(s) } } }
+}
+
+/**
+ * Makes the Job, after the actions in `before`. A first launch needs no status of its own: the Job's name is derived, so the Job is found
+ * again without one.
+ */
+const launchIn = (s: Situation, epoch: number, before: ReadonlyArray<Action> = []): Response => {
+  const { message = "" } = s.observed.task.status
+  const news: News = isReplacedForQuota(s.observed.task) && saysQuota(s)
+    ? { phase: "Starting", reason: "QuotaExceeded", message } // most likely it still waits
+    : jobMade(s)
+  const response = underWay(s, news, [...before, Action.CreateJob({ epoch })])
+  if (isFresh(s) && launchesOf(s.observed) === 0) return later({ ...response, status: s.observed.task.status }, quietMillis)
+  const status = launchedAs(ourJob(s), s.observed, s.policy, response.status)
+  return later({ ...response, status }, s.policy.startupTimeoutSeconds * 1000)
+}
+
+export const launch: Respond = (s) => launchIn(s, epochOf(s.observed.holder))
+
+export const takeAndLaunch: Respond = (s) => {
+  const { holder } = s.observed
+  const epoch = nextEpoch(holder)
+  return launchIn(s, epoch, [Action.TakeWorkspace({ from: holder, epoch })])
+}

@@ -1,0 +1,53 @@
+// The responses to a task that may not start yet: it is queued, with what or whom it waits for.
+// Always holds: the status of a task that is queued has a reason, a place in the queue and one sentence.
+// Used by core/reconcile/plan.
+import { Option } from "effect"
+import type { WaitReason } from "../../schema/task/reason.ts"
+import { type OtherHolder, waitsForLeft } from "../scheduling/workspace-lease.ts"
+import { askAgainMillis, type Refusal, type Waiting, waitReasonOf } from "../task/observed.ts"
+import { later, lookAgainMillis, type Respond, type RespondTo, type Response, unchanged, underWay } from "./response.ts"
+import type { Situation } from "./situation.ts"
+
+const waitFor = (s: Situation, reason: WaitReason, message: string, position: number, blockedBy?: string): Response => {
+  const response = underWay(s, { phase: "Queued", reason, message })
+  return { ...response, status: { ...response.status, queue: { position, reason, ...(blockedBy !== undefined && { blockedBy }) } } }
+}
+
+/** Returns the place in the queue in words. Further back only a rounded position is known. */
+const place = (position: number): string => position <= 4 ? `Number ${position} in the queue` : `About number ${position} in the queue`
+
+export const queue: RespondTo<Waiting> = (s, turn) => {
+  const blockedBy = Option.getOrUndefined(turn.blockedBy)
+  if (turn.reason === "IsolationUnproven") {
+    return waitFor(
+      s,
+      "IsolationUnproven",
+      "Nothing starts before the isolation of tasks is proven for the present values; run agent-job doctor.",
+      turn.position
+    )
+  }
+  if (turn.reason === "Draining") {
+    return waitFor(s, "Draining", "Nothing new starts while the cluster is draining; agent-job drain --undo ends that.", turn.position)
+  }
+  const message = turn.reason === "WorkspaceBusy"
+    ? `Waiting for ${blockedBy}, which goes before it in workspace ${s.observed.task.spec.workspace}.`
+    : `${place(turn.position)}: the limits on running tasks are reached; wait, or raise task.limits.`
+  return waitFor(s, turn.reason, message, turn.position, blockedBy)
+}
+
+export const queueBehindHolder: RespondTo<OtherHolder> = (s, holder) => {
+  const { workspace } = s.observed.task.spec
+  const told = holder._tag === "Left"
+    ? waitFor(s, "WorkspaceBusy", waitsForLeft(holder, workspace), 1)
+    : waitFor(s, "WorkspaceBusy", `Waiting for ${holder.by}, which holds workspace ${workspace}.`, 1, holder.by)
+  return later(told, askAgainMillis)
+}
+
+export const queueRefused: RespondTo<Refusal> = (s, { againInMillis, kind, message }) =>
+  later(waitFor(s, waitReasonOf(kind), message, 1), againInMillis)
+
+/** Looks again at once, because the task's turn came too late for this pass to ask its source. */
+export const askSource: Respond = (s) => later(unchanged(s), 0)
+
+export const waitForSource: RespondTo<{ readonly message: string }> = (s, { message }) =>
+  later(waitFor(s, "SourceNotReady", message, 1), lookAgainMillis)

@@ -1,0 +1,39 @@
+// A drained cluster starts nothing new, and what runs goes on: how a person asks for that, and how the controller answers.
+// Request and answer are annotations on the Lease of the leading controller, so they outlive it, and the next leader obeys them.
+// Used by controller/lifecycle/controller, controller/world/turns and cli/cluster/draining.
+import { Option, Record } from "effect"
+import { Turn } from "../task/observed.ts"
+
+/** The request: the time since when nothing new is to start, in RFC 3339. */
+const asked = "scalr.io/drain"
+/** The answer: the same time, once the controller obeys the request. */
+const kept = "scalr.io/drained"
+
+type Annotations = Readonly<Record<string, string>>
+
+export const drainedSince = (annotations: Annotations): Option.Option<string> => Option.fromUndefinedOr(annotations[asked])
+
+/** Returns the annotations with the request. An earlier request keeps its time. */
+export const drained = (annotations: Annotations, now: string): Annotations => ({ ...annotations, [asked]: annotations[asked] ?? now })
+
+export const undrained = (annotations: Annotations): Annotations => Record.remove(annotations, asked)
+
+/**
+ * How long a former leader that did not give the lead back may still make a Job: its passes end within 20 s of the end of its lead, and
+ * their requests within 30 s. A leader that gives the lead back has waited for both.
+ */
+export const formerLeadMillis = 60_000
+
+/**
+ * Returns the annotations with the controller's answer. A drain is not answered while a Job that was decided on earlier may still be made.
+ */
+export const answered = (annotations: Annotations, launching: boolean): Annotations => {
+  const since = annotations[asked]
+  if (since === undefined) return Record.remove(annotations, kept)
+  return launching ? annotations : { ...annotations, [kept]: since }
+}
+
+export const isAnswered = (annotations: Annotations): boolean => annotations[asked] === annotations[kept]
+
+/** The turn of every task that has not begun, while the cluster is drained. */
+export const heldBack: Turn = Turn.Waiting({ reason: "Draining", position: 1, blockedBy: Option.none() })

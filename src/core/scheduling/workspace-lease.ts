@@ -1,0 +1,59 @@
+// One Lease for each workspace, held by the one task whose apply or destroy may change it.
+// The Lease never expires: it is free only if its holder is over, or nothing of its holder is left.
+// Read by controller/reconcile/workspace-holder, taken by core/reconcile/start, written by controller/reconcile/execute.
+import { Option } from "effect"
+import { type Uid, workspaceKey } from "../../schema/names.ts"
+import type { AgentTask } from "../../schema/task/agent-task.ts"
+import { managedByUs } from "../manifest/labels.ts"
+import { Holder } from "../task/observed.ts"
+import { fingerprint } from "../text/fingerprint.ts"
+
+/** Returns `agent-job-`, the workspace in characters that a name allows, and a hash that tells apart workspaces that look alike. */
+export const leaseName = (workspace: string): string =>
+  `agent-job-${workspace.toLowerCase().replace(/[^a-z0-9]+/gu, "-").slice(0, 40)}-${fingerprint(workspace)}`
+
+/** On a workspace's Lease: the name of the task that holds it. */
+export const holderAnnotation = "scalr.io/holder"
+
+/** Returns the Lease as its task takes it. `acquireTime` is a MicroTime. */
+export const leaseOf = ({ metadata: { name, namespace, uid }, spec: { workspace } }: AgentTask, epoch: number, acquireTime: string) => ({
+  metadata: {
+    name: leaseName(workspace),
+    namespace,
+    labels: managedByUs,
+    annotations: { [holderAnnotation]: name, [workspaceKey]: workspace }
+  },
+  spec: { holderIdentity: uid, leaseTransitions: epoch, acquireTime }
+})
+
+export interface LeaseSeen {
+  readonly holder: string
+  readonly transitions: number
+  readonly resourceVersion: string
+}
+
+/** Another task that holds the Lease, or a Pod that is left of its holder. */
+export type OtherHolder = Extract<Holder, { readonly _tag: "Taken" | "Left" }>
+export const isOther = (holder: Holder): holder is OtherHolder => holder._tag === "Taken" || holder._tag === "Left"
+
+/**
+ * Returns who holds the Lease, from the point of view of the task `self`. `alive` is another holder, or none if that is over or gone with
+ * all its Pods.
+ */
+export const holderOf = ({ holder, resourceVersion, transitions }: LeaseSeen, self: Uid, alive: Option.Option<OtherHolder>): Holder =>
+  holder === self
+    ? Holder.Mine({ epoch: transitions })
+    : Option.getOrElse(alive, (): Holder => Holder.Over({ resourceVersion, epoch: transitions }))
+
+/** Returns the message of a task that waits for the Pod that is left of the former holder. */
+export const waitsForLeft = ({ by, node, pod }: Extract<Holder, { readonly _tag: "Left" }>, workspace: string): string => {
+  const former = by === "" ? "a former task" : `a former task ${by}`
+  const next = node === "" ? "check what keeps it" : `check node ${node}, which has to answer or be removed`
+  return `Waiting for Pod ${pod} of ${former}, which may still change workspace ${workspace}; if it does not end, ${next}.`
+}
+
+/** Returns the epoch of a task that has its workspace; 0 for a plan, which has none. */
+export const epochOf = (holder: Holder): number => holder._tag === "Mine" ? holder.epoch : 0
+
+/** Returns the epoch of a task that takes its workspace. */
+export const nextEpoch = (from: Holder): number => from._tag === "Over" ? from.epoch + 1 : 1

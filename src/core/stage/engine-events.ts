@@ -1,0 +1,73 @@
+// Reads what an engine says about the real things it makes, changes and destroys, as journal entries without their numbers.
+// Always holds: only a line in the engine's own format gives an entry; every other line is skipped.
+// Used by worker/stage/stage.ts, which reads them, and by core/stage/journal.ts.
+import { Option, Schema } from "effect"
+import { type EffectAction, type JournalEntry, longestIdentity } from "../../schema/api/effects.ts"
+import { plainText } from "./outcome.ts"
+import { addressPattern } from "./resource-address.ts"
+
+export type UnnumberedEntry = Omit<JournalEntry, "number">
+
+const Event = Schema.Struct({
+  type: Schema.Literals(["apply_start", "apply_complete", "apply_errored"]),
+  hook: Schema.Struct({
+    resource: Schema.Struct({ addr: Schema.String }),
+    action: Schema.Literals(["create", "update", "delete"]),
+    id_key: Schema.optionalKey(Schema.String),
+    id_value: Schema.optionalKey(Schema.String)
+  })
+})
+const decode = Schema.decodeUnknownOption(Schema.fromJsonString(Event))
+
+const kinds = { apply_start: "started", apply_complete: "done", apply_errored: "failed" } as const
+
+const control = /\p{C}/u
+const controls = /\p{C}/gu
+
+/** Returns an address as a journal stores it: without control characters, and no longer than a journal takes. */
+export const writtenAddress = (address: string): string => address.slice(0, longestIdentity.address).replace(controls, "")
+
+/** Returns an entry. An id that is too long or has control characters is left out, because a part of an id identifies nothing. */
+const told = (kind: UnnumberedEntry["kind"], action: EffectAction, address: string, idKey = "", id = ""): UnnumberedEntry => ({
+  kind,
+  action,
+  address: writtenAddress(address),
+  ...(idKey !== "" && id !== "" && !control.test(idKey + id) && idKey.length <= longestIdentity.idKey && id.length <= longestIdentity.id &&
+    { idKey, id })
+})
+
+/** Reads a line of the machine-readable UI (`-json-into` of OpenTofu, or `-json`). */
+export const fromEvent = (line: string): Option.Option<UnnumberedEntry> =>
+  line.includes(`"apply_`)
+    ? Option.map(decode(line), ({ hook, type }) => told(kinds[type], hook.action, hook.resource.addr, hook.id_key, hook.id_value))
+    : Option.none()
+
+// No output of a provisioner (`address (local-exec): …`) matches, since an address has blanks only inside a quoted key.
+const address = String.raw`(${addressPattern})(?: \(deposed object [0-9a-f]+\))?`
+const identity = String.raw`(?: \[([\w.-]+)=(.*)\])?$`
+const beginning = new RegExp(`^${address}: (Creating|Modifying|Destroying)\\.\\.\\.${identity}`, "u")
+const ending = new RegExp(`^${address}: (Creation|Modifications|Destruction) complete after [0-9hms.]+${identity}`, "u")
+
+const actions: Readonly<Record<string, EffectAction>> = {
+  Creating: "create",
+  Creation: "create",
+  Modifying: "update",
+  Modifications: "update",
+  Destroying: "delete",
+  Destruction: "delete"
+}
+
+/** Reads a line that is printed for people. No such line reports a failure. */
+const fromText = (line: string): Option.Option<UnnumberedEntry> => {
+  if (!line.includes("ing...") && !line.includes(" complete after ")) return Option.none()
+  const plain = plainText(line)
+  const begun = beginning.exec(plain)
+  const [, addr, word, idKey, id] = begun ?? ending.exec(plain) ?? []
+  const action = actions[word ?? ""]
+  return addr === undefined || action === undefined
+    ? Option.none()
+    : Option.some(told(begun === null ? "done" : "started", action, addr, idKey, id))
+}
+
+/** Reads a line of the engine's output, which is all that Terraform offers: text for people, or events if its arguments have -json. */
+export const fromLog = (line: string): Option.Option<UnnumberedEntry> => Option.orElse(fromEvent(line), () => fromText(line))

@@ -1,0 +1,178 @@
+// What the end of a command, or of a whole stage, means: a reason and one sentence, from the exit code and the end of the log.
+// Always holds: a stage succeeds only when its last command ended with 0 and every state the engine wrote is confirmed.
+// Used by worker/stage/stage.ts and worker/engine/engine.ts.
+import { Option } from "effect"
+import type { FailureReason } from "../../schema/task/reason.ts"
+import { shortened } from "../text/sentence.ts"
+import type { StageCommand } from "./stage-commands.ts"
+
+/** Why a stage has to stop before its end. */
+export type StopCause = "Cancelled" | "DeadlineExceeded" | "Evicted" | "OutOfMemory"
+
+/** How a command ended, as far as it matters here. */
+export type CommandEnd =
+  | { readonly _tag: "Exited"; readonly code: number }
+  | { readonly _tag: "ProgramMissing" }
+  | { readonly _tag: "NotStarted"; readonly code: number }
+  | { readonly _tag: "Aborted" }
+  /** The command did not even end when it was killed, within the grace period. */
+  | { readonly _tag: "Unending" }
+
+export interface Failure {
+  readonly reason: FailureReason
+  readonly message: string
+  readonly exitCode?: number
+}
+
+const escapeSequence = /\u001b(?:\[[0-?]*[ -/]*[@-~]|\][^\u0007\u001b]*(?:\u0007|\u001b\\)?|[@-Z\\-_])/gu
+
+/** Returns the text without colours and other control characters, except for newlines. */
+export const plainText = (text: string): string => text.replace(escapeSequence, "").replace(/[^\P{C}\n]/gu, "")
+
+const longestSummary = 300
+
+// The runner chooses what the log says, so no pattern here looks at any place of it twice.
+
+/** Returns the lines of a log without colours, and without the bars that the engine draws beside an error. */
+const plainLines = (log: string): ReadonlyArray<string> =>
+  plainText(log).split("\n").map((line) => line.replace(/^[\s│╷|]+/u, "").trimEnd())
+
+/** Returns the engine's own summary of its last error, from the end of its log. */
+export const errorSummary = (log: string): Option.Option<string> => {
+  const found = plainLines(log).findLast((line) => line.startsWith("Error: "))?.slice("Error: ".length).trim().replace(
+    /(?<![.:])[.:]+$/u,
+    ""
+  )
+  return Option.map(Option.fromUndefinedOr(found), (summary) => shortened(summary, longestSummary))
+}
+
+// Sentences of the engine. `init` prints each as the summary of an error or in its first lines, and none of them on success.
+const providerTrouble = [
+  /Failed to query available provider packages/u,
+  /Failed to install provider/u,
+  /Failed to resolve provider packages/u,
+  /provider registry \S+ does not have a provider named/u,
+  /Could not retrieve the list of available versions for provider/u,
+  /no available releases match the given constraints/u,
+  /Error while installing/u
+]
+const localState = /ask approval for state migration|asking for state migration action/u
+const diskTrouble = /no space left on device|disk quota exceeded/iu
+
+const because = (log: string): string => Option.match(errorSummary(log), { onNone: () => "", onSome: (summary) => `: ${summary}` })
+
+/** Returns the provider that an error names, such as hashicorp/aws. */
+const providerIn = (text: string): string => {
+  const name = /provider ([a-z0-9.-]+(?:\/[A-Za-z0-9_-]+){1,2})/u.exec(text.slice(text.indexOf("Error: ")))?.[1]
+  return name === undefined ? "a provider" : `the provider ${name}`
+}
+
+/** Returns what a failed `init` means: a provider that cannot be installed, or a wrong configuration. */
+const initFailure = (engine: string, log: string): Omit<Failure, "exitCode"> => {
+  const text = plainLines(log).filter((line) => line !== "").join(" ")
+  if (localState.test(text)) {
+    return {
+      reason: "InvalidConfiguration",
+      message:
+        `${engine} init found a local state in the configuration, terraform.tfstate or terraform.tfstate.d, which a run does not take over: what it lists would be made again. Take it out, and import what it lists with import blocks.`
+    }
+  }
+  return providerTrouble.some((pattern) => pattern.test(text))
+    ? {
+      reason: "ProviderMissing",
+      message: `${engine} init cannot install ${providerIn(text)}; put it in the runner's mirror, or let the Pod reach its registry.`
+    }
+    : {
+      reason: "InvalidConfiguration",
+      message: `${engine} init failed${because(log)}; correct the configuration, the log has the details.`
+    }
+}
+
+const outOfMemory = (what: string, next: string): Failure => ({
+  reason: "OutOfMemory",
+  message: `${what}, most likely because it used more memory than its limit; raise task.runner.resources.limits.memory.${next}`
+})
+
+/** Returns why a command that ended is a failure, or none if it is not. `log` is the end of what it printed, without secrets. */
+export const commandFailure = (
+  engine: string,
+  { args, mutates, subcommand }: StageCommand,
+  end: CommandEnd,
+  log: string
+): Option.Option<Failure> => {
+  const name = `${engine} ${subcommand}`
+  const next = mutates ? " Look at the state before the next run." : ""
+  switch (end._tag) {
+    case "Exited": {
+      if (end.code === 0) return Option.none()
+      if (diskTrouble.test(log)) {
+        return Option.some({
+          reason: "DiskFull",
+          message: `${name} ran out of disk space${because(log)}; if it was the Pod's volume, raise persistence.emptyDir.sizeLimit.${next}`,
+          exitCode: end.code
+        })
+      }
+      if (end.code === 128 + 9) return Option.some({ ...outOfMemory(`${name} was killed`, next), exitCode: end.code })
+      if (subcommand === "init") return Option.some({ ...initFailure(engine, log), exitCode: end.code })
+      return Option.some({
+        reason: "ExitCode",
+        message: `${name} failed with exit code ${end.code}${because(log)}; the log has the details.`,
+        exitCode: end.code
+      })
+    }
+    case "ProgramMissing":
+      // The program was found before: a shell says the same of a program whose interpreter or loader is missing.
+      return Option.some({
+        reason: "EngineMissing",
+        message:
+          `The runner image has ${engine} in its PATH, but cannot start it, most likely because its interpreter or loader is missing; use an image in which it runs.`
+      })
+    case "NotStarted":
+      return Option.some({
+        reason: "InvalidConfiguration",
+        message: `The runner could not start ${engine} ${
+          args[0] ?? subcommand
+        } (exit code ${end.code} of its shell); check that its user may enter the data volume, and the log.`
+      })
+    case "Aborted":
+      return Option.some(outOfMemory(`The runner's container was ended during ${name}`, next))
+    case "Unending":
+      return Option.some({
+        reason: "Lost",
+        message: `${name} did not end even when it was killed.${
+          mutates ? " Look at the state before the next run." : " Nothing was changed."
+        }`
+      })
+  }
+}
+
+const stopped: Readonly<Record<StopCause, string>> = {
+  Cancelled: "The stage was cancelled",
+  DeadlineExceeded: "The stage ran longer than timeoutSeconds",
+  Evicted: "The Pod had to leave its node",
+  OutOfMemory: "The runner came to 80 % of its memory limit"
+}
+/** What a person can do to prevent the same stop, where there is something. */
+const remedy: Readonly<Partial<Record<StopCause, string>>> = { OutOfMemory: " To go further, raise task.runner.resources.limits.memory." }
+
+/** The command that a stop interrupted. `killed` says that it did not end when it was asked to, so it may not have saved its state. */
+export interface Interrupted {
+  readonly name: string
+  readonly mutates: boolean
+  readonly killed: boolean
+}
+
+const stopEffect = (during: Option.Option<Interrupted>): string =>
+  Option.match(during, {
+    onNone: () => "; nothing was changed.",
+    onSome: ({ killed, mutates, name }) => {
+      if (!mutates) return ` during ${name}; nothing was changed.`
+      return killed
+        ? ` during ${name}, which did not end in time and was killed. Look at the state before the next run.`
+        : ` during ${name}, which was interrupted; what it had made is in the state.`
+    }
+  })
+
+/** Returns the message of a stage that was stopped. `during` is the command that was interrupted, if one ran. */
+export const stopMessage = (cause: StopCause, during: Option.Option<Interrupted>): string =>
+  stopped[cause] + stopEffect(during) + (remedy[cause] ?? "")

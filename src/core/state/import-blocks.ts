@@ -1,0 +1,35 @@
+// Writes `import` blocks for what a stage made and its state does not have.
+// Always holds: a block names one address and one id, both as the engine gave them; a thing without an id becomes a comment.
+// Used by cli/commands/state.ts and server/rescue/import-runs.ts.
+import type { Effected, StageEffects } from "../../schema/api/effects.ts"
+import { targetLimits } from "../../schema/task/agent-task.ts"
+import { isAddress } from "../stage/resource-address.ts"
+import { quoted } from "../text/hcl.ts"
+import { effectName } from "./effects-message.ts"
+
+const isImportable = ({ address, id }: Effected): boolean => id !== undefined && isAddress(address)
+
+/** Returns what a plan that targets these things alone can import, within the limits on targets. */
+export const importable = (unsaved: ReadonlyArray<Effected>): ReadonlyArray<Effected> =>
+  unsaved.filter((effect) => isImportable(effect) && effect.address.length <= targetLimits.length).slice(0, targetLimits.count)
+
+/**
+ * Returns an HCL file. Ids are those by which the engine identifies things; a few providers import by another form, which their
+ * documentation describes.
+ */
+export const importBlocks = (
+  { unknown, unknownCount, unsaved, unsavedCount, unseen = [], unseenCount = 0 }: Omit<StageEffects, "incomplete">
+): string =>
+  [
+    ...unsaved.map((effect) =>
+      effect.id === undefined || !isImportable(effect)
+        ? `# ${effectName(effect)} was made, but no id of it is known: look for it, and import or remove it by hand.\n`
+        : `import {\n  to = ${effect.address}\n  id = ${quoted(effect.id)}\n}\n`
+    ),
+    ...(unsavedCount > unsaved.length ? [`# ${unsavedCount - unsaved.length} more were made, which are not listed.\n`] : []),
+    ...[...unknown.filter(({ action }) => action === "create"), ...unseen].map((effect) =>
+      `# ${effectName(effect)} may have been made: look for it, and import or remove it by hand.\n`
+    ),
+    ...(unseenCount > unseen.length ? [`# ${unseenCount - unseen.length} more may have been made, which are not listed.\n`] : []),
+    ...(unknownCount > unknown.length ? [`# ${unknownCount - unknown.length} more were begun, which are not listed.\n`] : [])
+  ].join("\n")

@@ -1,0 +1,93 @@
+// Compares a stage's journal and plan with the stored state: what it made that the state lacks, and what it began or may have begun.
+// Always holds: whatever the journal says was made is in the state with its id, or was destroyed again, or is named here.
+// Used by server/run/effects for every stage that did not succeed, and by worker/stage/settlement for its message.
+import { type Effected, type JournalEntry, namedLimit, type StageEffects } from "../../schema/api/effects.ts"
+import type { StageResult } from "../../schema/task/stage-result.ts"
+import { hasObject, hasTainted, type StateObjects } from "./state-objects.ts"
+
+/** Reports whether the engine ended by itself and its last state is stored, so that the end of everything that it began is in the state. */
+export const endedInOrder = ({ exitCode, statePushed }: Pick<StageResult, "exitCode" | "statePushed">): boolean =>
+  exitCode !== undefined && exitCode < 128 && statePushed !== false
+
+interface Begun {
+  readonly effect: Effected
+  /** Whether the engine said that it failed. A part of the thing may be there, which the engine then puts into the state. */
+  readonly failed: boolean
+}
+
+interface Account {
+  readonly made: Map<string, Effected>
+  readonly open: Map<string, Begun>
+  /** The addresses of everything whose creation was begun. */
+  readonly creations: Set<string>
+  full: boolean
+  closed: boolean
+}
+
+const effected = ({ action, address, id, idKey }: JournalEntry): Effected => ({
+  action,
+  address,
+  ...(idKey !== undefined && id !== undefined && { idKey, id })
+})
+
+const account = (journal: ReadonlyArray<JournalEntry>): Account => {
+  const { creations, made, open, ...rest }: Account = { made: new Map(), open: new Map(), creations: new Set(), full: false, closed: false }
+  for (const entry of journal) {
+    const { action, address, kind } = entry
+    const begun = open.get(address)
+    if (kind === "full" || kind === "closed") {
+      rest[kind] = true
+      continue
+    }
+    if (action === "create") creations.add(address)
+    if (kind === "started") open.set(address, { effect: effected(entry), failed: false })
+    else if (kind === "failed" && action === "create") open.set(address, { effect: begun?.effect ?? effected(entry), failed: true })
+    else open.delete(address)
+    if (kind !== "done") continue
+    if (action === "create") made.set(address, effected(entry))
+    // A replacement that destroys last reports the end of the old thing at the same address, so the ids are compared.
+    if (action === "delete" && begun?.effect.id !== undefined && made.get(address)?.id === begun.effect.id) made.delete(address)
+  }
+  return { made, open, creations, ...rest }
+}
+
+/**
+ * Returns what was to be made and was not reported as begun, unless the state has it. A replacement counts even then, since the old thing
+ * has its address in the state.
+ */
+const unseenOf = (planned: ReadonlyArray<JournalEntry>, creations: ReadonlySet<string>, state: StateObjects): ReadonlyArray<Effected> => {
+  const replaced = new Set(planned.filter(({ action }) => action === "delete").map(({ address }) => address))
+  return planned.filter(({ action, address, kind }) =>
+    kind === "planned" && action === "create" && !creations.has(address) &&
+    (replaced.has(address) || !hasObject(state, address, undefined, undefined))
+  ).map(effected)
+}
+
+/**
+ * Returns what the state lacks. `state` is what is stored, empty if there is none. `limit` is how many things of each kind are named.
+ * `planned` is what the stage was to make, if some of it may have gone unseen.
+ */
+export const stageEffects = (
+  journal: ReadonlyArray<JournalEntry>,
+  state: StateObjects,
+  inOrder: boolean,
+  limit: number = namedLimit.run,
+  planned: ReadonlyArray<JournalEntry> = []
+): StageEffects => {
+  const { closed, creations, full, made, open } = account(journal)
+  const unsaved = [...made.values()].filter(({ address, id, idKey }) => !hasObject(state, address, idKey, id))
+  const unknown = inOrder ? [] : [...open.values()].filter(({ effect, failed }) => !failed || !hasTainted(state, effect.address))
+  const unseen = inOrder || closed ? [] : unseenOf(planned, creations, state)
+  return {
+    unsaved: unsaved.slice(0, limit),
+    unsavedCount: unsaved.length,
+    unknown: unknown.slice(0, limit).map(({ effect }) => effect),
+    unknownCount: unknown.length,
+    ...(unseen.length > 0 && { unseen: unseen.slice(0, limit), unseenCount: unseen.length }),
+    ...((full || (!closed && planned.some(({ kind }) => kind === "full"))) && !inOrder && { incomplete: true })
+  }
+}
+
+/** Reports whether there is something that no later plan finds by itself. The next refresh sees what was changed or destroyed. */
+export const needRescue = ({ incomplete, unknown, unsaved, unseenCount = 0 }: StageEffects): boolean =>
+  unsaved.length + unseenCount > 0 || incomplete === true || unknown.some(({ action }) => action === "create")

@@ -1,0 +1,177 @@
+// What the controller saw of one task and its surroundings, as plain data: everything `plan` may base a decision on.
+// A Job or Pod that is absent here does not exist: the caches were in step, or the API server was asked.
+// Made by controller/reconcile/observe, read by core/reconcile/plan.
+import { Data } from "effect"
+import type { Option } from "effect"
+import type { Uid } from "../../schema/names.ts"
+import type { AgentTask } from "../../schema/task/agent-task.ts"
+import type { Reason, WaitReason } from "../../schema/task/reason.ts"
+import type { Artifact } from "../../schema/task/source.ts"
+import type { StageResult } from "../../schema/task/stage-result.ts"
+
+export interface JobSeen {
+  readonly name: string
+  readonly uid: Uid
+  readonly state: "active" | "complete" | "failed"
+  /** The reason of the condition that ended the Job, or is about to, such as DeadlineExceeded; empty if there is none. */
+  readonly reason: string
+  readonly message: string
+  readonly deleting: boolean
+  /** Whether Kubernetes makes no Pod for the Job until somebody sets its spec.suspend to false, as Kueue does. */
+  readonly suspended: boolean
+  readonly createdAt: string
+  /** The hash of the configuration that the Job was built from; empty if the Job does not say. */
+  readonly configHash: string
+}
+
+export interface ContainerSeen {
+  readonly state: "waiting" | "running" | "terminated"
+  /** The kubelet's reason: ImagePullBackOff, OOMKilled, Completed … */
+  readonly reason: string
+  readonly message: string
+  readonly exitCode: Option.Option<number>
+  /** Why the container ended before it was restarted: OOMKilled, Error … Empty if it was not. */
+  readonly lastReason: string
+}
+
+export interface PodSeen {
+  readonly name: string
+  readonly uid: Uid
+  /** The UID of the Job that made the Pod. Pods may outlive a Job that was cleared away. */
+  readonly owner: Option.Option<Uid>
+  readonly createdAt: string
+  readonly node: string
+  readonly phase: "Pending" | "Running" | "Succeeded" | "Failed" | "Unknown"
+  /** The reason in the Pod's status: Evicted, NodeLost, Shutdown … or empty. */
+  readonly reason: string
+  readonly message: string
+  readonly deleting: boolean
+  /** Why Kubernetes disrupts the Pod, in its words; empty if it does not. */
+  readonly disruption: string
+  /** Whether the node's kubelet still reports; false once the control plane marked the Pod's readiness as unknown. */
+  readonly nodeAnswers: boolean
+  /** What the scheduler says while no node can take the Pod; else empty. */
+  readonly unschedulable: string
+  readonly worker: Option.Option<ContainerSeen>
+  readonly runner: Option.Option<ContainerSeen>
+  readonly install: Option.Option<ContainerSeen>
+  /**
+   * The sidecars of the values, and what webhooks added, by name; only those that wait for a reason, and init containers whose failure
+   * ended the Pod.
+   */
+  readonly others: ReadonlyArray<readonly [name: string, seen: ContainerSeen]>
+  /** What the worker left in its termination message. */
+  readonly lastWords: Option.Option<StageResult>
+}
+
+/**
+ * Whether the task may start now, as `admit` decided for all tasks together. An admitted apply or destroy also needs its workspace; while
+ * another task holds that, it may only look up the holder.
+ */
+export type Turn = Data.TaggedEnum<{
+  Admitted: {}
+  Waiting: { readonly reason: WaitReason; readonly position: number; readonly blockedBy: Option.Option<string> }
+}>
+export const Turn = Data.taggedEnum<Turn>()
+export type Waiting = Extract<Turn, { readonly _tag: "Waiting" }>
+
+/** Who has the workspace's Lease. Only an apply or destroy asks. */
+export type Holder = Data.TaggedEnum<{
+  NotAsked: {}
+  Free: {}
+  /** The holder is over, or nothing of it is left: the Lease may be taken from exactly this version. */
+  Over: { readonly resourceVersion: string; readonly epoch: number }
+  Mine: { readonly epoch: number }
+  Taken: { readonly by: string }
+  /** The holder is gone, or another task has its name by now, but a Pod of the holder is left, which may still change the workspace. */
+  Left: { readonly by: string; readonly pod: string; readonly node: string }
+}>
+export const Holder = Data.taggedEnum<Holder>()
+
+/** What Flux has for the task's source. Only a task that may start, or that follows its source, asks. */
+export type SourceSeen = Data.TaggedEnum<{
+  NotAsked: {}
+  /** `changed` says that the source's spec is newer than what Flux has looked at, so an earlier artifact may be of another branch. */
+  NotReady: { readonly message: string; readonly changed: boolean }
+  Ready: { readonly artifact: Artifact }
+}>
+export const SourceSeen = Data.taggedEnum<SourceSeen>()
+
+/** How long to wait after a refusal if the API server does not say: otherwise it would be asked again as fast as it answers. */
+export const askAgainMillis = 10_000
+
+/** Why the API server refused to make the Job or the next attempt, or to write the Lease, when it was last asked. */
+export interface Refusal {
+  readonly kind: "QuotaExceeded" | "Refused" | "Forbidden" | "NameHeld" | "NameTaken" | "Denied"
+  readonly message: string
+  /** Milliseconds until the API server is asked again, whatever happens meanwhile. */
+  readonly againInMillis: number
+}
+
+/** Reports whether a person is needed, because the same request would be refused again. */
+export const isForGood = (kind: Refusal["kind"]): kind is "NameTaken" | "Denied" => kind === "NameTaken" || kind === "Denied"
+
+/** A refusal for good. */
+export type FinalRefusal = Refusal & { readonly kind: "NameTaken" | "Denied" }
+export const isFinal = (refusal: Refusal): refusal is FinalRefusal => isForGood(refusal.kind)
+
+/**
+ * Returns the reason that a task gives while it waits for a refusal to end. What a webhook, a policy or missing rights deny is worth
+ * waiting for too, because it is accepted once a person mends that.
+ */
+export const waitReasonOf = (kind: Refusal["kind"]): WaitReason => isForGood(kind) || kind === "Forbidden" ? "Refused" : kind
+
+/** Why a task waits, as its pool was told. */
+export interface ReportedWait {
+  readonly reason: Reason
+  readonly message: string
+}
+
+/** A warning event about a Job or Pod: `FailedCreate`, `FailedMount` …, and its words. */
+export interface Warning {
+  readonly reason: string
+  readonly message: string
+}
+
+export interface Observed {
+  readonly task: AgentTask
+  readonly job: Option.Option<JobSeen>
+  /**
+   * Whether one of the task's Jobs is gone. The status may not have mentioned it, because a start that goes well is told by the claim
+   * alone.
+   */
+  readonly hadJob: boolean
+  /**
+   * How long this process has known the Job, by a monotonic clock. The Job's creation time is by the API server's clock, which may be far
+   * from ours.
+   */
+  readonly jobKnownMillis: number
+  /**
+   * How long the Pod may have been starting, by the same clock: 0 while a quota leaves no room for it or its Job is suspended, and counted
+   * anew once no node could take it, and again once one can. Once the Job is being deleted, how long that has taken.
+   */
+  readonly startingMillis: number
+  /** The Pod of the claim. Without a claim, the newest Pod of the Job that may still take it, else the newest of all. */
+  readonly pod: Option.Option<PodSeen>
+  /** Whether the Job has a Pod, or had one that this process saw. */
+  readonly hadPod: boolean
+  /** The newest warning about the Job or Pod. It is looked up only while the Pod does not start and nothing else says why. */
+  readonly warning: Option.Option<Warning>
+  readonly turn: Turn
+  readonly holder: Holder
+  readonly source: SourceSeen
+  /** The newest attempt that the status names, if it still exists. It may be this task itself. */
+  readonly latest: Option.Option<AgentTask>
+  /** The task that applies the newest attempt's plan, if it still exists. */
+  readonly latestApply: Option.Option<AgentTask>
+  /** The last refusal, until the API server may be asked again. */
+  readonly refusal: Option.Option<Refusal>
+  /**
+   * How long the Job or Lease has been denied, by the same clock, without the times in between in which the task waited for something else.
+   */
+  readonly deniedMillis: number
+  /** What this leader last told the pool about the task's wait, since the pool last offered the stage. */
+  readonly reportedWait: Option.Option<ReportedWait>
+  /** Whether the task is over, was made for a pool or as an attempt, and is older than what the history limit keeps. */
+  readonly expired: boolean
+}

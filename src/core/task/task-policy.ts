@@ -1,0 +1,28 @@
+// What the values say about tasks as such, without their Pods: how many at once, how long a start may take, how often it is tried.
+// Plain data, so that the decisions in core need nothing else of the configuration.
+// Made by core/resolve/resolve, read by core/reconcile/plan and core/scheduling/admit.
+
+export interface TaskPolicy {
+  /** What the names of Jobs begin with, if there is room for it. */
+  readonly basename: string
+  readonly limits: {
+    /** Tasks that may start or run at once, over all workspaces. */
+    readonly total: number
+    /** Tasks that may start or run at once in one workspace; applies exclude each other all the same. */
+    readonly perWorkspace: number
+  }
+  /** The most seconds from the Job to the worker's claim. */
+  readonly startupTimeoutSeconds: number
+  /** The most seconds that a Pod may wait for a node that can take it; they come before those of its start. */
+  readonly nodeWaitSeconds: number
+  /** Jobs that may be made for one task, as long as none of them was claimed. */
+  readonly maxLaunches: number
+  /** Finished AgentTasks kept in one workspace. */
+  readonly historyPerWorkspace: number
+  /** The keys with a prefix that a task's template may set as labels and annotations; one that ends in `/` is a prefix of such keys. */
+  readonly allowedKeys: ReadonlyArray<string>
+  /** Whether nothing may begin before the isolation of tasks is proven. */
+  readonly requireProvenIsolation?: boolean
+  /** The hash of everything that Jobs are built from. */
+  readonly configHash: string
+}

@@ -1,0 +1,45 @@
+// The result of a task that is over, with reasons that this version knows, because the pool may not know newer ones either.
+// A task that ended without a result of its worker gets one from its phase, reason and message.
+// Used by core/reconcile/over, controller/pool/pool-intake, controller/world/project (last words), server/run/assignments and what writes a status.
+import { Option, Schema } from "effect"
+import type { AgentTaskStatus } from "../../schema/task/agent-task.ts"
+import { Reason } from "../../schema/task/reason.ts"
+import { longestMessage, type StageResult, type ToldResult } from "../../schema/task/stage-result.ts"
+import { shortened } from "../text/sentence.ts"
+import { isOver } from "./status.ts"
+
+const isReason = Schema.is(Reason)
+/** What takes the place of a reason that a newer version wrote. */
+const plainReason: Readonly<Record<StageResult["outcome"], Reason>> = { succeeded: "Completed", failed: "ExitCode", cancelled: "Cancelled" }
+
+export const plainly = (result: ToldResult): StageResult => ({
+  ...result,
+  reason: isReason(result.reason) ? result.reason : plainReason[result.outcome]
+})
+
+/**
+ * Returns the status of a task that is over with plain reasons in these fields, whose reasons an older CRD does not have; none for a task
+ * that is not over. The conditions keep what was meant.
+ */
+export const endInPlainReasons = (status: AgentTaskStatus, fields: ReadonlyArray<string>): Option.Option<AgentTaskStatus> => {
+  const { phase, result } = status
+  if (!isOver(phase) || fields.length === 0) return Option.none()
+  const outcome = phase === "Succeeded" ? "succeeded" : phase === "Cancelled" ? "cancelled" : "failed"
+  return Option.some({
+    ...status,
+    ...(fields.includes("status.reason") && { reason: plainReason[outcome] }),
+    ...(result !== undefined && fields.includes("status.result.reason") && {
+      result: { ...result, reason: plainReason[result.outcome] }
+    })
+  })
+}
+
+export const resultOf = (status: AgentTaskStatus, now: string): StageResult =>
+  plainly(
+    status.result ?? {
+      outcome: status.phase === "Cancelled" ? "cancelled" : "failed",
+      reason: status.reason ?? "Lost",
+      message: shortened(status.message ?? "", longestMessage),
+      finishedAt: status.finishedAt ?? now
+    }
+  )

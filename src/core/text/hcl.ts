@@ -1,0 +1,55 @@
+// Writes text as HCL, and two files that are added to a configuration: the values of its variables, and the backend that replaces its own.
+// Always holds: a plain value is a quoted string in which nothing is evaluated; only a value marked `hcl` is an expression.
+// Used by worker/stage/provision.ts, by cli/run/run-directory.ts for values that a person types, and by what else writes HCL or knows these files.
+
+/** The name and the value of an input variable. `hcl` says that the value is an expression. */
+export interface InputValue {
+  readonly name: string
+  readonly value: string
+  readonly hcl: boolean
+}
+
+/** Loaded after every other `*.auto.tfvars`, so that it wins. */
+export const variablesFileName = "zzz_agent_job.auto.tfvars"
+/** Merged after every other override file, so that it wins. */
+export const backendFileName = "zzzz_agent_job_override.tf"
+
+const escapes: Readonly<Record<string, string>> = {
+  "\\": "\\\\",
+  "\"": "\\\"",
+  "\n": "\\n",
+  "\r": "\\r",
+  "\t": "\\t",
+  "${": "$${",
+  "%{": "%%{"
+}
+
+/** Returns an HCL string literal of exactly this text. */
+export const quoted = (text: string): string =>
+  `"${
+    text.replace(/[\\"\n\r\t]|[$%]\{|[\u0000-\u001f\u007f]/gu, (found) =>
+      escapes[found] ?? `\\u${found.charCodeAt(0).toString(16).padStart(4, "0")}`)
+  }"`
+
+/**
+ * Returns a typed value as HCL: a value that begins with `[`, `{` or `"` is an expression already. Anything else is text, which the engine
+ * converts to the variable's type.
+ */
+export const expressionOf = (typed: string): string => /^\s*[[{"]/u.test(typed) ? typed : quoted(typed)
+
+/** Returns the content of the variables file. If a name has two values, the later one counts. */
+export const variablesFile = (values: ReadonlyArray<InputValue>): string =>
+  [...new Map(values.map((value) => [value.name, value])).values()]
+    .map(({ hcl, name, value }) => `${name} = ${hcl ? value : quoted(value)}\n`)
+    .join("")
+
+/** Returns the content of the override file. A backend of type `http` without a configuration takes all of it from the environment. */
+export const backendFile = (type: string, config: Readonly<Record<string, string>> = {}): string =>
+  [
+    "terraform {",
+    `  backend ${quoted(type)} {`,
+    ...Object.entries(config).map(([name, value]) => `    ${name} = ${quoted(value)}`),
+    "  }",
+    "}",
+    ""
+  ].join("\n")

@@ -1,0 +1,188 @@
+// Takes secrets out of a stream of bytes, in the forms in which programs print them, coloured or not, however the stream is chunked.
+// Always holds: every byte that belongs to an occurrence of a form is masked, and bytes are held back only while they may begin one.
+// Used by worker/engine/log-shipper.ts, worker/stage/variables.ts and core/text/secret-parts.ts.
+import { Base64, Base64Url, Hex } from "effect/encoding"
+import { plainOf } from "./escapes.ts"
+
+/** The shortest secret that is masked, in characters. Shorter values are too common to be taken out. */
+export const shortestSecret = 4
+
+const mask = "***"
+/** The shortest line of a longer secret, or text within one, that is masked, in characters. Shorter ones are too often plain words. */
+export const shortestPart = 6
+/** Longer forms are looked for in pieces of this many bytes, so that little is held back, and a part of a long secret is masked too. */
+const pieceBytes = 64
+
+const encoder = new TextEncoder()
+
+/** Returns what base64 makes of the bytes after 0, 1 or 2 other bytes: the characters that depend on these bytes alone. */
+const base64 = (bytes: Uint8Array, encode: (bytes: Uint8Array) => string): ReadonlyArray<string> =>
+  [0, 1, 2].map((shift) => {
+    const shifted = new Uint8Array(shift + bytes.length)
+    shifted.set(bytes, shift)
+    const text = encode(shifted).replaceAll("=", "")
+    return text.slice(Math.ceil((shift * 8) / 6), Math.floor((shifted.length * 8) / 6))
+  })
+
+const percent = (text: string): string =>
+  [...encoder.encode(text)].map((byte) =>
+    /[A-Za-z0-9_.~-]/u.test(String.fromCharCode(byte)) ? String.fromCharCode(byte) : `%${byte.toString(16).toUpperCase().padStart(2, "0")}`
+  ).join("")
+
+const lowercasePercent = (text: string): string => text.replace(/%[0-9A-F]{2}/gu, (found) => found.toLowerCase())
+
+const json = (text: string): string => JSON.stringify(text).slice(1, -1)
+const jsonForHtml = (text: string): string =>
+  json(text).replace(/[<>&\u2028\u2029]/gu, (found) => `\\u${found.charCodeAt(0).toString(16).padStart(4, "0")}`)
+/** JSON as Python writes it, with all but ASCII escaped. */
+const jsonInAscii = (text: string): string =>
+  json(text).replace(
+    /[^\u0000-\u007f]/gu,
+    (found) => found.split("").map((unit) => `\\u${unit.charCodeAt(0).toString(16).padStart(4, "0")}`).join("")
+  )
+const hcl = (text: string): string => json(text).replaceAll("${", "$${").replaceAll("%{", "%%{")
+
+const lines = (secret: string): ReadonlyArray<string> =>
+  secret.includes("\n") ? secret.split(/\r?\n/u).map((line) => line.trim()).filter((line) => line.length >= shortestPart) : []
+
+/** Returns the lines of base64 text as programs print it: of 76 columns, or of 64 as in PEM. */
+const wrapped = (text: string): ReadonlyArray<string> => [/.{6,76}/gu, /.{6,64}/gu].flatMap((line) => text.match(line) ?? [])
+
+/** Returns every spelling of a secret that is looked for. */
+export const forms = (secret: string): ReadonlyArray<string> => {
+  const bytes = encoder.encode(secret)
+  const inLines = lines(secret)
+  const texts = [secret, secret.trim(), ...inLines]
+  const documents = texts.flatMap((text) => [json(text), jsonForHtml(text), jsonInAscii(text)])
+  return [
+    ...new Set([
+      ...texts.flatMap((text) => [text, hcl(text)]),
+      ...documents,
+      ...documents.map(json), // a document within a document
+      percent(secret),
+      lowercasePercent(percent(secret)),
+      percent(secret).replaceAll("%20", "+"),
+      encodeURIComponent(secret.toWellFormed()),
+      Hex.encode(bytes),
+      Hex.encode(bytes).toUpperCase(),
+      ...wrapped(Base64.encode(bytes).replaceAll("=", "")),
+      ...[bytes, ...inLines.map((line) => encoder.encode(line))].flatMap((
+        part
+      ) => [...base64(part, Base64.encode), ...base64(part, Base64Url.encode)])
+    ])
+  ].filter((form) => form.length >= shortestSecret)
+}
+
+const pieces = (form: Uint8Array): ReadonlyArray<Uint8Array> =>
+  form.length <= pieceBytes
+    ? [form]
+    : Array.from({ length: Math.ceil(form.length / pieceBytes) }, (_, index) => {
+      const start = Math.min(index * pieceBytes, form.length - pieceBytes)
+      return form.subarray(start, start + pieceBytes)
+    })
+
+/** The forms by their first bytes, down to a single one, so that most positions of a text are passed over at once. */
+interface Index {
+  /** By the first two bytes: 1 if a form begins with them. */
+  readonly mayBegin: Uint8Array
+  readonly byFirstBytes: ReadonlyMap<number, ReadonlyArray<Uint8Array>>
+  readonly byFirstByte: ReadonlyArray<ReadonlyArray<Uint8Array>>
+}
+
+const firstBytes = (bytes: Uint8Array, at: number): number =>
+  ((bytes[at] ?? 0) << 24) | ((bytes[at + 1] ?? 0) << 16) | ((bytes[at + 2] ?? 0) << 8) | (bytes[at + 3] ?? 0)
+
+const firstTwo = (bytes: Uint8Array, at: number): number => ((bytes[at] ?? 0) << 8) | (bytes[at + 1] ?? 0)
+
+const indexOf = (secrets: ReadonlyArray<string>): Index => {
+  const unique = new Map(
+    secrets.filter((secret) => secret.length >= shortestSecret).flatMap(forms)
+      .map((form) => plainOf(encoder.encode(form), true).bytes) // looked for without the colours that the form itself may have
+      .filter(({ length }) => length >= shortestSecret).flatMap(pieces).map((piece) => [piece.join(), piece])
+  )
+  const longestFirst = [...unique.values()].sort((a, b) => b.length - a.length)
+  const mayBegin = new Uint8Array(65_536)
+  for (const piece of longestFirst) mayBegin[firstTwo(piece, 0)] = 1
+  return {
+    mayBegin,
+    byFirstBytes: Map.groupBy(longestFirst, (piece) => firstBytes(piece, 0)),
+    byFirstByte: Array.from({ length: 256 }, (_, byte) => longestFirst.filter((piece) => piece[0] === byte))
+  }
+}
+
+/** Reports whether `form` stands at `at`, as far as the bytes go. */
+const agrees = (bytes: Uint8Array, at: number, form: Uint8Array): boolean => {
+  const end = Math.min(form.length, bytes.length - at)
+  for (let i = 0; i < end; i++) if (bytes[at + i] !== form[i]) return false
+  return true
+}
+
+const longestMatch = (index: Index, bytes: Uint8Array, at: number): number =>
+  index.byFirstBytes.get(firstBytes(bytes, at))?.find((form) => form.length <= bytes.length - at && agrees(bytes, at, form))?.length ?? 0
+
+/** Returns where the first form begins that the end of the bytes cuts off, or the number of bytes if there is none. */
+const undecidedFrom = ({ byFirstByte }: Index, bytes: Uint8Array): number => {
+  for (let at = Math.max(0, bytes.length - pieceBytes + 1); at < bytes.length; at++) {
+    if (byFirstByte[bytes[at] ?? 0]?.some((form) => form.length > bytes.length - at && agrees(bytes, at, form))) return at
+  }
+  return bytes.length
+}
+
+const joined = (parts: ReadonlyArray<Uint8Array>): Uint8Array => {
+  const all = new Uint8Array(parts.reduce((sum, { length }) => sum + length, 0))
+  parts.reduce((at, part) => (all.set(part, at), at + part.length), 0)
+  return all
+}
+
+/**
+ * What is kept between two chunks: the bytes held back, how many of the first ones are known to be secret, and whether the last byte before
+ * them was.
+ */
+export interface Redaction {
+  readonly held: Uint8Array
+  readonly covered: number
+  readonly masking: boolean
+}
+
+export const begin: Redaction = { held: new Uint8Array(), covered: 0, masking: false }
+
+export interface Redactor {
+  /** Takes the next chunk. Returns the new state, and what may be shown of this chunk and those before it. */
+  readonly next: (state: Redaction, chunk: Uint8Array) => readonly [Redaction, Uint8Array]
+  /** Returns what is still held back at the end of the stream, with secrets masked. */
+  readonly end: (state: Redaction) => Uint8Array
+  /** Returns a whole text with secrets masked. */
+  readonly text: (text: string) => string
+}
+
+const maskBytes = encoder.encode(mask)
+
+export const redactor = (secrets: ReadonlyArray<string>): Redactor => {
+  const index = indexOf(secrets)
+
+  const step = (state: Redaction, chunk: Uint8Array, last: boolean): readonly [Redaction, Uint8Array] => {
+    const all = state.held.length === 0 ? chunk : joined([state.held, chunk])
+    const plain = plainOf(all, last)
+    const { bytes } = plain
+    const until = last ? bytes.length : undecidedFrom(index, bytes)
+    // Colours belong to what follows them, so those before an undecided byte are undecided too.
+    const end = last || (until === bytes.length && !plain.isOpen) ? all.length : until === 0 ? 0 : plain.original(until - 1) + 1
+    const shown: Array<Uint8Array> = []
+    let { covered, masking } = state
+    let clearFrom = 0
+    for (let at = 0; at < until; at++) {
+      if (!masking && at >= covered && index.mayBegin[firstTwo(bytes, at)] === 0) continue
+      covered = Math.max(covered, at + longestMatch(index, bytes, at))
+      if (at < covered && !masking) shown.push(all.subarray(clearFrom, plain.original(at)), maskBytes)
+      if (at >= covered && masking) clearFrom = at === 0 ? 0 : plain.original(at - 1) + 1
+      masking = at < covered
+    }
+    if (!masking) shown.push(all.subarray(clearFrom, end))
+    else if (last) shown.push(all.subarray(until === 0 ? 0 : plain.original(until - 1) + 1)) // colours after the last secret
+    return [{ held: all.slice(end), covered: Math.max(0, covered - until), masking }, joined(shown)]
+  }
+
+  const next: Redactor["next"] = (state, chunk) => step(state, chunk, false)
+  const end: Redactor["end"] = (state) => step(state, new Uint8Array(), true)[1]
+  return { next, end, text: (text) => new TextDecoder().decode(step(begin, encoder.encode(text), true)[1]) }
+}

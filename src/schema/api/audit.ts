@@ -1,0 +1,41 @@
+// Who changed what on the server, as people and programs read it back.
+// It never contains a token, a variable's value, or anything of a request's body but the id of what the request made.
+// Used by server/access/audit, server/routes/run-routes and the CLI.
+import { Schema } from "effect"
+import { Timestamp } from "../names.ts"
+
+export const AuditEntry = Schema.Struct({
+  seq: Schema.Int.annotate({ description: "Counts all entries; a gap means that one was taken out." }),
+  at: Timestamp,
+  kind: Schema.Literals(["user", "pool", "task", "link"]).annotate({
+    description: "The token that was shown: a person's, a controller's, that of one stage; or the secret in an upload's address."
+  }),
+  name: Schema.String.annotate({
+    description: "Who has the token, as its file says, or the beginning of its SHA-256; the stage of a task's token."
+  }),
+  action: Schema.String.annotate({
+    description:
+      "The method and the path's pattern; \"(broken off)\" after it, if whoever asked did not wait for the answer, or the server stopped before it: it may have been done."
+  }),
+  object: Schema.String.annotate({ description: "The id or name in the path, or of what was made; empty if there is none." }),
+  requestId: Schema.String.annotate({ description: "As the answer's header x-request-id had it." })
+})
+export type AuditEntry = typeof AuditEntry.Type
+
+/** `GET /api/agent-job/v1/audit?before=SEQ`, and of one workspace or run: newest first, 100 at most. */
+export const AuditList = Schema.Struct({
+  entries: Schema.Array(AuditEntry),
+  older: Schema.optionalKey(
+    Schema.Int.annotate({
+      description:
+        "As `before`, gives what is older; absent: there is nothing. Of one workspace or run, a part of the trail is looked through for each answer, so that there may be fewer entries, or none, and older ones all the same."
+    })
+  )
+})
+export type AuditList = typeof AuditList.Type
+
+export const auditPath = {
+  all: "/api/agent-job/v1/audit",
+  workspace: (name: string) => `/api/agent-job/v1/workspaces/${encodeURIComponent(name)}/audit`,
+  run: (id: string) => `/api/agent-job/v1/runs/${encodeURIComponent(id)}/audit`
+} as const

@@ -1,0 +1,73 @@
+// What controller/pool/pool and server/routes/pool-routes say to each other, authorised by the pool token.
+// Every answer may be asked for again: an assignment is offered until it is acknowledged, a result is idempotent by its id.
+// A stage belongs to the AgentTask that took it first; what another says of it is refused with 409 and the word `taken`.
+import { Schema } from "effect"
+import { RunId, Sha256, Uid, WorkspaceName } from "../names.ts"
+import { Engine, PlanOptions, Stage } from "../task/agent-task.ts"
+
+/** The key of a stage at the pool: `<run>.<stage>.<attempt>`; core/task/intake reads it. */
+export const assignmentId = (runId: RunId, stage: Stage, attempt: number): string => `${runId}.${stage}.${attempt}`
+
+/** One stage of one run, offered to one agent. Its id, by `assignmentId`, is the key of everything said about it. */
+export const Assignment = Schema.Struct({
+  id: Schema.String,
+  runId: RunId,
+  workspace: WorkspaceName,
+  stage: Stage,
+  attempt: Schema.Int,
+  engine: Schema.optionalKey(Engine),
+  workingDirectory: Schema.optionalKey(Schema.String),
+  options: Schema.optionalKey(PlanOptions),
+  archiveSha256: Sha256,
+  planSha256: Schema.optionalKey(Sha256),
+  timeoutSeconds: Schema.optionalKey(Schema.Int),
+  taskToken: Schema.String.annotate({ description: "For the worker of this assignment alone; ends with the stage." })
+})
+export type Assignment = typeof Assignment.Type
+
+/** `POST /api/pool/v1/acquire`: answers at once when there is work, else after `waitSeconds` with an empty list. */
+export const AcquireRequest = Schema.Struct({
+  agent: Schema.String.annotate({ description: "Who asks, for the list of agents." }),
+  waitSeconds: Schema.Int.check(Schema.isBetween({ minimum: 0, maximum: 60 })),
+  max: Schema.Int.check(Schema.isBetween({ minimum: 1, maximum: 100 }))
+})
+export const AcquireResponse = Schema.Struct({ assignments: Schema.Array(Assignment) })
+
+/**
+ * `POST /api/pool/v1/cancellations`: returns the ids to cancel that came after the cursor, as a long poll. Cursor 0 gives all that still
+ * matter.
+ */
+export const CancellationsRequest = Schema.Struct({
+  after: Schema.Int,
+  waitSeconds: Schema.Int.check(Schema.isBetween({ minimum: 0, maximum: 60 }))
+})
+export const CancellationsResponse = Schema.Struct({ ids: Schema.Array(Schema.String), next: Schema.Int })
+
+/**
+ * `POST /api/pool/v1/assignments/:id/acknowledge`: the stage belongs to this AgentTask from now on. Refused with 409 and the word
+ * `rescue-pending` when it would change a state that is in doubt by now.
+ */
+export const AcknowledgeRequest = Schema.Struct({ taskUid: Uid })
+
+/** `POST /api/pool/v1/assignments/:id/wait` */
+export const WaitRequest = Schema.Struct({
+  taskUid: Schema.optionalKey(Uid.annotate({ description: "None while no AgentTask could be made of it." })),
+  reason: Schema.String,
+  message: Schema.String
+}).annotate({
+  description:
+    "Why the stage has not started yet, or that its node does not answer, shown with the run. Of a stage that runs, any reason but NodeUnreachable takes that back."
+})
+
+/** The paths of the API, below the server's URL. */
+export const poolPath = {
+  acquire: "/api/pool/v1/acquire",
+  cancellations: "/api/pool/v1/cancellations",
+  acknowledge: (id: string) => `/api/pool/v1/assignments/${encodeURIComponent(id)}/acknowledge`,
+  wait: (id: string) => `/api/pool/v1/assignments/${encodeURIComponent(id)}/wait`,
+  /**
+   * Takes a StageResult, with the AgentTask's UID as `?taskUid=`. A controller that made no task leaves that out, which is accepted only
+   * while the stage belongs to no task.
+   */
+  result: (id: string) => `/api/pool/v1/assignments/${encodeURIComponent(id)}/result`
+} as const

@@ -1,0 +1,78 @@
+// The requests of the TFE v2 API that we read, as loosely as stock clients write them: unknown keys pass, null means absent.
+// What becomes part of an AgentTask has the limits that it has there.
+// Used by the server's TFE routes and by the CLI.
+import { Schema } from "effect"
+import { Sha256, WorkspaceName } from "../names.ts"
+import { Engine, mostVariables, Targets, VariableCategory, VariableName, VariableValue, WorkingDirectory } from "../task/agent-task.ts"
+import { text } from "../text.ts"
+
+const maybe = <S extends Schema.Top>(schema: S) => Schema.optionalKey(Schema.NullOr(schema))
+const request = <A extends Schema.Struct.Fields, R extends Schema.Struct.Fields>(attributes: A, relationships: R) =>
+  Schema.Struct({
+    data: Schema.Struct({ attributes: Schema.Struct(attributes), relationships: Schema.optionalKey(Schema.Struct(relationships)) })
+  })
+const to = Schema.Struct({ data: Schema.Struct({ id: Schema.String }) })
+
+const workspaceSettings = {
+  "auto-apply": maybe(Schema.Boolean),
+  "terraform-version": maybe(text(64)),
+  "working-directory": maybe(WorkingDirectory)
+}
+export const CreateWorkspace = request({ name: WorkspaceName, ...workspaceSettings }, {})
+export const UpdateWorkspace = request(workspaceSettings, {})
+
+export const CreateConfigurationVersion = request({ speculative: maybe(Schema.Boolean) }, {})
+
+const RunVariable = Schema.Struct({
+  key: VariableName,
+  value: VariableValue.annotate({ description: "An HCL expression: a text comes in quotes." })
+})
+
+export const CreateRun = request({
+  message: maybe(text(4096)),
+  "is-destroy": maybe(Schema.Boolean),
+  "auto-apply": maybe(Schema.Boolean),
+  "plan-only": maybe(Schema.Boolean),
+  "save-plan": maybe(Schema.Boolean),
+  refresh: maybe(Schema.Boolean),
+  "refresh-only": maybe(Schema.Boolean),
+  "target-addrs": maybe(Targets),
+  "replace-addrs": maybe(Targets),
+  variables: maybe(Schema.Array(RunVariable).check(Schema.isMaxLength(mostVariables))),
+  engine: maybe(
+    Engine.annotate({ description: "Ours, not in the TFE API; absent: tofu, or terraform where the runner image has no tofu." })
+  )
+}, { workspace: to, "configuration-version": Schema.optionalKey(to) })
+export type CreateRun = typeof CreateRun.Type
+
+/** Stock clients send a comment, or nothing at all. */
+export const ApplyRun = Schema.Struct({
+  seal: maybe(Sha256.annotate({ description: "Ours, not in the TFE API: of the plan that is approved; another one is refused with 409." }))
+})
+
+export const CreateVariable = request({
+  key: VariableName,
+  value: maybe(VariableValue),
+  description: maybe(text(512)),
+  category: maybe(VariableCategory),
+  hcl: maybe(Schema.Boolean),
+  sensitive: maybe(Schema.Boolean)
+}, {})
+
+/** The name of the only organization. */
+export const organization = "default"
+
+export const tfePath = {
+  discovery: "/.well-known/terraform.json",
+  workspaces: (organization: string) => `/api/v2/organizations/${encodeURIComponent(organization)}/workspaces`,
+  workspace: (organization: string, name: string) =>
+    `/api/v2/organizations/${encodeURIComponent(organization)}/workspaces/${encodeURIComponent(name)}`,
+  configurationVersions: (workspaceId: string) => `/api/v2/workspaces/${encodeURIComponent(workspaceId)}/configuration-versions`,
+  variables: (workspaceId: string) => `/api/v2/workspaces/${encodeURIComponent(workspaceId)}/vars`,
+  variable: (workspaceId: string, id: string) => `/api/v2/workspaces/${encodeURIComponent(workspaceId)}/vars/${encodeURIComponent(id)}`,
+  runs: "/api/v2/runs",
+  action: (id: string, action: "apply" | "discard" | "cancel" | "force-cancel") =>
+    `/api/v2/runs/${encodeURIComponent(id)}/actions/${action}`,
+  stateVersion: (workspaceId: string) => `/api/v2/workspaces/${encodeURIComponent(workspaceId)}/current-state-version`,
+  outputs: (workspaceId: string) => `/api/v2/workspaces/${encodeURIComponent(workspaceId)}/current-state-version-outputs`
+} as const

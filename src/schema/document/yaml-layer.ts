@@ -1,0 +1,129 @@
+// The text of a values file as a layer: its data, and the line and column of every key.
+// Invariant: a layer is a plain map in which each key is given once. Every fault of the text is reported, with its place if it has one.
+// Used by controller/configuration/values-files and cli/commands/render.
+import { Result } from "effect"
+import {
+  type Document,
+  isAlias,
+  isMap,
+  isNode,
+  isScalar,
+  isSeq,
+  LineCounter,
+  parseAllDocuments,
+  parseDocument,
+  type ScalarTag,
+  visit,
+  type YAMLError
+} from "yaml"
+import type { Fault } from "./explain.ts"
+import { isTree, type Layer, type Path, type Place, type Tree } from "./layers.ts"
+
+const startOf = (node: unknown): number | undefined => isNode(node) ? node.range?.[0] : undefined
+
+/** Returns the offset of a key, or of the last key on the path to it that exists. */
+const offsetOf = (document: Document.Parsed, path: Path): number => {
+  let node: unknown = document.contents
+  let offset = startOf(node) ?? 0
+  for (const key of path) {
+    const inside = isAlias(node) ? node.resolve(document) : node
+    const pair = isMap(inside) ? inside.items.find((_) => isScalar(_.key) && String(_.key.value) === key) : undefined
+    const next = isSeq(inside) && typeof key === "number" ? inside.items[key] : pair?.value
+    const start = startOf(pair?.key ?? next)
+    if (start === undefined) return offset
+    offset = start
+    node = next
+  }
+  return offset
+}
+
+/** Returns a fault in our words or in the parser's, without the parser's position and excerpt. */
+const sentence = ({ code, message }: YAMLError): string => {
+  if (code === "DUPLICATE_KEY") return "this key is given twice; keep one"
+  if (code === "TAG_RESOLVE_FAILED") return `${/!\S*/u.exec(message)?.[0] ?? "this"} is a tag that means nothing here; leave it out`
+  if (message.startsWith("Maximum call stack")) return "is nested too deeply"
+  return code === "MULTIPLE_DOCS"
+    ? "another document begins here; a file has one"
+    : (message.split("\n")[0] ?? message).replace(/ at line \d+, column \d+:?$/u, "")
+}
+
+/**
+ * Returns the text with only its document of that kind, or only the first document that is no YAML, with every line where it was. A text
+ * with a single document stays as it is. Fails if there are several documents and not exactly one of that kind.
+ */
+export const onlyOfKind = (text: string, kind: string): Result.Result<string, string> => {
+  const documents = parseAllDocuments(text)
+  if (!Array.isArray(documents) || documents.length < 2) return Result.succeed(text)
+  const broken = documents.find(({ errors }) => errors.length > 0)
+  const found = broken === undefined ? documents.filter((document) => isMap(document.contents) && document.get("kind") === kind) : [broken]
+  const [only, another] = found
+  if (only === undefined) return Result.fail(`none of its ${documents.length} documents has kind ${kind}; name a file that has one`)
+  if (another !== undefined) {
+    return Result.fail(`${found.length} of its ${documents.length} documents have kind ${kind}; name a file that has one`)
+  }
+  const [begin, , end] = only.range
+  return Result.succeed(text.slice(0, begin).replace(/[^\n]/gu, " ") + text.slice(begin, end))
+}
+
+/** Integers that begin with 0 are octal, as Helm and kubectl read them: the file mode 0400 is 256. */
+const octal: ScalarTag = {
+  tag: "tag:yaml.org,2002:int",
+  default: true,
+  test: /^[-+]?0[0-7]+$/u,
+  resolve: (text) => Number.parseInt(text, 8)
+}
+
+interface Spot {
+  readonly offset: number
+  readonly message: string
+}
+
+/** Returns what the parser accepts although a person would be surprised by its meaning. */
+const surprises = (document: Document.Parsed): ReadonlyArray<Spot> => {
+  const found: Array<Spot> = []
+  visit(document, {
+    Alias: (_, node) => {
+      if (node.resolve(document) === undefined) {
+        found.push({ offset: startOf(node) ?? 0, message: `*${node.source} names no anchor before it; write &${node.source} there` })
+      }
+    },
+    Scalar: (_, { range, source = "", value }) => {
+      if (typeof value === "number" && /^[-+]?0\d*[89]/u.test(source)) {
+        found.push({ offset: range?.[0] ?? 0, message: `${source} is no octal number; put it in quotes, or leave the zeros out` })
+      } else if (Number.isInteger(value) && !Number.isSafeInteger(value) && /^[-+]?\d+$/u.test(source)) {
+        found.push({ offset: range?.[0] ?? 0, message: `${source} is too long for a number; put it in quotes if it is a text` })
+      }
+    }
+  })
+  return found
+}
+
+/** Keeps the first fault of each line, because the others in a line often follow from it. */
+const firstOfLine = (faults: ReadonlyArray<Fault>): ReadonlyArray<Fault> =>
+  faults.filter(({ place }, index) => faults.findIndex((_) => _.place?.line === place?.line) === index)
+
+/** Parses a file. Fails with every fault of the text. An empty text gives an empty layer. */
+export const yamlLayer = (file: string, text: string): Result.Result<Layer, ReadonlyArray<Fault>> => {
+  const lines = new LineCounter()
+  const document = parseDocument(text, { lineCounter: lines, merge: true, customTags: (tags) => [octal, ...tags] })
+  const placeAt = (offset: number): Place => {
+    const { col, line } = lines.linePos(offset)
+    return { line: Math.max(line, 1), column: Math.max(col, 1) }
+  }
+  const layer = (tree: Tree): Layer => ({ name: file, tree, place: (path) => placeAt(offsetOf(document, path)) })
+  const faults = (spots: ReadonlyArray<Spot>) =>
+    Result.fail(firstOfLine(spots.map(({ message, offset }) => ({ file, place: placeAt(offset), message }))))
+  const wrong = [...document.errors, ...document.warnings]
+  if (wrong.length > 0) return faults(wrong.map((error) => ({ offset: error.pos[0], message: sentence(error) })))
+  const surprising = surprises(document)
+  if (surprising.length > 0) return faults(surprising)
+  const data = Result.try({
+    try: (): unknown => document.toJS(),
+    catch: () => "its aliases unfold to too much; write out what they stand for"
+  })
+  if (Result.isFailure(data)) return Result.fail([{ file, message: data.failure }])
+  if (data.success === null) return Result.succeed(layer({}))
+  return isTree(data.success)
+    ? Result.succeed(layer(data.success))
+    : Result.fail([{ file, place: placeAt(offsetOf(document, [])), message: "must be a map of keys" }])
+}

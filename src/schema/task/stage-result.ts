@@ -1,0 +1,42 @@
+// The result of a stage: written once by whichever part knows it, and the same in the status, at the pool and in the termination message.
+// Invariant: `succeeded` is only ever made from the worker's own knowledge, never from a Pod's phase.
+// Used by the AgentTask's status, the pool API and the task API.
+import { Schema } from "effect"
+import { Sha256, Timestamp } from "../names.ts"
+import { Reason } from "./reason.ts"
+
+/** Resources to add, change and destroy, from the engine's JSON, never from its text. */
+export const Changes = Schema.Struct({
+  add: Schema.Int.check(Schema.isGreaterThanOrEqualTo(0)),
+  change: Schema.Int.check(Schema.isGreaterThanOrEqualTo(0)),
+  destroy: Schema.Int.check(Schema.isGreaterThanOrEqualTo(0))
+})
+export type Changes = typeof Changes.Type
+
+/** Longest message of a result, in characters. */
+export const longestMessage = 2048
+
+export const StageResult = Schema.Struct({
+  outcome: Schema.Literals(["succeeded", "failed", "cancelled"]),
+  reason: Reason,
+  message: Schema.String.check(Schema.isMaxLength(longestMessage)).annotate({ description: "One sentence for a person." }),
+  exitCode: Schema.optionalKey(
+    Schema.Int.check(Schema.isBetween({ minimum: 0, maximum: 255 })).annotate({ description: "Of the engine." })
+  ),
+  changes: Schema.optionalKey(Changes),
+  hasChanges: Schema.optionalKey(Schema.Boolean.annotate({ description: "Plan only: there is something to apply, outputs included." })),
+  planDigest: Schema.optionalKey(Sha256.annotate({ description: "SHA-256 of the saved plan that was stored." })),
+  statePushed: Schema.optionalKey(Schema.Boolean.annotate({ description: "The last state the engine wrote is confirmed by the server." })),
+  stateDigest: Schema.optionalKey(Sha256.annotate({ description: "SHA-256 of the last state that the server confirmed." })),
+  finishedAt: Timestamp
+})
+export type StageResult = typeof StageResult.Type
+
+/** A result as it is read, since a newer version may have written it with a reason that is unknown here. */
+export const ToldResult = Schema.Struct({
+  ...StageResult.fields,
+  reason: Schema.String.check(Schema.isPattern(/^[A-Za-z][A-Za-z0-9]*$/u, { expected: "one word" }), Schema.isMaxLength(64)).annotate({
+    description: "Why, from the list of reasons; a newer version may have others."
+  })
+})
+export type ToldResult = typeof ToldResult.Type

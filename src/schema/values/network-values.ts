@@ -1,0 +1,120 @@
+// Values for the network of a company: a proxy, certificates of its own, mirrors of providers, and policies for tasks.
+// Invariant: no password, token or private key can be given here; each is named by the Secret that has it.
+// Used by schema/values/value-sections.ts.
+import { Schema } from "effect"
+import { ObjectKey, ObjectName } from "../names.ts"
+import { FilesystemMirror, mirrorHost, NetworkMirror } from "./provider-mirrors.ts"
+import { optional, section, value } from "./value.ts"
+
+const text = (pattern: RegExp, expected: string) => Schema.String.check(Schema.isPattern(pattern, { expected }))
+
+const ProxyUrl = text(
+  /^https?:\/\/[^\s/@]+\/?$/u,
+  "a proxy's URL such as http://proxy.example.com:3128, without user and password (those belong in a Secret: see global.extraEnvFrom)"
+)
+
+export const proxy = section({
+  enabled: value(Schema.Boolean, true, "False leaves the proxies below unused."),
+  httpProxy: value(optional(ProxyUrl), "", "Proxy for http:// addresses, in every container as HTTP_PROXY and http_proxy; extraEnv wins."),
+  httpsProxy: value(
+    optional(ProxyUrl),
+    "",
+    "Proxy for https:// addresses, in every container as HTTPS_PROXY and https_proxy; extraEnv wins."
+  ),
+  noProxy: value(
+    Schema.String,
+    "",
+    "Hosts, domains and single addresses that are asked without the proxy, separated by commas; loopback, the API server, .svc, .cluster.local and a server at http://NAME or http://NAME.NAMESPACE always are. Ranges such as 10.0.0.0/8 count in the runner alone, for engines and providers: the controller and the worker want the name or the address of their server."
+  )
+})
+
+const Certificates = text(
+  /^(?![^]*PRIVATE KEY)[^]*-----BEGIN CERTIFICATE-----[^]+-----END CERTIFICATE-----\s*$/u,
+  "certificates in PEM, from -----BEGIN CERTIFICATE----- on, and no private key"
+)
+
+const bundleIn = (kind: string) =>
+  section({
+    key: value(ObjectKey, "ca-bundle.crt", `Key of the certificates in that ${kind}.`),
+    name: value(
+      optional(ObjectName),
+      "",
+      `A ${kind} with certificates as in global.tls.caBundle, in the namespaces of controller and tasks.`
+    )
+  })
+
+export const tls = section({
+  caBundle: value(
+    optional(Certificates),
+    "",
+    "Certificates in PEM that controller, worker and the Go programs of the runner (engine and providers, by SSL_CERT_DIR) trust beside those of their images."
+  ),
+  caBundleConfigMap: bundleIn("ConfigMap"),
+  caBundleSecret: bundleIn("Secret"),
+  clientCertSecret: section({
+    certKey: value(ObjectKey, "tls.crt", "Key of the certificate in that Secret."),
+    keyKey: value(ObjectKey, "tls.key", "Key of the private key in that Secret."),
+    name: value(
+      optional(ObjectName),
+      "",
+      "A Secret, in the namespaces of controller and tasks, with the client certificate that controller and worker show to the server of agent.url; the runner never has it."
+    )
+  })
+}).check(Schema.makeFilter(({ caBundle, caBundleConfigMap, caBundleSecret }) => {
+  const given = [
+    caBundle !== "" && "caBundle",
+    caBundleConfigMap.name !== "" && "caBundleConfigMap",
+    caBundleSecret.name !== "" && "caBundleSecret"
+  ].filter((_) => _ !== false)
+  return given.length > 1
+    ? { path: [given[0] ?? ""], issue: `is given, and ${given.slice(1).join(" and ")} too; give one of them` }
+    : undefined
+}))
+
+export const mirrors = {
+  providerFilesystemMirrors: value(
+    Schema.mutable(Schema.Array(FilesystemMirror)),
+    [],
+    "Directories in the runner that providers come from, each as path and include (patterns such as hashicorp/*; none: every provider); what a mirror includes is never downloaded from its registry."
+  ),
+  providerNetworkMirrors: value(
+    Schema.mutable(Schema.Array(NetworkMirror)),
+    [],
+    "Mirrors that providers come from, each as url, include (as above) and, if it asks for a token, tokenSecret {name, key} in the namespace of the tasks; asked in this order after the directories."
+  )
+}
+
+/**
+ * Returns a contradiction for each mirror whose token differs from that of another mirror on its host: the engines know one token for each
+ * host.
+ */
+export const mirrorContradictions = (all: ReadonlyArray<NetworkMirror>) =>
+  all.flatMap((mirror, index) => {
+    const first = all.find((_) => mirrorHost(_) === mirrorHost(mirror))
+    const same = first?.tokenSecret?.name === mirror.tokenSecret?.name && first?.tokenSecret?.key === mirror.tokenSecret?.key
+    return same
+      ? []
+      : [{
+        path: ["providerNetworkMirrors", index, "tokenSecret"],
+        issue: `differs from that of another mirror of ${mirrorHost(mirror)}; give both the same`
+      }]
+  })
+
+export const taskNetworkPolicy = section({
+  closedElsewhere: value(
+    Schema.Boolean,
+    false,
+    "Says that a NetworkPolicy beside those of the values closes all egress of the tasks' namespace, as component restricted-egress has it: `agent-job doctor` looks for it, and a proof of isolation may rest on it."
+  ),
+  cloudIdentity: value(
+    optional(Schema.Literals(["eks", "gke"])),
+    "",
+    "Where the Pods of tasks get a cloud identity of their own from, which stays open to them: eks (EKS Pod Identity) or gke (Workload Identity); needs restrictMetadataService or denyPods, which would close it."
+  ),
+  denyIngress: value(Schema.Boolean, false, "Lets nobody connect to the Pods of tasks, by a NetworkPolicy."),
+  denyPods: value(
+    Schema.Boolean,
+    false,
+    "Keeps the Pods of tasks from other Pods, private networks and metadata services, by a NetworkPolicy: they reach DNS, ports 53, 443 and 6443 of private networks, where it and the API server are, the server of agent-job in the installation's namespace or where agent.url names it as NAME.NAMESPACE.svc, Flux's artifacts and the internet. A server elsewhere in private networks is closed to them, unless it has one of these ports; `agent-job doctor` tries it."
+  )
+})

@@ -1,0 +1,165 @@
+// Rules for keys of the values that contradict each other; each tells what to do instead.
+// Invariant: the API server accepts what passes here, as far as the values alone decide it.
+// Used by schema/values/values.ts and core/resolve/resolve.ts; what concerns one section alone stands at that section.
+import type { Contradiction, Rule } from "./contradiction.ts"
+import { podRules } from "./pod-rules.ts"
+import { amountOf } from "./quantity.ts"
+import type { Sections } from "./value-sections.ts"
+
+const containersOfOurs = ["install", "runner", "worker"]
+/** The names of our volumes in the Pods of tasks. The last ones are for claims that a task names itself. */
+const volumesOfOurs =
+  /^(data|private|tmp|api-token|task-token|plans|source|cache|agent-job-ca-bundle|agent-job-client-certificate|claim-\d+)$/u
+/** Our volumes that contain nothing meant for the worker alone. */
+const volumesForAll = ["data", "cache"]
+
+const serverNeedsToken: Rule = ({ agent: { auth, token, tokenExistingSecret, url } }) => [
+  url !== "" && token === "" && auth.token === "" && tokenExistingSecret.name === "" &&
+  { path: ["agent", "url"], issue: "needs a token: give agent.token or agent.tokenExistingSecret.name" }
+]
+
+const volumesAreNew: Rule = ({ task: { extraVolumes } }) =>
+  extraVolumes.map(({ name }, index) =>
+    volumesOfOurs.test(name) &&
+    { path: ["task", "extraVolumes", index], issue: `"${name}" is the name of a volume of ours; choose another` }
+  )
+
+const containersAreNew: Rule = ({ task: { sidecars } }) =>
+  sidecars.map(({ name }, index) =>
+    containersOfOurs.includes(name) &&
+    { path: ["task", "sidecars", index], issue: `"${name}" is the name of a container of ours; choose another` }
+  )
+
+const mountsHaveVolumes: Rule = ({ persistence: { enabled, hostPath }, task }) => {
+  const ours = volumesForAll.filter((name) => name !== "cache" || enabled || hostPath.path !== "")
+  const names = [...task.extraVolumes.map(({ name }) => name), ...ours]
+  return (["worker", "runner"] as const).flatMap((part) =>
+    task[part].extraVolumeMounts.map(({ name }, index) =>
+      !names.includes(name) &&
+      {
+        path: ["task", part, "extraVolumeMounts", index, "name"],
+        issue: `there is no volume "${name}" to mount; give it in task.extraVolumes`
+      }
+    )
+  )
+}
+
+const failureRulesHaveContainers: Rule = ({ task: { job: { podFailurePolicy: { rules } }, sidecars } }) => {
+  const names = [...containersOfOurs, ...sidecars.map(({ name }) => name)]
+  return rules.map(({ onExitCodes: { containerName } = {} }, index) =>
+    containerName !== undefined && !names.includes(containerName) &&
+    {
+      path: ["task", "job", "podFailurePolicy", "rules", index, "onExitCodes", "containerName"],
+      issue: `"${containerName}" is no container of a task's Pod; it has ${names.join(", ")}`
+    }
+  )
+}
+
+/** What the times around a stage follow from. */
+type Times = Pick<Sections["task"], "job" | "startupTimeoutSeconds" | "terminationGracePeriodSeconds">
+
+/** How many seconds an autoscaler has to add a node: it takes a few minutes, if it can. */
+const autoscalerSeconds = 900
+
+/**
+ * Returns how many seconds a Pod may wait for a node that can take it, before it starts. A limit on the life of Jobs leaves an autoscaler
+ * no time of its own.
+ */
+export const nodeWaitSeconds = ({ job, startupTimeoutSeconds }: Times): number =>
+  Math.max(startupTimeoutSeconds, job.activeDeadlineSeconds > 0 ? 0 : autoscalerSeconds)
+
+/**
+ * Returns how many seconds a Job may take beside its stage: for its node, its start, its orderly end, and what these may take longer, such
+ * as a minute for a quota.
+ */
+export const secondsBesideStage = (task: Times): number =>
+  nodeWaitSeconds(task) + task.startupTimeoutSeconds + task.terminationGracePeriodSeconds + 120
+
+const deadlineLeavesTime: Rule = ({ task }) => {
+  const least = secondsBesideStage(task) + 60
+  return [
+    task.job.activeDeadlineSeconds > 0 && task.job.activeDeadlineSeconds < least &&
+    {
+      path: ["task", "job", "activeDeadlineSeconds"],
+      issue: `leaves no minute for a stage: start and end take up to ${secondsBesideStage(task)} seconds; give at least ${least}, or 0`
+    }
+  ]
+}
+
+const namesAreServed: Rule = (values) =>
+  (["controller", "task"] as const).map((part) =>
+    values[part].dnsPolicy === "None" && (values[part].dnsConfig.nameservers ?? []).length === 0 &&
+    { path: [part, "dnsConfig"], issue: `needs nameservers, since ${part}.dnsPolicy is None` }
+  )
+
+/** Finds privileged containers without privilege escalation, which Kubernetes refuses. */
+const privilegedMayEscalate: Rule = ({ agent, controller, task }) => {
+  const contexts = [
+    { path: ["agent", "securityContext"], context: agent.securityContext },
+    { path: ["controller", "securityContext"], context: controller.securityContext },
+    { path: ["task", "worker", "securityContext"], context: task.worker.securityContext },
+    { path: ["task", "runner", "securityContext"], context: task.runner.securityContext }
+  ]
+  return contexts.map(({ context, path }) =>
+    context.privileged === true && context.allowPrivilegeEscalation === false &&
+    { path: [...path, "privileged"], issue: `needs ${path.join(".")}.allowPrivilegeEscalation: true too` }
+  )
+}
+
+/**
+ * Finds limits below their requests, compared to the ninth digit. A limit that is given alone is compared with the request of the defaults.
+ */
+const requestsFitLimits: Rule = ({ controller, task }) => {
+  const parts = [
+    { path: ["controller", "resources"], resources: controller.resources },
+    { path: ["task", "worker", "resources"], resources: task.worker.resources },
+    { path: ["task", "runner", "resources"], resources: task.runner.resources }
+  ]
+  return parts.flatMap(({ path, resources: { limits = {}, requests = {} } }) =>
+    Object.entries(limits).map(([name, limit]) => {
+      const request = requests[name]
+      return request !== undefined && amountOf(request) > amountOf(limit) * (1 + 1e-9) &&
+        {
+          path: [...path, "limits", name],
+          issue: `${limit} is less than the request of ${request}; lower ${[...path, "requests", name].join(".")} too`
+        }
+    })
+  )
+}
+
+const cliConfigFile = "TF_CLI_CONFIG_FILE"
+
+const oneCliConfiguration: Rule = ({ agent: { providerFilesystemMirrors, providerNetworkMirrors }, global, task: { runner } }) => [
+  providerFilesystemMirrors.length + providerNetworkMirrors.length > 0 && cliConfigFile in { ...global.extraEnv, ...runner.extraEnv } &&
+  {
+    path: cliConfigFile in runner.extraEnv ? ["task", "runner", "extraEnv", cliConfigFile] : ["global", "extraEnv", cliConfigFile],
+    issue: "is given, and agent has provider mirrors, which are such a file too; give one of them"
+  }
+]
+
+/** Finds a cloudIdentity where nothing is closed: the policy that opens it would then be the only one, and would deny everything else. */
+const identityIsOpenedInAWall: Rule = ({ restrictMetadataService, task: { networkPolicy: { cloudIdentity, denyPods } } }) => [
+  cloudIdentity !== "" && !restrictMetadataService && !denyPods &&
+  {
+    path: ["task", "networkPolicy", "cloudIdentity"],
+    issue: "is open already; give it with restrictMetadataService or task.networkPolicy.denyPods, which close it"
+  }
+]
+
+const rules = [
+  serverNeedsToken,
+  volumesAreNew,
+  containersAreNew,
+  mountsHaveVolumes,
+  failureRulesHaveContainers,
+  deadlineLeavesTime,
+  namesAreServed,
+  privilegedMayEscalate,
+  requestsFitLimits,
+  oneCliConfiguration,
+  identityIsOpenedInAWall,
+  ...podRules
+]
+
+export const contradictions = (values: Sections): ReadonlyArray<Contradiction> =>
+  rules.flatMap((rule) => rule(values)).filter((_) => _ !== false)

@@ -1,0 +1,42 @@
+// The values: everything a person may configure, decoded from what files say over the defaults, closed against typing errors.
+// Invariant: names, defaults and inheritance are those of the Helm chart agent-job 0.5.59, so that its values files move over.
+// Source of schemas/values.schema.json and the tables in the documentation; resolved by core/resolve/resolve.ts.
+import { Result, Schema } from "effect"
+import { type Fault, line, located, type Mistake, parse, unknownIn } from "../document/explain.ts"
+import { difference, isTree, type Layer, leaves, merge, type Tree } from "../document/layers.ts"
+import { contradictions } from "./value-rules.ts"
+import { Sections } from "./value-sections.ts"
+
+/** The version of the system that these values belong to. An empty image tag means this version, unless the program is told another one. */
+export const appVersion = "0.54.0"
+
+export const Values = Sections.check(Schema.makeFilter(contradictions))
+export type Values = typeof Values.Type
+
+const decode = parse(Values)
+export const defaultValues: Values = Result.getOrThrow(decode({}))
+
+/** Returns the paths of the keys that a file sets to null, and so takes away. */
+const takenAway = (tree: Tree) => leaves(tree).filter(({ value }) => value === null).map(({ path }) => path)
+
+/** Decodes layers, merged over the defaults. An unknown key is a mistake even if its value is null. */
+const decodeOver = (trees: ReadonlyArray<Tree>): Result.Result<Values, ReadonlyArray<Mistake>> => {
+  const strangers = trees.flatMap(takenAway).flatMap(unknownIn(Values))
+  const decoded = decode(trees.reduce(merge, defaultValues))
+  return strangers.length === 0
+    ? decoded
+    : Result.fail([...strangers, ...Result.match(decoded, { onFailure: (_) => _, onSuccess: () => [] })])
+}
+
+/** Returns the values of a file, over the defaults. Fails with a line for every problem. An empty file (null) gives the defaults. */
+export const parseValues = (input: unknown): Result.Result<Values, ReadonlyArray<string>> =>
+  isTree(input) || input === null || input === undefined
+    ? Result.mapError(decodeOver([input ?? {}]), (mistakes) => mistakes.map(line))
+    : Result.fail(["the file: must be a map of keys, such as agent or task"])
+
+/** Returns the values of layers, each over those before it and all over the defaults. Fails with every fault. */
+export const parseLayers = (layers: ReadonlyArray<Layer>): Result.Result<Values, ReadonlyArray<Fault>> =>
+  Result.mapError(decodeOver(layers.map(({ tree }) => tree)), (mistakes) => located(layers, mistakes))
+
+/** Returns the shortest file that gives these values. */
+export const overrides = (values: Values): Tree => difference(defaultValues, values)

@@ -1,0 +1,92 @@
+// What every route has in common: who is asking, how often they may, and what is recorded of it.
+// Invariant: every wrong token gets the same answer, whatever it might have been good for, before the handler looks anything up.
+// Used by the routes, each with the one kind of token that it takes.
+import { Effect, Option } from "effect"
+import type { HttpServerRequest } from "effect/http"
+import { notFound, unauthorized } from "../refused.ts"
+import { Audit } from "./audit.ts"
+import { type Answer, type Failure, type Handler, type Params, routesWith } from "./http-answer.ts"
+import { Limits } from "./limits.ts"
+import type { isLogSecret } from "./links.ts"
+import { type Caller, tokenOf, Tokens } from "./tokens.ts"
+
+type Form = Parameters<typeof routesWith>[0]
+type Request = HttpServerRequest.HttpServerRequest
+
+interface Known<A> {
+  readonly caller: Caller
+  /**
+   * Returns what the route wants to know of the caller; none if the token is not good for these routes any more. Runs after the caller is
+   * charged, so that a failure is never charged to the address.
+   */
+  readonly enter: Effect.Effect<Option.Option<A>, Failure>
+}
+
+/** Returns whose token it is; none if it is no token for these routes. */
+type Who<A> = (token: string, request: Request) => Effect.Effect<Option.Option<Known<A>>, Failure>
+
+/** Returns the function that makes routes for the callers that `who` knows. */
+export const routesOf = <A>(who: Who<A>, form: Form) =>
+  Effect.gen(function*() {
+    const audit = yield* Audit
+    const limits = yield* Limits
+    const route = routesWith(form)
+    return (
+      method: Parameters<typeof route>[0],
+      path: Parameters<typeof route>[1],
+      handler: (request: Request, params: Params, known: A) => Answer
+    ) =>
+      route(method, path, (request, params, requestId) =>
+        Effect.gen(function*() {
+          const chargeAddress = limits.admit(Option.none(), request)
+          const token = tokenOf(request.headers.authorization)
+          const known = Option.isNone(token) ? Option.none() : yield* who(token.value, request)
+          if (Option.isNone(known)) return yield* Effect.andThen(chargeAddress, unauthorized())
+          const { caller: by, enter } = known.value
+          yield* limits.admit(Option.some(by), request)
+          const entered = yield* enter
+          if (Option.isNone(entered)) return yield* Effect.andThen(chargeAddress, unauthorized())
+          yield* limits.place(by, request)
+          return yield* audit.recorded({ by, method, path, params, requestId }, handler(request, params, entered.value))
+        }))
+  })
+
+/** Makes routes for the holder of a user's or a pool's token; the handler gets the holder. */
+export const routesFor = (kind: "user" | "pool", form: Form) =>
+  Effect.flatMap(
+    Tokens,
+    (tokens) =>
+      routesOf(
+        (token) => Effect.succeed(Option.map(tokens.holderOf(kind, token), (caller) => ({ caller, enter: Effect.succeedSome(caller) }))),
+        form
+      )
+  )
+
+/** Makes routes whose address is the permission: its last part is a secret, and `opens` checks it against the id before it. */
+export const linkRoutes = (form: Form) =>
+  Effect.gen(function*() {
+    const audit = yield* Audit
+    const limits = yield* Limits
+    const tokens = yield* Tokens
+    const route = routesWith(form)
+    return (method: Parameters<typeof route>[0], path: Parameters<typeof route>[1], opens: typeof isLogSecret, handler: Handler) =>
+      route(method, path, (request, params, requestId) =>
+        Effect.gen(function*() {
+          const { id = "", secret = "" } = params
+          const by: Caller = { kind: "link", name: id }
+          const known = opens(tokens, id, secret)
+          yield* limits.admit(known ? Option.some(by) : Option.none(), request)
+          if (!known) return yield* notFound()
+          yield* limits.place(by, request)
+          return yield* audit.recorded({ by, method, path, params, requestId }, handler(request, params, requestId))
+        }))
+  })
+
+/** Makes routes that need no token; they change nothing. */
+export const openRoutes = (form: Form) =>
+  Effect.gen(function*() {
+    const limits = yield* Limits
+    const route = routesWith(form)
+    return (method: "GET", path: Parameters<typeof route>[1], handler: Handler) =>
+      route(method, path, (request, ...rest) => Effect.andThen(limits.admit(Option.none(), request), handler(request, ...rest)))
+  })

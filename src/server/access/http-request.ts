@@ -1,0 +1,59 @@
+// What a request says: its body within a limit, as bytes or as decoded JSON, and the parameters of its query.
+// Invariant: a refusal names the first field or parameter that is wrong, and never its value.
+// Used by the routes.
+import { Effect, Schema, SchemaIssue, Stream } from "effect"
+import type { HttpServerRequest } from "effect/http"
+import { isDeeperThan } from "../../core/text/json-depth.ts"
+import { invalid, type Refused, tooLarge } from "../refused.ts"
+import type { Failure } from "./http-answer.ts"
+
+/** Reads a whole body that is never large; fails with 413 past the limit. */
+export const bytesOf = (request: HttpServerRequest.HttpServerRequest, limitBytes: number): Effect.Effect<Uint8Array, Failure> =>
+  Effect.gen(function*() {
+    const chunks: Array<Uint8Array> = []
+    let sizeBytes = 0
+    yield* Stream.runForEach(request.stream, (chunk) => {
+      sizeBytes += chunk.byteLength
+      chunks.push(chunk)
+      return sizeBytes > limitBytes ? Effect.fail(tooLarge(limitBytes)) : Effect.void
+    })
+    return Buffer.concat(chunks)
+  })
+
+const explain = SchemaIssue.makeFormatterStandardSchemaV1()
+
+const jsonLimitBytes = 1024 * 1024
+/** The most levels of nesting in a request's JSON; none of our requests has ten. */
+const deepestRequest = 64
+
+/**
+ * Reads the body as JSON and decodes it; fails with 422, which names the first wrong field without its value. `nothing` is the text that an
+ * empty body stands for.
+ */
+export const jsonOf = <S extends Schema.ConstraintDecoder<unknown>>(schema: S, nothing = "", limitBytes = jsonLimitBytes) => {
+  const decode = Schema.decodeUnknownEffect(Schema.fromJsonString(schema))
+  return (request: HttpServerRequest.HttpServerRequest): Effect.Effect<S["Type"], Failure> =>
+    Effect.flatMap(bytesOf(request, limitBytes), (bytes) =>
+      isDeeperThan(deepestRequest, bytes)
+        ? Effect.fail(invalid(`The request is not as expected: it is nested more than ${deepestRequest} levels deep.`))
+        : Effect.mapError(decode(bytes.byteLength === 0 ? nothing : new TextDecoder().decode(bytes)), ({ issue }) => {
+          const [first] = explain(issue).issues
+          const where = (first?.path ?? []).map(String).join(".")
+          return invalid(`The request is not as expected${where === "" ? "" : ` at ${where}`}: ${first?.message ?? "it cannot be read"}.`)
+        }))
+}
+
+/** Returns a parameter of the query; undefined if it is absent. */
+export const queryOf = (request: HttpServerRequest.HttpServerRequest, name: string): string | undefined =>
+  new URL(request.url, "http://localhost").searchParams.get(name) ?? undefined
+
+/** Returns a whole number of the query, such as an offset, or `otherwise` if it is absent; fails with 422 if it is no number. */
+export const countOf = (request: HttpServerRequest.HttpServerRequest, name: string, otherwise: number): Effect.Effect<number, Refused> => {
+  const text = queryOf(request, name)
+  if (text === undefined) return Effect.succeed(otherwise)
+  return /^\d{1,15}$/u.test(text) ? Effect.succeed(Number(text)) : Effect.fail(invalid(`The parameter ${name} must be a whole number.`))
+}
+
+/** Returns how many items a page of a list has: what the query asks for, or `otherwise` if it asks for nothing; from 1 to `most`. */
+export const pageSizeOf = (request: HttpServerRequest.HttpServerRequest, otherwise: number, most: number): Effect.Effect<number, Refused> =>
+  Effect.map(countOf(request, "page[size]", otherwise), (size) => Math.min(most, Math.max(1, size)))

@@ -1,0 +1,153 @@
+// Who may ask: tokens of people and agents from files, tokens of one stage from the database, and paths that carry their own secret.
+// Only the SHA-256 of a token is kept; those from files are compared in constant time. A path's secret is computed from a key, not stored.
+// Used by the borders of all the APIs.
+import { Context, Effect, Layer, Option } from "effect"
+import { createHash, createHmac, randomBytes, timingSafeEqual } from "node:crypto"
+import { readFile, rename, writeFile } from "node:fs/promises"
+import { dirname, join } from "node:path"
+import { OptionsUnusable, ServerError, type ServerOptions } from "../settings.ts"
+import { syncDirectory } from "../store/blobs.ts"
+import { RandomBytes } from "../store/ids.ts"
+
+const sha256 = (text: string) => createHash("sha256").update(text).digest()
+
+/** How a task's token is stored: SHA-256 in hex. */
+export const tokenHash = (token: string): string => sha256(token).toString("hex")
+
+/** 256 random bits; the prefix lets secret scanners know it. */
+export const newTaskToken = Effect.map(RandomBytes, (bytes) => `ajt_${Buffer.from(bytes(32)).toString("base64url")}`)
+
+/**
+ * Returns the token of an Authorization header: a bearer token, or the password of basic authentication, which is all that a stock `http`
+ * backend can send.
+ */
+export const tokenOf = (authorization: string | undefined): Option.Option<string> => {
+  const [scheme, value] = authorization?.trim().split(/ +/u, 2) ?? []
+  if (value === undefined) return Option.none()
+  if (scheme?.toLowerCase() === "bearer") return Option.some(value)
+  if (scheme?.toLowerCase() !== "basic") return Option.none()
+  const decoded = Buffer.from(value, "base64").toString("utf8")
+  return Option.some(decoded.slice(decoded.indexOf(":") + 1))
+}
+
+/** Who asks, as the token or the link shows; it never has the secret itself. */
+export interface Caller {
+  readonly kind: "user" | "pool" | "task" | "link"
+  /**
+   * For a user or a pool, the name after the token in the token file, or else the first 8 hex digits of the token's SHA-256; for a task,
+   * its stage's id; for a link, the id of what it opens.
+   */
+  readonly name: string
+}
+
+export class Tokens extends Context.Service<Tokens, {
+  /** Returns the holder of a token in the file for that kind. */
+  readonly holderOf: (kind: "user" | "pool", token: string) => Option.Option<Caller>
+  /**
+   * Returns 64 hex digits, always the same for a subject: the last part of a path that needs no token, or a key (of a run's seals, of a
+   * stage's kept states).
+   */
+  readonly secretOf: (subject: string) => string
+  readonly isSecretOf: (subject: string, secret: string) => boolean
+}>()("agent-job/server/Tokens") {
+  static readonly layer = (options: ServerOptions) =>
+    Layer.effect(
+      Tokens,
+      Effect.gen(function*() {
+        const known = { user: yield* tokensIn(options.userTokenFile, "user"), pool: yield* tokensIn(options.poolTokenFile, "pool") }
+        if (known.user.some(({ hash }) => known.pool.some((pool) => pool.hash.equals(hash)))) {
+          return yield* new OptionsUnusable({
+            message:
+              `A token is in ${options.userTokenFile} and in ${options.poolTokenFile}, so who has it would be a person and a controller at once; give each file tokens of its own.`
+          })
+        }
+        const key = yield* pathKey(join(options.dataDir, "path.key"))
+        const secretOf = (subject: string) => createHmac("sha256", key).update(subject).digest("hex")
+        return Tokens.of({
+          holderOf: (kind, token) => Option.map(oneOf(known[kind], token), ({ name }) => ({ kind, name })),
+          secretOf,
+          isSecretOf: (subject, secret) => timingSafeEqual(sha256(secretOf(subject)), sha256(secret))
+        })
+      })
+    )
+}
+
+/** Compares with all known tokens, so that the time says nothing about which one was near. */
+const oneOf = (all: ReadonlyArray<Known>, token: string): Option.Option<Known> => {
+  const hash = sha256(token)
+  return Option.fromUndefinedOr(all.filter((known) => timingSafeEqual(known.hash, hash))[0])
+}
+
+interface Known {
+  readonly hash: Buffer
+  readonly name: string
+}
+
+/** Parses a line of a token file: the token, and after it the name of its holder, if there is one. */
+const knownOf = (line: string): Known => {
+  const [token = "", ...name] = line.split(/\s+/u)
+  const hash = sha256(token)
+  return { hash, name: name.length > 0 ? name.join(" ") : hash.toString("hex").slice(0, 8) }
+}
+
+const tokensIn = (file: string, whose: string) =>
+  Effect.tryPromise({
+    try: () => readFile(file, "utf8"),
+    catch: (cause) =>
+      new OptionsUnusable({
+        message: `The ${whose} token file ${file} cannot be read (${
+          isMissing(cause) ? "it is not there" : wordsOf(cause)
+        }); create it, one token a line.`
+      })
+  }).pipe(
+    Effect.map((text) => text.split("\n").map((line) => line.trim()).filter((line) => line !== "" && !line.startsWith("#"))),
+    Effect.flatMap((tokens) =>
+      tokens.length === 0 || tokens.some((line) => (line.split(/\s/u)[0] ?? "").length < 16)
+        ? Effect.fail(
+          new OptionsUnusable({
+            message:
+              `The ${whose} token file ${file} must hold at least one token, each of 16 characters or more; write a random one into it.`
+          })
+        )
+        : Effect.succeed(tokens.map(knownOf))
+    )
+  )
+
+const isMissing = (cause: unknown) => cause instanceof Error && "code" in cause && cause.code === "ENOENT"
+
+/** Returns Node's message without the code, the call and the path. */
+const wordsOf = (cause: unknown) => cause instanceof Error ? cause.message.replace(/^E[A-Z]+: (.*?),.*$/u, "$1") : String(cause)
+
+const keyBytes = 32
+
+/** Makes the key. It gets its name when it is whole and on disk, so that a start that is cut short leaves nothing that looks like a key. */
+const newKey = async (file: string) => {
+  const key = randomBytes(keyBytes)
+  await writeFile(`${file}.new`, key, { mode: 0o600, flush: true })
+  await rename(`${file}.new`, file)
+  syncDirectory(dirname(file))
+  return key
+}
+
+/** Reads the key, which is made once. Its holder can read logs and upload archives, so it is as secret as the database. */
+const pathKey = Effect.fnUntraced(function*(file: string) {
+  const key = yield* Effect.tryPromise({
+    try: () =>
+      readFile(file).catch((cause: unknown) => {
+        if (isMissing(cause)) return newKey(file)
+        throw cause
+      }),
+    catch: (cause) =>
+      new ServerError({
+        message: `The key ${file} can neither be read nor made (${
+          cause instanceof Error ? cause.message : cause
+        }); check the data directory's permissions.`
+      })
+  })
+  if (key.byteLength === keyBytes) return key
+  return yield* new ServerError({
+    message:
+      `The key ${file} has ${key.byteLength} bytes and not ${keyBytes}, so what is made with it can be guessed; restore it from a backup, or remove it and a new one is made: `
+      + "then links to logs and uploads, approvals of plans that wait, and states that stages have kept on shared volumes are void."
+  })
+})

@@ -1,0 +1,110 @@
+// The routes for Kubernetes and Prometheus: alive, ready to store, and counts of runs, agents, states and disk. They need no token.
+// Used by server/lifecycle/server.
+import { Clock, Duration, Effect, Option, Schema } from "effect"
+import { HttpRouter, HttpServerResponse } from "effect/http"
+import { SqlClient } from "effect/sql"
+import { statfs } from "node:fs/promises"
+import { RunStatus } from "../../schema/api/run.ts"
+import { Timestamp } from "../../schema/names.ts"
+import { jsonApiErrors, logBeneath, problem, refusedOf, routesWith } from "../access/http-answer.ts"
+import { notFound, Refused } from "../refused.ts"
+import { Assignments } from "../run/assignments.ts"
+import { Settings } from "../settings.ts"
+import { Blobs } from "../store/blobs.ts"
+import { Commits } from "../store/commits.ts"
+import { rows } from "../store/database.ts"
+import { sharedVerdict } from "../store/shared-verdict.ts"
+
+const Count = Schema.Struct({ status: RunStatus, n: Schema.Int })
+const Total = Schema.Struct({ n: Schema.Int })
+const Since = Schema.Struct({ at: Timestamp })
+
+const atWork: ReadonlyArray<RunStatus> = ["planning", "applying"]
+/** Returns the seconds since then; 0 if there is no time, or if it is in the future because the clock was set back. */
+const ageSeconds = (since: string | undefined, now: number) =>
+  since === undefined ? 0 : Math.max(0, Math.floor((now - Date.parse(since)) / 1000))
+const gauge = (name: string, help: string, value: number) => [`# HELP ${name} ${help}`, `# TYPE ${name} gauge`, `${name} ${value}`]
+
+export const healthRoutes = HttpRouter.addAll(Effect.gen(function*() {
+  const sql = yield* SqlClient.SqlClient
+  const assignments = yield* Assignments
+  const blobs = yield* Blobs
+  const commits = yield* Commits
+  const { dataDir } = yield* Settings
+  const route = routesWith(problem)
+  const ok = HttpServerResponse.text("ok\n")
+
+  /** The text is shared, because anybody may ask for it without a token: the rows are counted only now and then. */
+  const metrics = yield* sharedVerdict(
+    Effect.gen(function*() {
+      const counts = yield* rows(Count)(sql`SELECT status, count(*) AS n FROM runs GROUP BY status`)
+      const doubts = yield* rows(Total)(sql`SELECT count(*) AS n FROM rescues WHERE settledAt IS NULL`)
+      const since = yield* rows(Since)(
+        sql`SELECT json_extract(timestamps, '$.' || status) AS at FROM runs WHERE ${sql.in("status", atWork)} ORDER BY at LIMIT 1`
+      )
+      const free = yield* Effect.option(Effect.tryPromise(() => statfs(dataDir)))
+      const lines = [
+        "# HELP agent_job_server_runs Runs by status.",
+        "# TYPE agent_job_server_runs gauge",
+        ...RunStatus.literals.map((status) =>
+          `agent_job_server_runs{status="${status}"} ${counts.find((count) => count.status === status)?.n ?? 0}`
+        ),
+        ...gauge(
+          "agent_job_server_oldest_run_at_work_seconds",
+          "Since the run that has been at work for the longest began to plan or to apply; 0 if none is.",
+          ageSeconds(since[0]?.at, yield* Clock.currentTimeMillis)
+        ),
+        ...gauge("agent_job_server_states_in_doubt", "States that wait for a person, and their workspaces with them.", doubts[0]?.n ?? 0),
+        ...gauge("agent_job_server_agents", "Agents that asked for work in the last 90 seconds.", yield* assignments.connected),
+        ...gauge("agent_job_server_resident_bytes", "Memory of the process.", process.memoryUsage.rss()),
+        ...Option.match(free, {
+          onNone: () => [],
+          onSome: ({ bavail, bsize }) =>
+            gauge("agent_job_server_disk_free_bytes", "Room that is left for the data directory.", bavail * bsize)
+        })
+      ]
+      return `${lines.join("\n")}\n`
+    }),
+    Duration.seconds(5)
+  )
+
+  const ready = Effect.gen(function*() {
+    if (yield* commits.stopped) return yield* new Refused({ status: 503, error: "stopping", message: "The server is about to stop." })
+    yield* sql`SELECT 1`
+    yield* blobs.probe
+  })
+
+  /** The log hears of a change and not of each probe, which may come every second, and from anybody. */
+  let failing = false
+  const tellFailing = (refused: Refused, requestId: string) =>
+    Effect.suspend(() => {
+      if (failing) return Effect.void
+      failing = refused.beneath !== undefined
+      return logBeneath(refused, { requestId })
+    })
+  const tellReady = Effect.suspend(() => {
+    if (!failing) return Effect.void
+    failing = false
+    return Effect.logInfo("what is stored can be used again")
+  })
+
+  return [
+    route("GET", "/healthz", () => Effect.succeed(ok)),
+    route(
+      "GET",
+      "/readyz",
+      (_, __, requestId) =>
+        Effect.matchEffect(ready, {
+          onFailure: (failure) => Effect.as(tellFailing(refusedOf(failure), requestId), problem(refusedOf(failure))),
+          onSuccess: () => Effect.as(tellReady, ok)
+        })
+    ),
+    route(
+      "GET",
+      "/metrics",
+      () => Effect.map(metrics, (text) => HttpServerResponse.text(text, { contentType: "text/plain; version=0.0.4; charset=utf-8" }))
+    ),
+    routesWith(jsonApiErrors)("*", "/api/v2/*", () => Effect.fail(notFound())),
+    route("*", "/*", () => Effect.fail(notFound()))
+  ]
+}))

@@ -1,0 +1,170 @@
+// The port: what a connection may cost, and the headers for browsers that every answer has, whoever wrote it.
+// Invariant: a client that sends or reads slowly, opens many connections, or asks many things at once on one, delays nobody but itself.
+// Used by server/lifecycle/server; how often one may ask, and how much at once, is in server/access/limits.
+import * as NodeHttpServer from "@effect/platform-node/NodeHttpServer"
+import * as NodeHttpServerRequest from "@effect/platform-node/NodeHttpServerRequest"
+import { Context, Duration, Effect, Layer } from "effect"
+import { HttpRouter, HttpServerError, HttpServerRequest, HttpServerResponse } from "effect/http"
+import { createServer, type Server } from "node:http"
+import type { Socket } from "node:net"
+import type { Duplex } from "node:stream"
+import { jsonApiErrors, problem } from "../access/http-answer.ts"
+import { notFound, Refused } from "../refused.ts"
+import { ServerError } from "../settings.ts"
+
+/** How long a request may take to arrive, in milliseconds: the largest body, a saved plan of 256 MiB, takes this long at 300 KiB/s. */
+const requestTimeout = 15 * 60_000
+const headersTimeout = 10_000
+/** How long a connection may be silent, in milliseconds: longer than any long poll. */
+const silentConnection = 120_000
+const headerLimitBytes = 16 * 1024
+const urlLimit = 8 * 1024
+/**
+ * The most open connections. An address may be a whole cluster behind its gateway, in which each of hundreds of workers keeps a few open.
+ */
+export const Connections = Context.Reference<Readonly<Record<"atOnce" | "ofOneAddress", number>>>("agent-job/server/Connections", {
+  defaultValue: () => ({ atOnce: 4096, ofOneAddress: 3072 })
+})
+
+/**
+ * The most requests of one connection that may wait for the answer to the one before. One may arrive before we learn that its client has
+ * the whole answer; a client that sends more asks without reading.
+ */
+const waitingOfConnection = 4
+
+/** The headers of every answer: there is nothing here for a browser to load, frame, guess or keep. */
+const guards: Readonly<Record<string, string>> = {
+  "content-security-policy": "default-src 'none'; frame-ancestors 'none'",
+  "x-content-type-options": "nosniff",
+  "referrer-policy": "no-referrer",
+  "cross-origin-resource-policy": "same-origin",
+  "cache-control": "no-store"
+}
+
+const words: Readonly<Record<string, readonly [number, string, string]>> = {
+  HPE_HEADER_OVERFLOW: [
+    431,
+    "Request Header Fields Too Large",
+    `The headers and the address have more than ${headerLimitBytes} bytes; make them smaller.`
+  ],
+  ERR_HTTP_REQUEST_TIMEOUT: [408, "Request Timeout", "The request did not arrive in time; send it again, and faster."]
+}
+
+/** Answers bytes that are not HTTP, or not in time, for which there is no request yet, and closes the connection. */
+const refuse = (error: Error & { readonly code?: string }, socket: Duplex): void => {
+  const [status, phrase, message] = words[error.code ?? ""] ?? [400, "Bad Request", "The request is no HTTP; send it again."]
+  if (!socket.writable) return void socket.destroy()
+  const body = JSON.stringify({ error: phrase.toLowerCase().replaceAll(" ", "-"), message })
+  const headers = { ...guards, "content-type": "application/json", "content-length": String(Buffer.byteLength(body)), connection: "close" }
+  socket.end(
+    `HTTP/1.1 ${status} ${phrase}\r\n${Object.entries(headers).map(([name, value]) => `${name}: ${value}\r\n`).join("")}\r\n${body}`,
+    () => socket.destroy()
+  ) // a client that goes on sending holds nothing
+}
+
+/** Closes connections of one address beyond its share, before they cost anything. */
+const shareConnections = (server: Server, ofOneAddress: number): void => {
+  const open = new Map<string, number>()
+  server.on("connection", (socket) => {
+    const from = socket.remoteAddress ?? ""
+    const count = (open.get(from) ?? 0) + 1
+    open.set(from, count)
+    socket.once("close", () => {
+      const left = (open.get(from) ?? 1) - 1
+      if (left === 0) open.delete(from)
+      else open.set(from, left)
+    })
+    if (count > ofOneAddress) socket.destroy()
+  })
+}
+
+const makeServer = ({ atOnce, ofOneAddress }: typeof Connections.Service): Server => {
+  const server = createServer({
+    keepAliveTimeout: 65_000,
+    headersTimeout,
+    requestTimeout,
+    connectionsCheckingInterval: 2000,
+    maxHeaderSize: headerLimitBytes
+  })
+  server.maxConnections = atOnce
+  server.setTimeout(silentConnection)
+  server.on("clientError", refuse)
+  shareConnections(server, ofOneAddress)
+  return server
+}
+
+/** The requests of one connection: whether an answer is on its way, and those that wait until its client has it. */
+interface Turns {
+  busy: boolean
+  readonly waiting: Array<() => void>
+}
+
+const turns = new WeakMap<Socket, Turns>()
+const next = (turn: Turns) => {
+  turn.busy = false
+  turn.waiting.shift()?.()
+}
+
+/**
+ * Serves the requests of one connection one after the other, so that it holds one answer at a time. Returns false if the connection closed
+ * meanwhile; we close it ourselves if it asks too much ahead.
+ */
+const inTurn = Effect.fnUntraced(function*(request: HttpServerRequest.HttpServerRequest) {
+  const { socket } = NodeHttpServerRequest.toIncomingMessage(request)
+  const turn = turns.get(socket) ?? { busy: false, waiting: [] }
+  turns.set(socket, turn)
+  if (turn.waiting.length === waitingOfConnection) socket.destroy()
+  else if (turn.busy) yield* Effect.callback<void>((resume) => void turn.waiting.push(() => resume(Effect.void)))
+  if (socket.destroyed) {
+    next(turn) // none of the waiting requests is answered any more
+    return false
+  }
+  turn.busy = true
+  NodeHttpServerRequest.toServerResponse(request).once("close", () => next(turn))
+  return true
+})
+
+const isNoRoute = (error: unknown): boolean => HttpServerError.isHttpServerError(error) && error.reason._tag === "RouteNotFound"
+
+const formOf = (url: string) => url.startsWith("/api/v2/") ? jsonApiErrors : problem
+
+const toNobody = HttpServerResponse.empty()
+
+/**
+ * Wraps every route. An address that no route can match, such as one with a broken percent sign, gets the same answer as every other wrong
+ * address.
+ */
+export const guarded = HttpRouter.middleware((handler) =>
+  Effect.gen(function*() {
+    const request = yield* HttpServerRequest.HttpServerRequest
+    if (!(yield* inTurn(request))) return toNobody
+    const { url } = request
+    if (url.length > urlLimit) {
+      return formOf(url)(
+        new Refused({
+          status: 414,
+          error: "address-too-long",
+          message: `The address has more than ${urlLimit} characters; make it shorter.`
+        })
+      )
+    }
+    return yield* handler
+  }).pipe(
+    Effect.catchIf(isNoRoute, () => Effect.map(HttpServerRequest.HttpServerRequest, ({ url }) => formOf(url)(notFound()))),
+    Effect.map(HttpServerResponse.setHeaders(guards))
+  ), { global: true })
+
+export const listen = (port: number) =>
+  Layer.unwrap(
+    Effect.map(Connections, (limits) =>
+      NodeHttpServer.layer(() => makeServer(limits), { port, gracefulShutdownTimeout: Duration.seconds(2) }))
+  ).pipe(
+    Layer.catchTag("ServeError", ({ cause }) =>
+      Layer.effectContext(Effect.fail(
+        new ServerError({
+          message: cause instanceof Error && "code" in cause && cause.code === "EADDRINUSE"
+            ? `Port ${port} is in use; stop what listens there or choose another one with --port.`
+            : `The server cannot listen on port ${port} (${cause instanceof Error ? cause.message : cause}).`
+        })
+      )))
+  )

@@ -1,0 +1,108 @@
+// `agent-job server`: one process, one SQLite file and a directory of blobs, all APIs on one port.
+// It ends in order: it answers long polls empty, then gives open requests two seconds, then closes the database.
+// Used by cli/commands/server and the tests.
+import { Effect, Layer } from "effect"
+import { HttpRouter, HttpServer } from "effect/http"
+import { mkdir } from "node:fs/promises"
+import { join } from "node:path"
+import { keptByDefault } from "../../schema/api/keep.ts"
+import { Audit } from "../access/audit.ts"
+import { Bodies } from "../access/bodies.ts"
+import { Limits } from "../access/limits.ts"
+import { Tokens } from "../access/tokens.ts"
+import { ImportRuns } from "../rescue/import-runs.ts"
+import { KeptStates } from "../rescue/kept-states.ts"
+import { StateRescue } from "../rescue/state-rescue.ts"
+import { workspaceRoutes } from "../rescue/workspace-routes.ts"
+import { poolRoutes } from "../routes/pool-routes.ts"
+import { runRoutes } from "../routes/run-routes.ts"
+import { stateRoutes } from "../routes/state-routes.ts"
+import { taskRoutes } from "../routes/task-routes.ts"
+import { Assignments } from "../run/assignments.ts"
+import { Configurations } from "../run/configurations.ts"
+import { Effects } from "../run/effects.ts"
+import { Logs } from "../run/logs.ts"
+import { Runs } from "../run/runs.ts"
+import { StageEnds } from "../run/stage-ends.ts"
+import { StageStates } from "../run/stage-states.ts"
+import { Stages } from "../run/stages.ts"
+import { type OptionsUnusable, ServerError, type ServerOptions, Settings } from "../settings.ts"
+import { Blobs } from "../store/blobs.ts"
+import { Commits } from "../store/commits.ts"
+import { layerDatabase } from "../store/database.ts"
+import { NamedBlobs } from "../store/named-blobs.ts"
+import { tfeRunRoutes } from "../tfe/tfe-run-routes.ts"
+import { tfeStateRoutes } from "../tfe/tfe-state-routes.ts"
+import { tfeWorkspaceRoutes } from "../tfe/tfe-workspace-routes.ts"
+import { Evidence } from "../workspace/evidence.ts"
+import { Rescues } from "../workspace/rescues.ts"
+import { StateLocks } from "../workspace/state-locks.ts"
+import { StateVersions } from "../workspace/state-versions.ts"
+import { Variables } from "../workspace/variables.ts"
+import { Workspaces } from "../workspace/workspaces.ts"
+import { healthRoutes } from "./health-routes.ts"
+import { guarded, listen } from "./listen.ts"
+import { Retention } from "./retention.ts"
+import { upkeep } from "./upkeep.ts"
+
+/** All routes. Each route names the kind of token that it takes; a test has a table of all of them. */
+export const routes = Layer.mergeAll(
+  healthRoutes,
+  poolRoutes,
+  taskRoutes,
+  stateRoutes,
+  workspaceRoutes,
+  runRoutes,
+  tfeWorkspaceRoutes,
+  tfeRunRoutes,
+  tfeStateRoutes
+)
+
+const dataDirectory = (directory: string) =>
+  Layer.effectDiscard(Effect.tryPromise({
+    try: () => mkdir(directory, { recursive: true, mode: 0o700 }),
+    catch: (cause) =>
+      new ServerError({
+        message: `The data directory ${directory} cannot be made (${
+          cause instanceof Error ? cause.message : cause
+        }); choose another one or make it writable.`
+      })
+  }))
+
+/** All stores; each layer needs those below it. */
+export const stores = (options: ServerOptions) =>
+  Layer.mergeAll(Assignments.layer, ImportRuns.layer, KeptStates.layer, Retention.layer, StageStates.layer, StateRescue.layer).pipe(
+    Layer.provideMerge(Layer.mergeAll(Logs.layer, StageEnds.layer)),
+    Layer.provideMerge(Runs.layer),
+    Layer.provideMerge(Effects.layer),
+    Layer.provideMerge(Stages.layer),
+    Layer.provideMerge(Layer.mergeAll(Audit.layer, Bodies.layer, Configurations.layer, Limits.layer, StateVersions.layer, Variables.layer)),
+    Layer.provideMerge(Layer.mergeAll(Evidence.layer, Rescues.layer, StateLocks.layer)),
+    Layer.provideMerge(NamedBlobs.layer),
+    Layer.provideMerge(Workspaces.layer),
+    Layer.provideMerge(Commits.layer),
+    Layer.provideMerge(Tokens.layer(options)), // after the database, which only one process can open, so only one makes the key
+    Layer.provideMerge(layerDatabase(join(options.dataDir, "agent-job.sqlite"))),
+    Layer.provideMerge(Blobs.layer(join(options.dataDir, "blobs"))),
+    Layer.provideMerge(
+      Layer.succeed(Settings, { dataDir: options.dataDir, publicUrl: options.publicUrl, keep: options.keep ?? keptByDefault })
+    ),
+    Layer.provideMerge(dataDirectory(options.dataDir))
+  )
+
+/** The stores, the routes and the port; the HttpServer in it has the address. */
+export const ServerWithAddress = (options: ServerOptions): Layer.Layer<HttpServer.HttpServer | Commits, OptionsUnusable | ServerError> =>
+  Layer.effectDiscard(Effect.flatMap(Commits, (commits) => Effect.addFinalizer(() => commits.stop))).pipe(
+    Layer.merge(upkeep),
+    Layer.provideMerge(HttpRouter.serve(Layer.merge(routes, guarded), { disableLogger: true, disableListenLog: true })),
+    Layer.provideMerge(listen(options.port)),
+    Layer.provideMerge(stores(options))
+  )
+
+/** The whole server, for as long as the layer lives. */
+export const Server = (options: ServerOptions): Layer.Layer<never, OptionsUnusable | ServerError> =>
+  Layer.effectDiscard(
+    HttpServer.addressFormattedWith((address) => Effect.logInfo("the server listens", { address, dataDir: options.dataDir }))
+  ).pipe(
+    Layer.provide(ServerWithAddress(options))
+  )

@@ -1,0 +1,56 @@
+// The server's chores: at once, end the imports of settled rescues; hourly, remove what is old; daily, old agents and files without a row.
+// Invariant: such files go only after this database saw them unnamed for 30 days: beside a restored copy they may be newer states.
+// Used by server/lifecycle/server.
+import { Cause, Duration, Effect, Layer, Schedule } from "effect"
+import { ImportRuns } from "../rescue/import-runs.ts"
+import { Assignments } from "../run/assignments.ts"
+import { NamedBlobs } from "../store/named-blobs.ts"
+import { Retention } from "./retention.ts"
+
+const unnamedFor = Duration.days(30)
+
+/** Logs the failure of a chore, which is tried again the next time, and returns `otherwise`. */
+const undisturbed = <A, E, R>(
+  what: Effect.Effect<A, E, R>,
+  otherwise: A,
+  failed = "the data directory could not be tidied up, which is tried again later"
+) =>
+  Effect.catchCause(
+    what,
+    (cause) => Cause.hasInterruptsOnly(cause) ? Effect.interrupt : Effect.as(Effect.logWarning(failed, cause), otherwise)
+  )
+
+const endImports = Effect.flatMap(
+  ImportRuns,
+  ({ endSettled }) =>
+    undisturbed(endSettled, undefined, "the imports of settled rescues could not be ended, which is tried again with the next start")
+)
+
+const sweep = undisturbed(
+  Effect.gen(function*() {
+    const { files, bytes } = yield* (yield* NamedBlobs).sweep(Duration.toMillis(unnamedFor))
+    if (files > 0) {
+      yield* Effect.logInfo(
+        "files in blobs/ that no record names stay for 30 days; after a restore they may be newer states, see docs/state.md",
+        { files, bytes }
+      )
+    }
+  }),
+  undefined
+)
+
+const retain = Effect.flatMap(Retention, ({ pass }) => undisturbed(pass(), false)).pipe(
+  Effect.repeat({ while: (more) => more, schedule: Schedule.spaced("1 minute") })
+)
+
+const forgetAgents = Effect.flatMap(
+  Assignments,
+  (assignments) => undisturbed(assignments.forgetAgents, undefined, "old agents could not be forgotten, which is tried again tomorrow")
+)
+
+export const upkeep = Layer.effectDiscard(Effect.all([
+  Effect.forkScoped(endImports),
+  Effect.forkScoped(Effect.repeat(retain, Schedule.spaced("1 hour"))),
+  Effect.forkScoped(Effect.repeat(sweep, Schedule.spaced("1 day"))),
+  Effect.forkScoped(Effect.repeat(forgetAgents, Schedule.spaced("1 day")))
+]))

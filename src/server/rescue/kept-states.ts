@@ -1,0 +1,151 @@
+// States that did not arrive by a push: those that a stage had to leave encrypted outside of its Pod, and files that a person brings.
+// Invariant: an encrypted state is of the stage whose key opens it, whoever brings it; all become evidence and nothing more.
+// Used by the task routes (brought by the next worker) and by the workspace routes (brought by a person).
+import { Context, Effect, Layer, Result } from "effect"
+import { createDecipheriv } from "node:crypto"
+import { keptStateBytes, keptStateLine, type KeptStateParts, unframe } from "../../schema/api/task-api.ts"
+import { Tokens } from "../access/tokens.ts"
+import { conflict, invalid } from "../refused.ts"
+import { Runs } from "../run/runs.ts"
+import { type StageRow, Stages } from "../run/stages.ts"
+import { Rescues } from "../workspace/rescues.ts"
+import { Heap, identify } from "../workspace/state-body.ts"
+import { type LateState, StateVersions } from "../workspace/state-versions.ts"
+import { type Workspace, Workspaces } from "../workspace/workspaces.ts"
+
+const decrypted = (key: Uint8Array, { hidden, stage, tag, vector }: KeptStateParts) =>
+  Result.try({
+    try: () => {
+      const decipher = createDecipheriv("aes-256-gcm", key, vector, { authTagLength: keptStateBytes.tag })
+      decipher.setAAD(keptStateLine(stage)).setAuthTag(tag)
+      const state = decipher.update(hidden)
+      decipher.final() // returns nothing more, and fails unless the tag is the state's
+      return state
+    },
+    catch: () =>
+      conflict(
+        "not-of-this-server",
+        "This kept state is damaged, or was made for another server, or for this one with another path.key, so it is left where it is; bring another copy, or bring it to that server."
+      )
+  })
+
+const make = Effect.gen(function*() {
+  const heapBytes = yield* Heap
+  const rescues = yield* Rescues
+  const runs = yield* Runs
+  const stages = yield* Stages
+  const states = yield* StateVersions
+  const tokens = yield* Tokens
+  const workspaces = yield* Workspaces
+
+  /** Returns the key of a stage's kept states: 256 bits in hex. */
+  const keyOf = (stage: string) => tokens.secretOf(`kept state ${stage}`)
+
+  /** Keeps a state as evidence. A state that was dropped is refused, so that whoever has a copy keeps it. */
+  const keepAsEvidence = Effect.fnUntraced(
+    function*(stageId: string, workspaceId: string, state: LateState) {
+      const { as, sentence } = yield* states.keepAsEvidence(stageId, workspaceId, state)
+      if (as === "nothing") {
+        return yield* conflict(
+          "not-kept",
+          `The server has nothing of this state of ${stageId}, so its copy is to stay where it is. ${sentence}`
+        )
+      }
+      return { workspaceId, stored: as === "stored" ? sentence : undefined }
+    }
+  )
+
+  /**
+   * Decrypts a kept state, which shows that a worker of this server made it: a restored database may lack its stage, but the key follows
+   * from the stage's name.
+   */
+  const open = (kept: KeptStateParts) =>
+    Effect.map(Effect.fromResult(decrypted(Buffer.from(keyOf(kept.stage), "hex"), kept)), (state) => ({ state, stageId: kept.stage }))
+
+  /** Takes the decrypted state of a stage, which has to be over. */
+  const takeOf = Effect.fnUntraced(function*({ endedAt, id, runId }: StageRow, bytes: Uint8Array) {
+    if (endedAt === null) {
+      return yield* conflict("not-over", `The stage ${id} still runs and may save its state itself; bring this copy once it is over.`)
+    }
+    const { workspaceId } = yield* runs.get(runId)
+    return yield* keepAsEvidence(id, workspaceId, { bytes, why: "It could not be saved, and was kept outside of its Pod." })
+  })
+
+  /** Takes an encrypted state from a worker; succeeds too if it was stored, or kept as evidence, before. */
+  const take = Effect.fn("KeptStates.take")(function*(bytes: Uint8Array) {
+    const kept = unframe(bytes)
+    if (kept === undefined) {
+      return yield* invalid(
+        "This is no state as a worker keeps one, so it is left where it is; look at what it is, and remove it if nobody needs it."
+      )
+    }
+    const { stageId, state } = yield* open(kept)
+    const stage = yield* stages.find(stageId)
+    if (stage === undefined) {
+      return yield* conflict(
+        "not-of-this-server",
+        `The stage ${stageId}, which left this kept state, is not in this server's database, as after a restore, so the state is left where it is; bring it yourself with: agent-job state rescue NAME --file FILE`
+      )
+    }
+    yield* takeOf(stage, state)
+  })
+
+  /**
+   * Takes a state whose stage is not in the database, as evidence of the workspace that the person names: of its oldest pending rescue, or
+   * with a new rescue of its newest stage that is over. Only then can it be looked at and used.
+   */
+  const takeUnknown = Effect.fnUntraced(function*({ id, name }: Workspace, stageId: string, bytes: Uint8Array, by: string) {
+    const [pending] = yield* rescues.pending(id)
+    const heir = pending?.stageId ?? (yield* stages.newestOver(id))?.id
+    if (heir === undefined) {
+      return yield* conflict(
+        "not-of-this-server",
+        `The stage ${stageId}, which left this kept state, is not in this server's database, and no other stage of ${name} is over there, so the state is left where it is; plan ${name} once, then bring it again.`
+      )
+    }
+    yield* identify(heapBytes, bytes)
+    const doubt = `The stage ${stageId}, which is not in the database, left a state`
+    return yield* keepAsEvidence(heir, id, { bytes, why: `${doubt}, which ${by} brought.`, doubt, writer: "unknown" })
+  })
+
+  /** Takes a plain state as evidence of the workspace's oldest pending rescue, because nothing in it says which stage it is from. */
+  const takePlain = Effect.fnUntraced(function*({ id, name }: Workspace, bytes: Uint8Array, by: string) {
+    const [pending] = yield* rescues.pending(id)
+    if (pending === undefined) {
+      return yield* conflict(
+        "nothing-pending",
+        `Nothing of ${name} waits to be settled, so no state is taken; see: agent-job state show ${name}`
+      )
+    }
+    yield* identify(heapBytes, bytes) // a person is told at once that a file is damaged, as far as it is parsed
+    return yield* keepAsEvidence(pending.stageId, id, { bytes, why: `It is a file that ${by} brought.`, writer: "unknown" })
+  })
+
+  const takeKept = Effect.fnUntraced(function*(workspace: Workspace, kept: KeptStateParts, by: string) {
+    const { stageId, state } = yield* open(kept)
+    const stage = yield* stages.find(stageId)
+    return yield* stage === undefined ? takeUnknown(workspace, stageId, state, by) : takeOf(stage, state)
+  })
+
+  /** Takes what a person brings: an encrypted kept state, or a state as the engine writes it. */
+  const bring = Effect.fn("KeptStates.bring")(function*(name: string, bytes: Uint8Array, by: string) {
+    const workspace = yield* workspaces.named(name)
+    const kept = unframe(bytes)
+    const { stored, workspaceId } = yield* kept === undefined ? takePlain(workspace, bytes, by) : takeKept(workspace, kept, by)
+    if (workspaceId !== workspace.id) {
+      const other = (yield* workspaces.get(workspaceId)).name
+      return yield* conflict(
+        "other-workspace",
+        `This kept state is not of ${name} but of ${other}, where the server has it now; look at it with: agent-job state show ${other}`,
+        stored === undefined ? { kept: true } : {} // so that the audit trail has it
+      )
+    }
+    if (stored !== undefined) return yield* conflict("stored-before", `Nothing was taken of this state of ${name}. ${stored}`)
+  })
+
+  return { keyOf, take, bring }
+})
+
+export class KeptStates extends Context.Service<KeptStates>()("agent-job/server/KeptStates", { make }) {
+  static readonly layer = Layer.effect(this, this.make)
+}

@@ -1,0 +1,80 @@
+// Our own JSON about the state of a workspace: what there is, what was refused, and the decisions that only a person makes.
+// Used by server/lifecycle/server; the CLI's `state` asks here.
+import { Effect, type Schema } from "effect"
+import { HttpRouter, type HttpServerRequest, HttpServerResponse } from "effect/http"
+import { ForceUnlock, type ImportStarted, SettleRescue } from "../../schema/api/state.ts"
+import { keptStateLimitBytes } from "../../schema/api/task-api.ts"
+import { routesFor } from "../access/authorize.ts"
+import { Bodies } from "../access/bodies.ts"
+import { problem, stateAnswer } from "../access/http-answer.ts"
+import { jsonOf } from "../access/http-request.ts"
+import type { Caller } from "../access/tokens.ts"
+import { invalid } from "../refused.ts"
+import { Blobs } from "../store/blobs.ts"
+import { ImportRuns } from "./import-runs.ts"
+import { KeptStates } from "./kept-states.ts"
+import { StateRescue } from "./state-rescue.ts"
+
+const place = "/api/agent-job/v1/workspaces/:name/state"
+
+/** Decodes a decision. An older command line leaves out what the person saw, so the refusal says that it may be older. */
+const decisionOf = <S extends Schema.ConstraintDecoder<unknown>>(schema: S) => {
+  const decode = jsonOf(schema)
+  return (request: HttpServerRequest.HttpServerRequest) =>
+    Effect.mapError(decode(request), (failure) =>
+      failure._tag === "Refused" && failure.error === "invalid"
+        ? invalid(
+          `${failure.message} If a command line sent it, that is older than the server and cannot say what was seen; use one of the server's version.`
+        )
+        : failure)
+}
+const decision = decisionOf(SettleRescue)
+const unlock = decisionOf(ForceUnlock)
+
+/** Returns who decides: the token's holder, and what the client calls them. */
+const who = (caller: Caller, by: string) => `${caller.name}, ${by}`
+
+export const workspaceRoutes = HttpRouter.addAll(Effect.gen(function*() {
+  const blobs = yield* Blobs
+  const bodies = yield* Bodies
+  const imports = yield* ImportRuns
+  const keptStates = yield* KeptStates
+  const state = yield* StateRescue
+  const route = yield* routesFor("user", problem)
+  const shown = (view: ReturnType<typeof state.view>) => Effect.map(view, (view) => HttpServerResponse.jsonUnsafe(view))
+
+  return [
+    route("GET", place, (_, { name = "" }) => shown(state.view(name))),
+    route(
+      "GET",
+      `${place}/evidence/:id`,
+      (_, { id = "", name = "" }) => Effect.flatMap(state.refused(name, id), (kept) => stateAnswer(blobs, kept))
+    ),
+    route("POST", `${place}/evidence`, (request, { name = "" }, caller) =>
+      Effect.gen(function*() {
+        yield* bodies.whole(caller, request, keptStateLimitBytes, (bytes) => keptStates.bring(name, bytes, caller.name))
+        return yield* shown(state.viewAfter(name))
+      })),
+    route("POST", `${place}/rescue`, (request, { name = "" }, caller) =>
+      Effect.gen(function*() {
+        const { by, ...decided } = yield* decision(request)
+        yield* state.settle(name, who(caller, by), decided)
+        return yield* shown(state.viewAfter(name))
+      })),
+    route(
+      "POST",
+      `${place}/import`,
+      (_, { name = "" }) =>
+        Effect.map(
+          imports.start(name),
+          ({ id, options }) => HttpServerResponse.jsonUnsafe({ runId: id, addresses: options.targets ?? [] } satisfies ImportStarted)
+        )
+    ),
+    route("POST", `${place}/unlock`, (request, { name = "" }, caller) =>
+      Effect.gen(function*() {
+        const { by, lock } = yield* unlock(request)
+        yield* state.unlock(name, who(caller, by), lock)
+        return yield* shown(state.viewAfter(name))
+      }))
+  ]
+}))

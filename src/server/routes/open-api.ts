@@ -1,0 +1,165 @@
+// Our own APIs (pool, task, state, runs) as an OpenAPI document, from the same schemas that the routes decode with.
+// It is only a description: the routes are not built from it, since half of them stream bytes. The TFE shapes are not ours to describe.
+// Used by the generator of schemas/server.openapi.json; a test asks the server for every path in it.
+import { Schema } from "effect"
+import { HttpApi, HttpApiEndpoint, HttpApiGroup, HttpApiMiddleware, HttpApiSchema, HttpApiSecurity, OpenApi } from "effect/http-api"
+import { AuditList, auditPath } from "../../schema/api/audit.ts"
+import { JournalPosition, JournalRequest } from "../../schema/api/effects.ts"
+import {
+  AcknowledgeRequest,
+  AcquireRequest,
+  AcquireResponse,
+  CancellationsRequest,
+  CancellationsResponse,
+  poolPath,
+  WaitRequest
+} from "../../schema/api/pool-api.ts"
+import { Problem } from "../../schema/api/problem.ts"
+import { RunList, runPath, RunView } from "../../schema/api/run.ts"
+import { ForceUnlock, ImportStarted, SettleRescue, StateView } from "../../schema/api/state.ts"
+import { LockGranted, LockInfo, LogPosition, TaskDetails, taskHeader, taskPath } from "../../schema/api/task-api.ts"
+import { Uid } from "../../schema/names.ts"
+import { ToldResult } from "../../schema/task/stage-result.ts"
+
+const bearer = (description: string) => HttpApiSecurity.bearer.pipe(HttpApiSecurity.annotate(OpenApi.Description, description))
+
+class UserToken extends HttpApiMiddleware.Service<UserToken>()("UserToken", {
+  security: { user: bearer("A token of the user token file; also taken as the password of basic authentication.") }
+}) {}
+class PoolToken
+  extends HttpApiMiddleware.Service<PoolToken>()("PoolToken", { security: { pool: bearer("A token of the pool token file.") } })
+{}
+class TaskToken extends HttpApiMiddleware.Service<TaskToken>()("TaskToken", {
+  security: { task: bearer("The token of one assignment; over with the stage's result, but for a state that is left as evidence.") }
+}) {}
+
+const refusals = [400, 401, 404, 408, 409, 413, 414, 422, 423, 429, 500, 503].map((status) => Problem.pipe(HttpApiSchema.status(status)))
+const bytes = HttpApiSchema.StreamUint8Array()
+const done = HttpApiSchema.NoContent
+const id = { id: Schema.String }
+const digest = { [taskHeader.digest]: Schema.optionalKey(Schema.String) }
+const taskUid = { [taskHeader.taskUid]: Uid }
+
+const pool = HttpApiGroup.make("pool").add(
+  HttpApiEndpoint.post("acquire", poolPath.acquire, { payload: AcquireRequest, success: AcquireResponse, error: refusals }),
+  HttpApiEndpoint.post("cancellations", poolPath.cancellations, {
+    payload: CancellationsRequest,
+    success: CancellationsResponse,
+    error: refusals
+  }),
+  HttpApiEndpoint.post("acknowledge", "/api/pool/v1/assignments/:id/acknowledge", {
+    params: id,
+    payload: AcknowledgeRequest,
+    success: done,
+    error: refusals
+  }),
+  HttpApiEndpoint.post("wait", "/api/pool/v1/assignments/:id/wait", { params: id, payload: WaitRequest, success: done, error: refusals }),
+  HttpApiEndpoint.post("result", "/api/pool/v1/assignments/:id/result", {
+    params: id,
+    query: { taskUid: Schema.optionalKey(Uid) },
+    payload: ToldResult,
+    success: done,
+    error: refusals
+  })
+).middleware(PoolToken)
+
+const task = HttpApiGroup.make("task").add(
+  HttpApiEndpoint.get("assignment", taskPath.assignment, { headers: taskUid, success: TaskDetails, error: refusals }),
+  HttpApiEndpoint.get("archive", taskPath.archive, { headers: taskUid, success: bytes, error: refusals }),
+  HttpApiEndpoint.get("plan", taskPath.plan, { headers: taskUid, success: bytes, error: refusals }),
+  HttpApiEndpoint.put("savePlan", taskPath.plan, {
+    headers: { ...taskUid, [taskHeader.digest]: Schema.String },
+    payload: bytes,
+    success: done,
+    error: refusals
+  }),
+  HttpApiEndpoint.post("appendLog", taskPath.log, {
+    headers: taskUid,
+    query: { offset: Schema.optionalKey(Schema.FiniteFromString) },
+    payload: bytes,
+    success: LogPosition,
+    error: refusals
+  }),
+  HttpApiEndpoint.post("appendEffects", taskPath.effects, {
+    headers: taskUid,
+    payload: JournalRequest,
+    success: JournalPosition,
+    error: refusals
+  }),
+  HttpApiEndpoint.post("taskResult", taskPath.result, { headers: taskUid, payload: ToldResult, success: done, error: refusals }),
+  HttpApiEndpoint.get("readState", taskPath.state, { headers: taskUid, success: bytes, error: refusals }),
+  HttpApiEndpoint.post("writeState", taskPath.state, {
+    headers: { ...taskUid, ...digest, [taskHeader.lockId]: Schema.String, [taskHeader.lockEpoch]: Schema.String },
+    payload: bytes,
+    success: done,
+    error: refusals
+  }),
+  HttpApiEndpoint.post("takeKeptState", taskPath.keptState, { headers: taskUid, payload: bytes, success: done, error: refusals }),
+  HttpApiEndpoint.post("lockState", taskPath.lock, { headers: taskUid, payload: LockInfo, success: LockGranted, error: refusals }),
+  HttpApiEndpoint.post("unlockState", taskPath.unlock, {
+    headers: taskUid,
+    payload: LockInfo,
+    success: HttpApiSchema.Empty(200),
+    error: refusals
+  })
+).middleware(TaskToken)
+
+const stateAddress = "/api/state/v1/workspaces/:name"
+const name = { name: Schema.String }
+const state = HttpApiGroup.make("state").add(
+  HttpApiEndpoint.get("readWorkspaceState", stateAddress, { params: name, success: bytes, error: refusals }),
+  HttpApiEndpoint.post("writeWorkspaceState", stateAddress, {
+    params: name,
+    query: { ID: Schema.String },
+    payload: bytes,
+    success: done,
+    error: refusals
+  }),
+  HttpApiEndpoint.put("lockWorkspaceState", stateAddress, { params: name, payload: LockInfo, success: LockGranted, error: refusals }),
+  HttpApiEndpoint.make("DELETE")("unlockWorkspaceState", stateAddress, { params: name, success: HttpApiSchema.Empty(200), error: refusals })
+).middleware(UserToken)
+
+const statePlace = "/api/agent-job/v1/workspaces/:name/state"
+const rescue = HttpApiGroup.make("rescue").add(
+  HttpApiEndpoint.get("getState", statePlace, { params: name, success: StateView, error: refusals }),
+  HttpApiEndpoint.get("readEvidence", `${statePlace}/evidence/:id`, { params: { ...name, ...id }, success: bytes, error: refusals }),
+  HttpApiEndpoint.post("bringEvidence", `${statePlace}/evidence`, { params: name, payload: bytes, success: StateView, error: refusals }),
+  HttpApiEndpoint.post("settleRescue", `${statePlace}/rescue`, {
+    params: name,
+    payload: SettleRescue,
+    success: StateView,
+    error: refusals
+  }),
+  HttpApiEndpoint.post("importMissing", `${statePlace}/import`, { params: name, success: ImportStarted, error: refusals }),
+  HttpApiEndpoint.post("forceUnlock", `${statePlace}/unlock`, { params: name, payload: ForceUnlock, success: StateView, error: refusals })
+).middleware(UserToken)
+
+const before = { before: Schema.optionalKey(Schema.FiniteFromString) }
+const runs = HttpApiGroup.make("runs").add(
+  HttpApiEndpoint.get("listRuns", runPath.list, {
+    query: { workspace: Schema.optionalKey(Schema.String), "page[size]": Schema.optionalKey(Schema.FiniteFromString) },
+    success: RunList,
+    error: refusals
+  }),
+  HttpApiEndpoint.get("listAudit", auditPath.all, { query: before, success: AuditList, error: refusals }),
+  HttpApiEndpoint.get("listAuditOfWorkspace", "/api/agent-job/v1/workspaces/:name/audit", {
+    params: name,
+    query: before,
+    success: AuditList,
+    error: refusals
+  }),
+  HttpApiEndpoint.get("listAuditOfRun", "/api/agent-job/v1/runs/:id/audit", {
+    params: id,
+    query: before,
+    success: AuditList,
+    error: refusals
+  }),
+  HttpApiEndpoint.get("getRun", "/api/agent-job/v1/runs/:id", { params: id, success: RunView, error: refusals })
+).middleware(UserToken)
+
+const api = HttpApi.make("agent-job").add(pool, task, state, rescue, runs).annotateMerge(
+  OpenApi.annotations({ title: "agent-job server", version: "1" })
+)
+
+/** Returns the document, OpenAPI 3.1. */
+export const openApi = (): unknown => OpenApi.fromApi(api)

@@ -1,0 +1,55 @@
+// The pool API: what agents ask and say, by the contract of schema/api/pool-api.
+// Every request may be repeated. Only the pool token is accepted.
+// Used by server/lifecycle/server.
+import { Effect, Option, Schema } from "effect"
+import { HttpRouter, HttpServerResponse } from "effect/http"
+import { AcknowledgeRequest, AcquireRequest, CancellationsRequest, poolPath, WaitRequest } from "../../schema/api/pool-api.ts"
+import { Uid } from "../../schema/names.ts"
+import { ToldResult } from "../../schema/task/stage-result.ts"
+import { routesFor } from "../access/authorize.ts"
+import { noContent, problem } from "../access/http-answer.ts"
+import { jsonOf, queryOf } from "../access/http-request.ts"
+import { Assignments } from "../run/assignments.ts"
+
+const acknowledgeRequest = jsonOf(AcknowledgeRequest)
+const acquireRequest = jsonOf(AcquireRequest)
+const cancellationsRequest = jsonOf(CancellationsRequest)
+const waitRequest = jsonOf(WaitRequest.check(Schema.makeFilter(({ message }) => message.length <= 4096)))
+const result = jsonOf(ToldResult)
+const decodeUid = Schema.decodeUnknownOption(Uid)
+
+export const poolRoutes = HttpRouter.addAll(Effect.gen(function*() {
+  const assignments = yield* Assignments
+  const route = yield* routesFor("pool", problem)
+  const id = ({ id = "" }: { readonly id?: string }) => id
+  return [
+    route("POST", poolPath.acquire, (request) =>
+      Effect.gen(function*() {
+        const { agent, max, waitSeconds } = yield* acquireRequest(request)
+        return HttpServerResponse.jsonUnsafe({ assignments: yield* assignments.acquire(agent, waitSeconds, max) })
+      })),
+    route("POST", poolPath.cancellations, (request) =>
+      Effect.gen(function*() {
+        const { after, waitSeconds } = yield* cancellationsRequest(request)
+        return HttpServerResponse.jsonUnsafe(yield* assignments.cancellations(after, waitSeconds))
+      })),
+    route("POST", "/api/pool/v1/assignments/:id/acknowledge", (request, params) =>
+      Effect.gen(function*() {
+        const { taskUid } = yield* acknowledgeRequest(request)
+        yield* assignments.acknowledge(id(params), taskUid)
+        return noContent
+      })),
+    route("POST", "/api/pool/v1/assignments/:id/wait", (request, params) =>
+      Effect.gen(function*() {
+        const { message, reason, taskUid } = yield* waitRequest(request)
+        yield* assignments.wait(id(params), Option.fromUndefinedOr(taskUid), reason, message)
+        return noContent
+      })),
+    route("POST", "/api/pool/v1/assignments/:id/result", (request, params) =>
+      Effect.gen(function*() {
+        const taskUid = decodeUid(queryOf(request, "taskUid"))
+        yield* assignments.end(id(params), taskUid, yield* result(request))
+        return noContent
+      }))
+  ]
+}))

@@ -1,0 +1,64 @@
+// Our own JSON beside the TFE API: runs, with what the TFE shapes lack, and the audit trail.
+// Used by server/lifecycle/server; the CLI's get and run ask here why something waits.
+import { Effect, Option } from "effect"
+import { HttpRouter, type HttpServerRequest, HttpServerResponse } from "effect/http"
+import { auditPath } from "../../schema/api/audit.ts"
+import { runPath } from "../../schema/api/run.ts"
+import { Audit, everything } from "../access/audit.ts"
+import { routesFor } from "../access/authorize.ts"
+import { problem } from "../access/http-answer.ts"
+import { countOf, pageSizeOf, queryOf } from "../access/http-request.ts"
+import { baseUrl } from "../access/links.ts"
+import { notFound } from "../refused.ts"
+import { makeRunViews } from "../run/run-view.ts"
+import { Runs } from "../run/runs.ts"
+import { Settings } from "../settings.ts"
+import { Workspaces } from "../workspace/workspaces.ts"
+
+const listLimit = 100
+
+export const runRoutes = HttpRouter.addAll(Effect.gen(function*() {
+  const { publicUrl } = yield* Settings
+  const audit = yield* Audit
+  const runs = yield* Runs
+  const views = yield* makeRunViews
+  const workspaces = yield* Workspaces
+  const route = yield* routesFor("user", problem)
+
+  const asked = Effect.fnUntraced(function*(name: string | undefined, size: number) {
+    if (name === undefined) return yield* runs.newest(size)
+    const workspace = yield* workspaces.find(name)
+    return workspace === undefined ? yield* notFound() : yield* runs.list(workspace.id, size, 0)
+  })
+
+  const trail = Effect.fnUntraced(function*(request: HttpServerRequest.HttpServerRequest, about: Parameters<typeof audit.page>[0]) {
+    const before = queryOf(request, "before") === undefined ? Option.none() : Option.some(yield* countOf(request, "before", 0))
+    return HttpServerResponse.jsonUnsafe(yield* audit.page(about, before))
+  })
+
+  return [
+    route("GET", runPath.list, (request) =>
+      Effect.gen(function*() {
+        const size = yield* pageSizeOf(request, listLimit, listLimit)
+        const found = yield* asked(queryOf(request, "workspace"), size)
+        return HttpServerResponse.jsonUnsafe({
+          runs: yield* Effect.forEach(found, (run) => views.listed(run, baseUrl(publicUrl, request)))
+        })
+      })),
+    route("GET", auditPath.all, (request) => trail(request, everything)),
+    route(
+      "GET",
+      "/api/agent-job/v1/workspaces/:name/audit",
+      (request, { name = "" }) => Effect.flatMap(workspaces.named(name), (workspace) => trail(request, { workspace }))
+    ),
+    route(
+      "GET",
+      "/api/agent-job/v1/runs/:id/audit",
+      (request, { id = "" }) => Effect.flatMap(runs.get(id), (run) => trail(request, { run: run.id }))
+    ),
+    route("GET", "/api/agent-job/v1/runs/:id", (request, { id = "" }) =>
+      Effect.gen(function*() {
+        return HttpServerResponse.jsonUnsafe(yield* views.view(yield* runs.get(id), baseUrl(publicUrl, request)))
+      }))
+  ]
+}))

@@ -1,0 +1,123 @@
+// Configuration versions: an uploaded archive, known by its SHA-256 from then on.
+// A version takes one archive, from one upload at a time; the same one again is success. It is checked (gzip, tar header), never unpacked.
+// Used by the TFE routes; runs keep the digest.
+import { Context, Deferred, Effect, Layer, Schema, type Stream } from "effect"
+import { SqlClient } from "effect/sql"
+import { constants, createGunzip } from "node:zlib"
+import { archiveLimitBytes } from "../../schema/api/task-api.ts"
+import { Sha256, Timestamp } from "../../schema/names.ts"
+import { conflict, invalid, orNotFound, type Refused } from "../refused.ts"
+import { Blobs } from "../store/blobs.ts"
+import { row } from "../store/database.ts"
+import { newId } from "../store/ids.ts"
+import { now } from "../store/instants.ts"
+
+export const ConfigurationVersion = Schema.Struct({
+  id: Schema.String,
+  workspaceId: Schema.String,
+  speculative: Schema.BooleanFromBit,
+  status: Schema.Literals(["pending", "uploaded", "errored"]),
+  sha256: Schema.NullOr(Sha256),
+  sizeBytes: Schema.NullOr(Schema.Int),
+  createdAt: Timestamp
+})
+export type ConfigurationVersion = typeof ConfigurationVersion.Type
+
+const tarBlock = 512
+
+/**
+ * Reports whether `head` begins a gzipped tar. `head` is the first bytes of an archive, enough of them for one tar block. It is unpacked up
+ * to that block, because the whole of it may become a thousand times as large.
+ */
+const looksLikeArchive = (head: Uint8Array): Effect.Effect<boolean> =>
+  Effect.callback((resume) => {
+    const tar = createGunzip({ chunkSize: tarBlock, finishFlush: constants.Z_SYNC_FLUSH })
+    const say = (yes: boolean) => {
+      tar.destroy()
+      resume(Effect.succeed(yes))
+    }
+    tar.once("error", () => say(false)).once("end", () => say(false))
+    tar.once("data", (block: Buffer) => say(block.byteLength === tarBlock && isTarHeader(block)))
+    tar.end(head)
+    return Effect.sync(() => tar.destroy())
+  })
+
+/**
+ * Reports whether a block is a tar header. Its checksum is the sum of its bytes, with its own eight taken as spaces; an empty archive
+ * begins with zeros.
+ */
+const isTarHeader = (block: Uint8Array): boolean => {
+  const sum = block.reduce((total, byte, at) => total + (at >= 148 && at < 156 ? 32 : byte), 0)
+  const stored = Buffer.from(block.subarray(148, 156)).toString("latin1").replace(/[\0 ]+$/u, "").trim()
+  return block.every((byte) => byte === 0) || Number.parseInt(stored, 8) === sum
+}
+
+const another = conflict("already-uploaded", "This configuration version has another archive already; create a new version.")
+const replaced = conflict(
+  "another-upload",
+  "Another upload of this configuration version has begun, so this one was ended; if both are yours, create a version for each."
+)
+
+const make = Effect.gen(function*() {
+  const sql = yield* SqlClient.SqlClient
+  const blobs = yield* Blobs
+  const one = row(ConfigurationVersion)
+
+  const get = (id: string) => Effect.flatMap(one(sql`SELECT * FROM configurationVersions WHERE id = ${id}`), orNotFound)
+
+  const create = Effect.fn("Configurations.create")(function*(workspaceId: string, speculative: boolean) {
+    const id = yield* newId("cv")
+    yield* sql`INSERT INTO configurationVersions (id, seq, workspaceId, speculative, status, createdAt)
+      SELECT ${id}, COALESCE(MAX(seq), 0) + 1, ${workspaceId}, ${speculative}, 'pending', ${yield* now} FROM configurationVersions`
+    return yield* get(id)
+  })
+
+  /** Returns the newest uploaded version that may be applied. */
+  const latest = (workspaceId: string) =>
+    one(
+      sql`SELECT * FROM configurationVersions WHERE workspaceId = ${workspaceId} AND status = 'uploaded' AND speculative = 0 ORDER BY seq DESC LIMIT 1`
+    )
+
+  /**
+   * The upload in progress of each version. The next upload of a version ends it, so that a version's link takes the room of one archive,
+   * and an upload whose sender is gone holds up none.
+   */
+  const uploads = new Map<string, Deferred.Deferred<never, Refused>>()
+  const endingEarlier = <A, E, R>(id: string, receive: Effect.Effect<A, E, R>) =>
+    Effect.gen(function*() {
+      const ended = yield* Deferred.make<never, Refused>()
+      const before = uploads.get(id)
+      uploads.set(id, ended)
+      if (before !== undefined) yield* Deferred.fail(before, replaced)
+      return yield* Effect.raceFirst(receive, Deferred.await(ended)).pipe(
+        Effect.ensuring(Effect.sync(() => uploads.get(id) === ended && uploads.delete(id)))
+      )
+    })
+
+  /** Stores the archive of a version. `saidBytes` is the length that the request states, if it does. */
+  const upload = Effect.fn("Configurations.upload")(function*<E>(id: string, bytes: Stream.Stream<Uint8Array, E>, saidBytes?: number) {
+    const { sizeBytes: storedBytes, status } = yield* get(id)
+    if (status === "uploaded" && saidBytes !== undefined && saidBytes !== storedBytes) return yield* another
+    const received = yield* endingEarlier(id, blobs.receive(bytes, { limitBytes: archiveLimitBytes }))
+    const { sha256, sizeBytes } = received
+    const usable = yield* looksLikeArchive(yield* blobs.head(received, 64 * 1024))
+    const kept = usable ? { sha256, sizeBytes } : { sha256: null, sizeBytes: null }
+    yield* sql.withTransaction(Effect.gen(function*() {
+      const taken = yield* sql`UPDATE configurationVersions SET ${
+        sql.update({ status: usable ? "uploaded" : "errored", ...kept, uploadedAt: yield* now, removedAt: null })
+      }
+        WHERE id = ${id} AND (status <> 'uploaded' OR sha256 = ${sha256}) RETURNING id` // decided here, since another upload may have come meanwhile
+      if (taken.length === 0) return yield* another
+      if (usable) yield* blobs.store(received)
+    }))
+    if (!usable) {
+      return yield* invalid("The body is not a gzipped tar archive; upload what `tar -cz` makes of the configuration's directory.")
+    }
+  }, Effect.scoped)
+
+  return { get, create, latest, upload }
+})
+
+export class Configurations extends Context.Service<Configurations>()("agent-job/server/Configurations", { make }) {
+  static readonly layer = Layer.effect(this, this.make)
+}

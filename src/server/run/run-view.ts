@@ -1,0 +1,135 @@
+// A run as our own JSON shows it, with what the TFE shapes lack: why it waits, behind whom, and what each stage came to.
+// Used by the run routes; the shape is schema/api/run.
+import { Effect } from "effect"
+import { isFinal } from "../../core/run/run-machine.ts"
+import { rescueAdvice } from "../../core/run/state-doubt.ts"
+import type { RunView, StageStatus, StageView } from "../../schema/api/run.ts"
+import { mutates } from "../../schema/task/agent-task.ts"
+import { logUrl } from "../access/links.ts"
+import { Tokens } from "../access/tokens.ts"
+import { Rescues } from "../workspace/rescues.ts"
+import { Assignments } from "./assignments.ts"
+import { type Run, Runs } from "./runs.ts"
+import { type StageRow, Stages, stepOf, stepStatus } from "./stages.ts"
+
+const statusOf = (stage: StageRow): StageStatus => {
+  const status = stepStatus(stage)
+  if (status === "pending") return stage.offeredAt === null ? "waiting" : "offered"
+  return status === "running" && stage.startedAt === null ? "offered" : status
+}
+
+const stageView = (stage: StageRow, url: string): StageView => {
+  const reason = stage.result?.reason ?? stage.waitReason
+  const message = stage.result?.message ?? stage.waitMessage
+  const startedAt = stage.startedAt ?? stage.acknowledgedAt
+  return {
+    id: stage.id,
+    stage: stage.stage,
+    attempt: stage.attempt,
+    status: statusOf(stage),
+    ...(stage.agent !== null && { agent: stage.agent }),
+    ...(reason !== null && { reason }),
+    ...(message !== null && { message }),
+    ...(startedAt !== null && { startedAt }),
+    ...(stage.endedAt !== null && { finishedAt: stage.endedAt }),
+    logUrl: url,
+    ...(stage.result !== null && { result: stage.result }),
+    ...(stage.effects !== null && { effects: stage.effects })
+  }
+}
+
+/** Returns what its agent said that the stage waits for. */
+const waitOf = ({ waitMessage, waitReason }: StageRow) =>
+  waitMessage === null ? undefined : { position: 1, ...(waitReason !== null && { reason: waitReason }), message: waitMessage }
+
+const failureOf = (run: Run, stages: ReadonlyArray<StageRow>) => run.failure ?? stages.at(-1)?.result?.message
+
+export const makeRunViews = Effect.gen(function*() {
+  const assignments = yield* Assignments
+  const rescues = yield* Rescues
+  const runs = yield* Runs
+  const stages = yield* Stages
+  const tokens = yield* Tokens
+
+  const queueOf = Effect.fnUntraced(function*(run: Run, open: StageRow | undefined) {
+    if (isFinal(run.status) || run.status === "planned") return undefined
+    if (open === undefined) {
+      const { currentRunId } = yield* runs.workspaceOf(run)
+      const holder = currentRunId === null ? undefined : yield* runs.find(currentRunId)
+      return {
+        position: 1 + (yield* runs.pendingBefore(run)),
+        ...(holder !== undefined && { blockedBy: holder.id }),
+        message: holder === undefined
+          ? "It waits for its turn in the workspace."
+          : holder.status === "planned"
+          ? `The run ${holder.id} holds the workspace and waits for somebody to apply or discard it.`
+          : `The run ${holder.id} holds the workspace and is ${holder.status}.`
+      }
+    }
+    if (open.startedAt !== null) return waitOf(open)
+    const waits = run.rescueId === null && (open.acknowledgedAt === null || mutates(open.stage))
+    const [rescue] = waits ? yield* rescues.pending(run.workspaceId) : []
+    if (rescue !== undefined) {
+      return { position: 1, reason: "StateRescuePending", message: `${rescue.message}; ${rescueAdvice(run.workspace)}` }
+    }
+    const told = waitOf(open)
+    if (told !== undefined) return told
+    if (open.acknowledgedAt !== null) {
+      const since = open.agent === null ? undefined : yield* assignments.silentSince(open.agent)
+      const has = `Agent ${open.agent} has the stage`
+      if (since === undefined) return { position: 1, message: `${has} and is about to start its Pod.` }
+      return {
+        position: 1,
+        message: (yield* assignments.connected) === 0
+          ? `${has}, but has not asked for work since ${since}; if this lasts, check that its controller runs, is not drained, and reaches the server.`
+          : `${has}, but has not asked for work since ${since}. Another agent is asking for work, and starts the Pod if it has replaced ${open.agent}; if nothing starts, check that the controller of ${open.agent} runs and reaches the server.`
+      }
+    }
+    return {
+      position: 1,
+      message: (yield* assignments.connected) === 0
+        ? "No controller has asked for work in the last 90 seconds; check that one runs, is not drained, and has the right pool token."
+        : "It is offered to the agents and waits for one to take it."
+    }
+  })
+
+  /** Returns the view of a run. `base` is the server's URL as the client knows it; `ofRun` gives the run's stages. */
+  const viewWith = Effect.fn("RunViews.view")(function*(ofRun: typeof stages.ofRun, run: Run, base: string) {
+    const rows = yield* ofRun(run.id)
+    const queue = yield* queueOf(run, rows.findLast(({ endedAt }) => endedAt === null))
+    const failure = run.status === "errored" ? failureOf(run, rows) : undefined
+    const unsettled = isFinal(run.status) ? yield* rescues.pending(run.workspaceId) : []
+    const view: RunView = {
+      id: run.id,
+      workspace: run.workspace,
+      status: run.status,
+      final: isFinal(run.status),
+      cancelAsked: run.cancelAsked,
+      ...(run.message !== "" && { message: run.message }),
+      ...(failure !== undefined && { failure }),
+      ...(unsettled.some(({ stageId }) => rows.some(({ id }) => id === stageId)) && { inDoubt: true as const }),
+      planOnly: run.planOnly,
+      autoApply: run.autoApply,
+      destroy: run.destroy,
+      ...(run.engine !== null && { engine: run.engine }),
+      archiveSha256: run.archiveSha256,
+      ...(run.planSha256 !== null && { planSha256: run.planSha256 }),
+      ...(run.approval !== null && { approval: run.approval }),
+      ...(run.stoppedBy !== null && { stoppedBy: run.stoppedBy }),
+      ...(run.hasChanges !== null && { hasChanges: run.hasChanges }),
+      ...(run.changes !== null && { changes: run.changes }),
+      ...(queue !== undefined && { queue }),
+      stages: rows.map((stage) => stageView(stage, logUrl(tokens, base, run.id, stepOf(stage.stage)))),
+      createdAt: run.createdAt,
+      ...(run.removedAt !== null && { removedAt: run.removedAt }),
+      timestamps: run.timestamps
+    }
+    return view
+  })
+
+  return {
+    view: (run: Run, base: string) => viewWith(stages.ofRun, run, base),
+    /** Returns the view of a run as lists have it, without what its stages left behind. */
+    listed: (run: Run, base: string) => viewWith(stages.listedOf, run, base)
+  }
+})

@@ -1,0 +1,274 @@
+// Runs: each step of core/run/run-machine, and all that follows from it, in one transaction.
+// Invariant: a workspace is held by one run that may apply, from its turn to its end; the others wait as pending, oldest first.
+// Used by the TFE routes (a person's wishes) and by assignments and stage-ends (an agent's words).
+import { Context, Effect, Layer, Option, Schema } from "effect"
+import { SqlClient, type SqlError } from "effect/sql"
+import { isFinal, move, type RunEvent } from "../../core/run/run-machine.ts"
+import { Approval, RunStatus } from "../../schema/api/run.ts"
+import { RunId, Sha256, Timestamp, WorkspaceName } from "../../schema/names.ts"
+import { Engine, mutates, PlanOptions } from "../../schema/task/agent-task.ts"
+import { Changes } from "../../schema/task/stage-result.ts"
+import { conflict, invalid, orNotFound, type StoreFailure, unauthorized } from "../refused.ts"
+import { Blobs, type Received } from "../store/blobs.ts"
+import { Commits } from "../store/commits.ts"
+import { row, rows } from "../store/database.ts"
+import { newRunId } from "../store/ids.ts"
+import { now } from "../store/instants.ts"
+import { NamedBlobs } from "../store/named-blobs.ts"
+import { RunVariable } from "../workspace/variables.ts"
+import { type Workspace, Workspaces } from "../workspace/workspaces.ts"
+import { Effects } from "./effects.ts"
+import { type StageRow, Stages } from "./stages.ts"
+
+/** A run without what may be large, which lists leave out. */
+export const Run = Schema.Struct({
+  id: RunId,
+  seq: Schema.Int,
+  workspaceId: Schema.String,
+  workspace: WorkspaceName,
+  configurationVersionId: Schema.String,
+  archiveSha256: Sha256,
+  status: RunStatus,
+  planOnly: Schema.BooleanFromBit,
+  autoApply: Schema.BooleanFromBit,
+  cancelAsked: Schema.BooleanFromBit,
+  destroy: Schema.BooleanFromBit,
+  message: Schema.String,
+  engine: Schema.NullOr(Schema.fromJsonString(Engine)),
+  planSha256: Schema.NullOr(Sha256),
+  approval: Schema.NullOr(Schema.fromJsonString(Approval)),
+  stoppedBy: Schema.NullOr(Schema.String),
+  hasChanges: Schema.NullOr(Schema.BooleanFromBit),
+  changes: Schema.NullOr(Schema.fromJsonString(Changes)),
+  failure: Schema.NullOr(Schema.String),
+  rescueId: Schema.NullOr(Schema.String),
+  removedAt: Schema.NullOr(Timestamp),
+  createdAt: Timestamp,
+  timestamps: Schema.fromJsonString(Schema.Record(Schema.String, Timestamp))
+})
+export type Run = typeof Run.Type
+
+/** A run with all that it was started with: its variables alone may be a megabyte. */
+const WholeRun = Schema.Struct({
+  ...Run.fields,
+  options: Schema.fromJsonString(PlanOptions),
+  variables: Schema.fromJsonString(Schema.Array(RunVariable))
+})
+export type WholeRun = typeof WholeRun.Type
+
+export interface NewRun {
+  readonly workspaceId: string
+  readonly configurationVersionId: string
+  readonly archiveSha256: Sha256
+  readonly planOnly: boolean
+  readonly autoApply: boolean
+  readonly destroy: boolean
+  readonly message: string
+  readonly engine: Engine | undefined
+  readonly options: PlanOptions
+  readonly variables: ReadonlyArray<RunVariable>
+  /** The rescue that the run imports for; absent for other runs. An import does not wait for the workspace, which waits for it. */
+  readonly rescueId?: string
+}
+
+/** What a stage found out, or who approved or stopped the run; it is written with the step that it leads to. */
+export interface RunFacts {
+  readonly hasChanges?: boolean
+  readonly changes?: Changes
+  readonly failure?: string
+  readonly approvedBy?: string
+  readonly stoppedBy?: string
+}
+
+const approvalOf = ({ planSha256 }: Run, by = "auto-apply", at: string) => ({
+  approval: planSha256 === null ? null : JSON.stringify({ by, seal: planSha256, at } satisfies Approval)
+})
+
+export class Runs extends Context.Service<Runs, {
+  readonly find: (id: string) => Effect.Effect<Run | undefined, SqlError.SqlError>
+  /** Fails with 404 if there is no such run. */
+  readonly get: (id: string) => Effect.Effect<Run, StoreFailure>
+  /** Returns the same run with what it was started with. */
+  readonly whole: (id: string) => Effect.Effect<WholeRun, StoreFailure>
+  /** Returns runs of a workspace, newest first. */
+  readonly list: (workspaceId: string, limit: number, offset: number) => Effect.Effect<ReadonlyArray<Run>, SqlError.SqlError>
+  /** Returns runs of all workspaces, newest first. */
+  readonly newest: (limit: number) => Effect.Effect<ReadonlyArray<Run>, SqlError.SqlError>
+  /** Returns the runs that import for a rescue, oldest first. */
+  readonly ofRescue: (rescueId: string) => Effect.Effect<ReadonlyArray<Run>, SqlError.SqlError>
+  /** Returns the runs of all workspaces that have not begun, oldest first. */
+  readonly pending: (limit: number, offset: number) => Effect.Effect<ReadonlyArray<Run>, SqlError.SqlError>
+  /** Returns how many runs of all workspaces have one of these statuses. */
+  readonly count: (statuses: ReadonlyArray<RunStatus>) => Effect.Effect<number, SqlError.SqlError>
+  /**
+   * Returns how many runs of its workspace go before it, without the holder of the workspace; 0 if the run has begun or does not wait for
+   * the workspace.
+   */
+  readonly pendingBefore: (run: Run) => Effect.Effect<number, SqlError.SqlError>
+  /**
+   * Creates a run, with its first stage if its workspace is free or the run does not wait for it. Fails with 422 if the archive is no
+   * longer stored.
+   */
+  readonly create: (run: NewRun) => Effect.Effect<WholeRun, StoreFailure>
+  /**
+   * Applies one event and what follows from it: the next stage, the word to the agent, the next run of the workspace. Returns the run as it
+   * is then. A person's wish fails with 409 `wrong-moment` at the wrong moment, and with 409 `other-seal` if it is about another plan than
+   * the run has; an agent's word never fails so.
+   */
+  readonly step: (id: string, event: RunEvent, facts?: RunFacts) => Effect.Effect<Run, StoreFailure>
+  /**
+   * Stores the saved plan of a stage, once. The same plan again succeeds, another one fails with 409 `plan-exists`. Fails with 401 if the
+   * stage ended while its plan was on the way.
+   */
+  readonly savePlan: (id: RunId, stageId: string, received: Received) => Effect.Effect<void, StoreFailure>
+  /** Forgets the plan that was stored by an attempt which came to no result. */
+  readonly forgetPlan: (run: Run) => Effect.Effect<void, StoreFailure>
+  readonly workspaceOf: (run: Run) => Effect.Effect<Workspace, StoreFailure>
+}>()("agent-job/server/Runs") {
+  static readonly layer = Layer.effect(Runs, Effect.suspend(() => make))
+}
+
+const make = Effect.gen(function*() {
+  const sql = yield* SqlClient.SqlClient
+  const blobs = yield* Blobs
+  const commits = yield* Commits
+  const effects = yield* Effects
+  const { removeUnnamed } = yield* NamedBlobs
+  const stages = yield* Stages
+  const workspaces = yield* Workspaces
+
+  const columns = Object.keys(Run.fields).filter((field) => field !== "workspace").map((field) => `runs.${field}`)
+  const from = sql`workspaces.name AS workspace FROM runs JOIN workspaces ON workspaces.id = runs.workspaceId`
+  const all = sql`SELECT ${sql.literal(columns.join(", "))}, ${from}`
+  const find = (id: string) => row(Run)(sql`${all} WHERE runs.id = ${id}`)
+  const get = (id: string) => Effect.flatMap(find(id), orNotFound)
+  const whole = (id: string) => Effect.flatMap(row(WholeRun)(sql`SELECT runs.*, ${from} WHERE runs.id = ${id}`), orNotFound)
+
+  const count = (statuses: ReadonlyArray<RunStatus>) =>
+    Effect.map(
+      rows(Schema.Struct({ n: Schema.Int }))(sql`SELECT count(*) AS n FROM runs WHERE ${sql.in("status", statuses)}`),
+      ([found]) => found?.n ?? 0
+    )
+
+  const pendingBefore = (run: Run) =>
+    run.status !== "pending" || run.planOnly || run.rescueId !== null ? Effect.succeed(0) : Effect.map(
+      rows(Schema.Struct({ n: Schema.Int }))(
+        sql`SELECT count(*) AS n FROM runs JOIN workspaces ON workspaces.id = runs.workspaceId WHERE runs.workspaceId = ${run.workspaceId}
+          AND runs.status = 'pending' AND runs.planOnly = 0 AND runs.rescueId IS NULL AND runs.seq < ${run.seq} AND runs.id IS NOT workspaces.currentRunId`
+      ),
+      ([count]) => count?.n ?? 0
+    )
+
+  /** Gives a free workspace to its oldest pending run. */
+  const dispatch = Effect.fn("Runs.dispatch")(function*(workspaceId: string) {
+    const next = yield* row(Schema.Struct({ id: RunId }))(
+      sql`SELECT runs.id FROM runs JOIN workspaces ON workspaces.id = runs.workspaceId
+        WHERE runs.workspaceId = ${workspaceId} AND runs.status = 'pending' AND runs.planOnly = 0 AND runs.rescueId IS NULL AND workspaces.currentRunId IS NULL ORDER BY runs.seq LIMIT 1`
+    )
+    if (next === undefined) return
+    yield* sql`UPDATE workspaces SET currentRunId = ${next.id} WHERE id = ${workspaceId}`
+    yield* stages.create(next.id, "plan")
+  })
+
+  const create = Effect.fn("Runs.create")(function*({ engine, options, variables, ...asked }: NewRun) {
+    const id = yield* newRunId
+    const createdAt = yield* now
+    const made = {
+      ...asked,
+      id,
+      createdAt,
+      status: "pending",
+      cancelAsked: false,
+      engine: engine === undefined ? null : JSON.stringify(engine),
+      options: JSON.stringify(options),
+      variables: JSON.stringify(variables),
+      timestamps: JSON.stringify({ pending: createdAt })
+    }
+    const noArchive = invalid("The archive of the run's configuration version is not stored any more; upload it again, or a new version.")
+    yield* sql.withTransaction(Effect.gen(function*() {
+      if (Option.isNone(yield* blobs.about(asked.archiveSha256))) return yield* noArchive
+      const [last] = yield* rows(Schema.Struct({ seq: Schema.Int }))(sql`SELECT COALESCE(MAX(seq), 0) AS seq FROM runs`)
+      yield* sql`INSERT INTO runs ${sql.insert({ ...made, seq: (last?.seq ?? 0) + 1 })}`
+      yield* asked.planOnly || asked.rescueId !== undefined ? stages.create(id, "plan") : dispatch(asked.workspaceId)
+    }))
+    return yield* whole(id)
+  })
+
+  /**
+   * Removes the file of the saved plan after the commit, because nothing but the run's apply reads it. At the end of a run its digest
+   * stays, as the seal.
+   */
+  const removePlanFile = ({ planSha256 }: Run) =>
+    planSha256 === null ? Effect.void : sql.afterCommit(removeUnnamed([{ sha256: planSha256 }]))
+
+  const end = Effect.fn("Runs.end")(function*(run: Run) {
+    yield* stages.withdraw(run.id)
+    /** A restored database may not have the start of a stage whose result speaks of its state. */
+    const hasBegun = ({ result, startedAt }: StageRow) => startedAt !== null || result?.statePushed !== undefined
+    const began = (yield* stages.ofRun(run.id)).some((stage) => mutates(stage.stage) && hasBegun(stage))
+    if (!began) yield* effects.forgetPlanned(run.id)
+    yield* sql`UPDATE workspaces SET currentRunId = NULL WHERE id = ${run.workspaceId} AND currentRunId = ${run.id}`
+    yield* dispatch(run.workspaceId)
+    yield* removePlanFile(run)
+  })
+
+  const step = Effect.fn("Runs.step")((id: string, event: RunEvent, facts: RunFacts = {}) =>
+    sql.withTransaction(Effect.gen(function*() {
+      const run = yield* get(id)
+      const next = move(run, event)
+      if (next._tag === "Refused") return yield* conflict(next.error, `The run ${run.id} ${next.message}.`)
+      if (next._tag === "Unchanged") return run
+      const at = yield* now
+      yield* sql`UPDATE runs SET ${
+        sql.update({
+          status: next.status,
+          cancelAsked: next.cancelAsked,
+          timestamps: JSON.stringify(next.status === run.status ? run.timestamps : { ...run.timestamps, [next.status]: at }),
+          ...(facts.hasChanges !== undefined && { hasChanges: facts.hasChanges }),
+          ...(facts.changes !== undefined && { changes: JSON.stringify(facts.changes) }),
+          ...(facts.failure !== undefined && { failure: facts.failure }),
+          ...(facts.stoppedBy !== undefined && { stoppedBy: facts.stoppedBy }),
+          ...(next.status === "confirmed" && approvalOf(run, facts.approvedBy, at))
+        })
+      } WHERE id = ${run.id}`
+      yield* commits.news(`logs ${run.id}`)
+      if (next.status === "confirmed") yield* stages.create(run.id, run.destroy ? "destroy" : "apply")
+      if (isFinal(next.status)) yield* end(run)
+      else if (next.cancelAsked) yield* stages.cancel(run.id)
+      return yield* get(id)
+    }))
+  )
+
+  const savePlan = Effect.fn("Runs.savePlan")((id: RunId, stageId: string, received: Received) =>
+    sql.withTransaction(Effect.gen(function*() {
+      const { endedAt } = yield* stages.get(stageId)
+      if (endedAt !== null) return yield* unauthorized()
+      const { planSha256 } = yield* get(id)
+      if (planSha256 !== null && planSha256 !== received.sha256) {
+        return yield* conflict("plan-exists", `The run ${id} has another saved plan already, which is kept; start a new run for this one.`)
+      }
+      yield* sql`UPDATE runs SET planSha256 = ${received.sha256} WHERE id = ${id}`
+      yield* blobs.store(received)
+    }))
+  )
+
+  const forgetPlan = (run: Run) => Effect.andThen(sql`UPDATE runs SET planSha256 = NULL WHERE id = ${run.id}`, removePlanFile(run))
+
+  return Runs.of({
+    find,
+    get,
+    whole,
+    list: (workspaceId, limit, offset) =>
+      rows(Run)(sql`${all} WHERE runs.workspaceId = ${workspaceId} ORDER BY runs.seq DESC LIMIT ${limit} OFFSET ${offset}`),
+    newest: (limit) => rows(Run)(sql`${all} ORDER BY runs.seq DESC LIMIT ${limit}`),
+    ofRescue: (rescueId) => rows(Run)(sql`${all} WHERE runs.rescueId = ${rescueId} ORDER BY runs.seq`),
+    pending: (limit, offset) => rows(Run)(sql`${all} WHERE runs.status = 'pending' ORDER BY runs.seq LIMIT ${limit} OFFSET ${offset}`),
+    count,
+    pendingBefore,
+    create,
+    step,
+    savePlan,
+    forgetPlan,
+    workspaceOf: (run) => workspaces.get(run.workspaceId)
+  })
+})

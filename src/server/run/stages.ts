@@ -1,0 +1,121 @@
+// The stages of runs as they are stored: one row is one assignment, from its creation to its result.
+// Waiting → offered → acknowledged → started → ended; a time that is set says that the stage came so far.
+// Used by runs (creates and withdraws them), assignments (offers them), stage-ends (ends them) and the views.
+import { Clock, Context, Effect, Layer, Schema } from "effect"
+import { SqlClient } from "effect/sql"
+import type { Step } from "../../core/run/run-machine.ts"
+import { StageEffects } from "../../schema/api/effects.ts"
+import { assignmentId } from "../../schema/api/pool-api.ts"
+import { RunId, Timestamp } from "../../schema/names.ts"
+import { Stage } from "../../schema/task/agent-task.ts"
+import { ToldResult } from "../../schema/task/stage-result.ts"
+import { orNotFound } from "../refused.ts"
+import { Commits } from "../store/commits.ts"
+import { row, rows } from "../store/database.ts"
+import { now } from "../store/instants.ts"
+
+export const StageRow = Schema.Struct({
+  id: Schema.String,
+  seq: Schema.Int,
+  runId: RunId,
+  stage: Stage,
+  attempt: Schema.Int,
+  agent: Schema.NullOr(Schema.String),
+  taskUid: Schema.NullOr(Schema.String),
+  notBefore: Schema.NullOr(Timestamp),
+  offeredAt: Schema.NullOr(Timestamp),
+  offers: Schema.Int,
+  acknowledgedAt: Schema.NullOr(Timestamp),
+  startedAt: Schema.NullOr(Timestamp),
+  endedAt: Schema.NullOr(Timestamp),
+  waitReason: Schema.NullOr(Schema.String),
+  waitMessage: Schema.NullOr(Schema.String),
+  result: Schema.NullOr(Schema.fromJsonString(ToldResult)),
+  effects: Schema.NullOr(Schema.fromJsonString(StageEffects)),
+  logEnd: Schema.Int,
+  logStored: Schema.Int
+})
+export type StageRow = typeof StageRow.Type
+
+/** Returns the run's step that a stage is: `destroy` is the apply of a run that destroys. */
+export const stepOf = (stage: Stage): Step => stage === "plan" ? "plan" : "apply"
+
+/** Returns the status of a stage in the words of the TFE API, on which its clients wait. */
+export const stepStatus = (stage: StageRow): "pending" | "running" | "finished" | "errored" | "canceled" => {
+  if (stage.result !== null) {
+    return stage.result.outcome === "succeeded"
+      ? "finished"
+      : stage.result.outcome === "failed"
+      ? "errored"
+      : "canceled"
+  }
+  if (stage.endedAt !== null) return "canceled"
+  return stage.acknowledgedAt === null ? "pending" : "running"
+}
+
+const make = Effect.gen(function*() {
+  const sql = yield* SqlClient.SqlClient
+  const commits = yield* Commits
+
+  const find = (id: string) => row(StageRow)(sql`SELECT * FROM stages WHERE id = ${id}`)
+  const get = (id: string) => Effect.flatMap(find(id), orNotFound)
+  const ofRun = (runId: string) => rows(StageRow)(sql`SELECT * FROM stages WHERE runId = ${runId} ORDER BY seq`)
+  const small = sql.literal(Object.keys(StageRow.fields).filter((field) => field !== "effects").join(", "))
+  /** Returns the same without what they left behind, which may be large. */
+  const listedOf = (runId: string) => rows(StageRow)(sql`SELECT ${small}, NULL AS effects FROM stages WHERE runId = ${runId} ORDER BY seq`)
+
+  /** Returns the newest stage of a workspace that is over. */
+  const newestOver = (workspaceId: string) =>
+    row(StageRow)(
+      sql`SELECT stages.* FROM runs JOIN stages ON stages.runId = runs.id WHERE runs.workspaceId = ${workspaceId} AND stages.endedAt IS NOT NULL ORDER BY runs.seq DESC, stages.seq DESC LIMIT 1`
+    )
+
+  const create = Effect.fn("Stages.create")(function*(runId: RunId, stage: Stage, attempt = 1) {
+    yield* sql`INSERT INTO stages (id, seq, runId, stage, attempt) SELECT ${
+      assignmentId(runId, stage, attempt)
+    }, COALESCE(MAX(seq), 0) + 1, ${runId}, ${stage}, ${attempt} FROM stages`
+    yield* commits.news("assignments")
+  })
+
+  /** Creates the next attempt at a stage that is over. `again` says why, and from when it may be offered. */
+  const createAgain = Effect.fn("Stages.createAgain")(
+    function*({ attempt, runId, stage }: StageRow, again: Pick<StageRow, "notBefore" | "waitMessage" | "waitReason">) {
+      yield* create(runId, stage, attempt + 1)
+      yield* sql`UPDATE stages SET ${sql.update({ ...again })} WHERE id = ${assignmentId(runId, stage, attempt + 1)}`
+    }
+  )
+
+  /**
+   * Returns the next number on the feed of cancellations, in SQL. It is the time, because a plain counter would, in a restored copy, give
+   * numbers again that the agents' cursors have passed.
+   */
+  const nextCancelSeq = Effect.map(Clock.currentTimeMillis, (at) => sql`(SELECT MAX(COALESCE(MAX(cancelSeq), 0) + 1, ${at}) FROM stages)`)
+
+  /** Puts the run's stages that an agent may have on the feed of cancellations. */
+  const cancel = Effect.fn("Stages.cancel")(function*(runId: RunId) {
+    const cancelled = yield* sql`UPDATE stages SET cancelSeq = ${yield* nextCancelSeq}
+      WHERE runId = ${runId} AND offeredAt IS NOT NULL AND result IS NULL AND cancelSeq IS NULL RETURNING id`
+    if (cancelled.length > 0) yield* commits.news("cancellations")
+  })
+
+  /** Puts a stage on the feed that was over before its task was heard of. An agent whose cursor is past the stage hears of it once more. */
+  const cancelLate = Effect.fn("Stages.cancelLate")(function*(id: string) {
+    yield* sql`UPDATE stages SET cancelSeq = ${yield* nextCancelSeq}, forced = 1 WHERE id = ${id}`
+    yield* commits.news("cancellations")
+  })
+
+  /**
+   * Ends the run's stages that no agent has acknowledged: their tokens are void, and an agent that took one all the same is told to cancel
+   * it.
+   */
+  const withdraw = Effect.fn("Stages.withdraw")(function*(runId: RunId) {
+    yield* sql`UPDATE stages SET endedAt = ${yield* now} WHERE runId = ${runId} AND acknowledgedAt IS NULL AND endedAt IS NULL`
+    yield* cancel(runId)
+  })
+
+  return { find, get, ofRun, listedOf, newestOver, create, createAgain, cancel, cancelLate, withdraw }
+})
+
+export class Stages extends Context.Service<Stages>()("agent-job/server/Stages", { make }) {
+  static readonly layer = Layer.effect(this, this.make)
+}

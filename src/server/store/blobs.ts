@@ -1,0 +1,215 @@
+// Large things (archives, saved plans, states) as files named by their SHA-256: they stream without passing through SQLite's pages or WAL.
+// A file gets its name, complete and on disk, in the transaction whose row names it, so no row names a blob that is torn or being removed.
+// Used by the stores; logs are rows instead, since they grow.
+import * as NodeStream from "@effect/platform-node/NodeStream"
+import { Context, Duration, Effect, Layer, Option, Schema, type Scope, Stream } from "effect"
+import { createHash, type Hash, randomBytes, randomUUID } from "node:crypto"
+import { closeSync, createReadStream, fsyncSync, openSync, renameSync, rmSync, statSync } from "node:fs"
+import { type FileHandle, mkdir, open, opendir, readFile, rm, stat, writeFile } from "node:fs/promises"
+import { join } from "node:path"
+import { Sha256 } from "../../schema/names.ts"
+import { conflict, Refused, tooLarge } from "../refused.ts"
+import { ServerError } from "../settings.ts"
+import { sharedVerdict } from "./shared-verdict.ts"
+
+/** A blob that is complete and on disk, though nobody can ask for it yet. */
+export interface Received {
+  readonly sha256: Sha256
+  readonly sizeBytes: number
+  readonly aside: string
+}
+
+interface Limits {
+  readonly limitBytes: number
+  /** The SHA-256 that the sender claims. */
+  readonly expected?: string | undefined
+}
+
+export class Blobs extends Context.Service<Blobs, {
+  /**
+   * Writes the bytes to a file that is removed with the scope unless it is stored. Fails with 413 past the limit, 409 if the digest is not
+   * the expected one, and 503 when the disk is full.
+   */
+  readonly receive: <E>(bytes: Stream.Stream<Uint8Array, E>, limits: Limits) => Effect.Effect<Received, E | Refused, Scope.Scope>
+  /** Returns the first `bytes` bytes, or fewer if there are no more. */
+  readonly head: (received: Received, bytes: number) => Effect.Effect<Uint8Array, Refused>
+  /**
+   * Gives the file its name, synchronously. Call it in the transaction whose row names the file, after every check that may refuse, so that
+   * a refusal leaves no file. A damaged file of that name is replaced.
+   */
+  readonly store: (received: Received) => Effect.Effect<void, Refused>
+  readonly stream: (sha256: string) => Stream.Stream<Uint8Array, Refused>
+  readonly sizeBytes: (sha256: string) => Effect.Effect<number, Refused>
+  /** Fails with 503 when the file is damaged. */
+  readonly check: (sha256: string) => Effect.Effect<void, Refused>
+  /** Returns the whole blob, checked against its digest. Used for states that are looked into. */
+  readonly read: (sha256: string) => Effect.Effect<Uint8Array, Refused>
+  /** Removes the file, synchronously. Call it in the transaction that has seen that no row names the file. */
+  readonly remove: (sha256: string) => Effect.Effect<void, Refused>
+  /** Streams the digests of all blobs, a few at a time. On the way it removes files that an earlier process did not finish. */
+  readonly all: Stream.Stream<Sha256, Refused>
+  /** Returns when the file was stored, in milliseconds since 1970, and its size; none if it is gone. */
+  readonly about: (sha256: string) => Effect.Effect<Option.Option<{ readonly storedAt: number; readonly sizeBytes: number }>, Refused>
+  /** Fails unless the disk can take a blob now, or could within the last seconds. */
+  readonly probe: Effect.Effect<void, Refused>
+}>()("agent-job/server/Blobs") {
+  static readonly layer = (directory: string) => Layer.effect(Blobs, make(directory))
+}
+
+/** Returns the refusal for a step that failed in this directory; the error of an open file does not have its path. */
+const storageIn = (directory: string) => (cause: unknown) => {
+  const code = cause instanceof Error && "code" in cause ? String(cause.code) : "unknown error"
+  const path = cause instanceof Error && "path" in cause ? String(cause.path) : directory
+  return new Refused({
+    status: 503,
+    error: "storage",
+    message: code === "ENOSPC" || code === "EDQUOT" || code === "EFBIG"
+      ? "The server's disk is full, so nothing was stored; make room in its data directory and repeat."
+      : `The server cannot use its data directory (${code}), so nothing was stored; look at its log and repeat.`,
+    beneath: { cause, code, path }
+  })
+}
+
+/** Syncs a directory; without that, a new name in it may be gone after a power cut. */
+export const syncDirectory = (directory: string) => {
+  const opened = openSync(directory, "r")
+  try {
+    fsyncSync(opened)
+  } finally {
+    closeSync(opened)
+  }
+}
+
+/**
+ * What the probe writes: as many bytes as a state may well have, since a full disk still takes an empty file, and random ones, since a file
+ * system may store zeros in no room at all.
+ */
+const probeBytes = randomBytes(1024 * 1024)
+
+const isDigest = Schema.is(Sha256)
+
+const make = Effect.fnUntraced(function*(directory: string) {
+  /** The prefix of this process's unfinished files, which tells them from those of an earlier process. */
+  const unfinished = `new-${randomUUID()}`
+  const path = (sha256: string) => join(directory, Sha256.make(sha256))
+  const storage = storageIn(directory)
+  const onDisk = <A>(use: () => Promise<A>) => Effect.tryPromise({ try: use, catch: storage })
+  /** Runs a synchronous step of a transaction, of which the server has only one at a time. */
+  const atOnce = <A>(use: () => A) => Effect.try({ try: use, catch: storage })
+  yield* Effect.tryPromise({
+    try: () => mkdir(directory, { recursive: true, mode: 0o700 }),
+    catch: (cause) =>
+      new ServerError({
+        message: `The directory ${directory} cannot be used (${
+          cause instanceof Error ? cause.message : cause
+        }); check its permissions and the disk.`
+      })
+  })
+
+  const fill = <E>(handle: FileHandle, bytes: Stream.Stream<Uint8Array, E>, { expected, limitBytes }: Limits) =>
+    Effect.gen(function*() {
+      const hash = createHash("sha256")
+      let sizeBytes = 0
+      yield* Stream.runForEach(bytes, (chunk) => {
+        sizeBytes += chunk.byteLength
+        if (sizeBytes > limitBytes) return Effect.fail(tooLarge(limitBytes))
+        hash.update(chunk)
+        return onDisk(() => handle.appendFile(chunk))
+      })
+      const sha256 = Sha256.make(hash.digest("hex"))
+      if (expected !== undefined && expected !== sha256) {
+        return yield* conflict("digest-mismatch", `The body's SHA-256 is ${sha256}, not ${expected} as the request says; send it again.`)
+      }
+      yield* onDisk(() => handle.sync())
+      return { sha256, sizeBytes }
+    })
+
+  const receive = <E>(bytes: Stream.Stream<Uint8Array, E>, limits: Limits) =>
+    Effect.gen(function*() {
+      const aside = join(directory, `${unfinished}-${randomUUID()}`)
+      yield* Effect.addFinalizer(() => Effect.promise(() => rm(aside, { force: true })))
+      const received = yield* Effect.acquireUseRelease(
+        onDisk(() => open(aside, "wx", 0o600)),
+        (handle) => fill(handle, bytes, limits),
+        (handle) => Effect.promise(() => handle.close())
+      )
+      return { ...received, aside }
+    })
+
+  /** Opens the directory. A stream that reaches its end closes it, one that is interrupted does not, so the scope closes it again. */
+  const opened = Effect.acquireRelease(onDisk(() => opendir(directory)), (entries) => Effect.ignore(onDisk(() => entries.close())))
+  const isTorn = (name: string) => name.startsWith("new-") && !name.startsWith(unfinished)
+
+  const stream = (sha256: string) => NodeStream.fromReadable({ evaluate: () => createReadStream(path(sha256)), onError: storage })
+
+  const sameDigest = (sha256: string, hash: Hash) =>
+    hash.digest("hex") === sha256
+      ? Effect.void
+      : Effect.fail(
+        new Refused({
+          status: 503,
+          error: "damaged",
+          message: `The stored file ${sha256} is damaged and is not given out; restore it from a backup.`
+        })
+      )
+
+  const read = Effect.fn("Blobs.read")(function*(sha256: string) {
+    const bytes = yield* onDisk(() => readFile(path(sha256)))
+    yield* sameDigest(sha256, createHash("sha256").update(bytes))
+    return bytes
+  })
+
+  const check = Effect.fn("Blobs.check")(function*(sha256: string) {
+    const hash = createHash("sha256")
+    yield* Stream.runForEach(stream(sha256), (chunk) => Effect.sync(() => hash.update(chunk)))
+    yield* sameDigest(sha256, hash)
+  })
+
+  /** The verdict is shared, because anybody may ask for it without a token: the disk is tried only now and then. */
+  const probe = yield* sharedVerdict(
+    onDisk(async () => {
+      const file = join(directory, `${unfinished}-${randomUUID()}`)
+      try {
+        await writeFile(file, probeBytes, { flag: "wx", mode: 0o600, flush: true })
+      } finally {
+        await rm(file, { force: true })
+      }
+    }),
+    Duration.seconds(5)
+  )
+
+  return Blobs.of({
+    receive,
+    head: ({ aside }, bytes) =>
+      onDisk(async () => {
+        const handle = await open(aside, "r")
+        try {
+          const { buffer, bytesRead } = await handle.read(new Uint8Array(bytes), 0, bytes, 0)
+          return buffer.subarray(0, bytesRead)
+        } finally {
+          await handle.close()
+        }
+      }),
+    store: ({ aside, sha256 }) =>
+      atOnce(() => {
+        renameSync(aside, path(sha256))
+        syncDirectory(directory)
+      }),
+    stream,
+    sizeBytes: (sha256) => Effect.map(onDisk(() => stat(path(sha256))), ({ size }) => size),
+    check,
+    read,
+    remove: (sha256) => atOnce(() => rmSync(path(sha256), { force: true })),
+    all: Stream.unwrap(Effect.map(opened, (entries) => Stream.fromAsyncIterable(entries, storage))).pipe(
+      Stream.tap(({ name }) => isTorn(name) ? onDisk(() => rm(join(directory, name), { force: true })) : Effect.void),
+      Stream.map(({ name }) => name),
+      Stream.filter(isDigest)
+    ),
+    about: (sha256) =>
+      Effect.map(
+        atOnce(() => Option.fromUndefinedOr(statSync(path(sha256), { throwIfNoEntry: false }))),
+        Option.map(({ mtimeMs, size }) => ({ storedAt: mtimeMs, sizeBytes: size }))
+      ),
+    probe
+  })
+})

@@ -1,0 +1,117 @@
+// Long polls that wait for news are woken by the commit that brings it, not by a timer.
+// No waiter misses a commit: it closes its latch before it looks, so a commit in between wakes it too.
+// Used by the long polls (assignments, cancellations, logs) and by the stores that end them.
+import { Clock, Context, Effect, Latch, Layer, Option } from "effect"
+import { SqlClient } from "effect/sql"
+import { Refused } from "../refused.ts"
+
+/**
+ * What a waiter waits for. The log of each run is a topic of its own, because otherwise each piece of any log would wake the followers of
+ * all others.
+ */
+type Topic = "assignments" | "cancellations" | `logs ${string}`
+
+/** What one look gave: an answer, or the time (milliseconds since 1970) from which another look may give one without any commit. */
+export interface Look<A> {
+  readonly found: Option.Option<A>
+  readonly againAt?: number | undefined
+}
+
+/**
+ * The most polls that wait at once; each holds a connection and little more. An agent has two, and a follower of a log has one. They are
+ * counted apart, so that followers of logs never take an agent's place.
+ */
+export const Waiters = Context.Reference<Readonly<Record<"agents" | "logs", number>>>("agent-job/server/Waiters", {
+  defaultValue: () => ({ agents: 2000, logs: 1000 })
+})
+
+/** Milliseconds of the monotonic clock: if the wall clock were set back, every poll in flight would last that much longer. */
+const elapsedMillis = Effect.map(Clock.monotonicTimeNanos, (nanos) => Number(nanos / 1_000_000n))
+
+const tooMany = new Refused({
+  status: 429,
+  error: "too-many-waiting",
+  message: "Too many requests wait for news here; repeat it in 5 s.",
+  retryAfterSeconds: 5
+})
+
+export class Commits extends Context.Service<Commits, {
+  /** Wakes the topic's waiters once the current transaction is committed. */
+  readonly news: (topic: Topic) => Effect.Effect<void>
+  /**
+   * Looks until something is found. Returns none when `waitSeconds` are over or the server stops; fails with 429 when too many wait
+   * already.
+   */
+  readonly await: <A, E, R>(
+    topic: Topic,
+    waitSeconds: number,
+    look: Effect.Effect<Look<A>, E, R>
+  ) => Effect.Effect<Option.Option<A>, E | Refused, R>
+  /** Makes all waiters, present and future, return without waiting any longer. */
+  readonly stop: Effect.Effect<void>
+  readonly stopped: Effect.Effect<boolean>
+}>()("agent-job/server/Commits") {
+  static readonly layer = Layer.effect(
+    Commits,
+    Effect.gen(function*() {
+      const sql = yield* SqlClient.SqlClient
+      /** One latch for each poll that waits or is about to; it opens once there is news. */
+      const latches = new Map<Topic, Set<Latch.Latch>>()
+      const atMost = yield* Waiters
+      let stopped = false
+      const waiting = { agents: 0, logs: 0 }
+
+      const wake = (topic: Topic) => Effect.sync(() => latches.get(topic)?.forEach((latch) => latch.openUnsafe()))
+
+      const join = (topic: Topic) =>
+        Effect.sync(() => {
+          const latch = Latch.makeUnsafe()
+          latches.set(topic, (latches.get(topic) ?? new Set()).add(latch))
+          return latch
+        })
+      const leave = (topic: Topic, latch: Latch.Latch) =>
+        Effect.sync(() => {
+          const others = latches.get(topic)
+          others?.delete(latch)
+          if (others?.size === 0) latches.delete(topic)
+        })
+
+      const lookUntilFound = <A, E, R>(
+        who: keyof typeof waiting,
+        latch: Latch.Latch,
+        waitSeconds: number,
+        look: Effect.Effect<Look<A>, E, R>
+      ): Effect.Effect<Option.Option<A>, E | Refused, R> =>
+        Effect.gen(function*() {
+          const deadline = (yield* elapsedMillis) + waitSeconds * 1000
+          while (true) {
+            yield* latch.close
+            const { againAt, found } = yield* look
+            const left = deadline - (yield* elapsedMillis)
+            if (Option.isSome(found) || stopped || left <= 0) return found
+            if (waiting[who] >= atMost[who]) return yield* tooMany
+            const untilAgain = againAt === undefined ? left : againAt - (yield* Clock.currentTimeMillis)
+            waiting[who]++
+            yield* Effect.timeoutOption(latch.await, Math.max(1, Math.min(left, untilAgain))).pipe(
+              Effect.ensuring(Effect.sync(() => waiting[who]--))
+            )
+          }
+        })
+
+      return Commits.of({
+        news: (topic) => sql.afterCommit(wake(topic)),
+        await: (topic, waitSeconds, look) =>
+          Effect.acquireUseRelease(
+            join(topic),
+            (latch) => lookUntilFound(topic === "assignments" || topic === "cancellations" ? "agents" : "logs", latch, waitSeconds, look),
+            (latch) => leave(topic, latch)
+          ),
+        stop: Effect.suspend(() => {
+          stopped = true
+          return Effect.forEach([...latches.keys()], wake, { discard: true })
+        }),
+        stopped: Effect.sync(() => stopped)
+      })
+    })
+  )
+}

@@ -1,0 +1,119 @@
+// The one SQLite file: SqlClient on node:sqlite, one connection, WAL, and every commit on disk before it is answered (synchronous = FULL).
+// The file belongs to one process: a second server on it refuses to start, since it would wake none of the first one's long polls.
+// Used by every store of the server.
+import { Effect, Layer, Schema, Semaphore, Stream } from "effect"
+import { Reactivity } from "effect/reactivity"
+import { Migrator, SqlClient, type SqlConnection, SqlError, Statement } from "effect/sql"
+import { DatabaseSync, type SQLInputValue } from "node:sqlite"
+import { ServerError } from "../settings.ts"
+import { migrations } from "./migrations.ts"
+
+const duplicatePrimaryKey = 1555
+const duplicateUnique = 2067
+
+/** node:sqlite has SQLite's code in `errcode`, the classifier reads `errno`; a duplicate primary key is a unique violation to us. */
+const failure = (cause: unknown, operation: string) => {
+  const { errcode } = cause as { readonly errcode?: number }
+  const known = Object.assign(cause as object, { errno: errcode === duplicatePrimaryKey ? duplicateUnique : errcode })
+  return new SqlError.SqlError({ reason: SqlError.classifySqliteError(known, { operation }) })
+}
+
+/** node:sqlite takes no booleans. */
+const bind = (value: unknown): SQLInputValue => typeof value === "boolean" ? Number(value) : value as SQLInputValue
+
+const connect = (db: DatabaseSync): SqlConnection.Connection => {
+  const prepared = new Map<string, ReturnType<DatabaseSync["prepare"]>>()
+  const statement = (sql: string) => {
+    const known = prepared.get(sql) ?? db.prepare(sql)
+    prepared.set(sql, known)
+    return known
+  }
+  const run = (sql: string, params: ReadonlyArray<unknown>, cached = true) =>
+    Effect.try({
+      try: () => (cached ? statement(sql) : db.prepare(sql)).all(...params.map(bind)),
+      catch: (cause) => failure(cause, "execute")
+    })
+  const values = (sql: string, params: ReadonlyArray<unknown>) =>
+    Effect.map(run(sql, params), (rows) => rows.map((row) => Object.values(row)))
+  return {
+    execute: (sql, params, transform) => Effect.map(run(sql, params), (rows) => transform?.(rows) ?? rows),
+    executeRaw: run,
+    executeStream: (sql, params) => Stream.fromIterableEffect(run(sql, params)),
+    executeValues: values,
+    executeValuesUnprepared: values,
+    executeUnprepared: (sql, params) => run(sql, params, false)
+  }
+}
+
+const make = Effect.fnUntraced(function*(file: string) {
+  const db = yield* Effect.acquireRelease(
+    Effect.try({
+      try: () => {
+        const opened = new DatabaseSync(file, { timeout: 3000, enableForeignKeyConstraints: true })
+        opened.exec("PRAGMA locking_mode = EXCLUSIVE; PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; BEGIN EXCLUSIVE; COMMIT")
+        return opened
+      },
+      catch: (cause) => cannotOpen(file, cause)
+    }),
+    (opened) => Effect.sync(() => opened.close())
+  )
+  return yield* SqlClient.make({
+    ...SqlClient.makeSqliteAcquirers({
+      connection: Effect.succeed(connect(db)),
+      semaphore: yield* Semaphore.make(1),
+      isTransaction: () => db.isTransaction
+    }),
+    compiler: Statement.makeCompilerSqlite(),
+    driver: "node:sqlite",
+    beginTransaction: "BEGIN IMMEDIATE", // a deferred one can fail half way
+    releaseSavepoint: (name) => `RELEASE SAVEPOINT ${name}`,
+    spanAttributes: [["db.system.name", "sqlite"]]
+  })
+})
+
+const cannotOpen = (file: string, cause: unknown) => {
+  const detail = cause instanceof Error ? cause.message : String(cause)
+  return new ServerError({
+    message: detail.includes("locked")
+      ? `Another process has the database ${file} open; stop it, or give this server a data directory of its own.`
+      : `The database ${file} cannot be opened (${detail}); check that the directory is writable and the file is a SQLite database.`
+  })
+}
+
+/** Fails if a newer version of agent-job migrated the database: what that one wrote may mean something else than this one would read. */
+const isNotNewer = Effect.fnUntraced(function*(file: string) {
+  const sql = yield* SqlClient.SqlClient
+  const known = Math.max(...(yield* migrations).map(([id]) => id))
+  const newest = yield* row(Schema.Struct({ id: Schema.Int }))(sql`SELECT max(migration_id) AS id FROM effect_sql_migrations`)
+  if (newest !== undefined && newest.id > known) {
+    return yield* new ServerError({
+      message:
+        `The database ${file} is of a newer version of agent-job (schema ${newest.id}, this one knows ${known}); start that version again (delete the server's Pod if it is not replaced), or restore a copy from before the upgrade.`
+    })
+  }
+})
+
+/** A migrated database: nothing built on it can see another schema. */
+export const layerDatabase = (file: string): Layer.Layer<SqlClient.SqlClient, ServerError> =>
+  Layer.effectDiscard(
+    Effect.andThen(Migrator.make({})({ loader: migrations }), isNotNewer(file)).pipe(
+      Effect.mapError((cause) => cause instanceof ServerError ? cause : cannotOpen(file, cause))
+    )
+  ).pipe(
+    Layer.provideMerge(Layer.effect(SqlClient.SqlClient, make(file))),
+    Layer.provide(Reactivity.layer)
+  )
+
+/** Returns the rows of a statement, decoded. A row that does not decode is a defect, because nothing in this program writes such a row. */
+export const rows = <S extends Schema.ConstraintDecoder<unknown>>(schema: S) => {
+  const decode = Schema.decodeUnknownEffect(Schema.Array(schema))
+  return <E>(statement: Effect.Effect<ReadonlyArray<unknown>, E>): Effect.Effect<ReadonlyArray<S["Type"]>, E> =>
+    Effect.flatMap(statement, (found) => Effect.orDie(decode(found)))
+}
+
+/** Returns the first row, or undefined if there is none. */
+export const row = <S extends Schema.ConstraintDecoder<unknown>>(schema: S) => {
+  const all = rows(schema)
+  return <E>(statement: Effect.Effect<ReadonlyArray<unknown>, E>): Effect.Effect<S["Type"] | undefined, E> =>
+    Effect.map(all(statement), ([first]) => first)
+}

@@ -1,0 +1,206 @@
+// Our records in the shapes of the TFE v2 JSON:API: pure functions, one for each type, with no more than its clients read.
+// Every shape has the relationships and permissions without which stock clients crash.
+// Used by the TFE routes.
+import { isFinal, type Step, wishes } from "../../core/run/run-machine.ts"
+import { organization } from "../../schema/api/tfe-api.ts"
+import type { ConfigurationVersion } from "../run/configurations.ts"
+import type { Run, WholeRun } from "../run/runs.ts"
+import { type StageRow, stepOf, stepStatus } from "../run/stages.ts"
+import { stepId } from "../store/ids.ts"
+import type { State } from "../workspace/state-body.ts"
+import type { StateVersion } from "../workspace/state-versions.ts"
+import type { WorkspaceVariable } from "../workspace/variables.ts"
+import type { Workspace } from "../workspace/workspaces.ts"
+
+const relation = (type: string, id: string | null) => ({ data: id === null ? null : { type, id } })
+
+export const entitlements = {
+  id: organization,
+  type: "entitlement-sets",
+  attributes: {
+    operations: true,
+    "state-storage": true,
+    "cost-estimation": false,
+    sentinel: false,
+    "private-module-registry": false,
+    teams: false,
+    "vcs-integrations": false
+  }
+}
+
+/**
+ * `holder` is the workspace's current run. A holder that is still pending does not count as a lock: clients would call that a manual one.
+ * `in-doubt` is ours, not in the TFE API; it is there only if it is known that the workspace waits for a rescue of its state.
+ */
+export const workspaceDocument = (workspace: Workspace, holder: Run | undefined, inDoubt = false) => ({
+  id: workspace.id,
+  type: "workspaces",
+  attributes: {
+    name: workspace.name,
+    "auto-apply": workspace.autoApply,
+    "execution-mode": "remote",
+    "terraform-version": workspace.terraformVersion,
+    "working-directory": workspace.workingDirectory,
+    locked: holder !== undefined && holder.status !== "pending",
+    operations: true,
+    "created-at": workspace.createdAt,
+    "structured-run-output-enabled": false,
+    "tag-names": [],
+    "vcs-repo": null,
+    ...(inDoubt && { "in-doubt": true }),
+    permissions: {
+      "can-update": true,
+      "can-destroy": false,
+      "can-queue-run": true,
+      "can-queue-apply": true,
+      "can-queue-destroy": true,
+      "can-read-settings": true,
+      "can-read-variable": true,
+      "can-update-variable": true,
+      "can-lock": true,
+      "can-unlock": true,
+      "can-force-unlock": true,
+      "can-force-delete": false
+    }
+  },
+  relationships: { organization: relation("organizations", organization), "current-run": relation("runs", workspace.currentRunId) }
+})
+
+export const configurationVersionDocument = (version: ConfigurationVersion, uploadUrl?: string) => ({
+  id: version.id,
+  type: "configuration-versions",
+  attributes: {
+    status: version.status,
+    speculative: version.speculative,
+    "auto-queue-runs": false,
+    source: "tfe-api",
+    "error-message": version.status === "errored" ? "The upload was not a gzipped tar archive." : null,
+    ...(uploadUrl !== undefined && { "upload-url": uploadUrl })
+  }
+})
+
+const timestampsOf = ({ timestamps }: Run) =>
+  Object.fromEntries(Object.entries(timestamps).map(([status, at]) => [`${status.replaceAll("_", "-")}-at`, at]))
+
+/** A run as lists show it. `position` is how many runs are before this one; clients print it as what they wait for. */
+export const listedRunDocument = (run: Run, position: number) => {
+  const may = wishes(run)
+  return {
+    id: run.id,
+    type: "runs",
+    attributes: {
+      status: run.status,
+      message: run.message,
+      source: "tfe-api",
+      "has-changes": run.hasChanges === true,
+      "is-destroy": run.destroy,
+      "plan-only": run.planOnly,
+      "auto-apply": run.autoApply,
+      "position-in-queue": position,
+      "created-at": run.createdAt,
+      "status-timestamps": timestampsOf(run),
+      actions: {
+        "is-cancelable": may.cancel,
+        "is-confirmable": may.confirm,
+        "is-discardable": may.discard,
+        "is-force-cancelable": may.forceCancel
+      },
+      permissions: { "can-apply": true, "can-cancel": true, "can-discard": true, "can-force-cancel": true, "can-force-execute": false }
+    },
+    relationships: {
+      workspace: relation("workspaces", run.workspaceId),
+      plan: relation("plans", stepId(run.id, "plan")),
+      apply: relation("applies", stepId(run.id, "apply")),
+      "configuration-version": relation("configuration-versions", run.configurationVersionId)
+    }
+  }
+}
+
+export const runDocument = (run: WholeRun, position: number) => {
+  const { attributes, ...listed } = listedRunDocument(run, position)
+  return {
+    ...listed,
+    attributes: {
+      ...attributes,
+      refresh: run.options.refresh ?? true,
+      "refresh-only": run.options.refreshOnly ?? false,
+      "target-addrs": run.options.targets ?? [],
+      "replace-addrs": run.options.replace ?? [],
+      variables: run.variables.map(({ key, value }) => ({ key, value }))
+    }
+  }
+}
+
+/**
+ * Returns the document of a plan or an apply. `stages` must be read before `run`, so that a step never ends before the run has moved on.
+ */
+export const stepDocument = (run: Run, stages: ReadonlyArray<StageRow>, step: Step, logUrl: string) => {
+  const stage = stages.findLast((candidate) => stepOf(candidate.stage) === step)
+  const never = run.status === "canceled" ? "canceled" : "unreachable"
+  const changes = stage?.result?.changes ?? (step === "plan" ? run.changes : null)
+  return {
+    id: stepId(run.id, step),
+    type: step === "plan" ? "plans" : "applies",
+    attributes: {
+      status: stage !== undefined ? stepStatus(stage) : isFinal(run.status) ? never : "pending",
+      "log-read-url": logUrl,
+      ...(step === "plan" && { "has-changes": run.hasChanges === true }),
+      "resource-additions": changes?.add ?? 0,
+      "resource-changes": changes?.change ?? 0,
+      "resource-destructions": changes?.destroy ?? 0
+    }
+  }
+}
+
+export const variableDocument = (variable: WorkspaceVariable) => ({
+  id: variable.id,
+  type: "vars",
+  attributes: {
+    key: variable.key,
+    value: variable.sensitive ? null : variable.value,
+    description: variable.description,
+    category: variable.category,
+    hcl: variable.hcl,
+    sensitive: variable.sensitive
+  },
+  relationships: { configurable: relation("workspaces", variable.workspaceId) }
+})
+
+export const stateVersionDocument = (version: StateVersion, base: string) => ({
+  id: version.id,
+  type: "state-versions",
+  attributes: {
+    serial: version.serial,
+    lineage: version.lineage,
+    size: version.sizeBytes,
+    status: "finalized",
+    "created-at": version.createdAt,
+    "hosted-state-download-url": `${base}/api/v2/state-versions/${version.id}/download`
+  },
+  relationships: { run: relation("runs", version.runId) }
+})
+
+/** Returns the id of an output, which says the version and the output's name, in hex, since an id may hold no slash. */
+const outputId = (version: StateVersion, name: string): string => `wsout-${version.id}-${Buffer.from(name, "utf8").toString("hex")}`
+
+export const parseOutputId = (id: string): { readonly versionId: string; readonly name: string } | undefined => {
+  const [, versionId, hex] = /^wsout-(sv-[a-z0-9]+)-((?:[0-9a-f]{2})+)$/u.exec(id) ?? []
+  return versionId === undefined || hex === undefined ? undefined : { versionId, name: Buffer.from(hex, "hex").toString("utf8") }
+}
+
+type Output = NonNullable<State["outputs"]>[string]
+
+/** Returns an output as lists show it: a sensitive value is given only to a request for that one output. */
+export const asListed = (output: Output): Output => output.sensitive === true ? { ...output, value: null } : output
+
+export const outputDocument = (version: StateVersion, name: string, output: Output) => ({
+  id: outputId(version, name),
+  type: "state-version-outputs",
+  attributes: {
+    name,
+    value: output.value,
+    sensitive: output.sensitive === true,
+    type: typeof output.type === "string" ? output.type : Array.isArray(output.type) ? String(output.type[0]) : "string",
+    "detailed-type": output.type ?? "dynamic"
+  }
+})

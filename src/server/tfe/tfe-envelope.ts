@@ -1,0 +1,58 @@
+// What all TFE routes have in common: who asks, from which URL, and the two envelopes of JSON:API.
+// Used by the tfe-*-routes.
+import { Effect } from "effect"
+import { type HttpServerRequest, HttpServerResponse } from "effect/http"
+import { organization } from "../../schema/api/tfe-api.ts"
+import { routesFor } from "../access/authorize.ts"
+import { jsonApiErrors, type Params } from "../access/http-answer.ts"
+import { countOf, pageSizeOf } from "../access/http-request.ts"
+import { baseUrl } from "../access/links.ts"
+import { notFound, type Refused } from "../refused.ts"
+import { Settings } from "../settings.ts"
+
+const contentType = "application/vnd.api+json"
+
+export const document = (data: unknown, status = 200, included?: ReadonlyArray<unknown>) =>
+  HttpServerResponse.jsonUnsafe({ data, ...(included !== undefined && { included }) }, { status, contentType })
+
+/** The answer to a request that made something, with the address of what it made. */
+export const made = (address: string, data: { readonly id: string }) =>
+  HttpServerResponse.jsonUnsafe({ data }, { status: 201, contentType, headers: { location: `${address}/${data.id}` } })
+
+interface Page {
+  readonly number: number
+  readonly size: number
+}
+
+/** Returns which page of a list the request asks for. As in TFE, a page has 20 entries unless it says otherwise, and 100 at most. */
+export const pageOf = (request: HttpServerRequest.HttpServerRequest): Effect.Effect<Page, Refused> =>
+  Effect.all({
+    number: Effect.map(countOf(request, "page[number]", 1), (number) => Math.max(1, number)),
+    size: pageSizeOf(request, 20, 100)
+  })
+
+/** The answer with one page of a list; without `page`, the list is complete. */
+export const documents = (data: ReadonlyArray<unknown>, page?: Page & { readonly more: boolean }) =>
+  HttpServerResponse.jsonUnsafe({
+    data,
+    meta: {
+      pagination: {
+        "current-page": page?.number ?? 1,
+        "page-size": page?.size ?? data.length,
+        "prev-page": page !== undefined && page.number > 1 ? page.number - 1 : null,
+        "next-page": page?.more === true ? page.number + 1 : null,
+        "total-pages": (page?.number ?? 1) + (page?.more === true ? 1 : 0),
+        "total-count": ((page?.number ?? 1) - 1) * (page?.size ?? 0) + data.length + (page?.more === true ? 1 : 0)
+      }
+    }
+  }, { contentType })
+
+export const makeTfe = Effect.gen(function*() {
+  const { publicUrl } = yield* Settings
+  return {
+    route: yield* routesFor("user", jsonApiErrors),
+    base: (request: HttpServerRequest.HttpServerRequest) => baseUrl(publicUrl, request),
+    /** Fails with 404 for any organization but ours. */
+    member: ({ organization: asked }: Params) => asked === organization ? Effect.void : Effect.fail(notFound())
+  }
+})

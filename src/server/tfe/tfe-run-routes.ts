@@ -1,0 +1,182 @@
+// The TFE API's configuration versions, runs, plans and applies.
+// Logs and uploads need no token: the last part of their path is a secret.
+// Used by server/lifecycle/server.
+import { Effect } from "effect"
+import { HttpRouter, HttpServerResponse } from "effect/http"
+import { RunEvent, type Step } from "../../core/run/run-machine.ts"
+import { ApplyRun, CreateConfigurationVersion, CreateRun, organization } from "../../schema/api/tfe-api.ts"
+import type { PlanOptions } from "../../schema/task/agent-task.ts"
+import { linkRoutes } from "../access/authorize.ts"
+import { jsonApiErrors, noContent } from "../access/http-answer.ts"
+import { countOf, jsonOf, queryOf } from "../access/http-request.ts"
+import { isLogSecret, isUploadSecret, logUrl, uploadUrl } from "../access/links.ts"
+import { Tokens } from "../access/tokens.ts"
+import { invalid } from "../refused.ts"
+import { Configurations } from "../run/configurations.ts"
+import { Logs } from "../run/logs.ts"
+import { type Run, Runs, type WholeRun } from "../run/runs.ts"
+import { StageEnds } from "../run/stage-ends.ts"
+import { Stages } from "../run/stages.ts"
+import { runOfStep } from "../store/ids.ts"
+import { Workspaces } from "../workspace/workspaces.ts"
+import { configurationVersionDocument, listedRunDocument, runDocument, stepDocument, workspaceDocument } from "./tfe-documents.ts"
+import { document, documents, made, makeTfe, pageOf } from "./tfe-envelope.ts"
+
+const createConfigurationVersion = jsonOf(CreateConfigurationVersion)
+const createRun = jsonOf(CreateRun)
+const applyRun = jsonOf(ApplyRun, "{}")
+
+/**
+ * The most bytes of a log in one answer, which stock clients and ours ask for. Each connection may hold one answer, until its client takes
+ * it.
+ */
+const logReadLimitBytes = 64 * 1024
+const longestWaitSeconds = 30
+
+const optionsOf = (attributes: CreateRun["data"]["attributes"]): PlanOptions => ({
+  ...(attributes["is-destroy"] === true && { destroy: true }),
+  ...(attributes.refresh === false && { refresh: false }),
+  ...(attributes["refresh-only"] === true && { refreshOnly: true }),
+  ...(attributes["target-addrs"] != null && { targets: attributes["target-addrs"] }),
+  ...(attributes["replace-addrs"] != null && { replace: attributes["replace-addrs"] })
+})
+
+export const tfeRunRoutes = HttpRouter.addAll(Effect.gen(function*() {
+  const { base, member, route } = yield* makeTfe
+  const configurations = yield* Configurations
+  const logs = yield* Logs
+  const runs = yield* Runs
+  const stageEnds = yield* StageEnds
+  const stages = yield* Stages
+  const tokens = yield* Tokens
+  const workspaces = yield* Workspaces
+  const linked = yield* linkRoutes(jsonApiErrors)
+
+  const shown = (run: WholeRun) => Effect.map(runs.pendingBefore(run), (position) => runDocument(run, position))
+  const listed = (run: Run) => Effect.map(runs.pendingBefore(run), (position) => listedRunDocument(run, position))
+
+  const step = (which: Step, id: string, url: string) =>
+    Effect.gen(function*() {
+      const rows = yield* stages.ofRun(runOfStep(id)) // read before the run: a stage must not look over while its run does not
+      return stepDocument(yield* runs.get(runOfStep(id)), rows, which, logUrl(tokens, url, runOfStep(id), which))
+    })
+
+  const included = (run: Run, wanted: string, url: string) =>
+    Effect.gen(function*() {
+      const names = wanted.split(",")
+      const workspace = yield* workspaces.get(run.workspaceId)
+      const holder = workspace.currentRunId === null ? undefined : yield* runs.find(workspace.currentRunId)
+      return [
+        ...(names.includes("workspace") ? [workspaceDocument(workspace, holder)] : []),
+        ...(names.includes("plan") ? [yield* step("plan", run.id, url)] : []),
+        ...(names.includes("apply") ? [yield* step("apply", run.id, url)] : [])
+      ]
+    })
+
+  const create = Effect.fnUntraced(function*({ data: { attributes, relationships } }: CreateRun) {
+    const asked = relationships?.["configuration-version"]?.data.id
+    const workspace = yield* workspaces.get(relationships?.workspace.data.id ?? "")
+    const version = asked === undefined ? yield* configurations.latest(workspace.id) : yield* configurations.get(asked)
+    if (version === undefined || version.workspaceId !== workspace.id || version.status !== "uploaded" || version.sha256 === null) {
+      return yield* invalid("The run needs a configuration version of its workspace whose archive is uploaded; upload one first.")
+    }
+    return yield* runs.create({
+      workspaceId: workspace.id,
+      configurationVersionId: version.id,
+      archiveSha256: version.sha256,
+      planOnly: attributes["plan-only"] === true || version.speculative,
+      autoApply: attributes["save-plan"] !== true && (attributes["auto-apply"] ?? workspace.autoApply),
+      destroy: attributes["is-destroy"] === true,
+      message: attributes.message ?? "",
+      engine: attributes.engine ?? undefined,
+      options: optionsOf(attributes),
+      variables: attributes.variables ?? []
+    })
+  })
+
+  const accepted = HttpServerResponse.empty({ status: 202 })
+  const action = (name: "discard" | "cancel", event: RunEvent) =>
+    route(
+      "POST",
+      `/api/v2/runs/:id/actions/${name}`,
+      (_, { id = "" }, caller) => Effect.as(runs.step(id, event, { stoppedBy: caller.name }), accepted)
+    )
+
+  return [
+    route("POST", "/api/v2/workspaces/:id/configuration-versions", (request, { id = "" }) =>
+      Effect.gen(function*() {
+        const workspace = yield* workspaces.get(id)
+        const { data: { attributes } } = yield* createConfigurationVersion(request)
+        const version = yield* configurations.create(workspace.id, attributes.speculative === true)
+        return made("/api/v2/configuration-versions", configurationVersionDocument(version, uploadUrl(tokens, base(request), version.id)))
+      })),
+    route(
+      "GET",
+      "/api/v2/configuration-versions/:id",
+      (_, { id = "" }) => Effect.map(configurations.get(id), (version) => document(configurationVersionDocument(version)))
+    ),
+    linked("PUT", "/api/v2/uploads/:id/:secret", isUploadSecret, (request, { id = "" }) => {
+      const said = request.headers["content-length"]
+      return Effect.as(configurations.upload(id, request.stream, said === undefined ? undefined : Number(said)), noContent)
+    }),
+
+    route(
+      "POST",
+      "/api/v2/runs",
+      (request) => Effect.map(Effect.flatMap(Effect.flatMap(createRun(request), create), shown), (shape) => made("/api/v2/runs", shape))
+    ),
+    route("GET", "/api/v2/runs/:id", (request, { id = "" }) =>
+      Effect.gen(function*() {
+        const run = yield* runs.whole(id)
+        const wanted = queryOf(request, "include")
+        return document(yield* shown(run), 200, wanted === undefined ? undefined : yield* included(run, wanted, base(request)))
+      })),
+    route("GET", "/api/v2/workspaces/:id/runs", (request, { id = "" }) =>
+      Effect.gen(function*() {
+        const workspace = yield* workspaces.get(id)
+        const { number, size } = yield* pageOf(request)
+        const found = yield* runs.list(workspace.id, size + 1, (number - 1) * size)
+        return documents(yield* Effect.forEach(found.slice(0, size), listed), { number, size, more: found.length > size })
+      })),
+    route("GET", "/api/v2/organizations/:organization/runs/queue", (request, params) =>
+      Effect.gen(function*() {
+        yield* member(params)
+        const { number, size } = yield* pageOf(request)
+        const before = (number - 1) * size
+        const found = yield* runs.pending(size + 1, before)
+        const shown = found.slice(0, size).map((run, at) => listedRunDocument(run, before + at))
+        return documents(shown, { number, size, more: found.length > size })
+      })),
+    route("GET", "/api/v2/organizations/:organization/capacity", (_, params) =>
+      Effect.gen(function*() {
+        yield* member(params)
+        const pending = yield* runs.count(["pending"])
+        const running = yield* runs.count(["planning", "applying"])
+        return document({ id: organization, type: "organization-capacity", attributes: { pending, running } })
+      })),
+    route("GET", "/api/v2/runs/:id/run-events", (_, { id = "" }) => Effect.as(runs.get(id), documents([]))),
+    route("POST", "/api/v2/runs/:id/actions/apply", (request, { id = "" }, { name }) =>
+      Effect.gen(function*() {
+        const { seal } = yield* applyRun(request)
+        yield* runs.step(id, RunEvent.Confirm(seal == null ? {} : { seal }), { approvedBy: name })
+        return accepted
+      })),
+    action("discard", RunEvent.Discard()),
+    action("cancel", RunEvent.Cancel()),
+    route(
+      "POST",
+      "/api/v2/runs/:id/actions/force-cancel",
+      (_, { id = "" }, { name }) => Effect.as(stageEnds.forceCancel(id, name), accepted)
+    ),
+
+    route("GET", "/api/v2/plans/:id", (request, { id = "" }) => Effect.map(step("plan", id, base(request)), (shape) => document(shape))),
+    route("GET", "/api/v2/applies/:id", (request, { id = "" }) => Effect.map(step("apply", id, base(request)), (shape) => document(shape))),
+    linked("GET", "/api/v2/logs/:id/:secret", isLogSecret, (request, { id = "" }) =>
+      Effect.gen(function*() {
+        const offset = yield* countOf(request, "offset", 0)
+        const limit = Math.min(logReadLimitBytes, yield* countOf(request, "limit", logReadLimitBytes))
+        const wait = Math.min(longestWaitSeconds, yield* countOf(request, "wait", 0))
+        return HttpServerResponse.uint8Array(yield* logs.read(id, offset, limit, wait), { contentType: "application/octet-stream" })
+      }))
+  ]
+}))

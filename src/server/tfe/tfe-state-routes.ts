@@ -1,0 +1,141 @@
+// The TFE API's states, which can only be read: the current one, its outputs, and the download. Used by server/lifecycle/server.
+// A sensitive output's value is given only to a request for that one output, as stock clients send it.
+// Always holds: no more of outputs is in memory than server/access/bodies has room for.
+import { Effect, Result } from "effect"
+import { HttpRouter, type HttpServerRequest, type HttpServerResponse } from "effect/http"
+import { isLongerThan } from "../../core/text/json-length.ts"
+import { Bodies } from "../access/bodies.ts"
+import { stateAnswer } from "../access/http-answer.ts"
+import type { Caller } from "../access/tokens.ts"
+import { invalid, notFound, orNotFound, Refused } from "../refused.ts"
+import { Blobs } from "../store/blobs.ts"
+import { Heap } from "../workspace/state-body.ts"
+import { type Outputs, outputsIn } from "../workspace/state-content.ts"
+import { type StateVersion, StateVersions } from "../workspace/state-versions.ts"
+import { Workspaces } from "../workspace/workspaces.ts"
+import { asListed, outputDocument, parseOutputId, stateVersionDocument } from "./tfe-documents.ts"
+import { document, documents, makeTfe } from "./tfe-envelope.ts"
+
+/**
+ * The most bytes of outputs in one answer. A person reads a few kilobytes of them, and other programs pass on what a configuration can
+ * hold.
+ */
+const outputsLimitBytes = 4 * 1024 * 1024
+const tooLarge = ({ id }: StateVersion) =>
+  new Refused({
+    status: 413,
+    error: "too-large",
+    message:
+      `These outputs of ${id} are more than ${outputsLimitBytes} bytes, which are not given out at once; ask for one of them, or take the whole state from /api/v2/state-versions/${id}/download.`
+  })
+
+/** The refusal of a state that cannot be parsed: of a stage's state only the head was read when it was stored. */
+const unreadable = ({ id, serial }: StateVersion) =>
+  invalid(
+    `The state ${id} with the serial ${serial} is not as the engines write one, so its outputs cannot be read; look at it at /api/v2/state-versions/${id}/download, and push a good one over it.`
+  )
+
+const tooMuch = ({ id, serial }: StateVersion) =>
+  new Refused({
+    status: 413,
+    error: "too-large",
+    message:
+      `The state ${id} with the serial ${serial} is too large for the server to look into, so its outputs are not given out; give the server's container more memory, or take the whole state from /api/v2/state-versions/${id}/download.`
+  })
+
+/** The least that each printed output has around its name and its value, so that too many outputs are seen before they are printed. */
+const aroundOutputBytes = 128
+
+const lengthOf = ({ body }: HttpServerResponse.HttpServerResponse): number => body._tag === "Uint8Array" ? body.contentLength : 0
+
+export const tfeStateRoutes = HttpRouter.addAll(Effect.gen(function*() {
+  const { base, route } = yield* makeTfe
+  const blobs = yield* Blobs
+  const bodies = yield* Bodies
+  const heapBytes = yield* Heap
+  const states = yield* StateVersions
+  const workspaces = yield* Workspaces
+
+  /** Makes the answer in one step, as state-content asks. */
+  const answerOf = (
+    version: StateVersion,
+    bytes: Uint8Array,
+    asked: (outputs: Outputs) => Outputs,
+    shown: (outputs: Outputs) => HttpServerResponse.HttpServerResponse | undefined
+  ): Result.Result<HttpServerResponse.HttpServerResponse, Refused> => {
+    const all = outputsIn(heapBytes, bytes)
+    if (all === "too-much") return Result.fail(tooMuch(version))
+    if (all === "no-state") return Result.fail(unreadable(version))
+    const outputs = asked(all)
+    if (outputs.length * aroundOutputBytes > outputsLimitBytes || isLongerThan(outputsLimitBytes, outputs)) {
+      return Result.fail(tooLarge(version))
+    }
+    const answer = shown(outputs)
+    if (answer === undefined) return Result.fail(notFound())
+    return lengthOf(answer) > outputsLimitBytes ? Result.fail(tooLarge(version)) : Result.succeed(answer)
+  }
+
+  /**
+   * Returns the answer that `shown` makes of the outputs that `asked` selects. The state has its room until then, and the answer has room
+   * of its own.
+   */
+  const outputsOf = (
+    caller: Caller,
+    request: HttpServerRequest.HttpServerRequest,
+    version: StateVersion,
+    ...of: readonly [asked: (outputs: Outputs) => Outputs, shown: (outputs: Outputs) => HttpServerResponse.HttpServerResponse | undefined]
+  ) =>
+    bodies.room(
+      version.sizeBytes,
+      Effect.gen(function*() {
+        const answer = yield* Effect.fromResult(answerOf(version, yield* states.read(version), ...of))
+        yield* bodies.answer(caller, request, lengthOf(answer))
+        return answer
+      })
+    )
+
+  return [
+    route(
+      "GET",
+      "/api/v2/workspaces/:id/current-state-version",
+      (request, { id = "" }) =>
+        Effect.map(Effect.flatMap(states.current(id), orNotFound), (version) => document(stateVersionDocument(version, base(request))))
+    ),
+    route("GET", "/api/v2/workspaces/:id/current-state-version-outputs", (request, { id = "" }, caller) =>
+      Effect.gen(function*() {
+        const workspace = yield* workspaces.get(id)
+        const version = yield* states.current(workspace.id)
+        if (version === undefined) return documents([])
+        return yield* outputsOf(
+          caller,
+          request,
+          version,
+          (outputs) => outputs.map(([name, output]) => [name, asListed(output)] as const),
+          (outputs) => documents(outputs.map((output) => outputDocument(version, ...output)))
+        )
+      })),
+    route("GET", "/api/v2/state-version-outputs/:id", (request, { id = "" }, caller) =>
+      Effect.gen(function*() {
+        const parsed = parseOutputId(id)
+        const version = yield* Effect.flatMap(states.find(parsed?.versionId ?? ""), orNotFound)
+        return yield* outputsOf(
+          caller,
+          request,
+          version,
+          (outputs) => outputs.filter(([name]) => name === parsed?.name),
+          ([output]) => output === undefined ? undefined : document(outputDocument(version, ...output))
+        )
+      })),
+    route(
+      "GET",
+      "/api/v2/state-versions/:id",
+      (request, { id = "" }) =>
+        Effect.map(Effect.flatMap(states.find(id), orNotFound), (version) => document(stateVersionDocument(version, base(request))))
+    ),
+    route(
+      "GET",
+      "/api/v2/state-versions/:id/download",
+      (_, { id = "" }) => Effect.flatMap(Effect.flatMap(states.find(id), orNotFound), (version) => stateAnswer(blobs, version))
+    )
+  ]
+}))

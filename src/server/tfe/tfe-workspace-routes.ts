@@ -1,0 +1,112 @@
+// The TFE API's workspaces and their variables, and what clients ask before anything else.
+// Used by server/lifecycle/server.
+import { Effect } from "effect"
+import { HttpRouter, HttpServerResponse } from "effect/http"
+import { CreateVariable, CreateWorkspace, tfePath, UpdateWorkspace } from "../../schema/api/tfe-api.ts"
+import { openRoutes } from "../access/authorize.ts"
+import { jsonApiErrors, noContent } from "../access/http-answer.ts"
+import { jsonOf, queryOf } from "../access/http-request.ts"
+import { notFound } from "../refused.ts"
+import { Runs } from "../run/runs.ts"
+import { Rescues } from "../workspace/rescues.ts"
+import { Variables } from "../workspace/variables.ts"
+import { type Workspace, Workspaces, type WorkspaceSettings } from "../workspace/workspaces.ts"
+import { entitlements, variableDocument, workspaceDocument } from "./tfe-documents.ts"
+import { document, documents, made, makeTfe, pageOf } from "./tfe-envelope.ts"
+
+const createWorkspace = jsonOf(CreateWorkspace)
+const updateWorkspace = jsonOf(UpdateWorkspace)
+const createVariable = jsonOf(CreateVariable)
+
+/** Absolute URLs are not needed here: these are relative to the document. */
+const services = { "tfe.v2": "/api/v2/", "tfe.v2.1": "/api/v2/", "tfe.v2.2": "/api/v2/", "state.v2": "/api/v2/" }
+
+const settingsOf = (attributes: (typeof UpdateWorkspace.Type)["data"]["attributes"]): Partial<WorkspaceSettings> => {
+  const { "auto-apply": autoApply, "terraform-version": terraformVersion, "working-directory": workingDirectory } = attributes
+  return {
+    ...(typeof autoApply === "boolean" && { autoApply }),
+    ...(typeof terraformVersion === "string" && { terraformVersion }),
+    ...(typeof workingDirectory === "string" && { workingDirectory })
+  }
+}
+
+export const tfeWorkspaceRoutes = HttpRouter.addAll(Effect.gen(function*() {
+  const { member, route } = yield* makeTfe
+  const rescues = yield* Rescues
+  const runs = yield* Runs
+  const variables = yield* Variables
+  const workspaces = yield* Workspaces
+  const open = yield* openRoutes(jsonApiErrors)
+
+  const shown = Effect.fnUntraced(function*(workspace: Workspace) {
+    const holder = workspace.currentRunId === null ? undefined : yield* runs.find(workspace.currentRunId)
+    const pending = yield* rescues.pending(workspace.id)
+    return workspaceDocument(workspace, holder, pending.length > 0)
+  })
+
+  return [
+    open("GET", tfePath.discovery, () => Effect.succeed(HttpServerResponse.jsonUnsafe(services))),
+    route("GET", "/api/v2/ping", () => Effect.succeed(HttpServerResponse.empty({ status: 204, headers: { "TFP-API-Version": "2.6" } }))),
+    route(
+      "GET",
+      "/api/v2/account/details",
+      () => Effect.succeed(document({ id: "user-default", type: "users", attributes: { username: "user" } }))
+    ),
+    route("GET", "/api/v2/organizations/:organization/entitlement-set", (_, params) => Effect.as(member(params), document(entitlements))),
+    route("GET", "/api/v2/organizations/:organization/workspaces", (request, params) =>
+      Effect.gen(function*() {
+        yield* member(params)
+        const { number, size } = yield* pageOf(request)
+        const found = yield* workspaces.search(queryOf(request, "search[name]") ?? "", size + 1, (number - 1) * size)
+        return documents(yield* Effect.forEach(found.slice(0, size), shown), { number, size, more: found.length > size })
+      })),
+    route("POST", "/api/v2/organizations/:organization/workspaces", (request, params) =>
+      Effect.gen(function*() {
+        yield* member(params)
+        const { data: { attributes } } = yield* createWorkspace(request)
+        return made("/api/v2/workspaces", yield* Effect.flatMap(workspaces.ensure(attributes.name, settingsOf(attributes)), shown))
+      })),
+    route("GET", "/api/v2/organizations/:organization/workspaces/:name", (_, params) =>
+      Effect.gen(function*() {
+        yield* member(params)
+        return document(yield* Effect.flatMap(workspaces.named(params.name ?? ""), shown))
+      })),
+    route(
+      "GET",
+      "/api/v2/workspaces/:id",
+      (_, { id = "" }) => Effect.map(Effect.flatMap(workspaces.get(id), shown), (shape) => document(shape))
+    ),
+    route("PATCH", "/api/v2/workspaces/:id", (request, { id = "" }) =>
+      Effect.gen(function*() {
+        yield* workspaces.get(id)
+        const { data: { attributes } } = yield* updateWorkspace(request)
+        return document(yield* Effect.flatMap(workspaces.update(id, settingsOf(attributes)), shown))
+      })),
+    route("GET", "/api/v2/workspaces/:id/vars", (_, { id = "" }) =>
+      Effect.gen(function*() {
+        yield* workspaces.get(id)
+        return documents((yield* variables.list(id)).map(variableDocument))
+      })),
+    route("POST", "/api/v2/workspaces/:id/vars", (request, { id = "" }) =>
+      Effect.gen(function*() {
+        const { id: workspaceId } = yield* workspaces.get(id)
+        const { data: { attributes: { category, description, hcl, key, sensitive, value } } } = yield* createVariable(request)
+        const stored = yield* variables.set({
+          workspaceId,
+          key,
+          value: value ?? "",
+          description: description ?? "",
+          category: category ?? "terraform",
+          hcl: hcl ?? false,
+          sensitive: sensitive ?? false
+        })
+        return made(`/api/v2/workspaces/${workspaceId}/vars`, variableDocument(stored))
+      })),
+    route(
+      "DELETE",
+      "/api/v2/workspaces/:id/vars/:variable",
+      (_, { id = "", variable = "" }) =>
+        Effect.flatMap(variables.remove(id, variable), (removed) => removed ? Effect.succeed(noContent) : Effect.fail(notFound()))
+    )
+  ]
+}))

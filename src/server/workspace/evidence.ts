@@ -1,0 +1,114 @@
+// States that were refused, kept aside as files and rows until a person has looked: no stage's state is ever dropped without a word.
+// Invariant: bounded. A stage keeps its highest serials, a workspace the states of pending rescues and then the newest; files go with rows.
+// Used by refused-states (keeps them) and state-rescue (shows and takes them).
+import { Context, Effect, Layer, Schema } from "effect"
+import { SqlClient, type SqlError } from "effect/sql"
+import { Sha256, Timestamp } from "../../schema/names.ts"
+import { Blobs, type Received } from "../store/blobs.ts"
+import { row, rows } from "../store/database.ts"
+import { newId } from "../store/ids.ts"
+import { now } from "../store/instants.ts"
+import { NamedBlobs } from "../store/named-blobs.ts"
+
+const perStage = { count: 8, bytes: 128 * 1024 * 1024 }
+const perWorkspace = { count: 40, bytes: 512 * 1024 * 1024 }
+
+/**
+ * A refused state. `why` says in a sentence for a person why the state is here. `storedVersionId` is the version that was stored when it
+ * came; null if there was none, or if newer ones may have been stored between its writing and its arrival.
+ */
+const EvidenceRow = Schema.Struct({
+  id: Schema.String,
+  workspaceId: Schema.String,
+  stageId: Schema.String,
+  serial: Schema.Int,
+  lineage: Schema.String,
+  sha256: Sha256,
+  sizeBytes: Schema.Int,
+  why: Schema.String,
+  receivedAt: Timestamp,
+  storedVersionId: Schema.NullOr(Schema.String)
+})
+export type EvidenceRow = typeof EvidenceRow.Type
+/** A refused state as it comes, before it is kept. */
+export interface RefusedState extends Omit<EvidenceRow, "id" | "receivedAt" | "sha256" | "sizeBytes" | "storedVersionId"> {
+  readonly received: Received
+  /** `unknown`: nothing says which stage wrote the state, so `stageId` is only the stage whose evidence it becomes. */
+  readonly writer?: "unknown" | undefined
+}
+
+const Gone = Schema.Struct({ id: Schema.String, sha256: Sha256 })
+
+/**
+ * The limit that dropped a state: its stage has enough states of higher serials, or its workspace has enough states of pending rescues or
+ * newer ones.
+ */
+type Limit = "stage" | "workspace"
+
+const make = Effect.gen(function*() {
+  const sql = yield* SqlClient.SqlClient
+  const blobs = yield* Blobs
+  const { removeUnnamed } = yield* NamedBlobs
+
+  const find = (workspaceId: string, id: string) =>
+    row(EvidenceRow)(sql`SELECT * FROM evidence WHERE workspaceId = ${workspaceId} AND id = ${id}`)
+  /** Returns the states of a workspace, newest first. */
+  const list = (workspaceId: string) => rows(EvidenceRow)(sql`SELECT * FROM evidence WHERE workspaceId = ${workspaceId} ORDER BY seq DESC`)
+  const ofStage = (stageId: string, sha256: string) =>
+    row(EvidenceRow)(sql`SELECT * FROM evidence WHERE stageId = ${stageId} AND sha256 = ${sha256}`)
+
+  /** Removes the states of a stage past its limits, and returns them. The first state is kept however large it is. */
+  const pruneStage = (stageId: string) =>
+    rows(Gone)(sql`DELETE FROM evidence WHERE id IN (
+      SELECT id FROM (SELECT id, ROW_NUMBER() OVER kept AS place, SUM(sizeBytes) OVER kept AS bytes FROM evidence WHERE stageId = ${stageId} WINDOW kept AS (ORDER BY serial DESC, seq DESC))
+      WHERE place > ${perStage.count} OR (place > 1 AND bytes > ${perStage.bytes})) RETURNING id, sha256`)
+  const pruneWorkspace = (workspaceId: string) =>
+    rows(Gone)(sql`DELETE FROM evidence WHERE id IN (
+      SELECT id FROM (SELECT id, ROW_NUMBER() OVER kept AS place, SUM(sizeBytes) OVER kept AS bytes FROM evidence WHERE workspaceId = ${workspaceId}
+        WINDOW kept AS (ORDER BY EXISTS (SELECT 1 FROM rescues WHERE rescues.stageId = evidence.stageId AND settledAt IS NULL) DESC, seq DESC))
+      WHERE place > ${perWorkspace.count} OR (place > 1 AND bytes > ${perWorkspace.bytes})) RETURNING id, sha256`)
+
+  /**
+   * Returns SQL for the version that is stored, or for NULL if later runs may have stored it since the state was written: they could begin
+   * once the stage had ended without a rescue, or with one that was settled. A rescue that such a late state opened makes the next one no
+   * earlier.
+   */
+  const storedBefore = ({ stageId, workspaceId, writer }: RefusedState) =>
+    writer === "unknown" ? sql`NULL` : sql`(SELECT stateVersionId FROM workspaces WHERE id = ${workspaceId}
+      AND (EXISTS (SELECT 1 FROM stages WHERE id = ${stageId} AND endedAt IS NULL)
+        OR (EXISTS (SELECT 1 FROM rescues WHERE stageId = ${stageId} AND settledAt IS NULL)
+          AND NOT EXISTS (SELECT 1 FROM rescues WHERE stageId = ${stageId} AND settledAt IS NOT NULL)
+          AND NOT EXISTS (SELECT 1 FROM evidence WHERE stageId = ${stageId} AND storedVersionId IS NULL))))`
+
+  /**
+   * Keeps a state and returns its row, or the limit that dropped it. The same state of a stage is kept once. For a new state, `ifNew` runs
+   * in the same transaction before the workspace's limit is applied, because a rescue that it opens counts there.
+   */
+  const keep = Effect.fn("Evidence.keep")(function*(refused: RefusedState, ifNew: Effect.Effect<void, SqlError.SqlError>) {
+    const { stageId, workspaceId } = refused
+    const { sha256, sizeBytes } = refused.received
+    const id = yield* newId("ev")
+    const isIn = (gone: ReadonlyArray<typeof Gone.Type>) => gone.some((one) => one.id === id)
+    const { ofStages, ofWorkspace } = yield* sql.withTransaction(Effect.gen(function*() {
+      const made =
+        yield* sql`INSERT INTO evidence (id, seq, workspaceId, stageId, serial, lineage, sha256, sizeBytes, why, receivedAt, storedVersionId)
+        SELECT ${id}, COALESCE(MAX(seq), 0) + 1, ${workspaceId}, ${stageId}, ${refused.serial}, ${refused.lineage}, ${sha256}, ${sizeBytes}, ${refused.why}, ${yield* now},
+          ${storedBefore(refused)}
+        FROM evidence WHERE true ON CONFLICT DO NOTHING RETURNING id`
+      const ofStages = yield* pruneStage(stageId)
+      if (made.length > 0 && !isIn(ofStages)) yield* ifNew
+      const ofWorkspace = yield* pruneWorkspace(workspaceId)
+      yield* blobs.store(refused.received) // also a known state, whose file may be damaged
+      return { ofStages, ofWorkspace }
+    }))
+    yield* removeUnnamed([...ofStages, ...ofWorkspace])
+    const limit: Limit = isIn(ofWorkspace) ? "workspace" : "stage"
+    return (yield* ofStage(stageId, sha256)) ?? limit
+  })
+
+  return { find, list, ofStage, keep, read: ({ sha256 }: EvidenceRow) => blobs.read(sha256) }
+})
+
+export class Evidence extends Context.Service<Evidence>()("agent-job/server/Evidence", { make }) {
+  static readonly layer = Layer.effect(this, this.make)
+}

@@ -1,0 +1,36 @@
+// What is in a stored state, its objects and outputs, as far as the server has memory to look into it.
+// Always holds: parsing is one step, and callers use the result in the same step, so that no two states are parsed at a time.
+// Used by effects (objects) and by the TFE routes (outputs).
+import { Option, Schema } from "effect"
+import { isEncrypted, type StateObjects, stateObjects } from "../../core/state/state-objects.ts"
+import { excessOf, State } from "./state-body.ts"
+
+const decode = Schema.decodeUnknownOption(Schema.fromJsonString(State))
+
+export interface StateContent {
+  readonly objects: StateObjects
+  readonly isReadable: boolean
+  readonly isTooMuch: boolean
+}
+
+/**
+ * Returns the objects of a state. `isReadable` says whether they are all there are: of a state that is encrypted, or has too much in it,
+ * none are seen.
+ */
+export const contentOf = (heapBytes: number, bytes: Uint8Array): StateContent => {
+  if (excessOf(heapBytes, bytes) !== undefined) return { objects: new Map(), isReadable: false, isTooMuch: true }
+  const text = new TextDecoder().decode(bytes)
+  const objects = stateObjects(text)
+  return { objects, isReadable: objects.size > 0 || !isEncrypted(text), isTooMuch: false }
+}
+
+export type Outputs = ReadonlyArray<readonly [name: string, output: NonNullable<State["outputs"]>[string]]>
+
+/** Returns the outputs of a state, or why it cannot: the bytes are no state, or there is too much in it. */
+export const outputsIn = (heapBytes: number, bytes: Uint8Array): Outputs | "no-state" | "too-much" => {
+  if (excessOf(heapBytes, bytes) !== undefined) return "too-much"
+  return Option.match(decode(new TextDecoder().decode(bytes)), {
+    onNone: () => "no-state",
+    onSome: ({ outputs = {} }) => Object.entries(outputs)
+  })
+}

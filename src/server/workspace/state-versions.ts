@@ -1,0 +1,227 @@
+// The states of workspaces: every accepted body is a version, taken only under the current lock; a stage's refused one is kept as evidence.
+// Invariants: a state follows its predecessor (core/state/state-succession); once accepted it is on disk, until later ones supersede it.
+// Used by the task API (workers), the state API (people), the rescues and the TFE routes (outputs).
+import { Context, Effect, Layer, Schema, Stream } from "effect"
+import { SqlClient, type SqlError } from "effect/sql"
+import { type Obstacle, obstacleTo } from "../../core/state/state-succession.ts"
+import { stateLimitBytes } from "../../schema/api/task-api.ts"
+import { RunId, Sha256, Timestamp } from "../../schema/names.ts"
+import { conflict, invalid, Refused, type StoreFailure } from "../refused.ts"
+import { Blobs, type Received } from "../store/blobs.ts"
+import { row, rows } from "../store/database.ts"
+import { newId } from "../store/ids.ts"
+import { now } from "../store/instants.ts"
+import { NamedBlobs } from "../store/named-blobs.ts"
+import { type Late, type Left, makeKeepRefused } from "./refused-states.ts"
+import { Heap, identify, identifyOfStage } from "./state-body.ts"
+import { StateLocks, type Writer } from "./state-locks.ts"
+import { type Workspace } from "./workspaces.ts"
+
+export const StateVersion = Schema.Struct({
+  id: Schema.String,
+  workspaceId: Schema.String,
+  runId: Schema.NullOr(RunId),
+  serial: Schema.Int,
+  lineage: Schema.String,
+  sha256: Sha256,
+  sizeBytes: Schema.Int,
+  createdAt: Timestamp
+})
+export type StateVersion = typeof StateVersion.Type
+const Superseded = StateVersion.mapFields(({ sha256 }) => ({ sha256 }))
+type Superseded = typeof Superseded.Type
+
+/** A body as it came. `sha256` is the digest that the sender claims. */
+interface Body {
+  readonly bytes: Uint8Array
+  readonly sha256?: string | undefined
+}
+
+interface NewState extends Body {
+  readonly lockId: string | undefined
+  readonly by: Writer | undefined
+}
+
+/** A state that comes after the end of its stage. `why` is a sentence for the person who looks at it. */
+export interface LateState extends Body, Pick<Late, "doubt" | "why" | "writer"> {}
+
+/** `serial` is what the person is told, and what the state must have. `unlike` is the refusal of bytes that are no state. */
+interface Adopted extends Pick<Body, "bytes"> {
+  readonly runId: RunId
+  readonly serial: number
+  readonly unlike: Refused
+}
+
+/** The refusal of a state with another serial than its head has, which was read alone, or in which the serial was raised. */
+const twoSerials = (serial: number, parsed: number) =>
+  invalid(
+    `The state was to have the serial ${serial} and says ${parsed} further down, so it is not as the engines write one, and nothing was settled; push it by hand under a lock with one serial, then settle with --keep.`
+  )
+
+/**
+ * How many bodies of one writer are kept: of a run, or of one lock of a person. An engine sends its state every 20 s, so a long apply would
+ * fill the disk; each state has in it what those before it have.
+ */
+const keptOfWriter = 5
+
+export class StateVersions extends Context.Service<StateVersions, {
+  /** Returns a version by its id; undefined if its body is gone. */
+  readonly find: (id: string) => Effect.Effect<StateVersion | undefined, SqlError.SqlError>
+  /** Returns the current state of the workspace; undefined before the first. */
+  readonly current: (workspaceId: string) => Effect.Effect<StateVersion | undefined, SqlError.SqlError>
+  /** Reports whether a state of the run was ever stored; its body may be gone by now. */
+  readonly hasAnyOf: (runId: RunId) => Effect.Effect<boolean, SqlError.SqlError>
+  /** Reports whether a state with this digest was ever stored in the workspace of the run; its body may be gone by now. */
+  readonly hasEver: (runId: RunId, sha256: Sha256) => Effect.Effect<boolean, SqlError.SqlError>
+  /** Returns the whole body, at most 64 MiB. Fails with 503 when it is damaged. */
+  readonly read: (version: StateVersion) => Effect.Effect<Uint8Array, Refused>
+  /**
+   * Stores a state as the workspace's next version; the same body under the same serial is success and no new version. Fails with 409
+   * `not-locked` or `locked` without the current lock, `other-lineage` or `old-serial` where it may not follow, or `digest-mismatch`; with
+   * 422 if it is no state or has too much in it. A stage's state that is refused for its lock, its place or its size is kept as evidence,
+   * which the message and `kept` in the details say.
+   */
+  readonly accept: (workspaceId: string, state: NewState) => Effect.Effect<void, StoreFailure>
+  /**
+   * Keeps a state of a stage that is over as evidence, with an open rescue. Returns what became of it, even if it was dropped.
+   */
+  readonly keepAsEvidence: (stageId: string, workspaceId: string, state: LateState) => Effect.Effect<Left, StoreFailure>
+  /**
+   * Makes a state the next version, where nobody has the lock, under an epoch of its own, and runs `also` in the same transaction. Fails
+   * with 409 `locked`, with 422 if its serial is another, and otherwise as `accept`.
+   */
+  readonly adopt: <E>(
+    workspaceId: string,
+    state: Adopted,
+    also: Effect.Effect<void, E>
+  ) => Effect.Effect<void, E | StoreFailure>
+}>()("agent-job/server/StateVersions") {
+  static readonly layer = Layer.effect(StateVersions, Effect.suspend(() => make))
+}
+
+const refusedAs = ({ error, message }: Obstacle) => error === "invalid" ? invalid(message) : conflict(error, message)
+
+/** Reports whether a state was refused for its lock or its place in the succession. */
+const isRefusal = ({ error }: Refused) =>
+  error === "locked" || error === "not-locked" || error === "other-lineage" || error === "old-serial"
+
+const make = Effect.gen(function*() {
+  const sql = yield* SqlClient.SqlClient
+  const blobs = yield* Blobs
+  const heapBytes = yield* Heap
+  const keep = yield* makeKeepRefused
+  const locks = yield* StateLocks
+  const { removeUnnamed } = yield* NamedBlobs
+
+  const current = (workspaceId: string) =>
+    row(StateVersion)(
+      sql`SELECT stateVersions.* FROM stateVersions JOIN workspaces ON workspaces.stateVersionId = stateVersions.id WHERE workspaces.id = ${workspaceId}`
+    )
+
+  const insert = Effect.fnUntraced(
+    function*(
+      workspace: Workspace,
+      version: Omit<StateVersion, "id" | "createdAt" | "workspaceId" | "sha256" | "sizeBytes">,
+      received: Received
+    ) {
+      const id = yield* newId("sv")
+      const made = { ...version, ...received, id, workspaceId: workspace.id, epoch: workspace.epoch, createdAt: yield* now }
+      yield* sql`INSERT INTO stateVersions (id, seq, workspaceId, runId, serial, lineage, sha256, sizeBytes, epoch, createdAt)
+      SELECT ${made.id}, COALESCE(MAX(seq), 0) + 1, ${made.workspaceId}, ${made.runId}, ${made.serial}, ${made.lineage}, ${made.sha256}, ${made.sizeBytes}, ${made.epoch}, ${made.createdAt}
+      FROM stateVersions`
+      yield* sql`UPDATE workspaces SET stateVersionId = ${id} WHERE id = ${workspace.id}`
+      yield* blobs.store(received)
+    }
+  )
+
+  /**
+   * Supersedes the older states of one writer, and returns the digests of bodies that are no longer needed. A stage's states count by run,
+   * since a stage may lock as often as it likes.
+   */
+  const supersede = Effect.fnUntraced(function*({ epoch, id }: Workspace, runId: RunId | undefined) {
+    const ofWriter = runId === undefined ? sql`workspaceId = ${id} AND epoch = ${epoch}` : sql`runId = ${runId}`
+    return yield* rows(Superseded)(sql`UPDATE stateVersions SET supersededAt = ${yield* now} WHERE supersededAt IS NULL AND id IN (
+      SELECT id FROM stateVersions WHERE ${ofWriter} ORDER BY seq DESC LIMIT -1 OFFSET ${keptOfWriter}) RETURNING sha256`)
+  })
+
+  const receive = (bytes: Uint8Array, expected?: string) => blobs.receive(Stream.succeed(bytes), { limitBytes: stateLimitBytes, expected })
+
+  const accept = Effect.fn("StateVersions.accept")(function*(workspaceId: string, { by, bytes, lockId, sha256 }: NewState) {
+    const { excess, lineage, serial } = yield* (by === undefined ? identify : identifyOfStage)(heapBytes, bytes)
+    if (excess !== undefined && by === undefined) return yield* excess
+    const received = yield* receive(bytes, sha256)
+    const superseded = yield* sql.withTransaction(Effect.gen(function*() {
+      if (excess !== undefined) return yield* excess
+      const workspace = yield* locks.heldBy(by, lockId, workspaceId)
+      const before = yield* current(workspaceId)
+      if (before?.serial === serial && before.sha256 === received.sha256) return yield* Effect.as(blobs.store(received), []) // its file may be damaged
+      const obstacle = obstacleTo(before, { lineage, serial })
+      if (obstacle !== undefined) return yield* refusedAs(obstacle)
+      yield* insert(workspace, { lineage, serial, runId: by?.runId ?? null }, received)
+      return yield* supersede(workspace, by?.runId)
+    })).pipe(
+      Effect.catchTag(
+        "Refused",
+        (refused): Effect.Effect<ReadonlyArray<Superseded>, StoreFailure> =>
+          by === undefined || !(isRefusal(refused) || refused === excess) ? Effect.fail(refused) : Effect.flatMap(
+            keep({ workspaceId, stageId: by.holder, lineage, serial, received, why: refused.message }),
+            (left) =>
+              left.as === "stored"
+                ? Effect.succeed([])
+                : Effect.fail(
+                  new Refused({
+                    ...refused,
+                    message: `${refused.message} ${left.sentence}`,
+                    details: { ...refused.details, ...left.details }
+                  })
+                )
+          )
+      )
+    )
+    yield* removeUnnamed(superseded)
+  }, Effect.scoped)
+
+  const keepAsEvidence = Effect.fn("StateVersions.keepAsEvidence")(
+    function*(stageId: string, workspaceId: string, { bytes, doubt, sha256, why, writer }: LateState) {
+      const { excess, lineage, serial } = yield* identifyOfStage(heapBytes, bytes)
+      const received = yield* receive(bytes, sha256)
+      const reason = excess === undefined ? why : `${why} ${excess.message}`
+      return yield* keep({ workspaceId, stageId, lineage, serial, received, why: reason, doubt, writer })
+    },
+    Effect.scoped
+  )
+
+  const adopt = Effect.fn("StateVersions.adopt")(
+    function*<E>(workspaceId: string, { bytes, runId, serial, unlike }: Adopted, also: Effect.Effect<void, E>) {
+      const { excess, lineage, serial: parsed } = yield* identify(heapBytes, bytes, unlike)
+      if (excess !== undefined) return yield* excess
+      if (parsed !== serial) return yield* twoSerials(serial, parsed)
+      const received = yield* receive(bytes)
+      yield* sql.withTransaction(Effect.gen(function*() {
+        const workspace = yield* locks.heldByNobody(workspaceId)
+        const before = yield* current(workspaceId)
+        const obstacle = obstacleTo(before, { lineage, serial })
+        if (obstacle !== undefined) return yield* refusedAs(obstacle)
+        yield* sql`UPDATE workspaces SET epoch = epoch + 1 WHERE id = ${workspaceId}`
+        yield* also
+        yield* insert({ ...workspace, epoch: workspace.epoch + 1 }, { lineage, serial, runId }, received)
+      }))
+    },
+    Effect.scoped
+  )
+
+  return StateVersions.of({
+    find: (id) => row(StateVersion)(sql`SELECT * FROM stateVersions WHERE id = ${id} AND supersededAt IS NULL`),
+    current,
+    hasAnyOf: (runId) => Effect.map(sql`SELECT 1 FROM stateVersions WHERE runId = ${runId} LIMIT 1`, ({ length }) => length > 0),
+    hasEver: (runId, sha256) =>
+      Effect.map(
+        sql`SELECT 1 FROM stateVersions WHERE sha256 = ${sha256} AND workspaceId = (SELECT workspaceId FROM runs WHERE id = ${runId}) LIMIT 1`,
+        ({ length }) => length > 0
+      ),
+    read: ({ sha256 }) => blobs.read(sha256),
+    accept,
+    keepAsEvidence,
+    adopt
+  })
+})

@@ -1,0 +1,82 @@
+// Variables of workspaces, as people set them; a run's own variables are stored with the run and win over these.
+// A sensitive value leaves the server only towards the worker of a stage.
+// Used by the TFE routes and the task API.
+import { Context, Effect, Layer, Schema } from "effect"
+import { SqlClient } from "effect/sql"
+import type { Variable } from "../../schema/task/agent-task.ts"
+import { invalid } from "../refused.ts"
+import { row, rows } from "../store/database.ts"
+import { newId } from "../store/ids.ts"
+
+export const WorkspaceVariable = Schema.Struct({
+  id: Schema.String,
+  workspaceId: Schema.String,
+  key: Schema.String,
+  value: Schema.String,
+  description: Schema.String,
+  category: Schema.Literals(["terraform", "env"]),
+  hcl: Schema.BooleanFromBit,
+  sensitive: Schema.BooleanFromBit
+})
+export type WorkspaceVariable = typeof WorkspaceVariable.Type
+
+/** A run's own variable: `value` is an HCL expression. */
+export const RunVariable = Schema.Struct({ key: Schema.String, value: Schema.String })
+export type RunVariable = typeof RunVariable.Type
+
+/** Returns the variables of a stage: the workspace's, except those that the run sets itself, and the run's own. */
+export const variablesOf = (workspace: ReadonlyArray<WorkspaceVariable>, run: ReadonlyArray<RunVariable>): ReadonlyArray<Variable> => [
+  ...workspace
+    .filter(({ category, key }) => category === "env" || !run.some((variable) => variable.key === key))
+    .map(({ category, hcl, key, sensitive, value }) => ({ name: key, value, category, hcl, sensitive })),
+  ...run.map(({ key, value }) => ({ name: key, value, category: "terraform" as const, hcl: true }))
+]
+
+/** What the variables of one workspace may be together: each stage, and each list of them, has all in memory. */
+const most = { count: 500, bytes: 1024 * 1024 }
+const tooMany = invalid(
+  `A workspace has at most ${most.count} variables with ${most.bytes} bytes of values and descriptions together, so this one was not stored; remove some that it no longer needs, or put large values into files of the configuration.`
+)
+
+const Total = Schema.Struct({ count: Schema.Int, bytes: Schema.Int })
+
+const make = Effect.gen(function*() {
+  const sql = yield* SqlClient.SqlClient
+
+  const total = (workspaceId: string) =>
+    Effect.map(
+      rows(Total)(sql`SELECT count(*) AS count, COALESCE(SUM(OCTET_LENGTH(value) + OCTET_LENGTH(description)), 0) AS bytes
+        FROM variables WHERE workspaceId = ${workspaceId}`),
+      ([found]) => found ?? { count: 0, bytes: 0 }
+    )
+
+  const list = (workspaceId: string) =>
+    rows(WorkspaceVariable)(sql`SELECT * FROM variables WHERE workspaceId = ${workspaceId} ORDER BY key, category`)
+
+  /**
+   * Stores a variable. A workspace has one for each name and category; setting it again replaces it. Fails with 422 past the limits; a
+   * workspace of an older version may be past them, and then no longer grows.
+   */
+  const set = Effect.fn("Variables.set")(function*(variable: Omit<WorkspaceVariable, "id">) {
+    const before = yield* total(variable.workspaceId)
+    yield* sql`INSERT INTO variables ${sql.insert({ id: yield* newId("var"), ...variable })}
+      ON CONFLICT (workspaceId, key, category) DO UPDATE SET value = excluded.value, description = excluded.description, hcl = excluded.hcl, sensitive = excluded.sensitive`
+    const stored = yield* row(WorkspaceVariable)(
+      sql`SELECT * FROM variables WHERE workspaceId = ${variable.workspaceId} AND key = ${variable.key} AND category = ${variable.category}`
+    )
+    const after = yield* total(variable.workspaceId)
+    const isPast = (of: keyof typeof most) => after[of] > most[of] && after[of] > before[of]
+    if (isPast("count") || isPast("bytes")) return yield* tooMany
+    return stored ?? (yield* Effect.die(new Error("a variable was stored and is gone")))
+  }, sql.withTransaction)
+
+  /** Removes a variable and returns whether there was one. */
+  const remove = (workspaceId: string, id: string) =>
+    Effect.map(sql`DELETE FROM variables WHERE workspaceId = ${workspaceId} AND id = ${id} RETURNING id`, (removed) => removed.length > 0)
+
+  return { list, remove, set }
+})
+
+export class Variables extends Context.Service<Variables>()("agent-job/server/Variables", { make }) {
+  static readonly layer = Layer.effect(this, this.make)
+}

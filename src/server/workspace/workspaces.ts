@@ -1,0 +1,80 @@
+// Workspaces, in each of which runs exclude each other, with their settings and the run that holds each.
+// A workspace is never deleted here; its states are in server/workspace/state-versions, its lock in server/workspace/state-locks.
+// Used by the stores and by the TFE and state routes.
+import { Context, Effect, Layer, Schema } from "effect"
+import { SqlClient } from "effect/sql"
+import { LockInfo } from "../../schema/api/task-api.ts"
+import { RunId, Timestamp, WorkspaceName } from "../../schema/names.ts"
+import { invalid, orNotFound } from "../refused.ts"
+import { row, rows } from "../store/database.ts"
+import { newId } from "../store/ids.ts"
+import { now } from "../store/instants.ts"
+
+export const Workspace = Schema.Struct({
+  id: Schema.String,
+  name: WorkspaceName,
+  autoApply: Schema.BooleanFromBit,
+  terraformVersion: Schema.String,
+  workingDirectory: Schema.String,
+  createdAt: Timestamp,
+  currentRunId: Schema.NullOr(RunId),
+  stateVersionId: Schema.NullOr(Schema.String),
+  epoch: Schema.Int,
+  lockInfo: Schema.NullOr(Schema.fromJsonString(LockInfo)),
+  lockHolder: Schema.NullOr(Schema.String)
+})
+export type Workspace = typeof Workspace.Type
+
+export interface WorkspaceSettings {
+  readonly autoApply: boolean
+  readonly terraformVersion: string
+  readonly workingDirectory: string
+}
+
+const make = Effect.gen(function*() {
+  const sql = yield* SqlClient.SqlClient
+  const one = row(Workspace)
+
+  const find = (name: string) => one(sql`SELECT * FROM workspaces WHERE name = ${name}`)
+  const named = (name: string) => Effect.flatMap(find(name), orNotFound)
+  const get = (id: string) => Effect.flatMap(one(sql`SELECT * FROM workspaces WHERE id = ${id}`), orNotFound)
+  const list = rows(Workspace)(sql`SELECT * FROM workspaces ORDER BY name`)
+
+  /** Returns workspaces whose names contain `part`, sorted by name. */
+  const search = (part: string, limit: number, offset: number) =>
+    rows(Workspace)(sql`SELECT * FROM workspaces WHERE instr(name, ${part}) > 0 ORDER BY name LIMIT ${limit} OFFSET ${offset}`)
+
+  /** Returns the workspace of that name: created with the settings if there is none, otherwise as it is. */
+  const ensure = Effect.fn("Workspaces.ensure")(function*(name: WorkspaceName, settings: Partial<WorkspaceSettings> = {}) {
+    const id = yield* newId("ws")
+    const made = {
+      id,
+      name,
+      createdAt: yield* now,
+      autoApply: false,
+      terraformVersion: "latest",
+      workingDirectory: "",
+      ...(yield* checked(settings))
+    }
+    yield* sql`INSERT INTO workspaces ${sql.insert(made)} ON CONFLICT (name) DO NOTHING`
+    return yield* named(name)
+  })
+
+  const update = Effect.fn("Workspaces.update")(function*(id: string, settings: Partial<WorkspaceSettings>) {
+    const changed = yield* checked(settings)
+    if (Object.keys(changed).length > 0) yield* sql`UPDATE workspaces SET ${sql.update(changed)} WHERE id = ${id}`
+    return yield* get(id)
+  })
+
+  return { find, named, get, list, search, ensure, update }
+})
+
+const checked = (settings: Partial<WorkspaceSettings>) =>
+  settings.workingDirectory !== undefined &&
+    (settings.workingDirectory.startsWith("/") || settings.workingDirectory.split("/").includes(".."))
+    ? Effect.fail(invalid("The working directory must be a path below the root of the configuration, without '..'."))
+    : Effect.succeed(settings)
+
+export class Workspaces extends Context.Service<Workspaces>()("agent-job/server/Workspaces", { make }) {
+  static readonly layer = Layer.effect(this, this.make)
+}

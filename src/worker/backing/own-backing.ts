@@ -1,0 +1,77 @@
+// The backing of a stage without a pool: its configuration is from the cluster, a URL or a kept plan, and its state where its backend says.
+// Always holds: nothing is changed before the state is known to outlive the Pod; a Flux source is run only as `status.source` records it.
+// Used by worker/stage/worker.ts.
+import { Effect, Option } from "effect"
+import { join } from "node:path"
+import { placesByWorkspace, stateTrouble } from "../../core/state/state-place.ts"
+import type { AgentTask, AgentTaskSpec } from "../../schema/task/agent-task.ts"
+import type { Artifact } from "../../schema/task/source.ts"
+import { noCommandEnv } from "../engine/engine.ts"
+import { archiveFile, fetchArchive } from "../network/archive-url.ts"
+import { Settings } from "../settings.ts"
+import { invalid, type StageFailed } from "../stage-failed.ts"
+import { Settled } from "../state/state-delivery.ts"
+import { unpack } from "../volume/archive.ts"
+import { checkBackendNote } from "./backend-note.ts"
+import type { Backing } from "./backing.ts"
+import { bringKeptPlan, bringPlannedSource, keepPlan, sealingKey } from "./kept-plan.ts"
+
+/** Returns the archive to fetch, if the source is one; for a Flux source it is the artifact that was recorded before the Job was made. */
+const archiveOf = (
+  { archive, fluxSource }: AgentTaskSpec["source"],
+  pinned: Artifact | undefined
+): Effect.Effect<Option.Option<Pick<Artifact, "url" | "sha256">>, StageFailed> =>
+  fluxSource !== undefined && pinned === undefined
+    ? Effect.fail(
+      invalid("status.source is missing, so the worker does not know which revision of source.fluxSource to run; make a new AgentTask.")
+    )
+    : Effect.succeed(Option.fromUndefinedOr(fluxSource === undefined ? archive : pinned))
+
+const fetchSource = ({ sha256, url }: Pick<Artifact, "url" | "sha256">) =>
+  Effect.fnUntraced(function*(root: number) {
+    const { privateDirectory } = yield* Settings
+    const file = join(privateDirectory, archiveFile)
+    yield* fetchArchive(url, sha256, file)
+    yield* unpack(file, root)
+  })
+
+export const ownBacking = Effect.fnUntraced(
+  function*({ spec, status }: Pick<AgentTask, "spec" | "status">): Effect.fn.Return<Backing, StageFailed> {
+    const { jobTemplate, plan, savePlan, source, stage, workspace } = spec
+    if (plan !== undefined) {
+      return yield* invalid("spec.plan needs spec.pool, which keeps the saved plan; a plan that is kept on a claim is source.savedPlan.")
+    }
+    const planClaim = (savePlan ?? source.savedPlan)?.claimName
+    if (jobTemplate?.volumeClaims?.some(({ claimName }) => claimName === planClaim) === true) { // the task may be older than the CRD's rule
+      return yield* invalid(
+        `spec.jobTemplate.volumeClaims names ${planClaim}, the claim of the plan, which is for the worker alone; make a task that names another one.`
+      )
+    }
+    const archive = yield* archiveOf(source, status.source)
+    const savedPlan = Option.fromUndefinedOr(source.savedPlan)
+    const mounts = (jobTemplate?.volumeClaims ?? []).map(({ mountPath }) => mountPath)
+    return {
+      variables: [],
+      secrets: [],
+      ship: Option.none(),
+      sendEffects: Option.none(),
+      storedState: Effect.succeedNone,
+      bringSource: Option.orElse(
+        Option.map(savedPlan, ({ sha256 }) => bringPlannedSource(workspace, sha256)),
+        () => Option.map(archive, fetchSource)
+      ),
+      sealing: { key: sealingKey(workspace, stage === "plan"), state: Effect.succeed("engine") },
+      bringPlan: Option.map(savedPlan, () => bringKeptPlan),
+      openFor: () => Effect.succeed(noCommandEnv),
+      mayRun: ({ mutates }, engineDirectory, workspace) =>
+        mutates // a plan writes no state
+          ? checkBackendNote(engineDirectory, (note) =>
+            Effect.map(placesByWorkspace(note) ? workspace : Effect.undefined, (name) => stateTrouble(note, mounts, name)))
+          : Effect.void,
+      settleState: () => Effect.succeed(Settled.Unwritten()),
+      giveStateBack: Effect.void,
+      showWaitingDuring: (wait) => wait,
+      keepPlan: Option.map(Option.fromUndefinedOr(savePlan), () => keepPlan(workspace))
+    }
+  }
+)

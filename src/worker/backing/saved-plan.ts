@@ -1,0 +1,147 @@
+// The package of a saved plan: a tar of its seal, the plan, its lock file, its modules, what planning made and, without a pool, its configuration's archive.
+// Always holds: only these names are put into it or taken out of it, and its digest covers exactly the bytes that are kept.
+// Used by worker/backing/pool-backing.ts and worker/backing/kept-plan.ts: packed after a plan, unpacked before its apply.
+import { Effect, Option, Schema, Stream } from "effect"
+import { Tar } from "effect/encoding"
+import { createHash } from "node:crypto"
+import { closeSync, createReadStream, fstatSync, openSync, rmSync } from "node:fs"
+import { basename, join } from "node:path"
+import { sealText } from "../../core/stage/seal.ts"
+import { lockFileName, savedPlanName } from "../../core/stage/stage-commands.ts"
+import { planLimitBytes } from "../../schema/api/task-api.ts"
+import { Sha256 } from "../../schema/names.ts"
+import { Seal } from "../../schema/task/seal.ts"
+import { Settings } from "../settings.ts"
+import { fileTrouble, invalid, StageFailed } from "../stage-failed.ts"
+import { contentOf, createFile, openFile, openFolder, readFile, type Segments, writeAll } from "../volume/folder.ts"
+import { inMebibytes } from "../volume/mebibytes.ts"
+import { bringCarried, carriedArchives, carriedFile } from "./carried-files.ts"
+
+const configurationName = "configuration.tar.gz"
+const sealName = "seal.json"
+const sealLimitBytes = 1024 * 1024
+
+/** The most bytes that a tar adds to these few entries: a header and padding for each, and the end of the archive. */
+const tarBytes = 16 * 1024
+
+const entry = (root: number, directory: Segments, name: string) =>
+  Effect.map(openFile(root, [...directory, name]), Option.map(({ fd, size }) => Tar.fileStream(name, size, contentOf(fd, size))))
+
+const writeTo = (file: string) => <E, R>(stream: Stream.Stream<Uint8Array, E, R>) =>
+  Effect.acquireUseRelease(
+    Effect.try({ try: () => openSync(file, "w", 0o600), catch: fileTrouble("the saved plan") }),
+    Effect.fnUntraced(function*(fd: number) {
+      const hash = createHash("sha256")
+      yield* Stream.runForEach(stream, (chunk) =>
+        Effect.try({
+          try: () => {
+            hash.update(chunk)
+            writeAll(fd, chunk)
+          },
+          catch: fileTrouble("the saved plan")
+        }))
+      return Sha256.make(hash.digest("hex"))
+    }),
+    (fd) => Effect.sync(() => closeSync(fd))
+  )
+
+const notPacked = (why: string) => invalid(`The engine's saved plan cannot be stored, because ${why}; plan again.`)
+
+/** Returns the entry of the archive at `path`: it is in the worker's own directory, and the worker has checked or made it. */
+const ownEntry = (path: string) =>
+  Effect.acquireRelease(
+    Effect.try({ try: () => openSync(path, "r"), catch: fileTrouble(basename(path)) }),
+    (fd) => Effect.sync(() => closeSync(fd))
+  ).pipe(
+    Effect.map((fd) => {
+      const { size } = fstatSync(fd)
+      return Tar.fileStream(basename(path), size, contentOf(fd, size))
+    })
+  )
+
+/**
+ * Packs the plan and the lock file that the engine left in the directory into `file`, with the seal, with what `packCarried` left in the
+ * worker's own directory and, if given, the archive at `configuration`. Returns the digest of the package.
+ */
+export const packPlan = Effect.fn("SavedPlan.pack")(
+  function*(root: number, directory: Segments, file: string, seal: Seal, configuration: Option.Option<string> = Option.none()) {
+    const plan = yield* entry(root, directory, savedPlanName)
+    if (Option.isNone(plan)) return yield* notPacked("there is none")
+    const lock = yield* entry(root, directory, lockFileName)
+    const { privateDirectory } = yield* Settings
+    const carried = yield* Effect.forEach(carriedArchives(privateDirectory), ownEntry)
+    const archive = yield* Effect.forEach(Option.toArray(configuration), ownEntry)
+    const entries = [Tar.file(sealName, sealText(seal)), plan.value, ...Option.toArray(lock), ...carried]
+    const bytes = entries.reduce((sum, { header }) => sum + header.size, 0)
+    if (bytes > planLimitBytes - tarBytes) return yield* notPacked(`with its lock file it has more than ${inMebibytes(planLimitBytes)}`)
+    return yield* Stream.fromIterable([...entries, ...archive]).pipe(
+      Stream.pipeThroughChannel(Tar.encode()),
+      writeTo(file),
+      Effect.catchTag("TarError", () => Effect.fail(notPacked("it changed while it was read")))
+    )
+  },
+  Effect.scoped
+)
+
+const notAPlan = () =>
+  new StageFailed({
+    reason: "DigestMismatch",
+    message: "The saved plan is not one that this program made; plan again and approve that plan."
+  })
+
+/** Decides about an entry: it is skipped, makes the whole package refused, or is written to the descriptor that the function opens. */
+type Take = (name: string) => "skip" | "refuse" | (() => number)
+
+/** Goes through the entries of `file`, whose digest was checked before, and does with each what `of` decides. */
+const take = (file: string, of: Take) =>
+  Stream.fromAsyncIterable(createReadStream(file), fileTrouble("the saved plan")).pipe(
+    Stream.pipeThroughChannel(Tar.decode<StageFailed>()),
+    Stream.runForEach(({ body, header }) => {
+      const open = header.type === "File" ? of(header.path) : "refuse"
+      if (open === "skip") return Effect.void
+      if (open === "refuse") return Effect.fail(notAPlan())
+      return Effect.acquireUseRelease(
+        Effect.try({ try: open, catch: fileTrouble(header.path) }),
+        (fd) => Stream.runForEach(body, (chunk) => Effect.try({ try: () => writeAll(fd, chunk), catch: fileTrouble(header.path) })),
+        (fd) => Effect.sync(() => closeSync(fd))
+      )
+    }),
+    Effect.catchTag("TarError", () => Effect.fail(notAPlan()))
+  )
+
+const decodeSeal = Schema.decodeUnknownOption(Schema.fromJsonString(Seal))
+
+const noSeal = () =>
+  new StageFailed({
+    reason: "DigestMismatch",
+    message: "The saved plan has no seal of this version, so nothing says what it was made with; plan again and approve that plan."
+  })
+
+/** Puts the plan, its lock file and what is carried with them to their places; returns the seal, which tells what they were made with. */
+export const unpackPlan = Effect.fn("SavedPlan.unpack")(
+  function*(file: string, root: number, directory: Segments, configuration: "refuse" | "skip" = "refuse") {
+    const { privateDirectory } = yield* Settings
+    const sealFile = join(privateDirectory, sealName)
+    for (const old of [sealFile, ...carriedArchives(privateDirectory)]) rmSync(old, { force: true })
+    yield* take(file, (name) => {
+      if (name === configurationName) return configuration
+      if (name === sealName) return () => openSync(sealFile, "w", 0o600)
+      const carried = carriedFile(privateDirectory, name)
+      if (carried !== undefined) return () => openSync(carried, "w", 0o600)
+      return name === savedPlanName || name === lockFileName
+        ? () => createFile(root, [...directory, name], { executable: false, replace: true })
+        : "refuse"
+    })
+    const found = yield* readFile(yield* openFolder(privateDirectory), [sealName], sealLimitBytes)
+    const decoded = Option.flatMap(found, (bytes) => decodeSeal(new TextDecoder().decode(bytes)))
+    const seal = yield* Effect.mapError(Effect.fromOption(decoded), noSeal)
+    yield* Effect.mapError(bringCarried(root), (error) => error.reason === "InvalidArchive" ? notAPlan() : error)
+    return seal
+  },
+  Effect.scoped
+)
+
+/** Copies the archive of the configuration out of the package `file` to the path `archive`. */
+export const unpackConfiguration = Effect.fn("SavedPlan.configuration")((file: string, archive: string) =>
+  take(file, (name) => name === configurationName ? () => openSync(archive, "w", 0o600) : "skip")
+)

@@ -1,0 +1,218 @@
+// Runs one command of the engine in the runner: shows its output in the log, returns its end as data, and sends the signals of a stop.
+// Always holds: no command starts once the stage has to stop, and none is left running at the end unless even SIGKILL did not end it.
+// Used by worker/stage/stage.ts.
+import { Context, Data, Effect, Fiber, Layer, Option, Ref, Stream } from "effect"
+import { type CommandEnd, commandFailure, type Interrupted, type StopCause } from "../../core/stage/outcome.ts"
+import { showVersion, type StageCommand, withoutArguments } from "../../core/stage/stage-commands.ts"
+import { linesOf, noLine } from "../../core/text/lines.ts"
+import type { Seal } from "../../schema/task/seal.ts"
+import { invalid, StageFailed } from "../stage-failed.ts"
+import { Stop } from "../task/stop.ts"
+import type { Command } from "./command-script.ts"
+import { ExecLoop, type ExecLoopError, type Output, type Running } from "./exec-loop.ts"
+import { Log } from "./log-shipper.ts"
+
+/** The stage had to stop; `during` says which command was interrupted, if one ran. */
+export class StageStopped extends Data.TaggedError("StageStopped")<{
+  readonly cause: StopCause
+  readonly during: Option.Option<Interrupted>
+  readonly exitCode?: number
+}> {}
+
+/** Which engine runs, where, and with which environment. */
+export interface Workplace {
+  /** `tofu` or `terraform`; until the engine is found, all names that it may have, for messages. */
+  readonly engine: string
+  readonly directory: string
+  readonly env: Readonly<Record<string, string>>
+}
+
+/** What one command gets in addition to the workplace's environment; `secrets` are kept out of the log. */
+export interface CommandEnv {
+  readonly env: Readonly<Record<string, string>>
+  readonly secrets: ReadonlyArray<string>
+}
+
+export const noCommandEnv: CommandEnv = { env: {}, secrets: [] }
+
+/** Called with each line in which a command tells its effects (`StageCommand.tells`), as it comes; has to return at once. */
+export type Listen = (line: string) => void
+
+/** The most output that is captured: more than the JSON of a plan with ten thousand resources. */
+const captureBytes = 32 * 1024 * 1024
+/** The longest line, in bytes, that may tell an effect; longer ones are skipped. */
+const longestLine = 64 * 1024
+
+export class Engine extends Context.Service<Engine, {
+  /**
+   * Runs the command to its end. Fails when the command fails, or when the stage has to stop and the command did not end with 0.
+   * Returns what the command printed on stdout, if that is captured and not larger than `captureBytes`.
+   */
+  readonly run: (
+    workplace: Workplace,
+    command: StageCommand,
+    extra?: CommandEnv,
+    listen?: Listen
+  ) => Effect.Effect<Option.Option<string>, StageFailed | StageStopped>
+  /** Finds the engine of that name or, without a name, the first of `engines` in the image; the engine's own JSON tells its version. */
+  readonly find: (
+    name: Option.Option<EngineName>,
+    place: Omit<Workplace, "engine">
+  ) => Effect.Effect<Seal["engine"], StageFailed | StageStopped>
+}>()("agent-job/worker/Engine") {
+  static readonly layer = Layer.effect(
+    Engine,
+    Effect.gen(function*() {
+      const execLoop = yield* ExecLoop
+      const stop = yield* Stop
+      const log = yield* Log
+
+      /** Waits for a stop, sends its signals in turn, and returns when it is time to give up. Sets `forced` if INT was not enough. */
+      const signals = Effect.fnUntraced(function*(running: Running, forced: Ref.Ref<boolean>) {
+        yield* stop.asked
+        let past = 0
+        for (const { afterMillis, name } of stop.plan.signals) {
+          yield* Effect.sleep(afterMillis - past)
+          past = afterMillis
+          yield* Ref.set(forced, name !== "INT")
+          yield* running.signal(name)
+        }
+        yield* Effect.sleep(stop.plan.giveUpAfterMillis - past)
+      })
+
+      const started = ({ argv, directory, env }: Started, command: StageCommand, extra: CommandEnv) =>
+        execLoop.run({
+          argv,
+          env: { ...env, ...(command.output === "captured" && withoutArguments(command)), ...extra.env },
+          cwd: directory,
+          events: command.tells === "events"
+        }).pipe(
+          Effect.mapError(execLoopFailure),
+          Effect.raceFirst(Effect.flatMap(stop.asked, (cause) => Effect.fail(new StageStopped({ cause, during: Option.none() }))))
+        )
+
+      const perform = Effect.fnUntraced(function*(start: Started, command: StageCommand, extra: CommandEnv, listen: Listen) {
+        const running = yield* started(start, command, extra)
+        const capture = new Capture(command.output === "captured")
+        const forced = yield* Ref.make(false)
+        const heard = inLines(listen)
+        const shown = Stream.filter(running.output, (part) => {
+          if (command.tells === "log" && part.stream === "stdout") heard(part.bytes)
+          return !capture.keeps(part)
+        })
+        const output = yield* Effect.forkChild(log.show(shown, extra.secrets))
+        const events = yield* Effect.forkChild(Stream.runForEach(running.events, (bytes) => Effect.sync(() => heard(bytes))))
+        const end: CommandEnd = yield* Effect.raceFirst(running.ended, Effect.as(signals(running, forced), { _tag: "Unending" } as const))
+        if (end._tag === "Unending") return { end, killed: true, log: "", captured: Option.none<string>() }
+        yield* Fiber.join(events)
+        return { end, killed: yield* Ref.get(forced), log: yield* Fiber.join(output), captured: capture.text() }
+      }, Effect.scoped)
+
+      const toItsEnd = Effect.fnUntraced(function*(
+        start: Started,
+        command: StageCommand,
+        extra: CommandEnv = noCommandEnv,
+        listen: Listen = () => {}
+      ) {
+        const before = yield* stop.now
+        if (Option.isSome(before)) return yield* new StageStopped({ cause: before.value, during: Option.none() })
+        if (command.output === "printed") yield* log.line(`\n\u001b[1m$ ${start.engine} ${command.subcommand}\u001b[0m`)
+        const { captured, end, killed, log: printed } = yield* perform(start, command, extra, listen)
+        const failure = commandFailure(start.engine, command, end, printed)
+        if (Option.isNone(failure)) return captured
+        const cause = yield* stop.now
+        if (Option.isNone(cause) || end._tag === "Aborted" || end._tag === "Unending") return yield* new StageFailed(failure.value)
+        const { exitCode } = failure.value
+        const byKernel = exitCode === 128 + 9
+        const byForce = killed || byKernel
+        const during = Option.some({ name: `${start.engine} ${command.subcommand}`, mutates: command.mutates, killed: byForce })
+        // A command that was forced may exit with 1 as if it had ended by itself, with its lock given back, but without having written what
+        // it was making. Such an exit code is left out.
+        const isTold = exitCode !== undefined && (!byForce || exitCode > 128)
+        return yield* new StageStopped({ cause: cause.value, during, ...(isTold && { exitCode }) })
+      })
+
+      const run: Engine["Service"]["run"] = Effect.fn("Engine.run")((workplace, command, extra, listen) =>
+        toItsEnd({ ...workplace, argv: [workplace.engine, ...command.args] }, command, extra, listen)
+      )
+
+      const find: Engine["Service"]["find"] = Effect.fn("Engine.find")(function*(wanted, place) {
+        const names = Option.match(wanted, { onNone: () => engines, onSome: (name) => [name] })
+        const captured = yield* toItsEnd(
+          { ...place, engine: names.join(" or "), argv: ["/bin/sh", "-c", searchFor(names)] },
+          showVersion
+        )
+        const said = Option.getOrElse(captured, () => "")
+        const name = names.find((name) => said.startsWith(`${name}\n`))
+        if (name === undefined) return yield* noneOf(names)
+        return { name, version: yield* versionOf(name, captured) }
+      })
+
+      return Engine.of({ run, find })
+    })
+  )
+}
+
+/** A command as the runner gets it; messages about it name the engine, not `argv`. */
+type Started = Workplace & Pick<Command, "argv">
+type EngineName = Seal["engine"]["name"]
+const engines: ReadonlyArray<EngineName> = ["tofu", "terraform"]
+
+/**
+ * Returns a script that prints which engine it found and becomes the engine's version command, so that the runner is asked once. The script
+ * prints nothing if there is no engine.
+ */
+const searchFor = (names: ReadonlyArray<EngineName>): string =>
+  `for engine in ${names.join(" ")}; do if command -v $engine >/dev/null; then echo $engine; exec $engine ${
+    showVersion.args.join(" ")
+  }; fi; done`
+
+const noneOf = (names: ReadonlyArray<EngineName>): StageFailed => {
+  const [none, one] = names.length === 1 ? [`no ${names[0]}`, "it"] : [`neither ${names.join(" nor ")}`, "one of them"]
+  return new StageFailed({ reason: "EngineMissing", message: `The runner image has ${none} in its PATH; use an image that has ${one}.` })
+}
+
+const versionOf = (engine: string, captured: Option.Option<string>): Effect.Effect<string, StageFailed> => {
+  const found = Option.flatMap(captured, (text) => Option.fromNullishOr(/"terraform_version"\s*:\s*"([\w.+-]{1,64})"/u.exec(text)?.[1]))
+  return Effect.mapError(
+    Effect.fromOption(found),
+    () => invalid(`The program ${engine} of the runner image does not say its version; use an image with OpenTofu or Terraform.`)
+  )
+}
+
+/** Returns the stage's failure when the runner cannot be given commands. */
+export const execLoopFailure = (error: ExecLoopError): StageFailed => invalid(`${error.message}.`)
+
+/** Returns a function that takes chunks of bytes and calls `listen` with each whole line. */
+const inLines = (listen: Listen) => {
+  let unfinished = noLine
+  return (bytes: Uint8Array): void => {
+    const [left, lines] = linesOf(unfinished, bytes, longestLine)
+    unfinished = left
+    lines.forEach(listen)
+  }
+}
+
+/** The stdout of a captured command; dropped when it becomes too large. */
+class Capture {
+  private chunks: Array<Uint8Array> = []
+  private bytes = 0
+  private readonly wanted: boolean
+
+  constructor(wanted: boolean) {
+    this.wanted = wanted
+  }
+
+  /** Takes a part of the output; returns true when the part is captured, so that the log does not get it. */
+  keeps({ bytes, stream }: Output): boolean {
+    if (!this.wanted || stream !== "stdout") return false
+    this.bytes += bytes.length
+    if (this.bytes <= captureBytes) this.chunks.push(bytes)
+    else this.chunks = []
+    return true
+  }
+
+  text(): Option.Option<string> {
+    return this.wanted && this.bytes <= captureBytes ? Option.some(Buffer.concat(this.chunks).toString("utf8")) : Option.none()
+  }
+}

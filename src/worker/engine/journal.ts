@@ -1,0 +1,83 @@
+// The journal of a stage's effects: what the engine tells, numbered and, with a pool, sent to the server as it happens.
+// Always holds: the engine never waits for the server, an entry is sent until the server has it, and its keys and ids contain no secrets.
+// Used by worker/stage/stage.ts and worker/stage/settlement.ts.
+import { Duration, Effect, Option, type Scope } from "effect"
+import type { UnnumberedEntry } from "../../core/stage/engine-events.ts"
+import { nextEntry } from "../../core/stage/journal.ts"
+import { journalBatch, type JournalEntry } from "../../schema/api/effects.ts"
+import { Received, startSending, toNobody } from "../network/sending.ts"
+import type { Log } from "./log-shipper.ts"
+
+/** Sends consecutive entries; fails when the server did not answer, or refused the token. */
+export type SendEffects = (entries: ReadonlyArray<JournalEntry>) => Effect.Effect<Received, { readonly message: string }>
+
+export interface Journal {
+  readonly add: (told: UnnumberedEntry) => void
+  readonly entries: () => ReadonlyArray<JournalEntry>
+  /** Waits until the server has everything, at most this long; returns whether it has. */
+  readonly flush: (limit: Duration.Input) => Effect.Effect<boolean>
+}
+
+/**
+ * The pause after a request. The first entry is sent at once, because what was not sent is lost with the node; the entries that come during
+ * the pause are then sent together.
+ */
+const pause = Duration.millis(20)
+
+type Redacting = Pick<Log["Service"], "redact" | "redactKey">
+
+/** A key in an address; the last one may have been cut off. */
+const key = /"(?:[^"\\]|\\.)*"?/gu
+
+/**
+ * Takes the secrets out of an entry. Its address has to match the state, so only keys are redacted: the rest is written in the
+ * configuration, which contains no secret, though a word of it may be the same.
+ * An id that contains a secret identifies nothing once the secret is taken out, so it is left out.
+ */
+const withoutSecrets = ({ address, id, idKey, ...what }: UnnumberedEntry, { redact, redactKey }: Redacting): UnnumberedEntry => ({
+  ...what,
+  address: address.replace(key, redactKey),
+  ...(idKey !== undefined && id !== undefined && redact(id) === id && { idKey, id })
+})
+
+/** Makes a journal that is sent until the scope closes. */
+export const makeJournal = Effect.fnUntraced(
+  function*(redacting: Redacting, send: Option.Option<SendEffects>): Effect.fn.Return<Journal, never, Scope.Scope> {
+    const entries: Array<JournalEntry> = []
+    const sending = yield* Option.match(send, { onNone: () => Effect.succeed(toNobody), onSome: (send) => sendingOf(entries, send) })
+    return {
+      add: (told) => {
+        const entry = nextEntry(entries.length, withoutSecrets(told, redacting))
+        if (Option.isNone(entry)) return
+        entries.push(entry.value)
+        sending.wake()
+      },
+      entries: () => entries,
+      flush: sending.flush
+    }
+  }
+)
+
+/** Starts to send the entries. They are kept once the server has them, because a server restored from a backup asks for them again. */
+const sendingOf = (entries: ReadonlyArray<JournalEntry>, send: SendEffects) => {
+  let stored = 0
+  const once = Effect.matchEffect(Effect.suspend(() => send(entries.slice(stored, stored + journalBatch))), {
+    onFailure: ({ message }) => Effect.as(Effect.logDebug("effects not taken", message), "failed" as const),
+    onSuccess: Received.$match({
+      Refused: () =>
+        Effect.as(
+          Effect.logWarning(
+            "The pool's server does not accept the journal of what the stage makes. If the engine is killed, only the result of the stage names what it had made."
+          ),
+          "refused" as const
+        ),
+      StoredUpTo: ({ end }) =>
+        Effect.sync(() => {
+          const isTaken = end > stored // otherwise the server told of a gap
+          stored = Math.max(0, Math.min(end, entries.length))
+          return isTaken ? "taken" : "failed"
+        })
+    })
+  })
+  return startSending({ once, isLeft: () => stored < entries.length, pause })
+}

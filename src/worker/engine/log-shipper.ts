@@ -1,0 +1,194 @@
+// The log of a stage: what the engine prints goes, without secrets, to the worker's own output and, with a pool, to the server by offset.
+// Always holds: nothing unredacted leaves this file, the engine never waits for the server, and bytes that were dropped or lost are marked.
+// Used by worker/stage/stage.ts and worker/engine/engine.ts; worker/engine/container-output.ts marks its gaps alike.
+import { Context, Duration, Effect, Layer, Option, type Scope, Stream } from "effect"
+import { begin, type Redaction, redactor } from "../../core/text/redact.ts"
+import { Received, startSending } from "../network/sending.ts"
+import type { Output } from "./exec-loop.ts"
+
+/** Sends a piece of the log at its offset; fails when the server did not answer, or refused the token. */
+export type Ship = (offset: number, bytes: Uint8Array) => Effect.Effect<Received, { readonly message: string }>
+
+export class Log extends Context.Service<Log, {
+  /** Logs a command's output as it comes; when the output is over, returns its end as text, at most 64 KiB. */
+  readonly show: (output: Stream.Stream<Output>, secrets: ReadonlyArray<string>) => Effect.Effect<string>
+  /** Logs a line of the worker's own. */
+  readonly line: (text: string) => Effect.Effect<void>
+  /** Takes the secrets out of a message. */
+  readonly redact: (text: string) => string
+  /**
+   * Takes the secrets out of the key in a resource's address, by which the resource is found in the state. Hides only whole secrets: a text
+   * inside of a secret document is easily a common word, and such a key too.
+   */
+  readonly redactKey: (key: string) => string
+  /** Waits until the server has everything, at most this long. */
+  readonly flush: (limit: Duration.Input) => Effect.Effect<void>
+}>()("agent-job/worker/Log") {
+  static readonly layer = (options: Options) => Layer.effect(Log, make(options))
+}
+
+interface Options {
+  /** Hidden wherever they occur; see core/text/redact for the forms. */
+  readonly secrets: ReadonlyArray<string>
+  /** The texts inside of secrets that are documents; hidden in output, lines and messages, but not in keys. */
+  readonly parts: ReadonlyArray<string>
+  readonly ship: Option.Option<Ship>
+  /** Writes to the worker's own output. */
+  readonly print: (bytes: Uint8Array) => Effect.Effect<void>
+}
+
+const pieceBytes = 64 * 1024
+const pieceEvery = Duration.millis(200)
+/** How much is kept for a server that does not answer. The oldest bytes are dropped first, because the end of a log matters most. */
+const bufferBytes = 4 * 1024 * 1024
+const tailBytes = 64 * 1024
+/** Small chunks are joined up to this size, so that there are never very many of them. */
+const smallBytes = 4096
+
+export const gapMark = (bytes: number, why: string): Uint8Array => Buffer.from(`\n[${bytes} bytes of the log are missing here: ${why}]\n`)
+
+const make = Effect.fnUntraced(function*({ parts, print, secrets, ship }: Options): Effect.fn.Return<Log["Service"], never, Scope.Scope> {
+  const shipping = yield* Option.match(ship, {
+    onNone: () => Effect.succeed<Shipping>({ add: () => {}, flush: () => Effect.void }),
+    onSome: startShipping
+  })
+
+  const emit = (bytes: Uint8Array) =>
+    bytes.length === 0 ? Effect.void : Effect.suspend(() => {
+      shipping.add(bytes)
+      return print(bytes)
+    })
+
+  const show = Effect.fnUntraced(function*(output: Stream.Stream<Output>, more: ReadonlyArray<string>) {
+    const { end, next } = redactor([...secrets, ...parts, ...more])
+    const states: Record<Output["stream"], Redaction> = { stdout: begin, stderr: begin }
+    const tail = new Tail()
+    const put = (bytes: Uint8Array) =>
+      Effect.suspend(() => {
+        tail.add(bytes)
+        return emit(bytes)
+      })
+    yield* Stream.runForEach(output, ({ bytes, stream }) =>
+      Effect.suspend(() => {
+        const [state, shown] = next(states[stream], bytes)
+        states[stream] = state
+        return put(shown)
+      }))
+    yield* put(end(states.stdout))
+    yield* put(end(states.stderr))
+    return tail.text()
+  })
+
+  const own = redactor([...secrets, ...parts])
+  return Log.of({
+    show,
+    line: (text) => emit(Buffer.from(`${own.text(text)}\n`)),
+    redact: own.text,
+    redactKey: redactor(secrets).text,
+    flush: (limit) => Effect.asVoid(shipping.flush(limit))
+  })
+})
+
+/** Keeps the end of what was added. Each byte is copied twice at most, however small the pieces are. */
+class Tail {
+  private readonly kept = Buffer.allocUnsafe(2 * tailBytes)
+  private end = 0
+
+  add(bytes: Uint8Array): void {
+    const last = bytes.subarray(-tailBytes)
+    if (this.end + last.length > this.kept.length) {
+      this.kept.copyWithin(0, this.end - tailBytes, this.end)
+      this.end = tailBytes
+    }
+    this.kept.set(last, this.end)
+    this.end += last.length
+  }
+
+  text(): string {
+    return new TextDecoder().decode(this.kept.subarray(Math.max(0, this.end - tailBytes), this.end))
+  }
+}
+
+/** What waits to be sent. Every change is one synchronous step. */
+class Buffered {
+  chunks: Array<Uint8Array> = []
+  bytes = 0
+  dropped = 0
+
+  add(chunk: Uint8Array): void {
+    const last = this.chunks.at(-1)
+    if (last !== undefined && last.length + chunk.length <= smallBytes) this.chunks[this.chunks.length - 1] = Buffer.concat([last, chunk])
+    else this.chunks.push(chunk)
+    this.bytes += chunk.length
+    while (this.bytes > bufferBytes) this.drop()
+  }
+
+  private drop(): void {
+    const oldest = this.chunks.shift()?.length ?? 0
+    this.bytes -= oldest
+    this.dropped += oldest
+  }
+
+  /** Takes out the next piece, with a mark for the bytes that were dropped before it. */
+  take(): Uint8Array {
+    const parts: Array<Uint8Array> = this.dropped > 0 ? [gapMark(this.dropped, "the server did not take them in time")] : []
+    this.dropped = 0
+    let room = pieceBytes
+    while (room > 0) {
+      const [first] = this.chunks
+      if (first === undefined) break
+      const part = first.subarray(0, room)
+      if (part.length === first.length) this.chunks.shift()
+      else this.chunks[0] = first.subarray(part.length)
+      parts.push(part)
+      room -= part.length
+      this.bytes -= part.length
+    }
+    return Buffer.concat(parts)
+  }
+}
+
+interface Shipping {
+  readonly add: (bytes: Uint8Array) => void
+  readonly flush: (limit: Duration.Input) => Effect.Effect<unknown>
+}
+
+const startShipping = Effect.fnUntraced(function*(ship: Ship): Effect.fn.Return<Shipping, never, Scope.Scope> {
+  const waiting = new Buffered()
+  /** The piece on its way, without what the server has of it already. What the server loses, as by a restore, cannot be sent again. */
+  let piece: Uint8Array = new Uint8Array()
+  let offset = 0
+
+  const next = Effect.gen(function*() {
+    if (waiting.bytes < pieceBytes) yield* Effect.sleep(pieceEvery)
+    piece = waiting.take()
+  })
+  const once = Effect.suspend(() => piece.length === 0 ? next : Effect.void).pipe(
+    Effect.andThen(Effect.suspend(() => ship(offset, piece))),
+    Effect.matchEffect({
+      onFailure: ({ message }) => Effect.as(Effect.logDebug("log not taken", message), "failed" as const),
+      onSuccess: Received.$match({
+        Refused: () => Effect.succeed("refused" as const),
+        StoredUpTo: ({ end }) =>
+          Effect.sync(() => {
+            const stored = end - offset
+            piece = stored < 0
+              ? Buffer.concat([gapMark(-stored, "the server has lost them"), piece])
+              : piece.subarray(Math.min(stored, piece.length))
+            offset = end
+            return stored > 0 ? "taken" : "failed"
+          })
+      })
+    })
+  )
+  const sending = yield* startSending({ once, isLeft: () => piece.length + waiting.bytes > 0, pause: Duration.zero })
+
+  return {
+    add: (bytes) => {
+      if (sending.isRefused()) return
+      waiting.add(bytes)
+      sending.wake()
+    },
+    flush: sending.flush
+  }
+})

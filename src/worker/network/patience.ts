@@ -1,0 +1,27 @@
+// How a server that does not answer is asked again: soon at first, then every few seconds, up to a limit.
+// Always holds: the limit is measured by the monotonic clock, so that a step of the wall clock, or a node that slept, gives nothing up.
+// Used by worker/task/claim, worker/task/report, worker/network/task-api, worker/state/state-delivery and worker/network/archive-url.
+import { Clock, Duration, Effect, Schedule } from "effect"
+
+export interface Patience<E> {
+  readonly while: (error: E) => boolean
+  readonly first: Duration.Input
+  /** The longest pause between two attempts. */
+  readonly spaced: Duration.Input
+  readonly limit: Duration.Input
+}
+
+export const askAgain = <A, E, R>(
+  ask: Effect.Effect<A, E, R>,
+  { first, limit, spaced, while: mayHelp }: Patience<E>
+): Effect.Effect<A, E, R> =>
+  Effect.flatMap(Clock.monotonicTimeNanos, (since) =>
+    Effect.retry(ask, {
+      while: mayHelp,
+      schedule: Schedule.min([Schedule.exponential(first), Schedule.spaced(spaced)]).pipe(
+        Schedule.jittered,
+        Schedule.while(() =>
+          Effect.map(Clock.monotonicTimeNanos, (now) => Duration.isLessThan(Duration.nanos(now - since), Duration.fromInputUnsafe(limit)))
+        )
+      )
+    }))

@@ -1,0 +1,72 @@
+// Sends log and journal to the server while the stage runs: slower while the server takes nothing, and no more once it refuses.
+// Always holds: there is one request at a time, and no caller waits for it.
+// Used by worker/engine/journal and worker/engine/log-shipper, which know what is next.
+import { Data, Duration, Effect, Latch, Option, type Scope } from "effect"
+
+/** The server's answer: where its copy ends now, in entries of the journal or bytes of the log; or that it takes nothing any more. */
+export type Received = Data.TaggedEnum<{
+  StoredUpTo: { readonly end: number }
+  Refused: {}
+}>
+export const Received = Data.taggedEnum<Received>()
+
+/** The end of one request: the server took some of it, did not take or answer it this time, or takes nothing any more. */
+export type Sent = "taken" | "failed" | "refused"
+
+interface Work {
+  /** Makes the next request. */
+  readonly once: Effect.Effect<Sent>
+  /** Reports whether there is something that the server has not got. */
+  readonly isLeft: () => boolean
+  /** The pause between two requests while the server takes them. */
+  readonly pause: Duration.Duration
+}
+
+export interface Sending {
+  /** Reports whether the server refuses, so that nothing need be kept for it. */
+  readonly isRefused: () => boolean
+  /** Called when there is something to send. */
+  readonly wake: () => void
+  /** Waits until the server has everything, at most this long; returns whether it has. */
+  readonly flush: (limit: Duration.Input) => Effect.Effect<boolean>
+}
+
+/** What stands in where there is no server. */
+export const toNobody: Sending = { isRefused: () => true, wake: () => {}, flush: () => Effect.succeed(true) }
+
+const slowest = 5000
+
+/** Sends until the scope closes. */
+export const startSending = Effect.fnUntraced(function*({ isLeft, once, pause }: Work): Effect.fn.Return<Sending, never, Scope.Scope> {
+  const work = Latch.makeUnsafe(false)
+  const idle = Latch.makeUnsafe(true)
+  let isRefused = false
+  let failures = 0
+
+  const loop = Effect.gen(function*() {
+    yield* work.await
+    const sent = yield* Effect.catchDefect(
+      once,
+      (defect) =>
+        Effect.as(Effect.logError("The log or journal could not be sent, because of an unexpected error", defect), "failed" as const)
+    )
+    failures = sent === "failed" ? failures + 1 : 0
+    isRefused = sent === "refused"
+    if (isRefused || !isLeft()) {
+      work.closeUnsafe()
+      idle.openUnsafe()
+    }
+    yield* Effect.sleep(failures === 0 ? pause : Duration.millis(Math.min(200 * 2 ** (failures - 1), slowest)))
+  })
+  yield* Effect.forkScoped(Effect.forever(loop))
+
+  return {
+    isRefused: () => isRefused,
+    wake: () => {
+      if (isRefused) return
+      idle.closeUnsafe()
+      work.openUnsafe()
+    },
+    flush: (limit) => Effect.map(Effect.timeoutOption(idle.await, limit), (idle) => Option.isSome(idle) && !isRefused)
+  }
+})

@@ -1,0 +1,348 @@
+// The task API of the pool's server, as the worker calls it with the token of its stage.
+// Always holds: the token goes to the server's own address and nowhere else, and is read anew for every request.
+// Used by worker/stage/worker, worker/backing/pool-backing, and the parts that deliver states.
+import { Context, Data, Duration, Effect, Layer, Option, Predicate, Schema, Stream } from "effect"
+import { HttpBody, HttpClient, HttpClientRequest as Request, type HttpClientResponse } from "effect/http"
+import { createHash } from "node:crypto"
+import { createReadStream, readFileSync, statSync } from "node:fs"
+import { meaningOf, problemIn, ServerRefusal } from "../../core/network/server-refusal.ts"
+import { reasonOf } from "../../http/cause.ts"
+import { toServer } from "../../http/connections.ts"
+import { type JournalEntry, JournalPosition, JournalRequest } from "../../schema/api/effects.ts"
+import { isOneOf } from "../../schema/api/problem.ts"
+import {
+  archiveLimitBytes,
+  LockGranted,
+  type LockInfo,
+  LogPosition,
+  planLimitBytes,
+  TaskDetails,
+  taskHeader,
+  taskPath
+} from "../../schema/api/task-api.ts"
+import { StageResult } from "../../schema/task/stage-result.ts"
+import { Settings } from "../settings.ts"
+import { fileTrouble, invalid, StageFailed } from "../stage-failed.ts"
+import { save } from "./download.ts"
+import { askAgain } from "./patience.ts"
+import { Received } from "./sending.ts"
+
+/** No answer, a broken one, one that is not the server's own, 429, 5xx, or a request that broke off: asking again may help. */
+export class NoAnswer extends Data.TaggedError("NoAnswer")<{
+  readonly detail: string
+  /** Whether the detail is a whole sentence that says what to do, such as the server's own. */
+  readonly isSaid?: boolean
+}> {
+  override get message() {
+    return this.isSaid === true
+      ? this.detail
+      : `The pool's server gave no usable answer (${this.detail}); check agent.url in the values, and the network.`
+  }
+}
+
+/** The server refused the token (401), even after it was read again, or said that the stage belongs to another task (409). */
+export class TokenRefused extends Data.TaggedError("TokenRefused")<{ readonly status: number }> {
+  override get message() {
+    return this.status === 409
+      ? "Another task has this stage, so nothing was run here; follow the run at the pool's server."
+      : `The pool's server refuses the token of this stage (${this.status}): the stage is over there, or the server does not know the token; see: agent-job get RUN`
+  }
+}
+
+/** Any other refusal by the server itself; `body` is its answer, such as the holder of a lock. */
+export class Declined extends Data.TaggedError("Declined")<{ readonly status: number; readonly message: string; readonly body: unknown }> {}
+
+export type TaskApiError = NoAnswer | TokenRefused | Declined
+
+/**
+ * Reports whether the server refuses the token (401), which may be renewed: a server that is restored from a copy does not know a later
+ * token, and gives the stage a new one when it offers it again. Whose task a stage belongs to never changes, so 409 is final.
+ */
+export const mayBeRenewed = (error: TaskApiError): boolean => error._tag === "TokenRefused" && error.status === 401
+
+/** The lock that a state is written under. */
+export interface StateLock {
+  readonly id: string
+  readonly epoch: number
+}
+
+export class TaskApi extends Context.Service<TaskApi, {
+  /** What no log may show: the token. */
+  readonly secrets: Effect.Effect<ReadonlyArray<string>>
+  /** What the pool's server says about this stage, its variables included. */
+  readonly details: Effect.Effect<TaskDetails, StageFailed>
+  /** Downloads to a file, and checks its digest. */
+  readonly download: (what: "archive" | "plan", file: string, sha256: string) => Effect.Effect<void, StageFailed>
+  readonly storePlan: (file: string, sha256: string) => Effect.Effect<void, StageFailed>
+  // Each of these asks once; its caller decides how long to go on asking.
+  readonly appendLog: (offset: number, bytes: Uint8Array) => Effect.Effect<Received, TaskApiError>
+  readonly appendEffects: (entries: ReadonlyArray<JournalEntry>) => Effect.Effect<Received, TaskApiError>
+  readonly tellResult: (result: StageResult) => Effect.Effect<void, TaskApiError>
+  readonly state: Effect.Effect<Option.Option<Uint8Array>, TaskApiError>
+  /** Sends a state that another stage had to leave, still encrypted. */
+  readonly takeKeptState: (bytes: Uint8Array) => Effect.Effect<void, TaskApiError>
+  readonly pushState: (bytes: Uint8Array, sha256: string, lock: StateLock) => Effect.Effect<void, TaskApiError>
+  readonly lockState: (info: LockInfo) => Effect.Effect<StateLock, TaskApiError>
+  readonly unlockState: (info: LockInfo) => Effect.Effect<void, TaskApiError>
+  /** Asks again while there is no answer, for as long as `poolPatience` in the settings. */
+  readonly patiently: <A, E extends { readonly _tag: string; readonly message: string }>(ask: Effect.Effect<A, E>) => Effect.Effect<A, E>
+}>()("agent-job/worker/TaskApi") {
+  /** Asks the server at `url`, which is `https:` or `http:`, in the name of the AgentTask with this UID. */
+  static readonly layer = (url: string, taskUid: string) =>
+    Layer.effect(TaskApi, make(url, taskUid)).pipe(
+      Layer.provide(toServer({ connections: 16 })),
+      Layer.catchTag("ProxyUnusable", ({ message }) => Layer.effect(TaskApi, Effect.fail(invalid(message))))
+    )
+}
+
+/** Returns the SHA-256 in hex, by which the server and the worker name a state. */
+export const sha256 = (bytes: Uint8Array): string => createHash("sha256").update(bytes).digest("hex")
+
+const largestBodyMiB = Math.max(archiveLimitBytes, planLimitBytes) / 1024 ** 2
+
+const notOurs = (what: string) => new NoAnswer({ detail: `it answers ${what}, which is not the server's own` })
+
+/** Returns the error of a body that a gateway in front of the server does not take, such as nginx beyond 1 MB. */
+const tooLargeBefore = () =>
+  new NoAnswer({
+    detail:
+      `Something before the pool's server takes no body of this size (it answers 413); raise its limit to ${largestBodyMiB} MiB (nginx: client_max_body_size ${largestBodyMiB}m).`,
+    isSaid: true
+  })
+
+const smallBodyTimeout = Duration.seconds(30)
+const largeBodyTimeout = Duration.minutes(10)
+
+const parseJson = Option.liftThrowable((text: string): unknown => JSON.parse(text))
+
+/** Returns the error that an answer other than success means. */
+export const refusalOf = (status: number, text: string): TaskApiError =>
+  ServerRefusal.$match(meaningOf(status, problemIn(text)), {
+    NotOwn: (): TaskApiError => status === 413 ? tooLargeBefore() : new NoAnswer({ detail: `it answers ${status}` }),
+    AskAgain: ({ message }) => new NoAnswer({ detail: message, isSaid: true }),
+    TokenRefused: () => new TokenRefused({ status }),
+    Final: ({ error, message }) =>
+      isOneOf(error, "taken")
+        ? new TokenRefused({ status })
+        : new Declined({ status, message, body: Option.getOrUndefined(parseJson(text)) })
+  })
+
+/** Returns the error code for programs in the server's answer, if there is one. */
+export const problemCodeOf = ({ body }: Declined): string | undefined =>
+  Predicate.hasProperty(body, "error") && typeof body.error === "string" ? body.error : undefined
+
+/** Returns the failure of a stage that cannot go on without the answer. */
+const stageFailure = (error: TaskApiError): StageFailed => {
+  switch (error._tag) {
+    case "NoAnswer":
+      return new StageFailed({ reason: "PoolUnreachable", message: error.message })
+    case "TokenRefused":
+      return new StageFailed({ reason: "TokenRefused", message: error.message })
+    case "Declined":
+      return problemCodeOf(error) === "rescue-pending"
+        ? new StageFailed({ reason: "StateRescuePending", message: error.message })
+        : invalid(`The pool's server does not give what the stage needs: ${error.message}`)
+  }
+}
+
+const make = Effect.fnUntraced(function*(url: string, taskUid: string) {
+  const { poolPatience, tokenFile } = yield* Settings
+  const path = yield* Effect.mapError(
+    Effect.fromOption(tokenFile),
+    () => invalid("The Pod has no token of the pool; run the task again.")
+  )
+  const base = URL.canParse(url) && /^https?:$/u.test(new URL(url).protocol) ? url.replace(/\/+$/u, "") : undefined
+  if (base === undefined) return yield* invalid("pool.url is not an http or https URL; correct it.")
+  const http = yield* HttpClient.HttpClient
+
+  /** Reads the token, for each request anew: the kubelet replaces the file when the Secret changes. */
+  const token = Effect.try({
+    try: () => readFileSync(path, "utf8").trim(),
+    catch: (cause) =>
+      new NoAnswer({
+        detail: `The worker cannot read the token of this stage in ${path} (${
+          reasonOf(cause)
+        }); check the Secret in spec.pool.tokenSecret.`,
+        isSaid: true
+      })
+  })
+
+  const once = (
+    request: Request.HttpClientRequest,
+    expectedStatus: 200 | 204
+  ): Effect.Effect<HttpClientResponse.HttpClientResponse, TaskApiError> =>
+    token.pipe(
+      Effect.flatMap((secret) =>
+        http.execute(request.pipe(Request.prependUrl(base), Request.bearerToken(secret), Request.setHeader(taskHeader.taskUid, taskUid)))
+      ),
+      Effect.mapError((error) => error._tag === "NoAnswer" ? error : new NoAnswer({ detail: reasonOf(error) })),
+      Effect.flatMap((response) =>
+        response.status === expectedStatus ? Effect.succeed(response) : response.text.pipe(
+          Effect.orElseSucceed(() => ""),
+          Effect.flatMap((text) => Effect.fail(refusalOf(response.status, text)))
+        )
+      )
+    )
+  /**
+   * Sends a request, and once more if the server does not accept the token (401), because it may just have been replaced. Only
+   * `expectedStatus` means that the server agrees: another success is from something in front of it.
+   */
+  const send = (request: Request.HttpClientRequest, expectedStatus: 200 | 204) =>
+    Effect.catchIf(
+      once(request, expectedStatus),
+      mayBeRenewed,
+      () => Effect.delay(once(request, expectedStatus), "1 second")
+    )
+  /** Gets bytes, which the server never sends without their digest. */
+  const get = (path: string) =>
+    Effect.flatMap(
+      send(Request.get(path), 200),
+      (response) => digestOf(response) === undefined ? Effect.fail(notOurs("200")) : Effect.succeed(response)
+    )
+
+  const within = <A, E>(limit: Duration.Duration, effect: Effect.Effect<A, E | TaskApiError>) =>
+    Effect.timeoutOrElse(effect, {
+      duration: limit,
+      orElse: () => Effect.fail(new NoAnswer({ detail: `not complete within ${Duration.format(limit)}` }))
+    })
+
+  const read = <A, E>(
+    response: Effect.Effect<HttpClientResponse.HttpClientResponse, TaskApiError>,
+    body: (response: HttpClientResponse.HttpClientResponse) => Effect.Effect<A, E>,
+    limit = smallBodyTimeout
+  ): Effect.Effect<A, TaskApiError> =>
+    within(
+      limit,
+      Effect.flatMap(response, (response) => Effect.mapError(body(response), (error) => new NoAnswer({ detail: reasonOf(error) })))
+    )
+  const text = (request: Request.HttpClientRequest, expectedStatus: 200 | 204, limit = smallBodyTimeout) =>
+    read(send(request, expectedStatus), (response) => response.text, limit)
+  const json = <S extends Schema.ConstraintDecoder<unknown>>(
+    request: Request.HttpClientRequest,
+    schema: S
+  ): Effect.Effect<S["Type"], TaskApiError> =>
+    Effect.flatMap(
+      text(request, 200),
+      (text) =>
+        Effect.mapError(Schema.decodeUnknownEffect(Schema.fromJsonString(schema))(text), () =>
+          new NoAnswer({
+            detail: "it answers what this version of agent-job does not understand; if it is the server, give both the same version"
+          }))
+    )
+  const done = (request: Request.HttpClientRequest, limit = smallBodyTimeout) => Effect.asVoid(text(request, 204, limit))
+
+  /**
+   * Appends to the server's copy of the log or the journal. The server answers where its copy ends, also when it refuses a request that
+   * does not begin there. Any other refusal is final, but one of the token is a failure.
+   */
+  const append = <S extends Schema.ConstraintDecoder<unknown>>(
+    request: Request.HttpClientRequest,
+    position: S,
+    endOf: (position: S["Type"]) => number
+  ) => {
+    const storedUpTo = (position: S["Type"]): Received => Received.StoredUpTo({ end: endOf(position) })
+    const decode = Schema.decodeUnknownOption(position)
+    return json(request, position).pipe(
+      Effect.map(storedUpTo),
+      Effect.catchTags({
+        Declined: ({ body, status }) =>
+          Effect.succeed(Option.match(status === 409 ? decode(body) : Option.none(), { onNone: Received.Refused, onSome: storedUpTo })),
+        TokenRefused: (error) => mayBeRenewed(error) ? Effect.fail(error) : Effect.succeed<Received>(Received.Refused())
+      })
+    )
+  }
+
+  const patiently: TaskApi["Service"]["patiently"] = (ask) =>
+    askAgain(Effect.tapError(ask, (error) => Effect.logDebug(error.message)), {
+      while: ({ _tag }) => _tag === "NoAnswer",
+      first: "200 millis",
+      spaced: "5 seconds",
+      limit: poolPatience
+    })
+
+  const download: TaskApi["Service"]["download"] = (what, file, sha256) => {
+    const [name, limitBytes] = what === "archive"
+      ? ["the configuration archive", archiveLimitBytes] as const
+      : ["the saved plan", planLimitBytes] as const
+    const failed = (error: TaskApiError | StageFailed) => error._tag === "StageFailed" ? error : stageFailure(error)
+    const body = Effect.map(
+      get(taskPath[what]),
+      (response) => Stream.mapError(response.stream, (error) => new NoAnswer({ detail: reasonOf(error) }))
+    )
+    const attempt = within(largeBodyTimeout, save(Stream.unwrap(body), file, { what: name, sha256, limitBytes }))
+    return Effect.mapError(patiently(attempt), failed)
+  }
+
+  return TaskApi.of({
+    secrets: Effect.map(Effect.option(token), Option.toArray),
+    details: Effect.mapError(patiently(json(Request.get(taskPath.assignment), TaskDetails)), stageFailure),
+    download,
+    storePlan: (file, sha256) =>
+      Effect.suspend(() => {
+        const body = HttpBody.stream(
+          Stream.suspend(() => Stream.fromAsyncIterable(createReadStream(file), fileTrouble("the saved plan"))),
+          "application/octet-stream",
+          statSync(file).size
+        ) // each attempt reads the file anew
+        return patiently(
+          done(Request.put(taskPath.plan).pipe(Request.setHeader(taskHeader.digest, sha256), Request.setBody(body)), largeBodyTimeout)
+        )
+      }).pipe(Effect.mapError(stageFailure)),
+    appendLog: (offset, bytes) =>
+      append(
+        Request.post(taskPath.log, { urlParams: { offset } }).pipe(Request.bodyUint8Array(bytes)),
+        LogPosition,
+        ({ offset }) => offset
+      ),
+    appendEffects: (entries) =>
+      append(
+        Request.bodyText(Request.post(taskPath.effects), encodeEntries({ entries }), "application/json"),
+        JournalPosition,
+        ({ number }) => number
+      ),
+    tellResult: (result) => done(Request.bodyText(Request.post(taskPath.result), encodeResult(result), "application/json")),
+    state: read(
+      get(taskPath.state),
+      (response) => Effect.map(response.arrayBuffer, (buffer) => ({ bytes: new Uint8Array(buffer), digest: digestOf(response) })),
+      largeBodyTimeout
+    ).pipe(
+      Effect.flatMap(({ bytes, digest }) =>
+        sha256(bytes) === digest ? Effect.succeedSome(bytes) : Effect.fail(notOurs("a state of another digest than it says"))
+      ),
+      Effect.catchTag(
+        "Declined",
+        (error): Effect.Effect<Option.Option<never>, TaskApiError> =>
+          error.status !== 404
+            ? Effect.fail(error)
+            : isOneOf(problemCodeOf(error), "no-state")
+            ? Effect.succeedNone
+            : Effect.fail(new NoAnswer({ detail: "it answers 404" }))
+      )
+    ),
+    takeKeptState: (bytes) =>
+      done(Request.post(taskPath.keptState).pipe(Request.bodyUint8Array(bytes, "application/octet-stream")), largeBodyTimeout),
+    pushState: (bytes, sha256, { epoch, id }) =>
+      done(
+        Request.post(taskPath.state).pipe(
+          Request.setHeaders({ [taskHeader.digest]: sha256, [taskHeader.lockId]: id, [taskHeader.lockEpoch]: String(epoch) }),
+          Request.bodyUint8Array(bytes, "application/json")
+        ),
+        largeBodyTimeout
+      ),
+    lockState: (info) =>
+      Effect.map(
+        json(Request.bodyText(Request.post(taskPath.lock), JSON.stringify(info), "application/json"), LockGranted),
+        ({ epoch }) => ({ id: info.ID, epoch })
+      ),
+    unlockState: (info) =>
+      Effect.flatMap(
+        text(Request.bodyText(Request.post(taskPath.unlock), JSON.stringify(info), "application/json"), 200),
+        (said) => said === "" ? Effect.void : Effect.fail(notOurs("200"))
+      ),
+    patiently
+  })
+})
+
+const digestOf = ({ headers }: HttpClientResponse.HttpClientResponse): string | undefined => headers[taskHeader.digest]
+const encodeResult = Schema.encodeSync(Schema.fromJsonString(StageResult))
+const encodeEntries = Schema.encodeSync(Schema.fromJsonString(JournalRequest))

@@ -1,0 +1,91 @@
+// The seal of what an apply runs, part by part: taken when a plan is kept, and again before the apply, which wants every part unchanged.
+// Always holds: a seal tells nothing of a variable's value without the key, which neither the stage's runner nor the plan's package gets.
+// Used by worker/stage/stage.ts.
+import { Effect, Option } from "effect"
+import { createHash, createHmac, type Hash } from "node:crypto"
+import { brokenSeal, differences } from "../../core/stage/seal.ts"
+import { lockFileName, savedPlanName } from "../../core/stage/stage-commands.ts"
+import { archiveLimitBytes, planLimitBytes } from "../../schema/api/task-api.ts"
+import { Sha256 } from "../../schema/names.ts"
+import type { Seal } from "../../schema/task/seal.ts"
+import type { Provisioned, Sealing } from "../backing/backing.ts"
+import { inModules, modulesBelow } from "../backing/carried-files.ts"
+import { archiveFile } from "../network/archive-url.ts"
+import { Settings } from "../settings.ts"
+import { fileTrouble, invalid, StageFailed } from "../stage-failed.ts"
+import { chunksOf, openFile, openFolder, type Segments } from "../volume/folder.ts"
+import { inMebibytes } from "../volume/mebibytes.ts"
+import type { Variables } from "./variables.ts"
+
+const digestOf = Effect.fnUntraced(function*(root: number, path: Segments, limitBytes: number) {
+  const name = path.at(-1) ?? ""
+  const found = yield* openFile(root, path)
+  if (Option.isNone(found)) return Option.none<Sha256>()
+  const { fd, size } = found.value
+  if (size > limitBytes) {
+    return yield* invalid(`The file ${name} has more than ${inMebibytes(limitBytes)}, so its plan cannot be kept; make it smaller.`)
+  }
+  return yield* Effect.try({
+    try: () => {
+      const hash = createHash("sha256")
+      for (const chunk of chunksOf(fd, size)) hash.update(chunk)
+      return Option.some(Sha256.make(hash.digest("hex")))
+    },
+    catch: fileTrouble(name)
+  })
+}, Effect.scoped)
+
+const needed = (found: Option.Option<Sha256>, what: string) =>
+  Effect.mapError(
+    Effect.fromOption(found),
+    () => invalid(`There is no ${what}, and without it no plan can be saved or applied; plan again.`)
+  )
+
+/** Returns the digest of kind, name and value together, so that equal values of two variables have different digests. */
+const keyed = (key: Uint8Array, ...parts: ReadonlyArray<string | boolean>): Sha256 =>
+  Sha256.make(createHmac("sha256", key).update(JSON.stringify(parts)).digest("hex"))
+
+/** Returns a digest for each directory or file directly among the modules: of names, contents, links, and of which files are executable. */
+const modulesDigests = Effect.fnUntraced(function*(data: number) {
+  const hashes = new Map<string, Hash>()
+  const list = yield* Effect.try({ try: () => [...modulesBelow(data)], catch: fileTrouble("the modules of the configuration") })
+  for (const { executable, segments, size, target, type } of list) {
+    if (type === "Directory") continue
+    const content = type === "File" ? yield* digestOf(data, inModules(segments), size) : Option.none()
+    const [name = ""] = segments
+    const hash = hashes.get(name) ?? createHash("sha256")
+    hashes.set(name, hash.update(`${JSON.stringify([segments, type, executable, target, Option.getOrNull(content)])}\n`))
+  }
+  return Object.fromEntries([...hashes].map(([name, hash]) => [name, Sha256.make(hash.digest("hex"))]))
+})
+
+/** Returns the seal of what the directory and the task have now. */
+export const sealOf = Effect.fn("Seal.of")(
+  function*({ directory, root }: Provisioned, engine: Seal["engine"], { env, inputs }: Variables, sealing: Sealing) {
+    const { dataDirectory, privateDirectory } = yield* Settings
+    const archives = yield* openFolder(privateDirectory)
+    const key = yield* sealing.key
+    return {
+      version: 1,
+      configuration: yield* needed(yield* digestOf(archives, [archiveFile], archiveLimitBytes), "configuration archive"),
+      directory: directory.join("/"),
+      engine,
+      environment: Object.fromEntries(Object.entries(env).map(([name, value]) => [name, keyed(key, "env", name, value)])),
+      lockFile: Option.getOrNull(yield* digestOf(root, [...directory, lockFileName], planLimitBytes)),
+      modules: yield* modulesDigests(yield* openFolder(dataDirectory)),
+      plan: yield* needed(yield* digestOf(root, [...directory, savedPlanName], planLimitBytes), "plan file of the engine"),
+      state: yield* sealing.state,
+      variables: Object.fromEntries(inputs.map(({ hcl, name, value }) => [name, keyed(key, "terraform", name, hcl, value)]))
+    } satisfies Seal
+  },
+  Effect.scoped
+)
+
+/**
+ * Fails with DigestMismatch if a part is not as it was sealed; the message names each such part. The modules count only if they were sealed,
+ * because older versions did not.
+ */
+export const unbroken = (sealed: Seal, { modules, ...now }: Seal): Effect.Effect<void, StageFailed> => {
+  const different = differences(sealed, sealed.modules === undefined || modules === undefined ? now : { ...now, modules })
+  return different.length === 0 ? Effect.void : Effect.fail(new StageFailed({ reason: "DigestMismatch", message: brokenSeal(different) }))
+}

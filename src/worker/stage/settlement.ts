@@ -1,0 +1,147 @@
+// What follows a command that changes something: the worker saves its state, reports what the state lacks, and gives the lock back.
+// Always holds: the lock goes back only when the server needs no more news; otherwise it compares journal and plan with the state.
+// Used by worker/stage/stage.ts.
+import { Duration, Effect, Exit, Fiber, Option, Ref } from "effect"
+import { changesOf, closing } from "../../core/stage/journal.ts"
+import { effectsMessage, madeMessage } from "../../core/state/effects-message.ts"
+import { endedInOrder, stageEffects } from "../../core/state/stage-effects.ts"
+import { isEncrypted, stateObjects } from "../../core/state/state-objects.ts"
+import type { StageResult } from "../../schema/task/stage-result.ts"
+import type { Backing, Provisioned } from "../backing/backing.ts"
+import type { StageStopped } from "../engine/engine.ts"
+import type { Journal } from "../engine/journal.ts"
+import { Log } from "../engine/log-shipper.ts"
+import { Settings } from "../settings.ts"
+import { exitCodeOf, StageFailed } from "../stage-failed.ts"
+import { Stop } from "../task/stop.ts"
+
+/** What is known about a stage so far, whatever its outcome will be. */
+export interface Facts extends Pick<StageResult, "changes" | "hasChanges" | "planDigest" | "statePushed" | "stateDigest"> {
+  /** What the stage made that its state does not have, in a sentence. */
+  readonly unsavedEffects?: string
+}
+
+/** How a command ended. */
+type Done = Exit.Exit<unknown, StageFailed | StageStopped>
+
+interface Parts {
+  readonly backing: Pick<Backing, "settleState" | "storedState" | "giveStateBack" | "showWaitingDuring">
+  readonly journal: Journal
+  /** Where the settlement stores the stage's changes, whether and which state is pushed, and what the state lacks. */
+  readonly facts: Ref.Ref<Facts>
+}
+
+const tellAfter = Duration.seconds(20)
+
+/** Waits; after a while, tells the readers of the log that nothing happens because the server has not taken `what` yet. */
+const logWaiting = <A, E, R>(what: string, wait: Effect.Effect<A, E, R>, within?: Duration.Duration) =>
+  Effect.raceFirst(
+    wait,
+    Effect.gen(function*() {
+      const { line } = yield* Log
+      const { statePatience } = yield* Settings
+      yield* Effect.sleep(tellAfter)
+      yield* line(
+        `The engine has ended, but the pool's server has not yet taken ${what}. The worker goes on trying for up to ${
+          Duration.format(within ?? statePatience)
+        }.`
+      )
+      return yield* Effect.never
+    })
+  )
+
+export const makeSettlement = ({ backing, facts, journal }: Parts) => {
+  /**
+   * Waits, and if that takes long, the AgentTask says that the server has not got everything. The AgentTask goes on saying so until the
+   * result, unless the wait gives `true` and no state is unsaved: a later wait must not take back what is said about an unsaved state.
+   */
+  const showWaiting = Effect.fnUntraced(function*<R>(wait: Effect.Effect<boolean, never, R>) {
+    const { statePushed } = yield* Ref.get(facts)
+    return yield* Effect.catch(
+      backing.showWaitingDuring(Effect.filterOrFail(wait, (isDone) => isDone && statePushed !== false, (isDone) => isDone)),
+      Effect.succeed
+    )
+  })
+
+  /** Gives the lock back, trying for `patience`. Always gives `true`: the Pod has nothing else that could help with the lock. */
+  const givingBack = (patience: Duration.Duration) =>
+    showWaiting(Effect.as(Effect.timeoutOption(logWaiting("back the lock on its state", backing.giveStateBack, patience), patience), true))
+
+  /**
+   * Tells the server that the journal is closed; returns whether the server knows. The entry is sent by itself, because a server that does
+   * not know its kind refuses the whole request. An engine that could not be ended may go on, so its journal stays open.
+   */
+  const close = Effect.fnUntraced(function*(done: Done) {
+    const { poolPatience } = yield* Settings
+    if (Option.exists(Exit.findErrorOption(done), (error) => error._tag === "StageFailed" && error.reason === "Lost")) return false
+    journal.add(closing)
+    return yield* journal.flush(poolPatience)
+  })
+
+  /**
+   * Waits for the journal to arrive at the server, because it is lost with the Pod, and stores in `facts` what the state lacks. Returns
+   * whether the whole journal has arrived. Never changes how the stage ends.
+   */
+  const accountFor = Effect.fnUntraced(function*(done: Done, inOrder: boolean, arriving: Effect.Effect<boolean>) {
+    const { tooLate } = yield* Stop
+    const toItsEnd = Effect.flatMap(
+      arriving,
+      (arrived) => inOrder ? Effect.succeed(arrived) : Effect.map(close(done), (closed) => arrived && closed)
+    )
+    const arrived = showWaiting(
+      logWaiting("the end of the journal of what was made", Effect.raceFirst(toItsEnd, Effect.as(tooLate, false)))
+    )
+    if (journal.entries().length === 0) return yield* arrived
+    const [state, isTold] = yield* Effect.all([Effect.raceFirst(backing.storedState, Effect.as(tooLate, Option.none<string>())), arrived], {
+      concurrency: 2
+    })
+    const unsavedEffects = Option.match(Option.filter(state, (text) => !isEncrypted(text)), {
+      onNone: () => inOrder ? "" : madeMessage(journal.entries()),
+      onSome: (text) => effectsMessage(stageEffects(journal.entries(), stateObjects(text), inOrder))
+    })
+    yield* Ref.update(facts, (_) => ({ ..._, unsavedEffects }))
+    return isTold
+  })
+
+  /** Settles a command that has ended. Fails when its state is not saved, or when it ended with success without ever locking the state. */
+  const after = Effect.fnUntraced(function*(done: Done, place: Provisioned) {
+    const { poolPatience, statePatience } = yield* Settings
+    yield* Ref.update(facts, (_) => ({ ..._, changes: changesOf(journal.entries()) }))
+    const arriving = yield* Effect.forkChild(journal.flush(statePatience)) // beside the state, so that the Pod does not stay for twice that time
+    const settled = yield* Effect.exit(Effect.mapError(logWaiting("its last state", backing.settleState(place)), withExitCodeOf(done)))
+    const known = Exit.match(settled, {
+      onFailure: () => ({ statePushed: false }),
+      onSuccess: (state) => state._tag === "Saved" ? { statePushed: true, stateDigest: state.digest } : {}
+    })
+    yield* Ref.update(facts, (_) => ({ ..._, ...known }))
+    const inOrder = endedInOrder({ ...exitCodeOfDone(done), ...known })
+    if (inOrder) yield* givingBack(Exit.isSuccess(done) ? poolPatience : statePatience) // after a success the server opens the lock by itself
+    if (Exit.isFailure(done) || Exit.isFailure(settled)) {
+      const isTold = yield* accountFor(done, inOrder, Fiber.join(arriving))
+      if (!inOrder && isTold) yield* givingBack(statePatience)
+    }
+    const state = yield* settled
+    if (Exit.isSuccess(done) && state._tag === "Untouched") return yield* nothingApplied()
+  })
+
+  return { after }
+}
+
+/** Returns the failure of an apply that never locked its state: an apply locks it first of all, even when it finds nothing to do. */
+const nothingApplied = () =>
+  new StageFailed({
+    reason: "InvalidConfiguration",
+    message:
+      "The engine ended with success but never locked the state, so it applied nothing; read its log, and check TF_CLI_ARGS, TF_CLI_ARGS_apply and the engine in the runner image.",
+    exitCode: 0
+  })
+
+/**
+ * Returns the failure to save the state with the engine's exit code added: the failure is worse than how the engine ended, but the exit
+ * code is still known.
+ */
+const withExitCodeOf = (done: Done) => (failure: StageFailed): StageFailed =>
+  new StageFailed({ reason: failure.reason, message: failure.message, ...exitCodeOfDone(done) })
+
+const exitCodeOfDone = (done: Done) =>
+  Exit.isSuccess(done) ? { exitCode: 0 } : Option.match(Exit.findErrorOption(done), { onNone: () => ({}), onSome: exitCodeOf })

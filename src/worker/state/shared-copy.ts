@@ -1,0 +1,57 @@
+// The copy of a stage's state on the volume that tasks share, for as long as the server has not taken that state.
+// Always holds: a state that is there, or that the server keeps as evidence, is not written again; what goes wrong is only logged.
+// Used by worker/state/state-delivery.ts.
+import { Effect, Option, Schema } from "effect"
+import { KeptRefusal } from "../../schema/api/task-api.ts"
+import { sha256, type TaskApiError } from "../network/task-api.ts"
+import { type KeptAs, type StrandedCopy, strandedCopy } from "./stranded-states.ts"
+
+export interface SharedCopy {
+  /** Makes later copies those of this stage. Nothing is copied before. */
+  readonly keepAs: (stage: KeptAs) => Effect.Effect<void>
+  /** Puts a state on the volume, unless it is there already or the server keeps it as evidence. */
+  readonly keep: (bytes: Uint8Array) => Effect.Effect<void>
+  /** Takes note of why the server has not taken a state, and keeps the state unless the server keeps it. */
+  readonly notTaken: (bytes: Uint8Array, error: TaskApiError) => Effect.Effect<void>
+  /** Removes the copy, once the server has the state or a later one. */
+  readonly remove: Effect.Effect<void>
+  /** Returns the file on the volume that has this state; none if the volume has another state or nothing. */
+  readonly fileOf: (bytes: Uint8Array) => Option.Option<string>
+}
+
+const saysKept = Schema.is(KeptRefusal)
+/** Reports whether the server keeps the state that it refused. An older server does not say so; an unneeded copy does no harm. */
+const isEvidence = (error: TaskApiError): boolean => error._tag === "Declined" && saysKept(error.body)
+
+/** Returns the copy in the directory of the shared volume; without one, nothing is ever copied. */
+export const sharedCopy = (cacheDirectory: Option.Option<string>): SharedCopy => {
+  let copy = Option.none<StrandedCopy>()
+  let kept: { readonly digest: string; readonly file: string } | undefined
+  /** The digest of the last state that the server refused and keeps as evidence. */
+  let evidence: string | undefined
+
+  const keep = Effect.fnUntraced(function*(bytes: Uint8Array) {
+    const digest = sha256(bytes)
+    if (Option.isNone(copy) || kept?.digest === digest || evidence === digest) return
+    kept = { digest, file: yield* copy.value.keep(bytes) }
+  }, Effect.catch((error) => Effect.logWarning(error.message)))
+
+  return {
+    keepAs: (stage) =>
+      Effect.sync(() => {
+        copy = Option.map(cacheDirectory, (directory) => strandedCopy(directory, stage))
+      }),
+    keep,
+    notTaken: (bytes, error) =>
+      Effect.suspend(() => {
+        if (isEvidence(error)) evidence = sha256(bytes)
+        return keep(bytes)
+      }),
+    remove: Effect.suspend(() => {
+      if (Option.isNone(copy) || kept === undefined) return Effect.void
+      kept = undefined
+      return copy.value.remove
+    }),
+    fileOf: (bytes) => kept?.digest === sha256(bytes) ? Option.some(kept.file) : Option.none()
+  }
+}

@@ -1,0 +1,285 @@
+// What the worker knows of the state while a stage runs: the lock, and the state that the server has not acknowledged yet.
+// Always holds: states are sent one at a time, under a lock. It goes back only if the engine does not hold it and no state is unsaved,
+// since a stage that ends with its lock tells the server that its state is in doubt. Used by worker/state/state-gateway and the backings.
+import { Clock, Context, Data, Duration, Effect, Layer, Option, Semaphore } from "effect"
+import { randomUUID } from "node:crypto"
+import { engineHead } from "../../core/state/state-head.ts"
+import type { LockInfo } from "../../schema/api/task-api.ts"
+import { Sha256 } from "../../schema/names.ts"
+import { askAgain } from "../network/patience.ts"
+import { Declined, mayBeRenewed, NoAnswer, sha256, type StateLock, TaskApi, type TaskApiError } from "../network/task-api.ts"
+import { Settings } from "../settings.ts"
+import { Stop } from "../task/stop.ts"
+import { TaskStatus } from "../task/task-status.ts"
+import { sharedCopy } from "./shared-copy.ts"
+import type { KeptAs } from "./stranded-states.ts"
+import { keepUnsavedCopy, removeUnsavedCopy } from "./unsaved-copy.ts"
+
+/** What became of the last state after the engine is gone. */
+export type Settled = Data.TaggedEnum<{
+  /** The engine never got a lock, so it did none of its work. */
+  Untouched: {}
+  Unwritten: {}
+  /** `digest`: of the last state that the server confirmed. */
+  Saved: { readonly digest: Sha256 }
+  /** `shared`: the file on the shared volume that has the state. `unkept`: why the worker's own volume does not have the state. */
+  Unsaved: { readonly why: string; readonly shared: Option.Option<string>; readonly unkept: Option.Option<string> }
+}>
+export const Settled = Data.taggedEnum<Settled>()
+
+export class StateDelivery extends Context.Service<StateDelivery, {
+  /** Makes each state that the server does not take go to the shared volume too, if the Pod has one. Called before any lock. */
+  readonly keepSharedCopyAs: (stage: KeptAs) => Effect.Effect<void>
+  /** Reads the newest state; none if there is none yet. */
+  readonly read: Effect.Effect<Option.Option<Uint8Array>, TaskApiError>
+  readonly lock: (info: LockInfo) => Effect.Effect<void, TaskApiError>
+  /** Succeeds when the server has the state, however long the engine has to wait. If the engine hangs up, `settle` goes on with it. */
+  readonly push: (bytes: Uint8Array) => Effect.Effect<void, TaskApiError>
+  /**
+   * Takes note that the engine gave its lock back. The server gets the lock back by `giveBack` after the engine is gone, because only then
+   * the worker knows that no state is unsaved.
+   */
+  readonly unlock: (info: LockInfo) => Effect.Effect<void, TaskApiError>
+  /** Sends the state that the server has not confirmed, or `leftoverState`, the one that the engine left in a file of its own. */
+  readonly settle: (leftoverState: Option.Option<Uint8Array>) => Effect.Effect<Settled>
+  /** Gives the lock back after `settle`, unless the engine still had it or a state is unsaved. */
+  readonly giveBack: Effect.Effect<void>
+}>()("agent-job/worker/StateDelivery") {
+  static readonly layer = Layer.effect(StateDelivery, Effect.suspend(() => make()))
+}
+
+/** How long the server may take to answer a read whose result the worker already knows, while the engine waits. */
+const answerPatience = Duration.seconds(10)
+const notLocked = new Declined({ status: 409, message: "The state is not locked, so it may not be written.", body: undefined })
+
+/**
+ * Reports whether the file that was left in the runner, where not only the engine writes, replaces a state that is on its way: it has the
+ * same lineage and no lower serial, or the state on its way is not one of an engine.
+ */
+const mayReplace = (onItsWay: Uint8Array, leftoverState: Uint8Array): boolean =>
+  Option.match(engineHead(onItsWay), {
+    onNone: () => true,
+    onSome: (before) =>
+      Option.exists(engineHead(leftoverState), ({ lineage, serial }) => lineage === before.lineage && serial >= before.serial)
+  })
+
+/** What became of the engine's states so far, in the words of `Settled`. */
+type Progress = Data.TaggedEnum<{
+  Untouched: {}
+  Unwritten: {}
+  /** The server has not confirmed `bytes`. `savedBefore`: the digest of the last state that it has confirmed, if it has any of this stage. */
+  Unsaved: { readonly bytes: Uint8Array; readonly savedBefore: Option.Option<string> }
+  Saved: { readonly digest: string }
+}>
+const Progress = Data.taggedEnum<Progress>()
+
+/** Returns the digest of the last state that the server has confirmed. */
+const savedOf: (progress: Progress) => Option.Option<string> = Progress.$match({
+  Untouched: () => Option.none(),
+  Unwritten: () => Option.none(),
+  Unsaved: ({ savedBefore }) => savedBefore,
+  Saved: ({ digest }) => Option.some(digest)
+})
+
+/** Reports whether the state that the engine left in a file is sent, and not the one on its way, if there is one. */
+const isToBeSent = (leftoverState: Uint8Array, progress: Progress): boolean =>
+  !Option.contains(savedOf(progress), sha256(leftoverState)) &&
+  (progress._tag !== "Unsaved" || mayReplace(progress.bytes, leftoverState))
+
+interface Held {
+  readonly info: LockInfo
+  /** Absent while the server is asked for it, and when that got no answer: the server may have granted it all the same. */
+  readonly lock?: StateLock
+  /** Whether the engine has given the lock back, or never heard that it got it. */
+  readonly isOver: boolean
+  /** The newest state under this lock, which no other client can have changed; absent until a state is read or saved under the lock. */
+  readonly known?: Option.Option<Uint8Array>
+}
+
+/** Asks the server for as long as it makes sense at some moment of the stage. */
+type Asking = <A>(ask: Effect.Effect<A, TaskApiError>) => Effect.Effect<A, TaskApiError>
+
+const make = Effect.fnUntraced(function*(): Effect.fn.Return<StateDelivery["Service"], never, TaskApi | Settings | Stop | TaskStatus> {
+  const { cacheDirectory, pod, poolPatience, privateDirectory, statePatience } = yield* Settings
+  const { tooLate } = yield* Stop
+  const { unsavedDuring } = yield* TaskStatus
+  const taskApi = yield* TaskApi
+  const shared = sharedCopy(cacheDirectory)
+  const inTurn = Semaphore.makeUnsafe(1)
+  /** Apart from `inTurn`, so that an engine can read while a push waits. One read at a time, because each has a whole state in memory. */
+  const reading = Semaphore.makeUnsafe(1)
+  let held: Held | undefined
+  let progress: Progress = Progress.Untouched()
+
+  /** When the engine was known to be gone, by the monotonic clock; the start of the stage until then. */
+  let goneAt = yield* Clock.monotonicTimeNanos
+
+  const withinGrace: Asking = (ask) =>
+    Effect.raceFirst(ask, Effect.andThen(tooLate, Effect.fail(new NoAnswer({ detail: "none before the end of the grace period" }))))
+  const retried = <A>(
+    ask: Effect.Effect<A, TaskApiError>,
+    mayHelp: (error: TaskApiError) => boolean,
+    limit: Duration.Duration
+  ): Effect.Effect<A, TaskApiError> => withinGrace(askAgain(ask, { while: mayHelp, first: "200 millis", spaced: "5 seconds", limit }))
+  const logged: Asking = (ask) =>
+    Effect.tapError(ask, ({ message }) => Effect.logWarning("A request to the pool's server about the state or its lock failed", message))
+  /** Asks through an outage for `poolPatience` at most: an engine that has no lock yet has done nothing that could be lost. */
+  const beforeEngineWorks: Asking = (ask) => withinGrace(taskApi.patiently(ask))
+  /** Asks through an outage for as long as the engine waits, even with a refused token, which may be renewed meanwhile. */
+  const whileEngineWaits: Asking = (ask) => retried(logged(ask), ({ _tag }) => _tag !== "Declined", Duration.infinity)
+  /** Asks after the engine is gone, for as long as asking again may help. All requests together take `statePatience` at most. */
+  const afterEngineWhile = <A>(ask: Effect.Effect<A, TaskApiError>, mayHelp: (error: TaskApiError) => boolean) =>
+    Effect.flatMap(
+      Clock.monotonicTimeNanos,
+      (now) => retried(ask, mayHelp, Duration.subtract(statePatience, Duration.nanos(now - goneAt)))
+    )
+  /** Asks through an outage after the engine is gone, even with a refused token, because the worker may have the only copy of the state. */
+  const afterEngine: Asking = (ask) => afterEngineWhile(logged(ask), (error) => error._tag === "NoAnswer" || mayBeRenewed(error))
+  /**
+   * Asks after the engine is gone for nothing but the end of a lock whose state is saved: through an outage like `afterEngine`, but with a
+   * refused token for `poolPatience` at a stretch. When a stage was ended without its worker, the server never accepts its token for the
+   * lock again, and its Pod must not stay for an hour.
+   */
+  const forLockAlone: Asking = (ask) =>
+    afterEngineWhile(retried(logged(ask), mayBeRenewed, poolPatience), ({ _tag }) => _tag === "NoAnswer")
+
+  const learn = (under: LockInfo, newest: Option.Option<Uint8Array>) => {
+    if (held?.info.ID === under.ID) held = { ...held, known: newest }
+  }
+
+  /** Notes that the server may lack this state from now on. */
+  const markUnsaved = (bytes: Uint8Array) => {
+    progress = Progress.Unsaved({ bytes, savedBefore: savedOf(progress) })
+  }
+
+  /** Notes that the server has the state. Nothing comes between the server's answer and this, not even an interruption. */
+  const confirm = (bytes: Uint8Array, digest: string, under: LockInfo) =>
+    Effect.sync(() => {
+      progress = Progress.Saved({ digest })
+      learn(under, Option.some(bytes))
+    })
+
+  const deliver = (bytes: Uint8Array, ask: (push: Effect.Effect<void, TaskApiError>) => Effect.Effect<void, TaskApiError>) =>
+    Effect.gen(function*() {
+      if (held?.lock === undefined) return yield* notLocked
+      const { info, lock } = held
+      const digest = sha256(bytes)
+      markUnsaved(bytes)
+      yield* keepUnsavedCopy(privateDirectory, bytes).pipe(Effect.catch((error) => Effect.logWarning(error.message))) // the state is sent all the same
+      const told = Effect.tapError(taskApi.pushState(bytes, digest, lock), (error) => shared.notTaken(bytes, error))
+      // An engine may hang up. Its request is not interruptible by itself, but may be interrupted now, since the state is not lost with it.
+      yield* Effect.interruptible(ask(Effect.tap(told, confirm(bytes, digest, info))))
+      yield* shared.remove
+      yield* removeUnsavedCopy(privateDirectory)
+    })
+
+  /** Gives the lock back. If that fails, the server opens the lock at the end of a successful stage, and else calls the state in doubt. */
+  const giveBack = (ask: Asking) =>
+    Effect.suspend(() =>
+      held === undefined ? Effect.void : Effect.tap(
+        ask(taskApi.unlockState(held.info)),
+        Effect.sync(() => {
+          held = undefined
+        })
+      )
+    ).pipe(
+      Effect.catch((error) => Effect.logWarning("The lock of the state was not given back", error.message))
+    )
+
+  const forgetAsked = () => {
+    if (held?.lock === undefined) held = undefined
+  }
+
+  /** Asks for a lock. If this ends before the lock is granted, the lock counts as over, because nothing was changed under it. */
+  const lock = (info: LockInfo, ask: Asking) =>
+    Effect.gen(function*() {
+      if (held?.info.ID !== info.ID) {
+        yield* giveBack(ask)
+        held = { info, isOver: true }
+      }
+      const granted = yield* Effect.tapErrorTag(ask(taskApi.lockState(info)), "Declined", () => Effect.sync(forgetAsked))
+      held = { info, lock: granted, isOver: false }
+      if (progress._tag === "Untouched") progress = Progress.Unwritten()
+    })
+
+  /** Notes that the lock may be given back once no state is unsaved. */
+  const markLockReturned = () => {
+    if (held !== undefined) held = { ...held, isOver: true }
+  }
+
+  /** Delivers a state whose engine is gone, under a new lock if there is none; the AgentTask may say meanwhile that it is unsaved. */
+  const rescue = Effect.fnUntraced(function*(bytes: Uint8Array) {
+    if (held?.lock === undefined) {
+      yield* lock({ ID: randomUUID(), Operation: "rescue", Who: pod.name }, afterEngine)
+      markLockReturned()
+    }
+    yield* deliver(bytes, afterEngine)
+    return Settled.Saved({ digest: Sha256.make(sha256(bytes)) })
+  }, unsavedDuring)
+
+  /** Keeps a state that could not be delivered. There may have been no time to try even once, so nothing may have it yet. */
+  const leave = Effect.fnUntraced(function*(bytes: Uint8Array, why: string) {
+    const unkept = yield* Effect.match(keepUnsavedCopy(privateDirectory, bytes), {
+      onFailure: ({ message }) => Option.some(message),
+      onSuccess: () => Option.none<string>()
+    })
+    yield* shared.keep(bytes)
+    return Settled.Unsaved({ why, unkept, shared: shared.fileOf(bytes) })
+  })
+
+  const sendLast = (bytes: Uint8Array): Effect.Effect<Settled> => {
+    markUnsaved(bytes)
+    return Effect.catch(rescue(bytes), ({ message }) => leave(bytes, message))
+  }
+
+  const settle = (leftoverState: Option.Option<Uint8Array>): Effect.Effect<Settled> =>
+    Effect.flatMap(Clock.monotonicTimeNanos, (now) => {
+      goneAt = now
+      return Option.match(Option.filter(leftoverState, (bytes) => isToBeSent(bytes, progress)), {
+        onSome: sendLast,
+        onNone: () =>
+          Progress.$match(progress, {
+            Untouched: () => Effect.succeed(Settled.Untouched()),
+            Unwritten: () => Effect.succeed(Settled.Unwritten()),
+            Unsaved: ({ bytes }) => sendLast(bytes),
+            Saved: ({ digest }) => Effect.succeed(Settled.Saved({ digest: Sha256.make(digest) }))
+          })
+      })
+    })
+
+  /**
+   * Reads the state under a lock. The engine reads once more before it writes: if the server is away, it gets the state that the worker
+   * knows, so that it goes on to write its new state here, where it is kept.
+   */
+  const readUnder = ({ info, known }: Held) =>
+    Effect.tap(
+      known === undefined
+        ? whileEngineWaits(taskApi.state)
+        : taskApi.state.pipe(
+          Effect.timeoutOrElse({ duration: answerPatience, orElse: () => Effect.succeed(known) }),
+          Effect.catch((error) => error._tag === "Declined" ? Effect.fail(error) : Effect.succeed(known))
+        ),
+      (newest) => Effect.sync(() => learn(info, newest))
+    )
+
+  return StateDelivery.of({
+    keepSharedCopyAs: shared.keepAs,
+    read: Effect.interruptible(
+      reading.withPermit(Effect.suspend(() => held?.lock === undefined ? taskApi.patiently(taskApi.state) : readUnder(held)))
+    ),
+    lock: (info) => Effect.interruptible(inTurn.withPermit(lock(info, beforeEngineWorks))),
+    push: (bytes) => inTurn.withPermit(deliver(bytes, (push) => unsavedDuring(whileEngineWaits(push)))),
+    unlock: ({ ID }) =>
+      inTurn.withPermit(
+        Effect.suspend(() =>
+          held?.info.ID === ID
+            ? Effect.sync(markLockReturned)
+            : Effect.fail(new Declined({ status: 409, message: "This command does not hold that lock.", body: undefined }))
+        )
+      ),
+    settle: (leftoverState) => inTurn.withPermit(settle(leftoverState)),
+    giveBack: inTurn.withPermit(
+      Effect.suspend(() => held?.isOver === true && progress._tag !== "Unsaved" ? giveBack(forLockAlone) : Effect.void)
+    )
+  })
+})

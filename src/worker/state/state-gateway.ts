@@ -1,0 +1,158 @@
+// The engine's way to its state: an HTTP address on loopback, for one command alone, with the pool's server behind it.
+// Always holds: a client without this command's secret address gets nothing, and a state is acknowledged only after the server did.
+// Used by worker/backing/pool-backing.ts.
+import * as NodeHttpServer from "@effect/platform-node/NodeHttpServer"
+import { Effect, Option, Schema, Semaphore, Stream } from "effect"
+import { type HttpServerError, HttpServerRequest, HttpServerResponse } from "effect/http"
+import { randomBytes, timingSafeEqual } from "node:crypto"
+import { createServer, type Server } from "node:http"
+import { LockInfo, lockLimitBytes, stateLimitBytes } from "../../schema/api/task-api.ts"
+import type { CommandEnv } from "../engine/engine.ts"
+import { openSockets } from "../network/open-sockets.ts"
+import type { TaskApiError } from "../network/task-api.ts"
+import { invalid } from "../stage-failed.ts"
+import { inMebibytes } from "../volume/mebibytes.ts"
+import { StateDelivery } from "./state-delivery.ts"
+
+const secret = () => randomBytes(24).toString("base64url")
+
+const equal = (a: string, b: string): boolean => {
+  const [left, right] = [Buffer.from(a), Buffer.from(b)]
+  return left.length === right.length && timingSafeEqual(left, right)
+}
+
+/**
+ * The most connections at a time. An engine has one, and perhaps one on which it has hung up. Each may have a whole state on its way, and
+ * the worker has the memory for this many.
+ */
+const mostConnections = 4
+
+/** How long the head of a request may take: a client that only holds a connection takes it from the engine, which has something to ask. */
+const headerMillis = 5000
+
+/**
+ * How long the body of a request may take. An engine has its state ready in memory, so a minute is long even on a busy node. An engine that
+ * is refused leaves its state in a file, which the worker then settles.
+ */
+const bodyPatience = "1 minute"
+
+class TooLarge extends Schema.TaggedError<TooLarge>()("TooLarge", {}) {}
+class TooSlow extends Schema.TaggedError<TooSlow>()("TooSlow", {}) {}
+
+const bodyOf = (
+  request: HttpServerRequest.HttpServerRequest,
+  limit: number
+): Effect.Effect<Uint8Array, TooLarge | TooSlow | HttpServerError.HttpServerError> =>
+  Stream.runFoldEffect(
+    request.stream,
+    (): { readonly size: number; readonly chunks: Array<Uint8Array> } => ({ size: 0, chunks: [] }),
+    ({ chunks, size }, chunk) => {
+      if (size + chunk.length > limit) return Effect.fail(new TooLarge())
+      chunks.push(chunk)
+      return Effect.succeed({ size: size + chunk.length, chunks })
+    }
+  ).pipe(
+    Effect.map(({ chunks }) => Buffer.concat(chunks)),
+    Effect.timeoutOrElse({ duration: bodyPatience, orElse: () => Effect.fail(new TooSlow()) })
+  )
+
+const decodeLock = Schema.decodeUnknownEffect(Schema.fromJsonString(LockInfo))
+const text = (status: number, message: string) => HttpServerResponse.text(message, { status })
+
+/** Returns the response to a refusal: the engine shows its body, and reads the holder of a lock from it. */
+const refusal = (error: TaskApiError) =>
+  error._tag === "Declined"
+    ? error.body === undefined ? text(error.status, error.message) : HttpServerResponse.jsonUnsafe(error.body, { status: error.status })
+    : text(503, error.message)
+
+const answer = Effect.fnUntraced(
+  function*(request: HttpServerRequest.HttpServerRequest, path: string, writable: boolean, inTurn: Semaphore.Semaphore) {
+    const delivery = yield* StateDelivery
+    const lockInfo = Effect.flatMap(bodyOf(request, lockLimitBytes), (bytes) => decodeLock(new TextDecoder().decode(bytes)))
+    switch (`${request.method} ${path}`) {
+      case "GET ":
+        return Option.match(yield* delivery.read, {
+          onNone: () => HttpServerResponse.empty({ status: 404 }),
+          onSome: (bytes) => HttpServerResponse.uint8Array(bytes, { contentType: "application/json" })
+        })
+      case "POST ":
+        if (!writable) break
+        yield* inTurn.withPermit(Effect.flatMap(bodyOf(request, stateLimitBytes), delivery.push)) // otherwise each waiting state would be in memory
+        return HttpServerResponse.empty({ status: 200 })
+      case "POST /lock":
+        if (!writable) break
+        yield* delivery.lock(yield* lockInfo)
+        return HttpServerResponse.empty({ status: 200 })
+      case "POST /unlock":
+        if (!writable) break
+        yield* delivery.unlock(yield* lockInfo)
+        return HttpServerResponse.empty({ status: 200 })
+    }
+    return text(405, "This command may not do that with the state.")
+  }
+)
+
+/** How long a request may still take that an engine sent before it ended. */
+const drainTimeout = "1 second"
+
+/**
+ * Closes the server, then all connections that are left. A request cannot be interrupted while its body comes or its answer goes, so a
+ * client that stops half-way would hold up the end of the stage, and the server no longer knows a connection that asked for an upgrade.
+ */
+const closing = (server: Server) => {
+  const open = openSockets(server)
+  const closed = Effect.callback<void>((resume) => void server.close(() => resume(Effect.void)))
+  return Effect.andThen(Effect.timeoutOption(closed, drainTimeout), Effect.sync(() => open.forEach((socket) => socket.destroy())))
+}
+
+/**
+ * Listens until the scope closes; returns what the command's environment has to say about it. Unless `writable`, the state can only be
+ * read. The address is in the environment and not in the configuration, so that no saved plan contains it. It alone is the secret: the
+ * engine would send a user name and password of the environment also to the servers of a configuration's remote states.
+ */
+export const openGateway = Effect.fn("StateGateway.open")(function*(writable: boolean) {
+  const place = `/${secret()}`
+  const inTurn = Semaphore.makeUnsafe(1)
+  const listener = createServer({ headersTimeout: headerMillis, connectionsCheckingInterval: headerMillis / 5 })
+  listener.maxConnections = mostConnections
+  listener.maxRequestsPerSocket = 1 // pipelined requests would be answered at once, and each answer may be a whole state in memory
+  const close = closing(listener)
+  const server = yield* NodeHttpServer.make(() => listener, { port: 0, host: "127.0.0.1", disablePreemptiveShutdown: true }).pipe(
+    Effect.mapError(() =>
+      invalid("The worker cannot listen on 127.0.0.1 for the engine's state; the Pod's network needs a loopback address.")
+    )
+  )
+  yield* server.serve(
+    Effect.gen(function*() {
+      const request = yield* HttpServerRequest.HttpServerRequest
+      const { pathname } = new URL(request.url, "http://127.0.0.1")
+      if (!equal(pathname.slice(0, place.length), place)) return text(401, "This is the state of another command.")
+      return yield* answer(request, pathname.slice(place.length), writable, inTurn)
+    }).pipe(
+      Effect.catchTags({
+        NoAnswer: (error) => Effect.succeed(refusal(error)),
+        TokenRefused: (error) => Effect.succeed(refusal(error)),
+        Declined: (error) => Effect.succeed(refusal(error)),
+        TooLarge: () => Effect.succeed(text(413, `A state may have ${inMebibytes(stateLimitBytes)} at most.`)),
+        TooSlow: () => Effect.succeed(text(408, `The request did not come whole in ${bodyPatience}.`)),
+        SchemaError: () => Effect.succeed(text(400, "This is no lock.")),
+        HttpServerError: () => Effect.succeed(text(400, "The request broke off."))
+      })
+    )
+  )
+  yield* Effect.addFinalizer(() => close) // runs before the server's own finalizer, which waits for its requests
+  if (server.address._tag === "UnixPathAddress") return yield* Effect.die(new Error("not a TCP address"))
+  const address = `http://127.0.0.1:${server.address.port}${place}`
+  return {
+    env: {
+      TF_HTTP_ADDRESS: address,
+      TF_HTTP_UPDATE_METHOD: "POST",
+      TF_HTTP_LOCK_ADDRESS: `${address}/lock`,
+      TF_HTTP_LOCK_METHOD: "POST",
+      TF_HTTP_UNLOCK_ADDRESS: `${address}/unlock`,
+      TF_HTTP_UNLOCK_METHOD: "POST",
+      TF_HTTP_RETRY_MAX: "0" // the worker has tried long enough when it answers with an error
+    },
+    secrets: [place]
+  } satisfies CommandEnv
+})

@@ -1,0 +1,103 @@
+// The three roads of a result: the container's termination message, the pool's server, and the status of the AgentTask.
+// Always holds: no road fails because another did; no result is replaced, or written to a task that this worker has not claimed.
+// Used by worker/stage/worker.ts, last of all.
+import { Cause, type Duration, Effect, Equal, Option } from "effect"
+import { writeFileSync } from "node:fs"
+import { lastWords, lastWordsBytes } from "../../core/task/last-words.ts"
+import { finished } from "../../core/task/status.ts"
+import { shortenedInBytes } from "../../core/text/sentence.ts"
+import { Kubernetes } from "../../kubernetes/client.ts"
+import type { Claim } from "../../schema/task/agent-task.ts"
+import type { StageResult } from "../../schema/task/stage-result.ts"
+import { askAgain } from "../network/patience.ts"
+import { Settings } from "../settings.ts"
+import { fileTrouble } from "../stage-failed.ts"
+import { Stop } from "./stop.ts"
+import { taskKind, writeTaskStatus } from "./task-kind.ts"
+
+/** Sends the result to the pool's server; succeeds when the server has confirmed it. */
+export type TellPool = (result: StageResult) => Effect.Effect<void, { readonly message: string }>
+
+const writeLastWords = Effect.fnUntraced(function*(words: string) {
+  const { terminationLog } = yield* Settings
+  yield* Effect.try({ try: () => writeFileSync(terminationLog, words), catch: fileTrouble(terminationLog) }) // in place, because the kubelet mounts this very file
+})
+
+/** How long sending the end of the log, and then telling the pool, may take: less when the Pod has to go. */
+const waits = { inPeace: { log: "15 seconds", pool: "20 seconds" }, inHaste: { log: "2 seconds", pool: "3 seconds" } } as const
+
+const writeStatus = Effect.fnUntraced(function*(claim: Claim, result: StageResult, reported: boolean) {
+  const kubernetes = yield* Kubernetes
+  const { namespace, task: name } = yield* Settings
+  const attempt = Effect.gen(function*() {
+    const task = yield* kubernetes.get(taskKind, { namespace, name })
+    const { metadata, status } = task
+    if (status.claim?.nonce !== claim.nonce) {
+      return yield* Effect.logError(
+        `AgentTask ${name} has been replaced by another one of that name, or claimed by another worker; this result is not written to it.`
+      )
+    }
+    if (status.result !== undefined) {
+      if (!Equal.equals({ ...result, ...status.result }, result)) { // an older CRD stores only a part
+        yield* Effect.logError(`AgentTask ${name} has another result already; this one is not written.`)
+      }
+      return
+    }
+    yield* writeTaskStatus(task, finished(status, result, metadata.generation, reported))
+  })
+  yield* askAgain(attempt, {
+    while: ({ _tag }) => _tag !== "NotFound" && _tag !== "Malformed",
+    first: "100 millis",
+    spaced: "5 seconds",
+    limit: "2 minutes"
+  })
+})
+
+/** Takes one road; returns whether it succeeded. Only logs a failure, a defect with its trace, so that the other roads are taken too. */
+const onItsOwn = <E extends { readonly message: string }, R>(
+  road: string,
+  effect: Effect.Effect<void, E, R>
+): Effect.Effect<boolean, never, R> =>
+  Effect.matchCauseEffect(effect, {
+    onFailure: (cause) =>
+      Effect.as(
+        Effect.logError(
+          `The result could not be given to ${road}`,
+          Option.match(Cause.findErrorOption(cause), { onNone: () => cause, onSome: ({ message }) => message })
+        ),
+        false
+      ),
+    onSuccess: () => Effect.succeed(true)
+  })
+
+/**
+ * Leaves the reason why this worker has not claimed the task in its termination message. It is a sentence and no result, so the controller
+ * adds it to what it says of the Pod.
+ */
+export const reportUnclaimed = ({ message }: { readonly message: string }): Effect.Effect<void, never, Settings> =>
+  Effect.catch(writeLastWords(shortenedInBytes(message, lastWordsBytes)), (failure) => Effect.logError(failure.message))
+
+export interface Roads {
+  /** Waits until the server has the log, at most this long. */
+  readonly flushLog: (limit: Duration.Input) => Effect.Effect<void>
+  readonly tellPool: Option.Option<TellPool>
+}
+
+/**
+ * Takes all three roads, in about three minutes at most, whatever does not answer. The log goes before the pool and the status, because the
+ * token of the stage ends when the pool learns of the result, and the controller tells the pool as soon as the status is written.
+ */
+export const report = Effect.fn("Report.result")(function*(claim: Claim, result: StageResult, { flushLog, tellPool }: Roads) {
+  const { isLeaving } = yield* Stop
+  const hasty = yield* isLeaving // otherwise the Pod stays, so there is time
+  const wait = waits[hasty ? "inHaste" : "inPeace"]
+  const pool = Option.match(tellPool, {
+    onNone: () => Effect.succeed(false),
+    onSome: (tell) => Effect.map(Effect.timeoutOption(onItsOwn("the pool", tell(result)), wait.pool), Option.getOrElse(() => false))
+  })
+  const status = (reported: boolean) => onItsOwn("the AgentTask", writeStatus(claim, result, reported))
+  yield* onItsOwn("the kubelet", writeLastWords(lastWords(result)))
+  yield* flushLog(wait.log)
+  // In haste the status does not wait for the pool; the controller then tells the pool once more, which does no harm.
+  yield* hasty ? Effect.all([status(false), pool], { concurrency: 2 }) : Effect.flatMap(pool, status)
+})

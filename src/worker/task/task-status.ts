@@ -1,0 +1,105 @@
+// Says in the AgentTask's status that a claimed stage waits for the pool's server; the log cannot say so, since it goes to that server.
+// Always holds: a task that is over or has another claim is left alone; no work waits for these writes, which come one after another.
+// Made by worker/stage/worker.ts, used by worker/state/state-delivery and worker/backing/pool-backing.
+import { Context, Duration, Effect, Latch, Layer, type Scope } from "effect"
+import { advance, isOver, running, unsaved } from "../../core/task/status.ts"
+import { Kubernetes } from "../../kubernetes/client.ts"
+import { currentInstant } from "../../kubernetes/clock.ts"
+import type { KubernetesError } from "../../kubernetes/errors.ts"
+import type { Claim } from "../../schema/task/agent-task.ts"
+import { Settings } from "../settings.ts"
+import { taskKind, writeTaskStatus } from "./task-kind.ts"
+
+export class TaskStatus extends Context.Service<TaskStatus, {
+  /**
+   * Runs the work; if that takes long, the status says that the server has not got all of the stage, until the work has succeeded. If it
+   * fails later than that, the status stays so until the result; an earlier failure, such as a refusal, is left to the result alone.
+   */
+  readonly unsavedDuring: <A, E, R>(work: Effect.Effect<A, E, R>) => Effect.Effect<A, E, R>
+}>()("agent-job/worker/TaskStatus") {
+  static readonly layer = (claim: Claim) => Layer.effect(TaskStatus, Effect.suspend(() => make(claim)))
+}
+
+/** After how long a wait is told in the status, and how often the worker then checks that the status still tells it. */
+const tellEvery = Duration.seconds(20)
+
+/** How long one look and write may take, so that it does not hold up the next. */
+const patience = Duration.seconds(5)
+
+/**
+ * Whether the status at the API server tells the wait, as far as is known: a write without an answer may have succeeded, or may still
+ * succeed after the next look.
+ */
+type Has = "unsaid" | "said" | "unsure"
+
+const make = Effect.fnUntraced(
+  function*({ nonce }: Claim): Effect.fn.Return<TaskStatus["Service"], never, Kubernetes | Settings | Scope.Scope> {
+    const kubernetes = yield* Kubernetes
+    const { namespace, pod, task: name } = yield* Settings
+    const changed = Latch.makeUnsafe(false)
+    let isWanted = false
+    let has: Has = "unsaid"
+
+    const want = (wanted: boolean) =>
+      Effect.sync(() => {
+        if (wanted === isWanted) return
+        isWanted = wanted
+        changed.openUnsafe()
+      })
+
+    /**
+     * Looks at the task once, and writes its status if that is not as wanted; returns what the status tells then. Takes back only what the
+     * worker wrote, not what the controller has written since.
+     */
+    const next = Effect.fnUntraced(
+      function*(wanted: boolean, had: Has): Effect.fn.Return<Has, KubernetesError> {
+        const task = yield* kubernetes.get(taskKind, { namespace, name })
+        const { metadata, status } = task
+        if (status.claim?.nonce !== nonce || isOver(status.phase)) return "unsaid"
+        const isThere = status.reason === unsaved.reason
+        if (!wanted && !isThere) {
+          return had === "unsure" ? "said" : "unsaid" // so that the status is looked at once more
+        }
+        if (wanted !== isThere) {
+          const told = advance(status, {
+            ...(wanted ? unsaved : running(pod)),
+            generation: metadata.generation,
+            now: yield* currentInstant
+          })
+          yield* Effect.provideService(writeTaskStatus(task, told), Kubernetes, kubernetes)
+        }
+        return wanted ? "said" : "unsaid"
+      },
+      Effect.retry({ while: ({ _tag }) => _tag === "Conflict", times: 3 }),
+      Effect.timeout(patience)
+    )
+
+    const step = Effect.suspend(() => {
+      const [wanted, had] = [isWanted, has]
+      if (wanted) has = "unsure"
+      return next(wanted, had)
+    }).pipe(
+      Effect.map((now) => {
+        has = now
+      }),
+      Effect.catch((error) => Effect.logWarning("The AgentTask could not be told what its stage is waiting for", error.message)),
+      Effect.catchDefect((defect) =>
+        Effect.logError("The AgentTask was not told what its stage is waiting for, because of an unexpected error", defect)
+      )
+    )
+    const due = Effect.suspend(() =>
+      isWanted || has !== "unsaid" ? Effect.asVoid(Effect.timeoutOption(changed.await, tellEvery)) : changed.await
+    )
+    // Runs beside the work and is not interrupted when the work ends, because an interrupted write might still succeed after the next one.
+    yield* Effect.forkScoped(Effect.forever(Effect.andThen(due, Effect.andThen(Effect.sync(() => changed.closeUnsafe()), step))))
+
+    const keepWanting = Effect.forever(Effect.andThen(Effect.sleep(tellEvery), want(true)))
+    return TaskStatus.of({
+      unsavedDuring: (work) =>
+        Effect.raceFirst(work, keepWanting).pipe(
+          Effect.tap(want(false)),
+          Effect.tapError(() => Effect.suspend(() => has === "unsaid" ? Effect.void : want(true))) // what is said already stays
+        )
+    })
+  }
+)

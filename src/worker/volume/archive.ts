@@ -1,0 +1,124 @@
+// Unpacks a tar.gz below an open directory: a configuration archive, which is untrusted, or what a worker packed with a plan.
+// Always holds: nothing is written outside of that directory, and what is read and written stays within the limits.
+// Used by the backings, worker/backing/kept-plan.ts and worker/backing/carried-files.ts, after the archive's digest was found right.
+import { Effect, Stream } from "effect"
+import { Tar } from "effect/encoding"
+import { closeSync, createReadStream, statSync } from "node:fs"
+import { pipeline } from "node:stream"
+import { createGunzip } from "node:zlib"
+import { EntryAction, entryAction } from "../../core/stage/archive-entry.ts"
+import { shortened } from "../../core/text/sentence.ts"
+import { codeOf, fileTrouble, StageFailed } from "../stage-failed.ts"
+import { createFile, isFolder, makeFolder, makeLink, removeFile, type Segments, writeAll } from "./folder.ts"
+import { inMebibytes } from "./mebibytes.ts"
+
+export interface ArchiveLimits {
+  readonly entries: number
+  /** The most bytes of the unpacked tar, headers included. */
+  readonly bytes: number
+  /** The most unpacked bytes for each packed byte, once there are more than `ratioFromBytes`. */
+  readonly ratio: number
+  readonly ratioFromBytes: number
+}
+
+export const archiveLimits: ArchiveLimits = { entries: 50_000, bytes: 1024 ** 3, ratio: 100, ratioFromBytes: 16 * 1024 ** 2 }
+
+const refused = (what: string) => new StageFailed({ reason: "InvalidArchive", message: `The configuration archive ${what}.` })
+const notAnArchive = () => refused("is not a tar archive packed with gzip; make it with tar -czf")
+
+const named = (path: string): string => JSON.stringify(shortened(path, 200))
+
+/** The error codes of the file system when two entries are in each other's way, or an entry leads through a link. */
+const collisions = new Set(["EEXIST", "ENOTDIR", "EISDIR", "ELOOP"])
+
+/** Returns the failure to write the entry with this path. */
+export const entryTrouble = (path: string) => (cause: unknown): StageFailed => {
+  const code = codeOf(cause)
+  if (collisions.has(code)) return refused(`holds ${named(path)}, which is there twice or lies below a file or link; remove it`)
+  // core/stage/archive-entry allows what Linux does; the volume may allow less.
+  if (code === "ENAMETOOLONG") return refused(`holds ${named(path)}, whose name is too long for the volume of the Pod; shorten it`)
+  return fileTrouble(named(path))(cause)
+}
+
+const readTrouble = (cause: unknown): StageFailed => {
+  if (cause instanceof StageFailed) return cause
+  switch (codeOf(cause)) {
+    case "Z_DATA_ERROR":
+      return notAnArchive()
+    case "Z_BUF_ERROR":
+      return refused("is cut off; make it again")
+    default:
+      return fileTrouble("the configuration archive")(cause)
+  }
+}
+
+const tarTrouble = (error: Tar.TarError): StageFailed =>
+  error.kind === "Truncated"
+    ? refused("is cut off; make it again")
+    : error.kind === "Unsupported"
+    ? refused("holds a sparse file; make it with plain tar -czf")
+    : notAnArchive()
+
+/** Streams the unpacked bytes of the tar archive; fails when they exceed the limits. */
+const unpacked = (file: string, limits: ArchiveLimits): Stream.Stream<Uint8Array, StageFailed> =>
+  Stream.suspend(() => {
+    const allowed = Math.min(limits.bytes, Math.max(limits.ratioFromBytes, statSync(file).size * limits.ratio))
+    const gunzip = createGunzip({ chunkSize: 64 * 1024 })
+    pipeline(createReadStream(file), gunzip, () => {}) // an error arrives through the iteration below
+    return Stream.fromAsyncIterable(gunzip, readTrouble).pipe(
+      Stream.mapAccum(() => 0, (sum, chunk: Uint8Array) => [sum + chunk.length, [{ chunk, sum: sum + chunk.length }]]),
+      Stream.mapEffect(({ chunk, sum }) =>
+        sum <= allowed
+          ? Effect.succeed(chunk)
+          : Effect.fail(refused(
+            sum > limits.bytes
+              ? `unpacks to more than ${inMebibytes(limits.bytes)}; leave out what is not configuration`
+              : `unpacks to more than ${limits.ratio} times its size; leave out what is not configuration`
+          ))
+      )
+    )
+  })
+
+const writeFile = (
+  root: number,
+  segments: Segments,
+  executable: boolean,
+  body: Tar.Entry<StageFailed | Tar.TarError>["body"],
+  trouble: (cause: unknown) => StageFailed
+) =>
+  Effect.acquireUseRelease(
+    Effect.try({ try: () => createFile(root, segments, { executable, replace: false }), catch: trouble }),
+    (fd) => Stream.runForEach(body, (chunk) => Effect.try({ try: () => writeAll(fd, chunk), catch: trouble })),
+    (fd) => Effect.sync(() => closeSync(fd))
+  )
+
+/** Who packed an archive: only what the worker packed itself may replace files that are there, and have links that lead anywhere. */
+export type PackedBy = "user" | "worker"
+
+const unpackEntry =
+  (root: number, by: PackedBy) =>
+  ({ body, header }: Tar.Entry<StageFailed | Tar.TarError>): Effect.Effect<void, StageFailed | Tar.TarError> => {
+    const trouble = entryTrouble(header.path)
+    const replaced = (segments: Segments) => by === "worker" && !isFolder(root, segments) ? removeFile(root, segments) : Effect.void
+    return EntryAction.$match(entryAction(header, by === "worker" ? "anywhere" : "inside"), {
+      WriteFile: ({ executable, segments }) => Effect.andThen(replaced(segments), writeFile(root, segments, executable, body, trouble)),
+      MakeFolder: ({ segments }) => Effect.try({ try: () => makeFolder(root, segments), catch: trouble }),
+      MakeLink: ({ segments, target }) =>
+        Effect.andThen(replaced(segments), Effect.try({ try: () => makeLink(root, segments, target), catch: trouble })),
+      Skip: () => Effect.void,
+      Refuse: ({ why }) => Effect.fail(refused(`holds ${named(header.path)}, ${why}; remove it`))
+    })
+  }
+
+/** Unpacks the file below `root`, an open directory. What was written before a failure, such as InvalidArchive or DiskFull, stays. */
+export const unpack = Effect.fn("Archive.unpack")((file: string, root: number, limits = archiveLimits, by: PackedBy = "user") =>
+  unpacked(file, limits).pipe(
+    Stream.pipeThroughChannel(Tar.decode<StageFailed>()),
+    Stream.runFoldEffect(() => 0, (count, entry) =>
+      count === limits.entries
+        ? Effect.fail(refused(`has more than ${limits.entries} entries; leave out what is not configuration`))
+        : Effect.as(unpackEntry(root, by)(entry), count + 1)),
+    Effect.catchTag("TarError", (error) => Effect.fail(tarTrouble(error))),
+    Effect.flatMap((count) => count === 0 ? Effect.fail(refused("is empty")) : Effect.void)
+  )
+)

@@ -1,0 +1,191 @@
+// Files and directories on a volume that the runner writes to as well: reached step by step from an open descriptor, never through links.
+// Always holds: segments never lead outside of the directory that they start in, whatever the runner does meanwhile.
+// Used by worker/stage/provision, worker/volume/archive and the other parts of the worker that write or read where the runner does.
+import { Effect, Option, Stream } from "effect"
+import {
+  closeSync,
+  constants,
+  fchmodSync,
+  fstatSync,
+  mkdirSync,
+  openSync,
+  readSync,
+  renameSync,
+  symlinkSync,
+  unlinkSync,
+  writeSync
+} from "node:fs"
+import { fileTrouble, type StageFailed } from "../stage-failed.ts"
+import { openDirectory, pathIn, untilScopeCloses, using } from "./descriptor.ts"
+
+const { O_CREAT, O_EXCL, O_NOFOLLOW, O_NONBLOCK, O_RDONLY, O_TRUNC, O_WRONLY } = constants
+
+/** These modes are set whatever the umask is, because worker and runner may be different users of one group. */
+const directoryMode = 0o2770
+const fileMode = { plain: 0o660, executable: 0o770 } as const
+
+/** Names below a directory, none of them empty, `.` or `..`. */
+export type Segments = ReadonlyArray<string>
+
+/** Returns the names in a relative path; none if the path is absolute or contains `..` or a NUL byte. */
+export const segmentsOf = (path: string): Option.Option<Segments> => {
+  const names = path.split("/").filter((name) => name !== "" && name !== ".")
+  return path.startsWith("/") || path.includes("\0") || names.includes("..") ? Option.none() : Option.some(names)
+}
+
+const isTaken = (error: unknown): boolean => error instanceof Error && "code" in error && error.code === "EEXIST"
+
+const make = (path: string): void => {
+  mkdirSync(path)
+  using(openDirectory(path), (fd) => fchmodSync(fd, directoryMode))
+}
+
+const makeUnlessThere = (path: string): void => {
+  try {
+    make(path)
+  } catch (error) {
+    if (!isTaken(error)) throw error
+  }
+}
+
+/** Opens the directory at `segments` below `parent`, makes what is missing if `create` says so, and closes the directory after use. */
+const enter = <A>(parent: number, segments: Segments, create: boolean, use: (directory: number) => A): A => {
+  const [first, ...rest] = segments
+  if (first === undefined) return use(parent)
+  const path = pathIn(parent, first)
+  if (create) makeUnlessThere(path)
+  return using(openDirectory(path), (child) => enter(child, rest, create, use))
+}
+
+const inParent = <A>(root: number, segments: Segments, use: (path: string) => A): A => {
+  const name = segments.at(-1)
+  if (name === undefined) throw new Error("a path without a name")
+  return enter(root, segments.slice(0, -1), true, (directory) => use(pathIn(directory, name)))
+}
+
+/** Makes the directory and those above it. Throws the file system's error, as do the other functions here that return no Effect. */
+export const makeFolder = (root: number, segments: Segments): void => enter(root, segments, true, () => undefined)
+
+/** Makes a file and the directories above it; returns a descriptor to write to. `replace` overwrites a file that is there, never a link. */
+export const createFile = (
+  root: number,
+  segments: Segments,
+  options: { readonly executable: boolean; readonly replace: boolean }
+): number =>
+  inParent(root, segments, (path) => {
+    const fd = openSync(path, O_WRONLY | O_CREAT | O_NOFOLLOW | O_NONBLOCK | (options.replace ? O_TRUNC : O_EXCL))
+    fchmodSync(fd, fileMode[options.executable ? "executable" : "plain"])
+    return fd
+  })
+
+export const writeAll = (fd: number, bytes: Uint8Array): void => {
+  for (let at = 0; at < bytes.length;) at += writeSync(fd, bytes, at)
+}
+
+/** Makes a symbolic link. The caller checks where the link leads. */
+export const makeLink = (root: number, segments: Segments, target: string): void =>
+  inParent(root, segments, (path) => symlinkSync(target, path))
+
+/** Opens a directory; returns its descriptor, which is closed with the scope. */
+export const openFolder = (path: string) => untilScopeCloses(Effect.try({ try: () => openDirectory(path), catch: fileTrouble(path) }))
+
+/** Makes a directory that must not be there yet. */
+export const newFolder = (path: string): Effect.Effect<void, StageFailed> => Effect.try({ try: () => make(path), catch: fileTrouble(path) })
+
+export const writeFile = (root: number, segments: Segments, content: string | Uint8Array): Effect.Effect<void, StageFailed> =>
+  Effect.try({
+    try: () =>
+      using(
+        createFile(root, segments, { executable: false, replace: true }),
+        (fd) => writeAll(fd, typeof content === "string" ? Buffer.from(content) : content)
+      ),
+    catch: fileTrouble(segments.join("/"))
+  })
+
+/** Reports whether nothing is at the path, or a link or file is in its way. */
+const isMissing = (error: unknown): boolean =>
+  error instanceof Error && "code" in error && (error.code === "ENOENT" || error.code === "ENOTDIR" || error.code === "ELOOP")
+
+/** Opens a regular file to read; returns its descriptor, which the caller closes, and its size. None if there is no regular file. */
+const openRegular = (root: number, segments: Segments): Option.Option<{ readonly fd: number; readonly size: number }> => {
+  try {
+    const fd = enter(
+      root,
+      segments.slice(0, -1),
+      false,
+      (directory) => openSync(pathIn(directory, segments.at(-1) ?? ""), O_RDONLY | O_NOFOLLOW | O_NONBLOCK)
+    )
+    const stat = fstatSync(fd)
+    if (stat.isFile()) return Option.some({ fd, size: stat.size })
+    closeSync(fd)
+    return Option.none()
+  } catch (error) {
+    if (isMissing(error)) return Option.none()
+    throw error
+  }
+}
+
+/** Opens a regular file to read until the scope closes; returns its descriptor and its size. None if there is no regular file. */
+export const openFile = (root: number, segments: Segments) =>
+  Effect.acquireRelease(
+    Effect.try({ try: () => openRegular(root, segments), catch: fileTrouble(segments.join("/")) }),
+    Option.match({ onNone: () => Effect.void, onSome: ({ fd }) => Effect.sync(() => closeSync(fd)) })
+  )
+
+/** Reads a file in chunks, at most `limit` bytes of it, since the runner may go on writing. */
+export function* chunksOf(fd: number, limit: number): Generator<Uint8Array> {
+  for (let left = limit; left > 0;) {
+    const buffer = Buffer.alloc(Math.min(left, 64 * 1024))
+    const length = readSync(fd, buffer)
+    if (length === 0) return
+    yield buffer.subarray(0, length)
+    left -= length
+  }
+}
+
+/** Streams a file in chunks, at most `limit` bytes of it, because the worker does not have the memory for a whole plan. */
+export const contentOf = (fd: number, limit: number) => Stream.fromIterable(chunksOf(fd, limit), { chunkSize: 1 })
+
+/** Returns the content of a regular file of at most `limit` bytes; none if there is no regular file, or it is larger. */
+export const readFile = (root: number, segments: Segments, limit: number): Effect.Effect<Option.Option<Uint8Array>, StageFailed> =>
+  Effect.gen(function*() {
+    const found = yield* openFile(root, segments)
+    if (Option.isNone(found) || found.value.size > limit) return Option.none()
+    const { fd, size } = found.value
+    return Option.some(yield* Effect.try({ try: () => Buffer.concat([...chunksOf(fd, size)]), catch: fileTrouble(segments.join("/")) }))
+  }).pipe(Effect.scoped)
+
+/** Removes a file or link; does nothing if there is none. */
+export const removeFile = (root: number, segments: Segments): Effect.Effect<void, StageFailed> =>
+  Effect.try({
+    try: () => {
+      try {
+        enter(root, segments.slice(0, -1), false, (directory) => unlinkSync(pathIn(directory, segments.at(-1) ?? "")))
+      } catch (error) {
+        if (!isMissing(error)) throw error
+      }
+    },
+    catch: fileTrouble(segments.join("/"))
+  })
+
+/** Renames a file or link that is directly in `root`; does nothing if there is none. */
+export const renameFile = (root: number, from: string, to: string): Effect.Effect<void, StageFailed> =>
+  Effect.try({
+    try: () => {
+      try {
+        renameSync(pathIn(root, from), pathIn(root, to))
+      } catch (error) {
+        if (!isMissing(error)) throw error
+      }
+    },
+    catch: fileTrouble(from)
+  })
+
+/** Reports whether there is a directory that is reached through directories alone, not through links. */
+export const isFolder = (root: number, segments: Segments): boolean => {
+  try {
+    return enter(root, segments, false, () => true)
+  } catch {
+    return false
+  }
+}

@@ -1,0 +1,30 @@
+// Stores files that outlive the process or the Pod: written beside their place, flushed to the disk, and only then given their name.
+// Always holds: a name has a whole file, the new one or the one before; a failed write leaves nothing beside it, which would fill the disk.
+// Used by worker/backing/kept-plan, worker/state/unsaved-copy and worker/state/stranded-states.
+import { fsyncSync, openSync, renameSync, rmSync, writeFileSync } from "node:fs"
+import { dirname } from "node:path"
+import { using } from "./descriptor.ts"
+
+/** The suffix that a file's name has until the file is whole; a file whose writer was killed keeps it. */
+export const asideSuffix = ".new"
+
+/** Flushes the bytes of a file, or the names in a directory, to the disk, so that they are not lost with the node. */
+export const sync = (path: string): void => {
+  using(openSync(path, "r"), fsyncSync)
+}
+
+/** Puts a whole file in its place; it is on the disk when this returns. `fill` makes the file at the path that it is given. */
+export const putWhole = (file: string, fill: (aside: string) => void): void => {
+  const aside = `${file}${asideSuffix}`
+  try {
+    fill(aside)
+    sync(aside)
+    renameSync(aside, file)
+  } catch (error) {
+    rmSync(aside, { force: true })
+    throw error
+  }
+  sync(dirname(file))
+}
+
+export const storeWhole = (file: string, bytes: Uint8Array): void => putWhole(file, (aside) => writeFileSync(aside, bytes, { mode: 0o600 }))

@@ -1,0 +1,76 @@
+import { expect, layer } from "@effect/vitest"
+import { Effect, Fiber, Option } from "effect"
+import { listTasks, showTaskLog } from "../../../src/cli/cluster/tasks.ts"
+import { createTask, getTask, runController, TaskCluster, Tasks, untilStatus } from "../../controller/task-cluster.ts"
+import { run } from "../program.ts"
+import { toldScreen } from "../told-screen.ts"
+
+const at = (namespace: string) => ({ context: Option.none(), namespace })
+const environment = { KUBECONFIG: process.env.KUBECONFIG ?? "" }
+
+layer(TaskCluster, { excludeTestServices: true })("AgentTasks on the command line", (it) => {
+  it.effect("are listed, shown and cancelled without a server", () =>
+    Effect.gen(function*() {
+      const { namespace } = yield* Tasks
+      const inNamespace = ["--namespace", namespace]
+      expect(yield* run(["get", "tasks", ...inNamespace], environment)).toMatchObject({
+        code: 0,
+        out: expect.stringMatching(new RegExp(`^No AgentTasks in namespace ${namespace}[.;]`, "u"))
+      })
+      yield* createTask("one")
+      const { out } = yield* run(["get", "tasks", ...inNamespace], environment)
+      expect(out.replace(/\d+s$/mu, "AGE")).toBe([
+        "NAME   WORKSPACE   STAGE   PHASE     CHANGES   REASON   AGE",
+        "one    demo        plan    Pending   -         -        AGE",
+        ""
+      ].join("\n"))
+      expect(JSON.parse((yield* run(["get", "one", "-o", "json", ...inNamespace], environment)).out)).toMatchObject({
+        kind: "AgentTask",
+        metadata: { name: "one" },
+        spec: { workspace: "demo" }
+      })
+      expect((yield* run(["get", "tasks", "-o", "yaml", ...inNamespace], environment)).out).toMatch(
+        /^apiVersion: v1\nkind: List\nitems:\n/u
+      )
+      expect(yield* run(["cancel", "one", ...inNamespace], environment)).toEqual({
+        code: 0,
+        out: "AgentTask one is asked to stop; see how it ends with: agent-job get one --namespace " + namespace + "\n",
+        error: ""
+      })
+      expect((yield* getTask("one")).spec.cancel).toBe(true)
+    }))
+
+  it.effect("that are not there are exit code 3", () =>
+    Effect.gen(function*() {
+      const { namespace } = yield* Tasks
+      for (const command of ["get", "logs", "cancel"]) {
+        const { code, error } = yield* run([command, "nope", "--namespace", namespace], environment)
+        expect([command, code, error]).toEqual([
+          command,
+          3,
+          `error: There is no AgentTask nope in namespace ${namespace}; \`agent-job get tasks -n ${namespace}\` lists them.\n`
+        ])
+      }
+    }))
+
+  it.effect("have no log before they run, and -f says what they wait for until they are over", () =>
+    Effect.gen(function*() {
+      const { namespace } = yield* Tasks
+      yield* createTask("two")
+      const { code, error } = yield* run(["logs", "two", "--namespace", namespace], environment)
+      expect([code, error]).toEqual([
+        1,
+        `error: AgentTask two has no log, since nothing ran for it (Pending); see kubectl -n ${namespace} describe atask two.\n`
+      ])
+      yield* runController()
+      const screen = toldScreen()
+      const following = yield* Effect.forkChild(Effect.flip(showTaskLog(at(namespace), "two", true).pipe(Effect.provide(screen.layer))))
+      yield* untilStatus("two", ({ phase }) => phase === "Starting")
+      yield* screen.until("Starting")
+      yield* run(["cancel", "two", "--namespace", namespace], environment)
+      expect((yield* Fiber.join(following)).message).toContain("AgentTask two has no log, since nothing ran for it (Cancelled: ")
+      const again = yield* run(["cancel", "two", "--namespace", namespace], environment)
+      expect([again.code, again.error]).toEqual([1, "error: AgentTask two is Cancelled already; there is nothing to cancel.\n"])
+      expect((yield* listTasks(at(namespace))).tasks.map(({ status }) => status.phase)).toContain("Cancelled")
+    }))
+})

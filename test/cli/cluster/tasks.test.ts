@@ -1,0 +1,136 @@
+// What the commands for AgentTasks say when the API server has no such tasks or namespace, or does not know AgentTasks at all.
+import { describe, expect, it } from "@effect/vitest"
+import { Effect } from "effect"
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs"
+import { tmpdir } from "node:os"
+import { join } from "node:path"
+import { type Answer, ScriptedServer } from "../../kubernetes/scripted-server.ts"
+import { printed, typed } from "../typed.ts"
+
+/** Starts a cluster that answers by path, and returns the command line for it. Its kubeconfig has no credentials, as with kubectl proxy. */
+const cluster = Effect.fnUntraced(function*(answers: Readonly<Record<string, Answer>>, otherwise: Answer) {
+  const { server, url } = yield* ScriptedServer.make
+  server.route = (path) => answers[path] ?? otherwise
+  const directory = yield* Effect.acquireRelease(
+    Effect.sync(() => mkdtempSync(join(tmpdir(), "kubeconfig-"))),
+    (made) => Effect.sync(() => rmSync(made, { recursive: true }))
+  )
+  writeFileSync(
+    join(directory, "config"),
+    JSON.stringify({
+      apiVersion: "v1",
+      kind: "Config",
+      "current-context": "here",
+      clusters: [{ name: "c", cluster: { server: url } }],
+      users: [{ name: "u", user: {} }],
+      contexts: [{ name: "here", context: { cluster: "c", user: "u" } }]
+    })
+  )
+  return (...args: ReadonlyArray<string>) => typed({ KUBECONFIG: join(directory, "config") }, ...args)
+})
+
+const list = (...items: ReadonlyArray<object>): Answer => ({ body: { metadata: { resourceVersion: "1" }, items } })
+const namespaced = (name: string): Answer => ({
+  body: {
+    apiVersion: "v1",
+    kind: "Namespace",
+    metadata: { name, uid: "u", resourceVersion: "1", creationTimestamp: "2026-01-01T00:00:00Z" }
+  }
+})
+const values = (text: string): Answer => ({
+  body: {
+    apiVersion: "v1",
+    kind: "ConfigMap",
+    metadata: { name: "agent-job-config", namespace: "agent-job", uid: "u", resourceVersion: "1" },
+    data: { "values.yaml": text }
+  }
+})
+const none = "/apis/scalr.io/v1/namespaces/agent-job-tasks/atasks"
+const usual = "/api/v1/namespaces/agent-job-tasks"
+const installed = "/api/v1/namespaces/agent-job/configmaps/agent-job-config"
+
+/** The answer of an API server to a request for a kind that it does not have. */
+const unknown: Answer = (response) => void response.writeHead(404, { "content-type": "text/plain" }).end("404 page not found\n")
+const status = (code: number, reason: string, message: string): Answer => ({
+  status: code,
+  body: { kind: "Status", apiVersion: "v1", status: "Failure", code, reason, message }
+})
+const forbidden = status(403, "Forbidden", "not for you")
+const notThere = status(404, "NotFound", "not found")
+
+describe("an empty list of AgentTasks", () => {
+  const asked = (answers: Readonly<Record<string, Answer>>) =>
+    Effect.flatMap(cluster({ [none]: list(), ...answers }, notThere), (agentJob) => agentJob("get", "tasks"))
+  const elsewhere = "the installation in namespace agent-job has its tasks in another one: agent-job get tasks --namespace"
+
+  it.live.each([
+    {
+      given: "no such namespace",
+      answers: { [installed]: forbidden },
+      said: "error: There is no namespace agent-job-tasks; list those of another one with --namespace."
+    },
+    {
+      given: "no such namespace, and an installation that has its tasks beside the controller",
+      answers: { [installed]: values("{}") },
+      said: `error: There is no namespace agent-job-tasks; ${elsewhere} agent-job`
+    }
+  ])("is exit code 3 of $given", ({ answers, said }) =>
+    Effect.gen(function*() {
+      expect(yield* asked(answers)).toEqual({ code: 3, out: "", said })
+    }))
+
+  it.live.each([
+    {
+      given: "a namespace that may be seen",
+      answers: { [usual]: namespaced("agent-job-tasks"), [installed]: forbidden },
+      said: "; list those of another one with --namespace."
+    },
+    {
+      given: "one that may not be",
+      answers: { [usual]: forbidden, [installed]: forbidden },
+      said: "; list those of another one with --namespace."
+    },
+    {
+      given: "that of the installation",
+      answers: { [usual]: forbidden, [installed]: values("task: { namespace: agent-job-tasks }") },
+      said: "."
+    },
+    {
+      given: "another than that of the installation",
+      answers: { [usual]: forbidden, [installed]: values("task: { namespace: team }") },
+      said: `; ${elsewhere} team`
+    }
+  ])("says so of $given", ({ answers, said }) =>
+    Effect.gen(function*() {
+      const agentJob = yield* cluster({ [none]: list(), ...answers }, notThere)
+      expect(yield* printed(agentJob("get", "tasks"))).toBe(`No AgentTasks in namespace agent-job-tasks${said}\n`)
+    }))
+})
+
+describe("AgentTasks", () => {
+  it.live("that the cluster does not know are told so, with exit code 3", () =>
+    Effect.gen(function*() {
+      const agentJob = yield* cluster({}, unknown)
+      for (const args of [["get", "tasks"], ["get", "one"], ["logs", "one"], ["cancel", "one"]]) {
+        expect(yield* agentJob(...args)).toEqual({
+          code: 3,
+          out: "",
+          said:
+            "error: AgentTasks are not known in the cluster of the current context: agent-job is not installed there; install it, or name another cluster with --context."
+        })
+      }
+      expect((yield* agentJob("get", "tasks", "--context", "here")).said).toContain("in the cluster of context here: ")
+    }))
+
+  it.live("that are not there name the list of those that are", () =>
+    Effect.gen(function*() {
+      const agentJob = yield* cluster({}, status(404, "NotFound", "atasks.scalr.io \"one\" not found"))
+      for (const command of ["get", "logs", "cancel"]) {
+        expect(yield* agentJob(command, "one", "-n", "team")).toEqual({
+          code: 3,
+          out: "",
+          said: "error: There is no AgentTask one in namespace team; `agent-job get tasks -n team` lists them."
+        })
+      }
+    }))
+})

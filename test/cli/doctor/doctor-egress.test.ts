@@ -1,0 +1,118 @@
+// When NetworkPolicies count as closing all egress of the tasks' namespace: policies add up, so one can open what another closes.
+import { describe, expect, it } from "@effect/vitest"
+import { Effect } from "effect"
+import { isClosedWhole } from "../../../src/cli/doctor/doctor-egress.ts"
+import { taskLabels } from "../../../src/core/manifest/labels.ts"
+import { everywhere, internet } from "../../../src/core/network/network-addresses.ts"
+import { networkPolicies } from "../../../src/core/network/network-policy.ts"
+import type { ResolvedConfig } from "../../../src/core/resolve/resolve.ts"
+import { configOf, taskOf } from "../../core/configs.ts"
+import { against, list } from "../scripted-cluster.ts"
+
+const policy = (spec: object) => ({ metadata: { name: "p", namespace: "agent-job-tasks", uid: "u", resourceVersion: "1" }, spec })
+const ofAll = (...egress: ReadonlyArray<object>) => policy({ podSelector: {}, policyTypes: ["Egress"], egress })
+const ofSome = (podSelector: object, ...egress: ReadonlyArray<object>) => policy({ podSelector, policyTypes: ["Egress"], egress })
+const closed = policy({ podSelector: {}, policyTypes: ["Egress"] })
+const to = (cidr: string, ...except: ReadonlyArray<string>) => ({ to: [{ ipBlock: { cidr, ...(except.length > 0 && { except }) } }] })
+const on = (port: object) => ({ ...to("0.0.0.0/0"), ports: [port] })
+
+const config = configOf({ task: { podLabels: { team: "a" } } }, { namespace: "agent-job" })
+const labelsOfTask = taskLabels(taskOf({ stage: "apply" }), config, {})
+const isClosedBy = (config: ResolvedConfig, ...policies: ReadonlyArray<object>) =>
+  against(isClosedWhole(config), {
+    [`/apis/networking.k8s.io/v1/namespaces/${config.taskNamespace}/networkpolicies`]: list(...policies)
+  })
+const isClosed = (...policies: ReadonlyArray<object>) => isClosedBy(config, ...policies)
+
+describe("the egress of the tasks' namespace", () => {
+  it.live.each<{ by: string; policies: ReadonlyArray<object> }>([
+    { by: "a policy of all Pods that allows nothing", policies: [closed] },
+    { by: "a policy of all Pods that allows some addresses", policies: [ofAll(to("10.0.0.0/8"))] },
+    { by: "one that allows the internet without metadata services", policies: [ofAll({ to: internet })] },
+    { by: "one that allows everything but metadata services", policies: [ofAll({ to: everywhere })] },
+    { by: "one that allows all addresses of IPv6 but the private ones", policies: [ofAll(to("::/0", "fc00::/7", "fe80::/10"))] },
+    { by: "one that allows all addresses, but not at the port of metadata services", policies: [ofAll(on({ port: 443 }))] },
+    { by: "one that allows all addresses for datagrams", policies: [ofAll(on({ port: 80, protocol: "UDP" }))] },
+    { by: "one that allows all Pods", policies: [ofAll({ to: [{ namespaceSelector: {} }] })] },
+    { by: "one beside a policy for other Pods that allows them everything", policies: [closed, ofSome({ matchLabels: { app: "x" } }, {})] },
+    {
+      by: "one beside a policy for Pods without a stage that allows them everything",
+      policies: [closed, ofSome({ matchExpressions: [{ key: "scalr.io/stage", operator: "DoesNotExist" }] }, {})]
+    },
+    {
+      by: "one beside a policy for all but tasks that allows them everything",
+      policies: [
+        closed,
+        ofSome({ matchExpressions: [{ key: "app.kubernetes.io/component", operator: "NotIn", values: ["task"] }] }, {})
+      ]
+    }
+  ])("is closed by $by", ({ policies }) =>
+    Effect.gen(function*() {
+      expect(yield* isClosed(...policies)).toBe(true)
+    }))
+
+  it.live.each<{ by: string; policies: ReadonlyArray<object> }>([
+    { by: "no policy", policies: [] },
+    { by: "a policy of some Pods", policies: [ofSome({ matchLabels: { team: "a" } })] },
+    { by: "a policy of ingress", policies: [policy({ podSelector: {}, policyTypes: ["Ingress"] })] },
+    { by: "a rule that allows everything", policies: [ofAll({})] },
+    { by: "a rule to no address in particular", policies: [ofAll({ to: [], ports: [] })] },
+    { by: "all addresses", policies: [ofAll(to("0.0.0.0/0"))] },
+    { by: "all addresses of IPv6", policies: [ofAll(to("::/0"))] },
+    { by: "all addresses but private ones", policies: [ofAll(to("0.0.0.0/0", "10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16"))] },
+    { by: "half of all addresses", policies: [ofAll(to("128.0.0.0/1"))] },
+    { by: "a metadata service alone", policies: [ofAll(to("169.254.169.254/32"))] },
+    { by: "a private network of IPv6 in which metadata services are", policies: [ofAll(to("fd00::/8"))] },
+    { by: "all addresses at the port of metadata services", policies: [ofAll(on({ port: 80 }))] },
+    { by: "all addresses at ports around that one", policies: [ofAll(on({ port: 1, endPort: 1024 }))] },
+    { by: "all addresses at any port", policies: [ofAll(on({ protocol: "TCP" }))] },
+    { by: "a second policy of all Pods that allows everything", policies: [closed, ofAll({})] },
+    {
+      by: "a second policy of the Pods of tasks that allows everything",
+      policies: [closed, ofSome({ matchLabels: { "app.kubernetes.io/component": "task", team: "a" } }, {})]
+    },
+    {
+      by: "a second policy of Pods with a label that those of tasks have",
+      policies: [closed, ofSome({ matchExpressions: [{ key: "team", operator: "Exists" }] }, {})]
+    }
+  ])("is open with $by", ({ policies }) =>
+    Effect.gen(function*() {
+      expect(yield* isClosed(...policies)).toBe(false)
+    }))
+
+  it.live.each([...Object.keys(labelsOfTask), "job-name", "batch.kubernetes.io/job-name", "batch.kubernetes.io/controller-uid"])(
+    "is open with a second policy of Pods by the label %s that allows them everything",
+    (key) =>
+      Effect.gen(function*() {
+        const value = labelsOfTask[key] ?? "some"
+        expect(yield* isClosed(closed, ofSome({ matchLabels: { [key]: value } }, {}))).toBe(false)
+        expect(yield* isClosed(closed, ofSome({ matchExpressions: [{ key, operator: "In", values: [value] }] }, {}))).toBe(false)
+      })
+  )
+
+  it.live("is open with a second policy of Pods without a workspace, whose name need not be a label", () =>
+    Effect.gen(function*() {
+      const unlabelled = { matchExpressions: [{ key: "scalr.io/workspace", operator: "DoesNotExist" }] }
+      expect(yield* isClosed(closed, ofSome(unlabelled, {}))).toBe(false)
+    }))
+
+  it.live.each(["eks", "gke"] as const)(
+    "is closed though the values open the identities of %s to tasks, but not with what opens more",
+    (cloudIdentity) =>
+      Effect.gen(function*() {
+        const given = configOf({ restrictMetadataService: true, task: { networkPolicy: { cloudIdentity } } }, { namespace: "agent-job" })
+        const ours = networkPolicies(given).map((_) => policy(_.spec ?? {}))
+        expect(ours.length).toBeGreaterThan(1)
+        expect(yield* isClosedBy(given, closed, ...ours)).toBe(true)
+        expect(yield* isClosedBy(given, closed, ...ours, ofAll(to("169.254.0.0/16")))).toBe(false)
+      })
+  )
+
+  it.live.each([{ podSelector: "all" }, ...["all", "10.0.0.0", "10.0.0.0/33", "010.0.0.0/8"].map((cidr) => ofAll(to(cidr)).spec)])(
+    "is unknown where a policy has a shape that is not known: %j",
+    (spec) =>
+      Effect.gen(function*() {
+        expect(yield* Effect.flip(isClosed(closed, policy(spec)))).toMatchObject({ _tag: "Malformed" })
+      })
+  )
+})

@@ -1,0 +1,47 @@
+import { expect, it } from "@effect/vitest"
+import { readSeen, seenIn } from "../../../src/cli/flags/seen.ts"
+import { Timestamp } from "../../../src/schema/names.ts"
+
+const rescue = (id: string) => ({
+  id,
+  stage: "run-a1.apply.1",
+  reason: "Lost" as const,
+  message: "",
+  openedAt: Timestamp.make("2026-01-31T12:00:00Z")
+})
+const refused = (id: string) => ({
+  id,
+  stage: "run-a1.apply.1",
+  serial: 1,
+  lineage: "l",
+  sha256: "" as never,
+  sizeBytes: 1,
+  why: "",
+  receivedAt: Timestamp.make("2026-01-31T12:00:00Z")
+})
+const stored = { id: "sv-1", serial: 1, lineage: "l", sha256: "" as never, sizeBytes: 1, createdAt: Timestamp.make("2026-01-31T12:00:00Z") }
+
+it.each([
+  { given: "nothing", state: { pending: [], evidence: [] }, word: "", seen: { pending: [] } },
+  {
+    given: "two rescues",
+    state: { pending: [rescue("res-1"), rescue("res-2")], evidence: [] },
+    word: "res-1,res-2",
+    seen: { pending: ["res-1", "res-2"] }
+  },
+  {
+    given: "a rescue and the stored state",
+    state: { pending: [rescue("res-1")], evidence: [], version: stored },
+    word: "res-1,sv-1",
+    seen: { pending: ["res-1"], version: "sv-1" }
+  },
+  {
+    given: "a rescue, the stored state and refused ones, of which the newest is enough",
+    state: { pending: [rescue("res-1")], evidence: [refused("ev-2"), refused("ev-1")], version: stored },
+    word: "res-1,ev-2,sv-1",
+    seen: { pending: ["res-1"], evidence: "ev-2", version: "sv-1" }
+  }
+])("$given is one word, and read from it again", ({ seen, state, word }) => {
+  expect(seenIn(state)).toBe(word)
+  expect(readSeen(word)).toEqual(seen)
+})

@@ -1,0 +1,237 @@
+import { describe, expect, it } from "@effect/vitest"
+import { Effect, Stream } from "effect"
+import { Tar } from "effect/encoding"
+import { chmodSync, chownSync, mkdirSync, mkdtempSync, rmSync, symlinkSync, utimesSync, writeFileSync } from "node:fs"
+import { createServer } from "node:net"
+import { tmpdir } from "node:os"
+import { basename, dirname, join } from "node:path"
+import { gunzipSync } from "node:zlib"
+import { archiveOf, nameOfDirectory, staysInside } from "../../../src/cli/run/archive.ts"
+
+/** Makes a temporary directory with these files. It is removed when the scope closes. */
+const directoryWith = (files: Readonly<Record<string, string>>) =>
+  Effect.acquireRelease(
+    Effect.sync(() => {
+      const made = mkdtempSync(join(tmpdir(), "archive-"))
+      for (const [path, content] of Object.entries(files)) {
+        mkdirSync(dirname(join(made, path)), { recursive: true })
+        writeFileSync(join(made, path), content)
+      }
+      return made
+    }),
+    (made) => Effect.sync(() => rmSync(made, { recursive: true }))
+  )
+
+const unpacked = (bytes: Uint8Array) =>
+  Stream.succeed(new Uint8Array(gunzipSync(bytes))).pipe(
+    Stream.pipeThroughChannel(Tar.decode()),
+    Stream.mapEffect(({ body, header }) =>
+      Effect.map(Stream.mkUint8Array(body), (content) => ({ ...header, content: new TextDecoder().decode(content) }))
+    ),
+    Stream.runCollect
+  )
+
+const pathsOf = (directory: string) =>
+  Effect.gen(function*() {
+    const { bytes } = yield* archiveOf(directory)
+    return (yield* unpacked(bytes)).map(({ path, type }) => type === "Directory" ? `${path.replace(/\/$/u, "")}/` : path)
+  })
+
+const refusal = (directory: string) => Effect.map(Effect.flip(archiveOf(directory)), ({ message }) => message.replaceAll(directory, "DIR"))
+
+const main = { "main.tf": "output \"m\" { value = 1 }\n" }
+
+describe("the archive of a directory", () => {
+  it.effect("has files, directories and their content, relative and in order", () =>
+    Effect.gen(function*() {
+      const directory = yield* directoryWith({
+        ...main,
+        "modules/card/main.tf": "# card\n",
+        "a.tfvars": "x = 1\n",
+        ".terraform.lock.hcl": "# locked\n"
+      })
+      mkdirSync(join(directory, "empty"))
+      const archive = yield* archiveOf(directory)
+      const entries = yield* unpacked(archive.bytes)
+      expect(entries.map(({ path, type }) => [path.replace(/\/$/u, ""), type])).toEqual([
+        [".terraform.lock.hcl", "File"],
+        ["a.tfvars", "File"],
+        ["empty", "Directory"],
+        ["main.tf", "File"],
+        ["modules", "Directory"],
+        ["modules/card", "Directory"],
+        ["modules/card/main.tf", "File"]
+      ])
+      expect(entries.find(({ path }) => path === "modules/card/main.tf")?.content).toBe("# card\n")
+      expect({ files: archive.files, contentBytes: archive.contentBytes }).toEqual({ files: 4, contentBytes: 25 + 7 + 6 + 9 })
+    }))
+
+  it.effect("is the same for the same content, whenever and by whomever it was written", () =>
+    Effect.gen(function*() {
+      const [one, two] = [yield* directoryWith({ ...main, "b/c.tf": "" }), yield* directoryWith({ "b/c.tf": "", ...main })]
+      utimesSync(join(two, "main.tf"), 1, 1)
+      chmodSync(join(two, "main.tf"), 0o600)
+      if (process.getuid?.() === 0) chownSync(join(two, "main.tf"), 1, 1) // only root may
+      expect((yield* unpacked((yield* archiveOf(two)).bytes)).map(({ gid, uid }) => [uid, gid])).toEqual([[0, 0], [0, 0], [0, 0]])
+      expect(Buffer.from((yield* archiveOf(one)).bytes)).toEqual(Buffer.from((yield* archiveOf(two)).bytes))
+    }))
+
+  it.effect("keeps what may be executed executable", () =>
+    Effect.gen(function*() {
+      const directory = yield* directoryWith({ ...main, "hook.sh": "#!/bin/sh\n" })
+      chmodSync(join(directory, "hook.sh"), 0o700)
+      const entries = yield* unpacked((yield* archiveOf(directory)).bytes)
+      expect(entries.map(({ mode, path }) => [path, mode.toString(8)])).toEqual([["hook.sh", "755"], ["main.tf", "644"]])
+    }))
+
+  it.effect("leaves out .git, .terraform but for its modules, and what .terraformignore names", () =>
+    Effect.gen(function*() {
+      const directory = yield* directoryWith({
+        ...main,
+        ".git/HEAD": "",
+        ".terraform/providers/p": "",
+        ".terraform/modules/m/main.tf": "",
+        "sub/.git/HEAD": "",
+        "big/data.bin": "",
+        "big/keep.tf": "",
+        ".terraformignore": "big/\n!big/keep.tf\n"
+      })
+      expect(yield* pathsOf(directory)).toEqual([
+        ".terraform/",
+        ".terraform/modules/",
+        ".terraform/modules/m/",
+        ".terraform/modules/m/main.tf",
+        ".terraformignore",
+        "big/keep.tf",
+        "main.tf",
+        "sub/"
+      ])
+    }))
+
+  it.effect("is not made by rules that cannot be used", () =>
+    Effect.gen(function*() {
+      const directory = yield* directoryWith({ ...main, ".terraformignore": "*.log\n[z-a]\n" })
+      expect(yield* refusal(directory)).toBe(
+        ".terraformignore:2: [z-a] cannot be used as a rule: a range such as [a-z] goes from the lower to the higher character; correct that line."
+      )
+    }))
+
+  it.effect("has names longer than a tar header holds, and unusual ones", () =>
+    Effect.gen(function*() {
+      const long = `${"deep/".repeat(40)}${"n".repeat(120)}.tf`
+      const directory = yield* directoryWith({ ...main, [long]: "", "日本 語.tf": "", "-rf.tf": "" })
+      const paths = yield* pathsOf(directory)
+      expect(paths).toEqual(expect.arrayContaining([long, "日本 語.tf", "-rf.tf"]))
+    }))
+
+  it.effect("keeps links that stay inside as links", () =>
+    Effect.gen(function*() {
+      const directory = yield* directoryWith({ ...main, "modules/a/main.tf": "" })
+      symlinkSync("modules/a", join(directory, "a"))
+      symlinkSync("../../main.tf", join(directory, "modules/a/up.tf"))
+      symlinkSync("gone.tf", join(directory, "dangling.tf"))
+      const entries = yield* unpacked((yield* archiveOf(directory)).bytes)
+      expect(entries.filter(({ type }) => type === "Symlink").map(({ linkTarget, path }) => [path, linkTarget])).toEqual([
+        ["a", "modules/a"],
+        ["dangling.tf", "gone.tf"],
+        ["modules/a/up.tf", "../../main.tf"]
+      ])
+    }))
+
+  it.effect("takes a directory that is itself reached by a link", () =>
+    Effect.gen(function*() {
+      const directory = yield* directoryWith({ "real/main.tf": "" })
+      symlinkSync("real", join(directory, "link"))
+      expect(yield* pathsOf(join(directory, "link"))).toEqual(["main.tf"])
+    }))
+})
+
+describe("what cannot be archived", () => {
+  it.effect.each([
+    { what: "leads up", target: "../../etc/passwd" },
+    { what: "is absolute", target: "/etc/passwd" },
+    { what: "leads up after going down", target: "modules/../../x" }
+  ])("is a link that $what", ({ target }) =>
+    Effect.gen(function*() {
+      const directory = yield* directoryWith(main)
+      symlinkSync(target, join(directory, "odd.tf"))
+      expect(yield* refusal(directory)).toBe(
+        `odd.tf is a link to ${target}, outside of the directory; put a copy in its place, or name it in .terraformignore.`
+      )
+    }))
+
+  it.effect("is a link that leads out by way of another link", () =>
+    Effect.gen(function*() {
+      const directory = yield* directoryWith({ ...main, "in/deep/x.tf": "" })
+      const elsewhere = yield* directoryWith({ "secret.tf": "" })
+      symlinkSync("../..", join(directory, "in/deep/up"))
+      // Read as text, this path stays in in/deep. The link `up` in it leads one level above the directory.
+      const target = `in/deep/up/../${basename(elsewhere)}/secret.tf`
+      symlinkSync(target, join(directory, "odd.tf"))
+      expect(yield* refusal(directory)).toBe(
+        `odd.tf is a link to ${target}, outside of the directory; put a copy in its place, or name it in .terraformignore.`
+      )
+    }))
+
+  it.effect("can be named in .terraformignore", () =>
+    Effect.gen(function*() {
+      const directory = yield* directoryWith({ ...main, ".terraformignore": "odd.tf\n" })
+      symlinkSync("/etc/passwd", join(directory, "odd.tf"))
+      expect(yield* pathsOf(directory)).toEqual([".terraformignore", "main.tf"])
+    }))
+
+  it.effect("is a socket", () =>
+    Effect.gen(function*() {
+      const directory = yield* directoryWith(main)
+      yield* Effect.acquireRelease(
+        Effect.promise(() =>
+          new Promise<ReturnType<typeof createServer>>((resolve) => {
+            const server = createServer().listen(join(directory, "s"), () => resolve(server))
+          })
+        ),
+        (server) => Effect.promise(() => new Promise((resolve) => server.close(resolve)))
+      )
+      expect(yield* refusal(directory)).toBe("s is neither a file, a directory nor a link; name it in .terraformignore.")
+    }))
+
+  it.effect("is a directory without a configuration", () =>
+    Effect.gen(function*() {
+      const directory = yield* directoryWith({ "README.md": "", "sub/main.tf": "" })
+      expect(yield* refusal(directory)).toBe(
+        "There is no configuration in DIR: no file there ends in .tf or .tofu; name the directory that has them."
+      )
+    }))
+
+  it.effect("is a directory that is not there, or a file", () =>
+    Effect.gen(function*() {
+      const directory = yield* directoryWith(main)
+      expect(yield* refusal(join(directory, "nope"))).toBe("There is no directory DIR; name the one that has the configuration.")
+      expect(yield* refusal(join(directory, "main.tf"))).toBe("DIR is not a directory; name the one that has the configuration.")
+    }))
+
+  it.effect.each(["main.tf.json", "main.tofu", "main.tofu.json"])("is none of those with %s alone", (name) =>
+    Effect.gen(function*() {
+      expect(yield* pathsOf(yield* directoryWith({ [name]: "" }))).toEqual([name])
+    }))
+})
+
+describe("a link's target", () => {
+  it.each([
+    ["a/b.tf", "c.tf", true],
+    ["a/b.tf", "../c.tf", true],
+    ["a/b.tf", "../../c.tf", false],
+    ["b.tf", "..", false],
+    ["b.tf", "..c", true],
+    ["b.tf", "/a", false],
+    ["a/b", "..", true]
+  ])("of %s, %s, stays inside: %s", (path, target, inside) => expect(staysInside(path, target)).toBe(inside))
+})
+
+describe("the name of a directory", () => {
+  it.effect("is its last part, also of the one we are in", () =>
+    Effect.gen(function*() {
+      expect(nameOfDirectory("examples/quickstart/")).toBe("quickstart")
+      expect(nameOfDirectory(".")).toBe(process.cwd().split("/").at(-1))
+      yield* Effect.void
+    }))
+})

@@ -1,0 +1,79 @@
+// How often the client asks the server while it follows a run. The server here holds each poll of the log as long as the client asks it to.
+import { expect, it } from "@effect/vitest"
+import { Deferred, Effect, Fiber, Layer } from "effect"
+import { TestClock } from "effect/testing"
+import { follow, followStep } from "../../../src/cli/run/follow-run.ts"
+import { ServerClient } from "../../../src/cli/server/server-client.ts"
+import type { RunView } from "../../../src/schema/api/run.ts"
+import { pending, planned, run, stage } from "../run-views.ts"
+import { toldScreen } from "../told-screen.ts"
+
+const planning = run({ stages: [stage({ status: "running" })] })
+const begin = "\x02Planning\n"
+
+/** A mock server: its run is the view last set with `is`, and its log has `begin` and, once `end` is completed, the closing byte. */
+const following = Effect.gen(function*() {
+  const end = yield* Deferred.make<void>()
+  const asked: Array<string> = []
+  let view: RunView = planning
+  const server = Layer.mock(ServerClient, {
+    url: "http://server",
+    run: () =>
+      Effect.sync(() => {
+        asked.push("run")
+        return view
+      }),
+    log: (_, offset, waitSeconds) => {
+      asked.push(`log ${waitSeconds}`)
+      if (offset === 0) return Effect.succeed(new TextEncoder().encode(begin))
+      if (waitSeconds === 0) return Effect.succeed(new Uint8Array(0))
+      const closing = offset === begin.length ? Effect.as(Deferred.await(end), new Uint8Array([3])) : Effect.never
+      return Effect.raceFirst(closing, Effect.as(Effect.sleep(waitSeconds * 1000), new Uint8Array(0)))
+    }
+  })
+  const screen = toldScreen()
+  return {
+    asked,
+    end,
+    screen,
+    is: (now: RunView) => {
+      view = now
+    },
+    started: Effect.forkChild(followStep("run-a1", follow("plan", false)).pipe(Effect.provide(server), Effect.provide(screen.layer)))
+  }
+})
+
+it.effect("a log that stands still is held by the server, longer each time, and the run is looked at only in between", () =>
+  Effect.gen(function*() {
+    const { asked, started } = yield* following
+    yield* started
+    yield* TestClock.adjust("90 seconds")
+    expect(asked).toEqual([
+      "run",
+      "log 1",
+      "log 1",
+      ...[2, 4, 8, 16, 20, 20, 20].flatMap((seconds) => ["run", `log ${seconds}`])
+    ])
+  }))
+
+it.effect("the end of a log ends the wait for more of it", () =>
+  Effect.gen(function*() {
+    const { end, is, screen, started } = yield* following
+    const fiber = yield* started
+    yield* TestClock.adjust("40 seconds")
+    is(planned)
+    yield* Deferred.succeed(end, undefined)
+    expect((yield* Fiber.join(fiber)).status).toBe("planned")
+    expect(screen.transcript()).toBe("Planning\n")
+  }))
+
+it.effect("a run that has no stage yet is looked at every two seconds in the end", () =>
+  Effect.gen(function*() {
+    const { asked, is, started } = yield* following
+    is(pending)
+    yield* started
+    yield* TestClock.adjust("3 seconds") // the client looks at 0, 0.2, 0.6, 1.4 and 3 s
+    expect(asked).toHaveLength(5)
+    yield* TestClock.adjust("60 seconds")
+    expect(asked).toEqual(Array.from({ length: 35 }, () => "run"))
+  }))

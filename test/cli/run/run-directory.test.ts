@@ -1,0 +1,673 @@
+import { describe, expect, it } from "@effect/vitest"
+import { Deferred, Duration, Effect, Exit, Fiber, Layer, Option, Redacted, Scope } from "effect"
+import { archiveOf } from "../../../src/cli/run/archive.ts"
+import { Patience } from "../../../src/cli/run/follow-run.ts"
+import { runDirectory, type RunRequest } from "../../../src/cli/run/run-directory.ts"
+import { ServerClient } from "../../../src/cli/server/server-client.ts"
+import {
+  exitCodeOf,
+  MaybeStarted,
+  NothingThere,
+  type ServerFailure,
+  ServerRefused,
+  ServerUnreachable
+} from "../../../src/cli/terminal/failure.ts"
+import { runPath, type RunView } from "../../../src/schema/api/run.ts"
+import { ServerWithAddress } from "../../../src/server/lifecycle/server.ts"
+import { freePort } from "../../free-port.ts"
+import { agent, directory, failed, optionsIn, person, serve, sha256, succeeded, userToken, worker } from "../../server/live-server.ts"
+import { green, type Play, playing, quickstart } from "../fake-agent.ts"
+import { answers, silence, toldScreen } from "../told-screen.ts"
+
+const example = "examples/quickstart"
+
+const request = (more: Partial<RunRequest> = {}): RunRequest => ({
+  directory: example,
+  workspace: "demo",
+  autoApprove: false,
+  destroy: false,
+  planOnly: false,
+  engine: Option.none(),
+  variables: [],
+  json: false,
+  ...more
+})
+
+const client = (url: string) => ServerClient.layer({ url, token: Option.some(Redacted.make(userToken)) })
+
+/** Wraps a request: the server carries it out each time, but the first answer is lost. */
+const answerLost = <Asked extends ReadonlyArray<unknown>, A>(url: string, ask: (...asked: Asked) => Effect.Effect<A, ServerFailure>) => {
+  let times = 0
+  return (...asked: Asked) =>
+    Effect.tap(
+      ask(...asked),
+      () => times++ === 0 ? Effect.fail(new ServerUnreachable({ url, detail: "the connection was closed" })) : Effect.void
+    )
+}
+
+/** A client that loses the first answer to each request that decides on a run, or that reads the outputs or the serial of the state. */
+const losing = (url: string) =>
+  Layer.effect(
+    ServerClient,
+    Effect.map(ServerClient, (server) =>
+      ServerClient.of({
+        ...server,
+        approve: answerLost(url, server.approve),
+        act: answerLost(url, server.act),
+        outputs: answerLost(url, server.outputs),
+        stateSerial: answerLost(url, server.stateSerial)
+      }))
+  ).pipe(Layer.provide(client(url)))
+
+/** Returns a client in which `otherwise` replaces some of the requests. */
+const asking = (otherwise: (server: ServerClient["Service"], url: string) => Partial<ServerClient["Service"]>) => (url: string) =>
+  Layer.effect(ServerClient, Effect.map(ServerClient, (server) => ServerClient.of({ ...server, ...otherwise(server, url) }))).pipe(
+    Layer.provide(client(url))
+  )
+
+/** Starts a real server whose agent plays `play`. Returns its URL, and the effect that runs the example against it. */
+const running = Effect.fnUntraced(
+  function*(screen: ReturnType<typeof toldScreen>, asked: RunRequest, play: Play = quickstart, clientOf: typeof client = client) {
+    const url = yield* Effect.flatMap(directory, serve)
+    yield* playing(url, play)
+    return { url, run: runDirectory(asked).pipe(Effect.provide(clientOf(url)), Effect.provide(screen.layer)) }
+  }
+)
+
+const runId = (screen: ReturnType<typeof toldScreen>) =>
+  /run-[a-z0-9]+/u.exec(screen.of("step").find((text) => text.startsWith("Started")) ?? "")?.[0] ?? ""
+
+const runsAt = (url: string) => Effect.map(person(url).as("GET", runPath.list), ({ json }) => json.runs as ReadonlyArray<RunView>)
+
+/** A stand-in for run ids, as long as a real one. */
+const anyRun = `run-${"0".repeat(16)}`
+
+/** Returns the transcript with all that differs from run to run replaced by the same text. */
+const settled = (screen: ReturnType<typeof toldScreen>) =>
+  screen.transcript().replaceAll(/run-[a-z0-9]{16}/gu, anyRun).replace(/\d+ files, [\d.]+ kB/u, "N files, SIZE")
+
+describe("a run", () => {
+  it.live("with --auto-approve is told from the archive to the outputs", () =>
+    Effect.gen(function*() {
+      const screen = toldScreen()
+      const { run } = yield* running(screen, request({ autoApprove: true }))
+      yield* run
+      expect(settled(screen)).toBe([
+        "Archived examples/quickstart: N files, SIZE",
+        "Made the workspace demo",
+        `Started ${anyRun} in workspace demo`,
+        "Planning",
+        "Initializing…",
+        `${green("+")} card.ada`,
+        "",
+        "Plan: 3 to add, 0 to change, 0 to destroy.",
+        "Applying",
+        "card.ada: Creating...",
+        green("Apply complete!"),
+        "",
+        "Applied: 3 added, 0 changed, 0 destroyed. The state is at serial 7.",
+        "",
+        "Outputs",
+        "  cards      = {\"ada\":\"hello, ada\"}",
+        "  created_at = \"2026-01-31T12:00:00Z\"",
+        "  session    = (sensitive)",
+        "",
+        "Next",
+        "  agent-job run examples/quickstart --workspace demo             run again after a change",
+        "  agent-job run examples/quickstart --workspace demo --destroy   remove it all",
+        `  agent-job get ${anyRun}                             what happened, stage by stage`,
+        ""
+      ].join("\n"))
+    }))
+
+  it.live("shows each piece of the log when it is written, not when the stage ends", () =>
+    Effect.gen(function*() {
+      const until = yield* Deferred.make<void>()
+      const screen = toldScreen()
+      const { run } = yield* running(screen, request({ planOnly: true }), { plan: { ...quickstart.plan, until } })
+      const fiber = yield* Effect.forkChild(run)
+      yield* screen.until("Initializing…")
+      expect(screen.transcript()).not.toContain("card.ada")
+      yield* Deferred.succeed(until, undefined)
+      yield* Fiber.join(fiber)
+      expect(screen.transcript()).toContain("card.ada")
+    }))
+
+  it.live("uploads the directory as it is, and its variables as expressions", () =>
+    Effect.gen(function*() {
+      const screen = toldScreen()
+      const { run, url } = yield* running(
+        screen,
+        request({ planOnly: true, variables: [{ key: "greeting", value: "good\tbye" }, { key: "zones", value: "[\"a\"]" }] })
+      )
+      yield* run
+      const view = yield* person(url).view(runId(screen))
+      const { json } = yield* person(url).as("GET", `/api/v2/runs/${view.id}`)
+      expect(view.archiveSha256).toBe(sha256((yield* archiveOf(example)).bytes))
+      expect(json.data.attributes.variables).toEqual([{ key: "greeting", value: "\"good\\tbye\"" }, { key: "zones", value: "[\"a\"]" }])
+    }))
+
+  it.live.each([
+    { asked: undefined, engine: undefined },
+    { asked: "terraform" as const, engine: { name: "terraform" } }
+  ])("is of the engine that is asked for ($asked), or of any", ({ asked, engine }) =>
+    Effect.gen(function*() {
+      const screen = toldScreen()
+      const { run, url } = yield* running(screen, request({ planOnly: true, engine: Option.fromUndefinedOr(asked) }))
+      yield* run
+      expect((yield* person(url).view(runId(screen))).engine).toEqual(engine)
+    }))
+
+  it.live("without a terminal stays planned, and says how to go on", () =>
+    Effect.gen(function*() {
+      const screen = toldScreen()
+      const { run, url } = yield* running(screen, request())
+      yield* run
+      const id = runId(screen)
+      const { planSha256, status } = yield* person(url).view(id)
+      expect(status).toBe("planned")
+      expect(screen.of("line").slice(-3)).toEqual([
+        `${id} waits for your decision and keeps its workspace until then:`,
+        `  agent-job approve ${id} --seal ${planSha256?.slice(0, 12)}   apply this very plan`,
+        `  agent-job discard ${id}                       change nothing`
+      ])
+    }))
+
+  it.live("that may have been started is not asked for again, and where to look for it is said", () =>
+    Effect.gen(function*() {
+      const screen = toldScreen()
+      const deaf = asking((server, url) => ({ createRun: answerLost(url, server.createRun) }))
+      const { run, url } = yield* running(screen, request(), quickstart, deaf)
+      const error = yield* Effect.flip(run)
+      expect([error.message, exitCodeOf(error)]).toEqual([
+        `The agent-job server at ${url} did not say whether it started the run (the connection was closed); look before you try again: agent-job get runs --workspace demo`,
+        4
+      ])
+      expect(yield* runsAt(url)).toHaveLength(1)
+    }))
+
+  it.live("that changes nothing ends without a question", () =>
+    Effect.gen(function*() {
+      const screen = toldScreen(answers("yes"))
+      const { run } = yield* running(screen, request(), {
+        plan: { log: ["No changes.\n"], result: succeeded({ changes: { add: 0, change: 0, destroy: 0 }, hasChanges: false }) }
+      })
+      yield* run
+      expect(screen.of("ask")).toEqual([])
+      expect(screen.transcript()).toContain("No changes: demo is as its configuration says.")
+    }))
+
+  it.live("that fails says why, and fails", () =>
+    Effect.gen(function*() {
+      const screen = toldScreen()
+      const { run } = yield* running(screen, request(), {
+        plan: { log: ["Error: Unsupported argument\n"], result: failed("The engine ended with exit code 1.") }
+      })
+      const error = yield* Effect.flip(run)
+      expect(error).toMatchObject({ _tag: "Failed" })
+      expect(error.message.replace(/run-\w+/u, "RUN")).toBe(
+        "The plan of RUN failed: The engine ended with exit code 1.\nExitCode: The engine ended with an error; its log says which."
+      )
+      expect(screen.transcript()).toContain("Error: Unsupported argument\n")
+    }))
+
+  it.live("whose apply fails says so of the apply", () =>
+    Effect.gen(function*() {
+      const screen = toldScreen()
+      const { run } = yield* running(screen, request({ autoApprove: true }), {
+        plan: quickstart.plan,
+        apply: { log: ["Error: no\n"], result: failed("tofu ended with exit code 1.") }
+      })
+      expect((yield* Effect.flip(run)).message).toContain("The apply of run-")
+    }))
+
+  it.live("for a program is one document, sensitive values left out", () =>
+    Effect.gen(function*() {
+      const screen = toldScreen()
+      const { run } = yield* running(screen, request({ autoApprove: true, json: true }))
+      yield* run
+      const [result, ...others] = screen.of("result")
+      expect(others).toEqual([])
+      expect(result).not.toContain("swordfish")
+      expect(JSON.parse(result ?? "")).toMatchObject({
+        run: { status: "applied", workspace: "demo", changes: { add: 3, change: 0, destroy: 0 } },
+        stateSerial: 7,
+        outputs: [{ name: "cards", sensitive: false }, { name: "created_at" }, { name: "session", sensitive: true, value: null }]
+      })
+    }))
+
+  it.live("goes on when the server was started again meanwhile", () =>
+    Effect.gen(function*() {
+      const made = yield* directory
+      const first = yield* Scope.make()
+      const port = yield* freePort
+      yield* Layer.buildWithScope(ServerWithAddress({ ...optionsIn(made), port }), first)
+      const screen = toldScreen()
+      const fiber = yield* Effect.forkChild(
+        runDirectory(request({ planOnly: true })).pipe(Effect.provide(client(`http://127.0.0.1:${port}`)), Effect.provide(screen.layer))
+      )
+      yield* screen.until("Started run-")
+      yield* Scope.close(first, Exit.void)
+      yield* screen.until("No usable answer from the server (connection refused); trying again")
+      yield* Layer.build(ServerWithAddress({ ...optionsIn(made), port }))
+      yield* playing(`http://127.0.0.1:${port}`, quickstart)
+      yield* Fiber.join(fiber)
+      expect(screen.transcript()).toContain("Plan: 3 to add, 0 to change, 0 to destroy.")
+    }))
+})
+
+describe("outputs that the server does not give", () => {
+  const refused = new ServerRefused({ status: 413, message: "These outputs are too large." })
+  const away = new ServerUnreachable({ url: "http://server", detail: "the connection was closed" })
+  const impatient = Effect.provideService(Patience, { every: Duration.millis(1), times: 1 })
+
+  it.live.each([
+    { given: "in its words", failure: refused, says: "These outputs are too large." },
+    { given: "where nobody answers any more", failure: away, says: "No usable answer from the agent-job server at http://server" }
+  ])("are told so, $given, and the run is as well as it was", ({ failure, says }) =>
+    Effect.gen(function*() {
+      const screen = toldScreen(answers("yes"))
+      const { run } = yield* running(screen, request(), quickstart, asking(() => ({ outputs: () => Effect.fail(failure) })))
+      yield* impatient(run)
+      expect(screen.transcript()).toContain(says)
+      expect(screen.transcript()).toContain("Applied: 3 added, 0 changed, 0 destroyed. The state is at serial 7.")
+    }))
+
+  it.live("are null for a program, as the serial is then, which can tell that from none", () =>
+    Effect.gen(function*() {
+      const screen = toldScreen()
+      const silent = asking(() => ({ outputs: () => Effect.fail(refused), stateSerial: () => Effect.fail(away) }))
+      const { run } = yield* running(screen, request({ autoApprove: true, json: true }), quickstart, silent)
+      yield* impatient(run)
+      expect(screen.of("result").map((text) => JSON.parse(text))).toMatchObject([
+        { run: { status: "applied" }, outputs: null, stateSerial: null }
+      ])
+    }))
+})
+
+describe("a run of a newer server", () => {
+  it.live("that ends in a status which is not known here is no success", () =>
+    Effect.gen(function*() {
+      const screen = toldScreen()
+      const newer = asking((server) => ({
+        run: (id) => Effect.map(server.run(id), (run) => run.status === "applied" ? { ...run, status: "half_applied" } : run)
+      }))
+      const { run } = yield* running(screen, request({ autoApprove: true }), quickstart, newer)
+      const error = yield* Effect.flip(run)
+      const id = runId(screen)
+      expect([exitCodeOf(error), error.message]).toEqual([
+        1,
+        `${id} ended as half applied, which this version of agent-job does not know; see agent-job get ${id}.`
+      ])
+    }))
+})
+
+describe("a run whose server does not come back", () => {
+  const impatient = Effect.provideService(Patience, { every: Duration.millis(1), times: 1 })
+
+  /** A client of a server that answers nothing more of the run once it was seen with status `last`; without `last`, nothing at all. */
+  const leaving = (last?: RunView["status"]) =>
+    asking((server, url) => {
+      let away = last === undefined
+      const unlessAway = <A>(call: Effect.Effect<A, ServerFailure>) =>
+        Effect.suspend(() => away ? Effect.fail(new ServerUnreachable({ url, detail: "connection refused" })) : call)
+      return {
+        run: (id) =>
+          unlessAway(Effect.map(server.run(id), (run) => {
+            away = run.status === last
+            return run
+          })),
+        log: (...asked) => unlessAway(server.log(...asked)),
+        outputs: () => Effect.die("asks for the outputs of a server that is away"),
+        stateSerial: () => Effect.die("asks for the state of a server that is away")
+      }
+    })
+
+  it.live.each([
+    { given: "while it applies", last: "applying" as const, known: { status: "applying", workspace: "demo" } },
+    { given: "before it was ever seen", known: {} }
+  ])(
+    "is left with words on how to follow it, and printed for a program as it was seen last: $given",
+    ({ known, last }) =>
+      Effect.gen(function*() {
+        const screen = toldScreen()
+        const until = yield* Deferred.make<void>()
+        const play = { plan: quickstart.plan, apply: { ...quickstart.apply!, until } }
+        const { run } = yield* running(screen, request({ autoApprove: true, json: true }), play, leaving(last))
+        const error = yield* Effect.flip(impatient(run))
+        const id = runId(screen)
+        expect([error._tag, exitCodeOf(error)]).toEqual(["ServerUnreachable", 4])
+        expect(screen.of("step").at(-1)).toBe(`${id} goes on without this command; follow it with: agent-job logs -f ${id}`)
+        expect(screen.of("result").map((text) => JSON.parse(text))).toEqual([
+          { run: expect.objectContaining({ id, ...known }), outputs: null, stateSerial: null }
+        ])
+      })
+  )
+
+  it.live("is not said to go on where the server does not know it any more", () =>
+    Effect.gen(function*() {
+      const screen = toldScreen()
+      const nothing = new NothingThere({ message: "There is no such run." })
+      const { run } = yield* running(screen, request(), quickstart, asking(() => ({ run: () => Effect.fail(nothing) })))
+      expect(yield* Effect.flip(run)).toBe(nothing)
+      expect(screen.transcript()).not.toContain("goes on")
+      expect(screen.of("result")).toEqual([])
+    }))
+})
+
+describe("the answer of a server that goes away just then is waited for", () => {
+  it.live("at the approval, the outputs and the serial of the state", () =>
+    Effect.gen(function*() {
+      const screen = toldScreen(answers("yes"))
+      const { run } = yield* running(screen, request(), quickstart, losing)
+      yield* run
+      expect(screen.of("status").filter((text) => text === "No usable answer from the server (the connection was closed); trying again"))
+        .toHaveLength(3)
+      expect(screen.transcript()).toContain("Applied: 3 added, 0 changed, 0 destroyed. The state is at serial 7.")
+      expect(screen.transcript()).toContain("cards      = ")
+    }))
+
+  it.live("at the discard", () =>
+    Effect.gen(function*() {
+      const { run } = yield* running(toldScreen(answers("no")), request(), quickstart, losing)
+      expect((yield* Effect.flip(run))._tag).toBe("Cancelled")
+    }))
+})
+
+describe("the question", () => {
+  it.live("answered with yes applies", () =>
+    Effect.gen(function*() {
+      const screen = toldScreen(answers(" yes "))
+      const { run, url } = yield* running(screen, request())
+      yield* run
+      expect(screen.of("ask")).toEqual([
+        expect.stringMatching(/^Apply these changes to demo \(seal [0-9a-f]{12}\)\? Only "yes" applies them\.$/u)
+      ])
+      expect((yield* person(url).view(runId(screen))).status).toBe("applied")
+    }))
+
+  it.live.each(["no", "y", "YES", ""])("answered with %j discards", (typed) =>
+    Effect.gen(function*() {
+      const screen = toldScreen(answers(typed))
+      const { run, url } = yield* running(screen, request())
+      const error = yield* Effect.flip(run)
+      expect([error._tag, error.message.replace(/run-\w+/u, "RUN")]).toEqual(["Cancelled", "RUN was discarded; nothing was changed."])
+      expect((yield* person(url).view(runId(screen))).status).toBe("discarded")
+    }))
+
+  it.live("that gets no answer leaves the run planned", () =>
+    Effect.gen(function*() {
+      const screen = toldScreen(silence)
+      const { run, url } = yield* running(screen, request())
+      yield* run
+      expect((yield* person(url).view(runId(screen))).status).toBe("planned")
+    }))
+
+  it.live("is over when the run is approved elsewhere", () =>
+    Effect.gen(function*() {
+      const screen = toldScreen(Effect.never)
+      const { run, url } = yield* running(screen, request())
+      const fiber = yield* Effect.forkChild(run)
+      yield* screen.until("Apply these changes")
+      yield* person(url).act(runId(screen), "apply")
+      yield* Fiber.join(fiber)
+      expect(screen.transcript()).toContain("Decided elsewhere\n")
+      expect(screen.transcript()).toContain("Applied: 3 added")
+    }))
+
+  it.live("is over when the run is approved elsewhere, also after the server was away meanwhile", () =>
+    Effect.gen(function*() {
+      let [away, missed] = [false, 0]
+      const missing = (url: string) =>
+        Layer.effect(
+          ServerClient,
+          Effect.map(ServerClient, (server) =>
+            ServerClient.of({
+              ...server,
+              run: (id) =>
+                Effect.suspend(() => away ? Effect.fail(new ServerUnreachable({ url, detail: `asked ${++missed} times` })) : server.run(id))
+            }))
+        ).pipe(Layer.provide(client(url)))
+      const screen = toldScreen(Effect.never)
+      const { run, url } = yield* running(screen, request(), quickstart, missing)
+      const fiber = yield* Effect.forkChild(run)
+      yield* screen.until("Apply these changes")
+      away = true
+      yield* Effect.sleep("50 millis").pipe(Effect.repeat({ until: () => missed > 0 }))
+      away = false
+      yield* person(url).act(runId(screen), "apply")
+      yield* Fiber.join(fiber).pipe(Effect.timeout("30 seconds"))
+      expect(screen.transcript()).toContain("Decided elsewhere\n")
+    }))
+
+  it.live("names what is destroyed", () =>
+    Effect.gen(function*() {
+      const screen = toldScreen(answers("no"))
+      const { run } = yield* running(screen, request({ destroy: true }))
+      yield* Effect.flip(run)
+      expect(screen.of("ask")).toEqual([
+        expect.stringMatching(/^Destroy all of this in demo \(seal [0-9a-f]{12}\)\? Only "yes" destroys it\.$/u)
+      ])
+    }))
+})
+
+describe("an interrupt", () => {
+  const exitCode = Effect.acquireRelease(Effect.sync(() => process.exitCode), (before) =>
+    Effect.sync(() => {
+      process.exitCode = before
+    }))
+
+  it.live("while it plans cancels the run and waits for its end", () =>
+    Effect.gen(function*() {
+      yield* exitCode
+      const until = yield* Deferred.make<void>()
+      const screen = toldScreen()
+      const { run, url } = yield* running(screen, request(), { plan: { ...quickstart.plan, until } })
+      const fiber = yield* Effect.forkChild(run)
+      yield* screen.until("Initializing…")
+      yield* Fiber.interrupt(fiber)
+      const id = runId(screen)
+      expect(screen.transcript()).toContain("Interrupted, the state is saved.\n")
+      expect(screen.of("step").slice(-2)).toEqual([
+        `Cancelling ${id}; it ends once its state is safe. Ctrl-C again leaves it to the server.`,
+        `${id} is cancelled.`
+      ])
+      expect((yield* person(url).view(id)).status).toBe("canceled")
+      expect(process.exitCode).toBe(6)
+      expect(screen.of("result")).toEqual([])
+    }))
+
+  it.live("while the server is asked for the run waits for the answer, and cancels what was started", () =>
+    Effect.gen(function*() {
+      yield* exitCode
+      const said = yield* Deferred.make<void>()
+      const screen = toldScreen()
+      const slow = asking((server) => ({ createRun: (wanted) => Effect.tap(server.createRun(wanted), () => Deferred.await(said)) }))
+      const until = yield* Deferred.make<void>()
+      const { run, url } = yield* running(screen, request({ autoApprove: true }), { plan: { ...quickstart.plan, until } }, slow)
+      const fiber = yield* Effect.forkChild(run)
+      const [started] = yield* Effect.repeat(runsAt(url), { until: (runs) => runs.length > 0 })
+      const id = started?.id ?? ""
+      const stopping = yield* Effect.forkChild(Fiber.interrupt(fiber))
+      yield* screen.until("Waiting for the server to say whether it started the run")
+      yield* Deferred.succeed(said, undefined)
+      yield* Fiber.join(stopping)
+      expect(screen.of("step").at(-1)).toBe(`${id} is cancelled.`)
+      expect((yield* person(url).view(id)).status).toBe("canceled")
+      expect(process.exitCode).toBe(6)
+    }))
+
+  it.live.each([
+    {
+      given: "without an answer says where to look for the run",
+      answer: Effect.fail(new ServerUnreachable({ url: "http://server", detail: "no answer in 30s" })),
+      signals: 0,
+      told: new MaybeStarted({ url: "http://server", detail: "no answer in 30s", workspace: "demo" }).message,
+      code: 4
+    },
+    {
+      given: "which does not hear it, says no more than that",
+      answer: Effect.fail(new ServerUnreachable({ url: "http://server", detail: "connection refused", hadNoEffect: true })),
+      signals: 0,
+      told: new ServerUnreachable({ url: "http://server", detail: "connection refused" }).message,
+      code: 4
+    },
+    {
+      given: "a second time leaves at once, and says where to look for the run",
+      answer: Effect.never,
+      signals: 1,
+      told: "Left before the server answered; the run may have started, see: agent-job get runs --workspace demo",
+      code: 130
+    }
+  ])("while the server is asked for the run, $given", ({ answer, code, signals, told }) =>
+    Effect.gen(function*() {
+      yield* exitCode
+      const [heard, said] = [yield* Deferred.make<void>(), yield* Deferred.make<void>()]
+      const screen = toldScreen()
+      const silent = asking(() => ({
+        createRun: () => Deferred.succeed(heard, undefined).pipe(Effect.andThen(Deferred.await(said)), Effect.andThen(answer))
+      }))
+      const { run } = yield* running(screen, request(), quickstart, silent)
+      const fiber = yield* Effect.forkChild(run)
+      yield* Deferred.await(heard)
+      const stopping = yield* Effect.forkChild(Fiber.interrupt(fiber))
+      yield* screen.until("Waiting for the server to say whether it started the run")
+      yield* Deferred.succeed(said, undefined)
+      for (let sent = 0; sent < signals; sent++) process.emit("SIGINT")
+      yield* Fiber.join(stopping)
+      expect(screen.of("step").at(-1)).toBe(told)
+      expect(process.exitCode).toBe(code)
+    }))
+
+  it.live("prints for a program what became of the run", () =>
+    Effect.gen(function*() {
+      yield* exitCode
+      const until = yield* Deferred.make<void>()
+      const screen = toldScreen()
+      const { run } = yield* running(screen, request({ json: true }), { plan: { ...quickstart.plan, until } })
+      const fiber = yield* Effect.forkChild(run)
+      yield* screen.until("Initializing…")
+      yield* Fiber.interrupt(fiber)
+      expect(screen.of("result").map((text) => JSON.parse(text))).toEqual([{
+        run: expect.objectContaining({ id: runId(screen), status: "canceled" }),
+        outputs: [],
+        stateSerial: null
+      }])
+    }))
+
+  it.live("while it applies keeps the log going until the state is safe", () =>
+    Effect.gen(function*() {
+      yield* exitCode
+      const until = yield* Deferred.make<void>()
+      const screen = toldScreen()
+      const { run, url } = yield* running(screen, request({ autoApprove: true }), {
+        plan: quickstart.plan,
+        apply: { ...quickstart.apply!, until }
+      })
+      const fiber = yield* Effect.forkChild(run)
+      yield* screen.until("card.ada: Creating...")
+      yield* Fiber.interrupt(fiber)
+      expect(screen.transcript().match(/card.ada: Creating/gu)).toHaveLength(1)
+      expect(screen.transcript()).toContain("Interrupted, the state is saved.\n")
+      expect((yield* person(url).view(runId(screen))).status).toBe("canceled")
+    }))
+
+  it.live("after yes cancels the apply, though the answer to the approval was lost", () =>
+    Effect.gen(function*() {
+      yield* exitCode
+      const until = yield* Deferred.make<void>()
+      const screen = toldScreen(answers("yes"))
+      const deaf = asking((server, url) => ({
+        approve: (id, seal) =>
+          Effect.andThen(server.approve(id, seal), Effect.fail(new ServerUnreachable({ url, detail: "the connection was closed" })))
+      }))
+      const { run, url } = yield* running(screen, request(), { plan: quickstart.plan, apply: { ...quickstart.apply!, until } }, deaf)
+      const fiber = yield* Effect.forkChild(run)
+      yield* screen.until("trying again")
+      yield* Fiber.interrupt(fiber)
+      const id = runId(screen)
+      expect(screen.of("step").at(-1)).toBe(`${id} is cancelled.`)
+      expect(screen.transcript()).not.toContain("stays planned")
+      expect((yield* person(url).view(id)).status).toBe("canceled")
+      expect(process.exitCode).toBe(6)
+    }))
+
+  it.live("asks for the cancel again when the server goes away just then", () =>
+    Effect.gen(function*() {
+      yield* exitCode
+      const until = yield* Deferred.make<void>()
+      const screen = toldScreen()
+      const { run, url } = yield* running(screen, request(), { plan: { ...quickstart.plan, until } }, losing)
+      const fiber = yield* Effect.forkChild(run)
+      yield* screen.until("Initializing…")
+      yield* Fiber.interrupt(fiber)
+      const id = runId(screen)
+      expect(screen.of("step").at(-1)).toBe(`${id} is cancelled.`)
+      expect((yield* person(url).view(id)).status).toBe("canceled")
+      expect(process.exitCode).toBe(6)
+    }))
+
+  it.live("that comes later than the end of the apply says so", () =>
+    Effect.gen(function*() {
+      yield* exitCode
+      const until = yield* Deferred.make<void>()
+      const screen = toldScreen()
+      const late = asking((server) => ({
+        act: (id, action) =>
+          Deferred.succeed(until, undefined).pipe(
+            Effect.andThen(Effect.repeat(server.run(id), { until: ({ final }) => final })),
+            Effect.andThen(server.act(id, action))
+          )
+      }))
+      const { run } = yield* running(screen, request({ autoApprove: true, json: true }), {
+        plan: quickstart.plan,
+        apply: { ...quickstart.apply!, until }
+      }, late)
+      const fiber = yield* Effect.forkChild(run)
+      yield* screen.until("card.ada: Creating...")
+      yield* Fiber.interrupt(fiber)
+      expect(screen.of("step").at(-1)).toBe(`${runId(screen)} was faster than the cancel: it is applied.`)
+      expect(screen.transcript()).toContain("Apply complete!")
+      expect(screen.of("result").map((text) => JSON.parse(text))).toMatchObject([{ run: { status: "applied" }, stateSerial: 7 }])
+      expect(process.exitCode).toBe(130)
+    }))
+
+  it.live("a second time leaves at once, and says how to come back", () =>
+    Effect.gen(function*() {
+      yield* exitCode
+      const screen = toldScreen()
+      const url = yield* Effect.flatMap(directory, serve)
+      // The test plays an agent that has taken the plan and does not hear of the cancel.
+      const fiber = yield* Effect.forkChild(
+        runDirectory(request({ json: true })).pipe(Effect.provide(client(url)), Effect.provide(screen.layer))
+      )
+      yield* screen.until("Started run-")
+      const taken = yield* agent(url).take
+      yield* worker(url, taken).log(0, "busy\n")
+      yield* screen.until("busy")
+      const stopping = yield* Effect.forkChild(Fiber.interrupt(fiber))
+      yield* screen.until("Cancelling run-")
+      process.emit("SIGINT")
+      yield* Fiber.join(stopping)
+      expect(screen.of("step").at(-1)).toBe(`Left ${runId(screen)} to the server; follow it with: agent-job logs -f ${runId(screen)}`)
+      expect(screen.of("result").map((text) => JSON.parse(text))).toMatchObject([{ run: { id: runId(screen) } }])
+      expect(process.exitCode).toBe(130)
+    }))
+
+  it.live("at the question leaves the run planned", () =>
+    Effect.gen(function*() {
+      yield* exitCode
+      const screen = toldScreen(Effect.never)
+      const { run, url } = yield* running(screen, request({ json: true }))
+      const fiber = yield* Effect.forkChild(run)
+      yield* screen.until("Apply these changes")
+      yield* Fiber.interrupt(fiber)
+      const id = runId(screen)
+      expect((yield* person(url).view(id)).status).toBe("planned")
+      expect(screen.of("result").map((text) => JSON.parse(text))).toMatchObject([{ run: { id, status: "planned" } }])
+      expect(screen.of("step").at(-1)).toBe(
+        `${id} stays planned and keeps its workspace: agent-job approve ${id}, or agent-job discard ${id}`
+      )
+      expect(process.exitCode).toBe(130)
+    }))
+})

@@ -1,0 +1,143 @@
+import { describe, expect, it } from "@effect/vitest"
+import { Deferred, Effect, Fiber, Option, Redacted } from "effect"
+import { type LogRequest, showRunLog } from "../../../src/cli/run/run-log.ts"
+import { ServerClient } from "../../../src/cli/server/server-client.ts"
+import { ScriptedServer } from "../../kubernetes/scripted-server.ts"
+import { directory, person, serve, userToken } from "../../server/live-server.ts"
+import { green, playing, quickstart } from "../fake-agent.ts"
+import { toldScreen } from "../told-screen.ts"
+
+const asked = (more: Partial<LogRequest> = {}): LogRequest => ({
+  run: Option.none(),
+  workspace: Option.none(),
+  step: Option.none(),
+  follow: false,
+  ...more
+})
+
+const logOf = (url: string, screen: ReturnType<typeof toldScreen>, request: LogRequest) =>
+  showRunLog(request).pipe(
+    Effect.provide(ServerClient.layer({ url, token: Option.some(Redacted.make(userToken)) })),
+    Effect.provide(screen.layer)
+  )
+
+const until = (url: string, id: string, status: string) => Effect.repeat(person(url).view(id), { until: (run) => run.status === status })
+
+const plan = `Initializing…\n${green("+")} card.ada\n`
+const apply = `card.ada: Creating...\n${green("Apply complete!")}\n`
+
+describe("the log of a run", () => {
+  it.live("is that of the plan and of the apply, or of the one that is asked for", () =>
+    Effect.gen(function*() {
+      const url = yield* Effect.flatMap(directory, serve)
+      yield* playing(url, quickstart)
+      const id = yield* person(url).start("demo", { "auto-apply": true })
+      yield* until(url, id, "applied")
+      for (const [step, log] of [[undefined, plan + apply], ["plan", plan], ["apply", apply]] as const) {
+        const screen = toldScreen()
+        yield* logOf(url, screen, asked({ step: Option.fromUndefinedOr(step) }))
+        expect(screen.transcript()).toBe(log)
+      }
+    }))
+
+  it.live("is that of the newest run of a workspace", () =>
+    Effect.gen(function*() {
+      const url = yield* Effect.flatMap(directory, serve)
+      yield* playing(url, quickstart)
+      yield* until(url, yield* person(url).start("one", { "plan-only": true }), "planned_and_finished")
+      const screen = toldScreen()
+      expect((yield* Effect.flip(logOf(url, screen, asked({ workspace: Option.some("two") })))).message).toContain(
+        "There is no such workspace on "
+      )
+      yield* logOf(url, screen, asked({ workspace: Option.some("one") }))
+      expect(screen.transcript()).toBe(plan)
+    }))
+
+  it.live("is asked for without the view of any run but the newest", () =>
+    Effect.gen(function*() {
+      const { server, url } = yield* ScriptedServer.make
+      server.otherwise = { body: { runs: [] } }
+      expect((yield* Effect.flip(logOf(url, toldScreen(), asked()))).message).toBe("There is no run yet; start one with: agent-job run DIR")
+      expect(server.asked.map(({ url }) => url)).toEqual(["/api/agent-job/v1/runs?page%5Bsize%5D=1"])
+    }))
+
+  it.live("is not there yet while nobody has taken the run, and that is said", () =>
+    Effect.gen(function*() {
+      const url = yield* Effect.flatMap(directory, serve)
+      const first = yield* person(url).start("demo")
+      const second = yield* person(url).start("demo")
+      const screen = toldScreen()
+      yield* logOf(url, screen, asked())
+      expect(screen.transcript()).toBe(`${second} has no plan log yet. The run ${first} holds the workspace and is pending\n`)
+    }))
+
+  it.live.each([false, true])(
+    "of a run that ended before anything ran is missed in a sentence (followed: %s)",
+    (follow) =>
+      Effect.gen(function*() {
+        const url = yield* Effect.flatMap(directory, serve)
+        const id = yield* person(url).start("demo")
+        yield* person(url).act(id, "cancel")
+        const screen = toldScreen()
+        expect(yield* Effect.flip(logOf(url, screen, asked({ follow })))).toMatchObject({
+          _tag: "Failed",
+          message: `${id} has no log: nothing was written to it, and the run is canceled; see agent-job get ${id}.`
+        })
+        expect(screen.transcript()).toBe("")
+      })
+  )
+
+  it.live("of an apply that never was is missed in a sentence", () =>
+    Effect.gen(function*() {
+      const url = yield* Effect.flatMap(directory, serve)
+      yield* playing(url, quickstart)
+      const id = yield* person(url).start("demo", { "plan-only": true })
+      yield* until(url, id, "planned_and_finished")
+      expect((yield* Effect.flip(logOf(url, toldScreen(), asked({ step: Option.some("apply") })))).message).toBe(
+        `${id} has no apply log: nothing was written to it, and the run is planned and finished; see agent-job get ${id}.`
+      )
+    }))
+
+  it.live("followed goes on through the decision to the end", () =>
+    Effect.gen(function*() {
+      const url = yield* Effect.flatMap(directory, serve)
+      const go = yield* Deferred.make<void>()
+      yield* playing(url, { ...quickstart, plan: { ...quickstart.plan, until: go } })
+      const id = yield* person(url).start("demo")
+      const screen = toldScreen()
+      const following = yield* Effect.forkChild(logOf(url, screen, asked({ follow: true, run: Option.some(id) })))
+      yield* screen.until("Initializing…")
+      yield* Deferred.succeed(go, undefined)
+      yield* screen.until(`${id} waits for a decision: agent-job approve ${id}, or agent-job discard ${id}`)
+      yield* person(url).act(id, "apply")
+      yield* Fiber.join(following)
+      expect(screen.transcript()).toBe(plan + apply)
+    }))
+
+  it.live("followed goes on after a byte that ends a log and that the engine printed", () =>
+    Effect.gen(function*() {
+      const url = yield* Effect.flatMap(directory, serve)
+      const go = yield* Deferred.make<void>()
+      yield* playing(url, { plan: { ...quickstart.plan, log: ["Initializing…\n\x03", "planned\n"], until: go } })
+      const id = yield* person(url).start("demo", { "plan-only": true })
+      const screen = toldScreen()
+      const following = yield* Effect.forkChild(logOf(url, screen, asked({ follow: true, run: Option.some(id) })))
+      yield* screen.until("Initializing…")
+      yield* Deferred.succeed(go, undefined)
+      yield* Fiber.join(following)
+      expect(screen.transcript()).toBe("Initializing…\nplanned\n")
+    }))
+
+  it.live("followed ends with the plan when the run is discarded", () =>
+    Effect.gen(function*() {
+      const url = yield* Effect.flatMap(directory, serve)
+      yield* playing(url, quickstart)
+      const id = yield* person(url).start("demo")
+      const screen = toldScreen()
+      const following = yield* Effect.forkChild(logOf(url, screen, asked({ follow: true })))
+      yield* screen.until("waits for a decision")
+      yield* person(url).act(id, "discard")
+      yield* Fiber.join(following)
+      expect(screen.transcript()).toBe(plan)
+    }))
+})

@@ -1,0 +1,218 @@
+import { describe, expect, it } from "@effect/vitest"
+import {
+  applySummary,
+  approvalHint,
+  approved,
+  failure,
+  nextSteps,
+  notApproved,
+  outputLines,
+  planSummary,
+  question,
+  shortChanges,
+  size,
+  stageOf,
+  stepIsOver,
+  waiting
+} from "../../../src/cli/run/summary.ts"
+import { applied, failed, pending, planned, run, sealed, stage } from "../run-views.ts"
+
+describe("the summary of a plan", () => {
+  it.each([
+    [planned, "Plan: 1 to add, 2 to change, 3 to destroy."],
+    [run({ hasChanges: false, changes: { add: 0, change: 0, destroy: 0 } }), "No changes: demo is as its configuration says."],
+    [
+      run({ hasChanges: true, changes: { add: 0, change: 0, destroy: 0 } }),
+      "Plan: nothing to add, change or destroy, but the state or the outputs change."
+    ],
+    [run({}), "Planned."]
+  ])("%# comes from its numbers", (view, said) => expect(planSummary(view)).toBe(said))
+})
+
+describe("the summary of an apply", () => {
+  it("counts what the apply did, not what was planned", () =>
+    expect(applySummary(applied)).toBe("Applied: 1 added, 0 changed, 0 destroyed."))
+  it("falls back on the plan's numbers", () => expect(applySummary(planned)).toBe("Applied: 1 added, 2 changed, 3 destroyed."))
+})
+
+describe("why a run failed", () => {
+  it("is told by the worker, and by what the reason means", () =>
+    expect(failure(failed, "plan")).toBe([
+      "The plan of run-a1 failed: tofu ended with exit code 1.",
+      "ExitCode: The engine ended with an error; its log says which."
+    ].join("\n")))
+  it("is told once when both say the same", () =>
+    expect(
+      failure(
+        run({
+          stages: [
+            stage({
+              reason: "NodeLost",
+              message:
+                "The Pod is gone, most often with its node, and the stage left no result; after an apply or destroy, look at the state before the next run."
+            })
+          ]
+        }),
+        "plan"
+      )
+    ).toBe(
+      "The plan of run-a1 failed: The Pod is gone, most often with its node, and the stage left no result; after an apply or destroy, look at the state before the next run."
+    ))
+  it("names what it left in the world", () =>
+    expect(
+      failure(
+        run({
+          stages: [
+            stage({
+              message: "It is gone.",
+              effects: { unsaved: [{ action: "create", address: "a.b" }], unsavedCount: 1, unknown: [], unknownCount: 0 }
+            })
+          ]
+        }),
+        "plan"
+      )
+    ).toContain("\nMade, but not in the state:\n  a.b"))
+  it("is told by the run when no stage knows", () =>
+    expect(failure(run({ failure: "The server lost the archive" }), "apply")).toBe(
+      "The apply of run-a1 failed: The server lost the archive."
+    ))
+  it("may be unknown", () => expect(failure(run({}), "apply")).toBe("The apply of run-a1 failed."))
+})
+
+describe("why a run waits", () => {
+  it.each([
+    ["the queue says it", pending, "The run run-b2 holds the workspace and is applying"],
+    [
+      "its place in it",
+      run({ queue: { position: 3, message: "The run run-b2 holds the workspace." } }),
+      "The run run-b2 holds the workspace (number 3 in line)"
+    ],
+    [
+      "its Pod's trouble",
+      run({ stages: [stage({ status: "offered", message: "ImagePull: the image nope:1 could not be pulled" })] }),
+      "ImagePull: the image nope:1 could not be pulled"
+    ],
+    ["it begins", run({ stages: [stage({ status: "running" })] }), "Planning"],
+    ["nobody took it", run({ stages: [stage({})] }), "Waiting for a controller to take the plan"],
+    ["it stops", run({ cancelAsked: true }), "Stopping"]
+  ])("%s", (_, view, said) => expect(waiting(view, "plan")).toBe(said))
+})
+
+describe("a step", () => {
+  it("is over when the run has left it", () => {
+    expect(
+      (["pending", "planning", "planned", "confirmed", "applying", "applied", "errored", "canceled"] as const).map((
+        status
+      ) => [stepIsOver(run({ status }), "plan"), stepIsOver(run({ status }), "apply")])
+    ).toEqual([
+      [false, true],
+      [false, true],
+      [true, true],
+      [true, false],
+      [true, false],
+      [true, true],
+      [true, true],
+      [true, true]
+    ])
+  })
+  it("is not over in a status of a newer server, before the run is", () => {
+    const over = (final: boolean) => (["plan", "apply"] as const).map((step) => stepIsOver(run({ status: "cost_estimated", final }), step))
+    expect([over(false), over(true)]).toEqual([[false, false], [true, true]])
+  })
+  it("has the newest stage of its kind, and destroying is applying", () => {
+    const view = run({ stages: [stage({ attempt: 1 }), stage({ attempt: 2 }), stage({ stage: "destroy" })] })
+    expect(stageOf(view, "plan")?.attempt).toBe(2)
+    expect(stageOf(view, "apply")?.stage).toBe("destroy")
+    expect(stageOf(run({}), "apply")).toBeUndefined()
+  })
+})
+
+describe("outputs", () => {
+  it("are aligned, short ones in a line, and sensitive ones hidden", () =>
+    expect(outputLines([
+      { name: "url", sensitive: false, value: "https://example.test" },
+      { name: "password", sensitive: true, value: "swordfish" },
+      { name: "n", sensitive: false, value: 3 },
+      { name: "long", sensitive: false, value: { text: "x".repeat(80) } },
+      { name: "none", sensitive: false, value: null }
+    ])).toEqual([
+      "  url      = \"https://example.test\"",
+      "  password = (sensitive)",
+      "  n        = 3",
+      "  long     = {",
+      `    "text": "${"x".repeat(80)}"`,
+      "  }",
+      "  none     = null"
+    ]))
+})
+
+describe("what to do next", () => {
+  it("after an apply is to change something, remove it, or look", () =>
+    expect(nextSteps(applied, "infra")).toEqual([
+      "  agent-job run infra --workspace demo             run again after a change",
+      "  agent-job run infra --workspace demo --destroy   remove it all",
+      "  agent-job get run-a1                             what happened, stage by stage"
+    ]))
+  it("after a destroy is to make it again", () =>
+    expect(nextSteps({ ...applied, destroy: true }, "infra")[0]).toBe("  agent-job run infra --workspace demo   make it all again"))
+  it("after a plan only is to apply", () =>
+    expect(nextSteps(run({ status: "planned_and_finished", planOnly: true, hasChanges: true }), ".")[0]).toContain(
+      "agent-job run . --workspace demo"
+    ))
+  it("is nothing after a failure", () => expect(nextSteps(failed, ".")).toEqual([]))
+  it("for a plan that waits is to decide", () =>
+    expect(approvalHint(planned)).toEqual([
+      "run-a1 waits for your decision and keeps its workspace until then:",
+      "  agent-job approve run-a1   apply this very plan",
+      "  agent-job discard run-a1   change nothing"
+    ]))
+  it("for a plan with a seal is to name it", () => {
+    expect(approvalHint(sealed)[1]).toBe("  agent-job approve run-a1 --seal 0123456789ab   apply this very plan")
+    expect(question(sealed)).toBe("Apply these changes to demo (seal 0123456789ab)? Only \"yes\" applies them.")
+    expect(approved(sealed)).toBe(
+      "run-a1 is approved with the seal 0123456789ab and applies its plan; follow it with: agent-job logs -f run-a1"
+    )
+  })
+  it("is asked in one sentence", () => {
+    expect(question(planned)).toBe("Apply these changes to demo? Only \"yes\" applies them.")
+    expect(question({ ...planned, destroy: true })).toBe("Destroy all of this in demo? Only \"yes\" destroys it.")
+  })
+})
+
+describe("numbers", () => {
+  it.each([[0, "0 B"], [999, "999 B"], [1300, "1.3 kB"], [2_500_000, "2.5 MB"]])(
+    "%d bytes are %s",
+    (bytes, said) => expect(size(bytes)).toBe(said)
+  )
+  it("of changes are short in a column", () => {
+    expect(shortChanges({ add: 1, change: 2, destroy: 3 })).toBe("+1 ~2 -3")
+    expect(shortChanges(undefined)).toBe("")
+  })
+})
+
+describe("an approval", () => {
+  it.each([
+    { given: "the seal that was seen", view: sealed, seen: "0123456789ab", says: undefined },
+    { given: "no seal", view: sealed, seen: undefined, says: undefined },
+    { given: "no seal of a server that has none", view: planned, seen: undefined, says: undefined },
+    {
+      given: "another seal",
+      view: sealed,
+      seen: "ba9876543210",
+      says:
+        `run-a1 has the plan with the seal ${sealed.planSha256}, which does not begin with ba9876543210; look at it again: agent-job logs run-a1`
+    },
+    {
+      given: "a seal of a server that has none",
+      view: planned,
+      seen: "0123456789ab",
+      says: "run-a1 is planned and has no seal to compare with; look at its plan (agent-job logs run-a1), and approve it without --seal."
+    },
+    {
+      given: "a plan that is made again",
+      view: run({ status: "planning" }),
+      seen: undefined,
+      says: "run-a1 is planning, so there is no plan to approve yet; look at it once it is there: agent-job logs -f run-a1"
+    }
+  ])("with $given is held against what there is", ({ says, seen, view }) => expect(notApproved(view, seen)).toBe(says))
+})

@@ -1,0 +1,133 @@
+// How a request to the server ends when it does not end well: which of the four errors, in which words, and what it may have done.
+import { expect, it } from "@effect/vitest"
+import { Effect, Option, Redacted, Schema } from "effect"
+import { HttpClient, HttpClientError, HttpClientRequest as Request } from "effect/http"
+import { createServer as createSecure } from "node:https"
+import { makeRequests } from "../../../src/cli/server/server-requests.ts"
+import { exitCodeOf } from "../../../src/cli/terminal/failure.ts"
+import { toAnybody } from "../../../src/http/connections.ts"
+import { authority } from "../../http/certificates.ts"
+import { listening } from "../../http/forward-proxy.ts"
+import { type Answer, ScriptedServer } from "../../kubernetes/scripted-server.ts"
+import { directory, userToken } from "../../server/live-server.ts"
+
+const path = "/api/agent-job/v1/runs/run-a1"
+const connection = (url: string) => ({ url, token: Option.some(Redacted.make(userToken)) })
+const failureWith = (url: string, http: HttpClient.HttpClient) =>
+  Effect.flip(makeRequests(connection(url), http).decoded(Schema.Struct({ id: Schema.String }), Request.get(path), "run run-a1"))
+const failureAt = (url: string) =>
+  HttpClient.HttpClient.pipe(
+    Effect.flatMap((http) => failureWith(url, http)),
+    Effect.provide(toAnybody({ connections: 1 }))
+  )
+const failureOn = (answer: Answer) =>
+  Effect.gen(function*() {
+    const { server, url } = yield* ScriptedServer.make
+    server.script.push(answer)
+    return yield* failureAt(url)
+  })
+const refusal = (status: number, detail: string) => ({ status, body: { errors: [{ status: String(status), title: "no", detail }] } })
+
+it.live.each([
+  { answer: refusal(401, "no"), tag: "TokenRefused", code: 5 },
+  { answer: { status: 401, body: { error: "unauthorized", message: "no" } }, tag: "TokenRefused", code: 5 },
+  { answer: { status: 401 }, tag: "ServerUnreachable", code: 4, says: "(it answers 401, which is not the server's own)" },
+  {
+    answer: { status: 403, body: { message: "Forbidden" } },
+    tag: "ServerUnreachable",
+    code: 4,
+    says: "(it answers 403, which is not the server's own)"
+  },
+  { answer: refusal(403, "not this"), tag: "ServerRefused", code: 1, says: "not this" },
+  { answer: refusal(404, "no"), tag: "NothingThere", code: 3, says: "There is no run run-a1 on " },
+  { answer: { status: 404 }, tag: "ServerUnreachable", code: 4 },
+  { answer: refusal(409, "The run is over."), tag: "ServerRefused", code: 1, says: "The run is over." },
+  { answer: refusal(413, "The body has too many bytes."), tag: "ServerRefused", code: 1, says: "The body has too many bytes." },
+  {
+    answer: { status: 413 },
+    tag: "ServerRefused",
+    code: 1,
+    says: "takes no body of this size (413); raise its limit to 256 MiB (nginx: client_max_body_size)."
+  },
+  { answer: refusal(429, "too many"), tag: "ServerUnreachable", code: 4, says: "it answers 429: too many" },
+  {
+    answer: { status: 400, body: { errors: [{ status: "400", title: "bad request", detail: "The request broke off." }] } },
+    tag: "ServerUnreachable",
+    code: 4,
+    says: "it answers 400: The request broke off."
+  },
+  {
+    answer: { status: 408, body: { error: "request-timeout", message: "The state did not arrive in 30s." } },
+    tag: "ServerUnreachable",
+    code: 4,
+    says: "it answers 408: The state did not arrive in 30s."
+  },
+  {
+    answer: { status: 503, body: { error: "storage", message: "The disk is full." } },
+    tag: "ServerUnreachable",
+    code: 4,
+    says: "it answers 503: The disk is full."
+  },
+  { answer: { body: { surprising: true } }, tag: "ServerUnreachable", code: 4, says: "no agent-job server of this version" },
+  { answer: "reset" as const, tag: "ServerUnreachable", code: 4, says: "the connection was closed" }
+])("ends as $tag with exit code $code, and without the token", ({ answer, code, says = "", tag }) =>
+  Effect.gen(function*() {
+    const error = yield* failureOn(answer)
+    expect([error._tag, exitCodeOf(error), error.message.includes(userToken)]).toEqual([tag, code, false])
+    expect(error.message).toContain(says)
+  }))
+
+it.live.each([
+  {
+    what: "a redirect to TLS",
+    to: (path: string) => `https://jobs.example.com/blue${path}`,
+    detail: "it redirects to https://jobs.example.com/blue; use that address"
+  },
+  {
+    what: "a redirect to a login page",
+    to: () => "https://login.example.com/start?secret=1",
+    detail: "it redirects to https://login.example.com, which is not the server's own"
+  },
+  { what: "a redirect to itself", to: (path: string) => path, detail: "it answers 308, which is not the server's own" },
+  { what: "a redirect to what is no page", to: () => "mailto:a@example.com", detail: "it answers 308, which is not the server's own" },
+  { what: "a redirect to nowhere", to: () => "https://", detail: "it answers 308, which is not the server's own" }
+])("says where $what leads, and no more", ({ detail, to }) =>
+  Effect.gen(function*() {
+    expect(yield* failureOn({ status: 308, headers: { location: to(path) } })).toMatchObject({ _tag: "ServerUnreachable", detail })
+  }))
+
+it.live("says in words that an https address is of a server without TLS", () =>
+  Effect.gen(function*() {
+    const { url } = yield* ScriptedServer.make
+    const https = url.replace("http:", "https:")
+    expect((yield* failureAt(https)).message).toBe(
+      `No usable answer from the agent-job server at ${https} (it does not speak TLS; is it http://?); check that it runs and that AGENT_JOB_URL or --url is right.`
+    )
+  }))
+
+it.live("says how to trust the authority of a certificate", () =>
+  Effect.gen(function*() {
+    const port = yield* listening(createSecure(authority(yield* directory).sign("localhost", "DNS:localhost")))
+    expect((yield* failureAt(`https://localhost:${port}`)).message).toContain(
+      "(its certificate is from an authority that is not trusted here; set NODE_EXTRA_CA_CERTS=ca.pem to the certificate of that authority)"
+    )
+  }))
+
+const coded = (code: string, cause?: unknown) => Object.assign(new Error(`${code}\n of a socket`, { cause }), { code })
+it.effect.each([
+  { what: "a code that there are words for", cause: coded("ECONNREFUSED"), detail: "connection refused", hadNoEffect: true },
+  { what: "the outer one of two", cause: coded("EPROTO", coded("ECONNREFUSED")), detail: "it does not speak TLS; is it http://?" },
+  {
+    what: "the inner one of two, if the outer is not known",
+    cause: coded("OTHER", coded("ENOTFOUND")),
+    detail: "there is no host of that name",
+    hadNoEffect: true
+  },
+  { what: "no known code", cause: coded("OTHER"), detail: "OTHER of a socket" }
+])("says why there is no answer, by $what", ({ cause, detail, hadNoEffect = false }) =>
+  Effect.gen(function*() {
+    const http = HttpClient.make((request) =>
+      Effect.fail(new HttpClientError.HttpClientError({ reason: new HttpClientError.TransportError({ request, cause }) }))
+    )
+    expect(yield* failureWith("http://server", http)).toMatchObject({ _tag: "ServerUnreachable", detail, hadNoEffect })
+  }))

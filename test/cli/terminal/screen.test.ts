@@ -1,0 +1,73 @@
+import { describe, expect, it } from "@effect/vitest"
+import { Effect, Layer, Terminal } from "effect"
+import { TerminalCapabilities } from "effect/cli"
+import { Screen } from "../../../src/cli/terminal/screen.ts"
+import { printed } from "../typed.ts"
+
+/** A terminal at which somebody answers yes. */
+const answered = Terminal.make({
+  columns: Effect.succeed(80),
+  rows: Effect.succeed(24),
+  size: Effect.never,
+  readInput: Effect.never,
+  readLine: Effect.succeed("yes"),
+  display: () => Effect.void
+})
+
+/** Returns what `use` writes to stdout. `terminal`: whether stdout is a terminal. */
+const shown = (use: (screen: Screen["Service"]) => Effect.Effect<unknown>, options: { readonly terminal?: boolean } = {}) =>
+  Effect.acquireUseRelease(
+    Effect.sync(() => {
+      const { isTTY } = process.stdout
+      process.stdout.isTTY = options.terminal === true
+      return isTTY
+    }),
+    () =>
+      printed(
+        Effect.flatMap(Screen, use).pipe(
+          Effect.provide(Screen.layer({ colours: true, forProgram: false })),
+          Effect.provide(Layer.succeed(TerminalCapabilities.TerminalCapabilities, { canColor: true, canAnimate: false, canPrompt: false })),
+          Effect.provide(Layer.succeed(Terminal.Terminal, answered))
+        )
+      ),
+    (isTTY) =>
+      Effect.sync(() => {
+        process.stdout.isTTY = isTTY
+      })
+  )
+
+/** A text that writes the clipboard, goes up a line, and begins a colour with a one-character control. */
+const hostile = "a\u001b]52;c;eA==\u0007\u001b[1A\u009b31m\u007fb"
+const harmless = "a\\u001b]52;c;eA==\\u0007\\u001b[1A\\u009b31m\\u007fb"
+
+describe("what comes from elsewhere", () => {
+  it.effect("speaks to no terminal: its controls are told as JSON writes them", () =>
+    Effect.gen(function*() {
+      expect(yield* shown(({ result }) => result(hostile))).toBe(`${harmless}\n`)
+      expect(yield* shown(({ line }) => line(hostile, "bad"))).toBe(`\u001b[31m${harmless}\u001b[0m\n`)
+      expect(yield* shown(({ step }) => step(hostile))).toMatch(/^\u001b\[2m +\d\.\ds\u001b\[0m {2}a/u)
+      expect(yield* shown(({ step }) => step(hostile))).toContain(`  ${harmless}\n`)
+      expect(yield* shown(({ ask }) => ask(hostile))).toContain(harmless)
+      expect(yield* shown(({ status }) => status(hostile), { terminal: true })).toContain(harmless)
+    }))
+
+  it.effect("keeps its lines and tabs, and as JSON its meaning", () =>
+    Effect.gen(function*() {
+      expect(yield* shown(({ result }) => result("a\tb\nc"))).toBe("a\tb\nc\n")
+      const document = { value: hostile }
+      const printed = yield* shown(({ result }) => result(JSON.stringify(document)))
+      expect(printed).toMatch(/^[ -~]+\n$/u)
+      expect(JSON.parse(printed)).toEqual(document)
+    }))
+})
+
+describe("a copy", () => {
+  const bytes = new TextEncoder().encode(`{"lineage":"\u009b2J"}\r\n`)
+  it.effect("is byte for byte what was stored", () =>
+    Effect.map(shown(({ copy }) => copy(bytes)), (written) => expect(written).toBe(new TextDecoder().decode(bytes))))
+  it.effect("is told to a terminal as anything else is", () =>
+    Effect.map(
+      shown(({ copy }) => copy(bytes), { terminal: true }),
+      (written) => expect(written).toBe("{\"lineage\":\"\\u009b2J\"}\\u000d\n")
+    ))
+})

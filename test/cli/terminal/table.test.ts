@@ -1,0 +1,22 @@
+import { describe, expect, it } from "@effect/vitest"
+import { fit, table } from "../../../src/cli/terminal/table.ts"
+
+describe("a table", () => {
+  it("keeps its columns straight under wide characters and combining marks", () =>
+    expect(table(["NAME", "STATUS"], [["café", "applied"], ["日本", "planned"], ["cafe\u0301", "errored"]])).toEqual([
+      "NAME   STATUS",
+      "café   applied",
+      "日本   planned",
+      "cafe\u0301   errored"
+    ]))
+  it("shows an empty cell as a dash and ends no line in spaces", () =>
+    expect(table(["A", "LONG HEADING"], [["", "x"], ["yy", ""]])).toEqual(["A    LONG HEADING", "-    x", "yy   -"]))
+  it("has its heading alone when there are no rows", () => expect(table(["A", "B"], [])).toEqual(["A   B"]))
+})
+
+describe("a text that is fitted", () => {
+  it.each([["short", 5, "short"], ["longer", 5, "long…"], ["日本語", 5, "日本…"], ["日本語", 4, "日…"], ["", 3, ""]])(
+    "%s into %d cells is %s",
+    (text, width, fitted) => expect(fit(text, width)).toBe(fitted)
+  )
+})

@@ -1,0 +1,202 @@
+// Whether a base closes all egress. NetworkPolicies add up, so a policy that blocks only the metadata service opens all the rest again.
+import { afterEach, beforeEach, describe, expect, it } from "@effect/vitest"
+import { Effect } from "effect"
+import { mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from "node:fs"
+import { tmpdir } from "node:os"
+import { dirname, join } from "node:path"
+import { contentsOf } from "../../../src/cli/values/base-contents.ts"
+
+let folder = ""
+beforeEach(() => {
+  folder = mkdtempSync(join(tmpdir(), "base-"))
+})
+afterEach(() => rmSync(folder, { recursive: true }))
+
+const elsewhere = "https://git.example.com/agent-job//kustomize"
+const listing = (...components: ReadonlyArray<string>) => JSON.stringify({ resources: ["../namespace.yaml"], components })
+
+type ByPath = Readonly<Record<string, string>>
+
+/** Calls `put` with the absolute path of each entry, after making the folder of that path. */
+const each = (all: ByPath, put: (path: string, what: string) => void): void => {
+  for (const [path, what] of Object.entries(all)) {
+    mkdirSync(join(folder, dirname(path)), { recursive: true })
+    put(join(folder, path), what)
+  }
+}
+
+/** Returns what the base contains for an overlay in `out`, beside these files and links. `links` maps the path of a link to its target. */
+const contents = (reference: string, files: ByPath, links: ByPath, out = "out") => {
+  each(files, (path, text) => writeFileSync(path, text))
+  each(links, (path, target) => symlinkSync(target, path))
+  return contentsOf({ reference, chosen: true }, join(folder, out))
+}
+
+const isClosed = (reference: string, files: ByPath = {}, links: ByPath = {}): boolean =>
+  Effect.runSync(contents(reference, files, links)).closed
+const refusal = (reference: string, files: ByPath, links: ByPath): string =>
+  Effect.runSync(Effect.flip(contents(reference, files, links))).message
+
+describe("a base elsewhere", () => {
+  it.each([
+    [true, `${elsewhere}/overlays/production?ref=v0.1.0`],
+    [true, `${elsewhere}/overlays/production/?ref=v0.1.0&timeout=90s`],
+    [true, "git@git.example.com:agent-job//kustomize/overlays/production?ref=v0.1.0"],
+    [false, `${elsewhere}/overlays/agent?ref=v0.1.0`],
+    [false, `${elsewhere}/base?ref=ours/components/restricted-egress`],
+    [false, `${elsewhere}/overlays/production-of-ours?ref=v0.1.0`],
+    [false, "https://git.example.com/ours//overlays/production?ref=main"]
+  ])("closes all egress: %s, by its name %s", (closed, reference) => expect(isClosed(reference)).toBe(closed))
+})
+
+describe("a base on this machine", () => {
+  it.each<{ given: string; closed: boolean; files: ByPath }>([
+    {
+      given: "names the component",
+      closed: true,
+      files: { "mine/kustomization.yaml": listing(`${elsewhere}/components/restricted-egress?ref=v0.1.0`) }
+    },
+    {
+      given: "names another",
+      closed: false,
+      files: { "mine/kustomization.yaml": listing(`${elsewhere}/components/restrict-metadata?ref=v0.1.0`) }
+    },
+    {
+      given: "names it in a comment",
+      closed: false,
+      files: { "mine/kustomization.yaml": `components:\n# - ${elsewhere}/components/restricted-egress?ref=v0.1.0\n` }
+    },
+    {
+      given: "is over the overlay for production",
+      closed: true,
+      files: { "mine/kustomization.yaml": `resources: ["${elsewhere}/overlays/production?ref=v0.1.0"]` }
+    },
+    {
+      given: "is over another that names a copy of it",
+      closed: true,
+      files: {
+        "mine/kustomization.yaml": "resources: [../team]",
+        "team/kustomization.yml": listing("../components/restricted-egress"),
+        "components/restricted-egress/kustomization.yaml": ""
+      }
+    },
+    {
+      given: "has a component that names one beside it",
+      closed: true,
+      files: {
+        "mine/kustomization.yaml": listing("../components/all"),
+        "components/all/Kustomization": listing("../restricted-egress"),
+        "components/restricted-egress/kustomization.yaml": ""
+      }
+    },
+    {
+      given: "is over one for production that does not",
+      closed: false,
+      files: {
+        "mine/kustomization.yaml": "resources: [../kustomize/overlays/production]",
+        "kustomize/overlays/production/kustomization.yaml": listing()
+      }
+    },
+    {
+      given: "is over one that is over itself",
+      closed: false,
+      files: { "mine/kustomization.yaml": "resources: [../team]", "team/kustomization.yaml": "resources: [../mine, .]" }
+    },
+    {
+      given: "lists a folder with a folder of the name of a kustomization beside the file",
+      closed: true,
+      files: {
+        "mine/kustomization.yaml": "resources: [../team]",
+        "team/kustomization.yaml/a.md": "",
+        "team/Kustomization": listing(`${elsewhere}/components/restricted-egress?ref=v0.1.0`)
+      }
+    },
+    {
+      given: "lists a folder with only a folder of that name",
+      closed: false,
+      files: { "mine/kustomization.yaml": "resources: [../team]", "team/Kustomization/a.md": "" }
+    },
+    { given: "lists files", closed: false, files: { "mine/kustomization.yaml": "resources: [a.yaml, missing.yaml]", "mine/a.yaml": "" } },
+    { given: "is none that kustomize would take", closed: false, files: { "mine/kustomization.yaml": "resources: [" } }
+  ])("closes all egress, $closed, where it $given", ({ closed, files }) => expect(isClosed("../mine", files)).toBe(closed))
+})
+
+describe("a base behind a link", () => {
+  const egress: ByPath = { "kustomize/components/restricted-egress/kustomization.yaml": "" }
+  it.each<{ given: string; closed: boolean; files: ByPath; links: ByPath }>([
+    {
+      given: "lists what is beside the place where the link leads",
+      closed: true,
+      files: {
+        "real/mine/kustomization.yaml": "resources: [../team]",
+        "real/team/kustomization.yaml": listing("../../kustomize/components/restricted-egress"),
+        ...egress
+      },
+      links: { mine: "real/mine" }
+    },
+    {
+      given: "has a namesake of that beside the link",
+      closed: false,
+      files: {
+        "real/mine/kustomization.yaml": "resources: [../team]",
+        "real/team/kustomization.yaml": listing(),
+        "team/kustomization.yaml": listing("../kustomize/components/restricted-egress"),
+        ...egress
+      },
+      links: { mine: "real/mine" }
+    },
+    {
+      given: "lists a link to the component",
+      closed: true,
+      files: { "mine/kustomization.yaml": listing("../closed"), ...egress },
+      links: { closed: "kustomize/components/restricted-egress" }
+    },
+    {
+      given: "lists the component in a folder that is a link",
+      closed: true,
+      files: { "mine/kustomization.yaml": listing("../components/restricted-egress"), "ours/restricted-egress/kustomization.yaml": "" },
+      links: { components: "ours" }
+    }
+  ])("closes all egress, $closed, where it $given", ({ closed, files, links }) => expect(isClosed("../mine", files, links)).toBe(closed))
+
+  it("is looked into from where the overlay's folder really is, from which it is named", () => {
+    const files = { "mine/kustomization.yaml": listing("../kustomize/components/restricted-egress"), "deep/place/a.md": "", ...egress }
+    expect(Effect.runSync(contents("../../../mine", files, { link: "deep/place" }, "link/out")).closed).toBe(true)
+  })
+})
+
+describe("a base that cannot be read", () => {
+  it.each<{ given: string; at: string; why: string; files: ByPath; links: ByPath }>([
+    {
+      given: "its own kustomization leads to itself",
+      at: "mine",
+      why: "too many symbolic links encountered",
+      files: {},
+      links: { "mine/kustomization.yaml": "kustomization.yaml" }
+    },
+    {
+      given: "that of what it lists leads to itself",
+      at: "team",
+      why: "too many symbolic links encountered",
+      files: { "mine/kustomization.yaml": "resources: [../team]" },
+      links: { "team/kustomization.yaml": "kustomization.yaml" }
+    },
+    {
+      given: "that of what it lists is there but gives nothing",
+      at: "team",
+      why: "EIO: i/o error, read",
+      files: { "mine/kustomization.yaml": "resources: [../team]" },
+      links: { "team/kustomization.yml": "/proc/self/mem" }
+    }
+  ])(
+    "is refused, with the place and what to do, where $given",
+    ({ at, why, files, links }) =>
+      expect(refusal("../mine", files, links)).toBe(
+        `Cannot read the kustomization in ${join(folder, at)} (${why}); correct that, or name another base with --base.`
+      )
+  )
+
+  it("is refused as well for a component beside it", () =>
+    expect(refusal("../base", { "base/kustomization.yaml": "" }, { "components/persistence/kustomization.yaml": "kustomization.yaml" }))
+      .toContain(join(folder, "components/persistence")))
+})

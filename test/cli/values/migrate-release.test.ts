@@ -1,0 +1,49 @@
+// What the migration of a release leaves out of its overlay with --without-crd. migrate.cluster.test.ts tests everything else.
+import * as NodeServices from "@effect/platform-node/NodeServices"
+import { expect, it } from "@effect/vitest"
+import { Effect, Option } from "effect"
+import { mkdtempSync, readFileSync, rmSync } from "node:fs"
+import { tmpdir } from "node:os"
+import { join } from "node:path"
+import { baseReference } from "../../../src/cli/values/base-reference.ts"
+import { migrateRelease } from "../../../src/cli/values/migrate-release.ts"
+import { releaseSecret } from "../helm-secret.ts"
+import { against, list } from "../scripted-cluster.ts"
+import { toldScreen } from "../told-screen.ts"
+
+/** Returns the Secret of the release as an API server returns it. */
+const secret = () => {
+  const { metadata, ...rest } = releaseSecret({ name: "blue", namespace: "scalr" })
+  return { ...rest, metadata: { ...metadata, uid: "u", resourceVersion: "1" } }
+}
+
+const folder = Effect.acquireRelease(
+  Effect.sync(() => mkdtempSync(join(tmpdir(), "migrate-"))),
+  (made) => Effect.sync(() => rmSync(made, { recursive: true }))
+)
+
+it.live.each([true, false])(
+  "leaves the definition out of the overlay, of its commands and of what they say (--without-crd: %s)",
+  (withoutCrd) =>
+    Effect.gen(function*() {
+      const out = join(yield* folder, "out")
+      const work = migrateRelease({
+        release: "blue",
+        namespace: Option.some("scalr"),
+        image: Option.some("registry.example.com/agent-job:0.1.0"),
+        runnerImage: Option.some("registry.example.com/agent-job-runner:0.1.0"),
+        url: Option.none(),
+        base: yield* baseReference(Option.none(), out),
+        out,
+        withoutCrd
+      })
+      yield* against(
+        work.pipe(Effect.provide(toldScreen().layer), Effect.provide(NodeServices.layer)),
+        { "/api/v1/namespaces/scalr/secrets": list(secret()) }
+      )
+      const read = (name: string) => readFileSync(join(out, name), "utf8")
+      expect(read("kustomization.yaml").includes("patch-custom-resource-definition.yaml")).toBe(withoutCrd)
+      expect(read("kustomization.yaml").split("\n")[0]?.includes(" --without-crd ")).toBe(withoutCrd)
+      expect(read("MIGRATION.md").includes("kubectl apply --server-side -k ")).toBe(withoutCrd)
+    })
+)

@@ -1,0 +1,63 @@
+// Changes of values files are noticed as they happen on a real file system, in the ways in which the kubelet and editors make them.
+import { afterAll, describe, expect, it } from "@effect/vitest"
+import { Effect, Fiber, Stream } from "effect"
+import { TestClock } from "effect/testing"
+import { mkdirSync, mkdtempSync, renameSync, rmSync, symlinkSync, writeFileSync } from "node:fs"
+import { tmpdir } from "node:os"
+import { join } from "node:path"
+import { valuesWatch } from "../../../src/controller/configuration/values-watch.ts"
+
+const root = mkdtempSync(join(tmpdir(), "values-watch-"))
+afterAll(() => rmSync(root, { recursive: true }))
+
+/** A directory that changes as the kubelet changes a mounted ConfigMap. */
+const mounted = (): { readonly path: string; readonly change: () => void } => {
+  const path = mkdtempSync(join(root, "mounted-"))
+  let version = 0
+  const change = () => {
+    mkdirSync(join(path, `..${++version}`))
+    writeFileSync(join(path, `..${version}`, "values.yaml"), "")
+    symlinkSync(`..${version}`, join(path, "..data_tmp"))
+    renameSync(join(path, "..data_tmp"), join(path, "..data"))
+  }
+  change()
+  return { path, change }
+}
+/** A file that changes as when an editor saves it. */
+const edited = (): { readonly path: string; readonly change: () => void } => {
+  const path = join(mkdtempSync(join(root, "edited-")), "values.yaml")
+  const change = () => {
+    writeFileSync(`${path}~`, "")
+    renameSync(`${path}~`, path)
+  }
+  change()
+  return { path, change }
+}
+
+describe("a watch of values", () => {
+  it.live.each([{ given: "a mounted ConfigMap", make: mounted }, { given: "a file that is replaced", make: edited }])(
+    "ticks for $given, each time",
+    ({ make }) =>
+      Effect.gen(function*() {
+        const { change, path } = make()
+        let ticks = 0
+        yield* Effect.forkScoped(Stream.runForEach(valuesWatch(path), () => Effect.sync(() => void ticks++)))
+        const more = (seen: number) =>
+          Effect.sync(() => ticks > seen).pipe(Effect.repeat({ until: (_) => _ }), Effect.timeout("30 seconds"))
+        yield* more(0) // waits for the first tick, which comes once the watch is there
+        for (let changes = 1; changes <= 3; changes++) {
+          const seen = ticks
+          change()
+          yield* more(seen)
+        }
+        expect(ticks).toBeGreaterThan(3)
+      }).pipe(Effect.scoped)
+  )
+
+  it.effect("ticks every minute where nothing can be watched", () =>
+    Effect.gen(function*() {
+      const ticks = yield* Effect.forkScoped(Stream.runCollect(Stream.take(valuesWatch("/no/such/place"), 3)))
+      yield* TestClock.adjust("3 minutes")
+      expect((yield* Fiber.join(ticks)).length).toBe(3)
+    }).pipe(Effect.scoped))
+})

@@ -1,0 +1,41 @@
+// The answers to the kubelet and Prometheus: alive, in step or what is missing, and metrics. A port that is taken is named in a sentence.
+import { expect, it } from "@effect/vitest"
+import { Effect, Layer, Ref } from "effect"
+import { createServer } from "node:net"
+import { Health } from "../../../src/controller/lifecycle/health.ts"
+
+const takenPort = Effect.acquireRelease(
+  Effect.callback<{ readonly port: number; readonly close: () => void }>((resume) => {
+    const server = createServer().listen(0, () => {
+      const address = server.address()
+      resume(Effect.succeed({ port: typeof address === "object" && address !== null ? address.port : 0, close: () => server.close() }))
+    })
+  }),
+  ({ close }) => Effect.sync(close)
+)
+const freePort = Effect.map(Effect.scoped(takenPort), ({ port }) => port)
+const get = (port: number, path: string) =>
+  Effect.promise(async () => {
+    const answer = await fetch(`http://127.0.0.1:${port}${path}`)
+    return { status: answer.status, text: await answer.text() }
+  })
+
+it.live("answers for the process, for its caches, and with its figures", () =>
+  Effect.gen(function*() {
+    const port = yield* freePort
+    const missing = yield* Ref.make<ReadonlyArray<string>>(["tasks", "Pods"])
+    yield* Layer.build(Health(port, Ref.get(missing)))
+    expect(yield* get(port, "/healthz")).toEqual({ status: 200, text: "ok" })
+    expect(yield* get(port, "/readyz")).toEqual({ status: 503, text: "waits for tasks, Pods" })
+    yield* Ref.set(missing, [])
+    expect((yield* get(port, "/readyz")).status).toBe(200)
+    expect((yield* get(port, "/metrics")).status).toBe(200)
+    expect((yield* get(port, "/other")).status).toBe(404)
+  }).pipe(Effect.scoped))
+
+it.live("says that the port is taken, and what to do", () =>
+  Effect.gen(function*() {
+    const { port } = yield* takenPort
+    const error = yield* Effect.flip(Layer.build(Health(port, Effect.succeed([]))))
+    expect(error.message).toBe(`Cannot serve health on port ${port} (another program listens there); give another one with --health-port.`)
+  }).pipe(Effect.scoped))

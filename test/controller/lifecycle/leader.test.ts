@@ -1,0 +1,183 @@
+// What a leader does besides its passes, and what it leaves behind when it ends: nothing that takes in work or says that work waits.
+import { expect, it } from "@effect/vitest"
+import { Duration, Effect, Fiber, Layer, Metric, Option, Ref, Stream, SubscriptionRef } from "effect"
+import { TestClock } from "effect/testing"
+import { Configuration } from "../../../src/controller/configuration/configuration.ts"
+import { whileLeader } from "../../../src/controller/lifecycle/leader.ts"
+import { Executor } from "../../../src/controller/reconcile/execute.ts"
+import { Reconciler } from "../../../src/controller/reconcile/reconcile.ts"
+import { WriteRefused } from "../../../src/controller/reconcile/refusals.ts"
+import { make } from "../../../src/controller/world/world.ts"
+import { Action } from "../../../src/core/reconcile/action.ts"
+import { Kubernetes } from "../../../src/kubernetes/client.ts"
+import { Uid } from "../../../src/schema/names.ts"
+import { configOf } from "../../core/configs.ts"
+import { plainSeed, policy, worldOf } from "../../core/worlds.ts"
+
+const heard = () => Effect.succeed(true)
+const gauge = (name: string) => Effect.map(Metric.snapshot, (all) => all.find(({ id }) => id === name)?.state)
+
+const configuration = Layer.succeed(
+  Configuration,
+  Configuration.of({ current: Effect.succeed(configOf()), changes: Stream.never, outdated: Effect.never })
+)
+
+it.effect("ends a lead with an empty queue, which takes in nothing more", () =>
+  Effect.gen(function*() {
+    const worked: Array<string> = []
+    const parts = Layer.mergeAll(
+      Layer.succeed(Reconciler, Reconciler.of({ reconcile: (key) => Effect.as(Effect.sync(() => void worked.push(key)), Option.none()) })),
+      configuration,
+      Layer.mock(Kubernetes, { namespace: "tasks" })
+    )
+    const world = make(policy)
+    world.setTask("tasks/task", Option.some(worldOf(plainSeed).task))
+    const sink = yield* Ref.make<(key: string) => Effect.Effect<void>>(() => Effect.void)
+    const add = (key: string) => Effect.flatMap(Ref.get(sink), (add) => add(key))
+    const drained = yield* SubscriptionRef.make(false)
+    const lead = Effect.scoped(whileLeader({ world, config: configOf(), identity: "test", sink, drained })).pipe(Effect.provide(parts))
+    yield* Effect.raceFirst(lead, Effect.andThen(Effect.yieldNow, Effect.forEach(["tasks/a", "tasks/b", "tasks/c"], add)))
+    yield* Effect.forEach(["tasks/d", "tasks/e"], add)
+    expect(worked).toContain("tasks/task")
+    expect(yield* gauge("agent_job_queue_depth")).toEqual({ value: 0 })
+    expect(yield* gauge("agent_job_leader")).toEqual({ value: 0 })
+    expect(worked).not.toContain("tasks/d")
+  }))
+
+it.effect("keeps the lead until the request for a Job is over whose pass it did not wait for", () =>
+  Effect.gen(function*() {
+    const world = make(policy)
+    const { task } = worldOf(plainSeed)
+    world.setTask("tasks/task", Option.some(task))
+    const executor = Executor.of({ say: heard, all: () => Effect.never, writeStatus: () => Effect.succeed("2") })
+    const parts = Reconciler.layer(world).pipe(
+      Layer.provide(Layer.succeed(Executor, executor)),
+      Layer.provideMerge(configuration),
+      Layer.provideMerge(Layer.mock(Kubernetes, { namespace: "tasks" }))
+    )
+    const sink = yield* Ref.make<(key: string) => Effect.Effect<void>>(() => Effect.void)
+    const drained = yield* SubscriptionRef.make(false)
+    const lead = yield* Effect.forkChild(
+      Effect.scoped(whileLeader({ world, config: configOf(), identity: "test", sink, drained })).pipe(Effect.provide(parts))
+    )
+    yield* TestClock.adjust("1 second")
+    const end = yield* Effect.forkChild(Fiber.interrupt(lead))
+    yield* TestClock.adjust("49 seconds")
+    expect([world.launching(), lead.pollUnsafe()]).toEqual([false, undefined])
+    yield* TestClock.adjust("1 second")
+    yield* Fiber.join(end)
+    expect(lead.pollUnsafe()).toBeDefined()
+  }))
+
+it.effect("says its words on a wait again in its next lead, since another may have led and said others", () =>
+  Effect.gen(function*() {
+    const world = make(policy)
+    const { task } = worldOf({ ...plainSeed, life: "queued", pool: true })
+    world.setTask("tasks/task", Option.some(task))
+    const told: Array<boolean> = []
+    const reconcile = () =>
+      Effect.sync(() => {
+        told.push(Option.isSome(world.reportedWait(task.metadata.uid)))
+        world.setReportedWait(task.metadata.uid, { reason: "ConcurrencyLimit", message: "Number 1 in the queue." })
+        return Option.some(Duration.seconds(1))
+      })
+    const sink = yield* Ref.make<(key: string) => Effect.Effect<void>>(() => Effect.void)
+    const drained = yield* SubscriptionRef.make(false)
+    const parts = Layer.mergeAll(
+      Layer.succeed(Reconciler, Reconciler.of({ reconcile })),
+      configuration,
+      Layer.mock(Kubernetes, { namespace: "tasks" })
+    )
+    for (const _ of ["first", "second"]) {
+      const lead = yield* Effect.forkChild(
+        Effect.scoped(whileLeader({ world, config: configOf(), identity: "test", sink, drained })).pipe(Effect.provide(parts))
+      )
+      yield* TestClock.adjust("1500 millis")
+      yield* Fiber.interrupt(lead)
+    }
+    expect(told).toEqual([false, true, false, true])
+  }))
+
+it.effect("calls up who was told to wait for a slot that is given back, though no event tells of that", () =>
+  Effect.gen(function*() {
+    const world = make({ ...policy, limits: { total: 1, perWorkspace: 1 } })
+    const { task } = worldOf({ ...plainSeed, life: "queued" })
+    const refusal = new WriteRefused({ kind: "Refused", message: "no", againInMillis: 10_000 })
+    const asked: Array<string> = []
+    const all: Executor["Service"]["all"] = ({ metadata: { name } }, actions) =>
+      Effect.suspend(() =>
+        actions.some(Action.$is("CreateJob")) && asked.push(name) > 0 && name === "first"
+          ? Effect.andThen(Effect.sleep("1 second"), Effect.fail(refusal))
+          : Effect.succeedNone
+      )
+    for (const name of ["first", "second"]) {
+      world.setTask(`tasks/${name}`, Option.some({ ...task, metadata: { ...task.metadata, name, uid: Uid.make(name) } }))
+    }
+    // No write comes back as an event that would have a task looked at again.
+    const executor = Executor.of({ say: heard, all, writeStatus: ({ metadata }) => Effect.succeed(metadata.resourceVersion) })
+    const parts = Reconciler.layer(world).pipe(
+      Layer.provide(Layer.succeed(Executor, executor)),
+      Layer.provideMerge(configuration),
+      Layer.provideMerge(Layer.mock(Kubernetes, { namespace: "tasks" }))
+    )
+    const sink = yield* Ref.make<(key: string) => Effect.Effect<void>>(() => Effect.void)
+    yield* Effect.forkScoped(
+      whileLeader({ world, config: configOf(), identity: "test", sink, drained: yield* SubscriptionRef.make(false) }).pipe(
+        Effect.provide(parts)
+      )
+    )
+    yield* TestClock.adjust("999 millis")
+    expect(asked).toEqual(["first"])
+    yield* TestClock.adjust("1 millis")
+    expect(asked).toEqual(["first", "second"])
+  }).pipe(Effect.scoped))
+
+it.effect("says that nothing waits once all tasks were looked at, as the caches ask for now and then, or once it leads no more", () =>
+  Effect.gen(function*() {
+    const keys = Array.from({ length: 200 }, (_, index) => `tasks/${index}`)
+    const parts = Layer.mergeAll(
+      Layer.succeed(Reconciler, Reconciler.of({ reconcile: () => Effect.as(Effect.sleep("1 minute"), Option.none()) })),
+      configuration,
+      Layer.mock(Kubernetes, { namespace: "tasks" })
+    )
+    const sink = yield* Ref.make<(key: string) => Effect.Effect<void>>(() => Effect.void)
+    const drained = yield* SubscriptionRef.make(false)
+    const lead = yield* Effect.forkChild(
+      Effect.scoped(whileLeader({ world: make(policy), config: configOf(), identity: "test", sink, drained })).pipe(Effect.provide(parts))
+    )
+    const lookAtAll = Effect.forEach(keys, (key) => Effect.flatMap(Ref.get(sink), (add) => add(key)), { discard: true })
+    yield* TestClock.adjust(0)
+    yield* Effect.andThen(lookAtAll, TestClock.adjust("1 second"))
+    expect(yield* gauge("agent_job_queue_depth")).toEqual({ value: 184 }) // 16 at once
+    yield* TestClock.adjust("13 minutes")
+    expect(yield* gauge("agent_job_queue_depth")).toEqual({ value: 0 })
+    yield* Effect.andThen(lookAtAll, TestClock.adjust("1 second"))
+    const end = yield* Effect.forkChild(Fiber.interrupt(lead))
+    yield* TestClock.adjust("20 seconds") // the passes are cut off
+    yield* Fiber.join(end)
+    expect(yield* gauge("agent_job_queue_depth")).toEqual({ value: 0 })
+  }))
+
+it.effect("says that the cluster is drained while it leads, and only then: whoever leads after it may know better", () =>
+  Effect.gen(function*() {
+    const parts = Layer.mergeAll(
+      Layer.succeed(Reconciler, Reconciler.of({ reconcile: () => Effect.succeedNone })),
+      configuration,
+      Layer.mock(Kubernetes, { namespace: "tasks" })
+    )
+    const sink = yield* Ref.make<(key: string) => Effect.Effect<void>>(() => Effect.void)
+    const drained = yield* SubscriptionRef.make(true)
+    const lead = Effect.scoped(whileLeader({ world: make(policy), config: configOf(), identity: "test", sink, drained })).pipe(
+      Effect.provide(parts)
+    )
+    for (const isDrained of [true, false]) {
+      const led = yield* Effect.forkChild(lead)
+      yield* TestClock.adjust(0)
+      expect(yield* gauge("agent_job_draining")).toEqual({ value: 1 })
+      yield* SubscriptionRef.set(drained, isDrained)
+      yield* TestClock.adjust(0)
+      expect(yield* gauge("agent_job_draining")).toEqual({ value: Number(isDrained) })
+      yield* Fiber.interrupt(led)
+      expect(yield* gauge("agent_job_draining")).toEqual({ value: 0 })
+    }
+  }))

@@ -1,0 +1,292 @@
+// Work from the pool when something fails on the way: what is held up, and what goes on.
+import { expect, it } from "@effect/vitest"
+import { Effect, Fiber, Layer, Metric, Option, Schema, Stream, SubscriptionRef } from "effect"
+import { TestClock } from "effect/testing"
+import { Configuration } from "../../../src/controller/configuration/configuration.ts"
+import { poolIntake } from "../../../src/controller/pool/pool-intake.ts"
+import { Pool, PoolRefused, PoolUnreachable } from "../../../src/controller/pool/pool.ts"
+import { make } from "../../../src/controller/world/world.ts"
+import { specOf, taskName, tokenSecretName } from "../../../src/core/task/intake.ts"
+import { refusal } from "../../../src/kubernetes/answer.ts"
+import { Kubernetes } from "../../../src/kubernetes/client.ts"
+import { Forbidden } from "../../../src/kubernetes/errors.ts"
+import { agentTasks, secrets } from "../../../src/kubernetes/kinds.ts"
+import { Assignment } from "../../../src/schema/api/pool-api.ts"
+import { Uid } from "../../../src/schema/names.ts"
+import type { AgentTaskStatus } from "../../../src/schema/task/agent-task.ts"
+import { configOf } from "../../core/configs.ts"
+import { noon, plainSeed, policy, success, worldOf } from "../../core/worlds.ts"
+import { instantCluster } from "../instant-cluster.ts"
+
+const configuration = Layer.succeed(
+  Configuration,
+  Configuration.of({ current: Effect.succeed(configOf()), changes: Stream.never, outdated: Effect.never })
+)
+
+/** Takes work from this pool, as a controller does, into the namespace `tasks`. */
+const taking = Effect.fnUntraced(function*(
+  pool: Layer.Layer<Pool>,
+  kubernetes: Kubernetes["Service"],
+  { look = () => Effect.void, world = make(policy) }: Partial<Pick<Parameters<typeof poolIntake>[0], "look" | "world">> = {}
+) {
+  const drained = yield* SubscriptionRef.make(false)
+  return yield* poolIntake({ url: "http://pool", namespace: "tasks", identity: "test", world, look, drained }).pipe(
+    Effect.provide([pool, configuration, Layer.succeed(Kubernetes, kubernetes)]),
+    Effect.forkChild
+  )
+})
+
+it.effect("carries out the cancellations after one that fails, and that one as soon as it can", () =>
+  Effect.gen(function*() {
+    const feed = ["run-a.plan.1", "run-b.plan.1", "run-c.plan.1"]
+    const [broken = ""] = feed
+    const asked: Array<{ readonly after: number; readonly waitSeconds: number }> = []
+    const told: Array<string> = []
+    let mended = false
+    const pool = Layer.mock(Pool, {
+      acquire: () => Effect.never,
+      cancellations: (after, waitSeconds) => {
+        asked.push({ after, waitSeconds })
+        const ids = feed.slice(after, after + 2)
+        return Effect.delay(Effect.succeed({ ids, next: after + ids.length }), ids.length === 0 ? waitSeconds * 1000 : 0)
+      },
+      report: (id) =>
+        id === broken && !mended
+          ? Effect.fail(new PoolUnreachable({ url: "http://pool", detail: "connection reset" }))
+          : Effect.sync(() => void told.push(id))
+    })
+    const running = yield* taking(pool, instantCluster().kubernetes)
+    yield* TestClock.adjust("1 second")
+    expect(told).toEqual(["run-b.plan.1", "run-c.plan.1"])
+    mended = true
+    yield* TestClock.adjust("1 minute")
+    expect(told).toEqual(["run-b.plan.1", "run-c.plan.1", broken])
+    expect(asked.slice(0, 4)).toEqual([
+      { after: 0, waitSeconds: 20 },
+      { after: 2, waitSeconds: 5 },
+      { after: 3, waitSeconds: 5 },
+      { after: 3, waitSeconds: 20 }
+    ])
+    yield* Fiber.interrupt(running)
+  }))
+
+const assignment = Schema.decodeUnknownSync(Assignment)({
+  id: "run-1.plan.1",
+  runId: "run-1",
+  workspace: "demo",
+  stage: "plan",
+  attempt: 1,
+  archiveSha256: "b".repeat(64),
+  taskToken: "token"
+})
+
+/** Plants the assignment's task with this status. */
+const plant = (server: ReturnType<typeof instantCluster>["server"], status: AgentTaskStatus, uid = "task-uid") =>
+  server.plant(agentTasks, {
+    metadata: { name: taskName(assignment), namespace: "tasks", uid, resourceVersion: "", creationTimestamp: noon },
+    spec: specOf(assignment, "http://pool"),
+    status
+  })
+
+/** Reports whether the assignment's task was cancelled. */
+const isCalledOff = (server: ReturnType<typeof instantCluster>["server"]): boolean =>
+  server.all(agentTasks).some(({ spec }) => JSON.stringify(spec).includes("\"cancel\":true"))
+
+/**
+ * Returns what the pool is told, in order, when it offers or cancels a stage whose task has `status`, and whether the task was cancelled.
+ */
+const toldOf = Effect.fnUntraced(function*(by: "an offer" | "a cancellation", status: AgentTaskStatus) {
+  const { kubernetes, server } = instantCluster()
+  plant(server, status)
+  const told: Array<unknown> = []
+  const once = <A>(first: A) => {
+    let left = [first]
+    return Effect.suspend(() => left.length === 0 ? Effect.never : Effect.succeed(left.splice(0)[0] ?? first))
+  }
+  const offers = once([assignment])
+  const feed = once({ ids: [assignment.id], next: 1 })
+  const pool = Layer.mock(Pool, {
+    acquire: () => by === "an offer" ? offers : Effect.never,
+    cancellations: () => by === "a cancellation" ? feed : Effect.never,
+    acknowledge: (id, taskUid) => Effect.sync(() => void told.push(["acknowledge", id, taskUid])),
+    report: (id, taskUid, result) => Effect.sync(() => void told.push(["report", id, Option.getOrNull(taskUid), result]))
+  })
+  const running = yield* taking(pool, kubernetes)
+  yield* TestClock.adjust("1 second")
+  yield* Fiber.interrupt(running)
+  return { told, cancelled: isCalledOff(server) }
+})
+
+const over: AgentTaskStatus = { phase: "Succeeded", result: success, finishedAt: success.finishedAt, reportedAt: noon }
+
+it.effect("tells a pool that has forgotten it the result of a stage that it offers again", () =>
+  Effect.gen(function*() {
+    const acknowledged = ["acknowledge", assignment.id, "task-uid"]
+    expect((yield* toldOf("an offer", over)).told).toEqual([acknowledged, ["report", assignment.id, "task-uid", success]])
+    expect((yield* toldOf("an offer", { phase: "Queued" })).told).toEqual([acknowledged])
+  }))
+
+it.effect("tells a pool that has forgotten it the result of a stage that it cancels", () =>
+  Effect.gen(function*() {
+    expect(yield* toldOf("a cancellation", over)).toEqual({ told: [["report", assignment.id, "task-uid", success]], cancelled: false })
+    expect(yield* toldOf("a cancellation", { phase: "Queued" })).toEqual({ told: [], cancelled: true })
+    expect(yield* toldOf("a cancellation", { phase: "Moonlit" })).toEqual({ told: [], cancelled: true }) // a phase of a newer version
+  }))
+
+it.effect("tells the pool why it cannot make a task of an offer, and goes on with the others", () =>
+  Effect.gen(function*() {
+    const { kubernetes } = instantCluster()
+    const other = Schema.decodeUnknownSync(Assignment)({ ...assignment, id: "run-2.plan.1", runId: "run-2" })
+    const refusing = Kubernetes.of({
+      ...kubernetes,
+      create: (kind, object) =>
+        object.metadata?.name === taskName(assignment)
+          ? Effect.fail(
+            new Forbidden({ verb: "create", object: "AgentTask run-1-plan", code: 403, reason: "Forbidden", detail: "exceeded quota" })
+          )
+          : kubernetes.create(kind, object)
+    })
+    const told: Array<unknown> = []
+    const offers = [[assignment, other]]
+    const pool = Layer.mock(Pool, {
+      acquire: () => Effect.suspend(() => offers.length === 0 ? Effect.never : Effect.succeed(offers.splice(0)[0] ?? [])),
+      cancellations: () => Effect.never,
+      acknowledge: (id) => Effect.sync(() => void told.push(["acknowledge", id])),
+      wait: (id, taskUid, reason, message) => Effect.sync(() => void told.push(["wait", id, Option.getOrNull(taskUid), reason, message]))
+    })
+    const running = yield* taking(pool, refusing)
+    yield* TestClock.adjust("1 second")
+    yield* Fiber.interrupt(running)
+    expect(told).toHaveLength(2)
+    expect(told).toContainEqual(["wait", assignment.id, null, "Refused", expect.stringContaining("exceeded quota")])
+    expect(told).toContainEqual(["acknowledge", other.id])
+  }))
+
+/**
+ * Returns what the pool is told, and whether the task is cancelled, when a stage is offered whose token's Secret exists and the API server
+ * answers a patch with `body`.
+ */
+const offeredAgain = Effect.fnUntraced(function*(body: object) {
+  const { kubernetes, server } = instantCluster()
+  plant(server, { phase: "Queued" })
+  yield* kubernetes.create(secrets, { metadata: { name: tokenSecretName(taskName(assignment)), namespace: "tasks" } })
+  const answer = refusal({ verb: "patch", object: "Secret token" }, 422, JSON.stringify(body), Option.none(), 0)
+  const told: Array<unknown> = []
+  const offers = [[assignment]]
+  const pool = Layer.mock(Pool, {
+    acquire: () => Effect.suspend(() => offers.length === 0 ? Effect.never : Effect.succeed(offers.splice(0)[0] ?? [])),
+    cancellations: () => Effect.never,
+    report: (_, _taskUid, { message }) => Effect.sync(() => void told.push(["report", message])),
+    wait: (_, _taskUid, reason, message) => Effect.sync(() => void told.push([reason, message]))
+  })
+  const denying = Kubernetes.of({ ...kubernetes, patch: () => Effect.fail(answer) })
+  const running = yield* taking(pool, denying)
+  yield* TestClock.adjust("1 second")
+  yield* Fiber.interrupt(running)
+  return { told, cancelled: isCalledOff(server) }
+})
+
+it.effect("calls its task off where the token's Secret is another's, and never where a policy denies the new token", () =>
+  Effect.gen(function*() {
+    const words = "ValidatingAdmissionPolicy 'p' with binding 'b' denied request: not on Fridays"
+    const failedTest = {
+      code: 422,
+      reason: "Invalid",
+      details: {},
+      message: "the server rejected our request due to an error in our request"
+    }
+    const denial = { ...failedTest, details: { causes: [{ message: words }] }, message: `secrets "token" is forbidden: ${words}` }
+    expect(yield* offeredAgain(failedTest)).toEqual({ told: [["report", expect.stringContaining("not of its task")]], cancelled: true })
+    expect(yield* offeredAgain(denial)).toEqual({ told: [["Refused", expect.stringContaining(words)]], cancelled: false })
+  }))
+
+it.effect.each(
+  [
+    { given: "of Git, for a source that is away", seed: { source: "notReady", waitsForSource: true }, takes: true },
+    { given: "of the pool, which are a backlog", seed: { pool: true }, takes: false }
+  ] as const
+)("takes runs while tasks wait $given: $takes", ({ seed, takes }) =>
+  Effect.gen(function*() {
+    const world = make(policy)
+    const { task } = worldOf({ ...plainSeed, life: "queued", ...seed })
+    for (let index = 0; index < configOf().policy.limits.total + 100; index++) {
+      world.setTask(
+        `tasks/task-${index}`,
+        Option.some({ ...task, metadata: { ...task.metadata, name: `task-${index}`, uid: Uid.make(`uid-${index}`) } })
+      )
+    }
+    let asked = false
+    const pool = Layer.mock(Pool, {
+      acquire: () =>
+        Effect.andThen(
+          Effect.sync(() => {
+            asked = true
+          }),
+          Effect.never
+        ),
+      cancellations: () => Effect.never
+    })
+    const running = yield* taking(pool, instantCluster().kubernetes, { world })
+    yield* TestClock.adjust("1 second")
+    yield* Fiber.interrupt(running)
+    expect(asked).toBe(takes)
+  }))
+
+it.effect.each([
+  { given: "arrives", acknowledge: Effect.void },
+  {
+    given: "may be lost",
+    acknowledge: Effect.fail(new PoolUnreachable({ url: "http://pool", detail: "connection reset" }))
+  }
+])(
+  "has the words on a wait said again that an offer wiped, if the acknowledgement $given",
+  ({ acknowledge }) =>
+    Effect.gen(function*() {
+      const { kubernetes, server } = instantCluster()
+      const { task } = worldOf({ ...plainSeed, life: "queued", pool: true })
+      const world = make(policy)
+      plant(server, task.status, task.metadata.uid)
+      world.setTask("tasks/run-1-plan", Option.some(task))
+      world.setReportedWait(task.metadata.uid, { reason: "WorkspaceBusy", message: "Waits for other." })
+      const offers = [[assignment]]
+      const pool = Layer.mock(Pool, {
+        acquire: () => Effect.suspend(() => offers.length === 0 ? Effect.never : Effect.succeed(offers.splice(0)[0] ?? [])),
+        cancellations: () => Effect.never,
+        acknowledge: () => acknowledge
+      })
+      const looks: Array<string> = []
+      const look = (key: string) => Effect.sync(() => void looks.push(key))
+      const running = yield* taking(pool, kubernetes, { world, look })
+      yield* TestClock.adjust("1 second")
+      yield* Fiber.interrupt(running)
+      expect([world.reportedWait(task.metadata.uid), looks]).toEqual([Option.none(), ["tasks/run-1-plan"]])
+    })
+)
+
+it.effect.each([
+  { given: "refuses the token", error: new PoolRefused({ url: "http://pool", status: 401, code: "unauthorized", detail: "" }), after: 0 },
+  { given: "is away", error: new PoolUnreachable({ url: "http://pool", detail: "connection refused" }), after: 0 },
+  { given: "is silent", error: new PoolUnreachable({ url: "http://pool", detail: "no answer in 35s" }), after: 35_000 }
+])("says when the pool last gave a usable answer, of one that $given", ({ after, error }) =>
+  Effect.gen(function*() {
+    const answeredAt = Effect.map(
+      Metric.snapshot,
+      (all) => all.find(({ id }) => id === "agent_job_pool_answered_timestamp_seconds")?.state
+    )
+    let answers = false
+    const pool = Layer.mock(Pool, {
+      acquire: () => Effect.never,
+      cancellations: (next, waitSeconds) =>
+        Effect.suspend(() =>
+          answers ? Effect.delay(Effect.succeed({ ids: [], next }), waitSeconds * 1000) : Effect.delay(Effect.fail(error), after)
+        )
+    })
+    yield* TestClock.setTime(1_000_000)
+    const running = yield* taking(pool, instantCluster().kubernetes)
+    yield* TestClock.adjust("10 minutes")
+    expect(yield* answeredAt).toEqual({ value: 1_000 })
+    answers = true
+    yield* TestClock.adjust("2 minutes")
+    expect(yield* answeredAt).toMatchObject({ value: expect.closeTo(1_700, -2) })
+    yield* Fiber.interrupt(running)
+  }))

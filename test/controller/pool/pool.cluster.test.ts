@@ -1,0 +1,141 @@
+// The controller between a real server and a real API server: runs become tasks, their ends are reported, and nothing is lost on the way.
+import { expect, layer } from "@effect/vitest"
+import { Effect, Option, Scope } from "effect"
+import { join } from "node:path"
+import { Kubernetes } from "../../../src/kubernetes/client.ts"
+import { agentTasks, secrets } from "../../../src/kubernetes/kinds.ts"
+import { taskPath } from "../../../src/schema/api/task-api.ts"
+import { Sha256 } from "../../../src/schema/names.ts"
+import { directory, person, serve, sha256, succeeded, withChanges, worker } from "../../server/live-server.ts"
+import {
+  claimWithoutPod,
+  createTask,
+  found,
+  getTask,
+  runController,
+  TaskCluster,
+  Tasks,
+  until,
+  untilLaunched,
+  untilStatus
+} from "../task-cluster.ts"
+
+const planDigest = Sha256.make(sha256("the plan"))
+
+const withServer = Effect.gen(function*() {
+  const made = yield* directory
+  const url = yield* serve(made)
+  const values = { agent: { url, tokenExistingSecret: { name: "pool-token" } } }
+  return { url, made, people: person(url), controller: runController({ values, poolTokenFile: join(made, "pool.token") }) }
+})
+
+const taskToken = Effect.fnUntraced(function*(task: string) {
+  const { namespace } = yield* Tasks
+  const { data } = yield* (yield* Kubernetes).get(secrets, { name: `${task}-token`, namespace })
+  const { token } = Object(data)
+  return Buffer.from(String(token), "base64").toString()
+})
+
+layer(TaskCluster, { excludeTestServices: true, timeout: "60 seconds" })("the controller and a pool", (it) => {
+  it.effect("makes a task with its token for each stage, and applies the plan that was approved", () =>
+    Effect.gen(function*() {
+      const { controller, people, url } = yield* withServer
+      yield* controller
+      const run = yield* people.start("whole")
+      yield* untilLaunched(`${run}-plan`)
+      const token = yield* taskToken(`${run}-plan`)
+      const planner = worker(url, { taskToken: token }, (yield* getTask(`${run}-plan`)).metadata.uid)
+      yield* planner.savePlan("the plan")
+      yield* planner.result(succeeded({ ...withChanges, planDigest }))
+      yield* until("the plan", people.view(run), ({ status }) => status === "planned")
+      yield* people.act(run, "apply")
+      yield* untilLaunched(`${run}-apply`)
+      const { spec } = yield* getTask(`${run}-apply`)
+      expect(spec).toMatchObject({ stage: "apply", plan: { sha256: planDigest }, pool: { runId: run, url } })
+      expect(JSON.stringify(spec)).not.toContain(yield* taskToken(`${run}-apply`))
+    }).pipe(Effect.scoped))
+
+  it.effect("reports for a worker that could not, and tells the run why it waits before that", () =>
+    Effect.gen(function*() {
+      const { controller, people } = yield* withServer
+      yield* controller
+      const run = yield* people.start("lost")
+      yield* untilLaunched(`${run}-plan`)
+      yield* until("the word on its wait", people.view(run), (view) => JSON.stringify(view).includes("JobCreated"))
+      yield* claimWithoutPod(`${run}-plan`) // the claim's Pod does not exist, so the task is lost at once
+      expect(yield* untilStatus(`${run}-plan`, ({ reportedAt }) => reportedAt !== undefined)).toMatchObject({
+        phase: "Failed",
+        reason: "NodeLost"
+      })
+      expect(yield* people.view(run)).toMatchObject({ status: "pending", stages: [{ attempt: 1, reason: "NodeLost" }, { attempt: 2 }] })
+      yield* untilLaunched(`${run}-plan-2`) // because a lost plan is planned again
+    }).pipe(Effect.scoped))
+
+  it.effect("cancels the task of a cancelled run, and the run of a deleted task", () =>
+    Effect.gen(function*() {
+      const { controller, people } = yield* withServer
+      const { namespace } = yield* Tasks
+      const kubernetes = yield* Kubernetes
+      yield* controller
+      const run = yield* people.start("cancelled")
+      yield* untilLaunched(`${run}-plan`)
+      yield* people.act(run, "cancel")
+      yield* untilStatus(`${run}-plan`, ({ phase }) => phase === "Cancelled")
+      yield* until("the run's end", people.view(run), ({ status }) => status === "canceled")
+      const other = yield* people.start("deleted")
+      yield* untilLaunched(`${other}-plan`)
+      yield* kubernetes.delete(agentTasks, { name: `${other}-plan`, namespace })
+      yield* until("the other run's end", people.view(other), ({ status }) => status === "canceled")
+      yield* until("the object's end", found(kubernetes.get(agentTasks, { name: `${other}-plan`, namespace })), (there) => !there)
+    }).pipe(Effect.scoped))
+
+  it.effect("never adopts, cancels or gives its token to a stranger's task of the same name, and says so to the run", () =>
+    Effect.gen(function*() {
+      const { controller, people } = yield* withServer
+      const { namespace } = yield* Tasks
+      const run = yield* people.start("squatted")
+      const before = yield* createTask(`${run}-plan`, { cancel: false })
+      yield* controller
+      yield* until("the run's end", people.view(run), ({ status }) => status === "errored")
+      expect(JSON.stringify(yield* people.view(run))).toContain(`AgentTask ${run}-plan is there already`)
+      expect(yield* found((yield* Kubernetes).get(secrets, { name: `${run}-plan-token`, namespace }))).toBe(false)
+      expect((yield* getTask(`${run}-plan`)).spec).toEqual(before.spec)
+    }).pipe(Effect.scoped))
+
+  it.effect("never takes a stranger's Secret of the derived name for a token, nor changes it, and says so to the run", () =>
+    Effect.gen(function*() {
+      const { controller, people } = yield* withServer
+      const { namespace } = yield* Tasks
+      const kubernetes = yield* Kubernetes
+      const run = yield* people.start("secretive")
+      const place = { name: `${run}-plan-token`, namespace }
+      const { data } = yield* kubernetes.create(secrets, { metadata: place, type: "Opaque", data: { other: "eA==" } })
+      yield* controller
+      yield* until("the run's end", people.view(run), ({ status }) => status === "errored")
+      expect(JSON.stringify(yield* people.view(run))).toContain(`Secret ${place.name} is there already and not of its task`)
+      expect((yield* kubernetes.get(secrets, place))["data"]).toEqual(data)
+      yield* untilStatus(`${run}-plan`, ({ phase }) => phase === "Cancelled")
+    }).pipe(Effect.scoped))
+
+  it.effect("loses no run when it stops between any two steps: what was not acknowledged comes again and finds its task", () =>
+    Effect.gen(function*() {
+      const { controller, people, url } = yield* withServer
+      const runs: Array<string> = []
+      for (let round = 0; round < 20; round++) {
+        const life = yield* Scope.make()
+        yield* Scope.provide(controller, life)
+        runs.push(yield* people.start(`restart-${round}`))
+        yield* Scope.close(life, yield* Effect.exit(Effect.void)) // ends the controller at once, wherever it is
+      }
+      yield* controller
+      for (const run of runs) {
+        yield* untilLaunched(`${run}-plan`)
+        const { metadata: { uid } } = yield* getTask(`${run}-plan`)
+        const asked = Effect.flatMap(
+          taskToken(`${run}-plan`),
+          (token) => worker(url, { taskToken: token }, uid).as("GET", taskPath.assignment)
+        )
+        yield* until("the token that was offered last", Effect.option(asked), Option.exists(({ status }) => status === 200))
+      }
+    }).pipe(Effect.scoped))
+})

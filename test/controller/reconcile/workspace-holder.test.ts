@@ -1,0 +1,88 @@
+// A task holds its workspace until it is over or nothing of it is left; of a task that the cache lacks, the API server has to show that.
+import { describe, expect, it } from "@effect/vitest"
+import { Effect, Option } from "effect"
+import { workspaceHolder } from "../../../src/controller/reconcile/workspace-holder.ts"
+import { make } from "../../../src/controller/world/world.ts"
+import { taskUidLabel } from "../../../src/core/manifest/labels.ts"
+import { holderAnnotation, leaseName } from "../../../src/core/scheduling/workspace-lease.ts"
+import { Holder } from "../../../src/core/task/observed.ts"
+import { Kubernetes } from "../../../src/kubernetes/client.ts"
+import { agentTasks, leases, pods } from "../../../src/kubernetes/kinds.ts"
+import { Uid } from "../../../src/schema/names.ts"
+import type { AgentTask } from "../../../src/schema/task/agent-task.ts"
+import { noon, plainSeed, policy, worldOf } from "../../core/worlds.ts"
+import { instantCluster } from "../instant-cluster.ts"
+
+/** A workspace whose Lease names its holder, which the cache may have. `look` returns who holds it for an apply of another task, and whether the world knows that. */
+const heldBy = (uid: string, cached: Option.Option<AgentTask> = Option.none()) => {
+  const { kubernetes, server } = instantCluster()
+  const { task } = worldOf({ ...plainSeed, stage: "apply" })
+  const { workspace } = task.spec
+  server.create(leases, {
+    metadata: { name: leaseName(workspace), namespace: "tasks", annotations: { [holderAnnotation]: "former" } },
+    spec: { holderIdentity: uid, leaseTransitions: 4 }
+  })
+  const look = Effect.suspend(() => {
+    const world = make(policy)
+    world.setTask("tasks/task", Option.some(task))
+    if (Option.isSome(cached)) world.setTask("tasks/former", cached)
+    return Effect.map(workspaceHolder(world, task), (holder) => ({ holder, isKnown: world.knowsHolder(workspace) }))
+  }).pipe(Effect.provideService(Kubernetes, kubernetes))
+  return { server, look }
+}
+
+describe("a workspace whose holder is in the cache", () => {
+  it.effect.each(
+    [
+      { life: "claimed", holder: Holder.Taken({ by: "former" }) },
+      { life: "succeeded", holder: Holder.Over({ resourceVersion: "101", epoch: 4 }) }
+    ] as const
+  )("is held by it until it is over, as the cache says: $life", ({ holder, life }) =>
+    Effect.gen(function*() {
+      const { task } = worldOf({ ...plainSeed, stage: "apply", life })
+      const former = { ...task, metadata: { ...task.metadata, name: "former", uid: Uid.make("former-uid") } }
+      expect((yield* heldBy("former-uid", Option.some(former)).look).holder).toEqual(holder)
+    }))
+})
+
+describe("a workspace whose holder is not in the cache", () => {
+  it.effect.each([
+    { phase: "Running", holder: Holder.Taken({ by: "former" }) },
+    { phase: "Failed", holder: Holder.Over({ resourceVersion: "101", epoch: 4 }) }
+  ])("is held by it until it is over: $phase", ({ holder, phase }) =>
+    Effect.gen(function*() {
+      const { look, server } = heldBy("former-uid")
+      server.plant(agentTasks, {
+        metadata: { name: "former", namespace: "tasks", uid: "former-uid", resourceVersion: "", creationTimestamp: noon },
+        spec: { source: "of a newer version" },
+        status: { phase }
+      })
+      expect(yield* look).toEqual({ holder, isKnown: true })
+    }))
+})
+
+describe("a workspace whose holder is deleted", () => {
+  it.effect("is held by it as long as one Pod of it is there", () =>
+    Effect.gen(function*() {
+      const { look, server } = heldBy("former-uid")
+      const pod = { name: "pod", namespace: "tasks", labels: { [taskUidLabel]: "former-uid" } }
+      server.create(pods, { metadata: pod, spec: { nodeName: "node-1" } })
+      expect((yield* look).holder).toEqual(Holder.Left({ by: "former", pod: "pod", node: "node-1" }))
+      server.remove(pods, pod)
+      expect((yield* look).holder).toMatchObject({ _tag: "Over", epoch: 4 })
+    }))
+})
+
+describe("the Lease of a workspace", () => {
+  it.effect.each([
+    { given: "is the task's own", uid: "task-uid", holder: Holder.Mine({ epoch: 4 }) },
+    { given: "names nobody", uid: "", holder: Holder.Over({ resourceVersion: "101", epoch: 4 }) }
+  ])("$given", ({ holder, uid }) => Effect.map(heldBy(uid).look, (seen) => expect(seen).toEqual({ holder, isKnown: true })))
+
+  it.effect("is free if there is none", () =>
+    Effect.gen(function*() {
+      const { look, server } = heldBy("former-uid")
+      server.remove(leases, { name: leaseName("demo"), namespace: "tasks" })
+      expect(yield* look).toEqual({ holder: Holder.Free(), isKnown: true })
+    }))
+})

@@ -1,0 +1,136 @@
+// What the events of one task mean for others: a task that frees its turn wakes those that wait for one.
+import { describe, expect, it } from "@effect/vitest"
+import { Effect, Layer, Option, Queue, Stream } from "effect"
+import { TestClock } from "effect/testing"
+import { mirror } from "../../../src/controller/world/mirror.ts"
+import { make } from "../../../src/controller/world/world.ts"
+import { taskUidLabel } from "../../../src/core/manifest/labels.ts"
+import { mostFinished } from "../../../src/core/reconcile/history.ts"
+import { Kubernetes } from "../../../src/kubernetes/client.ts"
+import { agentTasks, jobs } from "../../../src/kubernetes/kinds.ts"
+import type { OwnerReference, WatchEvent } from "../../../src/kubernetes/object.ts"
+import { noon, plainSeed, policy, type Seed, worldOf } from "../../core/worlds.ts"
+
+const event = (type: "ADDED" | "MODIFIED" | "DELETED", name: string, resourceVersion: string, seed: Partial<Seed>): WatchEvent => {
+  const { metadata: { ownerReferences: _, ...metadata }, spec, status } = worldOf({ ...plainSeed, ...seed }).task
+  return { type, object: { metadata: { ...metadata, name, uid: `${name}-uid`, resourceVersion }, spec, status } }
+}
+const whole: WatchEvent = { type: "BOOKMARK", resourceVersion: "3", whole: true }
+const fromFlux: Partial<Seed> = { source: "known", life: "queued" }
+
+describe("the task that waits for its turn", () => {
+  it.effect.each([
+    { given: "is over", events: [event("MODIFIED", "first", "4", { life: "failed" })] },
+    { given: "is gone", events: [event("DELETED", "first", "4", fromFlux)] },
+    { given: "waits for its source from now on", events: [event("MODIFIED", "first", "4", { ...fromFlux, waitsForSource: true })] },
+    {
+      given: "goes on waiting for its source",
+      events: [
+        event("MODIFIED", "first", "4", { ...fromFlux, waitsForSource: true }),
+        event("MODIFIED", "first", "5", { ...fromFlux, waitsForSource: true })
+      ]
+    },
+    { given: "has news of no account to others", events: [event("MODIFIED", "first", "4", fromFlux)], woken: 0 }
+  ])("is looked at once when the one before it frees its turn, and else not: it $given", ({ events, woken = 1 }) =>
+    Effect.gen(function*() {
+      const queue = yield* Queue.unbounded<WatchEvent>()
+      const kubernetes = Layer.mock(Kubernetes, {
+        namespace: "tasks",
+        watch: ({ plural }) => plural === agentTasks.plural ? Stream.fromQueue(queue) : Stream.concat(Stream.make(whole), Stream.never)
+      })
+      const looks: Array<string> = []
+      const { synced } = yield* mirror(make(policy), "tasks", (key) => Effect.sync(() => void looks.push(key))).pipe(
+        Effect.provide(kubernetes)
+      )
+      yield* Queue.offerAll(queue, [event("ADDED", "first", "1", fromFlux), event("ADDED", "second", "2", {}), whole])
+      yield* synced
+      looks.length = 0
+      yield* Queue.offerAll(queue, events)
+      yield* TestClock.adjust("1 second")
+      expect(looks.filter((key) => key === "tasks/second")).toHaveLength(woken)
+    }).pipe(Effect.scoped))
+})
+
+describe("a task that becomes history", () => {
+  it.effect("has the oldest looked at, which it puts past the limit of the installation, in whatever workspace that is", () =>
+    Effect.gen(function*() {
+      const { plans } = mostFinished
+      const source = { pool: { archiveSha256: "0".repeat(64) } }
+      const finished = (index: number, resourceVersion: string, life: Seed["life"] = "succeeded"): WatchEvent => {
+        const { metadata: { ownerReferences: _, ...metadata }, spec, status } =
+          worldOf({ ...plainSeed, life, pool: true, reported: life === "succeeded" }).task
+        const named = {
+          name: `task-${index}`,
+          uid: `uid-${index}`,
+          creationTimestamp: new Date(Date.UTC(2026, 0, 1, 0, index)).toISOString()
+        }
+        return {
+          type: "MODIFIED",
+          object: {
+            metadata: { ...metadata, ...named, resourceVersion },
+            spec: { ...spec, source, workspace: `workspace-${index}` },
+            status
+          }
+        }
+      }
+      const queue = yield* Queue.unbounded<WatchEvent>()
+      const kubernetes = Layer.mock(Kubernetes, {
+        namespace: "tasks",
+        watch: ({ plural }) => plural === agentTasks.plural ? Stream.fromQueue(queue) : Stream.concat(Stream.make(whole), Stream.never)
+      })
+      const looks: Array<string> = []
+      const { synced } = yield* mirror(make(policy), "tasks", (key) => Effect.sync(() => void looks.push(key))).pipe(
+        Effect.provide(kubernetes)
+      )
+      yield* Queue.offerAll(queue, [...Array(plans).keys()].map((index) => finished(index, "1")))
+      yield* Queue.offerAll(queue, [finished(plans, "2", "claimed"), whole])
+      yield* synced
+      looks.length = 0
+      yield* Queue.offer(queue, finished(plans, "4"))
+      yield* TestClock.adjust("1 second")
+      expect(looks).toContain("tasks/task-0")
+    }).pipe(Effect.scoped))
+})
+
+describe("a Job with the labels of a task", () => {
+  const { task } = worldOf(plainSeed)
+  const ofTask = [{ apiVersion: "scalr.io/v1", kind: "AgentTask", name: "task", uid: task.metadata.uid, controller: true }]
+  const labelled = (name: string, resourceVersion: string, ownerReferences: ReadonlyArray<OwnerReference>): WatchEvent => ({
+    type: "MODIFIED",
+    object: {
+      metadata: {
+        name,
+        namespace: "tasks",
+        uid: name,
+        resourceVersion,
+        creationTimestamp: noon,
+        labels: { [taskUidLabel]: task.metadata.uid },
+        ownerReferences
+      },
+      spec: {}
+    }
+  })
+
+  it.effect("is its own only as long as it is the Job's controller: a copy hides none, and what somebody took away is gone", () =>
+    Effect.gen(function*() {
+      const queue = yield* Queue.unbounded<WatchEvent>()
+      const kubernetes = Layer.mock(Kubernetes, {
+        namespace: "tasks",
+        watch: ({ plural }) => plural === jobs.plural ? Stream.fromQueue(queue) : Stream.concat(Stream.make(whole), Stream.never)
+      })
+      const looks: Array<string> = []
+      const world = make(policy)
+      const { synced } = yield* mirror(world, "tasks", (key) => Effect.sync(() => void looks.push(key))).pipe(Effect.provide(kubernetes))
+      world.setTask("tasks/task", Option.some(task))
+      const known = () => Option.getOrUndefined(world.job(task.metadata.uid))?.name
+      yield* Queue.offerAll(queue, [labelled("a-copy", "2", []), whole])
+      yield* synced
+      expect([known(), looks.splice(0)]).toEqual([undefined, []])
+      yield* Queue.offer(queue, labelled("agent-job-task", "4", ofTask))
+      yield* TestClock.adjust("1 second")
+      expect([known(), looks.splice(0)]).toEqual(["agent-job-task", ["tasks/task"]])
+      yield* Queue.offer(queue, labelled("agent-job-task", "5", []))
+      yield* TestClock.adjust("1 second")
+      expect([known(), world.hadJob(task.metadata.uid), looks]).toEqual([undefined, true, ["tasks/task"]])
+    }).pipe(Effect.scoped))
+})

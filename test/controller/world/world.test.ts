@@ -1,0 +1,112 @@
+// The controller's memory: the same facts in any order and number give the same answers, and a task is forgotten completely.
+import { describe, expect, it } from "@effect/vitest"
+import { Option, Schema } from "effect"
+import { make, type World } from "../../../src/controller/world/world.ts"
+import { Turn } from "../../../src/core/task/observed.ts"
+import { Uid, WorkspaceName } from "../../../src/schema/names.ts"
+import type { AgentTask } from "../../../src/schema/task/agent-task.ts"
+import { plainSeed, policy, worldOf } from "../../core/worlds.ts"
+import { job, key, pod, task } from "./numbered-tasks.ts"
+
+const facts: ReadonlyArray<(world: World) => void> = [
+  ...[0, 1, 2].map((index) => (world: World) => void world.setTask(key(index), Option.some(task(index)))),
+  (world) => void world.setJob("tasks/job-0", Option.some(job(0))),
+  (world) => void world.setPod("tasks/pod-0", Option.some(pod(0))),
+  (world) => void world.setTask(key(3), Option.none())
+]
+const answers = (world: World) => ({
+  jobs: [0, 1, 2].map((index) => world.job(`uid-${index}`)),
+  pods: [0, 1, 2].map((index) => world.pods(`uid-${index}`)),
+  turns: [0, 1, 2].map((index) => Option.map(world.task(key(index)), world.turn)),
+  waiting: [...world.waiting()].sort()
+})
+
+describe("the world", () => {
+  const Order = Schema.Array(Schema.Int.check(Schema.isBetween({ minimum: 0, maximum: facts.length - 1 })))
+  it.prop("answers the same whatever the order of events, and however often each comes", [Order], ([order]) => {
+    const straight = make({ ...policy, limits: { total: 2, perWorkspace: 2 } })
+    for (const fact of facts) fact(straight)
+    const mixed = make({ ...policy, limits: { total: 2, perWorkspace: 2 } })
+    for (const index of order) facts[index]?.(mixed)
+    for (const fact of [...facts].reverse()) fact(mixed)
+    expect(answers(mixed)).toEqual(answers(straight))
+  })
+
+  it("names what is past the history limit of one workspace, whatever ends in others", () => {
+    const world = make({ ...policy, historyPerWorkspace: 1 })
+    const over = (index: number, workspace: string): AgentTask => {
+      const { task: { spec, status } } = worldOf({ ...plainSeed, life: "succeeded", pool: true, reported: true })
+      return {
+        ...task(index),
+        spec: { ...spec, workspace: WorkspaceName.make(workspace) },
+        status: { ...status, reportedAt: `2026-01-01T00:00:0${index}Z` }
+      }
+    }
+    for (const [index, workspace] of [[0, "a"], [1, "b"], [2, "a"]] as const) world.setTask(key(index), Option.some(over(index, workspace)))
+    expect([world.pastHistory(WorkspaceName.make("a")), world.pastHistory(WorkspaceName.make("b"))]).toEqual([[key(0)], []])
+    world.setTask(key(0), Option.none())
+    expect(world.pastHistory(WorkspaceName.make("a"))).toEqual([])
+  })
+
+  it.each([{ stage: "plan", most: 1_000 }, { stage: "apply", most: 2_000 }, { stage: "destroy", most: 2_000 }] as const)(
+    "names what is past the limit of $most of the installation, of other workspaces too: each $stage",
+    ({ most, stage }) => {
+      const world = make(policy)
+      const workspace = (index: number) => WorkspaceName.make(`workspace-${index}`)
+      const { task: { spec, status } } = worldOf({ ...plainSeed, stage, life: "succeeded", pool: true, reported: true })
+      const over = (index: number): AgentTask => {
+        const { metadata } = task(index)
+        const creationTimestamp = new Date(Date.UTC(2026, 0, 1, 0, index)).toISOString()
+        return { metadata: { ...metadata, creationTimestamp }, spec: { ...spec, workspace: workspace(index) }, status }
+      }
+      for (const index of Array(most).keys()) world.setTask(key(index), Option.some(over(index)))
+      expect([world.pastHistory(workspace(most - 1)), world.isExpired(over(0))]).toEqual([[], false])
+      for (const index of [most, most + 1]) world.setTask(key(index), Option.some(over(index)))
+      expect(world.pastHistory(workspace(most + 1))).toEqual([key(0), key(1)])
+      expect([0, 1, 2].map((index) => world.isExpired(over(index)))).toEqual([true, true, false])
+    }
+  )
+
+  it("takes a Job that it made, and that a look at all Jobs does not find, to be gone; not one that was made during the look", () => {
+    const world = make(policy)
+    for (const index of [0, 1, 2]) world.setTask(key(index), Option.some(task(index)))
+    const made = (index: number) => {
+      world.reserve(`uid-${index}`)
+      world.created(`uid-${index}`, job(index).seen)
+    }
+    made(0)
+    made(1)
+    const over = world.lookAtJobs()
+    made(2)
+    world.setJob("tasks/job-1", Option.some(job(1)))
+    expect(over()).toEqual(["uid-0"])
+    expect([0, 1, 2].map((index) => Option.isSome(world.job(`uid-${index}`)))).toEqual([false, true, true])
+    world.setDrained(true)
+    // The first task has no Job and no slot any more.
+    expect([0, 1, 2].map((index) => world.turn(task(index))._tag)).toEqual(["Waiting", "Admitted", "Admitted"])
+  })
+
+  it("keeps to itself by what its parts hear of each change, since a part that hears of one alone is out of step", () => {
+    const inner = ["changed", "taskChanges", "jobHeard", "forget"]
+    expect(Object.keys(make(policy)).filter((name) => inner.includes(name))).toEqual([])
+  })
+
+  it("forgets all that was said of a task that was deleted and made again under its name", () => {
+    const world = make(policy)
+    const seen = Option.some(job(0).seen)
+    world.setTask(key(0), Option.some(task(0)))
+    world.reserve("uid-0")
+    world.refuse("uid-0", { kind: "Refused", message: "no", againInMillis: 10_000 }, 0)
+    world.setReportedWait("uid-0", { reason: "Refused", message: "no" })
+    world.passSaw({ task: task(0), turn: Turn.Admitted(), job: seen, pod: Option.none(), warning: Option.none() }, 0)
+    const remembers = () => [
+      world.isReserved("uid-0"),
+      world.isRefused("uid-0"),
+      Option.isSome(world.reportedWait("uid-0")),
+      world.jobKnownMillis("uid-0", seen, 1_000) > 0
+    ]
+    expect(remembers()).toEqual([true, true, true, true])
+    world.setTask(key(0), Option.some({ ...task(0), metadata: { ...task(0).metadata, uid: Uid.make("uid-again") } }))
+    expect(remembers()).toEqual([false, false, false, false])
+  })
+})

@@ -1,0 +1,64 @@
+// The promise of docs/crd-upgrades.md: within v1 the CRD only grows, so the present one accepts and keeps all that an earlier one did.
+import { describe, expect, it } from "@effect/vitest"
+import { readFileSync } from "node:fs"
+import { parse } from "yaml"
+import { listOf, lost, type Node, nodeOf } from "../../../../src/core/manifest/installation/crd-growth.ts"
+import { agentTaskOpenApi } from "../../../../src/core/manifest/installation/crd.ts"
+
+const earlier = nodeOf(parse(readFileSync("test/gitops/crd-v0.yaml", "utf8")).spec.versions[0].schema.openAPIV3Schema)
+
+/**
+ * Returns the rules of `spec` itself. A cancel changes `spec`, so the API server checks them again on a stored task. Rules with `oldSelf`
+ * are left out, because they only compare the two specs.
+ */
+const rulesOfSpec = (schema: Node): ReadonlyArray<Node> =>
+  listOf(nodeOf(nodeOf(schema["properties"])["spec"])["x-kubernetes-validations"]).map(nodeOf).filter(({ rule }) =>
+    !String(rule).includes("oldSelf")
+  )
+
+/** Rules that no stored task can break: those of the first CRD, and those that came with the field that they are about. */
+const asOldAsTheirField = [
+  ...rulesOfSpec(earlier).map(({ message }) => message),
+  "savePlan is for a plan whose source is archive or fluxSource",
+  "source.savedPlan is for an apply or destroy without options of its own",
+  "onChange: planAndApply needs savePlan, where its apply finds the plan",
+  "source.fluxSource.onChange needs stage plan"
+]
+
+describe("the CRD", () => {
+  it("takes all that its first version took", () => expect(lost(earlier, nodeOf(agentTaskOpenApi()), "AgentTask")).toEqual([]))
+
+  it("lets every stored task be cancelled, whatever it demands of new ones", () =>
+    expect(
+      rulesOfSpec(nodeOf(agentTaskOpenApi())).filter(({ message, rule }) =>
+        !asOldAsTheirField.includes(message) && !String(rule).startsWith("(has(self.cancel) && self.cancel) || ")
+      )
+    ).toEqual([]))
+
+  it.each([
+    { change: "a field that is gone", later: { properties: {} }, says: "it.a: is not there" },
+    {
+      change: "a field that must be there",
+      later: { properties: { a: { type: "string", maxLength: 9 } }, required: ["a"] },
+      says: "it: a is required"
+    },
+    {
+      change: "a field that may be less long",
+      later: { properties: { a: { type: "string", maxLength: 8 } } },
+      says: "it.a: maxLength is narrower"
+    },
+    { change: "a field of another type", later: { properties: { a: { type: "integer", maxLength: 9 } } }, says: "it.a: another type" },
+    {
+      change: "a field with fewer values",
+      later: { properties: { a: { type: "string", maxLength: 9, enum: ["x"] } } },
+      says: "it.a: only some values are allowed"
+    }
+  ])("would be found out by $change", ({ later, says }) => {
+    expect(lost({ properties: { a: { type: "string", maxLength: 9 } } }, later, "it")).toEqual([says])
+  })
+
+  it("would be found out by a rule that is gone, and not by one whose message has more words", () => {
+    const saying = (...messages: ReadonlyArray<string>) => ({ "x-kubernetes-validations": messages.map((message) => ({ message })) })
+    expect(lost(saying("one of a, b", "once"), saying("one of a, c, b"), "it")).toEqual(["it: no rule says: once"])
+  })
+})

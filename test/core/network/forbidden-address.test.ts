@@ -1,0 +1,60 @@
+// Addresses to which no URL of a user may lead, in every form that hides one.
+import { describe, expect, it } from "@effect/vitest"
+import { Schema } from "effect"
+import { isForbiddenAddress } from "../../../src/core/network/forbidden-address.ts"
+
+const Byte = Schema.Int.check(Schema.isBetween({ minimum: 0, maximum: 255 }))
+const hex = (high: number, low: number) => ((high << 8) | low).toString(16)
+
+/** Returns the IPv6 forms that some network stack or translator takes for this IPv4 address. */
+const hidden = ([a, b, c, d]: readonly [number, number, number, number]) => {
+  const [dotted, words] = [`${a}.${b}.${c}.${d}`, `${hex(a, b)}:${hex(c, d)}`]
+  return [
+    `::ffff:${dotted}`,
+    `::ffff:${words}`,
+    `::ffff:0:${words}`,
+    `64:ff9b::${words}`,
+    `64:ff9b::${dotted}`,
+    `2002:${words}::1`,
+    `fd12::5efe:${words}`,
+    `fd12::200:5efe:${words}`
+  ]
+}
+
+describe("isForbiddenAddress", () => {
+  it.prop("says of an IPv4 address and of all its IPv6 forms the same", [Byte, Byte, Byte, Byte], ([a, b, c, d]) => {
+    const plain = isForbiddenAddress(`${a}.${b}.${c}.${d}`)
+    expect(hidden([a, b, c, d]).map(isForbiddenAddress)).toEqual(hidden([a, b, c, d]).map(() => plain))
+  })
+
+  it.prop("never lets loopback or a link through, zone or not", [Byte, Byte, Byte], ([b, c, d]) => {
+    for (
+      const address of [`127.${b}.${c}.${d}`, `169.254.${c}.${d}`, `fe80::${hex(b, c)}:${d}%eth0`, `febf::${d}`, `fec0::${d}`, `ff02::${d}`]
+    ) expect([address, isForbiddenAddress(address)]).toEqual([address, true])
+  })
+
+  it.each(["", "localhost", "1.2.3", "1.2.3.4.5", "01.2.3.4", "256.1.1.1", "::1::", "12345::", "[::1]", "1.2.3.4:80", " 1.2.3.4"])(
+    "takes what is no address for forbidden: %s",
+    (text) => expect(isForbiddenAddress(text)).toBe(true)
+  )
+
+  it.each([
+    "1.1.1.1",
+    "10.0.0.1",
+    "172.16.0.1",
+    "192.168.0.1",
+    "100.64.0.1",
+    "169.253.255.255",
+    "169.255.0.0",
+    "126.255.255.255",
+    "128.0.0.0",
+    "223.255.255.255",
+    "2606:4700:4700::1111",
+    "fd00:ec3::1",
+    "2001:db8::1",
+    "fe00::1"
+  ])(
+    "lets %s through",
+    (text) => expect(isForbiddenAddress(text)).toBe(false)
+  )
+})

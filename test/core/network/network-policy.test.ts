@@ -1,0 +1,181 @@
+// What the controller and tasks can reach, worked out from the policies for any address, port and configuration.
+import { describe, expect, it } from "@effect/vitest"
+import { Schema } from "effect"
+import { selectorLabels } from "../../../src/core/manifest/labels.ts"
+import { networkPolicies } from "../../../src/core/network/network-policy.ts"
+import { configOf } from "../configs.ts"
+import { admits, type Target } from "./admits.ts"
+
+/** Addresses of the metadata services of clouds, in both families, and some that are only link-local. */
+const metadata = [
+  "169.254.169.254",
+  "169.254.170.2",
+  "169.254.170.23",
+  "169.254.169.252",
+  "169.254.169.123",
+  "169.254.0.23",
+  "168.63.129.16",
+  "100.100.100.200",
+  "192.0.0.192",
+  "fd00:ec2::254",
+  "fd00:ec2::23",
+  "fd20:ce::254",
+  "fe80::a9fe:a9fe",
+  "fe80::1"
+]
+const resolvers = ["169.254.20.10", "169.254.169.254", "169.254.169.253", "168.63.129.16"]
+
+const byte = Schema.Int.check(Schema.isBetween({ minimum: 0, maximum: 255 }))
+const Address = Schema.Struct({ known: Schema.Int.check(Schema.isBetween({ minimum: 0, maximum: metadata.length + 1 })), c: byte, d: byte })
+const addressOf = ({ c, d, known }: typeof Address.Type): string =>
+  metadata[known] ?? (known === metadata.length ? `169.254.${c}.${d}` : `fe80::${c.toString(16)}:${d.toString(16)}`)
+const Port = Schema.Int.check(Schema.isBetween({ minimum: 1, maximum: 65_535 }), Schema.makeFilter((port) => port !== 53))
+const Protocol = Schema.Literals(["TCP", "UDP"])
+const Part = Schema.Literals(["controller", "task"])
+const Values = Schema.Struct({ denyPods: Schema.Boolean, denyIngress: Schema.Boolean, apart: Schema.Boolean })
+
+const walled = ({ apart, ...networkPolicy }: typeof Values.Type) =>
+  configOf({ restrictMetadataService: true, task: { networkPolicy, ...(apart && { namespace: "tasks" }) } })
+const podOf = (config: ReturnType<typeof configOf>, part: typeof Part.Type) => ({
+  namespace: part === "task" ? config.taskNamespace : config.namespace,
+  labels: selectorLabels(config, part)
+})
+const reaches = (values: object, part: typeof Part.Type, target: Target): boolean => {
+  const config = configOf(values)
+  return admits(networkPolicies(config), podOf(config, part), target)
+}
+const at = (address: string, port = 443, protocol: Target["protocol"] = "TCP"): Target => ({ address, port, protocol })
+
+describe("metadata services", () => {
+  it.prop(
+    "and all that is link-local are reached by nobody, at no port but that of DNS",
+    [Address, Port, Protocol, Part, Values],
+    ([address, port, protocol, part, values]) => {
+      const config = walled(values)
+      expect(admits(networkPolicies(config), podOf(config, part), { address: addressOf(address), port, protocol })).toBe(false)
+    },
+    { arbitrary: { runs: 3000 } }
+  )
+
+  it.prop(
+    "are closed to tasks that may reach no Pods, whatever else is said",
+    [Address, Port, Protocol],
+    ([address, port, protocol]) =>
+      expect(reaches({ task: { networkPolicy: { denyPods: true } } }, "task", { address: addressOf(address), port, protocol })).toBe(false)
+  )
+
+  it.each(resolvers)("leave %s open for DNS, where a cloud's resolver is", (address) => {
+    for (const protocol of ["TCP", "UDP"] as const) {
+      expect(reaches({ restrictMetadataService: true }, "task", { address, port: 53, protocol })).toBe(true)
+      expect(reaches({ task: { networkPolicy: { denyPods: true } } }, "task", { address, port: 53, protocol })).toBe(true)
+    }
+  })
+
+  it("are open without the value", () => expect(reaches({}, "task", at("169.254.169.254", 80))).toBe(true))
+
+  it.each([
+    { cloudIdentity: "eks", open: at("169.254.170.23", 80), closed: at("169.254.169.254", 80) },
+    { cloudIdentity: "eks", open: at("fd00:ec2::23", 80), closed: at("fd00:ec2::254", 80) },
+    { cloudIdentity: "gke", open: at("169.254.169.252", 988), closed: at("169.254.169.252", 80) }
+  ])(
+    "of a cloud that gives Pods an identity ($cloudIdentity) are open where that is, to tasks alone",
+    ({ closed, cloudIdentity, open }) => {
+      const values = { restrictMetadataService: true, task: { networkPolicy: { cloudIdentity } } }
+      expect([reaches(values, "task", open), reaches(values, "task", closed), reaches(values, "controller", open)]).toEqual([
+        true,
+        false,
+        false
+      ])
+    }
+  )
+})
+
+describe("all else", () => {
+  const others = ["1.1.1.1", "10.0.0.1", "172.20.0.10", "192.168.1.20", "100.64.0.1", "2606:4700::1111", "fd12:3456::10"]
+  it.each(others)(
+    "such as %s stays open behind restrictMetadataService",
+    (address) =>
+      expect((["controller", "task"] as const).map((part) => reaches({ restrictMetadataService: true }, part, at(address, 8080)))).toEqual([
+        true,
+        true
+      ])
+  )
+
+  it.each([
+    { address: "1.1.1.1", port: 8080, open: true },
+    { address: "2606:4700::1111", port: 22, open: true },
+    { address: "10.96.0.1", port: 443, open: true },
+    { address: "10.96.0.1", port: 6443, open: true },
+    { address: "10.96.0.10", port: 53, open: true }, // a cache on the node answers at the address of the DNS Service
+    { address: "fd12:3456::a", port: 53, open: true },
+    { address: "10.96.0.1", port: 8080, open: false },
+    { address: "172.20.0.10", port: 5432, open: false },
+    { address: "100.64.0.1", port: 80, open: false },
+    { address: "198.18.7.1", port: 80, open: false }, // from ranges like these, some clusters give Pods their addresses
+    { address: "240.1.2.3", port: 80, open: false },
+    { address: "fd12:3456::10", port: 80, open: false },
+    { address: "fd12:3456::10", port: 443, open: true }
+  ])("at $address:$port is open to tasks that may reach no Pods: $open", ({ address, open, port }) => {
+    const values = { task: { networkPolicy: { denyPods: true } } }
+    expect([reaches(values, "task", at(address, port)), reaches(values, "controller", at(address, port))]).toEqual([open, true])
+  })
+})
+
+describe("the Pods of tasks", () => {
+  it("take no connection where the values say so", () => {
+    expect(
+      networkPolicies(configOf({ task: { namespace: "tasks", networkPolicy: { denyIngress: true } } })).map((
+        { metadata, spec }
+      ) => [metadata?.namespace, spec])
+    ).toEqual([
+      ["tasks", { podSelector: { matchLabels: selectorLabels(configOf(), "task") }, policyTypes: ["Ingress"] }]
+    ])
+  })
+
+  it("reach Pods for DNS, the server and Flux's artifacts alone", () => {
+    const [policy] = networkPolicies(configOf({ task: { networkPolicy: { denyPods: true } } }))
+    const pods = (policy?.spec?.egress ?? []).flatMap(({ ports, to = [] }) =>
+      to.filter(({ ipBlock }) => ipBlock === undefined).map((
+        { podSelector }
+      ) => [podSelector?.matchLabels ?? "any", ports?.map(({ port }) => port)])
+    )
+    expect(pods).toEqual([
+      ["any", [53, 53, 5353, 5353]],
+      [
+        { "app.kubernetes.io/name": "agent-job", "app.kubernetes.io/instance": "agent-job", "app.kubernetes.io/component": "server" },
+        [8080]
+      ],
+      [{ app: "source-controller" }, [9090]]
+    ])
+  })
+
+  it.each([
+    { url: "http://agent-job-server.theirs.svc:8080", opens: "theirs" },
+    { url: "http://blue-server.agent-job.svc.cluster.local:8080/base", opens: "agent-job" },
+    { url: "http://agent-job-server.agent-job.svc:8080", opens: undefined },
+    { url: "https://server.example.com", opens: undefined }
+  ])("reach the server of another installation that agent.url names: $url", ({ opens, url }) => {
+    const rules = (agent: object) => {
+      const [policy] = networkPolicies(configOf({ agent, task: { networkPolicy: { denyPods: true } } }))
+      return policy?.spec?.egress ?? []
+    }
+    const before = JSON.stringify(rules({}))
+    expect(rules({ token: "t", url }).filter((rule) => !before.includes(JSON.stringify(rule)))).toEqual(
+      opens === undefined ? [] : [{
+        to: [{
+          namespaceSelector: { matchLabels: { "kubernetes.io/metadata.name": opens } },
+          podSelector: { matchLabels: { "app.kubernetes.io/name": "agent-job", "app.kubernetes.io/component": "server" } }
+        }],
+        ports: [{ port: 8080, protocol: "TCP" }]
+      }]
+    )
+  })
+
+  it("are selected by one policy of egress, so that none opens what another closes", () => {
+    const both = networkPolicies(configOf({ restrictMetadataService: true, task: { networkPolicy: { denyPods: true } } }))
+    expect(both.map(({ metadata, spec }) => [metadata?.name, spec?.podSelector?.matchExpressions?.[0]?.values])).toEqual([[
+      "agent-job-metadata-service",
+      ["controller"]
+    ], ["agent-job-task-egress", undefined]])
+  })
+})

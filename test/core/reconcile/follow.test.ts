@@ -1,0 +1,322 @@
+// Tasks that follow their source: when attempts and their applies are made, under which names, and what the task says of them.
+import { describe, expect, it } from "@effect/vitest"
+import { Option } from "effect"
+import { answerMillis } from "../../../src/core/reconcile/follow.ts"
+import { plan } from "../../../src/core/reconcile/plan.ts"
+import type { Observed } from "../../../src/core/task/observed.ts"
+import { Sha256, Uid } from "../../../src/schema/names.ts"
+import type { AgentTask } from "../../../src/schema/task/agent-task.ts"
+import { before, noon, plainSeed, policy, type Seed, success, worldOf } from "../worlds.ts"
+
+const followed: Seed = { ...plainSeed, life: "succeeded", source: "new", follows: "planAndApply" }
+
+const renamed = (task: AgentTask, name: string): AgentTask => ({ ...task, metadata: { ...task.metadata, name } })
+const called = (name: string, seed: Seed): Observed => {
+  const world = worldOf(seed)
+  return { ...world, task: renamed(world.task, name) }
+}
+const made = (world: Observed): ReadonlyArray<string> =>
+  plan(policy, world, noon).actions.flatMap((action) => action._tag === "CreateTask" ? [action.name] : [])
+
+const attemptOf = (name: string): string => made(called(name, followed))[0] ?? ""
+const applyOf = (name: string, attempt: string): ReadonlyArray<string> => {
+  const world = called(name, { ...followed, source: "known", latest: "over" })
+  return made({ ...world, latest: Option.map(world.latest, (latest) => renamed(latest, attempt)) })
+}
+
+const counted = (task: AgentTask, hasChanges: boolean | undefined): AgentTask => {
+  const { hasChanges: _, ...rest } = task.status.result ?? success
+  return { ...task, status: { ...task.status, result: { ...rest, ...(hasChanges !== undefined && { hasChanges }) } } }
+}
+
+describe("an attempt at a new artifact", () => {
+  it("is named after its task and its number, and its apply after it", () => {
+    expect(attemptOf("infra")).toBe("infra-2")
+    expect(applyOf("infra", "infra-2")).toEqual(["infra-2-apply"])
+  })
+
+  it.each([200, 229, 230, 239, 240, 253])("keeps its number in the name of its apply, for a task of %i characters", (length) => {
+    const attempt = attemptOf("x".repeat(length))
+    const [apply = ""] = applyOf("x".repeat(length), attempt)
+    expect(attempt).toMatch(/^x+-2$/u)
+    expect(apply).toBe(`${attempt}-apply`)
+    expect(apply.length).toBeLessThanOrEqual(253)
+  })
+
+  it.each([{ hasChanges: true, applies: ["task-2-apply"] }, { hasChanges: false, applies: [] }, {
+    hasChanges: undefined,
+    applies: ["task-2-apply"]
+  }])(
+    "is applied unless its plan says that it changes nothing: hasChanges $hasChanges",
+    ({ applies, hasChanges }) => {
+      const world = worldOf({ ...followed, source: "known", latest: "over" })
+      expect(made({ ...world, latest: Option.map(world.latest, (task) => counted(task, hasChanges)) })).toEqual(applies)
+    }
+  )
+
+  it("that was disrupted is made three times more, each later than the last", () => {
+    const spentAfter = (again: number, seconds: number) => {
+      const world = worldOf({ ...followed, source: "known", latest: "lost" })
+      const latest = Option.map(world.latest, (task): AgentTask => ({ ...task, status: { ...task.status, finishedAt: before(seconds) } }))
+      const status = {
+        ...world.task.status,
+        latest: { attempt: 2 + again, name: "task-2", sha256: Sha256.make("a".repeat(64)), ...(again > 0 && { again }) }
+      }
+      return plan(policy, { ...world, latest, task: { ...world.task, status } }, noon)
+    }
+    for (const [again, seconds] of [5, 20, 80].entries()) {
+      const early = spentAfter(again, seconds - 1)
+      expect([early.actions, early.requeueAfterMillis]).toEqual([[], Option.some(1000)])
+      const due = spentAfter(again, seconds)
+      expect([due.actions.map(({ _tag }) => _tag), due.status.latest]).toEqual([
+        ["CreateTask"],
+        {
+          attempt: 3 + again,
+          name: `task-${3 + again}`,
+          sha256: "a".repeat(64),
+          again: again + 1
+        }
+      ])
+    }
+    expect(spentAfter(3, 3600).actions).toEqual([])
+    expect(spentAfter(2, -3600).actions).toMatchObject([{ _tag: "CreateTask" }]) // by the clock of a node that is an hour ahead
+  })
+
+  it("is made within 30 s of its artifact, however old a shared answer is, and not by all followers at once", () => {
+    const waits = ["a", "b", "c"].map((uid) => {
+      const world = worldOf({ ...followed, source: "known", follows: "plan" })
+      const task = { ...world.task, metadata: { ...world.task.metadata, uid: Uid.make(uid) } }
+      return Option.getOrThrow(plan(policy, { ...world, task }, noon).requeueAfterMillis)
+    })
+    expect(Math.max(...waits) + answerMillis).toBeLessThanOrEqual(30_000)
+    expect(new Set(waits).size).toBe(3)
+  })
+
+  it("has a name of its own beside the apply of the first plan", () => {
+    const name = "x".repeat(253)
+    const world = called(name, { ...followed, source: "known" })
+    expect(made(world)).not.toEqual(applyOf(name, attemptOf(name)))
+  })
+
+  it.each(
+    [{ refusal: "QuotaExceeded", stalled: false }, { refusal: "Refused", stalled: false }, { refusal: "Forbidden", stalled: false }, {
+      refusal: "Denied",
+      stalled: true
+    }, {
+      refusal: "NameTaken",
+      stalled: true
+    }] as const
+  )(
+    "that was refused is told with the reason, in the conditions of its task too, for as long as it is wanted ($refusal)",
+    ({ refusal, stalled }) => {
+      const world = called("infra", { ...followed, refusal })
+      const { status, notices } = plan(policy, world, noon)
+      const reason = refusal === "Forbidden" ? "Refused" : refusal
+      expect(notices).toMatchObject([{ _tag: "Emit", type: "Warning", reason }])
+      const said = { reason, message: "Its next attempt cannot be made. the server's words" }
+      expect(status.conditions).toMatchObject([{ type: "Ready", status: "False", ...said }, {
+        type: "Reconciling",
+        status: stalled ? "False" : "True",
+        ...said
+      }, { type: "Stalled", status: stalled ? "True" : "False", ...said }])
+      expect(status).toMatchObject({ phase: "Succeeded", reason: "Completed" })
+      expect(status.latest).toBe(undefined)
+      expect(plan(policy, { ...world, task: { ...world.task, status } }, "2026-01-01T13:00:00.000Z").status).toEqual(status)
+      const own = { reason: "Completed", message: "Done." }
+      for (const given of [{ follows: "plan" }, { cancel: true }, { deleted: true }] as const) {
+        const reverted = called("infra", { ...followed, source: "known", ...given })
+        const after = plan(policy, {
+          ...reverted,
+          task: { ...reverted.task, status: { ...reverted.task.status, message: "Done.", conditions: status.conditions ?? [] } }
+        }, noon)
+        expect(after.status.conditions).toMatchObject([{ type: "Ready", status: "True", ...own }, {
+          type: "Reconciling",
+          status: "False",
+          ...own
+        }, { type: "Stalled", status: "False", ...own }])
+      }
+    }
+  )
+
+  it("that is gone is still the newest: its task goes on saying how it ended, and not how its own attempt did", () => {
+    const { conditions = [], latest } =
+      plan(policy, worldOf({ ...followed, source: "known", follows: "plan", latest: "over" }), noon).status
+    expect([latest?.name, conditions]).toMatchObject(["task-2", [{ type: "Ready", status: "True" }, {}, { status: "False" }]])
+    const gone = worldOf({ ...followed, source: "known", follows: "plan", latest: "gone" })
+    const observedGeneration = gone.task.metadata.generation
+    const status = {
+      ...gone.task.status,
+      observedGeneration,
+      phase: "Failed",
+      reason: "EngineFailed",
+      message: "It failed.",
+      conditions
+    } as const
+    expect(plan(policy, { ...gone, task: { ...gone.task, status } }, "2026-01-01T13:00:00.000Z").status).toEqual(status)
+  })
+
+  it("stays tried with the artifact that it took, which came after it was made, once it is gone: that one is not new again", () => {
+    const taken = { revision: "main@sha1:b", url: "http://flux/b.tar.gz", sha256: Sha256.make("b".repeat(64)) }
+    const world = worldOf({ ...followed, source: "new", follows: "plan", latest: "over" })
+    const latest = Option.map(world.latest, (task): AgentTask => ({ ...task, status: { ...task.status, source: taken } }))
+    const { status } = plan(policy, { ...world, latest }, noon)
+    expect(status.latest).toEqual({ attempt: 2, name: "task-2", sha256: taken.sha256 })
+    expect(made({ ...world, latest: Option.none(), task: { ...world.task, status } })).toEqual([])
+  })
+})
+
+describe("a follower that applies what it plans", () => {
+  const ready = ({ status: { conditions = [] } }: Pick<AgentTask, "status">) =>
+    conditions.map(({ message, reason, status, type }) => [type, status, reason, message])
+
+  it.each([{ plan: "task", latest: "none" }, { plan: "task-2", latest: "over" }] as const)(
+    "is not ready while its source is not, as long as the changes of $plan are not applied",
+    ({ latest, plan: name }) => {
+      const { actions, status } = plan(policy, worldOf({ ...followed, source: "notReady", latest }), noon)
+      const why = ["SourceNotReady", `${name}: Its plan will be applied once the source is ready and has nothing newer. It is not ready.`]
+      expect([actions, ready({ status })]).toEqual([
+        [],
+        [["Ready", "False", ...why], ["Reconciling", "True", ...why], ["Stalled", "False", ...why]]
+      ])
+      expect(status).toMatchObject({ phase: "Succeeded", reason: "Completed" })
+    }
+  )
+
+  it("applies them once it is, and is ready while it is not, once that is done", () => {
+    const waits = worldOf({ ...followed, source: "notReady", latest: "over" })
+    const { status } = plan(policy, waits, noon)
+    const { source } = worldOf({ ...followed, source: "known" })
+    expect(made({ ...waits, source, task: { ...waits.task, status } })).toEqual(["task-2-apply"])
+    const applied = plan(policy, worldOf({ ...followed, source: "notReady", latest: "over", latestApply: "over" }), noon)
+    expect(ready(applied)[0]?.slice(0, 2)).toEqual(["Ready", "True"])
+  })
+
+  it.each([{ source: "known", applies: ["task-2-apply"] }, { source: "notReady", applies: [] }] as const)(
+    "applies no plan an hour after its end whose changes could not be counted, and says so (source: $source)",
+    ({ applies, source }) => {
+      const world = worldOf({ ...followed, source, latest: "over" })
+      const ended = (seconds: number, hasChanges?: boolean): Observed => ({
+        ...world,
+        latest: Option.map(world.latest, (task) => {
+          const { status, ...rest } = counted(task, hasChanges)
+          return { ...rest, status: { ...status, finishedAt: before(seconds) } }
+        })
+      })
+      expect(made(ended(3600))).toEqual(applies)
+      expect(made(ended(-86_400))).toEqual(applies) // by the clock of a node that is ahead
+      expect(made(ended(86_400, true))).toEqual(applies)
+      const { actions, status } = plan(policy, ended(3601), noon)
+      const message =
+        "task-2: Its plan is not applied: its changes could not be counted, and it ended more than an hour ago. The next artifact of the source is planned anew."
+      const why = ["SourceNotReady", message]
+      expect([actions, ready({ status })]).toEqual([
+        [],
+        [["Ready", "False", ...why], ["Reconciling", "False", ...why], ["Stalled", "True", ...why]]
+      ])
+      const after = { ...ended(3601), task: { ...world.task, status } }
+      expect(plan(policy, after, noon).status).toEqual(status)
+      expect(made({ ...after, source: worldOf({ ...followed, source: "new" }).source })).toEqual(["task-3"])
+      const cancelled = plan(policy, { ...after, task: { ...after.task, spec: { ...after.task.spec, cancel: true } } }, noon)
+      expect(ready(cancelled).map(([type, value]) => [type, value])).toEqual([["Ready", "True"], ["Reconciling", "False"], [
+        "Stalled",
+        "False"
+      ]])
+    }
+  )
+
+  it("goes on saying how the apply ended that is gone, and not how its plan did", () => {
+    const failed = worldOf({ ...followed, source: "known", latest: "over", latestApply: "over" })
+    const latestApply = Option.map(failed.latestApply, (task): AgentTask => ({
+      ...task,
+      status: { ...task.status, phase: "Failed", reason: "ExitCode", message: "It failed." }
+    }))
+    const { status } = plan(policy, { ...failed, latestApply }, noon)
+    expect(ready({ status })[0]).toEqual(["Ready", "False", "ExitCode", "task-2-apply: It failed."])
+    for (const source of ["known", "notReady"] as const) {
+      const gone = worldOf({ ...followed, source, latest: "over", latestApply: "gone" })
+      expect(plan(policy, { ...gone, task: { ...gone.task, status } }, noon).status).toEqual(status)
+    }
+  })
+
+  /**
+   * Returns the task's conditions. In the first world the task speaks of its newest attempt or of its apply; in the next, that is gone or
+   * not wanted.
+   */
+  const then = (first: Partial<Seed>, next: Partial<Seed>) => {
+    const said = plan(policy, worldOf({ ...followed, source: "known", latest: "over", ...first }), noon).status
+    const after = worldOf({ ...followed, source: "known", latest: "over", ...first, refusal: "none", ...next })
+    const world = {
+      ...after,
+      task: { ...after.task, status: { ...after.task.status, message: "Done.", conditions: said.conditions ?? [] } }
+    }
+    const { actions, status } = plan(policy, world, noon)
+    const again = plan(policy, { ...world, task: { ...world.task, status } }, "2026-01-01T13:00:00.000Z")
+    expect([actions, again.actions, again.status]).toEqual([[], [], status])
+    return ready({ status })
+  }
+  const waits: Partial<Seed> = { source: "notReady" }
+  const runs = { plan: { latest: "alive" }, apply: { latestApply: "alive" } } as const
+
+  it.each(
+    [
+      {
+        given: "the plan that waits for the source to be applied",
+        first: waits,
+        next: { source: "known", latest: "gone" },
+        name: "task-2"
+      },
+      { given: "that plan, while the source is not ready", first: waits, next: { latest: "gone" }, name: "task-2" },
+      { given: "an attempt under way", first: runs.plan, next: { latest: "gone" }, name: "task-2" },
+      { given: "an apply under way", first: runs.apply, next: { latestApply: "gone" }, name: "task-2-apply" },
+      {
+        given: "an attempt after which the next one was refused",
+        first: { latest: "gone", source: "new", refusal: "Refused" },
+        next: { source: "known" },
+        name: "task-2"
+      },
+      {
+        given: "an apply after which the next attempt was refused",
+        first: { latestApply: "gone", source: "new", refusal: "NameTaken" },
+        next: { source: "known" },
+        name: "task-2-apply"
+      }
+    ] satisfies ReadonlyArray<{ given: string; first: Partial<Seed>; next: Partial<Seed>; name: string }>
+  )("says of $given, that it was deleted before its end was seen", ({ first, name, next }) => {
+    const message = expect.stringMatching(
+      new RegExp(
+        `^${name} was deleted before its end was seen or its plan was applied. Check what it did; then delete this task and make it again`,
+        "u"
+      )
+    )
+    expect(then(first, next)).toEqual([
+      ["Ready", "False", "Lost", message],
+      ["Reconciling", "False", "Lost", message],
+      ["Stalled", "True", "Lost", message]
+    ])
+  })
+
+  it("says so too of one whose node did not answer, and which was not over by that", () => {
+    const stalls = worldOf({ ...followed, source: "known", latest: "over", latestApply: "alive" })
+    const conditions = [{ type: "Stalled", status: "True", reason: "NodeUnreachable", message: "", lastTransitionTime: noon }] as const
+    const latestApply = Option.map(stalls.latestApply, (task): AgentTask => ({
+      ...task,
+      status: { phase: "Running", reason: "NodeUnreachable", message: "Node n does not answer.", conditions }
+    }))
+    const { status } = plan(policy, { ...stalls, latestApply }, noon)
+    expect(ready({ status })).toContainEqual(["Stalled", "True", "NodeUnreachable", "task-2-apply: Node n does not answer."])
+    const gone = plan(policy, { ...stalls, latestApply: Option.none(), task: { ...stalls.task, status } }, noon)
+    expect(ready(gone)[0]?.slice(0, 3)).toEqual(["Ready", "False", "Lost"])
+  })
+
+  it.each([{ first: waits }, { first: runs.plan }, { first: runs.apply }])(
+    "that is cancelled no longer says what it waits for or what runs ($first)",
+    ({ first }) => {
+      const own = ["Completed", "Done."]
+      expect(then(first, { cancel: true })).toEqual([["Ready", "True", ...own], ["Reconciling", "False", ...own], [
+        "Stalled",
+        "False",
+        ...own
+      ]])
+    }
+  )
+})

@@ -1,0 +1,182 @@
+// The laws of `plan`, for any world that a seed can make.
+import { describe, expect, it } from "@effect/vitest"
+import { Equal } from "effect"
+import { Action } from "../../../src/core/reconcile/action.ts"
+import { plan } from "../../../src/core/reconcile/plan.ts"
+import { isOver, mayFollow } from "../../../src/core/task/status.ts"
+import { noon, perform, policyOf, Seed, worldOf } from "../worlds.ts"
+
+const decide = (seed: Seed) => plan(policyOf(seed), worldOf(seed), noon)
+const starts = (seed: Seed): boolean => decide(seed).actions.some(({ _tag }) => _tag === "CreateJob")
+
+describe("plan", () => {
+  it.prop("comes to rest: after a few passes of its own, nothing is left to do or to write", [Seed], ([seed]) => {
+    let world = worldOf(seed)
+    for (let pass = 0; pass < 8; pass++) world = perform(world, plan(policyOf(seed), world, noon))
+    const last = plan(policyOf(seed), world, noon)
+    const quiet = last.actions.filter(({ _tag }) => _tag !== "Release") // the model keeps an object that was released
+    expect([...quiet, ...last.notices]).toEqual([])
+    expect(Equal.equals(last.status, world.task.status)).toBe(true)
+  })
+
+  it.prop("keeps a final phase, reason and result, whatever is seen", [Seed], ([seed]) => {
+    const { task: { status } } = worldOf(seed)
+    if (!isOver(status.phase)) return
+    const { phase, reason, result } = decide(seed).status
+    expect({ phase, reason, result }).toEqual({ phase: status.phase, reason: status.reason, result: status.result })
+  })
+
+  it.prop("only moves phases forward", [Seed], ([seed]) => {
+    expect(mayFollow(worldOf(seed).task.status.phase, decide(seed).status.phase ?? "Pending")).toBe(true)
+  })
+
+  it.prop("never starts what was claimed", [Seed], ([seed]) => {
+    if (worldOf(seed).task.status.claim !== undefined) expect(starts(seed)).toBe(false)
+  })
+
+  it.prop("never starts what was cancelled, deleted or is over", [Seed], ([seed]) => {
+    expect(starts({ ...seed, cancel: true })).toBe(false)
+    expect(starts({ ...seed, deleted: true })).toBe(false)
+    if (isOver(worldOf(seed).task.status.phase)) expect(starts(seed)).toBe(false)
+  })
+
+  it.prop("ends what was cancelled or deleted before the claim, and leaves it to nobody", [Seed], ([seed]) => {
+    const { status } = worldOf(seed).task
+    if (isOver(status.phase) || status.claim !== undefined) return
+    expect(decide({ ...seed, cancel: true }).status.phase).toBe("Cancelled")
+    expect(decide({ ...seed, pool: false, deleted: true }).status.phase).toBe("Cancelled")
+  })
+
+  it.prop(
+    "deletes no Job before the claim, nor ends the launch or counts one more, but upon what the API server itself has",
+    [Seed],
+    ([seed]) => {
+      const { job, task: { status } } = worldOf({ ...seed, cancel: false, deleted: false, refusal: "none" })
+      if (isOver(status.phase) || status.claim !== undefined || job._tag === "None") return
+      const { actions, live, status: next } = decide({ ...seed, cancel: false, deleted: false, refusal: "none" })
+      const isCounted = status.job?.uid !== undefined && next.launches !== status.launches
+      if (actions.some(Action.$is("DeleteJob")) || isOver(next.phase) || isCounted) expect(live).toBe(true)
+    }
+  )
+
+  it.prop("never makes a Job while one is there, while it waits, or past the limit of launches", [Seed], ([seed]) => {
+    if (!starts(seed)) return
+    const { job, task, turn } = worldOf(seed)
+    expect(job._tag).toBe("None")
+    expect(turn._tag).toBe("Admitted")
+    const hadToGoOrWaits = seed.life === "evicted" || seed.life === "quota" || seed.life === "outlasted" || task.status.phase === "Queued"
+    expect(task.status.launches ?? Number(seed.hadJob)).toBeLessThan(seed.maxLaunches + (hadToGoOrWaits ? 3 : 0))
+  })
+
+  it.prop("starts what may start, and nothing that one thing alone keeps from it", [Seed], ([seed]) => {
+    const ready: Seed = {
+      ...seed,
+      dotted: false,
+      strangeLabel: false,
+      life: "new",
+      launches: 0,
+      deleted: false,
+      cancel: false,
+      job: "none",
+      hadJob: false,
+      pod: "none",
+      turn: "admitted",
+      holder: "free",
+      refusal: "none",
+      source: "none"
+    }
+    expect(starts(ready)).toBe(true)
+    const obstacles: ReadonlyArray<Partial<Seed>> = [
+      { cancel: true },
+      { deleted: true },
+      { strangeLabel: true },
+      { turn: "busy" },
+      { turn: "limit" },
+      { stage: "apply", holder: "taken" },
+      { stage: "apply", holder: "left" },
+      { job: "active" },
+      { hadJob: true, maxLaunches: 1 },
+      { refusal: "Denied" },
+      { refusal: "QuotaExceeded" },
+      { life: "claimed" },
+      { life: "failed" },
+      { life: "starting", launches: 3, maxLaunches: 3 }
+    ]
+    expect(obstacles.filter((obstacle) => starts({ ...ready, ...obstacle }))).toEqual([])
+  })
+
+  it.prop("lets an apply or destroy start only with its workspace in hand", [Seed], ([seed]) => {
+    const { actions } = decide(seed)
+    const made = actions.findIndex(({ _tag }) => _tag === "CreateJob")
+    if (made < 0 || seed.stage === "plan") return
+    const took = actions.findIndex(({ _tag }) => _tag === "TakeWorkspace")
+    expect(worldOf(seed).holder._tag === "Mine" || (took >= 0 && took < made)).toBe(true)
+    expect(["taken", "left"]).not.toContain(seed.holder)
+  })
+
+  it.prop("never calls anything a success without the worker's own result", [Seed], ([seed]) => {
+    const { pod, task } = worldOf(seed)
+    const wordOfWorker = task.status.result !== undefined || (pod._tag === "Some" && pod.value.lastWords._tag === "Some")
+    if (decide(seed).status.phase === "Succeeded") expect(wordOfWorker).toBe(true)
+  })
+
+  it.prop("never changes a claim, nor a result that is there", [Seed], ([seed]) => {
+    const { status } = worldOf(seed).task
+    expect(decide(seed).status.claim).toEqual(status.claim)
+    if (status.result !== undefined) expect(decide(seed).status.result).toEqual(status.result)
+  })
+
+  it.prop("starts nothing from Flux but the artifact that is written down", [Seed], ([seed]) => {
+    if (!starts(seed) || seed.source === "none") return
+    const { holder, source, task: { status } } = worldOf(seed)
+    expect(status.source).toBeDefined()
+    // Such a task starts all the same, because it would otherwise keep other tasks from the workspace that it holds.
+    if (source._tag === "NotReady" && !source.changed && holder._tag === "Mine") return
+    if ((status.launches ?? 0) === 0) expect(source).toMatchObject({ _tag: "Ready", artifact: status.source })
+  })
+
+  it.prop("never changes what a claimed or finished task ran", [Seed], ([seed]) => {
+    const { status } = worldOf(seed).task
+    if (status.claim !== undefined || isOver(status.phase)) expect(decide(seed).status.source).toEqual(status.source)
+  })
+
+  it.prop(
+    "makes another task only when nothing of the newest attempt is alive: a plan for another artifact or in the place of one that was lost, or the apply of that very plan",
+    [Seed],
+    ([seed]) => {
+      const made = decide(seed).actions.filter(Action.$is("CreateTask"))
+      expect(made.length).toBeLessThanOrEqual(1)
+      for (const { spec } of made) {
+        const { source: seen, task: { spec: { source }, status } } = worldOf(seed)
+        expect(isOver(status.phase)).toBe(true)
+        const lost = seed.latest === "lost" || (seed.latest === "none" && seed.life === "lost")
+        const hasNew = seen._tag === "Ready" && seen.artifact.sha256 !== status.source?.sha256
+        if (spec.stage !== "plan" || !lost) {
+          expect({ source: seen._tag, hasNew }).toEqual({ source: "Ready", hasNew: spec.stage === "plan" })
+        }
+        expect(seed).toMatchObject({ cancel: false, deleted: false })
+        expect([seed.latest, seed.latest === "none" ? "none" : seed.latestApply]).not.toContain("alive")
+        if (spec.stage === "plan") expect(spec.source.fluxSource).toEqual({ kind: source.fluxSource?.kind, name: source.fluxSource?.name })
+        else {expect({ follows: seed.follows, source: spec.source, options: spec.options }).toEqual({
+            follows: "planAndApply",
+            source: { savedPlan: { claimName: "plans", sha256: "a".repeat(64) } },
+            options: undefined
+          })}
+      }
+    }
+  )
+
+  it.prop("explains every wait: who is queued has a reason, a position and a sentence", [Seed], ([seed]) => {
+    const { message, phase, queue, reason } = decide(seed).status
+    if (phase !== "Queued" || reason === "Accepted" || (seed.deleted && seed.pool && !seed.cancel)) return
+    expect(queue).toMatchObject({ reason, position: expect.any(Number) })
+    expect(message).toMatch(/\S/u)
+  })
+
+  it.prop("leaves a claimed stage alone while its node does not answer", [Seed], ([seed]) => {
+    const silent: Seed = { ...seed, life: "claimed", pod: "silent", worker: "running", deleted: seed.deleted && !seed.pool }
+    const { actions, status } = decide(silent)
+    expect(status).toMatchObject({ phase: "Running", reason: "NodeUnreachable" })
+    expect(actions).toEqual([])
+  })
+})

@@ -1,0 +1,204 @@
+// What a Pod's state means: why a stage does not start, whether it is over, and why it ended without a result.
+import { describe, expect, it } from "@effect/vitest"
+import { Option } from "effect"
+import { endOf, endOfStart, isPodOver, startTrouble, troubleOfStart, waitsForQuota } from "../../../src/core/reconcile/pod-trouble.ts"
+import type { ContainerSeen, PodSeen } from "../../../src/core/task/observed.ts"
+import { plainSeed, worldOf } from "../worlds.ts"
+
+const healthy: PodSeen = Option.getOrThrow(worldOf({ ...plainSeed, pod: "Running", worker: "running", runner: "running" }).pod)
+const seen: ContainerSeen = { state: "waiting", reason: "", message: "", exitCode: Option.none(), lastReason: "" }
+const container = (more: Partial<ContainerSeen>): Option.Option<ContainerSeen> => Option.some({ ...seen, ...more })
+const waiting = (reason: string, message = "") => container({ reason, message })
+const ended = (reason: string, code: number) => container({ state: "terminated", reason, exitCode: Option.some(code) })
+/** What the kubelet makes of a Pod that it does not admit: it writes no status of any container. */
+const refused = { phase: "Failed", worker: Option.none(), runner: Option.none(), install: Option.none() } satisfies Partial<PodSeen>
+
+describe("a quota", () => {
+  it.each<readonly [said: string, isQuota: boolean]>([
+    ["exceeded quota: tasks, requested: pods=1, used: pods=9, limited: pods=9", true],
+    ["status unknown for quota: tasks, resources: pods", true], // the quota is new, and its use is not counted yet
+    // The quota never has room for this.
+    ["exceeded quota: tasks, requested: limits.memory=64Gi, used: limits.memory=0, limited: limits.memory=32Gi", false],
+    // Somebody froze the quota.
+    ["exceeded quota: tasks, requested: limits.memory=64Gi, used: limits.memory=0, limited: limits.memory=0", true],
+    ["violates PodSecurity", false]
+  ])("is waited for, and nothing else, when no Pod can be made: %s", (said, isQuota) => {
+    const warning = Option.some({ reason: "FailedCreate", message: `Error creating: pods "p" is forbidden: ${said}` })
+    expect(waitsForQuota({ job: Option.none(), pod: Option.none(), warning })).toBe(isQuota)
+  })
+})
+
+describe("startTrouble", () => {
+  it("is nothing for a Pod on its way", () => {
+    expect(startTrouble(healthy)).toEqual(Option.none())
+    expect(startTrouble({ ...healthy, worker: waiting("PodInitializing"), runner: waiting("ContainerCreating") })).toEqual(Option.none())
+  })
+  it.each([
+    {
+      given: "an image that does not exist",
+      pod: { runner: waiting("ImagePullBackOff", "not found") },
+      reason: "ImagePull",
+      final: false,
+      says: "runner"
+    },
+    {
+      given: "an image whose name is none",
+      pod: { worker: waiting("InvalidImageName") },
+      reason: "ImagePull",
+      final: true,
+      says: "worker"
+    },
+    {
+      given: "a Secret that is missing",
+      pod: { worker: waiting("CreateContainerConfigError", "secret \"creds\" not found") },
+      reason: "InvalidConfiguration",
+      final: false,
+      says: "creds"
+    },
+    {
+      given: "a runner image without a shell",
+      pod: { runner: container({ state: "terminated", reason: "StartError", lastReason: "StartError" }) },
+      reason: "InvalidConfiguration",
+      final: false,
+      says: "/bin/sh"
+    },
+    {
+      given: "a runner image without a shell that is about to be tried again",
+      pod: { runner: container({ reason: "RunContainerError", lastReason: "StartError" }) },
+      reason: "InvalidConfiguration",
+      final: false,
+      says: "/bin/sh"
+    },
+    {
+      given: "a runner image without a shell that was tried often",
+      pod: { runner: container({ reason: "CrashLoopBackOff", lastReason: "StartError" }) },
+      reason: "InvalidConfiguration",
+      final: false,
+      says: "/bin/sh"
+    },
+    { given: "an install that failed", pod: { install: ended("Error", 1) }, reason: "InvalidConfiguration", final: true, says: "install" },
+    {
+      given: "an init container of a webhook that failed",
+      pod: { others: [["vault-agent-init", { ...seen, state: "terminated", reason: "Error", exitCode: Option.some(2) }]] as const },
+      reason: "InvalidConfiguration",
+      final: true,
+      says: "Container vault-agent-init failed with exit code 2: Error"
+    },
+    {
+      given: "a sidecar of the values that crashes",
+      pod: {
+        worker: waiting("PodInitializing"),
+        others: [["proxy", { ...seen, reason: "CrashLoopBackOff", message: "back-off" }]] as const
+      },
+      reason: "InvalidConfiguration",
+      final: false,
+      says: "Container proxy ends as soon as it starts: back-off"
+    },
+    {
+      given: "an image of ours before one of a sidecar",
+      pod: {
+        runner: waiting("ImagePullBackOff", "not found"),
+        others: [["proxy", { ...seen, reason: "InvalidImageName", message: "" }]] as const
+      },
+      reason: "ImagePull",
+      final: false,
+      says: "Container runner"
+    },
+    {
+      given: "no node for it",
+      pod: { unschedulable: "0/1 nodes: insufficient memory" },
+      reason: "Unschedulable",
+      final: false,
+      says: "insufficient memory"
+    }
+  ])("explains $given", ({ final, pod, reason, says }) => {
+    const trouble = Option.getOrThrow(startTrouble({ ...healthy, ...pod }))
+    expect(trouble).toMatchObject({ reason, final })
+    expect(trouble.message).toContain(says)
+  })
+})
+
+describe("troubleOfStart", () => {
+  it.each(["FailedCreatePodSandBox", "NetworkNotReady"])("says why the node cannot set the Pod up: %s", (reason) => {
+    const warning = Option.some({ reason, message: "no addresses left" })
+    const pod = Option.some({ ...healthy, phase: "Pending" as const, worker: Option.none(), runner: Option.none() })
+    const job = worldOf({ ...plainSeed, job: "active" }).job
+    expect(Option.getOrThrow(troubleOfStart({ job, pod, warning }))).toEqual({
+      reason: "JobCreated",
+      message: "Node node cannot set up the Pod yet: no addresses left",
+      final: false
+    })
+    expect(endOfStart({ job, pod, warning }).reason).toBe("StartupTimeout")
+  })
+})
+
+describe("isPodOver", () => {
+  it.each([
+    { given: "a running worker", pod: {}, over: false },
+    { given: "a worker that ended, whatever the runner does", pod: { worker: ended("Completed", 0) }, over: true },
+    { given: "a runner that ended while the worker runs", pod: { runner: ended("OOMKilled", 137) }, over: false },
+    { given: "an evicted Pod", pod: { phase: "Failed" as const, reason: "Evicted" }, over: true }
+  ])("says of $given: $over", ({ over, pod }) => expect(isPodOver({ ...healthy, ...pod })).toBe(over))
+})
+
+describe("endOf", () => {
+  it.each([
+    { given: "an eviction", pod: { reason: "Evicted", message: "low on memory" }, reason: "Evicted" },
+    ...["OutOfcpu", "OutOfmemory", "OutOfpods", "NodeShutdown", "NodeAffinity", "UnexpectedAdmissionError"].map((reason) => ({
+      given: `a kubelet that refuses it (${reason})`,
+      pod: { ...refused, reason },
+      reason: "Evicted"
+    })),
+    { given: "a drain of its node", pod: { disruption: "Eviction API: evicting", worker: ended("Error", 1) }, reason: "Evicted" },
+    { given: "somebody who deleted it", pod: { deleting: true, worker: ended("Error", 1) }, reason: "Evicted" },
+    {
+      given: "a worker out of memory on a Pod that is deleted",
+      pod: { deleting: true, worker: ended("OOMKilled", 137) },
+      reason: "OutOfMemory"
+    },
+    { given: "a worker out of memory", pod: { worker: ended("OOMKilled", 137) }, reason: "OutOfMemory" },
+    {
+      given: "a runner out of memory in its former life",
+      pod: { worker: ended("Error", 1), runner: container({ state: "running", lastReason: "OOMKilled" }) },
+      reason: "OutOfMemory"
+    },
+    { given: "a worker that just ended", pod: { worker: ended("Completed", 0) }, reason: "Lost" }
+  ])("blames $given on $reason", ({ pod, reason }) => expect(endOf(Option.some({ ...healthy, ...pod }), Option.none()).reason).toBe(reason))
+  it("adds what the worker said last, on one line, unless that is a result that cannot be read", () => {
+    const said = (message: string) =>
+      endOf(Option.some({ ...healthy, worker: container({ state: "terminated", exitCode: Option.some(4), message }) }), Option.none())
+        .message
+    expect(said("Cannot get AgentTask t/a: nobody answers;\n check the network.")).toBe(
+      "The worker of Pod pod ended with exit code 4 and left no result: Cannot get AgentTask t/a: nobody answers; check the network."
+    )
+    expect(said("")).toBe("The worker of Pod pod ended with exit code 4 and left no result.")
+    expect(said("{\"outcome\":\"postponed\"}")).toBe("The worker of Pod pod ended with exit code 4 and left no result.")
+  })
+  it("tells a start by what the worker said when it ended, and not by what the Pod waited for before", () => {
+    const job = Option.map(worldOf({ ...plainSeed, job: "active" }).job, (_) => ({ ..._, state: "failed" as const }))
+    const pod = { ...healthy, worker: container({ state: "terminated", exitCode: Option.some(4), message: "Nobody answers." }) }
+    const warning = Option.some({ reason: "FailedMount", message: "secret not found" })
+    expect(endOfStart({ job, pod: Option.some(pod), warning })).toEqual({
+      reason: "Lost",
+      message: "The worker of Pod pod ended with exit code 4 and left no result: Nobody answers."
+    })
+  })
+  it("says which node refused a Pod, and why", () => {
+    const said = (pod: Partial<PodSeen>) => endOf(Option.some({ ...healthy, ...refused, ...pod }), Option.none()).message
+    expect(said({ reason: "OutOfcpu", message: "Pod was rejected: Node didn't have enough resource: cpu." })).toBe(
+      "Pod pod was refused by node node: Pod was rejected: Node didn't have enough resource: cpu."
+    )
+    expect(said({ reason: "NodeAffinity" })).toBe("Pod pod was refused by node node: NodeAffinity")
+  })
+  it("does not call it refused if its worker has begun", () =>
+    expect(endOf(Option.some({ ...healthy, phase: "Failed", reason: "Odd", worker: ended("Error", 1) }), Option.none()).reason).toBe(
+      "Lost"
+    ))
+  it("blames the deadline of the Job although the Pod was deleted for it, and the Job is not Failed before the Pod is over", () => {
+    const job = Option.map(worldOf({ ...plainSeed, job: "active" }).job, (_) => ({ ..._, reason: "DeadlineExceeded" }))
+    const pod = Option.some({ ...healthy, deleting: true, worker: ended("Error", 1) })
+    expect(endOf(pod, job).reason).toBe("DeadlineExceeded")
+    expect(endOfStart({ job, pod, warning: Option.none() }).reason).toBe("DeadlineExceeded")
+  })
+  it("calls a Pod that is gone a lost node", () => expect(endOf(Option.none(), Option.none()).reason).toBe("NodeLost"))
+})

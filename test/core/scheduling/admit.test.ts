@@ -1,0 +1,168 @@
+// Which tasks may start: limits are kept, applies of a workspace exclude each other, every wait is explained, and no task starves.
+import { describe, expect, it } from "@effect/vitest"
+import { Option, Schema } from "effect"
+import { admit, type Candidate, shownPosition } from "../../../src/core/scheduling/admit.ts"
+import { Uid } from "../../../src/schema/names.ts"
+
+const Task = Schema.Struct({
+  workspace: Schema.Literals(["a", "b", "c"]),
+  stage: Schema.Literals(["plan", "apply", "destroy"]),
+  second: Schema.Int.check(Schema.isBetween({ minimum: 0, maximum: 9 })),
+  occupies: Schema.Boolean,
+  holds: Schema.Boolean,
+  refused: Schema.Boolean,
+  shutOut: Schema.Boolean
+})
+const Tasks = Schema.Array(Task).check(Schema.isMaxLength(20))
+const Limits = Schema.Struct({
+  total: Schema.Int.check(Schema.isBetween({ minimum: 1, maximum: 8 })),
+  perWorkspace: Schema.Int.check(Schema.isBetween({ minimum: 1, maximum: 4 }))
+})
+
+const changes = ({ stage }: Pick<Candidate, "stage">): boolean => stage !== "plan"
+
+/** Reports whether the task may hold its workspace's Lease: only one apply or destroy does, and the one that runs if any does. */
+const mayHold = (tasks: typeof Tasks.Type, index: number): boolean => {
+  const own = tasks.flatMap((task, at) => changes(task) && task.workspace === tasks[index]?.workspace ? [{ ...task, at }] : [])
+  return (own.find(({ occupies }) => occupies) ?? own.find(({ holds }) => holds))?.at === index
+}
+
+/**
+ * Reports whether a task outside of these holds the workspace, which shuts out all of its applies and destroys. It does not while one of
+ * them runs or holds the Lease.
+ */
+const isShutOut = (tasks: typeof Tasks.Type, index: number): boolean => {
+  const own = tasks.flatMap((task, at) => changes(task) && task.workspace === tasks[index]?.workspace ? [{ ...task, at }] : [])
+  return own.some(({ at }) => at === index) && own.every(({ holds, occupies }) => !holds && !occupies) && own.some(({ shutOut }) => shutOut)
+}
+
+const candidates = (tasks: typeof Tasks.Type): ReadonlyArray<Candidate> =>
+  tasks.map(({ second, ...task }, index) => ({
+    ...task,
+    holds: task.holds && mayHold(tasks, index),
+    shutOut: isShutOut(tasks, index),
+    refused: task.refused && !task.occupies,
+    uid: Uid.make(`uid-${index}`),
+    name: `task-${index}`,
+    createdAt: `2026-01-01T00:00:0${second}Z`
+  }))
+
+const perWorkspace = (tasks: ReadonlyArray<Candidate>) => ["a", "b", "c"].map((workspace) => tasks.filter((_) => _.workspace === workspace))
+
+/** Reports whether admission itself could have led to these candidates: at most one apply or destroy runs in a workspace. */
+const legal = (tasks: ReadonlyArray<Candidate>): boolean =>
+  perWorkspace(tasks.filter((_) => _.occupies)).every((own) => own.filter(changes).length <= 1)
+
+describe("admit", () => {
+  it.prop("never exceeds a limit by what it admits", [Tasks, Limits], ([seeds, limits]) => {
+    const tasks = candidates(seeds)
+    const turns = admit(tasks, limits)
+    const admitted = tasks.filter(({ occupies, shutOut, uid }) => !occupies && !shutOut && turns.get(uid)?._tag === "Admitted")
+    const all = [...tasks.filter((_) => _.occupies), ...admitted]
+    if (admitted.length > 0) expect(all.length).toBeLessThanOrEqual(limits.total)
+    perWorkspace(all).forEach((own, index) => {
+      if (perWorkspace(admitted)[index]?.length !== 0) expect(own.length).toBeLessThanOrEqual(limits.perWorkspace)
+    })
+  })
+
+  it.prop("lets one apply or destroy a workspace run", [Tasks, Limits], ([seeds, limits]) => {
+    const tasks = candidates(seeds)
+    if (!legal(tasks)) return
+    const turns = admit(tasks, limits)
+    const running = tasks.filter(({ uid }) => turns.get(uid)?._tag === "Admitted")
+    for (const own of perWorkspace(running)) expect(own.filter(changes).length).toBeLessThanOrEqual(1)
+  })
+
+  it("names the change before it to one that waits, also while both wait for a slot", () => {
+    const plan = { workspace: "b", stage: "plan", second: 0, occupies: true, holds: false, refused: false, shutOut: false } as const
+    const apply = { workspace: "a", stage: "apply", second: 1, occupies: false, holds: false, refused: false, shutOut: false } as const
+    const turns = admit(candidates([plan, apply, { ...apply, second: 2 }]), { total: 1, perWorkspace: 1 })
+    expect(turns.get(Uid.make("uid-2"))).toMatchObject({ reason: "WorkspaceBusy", blockedBy: Option.some("task-1") })
+  })
+
+  it("lets the holder of the Lease go before an older one of its workspace, which would wait for it", () => {
+    const apply = { workspace: "a", stage: "apply", second: 0, occupies: false, holds: false, refused: false, shutOut: false } as const
+    const plan = { workspace: "b", stage: "plan", second: 3, occupies: false, holds: false, refused: false, shutOut: false } as const
+    const turns = admit(candidates([apply, plan, { ...apply, second: 2, holds: true }]), { total: 1, perWorkspace: 1 })
+    expect([...turns].map(([uid, turn]) => [uid, turn._tag === "Admitted" ? "starts" : turn.reason])).toEqual([["uid-2", "starts"], [
+      "uid-1",
+      "ConcurrencyLimit"
+    ], ["uid-0", "WorkspaceBusy"]])
+    expect(turns.get(Uid.make("uid-0"))).toMatchObject({ blockedBy: Option.some("task-2") })
+  })
+
+  it("lets who was refused go last, so that it takes no slot from others, but keeps its workspace if it holds that", () => {
+    const plan = { workspace: "a", stage: "plan", second: 0, occupies: false, holds: false, refused: true, shutOut: false } as const
+    const apply = { workspace: "b", stage: "apply", second: 1, occupies: false, holds: false, refused: false, shutOut: false } as const
+    const started = (...tasks: typeof Tasks.Type) =>
+      [...admit(candidates(tasks), { total: 1, perWorkspace: 1 })].flatMap(([uid, { _tag }]) => _tag === "Admitted" ? [uid] : [])
+    expect(started(plan, apply)).toEqual(["uid-1"])
+    expect(started(plan)).toEqual(["uid-0"])
+    expect(
+      started({ ...apply, holds: true, refused: true }, { ...apply, second: 0 }, { ...plan, second: 9, refused: false, shutOut: false })
+    ).toEqual(["uid-2"])
+  })
+
+  it("lets the first that waits for a holder which is none of them look at the Lease, and takes no slot from others for that", () => {
+    const plan = { workspace: "a", stage: "plan", second: 3, occupies: false, holds: false, refused: false, shutOut: false } as const
+    const apply = { ...plan, stage: "apply", second: 0, shutOut: true } as const
+    const turns = admit(candidates([apply, { ...apply, second: 1 }, plan, { ...plan, workspace: "b", second: 2 }]), {
+      total: 2,
+      perWorkspace: 1
+    })
+    expect([...turns].map(([uid, turn]) => [uid, turn._tag === "Admitted" ? "goes on" : turn.reason])).toEqual([
+      ["uid-3", "goes on"],
+      ["uid-2", "goes on"],
+      ["uid-0", "goes on"],
+      ["uid-1", "WorkspaceBusy"]
+    ])
+    expect(turns.get(Uid.make("uid-1"))).toMatchObject({ blockedBy: Option.some("task-0"), position: 1 })
+  })
+
+  it.prop("explains every wait, with a blocker that exists and blocks", [Tasks, Limits], ([seeds, limits]) => {
+    const tasks = candidates(seeds)
+    for (const [uid, turn] of admit(tasks, limits)) {
+      if (turn._tag === "Admitted") continue
+      expect(turn.position).toBeGreaterThanOrEqual(1)
+      const self = tasks.find((_) => _.uid === uid)
+      if (turn.reason !== "WorkspaceBusy") continue
+      const blocker = tasks.find(({ name }) => Option.contains(turn.blockedBy, name))
+      expect(blocker).toMatchObject({ workspace: self?.workspace })
+      expect(blocker !== undefined && changes(blocker)).toBe(true)
+    }
+  })
+
+  it.prop("gives every task a turn, and somebody a start while there is room", [Tasks, Limits], ([seeds, limits]) => {
+    const tasks = candidates(seeds).map((_) => ({ ..._, occupies: false }))
+    const turns = admit(tasks, limits)
+    expect(turns.size).toBe(tasks.length)
+    const able = tasks.filter(({ shutOut }) => !shutOut)
+    if (able.length > 0) expect(able.some(({ uid }) => turns.get(uid)?._tag === "Admitted")).toBe(true)
+  })
+
+  it.prop("lets nobody starve: repeated often enough, every task gets its start", [Tasks, Limits], ([seeds, limits]) => {
+    let waiting = candidates(seeds).map((_) => ({ ..._, occupies: false }))
+    for (let round = 0; waiting.length > 0; round++) {
+      expect(round).toBeLessThanOrEqual(seeds.length)
+      const turns = admit(waiting, limits)
+      waiting = waiting.filter(({ uid }) => turns.get(uid)?._tag !== "Admitted")
+    }
+  })
+
+  it("serves a workspace that has nothing running before the second task of another", () => {
+    const tasks = candidates([
+      { workspace: "a", stage: "plan", second: 0, occupies: false, holds: false, refused: false, shutOut: false },
+      { workspace: "a", stage: "plan", second: 1, occupies: false, holds: false, refused: false, shutOut: false },
+      { workspace: "b", stage: "plan", second: 2, occupies: false, holds: false, refused: false, shutOut: false }
+    ])
+    const turns = [...admit(tasks, { total: 2, perWorkspace: 2 })]
+    expect(turns.filter(([, { _tag }]) => _tag === "Admitted").map(([uid]) => uid)).toEqual(["uid-0", "uid-2"])
+  })
+
+  it.each([[1, 1], [4, 4], [5, 8], [9, 16], [100, 128]])(
+    "shows position %i as %i, so that a long queue is not a flood of writes",
+    (position, shown) => {
+      expect(shownPosition(position)).toBe(shown)
+    }
+  )
+})

@@ -1,0 +1,46 @@
+// Which task holds a workspace: no task loses it by time, and it can only be taken over from a task that is over.
+import { describe, expect, it } from "@effect/vitest"
+import { Option } from "effect"
+import { epochOf, holderOf, leaseName, nextEpoch } from "../../../src/core/scheduling/workspace-lease.ts"
+import { Holder } from "../../../src/core/task/observed.ts"
+import { Uid } from "../../../src/schema/names.ts"
+
+const self = Uid.make("self")
+const lease = (holder: string) => ({ holder, transitions: 3, resourceVersion: "9" })
+
+describe("holderOf", () => {
+  it.each([
+    { given: "our own", holder: "self", alive: Option.none(), expected: Holder.Mine({ epoch: 3 }) },
+    {
+      given: "one of nobody, or of a task that is over or gone with all its Pods",
+      holder: "other",
+      alive: Option.none(),
+      expected: Holder.Over({ resourceVersion: "9", epoch: 3 })
+    },
+    {
+      given: "one of a task that may still run",
+      holder: "other",
+      alive: Option.some(Holder.Taken({ by: "other-task" })),
+      expected: Holder.Taken({ by: "other-task" })
+    }
+  ])("answers $given", ({ alive, expected, holder }) => expect(holderOf(lease(holder), self, alive)).toEqual(expected))
+})
+
+describe("the epoch", () => {
+  it.each([
+    { holder: Holder.NotAsked(), now: 0 },
+    { holder: Holder.Mine({ epoch: 3 }), now: 3 },
+    { holder: Holder.Free(), next: 1 },
+    { holder: Holder.Over({ resourceVersion: "9", epoch: 3 }), next: 4 }
+  ])("counts how often a workspace has changed hands: $holder._tag", ({ holder, next, now }) => {
+    if (now !== undefined) expect(epochOf(holder)).toBe(now)
+    if (next !== undefined) expect(nextEpoch(holder)).toBe(next)
+  })
+})
+
+describe("leaseName", () => {
+  it.each([["demo", "Demo"], ["a_b", "a-b"], ["x".repeat(90), `${"x".repeat(89)}y`]])("tells %s from %s", (one, other) => {
+    expect(leaseName(one)).not.toBe(leaseName(other))
+    for (const name of [leaseName(one), leaseName(other)]) expect(name).toMatch(/^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$/u)
+  })
+})

@@ -1,0 +1,47 @@
+// Which entries of an archive are written, and what is said of the others.
+import { describe, expect, it } from "@effect/vitest"
+import { Schema } from "effect"
+import { normalize } from "node:path"
+import { EntryAction, entryAction } from "../../../src/core/stage/archive-entry.ts"
+
+const entry = (path: string, type = "File", linkTarget?: string) => entryAction({ path, type, mode: 0o644, linkTarget })
+
+/** Paths of names, dots and slashes in every order. */
+const Path = Schema.String.check(Schema.isPattern(/^(\/|\.\.?\/|[ab]\/|\.\.){0,6}[ab]?$/u))
+
+describe("entryAction", () => {
+  it.prop("never writes to a path that leaves the root", [Path], ([path]) => {
+    const action = entry(path)
+    if (action._tag === "WriteFile") {
+      const written = normalize(action.segments.join("/"))
+      expect(written.startsWith("/") || written.split("/")[0] === "..").toBe(false)
+      expect(action.segments.every((name) => name !== "" && name !== "." && name !== "..")).toBe(true)
+    }
+  })
+  it.prop("never makes a link that leaves the root", [Path, Path], ([path, target]) => {
+    const action = entry(path, "Symlink", target)
+    if (action._tag === "MakeLink") {
+      const reached = normalize([...action.segments.slice(0, -1), action.target].join("/"))
+      expect(reached.startsWith("/") || reached.split("/")[0] === "..").toBe(false)
+      const names = action.target.split("/").filter((name) => name !== "" && name !== ".")
+      expect(names.lastIndexOf("..")).toBeLessThan(
+        names.findIndex((name) => name !== "..") + (names.every((name) => name === "..") ? names.length + 1 : 0)
+      )
+    }
+  })
+  it.each([
+    { path: "./main.tf", action: EntryAction.WriteFile({ segments: ["main.tf"], executable: false }) },
+    { path: "a//b/./c.tf", action: EntryAction.WriteFile({ segments: ["a", "b", "c.tf"], executable: false }) },
+    { path: "..a/b..", action: EntryAction.WriteFile({ segments: ["..a", "b.."], executable: false }) }
+  ])("writes $path", ({ action, path }) => expect(entry(path)).toEqual(action))
+  it("keeps the owner's right to execute, and no other right", () => {
+    expect(entryAction({ path: "x", type: "File", mode: 0o6755 })).toEqual(EntryAction.WriteFile({ segments: ["x"], executable: true }))
+  })
+  it.each(["/opt/modules/vpc", "../../elsewhere"])("makes a link to %s only where links may lead anywhere", (linkTarget) => {
+    const link = { path: "a/b", type: "Symlink", mode: 0o777, linkTarget }
+    expect(entryAction(link)._tag).toBe("Refuse")
+    expect(entryAction(link, "anywhere")).toEqual(EntryAction.MakeLink({ segments: ["a", "b"], target: linkTarget }))
+    expect(entryAction({ ...link, linkTarget: "a\0b" }, "anywhere")._tag).toBe("Refuse")
+  })
+  it("skips the root itself", () => expect(entry("./", "Directory")).toEqual(EntryAction.Skip()))
+})

@@ -1,0 +1,220 @@
+// What the end of a command means, from what the engine really prints.
+import { describe, expect, it } from "@effect/vitest"
+import { Option } from "effect"
+import { type CommandEnd, commandFailure, errorSummary, plainText, stopMessage } from "../../../src/core/stage/outcome.ts"
+import { type StageCommand, stageCommands } from "../../../src/core/stage/stage-commands.ts"
+import * as printed from "./engine-output.ts"
+
+const [init, plan] = stageCommands({ stage: "plan", keeper: "server", savedPlan: false })
+const apply = stageCommands({ stage: "apply", keeper: "server", savedPlan: true })[1]
+const exited = (code: number): CommandEnd => ({ _tag: "Exited", code })
+
+const failureOf = (command: StageCommand | undefined, end: CommandEnd, log = "") =>
+  command === undefined ? Option.none() : commandFailure("tofu", command, end, log)
+
+describe("commandFailure", () => {
+  it("is nothing for exit code 0, whatever was printed", () =>
+    expect(failureOf(plan, exited(0), printed.syntaxError)).toEqual(Option.none()))
+
+  it.each([
+    {
+      given: "a provider that is not in the mirror",
+      command: init,
+      end: exited(1),
+      log: printed.providerNotInMirror,
+      reason: "ProviderMissing",
+      says: "the provider hashicorp/random;"
+    },
+    {
+      given: "a version of a provider that nobody has",
+      command: init,
+      end: exited(1),
+      log: printed.providerVersionMissing,
+      reason: "ProviderMissing",
+      says: "the provider hashicorp/time;"
+    },
+    {
+      given: "a registry that cannot be reached",
+      command: init,
+      end: exited(1),
+      log: printed.registryUnreachable,
+      reason: "ProviderMissing",
+      says: "the provider hashicorp/random;"
+    },
+    {
+      given: "a syntax error",
+      command: init,
+      end: exited(1),
+      log: printed.syntaxError,
+      reason: "InvalidConfiguration",
+      says: "Unclosed configuration block"
+    },
+    {
+      given: "a module that is not there",
+      command: init,
+      end: exited(1),
+      log: printed.moduleMissing,
+      reason: "InvalidConfiguration",
+      says: "Unreadable module directory"
+    },
+    {
+      given: "a plan with an argument that does not exist",
+      command: plan,
+      end: exited(1),
+      log: printed.unsupportedArgument,
+      reason: "ExitCode",
+      says: "exit code 1: Unsupported argument;"
+    },
+    {
+      given: "an engine that says nothing",
+      command: plan,
+      end: exited(2),
+      log: "",
+      reason: "ExitCode",
+      says: "tofu plan failed with exit code 2; the log"
+    },
+    ...[printed.localState, printed.localWorkspaces].map((log) => ({
+      given: "a local state in the configuration",
+      command: init,
+      end: exited(1),
+      log,
+      reason: "InvalidConfiguration",
+      says: "found a local state in the configuration, terraform.tfstate or terraform.tfstate.d"
+    })),
+    {
+      given: "a full disk",
+      command: plan,
+      end: exited(1),
+      log: "Error: write plan.tfplan: no space left on device\n",
+      reason: "DiskFull",
+      says: "tofu plan ran out of disk space: write plan.tfplan: no space left on device; if it was the Pod's volume, raise"
+    },
+    {
+      given: "a full disk in init",
+      command: init,
+      end: exited(1),
+      log: `${printed.providerNotInMirror} no space left on device`,
+      reason: "DiskFull",
+      says: "tofu init"
+    },
+    {
+      given: "an engine that was killed",
+      command: apply,
+      end: exited(137),
+      log: "",
+      reason: "OutOfMemory",
+      says: "Look at the state before the next run."
+    },
+    {
+      given: "an engine that the runner's shell has found and cannot start",
+      command: init,
+      end: { _tag: "ProgramMissing" } as const,
+      log: "",
+      reason: "EngineMissing",
+      says: "has tofu in its PATH, but cannot start it"
+    },
+    {
+      given: "a runner that was started again",
+      command: apply,
+      end: { _tag: "Aborted" } as const,
+      log: "",
+      reason: "OutOfMemory",
+      says: "The runner's container was ended during tofu apply"
+    },
+    {
+      given: "a runner that could not start it",
+      command: init,
+      end: { _tag: "NotStarted", code: 126 } as const,
+      log: "",
+      reason: "InvalidConfiguration",
+      says: "could not start tofu init"
+    },
+    {
+      given: "a command that does not even die",
+      command: apply,
+      end: { _tag: "Unending" } as const,
+      log: "",
+      reason: "Lost",
+      says: "did not end even when it was killed"
+    }
+  ])("is $reason for $given", ({ command, end, log, reason, says }) => {
+    const failure = failureOf(command, end, log)
+    expect(failure).toMatchObject(Option.some({ reason }))
+    expect(Option.map(failure, ({ message }) => message.includes(says) ? says : message)).toEqual(Option.some(says))
+    expect(Option.map(failure, ({ message }) => /^[^\n\u001b]+\.$/u.test(message))).toEqual(Option.some(true))
+  })
+
+  it("names the provider of the first error that names one", () =>
+    expect(
+      failureOf(
+        init,
+        exited(1),
+        "provider a/b\nError: Failed to install provider\n\n  Error while installing\n  provider hashicorp/aws v1\nError: provider c/d\n"
+      )
+    ).toMatchObject(Option.some({ message: expect.stringContaining("the provider hashicorp/aws;") })))
+
+  it.each(["\n", "│\n", " ", "\u2028", "Error: ", "Error: provider a", "provider registry "])(
+    "takes no longer for an end of the log full of %j",
+    (filling) =>
+      expect(failureOf(init, exited(1), `Error: Failed to install provider\n${filling.repeat(65_536 / filling.length)}x`)).toMatchObject(
+        Option.some({ reason: "ProviderMissing" })
+      )
+  )
+
+  it("keeps the engine's exit code", () => expect(failureOf(plan, exited(3))).toMatchObject(Option.some({ exitCode: 3 })))
+})
+
+describe("errorSummary", () => {
+  it("is the engine's last error, without colours", () =>
+    expect(errorSummary(printed.moduleMissing)).toEqual(Option.some("Unreadable module directory")))
+  it("is nothing when no error was printed", () => expect(errorSummary("all is well\n")).toEqual(Option.none()))
+  it("is not taken from the middle of a line", () => expect(errorSummary("message: Error: no\n")).toEqual(Option.none()))
+  it("ends without the engine's own full stop", () => expect(errorSummary("│ Error:  it failed...: \n")).toEqual(Option.some("it failed")))
+  it.each(["\n", "│\n", "\u2028", "."])(
+    "takes no longer for an end of the log full of %j",
+    (filling) => expect(errorSummary(`Error: it failed\n${filling.repeat(65_536 / filling.length)}x`)).toEqual(Option.some("it failed"))
+  )
+  it("takes no longer for dots before its end", () =>
+    expect(errorSummary(`Error: ${".".repeat(65_536)}x`)).toEqual(Option.some(`${".".repeat(299)}…`)))
+  it("is cut when it is very long", () =>
+    expect(Option.map(errorSummary(`Error: ${"x".repeat(5000)}\n`), (_) => _.length)).toEqual(Option.some(300)))
+})
+
+describe("plainText", () => {
+  it.each([
+    { given: "colours", text: "\u001b[1m\u001b[31mred\u001b[0m" },
+    { given: "a title", text: "\u001b]0;title\u0007red" },
+    { given: "a link", text: "\u001b]8;;http://example.com\u001b\\red\u001b]8;;\u001b\\" },
+    { given: "other control characters", text: "r\u0007e\u0000d\u009b" }
+  ])("drops $given", ({ text }) => expect(plainText(text)).toBe("red"))
+})
+
+describe("stopMessage", () => {
+  it.each(
+    [
+      { cause: "Cancelled", during: Option.none(), message: "The stage was cancelled; nothing was changed." },
+      {
+        cause: "Evicted",
+        during: Option.some({ name: "tofu plan", mutates: false, killed: true }),
+        message: "The Pod had to leave its node during tofu plan; nothing was changed."
+      },
+      {
+        cause: "DeadlineExceeded",
+        during: Option.some({ name: "tofu apply", mutates: true, killed: false }),
+        message: "The stage ran longer than timeoutSeconds during tofu apply, which was interrupted; what it had made is in the state."
+      },
+      {
+        cause: "Cancelled",
+        during: Option.some({ name: "tofu apply", mutates: true, killed: true }),
+        message:
+          "The stage was cancelled during tofu apply, which did not end in time and was killed. Look at the state before the next run."
+      },
+      {
+        cause: "OutOfMemory",
+        during: Option.some({ name: "tofu plan", mutates: false, killed: false }),
+        message:
+          "The runner came to 80 % of its memory limit during tofu plan; nothing was changed. To go further, raise task.runner.resources.limits.memory."
+      }
+    ] as const
+  )("says $message", ({ cause, during, message }) => expect(stopMessage(cause, during)).toBe(message))
+})

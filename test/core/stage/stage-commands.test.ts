@@ -1,0 +1,135 @@
+// The engine's commands of every stage, as they are typed.
+import { describe, expect, it } from "@effect/vitest"
+import {
+  showVersion,
+  showWorkspace,
+  stageCommands,
+  type StageSpec,
+  tellsEvents,
+  withoutArguments
+} from "../../../src/core/stage/stage-commands.ts"
+
+const typed = (spec: StageSpec): ReadonlyArray<string> => stageCommands(spec).map(({ args }) => args.join(" "))
+
+const rows: ReadonlyArray<{ readonly given: string; readonly spec: StageSpec; readonly commands: ReadonlyArray<string> }> = [
+  {
+    given: "a plan",
+    spec: { stage: "plan", keeper: "backend", savedPlan: false },
+    commands: [
+      "init -input=false",
+      "plan -input=false -lock=false -detailed-exitcode=false -state= -out=plan.tfplan",
+      "show -json plan.tfplan"
+    ]
+  },
+  {
+    given: "a plan of the destruction of two things without a refresh",
+    spec: { stage: "plan", keeper: "backend", options: { destroy: true, refresh: false, targets: ["a.b", "module.c"] }, savedPlan: false },
+    commands: [
+      "init -input=false",
+      "plan -input=false -lock=false -detailed-exitcode=false -state= -out=plan.tfplan -destroy -refresh=false -target=a.b -target=module.c",
+      "show -json plan.tfplan"
+    ]
+  },
+  {
+    given: "a plan that only refreshes",
+    spec: { stage: "plan", keeper: "backend", options: { refreshOnly: true }, savedPlan: false },
+    commands: [
+      "init -input=false",
+      "plan -input=false -lock=false -detailed-exitcode=false -state= -out=plan.tfplan -refresh-only",
+      "show -json plan.tfplan"
+    ]
+  },
+  {
+    given: "an apply of a saved plan",
+    spec: { stage: "apply", keeper: "server", options: { targets: ["a.b"] }, savedPlan: true },
+    commands: ["init -input=false -lockfile=readonly -upgrade=false", "apply -input=false -lock=true plan.tfplan"]
+  },
+  {
+    given: "an apply of a saved plan that came with its modules",
+    spec: { stage: "apply", keeper: "server", savedPlan: true, modules: "plan" },
+    commands: ["init -input=false -lockfile=readonly -upgrade=false -get=false", "apply -input=false -lock=true plan.tfplan"]
+  },
+  {
+    given: "a destroy of a saved plan",
+    spec: { stage: "destroy", keeper: "server", savedPlan: true },
+    commands: ["init -input=false -lockfile=readonly -upgrade=false", "apply -input=false -lock=true plan.tfplan"]
+  },
+  {
+    given: "a plan of a pool",
+    spec: { stage: "plan", keeper: "server", savedPlan: false },
+    commands: ["init -input=false", "plan -input=false -lock=false -detailed-exitcode=false -out=plan.tfplan", "show -json plan.tfplan"]
+  },
+  {
+    given: "an apply of a plan that was kept without a pool",
+    spec: { stage: "apply", keeper: "backend", savedPlan: true },
+    commands: ["init -input=false -lockfile=readonly -upgrade=false", "apply -input=false -state= -state-out= plan.tfplan"]
+  },
+  {
+    given: "an apply without a pool",
+    spec: { stage: "apply", keeper: "backend", options: { replace: ["a.b"] }, savedPlan: false },
+    commands: ["init -input=false", "apply -input=false -state= -state-out= -auto-approve -replace=a.b"]
+  },
+  {
+    given: "a destroy without a pool",
+    spec: { stage: "destroy", keeper: "backend", savedPlan: false },
+    commands: ["init -input=false", "apply -input=false -state= -state-out= -auto-approve -destroy"]
+  }
+]
+
+describe("stageCommands", () => {
+  it.each(rows)("are, for $given, those that a person would type", ({ commands, spec }) => expect(typed(spec)).toEqual(commands))
+
+  it("tell their events on a descriptor of their own when the engine can", () => {
+    expect(typed({ stage: "apply", keeper: "server", savedPlan: true, events: true })).toEqual([
+      "init -input=false -lockfile=readonly -upgrade=false",
+      "apply -input=false -lock=true -json-into=/dev/fd/7 plan.tfplan"
+    ])
+    expect(typed({ stage: "destroy", keeper: "backend", savedPlan: false, events: true })[1]).toBe(
+      "apply -input=false -state= -state-out= -json-into=/dev/fd/7 -auto-approve -destroy"
+    )
+  })
+
+  it.each([{ events: true, tells: "events" }, { events: false, tells: "log" }] as const)(
+    "tell what they do in the $tells",
+    ({ events, tells }) => {
+      expect(stageCommands({ stage: "apply", keeper: "server", savedPlan: true, events }).map((command) => command.tells)).toEqual([
+        undefined,
+        tells
+      ])
+    }
+  )
+
+  it("take no additional arguments where the worker alone reads what they print", () =>
+    expect(
+      [showVersion, showWorkspace, stageCommands({ stage: "plan", keeper: "server", savedPlan: false })[2] ?? showVersion].map(
+        withoutArguments
+      )
+    )
+      .toEqual([
+        { TF_CLI_ARGS: "", TF_CLI_ARGS_version: "" },
+        { TF_CLI_ARGS: "", TF_CLI_ARGS_workspace_show: "" },
+        { TF_CLI_ARGS: "" }
+      ]))
+
+  it("make no flag of what a user wrote", () => {
+    const { args } = stageCommands({ stage: "plan", keeper: "backend", options: { targets: ["-destroy"] }, savedPlan: false })[1] ??
+      { args: [] }
+    expect(args).not.toContain("-destroy")
+  })
+
+  it.each([
+    { engine: "tofu", version: "1.12.0", able: true },
+    { engine: "tofu", version: "1.12.0-beta1", able: true },
+    { engine: "tofu", version: "2.0.0", able: true },
+    { engine: "tofu", version: "1.11.9", able: false },
+    { engine: "tofu", version: "strange", able: false },
+    { engine: "terraform", version: "1.15.0", able: false }
+  ])("ask for events of $engine $version: $able", ({ able, engine, version }) => expect(tellsEvents(engine, version)).toBe(able))
+
+  it("say which of them may change something", () => {
+    const mutating = (spec: StageSpec) => stageCommands(spec).filter(({ mutates }) => mutates).map(({ subcommand }) => subcommand)
+    expect(mutating({ stage: "plan", keeper: "backend", savedPlan: false })).toEqual([])
+    expect(mutating({ stage: "apply", keeper: "backend", savedPlan: true })).toEqual(["apply"])
+    expect(mutating({ stage: "destroy", keeper: "backend", savedPlan: false })).toEqual(["apply"])
+  })
+})

@@ -1,0 +1,79 @@
+// What a stage has left behind, as the end of its message.
+import { describe, expect, it } from "@effect/vitest"
+import { effectsMessage, madeMessage, withLeft } from "../../../src/core/state/effects-message.ts"
+import type { Effected, JournalEntry, StageEffects } from "../../../src/schema/api/effects.ts"
+
+const effect = (action: Effected["action"], address: string, id?: string): Effected => ({
+  action,
+  address,
+  ...(id !== undefined && { idKey: "id", id })
+})
+const effects = (unsaved: ReadonlyArray<Effected>, unknown: ReadonlyArray<Effected>): StageEffects => ({
+  unsaved,
+  unsavedCount: unsaved.length,
+  unknown,
+  unknownCount: unknown.length
+})
+
+describe("effectsMessage", () => {
+  it.each([
+    { given: "nothing", says: "", about: effects([], []) },
+    {
+      given: "one of each",
+      says: "Made, but not in the state: t.a [id=1]. Begun, outcome unknown: t.b (create).",
+      about: effects([effect("create", "t.a", "1")], [effect("create", "t.b")])
+    },
+    {
+      given: "many",
+      says: "Made, but not in the state: t.a0, t.a1, t.a2 and 7 more.",
+      about: effects(Array.from({ length: 10 }, (_, at) => effect("create", `t.a${at}`)), [])
+    },
+    {
+      given: "what was planned, unseen",
+      says: "Planned, unknown whether it was made: t.a.",
+      about: { ...effects([], []), unseen: [effect("create", "t.a")], unseenCount: 1 }
+    },
+    { given: "a full journal", says: "There may be more, since the journal was full.", about: { ...effects([], []), incomplete: true } },
+    {
+      given: "a state that is not looked into",
+      says: "Made, but not in the state: t.a. The state may already contain some of this: it is too large for the server to look into.",
+      about: { ...effects([effect("create", "t.a")], []), unread: true }
+    }
+  ])("says of $given: $says", ({ about, says }) => expect(effectsMessage(about)).toBe(says))
+
+  it("stays short enough to stand beside another message", () => {
+    const long = Array.from({ length: 100 }, () => effect("create", "x".repeat(1024), "y".repeat(1024)))
+    expect(effectsMessage(effects(long, long)).length).toBeLessThan(1700)
+  })
+})
+
+describe("madeMessage", () => {
+  const done = (number: number): JournalEntry => ({ number, kind: "done", ...effect("create", `t.a${number}`, String(number)) })
+  it("names what was made where the state cannot be read", () => {
+    expect(madeMessage([done(1), { ...done(2), kind: "started" }])).toBe("Made by this stage; see that the state has it: t.a1 [id=1].")
+    expect(madeMessage([1, 2, 3, 4].map(done))).toContain("and 1 more.")
+    expect(madeMessage([])).toBe("")
+  })
+})
+
+describe("withLeft", () => {
+  it.each([
+    { happened: 20, left: 0, of: [20, 0] },
+    { happened: 3000, left: 0, of: [2046, 0] },
+    { happened: 3000, left: 500, of: [1546, 500] },
+    { happened: 3000, left: 1700, of: [1023, 1022] },
+    { happened: 20, left: 1700, of: [20, 1700] }
+  ])(
+    "gives $happened characters of what happened and $left of what is left their room: $of",
+    ({ happened, left, of: [first = 0, second = 0] }) =>
+      expect(withLeft("h".repeat(happened), "l".repeat(left))).toBe(
+        `${"h".repeat(first)}${first < happened ? "…" : ""} ${"l".repeat(second)}${second < left ? "…" : ""}`.trim()
+      )
+  )
+
+  it("cuts no character in half", () =>
+    expect([1, 2].map((shift) => withLeft("h".repeat(shift) + "😀".repeat(2000), "😀".repeat(shift * 400)).isWellFormed())).toEqual([
+      true,
+      true
+    ]))
+})

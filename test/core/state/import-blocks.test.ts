@@ -1,0 +1,55 @@
+// Import blocks for what a stage made and its state does not have.
+import { describe, expect, it } from "@effect/vitest"
+import { Schema } from "effect"
+import { importable, importBlocks } from "../../../src/core/state/import-blocks.ts"
+import type { Effected } from "../../../src/schema/api/effects.ts"
+
+const made = (address: string, id?: string): Effected => ({ action: "create", address, ...(id !== undefined && { idKey: "id", id }) })
+const blocksOf = (unsaved: ReadonlyArray<Effected>, unknown: ReadonlyArray<Effected> = []) =>
+  importBlocks({ unsaved, unsavedCount: unsaved.length, unknown, unknownCount: unknown.length })
+
+describe("importBlocks", () => {
+  it("have an address and an id each", () =>
+    expect(blocksOf([made("time_sleep.a", "1"), made(`module.m["x"].time_sleep.b[2]`, `i-"2"\${x}`)])).toBe(
+      `import {\n  to = time_sleep.a\n  id = "1"\n}\n\nimport {\n  to = module.m["x"].time_sleep.b[2]\n  id = "i-\\"2\\"$\${x}"\n}\n`
+    ))
+  it("are comments where no id is known, and for what may have been made", () =>
+    expect(blocksOf([made("t.a")], [made("t.b"), { ...made("t.c"), action: "update" }])).toBe([
+      "# t.a was made, but no id of it is known: look for it, and import or remove it by hand.\n",
+      "# t.b may have been made: look for it, and import or remove it by hand.\n"
+    ].join("\n")))
+  it("are comments for what was planned, unseen", () =>
+    expect(importBlocks({ unsaved: [], unsavedCount: 0, unknown: [], unknownCount: 0, unseen: [made("t.a")], unseenCount: 3 })).toBe([
+      "# t.a may have been made: look for it, and import or remove it by hand.\n",
+      "# 2 more may have been made, which are not listed.\n"
+    ].join("\n")))
+  it("say how many are not listed", () =>
+    expect(importBlocks({ unsaved: [], unsavedCount: 3, unknown: [], unknownCount: 0 })).toContain("# 3 more were made"))
+  it.each(["a.b }", "a.b\nresource", `a["\${file(1)}"].b`, "a.b # c", "", "file(\"x\")"])(
+    "take %j for no address",
+    (address) => expect(blocksOf([made(address, "1")])).not.toContain("import {")
+  )
+
+  it.prop("have nothing that an id or an address could add to the configuration", [Schema.String, Schema.String], ([address, id]) => {
+    const lines = blocksOf([made(address, id)]).split("\n").filter((line) => line !== "")
+    for (const line of lines) expect(line).toMatch(/^(?:import \{|\}|  to = .*|  id = ".*"|#.*)$/u)
+    expect(lines.filter((line) => line === "import {").length).toBeLessThanOrEqual(1)
+  })
+
+  it.prop("of a known address have its id as one string, whatever is in it", [Schema.String, Schema.String], ([first, second]) => {
+    for (const id of [first, `${first}"\n}\n\${${second}\\`]) {
+      expect(blocksOf([made("t.a", id)])).toMatch(
+        /^import \{\n {2}to = t\.a\n {2}id = "(?:[^"\\\n$%]|\\.|\$\$\{|%%\{|[$%](?!\{))*"\n\}\n$/u
+      )
+    }
+  })
+})
+
+describe("importable", () => {
+  it("is what has an id and an address, as many as one plan takes", () => {
+    expect(
+      importable([made("t.a", "1"), made("t.b"), made("t.c }", "3"), made(`t.d["${"x".repeat(600)}"]`, "4")]).map(({ address }) => address)
+    ).toEqual(["t.a"])
+    expect(importable(Array.from({ length: 100 }, (_, at) => made(`t.a${at}`, "1")))).toHaveLength(64)
+  })
+})

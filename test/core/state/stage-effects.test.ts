@@ -1,0 +1,297 @@
+// A journal compared with the stored state: everything that was made is in one of the two.
+import { describe, expect, it } from "@effect/vitest"
+import { Arbitrary, Option, Predicate, Schema } from "effect"
+import { closing, plannedEntries } from "../../../src/core/stage/journal.ts"
+import { endedInOrder, needRescue, stageEffects } from "../../../src/core/state/stage-effects.ts"
+import { stateObjects } from "../../../src/core/state/state-objects.ts"
+import { type JournalEntry, namedLimit } from "../../../src/schema/api/effects.ts"
+
+type Entry = Omit<JournalEntry, "number">
+const numbered = (entries: ReadonlyArray<Entry>): ReadonlyArray<JournalEntry> => entries.map((entry, at) => ({ number: at + 1, ...entry }))
+const started = (action: Entry["action"], address: string, id?: string): Entry => ({
+  kind: "started",
+  action,
+  address,
+  ...(id !== undefined && { idKey: "id", id })
+})
+const done = (action: Entry["action"], address: string, id?: string): Entry => ({
+  kind: "done",
+  action,
+  address,
+  ...(id !== undefined && { idKey: "id", id })
+})
+const failed = (action: Entry["action"], address: string): Entry => ({ kind: "failed", action, address })
+
+/** Returns the objects of a state with these addresses, ids and statuses. */
+const stored = (objects: ReadonlyArray<readonly [address: string, id: string, status?: string]>) =>
+  stateObjects(JSON.stringify({
+    version: 4,
+    resources: objects.map(([address, id, status]) => ({
+      mode: "managed",
+      type: address.split(".")[0],
+      name: address.split(".")[1],
+      instances: [{ attributes: { id }, status }]
+    }))
+  }))
+
+const outcome = (entries: ReadonlyArray<Entry>, state: ReturnType<typeof stored>, inOrder = false) => {
+  const { unknown, unsaved } = stageEffects(numbered(entries), state, inOrder)
+  return {
+    unsaved: unsaved.map(({ address, id }) => `${address}=${id ?? "?"}`),
+    unknown: unknown.map(({ action, address }) => `${action} ${address}`)
+  }
+}
+
+describe("stageEffects", () => {
+  it.each(
+    [
+      {
+        given: "a creation that is stored",
+        entries: [started("create", "t.a"), done("create", "t.a", "1")],
+        state: [["t.a", "1"]],
+        unsaved: [],
+        unknown: []
+      },
+      {
+        given: "a creation that is not stored",
+        entries: [started("create", "t.a"), done("create", "t.a", "1")],
+        state: [],
+        unsaved: ["t.a=1"],
+        unknown: []
+      },
+      {
+        given: "a creation without an id that is not stored",
+        entries: [started("create", "t.a"), done("create", "t.a")],
+        state: [],
+        unsaved: ["t.a=?"],
+        unknown: []
+      },
+      { given: "a creation whose end nobody saw", entries: [started("create", "t.a")], state: [], unsaved: [], unknown: ["create t.a"] },
+      {
+        given: "a replacement of which the state knows the old one",
+        entries: [started("delete", "t.a", "1"), done("delete", "t.a"), started("create", "t.a"), done("create", "t.a", "2")],
+        state: [["t.a", "1"]],
+        unsaved: ["t.a=2"],
+        unknown: []
+      },
+      {
+        given: "a replacement that makes the new one first",
+        entries: [started("create", "t.a"), done("create", "t.a", "2"), started("delete", "t.a", "1"), done("delete", "t.a")],
+        state: [["t.a", "1"]],
+        unsaved: ["t.a=2"],
+        unknown: []
+      },
+      {
+        given: "a creation that was taken back",
+        entries: [started("create", "t.a"), done("create", "t.a", "1"), started("delete", "t.a", "1"), done("delete", "t.a")],
+        state: [],
+        unsaved: [],
+        unknown: []
+      },
+      {
+        given: "a creation that failed, with nothing stored of it",
+        entries: [started("create", "t.a"), failed("create", "t.a")],
+        state: [],
+        unsaved: [],
+        unknown: ["create t.a"]
+      },
+      {
+        given: "a creation that failed, with its rest stored",
+        entries: [started("create", "t.a"), failed("create", "t.a")],
+        state: [["t.a", "1", "tainted"]],
+        unsaved: [],
+        unknown: []
+      },
+      {
+        given: "a change and a destruction whose ends nobody saw",
+        entries: [started("update", "t.a", "1"), started("delete", "t.b", "2")],
+        state: [["t.a", "1"], ["t.b", "2"]],
+        unsaved: [],
+        unknown: ["update t.a", "delete t.b"]
+      },
+      {
+        given: "a change that failed",
+        entries: [started("update", "t.a", "1"), failed("update", "t.a")],
+        state: [["t.a", "1"]],
+        unsaved: [],
+        unknown: []
+      }
+    ] as const
+  )("names what is missing of $given", ({ entries, state, unknown, unsaved }) => {
+    expect(outcome(entries, stored(state))).toEqual({ unsaved, unknown })
+  })
+
+  it("takes the state's word for what was only begun, when the engine ended by itself", () => {
+    expect(outcome([started("create", "t.a"), failed("create", "t.a"), started("create", "t.b")], stored([]), true)).toEqual({
+      unsaved: [],
+      unknown: []
+    })
+  })
+  it("names no more than a person reads, and counts the rest", () => {
+    const many = Array.from(
+      { length: namedLimit.run + 20 },
+      (_, at) => [started("create", `t.a${at}`), done("create", `t.a${at}`, String(at))]
+    ).flat()
+    const { unsaved, unsavedCount } = stageEffects(numbered(many), stored([]), false)
+    expect([unsaved.length, unsavedCount]).toEqual([namedLimit.run, namedLimit.run + 20])
+  })
+  it("says so when the journal was full", () => {
+    expect(stageEffects(numbered([{ kind: "full", action: "create", address: "" }]), stored([]), false)).toMatchObject({ incomplete: true })
+  })
+
+  const unseen = (entries: ReadonlyArray<Entry>, state: ReturnType<typeof stored>, inOrder = false) =>
+    stageEffects(
+      numbered(entries),
+      state,
+      inOrder,
+      namedLimit.run,
+      numbered(plannedEntries(Option.some([{ address: "t.a", replaces: false }, { address: "t.b", replaces: true }])))
+    ).unseen?.map(({ address }) => address)
+
+  it.each(
+    [
+      { given: "nothing", entries: [], state: [], names: ["t.a", "t.b"] },
+      { given: "the beginning of one, whose end is another matter", entries: [started("create", "t.a")], state: [], names: ["t.b"] },
+      {
+        given: "that something made way for its successor",
+        entries: [started("delete", "t.b", "1"), done("delete", "t.b")],
+        state: [],
+        names: ["t.a", "t.b"]
+      },
+      {
+        given: "nothing, though the state has one, and of the other what it replaces",
+        entries: [],
+        state: [["t.a", "1"], ["t.b", "1"]],
+        names: ["t.b"]
+      },
+      { given: "the end of the engine", entries: [closing], state: [], names: undefined }
+    ] as const
+  )(
+    "names what was to be made of an apply that told $given: $names",
+    ({ entries, names, state }) => expect(unseen(entries, stored(state))).toEqual(names)
+  )
+  it("names nothing that was to be made when the engine ended by itself", () => expect(unseen([], stored([]), true)).toBeUndefined())
+
+  const Step = Schema.Struct({
+    address: Schema.Literals(["t.a", "t.b", "t.c"]),
+    ends: Schema.Literals(["well", "badly"]),
+    replaces: Schema.Boolean
+  })
+
+  it.prop("forgets nothing that exists, wherever the engine died and whichever of its states was the last to be stored", [
+    Arbitrary.schema(Schema.Array(Step)),
+    Schema.Int.check(Schema.isBetween({ minimum: 0, maximum: 40 })),
+    Schema.Int.check(Schema.isBetween({ minimum: 0, maximum: 40 }))
+  ], ([steps, diesAt, storesAt]) => {
+    // Simulates the engine: `journal` has every entry, and `worlds` has what exists before the first entry and after each one.
+    const journal: Array<Entry> = []
+    const worlds: Array<ReadonlyMap<string, string>> = [new Map()]
+    const tell = (entry: Entry, change: (world: Map<string, string>) => void = () => {}) => {
+      const world = new Map(worlds.at(-1))
+      change(world)
+      journal.push(entry)
+      worlds.push(world)
+    }
+    steps.forEach(({ address, ends, replaces }, at) => {
+      const old = worlds.at(-1)?.get(address)
+      if (old !== undefined && !replaces) return
+      if (old !== undefined) {
+        tell(started("delete", address, old))
+        tell(done("delete", address), (world) => void world.delete(address))
+      }
+      tell(started("create", address))
+      if (ends === "badly") tell(failed("create", address))
+      else tell(done("create", address, `id${at}`), (world) => void world.set(address, `id${at}`))
+    })
+    const end = Math.min(diesAt, journal.length)
+    const exists = worlds[end] ?? new Map()
+    const saved = stored([...worlds[Math.min(storesAt, end)] ?? []])
+    const { unsaved } = outcome(journal.slice(0, end), saved)
+    for (const [address, id] of exists) {
+      const inState = saved.get(address)?.some((object) =>
+        Predicate.hasProperty(object, "attributes") && JSON.stringify(object.attributes) === JSON.stringify({ id })
+      ) === true
+      expect(inState !== unsaved.includes(`${address}=${id}`)).toBe(true)
+    }
+    for (const name of unsaved) expect([...exists].map(([address, id]) => `${address}=${id}`)).toContain(name)
+  })
+})
+
+describe("stageEffects of an apply that went on unseen", () => {
+  const Made = Schema.Struct({ before: Schema.Boolean, newFirst: Schema.Boolean })
+  it.prop(
+    "forgets nothing that exists, wherever the engine died, wherever its journal broke off, and whichever of its states was the last to be stored",
+    [
+      Arbitrary.schema(Schema.Array(Made).check(Schema.isMaxLength(6))),
+      ...[0, 1, 2].map(() => Schema.Int.check(Schema.isBetween({ minimum: 0, maximum: 30 })))
+    ],
+    ([resources, diesAt = 0, heardTo = 0, storesAt = 0]) => {
+      const old = new Map(resources.flatMap(({ before }, at) => before ? [[`t.a${at}`, [`old${at}`]] as const] : []))
+      const worlds: Array<ReadonlyMap<string, ReadonlyArray<string>>> = [old]
+      const journal: Array<Entry> = []
+      const tell = (entry: Entry, ids?: ReadonlyArray<string>) => {
+        journal.push(entry)
+        worlds.push(ids === undefined ? worlds.at(-1) ?? old : new Map([...worlds.at(-1) ?? [], [entry.address, ids]]))
+      }
+      resources.forEach(({ before, newFirst }, at) => {
+        const address = `t.a${at}`
+        const destroy = (left: ReadonlyArray<string>) => {
+          tell(started("delete", address, `old${at}`))
+          tell(done("delete", address), left)
+        }
+        if (before && !newFirst) destroy([])
+        tell(started("create", address))
+        tell(done("create", address, `new${at}`), [...before && newFirst ? [`old${at}`] : [], `new${at}`])
+        if (before && newFirst) destroy([`new${at}`])
+      })
+      const end = Math.min(diesAt, journal.length)
+      const flat = (world: ReadonlyMap<string, ReadonlyArray<string>> = old) =>
+        [...world].flatMap(([address, ids]) => ids.map((id) => [address, id] as const))
+      const saved = stored(flat(worlds[Math.min(storesAt, end)]))
+      const planned = numbered(plannedEntries(Option.some(resources.map(({ before }, at) => ({ address: `t.a${at}`, replaces: before })))))
+      const { unknown, unsaved, unseen = [] } = stageEffects(
+        numbered(journal.slice(0, Math.min(heardTo, end))),
+        saved,
+        false,
+        namedLimit.run,
+        planned
+      )
+      for (const [address, id] of flat(worlds[end])) {
+        const inState = saved.get(address)?.some((object) =>
+          Predicate.hasProperty(object, "attributes") && JSON.stringify(object.attributes) === JSON.stringify({ id })
+        ) === true
+        const named = unsaved.some((_) =>
+          _.address === address && _.id === id
+        ) ||
+          [...unknown, ...unseen].some((_) => _.address === address)
+        expect(inState || named, `${address} with ${id}`).toBe(true)
+      }
+    }
+  )
+})
+
+describe("endedInOrder", () => {
+  it.each([
+    [{ exitCode: 0, statePushed: true }, true],
+    [{ exitCode: 1, statePushed: true }, true],
+    [{ exitCode: 1 }, true],
+    [{ exitCode: 1, statePushed: false }, false],
+    [{ exitCode: 137, statePushed: true }, false],
+    [{ exitCode: 143, statePushed: true }, false],
+    [{}, false]
+  ])("of %j is %s", (result, expected) => expect(endedInOrder(result)).toBe(expected))
+})
+
+describe("needRescue", () => {
+  const none = { unsaved: [], unsavedCount: 0, unknown: [], unknownCount: 0 }
+  it.each(
+    [
+      [none, false],
+      [{ ...none, unsaved: [{ action: "create", address: "t.a" }], unsavedCount: 1 }, true],
+      [{ ...none, unknown: [{ action: "create", address: "t.a" }], unknownCount: 1 }, true],
+      [{ ...none, unknown: [{ action: "update", address: "t.a" }], unknownCount: 1 }, false],
+      [{ ...none, unseen: [{ action: "create", address: "t.a" }], unseenCount: 1 }, true],
+      [{ ...none, incomplete: true }, true]
+    ] as const
+  )("of %j is %s", (effects, expected) => expect(needRescue(effects)).toBe(expected))
+})

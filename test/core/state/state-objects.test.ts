@@ -1,0 +1,55 @@
+// The objects of a state, by their addresses.
+import { describe, expect, it } from "@effect/vitest"
+import { hasObject, hasTainted, isEncrypted, stateObjects } from "../../../src/core/state/state-objects.ts"
+
+const resource = (more: Record<string, unknown>) => ({
+  mode: "managed",
+  type: "time_sleep",
+  name: "a",
+  instances: [{ attributes: { id: "1" } }],
+  ...more
+})
+const state = (...resources: ReadonlyArray<Record<string, unknown>>) => stateObjects(JSON.stringify({ version: 4, serial: 1, resources }))
+
+describe("stateObjects", () => {
+  it.each([
+    ["time_sleep.a", resource({})],
+    ["module.m.time_sleep.a", resource({ module: "module.m" })],
+    [`module.m["x"].time_sleep.a[2]`, resource({ module: `module.m["x"]`, instances: [{ index_key: 2, attributes: { id: "1" } }] })],
+    [`time_sleep.a["say \\"hi\\" $\${x}"]`, resource({ instances: [{ index_key: `say "hi" \${x}`, attributes: { id: "1" } }] })]
+  ])("finds %s", (address, one) => expect(hasObject(state(one), address, "id", "1")).toBe(true))
+
+  it("tells an object from another one at the same address", () => {
+    const replaced = state(resource({ instances: [{ attributes: { id: "new" } }, { deposed: "1a2b3c4d", attributes: { id: "old" } }] }))
+    expect(["new", "old", "other"].map((id) => hasObject(replaced, "time_sleep.a", "id", id))).toEqual([true, true, false])
+    expect(hasObject(replaced, "time_sleep.a", undefined, undefined)).toBe(true)
+  })
+  it("is found in one pass, however many objects an engine that means harm puts at one address", () => {
+    const many = Array.from({ length: 300_000 }, () => ({}))
+    expect(state(resource({ instances: many })).get("time_sleep.a")).toHaveLength(many.length)
+  })
+  it("leaves out what no journal can name, since a name of megabytes would be gone through for each of its instances", () => {
+    const name = (length: number) => "n".repeat(length - "time_sleep.".length)
+    expect([1024, 1025].map((length) => state(resource({ name: name(length) })).size)).toEqual([1, 0])
+  })
+  it("knows what a failed creation left", () => {
+    expect(hasTainted(state(resource({ instances: [{ status: "tainted", attributes: { id: "1" } }] })), "time_sleep.a")).toBe(true)
+    expect(hasTainted(state(resource({})), "time_sleep.a")).toBe(false)
+  })
+  it.each([
+    "",
+    "null",
+    "{}",
+    `{"version":3,"modules":[]}`,
+    `{"version":4,"resources":{}}`,
+    ...["[]", "7", `{"index_key":{}}`].map((instance) =>
+      `{"version":4,"resources":[{"mode":"managed","type":"a","name":"b","instances":[{},${instance}]}]}`
+    )
+  ])("has nothing of %s", (text) => expect(stateObjects(text).size).toBe(0))
+  it.each([
+    [`{"serial":1,"lineage":"l","meta":{},"encrypted_data":"krIj","encryption_version":"v0"}`, true],
+    [`{"version":4,"serial":1,"lineage":"l","resources":[]}`, false],
+    ["", false]
+  ])("knows whether %s is encrypted", (text, is) => expect(isEncrypted(text)).toBe(is))
+  it("has no data sources", () => expect(state(resource({ mode: "data" })).size).toBe(0))
+})

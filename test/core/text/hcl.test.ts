@@ -1,0 +1,52 @@
+// The files that are added to a configuration; what the engine makes of them is tested with the engine itself.
+import { describe, expect, it } from "@effect/vitest"
+import { Schema } from "effect"
+import { backendFile, expressionOf, quoted, variablesFile } from "../../../src/core/text/hcl.ts"
+
+describe("quoted", () => {
+  it.prop("is one line in which nothing is evaluated", [Schema.String], ([text]) => {
+    const literal = quoted(text)
+    expect(literal).not.toMatch(/[\n\r]/u)
+    expect(literal.slice(1, -1).replaceAll("$${", "_").replaceAll("%%{", "_").replaceAll(/\\./gu, "_")).not.toMatch(/"|\$\{|%\{/u)
+  })
+  it.each([
+    { text: `say "hi"`, literal: `"say \\"hi\\""` },
+    { text: "${var.x} and %{ if true }", literal: `"$\${var.x} and %%{ if true }"` },
+    { text: "a\\b\nc\td", literal: `"a\\\\b\\nc\\td"` },
+    { text: "\u0007", literal: `"\\u0007"` },
+    { text: "é $ % {", literal: `"é $ % {"` }
+  ])("of $text is $literal", ({ literal, text }) => expect(quoted(text)).toBe(literal))
+})
+
+describe("expressionOf", () => {
+  it.each([
+    { typed: "goodbye", expression: `"goodbye"` },
+    { typed: "3", expression: `"3"` },
+    { typed: "", expression: `""` },
+    { typed: "${name}", expression: `"$\${name}"` },
+    { typed: "bell \u0007", expression: `"bell \\u0007"` },
+    { typed: `["a", "b"]`, expression: `["a", "b"]` },
+    { typed: "{ a = 1 }", expression: "{ a = 1 }" },
+    { typed: ` "\${upper("x")}"`, expression: ` "\${upper("x")}"` }
+  ])("of $typed is $expression", ({ expression, typed }) => expect(expressionOf(typed)).toBe(expression))
+})
+
+describe("variablesFile", () => {
+  it("quotes plain values and leaves expressions as they are", () => {
+    expect(variablesFile([{ name: "region", value: "eu", hcl: false }, { name: "zones", value: `["a", "b"]`, hcl: true }])).toBe(
+      `region = "eu"\nzones = ["a", "b"]\n`
+    )
+  })
+  it("has each name once, with the later value", () => {
+    expect(
+      variablesFile([{ name: "a", value: "1", hcl: false }, { name: "b", value: "2", hcl: false }, { name: "a", value: "3", hcl: false }])
+    ).toBe(`a = "3"\nb = "2"\n`)
+  })
+})
+
+describe("backendFile", () => {
+  it("is empty for a backend that the environment configures", () =>
+    expect(backendFile("http")).toBe(`terraform {\n  backend "http" {\n  }\n}\n`))
+  it("has the settings of the others", () =>
+    expect(backendFile("s3", { bucket: "b" })).toBe(`terraform {\n  backend "s3" {\n    bucket = "b"\n  }\n}\n`))
+})

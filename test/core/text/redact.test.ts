@@ -1,0 +1,179 @@
+// Secrets in a stream of bytes: none gets through in any spelling, however the stream is cut, and nothing else is changed.
+import { describe, expect, it } from "@effect/vitest"
+import { Schema } from "effect"
+import { begin, forms, redactor, shortestSecret } from "../../../src/core/text/redact.ts"
+
+const encode = (text: string) => new TextEncoder().encode(text)
+const decode = (bytes: Uint8Array) => new TextDecoder().decode(bytes)
+
+/** Texts of few letters, so that secrets overlap each other and themselves. */
+const Letters = Schema.String.check(Schema.isPattern(/^[ab]{0,40}$/u))
+const Secret = Schema.String.check(Schema.isPattern(/^[ab]{4,9}$/u))
+const Any = Schema.String.check(Schema.isPattern(/^[ -~\n]{6,90}$/u))
+const Cuts = Schema.Array(Schema.Int.check(Schema.isBetween({ minimum: 1, maximum: 7 })))
+
+/** Returns what the redactor makes of the stream when it comes in pieces of these sizes, over and over. */
+const inPieces = (secrets: ReadonlyArray<string>, bytes: Uint8Array, sizes: ReadonlyArray<number>): string => {
+  const { end, next } = redactor(secrets)
+  let state = begin
+  const shown: Array<Uint8Array> = []
+  for (let at = 0, turn = 0; at < bytes.length; turn++) {
+    const size = sizes[turn % sizes.length] ?? bytes.length
+    const [after, out] = next(state, bytes.subarray(at, at + size))
+    state = after
+    shown.push(out)
+    at += size
+  }
+  return decode(Buffer.concat([...shown, end(state)]))
+}
+
+/** Returns the expected text, found the slow way: every letter of an occurrence is hidden, and a run of hidden letters becomes one mask. */
+const slowly = (secrets: ReadonlyArray<string>, text: string): string => {
+  const hidden = Array.from(text, () => false)
+  for (const form of secrets.flatMap(forms)) {
+    for (let at = text.indexOf(form); at >= 0; at = text.indexOf(form, at + 1)) hidden.fill(true, at, at + form.length)
+  }
+  return [...text].map((letter, at) => hidden[at] ? hidden[at - 1] ? "" : "***" : letter).join("")
+}
+
+/** Letters, escape sequences that a terminal does not show, and texts that only look like them. */
+const Coloured = Schema.Array(
+  Schema.Literals([
+    "a",
+    "b",
+    "aaaa",
+    "aaab",
+    "aaab",
+    "\u001b[0m",
+    "\u001b[31;1m",
+    "\u001b[K",
+    "\u001b",
+    "[",
+    "\u001b[",
+    "\u001b[1;2;3;4;5;6;7;8;9;10;11;12m"
+  ])
+).check(Schema.isMaxLength(60))
+/** Letters, each after at most three colours. */
+const Painted = Schema.Array(
+  Schema.Tuple([
+    Schema.Array(Schema.Literals(["\u001b[0m", "\u001b[31;1m", "\u001b[K"])).check(Schema.isMaxLength(3)),
+    Schema.Literals(["a", "b"])
+  ])
+)
+const paint = (letters: typeof Painted.Type) => letters.map(([colours, letter]) => colours.join("") + letter).join("")
+const unpainted = (text: string) => text.replaceAll(/\u001b\[[\d;]*[A-Za-z]/gu, "")
+
+describe("redactor", () => {
+  it.prop("takes out exactly the bytes that belong to an occurrence", [Schema.Array(Secret), Letters], ([secrets, text]) => {
+    expect(redactor(secrets).text(text)).toBe(slowly(secrets, text))
+  })
+
+  it.prop("gives the same however the stream is cut", [Schema.Array(Secret), Letters, Cuts], ([secrets, text, cuts]) => {
+    expect(inPieces(secrets, encode(text), cuts)).toBe(redactor(secrets).text(text))
+  })
+
+  it.prop("gives the same for a long secret however the stream is cut", [Any, Any, Cuts], ([part, text, cuts]) => {
+    const secret = part.repeat(20)
+    const bytes = encode(`${text}${secret}${text}`)
+    expect(inPieces([secret], bytes, cuts)).toBe(redactor([secret]).text(decode(bytes)))
+    expect(inPieces([secret], bytes, cuts)).not.toContain(secret)
+  })
+
+  it.prop("lets no spelling of a secret through", [Any, Any, Cuts], ([secret, text, cuts]) => {
+    for (const form of forms(secret)) expect(inPieces([secret], encode(`${text}${form}${text}`), cuts)).not.toContain(form)
+  })
+
+  it.prop("finds a secret in the base64 of what is around it", [Any, Any], ([secret, around]) => {
+    for (const encoding of ["base64", "base64url"] as const) {
+      const shown = redactor([secret]).text(Buffer.from(`${around}${secret}${around}`).toString(encoding))
+      const inner = Buffer.from(secret).toString(encoding)
+      expect(shown).toContain("***")
+      expect(shown.length).toBeLessThan(Buffer.from(`${around}${around}`).toString(encoding).length + 12)
+      expect(shown).not.toContain(inner.slice(0, 8))
+    }
+  })
+
+  it.prop("leaves bytes alone that are no part of a secret, be they text or not", [Schema.Uint8Array, Cuts], ([bytes, cuts]) => {
+    const { end, next } = redactor(["a secret that does not occur"])
+    const [state, shown] = next(begin, bytes)
+    expect(Buffer.concat([shown, end(state)])).toEqual(Buffer.from(bytes))
+    expect(inPieces([], bytes, cuts)).toBe(decode(bytes))
+  })
+
+  it.prop("gives the same however coloured text is cut", [
+    Schema.Array(Schema.Literals(["aaaa", "aaab", "abab"])).check(Schema.isMaxLength(2)),
+    Coloured,
+    Cuts
+  ], ([secrets, text, cuts]) => {
+    const bytes = encode(text.join(""))
+    expect(inPieces(secrets, bytes, cuts)).toBe(redactor(secrets).text(decode(bytes)))
+  })
+
+  it.prop(
+    "takes out of coloured text what it takes out of plain text, and no colour outside of a secret",
+    [Schema.Array(Secret), Painted],
+    ([secrets, letters]) => {
+      const shown = redactor(secrets).text(paint(letters))
+      expect(unpainted(shown)).toBe(slowly(secrets, unpainted(paint(letters))))
+      expect(redactor([]).text(paint(letters))).toBe(paint(letters))
+      if (!shown.includes("***")) expect(shown).toBe(paint(letters))
+    }
+  )
+
+  it.prop("finds a secret that has colours itself", [Any, Any], ([part, text]) => {
+    const secret = `${part.slice(0, 3)}\u001b[1m${part.slice(3)}`
+    expect(redactor([secret]).text(`${text}${secret}${text}`)).not.toContain(secret)
+  })
+
+  it.prop("is done after one pass", [Schema.Array(Secret), Letters], ([secrets, text]) => {
+    const once = redactor(secrets).text(text)
+    expect(redactor(secrets).text(once)).toBe(once)
+  })
+
+  it("hides no letter that only happens to be the last of a long secret", () => {
+    const secret = `${"0123456789abcdef".repeat(4)}~`
+    expect(redactor([secret]).text(`~ ${secret} ~`)).toBe("~ *** ~")
+  })
+
+  it("holds back only what may begin a secret", () => {
+    const { next } = redactor(["hunter2-password"])
+    const [held, shown] = next(begin, encode("Enter a value: hunter2"))
+    expect(decode(shown)).toBe("Enter a value: ")
+    expect(decode(next(held, encode("!"))[1])).toBe("hunter2!")
+  })
+
+  it.each([
+    { spelling: "as it is", printed: `token = S3cr<t"&/+ é` },
+    { spelling: "in JSON", printed: JSON.stringify({ token: `S3cr<t"&/+ é` }) },
+    { spelling: "in the JSON of Go", printed: `"S3cr\\u003ct\\"\\u0026/+ é"` },
+    { spelling: "in JSON within JSON", printed: JSON.stringify({ body: JSON.stringify({ token: `S3cr<t"&/+ é` }) }) },
+    { spelling: "in JSON of ASCII", printed: String.raw`"S3cr<t\"&/+ \u00e9"` },
+    { spelling: "in JSON of ASCII within JSON", printed: JSON.stringify(String.raw`"S3cr<t\"&/+ \u00e9"`) },
+    { spelling: "in a URL", printed: `https://example.com/?t=${encodeURIComponent(`S3cr<t"&/+ é`)}` },
+    { spelling: "in a form", printed: new URLSearchParams({ t: `S3cr<t"&/+ é` }).toString() },
+    { spelling: "in a basic authorisation", printed: `Basic ${Buffer.from(`user:S3cr<t"&/+ é`).toString("base64")}` },
+    { spelling: "in hexadecimal", printed: Buffer.from(`S3cr<t"&/+ é`).toString("hex") }
+  ])("takes a secret out $spelling", ({ printed }) => {
+    const shown = redactor([`S3cr<t"&/+ é`]).text(printed)
+    expect(shown).toContain("***")
+    for (const form of forms(`S3cr<t"&/+ é`)) expect(shown).not.toContain(form)
+  })
+
+  it("takes out the lines of a secret that is printed with an indent", () => {
+    const key = "-----BEGIN KEY-----\nMIIEowIBAAKCAQEA\nAQAB\n-----END KEY-----\n"
+    expect(redactor([key]).text(key.split("\n").map((line) => `    ${line}`).join("\n"))).toBe("    ***\n    ***\n    AQAB\n    ***\n    ")
+  })
+
+  it.prop("finds a secret in base64 that is wrapped as coreutils, MIME or PEM do", [Any, Schema.Literals([64, 76])], ([part, width]) => {
+    const secret = part.repeat(20)
+    const wrapped = Buffer.from(secret).toString("base64").replaceAll(new RegExp(`.{${width}}`, "gu"), "$&\n")
+    expect(redactor([secret]).text(wrapped)).not.toMatch(/[A-Za-z0-9+/]{6}/u)
+  })
+
+  it.each([`-----BEGIN KEY-----`, "MIIEowIBAAKCAQEA"])("takes out the base64 of one line of a secret: %s", (line) => {
+    const shown = redactor(["-----BEGIN KEY-----\nMIIEowIBAAKCAQEA\n-----END KEY-----\n"]).text(Buffer.from(`${line}\n`).toString("base64"))
+    expect(shown).toMatch(/^\*\*\*.{0,3}$/u)
+  })
+
+  it(`leaves values under ${shortestSecret} characters alone`, () => expect(redactor(["abc", ""]).text("abcabc")).toBe("abcabc"))
+})

@@ -1,0 +1,74 @@
+// Every key of a values file has a line and a column, and so has every fault of its text.
+import { describe, expect, it } from "@effect/vitest"
+import { Result } from "effect"
+import { told } from "../../../src/schema/document/explain.ts"
+import { at } from "../../../src/schema/document/layers.ts"
+import { yamlLayer } from "../../../src/schema/document/yaml-layer.ts"
+
+const text = `# ours
+task:
+  limits: { total: 5, perWorkspace: 2 }
+  tolerations:
+    - key: a
+      operator: Exists
+    - key: b
+base: &base
+  x: 1
+other:
+  <<: *base
+  y: 2
+`
+const layer = Result.getOrThrow(yamlLayer("values.yaml", text))
+const faults = (text: string) => Result.match(yamlLayer("f", text), { onFailure: (_) => _.map(told), onSuccess: () => [] })
+
+describe("a layer of YAML", () => {
+  it.each([
+    { path: ["task"], place: "2:1" },
+    { path: ["task", "limits", "perWorkspace"], place: "3:23" },
+    { path: ["task", "tolerations", 1], place: "7:7" },
+    { path: ["task", "tolerations", 0, "operator"], place: "6:7" },
+    { path: ["task", "limits", "missing"], place: "3:3" },
+    { path: ["other", "x"], place: "10:1" },
+    { path: [], place: "2:1" }
+  ])("has $path at $place", ({ path, place }) => expect(at("f", layer.place(path))).toBe(`f:${place}`))
+
+  it("has the data, merge keys carried out", () =>
+    expect(layer.tree).toMatchObject({ task: { limits: { total: 5 } }, other: { x: 1, y: 2 } }))
+  it.each([{ text: "" }, { text: "# nothing\n" }, { text: "~" }])(
+    "is empty for $text",
+    ({ text }) => expect(Result.getOrThrow(yamlLayer("f", text)).tree).toEqual({})
+  )
+
+  it("reads file modes as Helm and kubectl do", () =>
+    expect(Result.getOrThrow(yamlLayer("f", "a: [0400, 0o400, 0, 0.5, 10, -010, '0400']")).tree).toEqual({
+      a: [256, 256, 0, 0.5, 10, -8, "0400"]
+    }))
+
+  it.each([
+    { given: "an unfinished list", text: "a:\n  b: [", told: [/^f:2:7 .*end with a \]$/u] },
+    { given: "a key twice", text: "a: 1\nb:\n  c: 1\n  c: 2\n", told: [/^f:4:3 this key is given twice; keep one$/u] },
+    { given: "a tab", text: "a:\n\tb: 1\n", told: [/^f:2:1 Tabs are not allowed as indentation$/u] },
+    { given: "two documents", text: "a: 1\n---\nb: 1\n", told: [/^f:2:1 another document begins here; a file has one$/u] },
+    { given: "a list", text: "\n- a\n", told: [/^f:2:1 must be a map of keys$/u] },
+    { given: "an alias of nothing", text: "a:\n  - *b\n", told: [/^f:2:5 \*b names no anchor before it; write &b there$/u] },
+    {
+      given: "aliases of aliases of aliases",
+      text: ["a0: &a0 [x, x]", ...Array.from({ length: 30 }, (_, i) => `a${i + 1}: &a${i + 1} [*a${i}, *a${i}]`)].join("\n"),
+      told: [/^f its aliases unfold to too much; write out what they stand for$/u]
+    },
+    { given: "an unknown tag", text: "a: !secret b\n", told: [/^f:1:4 !secret is a tag that means nothing here; leave it out$/u] },
+    {
+      given: "a number that is nearly octal",
+      text: "a: 0789\n",
+      told: [/^f:1:4 0789 is no octal number; put it in quotes, or leave the zeros out$/u]
+    },
+    {
+      given: "a number that would lose digits",
+      text: "a: 123456789012345678901\n",
+      told: [/^f:1:4 123456789012345678901 is too long for a number; put it in quotes if it is a text$/u]
+    },
+    { given: "a template of Helm's, with a fault a line", text: "{{- if .Values.x }}\na: {b: x}\n", told: [/^f:1:/u, /^f:2:/u] },
+    { given: "a tower of maps", text: `${"{a: ".repeat(5000)}1${"}".repeat(5000)}`, told: [/^f:1:\d+ is nested too deeply$/u] },
+    { given: "two faults", text: "a: 1\na: 2\nb: \"\n", told: [/^f:2:1/u, /^f:/u] }
+  ])("is refused for $given, with the place", ({ text, told }) => expect(faults(text)).toEqual(told.map((_) => expect.stringMatching(_))))
+})

@@ -1,0 +1,49 @@
+// An AgentTask can be decoded exactly when the API server stores it. Otherwise nothing would work on it or say why.
+import { describe, expect, it } from "@effect/vitest"
+import { Schema } from "effect"
+import { AgentTask, AgentTaskSpec, WritableStatus } from "../../../src/schema/task/agent-task.ts"
+
+const accepts = (target: string) =>
+  Schema.is(AgentTaskSpec)({ workspace: "demo", stage: "plan", source: { inline: { "main.tf": "" } }, options: { targets: [target] } })
+
+describe("a text of an AgentTask", () => {
+  it.each([
+    { given: "512 letters", target: "a".repeat(512), accepted: true },
+    { given: "513 letters", target: "a".repeat(513), accepted: false },
+    { given: "512 characters of two code units each", target: "😀".repeat(512), accepted: true },
+    { given: "513 characters of two code units each", target: "😀".repeat(513), accepted: false }
+  ])("of at most 512 characters may have $given: $accepted", ({ accepted, target }) => expect(accepts(target)).toBe(accepted))
+})
+
+describe("a phase and a reason that only a newer version knows", () => {
+  const at = "2026-01-01T00:00:00Z"
+  const status = {
+    phase: "Moonlit",
+    reason: "Moonstruck",
+    queue: { position: 1, reason: "Moonrise" },
+    result: { outcome: "failed", reason: "Moonstruck", message: "It was the moon.", finishedAt: at }
+  } as const
+  const task = {
+    metadata: { name: "task", namespace: "tasks", uid: "uid", resourceVersion: "1", creationTimestamp: at },
+    spec: { workspace: "demo", stage: "plan", source: { inline: {} } },
+    status
+  }
+
+  it("are read as they are, so that no task vanishes on the way back to this one", () =>
+    expect(Schema.decodeUnknownSync(AgentTask)(task).status).toEqual(status))
+  it.each([{ phase: "Moonlit" }, { reason: "Moonstruck" }])(
+    "are not in the lists that the API server keeps to: %j",
+    (status) => expect(Schema.is(WritableStatus)(status)).toBe(false)
+  )
+})
+
+describe("the claim of a plan", () =>
+  it("is read also where a runner mounts it, since an earlier CRD took that, and a task that is stored must not vanish", () =>
+    expect(
+      Schema.is(AgentTaskSpec)({
+        workspace: "demo",
+        stage: "apply",
+        source: { savedPlan: { claimName: "plans", sha256: "a".repeat(64) } },
+        jobTemplate: { volumeClaims: [{ claimName: "plans", mountPath: "/more" }] }
+      })
+    ).toBe(true)))

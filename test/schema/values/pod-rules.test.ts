@@ -1,0 +1,29 @@
+// What Kubernetes would refuse in every Pod is reported for the values already, with the key.
+import { describe, expect, it } from "@effect/vitest"
+import { Result } from "effect"
+import { parseValues } from "../../../src/schema/values/values.ts"
+import { cases } from "./pod-rules.ts"
+
+const problems = (file: object) => Result.match(parseValues(file), { onFailure: (_) => _, onSuccess: () => [] })
+
+describe("what Kubernetes would refuse", () => {
+  it.each(cases)("is told for $given", ({ right, says, wrong }) => {
+    expect(problems(wrong)).toEqual([expect.stringContaining(says)])
+    expect(problems(right)).toEqual([])
+  })
+  it("is nothing in the defaults", () => expect(problems({})).toEqual([]))
+  it("is told once where two containers inherit it, at the key that they inherit", () =>
+    expect(problems({ agent: { securityContext: { privileged: true } } })).toEqual([
+      expect.stringMatching(/^agent\.securityContext\.privileged: /u)
+    ]))
+  it.each([
+    { given: "1e3", limit: "1k" },
+    { given: "1000m", limit: 1 },
+    { given: "1Ki", limit: 1024 },
+    { given: "0.5Gi", limit: "512Mi" },
+    { given: "1500u", limit: "1.5m" }
+  ])(
+    "counts $given as no more than $limit",
+    ({ given, limit }) => expect(problems({ controller: { resources: { requests: { x: given }, limits: { x: limit } } } })).toEqual([])
+  )
+})

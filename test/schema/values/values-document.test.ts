@@ -1,0 +1,209 @@
+// The JSON Schema of values files and the decoder accept the same files, except where one key rules out another.
+import { describe, expect, it } from "@effect/vitest"
+import { Ajv2020 } from "ajv/dist/2020.js"
+import { Arbitrary, Result, Schema } from "effect"
+import { readFileSync } from "node:fs"
+import { isTree } from "../../../src/schema/document/layers.ts"
+import { type Node, valuesFileDocument } from "../../../src/schema/values/values-document.ts"
+import { parseValues } from "../../../src/schema/values/values.ts"
+
+const published: unknown = JSON.parse(readFileSync("schemas/values.schema.json", "utf8"))
+const matches = new Ajv2020({ allowUnionTypes: true, strictRequired: false, strictTypes: false }).compile(
+  isTree(published) ? published : {}
+)
+const problems = (file: unknown): ReadonlyArray<string> => Result.match(parseValues(file), { onFailure: (_) => _, onSuccess: () => [] })
+
+/** Files that the schema accepts and the decoder refuses, because of what one key says about another. */
+const acrossKeys = [
+  { says: "needs admissionPolicies.enabled", file: { admissionPolicies: { secrets: ["a"] } } },
+  { says: "is open already", file: { task: { networkPolicy: { cloudIdentity: "gke" } } } },
+  { says: "agent.auth.token: differs from agent.token", file: { agent: { token: "a", auth: { token: "b" } } } },
+  {
+    says: "agent.token: is given, and agent.tokenExistingSecret.name too",
+    file: { agent: { token: "a", tokenExistingSecret: { name: "b" } } }
+  },
+  { says: "agent.url: needs a token", file: { agent: { url: "https://example.com" } } },
+  { says: "is the name of a volume of ours", file: { task: { extraVolumes: [{ name: "data" }] } } },
+  { says: "is the name of a container of ours", file: { task: { sidecars: [{ name: "worker" }] } } },
+  {
+    says: "is no container of a task's Pod",
+    file: {
+      task: {
+        job: { podFailurePolicy: { rules: [{ action: "FailJob", onExitCodes: { containerName: "x", operator: "In", values: [1] } }] } }
+      }
+    }
+  },
+  { says: "there is no volume", file: { task: { runner: { extraVolumeMounts: [{ name: "a", mountPath: "/a" }] } } } },
+  { says: "allowPrivilegeEscalation: true too", file: { agent: { securityContext: { privileged: true } } } },
+  { says: "is less than the request of", file: { task: { worker: { resources: { limits: { cpu: "1m" } } } } } },
+  { says: "is root, which runAsNonRoot refuses", file: { task: { runner: { securityContext: { runAsUser: 0 } } } } },
+  { says: "is there already", file: { task: { extraVolumes: [{ name: "a" }, { name: "a" }] } } },
+  { says: "must be empty with the operator Exists", file: { task: { tolerations: [{ operator: "Exists", value: "a" }] } } },
+  { says: "needs a key, or the operator Exists", file: { task: { tolerations: [{}] } } },
+  { says: "needs the effect NoExecute", file: { task: { tolerations: [{ key: "a", tolerationSeconds: 1 }] } } },
+  { says: "leaves no minute for a stage", file: { task: { job: { activeDeadlineSeconds: 1 } } } },
+  { says: "needs nameservers", file: { task: { dnsPolicy: "None" } } },
+  {
+    says: "differs from that of another mirror",
+    file: { agent: { providerNetworkMirrors: [{ url: "https://a/" }, { url: "https://a/b", tokenSecret: { name: "c" } }] } }
+  },
+  {
+    says: "is given, and agent has provider mirrors",
+    file: { agent: { providerFilesystemMirrors: [{ path: "/a" }] }, global: { extraEnv: { TF_CLI_CONFIG_FILE: "b" } } }
+  },
+  { says: "so that no node with a controller could ever be drained", file: { controller: { podDisruptionBudget: { enabled: true } } } },
+  {
+    says: "is given, and caBundleSecret too",
+    file: { global: { tls: { caBundleConfigMap: { name: "a" }, caBundleSecret: { name: "b" } } } }
+  }
+]
+const isAcrossKeys = (problem: string): boolean =>
+  acrossKeys.some(({ says }) => problem.includes(says)) || /is given, and caBundle\w+ too/u.test(problem) ||
+  /is given, and caBundleConfigMap and caBundleSecret too/u.test(problem)
+
+const texts = [
+  "",
+  "a",
+  "b",
+  "other-1",
+  "A_b",
+  "/data",
+  "/data:x",
+  "https://example.com",
+  "http://proxy.example.com:3128",
+  "1.2",
+  "50%",
+  "5Gi",
+  "5GB",
+  "has spaces",
+  "192.0.2.1",
+  "hashicorp/aws",
+  "-",
+  "-----BEGIN CERTIFICATE-----\nMIIB\n-----END CERTIFICATE-----\n"
+]
+const numbers = [0, 1, -1, 1.5, 59, 600, 2147483647, 2147483648]
+const names = ["a", "example.com/b", "b.c", "1A", "has space", "scalr.io/task", "cpu"]
+const anything: ReadonlyArray<unknown> = [
+  ...texts,
+  ...numbers,
+  true,
+  null,
+  {},
+  [],
+  [{}],
+  { a: null },
+  { name: "a" },
+  [{ name: "a" }],
+  [null]
+]
+
+const document = valuesFileDocument()
+const fitting = (all: ReadonlyArray<string>, pattern: unknown): ReadonlyArray<string> =>
+  typeof pattern === "string" ? all.filter((_) => new RegExp(pattern, "u").test(_)) : all
+const inRange = ({ maximum, minimum, type }: Node, value: number): boolean =>
+  (typeof minimum !== "number" || value >= minimum) && (typeof maximum !== "number" || value <= maximum) &&
+  (type === "number" || Number.isInteger(value))
+
+/** Makes a file from a tape of numbers, each of which decides a choice. Where the tape ends, every choice is the plainest one. */
+const made = (tape: ReadonlyArray<number>): unknown => {
+  let position = 0
+  const below = (limit: number): number => (tape[position++] ?? 0) % limit
+  const mistaken = below(4) !== 0 // otherwise nothing is made that the schema does not allow
+  const seldom = (every: number): boolean => mistaken && below(every) === 1
+  const one = <A>(all: ReadonlyArray<A>): A | undefined => all[below(all.length)]
+  const some = <A>(all: ReadonlyArray<A>): ReadonlyArray<A> =>
+    Array.from({ length: below(4) }, () => one(all)).filter((_) => _ !== undefined)
+
+  const text = ({ enum: allowed, pattern }: Node): unknown => {
+    if (Array.isArray(allowed)) return one(allowed)
+    return one(fitting(texts, pattern))
+  }
+  const map = (node: Node): Record<string, unknown> => {
+    const { additionalProperties: entries, properties, required } = node
+    const known = Object.entries(isTree(properties) ? properties : {})
+    const needed = known.filter(([key]) => Array.isArray(required) && required.includes(key) && !seldom(12))
+    const values = [...needed, ...some(known)].map(([key, inner]): [string, unknown] => [seldom(40) ? `${key}x` : key, value(inner)])
+    return Object.fromEntries([
+      ...values,
+      ...(isTree(entries)
+        ? some(seldom(20) ? names : fitting(names, isTree(node["propertyNames"]) ? node["propertyNames"]["pattern"] : undefined)).map((
+          name
+        ): [string, unknown] => [name, value(entries)])
+        : [])
+    ])
+  }
+  const value = (node: unknown): unknown => {
+    if (seldom(24)) return one(anything)
+    if (!isTree(node)) return one(anything)
+    if (Array.isArray(node["anyOf"])) return value(one<unknown>(node["anyOf"]))
+    if (Array.isArray(node["type"]) && below(8) === 7) return null
+    switch (Array.isArray(node["type"]) ? node["type"][0] : node["type"]) {
+      case "object":
+        return map(node)
+      case "array":
+        return Array.from({ length: below(3) }, () => value(node["items"]))
+      case "boolean":
+        return below(2) === 1
+      case "integer":
+      case "number":
+        return one(seldom(10) ? numbers : numbers.filter((_) => inRange(node, _)))
+      case "string":
+        return text(node)
+      default:
+        return null
+    }
+  }
+  return map(document)
+}
+const Tape = Schema.Array(Schema.Int.check(Schema.isBetween({ minimum: 0, maximum: 10_000 }))).check(
+  Schema.isMinLength(40),
+  Schema.isMaxLength(160)
+)
+
+describe("the JSON Schema of values", () => {
+  const counts = { taken: 0, refused: 0 }
+  it.prop(
+    "agrees with the decoder on any file, and is the weaker one where keys contradict each other",
+    [Arbitrary.schema(Tape)],
+    ([tape]) => {
+      const file = made(tape)
+      const [byDecoder, bySchema] = [problems(file), matches(file)]
+      counts[bySchema ? "taken" : "refused"]++
+      const told = `${JSON.stringify(file)}\ndecoder: ${byDecoder.join("; ")}\nschema: ${JSON.stringify(matches.errors)}`
+      if (bySchema) expect(byDecoder.filter((_) => !isAcrossKeys(_)), told).toEqual([])
+      else expect(byDecoder, told).not.toEqual([])
+    }
+  )
+  it("has seen enough files of both sorts to say so", () => expect(Math.min(counts.taken, counts.refused)).toBeGreaterThan(50))
+
+  it.each(acrossKeys)("leaves to the decoder: $says", ({ file, says }) => {
+    expect(matches(file)).toBe(true)
+    expect(problems(file)).toEqual([expect.stringContaining(says)])
+  })
+
+  it.each([
+    { given: "an empty file", file: null },
+    { given: "a section taken away", file: { agent: null } },
+    { given: "a key taken away", file: { controller: { resources: { limits: { cpu: null } } } } },
+    {
+      given: "a part of a default that needs the rest",
+      file: { agent: { securityContext: { seccompProfile: { localhostProfile: "a" } } } }
+    }
+  ])("takes $given, as the decoder does", ({ file }) => expect([matches(file), problems(file)]).toEqual([true, []]))
+
+  it.each([
+    { given: "a key that nobody knows, also where it takes away", file: { agent: { tokn: null } } },
+    { given: "what a default cannot do without, taken away", file: { agent: { securityContext: { seccompProfile: { type: null } } } } },
+    { given: "null in a list", file: { task: { tolerations: [null] } } },
+    { given: "a name that no label has, also where it takes away", file: { task: { nodeSelector: { "a b": null } } } }
+  ])("refuses $given, as the decoder does", ({ file }) => expect([matches(file), problems(file).length]).toEqual([false, 1]))
+
+  it("has for each key of an editor's list a sentence, and for each choice its words", () => {
+    const keys = (node: unknown, path: string): ReadonlyArray<string> =>
+      !isTree(node) ? [] : "default" in node
+        ? typeof node["description"] === "string" ? [] : [path]
+        : Object.entries(isTree(node["properties"]) ? node["properties"] : {}).flatMap(([key, inner]) => keys(inner, `${path}.${key}`))
+    expect(keys(document, "")).toEqual([])
+    expect(JSON.stringify(document)).toContain(JSON.stringify({ enum: ["Always", "IfNotPresent", "Never", null] }).slice(1, -1))
+  })
+})

@@ -1,0 +1,216 @@
+import { describe, expect, it } from "@effect/vitest"
+import { Arbitrary, Result, Schema } from "effect"
+import { valueKeys } from "../../../src/schema/values/values-document.ts"
+import { defaultValues, overrides, parseValues } from "../../../src/schema/values/values.ts"
+import { chartKeys, ourKeys } from "../value-keys.ts"
+
+const at = (tree: unknown, key: string): unknown =>
+  key.split(".").reduce<unknown>(
+    (inner, part) => typeof inner === "object" && inner !== null ? Object.entries(inner).find(([name]) => name === part)?.[1] : undefined,
+    tree
+  )
+
+/** Returns `{ a: { b: value } }` for "a.b". */
+const tree = (key: string, value: unknown): object =>
+  key.split(".").reduceRight<unknown>((inner, part) => ({ [part]: inner }), value) as object
+
+const certificate = "-----BEGIN CERTIFICATE-----\nMIIB\n-----END CERTIFICATE-----\n"
+
+const problems = (input: unknown): ReadonlyArray<string> => Result.match(parseValues(input), { onFailure: (_) => _, onSuccess: () => [] })
+const parsed = (input: unknown) => Result.getOrThrow(parseValues(input))
+
+describe("the values", () => {
+  it.each([...chartKeys, ...ourKeys])("have %s with its default", (key, fallback) => {
+    expect(at(defaultValues, key)).toEqual(fallback)
+  })
+
+  it("are documented, each key with its default and nothing else", () => {
+    const documented = Object.fromEntries(valueKeys().map(({ fallback, key }) => [key, fallback]))
+    expect(documented).toEqual(Object.fromEntries([...chartKeys, ...ourKeys]))
+    expect(valueKeys().filter(({ description }) => !/^[A-Z].*\.$/u.test(description))).toEqual([])
+  })
+
+  it("are the defaults for an empty file", () => {
+    for (const empty of [{}, null, undefined, { agent: null, task: { job: null } }]) expect(parsed(empty)).toEqual(defaultValues)
+  })
+
+  it("are merged map by map, and lists and single values replace", () => {
+    const values = parsed({
+      agent: { securityContext: { runAsUser: 2000, capabilities: { add: ["CHOWN"] } } },
+      task: { runner: { resources: { limits: { cpu: 8 } } }, tolerations: [{ key: "a", operator: "Exists" }] }
+    })
+    expect(values.agent.securityContext).toEqual({
+      ...defaultValues.agent.securityContext,
+      runAsUser: 2000,
+      capabilities: { add: ["CHOWN"], drop: ["ALL"] }
+    })
+    expect(values.task.runner.resources).toEqual({ limits: { cpu: 8, memory: "2048Mi" }, requests: { cpu: "500m", memory: "512Mi" } })
+    expect(values.task.tolerations).toEqual([{ key: "a", operator: "Exists" }])
+  })
+
+  it("lose a key that is null", () => {
+    expect(parsed({ controller: { resources: { limits: null } } }).controller.resources).toEqual({
+      requests: { cpu: "100m", memory: "128Mi" }
+    })
+  })
+
+  it("take keys with a prefix for tasks, one by one or all of a prefix, also where the prefix looks like that of Kubernetes", () => {
+    const allowedKeys = ["example.com/", "sidecar.istio.io/inject", "kueue.x-k8s.io/queue-name"]
+    expect(parsed({ task: { allowedKeys } }).task.allowedKeys).toEqual(allowedKeys)
+  })
+
+  it("take numbers and booleans as variables", () => {
+    expect(parsed({ global: { extraEnv: { A: 1, B: true, C: "" } } }).global.extraEnv).toEqual({ A: 1, B: true, C: "" })
+  })
+
+  it("tell every problem at once, each with its path", () => {
+    expect(problems({
+      controler: {},
+      task: { job: { backofLimit: 1, ttlSecondsAfterFinished: -1 }, runner: { extraVolumeMounts: [{ name: "a", mountPth: "/a" }] } },
+      persistence: { enabled: "yes" }
+    })).toEqual([
+      `controler: unknown key, did you mean "controller"?`,
+      `persistence.enabled: must be true or false, not the text "yes"`,
+      `task.job.backofLimit: unknown key, did you mean "backoffLimit"?`,
+      `task.job.ttlSecondsAfterFinished: must be a value greater than or equal to 0`,
+      `task.runner.extraVolumeMounts[0].mountPth: unknown key, did you mean "mountPath"?`,
+      `task.runner.extraVolumeMounts[0].mountPath: is missing`
+    ])
+  })
+
+  it.each([
+    ["task.job.backoffLimit", "three", "must be a number, not a text"],
+    ["task.job.backoffLimit", 1.5, "must be an integer"],
+    ["global.imagePullSecrets", "regcred", "must be a list, not a text"],
+    ["agent.image.pullPolicy", "Sometimes", `must be "Always", "IfNotPresent" or "Never"`],
+    ["agent.image.tag", 1.1, "must be a text, not a number; put it in quotes"],
+    ["agent.dataDir", "data", "must be an absolute path"],
+    ["agent.url", "server", "must be "],
+    ["agent.url", "https://user:pass@server.example.com", "without user and password"],
+    ["task.namespace", "Tasks", "must be "],
+    ["task.limits.total", 0, "greater than or equal to 1"],
+    ["serviceAccount.tokenTTL", 60, "greater than or equal to 600"],
+    ["persistence.emptyDir.sizeLimit", "20GB", "must be "],
+    ["task.runner.resources.limits.memory", "2 gigs", "must be "],
+    ["controller.podAnnotations", { "bad key!": "x" }, "bad key!"],
+    ["controller.podAnnotations", { a: true }, "must be a text, not true or false; put it in quotes"],
+    ["serviceAccount.labels", { team: "has spaces" }, "team"],
+    ["global.extraEnv", { "1A": "x" }, "1A"],
+    ["task.extraVolumes", [{ emptyDir: {} }], "[0]"],
+    ["task.extraVolumes", [{ name: "data", emptyDir: {} }], `"data" is the name of a volume of ours`],
+    ["task.sidecars", [{ name: "worker", image: "a" }], `"worker" is the name of a container of ours`],
+    ["global.proxy.httpsProxy", "http://user:pass@proxy.example.com:3128", "without user and password"],
+    ["global.proxy.httpProxy", "proxy.example.com", "a proxy's URL such as"],
+    ["global.tls.caBundle", "MIIB", "certificates in PEM"],
+    ["global.tls.caBundle", `${certificate}-----BEGIN PRIVATE KEY-----\nMIIB\n-----END PRIVATE KEY-----\n`, "no private key"],
+    ["global.tls", { caBundle: certificate, caBundleSecret: { name: "a" } }, "caBundle: is given, and caBundleSecret too"],
+    ["global.labels", { "scalr.io/task": "a" }, "is a label that agent-job itself sets"],
+    ["task.podLabels", { "app.kubernetes.io/instance": "a" }, "is a label that agent-job itself sets"],
+    ["task.jobLabels", { "bad key": "a" }, "the key must be a name like"],
+    ["task.allowedKeys", ["team"], "must be a key with its prefix"],
+    ["task.allowedKeys", ["example.com/*"], "must be a key with its prefix"],
+    ["task.allowedKeys", ["/"], "must be a key with its prefix"],
+    ["task.allowedKeys", ["scalr.io/"], "no key of Kubernetes or of agent-job itself"],
+    ["task.allowedKeys", ["more.scalr.io/task"], "no key of Kubernetes or of agent-job itself"],
+    ["task.allowedKeys", ["kubernetes.io/"], "no key of Kubernetes or of agent-job itself"],
+    ["task.allowedKeys", ["app.kubernetes.io/name"], "no key of Kubernetes or of agent-job itself"],
+    ["task.allowedKeys", ["k8s.io/"], "no key of Kubernetes or of agent-job itself"],
+    ["task.allowedKeys", ["autoscaler.k8s.io/a"], "no key of Kubernetes or of agent-job itself"],
+    [
+      "controller.extraEnvFrom",
+      [{ configMapRef: { name: "a" }, secretRef: { name: "b" } }],
+      "needs configMapRef or secretRef, one of them"
+    ],
+    ["controller.extraEnvFrom", [{ prefix: "A_" }], "needs configMapRef or secretRef, one of them"],
+    ["controller.topologySpreadConstraints", [{ maxSkew: 0, topologyKey: "zone", whenUnsatisfiable: "DoNotSchedule" }], "[0].maxSkew"],
+    ["task.hostAliases", [{ ip: "10.0.0.256", hostnames: ["a"] }], "an IP address"],
+    ["task.dnsPolicy", "None", "task.dnsConfig: needs nameservers"],
+    ["controller.podDisruptionBudget", { enabled: true }, "minAvailable: is 1 of 1, so that no node"],
+    ["controller.podDisruptionBudget.minAvailable", "half", "must be "],
+    ["task.job.activeDeadlineSeconds", 899, "leaves no minute for a stage: start and end take up to 840 seconds; give at least 900, or 0"],
+    ["task.job.podFailurePolicy.rules", [{ action: "Ignore", onExitCodes: { operator: "In", values: [1] } }], `must be "FailJob"`],
+    [
+      "task.job.podFailurePolicy.rules",
+      [{ action: "FailJob", onExitCodes: { containerName: "engine", operator: "In", values: [1] } }],
+      `"engine" is no container of a task's Pod; it has install, runner, worker`
+    ],
+    ["agent.providerNetworkMirrors", [{ url: "http://mirror.example.com/" }], "begins with https://"],
+    ["agent.providerNetworkMirrors", [{ url: "https://a:b@mirror.example.com/" }], "without user and password"],
+    [
+      "agent.providerNetworkMirrors",
+      [{ url: "https://a.example.com/x/", tokenSecret: { name: "s" } }, { url: "https://a.example.com/y/" }],
+      "[1].tokenSecret: differs from that of another mirror of a.example.com"
+    ],
+    ["agent.providerNetworkMirrors", [{ url: "https://a.example.com/", include: ["hashicorp"] }], "include[0]"],
+    ["agent.providerFilesystemMirrors", [{ path: "mirror" }], "an absolute path"],
+    [
+      "task.runner.extraVolumeMounts",
+      [{ name: "api-token", mountPath: "/token" }],
+      `[0].name: there is no volume "api-token" to mount; give it in task.extraVolumes`
+    ],
+    ["task.worker.extraVolumeMounts", [{ name: "cache", mountPath: "/cache" }], `there is no volume "cache" to mount`],
+    [
+      "task.worker.securityContext",
+      { privileged: true, allowPrivilegeEscalation: false },
+      "privileged: needs task.worker.securityContext.allowPrivilegeEscalation: true too"
+    ],
+    ["agent.securityContext.privileged", true, "needs agent.securityContext.allowPrivilegeEscalation: true too"],
+    ["task.runner.securityContext.runAsUser", 2 ** 31, "must be "],
+    [
+      "task.runner.resources.limits.memory",
+      "256Mi",
+      "256Mi is less than the request of 512Mi; lower task.runner.resources.requests.memory too"
+    ],
+    ["controller.resources.limits.cpu", 0.05, "0.05 is less than the request of 100m"],
+    ["persistence.hostPath.type", "Socket", "must be "],
+    ["fullnameOverride", "Blue", "must be a lowercase DNS name"],
+    ["agent", "token", "must be a map of keys, not a text"]
+  ])("refuse %s: %j", (key, value, told) => {
+    const [first = "", ...others] = problems(tree(key, value))
+    expect(others).toEqual([])
+    expect(first).toContain(key)
+    expect(first).toContain(told)
+  })
+
+  it("refuse a token that is given twice, and a server without one", () => {
+    expect(problems({ agent: { token: "a", tokenExistingSecret: { name: "b" } } })).toEqual([
+      "agent.token: is given, and agent.tokenExistingSecret.name too; give one of them"
+    ])
+    expect(problems({ agent: { token: "a", auth: { token: "b" } } })).toEqual([
+      "agent.auth.token: differs from agent.token; give the token once"
+    ])
+    expect(problems({ agent: { url: "https://example.com" } })).toEqual([
+      "agent.url: needs a token: give agent.token or agent.tokenExistingSecret.name"
+    ])
+    expect(problems({ agent: { auth: { token: "a" }, url: "https://example.com" } })).toEqual([])
+  })
+
+  it("refuse a file of the engine's own beside mirrors of providers", () => {
+    const agent = { providerFilesystemMirrors: [{ path: "/mirror" }] }
+    const told = "is given, and agent has provider mirrors, which are such a file too; give one of them"
+    expect(problems({ agent, global: { extraEnv: { TF_CLI_CONFIG_FILE: "/a" } } })).toEqual([`global.extraEnv.TF_CLI_CONFIG_FILE: ${told}`])
+    expect(problems({ agent, task: { runner: { extraEnv: { TF_CLI_CONFIG_FILE: "/a" } } } })).toEqual([
+      `task.runner.extraEnv.TF_CLI_CONFIG_FILE: ${told}`
+    ])
+  })
+
+  it("refuse what is no map at all", () => expect(problems(["agent"])).toEqual(["the file: must be a map of keys, such as agent or task"]))
+
+  const Some = Schema.Array(Schema.Literals([
+    { agent: { dataDir: "/data", image: { tag: "1.2" } } },
+    { agent: { securityContext: { capabilities: { drop: null, add: ["CHOWN"] } } } },
+    { controller: { resources: { limits: null, requests: { cpu: 1 } }, nodeSelector: { a: "b" } } },
+    { task: { job: { backoffLimit: 3 }, tolerations: [{ operator: "Exists" }], runner: { extraEnv: { A: 1 } } } },
+    { persistence: { enabled: true, persistentVolumeClaim: { storage: 5 } } },
+    { global: { imagePullSecrets: [{ name: "a" }] } }
+  ].map((_) => JSON.stringify(_))))
+  it.prop("are given again by the shortest file that says how they differ", [Arbitrary.schema(Some)], ([files]) => {
+    const values = files.map((file) => JSON.parse(file) as unknown).reduce<typeof defaultValues>(
+      (below, file) => Result.getOrThrow(parseValues({ ...overrides(below), ...file as object })),
+      defaultValues
+    )
+    expect(parsed(overrides(values))).toEqual(values)
+  })
+
+  it("differ in nothing by default", () => expect(overrides(defaultValues)).toEqual({}))
+})

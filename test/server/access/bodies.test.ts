@@ -1,0 +1,45 @@
+import { describe, expect, it } from "@effect/vitest"
+import { Deferred, Effect, Fiber } from "effect"
+import { HttpServerRequest } from "effect/http"
+import { stateLimitBytes } from "../../../src/schema/api/task-api.ts"
+import { Bodies } from "../../../src/server/access/bodies.ts"
+import type { Caller } from "../../../src/server/access/tokens.ts"
+
+const mebibyte = 1024 * 1024
+const ada: Caller = { kind: "user", name: "Ada" }
+
+const posted = (bytes: number, body: Uint8Array<ArrayBuffer> | ReadableStream) =>
+  HttpServerRequest.fromWeb(
+    new Request("http://server/", { method: "POST", headers: { "content-length": `${bytes}` }, body, duplex: "half" })
+  )
+const whole = (bytes: number) => posted(bytes, new Uint8Array(bytes))
+/** A request that takes its room and never sends its body. */
+const standing = (bytes: number) => posted(bytes, new ReadableStream())
+
+describe("a caller's bodies", () => {
+  it.effect("are of its share until they have arrived, and no longer: what is done with one keeps out none of the others", () =>
+    Effect.gen(function*() {
+      const bodies = yield* Bodies
+      const inUse = yield* Deferred.make<void>()
+      const first = yield* Effect.forkChild(
+        bodies.whole(ada, whole(stateLimitBytes), stateLimitBytes, () => Effect.andThen(Deferred.succeed(inUse, undefined), Effect.never))
+      )
+      yield* Deferred.await(inUse)
+      expect(yield* bodies.whole(ada, whole(stateLimitBytes), stateLimitBytes, ({ byteLength }) => Effect.succeed(byteLength))).toBe(
+        stateLimitBytes
+      )
+      yield* Fiber.interrupt(first)
+    }).pipe(Effect.provide(Bodies.layer)))
+
+  it.effect("have room beside the largest of one who has the same token", () =>
+    Effect.gen(function*() {
+      const bodies = yield* Bodies
+      const first = yield* Effect.forkChild(bodies.whole(ada, standing(stateLimitBytes), stateLimitBytes, () => Effect.void))
+      yield* Effect.yieldNow
+      expect(yield* bodies.whole(ada, whole(5 * mebibyte), stateLimitBytes, ({ byteLength }) => Effect.succeed(byteLength))).toBe(
+        5 * mebibyte
+      )
+      expect(first.pollUnsafe()).toBeUndefined()
+      yield* Fiber.interrupt(first)
+    }).pipe(Effect.provide(Bodies.layer)))
+})

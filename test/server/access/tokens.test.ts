@@ -1,0 +1,124 @@
+import { describe, expect, it } from "@effect/vitest"
+import { Effect, Layer, Option } from "effect"
+import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs"
+import { join } from "node:path"
+import { exitCodeOf } from "../../../src/cli/terminal/failure.ts"
+import { poolPath } from "../../../src/schema/api/pool-api.ts"
+import { runPath } from "../../../src/schema/api/run.ts"
+import { taskPath } from "../../../src/schema/api/task-api.ts"
+import { tokenOf } from "../../../src/server/access/tokens.ts"
+import { ServerWithAddress } from "../../../src/server/lifecycle/server.ts"
+import { agent, ask, directory, optionsIn, person, planWith, poolToken, serve, server, userToken, worker } from "../live-server.ts"
+
+describe("a token", () => {
+  it.live("of a stage is over with the stage's result", () =>
+    Effect.gen(function*() {
+      const url = yield* server
+      yield* person(url).start("demo")
+      const plan = yield* planWith(url)
+      for (const path of [taskPath.assignment, taskPath.archive, taskPath.plan, taskPath.state]) {
+        expect((yield* worker(url, plan).as("GET", path)).status).toBe(401)
+      }
+      expect((yield* worker(url, plan).log(0, "late")).status).toBe(401)
+      expect((yield* worker(url, plan).lock("late")).status).toBe(401)
+    }))
+
+  it.live("does not tell what exists: unknown ids, paths and organizations give the same 404", () =>
+    Effect.gen(function*() {
+      const url = yield* server
+      const own = yield* Effect.forEach([runPath.run("run-none"), "/api/state/v1/workspaces/none", "/nowhere"], (path) =>
+        ask(url + path, userToken))
+      const tfe = yield* Effect.forEach([
+        "/api/v2/runs/run-none",
+        "/api/v2/organizations/other/entitlement-set",
+        "/api/v2/no-such-thing",
+        "/api/v2/workspaces/ws-none"
+      ], (path) =>
+        ask(url + path, userToken))
+      const unknown = yield* agent(url).post(poolPath.acknowledge("run-none.plan.1"), { taskUid: "uid" })
+      expect(new Set([...own, unknown].map(({ status, text }) => `${status} ${text}`)).size).toBe(1)
+      expect(new Set(tfe.map(({ status, text }) => `${status} ${text}`)).size).toBe(1)
+      expect([own[0]?.status, tfe[0]?.status]).toEqual([404, 404])
+    }))
+
+  it.each([
+    { given: undefined, expected: Option.none() },
+    { given: "Bearer", expected: Option.none() },
+    { given: "Bearer abc", expected: Option.some("abc") },
+    { given: "bearer  abc ", expected: Option.some("abc") },
+    { given: `Basic ${Buffer.from("me:a:b").toString("base64")}`, expected: Option.some("a:b") },
+    { given: "Digest abc", expected: Option.none() }
+  ])("is read from the header: $given", ({ expected, given }) => expect(tokenOf(given)).toEqual(expected))
+})
+
+describe("a token file", () => {
+  /** Starts a server with these files, which has to fail; returns the error and the directory. */
+  const refused = (files: Readonly<Record<string, string>>) =>
+    Effect.gen(function*() {
+      const made = yield* directory
+      rmSync(join(made, "pool.token"))
+      for (const [name, content] of Object.entries(files)) writeFileSync(join(made, name), content)
+      return { made, error: yield* Effect.flip(Effect.scoped(Layer.build(ServerWithAddress(optionsIn(made))))) }
+    })
+
+  it.live("that is missing is told without the system's own words", () =>
+    Effect.map(
+      refused({}),
+      ({ error, made }) =>
+        expect([exitCodeOf(error), error.message]).toEqual([
+          2,
+          `The pool token file ${made}/pool.token cannot be read (it is not there); create it, one token a line.`
+        ])
+    ))
+
+  it.live("has a token at least", () =>
+    Effect.map(
+      refused({ "pool.token": "# nobody yet\n" }),
+      ({ error, made }) =>
+        expect([exitCodeOf(error), error.message]).toEqual([
+          2,
+          expect.stringContaining(`The pool token file ${made}/pool.token must hold at least one token`)
+        ])
+    ))
+
+  it.live("has no token of the other one, which would open what is kept apart", () =>
+    Effect.map(
+      refused({ "pool.token": `${poolToken}\n${userToken} the same again\n` }),
+      ({ error, made }) =>
+        expect([exitCodeOf(error), error.message]).toEqual([
+          2,
+          `A token is in ${made}/user.token and in ${made}/pool.token, so who has it would be a person and a controller at once; give each file tokens of its own.`
+        ])
+    ))
+})
+
+describe("the key of links and seals", () => {
+  /** A directory whose data folder has these files, as an earlier start left them. */
+  const left = (files: Readonly<Record<string, string>>) =>
+    Effect.map(directory, (made) => {
+      mkdirSync(join(made, "data"))
+      for (const [name, content] of Object.entries(files)) writeFileSync(join(made, "data", name), content)
+      return made
+    })
+
+  it.live.each([0, 31])("is refused with %s bytes, with what to do", (length) =>
+    Effect.gen(function*() {
+      const made = yield* left({ "path.key": "x".repeat(length) })
+      const { message } = yield* Effect.flip(Effect.scoped(Layer.build(ServerWithAddress(optionsIn(made)))))
+      expect(message).toMatch(
+        new RegExp(
+          `^The key \\S+/path\\.key has ${length} bytes and not 32, .+ restore it from a backup, or remove it .+ are void\\.$`,
+          "u"
+        )
+      )
+    }))
+
+  it.live("is made whole, and once, though the first start was cut short while it made it", () =>
+    Effect.gen(function*() {
+      const made = yield* left({ "path.key.new": "half" })
+      const key = Effect.scoped(Effect.map(serve(made), () => readFileSync(join(made, "data", "path.key"))))
+      const first = yield* key
+      expect([first.byteLength, existsSync(join(made, "data", "path.key.new"))]).toEqual([32, false])
+      expect(yield* key).toEqual(first)
+    }))
+})

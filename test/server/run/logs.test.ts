@@ -1,0 +1,165 @@
+import { describe, expect, it } from "@effect/vitest"
+import { Context, Effect, Fiber } from "effect"
+import { TestClock } from "effect/testing"
+import { StatementSync } from "node:sqlite"
+import { afterEach, vi } from "vitest"
+import { taskPath } from "../../../src/schema/api/task-api.ts"
+import { Logs } from "../../../src/server/run/logs.ts"
+import { gapMark } from "../../../src/worker/engine/log-shipper.ts"
+import { agent, ask, directory, evicted, onTheWay, person, serve, serveOpenly, succeeded, worker } from "../live-server.ts"
+
+const largestPiece = 256 * 1024
+
+const planning = Effect.gen(function*() {
+  const url = yield* Effect.flatMap(directory, serve)
+  const id = yield* person(url).start("demo", { "plan-only": true })
+  const shipper = worker(url, yield* agent(url).take)
+  const logUrl = (yield* person(url).view(id)).stages[0]!.logUrl
+  const read = (offset: number, query = "") => Effect.map(ask(`${logUrl}?offset=${offset}${query}`, undefined), ({ text }) => text)
+  return { url, id, shipper, logUrl, read }
+})
+
+afterEach(() => {
+  vi.restoreAllMocks()
+})
+
+describe("a log", () => {
+  it.live("takes bytes at its end, the same bytes again, and an overlap; a gap is told the true end", () =>
+    Effect.gen(function*() {
+      const { read, shipper } = yield* planning
+      expect((yield* shipper.log(0, "one\n")).json).toEqual({ offset: 4 })
+      expect((yield* shipper.log(0, "one\n")).json).toEqual({ offset: 4 })
+      expect((yield* shipper.log(2, "e\ntwo\n")).json).toEqual({ offset: 8 })
+      const gap = yield* shipper.log(20, "lost")
+      expect([gap.status, gap.json.offset]).toEqual([409, 8])
+      expect(yield* read(0)).toBe("\x02one\ntwo\n")
+    }))
+
+  it.effect("goes on where the last attempt ended when a plan is planned again, and ends once", () =>
+    Effect.gen(function*() {
+      const { read, shipper, url } = yield* planning
+      yield* shipper.log(0, "one\n")
+      yield* shipper.result(evicted)
+      const heading = "\n[Evicted: planned again, attempt 2]\n\n"
+      expect(yield* read(0)).toBe(`\x02one\n${heading}`)
+      yield* TestClock.adjust("5 seconds")
+      const second = worker(url, yield* agent(url).take)
+      yield* second.log(0, "two\n")
+      yield* second.result(succeeded({ hasChanges: false }))
+      const whole = `\x02one\n${heading}two\n\x03`
+      for (const offset of [0, 1, 4, 5, 20, whole.length - 3]) expect(yield* read(offset)).toBe(whole.slice(offset))
+      expect(yield* read(3, "&limit=44")).toBe(whole.slice(3, 47))
+    }))
+
+  it.live.each([
+    { end: "to be planned again", result: evicted, after: "\n[Evicted: planned again, attempt 2]\n\n" },
+    { end: "for good", result: succeeded({ hasChanges: false }), after: "\x03" }
+  ])(
+    "takes no piece that was on the way when its stage ended $end, so that positions stay what they are",
+    ({ after, result }) =>
+      Effect.gen(function*() {
+        const url = yield* Effect.flatMap(directory, serve)
+        const id = yield* person(url).start("demo", { "plan-only": true })
+        const plan = yield* agent(url).take
+        const late = yield* onTheWay(url, plan, `${taskPath.log}?offset=0`, "late\n")
+        yield* agent(url).report(plan.id, result)
+        expect(yield* late).toBe(401)
+        expect((yield* ask((yield* person(url).view(id)).stages[0]!.logUrl, undefined)).text).toBe(`\x02${after}`)
+      })
+  )
+
+  it.live("shares one commit among pieces that come together; a refused one leaves no gap in the others", () =>
+    Effect.gen(function*() {
+      const { url, context } = yield* Effect.flatMap(directory, serveOpenly)
+      const logs: Logs["Service"] = Context.getUnsafe(context, Logs)
+      const stages = yield* Effect.forEach(["one", "two", "three"], (workspace) =>
+        Effect.andThen(person(url).start(workspace, { "plan-only": true }), agent(url).take))
+      const statements = vi.spyOn(StatementSync.prototype, "all")
+      const answers = yield* Effect.forEach(
+        [...stages.map(({ id }) => ({ id, offset: 0 })), { id: stages[0]!.id, offset: 99 }, { id: stages[1]!.id, offset: 4 }],
+        ({ id, offset }) =>
+          Effect.result(logs.append(id, offset, Buffer.from("one\n"))),
+        { concurrency: "unbounded" }
+      )
+      expect(statements.mock.contexts.filter((statement) => Object(statement).sourceSQL === "COMMIT")).toHaveLength(1)
+      expect(answers).toMatchObject([{ success: 4 }, { success: 4 }, { success: 4 }, { failure: { error: "log-gap" } }, { success: 8 }])
+    }))
+
+  it.live("counts bytes, not characters", () =>
+    Effect.gen(function*() {
+      const { read, shipper } = yield* planning
+      expect((yield* shipper.log(0, "é→\n")).json).toEqual({ offset: 6 })
+      yield* shipper.log(6, "end")
+      expect(yield* read(7)).toBe("end")
+    }))
+
+  it.live("is read from any offset with any limit, as if it were one piece", () =>
+    Effect.gen(function*() {
+      const { read, shipper } = yield* planning
+      for (const [n, text] of ["abc", "defg", "h"].entries()) yield* shipper.log([0, 3, 7][n]!, text)
+      yield* shipper.result(succeeded({ hasChanges: false }))
+      const whole = "\x02abcdefgh\x03"
+      for (let offset = 0; offset <= whole.length + 2; offset++) {
+        for (const limit of [1, 2, 5, 100]) expect(yield* read(offset, `&limit=${limit}`)).toBe(whole.slice(offset, offset + limit))
+      }
+    }))
+
+  it.live("ends with 0x03 only when its stage is over", () =>
+    Effect.gen(function*() {
+      const { read, shipper } = yield* planning
+      yield* shipper.log(0, "x")
+      expect(yield* read(0)).toBe("\x02x")
+      expect(yield* read(2)).toBe("")
+      yield* shipper.result(succeeded({ hasChanges: false }))
+      expect(yield* read(2)).toBe("\x03")
+      expect(yield* read(3)).toBe("")
+    }))
+
+  it.live("comes to a waiting reader with the commit that appends it", () =>
+    Effect.gen(function*() {
+      const { id, read, shipper, url } = yield* planning
+      const waiting = yield* Effect.forkChild(read(1, "&wait=30"))
+      for (let n = 0; n < 3; n++) yield* person(url).view(id) // the reader waits by now
+      yield* shipper.log(0, "news")
+      expect(yield* Fiber.join(waiting)).toBe("news")
+    }))
+
+  it.live("is kept up to 64 MiB, then a notice; what follows is acknowledged, and its end shown when the stage is over", () =>
+    Effect.gen(function*() {
+      const { read, shipper } = yield* planning
+      const [piece, limit] = ["x".repeat(largestPiece), 64 * 1024 * 1024]
+      const pieceCount = limit / largestPiece + 16
+      for (let n = 0; n < pieceCount; n++) {
+        expect((yield* shipper.log(n * largestPiece, piece)).json).toEqual({ offset: (n + 1) * largestPiece })
+      }
+      expect((yield* shipper.log(pieceCount * largestPiece, "more")).json).toEqual({ offset: pieceCount * largestPiece + 4 })
+      const notice = "xx\n[The log is longer than 64 MiB; of the rest only the end is kept, and shown when the stage is over.]\n"
+      expect(yield* read(limit - 1)).toBe(notice)
+      yield* shipper.result(succeeded({ hasChanges: false }))
+      const end = `[${16 * largestPiece + 4 - 256 * 1024} bytes are left out here.]\n${"x".repeat(256 * 1024 - 4)}more\x03`
+      const pieces = yield* Effect.forEach([0, 1, 2, 3, 4], (n) => read(limit - 1 + n * 64 * 1024))
+      // A read gives at most 64 KiB.
+      expect(pieces.map(({ length }) => length)).toEqual([65_536, 65_536, 65_536, 65_536, (notice + end).length - 4 * 65_536])
+      expect(pieces.join("") === notice + end).toBe(true)
+      expect((yield* read(limit - 1 + notice.length)) === end.slice(0, 65_536)).toBe(true)
+    }))
+
+  it.live("takes what a worker sends at most, no piece over 256 KiB and no offset that is no number", () =>
+    Effect.gen(function*() {
+      const { shipper } = yield* planning
+      expect((yield* shipper.log(0, "x".repeat(largestPiece + 1))).status).toBe(413)
+      const ofWorker = gapMark(2 ** 40, "the server did not take them in time").length + 64 * 1024
+      expect((yield* shipper.log(0, "x".repeat(ofWorker))).status).toBe(200)
+      expect((yield* shipper.log(ofWorker, "x".repeat(largestPiece))).status).toBe(200)
+      expect((yield* shipper.as("POST", `${taskPath.log}?offset=-1`, "x")).status).toBe(422)
+    }))
+
+  it.live("is not there for a wrong secret, nor under another's", () =>
+    Effect.gen(function*() {
+      const { id, logUrl, url } = yield* planning
+      const secret = logUrl.split("/").at(-1)!
+      expect((yield* ask(logUrl.replace(secret, "0".repeat(64)), undefined)).status).toBe(404)
+      expect((yield* ask(`${url}/api/v2/logs/apply-${id.slice(4)}/${secret}`, undefined)).status).toBe(404)
+      expect((yield* ask(`${url}/api/v2/logs/plan-other/${secret}`, undefined)).status).toBe(404)
+    }))
+})

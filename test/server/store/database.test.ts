@@ -1,0 +1,98 @@
+import { expect, it } from "@effect/vitest"
+import { Effect, Layer } from "effect"
+import { SqlClient } from "effect/sql"
+import { join } from "node:path"
+import { layerDatabase } from "../../../src/server/store/database.ts"
+import { directory } from "../live-server.ts"
+
+it.live("commits to the disk itself, so that a power cut loses nothing either (no test can cut the power)", () =>
+  Effect.gen(function*() {
+    const context = yield* Layer.build(layerDatabase(join(yield* directory, "db.sqlite")))
+    const sql = yield* SqlClient.SqlClient.pipe(Effect.provide(context))
+    expect([yield* sql`PRAGMA journal_mode`, yield* sql`PRAGMA synchronous`]).toEqual([[{ journal_mode: "wal" }], [{ synchronous: 2 }]])
+  }))
+
+it.live("once notes which refused states a person had decided on, and what was stored when they came, by the times that tell it alone", () =>
+  Effect.gen(function*() {
+    const file = join(yield* directory, "db.sqlite")
+    const at = <A, E>(use: (sql: SqlClient.SqlClient) => Effect.Effect<A, E>) =>
+      Effect.scoped(
+        Effect.flatMap(
+          Layer.build(layerDatabase(file)),
+          (context) => Effect.flatMap(SqlClient.SqlClient, use).pipe(Effect.provide(context))
+        )
+      )
+    const [before, settled, after] = ["2026-01-31T12:00:00Z", "2026-01-31T13:00:00Z", "2026-01-31T14:00:00Z"] as const
+    const states = [
+      { stageId: "decided", receivedAt: before, decided: 1 },
+      { stageId: "decided", receivedAt: after, decided: 0 },
+      { stageId: "waits", receivedAt: before, decided: 0 },
+      { stageId: "other", receivedAt: before, decided: 0 }
+    ]
+    yield* at((sql) =>
+      Effect.gen(function*() {
+        yield* sql`ALTER TABLE evidence DROP COLUMN decided`
+        yield* sql`ALTER TABLE evidence DROP COLUMN storedVersionId`
+        yield* sql`DROP TABLE retentionPasses`
+        yield* sql`DROP TABLE logsToRemove`
+        yield* sql`DROP INDEX agentsByAge`
+        yield* sql`DROP INDEX stagesOfAgents`
+        yield* sql`DROP INDEX workspacesByLockHolder`
+        yield* sql`ALTER TABLE runs DROP COLUMN stoppedBy`
+        yield* sql`DELETE FROM effect_sql_migrations WHERE migration_id >= 19`
+        yield* sql`PRAGMA foreign_keys = OFF`
+        yield* Effect.forEach([{ stageId: "decided", settledAt: settled }, { stageId: "waits", settledAt: null }], (rescue, seq) =>
+          sql`INSERT INTO rescues ${
+            sql.insert({ ...rescue, id: `res-${seq}`, seq, workspaceId: "w", reason: "Lost", message: "lost", openedAt: before })
+          }`)
+        yield* Effect.forEach(states, ({ receivedAt, stageId }, seq) =>
+          sql`INSERT INTO evidence ${
+            sql.insert({
+              id: `ev-${seq}`,
+              seq,
+              workspaceId: "w",
+              stageId,
+              serial: 1,
+              lineage: "l",
+              sha256: `${seq}`,
+              sizeBytes: 1,
+              why: "late",
+              receivedAt
+            })
+          }`)
+        yield* Effect.forEach([before, settled], (createdAt, seq) =>
+          sql`INSERT INTO stateVersions ${
+            sql.insert({
+              id: `sv-${seq}`,
+              seq,
+              workspaceId: "w",
+              serial: seq,
+              lineage: "l",
+              sha256: "",
+              sizeBytes: 1,
+              epoch: seq,
+              createdAt
+            })
+          }`)
+      })
+    )
+    expect(yield* at((sql) => sql`SELECT stageId, receivedAt, decided FROM evidence ORDER BY seq`)).toEqual(states)
+    expect(yield* at((sql) => sql`SELECT storedVersionId AS id FROM evidence ORDER BY seq`)).toEqual([
+      { id: "sv-0" },
+      { id: "sv-1" },
+      { id: "sv-0" },
+      { id: "sv-0" }
+    ])
+  }))
+
+it.live("leaves a database alone that a newer version wrote", () =>
+  Effect.gen(function*() {
+    const file = join(yield* directory, "db.sqlite")
+    yield* Effect.scoped(Effect.flatMap(Layer.build(layerDatabase(file)), (context) =>
+      Effect.flatMap(SqlClient.SqlClient, (sql) =>
+        sql`INSERT INTO effect_sql_migrations (migration_id, name) VALUES (1000, 'of_tomorrow')`).pipe(Effect.provide(context))))
+    const { message } = yield* Effect.flip(Effect.scoped(Layer.build(layerDatabase(file))))
+    expect(message).toMatch(
+      /^The database \S+db\.sqlite is of a newer version of agent-job \(schema 1000, this one knows \d+\); start that version again \(delete the server's Pod if it is not replaced\), or restore a copy from before the upgrade\.$/u
+    )
+  }))

@@ -1,0 +1,116 @@
+// The outputs of states, and how much of them the server holds for clients that have not read them yet.
+import { describe, expect, it } from "@effect/vitest"
+import { Effect } from "effect"
+import { writeFileSync } from "node:fs"
+import { connect } from "node:net"
+import { join } from "node:path"
+import { taskPath } from "../../../src/schema/api/task-api.ts"
+import { tfePath } from "../../../src/schema/api/tfe-api.ts"
+import { BodyRoom } from "../../../src/server/access/bodies.ts"
+import { agent, ask, directory, person, planWith, serve, server, userToken, worker } from "../live-server.ts"
+
+const mebibyte = 1024 * 1024
+const one = (id: string) => `/api/v2/state-version-outputs/${id}`
+
+/** Makes a workspace whose state has these outputs; returns its id. */
+const stateWith = Effect.fnUntraced(function*(url: string, outputs: Readonly<Record<string, string>>, workspace = "demo") {
+  const address = `${url}/api/state/v1/workspaces/${workspace}`
+  yield* ask(address, userToken, "PUT", { ID: "a" })
+  const state = {
+    version: 4,
+    serial: 1,
+    lineage: "l",
+    outputs: Object.fromEntries(
+      Object.entries(outputs).map(([name, value]) => [name, { value, type: "string", sensitive: name === "secret" }])
+    )
+  }
+  expect((yield* ask(`${address}?ID=a`, userToken, "POST", state)).status).toBe(204)
+  yield* ask(address, userToken, "DELETE", { ID: "a" })
+  return yield* person(url).workspace(workspace)
+})
+
+describe("the outputs of a state", () => {
+  it.live("that are more than 4 MiB are refused with what to do instead, all together or one of them", () =>
+    Effect.gen(function*() {
+      const url = yield* server
+      const me = person(url)
+      const id = yield* stateWith(url, { large: "x".repeat(3 * mebibyte), more: "y".repeat(5 * mebibyte) })
+      const refused = yield* me.as("GET", tfePath.outputs(id))
+      expect([refused.status, refused.json.errors[0].detail]).toEqual([
+        413,
+        expect.stringMatching(
+          /^These outputs of (sv-\w+) are more than 4194304 bytes, which are not given out at once; ask for one of them, or take the whole state from \/api\/v2\/state-versions\/\1\/download\.$/u
+        )
+      ])
+      const [version] = /sv-\w+/u.exec(refused.text) ?? []
+      const outputId = (name: string) => `wsout-${version}-${Buffer.from(name).toString("hex")}`
+      expect((yield* me.as("GET", one(outputId("more")))).status).toBe(413)
+      expect((yield* me.as("GET", one(outputId("large")))).json.data.attributes.value).toHaveLength(3 * mebibyte)
+      expect((yield* me.as("GET", one(outputId("other")))).status).toBe(404)
+    }))
+
+  it.live("are measured as they are listed, so a sensitive value hides none of the others, however large it is", () =>
+    Effect.gen(function*() {
+      const url = yield* server
+      const id = yield* stateWith(url, { p: "hi", secret: "x".repeat(5 * mebibyte) })
+      const listed = yield* person(url).as("GET", tfePath.outputs(id))
+      expect([listed.status, listed.json.data]).toMatchObject([200, [
+        { attributes: { name: "p", value: "hi" } },
+        { attributes: { name: "secret", value: null, sensitive: true } }
+      ]])
+      const [, { id: secret }] = listed.json.data
+      expect((yield* person(url).as("GET", one(secret))).status).toBe(413)
+    }))
+
+  it.live("that no one can read, since a stage has pushed what is no JSON, are refused with where to look", () =>
+    Effect.gen(function*() {
+      const url = yield* server
+      yield* person(url).start("demo", { "auto-apply": true })
+      yield* planWith(url)
+      const applier = worker(url, yield* agent(url).take)
+      yield* applier.lock("a")
+      const broken = "{\"version\":4,\"serial\":1,\"lineage\":\"l\",\"outputs\":{nothing}}"
+      expect((yield* applier.as("POST", taskPath.state, broken, { "x-lock-id": "a", "x-lock-epoch": "1" })).status).toBe(204)
+      const refused = yield* person(url).as("GET", tfePath.outputs(yield* person(url).workspace("demo")))
+      expect([refused.status, refused.json.errors[0].detail]).toEqual([
+        422,
+        expect.stringMatching(
+          /^The state (sv-\w+) with the serial 1 is not as the engines write one, .* \/api\/v2\/state-versions\/\1\/download/u
+        )
+      ])
+    }))
+
+  it.live.each([
+    { room: "is room for them", all: 7 * mebibyte, status: 200 },
+    { room: "is no room for them either", all: 4 * mebibyte, status: 503 }
+  ])(
+    "are held until their client reads: meanwhile it is told when to come again, small ones are given out, and another token's as there $room",
+    ({ all, status: ofOther }) =>
+      Effect.gen(function*() {
+        const answers = { smallUpTo: 64 * 1024, ofCaller: 3 * mebibyte + 2048, all }
+        const made = yield* directory
+        writeFileSync(join(made, "user.token"), `${userToken} me\nanother-token-0123456789 another\n`)
+        const url = yield* serve(made).pipe(Effect.provideService(BodyRoom, { ...(yield* BodyRoom), answers }))
+        const outputs = tfePath.outputs(yield* stateWith(url, { large: "x".repeat(3 * mebibyte) }))
+        const small = tfePath.outputs(yield* stateWith(url, { small: "x".repeat(4096) }, "small"))
+        const unread = yield* Effect.acquireRelease(
+          Effect.sync(() =>
+            connect({ host: "127.0.0.1", port: Number(new URL(url).port), noDelay: true }).on("error", () => undefined).pause()
+          ),
+          (socket) => Effect.sync(() => socket.destroy())
+        )
+        // The buffers of the network take some megabytes before the server has to hold an answer.
+        for (let refusedInARow = 0; refusedInARow < 30;) {
+          const { headers, status } = yield* ask(url + outputs, userToken)
+          refusedInARow = status === 503 ? refusedInARow + 1 : 0
+          if (status === 503) expect(headers.get("retry-after")).toBe("5")
+          if (status === 200) unread.write(`GET ${outputs} HTTP/1.1\r\nhost: a\r\nauthorization: Bearer ${userToken}\r\n\r\n`)
+        }
+        expect((yield* ask(url + small, userToken)).status).toBe(200)
+        expect((yield* ask(url + outputs, "another-token-0123456789")).status).toBe(ofOther)
+        unread.resume()
+        yield* Effect.repeat(ask(url + outputs, userToken), { until: ({ status }) => status === 200 }).pipe(Effect.timeout("30 seconds"))
+      }),
+    60_000
+  )
+})

@@ -1,0 +1,167 @@
+// From an artifact of Flux to an approved apply, with the real engine and no server: what was planned is what is applied.
+import { describe, expect, it } from "@effect/vitest"
+import { Effect } from "effect"
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync } from "node:fs"
+import { createServer } from "node:http"
+import type { AddressInfo } from "node:net"
+import { tmpdir } from "node:os"
+import { join } from "node:path"
+import { Sha256 } from "../../../src/schema/names.ts"
+import type { AgentTaskStatus } from "../../../src/schema/task/agent-task.ts"
+import { Forbidden } from "../../../src/worker/network/archive-url.ts"
+import { fakeKubernetes } from "../fake-kubernetes.ts"
+import { sha256, tarGz } from "../fake-task-api.ts"
+import { type Pod, pod } from "../pod.ts"
+
+const infra = (size: number) =>
+  tarGz({ "live/main.tf": `resource "terraform_data" "box" {\n  input = file("size.txt")\n}\n`, "live/size.txt": `${size}` })
+
+/** Serves one archive after another under one address, as a branch moves. */
+const sourceController = Effect.map(
+  Effect.acquireRelease(
+    Effect.callback<{ readonly url: string; readonly serve: (next: Uint8Array) => void; readonly close: () => void }>((resume) => {
+      let archive: Uint8Array = new Uint8Array()
+      const server = createServer((_, response) => void response.end(archive)).listen(
+        0,
+        "127.0.0.1",
+        () =>
+          resume(Effect.succeed({
+            url: `http://127.0.0.1:${(server.address() as AddressInfo).port}/infra.tar.gz`,
+            serve: (next) => void (archive = next),
+            close: () => void server.close()
+          }))
+      )
+    }),
+    ({ close }) => Effect.sync(close)
+  ),
+  ({ serve, url }) => ({
+    moveTo: (archive: Uint8Array) => {
+      serve(archive)
+      return { revision: "main@sha1:a", url, sha256: Sha256.make(sha256(archive)) }
+    }
+  })
+)
+
+/** Runs the worker with no address forbidden, because the source-controller of this file is on loopback. */
+const reaching = (running: ReturnType<Pod["run"]>) => Effect.provideService(running, Forbidden, () => false)
+
+/** Directories that outlive the Pods, one for plans and one for the state, and what the tasks of both stages have in common. */
+const claims = Effect.map(
+  Effect.acquireRelease(
+    Effect.sync(() => mkdtempSync(join(tmpdir(), "agent-job-claims-"))),
+    (made) => Effect.sync(() => rmSync(made, { recursive: true }))
+  ),
+  (outlives) => {
+    const [plans, state] = [join(outlives, "plans"), join(outlives, "state")]
+    for (const directory of [plans, state]) mkdirSync(directory)
+    const shared = {
+      workspace: "demo",
+      backend: { type: "local", config: { path: join(state, "terraform.tfstate") } },
+      jobTemplate: { volumeClaims: [{ claimName: "state", mountPath: state }] }
+    }
+    return { plans, state, shared }
+  }
+)
+
+describe("a kept plan", () => {
+  it.live("is applied as it was approved, though the source has moved on", () =>
+    Effect.gen(function*() {
+      const { moveTo } = yield* sourceController
+      const { plans, shared, state } = yield* claims
+      const plan = {
+        ...shared,
+        stage: "plan",
+        source: { fluxSource: { kind: "GitRepository", name: "infra", path: "live" } },
+        savePlan: { claimName: "plans" }
+      }
+      const env = { AGENT_JOB_PLANS_DIR: plans }
+
+      const kubernetes = fakeKubernetes(plan, { phase: "Starting", source: moveTo(infra(1)) })
+      yield* Effect.scoped(Effect.flatMap(pod(), ({ run }) => reaching(run(kubernetes, env))))
+      const { message, result } = kubernetes.task().status
+      expect(result, message).toMatchObject({
+        outcome: "succeeded",
+        hasChanges: true,
+        changes: { add: 1 },
+        planDigest: expect.stringMatching(/^[0-9a-f]{64}$/u)
+      })
+
+      moveTo(infra(2))
+      const apply = fakeKubernetes({
+        ...shared,
+        stage: "apply",
+        source: { savedPlan: { claimName: "plans", sha256: result?.planDigest } },
+        workingDirectory: "live"
+      })
+      yield* Effect.scoped(Effect.flatMap(pod(), ({ run }) => reaching(run(apply, env))))
+      expect(apply.task().status.result, apply.task().status.message).toMatchObject({ outcome: "succeeded", changes: { add: 1 } })
+      const box = JSON.parse(readFileSync(join(state, "terraform.tfstate"), "utf8")).resources[0].instances[0].attributes
+      expect(box.input.value ?? box.input).toBe("1")
+
+      const again = fakeKubernetes({
+        ...shared,
+        stage: "apply",
+        source: { savedPlan: { claimName: "plans", sha256: result?.planDigest } },
+        workingDirectory: "live"
+      })
+      yield* Effect.scoped(Effect.flatMap(pod(), ({ run }) => reaching(run(again, env))))
+      // The engine refuses the plan, because the state has changed since.
+      expect(again.task().status.result).toMatchObject({ outcome: "failed", reason: "ExitCode" })
+    }))
+
+  it.live("is applied with the values it was made with, and with no others", () =>
+    Effect.gen(function*() {
+      const { moveTo } = yield* sourceController
+      const { plans, shared, state } = yield* claims
+      const variables = (
+        password: string
+      ) => [{ name: "password", value: password, sensitive: true }, { name: "REGION", value: "eu", category: "env" }]
+      const ran = (spec: Record<string, unknown>, status: AgentTaskStatus = { phase: "Starting" }) =>
+        Effect.gen(function*() {
+          const kubernetes = fakeKubernetes({ ...shared, ...spec }, status)
+          const { log, run } = yield* pod()
+          yield* reaching(run(kubernetes, { AGENT_JOB_PLANS_DIR: plans }))
+          return { log: log(), ...kubernetes.task().status.result }
+        }).pipe(Effect.scoped)
+
+      const source = moveTo(
+        tarGz({
+          "main.tf": "variable \"password\" { sensitive = true }\nresource \"terraform_data\" \"box\" {\n  input = var.password\n}\n"
+        })
+      )
+      const { log, planDigest } = yield* ran({
+        stage: "plan",
+        source: { fluxSource: { kind: "GitRepository", name: "infra" } },
+        savePlan: { claimName: "plans" },
+        variables: variables("swordfish")
+      }, { phase: "Starting", source })
+      expect(planDigest, log).toBeDefined()
+      const apply = (more: object) => ran({ stage: "apply", source: { savedPlan: { claimName: "plans", sha256: planDigest } }, ...more })
+      expect(yield* apply({ variables: variables("swordfisk") })).toMatchObject({
+        reason: "DigestMismatch",
+        message: "The saved plan was made with other variables (password) than this apply would get; plan again."
+      })
+      expect(yield* apply({})).toMatchObject({
+        reason: "DigestMismatch",
+        message: expect.stringContaining("other variables (password) and other environment variables (REGION)")
+      })
+      expect(existsSync(join(state, "terraform.tfstate"))).toBe(false)
+      expect(yield* apply({ variables: variables("swordfish") })).toMatchObject({ outcome: "succeeded", changes: { add: 1 } })
+    }))
+
+  it.live("is never made of other bytes than the status says", () =>
+    Effect.gen(function*() {
+      const { moveTo } = yield* sourceController
+      const said = moveTo(infra(1))
+      moveTo(infra(2))
+      const kubernetes = fakeKubernetes({
+        workspace: "demo",
+        stage: "plan",
+        source: { fluxSource: { kind: "GitRepository", name: "infra" } }
+      }, { phase: "Starting", source: said })
+      const { log, run } = yield* pod()
+      yield* reaching(run(kubernetes))
+      expect(kubernetes.task().status.result).toMatchObject({ outcome: "failed", reason: "DigestMismatch" })
+      expect(log()).not.toContain("tofu init")
+    }))
+})

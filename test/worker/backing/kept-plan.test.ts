@@ -1,0 +1,271 @@
+// A plan on a claim gets from the Pod that made it to the Pod that applies it whole and with its configuration, or not at all.
+import { describe, expect, it } from "@effect/vitest"
+import { Effect, Layer, Option, type Scope } from "effect"
+import { TestClock } from "effect/testing"
+import { execFileSync } from "node:child_process"
+import {
+  appendFileSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  symlinkSync,
+  utimesSync,
+  writeFileSync
+} from "node:fs"
+import { tmpdir } from "node:os"
+import { join } from "node:path"
+import { Sha256, WorkspaceName } from "../../../src/schema/names.ts"
+import { marksOf, packCarried } from "../../../src/worker/backing/carried-files.ts"
+import { bringKeptPlan, bringPlannedSource, keepPlan, sealingKey } from "../../../src/worker/backing/kept-plan.ts"
+import { Log } from "../../../src/worker/engine/log-shipper.ts"
+import type { StageFailed } from "../../../src/worker/stage-failed.ts"
+import { openFolder } from "../../../src/worker/volume/folder.ts"
+import { tarGz } from "../fake-task-api.ts"
+import { podSettings } from "../pod-settings.ts"
+import { seal } from "../seals.ts"
+
+const workspace = WorkspaceName.make("demo")
+const silent = Log.layer({ secrets: [], parts: [], ship: Option.none(), print: () => Effect.void })
+const directoryOf = (name: string) =>
+  Effect.acquireRelease(
+    Effect.sync(() => mkdtempSync(join(tmpdir(), `agent-job-${name}-`))),
+    (made) => Effect.sync(() => rmSync(made, { recursive: true }))
+  )
+
+/** Directories of a Pod that mounts the claim. */
+const podWith = Effect.fnUntraced(function*(claim: string) {
+  const place = yield* directoryOf("kept")
+  const [work, privateDirectory] = [join(place, "work"), join(place, "private")]
+  for (const directory of [work, privateDirectory]) mkdirSync(directory)
+  const settings = podSettings(place, privateDirectory, { AGENT_JOB_PLANS_DIR: claim })
+  return { work, privateDirectory, settings, root: yield* openFolder(work) }
+})
+
+/** Leaves the files of a plan as an engine would, and keeps the plan; returns its digest. */
+const planned = Effect.fnUntraced(function*(claim: string, content = "plan") {
+  const pod = yield* podWith(claim)
+  writeFileSync(join(pod.privateDirectory, "configuration.tar.gz"), tarGz({ "main.tf": "# planned", ".terraform.lock.hcl": "# of Git" }))
+  writeFileSync(join(pod.work, "plan.tfplan"), content)
+  writeFileSync(join(pod.work, ".terraform.lock.hcl"), "# the plan's")
+  return yield* Effect.provide(keepPlan(workspace)({ root: pod.root, directory: [] }, seal()), pod.settings)
+})
+
+const applied = Effect.fnUntraced(
+  function*(claim: string, sha256: Sha256): Effect.fn.Return<ReadonlyArray<string>, StageFailed, Scope.Scope> {
+    const { root, settings, work } = yield* podWith(claim)
+    yield* bringPlannedSource(workspace, sha256)(root).pipe(
+      Effect.andThen(bringKeptPlan({ root, directory: [] })),
+      Effect.provide(settings)
+    )
+    return readdirSync(work).sort().map((name) => `${name}: ${readFileSync(join(work, name), "utf8")}`)
+  }
+)
+
+const keyOn = (claim: string, mayMake: boolean) =>
+  Effect.flatMap(
+    podWith(claim),
+    ({ settings }) => Effect.map(Effect.provide(sealingKey(workspace, mayMake), settings), (key) => Buffer.from(key).toString("hex"))
+  )
+
+describe("the key that variables are sealed with", () => {
+  it.effect("is made by the first plan, and the same for all Pods", () =>
+    Effect.gen(function*() {
+      const claim = yield* directoryOf("claim")
+      const keys = yield* Effect.all([1, 2, 3].map(() => keyOn(claim, true)), { concurrency: "unbounded" })
+      expect(new Set([...keys, yield* keyOn(claim, false)]).size).toBe(1)
+      expect(keys[0]).toMatch(/^[0-9a-f]{64}$/u)
+      expect(readdirSync(join(claim, "demo"))).toEqual(["seal.key"])
+      expect(statSync(join(claim, "demo/seal.key")).mode & 0o777).toBe(0o600)
+    }))
+
+  it.effect("is never made anew by an apply", () =>
+    Effect.gen(function*() {
+      const claim = yield* directoryOf("claim")
+      expect(yield* Effect.flip(keyOn(claim, false))).toMatchObject({
+        reason: "DigestMismatch",
+        message: expect.stringContaining("The key demo/seal.key on the claim is missing or damaged")
+      })
+      expect(readdirSync(claim)).toEqual([])
+    }))
+})
+
+/** What a hostile runner may leave on a claim that it mounts, though only workers should mount it. */
+const plantings: ReadonlyArray<{ readonly kind: string; readonly plant: (path: string, elsewhere: string) => void }> = [
+  { kind: "a named pipe", plant: (path) => void execFileSync("mkfifo", [path]) },
+  { kind: "a link", plant: (path, elsewhere) => symlinkSync(elsewhere, path) },
+  { kind: "a directory", plant: (path) => mkdirSync(path) }
+]
+
+describe("a claim that a runner has written to", () => {
+  it.effect.each(plantings)("holds up no worker by $kind in the place of the key", ({ plant }) =>
+    Effect.gen(function*() {
+      const [claim, elsewhere] = [yield* directoryOf("claim"), join(yield* directoryOf("elsewhere"), "key")]
+      writeFileSync(elsewhere, "k".repeat(32))
+      mkdirSync(join(claim, "demo"))
+      plant(join(claim, "demo/seal.key"), elsewhere)
+      for (const mayMake of [true, false]) {
+        expect(yield* Effect.flip(keyOn(claim, mayMake))).toMatchObject({
+          reason: "DigestMismatch",
+          message: expect.stringContaining("The key demo/seal.key on the claim is missing or damaged")
+        })
+      }
+    }))
+
+  it.effect.each(plantings)("holds up no worker by $kind in the place of a plan", ({ plant }) =>
+    Effect.gen(function*() {
+      const [claim, digest] = [yield* directoryOf("claim"), Sha256.make("b".repeat(64))]
+      mkdirSync(join(claim, "demo"))
+      plant(join(claim, "demo", `${digest}.tar`), "/etc/hostname")
+      expect(yield* Effect.flip(applied(claim, digest))).toMatchObject({
+        reason: "InvalidConfiguration",
+        message: expect.stringContaining(`has no plan ${digest}`)
+      })
+    }))
+
+  it.effect("leads no worker elsewhere by a link in the place of the folder", () =>
+    Effect.gen(function*() {
+      const [claim, elsewhere] = [yield* directoryOf("claim"), yield* directoryOf("elsewhere")]
+      symlinkSync(elsewhere, join(claim, "demo"))
+      expect(yield* Effect.flip(keyOn(claim, true))).toMatchObject({ reason: "InvalidConfiguration" })
+      expect(yield* Effect.flip(planned(claim))).toMatchObject({ reason: "InvalidConfiguration" })
+      expect(readdirSync(elsewhere)).toEqual([])
+    }))
+})
+
+describe("a kept plan", () => {
+  it.effect("comes with the configuration that was planned and its own lock file", () =>
+    Effect.gen(function*() {
+      const claim = yield* directoryOf("claim")
+      const digest = yield* planned(claim)
+      expect(readdirSync(join(claim, "demo"))).toEqual([`${digest}.tar`])
+      expect(yield* applied(claim, digest)).toEqual([".terraform.lock.hcl: # the plan's", "main.tf: # planned", "plan.tfplan: plan"])
+    }))
+
+  it.effect("comes with what was packed beside it, and leaves nothing of an earlier plan's", () =>
+    Effect.gen(function*() {
+      const [claim, plan, apply] = [yield* directoryOf("claim"), yield* directoryOf("plan"), yield* directoryOf("apply")]
+      const podOn = (place: string) => {
+        for (const name of ["work", "private", "engine"]) mkdirSync(join(place, name), { recursive: true })
+        return podSettings(place, join(place, "private"), { AGENT_JOB_PLANS_DIR: claim })
+      }
+      const keep = Effect.gen(function*() {
+        const root = yield* openFolder(join(plan, "work"))
+        yield* packCarried({ root, directory: [], path: join(plan, "work") }, yield* marksOf(root))
+        return yield* keepPlan(workspace)({ root, directory: [] }, seal())
+      }).pipe(Effect.provide(Layer.provideMerge(silent, podOn(plan))))
+      const bring = Effect.fnUntraced(function*(digest: Sha256) {
+        const root = yield* openFolder(join(apply, "work"))
+        yield* bringPlannedSource(workspace, digest)(root)
+        yield* bringKeptPlan({ root, directory: [] })
+      }, Effect.provide(podOn(apply)))
+      writeFileSync(join(plan, "private/configuration.tar.gz"), tarGz({ "main.tf": "# planned" }))
+      writeFileSync(join(plan, "work/plan.tfplan"), "plan")
+      mkdirSync(join(plan, "engine/modules/m"), { recursive: true })
+      writeFileSync(join(plan, "engine/modules/m/run.sh"), "echo one")
+      yield* bring(yield* keep)
+      expect(readFileSync(join(apply, "engine/modules/m/run.sh"), "utf8")).toBe("echo one")
+
+      for (const gone of [join(plan, "engine/modules"), join(apply, "engine/modules"), join(apply, "work/main.tf")]) {
+        rmSync(gone, { recursive: true })
+      }
+      yield* bring(yield* keep)
+      expect(readdirSync(join(apply, "engine"))).toEqual([])
+    }))
+
+  it.effect("is refused when a byte of it is another, whatever its name", () =>
+    Effect.gen(function*() {
+      const claim = yield* directoryOf("claim")
+      const digest = yield* planned(claim)
+      appendFileSync(join(claim, "demo", `${digest}.tar`), "x")
+      expect(yield* Effect.flip(applied(claim, digest))).toMatchObject({
+        reason: "DigestMismatch",
+        message: expect.stringContaining(digest)
+      })
+    }))
+
+  it.effect("is missed with a sentence that says what to do", () =>
+    Effect.gen(function*() {
+      const digest = Sha256.make("b".repeat(64))
+      expect(yield* Effect.flip(applied(yield* directoryOf("claim"), digest))).toMatchObject({
+        reason: "InvalidConfiguration",
+        message: `The claim has no plan ${digest} of workspace demo; plan again, and approve that plan.`
+      })
+    }))
+
+  it.effect("pushes out the oldest when its workspace has many", () =>
+    Effect.gen(function*() {
+      const claim = yield* directoryOf("claim")
+      const oldest = yield* planned(claim)
+      utimesSync(join(claim, "demo", `${oldest}.tar`), 0, 0)
+      yield* keyOn(claim, true)
+      utimesSync(join(claim, "demo", "seal.key"), 0, 0)
+      for (let number = 0; number < 19; number++) writeFileSync(join(claim, "demo", `${number}.tar`), "")
+      const newest = yield* planned(claim, "another plan")
+      const names = readdirSync(join(claim, "demo"))
+      expect(names.filter((name) => name !== "seal.key")).toHaveLength(20)
+      expect(names).toContain("seal.key")
+      expect(names).toContain(`${newest}.tar`)
+      expect(names).not.toContain(`${oldest}.tar`)
+    }))
+
+  it.effect("stays, though the clocks of the nodes that kept the others were ahead, and is the last to go", () =>
+    Effect.gen(function*() {
+      const claim = yield* directoryOf("claim")
+      const tomorrow = Date.now() / 1000 + 86_400
+      mkdirSync(join(claim, "demo"))
+      for (let number = 0; number < 20; number++) {
+        writeFileSync(join(claim, "demo", `${number}.tar`), "")
+        utimesSync(join(claim, "demo", `${number}.tar`), tomorrow, tomorrow)
+      }
+      const first = yield* planned(claim)
+      const second = yield* planned(claim, "another plan")
+      const names = readdirSync(join(claim, "demo"))
+      expect(names).toHaveLength(20)
+      expect(names).toEqual(expect.arrayContaining([`${first}.tar`, `${second}.tar`]))
+    }))
+
+  it.effect("that does not fit leaves nothing, and has made room: of the oldest, and of what a worker that was killed left long ago", () =>
+    Effect.gen(function*() {
+      const claim = yield* directoryOf("claim")
+      const digest = yield* planned(claim)
+      for (let number = 0; number < 19; number++) writeFileSync(join(claim, "demo", `${number}.tar`), "")
+      for (const name of ["0.tar", "killed.tar.new", ".seal.key.0a1b"]) {
+        writeFileSync(join(claim, "demo", name), "")
+        utimesSync(join(claim, "demo", name), 0, 0)
+      }
+      writeFileSync(join(claim, "demo", "at-work.tar.new"), "")
+      yield* TestClock.adjust("2 hours")
+      rmSync(join(claim, "demo", `${digest}.tar`))
+      symlinkSync("/dev/full", join(claim, "demo", `${digest}.tar.new`))
+      writeFileSync(join(claim, "demo", "19.tar"), "")
+      yield* Effect.flip(planned(claim)) // nothing can be written to /dev/full
+      const names = readdirSync(join(claim, "demo"))
+      expect(names.filter((name) => name.endsWith(".tar"))).toHaveLength(19)
+      expect(names.filter((name) => !name.endsWith(".tar"))).toEqual(["at-work.tar.new"])
+      expect(names).not.toContain("0.tar")
+    }))
+
+  it.effect("is kept beside old things that are none of ours, which stay", () =>
+    Effect.gen(function*() {
+      const claim = yield* directoryOf("claim")
+      const others = [".snapshot", "directory.tar.new", ".nfs0001"]
+      for (const name of others.slice(0, 2)) mkdirSync(join(claim, "demo", name), { recursive: true })
+      writeFileSync(join(claim, "demo", ".nfs0001"), "")
+      for (const name of others) utimesSync(join(claim, "demo", name), 0, 0)
+      yield* TestClock.adjust("2 hours")
+      const digest = yield* planned(claim)
+      expect(readdirSync(join(claim, "demo")).sort()).toEqual([...others, `${digest}.tar`].sort())
+    }))
+
+  it.effect("is kept beside what another Pod takes away meanwhile", () =>
+    Effect.gen(function*() {
+      const claim = yield* directoryOf("claim")
+      yield* planned(claim)
+      symlinkSync("gone", join(claim, "demo", "listed-but-gone.tar"))
+      const digest = yield* planned(claim, "another plan")
+      expect(readdirSync(join(claim, "demo"))).toContain(`${digest}.tar`)
+    }))
+})

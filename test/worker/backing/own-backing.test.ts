@@ -1,0 +1,111 @@
+// A task without a pool fetches the artifact of its Flux source from where its status says, and only with the digest given there.
+import { describe, expect, it } from "@effect/vitest"
+import { Effect, Option } from "effect"
+import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs"
+import { createServer } from "node:http"
+import type { AddressInfo } from "node:net"
+import { tmpdir } from "node:os"
+import { join } from "node:path"
+import { Sha256, WorkspaceName } from "../../../src/schema/names.ts"
+import type { AgentTask } from "../../../src/schema/task/agent-task.ts"
+import { ownBacking } from "../../../src/worker/backing/own-backing.ts"
+import { Forbidden } from "../../../src/worker/network/archive-url.ts"
+import { openFolder } from "../../../src/worker/volume/folder.ts"
+import { sha256, tarGz } from "../fake-task-api.ts"
+import { podSettings } from "../pod-settings.ts"
+
+const archive = tarGz({ "main.tf": "# from Flux" })
+
+const sourceController = Effect.acquireRelease(
+  Effect.callback<{ readonly url: string; readonly close: () => void }>((resume) => {
+    const server = createServer((_, response) => void response.end(archive)).listen(
+      0,
+      "127.0.0.1",
+      () =>
+        resume(
+          Effect.succeed({ url: `http://127.0.0.1:${(server.address() as AddressInfo).port}/a.tar.gz`, close: () => void server.close() })
+        )
+    )
+  }),
+  ({ close }) => Effect.sync(close)
+)
+
+const task = (status: AgentTask["status"]): Pick<AgentTask, "spec" | "status"> => ({
+  spec: { workspace: WorkspaceName.make("demo"), stage: "plan", source: { fluxSource: { kind: "GitRepository", name: "infra" } } },
+  status
+})
+
+const pinned = (url: string, digest: string) => task({ source: { revision: "main@sha1:a", url, sha256: Sha256.make(digest) } })
+
+/** Brings the source into a directory of its own; returns the failure, if any, and what is in the directory. */
+const brought = Effect.fnUntraced(function*(of: Pick<AgentTask, "spec" | "status">) {
+  const directory = yield* Effect.acquireRelease(
+    Effect.sync(() => mkdtempSync(join(tmpdir(), "agent-job-backing-"))),
+    (made) => Effect.sync(() => rmSync(made, { recursive: true }))
+  )
+  for (const name of ["work", "private"]) mkdirSync(join(directory, name))
+  const settings = podSettings(directory, join(directory, "private"))
+  const bring = Effect.gen(function*() {
+    const { bringSource } = yield* ownBacking(of)
+    const root = yield* openFolder(join(directory, "work"))
+    if (Option.isSome(bringSource)) yield* bringSource.value(root)
+    return undefined
+  })
+  const failure = yield* bring.pipe(Effect.catch(Effect.succeed), Effect.provide(settings), Effect.provideService(Forbidden, () => false))
+  return {
+    failure,
+    names: readdirSync(join(directory, "work")),
+    read: (name: string) => readFileSync(join(directory, "work", name), "utf8")
+  }
+})
+
+describe("a task whose source Flux keeps", () => {
+  it.live("gets what its status says", () =>
+    Effect.gen(function*() {
+      const { url } = yield* sourceController
+      const { failure, read } = yield* brought(pinned(url, sha256(archive)))
+      expect(failure).toBeUndefined()
+      expect(read("main.tf")).toBe("# from Flux")
+    }))
+
+  it.live("gets nothing when the bytes are others", () =>
+    Effect.gen(function*() {
+      const { url } = yield* sourceController
+      expect(yield* brought(pinned(url, "b".repeat(64)))).toMatchObject({ failure: { reason: "DigestMismatch" }, names: [] })
+    }))
+
+  it.live("gets nothing when the status does not say what", () =>
+    Effect.gen(function*() {
+      expect(yield* brought(task({}))).toMatchObject({
+        failure: {
+          reason: "InvalidConfiguration",
+          message: "status.source is missing, so the worker does not know which revision of source.fluxSource to run; make a new AgentTask."
+        }
+      })
+    }))
+})
+
+describe("a task whose runner mounts the claim of its plan, as an earlier CRD took it", () => {
+  const jobTemplate = { volumeClaims: [{ claimName: "plans", mountPath: "/more" }] }
+  it.live.each<{ given: string; spec: Pick<AgentTask["spec"], "stage" | "source" | "savePlan"> }>([
+    {
+      given: "a plan that is kept",
+      spec: {
+        stage: "plan",
+        source: { archive: { url: "https://example.com/a.tar.gz", sha256: Sha256.make("a".repeat(64)) } },
+        savePlan: { claimName: "plans" }
+      }
+    },
+    {
+      given: "an apply of it",
+      spec: { stage: "apply", source: { savedPlan: { claimName: "plans", sha256: Sha256.make("a".repeat(64)) } } }
+    }
+  ])("is refused: $given", ({ spec }) =>
+    Effect.gen(function*() {
+      expect(yield* brought({ spec: { workspace: WorkspaceName.make("demo"), ...spec, jobTemplate }, status: {} }))
+        .toMatchObject({
+          failure: { reason: "InvalidConfiguration", message: expect.stringContaining("names plans, the claim of the plan") },
+          names: []
+        })
+    }))
+})

@@ -1,0 +1,226 @@
+// Whole stages of a pool with the real engine: only what was approved is applied, and an outage loses no state.
+import { describe, expect, it } from "@effect/vitest"
+import { Effect, Fiber } from "effect"
+import { existsSync, readdirSync, readFileSync, writeFileSync } from "node:fs"
+import { join } from "node:path"
+import { sha256, tarGz, taskApi } from "../fake-task-api.ts"
+import { find, pod } from "../pod.ts"
+import { addresses, applying, main, planned, poolTask, ran, slow, text, token } from "../whole-stage.ts"
+
+describe("a stage of a pool", () => {
+  it.live("plans, and applies that very plan in another Pod", () =>
+    Effect.gen(function*() {
+      const api = yield* taskApi
+      api.archive = tarGz({ "main.tf": main })
+      api.variables = [{ name: "region", value: "top-secret-region", sensitive: true }]
+      const { log, status: { reportedAt, result } } = yield* ran(poolTask(api, "plan"), {}, (here) => token(here, api))
+      expect(result, log()).toMatchObject({ outcome: "succeeded", planDigest: sha256(api.plan ?? new Uint8Array()), hasChanges: true })
+      expect(reportedAt).toBe(result?.finishedAt)
+      expect(api.results).toEqual([result])
+      expect(text(api.log)).toContain("time_static.now")
+      expect(text(api.log)).not.toContain("top-secret-region")
+      expect(api.requests.filter((request) => request.includes("/state"))).toEqual(
+        api.requests.filter((request) => request.startsWith("GET /state "))
+      )
+
+      api.log = new Uint8Array()
+      const applied = yield* ran(poolTask(api, "apply", { plan: { sha256: result?.planDigest } }), {}, (here) => token(here, api))
+      expect(applied.status.result, applied.log()).toMatchObject({
+        outcome: "succeeded",
+        statePushed: true,
+        stateDigest: sha256(api.state ?? new Uint8Array()),
+        exitCode: 0,
+        changes: { add: 1, change: 0, destroy: 0 }
+      })
+      expect(JSON.parse(text(api.state)).outputs.region.value).toBe("top-secret-region")
+      expect(api.lock).toBeUndefined()
+      expect(text(api.log)).not.toContain("top-secret-region")
+    }))
+
+  it.live("takes the lock of its state before it makes anything, whatever the arguments of its apply say", () =>
+    Effect.gen(function*() {
+      const api = yield* taskApi
+      api.variables = [{ name: "TF_CLI_ARGS_apply", value: "-lock=false -state=x -state-out=y", category: "env" }]
+      const digest = yield* planned(api, { "main.tf": `resource "terraform_data" "a" {}\n` })
+      const { log, status } = yield* ran(poolTask(api, "apply", { plan: { sha256: digest } }), {}, (here) => token(here, api))
+      expect(status.reason, log()).toBe("Completed")
+      const ofState = api.requests.filter((request) => request.startsWith("POST /state"))
+      expect(ofState.map((request) => request.split(" ")[1])).toEqual(["/state/lock", "/state", "/state/unlock"])
+    }))
+
+  it.live.each([
+    { name: "TF_CLI_ARGS", value: "-input=false" },
+    { name: "TF_CLI_ARGS_init", value: "-upgrade" },
+    { name: "TF_CLI_ARGS_plan", value: "-detailed-exitcode" },
+    { name: "TF_CLI_ARGS_apply", value: "-json" }
+  ])("plans, applies and tells what it made with $value in $name", ({ name, value }) =>
+    Effect.gen(function*() {
+      const api = yield* taskApi
+      api.variables = [{ name, value, category: "env" }]
+      const digest = yield* planned(api, { "main.tf": `resource "terraform_data" "a" {}\n` })
+      const { log, status } = yield* ran(poolTask(api, "apply", { plan: { sha256: digest } }), {}, (here) => token(here, api))
+      expect(status, log()).toMatchObject({ reason: "Completed" })
+      expect(api.serials).toEqual([1])
+      expect(api.journal.map(({ kind }) => kind)).toContain("started")
+    }))
+
+  it.live("has not succeeded when its engine ended well and applied nothing, as an image may have it", () =>
+    Effect.gen(function*() {
+      const api = yield* taskApi
+      const digest = yield* planned(api, { "main.tf": `resource "terraform_data" "a" {}\n` })
+      const helpful = { tofu: `#!/bin/sh\nTF_CLI_ARGS_apply=-help exec ${find("tofu")} "$@"\n` }
+      const { log, status } = yield* ran(poolTask(api, "apply", { plan: { sha256: digest } }), helpful, (here) => token(here, api))
+      expect(status, log()).toMatchObject({
+        phase: "Failed",
+        reason: "InvalidConfiguration",
+        message: expect.stringMatching(/never locked the state, so it applied nothing/u)
+      })
+      expect(api.serials).toEqual([])
+    }))
+
+  it.live("refuses an apply without a saved plan", () =>
+    Effect.gen(function*() {
+      const api = yield* taskApi
+      api.archive = tarGz({ "main.tf": main })
+      const { log, status } = yield* ran(poolTask(api, "apply"), {}, (here) => token(here, api))
+      expect(status).toMatchObject({
+        phase: "Failed",
+        reason: "InvalidConfiguration",
+        message: expect.stringContaining("spec.plan is missing")
+      })
+      expect(log()).toBe("")
+    }))
+
+  const own = "terraform {\n  backend \"local\" {}\n}\n"
+  it.live.each([
+    { given: "an override file that sorts after ours", files: { "übungs_override.tf": own }, found: "the backend local" },
+    { given: "the file that OpenTofu reads instead of ours", files: { "zzzz_agent_job_override.tofu": own }, found: "the backend local" },
+    { given: "an init without a backend", files: {}, env: { TF_CLI_ARGS_init: "-backend=false" }, found: "no backend" }
+  ])("is not even planned when its state would go elsewhere by $given", ({ env = {}, files, found }) =>
+    Effect.gen(function*() {
+      const api = yield* taskApi
+      api.archive = tarGz({ "main.tf": `resource "terraform_data" "a" {}\n`, ...files })
+      const variables = Object.entries(env).map(([name, value]) => ({ name, value, category: "env" }))
+      const { log, status } = yield* ran(poolTask(api, "plan", { variables }), {}, (here) => token(here, api))
+      expect(status, log()).toMatchObject({
+        phase: "Failed",
+        reason: "InvalidConfiguration",
+        message: expect.stringContaining(`The state would go to ${found} instead of the pool's server`)
+      })
+      expect([log().includes("$ tofu plan"), api.plan]).toEqual([false, undefined])
+    }))
+
+  it.live("keeps its state at the server, whatever backend or cloud block the configuration has elsewhere", () =>
+    Effect.gen(function*() {
+      const api = yield* taskApi
+      const cloud = `terraform {\n  cloud {\n    organization = "o"\n    workspaces {\n      name = "w"\n    }\n  }\n}\n`
+      const digest = yield* planned(api, {
+        "main.tf": `resource "terraform_data" "a" {}\n`,
+        "backend.tf": cloud,
+        "backend_override.tf": own
+      })
+      const { log, status } = yield* ran(poolTask(api, "apply", { plan: { sha256: digest } }), {}, (here) => token(here, api))
+      expect(status.result, log()).toMatchObject({ outcome: "succeeded", statePushed: true })
+      expect(addresses(api)).toEqual(["terraform_data.a"])
+    }))
+
+  it.live.each(["archive", "plan"] as const)("starts nothing when the %s is not the approved one", (changed) =>
+    Effect.gen(function*() {
+      const api = yield* taskApi
+      const digest = yield* planned(api, { "main.tf": slow })
+      const kubernetes = poolTask(api, "apply", { plan: { sha256: digest } })
+      const bytes = Buffer.from(api[changed] ?? "")
+      const middle = bytes.length >> 1
+      bytes[middle] = (bytes[middle] ?? 0) ^ 1
+      api[changed] = bytes
+      const { dataDirectory, log, status } = yield* ran(kubernetes, {}, (here) => token(here, api))
+      expect(status).toMatchObject({ phase: "Failed", reason: "DigestMismatch" })
+      expect(log()).not.toContain("$ tofu")
+      expect(existsSync(join(dataDirectory, "work/plan.tfplan"))).toBe(false)
+    }))
+
+  it.live("says so when the archive is hostile", () =>
+    Effect.gen(function*() {
+      const api = yield* taskApi
+      api.archive = tarGz({ "../evil.tf": "x" })
+      const { dataDirectory, status } = yield* ran(poolTask(api, "plan"), {}, (here) => token(here, api))
+      expect(status).toMatchObject({ phase: "Failed", reason: "InvalidArchive" })
+      expect(existsSync(join(dataDirectory, "evil.tf"))).toBe(false)
+      expect(api.results).toEqual([status.result])
+    }))
+
+  it.live("fails when the server does not answer, or refuses the token", () =>
+    Effect.gen(function*() {
+      const api = yield* taskApi
+      const up = api.goDown()
+      const unreachable = yield* ran(poolTask(api, "plan"), {}, (here) => token(here, api))
+      expect(unreachable.status).toMatchObject({ phase: "Failed", reason: "PoolUnreachable" })
+      up()
+      const refused = yield* ran(poolTask(api, "plan"), {}, (here) => {
+        const env = token(here, api)
+        writeFileSync(env.AGENT_JOB_TOKEN_FILE, "another")
+        return env
+      })
+      expect(refused.status).toMatchObject({ phase: "Failed", reason: "TokenRefused" })
+    }))
+
+  it.live("keeps its log and its state through an outage of the server in the middle of an apply", () =>
+    Effect.gen(function*() {
+      const api = yield* taskApi
+      const digest = yield* planned(api, { "main.tf": slow.replace("60s", "2s") })
+      const { logged, log, kubernetes, running } = yield* applying(api, digest)
+      yield* logged("time_sleep.second: Creating...")
+      const up = api.goDown()
+      yield* logged("time_sleep.second: Creation complete")
+      let tries = 0
+      api.onRequest = (request) => void (request.endsWith("/state") && tries++)
+      yield* Effect.repeat(Effect.sleep("20 millis"), { until: () => tries > 3 }).pipe(Effect.timeout("20 seconds"))
+      expect(kubernetes.task().status.phase).toBe("Running")
+      up()
+      yield* Fiber.join(running)
+      expect(kubernetes.task().status, log()).toMatchObject({ phase: "Succeeded", result: { statePushed: true } })
+      expect(addresses(api)).toEqual(["time_sleep.second", "time_static.first"])
+      expect(text(api.log)).toBe(log())
+    }))
+
+  it.live("says where the state is when the server takes it no more", () =>
+    Effect.gen(function*() {
+      const api = yield* taskApi
+      const digest = yield* planned(api, { "main.tf": slow.replace("60s", "1s") })
+      const { logged, log, kubernetes, privateDirectory, running } = yield* applying(api, digest)
+      yield* logged("time_sleep.second: Creating...")
+      api.lock = { ID: "somebody-else" }
+      api.epoch++
+      yield* Fiber.join(running)
+      const { result } = kubernetes.task().status
+      expect(result, log()).toMatchObject({ outcome: "failed", reason: "StateNotSaved", statePushed: false, exitCode: 1 })
+      expect(result?.message).toContain(join(privateDirectory, "unsaved.tfstate"))
+      expect(JSON.parse(readFileSync(join(privateDirectory, "unsaved.tfstate"), "utf8")).resources).toHaveLength(2)
+      expect(api.lock).toEqual({ ID: "somebody-else" })
+    }))
+
+  it.live("leaves its state encrypted on the shared volume when the server stays away, and the next stage's worker takes it to the server", () =>
+    Effect.gen(function*() {
+      const api = yield* taskApi
+      const digest = yield* planned(api, { "main.tf": slow.replace("60s", "1s") })
+      const shared = { AGENT_JOB_CACHE_DIR: (yield* pod()).claim, AGENT_JOB_STATE_PATIENCE: "1 second" }
+      const folder = join(shared.AGENT_JOB_CACHE_DIR, "kept-states")
+      const { logged, log, kubernetes, running } = yield* applying(api, digest, {}, { ...shared, AGENT_JOB_GRACE_SECONDS: "10" })
+      yield* logged("time_sleep.second: Creating...")
+      let tries = 0
+      api.onRequest = (request) => void (request.endsWith("/state") && tries++)
+      const up = api.goDown()
+      yield* Effect.repeat(Effect.sleep("20 millis"), { until: () => tries > 2 }).pipe(Effect.timeout("20 seconds"))
+      process.emit("SIGTERM", "SIGTERM")
+      yield* Fiber.join(running)
+      const { result } = kubernetes.task().status
+      expect(result, log()).toMatchObject({ outcome: "failed", reason: "StateNotSaved", statePushed: false })
+      expect(result?.message).toContain(`The last state is kept, encrypted, as ${folder}/`)
+      expect(readdirSync(folder)).toHaveLength(1)
+      up()
+      yield* Effect.scoped(ran(poolTask(api, "plan"), {}, (here) => ({ ...token(here, api), ...shared })))
+      expect([api.keptStates.length, readdirSync(folder)]).toEqual([1, []])
+      expect(text(api.keptStates[0]).startsWith("agent-job-state/1 ")).toBe(true)
+      expect(text(api.keptStates[0])).not.toContain("time_sleep")
+    }))
+})

@@ -1,0 +1,184 @@
+// Which engine a stage gets, and how a stop reports a command that does not end when it is asked to: never as one whose state is safe.
+import { describe, expect, it } from "@effect/vitest"
+import { Deferred, Effect, Fiber, Layer, Option, Stream } from "effect"
+import { TestClock } from "effect/testing"
+import { spawnSync } from "node:child_process"
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs"
+import { tmpdir } from "node:os"
+import { join } from "node:path"
+import type { StopCause } from "../../../src/core/stage/outcome.ts"
+import { signalPlan } from "../../../src/core/stage/signal-plan.ts"
+import type { StageCommand } from "../../../src/core/stage/stage-commands.ts"
+import { Engine, type StageStopped } from "../../../src/worker/engine/engine.ts"
+import { Ended, ExecLoop, type Signal } from "../../../src/worker/engine/exec-loop.ts"
+import { Log } from "../../../src/worker/engine/log-shipper.ts"
+import type { StageFailed } from "../../../src/worker/stage-failed.ts"
+import { neverStops } from "../never-stops.ts"
+
+/** A script that stands for an engine and prints this version. */
+const telling = (version: string) => `#!/bin/sh\necho '{\n  "terraform_version": "${version}"\n}'\n`
+
+/** Looks for an engine in an image with these programs, each given by the version that it prints or by its whole script. */
+const found = (name: "tofu" | "terraform" | undefined, image: Readonly<Record<string, string>>) =>
+  Effect.gen(function*() {
+    const place = yield* Effect.acquireRelease(Effect.sync(() => mkdtempSync(join(tmpdir(), "agent-job-image-"))), (made) =>
+      Effect.sync(() => rmSync(made, { recursive: true })))
+    for (const [program, version] of Object.entries(image)) {
+      writeFileSync(join(place, program), version.startsWith("#!") ? version : telling(version), { mode: 0o755 })
+    }
+    const execLoop = ExecLoop.of({
+      run: ({ argv: [program, ...args] }) =>
+        Effect.sync(() => {
+          const { status, stdout } = spawnSync(program, args, { env: { PATH: place } })
+          return {
+            output: Stream.make({ stream: "stdout" as const, bytes: stdout ?? new Uint8Array() }),
+            events: Stream.empty,
+            ended: Effect.succeed(status === 127 ? Ended.ProgramMissing() : Ended.Exited({ code: status ?? 1 })),
+            signal: () =>
+              Effect.void
+          }
+        })
+    })
+    const parts = Layer.mergeAll(
+      Layer.succeed(ExecLoop, execLoop),
+      neverStops(),
+      Log.layer({
+        secrets: [],
+        parts: [],
+        ship: Option.none(),
+        print: () => Effect.void
+      })
+    )
+    return yield* Effect.flatMap(Engine, (engine) => engine.find(Option.fromUndefinedOr(name), { directory: "/", env: {} })).pipe(
+      Effect.provide(Layer.provide(Engine.layer, parts))
+    )
+  })
+
+describe("the engine of a stage", () => {
+  const both = { tofu: "1.12.6", terraform: "1.9.8" }
+  const terraform = { terraform: "1.9.8" }
+  const broken = { tofu: "#!/nowhere/interpreter\n", terraform: "1.9.8" }
+  const cannotStart = "cannot start it, most likely because its interpreter or loader is missing; use an image in which it runs."
+
+  it.effect.each([
+    { asked: undefined, image: both, gives: { name: "tofu", version: "1.12.6" } },
+    { asked: undefined, image: terraform, gives: { name: "terraform", version: "1.9.8" } },
+    { asked: "terraform" as const, image: both, gives: { name: "terraform", version: "1.9.8" } },
+    { asked: "tofu" as const, image: both, gives: { name: "tofu", version: "1.12.6" } }
+  ])(
+    "is $gives.name where $asked is named and the image has $image",
+    ({ asked, gives, image }) => Effect.map(found(asked, image), (engine) => expect(engine).toEqual(gives))
+  )
+
+  it.effect.each(["1.12.6\u001b[2J", "1.12.6\u009b2J", "one two", ""])(
+    "is none that says the version %j, which is none",
+    (version) =>
+      Effect.map(
+        Effect.flip(found(undefined, { tofu: version })),
+        (failure) =>
+          expect(failure).toMatchObject({ reason: "InvalidConfiguration", message: expect.stringContaining("does not say its version") })
+      )
+  )
+
+  it.effect.each([
+    { asked: "tofu" as const, image: terraform, says: "The runner image has no tofu in its PATH; use an image that has it." },
+    {
+      asked: undefined,
+      image: {},
+      says: "The runner image has neither tofu nor terraform in its PATH; use an image that has one of them."
+    },
+    { asked: "tofu" as const, image: broken, says: `The runner image has tofu in its PATH, but ${cannotStart}` },
+    { asked: undefined, image: broken, says: `The runner image has tofu or terraform in its PATH, but ${cannotStart}` }
+  ])(
+    "is missing, and never another one, where $asked is named and the image has $image",
+    ({ asked, image, says }) =>
+      Effect.map(Effect.flip(found(asked, image)), (failure) => expect(failure).toMatchObject({ reason: "EngineMissing", message: says }))
+  )
+})
+
+const apply: StageCommand = { subcommand: "apply", args: ["apply"], output: "printed", mutates: true }
+const plan = signalPlan(120)
+
+/** Returns how `act` fails when a cancel comes meanwhile and its command ends with `code` at the signal `endsAt`, or never ends. */
+const cancelledDuring = <A>(
+  act: (engine: Engine["Service"]) => Effect.Effect<A, StageFailed | StageStopped>,
+  endsAt: Signal | "never",
+  code: number
+) =>
+  Effect.gen(function*() {
+    const asked = Deferred.makeUnsafe<StopCause>()
+    const ended = Deferred.makeUnsafe<Ended>()
+    const execLoop = ExecLoop.of({
+      run: () =>
+        Effect.succeed({
+          output: Stream.empty,
+          events: Stream.empty,
+          ended: Effect.andThen(Deferred.succeed(asked, "Cancelled"), Deferred.await(ended)),
+          signal: (name) => name === endsAt ? Effect.asVoid(Deferred.succeed(ended, Ended.Exited({ code }))) : Effect.void
+        })
+    })
+    const stop = neverStops({
+      asked: Deferred.await(asked),
+      now: Effect.suspend(() => Deferred.isDoneUnsafe(asked) ? Effect.asSome(Deferred.await(asked)) : Effect.succeedNone),
+      plan
+    })
+    const parts = Layer.mergeAll(
+      Layer.succeed(ExecLoop, execLoop),
+      stop,
+      Log.layer({
+        secrets: [],
+        parts: [],
+        ship: Option.none(),
+        print: () => Effect.void
+      })
+    )
+    const run = Effect.flatMap(Engine, act).pipe(Effect.provide(Layer.provide(Engine.layer, parts)))
+    const fiber = yield* Effect.forkChild(Effect.flip(run))
+    yield* TestClock.adjust("3 minutes")
+    return yield* Fiber.join(fiber)
+  })
+
+describe("the search for an engine that is cancelled", () => {
+  it.effect.each(
+    [
+      [undefined, "tofu or terraform version"],
+      ["terraform", "terraform version"]
+    ] as const
+  )("where %s is named, was interrupted during %s", ([name, during]) =>
+    Effect.map(
+      cancelledDuring((engine) => engine.find(Option.fromUndefinedOr(name), { directory: "/", env: {} }), "INT", 130),
+      (end) => expect(end).toMatchObject({ _tag: "StageStopped", during: Option.some({ name: during, mutates: false }) })
+    ))
+})
+
+const cancelled = (endsAt: Signal | "never", code: number) =>
+  cancelledDuring((engine) => engine.run({ engine: "tofu", directory: "/", env: {} }, apply), endsAt, code)
+
+describe("an apply that is cancelled", () => {
+  it.effect("was interrupted when that was enough", () =>
+    Effect.map(
+      cancelled("INT", 1),
+      (end) => expect(end).toMatchObject({ _tag: "StageStopped", exitCode: 1, during: Option.some({ killed: false }) })
+    ))
+
+  it.effect("was killed when the kernel did it after the interrupt", () =>
+    Effect.map(cancelled("INT", 137), (end) => expect(end).toMatchObject({ _tag: "StageStopped", during: Option.some({ killed: true }) })))
+
+  it.effect.each([["TERM", 143], ["KILL", 137]] as const)(
+    "was killed when only %s ended it",
+    ([signal, code]) =>
+      Effect.map(
+        cancelled(signal, code),
+        (end) => expect(end).toMatchObject({ _tag: "StageStopped", exitCode: code, during: Option.some({ killed: true }) })
+      )
+  )
+
+  it.effect("was killed, too, when it answers SIGTERM with the exit code of an error, which is no word on what it has saved", () =>
+    Effect.map(cancelled("TERM", 1), (end) => {
+      expect(end).toMatchObject({ _tag: "StageStopped", during: Option.some({ killed: true }) })
+      expect(end).not.toMatchObject({ exitCode: expect.anything() })
+    }))
+
+  it.effect("is lost when nothing ended it", () =>
+    Effect.map(cancelled("never", 0), (end) => expect(end).toMatchObject({ _tag: "StageFailed", reason: "Lost" })))
+})

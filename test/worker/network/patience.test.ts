@@ -1,0 +1,58 @@
+// How long the worker repeats a request that gets no answer, whatever the wall clock does.
+import { describe, expect, it } from "@effect/vitest"
+import { Clock, Effect, Fiber } from "effect"
+import { TestClock } from "effect/testing"
+import { askAgain } from "../../../src/worker/network/patience.ts"
+
+const counted = (limit: "1 minute" | "1 hour", mayHelp = true) => {
+  let asked = 0
+  const ask = Effect.suspend(() => Effect.fail(++asked))
+  return {
+    asked: () => asked,
+    asking: Effect.exit(askAgain(ask, { while: () => mayHelp, first: "200 millis", spaced: "5 seconds", limit }))
+  }
+}
+
+describe("who does not answer", () => {
+  it.effect("is asked soon at first, then every few seconds, until the time is over", () =>
+    Effect.gen(function*() {
+      const { asked, asking } = counted("1 minute")
+      const fiber = yield* Effect.forkChild(asking)
+      yield* TestClock.adjust("1 second")
+      expect(asked()).toBeGreaterThan(2)
+      yield* TestClock.adjust("58 seconds")
+      expect(fiber.pollUnsafe()).toBeUndefined()
+      const before = asked()
+      yield* TestClock.adjust("10 seconds")
+      yield* Fiber.join(fiber)
+      expect(asked()).toBeLessThanOrEqual(before + 2)
+    }))
+
+  it.effect("is asked once when another time would not help", () =>
+    Effect.gen(function*() {
+      const { asked, asking } = counted("1 hour", false)
+      yield* asking
+      expect(asked()).toBe(1)
+    }))
+
+  it.effect("is not given up because the wall clock was set forward", () =>
+    Effect.gen(function*() {
+      const { asked, asking } = counted("1 minute")
+      const clock = yield* Clock.Clock
+      let step = 0
+      const stepped: Clock.Clock = {
+        ...clock,
+        sleep: clock.sleep.bind(clock),
+        currentTimeMillis: Effect.map(clock.currentTimeMillis, (millis) => millis + step),
+        currentTimeMillisUnsafe: () => clock.currentTimeMillisUnsafe() + step
+      }
+      const fiber = yield* Effect.forkChild(Effect.provideService(asking, Clock.Clock, stepped))
+      yield* TestClock.adjust("1 second")
+      step = 3_600_000
+      const before = asked()
+      yield* TestClock.adjust("30 seconds")
+      expect(fiber.pollUnsafe()).toBeUndefined()
+      expect(asked()).toBeGreaterThan(before + 3)
+      yield* Fiber.interrupt(fiber)
+    }))
+})

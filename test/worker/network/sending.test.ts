@@ -1,0 +1,94 @@
+// How logs and journals are sent: one request at a time, again after a while, and without holding up anything else.
+import { describe, expect, it } from "@effect/vitest"
+import { Duration, Effect, Fiber } from "effect"
+import { TestClock } from "effect/testing"
+import { type Sent, startSending, toNobody } from "../../../src/worker/network/sending.ts"
+
+/** Things to send, of which the server takes one with each request, after it has given these `answers`. */
+const sending = Effect.fnUntraced(function*(...answers: ReadonlyArray<Exclude<Sent, "taken">>) {
+  const [left, asked] = [[...answers], Array.of<Sent>()]
+  let things = 0
+  const once = Effect.sync(() => {
+    const sent = left.shift() ?? "taken"
+    if (sent === "taken") things--
+    asked.push(sent)
+    return sent
+  })
+  const { wake, ...more } = yield* startSending({ once, isLeft: () => things > 0, pause: Duration.millis(20) })
+  const add = (count: number) => {
+    things += count
+    wake()
+  }
+  return { add, asked, ...more }
+})
+
+describe("what is to be sent", () => {
+  it.effect("goes at once, and the rest after a pause each, until nothing is left", () =>
+    Effect.gen(function*() {
+      const { add, asked } = yield* sending()
+      add(3)
+      yield* TestClock.adjust(0)
+      expect(asked).toHaveLength(1)
+      yield* TestClock.adjust("20 millis")
+      expect(asked).toHaveLength(2)
+      yield* TestClock.adjust("1 hour")
+      expect(asked).toHaveLength(3)
+    }))
+
+  it.effect("is tried again after 200 ms, then seldomer, and as at first when something was taken", () =>
+    Effect.gen(function*() {
+      const { add, asked } = yield* sending("failed", "failed")
+      add(2)
+      yield* TestClock.adjust("199 millis")
+      expect(asked).toHaveLength(1)
+      yield* TestClock.adjust("1 millis")
+      expect(asked).toHaveLength(2)
+      yield* TestClock.adjust("399 millis")
+      expect(asked).toHaveLength(2)
+      yield* TestClock.adjust("1 millis")
+      yield* TestClock.adjust("20 millis")
+      expect(asked).toEqual(["failed", "failed", "taken", "taken"])
+    }))
+
+  it.effect("is asked for every five seconds at least, however long nothing is taken", () =>
+    Effect.gen(function*() {
+      const { add, asked } = yield* sending(...Array.from({ length: 100 }, () => "failed" as const))
+      add(1)
+      yield* TestClock.adjust("1 hour")
+      expect(asked).toHaveLength(101)
+    }))
+
+  it.effect("is waited for as long as asked, and it is said whether the server has it", () =>
+    Effect.gen(function*() {
+      const { add, flush } = yield* sending("failed", "failed")
+      expect(yield* flush("1 second")).toBe(true)
+      add(1)
+      const [soon, later] = [yield* Effect.forkChild(flush("100 millis")), yield* Effect.forkChild(flush("1 hour"))]
+      yield* TestClock.adjust("1 second")
+      expect([yield* Fiber.join(soon), yield* Fiber.join(later)]).toEqual([false, true])
+    }))
+
+  it.effect("is not sent to a server that refuses it, nor waited for", () =>
+    Effect.gen(function*() {
+      const { add, asked, flush, isRefused } = yield* sending("refused")
+      add(2)
+      yield* TestClock.adjust("1 hour")
+      add(1)
+      yield* TestClock.adjust("1 hour")
+      expect([asked, isRefused(), yield* flush("1 hour")]).toEqual([["refused"], true, false])
+    }))
+
+  it.effect("is tried again also after a mistake of ours, which may not hold up who waits for the end", () =>
+    Effect.gen(function*() {
+      let tries = 0
+      const once = Effect.suspend(() => tries++ === 0 ? Effect.die(new Error("a mistake")) : Effect.succeed<Sent>("taken"))
+      const { flush, wake } = yield* startSending({ once, isLeft: () => tries < 2, pause: Duration.millis(20) })
+      wake()
+      const flushing = yield* Effect.forkChild(flush("1 hour"))
+      yield* TestClock.adjust("200 millis")
+      expect([flushing.pollUnsafe() === undefined, tries]).toEqual([false, 2])
+    }))
+
+  it.effect("is nothing without a server", () =>
+    Effect.map(toNobody.flush("1 hour"), (isSent) => expect([isSent, toNobody.isRefused()]).toEqual([true, true])))
+})

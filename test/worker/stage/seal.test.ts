@@ -1,0 +1,164 @@
+// What of a directory and a task goes into a seal, and what nobody can learn from the seal.
+import { describe, expect, it } from "@effect/vitest"
+import { Effect } from "effect"
+import { chmodSync, mkdirSync, mkdtempSync, rmSync, symlinkSync, truncateSync, writeFileSync } from "node:fs"
+import { tmpdir } from "node:os"
+import { join } from "node:path"
+import { sealText } from "../../../src/core/stage/seal.ts"
+import { sealOf, unbroken } from "../../../src/worker/stage/seal.ts"
+import type { Variables } from "../../../src/worker/stage/variables.ts"
+import { openFolder } from "../../../src/worker/volume/folder.ts"
+import { podSettings } from "../pod-settings.ts"
+
+const variables: Variables = {
+  inputs: [{ name: "region", value: "eu", hcl: false }, { name: "db_password", value: "hunter2", hcl: false }],
+  env: { TOKEN: "hunter2" },
+  secrets: ["hunter2"],
+  parts: [],
+  shown: []
+}
+const key = Buffer.alloc(32, 1)
+
+/** A directory as it is after a plan, and a function that seals it. */
+const planned = Effect.gen(function*() {
+  const place = yield* Effect.acquireRelease(
+    Effect.sync(() => mkdtempSync(join(tmpdir(), "agent-job-seal-"))),
+    (made) => Effect.sync(() => rmSync(made, { recursive: true }))
+  )
+  for (const name of ["work/live", "private", "engine/modules/vpc"]) mkdirSync(join(place, name), { recursive: true })
+  writeFileSync(join(place, "private/configuration.tar.gz"), "archive")
+  writeFileSync(join(place, "work/live/plan.tfplan"), "plan")
+  writeFileSync(join(place, "work/live/.terraform.lock.hcl"), "lock")
+  writeFileSync(join(place, "engine/modules/modules.json"), "{}")
+  writeFileSync(join(place, "engine/modules/vpc/run.sh"), "echo one")
+  symlinkSync("run.sh", join(place, "engine/modules/vpc/link"))
+  const root = yield* openFolder(join(place, "work"))
+  const sealed = (more: Partial<Variables> = {}, sealingKey: Uint8Array = key) =>
+    sealOf({ root, directory: ["live"], path: join(place, "work/live") }, { name: "tofu", version: "1.12.6" }, { ...variables, ...more }, {
+      key: Effect.succeed(sealingKey),
+      state: Effect.succeed({ lineage: "one", serial: 4 })
+    })
+      .pipe(Effect.provide(podSettings(place, join(place, "private"))))
+  return { place, sealed }
+})
+
+describe("the seal of a directory", () => {
+  it.effect("is the same again while nothing changes", () =>
+    Effect.gen(function*() {
+      const { sealed } = yield* planned
+      const first = yield* sealed()
+      expect(first).toMatchObject({ directory: "live", state: { lineage: "one", serial: 4 }, engine: { name: "tofu", version: "1.12.6" } })
+      yield* unbroken(first, yield* sealed())
+      expect(sealText(yield* sealed())).toBe(sealText(first))
+    }))
+
+  it.effect.each([
+    { file: "private/configuration.tar.gz", words: "another configuration archive" },
+    { file: "work/live/plan.tfplan", words: "another plan file" },
+    { file: "work/live/.terraform.lock.hcl", words: "another provider lock file" }
+  ])("is broken by another byte of $file", ({ file, words }) =>
+    Effect.gen(function*() {
+      const { place, sealed } = yield* planned
+      const first = yield* sealed()
+      writeFileSync(join(place, file), "plan!")
+      expect(yield* Effect.flip(unbroken(first, yield* sealed()))).toMatchObject({
+        reason: "DigestMismatch",
+        message: `The saved plan was made with ${words} than this apply would get; plan again.`
+      })
+    }))
+
+  it.effect.each<{ readonly change: string; readonly make: (modules: string) => void; readonly words: string }>([
+    { change: "another byte of a file", make: (modules) => writeFileSync(join(modules, "vpc/run.sh"), "echo two"), words: "vpc" },
+    { change: "a file that became a program", make: (modules) => chmodSync(join(modules, "vpc/run.sh"), 0o755), words: "vpc" },
+    { change: "a file more", make: (modules) => writeFileSync(join(modules, "vpc/more"), ""), words: "vpc" },
+    {
+      change: "a link that leads elsewhere",
+      make: (modules) => {
+        rmSync(join(modules, "vpc/link"))
+        symlinkSync("more", join(modules, "vpc/link"))
+      },
+      words: "vpc"
+    },
+    {
+      change: "a module more",
+      make: (modules) => {
+        mkdirSync(join(modules, "vpc.inner"))
+        writeFileSync(join(modules, "vpc.inner/main.tf"), "")
+        writeFileSync(join(modules, "modules.json"), "{ }")
+      },
+      words: "modules.json, vpc.inner"
+    }
+  ])("is broken by $change among the modules", ({ make, words }) =>
+    Effect.gen(function*() {
+      const { place, sealed } = yield* planned
+      const first = yield* sealed()
+      make(join(place, "engine/modules"))
+      expect(yield* Effect.flip(unbroken(first, yield* sealed()))).toMatchObject({
+        reason: "DigestMismatch",
+        message: `The saved plan was made with other modules (${words}) than this apply would get; plan again.`
+      })
+      const { modules: _, ...older } = first
+      yield* unbroken(older, yield* sealed()) // an older version sealed no modules
+    }))
+
+  it.effect("is the same whatever the history of a module's checkout", () =>
+    Effect.gen(function*() {
+      const { place, sealed } = yield* planned
+      const first = yield* sealed()
+      mkdirSync(join(place, "engine/modules/vpc/.git"))
+      writeFileSync(join(place, "engine/modules/vpc/.git/index"), "never the same twice")
+      yield* unbroken(first, yield* sealed())
+    }))
+
+  it.effect("is broken by a lock file that came or went, or became a link", () =>
+    Effect.gen(function*() {
+      const { place, sealed } = yield* planned
+      const first = yield* sealed()
+      rmSync(join(place, "work/live/.terraform.lock.hcl"))
+      expect((yield* sealed()).lockFile).toBe(null)
+      symlinkSync(join(place, "private/configuration.tar.gz"), join(place, "work/live/.terraform.lock.hcl"))
+      expect(yield* Effect.flip(unbroken(first, yield* sealed()))).toMatchObject({
+        message: expect.stringContaining("another provider lock file")
+      })
+    }))
+
+  it.effect("is broken by another value, kind or place of a variable", () =>
+    Effect.gen(function*() {
+      const { sealed } = yield* planned
+      const first = yield* sealed()
+      const broken = (more: Partial<Variables>) =>
+        Effect.flatMap(sealed(more), (now) => Effect.map(Effect.flip(unbroken(first, now)), ({ message }) => message))
+      const [region, password] = [{ name: "region", value: "eu", hcl: false }, { name: "db_password", value: "hunter2", hcl: false }]
+      expect(yield* broken({ inputs: [{ ...region, hcl: true }, password] })).toContain("other variables (region)")
+      expect(yield* broken({ inputs: [region, { ...password, value: "hunter3" }] })).toContain("other variables (db_password)")
+      expect(yield* broken({ inputs: [region] })).toContain("other variables (db_password)")
+      expect(yield* broken({ env: { TOKEN: "hunter3" } })).toContain("other environment variables (TOKEN)")
+      expect(yield* broken({ inputs: [region, password, { name: "TOKEN", value: "hunter2", hcl: false }], env: {} })).toContain(
+        "other variables (TOKEN) and other environment variables (TOKEN)"
+      )
+      // The later one of two values counts, as it does for the engine.
+      yield* unbroken(first, yield* sealed({ inputs: [{ ...region, value: "us" }, password, region] }))
+    }))
+
+  it.effect("shows no value, nor that two are the same, and means nothing without its key", () =>
+    Effect.gen(function*() {
+      const { sealed } = yield* planned
+      const { environment, variables } = yield* sealed()
+      expect(sealText(yield* sealed())).not.toContain("hunter2")
+      expect(environment.TOKEN).not.toBe(variables.db_password)
+      expect((yield* sealed({}, Buffer.alloc(32, 2))).variables.db_password).not.toBe(variables.db_password)
+    }))
+
+  it.effect("is not made without a plan, nor of files of any size", () =>
+    Effect.gen(function*() {
+      const { place, sealed } = yield* planned
+      truncateSync(join(place, "work/live/.terraform.lock.hcl"), 1024 ** 4) // a sparse file, which takes no space on the disk
+      expect(yield* Effect.flip(sealed())).toMatchObject({ reason: "InvalidConfiguration", message: expect.stringContaining("256 MiB") })
+      rmSync(join(place, "work/live/plan.tfplan"))
+      rmSync(join(place, "work/live/.terraform.lock.hcl"))
+      expect(yield* Effect.flip(sealed())).toMatchObject({
+        reason: "InvalidConfiguration",
+        message: "There is no plan file of the engine, and without it no plan can be saved or applied; plan again."
+      })
+    }))
+})

@@ -1,0 +1,237 @@
+// What the server has to know before a stage gives back its state, above all when its engine did not end in order.
+import { describe, expect, it } from "@effect/vitest"
+import { Effect, Exit, Fiber, Layer, Option, Ref } from "effect"
+import { TestClock } from "effect/testing"
+import type { JournalEntry } from "../../../src/schema/api/effects.ts"
+import { Sha256 } from "../../../src/schema/names.ts"
+import type { Backing } from "../../../src/worker/backing/backing.ts"
+import { makeJournal, type SendEffects } from "../../../src/worker/engine/journal.ts"
+import { Log } from "../../../src/worker/engine/log-shipper.ts"
+import { StageFailed } from "../../../src/worker/stage-failed.ts"
+import { type Facts, makeSettlement } from "../../../src/worker/stage/settlement.ts"
+import { Settled } from "../../../src/worker/state/state-delivery.ts"
+import { claimedTask } from "../claimed-task.ts"
+import { neverStops } from "../never-stops.ts"
+import { podSettings } from "../pod-settings.ts"
+
+const parts = (print: (text: string) => void) =>
+  Layer.mergeAll(
+    podSettings("/none", "/none"),
+    neverStops(),
+    Log.layer({
+      secrets: [],
+      parts: [],
+      ship: Option.none(),
+      print: (bytes) => Effect.sync(() => print(Buffer.from(bytes).toString("utf8")))
+    })
+  )
+
+const digest = Sha256.make("5".repeat(64))
+
+/** Settles a stage whose engine made one resource and whose last state is saved. `heard` is what the server hears, in order. */
+const settling = Effect.fnUntraced(
+  function*(
+    failure: ConstructorParameters<typeof StageFailed>[0] | undefined,
+    waits: Partial<Pick<Backing, "giveStateBack" | "settleState" | "storedState">> = {}
+  ) {
+    const heard: Array<string> = []
+    const told: Array<string> = []
+    let isUp = false
+    const send: SendEffects = (entries: ReadonlyArray<JournalEntry>) =>
+      Effect.suspend(() => {
+        if (!isUp) return Effect.fail({ message: "down" })
+        heard.push(...entries.map(({ kind }) => kind))
+        return Effect.succeed({ _tag: "StoredUpTo", end: entries.at(-1)?.number ?? 0 } as const)
+      })
+    const journal = yield* makeJournal({ redact: (text) => text, redactKey: (key) => key }, Option.some(send))
+    journal.add({ kind: "done", action: "create", address: "a.b" })
+    const { status, unsavedDuring: showWaitingDuring } = yield* claimedTask()
+    const backing = {
+      settleState: () => Effect.succeed(Settled.Saved({ digest })),
+      storedState: Effect.succeedNone,
+      giveStateBack: Effect.sync(() => void heard.push("unlocked")),
+      showWaitingDuring,
+      ...waits
+    }
+    const place = { root: 0, directory: [], path: "/none" }
+    const facts = yield* Ref.make<Facts>({})
+    const work = yield* Effect.forkChild(
+      makeSettlement({ backing, journal, facts }).after(failure === undefined ? Exit.void : Exit.fail(new StageFailed(failure)), place)
+        .pipe(
+          Effect.provide(parts((text) => void told.push(text)))
+        )
+    )
+    yield* TestClock.adjust("1 minute")
+    return {
+      heard,
+      told,
+      facts: Ref.get(facts),
+      reason: () => status().reason,
+      goUp: Effect.sync(() => {
+        isUp = true
+      }),
+      work
+    }
+  }
+)
+
+const failed = { reason: "ExitCode", message: "Failed.", exitCode: 1 } as const
+const killed = { reason: "OutOfMemory", message: "Killed.", exitCode: 137 } as const
+
+describe("a lock of the state", () => {
+  it.effect("is given back only when the journal of an engine that was killed has come to its end", () =>
+    Effect.gen(function*() {
+      const { goUp, heard, work } = yield* settling(killed)
+      expect(heard).toEqual([])
+      yield* goUp
+      yield* TestClock.adjust("1 minute")
+      yield* Fiber.join(work)
+      expect(heard).toEqual(["done", "closed", "unlocked"])
+    }))
+
+  it.effect("is kept when that journal never arrives, so that the server compares what was planned", () =>
+    Effect.gen(function*() {
+      const { heard, work } = yield* settling(killed)
+      yield* TestClock.adjust("3 hours")
+      yield* Fiber.join(work)
+      expect(heard).toEqual([])
+    }))
+
+  it.effect("is not waited for longer than a state is, where both never arrive", () =>
+    Effect.gen(function*() {
+      const unsaved = new StageFailed({ reason: "StateNotSaved", message: "Unsaved." })
+      const { work } = yield* settling(killed, { settleState: () => Effect.andThen(Effect.sleep("1 hour"), Effect.fail(unsaved)) })
+      yield* TestClock.adjust("65 minutes")
+      expect(work.pollUnsafe()).toEqual(Exit.fail(expect.objectContaining({ reason: "StateNotSaved" })))
+    }))
+
+  it.effect("is kept when the engine may go on", () =>
+    Effect.gen(function*() {
+      const { goUp, heard, work } = yield* settling({ reason: "Lost", message: "Lost." })
+      yield* goUp
+      yield* TestClock.adjust("1 minute")
+      yield* Fiber.join(work)
+      expect(heard).toEqual(["done"])
+    }))
+
+  it.effect("is given back at once after an engine that failed in order, since its state has everything", () =>
+    Effect.gen(function*() {
+      const { heard } = yield* settling(failed)
+      expect(heard).toEqual(["unlocked"])
+    }))
+
+  it.effect("of an engine that succeeded is not waited for very long, since the server opens it itself", () =>
+    Effect.gen(function*() {
+      const { work } = yield* settling(undefined, { giveStateBack: Effect.never })
+      yield* TestClock.adjust("4 minutes")
+      yield* Fiber.join(work)
+    }))
+})
+
+describe("the last state of a stage", () => {
+  const unsaved = new StageFailed({ reason: "StateNotSaved", message: "Unsaved." })
+
+  it.effect.each([
+    { end: "saved", settled: Effect.succeed(Settled.Saved({ digest })), known: { statePushed: true, stateDigest: digest } },
+    { end: "never written", settled: Effect.succeed(Settled.Unwritten()), known: {} },
+    { end: "not saved", settled: Effect.fail(unsaved), known: { statePushed: false } }
+  ])("is known by its digest where it is saved: $end", ({ known, settled }) =>
+    Effect.gen(function*() {
+      const { facts, goUp, work } = yield* settling(failed, { settleState: () => settled })
+      yield* goUp
+      yield* TestClock.adjust("1 minute")
+      yield* Effect.exit(Fiber.join(work))
+      const { stateDigest, statePushed } = yield* facts
+      expect({ ...(statePushed !== undefined && { statePushed }), ...(stateDigest !== undefined && { stateDigest }) }).toEqual(known)
+    }))
+})
+
+describe("an apply that ended with success and never locked its state", () => {
+  it.effect("is a failure, since nothing was applied, and says where to look", () =>
+    Effect.gen(function*() {
+      const { work } = yield* settling(undefined, { settleState: () => Effect.succeed(Settled.Untouched()) })
+      expect(yield* Effect.flip(Fiber.join(work))).toMatchObject({
+        reason: "InvalidConfiguration",
+        message: expect.stringMatching(/never locked the state, so it applied nothing; read its log, .*TF_CLI_ARGS_apply/u),
+        exitCode: 0
+      })
+    }))
+
+  it.effect("is what it was when it failed by itself", () =>
+    Effect.gen(function*() {
+      const { goUp, work } = yield* settling(failed, { settleState: () => Effect.succeed(Settled.Untouched()) })
+      yield* goUp
+      yield* TestClock.adjust("1 minute")
+      yield* Fiber.join(work)
+    }))
+
+  it.effect("is none when it had the lock and found nothing to write", () =>
+    Effect.gen(function*() {
+      const { work } = yield* settling(undefined, { settleState: () => Effect.succeed(Settled.Unwritten()) })
+      yield* Fiber.join(work)
+    }))
+})
+
+describe("whoever waits for a stage whose engine has ended", () => {
+  it.effect.each(
+    [
+      ["its last state", "1h", killed, { settleState: () => Effect.never }],
+      ["the end of the journal of what was made", "1h", killed, {}],
+      ["back the lock on its state", "1h", failed, { giveStateBack: Effect.never }],
+      ["back the lock on its state", "5m", undefined, { giveStateBack: Effect.never }]
+    ] as const
+  )(
+    "is told after 20 seconds that the server has not yet taken %s, and for how long it is waited: %s",
+    ([what, patience, failure, waits]) =>
+      Effect.gen(function*() {
+        const { told } = yield* settling(failure, waits)
+        expect(told).toEqual([
+          `The engine has ended, but the pool's server has not yet taken ${what}. The worker goes on trying for up to ${patience}.\n`
+        ])
+      })
+  )
+
+  it.effect("reads in the AgentTask too that the journal is waited for, until it has arrived", () =>
+    Effect.gen(function*() {
+      const { goUp, reason, work } = yield* settling(killed)
+      expect(reason()).toBe("StateUnsaved")
+      yield* goUp
+      yield* TestClock.adjust("1 minute")
+      yield* Fiber.join(work)
+      expect(reason()).toBe("Claimed")
+    }))
+
+  it.effect("reads it there until the result when the journal is given up, also while the state is asked for", () =>
+    Effect.gen(function*() {
+      const { reason, work } = yield* settling(killed, { storedState: Effect.delay(Effect.succeedNone, "2 hours") })
+      yield* TestClock.adjust("70 minutes")
+      expect([reason(), work.pollUnsafe()]).toEqual(["StateUnsaved", undefined])
+      yield* TestClock.adjust("1 hour")
+      yield* Fiber.join(work)
+      expect(reason()).toBe("StateUnsaved")
+    }))
+
+  it.effect("reads it there until the result when the state is not saved, though the journal arrives and the lock goes back", () =>
+    Effect.gen(function*() {
+      const unsaved = new StageFailed({ reason: "StateNotSaved", message: "Unsaved." })
+      const { goUp, heard, reason, work } = yield* settling(killed, {
+        settleState: () => Effect.fail(unsaved),
+        storedState: Effect.delay(Effect.succeedNone, "1 hour")
+      })
+      yield* goUp
+      yield* TestClock.adjust("30 minutes")
+      expect([heard, reason()]).toEqual([["done", "closed"], "StateUnsaved"])
+      yield* TestClock.adjust("30 minutes")
+      yield* Effect.flip(Fiber.join(work))
+      expect([heard, reason()]).toEqual([["done", "closed", "unlocked"], "StateUnsaved"])
+    }))
+
+  it.effect("reads nothing of it there any more when only the lock is given up, and the stage goes on", () =>
+    Effect.gen(function*() {
+      const { reason, work } = yield* settling(undefined, { giveStateBack: Effect.never })
+      expect(reason()).toBe("StateUnsaved")
+      yield* TestClock.adjust("4 minutes")
+      yield* Fiber.join(work)
+      expect(reason()).toBe("Claimed")
+    }))
+})

@@ -1,0 +1,124 @@
+// What makes a stage stop: a cancel, SIGTERM, its timeout or the worker itself, whichever comes first.
+import { describe, expect, it } from "@effect/vitest"
+import { Effect, Fiber, Layer, Option, Stream } from "effect"
+import { TestClock } from "effect/testing"
+import { Kubernetes } from "../../../src/kubernetes/client.ts"
+import { Forbidden } from "../../../src/kubernetes/errors.ts"
+import { Stop } from "../../../src/worker/task/stop.ts"
+import { fakeKubernetes } from "../fake-kubernetes.ts"
+import { podSettings } from "../pod-settings.ts"
+
+const spec = { workspace: "demo", stage: "plan", source: { inline: {} } }
+
+const settings = podSettings("/none", "/none", { AGENT_JOB_GRACE_SECONDS: "120" })
+
+const listening = (kubernetes: Layer.Layer<Kubernetes>) =>
+  Effect.map(Layer.build(Stop.layer.pipe(Layer.provide(Layer.merge(kubernetes, settings)))), (context) => Effect.provide(Stop, context))
+
+describe("a stop", () => {
+  it.effect("is not asked for by itself", () =>
+    Effect.gen(function*() {
+      const { begin, now } = yield* yield* listening(fakeKubernetes(spec).layer)
+      yield* begin("1 hour")
+      yield* TestClock.adjust("59 minutes")
+      expect(yield* now).toEqual(Option.none())
+    }))
+
+  it.effect("comes with the time of the stage", () =>
+    Effect.gen(function*() {
+      const { asked, begin } = yield* yield* listening(fakeKubernetes(spec).layer)
+      yield* begin("10 minutes")
+      yield* TestClock.adjust("10 minutes")
+      expect(yield* asked).toBe("DeadlineExceeded")
+    }))
+
+  it.effect("comes with a cancel, as soon as the watch tells", () =>
+    Effect.gen(function*() {
+      const kubernetes = fakeKubernetes(spec)
+      const { asked, begin } = yield* yield* listening(kubernetes.layer)
+      yield* begin("1 hour")
+      yield* TestClock.adjust("1 second")
+      yield* kubernetes.change(() => ({}))
+      yield* kubernetes.cancel
+      expect(yield* asked).toBe("Cancelled")
+    }))
+
+  it.effect("comes with a cancel that was there before the watch", () =>
+    Effect.gen(function*() {
+      const kubernetes = fakeKubernetes({ ...spec, cancel: true })
+      const { asked, begin } = yield* yield* listening(kubernetes.layer)
+      yield* begin("1 hour")
+      expect(yield* asked).toBe("Cancelled")
+    }))
+
+  it.effect("comes with a cancel although the task may not be watched", () =>
+    Effect.gen(function*() {
+      const kubernetes = fakeKubernetes(spec)
+      const forbidden = new Forbidden({ verb: "watch", object: "atasks", code: 403, reason: "Forbidden", detail: "no" })
+      const layer = Layer.effect(
+        Kubernetes,
+        Effect.map(Kubernetes, (real) => Kubernetes.of({ ...real, watch: () => Stream.fail(forbidden) }))
+      ).pipe(Layer.provide(kubernetes.layer))
+      const { asked, begin } = yield* yield* listening(layer)
+      yield* begin("1 hour")
+      yield* TestClock.adjust("1 second")
+      yield* kubernetes.cancel
+      const cause = yield* Effect.forkChild(asked)
+      yield* TestClock.adjust("3 seconds")
+      expect(yield* Fiber.join(cause)).toBe("Cancelled")
+    }))
+
+  it.live("comes with SIGTERM, even before the stage has begun", () =>
+    Effect.gen(function*() {
+      const { asked, now } = yield* yield* listening(fakeKubernetes(spec).layer)
+      process.emit("SIGTERM", "SIGTERM")
+      expect(yield* asked).toBe("Evicted")
+      expect(yield* now).toEqual(Option.some("Evicted"))
+    }))
+
+  it.effect("comes from the worker itself, unless there was one before", () =>
+    Effect.gen(function*() {
+      const { asked, because } = yield* yield* listening(fakeKubernetes(spec).layer)
+      yield* because("OutOfMemory")
+      yield* because("DeadlineExceeded")
+      expect(yield* asked).toBe("OutOfMemory")
+    }))
+
+  it.effect("is the first of them, however many come", () =>
+    Effect.gen(function*() {
+      const kubernetes = fakeKubernetes(spec)
+      const { asked, begin } = yield* yield* listening(kubernetes.layer)
+      yield* begin("1 minute")
+      yield* TestClock.adjust("1 second")
+      yield* kubernetes.cancel
+      expect(yield* asked).toBe("Cancelled")
+      process.emit("SIGTERM", "SIGTERM")
+      yield* TestClock.adjust("2 minutes")
+      expect(yield* asked).toBe("Cancelled")
+    }))
+
+  it.effect("is too late for all but the result when most of the grace is over", () =>
+    Effect.gen(function*() {
+      const kubernetes = fakeKubernetes({ ...spec, cancel: true })
+      const { begin, tooLate } = yield* yield* listening(kubernetes.layer)
+      yield* begin("1 hour")
+      const late = yield* Effect.forkChild(tooLate)
+      yield* TestClock.adjust("99 seconds")
+      expect(late.pollUnsafe()).toBeUndefined()
+      yield* TestClock.adjust("1 second")
+      yield* Fiber.join(late)
+    }))
+
+  it.effect("that comes with the time of the stage leaves its state all the time that it needs, until somebody stops it too", () =>
+    Effect.gen(function*() {
+      const { begin, isLeaving, now, tooLate } = yield* yield* listening(fakeKubernetes(spec).layer)
+      yield* begin("1 second")
+      const late = yield* Effect.forkChild(tooLate)
+      yield* TestClock.adjust("1 hour")
+      expect([yield* now, late.pollUnsafe(), yield* isLeaving]).toEqual([Option.some("DeadlineExceeded"), undefined, false])
+      process.emit("SIGTERM", "SIGTERM")
+      yield* TestClock.adjust("100 seconds")
+      yield* Fiber.join(late)
+      expect([yield* now, yield* isLeaving]).toEqual([Option.some("DeadlineExceeded"), true])
+    }))
+})

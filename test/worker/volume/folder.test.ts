@@ -1,0 +1,85 @@
+// Files on a volume to which a hostile runner writes as well: a link in a path is never followed, whoever put it there.
+import { describe, expect, it } from "@effect/vitest"
+import { Effect, Option, type Scope } from "effect"
+import { execFileSync } from "node:child_process"
+import { closeSync, lstatSync, mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs"
+import { tmpdir } from "node:os"
+import { join } from "node:path"
+import { createFile, isFolder, newFolder, openFolder, readFile, segmentsOf, writeFile } from "../../../src/worker/volume/folder.ts"
+
+const place: Effect.Effect<{ readonly directory: string; readonly root: number }, never, Scope.Scope> = Effect.gen(function*() {
+  const directory = yield* Effect.acquireRelease(
+    Effect.sync(() => mkdtempSync(join(tmpdir(), "agent-job-folder-"))),
+    (made) => Effect.sync(() => rmSync(made, { recursive: true }))
+  )
+  mkdirSync(join(directory, "root"))
+  mkdirSync(join(directory, "secrets"))
+  writeFileSync(join(directory, "secrets/token"), "secret")
+  return { directory, root: yield* Effect.orDie(openFolder(join(directory, "root"))) }
+})
+
+describe("a folder", () => {
+  it.effect("has what was written to it, for worker and runner alike", () =>
+    Effect.gen(function*() {
+      const { directory, root } = yield* place
+      yield* writeFile(root, ["a", "b", "main.tf"], "content")
+      yield* writeFile(root, ["a", "b", "main.tf"], "new")
+      expect(readFileSync(join(directory, "root/a/b/main.tf"), "utf8")).toBe("new")
+      expect(lstatSync(join(directory, "root/a")).mode & 0o7777).toBe(0o2770)
+      expect(lstatSync(join(directory, "root/a/b/main.tf")).mode & 0o7777).toBe(0o660)
+      expect(yield* readFile(root, ["a", "b", "main.tf"], 100)).toEqual(Option.some(Buffer.from("new")))
+    }))
+
+  it.effect("is not left through a link, by writing or reading", () =>
+    Effect.gen(function*() {
+      const { directory, root } = yield* place
+      symlinkSync(join(directory, "secrets"), join(directory, "root/out"))
+      symlinkSync(join(directory, "secrets/token"), join(directory, "root/plan.tfplan"))
+      expect(yield* Effect.flip(writeFile(root, ["out", "token"], "mine"))).toMatchObject({ reason: "InvalidConfiguration" })
+      expect(yield* Effect.flip(writeFile(root, ["plan.tfplan"], "mine"))).toMatchObject({ reason: "InvalidConfiguration" })
+      expect(yield* readFile(root, ["out", "token"], 100)).toEqual(Option.none())
+      expect(yield* readFile(root, ["plan.tfplan"], 100)).toEqual(Option.none())
+      expect(isFolder(root, ["out"])).toBe(false)
+      expect(readFileSync(join(directory, "secrets/token"), "utf8")).toBe("secret")
+    }))
+
+  it.effect("stays the same directory when its path is given to another", () =>
+    Effect.gen(function*() {
+      const { directory, root } = yield* place
+      rmSync(join(directory, "root"), { recursive: true })
+      symlinkSync(join(directory, "secrets"), join(directory, "root"))
+      yield* Effect.ignore(writeFile(root, ["token"], "mine"))
+      expect(readFileSync(join(directory, "secrets/token"), "utf8")).toBe("secret")
+    }))
+
+  it.effect("gives nothing for what is no regular file, or too large, or not there", () =>
+    Effect.gen(function*() {
+      const { directory, root } = yield* place
+      execFileSync("/bin/sh", ["-c", `mkfifo "$1"`, "sh", join(directory, "root/pipe")])
+      mkdirSync(join(directory, "root/directory"))
+      writeFileSync(join(directory, "root/large"), "x".repeat(101))
+      for (const name of ["pipe", "directory", "large", "missing"]) expect(yield* readFile(root, [name], 100)).toEqual(Option.none())
+    }))
+
+  it.effect("refuses to make a directory that somebody has made", () =>
+    Effect.gen(function*() {
+      const { directory } = yield* place
+      expect(yield* Effect.flip(newFolder(join(directory, "root")))).toMatchObject({ reason: "InvalidConfiguration" })
+    }))
+
+  it.effect("says which file was in the way of a new one", () =>
+    Effect.gen(function*() {
+      const { root } = yield* place
+      closeSync(createFile(root, ["a"], { executable: false, replace: false }))
+      expect(() => createFile(root, ["a"], { executable: false, replace: false })).toThrow(/EEXIST/u)
+    }))
+})
+
+describe("segmentsOf", () => {
+  it.each([
+    { path: "", names: [] },
+    { path: ".", names: [] },
+    { path: "a/./b//c/", names: ["a", "b", "c"] }
+  ])("of $path is $names", ({ names, path }) => expect(segmentsOf(path)).toEqual(Option.some(names)))
+  it.each(["/a", "..", "a/../b", "a\0"])("is nothing for %s", (path) => expect(segmentsOf(path)).toEqual(Option.none()))
+})
