@@ -49,19 +49,31 @@ describe("the source", () => {
     expect(lines(/\bDate\.now\(|\bnew Date\(\)|Math\.random|\bprocess\./u, inner)).toEqual([])
   })
 
+  /** Returns each circle that following the `targets` of these nodes leads into. */
+  const circles = (nodes: ReadonlyArray<string>, targets: (node: string) => ReadonlyArray<string>): ReadonlyArray<string> => {
+    const done = new Set<string>()
+    const found: Array<string> = []
+    const walk = (node: string, path: ReadonlyArray<string>): void => {
+      if (path.includes(node)) return void found.push([...path.slice(path.indexOf(node)), node].join(" → "))
+      if (done.has(node)) return
+      for (const target of targets(node)) walk(target, [...path, node])
+      done.add(node)
+    }
+    for (const node of nodes) walk(node, [])
+    return found
+  }
+
   it("has no cycle of value imports", () => {
     const values = (file: string) =>
       [...read(file).matchAll(/^import (?!type)[^"]*"(\.[^"]+)"/gmu)].map(([, target]) => normalize(join(dirname(file), target ?? "")))
-    const done = new Set<string>()
-    const cycles: Array<string> = []
-    const walk = (file: string, path: ReadonlyArray<string>): void => {
-      if (path.includes(file)) return void cycles.push([...path.slice(path.indexOf(file)), file].join(" → "))
-      if (done.has(file)) return
-      for (const target of values(file)) walk(target, [...path, file])
-      done.add(file)
-    }
-    for (const file of files) walk(file, [])
-    expect(cycles).toEqual([])
+    expect(circles(files, values)).toEqual([])
+  })
+
+  it("has no folders that import each other, neither values nor types", () => {
+    const imported = (folder: string) =>
+      files.filter((file) => dirname(file) === folder).flatMap(localImports).filter((target) => target.startsWith("src/")).map(dirname)
+        .filter((target) => target !== folder)
+    expect(circles([...new Set(files.map(dirname))], imported)).toEqual([])
   })
 
   it("begins every file with a header of at most three lines", () => {

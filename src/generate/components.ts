@@ -10,15 +10,15 @@ import { server } from "../core/manifest/installation/server.ts"
 import { componentLayers } from "../core/overlay/shipped.ts"
 import type { ResolvedConfig } from "../core/resolve/resolve.ts"
 import { merge, type Tree } from "../schema/document/layers.ts"
-import type { Component, ObjectPatch } from "./component.ts"
 import { monitoring } from "./components/monitoring.ts"
 import { namespaces } from "./components/namespaces.ts"
 import { pool } from "./components/pool.ts"
 import { proxy } from "./components/proxy.ts"
 import { quota } from "./components/quota.ts"
 import { restrictedEgress } from "./components/restricted-egress.ts"
-import { table } from "./file.ts"
-import { installationOf } from "./installation.ts"
+import type { Component, ObjectPatch } from "./files/component.ts"
+import { table } from "./files/file.ts"
+import { installationOf } from "./files/installation.ts"
 
 /** Returns patches that tell the policies of the component `admission` what this layer adds. */
 const policiesBeside = (layer: Tree): ReadonlyArray<ObjectPatch> => {

@@ -4,11 +4,11 @@
 import { configMap, valuesFile } from "../core/manifest/installation/config-map.ts"
 import { crd } from "../core/manifest/installation/crd.ts"
 import { install } from "../core/manifest/installation/install.ts"
-import { componentFiles } from "./component.ts"
 import { components } from "./components.ts"
-import { type GeneratedFile, mark, yamlFile } from "./file.ts"
-import { objectFiles } from "./folder.ts"
-import { installationOf } from "./installation.ts"
+import { componentFiles } from "./files/component.ts"
+import { type GeneratedFile, mark, yamlFile } from "./files/file.ts"
+import { objectFiles } from "./files/folder.ts"
+import { installationOf } from "./files/installation.ts"
 
 const kustomization = { apiVersion: "kustomize.config.k8s.io/v1beta1", kind: "Kustomization" }
 

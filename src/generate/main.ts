@@ -5,7 +5,7 @@ import { existsSync, globSync, mkdirSync, readFileSync, rmSync, writeFileSync } 
 import { dirname, join } from "node:path"
 import { fileURLToPath } from "node:url"
 import { componentsTable } from "./components.ts"
-import { type GeneratedFile, mark } from "./file.ts"
+import { type GeneratedFile, mark } from "./files/file.ts"
 import { kustomize } from "./kustomize.ts"
 import { referenceFiles } from "./reference.ts"
 import { valuesFiles, valuesTable } from "./values-schema.ts"

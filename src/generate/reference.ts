@@ -7,8 +7,8 @@ import { rows as doubts } from "../core/run/state-doubt.ts"
 import { schemaId } from "../schema/names.ts"
 import { reasons } from "../schema/task/reason.ts"
 import { openApi } from "../server/routes/open-api.ts"
-import { type GeneratedFile, jsonFile, markdownFile, table } from "./file.ts"
-import { installationOf } from "./installation.ts"
+import { type GeneratedFile, jsonFile, markdownFile, table } from "./files/file.ts"
+import { installationOf } from "./files/installation.ts"
 
 const reasonsFile = (): GeneratedFile =>
   markdownFile("docs/reasons.md", [

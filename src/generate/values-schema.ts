@@ -2,7 +2,7 @@
 // Called by generate/main.
 import { schemaId } from "../schema/names.ts"
 import { valueKeys, valuesFileDocument } from "../schema/values/values-document.ts"
-import { type GeneratedFile, jsonFile, markdownFile, table } from "./file.ts"
+import { type GeneratedFile, jsonFile, markdownFile, table } from "./files/file.ts"
 
 export const valuesTable = (): ReadonlyArray<string> =>
   table(

@@ -1,6 +1,6 @@
 // The file names of objects in a folder of Kustomize: the kind, and what sets an object apart from others of its kind.
 // Invariant: no two objects of an installation have the same file name.
-// Used by cli/values/overlay-files and generate/folder.
+// Used by cli/values/overlay-files and generate/files/folder.
 import type { ResolvedConfig } from "../resolve/resolve.ts"
 
 export interface Described {

@@ -1,6 +1,6 @@
 // Finds what turns one list of Kubernetes objects into another: strategic merge patches, and objects to add.
 // Law: `kustomize build` of the patches over `from` gives `to`, except for the order of volumes, mounts and the like, which means nothing.
-// Used by generate/component and core/overlay.
+// Used by generate/files/component and core/overlay.
 import { Equal } from "effect"
 import { isTree, type Tree } from "../../schema/document/layers.ts"
 

@@ -1,7 +1,7 @@
 // The Grafana dashboard: which controllers lead, what waits, what the controller is busy with, and how the runs stand.
 // Invariant: it asks only for metrics that controller and server have; the data source is chosen in Grafana.
 // Used by generate/components/monitoring.
-import { mark } from "../file.ts"
+import { mark } from "../files/file.ts"
 
 interface Panel {
   readonly title: string

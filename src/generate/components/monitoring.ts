@@ -4,8 +4,8 @@
 import { manifestYaml } from "../../cli/values/manifest-yaml.ts"
 import { objectMetadata } from "../../core/manifest/object-metadata.ts"
 import type { ResolvedConfig } from "../../core/resolve/resolve.ts"
-import type { Component } from "../component.ts"
-import { mark } from "../file.ts"
+import type { Component } from "../files/component.ts"
+import { mark } from "../files/file.ts"
 import { groups } from "./alerts.ts"
 import { dashboard } from "./dashboard.ts"
 

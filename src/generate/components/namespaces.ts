@@ -1,7 +1,7 @@
 // The component `namespaces`: one for the controller and the server, one for the tasks, both held to Pod Security "restricted".
 // Used by generate/components.
 import type { V1Namespace } from "@kubernetes/client-node"
-import type { Component } from "../component.ts"
+import type { Component } from "../files/component.ts"
 
 const restricted = { "pod-security.kubernetes.io/enforce": "restricted", "pod-security.kubernetes.io/warn": "restricted" }
 

@@ -1,6 +1,6 @@
 // The component `pool`: where the controller takes its work from, and the token that it shows there.
 // Used by generate/components.
-import type { Component } from "../component.ts"
+import type { Component } from "../files/component.ts"
 
 const [url, secret] = ["https://server.example.com", "agent-job-pool-token"]
 

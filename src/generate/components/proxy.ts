@@ -1,7 +1,7 @@
 // The component `proxy`: one proxy for controller, worker and runner.
 // The layer is for tasks. The controller's own variables, which values would have set, are in its Deployment.
 // Used by generate/components.
-import type { Component } from "../component.ts"
+import type { Component } from "../files/component.ts"
 
 const [url, direct] = ["http://proxy.example.com:3128", ".example.com"]
 

@@ -5,7 +5,7 @@ import type { V1PriorityClass, V1ResourceQuota } from "@kubernetes/client-node"
 import { labels } from "../../core/manifest/labels.ts"
 import { objectMetadata } from "../../core/manifest/object-metadata.ts"
 import type { ResolvedConfig } from "../../core/resolve/resolve.ts"
-import type { Component } from "../component.ts"
+import type { Component } from "../files/component.ts"
 
 const name = "agent-job-tasks"
 

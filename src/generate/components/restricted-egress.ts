@@ -6,7 +6,7 @@ import { objectMetadata } from "../../core/manifest/object-metadata.ts"
 import { addresses, dnsOutside, dnsService, tcp } from "../../core/network/network-addresses.ts"
 import { permissivePolicies, toApiServer, toFlux, toServer } from "../../core/network/network-policy.ts"
 import type { ResolvedConfig } from "../../core/resolve/resolve.ts"
-import type { Component, ObjectPatch } from "../component.ts"
+import type { Component, ObjectPatch } from "../files/component.ts"
 
 type Rules = ReadonlyArray<V1NetworkPolicyEgressRule>
 

@@ -2,7 +2,7 @@ import { describe, expect, it } from "@effect/vitest"
 import type { V1Container, V1PodSpec, V1ResourceQuota } from "@kubernetes/client-node"
 import { job } from "../../../src/core/manifest/job.ts"
 import { quota } from "../../../src/generate/components/quota.ts"
-import { installationOf } from "../../../src/generate/installation.ts"
+import { installationOf } from "../../../src/generate/files/installation.ts"
 import { taskOf } from "../../core/configs.ts"
 
 const units: Readonly<Record<string, number>> = { "": 1, m: 0.001, Mi: 2 ** 20, Gi: 2 ** 30 }

@@ -2,7 +2,7 @@ import { describe, expect, it } from "@effect/vitest"
 import type { V1NetworkPolicy } from "@kubernetes/client-node"
 import { BlockList } from "node:net"
 import { restrictedEgress } from "../../../src/generate/components/restricted-egress.ts"
-import { installationOf } from "../../../src/generate/installation.ts"
+import { installationOf } from "../../../src/generate/files/installation.ts"
 
 const policies = (restrictedEgress.objects?.(installationOf({})) ?? []) as ReadonlyArray<V1NetworkPolicy>
 

@@ -1,7 +1,7 @@
 import { describe, expect, it } from "@effect/vitest"
 import { parse } from "yaml"
-import { type Component, componentFiles } from "../../src/generate/component.ts"
-import { components } from "../../src/generate/components.ts"
+import { components } from "../../../src/generate/components.ts"
+import { type Component, componentFiles } from "../../../src/generate/files/component.ts"
 
 const filesOf = (component: Omit<Component, "name" | "does" | "adapt">) =>
   Object.fromEntries(

@@ -1,9 +1,9 @@
 // The inputs of a component: literals of a ConfigMap that is never applied, which kustomize copies to wherever they belong.
 // Invariant: the user gives each input once. It takes the place of its example in the layer.
-// Used by generate/component.
-import { configMapName, layerText } from "../core/manifest/installation/config-map.ts"
-import type { ResolvedConfig } from "../core/resolve/resolve.ts"
-import type { Tree } from "../schema/document/layers.ts"
+// Used by generate/files/component.
+import { configMapName, layerText } from "../../core/manifest/installation/config-map.ts"
+import type { ResolvedConfig } from "../../core/resolve/resolve.ts"
+import type { Tree } from "../../schema/document/layers.ts"
 
 export interface Input {
   readonly literal: string

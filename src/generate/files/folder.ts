@@ -1,7 +1,7 @@
 // The files of a folder of Kustomize, one for each object.
-// Used by generate/kustomize and generate/component.
-import { type Described, fileName } from "../core/overlay/file-name.ts"
-import { shippedRelease } from "../core/overlay/shipped.ts"
+// Used by generate/kustomize and generate/files/component.
+import { type Described, fileName } from "../../core/overlay/file-name.ts"
+import { shippedRelease } from "../../core/overlay/shipped.ts"
 
 export interface ObjectFile {
   readonly file: string
