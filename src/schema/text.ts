@@ -1,6 +1,6 @@
 // Text with a limit, counted as the API server counts: a character that JavaScript has as two code units is one.
 // What the API server stores must be readable here.
-// Used by the schemas of AgentTasks and of the TFE API beside it.
+// Used by the schemas of AgentTasks and of the APIs.
 import { Schema } from "effect"
 
 export const text = (maxLength: number) =>

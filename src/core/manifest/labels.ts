@@ -1,6 +1,6 @@
 // The labels that our objects have, and by which they are selected.
 // Invariant: an AgentTask's Job and Pods have the same labels of ours, which neither the values nor the task's own template can set.
-// Used by every builder beside it and, for selectors, by the controller.
+// Used by every builder and, for selectors, by the controller.
 import { agentTaskResource, workspaceKey } from "../../schema/names.ts"
 import type { AgentTask } from "../../schema/task/agent-task.ts"
 import { isLabelValue } from "../../schema/values/pod-values.ts"

@@ -1,6 +1,6 @@
 // A generated file as data, and how objects become its text. The first line always says that the file is generated.
 // Invariant: the same input gives the same bytes, so that every difference is a real change.
-// Used by every generator beside it.
+// Used by every generator.
 import { manifestYaml } from "../../cli/values/manifest-yaml.ts"
 
 export interface GeneratedFile {
