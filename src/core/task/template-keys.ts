@@ -1,4 +1,4 @@
-// Which labels, annotations and resources a task's own template may set: a key with a prefix speaks to a webhook or a driver, so values allow it.
+// Which labels, annotations and resources a task's template may set: a key with a prefix speaks to a webhook or a driver, so values allow it.
 // Invariant: the controller and the API server's policy refuse the same templates, in the same words.
 // Used by core/reconcile/situation, core/manifest/admission/admission-references and cli/commands/render.
 import type { AgentTask, JobTemplate } from "../../schema/task/agent-task.ts"

@@ -1,6 +1,6 @@
 // Rules for keys of the values that contradict each other; each tells what to do instead.
 // Invariant: the API server accepts what passes here, as far as the values alone decide it.
-// Used by schema/values/values.ts, core/resolve/resolve.ts and core/manifest/admission/admission-pods.ts; what concerns one section alone stands at that section.
+// Used by schema/values/values.ts, core/resolve/resolve.ts and core/manifest/admission/admission-pods.ts. What concerns one section stands there.
 import type { Contradiction, Rule } from "./contradiction.ts"
 import { podRules } from "./pod-rules.ts"
 import { amountOf } from "./quantity.ts"
