@@ -242,6 +242,16 @@ export const rights = (account: string, lacking: ReadonlyArray<string>, excess: 
 /** Returns the tag of an image, or undefined where it has a digest alone, or neither. */
 const tagOf = (image: string): string | undefined => /:([^/:]+)$/u.exec(image.replace(/@.*$/u, ""))?.[1]
 
+const digestOf = (image: string): string | undefined => image.split("@")[1]
+
+/** Returns what tells the versions of two images apart: their digests if both have one, since these alone count then, otherwise their tags. */
+const versionsOf = (...images: readonly [string, string]) => {
+  const [one, other] = images.map(digestOf)
+  return one === undefined || other === undefined
+    ? { kind: "tag", versions: images.map(tagOf) }
+    : { kind: "digest", versions: [one, other] }
+}
+
 /** Returns the check of the worker's image, which comes with the values, beside that of the controller, which its Deployment has. */
 export const workerImage = ({ name, namespace, task }: ResolvedConfig, controller: Option.Option<string>): Check => {
   const say = check("the worker's image")
@@ -249,8 +259,7 @@ export const workerImage = ({ name, namespace, task }: ResolvedConfig, controlle
   return Option.match(controller, {
     onNone: () => say("unknown", `there is no Deployment ${namespace}/${name}-controller with a container "controller" to compare it with`),
     onSome: (of) => {
-      const [own, its] = [tagOf(image), tagOf(of)]
-      if (image === of) return say("ok", `is the controller's, ${image}`)
+      const { kind, versions: [own, its] } = versionsOf(image, of)
       if (own === undefined || its === undefined) {
         return say(
           "unknown",
@@ -258,10 +267,10 @@ export const workerImage = ({ name, namespace, task }: ResolvedConfig, controlle
         )
       }
       return own === its
-        ? say("ok", `is ${image}, of the same tag as the controller's`)
+        ? say("ok", `is ${image}, of the same ${kind} as the controller's`)
         : say(
           "warning",
-          `is ${image}, and the controller's is ${of}, so they may be of different versions; give the values (agent.image.tag) and the Deployment the same tag`
+          `is ${image}, and the controller's is ${of}, so they may be of different versions; give the values (agent.image.tag) and the Deployment the same ${kind}`
         )
     }
   })

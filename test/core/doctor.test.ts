@@ -221,15 +221,20 @@ describe("the worker's image", () => {
   const own = "registry.example.com:5000/agent-job"
   const digest = `sha256:${"0".repeat(64)}`
 
+  const other = `sha256:${"1".repeat(64)}`
+
   it.each([
     { given: "that of the controller", controller: `${own}:0.2.0`, is: "ok" },
     { given: "from another registry than that of the controller", controller: "mirror.example.com/agent-job:0.2.0", is: "ok" },
     { given: "of the tag that the controller has beside a digest", controller: `${own}:0.2.0@${digest}`, is: "ok" },
     { given: "of another tag than that of the controller", controller: `${own}:0.1.0`, is: "warning" },
     { given: "while the controller has a digest alone", controller: `${own}@${digest}`, is: "unknown" },
-    { given: "while the controller has no tag", controller: own, is: "unknown" }
-  ])("$given is $is", ({ controller, is }) => {
-    const config = configOf({ agent: { image: { repository: own, tag: "0.2.0" } } })
+    { given: "while the controller has no tag", controller: own, is: "unknown" },
+    { given: "of another digest beside the same tag", tag: `main@${other}`, controller: `${own}:main@${digest}`, is: "warning" },
+    { given: "of the digest that the controller has alone", tag: `0.2.0@${digest}`, controller: `${own}@${digest}`, is: "ok" },
+    { given: "of the digest that the controller has beside another tag", tag: `a@${digest}`, controller: `${own}:b@${digest}`, is: "ok" }
+  ])("$given is $is", ({ controller, is, tag = "0.2.0" }) => {
+    const config = configOf({ agent: { image: { repository: own, tag } } })
     expect(workerImage(config, Option.some(controller)).outcome).toBe(is)
   })
 

@@ -38,6 +38,7 @@ export const labels = (config: ResolvedConfig, component: Component) => ({
 /** Returns at most 63 characters of a name, cut so that they are a valid label value. */
 const cut = (name: string): string => name.slice(0, 63).replace(/[-._]+$/u, "")
 
+/** No task gets this far with such a label, but the values may have one. */
 const isOurs = (key: string): boolean => key.startsWith(`${agentTaskResource.group}/`)
 
 /** Returns the labels of a task's Job or Pod. `given` are those of the values: they override the task's own, and ours override both. */

@@ -10,9 +10,6 @@ import { apiTokenMount, apiTokenVolume } from "./api-token.ts"
 import { certificateMounts, certificateVolumes, trustMounts } from "./certificates.ts"
 import { ownClaims } from "./own-objects.ts"
 
-/** The names of the volumes that only the worker mounts of our containers. */
-export const workerVolumes = ["api-token", "task-token", "agent-job-client-certificate", "private", "plans", "source", "tmp"]
-
 /**
  * Returns a volume with one key of a Secret as the file `token`, readable by its owner. The kubelet makes it readable by the Pod's group
  * too.

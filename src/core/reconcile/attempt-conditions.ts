@@ -22,35 +22,24 @@ export const reflected = (task: AgentTask, of: AgentTask, now: string): AgentTas
   return saying(task, { phase, reason, message: fitting(`${of.metadata.name}: ${message}`), stalled }, now)
 }
 
-/**
- * Returns the status with conditions that say that the newest attempt's plan waits to be applied: only a source that is ready says that it
- * has nothing newer.
- */
-export const unapplied = (task: AgentTask, { metadata: { name } }: AgentTask, message: string, now: string): AgentTaskStatus =>
-  saying(
-    task,
-    {
-      phase: "Pending",
-      reason: "SourceNotReady",
-      message: fitting(`${name}: Its plan will be applied once the source is ready and has nothing newer. ${message}`)
-    },
-    now
-  )
+/** Why the plan of the newest attempt is not applied. `stalled` says that a person is needed. */
+type Why = Pick<Told, "message" | "stalled">
 
-/** Returns the status with conditions that say that the newest attempt's plan is not applied, since nobody knows what an old plan changes. */
-export const outdated = (task: AgentTask, { metadata: { name } }: AgentTask, now: string): AgentTaskStatus =>
-  saying(
-    task,
-    {
-      phase: "Pending",
-      reason: "SourceNotReady",
-      message: fitting(
-        `${name}: Its plan is not applied: its changes could not be counted, and it ended more than an hour ago. The next artifact of the source is planned anew.`
-      ),
-      stalled: true
-    },
-    now
-  )
+/** Only a source that is ready says that it has nothing newer. */
+export const unready = (message: string): Why => ({
+  message: `Its plan will be applied once the source is ready and has nothing newer. ${message}`
+})
+
+/** Nobody knows what an old plan changes. */
+export const outdated: Why = {
+  message:
+    "Its plan is not applied: its changes could not be counted, and it ended more than an hour ago. Unless it was applied by hand, delete this task and make it again, or wait for the next artifact of its source.",
+  stalled: true
+}
+
+/** Returns the status with conditions that say why the newest attempt's plan is not applied. */
+export const unapplied = (task: AgentTask, { metadata: { name } }: AgentTask, { message, ...why }: Why, now: string): AgentTaskStatus =>
+  saying(task, { phase: "Pending", reason: "SourceNotReady", message: fitting(`${name}: ${message}`), ...why }, now)
 
 const cannotBeMade = "Its next attempt cannot be made."
 

@@ -10,7 +10,7 @@ import { isForGood, type Observed, type Refusal, waitReasonOf } from "../task/ob
 import { acknowledged, isOver } from "../task/status.ts"
 import { spreadMillis } from "../text/fingerprint.ts"
 import { Action, Notice } from "./action.ts"
-import { isInterim, lostSight, outdated, ownAgain, reflected, unapplied, unattempted } from "./attempt-conditions.ts"
+import { isInterim, lostSight, outdated, ownAgain, reflected, unapplied, unattempted, unready } from "./attempt-conditions.ts"
 import { later, type Respond, type RespondTo, unchanged } from "./response.ts"
 import { is, millisSince, type Situation, type When } from "./situation.ts"
 
@@ -81,9 +81,11 @@ const offered = (observed: Observed): Option.Option<Offer> => {
     : Option.none()
 }
 
-/** Returns how long ago an attempt ended, by the clock of its node. */
-const millisSinceEndOf = ({ metadata, status }: AgentTask, now: string): number =>
-  millisSince(status.finishedAt ?? metadata.creationTimestamp, now)
+/** Returns how long ago an attempt ended, by the clock of its node, which may be behind: no attempt ends before it is made. */
+const millisSinceEndOf = (
+  { metadata: { creationTimestamp }, status: { finishedAt = creationTimestamp } }: AgentTask,
+  now: string
+): number => Math.min(millisSince(finishedAt, now), millisSince(creationTimestamp, now))
 
 /** Returns in how many milliseconds the newest attempt, which was disrupted, is to be made again, or none if it is not. */
 const againInMillis = ({ now, observed }: Situation): Option.Option<number> =>
@@ -195,8 +197,8 @@ const said = ({ now, observed }: Situation): AgentTaskStatus => {
   const { source, task } = observed
   const { latest } = task.status
   const wanted = notApplied(observed)
-  if (Option.isSome(wanted) && isOutdated(wanted.value, now)) return outdated(task, wanted.value.plan, now)
-  if (Option.isSome(wanted) && source._tag === "NotReady") return unapplied(task, wanted.value.plan, source.message, now)
+  if (Option.isSome(wanted) && isOutdated(wanted.value, now)) return unapplied(task, wanted.value.plan, outdated, now)
+  if (Option.isSome(wanted) && source._tag === "NotReady") return unapplied(task, wanted.value.plan, unready(source.message), now)
   return Option.match(Option.filter(spokenOf(observed), (of) => of !== task), {
     onNone: () =>
       latest === undefined

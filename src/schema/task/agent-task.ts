@@ -74,7 +74,11 @@ export const PlanOptions = Schema.Struct({
 })
 export type PlanOptions = typeof PlanOptions.Type
 
-const quantities = Schema.optionalKey(Schema.Record(Schema.String, text(32)).check(Schema.isMaxProperties(8)))
+const quantities = Schema.optionalKey(
+  Schema.Record(Schema.String, text(32)).check(Schema.isMaxProperties(8)).annotate({
+    description: "In place of those of the values; a resource with a prefix must be among their task.allowedKeys."
+  })
+)
 const marks = (description: string) =>
   Schema.optionalKey(Schema.Record(Schema.String, text(1024)).check(Schema.isMaxProperties(32)).annotate({ description }))
 

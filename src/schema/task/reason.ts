@@ -12,7 +12,8 @@ export const reasons = {
   QuotaExceeded: "A ResourceQuota leaves no room for the Job or its Pod; raise the quota or wait for other Jobs to end.",
   Refused:
     "The API server does not take the Job or its Pod for now; the message is its answer. If a webhook, a policy, missing rights or a quota that is too small for the Pod still denies it after task.startupTimeoutSeconds, the task fails as Denied.",
-  SourceNotReady: "Flux has no artifact of the task's source yet; the message says what it waits for.",
+  SourceNotReady:
+    "Flux has no artifact of the task's source yet, or the task waits for the next one, because its plan is too old to be applied; the message says what it waits for.",
   StateRescuePending:
     "An earlier stage left the state in doubt, so no stage of the workspace starts, and an apply that has not begun ends without applying anything; settle it with agent-job state rescue WORKSPACE.",
   IsolationUnproven:

@@ -1,17 +1,20 @@
 // Rules for keys of the values that contradict each other; each tells what to do instead.
 // Invariant: the API server accepts what passes here, as far as the values alone decide it.
-// Used by schema/values/values.ts and core/resolve/resolve.ts; what concerns one section alone stands at that section.
+// Used by schema/values/values.ts, core/resolve/resolve.ts and core/manifest/admission/admission-pods.ts. What concerns one section stands there.
 import type { Contradiction, Rule } from "./contradiction.ts"
 import { podRules } from "./pod-rules.ts"
 import { amountOf } from "./quantity.ts"
 import type { Sections } from "./value-sections.ts"
 
 const containersOfOurs = ["install", "runner", "worker"]
-/** The names of our volumes in the Pods of tasks. The last ones are for claims that a task names itself. */
-const volumesOfOurs =
-  /^(data|private|tmp|api-token|task-token|plans|source|cache|agent-job-ca-bundle|agent-job-client-certificate|claim-\d+)$/u
-/** Our volumes that contain nothing meant for the worker alone. */
+/** The names of our volumes in the Pods of tasks that of our containers only the worker mounts. */
+export const workerVolumes = ["api-token", "task-token", "agent-job-client-certificate", "private", "plans", "source", "tmp"]
+/** Our volumes that the values may mount in worker and runner. */
 const volumesForAll = ["data", "cache"]
+
+/** Reports whether a volume in the Pods of tasks is ours. The numbered ones are for claims that a task names itself. */
+const isVolumeOfOurs = (name: string): boolean =>
+  [...workerVolumes, ...volumesForAll, "agent-job-ca-bundle"].includes(name) || /^claim-\d+$/u.test(name)
 
 const serverNeedsToken: Rule = ({ agent: { auth, token, tokenExistingSecret, url } }) => [
   url !== "" && token === "" && auth.token === "" && tokenExistingSecret.name === "" &&
@@ -20,7 +23,7 @@ const serverNeedsToken: Rule = ({ agent: { auth, token, tokenExistingSecret, url
 
 const volumesAreNew: Rule = ({ task: { extraVolumes } }) =>
   extraVolumes.map(({ name }, index) =>
-    volumesOfOurs.test(name) &&
+    isVolumeOfOurs(name) &&
     { path: ["task", "extraVolumes", index], issue: `"${name}" is the name of a volume of ours; choose another` }
   )
 

@@ -60,7 +60,7 @@ const task = section({
   allowedKeys: value(
     pod.PrefixedKeys,
     [],
-    "Keys of labels and annotations that an AgentTask may set in its jobTemplate, such as example.com/team, or all keys of a prefix, such as example.com/. Keys without a prefix are free, and no task replaces what the values set. An allowed key may speak to a webhook, which gives the Pod whatever the task asks for."
+    "Keys of labels and annotations that an AgentTask may set in its jobTemplate, such as example.com/team, and of resources that it may ask for, such as nvidia.com/gpu, or all keys of a prefix, such as example.com/. Keys without a prefix are free, and no task replaces a label or annotation of the values. An allowed key may speak to a webhook or a driver, which gives the Pod whatever the task asks for."
   ),
   extraVolumes: value(Schema.mutable(Schema.Array(pod.Volume)), [], "Further volumes of the Pods of tasks."),
   historyPerWorkspace: value(

@@ -120,7 +120,7 @@ describe("agent-job render", () => {
       flag: "--task",
       input: task("{ inline: {} }, jobTemplate: { labels: { sidecar.istio.io/inject: 'true' } }"),
       says:
-        `${file} spec.jobTemplate.labels has the key sidecar.istio.io/inject, which task.allowedKeys of the values does not allow; make a task without it`
+        `${file} spec.jobTemplate.labels has the key sidecar.istio.io/inject, which is not among the allowed keys (task.allowedKeys); add it there and, with component admission, write its policies anew, or make the task without it`
     },
     {
       given: "two tasks",

@@ -195,19 +195,24 @@ describe("a follower that applies what it plans", () => {
     "applies no plan an hour after its end whose changes could not be counted, and says so (source: $source)",
     ({ applies, source }) => {
       const world = worldOf({ ...followed, source, latest: "over" })
-      const ended = (seconds: number, hasChanges?: boolean): Observed => ({
+      const ended = (seconds: number, hasChanges?: boolean, created = 90_000): Observed => ({
         ...world,
         latest: Option.map(world.latest, (task) => {
-          const { status, ...rest } = counted(task, hasChanges)
-          return { ...rest, status: { ...status, finishedAt: before(seconds) } }
+          const { metadata, status, ...rest } = counted(task, hasChanges)
+          return {
+            ...rest,
+            metadata: { ...metadata, creationTimestamp: before(created) },
+            status: { ...status, finishedAt: before(seconds) }
+          }
         })
       })
       expect(made(ended(3600))).toEqual(applies)
       expect(made(ended(-86_400))).toEqual(applies) // by the clock of a node that is ahead
+      expect(made(ended(86_400, undefined, 3600))).toEqual(applies) // by the clock of a node that is behind
       expect(made(ended(86_400, true))).toEqual(applies)
       const { actions, status } = plan(policy, ended(3601), noon)
       const message =
-        "task-2: Its plan is not applied: its changes could not be counted, and it ended more than an hour ago. The next artifact of the source is planned anew."
+        "task-2: Its plan is not applied: its changes could not be counted, and it ended more than an hour ago. Unless it was applied by hand, delete this task and make it again, or wait for the next artifact of its source."
       const why = ["SourceNotReady", message]
       expect([actions, ready({ status })]).toEqual([
         [],

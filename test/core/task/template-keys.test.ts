@@ -4,6 +4,8 @@ import { templateRefusal } from "../../../src/core/task/template-keys.ts"
 import { taskOf } from "../configs.ts"
 
 const allowed = ["example.com/", "sidecar.istio.io/inject"]
+const told = (part: string | undefined, key: string) =>
+  `spec.jobTemplate.${part} has the key ${key}, which is not among the allowed keys (task.allowedKeys); add it there and, with component admission, write its policies anew, or make the task without it.`
 const refusal = (jobTemplate: object, keys: ReadonlyArray<string> = allowed) => templateRefusal(taskOf({ jobTemplate }), keys)
 
 describe("a task's template", () => {
@@ -12,7 +14,12 @@ describe("a task's template", () => {
     { given: "a key without a prefix", jobTemplate: { labels: { team: "a" }, annotations: { purpose: "b" } } },
     { given: "an allowed key", jobTemplate: { labels: { "sidecar.istio.io/inject": "false" } } },
     { given: "a key of an allowed prefix", jobTemplate: { annotations: { "example.com/team": "a" } } },
-    { given: "any key of a node", jobTemplate: { nodeSelector: { "topology.kubernetes.io/zone": "a" } } }
+    { given: "any key of a node", jobTemplate: { nodeSelector: { "topology.kubernetes.io/zone": "a" } } },
+    {
+      given: "what every node has",
+      jobTemplate: { runner: { resources: { limits: { cpu: "2" }, requests: { "ephemeral-storage": "1Gi" } } } }
+    },
+    { given: "an allowed resource", jobTemplate: { runner: { resources: { limits: { "example.com/fuse": "1" } } } } }
   ])("may set $given", ({ jobTemplate }) => expect(refusal(jobTemplate)).toBeUndefined())
 
   it.each([
@@ -30,9 +37,12 @@ describe("a task's template", () => {
     { given: "the first of several", jobTemplate: { labels: { "z.io/b": "", "example.com/a": "", "z.io/a": "" } }, key: "z.io/a" }
   ])("may not set $given", ({ jobTemplate, key }) => {
     const [part] = Object.keys(jobTemplate)
-    expect(refusal(jobTemplate)).toBe(
-      `spec.jobTemplate.${part} has the key ${key}, which task.allowedKeys of the values does not allow; make a task without it.`
-    )
+    expect(refusal(jobTemplate)).toBe(told(part, key))
+  })
+
+  it.each(["limits", "requests"])("may not set a device among the %s of its runner", (kind) => {
+    const resources = { [kind]: { cpu: "1", "nvidia.com/gpu": "1" } }
+    expect(refusal({ runner: { resources } })).toBe(told(`runner.resources.${kind}`, "nvidia.com/gpu"))
   })
 
   it("may set no key with a prefix where the values allow none", () =>

@@ -2,9 +2,9 @@
 // Invariant: every Pod that our builder makes from the same values passes, and no policy keeps an existing Pod from ending.
 // Used by core/manifest/admission/admission.
 import type { V1Volume } from "@kubernetes/client-node"
+import { workerVolumes } from "../../../schema/values/value-rules.ts"
 import type { ResolvedConfig } from "../../resolve/resolve.ts"
 import { selectorLabels } from "../labels.ts"
-import { workerVolumes } from "../volumes.ts"
 import { cel, type Check, onCreate, type Policy, userOf } from "./admission-policy.ts"
 
 const onUpdate = ({ expression, ...said }: Check): Check => ({ expression: `request.operation != 'UPDATE' || (${expression})`, ...said })

@@ -1,9 +1,9 @@
-// What an AgentTask may name: objects, which the kubelet gives to its Pod, owners, and the keys of labels and annotations of the Pod.
+// What an AgentTask may name: objects, which the kubelet gives to its Pod, owners, and the keys in its template.
 // Invariant: only the controller names a pool task's token Secret and the URL that gets it; nobody names the installation's own objects.
 // Used by core/manifest/admission/admission.
 import type { ResolvedConfig } from "../../resolve/resolve.ts"
 import { tokenSecretPattern } from "../../task/intake.ts"
-import { markedParts, refusalOf } from "../../task/template-keys.ts"
+import { type MarkedPart, markedParts, refusalOf } from "../../task/template-keys.ts"
 import { ownClaims, ownSecrets } from "../own-objects.ts"
 import { cel, type Check, onCreate, type Policy, userOf } from "./admission-policy.ts"
 
@@ -35,19 +35,19 @@ const claimNames = `(object.spec.?jobTemplate.?volumeClaims.orValue([]).map(c, c
   at("?source.?savedPlan.?claimName")
 }))`
 
-type Part = (typeof markedParts)[number]
-
-const strangeKeys = (part: Part): string => part === "labels" ? "strangeLabels" : "strangeAnnotations"
+const strangeKeys = (part: MarkedPart): string => `strange_${part.replaceAll(".", "_")}`
 
 /** Returns a CEL list of the keys with a prefix that the task's template sets and the values do not allow. */
-const strange = (part: Part): string =>
-  `object.spec.?jobTemplate.?${part}.orValue({}).filter(key, key.contains('/') && !variables.allowedKeys.exists(one, one.endsWith('/') ? key.startsWith(one) : key == one))`
+const strange = (part: MarkedPart): string =>
+  `object.spec.?jobTemplate.?${
+    part.replaceAll(".", ".?")
+  }.orValue({}).filter(key, key.contains('/') && !variables.allowedKeys.exists(one, one.endsWith('/') ? key.startsWith(one) : key == one))`
 
-const allowedOnly = (part: Part): Check => {
+const allowedOnly = (part: MarkedPart): Check => {
   const { after, before } = refusalOf(part)
   return {
     expression: `size(variables.${strangeKeys(part)}) == 0`,
-    message: `the keys of spec.jobTemplate.${part} have no prefix, or are among task.allowedKeys of the values`,
+    message: `the keys of spec.jobTemplate.${part} have no prefix, or are among the allowed keys (task.allowedKeys)`,
     messageExpression: `${cel(before)} + variables.${strangeKeys(part)}.min() + ${cel(after)}`
   }
 }

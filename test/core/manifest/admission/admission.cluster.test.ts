@@ -634,6 +634,8 @@ layer(
     }),
     "a network of its own": template({ annotations: { "k8s.v1.cni.cncf.io/networks": "other" } }),
     "a workspace of others": template({ labels: { "scalr.io/workspace": "production" } }),
+    "a device": template({ runner: { resources: { limits: { cpu: "1", "smarter-devices/fuse": "1" } } } }),
+    "a device that it asks for": template({ runner: { resources: { requests: { "nvidia.com/gpu": "1" } } } }),
     "several": template({ labels: { "z.io/c": "", "z.io/a": "", "z.io/b": "", "example.com/a": "" } })
   }
 
@@ -652,7 +654,8 @@ layer(
       const allowed = {
         labels: { team: "a", "example.com/team": "a" },
         annotations: { purpose: "b", "sidecar.istio.io/inject": "true" },
-        nodeSelector: { "topology.kubernetes.io/zone": "a" }
+        nodeSelector: { "topology.kubernetes.io/zone": "a" },
+        runner: { resources: { limits: { cpu: "2", "example.com/fuse": "1" }, requests: { memory: "1Gi" } } }
       }
       yield* createTask("allowed", template(allowed) as never)
       yield* createTask("plain")
