@@ -33,6 +33,9 @@ export const runTable = (runs: ReadonlyArray<RunView>, now: number): ReadonlyArr
 const lasted = ({ finishedAt, startedAt }: StageView, now: number): string =>
   startedAt === undefined ? "" : elapsed((finishedAt === undefined ? now : Date.parse(finishedAt)) - Date.parse(startedAt))
 
+/** What a stop came to, by the status of its run. */
+const stopped: Readonly<Record<string, string>> = { discarded: "Discarded", canceled: "Cancelled" }
+
 /** Returns one run: first its own lines, then its stages, then what they left behind. */
 export const runDetails = (run: RunView, now: number): ReadonlyArray<string> => [
   `${run.id}   workspace ${run.workspace}   ${run.status}${run.cancelAsked && !run.final ? ", to be cancelled" : ""}   ${
@@ -43,7 +46,7 @@ export const runDetails = (run: RunView, now: number): ReadonlyArray<string> => 
     : [`Changes: ${run.changes.add} to add, ${run.changes.change} to change, ${run.changes.destroy} to destroy`]),
   ...(run.planSha256 === undefined ? [] : [`Seal: ${run.planSha256}`]),
   ...(run.approval === undefined ? [] : [`Approved: by ${run.approval.by}, ${age(run.approval.at, now)} ago`]),
-  ...(run.stoppedBy === undefined ? [] : [`${run.status === "discarded" ? "Discarded" : "Cancelled"}: by ${run.stoppedBy}`]),
+  ...(run.stoppedBy === undefined ? [] : [`${stopped[run.status] ?? "Cancel asked"}: by ${run.stoppedBy}`]),
   ...(run.cancelAsked && !run.final
     ? [
       `Stops: once its state is safe. Only if its AgentTask is gone (see agent-job get tasks), end it with: agent-job cancel ${run.id} --force`
