@@ -3,6 +3,7 @@
 // Used by cli/doctor/examination, cli/doctor/doctor-network and cli/doctor/doctor-objects.
 import { Option } from "effect"
 import { type Finding, type ProbeTarget, shown } from "../schema/kubernetes/probe.ts"
+import type { Comparison } from "./manifest/installation/crd-growth.ts"
 import { metadataAddresses } from "./network/network-addresses.ts"
 import { serverTargets } from "./network/pool-server.ts"
 import type { Probe } from "./network/probe.ts"
@@ -192,23 +193,29 @@ export const podSecurity = (namespace: string, labels: Readonly<Record<string, s
   )
 }
 
-/** How many of the things that a definition lacks are named. */
-const namedLacks = 3
+/** How many differences of a definition are named. */
+const namedDifferences = 3
 
-/** Returns the check of the CustomResourceDefinition, from what this program needs and it lacks. A newer one has more, and lacks nothing. */
-export const definition = (lacking: Option.Option<ReadonlyArray<string>>): Check => {
+const named = (differences: ReadonlyArray<string>): string =>
+  [
+    differences.slice(0, namedDifferences).join("; "),
+    ...(differences.length > namedDifferences ? [`and ${differences.length - namedDifferences} more`] : [])
+  ].join(", ")
+
+/**
+ * Returns the check of the CustomResourceDefinition, from its comparison with this program's own. A newer one has more, and lacks nothing;
+ * which of two texts of a rule is the newer one does not show.
+ */
+export const definition = (found: Option.Option<Comparison>): Check => {
   const say = check("the CustomResourceDefinition")
-  return Option.match(lacking, {
+  const next = "apply the kustomize/crd of the newest version that runs here"
+  return Option.match(found, {
     onNone: () => say("failed", "atasks.scalr.io is not there; apply kustomize/crd"),
-    onSome: (lacks) => {
-      if (lacks.length === 0) return say("ok", "has all that this program needs; one that is newer stays as it is")
-      const more = lacks.length > namedLacks ? `, and ${lacks.length - namedLacks} more` : ""
-      return say(
-        "failed",
-        `atasks.scalr.io lacks what this program needs (${
-          lacks.slice(0, namedLacks).join("; ")
-        }${more}); apply the kustomize/crd of the newest version that runs here`
-      )
+    onSome: ({ lacks, otherRules }) => {
+      if (lacks.length > 0) return say("failed", `atasks.scalr.io lacks what this program needs (${named(lacks)}); ${next}`)
+      return otherRules.length > 0
+        ? say("warning", `another rule for: ${named(otherRules)}; ${next}`)
+        : say("ok", "has all that this program needs; one that is newer stays as it is")
     }
   })
 }

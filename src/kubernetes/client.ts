@@ -81,9 +81,13 @@ export class Kubernetes extends Context.Service<Kubernetes, {
   readonly update: <A, O extends Writable & Versioned>(kind: Kind<A>, object: O) => Effect.Effect<A, KubernetesError>
   /**
    * Replaces the status (PUT) and ignores the rest of the object. Fails with `Conflict` unless `metadata.resourceVersion` is the newest. A
-   * field that an older CRD does not know is not stored, which is logged: how a stage ended must be told, even if not all of it can be.
+   * field that an older CRD does not know is refused (`Rejected`), or with `Warn` not stored, which is logged.
    */
-  readonly updateStatus: <A, O extends Writable & Versioned>(kind: Kind<A>, object: O) => Effect.Effect<A, KubernetesError>
+  readonly updateStatus: <A, O extends Writable & Versioned>(
+    kind: Kind<A>,
+    object: O,
+    fieldValidation?: "Strict" | "Warn"
+  ) => Effect.Effect<A, KubernetesError>
   /**
    * Applies a JSON patch. If a `test` does not hold, it changes nothing and fails with `Invalid`; this guards a write to an object that the
    * program may not read.
@@ -131,7 +135,6 @@ interface Versioned {
 const fieldManager = "agent-job"
 /** Strict: the API server refuses a field that it does not know, as it does for `apply`. By default it would drop the field. */
 const write = { fieldManager, fieldValidation: "Strict" }
-const statusWrite = { fieldManager, fieldValidation: "Warn" }
 const pageLimit = 500
 /** How many warnings are remembered, so that each is logged once. Later ones are not logged. */
 const mostWarnings = 100
@@ -276,9 +279,9 @@ const make = (credentials: Credentials, http: HttpClient.HttpClient) => {
     Effect.flatMap(unary(request, call, options), (answer) => Effect.fromResult(objectOf(kind, call, answer)))
 
   const warned = new Set<string>()
-  const logWarnings = ({ object }: Call) => ({ headers }: HttpClientResponse.HttpClientResponse) =>
+  const logUnknown = ({ object }: Call) => ({ headers }: HttpClientResponse.HttpClientResponse) =>
     Effect.forEach(warningsOf(Headers.get(headers, "warning")), (text) => {
-      if (warned.has(text) || warned.size >= mostWarnings) return Effect.void
+      if (!text.startsWith("unknown field ") || warned.has(text) || warned.size >= mostWarnings) return Effect.void
       warned.add(text)
       return Effect.logWarning(
         `The API server warns about the status of ${object}: ${text}; it does not store what the CRD does not know, so apply the CRD of the newest version that runs here.`
@@ -351,13 +354,13 @@ const make = (credentials: Credentials, http: HttpClient.HttpClient) => {
         one("update", kind, object.metadata),
         { idempotent: false }
       ),
-    updateStatus: (kind, object) => {
+    updateStatus: (kind, object, fieldValidation = "Strict") => {
       const call = one("update the status of", kind, object.metadata)
       return single(
         kind,
-        json(Request.put(pathOf(kind, object.metadata, "status"), { urlParams: statusWrite }), whole(kind, object)),
+        json(Request.put(pathOf(kind, object.metadata, "status"), { urlParams: { fieldManager, fieldValidation } }), whole(kind, object)),
         call,
-        { idempotent: false, heard: logWarnings(call) }
+        { idempotent: false, heard: logUnknown(call) }
       )
     },
     patch: (kind, place, steps) =>

@@ -1,5 +1,5 @@
 // Writes the status of an AgentTask against the resource version that was read, for the controller and the worker.
-// Always holds: a value that is in no list of the CRD is refused, unless the caller has another status in place of the refused one.
+// Always holds: an end is stored as far as an older CRD knows it, as it must be told; any other status is stored whole or refused.
 // Used by controller/reconcile/execute and worker/task/task-kind.
 import { Effect, Option } from "effect"
 import type { AgentTask, AgentTaskStatus } from "../schema/task/agent-task.ts"
@@ -11,24 +11,28 @@ import type { Kind } from "./kinds.ts"
 const unsupported = (error: KubernetesError): ReadonlyArray<string> =>
   error._tag === "Invalid" ? error.causes.filter(({ reason }) => reason === "FieldValueNotSupported").map(({ field }) => field) : []
 
-/** `instead` returns what to write if an older CRD does not have the values of these fields. */
+/** `end` is there if the task is over: it returns what to write if an older CRD does not have the values of these fields. */
 export const writeStatus = <A>(
   kubernetes: Kubernetes["Service"],
   kind: Kind<A>,
   { metadata: { name, namespace, resourceVersion, uid }, spec }: AgentTask,
   status: AgentTaskStatus,
-  instead: (status: AgentTaskStatus, fields: ReadonlyArray<string>) => Option.Option<AgentTaskStatus>
+  end: Option.Option<(fields: ReadonlyArray<string>) => Option.Option<AgentTaskStatus>>
 ): Effect.Effect<A, KubernetesError> => {
   // The API server ignores the spec, but the object has to be valid.
   const write = (status: AgentTaskStatus) =>
-    kubernetes.updateStatus(kind, { metadata: { name, namespace, resourceVersion, uid }, spec, status })
+    kubernetes.updateStatus(
+      kind,
+      { metadata: { name, namespace, resourceVersion, uid }, spec, status },
+      Option.isSome(end) ? "Warn" : "Strict"
+    )
   return Effect.catch(write(status), (error) =>
-    Option.match(instead(status, unsupported(error)), {
+    Option.match(Option.flatMap(end, (inPlainReasons) => inPlainReasons(unsupported(error))), {
       onNone: () => Effect.fail(error),
-      onSome: (other) =>
+      onSome: (plain) =>
         Effect.andThen(
           Effect.logWarning("An older CRD refuses the reason of an end, so a plain one is written", error.message),
-          write(other)
+          write(plain)
         )
     }))
 }

@@ -78,8 +78,8 @@ describe("what is typed wrong", () => {
       said: "error: \"Rubbish!\" is neither \"runs\", \"workspaces\", \"tasks\", \"audit\", a run's id nor the name of an AgentTask."
     },
     {
-      args: ["get", "audit", "-w", "demo", "--url", nobody],
-      said: "error: --workspace works only with: agent-job get runs"
+      args: ["get", "audit", "demo", "-w", "demo", "--url", nobody],
+      said: "error: Give the workspace either as a name or with --workspace, not both."
     },
     { args: ["get", "runs", "demo", "--url", nobody], said: "error: A second name works only with: agent-job get audit demo" },
     { args: ["get", "run-a1", "--before", "7", "--url", nobody], said: "error: --before works only with: agent-job get audit" },
@@ -87,10 +87,10 @@ describe("what is typed wrong", () => {
       args: ["get", "audit", "Rubbish!", "--url", nobody],
       said: "error: \"Rubbish!\" is neither the name of a workspace nor a run's id, of which agent-job get audit shows the entries."
     },
-    { args: ["get", "task", "-w", "demo"], said: "error: --workspace works only with: agent-job get runs" },
+    { args: ["get", "task", "-w", "demo"], said: "error: --workspace works only with: agent-job get runs, and agent-job get audit" },
     {
       args: ["get", "run-a1", "-w", "demo", "--url", nobody],
-      said: "error: --workspace works only with: agent-job get runs"
+      said: "error: --workspace works only with: agent-job get runs, and agent-job get audit"
     },
     { args: ["logs", "Rubbish!"], said: "error: \"Rubbish!\" is neither a run's id nor the name of an AgentTask." },
     {

@@ -194,8 +194,17 @@ describe("a proof of isolation", () => {
 describe("what is installed", () => {
   it.each([
     { given: "no definition", check: definition(Option.none()), is: "failed" },
-    { given: "a definition that lacks something", check: definition(Option.some(["status.a: is not there"])), is: "failed" },
-    { given: "a definition that lacks nothing", check: definition(Option.some([])), is: "ok" },
+    {
+      given: "a definition that lacks something",
+      check: definition(Option.some({ lacks: ["status.a: is not there"], otherRules: [] })),
+      is: "failed"
+    },
+    {
+      given: "a definition with a rule of its own",
+      check: definition(Option.some({ lacks: [], otherRules: ["status.a: once"] })),
+      is: "warning"
+    },
+    { given: "a definition that lacks nothing", check: definition(Option.some({ lacks: [], otherRules: [] })), is: "ok" },
     { given: "no policies, and none asked for", check: admission(configOf(), [], []), is: "warning" },
     {
       given: "a policy that is missing",

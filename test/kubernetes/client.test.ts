@@ -68,7 +68,7 @@ describe("the paths and bodies of requests", () => {
         "POST /api/v1/namespaces/team/configmaps?fieldManager=agent-job&fieldValidation=Strict",
         "PATCH /api/v1/namespaces/team/configmaps/demo?fieldManager=agent-job&force=true",
         "PUT /api/v1/namespaces/team/configmaps/demo?fieldManager=agent-job&fieldValidation=Strict",
-        "PUT /apis/scalr.io/v1/namespaces/team/atasks/demo/status?fieldManager=agent-job&fieldValidation=Warn",
+        "PUT /apis/scalr.io/v1/namespaces/team/atasks/demo/status?fieldManager=agent-job&fieldValidation=Strict",
         "PATCH /apis/scalr.io/v1/namespaces/team/atasks/demo?fieldManager=agent-job&fieldValidation=Strict",
         "DELETE /apis/batch/v1/namespaces/team/jobs/demo"
       ])
@@ -90,11 +90,12 @@ describe("the paths and bodies of requests", () => {
       ]
       server.script.push(
         { headers: { warning: digest }, body: stored() },
-        { headers: { warning: `${digest}, ${again}` }, body: stored() },
+        ...Array.from({ length: 100 }, (_, index) => ({ headers: { warning: `299 - "not before ${index}"` }, body: stored() })),
+        { headers: { warning: `${digest}, 299 - "this version is deprecated", ${again}` }, body: stored() },
         found
       )
-      const write = kubernetes.updateStatus(agentTasks, { metadata: { ...at, resourceVersion: "7" }, status: {} })
-      yield* Effect.provide(Effect.replicateEffect(write, 3), Logger.layer([Logger.make(({ message }) => said.push(message))]))
+      const write = kubernetes.updateStatus(agentTasks, { metadata: { ...at, resourceVersion: "7" }, status: {} }, "Warn")
+      yield* Effect.provide(Effect.replicateEffect(write, 103), Logger.layer([Logger.make(({ message }) => said.push(message))]))
       const text = (field: string) =>
         `The API server warns about the status of AgentTask team/demo: unknown field "${field}"; it does not store what the CRD does not know, so apply the CRD of the newest version that runs here.`
       expect(said.flat()).toEqual([text("status.result.digest"), text("status.again")])

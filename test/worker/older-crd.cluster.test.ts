@@ -11,7 +11,8 @@ import { agentTaskOpenApi } from "../../src/core/manifest/installation/crd.ts"
 import { Kubernetes } from "../../src/kubernetes/client.ts"
 import { fromKubeconfig } from "../../src/kubernetes/credentials.ts"
 import { definitions, type Kind, namespaces } from "../../src/kubernetes/kinds.ts"
-import { Sha256 } from "../../src/schema/names.ts"
+import { Sha256, Uid } from "../../src/schema/names.ts"
+import type { AgentTaskStatus } from "../../src/schema/task/agent-task.ts"
 import type { StageResult } from "../../src/schema/task/stage-result.ts"
 import { Settings } from "../../src/worker/settings.ts"
 import { claimTask } from "../../src/worker/task/claim.ts"
@@ -53,7 +54,7 @@ const cluster = Layer.effect(
       ...kubernetes,
       get: (kind, place) => kubernetes.get(ofGroup(kind), place),
       create: (kind, object) => kubernetes.create(ofGroup(kind), object),
-      updateStatus: (kind, object) => kubernetes.updateStatus(ofGroup(kind), object)
+      updateStatus: (kind, ...written) => kubernetes.updateStatus(ofGroup(kind), ...written)
     })
   })
 ).pipe(Layer.provide(Kubernetes.layer(fromKubeconfig())), Layer.orDie)
@@ -72,6 +73,7 @@ const settingsOf = (task: string) =>
     AGENT_JOB_TERMINATION_LOG: join(tmpdir(), `${namespace}-termination-log`)
   }))))
 
+const spec = { workspace: "demo", stage: "apply", source: { inline: { "main.tf": "" } } }
 const known: StageResult = {
   outcome: "succeeded",
   reason: "Completed",
@@ -89,7 +91,7 @@ const ended = Effect.fnUntraced(function*(name: string, result: StageResult) {
   const at = { name, namespace }
   const made = yield* kubernetes.create(taskKind, {
     metadata: at,
-    spec: { workspace: "demo", stage: "apply", source: { inline: { "main.tf": "" } } }
+    spec
   })
   yield* writeTaskStatus(made, { phase: "Starting", reason: "JobCreated", message: "Starts." })
   const { claim } = yield* Effect.provide(claimTask(), around)
@@ -99,6 +101,20 @@ const ended = Effect.fnUntraced(function*(name: string, result: StageResult) {
 })
 
 layer(cluster, { timeout: 60_000, excludeTestServices: true })("an API server with an older CRD", (it) => {
+  it.effect("stores nothing of a status that is not an end if it does not know all of it, as its parts belong together", () =>
+    Effect.gen(function*() {
+      const kubernetes = yield* Kubernetes
+      const made = yield* kubernetes.create(taskKind, { metadata: { name: "parts", namespace }, spec })
+      const job = { name: "agent-job-parts", uid: Uid.make("job-uid") }
+      const started = yield* writeTaskStatus(made, { phase: "Starting", reason: "JobCreated", message: "Starts.", launches: 3, job })
+      const givenUp: AgentTaskStatus = { ...started.status, launches: 2, job: { ...job, replacedFor: "QuotaExceeded" } }
+      expect(yield* Effect.flip(writeTaskStatus(started, givenUp))).toMatchObject({
+        _tag: "Rejected",
+        detail: expect.stringContaining("unknown field \"status.job.replacedFor\"")
+      })
+      expect((yield* kubernetes.get(taskKind, made.metadata)).status).toEqual(started.status)
+    }))
+
   it.effect("stores an end without a reason that it does not have in its list", () =>
     Effect.gen(function*() {
       const { task: { status } } = yield* ended("reason", { ...known, outcome: "failed", reason: "StateRescuePending" })

@@ -30,7 +30,7 @@ const flags = {
     Flag.withAlias("w"),
     Flag.withMetavar("NAME"),
     Flag.optional,
-    Flag.withDescription("Only runs of this workspace.")
+    Flag.withDescription("Only runs of this workspace; of audit: the entries of this workspace, also where its name looks like a run's id.")
   ),
   output: outputFlag,
   ...serverFlags,
@@ -43,6 +43,13 @@ interface Given extends ServerFlags {
   readonly workspace: Option.Option<string>
 }
 
+/** Returns whose entries of the audit trail are meant. A name that looks like a run's id is one, unless a flag says otherwise. */
+const aboutOf = ({ name, workspace }: Given) =>
+  Option.match(name, {
+    onNone: () => Option.match(workspace, { onNone: () => ({}), onSome: (workspace) => ({ workspace }) }),
+    onSome: (name) => isRunId(name) ? { run: name } : { workspace: name }
+  })
+
 const fromServer = (given: Given, what: string) =>
   withServer(
     given,
@@ -50,8 +57,12 @@ const fromServer = (given: Given, what: string) =>
     Effect.fnUntraced(function*({ server }) {
       const { auditLines, runDetails, runTable, workspaceTable } = yield* loading(() => import("../run/rows.ts"))
       if (what === "audit") {
-        const trail = yield* server.audit(given.name, given.before)
-        return { document: trail, lines: auditLines(trail, given.name) } satisfies Answer
+        const trail = yield* server.audit(aboutOf(given), given.before)
+        const asked = [
+          ...Option.toArray(given.name),
+          ...Option.match(given.workspace, { onNone: () => [], onSome: (_) => ["--workspace", _] })
+        ]
+        return { document: trail, lines: auditLines(trail, asked) } satisfies Answer
       }
       const now = yield* Clock.currentTimeMillis
       if (what === "workspaces") {
@@ -108,13 +119,16 @@ export const get = Command.make(
         message: `${JSON.stringify(what)} is neither "runs", "workspaces", "tasks", "audit", a run's id nor the name of an AgentTask.`
       })
     }
-    if (what !== "runs" && Option.isSome(given.workspace)) {
+    if (what !== "runs" && what !== "audit" && Option.isSome(given.workspace)) {
       return yield* new BadInput({
-        message: "--workspace works only with: agent-job get runs"
+        message: "--workspace works only with: agent-job get runs, and agent-job get audit"
       })
     }
     if (what !== "audit" && Option.isSome(given.name)) {
       return yield* new BadInput({ message: `A second name works only with: agent-job get audit ${given.name.value}` })
+    }
+    if (Option.isSome(given.name) && Option.isSome(given.workspace)) {
+      return yield* new BadInput({ message: "Give the workspace either as a name or with --workspace, not both." })
     }
     if (what !== "audit" && Option.isSome(given.before)) {
       return yield* new BadInput({ message: "--before works only with: agent-job get audit" })

@@ -6,7 +6,7 @@ import type { Check } from "../../core/doctor.ts"
 import * as judge from "../../core/doctor.ts"
 import { userOf } from "../../core/manifest/admission/admission-policy.ts"
 import { admissionPolicies } from "../../core/manifest/admission/admission.ts"
-import { lackingIn } from "../../core/manifest/installation/crd-growth.ts"
+import { compared } from "../../core/manifest/installation/crd-growth.ts"
 import { crdName } from "../../core/manifest/installation/crd.ts"
 import { grants } from "../../core/manifest/installation/rbac.ts"
 import type { ResolvedConfig } from "../../core/resolve/resolve.ts"
@@ -40,7 +40,7 @@ const contains = (found: unknown, wanted: unknown): boolean => {
 
 const definition: Look<Check> = Effect.map(
   find(definitions, { name: crdName }),
-  (found) => judge.definition(Option.map(found, ({ spec }) => lackingIn(spec)))
+  (found) => judge.definition(Option.map(found, ({ spec }) => compared(spec)))
 )
 
 const isPolicy = (kind: string): kind is keyof typeof admissionPolicyKinds => Object.hasOwn(admissionPolicyKinds, kind)

@@ -1,7 +1,6 @@
 // Runs, their stages, workspaces, variables and AgentTasks as rows of tables.
 // Pure: the time is an argument.
 // Used by get and vars.
-import { Option } from "effect"
 import { rescueAdvice } from "../../core/run/state-doubt.ts"
 import type { AuditEntry, AuditList } from "../../schema/api/audit.ts"
 import type { RunView, StageView } from "../../schema/api/run.ts"
@@ -33,6 +32,9 @@ export const runTable = (runs: ReadonlyArray<RunView>, now: number): ReadonlyArr
 const lasted = ({ finishedAt, startedAt }: StageView, now: number): string =>
   startedAt === undefined ? "" : elapsed((finishedAt === undefined ? now : Date.parse(finishedAt)) - Date.parse(startedAt))
 
+/** What a stop came to, by the status of its run. */
+const stopped: Readonly<Record<string, string>> = { discarded: "Discarded", canceled: "Cancelled" }
+
 /** Returns one run: first its own lines, then its stages, then what they left behind. */
 export const runDetails = (run: RunView, now: number): ReadonlyArray<string> => [
   `${run.id}   workspace ${run.workspace}   ${run.status}${run.cancelAsked && !run.final ? ", to be cancelled" : ""}   ${
@@ -43,7 +45,7 @@ export const runDetails = (run: RunView, now: number): ReadonlyArray<string> => 
     : [`Changes: ${run.changes.add} to add, ${run.changes.change} to change, ${run.changes.destroy} to destroy`]),
   ...(run.planSha256 === undefined ? [] : [`Seal: ${run.planSha256}`]),
   ...(run.approval === undefined ? [] : [`Approved: by ${run.approval.by}, ${age(run.approval.at, now)} ago`]),
-  ...(run.stoppedBy === undefined ? [] : [`${run.status === "discarded" ? "Discarded" : "Cancelled"}: by ${run.stoppedBy}`]),
+  ...(run.stoppedBy === undefined ? [] : [`${stopped[run.status] ?? "Cancel asked"}: by ${run.stoppedBy}`]),
   ...(run.cancelAsked && !run.final
     ? [
       `Stops: once its state is safe. Only if its AgentTask is gone (see agent-job get tasks), end it with: agent-job cancel ${run.id} --force`
@@ -80,14 +82,11 @@ export const auditTable = (entries: ReadonlyArray<AuditEntry>): ReadonlyArray<st
     entries.map(({ action, at, kind, name, object, requestId, seq }) => [String(seq), at, `${kind} ${name}`, action, object, requestId])
   )
 
-/** Returns a part of the trail, of the workspace or run `name` if there is one, and the command that shows what is older. */
-export const auditLines = ({ entries, older }: AuditList, name: Option.Option<string>): ReadonlyArray<string> => {
-  const of = Option.match(name, { onNone: () => "", onSome: (one) => ` ${one}` })
-  return [
-    ...(entries.length === 0 ? ["There are no such entries."] : auditTable(entries)),
-    ...(older === undefined ? [] : [`Older entries: agent-job get audit${of} --before ${older}`])
-  ]
-}
+/** Returns a part of the trail, and the command that shows what is older; `asked` is how its workspace or run was given, if one was. */
+export const auditLines = ({ entries, older }: AuditList, asked: ReadonlyArray<string>): ReadonlyArray<string> => [
+  ...(entries.length === 0 ? ["There are no such entries."] : auditTable(entries)),
+  ...(older === undefined ? [] : [`Older entries: ${["agent-job get audit", ...asked].join(" ")} --before ${older}`])
+]
 
 /** Returns the workspaces, each with the run that holds it and with the command that settles what is in doubt of its state. */
 export const workspaceTable = (workspaces: ReadonlyArray<WorkspaceRow>, now: number): ReadonlyArray<string> =>

@@ -11,7 +11,6 @@ import { ImportStarted, type SettleRescue, statePath, StateView } from "../../sc
 import { taskHeader } from "../../schema/api/task-api.ts"
 import { organization, tfePath } from "../../schema/api/tfe-api.ts"
 import type { Sha256 } from "../../schema/names.ts"
-import { isRunId } from "../flags/run-or-task.ts"
 import type { Connection } from "../flags/settings.ts"
 import { BadInput, NothingThere, type ServerFailure, ServerUnreachable } from "../terminal/failure.ts"
 import { callTimeout, makeRequests } from "./server-requests.ts"
@@ -88,6 +87,12 @@ const auditEntries = 100
 /** How many bytes of a log to ask for at once. */
 const logLimit = 65_536
 
+/** The run or the workspace whose entries of the audit trail are meant; without either, all are. */
+interface AuditOf {
+  readonly run?: string
+  readonly workspace?: string
+}
+
 export class ServerClient extends Context.Service<ServerClient, {
   readonly url: string
   /** Returns the workspace, and makes it if there is none of that name. */
@@ -109,10 +114,10 @@ export class ServerClient extends Context.Service<ServerClient, {
   /** Returns the runs of a workspace, or of all, newest first: `most` of them, or 100. A server of an older version always returns 100. */
   readonly runs: (workspace: Option.Option<string>, most?: number) => Effect.Effect<ReadonlyArray<RunView>, ServerFailure>
   /**
-   * Returns who changed what, newest first: of the workspace or run `name`, or all. `before` is the number of an entry, and only older ones
+   * Returns who changed what, newest first. `before` is the number of an entry, and only older ones
    * are returned. A server of an older version gives the newest 100 and does not say what is older.
    */
-  readonly audit: (name: Option.Option<string>, before: Option.Option<number>) => Effect.Effect<AuditList, ServerFailure>
+  readonly audit: (about: AuditOf, before: Option.Option<number>) => Effect.Effect<AuditList, ServerFailure>
   /** Discards or cancels a run. Doing it again succeeds; at the wrong moment it is refused. */
   readonly act: (id: string, action: "discard" | "cancel" | "force-cancel") => Effect.Effect<void, ServerFailure>
   /** Approves the plan with this seal and no other. A run of an older server has no seal: then its plan is approved whatever it is. */
@@ -261,15 +266,24 @@ const make = (connection: Connection, http: HttpClient.HttpClient): ServerClient
       ).pipe(
         Effect.map(({ runs }) => runs)
       ),
-    audit: Effect.fn("ServerClient.audit")(function*(name, before) {
-      const [path, thing] = Option.match(name, {
-        onNone: () => [auditPath.all, "audit trail"] as const,
-        onSome: (of) => isRunId(of) ? [auditPath.run(of), `run ${of}`] as const : [auditPath.workspace(of), `workspace ${of}`] as const
-      })
+    audit: Effect.fn("ServerClient.audit")(function*({ run, workspace }, before) {
+      const [path, thing] = run !== undefined
+        ? [auditPath.run(run), `run ${run}`] as const
+        : workspace !== undefined
+        ? [auditPath.workspace(workspace), `workspace ${workspace}`] as const
+        : [auditPath.all, "audit trail"] as const
       const entries: Array<AuditEntry> = []
       let older = Option.getOrUndefined(before)
       do {
         const page = yield* decoded(AuditList, Request.get(path, { urlParams: { ...(older !== undefined && { before: older }) } }), thing)
+          .pipe(
+            Effect.catchTag("NothingThere", ({ message }) =>
+              Effect.fail(
+                new NothingThere({
+                  message: `${message} The server may be older than this command line, and have no such part of its audit trail.`
+                })
+              ))
+          )
         entries.push(...page.entries)
         older = page.older
       } while (older !== undefined && entries.length < auditEntries)

@@ -41,9 +41,6 @@ const whileBehind = Duration.seconds(5)
  */
 const afterLoss = Duration.seconds(1)
 
-/** The delay after the API server stored nothing of a status, as its CRD is older than what is new in it: no event will bring the task back. */
-const whileCrdIsOlder = Duration.seconds(30)
-
 /** The delay until a pool that did not hear why a task waits is told again. */
 const untilHeard = Duration.seconds(30)
 
@@ -112,13 +109,10 @@ const make = Effect.fnUntraced(function*(world: World) {
   /** The backoff for Jobs that the API server failed to make, mostly because of a webhook that is starting again, or is gone for hours. */
   const backoff = makeBackoff<string>(Duration.seconds(1), Duration.minutes(1))
 
-  /** Writes the status. Returns whether the API server stored anything of it. */
   const write = (task: AgentTask, status: AgentTaskStatus) =>
     Effect.map(executor.writeStatus(task, status), (version) => {
       const { metadata } = task
-      const isStored = version !== metadata.resourceVersion
-      if (isStored) replaced.set(keyOf(metadata), metadata.resourceVersion)
-      return isStored
+      if (version !== metadata.resourceVersion) replaced.set(keyOf(metadata), metadata.resourceVersion) // otherwise no event comes
     })
 
   /**
@@ -129,9 +123,9 @@ const make = Effect.fnUntraced(function*(world: World) {
     const status = Option.isSome(made) && planned.launches !== undefined
       ? { ...planned, job: { name: made.value.name, uid: made.value.uid } }
       : planned
-    return Effect.map(
-      Equal.equals(status, task.status) ? Effect.succeed(true) : write(task, status),
-      (isStored) => isStored ? Option.map(requeueAfterMillis, Duration.millis) : Option.some(whileCrdIsOlder)
+    return Effect.as(
+      Equal.equals(status, task.status) ? Effect.void : write(task, status),
+      Option.map(requeueAfterMillis, Duration.millis)
     )
   }
 

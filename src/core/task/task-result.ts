@@ -1,7 +1,7 @@
 // The result of a task that is over, with reasons that this version knows, because the pool may not know newer ones either.
 // A task that ended without a result of its worker gets one from its phase, reason and message.
 // Used by core/reconcile/over, controller/pool/pool-intake, controller/world/project (last words), server/run/assignments and what writes a status.
-import { Option, Schema } from "effect"
+import { Equal, Option, Schema } from "effect"
 import type { AgentTaskStatus } from "../../schema/task/agent-task.ts"
 import { Reason } from "../../schema/task/reason.ts"
 import { longestMessage, type StageResult, type ToldResult } from "../../schema/task/stage-result.ts"
@@ -18,21 +18,28 @@ export const plainly = (result: ToldResult): StageResult => ({
 })
 
 /**
- * Returns the status of a task that is over with plain reasons in these fields, whose reasons an older CRD does not have; none for a task
- * that is not over. The conditions keep what was meant.
+ * Returns, of a task that is over, what gives its status plain reasons in the fields whose reasons an older CRD does not have; it gives none
+ * if these fields have no reason. The conditions keep what was meant.
  */
-export const endInPlainReasons = (status: AgentTaskStatus, fields: ReadonlyArray<string>): Option.Option<AgentTaskStatus> => {
+export const endInPlainReasons = (status: AgentTaskStatus) => {
   const { phase, result } = status
-  if (!isOver(phase) || fields.length === 0) return Option.none()
+  if (!isOver(phase)) return Option.none()
   const outcome = phase === "Succeeded" ? "succeeded" : phase === "Cancelled" ? "cancelled" : "failed"
-  return Option.some({
-    ...status,
-    ...(fields.includes("status.reason") && { reason: plainReason[outcome] }),
-    ...(result !== undefined && fields.includes("status.result.reason") && {
-      result: { ...result, reason: plainReason[result.outcome] }
-    })
+  return Option.some((fields: ReadonlyArray<string>): Option.Option<AgentTaskStatus> => {
+    const plain = {
+      ...(fields.includes("status.reason") && { reason: plainReason[outcome] }),
+      ...(result !== undefined && fields.includes("status.result.reason") && {
+        result: { ...result, reason: plainReason[result.outcome] }
+      })
+    }
+    return Object.keys(plain).length === 0 ? Option.none() : Option.some({ ...status, ...plain })
   })
 }
+
+/** Reports whether an older CRD has stored this of the result: a part of it, perhaps with a plain reason. */
+export const isStoredOf = (result: StageResult, stored: ToldResult): boolean =>
+  (stored.reason === result.reason || stored.reason === plainReason[result.outcome]) &&
+  Equal.equals({ ...result, ...stored, reason: result.reason }, result)
 
 export const resultOf = (status: AgentTaskStatus, now: string): StageResult =>
   plainly(

@@ -1,12 +1,13 @@
 // The record of every write that a person, an agent or a stage made: who did what, when and in which request.
 // Invariant: a caller hears of success only when the entry is on disk; entries are only ever added, which the table itself enforces.
 // Used by server/access/authorize, which serves every route that writes, and by the route that shows the trail.
-import { Context, Effect, Layer, Option, Schema } from "effect"
+import { Context, Effect, Layer, Option } from "effect"
 import type { HttpServerResponse } from "effect/http"
 import { SqlClient, type SqlError } from "effect/sql"
 import { AuditEntry, type AuditList } from "../../schema/api/audit.ts"
 import { poolPath } from "../../schema/api/pool-api.ts"
 import { taskPath } from "../../schema/api/task-api.ts"
+import type { RunId } from "../../schema/names.ts"
 import { Refused } from "../refused.ts"
 import { row, rows } from "../store/database.ts"
 import { now } from "../store/instants.ts"
@@ -23,7 +24,9 @@ export interface Asked {
 }
 
 /** What the entries that are asked for are about. What a workspace is about has its uploads and its runs in it. */
-type About = { readonly all: true } | { readonly run: string } | { readonly workspace: Pick<Workspace, "id" | "name"> }
+type About = { readonly all: true } | { readonly run: { readonly id: RunId; readonly createdAt: string } } | {
+  readonly workspace: Pick<Workspace, "id" | "name">
+}
 export const everything: About = { all: true }
 
 const entriesAtOnce = 100
@@ -103,26 +106,27 @@ const make = Effect.gen(function*() {
   const run = sql`substr(${subject}, 1, instr(${subject} || '.', '.') - 1)`
   const isAbout = (about: About) => {
     if ("all" in about) return sql`TRUE`
-    if ("run" in about) return sql`${run} = ${about.run}`
+    if ("run" in about) return sql`${run} = ${about.run.id}`
     const { id, name } = about.workspace
     return sql`(object IN (${id}, ${name}) OR object LIKE ${`${id}/%`}
       OR EXISTS (SELECT 1 FROM runs WHERE runs.id = ${run} AND runs.workspaceId = ${id})
       OR EXISTS (SELECT 1 FROM configurationVersions AS version WHERE version.id = object AND version.workspaceId = ${id}))`
   }
 
-  /** Returns the newest entries before a number, or the newest of all, and where to go on. */
+  /** Returns the newest entries before a number, or the newest of all, and where to go on. No entry is older than the run that it is about. */
   const page = Effect.fn("Audit.page")(
     function*(about: About, before: Option.Option<number>): Effect.fn.Return<AuditList, SqlError.SqlError> {
-      const number = row(Schema.Struct({ seq: Schema.NullOr(Schema.Int) }))
-      const newest = (yield* number(sql`SELECT MAX(seq) AS seq FROM audit`))?.seq ?? 0
-      const end = Math.min(newest + 1, Option.getOrElse(before, () => newest + 1))
+      const newestBefore = (end: number) => row(AuditEntry)(sql`SELECT * FROM audit WHERE seq < ${end} ORDER BY seq DESC LIMIT 1`)
+      const newest = yield* newestBefore(Option.getOrElse(before, () => Number.MAX_SAFE_INTEGER))
+      const end = (newest?.seq ?? 0) + 1
       const start = end - lookedThrough
       const entries = yield* rows(AuditEntry)(
         sql`SELECT * FROM audit WHERE seq < ${end} AND seq >= ${start} AND ${isAbout(about)} ORDER BY seq DESC LIMIT ${entriesAtOnce}`
       )
       const last = entries.length < entriesAtOnce ? start : entries.at(-1)?.seq ?? start
-      const oldest = (yield* number(sql`SELECT MIN(seq) AS seq FROM audit`))?.seq ?? last
-      return { entries, ...(oldest < last && { older: last }) }
+      const next = yield* newestBefore(last)
+      const isOlder = next !== undefined && ("run" in about ? next.at >= about.run.createdAt : true)
+      return { entries, ...(isOlder && { older: last }) }
     }
   )
 

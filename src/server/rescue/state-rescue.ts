@@ -29,6 +29,12 @@ const noState = (id: string, name: string) =>
 /** What the person who decides saw when they looked. */
 type Seen = Pick<SettleRescue, "pending" | "evidence" | "version">
 
+/** Who decides: the name of the token, as the audit trail has it, and what is shown of them beside the decision. */
+interface Decider {
+  readonly name: string
+  readonly shown: string
+}
+
 const make = Effect.gen(function*() {
   const sql = yield* SqlClient.SqlClient
   const bodies = yield* Bodies
@@ -193,7 +199,7 @@ const make = Effect.gen(function*() {
    * Cancels the imports for a rescue that is being settled, which nobody wants any more. Fails with 409 `import-runs` if one is applying:
    * it may be at work, and no other apply may begin beside it.
    */
-  const endImports = Effect.fnUntraced(function*({ id, stageId }: Rescue, by: string) {
+  const endImports = Effect.fnUntraced(function*({ id, stageId }: Rescue, stoppedBy: string) {
     const open = (yield* runs.ofRescue(id)).filter(({ status }) => !isFinal(status))
     const applying = open.find(({ status }) => status === "applying")
     if (applying !== undefined) {
@@ -202,21 +208,21 @@ const make = Effect.gen(function*() {
         `The run ${applying.id} applies what it imports for ${stageId}, so nothing was settled; wait for its end, or stop it with: agent-job cancel ${applying.id}`
       )
     }
-    yield* Effect.forEach(open, (run) => runs.step(run.id, RunEvent.Cancel(), { stoppedBy: by }), { discard: true })
+    yield* Effect.forEach(open, (run) => runs.step(run.id, RunEvent.Cancel(), { stoppedBy }), { discard: true })
   })
 
   /**
    * Settles everything that is pending, with the stored state as it is; or, with `use`, what one stage left, with its refused state `use`
    * as the next version.
    */
-  const settle = Effect.fn("StateRescue.settle")(function*(name: string, by: string, { use, ...seen }: Seen & Pick<SettleRescue, "use">) {
+  const settle = Effect.fn("StateRescue.settle")(function*(name: string, by: Decider, { use, ...seen }: Seen & Pick<SettleRescue, "use">) {
     const workspace = yield* workspaces.named(name)
     /** Settles the pending rescues that `isMeant` selects. `state` is what is stored from then on. */
     const settled = Effect.fnUntraced(
       function*<E>(how: string, state: Effect.Effect<Uint8Array, E>, isMeant: (rescue: Rescue) => boolean) {
         const meant = (yield* asSeen(workspace, seen)).filter(isMeant)
         yield* effects.storeMissingOfSettled(state, meant)
-        yield* Effect.forEach(meant, (rescue) => Effect.andThen(endImports(rescue, by), rescues.settle(rescue.id, by, how)), {
+        yield* Effect.forEach(meant, (rescue) => Effect.andThen(endImports(rescue, by.name), rescues.settle(rescue.id, by.shown, how)), {
           discard: true
         })
       }

@@ -58,7 +58,7 @@ export const workspaceRoutes = HttpRouter.addAll(Effect.gen(function*() {
     route("POST", `${place}/rescue`, (request, { name = "" }, caller) =>
       Effect.gen(function*() {
         const { by, ...decided } = yield* decision(request)
-        yield* state.settle(name, who(caller, by), decided)
+        yield* state.settle(name, { name: caller.name, shown: who(caller, by) }, decided)
         return yield* shown(state.viewAfter(name))
       })),
     route(

@@ -54,7 +54,7 @@ export const runRoutes = HttpRouter.addAll(Effect.gen(function*() {
     route(
       "GET",
       "/api/agent-job/v1/runs/:id/audit",
-      (request, { id = "" }) => Effect.flatMap(runs.get(id), (run) => trail(request, { run: run.id }))
+      (request, { id = "" }) => Effect.flatMap(runs.get(id), (run) => trail(request, { run }))
     ),
     route("GET", "/api/agent-job/v1/runs/:id", (request, { id = "" }) =>
       Effect.gen(function*() {

@@ -1,10 +1,11 @@
 // The three roads of a result: the container's termination message, the pool's server, and the status of the AgentTask.
 // Always holds: no road fails because another did; no result is replaced, or written to a task that this worker has not claimed.
 // Used by worker/stage/worker.ts, last of all.
-import { Cause, type Duration, Effect, Equal, Option } from "effect"
+import { Cause, type Duration, Effect, Option } from "effect"
 import { writeFileSync } from "node:fs"
 import { lastWords, lastWordsBytes } from "../../core/task/last-words.ts"
 import { finished } from "../../core/task/status.ts"
+import { isStoredOf } from "../../core/task/task-result.ts"
 import { shortenedInBytes } from "../../core/text/sentence.ts"
 import { Kubernetes } from "../../kubernetes/client.ts"
 import type { Claim } from "../../schema/task/agent-task.ts"
@@ -38,7 +39,7 @@ const writeStatus = Effect.fnUntraced(function*(claim: Claim, result: StageResul
       )
     }
     if (status.result !== undefined) {
-      if (!Equal.equals({ ...result, ...status.result }, result)) { // an older CRD stores only a part
+      if (!isStoredOf(result, status.result)) {
         yield* Effect.logError(`AgentTask ${name} has another result already; this one is not written.`)
       }
       return

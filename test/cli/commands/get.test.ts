@@ -28,5 +28,8 @@ describe("agent-job get audit", () =>
       expect(numbers(older)).toEqual(Array.from({ length: 51 }, (_, n) => 51 - n))
       expect(older.at(-1)).toMatch(/^1 /u)
       expect(numbers(yield* get("demo"))).toEqual([151, ...Array.from({ length: 15 }, (_, n) => 141 - 10 * n)])
+      yield* person(url).workspace("run-prod")
+      expect(numbers(yield* get("--workspace", "run-prod"))).toEqual([152])
+      expect(yield* get("run-prod")).toEqual([""])
       expect(yield* get("demo", "--before", "1")).toEqual(["There are no such entries."])
     })))

@@ -152,6 +152,16 @@ describe("the CustomResourceDefinition", () => {
       given: changed("status.result is written once", "status.result is written"),
       says: "AgentTask: no rule says: status.result is written once"
     },
+    {
+      lacks: "a default",
+      given: changed(",\"default\":{\"observedGeneration\":-1,\"phase\":\"Pending\"}", ""),
+      says: "AgentTask.status: another default"
+    },
+    {
+      lacks: "the keys of a list",
+      given: changed("\"x-kubernetes-list-type\":\"map\"", "\"x-kubernetes-list-type\":\"atomic\""),
+      says: "AgentTask.status.conditions: another x-kubernetes-list-type"
+    },
     { lacks: "the subresource", given: changed("\"subresources\":{\"status\":{}},", ""), says: "v1 has no subresource status" },
     { lacks: "the version", given: changed("\"name\":\"v1\"", "\"name\":\"v2\""), says: "v1 is not served" }
   ])("has failed where it lacks $lacks, and says which", ({ given, says }) =>
@@ -161,6 +171,17 @@ describe("the CustomResourceDefinition", () => {
         message: expect.stringMatching(/; apply the kustomize\/crd of the newest version that runs here$/u)
       })
       expect((yield* found(given))?.message).toContain(says)
+    }))
+
+  it.live("is a warning where a rule has the same message and says something else, and names the rule", () =>
+    Effect.gen(function*() {
+      const always = own.replaceAll(/"rule":"(?:[^"\\]|\\.)*"/gu, "\"rule\":\"true\"")
+      expect(yield* found(always)).toMatchObject({
+        outcome: "warning",
+        message: expect.stringMatching(
+          /^another rule for: AgentTask: status\.claim is written once; .*more; apply the kustomize\/crd of the newest version that runs here$/u
+        )
+      })
     }))
 
   it.live("has failed where it is of the first version", () =>

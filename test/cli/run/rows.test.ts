@@ -99,8 +99,15 @@ describe("one run", () => {
     ])
     expect(runDetails(run({ status: "canceled", cancelAsked: true, final: true }), now)).toHaveLength(1)
   })
-  it.each([["discarded", "Discarded: by Ada"], ["canceled", "Cancelled: by Ada"], ["applying", "Cancelled: by Ada"]] as const)(
-    "is told with who stopped it (%s)",
+  it.each(
+    [
+      ["discarded", "Discarded: by Ada"],
+      ["canceled", "Cancelled: by Ada"],
+      ["applying", "Cancel asked: by Ada"],
+      ["applied", "Cancel asked: by Ada"]
+    ] as const
+  )(
+    "is told with who stopped it, or tried to (%s)",
     (status, line) => expect(runDetails({ ...planned, status, stoppedBy: "Ada" }, now)).toContain(line)
   )
 

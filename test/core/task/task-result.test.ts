@@ -2,6 +2,7 @@
 import { expect, it } from "@effect/vitest"
 import { Option } from "effect"
 import { endInPlainReasons, resultOf } from "../../../src/core/task/task-result.ts"
+import type { AgentTaskStatus } from "../../../src/schema/task/agent-task.ts"
 import { longestMessage } from "../../../src/schema/task/stage-result.ts"
 
 it("has the status's message, cut between two characters, so that the API server gives back what was written", () => {
@@ -24,8 +25,12 @@ it.each(
   const result = { outcome, reason: "FromTomorrow", message: "It ended.", finishedAt: "2026-01-01T00:00:00Z" } as const
   const status = { phase, reason: "FromTomorrow", result }
   const both = ["status.reason", "status.result.reason"]
-  expect(endInPlainReasons(status, both)).toEqual(Option.some({ phase, reason: plain, result: { ...result, reason: plain } }))
-  expect(endInPlainReasons(status, both.slice(1))).toEqual(Option.some({ ...status, result: { ...result, reason: plain } }))
-  expect(endInPlainReasons({ phase, reason: "FromTomorrow" }, both)).toEqual(Option.some({ phase, reason: plain }))
-  expect([endInPlainReasons(status, []), endInPlainReasons({ ...status, phase: "Running" }, both)]).toEqual([Option.none(), Option.none()])
+  const written = (status: AgentTaskStatus, fields: ReadonlyArray<string>) =>
+    Option.flatMap(endInPlainReasons(status), (end) => end(fields))
+  expect(written(status, both)).toEqual(Option.some({ phase, reason: plain, result: { ...result, reason: plain } }))
+  expect(written(status, both.slice(1))).toEqual(Option.some({ ...status, result: { ...result, reason: plain } }))
+  expect(written({ phase, reason: "FromTomorrow" }, both)).toEqual(Option.some({ phase, reason: plain }))
+  for (const fields of [[], ["status.queue.reason"]]) expect(written(status, fields)).toEqual(Option.none())
+  expect(written({ phase, reason: "FromTomorrow" }, both.slice(1))).toEqual(Option.none())
+  expect(endInPlainReasons({ ...status, phase: "Running" })).toEqual(Option.none())
 })

@@ -9,6 +9,7 @@ import { DatabaseSync } from "node:sqlite"
 import { AuditList, auditPath } from "../../../src/schema/api/audit.ts"
 import { poolPath } from "../../../src/schema/api/pool-api.ts"
 import { tfePath } from "../../../src/schema/api/tfe-api.ts"
+import { RunId } from "../../../src/schema/names.ts"
 import { Audit, everything } from "../../../src/server/access/audit.ts"
 import {
   agent,
@@ -160,7 +161,7 @@ describe("the audit trail", () => {
       }
     }))
 
-  it.effect("is given a hundred entries at a time, and says where the older ones begin; of one run, few are looked for at once", () =>
+  it.effect("is given a hundred entries at a time, and says where the older ones begin; of one run, few are looked for at once, and none that are older than the run", () =>
     inStores(
       Effect.gen(function*() {
         const sql = yield* SqlClient.SqlClient
@@ -168,12 +169,14 @@ describe("the audit trail", () => {
         expect(yield* page(everything, Option.none())).toEqual({ entries: [] })
         yield* sql`WITH RECURSIVE n (seq) AS (SELECT 1 UNION ALL SELECT seq + 1 FROM n WHERE seq < 45000)
           INSERT INTO audit (seq, at, kind, name, action, object, requestId)
-          SELECT seq, '2026-01-31T12:00:00Z', 'user', 'Ada', 'POST', CASE WHEN seq IN (1, 30000) THEN 'run-a' ELSE 'run-b' END, 'req-1' FROM n`
+          SELECT seq, CASE WHEN seq < 30000 THEN '2026-01-31T12:00:00Z' ELSE '2026-01-31T13:00:00Z' END, 'user', 'Ada', 'POST', CASE WHEN seq IN (1, 30000) THEN 'run-a' ELSE 'run-b' END, 'req-1' FROM n`
         const seqs = ({ entries, older }: typeof AuditList.Type) => [entries.at(0)?.seq, entries.at(-1)?.seq, older]
         expect(seqs(yield* page(everything, Option.none()))).toEqual([45_000, 44_901, 44_901])
         expect(seqs(yield* page(everything, Option.some(44_901)))).toEqual([44_900, 44_801, 44_801])
         expect(seqs(yield* page(everything, Option.some(101)))).toEqual([100, 1, undefined])
-        const rare = (before: number) => page({ run: "run-a" }, Option.some(before))
+        const made = (createdAt: string) => ({ run: { id: RunId.make("run-a"), createdAt } })
+        const rare = (before: number) => page(made("2026-01-31T12:00:00Z"), Option.some(before))
+        expect(seqs(yield* page(made("2026-01-31T12:59:59Z"), Option.some(90_000)))).toEqual([30_000, 30_000, undefined])
         expect(seqs(yield* rare(90_000))).toEqual([30_000, 30_000, 25_001])
         expect(seqs(yield* rare(25_001))).toEqual([undefined, undefined, 5001])
         expect(seqs(yield* rare(5001))).toEqual([1, 1, undefined])

@@ -1,6 +1,7 @@
 import { expect, it } from "@effect/vitest"
 import { Effect, Layer, Stream } from "effect"
 import { RunEvent } from "../../../src/core/run/run-machine.ts"
+import { auditPath } from "../../../src/schema/api/audit.ts"
 import { WorkspaceName } from "../../../src/schema/names.ts"
 import { stores } from "../../../src/server/lifecycle/server.ts"
 import { Configurations } from "../../../src/server/run/configurations.ts"
@@ -8,7 +9,7 @@ import { Runs } from "../../../src/server/run/runs.ts"
 import { Blobs } from "../../../src/server/store/blobs.ts"
 import { Rescues } from "../../../src/server/workspace/rescues.ts"
 import { Workspaces } from "../../../src/server/workspace/workspaces.ts"
-import { agent, directory, optionsIn, person, serve } from "../live-server.ts"
+import { agent, ask, directory, optionsIn, person, serve, userToken } from "../live-server.ts"
 
 /** The events that lead a run to each status. */
 const ways = {
@@ -78,4 +79,16 @@ it.live("the imports of rescues that are settled end with the start of the serve
     expect(yield* Effect.repeat(person(url).view(planning), { until: ({ cancelAsked }) => cancelAsked }).pipe(Effect.timeout("30 seconds")))
       .toMatchObject({ status: "planning" }) // until its agent ends it
     expect((yield* agent(url).acquire()).map(({ runId }) => runId)).toContain(waiting)
+  }))
+
+it.live("an import that ends with its rescue was stopped by whose token settled it, as in the audit trail", () =>
+  Effect.gen(function*() {
+    const made = yield* directory
+    const id = yield* Effect.scoped(
+      Effect.flatMap(Layer.build(stores(optionsIn(made))), (context) => Effect.provide(importing("pending", false), context))
+    )
+    const url = yield* serve(made)
+    yield* person(url).settle("pending")
+    const [settled] = (yield* ask(url + auditPath.all, userToken)).json.entries
+    expect(yield* person(url).view(id)).toMatchObject({ status: "canceled", stoppedBy: settled.name })
   }))

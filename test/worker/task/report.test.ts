@@ -30,7 +30,12 @@ interface World {
   readonly lastWords: () => unknown
   readonly send: (
     tellPool: Option.Option<TellPool>,
-    how?: { readonly terminationLog?: string; readonly stopped?: StopCause; readonly flushLog?: Effect.Effect<void> }
+    how?: {
+      readonly sent?: StageResult
+      readonly terminationLog?: string
+      readonly stopped?: StopCause
+      readonly flushLog?: Effect.Effect<void>
+    }
   ) => Effect.Effect<void>
 }
 
@@ -40,8 +45,8 @@ const world = (status: Parameters<typeof fakeKubernetes>[1] = running): Effect.E
       Effect.sync(() => rmSync(made, { recursive: true })))
     const kubernetes = fakeKubernetes(spec, status)
     const file = join(directory, "termination-log")
-    const send: World["send"] = (tellPool, { flushLog = Effect.void, stopped, terminationLog = file } = {}) =>
-      report(claim, result, {
+    const send: World["send"] = (tellPool, { flushLog = Effect.void, sent = result, stopped, terminationLog = file } = {}) =>
+      report(claim, sent, {
         flushLog: () =>
           flushLog,
         tellPool
@@ -123,17 +128,23 @@ describe("the report", () => {
       expect(kubernetes.task().status.result).toEqual(lost)
     }))
 
-  it.effect("knows its own result again, of which an older CRD stored only a part", () =>
+  it.effect("knows its own result again, of which an older CRD stored only a part, or with a plain reason", () =>
     Effect.gen(function*() {
       const { exitCode: _, ...part } = result
       const said: Array<unknown> = []
       const logger = Logger.layer([Logger.make(({ message }) => said.push(message))])
-      const send = (stored: StageResult) =>
-        Effect.flatMap(world({ phase: "Succeeded", result: stored, claim }), ({ send }) => Effect.provide(send(Option.none()), logger))
-      yield* send(part)
+      const send = (stored: StageResult, sent: StageResult) =>
+        Effect.flatMap(
+          world({ phase: "Succeeded", result: stored, claim }),
+          ({ send }) => Effect.provide(send(Option.none(), { sent }), logger)
+        )
+      const rescue: StageResult = { ...result, outcome: "failed", reason: "StateRescuePending" }
+      yield* send(part, result)
+      yield* send({ ...rescue, reason: "ExitCode" }, rescue)
       expect(said).toEqual([])
-      yield* send({ ...part, message: "Another one." })
-      expect(said.flat()).toEqual([expect.stringContaining("has another result already")])
+      yield* send({ ...part, message: "Another one." }, result)
+      yield* send({ ...rescue, reason: "Evicted" }, rescue)
+      expect(said.flat()).toEqual(Array(2).fill(expect.stringContaining("has another result already")))
     }))
 
   it.effect("adds the result to a task that was given up meanwhile, whose phase stays", () =>

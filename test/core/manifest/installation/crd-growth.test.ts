@@ -2,7 +2,7 @@
 import { describe, expect, it } from "@effect/vitest"
 import { readFileSync } from "node:fs"
 import { parse } from "yaml"
-import { listOf, lost, type Node, nodeOf } from "../../../../src/core/manifest/installation/crd-growth.ts"
+import { listOf, lost, type Node, nodeOf, otherRules } from "../../../../src/core/manifest/installation/crd-growth.ts"
 import { agentTaskOpenApi } from "../../../../src/core/manifest/installation/crd.ts"
 
 const earlier = nodeOf(parse(readFileSync("test/gitops/crd-v0.yaml", "utf8")).spec.versions[0].schema.openAPIV3Schema)
@@ -55,6 +55,23 @@ describe("the CRD", () => {
     }
   ])("would be found out by $change", ({ later, says }) => {
     expect(lost({ properties: { a: { type: "string", maxLength: 9 } } }, later, "it")).toEqual([says])
+  })
+
+  it("would be found out by another default or list type, and not by a default that sets more", () => {
+    const [none, one, two, more] = [{}, { default: { a: 1 } }, { default: { a: 2 } }, { default: { a: 1, b: 1 } }]
+    const [map, set] = [{ "x-kubernetes-list-type": "map" }, { "x-kubernetes-list-type": "set" }]
+    expect(
+      [[one, one], [none, one], [one, more], [one, two], [one, none], [map, set]].map(([earlier = {}, later = {}]) =>
+        lost(earlier, later, "it")
+      )
+    )
+      .toEqual([[], [], [], ["it: another default"], ["it: another default"], ["it: another x-kubernetes-list-type"]])
+  })
+
+  it("would not be found out by a rule that is written anew", () => {
+    const saying = (rule: string) => ({ "x-kubernetes-validations": [{ rule, message: "once" }] })
+    expect(lost(saying("a"), saying("b"), "it")).toEqual([])
+    expect([otherRules(saying("a"), saying("a"), "it"), otherRules(saying("a"), saying("b"), "it")]).toEqual([[], ["it: once"]])
   })
 
   it("would be found out by a rule that is gone, and not by one whose message has more words", () => {
