@@ -196,18 +196,32 @@ describe("promtool", () => {
     })).toMatchObject(obeyed)
   })
 
-  it("sees by them that a pool gives no answer to the leader, whatever a former leader last heard", () => {
+  it("sees by them that a pool gives no answer to the leader, whatever a former leader last heard, also one that leads again", () => {
     const alert = "AgentJobPoolSilent"
     const metric = "agent_job_pool_answered_timestamp_seconds"
-    expect(promtool({
+    const replicas = {
       interval: "1m",
       input_series: [
-        { series: `${metric}{namespace="here",pod="former"}`, values: "0x60" },
-        { series: `${metric}{namespace="here",pod="leader"}`, values: "0+60x60" },
-        { series: `${metric}{namespace="silent",pod="leader"}`, values: "0+60x20 1200x40" }
+        { series: `${metric}{namespace="here",instance="former"}`, values: "0x60" },
+        { series: `agent_job_leader{namespace="here",instance="former"}`, values: "0x60" },
+        { series: `${metric}{namespace="here",instance="leader"}`, values: "0+60x60" },
+        { series: `agent_job_leader{namespace="here",instance="leader"}`, values: "1x60" },
+        { series: `${metric}{namespace="silent",instance="leader"}`, values: "0+60x20 1200x40" },
+        { series: `agent_job_leader{namespace="silent",instance="leader"}`, values: "1x60" }
       ],
-      alert_rule_test: [look(alert, "24m"), look(alert, "26m", "silent"), look(alert, "60m", "silent")]
-    })).toMatchObject(obeyed)
+      alert_rule_test: [look(alert, "26m"), look(alert, "27m", "silent"), look(alert, "60m", "silent")]
+    }
+    const newLead = (first: string) => ({
+      interval: "1m",
+      input_series: [
+        { series: `${metric}{namespace="here",instance="former"}`, values: "0x31 1920+60x30" },
+        { series: `agent_job_leader{namespace="here",instance="former"}`, values: `0x30 ${first} 1x30` },
+        { series: `${metric}{namespace="here",instance="leader"}`, values: "0+60x30 stale" },
+        { series: `agent_job_leader{namespace="here",instance="leader"}`, values: "1x30 stale" }
+      ],
+      alert_rule_test: ["30m", "31m", "32m", "33m", "60m"].map((at) => look(alert, at))
+    })
+    expect(promtool(replicas, newLead("0"), newLead("1"))).toMatchObject(obeyed)
   })
 
   it("sees by them that a watch is dead, though those of other kinds and of other replicas are not", () => {
