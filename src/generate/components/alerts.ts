@@ -92,8 +92,8 @@ const controller: ReadonlyArray<Alert> = [
     "critical",
     "AgentJobPoolSilent",
     "time() - max by (namespace) (agent_job_pool_answered_timestamp_seconds and on (namespace, instance) agent_job_leader == 1) > 300",
-    "The pool has given the controller of agent-job no usable answer for five minutes.",
-    "No run is taken, and none is cancelled. The log of the controller says why: its URL, its token, the server, the way there.",
+    "The pool has not given the controller of agent-job work, or the answer that there is none, for five minutes.",
+    "No run is taken, and perhaps none is cancelled. The log of the controller says why: its URL, its token, the server, the way there.",
     "1m"
   )
 ]

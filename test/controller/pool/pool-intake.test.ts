@@ -27,9 +27,11 @@ const configuration = Layer.succeed(
 const taking = Effect.fnUntraced(function*(
   pool: Layer.Layer<Pool>,
   kubernetes: Kubernetes["Service"],
-  { look = () => Effect.void, world = make(policy) }: Partial<Pick<Parameters<typeof poolIntake>[0], "look" | "world">> = {}
+  { isDrained = false, look = () => Effect.void, world = make(policy) }:
+    & Partial<Pick<Parameters<typeof poolIntake>[0], "look" | "world">>
+    & { readonly isDrained?: boolean } = {}
 ) {
-  const drained = yield* SubscriptionRef.make(false)
+  const drained = yield* SubscriptionRef.make(isDrained)
   return yield* poolIntake({ url: "http://pool", namespace: "tasks", identity: "test", world, look, drained }).pipe(
     Effect.provide([pool, configuration, Layer.succeed(Kubernetes, kubernetes)]),
     Effect.forkChild
@@ -263,30 +265,57 @@ it.effect.each([
     })
 )
 
+const answeredAt = Effect.map(
+  Metric.snapshot,
+  (all) => all.find(({ id }) => id === "agent_job_pool_answered_timestamp_seconds")?.state
+)
+const noCancellations = (next: number, waitSeconds: number) => Effect.delay(Effect.succeed({ ids: [], next }), waitSeconds * 1000)
+
 it.effect.each([
   { given: "refuses the token", error: new PoolRefused({ url: "http://pool", status: 401, code: "unauthorized", detail: "" }), after: 0 },
   { given: "is away", error: new PoolUnreachable({ url: "http://pool", detail: "connection refused" }), after: 0 },
   { given: "is silent", error: new PoolUnreachable({ url: "http://pool", detail: "no answer in 35s" }), after: 35_000 }
-])("says when the pool last gave a usable answer, of one that $given", ({ after, error }) =>
+])(
+  "says when the pool last gave a usable answer about work, whatever it says of cancellations, of one that $given",
+  ({ after, error }) =>
+    Effect.gen(function*() {
+      let answers = false
+      const pool = Layer.mock(Pool, {
+        acquire: (_, waitSeconds) =>
+          Effect.suspend(() => answers ? Effect.delay(Effect.succeed([]), waitSeconds * 1000) : Effect.delay(Effect.fail(error), after)),
+        cancellations: noCancellations
+      })
+      yield* TestClock.setTime(1_000_000)
+      const running = yield* taking(pool, instantCluster().kubernetes)
+      yield* TestClock.adjust("10 minutes")
+      expect(yield* answeredAt).toEqual({ value: 1_000 })
+      answers = true
+      yield* TestClock.adjust("2 minutes")
+      expect(yield* answeredAt).toMatchObject({ value: expect.closeTo(1_700, -2) })
+      yield* Fiber.interrupt(running)
+    })
+)
+
+const ofPool = worldOf({ ...plainSeed, life: "queued", pool: true }).task
+it.effect.each([
+  { given: "the cluster is drained", options: { isDrained: true }, asked: 0 },
+  {
+    given: "enough tasks wait here",
+    options: { world: { ...make(policy), waiting: () => Array(1000).fill("tasks/task"), task: () => Option.some(ofPool) } },
+    asked: 0
+  },
+  { given: "it is busy with what the pool gave it", options: {}, asked: 1 }
+])("counts the pool as silent at no time at which it is not asked for work, since $given", ({ asked, options }) =>
   Effect.gen(function*() {
-    const answeredAt = Effect.map(
-      Metric.snapshot,
-      (all) => all.find(({ id }) => id === "agent_job_pool_answered_timestamp_seconds")?.state
-    )
-    let answers = false
+    let calls = 0
     const pool = Layer.mock(Pool, {
-      acquire: () => Effect.never,
-      cancellations: (next, waitSeconds) =>
-        Effect.suspend(() =>
-          answers ? Effect.delay(Effect.succeed({ ids: [], next }), waitSeconds * 1000) : Effect.delay(Effect.fail(error), after)
-        )
+      acquire: () => Effect.sync(() => [assignment].slice(0, ++calls)),
+      acknowledge: () => Effect.never,
+      cancellations: () => Effect.never
     })
     yield* TestClock.setTime(1_000_000)
-    const running = yield* taking(pool, instantCluster().kubernetes)
+    const running = yield* taking(pool, instantCluster().kubernetes, options)
     yield* TestClock.adjust("10 minutes")
-    expect(yield* answeredAt).toEqual({ value: 1_000 })
-    answers = true
-    yield* TestClock.adjust("2 minutes")
-    expect(yield* answeredAt).toMatchObject({ value: expect.closeTo(1_700, -2) })
+    expect([calls, yield* answeredAt]).toMatchObject([asked, { value: expect.closeTo(1_600, -2) }])
     yield* Fiber.interrupt(running)
   }))
