@@ -42,11 +42,14 @@ export const showStopping: Respond = (s) =>
     message: "A cancel was asked for; the engine is interrupted once and saves its state."
   })
 
-/** Leaves the task to its worker. A pool that last heard of a silent node is told that the worker runs, until it has heard that. */
+/**
+ * Leaves the task to its worker. A pool that last heard of a silent node, or may have from another lead, is told that the worker runs, until
+ * it has heard that.
+ */
 export const leave: Respond = (s) => {
   const { reportedWait, task: { status: { pod } } } = s.observed
-  const isTakenForSilent = Option.exists(reportedWait, ({ reason }) => reason === "NodeUnreachable")
-  return { ...unchanged(s), notices: isTakenForSilent && pod !== undefined ? noticesToPool(s, running(pod)) : [] }
+  const mayBeTakenForSilent = !Option.exists(reportedWait, ({ reason }) => reason !== "NodeUnreachable")
+  return { ...unchanged(s), notices: mayBeTakenForSilent && pod !== undefined ? noticesToPool(s, running(pod)) : [] }
 }
 
 /** Says again what the claim said, after a time in which the node did not answer. */

@@ -1224,16 +1224,20 @@ describe("plan", () => {
   })
 
   it.each(["claimed", "unsaved"] as const)(
-    "tells the pool that a node answers again until it has heard that, of a task that is %s",
+    "tells the pool that a node answers again until it has heard that, of a task that is %s, also what another lead may have told of",
     (life) => {
       const whole: Seed = { ...plainSeed, life, pool: true, job: "active", pod: "Running", worker: "running" }
       const silent = { reason: "NodeUnreachable", message: "Node node does not answer." } as const
-      const unheard = { ...worldOf(whole), reportedWait: Option.some(silent) }
-      const told = plan(policyOf(whole), unheard, noon)
-      expect(told.notices).toMatchObject([{ _tag: "ReportWait", reason: "Claimed", message: "Running in Pod pod on node node." }])
-      expect(told.status).toEqual(unheard.task.status)
-      expect(plan(policyOf(whole), perform(unheard, told), noon).notices).toEqual([])
-      expect(plan(policyOf(whole), worldOf(whole), noon).notices).toEqual([]) // the pool was told of no silence
+      for (const reportedWait of [Option.some(silent), Option.none()]) {
+        const unheard = { ...worldOf(whole), reportedWait }
+        const told = plan(policyOf(whole), unheard, noon)
+        expect(told.notices).toMatchObject([{ _tag: "ReportWait", reason: "Claimed", message: "Running in Pod pod on node node." }])
+        expect(told.status).toEqual(unheard.task.status)
+        expect(plan(policyOf(whole), perform(unheard, told), noon).notices).toEqual([])
+      }
+      const started = { reason: "JobCreated", message: "Job agent-job-task was created." } as const
+      const neverSilent = { ...worldOf(whole), reportedWait: Option.some(started) } // the pool was told of no silence
+      expect(plan(policyOf(whole), neverSilent, noon).notices).toEqual([])
     }
   )
 
