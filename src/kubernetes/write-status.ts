@@ -11,7 +11,7 @@ import type { Kind } from "./kinds.ts"
 const unsupported = (error: KubernetesError): ReadonlyArray<string> =>
   error._tag === "Invalid" ? error.causes.filter(({ reason }) => reason === "FieldValueNotSupported").map(({ field }) => field) : []
 
-/** `end` is there if the task is over: it returns what to write if an older CRD does not have the values of these fields. */
+/** `end` is there if this write ends the task: it returns what to write if an older CRD does not have the values of these fields. */
 export const writeStatus = <A>(
   kubernetes: Kubernetes["Service"],
   kind: Kind<A>,

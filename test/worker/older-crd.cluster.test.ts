@@ -115,6 +115,17 @@ layer(cluster, { timeout: 60_000, excludeTestServices: true })("an API server wi
       expect((yield* kubernetes.get(taskKind, made.metadata)).status).toEqual(started.status)
     }))
 
+  it.effect("stores nothing of what a task that is over does later if it does not know all of it", () =>
+    Effect.gen(function*() {
+      const { read, task } = yield* ended("later", known)
+      const latest = { attempt: 2, name: "later-2", sha256: Sha256.make("0".repeat(64)) }
+      expect(yield* Effect.flip(writeTaskStatus(task, { ...task.status, latest }))).toMatchObject({
+        _tag: "Rejected",
+        detail: expect.stringContaining("unknown field \"status.latest\"")
+      })
+      expect((yield* read).status).toEqual(task.status)
+    }))
+
   it.effect("stores an end without a reason that it does not have in its list", () =>
     Effect.gen(function*() {
       const { task: { status } } = yield* ended("reason", { ...known, outcome: "failed", reason: "StateRescuePending" })

@@ -183,7 +183,10 @@ const make = Effect.fnUntraced(function*(identity: string) {
     all: Effect.fn("Executor.all")((task, actions, pass) => Effect.map(Effect.forEach(actions, execute(task, pass)), Option.firstSomeOf)),
     say: (task, notice, { now }) => notice._tag === "Emit" ? emit(task, notice, now) : reportWait(task, notice),
     writeStatus: Effect.fn("Executor.writeStatus")((task, status) =>
-      Effect.map(writeStatus(kubernetes, agentTasks, task, status, endInPlainReasons(status)), ({ metadata }) => metadata.resourceVersion)
+      Effect.map(
+        writeStatus(kubernetes, agentTasks, task, status, endInPlainReasons(task.status, status)),
+        ({ metadata }) => metadata.resourceVersion
+      )
     )
   })
 })

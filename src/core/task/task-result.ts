@@ -18,12 +18,13 @@ export const plainly = (result: ToldResult): StageResult => ({
 })
 
 /**
- * Returns, of a task that is over, what gives its status plain reasons in the fields whose reasons an older CRD does not have; it gives none
- * if these fields have no reason. The conditions keep what was meant.
+ * Returns, of a write that ends the task or adds its result, what gives the status plain reasons in the fields whose reasons an older CRD
+ * does not have; it gives none if these fields have no reason. The conditions keep what was meant.
  */
-export const endInPlainReasons = (status: AgentTaskStatus) => {
+export const endInPlainReasons = (before: AgentTaskStatus, status: AgentTaskStatus) => {
   const { phase, result } = status
-  if (!isOver(phase)) return Option.none()
+  const isTold = isOver(before.phase) && (before.result !== undefined || result === undefined)
+  if (!isOver(phase) || isTold) return Option.none()
   const outcome = phase === "Succeeded" ? "succeeded" : phase === "Cancelled" ? "cancelled" : "failed"
   return Option.some((fields: ReadonlyArray<string>): Option.Option<AgentTaskStatus> => {
     const plain = {

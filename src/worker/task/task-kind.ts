@@ -12,4 +12,4 @@ export const taskKind = decoding(agentTasks, AgentTask)
 
 /** Writes the status; returns the task as it is then. */
 export const writeTaskStatus = (task: AgentTask, status: AgentTaskStatus) =>
-  Effect.flatMap(Kubernetes, (kubernetes) => writeStatus(kubernetes, taskKind, task, status, endInPlainReasons(status)))
+  Effect.flatMap(Kubernetes, (kubernetes) => writeStatus(kubernetes, taskKind, task, status, endInPlainReasons(task.status, status)))

@@ -2,8 +2,12 @@
 import { expect, it } from "@effect/vitest"
 import { Option } from "effect"
 import { endInPlainReasons, resultOf } from "../../../src/core/task/task-result.ts"
+import { Sha256 } from "../../../src/schema/names.ts"
 import type { AgentTaskStatus } from "../../../src/schema/task/agent-task.ts"
 import { longestMessage } from "../../../src/schema/task/stage-result.ts"
+import { success } from "../worlds.ts"
+
+const sha256 = Sha256.make("0".repeat(64))
 
 it("has the status's message, cut between two characters, so that the API server gives back what was written", () => {
   const messages = [0, 1].map((shift) =>
@@ -26,11 +30,31 @@ it.each(
   const status = { phase, reason: "FromTomorrow", result }
   const both = ["status.reason", "status.result.reason"]
   const written = (status: AgentTaskStatus, fields: ReadonlyArray<string>) =>
-    Option.flatMap(endInPlainReasons(status), (end) => end(fields))
+    Option.flatMap(endInPlainReasons({ phase: "Running" }, status), (end) => end(fields))
   expect(written(status, both)).toEqual(Option.some({ phase, reason: plain, result: { ...result, reason: plain } }))
   expect(written(status, both.slice(1))).toEqual(Option.some({ ...status, result: { ...result, reason: plain } }))
   expect(written({ phase, reason: "FromTomorrow" }, both)).toEqual(Option.some({ phase, reason: plain }))
   for (const fields of [[], ["status.queue.reason"]]) expect(written(status, fields)).toEqual(Option.none())
   expect(written({ phase, reason: "FromTomorrow" }, both.slice(1))).toEqual(Option.none())
-  expect(endInPlainReasons({ ...status, phase: "Running" })).toEqual(Option.none())
+})
+
+it.each<{ readonly given: string; readonly before: AgentTaskStatus; readonly after: AgentTaskStatus; readonly ends: boolean }>([
+  { given: "the end without a result", before: { phase: "Running" }, after: { phase: "Failed" }, ends: true },
+  { given: "the result", before: { phase: "Running" }, after: { phase: "Succeeded", result: success }, ends: true },
+  { given: "the result after the end", before: { phase: "Failed" }, after: { phase: "Failed", result: success }, ends: true },
+  { given: "news", before: { phase: "Starting" }, after: { phase: "Running" }, ends: false },
+  {
+    given: "what a follower does after its end",
+    before: { phase: "Succeeded", result: success },
+    after: { phase: "Succeeded", result: success, latest: { attempt: 2, name: "task-2", sha256 } },
+    ends: false
+  },
+  {
+    given: "the same after an end without a result",
+    before: { phase: "Cancelled" },
+    after: { phase: "Cancelled", latest: { attempt: 2, name: "task-2", sha256 } },
+    ends: false
+  }
+])("is an end, of which an older CRD may store a part, where the write ends the task: $given", ({ after, before, ends }) => {
+  expect(Option.isSome(endInPlainReasons(before, after))).toBe(ends)
 })
