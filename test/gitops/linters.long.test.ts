@@ -175,10 +175,11 @@ describe("promtool", () => {
     const idle = {
       interval: "1m",
       input_series: [
-        { series: `agent_job_leader{namespace="here",pod="one"}`, values: "1x60" },
-        { series: `agent_job_leader{namespace="idle",pod="one"}`, values: "0x60" }
+        { series: `agent_job_leader{namespace="here",pod="one"}`, values: "1x1800" },
+        { series: `agent_job_leader{namespace="idle",pod="before"}`, values: "1x30 stale" },
+        { series: `agent_job_leader{namespace="idle",pod="after"}`, values: "_x30 0x1770" } // it waits for a lead that it never gets
       ],
-      alert_rule_test: [look(alert, "30m", "idle")]
+      alert_rule_test: [look(alert, "25m"), look(alert, "45m", "idle"), look(alert, "30h", "idle")]
     }
     expect(promtool(gone, idle)).toMatchObject(obeyed)
   })

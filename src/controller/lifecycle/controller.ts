@@ -17,7 +17,7 @@ import { Reconciler } from "../reconcile/reconcile.ts"
 import { mirror } from "../world/mirror.ts"
 import * as World from "../world/world.ts"
 import { Health } from "./health.ts"
-import { type Parts, whileLeader } from "./leader.ts"
+import { doesNotLead, type Parts, whileLeader } from "./leader.ts"
 
 export interface ControllerOptions {
   /** The values file, or a directory of them. */
@@ -81,6 +81,7 @@ export const answerAnnotations = ({ annotationsSeen, current, drained, sink, wor
 
 const run = Effect.fnUntraced(
   function*({ healthPort, identity }: Pick<ControllerOptions, "healthPort" | "identity">, config: ResolvedConfig, world: World.World) {
+    yield* doesNotLead
     const sink = yield* Ref.make<(key: string) => Effect.Effect<void>>(() => Effect.void)
     const drained = yield* SubscriptionRef.make(false)
     const synced = yield* Deferred.make<void>()

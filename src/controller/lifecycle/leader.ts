@@ -19,6 +19,9 @@ const leader = Metric.gauge("agent_job_leader", { description: "1 while this rep
 const depth = Metric.gauge("agent_job_queue_depth", { description: "Tasks that wait to be looked at." })
 const draining = Metric.gauge("agent_job_draining", { description: "1 while this replica leads a cluster that is drained." })
 
+/** Says that this replica does not lead. One that has never led says so too, because alerts see no zero in a metric that is not there. */
+export const doesNotLead = Metric.update(leader, 0)
+
 export interface Parts {
   readonly world: World
   readonly config: ResolvedConfig
@@ -49,7 +52,7 @@ export const whileLeader = Effect.fnUntraced(function*({ config, drained, identi
             isCutOff = world.launching()
           })
       }),
-      Effect.andThen(Metric.update(leader, 0))
+      Effect.andThen(doesNotLead)
     )
   )
   yield* Metric.update(leader, 1)

@@ -1,11 +1,15 @@
-// New values in a running controller, and what its Lease says meanwhile.
+// New values in a running controller, what its Lease says meanwhile, and what a controller says that has not led yet.
 import { expect, it } from "@effect/vitest"
-import { Effect, Option, Ref, SubscriptionRef } from "effect"
-import { answerAnnotations, takeOver } from "../../../src/controller/lifecycle/controller.ts"
+import { ConfigProvider, Effect, Option, Ref, Schedule, SubscriptionRef } from "effect"
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs"
+import { tmpdir } from "node:os"
+import { join } from "node:path"
+import { answerAnnotations, controller, takeOver } from "../../../src/controller/lifecycle/controller.ts"
 import { make } from "../../../src/controller/world/world.ts"
 import { proven } from "../../../src/core/scheduling/isolation.ts"
 import { configOf } from "../../core/configs.ts"
 import { noon, plainSeed, worldOf } from "../../core/worlds.ts"
+import { freePort } from "../../free-port.ts"
 
 const valuesOf = ({ total = 2, ...values }: { readonly restrictMetadataService?: boolean; readonly total?: number }) =>
   configOf({ ...values, task: { requireProvenIsolation: true, limits: { total } } })
@@ -35,3 +39,34 @@ it.effect("a proof of isolation holds for no new values but those that it is of,
     yield* takeOver(valuesOf({ restrictMetadataService: true, total: 3 }), { annotationsSeen, sink, world })
     expect(looked).toEqual(["Waiting", "Admitted", "Waiting", "Admitted", "Admitted"].map((turn) => ["tasks/task", turn]))
   }))
+
+it.live("a controller that has never led says so, since without it nobody is told that none leads beside another installation", () =>
+  Effect.gen(function*() {
+    const directory = yield* Effect.acquireRelease(
+      Effect.sync(() => mkdtempSync(join(tmpdir(), "controller-"))),
+      (made) => Effect.sync(() => rmSync(made, { recursive: true }))
+    )
+    const values = join(directory, "values.yaml")
+    writeFileSync(values, "{}")
+    const kubeconfig = join(directory, "kubeconfig")
+    const named = (kind: string, what: object) => [{ name: "away", [kind]: what }]
+    writeFileSync(
+      kubeconfig,
+      JSON.stringify({
+        clusters: named("cluster", { server: `http://127.0.0.1:${yield* freePort}` }),
+        users: named("user", {}),
+        contexts: named("context", { cluster: "away", user: "away" }),
+        "current-context": "away"
+      })
+    )
+    const healthPort = yield* freePort
+    yield* controller({ values, name: "agent-job", namespace: "tasks", healthPort, identity: "test", poolTokenFile: "/none" }).pipe(
+      Effect.provide(ConfigProvider.layer(ConfigProvider.fromUnknown({ KUBECONFIG: kubeconfig }))),
+      Effect.forkScoped
+    )
+    const metrics = yield* Effect.tryPromise(async () => (await fetch(`http://127.0.0.1:${healthPort}/metrics`)).text()).pipe(
+      Effect.retry(Schedule.spaced("50 millis")),
+      Effect.timeout("20 seconds")
+    )
+    expect(metrics).toMatch(/^agent_job_leader 0$/mu)
+  }).pipe(Effect.scoped))
