@@ -184,6 +184,23 @@ describe("promtool", () => {
     expect(promtool(gone, idle)).toMatchObject(obeyed)
   })
 
+  it("sees by them that two lead, unless each does so in a cluster of its own", () => {
+    const alert = "AgentJobTwoLeaders"
+    const leaders = (one: string, other: string) =>
+      [one, other].map((labels) => ({ series: `agent_job_leader{${labels}}`, values: "1x10" }))
+    const inOne = {
+      interval: "1m",
+      input_series: leaders(`namespace="here",pod="one"`, `namespace="here",pod="two"`),
+      alert_rule_test: [look(alert, "10m", "here")]
+    }
+    const inTwo = {
+      interval: "1m",
+      input_series: leaders(`cluster="a",namespace="here",pod="one"`, `cluster="b",namespace="here",pod="one"`),
+      alert_rule_test: [look(alert, "10m")]
+    }
+    expect(promtool(inOne, inTwo)).toMatchObject(obeyed)
+  })
+
   it("sees by them that a server is gone, but for a day only, as after its removal, and never where none has been", () => {
     const alert = "AgentJobNoServer"
     expect(promtool({

@@ -1,5 +1,5 @@
 // The alerts, as rules of Prometheus, from the metrics that the controller and the server really have.
-// Invariant: each alert says in one sentence what is wrong and in another what to do.
+// Invariant: each alert says in one sentence what is wrong and in another what to do, of one installation: a namespace of a cluster.
 // Used by generate/components/monitoring.
 import { rows } from "../../core/reconcile/plan.ts"
 import type { Stage } from "../../schema/task/agent-task.ts"
@@ -28,10 +28,11 @@ const found = (situation: string, ...stages: ReadonlyArray<Stage>): string => {
  * see.
  */
 const rose = (counter: string, window: string): string =>
-  `sum by (namespace) (increase(${counter}[${window}]) > 0 or (${counter} unless ${counter} offset ${window})) > 0`
+  `sum by (cluster, namespace) (increase(${counter}[${window}]) > 0 or (${counter} unless ${counter} offset ${window})) > 0`
 
 /** Returns an expression for the installations whose metric was there within the last day and is not any more. */
-const vanished = (metric: string): string => `count by (namespace) (last_over_time(${metric}[1d])) unless count by (namespace) (${metric})`
+const vanished = (metric: string): string =>
+  `count by (cluster, namespace) (last_over_time(${metric}[1d])) unless count by (cluster, namespace) (${metric})`
 
 const alert = (
   severity: "critical" | "warning",
@@ -52,7 +53,7 @@ const controller: ReadonlyArray<Alert> = [
   alert(
     "critical",
     "AgentJobNoController",
-    `absent(agent_job_leader) or max by (namespace) (agent_job_leader) == 0 or (${vanished("agent_job_leader")})`,
+    `absent(agent_job_leader) or max by (cluster, namespace) (agent_job_leader) == 0 or (${vanished("agent_job_leader")})`,
     "No controller of agent-job leads.",
     "Nothing starts and no end is noticed; stages that run go on. See the Pods and the Lease agent-job-controller in its namespace.",
     "5m"
@@ -60,7 +61,7 @@ const controller: ReadonlyArray<Alert> = [
   alert(
     "critical",
     "AgentJobTwoLeaders",
-    "sum by (namespace) (agent_job_leader) > 1",
+    "sum by (cluster, namespace) (agent_job_leader) > 1",
     "More than one controller of agent-job believes that it leads.",
     "Claims keep each stage from running twice. Delete the Pod of the controller that does not hold the Lease agent-job-controller.",
     "2m"
@@ -68,7 +69,7 @@ const controller: ReadonlyArray<Alert> = [
   alert(
     "warning",
     "AgentJobValuesInvalid",
-    "min by (namespace) (agent_job_config_valid) == 0",
+    "min by (cluster, namespace) (agent_job_config_valid) == 0",
     "The values in the ConfigMap agent-job-config cannot be used.",
     "The controller goes on with those that it had; its log says what is wrong, with file, line and column. A restart would not succeed.",
     "5m"
@@ -76,7 +77,7 @@ const controller: ReadonlyArray<Alert> = [
   alert(
     "warning",
     "AgentJobQueueGrows",
-    "max by (namespace) (agent_job_queue_depth) > 100",
+    "max by (cluster, namespace) (agent_job_queue_depth) > 100",
     "The controller of agent-job is behind with {{ $value }} tasks.",
     "See its CPU limit and how fast the API server answers it.",
     "10m"
@@ -84,14 +85,14 @@ const controller: ReadonlyArray<Alert> = [
   alert(
     "critical",
     "AgentJobWatchSilent",
-    "time() - min by (namespace, kind) (agent_job_watch_heard_timestamp_seconds) > 660",
+    "time() - min by (cluster, namespace, kind) (agent_job_watch_heard_timestamp_seconds) > 660",
     "A controller of agent-job has heard nothing of {{ $labels.kind }} for eleven minutes.",
     "It does not see what becomes of them, and its Pod is not ready. Its log says why; if the API server answers others, delete that Pod."
   ),
   alert(
     "critical",
     "AgentJobPoolSilent",
-    "time() - max by (namespace) (agent_job_pool_answered_timestamp_seconds and on (namespace, instance) agent_job_leader == 1) > 300",
+    "time() - max by (cluster, namespace) (agent_job_pool_answered_timestamp_seconds and on (cluster, namespace, instance) agent_job_leader == 1) > 300",
     "The pool has not given the controller of agent-job work, or the answer that there is none, for five minutes.",
     "No run is taken, and perhaps none is cancelled. The log of the controller says why: its URL, its token, the server, the way there.",
     "1m"
@@ -150,7 +151,7 @@ const server: ReadonlyArray<Alert> = [
   alert(
     "critical",
     "AgentJobNobodyTakesWork",
-    "max by (namespace) (agent_job_server_agents) == 0 unless on (namespace) max by (namespace) (agent_job_draining) == 1",
+    "max by (cluster, namespace) (agent_job_server_agents) == 0 unless on (cluster, namespace) max by (cluster, namespace) (agent_job_draining) == 1",
     "No controller asks the server of agent-job for work.",
     "Runs are waiting. See the log of the controller: its URL, its token, the way to the server.",
     "5m"
@@ -158,7 +159,7 @@ const server: ReadonlyArray<Alert> = [
   alert(
     "warning",
     "AgentJobRunsWait",
-    `max by (namespace) (agent_job_server_runs{status="pending"}) > 0 and max by (namespace) (sum without (status) (agent_job_server_runs{status=~"planning|confirmed|applying"})) == 0`,
+    `max by (cluster, namespace) (agent_job_server_runs{status="pending"}) > 0 and max by (cluster, namespace) (sum without (status) (agent_job_server_runs{status=~"planning|confirmed|applying"})) == 0`,
     "Runs are waiting while nothing is running: {{ $value }}.",
     "`agent-job get RUN` says what each is waiting for: a run that waits for approval holds its workspace.",
     "15m"
@@ -166,7 +167,7 @@ const server: ReadonlyArray<Alert> = [
   alert(
     "warning",
     "AgentJobStateInDoubt",
-    "max by (namespace) (agent_job_server_states_in_doubt) > 0",
+    "max by (cluster, namespace) (agent_job_server_states_in_doubt) > 0",
     "States are in doubt, and nothing runs in their workspaces: {{ $value }}.",
     "`agent-job get workspaces` names the workspaces and `agent-job state rescue NAME` what to do. Until then the server removes no old runs and states of these workspaces.",
     "15m"
@@ -174,7 +175,7 @@ const server: ReadonlyArray<Alert> = [
   alert(
     "critical",
     "AgentJobDiskFillsUp",
-    "min by (namespace) (agent_job_server_disk_free_bytes) < 268435456",
+    "min by (cluster, namespace) (agent_job_server_disk_free_bytes) < 268435456",
     "The server of agent-job has less than 256 MiB left for archives, logs and states.",
     "With a full disk no state can be saved. Enlarge its claim, or keep less with --keep-days (docs/state.md).",
     "5m"

@@ -17,36 +17,36 @@ const panels: ReadonlyArray<Panel> = [
   {
     type: "stat",
     title: "Controllers that lead",
-    description: "One, always.",
-    expr: `sum(agent_job_leader{namespace=~"$namespace"})`,
+    description: "One of each installation, always.",
+    expr: `sum(agent_job_leader{cluster=~"$cluster",namespace=~"$namespace"})`,
     legend: ""
   },
   {
     type: "stat",
     title: "Agents that ask for work",
     description: "In the last 90 seconds, of the server.",
-    expr: `max(agent_job_server_agents{namespace=~"$namespace"})`,
+    expr: `max(agent_job_server_agents{cluster=~"$cluster",namespace=~"$namespace"})`,
     legend: ""
   },
   {
     type: "stat",
     title: "Tasks to be looked at",
     description: "The controller's queue; it stays near zero.",
-    expr: `max(agent_job_queue_depth{namespace=~"$namespace"})`,
+    expr: `max(agent_job_queue_depth{cluster=~"$cluster",namespace=~"$namespace"})`,
     legend: ""
   },
   {
     type: "stat",
     title: "Runs that wait",
     description: "Not started yet, of the server.",
-    expr: `max(agent_job_server_runs{namespace=~"$namespace",status="pending"})`,
+    expr: `max(agent_job_server_runs{cluster=~"$cluster",namespace=~"$namespace",status="pending"})`,
     legend: ""
   },
   {
     type: "stat",
     title: "Longest run at work",
     description: "Since it began to plan or to apply, of the server; one that hangs shows here.",
-    expr: `max(agent_job_server_oldest_run_at_work_seconds{namespace=~"$namespace"})`,
+    expr: `max(agent_job_server_oldest_run_at_work_seconds{cluster=~"$cluster",namespace=~"$namespace"})`,
     legend: "",
     unit: "s"
   },
@@ -54,21 +54,21 @@ const panels: ReadonlyArray<Panel> = [
     type: "stat",
     title: "States in doubt",
     description: "They wait for a person: agent-job get workspaces.",
-    expr: `max(agent_job_server_states_in_doubt{namespace=~"$namespace"})`,
+    expr: `max(agent_job_server_states_in_doubt{cluster=~"$cluster",namespace=~"$namespace"})`,
     legend: ""
   },
   {
     type: "timeseries",
     title: "What the controller is busy with",
     description: "Passes over tasks a second, by the situation each was found in; docs/decisions.md has the table.",
-    expr: `sum by (situation) (rate(agent_job_reconcile_total{namespace=~"$namespace"}[5m]))`,
+    expr: `sum by (situation) (rate(agent_job_reconcile_total{cluster=~"$cluster",namespace=~"$namespace"}[5m]))`,
     legend: "{{situation}}"
   },
   {
     type: "timeseries",
     title: "Runs by status",
     description: "Of the server.",
-    expr: `max by (status) (agent_job_server_runs{namespace=~"$namespace"})`,
+    expr: `max by (status) (agent_job_server_runs{cluster=~"$cluster",namespace=~"$namespace"})`,
     legend: "{{status}}"
   }
 ]
@@ -93,10 +93,21 @@ const panel = (of: Panel, index: number): object => ({
 const variables = [
   { name: "datasource", type: "datasource", query: "prometheus", label: "Data source" },
   {
+    name: "cluster",
+    type: "query",
+    datasource,
+    query: { query: "label_values(agent_job_leader, cluster)", refId: "clusters" },
+    refresh: 2,
+    includeAll: true,
+    allValue: ".*", // also metrics without this label
+    multi: true,
+    label: "Cluster"
+  },
+  {
     name: "namespace",
     type: "query",
     datasource,
-    query: { query: "label_values(agent_job_leader, namespace)", refId: "namespaces" },
+    query: { query: `label_values(agent_job_leader{cluster=~"$cluster"}, namespace)`, refId: "namespaces" },
     refresh: 2,
     includeAll: true,
     multi: true,

@@ -44,6 +44,7 @@ export const monitoring: Component = {
   adapt: [
     "Needs the Prometheus Operator: without its CRDs PodMonitor and PrometheusRule nothing of this can be applied. Where its Prometheus selects by labels, add those by a patch.",
     "The file rules.yaml has the rules alone, for a Prometheus without the operator. Grafana's sidecar finds the dashboard by the label grafana_dashboard.",
+    "Installations are told apart by their namespace, and in a Prometheus of several clusters by the label cluster, which each cluster's metrics must have there.",
     "Where the rules of kube-prometheus are, KubePdbNotEnoughHealthyPods fires for the budget agent-job-changes for ever: docs/disruptions.md has the route that keeps it silent."
   ],
   objects: (config) => [podMonitor(config), prometheusRule(config)],

@@ -41,6 +41,19 @@ describe("rules and dashboard", () => {
   })
 })
 
+describe("installations of one namespace in two clusters", () => {
+  it("are told apart by every alert, as its vectors are grouped and matched by the cluster too", () => {
+    const labels = rules.flatMap(({ expr }) => [...expr.matchAll(/\b(?:by|on) \(([^)]*)\)/gu)].map(([, labels = ""]) => labels))
+    expect(labels.length).toBeGreaterThanOrEqual(rules.length)
+    expect(labels.filter((_) => !/^cluster, namespace\b/u.test(_))).toEqual([])
+  })
+
+  it("are told apart in every panel", () => {
+    const panels = expressions.slice(rules.length)
+    expect(panels.filter((expr) => !expr.includes(`{cluster=~"$cluster",namespace=~"$namespace"`))).toEqual([])
+  })
+})
+
 describe("an alert", () => {
   it.each(rules)(
     "$alert says what is wrong and what to do, in sentences",
