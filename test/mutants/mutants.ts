@@ -677,8 +677,8 @@ export const mutants: ReadonlyArray<Mutant> = [
   {
     name: "a notice that the pool did not hear is never given again",
     file: "src/controller/reconcile/reconcile.ts",
-    from: "if (heard && notice._tag",
-    to: "if (notice._tag",
+    from: "if (heard) world.setReportedWait",
+    to: "if (notice !== undefined) world.setReportedWait",
     test: "controller/reconcile/reconcile.test.ts"
   },
   {

@@ -132,7 +132,9 @@ const make = Effect.fnUntraced(function*(world: World) {
   const say = (task: AgentTask, notice: Notice, pass: Pass) =>
     Effect.tap(executor.say(task, notice, pass), (heard) =>
       Effect.sync(() => {
-        if (heard && notice._tag === "ReportWait") world.setReportedWait(task.metadata.uid, notice)
+        if (notice._tag !== "ReportWait") return
+        if (heard) world.setReportedWait(task.metadata.uid, notice)
+        else world.clearReportedWait(Option.some(task.metadata.uid)) // it may have been heard, though no answer came
       }))
 
   const carryOut = Effect.fnUntraced(function*(observed: Observed, decision: Plan, pass: Pass) {

@@ -170,7 +170,7 @@ export interface Observed {
    * How long the Job or Lease has been denied, by the same clock, without the times in between in which the task waited for something else.
    */
   readonly deniedMillis: number
-  /** What this leader last told the pool about the task's wait, since the pool last offered the stage. */
+  /** What this leader last told the pool about the task's wait, since the pool last offered the stage; None also while that is in doubt. */
   readonly reportedWait: Option.Option<ReportedWait>
   /** Whether the task is over, was made for a pool or as an attempt, and is older than what the history limit keeps. */
   readonly expired: boolean

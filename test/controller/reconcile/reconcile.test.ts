@@ -551,6 +551,17 @@ it.effect.each([
     expect(said).toHaveLength(again ? 2 : 1)
   }).pipe(Effect.scoped))
 
+it.effect("does not know what the pool heard last once it gave no answer, since it may have heard that too", () =>
+  Effect.gen(function*() {
+    const world = make({ ...policy, limits: { total: 0, perWorkspace: 1 } })
+    const { task } = worldOf({ ...plainSeed, pool: true })
+    world.setTask("tasks/task", Option.some(task))
+    world.setReportedWait(task.metadata.uid, { reason: "WorkspaceBusy", message: "Waits for task-0." })
+    const executor = carriesOut({ all: () => Effect.succeedNone, say: () => Effect.succeed(false) })
+    yield* (yield* reconcilerOf({ world, executor }))("tasks/task")
+    expect(world.reportedWait(task.metadata.uid)).toEqual(Option.none())
+  }).pipe(Effect.scoped))
+
 it.effect("asks a silent pool for one of all that wait, and tells it of each when it answers again", () =>
   Effect.gen(function*() {
     const said: Array<string> = []
