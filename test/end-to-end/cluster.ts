@@ -80,6 +80,9 @@ export const untilTask = async (name: string, what: string, wanted: (task: Agent
 export const untilOver = (name: string, seconds?: number): Promise<AgentTask> =>
   untilTask(name, "is over", ({ status }) => isOver(status.phase), seconds)
 
-/** Returns the log of the task's worker container without colours. */
-export const podLog = async (task: AgentTask): Promise<string> =>
-  plainText(await kubectl(["logs", task.status.pod?.name ?? "", "--container=worker"]))
+/** Returns the log of the task's worker container without colours. A task may be over before its kubelet says that the container was there. */
+export const podLog = async (task: AgentTask): Promise<string> => {
+  const name = task.status.pod?.name ?? ""
+  await kubectl(["wait", `pods/${name}`, `--for=jsonpath={.status.containerStatuses[?(@.name=="worker")].containerID}`, "--timeout=60s"])
+  return plainText(await kubectl(["logs", name, "--container=worker"]))
+}
