@@ -114,8 +114,8 @@ export class ServerClient extends Context.Service<ServerClient, {
   /** Returns the runs of a workspace, or of all, newest first: `most` of them, or 100. A server of an older version always returns 100. */
   readonly runs: (workspace: Option.Option<string>, most?: number) => Effect.Effect<ReadonlyArray<RunView>, ServerFailure>
   /**
-   * Returns who changed what, newest first. `before` is the number of an entry, and only older ones
-   * are returned. A server of an older version gives the newest 100 and does not say what is older.
+   * Returns who changed what, newest first. `before` is the number of an entry, and only older ones are returned. A server of an older
+   * version gives the newest 100 and does not say what is older.
    */
   readonly audit: (about: AuditOf, before: Option.Option<number>) => Effect.Effect<AuditList, ServerFailure>
   /** Discards or cancels a run. Doing it again succeeds; at the wrong moment it is refused. */

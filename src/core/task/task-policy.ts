@@ -19,7 +19,7 @@ export interface TaskPolicy {
   readonly maxLaunches: number
   /** Finished AgentTasks kept in one workspace. */
   readonly historyPerWorkspace: number
-  /** The keys with a prefix that a task's template may set as labels and annotations; one that ends in `/` is a prefix of such keys. */
+  /** The keys with a prefix that a task's template may set as labels and annotations, or ask for as resources; one that ends in `/` is a prefix of such keys. */
   readonly allowedKeys: ReadonlyArray<string>
   /** Whether nothing may begin before the isolation of tasks is proven. */
   readonly requireProvenIsolation?: boolean

@@ -24,7 +24,7 @@ export interface Asked {
 }
 
 /** What the entries that are asked for are about. What a workspace is about has its uploads and its runs in it. */
-type About = { readonly all: true } | { readonly run: { readonly id: RunId; readonly createdAt: string } } | {
+export type About = { readonly all: true } | { readonly run: { readonly id: RunId; readonly createdAt: string } } | {
   readonly workspace: Pick<Workspace, "id" | "name">
 }
 export const everything: About = { all: true }

@@ -12,11 +12,10 @@ import { Assignments } from "../run/assignments.ts"
 import { Settings } from "../settings.ts"
 import { Blobs } from "../store/blobs.ts"
 import { Commits } from "../store/commits.ts"
-import { rows } from "../store/database.ts"
+import { counted, rows } from "../store/database.ts"
 import { sharedVerdict } from "../store/shared-verdict.ts"
 
 const Count = Schema.Struct({ status: RunStatus, n: Schema.Int })
-const Total = Schema.Struct({ n: Schema.Int })
 const Since = Schema.Struct({ at: Timestamp })
 
 const atWork: ReadonlyArray<RunStatus> = ["planning", "applying"]
@@ -38,7 +37,7 @@ export const healthRoutes = HttpRouter.addAll(Effect.gen(function*() {
   const metrics = yield* sharedVerdict(
     Effect.gen(function*() {
       const counts = yield* rows(Count)(sql`SELECT status, count(*) AS n FROM runs GROUP BY status`)
-      const doubts = yield* rows(Total)(sql`SELECT count(*) AS n FROM rescues WHERE settledAt IS NULL`)
+      const doubts = yield* counted(sql`SELECT count(*) AS n FROM rescues WHERE settledAt IS NULL`)
       const since = yield* rows(Since)(
         sql`SELECT json_extract(timestamps, '$.' || status) AS at FROM runs WHERE ${sql.in("status", atWork)} ORDER BY at LIMIT 1`
       )
@@ -54,7 +53,7 @@ export const healthRoutes = HttpRouter.addAll(Effect.gen(function*() {
           "Since the run that has been at work for the longest began to plan or to apply; 0 if none is.",
           ageSeconds(since[0]?.at, yield* Clock.currentTimeMillis)
         ),
-        ...gauge("agent_job_server_states_in_doubt", "States that wait for a person, and their workspaces with them.", doubts[0]?.n ?? 0),
+        ...gauge("agent_job_server_states_in_doubt", "States that wait for a person, and their workspaces with them.", doubts),
         ...gauge("agent_job_server_agents", "Agents that asked for work in the last 90 seconds.", yield* assignments.connected),
         ...gauge("agent_job_server_resident_bytes", "Memory of the process.", process.memoryUsage.rss()),
         ...Option.match(free, {
@@ -94,8 +93,8 @@ export const healthRoutes = HttpRouter.addAll(Effect.gen(function*() {
       "GET",
       "/readyz",
       (_, __, requestId) =>
-        Effect.matchEffect(ready, {
-          onFailure: (failure) => Effect.as(tellFailing(refusedOf(failure), requestId), problem(refusedOf(failure))),
+        Effect.matchEffect(Effect.mapError(ready, refusedOf), {
+          onFailure: (refused) => Effect.as(tellFailing(refused, requestId), problem(refused)),
           onSuccess: () => Effect.as(tellReady, ok)
         })
     ),

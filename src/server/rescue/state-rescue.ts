@@ -75,9 +75,9 @@ const make = Effect.gen(function*() {
 
   const rescuesOf = Effect.fnUntraced(function*(workspaceId: string, look: Look) {
     const pending = (yield* rescues.pending(workspaceId)).toReversed()
-    const all = [...pending, ...(yield* rescues.settled(workspaceId, shownAtMost))]
+    const settled = yield* rescues.settled(workspaceId, shownAtMost)
     const left = yield* look(workspaceId, pending)
-    return all.map(({ how, id, message, openedAt, reason, settledAt, settledBy, stageId }) => {
+    const view = ({ how, id, message, openedAt, reason, settledAt, settledBy, stageId }: Rescue) => {
       const missing = left.get(stageId)
       return {
         id,
@@ -90,7 +90,8 @@ const make = Effect.gen(function*() {
         ...(settledBy !== null && { settledBy }),
         ...(how !== null && { how })
       }
-    })
+    }
+    return { pending: pending.map(view), settled: settled.map(view) }
   })
 
   const viewWith = Effect.fnUntraced(
@@ -98,14 +99,12 @@ const make = Effect.gen(function*() {
       const workspace = yield* workspaces.named(name)
       const version = yield* versionOf(workspace.id)
       const lock = yield* lockOf(workspace)
-      const all = yield* rescuesOf(workspace.id, look)
       return {
         workspace: workspace.name,
         ...(version !== undefined && { version }),
         epoch: workspace.epoch,
         ...(lock !== undefined && { lock }),
-        pending: all.filter(({ settledAt }) => settledAt === undefined),
-        settled: all.filter(({ settledAt }) => settledAt !== undefined),
+        ...(yield* rescuesOf(workspace.id, look)),
         evidence: (yield* evidence.list(workspace.id)).map((
           { id, lineage, receivedAt, serial, sha256, sizeBytes, stageId, storedVersionId, why }
         ) => ({

@@ -4,7 +4,7 @@ import { Effect, Option } from "effect"
 import { HttpRouter, type HttpServerRequest, HttpServerResponse } from "effect/http"
 import { auditPath } from "../../schema/api/audit.ts"
 import { runPath } from "../../schema/api/run.ts"
-import { Audit, everything } from "../access/audit.ts"
+import { type About, Audit, everything } from "../access/audit.ts"
 import { routesFor } from "../access/authorize.ts"
 import { problem } from "../access/http-answer.ts"
 import { countOf, pageSizeOf, queryOf } from "../access/http-request.ts"
@@ -31,7 +31,7 @@ export const runRoutes = HttpRouter.addAll(Effect.gen(function*() {
     return workspace === undefined ? yield* notFound() : yield* runs.list(workspace.id, size, 0)
   })
 
-  const trail = Effect.fnUntraced(function*(request: HttpServerRequest.HttpServerRequest, about: Parameters<typeof audit.page>[0]) {
+  const trail = Effect.fnUntraced(function*(request: HttpServerRequest.HttpServerRequest, about: About) {
     const before = queryOf(request, "before") === undefined ? Option.none() : Option.some(yield* countOf(request, "before", 0))
     return HttpServerResponse.jsonUnsafe(yield* audit.page(about, before))
   })

@@ -14,7 +14,7 @@ import type { ToldResult } from "../../schema/task/stage-result.ts"
 import { newTaskToken, tokenHash } from "../access/tokens.ts"
 import { conflict, invalid, type StoreFailure } from "../refused.ts"
 import { Commits } from "../store/commits.ts"
-import { row, rows } from "../store/database.ts"
+import { counted, row, rows } from "../store/database.ts"
 import { instantAfter, now } from "../store/instants.ts"
 import { Workspaces } from "../workspace/workspaces.ts"
 import { Runs } from "./runs.ts"
@@ -307,10 +307,7 @@ const make = Effect.gen(function*() {
     return silent !== undefined && silent.seenAt > soon ? "before the server's clock was put back" : silent?.seenAt
   })
 
-  const connected = Effect.gen(function*() {
-    const [count] = yield* rows(Schema.Struct({ n: Schema.Int }))(sql`SELECT count(*) AS n FROM agents WHERE ${yield* seenLately}`)
-    return count?.n ?? 0
-  })
+  const connected = Effect.flatMap(seenLately, (isSeen) => counted(sql`SELECT count(*) AS n FROM agents WHERE ${isSeen}`))
 
   const forgetAgents = Effect.gen(function*() {
     const old = yield* instantAfter(-rememberedMillis)

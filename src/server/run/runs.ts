@@ -11,7 +11,7 @@ import { Changes } from "../../schema/task/stage-result.ts"
 import { conflict, invalid, orNotFound, type StoreFailure, unauthorized } from "../refused.ts"
 import { Blobs, type Received } from "../store/blobs.ts"
 import { Commits } from "../store/commits.ts"
-import { row, rows } from "../store/database.ts"
+import { counted, row, rows } from "../store/database.ts"
 import { newRunId } from "../store/ids.ts"
 import { now } from "../store/instants.ts"
 import { NamedBlobs } from "../store/named-blobs.ts"
@@ -144,19 +144,12 @@ const make = Effect.gen(function*() {
   const get = (id: string) => Effect.flatMap(find(id), orNotFound)
   const whole = (id: string) => Effect.flatMap(row(WholeRun)(sql`SELECT runs.*, ${from} WHERE runs.id = ${id}`), orNotFound)
 
-  const count = (statuses: ReadonlyArray<RunStatus>) =>
-    Effect.map(
-      rows(Schema.Struct({ n: Schema.Int }))(sql`SELECT count(*) AS n FROM runs WHERE ${sql.in("status", statuses)}`),
-      ([found]) => found?.n ?? 0
-    )
+  const count = (statuses: ReadonlyArray<RunStatus>) => counted(sql`SELECT count(*) AS n FROM runs WHERE ${sql.in("status", statuses)}`)
 
   const pendingBefore = (run: Run) =>
-    run.status !== "pending" || run.planOnly || run.rescueId !== null ? Effect.succeed(0) : Effect.map(
-      rows(Schema.Struct({ n: Schema.Int }))(
-        sql`SELECT count(*) AS n FROM runs JOIN workspaces ON workspaces.id = runs.workspaceId WHERE runs.workspaceId = ${run.workspaceId}
+    run.status !== "pending" || run.planOnly || run.rescueId !== null ? Effect.succeed(0) : counted(
+      sql`SELECT count(*) AS n FROM runs JOIN workspaces ON workspaces.id = runs.workspaceId WHERE runs.workspaceId = ${run.workspaceId}
           AND runs.status = 'pending' AND runs.planOnly = 0 AND runs.rescueId IS NULL AND runs.seq < ${run.seq} AND runs.id IS NOT workspaces.currentRunId`
-      ),
-      ([count]) => count?.n ?? 0
     )
 
   /** Gives a free workspace to its oldest pending run. */

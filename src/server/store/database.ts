@@ -117,3 +117,8 @@ export const row = <S extends Schema.ConstraintDecoder<unknown>>(schema: S) => {
   return <E>(statement: Effect.Effect<ReadonlyArray<unknown>, E>): Effect.Effect<S["Type"] | undefined, E> =>
     Effect.map(all(statement), ([first]) => first)
 }
+
+const count = row(Schema.Struct({ n: Schema.Int }))
+/** Returns what a statement counts as `n`. */
+export const counted = <E>(statement: Effect.Effect<ReadonlyArray<unknown>, E>): Effect.Effect<number, E> =>
+  Effect.map(count(statement), (found) => found?.n ?? 0)
