@@ -4,22 +4,10 @@ import { Effect } from "effect"
 import { readFileSync } from "node:fs"
 import { parse, stringify } from "yaml"
 import { Kubernetes } from "../../src/kubernetes/client.ts"
-import { agentTasks, jobs, namespaces } from "../../src/kubernetes/kinds.ts"
+import { agentTasks, deployments, jobs, namespaces } from "../../src/kubernetes/kinds.ts"
 import { serviceAccounts } from "../kubernetes/service-accounts.ts"
 import { applications, Argo, becomes, RealArgo, refresh, told } from "./argo.ts"
-import {
-  at,
-  controllerPlace,
-  crdName,
-  definitions,
-  deployments,
-  isThere,
-  kubectl,
-  productNamespace,
-  refused,
-  statefulSets,
-  until
-} from "./cluster.ts"
+import { at, controllerPlace, crdName, definitions, isThere, kubectl, productNamespace, refused, statefulSets, until } from "./cluster.ts"
 import { bring, end, run, statuses, task, taskNamespace } from "./tasks.ts"
 
 const application = "agent-job"

@@ -3,12 +3,10 @@
 import { Effect, Predicate, Schedule } from "effect"
 import { execFileSync } from "node:child_process"
 import { Kubernetes } from "../../src/kubernetes/client.ts"
-import { type Kind, namespaces, pods } from "../../src/kubernetes/kinds.ts"
+import { deployments, type Kind, namespaces, pods } from "../../src/kubernetes/kinds.ts"
 import { tellStatus } from "../kubernetes/tell-status.ts"
 
-const apps = { ...namespaces, apiVersion: "apps/v1" }
-export const deployments: Kind = { ...apps, kind: "Deployment", plural: "deployments" }
-export const statefulSets: Kind = { ...apps, kind: "StatefulSet", plural: "statefulsets" }
+export const statefulSets: Kind = { ...deployments, kind: "StatefulSet", plural: "statefulsets" }
 export const roleBindings: Kind = { ...namespaces, apiVersion: "rbac.authorization.k8s.io/v1", kind: "RoleBinding", plural: "rolebindings" }
 export const definitions: Kind = {
   ...namespaces,

@@ -2,14 +2,13 @@
 import { expect, layer } from "@effect/vitest"
 import { Effect } from "effect"
 import { Kubernetes } from "../../src/kubernetes/client.ts"
-import { agentTasks, configMaps, jobs, namespaces } from "../../src/kubernetes/kinds.ts"
+import { agentTasks, configMaps, deployments, jobs, namespaces } from "../../src/kubernetes/kinds.ts"
 import { serviceAccounts } from "../kubernetes/service-accounts.ts"
 import {
   at,
   controllerPlace,
   crdName,
   definitions,
-  deployments,
   isThere,
   kubectl,
   productNamespace,
