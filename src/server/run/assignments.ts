@@ -212,7 +212,7 @@ const make = Effect.gen(function*() {
     sql.withTransaction(Effect.gen(function*() {
       const before = yield* stages.get(id)
       const stage = yield* take(id, Option.some(taskUid))
-      if (before.taskUid === null && stage.result !== null) yield* stages.cancelLate(id)
+      if (before.taskUid === null && stage.endedAt !== null) yield* stages.cancelLate(id)
       if (stage.acknowledgedAt !== null || stage.endedAt !== null) return
       yield* refuseInDoubt(stage)
       yield* sql`UPDATE stages SET acknowledgedAt = ${yield* now} WHERE id = ${id}`

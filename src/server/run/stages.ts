@@ -98,9 +98,12 @@ const make = Effect.gen(function*() {
     if (cancelled.length > 0) yield* commits.news("cancellations")
   })
 
-  /** Puts a stage on the feed that was over before its task was heard of. An agent whose cursor is past the stage hears of it once more. */
+  /**
+   * Puts a stage on the feed that was over before its task was heard of. An agent whose cursor is past the stage hears of it once more; of
+   * one that was withdrawn, and has no result, until its task has said how it ended.
+   */
   const cancelLate = Effect.fn("Stages.cancelLate")(function*(id: string) {
-    yield* sql`UPDATE stages SET cancelSeq = ${yield* nextCancelSeq}, forced = 1 WHERE id = ${id}`
+    yield* sql`UPDATE stages SET cancelSeq = ${yield* nextCancelSeq}, forced = result IS NOT NULL WHERE id = ${id}`
     yield* commits.news("cancellations")
   })
 

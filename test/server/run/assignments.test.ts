@@ -509,6 +509,24 @@ describe("the feed of cancellations", () => {
       expect((yield* person(url).view(id)).status).toBe("canceled")
     }))
 
+  it.live("names once more what was withdrawn, when its task is heard of after an agent has looked for one, until that task has said its end", () =>
+    Effect.gen(function*() {
+      const url = yield* server
+      const id = yield* person(url).start("demo")
+      const [plan] = yield* agent(url).acquire()
+      yield* person(url).act(id, "cancel")
+      const { ids, next } = yield* agent(url).cancellations()
+      expect(ids).toEqual([plan!.id])
+      expect((yield* agent(url).acknowledge(plan!.id)).status).toBe(204)
+      expect((yield* agent(url).reportTaskless(plan!.id, cancelled)).status).toBe(409)
+      const told = yield* agent(url).cancellations(next)
+      expect(told.ids).toEqual([plan!.id])
+      expect((yield* agent(url).acknowledge(plan!.id)).status).toBe(204)
+      expect((yield* agent(url).cancellations(told.next)).ids).toEqual([])
+      yield* agent(url).report(plan!.id, cancelled)
+      expect((yield* agent(url).cancellations()).ids).toEqual([])
+    }))
+
   it.live("names an assignment that was withdrawn between offer and acknowledgement, whose token is over", () =>
     Effect.gen(function*() {
       const url = yield* server
