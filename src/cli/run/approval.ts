@@ -4,9 +4,10 @@
 import { Data, Duration, Effect, Option, Schedule } from "effect"
 import type { RunView } from "../../schema/api/run.ts"
 import { ServerClient } from "../server/server-client.ts"
+import { isLate, type ServerFailure } from "../terminal/failure.ts"
 import { Screen } from "../terminal/screen.ts"
 import { patiently } from "./follow-run.ts"
-import { question } from "./summary.ts"
+import { hasApply, question, stepIsOver } from "./summary.ts"
 
 type Decision = Data.TaggedEnum<{ Yes: {}; No: {}; Nobody: {}; Elsewhere: { readonly run: RunView } }>
 const Decision = Data.taggedEnum<Decision>()
@@ -36,6 +37,22 @@ const elsewhere = (run: RunView) =>
     )
   })
 
+const tellElsewhere = ({ status }: RunView) =>
+  Effect.flatMap(Screen, (screen) => screen.step(status === "discarded" ? "Discarded elsewhere" : "Decided elsewhere"))
+
+/** Sends the answer and returns the run after it. Also returns the run if the answer is refused because the run was decided before. */
+const decided = Effect.fnUntraced(function*(id: string, answer: Effect.Effect<void, ServerFailure>) {
+  const server = yield* ServerClient
+  const now = patiently(server.run(id))
+  return yield* patiently(answer).pipe(
+    Effect.andThen(now),
+    Effect.catchIf(
+      isLate,
+      (refused) => Effect.filterOrFail(now, (run) => stepIsOver(run, "plan") && run.status !== "planned", () => refused)
+    )
+  )
+})
+
 /**
  * Returns the run after the decision, or as it was if nobody answered. `approving` runs before the approval is sent, because the apply may
  * start even if the server's response is lost.
@@ -47,18 +64,18 @@ export const decide = Effect.fn("decide")(function*(run: RunView, approving: Eff
   switch (decision._tag) {
     case "Nobody":
       return run
-    case "Elsewhere": {
-      yield* screen.step(decision.run.status === "discarded" ? "Discarded elsewhere" : "Decided elsewhere")
-      return decision.run
-    }
-    case "Yes": {
+    case "Elsewhere":
+      return yield* Effect.as(tellElsewhere(decision.run), decision.run)
+    case "Yes":
       yield* approving
-      yield* patiently(server.approve(run.id, run.planSha256))
-      return yield* patiently(server.run(run.id))
-    }
-    case "No": {
-      yield* patiently(server.act(run.id, "discard"))
-      return yield* patiently(server.run(run.id))
-    }
+      return yield* Effect.tap(
+        decided(run.id, server.approve(run.id, run.planSha256)),
+        (now) => hasApply(now) ? Effect.void : tellElsewhere(now)
+      )
+    case "No":
+      return yield* Effect.tap(
+        decided(run.id, server.act(run.id, "discard")),
+        (now) => now.status === "discarded" ? Effect.void : tellElsewhere(now)
+      )
   }
 })

@@ -34,6 +34,9 @@ export const follow = (step: Step, colours: boolean, heading?: string): Followed
   run: undefined
 })
 
+/** Returns the log of the apply of a run whose plan was followed, with nothing shown yet. */
+export const followApply = ({ run }: Followed, colours: boolean): Followed => ({ ...follow("apply", colours, "Applying"), run })
+
 /**
  * How many seconds the server may hold a request for more of the log: twice as long after each that brought nothing. The first are short,
  * because only the view of the run tells why a stage has not begun.

@@ -1,17 +1,27 @@
 // What Ctrl-C (or SIGTERM) does while a run is followed: it cancels the run and waits for its end; a second one leaves at once.
 // Invariant: it never leaves a run without saying so and how to come back. The same Ctrl-C may have ended the output's reader, such as tee.
 // Used by run-directory; the exit code is left in process.exitCode, which main's teardown reads after an interrupt.
-import { Cause, Effect, Exit, Fiber } from "effect"
+import { Cause, Duration, Effect, Exit, Fiber, Option } from "effect"
 import { inWords } from "../../core/run/run-machine.ts"
 import type { RunView } from "../../schema/api/run.ts"
 import { ServerClient } from "../server/server-client.ts"
-import { exitCode, exitCodeOf, type MaybeStarted, sentenceOf, type ServerFailure } from "../terminal/failure.ts"
+import { exitCode, exitCodeOf, isLate, type MaybeStarted, sentenceOf, type ServerFailure } from "../terminal/failure.ts"
 import { outliveReaders } from "../terminal/readers.ts"
 import { Screen } from "../terminal/screen.ts"
-import { type Followed, followStep, patiently } from "./follow-run.ts"
+import { followApply, type Followed, followStep, patiently } from "./follow-run.ts"
+import { hasApply } from "./summary.ts"
 
 /** The exit code that a shell expects of an interrupted program: 128 + SIGINT. */
 const interrupted = 130
+
+/** How long the server may take to say what has become of a run that somebody is being asked about. */
+const lookTimeout = Duration.seconds(5)
+
+/** What an interrupt has to know: what is followed now, and whether a person is being asked. */
+export interface Progress {
+  followed: Followed
+  asked: boolean
+}
 
 const signals = ["SIGINT", "SIGTERM"] as const
 
@@ -32,31 +42,64 @@ const endOf = ({ id, status }: RunView) => {
   }
 }
 
-/** Reports whether the cancel was refused because the run has ended meanwhile. Following the run then tells how. */
-const isLate = (error: ServerFailure): boolean => error._tag === "ServerRefused" && error.status === 409
-
 /** Prints the run for a program (`-o json`), as it was seen last. Prints nothing if it was not seen yet. */
 type Report = (run: RunView | undefined) => Effect.Effect<void, never, Screen | ServerClient>
 
-/** Cancels the run and follows it to its end. */
-const cancelAndWait = Effect.fnUntraced(function*(runId: string, followed: Followed, report: Report) {
+/** Cancels the run and follows it to its end: through its apply too, which may have begun since the run was seen last. */
+const cancelAndWait = Effect.fnUntraced(function*(runId: string, progress: Progress, report: Report) {
   const screen = yield* Screen
   const server = yield* ServerClient
   yield* screen.step(`Cancelling ${runId}; it ends once its state is safe. Ctrl-C again leaves it to the server.`)
   yield* patiently(server.act(runId, "cancel")).pipe(Effect.catchIf(isLate, () => Effect.void))
-  const run = yield* followStep(runId, followed)
+  let run = yield* followStep(runId, progress.followed)
+  if (progress.followed.step === "plan" && hasApply(run)) {
+    progress.followed = followApply(progress.followed, screen.colours)
+    run = yield* followStep(runId, progress.followed)
+  }
   const { code, text } = endOf(run)
   yield* screen.step(text)
   yield* report(run)
   return code
 })
 
-const left = Effect.fnUntraced(function*(runId: string, followed: Followed, report: Report) {
+const left = Effect.fnUntraced(function*(runId: string, progress: Progress, report: Report) {
   yield* nextSignal
   const screen = yield* Screen
   yield* screen.step(`Left ${runId} to the server; follow it with: agent-job logs -f ${runId}`)
-  yield* report(followed.run)
+  yield* report(progress.followed.run)
   return interrupted
+})
+
+const foundAs = ({ id, status }: RunView) => {
+  switch (status) {
+    case "planned":
+      return { text: `${id} stays planned and keeps its workspace: agent-job approve ${id}, or agent-job discard ${id}`, code: interrupted }
+    case "canceled":
+      return { text: `${id} was cancelled elsewhere.`, code: exitCode.cancelled }
+    case "discarded":
+      return { text: `${id} was discarded elsewhere.`, code: exitCode.cancelled }
+    default:
+      return { text: `${id} is no longer planned but ${inWords(status)}; follow it with: agent-job logs -f ${id}`, code: interrupted }
+  }
+}
+
+/** Leaves the run as it is. Looks at it first, because somebody else may have decided since it was seen last. */
+const leave = Effect.fnUntraced(function*(runId: string, { followed }: Progress, report: Report) {
+  const screen = yield* Screen
+  const server = yield* ServerClient
+  const look = server.run(runId).pipe(Effect.option, Effect.timeoutOrElse({ duration: lookTimeout, orElse: () => Effect.succeedNone }))
+  const found = yield* Effect.raceFirst(Effect.interruptible(look), Effect.interruptible(Effect.as(nextSignal, Option.none())))
+  const { code, text } = Option.match(found, {
+    onNone: () => ({
+      text:
+        `${runId} was planned when it was last seen, and the server does not say whether it still is; look with: agent-job get ${runId}`,
+      code: interrupted
+    }),
+    onSome: foundAs
+  })
+  yield* screen.step(text)
+  yield* report(Option.getOrElse(found, () => followed.run))
+  return code
 })
 
 /**
@@ -82,21 +125,19 @@ export const onInterruptedStart = Effect.fn("onInterruptedStart")(function*<R>(
   yield* screen.step(sentenceOf(error))
 })
 
-/** Handles an interrupt while a run is followed: cancels the run. If a person is being asked about it (`asked`), it stays planned. */
-export const onInterrupt = Effect.fn("onInterrupt")(function*(runId: string, followed: Followed, asked: boolean, report: Report) {
+/** Handles an interrupt while a run is followed: cancels the run. If a person is being asked about it, leaves it as it is. */
+export const onInterrupt = Effect.fn("onInterrupt")(function*(runId: string, progress: Progress, report: Report) {
   const screen = yield* Screen
   yield* outliveReaders
-  if (asked) {
-    yield* screen.step(`${runId} stays planned and keeps its workspace: agent-job approve ${runId}, or agent-job discard ${runId}`)
-    yield* report(followed.run)
-    process.exitCode = interrupted
+  if (progress.asked) {
+    process.exitCode = yield* leave(runId, progress, report)
     return
   }
   const end = yield* Effect.exit(
-    Effect.raceFirst(Effect.interruptible(cancelAndWait(runId, followed, report)), Effect.interruptible(left(runId, followed, report)))
+    Effect.raceFirst(Effect.interruptible(cancelAndWait(runId, progress, report)), Effect.interruptible(left(runId, progress, report)))
   )
   process.exitCode = Exit.isSuccess(end) ? end.value : exitCode.unreachable
   if (Exit.isSuccess(end)) return
   yield* screen.step(`Cannot cancel ${runId}; try again with: agent-job cancel ${runId}`)
-  yield* report(followed.run)
+  yield* report(progress.followed.run)
 })

@@ -12,9 +12,9 @@ import { Cancelled, Failed, MaybeStarted, type ServerFailure, type ServerRefused
 import { Screen } from "../terminal/screen.ts"
 import { decide } from "./approval.ts"
 import { archiveOf } from "./archive.ts"
-import { follow, type Followed, followStep, patiently } from "./follow-run.ts"
-import { onInterrupt, onInterruptedStart } from "./interrupt.ts"
-import { applySummary, approvalHint, failure, nextSteps, outputLines, planSummary, size } from "./summary.ts"
+import { follow, followApply, followStep, patiently } from "./follow-run.ts"
+import { onInterrupt, onInterruptedStart, type Progress } from "./interrupt.ts"
+import { applySummary, approvalHint, failure, hasApply, nextSteps, outputLines, planSummary, size } from "./summary.ts"
 
 export interface RunRequest {
   readonly directory: string
@@ -71,26 +71,20 @@ const start = Effect.fn("start")(function*(wanted: NewRun, workspace: string) {
   )
 })
 
-/** What an interrupt has to know: what is followed now, and whether a person is being asked. */
-interface Progress {
-  followed: Followed
-  asked: boolean
-}
-
 /** Takes the run through plan, decision and apply, and returns it as it is then. */
 const followRun = Effect.fn("followRun")(function*(runId: string, progress: Progress) {
   const screen = yield* Screen
   const applying = Effect.sync(() => {
-    progress.followed = { ...follow("apply", screen.colours, "Applying"), run: progress.followed.run }
+    progress.followed = followApply(progress.followed, screen.colours)
     progress.asked = false
   })
   const planned = yield* followStep(runId, progress.followed)
-  if (planned.status === "errored" || planned.status === "canceled") return planned
+  if (!hasApply(planned) && (planned.status === "errored" || planned.status === "canceled")) return planned
   yield* screen.line("")
   yield* screen.line(planSummary(planned), "bold")
-  progress.asked = true
+  progress.asked = planned.status === "planned"
   const decided = planned.status === "planned" ? yield* decide(planned, applying) : planned
-  if (decided.status === "planned" || (decided.final && decided.status !== "applied")) return decided
+  if (!hasApply(decided)) return decided
   yield* applying
   return yield* followStep(runId, progress.followed)
 })
@@ -118,12 +112,14 @@ const print = (report: Report<{ readonly id: string }>) =>
   Effect.flatMap(Screen, (screen) => screen.result(JSON.stringify(report, null, 2)))
 
 /**
- * Says that the run goes on although the command ends, unless the server has said that there is no such run, and prints what is known of
- * it. Asks the server nothing, because it has just failed to answer.
+ * Says that the run goes on although the command ends, if the server could not be asked any more, and prints what is known of it. Asks the
+ * server nothing, because it has just failed to answer.
  */
 const lostSight = Effect.fnUntraced(function*(runId: string, run: RunView | undefined, json: boolean, { _tag }: ServerFailure) {
   const screen = yield* Screen
-  if (_tag !== "NothingThere") yield* screen.step(`${runId} goes on without this command; follow it with: agent-job logs -f ${runId}`)
+  if (_tag === "ServerUnreachable" || _tag === "TokenRefused") {
+    yield* screen.step(`${runId} goes on without this command; follow it with: agent-job logs -f ${runId}`)
+  }
   if (json) yield* print({ run: run ?? { id: runId }, outputs: null, stateSerial: null })
 })
 
@@ -161,7 +157,7 @@ export const runDirectory = Effect.fn("runDirectory")(function*(request: RunRequ
         Effect.orElseSucceed(() => ({ outputs: null, stateSerial: null })),
         Effect.flatMap((more) => print({ run, ...more }))
       )
-  const stop = (runId: string) => onInterrupt(runId, progress.followed, progress.asked, known)
+  const stop = (runId: string) => onInterrupt(runId, progress, known)
   const run = yield* Effect.uninterruptibleMask((restore) =>
     Effect.gen(function*() {
       const asked = yield* Effect.forkChild(restore(start(wanted, workspace)))

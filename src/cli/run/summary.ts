@@ -22,6 +22,10 @@ const underWay: Readonly<Record<Step, ReadonlyArray<string>>> = { plan: ["pendin
 export const stepIsOver = ({ final, status }: RunView, step: Step): boolean =>
   final || (isRunStatus(status) && !underWay[step].includes(status))
 
+/** Reports whether a run whose plan is over has come to its apply. A status that only a newer server knows counts as part of the apply. */
+export const hasApply = ({ final, status, timestamps }: RunView): boolean =>
+  final ? timestamps["confirmed"] !== undefined : status !== "planned"
+
 /** "+1 ~2 -0", for a column. */
 export const shortChanges = (changes: Changes | undefined): string =>
   changes === undefined ? "" : `+${changes.add} ~${changes.change} -${changes.destroy}`

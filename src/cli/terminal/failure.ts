@@ -77,6 +77,9 @@ export class ServerRefused extends Data.TaggedError("ServerRefused")<{ readonly 
 /** How a request to the server may fail. */
 export type ServerFailure = ServerUnreachable | TokenRefused | NothingThere | ServerRefused
 
+/** Reports whether a decision on a run was refused as it came too late: somebody else has decided, or the run has ended. */
+export const isLate = (error: ServerFailure): boolean => error._tag === "ServerRefused" && error.status === 409
+
 /** The run or the command failed, for the reason in the message. */
 export class Failed extends Data.TaggedError("Failed")<{ readonly message: string }> {
   override readonly [Runtime.errorExitCode] = exitCode.failed

@@ -221,6 +221,16 @@ describe("a run", () => {
       expect((yield* Effect.flip(run)).message).toContain("The apply of run-")
     }))
 
+  it.live("whose apply has failed before it was looked at shows that apply", () =>
+    Effect.gen(function*() {
+      const screen = toldScreen()
+      const late = asking((server) => ({ run: (id) => Effect.repeat(server.run(id), { until: ({ final }) => final }) }))
+      const play = { plan: quickstart.plan, apply: { log: ["card.ada: Creating...\n", "Error: no\n"], result: failed() } }
+      const { run } = yield* running(screen, request({ autoApprove: true }), play, late)
+      expect((yield* Effect.flip(run)).message).toContain("The apply of run-")
+      expect(screen.transcript()).toContain("Applying\ncard.ada: Creating...\nError: no\n")
+    }))
+
   it.live("for a program is one document, sensitive values left out", () =>
     Effect.gen(function*() {
       const screen = toldScreen()
@@ -440,6 +450,73 @@ describe("the question", () => {
       expect(screen.transcript()).toContain("Decided elsewhere\n")
     }))
 
+  /** A client of a person who answers just after somebody else did `what` with the run. */
+  const afterSomebody = (what: "apply" | "cancel" | "discard") =>
+    asking((server) => {
+      const did = (id: string) => what === "apply" ? server.approve(id, undefined) : server.act(id, what)
+      return {
+        approve: (id, seal) => Effect.andThen(did(id), server.approve(id, seal)),
+        act: (id, action) => Effect.andThen(did(id), server.act(id, action))
+      }
+    })
+
+  it.live.each([
+    { typed: "yes", what: "discard" as const, step: "Discarded elsewhere", end: "was discarded; nothing was changed." },
+    { typed: "yes", what: "cancel" as const, step: "Decided elsewhere", end: "was cancelled." },
+    { typed: "no", what: "cancel" as const, step: "Decided elsewhere", end: "was cancelled." }
+  ])("answered with $typed just after a $what elsewhere ends as that one says", ({ end, step, typed, what }) =>
+    Effect.gen(function*() {
+      const screen = toldScreen(answers(typed))
+      const { run } = yield* running(screen, request(), quickstart, afterSomebody(what))
+      const error = yield* Effect.flip(run)
+      expect([exitCodeOf(error), error.message]).toEqual([6, `${runId(screen)} ${end}`])
+      expect(screen.of("step").at(-1)).toBe(step)
+    }))
+
+  it.live("answered with no just after it was approved elsewhere follows the apply", () =>
+    Effect.gen(function*() {
+      const screen = toldScreen(answers("no"))
+      const { run } = yield* running(screen, request(), quickstart, afterSomebody("apply"))
+      yield* run
+      expect(screen.of("step").slice(-2)).toEqual(["Decided elsewhere", "Applying"])
+      expect(screen.transcript()).toContain("Applied: 3 added")
+    }))
+
+  it.live("answered with yes shows the apply that this started, also where it fails before the approval is asked for again", () =>
+    Effect.gen(function*() {
+      const screen = toldScreen(answers("yes"))
+      let times = 0
+      const late = asking((server, url) => ({
+        approve: (id, seal) =>
+          times++ > 0 ? server.approve(id, seal) : Effect.andThen(
+            Effect.andThen(server.approve(id, seal), Effect.repeat(server.run(id), { until: ({ final }) => final })),
+            Effect.fail(new ServerUnreachable({ url, detail: "the connection was closed" }))
+          )
+      }))
+      const play = { plan: quickstart.plan, apply: { log: ["card.ada: Creating...\n", "Error: no\n"], result: failed() } }
+      const { run } = yield* running(screen, request(), play, late)
+      const error = yield* Effect.flip(run.pipe(Effect.provideService(Patience, { every: Duration.millis(1), times: 1 })))
+      expect([exitCodeOf(error), error.message.replace(/run-\w+/u, "RUN").split("\n")[0]]).toEqual([
+        1,
+        "The apply of RUN failed: The engine ended with exit code 1."
+      ])
+      expect(screen.of("step").at(-1)).toBe("Applying")
+      expect(screen.transcript()).toContain("Error: no\n")
+    }))
+
+  it.live.each(["yes", "no"])(
+    "whose answer %j is refused, while nobody has decided, ends with the refusal",
+    (typed) =>
+      Effect.gen(function*() {
+        const screen = toldScreen(answers(typed))
+        const refused = new ServerRefused({ status: 409, message: "The run has another plan." })
+        const refusing = asking(() => ({ approve: () => Effect.fail(refused), act: () => Effect.fail(refused) }))
+        const { run } = yield* running(screen, request(), quickstart, refusing)
+        expect(yield* Effect.flip(run)).toBe(refused)
+        expect(screen.transcript()).not.toContain("goes on without")
+      })
+  )
+
   it.live("names what is destroyed", () =>
     Effect.gen(function*() {
       const screen = toldScreen(answers("no"))
@@ -572,6 +649,34 @@ describe("an interrupt", () => {
       expect((yield* person(url).view(runId(screen))).status).toBe("canceled")
     }))
 
+  it.live("while it applies, which was not seen yet, shows the apply and waits until its state is safe", () =>
+    Effect.gen(function*() {
+      yield* exitCode
+      const until = yield* Deferred.make<void>()
+      const cancelled = yield* Deferred.make<void>()
+      let looks = 0
+      const behind = asking((server) => ({
+        run: (id) => Effect.andThen(looks++ === 0 ? Effect.void : Deferred.await(cancelled), server.run(id)),
+        act: (id, action) => Effect.andThen(server.act(id, action), Deferred.succeed(cancelled, undefined))
+      }))
+      const screen = toldScreen()
+      const { run, url } = yield* running(
+        screen,
+        request({ autoApprove: true, json: true }),
+        { plan: quickstart.plan, apply: { ...quickstart.apply!, until } },
+        behind
+      )
+      const fiber = yield* Effect.forkChild(run)
+      yield* screen.until("Started run-")
+      const id = runId(screen)
+      yield* Effect.repeat(person(url).view(id), { until: ({ status }) => status === "applying" }).pipe(Effect.timeout("30 seconds"))
+      yield* Fiber.interrupt(fiber)
+      expect(screen.of("step").slice(-2)).toEqual(["Applying", `${id} is cancelled.`])
+      expect(screen.transcript()).toContain("Interrupted, the state is saved.\n")
+      expect(screen.of("result").map((text) => JSON.parse(text))).toMatchObject([{ run: { id, status: "canceled" } }])
+      expect(process.exitCode).toBe(6)
+    }))
+
   it.live("after yes cancels the apply, though the answer to the approval was lost", () =>
     Effect.gen(function*() {
       yield* exitCode
@@ -651,6 +756,69 @@ describe("an interrupt", () => {
       yield* Fiber.join(stopping)
       expect(screen.of("step").at(-1)).toBe(`Left ${runId(screen)} to the server; follow it with: agent-job logs -f ${runId(screen)}`)
       expect(screen.of("result").map((text) => JSON.parse(text))).toMatchObject([{ run: { id: runId(screen) } }])
+      expect(process.exitCode).toBe(130)
+    }))
+
+  /** A client that looks at the run no more while somebody is asked about it, until the question is interrupted, and then as `look` says. */
+  const notLooking = (look: (run: Effect.Effect<RunView, ServerFailure>) => Effect.Effect<RunView, ServerFailure>) => {
+    const question = { asked: false, interrupted: false }
+    const screen = toldScreen(Effect.andThen(Effect.sync(() => question.asked = true), Effect.never))
+    const clientOf = asking((server) => ({
+      run: (id) => Effect.suspend(() => !question.asked ? server.run(id) : question.interrupted ? look(server.run(id)) : Effect.never)
+    }))
+    return { question, screen, clientOf }
+  }
+
+  it.live.each([
+    {
+      what: "apply" as const,
+      until: "applying",
+      says: "RUN is no longer planned but applying; follow it with: agent-job logs -f RUN",
+      code: 130
+    },
+    { what: "discard" as const, until: "discarded", says: "RUN was discarded elsewhere.", code: 6 },
+    { what: "cancel" as const, until: "canceled", says: "RUN was cancelled elsewhere.", code: 6 }
+  ])("at the question, after a $what elsewhere, says what became of the run", ({ code, says, until, what }) =>
+    Effect.gen(function*() {
+      yield* exitCode
+      const { clientOf, question, screen } = notLooking((run) => run)
+      const held = yield* Deferred.make<void>()
+      const play = { plan: quickstart.plan, apply: { ...quickstart.apply!, until: held } }
+      const { run, url } = yield* running(screen, request({ json: true }), play, clientOf)
+      const fiber = yield* Effect.forkChild(run)
+      yield* screen.until("Apply these changes")
+      const id = runId(screen)
+      yield* person(url).act(id, what)
+      yield* Effect.repeat(person(url).view(id), { until: ({ status }) => status === until }).pipe(Effect.timeout("30 seconds"))
+      question.interrupted = true
+      yield* Fiber.interrupt(fiber)
+      expect(screen.of("step").at(-1)).toBe(says.replaceAll("RUN", id))
+      expect(screen.of("result").map((text) => JSON.parse(text))).toMatchObject([{ run: { id, status: until } }])
+      expect((yield* person(url).view(id)).status).toBe(until)
+      expect(process.exitCode).toBe(code)
+    }))
+
+  it.live.each([
+    { given: "where the server is away", look: Effect.fail(new ServerUnreachable({ url: "http://server", detail: "connection refused" })) },
+    { given: "a second time, before the server answers", look: Effect.never, signals: 1 }
+  ])("at the question, $given, does not say that the run is planned", ({ look, signals = 0 }) =>
+    Effect.gen(function*() {
+      yield* exitCode
+      const looking = yield* Deferred.make<void>()
+      const { clientOf, question, screen } = notLooking(() => Effect.andThen(Deferred.succeed(looking, undefined), look))
+      const { run } = yield* running(screen, request({ json: true }), quickstart, clientOf)
+      const fiber = yield* Effect.forkChild(run)
+      yield* screen.until("Apply these changes")
+      question.interrupted = true
+      const stopping = yield* Effect.forkChild(Fiber.interrupt(fiber))
+      yield* Deferred.await(looking).pipe(Effect.timeout("20 seconds"))
+      for (let sent = 0; sent < signals; sent++) process.emit("SIGINT")
+      yield* Fiber.join(stopping)
+      const id = runId(screen)
+      expect(screen.of("step").at(-1)).toBe(
+        `${id} was planned when it was last seen, and the server does not say whether it still is; look with: agent-job get ${id}`
+      )
+      expect(screen.of("result").map((text) => JSON.parse(text))).toMatchObject([{ run: { id, status: "planned" } }])
       expect(process.exitCode).toBe(130)
     }))
 
