@@ -1,19 +1,20 @@
 // Takes a directory through a whole run on the server: upload, plan, approval, apply, outputs. Shows each as it happens.
 // Invariant: only a plan that was approved is applied: by the answer to the question, by --auto-approve or elsewhere.
 // Used by run.
-import { Effect, Fiber, Option } from "effect"
+import { Effect, Fiber } from "effect"
 import { inWords } from "../../core/run/run-machine.ts"
 import { expressionOf } from "../../core/text/hcl.ts"
 import { isRunStatus, type RunView } from "../../schema/api/run.ts"
 import type { GivenVariable } from "../flags/run-variables.ts"
-import { type NewRun, type Output, ServerClient } from "../server/server-client.ts"
+import { type NewRun, ServerClient } from "../server/server-client.ts"
 import { counted } from "../terminal/counted.ts"
-import { Cancelled, Failed, MaybeStarted, type ServerFailure, type ServerRefused, type ServerUnreachable } from "../terminal/failure.ts"
+import { Cancelled, Failed, MaybeStarted, type ServerFailure } from "../terminal/failure.ts"
 import { Screen } from "../terminal/screen.ts"
 import { decide } from "./approval.ts"
 import { archiveOf } from "./archive.ts"
-import { follow, followApply, followStep, patiently } from "./follow-run.ts"
+import { follow, followApply, followStep } from "./follow-run.ts"
 import { onInterrupt, onInterruptedStart, type Progress } from "./interrupt.ts"
+import { notKnown, type Outputs, outputsOf } from "./outputs.ts"
 import { applySummary, approvalHint, failure, hasApply, nextSteps, outputLines, planSummary, size } from "./summary.ts"
 
 export interface RunRequest {
@@ -30,12 +31,9 @@ export interface RunRequest {
 }
 
 /** What `-o json` prints, also for a run that failed or was interrupted, or whose end was not seen. */
-interface Report<Run extends { readonly id: string } = RunView> {
+interface Report<Run extends { readonly id: string } = RunView> extends Outputs {
   /** The run as it was seen last. */
   readonly run: Run
-  /** The outputs of the state; null if the server did not return them. */
-  readonly outputs: ReadonlyArray<Output> | null
-  readonly stateSerial: number | null
 }
 
 /** Uploads the directory, and returns the run to ask the server for. */
@@ -89,25 +87,6 @@ const followRun = Effect.fn("followRun")(function*(runId: string, progress: Prog
   return yield* followStep(runId, progress.followed)
 })
 
-const noOutputs = { outputs: [], stateSerial: null }
-
-/** Returns the call's result, or null after a message if the server does not give it: the run itself has succeeded by then. */
-const orNull = <A>(call: Effect.Effect<A, ServerFailure>, tell: (message: string) => Effect.Effect<void>) => {
-  const untold = ({ message }: ServerRefused | ServerUnreachable) => Effect.as(tell(message), null)
-  return patiently(call).pipe(Effect.catchTags({ ServerRefused: untold, ServerUnreachable: untold }))
-}
-
-const outputsOf = Effect.fnUntraced(function*({ planOnly, status }: RunView, workspaceId: string) {
-  const [screen, server] = [yield* Screen, yield* ServerClient]
-  const settled = status === "applied" || (status === "planned_and_finished" && !planOnly)
-  return settled
-    ? {
-      outputs: yield* orNull(server.outputs(workspaceId), (message) => screen.line(message)),
-      stateSerial: yield* orNull(Effect.map(server.stateSerial(workspaceId), Option.getOrNull), () => Effect.void)
-    }
-    : noOutputs
-})
-
 const print = (report: Report<{ readonly id: string }>) =>
   Effect.flatMap(Screen, (screen) => screen.result(JSON.stringify(report, null, 2)))
 
@@ -120,7 +99,7 @@ const lostSight = Effect.fnUntraced(function*(runId: string, run: RunView | unde
   if (_tag === "ServerUnreachable" || _tag === "TokenRefused") {
     yield* screen.step(`${runId} goes on without this command; follow it with: agent-job logs -f ${runId}`)
   }
-  if (json) yield* print({ run: run ?? { id: runId }, outputs: null, stateSerial: null })
+  if (json) yield* print({ run: run ?? { id: runId }, ...notKnown })
 })
 
 /** Tells a person what was done, the outputs, and what to do next. */
@@ -154,7 +133,7 @@ export const runDirectory = Effect.fn("runDirectory")(function*(request: RunRequ
     run === undefined || !request.json
       ? Effect.void
       : outputsOf(run, workspaceId).pipe(
-        Effect.orElseSucceed(() => ({ outputs: null, stateSerial: null })),
+        Effect.orElseSucceed(() => notKnown),
         Effect.flatMap((more) => print({ run, ...more }))
       )
   const stop = (runId: string) => onInterrupt(runId, progress, known)

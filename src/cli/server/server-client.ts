@@ -31,7 +31,13 @@ const document = <F extends Schema.Struct.Fields>(attributes: F) =>
 
 const Identified = document({})
 const ConfigurationVersion = document({ "upload-url": Schema.String })
-const StateVersion = document({ serial: Schema.Int })
+const StateVersion = Schema.Struct({
+  data: Schema.Struct({
+    id: Schema.String,
+    attributes: Schema.Struct({ serial: Schema.Int, "created-at": Schema.String }),
+    relationships: Schema.Struct({ run: Schema.Struct({ data: Schema.NullOr(Schema.Struct({ id: Schema.String })) }) })
+  })
+})
 const Output = Schema.Struct({ attributes: Schema.Struct({ name: Schema.String, sensitive: Schema.Boolean, value: Schema.Unknown }) })
 export type Output = typeof Output.Type["attributes"]
 const WorkspaceList = Schema.Struct({
@@ -66,6 +72,15 @@ export interface WorkspaceRow {
   readonly createdAt: string
   /** Whether its state waits for a person. A server of an older version does not say so. */
   readonly inDoubt?: true
+}
+
+/** A version of a workspace's state. */
+export interface StoredVersion {
+  readonly id: string
+  readonly serial: number
+  readonly createdAt: string
+  /** The id of the run that stored it; null if a person did. */
+  readonly runId: string | null
 }
 
 /** A variable of a workspace. The server gives null as the value of a sensitive one. */
@@ -126,7 +141,8 @@ export class ServerClient extends Context.Service<ServerClient, {
   readonly log: (logUrl: string, offset: number, waitSeconds: number) => Effect.Effect<Uint8Array, ServerFailure>
   /** Returns the outputs of the workspace's state; none before there is a state. */
   readonly outputs: (workspaceId: string) => Effect.Effect<ReadonlyArray<Output>, ServerFailure>
-  readonly stateSerial: (workspaceId: string) => Effect.Effect<Option.Option<number>, ServerFailure>
+  /** Returns the newest version of the workspace's state. */
+  readonly stateVersion: (workspaceId: string) => Effect.Effect<Option.Option<StoredVersion>, ServerFailure>
   /** Returns the state of the workspace of that name. */
   readonly state: (workspace: string) => Effect.Effect<StateView, ServerFailure>
   /** Returns the bytes of a refused state. */
@@ -301,9 +317,11 @@ const make = (connection: Connection, http: HttpClient.HttpClient): ServerClient
       decoded(Schema.Struct({ data: Schema.Array(Output) }), Request.get(tfePath.outputs(workspaceId)), "workspace").pipe(
         Effect.map(({ data }) => data.map(({ attributes }) => attributes))
       ),
-    stateSerial: (workspaceId) =>
+    stateVersion: (workspaceId) =>
       decoded(StateVersion, Request.get(tfePath.stateVersion(workspaceId)), "state").pipe(
-        Effect.map(({ data }) => Option.some(data.attributes.serial)),
+        Effect.map(({ data: { attributes: { "created-at": createdAt, serial }, id, relationships: { run } } }) =>
+          Option.some({ id, serial, createdAt, runId: run.data?.id ?? null })
+        ),
         Effect.catchTag("NothingThere", () => Effect.succeed(Option.none()))
       ),
     state: (workspace) => decoded(StateView, Request.get(statePath.state(workspace)), `workspace ${workspace}`),

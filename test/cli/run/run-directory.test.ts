@@ -45,7 +45,7 @@ const answerLost = <Asked extends ReadonlyArray<unknown>, A>(url: string, ask: (
     )
 }
 
-/** A client that loses the first answer to each request that decides on a run, or that reads the outputs or the serial of the state. */
+/** A client that loses the first answer to each request that decides on a run, or that reads the outputs or the version of the state. */
 const losing = (url: string) =>
   Layer.effect(
     ServerClient,
@@ -55,7 +55,7 @@ const losing = (url: string) =>
         approve: answerLost(url, server.approve),
         act: answerLost(url, server.act),
         outputs: answerLost(url, server.outputs),
-        stateSerial: answerLost(url, server.stateSerial)
+        stateVersion: answerLost(url, server.stateVersion)
       }))
   ).pipe(Layer.provide(client(url)))
 
@@ -286,11 +286,104 @@ describe("outputs that the server does not give", () => {
   it.live("are null for a program, as the serial is then, which can tell that from none", () =>
     Effect.gen(function*() {
       const screen = toldScreen()
-      const silent = asking(() => ({ outputs: () => Effect.fail(refused), stateSerial: () => Effect.fail(away) }))
+      const silent = asking(() => ({ stateVersion: () => Effect.fail(away) }))
       const { run } = yield* running(screen, request({ autoApprove: true, json: true }), quickstart, silent)
       yield* impatient(run)
       expect(screen.of("result").map((text) => JSON.parse(text))).toMatchObject([
         { run: { status: "applied" }, outputs: null, stateSerial: null }
+      ])
+    }))
+})
+
+describe("the outputs and the serial of a run", () => {
+  /** An agent whose first apply is that of the quickstart, and each later one stores a newer state with other outputs. */
+  const changing = (): Play => {
+    let serial = 7
+    return {
+      plan: quickstart.plan,
+      get apply() {
+        const { outputs } = quickstart.apply!.state!
+        const state = { serial, outputs: serial === 7 ? outputs : { cards: { value: "of a later run", type: "string" } } }
+        serial += 1
+        return { ...quickstart.apply!, state }
+      }
+    }
+  }
+
+  const another = Effect.fnUntraced(function*(url: string) {
+    const id = yield* person(url).start("demo", { "auto-apply": true })
+    yield* Effect.repeat(person(url).view(id), { until: ({ status }) => status === "applied" }).pipe(Effect.timeout("30 seconds"))
+  })
+
+  const passed =
+    "The state of demo was changed again after this run, so the outputs of this run are not shown; see what is there now: agent-job state show demo"
+
+  it.live.each([
+    {
+      given: "before they were asked for",
+      between: (server: ServerClient["Service"], change: Effect.Effect<void>) => ({
+        run: (id: string) => Effect.tap(server.run(id), ({ status }) => status === "applied" ? change : Effect.void)
+      }),
+      serial: null,
+      line: "Applied: 3 added, 0 changed, 0 destroyed."
+    },
+    {
+      given: "while they were asked for",
+      between: (server: ServerClient["Service"], change: Effect.Effect<void>) => ({
+        outputs: (id: string) => Effect.andThen(change, server.outputs(id))
+      }),
+      serial: 7,
+      line: "Applied: 3 added, 0 changed, 0 destroyed. The state is at serial 7."
+    }
+  ])("are never those of a later run that changed the state $given", ({ between, line, serial }) =>
+    Effect.gen(function*() {
+      for (const json of [false, true]) {
+        const screen = toldScreen()
+        let changed = false
+        const crossed = asking((server, url) =>
+          between(
+            server,
+            Effect.suspend(() => {
+              if (changed) return Effect.void
+              changed = true
+              return another(url).pipe(Effect.orDie)
+            })
+          )
+        )
+        const { run } = yield* running(screen, request({ autoApprove: true, json }), changing(), crossed)
+        yield* run
+        expect(screen.of("line")).toContain(passed)
+        if (json) {
+          expect(screen.of("result").map((text) => JSON.parse(text))).toMatchObject([
+            { run: { status: "applied" }, outputs: null, stateSerial: serial }
+          ])
+        } else {
+          expect(screen.of("line")).toContain(line)
+          expect(screen.transcript()).not.toContain("Outputs")
+        }
+      }
+    }))
+
+  it.live("are those of an earlier run where this one changed nothing", () =>
+    Effect.gen(function*() {
+      const screen = toldScreen()
+      const nothing = { log: ["No changes.\n"], result: succeeded({ changes: { add: 0, change: 0, destroy: 0 }, hasChanges: false }) }
+      let plans = 0
+      const play: Play = {
+        ...quickstart,
+        get plan() {
+          return plans++ === 0 ? quickstart.plan : nothing
+        }
+      }
+      const { url } = yield* running(screen, request(), play)
+      yield* another(url)
+      yield* runDirectory(request({ json: true })).pipe(Effect.provide(client(url)), Effect.provide(screen.layer))
+      expect(screen.of("result").map((text) => JSON.parse(text))).toMatchObject([
+        {
+          run: { status: "planned_and_finished" },
+          outputs: [{ name: "cards" }, { name: "created_at" }, { name: "session" }],
+          stateSerial: 7
+        }
       ])
     }))
 })
@@ -329,7 +422,7 @@ describe("a run whose server does not come back", () => {
           })),
         log: (...asked) => unlessAway(server.log(...asked)),
         outputs: () => Effect.die("asks for the outputs of a server that is away"),
-        stateSerial: () => Effect.die("asks for the state of a server that is away")
+        stateVersion: () => Effect.die("asks for the state of a server that is away")
       }
     })
 

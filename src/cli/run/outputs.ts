@@ -1,0 +1,55 @@
+// The outputs of the state that a run left, and the state's serial.
+// Invariant: what a later run, or a person, has stored is never given as this run's.
+// Used by run-directory.
+import { Effect, Option } from "effect"
+import type { RunView } from "../../schema/api/run.ts"
+import { type Output, ServerClient, type StoredVersion } from "../server/server-client.ts"
+import type { ServerFailure, ServerRefused, ServerUnreachable } from "../terminal/failure.ts"
+import { Screen } from "../terminal/screen.ts"
+import { patiently } from "./follow-run.ts"
+
+export interface Outputs {
+  /** Null if they are not known: the server did not return them, or the state is another one by now. */
+  readonly outputs: ReadonlyArray<Output> | null
+  /** Null if there is no state, or it is not known which. */
+  readonly stateSerial: number | null
+}
+
+const noOutputs: Outputs = { outputs: [], stateSerial: null }
+export const notKnown: Outputs = { outputs: null, stateSerial: null }
+
+/** Reports whether the version was stored after the run, which had the workspace until its end. */
+const isLater = ({ id, status, timestamps }: RunView, { createdAt, runId }: StoredVersion): boolean =>
+  runId !== id && Date.parse(createdAt) > Date.parse(timestamps[status] ?? createdAt)
+
+/** Returns the call's result, or null after a message if the server does not give it: the run itself has succeeded by then. */
+const orNull = Effect.fnUntraced(function*<A>(call: Effect.Effect<A, ServerFailure>) {
+  const screen = yield* Screen
+  const untold = ({ message }: ServerRefused | ServerUnreachable) => Effect.as(screen.line(message), null)
+  return yield* patiently(call).pipe(Effect.catchTags({ ServerRefused: untold, ServerUnreachable: untold }))
+})
+
+/**
+ * Returns what the run left. The server gives the outputs of the newest version alone, so that they are this run's only if that is the
+ * same one before and after.
+ */
+export const outputsOf = Effect.fn("outputsOf")(function*(run: RunView, workspaceId: string) {
+  const screen = yield* Screen
+  const server = yield* ServerClient
+  const { planOnly, status, workspace } = run
+  const tellChanged = screen.line(
+    `The state of ${workspace} was changed again after this run, so the outputs of this run are not shown; see what is there now: agent-job state show ${workspace}`
+  )
+  if (status !== "applied" && (status !== "planned_and_finished" || planOnly)) return noOutputs
+  const newest = orNull(server.stateVersion(workspaceId))
+  const before = yield* newest
+  if (before === null) return notKnown
+  if (Option.isNone(before)) return noOutputs
+  const { id, serial } = before.value
+  if (isLater(run, before.value)) return yield* Effect.as(tellChanged, notKnown)
+  const outputs = yield* orNull(server.outputs(workspaceId))
+  const after = outputs === null ? null : yield* newest
+  if (after === null) return { outputs: null, stateSerial: serial }
+  if (Option.exists(after, (version) => version.id === id)) return { outputs, stateSerial: serial }
+  return yield* Effect.as(tellChanged, { outputs: null, stateSerial: serial })
+})
