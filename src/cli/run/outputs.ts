@@ -9,13 +9,13 @@ import { Screen } from "../terminal/screen.ts"
 import { patiently } from "./follow-run.ts"
 
 export interface Outputs {
-  /** Null if they are not known: the server did not return them, or the state is another one by now. */
+  /** Null if they are not known: nobody asked for them, the server did not return them, or the state is another one by now. */
   readonly outputs: ReadonlyArray<Output> | null
   /** Null if there is no state, or it is not known which. */
   readonly stateSerial: number | null
 }
 
-const noOutputs: Outputs = { outputs: [], stateSerial: null }
+const noState: Outputs = { outputs: [], stateSerial: null }
 export const notKnown: Outputs = { outputs: null, stateSerial: null }
 
 /** Reports whether the version was stored after the run, which had the workspace until its end. */
@@ -30,8 +30,8 @@ const orNull = Effect.fnUntraced(function*<A>(call: Effect.Effect<A, ServerFailu
 })
 
 /**
- * Returns what the run left. The server gives the outputs of the newest version alone, so that they are this run's only if that is the
- * same one before and after.
+ * Returns what the run left; asks only after a run that applied its plan, or that found nothing to apply. The server gives the outputs of
+ * the newest version alone, so that they are this run's only if that is the same one before and after.
  */
 export const outputsOf = Effect.fn("outputsOf")(function*(run: RunView, workspaceId: string) {
   const screen = yield* Screen
@@ -40,11 +40,11 @@ export const outputsOf = Effect.fn("outputsOf")(function*(run: RunView, workspac
   const tellChanged = screen.line(
     `The state of ${workspace} was changed again after this run, so the outputs of this run are not shown; see what is there now: agent-job state show ${workspace}`
   )
-  if (status !== "applied" && (status !== "planned_and_finished" || planOnly)) return noOutputs
+  if (status !== "applied" && (status !== "planned_and_finished" || planOnly)) return notKnown
   const newest = orNull(server.stateVersion(workspaceId))
   const before = yield* newest
   if (before === null) return notKnown
-  if (Option.isNone(before)) return noOutputs
+  if (Option.isNone(before)) return noState
   const { id, serial } = before.value
   if (isLater(run, before.value)) return yield* Effect.as(tellChanged, notKnown)
   const outputs = yield* orNull(server.outputs(workspaceId))

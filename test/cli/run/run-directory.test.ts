@@ -720,7 +720,7 @@ describe("an interrupt", () => {
       yield* Fiber.interrupt(fiber)
       expect(screen.of("result").map((text) => JSON.parse(text))).toEqual([{
         run: expect.objectContaining({ id: runId(screen), status: "canceled" }),
-        outputs: [],
+        outputs: null,
         stateSerial: null
       }])
     }))
