@@ -8,13 +8,16 @@ import { commandLine } from "./cli/agent-job.ts"
 import { programVersion } from "./cli/commands/version.ts"
 import { exitCodeOf, isPrinted, lastSentence } from "./cli/terminal/failure.ts"
 import { builtIns, presenter } from "./cli/terminal/help.ts"
+import { afterReaders } from "./cli/terminal/readers.ts"
 
 /** An interrupted command may set process.exitCode. If it did not, the exit code is 130, which a shell expects after an interrupt. */
-const teardown: Runtime.Teardown = (exit, onExit) => {
-  if (Exit.isSuccess(exit)) return onExit(0)
-  if (Cause.hasInterruptsOnly(exit.cause)) return onExit(Number(process.exitCode ?? 130))
-  return onExit(exitCodeOf(Cause.squash(exit.cause)))
+const codeOf = (exit: Exit.Exit<unknown, unknown>): number => {
+  if (Exit.isSuccess(exit)) return 0
+  if (Cause.hasInterruptsOnly(exit.cause)) return Number(process.exitCode ?? 130)
+  return exitCodeOf(Cause.squash(exit.cause))
 }
+
+const teardown: Runtime.Teardown = (exit, onExit) => afterReaders(codeOf(exit), onExit)
 
 /** Turns tracing off: nothing reads the spans, and making them takes a quarter of the time of a request. */
 const untraced = Layer.merge(Layer.succeed(References.TracerEnabled, false), Layer.succeed(HttpClient.TracerDisabledWhen, () => true))

@@ -6,7 +6,7 @@ import { inWords } from "../../core/run/run-machine.ts"
 import type { RunView } from "../../schema/api/run.ts"
 import { ServerClient } from "../server/server-client.ts"
 import { exitCode, exitCodeOf, type MaybeStarted, sentenceOf, type ServerFailure } from "../terminal/failure.ts"
-import { outliveReaders } from "../terminal/readers.ts"
+import { hurry, outliveReaders } from "../terminal/readers.ts"
 import { Screen } from "../terminal/screen.ts"
 import { type Followed, followStep, patiently } from "./follow-run.ts"
 
@@ -15,8 +15,9 @@ const interrupted = 130
 
 const signals = ["SIGINT", "SIGTERM"] as const
 
+/** Waits for a signal, after which the program leaves at once. */
 const nextSignal = Effect.callback<void>((resume) => {
-  const heard = () => resume(Effect.void)
+  const heard = () => resume(hurry)
   signals.forEach((signal) => process.once(signal, heard))
   return Effect.sync(() => signals.forEach((signal) => process.off(signal, heard)))
 })
